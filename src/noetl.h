@@ -1,0 +1,27 @@
+/*
+ * noetl.h
+ *		What every file of the extension shares: GUCs and the differences
+ *		between PostgreSQL versions.
+ */
+#ifndef NOETL_H
+#define NOETL_H
+
+#include "postgres.h"
+
+#if PG_VERSION_NUM < 140000
+#error "noetl needs PostgreSQL 14 or later"
+#endif
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
+#include "fmgr.h"
+
+/* noetl.c */
+extern bool noetl_broker;		/* noetl.broker: decide on insert */
+extern bool noetl_notify;		/* noetl.notify: NOTIFY noetl_queue */
+extern int	noetl_max_visits;	/* noetl.max_visits */
+extern int	noetl_max_depth;	/* noetl.max_depth: child playbooks */
+extern int	noetl_node_id;		/* noetl.node_id: node bits of new ids */
+
+#endif							/* NOETL_H */
