@@ -115,8 +115,10 @@ remember_error(const PGresult *result)
 	const char *state = result != NULL ?
 		PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
 	const char *text = result != NULL ?
-		PQresultErrorMessage(result) : PQerrorMessage(conn);
+		PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) : NULL;
 
+	if (text == NULL)
+		text = result != NULL ? PQresultErrorMessage(result) : PQerrorMessage(conn);
 	sb_reset(&message);
 	sb_str(&message, text[0] != '\0' ? text : "connection lost");
 	while (message.len > 0 && message.data[message.len - 1] == '\n')

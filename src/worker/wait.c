@@ -195,14 +195,16 @@ sooner(double a, double b)
 	return a == 0 || (b > 0 && b < a) ? b : a;
 }
 
-/* Empties the signal pipe, so that only a new signal wakes the next poll. */
-static void
+/* Empties the signal pipe; tells whether there was a signal. */
+static bool
 drain_signals(void)
 {
 	char		bytes[64];
+	bool		any = false;
 
 	while (read(signal_pipe[0], bytes, sizeof(bytes)) > 0)
-		;
+		any = true;
+	return any;
 }
 
 /*
@@ -245,8 +247,8 @@ task_wait(Task *task, struct pollfd *fds, int nfds, double until)
 			return true;
 		for (int i = 0; i < nfds; i++)
 			fds[i].revents = ready > 0 ? all[i].revents : 0;
-		drain_signals();
-		if (ready > 0)
+		/* a signal may also show as EINTR, with nothing ready */
+		if (drain_signals() || ready > 0)
 			return !abandoned(task, monotonic_now());
 		if (until > 0 && monotonic_now() >= until)
 			return true;
