@@ -37,3 +37,6 @@ CREATE INDEX catalog_digest_idx ON @extschema@.catalog (path, digest);
 -- ---------------------------------------------------------------------------
 -- Privileges, dump configuration
 -- ---------------------------------------------------------------------------
+
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.catalog', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.catalog_catalog_id_seq', '');
