@@ -137,7 +137,10 @@ install_packages()
             complain "    apt-get update && apt-get install" $packages
             return 1
         fi
-        if [[ $packages == *-NN* ]] || ! apt-get install --simulate $packages >/dev/null 2>&1; then
+        # Lists that are a day old may name files that the mirror has dropped.
+        if [[ $packages == *-NN* ]] ||
+            [ -z "$(find /var/lib/apt/lists -name '*Packages*' -mtime -1 -print -quit 2>/dev/null)" ] ||
+            ! apt-get install --simulate $packages >/dev/null 2>&1; then
             say "Reading the package lists"
             "${as_root[@]}" apt-get -qq -o Acquire::Retries=3 update </dev/null
             packages=$(missing_packages "$@")

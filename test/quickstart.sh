@@ -16,7 +16,7 @@ heading() { echo; say "== $1"; }
 remove()
 {
     [ -e "$dir" ] || return 0
-    if [ ! -f "$dir/noetl-quickstart" ] || { [ ! -O "$dir/noetl-quickstart" ] && [ "$(id -u)" -ne 0 ]; }; then
+    if [ ! -f "$dir/noetl-quickstart" ] || [ ! -O "$dir/noetl-quickstart" ]; then
         complain "$dir exists and is not a quickstart of yours; QUICKSTART_DIR=... chooses another directory"
         return 1
     fi
@@ -57,16 +57,12 @@ sql -c 'CREATE EXTENSION noetl'
 say "PostgreSQL $("$PG_CONFIG" --version | sed 's/PostgreSQL //'), socket in $dir, extension noetl created"
 
 heading "3. Register a playbook and start it twice: on a hot day and on a cold one"
-sql -v content="$(cat "$playbook")" <<'SQL'
-\echo SELECT noetl.register(:'content');
-SELECT noetl.register(:'content') AS catalog_id;
-\echo SELECT noetl.execute('examples/weather', '{"temperature_c": 30}');
-SELECT noetl.execute('examples/weather', '{"temperature_c": 30}') AS hot \gset
-\echo :hot
-\echo
-\echo SELECT noetl.execute('examples/weather', '{"temperature_c": 10, "city": "Oslo"}');
-SELECT noetl.execute('examples/weather', '{"temperature_c": 10, "city": "Oslo"}') AS cold \gset
-\echo :cold
+say "SELECT noetl.register('...the text of test/playbooks/weather.yaml...');"
+sql -At -v content="$(cat "$playbook")" <<'SQL'
+SELECT noetl.register(:'content');
+\set ECHO queries
+SELECT noetl.execute('examples/weather', '{"temperature_c": 30}');
+SELECT noetl.execute('examples/weather', '{"temperature_c": 10, "city": "Oslo"}');
 SQL
 
 heading "4. A worker does what is queued, until nothing is left"
