@@ -78,6 +78,11 @@ PG_CPPFLAGS = -I$(here)/src
 # Not in the preprocessor's flags: clang's run for the bitcode would overwrite
 # the dependencies of the object.
 PG_CFLAGS = $(WARNINGS) -MMD -MP
+# PostgreSQL's flags are those of the compiler that it was built by.
+ifneq ($(findstring clang,$(CC)),)
+PG_CFLAGS += -Wno-unknown-warning-option -Wno-ignored-optimization-argument \
+	-Wno-ignored-attributes
+endif
 REGRESS_OPTS = --inputdir=$(here)/test --outputdir=. --encoding=UTF8 --no-locale
 ISOLATION_OPTS = --inputdir=$(here)/test --outputdir=. --load-extension=noetl
 EXTRA_CLEAN = $(OBJS:.o=.d) build/for
