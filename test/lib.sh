@@ -69,15 +69,15 @@ missing_packages()
     [ -f /usr/include/yaml.h ] || [ -f /usr/local/include/yaml.h ] || say libyaml-dev
     version=$(debian_version)
     if ! find_pg_config; then
-        say "postgresql-server-dev-${version:-NN}" libpq-dev
+        say "postgresql-server-dev-${version:-all}" libpq-dev
         bindir=/usr/lib/postgresql/$version/bin
     else
         bindir=$("$PG_CONFIG" --bindir)
         [ -f "$("$PG_CONFIG" --includedir)/libpq-fe.h" ] || say libpq-dev
     fi
     case " $* " in *" server "*)
-        [ -x "$bindir/initdb" ] && [ -x "$bindir/postgres" ] || say "postgresql-${version:-NN}"
-        [ -x "$bindir/psql" ] || say "postgresql-client-${version:-NN}"
+        [ -x "$bindir/initdb" ] && [ -x "$bindir/postgres" ] || say "postgresql${version:+-$version}"
+        [ -x "$bindir/psql" ] || say "postgresql-client${version:+-$version}"
         have python3 || say python3
     esac
     case " $* " in *" tests "*)
@@ -105,7 +105,7 @@ apt_install()
 {
     local conf=/etc/postgresql-common/createcluster.d/zz-noetl.conf log status=0
     log=$(mktemp)
-    if [[ " $* " == *" postgresql-"[0-9]* ]]; then
+    if [[ " $* " =~ " postgresql"(-[0-9]+)?" " ]]; then
         "${as_root[@]}" sh -c "mkdir -p '${conf%/*}' && echo 'create_main_cluster = false' >'$conf'"
     fi
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -y --no-install-recommends \
@@ -138,7 +138,7 @@ install_packages()
             return 1
         fi
         # Lists that are a day old may name files that the mirror has dropped.
-        if [[ $packages == *-NN* ]] ||
+        if [ -z "$(debian_version)" ] ||
             [ -z "$(find /var/lib/apt/lists -name '*Packages*' -mtime -1 -print -quit 2>/dev/null)" ] ||
             ! apt-get install --simulate $packages >/dev/null 2>&1; then
             say "Reading the package lists"

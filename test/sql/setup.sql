@@ -5,6 +5,3 @@ SELECT e.extversion ~ '^\d+\.\d+\.\d+$' AS has_version, n.nspname AS schema,
   FROM pg_extension e
   JOIN pg_namespace n ON n.oid = e.extnamespace
  WHERE e.extname = 'noetl';
--- The settings exist once the library is loaded.
-LOAD 'noetl';
-SELECT name, setting FROM pg_settings WHERE name LIKE 'noetl.%' ORDER BY name COLLATE "C";
