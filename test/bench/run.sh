@@ -86,7 +86,6 @@ PGOPTIONS="-c synchronous_commit=off"
 export PGOPTIONS
 for side in noetl raw; do
     for history in 1 2 3 4 5 6; do
-        sql -c "UPDATE noetl.queue SET status = 'cancelled'" -c "TRUNCATE raw_queue"
         (cd "$work" && bench "$side" -D path=bench/cycle -c 1 -t 2050 -l --log-prefix="$work/$side.log.$history")
     done
 done
@@ -99,7 +98,6 @@ done
 for mode in off on; do
     PGOPTIONS="-c synchronous_commit=$mode"
     for clients in 1 8; do
-        sql -c "UPDATE noetl.queue SET status = 'cancelled'" -c "TRUNCATE raw_queue"
         ours=$(steps_per_second noetl "$clients") raw=$(steps_per_second raw "$clients")
         row "linear, $clients clients, synchronous_commit $mode: steps/s" "$ours" "$raw" "$(ratio "$ours" "$raw")"
     done
