@@ -154,6 +154,11 @@ run_programs()
 trap finish EXIT
 trap 'abort interrupted' INT TERM
 
+# Three files name the version.
+version=$(sed -n "s/^default_version *= *'\(.*\)'/\1/p" "$tree/noetl.control")
+[ "$(grep -c "\"version\": \"$version\"" "$tree/META.json")" -eq 2 ] && [ -f "$tree/sql/noetl--$version.sql" ] ||
+    abort "META.json or sql/ is not of version $version, which noetl.control names"
+
 install_packages server tests || abort
 choose_server_user
 build || abort
