@@ -177,7 +177,7 @@ start_server "$work" || abort
 for suite in $suites; do
     case $suite in
         regress)
-            regress_options= run_regress regress "$pgxs/src/test/regress/pg_regress" $REGRESS ;;
+            regress_options='' run_regress regress "$pgxs/src/test/regress/pg_regress" $REGRESS ;;
         isolation)
             regress_options=--load-extension=noetl \
                 run_regress isolation "$pgxs/src/test/isolation/pg_isolation_regress" $ISOLATION ;;
