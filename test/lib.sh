@@ -183,12 +183,18 @@ make_directory()
     [ ${#as_user[@]} -eq 0 ] || chown "$server_user" "$@"
 }
 
+# Calls make in the tree; one at a time, whoever else may be doing the same.
+locked_make()
+{
+    flock "$tree" make -C "$tree" -s PG_CONFIG="$PG_CONFIG" with_llvm=no "$@"
+}
+
 # Compiles in the tree itself: objects that are up to date are not made again.
 build()
 {
     local log
     log=$(mktemp)
-    if ! make -C "$tree" -s -j "$(nproc)" PG_CONFIG="$PG_CONFIG" with_llvm=no all >"$log" 2>&1; then
+    if ! locked_make -j "$(nproc)" all >"$log" 2>&1; then
         cat "$log" >&2
         rm -f "$log"
         complain "the build failed"
@@ -231,8 +237,7 @@ create_cluster()
         printf '%s\n' "$@"
     } | "${as_user[@]}" tee -a "$dir/data/postgresql.conf" >/dev/null
 
-    make -C "$tree" -s PG_CONFIG="$PG_CONFIG" with_llvm=no install DESTDIR="$where" \
-        >"$dir/install.log" 2>&1 || status=$?
+    locked_make install DESTDIR="$where" >"$dir/install.log" 2>&1 || status=$?
     if [ "$status" -ne 0 ]; then
         cat "$dir/install.log" >&2
         complain "make install failed"
