@@ -85,9 +85,9 @@ CREATE TABLE noetl.event_default PARTITION OF noetl.event DEFAULT;
 COMMENT ON TABLE noetl.event_default IS
     'events of executions for which no range partition was made';
 
--- Values of steps: newest first by event_id.  Broker events that carry no
--- value have no result and cost this index nothing.
-CREATE INDEX event_result_idx ON noetl.event (execution_id, node_name, event_id)
+-- Values of steps, found from the newest backwards.  Broker events that carry
+-- no value have no result and cost this index nothing.
+CREATE INDEX event_result_idx ON noetl.event (execution_id, node_name, created_at)
     WHERE result IS NOT NULL;
 
 -- Exactly one terminal event per execution.

@@ -29,6 +29,7 @@
 #include "ids.h"
 #include "json.h"
 #include "store.h"
+#include "store_slot.h"
 
 static const char *const relation_names[REL_COUNT] = {
 	"execution", "workload", "event", "run", "pending", "queue",
@@ -466,76 +467,6 @@ fetch_by_id(Store *store, StoreTable *table, StoreRelation index, int64 id)
 	return found;
 }
 
-/* Column of a slot, or a zero for NULL. */
-static Datum
-column(TupleTableSlot *slot, int attribute)
-{
-	bool		isnull;
-	Datum		value = slot_getattr(slot, attribute, &isnull);
-
-	return isnull ? (Datum) 0 : value;
-}
-
-/* Text column as a C string, NULL for NULL. */
-static char *
-column_text(TupleTableSlot *slot, int attribute)
-{
-	bool		isnull;
-	Datum		value = slot_getattr(slot, attribute, &isnull);
-
-	return isnull ? NULL : TextDatumGetCString(value);
-}
-
-/* jsonb column, detoasted into our memory; NULL for NULL. */
-static Jsonb *
-column_jsonb(TupleTableSlot *slot, int attribute)
-{
-	bool		isnull;
-	Datum		value = slot_getattr(slot, attribute, &isnull);
-
-	return isnull ? NULL : DatumGetJsonbPCopy(value);
-}
-
-/* Empties a slot, all columns NULL. */
-static void
-clear_slot(TupleTableSlot *slot)
-{
-	ExecClearTuple(slot);
-	memset(slot->tts_isnull, true, slot->tts_tupleDescriptor->natts);
-}
-
-/* Sets a column of a slot being filled. */
-static void
-set_column(TupleTableSlot *slot, int attribute, Datum value)
-{
-	slot->tts_values[attribute - 1] = value;
-	slot->tts_isnull[attribute - 1] = false;
-}
-
-/* Sets a text column; NULL stays NULL. */
-static void
-set_text(TupleTableSlot *slot, int attribute, const char *value)
-{
-	if (value != NULL)
-		set_column(slot, attribute, CStringGetTextDatum(value));
-}
-
-/* Sets a bigint column for which 0 means none. */
-static void
-set_id(TupleTableSlot *slot, int attribute, int64 value)
-{
-	if (value != 0)
-		set_column(slot, attribute, Int64GetDatum(value));
-}
-
-/* Sets a jsonb column; NULL stays NULL. */
-static void
-set_jsonb(TupleTableSlot *slot, int attribute, const Jsonb *value)
-{
-	if (value != NULL)
-		set_column(slot, attribute, PointerGetDatum(value));
-}
-
 /* ---------------------------------------------------------------------------
  * execution, workload
  * ---------------------------------------------------------------------------
@@ -552,12 +483,12 @@ store_get_execution(Store *store, int64 execution_id, Execution *execution)
 	if (!fetch_by_id(store, table, REL_EXECUTION_PKEY, execution_id))
 		return false;
 	execution->execution_id = execution_id;
-	execution->catalog_id = DatumGetInt64(column(slot, EXECUTION_CATALOG_ID));
-	execution->parent_execution_id = DatumGetInt64(column(slot, EXECUTION_PARENT_ID));
-	execution->parent_event_id = DatumGetInt64(column(slot, EXECUTION_PARENT_EVENT_ID));
-	execution->path = column_text(slot, EXECUTION_PATH);
-	execution->version = DatumGetInt32(column(slot, EXECUTION_VERSION));
-	status = column_text(slot, EXECUTION_STATUS);
+	execution->catalog_id = DatumGetInt64(slot_column(slot, EXECUTION_CATALOG_ID));
+	execution->parent_execution_id = DatumGetInt64(slot_column(slot, EXECUTION_PARENT_ID));
+	execution->parent_event_id = DatumGetInt64(slot_column(slot, EXECUTION_PARENT_EVENT_ID));
+	execution->path = slot_text(slot, EXECUTION_PATH);
+	execution->version = DatumGetInt32(slot_column(slot, EXECUTION_VERSION));
+	status = slot_text(slot, EXECUTION_STATUS);
 	execution->running = strcmp(status, "RUNNING") == 0;
 	return true;
 }
@@ -570,30 +501,16 @@ store_insert_execution(Store *store, const Execution *execution,
 	StoreTable *table = store_table(store, REL_EXECUTION);
 	TupleTableSlot *slot = table->insert_slot;
 
-	clear_slot(slot);
-	set_id(slot, EXECUTION_ID, execution->execution_id);
-	set_id(slot, EXECUTION_CATALOG_ID, execution->catalog_id);
-	set_id(slot, EXECUTION_PARENT_ID, execution->parent_execution_id);
-	set_id(slot, EXECUTION_PARENT_EVENT_ID, execution->parent_event_id);
-	set_text(slot, EXECUTION_PATH, execution->path);
-	set_column(slot, EXECUTION_VERSION, Int32GetDatum(execution->version));
-	set_text(slot, EXECUTION_STATUS, "RUNNING");
-	set_column(slot, EXECUTION_STARTED_AT, TimestampTzGetDatum(started_at));
+	slot_begin(slot);
+	slot_set_id(slot, EXECUTION_ID, execution->execution_id);
+	slot_set_id(slot, EXECUTION_CATALOG_ID, execution->catalog_id);
+	slot_set_id(slot, EXECUTION_PARENT_ID, execution->parent_execution_id);
+	slot_set_id(slot, EXECUTION_PARENT_EVENT_ID, execution->parent_event_id);
+	slot_set_text(slot, EXECUTION_PATH, execution->path);
+	slot_set(slot, EXECUTION_VERSION, Int32GetDatum(execution->version));
+	slot_set_text(slot, EXECUTION_STATUS, "RUNNING");
+	slot_set(slot, EXECUTION_STARTED_AT, TimestampTzGetDatum(started_at));
 	store_write_insert(store, table);
-}
-
-/* Copies the row that was read into the insert slot, to change some columns. */
-static TupleTableSlot *
-copy_for_update(StoreTable *table)
-{
-	TupleTableSlot *new = table->insert_slot;
-	int			natts = table->scan_slot->tts_tupleDescriptor->natts;
-
-	slot_getallattrs(table->scan_slot);
-	ExecClearTuple(new);
-	memcpy(new->tts_values, table->scan_slot->tts_values, natts * sizeof(Datum));
-	memcpy(new->tts_isnull, table->scan_slot->tts_isnull, natts * sizeof(bool));
-	return new;
 }
 
 /* See store.h. */
@@ -608,11 +525,12 @@ store_finish_execution(Store *store, int64 execution_id, const char *status,
 	CommandCounterIncrement();
 	if (!fetch_by_id(store, table, REL_EXECUTION_PKEY, execution_id))
 		elog(ERROR, "execution " INT64_FORMAT " has vanished", execution_id);
-	new = copy_for_update(table);
-	set_text(new, EXECUTION_STATUS, status);
-	set_text(new, EXECUTION_ERROR, error);
-	set_jsonb(new, EXECUTION_RESULT, result);
-	set_column(new, EXECUTION_ENDED_AT, TimestampTzGetDatum(ended_at));
+	new = table->insert_slot;
+	slot_begin_version(new, table->scan_slot);
+	slot_set_text(new, EXECUTION_STATUS, status);
+	slot_set_text(new, EXECUTION_ERROR, error);
+	slot_set_jsonb(new, EXECUTION_RESULT, result);
+	slot_set(new, EXECUTION_ENDED_AT, TimestampTzGetDatum(ended_at));
 	ExecStoreVirtualTuple(new);
 	store_write_update(store, table, table->scan_slot, new);
 }
@@ -625,7 +543,7 @@ store_get_workload(Store *store, int64 execution_id, JsonbValue *workload)
 
 	if (!fetch_by_id(store, table, REL_WORKLOAD_PKEY, execution_id))
 		return false;
-	json_from_jsonb(column_jsonb(table->scan_slot, WORKLOAD_DATA), workload);
+	json_from_jsonb(slot_jsonb(table->scan_slot, WORKLOAD_DATA), workload);
 	return true;
 }
 
@@ -637,10 +555,10 @@ store_insert_workload(Store *store, int64 execution_id, TimestampTz created_at,
 	StoreTable *table = store_table(store, REL_WORKLOAD);
 	TupleTableSlot *slot = table->insert_slot;
 
-	clear_slot(slot);
-	set_id(slot, WORKLOAD_EXECUTION_ID, execution_id);
-	set_column(slot, WORKLOAD_CREATED_AT, TimestampTzGetDatum(created_at));
-	set_jsonb(slot, WORKLOAD_DATA, data);
+	slot_begin(slot);
+	slot_set_id(slot, WORKLOAD_EXECUTION_ID, execution_id);
+	slot_set(slot, WORKLOAD_CREATED_AT, TimestampTzGetDatum(created_at));
+	slot_set_jsonb(slot, WORKLOAD_DATA, data);
 	store_write_insert(store, table);
 }
 
@@ -654,9 +572,9 @@ void
 store_read_event(TupleTableSlot *slot, Event *event)
 {
 	store_read_event_head(slot, event);
-	event->context = column_jsonb(slot, EVENT_COL_CONTEXT);
-	event->result = column_jsonb(slot, EVENT_COL_RESULT);
-	event->meta = column_jsonb(slot, EVENT_COL_META);
+	event->context = slot_jsonb(slot, EVENT_COL_CONTEXT);
+	event->result = slot_jsonb(slot, EVENT_COL_RESULT);
+	event->meta = slot_jsonb(slot, EVENT_COL_META);
 }
 
 /* See store.h. */
@@ -664,19 +582,19 @@ void
 store_read_event_head(TupleTableSlot *slot, Event *event)
 {
 	memset(event, 0, sizeof(Event));
-	event->execution_id = DatumGetInt64(column(slot, EVENT_COL_EXECUTION_ID));
-	event->event_id = DatumGetInt64(column(slot, EVENT_COL_EVENT_ID));
-	event->parent_event_id = DatumGetInt64(column(slot, EVENT_COL_PARENT_EVENT_ID));
-	event->parent_execution_id = DatumGetInt64(column(slot, EVENT_COL_PARENT_EXECUTION_ID));
-	event->catalog_id = DatumGetInt64(column(slot, EVENT_COL_CATALOG_ID));
-	event->created_at = DatumGetTimestampTz(column(slot, EVENT_COL_CREATED_AT));
-	event->event_type = column_text(slot, EVENT_COL_EVENT_TYPE);
-	event->node_id = column_text(slot, EVENT_COL_NODE_ID);
-	event->node_name = column_text(slot, EVENT_COL_NODE_NAME);
-	event->node_type = column_text(slot, EVENT_COL_NODE_TYPE);
-	event->status = column_text(slot, EVENT_COL_STATUS);
-	event->error = column_text(slot, EVENT_COL_ERROR);
-	event->worker_id = column_text(slot, EVENT_COL_WORKER_ID);
+	event->execution_id = DatumGetInt64(slot_column(slot, EVENT_COL_EXECUTION_ID));
+	event->event_id = DatumGetInt64(slot_column(slot, EVENT_COL_EVENT_ID));
+	event->parent_event_id = DatumGetInt64(slot_column(slot, EVENT_COL_PARENT_EVENT_ID));
+	event->parent_execution_id = DatumGetInt64(slot_column(slot, EVENT_COL_PARENT_EXECUTION_ID));
+	event->catalog_id = DatumGetInt64(slot_column(slot, EVENT_COL_CATALOG_ID));
+	event->created_at = DatumGetTimestampTz(slot_column(slot, EVENT_COL_CREATED_AT));
+	event->event_type = slot_text(slot, EVENT_COL_EVENT_TYPE);
+	event->node_id = slot_text(slot, EVENT_COL_NODE_ID);
+	event->node_name = slot_text(slot, EVENT_COL_NODE_NAME);
+	event->node_type = slot_text(slot, EVENT_COL_NODE_TYPE);
+	event->status = slot_text(slot, EVENT_COL_STATUS);
+	event->error = slot_text(slot, EVENT_COL_ERROR);
+	event->worker_id = slot_text(slot, EVENT_COL_WORKER_ID);
 	if (event->event_type != NULL)
 		event->type = event_type_of(event->event_type, event->status);
 }
@@ -688,23 +606,23 @@ store_insert_event(Store *store, const Event *event)
 	StoreTable *table = event_table(store, event->execution_id);
 	TupleTableSlot *slot = table->insert_slot;
 
-	clear_slot(slot);
-	set_id(slot, EVENT_COL_EXECUTION_ID, event->execution_id);
-	set_id(slot, EVENT_COL_EVENT_ID, event->event_id);
-	set_id(slot, EVENT_COL_PARENT_EVENT_ID, event->parent_event_id);
-	set_id(slot, EVENT_COL_PARENT_EXECUTION_ID, event->parent_execution_id);
-	set_id(slot, EVENT_COL_CATALOG_ID, event->catalog_id);
-	set_column(slot, EVENT_COL_CREATED_AT, TimestampTzGetDatum(event->created_at));
-	set_text(slot, EVENT_COL_EVENT_TYPE, event->event_type);
-	set_text(slot, EVENT_COL_NODE_ID, event->node_id);
-	set_text(slot, EVENT_COL_NODE_NAME, event->node_name);
-	set_text(slot, EVENT_COL_NODE_TYPE, event->node_type);
-	set_text(slot, EVENT_COL_STATUS, event->status);
-	set_jsonb(slot, EVENT_COL_CONTEXT, event->context);
-	set_jsonb(slot, EVENT_COL_RESULT, event->result);
-	set_jsonb(slot, EVENT_COL_META, event->meta);
-	set_text(slot, EVENT_COL_ERROR, event->error);
-	set_text(slot, EVENT_COL_WORKER_ID, event->worker_id);
+	slot_begin(slot);
+	slot_set_id(slot, EVENT_COL_EXECUTION_ID, event->execution_id);
+	slot_set_id(slot, EVENT_COL_EVENT_ID, event->event_id);
+	slot_set_id(slot, EVENT_COL_PARENT_EVENT_ID, event->parent_event_id);
+	slot_set_id(slot, EVENT_COL_PARENT_EXECUTION_ID, event->parent_execution_id);
+	slot_set_id(slot, EVENT_COL_CATALOG_ID, event->catalog_id);
+	slot_set(slot, EVENT_COL_CREATED_AT, TimestampTzGetDatum(event->created_at));
+	slot_set_text(slot, EVENT_COL_EVENT_TYPE, event->event_type);
+	slot_set_text(slot, EVENT_COL_NODE_ID, event->node_id);
+	slot_set_text(slot, EVENT_COL_NODE_NAME, event->node_name);
+	slot_set_text(slot, EVENT_COL_NODE_TYPE, event->node_type);
+	slot_set_text(slot, EVENT_COL_STATUS, event->status);
+	slot_set_jsonb(slot, EVENT_COL_CONTEXT, event->context);
+	slot_set_jsonb(slot, EVENT_COL_RESULT, event->result);
+	slot_set_jsonb(slot, EVENT_COL_META, event->meta);
+	slot_set_text(slot, EVENT_COL_ERROR, event->error);
+	slot_set_text(slot, EVENT_COL_WORKER_ID, event->worker_id);
 	store_write_insert(store, table);
 }
 
@@ -755,7 +673,7 @@ store_last_event_in_snapshot(Store *store, int64 execution_id)
 {
 	if (!fetch_last_event(store, execution_id, GetTransactionSnapshot()))
 		return 0;
-	return DatumGetInt64(column(store_table(store, REL_EVENT)->scan_slot,
+	return DatumGetInt64(slot_column(store_table(store, REL_EVENT)->scan_slot,
 								EVENT_COL_EVENT_ID));
 }
 
@@ -810,11 +728,12 @@ store_annotate_event(Store *store, int64 execution_id, int64 event_id,
 	if (!fetch_event(store, execution_id, event_id))
 		elog(ERROR, "event " INT64_FORMAT " has vanished", event_id);
 	table = store_table(store, REL_EVENT);
-	old_meta = column_jsonb(table->scan_slot, EVENT_COL_META);
+	old_meta = slot_jsonb(table->scan_slot, EVENT_COL_META);
 	if (old_meta != NULL && JB_ROOT_IS_OBJECT(old_meta))
 		merged = DirectFunctionCall2(jsonb_concat, PointerGetDatum(old_meta), merged);
-	new = copy_for_update(table);
-	set_column(new, EVENT_COL_META, merged);
+	new = table->insert_slot;
+	slot_begin_version(new, table->scan_slot);
+	slot_set(new, EVENT_COL_META, merged);
 	ExecStoreVirtualTuple(new);
 	store_write_update(store, table, table->scan_slot, new);
 }
@@ -823,7 +742,7 @@ store_annotate_event(Store *store, int64 execution_id, int64 event_id,
 static bool
 sets_value(TupleTableSlot *slot)
 {
-	char	   *type = column_text(slot, EVENT_COL_EVENT_TYPE);
+	char	   *type = slot_text(slot, EVENT_COL_EVENT_TYPE);
 	Jsonb	   *meta;
 	JsonbValue	value;
 	JsonbValue	ignored;
@@ -839,7 +758,7 @@ sets_value(TupleTableSlot *slot)
 		default:
 			return false;
 	}
-	meta = column_jsonb(slot, EVENT_COL_META);
+	meta = slot_jsonb(slot, EVENT_COL_META);
 	if (meta == NULL)
 		return true;
 	json_from_jsonb(meta, &value);
@@ -867,11 +786,11 @@ store_step_value(Store *store, int64 execution_id, const char *step_name,
 
 		if (!sets_value(scan.slot))
 			continue;
-		node_id = column_text(scan.slot, EVENT_COL_NODE_ID);
+		node_id = slot_text(scan.slot, EVENT_COL_NODE_ID);
 		value->found = true;
 		value->visit = Max(node_id_visit(node_id, execution_id, step_name), 1);
-		value->event_id = DatumGetInt64(column(scan.slot, EVENT_COL_EVENT_ID));
-		json_from_jsonb(column_jsonb(scan.slot, EVENT_COL_RESULT), &value->envelope);
+		value->event_id = DatumGetInt64(slot_column(scan.slot, EVENT_COL_EVENT_ID));
+		json_from_jsonb(slot_jsonb(scan.slot, EVENT_COL_RESULT), &value->envelope);
 	}
 	scan_close(&scan);
 }
@@ -959,17 +878,17 @@ store_load_runs(Store *store, int64 execution_id, const Playbook *playbook)
 	index_rescan(scan.scan, &key, 1, NULL, 0);
 	while (scan_next(&scan))
 	{
-		char	   *name = column_text(scan.slot, RUN_STEP_NAME);
-		char	   *state = column_text(scan.slot, RUN_STATE);
+		char	   *name = slot_text(scan.slot, RUN_STEP_NAME);
+		char	   *state = slot_text(scan.slot, RUN_STATE);
 		Run		   *run = palloc0(sizeof(Run));
 
 		run->step = playbook_find_step(playbook, name, strlen(name));
 		if (run->step < 0)
 			continue;
-		run->visit = DatumGetInt32(column(scan.slot, RUN_VISIT));
+		run->visit = DatumGetInt32(slot_column(scan.slot, RUN_VISIT));
 		run->state = strcmp(state, "waiting") == 0 ? RUN_WAITING : RUN_OPEN;
 		run->stored = true;
-		run->arrivals = read_arrivals(column_jsonb(scan.slot, RUN_ARRIVALS), playbook);
+		run->arrivals = read_arrivals(slot_jsonb(scan.slot, RUN_ARRIVALS), playbook);
 		run->handle = copy_tid(scan.slot);
 		runs = lappend(runs, run);
 	}
@@ -1001,20 +920,20 @@ store_put_run(Store *store, int64 execution_id, Run *run,
 	{
 		CommandCounterIncrement();
 		fetch_by_tid(table, run->handle);
-		slot = copy_for_update(table);
-		set_jsonb(slot, RUN_ARRIVALS, arrivals);
+		slot_begin_version(slot, table->scan_slot);
+		slot_set_jsonb(slot, RUN_ARRIVALS, arrivals);
 		ExecStoreVirtualTuple(slot);
 		store_write_update(store, table, table->scan_slot, slot);
 	}
 	else
 	{
-		clear_slot(slot);
-		set_id(slot, RUN_EXECUTION_ID, execution_id);
-		set_text(slot, RUN_STEP_NAME, playbook->steps[run->step].name);
-		set_column(slot, RUN_VISIT, Int32GetDatum(run->visit));
-		set_text(slot, RUN_STATE, run->state == RUN_WAITING ? "waiting" : "open");
-		set_jsonb(slot, RUN_ARRIVALS, arrivals);
-		set_column(slot, RUN_CREATED_AT, TimestampTzGetDatum(now));
+		slot_begin(slot);
+		slot_set_id(slot, RUN_EXECUTION_ID, execution_id);
+		slot_set_text(slot, RUN_STEP_NAME, playbook->steps[run->step].name);
+		slot_set(slot, RUN_VISIT, Int32GetDatum(run->visit));
+		slot_set_text(slot, RUN_STATE, run->state == RUN_WAITING ? "waiting" : "open");
+		slot_set_jsonb(slot, RUN_ARRIVALS, arrivals);
+		slot_set(slot, RUN_CREATED_AT, TimestampTzGetDatum(now));
 		store_write_insert(store, table);
 	}
 	run->stored = true;
@@ -1045,9 +964,9 @@ store_insert_pending(Store *store, int64 execution_id, int64 event_id)
 {
 	StoreTable *table = store_table(store, REL_PENDING);
 
-	clear_slot(table->insert_slot);
-	set_column(table->insert_slot, 1, Int64GetDatum(execution_id));
-	set_column(table->insert_slot, 2, Int64GetDatum(event_id));
+	slot_begin(table->insert_slot);
+	slot_set(table->insert_slot, 1, Int64GetDatum(execution_id));
+	slot_set(table->insert_slot, 2, Int64GetDatum(event_id));
 	store_write_insert(store, table);
 }
 
@@ -1090,8 +1009,8 @@ store_next_pending(Store *store, int64 execution_id, bool only,
 	found = scan_next(&scan);
 	if (found)
 	{
-		*found_execution = DatumGetInt64(column(scan.slot, 1));
-		*event_id = DatumGetInt64(column(scan.slot, 2));
+		*found_execution = DatumGetInt64(slot_column(scan.slot, 1));
+		*event_id = DatumGetInt64(slot_column(scan.slot, 2));
 	}
 	scan_close(&scan);
 	return found;

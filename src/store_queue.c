@@ -25,6 +25,7 @@
 #include "ids.h"
 #include "json.h"
 #include "store.h"
+#include "store_slot.h"
 
 /* A scan of the queue under a snapshot of its own. */
 typedef struct QueueScan
@@ -83,51 +84,21 @@ store_queue_collation(Store *store)
 						 QUEUE_COL_NODE_NAME - 1)->attcollation;
 }
 
-/* Column of a slot, or a zero for NULL. */
-static Datum
-column(TupleTableSlot *slot, QueueColumn attribute)
-{
-	bool		isnull;
-	Datum		value = slot_getattr(slot, attribute, &isnull);
-
-	return isnull ? (Datum) 0 : value;
-}
-
-/* Text column as a C string, NULL for NULL. */
-static char *
-column_text(TupleTableSlot *slot, QueueColumn attribute)
-{
-	bool		isnull;
-	Datum		value = slot_getattr(slot, attribute, &isnull);
-
-	return isnull ? NULL : TextDatumGetCString(value);
-}
-
-/* jsonb column in our memory, NULL for NULL. */
-static Jsonb *
-column_jsonb(TupleTableSlot *slot, QueueColumn attribute)
-{
-	bool		isnull;
-	Datum		value = slot_getattr(slot, attribute, &isnull);
-
-	return isnull ? NULL : DatumGetJsonbPCopy(value);
-}
-
 /* The columns queue functions need. */
 static void
 read_row(TupleTableSlot *slot, QueueRow *row)
 {
-	row->queue_id = DatumGetInt64(column(slot, QUEUE_COL_QUEUE_ID));
-	row->execution_id = DatumGetInt64(column(slot, QUEUE_COL_EXECUTION_ID));
-	row->node_id = column_text(slot, QUEUE_COL_NODE_ID);
-	row->node_name = column_text(slot, QUEUE_COL_NODE_NAME);
-	row->node_type = column_text(slot, QUEUE_COL_NODE_TYPE);
-	row->status = column_text(slot, QUEUE_COL_STATUS);
-	row->worker_id = column_text(slot, QUEUE_COL_WORKER_ID);
-	row->attempts = DatumGetInt32(column(slot, QUEUE_COL_ATTEMPTS));
-	row->max_attempts = DatumGetInt32(column(slot, QUEUE_COL_MAX_ATTEMPTS));
-	row->event_id = DatumGetInt64(column(slot, QUEUE_COL_EVENT_ID));
-	row->lease_until = DatumGetTimestampTz(column(slot, QUEUE_COL_LEASE_UNTIL));
+	row->queue_id = DatumGetInt64(slot_column(slot, QUEUE_COL_QUEUE_ID));
+	row->execution_id = DatumGetInt64(slot_column(slot, QUEUE_COL_EXECUTION_ID));
+	row->node_id = slot_text(slot, QUEUE_COL_NODE_ID);
+	row->node_name = slot_text(slot, QUEUE_COL_NODE_NAME);
+	row->node_type = slot_text(slot, QUEUE_COL_NODE_TYPE);
+	row->status = slot_text(slot, QUEUE_COL_STATUS);
+	row->worker_id = slot_text(slot, QUEUE_COL_WORKER_ID);
+	row->attempts = DatumGetInt32(slot_column(slot, QUEUE_COL_ATTEMPTS));
+	row->max_attempts = DatumGetInt32(slot_column(slot, QUEUE_COL_MAX_ATTEMPTS));
+	row->event_id = DatumGetInt64(slot_column(slot, QUEUE_COL_EVENT_ID));
+	row->lease_until = DatumGetTimestampTz(slot_column(slot, QUEUE_COL_LEASE_UNTIL));
 }
 
 /*
@@ -176,39 +147,8 @@ lock_by_id(Store *store, int64 queue_id)
 static TupleTableSlot *
 new_version(StoreTable *table)
 {
-	TupleTableSlot *new = table->insert_slot;
-	int			natts = table->scan_slot->tts_tupleDescriptor->natts;
-
-	slot_getallattrs(table->scan_slot);
-	ExecClearTuple(new);
-	memcpy(new->tts_values, table->scan_slot->tts_values, natts * sizeof(Datum));
-	memcpy(new->tts_isnull, table->scan_slot->tts_isnull, natts * sizeof(bool));
-	return new;
-}
-
-/* Sets a column of a new version. */
-static void
-set_column(TupleTableSlot *slot, QueueColumn attribute, Datum value)
-{
-	slot->tts_values[attribute - 1] = value;
-	slot->tts_isnull[attribute - 1] = false;
-}
-
-/* Sets a column of a new version to NULL. */
-static void
-set_null(TupleTableSlot *slot, QueueColumn attribute)
-{
-	slot->tts_isnull[attribute - 1] = true;
-}
-
-/* Sets a text column; NULL is NULL. */
-static void
-set_text(TupleTableSlot *slot, QueueColumn attribute, const char *value)
-{
-	if (value == NULL)
-		set_null(slot, attribute);
-	else
-		set_column(slot, attribute, CStringGetTextDatum(value));
+	slot_begin_version(table->insert_slot, table->scan_slot);
+	return table->insert_slot;
 }
 
 /* Writes the new version over the row in the scan slot. */
@@ -230,11 +170,11 @@ next_position(void)
 static void
 make_ready(TupleTableSlot *new)
 {
-	set_column(new, QUEUE_COL_QUEUE_ID, next_position());
-	set_text(new, QUEUE_COL_STATUS, "queued");
-	set_null(new, QUEUE_COL_AVAILABLE_AT);
-	set_null(new, QUEUE_COL_LEASE_UNTIL);
-	set_null(new, QUEUE_COL_WORKER_ID);
+	slot_set(new, QUEUE_COL_QUEUE_ID, next_position());
+	slot_set_text(new, QUEUE_COL_STATUS, "queued");
+	slot_set_null(new, QUEUE_COL_AVAILABLE_AT);
+	slot_set_null(new, QUEUE_COL_LEASE_UNTIL);
+	slot_set_null(new, QUEUE_COL_WORKER_ID);
 }
 
 /* ---------------------------------------------------------------------------
@@ -270,24 +210,24 @@ store_queue_load_runs(Store *store, int64 execution_id,
 	while (queue_scan_next(&scan))
 	{
 		TupleTableSlot *slot = scan.slot;
-		char	   *name = column_text(slot, QUEUE_COL_NODE_NAME);
+		char	   *name = slot_text(slot, QUEUE_COL_NODE_NAME);
 		Run		   *run = palloc0(sizeof(Run));
 		ItemPointer tid = palloc(sizeof(ItemPointerData));
 
 		run->step = playbook_find_step(playbook, name, strlen(name));
 		if (run->step < 0 ||
-			!run_state(column_text(slot, QUEUE_COL_STATUS), &run->state))
+			!run_state(slot_text(slot, QUEUE_COL_STATUS), &run->state))
 			continue;
-		run->visit = Max(node_id_visit(column_text(slot, QUEUE_COL_NODE_ID),
+		run->visit = Max(node_id_visit(slot_text(slot, QUEUE_COL_NODE_ID),
 									   execution_id, name), 1);
 		run->stored = true;
-		run->queue_id = DatumGetInt64(column(slot, QUEUE_COL_QUEUE_ID));
-		run->started_event_id = DatumGetInt64(column(slot, QUEUE_COL_EVENT_ID));
-		run->attempts = DatumGetInt32(column(slot, QUEUE_COL_ATTEMPTS));
-		run->max_attempts = DatumGetInt32(column(slot, QUEUE_COL_MAX_ATTEMPTS));
-		run->worker_id = column_text(slot, QUEUE_COL_WORKER_ID);
-		run->available_at = DatumGetTimestampTz(column(slot, QUEUE_COL_AVAILABLE_AT));
-		run->action = column_jsonb(slot, QUEUE_COL_ACTION);
+		run->queue_id = DatumGetInt64(slot_column(slot, QUEUE_COL_QUEUE_ID));
+		run->started_event_id = DatumGetInt64(slot_column(slot, QUEUE_COL_EVENT_ID));
+		run->attempts = DatumGetInt32(slot_column(slot, QUEUE_COL_ATTEMPTS));
+		run->max_attempts = DatumGetInt32(slot_column(slot, QUEUE_COL_MAX_ATTEMPTS));
+		run->worker_id = slot_text(slot, QUEUE_COL_WORKER_ID);
+		run->available_at = DatumGetTimestampTz(slot_column(slot, QUEUE_COL_AVAILABLE_AT));
+		run->action = slot_jsonb(slot, QUEUE_COL_ACTION);
 		*tid = slot->tts_tid;
 		run->handle = tid;
 		*runs = lappend(*runs, run);
@@ -325,29 +265,28 @@ store_enqueue(Store *store, const BrokerState *state, Run *run)
 	TupleTableSlot *slot = table->insert_slot;
 	const Step *step = &state->playbook->steps[run->step];
 
-	ExecClearTuple(slot);
-	memset(slot->tts_isnull, true, slot->tts_tupleDescriptor->natts);
-	set_column(slot, QUEUE_COL_QUEUE_ID, next_position());
-	set_column(slot, QUEUE_COL_EXECUTION_ID, Int64GetDatum(state->execution_id));
-	set_column(slot, QUEUE_COL_CATALOG_ID, Int64GetDatum(state->playbook->catalog_id));
-	set_text(slot, QUEUE_COL_NODE_ID,
+	slot_begin(slot);
+	slot_set(slot, QUEUE_COL_QUEUE_ID, next_position());
+	slot_set(slot, QUEUE_COL_EXECUTION_ID, Int64GetDatum(state->execution_id));
+	slot_set(slot, QUEUE_COL_CATALOG_ID, Int64GetDatum(state->playbook->catalog_id));
+	slot_set_text(slot, QUEUE_COL_NODE_ID,
 			 node_id_make(state->execution_id, step->name, run->visit));
-	set_text(slot, QUEUE_COL_NODE_NAME, step->name);
-	set_text(slot, QUEUE_COL_NODE_TYPE, step->type);
-	set_column(slot, QUEUE_COL_ACTION, PointerGetDatum(run->action));
+	slot_set_text(slot, QUEUE_COL_NODE_NAME, step->name);
+	slot_set_text(slot, QUEUE_COL_NODE_TYPE, step->type);
+	slot_set(slot, QUEUE_COL_ACTION, PointerGetDatum(run->action));
 	if (run->context != NULL)
-		set_column(slot, QUEUE_COL_CONTEXT, PointerGetDatum(run->context));
-	set_text(slot, QUEUE_COL_STATUS, "queued");
-	set_column(slot, QUEUE_COL_PRIORITY, Int32GetDatum(run->priority));
-	set_column(slot, QUEUE_COL_ATTEMPTS, Int32GetDatum(0));
-	set_column(slot, QUEUE_COL_MAX_ATTEMPTS, Int32GetDatum(run->max_attempts));
-	set_column(slot, QUEUE_COL_CREATED_AT,
+		slot_set(slot, QUEUE_COL_CONTEXT, PointerGetDatum(run->context));
+	slot_set_text(slot, QUEUE_COL_STATUS, "queued");
+	slot_set(slot, QUEUE_COL_PRIORITY, Int32GetDatum(run->priority));
+	slot_set(slot, QUEUE_COL_ATTEMPTS, Int32GetDatum(0));
+	slot_set(slot, QUEUE_COL_MAX_ATTEMPTS, Int32GetDatum(run->max_attempts));
+	slot_set(slot, QUEUE_COL_CREATED_AT,
 			   TimestampTzGetDatum(id_time(run->started_event_id)));
 	if (state->parent_execution_id != 0)
-		set_column(slot, QUEUE_COL_PARENT_EXECUTION_ID,
+		slot_set(slot, QUEUE_COL_PARENT_EXECUTION_ID,
 				   Int64GetDatum(state->parent_execution_id));
-	set_column(slot, QUEUE_COL_PARENT_EVENT_ID, Int64GetDatum(run->released_by));
-	set_column(slot, QUEUE_COL_EVENT_ID, Int64GetDatum(run->started_event_id));
+	slot_set(slot, QUEUE_COL_PARENT_EVENT_ID, Int64GetDatum(run->released_by));
+	slot_set(slot, QUEUE_COL_EVENT_ID, Int64GetDatum(run->started_event_id));
 	store_write_insert(store, table);
 }
 
@@ -402,11 +341,11 @@ store_retry_task(Store *store, Run *run)
 	TupleTableSlot *new = new_version(table);
 
 	make_ready(new);
-	set_column(new, QUEUE_COL_ATTEMPTS, Int32GetDatum(run->attempts));
+	slot_set(new, QUEUE_COL_ATTEMPTS, Int32GetDatum(run->attempts));
 	if (run->state == RUN_RETRY)
 	{
-		set_text(new, QUEUE_COL_STATUS, "retry");
-		set_column(new, QUEUE_COL_AVAILABLE_AT, TimestampTzGetDatum(run->available_at));
+		slot_set_text(new, QUEUE_COL_STATUS, "retry");
+		slot_set(new, QUEUE_COL_AVAILABLE_AT, TimestampTzGetDatum(run->available_at));
 	}
 	write_version(store, table);
 }
@@ -416,14 +355,14 @@ static void
 set_lease(TupleTableSlot *new, const char *worker_id, int attempts,
 		  TimestampTz lease_until, TimestampTz now)
 {
-	set_text(new, QUEUE_COL_STATUS, "leased");
-	set_text(new, QUEUE_COL_WORKER_ID, worker_id);
-	set_column(new, QUEUE_COL_ATTEMPTS, Int32GetDatum(attempts));
-	set_column(new, QUEUE_COL_LAST_HEARTBEAT, TimestampTzGetDatum(now));
+	slot_set_text(new, QUEUE_COL_STATUS, "leased");
+	slot_set_text(new, QUEUE_COL_WORKER_ID, worker_id);
+	slot_set(new, QUEUE_COL_ATTEMPTS, Int32GetDatum(attempts));
+	slot_set(new, QUEUE_COL_LAST_HEARTBEAT, TimestampTzGetDatum(now));
 	if (lease_until != 0)
-		set_column(new, QUEUE_COL_LEASE_UNTIL, TimestampTzGetDatum(lease_until));
+		slot_set(new, QUEUE_COL_LEASE_UNTIL, TimestampTzGetDatum(lease_until));
 	else
-		set_null(new, QUEUE_COL_LEASE_UNTIL);
+		slot_set_null(new, QUEUE_COL_LEASE_UNTIL);
 }
 
 /* A worker said action_started without asking for a lease. */
@@ -443,7 +382,7 @@ store_revoke_task(Store *store, Run *run)
 {
 	StoreTable *table = lock_run(store, run);
 
-	set_text(new_version(table), QUEUE_COL_STATUS, "cancelled");
+	slot_set_text(new_version(table), QUEUE_COL_STATUS, "cancelled");
 	write_version(store, table);
 }
 
@@ -519,7 +458,7 @@ store_release_task(Store *store, int64 queue_id, const char *worker_id)
 		return false;
 	new = new_version(table);
 	make_ready(new);
-	set_column(new, QUEUE_COL_ATTEMPTS, Int32GetDatum(Max(row.attempts - 1, 0)));
+	slot_set(new, QUEUE_COL_ATTEMPTS, Int32GetDatum(Max(row.attempts - 1, 0)));
 	write_version(store, table);
 	return true;
 }
@@ -533,7 +472,7 @@ type_wanted(TupleTableSlot *slot, int ntypes, char **types)
 
 	if (wanted)
 		return true;
-	type = DatumGetTextPP(column(slot, QUEUE_COL_NODE_TYPE));
+	type = DatumGetTextPP(slot_column(slot, QUEUE_COL_NODE_TYPE));
 	for (int i = 0; i < ntypes && !wanted; i++)
 		wanted = strlen(types[i]) == VARSIZE_ANY_EXHDR(type) &&
 			memcmp(types[i], VARDATA_ANY(type), VARSIZE_ANY_EXHDR(type)) == 0;
@@ -559,7 +498,7 @@ store_lease(Store *store, const LeaseRequest *request, bool *more, bool *locked)
 
 		if (!type_wanted(scan.slot, request->ntypes, request->types))
 			continue;
-		available_at = DatumGetTimestampTz(column(scan.slot, QUEUE_COL_AVAILABLE_AT));
+		available_at = DatumGetTimestampTz(slot_column(scan.slot, QUEUE_COL_AVAILABLE_AT));
 		if (available_at > now)
 			continue;
 		if (leased >= request->max_tasks)
@@ -573,7 +512,7 @@ store_lease(Store *store, const LeaseRequest *request, bool *more, bool *locked)
 			continue;
 		}
 		set_lease(new_version(scan.table), request->worker_id,
-				  DatumGetInt32(column(scan.slot, QUEUE_COL_ATTEMPTS)) + 1,
+				  DatumGetInt32(slot_column(scan.slot, QUEUE_COL_ATTEMPTS)) + 1,
 				  now + request->lease_us, now);
 		write_version(store, scan.table);
 		request->callback(request->arg, scan.table->insert_slot);
@@ -599,7 +538,7 @@ store_promote_due(Store *store, int64 execution_id, int limit)
 		ItemPointerData tid = scan.slot->tts_tid;
 
 		if (execution_id != 0 && execution_id !=
-			DatumGetInt64(column(scan.slot, QUEUE_COL_EXECUTION_ID)))
+			DatumGetInt64(slot_column(scan.slot, QUEUE_COL_EXECUTION_ID)))
 			continue;
 		if (!lock_row(scan.table, &tid, scan.snapshot, true, NULL))
 			continue;
@@ -639,7 +578,7 @@ first_time(Store *store, StoreRelation index, QueueColumn attribute,
 	queue_scan_open(&scan, store, index, &key, 1);
 	found = queue_scan_next(&scan);
 	if (found)
-		*when = DatumGetTimestampTz(column(scan.slot, attribute));
+		*when = DatumGetTimestampTz(slot_column(scan.slot, attribute));
 	queue_scan_close(&scan);
 	return found;
 }
