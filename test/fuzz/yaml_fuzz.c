@@ -1,20 +1,14 @@
 /*
  * yaml_fuzz.c
- *		Feeds the YAML reader: from libFuzzer, or from a pipe.
- *
- * As a fuzz target it checks what yaml.h promises of any tree and any error.
- * With YAML_FUZZ_PIPE it reads documents, each preceded by a line with its
- * length in bytes, and answers each with one line: "ok <json>" or
- * "error <line> <column> <message>"; yaml_differential.py talks to it.
+ *		A libFuzzer target: whatever the text, yaml_parse_document must answer
+ *		with a tree or an error that keep the promises of yaml.h.
  */
 #include "noetl.h"
 
 #include "server_shim.h"
 #include "yaml.h"
 
-#undef printf
 #undef fprintf
-#undef putchar
 
 #define MAX_DEPTH 500
 #define MAX_VALUES 1000000
@@ -82,8 +76,6 @@ check_node(const YamlNode *node, int depth)
 	return values;
 }
 
-#ifndef YAML_FUZZ_PIPE
-
 int			LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Text from the server has no NUL, so neither has what is tried here. */
@@ -108,97 +100,3 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	free(text);
 	return 0;
 }
-
-#else
-
-/* Writes a JSON string. */
-static void
-print_string(const YamlNode *node)
-{
-	putchar('"');
-	for (int i = 0; i < node->length; i++)
-	{
-		unsigned char c = node->string[i];
-
-		if (c < ' ' || c == '"' || c == '\\')
-			printf("\\u%04x", c);
-		else
-			putchar(c);
-	}
-	putchar('"');
-}
-
-/* Writes a node as JSON. */
-static void
-print_node(const YamlNode *node)
-{
-	switch (node->kind)
-	{
-		case YN_NULL:
-			printf("null");
-			break;
-		case YN_BOOL:
-			printf(node->boolean ? "true" : "false");
-			break;
-		case YN_NUMBER:
-			printf("%s", (char *) node->number);
-			break;
-		case YN_STRING:
-			print_string(node);
-			break;
-		case YN_LIST:
-			putchar('[');
-			for (int i = 0; i < node->count; i++)
-			{
-				if (i > 0)
-					putchar(',');
-				print_node(node->items[i]);
-			}
-			putchar(']');
-			break;
-		case YN_MAP:
-			putchar('{');
-			for (int i = 0; i < node->count; i++)
-			{
-				if (i > 0)
-					putchar(',');
-				print_string(node->pairs[i].key);
-				putchar(':');
-				print_node(node->pairs[i].value);
-			}
-			putchar('}');
-			break;
-	}
-}
-
-int
-main(void)
-{
-	int			length;
-
-	while (scanf("%d", &length) == 1 && getchar() == '\n')
-	{
-		char	   *text = malloc(length);
-		SourceError error;
-		YamlNode   *root;
-
-		if (fread(text, 1, length, stdin) != (size_t) length)
-			return 1;
-		root = yaml_parse_document(text, length, &error);
-		if (root != NULL)
-		{
-			check_node(root, 0);
-			printf("ok ");
-			print_node(root);
-		}
-		else
-			printf("error %d %d %s", error.line, error.column, error.message);
-		putchar('\n');
-		fflush(stdout);
-		shim_reset();
-		free(text);
-	}
-	return 0;
-}
-
-#endif
