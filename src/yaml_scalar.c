@@ -386,6 +386,48 @@ float_value(const char *text, int length)
 	return value;
 }
 
+/* The shortest decimal of a double: 0.DIGITS times ten to the power "point". */
+typedef struct Decimal
+{
+	bool		negative;
+	int			ndigits;		/* 0: the value is zero */
+	int			point;
+	char		digits[DOUBLE_SHORTEST_DECIMAL_LEN];
+} Decimal;
+
+/* Takes the server's shortest text of a double apart. */
+static void
+decimal_from_double(double value, Decimal *decimal)
+{
+	char		shortest[DOUBLE_SHORTEST_DECIMAL_LEN];
+	bool		seen_point = false;
+
+	memset(decimal, 0, sizeof(Decimal));
+	double_to_shortest_decimal_buf(value, shortest);
+	for (char *p = shortest; *p != '\0'; p++)
+	{
+		if (*p == '-')
+			decimal->negative = true;
+		else if (*p == '.')
+			seen_point = true;
+		else if (*p == 'e')
+		{
+			decimal->point += atoi(p + 1);
+			break;
+		}
+		else if (decimal->ndigits > 0 || *p != '0')
+		{
+			decimal->digits[decimal->ndigits++] = *p;
+			if (!seen_point)
+				decimal->point++;
+		}
+		else if (seen_point)
+			decimal->point--;
+	}
+	while (decimal->ndigits > 1 && decimal->digits[decimal->ndigits - 1] == '0')
+		decimal->ndigits--;
+}
+
 /*
  * Text of a finite double with the digits of Python's repr: with an exponent
  * where repr has one, or written out, because a number must keep its scale.
@@ -393,47 +435,25 @@ float_value(const char *text, int length)
 static char *
 float_text(double value, bool exponent_allowed)
 {
-	char		shortest[DOUBLE_SHORTEST_DECIMAL_LEN];
-	char		digits[32];
-	char	   *result = palloc(400);
+	Decimal		decimal;
+	char	   *result = palloc(400);	/* the smallest double needs 343 */
 	char	   *p = result;
-	int			ndigits = 0;
-	int			point = 0;		/* digits before the decimal point */
-	bool		seen_point = false;
+	int			point;
 
-	double_to_shortest_decimal_buf(value, shortest);
-	for (char *s = shortest; *s != '\0'; s++)
-	{
-		if (*s == '-')
-			*p++ = '-';
-		else if (*s == '.')
-			seen_point = true;
-		else if (*s == 'e')
-		{
-			point += atoi(s + 1);
-			break;
-		}
-		else
-		{
-			if (ndigits > 0 || *s != '0')
-				digits[ndigits++] = *s;
-			if (ndigits > 0 ? !seen_point : (seen_point && *s == '0'))
-				point += seen_point ? -1 : 1;
-		}
-	}
-	if (ndigits == 0)
+	decimal_from_double(value, &decimal);
+	point = decimal.point;
+	if (decimal.negative)
+		*p++ = '-';
+	if (decimal.ndigits == 0)
 	{
 		strcpy(p, "0.0");
 		return result;
 	}
-	while (ndigits > 1 && digits[ndigits - 1] == '0')
-		ndigits--;
-
 	if (exponent_allowed && (point > 16 || point < -3))
 	{
-		*p++ = digits[0];
-		if (ndigits > 1)
-			p += sprintf(p, ".%.*s", ndigits - 1, digits + 1);
+		*p++ = decimal.digits[0];
+		if (decimal.ndigits > 1)
+			p += sprintf(p, ".%.*s", decimal.ndigits - 1, decimal.digits + 1);
 		sprintf(p, "e%c%02d", point > 0 ? '+' : '-', abs(point - 1));
 		return result;
 	}
@@ -444,12 +464,12 @@ float_text(double value, bool exponent_allowed)
 		for (int i = point; i < 0; i++)
 			*p++ = '0';
 	}
-	for (int i = 0; i < ndigits || i <= point; i++)
+	for (int i = 0; i < decimal.ndigits || i <= point; i++)
 	{
 		if (i == point && point > 0)
 			*p++ = '.';
-		if (i < ndigits)
-			*p++ = digits[i];
+		if (i < decimal.ndigits)
+			*p++ = decimal.digits[i];
 		else if (point > 0)
 			*p++ = '0';
 	}
