@@ -424,11 +424,13 @@ scalar_style(ParseState *state)
 	switch (state->event.data.scalar.style)
 	{
 		case YAML_LITERAL_SCALAR_STYLE:
+			return YAML_STYLE_LITERAL;
 		case YAML_FOLDED_SCALAR_STYLE:
-			return YAML_STYLE_BLOCK;
+			return YAML_STYLE_FOLDED;
 		case YAML_SINGLE_QUOTED_SCALAR_STYLE:
+			return YAML_STYLE_SINGLE_QUOTED;
 		case YAML_DOUBLE_QUOTED_SCALAR_STYLE:
-			return YAML_STYLE_QUOTED;
+			return YAML_STYLE_DOUBLE_QUOTED;
 		default:
 			return YAML_STYLE_PLAIN;
 	}
@@ -592,6 +594,7 @@ compose_key(ParseState *state, int depth, const YamlNode *map, bool *merge)
 	result->node.kind = YN_STRING;
 	result->node.string = yaml_key_text(&key->node, key->tag);
 	result->node.length = strlen(result->node.string);
+	result->node.nstretches = 0;
 	return result;
 }
 

@@ -31,6 +31,14 @@ typedef struct YamlPair
 	YamlNode   *value;
 } YamlPair;
 
+/* From this byte of the text on, the source reads the same, here. */
+typedef struct YamlStretch
+{
+	int			offset;
+	int			line;
+	int			column;
+} YamlStretch;
+
 struct YamlNode
 {
 	YamlKind	kind;
@@ -46,6 +54,13 @@ struct YamlNode
 	int			text_line;
 	int			text_column;
 	bool		block;			/* literal or folded block scalar */
+
+	/*
+	 * The stretches of a text that is not a piece of the source as it stands
+	 * (escapes, folded lines), in order; none when it is.
+	 */
+	int			nstretches;
+	YamlStretch *stretches;
 
 	bool		boolean;		/* YN_BOOL */
 	Numeric		number;			/* YN_NUMBER; a YAML float keeps a scale of at

@@ -29,8 +29,10 @@ extern char *yaml_key_text(const YamlNode *node, YamlTag tag);
 typedef enum YamlStyle
 {
 	YAML_STYLE_PLAIN,
-	YAML_STYLE_QUOTED,
-	YAML_STYLE_BLOCK
+	YAML_STYLE_SINGLE_QUOTED,
+	YAML_STYLE_DOUBLE_QUOTED,
+	YAML_STYLE_LITERAL,
+	YAML_STYLE_FOLDED
 } YamlStyle;
 
 /* yaml_source.c */
@@ -39,6 +41,7 @@ extern bool yaml_source_error(SourceError *error, int sqlerrcode,
 							  char *message, char *hint);
 extern char *yaml_quote_text(const char *text, int length);
 extern int	yaml_line_break(const char *p, const char *end);
+extern const char *yaml_line_end(const char *p, const char *end);
 extern const char *yaml_next_line(const char *p, const char *end);
 extern const char *yaml_source_line(const char *text, int length, int line,
 									int *line_length);
@@ -46,6 +49,8 @@ extern bool yaml_line_has_bare_template(const char *text, int length,
 										int line);
 extern void yaml_offset_position(const char *text, int length, size_t offset,
 								 int *line, int *column);
+
+/* yaml_position.c */
 extern void yaml_locate_text(YamlNode *node, YamlStyle style,
 							 const char *text, int length, int offset);
 

@@ -1,7 +1,7 @@
 /*
  * yaml_source.c
- *		The source text of a YAML document: its lines, and where in them the
- *		text of a scalar stands.
+ *		The source text of a YAML document: its lines, and pieces of it in
+ *		messages.
  */
 #include "noetl.h"
 
@@ -67,8 +67,8 @@ yaml_line_break(const char *p, const char *end)
 }
 
 /* End of the line at p, without its break. */
-static const char *
-line_end(const char *p, const char *end)
+const char *
+yaml_line_end(const char *p, const char *end)
 {
 	while (p < end && yaml_line_break(p, end) == 0)
 		p++;
@@ -79,7 +79,7 @@ line_end(const char *p, const char *end)
 const char *
 yaml_next_line(const char *p, const char *end)
 {
-	p = line_end(p, end);
+	p = yaml_line_end(p, end);
 	return p < end ? p + yaml_line_break(p, end) : end;
 }
 
@@ -95,7 +95,7 @@ yaml_source_line(const char *text, int length, int line, int *line_length)
 		p = yaml_next_line(p, end);
 		line--;
 	}
-	*line_length = line_end(p, end) - p;
+	*line_length = yaml_line_end(p, end) - p;
 	return p;
 }
 
@@ -146,115 +146,5 @@ yaml_offset_position(const char *text, int length, size_t offset,
 	{
 		if ((*p & 0xC0) != 0x80)
 			(*column)++;
-	}
-}
-
-/*
- * Moves over the tag and the anchor in front of a scalar, keeping count of
- * line and column, because an event begins with them.
- */
-static const char *
-skip_properties(const char *p, const char *end, int *line, int *column)
-{
-	while (p < end)
-	{
-		int			break_length = yaml_line_break(p, end);
-
-		if (break_length > 0)
-		{
-			p += break_length;
-			(*line)++;
-			*column = 1;
-		}
-		else if (*p == ' ' || *p == '\t')
-		{
-			p++;
-			(*column)++;
-		}
-		else if (*p == '#')
-			p = line_end(p, end);
-		else if (*p == '!' || *p == '&')
-		{
-			while (p < end && *p != ' ' && *p != '\t' &&
-				   yaml_line_break(p, end) == 0)
-			{
-				if ((*p & 0xC0) != 0x80)
-					(*column)++;
-				p++;
-			}
-		}
-		else
-			break;
-	}
-	return p;
-}
-
-/*
- * Indentation of a block scalar: that of its first line with text in it, less
- * the blanks that belong to the text ("|2" says so).
- */
-static int
-block_indentation(const char *header, const char *end, const YamlNode *node)
-{
-	const char *p = yaml_next_line(header, end);
-	int			own = 0;
-
-	for (const char *s = node->string; *s == ' ' || *s == '\n'; s++)
-		own = (*s == '\n') ? 0 : own + 1;
-	while (p < end)
-	{
-		const char *start = p;
-
-		while (p < end && *p == ' ')
-			p++;
-		if (p < end && yaml_line_break(p, end) == 0)
-			return Max((int) (p - start) - own, 0);
-		p = yaml_next_line(p, end);
-	}
-	return 0;
-}
-
-/*
- * Finds out where the text of a scalar begins; offset is where its event
- * does, whose position the node has.
- */
-void
-yaml_locate_text(YamlNode *node, YamlStyle style, const char *text, int length,
-				 int offset)
-{
-	const char *end = text + length;
-	const char *p = text + offset;
-	int			line = node->line;
-	int			column = node->column;
-
-	if (p < end && (*p == '!' || *p == '&') &&
-		(style != YAML_STYLE_PLAIN || node->length > 0))
-		p = skip_properties(p, end, &line, &column);
-	node->text_line = line;
-	node->text_column = column;
-	if (style == YAML_STYLE_QUOTED)
-		node->text_column = column + 1;
-	else if (style == YAML_STYLE_BLOCK)
-	{
-		node->block = true;
-		node->text_line = line + 1;
-		node->text_column = block_indentation(p, end, node) + 1;
-	}
-}
-
-/*
- * See yaml.h.  Where only the beginning of the text is known, that is the
- * answer for all its later lines.
- */
-void
-yaml_locate(const YamlNode *scalar, int line, int column,
-			int *file_line, int *file_column)
-{
-	*file_line = scalar->text_line;
-	*file_column = scalar->text_column;
-	if (line <= 1 || scalar->block)
-	{
-		*file_line += Max(line, 1) - 1;
-		*file_column += Max(column, 1) - 1;
 	}
 }
