@@ -212,9 +212,9 @@ check_snapshot(Store *store, int64 execution_id, int64 last_event_id, bool own)
 	if (store_last_event_in_snapshot(store, execution_id) != last_event_id)
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("could not serialize access to execution " INT64_FORMAT
-						" due to concurrent events", execution_id),
-				 errdetail("The execution went on after this transaction took its snapshot."),
+				 errmsg("could not serialize access to an execution due to concurrent events"),
+				 errdetail("Execution " INT64_FORMAT " went on after this transaction took its snapshot.",
+						   execution_id),
 				 errhint("Retry the transaction, or use READ COMMITTED.")));
 }
 

@@ -150,29 +150,20 @@ can_start(BrokerState *state, const Run *waiting)
 	return true;
 }
 
-/* The first waiting run that can start, in the order of the graph. */
+/* The first waiting run that can start, in the order in which they arrived. */
 static Run *
 next_to_start(BrokerState *state)
 {
-	const Step *steps = state->playbook->steps;
-	Run		   *first = NULL;
 	ListCell   *lc;
 
 	foreach(lc, state->runs)
 	{
 		Run		   *run = (Run *) lfirst(lc);
 
-		if (run->state != RUN_WAITING)
-			continue;
-		if (first != NULL &&
-			(steps[first->step].component < steps[run->step].component ||
-			 (steps[first->step].component == steps[run->step].component &&
-			  first->step < run->step)))
-			continue;
-		if (can_start(state, run))
-			first = run;
+		if (run->state == RUN_WAITING && can_start(state, run))
+			return run;
 	}
-	return first;
+	return NULL;
 }
 
 /* ---------------------------------------------------------------------------
