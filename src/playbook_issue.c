@@ -35,7 +35,10 @@ too_many(Compiler *compiler, IssueSeverity severity)
 	if (list_length(compiler->issues) < PLAYBOOK_MAX_ISSUES)
 		return false;
 	if (severity == ISSUE_ERROR)
+	{
 		compiler->nerrors++;
+		compiler->unlisted++;
+	}
 	return true;
 }
 
@@ -159,7 +162,21 @@ compare_issues(const ListCell *a, const ListCell *b)
 List *
 playbook_sorted_issues(Compiler *compiler)
 {
+	MemoryContext caller = MemoryContextSwitchTo(compiler->issue_context);
+	PlaybookIssue *rest;
+
 	list_sort(compiler->issues, compare_issues);
+	if (compiler->unlisted > 0)
+	{
+		rest = palloc0(sizeof(PlaybookIssue));
+		rest->severity = ISSUE_ERROR;
+		rest->sqlerrcode = ERRCODE_PROGRAM_LIMIT_EXCEEDED;
+		rest->path = "";
+		rest->message = psprintf("%d more errors are not listed",
+								 compiler->unlisted);
+		compiler->issues = lappend(compiler->issues, rest);
+	}
+	MemoryContextSwitchTo(caller);
 	return compiler->issues;
 }
 
