@@ -8,6 +8,12 @@
 -- YAML and templates: functions of their arguments alone (yaml.c, template*.c)
 -- ---------------------------------------------------------------------------
 
+CREATE FUNCTION noetl.parse_yaml(content text) RETURNS jsonb
+    AS 'MODULE_PATHNAME', 'noetl_parse_yaml'
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION noetl.parse_yaml(text) IS
+    'the JSON value of one YAML 1.1 document, by the rules of PyYAML''s safe_load; duplicate keys are errors';
+
 -- ---------------------------------------------------------------------------
 -- Catalog (catalog.c)
 -- ---------------------------------------------------------------------------
