@@ -13,7 +13,7 @@ MODULE_big = noetl
 DATA = sql/noetl--$(EXTVERSION).sql
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
 SHLIB_LINK = -lyaml
-PG_CPPFLAGS = -I$(srcdir)/src -MMD -MP
+PG_CPPFLAGS = -iquote $(srcdir)/src -MMD -MP
 PG_CFLAGS = -Wall -Wextra -Werror -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers
 EXTRA_CLEAN = $(OBJS:.o=.d)
 
