@@ -38,7 +38,6 @@ execution_resolve(Event *event)
 	JsonbValue	parameters;
 	char	   *path = NULL;
 	int64		version = 0;
-	int			found_version;
 
 	if (event->context != NULL)
 	{
@@ -52,7 +51,7 @@ execution_resolve(Event *event)
 				 errmsg("event \"%s\" names no playbook", event->event_type),
 				 errhint("Give context {\"path\": …, \"version\": …, \"workload\": {…}}.")));
 	if (path != NULL &&
-		!catalog_find(path, (int) version, &event->catalog_id, &found_version))
+		!catalog_find(path, (int) version, &event->catalog_id))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 version > 0 ?

@@ -242,18 +242,17 @@ void
 store_close(Store *store)
 {
 	AfterTriggerEndQuery(store->estate);
+	ExecCloseResultRelations(store->estate);
 	for (int i = 0; i < STORE_TABLES; i++)
 	{
 		StoreTable *table = &store->tables[i];
 
 		if (table->relation == NULL)
 			continue;
-		ExecCloseIndices(table->result_rel);
 		ExecDropSingleTupleTableSlot(table->insert_slot);
 		ExecDropSingleTupleTableSlot(table->scan_slot);
 		table_close(table->relation, NoLock);
 	}
-	ExecCloseResultRelations(store->estate);
 	ExecResetTupleTable(store->estate->es_tupleTable, false);
 	FreeExecutorState(store->estate);
 	pfree(store);
