@@ -36,17 +36,16 @@ sub execute
 	my $content = "apiVersion: noetl.io/v1\nkind: Playbook\n"
 	  . "metadata: {name: test, path: $path}\nworkflow:\n"
 	  . indented($steps, 2);
-	return $node->safe_psql(
-		'postgres', "
-		SELECT noetl.register(\$playbook\$$content\$playbook\$) IS NULL \\gset
-		SELECT noetl.execute('$path')");
+	$node->safe_psql('postgres',
+		"SELECT noetl.register(\$playbook\$$content\$playbook\$)");
+	return $node->safe_psql('postgres', "SELECT noetl.execute('$path')");
 }
 
-# Starts an execution of one step called job.
+# Starts an execution of one step called act.
 sub execute_job
 {
 	my ($keys) = @_;
-	return execute("- step: job\n" . indented($keys, 2));
+	return execute("- step: act\n" . indented($keys, 2));
 }
 
 # Starts a worker; its log is collected in $$log.
@@ -67,7 +66,7 @@ sub drain
 	my $log;
 	my $worker = start_worker(\$log, '--once', @options);
 	$worker->finish;
-	is($worker->result, 0, 'the worker drains the queue and exits');
+	is($worker->full_result(0), 0, 'the worker drains the queue and exits');
 	return $log;
 }
 
@@ -85,7 +84,28 @@ sub wait_for
 	return 0;
 }
 
-# One value of the event that ended the step job.
+# Kills the server as a power failure would; gone when its process is gone.
+sub kill_server
+{
+	my ($pid) = slurp_file($node->data_dir . '/postmaster.pid') =~ /^(\d+)/;
+	my $until = time + $patience;
+	$node->kill9;
+	sleep 0.05 while kill(0, $pid) && time < $until;
+}
+
+# Starts it again; its orphaned backends need a moment to end.
+sub restart_server
+{
+	my $until = time + $patience;
+	until ($node->start(fail_ok => 1))
+	{
+		BAIL_OUT('the server does not start again') if time > $until;
+		$node->stop('fast', fail_ok => 1);
+		sleep 0.2;
+	}
+}
+
+# One value of the event that ended the step act.
 sub outcome
 {
 	my ($execution, $expression, $type) = @_;
@@ -94,7 +114,7 @@ sub outcome
 		'postgres', "
 		SELECT $expression FROM noetl.event
 		 WHERE execution_id = $execution AND event_type = '$type'
-		   AND node_name = 'job'");
+		   AND node_name = 'act'");
 }
 
 # The events of an execution, in order.
@@ -267,8 +287,8 @@ my $log = drain();
 
 is(outcome($job{keywords}, 'result'),
 	'{"text": "hello world hello world"}', 'input as keyword arguments');
-like($log, qr/$job{keywords}\/job#1 \| said hello/, 'what a task prints is logged');
-like($log, qr/^\d\d:\d\d:\d\d $job{keywords}\/job#1 python ok \d+ ms$/m,
+like($log, qr/$job{keywords}\/act#1 \| said hello/, 'what a task prints is logged');
+like($log, qr/^\d\d:\d\d:\d\d $job{keywords}\/act#1 python ok \d+ ms$/m,
 	'one line for each task');
 is(outcome($job{whole}, 'result'), '{"a": 1, "b": [2, 3]}', 'input as one dict');
 is(outcome($job{rest}, 'result'), '[1, {"b": 2}]', 'the rest in **kwargs');
@@ -311,8 +331,8 @@ is( outcome($job{shell_fails}, "concat_ws(' ', error, result ->> 'data')", 'acti
 like(outcome($job{refused}, "result #>> '{data,stderr}'", 'action_error'),
 	qr/could not change directory/, 'a directory that is not there');
 is( sequence($job{retried}),
-	'action_started job, action_error job, action_retry job, '
-	  . 'action_started job, action_completed job',
+	'action_started act, action_error act, action_retry act, '
+	  . 'action_started act, action_completed act',
 	'--once waits for a retry');
 is($node->safe_psql('postgres',
 		"SELECT status FROM noetl.queue WHERE execution_id = $foreign"),
@@ -331,7 +351,7 @@ my $worker = start_worker(\$log);
 ok(wait_for(sprintf($started, $stopped)), 'a task runs');
 $worker->signal('TERM');
 $worker->finish;
-is($worker->result, 0, 'SIGTERM ends the worker');
+is($worker->full_result(0), 0, 'SIGTERM ends the worker');
 is(outcome($stopped, 'result'), '"slept"', 'after its task has ended');
 
 my $returned = execute_job(sprintf($slow, 60));
@@ -339,7 +359,7 @@ $worker = start_worker(\$log, '--grace', '1');
 ok(wait_for(sprintf($started, $returned)), 'a long task runs');
 $worker->signal('INT');
 $worker->finish;
-is($worker->result, 0, 'SIGINT ends the worker');
+is($worker->full_result(0), 0, 'SIGINT ends the worker');
 is( $node->safe_psql('postgres',
 		"SELECT status, attempts FROM noetl.queue WHERE execution_id = $returned"),
 	'queued|0', 'the task is given back, without a lost attempt');
@@ -358,7 +378,7 @@ while ($log !~ /the lease was lost or the execution cancelled/ && time < $until)
 	$worker->pump_nb;
 	sleep 0.05;
 }
-like($log, qr/$returned\/job#1 python stopped/, 'a cancelled task is stopped');
+like($log, qr/$returned\/act#1 python stopped/, 'a cancelled task is stopped');
 $worker->signal('TERM');
 $worker->finish;
 is(ended($returned), 'execution_cancelled', 'nothing is reported for it');
@@ -369,11 +389,11 @@ is(ended($returned), 'execution_cancelled', 'nothing is reported for it');
 my $kept = execute_job(sprintf($slow, 3));
 $worker = start_worker(\$log, '--once');
 ok(wait_for(sprintf($started, $kept)), 'a task runs while the server is killed');
-$node->kill9;
+kill_server();
 sleep 4;
-$node->start;
+restart_server();
 $worker->finish;
-is($worker->result, 0, 'the worker comes back');
+is($worker->full_result(0), 0, 'the worker comes back');
 like($log, qr/connected again/, 'and says so');
 is(outcome($kept, 'result'), '"slept"', 'the result is not lost');
 is(ended($kept), 'execution_complete', 'the execution completes');
@@ -390,14 +410,14 @@ for my $goal (20, 80)
 {
 	ok(wait_for("SELECT count(*) >= $goal FROM noetl.event WHERE event_type = 'step_completed' AND node_name ~ '^s[0-9]+\$'"),
 		"$goal steps are done, the server is killed");
-	$node->kill9;
+	kill_server();
 	sleep 0.5;
-	$node->start;
+	restart_server();
 }
 foreach my $w (@workers)
 {
 	$w->finish;
-	is($w->result, 0, 'a worker drains the queue nevertheless');
+	is($w->full_result(0), 0, 'a worker drains the queue nevertheless');
 }
 my $list = join(',', @executions);
 is( $node->safe_psql('postgres',
