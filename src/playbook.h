@@ -176,6 +176,24 @@ typedef struct PlaybookIssue
 extern Playbook *playbook_compile(const char *content, int length,
 								  MemoryContext parent, List **issues);
 
+/* The same for a document that has already been parsed. */
+extern Playbook *playbook_compile_document(const YamlNode *root,
+										   MemoryContext parent,
+										   List **issues);
+
+/*
+ * What a document calls itself: its catalog path (or NULL) and its name (or
+ * NULL), also when it does not compile.
+ */
+extern void playbook_document_names(const YamlNode *root, char **path,
+									char **name);
+
+/* The longest document that registers, and the largest playbook. */
+#define PLAYBOOK_MAX_BYTES	(16 * 1024 * 1024)
+#define PLAYBOOK_MAX_STEPS	20000
+#define PLAYBOOK_MAX_NAME	512 /* bytes of a step's name: it is indexed */
+#define PLAYBOOK_MAX_PATH	1024	/* bytes of a catalog path: likewise */
+
 /*
  * The compiled playbook of a catalog row, from the backend's cache.  Raises
  * when there is no such row.  Valid until the end of the transaction at least.

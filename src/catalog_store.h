@@ -1,0 +1,43 @@
+/*
+ * catalog_store.h
+ *		Every read and write of noetl.catalog; nothing else touches it.
+ *
+ * All of it runs as the table's owner, so that a client needs the right to
+ * call a function and none on the table.
+ */
+#ifndef NOETL_CATALOG_STORE_H
+#define NOETL_CATALOG_STORE_H
+
+#include "utils/jsonb.h"
+
+/* OID of noetl.catalog; raises when the extension is not there. */
+extern Oid	catalog_relation(void);
+
+/*
+ * The document of a catalog row, in CurrentMemoryContext; false when there is
+ * no such row.  *own: this transaction inserted it.
+ */
+extern bool catalog_read_content(int64 catalog_id, char **content,
+								 int *length, bool *own);
+
+/*
+ * Makes this transaction the only one that registers versions of a path, and
+ * looks: *version is the newest version (0: none); returns the newest row
+ * with that digest, or 0.
+ */
+extern int64 catalog_lock_path(text *path, bytea *digest, int *version);
+
+/* Stores a version; returns its catalog_id. */
+extern int64 catalog_insert(text *path, int version, text *kind, text *content,
+							bytea *digest, Jsonb *payload);
+
+/* The row of a version of a path (0: the newest); false when there is none. */
+extern bool catalog_find(const char *path, int version, int64 *catalog_id);
+
+/* Path (in CurrentMemoryContext) and version of a row; false: no such row. */
+extern bool catalog_describe(int64 catalog_id, const char **path, int *version);
+
+/* Does any execution refer to the row? */
+extern bool catalog_is_used(int64 catalog_id);
+
+#endif							/* NOETL_CATALOG_STORE_H */

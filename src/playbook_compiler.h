@@ -1,0 +1,105 @@
+/*
+ * playbook_compiler.h
+ *		What the files that compile a playbook share; nobody else needs it.
+ *
+ *		playbook.c			the document: its heads, the table of steps
+ *		playbook_step.c		one step: type, action, input, retry, on_error
+ *		playbook_task.c		workbook tasks and tool maps: laying maps over maps
+ *		playbook_next.c		transitions
+ *		playbook_doc.c		templates: documents and conditions
+ *		playbook_lint.c		warnings about what is legal but looks wrong
+ *		playbook_issue.c	the list of issues
+ */
+#ifndef NOETL_PLAYBOOK_COMPILER_H
+#define NOETL_PLAYBOOK_COMPILER_H
+
+#include "playbook.h"
+
+/* More issues than this are counted, not listed. */
+#define PLAYBOOK_MAX_ISSUES 1000
+
+typedef struct Compiler
+{
+	const YamlNode *root;
+	const YamlNode *workbook;	/* list or map of tasks, or NULL */
+	struct HTAB *tasks;			/* task name -> YamlNode *, or NULL */
+	const YamlNode **step_nodes;	/* the steps as written, by index */
+	Playbook   *playbook;
+	MemoryContext scratch;		/* what only compilation needs */
+
+	MemoryContext issue_context;	/* the caller's */
+	List	   *issues;
+	int			nerrors;
+	int			nsuggestions;	/* "did you mean" searches made so far */
+	bool		graph_broken;	/* an edge or a step is missing */
+
+	List	   *raw_roots;		/* of the step at hand: char * */
+} Compiler;
+
+/* A step with everything that it is made of. */
+typedef struct StepSource
+{
+	const YamlNode *node;		/* as written */
+	const YamlNode *own;		/* the keys of a tool map moved up */
+	const YamlNode *task;		/* its workbook task, likewise, or NULL */
+	const YamlNode *written_task;	/* the task as written, or NULL */
+	const YamlNode *merged;		/* own laid over task */
+	const YamlNode *type_node;	/* where the type was written, or NULL */
+	char	   *type;			/* lower-cased, "" for none */
+	char	   *task_name;		/* or NULL */
+} StepSource;
+
+/* A name in a hash table; the text is not copied. */
+typedef struct NameKey
+{
+	const char *text;
+	int			length;
+} NameKey;
+
+/* playbook.c */
+extern struct HTAB *playbook_name_table(const char *label, Size entrysize,
+										MemoryContext context);
+extern void playbook_name_key(NameKey *key, const char *text, int length);
+extern char *playbook_scalar_text(const YamlNode *node);
+extern const YamlNode *playbook_member(const YamlNode *map, const char *key);
+extern bool playbook_name_is(const char *name, const char *word);
+
+/* playbook_step.c */
+extern void playbook_compile_step(Compiler *compiler, int index);
+
+/* playbook_task.c */
+extern void playbook_load_tasks(Compiler *compiler);
+extern bool playbook_resolve_step(Compiler *compiler, const YamlNode *node,
+								  const char *name, StepSource *source);
+
+/* playbook_next.c */
+extern void playbook_compile_next(Compiler *compiler, const YamlNode *node,
+								  const YamlNode *mode, TransitionList *list);
+
+/* playbook_doc.c */
+extern TemplateDoc *playbook_compile_doc(Compiler *compiler,
+										 const YamlNode *node);
+extern TemplateDoc *playbook_constant_doc(const YamlNode *node);
+extern TemplateDoc *playbook_raw_doc(Compiler *compiler, const YamlNode *node);
+extern Condition *playbook_compile_condition(Compiler *compiler,
+											 const YamlNode *node);
+
+/* playbook_lint.c */
+extern bool playbook_key_forwarded(const char *key);
+extern void playbook_lint_step(Compiler *compiler, const Step *step,
+							   const StepSource *source);
+extern void playbook_lint_target(Compiler *compiler, const YamlNode *map);
+extern void playbook_lint_graph(Compiler *compiler);
+
+/* playbook_issue.c */
+extern void playbook_issue(Compiler *compiler, IssueSeverity severity,
+						   int sqlerrcode, const YamlNode *node, char *hint,
+						   const char *format,...) pg_attribute_printf(6, 7);
+extern void playbook_source_issue(Compiler *compiler, const YamlNode *scalar,
+								  const SourceError *error);
+extern List *playbook_sorted_issues(Compiler *compiler);
+extern char *playbook_suggest_step(Compiler *compiler, const char *name);
+extern bool playbook_looks_like(const char *word, const char *known);
+extern char *playbook_did_you_mean(const char *known);
+
+#endif							/* NOETL_PLAYBOOK_COMPILER_H */

@@ -1,0 +1,270 @@
+/*
+ * playbook_issue.c
+ *		What compilation has to say about a document: issues with their
+ *		position, their place in the document and a suggestion.
+ *
+ * An issue names the node that it is about.  Where that node stands in the
+ * document (workflow[2].next[0].step) is looked up only then, so that
+ * compiling a document without faults pays nothing for it, and so that text
+ * that came from a workbook task is reported where it was written.
+ */
+#include "noetl.h"
+
+#include <ctype.h>
+
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/varlena.h"
+
+#include "playbook_compiler.h"
+
+/* A search compares one name with every step; hostile input has many. */
+#define MAX_SUGGESTIONS 50
+
+static bool append_path(const YamlNode *node, const YamlNode *wanted,
+						StringInfo path);
+static bool too_many(Compiler *compiler, IssueSeverity severity);
+static void add_issue(Compiler *compiler, PlaybookIssue *issue);
+static int	compare_issues(const ListCell *a, const ListCell *b);
+
+/* Is the list full?  Then an error still counts, but costs no more. */
+static bool
+too_many(Compiler *compiler, IssueSeverity severity)
+{
+	if (list_length(compiler->issues) < PLAYBOOK_MAX_ISSUES)
+		return false;
+	if (severity == ISSUE_ERROR)
+		compiler->nerrors++;
+	return true;
+}
+
+/* Reports a fault of the document, or of one of its nodes. */
+void
+playbook_issue(Compiler *compiler, IssueSeverity severity, int sqlerrcode,
+			   const YamlNode *node, char *hint, const char *format,...)
+{
+	PlaybookIssue issue = {0};
+	StringInfoData message;
+	StringInfoData path;
+
+	if (too_many(compiler, severity))
+		return;
+	initStringInfo(&message);
+	for (;;)
+	{
+		va_list		args;
+		int			needed;
+
+		va_start(args, format);
+		needed = appendStringInfoVA(&message, format, args);
+		va_end(args);
+		if (needed == 0)
+			break;
+		enlargeStringInfo(&message, needed);
+	}
+	initStringInfo(&path);
+	if (node != NULL)
+	{
+		append_path(compiler->root, node, &path);
+		issue.line = node->line;
+		issue.column = node->column;
+	}
+	issue.severity = severity;
+	issue.sqlerrcode = sqlerrcode;
+	issue.path = path.data;
+	issue.message = message.data;
+	issue.hint = hint;
+	add_issue(compiler, &issue);
+}
+
+/* Reports what the YAML parser or the template compiler found in a scalar. */
+void
+playbook_source_issue(Compiler *compiler, const YamlNode *scalar,
+					  const SourceError *error)
+{
+	PlaybookIssue issue = {0};
+	StringInfoData path;
+
+	if (too_many(compiler, ISSUE_ERROR))
+		return;
+	initStringInfo(&path);
+	issue.line = error->line;
+	issue.column = error->column;
+	if (scalar != NULL)
+	{
+		append_path(compiler->root, scalar, &path);
+		if (error->line > 0)
+			yaml_locate(scalar, error->line, error->column,
+						&issue.line, &issue.column);
+		if (issue.line == 0)
+		{
+			issue.line = scalar->line;
+			issue.column = scalar->column;
+		}
+	}
+	issue.severity = ISSUE_ERROR;
+	issue.sqlerrcode = error->sqlerrcode;
+	issue.path = path.data;
+	issue.message = error->message;
+	issue.hint = error->hint;
+	add_issue(compiler, &issue);
+}
+
+/* Keeps an issue, once: a workbook task is compiled for each of its users. */
+static void
+add_issue(Compiler *compiler, PlaybookIssue *issue)
+{
+	MemoryContext caller;
+	PlaybookIssue *copy;
+	ListCell   *cell;
+
+	foreach(cell, compiler->issues)
+	{
+		PlaybookIssue *other = lfirst(cell);
+
+		if (other->line == issue->line && other->column == issue->column &&
+			strcmp(other->message, issue->message) == 0)
+			return;
+	}
+	if (issue->severity == ISSUE_ERROR)
+		compiler->nerrors++;
+	caller = MemoryContextSwitchTo(compiler->issue_context);
+	copy = palloc(sizeof(PlaybookIssue));
+	*copy = *issue;
+	copy->path = pstrdup(issue->path);
+	copy->message = pstrdup(issue->message);
+	copy->hint = issue->hint ? pstrdup(issue->hint) : NULL;
+	compiler->issues = lappend(compiler->issues, copy);
+	MemoryContextSwitchTo(caller);
+}
+
+/* Orders issues by position; those of one position by their text. */
+static int
+compare_issues(const ListCell *a, const ListCell *b)
+{
+	const PlaybookIssue *left = lfirst(a);
+	const PlaybookIssue *right = lfirst(b);
+
+	if (left->line != right->line)
+		return left->line < right->line ? -1 : 1;
+	if (left->column != right->column)
+		return left->column < right->column ? -1 : 1;
+	if (left->severity != right->severity)
+		return left->severity == ISSUE_ERROR ? -1 : 1;
+	return strcmp(left->message, right->message);
+}
+
+/* The issues in document order, whatever pass found them. */
+List *
+playbook_sorted_issues(Compiler *compiler)
+{
+	list_sort(compiler->issues, compare_issues);
+	return compiler->issues;
+}
+
+/* Finds a node, or the key of a pair, and spells the way to it. */
+static bool
+append_path(const YamlNode *node, const YamlNode *wanted, StringInfo path)
+{
+	int			length = path->len;
+	int			i;
+
+	check_stack_depth();
+	CHECK_FOR_INTERRUPTS();
+	if (node == wanted)
+		return true;
+	for (i = 0; i < node->count; i++)
+	{
+		const YamlNode *child;
+		bool		found = false;
+
+		if (node->kind == YN_LIST)
+		{
+			child = node->items[i];
+			appendStringInfo(path, "[%d]", i);
+		}
+		else
+		{
+			child = node->pairs[i].value;
+			found = (node->pairs[i].key == wanted);
+			appendStringInfo(path, "%s%s", length > 0 ? "." : "",
+							 node->pairs[i].key->string);
+		}
+		if (found || append_path(child, wanted, path))
+			return true;
+		path->len = length;
+		path->data[length] = '\0';
+	}
+	return false;
+}
+
+/*
+ * Could "word" be a slip of the pen for "known"?  One edit (two in a long
+ * word), or two neighbours swapped.
+ */
+bool
+playbook_looks_like(const char *word, const char *known)
+{
+	int			length = strlen(word);
+	int			known_length = strlen(known);
+	int			limit = Min(length, known_length) < 7 ? 1 : 2;
+	int			i = 0;
+
+	if (length < 3 || length > 255 || known_length > 255)
+		return false;
+	if (pg_strcasecmp(word, known) == 0)
+		return true;
+	if (length == known_length)
+	{
+		while (i < length && word[i] == known[i])
+			i++;
+		if (i + 1 < length && word[i] == known[i + 1] &&
+			word[i + 1] == known[i] && strcmp(word + i + 2, known + i + 2) == 0)
+			return true;
+	}
+	return varstr_levenshtein_less_equal(word, length, known, known_length,
+										 1, 1, 1, limit, true) <= limit;
+}
+
+/* The hint that goes with a near miss; NULL without one. */
+char *
+playbook_did_you_mean(const char *known)
+{
+	return known ? psprintf("Did you mean \"%s\"?", known) : NULL;
+}
+
+/* The step that a name most likely means, as a hint, or NULL. */
+char *
+playbook_suggest_step(Compiler *compiler, const char *name)
+{
+	Playbook   *playbook = compiler->playbook;
+	const char *best = NULL;
+	int			length = strlen(name);
+	int			limit = Min(3, Max(1, length / 3)) + 1;
+	int			i;
+
+	if (length > 255 || ++compiler->nsuggestions > MAX_SUGGESTIONS)
+		return NULL;
+	for (i = 0; i < playbook->nsteps && limit > 0; i++)
+	{
+		const char *candidate = playbook->steps[i].name;
+		int			candidate_length = strlen(candidate);
+		int			distance;
+
+		CHECK_FOR_INTERRUPTS();
+		if (candidate_length > 255)
+			continue;
+		if (pg_strcasecmp(candidate, name) == 0)
+			return playbook_did_you_mean(candidate);
+		distance = varstr_levenshtein_less_equal(name, length,
+												 candidate, candidate_length,
+												 1, 1, 1, limit - 1, true);
+		if (distance < limit)
+		{
+			best = candidate;
+			limit = distance;
+		}
+	}
+	return playbook_did_you_mean(best);
+}

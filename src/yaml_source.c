@@ -1,0 +1,250 @@
+/*
+ * yaml_source.c
+ *		The source text of a YAML document: its lines, and where in them the
+ *		text of a scalar stands.
+ */
+#include "noetl.h"
+
+#include "yaml_internal.h"
+
+#define MAX_QUOTED			60	/* bytes of the document in a message */
+
+/* Fills in an error; returns false so that callers can "return" it. */
+bool
+yaml_source_error(SourceError *error, int sqlerrcode, int line, int column,
+				  char *message, char *hint)
+{
+	error->sqlerrcode = sqlerrcode;
+	error->line = line;
+	error->column = column;
+	error->message = message;
+	error->hint = hint;
+	return false;
+}
+
+/* A piece of the document for a message: quoted, and short whatever it is. */
+char *
+yaml_quote_text(const char *text, int length)
+{
+	int			shown = length;
+
+	if (shown > MAX_QUOTED)
+	{
+		shown = MAX_QUOTED;
+		while (shown > 0 && (text[shown] & 0xC0) == 0x80)
+			shown--;
+	}
+	return psprintf("\"%.*s%s\"", shown, text, shown < length ? "..." : "");
+}
+
+/*
+ * Length of the line break at p, or 0: libyaml's idea of one (YAML 1.1 has
+ * five), because its marks count lines by it.
+ */
+int
+yaml_line_break(const char *p, const char *end)
+{
+	if (*p == '\n')
+		return 1;
+	if (*p == '\r')
+		return (p + 1 < end && p[1] == '\n') ? 2 : 1;
+	if (*p == '\xC2' && p + 1 < end && p[1] == '\x85')
+		return 2;				/* NEL */
+	if (*p == '\xE2' && p + 2 < end && p[1] == '\x80' &&
+		(p[2] == '\xA8' || p[2] == '\xA9'))
+		return 3;				/* LS, PS */
+	return 0;
+}
+
+/* End of the line at p, without its break. */
+static const char *
+line_end(const char *p, const char *end)
+{
+	while (p < end && yaml_line_break(p, end) == 0)
+		p++;
+	return p;
+}
+
+/* Start of the line after the one that ends at p; end at the last. */
+const char *
+yaml_next_line(const char *p, const char *end)
+{
+	p = line_end(p, end);
+	return p < end ? p + yaml_line_break(p, end) : end;
+}
+
+/* A line of the source (1-based), to show it or to look for a reason in it. */
+const char *
+yaml_source_line(const char *text, int length, int line, int *line_length)
+{
+	const char *end = text + length;
+	const char *p = text;
+
+	while (line > 1 && p < end)
+	{
+		p = yaml_next_line(p, end);
+		line--;
+	}
+	*line_length = line_end(p, end) - p;
+	return p;
+}
+
+/*
+ * Does a line hold a template that is not quoted?  The commonest mistake in
+ * a playbook, and libyaml's messages do not lead there.
+ */
+bool
+yaml_line_has_bare_template(const char *text, int length, int line)
+{
+	int			line_length;
+	const char *p = yaml_source_line(text, length, line, &line_length);
+	const char *end = p + line_length;
+	char		before = '\0';	/* last character that is no blank */
+
+	for (; p < end; p++)
+	{
+		if (p + 1 < end && *p == '{' && (p[1] == '{' || p[1] == '%') &&
+			(before == '\0' || strchr(":-[,?", before) != NULL))
+			return true;
+		if (*p != ' ' && *p != '\t')
+			before = *p;
+	}
+	return false;
+}
+
+/* Position of a byte in the text, for errors of libyaml without a mark. */
+void
+yaml_offset_position(const char *text, int length, size_t offset,
+					 int *line, int *column)
+{
+	const char *p = text;
+	const char *end = text + length;
+	const char *target = text + Min(offset, (size_t) length);
+
+	*line = 1;
+	for (;;)
+	{
+		const char *next = yaml_next_line(p, end);
+
+		if (next > target || next == end)
+			break;
+		p = next;
+		(*line)++;
+	}
+	*column = 1;
+	for (; p < target; p++)
+	{
+		if ((*p & 0xC0) != 0x80)
+			(*column)++;
+	}
+}
+
+/*
+ * Moves over the tag and the anchor in front of a scalar, keeping count of
+ * line and column, because an event begins with them.
+ */
+static const char *
+skip_properties(const char *p, const char *end, int *line, int *column)
+{
+	while (p < end)
+	{
+		int			break_length = yaml_line_break(p, end);
+
+		if (break_length > 0)
+		{
+			p += break_length;
+			(*line)++;
+			*column = 1;
+		}
+		else if (*p == ' ' || *p == '\t')
+		{
+			p++;
+			(*column)++;
+		}
+		else if (*p == '#')
+			p = line_end(p, end);
+		else if (*p == '!' || *p == '&')
+		{
+			while (p < end && *p != ' ' && *p != '\t' &&
+				   yaml_line_break(p, end) == 0)
+			{
+				if ((*p & 0xC0) != 0x80)
+					(*column)++;
+				p++;
+			}
+		}
+		else
+			break;
+	}
+	return p;
+}
+
+/*
+ * Indentation of a block scalar: that of its first line with text in it, less
+ * the blanks that belong to the text ("|2" says so).
+ */
+static int
+block_indentation(const char *header, const char *end, const YamlNode *node)
+{
+	const char *p = yaml_next_line(header, end);
+	int			own = 0;
+
+	for (const char *s = node->string; *s == ' ' || *s == '\n'; s++)
+		own = (*s == '\n') ? 0 : own + 1;
+	while (p < end)
+	{
+		const char *start = p;
+
+		while (p < end && *p == ' ')
+			p++;
+		if (p < end && yaml_line_break(p, end) == 0)
+			return Max((int) (p - start) - own, 0);
+		p = yaml_next_line(p, end);
+	}
+	return 0;
+}
+
+/*
+ * Finds out where the text of a scalar begins; offset is where its event
+ * does, whose position the node has.
+ */
+void
+yaml_locate_text(YamlNode *node, YamlStyle style, const char *text, int length,
+				 int offset)
+{
+	const char *end = text + length;
+	const char *p = text + offset;
+	int			line = node->line;
+	int			column = node->column;
+
+	if (p < end && (*p == '!' || *p == '&') &&
+		(style != YAML_STYLE_PLAIN || node->length > 0))
+		p = skip_properties(p, end, &line, &column);
+	node->text_line = line;
+	node->text_column = column;
+	if (style == YAML_STYLE_QUOTED)
+		node->text_column = column + 1;
+	else if (style == YAML_STYLE_BLOCK)
+	{
+		node->block = true;
+		node->text_line = line + 1;
+		node->text_column = block_indentation(p, end, node) + 1;
+	}
+}
+
+/*
+ * See yaml.h.  Where only the beginning of the text is known, that is the
+ * answer for all its later lines.
+ */
+void
+yaml_locate(const YamlNode *scalar, int line, int column,
+			int *file_line, int *file_column)
+{
+	*file_line = scalar->text_line;
+	*file_column = scalar->text_column;
+	if (line <= 1 || scalar->block)
+	{
+		*file_line += Max(line, 1) - 1;
+		*file_column += Max(column, 1) - 1;
+	}
+}
