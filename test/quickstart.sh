@@ -37,7 +37,8 @@ if [ "${1:-start}" = stop ]; then
     exit
 fi
 
-set -e
+set -eE
+trap 'complain "failed here; if there is a server, its log is $dir/server.log and \"make quickstart-stop\" removes it"; exit 1' ERR
 heading "1. Packages and build"
 install_packages server
 choose_server_user
