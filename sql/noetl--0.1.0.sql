@@ -388,8 +388,7 @@ CREATE FUNCTION noetl.step_transitions(step jsonb)
     SET search_path = pg_catalog, pg_temp
 AS $$
     WITH next AS (
-        SELECT CASE WHEN step -> 'next' ? 'arcs' THEN step -> 'next' -> 'arcs'
-                    ELSE step -> 'next' END AS value
+        SELECT coalesce(step -> 'next' -> 'arcs', step -> 'next') AS value
     ), entry AS (
         SELECT e.value, e.ordinality,
                coalesce(e.value ->> 'when', e.value ->> 'condition') AS condition
@@ -414,23 +413,22 @@ AS $$
           FROM entry
     )
     SELECT coalesce(t.value ->> 'step', t.value #>> '{}'), b.condition,
-           nullif(coalesce(i.input, '{}') || coalesce(i.payload, '{}')
-                  || coalesce(i.with, '{}') || coalesce(i.args, '{}')
-                  || coalesce(i.data, '{}'), '{}')
+           i.params
       FROM branch AS b,
            jsonb_array_elements(CASE jsonb_typeof(b.targets)
                                     WHEN 'array' THEN b.targets
                                     WHEN 'null' THEN '[]'
                                     ELSE jsonb_build_array(b.targets) END)
            WITH ORDINALITY AS t (value, ordinality),
-           LATERAL (SELECT max(CASE WHEN m.key = 'input' THEN m.value::text END)::jsonb AS input,
-                           max(CASE WHEN m.key = 'payload' THEN m.value::text END)::jsonb AS payload,
-                           max(CASE WHEN m.key = 'with' THEN m.value::text END)::jsonb AS with,
-                           max(CASE WHEN m.key = 'args' THEN m.value::text END)::jsonb AS args,
-                           max(CASE WHEN m.key = 'data' THEN m.value::text END)::jsonb AS data
-                      FROM jsonb_each(CASE WHEN jsonb_typeof(t.value) = 'object'
-                                           THEN t.value ELSE '{}' END) AS m
-                     WHERE jsonb_typeof(m.value) = 'object') AS i
+           LATERAL (SELECT jsonb_object_agg(p.key, p.value ORDER BY l.ordinality) AS params
+                      FROM unnest(ARRAY['input', 'payload', 'with', 'args', 'data'])
+                           WITH ORDINALITY AS l (key, ordinality),
+                           LATERAL jsonb_each(CASE jsonb_typeof(t.value -> l.key)
+                                                  WHEN 'object' THEN t.value -> l.key
+                                                  WHEN 'null' THEN '{}'
+                                                  ELSE jsonb_build_object('input', t.value -> l.key)
+                                              END) AS p
+                     WHERE t.value -> l.key IS NOT NULL) AS i
      WHERE b.targets IS NOT NULL
      ORDER BY b.ordinality, b.side, t.ordinality
 $$;

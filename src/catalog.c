@@ -98,7 +98,10 @@ issue_detail(const char *path, const PlaybookIssue *issue, int others)
 	StringInfoData detail;
 
 	initStringInfo(&detail);
-	appendStringInfo(&detail, "Playbook \"%s\"", path ? path : "(no path)");
+	if (path != NULL)
+		appendStringInfo(&detail, "Playbook \"%s\"", path);
+	else
+		appendStringInfoString(&detail, "Unnamed playbook");
 	if (issue->path[0] != '\0')
 		appendStringInfo(&detail, ", %s", issue->path);
 	if (issue->line > 0)
@@ -295,6 +298,7 @@ noetl_catalog_guard(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 	TupleDesc	desc;
+	HeapTuple	row;
 	int64		catalog_id;
 	bool		isnull;
 
@@ -304,10 +308,11 @@ noetl_catalog_guard(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("noetl.catalog_guard() must be called as a row trigger before UPDATE or DELETE")));
+	row = trigger->tg_trigtuple;
 	desc = RelationGetDescr(trigger->tg_relation);
 	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
 	{
-		if (!same_definition(trigger->tg_trigtuple, trigger->tg_newtuple, desc))
+		if (!same_definition(row, trigger->tg_newtuple, desc))
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("a registered playbook cannot be changed"),
@@ -315,16 +320,16 @@ noetl_catalog_guard(PG_FUNCTION_ARGS)
 					 errhint("Register the new text with noetl.register(): it becomes the next version.")));
 		return PointerGetDatum(trigger->tg_newtuple);
 	}
-	catalog_id = DatumGetInt64(heap_getattr(trigger->tg_trigtuple,
-											SPI_fnumber(desc, "catalog_id"),
+	catalog_id = DatumGetInt64(heap_getattr(row, SPI_fnumber(desc, "catalog_id"),
 											desc, &isnull));
 	if (catalog_is_used(catalog_id))
 		ereport(ERROR,
 				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
-				 errmsg("playbook with catalog_id " INT64_FORMAT " cannot be deleted",
-						catalog_id),
+				 errmsg("playbook \"%s\" version %s cannot be deleted",
+						SPI_getvalue(row, desc, SPI_fnumber(desc, "path")),
+						SPI_getvalue(row, desc, SPI_fnumber(desc, "version"))),
 				 errdetail("Executions of it exist."),
 				 errhint("Delete its executions first.")));
 	CacheInvalidateRelcache(trigger->tg_relation);
-	return PointerGetDatum(trigger->tg_trigtuple);
+	return PointerGetDatum(row);
 }

@@ -212,9 +212,9 @@ check_snapshot(Store *store, int64 execution_id, int64 last_event_id, bool own)
 	if (store_last_event_in_snapshot(store, execution_id) != last_event_id)
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("could not serialize access to execution " INT64_FORMAT
-						" due to concurrent events", execution_id),
-				 errdetail("The execution went on after this transaction took its snapshot."),
+				 errmsg("could not serialize access to an execution due to concurrent events"),
+				 errdetail("Execution " INT64_FORMAT " went on after this transaction took its snapshot.",
+						   execution_id),
 				 errhint("Retry the transaction, or use READ COMMITTED.")));
 }
 
@@ -275,9 +275,9 @@ find_execution(Store *store, Event *event, Execution *execution, bool *fresh)
 	*fresh = false;
 	if (event->type == EVENT_EXECUTION_START)
 	{
+		/* no lock: until we commit, nobody else can see the execution */
 		if (event->execution_id == 0)
 			event->execution_id = new_execution_id();
-		execution_lock(event->execution_id);
 		*fresh = !store_get_execution(store, event->execution_id, execution);
 		if (*fresh)
 			execution_resolve(event);

@@ -30,6 +30,7 @@ typedef struct Compiler
 	MemoryContext issue_context;	/* the caller's */
 	List	   *issues;
 	int			nerrors;
+	int			unlisted;		/* errors beyond PLAYBOOK_MAX_ISSUES */
 	int			nsuggestions;	/* "did you mean" searches made so far */
 	bool		graph_broken;	/* an edge or a step is missing */
 

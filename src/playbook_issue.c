@@ -10,8 +10,6 @@
  */
 #include "noetl.h"
 
-#include <ctype.h>
-
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
@@ -26,6 +24,7 @@ static bool append_path(const YamlNode *node, const YamlNode *wanted,
 						StringInfo path);
 static bool too_many(Compiler *compiler, IssueSeverity severity);
 static void add_issue(Compiler *compiler, PlaybookIssue *issue);
+static bool swapped(const char *word, const char *known);
 static int	compare_issues(const ListCell *a, const ListCell *b);
 
 /* Is the list full?  Then an error still counts, but costs no more. */
@@ -35,7 +34,10 @@ too_many(Compiler *compiler, IssueSeverity severity)
 	if (list_length(compiler->issues) < PLAYBOOK_MAX_ISSUES)
 		return false;
 	if (severity == ISSUE_ERROR)
+	{
 		compiler->nerrors++;
+		compiler->unlisted++;
+	}
 	return true;
 }
 
@@ -159,7 +161,21 @@ compare_issues(const ListCell *a, const ListCell *b)
 List *
 playbook_sorted_issues(Compiler *compiler)
 {
+	MemoryContext caller = MemoryContextSwitchTo(compiler->issue_context);
+	PlaybookIssue *rest;
+
 	list_sort(compiler->issues, compare_issues);
+	if (compiler->unlisted > 0)
+	{
+		rest = palloc0(sizeof(PlaybookIssue));
+		rest->severity = ISSUE_ERROR;
+		rest->sqlerrcode = ERRCODE_PROGRAM_LIMIT_EXCEEDED;
+		rest->path = "";
+		rest->message = psprintf("%d more errors are not listed",
+								 compiler->unlisted);
+		compiler->issues = lappend(compiler->issues, rest);
+	}
+	MemoryContextSwitchTo(caller);
 	return compiler->issues;
 }
 
@@ -199,6 +215,19 @@ append_path(const YamlNode *node, const YamlNode *wanted, StringInfo path)
 	return false;
 }
 
+/* Do two words differ by two neighbours that changed places? */
+static bool
+swapped(const char *word, const char *known)
+{
+	int			i = 0;
+
+	while (word[i] != '\0' && word[i] == known[i])
+		i++;
+	return word[i] != '\0' && known[i] != '\0' &&
+		word[i] == known[i + 1] && word[i + 1] == known[i] &&
+		strcmp(word + i + 2, known + i + 2) == 0;
+}
+
 /*
  * Could "word" be a slip of the pen for "known"?  One edit (two in a long
  * word), or two neighbours swapped.
@@ -209,20 +238,11 @@ playbook_looks_like(const char *word, const char *known)
 	int			length = strlen(word);
 	int			known_length = strlen(known);
 	int			limit = Min(length, known_length) < 7 ? 1 : 2;
-	int			i = 0;
 
 	if (length < 3 || length > 255 || known_length > 255)
 		return false;
-	if (pg_strcasecmp(word, known) == 0)
+	if (pg_strcasecmp(word, known) == 0 || swapped(word, known))
 		return true;
-	if (length == known_length)
-	{
-		while (i < length && word[i] == known[i])
-			i++;
-		if (i + 1 < length && word[i] == known[i + 1] &&
-			word[i + 1] == known[i] && strcmp(word + i + 2, known + i + 2) == 0)
-			return true;
-	}
 	return varstr_levenshtein_less_equal(word, length, known, known_length,
 										 1, 1, 1, limit, true) <= limit;
 }
@@ -257,6 +277,12 @@ playbook_suggest_step(Compiler *compiler, const char *name)
 			continue;
 		if (pg_strcasecmp(candidate, name) == 0)
 			return playbook_did_you_mean(candidate);
+		if (swapped(name, candidate))
+		{
+			best = candidate;
+			limit = 1;
+			continue;
+		}
 		distance = varstr_levenshtein_less_equal(name, length,
 												 candidate, candidate_length,
 												 1, 1, 1, limit - 1, true);

@@ -145,7 +145,7 @@ playbook_lint_step(Compiler *compiler, const Step *step,
 		{
 			playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING,
 						   source->node->pairs[i].key,
-						   "Add a type (python, http, postgres, …).",
+						   "Add a type (python, http, postgres ...).",
 						   "step \"%s\" has \"%s\" but no type, so nothing is executed",
 						   step->name, source->node->pairs[i].key->string);
 			return;

@@ -164,7 +164,7 @@ action_type(Compiler *compiler, const YamlNode *map, const YamlNode **where)
 		{
 			playbook_issue(compiler, ISSUE_ERROR,
 						   ERRCODE_INVALID_OBJECT_DEFINITION, node,
-						   "Write: kind: http (or python, postgres, …).",
+						   "Write: kind: http (or python, postgres ...).",
 						   "the tool has no kind");
 			return pstrdup("");
 		}
@@ -320,7 +320,7 @@ resolve_task(Compiler *compiler, const char *name, StepSource *source)
 	{
 		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
 					   source->type_node ? source->type_node : task,
-					   "Say what it does: type: python (or http, postgres, …).",
+					   "Say what it does: type: python (or http, postgres ...).",
 					   source->type[0] == '\0' ?
 					   "workbook task \"%s\" has no type" :
 					   "workbook task \"%s\" refers to the workbook itself",

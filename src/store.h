@@ -55,6 +55,12 @@ extern Oid	store_relation(StoreRelation which);
 /* The role that owns the tables. */
 extern Oid	store_owner(void);
 
+/* The partition of noetl.event that holds an execution's events. */
+extern Oid	store_event_leaf(int64 execution_id);
+/* Names the partition whose indexes store_index() gives. */
+extern void store_use_event_leaf(Relation leaf);
+extern Oid	store_index(StoreRelation which);
+
 typedef struct Store Store;
 
 /*
@@ -249,7 +255,6 @@ typedef struct StoreTable
 } StoreTable;
 
 extern StoreTable *store_table(Store *store, StoreRelation which);
-extern Oid	store_index(Store *store, StoreRelation which);
 extern void store_write_insert(Store *store, StoreTable *table);
 extern void store_write_update(Store *store, StoreTable *table, TupleTableSlot *old,
 							   TupleTableSlot *new);

@@ -45,7 +45,7 @@ queue_scan_open(QueueScan *scan, Store *store, StoreRelation index,
 	CommandCounterIncrement();
 	scan->table = store_table(store, REL_QUEUE);
 	scan->snapshot = RegisterSnapshot(GetLatestSnapshot());
-	scan->index = index_open(store_index(store, index), AccessShareLock);
+	scan->index = index_open(store_index(index), AccessShareLock);
 #if PG_VERSION_NUM >= 180000
 	scan->scan = index_beginscan(scan->table->relation, scan->index,
 								 scan->snapshot, NULL, nkeys, 0);
