@@ -1,24 +1,128 @@
 # noetl — a workflow broker inside PostgreSQL
 #
-#   make              build the extension and the worker
-#   make install      install both into the PostgreSQL that PG_CONFIG names
-#   make check        install what is missing, run every suite (temporary instance)
-#   make installcheck run the SQL suites against a running server
-#   make quickstart   see a playbook run, from zero
-#   make bench        measure, side by side
+#   make                 build the extension and the worker
+#   make install         install both into the PostgreSQL that PG_CONFIG names
+#   make check           install what is missing, run every suite in a temporary
+#                        server; SUITES="regress isolation tap diff" and
+#                        REGRESS="yaml" select
+#   make installcheck    run the SQL and isolation suites in a running server
+#   make quickstart      see a playbook run, from zero; make quickstart-stop
+#   make bench           measure, side by side with plain rows
+#   make check-versions  compile and test with other versions of PostgreSQL
+#
+# PG_CONFIG=/usr/lib/postgresql/NN/bin/pg_config chooses the PostgreSQL.
+
+all:
+
+here := $(patsubst %/,%,$(dir $(firstword $(MAKEFILE_LIST))))
 
 EXTENSION = noetl
-EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" noetl.control)
+EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(here)/noetl.control)
 MODULE_big = noetl
 DATA = sql/noetl--$(EXTVERSION).sql
-OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
-SHLIB_LINK = -lyaml
-PG_CPPFLAGS = -iquote $(srcdir)/src -MMD -MP
-PG_CFLAGS = -Wall -Wextra -Werror -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers
-EXTRA_CLEAN = $(OBJS:.o=.d)
+
+# The setup test creates the extension, so it always comes first.
+REGRESS = $(basename $(notdir $(sort $(wildcard $(here)/test/sql/*.sql))))
+override REGRESS := setup $(filter-out setup,$(REGRESS))
+ISOLATION = $(basename $(notdir $(sort $(wildcard $(here)/test/specs/*.spec))))
+
+# These goals find or install PostgreSQL themselves and run before there is a
+# pg_config.  PGXS stays out of their way: it has a "check" of its own.
+DRIVERS = check quickstart quickstart-stop bench check-versions
+
+ifneq ($(filter $(DRIVERS),$(MAKECMDGOALS)),)
+
+.NOTPARALLEL:
+.PHONY: $(MAKECMDGOALS)
+
+check:
+	@REGRESS='$(REGRESS)' ISOLATION='$(ISOLATION)' SUITES='$(SUITES)' \
+		bash $(here)/test/check.sh
+
+quickstart:
+	@bash $(here)/test/quickstart.sh start
+
+quickstart-stop:
+	@bash $(here)/test/quickstart.sh stop
+
+bench:
+	@bash $(here)/test/bench/run.sh
+
+check-versions:
+	@bash $(here)/test/versions.sh $(VERSIONS)
+
+# Ordinary goals named beside them ("make all check") get a make of their own.
+ifneq ($(filter-out $(DRIVERS),$(MAKECMDGOALS)),)
+$(filter-out $(DRIVERS),$(MAKECMDGOALS)):
+	@$(MAKE) -f $(firstword $(MAKEFILE_LIST)) $@
+endif
+
+else
 
 PG_CONFIG ?= pg_config
-PGXS := $(shell $(PG_CONFIG) --pgxs)
+PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
+ifeq ($(wildcard $(PGXS)),)
+$(error PostgreSQL's server development files are missing (PG_CONFIG is "$(PG_CONFIG)"). \
+"make check" and "make quickstart" install them on Debian; by hand it is \
+apt-get install postgresql-server-dev-NN libyaml-dev libpq-dev)
+endif
+
+# A newer compiler may warn of more than the ones we test with: make WERROR=
+WERROR ?= -Werror
+WARNINGS = -Wall -Wextra $(WERROR) -Wno-unused-parameter -Wno-sign-compare \
+	-Wno-missing-field-initializers
+
+OBJS = $(patsubst $(here)/%.c,%.o,$(sort $(wildcard $(here)/src/*.c)))
+SHLIB_LINK = -lyaml
+PG_CPPFLAGS = -iquote $(here)/src
+# Not in the preprocessor's flags: clang's run for the bitcode would overwrite
+# the dependencies of the object.
+PG_CFLAGS = $(WARNINGS) -MMD -MP
+# PostgreSQL's flags are those of the compiler that it was built by.
+ifneq ($(findstring clang,$(CC)),)
+PG_CFLAGS += -Wno-unknown-warning-option -Wno-ignored-optimization-argument \
+	-Wno-ignored-attributes
+endif
+REGRESS_OPTS = --inputdir=$(here)/test --outputdir=. --encoding=UTF8 --no-locale
+ISOLATION_OPTS = --inputdir=$(here)/test --outputdir=. --load-extension=noetl
+EXTRA_CLEAN = $(OBJS:.o=.d) build/for
+
+# Defines WORKER_OBJS, the objects of src/worker/noetl-worker.
+-include $(here)/src/worker/Makefile.inc
+WORKER = src/worker/noetl-worker
+EXTRA_CLEAN += $(WORKER) $(WORKER_OBJS) $(WORKER_OBJS:.o=.d)
+
+# Without clang there is no bitcode, and so no inlining by the JIT, nothing else.
+ifeq ($(shell command -v $$(sed -n 's/^CLANG *= *//p' $(dir $(PGXS))../Makefile.global)),)
+override with_llvm = no
+endif
 include $(PGXS)
 
--include $(OBJS:.o=.d)
+# What was built for another PostgreSQL or by another compiler is built anew.
+build/for: force
+	@mkdir -p build src src/worker
+	@echo '$(VERSION) $(pkglibdir) $(CC)' | cmp -s - $@ || \
+		echo '$(VERSION) $(pkglibdir) $(CC)' > $@
+$(OBJS) $(WORKER_OBJS): build/for
+$(OBJS:.o=.bc): %.bc: %.o
+.PHONY: force
+
+ifneq ($(WORKER_OBJS),)
+all: $(WORKER)
+$(WORKER): $(WORKER_OBJS)
+	$(CC) $(CFLAGS) $(WORKER_OBJS) $(LDFLAGS) $(LDFLAGS_EX) $(WORKER_LIBS) -L$(libdir) -lpq -o $@
+installdirs: installdirs-worker
+installdirs-worker:
+	$(MKDIR_P) '$(DESTDIR)$(bindir)'
+install: install-worker
+install-worker: $(WORKER) installdirs
+	$(INSTALL_PROGRAM) $(WORKER) '$(DESTDIR)$(bindir)/noetl-worker'
+uninstall: uninstall-worker
+uninstall-worker:
+	rm -f '$(DESTDIR)$(bindir)/noetl-worker'
+.PHONY: installdirs-worker install-worker uninstall-worker
+endif
+
+-include $(OBJS:.o=.d) $(WORKER_OBJS:.o=.d)
+
+endif

@@ -4,6 +4,175 @@
 -- Tables (store.c)
 -- ---------------------------------------------------------------------------
 
+-- Anybody may name the schema; what is in it is protected piece by piece.
+GRANT USAGE ON SCHEMA noetl TO PUBLIC;
+
+CREATE SEQUENCE noetl.id_seq AS integer MINVALUE 0 START 0 MAXVALUE 4095 CYCLE;
+
+CREATE FUNCTION noetl.next_id() RETURNS bigint
+    AS 'MODULE_PATHNAME', 'noetl_next_id'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION noetl.next_id() IS
+    'a new time-ordered id: milliseconds since 2024-01-01 UTC << 22 | noetl.node_id << 12 | sequence';
+
+CREATE FUNCTION noetl.id_time(id bigint) RETURNS timestamptz
+    AS 'MODULE_PATHNAME', 'noetl_id_time'
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION noetl.id_time(bigint) IS
+    'when an execution_id or event_id was made (to the millisecond)';
+
+CREATE TABLE noetl.execution (
+    execution_id        bigint      PRIMARY KEY,
+    catalog_id          bigint      NOT NULL,
+    parent_execution_id bigint,
+    parent_event_id     bigint,
+    path                text        NOT NULL,
+    version             integer     NOT NULL,
+    status              text        NOT NULL
+                        CHECK (status IN ('RUNNING', 'COMPLETED', 'FAILED', 'CANCELLED')),
+    started_at          timestamptz NOT NULL,
+    ended_at            timestamptz,
+    result              jsonb,
+    error               text
+);
+COMMENT ON TABLE noetl.execution IS
+    'one row per execution: written at its start and at its end, never in between';
+
+CREATE TABLE noetl.workload (
+    execution_id bigint      PRIMARY KEY,
+    created_at   timestamptz NOT NULL,
+    data         jsonb       NOT NULL
+);
+COMMENT ON TABLE noetl.workload IS
+    'the rendered workload of each execution: playbook defaults merged with the start parameters';
+
+-- The log.  No foreign keys and few indexes: each costs every event.
+CREATE TABLE noetl.event (
+    execution_id        bigint      NOT NULL DEFAULT noetl.next_id(),
+    event_id            bigint      NOT NULL,
+    parent_event_id     bigint,
+    parent_execution_id bigint,
+    catalog_id          bigint,
+    created_at          timestamptz NOT NULL,
+    event_type          text        NOT NULL,
+    node_id             text,
+    node_name           text,
+    node_type           text,
+    status              text        NOT NULL
+                        CHECK (status IN ('STARTED', 'RUNNING', 'PAUSED', 'PENDING',
+                                          'FAILED', 'COMPLETED', 'CANCELLED')),
+    duration            double precision,
+    context             jsonb,
+    result              jsonb,
+    meta                jsonb,
+    error               text,
+    current_index       integer,
+    current_item        jsonb,
+    worker_id           text,
+    stack_trace         text,
+    PRIMARY KEY (execution_id, event_id)
+) PARTITION BY RANGE (execution_id);
+COMMENT ON TABLE noetl.event IS
+    'the event log, the source of truth: INSERT here drives executions. Give execution_id, event_type, node_name and what you have to say; the rest is filled in';
+COMMENT ON COLUMN noetl.event.event_id IS
+    'strictly increasing inside an execution; give your own to make a repeated INSERT harmless';
+COMMENT ON COLUMN noetl.event.created_at IS
+    'strictly increasing inside an execution (clock time, not transaction time)';
+COMMENT ON COLUMN noetl.event.meta IS
+    'ignored: why an event had no effect; attempt, queue_id: whose result this is; transitions: what each "next" entry decided';
+
+CREATE TABLE noetl.event_default PARTITION OF noetl.event DEFAULT;
+COMMENT ON TABLE noetl.event_default IS
+    'events of executions for which no range partition was made';
+
+-- Values of steps, found from the newest backwards.  Broker events that carry
+-- no value have no result and cost this index nothing.
+CREATE INDEX event_result_idx ON noetl.event (execution_id, node_name, created_at)
+    WHERE result IS NOT NULL;
+
+-- Exactly one terminal event per execution.
+CREATE UNIQUE INDEX event_terminal_idx ON noetl.event (execution_id)
+    WHERE event_type IN ('execution_complete', 'execution_completed', 'execution_end',
+                         'execution_failed', 'workflow_failed', 'execution_cancelled')
+      AND (meta -> 'ignored') IS NULL;
+
+-- Live runs that are not in the queue.
+CREATE TABLE noetl.run (
+    execution_id bigint      NOT NULL,
+    step_name    text        NOT NULL,
+    visit        integer     NOT NULL CHECK (visit > 0),
+    state        text        NOT NULL CHECK (state IN ('waiting', 'open')),
+    arrivals     jsonb       NOT NULL,
+    created_at   timestamptz NOT NULL,
+    PRIMARY KEY (execution_id, step_name)
+);
+COMMENT ON TABLE noetl.run IS
+    'steps that are live without a queue row: waiting at a join for branches that can still arrive';
+COMMENT ON COLUMN noetl.run.arrivals IS
+    'who has arrived: [{"from": step, "event_id": id, "data": input of the transition}]';
+
+-- Events stored while noetl.broker was off.
+CREATE TABLE noetl.pending (
+    execution_id bigint NOT NULL,
+    event_id     bigint NOT NULL,
+    PRIMARY KEY (execution_id, event_id)
+);
+COMMENT ON TABLE noetl.pending IS
+    'events that were stored while noetl.broker was off and wait for noetl.enqueue_next()';
+
+CREATE SEQUENCE noetl.queue_seq AS bigint;
+
+CREATE TABLE noetl.queue (
+    queue_id            bigint      NOT NULL DEFAULT nextval('noetl.queue_seq') PRIMARY KEY,
+    execution_id        bigint      NOT NULL,
+    catalog_id          bigint      NOT NULL,
+    node_id             text        NOT NULL,
+    node_name           text        NOT NULL,
+    node_type           text        NOT NULL,
+    action              jsonb       NOT NULL,
+    context             jsonb,
+    status              text        NOT NULL DEFAULT 'queued'
+                        CHECK (status IN ('queued', 'leased', 'retry', 'done', 'dead', 'cancelled')),
+    priority            integer     NOT NULL DEFAULT 0,
+    attempts            integer     NOT NULL DEFAULT 0,
+    max_attempts        integer     NOT NULL DEFAULT 1,
+    available_at        timestamptz,
+    lease_until         timestamptz,
+    worker_id           text,
+    last_heartbeat      timestamptz,
+    created_at          timestamptz NOT NULL DEFAULT clock_timestamp(),
+    parent_execution_id bigint,
+    parent_event_id     bigint,
+    event_id            bigint
+) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);
+ALTER SEQUENCE noetl.queue_seq OWNED BY noetl.queue.queue_id;
+COMMENT ON TABLE noetl.queue IS
+    'work to do and work in flight; a finished task leaves the table in the transaction that records it';
+COMMENT ON COLUMN noetl.queue.action IS
+    'what to do: the step''s keys, rendered; "data" is the input';
+COMMENT ON COLUMN noetl.queue.context IS
+    'values of the names that unrendered parts of the action refer to';
+COMMENT ON COLUMN noetl.queue.event_id IS 'the step_started event of this run';
+
+CREATE INDEX queue_ready_idx ON noetl.queue (priority DESC, queue_id) WHERE status = 'queued';
+CREATE INDEX queue_run_idx ON noetl.queue (execution_id, node_name);
+CREATE INDEX queue_retry_idx ON noetl.queue (available_at) WHERE status = 'retry';
+CREATE INDEX queue_lease_idx ON noetl.queue (lease_until) WHERE status IN ('leased', 'cancelled');
+
+CREATE TABLE noetl.runtime (
+    runtime_id     bigint      GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+    name           text        NOT NULL UNIQUE,
+    component_type text        NOT NULL DEFAULT 'worker',
+    status         text        NOT NULL DEFAULT 'ready',
+    capabilities   jsonb,
+    capacity       integer,
+    runtime        jsonb,
+    last_heartbeat timestamptz NOT NULL DEFAULT clock_timestamp(),
+    created_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+    updated_at     timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE noetl.runtime IS 'workers that announce themselves; nothing depends on it';
+
 -- ---------------------------------------------------------------------------
 -- YAML and templates: functions of their arguments alone (yaml.c, template*.c)
 -- ---------------------------------------------------------------------------
@@ -73,9 +242,141 @@ COMMENT ON TRIGGER catalog_guard ON noetl.catalog IS
 -- Events and decisions (event.c)
 -- ---------------------------------------------------------------------------
 
+CREATE FUNCTION noetl.event_before() RETURNS trigger
+    AS 'MODULE_PATHNAME', 'noetl_event_before'
+    LANGUAGE C;
+COMMENT ON FUNCTION noetl.event_before() IS
+    'fills in what an event lacks, takes the execution''s lock, makes a repeated event_id a no-op';
+
+CREATE FUNCTION noetl.event_after() RETURNS trigger
+    AS 'MODULE_PATHNAME', 'noetl_event_after'
+    LANGUAGE C;
+COMMENT ON FUNCTION noetl.event_after() IS
+    'decides what follows from an event, in the transaction that stores it';
+
+CREATE TRIGGER event_before BEFORE INSERT ON noetl.event
+    FOR EACH ROW EXECUTE FUNCTION noetl.event_before();
+CREATE TRIGGER event_after AFTER INSERT ON noetl.event
+    FOR EACH ROW EXECUTE FUNCTION noetl.event_after();
+
+CREATE FUNCTION noetl.execute(path text, parameters jsonb DEFAULT '{}', version integer DEFAULT NULL,
+                              merge boolean DEFAULT false) RETURNS bigint
+    AS 'MODULE_PATHNAME', 'noetl_execute'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION noetl.execute(text, jsonb, integer, boolean) IS
+    'starts an execution of the playbook (newest version unless given); parameters are laid over its workload, deeply if merge; returns the execution_id';
+
+CREATE FUNCTION noetl.cancel(execution_id bigint, reason text DEFAULT NULL) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'noetl_cancel'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION noetl.cancel(bigint, text) IS
+    'cancels a running execution: queued work is withdrawn, workers learn of it at their next heartbeat; false when it was over already';
+
+CREATE VIEW noetl.event_log AS
+    SELECT * FROM noetl.event;
+COMMENT ON VIEW noetl.event_log IS 'the event log under its old name; ORDER BY event_id';
+
+CREATE FUNCTION noetl.status(execution_id bigint) RETURNS jsonb
+    LANGUAGE sql STABLE STRICT SECURITY DEFINER PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+    SELECT jsonb_build_object(
+        'execution_id', x.execution_id,
+        'path', x.path,
+        'version', x.version,
+        'status', x.status,
+        'started_at', x.started_at,
+        'ended_at', x.ended_at,
+        'result', x.result,
+        'error', x.error,
+        'steps', coalesce((
+            SELECT jsonb_object_agg(s.node_name, jsonb_build_object(
+                       'status', s.status, 'visits', s.visits, 'attempts', s.attempts, 'at', s.at))
+            FROM (SELECT e.node_name,
+                         (array_agg(e.status ORDER BY e.event_id DESC))[1] AS status,
+                         greatest(count(DISTINCT e.node_id), 1) AS visits,
+                         count(*) FILTER (WHERE e.event_type = 'action_retry') + 1 AS attempts,
+                         max(e.created_at) AS at
+                  FROM noetl.event e
+                  WHERE e.execution_id = x.execution_id
+                    AND e.event_type IN ('step_started', 'step_completed', 'step_end', 'step_failed',
+                                         'step_skipped', 'action_retry')
+                    AND (e.meta -> 'ignored') IS NULL
+                  GROUP BY e.node_name) s), '{}'),
+        'live', coalesce((
+            SELECT jsonb_agg(jsonb_build_object('step', l.step, 'state', l.state, 'worker_id', l.worker_id,
+                                                'attempts', l.attempts) ORDER BY l.step)
+            FROM (SELECT q.node_name AS step, q.status AS state, q.worker_id, q.attempts
+                  FROM noetl.queue q WHERE q.execution_id = x.execution_id
+                  UNION ALL
+                  SELECT r.step_name, r.state, NULL, NULL
+                  FROM noetl.run r WHERE r.execution_id = x.execution_id) l), '[]'))
+    FROM noetl.execution x
+    WHERE x.execution_id = status.execution_id
+    $$;
+COMMENT ON FUNCTION noetl.status(bigint) IS
+    'progress and result of an execution: status, result, error, steps {status, visits, attempts, at}, live [{step, state, worker_id, attempts}]; null when it does not exist';
+
 -- ---------------------------------------------------------------------------
--- Queue (queue.c)
+-- Queue (queue.c, wake.c)
 -- ---------------------------------------------------------------------------
+
+CREATE FUNCTION noetl.enqueue_next(execution_id bigint DEFAULT NULL) RETURNS bigint
+    AS 'MODULE_PATHNAME', 'noetl_enqueue_next'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION noetl.enqueue_next(bigint) IS
+    'does whatever is due, of one execution or of all: events stored while noetl.broker was off, retries, expired leases; returns the number of tasks that became ready';
+
+CREATE FUNCTION noetl.lease(worker_id text, max_tasks integer DEFAULT 1, lease interval DEFAULT '60 s',
+                            types text[] DEFAULT NULL) RETURNS SETOF noetl.queue
+    AS 'MODULE_PATHNAME', 'noetl_lease'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
+COMMENT ON FUNCTION noetl.lease(text, integer, interval, text[]) IS
+    'leases up to max_tasks ready tasks of the given types (any by default), highest priority first; never waits for another worker';
+
+CREATE FUNCTION noetl.reserve(worker_id text, max_tasks integer DEFAULT 1, lease interval DEFAULT '60 s',
+                              types text[] DEFAULT NULL) RETURNS SETOF noetl.queue
+    AS 'MODULE_PATHNAME', 'noetl_lease'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
+COMMENT ON FUNCTION noetl.reserve(text, integer, interval, text[]) IS 'the same as noetl.lease';
+
+CREATE FUNCTION noetl.heartbeat(queue_id bigint, worker_id text, extend interval DEFAULT '60 s') RETURNS boolean
+    AS 'MODULE_PATHNAME', 'noetl_heartbeat'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION noetl.heartbeat(bigint, text, interval) IS
+    'extends a lease from now; false: the lease is lost or the execution was cancelled, stop working';
+
+CREATE FUNCTION noetl.release(queue_id bigint, worker_id text) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'noetl_release'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION noetl.release(bigint, text) IS
+    'gives a leased task back unfinished, without counting the attempt; false: the lease is lost';
+
+CREATE FUNCTION noetl.complete(queue_id bigint, result jsonb, worker_id text) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'noetl_complete'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION noetl.complete(bigint, jsonb, text) IS
+    'reports the result of a leased task (action_completed) and decides what follows; false: the lease is lost';
+
+CREATE FUNCTION noetl.fail(queue_id bigint, error text, worker_id text, result jsonb DEFAULT NULL) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'noetl_fail'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION noetl.fail(bigint, text, text, jsonb) IS
+    'reports that a leased task failed (action_error); its retry policy decides what follows; false: the lease is lost';
+
+CREATE FUNCTION noetl.complete_and_lease(queue_id bigint, result jsonb, worker_id text,
+                                         max_tasks integer DEFAULT 1, lease interval DEFAULT '60 s',
+                                         types text[] DEFAULT NULL) RETURNS SETOF noetl.queue
+    AS 'MODULE_PATHNAME', 'noetl_complete_and_lease'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
+COMMENT ON FUNCTION noetl.complete_and_lease(bigint, jsonb, text, integer, interval, text[]) IS
+    'noetl.complete and noetl.lease in one round trip and one commit; warns when the lease was lost';
+
+CREATE PROCEDURE noetl.wait_for_work(timeout interval, types text[] DEFAULT NULL, INOUT due boolean DEFAULT NULL)
+    AS 'MODULE_PATHNAME', 'noetl_wait_for_work'
+    LANGUAGE C;
+COMMENT ON PROCEDURE noetl.wait_for_work(interval, text[], boolean) IS
+    'sleeps until a task of the given types may be leased (due = true) or the timeout is over; holds no snapshot, so CALL it outside of a transaction';
 
 -- ---------------------------------------------------------------------------
 -- Views of an execution's playbook (need noetl.execution and noetl.catalog)
@@ -183,3 +484,28 @@ COMMENT ON VIEW noetl.transition IS
 -- ---------------------------------------------------------------------------
 -- Privileges, dump configuration
 -- ---------------------------------------------------------------------------
+
+-- Who may do what is granted, not presumed.  Left to everybody: functions of
+-- their arguments alone, and the default of event.execution_id.
+REVOKE ALL ON FUNCTION noetl.event_before(), noetl.event_after(),
+    noetl.execute(text, jsonb, integer, boolean), noetl.cancel(bigint, text), noetl.status(bigint),
+    noetl.enqueue_next(bigint), noetl.lease(text, integer, interval, text[]),
+    noetl.reserve(text, integer, interval, text[]), noetl.heartbeat(bigint, text, interval),
+    noetl.release(bigint, text), noetl.complete(bigint, jsonb, text),
+    noetl.fail(bigint, text, text, jsonb),
+    noetl.complete_and_lease(bigint, jsonb, text, integer, interval, text[]) FROM PUBLIC;
+REVOKE ALL ON PROCEDURE noetl.wait_for_work(interval, text[], boolean) FROM PUBLIC;
+
+SELECT pg_catalog.pg_extension_config_dump('noetl.catalog', '');
+SELECT pg_catalog.pg_extension_config_dump('noetl.catalog_catalog_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('noetl.execution', '');
+SELECT pg_catalog.pg_extension_config_dump('noetl.workload', '');
+SELECT pg_catalog.pg_extension_config_dump('noetl.event', '');
+SELECT pg_catalog.pg_extension_config_dump('noetl.event_default', '');
+SELECT pg_catalog.pg_extension_config_dump('noetl.run', '');
+SELECT pg_catalog.pg_extension_config_dump('noetl.pending', '');
+SELECT pg_catalog.pg_extension_config_dump('noetl.queue', '');
+SELECT pg_catalog.pg_extension_config_dump('noetl.queue_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('noetl.id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('noetl.runtime', '');
+SELECT pg_catalog.pg_extension_config_dump('noetl.runtime_runtime_id_seq', '');

@@ -70,6 +70,20 @@ static CatalogQuery find_execution = {
 	1, {INT8OID}, NULL
 };
 
+static CatalogQuery find_version = {
+	"SELECT catalog_id FROM noetl.catalog"
+	" WHERE path OPERATOR(pg_catalog.=) $1"
+	" AND (version OPERATOR(pg_catalog.=) $2 OR $2 OPERATOR(pg_catalog.=) 0)"
+	" ORDER BY version DESC LIMIT 1",
+	2, {TEXTOID, INT4OID}, NULL
+};
+
+static CatalogQuery describe = {
+	"SELECT path, version FROM noetl.catalog"
+	" WHERE catalog_id OPERATOR(pg_catalog.=) $1",
+	1, {INT8OID}, NULL
+};
+
 /* Whose rights to return to. */
 typedef struct OwnerSwitch
 {
@@ -307,4 +321,51 @@ catalog_is_used(int64 catalog_id)
 	used = SPI_processed > 0;
 	end_as_owner(&before);
 	return used;
+}
+
+/* What an execution_start names. */
+bool
+catalog_find(const char *path, int version, int64 *catalog_id)
+{
+	Datum		values[2];
+	OwnerSwitch before;
+	bool		found;
+	bool		isnull;
+
+	values[0] = CStringGetTextDatum(path);
+	values[1] = Int32GetDatum(version);
+	begin_as_owner(&before);
+	run(&find_version, values, InvalidSnapshot, SPI_OK_SELECT);
+	found = SPI_processed > 0;
+	if (found)
+		*catalog_id = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0],
+												  SPI_tuptable->tupdesc, 1, &isnull));
+	end_as_owner(&before);
+	return found;
+}
+
+/* What a row is called. */
+bool
+catalog_describe(int64 catalog_id, const char **path, int *version)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	Datum		values[1];
+	OwnerSwitch before;
+	bool		found;
+	bool		isnull;
+
+	values[0] = Int64GetDatum(catalog_id);
+	begin_as_owner(&before);
+	run(&describe, values, InvalidSnapshot, SPI_OK_SELECT);
+	found = SPI_processed > 0;
+	if (found)
+	{
+		HeapTuple	row = SPI_tuptable->vals[0];
+		TupleDesc	desc = SPI_tuptable->tupdesc;
+
+		*path = MemoryContextStrdup(caller, TextDatumGetCString(SPI_getbinval(row, desc, 1, &isnull)));
+		*version = DatumGetInt32(SPI_getbinval(row, desc, 2, &isnull));
+	}
+	end_as_owner(&before);
+	return found;
 }

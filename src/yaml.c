@@ -143,7 +143,8 @@ libyaml_error(ParseState *state)
 							 &line, &column);
 		message = pstrdup(problem);
 	}
-	else if (parser->context != NULL)
+	else if (parser->context != NULL &&
+			 parser->context_mark.index != parser->problem_mark.index)
 	{
 		context_line = parser->context_mark.line + 1;
 		message = psprintf("%s %s that begins at line %d, column %d",
@@ -390,7 +391,11 @@ scalar_tag(ParseState *state, YamlTag *result)
 	if (tag == NULL || *tag == '\0' || strcmp(tag, "!") == 0)
 	{
 		*result = YAML_TAG_STR;
-		if (state->event.data.scalar.plain_implicit)
+
+		/* "!" resolves like a plain scalar; libyaml forgets an empty one */
+		if (state->event.data.scalar.plain_implicit ||
+			(tag != NULL && state->event.data.scalar.length == 0 &&
+			 state->event.data.scalar.style == YAML_PLAIN_SCALAR_STYLE))
 			*result = yaml_resolve_plain((const char *) state->event.data.scalar.value,
 										 state->event.data.scalar.length);
 		return true;

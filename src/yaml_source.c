@@ -22,11 +22,15 @@ yaml_source_error(SourceError *error, int sqlerrcode, int line, int column,
 	return false;
 }
 
-/* A piece of the document for a message: quoted, and short whatever it is. */
+/*
+ * A piece of the document for a message: quoted, short whatever it is, and
+ * without control characters.
+ */
 char *
 yaml_quote_text(const char *text, int length)
 {
 	int			shown = length;
+	char	   *result;
 
 	if (shown > MAX_QUOTED)
 	{
@@ -34,7 +38,13 @@ yaml_quote_text(const char *text, int length)
 		while (shown > 0 && (text[shown] & 0xC0) == 0x80)
 			shown--;
 	}
-	return psprintf("\"%.*s%s\"", shown, text, shown < length ? "..." : "");
+	result = psprintf("\"%.*s%s\"", shown, text, shown < length ? "..." : "");
+	for (char *p = result; *p != '\0'; p++)
+	{
+		if ((unsigned char) *p < ' ' || *p == 0x7F)
+			*p = ' ';
+	}
+	return result;
 }
 
 /*

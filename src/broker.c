@@ -1,0 +1,365 @@
+/*
+ * broker.c
+ *		The decision core: (playbook, state of an execution, event) -> decisions.
+ *
+ *		event ──> which run is meant? is the sender entitled to speak for it?
+ *		            │ completed             │ failed
+ *		            v                       v
+ *		        complete_step            retry? ── yes ─> action_retry
+ *		            │   transitions         │ no
+ *		            │<──── on_error ── fail_step ──> execution_failed
+ *		            v
+ *		        arrivals ──> settle: start every waiting run that nothing live
+ *		            ^          │      can still reach; when nothing is live,
+ *		            │ routers  │      execution_complete
+ *		            └──────────┘
+ *
+ * Conditions, inputs and actions that raise become events of the execution.
+ */
+#include "noetl.h"
+
+#include <limits.h>
+
+#include "broker_internal.h"
+#include "json.h"
+#include "retry.h"
+#include "scope.h"
+
+/* Decides that the incoming event has no effect, and says why. */
+static void
+ignore(BrokerState *state, const char *reason)
+{
+	decide(state, DECIDE_IGNORE, NULL)->reason = reason;
+}
+
+/* The first branch of an execution. */
+static void
+begin_execution(BrokerState *state, const Event *event)
+{
+	const Step *entry = &state->playbook->steps[state->playbook->entry];
+	Departure	departure;
+
+	memset(&departure, 0, sizeof(departure));
+	departure.step = entry->index;
+	if (entry->kind == STEP_ROUTER && entry->when == NULL && entry->pass == NULL)
+	{
+		Completion	completion;
+		JsonbValue	none;
+		Run		   *run = palloc0(sizeof(Run));
+
+		json_null(&none);
+		run->step = entry->index;
+		run->visit = 1;
+		run->state = RUN_OPEN;
+		state->runs = lappend(state->runs, run);
+		memset(&completion, 0, sizeof(completion));
+		completion.type = EVENT_STEP_COMPLETED;
+		completion.parent = event->event_id;
+		completion.envelope = &none;
+		completion.silent = true;
+		complete_step(state, run, &completion);
+	}
+	else
+		arrive(state, &departure, -1, event->event_id);
+	settle(state);
+}
+
+/* The attempt a worker says it speaks of; 0: it does not say. */
+static int
+event_attempt(const Event *event)
+{
+	JsonbValue	meta;
+	int64		attempt;
+
+	if (event->meta == NULL)
+		return 0;
+	json_from_jsonb(event->meta, &meta);
+	if (!json_get_int(&meta, "attempt", &attempt) || attempt < 0 || attempt > INT_MAX)
+		return 0;
+	return (int) attempt;
+}
+
+/* Why an event may not speak for a run, or NULL. */
+static const char *
+stale_reason(const Run *run, const Step *step, const Event *event)
+{
+	int			visit = node_id_visit(event->node_id, event->execution_id, step->name);
+	int			attempt = event_attempt(event);
+
+	if (visit > 0 && visit != run->visit)
+		return "another visit of the step is running";
+	if (run->state == RUN_WAITING)
+		return "the step has not started";
+	if (run->state == RUN_LEASED)
+	{
+		if (event->worker_id != NULL && run->worker_id != NULL &&
+			strcmp(event->worker_id, run->worker_id) != 0)
+			return "another worker holds the lease";
+		if (attempt > 0 && attempt < run->attempts)
+			return "a later attempt is running";
+		return NULL;
+	}
+	if (attempt > 0 && attempt <= run->attempts)
+		return "this attempt is over";
+	if (event->type == EVENT_ACTION_STARTED)
+		return NULL;
+	if (run->state == RUN_RETRY && run->available_at > event->created_at)
+		return "this attempt is over";
+	if (run->state == RUN_QUEUED && run->attempts > 0 && event->worker_id != NULL)
+		return "the lease was lost";
+	return NULL;
+}
+
+/* Which attempt has just ended: an unleased run was driven by hand. */
+static int
+ended_attempt(const Run *run)
+{
+	return run->state == RUN_LEASED ? Max(run->attempts, 1) : run->attempts + 1;
+}
+
+/* action_retry, and the row back into the queue. */
+static void
+retry_run(BrokerState *state, Run *run, const Step *step, const Event *event,
+		  int attempt, double delay)
+{
+	Event	   *retry = emit(state, EVENT_ACTION_RETRY, step, run->visit, event->event_id);
+	JsonBuilder builder;
+	JsonbValue	value;
+
+	json_begin_object(&builder);
+	json_add_int(&builder, "attempt", attempt);
+	json_add_int(&builder, "max_attempts", run->max_attempts);
+	json_float(&value, delay);
+	json_add(&builder, "delay", &value);
+	json_end_object(&builder, &value);
+	retry->meta = json_to_jsonb(&value);
+	run->attempts = attempt;
+	run->available_at = event->created_at + (int64) (delay * USECS_PER_SEC);
+	run->state = delay > 0 ? RUN_RETRY : RUN_QUEUED;
+	run->worker_id = NULL;
+	decide(state, DECIDE_RETRY, run);
+}
+
+/* Did the reaper write this event for a lease that ran out? */
+static bool
+is_lease_expiry(const Event *event)
+{
+	JsonbValue	meta;
+	JsonbValue	flag;
+
+	if (event->meta == NULL)
+		return false;
+	json_from_jsonb(event->meta, &meta);
+	return json_get(&meta, "lease_expired", &flag) &&
+		flag.type == jbvBool && flag.val.boolean;
+}
+
+/* An attempt ended, well or not: retry, fail or complete. */
+static void
+end_attempt(BrokerState *state, Run *run, const Step *step, const Event *event,
+			bool success)
+{
+	Scope		scope;
+	Completion	completion;
+	JsonbValue	envelope;
+	JsonbValue	input;
+	bool		has_input = run_input(run, &input);
+	double		delay = 0;
+	RetryVerdict verdict;
+	const char *error = event->error;
+
+	if (event->result != NULL)
+		json_from_jsonb(event->result, &envelope);
+	else
+		json_null(&envelope);
+	if (!success && error == NULL)
+		error = "the action failed";
+
+	scope_init(&scope, state, step, run->visit, state->now);
+	scope.is_retry = true;
+	scope.response = &envelope;
+	scope.success = success;
+	scope.error = error;
+	scope.attempt = ended_attempt(run);
+	scope.input = has_input ? &input : NULL;
+	if (is_lease_expiry(event))
+		verdict = scope.attempt < run->max_attempts ? RETRY_YES : RETRY_EXHAUSTED;
+	else
+		verdict = retry_decide(step->retry, &scope, run->max_attempts, &delay);
+
+	if (verdict == RETRY_YES)
+		retry_run(state, run, step, event, scope.attempt, delay);
+	else if (!success)
+		fail_step(state, run, event->event_id, FAILURE_ACTION, error, &envelope,
+				  scope.input);
+	else if (verdict == RETRY_EXHAUSTED)
+		fail_step(state, run, event->event_id, FAILURE_RETRY_EXHAUSTED,
+				  psprintf("retry_when still holds after %d attempts", scope.attempt),
+				  &envelope, scope.input);
+	else
+	{
+		memset(&completion, 0, sizeof(completion));
+		completion.type = EVENT_STEP_COMPLETED;
+		completion.parent = event->event_id;
+		completion.envelope = &envelope;
+		completion.input = scope.input;
+		complete_step(state, run, &completion);
+	}
+}
+
+/* A client ends a step itself, without a worker's action event. */
+static void
+end_step_by_client(BrokerState *state, Run *run, const Event *event)
+{
+	Completion	completion;
+	JsonbValue	envelope;
+	JsonbValue	input;
+
+	if (event->result != NULL)
+		json_from_jsonb(event->result, &envelope);
+	else
+		json_null(&envelope);
+	if (event->type == EVENT_STEP_FAILED)
+	{
+		fail_step(state, run, event->event_id, FAILURE_CLIENT,
+				  event->error != NULL ? event->error : "the step failed",
+				  &envelope, run_input(run, &input) ? &input : NULL);
+		return;
+	}
+	memset(&completion, 0, sizeof(completion));
+	completion.type = event->type;
+	completion.parent = event->event_id;
+	completion.envelope = &envelope;
+	completion.announced = event->type != EVENT_STEP_RESULT;
+	if (run_input(run, &input))
+		completion.input = &input;
+	complete_step(state, run, &completion);
+}
+
+/* An event about one step: find its run and do what the event says. */
+static void
+decide_run_event(BrokerState *state, const Event *event)
+{
+	const Step *step;
+	Run		   *run;
+	int			index;
+	const char *stale;
+
+	index = event->node_name == NULL ? -1 :
+		playbook_find_step(state->playbook, event->node_name, strlen(event->node_name));
+	if (index < 0)
+	{
+		ignore(state, "the playbook has no such step");
+		return;
+	}
+	step = &state->playbook->steps[index];
+	run = live_run(state, index);
+	stale = run == NULL ? "the step is not running" : stale_reason(run, step, event);
+	if (stale != NULL)
+	{
+		ignore(state, stale);
+		return;
+	}
+
+	switch (event->type)
+	{
+		case EVENT_ACTION_STARTED:
+			if (run->state != RUN_LEASED)
+			{
+				run->attempts++;
+				run->worker_id = event->worker_id;
+				run->state = RUN_LEASED;
+				decide(state, DECIDE_LEASE, run);
+			}
+			return;
+		case EVENT_ACTION_COMPLETED:
+			end_attempt(state, run, step, event, true);
+			break;
+		case EVENT_ACTION_ERROR:
+			end_attempt(state, run, step, event, false);
+			break;
+		default:
+			end_step_by_client(state, run, event);
+			break;
+	}
+	settle(state);
+}
+
+/* A client ends the whole execution. */
+static void
+end_by_client(BrokerState *state, const Event *event)
+{
+	const char *status = event->type == EVENT_EXECUTION_COMPLETE ? "COMPLETED" :
+		event->type == EVENT_EXECUTION_FAILED ? "FAILED" : "CANCELLED";
+
+	finish(state, status, event->error, event->result,
+		   event->type == EVENT_EXECUTION_CANCELLED);
+}
+
+/* Takes the event's place in the execution's time. */
+static void
+set_time(BrokerState *state, const Event *event)
+{
+	state->now = event->created_at;
+	state->time = Max(state->time, event->created_at);
+	state->last_event_id = Max(state->last_event_id, event->event_id);
+}
+
+/* See broker.h. */
+void
+broker_refuse(BrokerState *state, const Event *event, const char *reason)
+{
+	Event	   *failure;
+	JsonBuilder builder;
+	JsonbValue	result;
+
+	set_time(state, event);
+	failure = emit(state, EVENT_EXECUTION_FAILED, NULL, 0, event->event_id);
+	json_begin_object(&builder);
+	json_add_text(&builder, "reason", reason);
+	json_end_object(&builder, &result);
+	failure->result = json_to_jsonb(&result);
+	failure->error = psprintf("execution could not start: %s", reason);
+	finish(state, "FAILED", failure->error, failure->result, false);
+}
+
+/* See broker.h. */
+void
+broker_decide(BrokerState *state, const Event *event)
+{
+	set_time(state, event);
+
+	switch (event->type)
+	{
+		case EVENT_EXECUTION_START:
+			if (!state->finished)
+				begin_execution(state, event);
+			return;
+		case EVENT_EXECUTION_COMPLETE:
+		case EVENT_EXECUTION_FAILED:
+		case EVENT_EXECUTION_CANCELLED:
+			if (state->finished)
+				ignore(state, "the execution is over");
+			else
+				end_by_client(state, event);
+			return;
+		case EVENT_ACTION_STARTED:
+		case EVENT_ACTION_COMPLETED:
+		case EVENT_ACTION_ERROR:
+		case EVENT_STEP_RESULT:
+		case EVENT_STEP_COMPLETED:
+		case EVENT_STEP_FAILED:
+		case EVENT_STEP_SKIPPED:
+			if (state->finished)
+				ignore(state, "the execution is over");
+			else
+				decide_run_event(state, event);
+			return;
+		case EVENT_STEP_STARTED:
+		case EVENT_ACTION_RETRY:
+		case EVENT_SAVE:
+		case EVENT_ITERATION:
+		case EVENT_OTHER:
+			return;
+	}
+}

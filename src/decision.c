@@ -1,0 +1,253 @@
+/*
+ * decision.c
+ *		Decisions are noted down, in the order in which they will be written;
+ *		and the end of an execution, which is the last of them.
+ */
+#include "noetl.h"
+
+#include "broker_internal.h"
+#include "ids.h"
+#include "json.h"
+#include "scope.h"
+
+static const char *const failure_names[] = {
+	"action_error", "retry_exhausted", "client", "condition_error",
+	"template_error", "transition_error", "max_visits"
+};
+
+/* For step_failed.meta.kind. */
+const char *
+failure_name(FailureKind kind)
+{
+	return failure_names[kind];
+}
+
+/* The first visit keeps the short form, so that it reads like the playbook. */
+char *
+node_id_make(int64 execution_id, const char *step, int visit)
+{
+	if (visit <= 1)
+		return psprintf(INT64_FORMAT ":%s", execution_id, step);
+	return psprintf(INT64_FORMAT ":%s:%d", execution_id, step, visit);
+}
+
+/* Node ids of other makers (or none) name no visit. */
+int
+node_id_visit(const char *node_id, int64 execution_id, const char *step)
+{
+	char		prefix[32];
+	size_t		length;
+
+	if (node_id == NULL)
+		return 0;
+	snprintf(prefix, sizeof(prefix), INT64_FORMAT ":", execution_id);
+	length = strlen(prefix);
+	if (strncmp(node_id, prefix, length) != 0)
+		return 0;
+	node_id += length;
+	length = strlen(step);
+	if (strncmp(node_id, step, length) != 0)
+		return 0;
+	node_id += length;
+	if (*node_id == '\0')
+		return 1;
+	return *node_id == ':' ? atoi(node_id + 1) : 0;
+}
+
+/* Decided runs stay in the list, so that store.c can still see them. */
+bool
+run_is_live(const Run *run)
+{
+	return run->state != RUN_ENDED && run->state != RUN_CANCELLED;
+}
+
+/* Appends a decision of a kind; the caller fills in the rest. */
+Decision *
+decide(BrokerState *state, DecisionKind kind, Run *run)
+{
+	Decision   *decision = palloc0(sizeof(Decision));
+
+	decision->kind = kind;
+	decision->run = run;
+	state->decisions = lappend(state->decisions, decision);
+	return decision;
+}
+
+/* The word for a step's kind in event.node_type. */
+static const char *
+node_type_of(const Step *step)
+{
+	if (step->type[0] != '\0')
+		return step->type;
+	return step->kind == STEP_END ? "end" : "router";
+}
+
+/* A follow-up event, a microsecond after the newest. */
+Event *
+emit(BrokerState *state, EventType type, const Step *step, int visit,
+	 int64 parent)
+{
+	Event	   *event = palloc0(sizeof(Event));
+	bool		unused;
+
+	event->type = type;
+	event->event_type = event_type_name(type);
+	event->status = status_normalise(NULL, event->event_type, &unused);
+	event->execution_id = state->execution_id;
+	event->parent_execution_id = state->parent_execution_id;
+	event->catalog_id = state->playbook->catalog_id;
+	event->parent_event_id = parent;
+	event->created_at = state->time + 1;
+	event->event_id = Max(state->last_event_id + 1, event_id_at(event->created_at));
+	if (step != NULL)
+	{
+		event->node_name = step->name;
+		event->node_id = node_id_make(state->execution_id, step->name, visit);
+		event->node_type = node_type_of(step);
+	}
+	else
+	{
+		event->node_name = state->path;
+		event->node_id = psprintf(INT64_FORMAT, state->execution_id);
+		event->node_type = "playbook";
+	}
+	state->time = event->created_at;
+	state->last_event_id = event->event_id;
+	decide(state, DECIDE_EMIT, NULL)->event = event;
+	return event;
+}
+
+/* Nothing may go on: queued work is withdrawn, leased work may finish in vain. */
+void
+finish(BrokerState *state, const char *status, const char *error,
+	   Jsonb *result, bool revoke)
+{
+	Decision   *decision;
+	ListCell   *lc;
+
+	foreach(lc, state->runs)
+	{
+		Run		   *run = (Run *) lfirst(lc);
+
+		switch (run->state)
+		{
+			case RUN_QUEUED:
+			case RUN_RETRY:
+				decide(state, DECIDE_CLOSE, run);
+				run->state = RUN_ENDED;
+				break;
+			case RUN_WAITING:
+			case RUN_OPEN:
+				if (run->stored)
+					decide(state, DECIDE_UNWAIT, run);
+				run->state = RUN_ENDED;
+				break;
+			case RUN_LEASED:
+				if (revoke)
+					decide(state, DECIDE_REVOKE, run);
+				run->state = RUN_CANCELLED;
+				break;
+			case RUN_CANCELLED:
+			case RUN_ENDED:
+				break;
+		}
+	}
+	state->finished = true;
+	decision = decide(state, DECIDE_FINISH, NULL);
+	decision->status = status;
+	decision->error = error;
+	decision->result = result;
+}
+
+/* A step failed for good and nobody handles it. */
+void
+fail_execution(BrokerState *state, const Step *step, const char *reason,
+			   int64 parent)
+{
+	Event	   *event = emit(state, EVENT_EXECUTION_FAILED, NULL, 0, parent);
+	JsonBuilder builder;
+	JsonbValue	result;
+
+	json_begin_object(&builder);
+	json_add_text(&builder, "failed_step", step->name);
+	json_add_text(&builder, "reason", reason);
+	json_end_object(&builder, &result);
+	event->result = json_to_jsonb(&result);
+	event->error = psprintf("execution failed at step %s: %s", step->name, reason);
+	finish(state, "FAILED", event->error, event->result, false);
+}
+
+/*
+ * The result of the execution: the mapping of its end, or what its end
+ * returned.  False and *error when the mapping raises.
+ */
+static bool
+final_result(BrokerState *state, const Step *end, JsonbValue *result,
+			 SourceError *error)
+{
+	StepValue  *value = NULL;
+	Scope		scope;
+
+	json_null(result);
+	if (end == NULL)
+		return true;
+	scope_init(&scope, state, end, 1, state->now);
+	if (end->kind != STEP_END)
+	{
+		value = scope_step_value(state, end->index);
+		if (!value->found)
+			return true;
+		scope.result = &value->value;
+		scope.envelope = &value->envelope;
+		*result = value->value;
+	}
+	if (end->result == NULL)
+		return true;
+	return template_doc_render(end->result, &scope.template, result, error);
+}
+
+/* Nothing is live any more.  "end" is the end that was reached, or NULL. */
+void
+complete_execution(BrokerState *state, const Step *end, int64 parent)
+{
+	const Playbook *playbook = state->playbook;
+	JsonbValue	result;
+	JsonBuilder meta;
+	JsonbValue	value;
+	SourceError error;
+	Event	   *event;
+
+	if (end == NULL && playbook->end >= 0 &&
+		playbook->steps[playbook->end].kind != STEP_END &&
+		scope_step_value(state, playbook->end)->found)
+		end = &playbook->steps[playbook->end];
+
+	memset(&error, 0, sizeof(error));
+	if (!final_result(state, end, &result, &error))
+	{
+		char	   *text = scope_error_text(&error);
+
+		event = emit(state, EVENT_STEP_FAILED, end, 1, parent);
+		event->error = text;
+		json_begin_object(&meta);
+		json_add_text(&meta, "kind", failure_name(FAILURE_TEMPLATE));
+		json_end_object(&meta, &value);
+		event->meta = json_to_jsonb(&value);
+		fail_execution(state, end, text, event->event_id);
+		return;
+	}
+
+	event = emit(state, EVENT_EXECUTION_COMPLETE, NULL, 0, parent);
+	if (end != NULL)
+		event->node_name = end->name;
+	else
+	{
+		json_begin_object(&meta);
+		json_add_text(&meta, "reason",
+					  playbook->end < 0 ? "no_end" : "no_transition");
+		json_end_object(&meta, &value);
+		event->meta = json_to_jsonb(&value);
+	}
+	event->result = json_to_jsonb(&result);
+	finish(state, "COMPLETED", NULL, event->result, false);
+}

@@ -1,0 +1,816 @@
+/*
+ * event.c
+ *		The way of an event: normalised, stored, decided upon.
+ *
+ *		INSERT INTO noetl.event            noetl.complete() …
+ *		  │ BEFORE ROW trigger               │ event_ingest
+ *		  v                                  v
+ *		prepare: lock the execution, ids, time, status, node   (prepare_event)
+ *		  │ the row is stored
+ *		  v AFTER ROW trigger
+ *		decide: load state, broker_decide, write the decisions (decide_event)
+ *
+ * What the broker itself writes passes the triggers untouched: only events
+ * that prepare_event has registered are decided upon.
+ */
+#include "noetl.h"
+
+#include "access/xact.h"
+#include "commands/trigger.h"
+#include "miscadmin.h"
+#include "storage/lock.h"
+#include "storage/lmgr.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+#if PG_VERSION_NUM >= 150000
+#include "common/pg_prng.h"
+#endif
+
+#include "catalog_store.h"
+#include "event.h"
+#include "execution.h"
+#include "ids.h"
+#include "json.h"
+#include "queue.h"
+#include "wake.h"
+
+PG_FUNCTION_INFO_V1(noetl_event_before);
+PG_FUNCTION_INFO_V1(noetl_event_after);
+
+/* field4 of an advisory lock tag: 1 and 2 are the SQL functions' */
+#define LOCK_CLASS_EXECUTION	0x6e65
+
+/* ---------------------------------------------------------------------------
+ * The execution lock
+ * ---------------------------------------------------------------------------
+ */
+
+/* The lock tag of an execution: nobody's table row, so nothing rots. */
+static void
+execution_lock_tag(LOCKTAG *tag, int64 execution_id)
+{
+	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, (uint32) (execution_id >> 32),
+						 (uint32) execution_id, LOCK_CLASS_EXECUTION);
+}
+
+/* See event.h. */
+void
+execution_lock(int64 execution_id)
+{
+	LOCKTAG		tag;
+
+	execution_lock_tag(&tag, execution_id);
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+}
+
+/* See event.h. */
+bool
+execution_trylock(int64 execution_id)
+{
+	LOCKTAG		tag;
+
+	execution_lock_tag(&tag, execution_id);
+	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+/* ---------------------------------------------------------------------------
+ * Events between their two triggers
+ * ---------------------------------------------------------------------------
+ */
+
+typedef struct Registered
+{
+	int64		execution_id;
+	int64		event_id;
+} Registered;
+
+/* First in, first out; anything left at the end of a transaction is void. */
+static struct
+{
+	Registered *entries;
+	int			capacity;
+	int			first;
+	int			count;
+	bool		callback;
+}			registered;
+
+/* Rows that never reached their AFTER trigger are forgotten. */
+static void
+forget_registered(XactEvent xact_event, void *arg)
+{
+	registered.first = registered.count = 0;
+	if (registered.capacity > 1024)
+	{
+		pfree(registered.entries);
+		registered.entries = NULL;
+		registered.capacity = 0;
+	}
+}
+
+/* The row with this key is to be decided upon once it is stored. */
+static void
+register_event(const Event *event)
+{
+	if (!registered.callback)
+	{
+		RegisterXactCallback(forget_registered, NULL);
+		registered.callback = true;
+	}
+	if (registered.first == registered.count)
+		registered.first = registered.count = 0;
+	if (registered.count == registered.capacity)
+	{
+		int			capacity = Max(64, registered.capacity * 2);
+
+		registered.entries = registered.entries == NULL ?
+			MemoryContextAlloc(TopMemoryContext, capacity * sizeof(Registered)) :
+			repalloc(registered.entries, capacity * sizeof(Registered));
+		registered.capacity = capacity;
+	}
+	registered.entries[registered.count].execution_id = event->execution_id;
+	registered.entries[registered.count].event_id = event->event_id;
+	registered.count++;
+}
+
+/* Was the row registered?  It is the first, unless somebody suppressed rows. */
+static bool
+take_registered(int64 execution_id, int64 event_id)
+{
+	for (int i = registered.first; i < registered.count; i++)
+	{
+		Registered *entry = &registered.entries[i];
+
+		if (entry->execution_id != execution_id || entry->event_id != event_id)
+			continue;
+		*entry = registered.entries[registered.first];
+		registered.first++;
+		return true;
+	}
+	return false;
+}
+
+/* ---------------------------------------------------------------------------
+ * Before: normalise
+ * ---------------------------------------------------------------------------
+ */
+
+/* See event.h. */
+Jsonb *
+meta_text(const char *key, const char *text)
+{
+	JsonBuilder builder;
+	JsonbValue	value;
+
+	json_begin_object(&builder);
+	json_add_text(&builder, key, text);
+	json_end_object(&builder, &value);
+	return json_to_jsonb(&value);
+}
+
+/* Which types a finished execution takes no notice of. */
+static bool
+has_effect(EventType type)
+{
+	switch (type)
+	{
+		case EVENT_EXECUTION_COMPLETE:
+		case EVENT_EXECUTION_FAILED:
+		case EVENT_EXECUTION_CANCELLED:
+		case EVENT_ACTION_STARTED:
+		case EVENT_ACTION_COMPLETED:
+		case EVENT_ACTION_ERROR:
+		case EVENT_STEP_RESULT:
+		case EVENT_STEP_COMPLETED:
+		case EVENT_STEP_FAILED:
+		case EVENT_STEP_SKIPPED:
+			return true;
+		default:
+			return false;
+	}
+}
+
+/* Events about one step, whose node can be filled in from its queue row. */
+static bool
+is_run_event(EventType type)
+{
+	return type != EVENT_OTHER && type != EVENT_EXECUTION_START &&
+		!event_type_is_terminal(type);
+}
+
+/*
+ * Others must not decide on a state that our snapshot cannot see; and what we
+ * cannot see we must not decide on either.
+ */
+static void
+check_snapshot(Store *store, int64 execution_id, int64 last_event_id, bool own)
+{
+	if (!IsolationUsesXactSnapshot() || own)
+		return;
+	if (store_last_event_in_snapshot(store, execution_id) != last_event_id)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access to an execution due to concurrent events"),
+				 errdetail("Execution " INT64_FORMAT " went on after this transaction took its snapshot.",
+						   execution_id),
+				 errhint("Retry the transaction, or use READ COMMITTED.")));
+}
+
+/* created_at and event_id, strictly after everything the execution has. */
+static void
+assign_time(Store *store, Event *event, bool fresh)
+{
+	int64		last_id = 0;
+	TimestampTz last_time = 0;
+	bool		own;
+
+	event->created_at = GetCurrentTimestamp();
+	if (!fresh && store_last_event(store, event->execution_id, &last_id, &last_time, &own))
+	{
+		check_snapshot(store, event->execution_id, last_id, own);
+		event->created_at = Max(event->created_at, last_time + 1);
+	}
+	if (event->event_id != 0)
+		return;
+	if (last_id == PG_INT64_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("execution " INT64_FORMAT " has used the largest event_id",
+						event->execution_id)));
+	event->event_id = Max(event_id_at(event->created_at), last_id + 1);
+}
+
+/* The columns every event can be given from its execution and its queue row. */
+static void
+fill_node(Store *store, Event *event)
+{
+	QueueRow	row;
+
+	if (!is_run_event(event->type))
+	{
+		if (event->node_id == NULL && event->node_name == NULL)
+			event->node_id = psprintf(INT64_FORMAT, event->execution_id);
+		return;
+	}
+	if (event->node_name == NULL ||
+		(event->node_id != NULL && event->node_type != NULL &&
+		 event->parent_event_id != 0))
+		return;
+	if (!store_find_task(store, event->execution_id, event->node_name, &row))
+		return;
+	if (event->node_id == NULL)
+		event->node_id = row.node_id;
+	if (event->node_type == NULL)
+		event->node_type = row.node_type;
+	if (event->parent_event_id == 0)
+		event->parent_event_id = row.event_id;
+}
+
+/* A start names its playbook; everything else belongs to an execution. */
+static bool
+find_execution(Store *store, Event *event, Execution *execution, bool *fresh)
+{
+	*fresh = false;
+	if (event->type == EVENT_EXECUTION_START)
+	{
+		if (event->execution_id == 0)
+			event->execution_id = new_execution_id();
+		execution_lock(event->execution_id);
+		*fresh = !store_get_execution(store, event->execution_id, execution);
+		if (*fresh)
+			execution_resolve(event);
+		return *fresh;
+	}
+	if (event->execution_id == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_NOT_NULL_VIOLATION),
+				 errmsg("event \"%s\" names no execution", event->event_type),
+				 errhint("Give execution_id; only execution_start gets a new one.")));
+	execution_lock(event->execution_id);
+	if (!store_get_execution(store, event->execution_id, execution))
+		ereport(ERROR,
+				(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
+				 errmsg("execution " INT64_FORMAT " does not exist", event->execution_id),
+				 errdetail("Event \"%s\" refers to it.", event->event_type),
+				 errhint("Start it with noetl.execute() or an execution_start event.")));
+	return true;
+}
+
+/* type and status, from the words the client used. */
+static void
+normalise_words(Event *event)
+{
+	bool		known;
+	const char *given = event->status;
+
+	if (event->event_type == NULL || event->event_type[0] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_NOT_NULL_VIOLATION),
+				 errmsg("an event needs an event_type")));
+	event->status = status_normalise(given, event->event_type, &known);
+	if (!known)
+		ereport(WARNING,
+				(errmsg("unknown event status \"%s\", stored as PENDING", given),
+				 errhint("The words are STARTED, RUNNING, PAUSED, PENDING, FAILED, COMPLETED, CANCELLED.")));
+	event->type = event_type_of(event->event_type, event->status);
+}
+
+/*
+ * Makes a client's event fit to be stored; takes the execution lock.  False
+ * when it is stored already (same event_id).  has_result: result is not NULL,
+ * although event->result need not be loaded.
+ */
+static bool
+prepare_event(Store *store, Event *event, bool has_result)
+{
+	Execution	execution;
+	bool		fresh;
+
+	normalise_words(event);
+	if (!find_execution(store, event, &execution, &fresh))
+	{
+		if (event->event_id != 0 &&
+			store_event_exists(store, event->execution_id, event->event_id))
+			return false;
+		ereport(ERROR,
+				(errcode(ERRCODE_UNIQUE_VIOLATION),
+				 errmsg("execution " INT64_FORMAT " has already started",
+						event->execution_id)));
+	}
+	if (!fresh)
+	{
+		if (event->event_id != 0 &&
+			store_event_exists(store, event->execution_id, event->event_id))
+			return false;
+		event->catalog_id = execution.catalog_id;
+		event->parent_execution_id = execution.parent_execution_id;
+		if (!execution.running && has_effect(event->type))
+			event->meta = meta_text("ignored", "the execution is over");
+	}
+	assign_time(store, event, fresh);
+	fill_node(store, event);
+	if (!has_result && (event->type == EVENT_ACTION_COMPLETED ||
+						event->type == EVENT_STEP_RESULT))
+	{
+		JsonbValue	null;
+
+		json_null(&null);
+		event->result = json_to_jsonb(&null);
+	}
+	return true;
+}
+
+/* One changed column of a trigger's row. */
+static void
+change_int64(Datum *values, bool *nulls, bool *replace, int attribute, int64 value)
+{
+	if (value == 0)
+		return;
+	values[attribute - 1] = Int64GetDatum(value);
+	nulls[attribute - 1] = false;
+	replace[attribute - 1] = true;
+}
+
+/* The same for text. */
+static void
+change_text(Datum *values, bool *nulls, bool *replace, int attribute, const char *value)
+{
+	if (value == NULL)
+		return;
+	values[attribute - 1] = CStringGetTextDatum(value);
+	nulls[attribute - 1] = false;
+	replace[attribute - 1] = true;
+}
+
+/* The row as prepared: only what prepare_event may have changed is replaced. */
+static HeapTuple
+prepared_tuple(TriggerData *trigger, const Event *event)
+{
+	Datum		values[EVENT_COLUMNS];
+	bool		nulls[EVENT_COLUMNS];
+	bool		replace[EVENT_COLUMNS];
+	TupleDesc	desc = RelationGetDescr(trigger->tg_relation);
+
+	memset(replace, 0, sizeof(replace));
+	change_int64(values, nulls, replace, EVENT_COL_EXECUTION_ID, event->execution_id);
+	change_int64(values, nulls, replace, EVENT_COL_EVENT_ID, event->event_id);
+	change_int64(values, nulls, replace, EVENT_COL_PARENT_EVENT_ID, event->parent_event_id);
+	change_int64(values, nulls, replace, EVENT_COL_PARENT_EXECUTION_ID, event->parent_execution_id);
+	change_int64(values, nulls, replace, EVENT_COL_CATALOG_ID, event->catalog_id);
+	change_int64(values, nulls, replace, EVENT_COL_CREATED_AT, event->created_at);
+	change_text(values, nulls, replace, EVENT_COL_STATUS, event->status);
+	change_text(values, nulls, replace, EVENT_COL_NODE_ID, event->node_id);
+	change_text(values, nulls, replace, EVENT_COL_NODE_NAME, event->node_name);
+	change_text(values, nulls, replace, EVENT_COL_NODE_TYPE, event->node_type);
+	if (event->result != NULL)
+	{
+		values[EVENT_COL_RESULT - 1] = PointerGetDatum(event->result);
+		nulls[EVENT_COL_RESULT - 1] = false;
+		replace[EVENT_COL_RESULT - 1] = true;
+	}
+	if (event->meta != NULL)
+	{
+		bool		isnull;
+		Datum		old = slot_getattr(trigger->tg_trigslot, EVENT_COL_META, &isnull);
+		Jsonb	   *old_meta = isnull ? NULL : DatumGetJsonbP(old);
+
+		values[EVENT_COL_META - 1] = PointerGetDatum(event->meta);
+		if (old_meta != NULL && JB_ROOT_IS_OBJECT(old_meta))
+			values[EVENT_COL_META - 1] =
+				DirectFunctionCall2(jsonb_concat, old, PointerGetDatum(event->meta));
+		nulls[EVENT_COL_META - 1] = false;
+		replace[EVENT_COL_META - 1] = true;
+	}
+	return heap_modify_tuple(trigger->tg_trigtuple, desc, values, nulls, replace);
+}
+
+/*
+ * A row that already carries its event_id, created_at and catalog_id is
+ * history: pg_restore and replication bring such rows back, as the tables'
+ * owner.  It is stored as it is and nothing is decided.
+ */
+static bool
+is_history(const Event *event)
+{
+	return event->event_id != 0 && event->created_at != 0 &&
+		event->catalog_id != 0 && event->execution_id != 0 &&
+		has_privs_of_role(GetUserId(), store_owner());
+}
+
+/* The trigger data of one of our own triggers, or an error. */
+static TriggerData *
+trigger_data(FunctionCallInfo fcinfo, TriggerEvent timing, const char *name)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) ||
+		(trigger->tg_event & TRIGGER_EVENT_TIMINGMASK) != timing ||
+		!TRIGGER_FIRED_FOR_ROW(trigger->tg_event) ||
+		!TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("%s() may only be a row trigger on INSERT INTO noetl.event", name)));
+	return trigger;
+}
+
+/* Is it a row of the broker's own making, being written right now? */
+static int	writing_decisions = 0;
+static int64 writing_execution = 0;
+static int64 writing_event = 0;
+
+static bool
+is_own_write(const Event *event)
+{
+	return writing_decisions > 0 && event->execution_id == writing_execution &&
+		event->event_id == writing_event;
+}
+
+/* BEFORE INSERT ON noetl.event FOR EACH ROW */
+Datum
+noetl_event_before(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = trigger_data(fcinfo, TRIGGER_EVENT_BEFORE,
+										"noetl.event_before");
+	Store	   *store;
+	Event		event;
+	bool		prepared;
+	HeapTuple	tuple;
+
+	store_read_event_head(trigger->tg_trigslot, &event);
+	if (event.type == EVENT_EXECUTION_START)
+	{
+		store_read_event(trigger->tg_trigslot, &event);
+		event.result = NULL;
+		event.meta = NULL;
+	}
+	if (is_own_write(&event) || is_history(&event))
+		return PointerGetDatum(trigger->tg_trigtuple);
+
+	store = store_open(RelationGetRelid(trigger->tg_relation));
+	prepared = prepare_event(store, &event,
+							 !slot_attisnull(trigger->tg_trigslot, EVENT_COL_RESULT));
+	store_close(store);
+	if (!prepared)
+		return PointerGetDatum(NULL);
+	tuple = prepared_tuple(trigger, &event);
+	register_event(&event);
+	return PointerGetDatum(tuple);
+}
+
+/* ---------------------------------------------------------------------------
+ * After: decide
+ * ---------------------------------------------------------------------------
+ */
+
+/* What the broker's questions about the past are answered from. */
+typedef struct ValueContext
+{
+	Store	   *store;
+	int64		execution_id;
+	bool		workload_known;
+	bool		workload_exists;
+	JsonbValue	workload;
+} ValueContext;
+
+/* ValueSource.step_value */
+static void
+load_step_value(void *arg, const char *step_name, StepValue *value)
+{
+	ValueContext *context = (ValueContext *) arg;
+
+	store_step_value(context->store, context->execution_id, step_name, value);
+}
+
+/* ValueSource.workload */
+static bool
+load_workload(void *arg, JsonbValue *workload)
+{
+	ValueContext *context = (ValueContext *) arg;
+
+	if (!context->workload_known)
+	{
+		context->workload_exists = store_get_workload(context->store,
+													  context->execution_id,
+													  &context->workload);
+		context->workload_known = true;
+	}
+	*workload = context->workload;
+	return context->workload_exists;
+}
+
+/* Uniform in [0, 1). */
+static double
+draw_luck(void)
+{
+#if PG_VERSION_NUM >= 150000
+	return pg_prng_double(&pg_global_prng_state);
+#else
+	return (double) random() / ((double) MAX_RANDOM_VALUE + 1);
+#endif
+}
+
+/* Appends an event of the broker's own making. */
+static void
+write_own_event(Store *store, const Event *event)
+{
+	writing_execution = event->execution_id;
+	writing_event = event->event_id;
+	writing_decisions++;
+	PG_TRY();
+	{
+		store_insert_event(store, event);
+	}
+	PG_FINALLY();
+	{
+		writing_decisions--;
+	}
+	PG_END_TRY();
+}
+
+/* Writes one decision. */
+static void
+write_decision(Store *store, BrokerState *state, const Event *event,
+			   const Decision *decision)
+{
+	switch (decision->kind)
+	{
+		case DECIDE_EMIT:
+			write_own_event(store, decision->event);
+			break;
+		case DECIDE_WAIT:
+			store_put_run(store, state->execution_id, decision->run,
+						  state->playbook, state->time);
+			break;
+		case DECIDE_UNWAIT:
+			store_delete_run(store, decision->run);
+			break;
+		case DECIDE_ENQUEUE:
+			store_enqueue(store, state, decision->run);
+			wake_at_commit(state->playbook->steps[decision->run->step].type);
+			break;
+		case DECIDE_LEASE:
+			store_lease_task(store, decision->run,
+							 decision->run->worker_id == NULL ? 0 :
+							 event->created_at + DEFAULT_LEASE_US);
+			break;
+		case DECIDE_RETRY:
+			store_retry_task(store, decision->run);
+			wake_at_commit(state->playbook->steps[decision->run->step].type);
+			break;
+		case DECIDE_CLOSE:
+			store_close_task(store, decision->run);
+			break;
+		case DECIDE_REVOKE:
+			store_revoke_task(store, decision->run);
+			break;
+		case DECIDE_FINISH:
+			store_finish_execution(store, state->execution_id, decision->status,
+								   decision->error, decision->result, state->time);
+			break;
+		case DECIDE_IGNORE:
+			store_annotate_event(store, state->execution_id, event->event_id,
+								 meta_text("ignored", decision->reason));
+			break;
+		case DECIDE_ANNOTATE:
+			store_annotate_event(store, state->execution_id, event->event_id,
+								 decision->meta);
+			break;
+	}
+}
+
+/* Everything the broker wants done, in its order. */
+static int
+write_decisions(Store *store, BrokerState *state, const Event *event)
+{
+	ListCell   *lc;
+	int			enqueued = 0;
+
+	foreach(lc, state->decisions)
+	{
+		Decision   *decision = (Decision *) lfirst(lc);
+
+		CHECK_FOR_INTERRUPTS();
+		write_decision(store, state, event, decision);
+		if (decision->kind == DECIDE_ENQUEUE)
+			enqueued++;
+	}
+	return enqueued;
+}
+
+/*
+ * A task that was in flight when its execution ended is over when its worker
+ * reports; the event itself is stored as ignored.
+ */
+static void
+drop_late_task(Store *store, const Event *event)
+{
+	QueueRow	row;
+
+	if ((event->type == EVENT_ACTION_COMPLETED || event->type == EVENT_ACTION_ERROR) &&
+		event->node_name != NULL &&
+		store_find_task(store, event->execution_id, event->node_name, &row) &&
+		(event->worker_id == NULL || row.worker_id == NULL ||
+		 strcmp(event->worker_id, row.worker_id) == 0))
+		(void) store_delete_task(store, row.queue_id);
+}
+
+/*
+ * Decides on a stored event under the execution lock; returns the number of
+ * tasks it enqueued.
+ */
+static int
+decide_event(Store *store, const Event *event)
+{
+	BrokerState state;
+	Execution	execution;
+	ValueContext values;
+	char	   *error = NULL;
+
+	if (event->type != EVENT_EXECUTION_START && !has_effect(event->type))
+		return 0;
+	if (!store_get_execution(store, event->execution_id, &execution))
+		elog(ERROR, "execution " INT64_FORMAT " has vanished", event->execution_id);
+	if (!execution.running)
+	{
+		drop_late_task(store, event);
+		return 0;
+	}
+
+	memset(&values, 0, sizeof(values));
+	values.store = store;
+	values.execution_id = event->execution_id;
+	memset(&state, 0, sizeof(state));
+	state.playbook = playbook_get(execution.catalog_id);
+	state.execution_id = event->execution_id;
+	state.parent_execution_id = execution.parent_execution_id;
+	state.path = execution.path;
+	state.version = execution.version;
+	state.values.step_value = load_step_value;
+	state.values.workload = load_workload;
+	state.values.arg = &values;
+	state.time = event->created_at;
+	state.jitter = draw_luck();
+
+	if (event->type == EVENT_EXECUTION_START)
+		error = execution_make_workload(store, &state, event);
+	else
+		state.runs = store_load_runs(store, event->execution_id, state.playbook);
+	if (error != NULL)
+		broker_refuse(&state, event, error);
+	else
+		broker_decide(&state, event);
+	return write_decisions(store, &state, event);
+}
+
+/* What follows the storing of an event, decided now or noted for later. */
+static void
+event_stored(Store *store, const Event *event)
+{
+	if (event->type == EVENT_EXECUTION_START)
+		execution_insert(store, event);
+	if (noetl_broker)
+		(void) decide_event(store, event);
+	else if (event->type == EVENT_EXECUTION_START || has_effect(event->type))
+		store_insert_pending(store, event->execution_id, event->event_id);
+}
+
+/* AFTER INSERT ON noetl.event FOR EACH ROW */
+Datum
+noetl_event_after(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = trigger_data(fcinfo, TRIGGER_EVENT_AFTER,
+										"noetl.event_after");
+	TupleTableSlot *slot = trigger->tg_trigslot;
+	bool		isnull;
+	Event		event;
+	Store	   *store;
+
+	if (!take_registered(DatumGetInt64(slot_getattr(slot, EVENT_COL_EXECUTION_ID, &isnull)),
+						 DatumGetInt64(slot_getattr(slot, EVENT_COL_EVENT_ID, &isnull))))
+		return PointerGetDatum(NULL);
+	store_read_event(slot, &event);
+	store = store_open(RelationGetRelid(trigger->tg_relation));
+	event_stored(store, &event);
+	store_close(store);
+	return PointerGetDatum(NULL);
+}
+
+/* See event.h. */
+bool
+event_ingest(Store *store, Event *event)
+{
+	Jsonb	   *meta = event->meta;
+
+	event->meta = NULL;
+	if (!prepare_event(store, event, event->result != NULL))
+		return false;
+	if (event->meta == NULL)
+		event->meta = meta;
+	else if (meta != NULL)
+		event->meta = DatumGetJsonbP(DirectFunctionCall2(jsonb_concat,
+														 PointerGetDatum(meta),
+														 PointerGetDatum(event->meta)));
+	write_own_event(store, event);
+	event_stored(store, event);
+	return true;
+}
+
+/* Decides on the pending events of one execution, oldest first. */
+static int
+catch_up_execution(int64 execution_id)
+{
+	Store	   *store = store_open(InvalidOid);
+	int64		found;
+	int64		event_id;
+	int			enqueued = 0;
+
+	while (store_next_pending(store, execution_id, true, &found, &event_id))
+	{
+		Event		event;
+
+		CHECK_FOR_INTERRUPTS();
+		store_delete_pending(store, execution_id, event_id);
+		if (!store_get_event(store, execution_id, event_id, &event))
+			continue;
+		enqueued += decide_event(store, &event);
+		CommandCounterIncrement();
+	}
+	store_close(store);
+	return enqueued;
+}
+
+/* See event.h. */
+int
+event_catch_up(int64 execution_id)
+{
+	int64		next = execution_id;
+	int			enqueued = 0;
+	MemoryContext memory = AllocSetContextCreate(CurrentMemoryContext,
+												 "noetl catch up",
+												 ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(memory);
+
+	for (;;)
+	{
+		Store	   *store = store_open(InvalidOid);
+		int64		event_id;
+		bool		found = store_next_pending(store, next, execution_id != 0,
+											   &next, &event_id);
+
+		store_close(store);
+		if (!found)
+			break;
+		if (execution_id != 0)
+			execution_lock(next);
+		if (execution_id != 0 || execution_trylock(next))
+			enqueued += catch_up_execution(next);
+		MemoryContextReset(memory);
+		if (execution_id != 0)
+			break;
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(memory);
+	return enqueued;
+}

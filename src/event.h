@@ -1,0 +1,27 @@
+/*
+ * event.h
+ *		The way of an event: normalised, stored, decided upon.
+ */
+#ifndef NOETL_EVENT_H
+#define NOETL_EVENT_H
+
+#include "store.h"
+
+/* Serialises the evaluation of one execution until the end of the transaction. */
+extern void execution_lock(int64 execution_id);
+/* The same without waiting; false when another transaction holds it. */
+extern bool execution_trylock(int64 execution_id);
+
+/*
+ * What a client's INSERT does, without going through a trigger: fills in
+ * *event, stores it and decides on it.  False when the event was there already.
+ */
+extern bool event_ingest(Store *store, Event *event);
+
+/* Decides on events that were stored while the broker was off. */
+extern int	event_catch_up(int64 execution_id);
+
+/* A member {key: text} as a jsonb object, for meta. */
+extern Jsonb *meta_text(const char *key, const char *text);
+
+#endif							/* NOETL_EVENT_H */

@@ -1,0 +1,191 @@
+/*
+ * execution.c
+ *		The start of an execution: its playbook, its row, its workload; and the
+ *		SQL functions execute() and cancel().
+ */
+#include "noetl.h"
+
+#include "utils/builtins.h"
+
+#include "catalog_store.h"
+#include "event.h"
+#include "execution.h"
+#include "json.h"
+#include "scope.h"
+
+PG_FUNCTION_INFO_V1(noetl_execute);
+PG_FUNCTION_INFO_V1(noetl_cancel);
+
+/* The start parameters; also under the name execute() uses. */
+static bool
+start_parameters(const Event *event, JsonbValue *parameters)
+{
+	JsonbValue	context;
+
+	if (event->context == NULL)
+		return false;
+	json_from_jsonb(event->context, &context);
+	return (json_get(&context, "workload", parameters) ||
+			json_get(&context, "parameters", parameters)) &&
+		parameters->type != jbvNull;
+}
+
+/* See execution.h. */
+void
+execution_resolve(Event *event)
+{
+	JsonbValue	context;
+	JsonbValue	parameters;
+	char	   *path = NULL;
+	int64		version = 0;
+
+	if (event->context != NULL)
+	{
+		json_from_jsonb(event->context, &context);
+		path = json_get_text(&context, "path");
+		(void) json_get_int(&context, "version", &version);
+	}
+	if (path == NULL && event->catalog_id == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_NOT_NULL_VIOLATION),
+				 errmsg("event \"%s\" names no playbook", event->event_type),
+				 errhint("Give context {\"path\": …, \"version\": …, \"workload\": {…}}.")));
+	if (path != NULL &&
+		!catalog_find(path, (int) version, &event->catalog_id))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 version > 0 ?
+				 errmsg("playbook \"%s\" version " INT64_FORMAT " is not registered", path, version) :
+				 errmsg("playbook \"%s\" is not registered", path),
+				 errhint("Register it with noetl.register().")));
+	if (start_parameters(event, &parameters) && !json_is_object(&parameters))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the workload of an execution must be a JSON object")));
+	if (event->node_name == NULL)
+		event->node_name = path;
+	if (event->node_type == NULL)
+		event->node_type = "playbook";
+}
+
+/* See execution.h. */
+void
+execution_insert(Store *store, const Event *event)
+{
+	Execution	execution;
+
+	memset(&execution, 0, sizeof(execution));
+	execution.execution_id = event->execution_id;
+	execution.catalog_id = event->catalog_id;
+	execution.parent_execution_id = event->parent_execution_id;
+	execution.parent_event_id = event->parent_execution_id != 0 ?
+		event->parent_event_id : 0;
+	if (!catalog_describe(event->catalog_id, &execution.path, &execution.version))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("catalog entry " INT64_FORMAT " does not exist", event->catalog_id),
+				 errhint("Register the playbook with noetl.register().")));
+	store_insert_execution(store, &execution, event->created_at);
+}
+
+/* See execution.h. */
+char *
+execution_make_workload(Store *store, BrokerState *state, const Event *event)
+{
+	Scope		scope;
+	SourceError error;
+	JsonbValue	defaults;
+	JsonbValue	parameters;
+	JsonbValue	merged;
+	JsonBuilder empty;
+	TemplateDoc *doc;
+
+	memset(&error, 0, sizeof(error));
+	json_begin_object(&empty);
+	json_end_object(&empty, &defaults);
+	merged = defaults;
+	scope_init_workload(&scope, state, event->created_at);
+	if (state->playbook->workload != NULL &&
+		!template_doc_render(state->playbook->workload, &scope.template, &merged, &error))
+		return scope_error_text(&error);
+	if (!json_is_object(&merged))
+		merged = defaults;
+
+	if (start_parameters(event, &parameters))
+	{
+		JsonbValue	context;
+		JsonbValue	deep;
+
+		doc = template_doc_compile(&parameters, &error);
+		if (doc == NULL ||
+			!template_doc_render(doc, &scope.template, &parameters, &error))
+			return scope_error_text(&error);
+		json_from_jsonb(event->context, &context);
+		json_merge(&merged, &parameters,
+				   json_get(&context, "merge", &deep) && json_truth(&deep), &merged);
+	}
+	store_insert_workload(store, event->execution_id, event->created_at,
+						  json_to_jsonb(&merged));
+	return NULL;
+}
+
+/* noetl.execute(path, parameters, version, merge) */
+Datum
+noetl_execute(PG_FUNCTION_ARGS)
+{
+	Event		event;
+	JsonBuilder builder;
+	JsonbValue	value;
+	Store	   *store;
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("the path of a playbook must not be null")));
+	json_begin_object(&builder);
+	json_add_text(&builder, "path", text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	if (!PG_ARGISNULL(1))
+	{
+		json_from_jsonb(PG_GETARG_JSONB_P(1), &value);
+		json_add(&builder, "workload", &value);
+	}
+	if (!PG_ARGISNULL(2))
+		json_add_int(&builder, "version", PG_GETARG_INT32(2));
+	if (!PG_ARGISNULL(3) && PG_GETARG_BOOL(3))
+		json_add_bool(&builder, "merge", true);
+	json_end_object(&builder, &value);
+
+	memset(&event, 0, sizeof(event));
+	event.event_type = event_type_name(EVENT_EXECUTION_START);
+	event.context = json_to_jsonb(&value);
+	store = store_open(InvalidOid);
+	(void) event_ingest(store, &event);
+	store_close(store);
+	PG_RETURN_INT64(event.execution_id);
+}
+
+/* noetl.cancel(execution_id, reason) */
+Datum
+noetl_cancel(PG_FUNCTION_ARGS)
+{
+	Event		event;
+	Execution	execution;
+	Store	   *store;
+	bool		running;
+
+	if (PG_ARGISNULL(0))
+		PG_RETURN_BOOL(false);
+	memset(&event, 0, sizeof(event));
+	event.execution_id = PG_GETARG_INT64(0);
+	event.event_type = event_type_name(EVENT_EXECUTION_CANCELLED);
+	if (!PG_ARGISNULL(1))
+		event.error = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	store = store_open(InvalidOid);
+	execution_lock(event.execution_id);
+	running = store_get_execution(store, event.execution_id, &execution) &&
+		execution.running;
+	if (running || execution.execution_id == 0)
+		(void) event_ingest(store, &event);
+	store_close(store);
+	PG_RETURN_BOOL(running);
+}

@@ -1,0 +1,531 @@
+/*
+ * flow.c
+ *		Steps start and end; branches leave them, arrive and join.
+ *
+ *		complete_step ── transitions ──> arrive: a run waits at each target
+ *		     ^                              │
+ *		     │ routers, skipped steps       v
+ *		     └───────── start_run <────── settle: which of them can start?
+ *		                    │
+ *		                    └─ actions: step_started and a queue row
+ */
+#include "noetl.h"
+
+#include "miscadmin.h"
+
+#include "broker_internal.h"
+#include "input.h"
+#include "json.h"
+#include "retry.h"
+#include "scope.h"
+
+/* ---------------------------------------------------------------------------
+ * Arrivals and joins
+ * ---------------------------------------------------------------------------
+ */
+
+/* The live run of a step: there is never more than one. */
+Run *
+live_run(BrokerState *state, int step)
+{
+	ListCell   *lc;
+
+	foreach(lc, state->runs)
+	{
+		Run		   *run = (Run *) lfirst(lc);
+
+		if (run->step == step && run_is_live(run))
+			return run;
+	}
+	return NULL;
+}
+
+/* Which visit an arrival at an idle step begins; 0: it comes too late. */
+static int
+next_visit(BrokerState *state, const Step *step)
+{
+	StepValue  *value;
+
+	if (!step->cyclic && !step->join_any)
+		return 1;
+	value = scope_step_value(state, step->index);
+	if (!value->found)
+		return 1;
+	return step->cyclic ? value->visit + 1 : 0;
+}
+
+/* A branch reaches a step: a new run waits there, or it joins the one there is. */
+void
+arrive(BrokerState *state, const Departure *departure, int from, int64 event_id)
+{
+	const Step *step = &state->playbook->steps[departure->step];
+	Run		   *run = live_run(state, departure->step);
+	Arrival    *arrival;
+
+	if (run == NULL)
+	{
+		int			visit = next_visit(state, step);
+
+		if (visit == 0)
+			return;
+		run = palloc0(sizeof(Run));
+		run->step = departure->step;
+		run->visit = visit;
+		run->state = RUN_WAITING;
+		state->runs = lappend(state->runs, run);
+	}
+	else if (run->state != RUN_WAITING)
+		return;
+
+	arrival = palloc0(sizeof(Arrival));
+	arrival->from = from;
+	arrival->event_id = event_id;
+	arrival->has_data = departure->has_data;
+	arrival->data = departure->data;
+	run->arrivals = lappend(run->arrivals, arrival);
+	run->changed = true;
+}
+
+/*
+ * Which departures will find no place: their step is running already, or it
+ * took the first arrival and wants no other.  Noted in meta, where the log
+ * would otherwise promise a step that never starts.
+ */
+static void
+note_coalesced(BrokerState *state, const List *departures, JsonBuilder *meta)
+{
+	JsonBuilder names;
+	JsonbValue	value;
+	bool		any = false;
+	ListCell   *lc;
+
+	foreach(lc, departures)
+	{
+		const Step *step = &state->playbook->steps[((Departure *) lfirst(lc))->step];
+		Run		   *run = live_run(state, step->index);
+
+		if (run != NULL ? run->state == RUN_WAITING : next_visit(state, step) > 0)
+			continue;
+		if (!any)
+			json_begin_array(&names);
+		any = true;
+		json_string(&value, step->name);
+		json_push(&names, &value);
+	}
+	if (any)
+	{
+		json_end_array(&names, &value);
+		json_add(meta, "coalesced", &value);
+	}
+}
+
+/* Can a waiting run start, or may another branch still come? */
+static bool
+can_start(BrokerState *state, const Run *waiting)
+{
+	const Playbook *playbook = state->playbook;
+	const Step *step = &playbook->steps[waiting->step];
+	ListCell   *lc;
+
+	if (step->join_any && step->kind != STEP_END)
+		return true;
+	foreach(lc, state->runs)
+	{
+		const Run  *other = (Run *) lfirst(lc);
+		const Step *at = &playbook->steps[other->step];
+
+		if (other == waiting || !run_is_live(other))
+			continue;
+		if (step->kind == STEP_END)
+		{
+			if (other->state != RUN_WAITING || at->kind != STEP_END)
+				return false;
+			continue;
+		}
+		if (other->state == RUN_WAITING && at->component >= step->component)
+			continue;
+		if (playbook_reaches(playbook, other->step, waiting->step))
+			return false;
+	}
+	return true;
+}
+
+/* The first waiting run that can start, in the order in which they arrived. */
+static Run *
+next_to_start(BrokerState *state)
+{
+	ListCell   *lc;
+
+	foreach(lc, state->runs)
+	{
+		Run		   *run = (Run *) lfirst(lc);
+
+		if (run->state == RUN_WAITING && can_start(state, run))
+			return run;
+	}
+	return NULL;
+}
+
+/* ---------------------------------------------------------------------------
+ * Steps
+ * ---------------------------------------------------------------------------
+ */
+
+/* The input an action was given. */
+bool
+run_input(const Run *run, JsonbValue *input)
+{
+	JsonbValue	action;
+
+	if (run->action == NULL)
+		return false;
+	json_from_jsonb(run->action, &action);
+	return json_get(&action, "data", input);
+}
+
+/* A run is consumed; what is stored of it goes. */
+static void
+end_run(BrokerState *state, Run *run)
+{
+	if (run->stored)
+		decide(state, run->state == RUN_WAITING || run->state == RUN_OPEN ?
+			   DECIDE_UNWAIT : DECIDE_CLOSE, run);
+	run->state = RUN_ENDED;
+}
+
+/* Sends the taken branches on their way. */
+static void
+depart(BrokerState *state, const List *departures, int from, int64 event_id)
+{
+	ListCell   *lc;
+
+	foreach(lc, departures)
+		arrive(state, (Departure *) lfirst(lc), from, event_id);
+}
+
+/* meta of the event that ends a step. */
+static Jsonb *
+completion_meta(BrokerState *state, const TransitionOutcome *outcome,
+				bool skipped)
+{
+	JsonBuilder meta;
+	JsonbValue	value;
+
+	if (!outcome->recorded && !skipped)
+		return NULL;
+	json_begin_object(&meta);
+	if (skipped)
+		json_add_bool(&meta, "skipped", true);
+	if (outcome->recorded)
+		json_add(&meta, "transitions", &outcome->meta);
+	note_coalesced(state, outcome->departures, &meta);
+	json_end_object(&meta, &value);
+	return json_to_jsonb(&value);
+}
+
+/* A run ends well: its transitions are evaluated and its branches sent off. */
+void
+complete_step(BrokerState *state, Run *run, const Completion *completion)
+{
+	const Step *step = &state->playbook->steps[run->step];
+	TransitionOutcome outcome;
+	JsonbValue	value;
+	Scope		scope;
+	int64		released_by = completion->parent;
+	Jsonb	   *meta;
+
+	result_value(completion->envelope, &value);
+	scope_set_step_value(state, run->step, run->visit,
+						 completion->parent, completion->envelope);
+	scope_init(&scope, state, step, run->visit, state->now);
+	scope.result = &value;
+	scope.envelope = completion->envelope;
+	scope.input = completion->input;
+	scope.error = completion->error;
+	transitions_evaluate(&step->next, &scope, &outcome);
+	if (outcome.departures == NIL && outcome.error != NULL)
+	{
+		fail_step(state, run, completion->parent, FAILURE_TRANSITION,
+				  outcome.error, completion->envelope, completion->input);
+		return;
+	}
+
+	end_run(state, run);
+	meta = completion_meta(state, &outcome, completion->type == EVENT_STEP_SKIPPED);
+	if (completion->announced)
+	{
+		if (meta != NULL)
+			decide(state, DECIDE_ANNOTATE, NULL)->meta = meta;
+	}
+	else if (!completion->silent)
+	{
+		Event	   *event = emit(state, completion->type, step, run->visit,
+								 completion->parent);
+
+		event->meta = meta;
+		event->error = completion->error;
+		if (completion->write_result)
+			event->result = json_to_jsonb(completion->envelope);
+		released_by = event->event_id;
+	}
+	depart(state, outcome.departures, run->step, released_by);
+}
+
+/* on_error: continue — the failure is the step's value. */
+static void
+continue_after_error(BrokerState *state, Run *run, int64 parent,
+					 const char *error, const JsonbValue *input)
+{
+	Completion	completion;
+	JsonBuilder builder;
+	JsonbValue	envelope;
+
+	json_begin_object(&builder);
+	json_add_text(&builder, "status", "error");
+	json_add_text(&builder, "error", error);
+	json_end_object(&builder, &envelope);
+	memset(&completion, 0, sizeof(completion));
+	completion.type = EVENT_STEP_COMPLETED;
+	completion.parent = parent;
+	completion.envelope = &envelope;
+	completion.write_result = true;
+	completion.input = input;
+	completion.error = error;
+	complete_step(state, run, &completion);
+}
+
+/* A run failed for good: on_error decides whether the execution does too. */
+void
+fail_step(BrokerState *state, Run *run, int64 parent, FailureKind kind,
+		  const char *error, const JsonbValue *envelope, const JsonbValue *input)
+{
+	const Step *step = &state->playbook->steps[run->step];
+	TransitionOutcome outcome;
+	JsonBuilder meta;
+	JsonbValue	value;
+	JsonbValue	none;
+	Event	   *event;
+
+	if (step->on_error == ON_ERROR_CONTINUE && kind < FAILURE_TRANSITION)
+	{
+		continue_after_error(state, run, parent, error, input);
+		return;
+	}
+
+	json_null(&none);
+	if (envelope == NULL)
+		envelope = &none;
+	memset(&outcome, 0, sizeof(outcome));
+	scope_set_step_value(state, run->step, run->visit, parent, envelope);
+	if (step->on_error == ON_ERROR_HANDLER && kind != FAILURE_MAX_VISITS)
+	{
+		Scope		scope;
+
+		result_value(envelope, &value);
+		scope_init(&scope, state, step, run->visit, state->now);
+		scope.result = &value;
+		scope.envelope = envelope;
+		scope.input = input;
+		scope.error = error;
+		transitions_evaluate(&step->on_error_next, &scope, &outcome);
+	}
+	end_run(state, run);
+	event = emit(state, EVENT_STEP_FAILED, step, run->visit, parent);
+	event->error = error;
+	event->result = json_to_jsonb(envelope);
+	json_begin_object(&meta);
+	json_add_text(&meta, "kind", failure_name(kind));
+	if (outcome.recorded)
+		json_add(&meta, "transitions", &outcome.meta);
+	json_end_object(&meta, &value);
+	event->meta = json_to_jsonb(&value);
+
+	if (outcome.departures != NIL)
+		depart(state, outcome.departures, run->step, event->event_id);
+	else
+		fail_execution(state, step, error, event->event_id);
+}
+
+/* Renders what the worker will get.  False and *error when a template raises. */
+static bool
+prepare_action(BrokerState *state, Run *run, const JsonbValue *transition_input,
+			   SourceError *error)
+{
+	const Step *step = &state->playbook->steps[run->step];
+	Scope		scope;
+	JsonBuilder builder;
+	JsonbValue	own;
+	JsonbValue	input;
+	JsonbValue	action;
+
+	scope_init(&scope, state, step, run->visit, state->now);
+	scope.template.keep_unknown = true;
+	scope.input = transition_input;
+	if (!input_render(&step->input, &scope, &own, error))
+		return false;
+	input_overlay(&own, transition_input, &input);
+	scope.input = &input;
+	if (!template_doc_render(step->action, &scope.template, &action, error))
+		return false;
+	json_begin_object(&builder);
+	json_add_members(&builder, &action);
+	json_add(&builder, "data", &input);
+	json_end_object(&builder, &action);
+	run->action = json_to_jsonb(&action);
+
+	run->context = NULL;
+	if (step->nraw_roots > 0)
+	{
+		json_begin_object(&builder);
+		for (int i = 0; i < step->nraw_roots; i++)
+			if (scope_name(&scope, step->raw_roots[i], &own))
+				json_add(&builder, step->raw_roots[i], &own);
+		json_end_object(&builder, &own);
+		run->context = json_to_jsonb(&own);
+	}
+	run->max_attempts = retry_max_attempts(step->retry, &scope);
+	run->priority = step->priority;
+	return true;
+}
+
+/* The arrival that let a join go: the newest. */
+static int64
+released_by(const Run *run)
+{
+	int64		newest = 0;
+	ListCell   *lc;
+
+	foreach(lc, run->arrivals)
+		newest = Max(newest, ((Arrival *) lfirst(lc))->event_id);
+	return newest;
+}
+
+/* step_started and a queue row. */
+static void
+start_action(BrokerState *state, Run *run, const JsonbValue *transition_input)
+{
+	const Step *step = &state->playbook->steps[run->step];
+	SourceError error;
+	Event	   *event;
+
+	memset(&error, 0, sizeof(error));
+	if (!prepare_action(state, run, transition_input, &error))
+	{
+		fail_step(state, run, released_by(run), FAILURE_TEMPLATE,
+				  scope_error_text(&error), NULL, transition_input);
+		return;
+	}
+	if (run->stored)
+		decide(state, DECIDE_UNWAIT, run);
+	event = emit(state, EVENT_STEP_STARTED, step, run->visit, released_by(run));
+	run->started_event_id = event->event_id;
+	run->released_by = event->parent_event_id;
+	run->state = RUN_QUEUED;
+	run->stored = false;
+	decide(state, DECIDE_ENQUEUE, run);
+}
+
+/* "when" and "pass": shall the step run at all?  False and *error when asking raises. */
+static bool
+is_skipped(const Step *step, Scope *scope, bool *skipped, char **error)
+{
+	bool		holds;
+
+	*skipped = false;
+	if (step->when != NULL)
+	{
+		if (!condition_holds(step->when, scope, &holds, error))
+			return false;
+		*skipped = !holds;
+	}
+	if (!*skipped && step->pass != NULL)
+	{
+		if (!condition_holds(step->pass, scope, &holds, error))
+			return false;
+		*skipped = holds;
+	}
+	return true;
+}
+
+/* How often a step may run. */
+static int
+visit_limit(const Step *step)
+{
+	return step->max_visits > 0 ? step->max_visits : noetl_max_visits;
+}
+
+/* A run whose join is complete begins; what needs no worker also ends here. */
+static void
+start_run(BrokerState *state, Run *run)
+{
+	const Step *step = &state->playbook->steps[run->step];
+	Scope		scope;
+	JsonbValue	input;
+	JsonbValue	none;
+	Completion	completion;
+	bool		skipped;
+	char	   *error;
+
+	if (run->visit > visit_limit(step))
+	{
+		fail_step(state, run, released_by(run), FAILURE_MAX_VISITS,
+				  psprintf("step visited more than %d times", visit_limit(step)),
+				  NULL, NULL);
+		return;
+	}
+	input_of_arrivals(run->arrivals, &input);
+	scope_init(&scope, state, step, run->visit, state->now);
+	scope.input = &input;
+	if (!is_skipped(step, &scope, &skipped, &error))
+	{
+		fail_step(state, run, released_by(run), FAILURE_CONDITION, error, NULL, &input);
+		return;
+	}
+	if (step->kind == STEP_END && !skipped)
+	{
+		complete_execution(state, step, released_by(run));
+		return;
+	}
+	if (step->kind == STEP_ACTION && !skipped)
+	{
+		start_action(state, run, &input);
+		return;
+	}
+	json_null(&none);
+	memset(&completion, 0, sizeof(completion));
+	completion.type = skipped ? EVENT_STEP_SKIPPED : EVENT_STEP_COMPLETED;
+	completion.parent = released_by(run);
+	completion.envelope = &none;
+	completion.write_result = true;
+	completion.input = &input;
+	complete_step(state, run, &completion);
+}
+
+/*
+ * After every change: start what can start, keep what must wait, and see
+ * whether anything is left.
+ */
+void
+settle(BrokerState *state)
+{
+	Run		   *run;
+	ListCell   *lc;
+	bool		live = false;
+
+	while (!state->finished && (run = next_to_start(state)) != NULL)
+	{
+		CHECK_FOR_INTERRUPTS();
+		start_run(state, run);
+	}
+	if (state->finished)
+		return;
+	foreach(lc, state->runs)
+	{
+		run = (Run *) lfirst(lc);
+		if (run->state == RUN_WAITING && run->changed)
+			decide(state, DECIDE_WAIT, run);
+		live = live || run_is_live(run);
+	}
+	if (!live)
+		complete_execution(state, NULL, state->last_event_id);
+}

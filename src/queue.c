@@ -1,0 +1,428 @@
+/*
+ * queue.c
+ *		The functions workers call: lease, heartbeat, complete, fail, release;
+ *		and enqueue_next, which does whatever is due.
+ *
+ * A lease belongs to (worker_id, attempt).  Whoever wants to end a task takes
+ * the execution's lock first and looks at the row again under it, so that a
+ * lease that was lost cannot slip through.
+ */
+#include "noetl.h"
+
+#include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+#include "utils/tuplestore.h"
+
+#include "event.h"
+#include "json.h"
+#include "queue.h"
+#include "store.h"
+#include "wake.h"
+
+PG_FUNCTION_INFO_V1(noetl_enqueue_next);
+PG_FUNCTION_INFO_V1(noetl_lease);
+PG_FUNCTION_INFO_V1(noetl_heartbeat);
+PG_FUNCTION_INFO_V1(noetl_complete);
+PG_FUNCTION_INFO_V1(noetl_fail);
+PG_FUNCTION_INFO_V1(noetl_release);
+PG_FUNCTION_INFO_V1(noetl_complete_and_lease);
+
+/* Rows taken back or made due in one go */
+#define TIMER_BATCH		1000
+/* A busy backend looks at the timers this often */
+#define TIMER_INTERVAL_US	INT64CONST(250000)
+/* A lease that finds only held rows looks again this often */
+#define LEASE_TRIES		3
+
+/* ---------------------------------------------------------------------------
+ * Timers
+ * ---------------------------------------------------------------------------
+ */
+
+/* The log says what happened to the lease; the broker decides what follows. */
+static void
+write_lease_expiry(Store *store, const QueueRow *row)
+{
+	Event		event;
+	JsonBuilder builder;
+	JsonbValue	value;
+
+	memset(&event, 0, sizeof(event));
+	event.event_type = event_type_name(EVENT_ACTION_ERROR);
+	event.execution_id = row->execution_id;
+	event.node_id = row->node_id;
+	event.node_name = row->node_name;
+	event.node_type = row->node_type;
+	event.parent_event_id = row->event_id;
+	event.worker_id = row->worker_id;
+	event.error = "lease expired";
+	json_begin_object(&builder);
+	json_add_int(&builder, "attempt", row->attempts);
+	json_add_bool(&builder, "lease_expired", true);
+	json_end_object(&builder, &value);
+	event.meta = json_to_jsonb(&value);
+	(void) event_ingest(store, &event);
+}
+
+/* Takes one expired lease back, unless somebody is busy with its execution. */
+static bool
+reap(Store *store, const QueueRow *expired)
+{
+	QueueRow	row;
+	Execution	execution;
+
+	if (!execution_trylock(expired->execution_id))
+		return false;
+	if (!store_get_task(store, expired->queue_id, &row) ||
+		row.lease_until == 0 || row.lease_until >= GetCurrentTimestamp())
+		return false;
+	if (strcmp(row.status, "leased") != 0 ||
+		!store_get_execution(store, row.execution_id, &execution) ||
+		!execution.running)
+	{
+		(void) store_delete_task(store, row.queue_id);
+		return false;
+	}
+	write_lease_expiry(store, &row);
+	return store_find_task(store, row.execution_id, row.node_name, &row);
+}
+
+/* See queue.h. */
+int
+queue_run_timers(int64 execution_id)
+{
+	Store	   *store = store_open(InvalidOid);
+	int			ready = store_promote_due(store, execution_id, TIMER_BATCH);
+	List	   *expired = store_expired_leases(store, execution_id, TIMER_BATCH);
+	ListCell   *lc;
+
+	store_close(store);
+	for (int i = 0; i < ready; i++)
+		wake_at_commit(NULL);
+	foreach(lc, expired)
+	{
+		CHECK_FOR_INTERRUPTS();
+		store = store_open(InvalidOid);
+		if (reap(store, (QueueRow *) lfirst(lc)))
+			ready++;
+		store_close(store);
+	}
+	return ready;
+}
+
+/* noetl.enqueue_next(execution_id) */
+Datum
+noetl_enqueue_next(PG_FUNCTION_ARGS)
+{
+	int64		execution_id = PG_ARGISNULL(0) ? 0 : PG_GETARG_INT64(0);
+	int64		enqueued;
+
+	enqueued = event_catch_up(execution_id);
+	enqueued += queue_run_timers(execution_id);
+	PG_RETURN_INT64(enqueued);
+}
+
+/* ---------------------------------------------------------------------------
+ * Leasing
+ * ---------------------------------------------------------------------------
+ */
+
+/* A worker's name; without one nobody could tell whose the lease is. */
+static char *
+worker_argument(FunctionCallInfo fcinfo, int argument)
+{
+	char	   *worker_id;
+
+	if (PG_ARGISNULL(argument))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("worker_id must not be null")));
+	worker_id = text_to_cstring(PG_GETARG_TEXT_PP(argument));
+	if (worker_id[0] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("worker_id must not be empty")));
+	return worker_id;
+}
+
+/* An interval in microseconds; NULL: the default lease. */
+static int64
+lease_argument(FunctionCallInfo fcinfo, int argument)
+{
+	Interval   *interval;
+	int64		us;
+
+	if (PG_ARGISNULL(argument))
+		return DEFAULT_LEASE_US;
+	interval = PG_GETARG_INTERVAL_P(argument);
+	us = interval->time + (interval->day + (int64) interval->month * DAYS_PER_MONTH) *
+		USECS_PER_DAY;
+	if (us <= 0 || interval->month > 1200 || interval->day > 36500)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a lease must be longer than zero and shorter than a century")));
+	return us;
+}
+
+/* The types a worker takes; NULL or empty: any. */
+static void
+types_argument(FunctionCallInfo fcinfo, int argument, LeaseRequest *request)
+{
+	Datum	   *elements;
+	bool	   *nulls;
+	int			n;
+
+	if (PG_ARGISNULL(argument))
+		return;
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(argument), TEXTOID, -1, false,
+					  TYPALIGN_INT, &elements, &nulls, &n);
+	request->types = palloc(sizeof(char *) * Max(n, 1));
+	for (int i = 0; i < n; i++)
+		if (!nulls[i])
+			request->types[request->ntypes++] = TextDatumGetCString(elements[i]);
+}
+
+/* LeasedRow: into the result set. */
+static void
+return_row(void *arg, TupleTableSlot *slot)
+{
+	tuplestore_puttupleslot((Tuplestorestate *) arg, slot);
+}
+
+/* Prepares a set-returning function that returns rows of noetl.queue. */
+static Tuplestorestate *
+begin_rows(FunctionCallInfo fcinfo)
+{
+	ReturnSetInfo *info = (ReturnSetInfo *) fcinfo->resultinfo;
+	MemoryContext old;
+	TupleDesc	desc;
+
+	if (info == NULL || !IsA(info, ReturnSetInfo) ||
+		(info->allowedModes & SFRM_Materialize) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("set-valued function called in a context that cannot accept a set")));
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "the function must return rows of noetl.queue");
+	old = MemoryContextSwitchTo(info->econtext->ecxt_per_query_memory);
+	info->returnMode = SFRM_Materialize;
+	info->setResult = tuplestore_begin_heap((info->allowedModes & SFRM_Materialize_Random) != 0,
+											false, work_mem);
+	info->setDesc = CreateTupleDescCopy(desc);
+	MemoryContextSwitchTo(old);
+	return info->setResult;
+}
+
+/* Is it time for this backend to look after timers? */
+static bool
+timers_wanted(bool idle)
+{
+	static TimestampTz last = 0;
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (!idle && now - last < TIMER_INTERVAL_US && now >= last)
+		return false;
+	last = now;
+	return true;
+}
+
+/*
+ * Leases up to max_tasks.  A backend that finds nothing, or has not done so for
+ * a while, looks after retries and expired leases on the way.
+ */
+static void
+lease(LeaseRequest *request)
+{
+	int			wanted = request->max_tasks;
+	bool		more = false;
+	bool		locked = false;
+
+	if (timers_wanted(false))
+		(void) queue_run_timers(0);
+	for (int try = 0; try < LEASE_TRIES && wanted > 0; try++)
+	{
+		Store	   *store = store_open(InvalidOid);
+		int			leased;
+
+		request->max_tasks = wanted;
+		leased = store_lease(store, request, &more, &locked);
+		store_close(store);
+		wanted -= leased;
+		if (leased > 0)
+			break;
+		if (!locked && !(try == 0 && timers_wanted(true) && queue_run_timers(0) > 0))
+			break;
+	}
+	if (more)
+		wake_at_commit(NULL);
+}
+
+/* Fills a request from arguments (max_tasks, lease, types) and leases. */
+static void
+lease_by_arguments(FunctionCallInfo fcinfo, const char *worker_id, int first)
+{
+	LeaseRequest request;
+
+	memset(&request, 0, sizeof(request));
+	request.worker_id = worker_id;
+	request.max_tasks = PG_ARGISNULL(first) ? 1 : PG_GETARG_INT32(first);
+	request.lease_us = lease_argument(fcinfo, first + 1);
+	types_argument(fcinfo, first + 2, &request);
+	request.callback = return_row;
+	request.arg = begin_rows(fcinfo);
+	if (request.max_tasks > 0)
+		lease(&request);
+}
+
+/* noetl.lease(worker_id, max_tasks, lease, types) */
+Datum
+noetl_lease(PG_FUNCTION_ARGS)
+{
+	lease_by_arguments(fcinfo, worker_argument(fcinfo, 0), 1);
+	return (Datum) 0;
+}
+
+/* noetl.heartbeat(queue_id, worker_id, extend) */
+Datum
+noetl_heartbeat(PG_FUNCTION_ARGS)
+{
+	char	   *worker_id = worker_argument(fcinfo, 1);
+	int64		extend = lease_argument(fcinfo, 2);
+	TimestampTz now = GetCurrentTimestamp();
+	Store	   *store;
+	bool		held;
+
+	if (PG_ARGISNULL(0))
+		PG_RETURN_BOOL(false);
+	store = store_open(InvalidOid);
+	held = store_extend_lease(store, PG_GETARG_INT64(0), worker_id, now + extend, now);
+	store_close(store);
+	PG_RETURN_BOOL(held);
+}
+
+/* noetl.release(queue_id, worker_id) */
+Datum
+noetl_release(PG_FUNCTION_ARGS)
+{
+	char	   *worker_id = worker_argument(fcinfo, 1);
+	Store	   *store;
+	bool		released;
+
+	if (PG_ARGISNULL(0))
+		PG_RETURN_BOOL(false);
+	store = store_open(InvalidOid);
+	released = store_release_task(store, PG_GETARG_INT64(0), worker_id);
+	store_close(store);
+	if (released)
+		wake_at_commit(NULL);
+	PG_RETURN_BOOL(released);
+}
+
+/* ---------------------------------------------------------------------------
+ * Ending a task
+ * ---------------------------------------------------------------------------
+ */
+
+/* Does the worker still hold this row, be it in vain? */
+static bool
+holds(const QueueRow *row, const char *worker_id)
+{
+	return row->worker_id != NULL && strcmp(row->worker_id, worker_id) == 0 &&
+		(strcmp(row->status, "leased") == 0 || strcmp(row->status, "cancelled") == 0);
+}
+
+/* The event that ends an attempt, about the row as it is. */
+static void
+write_end(Store *store, const QueueRow *row, EventType type, Jsonb *result,
+		  const char *error)
+{
+	Event		event;
+	JsonBuilder builder;
+	JsonbValue	value;
+
+	memset(&event, 0, sizeof(event));
+	event.event_type = event_type_name(type);
+	event.execution_id = row->execution_id;
+	event.node_id = row->node_id;
+	event.node_name = row->node_name;
+	event.node_type = row->node_type;
+	event.parent_event_id = row->event_id;
+	event.worker_id = row->worker_id;
+	event.result = result;
+	event.error = error;
+	json_begin_object(&builder);
+	json_add_int(&builder, "attempt", row->attempts);
+	json_end_object(&builder, &value);
+	event.meta = json_to_jsonb(&value);
+	(void) event_ingest(store, &event);
+}
+
+/* Reports the end of a leased task.  False: the lease was lost. */
+static bool
+end_task(FunctionCallInfo fcinfo, int64 queue_id, const char *worker_id,
+		 EventType type, Jsonb *result, const char *error)
+{
+	Store	   *store = store_open(InvalidOid);
+	QueueRow	row;
+	bool		held = false;
+
+	if (store_get_task(store, queue_id, &row))
+	{
+		execution_lock(row.execution_id);
+		held = store_get_task(store, queue_id, &row) && holds(&row, worker_id);
+	}
+	if (held)
+		write_end(store, &row, type, result, error);
+	store_close(store);
+	return held && strcmp(row.status, "cancelled") != 0;
+}
+
+/* noetl.complete(queue_id, result, worker_id) */
+Datum
+noetl_complete(PG_FUNCTION_ARGS)
+{
+	char	   *worker_id = worker_argument(fcinfo, 2);
+
+	if (PG_ARGISNULL(0))
+		PG_RETURN_BOOL(false);
+	PG_RETURN_BOOL(end_task(fcinfo, PG_GETARG_INT64(0), worker_id,
+							EVENT_ACTION_COMPLETED,
+							PG_ARGISNULL(1) ? NULL : PG_GETARG_JSONB_P(1), NULL));
+}
+
+/* noetl.fail(queue_id, error, worker_id, result) */
+Datum
+noetl_fail(PG_FUNCTION_ARGS)
+{
+	char	   *worker_id = worker_argument(fcinfo, 2);
+
+	if (PG_ARGISNULL(0))
+		PG_RETURN_BOOL(false);
+	PG_RETURN_BOOL(end_task(fcinfo, PG_GETARG_INT64(0), worker_id,
+							EVENT_ACTION_ERROR,
+							PG_ARGISNULL(3) ? NULL : PG_GETARG_JSONB_P(3),
+							PG_ARGISNULL(1) ? NULL :
+							text_to_cstring(PG_GETARG_TEXT_PP(1))));
+}
+
+/* noetl.complete_and_lease(queue_id, result, worker_id, max_tasks, lease, types) */
+Datum
+noetl_complete_and_lease(PG_FUNCTION_ARGS)
+{
+	char	   *worker_id = worker_argument(fcinfo, 2);
+
+	if (!PG_ARGISNULL(0) &&
+		!end_task(fcinfo, PG_GETARG_INT64(0), worker_id, EVENT_ACTION_COMPLETED,
+				  PG_ARGISNULL(1) ? NULL : PG_GETARG_JSONB_P(1), NULL))
+		ereport(WARNING,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("worker \"%s\" has lost its lease on task " INT64_FORMAT,
+						worker_id, PG_GETARG_INT64(0))));
+	lease_by_arguments(fcinfo, worker_id, 3);
+	return (Datum) 0;
+}

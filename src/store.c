@@ -1,0 +1,840 @@
+/*
+ * store.c
+ *		Every read and write of a table of the extension (the queue's are in
+ *		store_queue.c).
+ */
+#include "noetl.h"
+
+#include "access/genam.h"
+#include "access/relscan.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "commands/trigger.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "parser/parse_relation.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "ids.h"
+#include "json.h"
+#include "store.h"
+#include "store_slot.h"
+
+struct Store
+{
+	EState	   *estate;
+	Oid			event_leaf;
+	StoreTable	tables[STORE_TABLES];
+};
+
+/* Columns of the small tables */
+enum
+{
+	EXECUTION_ID = 1, EXECUTION_CATALOG_ID, EXECUTION_PARENT_ID,
+	EXECUTION_PARENT_EVENT_ID, EXECUTION_PATH, EXECUTION_VERSION,
+	EXECUTION_STATUS, EXECUTION_STARTED_AT, EXECUTION_ENDED_AT,
+	EXECUTION_RESULT, EXECUTION_ERROR,
+	EXECUTION_COLUMNS = EXECUTION_ERROR
+};
+enum
+{
+	WORKLOAD_EXECUTION_ID = 1, WORKLOAD_CREATED_AT, WORKLOAD_DATA,
+	WORKLOAD_COLUMNS = WORKLOAD_DATA
+};
+enum
+{
+	RUN_EXECUTION_ID = 1, RUN_STEP_NAME, RUN_VISIT, RUN_STATE, RUN_ARRIVALS,
+	RUN_CREATED_AT,
+	RUN_COLUMNS = RUN_CREATED_AT
+};
+
+/* ---------------------------------------------------------------------------
+ * Open tables
+ * ---------------------------------------------------------------------------
+ */
+
+/* Describes the tables to the executor; none is opened yet. */
+static void
+init_range_table(EState *estate, Oid event_leaf)
+{
+	List	   *range_table = NIL;
+#if PG_VERSION_NUM >= 160000
+	List	   *perminfos = NIL;
+#endif
+
+	for (int i = 0; i < STORE_TABLES; i++)
+	{
+		RangeTblEntry *rte = makeNode(RangeTblEntry);
+
+		rte->rtekind = RTE_RELATION;
+		rte->relid = i == REL_EVENT && OidIsValid(event_leaf) ?
+			event_leaf : store_relation(i);
+		rte->relkind = RELKIND_RELATION;
+		rte->rellockmode = RowExclusiveLock;
+		range_table = lappend(range_table, rte);
+#if PG_VERSION_NUM >= 160000
+		addRTEPermissionInfo(&perminfos, rte);
+#endif
+	}
+#if PG_VERSION_NUM >= 180000
+	ExecInitRangeTable(estate, range_table, perminfos,
+					   bms_add_range(NULL, 1, STORE_TABLES));
+#elif PG_VERSION_NUM >= 160000
+	ExecInitRangeTable(estate, range_table, perminfos);
+#else
+	ExecInitRangeTable(estate, range_table);
+#endif
+}
+
+/* See store.h. */
+Store *
+store_open(Oid event_leaf)
+{
+	Store	   *store = palloc0(sizeof(Store));
+
+	PreventCommandDuringRecovery("noetl");
+	PreventCommandIfReadOnly("noetl");
+	store->estate = CreateExecutorState();
+	store->event_leaf = event_leaf;
+	init_range_table(store->estate, event_leaf);
+	AfterTriggerBeginQuery();
+	return store;
+}
+
+/* See store.h. */
+void
+store_close(Store *store)
+{
+	AfterTriggerEndQuery(store->estate);
+	ExecCloseResultRelations(store->estate);
+	for (int i = 0; i < STORE_TABLES; i++)
+	{
+		StoreTable *table = &store->tables[i];
+
+		if (table->relation == NULL)
+			continue;
+		ExecDropSingleTupleTableSlot(table->insert_slot);
+		ExecDropSingleTupleTableSlot(table->scan_slot);
+		table_close(table->relation, NoLock);
+	}
+	ExecResetTupleTable(store->estate->es_tupleTable, false);
+	FreeExecutorState(store->estate);
+	pfree(store);
+}
+
+/* Opens a table on first use. */
+StoreTable *
+store_table(Store *store, StoreRelation which)
+{
+	StoreTable *table = &store->tables[which];
+	EState	   *estate = store->estate;
+	MemoryContext old;
+	Oid			relid;
+
+	if (table->relation != NULL)
+		return table;
+
+	old = MemoryContextSwitchTo(estate->es_query_cxt);
+	relid = store_relation(which);
+	if (which == REL_EVENT)
+	{
+		Assert(OidIsValid(store->event_leaf));
+		relid = store->event_leaf;
+		exec_rt_fetch(which + 1, estate)->relid = relid;
+	}
+	table->relation = table_open(relid, RowExclusiveLock);
+	if (which == REL_EVENT)
+		store_use_event_leaf(table->relation);
+	table->result_rel = makeNode(ResultRelInfo);
+	InitResultRelInfo(table->result_rel, table->relation, which + 1, NULL, 0);
+	estate->es_opened_result_relations =
+		lappend(estate->es_opened_result_relations, table->result_rel);
+	ExecOpenIndices(table->result_rel, false);
+	table->insert_slot = table_slot_create(table->relation, NULL);
+	table->scan_slot = table_slot_create(table->relation, NULL);
+	MemoryContextSwitchTo(old);
+	return table;
+}
+
+/* The event partition of an execution, when the caller did not name it. */
+static StoreTable *
+event_table(Store *store, int64 execution_id)
+{
+	if (!OidIsValid(store->event_leaf))
+		store->event_leaf = store_event_leaf(execution_id);
+	return store_table(store, REL_EVENT);
+}
+
+/* Writes table->insert_slot. */
+void
+store_write_insert(Store *store, StoreTable *table)
+{
+	ExecStoreVirtualTuple(table->insert_slot);
+	ExecSimpleRelationInsert(table->result_rel, store->estate, table->insert_slot);
+	ResetPerTupleExprContext(store->estate);
+}
+
+/* Replaces the row in "old" by "new"; the caller holds it against others. */
+void
+store_write_update(Store *store, StoreTable *table, TupleTableSlot *old,
+				   TupleTableSlot *new)
+{
+	EPQState	epq;
+
+	EvalPlanQualInit(&epq, store->estate, NULL, NIL, -1
+#if PG_VERSION_NUM >= 160000
+					 ,NIL
+#endif
+		);
+	ExecSimpleRelationUpdate(table->result_rel, store->estate, &epq, old, new);
+	EvalPlanQualEnd(&epq);
+	ResetPerTupleExprContext(store->estate);
+}
+
+/* Deletes the row in "old"; the caller holds it against others. */
+void
+store_write_delete(Store *store, StoreTable *table, TupleTableSlot *old)
+{
+	EPQState	epq;
+
+	EvalPlanQualInit(&epq, store->estate, NULL, NIL, -1
+#if PG_VERSION_NUM >= 160000
+					 ,NIL
+#endif
+		);
+	ExecSimpleRelationDelete(table->result_rel, store->estate, &epq, old);
+	EvalPlanQualEnd(&epq);
+	ResetPerTupleExprContext(store->estate);
+}
+
+/* ---------------------------------------------------------------------------
+ * Scans
+ * ---------------------------------------------------------------------------
+ */
+
+typedef struct StoreScan
+{
+	Relation	index;
+	IndexScanDesc scan;
+	ScanDirection direction;
+	TupleTableSlot *slot;
+} StoreScan;
+
+/* Equality on a bigint column of an index. */
+static void
+key_int64(ScanKey key, AttrNumber attribute, int64 value)
+{
+	ScanKeyInit(key, attribute, BTEqualStrategyNumber, F_INT8EQ,
+				Int64GetDatum(value));
+}
+
+/* Equality on a text column of an index, in the index's own collation. */
+static void
+key_text(ScanKey key, AttrNumber attribute, Oid collation, const char *value)
+{
+	ScanKeyEntryInitialize(key, 0, attribute, BTEqualStrategyNumber, InvalidOid,
+						   collation, F_TEXTEQ, CStringGetTextDatum(value));
+}
+
+/* Starts an index scan; keys may still be filled in with the open index. */
+static void
+scan_open(StoreScan *scan, Store *store, StoreTable *table, StoreRelation index,
+		  Snapshot snapshot, int nkeys, ScanDirection direction)
+{
+	scan->index = index_open(store_index(index), AccessShareLock);
+#if PG_VERSION_NUM >= 180000
+	scan->scan = index_beginscan(table->relation, scan->index, snapshot, NULL, nkeys, 0);
+#else
+	scan->scan = index_beginscan(table->relation, scan->index, snapshot, nkeys, 0);
+#endif
+	scan->direction = direction;
+	scan->slot = table->scan_slot;
+}
+
+/* The next row, in the table's scan slot. */
+static bool
+scan_next(StoreScan *scan)
+{
+	CHECK_FOR_INTERRUPTS();
+	return index_getnext_slot(scan->scan, scan->direction, scan->slot);
+}
+
+/* Ends a scan; the slot keeps its row until the next one. */
+static void
+scan_close(StoreScan *scan)
+{
+	index_endscan(scan->scan);
+	index_close(scan->index, AccessShareLock);
+}
+
+/* Finds the single row with a bigint primary key. */
+static bool
+fetch_by_id(Store *store, StoreTable *table, StoreRelation index, int64 id)
+{
+	StoreScan	scan;
+	ScanKeyData key;
+	bool		found;
+
+	key_int64(&key, 1, id);
+	scan_open(&scan, store, table, index, SnapshotSelf, 1, ForwardScanDirection);
+	index_rescan(scan.scan, &key, 1, NULL, 0);
+	found = scan_next(&scan);
+	if (found)
+		ExecMaterializeSlot(scan.slot);
+	scan_close(&scan);
+	return found;
+}
+
+/* ---------------------------------------------------------------------------
+ * execution, workload
+ * ---------------------------------------------------------------------------
+ */
+
+/* See store.h. */
+bool
+store_get_execution(Store *store, int64 execution_id, Execution *execution)
+{
+	StoreTable *table = store_table(store, REL_EXECUTION);
+	TupleTableSlot *slot = table->scan_slot;
+	char	   *status;
+
+	if (!fetch_by_id(store, table, REL_EXECUTION_PKEY, execution_id))
+		return false;
+	execution->execution_id = execution_id;
+	execution->catalog_id = DatumGetInt64(slot_column(slot, EXECUTION_CATALOG_ID));
+	execution->parent_execution_id = DatumGetInt64(slot_column(slot, EXECUTION_PARENT_ID));
+	execution->parent_event_id = DatumGetInt64(slot_column(slot, EXECUTION_PARENT_EVENT_ID));
+	execution->path = slot_text(slot, EXECUTION_PATH);
+	execution->version = DatumGetInt32(slot_column(slot, EXECUTION_VERSION));
+	status = slot_text(slot, EXECUTION_STATUS);
+	execution->running = strcmp(status, "RUNNING") == 0;
+	return true;
+}
+
+/* See store.h. */
+void
+store_insert_execution(Store *store, const Execution *execution,
+					   TimestampTz started_at)
+{
+	StoreTable *table = store_table(store, REL_EXECUTION);
+	TupleTableSlot *slot = table->insert_slot;
+
+	slot_begin(slot);
+	slot_set_id(slot, EXECUTION_ID, execution->execution_id);
+	slot_set_id(slot, EXECUTION_CATALOG_ID, execution->catalog_id);
+	slot_set_id(slot, EXECUTION_PARENT_ID, execution->parent_execution_id);
+	slot_set_id(slot, EXECUTION_PARENT_EVENT_ID, execution->parent_event_id);
+	slot_set_text(slot, EXECUTION_PATH, execution->path);
+	slot_set(slot, EXECUTION_VERSION, Int32GetDatum(execution->version));
+	slot_set_text(slot, EXECUTION_STATUS, "RUNNING");
+	slot_set(slot, EXECUTION_STARTED_AT, TimestampTzGetDatum(started_at));
+	store_write_insert(store, table);
+}
+
+/* See store.h. */
+void
+store_finish_execution(Store *store, int64 execution_id, const char *status,
+					   const char *error, const Jsonb *result,
+					   TimestampTz ended_at)
+{
+	StoreTable *table = store_table(store, REL_EXECUTION);
+	TupleTableSlot *new;
+
+	CommandCounterIncrement();
+	if (!fetch_by_id(store, table, REL_EXECUTION_PKEY, execution_id))
+		elog(ERROR, "execution " INT64_FORMAT " has vanished", execution_id);
+	new = table->insert_slot;
+	slot_begin_version(new, table->scan_slot);
+	slot_set_text(new, EXECUTION_STATUS, status);
+	slot_set_text(new, EXECUTION_ERROR, error);
+	slot_set_jsonb(new, EXECUTION_RESULT, result);
+	slot_set(new, EXECUTION_ENDED_AT, TimestampTzGetDatum(ended_at));
+	ExecStoreVirtualTuple(new);
+	store_write_update(store, table, table->scan_slot, new);
+}
+
+/* See store.h. */
+bool
+store_get_workload(Store *store, int64 execution_id, JsonbValue *workload)
+{
+	StoreTable *table = store_table(store, REL_WORKLOAD);
+
+	if (!fetch_by_id(store, table, REL_WORKLOAD_PKEY, execution_id))
+		return false;
+	json_from_jsonb(slot_jsonb(table->scan_slot, WORKLOAD_DATA), workload);
+	return true;
+}
+
+/* See store.h. */
+void
+store_insert_workload(Store *store, int64 execution_id, TimestampTz created_at,
+					  Jsonb *data)
+{
+	StoreTable *table = store_table(store, REL_WORKLOAD);
+	TupleTableSlot *slot = table->insert_slot;
+
+	slot_begin(slot);
+	slot_set_id(slot, WORKLOAD_EXECUTION_ID, execution_id);
+	slot_set(slot, WORKLOAD_CREATED_AT, TimestampTzGetDatum(created_at));
+	slot_set_jsonb(slot, WORKLOAD_DATA, data);
+	store_write_insert(store, table);
+}
+
+/* ---------------------------------------------------------------------------
+ * event
+ * ---------------------------------------------------------------------------
+ */
+
+/* See store.h. */
+void
+store_read_event(TupleTableSlot *slot, Event *event)
+{
+	store_read_event_head(slot, event);
+	event->context = slot_jsonb(slot, EVENT_COL_CONTEXT);
+	event->result = slot_jsonb(slot, EVENT_COL_RESULT);
+	event->meta = slot_jsonb(slot, EVENT_COL_META);
+}
+
+/* See store.h. */
+void
+store_read_event_head(TupleTableSlot *slot, Event *event)
+{
+	memset(event, 0, sizeof(Event));
+	event->execution_id = DatumGetInt64(slot_column(slot, EVENT_COL_EXECUTION_ID));
+	event->event_id = DatumGetInt64(slot_column(slot, EVENT_COL_EVENT_ID));
+	event->parent_event_id = DatumGetInt64(slot_column(slot, EVENT_COL_PARENT_EVENT_ID));
+	event->parent_execution_id = DatumGetInt64(slot_column(slot, EVENT_COL_PARENT_EXECUTION_ID));
+	event->catalog_id = DatumGetInt64(slot_column(slot, EVENT_COL_CATALOG_ID));
+	event->created_at = DatumGetTimestampTz(slot_column(slot, EVENT_COL_CREATED_AT));
+	event->event_type = slot_text(slot, EVENT_COL_EVENT_TYPE);
+	event->node_id = slot_text(slot, EVENT_COL_NODE_ID);
+	event->node_name = slot_text(slot, EVENT_COL_NODE_NAME);
+	event->node_type = slot_text(slot, EVENT_COL_NODE_TYPE);
+	event->status = slot_text(slot, EVENT_COL_STATUS);
+	event->error = slot_text(slot, EVENT_COL_ERROR);
+	event->worker_id = slot_text(slot, EVENT_COL_WORKER_ID);
+	if (event->event_type != NULL)
+		event->type = event_type_of(event->event_type, event->status);
+}
+
+/* See store.h. */
+void
+store_insert_event(Store *store, const Event *event)
+{
+	StoreTable *table = event_table(store, event->execution_id);
+	TupleTableSlot *slot = table->insert_slot;
+
+	slot_begin(slot);
+	slot_set_id(slot, EVENT_COL_EXECUTION_ID, event->execution_id);
+	slot_set_id(slot, EVENT_COL_EVENT_ID, event->event_id);
+	slot_set_id(slot, EVENT_COL_PARENT_EVENT_ID, event->parent_event_id);
+	slot_set_id(slot, EVENT_COL_PARENT_EXECUTION_ID, event->parent_execution_id);
+	slot_set_id(slot, EVENT_COL_CATALOG_ID, event->catalog_id);
+	slot_set(slot, EVENT_COL_CREATED_AT, TimestampTzGetDatum(event->created_at));
+	slot_set_text(slot, EVENT_COL_EVENT_TYPE, event->event_type);
+	slot_set_text(slot, EVENT_COL_NODE_ID, event->node_id);
+	slot_set_text(slot, EVENT_COL_NODE_NAME, event->node_name);
+	slot_set_text(slot, EVENT_COL_NODE_TYPE, event->node_type);
+	slot_set_text(slot, EVENT_COL_STATUS, event->status);
+	slot_set_jsonb(slot, EVENT_COL_CONTEXT, event->context);
+	slot_set_jsonb(slot, EVENT_COL_RESULT, event->result);
+	slot_set_jsonb(slot, EVENT_COL_META, event->meta);
+	slot_set_text(slot, EVENT_COL_ERROR, event->error);
+	slot_set_text(slot, EVENT_COL_WORKER_ID, event->worker_id);
+	store_write_insert(store, table);
+}
+
+/* The newest event under a snapshot, in the scan slot. */
+static bool
+fetch_last_event(Store *store, int64 execution_id, Snapshot snapshot)
+{
+	StoreTable *table = event_table(store, execution_id);
+	StoreScan	scan;
+	ScanKeyData key;
+	bool		found;
+
+	key_int64(&key, 1, execution_id);
+	scan_open(&scan, store, table, REL_EVENT_PKEY, snapshot, 1, BackwardScanDirection);
+	index_rescan(scan.scan, &key, 1, NULL, 0);
+	found = scan_next(&scan);
+	if (found)
+		ExecMaterializeSlot(scan.slot);
+	scan_close(&scan);
+	return found;
+}
+
+/* See store.h. */
+bool
+store_last_event(Store *store, int64 execution_id, int64 *event_id,
+				 TimestampTz *created_at, bool *own)
+{
+	TupleTableSlot *slot;
+	bool		isnull;
+	HeapTuple	tuple;
+	bool		free_tuple;
+
+	if (!fetch_last_event(store, execution_id, SnapshotSelf))
+		return false;
+	slot = store_table(store, REL_EVENT)->scan_slot;
+	*event_id = DatumGetInt64(slot_getattr(slot, EVENT_COL_EVENT_ID, &isnull));
+	*created_at = DatumGetTimestampTz(slot_getattr(slot, EVENT_COL_CREATED_AT, &isnull));
+	tuple = ExecFetchSlotHeapTuple(slot, false, &free_tuple);
+	*own = TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data));
+	if (free_tuple)
+		heap_freetuple(tuple);
+	return true;
+}
+
+/* See store.h. */
+int64
+store_last_event_in_snapshot(Store *store, int64 execution_id)
+{
+	if (!fetch_last_event(store, execution_id, GetTransactionSnapshot()))
+		return 0;
+	return DatumGetInt64(slot_column(store_table(store, REL_EVENT)->scan_slot,
+								EVENT_COL_EVENT_ID));
+}
+
+/* One event by its key, in the scan slot. */
+static bool
+fetch_event(Store *store, int64 execution_id, int64 event_id)
+{
+	StoreTable *table = event_table(store, execution_id);
+	StoreScan	scan;
+	ScanKeyData keys[2];
+	bool		found;
+
+	key_int64(&keys[0], 1, execution_id);
+	key_int64(&keys[1], 2, event_id);
+	scan_open(&scan, store, table, REL_EVENT_PKEY, SnapshotSelf, 2, ForwardScanDirection);
+	index_rescan(scan.scan, keys, 2, NULL, 0);
+	found = scan_next(&scan);
+	if (found)
+		ExecMaterializeSlot(scan.slot);
+	scan_close(&scan);
+	return found;
+}
+
+/* See store.h. */
+bool
+store_event_exists(Store *store, int64 execution_id, int64 event_id)
+{
+	return fetch_event(store, execution_id, event_id);
+}
+
+/* See store.h. */
+bool
+store_get_event(Store *store, int64 execution_id, int64 event_id, Event *event)
+{
+	if (!fetch_event(store, execution_id, event_id))
+		return false;
+	store_read_event(store_table(store, REL_EVENT)->scan_slot, event);
+	return true;
+}
+
+/* See store.h. */
+void
+store_annotate_event(Store *store, int64 execution_id, int64 event_id,
+					 const Jsonb *meta)
+{
+	StoreTable *table;
+	TupleTableSlot *new;
+	Jsonb	   *old_meta;
+	Datum		merged = PointerGetDatum(meta);
+
+	CommandCounterIncrement();
+	if (!fetch_event(store, execution_id, event_id))
+		elog(ERROR, "event " INT64_FORMAT " has vanished", event_id);
+	table = store_table(store, REL_EVENT);
+	old_meta = slot_jsonb(table->scan_slot, EVENT_COL_META);
+	if (old_meta != NULL && JB_ROOT_IS_OBJECT(old_meta))
+		merged = DirectFunctionCall2(jsonb_concat, PointerGetDatum(old_meta), merged);
+	new = table->insert_slot;
+	slot_begin_version(new, table->scan_slot);
+	slot_set(new, EVENT_COL_META, merged);
+	ExecStoreVirtualTuple(new);
+	store_write_update(store, table, table->scan_slot, new);
+}
+
+/* Does this result-bearing event set its step's value? */
+static bool
+sets_value(TupleTableSlot *slot)
+{
+	char	   *type = slot_text(slot, EVENT_COL_EVENT_TYPE);
+	Jsonb	   *meta;
+	JsonbValue	value;
+	JsonbValue	ignored;
+
+	switch (event_type_of(type, NULL))
+	{
+		case EVENT_ACTION_COMPLETED:
+		case EVENT_STEP_RESULT:
+		case EVENT_STEP_COMPLETED:
+		case EVENT_STEP_SKIPPED:
+		case EVENT_STEP_FAILED:
+			break;
+		default:
+			return false;
+	}
+	meta = slot_jsonb(slot, EVENT_COL_META);
+	if (meta == NULL)
+		return true;
+	json_from_jsonb(meta, &value);
+	return !json_get(&value, "ignored", &ignored);
+}
+
+/* See store.h. */
+void
+store_step_value(Store *store, int64 execution_id, const char *step_name,
+				 StepValue *value)
+{
+	StoreTable *table = event_table(store, execution_id);
+	StoreScan	scan;
+	ScanKeyData keys[2];
+
+	memset(value, 0, sizeof(StepValue));
+	scan_open(&scan, store, table, REL_EVENT_RESULT_IDX, SnapshotSelf, 2,
+			  BackwardScanDirection);
+	key_int64(&keys[0], 1, execution_id);
+	key_text(&keys[1], 2, scan.index->rd_indcollation[1], step_name);
+	index_rescan(scan.scan, keys, 2, NULL, 0);
+	while (!value->found && scan_next(&scan))
+	{
+		char	   *node_id;
+
+		if (!sets_value(scan.slot))
+			continue;
+		node_id = slot_text(scan.slot, EVENT_COL_NODE_ID);
+		value->found = true;
+		value->visit = Max(node_id_visit(node_id, execution_id, step_name), 1);
+		value->event_id = DatumGetInt64(slot_column(scan.slot, EVENT_COL_EVENT_ID));
+		json_from_jsonb(slot_jsonb(scan.slot, EVENT_COL_RESULT), &value->envelope);
+	}
+	scan_close(&scan);
+}
+
+/* ---------------------------------------------------------------------------
+ * run
+ * ---------------------------------------------------------------------------
+ */
+
+/* noetl.run.arrivals as it is stored. */
+static Jsonb *
+write_arrivals(const List *arrivals, const Playbook *playbook)
+{
+	JsonBuilder list;
+	JsonbValue	value;
+	ListCell   *lc;
+
+	json_begin_array(&list);
+	foreach(lc, arrivals)
+	{
+		const Arrival *arrival = (Arrival *) lfirst(lc);
+		JsonBuilder entry;
+
+		json_begin_object(&entry);
+		if (arrival->from >= 0)
+			json_add_text(&entry, "from", playbook->steps[arrival->from].name);
+		json_add_int(&entry, "event_id", arrival->event_id);
+		if (arrival->has_data)
+			json_add(&entry, "data", &arrival->data);
+		json_end_object(&entry, &value);
+		json_push(&list, &value);
+	}
+	json_end_array(&list, &value);
+	return json_to_jsonb(&value);
+}
+
+/* The reverse of write_arrivals. */
+static List *
+read_arrivals(const Jsonb *stored, const Playbook *playbook)
+{
+	List	   *arrivals = NIL;
+	JsonbValue	list;
+	int			n;
+
+	json_from_jsonb(stored, &list);
+	n = json_is_array(&list) ? JsonContainerSize(list.val.binary.data) : 0;
+	for (int i = 0; i < n; i++)
+	{
+		JsonbValue *entry = getIthJsonbValueFromContainer(list.val.binary.data, i);
+		Arrival    *arrival = palloc0(sizeof(Arrival));
+		char	   *from = json_get_text(entry, "from");
+
+		arrival->from = from == NULL ? -1 :
+			playbook_find_step(playbook, from, strlen(from));
+		json_get_int(entry, "event_id", &arrival->event_id);
+		arrival->has_data = json_get(entry, "data", &arrival->data);
+		arrivals = lappend(arrivals, arrival);
+	}
+	return arrivals;
+}
+
+/* Where a stored row is, for later deletion. */
+static ItemPointer
+copy_tid(TupleTableSlot *slot)
+{
+	ItemPointer tid = palloc(sizeof(ItemPointerData));
+
+	*tid = slot->tts_tid;
+	return tid;
+}
+
+/* See store.h. */
+List *
+store_load_runs(Store *store, int64 execution_id, const Playbook *playbook)
+{
+	StoreTable *table = store_table(store, REL_RUN);
+	List	   *runs = NIL;
+	StoreScan	scan;
+	ScanKeyData key;
+
+	store_queue_load_runs(store, execution_id, playbook, &runs);
+
+	key_int64(&key, 1, execution_id);
+	scan_open(&scan, store, table, REL_RUN_PKEY, SnapshotSelf, 1, ForwardScanDirection);
+	index_rescan(scan.scan, &key, 1, NULL, 0);
+	while (scan_next(&scan))
+	{
+		char	   *name = slot_text(scan.slot, RUN_STEP_NAME);
+		char	   *state = slot_text(scan.slot, RUN_STATE);
+		Run		   *run = palloc0(sizeof(Run));
+
+		run->step = playbook_find_step(playbook, name, strlen(name));
+		if (run->step < 0)
+			continue;
+		run->visit = DatumGetInt32(slot_column(scan.slot, RUN_VISIT));
+		run->state = strcmp(state, "waiting") == 0 ? RUN_WAITING : RUN_OPEN;
+		run->stored = true;
+		run->arrivals = read_arrivals(slot_jsonb(scan.slot, RUN_ARRIVALS), playbook);
+		run->handle = copy_tid(scan.slot);
+		runs = lappend(runs, run);
+	}
+	scan_close(&scan);
+	return runs;
+}
+
+/* Reads a row again by its place; only holders of the lock move it. */
+static void
+fetch_by_tid(StoreTable *table, ItemPointer tid)
+{
+	if (!table_tuple_fetch_row_version(table->relation, tid, SnapshotAny,
+									   table->scan_slot))
+		elog(ERROR, "row of \"%s\" has vanished",
+			 RelationGetRelationName(table->relation));
+	ExecMaterializeSlot(table->scan_slot);
+}
+
+/* See store.h. */
+void
+store_put_run(Store *store, int64 execution_id, Run *run,
+			  const Playbook *playbook, TimestampTz now)
+{
+	StoreTable *table = store_table(store, REL_RUN);
+	TupleTableSlot *slot = table->insert_slot;
+	Jsonb	   *arrivals = write_arrivals(run->arrivals, playbook);
+
+	if (run->stored)
+	{
+		CommandCounterIncrement();
+		fetch_by_tid(table, run->handle);
+		slot_begin_version(slot, table->scan_slot);
+		slot_set_jsonb(slot, RUN_ARRIVALS, arrivals);
+		ExecStoreVirtualTuple(slot);
+		store_write_update(store, table, table->scan_slot, slot);
+	}
+	else
+	{
+		slot_begin(slot);
+		slot_set_id(slot, RUN_EXECUTION_ID, execution_id);
+		slot_set_text(slot, RUN_STEP_NAME, playbook->steps[run->step].name);
+		slot_set(slot, RUN_VISIT, Int32GetDatum(run->visit));
+		slot_set_text(slot, RUN_STATE, run->state == RUN_WAITING ? "waiting" : "open");
+		slot_set_jsonb(slot, RUN_ARRIVALS, arrivals);
+		slot_set(slot, RUN_CREATED_AT, TimestampTzGetDatum(now));
+		store_write_insert(store, table);
+	}
+	run->stored = true;
+	run->changed = false;
+	run->handle = copy_tid(slot);
+}
+
+/* See store.h. */
+void
+store_delete_run(Store *store, Run *run)
+{
+	StoreTable *table = store_table(store, REL_RUN);
+
+	CommandCounterIncrement();
+	fetch_by_tid(table, run->handle);
+	store_write_delete(store, table, table->scan_slot);
+	run->stored = false;
+}
+
+/* ---------------------------------------------------------------------------
+ * pending
+ * ---------------------------------------------------------------------------
+ */
+
+/* See store.h. */
+void
+store_insert_pending(Store *store, int64 execution_id, int64 event_id)
+{
+	StoreTable *table = store_table(store, REL_PENDING);
+
+	slot_begin(table->insert_slot);
+	slot_set(table->insert_slot, 1, Int64GetDatum(execution_id));
+	slot_set(table->insert_slot, 2, Int64GetDatum(event_id));
+	store_write_insert(store, table);
+}
+
+/* See store.h. */
+void
+store_delete_pending(Store *store, int64 execution_id, int64 event_id)
+{
+	StoreTable *table = store_table(store, REL_PENDING);
+	StoreScan	scan;
+	ScanKeyData keys[2];
+	bool		found;
+
+	CommandCounterIncrement();
+	key_int64(&keys[0], 1, execution_id);
+	key_int64(&keys[1], 2, event_id);
+	scan_open(&scan, store, table, REL_PENDING_PKEY, SnapshotSelf, 2, ForwardScanDirection);
+	index_rescan(scan.scan, keys, 2, NULL, 0);
+	found = scan_next(&scan);
+	if (found)
+		ExecMaterializeSlot(scan.slot);
+	scan_close(&scan);
+	if (found)
+		store_write_delete(store, table, table->scan_slot);
+}
+
+/* See store.h. */
+bool
+store_next_pending(Store *store, int64 execution_id, bool only,
+				   int64 *found_execution, int64 *event_id)
+{
+	StoreTable *table = store_table(store, REL_PENDING);
+	StoreScan	scan;
+	ScanKeyData key;
+	bool		found;
+
+	ScanKeyInit(&key, 1, only ? BTEqualStrategyNumber : BTGreaterStrategyNumber,
+				only ? F_INT8EQ : F_INT8GT, Int64GetDatum(execution_id));
+	scan_open(&scan, store, table, REL_PENDING_PKEY, SnapshotSelf, 1, ForwardScanDirection);
+	index_rescan(scan.scan, &key, 1, NULL, 0);
+	found = scan_next(&scan);
+	if (found)
+	{
+		*found_execution = DatumGetInt64(slot_column(scan.slot, 1));
+		*event_id = DatumGetInt64(slot_column(scan.slot, 2));
+	}
+	scan_close(&scan);
+	return found;
+}

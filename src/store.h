@@ -1,0 +1,263 @@
+/*
+ * store.h
+ *		Every read and write of a table of the extension.
+ *
+ * A Store is open for one evaluation or one call.  Rows are read by direct
+ * index scans and written by the executor's simple-relation path, so that
+ * constraints, indexes and users' triggers are honoured at half the cost of
+ * SPI.  No privileges are checked here: callers act as the tables' owner.
+ *
+ * What only holders of the execution lock change (execution, workload, event,
+ * run, pending) is read with SnapshotSelf; the queue, which workers change
+ * without that lock, with a fresh MVCC snapshot.
+ */
+#ifndef NOETL_STORE_H
+#define NOETL_STORE_H
+
+#include "access/attnum.h"
+#include "executor/tuptable.h"
+#include "utils/relcache.h"
+
+#include "broker.h"
+
+typedef enum StoreRelation
+{
+	/* tables */
+	REL_EXECUTION,
+	REL_WORKLOAD,
+	REL_EVENT,
+	REL_RUN,
+	REL_PENDING,
+	REL_QUEUE,
+	/* indexes */
+	REL_EXECUTION_PKEY,
+	REL_WORKLOAD_PKEY,
+	REL_EVENT_PKEY,
+	REL_EVENT_RESULT_IDX,
+	REL_RUN_PKEY,
+	REL_PENDING_PKEY,
+	REL_QUEUE_PKEY,
+	REL_QUEUE_READY_IDX,
+	REL_QUEUE_RUN_IDX,
+	REL_QUEUE_RETRY_IDX,
+	REL_QUEUE_LEASE_IDX,
+	/* sequences */
+	REL_ID_SEQ,
+	REL_QUEUE_SEQ,
+	REL_COUNT
+} StoreRelation;
+
+#define STORE_TABLES	(REL_QUEUE + 1)
+
+/* OID of a relation of the extension; raises when it is not installed. */
+extern Oid	store_relation(StoreRelation which);
+
+/* The role that owns the tables. */
+extern Oid	store_owner(void);
+
+/* The partition of noetl.event that holds an execution's events. */
+extern Oid	store_event_leaf(int64 execution_id);
+/* Names the partition whose indexes store_index() gives. */
+extern void store_use_event_leaf(Relation leaf);
+extern Oid	store_index(StoreRelation which);
+
+typedef struct Store Store;
+
+/*
+ * event_leaf: the partition that holds the execution's events, if the caller
+ * knows it (a row trigger does), else InvalidOid.
+ */
+extern Store *store_open(Oid event_leaf);
+/* Fires the AFTER triggers of what was written. */
+extern void store_close(Store *store);
+
+/* A row of noetl.execution, as much as decisions need. */
+typedef struct Execution
+{
+	int64		execution_id;
+	int64		catalog_id;
+	int64		parent_execution_id;	/* 0: none */
+	int64		parent_event_id;
+	const char *path;
+	int			version;
+	bool		running;
+} Execution;
+
+extern bool store_get_execution(Store *store, int64 execution_id, Execution *execution);
+extern void store_insert_execution(Store *store, const Execution *execution,
+								   TimestampTz started_at);
+extern void store_finish_execution(Store *store, int64 execution_id,
+								   const char *status, const char *error,
+								   const Jsonb *result, TimestampTz ended_at);
+
+extern bool store_get_workload(Store *store, int64 execution_id, JsonbValue *workload);
+extern void store_insert_workload(Store *store, int64 execution_id,
+								  TimestampTz created_at, Jsonb *data);
+
+/* Columns of noetl.event */
+typedef enum EventColumn
+{
+	EVENT_COL_EXECUTION_ID = 1,
+	EVENT_COL_EVENT_ID,
+	EVENT_COL_PARENT_EVENT_ID,
+	EVENT_COL_PARENT_EXECUTION_ID,
+	EVENT_COL_CATALOG_ID,
+	EVENT_COL_CREATED_AT,
+	EVENT_COL_EVENT_TYPE,
+	EVENT_COL_NODE_ID,
+	EVENT_COL_NODE_NAME,
+	EVENT_COL_NODE_TYPE,
+	EVENT_COL_STATUS,
+	EVENT_COL_DURATION,
+	EVENT_COL_CONTEXT,
+	EVENT_COL_RESULT,
+	EVENT_COL_META,
+	EVENT_COL_ERROR,
+	EVENT_COL_CURRENT_INDEX,
+	EVENT_COL_CURRENT_ITEM,
+	EVENT_COL_WORKER_ID,
+	EVENT_COL_STACK_TRACE,
+	EVENT_COLUMNS = EVENT_COL_STACK_TRACE
+} EventColumn;
+
+/* A stored or incoming row as an Event; payloads are detoasted. */
+extern void store_read_event(TupleTableSlot *slot, Event *event);
+/* The same without context, result and meta, which may be large. */
+extern void store_read_event_head(TupleTableSlot *slot, Event *event);
+extern void store_insert_event(Store *store, const Event *event);
+
+/* The newest event of an execution.  *own: this transaction wrote it. */
+extern bool store_last_event(Store *store, int64 execution_id, int64 *event_id,
+							 TimestampTz *created_at, bool *own);
+/* The same as the transaction snapshot sees it (REPEATABLE READ). */
+extern int64 store_last_event_in_snapshot(Store *store, int64 execution_id);
+extern bool store_event_exists(Store *store, int64 execution_id, int64 event_id);
+extern bool store_get_event(Store *store, int64 execution_id, int64 event_id, Event *event);
+/* Merges members into the meta of a stored event. */
+extern void store_annotate_event(Store *store, int64 execution_id,
+								 int64 event_id, const Jsonb *meta);
+/* The newest result-bearing event of a step that counts. */
+extern void store_step_value(Store *store, int64 execution_id,
+							 const char *step_name, StepValue *value);
+
+/* Live runs: queue rows and waiting joins. */
+extern List *store_load_runs(Store *store, int64 execution_id, const Playbook *playbook);
+extern void store_put_run(Store *store, int64 execution_id, Run *run,
+						  const Playbook *playbook, TimestampTz now);
+extern void store_delete_run(Store *store, Run *run);
+
+extern void store_insert_pending(Store *store, int64 execution_id, int64 event_id);
+extern void store_delete_pending(Store *store, int64 execution_id, int64 event_id);
+/* The oldest pending event of an execution, or of any after it (0: all). */
+extern bool store_next_pending(Store *store, int64 execution_id, bool only,
+							   int64 *found_execution, int64 *event_id);
+
+/* ---- the queue (store_queue.c) ---- */
+
+typedef enum QueueColumn
+{
+	QUEUE_COL_QUEUE_ID = 1,
+	QUEUE_COL_EXECUTION_ID,
+	QUEUE_COL_CATALOG_ID,
+	QUEUE_COL_NODE_ID,
+	QUEUE_COL_NODE_NAME,
+	QUEUE_COL_NODE_TYPE,
+	QUEUE_COL_ACTION,
+	QUEUE_COL_CONTEXT,
+	QUEUE_COL_STATUS,
+	QUEUE_COL_PRIORITY,
+	QUEUE_COL_ATTEMPTS,
+	QUEUE_COL_MAX_ATTEMPTS,
+	QUEUE_COL_AVAILABLE_AT,
+	QUEUE_COL_LEASE_UNTIL,
+	QUEUE_COL_WORKER_ID,
+	QUEUE_COL_LAST_HEARTBEAT,
+	QUEUE_COL_CREATED_AT,
+	QUEUE_COL_PARENT_EXECUTION_ID,
+	QUEUE_COL_PARENT_EVENT_ID,
+	QUEUE_COL_EVENT_ID,
+	QUEUE_COLUMNS = QUEUE_COL_EVENT_ID
+} QueueColumn;
+
+/* What the callers of queue functions need of a row. */
+typedef struct QueueRow
+{
+	int64		queue_id;
+	int64		execution_id;
+	const char *node_id;
+	const char *node_name;
+	const char *node_type;
+	const char *status;
+	const char *worker_id;		/* or NULL */
+	int			attempts;
+	int			max_attempts;
+	int64		event_id;
+	TimestampTz lease_until;	/* 0: none */
+} QueueRow;
+
+extern void store_queue_load_runs(Store *store, int64 execution_id,
+								  const Playbook *playbook, List **runs);
+/* The queue row of a step, whatever its state; false: there is none. */
+extern bool store_find_task(Store *store, int64 execution_id,
+							const char *node_name, QueueRow *row);
+extern void store_enqueue(Store *store, const BrokerState *state, Run *run);
+extern void store_close_task(Store *store, Run *run);
+extern void store_retry_task(Store *store, Run *run);
+extern void store_lease_task(Store *store, Run *run, TimestampTz lease_until);
+extern void store_revoke_task(Store *store, Run *run);
+
+extern bool store_get_task(Store *store, int64 queue_id, QueueRow *row);
+/* Deletes a row whatever its state; false when it is gone. */
+extern bool store_delete_task(Store *store, int64 queue_id);
+/* Owner check and new lease_until in one; false when the lease is lost. */
+extern bool store_extend_lease(Store *store, int64 queue_id, const char *worker_id,
+							   TimestampTz lease_until, TimestampTz now);
+/* Gives a leased row back, at a new position; false when the lease is lost. */
+extern bool store_release_task(Store *store, int64 queue_id, const char *worker_id);
+
+/* Called with each leased row. */
+typedef void (*LeasedRow) (void *arg, TupleTableSlot *slot);
+
+typedef struct LeaseRequest
+{
+	const char *worker_id;
+	int			max_tasks;
+	int64		lease_us;
+	int			ntypes;			/* 0: any type */
+	char	  **types;
+	LeasedRow	callback;
+	void	   *arg;
+} LeaseRequest;
+
+/*
+ * Leases ready rows, highest priority first, skipping those others hold.
+ * Returns how many; *more says whether at least one more was seen, *locked
+ * whether rows were skipped because others hold them.
+ */
+extern int	store_lease(Store *store, const LeaseRequest *request,
+						bool *more, bool *locked);
+/* Makes retries that are due ready; returns how many. */
+extern int	store_promote_due(Store *store, int64 execution_id, int limit);
+/* Is there a ready row of one of the types, locked or not? */
+extern bool store_any_ready(Store *store, int ntypes, char **types);
+/* When the next retry or lease expiry is due; false: nothing is scheduled. */
+extern bool store_next_timer(Store *store, TimestampTz *when);
+/* Rows whose lease has run out, at most "limit" (copies). */
+extern List *store_expired_leases(Store *store, int64 execution_id, int limit);
+
+/* For store.c and store_queue.c only: an open table. */
+typedef struct StoreTable
+{
+	Relation	relation;
+	struct ResultRelInfo *result_rel;
+	TupleTableSlot *insert_slot;
+	TupleTableSlot *scan_slot;
+} StoreTable;
+
+extern StoreTable *store_table(Store *store, StoreRelation which);
+extern void store_write_insert(Store *store, StoreTable *table);
+extern void store_write_update(Store *store, StoreTable *table, TupleTableSlot *old,
+							   TupleTableSlot *new);
+extern void store_write_delete(Store *store, StoreTable *table, TupleTableSlot *old);
+
+#endif							/* NOETL_STORE_H */

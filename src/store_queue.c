@@ -1,0 +1,625 @@
+/*
+ * store_queue.c
+ *		Reads and writes of noetl.queue.
+ *
+ * Workers lease rows without the execution's lock, so the queue is read with
+ * a fresh MVCC snapshot, and a row is locked before it is changed.
+ */
+#include "noetl.h"
+
+#include "access/genam.h"
+#include "access/relscan.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "commands/sequence.h"
+#include "commands/trigger.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "ids.h"
+#include "json.h"
+#include "store.h"
+#include "store_slot.h"
+
+/* A scan of the queue under a snapshot of its own. */
+typedef struct QueueScan
+{
+	StoreTable *table;
+	Relation	index;
+	IndexScanDesc scan;
+	Snapshot	snapshot;
+	TupleTableSlot *slot;
+} QueueScan;
+
+/* Starts a scan; everything committed up to now, and all of our own, is seen. */
+static void
+queue_scan_open(QueueScan *scan, Store *store, StoreRelation index,
+				ScanKey keys, int nkeys)
+{
+	CommandCounterIncrement();
+	scan->table = store_table(store, REL_QUEUE);
+	scan->snapshot = RegisterSnapshot(GetLatestSnapshot());
+	scan->index = index_open(store_index(index), AccessShareLock);
+#if PG_VERSION_NUM >= 180000
+	scan->scan = index_beginscan(scan->table->relation, scan->index,
+								 scan->snapshot, NULL, nkeys, 0);
+#else
+	scan->scan = index_beginscan(scan->table->relation, scan->index,
+								 scan->snapshot, nkeys, 0);
+#endif
+	index_rescan(scan->scan, keys, nkeys, NULL, 0);
+	scan->slot = scan->table->scan_slot;
+}
+
+/* The next row in index order. */
+static bool
+queue_scan_next(QueueScan *scan)
+{
+	CHECK_FOR_INTERRUPTS();
+	return index_getnext_slot(scan->scan, ForwardScanDirection, scan->slot);
+}
+
+/* Ends the scan. */
+static void
+queue_scan_close(QueueScan *scan)
+{
+	index_endscan(scan->scan);
+	index_close(scan->index, AccessShareLock);
+	UnregisterSnapshot(scan->snapshot);
+}
+
+/* The collation in which node_name is indexed. */
+static Oid
+store_queue_collation(Store *store)
+{
+	Relation	queue = store_table(store, REL_QUEUE)->relation;
+
+	return TupleDescAttr(RelationGetDescr(queue),
+						 QUEUE_COL_NODE_NAME - 1)->attcollation;
+}
+
+/* The columns queue functions need. */
+static void
+read_row(TupleTableSlot *slot, QueueRow *row)
+{
+	row->queue_id = DatumGetInt64(slot_column(slot, QUEUE_COL_QUEUE_ID));
+	row->execution_id = DatumGetInt64(slot_column(slot, QUEUE_COL_EXECUTION_ID));
+	row->node_id = slot_text(slot, QUEUE_COL_NODE_ID);
+	row->node_name = slot_text(slot, QUEUE_COL_NODE_NAME);
+	row->node_type = slot_text(slot, QUEUE_COL_NODE_TYPE);
+	row->status = slot_text(slot, QUEUE_COL_STATUS);
+	row->worker_id = slot_text(slot, QUEUE_COL_WORKER_ID);
+	row->attempts = DatumGetInt32(slot_column(slot, QUEUE_COL_ATTEMPTS));
+	row->max_attempts = DatumGetInt32(slot_column(slot, QUEUE_COL_MAX_ATTEMPTS));
+	row->event_id = DatumGetInt64(slot_column(slot, QUEUE_COL_EVENT_ID));
+	row->lease_until = DatumGetTimestampTz(slot_column(slot, QUEUE_COL_LEASE_UNTIL));
+}
+
+/*
+ * Locks the newest version of a row and leaves it in the scan slot.  False
+ * when the row is gone, or (skip) when somebody else holds it.
+ */
+static bool
+lock_row(StoreTable *table, ItemPointer tid, Snapshot snapshot, bool skip,
+		 bool *held)
+{
+	TM_FailureData failure;
+	TM_Result	result;
+
+	result = table_tuple_lock(table->relation, tid, snapshot, table->scan_slot,
+							  GetCurrentCommandId(false), LockTupleExclusive,
+							  skip ? LockWaitSkip : LockWaitBlock,
+							  skip ? 0 : TUPLE_LOCK_FLAG_FIND_LAST_VERSION,
+							  &failure);
+	if (held != NULL)
+		*held = result == TM_WouldBlock;
+	return result == TM_Ok;
+}
+
+/* Finds a row by queue_id and locks its newest version. */
+static bool
+lock_by_id(Store *store, int64 queue_id)
+{
+	QueueScan	scan;
+	ScanKeyData key;
+	ItemPointerData tid;
+	bool		found;
+
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(queue_id));
+	queue_scan_open(&scan, store, REL_QUEUE_PKEY, &key, 1);
+	found = queue_scan_next(&scan);
+	if (found)
+	{
+		tid = scan.slot->tts_tid;
+		found = lock_row(scan.table, &tid, scan.snapshot, false, NULL);
+	}
+	queue_scan_close(&scan);
+	return found;
+}
+
+/* Starts a new version of the row in the scan slot. */
+static TupleTableSlot *
+new_version(StoreTable *table)
+{
+	slot_begin_version(table->insert_slot, table->scan_slot);
+	return table->insert_slot;
+}
+
+/* Writes the new version over the row in the scan slot. */
+static void
+write_version(Store *store, StoreTable *table)
+{
+	ExecStoreVirtualTuple(table->insert_slot);
+	store_write_update(store, table, table->scan_slot, table->insert_slot);
+}
+
+/* A place at the end of the queue. */
+static Datum
+next_position(void)
+{
+	return Int64GetDatum(nextval_internal(store_relation(REL_QUEUE_SEQ), false));
+}
+
+/* Makes a row ready again, behind all that wait already. */
+static void
+make_ready(TupleTableSlot *new)
+{
+	slot_set(new, QUEUE_COL_QUEUE_ID, next_position());
+	slot_set_text(new, QUEUE_COL_STATUS, "queued");
+	slot_set_null(new, QUEUE_COL_AVAILABLE_AT);
+	slot_set_null(new, QUEUE_COL_LEASE_UNTIL);
+	slot_set_null(new, QUEUE_COL_WORKER_ID);
+}
+
+/* ---------------------------------------------------------------------------
+ * For decisions
+ * ---------------------------------------------------------------------------
+ */
+
+/* The state of a run by the status of its row; false: it is none any more. */
+static bool
+run_state(const char *status, RunState *state)
+{
+	if (strcmp(status, "queued") == 0)
+		*state = RUN_QUEUED;
+	else if (strcmp(status, "leased") == 0)
+		*state = RUN_LEASED;
+	else if (strcmp(status, "retry") == 0)
+		*state = RUN_RETRY;
+	else
+		return false;
+	return true;
+}
+
+/* See store.h. */
+void
+store_queue_load_runs(Store *store, int64 execution_id,
+					  const Playbook *playbook, List **runs)
+{
+	QueueScan	scan;
+	ScanKeyData key;
+
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(execution_id));
+	queue_scan_open(&scan, store, REL_QUEUE_RUN_IDX, &key, 1);
+	while (queue_scan_next(&scan))
+	{
+		TupleTableSlot *slot = scan.slot;
+		char	   *name = slot_text(slot, QUEUE_COL_NODE_NAME);
+		Run		   *run = palloc0(sizeof(Run));
+		ItemPointer tid = palloc(sizeof(ItemPointerData));
+
+		run->step = playbook_find_step(playbook, name, strlen(name));
+		if (run->step < 0 ||
+			!run_state(slot_text(slot, QUEUE_COL_STATUS), &run->state))
+			continue;
+		run->visit = Max(node_id_visit(slot_text(slot, QUEUE_COL_NODE_ID),
+									   execution_id, name), 1);
+		run->stored = true;
+		run->queue_id = DatumGetInt64(slot_column(slot, QUEUE_COL_QUEUE_ID));
+		run->started_event_id = DatumGetInt64(slot_column(slot, QUEUE_COL_EVENT_ID));
+		run->attempts = DatumGetInt32(slot_column(slot, QUEUE_COL_ATTEMPTS));
+		run->max_attempts = DatumGetInt32(slot_column(slot, QUEUE_COL_MAX_ATTEMPTS));
+		run->worker_id = slot_text(slot, QUEUE_COL_WORKER_ID);
+		run->available_at = DatumGetTimestampTz(slot_column(slot, QUEUE_COL_AVAILABLE_AT));
+		run->action = slot_jsonb(slot, QUEUE_COL_ACTION);
+		*tid = slot->tts_tid;
+		run->handle = tid;
+		*runs = lappend(*runs, run);
+	}
+	queue_scan_close(&scan);
+}
+
+/* See store.h. */
+bool
+store_find_task(Store *store, int64 execution_id, const char *node_name,
+				QueueRow *row)
+{
+	QueueScan	scan;
+	ScanKeyData keys[2];
+	bool		found;
+
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT8EQ,
+				Int64GetDatum(execution_id));
+	ScanKeyEntryInitialize(&keys[1], 0, 2, BTEqualStrategyNumber, InvalidOid,
+						   store_queue_collation(store), F_TEXTEQ,
+						   CStringGetTextDatum(node_name));
+	queue_scan_open(&scan, store, REL_QUEUE_RUN_IDX, keys, 2);
+	found = queue_scan_next(&scan);
+	if (found)
+		read_row(scan.slot, row);
+	queue_scan_close(&scan);
+	return found;
+}
+
+/* See store.h. */
+void
+store_enqueue(Store *store, const BrokerState *state, Run *run)
+{
+	StoreTable *table = store_table(store, REL_QUEUE);
+	TupleTableSlot *slot = table->insert_slot;
+	const Step *step = &state->playbook->steps[run->step];
+
+	slot_begin(slot);
+	slot_set(slot, QUEUE_COL_QUEUE_ID, next_position());
+	slot_set(slot, QUEUE_COL_EXECUTION_ID, Int64GetDatum(state->execution_id));
+	slot_set(slot, QUEUE_COL_CATALOG_ID, Int64GetDatum(state->playbook->catalog_id));
+	slot_set_text(slot, QUEUE_COL_NODE_ID,
+			 node_id_make(state->execution_id, step->name, run->visit));
+	slot_set_text(slot, QUEUE_COL_NODE_NAME, step->name);
+	slot_set_text(slot, QUEUE_COL_NODE_TYPE, step->type);
+	slot_set(slot, QUEUE_COL_ACTION, PointerGetDatum(run->action));
+	if (run->context != NULL)
+		slot_set(slot, QUEUE_COL_CONTEXT, PointerGetDatum(run->context));
+	slot_set_text(slot, QUEUE_COL_STATUS, "queued");
+	slot_set(slot, QUEUE_COL_PRIORITY, Int32GetDatum(run->priority));
+	slot_set(slot, QUEUE_COL_ATTEMPTS, Int32GetDatum(0));
+	slot_set(slot, QUEUE_COL_MAX_ATTEMPTS, Int32GetDatum(run->max_attempts));
+	slot_set(slot, QUEUE_COL_CREATED_AT,
+			   TimestampTzGetDatum(id_time(run->started_event_id)));
+	if (state->parent_execution_id != 0)
+		slot_set(slot, QUEUE_COL_PARENT_EXECUTION_ID,
+				   Int64GetDatum(state->parent_execution_id));
+	slot_set(slot, QUEUE_COL_PARENT_EVENT_ID, Int64GetDatum(run->released_by));
+	slot_set(slot, QUEUE_COL_EVENT_ID, Int64GetDatum(run->started_event_id));
+	store_write_insert(store, table);
+}
+
+/* Locks the row of a run that was loaded; it cannot be gone. */
+static StoreTable *
+lock_run(Store *store, Run *run)
+{
+	StoreTable *table = store_table(store, REL_QUEUE);
+	ItemPointerData tid = *(ItemPointer) run->handle;
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+
+	if (!lock_row(table, &tid, snapshot, false, NULL))
+		elog(ERROR, "queue row " INT64_FORMAT " has vanished", run->queue_id);
+	UnregisterSnapshot(snapshot);
+	return table;
+}
+
+/*
+ * A finished task leaves the table.  Without triggers to serve, the row is
+ * deleted in one go, following it when its worker has just extended the lease.
+ */
+void
+store_close_task(Store *store, Run *run)
+{
+	StoreTable *table = store_table(store, REL_QUEUE);
+	ItemPointerData tid = *(ItemPointer) run->handle;
+	TM_FailureData failure;
+	TM_Result	result;
+
+	if (table->result_rel->ri_TrigDesc != NULL)
+	{
+		table = lock_run(store, run);
+		store_write_delete(store, table, table->scan_slot);
+		return;
+	}
+	do
+	{
+		result = table_tuple_delete(table->relation, &tid, GetCurrentCommandId(true),
+									SnapshotAny, InvalidSnapshot, true, &failure, false);
+		if (result == TM_Ok)
+			return;
+		tid = failure.ctid;
+	} while (result == TM_Updated);
+	elog(ERROR, "queue row " INT64_FORMAT " has vanished", run->queue_id);
+}
+
+/* Back into the queue: now, or when its time has come. */
+void
+store_retry_task(Store *store, Run *run)
+{
+	StoreTable *table = lock_run(store, run);
+	TupleTableSlot *new = new_version(table);
+
+	make_ready(new);
+	slot_set(new, QUEUE_COL_ATTEMPTS, Int32GetDatum(run->attempts));
+	if (run->state == RUN_RETRY)
+	{
+		slot_set_text(new, QUEUE_COL_STATUS, "retry");
+		slot_set(new, QUEUE_COL_AVAILABLE_AT, TimestampTzGetDatum(run->available_at));
+	}
+	write_version(store, table);
+}
+
+/* Sets the columns of a lease. */
+static void
+set_lease(TupleTableSlot *new, const char *worker_id, int attempts,
+		  TimestampTz lease_until, TimestampTz now)
+{
+	slot_set_text(new, QUEUE_COL_STATUS, "leased");
+	slot_set_text(new, QUEUE_COL_WORKER_ID, worker_id);
+	slot_set(new, QUEUE_COL_ATTEMPTS, Int32GetDatum(attempts));
+	slot_set(new, QUEUE_COL_LAST_HEARTBEAT, TimestampTzGetDatum(now));
+	if (lease_until != 0)
+		slot_set(new, QUEUE_COL_LEASE_UNTIL, TimestampTzGetDatum(lease_until));
+	else
+		slot_set_null(new, QUEUE_COL_LEASE_UNTIL);
+}
+
+/* A worker said action_started without asking for a lease. */
+void
+store_lease_task(Store *store, Run *run, TimestampTz lease_until)
+{
+	StoreTable *table = lock_run(store, run);
+
+	set_lease(new_version(table), run->worker_id, run->attempts, lease_until,
+			  GetCurrentTimestamp());
+	write_version(store, table);
+}
+
+/* Tells the holder of a lease, at its next heartbeat, that it works in vain. */
+void
+store_revoke_task(Store *store, Run *run)
+{
+	StoreTable *table = lock_run(store, run);
+
+	slot_set_text(new_version(table), QUEUE_COL_STATUS, "cancelled");
+	write_version(store, table);
+}
+
+/* ---------------------------------------------------------------------------
+ * For workers
+ * ---------------------------------------------------------------------------
+ */
+
+/* See store.h. */
+bool
+store_get_task(Store *store, int64 queue_id, QueueRow *row)
+{
+	QueueScan	scan;
+	ScanKeyData key;
+	bool		found;
+
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(queue_id));
+	queue_scan_open(&scan, store, REL_QUEUE_PKEY, &key, 1);
+	found = queue_scan_next(&scan);
+	if (found)
+		read_row(scan.slot, row);
+	queue_scan_close(&scan);
+	return found;
+}
+
+/* See store.h. */
+bool
+store_delete_task(Store *store, int64 queue_id)
+{
+	StoreTable *table = store_table(store, REL_QUEUE);
+
+	if (!lock_by_id(store, queue_id))
+		return false;
+	store_write_delete(store, table, table->scan_slot);
+	return true;
+}
+
+/* Locks a row if the worker still holds its lease. */
+static bool
+lock_leased(Store *store, int64 queue_id, const char *worker_id, QueueRow *row)
+{
+	if (!lock_by_id(store, queue_id))
+		return false;
+	read_row(store_table(store, REL_QUEUE)->scan_slot, row);
+	return strcmp(row->status, "leased") == 0 && row->worker_id != NULL &&
+		strcmp(row->worker_id, worker_id) == 0;
+}
+
+/* See store.h. */
+bool
+store_extend_lease(Store *store, int64 queue_id, const char *worker_id,
+				   TimestampTz lease_until, TimestampTz now)
+{
+	StoreTable *table = store_table(store, REL_QUEUE);
+	QueueRow	row;
+
+	if (!lock_leased(store, queue_id, worker_id, &row))
+		return false;
+	set_lease(new_version(table), worker_id, row.attempts, lease_until, now);
+	write_version(store, table);
+	return true;
+}
+
+/* See store.h. */
+bool
+store_release_task(Store *store, int64 queue_id, const char *worker_id)
+{
+	StoreTable *table = store_table(store, REL_QUEUE);
+	TupleTableSlot *new;
+	QueueRow	row;
+
+	if (!lock_leased(store, queue_id, worker_id, &row))
+		return false;
+	new = new_version(table);
+	make_ready(new);
+	slot_set(new, QUEUE_COL_ATTEMPTS, Int32GetDatum(Max(row.attempts - 1, 0)));
+	write_version(store, table);
+	return true;
+}
+
+/* Is this row's type among those asked for? */
+static bool
+type_wanted(TupleTableSlot *slot, int ntypes, char **types)
+{
+	text	   *type;
+	bool		wanted = ntypes == 0;
+
+	if (wanted)
+		return true;
+	type = DatumGetTextPP(slot_column(slot, QUEUE_COL_NODE_TYPE));
+	for (int i = 0; i < ntypes && !wanted; i++)
+		wanted = strlen(types[i]) == VARSIZE_ANY_EXHDR(type) &&
+			memcmp(types[i], VARDATA_ANY(type), VARSIZE_ANY_EXHDR(type)) == 0;
+	return wanted;
+}
+
+/* See store.h. */
+int
+store_lease(Store *store, const LeaseRequest *request, bool *more, bool *locked)
+{
+	QueueScan	scan;
+	int			leased = 0;
+	TimestampTz now = GetCurrentTimestamp();
+
+	*more = false;
+	*locked = false;
+	queue_scan_open(&scan, store, REL_QUEUE_READY_IDX, NULL, 0);
+	while (queue_scan_next(&scan))
+	{
+		ItemPointerData tid = scan.slot->tts_tid;
+		TimestampTz available_at;
+		bool		held;
+
+		if (!type_wanted(scan.slot, request->ntypes, request->types))
+			continue;
+		available_at = DatumGetTimestampTz(slot_column(scan.slot, QUEUE_COL_AVAILABLE_AT));
+		if (available_at > now)
+			continue;
+		if (leased >= request->max_tasks)
+		{
+			*more = true;
+			break;
+		}
+		if (!lock_row(scan.table, &tid, scan.snapshot, true, &held))
+		{
+			*locked = *locked || held;
+			continue;
+		}
+		set_lease(new_version(scan.table), request->worker_id,
+				  DatumGetInt32(slot_column(scan.slot, QUEUE_COL_ATTEMPTS)) + 1,
+				  now + request->lease_us, now);
+		write_version(store, scan.table);
+		request->callback(request->arg, scan.table->insert_slot);
+		leased++;
+	}
+	queue_scan_close(&scan);
+	return leased;
+}
+
+/* See store.h. */
+int
+store_promote_due(Store *store, int64 execution_id, int limit)
+{
+	QueueScan	scan;
+	ScanKeyData key;
+	int			promoted = 0;
+
+	ScanKeyInit(&key, 1, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE,
+				TimestampTzGetDatum(GetCurrentTimestamp()));
+	queue_scan_open(&scan, store, REL_QUEUE_RETRY_IDX, &key, 1);
+	while (promoted < limit && queue_scan_next(&scan))
+	{
+		ItemPointerData tid = scan.slot->tts_tid;
+
+		if (execution_id != 0 && execution_id !=
+			DatumGetInt64(slot_column(scan.slot, QUEUE_COL_EXECUTION_ID)))
+			continue;
+		if (!lock_row(scan.table, &tid, scan.snapshot, true, NULL))
+			continue;
+		make_ready(new_version(scan.table));
+		write_version(store, scan.table);
+		promoted++;
+	}
+	queue_scan_close(&scan);
+	return promoted;
+}
+
+/* See store.h. */
+bool
+store_any_ready(Store *store, int ntypes, char **types)
+{
+	QueueScan	scan;
+	bool		found = false;
+
+	queue_scan_open(&scan, store, REL_QUEUE_READY_IDX, NULL, 0);
+	while (!found && queue_scan_next(&scan))
+		found = type_wanted(scan.slot, ntypes, types);
+	queue_scan_close(&scan);
+	return found;
+}
+
+/* The smallest value of a one-column timestamp index. */
+static bool
+first_time(Store *store, StoreRelation index, QueueColumn attribute,
+		   TimestampTz *when)
+{
+	QueueScan	scan;
+	ScanKeyData key;
+	bool		found;
+
+	ScanKeyEntryInitialize(&key, SK_ISNULL | SK_SEARCHNOTNULL, 1, InvalidStrategy,
+						   InvalidOid, InvalidOid, InvalidOid, (Datum) 0);
+	queue_scan_open(&scan, store, index, &key, 1);
+	found = queue_scan_next(&scan);
+	if (found)
+		*when = DatumGetTimestampTz(slot_column(scan.slot, attribute));
+	queue_scan_close(&scan);
+	return found;
+}
+
+/* See store.h. */
+bool
+store_next_timer(Store *store, TimestampTz *when)
+{
+	TimestampTz retry;
+	TimestampTz expiry;
+	bool		has_retry = first_time(store, REL_QUEUE_RETRY_IDX,
+									   QUEUE_COL_AVAILABLE_AT, &retry);
+	bool		has_expiry = first_time(store, REL_QUEUE_LEASE_IDX,
+										QUEUE_COL_LEASE_UNTIL, &expiry);
+
+	if (has_retry)
+		*when = has_expiry ? Min(retry, expiry) : retry;
+	else if (has_expiry)
+		*when = expiry;
+	return has_retry || has_expiry;
+}
+
+/* See store.h. */
+List *
+store_expired_leases(Store *store, int64 execution_id, int limit)
+{
+	QueueScan	scan;
+	ScanKeyData key;
+	List	   *rows = NIL;
+
+	ScanKeyInit(&key, 1, BTLessStrategyNumber, F_TIMESTAMPTZ_LT,
+				TimestampTzGetDatum(GetCurrentTimestamp()));
+	queue_scan_open(&scan, store, REL_QUEUE_LEASE_IDX, &key, 1);
+	while (list_length(rows) < limit && queue_scan_next(&scan))
+	{
+		QueueRow   *row = palloc(sizeof(QueueRow));
+
+		read_row(scan.slot, row);
+		if (execution_id == 0 || execution_id == row->execution_id)
+			rows = lappend(rows, row);
+	}
+	queue_scan_close(&scan);
+	return rows;
+}

@@ -1,0 +1,107 @@
+/*
+ * store_slot.h
+ *		Columns of tuple slots, as store.c and store_queue.c read and fill them.
+ */
+#ifndef NOETL_STORE_SLOT_H
+#define NOETL_STORE_SLOT_H
+
+#include "executor/tuptable.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+
+/* Column of a slot, or a zero for NULL. */
+static inline Datum
+slot_column(TupleTableSlot *slot, int attribute)
+{
+	bool		isnull;
+	Datum		value = slot_getattr(slot, attribute, &isnull);
+
+	return isnull ? (Datum) 0 : value;
+}
+
+/* Text column as a C string, NULL for NULL. */
+static inline char *
+slot_text(TupleTableSlot *slot, int attribute)
+{
+	bool		isnull;
+	Datum		value = slot_getattr(slot, attribute, &isnull);
+
+	return isnull ? NULL : TextDatumGetCString(value);
+}
+
+/* jsonb column, detoasted into our memory; NULL for NULL. */
+static inline Jsonb *
+slot_jsonb(TupleTableSlot *slot, int attribute)
+{
+	bool		isnull;
+	Datum		value = slot_getattr(slot, attribute, &isnull);
+
+	return isnull ? NULL : DatumGetJsonbPCopy(value);
+}
+
+/* Empties a slot to be filled, all columns NULL. */
+static inline void
+slot_begin(TupleTableSlot *slot)
+{
+	ExecClearTuple(slot);
+	memset(slot->tts_isnull, true, slot->tts_tupleDescriptor->natts);
+}
+
+/* Begins a new version of a row: a copy, of which some columns will change. */
+static inline void
+slot_begin_version(TupleTableSlot *slot, TupleTableSlot *row)
+{
+	int			natts = row->tts_tupleDescriptor->natts;
+
+	slot_getallattrs(row);
+	ExecClearTuple(slot);
+	memcpy(slot->tts_values, row->tts_values, natts * sizeof(Datum));
+	memcpy(slot->tts_isnull, row->tts_isnull, natts * sizeof(bool));
+}
+
+/* Sets a column of a slot being filled. */
+static inline void
+slot_set(TupleTableSlot *slot, int attribute, Datum value)
+{
+	slot->tts_values[attribute - 1] = value;
+	slot->tts_isnull[attribute - 1] = false;
+}
+
+/* Sets a column to NULL. */
+static inline void
+slot_set_null(TupleTableSlot *slot, int attribute)
+{
+	slot->tts_isnull[attribute - 1] = true;
+}
+
+/* Sets a text column; a NULL string is NULL. */
+static inline void
+slot_set_text(TupleTableSlot *slot, int attribute, const char *value)
+{
+	if (value == NULL)
+		slot_set_null(slot, attribute);
+	else
+		slot_set(slot, attribute, CStringGetTextDatum(value));
+}
+
+/* Sets a bigint column for which 0 means NULL. */
+static inline void
+slot_set_id(TupleTableSlot *slot, int attribute, int64 value)
+{
+	if (value == 0)
+		slot_set_null(slot, attribute);
+	else
+		slot_set(slot, attribute, Int64GetDatum(value));
+}
+
+/* Sets a jsonb column; a NULL pointer is NULL. */
+static inline void
+slot_set_jsonb(TupleTableSlot *slot, int attribute, const Jsonb *value)
+{
+	if (value == NULL)
+		slot_set_null(slot, attribute);
+	else
+		slot_set(slot, attribute, PointerGetDatum(value));
+}
+
+#endif							/* NOETL_STORE_SLOT_H */

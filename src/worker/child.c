@@ -1,0 +1,195 @@
+/*
+ * child.c
+ *		Child processes with their output on pipes.
+ *
+ * Each child leads a process group of its own: a Ctrl-C at the terminal
+ * reaches only the worker, and what a task has started ends with it.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
+
+#include "child.h"
+#include "worker.h"
+
+/* Closes a descriptor once, whoever comes first. */
+static void
+close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+/*
+ * Moves a descriptor out of the way of the low numbers it is about to be
+ * duplicated to.
+ */
+static int
+move_up(int fd)
+{
+	return fd < 0 ? fd : fcntl(fd, F_DUPFD_CLOEXEC, 10);
+}
+
+/* In the child: undo what the worker did to signals. */
+static void
+restore_signals(void)
+{
+	static const int changed[] = {SIGTERM, SIGINT, SIGCHLD, SIGPIPE};
+	sigset_t	none;
+
+	for (size_t i = 0; i < sizeof(changed) / sizeof(changed[0]); i++)
+		signal(changed[i], SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* In the child: becomes the program, or says on stderr why not. */
+static void
+exec_child(const ChildSpec *spec, int out, int err, int channel, pid_t parent)
+{
+	int			null = move_up(open("/dev/null", O_RDWR | O_CLOEXEC));
+
+	setpgid(0, 0);
+#ifdef __linux__
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(127);
+#else
+	(void) parent;
+#endif
+	restore_signals();
+	out = move_up(out);
+	err = move_up(err);
+	channel = move_up(channel);
+	dup2(null, STDIN_FILENO);
+	dup2(out, STDOUT_FILENO);
+	dup2(err, STDERR_FILENO);
+	if (channel >= 0)
+		dup2(channel, CHILD_CHANNEL_FD);
+	for (int i = 0; spec->env != NULL && spec->env[i] != NULL; i += 2)
+		setenv(spec->env[i], spec->env[i + 1], 1);
+	if (spec->cwd != NULL && chdir(spec->cwd) != 0)
+	{
+		fprintf(stderr, "could not change directory to \"%s\": %s\n",
+				spec->cwd, strerror(errno));
+		_exit(126);
+	}
+	execvp(spec->argv[0], (char *const *) spec->argv);
+	fprintf(stderr, "could not execute \"%s\": %s\n",
+			spec->argv[0], strerror(errno));
+	_exit(127);
+}
+
+/*
+ * Starts a program.  False, with errno, when pipes or processes have run
+ * out; a program that cannot be executed shows up as exit code 127.
+ */
+bool
+child_start(Child *child, const ChildSpec *spec)
+{
+	int			out[2] = {-1, -1};
+	int			err[2] = {-1, -1};
+	int			channel[2] = {-1, -1};
+	pid_t		parent = getpid();
+	pid_t		pid = -1;
+	int			saved_errno;
+
+	if (pipe2(out, O_CLOEXEC) == 0 && pipe2(err, O_CLOEXEC) == 0 &&
+		(!spec->channel ||
+		 socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, channel) == 0))
+		pid = fork();
+	if (pid == 0)
+		exec_child(spec, out[1], err[1], channel[1], parent);
+	saved_errno = errno;
+	close_fd(&out[1]);
+	close_fd(&err[1]);
+	close_fd(&channel[1]);
+	*child = (Child) {pid > 0 ? pid : 0, 0, out[0], err[0], channel[0]};
+	if (pid < 0)
+	{
+		child_close(child);
+		errno = saved_errno;
+		return false;
+	}
+	setpgid(pid, pid);			/* also here: we may want to kill it first */
+	track_child(pid, true);
+	fcntl(child->out, F_SETFL, O_NONBLOCK);
+	fcntl(child->err, F_SETFL, O_NONBLOCK);
+	if (child->channel >= 0)
+		fcntl(child->channel, F_SETFL, O_NONBLOCK);
+	return true;
+}
+
+/*
+ * Collects the exit status if there is one; true when the child is gone.
+ * Its process group is killed before that, while its number cannot have
+ * been given to anyone else.
+ */
+bool
+child_reap(Child *child, bool block)
+{
+	siginfo_t	info;
+	int			result;
+
+	if (child->pid == 0)
+		return true;
+	do
+	{
+		memset(&info, 0, sizeof(info));
+		result = waitid(P_PID, (id_t) child->pid, &info,
+						WEXITED | WNOWAIT | (block ? 0 : WNOHANG));
+	} while (result < 0 && errno == EINTR);
+	if (result == 0 && info.si_pid == 0)
+		return false;
+	kill(-child->pid, SIGKILL);
+	waitpid(child->pid, &child->status, 0);
+	track_child(child->pid, false);
+	child->pid = 0;
+	return true;
+}
+
+/* Ends the child and everything in its process group, now. */
+void
+child_kill(Child *child)
+{
+	if (child->pid == 0)
+		return;
+	kill(-child->pid, SIGKILL);
+	kill(child->pid, SIGKILL);
+	child_reap(child, true);
+}
+
+/* Lets go of the pipes. */
+void
+child_close(Child *child)
+{
+	close_fd(&child->out);
+	close_fd(&child->err);
+	close_fd(&child->channel);
+}
+
+/* Says how a reaped child ended. */
+const char *
+child_fate(const Child *child)
+{
+	static char text[80];
+
+	if (WIFSIGNALED(child->status))
+		snprintf(text, sizeof(text), "was killed by signal %d (%s)",
+				 WTERMSIG(child->status), strsignal(WTERMSIG(child->status)));
+	else
+		snprintf(text, sizeof(text), "exited with code %d",
+				 WEXITSTATUS(child->status));
+	return text;
+}

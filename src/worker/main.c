@@ -1,0 +1,36 @@
+/*
+ * main.c
+ *		noetl-worker: leases tasks from the broker in a PostgreSQL database,
+ *		executes them and reports how they ended.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "worker.h"
+
+/*
+ * Opens what is closed of stdin, stdout and stderr: otherwise a socket could
+ * become descriptor 2 and the log would be written into it.
+ */
+static void
+open_standard_descriptors(void)
+{
+	int			fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
+/* Options, signals, loop. */
+int
+main(int argc, char **argv)
+{
+	open_standard_descriptors();
+	parse_options(argc, argv);
+	install_signals();
+	return run_worker();
+}

@@ -1,0 +1,236 @@
+/*
+ * options.c
+ *		The command line.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "worker.h"
+
+#ifndef NOETL_VERSION
+#error "NOETL_VERSION comes from the Makefile"
+#endif
+
+Options		options = {
+	.conninfo = "",.python = "python3",.lease = 60,.batch = 1,.grace = 10
+};
+
+static const char help_text[] =
+"noetl-worker - execute the tasks of noetl playbooks\n"
+"\n"
+"SYNOPSIS\n"
+"  noetl-worker [OPTION]...\n"
+"\n"
+"DESCRIPTION\n"
+"  Leases tasks from the queue of the noetl extension, executes them and\n"
+"  reports how they ended.  Any number of workers may run, on any machine.\n"
+"  Without --connect, libpq's environment (PGHOST, PGDATABASE, ...) applies.\n"
+"\n"
+"OPTIONS\n"
+"  -d, --connect CONNINFO   database of the broker: connection string or URI\n"
+"  -1, --once               drain the queue and exit: when no task of the types\n"
+"                           below is left, be it queued, waiting for its retry\n"
+"                           or leased by another worker\n"
+"  -n, --name ID            worker_id, unique among running workers\n"
+"                           (default: host:pid:random)\n"
+"  -t, --types LIST         task types to execute, comma separated\n"
+"                           (default: all this machine can: python,postgres,shell)\n"
+"  -l, --lease SECONDS      length of a lease, renewed at a third of it (60)\n"
+"  -b, --batch N            tasks to lease at once; executed one by one (1)\n"
+"  -g, --grace SECONDS      time a running task gets to end after SIGTERM (10)\n"
+"      --idle-timeout SECONDS\n"
+"                           exit after that long without a task (default: never)\n"
+"      --python PATH        interpreter for python tasks (python3)\n"
+"      --postgres-conninfo CONNINFO\n"
+"                           target of postgres tasks that name none\n"
+"                           (default: the database of the broker)\n"
+"  -q, --quiet              print errors only\n"
+"  -v, --verbose            print more\n"
+"  -V, --version            print the version and exit\n"
+"  -h, --help               print this and exit\n"
+"\n"
+"TASKS\n"
+"  python     code (or code_b64) in one python3 process that stays alive.\n"
+"             main(...) gets the input (data) as keyword arguments, or as one\n"
+"             dict when its only parameter is not a key of the input; it may be\n"
+"             async.  Without main, the variable result is the result.  Only an\n"
+"             exception fails the task; prints go to this log.\n"
+"  postgres   command, commands, sql, query or code (also ..._b64).  One text is\n"
+"             sent as it is, its statements sharing a transaction; a list runs\n"
+"             in one transaction, or, when one of its commands cannot (VACUUM,\n"
+"             CREATE DATABASE), each command in its own.  Connects to db_host,\n"
+"             db_port, db_user, db_password, db_name or dsn of auth or data;\n"
+"             to what NOETL_AUTH_<NAME> says when auth or credential names a\n"
+"             credential; else to --postgres-conninfo.\n"
+"  shell      command, cmd or commands by /bin/sh -c, with env and cwd.  A list\n"
+"             stops at the first that fails.  What is left running in the\n"
+"             background ends with the task.\n"
+"  timeout (seconds or an interval) on a task ends it as failed.\n"
+"\n"
+"SIGNALS\n"
+"  SIGTERM, SIGINT          finish the running task, or give it back to the queue\n"
+"                           when it takes longer than --grace; then exit\n"
+"  a second one             kill the task and exit at once\n"
+"\n"
+"ENVIRONMENT\n"
+"  PGHOST, PGPORT, PGUSER, PGDATABASE, PGPASSWORD, ...\n"
+"  NOETL_AUTH_<NAME>        connection string of the credential <name>\n"
+"                           (upper case, other characters as _)\n"
+"\n"
+"EXIT STATUS\n"
+"  0 drained, stopped or idle for too long; 1 error; 2 wrong usage\n";
+
+enum
+{
+	OPT_IDLE_TIMEOUT = 256, OPT_PYTHON, OPT_POSTGRES
+};
+
+static const struct option long_options[] = {
+	{"connect", required_argument, NULL, 'd'},
+	{"once", no_argument, NULL, '1'},
+	{"name", required_argument, NULL, 'n'},
+	{"types", required_argument, NULL, 't'},
+	{"lease", required_argument, NULL, 'l'},
+	{"batch", required_argument, NULL, 'b'},
+	{"grace", required_argument, NULL, 'g'},
+	{"idle-timeout", required_argument, NULL, OPT_IDLE_TIMEOUT},
+	{"python", required_argument, NULL, OPT_PYTHON},
+	{"postgres-conninfo", required_argument, NULL, OPT_POSTGRES},
+	{"quiet", no_argument, NULL, 'q'},
+	{"verbose", no_argument, NULL, 'v'},
+	{"version", no_argument, NULL, 'V'},
+	{"help", no_argument, NULL, 'h'},
+	{NULL, 0, NULL, 0}
+};
+
+/* Ends with exit code 2, saying where to read more. */
+static void
+wrong_usage(void)
+{
+	fputs("Try \"noetl-worker --help\" for more information.\n", stderr);
+	exit(2);
+}
+
+/* Reads a number of an option, refusing what a typing error would give. */
+static int
+number(const char *option, const char *text, int low, int high)
+{
+	char	   *end;
+	long		value;
+
+	errno = 0;
+	value = strtol(text, &end, 10);
+	if (errno != 0 || end == text || *end != '\0' || value < low || value > high)
+	{
+		fprintf(stderr, "noetl-worker: --%s must be a number from %d to %d, not \"%s\"\n",
+				option, low, high, text);
+		wrong_usage();
+	}
+	return (int) value;
+}
+
+/* Makes a worker_id that no other worker has, not even after a restart. */
+static const char *
+default_name(void)
+{
+	static char name[160];
+	char		host[100] = "localhost";
+	unsigned short random = 0;
+	FILE	   *f = fopen("/dev/urandom", "re");
+
+	gethostname(host, sizeof(host) - 1);
+	if (f != NULL)
+	{
+		if (fread(&random, sizeof(random), 1, f) != 1)
+			random = 0;
+		fclose(f);
+	}
+	snprintf(name, sizeof(name), "%s:%d:%04x", host, (int) getpid(), random);
+	return name;
+}
+
+/* Applies one option that has an argument. */
+static void
+set_value(int opt, const char *value)
+{
+	switch (opt)
+	{
+		case 'd':
+			options.conninfo = value;
+			break;
+		case 'n':
+			options.name = value;
+			break;
+		case 't':
+			options.types = value;
+			break;
+		case 'l':
+			options.lease = number("lease", value, 1, 86400);
+			break;
+		case 'b':
+			options.batch = number("batch", value, 1, 10000);
+			break;
+		case 'g':
+			options.grace = number("grace", value, 0, 86400);
+			break;
+		case OPT_IDLE_TIMEOUT:
+			options.idle_timeout = number("idle-timeout", value, 1, INT_MAX);
+			break;
+		case OPT_PYTHON:
+			options.python = value;
+			break;
+		case OPT_POSTGRES:
+			options.postgres_conninfo = value;
+			break;
+	}
+}
+
+/* Reads the command line into options; exits when that is all there is to do. */
+void
+parse_options(int argc, char **argv)
+{
+	int			opt;
+
+	while ((opt = getopt_long(argc, argv, "d:1n:t:l:b:g:qvVh", long_options, NULL)) != -1)
+	{
+		switch (opt)
+		{
+			case '1':
+				options.once = true;
+				break;
+			case 'q':
+				options.verbosity = LOG_ALWAYS;
+				break;
+			case 'v':
+				options.verbosity = LOG_DETAIL;
+				break;
+			case 'V':
+				puts("noetl-worker " NOETL_VERSION);
+				exit(0);
+			case 'h':
+				fputs(help_text, stdout);
+				exit(0);
+			case '?':
+				wrong_usage();
+				break;
+			default:
+				set_value(opt, optarg);
+				break;
+		}
+	}
+	if (optind < argc)
+	{
+		fprintf(stderr, "noetl-worker: unexpected argument \"%s\"\n", argv[optind]);
+		wrong_usage();
+	}
+	if (options.name == NULL || options.name[0] == '\0')
+		options.name = default_name();
+	if (options.postgres_conninfo == NULL)
+		options.postgres_conninfo = options.conninfo;
+}

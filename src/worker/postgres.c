@@ -1,0 +1,598 @@
+/*
+ * postgres.c
+ *		Tasks of type postgres: SQL in the database the task names.
+ *
+ * A text is sent as it is: the server's own parser finds the statements in
+ * it, and makes them one transaction.  Every statement gives one member of
+ * the result:
+ *
+ *		{"status": "success", "data": {"command_0": {"status": "success",
+ *		 "rows": [{...}], "row_count": 1, "columns": ["a"], "message": "SELECT 1"}}}
+ *
+ * Everything is asynchronous, because meanwhile the lease must be renewed.
+ */
+#define _GNU_SOURCE
+#include <libpq-fe.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "postgres_target.h"
+#include "worker.h"
+
+#define MAX_RESULT_BYTES (256u * 1024 * 1024)
+#define CONNECT_SECONDS 15		/* for one attempt */
+#define UNREACHABLE_SECONDS 30	/* before a task fails for it */
+
+/* Types whose text is JSON already (pg_type.h is a header of the server) */
+#define BOOLOID 16
+#define INT8OID 20
+#define INT2OID 21
+#define INT4OID 23
+#define OIDOID 26
+#define JSONOID 114
+#define FLOAT4OID 700
+#define FLOAT8OID 701
+#define NUMERICOID 1700
+#define JSONBOID 3802
+
+/* The last connection is kept: the next task often wants the same */
+static PGconn *conn = NULL;
+static StringBuf conn_target;
+static const Task *current = NULL;
+
+/* How far the statements of one task have come */
+typedef struct Progress
+{
+	StringBuf	data;			/* members command_0, command_1, … */
+	int			statements;		/* completed */
+	long long	rows;			/* of the running statement */
+	bool		in_rows;
+	bool		failed;
+	bool		lost;			/* the connection broke */
+	char		sqlstate[6];
+	StringBuf	details;		/* members of the failed result */
+	StringBuf	error;
+} Progress;
+
+/* What the server says on the way goes to the log, with the task's name. */
+static void
+log_notice(void *arg, const PGresult *result)
+{
+	const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY);
+	const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+
+	(void) arg;
+	log_task(current, LOG_NORMAL, "| %s: %s", severity != NULL ? severity : "NOTICE",
+			 text != NULL ? text : "");
+}
+
+/* Drops the kept connection. */
+static void
+disconnect(void)
+{
+	if (conn != NULL)
+		PQfinish(conn);
+	conn = NULL;
+	sb_free(&conn_target);
+}
+
+/* Ends what the server is doing for us, and the connection with it. */
+static void
+cancel_and_disconnect(void)
+{
+	PGcancel   *cancel = conn != NULL ? PQgetCancel(conn) : NULL;
+	char		error[256];
+
+	if (cancel != NULL)
+		PQcancel(cancel, error, sizeof(error));
+	PQfreeCancel(cancel);
+	disconnect();
+}
+
+/* Can the text of this type stand in JSON as it is? */
+static bool
+is_json_literal(Oid type, const char *text)
+{
+	switch (type)
+	{
+		case INT2OID:
+		case INT4OID:
+		case INT8OID:
+		case OIDOID:
+		case JSONOID:
+		case JSONBOID:
+			return true;
+		case FLOAT4OID:
+		case FLOAT8OID:
+		case NUMERICOID:
+			return strspn(text, "0123456789+-.eE") == strlen(text);
+		default:
+			return false;
+	}
+}
+
+/* Writes one value of a row. */
+static void
+write_value(StringBuf *json, const PGresult *result, int row, int column)
+{
+	const char *text = PQgetvalue(result, row, column);
+	size_t		len = (size_t) PQgetlength(result, row, column);
+	Oid			type = PQftype(result, column);
+
+	if (PQgetisnull(result, row, column))
+		sb_str(json, "null");
+	else if (type == BOOLOID)
+		sb_str(json, text[0] == 't' ? "true" : "false");
+	else if (is_json_literal(type, text))
+		sb_add(json, text, len);
+	else
+		json_string(json, text, len);
+}
+
+/* Begins the member of a statement. */
+static void
+open_statement(Progress *p)
+{
+	sb_printf(&p->data, "%s\"command_%d\":{\"status\":\"success\",\"rows\":[",
+			  p->statements > 0 ? "," : "", p->statements);
+	p->rows = 0;
+	p->in_rows = true;
+}
+
+/* Ends it, now that the number of rows is known. */
+static void
+close_statement(Progress *p, const PGresult *result)
+{
+	const char *affected = PQcmdTuples((PGresult *) result);
+
+	if (PQresultStatus(result) == PGRES_COMMAND_OK && affected[0] != '\0')
+		p->rows = atoll(affected);
+	sb_printf(&p->data, "],\"row_count\":%lld,\"columns\":[", p->rows);
+	for (int i = 0; i < PQnfields(result); i++)
+	{
+		const char *name = PQfname(result, i);
+
+		sb_str(&p->data, i > 0 ? "," : "");
+		json_string(&p->data, name, strlen(name));
+	}
+	sb_str(&p->data, "]");
+	json_member(&p->data, "message", PQcmdStatus((PGresult *) result));
+	sb_str(&p->data, "}");
+	p->statements++;
+	p->in_rows = false;
+}
+
+/* Appends rows as JSON objects. */
+static void
+write_rows(Progress *p, const PGresult *result)
+{
+	for (int row = 0; row < PQntuples(result); row++)
+	{
+		sb_str(&p->data, p->rows++ > 0 ? ",{" : "{");
+		for (int i = 0; i < PQnfields(result); i++)
+		{
+			const char *name = PQfname(result, i);
+
+			sb_str(&p->data, i > 0 ? "," : "");
+			json_string(&p->data, name, strlen(name));
+			sb_str(&p->data, ":");
+			write_value(&p->data, result, row, i);
+		}
+		sb_str(&p->data, "}");
+	}
+}
+
+/* Notes a failure that is not the server's. */
+static void
+fail_locally(Progress *p, const char *text)
+{
+	if (p->failed)
+		return;
+	p->failed = true;
+	sb_printf(&p->error, "%s (command_%d)", text, p->statements);
+}
+
+/* Notes the server's error, with everything that helps to understand it. */
+static void
+fail_from_server(Progress *p, const PGresult *result)
+{
+	static const struct
+	{
+		const char *key;
+		int			code;
+	}			fields[] = {
+		{"sqlstate", PG_DIAG_SQLSTATE}, {"message", PG_DIAG_MESSAGE_PRIMARY},
+		{"detail", PG_DIAG_MESSAGE_DETAIL}, {"hint", PG_DIAG_MESSAGE_HINT},
+		{"position", PG_DIAG_STATEMENT_POSITION}, {"context", PG_DIAG_CONTEXT}
+	};
+	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+	const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+
+	p->lost = p->lost || state == NULL || PQstatus(conn) == CONNECTION_BAD ||
+		strncmp(state, "57P0", 4) == 0;
+	if (p->failed)
+		return;
+	p->failed = true;
+	if (state == NULL)
+		sb_str(&p->error, "the connection to the database was lost");
+	else
+		sb_printf(&p->error, "%s (SQLSTATE %s, command_%d)",
+				  text != NULL ? text : "unknown error", state, p->statements);
+	snprintf(p->sqlstate, sizeof(p->sqlstate), "%s", state != NULL ? state : "");
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+		json_member(&p->details, fields[i].key, PQresultErrorField(result, fields[i].code));
+}
+
+/* Digests one result; false when the connection cannot be used any more. */
+static bool
+take_result(Progress *p, const PGresult *result)
+{
+	switch (PQresultStatus(result))
+	{
+		case PGRES_SINGLE_TUPLE:
+		case PGRES_TUPLES_OK:
+			if (!p->in_rows)
+				open_statement(p);
+			write_rows(p, result);
+			if (PQresultStatus(result) == PGRES_TUPLES_OK)
+				close_statement(p, result);
+			break;
+		case PGRES_COMMAND_OK:
+			open_statement(p);
+			close_statement(p, result);
+			break;
+		case PGRES_EMPTY_QUERY:
+			break;
+		case PGRES_COPY_IN:
+			PQputCopyEnd(conn, "there is no data for COPY FROM STDIN in a postgres task");
+			break;
+		case PGRES_COPY_OUT:
+		case PGRES_COPY_BOTH:
+			fail_locally(p, "COPY TO STDOUT is not possible in a postgres task");
+			return false;
+		default:
+			fail_from_server(p, result);
+			break;
+	}
+	if (p->data.len > MAX_RESULT_BYTES)
+	{
+		fail_locally(p, "the result is larger than 256 MB");
+		return false;
+	}
+	return true;
+}
+
+/* Waits until the socket has something for libpq; false: task abandoned. */
+static bool
+wait_for_socket(Task *task, short events, double until)
+{
+	struct pollfd fd = {.fd = PQsocket(conn),.events = events};
+
+	return task_wait(task, &fd, 1, until);
+}
+
+/*
+ * Sends one text and digests all its results.  Single-row mode keeps one row
+ * at a time in memory, so that the size limit holds before the memory is full.
+ */
+static OutcomeKind
+run_text(Task *task, const char *text, Progress *p)
+{
+	PGresult   *result;
+	bool		usable = PQsendQuery(conn, text) == 1;
+
+	PQsetSingleRowMode(conn);
+	while (usable && !p->lost)
+	{
+		int			unsent = PQflush(conn);
+
+		while (usable && (unsent > 0 || PQisBusy(conn)))
+		{
+			if (!wait_for_socket(task, unsent > 0 ? POLLIN | POLLOUT : POLLIN, 0))
+			{
+				cancel_and_disconnect();
+				return OUTCOME_ABORTED;
+			}
+			usable = PQconsumeInput(conn) == 1;
+			unsent = usable ? PQflush(conn) : 0;
+		}
+		result = PQgetResult(conn);
+		if (result == NULL)
+			break;
+		usable = take_result(p, result) && usable;
+		PQclear(result);
+	}
+	if (!usable && !p->failed)
+	{
+		p->lost = true;
+		fail_locally(p, "the connection to the database was lost");
+	}
+	if (!usable || p->lost)
+		cancel_and_disconnect();
+	return p->failed ? OUTCOME_FAILED : OUTCOME_DONE;
+}
+
+/* Runs a statement of our own, whose result nobody wants to see. */
+static OutcomeKind
+run_quietly(Task *task, const char *text, Progress *p)
+{
+	size_t		len = p->data.len;
+	int			statements = p->statements;
+	OutcomeKind kind = run_text(task, text, p);
+
+	p->data.len = len;
+	p->statements = statements;
+	return kind;
+}
+
+/* One attempt to connect, without blocking. */
+static OutcomeKind
+connect_once(Task *task, const char *target, StringBuf *error)
+{
+	const char *const keys[] = {
+		"fallback_application_name", "dbname", "client_encoding", NULL
+	};
+	const char *const values[] = {"noetl-worker task", target, "UTF8", NULL};
+	double		until = monotonic_now() + CONNECT_SECONDS;
+	PostgresPollingStatusType state = PGRES_POLLING_WRITING;
+
+	disconnect();
+	conn = PQconnectStartParams(keys, values, 1);
+	while (PQstatus(conn) != CONNECTION_BAD && state != PGRES_POLLING_OK)
+	{
+		if (!wait_for_socket(task, state == PGRES_POLLING_READING ? POLLIN : POLLOUT, until))
+		{
+			disconnect();
+			return OUTCOME_ABORTED;
+		}
+		state = PQconnectPoll(conn);
+		if (state == PGRES_POLLING_FAILED || monotonic_now() >= until)
+			break;
+	}
+	if (state == PGRES_POLLING_OK)
+	{
+		PQsetnonblocking(conn, 1);
+		PQsetNoticeReceiver(conn, log_notice, NULL);
+		sb_str(&conn_target, target);
+		return OUTCOME_DONE;
+	}
+	sb_reset(error);
+	sb_str(error, PQstatus(conn) == CONNECTION_BAD ? PQerrorMessage(conn) : "timeout expired");
+	while (error->len > 0 && error->data[error->len - 1] == '\n')
+		error->data[--error->len] = '\0';
+	disconnect();
+	return OUTCOME_FAILED;
+}
+
+/* Is it worth waiting for this server?  Not when it knows us and refuses. */
+static bool
+may_come_back(const char *error)
+{
+	static const char *const passing[] = {
+		"Connection refused", "No such file or directory", "starting up",
+		"shutting down", "recovery", "terminating connection",
+		"closed the connection", "too many clients", "Connection reset"
+	};
+
+	for (size_t i = 0; i < sizeof(passing) / sizeof(passing[0]); i++)
+	{
+		if (strstr(error, passing[i]) != NULL)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Gets a connection to the target: the kept one, swept clean of what the
+ * last task left in its session, or a new one.  Nothing has been executed
+ * yet, so a server that is just restarting is waited for.
+ */
+static OutcomeKind
+connect_target(Task *task, const char *target, Outcome *out)
+{
+	StringBuf	error = {0};
+	double		give_up = monotonic_now() + UNREACHABLE_SECONDS;
+	double		delay = 0.1;
+	OutcomeKind kind = OUTCOME_FAILED;
+
+	if (conn != NULL && strcmp(conn_target.data, target) == 0)
+	{
+		Progress	sweep = {0};
+
+		kind = run_quietly(task, "DISCARD ALL", &sweep);
+		sb_free(&sweep.data);
+		sb_free(&sweep.error);
+		sb_free(&sweep.details);
+	}
+	while (kind == OUTCOME_FAILED)
+	{
+		kind = connect_once(task, target, &error);
+		if (kind != OUTCOME_FAILED)
+			break;
+		if (!may_come_back(error.data) || monotonic_now() + delay > give_up)
+		{
+			outcome_fail(out, "could not connect to the database: %s", error.data);
+			break;
+		}
+		for (double until = monotonic_now() + delay;
+			 kind == OUTCOME_FAILED && monotonic_now() < until;)
+		{
+			if (!task_wait(task, NULL, 0, until))
+				kind = OUTCOME_ABORTED;
+		}
+		delay = fmin(delay * 2, 3);
+	}
+	sb_free(&error);
+	return kind;
+}
+
+/* The commands of a task, decoded, in order */
+typedef struct Commands
+{
+	char	   *texts[1000];
+	int			count;
+} Commands;
+
+#define MAX_COMMANDS ((int) (sizeof(((Commands *) 0)->texts) / sizeof(char *)))
+
+/* Finds the commands under whatever key the playbook uses. */
+static OutcomeKind
+find_commands(const Task *task, Commands *commands, Outcome *out)
+{
+	static const char *const keys[] = {"command", "commands", "sql", "query", "code"};
+	const char *text;
+
+	for (int k = 0; commands->count == 0 && k < 5; k++)
+	{
+		for (int i = 0; task_list(task, keys[k], i, &text); i++)
+		{
+			if (text == NULL)
+				return outcome_fail(out, "%s %d is not a text", keys[k], i);
+			if (commands->count == MAX_COMMANDS)
+				return outcome_fail(out, "more than %d commands in one task", MAX_COMMANDS);
+			commands->texts[commands->count++] = xstrdup(text);
+		}
+		if (commands->count == 0)
+		{
+			if (!task_text_or_base64(task, keys[k], &commands->texts[0], out))
+				return OUTCOME_FAILED;
+			commands->count = commands->texts[0] != NULL ? 1 : 0;
+		}
+	}
+	if (commands->count == 0)
+		return outcome_fail(out, "the postgres task has no command");
+	return OUTCOME_DONE;
+}
+
+/* Runs all commands once, in one transaction or each in its own. */
+static OutcomeKind
+run_all(Task *task, const Commands *commands, bool together, Progress *p)
+{
+	OutcomeKind kind = OUTCOME_DONE;
+
+	if (together)
+		kind = run_quietly(task, "BEGIN", p);
+	for (int i = 0; kind == OUTCOME_DONE && i < commands->count; i++)
+		kind = run_text(task, commands->texts[i], p);
+	if (together && kind == OUTCOME_DONE)
+		kind = run_quietly(task, "COMMIT", p);
+	if (kind == OUTCOME_DONE && PQtransactionStatus(conn) != PQTRANS_IDLE)
+	{
+		fail_locally(p, "the commands leave a transaction open");
+		kind = OUTCOME_FAILED;
+	}
+	/* closing the connection is the surest way to roll back */
+	if (kind == OUTCOME_FAILED && conn != NULL &&
+		PQtransactionStatus(conn) != PQTRANS_IDLE)
+		disconnect();
+	return kind;
+}
+
+/* Forgets an attempt, before the next one. */
+static void
+reset_progress(Progress *p)
+{
+	sb_free(&p->data);
+	sb_free(&p->details);
+	sb_free(&p->error);
+	memset(p, 0, sizeof(*p));
+}
+
+/*
+ * Runs the commands, and once more when
+ *	- a command of the list cannot run inside a transaction: nothing of the
+ *	  list has happened then, and now each command has its own transaction;
+ *	- the connection broke: as with a lost lease, better twice than never.
+ */
+static OutcomeKind
+run_commands(Task *task, const Commands *commands, const char *target,
+			 Progress *p, Outcome *out)
+{
+	bool		together = commands->count > 1;
+	bool		again = false;
+	OutcomeKind kind;
+
+	for (;;)
+	{
+		kind = connect_target(task, target, out);
+		if (kind != OUTCOME_DONE)
+			return kind;
+		kind = run_all(task, commands, together, p);
+		if (kind == OUTCOME_FAILED && together && strcmp(p->sqlstate, "25001") == 0)
+			together = false;
+		else if (kind == OUTCOME_FAILED && p->lost && !again)
+			again = true;
+		else
+			return kind;
+		log_task(task, LOG_NORMAL, "%s: executing it again%s", p->error.data,
+				 p->lost ? "" : ", each command in its own transaction");
+		reset_progress(p);
+	}
+}
+
+/* Turns the end of the statements into the outcome. */
+static void
+write_outcome(const Progress *p, const Commands *commands, Outcome *out)
+{
+	StringBuf  *json = &out->result;
+
+	sb_reset(json);
+	if (!p->failed)
+	{
+		sb_str(json, "{\"status\":\"success\",\"data\":{");
+		sb_add(json, p->data.data != NULL ? p->data.data : "", p->data.len);
+		sb_str(json, "}}");
+		return;
+	}
+	sb_reset(&out->error);
+	sb_str(&out->error, p->error.data);
+	if (strcmp(p->sqlstate, "25001") == 0 && commands->count == 1)
+		sb_str(&out->error, "; give the statements as a list (commands) to run"
+			   " each in its own transaction");
+	sb_str(json, "{");
+	json_member(json, "status", "error");
+	json_member(json, "error", out->error.data);
+	sb_printf(json, ",\"command\":%d,\"connection_lost\":%s", p->statements,
+			  p->lost ? "true" : "false");
+	if (p->details.len > 0)
+	{
+		sb_str(json, ",");
+		sb_add(json, p->details.data, p->details.len);
+	}
+	sb_str(json, "}");
+}
+
+/* Executes one task. */
+static OutcomeKind
+postgres_execute(Task *task, Outcome *out)
+{
+	Commands	commands = {.count = 0};
+	Progress	progress = {0};
+	StringBuf	target = {0};
+	OutcomeKind kind = find_commands(task, &commands, out);
+
+	current = task;
+	if (kind == OUTCOME_DONE)
+	{
+		sb_str(&target, "");
+		find_target(task, &target);
+		kind = run_commands(task, &commands, target.data, &progress, out);
+		if (kind == OUTCOME_DONE || progress.failed)
+			write_outcome(&progress, &commands, out);
+	}
+	current = NULL;
+	for (int i = 0; i < commands.count; i++)
+		free(commands.texts[i]);
+	reset_progress(&progress);
+	sb_free(&target);
+	return kind;
+}
+
+const Executor postgres_executor = {
+	.type = "postgres",
+	.execute = postgres_execute,
+	.idle = disconnect,
+	.shutdown = disconnect
+};

@@ -1,0 +1,209 @@
+/*
+ * shell.c
+ *		Tasks of type shell: commands by /bin/sh.
+ *
+ * The result is {"status": ..., "data": {"stdout", "stderr", "exit_code"}}.
+ * A command that exits with anything but 0 fails the task, the same result
+ * beside the error, so that a retry condition can look at it.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "child.h"
+#include "executor.h"
+
+#define MAX_OUTPUT_BYTES (10 * 1024 * 1024)
+
+/* What the commands of one task have said so far */
+typedef struct ShellOutput
+{
+	StringBuf	out;
+	StringBuf	err;
+} ShellOutput;
+
+/*
+ * Takes what a pipe holds; false when that is nothing.  Beyond the limit the output is
+ * read and dropped: a command that cannot write would never end.
+ */
+static bool
+collect(int *fd, StringBuf *text)
+{
+	char		buffer[65536];
+	ssize_t		n = *fd >= 0 ? read(*fd, buffer, sizeof(buffer)) : -1;
+	size_t		room = text->len < MAX_OUTPUT_BYTES ? MAX_OUTPUT_BYTES - text->len : 0;
+
+	if (n > 0 && (size_t) n <= room)
+		sb_add(text, buffer, (size_t) n);
+	else if (n > 0 && text->len <= MAX_OUTPUT_BYTES)
+	{
+		sb_add(text, buffer, room);
+		sb_printf(text, "\n[output truncated after %d bytes]\n", MAX_OUTPUT_BYTES);
+	}
+	if (n == 0)
+	{
+		close(*fd);
+		*fd = -1;
+	}
+	return n > 0;
+}
+
+/* Makes the environment of a command: who runs it, then the task's env. */
+static const char **
+make_environment(const Task *task)
+{
+	const char **env = xcalloc((size_t) task->nfields * 2 + 5, sizeof(char *));
+	int			n = 0;
+
+	env[n++] = "NOETL_EXECUTION_ID";
+	env[n++] = task->execution_id;
+	env[n++] = "NOETL_STEP";
+	env[n++] = task->step;
+	for (int i = 0; i < task->nfields; i++)
+	{
+		const Field *field = &task->fields[i];
+		const char *name = field->path + strlen("env.");
+
+		if (field->depth != 2 || strncmp(field->path, "env.", 4) != 0 ||
+			strchr("snb", field->type) == NULL ||
+			name[0] == '\0' || strchr(name, '=') != NULL)
+			continue;
+		env[n++] = name;
+		env[n++] = field->text;
+	}
+	return env;
+}
+
+/*
+ * Runs one command to its end; false when the task is to be abandoned.  A
+ * command ends when its shell ends: what the shell leaves running is killed,
+ * or it would outlive the task and hold the pipes.
+ */
+static bool
+run_command(Task *task, Child *child, ShellOutput *output)
+{
+	bool		ended = false;
+
+	while (!ended)
+	{
+		struct pollfd fds[2] = {
+			{.fd = child->out,.events = POLLIN},
+			{.fd = child->err,.events = POLLIN}
+		};
+
+		if (!task_wait(task, fds, 2, 0))
+		{
+			child_kill(child);
+			child_close(child);
+			return false;
+		}
+		ended = child_reap(child, false);
+		collect(&child->out, &output->out);
+		collect(&child->err, &output->err);
+	}
+	while (collect(&child->out, &output->out) || collect(&child->err, &output->err))
+		;
+	child_close(child);
+	return true;
+}
+
+/* Writes the envelope around what a task's commands have said. */
+static void
+write_result(Outcome *out, const ShellOutput *output, const char *error, int exit_code)
+{
+	StringBuf  *json = &out->result;
+
+	sb_reset(json);
+	sb_str(json, "{");
+	json_member(json, "status", error != NULL ? "error" : "success");
+	json_member(json, "error", error);
+	sb_str(json, ",\"data\":{\"stdout\":");
+	json_string(json, output->out.len > 0 ? output->out.data : "", output->out.len);
+	sb_str(json, ",\"stderr\":");
+	json_string(json, output->err.len > 0 ? output->err.data : "", output->err.len);
+	sb_printf(json, ",\"exit_code\":%d}}", exit_code);
+}
+
+/* Explains why a command counts as failed. */
+static void
+fail_command(Outcome *out, const ShellOutput *output, const Child *child,
+			 int index, bool single)
+{
+	int			exit_code = WIFEXITED(child->status) ?
+		WEXITSTATUS(child->status) : 128 + WTERMSIG(child->status);
+
+	if (single)
+		sb_printf(&out->error, "command %s", child_fate(child));
+	else
+		sb_printf(&out->error, "command %d %s", index + 1, child_fate(child));
+	write_result(out, output, out->error.data, exit_code);
+}
+
+/* Runs the commands found under a key, in order, until one fails. */
+static OutcomeKind
+run_commands(Task *task, const char *key, ShellOutput *output, Outcome *out)
+{
+	const char **env = make_environment(task);
+	const char *cwd = task_field(task, "cwd");
+	const char *text;
+	OutcomeKind kind = OUTCOME_DONE;
+	const char *ignored;
+	bool		single = !task_list(task, key, 1, &ignored);
+
+	if (cwd == NULL)
+		cwd = task_field(task, "working_dir");
+	for (int i = 0; kind == OUTCOME_DONE && task_list(task, key, i, &text); i++)
+	{
+		const char *const argv[] = {"/bin/sh", "-c", text, NULL};
+		ChildSpec	spec = {.argv = argv,.env = env,.cwd = cwd};
+		Child		child = CHILD_INIT;
+
+		if (text == NULL)
+			kind = outcome_fail(out, "command %d is not a text", i + 1);
+		else if (!child_start(&child, &spec))
+			kind = outcome_fail(out, "could not start /bin/sh: %s", strerror(errno));
+		else if (!run_command(task, &child, output))
+			kind = OUTCOME_ABORTED;
+		else if (child.status != 0)
+		{
+			fail_command(out, output, &child, i, single);
+			kind = OUTCOME_FAILED;
+		}
+	}
+	free(env);
+	return kind;
+}
+
+/* Finds the commands of the task and runs them. */
+static OutcomeKind
+shell_execute(Task *task, Outcome *out)
+{
+	static const char *const keys[] = {"command", "cmd", "commands"};
+	ShellOutput output = {0};
+	OutcomeKind kind = OUTCOME_DONE;
+	const char *key = NULL;
+	const char *text;
+
+	for (int i = 0; key == NULL && i < 3; i++)
+	{
+		if (task_list(task, keys[i], 0, &text))
+			key = keys[i];
+	}
+	if (key == NULL)
+		return outcome_fail(out, "the shell task has no command");
+	kind = run_commands(task, key, &output, out);
+	if (kind == OUTCOME_DONE)
+		write_result(out, &output, NULL, 0);
+	sb_free(&output.out);
+	sb_free(&output.err);
+	return kind;
+}
+
+const Executor shell_executor = {
+	.type = "shell",
+	.execute = shell_execute
+};

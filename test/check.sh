@@ -1,0 +1,192 @@
+#!/bin/bash
+# Runs every suite in a temporary server and counts what passed.  "make check"
+# calls it; see there for SUITES and REGRESS.  KEEP=1 leaves the directory.
+#
+#   regress    test/sql/*.sql against expected/*.out
+#   isolation  test/specs/*.spec against expected/*.out
+#   tap        test/t/*.pl, each with servers of its own
+#   diff       executables in test/diff that print TAP; PGHOST, PGDATABASE and
+#              so on name a database that has the extension
+#
+# A suite that aborts has failed, and so has a run without any test.
+
+program="make check"
+. "$(dirname "$0")/lib.sh"
+
+passed=0 failed=0 skipped=0
+suites=${SUITES:-regress isolation tap diff}
+work=
+
+# Whatever happened: stop all servers, leave nothing behind, say how it ended.
+finish()
+{
+    local pid
+    trap - EXIT INT TERM
+    if [ -n "$work" ]; then
+        find "$work" -name postmaster.pid 2>/dev/null | while read -r pid; do
+            "${as_user[@]}" "$bindir/pg_ctl" -D "$(dirname "$pid")" -s -m immediate stop >/dev/null 2>&1
+        done
+        if [ -n "${KEEP:-}" ]; then say "Kept: $work"; else rm -rf "$work"; fi
+    fi
+    say; say "Total time: ${SECONDS} s"
+    [ "$skipped" -eq 0 ] || say "$skipped skipped"
+    [ $((passed + failed)) -gt 0 ] || failed=1
+    say "$passed passed, $failed failed"
+    [ "$failed" -eq 0 ] || exit 1
+    exit 0
+}
+
+abort()
+{
+    [ $# -eq 0 ] || complain "$@"
+    failed=$((failed + 1))
+    finish
+}
+
+# Counts the result lines of pg_regress and pg_isolation_regress (old style and
+# TAP): what was asked for and is not "ok" has failed.
+run_regress()
+{
+    local suite=$1 tool=$2 name ok status wanted=0
+    shift 2
+    [ $# -gt 0 ] || return
+    say; say "== $suite"
+    make_directory "$work/$suite"
+    ln -s ../expected "$work/$suite/expected"
+    for name in "$@"; do
+        wanted=$((wanted + 1))
+        [ -e "$work/expected/$name.out" ] && continue
+        say "# there is no expected/$name.out: comparing with nothing"
+        : >"$work/expected/$name.out"
+    done
+    (cd "$work/$suite" && "${as_user[@]}" timeout --foreground -k 10 1800 "$tool" \
+        --bindir="$bindir" --host="$PGHOST" --port="$PGPORT" --user="$PGUSER" \
+        --inputdir="$work/test" --outputdir=. --encoding=UTF8 --no-locale \
+        --dbname="noetl_$suite" $regress_options "$@") 2>&1 | tee "$work/$suite.out" |
+        grep -E '^(test |ok |not ok |Bail out|# .*fail|.*[Ee]rror|pg_.*:)'
+    status=${PIPESTATUS[0]}
+    # A specification with a syntax error is "ok" to it when that was expected.
+    ok=$(grep -E '^test .* \.\.\. ok|^ok [0-9]+ ' "$work/$suite.out" | grep -vc 'test process exited')
+    passed=$((passed + ok))
+    if [ "$ok" -ge "$wanted" ] && [ "$status" -eq 0 ]; then
+        return
+    fi
+    [ "$ok" -lt "$wanted" ] || ok=$((wanted - 1)) passed=$((passed - 1))
+    failed=$((failed + wanted - ok))
+    say "# $((wanted - ok)) of $wanted failed (exit status $status)"
+    if [ -s "$work/$suite/regression.diffs" ]; then
+        head -n 400 "$work/$suite/regression.diffs"
+    else
+        tail -n 30 "$work/$suite.out"
+    fi
+    if [ -d "$work/$suite/results" ]; then
+        mkdir -p "$tree/results" && cp "$work/$suite/results/"*.out "$tree/results/"
+        say "# actual output: results/"
+    fi
+}
+
+# Runs a program that prints TAP and counts its tests (not its subtests).
+run_tap()
+{
+    local label=$1 status counts ok bad todo planned start=$SECONDS
+    shift
+    printf '%-40s ' "$label"
+    (cd "$work/test" && "${as_user[@]}" timeout --foreground -k 10 1800 "$@") >"$work/tap.out" 2>"$work/tap.err" </dev/null
+    status=$?
+    counts=$(awk '
+        BEGIN { plan = -1 }
+        /^ok/ { if (/# *[Ss][Kk][Ii][Pp]/) skip++; else ok++ }
+        /^not ok/ { if (/# *[Tt][Oo][Dd][Oo]/) skip++; else bad++ }
+        /^1\.\.[0-9]+/ { plan = substr($1, 4) + 0; if (plan == 0) skip++ }
+        /^Bail out!/ { bad++ }
+        END { print ok + 0, bad + 0, skip + 0, plan }' "$work/tap.out")
+    read -r ok bad todo planned <<<"$counts"
+    # Tests that were announced and did not come, or a plan that never came.
+    if [ "$planned" -gt $((ok + bad + todo)) ]; then
+        bad=$((planned - ok - todo))
+    elif [ "$bad" -eq 0 ] && { [ "$planned" -lt 0 ] || [ "$status" -ne 0 ]; }; then
+        bad=1
+    fi
+    passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + todo))
+    if [ "$bad" -gt 0 ]; then
+        say "FAILED ($bad of $((ok + bad)); exit status $status)"
+        grep -vE '^ok' "$work/tap.out" | head -n 200
+        head -n 200 "$work/tap.err"
+        return 1
+    fi
+    say "ok ($ok tests, $((SECONDS - start)) s)"
+    [ "$todo" -eq 0 ] || grep -iE '# *(skip|todo)' "$work/tap.out"
+}
+
+run_perl_tests()
+{
+    local file name perl_library=$pgxs/src/test/perl
+    say; say "== tap"
+    if [ ! -f "$perl_library/PostgreSQL/Test/Cluster.pm" ]; then
+        say "# skipped: $PG_CONFIG comes without PostgreSQL::Test::Cluster"
+        skipped=$((skipped + 1))
+        return
+    fi
+    make_directory "$work/tap"
+    for file in "$work"/test/t/*.pl; do
+        [ -e "$file" ] || continue
+        name=$(basename "$file" .pl)
+        # TESTDIR is for PostgreSQL 15 and older, the others for 16 and newer.
+        run_tap "t/$name" env PERL5LIB="$perl_library" PG_REGRESS="$pgxs/src/test/regress/pg_regress" \
+            TESTDIR="$work/tap" TESTDATADIR="$work/tap/data" TESTLOGDIR="$work/tap/log" \
+            PGPORT=65432 perl "$file" && continue
+        find "$work/tap" -name "regress_log_$name" -exec tail -n 60 {} +
+    done
+}
+
+run_programs()
+{
+    local file name
+    say; say "== diff"
+    for file in "$work"/test/diff/*; do
+        [ -f "$file" ] && [ -x "$file" ] || continue
+        name=$(basename "$file")
+        createdb "diff_$name" && psql -qX -d "diff_$name" -c 'CREATE EXTENSION noetl' || abort
+        run_tap "diff/$name" env PGDATABASE="diff_$name" "$file"
+    done
+}
+
+trap finish EXIT
+trap 'abort interrupted' INT TERM
+
+# Three files name the version.
+version=$(sed -n "s/^default_version *= *'\(.*\)'/\1/p" "$tree/noetl.control")
+[ "$(grep -c "\"version\": \"$version\"" "$tree/META.json")" -eq 2 ] && [ -f "$tree/sql/noetl--$version.sql" ] ||
+    abort "META.json or sql/ is not of version $version, which noetl.control names"
+
+install_packages server tests || abort
+choose_server_user
+build || abort
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/noetl-check.XXXXXX")
+chmod 755 "$work"
+cp -R "$tree/test" "$tree/expected" "$work/"
+make_directory "$work/home"
+[ ${#as_user[@]} -eq 0 ] || chown -R "$server_user" "$work"
+export HOME=$work/home
+cd "$work" || abort
+
+create_cluster "$work" "fsync = off" "max_prepared_transactions = 10" || abort
+start_server "$work" || abort
+
+for suite in $suites; do
+    case $suite in
+        regress)
+            regress_options='' run_regress regress "$pgxs/src/test/regress/pg_regress" $REGRESS ;;
+        isolation)
+            regress_options=--load-extension=noetl \
+                run_regress isolation "$pgxs/src/test/isolation/pg_isolation_regress" $ISOLATION ;;
+        tap) run_perl_tests ;;
+        diff) run_programs ;;
+        *) abort "there is no suite \"$suite\"" ;;
+    esac
+done
+
+if grep -E 'PANIC:|TRAP: |terminated by signal' "$work/server.log"; then
+    abort "the server crashed"
+fi

@@ -1,0 +1,262 @@
+# Shared by check.sh, quickstart.sh and bench/run.sh: finding or installing
+# PostgreSQL, building, and running a private server.  Sourced by bash.
+
+tree=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+minimum_version=14
+
+say() { printf '%s\n' "$*"; }
+complain() { printf '%s: %s\n' "${program:-noetl}" "$*" >&2; }
+
+# Make's own variables must not reach the make we call ourselves.
+unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES GNUMAKEFLAGS
+
+# A pg_config is of use only with the server's makefiles behind it.
+usable_pg_config()
+{
+    local pgxs
+    pgxs=$("$1" --pgxs 2>/dev/null) && [ -f "$pgxs" ]
+}
+
+# Sets PG_CONFIG: the caller's choice, the one in PATH, else Debian's newest.
+find_pg_config()
+{
+    local candidate
+    if [ -n "${PG_CONFIG:-}" ]; then
+        usable_pg_config "$PG_CONFIG"
+        return
+    fi
+    for candidate in pg_config $(ls -d /usr/lib/postgresql/*/bin/pg_config 2>/dev/null | sort -Vr); do
+        if usable_pg_config "$candidate"; then
+            PG_CONFIG=$candidate
+            return 0
+        fi
+    done
+    return 1
+}
+
+# Which version to install: that of PG_CONFIG or of a server that is there
+# already, else the one this Debian considers current.
+debian_version()
+{
+    local version
+    if [ -n "${PG_CONFIG:-}" ] && version=$("$PG_CONFIG" --version 2>/dev/null); then
+        version=${version#PostgreSQL }
+        say "${version%%[.a-z ]*}"
+        return
+    fi
+    # An explicit path names a version even before it exists.
+    if [[ ${PG_CONFIG:-} =~ /postgresql/([0-9]+)/ ]]; then
+        say "${BASH_REMATCH[1]}"
+        return
+    fi
+    for version in $(ls /usr/lib/postgresql 2>/dev/null | sort -Vr); do
+        if [ -x "/usr/lib/postgresql/$version/bin/postgres" ] && [ "$version" -ge "$minimum_version" ]; then
+            say "$version"
+            return
+        fi
+    done
+    apt-cache depends postgresql 2>/dev/null | sed -n 's/.*Depends: postgresql-\([0-9][0-9]*\)$/\1/p' | head -n 1
+}
+
+# Prints the Debian packages that are missing.  $@: what is needed beyond
+# building: "server", "tests".
+missing_packages()
+{
+    local version bindir
+    have() { command -v "$1" >/dev/null 2>&1; }
+    have gcc || have cc || say gcc
+    [ -f /usr/include/stdio.h ] || say libc6-dev
+    [ -f /usr/include/yaml.h ] || [ -f /usr/local/include/yaml.h ] || say libyaml-dev
+    version=$(debian_version)
+    if ! find_pg_config; then
+        say "postgresql-server-dev-${version:-all}" libpq-dev
+        bindir=/usr/lib/postgresql/$version/bin
+    else
+        bindir=$("$PG_CONFIG" --bindir)
+        [ -f "$("$PG_CONFIG" --includedir)/libpq-fe.h" ] || say libpq-dev
+    fi
+    case " $* " in *" server "*)
+        [ -x "$bindir/initdb" ] && [ -x "$bindir/postgres" ] || say "postgresql${version:+-$version}"
+        [ -x "$bindir/psql" ] || say "postgresql-client${version:+-$version}"
+        have python3 || say python3
+    esac
+    case " $* " in *" tests "*)
+        perl -MTest::More -e1 2>/dev/null || say perl
+        perl -MIPC::Run -e1 2>/dev/null || say libipc-run-perl
+        # The tests that compare with Python's own use Debian's modules.
+        /usr/bin/python3 -c 'import yaml' 2>/dev/null || say python3-yaml
+        /usr/bin/python3 -c 'import jinja2' 2>/dev/null || say python3-jinja2
+    esac
+}
+
+# Sets as_root to what makes a command run as root; false when nothing can.
+find_root()
+{
+    as_root=()
+    [ "$(id -u)" -eq 0 ] && return 0
+    as_root=(sudo)
+    command -v sudo >/dev/null || return 1
+    sudo -n true 2>/dev/null || { [ -t 0 ] && sudo true; }
+}
+
+# Installs packages without leaving Debian's default server running: we need
+# the programs, not another server.
+apt_install()
+{
+    local conf=/etc/postgresql-common/createcluster.d/zz-noetl.conf log status=0
+    log=$(mktemp)
+    if [[ " $* " =~ " postgresql"(-[0-9]+)?" " ]]; then
+        "${as_root[@]}" sh -c "mkdir -p '${conf%/*}' && echo 'create_main_cluster = false' >'$conf'"
+    fi
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -y --no-install-recommends \
+        -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=120 install "$@" \
+        </dev/null >"$log" 2>&1 || status=$?
+    if [ -e "$conf" ]; then
+        "${as_root[@]}" rm -f "$conf"
+        say "(No PostgreSQL server was set up; pg_createcluster makes one when you want it.)"
+    fi
+    [ "$status" -eq 0 ] || tail -n 20 "$log" >&2
+    rm -f "$log"
+    return "$status"
+}
+
+# Installs what is missing by apt, as root or by sudo, or says what it would
+# have needed.  Sets PG_CONFIG.
+install_packages()
+{
+    local packages
+    packages=$(missing_packages "$@")
+    if [ -n "$packages" ]; then
+        if ! command -v apt-get >/dev/null; then
+            complain "missing, and there is no apt-get here; please install the equivalents of:"
+            complain "   " $packages
+            return 1
+        fi
+        if ! find_root; then
+            complain "packages are missing, and we are neither root nor allowed to sudo; please run as root:"
+            complain "    apt-get update && apt-get install" $packages
+            return 1
+        fi
+        # Lists that are a day old may name files that the mirror has dropped.
+        if [ -z "$(debian_version)" ] ||
+            [ -z "$(find /var/lib/apt/lists -name '*Packages*' -mtime -1 -print -quit 2>/dev/null)" ] ||
+            ! apt-get install --simulate $packages >/dev/null 2>&1; then
+            say "Reading the package lists"
+            "${as_root[@]}" apt-get -qq -o Acquire::Retries=3 update </dev/null
+            packages=$(missing_packages "$@")
+        fi
+        say "Installing" $packages
+        if ! apt_install $packages; then
+            complain "apt-get could not install:" $packages
+            return 1
+        fi
+    fi
+    if ! find_pg_config; then
+        complain "no PostgreSQL to build with (PG_CONFIG is \"${PG_CONFIG:-}\")"
+        return 1
+    fi
+    packages=$(missing_packages "$@")
+    if [ -n "$packages" ]; then
+        complain "still missing beside $PG_CONFIG:" $packages
+        return 1
+    fi
+    bindir=$("$PG_CONFIG" --bindir)
+    pgxs=$(dirname "$("$PG_CONFIG" --pgxs)")/../..
+}
+
+# PostgreSQL refuses to run as root, so then everything that talks to the
+# server is done as another user.
+choose_server_user()
+{
+    as_user=()
+    if [ "$(id -u)" -eq 0 ]; then
+        server_user=postgres
+        id -u postgres >/dev/null 2>&1 || server_user=nobody
+        as_user=(runuser -u "$server_user" --)
+    fi
+}
+
+# Creates a directory for the server user.
+make_directory()
+{
+    mkdir -p "$@"
+    [ ${#as_user[@]} -eq 0 ] || chown "$server_user" "$@"
+}
+
+# Calls make in the tree; one at a time, whoever else may be doing the same.
+locked_make()
+{
+    flock "$tree" make -C "$tree" -s PG_CONFIG="$PG_CONFIG" with_llvm=no "$@"
+}
+
+# Compiles in the tree itself: objects that are up to date are not made again.
+build()
+{
+    local log
+    log=$(mktemp)
+    if ! locked_make -j "$(nproc)" all >"$log" 2>&1; then
+        cat "$log" >&2
+        rm -f "$log"
+        complain "the build failed"
+        return 1
+    fi
+    rm -f "$log"
+}
+
+# Creates a cluster in $1/data (socket in $1) that finds the extension below
+# $1/inst where the server allows that, so that the machine's own PostgreSQL
+# is not touched.  Sets PATH, PGHOST, PGPORT, PGUSER.  Further arguments are
+# lines for postgresql.conf.
+create_cluster()
+{
+    local dir=$1 where status=0
+    shift
+    make_directory "$dir/data"
+    "${as_user[@]}" "$bindir/initdb" -D "$dir/data" -A trust -U postgres --locale=C \
+        --encoding=UTF8 --no-sync >"$dir/initdb.log" 2>&1 || { cat "$dir/initdb.log" >&2; return 1; }
+
+    where=$dir/inst
+    if "${as_user[@]}" "$bindir/postgres" -D "$dir/data" -C extension_destdir >/dev/null 2>&1; then
+        echo "extension_destdir = '$where'"
+    elif "${as_user[@]}" "$bindir/postgres" -D "$dir/data" -C extension_control_path >/dev/null 2>&1; then
+        echo "extension_control_path = '$where$("$PG_CONFIG" --sharedir):\$system'"
+    else
+        where=
+    fi >"$dir/extra.conf"
+    if [ -n "$where" ]; then
+        echo "dynamic_library_path = '$where$("$PG_CONFIG" --pkglibdir):\$libdir'" >>"$dir/extra.conf"
+    else
+        say "This PostgreSQL looks for extensions in its own directories only: installing there"
+    fi
+    # The TAP tests' servers read the same settings.
+    export TEMP_CONFIG=$dir/extra.conf
+    {
+        cat "$dir/extra.conf"
+        echo "listen_addresses = ''"
+        echo "unix_socket_directories = '$dir'"
+        printf '%s\n' "$@"
+    } | "${as_user[@]}" tee -a "$dir/data/postgresql.conf" >/dev/null
+
+    locked_make install DESTDIR="$where" >"$dir/install.log" 2>&1 || status=$?
+    if [ "$status" -ne 0 ]; then
+        cat "$dir/install.log" >&2
+        complain "make install failed"
+        return 1
+    fi
+    export PATH=$where$bindir:$bindir:$PATH
+    export PGHOST=$dir PGPORT=5432 PGUSER=postgres
+    unset PGDATABASE PGOPTIONS PGSERVICE PGPASSFILE PGHOSTADDR
+}
+
+start_server()
+{
+    "${as_user[@]}" "$bindir/pg_ctl" -D "$1/data" -l "$1/server.log" -w -s start >"$1/start.log" 2>&1 && return 0
+    cat "$1/start.log" "$1/server.log" >&2
+    complain "the server did not start"
+    return 1
+}
+
+stop_server()
+{
+    "${as_user[@]}" "$bindir/pg_ctl" -D "$1/data" -w -s -m "${2:-fast}" stop >/dev/null 2>&1
+}

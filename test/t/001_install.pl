@@ -1,0 +1,74 @@
+# The extension comes, goes, comes again and survives a dump.
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('main');
+$node->init;
+$node->start;
+
+# What belongs to the extension, as text to compare.
+my $inventory = q{
+	SELECT pg_describe_object(classid, objid, objsubid)
+	  FROM pg_depend
+	 WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
+	   AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'noetl')
+	 ORDER BY 1};
+
+$node->safe_psql('postgres', 'CREATE DATABASE a');
+$node->safe_psql('a', 'CREATE EXTENSION noetl');
+my $created = $node->safe_psql('a', $inventory);
+like($created, qr/table noetl\.catalog/, 'the extension brings its tables');
+
+$node->safe_psql('a', 'DROP EXTENSION noetl');
+is( $node->safe_psql(
+		'a', q{
+		SELECT count(*) FROM pg_depend
+		 WHERE refclassid = 'pg_namespace'::regclass
+		   AND refobjid = (SELECT oid FROM pg_namespace WHERE nspname = 'noetl')}),
+	'0',
+	'dropping it leaves nothing in its schema');
+
+$node->safe_psql('a', 'CREATE EXTENSION noetl');
+is($node->safe_psql('a', $inventory), $created,
+	'created again it is the same');
+
+my ($status, undef, $stderr) =
+  $node->psql('a', 'ALTER EXTENSION noetl SET SCHEMA public');
+isnt($status, 0, 'it does not move to another schema');
+like($stderr, qr/does not support SET SCHEMA/, 'and says so');
+
+# A dump names the extension, not its objects, and loads into a new database.
+my $dump = $node->basedir . '/a.sql';
+$node->command_ok([ 'pg_dump', '-f', $dump, $node->connstr('a') ],
+	'pg_dump succeeds');
+unlike(slurp_file($dump), qr/CREATE (TABLE|FUNCTION) noetl\./,
+	'the dump leaves the objects to the extension');
+$node->safe_psql('postgres', 'CREATE DATABASE b');
+$node->command_ok(
+	[
+		'psql', '-X', '-v', 'ON_ERROR_STOP=1', '-f', $dump,
+		$node->connstr('b')
+	],
+	'the dump loads');
+is($node->safe_psql('b', $inventory), $created, 'and gives the same objects');
+
+# Rows of a table and the position of a sequence are user data.
+is( $node->safe_psql(
+		'a', q{
+		SELECT string_agg(c.oid::regclass::text, ' ')
+		  FROM pg_extension e
+		  JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass
+		   AND d.refobjid = e.oid AND d.deptype = 'e'
+		   AND d.classid = 'pg_class'::regclass
+		  JOIN pg_class c ON c.oid = d.objid AND c.relkind IN ('r', 'S')
+		   AND c.relpersistence = 'p'
+		 WHERE e.extname = 'noetl' AND NOT c.oid = ANY (coalesce(e.extconfig, '{}'))}),
+	'',
+	'pg_dump keeps the contents of every table and sequence');
+
+$node->stop;
+done_testing();
