@@ -56,14 +56,6 @@ static CatalogQuery insert_version = {
 	6, {TEXTOID, INT4OID, TEXTOID, TEXTOID, BYTEAOID, JSONBOID}, NULL
 };
 
-static CatalogQuery find_version = {
-	"SELECT catalog_id, version FROM noetl.catalog"
-	" WHERE path OPERATOR(pg_catalog.=) $1"
-	" AND ($2 OPERATOR(pg_catalog.=) 0 OR version OPERATOR(pg_catalog.=) $2)"
-	" ORDER BY version DESC LIMIT 1",
-	2, {TEXTOID, INT4OID}, NULL
-};
-
 static CatalogQuery find_execution = {
 	"SELECT 1 FROM noetl.execution"
 	" WHERE catalog_id OPERATOR(pg_catalog.=) $1 LIMIT 1",
@@ -278,33 +270,6 @@ catalog_insert(text *path, int version, text *kind, text *content,
 											 SPI_tuptable->tupdesc, 1, &isnull));
 	end_as_owner(&before);
 	return catalog_id;
-}
-
-/* The row of a version of a path, or of its newest version. */
-bool
-catalog_find(const char *path, int version, int64 *catalog_id,
-			 int *found_version)
-{
-	Datum		values[2];
-	OwnerSwitch before;
-	bool		found;
-	bool		isnull;
-
-	values[0] = CStringGetTextDatum(path);
-	values[1] = Int32GetDatum(version);
-	begin_as_owner(&before);
-	run(&find_version, values, InvalidSnapshot, SPI_OK_SELECT);
-	found = SPI_processed > 0;
-	if (found)
-	{
-		HeapTuple	row = SPI_tuptable->vals[0];
-		TupleDesc	desc = SPI_tuptable->tupdesc;
-
-		*catalog_id = DatumGetInt64(SPI_getbinval(row, desc, 1, &isnull));
-		*found_version = DatumGetInt32(SPI_getbinval(row, desc, 2, &isnull));
-	}
-	end_as_owner(&before);
-	return found;
 }
 
 /* Does any execution refer to the row? */

@@ -32,13 +32,6 @@ extern int64 catalog_insert(text *path, int version, text *kind, text *content,
 							bytea *digest, Jsonb *payload);
 
 <<<<<<< HEAD
-/*
- * The row of a version of a path (0: the newest), for starting executions.
- * False when there is none.
- */
-extern bool catalog_find(const char *path, int version,
-						 int64 *catalog_id, int *found_version);
-=======
 /* The row of a version of a path (0: the newest); false when there is none. */
 extern bool catalog_find(const char *path, int version, int64 *catalog_id);
 
