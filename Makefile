@@ -74,6 +74,7 @@ WARNINGS = -Wall -Wextra $(WERROR) -Wno-unused-parameter -Wno-sign-compare \
 
 OBJS = $(patsubst $(here)/%.c,%.o,$(sort $(wildcard $(here)/src/*.c)))
 SHLIB_LINK = -lyaml
+# Not -I: our yaml.h is not libyaml's.
 PG_CPPFLAGS = -iquote $(here)/src
 # Not in the preprocessor's flags: clang's run for the bitcode would overwrite
 # the dependencies of the object.

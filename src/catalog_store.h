@@ -31,13 +31,11 @@ extern int64 catalog_lock_path(text *path, bytea *digest, int *version);
 extern int64 catalog_insert(text *path, int version, text *kind, text *content,
 							bytea *digest, Jsonb *payload);
 
-<<<<<<< HEAD
 /* The row of a version of a path (0: the newest); false when there is none. */
 extern bool catalog_find(const char *path, int version, int64 *catalog_id);
 
 /* Path (in CurrentMemoryContext) and version of a row; false: no such row. */
 extern bool catalog_describe(int64 catalog_id, const char **path, int *version);
->>>>>>> main
 
 /* Does any execution refer to the row? */
 extern bool catalog_is_used(int64 catalog_id);

@@ -37,12 +37,11 @@ if [ "${1:-start}" = stop ]; then
     exit
 fi
 
-set -e
 heading "1. Packages and build"
-install_packages server
-choose_server_user
-build
-remove
+install_packages server && choose_server_user && build && remove || exit 1
+
+set -eE
+trap 'complain "failed here; if there is a server, its log is $dir/server.log and \"make quickstart-stop\" removes it"; exit 1' ERR
 
 heading "2. A private server"
 mkdir -m 700 "$dir"

@@ -99,13 +99,28 @@ static char lease_text[32];
 static char batch_text[16];
 static StringBuf message;
 static char sqlstate[6];
+static bool lease_lost = false;
 
-/* The server's NOTICE and WARNING go to our log. */
+/* object_not_in_prerequisite_state */
+#define LEASE_LOST_STATE "55000"
+
+/*
+ * The server's NOTICE and WARNING go to our log.  complete_and_lease warns of
+ * a lost lease, because its rows are those of the next lease.
+ */
 static void
-log_notice(void *arg, const char *text)
+take_notice(void *arg, const PGresult *notice)
 {
+	const char *severity = PQresultErrorField(notice, PG_DIAG_SEVERITY);
+	const char *state = PQresultErrorField(notice, PG_DIAG_SQLSTATE);
+	const char *text = PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY);
+
 	(void) arg;
-	log_line(LOG_NORMAL, "%s", text);
+	if (state != NULL && strcmp(state, LEASE_LOST_STATE) == 0)
+		lease_lost = true;
+	else
+		log_line(LOG_NORMAL, "%s: %s", severity != NULL ? severity : "NOTICE",
+				 text != NULL ? text : "");
 }
 
 /* Keeps the reason of a failure for the caller, who knows what it means. */
@@ -201,7 +216,7 @@ db_open(void)
 		db_close();
 		return false;
 	}
-	PQsetNoticeProcessor(conn, log_notice, NULL);
+	PQsetNoticeReceiver(conn, take_notice, NULL);
 	result = PQexec(conn, session_settings);
 	ok = PQresultStatus(result) == PGRES_COMMAND_OK;
 	if (!ok)
@@ -413,7 +428,10 @@ db_complete(const Task *task, const char *json)
 	return run_boolean(COMPLETE, 3, params);
 }
 
-/* Stores a result and leases the next tasks in one round trip. */
+/*
+ * Stores a result and leases the next tasks in one round trip; DB_REFUSED
+ * when the lease was lost, and then the next tasks are leased nevertheless.
+ */
 DbStatus
 db_complete_and_lease(const Task *task, const char *json, TaskList *list)
 {
@@ -421,12 +439,14 @@ db_complete_and_lease(const Task *task, const char *json, TaskList *list)
 		task->queue_id, json, options.name, batch_text, lease_text, types_array
 	};
 	PGresult   *result;
-	DbStatus	status = run(COMPLETE_AND_LEASE, 6, params, &result);
+	DbStatus	status;
 
+	lease_lost = false;
+	status = run(COMPLETE_AND_LEASE, 6, params, &result);
 	if (status == DB_OK)
 		read_tasks(result, list);
 	PQclear(result);
-	return status;
+	return status == DB_OK && lease_lost ? DB_REFUSED : status;
 }
 
 /* Reports a failure; DB_REFUSED when the lease is lost. */

@@ -41,6 +41,12 @@ log_write(const char *label, const char *fmt, va_list args)
 	line.len += (size_t) needed;
 	while (line.len > 0 && line.data[line.len - 1] == '\n')
 		line.len--;
+	/* libpq's messages have several lines, and tasks print what they like */
+	for (size_t i = 0; i < line.len; i++)
+	{
+		if ((unsigned char) line.data[i] < ' ')
+			line.data[i] = ' ';
+	}
 	line.data[line.len++] = '\n';
 	written = write(STDERR_FILENO, line.data, line.len);
 	(void) written;				/* nobody is left to be told */
