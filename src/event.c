@@ -275,9 +275,9 @@ find_execution(Store *store, Event *event, Execution *execution, bool *fresh)
 	*fresh = false;
 	if (event->type == EVENT_EXECUTION_START)
 	{
+		/* no lock: until we commit, nobody else can see the execution */
 		if (event->execution_id == 0)
 			event->execution_id = new_execution_id();
-		execution_lock(event->execution_id);
 		*fresh = !store_get_execution(store, event->execution_id, execution);
 		if (*fresh)
 			execution_resolve(event);

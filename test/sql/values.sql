@@ -1,0 +1,84 @@
+-- What templates see.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: values/names
+workload:
+  greeting: "hello {{ execution_id is number }}"
+  nested: {a: 1, b: {c: 2}}
+  servers: [{name: x, port: 1}, {name: y, port: 2}]
+workflow:
+- step: first
+  type: python
+  code: "print('{{ not touched }}')"
+  code_extra: "{{ neither }}"
+  args: {level: args, only_args: 1}
+  input: {level: input, only_input: 1}
+  next:
+  - step: second
+    args: {level: args, from: "{{ result.n }}", word: "{{ this.data.word }}", me: "{{ input.only_input }}"}
+    data: {level: data}
+- step: second
+  type: python
+  code: x
+  data:
+    level: step
+    own: "{{ data.from }}"
+    direct: "{{ first.n }}"
+    by_data: "{{ first.data.n }}"
+    by_result: "{{ first.result.n }}"
+    deep: "{{ first.data.data.n }}"
+    all: "{{ results.first.word }}"
+    load: "{{ workload.nested.b.c }}"
+    short: "{{ nested.a }}"
+    greeting: "{{ greeting }}"
+    text: "{{ first.n }} and {{ first.word }}"
+    json: '{"built": {{ first.n }}}'
+    digits: "007"
+    none: "{{ third }}"
+  secret: "{{ keychain.token }}"
+  mixed: "{{ first.n }} {{ env.HOME }}"
+  query: "SELECT {{ input.level | quote_literal }}"
+  retry: {max_attempts: "{{ workload.nested.b.c }}", retry_when: "{{ first.n == 0 and error }}"}
+  next: third
+- {step: third, type: python, code: x, data: "{{ second }}", next: fourth}
+- {step: fourth, type: python, code: x, data: [1, 2], next: end}
+- step: end
+  result: {first: "{{ first }}", job: "{{ job.uuid == execution_id | string }}", path: "{{ path }}", version: "{{ version }}"}
+$$) > 0 AS registered;
+SELECT noetl.execute('values/names') AS x \gset
+SELECT action FROM noetl.queue;
+SELECT step FROM work('{"first": {"status": "success", "data": {"n": 7, "word": "seven"}}}', 1);
+SELECT jsonb_pretty(action) AS action, context, max_attempts FROM noetl.queue;
+SELECT step FROM work('{"second": {"k": "v"}}', 1);
+SELECT action -> 'data' AS data FROM noetl.queue;
+SELECT step, input FROM work();
+SELECT result - 'version' AS result FROM noetl.execution WHERE execution_id = :x;
+
+-- Parameters are laid over the workload: its keys, or deeply.
+SELECT noetl.execute('values/names', '{"nested": {"b": 5}, "servers": [{"name": "y", "port": 9}, {"name": "z"}], "at": "{{ execution_id }}"}') AS x \gset
+SELECT jsonb_typeof(data -> 'at') AS at, data - 'at' AS workload FROM noetl.workload WHERE execution_id = :x;
+SELECT noetl.execute('values/names', '{"nested": {"b": {"d": 5}}, "servers": [{"name": "y", "port": 9}, {"name": "z"}]}', NULL, true) AS x \gset
+SELECT data AS workload FROM noetl.workload WHERE execution_id = :x;
+SELECT count(noetl.cancel(execution_id)) AS cancelled FROM noetl.execution WHERE status = 'RUNNING' AND path = 'values/names';
+
+-- A version is pinned when its execution starts.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: values/pinned
+workflow:
+- {step: a, type: python, code: one, next: b}
+- {step: b, type: python, code: one}
+$$) > 0 AS registered;
+SELECT noetl.execute('values/pinned') AS x \gset
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: values/pinned
+workflow:
+- {step: a, type: python, code: two}
+$$) > 0 AS registered;
+SELECT noetl.execute('values/pinned') > 0 AS newest, noetl.execute('values/pinned', '{}', 1) > 0 AS first;
+SELECT node_name, action ->> 'code' AS version FROM noetl.queue ORDER BY queue_id;
+SELECT step FROM work();

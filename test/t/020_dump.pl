@@ -1,0 +1,95 @@
+# Executions in flight go through pg_dump and restore exactly as they are, and
+# go on where they were.
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('main');
+$node->init;
+$node->start;
+$node->safe_psql('postgres', 'CREATE DATABASE source');
+$node->safe_psql(
+	'source', q{
+	CREATE EXTENSION noetl;
+	SELECT noetl.register('
+apiVersion: noetl.io/v1
+kind: Playbook
+path: dump/diamond
+workload: {n: 1}
+workflow:
+- {step: start, next: [left, right]}
+- {step: left, type: python, code: x, next: {step: both, data: {l: 1}}}
+- {step: right, type: shell, command: x, retry: {max_attempts: 5, initial_delay: 3600}, next: {step: both, data: {r: 2}}}
+- {step: both, type: python, code: x, next: end}
+- {step: end, result: "{{ both }}"}
+');
+	-- one that is done, one in each state of a run, one not yet decided upon
+	SELECT noetl.execute('dump/diamond') AS done \gset
+	INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES
+		(:done, 'action_completed', 'left'), (:done, 'action_completed', 'right'), (:done, 'action_completed', 'both');
+	SELECT noetl.execute('dump/diamond') AS waiting \gset
+	INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (:waiting, 'action_completed', 'left');
+	SELECT noetl.execute('dump/diamond') AS retrying \gset
+	INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (:retrying, 'action_error', 'right');
+	SELECT noetl.execute('dump/diamond') AS leased \gset
+	SELECT count(*) FROM noetl.lease('w', 2, '1 h');
+	SET noetl.broker = off;
+	SELECT noetl.execute('dump/diamond');
+});
+
+# The whole state of a database, as text.
+my $state = join(
+	'; ',
+	map { "SELECT '$_', t.* FROM noetl.$_ t ORDER BY t::text" }
+	  qw(catalog execution workload event run pending queue));
+
+my $before = $node->safe_psql('source', $state);
+like($before, qr/waiting/, 'an execution waits at its join');
+like($before, qr/retry/, 'one waits for its retry');
+like($before, qr/leased/, 'one is being worked on');
+
+my @ways = (
+	[ 'plain', [] ],
+	[ 'inserts', ['--inserts'] ],
+	[ 'custom', [ '-Fc' ] ]);
+foreach my $way (@ways)
+{
+	my ($name, $options) = @$way;
+	my $dump = $node->basedir . "/$name.dump";
+	$node->safe_psql('postgres', "CREATE DATABASE restored_$name");
+	$node->command_ok(
+		[ 'pg_dump', @$options, '-f', $dump, $node->connstr('source') ],
+		"$name: pg_dump succeeds");
+	$node->command_ok(
+		$name eq 'custom'
+		? [ 'pg_restore', '--exit-on-error', '-d', $node->connstr('restored_custom'), $dump ]
+		: [ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', $dump, $node->connstr("restored_$name") ],
+		"$name: it restores");
+	is($node->safe_psql("restored_$name", $state), $before,
+		"$name: everything is as it was");
+
+	# What was in flight goes on: the queue, new ids and the undecided event.
+	$node->safe_psql(
+		"restored_$name", q{
+		SELECT noetl.enqueue_next();
+		UPDATE noetl.queue SET available_at = now() WHERE status = 'retry';
+		SELECT noetl.enqueue_next();
+		INSERT INTO noetl.event (execution_id, event_type, node_name)
+		SELECT execution_id, 'action_completed', node_name FROM noetl.queue;
+		INSERT INTO noetl.event (execution_id, event_type, node_name)
+		SELECT execution_id, 'action_completed', node_name FROM noetl.queue;
+		SELECT noetl.execute('dump/diamond');});
+	is( $node->safe_psql(
+			"restored_$name",
+			"SELECT status, count(*) FROM noetl.execution GROUP BY 1 ORDER BY 1"),
+		"COMPLETED|5\nRUNNING|1",
+		"$name: every execution comes to its end");
+	is($node->safe_psql("restored_$name", 'SELECT count(*) FROM noetl.run'),
+		'0', "$name: no join is left waiting");
+}
+
+$node->stop;
+done_testing();
