@@ -9,18 +9,10 @@
  */
 #include "noetl.h"
 
-#include "common/hashfn.h"
 #include "miscadmin.h"
-#include "utils/hsearch.h"
 #include "utils/memutils.h"
 
 #include "playbook_compiler.h"
-
-typedef struct StepEntry
-{
-	NameKey		key;
-	int			index;
-} StepEntry;
 
 static Playbook *new_playbook(MemoryContext parent);
 static void compile_heads(Compiler *compiler);
@@ -31,6 +23,9 @@ static void check_head(Compiler *compiler, const YamlNode *node,
 static void compile_workload(Compiler *compiler);
 static const YamlNode *find_workflow(Compiler *compiler);
 static void load_steps(Compiler *compiler, const YamlNode *workflow);
+static void add_step(Compiler *compiler, const YamlNode *node, char *name,
+					 const YamlNode *where);
+static const YamlNode *name_node(const YamlNode *node);
 static char *step_name(Compiler *compiler, const YamlNode *node,
 					   const YamlNode **where);
 static void compile_steps(Compiler *compiler);
@@ -41,51 +36,6 @@ static const char *const reserved_names[] = {
 	"workload", "work", "context", "result", "results", "this", "data",
 	"args", "input", "env", "job", "execution_id", NULL
 };
-
-/* Hashes the text of a name. */
-static uint32
-name_hash(const void *key, Size size)
-{
-	const NameKey *name = key;
-
-	return hash_bytes((const unsigned char *) name->text, name->length);
-}
-
-/* Zero when two names are equal. */
-static int
-name_match(const void *a, const void *b, Size size)
-{
-	const NameKey *left = a;
-	const NameKey *right = b;
-
-	if (left->length != right->length)
-		return 1;
-	return memcmp(left->text, right->text, left->length);
-}
-
-/* A hash table over names of any length; entries begin with a NameKey. */
-HTAB *
-playbook_name_table(const char *label, Size entrysize, MemoryContext context)
-{
-	HASHCTL		control = {0};
-
-	control.keysize = sizeof(NameKey);
-	control.entrysize = entrysize;
-	control.hash = name_hash;
-	control.match = name_match;
-	control.hcxt = context;
-	return hash_create(label, 64, &control,
-					   HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
-}
-
-/* Fills a key without leaving its padding to chance. */
-void
-playbook_name_key(NameKey *key, const char *text, int length)
-{
-	memset(key, 0, sizeof(NameKey));
-	key->text = text;
-	key->length = length;
-}
 
 /* A member that is there and not null. */
 const YamlNode *
@@ -353,27 +303,26 @@ find_workflow(Compiler *compiler)
 	return workflow;
 }
 
-/* Numbers the steps and finds the entry. */
+/*
+ * Numbers the steps and finds the entry.  Those whose name is taken come last:
+ * they are refused, but their other faults are worth knowing.
+ */
 static void
 load_steps(Compiler *compiler, const YamlNode *workflow)
 {
 	Playbook   *playbook = compiler->playbook;
+	List	   *repeated = NIL;
+	ListCell   *cell;
 	int			i;
 
 	playbook->steps = palloc0(sizeof(Step) * workflow->count);
-	playbook->step_index = playbook_name_table("noetl steps", sizeof(StepEntry),
-											   playbook->context);
 	compiler->step_nodes = MemoryContextAlloc(compiler->scratch,
 											  sizeof(YamlNode *) * workflow->count);
-	playbook->entry = -1;
 	for (i = 0; i < workflow->count; i++)
 	{
-		Step	   *step = &playbook->steps[playbook->nsteps];
 		const YamlNode *where;
-		StepEntry  *entry;
-		NameKey		key;
-		bool		found;
 		char	   *name = step_name(compiler, workflow->items[i], &where);
+		int			known;
 
 		CHECK_FOR_INTERRUPTS();
 		if (name == NULL)
@@ -381,34 +330,57 @@ load_steps(Compiler *compiler, const YamlNode *workflow)
 			compiler->graph_broken = true;
 			continue;
 		}
-		playbook_name_key(&key, name, strlen(name));
-		entry = hash_search(playbook->step_index, &key, HASH_ENTER, &found);
-		if (found)
+		known = playbook_find_step(playbook, name, strlen(name));
+		if (known < 0)
 		{
-			compiler->graph_broken = true;
-			playbook_issue(compiler, ISSUE_ERROR, ERRCODE_DUPLICATE_OBJECT,
-						   where, "Give each step a name of its own.",
-						   "step \"%s\" is already defined in line %d", name,
-						   playbook->steps[entry->index].line);
+			name_table_add(&playbook->step_index, name, strlen(name));
+			add_step(compiler, workflow->items[i], name, where);
+			continue;
 		}
-		else
-			entry->index = playbook->nsteps;
-		step->index = playbook->nsteps;
-		step->name = name;
-		step->line = where->line;
-		step->column = where->column;
-		if (playbook->entry < 0 && playbook_name_is(name, "start"))
-			playbook->entry = playbook->nsteps;
-		compiler->step_nodes[playbook->nsteps++] = workflow->items[i];
+		compiler->graph_broken = true;
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_DUPLICATE_OBJECT,
+					   where, "Give each step a name of its own.",
+					   "step \"%s\" is already defined in line %d", name,
+					   playbook->steps[known].line);
+		repeated = lappend(repeated, workflow->items[i]);
 	}
-	playbook->entry = Max(playbook->entry, 0);
+	foreach(cell, repeated)
+		add_step(compiler, lfirst(cell),
+				 playbook_scalar_text(name_node(lfirst(cell))), lfirst(cell));
+	for (i = 0; i < playbook->nsteps; i++)
+		if (playbook_name_is(playbook->steps[i].name, "start"))
+			break;
+	playbook->entry = i < playbook->nsteps ? i : 0;
+}
+
+/* Appends a step of which only the name is known yet. */
+static void
+add_step(Compiler *compiler, const YamlNode *node, char *name,
+		 const YamlNode *where)
+{
+	Playbook   *playbook = compiler->playbook;
+	Step	   *step = &playbook->steps[playbook->nsteps];
+
+	step->index = playbook->nsteps;
+	step->name = name;
+	step->line = where->line;
+	step->column = where->column;
+	compiler->step_nodes[playbook->nsteps++] = node;
+}
+
+/* Where a step says what it is called, or NULL. */
+static const YamlNode *
+name_node(const YamlNode *node)
+{
+	const YamlNode *name = playbook_member(node, "step");
+
+	return name ? name : playbook_member(node, "name");
 }
 
 /* What a step is called, or NULL after saying what is wrong. */
 static char *
 step_name(Compiler *compiler, const YamlNode *node, const YamlNode **where)
 {
-	const YamlNode *name_node = playbook_member(node, "step");
 	char	   *name;
 	int			i;
 
@@ -419,21 +391,19 @@ step_name(Compiler *compiler, const YamlNode *node, const YamlNode **where)
 					   "a step must be a mapping");
 		return NULL;
 	}
-	if (name_node == NULL)
-		name_node = playbook_member(node, "name");
-	name = playbook_scalar_text(name_node);
+	*where = name_node(node);
+	name = playbook_scalar_text(*where);
 	if (name == NULL)
 	{
 		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
-					   name_node ? name_node : node,
+					   *where ? *where : node,
 					   "Begin each step with \"- step: name\".",
 					   "the step has no name");
 		return NULL;
 	}
-	*where = name_node;
 	if (strlen(name) > PLAYBOOK_MAX_NAME)
 	{
-		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_NAME_TOO_LONG, name_node,
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_NAME_TOO_LONG, *where,
 					   NULL, "the name of a step cannot be longer than %d bytes",
 					   PLAYBOOK_MAX_NAME);
 		return NULL;
@@ -441,7 +411,7 @@ step_name(Compiler *compiler, const YamlNode *node, const YamlNode **where)
 	for (i = 0; reserved_names[i] != NULL; i++)
 		if (strcmp(name, reserved_names[i]) == 0)
 			playbook_issue(compiler, ISSUE_ERROR, ERRCODE_RESERVED_NAME,
-						   name_node,
+						   *where,
 						   "Templates mean something else by it: choose another name.",
 						   "a step cannot be called \"%s\"", name);
 	return name;
@@ -472,10 +442,5 @@ compile_steps(Compiler *compiler)
 int
 playbook_find_step(const Playbook *playbook, const char *name, int length)
 {
-	NameKey		key;
-	StepEntry  *entry;
-
-	playbook_name_key(&key, name, length);
-	entry = hash_search(playbook->step_index, &key, HASH_FIND, NULL);
-	return entry ? entry->index : -1;
+	return name_table_find(&playbook->step_index, name, length);
 }

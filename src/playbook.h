@@ -14,6 +14,7 @@
 
 #include "nodes/pg_list.h"
 
+#include "name_table.h"
 #include "template.h"
 #include "yaml.h"
 
@@ -144,7 +145,7 @@ typedef struct Playbook
 	int			entry;			/* index of the first step to run */
 	int			end;			/* index of the first is_end step, or -1 */
 	TemplateDoc *workload;		/* defaults, an object, or NULL */
-	struct HTAB *step_index;	/* name -> index (playbook_find_step) */
+	NameTable	step_index;		/* name -> index (playbook_find_step) */
 	int			reach_words;	/* uint64 words in a row of reach */
 	uint64	   *reach;			/* row s, bit t: t can be reached from s over one
 								 * or more edges */

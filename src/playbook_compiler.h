@@ -21,8 +21,8 @@
 typedef struct Compiler
 {
 	const YamlNode *root;
-	const YamlNode *workbook;	/* list or map of tasks, or NULL */
-	struct HTAB *tasks;			/* task name -> YamlNode *, or NULL */
+	NameTable	tasks;			/* names of the workbook's tasks */
+	const YamlNode **task_nodes;	/* their maps, by number */
 	const YamlNode **step_nodes;	/* the steps as written, by index */
 	Playbook   *playbook;
 	MemoryContext scratch;		/* what only compilation needs */
@@ -50,17 +50,7 @@ typedef struct StepSource
 	char	   *task_name;		/* or NULL */
 } StepSource;
 
-/* A name in a hash table; the text is not copied. */
-typedef struct NameKey
-{
-	const char *text;
-	int			length;
-} NameKey;
-
 /* playbook.c */
-extern struct HTAB *playbook_name_table(const char *label, Size entrysize,
-										MemoryContext context);
-extern void playbook_name_key(NameKey *key, const char *text, int length);
 extern char *playbook_scalar_text(const YamlNode *node);
 extern const YamlNode *playbook_member(const YamlNode *map, const char *key);
 extern bool playbook_name_is(const char *name, const char *word);

@@ -13,16 +13,9 @@
 
 #include "miscadmin.h"
 #include "utils/formatting.h"
-#include "utils/hsearch.h"
 #include "utils/memutils.h"
 
 #include "playbook_compiler.h"
-
-typedef struct TaskEntry
-{
-	NameKey		key;
-	const YamlNode *node;
-} TaskEntry;
 
 static void add_task(Compiler *compiler, const YamlNode *where,
 					 const YamlNode *task, char *name);
@@ -64,8 +57,8 @@ playbook_load_tasks(Compiler *compiler)
 					   "workbook must be a list of tasks");
 		return;
 	}
-	compiler->tasks = playbook_name_table("noetl tasks", sizeof(TaskEntry),
-										  compiler->scratch);
+	compiler->task_nodes = MemoryContextAlloc(compiler->scratch,
+											  sizeof(YamlNode *) * (workbook->count + 1));
 	for (i = 0; i < workbook->count; i++)
 	{
 		const YamlNode *task;
@@ -91,9 +84,7 @@ static void
 add_task(Compiler *compiler, const YamlNode *where, const YamlNode *task,
 		 char *name)
 {
-	TaskEntry  *entry;
-	NameKey		key;
-	bool		found;
+	int			known;
 
 	CHECK_FOR_INTERRUPTS();
 	if (name == NULL || task->kind != YN_MAP)
@@ -104,46 +95,39 @@ add_task(Compiler *compiler, const YamlNode *where, const YamlNode *task,
 					   : "the workbook task has no name");
 		return;
 	}
-	playbook_name_key(&key, name, strlen(name));
-	entry = hash_search(compiler->tasks, &key, HASH_ENTER, &found);
-	if (!found)
-		entry->node = task;
+	known = name_table_find(&compiler->tasks, name, strlen(name));
+	if (known < 0)
+	{
+		known = name_table_add(&compiler->tasks, name, strlen(name));
+		compiler->task_nodes[known] = task;
+	}
 	else
 		playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING, where, NULL,
 					   "workbook task \"%s\" is already defined in line %d",
-					   name, entry->node->line);
+					   name, compiler->task_nodes[known]->line);
 }
 
 /* A task by name, or NULL. */
 static const YamlNode *
 find_task(Compiler *compiler, const char *name)
 {
-	NameKey		key;
-	TaskEntry  *entry;
+	int			number = name_table_find(&compiler->tasks, name, strlen(name));
 
-	if (compiler->tasks == NULL)
-		return NULL;
-	playbook_name_key(&key, name, strlen(name));
-	entry = hash_search(compiler->tasks, &key, HASH_FIND, NULL);
-	return entry ? entry->node : NULL;
+	return number >= 0 ? compiler->task_nodes[number] : NULL;
 }
 
 /* The task that a name most likely means, as a hint. */
 static char *
 suggest_task(Compiler *compiler, const char *name)
 {
-	HASH_SEQ_STATUS scan;
-	TaskEntry  *entry;
-	char	   *best = NULL;
+	int			i;
 
-	if (compiler->tasks == NULL || hash_get_num_entries(compiler->tasks) == 0)
+	if (compiler->tasks.count == 0)
 		return "The playbook has no workbook.";
-	hash_seq_init(&scan, compiler->tasks);
-	while ((entry = hash_seq_search(&scan)) != NULL)
-		if (playbook_looks_like(name, entry->key.text) &&
-			(best == NULL || strcmp(entry->key.text, best) < 0))
-			best = pnstrdup(entry->key.text, entry->key.length);
-	return playbook_did_you_mean(best);
+	for (i = 0; i < compiler->tasks.count; i++)
+		if (playbook_looks_like(name, compiler->tasks.entries[i].name))
+			return playbook_did_you_mean(compiler->tasks.entries[i].name);
+	return NULL;
 }
 
 /* The action type of a step or task, lower-cased; "" for none. */
@@ -247,28 +231,36 @@ static YamlNode *
 lay_over(const YamlNode *below, const YamlNode *above)
 {
 	YamlNode   *merged = new_map(above, below->count + above->count);
+	NameTable	names = {0};
 	int			i;
 
 	check_stack_depth();
 	for (i = 0; i < below->count; i++)
 	{
-		YamlPair   *pair = &below->pairs[i];
-		YamlNode   *other = yaml_member(above, pair->key->string);
+		CHECK_FOR_INTERRUPTS();
+		add_pair(merged, below->pairs[i].key, below->pairs[i].value);
+		name_table_add(&names, below->pairs[i].key->string,
+					   below->pairs[i].key->length);
+	}
+	for (i = 0; i < above->count; i++)
+	{
+		YamlPair   *pair = &above->pairs[i];
+		int			known = name_table_find(&names, pair->key->string,
+											pair->key->length);
+		YamlNode   *other = known >= 0 ? below->pairs[known].value : NULL;
 
 		CHECK_FOR_INTERRUPTS();
 		if (other == NULL)
 			add_pair(merged, pair->key, pair->value);
-		else if (other->kind == YN_MAP && pair->value->kind == YN_MAP)
-			add_pair(merged, pair->key, lay_over(pair->value, other));
 		else
-			add_pair(merged, pair->key, other);
+		{
+			merged->pairs[known].key = pair->key;
+			merged->pairs[known].value = pair->value;
+			if (other->kind == YN_MAP && pair->value->kind == YN_MAP)
+				merged->pairs[known].value = lay_over(other, pair->value);
+		}
 	}
-	for (i = 0; i < above->count; i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (yaml_member(below, above->pairs[i].key->string) == NULL)
-			add_pair(merged, above->pairs[i].key, above->pairs[i].value);
-	}
+	name_table_free(&names);
 	return merged;
 }
 
