@@ -20,10 +20,11 @@
 
 #define NETSTRING(x) "octet_length(convert_to(" x ", 'UTF8')) || ':' || " x " || ','"
 
-#define TASK_COLUMNS \
+/* raw: the parameter with the types whose action is not taken apart */
+#define TASK_COLUMNS(raw) \
 	"SELECT q.queue_id, q.execution_id, coalesce(q.node_id, ''),\n" \
 	" coalesce(q.node_name, ''), q.node_type, q.attempts, q.action ->> 'timeout',\n" \
-	" CASE WHEN q.node_type = 'python' THEN q.action::text ELSE (\n" \
+	" CASE WHEN q.node_type = ANY (" raw "::text[]) THEN q.action::text ELSE (\n" \
 	" WITH RECURSIVE f(depth, path, value) AS (\n" \
 	"  SELECT 0, '', q.action\n" \
 	"  UNION ALL\n" \
@@ -55,10 +56,10 @@ static const struct
 	const char *sql;
 }			statements[STATEMENT_COUNT] =
 {
-	[LEASE] = {"lease", TASK_COLUMNS
+	[LEASE] = {"lease", TASK_COLUMNS("$5")
 	"FROM noetl.lease($1::text, $2::int, $3::interval, $4::text[]) q"},
 	[COMPLETE] = {"complete", "SELECT noetl.complete($1::bigint, $2::jsonb, $3::text)"},
-	[COMPLETE_AND_LEASE] = {"complete_and_lease", TASK_COLUMNS
+	[COMPLETE_AND_LEASE] = {"complete_and_lease", TASK_COLUMNS("$7")
 	"FROM noetl.complete_and_lease($1::bigint, $2::jsonb, $3::text, $4::int,"
 	" $5::interval, $6::text[]) q"},
 	[FAIL] = {"fail", "SELECT noetl.fail($1::bigint, $2::text, $3::text, $4::jsonb)"},
@@ -95,6 +96,7 @@ static PGconn *conn = NULL;
 static bool prepared[STATEMENT_COUNT];
 static Task *starting = NULL;	/* its action_started is on the way */
 static char *types_array = NULL;
+static StringBuf raw_array;		/* the types that parse their action themselves */
 static char lease_text[32];
 static char batch_text[16];
 static StringBuf message;
@@ -232,8 +234,18 @@ db_open(void)
 void
 db_set_types(const char *array)
 {
+	const Executor *executor;
+
 	free(types_array);
 	types_array = xstrdup(array);
+	sb_reset(&raw_array);
+	sb_str(&raw_array, "{");
+	for (int i = 0; (executor = executor_at(i)) != NULL; i++)
+	{
+		if (executor->raw_action)
+			sb_printf(&raw_array, "%s%s", raw_array.len > 1 ? "," : "", executor->type);
+	}
+	sb_str(&raw_array, "}");
 	snprintf(lease_text, sizeof(lease_text), "%d s", options.lease);
 	snprintf(batch_text, sizeof(batch_text), "%d", options.batch);
 }
@@ -408,10 +420,10 @@ DbStatus
 db_lease(TaskList *list)
 {
 	const char *const params[] = {
-		options.name, batch_text, lease_text, types_array
+		options.name, batch_text, lease_text, types_array, raw_array.data
 	};
 	PGresult   *result;
-	DbStatus	status = run(LEASE, 4, params, &result);
+	DbStatus	status = run(LEASE, 5, params, &result);
 
 	if (status == DB_OK)
 		read_tasks(result, list);
@@ -436,13 +448,14 @@ DbStatus
 db_complete_and_lease(const Task *task, const char *json, TaskList *list)
 {
 	const char *const params[] = {
-		task->queue_id, json, options.name, batch_text, lease_text, types_array
+		task->queue_id, json, options.name, batch_text, lease_text, types_array,
+		raw_array.data
 	};
 	PGresult   *result;
 	DbStatus	status;
 
 	lease_lost = false;
-	status = run(COMPLETE_AND_LEASE, 6, params, &result);
+	status = run(COMPLETE_AND_LEASE, 7, params, &result);
 	if (status == DB_OK)
 		read_tasks(result, list);
 	PQclear(result);

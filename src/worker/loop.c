@@ -16,6 +16,7 @@
 
 #define WAIT_SECONDS 5
 #define WAIT_SECONDS_ONCE 1
+#define UNREACHABLE_SECONDS_ONCE 60	/* --once is for scripts: it must end */
 #define MAX_TRIES 10			/* of a statement that may succeed later */
 #define KEEP_RESULT_BYTES (1024 * 1024)
 
@@ -26,9 +27,7 @@ typedef enum NextStep
 	STEP_FATAL
 } NextStep;
 
-static const Executor *const all_executors[] = {
-	&python_executor, &postgres_executor, &shell_executor
-};
+static bool gave_up = false;	/* the broker stayed away for too long */
 
 /* Sleeps also while the worker is being stopped, but not beyond its grace. */
 static void
@@ -41,19 +40,21 @@ back_off(double seconds, bool patient)
 }
 
 /*
- * Makes sure there is a connection, however long that takes.  With a result
- * in hand the caller is patient: a request to stop then only ends the
- * waiting when the grace is over.  False: the worker is to end.
+ * Makes sure there is a connection, however long that takes (but see above
+ * for --once).  With a result in hand the caller is patient: a request to
+ * stop then only ends the waiting when the grace is over.  False: the worker
+ * is to end.
  */
 static bool
 ensure_connection(const TaskList *list, bool patient)
 {
 	double		delay = 0.1;
+	double		begin = monotonic_now();
 
 	if (db_connected())
 		return true;
 	log_line(LOG_ALWAYS, "connection to the broker lost: %s", db_message());
-	while (!(patient ? stop_overdue() : stopping()))
+	while (!gave_up && !(patient ? stop_overdue() : stopping()))
 	{
 		if (db_open())
 		{
@@ -66,6 +67,11 @@ ensure_connection(const TaskList *list, bool patient)
 		log_line(LOG_DETAIL, "%s", db_message());
 		back_off(delay, patient);
 		delay = fmin(delay * 2, 5);
+		if (options.once && monotonic_now() - begin > UNREACHABLE_SECONDS_ONCE)
+		{
+			gave_up = true;
+			log_line(LOG_ALWAYS, "the broker is away for too long");
+		}
 	}
 	return false;
 }
@@ -244,7 +250,7 @@ run_list(TaskList *list)
 
 		if (task->lost)
 			log_task(task, LOG_NORMAL, "%s not started: the lease was lost", task->type);
-		else if (stopping())
+		else if (stopping() || gave_up)
 			give_back(task);
 		else
 			run_task(task, list, &next);
@@ -259,10 +265,12 @@ run_list(TaskList *list)
 static void
 idle_executors(void)
 {
-	for (size_t i = 0; i < sizeof(all_executors) / sizeof(all_executors[0]); i++)
+	const Executor *executor;
+
+	for (int i = 0; (executor = executor_at(i)) != NULL; i++)
 	{
-		if (all_executors[i]->idle != NULL)
-			all_executors[i]->idle();
+		if (executor->idle != NULL)
+			executor->idle();
 	}
 }
 
@@ -356,6 +364,7 @@ run_worker(void)
 {
 	TaskList	list = {0};
 	NextStep	step = STEP_AGAIN;
+	const Executor *executor;
 	char	   *types;
 
 	if (!db_open())
@@ -373,7 +382,7 @@ run_worker(void)
 	db_set_types(types);
 	log_line(LOG_NORMAL, "worker %s executes %s", options.name, types);
 	free(types);
-	while (step == STEP_AGAIN && !stopping())
+	while (step == STEP_AGAIN && !gave_up && !stopping())
 	{
 		if (list.count == 0)
 			step = next_tasks(&list);
@@ -382,12 +391,12 @@ run_worker(void)
 	}
 	if (list.count > 0)
 		run_list(&list);
-	for (size_t i = 0; i < sizeof(all_executors) / sizeof(all_executors[0]); i++)
+	for (int i = 0; (executor = executor_at(i)) != NULL; i++)
 	{
-		if (all_executors[i]->shutdown != NULL)
-			all_executors[i]->shutdown();
+		if (executor->shutdown != NULL)
+			executor->shutdown();
 	}
 	db_close();
 	db_set_types(NULL);
-	return step == STEP_FATAL ? 1 : 0;
+	return step == STEP_FATAL || gave_up ? 1 : 0;
 }

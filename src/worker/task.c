@@ -28,6 +28,13 @@ find_executor(const char *type)
 	return NULL;
 }
 
+/* For who has something to do with every executor; NULL behind the last. */
+const Executor *
+executor_at(int index)
+{
+	return index < EXECUTOR_COUNT ? executors[index] : NULL;
+}
+
 /*
  * Decides which types to lease, as a text[] literal.  A type that was asked
  * for and cannot be executed is fatal (returns NULL); one that was not asked

@@ -73,6 +73,7 @@ void
 install_signals(void)
 {
 	struct sigaction action;
+	struct sigaction before;
 
 	if (pipe2(signal_pipe, O_CLOEXEC | O_NONBLOCK) != 0)
 	{
@@ -83,10 +84,14 @@ install_signals(void)
 	sigemptyset(&action.sa_mask);
 	sigaddset(&action.sa_mask, SIGTERM);
 	sigaddset(&action.sa_mask, SIGINT);
+	sigaddset(&action.sa_mask, SIGHUP);
 	action.sa_flags = SA_RESTART;
 	action.sa_handler = handle_stop;
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);
+	/* a closed terminal ends the worker as well, unless nohup says no */
+	if (sigaction(SIGHUP, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+		sigaction(SIGHUP, &action, NULL);
 	action.sa_handler = handle_child;
 	action.sa_flags = SA_RESTART | SA_NOCLDSTOP;
 	sigaction(SIGCHLD, &action, NULL);

@@ -69,6 +69,7 @@ extern void set_heartbeat(TaskList *list);
 extern void task_parse_fields(Task *task);
 extern void task_list_free(TaskList *list);
 extern const Executor *find_executor(const char *type);
+extern const Executor *executor_at(int index);
 extern char *choose_types(void);
 
 /* db.c */

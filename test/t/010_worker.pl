@@ -48,15 +48,30 @@ sub execute_job
 	return execute("- step: act\n" . indented($keys, 2));
 }
 
+my @started;
+
 # Starts a worker; its log is collected in $$log.
 sub start_worker
 {
 	my ($log, @options) = @_;
 	my $nothing = '';
 	$$log = '';
-	return IPC::Run::start(
+	my $worker = IPC::Run::start(
 		[ 'noetl-worker', '--connect', $connection, @options ],
 		\$nothing, '>', $log, '2>', $log, IPC::Run::timeout(180));
+	push @started, $worker;
+	return $worker;
+}
+
+# However the test ends, no worker stays behind.
+END
+{
+	my $status = $?;
+	foreach my $worker (@started)
+	{
+		$worker->kill_kill if $worker->pumpable;
+	}
+	$? = $status;
 }
 
 # Runs a worker until the queue is empty; returns its log.
