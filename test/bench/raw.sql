@@ -31,6 +31,6 @@ CREATE TABLE raw_queue (
     lease_until timestamptz,
     worker_id text,
     created_at timestamptz NOT NULL DEFAULT clock_timestamp()
-);
+) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);
 CREATE INDEX ON raw_queue (priority DESC, queue_id) WHERE status = 'queued';
 CREATE SEQUENCE raw_execution;

@@ -56,7 +56,7 @@ median_of_steps()
         awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
 }
 
-row() { printf '%-46s %12s %12s %8s\n' "$@"; }
+row() { printf '%-54s %12s %12s %8s\n' "$@"; }
 ratio() { awk -v a="$1" -v b="$2" 'BEGIN { if (b > 0) printf "%.2f", a / b; else print "-" }'; }
 
 install_packages server
@@ -77,7 +77,8 @@ done
 
 echo
 say "$("$PG_CONFIG" --version), $(nproc) processors, runs of $seconds s, $(date -u +%F)"
-say "A step: its result is stored, the next is decided, enqueued and leased."
+say "A step: its result is stored, the next is decided, enqueued and leased: one"
+say "statement of ours, or six prepared statements and a COMMIT."
 echo
 row measure noetl "raw rows" ratio
 
@@ -92,13 +93,13 @@ done
 for window in "11 30" "1991 2010"; do
     set -- $window
     ours=$(median_of_steps noetl "$1" "$2") raw=$(median_of_steps raw "$1" "$2")
-    row "cycle, steps $1-$2: µs (median, async commit)" "$ours" "$raw" "$(ratio "$ours" "$raw")"
+    row "cycle, steps $1-$2: us (median, synchronous_commit off)" "$ours" "$raw" "$(ratio "$ours" "$raw")"
 done
 
 for mode in off on; do
     PGOPTIONS="-c synchronous_commit=$mode"
     for clients in 1 8; do
         ours=$(steps_per_second noetl "$clients") raw=$(steps_per_second raw "$clients")
-        row "linear, $clients clients, synchronous_commit $mode: steps/s" "$ours" "$raw" "$(ratio "$ours" "$raw")"
+        row "linear, $clients client(s), synchronous_commit $mode: steps/s" "$ours" "$raw" "$(ratio "$ours" "$raw")"
     done
 done
