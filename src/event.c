@@ -613,6 +613,11 @@ write_decision(Store *store, BrokerState *state, const Event *event,
 			store_annotate_event(store, state->execution_id, event->event_id,
 								 meta_text("ignored", decision->reason));
 			break;
+		case DECIDE_LOCATE:
+			store_locate_event(store, state->execution_id, event->event_id,
+							   &state->playbook->steps[decision->run->step],
+							   decision->run);
+			break;
 		case DECIDE_ANNOTATE:
 			store_annotate_event(store, state->execution_id, event->event_id,
 								 decision->meta);
