@@ -81,6 +81,15 @@ COMMENT ON COLUMN noetl.event.created_at IS
 COMMENT ON COLUMN noetl.event.meta IS
     'ignored: why an event had no effect; attempt, queue_id: whose result this is; transitions: what each "next" entry decided';
 
+-- Results are read often and may be large: lz4 unpacks several times faster.
+DO $$
+BEGIN
+    ALTER TABLE noetl.event ALTER context SET COMPRESSION lz4, ALTER result SET COMPRESSION lz4;
+EXCEPTION WHEN feature_not_supported THEN
+    NULL;  -- this PostgreSQL was built without lz4
+END
+$$;
+
 CREATE TABLE noetl.event_default PARTITION OF noetl.event DEFAULT;
 COMMENT ON TABLE noetl.event_default IS
     'events of executions for which no range partition was made';
