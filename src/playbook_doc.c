@@ -113,7 +113,7 @@ collect_raw_roots(Compiler *compiler, const YamlNode *node)
 								TEMPLATE_TEXT, &error);
 	if (compiled == NULL)
 	{
-		playbook_source_issue(compiler, node, &error);
+		playbook_template_issue(compiler, node, &error);
 		return;
 	}
 	count = template_roots(compiled, &names);
@@ -152,8 +152,9 @@ playbook_compile_doc(Compiler *compiler, const YamlNode *node)
 		doc->block = node->block;
 		doc->template = template_compile(node->string, node->length,
 										 TEMPLATE_TEXT, &error);
-		if (doc->template == NULL)
-			playbook_source_issue(compiler, node, &error);
+		if (doc->template == NULL &&
+			playbook_template_issue(compiler, node, &error))
+			doc->kind = DOC_CONSTANT;
 		return doc;
 	}
 	doc->count = node->count;
