@@ -17,6 +17,11 @@
 
 #include "fmgr.h"
 
+/* PostgreSQL 18 spells it as a prefix; so do we, everywhere. */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn pg_attribute_noreturn()
+#endif
+
 /* noetl.c */
 extern bool noetl_broker;		/* noetl.broker: decide on insert */
 extern bool noetl_notify;		/* noetl.notify: NOTIFY noetl_queue */
