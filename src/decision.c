@@ -143,7 +143,9 @@ finish(BrokerState *state, const char *status, const char *error,
 				run->state = RUN_ENDED;
 				break;
 			case RUN_LEASED:
-				if (revoke)
+				if (run->worker_id == NULL)
+					decide(state, DECIDE_CLOSE, run);	/* no lease that runs out */
+				else if (revoke)
 					decide(state, DECIDE_REVOKE, run);
 				run->state = RUN_CANCELLED;
 				break;
