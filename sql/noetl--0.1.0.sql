@@ -58,9 +58,7 @@ CREATE TABLE noetl.event (
     node_id             text,
     node_name           text,
     node_type           text,
-    status              text        NOT NULL
-                        CHECK (status IN ('STARTED', 'RUNNING', 'PAUSED', 'PENDING',
-                                          'FAILED', 'COMPLETED', 'CANCELLED')),
+    status              text        NOT NULL,
     duration            double precision,
     context             jsonb,
     result              jsonb,
@@ -78,8 +76,19 @@ COMMENT ON COLUMN noetl.event.event_id IS
     'strictly increasing inside an execution; give your own to make a repeated INSERT harmless';
 COMMENT ON COLUMN noetl.event.created_at IS
     'strictly increasing inside an execution (clock time, not transaction time)';
+COMMENT ON COLUMN noetl.event.status IS
+    'STARTED, RUNNING, PAUSED, PENDING, FAILED, COMPLETED or CANCELLED: the trigger sees to it, a CHECK would be parsed for every event';
 COMMENT ON COLUMN noetl.event.meta IS
     'ignored: why an event had no effect; attempt, queue_id: whose result this is; transitions: what each "next" entry decided';
+
+-- Results are read often and may be large: lz4 unpacks several times faster.
+DO $$
+BEGIN
+    ALTER TABLE noetl.event ALTER context SET COMPRESSION lz4, ALTER result SET COMPRESSION lz4;
+EXCEPTION WHEN feature_not_supported THEN
+    NULL;  -- this PostgreSQL was built without lz4
+END
+$$;
 
 CREATE TABLE noetl.event_default PARTITION OF noetl.event DEFAULT;
 COMMENT ON TABLE noetl.event_default IS
@@ -182,6 +191,24 @@ CREATE FUNCTION noetl.parse_yaml(content text) RETURNS jsonb
     LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION noetl.parse_yaml(text) IS
     'the JSON value of one YAML 1.1 document, by the rules of PyYAML''s safe_load; duplicate keys are errors';
+
+CREATE FUNCTION noetl.render(template text, context jsonb) RETURNS jsonb
+    AS 'MODULE_PATHNAME', 'noetl_render_text'
+    LANGUAGE C STRICT STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION noetl.render(text, jsonb) IS
+    'renders a Jinja2 template; the members of context are its variables; exactly one {{ expression }} gives the native JSON value';
+
+CREATE FUNCTION noetl.render(template jsonb, context jsonb) RETURNS jsonb
+    AS 'MODULE_PATHNAME', 'noetl_render_jsonb'
+    LANGUAGE C STRICT STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION noetl.render(jsonb, jsonb) IS
+    'renders every string of a JSON document (values, not keys)';
+
+CREATE FUNCTION noetl.evaluate(condition text, context jsonb) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'noetl_evaluate'
+    LANGUAGE C STRICT STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION noetl.evaluate(text, jsonb) IS
+    'truth of a condition: a template, or an expression without braces';
 
 -- ---------------------------------------------------------------------------
 -- Catalog (catalog.c)

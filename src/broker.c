@@ -227,10 +227,10 @@ end_step_by_client(BrokerState *state, Run *run, const Event *event)
 		return;
 	}
 	memset(&completion, 0, sizeof(completion));
-	completion.type = event->type;
+	completion.announced = event->type != EVENT_STEP_RESULT;
+	completion.type = completion.announced ? event->type : EVENT_STEP_COMPLETED;
 	completion.parent = event->event_id;
 	completion.envelope = &envelope;
-	completion.announced = event->type != EVENT_STEP_RESULT;
 	if (run_input(run, &input))
 		completion.input = &input;
 	complete_step(state, run, &completion);
@@ -260,6 +260,9 @@ decide_run_event(BrokerState *state, const Event *event)
 		ignore(state, stale);
 		return;
 	}
+
+	if (event->node_id == NULL)
+		decide(state, DECIDE_LOCATE, run);
 
 	switch (event->type)
 	{

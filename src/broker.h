@@ -133,7 +133,9 @@ typedef enum DecisionKind
 	DECIDE_REVOKE,				/* mark a leased row cancelled */
 	DECIDE_FINISH,				/* the execution is over: status, result, error */
 	DECIDE_IGNORE,				/* note "reason" in the event's meta */
-	DECIDE_ANNOTATE				/* add "meta" to the event's meta */
+	DECIDE_ANNOTATE,			/* add "meta" to the event's meta */
+	DECIDE_LOCATE				/* the event is about "run": it did not exist yet
+								 * when the event was sent (same statement) */
 } DecisionKind;
 
 typedef struct Decision

@@ -336,8 +336,8 @@ prepare_event(Store *store, Event *event, bool has_result)
 			return false;
 		ereport(ERROR,
 				(errcode(ERRCODE_UNIQUE_VIOLATION),
-				 errmsg("execution " INT64_FORMAT " has already started",
-						event->execution_id)));
+				 errmsg("the execution has already started"),
+				 errdetail("Execution " INT64_FORMAT ".", event->execution_id)));
 	}
 	if (!fresh)
 	{
@@ -612,6 +612,11 @@ write_decision(Store *store, BrokerState *state, const Event *event,
 		case DECIDE_IGNORE:
 			store_annotate_event(store, state->execution_id, event->event_id,
 								 meta_text("ignored", decision->reason));
+			break;
+		case DECIDE_LOCATE:
+			store_locate_event(store, state->execution_id, event->event_id,
+							   &state->playbook->steps[decision->run->step],
+							   decision->run);
 			break;
 		case DECIDE_ANNOTATE:
 			store_annotate_event(store, state->execution_id, event->event_id,

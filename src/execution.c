@@ -171,7 +171,7 @@ noetl_cancel(PG_FUNCTION_ARGS)
 	Event		event;
 	Execution	execution;
 	Store	   *store;
-	bool		running;
+	bool		over;
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_BOOL(false);
@@ -182,10 +182,10 @@ noetl_cancel(PG_FUNCTION_ARGS)
 		event.error = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	store = store_open(InvalidOid);
 	execution_lock(event.execution_id);
-	running = store_get_execution(store, event.execution_id, &execution) &&
-		execution.running;
-	if (running || execution.execution_id == 0)
+	over = store_get_execution(store, event.execution_id, &execution) &&
+		!execution.running;
+	if (!over)
 		(void) event_ingest(store, &event);
 	store_close(store);
-	PG_RETURN_BOOL(running);
+	PG_RETURN_BOOL(!over);
 }

@@ -116,6 +116,8 @@ collect_raw_roots(Compiler *compiler, const YamlNode *node)
 		playbook_source_issue(compiler, node, &error);
 		return;
 	}
+	if (template_fault(compiled) != NULL)
+		playbook_template_warning(compiler, node, template_fault(compiled));
 	count = template_roots(compiled, &names);
 	for (i = 0; i < count; i++)
 	{
@@ -154,6 +156,11 @@ playbook_compile_doc(Compiler *compiler, const YamlNode *node)
 										 TEMPLATE_TEXT, &error);
 		if (doc->template == NULL)
 			playbook_source_issue(compiler, node, &error);
+		else if (template_fault(doc->template) != NULL)
+		{
+			playbook_template_warning(compiler, node, template_fault(doc->template));
+			doc->kind = DOC_CONSTANT;
+		}
 		return doc;
 	}
 	doc->count = node->count;
@@ -223,5 +230,7 @@ playbook_compile_condition(Compiler *compiler, const YamlNode *node)
 										   TEMPLATE_CONDITION, &error);
 	if (condition->template == NULL)
 		playbook_source_issue(compiler, node, &error);
+	else if (template_fault(condition->template) != NULL)
+		playbook_source_issue(compiler, node, template_fault(condition->template));
 	return condition;
 }

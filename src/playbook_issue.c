@@ -24,6 +24,8 @@ static bool append_path(const YamlNode *node, const YamlNode *wanted,
 						StringInfo path);
 static bool too_many(Compiler *compiler, IssueSeverity severity);
 static void add_issue(Compiler *compiler, PlaybookIssue *issue);
+static void report_located(Compiler *compiler, IssueSeverity severity,
+						   const YamlNode *scalar, const SourceError *error);
 static bool swapped(const char *word, const char *known);
 static int	compare_issues(const ListCell *a, const ListCell *b);
 
@@ -85,32 +87,53 @@ void
 playbook_source_issue(Compiler *compiler, const YamlNode *scalar,
 					  const SourceError *error)
 {
+	SourceError located = *error;
+
+	if (scalar != NULL && error->line > 0)
+		yaml_locate(scalar, error->line, error->column,
+					&located.line, &located.column);
+	report_located(compiler, ISSUE_ERROR, scalar, &located);
+}
+
+/* Reports an error whose position is one of the file. */
+static void
+report_located(Compiler *compiler, IssueSeverity severity,
+			   const YamlNode *scalar, const SourceError *error)
+{
 	PlaybookIssue issue = {0};
 	StringInfoData path;
 
-	if (too_many(compiler, ISSUE_ERROR))
+	if (too_many(compiler, severity))
 		return;
 	initStringInfo(&path);
-	issue.line = error->line;
-	issue.column = error->column;
 	if (scalar != NULL)
-	{
 		append_path(compiler->root, scalar, &path);
-		if (error->line > 0)
-			yaml_locate(scalar, error->line, error->column,
-						&issue.line, &issue.column);
-		if (issue.line == 0)
-		{
-			issue.line = scalar->line;
-			issue.column = scalar->column;
-		}
-	}
-	issue.severity = ISSUE_ERROR;
+	issue.severity = severity;
 	issue.sqlerrcode = error->sqlerrcode;
+	issue.line = error->line == 0 && scalar != NULL ? scalar->line : error->line;
+	issue.column = error->line == 0 && scalar != NULL ? scalar->column : error->column;
 	issue.path = path.data;
 	issue.message = error->message;
 	issue.hint = error->hint;
 	add_issue(compiler, &issue);
+}
+
+/*
+ * Warns of a template of which a worker may make more than the broker can: an
+ * unknown filter is the author's mistake or another program's extension.
+ */
+void
+playbook_template_warning(Compiler *compiler, const YamlNode *scalar,
+						  const SourceError *fault)
+{
+	SourceError located = *fault;
+
+	if (fault->line > 0)
+		yaml_locate(scalar, fault->line, fault->column,
+					&located.line, &located.column);
+	located.sqlerrcode = ERRCODE_WARNING;
+	located.hint = "The text is handed to the worker as it is.";
+	report_located(compiler, ISSUE_WARNING, scalar, &located);
 }
 
 /* Keeps an issue, once: a workbook task is compiled for each of its users. */

@@ -97,8 +97,8 @@ store_open(Oid event_leaf)
 {
 	Store	   *store = palloc0(sizeof(Store));
 
-	PreventCommandDuringRecovery("noetl");
-	PreventCommandIfReadOnly("noetl");
+	PreventCommandDuringRecovery("a function of noetl");
+	PreventCommandIfReadOnly("a function of noetl");
 	store->estate = CreateExecutorState();
 	store->event_leaf = event_leaf;
 	init_range_table(store->estate, event_leaf);
@@ -537,28 +537,58 @@ store_get_event(Store *store, int64 execution_id, int64 event_id, Event *event)
 	return true;
 }
 
-/* See store.h. */
-void
-store_annotate_event(Store *store, int64 execution_id, int64 event_id,
-					 const Jsonb *meta)
+/* Begins a new version of a stored event; the old one is in the scan slot. */
+static TupleTableSlot *
+begin_event_version(Store *store, int64 execution_id, int64 event_id)
 {
 	StoreTable *table;
-	TupleTableSlot *new;
-	Jsonb	   *old_meta;
-	Datum		merged = PointerGetDatum(meta);
 
 	CommandCounterIncrement();
 	if (!fetch_event(store, execution_id, event_id))
 		elog(ERROR, "event " INT64_FORMAT " has vanished", event_id);
 	table = store_table(store, REL_EVENT);
-	old_meta = slot_jsonb(table->scan_slot, EVENT_COL_META);
-	if (old_meta != NULL && JB_ROOT_IS_OBJECT(old_meta))
-		merged = DirectFunctionCall2(jsonb_concat, PointerGetDatum(old_meta), merged);
-	new = table->insert_slot;
-	slot_begin_version(new, table->scan_slot);
+	slot_begin_version(table->insert_slot, table->scan_slot);
+	return table->insert_slot;
+}
+
+/* Writes the new version. */
+static void
+write_event_version(Store *store)
+{
+	StoreTable *table = store_table(store, REL_EVENT);
+
+	ExecStoreVirtualTuple(table->insert_slot);
+	store_write_update(store, table, table->scan_slot, table->insert_slot);
+}
+
+/* See store.h. */
+void
+store_annotate_event(Store *store, int64 execution_id, int64 event_id,
+					 const Jsonb *meta)
+{
+	TupleTableSlot *new = begin_event_version(store, execution_id, event_id);
+	Jsonb	   *old = slot_jsonb(store_table(store, REL_EVENT)->scan_slot, EVENT_COL_META);
+	Datum		merged = PointerGetDatum(meta);
+
+	if (old != NULL && JB_ROOT_IS_OBJECT(old))
+		merged = DirectFunctionCall2(jsonb_concat, PointerGetDatum(old), merged);
 	slot_set(new, EVENT_COL_META, merged);
-	ExecStoreVirtualTuple(new);
-	store_write_update(store, table, table->scan_slot, new);
+	write_event_version(store);
+}
+
+/* See store.h. */
+void
+store_locate_event(Store *store, int64 execution_id, int64 event_id,
+				   const Step *step, const Run *run)
+{
+	TupleTableSlot *new = begin_event_version(store, execution_id, event_id);
+
+	slot_set_text(new, EVENT_COL_NODE_ID,
+				  node_id_make(execution_id, step->name, run->visit));
+	slot_set_text(new, EVENT_COL_NODE_TYPE, step->type);
+	if (new->tts_isnull[EVENT_COL_PARENT_EVENT_ID - 1])
+		slot_set_id(new, EVENT_COL_PARENT_EVENT_ID, run->started_event_id);
+	write_event_version(store);
 }
 
 /* Does this result-bearing event set its step's value? */

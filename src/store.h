@@ -136,6 +136,9 @@ extern bool store_get_event(Store *store, int64 execution_id, int64 event_id, Ev
 /* Merges members into the meta of a stored event. */
 extern void store_annotate_event(Store *store, int64 execution_id,
 								 int64 event_id, const Jsonb *meta);
+/* Fills in the node of a stored event that came before its run did. */
+extern void store_locate_event(Store *store, int64 execution_id, int64 event_id,
+							   const Step *step, const Run *run);
 /* The newest result-bearing event of a step that counts. */
 extern void store_step_value(Store *store, int64 execution_id,
 							 const char *step_name, StepValue *value);

@@ -71,6 +71,11 @@ skip_properties(const char *p, const char *end, int *line, int *column)
 		}
 		else if (*p == '#')
 			p = yaml_line_end(p, end);
+		else if (*column == 1 && end - p >= 3 && memcmp(p, "\xEF\xBB\xBF", 3) == 0)
+		{
+			p += 3;			/* libyaml lets a byte order mark begin a line */
+			(*column)++;
+		}
 		else if (*p == '&')
 		{
 			size_t		name = strspn_limited(p + 1, end, ANCHOR_CHARACTERS);
@@ -154,26 +159,31 @@ step(Walk *walk)
 	return true;
 }
 
-/* Skips what line breaks became: one blank, or at most so many breaks. */
+/* Skips at most so many line breaks of the text. */
 static void
-skip_folded(Walk *walk, int most)
+skip_text_breaks(Walk *walk, int most)
 {
 	const char *text = walk->node->string;
 	const char *end = text + walk->node->length;
 
-	if (text[walk->offset] == ' ')
+	for (; most > 0 && text + walk->offset < end; most--)
+	{
+		int			break_length = yaml_line_break(text + walk->offset, end);
+
+		if (break_length == 0)
+			break;
+		walk->offset += break_length;
+	}
+}
+
+/* Skips what line breaks became: one blank, or at most so many breaks. */
+static void
+skip_folded(Walk *walk, int most)
+{
+	if (walk->node->string[walk->offset] == ' ')
 		walk->offset++;
 	else
-	{
-		for (; most > 0 && text + walk->offset < end; most--)
-		{
-			int			break_length = yaml_line_break(text + walk->offset, end);
-
-			if (break_length == 0)
-				break;
-			walk->offset += break_length;
-		}
-	}
+		skip_text_breaks(walk, most);
 }
 
 /*
@@ -215,10 +225,18 @@ skip_escape(Walk *walk)
 	const char *text = walk->node->string;
 	int			length = 2;
 
-	if (walk->p + 1 == walk->end || yaml_line_break(walk->p + 1, walk->end) > 0)
+	if (walk->p + 1 == walk->end)
 	{
 		walk->p++;
-		skip_line_breaks(walk);
+		return;
+	}
+	if (yaml_line_break(walk->p + 1, walk->end) > 0)
+	{
+		/* the escaped break is gone, those after it are kept */
+		walk->p = yaml_next_line(walk->p, walk->end);
+		walk->line++;
+		walk->column = 1;
+		skip_text_breaks(walk, skip_line_breaks(walk) + 1);
 		return;
 	}
 	if (walk->p[1] == 'x')

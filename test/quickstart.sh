@@ -66,7 +66,7 @@ SQL
 
 heading "4. A worker does what is queued, until nothing is left"
 say "noetl-worker --once"
-"${as_user[@]}" env PGDATABASE=noetl noetl-worker --once
+"${as_user[@]}" env PGDATABASE=noetl noetl-worker --once 2>&1
 
 heading "5. What happened"
 # The first two executions of a new database; the hot one was first.
@@ -82,8 +82,8 @@ SELECT string_agg(node_name, ' -> ' ORDER BY event_id) AS completed
   FROM noetl.event
  WHERE execution_id = :cold AND event_type = 'step_completed';
 \echo The results
-SELECT execution_id, jsonb_pretty(noetl.status(execution_id)) AS status
-  FROM noetl.execution
+SELECT s ->> 'execution_id' AS execution_id, s ->> 'status' AS status, s -> 'result' AS result
+  FROM noetl.execution, noetl.status(execution_id) AS s
  ORDER BY execution_id;
 \echo The table that the playbook wrote
 SELECT * FROM public.weather_plan ORDER BY execution_id;

@@ -157,6 +157,15 @@ SELECT * FROM pg_temp.lint($$
   result: "{{ never.x"
 $$, E'workbook:\n- name: t\n  type: http\n  url: http://{{ host }\n');
 
+-- A filter that only a worker may know keeps no playbook out, save in a
+-- condition: that is for the broker to decide.
+SELECT * FROM pg_temp.lint($$
+- step: start
+  type: python
+  args: {day: "{{ 'now' | weekday }}", fine: "{{ a }}"}
+  when: "{{ 1 is sunny }}"
+$$);
+
 -- Reserved names, names that are none, and what is no list.
 SELECT at, message, hint FROM pg_temp.lint($$
 - step: workload

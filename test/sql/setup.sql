@@ -16,7 +16,7 @@ CREATE FUNCTION story(playbook text)
 RETURNS TABLE (event text, node text, status text, note text)
 LANGUAGE sql AS $$
     SELECT e.event_type,
-           regexp_replace(e.node_id, '^\d+:', ''),
+           nullif(regexp_replace(e.node_id, '^\d+:?', ''), ''),
            e.status,
            concat_ws(' | ',
                e.error,
