@@ -21,7 +21,7 @@ my $listener = IO::Socket::INET->new(
 	LocalAddr => '127.0.0.1',
 	Proto => 'tcp') or die "could not listen: $!";
 my $base = 'http://127.0.0.1:' . $listener->sockport;
-my $seen = tempdir() . '/seen';
+my $seen = PostgreSQL::Test::Utils::tempdir() . '/seen';
 
 # Reads a request: method, target, the lines of its header, body.
 sub read_request
