@@ -336,8 +336,8 @@ prepare_event(Store *store, Event *event, bool has_result)
 			return false;
 		ereport(ERROR,
 				(errcode(ERRCODE_UNIQUE_VIOLATION),
-				 errmsg("execution " INT64_FORMAT " has already started",
-						event->execution_id)));
+				 errmsg("the execution has already started"),
+				 errdetail("Execution " INT64_FORMAT ".", event->execution_id)));
 	}
 	if (!fresh)
 	{

@@ -92,8 +92,8 @@ extern void playbook_issue(Compiler *compiler, IssueSeverity severity,
 						   const char *format,...) pg_attribute_printf(6, 7);
 extern void playbook_source_issue(Compiler *compiler, const YamlNode *scalar,
 								  const SourceError *error);
-extern bool playbook_template_issue(Compiler *compiler, const YamlNode *scalar,
-									const SourceError *error);
+extern void playbook_template_warning(Compiler *compiler, const YamlNode *scalar,
+									  const SourceError *fault);
 extern bool playbook_issues_full(const Compiler *compiler);
 extern List *playbook_sorted_issues(Compiler *compiler);
 extern char *playbook_suggest_step(Compiler *compiler, const char *name);

@@ -113,9 +113,11 @@ collect_raw_roots(Compiler *compiler, const YamlNode *node)
 								TEMPLATE_TEXT, &error);
 	if (compiled == NULL)
 	{
-		playbook_template_issue(compiler, node, &error);
+		playbook_source_issue(compiler, node, &error);
 		return;
 	}
+	if (template_fault(compiled) != NULL)
+		playbook_template_warning(compiler, node, template_fault(compiled));
 	count = template_roots(compiled, &names);
 	for (i = 0; i < count; i++)
 	{
@@ -149,9 +151,13 @@ playbook_compile_doc(Compiler *compiler, const YamlNode *node)
 		doc->block = node->block;
 		doc->template = template_compile(node->string, node->length,
 										 TEMPLATE_TEXT, &error);
-		if (doc->template == NULL &&
-			playbook_template_issue(compiler, node, &error))
+		if (doc->template == NULL)
+			playbook_source_issue(compiler, node, &error);
+		else if (template_fault(doc->template) != NULL)
+		{
+			playbook_template_warning(compiler, node, template_fault(doc->template));
 			doc->kind = DOC_CONSTANT;
+		}
 		return doc;
 	}
 	doc->count = node->count;
@@ -221,5 +227,7 @@ playbook_compile_condition(Compiler *compiler, const YamlNode *node)
 										   TEMPLATE_CONDITION, &error);
 	if (condition->template == NULL)
 		playbook_source_issue(compiler, node, &error);
+	else if (template_fault(condition->template) != NULL)
+		playbook_source_issue(compiler, node, template_fault(condition->template));
 	return condition;
 }

@@ -124,28 +124,21 @@ report_located(Compiler *compiler, IssueSeverity severity,
 }
 
 /*
- * Reports a template of which a worker may make more than the broker can: an
+ * Warns of a template of which a worker may make more than the broker can: an
  * unknown filter is the author's mistake or another program's extension.
- * True when the text can be handed on as it is.
  */
-bool
-playbook_template_issue(Compiler *compiler, const YamlNode *scalar,
-						const SourceError *error)
+void
+playbook_template_warning(Compiler *compiler, const YamlNode *scalar,
+						  const SourceError *fault)
 {
-	SourceError located = *error;
+	SourceError located = *fault;
 
-	if (error->sqlerrcode != ERRCODE_UNDEFINED_FUNCTION)
-	{
-		playbook_source_issue(compiler, scalar, error);
-		return false;
-	}
-	if (error->line > 0)
-		yaml_locate(scalar, error->line, error->column,
+	if (fault->line > 0)
+		yaml_locate(scalar, fault->line, fault->column,
 					&located.line, &located.column);
 	located.sqlerrcode = ERRCODE_WARNING;
 	located.hint = "The text is handed to the worker as it is.";
 	report_located(compiler, ISSUE_WARNING, scalar, &located);
-	return true;
 }
 
 /* Keeps an issue, once: a workbook task is compiled for each of its users. */

@@ -57,6 +57,13 @@ typedef enum TemplateMode
 extern Template *template_compile(const char *text, int length,
 								  TemplateMode mode, SourceError *error);
 
+/*
+ * An unknown filter or test is no syntax error, but makes every evaluation
+ * fail (as in Jinja2, which refuses such a template before it runs it).  This
+ * is that error, or NULL.
+ */
+extern const SourceError *template_fault(const Template *template);
+
 /* Does the text contain any template tag at all ("{{", "{%", "{#")? */
 extern bool template_has_tags(const char *text, int length);
 

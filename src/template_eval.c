@@ -807,6 +807,11 @@ run(const Template *template, const TemplateScope *scope, Purpose purpose,
 	Eval		ev = {template, scope};
 	volatile bool ok = true;
 
+	if (template->fault != NULL)
+	{
+		*error = *template->fault;
+		return false;
+	}
 	ev.pos = -1;
 	ev.context = AllocSetContextCreate(caller, "template evaluation",
 									   ALLOCSET_DEFAULT_SIZES);

@@ -401,6 +401,7 @@ struct Template
 	TemplateName *names;
 	int			nroots;
 	const char **roots;
+	SourceError *fault;			/* template_fault() */
 };
 
 typedef struct Parser

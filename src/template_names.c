@@ -274,11 +274,11 @@ check_name(Checker *c, const Scope *scope, const TemplateNode *node)
 }
 
 /*
- * An unknown filter or test is an error at once, but not where it might
+ * An unknown filter or test spoils the whole template, but not where it might
  * never be reached ("soft": inside if), as in Jinja2.
  */
 static void
-check_builtin(const TemplateNode *node, bool soft)
+check_builtin(Template *t, const TemplateNode *node, bool soft)
 {
 	const char *kind = node->type == NODE_FILTER ? "filter" : "test";
 
@@ -290,13 +290,13 @@ check_builtin(const TemplateNode *node, bool soft)
 						  "A template must give the same result whenever it is rendered again.",
 						  "filter \"%.*s\" is not supported",
 						  node->value.length, node->value.u.string);
-	if (soft)
+	if (soft || t->fault != NULL)
 		return;
-	jinja_error_position = node->pos;
-	ereport(ERROR,
-			(errcode(ERRCODE_UNDEFINED_FUNCTION),
-			 errmsg("no %s named \"%.*s\"", kind,
-					Min(node->value.length, 64), node->value.u.string)));
+	t->fault = palloc0(sizeof(SourceError));
+	t->fault->sqlerrcode = ERRCODE_UNDEFINED_FUNCTION;
+	t->fault->message = psprintf("no %s named \"%.*s\"", kind,
+								 Min(node->value.length, 64), node->value.u.string);
+	jinja_locate(t->source, t->length, node->pos, &t->fault->line, &t->fault->column);
 }
 
 /* Checks a list of expressions. */
@@ -327,7 +327,7 @@ check_expression(Checker *c, Scope *scope, TemplateNode *node, bool soft)
 			break;
 		case NODE_FILTER:
 		case NODE_TEST:
-			check_builtin(node, soft);
+			check_builtin(c->template, node, soft);
 			break;
 	}
 	check_expression(c, scope, node->left, soft);

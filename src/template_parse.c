@@ -1006,6 +1006,13 @@ template_compile(const char *text, int length, TemplateMode mode,
 	return t;
 }
 
+/* What makes every evaluation of a template fail, or NULL. */
+const SourceError *
+template_fault(const Template *template)
+{
+	return template->fault;
+}
+
 /* The free names of a template. */
 int
 template_roots(const Template *template, const char *const **names)

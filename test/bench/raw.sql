@@ -33,4 +33,12 @@ CREATE TABLE raw_queue (
     created_at timestamptz NOT NULL DEFAULT clock_timestamp()
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);
 CREATE INDEX ON raw_queue (priority DESC, queue_id) WHERE status = 'queued';
-CREATE SEQUENCE raw_execution;
+CREATE TABLE raw_execution (
+    execution_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    status text NOT NULL,
+    started_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE TABLE raw_workload (
+    execution_id bigint PRIMARY KEY,
+    data jsonb NOT NULL
+);

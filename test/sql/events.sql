@@ -70,7 +70,9 @@ INSERT INTO noetl.event (event_type) VALUES ('execution_start');
 INSERT INTO noetl.event (event_type, context) VALUES ('execution_start', '{"path": "events/missing"}');
 INSERT INTO noetl.event (event_type, context) VALUES ('execution_start', '{"path": "events/insert", "version": 9}');
 INSERT INTO noetl.event (event_type, context) VALUES ('execution_start', '{"path": "events/insert", "workload": [1]}');
+\set VERBOSITY terse
 INSERT INTO noetl.event (execution_id, event_type, context) VALUES (:x, 'execution_start', '{"path": "events/insert"}');
+\set VERBOSITY default
 SELECT noetl.execute('events/missing');
 SELECT noetl.execute(NULL);
 SELECT noetl.cancel(4711);

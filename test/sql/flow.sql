@@ -172,7 +172,7 @@ apiVersion: noetl.io/v1
 kind: Playbook
 path: flow/nowhere
 workflow:
-- {step: Start, next: [{when: "{{ false }}", step: end}]}
+- {step: Start, next: [{when: "{{ false }}", step: End}]}
 - step: End
 $$) > 0 AS registered;
 SELECT noetl.execute('flow/nowhere') > 0 AS started;

@@ -93,15 +93,6 @@ SELECT noetl.enqueue_next(:execution);
 RESET noetl.broker;
 SELECT * FROM story('queue/again');
 
--- NOTIFY only on request.
-LISTEN noetl_queue;
-SELECT noetl.execute('queue/again') > 0 AS started;
-SET noetl.notify = on;
-SELECT noetl.execute('queue/again') > 0 AS started;
-RESET noetl.notify;
-UNLISTEN noetl_queue;
-SELECT step FROM work();
-
 -- A read-only transaction cannot lease.
 BEGIN READ ONLY;
 SELECT noetl.lease('w');
