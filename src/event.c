@@ -455,16 +455,20 @@ trigger_data(FunctionCallInfo fcinfo, TriggerEvent timing, const char *name)
 	return trigger;
 }
 
-/* Is it a row of the broker's own making, being written right now? */
-static int	writing_decisions = 0;
+/* The row the broker itself is writing right now. */
+static int	writing_depth = 0;
 static int64 writing_execution = 0;
 static int64 writing_event = 0;
 
+/* Is this row it?  Users' triggers may insert others meanwhile. */
 static bool
-is_own_write(const Event *event)
+is_own_write(TupleTableSlot *slot)
 {
-	return writing_decisions > 0 && event->execution_id == writing_execution &&
-		event->event_id == writing_event;
+	bool		isnull;
+
+	return writing_depth > 0 &&
+		DatumGetInt64(slot_getattr(slot, EVENT_COL_EXECUTION_ID, &isnull)) == writing_execution &&
+		DatumGetInt64(slot_getattr(slot, EVENT_COL_EVENT_ID, &isnull)) == writing_event;
 }
 
 /* BEFORE INSERT ON noetl.event FOR EACH ROW */
@@ -478,15 +482,18 @@ noetl_event_before(PG_FUNCTION_ARGS)
 	bool		prepared;
 	HeapTuple	tuple;
 
+	if (is_own_write(trigger->tg_trigslot))
+		return PointerGetDatum(trigger->tg_trigtuple);
 	store_read_event_head(trigger->tg_trigslot, &event);
+	if (is_history(&event))
+		return PointerGetDatum(trigger->tg_trigtuple);
 	if (event.type == EVENT_EXECUTION_START)
 	{
+		/* the context names the playbook; the rest stays as it is */
 		store_read_event(trigger->tg_trigslot, &event);
 		event.result = NULL;
 		event.meta = NULL;
 	}
-	if (is_own_write(&event) || is_history(&event))
-		return PointerGetDatum(trigger->tg_trigtuple);
 
 	store = store_open(RelationGetRelid(trigger->tg_relation));
 	prepared = prepare_event(store, &event,
@@ -557,14 +564,14 @@ write_own_event(Store *store, const Event *event)
 {
 	writing_execution = event->execution_id;
 	writing_event = event->event_id;
-	writing_decisions++;
+	writing_depth++;
 	PG_TRY();
 	{
 		store_insert_event(store, event);
 	}
 	PG_FINALLY();
 	{
-		writing_decisions--;
+		writing_depth--;
 	}
 	PG_END_TRY();
 }
