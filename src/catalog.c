@@ -337,6 +337,7 @@ noetl_catalog_guard(PG_FUNCTION_ARGS)
 	}
 	catalog_id = DatumGetInt64(heap_getattr(row, SPI_fnumber(desc, "catalog_id"),
 											desc, &isnull));
+	catalog_lock_version(catalog_id, true);
 	if (catalog_is_used(catalog_id))
 		ereport(ERROR,
 				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),

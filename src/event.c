@@ -42,9 +42,6 @@
 PG_FUNCTION_INFO_V1(noetl_event_before);
 PG_FUNCTION_INFO_V1(noetl_event_after);
 
-/* field4 of an advisory lock tag: 1 and 2 are the SQL functions' */
-#define LOCK_CLASS_EXECUTION	0x6e65
-
 /* ---------------------------------------------------------------------------
  * The execution lock
  * ---------------------------------------------------------------------------

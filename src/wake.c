@@ -35,7 +35,6 @@
 
 PG_FUNCTION_INFO_V1(noetl_wait_for_work);
 
-#define LOCK_CLASS_WAITERS		0x6e77
 /* How long an overdue timer that others are busy with may be slept over */
 #define BUSY_TIMER_MS			200
 /* However long the wait, look at the clock this often */
