@@ -14,6 +14,7 @@
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "parser/parse_relation.h"
+#include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
@@ -852,4 +853,47 @@ store_next_pending(Store *store, int64 execution_id, bool only,
 	*found_execution = DatumGetInt64(slot_column(table->scan_slot, 1));
 	*event_id = DatumGetInt64(slot_column(table->scan_slot, 2));
 	return true;
+}
+
+/* See store.h.  Nearly always the table is empty: one look at its size then. */
+bool
+store_any_pending(Store *store, int64 execution_id)
+{
+	Relation	pending = table_open(store_relation(REL_PENDING), AccessShareLock);
+	bool		empty = RelationGetNumberOfBlocks(pending) == 0;
+	int64		found;
+	int64		event_id;
+
+	table_close(pending, AccessShareLock);
+	return !empty && store_next_pending(store, execution_id, true, &found, &event_id);
+}
+
+/* See store.h. */
+int64
+store_pending_end(Store *store, int64 execution_id)
+{
+	StoreTable *table;
+	StoreScan	scan;
+	ScanKeyData key;
+	int64		found = 0;
+
+	if (!store_any_pending(store, execution_id))
+		return 0;
+	table = store_table(store, REL_PENDING);
+	key_int64(&key, 1, execution_id);
+	scan_open(&scan, store, table, REL_PENDING_PKEY, SnapshotSelf, 1, ForwardScanDirection);
+	index_rescan(scan.scan, &key, 1, NULL, 0);
+	while (found == 0 && scan_next(&scan))
+	{
+		int64		event_id = DatumGetInt64(slot_column(scan.slot, 2));
+		Event		event;
+
+		if (!fetch_event(store, execution_id, event_id))
+			continue;
+		store_read_event_head(store_table(store, REL_EVENT)->scan_slot, &event);
+		if (event_type_is_terminal(event.type))
+			found = event_id;
+	}
+	scan_close(&scan);
+	return found;
 }

@@ -23,6 +23,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #if PG_VERSION_NUM >= 140000
 #include "utils/wait_event.h"
@@ -233,7 +234,9 @@ sleep_for_work(const Waiter *waiter)
 		bool		due;
 
 		ResetLatch(MyLatch);
+		PushActiveSnapshot(GetTransactionSnapshot());	/* none survives a commit */
 		due = work_is_due(waiter, &until);
+		PopActiveSnapshot();
 		SPI_commit();
 		now = GetCurrentTimestamp();
 		if (due || now >= waiter->deadline)
