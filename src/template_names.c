@@ -173,7 +173,7 @@ check_special(Checker *c, TemplateNode *macro)
 		{
 			if (macro->items.items[j]->name == macro->items.items[i]->name)
 				jinja_syntax_error(macro->items.items[i]->pos,
-								   "duplicate parameter \"%.64s\"", name);
+								   "duplicate parameter \"%s\"", clip_name(name, strlen(name)));
 		}
 		if (strcmp(name, "varargs") == 0)
 			parameters |= NF_VARARGS;
@@ -295,8 +295,8 @@ check_builtin(const TemplateNode *node, bool soft)
 	jinja_error_position = node->pos;
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_FUNCTION),
-			 errmsg("no %s named \"%.*s\"", kind,
-					Min(node->value.length, 64), node->value.u.string)));
+			 errmsg("no %s named \"%s\"", kind,
+					clip_name(node->value.u.string, node->value.length))));
 }
 
 /* Checks a list of expressions. */
