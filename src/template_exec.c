@@ -146,6 +146,17 @@ print_value(Eval *ev, const Value *value)
 	jinja_output(ev, text.u.string, text.length);
 }
 
+/* Prints what a filter or call block gave: Jinja2 takes only text for it. */
+static void
+print_block(Eval *ev, const TemplateNode *node, const Value *value)
+{
+	ev->pos = node->pos;
+	if (value->kind != VAL_STRING)
+		jinja_fail("%s block must give a string, not %s",
+				   node->type == NODE_FILTER_BLOCK ? "filter" : "call", value_type(value));
+	jinja_output(ev, value->u.string, value->length);
+}
+
 /* Runs statements in a scope of their own, catching what they print. */
 static Value
 capture(Eval *ev, const NodeList *body, const TemplateNode *filter)
@@ -501,8 +512,9 @@ bind_defaults(Eval *ev, Macro *macro, Frame *frame)
 			value = jinja_eval(ev, params->items[i + 1]);
 		}
 		else
-			value = value_undefined_hint(psprintf("parameter '%.64s' was not provided",
-												  ev->template->names[name].name));
+			value = value_undefined_hint(psprintf("parameter '%s' was not provided",
+												  clip_name(ev->template->names[name].name,
+															ev->template->names[name].length)));
 		bind(frame, name, &value);
 	}
 }
@@ -536,9 +548,9 @@ bind_special(Eval *ev, Macro *macro, CallArgs *call, Frame *frame,
 		bind_text(ev, frame, "kwargs", &extra);
 	}
 	else if (call->nkeywords > 0)
-		jinja_fail("macro %s takes no keyword argument '%.*s'",
-				   macro->name ? macro->name : "block",
-				   Min(call->keywords[0].length, 64), call->keywords[0].name);
+		jinja_fail("macro %s takes no keyword argument '%s'",
+				   macro->name ? clip_name(macro->name, macro->name_length) : "block",
+				   clip_name(call->keywords[0].name, call->keywords[0].length));
 	if (node->flags & NF_VARARGS)
 	{
 		i = Min(nparams, call->nargs);
@@ -547,7 +559,7 @@ bind_special(Eval *ev, Macro *macro, CallArgs *call, Frame *frame,
 	}
 	else if (call->nargs > nparams)
 		jinja_fail("macro %s takes not more than %d argument(s)",
-				   macro->name ? macro->name : "block", nparams);
+				   macro->name ? clip_name(macro->name, macro->name_length) : "block", nparams);
 }
 
 /* Calls a macro: its value is what it prints. */
@@ -606,7 +618,7 @@ exec_call_block(Eval *ev, const TemplateNode *node)
 	call.nkeywords++;
 	ev->pos = node->left->pos;
 	result = jinja_call(ev, &callee, &call);
-	print_value(ev, &result);
+	print_block(ev, node, &result);
 }
 
 /* ------------------------------------------------------------------------
@@ -710,7 +722,7 @@ exec_statement(Eval *ev, const TemplateNode *node)
 			break;
 		case NODE_FILTER_BLOCK:
 			value = capture(ev, &node->body, node->right);
-			print_value(ev, &value);
+			print_block(ev, node, &value);
 			break;
 		case NODE_WITH:
 			exec_with(ev, node);

@@ -653,6 +653,7 @@ extern void value_str_into(Eval *ev, StringInfo buf, const Value *value);
 extern void value_repr_into(Eval *ev, StringInfo buf, const Value *value);
 extern void jinja_output(Eval *ev, const char *s, int length);
 extern char *quote_repr(const Value *value);
+extern char *clip_name(const char *name, int length);
 
 /* template_json.c */
 extern Value value_from_json(const JsonbValue *json, uint8 flags);
