@@ -400,8 +400,9 @@ noetl_complete_and_lease(PG_FUNCTION_ARGS)
 				  PG_ARGISNULL(1) ? NULL : PG_GETARG_JSONB_P(1), NULL))
 		ereport(WARNING,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("worker \"%s\" has lost its lease on task " INT64_FORMAT,
-						worker_id, PG_GETARG_INT64(0))));
+				 errmsg("worker \"%s\" has lost its lease", worker_id),
+				 errdetail("Task " INT64_FORMAT " was not completed.",
+						   PG_GETARG_INT64(0))));
 	lease_by_arguments(fcinfo, worker_id, 3);
 	return (Datum) 0;
 }

@@ -128,6 +128,18 @@ store_close(Store *store)
 	pfree(store);
 }
 
+/* Names the partition where the range table has its parent. */
+static void
+set_relation(EState *estate, int index, Oid relid)
+{
+	RangeTblEntry *rte = exec_rt_fetch(index, estate);
+
+#if PG_VERSION_NUM >= 160000
+	getRTEPermissionInfo(estate->es_rteperminfos, rte)->relid = relid;
+#endif
+	rte->relid = relid;
+}
+
 /* Opens a table on first use. */
 StoreTable *
 store_table(Store *store, StoreRelation which)
@@ -146,7 +158,7 @@ store_table(Store *store, StoreRelation which)
 	{
 		Assert(OidIsValid(store->event_leaf));
 		relid = store->event_leaf;
-		exec_rt_fetch(which + 1, estate)->relid = relid;
+		set_relation(estate, which + 1, relid);
 	}
 	table->relation = table_open(relid, RowExclusiveLock);
 	if (which == REL_EVENT)

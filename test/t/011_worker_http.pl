@@ -334,7 +334,7 @@ like(outcome($job{redirect_file}, 'error'), qr/file/, 'no redirect to a file');
 like(outcome($job{file}, 'error'), qr/file/, 'no file');
 is(outcome($job{timeout}, 'error'), 'timed out after 1 seconds', 'a timeout');
 like(outcome($job{refused}, "concat_ws(' ', error, result)"),
-	qr/^Failed to connect to 127\.0\.0\.1 .*"status": "error"/, 'nobody listens');
+	qr/^Failed to connect to 127\.0\.0\.1\b.*"status": "error"/, 'nobody listens');
 is(outcome($job{injected}, 'error'), 'the value of the header "X-One" contains a line end', 'a line end in a header');
 is(outcome($job{no_url}, 'error'), 'the http task has no url', 'no url');
 
