@@ -493,13 +493,7 @@ bind_defaults(Eval *ev, Macro *macro, Frame *frame)
 		if (frame->bindings[k].value.kind != VAL_ABSENT)
 			continue;
 		if (params->items[i + 1])
-		{
-			/* a default does not see an outer variable of the same name */
-			value = value_undefined_name(ev->template->names[name].name,
-										 ev->template->names[name].length);
-			bind(frame, name, &value);
 			value = jinja_eval(ev, params->items[i + 1]);
-		}
 		else
 			value = value_undefined_hint(psprintf("parameter '%.64s' was not provided",
 												  ev->template->names[name].name));

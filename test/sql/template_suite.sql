@@ -1,0 +1,16 @@
+-- Corners of the template language that playbooks rarely visit.
+
+-- the default of a parameter sees the parameters, not what they hide
+SELECT noetl.render('{% set x = 42 %}{% macro m(a, b=x, x=23) %}[{{ a }}|{{ b }}|{{ x }}]{% endmacro %}'
+					'{{ m(1) }}{{ m(1, 2) }}{{ m(1, 2, 3) }}{{ m(1, x=7) }}', '{}');
+SELECT noetl.render('{% macro m(a=a) %}[{{ a }}]{% endmacro %}{{ m() }}{{ m(1) }}', '{"a": 5}');
+SELECT noetl.render('{% macro m(a=b.c, b={"c": 1}) %}{{ a }}{% endmacro %}{{ m() }}', '{"b": {"c": 2}}');
+SELECT noetl.render('{% macro m(b, a=b + 1) %}{{ a }}{% endmacro %}{{ m(1) }}', '{"b": 10}');
+
+-- what a macro tells of itself
+SELECT noetl.render('{% macro m(a, b=2) %}{{ varargs }}{% endmacro %}'
+					'{{ [m.name, m.arguments, m.catch_varargs, m.catch_kwargs, m.caller, m.explicit_caller] }}', '{}');
+SELECT noetl.render('{% macro m(caller=none) %}{{ kwargs }}{{ caller() if caller }}{% endmacro %}'
+					'{{ [m.name, m.arguments, m.catch_varargs, m.catch_kwargs, m.caller, m.explicit_caller] }}', '{}');
+SELECT noetl.render('{% macro m() %}{{ caller.name is none }} {{ caller.arguments }}{% endmacro %}'
+					'{% call(x, y=1) m() %}{% endcall %}{{ m.unknown is defined }}', '{}');
