@@ -753,7 +753,7 @@ evaluate(Eval *ev, Purpose purpose, JsonbValue *result, bool *truth)
 {
 	Value		value;
 
-	ev->frame = palloc0(sizeof(Frame));
+	jinja_push_frame(ev, &ev->template->hidden);
 	if (ev->template->verbatim)
 	{
 		result->type = jbvString;
