@@ -137,6 +137,32 @@ item_at(Eval *ev, const Value *object, int64 index, Value *result)
 	return true;
 }
 
+/* Can the value be a key? */
+static bool
+is_hashable(const Value *key)
+{
+	int			i;
+
+	check_stack_depth();
+	switch ((ValueKind) key->kind)
+	{
+		case VAL_LIST:
+		case VAL_DICT:
+			return false;
+		case VAL_VIEW:
+			return key->u.view->kind == VIEW_VALUES;
+		case VAL_TUPLE:
+			for (i = 0; i < list_count(key); i++)
+			{
+				if (!is_hashable(&list_items(key)[i]))
+					return false;
+			}
+			return true;
+		default:
+			return true;
+	}
+}
+
 /*
  * What Python's obj[key] gives, where it gives anything.  Keys that cannot
  * be keys are simply not there, as in Jinja2.
@@ -147,8 +173,7 @@ plain_item(Eval *ev, const Value *object, const Value *key, Value *result)
 	switch ((ValueKind) object->kind)
 	{
 		case VAL_DICT:
-			if (key->kind == VAL_LIST || key->kind == VAL_DICT ||
-				(key->kind == VAL_VIEW && key->u.view->kind != VIEW_VALUES))
+			if (!is_hashable(key))
 				return false;
 			return dict_get(ev, object, key, result);
 		case VAL_STRING:

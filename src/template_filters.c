@@ -200,8 +200,8 @@ filter_attr(Eval *ev, const Value *argv, const CallArgs *call)
 		value_fail_undefined(&argv[0]);
 	if (argv[1].length > 0 && argv[1].u.string[0] == '_')
 		jinja_fail_refused("Names that begin with an underscore are private.",
-						   "access to attribute \"%.*s\" is not allowed",
-						   Min(argv[1].length, 64), argv[1].u.string);
+						   "access to attribute \"%s\" is not allowed",
+						   clip_name(argv[1].u.string, argv[1].length));
 	if (argv[0].kind == VAL_DICT && !value_has_method(&argv[0], &argv[1], &result))
 		return value_undefined_attribute(&argv[0], &argv[1]);
 	dict = argv[0];

@@ -8,6 +8,8 @@
  */
 #include "noetl.h"
 
+#include <math.h>
+
 #include "miscadmin.h"
 
 #include "template_int.h"
@@ -107,7 +109,8 @@ struct Generator
 	const Builtin *builtin;
 	CallArgs	call;
 	bool		attribute;		/* map, select: look at an attribute */
-	bool		negate;			/* reject */
+	bool		negate;			/* reject; map: nothing to map to; batch: the
+								 * size is no integer */
 	Value		seen;			/* unique: dict of what has been given */
 	Value		fill;
 	int64		size;
@@ -173,6 +176,8 @@ map_next(Eval *ev, Iterator *base, Value *item)
 	start_generator(ev, g, true);
 	if (g->source == NULL || !iter_next(ev, g->source, &input))
 		return false;
+	if (g->negate)
+		jinja_fail("map requires a filter argument");
 	if (g->attribute)
 		*item = follow_path(ev, &g->path, &input);
 	else
@@ -211,8 +216,7 @@ filter_map(Eval *ev, const Value *argv, const CallArgs *call)
 		else
 			jinja_fail("unexpected keyword argument %s", quote_repr(&name));
 	}
-	if (call->nkeywords == 0)
-		jinja_fail("map requires a filter argument");
+	g->negate = call->nkeywords == 0;
 	if (value_given_not_none(&g->fill))
 		g->path.fallback = &g->fill;
 	return generator_value(g);
@@ -369,6 +373,8 @@ batch_next(Eval *ev, Iterator *base, Value *item)
 	}
 	if (count == 0)
 		return false;
+	if (value_given_not_none(&g->fill) && g->negate)
+		jinja_fail("cannot fill up to a size that is no integer");
 	if (value_given_not_none(&g->fill) && count < g->size)
 	{
 		if (g->size > noetl_template_max_iterations)
@@ -389,10 +395,14 @@ filter_batch(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	Generator  *g = make_generator(batch_next, &argv[0]);
 
-	g->size = value_is_number(&argv[1]) && argv[1].kind != VAL_FLOAT ?
-		value_index(&argv[1], "batch") : -1;
-	if (argv[1].kind == VAL_FLOAT && argv[1].u.real == (int) argv[1].u.real)
-		g->size = (int) argv[1].u.real;
+	/* Jinja2 only compares the size, so anything will do unless it must fill */
+	g->negate = !value_is_integer(&argv[1]);
+	g->size = -1;
+	if (!g->negate)
+		g->size = value_index(&argv[1], "batch");
+	else if (argv[1].kind == VAL_FLOAT && argv[1].u.real >= 0 &&
+			 argv[1].u.real <= INT_MAX && argv[1].u.real == floor(argv[1].u.real))
+		g->size = (int64) argv[1].u.real;
 	g->fill = argv[2];
 	return generator_value(g);
 }
