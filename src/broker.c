@@ -261,7 +261,7 @@ decide_run_event(BrokerState *state, const Event *event)
 		return;
 	}
 
-	if (event->node_id == NULL)
+	if (node_id_visit(event->node_id, event->execution_id, step->name) <= 0)
 		decide(state, DECIDE_LOCATE, run);
 
 	switch (event->type)

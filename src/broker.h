@@ -134,8 +134,8 @@ typedef enum DecisionKind
 	DECIDE_FINISH,				/* the execution is over: status, result, error */
 	DECIDE_IGNORE,				/* note "reason" in the event's meta */
 	DECIDE_ANNOTATE,			/* add "meta" to the event's meta */
-	DECIDE_LOCATE				/* the event is about "run": it did not exist yet
-								 * when the event was sent (same statement) */
+	DECIDE_LOCATE				/* the event is about "run", which it does not
+								 * name: its node_id is missing or foreign */
 } DecisionKind;
 
 typedef struct Decision

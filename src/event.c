@@ -7,11 +7,13 @@
  *		  v                                  v
  *		prepare: lock the execution, ids, time, status, node   (prepare_event)
  *		  │ the row is stored
- *		  v AFTER ROW trigger
+ *		  v AFTER ROW trigger, or BEFORE ROW of the next row of the statement
  *		decide: load state, broker_decide, write the decisions (decide_event)
  *
- * What the broker itself writes passes the triggers untouched: only events
- * that prepare_event has registered are decided upon.
+ * Many rows in one statement are as many statements: each is decided upon
+ * before the next is prepared.  What the broker itself writes passes the
+ * triggers untouched: only events that prepare_event has registered are
+ * decided upon.
  */
 #include "noetl.h"
 
@@ -39,9 +41,6 @@
 
 PG_FUNCTION_INFO_V1(noetl_event_before);
 PG_FUNCTION_INFO_V1(noetl_event_after);
-
-/* field4 of an advisory lock tag: 1 and 2 are the SQL functions' */
-#define LOCK_CLASS_EXECUTION	0x6e65
 
 /* ---------------------------------------------------------------------------
  * The execution lock
@@ -85,7 +84,12 @@ typedef struct Registered
 {
 	int64		execution_id;
 	int64		event_id;
+	int			depth;			/* of triggers, where it was registered */
+	uint64		number;			/* of prepared events, then */
 } Registered;
+
+/* How many events this backend has prepared: is one still the newest? */
+static uint64 prepared_events = 0;
 
 /* First in, first out; anything left at the end of a transaction is void. */
 static struct
@@ -132,24 +136,69 @@ register_event(const Event *event)
 	}
 	registered.entries[registered.count].execution_id = event->execution_id;
 	registered.entries[registered.count].event_id = event->event_id;
+	registered.entries[registered.count].depth = DatumGetInt32(pg_trigger_depth(NULL));
+	registered.entries[registered.count].number = prepared_events;
 	registered.count++;
 }
 
-/* Was the row registered?  It is the first, unless somebody suppressed rows. */
+/* Takes the entry at a place out; those before it move up. */
+static Registered
+remove_registered(int place)
+{
+	Registered	entry = registered.entries[place];
+
+	memmove(&registered.entries[registered.first + 1],
+			&registered.entries[registered.first],
+			(place - registered.first) * sizeof(Registered));
+	registered.first++;
+	return entry;
+}
+
+/* Was the row registered?  It is the first, unless triggers insert events. */
 static bool
-take_registered(int64 execution_id, int64 event_id)
+take_registered(int64 execution_id, int64 event_id, Registered *entry)
 {
 	for (int i = registered.first; i < registered.count; i++)
 	{
-		Registered *entry = &registered.entries[i];
-
-		if (entry->execution_id != execution_id || entry->event_id != event_id)
+		if (registered.entries[i].execution_id != execution_id ||
+			registered.entries[i].event_id != event_id)
 			continue;
-		*entry = registered.entries[registered.first];
-		registered.first++;
+		*entry = remove_registered(i);
 		return true;
 	}
 	return false;
+}
+
+/* ---------------------------------------------------------------------------
+ * Decisions being written
+ * ---------------------------------------------------------------------------
+ */
+
+/*
+ * A user's BEFORE trigger may insert an event while the decisions on another
+ * of the same execution are half written: it comes after all of these.
+ */
+typedef struct Writing
+{
+	int64		execution_id;
+	TimestampTz time;			/* of the last event to be written */
+	int64		last_event_id;
+	bool		interrupted;	/* an event waits in noetl.pending */
+	int			enqueued;		/* tasks, so far */
+	struct Writing *outer;
+} Writing;
+
+static Writing *writing = NULL;
+
+/* The decisions on an execution that are being written, or NULL. */
+static Writing *
+writing_on(int64 execution_id)
+{
+	Writing    *found = writing;
+
+	while (found != NULL && found->execution_id != execution_id)
+		found = found->outer;
+	return found;
 }
 
 /* ---------------------------------------------------------------------------
@@ -192,6 +241,27 @@ has_effect(EventType type)
 	}
 }
 
+/* Is an event marked as one without effect? */
+static bool
+is_ignored(const Event *event)
+{
+	JsonbValue	meta;
+	JsonbValue	reason;
+
+	if (event->meta == NULL)
+		return false;
+	json_from_jsonb(event->meta, &meta);
+	return json_get(&meta, "ignored", &reason);
+}
+
+/* Types that give their step a value, be it null. */
+static bool
+sets_value(EventType type)
+{
+	return type == EVENT_ACTION_COMPLETED || type == EVENT_STEP_RESULT ||
+		type == EVENT_STEP_COMPLETED || type == EVENT_STEP_SKIPPED;
+}
+
 /* Events about one step, whose node can be filled in from its queue row. */
 static bool
 is_run_event(EventType type)
@@ -224,6 +294,7 @@ assign_time(Store *store, Event *event, bool fresh)
 {
 	int64		last_id = 0;
 	TimestampTz last_time = 0;
+	Writing    *others = writing_on(event->execution_id);
 	bool		own;
 
 	event->created_at = GetCurrentTimestamp();
@@ -231,6 +302,11 @@ assign_time(Store *store, Event *event, bool fresh)
 	{
 		check_snapshot(store, event->execution_id, last_id, own);
 		event->created_at = Max(event->created_at, last_time + 1);
+	}
+	if (others != NULL)
+	{
+		event->created_at = Max(event->created_at, others->time + 1);
+		last_id = Max(last_id, others->last_event_id);
 	}
 	if (event->event_id != 0)
 		return;
@@ -317,6 +393,34 @@ normalise_words(Event *event)
 	event->type = event_type_of(event->event_type, event->status);
 }
 
+static int	decide_pending(Store *store, int64 execution_id);
+
+/*
+ * The execution as this event finds it: what was stored while the broker was
+ * off comes first, so that the order of the log is the order of decisions.
+ */
+static void
+meet_execution(Store *store, Event *event, Execution *execution)
+{
+	bool		over;
+
+	if (noetl_broker && has_effect(event->type) &&
+		writing_on(event->execution_id) == NULL &&
+		store_any_pending(store, event->execution_id))
+	{
+		(void) decide_pending(store, event->execution_id);
+		if (!store_get_execution(store, event->execution_id, execution))
+			elog(ERROR, "execution " INT64_FORMAT " has vanished", event->execution_id);
+	}
+	event->catalog_id = execution->catalog_id;
+	event->parent_execution_id = execution->parent_execution_id;
+	over = !execution->running;
+	if (!over && event_type_is_terminal(event->type))
+		over = store_pending_end(store, event->execution_id) != 0;
+	if (over && has_effect(event->type))
+		event->meta = meta_text("ignored", "the execution is over");
+}
+
 /*
  * Makes a client's event fit to be stored; takes the execution lock.  False
  * when it is stored already (same event_id).  has_result: result is not NULL,
@@ -344,15 +448,12 @@ prepare_event(Store *store, Event *event, bool has_result)
 		if (event->event_id != 0 &&
 			store_event_exists(store, event->execution_id, event->event_id))
 			return false;
-		event->catalog_id = execution.catalog_id;
-		event->parent_execution_id = execution.parent_execution_id;
-		if (!execution.running && has_effect(event->type))
-			event->meta = meta_text("ignored", "the execution is over");
+		meet_execution(store, event, &execution);
 	}
 	assign_time(store, event, fresh);
+	prepared_events++;
 	fill_node(store, event);
-	if (!has_result && (event->type == EVENT_ACTION_COMPLETED ||
-						event->type == EVENT_STEP_RESULT))
+	if (!has_result && sets_value(event->type))
 	{
 		JsonbValue	null;
 
@@ -455,17 +556,21 @@ trigger_data(FunctionCallInfo fcinfo, TriggerEvent timing, const char *name)
 	return trigger;
 }
 
-/* Is it a row of the broker's own making, being written right now? */
-static int	writing_decisions = 0;
-static int64 writing_execution = 0;
-static int64 writing_event = 0;
+/* The event of the broker's own making that is being written right now. */
+static const Event *own_event = NULL;
 
+/* Is it this row?  Users' triggers may insert others meanwhile. */
 static bool
-is_own_write(const Event *event)
+is_own_write(TupleTableSlot *slot)
 {
-	return writing_decisions > 0 && event->execution_id == writing_execution &&
-		event->event_id == writing_event;
+	bool		isnull;
+
+	return own_event != NULL &&
+		DatumGetInt64(slot_getattr(slot, EVENT_COL_EXECUTION_ID, &isnull)) == own_event->execution_id &&
+		DatumGetInt64(slot_getattr(slot, EVENT_COL_EVENT_ID, &isnull)) == own_event->event_id;
 }
+
+static void decide_registered(void);
 
 /* BEFORE INSERT ON noetl.event FOR EACH ROW */
 Datum
@@ -478,16 +583,20 @@ noetl_event_before(PG_FUNCTION_ARGS)
 	bool		prepared;
 	HeapTuple	tuple;
 
+	if (is_own_write(trigger->tg_trigslot))
+		return PointerGetDatum(trigger->tg_trigtuple);
 	store_read_event_head(trigger->tg_trigslot, &event);
+	if (is_history(&event))
+		return PointerGetDatum(trigger->tg_trigtuple);
 	if (event.type == EVENT_EXECUTION_START)
 	{
+		/* the context names the playbook; the rest stays as it is */
 		store_read_event(trigger->tg_trigslot, &event);
 		event.result = NULL;
 		event.meta = NULL;
 	}
-	if (is_own_write(&event) || is_history(&event))
-		return PointerGetDatum(trigger->tg_trigtuple);
 
+	decide_registered();
 	store = store_open(RelationGetRelid(trigger->tg_relation));
 	prepared = prepare_event(store, &event,
 							 !slot_attisnull(trigger->tg_trigslot, EVENT_COL_RESULT));
@@ -555,16 +664,16 @@ draw_luck(void)
 static void
 write_own_event(Store *store, const Event *event)
 {
-	writing_execution = event->execution_id;
-	writing_event = event->event_id;
-	writing_decisions++;
+	const Event *outer = own_event;
+
+	own_event = event;
 	PG_TRY();
 	{
 		store_insert_event(store, event);
 	}
 	PG_FINALLY();
 	{
-		writing_decisions--;
+		own_event = outer;
 	}
 	PG_END_TRY();
 }
@@ -629,19 +738,50 @@ write_decision(Store *store, BrokerState *state, const Event *event,
 static int
 write_decisions(Store *store, BrokerState *state, const Event *event)
 {
+	Writing		here;
 	ListCell   *lc;
-	int			enqueued = 0;
 
-	foreach(lc, state->decisions)
+	here.execution_id = state->execution_id;
+	here.time = state->time;
+	here.last_event_id = state->last_event_id;
+	here.interrupted = false;
+	here.enqueued = 0;
+	here.outer = writing;
+	writing = &here;
+	PG_TRY();
 	{
-		Decision   *decision = (Decision *) lfirst(lc);
+		foreach(lc, state->decisions)
+		{
+			Decision   *decision = (Decision *) lfirst(lc);
 
-		CHECK_FOR_INTERRUPTS();
-		write_decision(store, state, event, decision);
-		if (decision->kind == DECIDE_ENQUEUE)
-			enqueued++;
+			CHECK_FOR_INTERRUPTS();
+			write_decision(store, state, event, decision);
+			if (decision->kind == DECIDE_ENQUEUE)
+				here.enqueued++;
+		}
 	}
-	return enqueued;
+	PG_FINALLY();
+	{
+		writing = here.outer;
+	}
+	PG_END_TRY();
+	if (here.interrupted)
+		here.enqueued += decide_pending(store, state->execution_id);
+	return here.enqueued;
+}
+
+/*
+ * An end that a client sent while the broker was off comes too late when the
+ * execution ends by an earlier event.
+ */
+static void
+ignore_pending_end(Store *store, int64 execution_id)
+{
+	int64		event_id = store_pending_end(store, execution_id);
+
+	if (event_id != 0)
+		store_annotate_event(store, execution_id, event_id,
+							 meta_text("ignored", "the execution is over"));
 }
 
 /*
@@ -663,15 +803,16 @@ drop_late_task(Store *store, const Event *event)
 
 /*
  * Decides on a stored event under the execution lock; returns the number of
- * tasks it enqueued.
+ * tasks it enqueued.  newest: no event of the execution is newer.
  */
 static int
-decide_event(Store *store, const Event *event)
+decide_event(Store *store, const Event *event, bool newest)
 {
 	BrokerState state;
 	Execution	execution;
 	ValueContext values;
 	char	   *error = NULL;
+	bool		own;
 
 	if (event->type != EVENT_EXECUTION_START && !has_effect(event->type))
 		return 0;
@@ -679,9 +820,14 @@ decide_event(Store *store, const Event *event)
 		elog(ERROR, "execution " INT64_FORMAT " has vanished", event->execution_id);
 	if (!execution.running)
 	{
+		if (event->type != EVENT_EXECUTION_START && !is_ignored(event))
+			store_annotate_event(store, event->execution_id, event->event_id,
+								 meta_text("ignored", "the execution is over"));
 		drop_late_task(store, event);
 		return 0;
 	}
+	if (is_ignored(event))
+		return 0;
 
 	memset(&values, 0, sizeof(values));
 	values.store = store;
@@ -695,7 +841,9 @@ decide_event(Store *store, const Event *event)
 	state.values.step_value = load_step_value;
 	state.values.workload = load_workload;
 	state.values.arg = &values;
-	state.time = event->created_at;
+	if (!newest)
+		(void) store_last_event(store, event->execution_id, &state.last_event_id,
+								&state.time, &own);
 	state.jitter = draw_luck();
 
 	if (event->type == EVENT_EXECUTION_START)
@@ -706,19 +854,61 @@ decide_event(Store *store, const Event *event)
 		broker_refuse(&state, event, error);
 	else
 		broker_decide(&state, event);
+	if (state.finished && !newest)
+		ignore_pending_end(store, event->execution_id);
 	return write_decisions(store, &state, event);
 }
 
 /* What follows the storing of an event, decided now or noted for later. */
 static void
-event_stored(Store *store, const Event *event)
+event_stored(Store *store, const Event *event, uint64 number)
 {
+	Writing    *others = writing_on(event->execution_id);
+
 	if (event->type == EVENT_EXECUTION_START)
 		execution_insert(store, event);
-	if (noetl_broker)
-		(void) decide_event(store, event);
-	else if (event->type == EVENT_EXECUTION_START || has_effect(event->type))
+	if (noetl_broker && others == NULL)
+		(void) decide_event(store, event, number == prepared_events);
+	else if (event->type == EVENT_EXECUTION_START ||
+			 (has_effect(event->type) &&
+			  !(event_type_is_terminal(event->type) && is_ignored(event))))
+	{
 		store_insert_pending(store, event->execution_id, event->event_id);
+		if (noetl_broker)
+			others->interrupted = true;
+	}
+}
+
+/*
+ * Decides on rows that are stored but whose AFTER trigger has not come yet.
+ * One that is not stored either is on its way, if we are in another trigger of
+ * it, or was suppressed.
+ */
+static void
+decide_registered(void)
+{
+	int			depth = DatumGetInt32(pg_trigger_depth(NULL));
+	int			place = registered.first;
+
+	while (place < registered.count)
+	{
+		Registered	entry = registered.entries[place];
+		Store	   *store = store_open(InvalidOid);
+		Event		event;
+		bool		stored = store_get_event(store, entry.execution_id,
+											 entry.event_id, &event);
+
+		if (stored || entry.depth >= depth)
+		{
+			(void) remove_registered(place);
+			if (stored)
+				event_stored(store, &event, entry.number);
+			place = registered.first;
+		}
+		else
+			place++;
+		store_close(store);
+	}
 }
 
 /* AFTER INSERT ON noetl.event FOR EACH ROW */
@@ -729,15 +919,17 @@ noetl_event_after(PG_FUNCTION_ARGS)
 										"noetl.event_after");
 	TupleTableSlot *slot = trigger->tg_trigslot;
 	bool		isnull;
+	Registered	entry;
 	Event		event;
 	Store	   *store;
 
 	if (!take_registered(DatumGetInt64(slot_getattr(slot, EVENT_COL_EXECUTION_ID, &isnull)),
-						 DatumGetInt64(slot_getattr(slot, EVENT_COL_EVENT_ID, &isnull))))
+						 DatumGetInt64(slot_getattr(slot, EVENT_COL_EVENT_ID, &isnull)),
+						 &entry))
 		return PointerGetDatum(NULL);
 	store_read_event(slot, &event);
 	store = store_open(RelationGetRelid(trigger->tg_relation));
-	event_stored(store, &event);
+	event_stored(store, &event, entry.number);
 	store_close(store);
 	return PointerGetDatum(NULL);
 }
@@ -747,10 +939,12 @@ bool
 event_ingest(Store *store, Event *event)
 {
 	Jsonb	   *meta = event->meta;
+	uint64		number;
 
 	event->meta = NULL;
 	if (!prepare_event(store, event, event->result != NULL))
 		return false;
+	number = prepared_events;
 	if (event->meta == NULL)
 		event->meta = meta;
 	else if (meta != NULL)
@@ -758,15 +952,18 @@ event_ingest(Store *store, Event *event)
 														 PointerGetDatum(meta),
 														 PointerGetDatum(event->meta)));
 	write_own_event(store, event);
-	event_stored(store, event);
+	event_stored(store, event, number);
 	return true;
 }
 
 /* Decides on the pending events of one execution, oldest first. */
 static int
-catch_up_execution(int64 execution_id)
+decide_pending(Store *store, int64 execution_id)
 {
-	Store	   *store = store_open(InvalidOid);
+	MemoryContext memory = AllocSetContextCreate(CurrentMemoryContext,
+												 "noetl pending event",
+												 ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(memory);
 	int64		found;
 	int64		event_id;
 	int			enqueued = 0;
@@ -777,12 +974,13 @@ catch_up_execution(int64 execution_id)
 
 		CHECK_FOR_INTERRUPTS();
 		store_delete_pending(store, execution_id, event_id);
-		if (!store_get_event(store, execution_id, event_id, &event))
-			continue;
-		enqueued += decide_event(store, &event);
+		if (store_get_event(store, execution_id, event_id, &event))
+			enqueued += decide_event(store, &event, false);
 		CommandCounterIncrement();
+		MemoryContextReset(memory);
 	}
-	store_close(store);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(memory);
 	return enqueued;
 }
 
@@ -810,7 +1008,11 @@ event_catch_up(int64 execution_id)
 		if (execution_id != 0)
 			execution_lock(next);
 		if (execution_id != 0 || execution_trylock(next))
-			enqueued += catch_up_execution(next);
+		{
+			store = store_open(InvalidOid);
+			enqueued += decide_pending(store, next);
+			store_close(store);
+		}
 		MemoryContextReset(memory);
 		if (execution_id != 0)
 			break;

@@ -121,14 +121,11 @@ collect_raw_roots(Compiler *compiler, const YamlNode *node)
 	count = template_roots(compiled, &names);
 	for (i = 0; i < count; i++)
 	{
-		ListCell   *cell;
-		bool		known = false;
+		int			length = strlen(names[i]);
 
-		foreach(cell, compiler->raw_roots)
-			known = known || strcmp(lfirst(cell), names[i]) == 0;
-		if (!known)
-			compiler->raw_roots = lappend(compiler->raw_roots,
-										  pstrdup(names[i]));
+		if (name_table_find(&compiler->raw_roots, names[i], length) < 0)
+			name_table_add(&compiler->raw_roots, pnstrdup(names[i], length),
+						   length);
 	}
 }
 

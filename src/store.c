@@ -14,6 +14,7 @@
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "parser/parse_relation.h"
+#include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
@@ -127,6 +128,18 @@ store_close(Store *store)
 	pfree(store);
 }
 
+/* Names the partition where the range table has its parent. */
+static void
+set_relation(EState *estate, int index, Oid relid)
+{
+	RangeTblEntry *rte = exec_rt_fetch(index, estate);
+
+#if PG_VERSION_NUM >= 160000
+	getRTEPermissionInfo(estate->es_rteperminfos, rte)->relid = relid;
+#endif
+	rte->relid = relid;
+}
+
 /* Opens a table on first use. */
 StoreTable *
 store_table(Store *store, StoreRelation which)
@@ -145,7 +158,7 @@ store_table(Store *store, StoreRelation which)
 	{
 		Assert(OidIsValid(store->event_leaf));
 		relid = store->event_leaf;
-		exec_rt_fetch(which + 1, estate)->relid = relid;
+		set_relation(estate, which + 1, relid);
 	}
 	table->relation = table_open(relid, RowExclusiveLock);
 	if (which == REL_EVENT)
@@ -272,22 +285,31 @@ scan_close(StoreScan *scan)
 	index_close(scan->index, AccessShareLock);
 }
 
-/* Finds the single row with a bigint primary key. */
+/* The first row that an index finds, in the scan slot; false: there is none. */
 static bool
-fetch_by_id(Store *store, StoreTable *table, StoreRelation index, int64 id)
+fetch_first(Store *store, StoreTable *table, StoreRelation index,
+			Snapshot snapshot, ScanKey keys, int nkeys, ScanDirection direction)
 {
 	StoreScan	scan;
-	ScanKeyData key;
 	bool		found;
 
-	key_int64(&key, 1, id);
-	scan_open(&scan, store, table, index, SnapshotSelf, 1, ForwardScanDirection);
-	index_rescan(scan.scan, &key, 1, NULL, 0);
+	scan_open(&scan, store, table, index, snapshot, nkeys, direction);
+	index_rescan(scan.scan, keys, nkeys, NULL, 0);
 	found = scan_next(&scan);
 	if (found)
 		ExecMaterializeSlot(scan.slot);
 	scan_close(&scan);
 	return found;
+}
+
+/* Finds the single row with a bigint primary key. */
+static bool
+fetch_by_id(Store *store, StoreTable *table, StoreRelation index, int64 id)
+{
+	ScanKeyData key;
+
+	key_int64(&key, 1, id);
+	return fetch_first(store, table, index, SnapshotSelf, &key, 1, ForwardScanDirection);
 }
 
 /* ---------------------------------------------------------------------------
@@ -454,18 +476,11 @@ static bool
 fetch_last_event(Store *store, int64 execution_id, Snapshot snapshot)
 {
 	StoreTable *table = event_table(store, execution_id);
-	StoreScan	scan;
 	ScanKeyData key;
-	bool		found;
 
 	key_int64(&key, 1, execution_id);
-	scan_open(&scan, store, table, REL_EVENT_PKEY, snapshot, 1, BackwardScanDirection);
-	index_rescan(scan.scan, &key, 1, NULL, 0);
-	found = scan_next(&scan);
-	if (found)
-		ExecMaterializeSlot(scan.slot);
-	scan_close(&scan);
-	return found;
+	return fetch_first(store, table, REL_EVENT_PKEY, snapshot, &key, 1,
+					   BackwardScanDirection);
 }
 
 /* See store.h. */
@@ -500,24 +515,24 @@ store_last_event_in_snapshot(Store *store, int64 execution_id)
 								EVENT_COL_EVENT_ID));
 }
 
+/* A row by execution_id and a second bigint, in the scan slot. */
+static bool
+fetch_by_pair(Store *store, StoreTable *table, StoreRelation index,
+			  int64 execution_id, int64 event_id)
+{
+	ScanKeyData keys[2];
+
+	key_int64(&keys[0], 1, execution_id);
+	key_int64(&keys[1], 2, event_id);
+	return fetch_first(store, table, index, SnapshotSelf, keys, 2, ForwardScanDirection);
+}
+
 /* One event by its key, in the scan slot. */
 static bool
 fetch_event(Store *store, int64 execution_id, int64 event_id)
 {
-	StoreTable *table = event_table(store, execution_id);
-	StoreScan	scan;
-	ScanKeyData keys[2];
-	bool		found;
-
-	key_int64(&keys[0], 1, execution_id);
-	key_int64(&keys[1], 2, event_id);
-	scan_open(&scan, store, table, REL_EVENT_PKEY, SnapshotSelf, 2, ForwardScanDirection);
-	index_rescan(scan.scan, keys, 2, NULL, 0);
-	found = scan_next(&scan);
-	if (found)
-		ExecMaterializeSlot(scan.slot);
-	scan_close(&scan);
-	return found;
+	return fetch_by_pair(store, event_table(store, execution_id), REL_EVENT_PKEY,
+						 execution_id, event_id);
 }
 
 /* See store.h. */
@@ -828,20 +843,9 @@ void
 store_delete_pending(Store *store, int64 execution_id, int64 event_id)
 {
 	StoreTable *table = store_table(store, REL_PENDING);
-	StoreScan	scan;
-	ScanKeyData keys[2];
-	bool		found;
 
 	CommandCounterIncrement();
-	key_int64(&keys[0], 1, execution_id);
-	key_int64(&keys[1], 2, event_id);
-	scan_open(&scan, store, table, REL_PENDING_PKEY, SnapshotSelf, 2, ForwardScanDirection);
-	index_rescan(scan.scan, keys, 2, NULL, 0);
-	found = scan_next(&scan);
-	if (found)
-		ExecMaterializeSlot(scan.slot);
-	scan_close(&scan);
-	if (found)
+	if (fetch_by_pair(store, table, REL_PENDING_PKEY, execution_id, event_id))
 		store_write_delete(store, table, table->scan_slot);
 }
 
@@ -851,19 +855,56 @@ store_next_pending(Store *store, int64 execution_id, bool only,
 				   int64 *found_execution, int64 *event_id)
 {
 	StoreTable *table = store_table(store, REL_PENDING);
-	StoreScan	scan;
 	ScanKeyData key;
-	bool		found;
 
 	ScanKeyInit(&key, 1, only ? BTEqualStrategyNumber : BTGreaterStrategyNumber,
 				only ? F_INT8EQ : F_INT8GT, Int64GetDatum(execution_id));
+	if (!fetch_first(store, table, REL_PENDING_PKEY, SnapshotSelf, &key, 1,
+					 ForwardScanDirection))
+		return false;
+	*found_execution = DatumGetInt64(slot_column(table->scan_slot, 1));
+	*event_id = DatumGetInt64(slot_column(table->scan_slot, 2));
+	return true;
+}
+
+/* See store.h.  Nearly always the table is empty: one look at its size then. */
+bool
+store_any_pending(Store *store, int64 execution_id)
+{
+	Relation	pending = table_open(store_relation(REL_PENDING), AccessShareLock);
+	bool		empty = RelationGetNumberOfBlocks(pending) == 0;
+	int64		found;
+	int64		event_id;
+
+	table_close(pending, AccessShareLock);
+	return !empty && store_next_pending(store, execution_id, true, &found, &event_id);
+}
+
+/* See store.h. */
+int64
+store_pending_end(Store *store, int64 execution_id)
+{
+	StoreTable *table;
+	StoreScan	scan;
+	ScanKeyData key;
+	int64		found = 0;
+
+	if (!store_any_pending(store, execution_id))
+		return 0;
+	table = store_table(store, REL_PENDING);
+	key_int64(&key, 1, execution_id);
 	scan_open(&scan, store, table, REL_PENDING_PKEY, SnapshotSelf, 1, ForwardScanDirection);
 	index_rescan(scan.scan, &key, 1, NULL, 0);
-	found = scan_next(&scan);
-	if (found)
+	while (found == 0 && scan_next(&scan))
 	{
-		*found_execution = DatumGetInt64(slot_column(scan.slot, 1));
-		*event_id = DatumGetInt64(slot_column(scan.slot, 2));
+		int64		event_id = DatumGetInt64(slot_column(scan.slot, 2));
+		Event		event;
+
+		if (!fetch_event(store, execution_id, event_id))
+			continue;
+		store_read_event_head(store_table(store, REL_EVENT)->scan_slot, &event);
+		if (event_type_is_terminal(event.type))
+			found = event_id;
 	}
 	scan_close(&scan);
 	return found;

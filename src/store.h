@@ -136,7 +136,7 @@ extern bool store_get_event(Store *store, int64 execution_id, int64 event_id, Ev
 /* Merges members into the meta of a stored event. */
 extern void store_annotate_event(Store *store, int64 execution_id,
 								 int64 event_id, const Jsonb *meta);
-/* Fills in the node of a stored event that came before its run did. */
+/* Fills in the node of a stored event that does not name its run. */
 extern void store_locate_event(Store *store, int64 execution_id, int64 event_id,
 							   const Step *step, const Run *run);
 /* The newest result-bearing event of a step that counts. */
@@ -154,6 +154,9 @@ extern void store_delete_pending(Store *store, int64 execution_id, int64 event_i
 /* The oldest pending event of an execution, or of any after it (0: all). */
 extern bool store_next_pending(Store *store, int64 execution_id, bool only,
 							   int64 *found_execution, int64 *event_id);
+extern bool store_any_pending(Store *store, int64 execution_id);
+/* The pending event of a client that ends the execution, or 0. */
+extern int64 store_pending_end(Store *store, int64 execution_id);
 
 /* ---- the queue (store_queue.c) ---- */
 

@@ -182,6 +182,16 @@ make_ready(TupleTableSlot *new)
  * ---------------------------------------------------------------------------
  */
 
+/* Where a row is, for later changes. */
+static ItemPointer
+copy_tid(TupleTableSlot *slot)
+{
+	ItemPointer tid = palloc(sizeof(ItemPointerData));
+
+	*tid = slot->tts_tid;
+	return tid;
+}
+
 /* The state of a run by the status of its row; false: it is none any more. */
 static bool
 run_state(const char *status, RunState *state)
@@ -212,7 +222,6 @@ store_queue_load_runs(Store *store, int64 execution_id,
 		TupleTableSlot *slot = scan.slot;
 		char	   *name = slot_text(slot, QUEUE_COL_NODE_NAME);
 		Run		   *run = palloc0(sizeof(Run));
-		ItemPointer tid = palloc(sizeof(ItemPointerData));
 
 		run->step = playbook_find_step(playbook, name, strlen(name));
 		if (run->step < 0 ||
@@ -228,8 +237,7 @@ store_queue_load_runs(Store *store, int64 execution_id,
 		run->worker_id = slot_text(slot, QUEUE_COL_WORKER_ID);
 		run->available_at = DatumGetTimestampTz(slot_column(slot, QUEUE_COL_AVAILABLE_AT));
 		run->action = slot_jsonb(slot, QUEUE_COL_ACTION);
-		*tid = slot->tts_tid;
-		run->handle = tid;
+		run->handle = copy_tid(slot);
 		*runs = lappend(*runs, run);
 	}
 	queue_scan_close(&scan);
@@ -288,6 +296,8 @@ store_enqueue(Store *store, const BrokerState *state, Run *run)
 	slot_set(slot, QUEUE_COL_PARENT_EVENT_ID, Int64GetDatum(run->released_by));
 	slot_set(slot, QUEUE_COL_EVENT_ID, Int64GetDatum(run->started_event_id));
 	store_write_insert(store, table);
+	/* the execution may fail in this very evaluation: then the row goes again */
+	run->handle = copy_tid(slot);
 }
 
 /* Locks the row of a run that was loaded; it cannot be gone. */
@@ -316,6 +326,8 @@ store_close_task(Store *store, Run *run)
 	TM_FailureData failure;
 	TM_Result	result;
 
+	if (!run->stored)
+		CommandCounterIncrement();	/* enqueued a moment ago */
 	if (table->result_rel->ri_TrigDesc != NULL)
 	{
 		table = lock_run(store, run);

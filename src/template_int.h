@@ -274,8 +274,8 @@ extern void jinja_locate(const char *source, int length, int pos,
 						 int *line, int *column);
 
 /* Reports where in the source something is wrong. */
-extern void jinja_syntax_error(int pos, const char *fmt,...) pg_attribute_printf(2, 3) pg_attribute_noreturn();
-extern void jinja_unsupported(int pos, const char *hint, const char *fmt,...) pg_attribute_printf(3, 4) pg_attribute_noreturn();
+pg_noreturn extern void jinja_syntax_error(int pos, const char *fmt,...) pg_attribute_printf(2, 3);
+pg_noreturn extern void jinja_unsupported(int pos, const char *hint, const char *fmt,...) pg_attribute_printf(3, 4);
 
 /* Where the compile-time error being raised stands. */
 extern int	jinja_error_position;
@@ -518,10 +518,10 @@ struct Macro
 };
 
 /* Raises a data exception: what Python calls TypeError and friends. */
-extern void jinja_fail(const char *fmt,...) pg_attribute_printf(1, 2) pg_attribute_noreturn();
-extern void jinja_fail_limit(const char *fmt,...) pg_attribute_printf(1, 2) pg_attribute_noreturn();
-extern void jinja_fail_not_json(const Value *value) pg_attribute_noreturn();
-extern void jinja_fail_refused(const char *hint, const char *fmt,...) pg_attribute_printf(2, 3) pg_attribute_noreturn();
+pg_noreturn extern void jinja_fail(const char *fmt,...) pg_attribute_printf(1, 2);
+pg_noreturn extern void jinja_fail_limit(const char *fmt,...) pg_attribute_printf(1, 2);
+pg_noreturn extern void jinja_fail_not_json(const Value *value);
+pg_noreturn extern void jinja_fail_refused(const char *hint, const char *fmt,...) pg_attribute_printf(2, 3);
 
 /* Errors that mean the template, not the server, is at fault. */
 extern bool jinja_error_is_ours(int sqlerrcode);
@@ -563,7 +563,7 @@ extern Value value_pair(const Value *a, const Value *b);
 extern Value value_undefined_name(const char *name, int length);
 extern Value value_undefined_attribute(const Value *owner, const Value *name);
 extern Value value_undefined_hint(const char *hint);
-extern void value_fail_undefined(const Value *value) pg_attribute_noreturn();
+pg_noreturn extern void value_fail_undefined(const Value *value);
 extern const char *value_type(const Value *value);
 extern bool value_truth(Eval *ev, const Value *value);
 extern bool value_equal(Eval *ev, const Value *a, const Value *b);
