@@ -204,6 +204,9 @@ filter_map(Eval *ev, const Value *argv, const CallArgs *call)
 		g->call.nargs--;
 		return generator_value(g);
 	}
+	/* nothing to map: the arguments are not looked at */
+	if (!value_truth(ev, &argv[0]))
+		return generator_value(g);
 	g->attribute = true;
 	for (i = 0; i < call->nkeywords; i++)
 	{
@@ -253,10 +256,13 @@ select_next(Eval *ev, Iterator *base, Value *item)
 
 /* Common part of the four. */
 static Value
-make_select(const Value *argv, const CallArgs *call, bool attribute, bool negate)
+make_select(Eval *ev, const Value *argv, const CallArgs *call, bool attribute, bool negate)
 {
 	Generator  *g = make_generator(select_next, &argv[0]);
 
+	/* nothing to choose from: the arguments are not looked at */
+	if (!value_truth(ev, &argv[0]))
+		return generator_value(g);
 	g->call = *call;
 	g->attribute = attribute;
 	g->negate = negate;
@@ -281,28 +287,28 @@ make_select(const Value *argv, const CallArgs *call, bool attribute, bool negate
 Value
 filter_select(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	return make_select(argv, call, false, false);
+	return make_select(ev, argv, call, false, false);
 }
 
 /* reject */
 Value
 filter_reject(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	return make_select(argv, call, false, true);
+	return make_select(ev, argv, call, false, true);
 }
 
 /* selectattr */
 Value
 filter_selectattr(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	return make_select(argv, call, true, false);
+	return make_select(ev, argv, call, true, false);
 }
 
 /* rejectattr */
 Value
 filter_rejectattr(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	return make_select(argv, call, true, true);
+	return make_select(ev, argv, call, true, true);
 }
 
 /* unique: the next item */
@@ -533,6 +539,13 @@ sorted_list(const SortItem *items, int count)
 	return value_list(count, values);
 }
 
+/* The argument "reverse", which Python wants to be a number or a boolean. */
+static bool
+argument_reverse(const Value *value)
+{
+	return value_given(value) && value_index(value, "reverse") != 0;
+}
+
 /* sort: keys are lists, one member for each attribute */
 Value
 filter_sort(Eval *ev, const Value *argv, const CallArgs *call)
@@ -565,7 +578,7 @@ filter_sort(Eval *ev, const Value *argv, const CallArgs *call)
 		items[i].position = i;
 	}
 	jinja_check_memory(ev);
-	sort_items(ev, items, count, argument_bool(ev, &argv[1], false));
+	sort_items(ev, items, count, argument_reverse(&argv[1]));
 	return sorted_list(items, count);
 }
 
@@ -600,7 +613,7 @@ filter_dictsort(Eval *ev, const Value *argv, const CallArgs *call)
 			items[i].key = utext_lower(&items[i].key);
 		items[i].position = i;
 	}
-	sort_items(ev, items, count, argument_bool(ev, &argv[3], false));
+	sort_items(ev, items, count, argument_reverse(&argv[3]));
 	return sorted_list(items, count);
 }
 

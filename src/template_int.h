@@ -674,7 +674,7 @@ extern Value value_from_json(const JsonbValue *json, uint8 flags);
 extern Value value_from_container(JsonbContainer *container, uint8 flags);
 extern void value_to_json(Eval *ev, const Value *value, JsonbValue *result);
 extern void value_json_text(Eval *ev, StringInfo buf, const Value *value,
-							int indent, bool sort, bool ascii);
+							const Value *indent, bool sort, bool ascii);
 extern bool json_from_text(const char *s, int length, Value *result);
 extern void coerce_text(const char *s, int length, JsonbValue *result);
 extern int	json_container_size(const JsonbContainer *container);

@@ -14,3 +14,17 @@ SELECT noetl.render('{% macro m(caller=none) %}{{ kwargs }}{{ caller() if caller
 					'{{ [m.name, m.arguments, m.catch_varargs, m.catch_kwargs, m.caller, m.explicit_caller] }}', '{}');
 SELECT noetl.render('{% macro m() %}{{ caller.name is none }} {{ caller.arguments }}{% endmacro %}'
 					'{% call(x, y=1) m() %}{% endcall %}{{ m.unknown is defined }}', '{}');
+
+-- what cannot be done to nothing is no error
+SELECT noetl.render('{{ []|map|list }}{{ none|selectattr|list }}{{ nope|map("no filter")|list }}{{ ""|rejectattr|join }}', '{}');
+SELECT noetl.render('{{ [1]|map|list }}', '{}');
+SELECT noetl.render('{{ [1]|selectattr|list }}', '{}');
+
+-- "reverse" is a boolean or a number
+SELECT noetl.render('{{ [1, 2]|sort(true) }}{{ [1, 2]|sort(0) }}{{ {"a": 1, "b": 2}|dictsort(reverse=1) }}', '{}');
+SELECT noetl.render('{{ [1, 2]|sort("b") }}', '{}');
+SELECT noetl.render('{{ {"a": 1}|dictsort(reverse="yes") }}', '{}');
+
+-- JSON is indented by a number of spaces or by a string
+SELECT noetl.render('{##}{{ {"a": [1, {}]}|tojson("--") }}{{ [1]|tojson(none) }}{{ [1]|tojson(true) }}{{ [1]|tojson("") }}{{ [1]|tojson("<") }}', '{}');
+SELECT noetl.render('{{ [1]|tojson(1.5) }}', '{}');
