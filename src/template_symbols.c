@@ -210,47 +210,54 @@ merge_branch(Symbols *s, const Symbols *branch)
 	}
 }
 
+/*
+ * After an if, what only its branches set comes from outside until then: one
+ * of them may not be taken.
+ */
+static void
+merge_branches(Symbols *s, const Symbols *branches, int count)
+{
+	Symbols		before = copy_symbols(s);
+	int			b;
+	int			i;
+
+	for (b = 0; b < count; b++)
+		merge_branch(s, &branches[b]);
+	for (i = 0; i < s->count; i++)
+	{
+		Symbol	   *symbol = &s->symbols[i];
+		Symbol	   *old = find_symbol(&before, symbol->name);
+
+		if (symbol->stored && !(old && old->stored))
+			symbol->load = is_known(s->parent, symbol->name) ? LOAD_ALIAS : LOAD_RESOLVE;
+	}
+}
+
 /* elif: an if without branches of its own after it */
 static void
 visit_elif(Analyser *a, const TemplateNode *node)
 {
 	Symbols    *s = a->symbols;
-	Symbols		before;
 	Symbols		branch;
-	int			i;
 
 	visit_expression(a, node->third);
-	before = copy_symbols(s);
 	branch = copy_symbols(s);
 	a->symbols = &branch;
 	visit_body(a, &node->body);
 	a->symbols = s;
-	merge_branch(s, &branch);
-
-	/* its other branches are empty, so that none of its names is set in all */
-	for (i = 0; i < s->count; i++)
-	{
-		Symbol	   *old = find_symbol(&before, s->symbols[i].name);
-		Symbol	   *new = find_symbol(&branch, s->symbols[i].name);
-
-		if (new && new->stored && !(old && old->stored))
-			s->symbols[i].load = is_known(s->parent, s->symbols[i].name) ? LOAD_ALIAS : LOAD_RESOLVE;
-	}
+	merge_branches(s, &branch, 1);
 }
 
-/* if: a name that not every branch sets comes from outside. */
+/* if: body, elif parts and else are looked at side by side. */
 static void
 visit_if(Analyser *a, const TemplateNode *node)
 {
 	Symbols    *s = a->symbols;
-	Symbols		before;
 	Symbols		branches[3];
 	const TemplateNode *rest = node;
-	int			i;
 	int			b;
 
 	visit_expression(a, node->third);
-	before = copy_symbols(s);
 	for (b = 0; b < 3; b++)
 		branches[b] = copy_symbols(s);
 	a->symbols = &branches[0];
@@ -267,24 +274,7 @@ visit_if(Analyser *a, const TemplateNode *node)
 	a->symbols = &branches[2];
 	visit_body(a, &rest->orelse);
 	a->symbols = s;
-	for (b = 0; b < 3; b++)
-		merge_branch(s, &branches[b]);
-	for (i = 0; i < s->count; i++)
-	{
-		int			stores = 0;
-		Symbol	   *old = find_symbol(&before, s->symbols[i].name);
-
-		if (old && old->stored)
-			continue;
-		for (b = 0; b < 3; b++)
-		{
-			Symbol	   *in_branch = find_symbol(&branches[b], s->symbols[i].name);
-
-			stores += in_branch && in_branch->stored;
-		}
-		if (stores > 0 && stores < 3)
-			s->symbols[i].load = is_known(s->parent, s->symbols[i].name) ? LOAD_ALIAS : LOAD_RESOLVE;
-	}
+	merge_branches(s, branches, 3);
 }
 
 /* One statement, as far as it concerns the scope it stands in. */

@@ -28,3 +28,9 @@ SELECT noetl.render('{{ {"a": 1}|dictsort(reverse="yes") }}', '{}');
 -- JSON is indented by a number of spaces or by a string
 SELECT noetl.render('{##}{{ {"a": [1, {}]}|tojson("--") }}{{ [1]|tojson(none) }}{{ [1]|tojson(true) }}{{ [1]|tojson("") }}{{ [1]|tojson("<") }}', '{}');
 SELECT noetl.render('{{ [1]|tojson(1.5) }}', '{}');
+
+-- a name that every branch sets is still read from outside before that
+SELECT noetl.render('{% if c %}{{ a.b }}{% set a = 1 %}{% elif d %}{{ a.b }}{% set a = 2 %}{% else %}{{ a.b }}{% set a = 3 %}{% endif %}{{ a }}',
+					jsonb_build_object('a', '{"b": 0}'::jsonb, 'c', c, 'd', d))
+  FROM (VALUES (true, true), (false, true), (false, false)) v (c, d);
+SELECT noetl.render('{% for i in [1] %}{% if i == 1 %}{{ a }}{% set a = 2 %}{% else %}{% set a = 3 %}{% endif %}{{ a }}{% endfor %}{{ a }}', '{"a": 1}');

@@ -21,6 +21,7 @@ import warnings
 
 import jinja2
 import jinja2.compiler
+import jinja2.idtracking
 import jinja2.nodes
 
 import generate
@@ -73,6 +74,13 @@ def environment():
                     return default
                 raise
         env.filters["int"] = do_int
+    if jinja2.__version__ < "3.1.5":
+        merge = jinja2.idtracking.Symbols.branch_update
+
+        def branch_update(self, branches):
+            """A name set in all branches is read from outside in later versions: as if no branch were taken."""
+            merge(self, [*branches, self.copy()])
+        jinja2.idtracking.Symbols.branch_update = branch_update
     env.globals.pop("lipsum")
     env.filters.pop("random")
     return env
