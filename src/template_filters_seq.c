@@ -109,8 +109,8 @@ struct Generator
 	const Builtin *builtin;
 	CallArgs	call;
 	bool		attribute;		/* map, select: look at an attribute */
-	bool		negate;			/* reject; map: nothing to map to; batch: the
-								 * size is no integer */
+	bool		negate;			/* reject; map: nothing to map to */
+	int64		unfillable;		/* batch: fewer items cannot be filled up */
 	Value		seen;			/* unique: dict of what has been given */
 	Value		fill;
 	int64		size;
@@ -379,7 +379,7 @@ batch_next(Eval *ev, Iterator *base, Value *item)
 	}
 	if (count == 0)
 		return false;
-	if (value_given_not_none(&g->fill) && g->negate)
+	if (value_given_not_none(&g->fill) && count < g->unfillable)
 		jinja_fail("cannot fill up to a size that is no integer");
 	if (value_given_not_none(&g->fill) && count < g->size)
 	{
@@ -402,13 +402,17 @@ filter_batch(Eval *ev, const Value *argv, const CallArgs *call)
 	Generator  *g = make_generator(batch_next, &argv[0]);
 
 	/* Jinja2 only compares the size, so anything will do unless it must fill */
-	g->negate = !value_is_integer(&argv[1]);
 	g->size = -1;
-	if (!g->negate)
+	if (value_is_integer(&argv[1]))
 		g->size = value_index(&argv[1], "batch");
-	else if (argv[1].kind == VAL_FLOAT && argv[1].u.real >= 0 &&
-			 argv[1].u.real <= INT_MAX && argv[1].u.real == floor(argv[1].u.real))
-		g->size = (int64) argv[1].u.real;
+	else if (argv[1].kind != VAL_FLOAT || argv[1].u.real > INT_MAX)
+		g->unfillable = PG_INT64_MAX;
+	else if (argv[1].u.real >= 0)
+	{
+		g->unfillable = (int64) ceil(argv[1].u.real);
+		if (argv[1].u.real == floor(argv[1].u.real))
+			g->size = g->unfillable;
+	}
 	g->fill = argv[2];
 	return generator_value(g);
 }

@@ -34,3 +34,7 @@ SELECT noetl.render('{% if c %}{{ a.b }}{% set a = 1 %}{% elif d %}{{ a.b }}{% s
 					jsonb_build_object('a', '{"b": 0}'::jsonb, 'c', c, 'd', d))
   FROM (VALUES (true, true), (false, true), (false, false)) v (c, d);
 SELECT noetl.render('{% for i in [1] %}{% if i == 1 %}{{ a }}{% set a = 2 %}{% else %}{% set a = 3 %}{% endif %}{{ a }}{% endfor %}{{ a }}', '{"a": 1}');
+
+-- the size of a batch matters only where one must be filled up
+SELECT noetl.render('{{ "abcd"|batch(2.0, "x")|list }}{{ "abcd"|batch(2.5, "x")|list }}{{ "abc"|batch("x")|list }}', '{}');
+SELECT noetl.render('{{ "abc"|batch(2.0, "x")|list }}', '{}');
