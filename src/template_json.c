@@ -302,8 +302,6 @@ dump_string(StringInfo buf, const char *s, int length, bool ascii)
 			appendStringInfo(buf, "\\u%04x", c);
 		else if (c < 0x7F || !ascii || (c >= 0xDC80 && c <= 0xDCFF))
 			appendBinaryStringInfo(buf, s + i, used);
-		else if (c == 0x7F)
-			appendStringInfoChar(buf, 0x7F);
 		else if (c < 0x10000)
 			appendStringInfo(buf, "\\u%04x", c);
 		else
