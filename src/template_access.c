@@ -26,6 +26,38 @@ value_has_method(const Value *object, const Value *name, Value *result)
 	return true;
 }
 
+/* What a macro tells of itself, so that a template can call it the right way. */
+static bool
+macro_attribute(Eval *ev, const Macro *macro, const Value *name, Value *result)
+{
+	const NodeList *params = &macro->node->items;
+	uint8		flags = macro->node->flags;
+
+	if (utext_is(name, "name"))
+		*result = macro->name ? utext_make(macro->name, macro->name_length) :
+			value_none();
+	else if (utext_is(name, "arguments"))
+	{
+		Value	   *items = palloc((params->count / 2 + 1) * sizeof(Value));
+		int			i;
+
+		for (i = 0; i < params->count; i += 2)
+			items[i / 2] = value_text(ev->template->names[params->items[i]->name].name);
+		*result = value_tuple(params->count / 2, items);
+	}
+	else if (utext_is(name, "catch_kwargs"))
+		*result = value_bool((flags & NF_KWARGS) != 0);
+	else if (utext_is(name, "catch_varargs"))
+		*result = value_bool((flags & NF_VARARGS) != 0);
+	else if (utext_is(name, "caller"))
+		*result = value_bool((flags & NF_CALLER) != 0);
+	else if (utext_is(name, "explicit_caller"))
+		*result = value_bool((flags & NF_EXPLICIT_CALLER) != 0);
+	else
+		return false;
+	return true;
+}
+
 /* The attributes of values that are not methods. */
 static bool
 plain_attribute(Eval *ev, const Value *object, const Value *name, Value *result)
@@ -77,12 +109,7 @@ plain_attribute(Eval *ev, const Value *object, const Value *name, Value *result)
 				return false;
 			return true;
 		case VAL_MACRO:
-			if (!utext_is(name, "name"))
-				return false;
-			*result = object->u.macro->name ?
-				utext_make(object->u.macro->name, object->u.macro->name_length) :
-				value_none();
-			return true;
+			return macro_attribute(ev, object->u.macro, name, result);
 		default:
 			return false;
 	}

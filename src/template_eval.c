@@ -141,9 +141,13 @@ jinja_lookup(Eval *ev, int name)
 	{
 		for (i = 0; i < frame->count; i++)
 		{
-			if (frame->bindings[i].name == name &&
-				frame->bindings[i].value.kind != VAL_ABSENT)
-				return frame->bindings[i].value;
+			if (frame->bindings[i].name != name)
+				continue;
+			/* a parameter whose default has not been evaluated yet */
+			if (frame->bindings[i].value.kind == VAL_ABSENT)
+				return value_undefined_name(ev->template->names[name].name,
+											ev->template->names[name].length);
+			return frame->bindings[i].value;
 		}
 	}
 	return lookup_free(ev, name);
@@ -753,7 +757,7 @@ evaluate(Eval *ev, Purpose purpose, JsonbValue *result, bool *truth)
 {
 	Value		value;
 
-	ev->frame = palloc0(sizeof(Frame));
+	jinja_push_frame(ev, &ev->template->hidden);
 	if (ev->template->verbatim)
 	{
 		result->type = jbvString;

@@ -13,17 +13,6 @@
  * ------------------------------------------------------------------------
  */
 
-/* Opens a scope inside the current one. */
-static Frame *
-push_frame(Eval *ev)
-{
-	Frame	   *frame = palloc0(sizeof(Frame));
-
-	frame->parent = ev->frame;
-	ev->frame = frame;
-	return frame;
-}
-
 /* Gives a name a value in a scope. */
 static void
 bind(Frame *frame, int name, const Value *value)
@@ -50,6 +39,25 @@ bind(Frame *frame, int name, const Value *value)
 	frame->bindings[frame->count].name = name;
 	frame->bindings[frame->count].value = *value;
 	frame->count++;
+}
+
+/* Opens a scope inside the current one; it hides names that it will set. */
+Frame *
+jinja_push_frame(Eval *ev, const NameList *hidden)
+{
+	Frame	   *frame = palloc0(sizeof(Frame));
+	int			i;
+
+	frame->parent = ev->frame;
+	ev->frame = frame;
+	for (i = 0; hidden && i < hidden->count; i++)
+	{
+		const TemplateName *name = &ev->template->names[hidden->names[i]];
+		Value		undefined = value_undefined_name(name->name, name->length);
+
+		bind(frame, hidden->names[i], &undefined);
+	}
+	return frame;
 }
 
 /* Number of a name the engine itself binds; -1 if the template has it not. */
@@ -159,8 +167,9 @@ print_block(Eval *ev, const TemplateNode *node, const Value *value)
 
 /* Runs statements in a scope of their own, catching what they print. */
 static Value
-capture(Eval *ev, const NodeList *body, const TemplateNode *filter)
+capture(Eval *ev, const TemplateNode *node)
 {
+	const TemplateNode *filter = node->right;
 	StringInfo	outer = ev->out;
 	Frame	   *frame = ev->frame;
 	StringInfoData buf;
@@ -168,8 +177,8 @@ capture(Eval *ev, const NodeList *body, const TemplateNode *filter)
 
 	initStringInfo(&buf);
 	ev->out = &buf;
-	push_frame(ev);
-	jinja_exec(ev, body);
+	jinja_push_frame(ev, &node->hidden);
+	jinja_exec(ev, &node->body);
 	text = utext_from_buffer(&buf);
 	if (ev->autoescape)
 		text.flags = VF_MARKUP;
@@ -220,7 +229,7 @@ filtered_next(Eval *ev, Iterator *base, Value *item)
 		Value		condition;
 
 		ev->frame = it->frame;
-		push_frame(ev);
+		jinja_push_frame(ev, NULL);
 		jinja_assign(ev, it->node->left, item);
 		condition = jinja_eval(ev, it->node->third);
 		found = value_truth(ev, &condition);
@@ -365,7 +374,7 @@ run_loop(Eval *ev, const TemplateNode *node, const Value *iterable, int depth0)
 	while (jinja_loop_advance(ev, loop, &item))
 	{
 		empty = false;
-		push_frame(ev);
+		jinja_push_frame(ev, &node->hidden);
 		jinja_assign(ev, node->left, &item);
 		if (loop_name >= 0)
 			bind(ev->frame, loop_name, &loop_value);
@@ -374,7 +383,7 @@ run_loop(Eval *ev, const TemplateNode *node, const Value *iterable, int depth0)
 	}
 	if (empty && node->orelse.count > 0)
 	{
-		push_frame(ev);
+		jinja_push_frame(ev, &node->hidden_else);
 		jinja_exec(ev, &node->orelse);
 		ev->frame = outer;
 	}
@@ -504,13 +513,7 @@ bind_defaults(Eval *ev, Macro *macro, Frame *frame)
 		if (frame->bindings[k].value.kind != VAL_ABSENT)
 			continue;
 		if (params->items[i + 1])
-		{
-			/* a default does not see an outer variable of the same name */
-			value = value_undefined_name(ev->template->names[name].name,
-										 ev->template->names[name].length);
-			bind(frame, name, &value);
 			value = jinja_eval(ev, params->items[i + 1]);
-		}
 		else
 			value = value_undefined_hint(psprintf("parameter '%s' was not provided",
 												  clip_name(ev->template->names[name].name,
@@ -583,7 +586,7 @@ jinja_call_macro(Eval *ev, Macro *macro, const CallArgs *given)
 	}
 	initStringInfo(&buf);
 	ev->frame = macro->closure;
-	frame = push_frame(ev);
+	frame = jinja_push_frame(ev, &macro->node->hidden);
 	ev->out = &buf;
 	found_caller = bind_parameters(ev, macro, &call, frame);
 	bind_special(ev, macro, &call, frame, found_caller);
@@ -651,7 +654,7 @@ static void
 exec_with(Eval *ev, const TemplateNode *node)
 {
 	Frame	   *outer = ev->frame;
-	Frame	   *frame = push_frame(ev);
+	Frame	   *frame = jinja_push_frame(ev, &node->hidden);
 	int			i;
 
 	for (i = 0; i < node->items.count; i += 2)
@@ -676,7 +679,7 @@ exec_autoescape(Eval *ev, const TemplateNode *node)
 	bool		saved = ev->autoescape;
 
 	ev->autoescape = value_truth(ev, &on);
-	push_frame(ev);
+	jinja_push_frame(ev, &node->hidden);
 	jinja_exec(ev, &node->body);
 	ev->frame = outer;
 	ev->autoescape = saved;
@@ -708,7 +711,7 @@ exec_statement(Eval *ev, const TemplateNode *node)
 			jinja_assign(ev, node->left, &value);
 			break;
 		case NODE_SET_BLOCK:
-			value = capture(ev, &node->body, node->right);
+			value = capture(ev, node);
 			if (ev->autoescape && value.kind == VAL_STRING)
 				value.flags |= VF_MARKUP;
 			jinja_assign(ev, node->left, &value);
@@ -721,7 +724,7 @@ exec_statement(Eval *ev, const TemplateNode *node)
 			exec_call_block(ev, node);
 			break;
 		case NODE_FILTER_BLOCK:
-			value = capture(ev, &node->body, node->right);
+			value = capture(ev, node);
 			print_block(ev, node, &value);
 			break;
 		case NODE_WITH:

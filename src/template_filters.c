@@ -251,15 +251,6 @@ filter_pprint(Eval *ev, const Value *argv, const CallArgs *call)
 	return value_pprint(ev, &argv[0]);
 }
 
-/* How far tojson indents; -1: not at all. */
-static int
-json_indent(const Value *value)
-{
-	if (!value_given_not_none(value))
-		return -1;
-	return Min(Max(argument_int(value, 0), 0), 1000);
-}
-
 /* tojson: sorted keys, and nothing that HTML would read as markup */
 static Value
 filter_tojson(Eval *ev, const Value *argv, const CallArgs *call)
@@ -270,7 +261,7 @@ filter_tojson(Eval *ev, const Value *argv, const CallArgs *call)
 	int			i;
 
 	initStringInfo(&json);
-	value_json_text(ev, &json, &argv[0], json_indent(&argv[1]), true, true);
+	value_json_text(ev, &json, &argv[0], &argv[1], true, true);
 	initStringInfo(&buf);
 	for (i = 0; i < json.len; i++)
 	{
@@ -296,7 +287,7 @@ filter_to_json(Eval *ev, const Value *argv, const CallArgs *call)
 
 	initStringInfo(&buf);
 	value_json_text(ev, &buf, argv[0].kind == VAL_UNDEFINED ? &none : &argv[0],
-					json_indent(&argv[1]), false, false);
+					&argv[1], false, false);
 	return utext_from_buffer(&buf);
 }
 
@@ -354,6 +345,7 @@ static Value
 sql_text(Eval *ev, const Value *value)
 {
 	StringInfoData buf;
+	Value		none = value_none();
 
 	if (value->kind == VAL_STRING)
 		return *value;
@@ -364,7 +356,7 @@ sql_text(Eval *ev, const Value *value)
 		return sql_text(ev, &list);
 	}
 	initStringInfo(&buf);
-	value_json_text(ev, &buf, value, -1, false, false);
+	value_json_text(ev, &buf, value, &none, false, false);
 	return utext_from_buffer(&buf);
 }
 

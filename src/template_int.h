@@ -349,12 +349,19 @@ typedef struct NodeList
 	TemplateNode	  **items;
 } NodeList;
 
+typedef struct NameList
+{
+	int			count;
+	int		   *names;
+} NameList;
+
 #define NF_NEGATED		0x01	/* test: is not */
 #define NF_RECURSIVE	0x02	/* for */
 #define NF_CALLER		0x04	/* macro uses caller */
 #define NF_VARARGS		0x08
 #define NF_KWARGS		0x10
 #define NF_EXPLICIT_CALLER 0x20 /* macro has a parameter named caller */
+#define NF_ELIF			0x80	/* if */
 #define NF_CALLEE		0x40	/* expression is called: a method is meant */
 
 struct TemplateNode
@@ -375,6 +382,8 @@ struct TemplateNode
 	NodeList	keywords;
 	NodeList	body;
 	NodeList	orelse;
+	NameList	hidden;			/* names the body's scope hides at first */
+	NameList	hidden_else;
 };
 
 /* A name of the template, interned. */
@@ -396,6 +405,7 @@ struct Template
 	bool		verbatim;		/* no tags: the text itself is the result */
 	TemplateNode	   *native;			/* exactly one expression, or NULL */
 	NodeList	body;
+	NameList	hidden;			/* names that are undefined until they are set */
 	int			nnames;
 	int			allocated_names;
 	TemplateName *names;
@@ -437,6 +447,9 @@ extern void jinja_parse_body(Parser *p, NodeList *body);
 
 /* template_names.c */
 extern void jinja_check_names(Template *template);
+
+/* template_symbols.c */
+extern void jinja_analyse_scopes(Template *template);
 
 /* ------------------------------------------------------------------------
  * Evaluation
@@ -525,6 +538,7 @@ extern Value jinja_apply_filter(Eval *ev, const TemplateNode *node, const Value 
 
 /* template_exec.c */
 extern void jinja_exec(Eval *ev, const NodeList *body);
+extern Frame *jinja_push_frame(Eval *ev, const NameList *hidden);
 extern Value jinja_call_macro(Eval *ev, Macro *macro, const CallArgs *call);
 extern Value jinja_call_loop(Eval *ev, Loop *loop, const CallArgs *call);
 extern void jinja_assign(Eval *ev, const TemplateNode *target, const Value *value);
@@ -660,7 +674,7 @@ extern Value value_from_json(const JsonbValue *json, uint8 flags);
 extern Value value_from_container(JsonbContainer *container, uint8 flags);
 extern void value_to_json(Eval *ev, const Value *value, JsonbValue *result);
 extern void value_json_text(Eval *ev, StringInfo buf, const Value *value,
-							int indent, bool sort, bool ascii);
+							const Value *indent, bool sort, bool ascii);
 extern bool json_from_text(const char *s, int length, Value *result);
 extern void coerce_text(const char *s, int length, JsonbValue *result);
 extern int	json_container_size(const JsonbContainer *container);

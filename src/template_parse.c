@@ -962,6 +962,7 @@ compile(Template *t)
 		t->native = find_native(t);
 	}
 	jinja_check_names(t);
+	jinja_analyse_scopes(t);
 	if (p.tokens.tokens)
 		pfree(p.tokens.tokens);
 }

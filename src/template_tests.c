@@ -88,8 +88,7 @@ test_mapping(Eval *ev, const Value *argv, const CallArgs *call)
 static Value
 test_sequence(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	return value_bool(value_has_length(&argv[0]) && argv[0].kind != VAL_UNDEFINED &&
-					  argv[0].kind != VAL_VIEW && argv[0].kind != VAL_LOOP);
+	return value_bool(value_has_length(&argv[0]) && argv[0].kind != VAL_VIEW && argv[0].kind != VAL_LOOP);
 }
 
 /* iterable */

@@ -21,6 +21,7 @@ import warnings
 
 import jinja2
 import jinja2.compiler
+import jinja2.idtracking
 import jinja2.nodes
 
 import generate
@@ -30,10 +31,14 @@ sys.set_int_max_str_digits(4300)
 
 # Text that Python prints for what is no JSON value: nothing to compare with.
 NOT_JSON = re.compile(r"(<|&lt;|%3c)[\w.]*(generator|method|function|object|class|iterator|namespace|macro|loopcontext|map|filter)\b|"
-                      r"object.{1,5}at.{1,5}0x|(<|&lt;|%3c)(class |built-in|bound|function)|dict_\w+iterator", re.I | re.S)
+                      r"object.{1,5}at.{1,5}0x|(<|&lt;|%3c)(class |built-in|bound|function)|dict_\w+iterator|g.?e.?n.?e.?r.?a.?t.?o.?r", re.I | re.S)
 # Results that are refused on purpose; see the list of deviations in the README.
 REFUSED = re.compile(r"is not supported|is not allowed|not a value|not a JSON value|is not JSON|exceeds noetl|more than \d+ digits|"
                      r"nests or recurses|not real|surrogate|NUL|template needs too much")
+
+
+class NotComparable(BaseException):
+    """Python printed what is no JSON value."""
 
 
 class Unfolded(jinja2.compiler.CodeGenerator):
@@ -45,10 +50,37 @@ class Unfolded(jinja2.compiler.CodeGenerator):
         return super()._output_child_to_const(node, frame, finalize)
 
 
+def refuse_objects(value):
+    """What has no text of its own cannot be compared."""
+    if isinstance(value, (types.GeneratorType, types.MethodType)) or NOT_JSON.search(str(value)):
+        raise NotComparable
+    return value
+
+
 def environment():
     """Jinja2 as the README promises it."""
     env = jinja2.Environment(optimized=False)
     env.code_generator_class = Unfolded
+    env.finalize = refuse_objects
+    if jinja2.__version__ < "3.1.4":
+        old = env.filters["int"]
+
+        def do_int(value, default=0, base=10):
+            """'inf'|int is the default in later versions."""
+            try:
+                return old(value, default, base)
+            except OverflowError:
+                if isinstance(value, str):
+                    return default
+                raise
+        env.filters["int"] = do_int
+    if jinja2.__version__ < "3.1.5":
+        merge = jinja2.idtracking.Symbols.branch_update
+
+        def branch_update(self, branches):
+            """A name set in all branches is read from outside in later versions: as if no branch were taken."""
+            merge(self, [*branches, self.copy()])
+        jinja2.idtracking.Symbols.branch_update = branch_update
     env.globals.pop("lipsum")
     env.filters.pop("random")
     return env
@@ -110,6 +142,10 @@ class Case:
         self.context = context
         self.native = native
 
+    def fresh(self):
+        """A copy of the context: some filters of Jinja2 change what they are given."""
+        return json.loads(json.dumps(self.context))
+
     def source(self):
         return "{{ %s }}" % self.template if self.native else self.template + "{##}"
 
@@ -119,19 +155,17 @@ class Case:
         try:
             if self.native:
                 expr = ENV.compile_expression(self.template, undefined_to_none=False)
-                try:
-                    value = expr(**self.context)
-                except TypeError:
-                    raise
-                return "ok", plain(value)
-            text = ENV.from_string(self.source()).render(self.context)
+                value = expr(**self.fresh())
+                value = plain(value)
+                return None if NOT_JSON.search(str(value)) else ("ok", value)
+            text = ENV.from_string(self.source()).render(self.fresh())
             text.encode()
             if "\0" in text:
                 return None
             return None if NOT_JSON.search(text) else ("ok", text)
         except RecursionError:
             return None
-        except (MemoryError, Timeout):
+        except (MemoryError, Timeout, NotComparable):
             return None
         except Exception as e:
             return "error", "%s: %s" % (type(e).__name__, e)

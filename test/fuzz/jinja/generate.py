@@ -158,7 +158,7 @@ class Generator:
         attr = lambda: quote(r.choice(["a", "name", "x.id", "b", "0", "nope", "a,name"]), r)
         k = r.random()
         if k < 0.35:
-            return r.choice(FILTERS0)
+            return self.plain_filter()
         return r.choice([
             lambda: "attr(%s)" % quote(r.choice(ATTRS), r),
             lambda: "batch(%s%s)" % (self.small(), r.choice(["", ", " + e()])) + "|list",
@@ -194,7 +194,12 @@ class Generator:
             lambda: "xmlattr(false)",
             lambda: "tojson(%s)" % r.choice(["2", "indent=1", "none", "0"]),
             lambda: "items|list",
-            lambda: "%s|%s" % (r.choice(FILTERS0), r.choice(FILTERS0))])()
+            lambda: "%s|%s" % (self.plain_filter(), self.plain_filter())])()
+
+    def plain_filter(self):
+        """A filter without arguments; generators have no text that could be compared."""
+        f = self.r.choice(FILTERS0)
+        return f + "|list" if f in ("items", "unique", "select", "reject", "reverse") else f
 
     def fill(self, pattern):
         while "%s" in pattern:
@@ -230,9 +235,19 @@ class Generator:
         r = self.r
         return "{%%%s %s %s%%}" % (r.choice(["", "", "", "-", "+"]), inner, r.choice(["", "", "", "-", "+"]))
 
+    def tame(self):
+        """An expression that rarely fails: statements want to be reached."""
+        r = self.r
+        if r.random() < 0.12:
+            return self.expr(1)
+        n = self.name()
+        return r.choice([n, n, self.literal(), "%s|string" % n, "%s|default(%s)" % (self.r.choice(NAMES), self.literal()), "%s ~ %s" % (n, self.literal()),
+                         "%s == %s" % (n, self.name()), "%s is %s" % (n, r.choice(["defined", "string", "mapping", "none"])), "not %s" % n,
+                         "(%s or %s)" % (n, self.name()), "s|upper", "xs|length", "ys|join(',')", "d.a", "nested.a", "s[1:]", "[a, b]", "n + 1"])
+
     def print(self, depth=2):
         r = self.r
-        return "{{%s %s %s}}" % (r.choice(["", "", "-"]), self.expr(depth), r.choice(["", "", "-"]))
+        return "{{%s %s %s}}" % (r.choice(["", "", "-"]), self.expr(depth) if depth > 2 else self.tame(), r.choice(["", "", "-"]))
 
     def body(self, depth):
         return "".join(self.text() + self.statement(depth) for _ in range(self.r.randint(1, 3))) + self.text()
@@ -248,7 +263,7 @@ class Generator:
         if depth <= 0:
             return self.print(1)
         k = r.randrange(16)
-        e = lambda: self.expr(1)
+        e = self.tame
         if k < 4:
             return self.print()
         if k < 6:
@@ -267,7 +282,7 @@ class Generator:
         if k == 11:
             return self.tag("with u = %s, v = %s" % (e(), e())) + self.scoped(["u", "v"], depth - 1) + self.tag("endwith")
         if k == 12:
-            return self.tag("filter " + self.filter(0)) + self.body(depth - 1) + self.tag("endfilter")
+            return self.tag("filter " + r.choice(["upper", "title", "trim", "indent", "e", "replace('a', 'b')|lower", "truncate(9)", self.filter(0)])) + self.body(depth - 1) + self.tag("endfilter")
         if k == 13:
             return self.macro(depth)
         if k == 14:
@@ -288,9 +303,9 @@ class Generator:
         r = self.r
         target, names, it = r.choice([
             ("x", ["x"], "xs"), ("x", ["x"], "rows"), ("k, v", ["k", "v"], "d.items()"), ("x", ["x"], "range(3)"),
-            ("y", ["y"], "ys"), ("k, v", ["k", "v"], "d|dictsort"), ("x", ["x"], "xs|map('string')"), ("x", ["x"], self.expr(1)),
+            ("y", ["y"], "ys"), ("k, v", ["k", "v"], "d|dictsort"), ("x", ["x"], "xs|map('string')"), ("x", ["x"], r.choice(["a", "nested", self.expr(1)])),
             ("(x, y)", ["x", "y"], "[(1, 2), (3, 4)]"), ("g", ["g", "g.grouper", "g.list"], "rows|groupby('a')"), ("c", ["c"], "s")])
-        cond = r.choice(["", "", "", " if " + r.choice(["x", "loop", names[0] + " is string", self.expr(1)])])
+        cond = r.choice(["", "", "", " if " + r.choice(["x", "loop", names[0] + " is string", self.tame()])])
         attrs = ["loop.index", "loop.index0", "loop.first", "loop.last", "loop.length", "loop.revindex", "loop.revindex0",
                  "loop.previtem", "loop.nextitem", "loop.depth", "loop.cycle('p', 'q')", "loop.changed(%s)" % names[0], "loop.nope"]
         recursive = ""
