@@ -839,8 +839,11 @@ decide_event(Store *store, const Event *event, bool newest)
 	state.values.workload = load_workload;
 	state.values.arg = &values;
 	if (!newest)
+	{
 		(void) store_last_event(store, event->execution_id, &state.last_event_id,
 								&state.time, &own);
+		state.time = Max(state.time, GetCurrentTimestamp());
+	}
 	state.jitter = draw_luck();
 
 	if (event->type == EVENT_EXECUTION_START)
@@ -870,7 +873,7 @@ event_stored(Store *store, const Event *event, uint64 number)
 			 (has_effect(event->type) &&
 			  !(event_type_is_terminal(event->type) && is_ignored(event))))
 	{
-		store_insert_pending(store, event->execution_id, event->event_id);
+		store_insert_pending(store, event);
 		if (noetl_broker)
 			others->interrupted = true;
 	}
@@ -961,16 +964,14 @@ decide_pending(Store *store, int64 execution_id)
 												 "noetl pending event",
 												 ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(memory);
-	int64		found;
 	int64		event_id;
 	int			enqueued = 0;
 
-	while (store_next_pending(store, execution_id, true, &found, &event_id))
+	while (store_take_pending(store, execution_id, &event_id))
 	{
 		Event		event;
 
 		CHECK_FOR_INTERRUPTS();
-		store_delete_pending(store, execution_id, event_id);
 		if (store_get_event(store, execution_id, event_id, &event))
 			enqueued += decide_event(store, &event, false);
 		CommandCounterIncrement();
@@ -981,40 +982,42 @@ decide_pending(Store *store, int64 execution_id)
 	return enqueued;
 }
 
+/* The same for one execution, unless somebody else is at it. */
+static int
+catch_up_execution(int64 execution_id)
+{
+	Store	   *store;
+	int			enqueued;
+
+	if (!execution_trylock(execution_id))
+		return 0;
+	store = store_open(InvalidOid);
+	enqueued = decide_pending(store, execution_id);
+	store_close(store);
+	return enqueued;
+}
+
 /* See event.h. */
 int
 event_catch_up(int64 execution_id)
 {
-	int64		next = execution_id;
+	int64		next = PG_INT64_MIN;
 	int			enqueued = 0;
-	MemoryContext memory = AllocSetContextCreate(CurrentMemoryContext,
-												 "noetl catch up",
-												 ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(memory);
 
+	if (execution_id != 0)
+	{
+		execution_lock(execution_id);
+		return catch_up_execution(execution_id);
+	}
 	for (;;)
 	{
 		Store	   *store = store_open(InvalidOid);
-		int64		event_id;
-		bool		found = store_next_pending(store, next, execution_id != 0,
-											   &next, &event_id);
+		bool		found = store_next_pending(store, &next);
 
 		store_close(store);
 		if (!found)
 			break;
-		if (execution_id != 0)
-			execution_lock(next);
-		if (execution_id != 0 || execution_trylock(next))
-		{
-			store = store_open(InvalidOid);
-			enqueued += decide_pending(store, next);
-			store_close(store);
-		}
-		MemoryContextReset(memory);
-		if (execution_id != 0)
-			break;
+		enqueued += catch_up_execution(next);
 	}
-	MemoryContextSwitchTo(old);
-	MemoryContextDelete(memory);
 	return enqueued;
 }

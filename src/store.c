@@ -53,6 +53,10 @@ enum
 	RUN_CREATED_AT,
 	RUN_COLUMNS = RUN_CREATED_AT
 };
+enum
+{
+	PENDING_EXECUTION_ID = 1, PENDING_CREATED_AT, PENDING_EVENT_ID
+};
 
 /* ---------------------------------------------------------------------------
  * Open tables
@@ -273,7 +277,7 @@ scan_close(StoreScan *scan)
 	index_close(scan->index, AccessShareLock);
 }
 
-/* Finds the single row with a bigint primary key. */
+/* Finds the first row whose primary key begins with a bigint. */
 static bool
 fetch_by_id(Store *store, StoreTable *table, StoreRelation index, int64 id)
 {
@@ -814,58 +818,55 @@ store_delete_run(Store *store, Run *run)
 
 /* See store.h. */
 void
-store_insert_pending(Store *store, int64 execution_id, int64 event_id)
+store_insert_pending(Store *store, const Event *event)
 {
 	StoreTable *table = store_table(store, REL_PENDING);
+	TupleTableSlot *slot = table->insert_slot;
 
-	slot_begin(table->insert_slot);
-	slot_set(table->insert_slot, 1, Int64GetDatum(execution_id));
-	slot_set(table->insert_slot, 2, Int64GetDatum(event_id));
+	slot_begin(slot);
+	slot_set(slot, PENDING_EXECUTION_ID, Int64GetDatum(event->execution_id));
+	slot_set(slot, PENDING_CREATED_AT, TimestampTzGetDatum(event->created_at));
+	slot_set(slot, PENDING_EVENT_ID, Int64GetDatum(event->event_id));
 	store_write_insert(store, table);
 }
 
-/* See store.h. */
-void
-store_delete_pending(Store *store, int64 execution_id, int64 event_id)
+/* The oldest row of an execution, in the scan slot. */
+static bool
+fetch_pending(Store *store, int64 execution_id)
 {
-	StoreTable *table = store_table(store, REL_PENDING);
-	StoreScan	scan;
-	ScanKeyData keys[2];
-	bool		found;
-
-	CommandCounterIncrement();
-	key_int64(&keys[0], 1, execution_id);
-	key_int64(&keys[1], 2, event_id);
-	scan_open(&scan, store, table, REL_PENDING_PKEY, SnapshotSelf, 2, ForwardScanDirection);
-	index_rescan(scan.scan, keys, 2, NULL, 0);
-	found = scan_next(&scan);
-	if (found)
-		ExecMaterializeSlot(scan.slot);
-	scan_close(&scan);
-	if (found)
-		store_write_delete(store, table, table->scan_slot);
+	return fetch_by_id(store, store_table(store, REL_PENDING), REL_PENDING_PKEY,
+					   execution_id);
 }
 
 /* See store.h. */
 bool
-store_next_pending(Store *store, int64 execution_id, bool only,
-				   int64 *found_execution, int64 *event_id)
+store_take_pending(Store *store, int64 execution_id, int64 *event_id)
+{
+	StoreTable *table = store_table(store, REL_PENDING);
+
+	CommandCounterIncrement();
+	if (!fetch_pending(store, execution_id))
+		return false;
+	*event_id = DatumGetInt64(slot_column(table->scan_slot, PENDING_EVENT_ID));
+	store_write_delete(store, table, table->scan_slot);
+	return true;
+}
+
+/* See store.h. */
+bool
+store_next_pending(Store *store, int64 *execution_id)
 {
 	StoreTable *table = store_table(store, REL_PENDING);
 	StoreScan	scan;
 	ScanKeyData key;
 	bool		found;
 
-	ScanKeyInit(&key, 1, only ? BTEqualStrategyNumber : BTGreaterStrategyNumber,
-				only ? F_INT8EQ : F_INT8GT, Int64GetDatum(execution_id));
+	ScanKeyInit(&key, 1, BTGreaterStrategyNumber, F_INT8GT, Int64GetDatum(*execution_id));
 	scan_open(&scan, store, table, REL_PENDING_PKEY, SnapshotSelf, 1, ForwardScanDirection);
 	index_rescan(scan.scan, &key, 1, NULL, 0);
 	found = scan_next(&scan);
 	if (found)
-	{
-		*found_execution = DatumGetInt64(slot_column(scan.slot, 1));
-		*event_id = DatumGetInt64(slot_column(scan.slot, 2));
-	}
+		*execution_id = DatumGetInt64(slot_column(scan.slot, PENDING_EXECUTION_ID));
 	scan_close(&scan);
 	return found;
 }
@@ -876,11 +877,9 @@ store_any_pending(Store *store, int64 execution_id)
 {
 	Relation	pending = table_open(store_relation(REL_PENDING), AccessShareLock);
 	bool		empty = RelationGetNumberOfBlocks(pending) == 0;
-	int64		found;
-	int64		event_id;
 
 	table_close(pending, AccessShareLock);
-	return !empty && store_next_pending(store, execution_id, true, &found, &event_id);
+	return !empty && fetch_pending(store, execution_id);
 }
 
 /* See store.h. */
@@ -900,7 +899,7 @@ store_pending_end(Store *store, int64 execution_id)
 	index_rescan(scan.scan, &key, 1, NULL, 0);
 	while (found == 0 && scan_next(&scan))
 	{
-		int64		event_id = DatumGetInt64(slot_column(scan.slot, 2));
+		int64		event_id = DatumGetInt64(slot_column(scan.slot, PENDING_EVENT_ID));
 		Event		event;
 
 		if (!fetch_event(store, execution_id, event_id))
