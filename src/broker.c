@@ -261,7 +261,8 @@ decide_run_event(BrokerState *state, const Event *event)
 		return;
 	}
 
-	if (node_id_visit(event->node_id, event->execution_id, step->name) <= 0)
+	if (event->parent_event_id == 0 ||
+		node_id_visit(event->node_id, event->execution_id, step->name) <= 0)
 		decide(state, DECIDE_LOCATE, run);
 
 	switch (event->type)
