@@ -41,7 +41,7 @@ begin_execution(BrokerState *state, const Event *event)
 
 	memset(&departure, 0, sizeof(departure));
 	departure.step = entry->index;
-	if (entry->kind == STEP_ROUTER && entry->when == NULL && entry->pass == NULL)
+	if (is_silent_entry(state->playbook, entry))
 	{
 		Completion	completion;
 		JsonbValue	none;
