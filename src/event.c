@@ -343,7 +343,7 @@ fill_node(Store *store, Event *event)
 		event->node_id = row.node_id;
 	if (event->node_type == NULL)
 		event->node_type = row.node_type;
-	if (event->parent_event_id == 0)
+	if (event->parent_event_id == 0 && strcmp(event->node_id, row.node_id) == 0)
 		event->parent_event_id = row.event_id;
 }
 
@@ -615,6 +615,7 @@ typedef struct ValueContext
 {
 	Store	   *store;
 	int64		execution_id;
+	bool		catching_up;	/* newer events are stored but not decided on */
 	bool		workload_known;
 	bool		workload_exists;
 	JsonbValue	workload;
@@ -626,7 +627,8 @@ load_step_value(void *arg, const char *step_name, StepValue *value)
 {
 	ValueContext *context = (ValueContext *) arg;
 
-	store_step_value(context->store, context->execution_id, step_name, value);
+	store_step_value(context->store, context->execution_id, step_name,
+					 context->catching_up, value);
 }
 
 /* ValueSource.workload */
@@ -829,6 +831,7 @@ decide_event(Store *store, const Event *event, bool newest)
 	memset(&values, 0, sizeof(values));
 	values.store = store;
 	values.execution_id = event->execution_id;
+	values.catching_up = !newest;
 	memset(&state, 0, sizeof(state));
 	state.playbook = playbook_get(execution.catalog_id);
 	state.execution_id = event->execution_id;

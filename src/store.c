@@ -623,10 +623,30 @@ sets_value(TupleTableSlot *slot)
 	return !json_get(&value, "ignored", &ignored);
 }
 
+/* Does this event still wait for its decision? */
+static bool
+is_pending(Store *store, TupleTableSlot *slot)
+{
+	StoreTable *table = store_table(store, REL_PENDING);
+	StoreScan	scan;
+	ScanKeyData keys[3];
+	bool		found;
+
+	key_int64(&keys[0], 1, DatumGetInt64(slot_column(slot, EVENT_COL_EXECUTION_ID)));
+	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_TIMESTAMPTZ_EQ,
+				slot_column(slot, EVENT_COL_CREATED_AT));
+	key_int64(&keys[2], 3, DatumGetInt64(slot_column(slot, EVENT_COL_EVENT_ID)));
+	scan_open(&scan, store, table, REL_PENDING_PKEY, SnapshotSelf, 3, ForwardScanDirection);
+	index_rescan(scan.scan, keys, 3, NULL, 0);
+	found = scan_next(&scan);
+	scan_close(&scan);
+	return found;
+}
+
 /* See store.h. */
 void
 store_step_value(Store *store, int64 execution_id, const char *step_name,
-				 StepValue *value)
+				 bool decided, StepValue *value)
 {
 	StoreTable *table = event_table(store, execution_id);
 	StoreScan	scan;
@@ -642,7 +662,7 @@ store_step_value(Store *store, int64 execution_id, const char *step_name,
 	{
 		char	   *node_id;
 
-		if (!sets_value(scan.slot))
+		if (!sets_value(scan.slot) || (decided && is_pending(store, scan.slot)))
 			continue;
 		node_id = slot_text(scan.slot, EVENT_COL_NODE_ID);
 		value->found = true;

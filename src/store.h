@@ -139,9 +139,9 @@ extern void store_annotate_event(Store *store, int64 execution_id,
 /* Fills in the node of a stored event that does not name its run. */
 extern void store_locate_event(Store *store, int64 execution_id, int64 event_id,
 							   const Step *step, const Run *run);
-/* The newest result-bearing event of a step that counts. */
+/* The newest result-bearing event of a step that counts; decided: pending ones do not. */
 extern void store_step_value(Store *store, int64 execution_id,
-							 const char *step_name, StepValue *value);
+							 const char *step_name, bool decided, StepValue *value);
 
 /* Live runs: queue rows and waiting joins. */
 extern List *store_load_runs(Store *store, int64 execution_id, const Playbook *playbook);
