@@ -122,9 +122,10 @@ COMMENT ON COLUMN noetl.run.arrivals IS
 
 -- Events stored while noetl.broker was off.
 CREATE TABLE noetl.pending (
-    execution_id bigint NOT NULL,
-    event_id     bigint NOT NULL,
-    PRIMARY KEY (execution_id, event_id)
+    execution_id bigint      NOT NULL,
+    created_at   timestamptz NOT NULL,
+    event_id     bigint      NOT NULL,
+    PRIMARY KEY (execution_id, created_at, event_id)
 );
 COMMENT ON TABLE noetl.pending IS
     'events that were stored while noetl.broker was off and wait for noetl.enqueue_next()';

@@ -41,7 +41,7 @@ begin_execution(BrokerState *state, const Event *event)
 
 	memset(&departure, 0, sizeof(departure));
 	departure.step = entry->index;
-	if (entry->kind == STEP_ROUTER && entry->when == NULL && entry->pass == NULL)
+	if (is_silent_entry(state->playbook, entry))
 	{
 		Completion	completion;
 		JsonbValue	none;
@@ -261,7 +261,8 @@ decide_run_event(BrokerState *state, const Event *event)
 		return;
 	}
 
-	if (node_id_visit(event->node_id, event->execution_id, step->name) <= 0)
+	if (event->parent_event_id == 0 ||
+		node_id_visit(event->node_id, event->execution_id, step->name) <= 0)
 		decide(state, DECIDE_LOCATE, run);
 
 	switch (event->type)

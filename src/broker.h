@@ -135,7 +135,8 @@ typedef enum DecisionKind
 	DECIDE_IGNORE,				/* note "reason" in the event's meta */
 	DECIDE_ANNOTATE,			/* add "meta" to the event's meta */
 	DECIDE_LOCATE				/* the event is about "run", which it does not
-								 * name: its node_id is missing or foreign */
+								 * name: it came earlier, or its node_id is
+								 * foreign */
 } DecisionKind;
 
 typedef struct Decision

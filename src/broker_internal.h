@@ -58,6 +58,8 @@ extern const char *failure_name(FailureKind kind);
 
 /* ---- flow.c ---- */
 
+/* Does a step, as the first of an execution, leave no event of its own? */
+extern bool is_silent_entry(const Playbook *playbook, const Step *step);
 /* The live run of a step: there is never more than one. */
 extern Run *live_run(BrokerState *state, int step);
 /* The input an action was given; false when it has none. */

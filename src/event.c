@@ -340,7 +340,7 @@ fill_node(Store *store, Event *event)
 		event->node_id = row.node_id;
 	if (event->node_type == NULL)
 		event->node_type = row.node_type;
-	if (event->parent_event_id == 0)
+	if (event->parent_event_id == 0 && strcmp(event->node_id, row.node_id) == 0)
 		event->parent_event_id = row.event_id;
 }
 
@@ -618,6 +618,7 @@ typedef struct ValueContext
 {
 	Store	   *store;
 	int64		execution_id;
+	bool		catching_up;	/* newer events are stored but not decided on */
 	bool		workload_known;
 	bool		workload_exists;
 	JsonbValue	workload;
@@ -629,7 +630,8 @@ load_step_value(void *arg, const char *step_name, StepValue *value)
 {
 	ValueContext *context = (ValueContext *) arg;
 
-	store_step_value(context->store, context->execution_id, step_name, value);
+	store_step_value(context->store, context->execution_id, step_name,
+					 context->catching_up, value);
 }
 
 /* ValueSource.workload */
@@ -832,6 +834,7 @@ decide_event(Store *store, const Event *event, bool newest)
 	memset(&values, 0, sizeof(values));
 	values.store = store;
 	values.execution_id = event->execution_id;
+	values.catching_up = !newest;
 	memset(&state, 0, sizeof(state));
 	state.playbook = playbook_get(execution.catalog_id);
 	state.execution_id = event->execution_id;
@@ -842,8 +845,11 @@ decide_event(Store *store, const Event *event, bool newest)
 	state.values.workload = load_workload;
 	state.values.arg = &values;
 	if (!newest)
+	{
 		(void) store_last_event(store, event->execution_id, &state.last_event_id,
 								&state.time, &own);
+		state.time = Max(state.time, GetCurrentTimestamp());
+	}
 	state.jitter = draw_luck();
 
 	if (event->type == EVENT_EXECUTION_START)
@@ -873,7 +879,7 @@ event_stored(Store *store, const Event *event, uint64 number)
 			 (has_effect(event->type) &&
 			  !(event_type_is_terminal(event->type) && is_ignored(event))))
 	{
-		store_insert_pending(store, event->execution_id, event->event_id);
+		store_insert_pending(store, event);
 		if (noetl_broker)
 			others->interrupted = true;
 	}
@@ -964,16 +970,14 @@ decide_pending(Store *store, int64 execution_id)
 												 "noetl pending event",
 												 ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(memory);
-	int64		found;
 	int64		event_id;
 	int			enqueued = 0;
 
-	while (store_next_pending(store, execution_id, true, &found, &event_id))
+	while (store_take_pending(store, execution_id, &event_id))
 	{
 		Event		event;
 
 		CHECK_FOR_INTERRUPTS();
-		store_delete_pending(store, execution_id, event_id);
 		if (store_get_event(store, execution_id, event_id, &event))
 			enqueued += decide_event(store, &event, false);
 		CommandCounterIncrement();
@@ -984,40 +988,42 @@ decide_pending(Store *store, int64 execution_id)
 	return enqueued;
 }
 
+/* The same for one execution, unless somebody else is at it. */
+static int
+catch_up_execution(int64 execution_id)
+{
+	Store	   *store;
+	int			enqueued;
+
+	if (!execution_trylock(execution_id))
+		return 0;
+	store = store_open(InvalidOid);
+	enqueued = decide_pending(store, execution_id);
+	store_close(store);
+	return enqueued;
+}
+
 /* See event.h. */
 int
 event_catch_up(int64 execution_id)
 {
-	int64		next = execution_id;
+	int64		next = PG_INT64_MIN;
 	int			enqueued = 0;
-	MemoryContext memory = AllocSetContextCreate(CurrentMemoryContext,
-												 "noetl catch up",
-												 ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(memory);
 
+	if (execution_id != 0)
+	{
+		execution_lock(execution_id);
+		return catch_up_execution(execution_id);
+	}
 	for (;;)
 	{
 		Store	   *store = store_open(InvalidOid);
-		int64		event_id;
-		bool		found = store_next_pending(store, next, execution_id != 0,
-											   &next, &event_id);
+		bool		found = store_next_pending(store, &next);
 
 		store_close(store);
 		if (!found)
 			break;
-		if (execution_id != 0)
-			execution_lock(next);
-		if (execution_id != 0 || execution_trylock(next))
-		{
-			store = store_open(InvalidOid);
-			enqueued += decide_pending(store, next);
-			store_close(store);
-		}
-		MemoryContextReset(memory);
-		if (execution_id != 0)
-			break;
+		enqueued += catch_up_execution(next);
 	}
-	MemoryContextSwitchTo(old);
-	MemoryContextDelete(memory);
 	return enqueued;
 }

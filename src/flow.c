@@ -40,6 +40,14 @@ live_run(BrokerState *state, int step)
 	return NULL;
 }
 
+/* A router that begins the execution says nothing: it is only a list. */
+bool
+is_silent_entry(const Playbook *playbook, const Step *step)
+{
+	return step->index == playbook->entry && step->kind == STEP_ROUTER &&
+		step->when == NULL && step->pass == NULL;
+}
+
 /* Which visit an arrival at an idle step begins; 0: it comes too late. */
 static int
 next_visit(BrokerState *state, const Step *step)
@@ -50,7 +58,7 @@ next_visit(BrokerState *state, const Step *step)
 		return 1;
 	value = scope_step_value(state, step->index);
 	if (!value->found)
-		return 1;
+		return is_silent_entry(state->playbook, step) ? 2 : 1;
 	return step->cyclic ? value->visit + 1 : 0;
 }
 

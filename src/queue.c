@@ -310,6 +310,31 @@ noetl_heartbeat(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(held);
 }
 
+/* Does the worker still hold this row, be it in vain? */
+static bool
+holds(const QueueRow *row, const char *worker_id)
+{
+	return row->worker_id != NULL && strcmp(row->worker_id, worker_id) == 0 &&
+		(strcmp(row->status, "leased") == 0 || strcmp(row->status, "cancelled") == 0);
+}
+
+/* A task given back after its execution ended has no place in the queue. */
+static bool
+release_task(Store *store, int64 queue_id, const char *worker_id)
+{
+	QueueRow	row;
+	Execution	execution;
+
+	if (!store_get_task(store, queue_id, &row))
+		return false;
+	execution_lock(row.execution_id);
+	if (store_get_execution(store, row.execution_id, &execution) && execution.running)
+		return store_release_task(store, queue_id, worker_id);
+	if (store_get_task(store, queue_id, &row) && holds(&row, worker_id))
+		(void) store_delete_task(store, queue_id);
+	return false;
+}
+
 /* noetl.release(queue_id, worker_id) */
 Datum
 noetl_release(PG_FUNCTION_ARGS)
@@ -321,7 +346,7 @@ noetl_release(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0))
 		PG_RETURN_BOOL(false);
 	store = store_open(InvalidOid);
-	released = store_release_task(store, PG_GETARG_INT64(0), worker_id);
+	released = release_task(store, PG_GETARG_INT64(0), worker_id);
 	store_close(store);
 	if (released)
 		wake_at_commit(NULL);
@@ -332,14 +357,6 @@ noetl_release(PG_FUNCTION_ARGS)
  * Ending a task
  * ---------------------------------------------------------------------------
  */
-
-/* Does the worker still hold this row, be it in vain? */
-static bool
-holds(const QueueRow *row, const char *worker_id)
-{
-	return row->worker_id != NULL && strcmp(row->worker_id, worker_id) == 0 &&
-		(strcmp(row->status, "leased") == 0 || strcmp(row->status, "cancelled") == 0);
-}
 
 /* Reports the end of a leased task.  False: the lease was lost. */
 static bool

@@ -53,6 +53,10 @@ enum
 	RUN_CREATED_AT,
 	RUN_COLUMNS = RUN_CREATED_AT
 };
+enum
+{
+	PENDING_EXECUTION_ID = 1, PENDING_CREATED_AT, PENDING_EVENT_ID
+};
 
 /* ---------------------------------------------------------------------------
  * Open tables
@@ -633,10 +637,30 @@ sets_value(TupleTableSlot *slot)
 	return !json_get(&value, "ignored", &ignored);
 }
 
+/* Does this event still wait for its decision? */
+static bool
+is_pending(Store *store, TupleTableSlot *slot)
+{
+	StoreTable *table = store_table(store, REL_PENDING);
+	StoreScan	scan;
+	ScanKeyData keys[3];
+	bool		found;
+
+	key_int64(&keys[0], 1, DatumGetInt64(slot_column(slot, EVENT_COL_EXECUTION_ID)));
+	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_TIMESTAMPTZ_EQ,
+				slot_column(slot, EVENT_COL_CREATED_AT));
+	key_int64(&keys[2], 3, DatumGetInt64(slot_column(slot, EVENT_COL_EVENT_ID)));
+	scan_open(&scan, store, table, REL_PENDING_PKEY, SnapshotSelf, 3, ForwardScanDirection);
+	index_rescan(scan.scan, keys, 3, NULL, 0);
+	found = scan_next(&scan);
+	scan_close(&scan);
+	return found;
+}
+
 /* See store.h. */
 void
 store_step_value(Store *store, int64 execution_id, const char *step_name,
-				 StepValue *value)
+				 bool decided, StepValue *value)
 {
 	StoreTable *table = event_table(store, execution_id);
 	StoreScan	scan;
@@ -652,7 +676,7 @@ store_step_value(Store *store, int64 execution_id, const char *step_name,
 	{
 		char	   *node_id;
 
-		if (!sets_value(scan.slot))
+		if (!sets_value(scan.slot) || (decided && is_pending(store, scan.slot)))
 			continue;
 		node_id = slot_text(scan.slot, EVENT_COL_NODE_ID);
 		value->found = true;
@@ -828,42 +852,52 @@ store_delete_run(Store *store, Run *run)
 
 /* See store.h. */
 void
-store_insert_pending(Store *store, int64 execution_id, int64 event_id)
+store_insert_pending(Store *store, const Event *event)
 {
 	StoreTable *table = store_table(store, REL_PENDING);
+	TupleTableSlot *slot = table->insert_slot;
 
-	slot_begin(table->insert_slot);
-	slot_set(table->insert_slot, 1, Int64GetDatum(execution_id));
-	slot_set(table->insert_slot, 2, Int64GetDatum(event_id));
+	slot_begin(slot);
+	slot_set(slot, PENDING_EXECUTION_ID, Int64GetDatum(event->execution_id));
+	slot_set(slot, PENDING_CREATED_AT, TimestampTzGetDatum(event->created_at));
+	slot_set(slot, PENDING_EVENT_ID, Int64GetDatum(event->event_id));
 	store_write_insert(store, table);
 }
 
-/* See store.h. */
-void
-store_delete_pending(Store *store, int64 execution_id, int64 event_id)
+/* The oldest row of an execution, in the scan slot. */
+static bool
+fetch_pending(Store *store, int64 execution_id)
 {
-	StoreTable *table = store_table(store, REL_PENDING);
-
-	CommandCounterIncrement();
-	if (fetch_by_pair(store, table, REL_PENDING_PKEY, execution_id, event_id))
-		store_write_delete(store, table, table->scan_slot);
+	return fetch_by_id(store, store_table(store, REL_PENDING), REL_PENDING_PKEY,
+					   execution_id);
 }
 
 /* See store.h. */
 bool
-store_next_pending(Store *store, int64 execution_id, bool only,
-				   int64 *found_execution, int64 *event_id)
+store_take_pending(Store *store, int64 execution_id, int64 *event_id)
+{
+	StoreTable *table = store_table(store, REL_PENDING);
+
+	CommandCounterIncrement();
+	if (!fetch_pending(store, execution_id))
+		return false;
+	*event_id = DatumGetInt64(slot_column(table->scan_slot, PENDING_EVENT_ID));
+	store_write_delete(store, table, table->scan_slot);
+	return true;
+}
+
+/* See store.h. */
+bool
+store_next_pending(Store *store, int64 *execution_id)
 {
 	StoreTable *table = store_table(store, REL_PENDING);
 	ScanKeyData key;
 
-	ScanKeyInit(&key, 1, only ? BTEqualStrategyNumber : BTGreaterStrategyNumber,
-				only ? F_INT8EQ : F_INT8GT, Int64GetDatum(execution_id));
+	ScanKeyInit(&key, 1, BTGreaterStrategyNumber, F_INT8GT, Int64GetDatum(*execution_id));
 	if (!fetch_first(store, table, REL_PENDING_PKEY, SnapshotSelf, &key, 1,
 					 ForwardScanDirection))
 		return false;
-	*found_execution = DatumGetInt64(slot_column(table->scan_slot, 1));
-	*event_id = DatumGetInt64(slot_column(table->scan_slot, 2));
+	*execution_id = DatumGetInt64(slot_column(table->scan_slot, PENDING_EXECUTION_ID));
 	return true;
 }
 
@@ -873,11 +907,9 @@ store_any_pending(Store *store, int64 execution_id)
 {
 	Relation	pending = table_open(store_relation(REL_PENDING), AccessShareLock);
 	bool		empty = RelationGetNumberOfBlocks(pending) == 0;
-	int64		found;
-	int64		event_id;
 
 	table_close(pending, AccessShareLock);
-	return !empty && store_next_pending(store, execution_id, true, &found, &event_id);
+	return !empty && fetch_pending(store, execution_id);
 }
 
 /* See store.h. */
@@ -897,7 +929,7 @@ store_pending_end(Store *store, int64 execution_id)
 	index_rescan(scan.scan, &key, 1, NULL, 0);
 	while (found == 0 && scan_next(&scan))
 	{
-		int64		event_id = DatumGetInt64(slot_column(scan.slot, 2));
+		int64		event_id = DatumGetInt64(slot_column(scan.slot, PENDING_EVENT_ID));
 		Event		event;
 
 		if (!fetch_event(store, execution_id, event_id))

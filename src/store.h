@@ -139,9 +139,9 @@ extern void store_annotate_event(Store *store, int64 execution_id,
 /* Fills in the node of a stored event that does not name its run. */
 extern void store_locate_event(Store *store, int64 execution_id, int64 event_id,
 							   const Step *step, const Run *run);
-/* The newest result-bearing event of a step that counts. */
+/* The newest result-bearing event of a step that counts; decided: pending ones do not. */
 extern void store_step_value(Store *store, int64 execution_id,
-							 const char *step_name, StepValue *value);
+							 const char *step_name, bool decided, StepValue *value);
 
 /* Live runs: queue rows and waiting joins. */
 extern List *store_load_runs(Store *store, int64 execution_id, const Playbook *playbook);
@@ -149,11 +149,11 @@ extern void store_put_run(Store *store, int64 execution_id, Run *run,
 						  const Playbook *playbook, TimestampTz now);
 extern void store_delete_run(Store *store, Run *run);
 
-extern void store_insert_pending(Store *store, int64 execution_id, int64 event_id);
-extern void store_delete_pending(Store *store, int64 execution_id, int64 event_id);
-/* The oldest pending event of an execution, or of any after it (0: all). */
-extern bool store_next_pending(Store *store, int64 execution_id, bool only,
-							   int64 *found_execution, int64 *event_id);
+extern void store_insert_pending(Store *store, const Event *event);
+/* Takes the oldest pending event of an execution from the list. */
+extern bool store_take_pending(Store *store, int64 execution_id, int64 *event_id);
+/* The first execution after the given one that has pending events. */
+extern bool store_next_pending(Store *store, int64 *execution_id);
 extern bool store_any_pending(Store *store, int64 execution_id);
 /* The pending event of a client that ends the execution, or 0. */
 extern int64 store_pending_end(Store *store, int64 execution_id);

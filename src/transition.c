@@ -33,13 +33,13 @@ static const char *const outcome_names[] = {
 	"untried", "taken", "else", "false", "error"
 };
 
-/* The first entry that names a target wins. */
+/* The first mention of a target wins. */
 static bool
-already_taken(const TransitionOutcome *outcome, int step)
+already_taken(const List *departures, int step)
 {
 	ListCell   *lc;
 
-	foreach(lc, outcome->departures)
+	foreach(lc, departures)
 		if (((Departure *) lfirst(lc))->step == step)
 			return true;
 	return false;
@@ -60,7 +60,8 @@ take(const Target *targets, int ntargets, Scope *scope,
 		Departure  *departure;
 		SourceError failure;
 
-		if (already_taken(outcome, targets[i].step))
+		if (already_taken(outcome->departures, targets[i].step) ||
+			already_taken(departures, targets[i].step))
 			continue;
 		departure = palloc0(sizeof(Departure));
 		departure->step = targets[i].step;
