@@ -144,10 +144,11 @@ wake_at_commit(const char *type)
 		noted.type_hash[i] = hash;
 		noted.tasks[i] = 0;
 		noted.count++;
-		if (noetl_notify && i == 0)
-			Async_Notify("noetl_queue", "");
 	}
 	noted.tasks[i]++;
+	/* said again it is sent once, and a savepoint may have taken the first back */
+	if (noetl_notify)
+		Async_Notify("noetl_queue", "");
 }
 
 /* ---------------------------------------------------------------------------
