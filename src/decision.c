@@ -54,7 +54,7 @@ node_id_visit(const char *node_id, int64 execution_id, const char *step)
 	return *node_id == ':' ? atoi(node_id + 1) : 0;
 }
 
-/* Decided runs stay in the list, so that store.c can still see them. */
+/* A run whose end is decided may still be in the list. */
 bool
 run_is_live(const Run *run)
 {

@@ -33,6 +33,7 @@
 
 #include "catalog_store.h"
 #include "event.h"
+#include "event_register.h"
 #include "execution.h"
 #include "ids.h"
 #include "json.h"
@@ -41,6 +42,9 @@
 
 PG_FUNCTION_INFO_V1(noetl_event_before);
 PG_FUNCTION_INFO_V1(noetl_event_after);
+
+/* Ids above are for the events that follow */
+#define LARGEST_CHOSEN_ID	(PG_INT64_MAX - (INT64CONST(1) << 48))
 
 /* ---------------------------------------------------------------------------
  * The execution lock
@@ -75,99 +79,8 @@ execution_trylock(int64 execution_id)
 	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
-/* ---------------------------------------------------------------------------
- * Events between their two triggers
- * ---------------------------------------------------------------------------
- */
-
-typedef struct Registered
-{
-	int64		execution_id;
-	int64		event_id;
-	int			depth;			/* of triggers, where it was registered */
-	uint64		number;			/* of prepared events, then */
-} Registered;
-
 /* How many events this backend has prepared: is one still the newest? */
 static uint64 prepared_events = 0;
-
-/* First in, first out; anything left at the end of a transaction is void. */
-static struct
-{
-	Registered *entries;
-	int			capacity;
-	int			first;
-	int			count;
-	bool		callback;
-}			registered;
-
-/* Rows that never reached their AFTER trigger are forgotten. */
-static void
-forget_registered(XactEvent xact_event, void *arg)
-{
-	registered.first = registered.count = 0;
-	if (registered.capacity > 1024)
-	{
-		pfree(registered.entries);
-		registered.entries = NULL;
-		registered.capacity = 0;
-	}
-}
-
-/* The row with this key is to be decided upon once it is stored. */
-static void
-register_event(const Event *event)
-{
-	if (!registered.callback)
-	{
-		RegisterXactCallback(forget_registered, NULL);
-		registered.callback = true;
-	}
-	if (registered.first == registered.count)
-		registered.first = registered.count = 0;
-	if (registered.count == registered.capacity)
-	{
-		int			capacity = Max(64, registered.capacity * 2);
-
-		registered.entries = registered.entries == NULL ?
-			MemoryContextAlloc(TopMemoryContext, capacity * sizeof(Registered)) :
-			repalloc(registered.entries, capacity * sizeof(Registered));
-		registered.capacity = capacity;
-	}
-	registered.entries[registered.count].execution_id = event->execution_id;
-	registered.entries[registered.count].event_id = event->event_id;
-	registered.entries[registered.count].depth = DatumGetInt32(pg_trigger_depth(NULL));
-	registered.entries[registered.count].number = prepared_events;
-	registered.count++;
-}
-
-/* Takes the entry at a place out; those before it move up. */
-static Registered
-remove_registered(int place)
-{
-	Registered	entry = registered.entries[place];
-
-	memmove(&registered.entries[registered.first + 1],
-			&registered.entries[registered.first],
-			(place - registered.first) * sizeof(Registered));
-	registered.first++;
-	return entry;
-}
-
-/* Was the row registered?  It is the first, unless triggers insert events. */
-static bool
-take_registered(int64 execution_id, int64 event_id, Registered *entry)
-{
-	for (int i = registered.first; i < registered.count; i++)
-	{
-		if (registered.entries[i].execution_id != execution_id ||
-			registered.entries[i].event_id != event_id)
-			continue;
-		*entry = remove_registered(i);
-		return true;
-	}
-	return false;
-}
 
 /* ---------------------------------------------------------------------------
  * Decisions being written
@@ -443,6 +356,12 @@ prepare_event(Store *store, Event *event, bool has_result)
 				 errmsg("the execution has already started"),
 				 errdetail("Execution " INT64_FORMAT ".", event->execution_id)));
 	}
+	if (event->event_id > LARGEST_CHOSEN_ID)
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("event_id " INT64_FORMAT " is too large", event->event_id),
+				 errdetail("The largest a client may choose is " INT64_FORMAT ": later events of the execution need larger ones.",
+						   LARGEST_CHOSEN_ID)));
 	if (!fresh)
 	{
 		if (event->event_id != 0 &&
@@ -604,7 +523,7 @@ noetl_event_before(PG_FUNCTION_ARGS)
 	if (!prepared)
 		return PointerGetDatum(NULL);
 	tuple = prepared_tuple(trigger, &event);
-	register_event(&event);
+	registered_add(event.execution_id, event.event_id, prepared_events);
 	return PointerGetDatum(tuple);
 }
 
@@ -887,29 +806,27 @@ event_stored(Store *store, const Event *event, uint64 number)
 
 /*
  * Decides on rows that are stored but whose AFTER trigger has not come yet.
- * One that is not stored either is on its way, if we are in another trigger of
- * it, or was suppressed.
+ * What is neither stored nor in flight was suppressed by somebody's trigger.
  */
 static void
 decide_registered(void)
 {
-	int			depth = DatumGetInt32(pg_trigger_depth(NULL));
-	int			place = registered.first;
+	Registered	entry;
+	int			place = 0;
 
-	while (place < registered.count)
+	while (registered_get(place, &entry))
 	{
-		Registered	entry = registered.entries[place];
 		Store	   *store = store_open(InvalidOid);
 		Event		event;
 		bool		stored = store_get_event(store, entry.execution_id,
 											 entry.event_id, &event);
 
-		if (stored || entry.depth >= depth)
+		if (stored || !registered_in_flight(&entry))
 		{
-			(void) remove_registered(place);
+			registered_remove(place);
 			if (stored)
 				event_stored(store, &event, entry.number);
-			place = registered.first;
+			place = 0;
 		}
 		else
 			place++;
@@ -929,7 +846,7 @@ noetl_event_after(PG_FUNCTION_ARGS)
 	Event		event;
 	Store	   *store;
 
-	if (!take_registered(DatumGetInt64(slot_getattr(slot, EVENT_COL_EXECUTION_ID, &isnull)),
+	if (!registered_take(DatumGetInt64(slot_getattr(slot, EVENT_COL_EXECUTION_ID, &isnull)),
 						 DatumGetInt64(slot_getattr(slot, EVENT_COL_EVENT_ID, &isnull)),
 						 &entry))
 		return PointerGetDatum(NULL);

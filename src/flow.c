@@ -191,7 +191,7 @@ run_input(const Run *run, JsonbValue *input)
 	return json_get(&action, "data", input);
 }
 
-/* A run is consumed; what is stored of it goes. */
+/* A run is consumed; what is stored of it goes.  The list stays short. */
 static void
 end_run(BrokerState *state, Run *run)
 {
@@ -199,6 +199,7 @@ end_run(BrokerState *state, Run *run)
 		decide(state, run->state == RUN_WAITING || run->state == RUN_OPEN ?
 			   DECIDE_UNWAIT : DECIDE_CLOSE, run);
 	run->state = RUN_ENDED;
+	state->runs = list_delete_ptr(state->runs, run);
 }
 
 /* Sends the taken branches on their way. */

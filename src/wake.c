@@ -158,10 +158,11 @@ wake_at_commit(const char *type)
 		noted.types[i].type_hash = hash;
 		noted.types[i].tasks = 0;
 		noted.count++;
-		if (noetl_notify && i == 0)
-			Async_Notify("noetl_queue", "");
 	}
 	noted.types[i].tasks++;
+	/* said again it is sent once, and a savepoint may have taken the first back */
+	if (noetl_notify)
+		Async_Notify("noetl_queue", "");
 }
 
 /* ---------------------------------------------------------------------------
