@@ -24,8 +24,9 @@
 #define MIN_INTERVAL_US		INT64CONST(5000)
 /* Everything is scanned again this often, or less often if that takes long */
 #define FULL_SCAN_US		INT64CONST(10000000)
-#define FULL_TIMER_SCAN_US	INT64CONST(60000000)
 #define FULL_SCAN_SHARE		200
+/* A timer index that is read in less time is read in full every time */
+#define CHEAP_SCAN_US		INT64CONST(1000)
 /* Transactions that set a timer are expected to end within this time */
 #define TIMER_SLACK_US		INT64CONST(1000000)
 
@@ -198,8 +199,7 @@ time_mark_begin(TimeMark *mark)
 {
 	mark->scan_began = GetCurrentTimestamp();
 	mark->full = mark->begin == 0 || mark->begin > mark->scan_began ||
-		mark->scan_began >= mark->next_full ||
-		mark->next_full - mark->scan_began > FULL_TIMER_SCAN_US * FULL_SCAN_SHARE;
+		mark->scan_began >= mark->next_full;
 	return mark->full ? DT_NOBEGIN : mark->begin;
 }
 
@@ -207,9 +207,11 @@ time_mark_begin(TimeMark *mark)
 void
 time_mark_end(TimeMark *mark, bool emptied)
 {
-	if (!emptied)
+	if (emptied)
+		mark->begin = mark->scan_began - TIMER_SLACK_US;
+	if (!mark->full)
 		return;
-	mark->begin = mark->scan_began - TIMER_SLACK_US;
-	if (mark->full)
-		mark->next_full = next_full(mark->scan_began, FULL_TIMER_SCAN_US);
+	mark->next_full = 0;
+	if (emptied && GetCurrentTimestamp() - mark->scan_began >= CHEAP_SCAN_US)
+		mark->next_full = next_full(mark->scan_began, 0);
 }

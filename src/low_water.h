@@ -36,13 +36,14 @@ extern void low_water_end(Relation queue, int64 first_ready, bool leased);
 /*
  * The same for an index on a time, of which everything up to now is read again
  * and again.  Times lie in the future when they are written, so what has been
- * read to its end a moment ago stays empty; a straggler waits for the next
- * reading of everything.
+ * read to its end a moment ago stays empty.  Everything is read whenever that is
+ * cheap, and otherwise as often as is affordable: for stragglers, and for times
+ * that somebody has changed by hand.
  */
 typedef struct TimeMark
 {
 	TimestampTz begin;			/* 0: the beginning */
-	TimestampTz next_full;
+	TimestampTz next_full;		/* 0: at once */
 	TimestampTz scan_began;
 	bool		full;
 } TimeMark;

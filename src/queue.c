@@ -128,6 +128,7 @@ noetl_enqueue_next(PG_FUNCTION_ARGS)
 	int64		enqueued;
 
 	enqueued = event_catch_up(execution_id);
+	store_read_all_timers();
 	enqueued += queue_run_timers(execution_id);
 	PG_RETURN_INT64(enqueued);
 }
