@@ -1,39 +1,72 @@
 /*
  * fuzz_alloc.c
  *		Allocations that live until the end of an input.
+ *
+ * The sanitizer is loaded with the module, too late to replace malloc, so the
+ * red zones around each chunk are poisoned by hand.
  */
 #include "fuzz_alloc.h"
 
+#include <sanitizer/asan_interface.h>
 #include <stdlib.h>
 #include <string.h>
 
-static void **chunks;
+#define RED_ZONE 64
+
+/* What stands in front of a chunk, before its red zone. */
+typedef struct Header
+{
+	size_t		index;			/* place in the list */
+	size_t		size;
+} Header;
+
+static Header **chunks;
 static size_t nchunks;
 static size_t allocated;
 
-/* Each chunk remembers its place in the list in front of it. */
-typedef struct Header
+/* The header of a chunk. */
+static Header *
+header_of(void *p)
 {
-	size_t		index;
-	size_t		padding;
-} Header;
+	return (Header *) ((char *) p - RED_ZONE - sizeof(Header));
+}
 
-/* palloc */
+/* The chunk behind a header. */
+static void *
+chunk_of(Header *h)
+{
+	return (char *) (h + 1) + RED_ZONE;
+}
+
+/* Makes the red zones of a chunk untouchable. */
+static void
+poison(Header *h)
+{
+	__asan_poison_memory_region(h + 1, RED_ZONE);
+	__asan_poison_memory_region((char *) chunk_of(h) + h->size, RED_ZONE);
+}
+
+/* palloc; the content is rubbish */
 void *
 fuzz_alloc(Size size)
 {
-	Header	   *h = malloc(sizeof(Header) + size);
+	size_t		total = sizeof(Header) + RED_ZONE + size + RED_ZONE;
+	Header	   *h = malloc(total + 16);
 
 	if (h == NULL)
 		abort();
+	__asan_unpoison_memory_region(h, total);
+	memset(h, 0xA5, total);
 	if (nchunks == allocated)
 	{
 		allocated = allocated ? allocated * 2 : 1024;
 		chunks = realloc(chunks, allocated * sizeof(void *));
 	}
 	h->index = nchunks;
+	h->size = size;
 	chunks[nchunks++] = h;
-	return h + 1;
+	poison(h);
+	return chunk_of(h);
 }
 
 /* palloc0 */
@@ -43,16 +76,16 @@ fuzz_alloc0(Size size)
 	return memset(fuzz_alloc(size), 0, size);
 }
 
-/* repalloc; the old place is given back, so that stale pointers show */
+/* repalloc; the old place stays poisoned, so that stale pointers show */
 void *
 fuzz_realloc(void *p, Size size)
 {
-	Header	   *h = realloc((Header *) p - 1, sizeof(Header) + size);
+	Header	   *old = header_of(p);
+	void	   *new = fuzz_alloc(size);
 
-	if (h == NULL)
-		abort();
-	chunks[h->index] = h;
-	return h + 1;
+	memcpy(new, p, old->size < size ? old->size : size);
+	__asan_poison_memory_region(p, old->size);
+	return new;
 }
 
 /* pnstrdup */
@@ -73,5 +106,10 @@ void
 fuzz_free_all(void)
 {
 	while (nchunks > 0)
-		free(chunks[--nchunks]);
+	{
+		Header	   *h = chunks[--nchunks];
+
+		__asan_unpoison_memory_region(h, sizeof(Header) + RED_ZONE + h->size + RED_ZONE);
+		free(h);
+	}
 }

@@ -12,6 +12,7 @@
  */
 #include "noetl.h"
 
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -106,6 +107,7 @@ _PG_init(void)
 
 	for (word = strtok(text, " "); word && argc < 63; word = strtok(NULL, " "))
 		argv[argc++] = word;
+	SetDatabaseEncoding(PG_UTF8);
 	context = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(context_text)));
 	_exit(LLVMFuzzerRunDriver(&argc, &arguments, run_one));
 }
