@@ -178,6 +178,7 @@ end_attempt(BrokerState *state, Run *run, const Step *step, const Event *event,
 	scope_init(&scope, state, step, run->visit, state->now);
 	scope.is_retry = true;
 	scope.response = &envelope;
+	scope.envelope = &envelope;
 	scope.success = success;
 	scope.error = error;
 	scope.attempt = ended_attempt(run);
@@ -191,11 +192,11 @@ end_attempt(BrokerState *state, Run *run, const Step *step, const Event *event,
 		retry_run(state, run, step, event, scope.attempt, delay);
 	else if (!success)
 		fail_step(state, run, event->event_id, FAILURE_ACTION, error, &envelope,
-				  scope.input);
+				  scope.input, NULL);
 	else if (verdict == RETRY_EXHAUSTED)
 		fail_step(state, run, event->event_id, FAILURE_RETRY_EXHAUSTED,
 				  psprintf("retry_when still holds after %d attempts", scope.attempt),
-				  &envelope, scope.input);
+				  &envelope, scope.input, NULL);
 	else
 	{
 		memset(&completion, 0, sizeof(completion));
@@ -223,7 +224,7 @@ end_step_by_client(BrokerState *state, Run *run, const Event *event)
 	{
 		fail_step(state, run, event->event_id, FAILURE_CLIENT,
 				  event->error != NULL ? event->error : "the step failed",
-				  &envelope, run_input(run, &input) ? &input : NULL);
+				  &envelope, run_input(run, &input) ? &input : NULL, NULL);
 		return;
 	}
 	memset(&completion, 0, sizeof(completion));

@@ -69,7 +69,7 @@ extern void arrive(BrokerState *state, const Departure *departure, int from,
 extern void complete_step(BrokerState *state, Run *run, const Completion *completion);
 extern void fail_step(BrokerState *state, Run *run, int64 parent, FailureKind kind,
 					  const char *error, const JsonbValue *envelope,
-					  const JsonbValue *input);
+					  const JsonbValue *input, const JsonbValue *tried);
 /* Starts what can start, keeps what must wait, completes what is done. */
 extern void settle(BrokerState *state);
 

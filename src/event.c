@@ -239,7 +239,8 @@ fill_node(Store *store, Event *event)
 
 	if (!is_run_event(event->type))
 	{
-		if (event->node_id == NULL && event->node_name == NULL)
+		if (event->node_id == NULL &&
+			(event->type != EVENT_OTHER || event->node_name == NULL))
 			event->node_id = psprintf(INT64_FORMAT, event->execution_id);
 		return;
 	}

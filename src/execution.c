@@ -30,6 +30,27 @@ start_parameters(const Event *event, JsonbValue *parameters)
 		parameters->type != jbvNull;
 }
 
+/* Which version to start; 0: the newest, as "latest" and no word on it mean. */
+static int64
+start_version(const JsonbValue *context)
+{
+	JsonbValue	given;
+	int64		version;
+	char	   *text;
+
+	if (!json_get(context, "version", &given) || given.type == jbvNull)
+		return 0;
+	if (json_get_int(context, "version", &version) &&
+		version >= 0 && version <= PG_INT32_MAX)
+		return version;
+	text = json_get_text(context, "version");
+	if (text == NULL || pg_strcasecmp(text, "latest") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the version of a playbook must be a number or \"latest\"")));
+	return 0;
+}
+
 /* See execution.h. */
 void
 execution_resolve(Event *event)
@@ -43,7 +64,7 @@ execution_resolve(Event *event)
 	{
 		json_from_jsonb(event->context, &context);
 		path = json_get_text(&context, "path");
-		(void) json_get_int(&context, "version", &version);
+		version = start_version(&context);
 	}
 	if (path == NULL && event->catalog_id == 0)
 		ereport(ERROR,

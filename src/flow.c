@@ -255,7 +255,8 @@ complete_step(BrokerState *state, Run *run, const Completion *completion)
 	if (outcome.departures == NIL && outcome.error != NULL)
 	{
 		fail_step(state, run, completion->parent, FAILURE_TRANSITION,
-				  outcome.error, completion->envelope, completion->input);
+				  outcome.error, completion->envelope, completion->input,
+				  outcome.recorded ? &outcome.meta : NULL);
 		return;
 	}
 
@@ -303,10 +304,14 @@ continue_after_error(BrokerState *state, Run *run, int64 parent,
 	complete_step(state, run, &completion);
 }
 
-/* A run failed for good: on_error decides whether the execution does too. */
+/*
+ * A run failed for good: on_error decides whether the execution does too.
+ * tried: what became of each entry of "next", when that is what failed.
+ */
 void
 fail_step(BrokerState *state, Run *run, int64 parent, FailureKind kind,
-		  const char *error, const JsonbValue *envelope, const JsonbValue *input)
+		  const char *error, const JsonbValue *envelope, const JsonbValue *input,
+		  const JsonbValue *tried)
 {
 	const Step *step = &state->playbook->steps[run->step];
 	TransitionOutcome outcome;
@@ -344,8 +349,10 @@ fail_step(BrokerState *state, Run *run, int64 parent, FailureKind kind,
 	event->result = json_to_jsonb(envelope);
 	json_begin_object(&meta);
 	json_add_text(&meta, "kind", failure_name(kind));
+	if (tried != NULL)
+		json_add(&meta, "transitions", tried);
 	if (outcome.recorded)
-		json_add(&meta, "transitions", &outcome.meta);
+		json_add(&meta, tried != NULL ? "on_error" : "transitions", &outcome.meta);
 	json_end_object(&meta, &value);
 	event->meta = json_to_jsonb(&value);
 
@@ -421,7 +428,7 @@ start_action(BrokerState *state, Run *run, const JsonbValue *transition_input)
 	if (!prepare_action(state, run, transition_input, &error))
 	{
 		fail_step(state, run, released_by(run), FAILURE_TEMPLATE,
-				  scope_error_text(&error), NULL, transition_input);
+				  scope_error_text(&error), NULL, transition_input, NULL);
 		return;
 	}
 	if (run->stored)
@@ -479,7 +486,7 @@ start_run(BrokerState *state, Run *run)
 	{
 		fail_step(state, run, released_by(run), FAILURE_MAX_VISITS,
 				  psprintf("step visited more than %d times", visit_limit(step)),
-				  NULL, NULL);
+				  NULL, NULL, NULL);
 		return;
 	}
 	input_of_arrivals(run->arrivals, &input);
@@ -487,7 +494,8 @@ start_run(BrokerState *state, Run *run)
 	scope.input = &input;
 	if (!is_skipped(step, &scope, &skipped, &error))
 	{
-		fail_step(state, run, released_by(run), FAILURE_CONDITION, error, NULL, &input);
+		fail_step(state, run, released_by(run), FAILURE_CONDITION, error, NULL, &input,
+				  NULL);
 		return;
 	}
 	if (step->kind == STEP_END && !skipped)

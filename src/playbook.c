@@ -216,8 +216,8 @@ check_version(Compiler *compiler)
 	char	   *version = playbook_scalar_text(node);
 
 	if (node == NULL)
-		playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING, NULL,
-					   "Add: apiVersion: noetl.io/v1", "apiVersion is missing");
+		playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING,
+					   compiler->root, "Add: apiVersion: noetl.io/v1", "apiVersion is missing");
 	else if (version == NULL || strcmp(version, "noetl.io/v1") != 0)
 		playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING, node,
 					   "It is read as noetl.io/v1.",
@@ -232,8 +232,8 @@ check_kind(Compiler *compiler)
 	char	   *kind = playbook_scalar_text(node);
 
 	if (node == NULL)
-		playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING, NULL,
-					   "Add: kind: Playbook", "kind is missing");
+		playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING,
+					   compiler->root, "Add: kind: Playbook", "kind is missing");
 	else if (kind == NULL || pg_strcasecmp(kind, "playbook") != 0)
 		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
 					   node, "Write: kind: Playbook",
@@ -273,7 +273,7 @@ find_workflow(Compiler *compiler)
 								root->pairs[i].key->line,
 								root->pairs[i].key->string);
 		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
-					   NULL, hint, "the playbook has no workflow");
+					   root, hint, "the playbook has no workflow");
 		return NULL;
 	}
 	if (workflow->kind != YN_LIST || workflow->count == 0)
@@ -428,6 +428,7 @@ compile_steps(Compiler *compiler)
 		if (playbook->end < 0 && playbook->steps[i].is_end)
 			playbook->end = i;
 	}
+	playbook_check_idle_tasks(compiler);
 	if (compiler->graph_broken)
 		return;
 	graph_analyse(playbook);

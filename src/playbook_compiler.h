@@ -26,6 +26,7 @@ typedef struct Compiler
 	const YamlNode *root;
 	NameTable	tasks;			/* names of the workbook's tasks */
 	const YamlNode **task_nodes;	/* their maps, by number */
+	bool	   *task_used;		/* does a step refer to it? */
 	const YamlNode **step_nodes;	/* the steps as written, by index */
 	Playbook   *playbook;
 	MemoryContext scratch;		/* what only compilation needs */
@@ -61,9 +62,11 @@ extern bool playbook_name_is(const char *name, const char *word);
 
 /* playbook_step.c */
 extern void playbook_compile_step(Compiler *compiler, int index);
+extern bool playbook_key_is_code(const char *key);
 
 /* playbook_task.c */
 extern void playbook_load_tasks(Compiler *compiler);
+extern void playbook_check_idle_tasks(Compiler *compiler);
 extern bool playbook_resolve_step(Compiler *compiler, const YamlNode *node,
 								  const char *name, StepSource *source);
 

@@ -210,6 +210,13 @@ add_member(Compiler *compiler, ActionBuilder *builder, const YamlPair *pair,
 	doc->children[doc->count++] = value;
 }
 
+/* Is the value of a key program text, in which braces mean something else? */
+bool
+playbook_key_is_code(const char *key)
+{
+	return strncmp(key, "code", 4) == 0;
+}
+
 /* Compiles a member of the action as its key demands. */
 static TemplateDoc *
 compile_member(Compiler *compiler, const char *type, const YamlPair *pair)
@@ -218,7 +225,7 @@ compile_member(Compiler *compiler, const char *type, const YamlPair *pair)
 	static const char *const iterator_raw[] = {"task", "where", "order_by", NULL};
 	const char *key = pair->key->string;
 
-	if (strncmp(key, "code", 4) == 0)
+	if (playbook_key_is_code(key))
 		return playbook_constant_doc(pair->value);
 	if (one_of(key, raw) ||
 		(strcmp(type, "iterator") == 0 && one_of(key, iterator_raw)))

@@ -59,6 +59,8 @@ playbook_load_tasks(Compiler *compiler)
 	}
 	compiler->task_nodes = MemoryContextAlloc(compiler->scratch,
 											  sizeof(YamlNode *) * (workbook->count + 1));
+	compiler->task_used = MemoryContextAllocZero(compiler->scratch,
+												 sizeof(bool) * (workbook->count + 1));
 	for (i = 0; i < workbook->count; i++)
 	{
 		const YamlNode *task;
@@ -107,13 +109,35 @@ add_task(Compiler *compiler, const YamlNode *where, const YamlNode *task,
 					   name, compiler->task_nodes[known]->line);
 }
 
-/* A task by name, or NULL. */
+/* A task by name, for a step that refers to it, or NULL. */
 static const YamlNode *
 find_task(Compiler *compiler, const char *name)
 {
 	int			number = name_table_find(&compiler->tasks, name, strlen(name));
 
-	return number >= 0 ? compiler->task_nodes[number] : NULL;
+	if (number < 0)
+		return NULL;
+	compiler->task_used[number] = true;
+	return compiler->task_nodes[number];
+}
+
+/*
+ * Tasks that no step refers to are not compiled; but a template that does not
+ * parse is wrong already.  Comes after all steps.
+ */
+void
+playbook_check_idle_tasks(Compiler *compiler)
+{
+	for (int i = 0; i < compiler->tasks.count; i++)
+	{
+		const YamlNode *task = compiler->task_nodes[i];
+
+		for (int j = 0; !compiler->task_used[i] && j < task->count; j++)
+			if (!playbook_key_is_code(task->pairs[j].key->string))
+				(void) playbook_raw_doc(compiler, task->pairs[j].value);
+	}
+	name_table_free(&compiler->raw_roots);
+	memset(&compiler->raw_roots, 0, sizeof(NameTable));
 }
 
 /* The task that a name most likely means, as a hint. */

@@ -121,13 +121,17 @@ relocate(const TemplateDoc *doc, SourceError *error)
 {
 	if (doc->line == 0 || error->line == 0)
 		return;
-	if (error->line == 1)
+	if (error->line == 1 || doc->block)
+	{
+		error->line += doc->line - 1;
 		error->column += doc->column - 1;
-	else if (doc->block)
-		error->column += doc->column - 1;
+	}
 	else
-		error->column = 0;
-	error->line += doc->line - 1;
+	{
+		/* where a quoted string is folded is forgotten: say where it begins */
+		error->line = doc->line;
+		error->column = doc->column;
+	}
 }
 
 /* Renders one string. */

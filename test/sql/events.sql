@@ -42,6 +42,13 @@ INSERT INTO noetl.event (execution_id, event_type, node_name, status) VALUES
     (:x, 'step_end', 'a', 'ok'), (:x, 'step_end', 'b', 'failure');
 SELECT * FROM story('events/insert');
 
+-- Events of the execution carry its id as node_id, however it was started.
+SELECT event_type, node_id = execution_id::text AS own FROM noetl.event
+ WHERE execution_id = :x AND event_type LIKE 'execution%' ORDER BY event_id;
+-- A version is a number; to ignore a word would start something else.
+INSERT INTO noetl.event (event_type, context) VALUES ('execution_start', '{"path": "events/insert", "version": "newest"}');
+INSERT INTO noetl.event (event_type, context) VALUES ('execution_start', '{"path": "events/insert", "version": 4294967297}');
+
 -- A worker's step_result counts when nothing else came; a client may end a step.
 SELECT noetl.execute('events/insert') AS x \gset
 INSERT INTO noetl.event (execution_id, event_type, node_name, result) VALUES (:x, 'step_result', 'a', '{"n": 1}');

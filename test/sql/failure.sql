@@ -67,7 +67,7 @@ apiVersion: noetl.io/v1
 kind: Playbook
 path: failure/exhausted
 workflow:
-- {step: a, type: http, url: x, retry: {max_attempts: 2, retry_when: "{{ status_code != 200 }}"}, next: end}
+- {step: a, type: http, url: x, retry: {max_attempts: 2, retry_when: "{{ status_code != 200 and this.status_code == result.status_code }}"}, next: end}
 - step: end
 $$) > 0 AS registered;
 SELECT noetl.execute('failure/exhausted') > 0 AS started;

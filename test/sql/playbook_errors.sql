@@ -156,6 +156,8 @@ SELECT * FROM pg_temp.lint($$
 - step: end
   result: "{{ never.x"
 $$, E'workbook:\n- name: t\n  type: http\n  url: http://{{ host }\n');
+-- A task that no step uses is checked for its templates, save in code.
+SELECT * FROM pg_temp.lint('- step: end', E'workbook:\n- {name: idle, type: python, code: "{{ 1 + }}", args: {x: "{{ 1 + }}"}}\n');
 
 -- A filter that only a worker may know keeps no playbook out, save in a
 -- condition: that is for the broker to decide.
