@@ -64,7 +64,7 @@ PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 ifeq ($(wildcard $(PGXS)),)
 $(error PostgreSQL's server development files are missing (PG_CONFIG is "$(PG_CONFIG)"). \
 "make check" and "make quickstart" install them on Debian; by hand it is \
-apt-get install postgresql-server-dev-NN libyaml-dev libpq-dev)
+apt-get install postgresql-server-dev-NN libyaml-dev libpq-dev libcurl4-openssl-dev)
 endif
 
 # A newer compiler may warn of more than the ones we test with: make WERROR=

@@ -58,9 +58,7 @@ CREATE TABLE noetl.event (
     node_id             text,
     node_name           text,
     node_type           text,
-    status              text        NOT NULL
-                        CHECK (status IN ('STARTED', 'RUNNING', 'PAUSED', 'PENDING',
-                                          'FAILED', 'COMPLETED', 'CANCELLED')),
+    status              text        NOT NULL,
     duration            double precision,
     context             jsonb,
     result              jsonb,
@@ -78,6 +76,8 @@ COMMENT ON COLUMN noetl.event.event_id IS
     'strictly increasing inside an execution; give your own to make a repeated INSERT harmless';
 COMMENT ON COLUMN noetl.event.created_at IS
     'strictly increasing inside an execution (clock time, not transaction time)';
+COMMENT ON COLUMN noetl.event.status IS
+    'STARTED, RUNNING, PAUSED, PENDING, FAILED, COMPLETED or CANCELLED: the trigger sees to it, a CHECK would be parsed for every event';
 COMMENT ON COLUMN noetl.event.meta IS
     'ignored: why an event had no effect; attempt, queue_id: whose result this is; transitions: what each "next" entry decided';
 

@@ -38,6 +38,7 @@ typedef struct Document
 
 static void read_document(const text *content, bool needs_path,
 						  Document *document);
+static PlaybookIssue *yaml_issue(const SourceError *error);
 static PlaybookIssue *missing_path_issue(void);
 static char *issue_detail(const char *path, const PlaybookIssue *issue,
 						  int others);
@@ -50,17 +51,15 @@ static bool same_definition(HeapTuple old, HeapTuple new, TupleDesc desc);
 static void
 read_document(const text *content, bool needs_path, Document *document)
 {
-	const char *bytes = VARDATA_ANY(content);
-	int			length = VARSIZE_ANY_EXHDR(content);
 	SourceError error = {0};
-	Playbook   *playbook = NULL;
+	Playbook   *playbook;
 
 	memset(document, 0, sizeof(Document));
-	if (length <= PLAYBOOK_MAX_BYTES)
-		document->root = yaml_parse_document(bytes, length, &error);
+	document->root = yaml_parse_document(VARDATA_ANY(content),
+										 VARSIZE_ANY_EXHDR(content), &error);
 	if (document->root == NULL)
 	{
-		playbook_compile(bytes, length, CurrentMemoryContext, &document->issues);
+		document->issues = list_make1(yaml_issue(&error));
 		return;
 	}
 	playbook = playbook_compile_document(document->root, CurrentMemoryContext,
@@ -75,6 +74,22 @@ read_document(const text *content, bool needs_path, Document *document)
 	}
 	if (playbook != NULL)
 		MemoryContextDelete(playbook->context);
+}
+
+/* What is wrong with a document that is not even YAML. */
+static PlaybookIssue *
+yaml_issue(const SourceError *error)
+{
+	PlaybookIssue *issue = palloc0(sizeof(PlaybookIssue));
+
+	issue->severity = ISSUE_ERROR;
+	issue->sqlerrcode = error->sqlerrcode;
+	issue->line = error->line;
+	issue->column = error->column;
+	issue->path = "";
+	issue->message = error->message;
+	issue->hint = error->hint;
+	return issue;
 }
 
 /* What to say to a document that does not say what it is called. */
@@ -322,6 +337,7 @@ noetl_catalog_guard(PG_FUNCTION_ARGS)
 	}
 	catalog_id = DatumGetInt64(heap_getattr(row, SPI_fnumber(desc, "catalog_id"),
 											desc, &isnull));
+	catalog_lock_version(catalog_id, true);
 	if (catalog_is_used(catalog_id))
 		ereport(ERROR,
 				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),

@@ -24,9 +24,6 @@
 
 #include "catalog_store.h"
 
-/* Keeps the locks on paths apart from the users' advisory locks. */
-#define PATH_LOCK_CLASS 0x4E4F
-
 typedef struct CatalogQuery
 {
 	const char *text;
@@ -221,7 +218,7 @@ catalog_lock_path(text *path, bytea *digest, int *version)
 	int64		catalog_id;
 
 	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (hash >> 32),
-						 (uint32) hash, PATH_LOCK_CLASS);
+						 (uint32) hash, LOCK_CLASS_PATH);
 	(void) LockAcquire(&tag, ExclusiveLock, false, false);
 	values[0] = PointerGetDatum(path);
 	values[1] = PointerGetDatum(digest);
@@ -333,4 +330,18 @@ catalog_describe(int64 catalog_id, const char **path, int *version)
 	}
 	end_as_owner(&before);
 	return found;
+}
+
+/*
+ * Starting an execution and deleting its playbook exclude each other until
+ * commit, in memory: a row lock would rewrite the row at every start.
+ */
+void
+catalog_lock_version(int64 catalog_id, bool to_delete)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (catalog_id >> 32),
+						 (uint32) catalog_id, LOCK_CLASS_CATALOG);
+	(void) LockAcquire(&tag, to_delete ? ExclusiveLock : ShareLock, false, false);
 }

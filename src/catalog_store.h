@@ -37,6 +37,12 @@ extern bool catalog_find(const char *path, int version, int64 *catalog_id);
 /* Path (in CurrentMemoryContext) and version of a row; false: no such row. */
 extern bool catalog_describe(int64 catalog_id, const char **path, int *version);
 
+/*
+ * Keeps a version from being deleted, or from being started, until the end of
+ * the transaction.  Look (again) whether it exists once you hold the lock.
+ */
+extern void catalog_lock_version(int64 catalog_id, bool to_delete);
+
 /* Does any execution refer to the row? */
 extern bool catalog_is_used(int64 catalog_id);
 

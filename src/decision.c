@@ -143,8 +143,9 @@ finish(BrokerState *state, const char *status, const char *error,
 				run->state = RUN_ENDED;
 				break;
 			case RUN_LEASED:
+				/* nobody to tell: it was taken by hand, without a name */
 				if (run->worker_id == NULL)
-					decide(state, DECIDE_CLOSE, run);	/* no lease that runs out */
+					decide(state, DECIDE_CLOSE, run);
 				else if (revoke)
 					decide(state, DECIDE_REVOKE, run);
 				run->state = RUN_CANCELLED;

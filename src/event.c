@@ -43,9 +43,6 @@
 PG_FUNCTION_INFO_V1(noetl_event_before);
 PG_FUNCTION_INFO_V1(noetl_event_after);
 
-/* field4 of an advisory lock tag: 1 and 2 are the SQL functions' */
-#define LOCK_CLASS_EXECUTION	0x6e65
-
 /* Ids above are for the events that follow */
 #define LARGEST_CHOSEN_ID	(PG_INT64_MAX - (INT64CONST(1) << 48))
 
@@ -481,12 +478,15 @@ trigger_data(FunctionCallInfo fcinfo, TriggerEvent timing, const char *name)
 /* The event of the broker's own making that is being written right now. */
 static const Event *own_event = NULL;
 
-/* Is it this row? */
+/* Is it this row?  Users' triggers may insert others meanwhile. */
 static bool
-is_own_write(const Event *event)
+is_own_write(TupleTableSlot *slot)
 {
-	return own_event != NULL && event->execution_id == own_event->execution_id &&
-		event->event_id == own_event->event_id;
+	bool		isnull;
+
+	return own_event != NULL &&
+		DatumGetInt64(slot_getattr(slot, EVENT_COL_EXECUTION_ID, &isnull)) == own_event->execution_id &&
+		DatumGetInt64(slot_getattr(slot, EVENT_COL_EVENT_ID, &isnull)) == own_event->event_id;
 }
 
 static void decide_registered(void);
@@ -502,15 +502,18 @@ noetl_event_before(PG_FUNCTION_ARGS)
 	bool		prepared;
 	HeapTuple	tuple;
 
+	if (is_own_write(trigger->tg_trigslot))
+		return PointerGetDatum(trigger->tg_trigtuple);
 	store_read_event_head(trigger->tg_trigslot, &event);
+	if (is_history(&event))
+		return PointerGetDatum(trigger->tg_trigtuple);
 	if (event.type == EVENT_EXECUTION_START)
 	{
+		/* the context names the playbook; the rest stays as it is */
 		store_read_event(trigger->tg_trigslot, &event);
 		event.result = NULL;
 		event.meta = NULL;
 	}
-	if (is_own_write(&event) || is_history(&event))
-		return PointerGetDatum(trigger->tg_trigtuple);
 
 	decide_registered();
 	store = store_open(RelationGetRelid(trigger->tg_relation));

@@ -58,6 +58,7 @@ execution_resolve(Event *event)
 				 errmsg("playbook \"%s\" version " INT64_FORMAT " is not registered", path, version) :
 				 errmsg("playbook \"%s\" is not registered", path),
 				 errhint("Register it with noetl.register().")));
+	catalog_lock_version(event->catalog_id, false);
 	if (start_parameters(event, &parameters) && !json_is_object(&parameters))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -83,7 +84,8 @@ execution_insert(Store *store, const Event *event)
 	if (!catalog_describe(event->catalog_id, &execution.path, &execution.version))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("catalog entry " INT64_FORMAT " does not exist", event->catalog_id),
+				 errmsg("the playbook to be executed is not registered"),
+				 errdetail("There is no catalog entry " INT64_FORMAT ".", event->catalog_id),
 				 errhint("Register the playbook with noetl.register().")));
 	store_insert_execution(store, &execution, event->created_at);
 }

@@ -17,6 +17,20 @@
 
 #include "fmgr.h"
 
+/* PostgreSQL 18 spells it as a prefix; so do we, everywhere. */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn pg_attribute_noreturn()
+#endif
+
+/*
+ * What our heavyweight locks are about: field4 of an advisory lock tag, of
+ * which the SQL functions use 1 and 2.  pg_locks shows it as objsubid.
+ */
+#define LOCK_CLASS_PATH			0x6e01	/* registering versions of a path */
+#define LOCK_CLASS_CATALOG		0x6e02	/* starting or deleting a version */
+#define LOCK_CLASS_EXECUTION	0x6e03	/* deciding on an execution */
+#define LOCK_CLASS_WAITERS		0x6e04	/* idle workers */
+
 /* noetl.c */
 extern bool noetl_broker;		/* noetl.broker: decide on insert */
 extern bool noetl_notify;		/* noetl.notify: NOTIFY noetl_queue */

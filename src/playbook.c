@@ -98,15 +98,6 @@ playbook_compile(const char *content, int length, MemoryContext parent,
 	Playbook   *playbook;
 
 	compiler.issue_context = CurrentMemoryContext;
-	if (length > PLAYBOOK_MAX_BYTES)
-	{
-		playbook_issue(&compiler, ISSUE_ERROR, ERRCODE_PROGRAM_LIMIT_EXCEEDED,
-					   NULL, "Keep large data in tables and name them.",
-					   "a playbook cannot be longer than %d MB",
-					   PLAYBOOK_MAX_BYTES / (1024 * 1024));
-		*issues = compiler.issues;
-		return NULL;
-	}
 	scratch = AllocSetContextCreate(CurrentMemoryContext, "noetl yaml",
 									ALLOCSET_DEFAULT_SIZES);
 	caller = MemoryContextSwitchTo(scratch);
@@ -428,6 +419,11 @@ compile_steps(Compiler *compiler)
 	for (i = 0; i < playbook->nsteps; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
+		if (playbook_issues_full(compiler))
+		{
+			compiler->unlisted = true;
+			return;
+		}
 		playbook_compile_step(compiler, i);
 		if (playbook->end < 0 && playbook->steps[i].is_end)
 			playbook->end = i;

@@ -189,8 +189,7 @@ extern Playbook *playbook_compile_document(const YamlNode *root,
 extern void playbook_document_names(const YamlNode *root, char **path,
 									char **name);
 
-/* The longest document that registers, and the largest playbook. */
-#define PLAYBOOK_MAX_BYTES	(16 * 1024 * 1024)
+/* The largest playbook that registers. */
 #define PLAYBOOK_MAX_STEPS	20000
 #define PLAYBOOK_MAX_NAME	512 /* bytes of a step's name: it is indexed */
 #define PLAYBOOK_MAX_PATH	1024	/* bytes of a catalog path: likewise */

@@ -15,8 +15,11 @@
 
 #include "playbook.h"
 
-/* More issues than this are counted, not listed. */
+/* With as many errors compilation stops; more warnings are not listed. */
 #define PLAYBOOK_MAX_ISSUES 1000
+
+/* A search compares one name with every other; hostile input has many. */
+#define PLAYBOOK_MAX_SUGGESTIONS 50
 
 typedef struct Compiler
 {
@@ -30,11 +33,12 @@ typedef struct Compiler
 	MemoryContext issue_context;	/* the caller's */
 	List	   *issues;
 	int			nerrors;
-	int			unlisted;		/* errors beyond PLAYBOOK_MAX_ISSUES */
+	int			nwarnings;
+	bool		unlisted;		/* errors beyond PLAYBOOK_MAX_ISSUES */
 	int			nsuggestions;	/* "did you mean" searches made so far */
 	bool		graph_broken;	/* an edge or a step is missing */
 
-	List	   *raw_roots;		/* of the step at hand: char * */
+	NameTable	raw_roots;		/* of the step at hand */
 } Compiler;
 
 /* A step with everything that it is made of. */
@@ -88,6 +92,9 @@ extern void playbook_issue(Compiler *compiler, IssueSeverity severity,
 						   const char *format,...) pg_attribute_printf(6, 7);
 extern void playbook_source_issue(Compiler *compiler, const YamlNode *scalar,
 								  const SourceError *error);
+extern void playbook_template_warning(Compiler *compiler, const YamlNode *scalar,
+									  const SourceError *fault);
+extern bool playbook_issues_full(const Compiler *compiler);
 extern List *playbook_sorted_issues(Compiler *compiler);
 extern char *playbook_suggest_step(Compiler *compiler, const char *name);
 extern bool playbook_looks_like(const char *word, const char *known);

@@ -116,17 +116,16 @@ collect_raw_roots(Compiler *compiler, const YamlNode *node)
 		playbook_source_issue(compiler, node, &error);
 		return;
 	}
+	if (template_fault(compiled) != NULL)
+		playbook_template_warning(compiler, node, template_fault(compiled));
 	count = template_roots(compiled, &names);
 	for (i = 0; i < count; i++)
 	{
-		ListCell   *cell;
-		bool		known = false;
+		int			length = strlen(names[i]);
 
-		foreach(cell, compiler->raw_roots)
-			known = known || strcmp(lfirst(cell), names[i]) == 0;
-		if (!known)
-			compiler->raw_roots = lappend(compiler->raw_roots,
-										  pstrdup(names[i]));
+		if (name_table_find(&compiler->raw_roots, names[i], length) < 0)
+			name_table_add(&compiler->raw_roots, pnstrdup(names[i], length),
+						   length);
 	}
 }
 
@@ -154,6 +153,11 @@ playbook_compile_doc(Compiler *compiler, const YamlNode *node)
 										 TEMPLATE_TEXT, &error);
 		if (doc->template == NULL)
 			playbook_source_issue(compiler, node, &error);
+		else if (template_fault(doc->template) != NULL)
+		{
+			playbook_template_warning(compiler, node, template_fault(doc->template));
+			doc->kind = DOC_CONSTANT;
+		}
 		return doc;
 	}
 	doc->count = node->count;
@@ -223,5 +227,7 @@ playbook_compile_condition(Compiler *compiler, const YamlNode *node)
 										   TEMPLATE_CONDITION, &error);
 	if (condition->template == NULL)
 		playbook_source_issue(compiler, node, &error);
+	else if (template_fault(condition->template) != NULL)
+		playbook_source_issue(compiler, node, template_fault(condition->template));
 	return condition;
 }

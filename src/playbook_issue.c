@@ -17,28 +17,35 @@
 
 #include "playbook_compiler.h"
 
-/* A search compares one name with every step; hostile input has many. */
-#define MAX_SUGGESTIONS 50
-
-static bool append_path(const YamlNode *node, const YamlNode *wanted,
+static void append_path(Compiler *compiler, const YamlNode *wanted,
 						StringInfo path);
+static bool search_path(const YamlNode *node, const YamlNode *wanted,
+						bool ordered, StringInfo path);
+static int	child_line(const YamlNode *node, int i);
 static bool too_many(Compiler *compiler, IssueSeverity severity);
 static void add_issue(Compiler *compiler, PlaybookIssue *issue);
+static void report_located(Compiler *compiler, IssueSeverity severity,
+						   const YamlNode *scalar, const SourceError *error);
 static bool swapped(const char *word, const char *known);
 static int	compare_issues(const ListCell *a, const ListCell *b);
 
-/* Is the list full?  Then an error still counts, but costs no more. */
+/* Is there no room for another issue of its kind? */
 static bool
 too_many(Compiler *compiler, IssueSeverity severity)
 {
-	if (list_length(compiler->issues) < PLAYBOOK_MAX_ISSUES)
+	if (severity == ISSUE_WARNING)
+		return compiler->nwarnings >= PLAYBOOK_MAX_ISSUES;
+	if (!playbook_issues_full(compiler))
 		return false;
-	if (severity == ISSUE_ERROR)
-	{
-		compiler->nerrors++;
-		compiler->unlisted++;
-	}
+	compiler->unlisted = true;
 	return true;
+}
+
+/* Has compilation found more errors than anybody reads? */
+bool
+playbook_issues_full(const Compiler *compiler)
+{
+	return compiler->nerrors >= PLAYBOOK_MAX_ISSUES;
 }
 
 /* Reports a fault of the document, or of one of its nodes. */
@@ -68,7 +75,7 @@ playbook_issue(Compiler *compiler, IssueSeverity severity, int sqlerrcode,
 	initStringInfo(&path);
 	if (node != NULL)
 	{
-		append_path(compiler->root, node, &path);
+		append_path(compiler, node, &path);
 		issue.line = node->line;
 		issue.column = node->column;
 	}
@@ -85,32 +92,53 @@ void
 playbook_source_issue(Compiler *compiler, const YamlNode *scalar,
 					  const SourceError *error)
 {
+	SourceError located = *error;
+
+	if (scalar != NULL && error->line > 0)
+		yaml_locate(scalar, error->line, error->column,
+					&located.line, &located.column);
+	report_located(compiler, ISSUE_ERROR, scalar, &located);
+}
+
+/* Reports an error whose position is one of the file. */
+static void
+report_located(Compiler *compiler, IssueSeverity severity,
+			   const YamlNode *scalar, const SourceError *error)
+{
 	PlaybookIssue issue = {0};
 	StringInfoData path;
 
-	if (too_many(compiler, ISSUE_ERROR))
+	if (too_many(compiler, severity))
 		return;
 	initStringInfo(&path);
-	issue.line = error->line;
-	issue.column = error->column;
 	if (scalar != NULL)
-	{
-		append_path(compiler->root, scalar, &path);
-		if (error->line > 0)
-			yaml_locate(scalar, error->line, error->column,
-						&issue.line, &issue.column);
-		if (issue.line == 0)
-		{
-			issue.line = scalar->line;
-			issue.column = scalar->column;
-		}
-	}
-	issue.severity = ISSUE_ERROR;
+		append_path(compiler, scalar, &path);
+	issue.severity = severity;
 	issue.sqlerrcode = error->sqlerrcode;
+	issue.line = error->line == 0 && scalar != NULL ? scalar->line : error->line;
+	issue.column = error->line == 0 && scalar != NULL ? scalar->column : error->column;
 	issue.path = path.data;
 	issue.message = error->message;
 	issue.hint = error->hint;
 	add_issue(compiler, &issue);
+}
+
+/*
+ * Warns of a template of which a worker may make more than the broker can: an
+ * unknown filter is the author's mistake or another program's extension.
+ */
+void
+playbook_template_warning(Compiler *compiler, const YamlNode *scalar,
+						  const SourceError *fault)
+{
+	SourceError located = *fault;
+
+	if (fault->line > 0)
+		yaml_locate(scalar, fault->line, fault->column,
+					&located.line, &located.column);
+	located.sqlerrcode = ERRCODE_WARNING;
+	located.hint = "The text is handed to the worker as it is.";
+	report_located(compiler, ISSUE_WARNING, scalar, &located);
 }
 
 /* Keeps an issue, once: a workbook task is compiled for each of its users. */
@@ -131,6 +159,8 @@ add_issue(Compiler *compiler, PlaybookIssue *issue)
 	}
 	if (issue->severity == ISSUE_ERROR)
 		compiler->nerrors++;
+	else
+		compiler->nwarnings++;
 	caller = MemoryContextSwitchTo(compiler->issue_context);
 	copy = palloc(sizeof(PlaybookIssue));
 	*copy = *issue;
@@ -165,54 +195,69 @@ playbook_sorted_issues(Compiler *compiler)
 	PlaybookIssue *rest;
 
 	list_sort(compiler->issues, compare_issues);
-	if (compiler->unlisted > 0)
+	if (compiler->unlisted)
 	{
 		rest = palloc0(sizeof(PlaybookIssue));
 		rest->severity = ISSUE_ERROR;
 		rest->sqlerrcode = ERRCODE_PROGRAM_LIMIT_EXCEEDED;
 		rest->path = "";
-		rest->message = psprintf("%d more errors are not listed",
-								 compiler->unlisted);
+		rest->message = "further errors are not listed";
 		compiler->issues = lappend(compiler->issues, rest);
 	}
 	MemoryContextSwitchTo(caller);
 	return compiler->issues;
 }
 
-/* Finds a node, or the key of a pair, and spells the way to it. */
+/* Spells the way to a node, or to the key of a pair. */
+static void
+append_path(Compiler *compiler, const YamlNode *wanted, StringInfo path)
+{
+	/* What an alias or a merge key brought in does not stand in order. */
+	if (!search_path(compiler->root, wanted, true, path))
+		search_path(compiler->root, wanted, false, path);
+}
+
+/* The same below a node; "ordered": what stands elsewhere can be skipped. */
 static bool
-append_path(const YamlNode *node, const YamlNode *wanted, StringInfo path)
+search_path(const YamlNode *node, const YamlNode *wanted, bool ordered,
+			StringInfo path)
 {
 	int			length = path->len;
 	int			i;
 
 	check_stack_depth();
-	CHECK_FOR_INTERRUPTS();
 	if (node == wanted)
 		return true;
 	for (i = 0; i < node->count; i++)
 	{
 		const YamlNode *child;
-		bool		found = false;
 
+		CHECK_FOR_INTERRUPTS();
+		if (ordered && (child_line(node, i) > wanted->line ||
+						(i + 1 < node->count &&
+						 child_line(node, i + 1) < wanted->line)))
+			continue;
 		if (node->kind == YN_LIST)
-		{
-			child = node->items[i];
 			appendStringInfo(path, "[%d]", i);
-		}
 		else
-		{
-			child = node->pairs[i].value;
-			found = (node->pairs[i].key == wanted);
 			appendStringInfo(path, "%s%s", length > 0 ? "." : "",
 							 node->pairs[i].key->string);
-		}
-		if (found || append_path(child, wanted, path))
+		child = node->kind == YN_LIST ? node->items[i] : node->pairs[i].value;
+		if ((node->kind == YN_MAP && node->pairs[i].key == wanted) ||
+			search_path(child, wanted, ordered, path))
 			return true;
 		path->len = length;
 		path->data[length] = '\0';
 	}
 	return false;
+}
+
+/* Where a member of a list or map begins. */
+static int
+child_line(const YamlNode *node, int i)
+{
+	return node->kind == YN_LIST ? node->items[i]->line :
+		node->pairs[i].key->line;
 }
 
 /* Do two words differ by two neighbours that changed places? */
@@ -264,7 +309,7 @@ playbook_suggest_step(Compiler *compiler, const char *name)
 	int			limit = Min(3, Max(1, length / 3)) + 1;
 	int			i;
 
-	if (length > 255 || ++compiler->nsuggestions > MAX_SUGGESTIONS)
+	if (length > 255 || ++compiler->nsuggestions > PLAYBOOK_MAX_SUGGESTIONS)
 		return NULL;
 	for (i = 0; i < playbook->nsteps && limit > 0; i++)
 	{

@@ -437,11 +437,13 @@ compile_limits(Compiler *compiler, Step *step, const StepSource *source)
 static void
 take_raw_roots(Compiler *compiler, Step *step)
 {
-	ListCell   *cell;
+	NameTable  *roots = &compiler->raw_roots;
+	int			i;
 
-	step->raw_roots = palloc(sizeof(char *) * (list_length(compiler->raw_roots) + 1));
-	foreach(cell, compiler->raw_roots)
-		step->raw_roots[step->nraw_roots++] = lfirst(cell);
-	list_free(compiler->raw_roots);
-	compiler->raw_roots = NIL;
+	step->nraw_roots = roots->count;
+	step->raw_roots = palloc(sizeof(char *) * (roots->count + 1));
+	for (i = 0; i < roots->count; i++)
+		step->raw_roots[i] = unconstify(char *, roots->entries[i].name);
+	name_table_free(roots);
+	memset(roots, 0, sizeof(NameTable));
 }

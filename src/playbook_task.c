@@ -124,6 +124,8 @@ suggest_task(Compiler *compiler, const char *name)
 
 	if (compiler->tasks.count == 0)
 		return "The playbook has no workbook.";
+	if (++compiler->nsuggestions > PLAYBOOK_MAX_SUGGESTIONS)
+		return NULL;
 	for (i = 0; i < compiler->tasks.count; i++)
 		if (playbook_looks_like(name, compiler->tasks.entries[i].name))
 			return playbook_did_you_mean(compiler->tasks.entries[i].name);

@@ -44,26 +44,29 @@ PG_FUNCTION_INFO_V1(noetl_complete_and_lease);
  * ---------------------------------------------------------------------------
  */
 
-/* The log says what happened to the lease; the broker decides what follows. */
+/* An event about a task, as its row says; "flag" goes into meta as true. */
 static void
-write_lease_expiry(Store *store, const QueueRow *row)
+write_task_event(Store *store, const QueueRow *row, EventType type,
+				 Jsonb *result, const char *error, const char *flag)
 {
 	Event		event;
 	JsonBuilder builder;
 	JsonbValue	value;
 
 	memset(&event, 0, sizeof(event));
-	event.event_type = event_type_name(EVENT_ACTION_ERROR);
+	event.event_type = event_type_name(type);
 	event.execution_id = row->execution_id;
 	event.node_id = row->node_id;
 	event.node_name = row->node_name;
 	event.node_type = row->node_type;
 	event.parent_event_id = row->event_id;
 	event.worker_id = row->worker_id;
-	event.error = "lease expired";
+	event.result = result;
+	event.error = error;
 	json_begin_object(&builder);
 	json_add_int(&builder, "attempt", row->attempts);
-	json_add_bool(&builder, "lease_expired", true);
+	if (flag != NULL)
+		json_add_bool(&builder, flag, true);
 	json_end_object(&builder, &value);
 	event.meta = json_to_jsonb(&value);
 	(void) event_ingest(store, &event);
@@ -88,7 +91,9 @@ reap(Store *store, const QueueRow *expired)
 		(void) store_delete_task(store, row.queue_id);
 		return false;
 	}
-	write_lease_expiry(store, &row);
+	/* the log says what happened to the lease; the broker decides what follows */
+	write_task_event(store, &row, EVENT_ACTION_ERROR, NULL, "lease expired",
+					 "lease_expired");
 	return store_find_task(store, row.execution_id, row.node_name, &row);
 }
 
@@ -353,36 +358,10 @@ noetl_release(PG_FUNCTION_ARGS)
  * ---------------------------------------------------------------------------
  */
 
-/* The event that ends an attempt, about the row as it is. */
-static void
-write_end(Store *store, const QueueRow *row, EventType type, Jsonb *result,
-		  const char *error)
-{
-	Event		event;
-	JsonBuilder builder;
-	JsonbValue	value;
-
-	memset(&event, 0, sizeof(event));
-	event.event_type = event_type_name(type);
-	event.execution_id = row->execution_id;
-	event.node_id = row->node_id;
-	event.node_name = row->node_name;
-	event.node_type = row->node_type;
-	event.parent_event_id = row->event_id;
-	event.worker_id = row->worker_id;
-	event.result = result;
-	event.error = error;
-	json_begin_object(&builder);
-	json_add_int(&builder, "attempt", row->attempts);
-	json_end_object(&builder, &value);
-	event.meta = json_to_jsonb(&value);
-	(void) event_ingest(store, &event);
-}
-
 /* Reports the end of a leased task.  False: the lease was lost. */
 static bool
-end_task(FunctionCallInfo fcinfo, int64 queue_id, const char *worker_id,
-		 EventType type, Jsonb *result, const char *error)
+end_task(int64 queue_id, const char *worker_id, EventType type,
+		 Jsonb *result, const char *error)
 {
 	Store	   *store = store_open(InvalidOid);
 	QueueRow	row;
@@ -394,7 +373,7 @@ end_task(FunctionCallInfo fcinfo, int64 queue_id, const char *worker_id,
 		held = store_get_task(store, queue_id, &row) && holds(&row, worker_id);
 	}
 	if (held)
-		write_end(store, &row, type, result, error);
+		write_task_event(store, &row, type, result, error, NULL);
 	store_close(store);
 	return held && strcmp(row.status, "cancelled") != 0;
 }
@@ -407,7 +386,7 @@ noetl_complete(PG_FUNCTION_ARGS)
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_BOOL(false);
-	PG_RETURN_BOOL(end_task(fcinfo, PG_GETARG_INT64(0), worker_id,
+	PG_RETURN_BOOL(end_task(PG_GETARG_INT64(0), worker_id,
 							EVENT_ACTION_COMPLETED,
 							PG_ARGISNULL(1) ? NULL : PG_GETARG_JSONB_P(1), NULL));
 }
@@ -420,7 +399,7 @@ noetl_fail(PG_FUNCTION_ARGS)
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_BOOL(false);
-	PG_RETURN_BOOL(end_task(fcinfo, PG_GETARG_INT64(0), worker_id,
+	PG_RETURN_BOOL(end_task(PG_GETARG_INT64(0), worker_id,
 							EVENT_ACTION_ERROR,
 							PG_ARGISNULL(3) ? NULL : PG_GETARG_JSONB_P(3),
 							PG_ARGISNULL(1) ? NULL :
@@ -434,12 +413,13 @@ noetl_complete_and_lease(PG_FUNCTION_ARGS)
 	char	   *worker_id = worker_argument(fcinfo, 2);
 
 	if (!PG_ARGISNULL(0) &&
-		!end_task(fcinfo, PG_GETARG_INT64(0), worker_id, EVENT_ACTION_COMPLETED,
+		!end_task(PG_GETARG_INT64(0), worker_id, EVENT_ACTION_COMPLETED,
 				  PG_ARGISNULL(1) ? NULL : PG_GETARG_JSONB_P(1), NULL))
 		ereport(WARNING,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("worker \"%s\" has lost its lease on task " INT64_FORMAT,
-						worker_id, PG_GETARG_INT64(0))));
+				 errmsg("worker \"%s\" has lost its lease", worker_id),
+				 errdetail("Task " INT64_FORMAT " was not completed.",
+						   PG_GETARG_INT64(0))));
 	lease_by_arguments(fcinfo, worker_id, 3);
 	return (Datum) 0;
 }

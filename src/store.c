@@ -132,6 +132,18 @@ store_close(Store *store)
 	pfree(store);
 }
 
+/* Names the partition where the range table has its parent. */
+static void
+set_relation(EState *estate, int index, Oid relid)
+{
+	RangeTblEntry *rte = exec_rt_fetch(index, estate);
+
+#if PG_VERSION_NUM >= 160000
+	getRTEPermissionInfo(estate->es_rteperminfos, rte)->relid = relid;
+#endif
+	rte->relid = relid;
+}
+
 /* Opens a table on first use. */
 StoreTable *
 store_table(Store *store, StoreRelation which)
@@ -150,7 +162,7 @@ store_table(Store *store, StoreRelation which)
 	{
 		Assert(OidIsValid(store->event_leaf));
 		relid = store->event_leaf;
-		exec_rt_fetch(which + 1, estate)->relid = relid;
+		set_relation(estate, which + 1, relid);
 	}
 	table->relation = table_open(relid, RowExclusiveLock);
 	if (which == REL_EVENT)
@@ -277,22 +289,31 @@ scan_close(StoreScan *scan)
 	index_close(scan->index, AccessShareLock);
 }
 
-/* Finds the first row whose primary key begins with a bigint. */
+/* The first row that an index finds, in the scan slot; false: there is none. */
 static bool
-fetch_by_id(Store *store, StoreTable *table, StoreRelation index, int64 id)
+fetch_first(Store *store, StoreTable *table, StoreRelation index,
+			Snapshot snapshot, ScanKey keys, int nkeys, ScanDirection direction)
 {
 	StoreScan	scan;
-	ScanKeyData key;
 	bool		found;
 
-	key_int64(&key, 1, id);
-	scan_open(&scan, store, table, index, SnapshotSelf, 1, ForwardScanDirection);
-	index_rescan(scan.scan, &key, 1, NULL, 0);
+	scan_open(&scan, store, table, index, snapshot, nkeys, direction);
+	index_rescan(scan.scan, keys, nkeys, NULL, 0);
 	found = scan_next(&scan);
 	if (found)
 		ExecMaterializeSlot(scan.slot);
 	scan_close(&scan);
 	return found;
+}
+
+/* Finds the single row with a bigint primary key. */
+static bool
+fetch_by_id(Store *store, StoreTable *table, StoreRelation index, int64 id)
+{
+	ScanKeyData key;
+
+	key_int64(&key, 1, id);
+	return fetch_first(store, table, index, SnapshotSelf, &key, 1, ForwardScanDirection);
 }
 
 /* ---------------------------------------------------------------------------
@@ -459,18 +480,11 @@ static bool
 fetch_last_event(Store *store, int64 execution_id, Snapshot snapshot)
 {
 	StoreTable *table = event_table(store, execution_id);
-	StoreScan	scan;
 	ScanKeyData key;
-	bool		found;
 
 	key_int64(&key, 1, execution_id);
-	scan_open(&scan, store, table, REL_EVENT_PKEY, snapshot, 1, BackwardScanDirection);
-	index_rescan(scan.scan, &key, 1, NULL, 0);
-	found = scan_next(&scan);
-	if (found)
-		ExecMaterializeSlot(scan.slot);
-	scan_close(&scan);
-	return found;
+	return fetch_first(store, table, REL_EVENT_PKEY, snapshot, &key, 1,
+					   BackwardScanDirection);
 }
 
 /* See store.h. */
@@ -505,24 +519,24 @@ store_last_event_in_snapshot(Store *store, int64 execution_id)
 								EVENT_COL_EVENT_ID));
 }
 
+/* A row by execution_id and a second bigint, in the scan slot. */
+static bool
+fetch_by_pair(Store *store, StoreTable *table, StoreRelation index,
+			  int64 execution_id, int64 event_id)
+{
+	ScanKeyData keys[2];
+
+	key_int64(&keys[0], 1, execution_id);
+	key_int64(&keys[1], 2, event_id);
+	return fetch_first(store, table, index, SnapshotSelf, keys, 2, ForwardScanDirection);
+}
+
 /* One event by its key, in the scan slot. */
 static bool
 fetch_event(Store *store, int64 execution_id, int64 event_id)
 {
-	StoreTable *table = event_table(store, execution_id);
-	StoreScan	scan;
-	ScanKeyData keys[2];
-	bool		found;
-
-	key_int64(&keys[0], 1, execution_id);
-	key_int64(&keys[1], 2, event_id);
-	scan_open(&scan, store, table, REL_EVENT_PKEY, SnapshotSelf, 2, ForwardScanDirection);
-	index_rescan(scan.scan, keys, 2, NULL, 0);
-	found = scan_next(&scan);
-	if (found)
-		ExecMaterializeSlot(scan.slot);
-	scan_close(&scan);
-	return found;
+	return fetch_by_pair(store, event_table(store, execution_id), REL_EVENT_PKEY,
+						 execution_id, event_id);
 }
 
 /* See store.h. */
@@ -877,18 +891,14 @@ bool
 store_next_pending(Store *store, int64 *execution_id)
 {
 	StoreTable *table = store_table(store, REL_PENDING);
-	StoreScan	scan;
 	ScanKeyData key;
-	bool		found;
 
 	ScanKeyInit(&key, 1, BTGreaterStrategyNumber, F_INT8GT, Int64GetDatum(*execution_id));
-	scan_open(&scan, store, table, REL_PENDING_PKEY, SnapshotSelf, 1, ForwardScanDirection);
-	index_rescan(scan.scan, &key, 1, NULL, 0);
-	found = scan_next(&scan);
-	if (found)
-		*execution_id = DatumGetInt64(slot_column(scan.slot, PENDING_EXECUTION_ID));
-	scan_close(&scan);
-	return found;
+	if (!fetch_first(store, table, REL_PENDING_PKEY, SnapshotSelf, &key, 1,
+					 ForwardScanDirection))
+		return false;
+	*execution_id = DatumGetInt64(slot_column(table->scan_slot, PENDING_EXECUTION_ID));
+	return true;
 }
 
 /* See store.h.  Nearly always the table is empty: one look at its size then. */

@@ -24,6 +24,7 @@
 
 #include "ids.h"
 #include "json.h"
+#include "low_water.h"
 #include "store.h"
 #include "store_slot.h"
 
@@ -475,6 +476,76 @@ store_release_task(Store *store, int64 queue_id, const char *worker_id)
 	return true;
 }
 
+/*
+ * Ready rows, highest priority first.  Of priority 0 the scan begins at the
+ * low-water mark, so the index is read in three ranges.
+ */
+typedef struct ReadyScan
+{
+	QueueScan	scan;
+	int			range;			/* 0: above, 1: priority 0, 2: below */
+	int64		mark;
+	int64		first_ready;	/* of priority 0 */
+} ReadyScan;
+
+/* Moves on to a range of priorities. */
+static void
+ready_scan_range(ReadyScan *ready, int range)
+{
+	static const StrategyNumber strategies[] = {
+		BTGreaterStrategyNumber, BTEqualStrategyNumber, BTLessStrategyNumber
+	};
+	static const RegProcedure functions[] = {F_INT4GT, F_INT4EQ, F_INT4LT};
+	ScanKeyData keys[2];
+
+	ready->range = range;
+	ScanKeyInit(&keys[0], 1, strategies[range], functions[range], Int32GetDatum(0));
+	ScanKeyInit(&keys[1], 2, BTGreaterEqualStrategyNumber, F_INT8GE,
+				Int64GetDatum(range == 1 ? ready->mark : PG_INT64_MIN));
+	index_rescan(ready->scan.scan, keys, 2, NULL, 0);
+}
+
+/* Begins at the highest priority. */
+static void
+ready_scan_open(ReadyScan *ready, Store *store)
+{
+	ScanKeyData keys[2];
+
+	ready->mark = low_water_begin(store_table(store, REL_QUEUE)->relation);
+	ready->first_ready = 0;
+	memset(keys, 0, sizeof(keys));
+	ScanKeyInit(&keys[0], 1, BTGreaterStrategyNumber, F_INT4GT, Int32GetDatum(0));
+	ScanKeyInit(&keys[1], 2, BTGreaterEqualStrategyNumber, F_INT8GE,
+				Int64GetDatum(PG_INT64_MIN));
+	queue_scan_open(&ready->scan, store, REL_QUEUE_READY_IDX, keys, 2);
+	ready->range = 0;
+}
+
+/* The next ready row. */
+static bool
+ready_scan_next(ReadyScan *ready)
+{
+	while (!queue_scan_next(&ready->scan))
+	{
+		if (ready->range == 2)
+			return false;
+		ready_scan_range(ready, ready->range + 1);
+	}
+	if (ready->range == 1 && ready->first_ready == 0)
+		ready->first_ready =
+			DatumGetInt64(slot_column(ready->scan.slot, QUEUE_COL_QUEUE_ID));
+	return true;
+}
+
+/* Ends the scan and tells what it saw, if it came so far. */
+static void
+ready_scan_close(ReadyScan *ready, bool leased)
+{
+	queue_scan_close(&ready->scan);
+	if (ready->range > 0)
+		low_water_end(ready->scan.table->relation, ready->first_ready, leased);
+}
+
 /* Is this row's type among those asked for? */
 static bool
 type_wanted(TupleTableSlot *slot, int ntypes, char **types)
@@ -495,43 +566,58 @@ type_wanted(TupleTableSlot *slot, int ntypes, char **types)
 int
 store_lease(Store *store, const LeaseRequest *request, bool *more, bool *locked)
 {
-	QueueScan	scan;
+	ReadyScan	ready;
+	QueueScan  *scan = &ready.scan;
 	int			leased = 0;
 	TimestampTz now = GetCurrentTimestamp();
 
 	*more = false;
 	*locked = false;
-	queue_scan_open(&scan, store, REL_QUEUE_READY_IDX, NULL, 0);
-	while (queue_scan_next(&scan))
+	ready_scan_open(&ready, store);
+	while (ready_scan_next(&ready))
 	{
-		ItemPointerData tid = scan.slot->tts_tid;
-		TimestampTz available_at;
+		ItemPointerData tid = scan->slot->tts_tid;
 		bool		held;
 
-		if (!type_wanted(scan.slot, request->ntypes, request->types))
-			continue;
-		available_at = DatumGetTimestampTz(slot_column(scan.slot, QUEUE_COL_AVAILABLE_AT));
-		if (available_at > now)
+		if (!type_wanted(scan->slot, request->ntypes, request->types) ||
+			DatumGetTimestampTz(slot_column(scan->slot, QUEUE_COL_AVAILABLE_AT)) > now)
 			continue;
 		if (leased >= request->max_tasks)
 		{
 			*more = true;
 			break;
 		}
-		if (!lock_row(scan.table, &tid, scan.snapshot, true, &held))
+		if (!lock_row(scan->table, &tid, scan->snapshot, true, &held))
 		{
 			*locked = *locked || held;
 			continue;
 		}
-		set_lease(new_version(scan.table), request->worker_id,
-				  DatumGetInt32(slot_column(scan.slot, QUEUE_COL_ATTEMPTS)) + 1,
+		set_lease(new_version(scan->table), request->worker_id,
+				  DatumGetInt32(slot_column(scan->slot, QUEUE_COL_ATTEMPTS)) + 1,
 				  now + request->lease_us, now);
-		write_version(store, scan.table);
-		request->callback(request->arg, scan.table->insert_slot);
+		write_version(store, scan->table);
+		request->callback(request->arg, scan->table->insert_slot);
 		leased++;
 	}
-	queue_scan_close(&scan);
+	ready_scan_close(&ready, leased > 0);
 	return leased;
+}
+
+/* Where due times can begin, in each of the two timer indexes. */
+static TimeMark retry_mark;
+static TimeMark expiry_mark;
+
+/* Scans a timer index from its mark up to now. */
+static void
+timer_scan_open(QueueScan *scan, Store *store, StoreRelation index, TimeMark *mark)
+{
+	ScanKeyData keys[2];
+
+	ScanKeyInit(&keys[0], 1, BTGreaterEqualStrategyNumber, F_TIMESTAMPTZ_GE,
+				TimestampTzGetDatum(time_mark_begin(mark)));
+	ScanKeyInit(&keys[1], 1, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE,
+				TimestampTzGetDatum(GetCurrentTimestamp()));
+	queue_scan_open(scan, store, index, keys, 2);
 }
 
 /* See store.h. */
@@ -539,26 +625,31 @@ int
 store_promote_due(Store *store, int64 execution_id, int limit)
 {
 	QueueScan	scan;
-	ScanKeyData key;
 	int			promoted = 0;
+	bool		emptied = true;
 
-	ScanKeyInit(&key, 1, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE,
-				TimestampTzGetDatum(GetCurrentTimestamp()));
-	queue_scan_open(&scan, store, REL_QUEUE_RETRY_IDX, &key, 1);
-	while (promoted < limit && queue_scan_next(&scan))
+	timer_scan_open(&scan, store, REL_QUEUE_RETRY_IDX, &retry_mark);
+	while (queue_scan_next(&scan))
 	{
 		ItemPointerData tid = scan.slot->tts_tid;
 
-		if (execution_id != 0 && execution_id !=
-			DatumGetInt64(slot_column(scan.slot, QUEUE_COL_EXECUTION_ID)))
+		if (promoted >= limit ||
+			(execution_id != 0 && execution_id !=
+			 DatumGetInt64(slot_column(scan.slot, QUEUE_COL_EXECUTION_ID))) ||
+			!lock_row(scan.table, &tid, scan.snapshot, true, NULL))
+		{
+			emptied = false;
+			if (promoted >= limit)
+				break;
 			continue;
-		if (!lock_row(scan.table, &tid, scan.snapshot, true, NULL))
-			continue;
+		}
 		make_ready(new_version(scan.table));
 		write_version(store, scan.table);
 		promoted++;
 	}
 	queue_scan_close(&scan);
+	/* our own promotions may yet be rolled back */
+	time_mark_end(&retry_mark, emptied && promoted == 0);
 	return promoted;
 }
 
@@ -566,27 +657,27 @@ store_promote_due(Store *store, int64 execution_id, int limit)
 bool
 store_any_ready(Store *store, int ntypes, char **types)
 {
-	QueueScan	scan;
+	ReadyScan	ready;
 	bool		found = false;
 
-	queue_scan_open(&scan, store, REL_QUEUE_READY_IDX, NULL, 0);
-	while (!found && queue_scan_next(&scan))
-		found = type_wanted(scan.slot, ntypes, types);
-	queue_scan_close(&scan);
+	ready_scan_open(&ready, store);
+	while (!found && ready_scan_next(&ready))
+		found = type_wanted(ready.scan.slot, ntypes, types);
+	ready_scan_close(&ready, false);
 	return found;
 }
 
-/* The smallest value of a one-column timestamp index. */
+/* The smallest time in a timer index. */
 static bool
-first_time(Store *store, StoreRelation index, QueueColumn attribute,
-		   TimestampTz *when)
+first_time(Store *store, StoreRelation index, const TimeMark *mark,
+		   QueueColumn attribute, TimestampTz *when)
 {
 	QueueScan	scan;
 	ScanKeyData key;
 	bool		found;
 
-	ScanKeyEntryInitialize(&key, SK_ISNULL | SK_SEARCHNOTNULL, 1, InvalidStrategy,
-						   InvalidOid, InvalidOid, InvalidOid, (Datum) 0);
+	ScanKeyInit(&key, 1, BTGreaterEqualStrategyNumber, F_TIMESTAMPTZ_GE,
+				TimestampTzGetDatum(mark->begin == 0 ? DT_NOBEGIN : mark->begin));
 	queue_scan_open(&scan, store, index, &key, 1);
 	found = queue_scan_next(&scan);
 	if (found)
@@ -601,9 +692,9 @@ store_next_timer(Store *store, TimestampTz *when)
 {
 	TimestampTz retry;
 	TimestampTz expiry;
-	bool		has_retry = first_time(store, REL_QUEUE_RETRY_IDX,
+	bool		has_retry = first_time(store, REL_QUEUE_RETRY_IDX, &retry_mark,
 									   QUEUE_COL_AVAILABLE_AT, &retry);
-	bool		has_expiry = first_time(store, REL_QUEUE_LEASE_IDX,
+	bool		has_expiry = first_time(store, REL_QUEUE_LEASE_IDX, &expiry_mark,
 										QUEUE_COL_LEASE_UNTIL, &expiry);
 
 	if (has_retry)
@@ -618,20 +709,20 @@ List *
 store_expired_leases(Store *store, int64 execution_id, int limit)
 {
 	QueueScan	scan;
-	ScanKeyData key;
 	List	   *rows = NIL;
+	bool		emptied = true;
 
-	ScanKeyInit(&key, 1, BTLessStrategyNumber, F_TIMESTAMPTZ_LT,
-				TimestampTzGetDatum(GetCurrentTimestamp()));
-	queue_scan_open(&scan, store, REL_QUEUE_LEASE_IDX, &key, 1);
+	timer_scan_open(&scan, store, REL_QUEUE_LEASE_IDX, &expiry_mark);
 	while (list_length(rows) < limit && queue_scan_next(&scan))
 	{
 		QueueRow   *row = palloc(sizeof(QueueRow));
 
+		emptied = false;
 		read_row(scan.slot, row);
 		if (execution_id == 0 || execution_id == row->execution_id)
 			rows = lappend(rows, row);
 	}
 	queue_scan_close(&scan);
+	time_mark_end(&expiry_mark, emptied);
 	return rows;
 }

@@ -26,6 +26,38 @@ value_has_method(const Value *object, const Value *name, Value *result)
 	return true;
 }
 
+/* What a macro tells of itself, so that a template can call it the right way. */
+static bool
+macro_attribute(Eval *ev, const Macro *macro, const Value *name, Value *result)
+{
+	const NodeList *params = &macro->node->items;
+	uint8		flags = macro->node->flags;
+
+	if (utext_is(name, "name"))
+		*result = macro->name ? utext_make(macro->name, macro->name_length) :
+			value_none();
+	else if (utext_is(name, "arguments"))
+	{
+		Value	   *items = palloc((params->count / 2 + 1) * sizeof(Value));
+		int			i;
+
+		for (i = 0; i < params->count; i += 2)
+			items[i / 2] = value_text(ev->template->names[params->items[i]->name].name);
+		*result = value_tuple(params->count / 2, items);
+	}
+	else if (utext_is(name, "catch_kwargs"))
+		*result = value_bool((flags & NF_KWARGS) != 0);
+	else if (utext_is(name, "catch_varargs"))
+		*result = value_bool((flags & NF_VARARGS) != 0);
+	else if (utext_is(name, "caller"))
+		*result = value_bool((flags & NF_CALLER) != 0);
+	else if (utext_is(name, "explicit_caller"))
+		*result = value_bool((flags & NF_EXPLICIT_CALLER) != 0);
+	else
+		return false;
+	return true;
+}
+
 /* The attributes of values that are not methods. */
 static bool
 plain_attribute(Eval *ev, const Value *object, const Value *name, Value *result)
@@ -77,12 +109,7 @@ plain_attribute(Eval *ev, const Value *object, const Value *name, Value *result)
 				return false;
 			return true;
 		case VAL_MACRO:
-			if (!utext_is(name, "name"))
-				return false;
-			*result = object->u.macro->name ?
-				utext_make(object->u.macro->name, object->u.macro->name_length) :
-				value_none();
-			return true;
+			return macro_attribute(ev, object->u.macro, name, result);
 		default:
 			return false;
 	}
@@ -110,6 +137,32 @@ item_at(Eval *ev, const Value *object, int64 index, Value *result)
 	return true;
 }
 
+/* Can the value be a key? */
+static bool
+is_hashable(const Value *key)
+{
+	int			i;
+
+	check_stack_depth();
+	switch ((ValueKind) key->kind)
+	{
+		case VAL_LIST:
+		case VAL_DICT:
+			return false;
+		case VAL_VIEW:
+			return key->u.view->kind == VIEW_VALUES;
+		case VAL_TUPLE:
+			for (i = 0; i < list_count(key); i++)
+			{
+				if (!is_hashable(&list_items(key)[i]))
+					return false;
+			}
+			return true;
+		default:
+			return true;
+	}
+}
+
 /*
  * What Python's obj[key] gives, where it gives anything.  Keys that cannot
  * be keys are simply not there, as in Jinja2.
@@ -120,8 +173,7 @@ plain_item(Eval *ev, const Value *object, const Value *key, Value *result)
 	switch ((ValueKind) object->kind)
 	{
 		case VAL_DICT:
-			if (key->kind == VAL_LIST || key->kind == VAL_DICT ||
-				(key->kind == VAL_VIEW && key->u.view->kind != VIEW_VALUES))
+			if (!is_hashable(key))
 				return false;
 			return dict_get(ev, object, key, result);
 		case VAL_STRING:

@@ -141,9 +141,13 @@ jinja_lookup(Eval *ev, int name)
 	{
 		for (i = 0; i < frame->count; i++)
 		{
-			if (frame->bindings[i].name == name &&
-				frame->bindings[i].value.kind != VAL_ABSENT)
-				return frame->bindings[i].value;
+			if (frame->bindings[i].name != name)
+				continue;
+			/* a parameter whose default has not been evaluated yet */
+			if (frame->bindings[i].value.kind == VAL_ABSENT)
+				return value_undefined_name(ev->template->names[name].name,
+											ev->template->names[name].length);
+			return frame->bindings[i].value;
 		}
 	}
 	return lookup_free(ev, name);
@@ -183,8 +187,8 @@ append_keyword(CallArgs *call, const char *name, int length, const Value *value)
 	{
 		if (call->keywords[i].length == length &&
 			memcmp(call->keywords[i].name, name, length) == 0)
-			jinja_fail("got multiple values for keyword argument '%.*s'",
-					   Min(length, 64), name);
+			jinja_fail("got multiple values for keyword argument '%s'",
+					   clip_name(name, length));
 	}
 	if (call->keywords == NULL)
 		call->keywords = palloc(sizeof(Keyword));
@@ -277,8 +281,8 @@ jinja_invoke(Eval *ev, const Builtin *builtin, const Value *self,
 				break;
 		}
 		if (i == nparams)
-			jinja_fail("%s() got an unexpected keyword argument '%.*s'",
-					   builtin->name, Min(keyword->length, 64), keyword->name);
+			jinja_fail("%s() got an unexpected keyword argument '%s'",
+					   builtin->name, clip_name(keyword->name, keyword->length));
 		if (value_given(&argv[i + 1]))
 			jinja_fail("%s() got multiple values for argument '%s'",
 					   builtin->name, builtin->params[i]);
@@ -348,8 +352,8 @@ jinja_apply_filter(Eval *ev, const TemplateNode *node, const Value *input)
 	if (node->builtin == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_FUNCTION),
-				 errmsg("no filter named \"%.*s\"",
-						Min(node->value.length, 64), node->value.u.string)));
+				 errmsg("no filter named \"%s\"",
+						clip_name(node->value.u.string, node->value.length))));
 	return jinja_invoke(ev, node->builtin, input, &call);
 }
 
@@ -366,8 +370,8 @@ eval_test(Eval *ev, const TemplateNode *node)
 	if (node->builtin == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_FUNCTION),
-				 errmsg("no test named \"%.*s\"",
-						Min(node->value.length, 64), node->value.u.string)));
+				 errmsg("no test named \"%s\"",
+						clip_name(node->value.u.string, node->value.length))));
 	result = jinja_invoke(ev, node->builtin, &operand, &call);
 	if (node->flags & NF_NEGATED)
 		return value_bool(!value_truth(ev, &result));
@@ -753,7 +757,7 @@ evaluate(Eval *ev, Purpose purpose, JsonbValue *result, bool *truth)
 {
 	Value		value;
 
-	ev->frame = palloc0(sizeof(Frame));
+	jinja_push_frame(ev, &ev->template->hidden);
 	if (ev->template->verbatim)
 	{
 		result->type = jbvString;

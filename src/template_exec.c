@@ -13,17 +13,6 @@
  * ------------------------------------------------------------------------
  */
 
-/* Opens a scope inside the current one. */
-static Frame *
-push_frame(Eval *ev)
-{
-	Frame	   *frame = palloc0(sizeof(Frame));
-
-	frame->parent = ev->frame;
-	ev->frame = frame;
-	return frame;
-}
-
 /* Gives a name a value in a scope. */
 static void
 bind(Frame *frame, int name, const Value *value)
@@ -50,6 +39,25 @@ bind(Frame *frame, int name, const Value *value)
 	frame->bindings[frame->count].name = name;
 	frame->bindings[frame->count].value = *value;
 	frame->count++;
+}
+
+/* Opens a scope inside the current one; it hides names that it will set. */
+Frame *
+jinja_push_frame(Eval *ev, const NameList *hidden)
+{
+	Frame	   *frame = palloc0(sizeof(Frame));
+	int			i;
+
+	frame->parent = ev->frame;
+	ev->frame = frame;
+	for (i = 0; hidden && i < hidden->count; i++)
+	{
+		const TemplateName *name = &ev->template->names[hidden->names[i]];
+		Value		undefined = value_undefined_name(name->name, name->length);
+
+		bind(frame, hidden->names[i], &undefined);
+	}
+	return frame;
 }
 
 /* Number of a name the engine itself binds; -1 if the template has it not. */
@@ -146,10 +154,22 @@ print_value(Eval *ev, const Value *value)
 	jinja_output(ev, text.u.string, text.length);
 }
 
+/* Prints what a filter or call block gave: Jinja2 takes only text for it. */
+static void
+print_block(Eval *ev, const TemplateNode *node, const Value *value)
+{
+	ev->pos = node->pos;
+	if (value->kind != VAL_STRING)
+		jinja_fail("%s block must give a string, not %s",
+				   node->type == NODE_FILTER_BLOCK ? "filter" : "call", value_type(value));
+	jinja_output(ev, value->u.string, value->length);
+}
+
 /* Runs statements in a scope of their own, catching what they print. */
 static Value
-capture(Eval *ev, const NodeList *body, const TemplateNode *filter)
+capture(Eval *ev, const TemplateNode *node)
 {
+	const TemplateNode *filter = node->right;
 	StringInfo	outer = ev->out;
 	Frame	   *frame = ev->frame;
 	StringInfoData buf;
@@ -157,8 +177,8 @@ capture(Eval *ev, const NodeList *body, const TemplateNode *filter)
 
 	initStringInfo(&buf);
 	ev->out = &buf;
-	push_frame(ev);
-	jinja_exec(ev, body);
+	jinja_push_frame(ev, &node->hidden);
+	jinja_exec(ev, &node->body);
 	text = utext_from_buffer(&buf);
 	if (ev->autoescape)
 		text.flags = VF_MARKUP;
@@ -209,7 +229,7 @@ filtered_next(Eval *ev, Iterator *base, Value *item)
 		Value		condition;
 
 		ev->frame = it->frame;
-		push_frame(ev);
+		jinja_push_frame(ev, NULL);
 		jinja_assign(ev, it->node->left, item);
 		condition = jinja_eval(ev, it->node->third);
 		found = value_truth(ev, &condition);
@@ -354,7 +374,7 @@ run_loop(Eval *ev, const TemplateNode *node, const Value *iterable, int depth0)
 	while (jinja_loop_advance(ev, loop, &item))
 	{
 		empty = false;
-		push_frame(ev);
+		jinja_push_frame(ev, &node->hidden);
 		jinja_assign(ev, node->left, &item);
 		if (loop_name >= 0)
 			bind(ev->frame, loop_name, &loop_value);
@@ -363,7 +383,7 @@ run_loop(Eval *ev, const TemplateNode *node, const Value *iterable, int depth0)
 	}
 	if (empty && node->orelse.count > 0)
 	{
-		push_frame(ev);
+		jinja_push_frame(ev, &node->hidden_else);
 		jinja_exec(ev, &node->orelse);
 		ev->frame = outer;
 	}
@@ -493,16 +513,11 @@ bind_defaults(Eval *ev, Macro *macro, Frame *frame)
 		if (frame->bindings[k].value.kind != VAL_ABSENT)
 			continue;
 		if (params->items[i + 1])
-		{
-			/* a default does not see an outer variable of the same name */
-			value = value_undefined_name(ev->template->names[name].name,
-										 ev->template->names[name].length);
-			bind(frame, name, &value);
 			value = jinja_eval(ev, params->items[i + 1]);
-		}
 		else
-			value = value_undefined_hint(psprintf("parameter '%.64s' was not provided",
-												  ev->template->names[name].name));
+			value = value_undefined_hint(psprintf("parameter '%s' was not provided",
+												  clip_name(ev->template->names[name].name,
+															ev->template->names[name].length)));
 		bind(frame, name, &value);
 	}
 }
@@ -536,9 +551,9 @@ bind_special(Eval *ev, Macro *macro, CallArgs *call, Frame *frame,
 		bind_text(ev, frame, "kwargs", &extra);
 	}
 	else if (call->nkeywords > 0)
-		jinja_fail("macro %s takes no keyword argument '%.*s'",
-				   macro->name ? macro->name : "block",
-				   Min(call->keywords[0].length, 64), call->keywords[0].name);
+		jinja_fail("macro %s takes no keyword argument '%s'",
+				   macro->name ? clip_name(macro->name, macro->name_length) : "block",
+				   clip_name(call->keywords[0].name, call->keywords[0].length));
 	if (node->flags & NF_VARARGS)
 	{
 		i = Min(nparams, call->nargs);
@@ -547,7 +562,7 @@ bind_special(Eval *ev, Macro *macro, CallArgs *call, Frame *frame,
 	}
 	else if (call->nargs > nparams)
 		jinja_fail("macro %s takes not more than %d argument(s)",
-				   macro->name ? macro->name : "block", nparams);
+				   macro->name ? clip_name(macro->name, macro->name_length) : "block", nparams);
 }
 
 /* Calls a macro: its value is what it prints. */
@@ -571,7 +586,7 @@ jinja_call_macro(Eval *ev, Macro *macro, const CallArgs *given)
 	}
 	initStringInfo(&buf);
 	ev->frame = macro->closure;
-	frame = push_frame(ev);
+	frame = jinja_push_frame(ev, &macro->node->hidden);
 	ev->out = &buf;
 	found_caller = bind_parameters(ev, macro, &call, frame);
 	bind_special(ev, macro, &call, frame, found_caller);
@@ -606,7 +621,7 @@ exec_call_block(Eval *ev, const TemplateNode *node)
 	call.nkeywords++;
 	ev->pos = node->left->pos;
 	result = jinja_call(ev, &callee, &call);
-	print_value(ev, &result);
+	print_block(ev, node, &result);
 }
 
 /* ------------------------------------------------------------------------
@@ -639,7 +654,7 @@ static void
 exec_with(Eval *ev, const TemplateNode *node)
 {
 	Frame	   *outer = ev->frame;
-	Frame	   *frame = push_frame(ev);
+	Frame	   *frame = jinja_push_frame(ev, &node->hidden);
 	int			i;
 
 	for (i = 0; i < node->items.count; i += 2)
@@ -664,7 +679,7 @@ exec_autoescape(Eval *ev, const TemplateNode *node)
 	bool		saved = ev->autoescape;
 
 	ev->autoescape = value_truth(ev, &on);
-	push_frame(ev);
+	jinja_push_frame(ev, &node->hidden);
 	jinja_exec(ev, &node->body);
 	ev->frame = outer;
 	ev->autoescape = saved;
@@ -696,7 +711,7 @@ exec_statement(Eval *ev, const TemplateNode *node)
 			jinja_assign(ev, node->left, &value);
 			break;
 		case NODE_SET_BLOCK:
-			value = capture(ev, &node->body, node->right);
+			value = capture(ev, node);
 			if (ev->autoescape && value.kind == VAL_STRING)
 				value.flags |= VF_MARKUP;
 			jinja_assign(ev, node->left, &value);
@@ -709,8 +724,8 @@ exec_statement(Eval *ev, const TemplateNode *node)
 			exec_call_block(ev, node);
 			break;
 		case NODE_FILTER_BLOCK:
-			value = capture(ev, &node->body, node->right);
-			print_value(ev, &value);
+			value = capture(ev, node);
+			print_block(ev, node, &value);
 			break;
 		case NODE_WITH:
 			exec_with(ev, node);

@@ -200,8 +200,8 @@ filter_attr(Eval *ev, const Value *argv, const CallArgs *call)
 		value_fail_undefined(&argv[0]);
 	if (argv[1].length > 0 && argv[1].u.string[0] == '_')
 		jinja_fail_refused("Names that begin with an underscore are private.",
-						   "access to attribute \"%.*s\" is not allowed",
-						   Min(argv[1].length, 64), argv[1].u.string);
+						   "access to attribute \"%s\" is not allowed",
+						   clip_name(argv[1].u.string, argv[1].length));
 	if (argv[0].kind == VAL_DICT && !value_has_method(&argv[0], &argv[1], &result))
 		return value_undefined_attribute(&argv[0], &argv[1]);
 	dict = argv[0];
@@ -251,15 +251,6 @@ filter_pprint(Eval *ev, const Value *argv, const CallArgs *call)
 	return value_pprint(ev, &argv[0]);
 }
 
-/* How far tojson indents; -1: not at all. */
-static int
-json_indent(const Value *value)
-{
-	if (!value_given_not_none(value))
-		return -1;
-	return Min(Max(argument_int(value, 0), 0), 1000);
-}
-
 /* tojson: sorted keys, and nothing that HTML would read as markup */
 static Value
 filter_tojson(Eval *ev, const Value *argv, const CallArgs *call)
@@ -270,7 +261,7 @@ filter_tojson(Eval *ev, const Value *argv, const CallArgs *call)
 	int			i;
 
 	initStringInfo(&json);
-	value_json_text(ev, &json, &argv[0], json_indent(&argv[1]), true, true);
+	value_json_text(ev, &json, &argv[0], &argv[1], true, true);
 	initStringInfo(&buf);
 	for (i = 0; i < json.len; i++)
 	{
@@ -296,7 +287,7 @@ filter_to_json(Eval *ev, const Value *argv, const CallArgs *call)
 
 	initStringInfo(&buf);
 	value_json_text(ev, &buf, argv[0].kind == VAL_UNDEFINED ? &none : &argv[0],
-					json_indent(&argv[1]), false, false);
+					&argv[1], false, false);
 	return utext_from_buffer(&buf);
 }
 
@@ -326,7 +317,8 @@ filter_b64encode(Eval *ev, const Value *argv, const CallArgs *call)
 	utext_check_size((int64) text.length * 4 / 3 + 4);
 	size = pg_b64_enc_len(text.length);
 	encoded = palloc(size + 1);
-	length = pg_b64_encode(text.u.string, text.length, encoded, size);
+	/* char * until PostgreSQL 17, uint8 * from then on */
+	length = pg_b64_encode((const void *) text.u.string, text.length, encoded, size);
 	if (length < 0)
 		elog(ERROR, "base64 encoding failed");
 	return utext_make(encoded, length);
@@ -339,7 +331,7 @@ filter_b64decode(Eval *ev, const Value *argv, const CallArgs *call)
 	Value		text = value_str(ev, &argv[0]);
 	int			size = pg_b64_dec_len(text.length);
 	char	   *decoded = palloc(size + 1);
-	int			length = pg_b64_decode(text.u.string, text.length, decoded, size);
+	int			length = pg_b64_decode(text.u.string, text.length, (void *) decoded, size);
 
 	if (length < 0)
 		jinja_fail("invalid base64 text");
@@ -353,6 +345,7 @@ static Value
 sql_text(Eval *ev, const Value *value)
 {
 	StringInfoData buf;
+	Value		none = value_none();
 
 	if (value->kind == VAL_STRING)
 		return *value;
@@ -363,7 +356,7 @@ sql_text(Eval *ev, const Value *value)
 		return sql_text(ev, &list);
 	}
 	initStringInfo(&buf);
-	value_json_text(ev, &buf, value, -1, false, false);
+	value_json_text(ev, &buf, value, &none, false, false);
 	return utext_from_buffer(&buf);
 }
 

@@ -8,6 +8,8 @@
  */
 #include "noetl.h"
 
+#include <math.h>
+
 #include "miscadmin.h"
 
 #include "template_int.h"
@@ -107,7 +109,8 @@ struct Generator
 	const Builtin *builtin;
 	CallArgs	call;
 	bool		attribute;		/* map, select: look at an attribute */
-	bool		negate;			/* reject */
+	bool		negate;			/* reject; map: nothing to map to */
+	int64		unfillable;		/* batch: fewer items cannot be filled up */
 	Value		seen;			/* unique: dict of what has been given */
 	Value		fill;
 	int64		size;
@@ -173,6 +176,8 @@ map_next(Eval *ev, Iterator *base, Value *item)
 	start_generator(ev, g, true);
 	if (g->source == NULL || !iter_next(ev, g->source, &input))
 		return false;
+	if (g->negate)
+		jinja_fail("map requires a filter argument");
 	if (g->attribute)
 		*item = follow_path(ev, &g->path, &input);
 	else
@@ -199,6 +204,9 @@ filter_map(Eval *ev, const Value *argv, const CallArgs *call)
 		g->call.nargs--;
 		return generator_value(g);
 	}
+	/* nothing to map: the arguments are not looked at */
+	if (!value_truth(ev, &argv[0]))
+		return generator_value(g);
 	g->attribute = true;
 	for (i = 0; i < call->nkeywords; i++)
 	{
@@ -211,8 +219,7 @@ filter_map(Eval *ev, const Value *argv, const CallArgs *call)
 		else
 			jinja_fail("unexpected keyword argument %s", quote_repr(&name));
 	}
-	if (call->nkeywords == 0)
-		jinja_fail("map requires a filter argument");
+	g->negate = call->nkeywords == 0;
 	if (value_given_not_none(&g->fill))
 		g->path.fallback = &g->fill;
 	return generator_value(g);
@@ -249,10 +256,13 @@ select_next(Eval *ev, Iterator *base, Value *item)
 
 /* Common part of the four. */
 static Value
-make_select(const Value *argv, const CallArgs *call, bool attribute, bool negate)
+make_select(Eval *ev, const Value *argv, const CallArgs *call, bool attribute, bool negate)
 {
 	Generator  *g = make_generator(select_next, &argv[0]);
 
+	/* nothing to choose from: the arguments are not looked at */
+	if (!value_truth(ev, &argv[0]))
+		return generator_value(g);
 	g->call = *call;
 	g->attribute = attribute;
 	g->negate = negate;
@@ -277,28 +287,28 @@ make_select(const Value *argv, const CallArgs *call, bool attribute, bool negate
 Value
 filter_select(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	return make_select(argv, call, false, false);
+	return make_select(ev, argv, call, false, false);
 }
 
 /* reject */
 Value
 filter_reject(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	return make_select(argv, call, false, true);
+	return make_select(ev, argv, call, false, true);
 }
 
 /* selectattr */
 Value
 filter_selectattr(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	return make_select(argv, call, true, false);
+	return make_select(ev, argv, call, true, false);
 }
 
 /* rejectattr */
 Value
 filter_rejectattr(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	return make_select(argv, call, true, true);
+	return make_select(ev, argv, call, true, true);
 }
 
 /* unique: the next item */
@@ -369,6 +379,8 @@ batch_next(Eval *ev, Iterator *base, Value *item)
 	}
 	if (count == 0)
 		return false;
+	if (value_given_not_none(&g->fill) && count < g->unfillable)
+		jinja_fail("cannot fill up to a size that is no integer");
 	if (value_given_not_none(&g->fill) && count < g->size)
 	{
 		if (g->size > noetl_template_max_iterations)
@@ -389,10 +401,18 @@ filter_batch(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	Generator  *g = make_generator(batch_next, &argv[0]);
 
-	g->size = value_is_number(&argv[1]) && argv[1].kind != VAL_FLOAT ?
-		value_index(&argv[1], "batch") : -1;
-	if (argv[1].kind == VAL_FLOAT && argv[1].u.real == (int) argv[1].u.real)
-		g->size = (int) argv[1].u.real;
+	/* Jinja2 only compares the size, so anything will do unless it must fill */
+	g->size = -1;
+	if (value_is_integer(&argv[1]))
+		g->size = value_index(&argv[1], "batch");
+	else if (argv[1].kind != VAL_FLOAT || argv[1].u.real > INT_MAX)
+		g->unfillable = PG_INT64_MAX;
+	else if (argv[1].u.real >= 0)
+	{
+		g->unfillable = (int64) ceil(argv[1].u.real);
+		if (argv[1].u.real == floor(argv[1].u.real))
+			g->size = g->unfillable;
+	}
 	g->fill = argv[2];
 	return generator_value(g);
 }
@@ -523,6 +543,13 @@ sorted_list(const SortItem *items, int count)
 	return value_list(count, values);
 }
 
+/* The argument "reverse", which Python wants to be a number or a boolean. */
+static bool
+argument_reverse(const Value *value)
+{
+	return value_given(value) && value_index(value, "reverse") != 0;
+}
+
 /* sort: keys are lists, one member for each attribute */
 Value
 filter_sort(Eval *ev, const Value *argv, const CallArgs *call)
@@ -555,7 +582,7 @@ filter_sort(Eval *ev, const Value *argv, const CallArgs *call)
 		items[i].position = i;
 	}
 	jinja_check_memory(ev);
-	sort_items(ev, items, count, argument_bool(ev, &argv[1], false));
+	sort_items(ev, items, count, argument_reverse(&argv[1]));
 	return sorted_list(items, count);
 }
 
@@ -590,7 +617,7 @@ filter_dictsort(Eval *ev, const Value *argv, const CallArgs *call)
 			items[i].key = utext_lower(&items[i].key);
 		items[i].position = i;
 	}
-	sort_items(ev, items, count, argument_bool(ev, &argv[3], false));
+	sort_items(ev, items, count, argument_reverse(&argv[3]));
 	return sorted_list(items, count);
 }
 

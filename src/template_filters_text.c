@@ -445,8 +445,7 @@ wrap(Wrapper *w)
 			{
 				int			cut = cut_long_word(w, pos, end, w->width - (pos - line));
 
-				if (cut > pos)
-					last = pos;
+				last = pos;
 				pos = cut;
 			}
 			else if (pos == line)

@@ -235,7 +235,8 @@ parse_conversion(const char **p, const char *end, ArgSource *source, FormatSpec 
 	if (*p < end && **p == '.')
 	{
 		(*p)++;
-		spec->precision = Max(parse_amount(p, end, source), 0);
+		spec->precision = parse_amount(p, end, source);
+		spec->precision = Max(spec->precision, 0);
 	}
 	if (*p < end && (**p == 'h' || **p == 'l' || **p == 'L'))
 		(*p)++;

@@ -274,8 +274,8 @@ extern void jinja_locate(const char *source, int length, int pos,
 						 int *line, int *column);
 
 /* Reports where in the source something is wrong. */
-extern void jinja_syntax_error(int pos, const char *fmt,...) pg_attribute_printf(2, 3) pg_attribute_noreturn();
-extern void jinja_unsupported(int pos, const char *hint, const char *fmt,...) pg_attribute_printf(3, 4) pg_attribute_noreturn();
+pg_noreturn extern void jinja_syntax_error(int pos, const char *fmt,...) pg_attribute_printf(2, 3);
+pg_noreturn extern void jinja_unsupported(int pos, const char *hint, const char *fmt,...) pg_attribute_printf(3, 4);
 
 /* Where the compile-time error being raised stands. */
 extern int	jinja_error_position;
@@ -349,12 +349,19 @@ typedef struct NodeList
 	TemplateNode	  **items;
 } NodeList;
 
+typedef struct NameList
+{
+	int			count;
+	int		   *names;
+} NameList;
+
 #define NF_NEGATED		0x01	/* test: is not */
 #define NF_RECURSIVE	0x02	/* for */
 #define NF_CALLER		0x04	/* macro uses caller */
 #define NF_VARARGS		0x08
 #define NF_KWARGS		0x10
 #define NF_EXPLICIT_CALLER 0x20 /* macro has a parameter named caller */
+#define NF_ELIF			0x80	/* if */
 #define NF_CALLEE		0x40	/* expression is called: a method is meant */
 
 struct TemplateNode
@@ -375,6 +382,8 @@ struct TemplateNode
 	NodeList	keywords;
 	NodeList	body;
 	NodeList	orelse;
+	NameList	hidden;			/* names the body's scope hides at first */
+	NameList	hidden_else;
 };
 
 /* A name of the template, interned. */
@@ -396,6 +405,7 @@ struct Template
 	bool		verbatim;		/* no tags: the text itself is the result */
 	TemplateNode	   *native;			/* exactly one expression, or NULL */
 	NodeList	body;
+	NameList	hidden;			/* names that are undefined until they are set */
 	int			nnames;
 	int			allocated_names;
 	TemplateName *names;
@@ -437,6 +447,9 @@ extern void jinja_parse_body(Parser *p, NodeList *body);
 
 /* template_names.c */
 extern void jinja_check_names(Template *template);
+
+/* template_symbols.c */
+extern void jinja_analyse_scopes(Template *template);
 
 /* ------------------------------------------------------------------------
  * Evaluation
@@ -505,10 +518,10 @@ struct Macro
 };
 
 /* Raises a data exception: what Python calls TypeError and friends. */
-extern void jinja_fail(const char *fmt,...) pg_attribute_printf(1, 2) pg_attribute_noreturn();
-extern void jinja_fail_limit(const char *fmt,...) pg_attribute_printf(1, 2) pg_attribute_noreturn();
-extern void jinja_fail_not_json(const Value *value) pg_attribute_noreturn();
-extern void jinja_fail_refused(const char *hint, const char *fmt,...) pg_attribute_printf(2, 3) pg_attribute_noreturn();
+pg_noreturn extern void jinja_fail(const char *fmt,...) pg_attribute_printf(1, 2);
+pg_noreturn extern void jinja_fail_limit(const char *fmt,...) pg_attribute_printf(1, 2);
+pg_noreturn extern void jinja_fail_not_json(const Value *value);
+pg_noreturn extern void jinja_fail_refused(const char *hint, const char *fmt,...) pg_attribute_printf(2, 3);
 
 /* Errors that mean the template, not the server, is at fault. */
 extern bool jinja_error_is_ours(int sqlerrcode);
@@ -525,6 +538,7 @@ extern Value jinja_apply_filter(Eval *ev, const TemplateNode *node, const Value 
 
 /* template_exec.c */
 extern void jinja_exec(Eval *ev, const NodeList *body);
+extern Frame *jinja_push_frame(Eval *ev, const NameList *hidden);
 extern Value jinja_call_macro(Eval *ev, Macro *macro, const CallArgs *call);
 extern Value jinja_call_loop(Eval *ev, Loop *loop, const CallArgs *call);
 extern void jinja_assign(Eval *ev, const TemplateNode *target, const Value *value);
@@ -549,7 +563,7 @@ extern Value value_pair(const Value *a, const Value *b);
 extern Value value_undefined_name(const char *name, int length);
 extern Value value_undefined_attribute(const Value *owner, const Value *name);
 extern Value value_undefined_hint(const char *hint);
-extern void value_fail_undefined(const Value *value) pg_attribute_noreturn();
+pg_noreturn extern void value_fail_undefined(const Value *value);
 extern const char *value_type(const Value *value);
 extern bool value_truth(Eval *ev, const Value *value);
 extern bool value_equal(Eval *ev, const Value *a, const Value *b);
@@ -653,13 +667,14 @@ extern void value_str_into(Eval *ev, StringInfo buf, const Value *value);
 extern void value_repr_into(Eval *ev, StringInfo buf, const Value *value);
 extern void jinja_output(Eval *ev, const char *s, int length);
 extern char *quote_repr(const Value *value);
+extern char *clip_name(const char *name, int length);
 
 /* template_json.c */
 extern Value value_from_json(const JsonbValue *json, uint8 flags);
 extern Value value_from_container(JsonbContainer *container, uint8 flags);
 extern void value_to_json(Eval *ev, const Value *value, JsonbValue *result);
 extern void value_json_text(Eval *ev, StringInfo buf, const Value *value,
-							int indent, bool sort, bool ascii);
+							const Value *indent, bool sort, bool ascii);
 extern bool json_from_text(const char *s, int length, Value *result);
 extern void coerce_text(const char *s, int length, JsonbValue *result);
 extern int	json_container_size(const JsonbContainer *container);

@@ -302,8 +302,6 @@ dump_string(StringInfo buf, const char *s, int length, bool ascii)
 			appendStringInfo(buf, "\\u%04x", c);
 		else if (c < 0x7F || !ascii || (c >= 0xDC80 && c <= 0xDCFF))
 			appendBinaryStringInfo(buf, s + i, used);
-		else if (c == 0x7F)
-			appendStringInfoChar(buf, 0x7F);
 		else if (c < 0x10000)
 			appendStringInfo(buf, "\\u%04x", c);
 		else
@@ -318,7 +316,7 @@ dump_string(StringInfo buf, const char *s, int length, bool ascii)
 /* How JSON text is laid out. */
 typedef struct JsonStyle
 {
-	int			indent;			/* -1: one line */
+	Value		indent;			/* string for each level; VAL_NONE: one line */
 	bool		sort;
 	bool		ascii;
 } JsonStyle;
@@ -330,11 +328,12 @@ static void dump_value(Eval *ev, StringInfo buf, const Value *value,
 static void
 dump_newline(StringInfo buf, const JsonStyle *style, int level)
 {
-	if (style->indent < 0)
+	if (style->indent.kind == VAL_NONE)
 		return;
-	utext_check_size((int64) buf->len + 1 + (int64) style->indent * level);
+	utext_check_size((int64) buf->len + 1 + (int64) style->indent.length * level);
 	appendStringInfoChar(buf, '\n');
-	appendStringInfoSpaces(buf, style->indent * level);
+	for (; level > 0; level--)
+		appendBinaryStringInfo(buf, style->indent.u.string, style->indent.length);
 }
 
 /* What stands between two items. */
@@ -342,7 +341,7 @@ static void
 dump_separator(StringInfo buf, const JsonStyle *style, int level, bool first)
 {
 	if (!first)
-		appendStringInfoString(buf, style->indent < 0 ? ", " : ",");
+		appendStringInfoString(buf, style->indent.kind == VAL_NONE ? ", " : ",");
 	dump_newline(buf, style, level);
 }
 
@@ -440,13 +439,21 @@ dump_value(Eval *ev, StringInfo buf, const Value *value,
 	utext_check_size(buf->len);
 }
 
-/* Appends JSON text as Python's json.dumps writes it. */
+/*
+ * Appends JSON text as Python's json.dumps writes it.  The indentation is a
+ * number of spaces or the string itself; none, absent: all on one line.
+ */
 void
 value_json_text(Eval *ev, StringInfo buf, const Value *value,
-				int indent, bool sort, bool ascii)
+				const Value *indent, bool sort, bool ascii)
 {
-	JsonStyle	style = {indent, sort, ascii};
+	JsonStyle	style = {value_none(), sort, ascii};
+	Value		space = utext_make(" ", 1);
 
+	if (indent->kind == VAL_STRING)
+		style.indent = *indent;
+	else if (value_given_not_none(indent))
+		style.indent = utext_repeat(&space, Min(Max(value_index(indent, "indent"), 0), 1000));
 	dump_value(ev, buf, value, &style, 0);
 }
 

@@ -448,6 +448,8 @@ build_dict(Eval *ev, const char *name, const CallArgs *call)
 	}
 	else if (call->nargs == 1)
 	{
+		if (call->args[0].kind == VAL_UNDEFINED)
+			value_fail_undefined(&call->args[0]);
 		it = value_iterate(ev, &call->args[0]);
 		while (iter_next(ev, it, &pair))
 		{

@@ -84,7 +84,7 @@ char *
 jinja_describe_token(const Token *token)
 {
 	if (token->type == TOK_NAME)
-		return pnstrdup(token->value.u.string, Min(token->value.length, 64));
+		return clip_name(token->value.u.string, token->value.length);
 	return pstrdup(jinja_token_name(token->type));
 }
 
@@ -511,7 +511,8 @@ parse_brackets(Parser *p, TemplateNode *object)
 		if (items.count > 0)
 			jinja_expect(p, TOK_COMMA);
 		jinja_append(&items, parse_subscribed(p));
-		if (items.items[items.count - 1]->type == NODE_SLICE)
+		if (items.items[items.count - 1]->type == NODE_SLICE &&
+			items.items[items.count - 1]->left == NULL)
 			slices = true;
 	}
 	jinja_expect(p, TOK_RBRACKET);
@@ -548,8 +549,8 @@ parse_dot(Parser *p, TemplateNode *object)
 		if (token->value.u.string[0] == '_')
 			jinja_unsupported(token->pos,
 							  "Names that begin with an underscore are private; the key of an object can be written as an item: x['_key'].",
-							  "access to attribute \"%.*s\" is not allowed",
-							  Min(token->value.length, 64), token->value.u.string);
+							  "access to attribute \"%s\" is not allowed",
+							  clip_name(token->value.u.string, token->value.length));
 		node = jinja_node(NODE_GETATTR, pos);
 		node->value = token->value;
 	}
@@ -961,6 +962,7 @@ compile(Template *t)
 		t->native = find_native(t);
 	}
 	jinja_check_names(t);
+	jinja_analyse_scopes(t);
 	if (p.tokens.tokens)
 		pfree(p.tokens.tokens);
 }
@@ -997,6 +999,11 @@ template_compile(const char *text, int length, TemplateMode mode,
 		error->sqlerrcode = edata->sqlerrcode;
 		error->message = edata->message;
 		error->hint = edata->hint;
+		if (edata->sqlerrcode == ERRCODE_STATEMENT_TOO_COMPLEX)
+		{
+			error->message = pstrdup("template nests too deeply");
+			error->hint = NULL;
+		}
 		if (t->source && jinja_error_position >= 0)
 			jinja_locate(t->source, t->length, jinja_error_position,
 						 &error->line, &error->column);

@@ -53,6 +53,13 @@ repr_string(StringInfo buf, const char *s, int length)
 	utext_check_size(buf->len);
 }
 
+/* A name for a message, cut when it is long. */
+char *
+clip_name(const char *name, int length)
+{
+	return pnstrdup(name, utext_offset(name, length, 64));
+}
+
 /* repr() of a name or key for a message, cut when it is long. */
 char *
 quote_repr(const Value *value)

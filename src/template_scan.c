@@ -37,7 +37,6 @@ jinja_syntax_error(int pos, const char *fmt,...)
 	va_start(args, fmt);
 	vsnprintf(message, sizeof(message), fmt, args);
 	va_end(args);
-	message[pg_mbcliplen(message, strlen(message), sizeof(message) - 1)] = '\0';
 	jinja_error_position = pos;
 	ereport(ERROR,
 			(errcode(ERRCODE_SYNTAX_ERROR), errmsg("%s", message)));
@@ -53,7 +52,6 @@ jinja_unsupported(int pos, const char *hint, const char *fmt,...)
 	va_start(args, fmt);
 	vsnprintf(message, sizeof(message), fmt, args);
 	va_end(args);
-	message[pg_mbcliplen(message, strlen(message), sizeof(message) - 1)] = '\0';
 	jinja_error_position = pos;
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),

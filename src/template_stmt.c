@@ -147,7 +147,10 @@ parse_if(Parser *p)
 		TemplateNode	   *branch = jinja_node(NODE_IF, jinja_next(p)->pos);
 
 		if (node != NULL)
+		{
+			branch->flags |= NF_ELIF;
 			jinja_append(&node->orelse, branch);
+		}
 		else
 			first = branch;
 		node = branch;

@@ -88,8 +88,7 @@ test_mapping(Eval *ev, const Value *argv, const CallArgs *call)
 static Value
 test_sequence(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	return value_bool(value_has_length(&argv[0]) && argv[0].kind != VAL_UNDEFINED &&
-					  argv[0].kind != VAL_VIEW && argv[0].kind != VAL_LOOP);
+	return value_bool(value_has_length(&argv[0]) && argv[0].kind != VAL_VIEW && argv[0].kind != VAL_LOOP);
 }
 
 /* iterable */
@@ -256,19 +255,11 @@ test_ge(Eval *ev, const Value *argv, const CallArgs *call)
 	return value_bool(value_order(ev, OP_GE, &argv[0], &argv[1]));
 }
 
-/* Refuses what is no name of a filter or test. */
-static void
-require_hashable(const Value *value)
-{
-	if (value->kind == VAL_LIST || value->kind == VAL_DICT)
-		jinja_fail("unhashable type: '%s'", value_type(value));
-}
-
 /* filter: is there one of that name? */
 static Value
 test_filter(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	require_hashable(&argv[0]);
+	(void) value_hash(ev, &argv[0]);
 	return value_bool(argv[0].kind == VAL_STRING &&
 					  jinja_find_filter(argv[0].u.string, argv[0].length) != NULL);
 }
@@ -277,7 +268,7 @@ test_filter(Eval *ev, const Value *argv, const CallArgs *call)
 static Value
 test_test(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	require_hashable(&argv[0]);
+	(void) value_hash(ev, &argv[0]);
 	return value_bool(argv[0].kind == VAL_STRING &&
 					  jinja_find_test(argv[0].u.string, argv[0].length) != NULL);
 }

@@ -35,16 +35,23 @@
 
 PG_FUNCTION_INFO_V1(noetl_wait_for_work);
 
-#define LOCK_CLASS_WAITERS		0x6e77
-#define MAX_NOTED_TYPES			16
 /* How long an overdue timer that others are busy with may be slept over */
 #define BUSY_TIMER_MS			200
+/* However long the wait, look at the clock this often */
+#define LONGEST_SLEEP_MS		(60 * 60 * 1000)
+
+/* Tasks of one type. */
+typedef struct Noted
+{
+	uint32		type_hash;		/* 0: any */
+	int			tasks;
+} Noted;
 
 /* What this transaction has made ready. */
 static struct
 {
-	uint32		type_hash[MAX_NOTED_TYPES]; /* 0: any */
-	int			tasks[MAX_NOTED_TYPES];
+	Noted	   *types;
+	int			capacity;
 	int			count;
 	bool		callback;
 }			noted;
@@ -110,10 +117,10 @@ wake_waiters(XactEvent event, void *arg)
 	if (event == XACT_EVENT_COMMIT)
 		for (int i = 0; i < noted.count; i++)
 		{
-			int			left = noted.tasks[i];
+			int			left = noted.types[i].tasks;
 
-			if (noted.type_hash[i] != 0)
-				left -= wake_holders(noted.type_hash[i], left);
+			if (noted.types[i].type_hash != 0)
+				left -= wake_holders(noted.types[i].type_hash, left);
 			if (left > 0)
 				(void) wake_holders(0, left);
 		}
@@ -135,17 +142,24 @@ wake_at_commit(const char *type)
 		noted.callback = true;
 	}
 	for (i = 0; i < noted.count; i++)
-		if (noted.type_hash[i] == hash)
+		if (noted.types[i].type_hash == hash)
 			break;
-	if (i == MAX_NOTED_TYPES)
-		i = MAX_NOTED_TYPES - 1;
 	if (i == noted.count)
 	{
-		noted.type_hash[i] = hash;
-		noted.tasks[i] = 0;
+		if (noted.count == noted.capacity)
+		{
+			int			capacity = Max(16, noted.capacity * 2);
+
+			noted.types = noted.types == NULL ?
+				MemoryContextAlloc(TopMemoryContext, capacity * sizeof(Noted)) :
+				repalloc(noted.types, capacity * sizeof(Noted));
+			noted.capacity = capacity;
+		}
+		noted.types[i].type_hash = hash;
+		noted.types[i].tasks = 0;
 		noted.count++;
 	}
-	noted.tasks[i]++;
+	noted.types[i].tasks++;
 	/* said again it is sent once, and a savepoint may have taken the first back */
 	if (noetl_notify)
 		Async_Notify("noetl_queue", "");
@@ -229,7 +243,8 @@ sleep_for_work(const Waiter *waiter)
 			return due;
 		if (until > now)
 			(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-							 (until - now) / 1000 + 1, PG_WAIT_EXTENSION);
+							 Min((until - now) / 1000 + 1, LONGEST_SLEEP_MS),
+							 PG_WAIT_EXTENSION);
 		CHECK_FOR_INTERRUPTS();
 	}
 }

@@ -166,9 +166,12 @@ build || abort
 work=$(mktemp -d "${TMPDIR:-/tmp}/noetl-check.XXXXXX")
 chmod 755 "$work"
 cp -R "$tree/test" "$tree/expected" "$work/"
-make_directory "$work/home"
+make_directory "$work/home" "$work/tmp"
 [ ${#as_user[@]} -eq 0 ] || chown -R "$server_user" "$work"
-export HOME=$work/home
+export HOME=$work/home TMPDIR=$work/tmp
+# The TAP tests' servers take the encoding of their databases from LANG.
+unset LC_ALL LC_CTYPE LC_COLLATE LC_MESSAGES LC_MONETARY LC_NUMERIC LC_TIME LANGUAGE
+export LANG=C.UTF-8
 cd "$work" || abort
 
 create_cluster "$work" "fsync = off" "max_prepared_transactions = 10" || abort

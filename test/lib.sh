@@ -67,6 +67,7 @@ missing_packages()
     have gcc || have cc || say gcc
     [ -f /usr/include/stdio.h ] || say libc6-dev
     [ -f /usr/include/yaml.h ] || [ -f /usr/local/include/yaml.h ] || say libyaml-dev
+    have curl-config || say libcurl4-openssl-dev
     version=$(debian_version)
     if ! find_pg_config; then
         say "postgresql-server-dev-${version:-all}" libpq-dev

@@ -32,10 +32,10 @@ steps='
     install_packages server tests || exit 2
     clang=$(sed -n "s/^CLANG *= *//p" "$(dirname "$($PG_CONFIG --pgxs)")/../Makefile.global")
     if command -v "$clang" >/dev/null; then
-        make -s PG_CONFIG=$PG_CONFIG CC="$clang" with_llvm=no all || exit 1
+        make -sk PG_CONFIG=$PG_CONFIG CC="$clang" with_llvm=no all || exit 1
         echo "compiled with $clang"
     fi
-    make -s PG_CONFIG=$PG_CONFIG with_llvm=no all || exit 1
+    make -sk PG_CONFIG=$PG_CONFIG with_llvm=no all || exit 1
     echo "compiled with gcc $(gcc -dumpfullversion)"
     make PG_CONFIG=$PG_CONFIG check'
 

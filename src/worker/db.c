@@ -5,7 +5,8 @@
  * The server takes the action apart (it has the JSON parser): an action comes
  * either as it is, for executors that parse it themselves, or flattened into
  * netstrings.  Only the children of "data" are not followed deeper: it holds
- * values, not settings.
+ * values, not settings.  Executors with deep_fields get those as well, and of
+ * the bodies of requests as much as a form needs.
  *
  *		{"command": "ls", "env": {"A": "1"}}
  *			-> 9:1scommand,2:ls,5:1oenv,0:,7:2senv.A,1:1,
@@ -20,8 +21,11 @@
 
 #define NETSTRING(x) "octet_length(convert_to(" x ", 'UTF8')) || ':' || " x " || ','"
 
-/* raw: the parameter with the types whose action is not taken apart */
-#define TASK_COLUMNS(raw) \
+/*
+ * raw, deep: the parameters with the types whose action is not taken apart,
+ * and whose action is taken apart further
+ */
+#define TASK_COLUMNS(raw, deep) \
 	"SELECT q.queue_id, q.execution_id, coalesce(q.node_id, ''),\n" \
 	" coalesce(q.node_name, ''), q.node_type, q.attempts, q.action ->> 'timeout',\n" \
 	" CASE WHEN q.node_type = ANY (" raw "::text[]) THEN q.action::text ELSE (\n" \
@@ -36,13 +40,23 @@
 	"   SELECT (a.n - 1)::text, a.value FROM jsonb_array_elements(\n" \
 	"    CASE jsonb_typeof(f.value) WHEN 'array' THEN f.value ELSE '[]' END)\n" \
 	"    WITH ORDINALITY a(value, n)) e\n" \
-	"  WHERE f.depth < 3 AND f.path NOT LIKE 'data.%')\n" \
+	"  WHERE CASE WHEN q.node_type = ANY (" deep "::text[])\n" \
+	"   THEN f.depth < 4 AND NOT (jsonb_typeof(f.value) = 'object'\n" \
+	"    AND f.path ~ '^(data[.])?(payload|body|json)[.]')\n" \
+	"   ELSE f.depth < 3 AND f.path NOT LIKE 'data.%' END)\n" \
 	" SELECT string_agg(" NETSTRING("l.label") " || " NETSTRING("l.text") ", '')\n" \
 	" FROM (SELECT f.depth || CASE jsonb_typeof(f.value) WHEN 'null' THEN '0'\n" \
 	"   ELSE left(jsonb_typeof(f.value), 1) END || f.path AS label,\n" \
-	"  CASE WHEN jsonb_typeof(f.value) IN ('object', 'array', 'null') THEN ''\n" \
+	"  CASE WHEN jsonb_typeof(f.value) = 'null' OR\n" \
+	"   jsonb_typeof(f.value) IN ('object', 'array') AND\n" \
+	"   q.node_type <> ALL (" deep "::text[]) THEN ''\n" \
 	"   ELSE f.value #>> '{}' END AS text\n" \
 	"  FROM f WHERE f.depth > 0) l) END\n"
+
+/* A result, with what is attached to it in its place */
+#define RESULT(result, attached) \
+	"CASE WHEN " attached "::text IS NULL THEN " result "::jsonb" \
+	" ELSE jsonb_set(" result "::jsonb, '{data,data}', " attached "::jsonb) END"
 
 typedef enum StatementId
 {
@@ -56,13 +70,15 @@ static const struct
 	const char *sql;
 }			statements[STATEMENT_COUNT] =
 {
-	[LEASE] = {"lease", TASK_COLUMNS("$5")
+	[LEASE] = {"lease", TASK_COLUMNS("$5", "$6")
 	"FROM noetl.lease($1::text, $2::int, $3::interval, $4::text[]) q"},
-	[COMPLETE] = {"complete", "SELECT noetl.complete($1::bigint, $2::jsonb, $3::text)"},
-	[COMPLETE_AND_LEASE] = {"complete_and_lease", TASK_COLUMNS("$7")
-	"FROM noetl.complete_and_lease($1::bigint, $2::jsonb, $3::text, $4::int,"
+	[COMPLETE] = {"complete", "SELECT noetl.complete($1::bigint, "
+	RESULT("$2", "$4") ", $3::text)"},
+	[COMPLETE_AND_LEASE] = {"complete_and_lease", TASK_COLUMNS("$7", "$8")
+	"FROM noetl.complete_and_lease($1::bigint, " RESULT("$2", "$9") ", $3::text, $4::int,"
 	" $5::interval, $6::text[]) q"},
-	[FAIL] = {"fail", "SELECT noetl.fail($1::bigint, $2::text, $3::text, $4::jsonb)"},
+	[FAIL] = {"fail", "SELECT noetl.fail($1::bigint, $2::text, $3::text, "
+	RESULT("$4", "$5") ")"},
 	[HEARTBEAT] = {"heartbeat",
 		"SELECT t.id, noetl.heartbeat(t.id, $2::text, $3::interval)"
 	" FROM unnest($1::bigint[]) t(id)"},
@@ -96,7 +112,8 @@ static PGconn *conn = NULL;
 static bool prepared[STATEMENT_COUNT];
 static Task *starting = NULL;	/* its action_started is on the way */
 static char *types_array = NULL;
-static StringBuf raw_array;		/* the types that parse their action themselves */
+static StringBuf raw_array;		/* the types with raw_action, with deep_fields */
+static StringBuf deep_array;
 static char lease_text[32];
 static char batch_text[16];
 static StringBuf message;
@@ -230,6 +247,13 @@ db_open(void)
 	return ok;
 }
 
+/* Appends a type to what becomes a text[] literal. */
+static void
+add_type(StringBuf *array, const Executor *executor)
+{
+	sb_printf(array, "%s%s", array->len > 0 ? "," : "{", executor->type);
+}
+
 /* Sets what to lease, once it is known what can be executed. */
 void
 db_set_types(const char *array)
@@ -239,13 +263,16 @@ db_set_types(const char *array)
 	free(types_array);
 	types_array = xstrdup(array);
 	sb_reset(&raw_array);
-	sb_str(&raw_array, "{");
+	sb_reset(&deep_array);
 	for (int i = 0; (executor = executor_at(i)) != NULL; i++)
 	{
 		if (executor->raw_action)
-			sb_printf(&raw_array, "%s%s", raw_array.len > 1 ? "," : "", executor->type);
+			add_type(&raw_array, executor);
+		if (executor->deep_fields)
+			add_type(&deep_array, executor);
 	}
-	sb_str(&raw_array, "}");
+	sb_str(&raw_array, raw_array.len > 0 ? "}" : "{}");
+	sb_str(&deep_array, deep_array.len > 0 ? "}" : "{}");
 	snprintf(lease_text, sizeof(lease_text), "%d s", options.lease);
 	snprintf(batch_text, sizeof(batch_text), "%d", options.batch);
 }
@@ -420,10 +447,11 @@ DbStatus
 db_lease(TaskList *list)
 {
 	const char *const params[] = {
-		options.name, batch_text, lease_text, types_array, raw_array.data
+		options.name, batch_text, lease_text, types_array, raw_array.data,
+		deep_array.data
 	};
 	PGresult   *result;
-	DbStatus	status = run(LEASE, 5, params, &result);
+	DbStatus	status = run(LEASE, 6, params, &result);
 
 	if (status == DB_OK)
 		read_tasks(result, list);
@@ -433,11 +461,11 @@ db_lease(TaskList *list)
 
 /* Stores a result; DB_REFUSED when the lease is lost. */
 DbStatus
-db_complete(const Task *task, const char *json)
+db_complete(const Task *task, const char *json, const char *attached)
 {
-	const char *const params[] = {task->queue_id, json, options.name};
+	const char *const params[] = {task->queue_id, json, options.name, attached};
 
-	return run_boolean(COMPLETE, 3, params);
+	return run_boolean(COMPLETE, 4, params);
 }
 
 /*
@@ -445,17 +473,18 @@ db_complete(const Task *task, const char *json)
  * when the lease was lost, and then the next tasks are leased nevertheless.
  */
 DbStatus
-db_complete_and_lease(const Task *task, const char *json, TaskList *list)
+db_complete_and_lease(const Task *task, const char *json, const char *attached,
+					  TaskList *list)
 {
 	const char *const params[] = {
 		task->queue_id, json, options.name, batch_text, lease_text, types_array,
-		raw_array.data
+		raw_array.data, deep_array.data, attached
 	};
 	PGresult   *result;
 	DbStatus	status;
 
 	lease_lost = false;
-	status = run(COMPLETE_AND_LEASE, 7, params, &result);
+	status = run(COMPLETE_AND_LEASE, 9, params, &result);
 	if (status == DB_OK)
 		read_tasks(result, list);
 	PQclear(result);
@@ -464,11 +493,13 @@ db_complete_and_lease(const Task *task, const char *json, TaskList *list)
 
 /* Reports a failure; DB_REFUSED when the lease is lost. */
 DbStatus
-db_fail(const Task *task, const char *error, const char *json)
+db_fail(const Task *task, const char *error, const char *json, const char *attached)
 {
-	const char *const params[] = {task->queue_id, error, options.name, json};
+	const char *const params[] = {
+		task->queue_id, error, options.name, json, attached
+	};
 
-	return run_boolean(FAIL, 4, params);
+	return run_boolean(FAIL, 5, params);
 }
 
 /* Writes the ids of tasks not yet finished as a bigint[] literal. */

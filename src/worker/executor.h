@@ -43,7 +43,8 @@ typedef struct Field
 	int			depth;			/* 1 for a key of the action itself */
 	char		type;			/* s)tring n)umber b)oolean 0)null o)bject a)rray */
 	char	   *path;
-	char	   *text;			/* the value as text; empty for containers */
+	char	   *text;			/* the value as text; for containers empty,
+								 * or JSON if the executor has deep_fields */
 } Field;
 
 typedef struct Task
@@ -77,12 +78,16 @@ typedef struct Outcome
 	OutcomeKind kind;
 	StringBuf	error;
 	StringBuf	result;			/* JSON text; empty means null */
+	StringBuf	attached;		/* see outcome_attach() */
+	size_t		attached_at;
 } Outcome;
 
 typedef struct Executor
 {
 	const char *type;
 	bool		raw_action;		/* wants Task.action instead of Task.fields */
+	bool		deep_fields;	/* wants its input taken apart too, and the
+								 * JSON text of containers */
 	bool		(*available) (void);	/* can this machine run it? may be NULL */
 	OutcomeKind (*execute) (Task *task, Outcome *out);
 	void		(*idle) (void); /* nothing to do: let go of what is costly */
@@ -92,6 +97,7 @@ typedef struct Executor
 extern const Executor python_executor;
 extern const Executor postgres_executor;
 extern const Executor shell_executor;
+extern const Executor http_executor;
 
 /* wait.c */
 extern bool task_wait(Task *task, struct pollfd *fds, int nfds, double until);
@@ -103,6 +109,8 @@ extern bool task_list(const Task *task, const char *path, int index,
 					  const char **text);
 extern bool task_text_or_base64(const Task *task, const char *path,
 								char **text, Outcome *out);
+extern void outcome_attach(Outcome *out, const char *text, size_t len);
+extern bool outcome_inline_attached(Outcome *out);
 extern OutcomeKind outcome_fail(Outcome *out, const char *fmt,...)
 			__attribute__((format(printf, 2, 3)));
 

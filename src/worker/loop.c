@@ -81,12 +81,13 @@ static DbStatus
 send_outcome(const Task *task, const Outcome *out, TaskList *next)
 {
 	const char *json = out->result.len > 0 ? out->result.data : "null";
+	const char *attached = out->attached.len > 0 ? out->attached.data : NULL;
 
 	if (out->kind == OUTCOME_FAILED)
-		return db_fail(task, out->error.data, out->result.len > 0 ? json : NULL);
+		return db_fail(task, out->error.data, out->result.len > 0 ? json : NULL, attached);
 	if (next != NULL)
-		return db_complete_and_lease(task, json, next);
-	return db_complete(task, json);
+		return db_complete_and_lease(task, json, attached, next);
+	return db_complete(task, json, attached);
 }
 
 /*
@@ -119,6 +120,8 @@ report(Task *task, Outcome *out, TaskList *list, TaskList *next)
 		tries++;
 		if (db_error_is_passing())
 			back_off(0.02 * tries, true);
+		else if (outcome_inline_attached(out))
+			log_task(task, LOG_DETAIL, "stored as text: %s", db_message());
 		else if (out->kind == OUTCOME_DONE)
 			outcome_fail(out, "the database refused the result: %s", db_message());
 		else
@@ -202,6 +205,7 @@ run_task(Task *task, TaskList *list, TaskList *next)
 
 	sb_reset(&out.error);
 	sb_reset(&out.result);
+	sb_reset(&out.attached);
 	out.kind = OUTCOME_DONE;
 	if (executor == NULL)
 	{
@@ -232,6 +236,8 @@ run_task(Task *task, TaskList *list, TaskList *next)
 	log_outcome(task, &out, status, monotonic_now() - begin);
 	if (out.result.size > KEEP_RESULT_BYTES)
 		sb_free(&out.result);
+	if (out.attached.size > KEEP_RESULT_BYTES)
+		sb_free(&out.attached);
 }
 
 /*

@@ -179,6 +179,22 @@ utf8_length(const unsigned char *s, size_t left)
 	return len;
 }
 
+/* Is this text that the database could store as it is? */
+bool
+utf8_is_text(const char *s, size_t len)
+{
+	const unsigned char *p = (const unsigned char *) s;
+	size_t		n;
+
+	for (size_t i = 0; i < len; i += n)
+	{
+		n = utf8_length(p + i, len - i);
+		if (n == 0 || p[i] == '\0')
+			return false;
+	}
+	return true;
+}
+
 /* Writes one byte that JSON does not allow to stand for itself. */
 static void
 json_escape(StringBuf *sb, unsigned char c)

@@ -28,6 +28,7 @@ extern void sb_printf(StringBuf *sb, const char *fmt,...)
 extern void sb_reset(StringBuf *sb);
 extern void sb_free(StringBuf *sb);
 
+extern bool utf8_is_text(const char *s, size_t len);
 extern void json_string(StringBuf *sb, const char *s, size_t len);
 extern void json_member(StringBuf *sb, const char *key, const char *text);
 

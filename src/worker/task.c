@@ -11,7 +11,7 @@
 #include "worker.h"
 
 static const Executor *const executors[] = {
-	&python_executor, &postgres_executor, &shell_executor
+	&python_executor, &postgres_executor, &shell_executor, &http_executor
 };
 
 #define EXECUTOR_COUNT ((int) (sizeof(executors) / sizeof(executors[0])))
@@ -236,6 +236,42 @@ task_text_or_base64(const Task *task, const char *path, char **text, Outcome *ou
 	return true;
 }
 
+/*
+ * Ends the result so far with a value that somebody else wrote and calls
+ * JSON.  It travels by itself: pasted into the result it could pretend to be
+ * more than one value.  The server puts it at data.data, where the result has
+ * null.
+ */
+void
+outcome_attach(Outcome *out, const char *text, size_t len)
+{
+	sb_reset(&out->attached);
+	sb_add(&out->attached, text, len);
+	out->attached_at = out->result.len;
+	sb_str(&out->result, "null");
+}
+
+/*
+ * Makes the attached text a string inside the result: the server has said
+ * that it is no JSON.  False when nothing is attached.
+ */
+bool
+outcome_inline_attached(Outcome *out)
+{
+	StringBuf	result = {0};
+	size_t		rest = out->attached_at + strlen("null");
+
+	if (out->attached.len == 0)
+		return false;
+	sb_add(&result, out->result.data, out->attached_at);
+	json_string(&result, out->attached.data, out->attached.len);
+	sb_add(&result, out->result.data + rest, out->result.len - rest);
+	sb_free(&out->result);
+	out->result = result;
+	sb_free(&out->attached);
+	return true;
+}
+
 /* Fills in a failure whose details are no more than its message. */
 OutcomeKind
 outcome_fail(Outcome *out, const char *fmt,...)
@@ -251,6 +287,7 @@ outcome_fail(Outcome *out, const char *fmt,...)
 	sb_str(&out->error, message);
 	free(message);
 	sb_reset(&out->result);
+	sb_reset(&out->attached);
 	sb_str(&out->result, "{");
 	json_member(&out->result, "status", "error");
 	json_member(&out->result, "error", out->error.data);

@@ -83,10 +83,12 @@ extern void db_set_types(const char *array);
 extern void db_send_started(Task *task);
 extern void db_settle(void);
 extern DbStatus db_lease(TaskList *list);
-extern DbStatus db_complete(const Task *task, const char *result);
+extern DbStatus db_complete(const Task *task, const char *result,
+							const char *attached);
 extern DbStatus db_complete_and_lease(const Task *task, const char *result,
-									  TaskList *list);
-extern DbStatus db_fail(const Task *task, const char *error, const char *result);
+									  const char *attached, TaskList *list);
+extern DbStatus db_fail(const Task *task, const char *error, const char *result,
+						const char *attached);
 extern DbStatus db_heartbeat(TaskList *list);
 extern DbStatus db_release(const Task *task);
 extern DbStatus db_release_unknown(const TaskList *list);

@@ -157,6 +157,15 @@ SELECT * FROM pg_temp.lint($$
   result: "{{ never.x"
 $$, E'workbook:\n- name: t\n  type: http\n  url: http://{{ host }\n');
 
+-- A filter that only a worker may know keeps no playbook out, save in a
+-- condition: that is for the broker to decide.
+SELECT * FROM pg_temp.lint($$
+- step: start
+  type: python
+  args: {day: "{{ 'now' | weekday }}", fine: "{{ a }}"}
+  when: "{{ 1 is sunny }}"
+$$);
+
 -- Reserved names, names that are none, and what is no list.
 SELECT at, message, hint FROM pg_temp.lint($$
 - step: workload
@@ -196,6 +205,10 @@ SELECT message FROM noetl.validate(
     E'apiVersion: noetl.io/v1\nkind: Playbook\nname: p\nworkflow:\n' ||
     (SELECT string_agg(E'- step: s' || i || E'\n', '') FROM generate_series(1, 20001) AS i));
 SELECT message FROM noetl.validate(repeat('# comment', 2000000));
+-- Warnings alone never keep a playbook out, however many.
+SELECT severity, count(*) FROM pg_temp.lint(
+    (SELECT string_agg(E'- {step: s' || i || E', nxet: 1}\n', '') FROM generate_series(1, 2000) AS i))
+ GROUP BY severity;
 -- A long chain and a long cycle are no trouble either.
 SELECT count(*) FROM pg_temp.lint(
     (SELECT string_agg(E'- {step: s' || i || ', next: s' || (i + 1) % 10000 || E'}\n', '')

@@ -28,7 +28,9 @@ SELECT node_name, status, attempts, queue_id > :task AS new_position FROM noetl.
 -- Complete one, lease the next: one round trip, one commit.
 SELECT queue_id AS task FROM noetl.queue WHERE node_name = 'high' \gset
 SELECT node_name, attempts FROM noetl.complete_and_lease(:task, '{"done": true}', 'w1', 5);
+\set VERBOSITY terse
 SELECT count(*) FROM noetl.complete_and_lease(:task, '{"done": true}', 'w1');
+\set VERBOSITY default
 -- Nobody, nothing, never.
 SELECT noetl.lease(NULL);
 SELECT noetl.lease('');

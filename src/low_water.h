@@ -1,0 +1,54 @@
+/*
+ * low_water.h
+ *		Where ready rows of the queue can begin.
+ *
+ * A lease looks for the smallest queue_id that is ready.  Below it the index
+ * holds what was ready once; as long as somebody's old snapshot keeps those
+ * entries from being removed, every lease would read them all again.  So a
+ * backend remembers a mark below which no ready row exists or can appear.
+ *
+ * How it knows.  Ids come from a sequence, and whoever takes one holds
+ * RowExclusiveLock on the queue from before that until it ends.  Let F be the
+ * first ready row that a scan saw, and H all who held that lock after the
+ * scan.  Whoever has taken an id below F without being visible yet is in H.
+ * Once all of H have ended, a second scan sees whatever they left; the mark is
+ * the smaller of F and what that scan finds first.  Rows that become ready
+ * again take new ids (store_queue.c), so nothing appears below the mark later.
+ *
+ * Only the priority that almost all rows have, 0, has a mark.  In case a row
+ * was made ready below it by hand, everything is scanned again now and then.
+ */
+#ifndef NOETL_LOW_WATER_H
+#define NOETL_LOW_WATER_H
+
+#include "datatype/timestamp.h"
+#include "utils/relcache.h"
+
+/* Before a scan takes its snapshot: the queue_id to begin at, 0 for all. */
+extern int64 low_water_begin(Relation queue);
+
+/*
+ * After it.  first_ready: the smallest ready id it saw, 0 when there was none;
+ * leased: this transaction now holds rows that it no longer sees as ready.
+ */
+extern void low_water_end(Relation queue, int64 first_ready, bool leased);
+
+/*
+ * The same for an index on a time, of which everything up to now is read again
+ * and again.  Times lie in the future when they are written, so what has been
+ * read to its end a moment ago stays empty; a straggler waits for the next
+ * reading of everything.
+ */
+typedef struct TimeMark
+{
+	TimestampTz begin;			/* 0: the beginning */
+	TimestampTz next_full;
+	TimestampTz scan_began;
+	bool		full;
+} TimeMark;
+
+extern TimestampTz time_mark_begin(TimeMark *mark);
+/* emptied: the scan found nothing that is still there. */
+extern void time_mark_end(TimeMark *mark, bool emptied);
+
+#endif							/* NOETL_LOW_WATER_H */

@@ -1,0 +1,472 @@
+/*
+ * http_auth.c
+ *		Who an http task says it is.
+ *
+ *		auth: {type: bearer, token: ...}
+ *		auth: {type: basic, username: ..., password: ...}
+ *		auth: {type: api_key, value: ..., header: X-API-Key}
+ *		auth: {type: header, name: ..., value: ...}
+ *		auth: {type: header, inline: {X-One: ..., X-Two: ...}}
+ *		auth: {type: ..., inline: {what belongs to the type}}
+ *		auth: {type: ..., credential: NAME}		or key: NAME
+ *		auth: {type: ..., env: VARIABLE}		the token or value itself
+ *		auth: NAME								a credential with a type
+ *		auth: {alias: {any of the above}, ...}	all of them
+ *
+ * The value of a credential is in the environment: NOETL_AUTH_<NAME> is a
+ * flat JSON object such as {"type": "bearer", "token": "..."}.  It is parsed
+ * here, not by the server as other JSON is: secrets do not belong into its
+ * log.  A header that the task sets itself wins over what auth would set.
+ */
+#define _GNU_SOURCE
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "http.h"
+#include "worker.h"
+
+#define MAX_CREDENTIAL_FIELDS 64
+#define MAX_PREFIX 200
+
+/* One entry of auth: where its parts are looked for */
+typedef struct AuthEntry
+{
+	const Task *task;
+	const char *prefix;			/* "auth." or "auth.alias." */
+	int			depth;			/* of the fields below the prefix */
+	Task		credential;		/* its members are fields of depth 1 */
+	const char *env;			/* value of the variable named by env */
+} AuthEntry;
+
+/* Skips what JSON allows between its tokens. */
+static const char *
+skip_space(const char *p)
+{
+	return p + strspn(p, " \t\r\n");
+}
+
+/* Appends a code point as UTF-8. */
+static void
+add_code_point(StringBuf *sb, unsigned long c)
+{
+	unsigned char bytes[4];
+	size_t		len = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+
+	for (size_t i = len; i-- > 1; c >>= 6)
+		bytes[i] = (unsigned char) (0x80 | (c & 0x3F));
+	bytes[0] = (unsigned char) (len == 1 ? c : c | (0xF00 >> len & 0xFF));
+	sb_add(sb, bytes, len);
+}
+
+/* Reads the four digits of a \u escape; -1 when they are not. */
+static long
+read_hex4(const char *p)
+{
+	char		digits[5] = {0};
+
+	for (int i = 0; i < 4; i++)
+	{
+		if (!isxdigit((unsigned char) p[i]))
+			return -1;
+		digits[i] = p[i];
+	}
+	return strtol(digits, NULL, 16);
+}
+
+/* Reads a \u escape or a pair of them; NULL when it is none. */
+static const char *
+read_unicode(const char *p, StringBuf *text)
+{
+	long		c = read_hex4(p);
+	long		low;
+
+	if (c <= 0 || (c >= 0xDC00 && c <= 0xDFFF))
+		return NULL;
+	p += 4;
+	if (c >= 0xD800 && c <= 0xDBFF)
+	{
+		low = p[0] == '\\' && p[1] == 'u' ? read_hex4(p + 2) : -1;
+		if (low < 0xDC00 || low > 0xDFFF)
+			return NULL;
+		c = 0x10000 + ((c - 0xD800) << 10) + (low - 0xDC00);
+		p += 6;
+	}
+	add_code_point(text, (unsigned long) c);
+	return p;
+}
+
+/* Reads a JSON string; returns what follows it, NULL when it is none. */
+static const char *
+read_string(const char *p, StringBuf *text)
+{
+	static const char escapes[] = "\"\\/bfnrt";
+	static const char values[] = "\"\\/\b\f\n\r\t";
+
+	sb_str(text, "");
+	if (*p++ != '"')
+		return NULL;
+	while (p != NULL && *p != '"')
+	{
+		const char *found;
+
+		if ((unsigned char) *p < ' ')
+			return NULL;
+		if (*p != '\\')
+			sb_add(text, p++, 1);
+		else if (p[1] == 'u')
+			p = read_unicode(p + 2, text);
+		else if (p[1] != '\0' && (found = strchr(escapes, p[1])) != NULL)
+		{
+			sb_add(text, &values[found - escapes], 1);
+			p += 2;
+		}
+		else
+			return NULL;
+	}
+	return p != NULL ? p + 1 : NULL;
+}
+
+/* Reads one "key": value of a flat object into a field. */
+static const char *
+read_member(const char *p, Field *field)
+{
+	StringBuf	path = {0};
+	StringBuf	text = {0};
+
+	p = read_string(p, &path);
+	p = p != NULL ? skip_space(p) : NULL;
+	p = p != NULL && *p == ':' ? skip_space(p + 1) : NULL;
+	*field = (Field) {.depth = 1,.type = 's',.path = path.data};
+	if (p != NULL && *p == '"')
+		p = read_string(p, &text);
+	else if (p != NULL)
+	{
+		size_t		len = strspn(p, "-+.0123456789abcdefghijklmnopqrstuvwxyzE");
+
+		sb_add(&text, p, len);
+		field->type = strcmp(text.data, "null") == 0 ? '0' : 'n';
+		p = len > 0 ? p + len : NULL;
+	}
+	field->text = text.data;
+	return p != NULL ? skip_space(p) : NULL;
+}
+
+/* Takes a flat JSON object apart; false when it is something else. */
+static bool
+parse_credential(Task *credential, const char *p)
+{
+	credential->fields = xcalloc(MAX_CREDENTIAL_FIELDS, sizeof(Field));
+	p = skip_space(p);
+	if (*p != '{')
+		return false;
+	p = skip_space(p + 1);
+	while (*p != '}')
+	{
+		if (credential->nfields == MAX_CREDENTIAL_FIELDS)
+			return false;
+		p = read_member(p, &credential->fields[credential->nfields++]);
+		if (p == NULL || (*p != ',' && *p != '}'))
+			return false;
+		if (*p == ',')
+		{
+			p = skip_space(p + 1);
+			if (*p == '}')
+				return false;
+		}
+	}
+	return *skip_space(p + 1) == '\0';
+}
+
+/* Frees what parse_credential() has made. */
+static void
+free_credential(Task *credential)
+{
+	for (int i = 0; i < credential->nfields; i++)
+	{
+		free(credential->fields[i].path);
+		free(credential->fields[i].text);
+	}
+	free(credential->fields);
+	memset(credential, 0, sizeof(*credential));
+}
+
+/* Fetches a credential from the environment. */
+static bool
+load_credential(Task *credential, const char *name, Outcome *out)
+{
+	StringBuf	variable = {0};
+	const char *value;
+	bool		ok = false;
+
+	sb_str(&variable, "NOETL_AUTH_");
+	for (const char *p = name; *p != '\0'; p++)
+	{
+		char		c = (char) (isalnum((unsigned char) *p) ?
+								toupper((unsigned char) *p) : '_');
+
+		sb_add(&variable, &c, 1);
+	}
+	value = getenv(variable.data);
+	if (value == NULL)
+		outcome_fail(out, "credential \"%s\" is not known here: the worker has no"
+					 " environment variable %s", name, variable.data);
+	else if (!parse_credential(credential, value))
+		outcome_fail(out, "the environment variable %s is not a flat JSON object",
+					 variable.data);
+	else
+		ok = true;
+	sb_free(&variable);
+	return ok;
+}
+
+/* A part that the playbook gives, directly or under inline. */
+static const char *
+own_part(const AuthEntry *entry, const char *name)
+{
+	static const char *const places[] = {"", "inline."};
+	char		path[MAX_PREFIX + 64];
+
+	for (int i = 0; i < 2; i++)
+	{
+		const Field *field;
+
+		snprintf(path, sizeof(path), "%s%s%s", entry->prefix, places[i], name);
+		field = http_field(entry->task, path, entry->depth + i);
+		if (field != NULL && strchr("snb", field->type) != NULL && field->text[0] != '\0')
+			return field->text;
+	}
+	return NULL;
+}
+
+/* A part under one of its names, of the playbook or else of the credential. */
+static const char *
+part(const AuthEntry *entry, const char *const *names)
+{
+	for (int i = 0; names[i] != NULL; i++)
+	{
+		const char *value = own_part(entry, names[i]);
+
+		if (value == NULL)
+			value = task_field(&entry->credential, names[i]);
+		if (value != NULL)
+			return value;
+	}
+	return NULL;
+}
+
+/* Adds each member of a map of headers; what describes the map is no header. */
+static bool
+add_each(HttpRequest *request, const Task *task, const Field *map, Outcome *out)
+{
+	for (int i = 0; i < task->nfields; i++)
+	{
+		const Field *field = &task->fields[i];
+		const char *name = map == NULL ? field->path : http_member(map, field);
+
+		if (name != NULL && strchr("snb", field->type) != NULL &&
+			strcmp(name, "type") != 0 &&
+			!http_add_header(request, name, field->text, out))
+			return false;
+	}
+	return true;
+}
+
+/* Type header: one named header, or maps of them. */
+static bool
+add_plain_headers(HttpRequest *request, const AuthEntry *entry, Outcome *out)
+{
+	static const char *const names[] = {"name", "header", NULL};
+	static const char *const values[] = {"value", NULL};
+	static const char *const maps[] = {"inline", "headers"};
+	const char *name = part(entry, names);
+	const char *value = entry->env != NULL ? entry->env : part(entry, values);
+	char		path[MAX_PREFIX + 64];
+
+	if (name != NULL && value != NULL)
+		return http_add_header(request, name, value, out);
+	for (int i = 0; i < 2; i++)
+	{
+		const Field *map;
+
+		snprintf(path, sizeof(path), "%s%s", entry->prefix, maps[i]);
+		map = http_field(entry->task, path, entry->depth);
+		if (map != NULL && map->type == 'o' && !add_each(request, entry->task, map, out))
+			return false;
+	}
+	return add_each(request, &entry->credential, NULL, out);
+}
+
+/* Adds Authorization: Bearer. */
+static bool
+add_bearer(HttpRequest *request, const AuthEntry *entry, Outcome *out)
+{
+	static const char *const names[] = {"token", "access_token", "value", NULL};
+	const char *token = entry->env != NULL ? entry->env : part(entry, names);
+	StringBuf	value = {0};
+	bool		ok;
+
+	if (token == NULL)
+	{
+		outcome_fail(out, "auth of type bearer has no token");
+		return false;
+	}
+	sb_printf(&value, "Bearer %s", token);
+	ok = http_add_header(request, "Authorization", value.data, out);
+	sb_free(&value);
+	return ok;
+}
+
+/* Lets curl do basic authentication: it keeps it from other hosts. */
+static bool
+add_basic(HttpRequest *request, const AuthEntry *entry, Outcome *out)
+{
+	static const char *const users[] = {"username", "user", NULL};
+	static const char *const passwords[] = {"password", NULL};
+	const char *user = part(entry, users);
+	const char *password = entry->env != NULL ? entry->env : part(entry, passwords);
+
+	if (user == NULL)
+	{
+		outcome_fail(out, "auth of type basic has no username");
+		return false;
+	}
+	free(request->username);
+	free(request->password);
+	request->username = xstrdup(user);
+	request->password = xstrdup(password != NULL ? password : "");
+	return true;
+}
+
+/* Adds the header of an API key. */
+static bool
+add_api_key(HttpRequest *request, const AuthEntry *entry, Outcome *out)
+{
+	static const char *const names[] = {"header", "name", NULL};
+	static const char *const values[] = {"value", "api_key", "token", NULL};
+	const char *name = part(entry, names);
+	const char *value = entry->env != NULL ? entry->env : part(entry, values);
+
+	/* beside a value, key names the header */
+	if (name == NULL)
+		name = task_field(&entry->credential, "key");
+	if (name == NULL && entry->credential.nfields == 0)
+		name = own_part(entry, "key");
+	if (value == NULL)
+	{
+		outcome_fail(out, "auth of type api_key has no value");
+		return false;
+	}
+	return http_add_header(request, name != NULL ? name : "X-API-Key", value, out);
+}
+
+/* Adds what one entry asks for, now that all its parts can be found. */
+static bool
+add_entry(HttpRequest *request, const AuthEntry *entry, Outcome *out)
+{
+	static const char *const types[] = {"type", NULL};
+	static const char *const users[] = {"username", "user", NULL};
+	static const char *const tokens[] = {"token", "access_token", NULL};
+	const char *type = part(entry, types);
+
+	if (type == NULL)
+		type = part(entry, users) != NULL ? "basic" :
+			part(entry, tokens) != NULL ? "bearer" : "header";
+	if (strcasecmp(type, "bearer") == 0)
+		return add_bearer(request, entry, out);
+	if (strcasecmp(type, "basic") == 0)
+		return add_basic(request, entry, out);
+	if (strcasecmp(type, "api_key") == 0)
+		return add_api_key(request, entry, out);
+	if (strcasecmp(type, "header") == 0 || strcasecmp(type, "headers") == 0)
+		return add_plain_headers(request, entry, out);
+	outcome_fail(out, "auth of type \"%s\" is not supported in an http task"
+				 " (bearer, basic, api_key, header are)", type);
+	return false;
+}
+
+/* Does the entry hold its secret itself?  Then its key is no credential. */
+static bool
+has_secret(const AuthEntry *entry)
+{
+	static const char *const names[] = {
+		"token", "access_token", "value", "api_key", "username", "user", "password"
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+	{
+		if (own_part(entry, names[i]) != NULL)
+			return true;
+	}
+	return false;
+}
+
+/* Resolves one entry: its variable or its credential, then its headers. */
+static bool
+resolve_entry(HttpRequest *request, const Task *task, const char *prefix, int depth,
+			  const char *name, Outcome *out)
+{
+	AuthEntry	entry = {.task = task,.prefix = prefix,.depth = depth};
+	const char *variable = own_part(&entry, "env");
+	bool		ok = true;
+
+	if (variable != NULL)
+		entry.env = getenv(variable);
+	if (variable != NULL && entry.env == NULL)
+	{
+		outcome_fail(out, "the worker has no environment variable %s, which auth names",
+					 variable);
+		return false;
+	}
+	if (name == NULL)
+		name = own_part(&entry, "credential");
+	if (name == NULL && entry.env == NULL && !has_secret(&entry))
+		name = own_part(&entry, "key");
+	if (name != NULL)
+		ok = load_credential(&entry.credential, name, out);
+	ok = ok && add_entry(request, &entry, out);
+	free_credential(&entry.credential);
+	return ok;
+}
+
+/* Resolves all entries under an alias; *any tells whether there was one. */
+static bool
+resolve_aliases(HttpRequest *request, const Task *task, const Field *auth,
+				bool *any, Outcome *out)
+{
+	for (int i = 0; i < task->nfields; i++)
+	{
+		const Field *field = &task->fields[i];
+		const char *alias = http_member(auth, field);
+		char		prefix[MAX_PREFIX];
+
+		if (alias == NULL || field->type != 'o' || strcmp(alias, "inline") == 0 ||
+			strcmp(alias, "headers") == 0 || strlen(field->path) >= MAX_PREFIX - 1)
+			continue;
+		*any = true;
+		snprintf(prefix, sizeof(prefix), "%s.", field->path);
+		if (!resolve_entry(request, task, prefix, field->depth + 1, NULL, out))
+			return false;
+	}
+	return true;
+}
+
+/* Adds what auth (or credential, the name of one) asks for, if anything. */
+bool
+http_add_auth(HttpRequest *request, const Task *task, Outcome *out)
+{
+	const Field *auth = http_field(task, "auth", 1);
+	const char *name = task_field(task, "auth");
+	bool		any = false;
+
+	if (name == NULL && (auth == NULL || auth->type != 'o'))
+		name = task_field(task, "credential");
+	if (name != NULL && name[0] != '\0')
+		return resolve_entry(request, task, "auth.", 2, name, out);
+	if (auth == NULL || auth->type != 'o')
+		return true;
+	if (!resolve_aliases(request, task, auth, &any, out))
+		return false;
+	return any || resolve_entry(request, task, "auth.", 2, NULL, out);
+}
