@@ -111,7 +111,9 @@ struct Generator
 	bool		attribute;		/* map, select: look at an attribute */
 	bool		negate;			/* reject; map: nothing to map to; batch: the
 								 * size is no integer */
-	Value		seen;			/* unique: dict of what has been given */
+	Value		seen;			/* unique: dict of what has been given; batch:
+								 * the size as given; map: a keyword it does
+								 * not know */
 	Value		fill;
 	int64		size;
 	int64		position;
@@ -178,6 +180,8 @@ map_next(Eval *ev, Iterator *base, Value *item)
 		return false;
 	if (g->negate)
 		jinja_fail("map requires a filter argument");
+	if (value_given(&g->seen))
+		jinja_fail("unexpected keyword argument %s", quote_repr(&g->seen));
 	if (g->attribute)
 		*item = follow_path(ev, &g->path, &input);
 	else
@@ -214,7 +218,7 @@ filter_map(Eval *ev, const Value *argv, const CallArgs *call)
 		else if (utext_is(&name, "default"))
 			g->fill = call->keywords[i].value;
 		else
-			jinja_fail("unexpected keyword argument %s", quote_repr(&name));
+			g->seen = name;
 	}
 	g->negate = call->nkeywords == 0;
 	if (value_given_not_none(&g->fill))
@@ -374,8 +378,13 @@ batch_next(Eval *ev, Iterator *base, Value *item)
 	if (count == 0)
 		return false;
 	if (value_given_not_none(&g->fill) && g->negate)
-		jinja_fail("cannot fill up to a size that is no integer");
-	if (value_given_not_none(&g->fill) && count < g->size)
+	{
+		Value		have = value_int(count);
+
+		if (value_order(ev, OP_LT, &have, &g->seen))
+			jinja_fail("cannot fill up to a size that is no integer");
+	}
+	else if (value_given_not_none(&g->fill) && count < g->size)
 	{
 		if (g->size > noetl_template_max_iterations)
 			jinja_fail_limit("template exceeds noetl.template_max_iterations (%d)",
@@ -397,6 +406,7 @@ filter_batch(Eval *ev, const Value *argv, const CallArgs *call)
 
 	/* Jinja2 only compares the size, so anything will do unless it must fill */
 	g->negate = !value_is_integer(&argv[1]);
+	g->seen = argv[1];
 	g->size = -1;
 	if (!g->negate)
 		g->size = value_index(&argv[1], "batch");
@@ -565,7 +575,7 @@ filter_sort(Eval *ev, const Value *argv, const CallArgs *call)
 		items[i].position = i;
 	}
 	jinja_check_memory(ev);
-	sort_items(ev, items, count, argument_bool(ev, &argv[1], false));
+	sort_items(ev, items, count, argument_int(&argv[1], 0) != 0);
 	return sorted_list(items, count);
 }
 
@@ -600,7 +610,7 @@ filter_dictsort(Eval *ev, const Value *argv, const CallArgs *call)
 			items[i].key = utext_lower(&items[i].key);
 		items[i].position = i;
 	}
-	sort_items(ev, items, count, argument_bool(ev, &argv[3], false));
+	sort_items(ev, items, count, argument_int(&argv[3], 0) != 0);
 	return sorted_list(items, count);
 }
 
