@@ -109,9 +109,11 @@ struct Generator
 	const Builtin *builtin;
 	CallArgs	call;
 	bool		attribute;		/* map, select: look at an attribute */
-	bool		negate;			/* reject; map: nothing to map to */
-	int64		unfillable;		/* batch: fewer items cannot be filled up */
-	Value		seen;			/* unique: dict of what has been given */
+	bool		negate;			/* reject; map: nothing to map to; batch: the
+								 * size is no integer */
+	Value		seen;			/* unique: dict of what has been given; batch:
+								 * the size as given; map: a keyword it does
+								 * not know */
 	Value		fill;
 	int64		size;
 	int64		position;
@@ -178,6 +180,8 @@ map_next(Eval *ev, Iterator *base, Value *item)
 		return false;
 	if (g->negate)
 		jinja_fail("map requires a filter argument");
+	if (value_given(&g->seen))
+		jinja_fail("unexpected keyword argument %s", quote_repr(&g->seen));
 	if (g->attribute)
 		*item = follow_path(ev, &g->path, &input);
 	else
@@ -217,7 +221,7 @@ filter_map(Eval *ev, const Value *argv, const CallArgs *call)
 		else if (utext_is(&name, "default"))
 			g->fill = call->keywords[i].value;
 		else
-			jinja_fail("unexpected keyword argument %s", quote_repr(&name));
+			g->seen = name;
 	}
 	g->negate = call->nkeywords == 0;
 	if (value_given_not_none(&g->fill))
@@ -379,9 +383,14 @@ batch_next(Eval *ev, Iterator *base, Value *item)
 	}
 	if (count == 0)
 		return false;
-	if (value_given_not_none(&g->fill) && count < g->unfillable)
-		jinja_fail("cannot fill up to a size that is no integer");
-	if (value_given_not_none(&g->fill) && count < g->size)
+	if (value_given_not_none(&g->fill) && g->negate)
+	{
+		Value		have = value_int(count);
+
+		if (value_order(ev, OP_LT, &have, &g->seen))
+			jinja_fail("cannot fill up to a size that is no integer");
+	}
+	else if (value_given_not_none(&g->fill) && count < g->size)
 	{
 		if (g->size > noetl_template_max_iterations)
 			jinja_fail_limit("template exceeds noetl.template_max_iterations (%d)",
@@ -402,17 +411,14 @@ filter_batch(Eval *ev, const Value *argv, const CallArgs *call)
 	Generator  *g = make_generator(batch_next, &argv[0]);
 
 	/* Jinja2 only compares the size, so anything will do unless it must fill */
+	g->negate = !value_is_integer(&argv[1]);
+	g->seen = argv[1];
 	g->size = -1;
-	if (value_is_integer(&argv[1]))
+	if (!g->negate)
 		g->size = value_index(&argv[1], "batch");
-	else if (argv[1].kind != VAL_FLOAT || argv[1].u.real > INT_MAX)
-		g->unfillable = PG_INT64_MAX;
-	else if (argv[1].u.real >= 0)
-	{
-		g->unfillable = (int64) ceil(argv[1].u.real);
-		if (argv[1].u.real == floor(argv[1].u.real))
-			g->size = g->unfillable;
-	}
+	else if (argv[1].kind == VAL_FLOAT && argv[1].u.real >= 0 &&
+			 argv[1].u.real <= INT_MAX && argv[1].u.real == floor(argv[1].u.real))
+		g->size = (int64) argv[1].u.real;
 	g->fill = argv[2];
 	return generator_value(g);
 }
@@ -543,13 +549,6 @@ sorted_list(const SortItem *items, int count)
 	return value_list(count, values);
 }
 
-/* The argument "reverse", which Python wants to be a number or a boolean. */
-static bool
-argument_reverse(const Value *value)
-{
-	return value_given(value) && value_index(value, "reverse") != 0;
-}
-
 /* sort: keys are lists, one member for each attribute */
 Value
 filter_sort(Eval *ev, const Value *argv, const CallArgs *call)
@@ -582,7 +581,7 @@ filter_sort(Eval *ev, const Value *argv, const CallArgs *call)
 		items[i].position = i;
 	}
 	jinja_check_memory(ev);
-	sort_items(ev, items, count, argument_reverse(&argv[1]));
+	sort_items(ev, items, count, argument_int(&argv[1], 0) != 0);
 	return sorted_list(items, count);
 }
 
@@ -617,7 +616,7 @@ filter_dictsort(Eval *ev, const Value *argv, const CallArgs *call)
 			items[i].key = utext_lower(&items[i].key);
 		items[i].position = i;
 	}
-	sort_items(ev, items, count, argument_reverse(&argv[3]));
+	sort_items(ev, items, count, argument_int(&argv[3], 0) != 0);
 	return sorted_list(items, count);
 }
 

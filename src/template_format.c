@@ -445,17 +445,17 @@ format_conversion(Eval *ev, StringInfo buf, const char **p, const char *end,
 	FormatSpec	spec;
 	Value		value = {VAL_ABSENT};
 
+	if (*p < end && **p == '%')
+	{
+		appendStringInfoChar(buf, *(*p)++);
+		return;
+	}
 	if (*p < end && **p == '(')
 	{
 		(*p)++;
 		value = mapping_argument(ev, p, end, source);
 	}
 	parse_conversion(p, end, source, &spec);
-	if (spec.type == '%')
-	{
-		appendStringInfoChar(buf, '%');
-		return;
-	}
 	if (!value_given(&value))
 		value = next_argument(source);
 	switch (spec.type)

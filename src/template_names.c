@@ -377,13 +377,13 @@ check_macro(Checker *c, Scope *outer, TemplateNode *node)
 
 /* Checks a with block: values are seen from outside. */
 static void
-check_with(Checker *c, Scope *outer, TemplateNode *node)
+check_with(Checker *c, Scope *outer, TemplateNode *node, bool soft)
 {
 	Scope		body = {outer};
 	int			i;
 
 	for (i = 1; i < node->items.count; i += 2)
-		check_expression(c, outer, node->items.items[i], false);
+		check_expression(c, outer, node->items.items[i], soft);
 	for (i = 0; i < node->items.count; i += 2)
 		bind_target(c, &body, node->items.items[i], false);
 	check_body(c, &body, &node->body, false);
@@ -433,7 +433,7 @@ check_statement(Checker *c, Scope *scope, TemplateNode *node, bool soft)
 			check_expression(c, &inner, node->right, false);
 			break;
 		case NODE_WITH:
-			check_with(c, scope, node);
+			check_with(c, scope, node, soft);
 			break;
 		case NODE_AUTOESCAPE:
 			check_expression(c, scope, node->left, soft);

@@ -119,13 +119,16 @@ METHOD(splitlines)
 
 /* partition and rpartition: before, separator, after */
 static Value
-partition(const Value *argv, bool right)
+partition(Eval *ev, const Value *argv, bool right)
 {
-	Value		sep = text_argument(&argv[0], &argv[1]);
+	Value		sep = argv[1];
 	Value	   *items = palloc(3 * sizeof(Value));
 	int			found;
 	int			i;
 
+	if (argv[0].flags & VF_MARKUP)
+		sep = value_soft_str(ev, &sep);
+	sep = text_argument(&argv[0], &sep);
 	if (sep.length == 0)
 		jinja_fail("empty separator");
 	found = right ? utext_rfind(argv[0].u.string, argv[0].length, sep.u.string, sep.length, argv[0].length) :
@@ -148,12 +151,12 @@ partition(const Value *argv, bool right)
 
 METHOD(partition)
 {
-	return partition(argv, false);
+	return partition(ev, argv, false);
 }
 
 METHOD(rpartition)
 {
-	return partition(argv, true);
+	return partition(ev, argv, true);
 }
 
 /* The items of an iterable with the string between them */

@@ -32,6 +32,8 @@ sys.set_int_max_str_digits(4300)
 # Text that Python prints for what is no JSON value: nothing to compare with.
 NOT_JSON = re.compile(r"(<|&lt;|%3c)[\w.]*(generator|method|function|object|class|iterator|namespace|macro|loopcontext|map|filter)\b|"
                       r"object.{1,5}at.{1,5}0x|(<|&lt;|%3c)(class |built-in|bound|function)|dict_\w+iterator|g.?e.?n.?e.?r.?a.?t.?o.?r", re.I | re.S)
+# Filters and functions that Jinja2 does not have.
+OURS = re.compile(r"to_json|from_json|b64(en|de)code|quote_(literal|ident)|\bnow\b")
 # Results that are refused on purpose; see the list of deviations in the README.
 REFUSED = re.compile(r"is not supported|is not allowed|not a value|not a JSON value|is not JSON|exceeds noetl|more than \d+ digits|"
                      r"nests or recurses|not real|surrogate|NUL|template needs too much")
@@ -151,6 +153,8 @@ class Case:
 
     def oracle(self):
         """("ok", value), ("error", text) or None where there is nothing to compare."""
+        if OURS.search(self.template):
+            return None
         signal.setitimer(signal.ITIMER_REAL, 0.5)
         try:
             if self.native:
