@@ -127,6 +127,8 @@ noetl_enqueue_next(PG_FUNCTION_ARGS)
 	int64		execution_id = PG_ARGISNULL(0) ? 0 : PG_GETARG_INT64(0);
 	int64		enqueued;
 
+	/* who asks by name may have set a time by hand, or committed late */
+	store_forget_timer_marks();
 	enqueued = event_catch_up(execution_id);
 	enqueued += queue_run_timers(execution_id);
 	PG_RETURN_INT64(enqueued);

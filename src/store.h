@@ -242,6 +242,8 @@ typedef struct LeaseRequest
  */
 extern int	store_lease(Store *store, const LeaseRequest *request,
 						bool *more, bool *locked);
+/* The next looks at the timers read them from the beginning. */
+extern void store_forget_timer_marks(void);
 /* Makes retries that are due ready; returns how many. */
 extern int	store_promote_due(Store *store, int64 execution_id, int limit);
 /* Is there a ready row of one of the types, locked or not? */

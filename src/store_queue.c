@@ -607,6 +607,13 @@ store_lease(Store *store, const LeaseRequest *request, bool *more, bool *locked)
 static TimeMark retry_mark;
 static TimeMark expiry_mark;
 
+/* See store.h. */
+void
+store_forget_timer_marks(void)
+{
+	retry_mark.begin = expiry_mark.begin = 0;
+}
+
 /* Scans a timer index from its mark up to now. */
 static void
 timer_scan_open(QueueScan *scan, Store *store, StoreRelation index, TimeMark *mark)
