@@ -775,7 +775,8 @@ decide_event(Store *store, const Event *event, bool newest)
 	if (event->type == EVENT_EXECUTION_START)
 		error = execution_make_workload(store, &state, event);
 	else
-		state.runs = store_load_runs(store, event->execution_id, state.playbook);
+		state.runs = store_load_runs(store, event->execution_id, state.playbook,
+									 event->node_name);
 	if (error != NULL)
 		broker_refuse(&state, event, error);
 	else

@@ -172,13 +172,14 @@ low_water_end(Relation queue, int64 first_ready, bool leased)
 
 	if (leased)
 		low_water.leased_in = transaction;
-	if (low_water.adopting)
+	/* what this transaction has leased before is ready again if it fails */
+	if (low_water.adopting && clean)
 	{
 		low_water.mark = first_ready == 0 ? low_water.candidate :
 			Min(low_water.candidate, first_ready);
 		low_water.candidate = 0;
-		low_water.adopting = false;
 	}
+	low_water.adopting = false;
 	if (low_water.scanning_all)
 	{
 		if (first_ready != 0)

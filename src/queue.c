@@ -127,8 +127,9 @@ noetl_enqueue_next(PG_FUNCTION_ARGS)
 	int64		execution_id = PG_ARGISNULL(0) ? 0 : PG_GETARG_INT64(0);
 	int64		enqueued;
 
-	enqueued = event_catch_up(execution_id);
+	/* who asks by name may have set a time by hand, or committed late */
 	store_read_all_timers();
+	enqueued = event_catch_up(execution_id);
 	enqueued += queue_run_timers(execution_id);
 	PG_RETURN_INT64(enqueued);
 }

@@ -756,14 +756,15 @@ copy_tid(TupleTableSlot *slot)
 
 /* See store.h. */
 List *
-store_load_runs(Store *store, int64 execution_id, const Playbook *playbook)
+store_load_runs(Store *store, int64 execution_id, const Playbook *playbook,
+				const char *with_action)
 {
 	StoreTable *table = store_table(store, REL_RUN);
 	List	   *runs = NIL;
 	StoreScan	scan;
 	ScanKeyData key;
 
-	store_queue_load_runs(store, execution_id, playbook, &runs);
+	store_queue_load_runs(store, execution_id, playbook, with_action, &runs);
 
 	key_int64(&key, 1, execution_id);
 	scan_open(&scan, store, table, REL_RUN_PKEY, SnapshotSelf, 1, ForwardScanDirection);

@@ -143,8 +143,12 @@ extern void store_locate_event(Store *store, int64 execution_id, int64 event_id,
 extern void store_step_value(Store *store, int64 execution_id,
 							 const char *step_name, bool decided, StepValue *value);
 
-/* Live runs: queue rows and waiting joins. */
-extern List *store_load_runs(Store *store, int64 execution_id, const Playbook *playbook);
+/*
+ * Live runs: queue rows and waiting joins.  Only the run of step "with_action"
+ * (or none: NULL) gets its action, which may be large.
+ */
+extern List *store_load_runs(Store *store, int64 execution_id,
+							 const Playbook *playbook, const char *with_action);
 extern void store_put_run(Store *store, int64 execution_id, Run *run,
 						  const Playbook *playbook, TimestampTz now);
 extern void store_delete_run(Store *store, Run *run);
@@ -202,7 +206,8 @@ typedef struct QueueRow
 } QueueRow;
 
 extern void store_queue_load_runs(Store *store, int64 execution_id,
-								  const Playbook *playbook, List **runs);
+								  const Playbook *playbook,
+								  const char *with_action, List **runs);
 /* The queue row of a step, whatever its state; false: there is none. */
 extern bool store_find_task(Store *store, int64 execution_id,
 							const char *node_name, QueueRow *row);

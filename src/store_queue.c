@@ -211,7 +211,8 @@ run_state(const char *status, RunState *state)
 /* See store.h. */
 void
 store_queue_load_runs(Store *store, int64 execution_id,
-					  const Playbook *playbook, List **runs)
+					  const Playbook *playbook, const char *with_action,
+					  List **runs)
 {
 	QueueScan	scan;
 	ScanKeyData key;
@@ -237,7 +238,8 @@ store_queue_load_runs(Store *store, int64 execution_id,
 		run->max_attempts = DatumGetInt32(slot_column(slot, QUEUE_COL_MAX_ATTEMPTS));
 		run->worker_id = slot_text(slot, QUEUE_COL_WORKER_ID);
 		run->available_at = DatumGetTimestampTz(slot_column(slot, QUEUE_COL_AVAILABLE_AT));
-		run->action = slot_jsonb(slot, QUEUE_COL_ACTION);
+		if (with_action != NULL && strcmp(name, with_action) == 0)
+			run->action = slot_jsonb(slot, QUEUE_COL_ACTION);
 		run->handle = copy_tid(slot);
 		*runs = lappend(*runs, run);
 	}
