@@ -8,6 +8,7 @@
 #   make installcheck    run the SQL and isolation suites in a running server
 #   make quickstart      see a playbook run, from zero; make quickstart-stop
 #   make bench           measure, side by side with plain rows
+#   make fuzz-jinja      random templates beside Jinja2; COUNT=500000 SEED=random
 #   make check-versions  compile and test with other versions of PostgreSQL
 #
 # PG_CONFIG=/usr/lib/postgresql/NN/bin/pg_config chooses the PostgreSQL.
@@ -28,7 +29,7 @@ ISOLATION = $(basename $(notdir $(sort $(wildcard $(here)/test/specs/*.spec))))
 
 # These goals find or install PostgreSQL themselves and run before there is a
 # pg_config.  PGXS stays out of their way: it has a "check" of its own.
-DRIVERS = check quickstart quickstart-stop bench check-versions
+DRIVERS = check quickstart quickstart-stop bench check-versions fuzz-jinja
 
 ifneq ($(filter $(DRIVERS),$(MAKECMDGOALS)),)
 
@@ -47,6 +48,11 @@ quickstart-stop:
 
 bench:
 	@bash $(here)/test/bench/run.sh
+
+COUNT = 500000
+SEED = random
+fuzz-jinja:
+	@SUITES=diff PROGRAMS=jinja COUNT='$(COUNT)' SEED='$(SEED)' bash $(here)/test/check.sh
 
 check-versions:
 	@bash $(here)/test/versions.sh $(VERSIONS)

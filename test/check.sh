@@ -6,7 +6,8 @@
 #   isolation  test/specs/*.spec against expected/*.out
 #   tap        test/t/*.pl, each with servers of its own
 #   diff       executables in test/diff that print TAP; PGHOST, PGDATABASE and
-#              so on name a database that has the extension
+#              so on name a database that has the extension; PROGRAMS names
+#              some of them
 #
 # A suite that aborts has failed, and so has a run without any test.
 
@@ -146,8 +147,9 @@ run_programs()
     for file in "$work"/test/diff/*; do
         [ -f "$file" ] && [ -x "$file" ] || continue
         name=$(basename "$file")
+        case " ${PROGRAMS:-$name} " in *" $name "*) ;; *) continue ;; esac
         createdb "diff_$name" && psql -qX -d "diff_$name" -c 'CREATE EXTENSION noetl' || abort
-        run_tap "diff/$name" env PGDATABASE="diff_$name" "$file"
+        run_tap "diff/$name" env PGDATABASE="diff_$name" COUNT="${COUNT:-}" SEED="${SEED:-}" "$file"
     done
 }
 

@@ -54,7 +54,7 @@ class Unfolded(jinja2.compiler.CodeGenerator):
 
 def refuse_objects(value):
     """What has no text of its own cannot be compared."""
-    if isinstance(value, (types.GeneratorType, types.MethodType)) or NOT_JSON.search(str(value)):
+    if isinstance(value, (types.GeneratorType, types.MethodType, set)) or NOT_JSON.search(str(value)):
         raise NotComparable
     return value
 
