@@ -14,6 +14,13 @@
 #include "template_int.h"
 #include "template_filters.h"
 
+/* What PostgreSQL's base64 functions take bytes as. */
+#if PG_VERSION_NUM >= 180000
+#define BASE64_BYTES uint8
+#else
+#define BASE64_BYTES char
+#endif
+
 /* ------------------------------------------------------------------------
  * Arguments
  * ------------------------------------------------------------------------
@@ -326,7 +333,7 @@ filter_b64encode(Eval *ev, const Value *argv, const CallArgs *call)
 	utext_check_size((int64) text.length * 4 / 3 + 4);
 	size = pg_b64_enc_len(text.length);
 	encoded = palloc(size + 1);
-	length = pg_b64_encode(text.u.string, text.length, encoded, size);
+	length = pg_b64_encode((BASE64_BYTES const *) text.u.string, text.length, encoded, size);
 	if (length < 0)
 		elog(ERROR, "base64 encoding failed");
 	return utext_make(encoded, length);
@@ -339,7 +346,7 @@ filter_b64decode(Eval *ev, const Value *argv, const CallArgs *call)
 	Value		text = value_str(ev, &argv[0]);
 	int			size = pg_b64_dec_len(text.length);
 	char	   *decoded = palloc(size + 1);
-	int			length = pg_b64_decode(text.u.string, text.length, decoded, size);
+	int			length = pg_b64_decode(text.u.string, text.length, (BASE64_BYTES *) decoded, size);
 
 	if (length < 0)
 		jinja_fail("invalid base64 text");
