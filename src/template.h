@@ -67,7 +67,10 @@ extern const SourceError *template_fault(const Template *template);
 /* Does the text contain any template tag at all ("{{", "{%", "{#")? */
 extern bool template_has_tags(const char *text, int length);
 
-/* The free names of a template, each once, in order of appearance. */
+/*
+ * The free names of a template, each once, in order of appearance.  Names of
+ * global functions (range, now, ...) that are only called are not among them.
+ */
 extern int	template_roots(const Template *template, const char *const **names);
 
 /*
@@ -116,7 +119,10 @@ struct TemplateDoc
 	TemplateDoc **children;
 };
 
-/* Compiles every string of a JSON value.  NULL and *error on a syntax error. */
+/*
+ * Compiles every string of a JSON value.  NULL and *error on a syntax error.
+ * The document points into the value, which must live as long as it does.
+ */
 extern TemplateDoc *template_doc_compile(const JsonbValue *value,
 										 SourceError *error);
 

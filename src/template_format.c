@@ -355,7 +355,10 @@ format_char(StringInfo buf, const FormatSpec *spec, const Value *value)
 	{
 		int64		c = value_index(value, "%c");
 
-		if (c <= 0 || c > 0x10FFFF || (c >= 0xD800 && c <= 0xDFFF))
+		if (c == 0)
+			jinja_fail_refused("JSON text in PostgreSQL cannot hold the character NUL.",
+							   "%%c of 0 would be NUL");
+		if (c < 0 || c > 0x10FFFF || (c >= 0xD800 && c <= 0xDFFF))
 			jinja_fail("%%c arg not in range(0x110000)");
 		utext_append_char(&text, (uint32) c);
 	}
@@ -432,6 +435,7 @@ mapping_argument(Eval *ev, const char **p, const char *end, ArgSource *source)
 		value_fail_undefined(&source->args);
 	if (source->args.kind != VAL_DICT)
 		jinja_fail("list indices must be integers or slices, not str");
+	source->next = 1;			/* nothing is left for a plain conversion */
 	if (!dict_get(ev, &source->args, &key, &result))
 		jinja_fail("key %s is missing", quote_repr(&key));
 	return result;

@@ -732,7 +732,7 @@ number_text(const Value *value, int *length)
 		text = pstrdup(value->u.boolean ? "True" : "False");
 	else if (value->kind == VAL_INT)
 	{
-		text = palloc(MAXINT8LEN + 1);
+		text = palloc(32);
 		*length = pg_lltoa(value->u.integer, text);
 		return text;
 	}

@@ -583,7 +583,8 @@ value_identical(const Value *a, const Value *b)
 		case VAL_FLOAT:
 			return a->u.real == b->u.real;
 		case VAL_STRING:
-			return a->length == b->length && a->flags == b->flags &&
+			return a->length == b->length &&
+				((a->flags ^ b->flags) & VF_MARKUP) == 0 &&
 				memcmp(a->u.string, b->u.string, a->length) == 0;
 		case VAL_LIST:
 		case VAL_TUPLE:
