@@ -107,6 +107,7 @@ _PG_init(void)
 
 	for (word = strtok(text, " "); word && argc < 63; word = strtok(NULL, " "))
 		argv[argc++] = word;
+	(void) set_stack_base();	/* PostgreSQL itself does so only later */
 	SetDatabaseEncoding(PG_UTF8);
 	context = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(context_text)));
 	_exit(LLVMFuzzerRunDriver(&argc, &arguments, run_one));
