@@ -616,8 +616,9 @@ METHOD(format_map)
 	CallArgs	args = {0};
 	int			i;
 
+	/* Python looks into it only when a field asks for something */
 	if (argv[1].kind != VAL_DICT)
-		jinja_fail("format_map() needs a mapping");
+		return brace_format(ev, &argv[0], &args);
 	dict_deform(argv[1].u.dict, argv[1].flags);
 	args.keywords = palloc((argv[1].u.dict->count + 1) * sizeof(Keyword));
 	for (i = 0; i < argv[1].u.dict->count; i++)
