@@ -236,14 +236,17 @@ lookup_common(Scope *scope, const char *name, int length, JsonbValue *value)
 	return TEMPLATE_UNKNOWN;
 }
 
-/* A task's value is its newest user's, when no step has the task's name. */
-static TemplateBinding
-lookup_task(BrokerState *state, const char *name, int length, JsonbValue *value)
+/*
+ * A task's value is its newest user's, when no step has the task's name.
+ * *found stays NULL when none has run; false: there is no such task.
+ */
+static bool
+find_task_value(BrokerState *state, const char *name, int length, StepValue **found)
 {
 	const Playbook *playbook = state->playbook;
-	TemplateBinding binding = TEMPLATE_UNKNOWN;
-	int64		newest = 0;
+	bool		is_task = false;
 
+	*found = NULL;
 	for (int i = 0; i < playbook->nsteps; i++)
 	{
 		const Step *step = &playbook->steps[i];
@@ -251,17 +254,12 @@ lookup_task(BrokerState *state, const char *name, int length, JsonbValue *value)
 
 		if (step->task_name == NULL || !name_is(name, length, step->task_name))
 			continue;
+		is_task = true;
 		known = scope_step_value(state, i);
-		if (known->found && known->event_id >= newest)
-		{
-			newest = known->event_id;
-			*value = known->value;
-			binding = TEMPLATE_STEP_VALUE;
-		}
-		else if (binding == TEMPLATE_UNKNOWN)
-			binding = TEMPLATE_UNDEFINED;
+		if (known->found && (*found == NULL || known->event_id >= (*found)->event_id))
+			*found = known;
 	}
-	return binding;
+	return is_task;
 }
 
 /* The template engine's question; see the picture at the top. */
@@ -272,6 +270,7 @@ scope_lookup(void *arg, const char *name, int length, JsonbValue *value)
 	BrokerState *state = scope->state;
 	TemplateBinding binding;
 	JsonbValue	workload;
+	StepValue  *task;
 	int			step;
 
 	binding = lookup_own(scope, name, length, value);
@@ -306,7 +305,33 @@ scope_lookup(void *arg, const char *name, int length, JsonbValue *value)
 		json_int(value, state->version);
 		return TEMPLATE_VALUE;
 	}
-	return lookup_task(state, name, length, value);
+	if (!find_task_value(state, name, length, &task))
+		return TEMPLATE_UNKNOWN;
+	if (task == NULL)
+		return TEMPLATE_UNDEFINED;
+	*value = task->value;
+	return TEMPLATE_STEP_VALUE;
+}
+
+/* x.status where x is the value of a step that came in an envelope. */
+static TemplateBinding
+scope_status(void *arg, const char *name, int length, JsonbValue *value)
+{
+	Scope	   *scope = (Scope *) arg;
+	const JsonbValue *envelope = NULL;
+	StepValue  *known = NULL;
+	int			step = playbook_find_step(scope->state->playbook, name, length);
+
+	if (name_is(name, length, "result"))
+		envelope = scope->envelope;
+	else if (step >= 0)
+		known = scope_step_value(scope->state, step);
+	else
+		(void) find_task_value(scope->state, name, length, &known);
+	if (known != NULL && known->found)
+		envelope = &known->envelope;
+	return envelope != NULL && json_get(envelope, "status", value) ?
+		TEMPLATE_VALUE : TEMPLATE_UNDEFINED;
 }
 
 /* Before anything has run only the execution itself is known. */
@@ -328,6 +353,7 @@ scope_init(Scope *scope, BrokerState *state, const Step *step, int visit,
 	scope->step = step;
 	scope->visit = visit;
 	scope->template.lookup = scope_lookup;
+	scope->template.status = scope_status;
 	scope->template.arg = scope;
 	scope->template.now = now;
 }
@@ -338,6 +364,7 @@ scope_init_workload(Scope *scope, BrokerState *state, TimestampTz now)
 {
 	scope_init(scope, state, NULL, 0, now);
 	scope->template.lookup = workload_lookup;
+	scope->template.status = NULL;
 	scope->template.keep_unknown = true;
 }
 

@@ -39,6 +39,9 @@ typedef struct TemplateScope
 {
 	TemplateLookup lookup;		/* values handed out must live as long as the
 								 * evaluation; scalars or jbvBinary */
+	TemplateLookup status;		/* what x.status is where the value of step x
+								 * came in an envelope: TEMPLATE_VALUE, or
+								 * nothing; may be NULL */
 	void	   *arg;
 	TimestampTz now;			/* what now() says: fixed for an evaluation,
 								 * so that it can be derived again */

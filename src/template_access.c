@@ -192,7 +192,8 @@ plain_item(Eval *ev, const Value *object, const Value *key, Value *result)
 
 /*
  * The value of a step answers where it lacks a key: from its own "data" when
- * it is an envelope, and .data and .result are the value itself.
+ * it is an envelope, .data and .result are the value itself, and .status is
+ * that of the envelope it came in.
  */
 static bool
 step_fallback(Eval *ev, const Value *object, const Value *key, Value *result)
@@ -213,7 +214,7 @@ step_fallback(Eval *ev, const Value *object, const Value *key, Value *result)
 		*result = *object;
 		return true;
 	}
-	return false;
+	return utext_is(key, "status") && jinja_step_status(ev, object, result);
 }
 
 /* Marks the data of a step value, so that .data.data works on it as well. */

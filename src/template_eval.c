@@ -114,6 +114,8 @@ lookup_free(Eval *ev, int name)
 				break;
 			case TEMPLATE_STEP_VALUE:
 				free->value = value_from_json(&json, VF_STEP);
+				if (free->value.kind != VAL_STRING)
+					free->value.length = name + 1;
 				break;
 			case TEMPLATE_STEP_VALUES:
 				free->value = value_from_json(&json, VF_STEPS);
@@ -128,6 +130,25 @@ lookup_free(Eval *ev, int name)
 		}
 	}
 	return free->value;
+}
+
+/* The status of the envelope that the value of a step came in. */
+bool
+jinja_step_status(Eval *ev, const Value *step, Value *status)
+{
+	const TemplateName *n;
+	TemplateBinding binding;
+	JsonbValue	json;
+
+	if (step->kind == VAL_STRING || step->length == 0 || ev->scope->status == NULL)
+		return false;
+	n = &ev->template->names[step->length - 1];
+	ev->in_lookup = true;
+	binding = ev->scope->status(ev->scope->arg, n->name, n->length, &json);
+	ev->in_lookup = false;
+	if (binding == TEMPLATE_VALUE)
+		*status = value_from_json(&json, 0);
+	return binding == TEMPLATE_VALUE;
 }
 
 /* The value of a name: innermost scope first, then the caller's. */

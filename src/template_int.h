@@ -73,7 +73,8 @@ struct Value
 {
 	uint8		kind;			/* ValueKind */
 	uint8		flags;			/* VF_* */
-	int32		length;			/* VAL_STRING: bytes */
+	int32		length;			/* VAL_STRING: bytes; value of a step: 1 + index
+								 * of its name */
 	union
 	{
 		bool		boolean;
@@ -530,6 +531,7 @@ extern bool jinja_error_is_ours(int sqlerrcode);
 extern Value jinja_eval(Eval *ev, const TemplateNode *node);
 extern Value jinja_call(Eval *ev, const Value *callee, const CallArgs *call);
 extern void jinja_eval_args(Eval *ev, const TemplateNode *node, CallArgs *call);
+extern bool jinja_step_status(Eval *ev, const Value *step, Value *status);
 extern Value jinja_lookup(Eval *ev, int name);
 extern Value jinja_binary(Eval *ev, Operator op, const Value *a, const Value *b);
 extern Value jinja_invoke(Eval *ev, const Builtin *builtin, const Value *self,

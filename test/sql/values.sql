@@ -16,7 +16,7 @@ workflow:
   input: {level: input, only_input: 1}
   next:
   - step: second
-    args: {level: args, from: "{{ result.n }}", word: "{{ this.data.word }}", me: "{{ input.only_input }}"}
+    args: {level: args, went: "{{ result.status }}", from: "{{ result.n }}", word: "{{ this.data.word }}", me: "{{ input.only_input }}"}
     data: {level: data}
 - step: second
   type: python
@@ -28,6 +28,7 @@ workflow:
     by_data: "{{ first.data.n }}"
     by_result: "{{ first.result.n }}"
     deep: "{{ first.data.data.n }}"
+    status: "{{ first.status }} {{ first.data.status }}"
     all: "{{ results.first.word }}"
     load: "{{ workload.nested.b.c }}"
     short: "{{ nested.a }}"
