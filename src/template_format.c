@@ -6,7 +6,6 @@
 
 #include <math.h>
 
-
 #include "template_format.h"
 
 /* Where arguments come from. */

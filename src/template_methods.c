@@ -194,10 +194,12 @@ number_method_conjugate(Eval *ev, const Value *argv, const CallArgs *call)
 	return argv[0].kind == VAL_BOOL ? value_int(argv[0].u.boolean) : argv[0];
 }
 
-/* is_integer */
+/* is_integer: of an int since Python 3.12 */
 static Value
-float_method_is_integer(Eval *ev, const Value *argv, const CallArgs *call)
+number_method_is_integer(Eval *ev, const Value *argv, const CallArgs *call)
 {
+	if (argv[0].kind != VAL_FLOAT)
+		return value_bool(true);
 	return value_bool(isfinite(argv[0].u.real) &&
 					  argv[0].u.real == floor(argv[0].u.real));
 }
@@ -240,13 +242,14 @@ static const Builtin int_methods[] = {
 	{"bit_count", int_method_bit_count, 0},
 	{"bit_length", int_method_bit_length, 0},
 	{"conjugate", number_method_conjugate, 0},
+	{"is_integer", number_method_is_integer, 0},
 };
 
 /* Sorted by name. */
 static const Builtin float_methods[] = {
 	{"as_integer_ratio", number_method_as_integer_ratio, 0},
 	{"conjugate", number_method_conjugate, 0},
-	{"is_integer", float_method_is_integer, 0},
+	{"is_integer", number_method_is_integer, 0},
 };
 
 /* ------------------------------------------------------------------------

@@ -33,8 +33,9 @@ SELECT pg_temp.problem(t) FROM unnest(ARRAY[
   '{% macro m() %}{% endmacro %}{{ m(1) }}', '{% set d.x = 1 %}', '{{ "/w=="|b64decode }}']) AS t;
 SELECT pg_temp.problem('{{ x }}', '[]');
 
--- Bounds: an error in bounded time and memory
-SELECT pg_temp.problem(t) FROM unnest(ARRAY[
+-- Bounds: an error in bounded time and memory.  How deep a recursion goes until
+-- the stack is full, and so where it stands then, is the compiler's choice.
+SELECT regexp_replace(pg_temp.problem(t), '(54001.*)column \d+', '\1column …') FROM unnest(ARRAY[
   '{{ "x" * 10**9 }}', '{% for i in range(10**9) %}{% endfor %}', '{{ range(10**9)|list }}', '{{ [0] * 10**9 }}', '{{ 10 ** 100000 }}',
   '{{ 2 ** 2 ** 2 ** 2 ** 2 ** 2 ** 2 ** 2 }}', '{{ "%0999999999d" % 1 }}', '{{ "x".center(10**10) }}', '{{ "{:>9999999999}".format(1) }}',
   '{% macro a() %}{{ b() }}{% endmacro %}{% macro b() %}{{ a() }}{% endmacro %}{{ a() }}', '{% set ns = namespace() %}{% set ns.x = ns %}{{ ns }}',
