@@ -91,7 +91,7 @@ PG_CFLAGS += -Wno-unknown-warning-option -Wno-ignored-optimization-argument \
 	-Wno-ignored-attributes
 endif
 REGRESS_OPTS = --inputdir=$(here)/test --outputdir=. --encoding=UTF8 --no-locale
-ISOLATION_OPTS = --inputdir=$(here)/test --outputdir=. --load-extension=noetl
+ISOLATION_OPTS = --inputdir=$(here)/test --outputdir=. --encoding=UTF8 --no-locale --load-extension=noetl
 EXTRA_CLEAN = $(OBJS:.o=.d) build/for
 
 # Defines WORKER_OBJS, the objects of src/worker/noetl-worker.
