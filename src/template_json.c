@@ -503,6 +503,29 @@ may_be_json(const Value *text)
 		 utext_is(text, "true") || utext_is(text, "false") || utext_is(text, "null"));
 }
 
+/*
+ * What the Python project makes of text that is no JSON: 007 is a number, and
+ * items with commas between them are a list.
+ */
+static bool
+loose_value(const Value *text, Value *value)
+{
+	const char *digits = text->u.string;
+	int			length = text->length;
+
+	while (length > 1 && *digits == '0')
+	{
+		digits++;
+		length--;
+	}
+	if (length < text->length && strspn(digits, "0123456789") >= length)
+		return json_from_text(digits, length, value);
+	if (memchr(text->u.string, ',', text->length) == NULL)
+		return false;
+	digits = psprintf("[%.*s]", text->length, text->u.string);
+	return json_from_text(digits, text->length + 2, value);
+}
+
 /* Rendered text as a JSON value: itself, or what it says. */
 void
 coerce_text(const char *s, int length, JsonbValue *result)
@@ -519,7 +542,9 @@ coerce_text(const char *s, int length, JsonbValue *result)
 	}
 	else if (noetl_template_coerce == COERCE_ALL && utext_is(&text, "None"))
 		result->type = jbvNull;
-	else if (may_be_json(&text) && json_from_text(text.u.string, text.length, &value))
+	else if (may_be_json(&text) &&
+			 (json_from_text(text.u.string, text.length, &value) ||
+			  (noetl_template_coerce == COERCE_ALL && loose_value(&text, &value))))
 		value_to_json(NULL, &value, result);
 	else
 		string_to_json(s, length, result);

@@ -31,6 +31,7 @@ SET noetl.template_coerce = off;
 SELECT noetl.render('[{{ 1 }}, {{ 2 }}]', '{}');
 SET noetl.template_coerce = 'all';
 SELECT noetl.render('{{ 1 }}{{ 2 }}', '{}');
+SELECT t, noetl.render(t, '{"lat": 48.2, "lon": -16.4, "n": 7}') FROM unnest(ARRAY['{{ lat }},{{ lon }}', '00{{ n }}', '{{ n }}, "x"', '{{ n }},', '{{ n }}, x', '007', '{{ "007" }}', '0{{ "" }}', '00.{{ n }}']) t;
 RESET noetl.template_coerce;
 
 -- A document is rendered string by string: values, not keys.
