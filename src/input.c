@@ -1,6 +1,6 @@
 /*
  * input.c
- *		The input of an action, put together from its layers (semantics 2).
+ *		The input of an action, put together from its layers.
  */
 #include "noetl.h"
 

@@ -1,6 +1,6 @@
 /*
  * input.h
- *		The input of an action, put together from its layers (semantics 2).
+ *		The input of an action, put together from its layers.
  */
 #ifndef NOETL_INPUT_H
 #define NOETL_INPUT_H

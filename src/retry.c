@@ -1,6 +1,6 @@
 /*
  * retry.c
- *		Whether and when a failed attempt is repeated (semantics 4).
+ *		Whether and when a failed attempt is repeated.
  */
 #include "noetl.h"
 

@@ -1,6 +1,6 @@
 /*
  * retry.h
- *		Whether and when a failed attempt is repeated (semantics 4).
+ *		Whether and when a failed attempt is repeated.
  */
 #ifndef NOETL_RETRY_H
 #define NOETL_RETRY_H

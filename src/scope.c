@@ -1,6 +1,6 @@
 /*
  * scope.c
- *		The names that templates of a playbook see (semantics 3.2).
+ *		The names that templates of a playbook see.
  *
  * Looked up in this order, the first that knows the name answers:
  *

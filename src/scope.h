@@ -1,6 +1,6 @@
 /*
  * scope.h
- *		The names that templates of a playbook see (semantics 3.2).
+ *		The names that templates of a playbook see: see scope.c.
  */
 #ifndef NOETL_SCOPE_H
 #define NOETL_SCOPE_H

@@ -27,7 +27,7 @@ typedef enum TemplateBinding
 	TEMPLATE_UNDEFINED,			/* a known name without a value (yet) */
 	TEMPLATE_VALUE,				/* *value is set */
 	TEMPLATE_STEP_VALUE,		/* *value is set and is the value of a step:
-								 * .data / .result fall back (semantics 3.2) */
+								 * .data / .result fall back to it */
 	TEMPLATE_STEP_VALUES		/* *value is an object whose members are step
 								 * values (the name "results") */
 } TemplateBinding;
@@ -86,12 +86,15 @@ extern bool template_render(const Template *template,
 							const TemplateScope *scope,
 							JsonbValue *result, SourceError *error);
 
-/* Truth of a condition as semantics 3.3 defines it.  False: *error is set. */
+/* Truth of a condition, by the rule of json_truth.  False: *error is set. */
 extern bool template_truth(const Template *template,
 						   const TemplateScope *scope,
 						   bool *result, SourceError *error);
 
-/* Truth of a JSON value by the same rule. */
+/*
+ * Truth of a JSON value: Python's, and of strings (trimmed, in any case) those
+ * are false that say so: "", false, 0, no, n, off, none, null, {}, [].
+ */
 extern bool json_truth(const JsonbValue *value);
 
 /*
