@@ -362,6 +362,17 @@ eval_call(Eval *ev, const TemplateNode *node)
 	return jinja_call(ev, &callee, &call);
 }
 
+/* A filter or test that is unknown is an error where it is reached. */
+static void
+require_builtin(const TemplateNode *node, const char *kind)
+{
+	if (node->builtin == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_FUNCTION),
+				 errmsg("no %s named \"%s\"", kind,
+						clip_name(node->value.u.string, node->value.length))));
+}
+
 /* Applies a filter node to a value. */
 Value
 jinja_apply_filter(Eval *ev, const TemplateNode *node, const Value *input)
@@ -370,11 +381,7 @@ jinja_apply_filter(Eval *ev, const TemplateNode *node, const Value *input)
 
 	jinja_eval_args(ev, node, &call);
 	ev->pos = node->pos;
-	if (node->builtin == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_FUNCTION),
-				 errmsg("no filter named \"%s\"",
-						clip_name(node->value.u.string, node->value.length))));
+	require_builtin(node, "filter");
 	return jinja_invoke(ev, node->builtin, input, &call);
 }
 
@@ -388,11 +395,7 @@ eval_test(Eval *ev, const TemplateNode *node)
 
 	jinja_eval_args(ev, node, &call);
 	ev->pos = node->pos;
-	if (node->builtin == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_FUNCTION),
-				 errmsg("no test named \"%s\"",
-						clip_name(node->value.u.string, node->value.length))));
+	require_builtin(node, "test");
 	result = jinja_invoke(ev, node->builtin, &operand, &call);
 	if (node->flags & NF_NEGATED)
 		return value_bool(!value_truth(ev, &result));
