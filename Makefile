@@ -67,7 +67,7 @@ else
 
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
-ifeq ($(wildcard $(PGXS)),)
+ifeq ($(and $(wildcard $(PGXS)),$(wildcard $(shell $(PG_CONFIG) --includedir-server 2>/dev/null)/postgres.h)),)
 $(error PostgreSQL's server development files are missing (PG_CONFIG is "$(PG_CONFIG)"). \
 "make check" and "make quickstart" install them on Debian; by hand it is \
 apt-get install postgresql-server-dev-NN libyaml-dev libpq-dev libcurl4-openssl-dev)

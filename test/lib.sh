@@ -10,11 +10,13 @@ complain() { printf '%s: %s\n' "${program:-noetl}" "$*" >&2; }
 # Make's own variables must not reach the make we call ourselves.
 unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES GNUMAKEFLAGS
 
-# A pg_config is of use only with the server's makefiles behind it.
+# A pg_config is of use only with the server's makefiles and headers behind it;
+# Debian's server package alone brings the makefiles.
 usable_pg_config()
 {
-    local pgxs
-    pgxs=$("$1" --pgxs 2>/dev/null) && [ -f "$pgxs" ]
+    local pgxs include
+    pgxs=$("$1" --pgxs 2>/dev/null) && [ -f "$pgxs" ] &&
+        include=$("$1" --includedir-server 2>/dev/null) && [ -f "$include/postgres.h" ]
 }
 
 # Sets PG_CONFIG: the caller's choice, the one in PATH, else Debian's newest.
