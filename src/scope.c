@@ -4,6 +4,7 @@
  *
  * Looked up in this order, the first that knows the name answers:
  *
+ *		names inside an item of an iterator
  *		result this data input args error …   of the step at hand
  *		execution_id job workload work context results
  *		steps                                 newest value of each
@@ -176,6 +177,8 @@ lookup_retry(Scope *scope, const char *name, int length, JsonbValue *value)
 static TemplateBinding
 lookup_own(Scope *scope, const char *name, int length, JsonbValue *value)
 {
+	if (scope->names != NULL && json_get_n(scope->names, name, length, value))
+		return TEMPLATE_VALUE;
 	if (scope->is_retry)
 	{
 		TemplateBinding binding = lookup_retry(scope, name, length, value);

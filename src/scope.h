@@ -15,6 +15,7 @@ typedef struct Scope
 	const Step *step;			/* whose template it is, or NULL */
 	int			visit;
 
+	const JsonbValue *names;	/* names inside an item of an iterator, or NULL */
 	const JsonbValue *result;	/* the step's value, or NULL */
 	const JsonbValue *envelope; /* "this" */
 	const JsonbValue *input;	/* data, input, args */
