@@ -79,7 +79,7 @@ take(const Target *targets, int ntargets, Scope *scope,
 	return true;
 }
 
-/* Decides one entry that is not a list-level "else". */
+/* Decides one entry that is not a list-level "else".  What raises is false. */
 static void
 try_entry(const Transition *entry, Scope *scope, TransitionOutcome *outcome,
 		  EntryResult *result)
@@ -88,15 +88,17 @@ try_entry(const Transition *entry, Scope *scope, TransitionOutcome *outcome,
 	const Target *targets = entry->targets;
 	int			ntargets = entry->ntargets;
 
+	result->outcome = ENTRY_TAKEN;
 	if (entry->when != NULL &&
 		!condition_holds(entry->when, scope, &holds, &result->error))
 	{
 		result->outcome = ENTRY_ERROR;
-		return;
+		holds = false;
 	}
-	result->outcome = holds ? ENTRY_TAKEN : ENTRY_FALSE;
 	if (!holds)
 	{
+		if (result->outcome == ENTRY_TAKEN)
+			result->outcome = ENTRY_FALSE;
 		if (entry->nelse == 0)
 			return;
 		result->outcome = ENTRY_ELSE;
