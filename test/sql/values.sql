@@ -16,7 +16,7 @@ workflow:
   input: {level: input, only_input: 1}
   next:
   - step: second
-    args: {level: args, went: "{{ result.status }}", from: "{{ result.n }}", word: "{{ this.data.word }}", me: "{{ input.only_input }}"}
+    args: {level: args, went: "{{ result.status }}", from: "{{ result.n }}", word: "{{ this.data.word }}", me: "{{ input.only_input }}", token: "{{ keychain.token }}", none: "{{ third }}"}
     data: {level: data}
 - step: second
   type: python
@@ -36,7 +36,7 @@ workflow:
     text: "{{ first.n }} and {{ first.word }}"
     json: '{"built": {{ first.n }}}'
     digits: "007"
-    none: "{{ third }}"
+    undone: "{{ third }}"
   secret: "{{ keychain.token }}"
   mixed: "{{ first.n }} {{ env.HOME }}"
   query: "SELECT {{ input.level | quote_literal }}"
