@@ -33,10 +33,24 @@ CREATE TABLE noetl.execution (
     started_at          timestamptz NOT NULL,
     ended_at            timestamptz,
     result              jsonb,
-    error               text
+    error               text,
+    depth               integer     NOT NULL DEFAULT 0,
+    current_index       integer,
+    started_by          text        NOT NULL DEFAULT current_user,
+    deadline            timestamptz
 );
 COMMENT ON TABLE noetl.execution IS
     'one row per execution: written at its start and at its end, never in between';
+COMMENT ON COLUMN noetl.execution.parent_event_id IS
+    'of a child: the step_started of the parent''s step';
+COMMENT ON COLUMN noetl.execution.depth IS 'how many ancestors it has; noetl.max_depth bounds it';
+COMMENT ON COLUMN noetl.execution.current_index IS 'of a child that an iterator started: its item';
+COMMENT ON COLUMN noetl.execution.started_by IS 'the role that started it, or its topmost ancestor: saves inside the database act as it';
+COMMENT ON COLUMN noetl.execution.deadline IS 'when the playbook''s timeout ends it';
+
+CREATE INDEX execution_parent_idx ON noetl.execution (parent_execution_id)
+    WHERE parent_execution_id IS NOT NULL;
+CREATE INDEX execution_deadline_idx ON noetl.execution (deadline) WHERE deadline IS NOT NULL;
 
 CREATE TABLE noetl.workload (
     execution_id bigint      PRIMARY KEY,
@@ -110,15 +124,36 @@ CREATE TABLE noetl.run (
     execution_id bigint      NOT NULL,
     step_name    text        NOT NULL,
     visit        integer     NOT NULL CHECK (visit > 0),
-    state        text        NOT NULL CHECK (state IN ('waiting', 'open')),
+    state        text        NOT NULL CHECK (state IN ('waiting', 'open', 'retry')),
     arrivals     jsonb       NOT NULL,
     created_at   timestamptz NOT NULL,
+    event_id     bigint,
+    attempts     integer     NOT NULL DEFAULT 0,
+    due_at       timestamptz,
+    context      jsonb,
     PRIMARY KEY (execution_id, step_name)
 );
 COMMENT ON TABLE noetl.run IS
-    'steps that are live without a queue row: waiting at a join for branches that can still arrive';
+    'steps that are live without a queue row: waiting at a join for branches that can still arrive, or open: their work is done by child executions or by tasks for each of their items';
+COMMENT ON COLUMN noetl.run.event_id IS 'open, retry: the step_started of this run';
+COMMENT ON COLUMN noetl.run.attempts IS 'attempts that have failed';
+COMMENT ON COLUMN noetl.run.due_at IS 'open: when its timeout ends it; retry: when the next attempt is due';
+COMMENT ON COLUMN noetl.run.context IS 'what the run was started with: its input and, of an iterator, how many items there are';
 COMMENT ON COLUMN noetl.run.arrivals IS
     'who has arrived: [{"from": step, "event_id": id, "data": input of the transition}]';
+
+CREATE INDEX run_due_idx ON noetl.run (due_at) WHERE due_at IS NOT NULL;
+
+-- Items of iterators that the broker expands; written once, deleted when started.
+CREATE TABLE noetl.item (
+    execution_id bigint  NOT NULL,
+    step_name    text    NOT NULL,
+    item_index   integer NOT NULL,
+    item         jsonb   NOT NULL,
+    PRIMARY KEY (execution_id, step_name, item_index)
+);
+COMMENT ON TABLE noetl.item IS
+    'items of open iterators that have not started yet';
 
 -- Events stored while noetl.broker was off.
 CREATE TABLE noetl.pending (
@@ -153,7 +188,10 @@ CREATE TABLE noetl.queue (
     created_at          timestamptz NOT NULL DEFAULT clock_timestamp(),
     parent_execution_id bigint,
     parent_event_id     bigint,
-    event_id            bigint
+    event_id            bigint,
+    current_index       integer,
+    timeout             interval,
+    deadline            timestamptz
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);
 ALTER SEQUENCE noetl.queue_seq OWNED BY noetl.queue.queue_id;
 COMMENT ON TABLE noetl.queue IS
@@ -163,9 +201,12 @@ COMMENT ON COLUMN noetl.queue.action IS
 COMMENT ON COLUMN noetl.queue.context IS
     'values of the names that unrendered parts of the action refer to';
 COMMENT ON COLUMN noetl.queue.event_id IS 'the step_started event of this run';
+COMMENT ON COLUMN noetl.queue.current_index IS 'of an item of an iterator: its index';
+COMMENT ON COLUMN noetl.queue.timeout IS 'how long an attempt may take, from its first lease on';
+COMMENT ON COLUMN noetl.queue.deadline IS 'when the timeout of the attempt in flight ends it; no lease lasts longer';
 
 CREATE INDEX queue_ready_idx ON noetl.queue (priority DESC, queue_id) WHERE status = 'queued';
-CREATE INDEX queue_run_idx ON noetl.queue (execution_id, node_name);
+CREATE INDEX queue_run_idx ON noetl.queue (execution_id, current_index, node_name);
 CREATE INDEX queue_retry_idx ON noetl.queue (available_at) WHERE status = 'retry';
 CREATE INDEX queue_lease_idx ON noetl.queue (lease_until) WHERE status IN ('leased', 'cancelled');
 
@@ -531,6 +572,7 @@ SELECT pg_catalog.pg_extension_config_dump('noetl.workload', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.event', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.event_default', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.run', '');
+SELECT pg_catalog.pg_extension_config_dump('noetl.item', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.pending', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.queue', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.queue_seq', '');

@@ -45,12 +45,9 @@ begin_execution(BrokerState *state, const Event *event)
 	{
 		Completion	completion;
 		JsonbValue	none;
-		Run		   *run = palloc0(sizeof(Run));
+		Run		   *run = run_make(entry->index, 1, RUN_OPEN);
 
 		json_null(&none);
-		run->step = entry->index;
-		run->visit = 1;
-		run->state = RUN_OPEN;
 		state->runs = lappend(state->runs, run);
 		memset(&completion, 0, sizeof(completion));
 		completion.type = EVENT_STEP_COMPLETED;

@@ -35,6 +35,9 @@ typedef struct Event
 	Jsonb	   *result;
 	Jsonb	   *meta;
 	const char *error;
+	bool		has_index;		/* about an item of an iterator: */
+	int			current_index;
+	Jsonb	   *current_item;
 	const char *worker_id;
 } Event;
 
@@ -63,6 +66,7 @@ typedef struct Run
 {
 	int			step;
 	int			visit;
+	int			item;			/* of the step's iterator; -1: the step itself */
 	RunState	state;
 	bool		stored;			/* exists outside this evaluation */
 	bool		changed;		/* RUN_WAITING: has an arrival that is not stored */
@@ -157,12 +161,21 @@ extern void broker_decide(BrokerState *state, const Event *event);
 /* The execution cannot even begin: it fails with this reason. */
 extern void broker_refuse(BrokerState *state, const Event *event, const char *reason);
 
+extern Run *run_make(int step, int visit, RunState state);
+
 /* Is it waiting, in the queue or open? */
 extern bool run_is_live(const Run *run);
 
-/* "<execution>:<step>[:<visit>]", and the visit it names (0: none). */
-extern char *node_id_make(int64 execution_id, const char *step, int visit);
+/*
+ * "<execution>:<step>[:<visit>]", followed by "[<index>]" for an item of an
+ * iterator (item -1: none); and what a node id says of them (visit 0, item -1:
+ * nothing).
+ */
+extern char *node_id_make(int64 execution_id, const char *step, int visit, int item);
 extern int	node_id_visit(const char *node_id, int64 execution_id, const char *step);
+extern int	node_id_item(const char *node_id, int64 execution_id, const char *step);
+/* Which item an event is about; -1: a step as a whole. */
+extern int	event_item(const Event *event);
 
 /* result.c: the value of a step from the result that was sent. */
 extern void result_value(const JsonbValue *envelope, JsonbValue *value);

@@ -5,6 +5,8 @@
  */
 #include "noetl.h"
 
+#include "lib/stringinfo.h"
+
 #include "broker_internal.h"
 #include "ids.h"
 #include "json.h"
@@ -24,34 +26,85 @@ failure_name(FailureKind kind)
 
 /* The first visit keeps the short form, so that it reads like the playbook. */
 char *
-node_id_make(int64 execution_id, const char *step, int visit)
+node_id_make(int64 execution_id, const char *step, int visit, int item)
 {
-	if (visit <= 1)
-		return psprintf(INT64_FORMAT ":%s", execution_id, step);
-	return psprintf(INT64_FORMAT ":%s:%d", execution_id, step, visit);
+	StringInfoData id;
+
+	initStringInfo(&id);
+	appendStringInfo(&id, INT64_FORMAT ":%s", execution_id, step);
+	if (visit > 1)
+		appendStringInfo(&id, ":%d", visit);
+	if (item >= 0)
+		appendStringInfo(&id, "[%d]", item);
+	return id.data;
+}
+
+/* What follows "<execution>:<step>"; NULL: the id is somebody else's. */
+static const char *
+node_id_rest(const char *node_id, int64 execution_id, const char *step)
+{
+	char		prefix[32];
+	size_t		length;
+
+	if (node_id == NULL || step == NULL)
+		return NULL;
+	snprintf(prefix, sizeof(prefix), INT64_FORMAT ":", execution_id);
+	length = strlen(prefix);
+	if (strncmp(node_id, prefix, length) != 0)
+		return NULL;
+	node_id += length;
+	length = strlen(step);
+	return strncmp(node_id, step, length) == 0 ? node_id + length : NULL;
 }
 
 /* Node ids of other makers (or none) name no visit. */
 int
 node_id_visit(const char *node_id, int64 execution_id, const char *step)
 {
-	char		prefix[32];
-	size_t		length;
+	const char *rest = node_id_rest(node_id, execution_id, step);
 
-	if (node_id == NULL)
+	if (rest == NULL)
 		return 0;
-	snprintf(prefix, sizeof(prefix), INT64_FORMAT ":", execution_id);
-	length = strlen(prefix);
-	if (strncmp(node_id, prefix, length) != 0)
-		return 0;
-	node_id += length;
-	length = strlen(step);
-	if (strncmp(node_id, step, length) != 0)
-		return 0;
-	node_id += length;
-	if (*node_id == '\0')
+	if (*rest == '\0' || *rest == '[')
 		return 1;
-	return *node_id == ':' ? atoi(node_id + 1) : 0;
+	return *rest == ':' ? atoi(rest + 1) : 0;
+}
+
+/* See broker.h. */
+int
+node_id_item(const char *node_id, int64 execution_id, const char *step)
+{
+	const char *rest = node_id_rest(node_id, execution_id, step);
+	const char *bracket;
+
+	if (rest == NULL || (*rest != '[' && *rest != ':'))
+		return -1;
+	bracket = strchr(rest, '[');
+	return bracket != NULL ? Max(atoi(bracket + 1), 0) : -1;
+}
+
+/* See broker.h. */
+int
+event_item(const Event *event)
+{
+	int			item = node_id_item(event->node_id, event->execution_id, event->node_name);
+
+	if (item < 0 && event->has_index && event->current_index >= 0)
+		item = event->current_index;
+	return item;
+}
+
+/* A new run of a step as a whole. */
+Run *
+run_make(int step, int visit, RunState state)
+{
+	Run		   *run = palloc0(sizeof(Run));
+
+	run->step = step;
+	run->visit = visit;
+	run->item = -1;
+	run->state = state;
+	return run;
 }
 
 /* A run whose end is decided may still be in the list. */
@@ -102,7 +155,7 @@ emit(BrokerState *state, EventType type, const Step *step, int visit,
 	if (step != NULL)
 	{
 		event->node_name = step->name;
-		event->node_id = node_id_make(state->execution_id, step->name, visit);
+		event->node_id = node_id_make(state->execution_id, step->name, visit, -1);
 		event->node_type = node_type_of(step);
 	}
 	else

@@ -7,11 +7,6 @@
 
 #include "store.h"
 
-/* Serialises the evaluation of one execution until the end of the transaction. */
-extern void execution_lock(int64 execution_id);
-/* The same without waiting; false when another transaction holds it. */
-extern bool execution_trylock(int64 execution_id);
-
 /*
  * What a client's INSERT does, without going through a trigger: fills in
  * *event, stores it and decides on it.  False when the event was there already.

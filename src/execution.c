@@ -1,10 +1,12 @@
 /*
  * execution.c
- *		The start of an execution: its playbook, its row, its workload; and the
- *		SQL functions execute() and cancel().
+ *		An execution as a whole: its lock, its start (playbook, row, workload);
+ *		and the SQL functions execute() and cancel().
  */
 #include "noetl.h"
 
+#include "miscadmin.h"
+#include "storage/lock.h"
 #include "utils/builtins.h"
 
 #include "catalog_store.h"
@@ -15,6 +17,44 @@
 
 PG_FUNCTION_INFO_V1(noetl_execute);
 PG_FUNCTION_INFO_V1(noetl_cancel);
+
+/* ---------------------------------------------------------------------------
+ * The execution lock
+ * ---------------------------------------------------------------------------
+ */
+
+/* The lock tag of an execution: nobody's table row, so nothing rots. */
+static void
+execution_lock_tag(LOCKTAG *tag, int64 execution_id)
+{
+	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, (uint32) (execution_id >> 32),
+						 (uint32) execution_id, LOCK_CLASS_EXECUTION);
+}
+
+/* See execution.h. */
+void
+execution_lock(int64 execution_id)
+{
+	LOCKTAG		tag;
+
+	execution_lock_tag(&tag, execution_id);
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+}
+
+/* See execution.h. */
+bool
+execution_trylock(int64 execution_id)
+{
+	LOCKTAG		tag;
+
+	execution_lock_tag(&tag, execution_id);
+	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+/* ---------------------------------------------------------------------------
+ * The start
+ * ---------------------------------------------------------------------------
+ */
 
 /* The start parameters; also under the name execute() uses. */
 static bool
@@ -92,16 +132,24 @@ execution_resolve(Event *event)
 
 /* See execution.h. */
 void
-execution_insert(Store *store, const Event *event)
+execution_insert(Store *store, const Event *event, const char *started_by)
 {
 	Execution	execution;
+	Execution	parent;
 
 	memset(&execution, 0, sizeof(execution));
 	execution.execution_id = event->execution_id;
 	execution.catalog_id = event->catalog_id;
 	execution.parent_execution_id = event->parent_execution_id;
-	execution.parent_event_id = event->parent_execution_id != 0 ?
-		event->parent_event_id : 0;
+	if (event->parent_execution_id != 0)
+	{
+		execution.parent_event_id = event->parent_event_id;
+		if (store_get_execution(store, event->parent_execution_id, &parent))
+			execution.depth = parent.depth + 1;
+	}
+	execution.item = event->has_index ? event->current_index : -1;
+	execution.started_by = started_by != NULL ? started_by :
+		GetUserNameFromId(GetUserId(), false);
 	if (!catalog_describe(event->catalog_id, &execution.path, &execution.version))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),

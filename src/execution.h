@@ -7,14 +7,22 @@
 
 #include "store.h"
 
+/* Serialises the evaluation of one execution until the end of the transaction. */
+extern void execution_lock(int64 execution_id);
+/* The same without waiting; false when another transaction holds it. */
+extern bool execution_trylock(int64 execution_id);
+
 /*
  * Finds the playbook an execution_start event names in its context, and fills
  * in catalog_id and the node columns.  Raises when there is none.
  */
 extern void execution_resolve(Event *event);
 
-/* The row of noetl.execution for a stored execution_start. */
-extern void execution_insert(Store *store, const Event *event);
+/*
+ * The row of noetl.execution for a stored execution_start.  started_by: the
+ * role on whose behalf, NULL: the current one.
+ */
+extern void execution_insert(Store *store, const Event *event, const char *started_by);
 
 /*
  * Renders and stores the workload.  Returns NULL, or the text of the error

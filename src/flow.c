@@ -76,10 +76,7 @@ arrive(BrokerState *state, const Departure *departure, int from, int64 event_id)
 
 		if (visit == 0)
 			return;
-		run = palloc0(sizeof(Run));
-		run->step = departure->step;
-		run->visit = visit;
-		run->state = RUN_WAITING;
+		run = run_make(departure->step, visit, RUN_WAITING);
 		state->runs = lappend(state->runs, run);
 	}
 	else if (run->state != RUN_WAITING)

@@ -19,6 +19,7 @@
 #include "utils/tuplestore.h"
 
 #include "event.h"
+#include "execution.h"
 #include "json.h"
 #include "queue.h"
 #include "store.h"
@@ -60,6 +61,8 @@ write_task_event(Store *store, const QueueRow *row, EventType type,
 	event.node_name = row->node_name;
 	event.node_type = row->node_type;
 	event.parent_event_id = row->event_id;
+	event.has_index = row->item >= 0;
+	event.current_index = row->item;
 	event.worker_id = row->worker_id;
 	event.result = result;
 	event.error = error;
@@ -94,7 +97,7 @@ reap(Store *store, const QueueRow *expired)
 	/* the log says what happened to the lease; the broker decides what follows */
 	write_task_event(store, &row, EVENT_ACTION_ERROR, NULL, "lease expired",
 					 "lease_expired");
-	return store_find_task(store, row.execution_id, row.node_name, &row);
+	return store_find_task(store, row.execution_id, row.node_name, row.item, &row);
 }
 
 /* See queue.h. */

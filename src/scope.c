@@ -94,7 +94,7 @@ build_job(Scope *scope, JsonbValue *value)
 	json_add_int(&builder, "execution_id", id);
 	if (scope->step != NULL)
 		json_add_text(&builder, "node_id",
-					  node_id_make(id, scope->step->name, Max(scope->visit, 1)));
+					  node_id_make(id, scope->step->name, Max(scope->visit, 1), -1));
 	json_end_object(&builder, value);
 }
 

@@ -39,8 +39,9 @@ enum
 	EXECUTION_ID = 1, EXECUTION_CATALOG_ID, EXECUTION_PARENT_ID,
 	EXECUTION_PARENT_EVENT_ID, EXECUTION_PATH, EXECUTION_VERSION,
 	EXECUTION_STATUS, EXECUTION_STARTED_AT, EXECUTION_ENDED_AT,
-	EXECUTION_RESULT, EXECUTION_ERROR,
-	EXECUTION_COLUMNS = EXECUTION_ERROR
+	EXECUTION_RESULT, EXECUTION_ERROR, EXECUTION_DEPTH, EXECUTION_CURRENT_INDEX,
+	EXECUTION_STARTED_BY, EXECUTION_DEADLINE,
+	EXECUTION_COLUMNS = EXECUTION_DEADLINE
 };
 enum
 {
@@ -50,8 +51,8 @@ enum
 enum
 {
 	RUN_EXECUTION_ID = 1, RUN_STEP_NAME, RUN_VISIT, RUN_STATE, RUN_ARRIVALS,
-	RUN_CREATED_AT,
-	RUN_COLUMNS = RUN_CREATED_AT
+	RUN_CREATED_AT, RUN_EVENT_ID, RUN_ATTEMPTS, RUN_DUE_AT, RUN_CONTEXT,
+	RUN_COLUMNS = RUN_CONTEXT
 };
 enum
 {
@@ -339,6 +340,11 @@ store_get_execution(Store *store, int64 execution_id, Execution *execution)
 	execution->version = DatumGetInt32(slot_column(slot, EXECUTION_VERSION));
 	status = slot_text(slot, EXECUTION_STATUS);
 	execution->running = strcmp(status, "RUNNING") == 0;
+	execution->depth = DatumGetInt32(slot_column(slot, EXECUTION_DEPTH));
+	execution->item = slot_attisnull(slot, EXECUTION_CURRENT_INDEX) ? -1 :
+		DatumGetInt32(slot_column(slot, EXECUTION_CURRENT_INDEX));
+	execution->started_by = slot_text(slot, EXECUTION_STARTED_BY);
+	execution->deadline = DatumGetTimestampTz(slot_column(slot, EXECUTION_DEADLINE));
 	return true;
 }
 
@@ -359,6 +365,12 @@ store_insert_execution(Store *store, const Execution *execution,
 	slot_set(slot, EXECUTION_VERSION, Int32GetDatum(execution->version));
 	slot_set_text(slot, EXECUTION_STATUS, "RUNNING");
 	slot_set(slot, EXECUTION_STARTED_AT, TimestampTzGetDatum(started_at));
+	slot_set(slot, EXECUTION_DEPTH, Int32GetDatum(execution->depth));
+	if (execution->item >= 0)
+		slot_set(slot, EXECUTION_CURRENT_INDEX, Int32GetDatum(execution->item));
+	slot_set_text(slot, EXECUTION_STARTED_BY, execution->started_by);
+	if (execution->deadline != 0)
+		slot_set(slot, EXECUTION_DEADLINE, TimestampTzGetDatum(execution->deadline));
 	store_write_insert(store, table);
 }
 
@@ -380,6 +392,7 @@ store_finish_execution(Store *store, int64 execution_id, const char *status,
 	slot_set_text(new, EXECUTION_ERROR, error);
 	slot_set_jsonb(new, EXECUTION_RESULT, result);
 	slot_set(new, EXECUTION_ENDED_AT, TimestampTzGetDatum(ended_at));
+	slot_set_null(new, EXECUTION_DEADLINE);
 	ExecStoreVirtualTuple(new);
 	store_write_update(store, table, table->scan_slot, new);
 }
@@ -443,6 +456,8 @@ store_read_event_head(TupleTableSlot *slot, Event *event)
 	event->node_type = slot_text(slot, EVENT_COL_NODE_TYPE);
 	event->status = slot_text(slot, EVENT_COL_STATUS);
 	event->error = slot_text(slot, EVENT_COL_ERROR);
+	event->has_index = !slot_attisnull(slot, EVENT_COL_CURRENT_INDEX);
+	event->current_index = DatumGetInt32(slot_column(slot, EVENT_COL_CURRENT_INDEX));
 	event->worker_id = slot_text(slot, EVENT_COL_WORKER_ID);
 	if (event->event_type != NULL)
 		event->type = event_type_of(event->event_type, event->status);
@@ -471,6 +486,9 @@ store_insert_event(Store *store, const Event *event)
 	slot_set_jsonb(slot, EVENT_COL_RESULT, event->result);
 	slot_set_jsonb(slot, EVENT_COL_META, event->meta);
 	slot_set_text(slot, EVENT_COL_ERROR, event->error);
+	if (event->has_index)
+		slot_set(slot, EVENT_COL_CURRENT_INDEX, Int32GetDatum(event->current_index));
+	slot_set_jsonb(slot, EVENT_COL_CURRENT_ITEM, event->current_item);
 	slot_set_text(slot, EVENT_COL_WORKER_ID, event->worker_id);
 	store_write_insert(store, table);
 }
@@ -603,7 +621,7 @@ store_locate_event(Store *store, int64 execution_id, int64 event_id,
 	TupleTableSlot *new = begin_event_version(store, execution_id, event_id);
 
 	slot_set_text(new, EVENT_COL_NODE_ID,
-				  node_id_make(execution_id, step->name, run->visit));
+				  node_id_make(execution_id, step->name, run->visit, run->item));
 	slot_set_text(new, EVENT_COL_NODE_TYPE, step->type);
 	if (new->tts_isnull[EVENT_COL_PARENT_EVENT_ID - 1])
 		slot_set_id(new, EVENT_COL_PARENT_EVENT_ID, run->started_event_id);
@@ -773,7 +791,7 @@ store_load_runs(Store *store, int64 execution_id, const Playbook *playbook,
 	{
 		char	   *name = slot_text(scan.slot, RUN_STEP_NAME);
 		char	   *state = slot_text(scan.slot, RUN_STATE);
-		Run		   *run = palloc0(sizeof(Run));
+		Run		   *run = run_make(-1, 1, RUN_WAITING);
 
 		run->step = playbook_find_step(playbook, name, strlen(name));
 		if (run->step < 0)
@@ -827,6 +845,7 @@ store_put_run(Store *store, int64 execution_id, Run *run,
 		slot_set_text(slot, RUN_STATE, run->state == RUN_WAITING ? "waiting" : "open");
 		slot_set_jsonb(slot, RUN_ARRIVALS, arrivals);
 		slot_set(slot, RUN_CREATED_AT, TimestampTzGetDatum(now));
+		slot_set(slot, RUN_ATTEMPTS, Int32GetDatum(run->attempts));
 		store_write_insert(store, table);
 	}
 	run->stored = true;

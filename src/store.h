@@ -27,14 +27,19 @@ typedef enum StoreRelation
 	REL_WORKLOAD,
 	REL_EVENT,
 	REL_RUN,
+	REL_ITEM,
 	REL_PENDING,
 	REL_QUEUE,
 	/* indexes */
 	REL_EXECUTION_PKEY,
+	REL_EXECUTION_PARENT_IDX,
+	REL_EXECUTION_DEADLINE_IDX,
 	REL_WORKLOAD_PKEY,
 	REL_EVENT_PKEY,
 	REL_EVENT_RESULT_IDX,
 	REL_RUN_PKEY,
+	REL_RUN_DUE_IDX,
+	REL_ITEM_PKEY,
 	REL_PENDING_PKEY,
 	REL_QUEUE_PKEY,
 	REL_QUEUE_READY_IDX,
@@ -81,6 +86,10 @@ typedef struct Execution
 	const char *path;
 	int			version;
 	bool		running;
+	int			depth;			/* how many ancestors it has */
+	int			item;			/* of the parent's iterator, -1: none */
+	const char *started_by;		/* role */
+	TimestampTz deadline;		/* 0: none */
 } Execution;
 
 extern bool store_get_execution(Store *store, int64 execution_id, Execution *execution);
@@ -186,7 +195,10 @@ typedef enum QueueColumn
 	QUEUE_COL_PARENT_EXECUTION_ID,
 	QUEUE_COL_PARENT_EVENT_ID,
 	QUEUE_COL_EVENT_ID,
-	QUEUE_COLUMNS = QUEUE_COL_EVENT_ID
+	QUEUE_COL_CURRENT_INDEX,
+	QUEUE_COL_TIMEOUT,
+	QUEUE_COL_DEADLINE,
+	QUEUE_COLUMNS = QUEUE_COL_DEADLINE
 } QueueColumn;
 
 /* What the callers of queue functions need of a row. */
@@ -202,15 +214,19 @@ typedef struct QueueRow
 	int			attempts;
 	int			max_attempts;
 	int64		event_id;
+	int			item;			/* current_index, -1: none */
 	TimestampTz lease_until;	/* 0: none */
 } QueueRow;
 
 extern void store_queue_load_runs(Store *store, int64 execution_id,
 								  const Playbook *playbook,
 								  const char *with_action, List **runs);
-/* The queue row of a step, whatever its state; false: there is none. */
+/*
+ * The queue row of a step (item -1) or of an item of its iterator, whatever
+ * its state; false: there is none.
+ */
 extern bool store_find_task(Store *store, int64 execution_id,
-							const char *node_name, QueueRow *row);
+							const char *node_name, int item, QueueRow *row);
 extern void store_enqueue(Store *store, const BrokerState *state, Run *run);
 extern void store_close_task(Store *store, Run *run);
 extern void store_retry_task(Store *store, Run *run);

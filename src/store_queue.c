@@ -99,6 +99,8 @@ read_row(TupleTableSlot *slot, QueueRow *row)
 	row->attempts = DatumGetInt32(slot_column(slot, QUEUE_COL_ATTEMPTS));
 	row->max_attempts = DatumGetInt32(slot_column(slot, QUEUE_COL_MAX_ATTEMPTS));
 	row->event_id = DatumGetInt64(slot_column(slot, QUEUE_COL_EVENT_ID));
+	row->item = slot_attisnull(slot, QUEUE_COL_CURRENT_INDEX) ? -1 :
+		DatumGetInt32(slot_column(slot, QUEUE_COL_CURRENT_INDEX));
 	row->lease_until = DatumGetTimestampTz(slot_column(slot, QUEUE_COL_LEASE_UNTIL));
 }
 
@@ -208,6 +210,21 @@ run_state(const char *status, RunState *state)
 	return true;
 }
 
+/*
+ * Keys of queue_run_idx: the runs of an execution (item -1) or one item of its
+ * iterators.  A third key may name the step.
+ */
+static void
+run_keys(ScanKey keys, int64 execution_id, int item)
+{
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(execution_id));
+	if (item >= 0)
+		ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(item));
+	else
+		ScanKeyEntryInitialize(&keys[1], SK_ISNULL | SK_SEARCHNULL, 2, InvalidStrategy,
+							   InvalidOid, InvalidOid, InvalidOid, (Datum) 0);
+}
+
 /* See store.h. */
 void
 store_queue_load_runs(Store *store, int64 execution_id,
@@ -215,15 +232,15 @@ store_queue_load_runs(Store *store, int64 execution_id,
 					  List **runs)
 {
 	QueueScan	scan;
-	ScanKeyData key;
+	ScanKeyData keys[3];
 
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(execution_id));
-	queue_scan_open(&scan, store, REL_QUEUE_RUN_IDX, &key, 1);
+	run_keys(keys, execution_id, -1);
+	queue_scan_open(&scan, store, REL_QUEUE_RUN_IDX, keys, 2);
 	while (queue_scan_next(&scan))
 	{
 		TupleTableSlot *slot = scan.slot;
 		char	   *name = slot_text(slot, QUEUE_COL_NODE_NAME);
-		Run		   *run = palloc0(sizeof(Run));
+		Run		   *run = run_make(-1, 1, RUN_QUEUED);
 
 		run->step = playbook_find_step(playbook, name, strlen(name));
 		if (run->step < 0 ||
@@ -249,18 +266,17 @@ store_queue_load_runs(Store *store, int64 execution_id,
 /* See store.h. */
 bool
 store_find_task(Store *store, int64 execution_id, const char *node_name,
-				QueueRow *row)
+				int item, QueueRow *row)
 {
 	QueueScan	scan;
-	ScanKeyData keys[2];
+	ScanKeyData keys[3];
 	bool		found;
 
-	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT8EQ,
-				Int64GetDatum(execution_id));
-	ScanKeyEntryInitialize(&keys[1], 0, 2, BTEqualStrategyNumber, InvalidOid,
+	run_keys(keys, execution_id, item);
+	ScanKeyEntryInitialize(&keys[2], 0, 3, BTEqualStrategyNumber, InvalidOid,
 						   store_queue_collation(store), F_TEXTEQ,
 						   CStringGetTextDatum(node_name));
-	queue_scan_open(&scan, store, REL_QUEUE_RUN_IDX, keys, 2);
+	queue_scan_open(&scan, store, REL_QUEUE_RUN_IDX, keys, 3);
 	found = queue_scan_next(&scan);
 	if (found)
 		read_row(scan.slot, row);
@@ -281,7 +297,7 @@ store_enqueue(Store *store, const BrokerState *state, Run *run)
 	slot_set(slot, QUEUE_COL_EXECUTION_ID, Int64GetDatum(state->execution_id));
 	slot_set(slot, QUEUE_COL_CATALOG_ID, Int64GetDatum(state->playbook->catalog_id));
 	slot_set_text(slot, QUEUE_COL_NODE_ID,
-			 node_id_make(state->execution_id, step->name, run->visit));
+			 node_id_make(state->execution_id, step->name, run->visit, run->item));
 	slot_set_text(slot, QUEUE_COL_NODE_NAME, step->name);
 	slot_set_text(slot, QUEUE_COL_NODE_TYPE, step->type);
 	slot_set(slot, QUEUE_COL_ACTION, PointerGetDatum(run->action));

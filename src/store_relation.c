@@ -17,9 +17,10 @@
 #include "store.h"
 
 static const char *const relation_names[REL_COUNT] = {
-	"execution", "workload", "event", "run", "pending", "queue",
-	"execution_pkey", "workload_pkey", "event_pkey", "event_result_idx",
-	"run_pkey", "pending_pkey",
+	"execution", "workload", "event", "run", "item", "pending", "queue",
+	"execution_pkey", "execution_parent_idx", "execution_deadline_idx",
+	"workload_pkey", "event_pkey", "event_result_idx",
+	"run_pkey", "run_due_idx", "item_pkey", "pending_pkey",
 	"queue_pkey", "queue_ready_idx", "queue_run_idx", "queue_retry_idx",
 	"queue_lease_idx",
 	"id_seq", "queue_seq"
