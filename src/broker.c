@@ -137,18 +137,17 @@ retry_run(BrokerState *state, Run *run, const Step *step, const Event *event,
 	decide(state, DECIDE_RETRY, run);
 }
 
-/* Did the reaper write this event for a lease that ran out? */
+/* Did the reaper write this event, for the reason "flag"? */
 static bool
-is_lease_expiry(const Event *event)
+is_reaped(const Event *event, const char *flag)
 {
 	JsonbValue	meta;
-	JsonbValue	flag;
+	JsonbValue	value;
 
 	if (event->meta == NULL)
 		return false;
 	json_from_jsonb(event->meta, &meta);
-	return json_get(&meta, "lease_expired", &flag) &&
-		flag.type == jbvBool && flag.val.boolean;
+	return json_get(&meta, flag, &value) && value.type == jbvBool && value.val.boolean;
 }
 
 /* An attempt ended, well or not: retry, fail or complete. */
@@ -164,6 +163,7 @@ end_attempt(BrokerState *state, Run *run, const Step *step, const Event *event,
 	double		delay = 0;
 	RetryVerdict verdict;
 	const char *error = event->error;
+	bool		expired = is_reaped(event, REAPED_LEASE);
 
 	if (event->result != NULL)
 		json_from_jsonb(event->result, &envelope);
@@ -180,16 +180,21 @@ end_attempt(BrokerState *state, Run *run, const Step *step, const Event *event,
 	scope.error = error;
 	scope.attempt = ended_attempt(run);
 	scope.input = has_input ? &input : NULL;
-	if (is_lease_expiry(event))
+	if (expired)
 		verdict = scope.attempt < run->max_attempts ? RETRY_YES : RETRY_EXHAUSTED;
 	else
 		verdict = retry_decide(step->retry, &scope, run->max_attempts, &delay);
 
 	if (verdict == RETRY_YES)
+	{
+		if (!expired)
+			run->deadline = 0;
 		retry_run(state, run, step, event, scope.attempt, delay);
+	}
 	else if (!success)
-		fail_step(state, run, event->event_id, FAILURE_ACTION, error, &envelope,
-				  scope.input, NULL);
+		fail_step(state, run, event->event_id,
+				  is_reaped(event, REAPED_TIMEOUT) ? FAILURE_TIMED_OUT : FAILURE_ACTION,
+				  error, &envelope, scope.input, NULL);
 	else if (verdict == RETRY_EXHAUSTED)
 		fail_step(state, run, event->event_id, FAILURE_RETRY_EXHAUSTED,
 				  psprintf("retry_when still holds after %d attempts", scope.attempt),
@@ -268,6 +273,8 @@ decide_run_event(BrokerState *state, const Event *event)
 		case EVENT_ACTION_STARTED:
 			if (run->state != RUN_LEASED)
 			{
+				if (run->timeout > 0 && run->deadline == 0)
+					run->deadline = event->created_at + run->timeout;
 				run->attempts++;
 				run->worker_id = event->worker_id;
 				run->state = RUN_LEASED;
@@ -295,7 +302,8 @@ end_by_client(BrokerState *state, const Event *event)
 		event->type == EVENT_EXECUTION_FAILED ? "FAILED" : "CANCELLED";
 
 	finish(state, status, event->error, event->result,
-		   event->type == EVENT_EXECUTION_CANCELLED);
+		   event->type == EVENT_EXECUTION_CANCELLED ||
+		   is_reaped(event, REAPED_TIMEOUT));
 }
 
 /* Takes the event's place in the execution's time. */

@@ -81,6 +81,8 @@ typedef struct Run
 	int			priority;
 	const char *worker_id;		/* holder of the lease, or NULL */
 	TimestampTz available_at;	/* RUN_RETRY */
+	int64		timeout;		/* of an attempt, in microseconds; 0: none */
+	TimestampTz deadline;		/* of the attempt in flight; 0: none */
 	Jsonb	   *action;
 	Jsonb	   *context;
 
@@ -154,6 +156,13 @@ typedef struct Decision
 	Jsonb	   *result;
 	Jsonb	   *meta;
 } Decision;
+
+/*
+ * Members of meta by which the reaper says why it ended an attempt, or an
+ * execution; also the kind of the failure.
+ */
+#define REAPED_LEASE	"lease_expired"
+#define REAPED_TIMEOUT	"timed_out"
 
 /* Decides on one stored event. */
 extern void broker_decide(BrokerState *state, const Event *event);

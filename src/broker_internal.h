@@ -20,6 +20,7 @@ typedef enum FailureKind
 	FAILURE_CLIENT,
 	FAILURE_CONDITION,
 	FAILURE_TEMPLATE,
+	FAILURE_TIMED_OUT,
 	/* a step cannot go on after these, whatever on_error says */
 	FAILURE_TRANSITION,
 	FAILURE_MAX_VISITS

@@ -18,6 +18,7 @@
 #include "json.h"
 #include "retry.h"
 #include "scope.h"
+#include "timeout.h"
 
 /* ---------------------------------------------------------------------------
  * Arrivals and joins
@@ -378,7 +379,8 @@ prepare_action(BrokerState *state, Run *run, const JsonbValue *transition_input,
 		return false;
 	input_overlay(&own, transition_input, &input);
 	scope.input = &input;
-	if (!template_doc_render(step->action, &scope.template, &action, error))
+	if (!template_doc_render(step->action, &scope.template, &action, error) ||
+		!timeout_render(step->timeout, &scope.template, &run->timeout, error))
 		return false;
 	json_begin_object(&builder);
 	json_add_members(&builder, &action);

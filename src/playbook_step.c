@@ -104,6 +104,8 @@ playbook_compile_step(Compiler *compiler, int index)
 		compile_input(compiler, step, source.task, &builder);
 	compile_input(compiler, step, source.own, &builder);
 	step->retry = compile_retry(compiler, playbook_member(source.merged, "retry"));
+	step->timeout = playbook_compile_timeout(compiler,
+											 playbook_member(source.merged, "timeout"));
 	compile_limits(compiler, step, &source);
 	take_raw_roots(compiler, step);
 	playbook_lint_step(compiler, step, &source);
