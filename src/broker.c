@@ -184,18 +184,17 @@ saved_result(const Run *run, const Step *task, JsonbValue *envelope, int64 *chil
 	return json_get(&context, "this", envelope);
 }
 
-/* Did the reaper write this event for a lease that ran out? */
+/* Did the reaper write this event, for the reason "flag"? */
 static bool
-is_lease_expiry(const Event *event)
+is_reaped(const Event *event, const char *flag)
 {
 	JsonbValue	meta;
-	JsonbValue	flag;
+	JsonbValue	value;
 
 	if (event->meta == NULL)
 		return false;
 	json_from_jsonb(event->meta, &meta);
-	return json_get(&meta, "lease_expired", &flag) &&
-		flag.type == jbvBool && flag.val.boolean;
+	return json_get(&meta, flag, &value) && value.type == jbvBool && value.val.boolean;
 }
 
 /* What follows from an attempt that is not repeated. */
@@ -254,8 +253,9 @@ end_attempt(BrokerState *state, Run *run, const Event *event, bool success)
 	bool		has_input = run_input(run, &input);
 	double		delay = 0;
 	RetryVerdict verdict;
-	FailureKind kind = FAILURE_ACTION;
+	FailureKind kind = is_reaped(event, REAPED_TIMEOUT) ? FAILURE_TIMED_OUT : FAILURE_ACTION;
 	const char *error = event->error;
+	bool		expired = is_reaped(event, REAPED_LEASE);
 
 	if (event->result != NULL)
 		json_from_jsonb(event->result, &envelope);
@@ -274,13 +274,15 @@ end_attempt(BrokerState *state, Run *run, const Event *event, bool success)
 	scope.input = has_input ? &input : NULL;
 	if (!run->is_task)
 		run->max_attempts = retry_max_attempts(task->retry, &scope);
-	if (is_lease_expiry(event))
+	if (expired)
 		verdict = scope.attempt < run->max_attempts ? RETRY_YES : RETRY_EXHAUSTED;
 	else
 		verdict = retry_decide(task->retry, &scope, run->max_attempts, &delay);
 
 	if (verdict == RETRY_YES)
 	{
+		if (!expired)
+			run->deadline = 0;
 		retry_run(state, run, step, event, scope.attempt, delay);
 		return;
 	}
@@ -393,6 +395,8 @@ decide_run_event(BrokerState *state, const Event *event)
 		case EVENT_ACTION_STARTED:
 			if (run->state != RUN_LEASED)
 			{
+				if (run->timeout > 0 && run->deadline == 0)
+					run->deadline = event->created_at + run->timeout;
 				run->attempts++;
 				run->worker_id = event->worker_id;
 				run->state = RUN_LEASED;
@@ -440,7 +444,7 @@ broker_run_due(BrokerState *state, int step)
 		event->error = "timed out";
 		json_begin_object(&builder);
 		json_add_int(&builder, "attempt", run->attempts + 1);
-		json_add_bool(&builder, "timed_out", true);
+		json_add_bool(&builder, REAPED_TIMEOUT, true);
 		json_end_object(&builder, &value);
 		event->meta = json_to_jsonb(&value);
 		decide(state, DECIDE_ABANDON, run);
@@ -457,7 +461,8 @@ end_by_client(BrokerState *state, const Event *event)
 		event->type == EVENT_EXECUTION_FAILED ? "FAILED" : "CANCELLED";
 
 	finish(state, status, event->error, event->result,
-		   event->type == EVENT_EXECUTION_CANCELLED);
+		   event->type == EVENT_EXECUTION_CANCELLED ||
+		   is_reaped(event, REAPED_TIMEOUT));
 }
 
 /* Takes the event's place in the execution's time. */

@@ -90,6 +90,8 @@ typedef struct Run
 	int64		child_execution_id; /* whose result is saved, 0: none */
 	int			priority;
 	const char *worker_id;		/* holder of the lease, or NULL */
+	int64		timeout;		/* of an attempt, in microseconds; 0: none */
+	TimestampTz deadline;		/* of the attempt in flight; 0: none */
 	Jsonb	   *action;
 
 	void	   *handle;			/* store.c's: where the row is */
@@ -235,6 +237,13 @@ typedef struct Decision
 	int			nitems;
 	JsonbValue *items;
 } Decision;
+
+/*
+ * Members of meta by which the reaper says why it ended an attempt, or an
+ * execution; also the kind of the failure.
+ */
+#define REAPED_LEASE	"lease_expired"
+#define REAPED_TIMEOUT	"timed_out"
 
 /* Decides on one stored event. */
 extern void broker_decide(BrokerState *state, const Event *event);

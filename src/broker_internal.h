@@ -25,6 +25,7 @@ typedef enum FailureKind
 	FAILURE_TEMPLATE,
 	FAILURE_COLLECTION,
 	FAILURE_PLAYBOOK,
+	FAILURE_TIMED_OUT,
 	/* a step cannot go on after these, whatever on_error says */
 	FAILURE_TRANSITION,
 	FAILURE_MAX_VISITS

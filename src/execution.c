@@ -136,6 +136,7 @@ execution_insert(Store *store, const Event *event, const char *started_by)
 {
 	Execution	execution;
 	Execution	parent;
+	int64		timeout;
 
 	memset(&execution, 0, sizeof(execution));
 	execution.execution_id = event->execution_id;
@@ -156,6 +157,9 @@ execution_insert(Store *store, const Event *event, const char *started_by)
 				 errmsg("the playbook to be executed is not registered"),
 				 errdetail("There is no catalog entry " INT64_FORMAT ".", event->catalog_id),
 				 errhint("Register the playbook with noetl.register().")));
+	timeout = playbook_get(event->catalog_id)->timeout;
+	if (timeout > 0)
+		execution.deadline = event->created_at + timeout;
 	store_insert_execution(store, &execution, event->created_at);
 }
 

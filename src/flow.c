@@ -18,6 +18,7 @@
 #include "json.h"
 #include "retry.h"
 #include "scope.h"
+#include "timeout.h"
 
 /* ---------------------------------------------------------------------------
  * Arrivals and joins
@@ -409,7 +410,8 @@ prepare_action(BrokerState *state, Run *run, const Step *task, Scope *scope,
 	if (!assemble_input(task, scope, transition_input, &input, error))
 		return false;
 	scope->input = &input;
-	rendered = template_doc_render(task->action, &scope->template, &value, error);
+	rendered = template_doc_render(task->action, &scope->template, &value, error) &&
+		timeout_render(task->timeout, &scope->template, &run->timeout, error);
 	if (rendered)
 	{
 		json_begin_object(&builder);

@@ -160,6 +160,7 @@ typedef struct Step
 	bool		join_any;
 	int			max_visits;		/* 0: noetl.max_visits */
 	int			priority;		/* of its queue rows; default 0 */
+	TemplateDoc *timeout;		/* of an attempt (timeout.h), or NULL */
 
 	int			component;		/* strongly connected component, numbered in
 								 * topological order: edges go from lower to
@@ -178,6 +179,7 @@ typedef struct Playbook
 	int			entry;			/* index of the first step to run */
 	int			end;			/* index of the first is_end step, or -1 */
 	TemplateDoc *workload;		/* defaults, an object, or NULL */
+	int64		timeout;		/* of an execution, in microseconds; 0: none */
 	NameTable	step_index;		/* name -> index (playbook_find_step) */
 	int			reach_words;	/* uint64 words in a row of reach */
 	uint64	   *reach;			/* row s, bit t: t can be reached from s over one

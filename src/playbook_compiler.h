@@ -7,6 +7,7 @@
  *		playbook_task.c		workbook tasks and tool maps: laying maps over maps
  *		playbook_iterator.c	iterators in all their forms, child playbooks
  *		playbook_next.c		transitions
+ *		playbook_timeout.c	timeouts
  *		playbook_doc.c		templates: documents and conditions
  *		playbook_lint.c		warnings about what is legal but looks wrong
  *		playbook_issue.c	the list of issues
@@ -96,6 +97,12 @@ extern TemplateDoc *playbook_constant_doc(const YamlNode *node);
 extern TemplateDoc *playbook_raw_doc(Compiler *compiler, const YamlNode *node);
 extern Condition *playbook_compile_condition(Compiler *compiler,
 											 const YamlNode *node);
+
+/* playbook_timeout.c */
+extern TemplateDoc *playbook_compile_timeout(Compiler *compiler,
+											 const YamlNode *node);
+extern int64 playbook_constant_timeout(Compiler *compiler,
+									   const YamlNode *node);
 
 /* playbook_lint.c */
 extern bool playbook_key_forwarded(const char *key);

@@ -136,6 +136,8 @@ compile_work(Compiler *compiler, Step *step, const StepSource *source)
 		compile_input(compiler, step, source->task, &builder);
 	compile_input(compiler, step, source->own, &builder);
 	step->retry = compile_retry(compiler, playbook_member(source->merged, "retry"));
+	step->timeout = playbook_compile_timeout(compiler,
+											 playbook_member(source->merged, "timeout"));
 	take_raw_roots(compiler, step);
 }
 

@@ -34,26 +34,11 @@ struct Store
 	StoreTable	tables[STORE_TABLES];
 };
 
-/* Columns of the small tables */
-enum
-{
-	EXECUTION_ID = 1, EXECUTION_CATALOG_ID, EXECUTION_PARENT_ID,
-	EXECUTION_PARENT_EVENT_ID, EXECUTION_PATH, EXECUTION_VERSION,
-	EXECUTION_STATUS, EXECUTION_STARTED_AT, EXECUTION_ENDED_AT,
-	EXECUTION_RESULT, EXECUTION_ERROR, EXECUTION_DEPTH, EXECUTION_CURRENT_INDEX,
-	EXECUTION_STARTED_BY, EXECUTION_DEADLINE,
-	EXECUTION_COLUMNS = EXECUTION_DEADLINE
-};
+/* Columns of the small tables (execution and run: store_slot.h) */
 enum
 {
 	WORKLOAD_EXECUTION_ID = 1, WORKLOAD_CREATED_AT, WORKLOAD_DATA,
 	WORKLOAD_COLUMNS = WORKLOAD_DATA
-};
-enum
-{
-	RUN_EXECUTION_ID = 1, RUN_STEP_NAME, RUN_VISIT, RUN_STATE, RUN_ARRIVALS,
-	RUN_CREATED_AT, RUN_EVENT_ID, RUN_ATTEMPTS, RUN_DUE_AT, RUN_CONTEXT,
-	RUN_COLUMNS = RUN_CONTEXT
 };
 enum
 {
@@ -337,6 +322,7 @@ store_get_execution(Store *store, int64 execution_id, Execution *execution)
 	execution->item = slot_attisnull(slot, EXECUTION_CURRENT_INDEX) ? -1 :
 		DatumGetInt32(slot_column(slot, EXECUTION_CURRENT_INDEX));
 	execution->started_by = slot_text(slot, EXECUTION_STARTED_BY);
+	execution->started_at = DatumGetTimestampTz(slot_column(slot, EXECUTION_STARTED_AT));
 	execution->deadline = DatumGetTimestampTz(slot_column(slot, EXECUTION_DEADLINE));
 	return true;
 }

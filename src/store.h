@@ -89,6 +89,7 @@ typedef struct Execution
 	int			depth;			/* how many ancestors it has */
 	int			item;			/* of the parent's iterator, -1: none */
 	const char *started_by;		/* role */
+	TimestampTz started_at;		/* as read; store_insert_execution has its own */
 	TimestampTz deadline;		/* 0: none */
 } Execution;
 
@@ -240,6 +241,8 @@ typedef struct QueueRow
 	int64		event_id;
 	int			item;			/* current_index, -1: none */
 	TimestampTz lease_until;	/* 0: none */
+	int64		timeout;		/* of an attempt, in microseconds; 0: none */
+	TimestampTz deadline;		/* of the attempt in flight; 0: none */
 } QueueRow;
 
 extern void store_queue_load_runs(Store *store, int64 execution_id,
@@ -269,7 +272,10 @@ extern void store_revoke_task(Store *store, Run *run);
 extern bool store_get_task(Store *store, int64 queue_id, QueueRow *row);
 /* Deletes a row whatever its state; false when it is gone. */
 extern bool store_delete_task(Store *store, int64 queue_id);
-/* Owner check and new lease_until in one; false when the lease is lost. */
+/*
+ * Owner check and new lease_until in one; false when the lease is lost or the
+ * task's deadline has passed.
+ */
 extern bool store_extend_lease(Store *store, int64 queue_id, const char *worker_id,
 							   TimestampTz lease_until, TimestampTz now);
 /* Gives a leased row back, at a new position; false when the lease is lost. */
@@ -297,17 +303,26 @@ typedef struct LeaseRequest
 extern int	store_lease(Store *store, const LeaseRequest *request,
 						bool *more, bool *locked);
 /* Makes the next look at timers a complete one. */
-extern void store_read_all_timers(void);
+extern void store_queue_read_all_timers(void);
 /* Makes retries that are due ready; returns how many. */
 extern int	store_promote_due(Store *store, int64 execution_id, int limit);
 /* Is there a ready row of one of the types, locked or not? */
 extern bool store_any_ready(Store *store, int ntypes, char **types);
-/* When the next retry or lease expiry is due; false: nothing is scheduled. */
-extern bool store_next_timer(Store *store, TimestampTz *when);
+/* When the next retry or the end of a lease is due; false: nothing is scheduled. */
+extern bool store_queue_next_timer(Store *store, TimestampTz *when);
 /* Rows whose lease has run out, at most "limit" (copies). */
 extern List *store_expired_leases(Store *store, int64 execution_id, int limit);
 
-/* For store.c and store_queue.c only: an open table. */
+/* ---- what else becomes due (store_timer.c) ---- */
+
+/* Running executions whose deadline has passed, at most "limit" (int64 *). */
+extern List *store_due_executions(Store *store, int64 execution_id, int limit);
+/* Makes the next look at timers a complete one. */
+extern void store_read_all_timers(void);
+/* When anything is due next; false: nothing is scheduled. */
+extern bool store_next_timer(Store *store, TimestampTz *when);
+
+/* For the store's own files only: an open table. */
 typedef struct StoreTable
 {
 	Relation	relation;

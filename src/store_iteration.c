@@ -27,12 +27,6 @@ enum
 	ITEM_EXECUTION_ID = 1, ITEM_STEP_NAME, ITEM_INDEX, ITEM_ITEM
 };
 
-/* Columns of noetl.execution that children are found by */
-enum
-{
-	EXECUTION_ID = 1, EXECUTION_PARENT_EVENT_ID = 4, EXECUTION_STATUS = 7
-};
-
 /* ---------------------------------------------------------------------------
  * Items that have not started
  * ---------------------------------------------------------------------------

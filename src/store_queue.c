@@ -27,6 +27,7 @@
 #include "low_water.h"
 #include "store.h"
 #include "store_slot.h"
+#include "timeout.h"
 
 /* A scan of the queue under a snapshot of its own. */
 typedef struct QueueScan
@@ -85,6 +86,17 @@ store_queue_collation(Store *store)
 						 QUEUE_COL_NODE_NAME - 1)->attcollation;
 }
 
+/* The timeout of a row in microseconds; 0: none. */
+static int64
+read_timeout(TupleTableSlot *slot)
+{
+	bool		isnull;
+	Datum		value = slot_getattr(slot, QUEUE_COL_TIMEOUT, &isnull);
+	int64		us;
+
+	return !isnull && timeout_of_interval(DatumGetIntervalP(value), &us) ? us : 0;
+}
+
 /* The columns queue functions need. */
 static void
 read_row(TupleTableSlot *slot, QueueRow *row)
@@ -102,6 +114,8 @@ read_row(TupleTableSlot *slot, QueueRow *row)
 	row->item = slot_attisnull(slot, QUEUE_COL_CURRENT_INDEX) ? -1 :
 		DatumGetInt32(slot_column(slot, QUEUE_COL_CURRENT_INDEX));
 	row->lease_until = DatumGetTimestampTz(slot_column(slot, QUEUE_COL_LEASE_UNTIL));
+	row->timeout = read_timeout(slot);
+	row->deadline = DatumGetTimestampTz(slot_column(slot, QUEUE_COL_DEADLINE));
 }
 
 /*
@@ -178,6 +192,17 @@ make_ready(TupleTableSlot *new)
 	slot_set_null(new, QUEUE_COL_AVAILABLE_AT);
 	slot_set_null(new, QUEUE_COL_LEASE_UNTIL);
 	slot_set_null(new, QUEUE_COL_WORKER_ID);
+	slot_set_null(new, QUEUE_COL_DEADLINE);
+}
+
+/* Sets a time for which 0 means NULL. */
+static void
+set_time(TupleTableSlot *new, QueueColumn column, TimestampTz when)
+{
+	if (when != 0)
+		slot_set(new, column, TimestampTzGetDatum(when));
+	else
+		slot_set_null(new, column);
 }
 
 /* ---------------------------------------------------------------------------
@@ -245,6 +270,8 @@ load_payload(TupleTableSlot *slot, const Playbook *playbook, Run *run)
 	const Step *step = &playbook->steps[run->step];
 
 	run->action = slot_jsonb(slot, QUEUE_COL_ACTION);
+	run->timeout = read_timeout(slot);
+	run->deadline = DatumGetTimestampTz(slot_column(slot, QUEUE_COL_DEADLINE));
 	if (step->kind == STEP_PLAYBOOK || step->kind == STEP_ITERATOR)
 		run->context = slot_jsonb(slot, QUEUE_COL_CONTEXT);
 }
@@ -409,6 +436,9 @@ store_enqueue(Store *store, const BrokerState *state, Run *run)
 	slot_set(slot, QUEUE_COL_EVENT_ID, Int64GetDatum(run->started_event_id));
 	if (run->item >= 0)
 		slot_set(slot, QUEUE_COL_CURRENT_INDEX, Int32GetDatum(run->item));
+	if (run->timeout != 0)
+		slot_set(slot, QUEUE_COL_TIMEOUT,
+				 IntervalPGetDatum(timeout_to_interval(run->timeout)));
 	store_write_insert(store, table);
 	/* the execution may fail in this very evaluation: then the row goes again */
 	run->handle = copy_tid(slot);
@@ -459,7 +489,11 @@ store_close_task(Store *store, Run *run)
 	elog(ERROR, "queue row " INT64_FORMAT " has vanished", run->queue_id);
 }
 
-/* Back into the queue: now, or when its time has come. */
+/*
+ * Back into the queue: now, or when its time has come.  An attempt that goes on
+ * after its lease was lost keeps its deadline; for the reaper, which looks for
+ * leases that end, lease_until is then the same.
+ */
 void
 store_retry_task(Store *store, Run *run)
 {
@@ -473,22 +507,27 @@ store_retry_task(Store *store, Run *run)
 		slot_set_text(new, QUEUE_COL_STATUS, "retry");
 		slot_set(new, QUEUE_COL_AVAILABLE_AT, TimestampTzGetDatum(run->available_at));
 	}
+	else
+	{
+		set_time(new, QUEUE_COL_LEASE_UNTIL, run->deadline);
+		set_time(new, QUEUE_COL_DEADLINE, run->deadline);
+	}
 	write_version(store, table);
 }
 
-/* Sets the columns of a lease. */
+/* Sets the columns of a lease; it ends with the attempt it is for. */
 static void
 set_lease(TupleTableSlot *new, const char *worker_id, int attempts,
-		  TimestampTz lease_until, TimestampTz now)
+		  TimestampTz lease_until, TimestampTz deadline, TimestampTz now)
 {
+	if (deadline != 0)
+		lease_until = lease_until != 0 ? Min(lease_until, deadline) : deadline;
 	slot_set_text(new, QUEUE_COL_STATUS, "leased");
 	slot_set_text(new, QUEUE_COL_WORKER_ID, worker_id);
 	slot_set(new, QUEUE_COL_ATTEMPTS, Int32GetDatum(attempts));
 	slot_set(new, QUEUE_COL_LAST_HEARTBEAT, TimestampTzGetDatum(now));
-	if (lease_until != 0)
-		slot_set(new, QUEUE_COL_LEASE_UNTIL, TimestampTzGetDatum(lease_until));
-	else
-		slot_set_null(new, QUEUE_COL_LEASE_UNTIL);
+	set_time(new, QUEUE_COL_LEASE_UNTIL, lease_until);
+	set_time(new, QUEUE_COL_DEADLINE, deadline);
 }
 
 /* A worker said action_started without asking for a lease. */
@@ -498,7 +537,7 @@ store_lease_task(Store *store, Run *run, TimestampTz lease_until)
 	StoreTable *table = lock_run(store, run);
 
 	set_lease(new_version(table), run->worker_id, run->attempts, lease_until,
-			  GetCurrentTimestamp());
+			  run->deadline, GetCurrentTimestamp());
 	write_version(store, table);
 }
 
@@ -565,9 +604,11 @@ store_extend_lease(Store *store, int64 queue_id, const char *worker_id,
 	StoreTable *table = store_table(store, REL_QUEUE);
 	QueueRow	row;
 
-	if (!lock_leased(store, queue_id, worker_id, &row))
+	if (!lock_leased(store, queue_id, worker_id, &row) ||
+		(row.deadline != 0 && row.deadline <= now))
 		return false;
-	set_lease(new_version(table), worker_id, row.attempts, lease_until, now);
+	set_lease(new_version(table), worker_id, row.attempts, lease_until,
+			  row.deadline, now);
 	write_version(store, table);
 	return true;
 }
@@ -675,6 +716,22 @@ type_wanted(TupleTableSlot *slot, int ntypes, char **types)
 	return wanted;
 }
 
+/*
+ * When the attempt that a lease begins, or goes on with, has to be over; 0: it
+ * has all the time it wants.
+ */
+static TimestampTz
+attempt_deadline(TupleTableSlot *slot, TimestampTz now)
+{
+	TimestampTz deadline = DatumGetTimestampTz(slot_column(slot, QUEUE_COL_DEADLINE));
+	int64		timeout;
+
+	if (deadline != 0)
+		return deadline;
+	timeout = read_timeout(slot);
+	return timeout > 0 ? now + timeout : 0;
+}
+
 /* See store.h. */
 int
 store_lease(Store *store, const LeaseRequest *request, bool *more, bool *locked)
@@ -690,11 +747,15 @@ store_lease(Store *store, const LeaseRequest *request, bool *more, bool *locked)
 	while (ready_scan_next(&ready))
 	{
 		ItemPointerData tid = scan->slot->tts_tid;
+		TimestampTz deadline;
 		bool		held;
 
 		if (!type_wanted(scan->slot, request->ntypes, request->types) ||
 			DatumGetTimestampTz(slot_column(scan->slot, QUEUE_COL_AVAILABLE_AT)) > now)
 			continue;
+		deadline = attempt_deadline(scan->slot, now);
+		if (deadline != 0 && deadline <= now)
+			continue;			/* the reaper's */
 		if (leased >= request->max_tasks)
 		{
 			*more = true;
@@ -707,7 +768,7 @@ store_lease(Store *store, const LeaseRequest *request, bool *more, bool *locked)
 		}
 		set_lease(new_version(scan->table), request->worker_id,
 				  DatumGetInt32(slot_column(scan->slot, QUEUE_COL_ATTEMPTS)) + 1,
-				  now + request->lease_us, now);
+				  now + request->lease_us, deadline, now);
 		write_version(store, scan->table);
 		request->callback(request->arg, scan->table->insert_slot);
 		leased++;
@@ -722,7 +783,7 @@ static TimeMark expiry_mark;
 
 /* See store.h. */
 void
-store_read_all_timers(void)
+store_queue_read_all_timers(void)
 {
 	retry_mark.next_full = expiry_mark.next_full = 0;
 }
@@ -808,7 +869,7 @@ first_time(Store *store, StoreRelation index, const TimeMark *mark,
 
 /* See store.h. */
 bool
-store_next_timer(Store *store, TimestampTz *when)
+store_queue_next_timer(Store *store, TimestampTz *when)
 {
 	TimestampTz retry;
 	TimestampTz expiry;
