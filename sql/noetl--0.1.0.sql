@@ -254,6 +254,13 @@ CREATE FUNCTION noetl.evaluate(condition text, context jsonb) RETURNS boolean
 COMMENT ON FUNCTION noetl.evaluate(text, jsonb) IS
     'truth of a condition: a template, or an expression without braces';
 
+CREATE FUNCTION noetl.iterator_items(action jsonb, context jsonb, step text DEFAULT NULL)
+    RETURNS TABLE (index integer, item jsonb, names jsonb)
+    AS 'MODULE_PATHNAME', 'noetl_iterator_items'
+    LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION noetl.iterator_items(jsonb, jsonb, text) IS
+    'the items of a task of type iterator (collection, where, order_by, limit, chunk of its action), and the names inside each, to be laid over its context for noetl.render()';
+
 -- ---------------------------------------------------------------------------
 -- Catalog (catalog.c)
 -- ---------------------------------------------------------------------------

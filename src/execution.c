@@ -191,11 +191,14 @@ execution_make_workload(Store *store, BrokerState *state, const Event *event)
 		JsonbValue	context;
 		JsonbValue	deep;
 
-		doc = template_doc_compile(&parameters, &error);
-		if (doc == NULL ||
-			!template_doc_render(doc, &scope.template, &parameters, &error))
-			return scope_error_text(&error);
 		json_from_jsonb(event->context, &context);
+		if (!json_get(&context, "literal", &deep) || !json_truth(&deep))
+		{
+			doc = template_doc_compile(&parameters, &error);
+			if (doc == NULL ||
+				!template_doc_render(doc, &scope.template, &parameters, &error))
+				return scope_error_text(&error);
+		}
 		json_merge(&merged, &parameters,
 				   json_get(&context, "merge", &deep) && json_truth(&deep), &merged);
 	}

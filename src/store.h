@@ -163,6 +163,30 @@ extern void store_put_run(Store *store, int64 execution_id, Run *run,
 						  const Playbook *playbook, TimestampTz now);
 extern void store_delete_run(Store *store, Run *run);
 
+/* ---- iterators and children (store_iteration.c) ---- */
+
+/* Items of an iterator that start later. */
+extern void store_add_items(Store *store, int64 execution_id, const char *step_name,
+							int first, int count, JsonbValue *items);
+extern bool store_get_item(Store *store, int64 execution_id, const char *step_name,
+						   int index, JsonbValue *item);
+extern void store_delete_item(Store *store, int64 execution_id, const char *step_name,
+							  int index);
+extern void store_delete_items(Store *store, int64 execution_id, const char *step_name);
+
+/* How far an iterator has come since the event that began it. */
+extern void store_iteration_progress(Store *store, int64 execution_id, const char *step_name,
+									 int64 since, IterationProgress *progress);
+/* IterationResult * of its ended items, in the order of the log. */
+extern List *store_iteration_results(Store *store, int64 execution_id,
+									 const char *step_name, int64 since);
+
+/* Ids of running children of a step (of any, parent_event_id 0), as a list of int64 *. */
+extern List *store_running_children(Store *store, int64 execution_id, int64 parent_event_id);
+/* The item that a child execution was started for. */
+extern bool store_child_item(Store *store, int64 execution_id, JsonbValue *item);
+
+/* event_id 0: the execution is to be cancelled */
 extern void store_insert_pending(Store *store, const Event *event);
 /* Takes the oldest pending event of an execution from the list. */
 extern bool store_take_pending(Store *store, int64 execution_id, int64 *event_id);
@@ -230,6 +254,15 @@ extern void store_queue_load_runs(Store *store, int64 execution_id,
  */
 extern bool store_find_task(Store *store, int64 execution_id,
 							const char *node_name, int item, QueueRow *row);
+/* The task of an item of an iterator; NULL: there is none, or it is over. */
+extern Run *store_load_item(Store *store, int64 execution_id, const Playbook *playbook,
+							const char *node_name, int item);
+/*
+ * Withdraws the tasks of an iterator's items; leased ones may finish in vain,
+ * or (revoke) are told so at their next heartbeat.
+ */
+extern void store_abandon_items(Store *store, int64 execution_id,
+								const char *node_name, bool revoke);
 extern void store_enqueue(Store *store, const BrokerState *state, Run *run);
 extern void store_close_task(Store *store, Run *run);
 extern void store_retry_task(Store *store, Run *run);

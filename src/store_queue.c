@@ -237,7 +237,7 @@ run_state(const char *status, RunState *state)
 
 /*
  * Keys of queue_run_idx: the runs of an execution (item -1) or one item of its
- * iterators.  A third key may name the step.
+ * iterators.
  */
 static void
 run_keys(ScanKey keys, int64 execution_id, int item)
@@ -248,6 +248,120 @@ run_keys(ScanKey keys, int64 execution_id, int item)
 	else
 		ScanKeyEntryInitialize(&keys[1], SK_ISNULL | SK_SEARCHNULL, 2, InvalidStrategy,
 							   InvalidOid, InvalidOid, InvalidOid, (Datum) 0);
+}
+
+/* The same with the step. */
+static void
+item_keys(Store *store, ScanKey keys, int64 execution_id, const char *node_name, int item)
+{
+	run_keys(keys, execution_id, item);
+	ScanKeyEntryInitialize(&keys[2], 0, 3, BTEqualStrategyNumber, InvalidOid,
+						   store_queue_collation(store), F_TEXTEQ,
+						   CStringGetTextDatum(node_name));
+}
+
+/*
+ * What a task was given to do; of one that only saves what children have done
+ * also what they have done.
+ */
+static void
+load_payload(TupleTableSlot *slot, const Playbook *playbook, Run *run)
+{
+	const Step *step = &playbook->steps[run->step];
+
+	run->action = slot_jsonb(slot, QUEUE_COL_ACTION);
+	run->timeout = read_timeout(slot);
+	run->deadline = DatumGetTimestampTz(slot_column(slot, QUEUE_COL_DEADLINE));
+	if (step->kind == STEP_PLAYBOOK || step->kind == STEP_ITERATOR)
+		run->context = slot_jsonb(slot, QUEUE_COL_CONTEXT);
+}
+
+/* A live row as a run; NULL: its step or status is none that counts. */
+static Run *
+read_run(TupleTableSlot *slot, int64 execution_id, const Playbook *playbook,
+		 const char *with_action)
+{
+	char	   *name = slot_text(slot, QUEUE_COL_NODE_NAME);
+	char	   *node_id = slot_text(slot, QUEUE_COL_NODE_ID);
+	Run		   *run = run_make(playbook_find_step(playbook, name, strlen(name)), 1, RUN_QUEUED);
+
+	if (run->step < 0 ||
+		!run_state(slot_text(slot, QUEUE_COL_STATUS), &run->state))
+		return NULL;
+	run->visit = Max(node_id_visit(node_id, execution_id, name), 1);
+	if (!slot_attisnull(slot, QUEUE_COL_CURRENT_INDEX))
+		run->item = DatumGetInt32(slot_column(slot, QUEUE_COL_CURRENT_INDEX));
+	run->stored = true;
+	run->is_task = true;
+	run->queue_id = DatumGetInt64(slot_column(slot, QUEUE_COL_QUEUE_ID));
+	run->type = slot_text(slot, QUEUE_COL_NODE_TYPE);
+	run->started_event_id = DatumGetInt64(slot_column(slot, QUEUE_COL_EVENT_ID));
+	run->attempts = DatumGetInt32(slot_column(slot, QUEUE_COL_ATTEMPTS));
+	run->max_attempts = DatumGetInt32(slot_column(slot, QUEUE_COL_MAX_ATTEMPTS));
+	run->worker_id = slot_text(slot, QUEUE_COL_WORKER_ID);
+	run->available_at = DatumGetTimestampTz(slot_column(slot, QUEUE_COL_AVAILABLE_AT));
+	if (with_action != NULL && strcmp(name, with_action) == 0)
+		load_payload(slot, playbook, run);
+	run->handle = copy_tid(slot);
+	return run;
+}
+
+/* See store.h. */
+Run *
+store_load_item(Store *store, int64 execution_id, const Playbook *playbook,
+				const char *node_name, int item)
+{
+	QueueScan	scan;
+	ScanKeyData keys[3];
+	Run		   *run = NULL;
+
+	item_keys(store, keys, execution_id, node_name, item);
+	queue_scan_open(&scan, store, REL_QUEUE_RUN_IDX, keys, 3);
+	while (run == NULL && queue_scan_next(&scan))
+		run = read_run(scan.slot, execution_id, playbook, node_name);
+	queue_scan_close(&scan);
+	return run;
+}
+
+/* See store.h. */
+void
+store_abandon_items(Store *store, int64 execution_id, const char *node_name, bool revoke)
+{
+	QueueScan	scan;
+	ScanKeyData keys[2];
+	List	   *rows = NIL;
+	ListCell   *lc;
+
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(execution_id));
+	ScanKeyInit(&keys[1], 2, BTGreaterEqualStrategyNumber, F_INT4GE, Int32GetDatum(0));
+	queue_scan_open(&scan, store, REL_QUEUE_RUN_IDX, keys, 2);
+	while (queue_scan_next(&scan))
+	{
+		QueueRow   *row;
+
+		if (strcmp(slot_text(scan.slot, QUEUE_COL_NODE_NAME), node_name) != 0)
+			continue;
+		row = palloc(sizeof(QueueRow));
+		read_row(scan.slot, row);
+		rows = lappend(rows, row);
+	}
+	queue_scan_close(&scan);
+	foreach(lc, rows)
+	{
+		const QueueRow *row = (QueueRow *) lfirst(lc);
+		StoreTable *table = store_table(store, REL_QUEUE);
+
+		CHECK_FOR_INTERRUPTS();
+		if (!lock_by_id(store, row->queue_id))
+			continue;
+		if (slot_attisnull(table->scan_slot, QUEUE_COL_WORKER_ID))
+			store_write_delete(store, table, table->scan_slot);
+		else if (revoke)
+		{
+			slot_set_text(new_version(table), QUEUE_COL_STATUS, "cancelled");
+			write_version(store, table);
+		}
+	}
 }
 
 /* See store.h. */
@@ -263,30 +377,10 @@ store_queue_load_runs(Store *store, int64 execution_id,
 	queue_scan_open(&scan, store, REL_QUEUE_RUN_IDX, keys, 2);
 	while (queue_scan_next(&scan))
 	{
-		TupleTableSlot *slot = scan.slot;
-		char	   *name = slot_text(slot, QUEUE_COL_NODE_NAME);
-		Run		   *run = run_make(-1, 1, RUN_QUEUED);
+		Run		   *run = read_run(scan.slot, execution_id, playbook, with_action);
 
-		run->step = playbook_find_step(playbook, name, strlen(name));
-		if (run->step < 0 ||
-			!run_state(slot_text(slot, QUEUE_COL_STATUS), &run->state))
+		if (run == NULL)
 			continue;
-		run->visit = Max(node_id_visit(slot_text(slot, QUEUE_COL_NODE_ID),
-									   execution_id, name), 1);
-		run->stored = true;
-		run->queue_id = DatumGetInt64(slot_column(slot, QUEUE_COL_QUEUE_ID));
-		run->started_event_id = DatumGetInt64(slot_column(slot, QUEUE_COL_EVENT_ID));
-		run->attempts = DatumGetInt32(slot_column(slot, QUEUE_COL_ATTEMPTS));
-		run->max_attempts = DatumGetInt32(slot_column(slot, QUEUE_COL_MAX_ATTEMPTS));
-		run->worker_id = slot_text(slot, QUEUE_COL_WORKER_ID);
-		run->available_at = DatumGetTimestampTz(slot_column(slot, QUEUE_COL_AVAILABLE_AT));
-		if (with_action != NULL && strcmp(name, with_action) == 0)
-		{
-			run->action = slot_jsonb(slot, QUEUE_COL_ACTION);
-			run->timeout = read_timeout(slot);
-			run->deadline = DatumGetTimestampTz(slot_column(slot, QUEUE_COL_DEADLINE));
-		}
-		run->handle = copy_tid(slot);
 		*runs = lappend(*runs, run);
 	}
 	queue_scan_close(&scan);
@@ -301,10 +395,7 @@ store_find_task(Store *store, int64 execution_id, const char *node_name,
 	ScanKeyData keys[3];
 	bool		found;
 
-	run_keys(keys, execution_id, item);
-	ScanKeyEntryInitialize(&keys[2], 0, 3, BTEqualStrategyNumber, InvalidOid,
-						   store_queue_collation(store), F_TEXTEQ,
-						   CStringGetTextDatum(node_name));
+	item_keys(store, keys, execution_id, node_name, item);
 	queue_scan_open(&scan, store, REL_QUEUE_RUN_IDX, keys, 3);
 	found = queue_scan_next(&scan);
 	if (found)
@@ -328,7 +419,7 @@ store_enqueue(Store *store, const BrokerState *state, Run *run)
 	slot_set_text(slot, QUEUE_COL_NODE_ID,
 			 node_id_make(state->execution_id, step->name, run->visit, run->item));
 	slot_set_text(slot, QUEUE_COL_NODE_NAME, step->name);
-	slot_set_text(slot, QUEUE_COL_NODE_TYPE, step->type);
+	slot_set_text(slot, QUEUE_COL_NODE_TYPE, run->type != NULL ? run->type : step->type);
 	slot_set(slot, QUEUE_COL_ACTION, PointerGetDatum(run->action));
 	if (run->context != NULL)
 		slot_set(slot, QUEUE_COL_CONTEXT, PointerGetDatum(run->context));
@@ -343,6 +434,8 @@ store_enqueue(Store *store, const BrokerState *state, Run *run)
 				   Int64GetDatum(state->parent_execution_id));
 	slot_set(slot, QUEUE_COL_PARENT_EVENT_ID, Int64GetDatum(run->released_by));
 	slot_set(slot, QUEUE_COL_EVENT_ID, Int64GetDatum(run->started_event_id));
+	if (run->item >= 0)
+		slot_set(slot, QUEUE_COL_CURRENT_INDEX, Int32GetDatum(run->item));
 	if (run->timeout != 0)
 		slot_set(slot, QUEUE_COL_TIMEOUT,
 				 IntervalPGetDatum(timeout_to_interval(run->timeout)));
