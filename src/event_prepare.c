@@ -155,6 +155,7 @@ static void
 fill_node(Store *store, Event *event)
 {
 	QueueRow	row;
+	int			item = event_item(event);
 
 	if (!is_run_event(event->type))
 	{
@@ -167,9 +168,14 @@ fill_node(Store *store, Event *event)
 		(event->node_id != NULL && event->node_type != NULL &&
 		 event->parent_event_id != 0))
 		return;
-	if (!store_find_task(store, event->execution_id, event->node_name,
-						 event_item(event), &row))
-		return;
+	if (!store_find_task(store, event->execution_id, event->node_name, item, &row))
+	{
+		/* one worker goes through all items, and tells of each */
+		if (item < 0 ||
+			!store_find_task(store, event->execution_id, event->node_name, -1, &row))
+			return;
+		row.node_id = psprintf("%s[%d]", row.node_id, item);
+	}
 	if (event->node_id == NULL)
 		event->node_id = row.node_id;
 	if (event->node_type == NULL)
