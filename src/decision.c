@@ -128,6 +128,14 @@ run_is_live(const Run *run)
 	return run->state != RUN_ENDED && run->state != RUN_CANCELLED;
 }
 
+/* See broker.h. */
+TimestampTz
+run_due_at(const Run *run)
+{
+	return run->state == RUN_RETRY ? run->available_at :
+		run->state == RUN_OPEN ? run->deadline : 0;
+}
+
 /* Appends a decision of a kind; the caller fills in the rest. */
 Decision *
 decide(BrokerState *state, DecisionKind kind, Run *run)

@@ -213,6 +213,8 @@ write_decision(Store *store, BrokerState *state, const Event *event,
 		case DECIDE_KEEP:
 			store_put_run(store, state->execution_id, decision->run,
 						  state->playbook, state->time);
+			if (run_due_at(decision->run) != 0)
+				wake_for_timer(run_due_at(decision->run));
 			break;
 		case DECIDE_ABANDON:
 			abandon_run(store, state, decision);
@@ -565,7 +567,7 @@ event_stored(Store *store, const Event *event, uint64 number)
 	Writing    *others = writing_on(event->execution_id);
 
 	if (event->type == EVENT_EXECUTION_START)
-		execution_insert(store, event, NULL);
+		execution_insert(store, event, NULL, 0);
 	if (noetl_broker && others == NULL)
 		(void) decide_event(store, event, number == prepared_events);
 	else if (event->type == EVENT_EXECUTION_START ||

@@ -76,7 +76,7 @@ child_start(const BrokerState *state, const ChildStart *start)
 
 	store = store_open(InvalidOid);
 	write_own_event(store, &event);
-	execution_insert(store, &event, state->started_by);
+	execution_insert(store, &event, state->started_by, start->timeout);
 	enqueued = decide_event(store, &event, true);
 	store_close(store);
 	return enqueued;
