@@ -167,8 +167,11 @@ fill_node(Store *store, Event *event)
 		(event->node_id != NULL && event->node_type != NULL &&
 		 event->parent_event_id != 0))
 		return;
+	/* an item has a task of its own, or is part of its iterator's */
 	if (!store_find_task(store, event->execution_id, event->node_name,
-						 event_item(event), &row))
+						 event_item(event), &row) &&
+		(event_item(event) < 0 ||
+		 !store_find_task(store, event->execution_id, event->node_name, -1, &row)))
 		return;
 	if (event->node_id == NULL)
 		event->node_id = row.node_id;
