@@ -287,6 +287,27 @@ broker_expands(const YamlNode *map, const StepSource *body)
 		 (mode != NULL && pg_strcasecmp(mode, "distributed") == 0));
 }
 
+/* Compiles order_by: an expression over the item, or the path of a member. */
+static IteratorOrder *
+compile_order(Compiler *compiler, const YamlNode *node)
+{
+	IteratorOrder *order = palloc0(sizeof(IteratorOrder));
+	SourceError error = {0};
+
+	if (node == NULL)
+		return NULL;
+	if (node->kind != YN_STRING)
+	{
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
+					   node, "Write an expression: order_by: \"{{ item.age }}\".",
+					   "order_by must be text");
+		return NULL;
+	}
+	if (!iterator_compile_order(node->string, node->length, order, &error))
+		playbook_source_issue(compiler, node, &error);
+	return order;
+}
+
 /*
  * Turns a step that goes through a collection, however it is written, into one
  * of type iterator.  source->body is set when the broker shall expand it.
@@ -323,9 +344,15 @@ playbook_resolve_iterator(Compiler *compiler, const char *name, StepSource *sour
 			source->body = body;
 		else if (playbook_member(map, "mode") != NULL && task->kind == YN_LIST &&
 				 pg_strcasecmp(playbook_scalar_text(playbook_member(map, "mode")), "distributed") == 0)
-			playbook_issue(compiler, ISSUE_ERROR, ERRCODE_FEATURE_NOT_SUPPORTED, task,
+			playbook_issue(compiler, ISSUE_ERROR, ERRCODE_FEATURE_NOT_SUPPORTED, written,
 						   "Put the tasks into a playbook of their own, and let it be the task.",
 						   "a distributed iterator has exactly one task");
+		if (source->body == NULL)
+		{
+			/* the worker's, but what does not parse is wrong already */
+			(void) playbook_compile_condition(compiler, playbook_member(map, "where"));
+			(void) compile_order(compiler, playbook_member(map, "order_by"));
+		}
 		source->merged = map;
 		source->own = map;
 		source->task = NULL;
@@ -342,27 +369,6 @@ optional_doc(Compiler *compiler, const YamlNode *map, const char *key)
 	const YamlNode *node = playbook_member(map, key);
 
 	return node != NULL ? playbook_compile_doc(compiler, node) : NULL;
-}
-
-/* Compiles order_by: an expression over the item, or the path of a member. */
-static IteratorOrder *
-compile_order(Compiler *compiler, const YamlNode *node)
-{
-	IteratorOrder *order = palloc0(sizeof(IteratorOrder));
-	SourceError error = {0};
-
-	if (node == NULL)
-		return NULL;
-	if (node->kind != YN_STRING)
-	{
-		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
-					   node, "Write an expression: order_by: \"{{ item.age }}\".",
-					   "order_by must be text");
-		return NULL;
-	}
-	if (!iterator_compile_order(node->string, node->length, order, &error))
-		playbook_source_issue(compiler, node, &error);
-	return order;
 }
 
 /* Compiles what the broker needs to go through the items; not yet the body. */

@@ -130,16 +130,23 @@ store_delete_items(Store *store, int64 execution_id, const char *step_name)
  * ---------------------------------------------------------------------------
  */
 
-/* Does the event in a slot end an item of the iteration? */
+/*
+ * Does the event in a slot end an item of the iteration?  It counts only with
+ * the counters that the broker writes.
+ */
 static bool
-ends_item(TupleTableSlot *slot, int64 since, bool *failed)
+ends_item(TupleTableSlot *slot, int64 since, bool *failed, JsonbValue *meta)
 {
 	EventType	type = event_type_of(slot_text(slot, EVENT_COL_EVENT_TYPE), NULL);
+	int64		total;
 
 	*failed = type == EVENT_ITERATION_FAILED;
-	return (*failed || type == EVENT_ITERATION_COMPLETED) &&
-		DatumGetInt64(slot_column(slot, EVENT_COL_EVENT_ID)) > since &&
-		!slot_attisnull(slot, EVENT_COL_META);
+	if ((!*failed && type != EVENT_ITERATION_COMPLETED) ||
+		DatumGetInt64(slot_column(slot, EVENT_COL_EVENT_ID)) <= since ||
+		slot_attisnull(slot, EVENT_COL_META))
+		return false;
+	json_from_jsonb(slot_jsonb(slot, EVENT_COL_META), meta);
+	return json_get_int(meta, "total", &total) && json_get_int(meta, "done", &total);
 }
 
 /* Opens a scan of the result-bearing events of a step since another event. */
@@ -181,9 +188,8 @@ store_iteration_progress(Store *store, int64 execution_id, const char *step_name
 	{
 		JsonbValue	meta;
 
-		if (!ends_item(scan.slot, since, &failed))
+		if (!ends_item(scan.slot, since, &failed, &meta))
 			continue;
-		json_from_jsonb(slot_jsonb(scan.slot, EVENT_COL_META), &meta);
 		progress->found = true;
 		progress->started = counter(&meta, "started");
 		progress->done = counter(&meta, "done");
@@ -206,14 +212,13 @@ store_iteration_results(Store *store, int64 execution_id, const char *step_name,
 		IterationResult *result;
 		JsonbValue	meta;
 
-		if (!ends_item(scan.slot, since, &failed))
+		if (!ends_item(scan.slot, since, &failed, &meta))
 			continue;
 		result = palloc0(sizeof(IterationResult));
 		result->index = DatumGetInt32(slot_column(scan.slot, EVENT_COL_CURRENT_INDEX));
 		result->failed = failed;
 		json_from_jsonb(slot_jsonb(scan.slot, EVENT_COL_RESULT), &result->value);
 		result->error = slot_text(scan.slot, EVENT_COL_ERROR);
-		json_from_jsonb(slot_jsonb(scan.slot, EVENT_COL_META), &meta);
 		(void) json_get_int(&meta, "child_execution_id", &result->child_execution_id);
 		results = lappend(results, result);
 	}
