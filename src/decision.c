@@ -321,13 +321,17 @@ complete_execution(BrokerState *state, const Step *end, int64 parent)
 	{
 		char	   *text = scope_error_text(&error);
 
-		event = emit(state, EVENT_STEP_FAILED, end, 1, parent);
-		event->error = text;
-		json_begin_object(&meta);
-		json_add_text(&meta, "kind", failure_name(FAILURE_TEMPLATE));
-		json_end_object(&meta, &value);
-		event->meta = json_to_jsonb(&value);
-		fail_execution(state, end, text, event->event_id);
+		if (end->kind == STEP_END)	/* the action of another has been completed */
+		{
+			event = emit(state, EVENT_STEP_FAILED, end, 1, parent);
+			event->error = text;
+			json_begin_object(&meta);
+			json_add_text(&meta, "kind", failure_name(FAILURE_TEMPLATE));
+			json_end_object(&meta, &value);
+			event->meta = json_to_jsonb(&value);
+			parent = event->event_id;
+		}
+		fail_execution(state, end, text, parent);
 		return;
 	}
 
