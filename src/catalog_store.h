@@ -31,6 +31,12 @@ extern int64 catalog_lock_path(text *path, bytea *digest, int *version);
 extern int64 catalog_insert(text *path, int version, text *kind, text *content,
 							bytea *digest, Jsonb *payload);
 
+/*
+ * Stores a document that is part of another playbook; "path" is where, unless
+ * it says so itself.  0 and *error when it is no valid playbook (catalog.c).
+ */
+extern int64 catalog_add(const char *content, const char *path, char **error);
+
 /* The row of a version of a path (0: the newest); false when there is none. */
 extern bool catalog_find(const char *path, int version, int64 *catalog_id);
 

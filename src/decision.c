@@ -14,7 +14,8 @@
 
 static const char *const failure_names[] = {
 	"action_error", "retry_exhausted", "client", "condition_error",
-	"template_error", "transition_error", "max_visits"
+	"template_error", "collection_error", "playbook_error", "timed_out",
+	"transition_error", "max_visits"
 };
 
 /* For step_failed.meta.kind. */
@@ -122,6 +123,8 @@ decide(BrokerState *state, DecisionKind kind, Run *run)
 
 	decision->kind = kind;
 	decision->run = run;
+	if (kind == DECIDE_KEEP)
+		run->kept = true;
 	state->decisions = lappend(state->decisions, decision);
 	return decision;
 }
@@ -170,6 +173,15 @@ emit(BrokerState *state, EventType type, const Step *step, int visit,
 	return event;
 }
 
+/* See broker_internal.h. */
+void
+about_item(Event *event, const Step *step, int visit, int item)
+{
+	event->node_id = node_id_make(event->execution_id, step->name, visit, item);
+	event->has_index = true;
+	event->current_index = item;
+}
+
 /* Nothing may go on: queued work is withdrawn, leased work may finish in vain. */
 void
 finish(BrokerState *state, const char *status, const char *error,
@@ -186,13 +198,14 @@ finish(BrokerState *state, const char *status, const char *error,
 		{
 			case RUN_QUEUED:
 			case RUN_RETRY:
-				decide(state, DECIDE_CLOSE, run);
-				run->state = RUN_ENDED;
-				break;
 			case RUN_WAITING:
 			case RUN_OPEN:
-				if (run->stored)
-					decide(state, DECIDE_UNWAIT, run);
+				if (run->state == RUN_OPEN)
+					decide(state, DECIDE_ABANDON, run)->revoke = revoke;
+				if (run->is_task)
+					decide(state, DECIDE_CLOSE, run);
+				else if (run->stored || run->kept)
+					decide(state, DECIDE_FORGET, run);
 				run->state = RUN_ENDED;
 				break;
 			case RUN_LEASED:
@@ -257,9 +270,11 @@ final_result(BrokerState *state, const Step *end, JsonbValue *result,
 		scope.envelope = &value->envelope;
 		*result = value->value;
 	}
-	if (end->result == NULL)
-		return true;
-	return template_doc_render(end->result, &scope.template, result, error);
+	if (end->result != NULL)
+		return template_doc_render(end->result, &scope.template, result, error);
+	if (end->save_data != NULL)
+		return template_doc_render(end->save_data, &scope.template, result, error);
+	return true;
 }
 
 /* Nothing is live any more.  "end" is the end that was reached, or NULL. */

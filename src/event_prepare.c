@@ -52,6 +52,7 @@ event_has_effect(EventType type)
 		case EVENT_STEP_COMPLETED:
 		case EVENT_STEP_FAILED:
 		case EVENT_STEP_SKIPPED:
+		case EVENT_ITERATOR_COMPLETED:
 			return true;
 		default:
 			return false;
@@ -76,7 +77,8 @@ static bool
 sets_value(EventType type)
 {
 	return type == EVENT_ACTION_COMPLETED || type == EVENT_STEP_RESULT ||
-		type == EVENT_STEP_COMPLETED || type == EVENT_STEP_SKIPPED;
+		type == EVENT_STEP_COMPLETED || type == EVENT_STEP_SKIPPED ||
+		type == EVENT_ITERATOR_COMPLETED;
 }
 
 /* Events about one step, whose node can be filled in from its queue row. */
@@ -103,6 +105,19 @@ check_snapshot(Store *store, int64 execution_id, int64 last_event_id, bool own)
 				 errdetail("Execution " INT64_FORMAT " went on after this transaction took its snapshot.",
 						   execution_id),
 				 errhint("Retry the transaction, or use READ COMMITTED.")));
+}
+
+/* See event_internal.h. */
+void
+event_check_snapshot(Store *store, int64 execution_id)
+{
+	int64		last_id;
+	TimestampTz last_time;
+	bool		own;
+
+	if (IsolationUsesXactSnapshot() &&
+		store_last_event(store, execution_id, &last_id, &last_time, &own))
+		check_snapshot(store, execution_id, last_id, own);
 }
 
 /* created_at and event_id, strictly after everything the execution has. */
@@ -140,6 +155,7 @@ static void
 fill_node(Store *store, Event *event)
 {
 	QueueRow	row;
+	int			item = event_item(event);
 
 	if (!is_run_event(event->type))
 	{
@@ -152,9 +168,14 @@ fill_node(Store *store, Event *event)
 		(event->node_id != NULL && event->node_type != NULL &&
 		 event->parent_event_id != 0))
 		return;
-	if (!store_find_task(store, event->execution_id, event->node_name,
-						 event_item(event), &row))
-		return;
+	if (!store_find_task(store, event->execution_id, event->node_name, item, &row))
+	{
+		/* one worker goes through all items, and tells of each */
+		if (item < 0 ||
+			!store_find_task(store, event->execution_id, event->node_name, -1, &row))
+			return;
+		row.node_id = psprintf("%s[%d]", row.node_id, item);
+	}
 	if (event->node_id == NULL)
 		event->node_id = row.node_id;
 	if (event->node_type == NULL)

@@ -89,6 +89,7 @@ typedef struct Execution
 	int			depth;			/* how many ancestors it has */
 	int			item;			/* of the parent's iterator, -1: none */
 	const char *started_by;		/* role */
+	TimestampTz started_at;		/* as read; store_insert_execution has its own */
 	TimestampTz deadline;		/* 0: none */
 } Execution;
 
@@ -162,6 +163,30 @@ extern void store_put_run(Store *store, int64 execution_id, Run *run,
 						  const Playbook *playbook, TimestampTz now);
 extern void store_delete_run(Store *store, Run *run);
 
+/* ---- iterators and children (store_iteration.c) ---- */
+
+/* Items of an iterator that start later. */
+extern void store_add_items(Store *store, int64 execution_id, const char *step_name,
+							int first, int count, JsonbValue *items);
+extern bool store_get_item(Store *store, int64 execution_id, const char *step_name,
+						   int index, JsonbValue *item);
+extern void store_delete_item(Store *store, int64 execution_id, const char *step_name,
+							  int index);
+extern void store_delete_items(Store *store, int64 execution_id, const char *step_name);
+
+/* How far an iterator has come since the event that began it. */
+extern void store_iteration_progress(Store *store, int64 execution_id, const char *step_name,
+									 int64 since, IterationProgress *progress);
+/* IterationResult * of its ended items, in the order of the log. */
+extern List *store_iteration_results(Store *store, int64 execution_id,
+									 const char *step_name, int64 since);
+
+/* Ids of running children of a step (of any, parent_event_id 0), as a list of int64 *. */
+extern List *store_running_children(Store *store, int64 execution_id, int64 parent_event_id);
+/* The item that a child execution was started for. */
+extern bool store_child_item(Store *store, int64 execution_id, JsonbValue *item);
+
+/* event_id 0: the execution is to be cancelled */
 extern void store_insert_pending(Store *store, const Event *event);
 /* Takes the oldest pending event of an execution from the list. */
 extern bool store_take_pending(Store *store, int64 execution_id, int64 *event_id);
@@ -216,6 +241,8 @@ typedef struct QueueRow
 	int64		event_id;
 	int			item;			/* current_index, -1: none */
 	TimestampTz lease_until;	/* 0: none */
+	int64		timeout;		/* of an attempt, in microseconds; 0: none */
+	TimestampTz deadline;		/* of the attempt in flight; 0: none */
 } QueueRow;
 
 extern void store_queue_load_runs(Store *store, int64 execution_id,
@@ -227,6 +254,15 @@ extern void store_queue_load_runs(Store *store, int64 execution_id,
  */
 extern bool store_find_task(Store *store, int64 execution_id,
 							const char *node_name, int item, QueueRow *row);
+/* The task of an item of an iterator; NULL: there is none, or it is over. */
+extern Run *store_load_item(Store *store, int64 execution_id, const Playbook *playbook,
+							const char *node_name, int item);
+/*
+ * Withdraws the tasks of an iterator's items; leased ones may finish in vain,
+ * or (revoke) are told so at their next heartbeat.
+ */
+extern void store_abandon_items(Store *store, int64 execution_id,
+								const char *node_name, bool revoke);
 extern void store_enqueue(Store *store, const BrokerState *state, Run *run);
 extern void store_close_task(Store *store, Run *run);
 extern void store_retry_task(Store *store, Run *run);
@@ -236,7 +272,10 @@ extern void store_revoke_task(Store *store, Run *run);
 extern bool store_get_task(Store *store, int64 queue_id, QueueRow *row);
 /* Deletes a row whatever its state; false when it is gone. */
 extern bool store_delete_task(Store *store, int64 queue_id);
-/* Owner check and new lease_until in one; false when the lease is lost. */
+/*
+ * Owner check and new lease_until in one; false when the lease is lost or the
+ * task's deadline has passed.
+ */
 extern bool store_extend_lease(Store *store, int64 queue_id, const char *worker_id,
 							   TimestampTz lease_until, TimestampTz now);
 /* Gives a leased row back, at a new position; false when the lease is lost. */
@@ -264,17 +303,26 @@ typedef struct LeaseRequest
 extern int	store_lease(Store *store, const LeaseRequest *request,
 						bool *more, bool *locked);
 /* Makes the next look at timers a complete one. */
-extern void store_read_all_timers(void);
+extern void store_queue_read_all_timers(void);
 /* Makes retries that are due ready; returns how many. */
 extern int	store_promote_due(Store *store, int64 execution_id, int limit);
 /* Is there a ready row of one of the types, locked or not? */
 extern bool store_any_ready(Store *store, int ntypes, char **types);
-/* When the next retry or lease expiry is due; false: nothing is scheduled. */
-extern bool store_next_timer(Store *store, TimestampTz *when);
+/* When the next retry or the end of a lease is due; false: nothing is scheduled. */
+extern bool store_queue_next_timer(Store *store, TimestampTz *when);
 /* Rows whose lease has run out, at most "limit" (copies). */
 extern List *store_expired_leases(Store *store, int64 execution_id, int limit);
 
-/* For the files of the store only: an open table. */
+/* ---- what else becomes due (store_timer.c) ---- */
+
+/* Running executions whose deadline has passed, at most "limit" (int64 *). */
+extern List *store_due_executions(Store *store, int64 execution_id, int limit);
+/* Makes the next look at timers a complete one. */
+extern void store_read_all_timers(void);
+/* When anything is due next; false: nothing is scheduled. */
+extern bool store_next_timer(Store *store, TimestampTz *when);
+
+/* For the store's own files only: an open table. */
 typedef struct StoreTable
 {
 	Relation	relation;		/* NULL: not open */

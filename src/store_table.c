@@ -30,7 +30,7 @@
 #include "utils/syscache.h"
 
 #include "store.h"
-#include "store_table.h"
+#include "store_internal.h"
 
 struct Store
 {
@@ -377,7 +377,7 @@ store_table(Store *store, StoreRelation which)
 	return table;
 }
 
-/* See store_table.h. */
+/* See store_internal.h. */
 StoreTable *
 store_event_table(Store *store, int64 execution_id)
 {
@@ -412,7 +412,7 @@ open_indexes(Store *store, StoreTable *table)
 	table->writable = true;
 }
 
-/* See store_table.h. */
+/* See store_internal.h. */
 Relation
 store_open_index(Store *store, StoreRelation which)
 {
