@@ -235,6 +235,8 @@ store_read_event(TupleTableSlot *slot, Event *event)
 	event->context = slot_jsonb(slot, EVENT_COL_CONTEXT);
 	event->result = slot_jsonb(slot, EVENT_COL_RESULT);
 	event->meta = slot_jsonb(slot, EVENT_COL_META);
+	if (event->type == EVENT_ITERATION_STARTED && event_child(event) != 0)
+		event->type = EVENT_CHILD_SPAWNED;
 }
 
 /* See store.h. */

@@ -183,6 +183,9 @@ extern List *store_iteration_results(Store *store, int64 execution_id,
 
 /* Ids of running children of a step (of any, parent_event_id 0), as a list of int64 *. */
 extern List *store_running_children(Store *store, int64 execution_id, int64 parent_event_id);
+/* Gives a running execution a parent. */
+extern void store_adopt_execution(Store *store, int64 execution_id, int64 parent_execution_id,
+								  int64 parent_event_id, int item);
 /* The item that a child execution was started for. */
 extern bool store_child_item(Store *store, int64 execution_id, JsonbValue *item);
 
