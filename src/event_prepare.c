@@ -53,6 +53,7 @@ event_has_effect(EventType type)
 		case EVENT_STEP_FAILED:
 		case EVENT_STEP_SKIPPED:
 		case EVENT_ITERATOR_COMPLETED:
+		case EVENT_CHILD_SPAWNED:
 			return true;
 		default:
 			return false;
@@ -236,6 +237,8 @@ normalise_words(Event *event)
 				(errmsg("unknown event status \"%s\", stored as PENDING", given),
 				 errhint("The words are STARTED, RUNNING, PAUSED, PENDING, FAILED, COMPLETED, CANCELLED.")));
 	event->type = event_type_of(event->event_type, event->status);
+	if (event->type == EVENT_ITERATION_STARTED && event_child(event) != 0)
+		event->type = EVENT_CHILD_SPAWNED;
 }
 
 /*
