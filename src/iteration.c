@@ -351,7 +351,10 @@ add_errors(const Iteration *iteration, IterationResult **results, JsonBuilder *b
 	json_add(builder, "errors", &value);
 }
 
-/* {data: results by index, total_iterations, child_executions, errors}. */
+/*
+ * {status, data: results by index, total_iterations, child_executions, errors}:
+ * an envelope, like that of a worker, so that the value of the step is the list.
+ */
 static void
 build_result(const Iteration *iteration, JsonbValue *result)
 {
@@ -363,6 +366,7 @@ build_result(const Iteration *iteration, JsonbValue *result)
 
 	json_null(&null);
 	json_begin_object(&builder);
+	json_add_text(&builder, "status", "success");
 	if (results_fit(iteration, results))
 	{
 		json_begin_array(&list);
