@@ -224,6 +224,12 @@ conclude(BrokerState *state, Run *run, const Step *step, const Event *event, boo
 		fail_step(state, run, event->event_id, kind, error, envelope, input, NULL);
 		return;
 	}
+	if (step->kind == STEP_ACTION &&
+		state->values.has_children(state->values.arg, run->started_event_id))
+	{
+		await_spawned(state, run, event, envelope, input);
+		return;
+	}
 	if (!run->is_task && step->save_action != NULL)
 	{
 		Scope		scope;
@@ -362,6 +368,18 @@ drop_item(BrokerState *state, const Event *event)
 		decide(state, DECIDE_CLOSE, item);
 }
 
+/* The worker has started an execution on behalf of its step. */
+static void
+adopt(BrokerState *state, Run *run, const Event *event)
+{
+	ChildStart *child = palloc0(sizeof(ChildStart));
+
+	child->execution_id = event_child(event);
+	child->parent_event_id = run->started_event_id;
+	child->item = event->has_index ? event->current_index : -1;
+	decide(state, DECIDE_ADOPT, run)->child = child;
+}
+
 /* An event about one step: find its run and do what the event says. */
 static void
 decide_run_event(BrokerState *state, const Event *event)
@@ -393,6 +411,9 @@ decide_run_event(BrokerState *state, const Event *event)
 
 	switch (event->type)
 	{
+		case EVENT_CHILD_SPAWNED:
+			adopt(state, run, event);
+			return;
 		case EVENT_ACTION_STARTED:
 			if (run->state != RUN_LEASED)
 			{
@@ -533,6 +554,7 @@ broker_decide(BrokerState *state, const Event *event)
 		case EVENT_STEP_FAILED:
 		case EVENT_STEP_SKIPPED:
 		case EVENT_ITERATOR_COMPLETED:
+		case EVENT_CHILD_SPAWNED:
 			if (state->finished)
 				ignore(state, "the execution is over");
 			else

@@ -146,6 +146,8 @@ typedef struct ValueSource
 	/* the value of a step of another execution */
 	bool		(*child_value) (void *arg, int64 execution_id,
 								const char *step_name, JsonbValue *value);
+	/* is a child of the step that this event started still running? */
+	bool		(*has_children) (void *arg, int64 parent_event_id);
 	/* the item that a child execution was started for */
 	bool		(*child_item) (void *arg, int64 execution_id, JsonbValue *item);
 	int64		(*new_execution_id) (void *arg);
@@ -209,6 +211,8 @@ typedef enum DecisionKind
 	DECIDE_ADD_ITEMS,			/* items of "run" that start later */
 	DECIDE_TAKE_ITEM,			/* first_item does not wait any more */
 	DECIDE_START_CHILD,			/* "child" */
+	DECIDE_ADOPT,				/* the execution "child" names becomes a child of
+								 * "run" */
 	DECIDE_ENQUEUE,				/* a queue row for "run" */
 	DECIDE_LEASE,				/* the worker started it without a lease */
 	DECIDE_RETRY,				/* back into the queue, due at available_at */
@@ -275,6 +279,8 @@ extern int	node_id_visit(const char *node_id, int64 execution_id, const char *st
 extern int	node_id_item(const char *node_id, int64 execution_id, const char *step);
 /* Which item an event is about; -1: a step as a whole. */
 extern int	event_item(const Event *event);
+/* The child execution that the context of an event names; 0: none. */
+extern int64 event_child(const Event *event);
 
 /* result.c: the value of a step from the result that was sent. */
 extern void result_value(const JsonbValue *envelope, JsonbValue *value);

@@ -83,6 +83,9 @@ extern ChildStart *prepare_child(BrokerState *state, const Step *task, Scope *sc
 								 char **error);
 /* The playbook that is called, when it is the same for every item; else 0. */
 extern int64 pin_child(BrokerState *state, const Step *task, Scope *scope);
+/* The task is done but executions that its worker started are not: it stays open. */
+extern void await_spawned(BrokerState *state, Run *run, const Event *event,
+						  const JsonbValue *envelope, const JsonbValue *input);
 /* The result of a child execution, as its parent sees it. */
 extern void child_result(BrokerState *state, const Step *task, const ChildEnd *end,
 						 JsonbValue *result);

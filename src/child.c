@@ -275,6 +275,50 @@ playbook_ended(BrokerState *state, Run *run, const Step *step, const ChildEnd *e
 	end_attempt(state, run, event, end->completed);
 }
 
+/* See broker_internal.h. */
+void
+await_spawned(BrokerState *state, Run *run, const Event *event,
+			  const JsonbValue *envelope, const JsonbValue *input)
+{
+	JsonBuilder builder;
+	JsonbValue	value;
+
+	decide(state, DECIDE_CLOSE, run);
+	json_begin_object(&builder);
+	if (input != NULL)
+		json_add(&builder, "data", input);
+	json_add(&builder, "this", envelope);
+	json_add_int(&builder, "event_id", event->event_id);
+	json_end_object(&builder, &value);
+	run->context = json_to_jsonb(&value);
+	run->is_task = false;
+	run->stored = false;
+	run->available_at = 0;
+	run->state = RUN_OPEN;
+	decide(state, DECIDE_KEEP, run);
+}
+
+/* The last of the executions that a worker started is over: so is its step. */
+static void
+spawned_ended(BrokerState *state, Run *run)
+{
+	Completion	completion;
+	JsonbValue	context;
+	JsonbValue	envelope;
+	JsonbValue	input;
+
+	json_from_jsonb(run->context, &context);
+	if (!json_get(&context, "this", &envelope))
+		json_null(&envelope);
+	memset(&completion, 0, sizeof(completion));
+	completion.type = EVENT_STEP_COMPLETED;
+	(void) json_get_int(&context, "event_id", &completion.parent);
+	completion.envelope = &envelope;
+	if (run_input(run, &input))
+		completion.input = &input;
+	complete_step(state, run, &completion);
+}
+
 /* See broker.h. */
 void
 broker_child_ended(BrokerState *state, const ChildEnd *end)
@@ -289,6 +333,9 @@ broker_child_ended(BrokerState *state, const ChildEnd *end)
 		item_child_ended(state, run, end);
 	else if (step->kind == STEP_PLAYBOOK && is_current_child(run, end))
 		playbook_ended(state, run, step, end);
+	else if (step->kind == STEP_ACTION &&
+			 !state->values.has_children(state->values.arg, run->started_event_id))
+		spawned_ended(state, run);
 	else
 		return;
 	settle(state);

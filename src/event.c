@@ -116,9 +116,9 @@ noetl_event_before(PG_FUNCTION_ARGS)
 	store_read_event_head(trigger->tg_trigslot, &event);
 	if (event_is_history(&event))
 		return PointerGetDatum(trigger->tg_trigtuple);
-	if (event.type == EVENT_EXECUTION_START)
+	if (event.type == EVENT_EXECUTION_START || event.type == EVENT_ITERATION_STARTED)
 	{
-		/* the context names the playbook; the rest stays as it is */
+		/* the context names a playbook or a child; the rest stays as it is */
 		store_read_event(trigger->tg_trigslot, &event);
 		event.result = NULL;
 		event.meta = NULL;
@@ -229,6 +229,9 @@ write_decision(Store *store, BrokerState *state, const Event *event,
 			break;
 		case DECIDE_START_CHILD:
 			enqueued = child_start(state, decision->child);
+			break;
+		case DECIDE_ADOPT:
+			adopt_child(store, state, decision->child);
 			break;
 		case DECIDE_FORGET:
 			store_delete_run(store, decision->run);

@@ -82,6 +82,24 @@ child_start(const BrokerState *state, const ChildStart *start)
 	return enqueued;
 }
 
+/*
+ * See event_internal.h.  Waiting for the child's lock while holding the
+ * parent's is safe: before it is adopted it has nothing to tell the parent.
+ */
+void
+adopt_child(Store *store, const BrokerState *state, const ChildStart *child)
+{
+	Execution	execution;
+
+	if (child->execution_id == state->execution_id)
+		return;
+	execution_lock(child->execution_id);
+	if (store_get_execution(store, child->execution_id, &execution) && execution.running &&
+		execution.parent_execution_id == 0)
+		store_adopt_execution(store, child->execution_id, state->execution_id,
+							  child->parent_event_id, child->item);
+}
+
 /* See event_internal.h. */
 void
 cancel_child(int64 execution_id)

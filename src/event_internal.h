@@ -67,6 +67,8 @@ extern int	decide_pending(Store *store, int64 execution_id);
 
 /* Starts a child execution; returns the number of tasks that are enqueued. */
 extern int	child_start(const BrokerState *state, const ChildStart *start);
+/* Makes an execution that a worker has started a child of the step it works on. */
+extern void adopt_child(Store *store, const BrokerState *state, const ChildStart *child);
 /* Cancels the running children of an open run. */
 extern void cancel_children(Store *store, int64 execution_id, int64 parent_event_id);
 /* Cancels one; its lock is held. */

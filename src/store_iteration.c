@@ -9,7 +9,9 @@
 
 #include "access/genam.h"
 #include "access/xact.h"
+#include "executor/executor.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
@@ -231,6 +233,17 @@ store_iteration_results(Store *store, int64 execution_id, const char *step_name,
  * ---------------------------------------------------------------------------
  */
 
+/* In many databases no execution has a parent: the index is empty then. */
+static bool
+no_children_at_all(void)
+{
+	Relation	index = index_open(store_index(REL_EXECUTION_PARENT_IDX), AccessShareLock);
+	bool		empty = RelationGetNumberOfBlocks(index) <= 1;
+
+	index_close(index, AccessShareLock);
+	return empty;
+}
+
 /* See store.h. */
 List *
 store_running_children(Store *store, int64 execution_id, int64 parent_event_id)
@@ -240,6 +253,8 @@ store_running_children(Store *store, int64 execution_id, int64 parent_event_id)
 	ScanKeyData key;
 	List	   *children = NIL;
 
+	if (no_children_at_all())
+		return NIL;
 	store_key_int64(&key, 1, execution_id);
 	store_scan_open(&scan, store, table, REL_EXECUTION_PARENT_IDX, SnapshotSelf, 1,
 					ForwardScanDirection);
@@ -258,6 +273,30 @@ store_running_children(Store *store, int64 execution_id, int64 parent_event_id)
 	}
 	store_scan_close(&scan);
 	return children;
+}
+
+/* See store.h. */
+void
+store_adopt_execution(Store *store, int64 execution_id, int64 parent_execution_id,
+					  int64 parent_event_id, int item)
+{
+	StoreTable *table = store_table(store, REL_EXECUTION);
+	ScanKeyData key;
+	TupleTableSlot *new;
+
+	CommandCounterIncrement();
+	store_key_int64(&key, 1, execution_id);
+	if (!store_fetch_first(store, table, REL_EXECUTION_PKEY, SnapshotSelf, &key, 1,
+						   ForwardScanDirection))
+		elog(ERROR, "execution " INT64_FORMAT " has vanished", execution_id);
+	new = table->insert_slot;
+	slot_begin_version(new, table->scan_slot);
+	slot_set_id(new, EXECUTION_PARENT_ID, parent_execution_id);
+	slot_set_id(new, EXECUTION_PARENT_EVENT_ID, parent_event_id);
+	if (item >= 0)
+		slot_set(new, EXECUTION_CURRENT_INDEX, Int32GetDatum(item));
+	ExecStoreVirtualTuple(new);
+	store_write_update(store, table, table->scan_slot, new);
 }
 
 /* See store.h. */

@@ -85,7 +85,8 @@ SELECT noetl.execute('children/two') > 0 AS started;
 SELECT step FROM work('{"note": {"noted": 7}}');
 SELECT status, result FROM noetl.execution WHERE execution_id = newest('children/two');
 
--- A playbook written inside the step, as text or as a map.
+-- A playbook written inside the step, as text or as a map; its templates are
+-- its own.
 SELECT noetl.register($$
 apiVersion: noetl.io/v1
 kind: Playbook
@@ -98,11 +99,13 @@ workflow:
   next: as_text
 - step: as_text
   type: playbook
+  args: {n: 2}
   content: |
     apiVersion: noetl.io/v1
     kind: Playbook
+    workload: {n: 0}
     workflow:
-    - {step: end, result: 2}
+    - {step: end, result: "{{ workload.n }}"}
   next: broken
 - {step: broken, type: playbook, content: "workflow: [", on_error: continue, next: end}
 - {step: end, result: ["{{ as_map }}", "{{ as_text }}", "{{ broken.error }}"]}
@@ -199,6 +202,36 @@ SELECT path, status, error FROM noetl.execution WHERE execution_id >= newest('ch
 SELECT noetl.execute('children/parent') > 0 AS started;
 SELECT noetl.cancel(newest('children/double'), 'not this one');
 SELECT * FROM family('children/parent');
+
+-- A worker may start executions itself and say so: the step stays open until
+-- they are over, and takes them along when it is cancelled.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+metadata: {path: children/spawning}
+workflow:
+- {step: start, type: python, code: x, next: end}
+- {step: end, result: "{{ start.n }}"}
+$$) > 0 AS registered;
+SELECT noetl.execute('children/spawning') AS parent \gset
+SELECT queue_id AS task FROM noetl.lease('w') \gset
+SELECT noetl.execute('children/double') AS one \gset
+SELECT noetl.execute('children/double') AS two \gset
+INSERT INTO noetl.event (execution_id, event_type, node_name, current_index, context, worker_id)
+SELECT :parent, 'iteration_started', 'start', i, jsonb_build_object('index', i, 'child_execution_id', c), 'w'
+  FROM (VALUES (0, :one), (1, :two)) v (i, c);
+SELECT step FROM work('{"calc": {"y": 1}}', 1);
+SELECT noetl.complete(:task, '{"n": 5}', 'w');
+SELECT noetl.status(:parent) -> 'live' AS live;
+SELECT step FROM work('{"calc": {"y": 2}}', 1);
+SELECT * FROM family('children/spawning') WHERE who = 'children/spawning';
+SELECT noetl.execute('children/spawning') AS parent \gset
+SELECT queue_id AS task FROM noetl.lease('w') \gset
+SELECT noetl.execute('children/double') AS one \gset
+INSERT INTO noetl.event (execution_id, event_type, node_name, context, worker_id)
+SELECT :parent, 'loop_iteration', 'start', jsonb_build_object('child_execution_id', :one), 'w';
+SELECT noetl.cancel(:parent);
+SELECT path, status FROM noetl.execution WHERE execution_id >= :parent ORDER BY execution_id;
 
 -- Children of children of children … end somewhere.
 SELECT noetl.register($$
