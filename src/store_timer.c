@@ -18,6 +18,7 @@
 
 #include "low_water.h"
 #include "store.h"
+#include "store_internal.h"
 #include "store_slot.h"
 
 /* An index whose first column is a time. */
@@ -42,7 +43,7 @@ timer_scan(Store *store, const TimerIndex *timer, TimestampTz from, TimestampTz 
 		   TimerRow callback, void *arg)
 {
 	StoreTable *table = store_table(store, timer->table);
-	Relation	index = index_open(store_index(timer->index), AccessShareLock);
+	Relation	index = store_open_index(store, timer->index);
 	Snapshot	snapshot;
 	IndexScanDesc scan;
 	ScanKeyData keys[2];
@@ -66,7 +67,6 @@ timer_scan(Store *store, const TimerIndex *timer, TimestampTz from, TimestampTz 
 			break;
 	}
 	index_endscan(scan);
-	index_close(index, AccessShareLock);
 	UnregisterSnapshot(snapshot);
 }
 
