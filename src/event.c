@@ -444,7 +444,7 @@ begin_evaluation(BrokerState *state, ValueContext *values, Store *store,
 	state->values = values->source;
 	if (!newest)
 	{
-		(void) store_last_event(store, execution->execution_id, &state->last_event_id,
+		(void) store_last_event(store, execution->execution_id, 0, &state->last_event_id,
 								&state->time, &own);
 		state->time = Max(state->time, GetCurrentTimestamp());
 	}
