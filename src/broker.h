@@ -175,6 +175,7 @@ typedef struct ChildEnd
 	bool		completed;
 	Jsonb	   *result;			/* NULL: none */
 	const char *error;
+	TimestampTz time;			/* of its last event: the parent's follow */
 } ChildEnd;
 
 typedef struct BrokerState

@@ -385,7 +385,7 @@ write_decisions(Store *store, BrokerState *state, const Execution *execution,
 	here.enqueued += settle_frame(store, &here);
 	end = end_of_execution(state);
 	if (end != NULL && execution->parent_execution_id != 0)
-		here.enqueued += tell_parent(execution, end);
+		here.enqueued += tell_parent(execution, end, state->time);
 	return here.enqueued;
 }
 
@@ -444,7 +444,7 @@ begin_evaluation(BrokerState *state, ValueContext *values, Store *store,
 	state->values = values->source;
 	if (!newest)
 	{
-		(void) store_last_event(store, execution->execution_id, &state->last_event_id,
+		(void) store_last_event(store, execution->execution_id, 0, &state->last_event_id,
 								&state->time, &own);
 		state->time = Max(state->time, GetCurrentTimestamp());
 	}
@@ -531,6 +531,7 @@ decide_child_end(int64 execution_id, const ChildEnd *end)
 
 	if (begin_without_event(&state, &values, store, execution_id, &execution))
 	{
+		state.time = Max(state.time, end->time);
 		broker_child_ended(&state, end);
 		enqueued = write_decisions(store, &state, &execution, NULL);
 	}

@@ -10,11 +10,13 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "common/hashfn.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -119,6 +121,82 @@ fetch_by_id(Store *store, StoreTable *table, StoreRelation index, int64 id)
  * ---------------------------------------------------------------------------
  */
 
+/*
+ * Executions that were read lately.  A row version never changes; whether it is
+ * still the newest is seen where it lies, without going through the index.
+ */
+#define KNOWN_EXECUTIONS	64
+
+typedef struct KnownExecution
+{
+	Oid			relid;
+	TransactionId xmin;
+	ItemPointerData place;
+	Execution	execution;
+} KnownExecution;
+
+static KnownExecution known_executions[KNOWN_EXECUTIONS];
+
+/* Where an execution is remembered. */
+static KnownExecution *
+known_execution(int64 execution_id)
+{
+	return &known_executions[hash_bytes_uint32((uint32) execution_id ^
+											   (uint32) (execution_id >> 32)) % KNOWN_EXECUTIONS];
+}
+
+/* Who wrote the row in a slot. */
+static TransactionId
+slot_xmin(TupleTableSlot *slot)
+{
+	bool		free_tuple;
+	HeapTuple	tuple = ExecFetchSlotHeapTuple(slot, false, &free_tuple);
+	TransactionId xmin = HeapTupleHeaderGetRawXmin(tuple->t_data);
+
+	if (free_tuple)
+		heap_freetuple(tuple);
+	return xmin;
+}
+
+/* Is it remembered, and is that version still the newest? */
+static bool
+recall_execution(StoreTable *table, int64 execution_id, Execution *execution)
+{
+	KnownExecution *known = known_execution(execution_id);
+	ItemPointerData tid = known->place;
+
+	if (known->relid != table->relid || known->execution.execution_id != execution_id ||
+		!table_tuple_fetch_row_version(table->relation, &tid, SnapshotSelf, table->scan_slot) ||
+		DatumGetInt64(slot_column(table->scan_slot, EXECUTION_ID)) != execution_id ||
+		slot_xmin(table->scan_slot) != known->xmin)
+		return false;
+	*execution = known->execution;
+	execution->path = pstrdup(known->execution.path);
+	execution->started_by = pstrdup(known->execution.started_by);
+	return true;
+}
+
+/* Remembers the version in the scan slot. */
+static void
+remember_execution(StoreTable *table, const Execution *execution)
+{
+	KnownExecution *known = known_execution(execution->execution_id);
+	char	   *path = MemoryContextStrdup(TopMemoryContext, execution->path);
+	char	   *started_by = MemoryContextStrdup(TopMemoryContext, execution->started_by);
+
+	if (OidIsValid(known->relid))
+	{
+		pfree(unconstify(char *, known->execution.path));
+		pfree(unconstify(char *, known->execution.started_by));
+	}
+	known->relid = table->relid;
+	known->xmin = slot_xmin(table->scan_slot);
+	known->place = table->scan_slot->tts_tid;
+	known->execution = *execution;
+	known->execution.path = path;
+	known->execution.started_by = started_by;
+}
+
 /* See store.h. */
 bool
 store_get_execution(Store *store, int64 execution_id, Execution *execution)
@@ -127,6 +205,8 @@ store_get_execution(Store *store, int64 execution_id, Execution *execution)
 	TupleTableSlot *slot = table->scan_slot;
 	char	   *status;
 
+	if (recall_execution(table, execution_id, execution))
+		return true;
 	if (!fetch_by_id(store, table, REL_EXECUTION_PKEY, execution_id))
 		return false;
 	execution->execution_id = execution_id;
@@ -143,6 +223,7 @@ store_get_execution(Store *store, int64 execution_id, Execution *execution)
 	execution->started_by = slot_text(slot, EXECUTION_STARTED_BY);
 	execution->started_at = DatumGetTimestampTz(slot_column(slot, EXECUTION_STARTED_AT));
 	execution->deadline = DatumGetTimestampTz(slot_column(slot, EXECUTION_DEADLINE));
+	remember_execution(table, execution);
 	return true;
 }
 
@@ -293,21 +374,27 @@ store_insert_event(Store *store, const Event *event)
 	store_write_insert(store, table);
 }
 
-/* The newest event under a snapshot, in the scan slot. */
+/*
+ * The newest event under a snapshot, in the scan slot.  An index scan reads all
+ * of a page that its keys allow: from a known event on, that is little.
+ */
 static bool
-fetch_last_event(Store *store, int64 execution_id, Snapshot snapshot)
+fetch_last_event(Store *store, int64 execution_id, int64 since, Snapshot snapshot)
 {
 	StoreTable *table = store_event_table(store, execution_id);
-	ScanKeyData key;
+	ScanKeyData keys[2];
 
-	store_key_int64(&key, 1, execution_id);
-	return store_fetch_first(store, table, REL_EVENT_PKEY, snapshot, &key, 1,
-					   BackwardScanDirection);
+	store_key_int64(&keys[0], 1, execution_id);
+	ScanKeyInit(&keys[1], 2, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum(since));
+	return (since > 0 && store_fetch_first(store, table, REL_EVENT_PKEY, snapshot, keys, 2,
+										   BackwardScanDirection)) ||
+		store_fetch_first(store, table, REL_EVENT_PKEY, snapshot, keys, 1,
+						  BackwardScanDirection);
 }
 
 /* See store.h. */
 bool
-store_last_event(Store *store, int64 execution_id, int64 *event_id,
+store_last_event(Store *store, int64 execution_id, int64 since, int64 *event_id,
 				 TimestampTz *created_at, bool *own)
 {
 	TupleTableSlot *slot;
@@ -315,7 +402,7 @@ store_last_event(Store *store, int64 execution_id, int64 *event_id,
 	HeapTuple	tuple;
 	bool		free_tuple;
 
-	if (!fetch_last_event(store, execution_id, SnapshotSelf))
+	if (!fetch_last_event(store, execution_id, since, SnapshotSelf))
 		return false;
 	slot = store_table(store, REL_EVENT)->scan_slot;
 	*event_id = DatumGetInt64(slot_getattr(slot, EVENT_COL_EVENT_ID, &isnull));
@@ -331,7 +418,7 @@ store_last_event(Store *store, int64 execution_id, int64 *event_id,
 int64
 store_last_event_in_snapshot(Store *store, int64 execution_id)
 {
-	if (!fetch_last_event(store, execution_id, GetTransactionSnapshot()))
+	if (!fetch_last_event(store, execution_id, 0, GetTransactionSnapshot()))
 		return 0;
 	return DatumGetInt64(slot_column(store_table(store, REL_EVENT)->scan_slot,
 								EVENT_COL_EVENT_ID));

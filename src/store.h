@@ -136,9 +136,12 @@ extern void store_read_event(TupleTableSlot *slot, Event *event);
 extern void store_read_event_head(TupleTableSlot *slot, Event *event);
 extern void store_insert_event(Store *store, const Event *event);
 
-/* The newest event of an execution.  *own: this transaction wrote it. */
-extern bool store_last_event(Store *store, int64 execution_id, int64 *event_id,
-							 TimestampTz *created_at, bool *own);
+/*
+ * The newest event of an execution.  *own: this transaction wrote it.  since: an
+ * event that is known, if any: the newest is then found at less expense.
+ */
+extern bool store_last_event(Store *store, int64 execution_id, int64 since,
+							 int64 *event_id, TimestampTz *created_at, bool *own);
 /* The same as the transaction snapshot sees it (REPEATABLE READ). */
 extern int64 store_last_event_in_snapshot(Store *store, int64 execution_id);
 extern bool store_event_exists(Store *store, int64 execution_id, int64 event_id);
@@ -244,6 +247,7 @@ typedef struct QueueRow
 	int64		event_id;
 	int			item;			/* current_index, -1: none */
 	TimestampTz lease_until;	/* 0: none */
+	ItemPointerData place;		/* of the version that was read */
 	int64		timeout;		/* of an attempt, in microseconds; 0: none */
 	TimestampTz deadline;		/* of the attempt in flight; 0: none */
 } QueueRow;
@@ -273,6 +277,8 @@ extern void store_lease_task(Store *store, Run *run, TimestampTz lease_until);
 extern void store_revoke_task(Store *store, Run *run);
 
 extern bool store_get_task(Store *store, int64 queue_id, QueueRow *row);
+/* Is what was read still the newest version?  Cheaper than reading it again. */
+extern bool store_task_unchanged(Store *store, const QueueRow *row);
 /* Deletes a row whatever its state; false when it is gone. */
 extern bool store_delete_task(Store *store, int64 queue_id);
 /*

@@ -114,6 +114,7 @@ read_row(TupleTableSlot *slot, QueueRow *row)
 	row->item = slot_attisnull(slot, QUEUE_COL_CURRENT_INDEX) ? -1 :
 		DatumGetInt32(slot_column(slot, QUEUE_COL_CURRENT_INDEX));
 	row->lease_until = DatumGetTimestampTz(slot_column(slot, QUEUE_COL_LEASE_UNTIL));
+	row->place = slot->tts_tid;
 	row->timeout = read_timeout(slot);
 	row->deadline = DatumGetTimestampTz(slot_column(slot, QUEUE_COL_DEADLINE));
 }
@@ -571,6 +572,18 @@ store_get_task(Store *store, int64 queue_id, QueueRow *row)
 		read_row(scan.slot, row);
 	queue_scan_close(&scan);
 	return found;
+}
+
+/* See store.h. */
+bool
+store_task_unchanged(Store *store, const QueueRow *row)
+{
+	StoreTable *table = store_table(store, REL_QUEUE);
+	ItemPointerData tid = row->place;
+
+	return table_tuple_fetch_row_version(table->relation, &tid, SnapshotSelf,
+										 table->scan_slot) &&
+		DatumGetInt64(slot_column(table->scan_slot, QUEUE_COL_QUEUE_ID)) == row->queue_id;
 }
 
 /* See store.h. */
