@@ -126,6 +126,8 @@ typedef struct IterationResult
 	int64		child_execution_id; /* 0: none */
 } IterationResult;
 
+struct SaveError;
+
 /* How the core learns about the past of its execution. */
 typedef struct ValueSource
 {
@@ -151,6 +153,8 @@ typedef struct ValueSource
 	/* the item that a child execution was started for */
 	bool		(*child_item) (void *arg, int64 execution_id, JsonbValue *item);
 	int64		(*new_execution_id) (void *arg);
+	/* executes SaveRequests (save.h); false: nothing is saved */
+	bool		(*save) (void *arg, List *requests, struct SaveError *error);
 	void	   *arg;
 } ValueSource;
 

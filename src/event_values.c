@@ -124,7 +124,7 @@ next_execution_id(void *arg)
 
 /* See event_internal.h. */
 void
-values_init(ValueContext *values, Store *store, int64 execution_id, bool catching_up)
+values_init(ValueContext *values, Store *store, BrokerState *state, bool catching_up)
 {
 	static const ValueSource source = {
 		.step_value = step_value,
@@ -137,13 +137,15 @@ values_init(ValueContext *values, Store *store, int64 execution_id, bool catchin
 		.child_value = child_value,
 		.has_children = has_children,
 		.child_item = child_item,
-		.new_execution_id = next_execution_id
+		.new_execution_id = next_execution_id,
+		.save = evaluate_save
 	};
 
 	memset(values, 0, sizeof(ValueContext));
 	values->source = source;
 	values->source.arg = values;
 	values->store = store;
-	values->execution_id = execution_id;
+	values->execution_id = state->execution_id;
+	values->state = state;
 	values->catching_up = catching_up;
 }
