@@ -383,15 +383,36 @@ assemble_input(const Step *task, Scope *scope, const JsonbValue *transition_inpu
 	return true;
 }
 
-/* See broker_internal.h. */
+/*
+ * See broker_internal.h.  The member "_steps" tells whoever renders with these
+ * values which of them are those of steps, and their status words.
+ */
 void
 add_raw_roots(const Step *task, Scope *scope, JsonBuilder *builder)
 {
+	JsonBuilder steps;
 	JsonbValue	value;
+	JsonbValue	status;
+	bool		any_step = false;
 
 	for (int i = 0; i < task->nraw_roots; i++)
-		if (scope_name(scope, task->raw_roots[i], &value))
-			json_add(builder, task->raw_roots[i], &value);
+	{
+		bool		is_step;
+
+		if (!scope_name(scope, task->raw_roots[i], &value, &status, &is_step))
+			continue;
+		json_add(builder, task->raw_roots[i], &value);
+		if (is_step && !any_step)
+			json_begin_object(&steps);
+		if (is_step)
+			json_add(&steps, task->raw_roots[i], &status);
+		any_step = any_step || is_step;
+	}
+	if (any_step)
+	{
+		json_end_object(&steps, &value);
+		json_add(builder, "_steps", &value);
+	}
 	if (scope->names != NULL)
 		json_add_members(builder, scope->names);
 }

@@ -5,7 +5,6 @@
  */
 #include "noetl.h"
 
-#include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -13,6 +12,7 @@
 
 #include "iterator.h"
 #include "json.h"
+#include "result_set.h"
 
 PG_FUNCTION_INFO_V1(noetl_iterator_items);
 
@@ -105,28 +105,6 @@ read_query(const JsonbValue *action, JsonbValue *collection, IteratorQuery *quer
 	query->chunk = read_count(action, "chunk", 1, 0);
 }
 
-/* Prepares the result set. */
-static void
-begin_result(FunctionCallInfo fcinfo, ReturnSetInfo *result)
-{
-	MemoryContext caller;
-	TupleDesc	desc;
-
-	if (result == NULL || !IsA(result, ReturnSetInfo) ||
-		!(result->allowedModes & SFRM_Materialize))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("set-valued function called in context that cannot accept a set")));
-	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
-	caller = MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
-	result->returnMode = SFRM_Materialize;
-	result->setDesc = BlessTupleDesc(CreateTupleDescCopy(desc));
-	result->setResult = tuplestore_begin_heap((result->allowedModes & SFRM_Materialize_Random) != 0,
-											  false, work_mem);
-	MemoryContextSwitchTo(caller);
-}
-
 /* Turns items into rows (index, item, names). */
 static void
 put_items(ReturnSetInfo *result, const IteratorQuery *query, const IteratorItems *items)
@@ -157,7 +135,6 @@ put_items(ReturnSetInfo *result, const IteratorQuery *query, const IteratorItems
 Datum
 noetl_iterator_items(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	TemplateScope scope;
 	JsonbValue	action;
 	JsonbValue	collection;
@@ -176,7 +153,6 @@ noetl_iterator_items(PG_FUNCTION_ARGS)
 		query.step = text_to_cstring(PG_GETARG_TEXT_PP(2));
 	if (!iterator_items(&query, &scope, &items, &error))
 		template_raise(&error);
-	begin_result(fcinfo, result);
-	put_items(result, &query, &items);
+	put_items(result_set_begin(fcinfo), &query, &items);
 	return (Datum) 0;
 }

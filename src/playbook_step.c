@@ -14,7 +14,7 @@
 #include "playbook_compiler.h"
 
 /* In order of increasing precedence. */
-static const char *const step_inputs[] = {
+const char *const playbook_step_inputs[] = {
 	"input", "payload", "with", "args", "params", "data", NULL
 };
 
@@ -373,13 +373,13 @@ compile_input(Compiler *compiler, Step *step, const YamlNode *map,
 	int			i;
 
 	if (input->layers == NULL)
-		input->layers = palloc(sizeof(TemplateDoc *) * lengthof(step_inputs) * 2);
-	for (i = 0; step_inputs[i] != NULL; i++)
+		input->layers = palloc(sizeof(TemplateDoc *) * lengthof(playbook_step_inputs) * 2);
+	for (i = 0; playbook_step_inputs[i] != NULL; i++)
 	{
-		const YamlNode *value = playbook_member(map, step_inputs[i]);
+		const YamlNode *value = playbook_member(map, playbook_step_inputs[i]);
 		TemplateDoc *doc = NULL;
 
-		if (value == NULL || (strcmp(step_inputs[i], "params") == 0 &&
+		if (value == NULL || (strcmp(playbook_step_inputs[i], "params") == 0 &&
 							  strcmp(step->type, "http") == 0))
 			continue;
 		for (member = 0; builder->doc && member < builder->doc->count; member++)

@@ -12,6 +12,7 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
+#include "json.h"
 #include "template_int.h"
 
 #define CACHE_SLOTS		256
@@ -87,13 +88,37 @@ cached_template(const char *text, int length, TemplateMode mode)
 	return template;
 }
 
-/* The members of the context object are the free names. */
+/* Is a name that of a step?  *status is its status word, or null. */
+static bool
+find_step(JsonbContainer *context, const char *name, int length, JsonbValue *status)
+{
+	JsonbValue	steps;
+
+	return getKeyJsonValueFromContainer(context, "_steps", strlen("_steps"), &steps) != NULL &&
+		json_get_n(&steps, name, length, status);
+}
+
+/*
+ * The members of the context object are the free names.  Its member "_steps"
+ * says which of them are values of steps, and with which status: the broker
+ * adds it to queue.context, so that a worker's templates read as its own do.
+ */
 static TemplateBinding
 lookup_member(void *arg, const char *name, int length, JsonbValue *value)
 {
+	JsonbValue	status;
+
 	if (getKeyJsonValueFromContainer(arg, name, length, value) == NULL)
 		return TEMPLATE_UNKNOWN;
-	return TEMPLATE_VALUE;
+	return find_step(arg, name, length, &status) ? TEMPLATE_STEP_VALUE : TEMPLATE_VALUE;
+}
+
+/* x.status where x is the value of a step. */
+static TemplateBinding
+lookup_status(void *arg, const char *name, int length, JsonbValue *value)
+{
+	return find_step(arg, name, length, value) && value->type == jbvString ?
+		TEMPLATE_VALUE : TEMPLATE_UNDEFINED;
 }
 
 /* A scope over a context object. */
@@ -108,6 +133,7 @@ template_object_scope(Jsonb *context)
 				 errmsg("template context must be a JSON object")));
 	memset(&scope, 0, sizeof(scope));
 	scope.lookup = lookup_member;
+	scope.status = lookup_status;
 	scope.arg = &context->root;
 	scope.now = GetCurrentTransactionStartTimestamp();
 	return scope;
