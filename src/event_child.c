@@ -61,7 +61,8 @@ child_start(const BrokerState *state, const ChildStart *start)
 	event.event_type = event_type_name(EVENT_EXECUTION_START);
 	event.status = "STARTED";
 	event.execution_id = start->execution_id;
-	event.created_at = GetCurrentTimestamp();
+	/* the parent's events of this evaluation are a microsecond each apart */
+	event.created_at = Max(GetCurrentTimestamp(), state->time);
 	event.event_id = event_id_at(event.created_at);
 	event.parent_execution_id = state->execution_id;
 	event.parent_event_id = start->parent_event_id;
@@ -76,10 +77,28 @@ child_start(const BrokerState *state, const ChildStart *start)
 
 	store = store_open(InvalidOid);
 	write_own_event(store, &event);
-	execution_insert(store, &event, state->started_by);
+	execution_insert(store, &event, state->started_by, start->timeout);
 	enqueued = decide_event(store, &event, true);
 	store_close(store);
 	return enqueued;
+}
+
+/*
+ * See event_internal.h.  Waiting for the child's lock while holding the
+ * parent's is safe: before it is adopted it has nothing to tell the parent.
+ */
+void
+adopt_child(Store *store, const BrokerState *state, const ChildStart *child)
+{
+	Execution	execution;
+
+	if (child->execution_id == state->execution_id)
+		return;
+	execution_lock(child->execution_id);
+	if (store_get_execution(store, child->execution_id, &execution) && execution.running &&
+		execution.parent_execution_id == 0)
+		store_adopt_execution(store, child->execution_id, state->execution_id,
+							  child->parent_event_id, child->item);
 }
 
 /* See event_internal.h. */
@@ -154,7 +173,7 @@ add_message(Writing *frame, const ChildEnd *end)
 
 /* See event_internal.h. */
 int
-tell_parent(const Execution *execution, const Decision *end)
+tell_parent(const Execution *execution, const Decision *end, TimestampTz time)
 {
 	Writing    *frame = frame_of(execution->parent_execution_id);
 	ChildEnd	message;
@@ -166,6 +185,7 @@ tell_parent(const Execution *execution, const Decision *end)
 	message.completed = strcmp(end->status, "COMPLETED") == 0;
 	message.result = end->result;
 	message.error = end->error;
+	message.time = time;
 	if (!message.completed && message.error == NULL)
 		message.error = strcmp(end->status, "CANCELLED") == 0 ?
 			"the child execution was cancelled" : "the child execution failed";

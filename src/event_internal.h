@@ -67,6 +67,8 @@ extern int	decide_pending(Store *store, int64 execution_id);
 
 /* Starts a child execution; returns the number of tasks that are enqueued. */
 extern int	child_start(const BrokerState *state, const ChildStart *start);
+/* Makes an execution that a worker has started a child of the step it works on. */
+extern void adopt_child(Store *store, const BrokerState *state, const ChildStart *child);
 /* Cancels the running children of an open run. */
 extern void cancel_children(Store *store, int64 execution_id, int64 parent_event_id);
 /* Cancels one; its lock is held. */
@@ -74,7 +76,7 @@ extern void cancel_child(int64 execution_id);
 /* Keeps the end of a child until the decisions on its parent are written. */
 extern void add_message(Writing *frame, const ChildEnd *end);
 /* An execution is over: its parent goes on.  Returns the number of tasks. */
-extern int	tell_parent(const Execution *execution, const Decision *end);
+extern int	tell_parent(const Execution *execution, const Decision *end, TimestampTz time);
 
 /* ---- event_values.c ---- */
 

@@ -53,6 +53,7 @@ event_has_effect(EventType type)
 		case EVENT_STEP_FAILED:
 		case EVENT_STEP_SKIPPED:
 		case EVENT_ITERATOR_COMPLETED:
+		case EVENT_CHILD_SPAWNED:
 			return true;
 		default:
 			return false;
@@ -155,6 +156,8 @@ static void
 fill_node(Store *store, Event *event)
 {
 	QueueRow	row;
+	const char *task_id;
+	int			item = event_item(event);
 
 	if (!is_run_event(event->type))
 	{
@@ -167,14 +170,23 @@ fill_node(Store *store, Event *event)
 		(event->node_id != NULL && event->node_type != NULL &&
 		 event->parent_event_id != 0))
 		return;
-	if (!store_find_task(store, event->execution_id, event->node_name,
-						 event_item(event), &row))
-		return;
+	if (store_find_task(store, event->execution_id, event->node_name, item, &row))
+		task_id = row.node_id;
+	else
+	{
+		/* one worker goes through all items, and tells of each */
+		if (item < 0 ||
+			!store_find_task(store, event->execution_id, event->node_name, -1, &row))
+			return;
+		task_id = row.node_id;
+		row.node_id = psprintf("%s[%d]", task_id, item);
+	}
 	if (event->node_id == NULL)
 		event->node_id = row.node_id;
 	if (event->node_type == NULL)
 		event->node_type = row.node_type;
-	if (event->parent_event_id == 0 && strcmp(event->node_id, row.node_id) == 0)
+	if (event->parent_event_id == 0 &&
+		(strcmp(event->node_id, row.node_id) == 0 || strcmp(event->node_id, task_id) == 0))
 		event->parent_event_id = row.event_id;
 }
 
@@ -225,6 +237,8 @@ normalise_words(Event *event)
 				(errmsg("unknown event status \"%s\", stored as PENDING", given),
 				 errhint("The words are STARTED, RUNNING, PAUSED, PENDING, FAILED, COMPLETED, CANCELLED.")));
 	event->type = event_type_of(event->event_type, event->status);
+	if (event->type == EVENT_ITERATION_STARTED && event_child(event) != 0)
+		event->type = EVENT_CHILD_SPAWNED;
 }
 
 /*

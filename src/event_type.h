@@ -24,6 +24,8 @@ typedef enum EventType
 	EVENT_SAVE,
 	EVENT_ITERATOR_STARTED,
 	EVENT_ITERATION_STARTED,
+	EVENT_CHILD_SPAWNED,		/* iteration_started that names a child execution
+								 * which the worker has started itself */
 	EVENT_ITERATION_COMPLETED,
 	EVENT_ITERATION_FAILED,
 	EVENT_ITERATOR_COMPLETED

@@ -95,6 +95,15 @@ child_value(void *arg, int64 execution_id, const char *step_name, JsonbValue *va
 	return found.found;
 }
 
+/* ValueSource.has_children */
+static bool
+has_children(void *arg, int64 parent_event_id)
+{
+	ValueContext *context = (ValueContext *) arg;
+
+	return store_running_children(context->store, context->execution_id, parent_event_id) != NIL;
+}
+
 /* ValueSource.child_item */
 static bool
 child_item(void *arg, int64 execution_id, JsonbValue *item)
@@ -126,6 +135,7 @@ values_init(ValueContext *values, Store *store, int64 execution_id, bool catchin
 		.find_playbook = find_playbook,
 		.add_playbook = add_playbook,
 		.child_value = child_value,
+		.has_children = has_children,
 		.child_item = child_item,
 		.new_execution_id = next_execution_id
 	};

@@ -1,7 +1,7 @@
 /*
  * store.c
  *		Every read and write of a table of the extension (the queue's are in
- *		store_queue.c).
+ *		store_queue.c; how tables are opened and written, in store_table.c).
  */
 #include "noetl.h"
 
@@ -10,10 +10,8 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
-#include "commands/trigger.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
-#include "parser/parse_relation.h"
 #include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -27,13 +25,6 @@
 #include "store_internal.h"
 #include "store_slot.h"
 
-struct Store
-{
-	EState	   *estate;
-	Oid			event_leaf;
-	StoreTable	tables[STORE_TABLES];
-};
-
 /* Columns of the small tables (execution and run: store_slot.h) */
 enum
 {
@@ -44,177 +35,6 @@ enum
 {
 	PENDING_EXECUTION_ID = 1, PENDING_CREATED_AT, PENDING_EVENT_ID
 };
-
-/* ---------------------------------------------------------------------------
- * Open tables
- * ---------------------------------------------------------------------------
- */
-
-/* Describes the tables to the executor; none is opened yet. */
-static void
-init_range_table(EState *estate, Oid event_leaf)
-{
-	List	   *range_table = NIL;
-#if PG_VERSION_NUM >= 160000
-	List	   *perminfos = NIL;
-#endif
-
-	for (int i = 0; i < STORE_TABLES; i++)
-	{
-		RangeTblEntry *rte = makeNode(RangeTblEntry);
-
-		rte->rtekind = RTE_RELATION;
-		rte->relid = i == REL_EVENT && OidIsValid(event_leaf) ?
-			event_leaf : store_relation(i);
-		rte->relkind = RELKIND_RELATION;
-		rte->rellockmode = RowExclusiveLock;
-		range_table = lappend(range_table, rte);
-#if PG_VERSION_NUM >= 160000
-		addRTEPermissionInfo(&perminfos, rte);
-#endif
-	}
-#if PG_VERSION_NUM >= 180000
-	ExecInitRangeTable(estate, range_table, perminfos,
-					   bms_add_range(NULL, 1, STORE_TABLES));
-#elif PG_VERSION_NUM >= 160000
-	ExecInitRangeTable(estate, range_table, perminfos);
-#else
-	ExecInitRangeTable(estate, range_table);
-#endif
-}
-
-/* See store.h. */
-Store *
-store_open(Oid event_leaf)
-{
-	Store	   *store = palloc0(sizeof(Store));
-
-	PreventCommandDuringRecovery("a function of noetl");
-	PreventCommandIfReadOnly("a function of noetl");
-	store->estate = CreateExecutorState();
-	store->event_leaf = event_leaf;
-	init_range_table(store->estate, event_leaf);
-	AfterTriggerBeginQuery();
-	return store;
-}
-
-/* See store.h. */
-void
-store_close(Store *store)
-{
-	AfterTriggerEndQuery(store->estate);
-	ExecCloseResultRelations(store->estate);
-	for (int i = 0; i < STORE_TABLES; i++)
-	{
-		StoreTable *table = &store->tables[i];
-
-		if (table->relation == NULL)
-			continue;
-		ExecDropSingleTupleTableSlot(table->insert_slot);
-		ExecDropSingleTupleTableSlot(table->scan_slot);
-		table_close(table->relation, NoLock);
-	}
-	ExecResetTupleTable(store->estate->es_tupleTable, false);
-	FreeExecutorState(store->estate);
-	pfree(store);
-}
-
-/* Names the partition where the range table has its parent. */
-static void
-set_relation(EState *estate, int index, Oid relid)
-{
-	RangeTblEntry *rte = exec_rt_fetch(index, estate);
-
-#if PG_VERSION_NUM >= 160000
-	getRTEPermissionInfo(estate->es_rteperminfos, rte)->relid = relid;
-#endif
-	rte->relid = relid;
-}
-
-/* Opens a table on first use. */
-StoreTable *
-store_table(Store *store, StoreRelation which)
-{
-	StoreTable *table = &store->tables[which];
-	EState	   *estate = store->estate;
-	MemoryContext old;
-	Oid			relid;
-
-	if (table->relation != NULL)
-		return table;
-
-	old = MemoryContextSwitchTo(estate->es_query_cxt);
-	relid = store_relation(which);
-	if (which == REL_EVENT)
-	{
-		Assert(OidIsValid(store->event_leaf));
-		relid = store->event_leaf;
-		set_relation(estate, which + 1, relid);
-	}
-	table->relation = table_open(relid, RowExclusiveLock);
-	if (which == REL_EVENT)
-		store_use_event_leaf(table->relation);
-	table->result_rel = makeNode(ResultRelInfo);
-	InitResultRelInfo(table->result_rel, table->relation, which + 1, NULL, 0);
-	estate->es_opened_result_relations =
-		lappend(estate->es_opened_result_relations, table->result_rel);
-	ExecOpenIndices(table->result_rel, false);
-	table->insert_slot = table_slot_create(table->relation, NULL);
-	table->scan_slot = table_slot_create(table->relation, NULL);
-	MemoryContextSwitchTo(old);
-	return table;
-}
-
-/* The event partition of an execution, when the caller did not name it. */
-StoreTable *
-store_event_table(Store *store, int64 execution_id)
-{
-	if (!OidIsValid(store->event_leaf))
-		store->event_leaf = store_event_leaf(execution_id);
-	return store_table(store, REL_EVENT);
-}
-
-/* Writes table->insert_slot. */
-void
-store_write_insert(Store *store, StoreTable *table)
-{
-	ExecStoreVirtualTuple(table->insert_slot);
-	ExecSimpleRelationInsert(table->result_rel, store->estate, table->insert_slot);
-	ResetPerTupleExprContext(store->estate);
-}
-
-/* Replaces the row in "old" by "new"; the caller holds it against others. */
-void
-store_write_update(Store *store, StoreTable *table, TupleTableSlot *old,
-				   TupleTableSlot *new)
-{
-	EPQState	epq;
-
-	EvalPlanQualInit(&epq, store->estate, NULL, NIL, -1
-#if PG_VERSION_NUM >= 160000
-					 ,NIL
-#endif
-		);
-	ExecSimpleRelationUpdate(table->result_rel, store->estate, &epq, old, new);
-	EvalPlanQualEnd(&epq);
-	ResetPerTupleExprContext(store->estate);
-}
-
-/* Deletes the row in "old"; the caller holds it against others. */
-void
-store_write_delete(Store *store, StoreTable *table, TupleTableSlot *old)
-{
-	EPQState	epq;
-
-	EvalPlanQualInit(&epq, store->estate, NULL, NIL, -1
-#if PG_VERSION_NUM >= 160000
-					 ,NIL
-#endif
-		);
-	ExecSimpleRelationDelete(table->result_rel, store->estate, &epq, old);
-	EvalPlanQualEnd(&epq);
-	ResetPerTupleExprContext(store->estate);
-}
 
 /* ---------------------------------------------------------------------------
  * Scans
@@ -242,7 +62,7 @@ void
 store_scan_open(StoreScan *scan, Store *store, StoreTable *table, StoreRelation index,
 		  Snapshot snapshot, int nkeys, ScanDirection direction)
 {
-	scan->index = index_open(store_index(index), AccessShareLock);
+	scan->index = store_open_index(store, index);
 #if PG_VERSION_NUM >= 180000
 	scan->scan = index_beginscan(table->relation, scan->index, snapshot, NULL, nkeys, 0);
 #else
@@ -265,7 +85,6 @@ void
 store_scan_close(StoreScan *scan)
 {
 	index_endscan(scan->scan);
-	index_close(scan->index, AccessShareLock);
 }
 
 /* The first row that an index finds, in the scan slot; false: there is none. */
@@ -416,6 +235,8 @@ store_read_event(TupleTableSlot *slot, Event *event)
 	event->context = slot_jsonb(slot, EVENT_COL_CONTEXT);
 	event->result = slot_jsonb(slot, EVENT_COL_RESULT);
 	event->meta = slot_jsonb(slot, EVENT_COL_META);
+	if (event->type == EVENT_ITERATION_STARTED && event_child(event) != 0)
+		event->type = EVENT_CHILD_SPAWNED;
 }
 
 /* See store.h. */
@@ -783,7 +604,10 @@ store_load_runs(Store *store, int64 execution_id, const Playbook *playbook,
 			strcmp(state, "open") == 0 ? RUN_OPEN : RUN_RETRY;
 		run->started_event_id = DatumGetInt64(slot_column(scan.slot, RUN_EVENT_ID));
 		run->attempts = DatumGetInt32(slot_column(scan.slot, RUN_ATTEMPTS));
-		run->available_at = DatumGetTimestampTz(slot_column(scan.slot, RUN_DUE_AT));
+		if (run->state == RUN_RETRY)
+			run->available_at = DatumGetTimestampTz(slot_column(scan.slot, RUN_DUE_AT));
+		else
+			run->deadline = DatumGetTimestampTz(slot_column(scan.slot, RUN_DUE_AT));
 		run->context = slot_jsonb(scan.slot, RUN_CONTEXT);
 		run->stored = true;
 		run->arrivals = read_arrivals(slot_jsonb(scan.slot, RUN_ARRIVALS), playbook);
@@ -833,8 +657,8 @@ store_put_run(Store *store, int64 execution_id, Run *run,
 	slot_set_id(slot, RUN_EVENT_ID, run->started_event_id);
 	slot_set(slot, RUN_ATTEMPTS, Int32GetDatum(run->attempts));
 	slot_set_jsonb(slot, RUN_CONTEXT, run->context);
-	if (run->available_at != 0)
-		slot_set(slot, RUN_DUE_AT, TimestampTzGetDatum(run->available_at));
+	if (run_due_at(run) != 0)
+		slot_set(slot, RUN_DUE_AT, TimestampTzGetDatum(run_due_at(run)));
 	else
 		slot_set_null(slot, RUN_DUE_AT);
 	if (run->stored)

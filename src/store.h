@@ -183,6 +183,9 @@ extern List *store_iteration_results(Store *store, int64 execution_id,
 
 /* Ids of running children of a step (of any, parent_event_id 0), as a list of int64 *. */
 extern List *store_running_children(Store *store, int64 execution_id, int64 parent_event_id);
+/* Gives a running execution a parent. */
+extern void store_adopt_execution(Store *store, int64 execution_id, int64 parent_execution_id,
+								  int64 parent_event_id, int item);
 /* The item that a child execution was started for. */
 extern bool store_child_item(Store *store, int64 execution_id, JsonbValue *item);
 
@@ -317,6 +320,17 @@ extern List *store_expired_leases(Store *store, int64 execution_id, int limit);
 
 /* Running executions whose deadline has passed, at most "limit" (int64 *). */
 extern List *store_due_executions(Store *store, int64 execution_id, int limit);
+/* A row of noetl.run whose time has come. */
+typedef struct DueRun
+{
+	int64		execution_id;
+	const char *step_name;
+} DueRun;
+
+/* Open runs whose timeout or retry is due, at most "limit" (DueRun *). */
+extern List *store_due_runs(Store *store, int64 execution_id, int limit);
+/* Is it still so, under the lock of its execution? */
+extern bool store_run_is_due(Store *store, const DueRun *run);
 /* Makes the next look at timers a complete one. */
 extern void store_read_all_timers(void);
 /* When anything is due next; false: nothing is scheduled. */
@@ -325,16 +339,26 @@ extern bool store_next_timer(Store *store, TimestampTz *when);
 /* For the store's own files only: an open table. */
 typedef struct StoreTable
 {
-	Relation	relation;
+	Relation	relation;		/* NULL: not open */
+	bool		writable;		/* its indexes are open too */
+	/* kept from one store to the next: */
+	Oid			relid;
+	uint64		described;		/* when that was */
 	struct ResultRelInfo *result_rel;
 	TupleTableSlot *insert_slot;
 	TupleTableSlot *scan_slot;
+	bool		indexed;		/* its indexes are known: */
+	Oid		   *index_oids;
 } StoreTable;
 
+/* Opens a table on first use. */
 extern StoreTable *store_table(Store *store, StoreRelation which);
+/* Writes table->insert_slot. */
 extern void store_write_insert(Store *store, StoreTable *table);
+/* Replaces the row in "old" by "new"; the caller holds it against others. */
 extern void store_write_update(Store *store, StoreTable *table, TupleTableSlot *old,
 							   TupleTableSlot *new);
+/* Deletes the row in "old"; the caller holds it against others. */
 extern void store_write_delete(Store *store, StoreTable *table, TupleTableSlot *old);
 
 #endif							/* NOETL_STORE_H */

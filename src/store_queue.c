@@ -26,6 +26,7 @@
 #include "json.h"
 #include "low_water.h"
 #include "store.h"
+#include "store_internal.h"
 #include "store_slot.h"
 #include "timeout.h"
 
@@ -47,7 +48,7 @@ queue_scan_open(QueueScan *scan, Store *store, StoreRelation index,
 	CommandCounterIncrement();
 	scan->table = store_table(store, REL_QUEUE);
 	scan->snapshot = RegisterSnapshot(GetLatestSnapshot());
-	scan->index = index_open(store_index(index), AccessShareLock);
+	scan->index = store_open_index(store, index);
 #if PG_VERSION_NUM >= 180000
 	scan->scan = index_beginscan(scan->table->relation, scan->index,
 								 scan->snapshot, NULL, nkeys, 0);
@@ -72,7 +73,6 @@ static void
 queue_scan_close(QueueScan *scan)
 {
 	index_endscan(scan->scan);
-	index_close(scan->index, AccessShareLock);
 	UnregisterSnapshot(scan->snapshot);
 }
 

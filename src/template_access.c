@@ -250,6 +250,27 @@ jinja_getattr(Eval *ev, const Value *object, const Value *name)
 	return value_undefined_attribute(object, name);
 }
 
+/*
+ * object.name that is not called.  In a playbook it cannot mean a method, so
+ * that {{ workload.items }} is the key, and {{ step.count }} of an iterator is
+ * how many results it has.
+ */
+Value
+jinja_getattr_uncalled(Eval *ev, const Value *object, const Value *name)
+{
+	Value		found = jinja_getattr(ev, object, name);
+	Value		item;
+
+	if (found.kind != VAL_METHOD || ev->scope->status == NULL)
+		return found;
+	if (object->kind == VAL_LIST && (object->flags & VF_STEP) && utext_is(name, "count"))
+		return value_int(value_length(ev, object));
+	if (object->kind != VAL_DICT || !plain_item(ev, object, name, &item))
+		return found;
+	mark_step_data(object, name, &item);
+	return item;
+}
+
 /* object[key]: an item first, then an attribute */
 Value
 jinja_getitem(Eval *ev, const Value *object, const Value *key)

@@ -359,11 +359,24 @@ jinja_call(Eval *ev, const Value *callee, const CallArgs *call)
 	}
 }
 
+/* What is called: x.name means a method first. */
+static Value
+eval_callee(Eval *ev, const TemplateNode *node)
+{
+	Value		object;
+
+	if (node->type != NODE_GETATTR)
+		return jinja_eval(ev, node);
+	object = jinja_eval(ev, node->left);
+	ev->pos = node->pos;
+	return jinja_getattr(ev, &object, &node->value);
+}
+
 /* f(...) */
 static Value
 eval_call(Eval *ev, const TemplateNode *node)
 {
-	Value		callee = jinja_eval(ev, node->left);
+	Value		callee = eval_callee(ev, node->left);
 	CallArgs	call;
 
 	jinja_eval_args(ev, node, &call);
@@ -680,7 +693,7 @@ jinja_eval(Eval *ev, const TemplateNode *node)
 		case NODE_GETATTR:
 			a = jinja_eval(ev, node->left);
 			ev->pos = node->pos;
-			return jinja_getattr(ev, &a, &node->value);
+			return jinja_getattr_uncalled(ev, &a, &node->value);
 		case NODE_GETITEM:
 			a = jinja_eval(ev, node->left);
 			b = jinja_eval(ev, node->right);

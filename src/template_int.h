@@ -552,6 +552,7 @@ extern bool jinja_loop_attribute(Eval *ev, Loop *loop, const char *name,
 
 /* template_access.c: obj.name, obj[x], obj[a:b] */
 extern Value jinja_getattr(Eval *ev, const Value *object, const Value *name);
+extern Value jinja_getattr_uncalled(Eval *ev, const Value *object, const Value *name);
 extern Value jinja_getitem(Eval *ev, const Value *object, const Value *item);
 extern Value jinja_getslice(Eval *ev, const Value *object, const Value *start,
 							const Value *stop, const Value *step);
