@@ -19,6 +19,7 @@
 #include "noetl.h"
 
 #include <limits.h>
+#include <math.h>
 
 #include "broker_internal.h"
 #include "json.h"
@@ -131,7 +132,7 @@ retry_run(BrokerState *state, Run *run, const Step *step, const Event *event,
 	json_end_object(&builder, &value);
 	retry->meta = json_to_jsonb(&value);
 	run->attempts = attempt;
-	run->available_at = event->created_at + (int64) (delay * USECS_PER_SEC);
+	run->available_at = event->created_at + (int64) rint(delay * USECS_PER_SEC);
 	run->state = delay > 0 ? RUN_RETRY : RUN_QUEUED;
 	run->worker_id = NULL;
 	decide(state, DECIDE_RETRY, run);

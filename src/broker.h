@@ -120,6 +120,13 @@ typedef struct BrokerState
 								 * emitted follows by a microsecond each */
 	double		jitter;			/* uniform in [0, 1): the luck of this evaluation */
 
+	/*
+	 * For deciding again what has been decided before: gives an emitted event the
+	 * id and the time that it has in the log.  NULL: it gets new ones.
+	 */
+	void		(*recall) (void *arg, Event *event);
+	void	   *recall_arg;
+
 	List	   *known;			/* StepValues of this evaluation (scope.c) */
 	List	   *decisions;		/* Decision *, what came out */
 	int64		last_event_id;	/* newest event, for lineage */

@@ -164,6 +164,8 @@ emit(BrokerState *state, EventType type, const Step *step, int visit,
 		event->node_id = psprintf(INT64_FORMAT, state->execution_id);
 		event->node_type = "playbook";
 	}
+	if (state->recall != NULL)
+		state->recall(state->recall_arg, event);
 	state->time = event->created_at;
 	state->last_event_id = event->event_id;
 	decide(state, DECIDE_EMIT, NULL)->event = event;

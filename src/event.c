@@ -211,7 +211,7 @@ write_decision(Store *store, BrokerState *state, const Event *event,
 			break;
 		case DECIDE_WAIT:
 			store_put_run(store, state->execution_id, decision->run,
-						  state->playbook, state->time);
+						  state->playbook, state->now);
 			break;
 		case DECIDE_UNWAIT:
 			store_delete_run(store, decision->run);
@@ -237,7 +237,9 @@ write_decision(Store *store, BrokerState *state, const Event *event,
 			break;
 		case DECIDE_FINISH:
 			store_finish_execution(store, state->execution_id, decision->status,
-								   decision->error, decision->result, state->time);
+								   decision->error, decision->result,
+								   event_type_is_terminal(event->type) ?
+								   event->created_at : state->time);
 			break;
 		case DECIDE_IGNORE:
 			store_annotate_event(store, state->execution_id, event->event_id,

@@ -24,6 +24,7 @@
 #include "ids.h"
 #include "json.h"
 #include "store.h"
+#include "store_scan.h"
 #include "store_slot.h"
 
 struct Store
@@ -33,27 +34,7 @@ struct Store
 	StoreTable	tables[STORE_TABLES];
 };
 
-/* Columns of the small tables */
-enum
-{
-	EXECUTION_ID = 1, EXECUTION_CATALOG_ID, EXECUTION_PARENT_ID,
-	EXECUTION_PARENT_EVENT_ID, EXECUTION_PATH, EXECUTION_VERSION,
-	EXECUTION_STATUS, EXECUTION_STARTED_AT, EXECUTION_ENDED_AT,
-	EXECUTION_RESULT, EXECUTION_ERROR, EXECUTION_DEPTH, EXECUTION_CURRENT_INDEX,
-	EXECUTION_STARTED_BY, EXECUTION_DEADLINE,
-	EXECUTION_COLUMNS = EXECUTION_DEADLINE
-};
-enum
-{
-	WORKLOAD_EXECUTION_ID = 1, WORKLOAD_CREATED_AT, WORKLOAD_DATA,
-	WORKLOAD_COLUMNS = WORKLOAD_DATA
-};
-enum
-{
-	RUN_EXECUTION_ID = 1, RUN_STEP_NAME, RUN_VISIT, RUN_STATE, RUN_ARRIVALS,
-	RUN_CREATED_AT, RUN_EVENT_ID, RUN_ATTEMPTS, RUN_DUE_AT, RUN_CONTEXT,
-	RUN_COLUMNS = RUN_CONTEXT
-};
+/* Columns of noetl.pending */
 enum
 {
 	PENDING_EXECUTION_ID = 1, PENDING_CREATED_AT, PENDING_EVENT_ID
@@ -235,61 +216,6 @@ store_write_delete(Store *store, StoreTable *table, TupleTableSlot *old)
  * ---------------------------------------------------------------------------
  */
 
-typedef struct StoreScan
-{
-	Relation	index;
-	IndexScanDesc scan;
-	ScanDirection direction;
-	TupleTableSlot *slot;
-} StoreScan;
-
-/* Equality on a bigint column of an index. */
-static void
-key_int64(ScanKey key, AttrNumber attribute, int64 value)
-{
-	ScanKeyInit(key, attribute, BTEqualStrategyNumber, F_INT8EQ,
-				Int64GetDatum(value));
-}
-
-/* Equality on a text column of an index, in the index's own collation. */
-static void
-key_text(ScanKey key, AttrNumber attribute, Oid collation, const char *value)
-{
-	ScanKeyEntryInitialize(key, 0, attribute, BTEqualStrategyNumber, InvalidOid,
-						   collation, F_TEXTEQ, CStringGetTextDatum(value));
-}
-
-/* Starts an index scan; keys may still be filled in with the open index. */
-static void
-scan_open(StoreScan *scan, Store *store, StoreTable *table, StoreRelation index,
-		  Snapshot snapshot, int nkeys, ScanDirection direction)
-{
-	scan->index = index_open(store_index(index), AccessShareLock);
-#if PG_VERSION_NUM >= 180000
-	scan->scan = index_beginscan(table->relation, scan->index, snapshot, NULL, nkeys, 0);
-#else
-	scan->scan = index_beginscan(table->relation, scan->index, snapshot, nkeys, 0);
-#endif
-	scan->direction = direction;
-	scan->slot = table->scan_slot;
-}
-
-/* The next row, in the table's scan slot. */
-static bool
-scan_next(StoreScan *scan)
-{
-	CHECK_FOR_INTERRUPTS();
-	return index_getnext_slot(scan->scan, scan->direction, scan->slot);
-}
-
-/* Ends a scan; the slot keeps its row until the next one. */
-static void
-scan_close(StoreScan *scan)
-{
-	index_endscan(scan->scan);
-	index_close(scan->index, AccessShareLock);
-}
-
 /* The first row that an index finds, in the scan slot; false: there is none. */
 static bool
 fetch_first(Store *store, StoreTable *table, StoreRelation index,
@@ -350,12 +276,9 @@ store_get_execution(Store *store, int64 execution_id, Execution *execution)
 
 /* See store.h. */
 void
-store_insert_execution(Store *store, const Execution *execution,
-					   TimestampTz started_at)
+store_fill_execution(TupleTableSlot *slot, const Execution *execution,
+					 TimestampTz started_at)
 {
-	StoreTable *table = store_table(store, REL_EXECUTION);
-	TupleTableSlot *slot = table->insert_slot;
-
 	slot_begin(slot);
 	slot_set_id(slot, EXECUTION_ID, execution->execution_id);
 	slot_set_id(slot, EXECUTION_CATALOG_ID, execution->catalog_id);
@@ -371,6 +294,16 @@ store_insert_execution(Store *store, const Execution *execution,
 	slot_set_text(slot, EXECUTION_STARTED_BY, execution->started_by);
 	if (execution->deadline != 0)
 		slot_set(slot, EXECUTION_DEADLINE, TimestampTzGetDatum(execution->deadline));
+}
+
+/* See store.h. */
+void
+store_insert_execution(Store *store, const Execution *execution,
+					   TimestampTz started_at)
+{
+	StoreTable *table = store_table(store, REL_EXECUTION);
+
+	store_fill_execution(table->insert_slot, execution, started_at);
 	store_write_insert(store, table);
 }
 
@@ -655,19 +588,19 @@ sets_value(TupleTableSlot *slot)
 	return !json_get(&value, "ignored", &ignored);
 }
 
-/* Does this event still wait for its decision? */
-static bool
-is_pending(Store *store, TupleTableSlot *slot)
+/* See store.h. */
+bool
+store_is_pending(Store *store, int64 execution_id, TimestampTz created_at, int64 event_id)
 {
 	StoreTable *table = store_table(store, REL_PENDING);
 	StoreScan	scan;
 	ScanKeyData keys[3];
 	bool		found;
 
-	key_int64(&keys[0], 1, DatumGetInt64(slot_column(slot, EVENT_COL_EXECUTION_ID)));
+	key_int64(&keys[0], 1, execution_id);
 	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_TIMESTAMPTZ_EQ,
-				slot_column(slot, EVENT_COL_CREATED_AT));
-	key_int64(&keys[2], 3, DatumGetInt64(slot_column(slot, EVENT_COL_EVENT_ID)));
+				TimestampTzGetDatum(created_at));
+	key_int64(&keys[2], 3, event_id);
 	scan_open(&scan, store, table, REL_PENDING_PKEY, SnapshotSelf, 3, ForwardScanDirection);
 	index_rescan(scan.scan, keys, 3, NULL, 0);
 	found = scan_next(&scan);
@@ -694,7 +627,11 @@ store_step_value(Store *store, int64 execution_id, const char *step_name,
 	{
 		char	   *node_id;
 
-		if (!sets_value(scan.slot) || (decided && is_pending(store, scan.slot)))
+		if (!sets_value(scan.slot) ||
+			(decided &&
+			 store_is_pending(store, execution_id,
+							  DatumGetTimestampTz(slot_column(scan.slot, EVENT_COL_CREATED_AT)),
+							  DatumGetInt64(slot_column(scan.slot, EVENT_COL_EVENT_ID)))))
 			continue;
 		node_id = slot_text(scan.slot, EVENT_COL_NODE_ID);
 		value->found = true;
@@ -820,32 +757,39 @@ fetch_by_tid(StoreTable *table, ItemPointer tid)
 
 /* See store.h. */
 void
+store_fill_run(TupleTableSlot *slot, int64 execution_id, const Run *run,
+			   const Playbook *playbook, TimestampTz created_at)
+{
+	slot_begin(slot);
+	slot_set_id(slot, RUN_EXECUTION_ID, execution_id);
+	slot_set_text(slot, RUN_STEP_NAME, playbook->steps[run->step].name);
+	slot_set(slot, RUN_VISIT, Int32GetDatum(run->visit));
+	slot_set_text(slot, RUN_STATE, run->state == RUN_WAITING ? "waiting" : "open");
+	slot_set_jsonb(slot, RUN_ARRIVALS, write_arrivals(run->arrivals, playbook));
+	slot_set(slot, RUN_CREATED_AT, TimestampTzGetDatum(created_at));
+	slot_set(slot, RUN_ATTEMPTS, Int32GetDatum(run->attempts));
+}
+
+/* See store.h. */
+void
 store_put_run(Store *store, int64 execution_id, Run *run,
 			  const Playbook *playbook, TimestampTz now)
 {
 	StoreTable *table = store_table(store, REL_RUN);
 	TupleTableSlot *slot = table->insert_slot;
-	Jsonb	   *arrivals = write_arrivals(run->arrivals, playbook);
 
 	if (run->stored)
 	{
 		CommandCounterIncrement();
 		fetch_by_tid(table, run->handle);
 		slot_begin_version(slot, table->scan_slot);
-		slot_set_jsonb(slot, RUN_ARRIVALS, arrivals);
+		slot_set_jsonb(slot, RUN_ARRIVALS, write_arrivals(run->arrivals, playbook));
 		ExecStoreVirtualTuple(slot);
 		store_write_update(store, table, table->scan_slot, slot);
 	}
 	else
 	{
-		slot_begin(slot);
-		slot_set_id(slot, RUN_EXECUTION_ID, execution_id);
-		slot_set_text(slot, RUN_STEP_NAME, playbook->steps[run->step].name);
-		slot_set(slot, RUN_VISIT, Int32GetDatum(run->visit));
-		slot_set_text(slot, RUN_STATE, run->state == RUN_WAITING ? "waiting" : "open");
-		slot_set_jsonb(slot, RUN_ARRIVALS, arrivals);
-		slot_set(slot, RUN_CREATED_AT, TimestampTzGetDatum(now));
-		slot_set(slot, RUN_ATTEMPTS, Int32GetDatum(run->attempts));
+		store_fill_run(slot, execution_id, run, playbook, now);
 		store_write_insert(store, table);
 	}
 	run->stored = true;

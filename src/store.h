@@ -76,6 +76,52 @@ extern Store *store_open(Oid event_leaf);
 /* Fires the AFTER triggers of what was written. */
 extern void store_close(Store *store);
 
+/* Columns of noetl.execution */
+typedef enum ExecutionColumn
+{
+	EXECUTION_ID = 1,
+	EXECUTION_CATALOG_ID,
+	EXECUTION_PARENT_ID,
+	EXECUTION_PARENT_EVENT_ID,
+	EXECUTION_PATH,
+	EXECUTION_VERSION,
+	EXECUTION_STATUS,
+	EXECUTION_STARTED_AT,
+	EXECUTION_ENDED_AT,
+	EXECUTION_RESULT,
+	EXECUTION_ERROR,
+	EXECUTION_DEPTH,
+	EXECUTION_CURRENT_INDEX,
+	EXECUTION_STARTED_BY,
+	EXECUTION_DEADLINE,
+	EXECUTION_COLUMNS = EXECUTION_DEADLINE
+} ExecutionColumn;
+
+/* Columns of noetl.workload */
+typedef enum WorkloadColumn
+{
+	WORKLOAD_EXECUTION_ID = 1,
+	WORKLOAD_CREATED_AT,
+	WORKLOAD_DATA,
+	WORKLOAD_COLUMNS = WORKLOAD_DATA
+} WorkloadColumn;
+
+/* Columns of noetl.run */
+typedef enum RunColumn
+{
+	RUN_EXECUTION_ID = 1,
+	RUN_STEP_NAME,
+	RUN_VISIT,
+	RUN_STATE,
+	RUN_ARRIVALS,
+	RUN_CREATED_AT,
+	RUN_EVENT_ID,
+	RUN_ATTEMPTS,
+	RUN_DUE_AT,
+	RUN_CONTEXT,
+	RUN_COLUMNS = RUN_CONTEXT
+} RunColumn;
+
 /* A row of noetl.execution, as much as decisions need. */
 typedef struct Execution
 {
@@ -93,6 +139,9 @@ typedef struct Execution
 } Execution;
 
 extern bool store_get_execution(Store *store, int64 execution_id, Execution *execution);
+/* A new row, in a slot that can be written. */
+extern void store_fill_execution(TupleTableSlot *slot, const Execution *execution,
+								 TimestampTz started_at);
 extern void store_insert_execution(Store *store, const Execution *execution,
 								   TimestampTz started_at);
 extern void store_finish_execution(Store *store, int64 execution_id,
@@ -158,11 +207,17 @@ extern void store_step_value(Store *store, int64 execution_id,
  */
 extern List *store_load_runs(Store *store, int64 execution_id,
 							 const Playbook *playbook, const char *with_action);
+/* A new row, in a slot that can be written. */
+extern void store_fill_run(TupleTableSlot *slot, int64 execution_id, const Run *run,
+						   const Playbook *playbook, TimestampTz created_at);
 extern void store_put_run(Store *store, int64 execution_id, Run *run,
 						  const Playbook *playbook, TimestampTz now);
 extern void store_delete_run(Store *store, Run *run);
 
 extern void store_insert_pending(Store *store, const Event *event);
+/* Does this event still wait for its decision? */
+extern bool store_is_pending(Store *store, int64 execution_id, TimestampTz created_at,
+							 int64 event_id);
 /* Takes the oldest pending event of an execution from the list. */
 extern bool store_take_pending(Store *store, int64 execution_id, int64 *event_id);
 /* The first execution after the given one that has pending events. */
@@ -227,6 +282,10 @@ extern void store_queue_load_runs(Store *store, int64 execution_id,
  */
 extern bool store_find_task(Store *store, int64 execution_id,
 							const char *node_name, int item, QueueRow *row);
+/* A new row without a place in the queue, in a slot that can be written. */
+extern void store_fill_task(TupleTableSlot *slot, const BrokerState *state, const Run *run);
+/* Gives it the last place. */
+extern void store_place_task(TupleTableSlot *slot);
 extern void store_enqueue(Store *store, const BrokerState *state, Run *run);
 extern void store_close_task(Store *store, Run *run);
 extern void store_retry_task(Store *store, Run *run);

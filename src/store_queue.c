@@ -286,14 +286,11 @@ store_find_task(Store *store, int64 execution_id, const char *node_name,
 
 /* See store.h. */
 void
-store_enqueue(Store *store, const BrokerState *state, Run *run)
+store_fill_task(TupleTableSlot *slot, const BrokerState *state, const Run *run)
 {
-	StoreTable *table = store_table(store, REL_QUEUE);
-	TupleTableSlot *slot = table->insert_slot;
 	const Step *step = &state->playbook->steps[run->step];
 
 	slot_begin(slot);
-	slot_set(slot, QUEUE_COL_QUEUE_ID, next_position());
 	slot_set(slot, QUEUE_COL_EXECUTION_ID, Int64GetDatum(state->execution_id));
 	slot_set(slot, QUEUE_COL_CATALOG_ID, Int64GetDatum(state->playbook->catalog_id));
 	slot_set_text(slot, QUEUE_COL_NODE_ID,
@@ -314,6 +311,24 @@ store_enqueue(Store *store, const BrokerState *state, Run *run)
 				   Int64GetDatum(state->parent_execution_id));
 	slot_set(slot, QUEUE_COL_PARENT_EVENT_ID, Int64GetDatum(run->released_by));
 	slot_set(slot, QUEUE_COL_EVENT_ID, Int64GetDatum(run->started_event_id));
+}
+
+/* See store.h. */
+void
+store_place_task(TupleTableSlot *slot)
+{
+	slot_set(slot, QUEUE_COL_QUEUE_ID, next_position());
+}
+
+/* See store.h. */
+void
+store_enqueue(Store *store, const BrokerState *state, Run *run)
+{
+	StoreTable *table = store_table(store, REL_QUEUE);
+	TupleTableSlot *slot = table->insert_slot;
+
+	store_fill_task(slot, state, run);
+	store_place_task(slot);
 	store_write_insert(store, table);
 	/* the execution may fail in this very evaluation: then the row goes again */
 	run->handle = copy_tid(slot);
