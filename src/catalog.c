@@ -8,7 +8,6 @@
 #include "access/htup_details.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
-#include "funcapi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -21,6 +20,7 @@
 
 #include "catalog_store.h"
 #include "playbook.h"
+#include "rows.h"
 
 PG_FUNCTION_INFO_V1(noetl_register);
 PG_FUNCTION_INFO_V1(noetl_validate);
@@ -227,25 +227,10 @@ noetl_register(PG_FUNCTION_ARGS)
 Datum
 noetl_validate(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	MemoryContext caller;
-	TupleDesc	desc;
 	Document	document;
+	ReturnSetInfo *result = rows_begin(fcinfo);
 
-	if (result == NULL || !IsA(result, ReturnSetInfo) ||
-		!(result->allowedModes & SFRM_Materialize))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("set-valued function called in context that cannot accept a set")));
-	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
 	read_document(PG_GETARG_TEXT_PP(0), true, &document);
-	caller = MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
-	result->returnMode = SFRM_Materialize;
-	result->setDesc = BlessTupleDesc(CreateTupleDescCopy(desc));
-	result->setResult = tuplestore_begin_heap((result->allowedModes & SFRM_Materialize_Random) != 0,
-											  false, work_mem);
-	MemoryContextSwitchTo(caller);
 	put_issues(result, document.issues);
 	return (Datum) 0;
 }

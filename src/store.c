@@ -161,8 +161,8 @@ store_table(Store *store, StoreRelation which)
 }
 
 /* The event partition of an execution, when the caller did not name it. */
-static StoreTable *
-event_table(Store *store, int64 execution_id)
+StoreTable *
+store_event_table(Store *store, int64 execution_id)
 {
 	if (!OidIsValid(store->event_leaf))
 		store->event_leaf = store_event_leaf(execution_id);
@@ -344,16 +344,23 @@ store_get_workload(Store *store, int64 execution_id, JsonbValue *workload)
 
 /* See store.h. */
 void
-store_insert_workload(Store *store, int64 execution_id, TimestampTz created_at,
-					  Jsonb *data)
+store_fill_workload(TupleTableSlot *slot, int64 execution_id, TimestampTz created_at,
+					const Jsonb *data)
 {
-	StoreTable *table = store_table(store, REL_WORKLOAD);
-	TupleTableSlot *slot = table->insert_slot;
-
 	slot_begin(slot);
 	slot_set_id(slot, WORKLOAD_EXECUTION_ID, execution_id);
 	slot_set(slot, WORKLOAD_CREATED_AT, TimestampTzGetDatum(created_at));
 	slot_set_jsonb(slot, WORKLOAD_DATA, data);
+}
+
+/* See store.h. */
+void
+store_insert_workload(Store *store, int64 execution_id, TimestampTz created_at,
+					  Jsonb *data)
+{
+	StoreTable *table = store_table(store, REL_WORKLOAD);
+
+	store_fill_workload(table->insert_slot, execution_id, created_at, data);
 	store_write_insert(store, table);
 }
 
@@ -400,7 +407,7 @@ store_read_event_head(TupleTableSlot *slot, Event *event)
 void
 store_insert_event(Store *store, const Event *event)
 {
-	StoreTable *table = event_table(store, event->execution_id);
+	StoreTable *table = store_event_table(store, event->execution_id);
 	TupleTableSlot *slot = table->insert_slot;
 
 	slot_begin(slot);
@@ -430,7 +437,7 @@ store_insert_event(Store *store, const Event *event)
 static bool
 fetch_last_event(Store *store, int64 execution_id, Snapshot snapshot)
 {
-	StoreTable *table = event_table(store, execution_id);
+	StoreTable *table = store_event_table(store, execution_id);
 	ScanKeyData key;
 
 	key_int64(&key, 1, execution_id);
@@ -486,7 +493,7 @@ fetch_by_pair(Store *store, StoreTable *table, StoreRelation index,
 static bool
 fetch_event(Store *store, int64 execution_id, int64 event_id)
 {
-	return fetch_by_pair(store, event_table(store, execution_id), REL_EVENT_PKEY,
+	return fetch_by_pair(store, store_event_table(store, execution_id), REL_EVENT_PKEY,
 						 execution_id, event_id);
 }
 
@@ -570,17 +577,8 @@ sets_value(TupleTableSlot *slot)
 	JsonbValue	value;
 	JsonbValue	ignored;
 
-	switch (event_type_of(type, NULL))
-	{
-		case EVENT_ACTION_COMPLETED:
-		case EVENT_STEP_RESULT:
-		case EVENT_STEP_COMPLETED:
-		case EVENT_STEP_SKIPPED:
-		case EVENT_STEP_FAILED:
-			break;
-		default:
-			return false;
-	}
+	if (!event_type_sets_value(event_type_of(type, NULL)))
+		return false;
 	meta = slot_jsonb(slot, EVENT_COL_META);
 	if (meta == NULL)
 		return true;
@@ -613,7 +611,7 @@ void
 store_step_value(Store *store, int64 execution_id, const char *step_name,
 				 bool decided, StepValue *value)
 {
-	StoreTable *table = event_table(store, execution_id);
+	StoreTable *table = store_event_table(store, execution_id);
 	StoreScan	scan;
 	ScanKeyData keys[2];
 

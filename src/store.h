@@ -17,6 +17,7 @@
 #include "access/attnum.h"
 #include "executor/tuptable.h"
 #include "utils/relcache.h"
+#include "utils/snapshot.h"
 
 #include "broker.h"
 
@@ -149,6 +150,9 @@ extern void store_finish_execution(Store *store, int64 execution_id,
 								   const Jsonb *result, TimestampTz ended_at);
 
 extern bool store_get_workload(Store *store, int64 execution_id, JsonbValue *workload);
+/* A new row, in a slot that can be written. */
+extern void store_fill_workload(TupleTableSlot *slot, int64 execution_id,
+								TimestampTz created_at, const Jsonb *data);
 extern void store_insert_workload(Store *store, int64 execution_id,
 								  TimestampTz created_at, Jsonb *data);
 
@@ -333,7 +337,7 @@ extern bool store_next_timer(Store *store, TimestampTz *when);
 /* Rows whose lease has run out, at most "limit" (copies). */
 extern List *store_expired_leases(Store *store, int64 execution_id, int limit);
 
-/* For store.c and store_queue.c only: an open table. */
+/* For store*.c only: an open table. */
 typedef struct StoreTable
 {
 	Relation	relation;
@@ -343,9 +347,16 @@ typedef struct StoreTable
 } StoreTable;
 
 extern StoreTable *store_table(Store *store, StoreRelation which);
+extern StoreTable *store_event_table(Store *store, int64 execution_id);
 extern void store_write_insert(Store *store, StoreTable *table);
 extern void store_write_update(Store *store, StoreTable *table, TupleTableSlot *old,
 							   TupleTableSlot *new);
 extern void store_write_delete(Store *store, StoreTable *table, TupleTableSlot *old);
+/*
+ * Locks the newest version of a row and leaves it in the scan slot.  False
+ * when the row is gone, or (skip) when somebody else holds it.
+ */
+extern bool store_lock_row(StoreTable *table, ItemPointer tid, Snapshot snapshot,
+						   bool skip, bool *held);
 
 #endif							/* NOETL_STORE_H */

@@ -104,13 +104,10 @@ read_row(TupleTableSlot *slot, QueueRow *row)
 	row->lease_until = DatumGetTimestampTz(slot_column(slot, QUEUE_COL_LEASE_UNTIL));
 }
 
-/*
- * Locks the newest version of a row and leaves it in the scan slot.  False
- * when the row is gone, or (skip) when somebody else holds it.
- */
-static bool
-lock_row(StoreTable *table, ItemPointer tid, Snapshot snapshot, bool skip,
-		 bool *held)
+/* See store.h. */
+bool
+store_lock_row(StoreTable *table, ItemPointer tid, Snapshot snapshot, bool skip,
+			   bool *held)
 {
 	TM_FailureData failure;
 	TM_Result	result;
@@ -140,7 +137,7 @@ lock_by_id(Store *store, int64 queue_id)
 	if (found)
 	{
 		tid = scan.slot->tts_tid;
-		found = lock_row(scan.table, &tid, scan.snapshot, false, NULL);
+		found = store_lock_row(scan.table, &tid, scan.snapshot, false, NULL);
 	}
 	queue_scan_close(&scan);
 	return found;
@@ -342,7 +339,7 @@ lock_run(Store *store, Run *run)
 	ItemPointerData tid = *(ItemPointer) run->handle;
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 
-	if (!lock_row(table, &tid, snapshot, false, NULL))
+	if (!store_lock_row(table, &tid, snapshot, false, NULL))
 		elog(ERROR, "queue row " INT64_FORMAT " has vanished", run->queue_id);
 	UnregisterSnapshot(snapshot);
 	return table;
@@ -620,7 +617,7 @@ store_lease(Store *store, const LeaseRequest *request, bool *more, bool *locked)
 			*more = true;
 			break;
 		}
-		if (!lock_row(scan->table, &tid, scan->snapshot, true, &held))
+		if (!store_lock_row(scan->table, &tid, scan->snapshot, true, &held))
 		{
 			*locked = *locked || held;
 			continue;
@@ -676,7 +673,7 @@ store_promote_due(Store *store, int64 execution_id, int limit)
 		if (promoted >= limit ||
 			(execution_id != 0 && execution_id !=
 			 DatumGetInt64(slot_column(scan.slot, QUEUE_COL_EXECUTION_ID))) ||
-			!lock_row(scan.table, &tid, scan.snapshot, true, NULL))
+			!store_lock_row(scan.table, &tid, scan.snapshot, true, NULL))
 		{
 			emptied = false;
 			if (promoted >= limit)
