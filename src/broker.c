@@ -22,6 +22,7 @@
 #include <math.h>
 
 #include "broker_internal.h"
+#include "input.h"
 #include "json.h"
 #include "retry.h"
 #include "scope.h"
@@ -88,6 +89,9 @@ stale_reason(const Run *run, const Step *step, const Event *event)
 		return "another visit of the step is running";
 	if (run->state == RUN_WAITING)
 		return "the step has not started";
+	if (!run->is_task && event->type != EVENT_STEP_COMPLETED &&
+		event->type != EVENT_STEP_FAILED && event->type != EVENT_STEP_SKIPPED)
+		return "its work is done by other executions or tasks";
 	if (run->state == RUN_LEASED)
 	{
 		if (event->worker_id != NULL && run->worker_id != NULL &&
@@ -115,15 +119,49 @@ ended_attempt(const Run *run)
 	return run->state == RUN_LEASED ? Max(run->attempts, 1) : run->attempts + 1;
 }
 
-/* action_retry, and the row back into the queue. */
+/* The next attempt of an open run begins. */
+static void
+restart_run(BrokerState *state, Run *run)
+{
+	const Step *step = &state->playbook->steps[run->step];
+	JsonbValue	input;
+
+	input_of_arrivals(run->arrivals, &input);
+	if (step->kind == STEP_PLAYBOOK)
+		start_playbook(state, run, &input);
+	else
+		start_iterator(state, run, &input);
+}
+
+/* The delay that an action_retry of the log tells. */
+static double
+recalled_delay(const Event *retry)
+{
+	JsonbValue	meta;
+	JsonbValue	value;
+	double		delay = 0;
+
+	if (retry->meta != NULL)
+	{
+		json_from_jsonb(retry->meta, &meta);
+		if (json_get(&meta, "delay", &value))
+			(void) json_number(&value, &delay);
+	}
+	return delay;
+}
+
+/* action_retry, and the row back into the queue; an open run begins again. */
 static void
 retry_run(BrokerState *state, Run *run, const Step *step, const Event *event,
 		  int attempt, double delay)
 {
-	Event	   *retry = emit(state, EVENT_ACTION_RETRY, step, run->visit, event->event_id);
+	Event	   *retry = emit_item(state, EVENT_ACTION_RETRY, step, run->visit, run->item,
+								  event->event_id);
 	JsonBuilder builder;
 	JsonbValue	value;
 
+	if (retry->recalled != NULL)
+		delay = recalled_delay(retry->recalled);
 	json_begin_object(&builder);
 	json_add_int(&builder, "attempt", attempt);
 	json_add_int(&builder, "max_attempts", run->max_attempts);
@@ -133,38 +171,110 @@ retry_run(BrokerState *state, Run *run, const Step *step, const Event *event,
 	retry->meta = json_to_jsonb(&value);
 	run->attempts = attempt;
 	run->available_at = event->created_at + (int64) rint(delay * USECS_PER_SEC);
-	run->state = delay > 0 ? RUN_RETRY : RUN_QUEUED;
 	run->worker_id = NULL;
-	decide(state, DECIDE_RETRY, run);
+	if (run->is_task)
+	{
+		run->state = delay > 0 ? RUN_RETRY : RUN_QUEUED;
+		decide(state, DECIDE_RETRY, run);
+	}
+	else if (delay > 0)
+	{
+		run->state = RUN_RETRY;
+		decide(state, DECIDE_KEEP, run);
+	}
+	else
+		restart_run(state, run);
 }
 
-/* Did the reaper write this event for a lease that ran out? */
+/*
+ * A task that only saves what children have done: the step's result is not
+ * the save's.
+ */
 static bool
-is_lease_expiry(const Event *event)
+saved_result(const Run *run, const Step *task, JsonbValue *envelope, int64 *child)
+{
+	JsonbValue	context;
+
+	*child = 0;
+	if (!run->is_task || !is_open_step(task) || run->context == NULL)
+		return false;
+	json_from_jsonb(run->context, &context);
+	(void) json_get_int(&context, "child_execution_id", child);
+	return json_get(&context, "this", envelope);
+}
+
+/* Did the reaper write this event, for the reason "flag"? */
+static bool
+is_reaped(const Event *event, const char *flag)
 {
 	JsonbValue	meta;
-	JsonbValue	flag;
+	JsonbValue	value;
 
 	if (event->meta == NULL)
 		return false;
 	json_from_jsonb(event->meta, &meta);
-	return json_get(&meta, "lease_expired", &flag) &&
-		flag.type == jbvBool && flag.val.boolean;
+	return json_get(&meta, flag, &value) && value.type == jbvBool && value.val.boolean;
 }
 
-/* An attempt ended, well or not: retry, fail or complete. */
+/* What follows from an attempt that is not repeated. */
 static void
-end_attempt(BrokerState *state, Run *run, const Step *step, const Event *event,
-			bool success)
+conclude(BrokerState *state, Run *run, const Step *step, const Event *event, bool success,
+		 FailureKind kind, const char *error, const JsonbValue *envelope, const JsonbValue *input)
 {
-	Scope		scope;
+	const Step *task = run->item >= 0 ? step->iterator->body : step;
+	JsonbValue	saved;
+	int64		child;
+	bool		was_save = saved_result(run, task, &saved, &child);
 	Completion	completion;
+
+	if (run->item >= 0)
+	{
+		Run		   *iterator = live_run(state, run->step);
+
+		decide(state, DECIDE_CLOSE, run);
+		run->state = RUN_ENDED;
+		end_item(state, iterator, run->item, success, was_save ? &saved : envelope, error,
+				 child, event->event_id);
+		return;
+	}
+	if (!success)
+	{
+		fail_step(state, run, event->event_id, kind, error, envelope, input, NULL);
+		return;
+	}
+	if (!run->is_task && step->save_action != NULL)
+	{
+		Scope		scope;
+
+		scope_init(&scope, state, step, run->visit, state->now);
+		scope.input = input;
+		start_save(state, run, step, &scope, envelope);
+		return;
+	}
+	memset(&completion, 0, sizeof(completion));
+	completion.type = EVENT_STEP_COMPLETED;
+	completion.parent = event->event_id;
+	completion.envelope = was_save ? &saved : envelope;
+	completion.write_result = was_save;
+	completion.input = input;
+	complete_step(state, run, &completion);
+}
+
+/* See broker_internal.h. */
+void
+end_attempt(BrokerState *state, Run *run, const Event *event, bool success)
+{
+	const Step *step = &state->playbook->steps[run->step];
+	const Step *task = run->item >= 0 ? step->iterator->body : step;
+	Scope		scope;
 	JsonbValue	envelope;
 	JsonbValue	input;
 	bool		has_input = run_input(run, &input);
 	double		delay = 0;
 	RetryVerdict verdict;
+	FailureKind kind = is_reaped(event, REAPED_TIMEOUT) ? FAILURE_TIMED_OUT : FAILURE_ACTION;
 	const char *error = event->error;
+	bool		expired = is_reaped(event, REAPED_LEASE);
 
 	if (event->result != NULL)
 		json_from_jsonb(event->result, &envelope);
@@ -181,29 +291,27 @@ end_attempt(BrokerState *state, Run *run, const Step *step, const Event *event,
 	scope.error = error;
 	scope.attempt = ended_attempt(run);
 	scope.input = has_input ? &input : NULL;
-	if (is_lease_expiry(event))
+	if (!run->is_task)
+		run->max_attempts = retry_max_attempts(task->retry, &scope);
+	if (expired)
 		verdict = scope.attempt < run->max_attempts ? RETRY_YES : RETRY_EXHAUSTED;
 	else
-		verdict = retry_decide(step->retry, &scope, run->max_attempts, &delay);
+		verdict = retry_decide(task->retry, &scope, run->max_attempts, &delay);
 
 	if (verdict == RETRY_YES)
-		retry_run(state, run, step, event, scope.attempt, delay);
-	else if (!success)
-		fail_step(state, run, event->event_id, FAILURE_ACTION, error, &envelope,
-				  scope.input, NULL);
-	else if (verdict == RETRY_EXHAUSTED)
-		fail_step(state, run, event->event_id, FAILURE_RETRY_EXHAUSTED,
-				  psprintf("retry_when still holds after %d attempts", scope.attempt),
-				  &envelope, scope.input, NULL);
-	else
 	{
-		memset(&completion, 0, sizeof(completion));
-		completion.type = EVENT_STEP_COMPLETED;
-		completion.parent = event->event_id;
-		completion.envelope = &envelope;
-		completion.input = scope.input;
-		complete_step(state, run, &completion);
+		if (!expired)
+			run->deadline = 0;
+		retry_run(state, run, step, event, scope.attempt, delay);
+		return;
 	}
+	if (success && verdict == RETRY_EXHAUSTED)
+	{
+		success = false;
+		kind = FAILURE_RETRY_EXHAUSTED;
+		error = psprintf("retry_when still holds after %d attempts", scope.attempt);
+	}
+	conclude(state, run, step, event, success, kind, error, &envelope, scope.input);
 }
 
 /* A client ends a step itself, without a worker's action event. */
@@ -226,13 +334,50 @@ end_step_by_client(BrokerState *state, Run *run, const Event *event)
 		return;
 	}
 	memset(&completion, 0, sizeof(completion));
-	completion.announced = event->type != EVENT_STEP_RESULT;
+	completion.announced = event->type != EVENT_STEP_RESULT &&
+		event->type != EVENT_ITERATOR_COMPLETED;
 	completion.type = completion.announced ? event->type : EVENT_STEP_COMPLETED;
 	completion.parent = event->event_id;
 	completion.envelope = &envelope;
 	if (run_input(run, &input))
 		completion.input = &input;
 	complete_step(state, run, &completion);
+}
+
+/*
+ * The run that an event is about: of a step, or of one of the items that the
+ * broker goes through for it.  NULL: *reason says why the event has no effect.
+ */
+static Run *
+find_run(BrokerState *state, const Step *step, const Event *event, const char **reason)
+{
+	Run		   *run = live_run(state, step->index);
+	int			item = step->kind == STEP_ITERATOR ? event_item(event) : -1;
+
+	if (run == NULL)
+		*reason = "the step is not running";
+	else if (item < 0)
+		*reason = stale_reason(run, step, event);
+	else if (state->item == NULL || run->state != RUN_OPEN ||
+			 state->item->visit != run->visit)
+		*reason = "the item is not running";
+	else
+	{
+		run = state->item;
+		*reason = stale_reason(run, step, event);
+	}
+	return *reason == NULL ? run : NULL;
+}
+
+/* The task of an item whose iterator has gone has nobody to report to. */
+static void
+drop_item(BrokerState *state, const Event *event)
+{
+	Run		   *item = state->item;
+
+	if (item != NULL && live_run(state, item->step) == NULL &&
+		(event->type == EVENT_ACTION_COMPLETED || event->type == EVENT_ACTION_ERROR))
+		decide(state, DECIDE_CLOSE, item);
 }
 
 /* An event about one step: find its run and do what the event says. */
@@ -242,7 +387,7 @@ decide_run_event(BrokerState *state, const Event *event)
 	const Step *step;
 	Run		   *run;
 	int			index;
-	const char *stale;
+	const char *reason = NULL;
 
 	index = event->node_name == NULL ? -1 :
 		playbook_find_step(state->playbook, event->node_name, strlen(event->node_name));
@@ -252,11 +397,11 @@ decide_run_event(BrokerState *state, const Event *event)
 		return;
 	}
 	step = &state->playbook->steps[index];
-	run = live_run(state, index);
-	stale = run == NULL ? "the step is not running" : stale_reason(run, step, event);
-	if (stale != NULL)
+	run = find_run(state, step, event, &reason);
+	if (run == NULL)
 	{
-		ignore(state, stale);
+		ignore(state, reason);
+		drop_item(state, event);
 		return;
 	}
 
@@ -269,6 +414,8 @@ decide_run_event(BrokerState *state, const Event *event)
 		case EVENT_ACTION_STARTED:
 			if (run->state != RUN_LEASED)
 			{
+				if (run->timeout > 0 && run->deadline == 0)
+					run->deadline = event->created_at + run->timeout;
 				run->attempts++;
 				run->worker_id = event->worker_id;
 				run->state = RUN_LEASED;
@@ -276,14 +423,51 @@ decide_run_event(BrokerState *state, const Event *event)
 			}
 			return;
 		case EVENT_ACTION_COMPLETED:
-			end_attempt(state, run, step, event, true);
+			end_attempt(state, run, event, true);
 			break;
 		case EVENT_ACTION_ERROR:
-			end_attempt(state, run, step, event, false);
+			end_attempt(state, run, event, false);
 			break;
 		default:
+			if (run->item >= 0)
+			{
+				ignore(state, "only action events end an item");
+				return;
+			}
+			if (run->state == RUN_OPEN)
+				decide(state, DECIDE_ABANDON, run);
 			end_step_by_client(state, run, event);
 			break;
+	}
+	settle(state);
+}
+
+/* See broker.h. */
+void
+broker_run_due(BrokerState *state, int step)
+{
+	Run		   *run = live_run(state, step);
+	Event	   *event;
+	JsonBuilder builder;
+	JsonbValue	value;
+
+	if (state->finished || run == NULL || run->is_task ||
+		(run->state != RUN_OPEN && run->state != RUN_RETRY))
+		return;
+	if (run->state == RUN_RETRY)
+		restart_run(state, run);
+	else
+	{
+		event = emit(state, EVENT_ACTION_ERROR, &state->playbook->steps[step], run->visit,
+					 run->started_event_id);
+		event->error = "timed out";
+		json_begin_object(&builder);
+		json_add_int(&builder, "attempt", run->attempts + 1);
+		json_add_bool(&builder, REAPED_TIMEOUT, true);
+		json_end_object(&builder, &value);
+		event->meta = json_to_jsonb(&value);
+		decide(state, DECIDE_ABANDON, run);
+		end_attempt(state, run, event, false);
 	}
 	settle(state);
 }
@@ -296,7 +480,8 @@ end_by_client(BrokerState *state, const Event *event)
 		event->type == EVENT_EXECUTION_FAILED ? "FAILED" : "CANCELLED";
 
 	finish(state, status, event->error, event->result,
-		   event->type == EVENT_EXECUTION_CANCELLED);
+		   event->type == EVENT_EXECUTION_CANCELLED ||
+		   is_reaped(event, REAPED_TIMEOUT));
 }
 
 /* Takes the event's place in the execution's time. */
@@ -353,6 +538,7 @@ broker_decide(BrokerState *state, const Event *event)
 		case EVENT_STEP_COMPLETED:
 		case EVENT_STEP_FAILED:
 		case EVENT_STEP_SKIPPED:
+		case EVENT_ITERATOR_COMPLETED:
 			if (state->finished)
 				ignore(state, "the execution is over");
 			else
@@ -361,7 +547,10 @@ broker_decide(BrokerState *state, const Event *event)
 		case EVENT_STEP_STARTED:
 		case EVENT_ACTION_RETRY:
 		case EVENT_SAVE:
-		case EVENT_ITERATION:
+		case EVENT_ITERATOR_STARTED:
+		case EVENT_ITERATION_STARTED:
+		case EVENT_ITERATION_COMPLETED:
+		case EVENT_ITERATION_FAILED:
 		case EVENT_OTHER:
 			return;
 	}

@@ -39,15 +39,17 @@ typedef struct Event
 	int			current_index;
 	Jsonb	   *current_item;
 	const char *worker_id;
+	const struct Event *recalled;	/* decided again: as it is in the log */
 } Event;
 
 typedef enum RunState
 {
 	RUN_WAITING,				/* at a join: arrivals that cannot start yet */
 	RUN_QUEUED,
-	RUN_RETRY,					/* in the queue, due later */
+	RUN_RETRY,					/* the next attempt is due later */
 	RUN_LEASED,
-	RUN_OPEN,					/* started, its work happens elsewhere */
+	RUN_OPEN,					/* started, its work is done by children or by
+								 * tasks for each of its items */
 	RUN_CANCELLED,				/* leased when its execution ended: not live */
 	RUN_ENDED					/* consumed in this evaluation: not live */
 } RunState;
@@ -68,21 +70,30 @@ typedef struct Run
 	int			visit;
 	int			item;			/* of the step's iterator; -1: the step itself */
 	RunState	state;
+	bool		kept;			/* to be stored in this evaluation */
+	bool		is_task;		/* it is a row of the queue, not of noetl.run */
 	bool		stored;			/* exists outside this evaluation */
 	bool		changed;		/* RUN_WAITING: has an arrival that is not stored */
 	List	   *arrivals;		/* Arrival *, RUN_WAITING */
 
-	/* queue rows only */
-	int64		queue_id;
+	/* all but waiting ones */
 	int64		started_event_id;
 	int64		released_by;	/* the event that let it start */
-	int			attempts;		/* how often it was leased */
+	int			attempts;		/* how often it was leased, or has failed */
 	int			max_attempts;
+	TimestampTz available_at;	/* RUN_RETRY */
+	Jsonb	   *context;		/* of a task: queue.context; of an open run: what
+								 * iteration.c and child.c say */
+
+	/* tasks only */
+	int64		queue_id;
+	const char *type;			/* NULL: the step's */
+	int64		child_execution_id; /* whose result is saved, 0: none */
 	int			priority;
 	const char *worker_id;		/* holder of the lease, or NULL */
-	TimestampTz available_at;	/* RUN_RETRY */
+	int64		timeout;		/* of an attempt, in microseconds; 0: none */
+	TimestampTz deadline;		/* of the attempt in flight; 0: none */
 	Jsonb	   *action;
-	Jsonb	   *context;
 
 	void	   *handle;			/* store.c's: where the row is */
 } Run;
@@ -97,13 +108,72 @@ typedef struct StepValue
 	JsonbValue	value;			/* what templates see (result.c) */
 } StepValue;
 
+/* How far an iterator has come; meta of the events that end its items. */
+typedef struct IterationProgress
+{
+	bool		found;			/* an item has ended */
+	int			started;
+	int			done;
+	int			failed;
+} IterationProgress;
+
+/* How an item of an iterator ended. */
+typedef struct IterationResult
+{
+	int			index;
+	bool		failed;
+	JsonbValue	value;			/* jbvNull where it failed */
+	const char *error;
+	int64		child_execution_id; /* 0: none */
+} IterationResult;
+
 /* How the core learns about the past of its execution. */
 typedef struct ValueSource
 {
 	void		(*step_value) (void *arg, const char *step_name, StepValue *value);
 	bool		(*workload) (void *arg, JsonbValue *workload);
+	/* iterators: since the event that began them */
+	void		(*progress) (void *arg, const char *step_name, int64 since,
+							 IterationProgress *progress);
+	/* IterationResult *, in the order of the log */
+	List	   *(*iteration_results) (void *arg, const char *step_name, int64 since);
+	/* an item that has not started */
+	bool		(*waiting_item) (void *arg, const char *step_name, int index,
+								 JsonbValue *item);
+	/* catalog_id of a playbook, 0: there is none; content: the document itself */
+	int64		(*find_playbook) (void *arg, const char *path, int version);
+	int64		(*add_playbook) (void *arg, const char *content,
+								 const char *path, char **error);
+	/* the value of a step of another execution */
+	bool		(*child_value) (void *arg, int64 execution_id,
+								const char *step_name, JsonbValue *value);
+	/* the item that a child execution was started for */
+	bool		(*child_item) (void *arg, int64 execution_id, JsonbValue *item);
+	int64		(*new_execution_id) (void *arg);
 	void	   *arg;
 } ValueSource;
+
+/* A child execution to be started. */
+typedef struct ChildStart
+{
+	int64		execution_id;
+	int64		catalog_id;
+	int64		parent_event_id;	/* step_started of the parent's step */
+	int			item;			/* of the parent's iterator, -1: none */
+	Jsonb	   *current_item;	/* the item, or NULL */
+	Jsonb	   *input;			/* laid over the child's workload */
+} ChildStart;
+
+/* A child execution that is over. */
+typedef struct ChildEnd
+{
+	int64		execution_id;
+	int64		parent_event_id;
+	int			item;
+	bool		completed;
+	Jsonb	   *result;			/* NULL: none */
+	const char *error;
+} ChildEnd;
 
 typedef struct BrokerState
 {
@@ -112,8 +182,11 @@ typedef struct BrokerState
 	int64		parent_execution_id;	/* 0: none */
 	const char *path;
 	int			version;
+	int			depth;			/* how many ancestors it has */
+	const char *started_by;		/* role */
 	bool		finished;		/* a terminal event has been written */
-	List	   *runs;			/* Run * */
+	List	   *runs;			/* Run *, one for each live step */
+	Run		   *item;			/* the item the event is about, or NULL */
 	ValueSource values;
 	TimestampTz now;			/* of the event decided on: what now() says */
 	TimestampTz time;			/* of the newest event of the execution; what is
@@ -121,10 +194,10 @@ typedef struct BrokerState
 	double		jitter;			/* uniform in [0, 1): the luck of this evaluation */
 
 	/*
-	 * For deciding again what has been decided before: gives an emitted event the
-	 * id and the time that it has in the log.  NULL: it gets new ones.
+	 * For deciding again what was decided before: finds an emitted event in the
+	 * log, whose id and time (and luck) it then has.  NULL: it is new.
 	 */
-	void		(*recall) (void *arg, Event *event);
+	const Event *(*recall) (void *arg, const Event *event);
 	void	   *recall_arg;
 
 	List	   *known;			/* StepValues of this evaluation (scope.c) */
@@ -135,14 +208,21 @@ typedef struct BrokerState
 typedef enum DecisionKind
 {
 	DECIDE_EMIT,				/* append "event" */
-	DECIDE_WAIT,				/* keep "run" at its join, with its arrivals */
-	DECIDE_UNWAIT,				/* forget a run that waited */
+	DECIDE_KEEP,				/* store "run" in noetl.run: it waits, or is open */
+	DECIDE_FORGET,				/* delete it from there */
+	DECIDE_ABANDON,				/* an open run fails: its children and the tasks
+								 * of its items are withdrawn, leased ones
+								 * revoked if "revoke" */
+	DECIDE_ADD_ITEMS,			/* items of "run" that start later */
+	DECIDE_TAKE_ITEM,			/* first_item does not wait any more */
+	DECIDE_START_CHILD,			/* "child" */
 	DECIDE_ENQUEUE,				/* a queue row for "run" */
 	DECIDE_LEASE,				/* the worker started it without a lease */
 	DECIDE_RETRY,				/* back into the queue, due at available_at */
 	DECIDE_CLOSE,				/* delete the queue row */
 	DECIDE_REVOKE,				/* mark a leased row cancelled */
-	DECIDE_FINISH,				/* the execution is over: status, result, error */
+	DECIDE_FINISH,				/* the execution is over: status, result, error;
+								 * leased tasks are revoked if "revoke" */
 	DECIDE_IGNORE,				/* note "reason" in the event's meta */
 	DECIDE_ANNOTATE,			/* add "meta" to the event's meta */
 	DECIDE_LOCATE				/* the event is about "run", which it does not
@@ -158,12 +238,30 @@ typedef struct Decision
 	const char *status;
 	const char *error;
 	const char *reason;
+	bool		revoke;
 	Jsonb	   *result;
 	Jsonb	   *meta;
+	ChildStart *child;
+	int			first_item;		/* index of items[0] */
+	int			nitems;
+	JsonbValue *items;
 } Decision;
+
+/*
+ * Members of meta by which the reaper says why it ended an attempt, or an
+ * execution; also the kind of the failure.
+ */
+#define REAPED_LEASE	"lease_expired"
+#define REAPED_TIMEOUT	"timed_out"
 
 /* Decides on one stored event. */
 extern void broker_decide(BrokerState *state, const Event *event);
+
+/* Decides on the end of a child execution. */
+extern void broker_child_ended(BrokerState *state, const ChildEnd *end);
+
+/* The time of an open run has come: its next attempt, or its timeout. */
+extern void broker_run_due(BrokerState *state, int step);
 
 /* The execution cannot even begin: it fails with this reason. */
 extern void broker_refuse(BrokerState *state, const Event *event, const char *reason);

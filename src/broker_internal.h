@@ -4,12 +4,15 @@
  *
  *		broker.c     an event comes in: whose run is it, what does it mean
  *		flow.c       steps start and end, branches arrive and join
+ *		child.c      steps that are child executions
+ *		iteration.c  steps that are iterators
  *		decision.c   decisions are noted down; executions end
  */
 #ifndef NOETL_BROKER_INTERNAL_H
 #define NOETL_BROKER_INTERNAL_H
 
 #include "broker.h"
+#include "json.h"
 #include "transition.h"
 
 /* Why a run failed; step_failed.meta.kind says it by name. */
@@ -20,6 +23,9 @@ typedef enum FailureKind
 	FAILURE_CLIENT,
 	FAILURE_CONDITION,
 	FAILURE_TEMPLATE,
+	FAILURE_COLLECTION,
+	FAILURE_PLAYBOOK,
+	FAILURE_TIMED_OUT,
 	/* a step cannot go on after these, whatever on_error says */
 	FAILURE_TRANSITION,
 	FAILURE_MAX_VISITS
@@ -48,6 +54,10 @@ extern Decision *decide(BrokerState *state, DecisionKind kind, Run *run);
 extern Event *emit(BrokerState *state, EventType type, const Step *step, int visit,
 				   int64 parent);
 
+/* The same about an item of the step's iterator; -1: of the step as a whole. */
+extern Event *emit_item(BrokerState *state, EventType type, const Step *step, int visit,
+						int item, int64 parent);
+
 /* Notes that the execution is over; revoke: leased work is to be stopped. */
 extern void finish(BrokerState *state, const char *status, const char *error,
 				   Jsonb *result, bool revoke);
@@ -56,8 +66,59 @@ extern void fail_execution(BrokerState *state, const Step *step, const char *rea
 extern void complete_execution(BrokerState *state, const Step *end, int64 parent);
 extern const char *failure_name(FailureKind kind);
 
+/* ---- broker.c ---- */
+
+/* An attempt of a run or of an item ended, well or not: retry, fail or complete. */
+extern void end_attempt(BrokerState *state, Run *run, const Event *event, bool success);
+
+/* ---- child.c ---- */
+
+/* Starts the child execution that a step is. */
+extern void start_playbook(BrokerState *state, Run *run, const JsonbValue *transition_input);
+/*
+ * Which playbook a task calls and with what; NULL and *error when it cannot be
+ * started.  pinned: its catalog_id when it is known already, else 0.
+ */
+extern ChildStart *prepare_child(BrokerState *state, const Step *task, Scope *scope,
+								 const JsonbValue *transition_input, int64 pinned,
+								 char **error);
+/* The playbook that is called, when it is the same for every item; else 0. */
+extern int64 pin_child(BrokerState *state, const Step *task, Scope *scope);
+/* The result of a child execution, as its parent sees it. */
+extern void child_result(BrokerState *state, const Step *task, const ChildEnd *end,
+						 JsonbValue *result);
+
+/* ---- iteration.c ---- */
+
+extern void start_iterator(BrokerState *state, Run *run, const JsonbValue *transition_input);
+/* An item of an iterator has ended; it is not to be repeated. */
+extern void end_item(BrokerState *state, Run *run, int index, bool success,
+					 const JsonbValue *envelope, const char *error,
+					 int64 child_execution_id, int64 parent);
+extern void item_child_ended(BrokerState *state, Run *run, const ChildEnd *end);
+
 /* ---- flow.c ---- */
 
+/* Is the work of a run done elsewhere than in its own queue row? */
+extern bool is_open_step(const Step *step);
+/* The input of an action or child: the step's own, the transition's above it. */
+extern bool assemble_input(const Step *task, Scope *scope, const JsonbValue *transition_input,
+						   JsonbValue *input, SourceError *error);
+/* Renders what the worker will get.  False and *error when a template raises. */
+extern bool prepare_action(BrokerState *state, Run *run, const Step *task, Scope *scope,
+						   const JsonbValue *transition_input, SourceError *error);
+/* The values of names that raw parts of a task refer to. */
+extern void add_raw_roots(const Step *task, Scope *scope, JsonBuilder *builder);
+/*
+ * What a step saves after its children are done is a task of type save, of the
+ * run itself or (item) of one of its items.
+ */
+extern void start_save(BrokerState *state, Run *run, const Step *task, Scope *scope,
+					   const JsonbValue *envelope);
+/* The arrival that let a join go: the newest. */
+extern int64 released_by(const Run *run);
+/* A run whose join is complete begins; what needs no worker also ends here. */
+extern void start_run(BrokerState *state, Run *run);
 /* Does a step, as the first of an execution, leave no event of its own? */
 extern bool is_silent_entry(const Playbook *playbook, const Step *step);
 /* The live run of a step: there is never more than one. */

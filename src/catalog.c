@@ -185,6 +185,29 @@ choose_path(FunctionCallInfo fcinfo, const Document *document)
 	return path;
 }
 
+/* By what a content is known. */
+static bytea *
+content_digest(text *content)
+{
+	return DatumGetByteaPP(DirectFunctionCall1(sha256_bytea, PointerGetDatum(content)));
+}
+
+/* Stores a valid document as the next version of a path, unless it is there. */
+static int64
+store_document(const Document *document, text *content, text *path)
+{
+	bytea	   *digest = content_digest(content);
+	JsonbValue	payload;
+	int			version;
+	int64		catalog_id = catalog_lock_path(path, digest, &version);
+
+	if (catalog_id != 0)
+		return catalog_id;
+	yaml_to_json(document->root, &payload);
+	return catalog_insert(path, version + 1, cstring_to_text("Playbook"), content,
+						  digest, JsonbValueToJsonb(&payload));
+}
+
 /*
  * noetl.register(content, path): stores a playbook as the next version of its
  * path, unless a version with the same content is there.
@@ -193,12 +216,8 @@ Datum
 noetl_register(PG_FUNCTION_ARGS)
 {
 	Document	document;
-	JsonbValue	payload;
 	text	   *content;
 	text	   *path;
-	bytea	   *digest;
-	int			version;
-	int64		catalog_id;
 
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
@@ -210,17 +229,70 @@ noetl_register(PG_FUNCTION_ARGS)
 	read_document(content, PG_ARGISNULL(1), &document);
 	path = choose_path(fcinfo, &document);
 	report_issues(&document, path ? text_to_cstring(path) : document.name);
-	digest = DatumGetByteaPP(DirectFunctionCall1(sha256_bytea,
-												 PointerGetDatum(content)));
-	catalog_id = catalog_lock_path(path, digest, &version);
-	if (catalog_id == 0)
+	PG_RETURN_INT64(store_document(&document, content, path));
+}
+
+/* The first error of a document as one line. */
+static char *
+first_error(const Document *document)
+{
+	ListCell   *cell;
+
+	foreach(cell, document->issues)
 	{
-		yaml_to_json(document.root, &payload);
-		catalog_id = catalog_insert(path, version + 1,
-									cstring_to_text("Playbook"), content,
-									digest, JsonbValueToJsonb(&payload));
+		PlaybookIssue *issue = lfirst(cell);
+
+		if (issue->severity == ISSUE_ERROR)
+			return issue->line > 0 ?
+				psprintf("%s (line %d, column %d of the inline playbook)",
+						 issue->message, issue->line, issue->column) :
+				pstrdup(issue->message);
 	}
-	PG_RETURN_INT64(catalog_id);
+	return pstrdup("the inline playbook is not valid");
+}
+
+/* A document that is part of another one; false and *error when it is not valid. */
+static bool
+read_inline(text *content, const char *path, Document *document, text **path_text,
+			char **error)
+{
+	read_document(content, false, document);
+	if (!document->valid)
+	{
+		*error = first_error(document);
+		return false;
+	}
+	*path_text = cstring_to_text(document->path != NULL ? document->path : path);
+	return true;
+}
+
+/* See catalog_store.h. */
+int64
+catalog_add(const char *content, const char *path, char **error)
+{
+	text	   *content_text = cstring_to_text(content);
+	text	   *path_text;
+	Document	document;
+
+	return read_inline(content_text, path, &document, &path_text, error) ?
+		store_document(&document, content_text, path_text) : 0;
+}
+
+/* See catalog_store.h. */
+int64
+catalog_look_up(const char *content, const char *path, char **error)
+{
+	text	   *content_text = cstring_to_text(content);
+	text	   *path_text;
+	Document	document;
+	int64		catalog_id;
+
+	if (!read_inline(content_text, path, &document, &path_text, error))
+		return 0;
+	catalog_id = catalog_find_content(path_text, content_digest(content_text));
+	if (catalog_id == 0)
+		*error = pstrdup("the inline playbook is not registered");
+	return catalog_id;
 }
 
 /* noetl.validate(content): every issue of a document, as rows. */

@@ -14,7 +14,8 @@
 
 static const char *const failure_names[] = {
 	"action_error", "retry_exhausted", "client", "condition_error",
-	"template_error", "transition_error", "max_visits"
+	"template_error", "collection_error", "playbook_error", "timed_out",
+	"transition_error", "max_visits"
 };
 
 /* For step_failed.meta.kind. */
@@ -122,6 +123,8 @@ decide(BrokerState *state, DecisionKind kind, Run *run)
 
 	decision->kind = kind;
 	decision->run = run;
+	if (kind == DECIDE_KEEP)
+		run->kept = true;
 	state->decisions = lappend(state->decisions, decision);
 	return decision;
 }
@@ -135,10 +138,23 @@ node_type_of(const Step *step)
 	return step->kind == STEP_END ? "end" : "router";
 }
 
-/* A follow-up event, a microsecond after the newest. */
+/* What was decided before happened when the log says. */
+static void
+recall(BrokerState *state, Event *event)
+{
+	if (state->recall == NULL)
+		return;
+	event->recalled = state->recall(state->recall_arg, event);
+	if (event->recalled == NULL)
+		return;
+	event->event_id = event->recalled->event_id;
+	event->created_at = event->recalled->created_at;
+}
+
+/* See broker_internal.h. */
 Event *
-emit(BrokerState *state, EventType type, const Step *step, int visit,
-	 int64 parent)
+emit_item(BrokerState *state, EventType type, const Step *step, int visit, int item,
+		  int64 parent)
 {
 	Event	   *event = palloc0(sizeof(Event));
 	bool		unused;
@@ -155,8 +171,10 @@ emit(BrokerState *state, EventType type, const Step *step, int visit,
 	if (step != NULL)
 	{
 		event->node_name = step->name;
-		event->node_id = node_id_make(state->execution_id, step->name, visit, -1);
+		event->node_id = node_id_make(state->execution_id, step->name, visit, item);
 		event->node_type = node_type_of(step);
+		event->has_index = item >= 0;
+		event->current_index = item;
 	}
 	else
 	{
@@ -164,12 +182,18 @@ emit(BrokerState *state, EventType type, const Step *step, int visit,
 		event->node_id = psprintf(INT64_FORMAT, state->execution_id);
 		event->node_type = "playbook";
 	}
-	if (state->recall != NULL)
-		state->recall(state->recall_arg, event);
+	recall(state, event);
 	state->time = event->created_at;
 	state->last_event_id = event->event_id;
 	decide(state, DECIDE_EMIT, NULL)->event = event;
 	return event;
+}
+
+/* See broker_internal.h. */
+Event *
+emit(BrokerState *state, EventType type, const Step *step, int visit, int64 parent)
+{
+	return emit_item(state, type, step, visit, -1, parent);
 }
 
 /* Nothing may go on: queued work is withdrawn, leased work may finish in vain. */
@@ -188,13 +212,14 @@ finish(BrokerState *state, const char *status, const char *error,
 		{
 			case RUN_QUEUED:
 			case RUN_RETRY:
-				decide(state, DECIDE_CLOSE, run);
-				run->state = RUN_ENDED;
-				break;
 			case RUN_WAITING:
 			case RUN_OPEN:
-				if (run->stored)
-					decide(state, DECIDE_UNWAIT, run);
+				if (run->state == RUN_OPEN)
+					decide(state, DECIDE_ABANDON, run)->revoke = revoke;
+				if (run->is_task)
+					decide(state, DECIDE_CLOSE, run);
+				else if (run->stored || run->kept)
+					decide(state, DECIDE_FORGET, run);
 				run->state = RUN_ENDED;
 				break;
 			case RUN_LEASED:
@@ -213,6 +238,7 @@ finish(BrokerState *state, const char *status, const char *error,
 	state->finished = true;
 	decision = decide(state, DECIDE_FINISH, NULL);
 	decision->status = status;
+	decision->revoke = revoke;
 	decision->error = error;
 	decision->result = result;
 }
@@ -259,9 +285,11 @@ final_result(BrokerState *state, const Step *end, JsonbValue *result,
 		scope.envelope = &value->envelope;
 		*result = value->value;
 	}
-	if (end->result == NULL)
-		return true;
-	return template_doc_render(end->result, &scope.template, result, error);
+	if (end->result != NULL)
+		return template_doc_render(end->result, &scope.template, result, error);
+	if (end->save_data != NULL)
+		return template_doc_render(end->save_data, &scope.template, result, error);
+	return true;
 }
 
 /* Nothing is live any more.  "end" is the end that was reached, or NULL. */

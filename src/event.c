@@ -50,13 +50,22 @@ static Writing *writing = NULL;
 
 /* See event_internal.h. */
 Writing *
-writing_on(int64 execution_id)
+frame_of(int64 execution_id)
 {
 	Writing    *found = writing;
 
 	while (found != NULL && found->execution_id != execution_id)
 		found = found->outer;
 	return found;
+}
+
+/* See event_internal.h. */
+Writing *
+writing_on(int64 execution_id)
+{
+	Writing    *found = frame_of(execution_id);
+
+	return found != NULL && !found->draining ? found : NULL;
 }
 
 /* The trigger data of one of our own triggers, or an error. */
@@ -132,44 +141,6 @@ noetl_event_before(PG_FUNCTION_ARGS)
  * ---------------------------------------------------------------------------
  */
 
-/* What the broker's questions about the past are answered from. */
-typedef struct ValueContext
-{
-	Store	   *store;
-	int64		execution_id;
-	bool		catching_up;	/* newer events are stored but not decided on */
-	bool		workload_known;
-	bool		workload_exists;
-	JsonbValue	workload;
-} ValueContext;
-
-/* ValueSource.step_value */
-static void
-load_step_value(void *arg, const char *step_name, StepValue *value)
-{
-	ValueContext *context = (ValueContext *) arg;
-
-	store_step_value(context->store, context->execution_id, step_name,
-					 context->catching_up, value);
-}
-
-/* ValueSource.workload */
-static bool
-load_workload(void *arg, JsonbValue *workload)
-{
-	ValueContext *context = (ValueContext *) arg;
-
-	if (!context->workload_known)
-	{
-		context->workload_exists = store_get_workload(context->store,
-													  context->execution_id,
-													  &context->workload);
-		context->workload_known = true;
-	}
-	*workload = context->workload;
-	return context->workload_exists;
-}
-
 /* Uniform in [0, 1). */
 static double
 draw_luck(void)
@@ -181,8 +152,8 @@ draw_luck(void)
 #endif
 }
 
-/* Appends an event of the broker's own making. */
-static void
+/* See event_internal.h. */
+void
 write_own_event(Store *store, const Event *event)
 {
 	const Event *outer = own_event;
@@ -199,26 +170,71 @@ write_own_event(Store *store, const Event *event)
 	PG_END_TRY();
 }
 
-/* Writes one decision. */
+/* The step a decision is about. */
+static const char *
+step_name(const BrokerState *state, const Decision *decision)
+{
+	return state->playbook->steps[decision->run->step].name;
+}
+
+/* Workers of which type may take a task. */
+static const char *
+task_type(const BrokerState *state, const Run *run)
+{
+	return run->type != NULL ? run->type : state->playbook->steps[run->step].type;
+}
+
+/* An open run ends before its work is done. */
 static void
+abandon_run(Store *store, const BrokerState *state, const Decision *decision)
+{
+	const char *name = step_name(state, decision);
+
+	if (state->playbook->steps[decision->run->step].kind == STEP_ITERATOR)
+	{
+		store_delete_items(store, state->execution_id, name);
+		store_abandon_items(store, state->execution_id, name, decision->revoke);
+	}
+	cancel_children(store, state->execution_id, decision->run->started_event_id);
+}
+
+/* Writes one decision; returns the number of tasks that are enqueued by it. */
+static int
 write_decision(Store *store, BrokerState *state, const Event *event,
 			   const Decision *decision)
 {
+	int			enqueued = 0;
+
 	switch (decision->kind)
 	{
 		case DECIDE_EMIT:
 			write_own_event(store, decision->event);
 			break;
-		case DECIDE_WAIT:
+		case DECIDE_KEEP:
 			store_put_run(store, state->execution_id, decision->run,
 						  state->playbook, state->now);
 			break;
-		case DECIDE_UNWAIT:
+		case DECIDE_ABANDON:
+			abandon_run(store, state, decision);
+			break;
+		case DECIDE_ADD_ITEMS:
+			store_add_items(store, state->execution_id, step_name(state, decision),
+							decision->first_item, decision->nitems, decision->items);
+			break;
+		case DECIDE_TAKE_ITEM:
+			store_delete_item(store, state->execution_id, step_name(state, decision),
+							  decision->first_item);
+			break;
+		case DECIDE_START_CHILD:
+			enqueued = child_start(state, decision->child);
+			break;
+		case DECIDE_FORGET:
 			store_delete_run(store, decision->run);
 			break;
 		case DECIDE_ENQUEUE:
 			store_enqueue(store, state, decision->run);
-			wake_at_commit(state->playbook->steps[decision->run->step].type);
+			wake_at_commit(task_type(state, decision->run));
+			enqueued = 1;
 			break;
 		case DECIDE_LEASE:
 			store_lease_task(store, decision->run,
@@ -227,7 +243,7 @@ write_decision(Store *store, BrokerState *state, const Event *event,
 			break;
 		case DECIDE_RETRY:
 			store_retry_task(store, decision->run);
-			wake_at_commit(state->playbook->steps[decision->run->step].type);
+			wake_at_commit(task_type(state, decision->run));
 			break;
 		case DECIDE_CLOSE:
 			store_close_task(store, decision->run);
@@ -238,7 +254,7 @@ write_decision(Store *store, BrokerState *state, const Event *event,
 		case DECIDE_FINISH:
 			store_finish_execution(store, state->execution_id, decision->status,
 								   decision->error, decision->result,
-								   event_type_is_terminal(event->type) ?
+								   event != NULL && event_type_is_terminal(event->type) ?
 								   event->created_at : state->time);
 			break;
 		case DECIDE_IGNORE:
@@ -255,20 +271,97 @@ write_decision(Store *store, BrokerState *state, const Event *event,
 								 decision->meta);
 			break;
 	}
+	return enqueued;
+}
+
+/* What came up while decisions were being written, and what that leads to. */
+static int
+drain(Store *store, Writing *frame)
+{
+	MemoryContext memory = AllocSetContextCreate(CurrentMemoryContext, "noetl child ends",
+												 ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(memory);
+	int			enqueued = 0;
+	int			next = 0;
+
+	frame->draining = true;
+	writing = frame;
+	PG_TRY();
+	{
+		for (;;)
+		{
+			CHECK_FOR_INTERRUPTS();
+			if (frame->interrupted)
+			{
+				frame->interrupted = false;
+				enqueued += decide_pending(store, frame->execution_id);
+			}
+			else if (next < list_length(frame->messages))
+				enqueued += decide_child_end(frame->execution_id,
+											 list_nth(frame->messages, next++));
+			else
+				break;
+			MemoryContextReset(memory);
+		}
+	}
+	PG_FINALLY();
+	{
+		writing = frame->outer;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(memory);
+	return enqueued;
+}
+
+/*
+ * What came up is done in one loop of the outermost evaluation of the
+ * execution, however long the chain of what leads to what.
+ */
+static int
+settle_frame(Store *store, Writing *here)
+{
+	Writing    *outer = frame_of(here->execution_id);
+	ListCell   *lc;
+
+	if (outer == NULL)
+		return here->interrupted || here->messages != NIL ? drain(store, here) : 0;
+	outer->interrupted = outer->interrupted || here->interrupted;
+	foreach(lc, here->messages)
+		add_message(outer, (ChildEnd *) lfirst(lc));
+	return 0;
+}
+
+/* The decision that the execution is over, or NULL. */
+static const Decision *
+end_of_execution(const BrokerState *state)
+{
+	ListCell   *lc;
+
+	foreach(lc, state->decisions)
+	{
+		const Decision *decision = (Decision *) lfirst(lc);
+
+		if (decision->kind == DECIDE_FINISH)
+			return decision;
+	}
+	return NULL;
 }
 
 /* Everything the broker wants done, in its order. */
 static int
-write_decisions(Store *store, BrokerState *state, const Event *event)
+write_decisions(Store *store, BrokerState *state, const Execution *execution,
+				const Event *event)
 {
+	const Decision *end;
 	Writing		here;
 	ListCell   *lc;
 
+	memset(&here, 0, sizeof(here));
 	here.execution_id = state->execution_id;
 	here.time = state->time;
 	here.last_event_id = state->last_event_id;
-	here.interrupted = false;
-	here.enqueued = 0;
+	here.memory = CurrentMemoryContext;
 	here.outer = writing;
 	writing = &here;
 	PG_TRY();
@@ -278,9 +371,7 @@ write_decisions(Store *store, BrokerState *state, const Event *event)
 			Decision   *decision = (Decision *) lfirst(lc);
 
 			CHECK_FOR_INTERRUPTS();
-			write_decision(store, state, event, decision);
-			if (decision->kind == DECIDE_ENQUEUE)
-				here.enqueued++;
+			here.enqueued += write_decision(store, state, event, decision);
 		}
 	}
 	PG_FINALLY();
@@ -288,8 +379,10 @@ write_decisions(Store *store, BrokerState *state, const Event *event)
 		writing = here.outer;
 	}
 	PG_END_TRY();
-	if (here.interrupted)
-		here.enqueued += decide_pending(store, state->execution_id);
+	here.enqueued += settle_frame(store, &here);
+	end = end_of_execution(state);
+	if (end != NULL && execution->parent_execution_id != 0)
+		here.enqueued += tell_parent(execution, end);
 	return here.enqueued;
 }
 
@@ -326,17 +419,42 @@ drop_late_task(Store *store, const Event *event)
 }
 
 /*
- * Decides on a stored event under the execution lock; returns the number of
- * tasks it enqueued.  newest: no event of the execution is newer.
+ * What every evaluation begins with.  newest: no event of the execution is
+ * newer than the one that is decided on.
  */
-static int
+static void
+begin_evaluation(BrokerState *state, ValueContext *values, Store *store,
+				 const Execution *execution, bool newest)
+{
+	bool		own;
+
+	memset(state, 0, sizeof(BrokerState));
+	state->playbook = playbook_get(execution->catalog_id);
+	state->execution_id = execution->execution_id;
+	state->parent_execution_id = execution->parent_execution_id;
+	state->path = execution->path;
+	state->version = execution->version;
+	state->depth = execution->depth;
+	state->started_by = execution->started_by;
+	state->jitter = draw_luck();
+	values_init(values, store, execution->execution_id, !newest);
+	state->values = values->source;
+	if (!newest)
+	{
+		(void) store_last_event(store, execution->execution_id, &state->last_event_id,
+								&state->time, &own);
+		state->time = Max(state->time, GetCurrentTimestamp());
+	}
+}
+
+/* See event_internal.h. */
+int
 decide_event(Store *store, const Event *event, bool newest)
 {
 	BrokerState state;
 	Execution	execution;
 	ValueContext values;
 	char	   *error = NULL;
-	bool		own;
 
 	if (event->type != EVENT_EXECUTION_START && !event_has_effect(event->type))
 		return 0;
@@ -353,39 +471,90 @@ decide_event(Store *store, const Event *event, bool newest)
 	if (event_is_ignored(event))
 		return 0;
 
-	memset(&values, 0, sizeof(values));
-	values.store = store;
-	values.execution_id = event->execution_id;
-	values.catching_up = !newest;
-	memset(&state, 0, sizeof(state));
-	state.playbook = playbook_get(execution.catalog_id);
-	state.execution_id = event->execution_id;
-	state.parent_execution_id = execution.parent_execution_id;
-	state.path = execution.path;
-	state.version = execution.version;
-	state.values.step_value = load_step_value;
-	state.values.workload = load_workload;
-	state.values.arg = &values;
-	if (!newest)
-	{
-		(void) store_last_event(store, event->execution_id, &state.last_event_id,
-								&state.time, &own);
-		state.time = Max(state.time, GetCurrentTimestamp());
-	}
-	state.jitter = draw_luck();
-
+	begin_evaluation(&state, &values, store, &execution, newest);
 	if (event->type == EVENT_EXECUTION_START)
 		error = execution_make_workload(store, &state, event);
 	else
+	{
 		state.runs = store_load_runs(store, event->execution_id, state.playbook,
 									 event->node_name);
+		if (event->node_name != NULL && event_item(event) >= 0)
+			state.item = store_load_item(store, event->execution_id, state.playbook,
+										 event->node_name, event_item(event));
+	}
 	if (error != NULL)
 		broker_refuse(&state, event, error);
 	else
 		broker_decide(&state, event);
 	if (state.finished && !newest)
 		ignore_pending_end(store, event->execution_id);
-	return write_decisions(store, &state, event);
+	return write_decisions(store, &state, &execution, event);
+}
+
+/*
+ * The state of an execution that is decided on without an event of its own;
+ * takes its lock.  False: it is over.
+ */
+static bool
+begin_without_event(BrokerState *state, ValueContext *values, Store *store,
+					int64 execution_id, Execution *execution)
+{
+	execution_lock(execution_id);
+	if (!store_get_execution(store, execution_id, execution) || !execution->running)
+		return false;
+	if (store_any_pending(store, execution_id))
+	{
+		(void) decide_pending(store, execution_id);
+		CommandCounterIncrement();
+		if (!store_get_execution(store, execution_id, execution) || !execution->running)
+			return false;
+	}
+	event_check_snapshot(store, execution_id);
+	begin_evaluation(state, values, store, execution, false);
+	state->now = state->time + 1;	/* the time of the event that tells of it */
+	state->runs = store_load_runs(store, execution_id, state->playbook, NULL);
+	return true;
+}
+
+/* See event_internal.h. */
+int
+decide_child_end(int64 execution_id, const ChildEnd *end)
+{
+	Store	   *store = store_open(InvalidOid);
+	BrokerState state;
+	Execution	execution;
+	ValueContext values;
+	int			enqueued = 0;
+
+	if (begin_without_event(&state, &values, store, execution_id, &execution))
+	{
+		broker_child_ended(&state, end);
+		enqueued = write_decisions(store, &state, &execution, NULL);
+	}
+	store_close(store);
+	return enqueued;
+}
+
+/* See event.h. */
+int
+event_run_due(int64 execution_id, const char *step_name)
+{
+	Store	   *store = store_open(InvalidOid);
+	BrokerState state;
+	Execution	execution;
+	ValueContext values;
+	int			step;
+	int			enqueued = 0;
+
+	if (begin_without_event(&state, &values, store, execution_id, &execution))
+	{
+		step = playbook_find_step(state.playbook, step_name, strlen(step_name));
+		if (step >= 0)
+			broker_run_due(&state, step);
+		enqueued = write_decisions(store, &state, &execution, NULL);
+	}
+	store_close(store);
+	return enqueued;
 }
 
 /* What follows the storing of an event, decided now or noted for later. */
@@ -499,7 +668,9 @@ decide_pending(Store *store, int64 execution_id)
 		Event		event;
 
 		CHECK_FOR_INTERRUPTS();
-		if (store_get_event(store, execution_id, event_id, &event))
+		if (event_id == 0)
+			cancel_child(execution_id);
+		else if (store_get_event(store, execution_id, event_id, &event))
 			enqueued += decide_event(store, &event, false);
 		CommandCounterIncrement();
 		MemoryContextReset(memory);

@@ -16,6 +16,9 @@ extern bool event_ingest(Store *store, Event *event);
 /* Decides on events that were stored while the broker was off. */
 extern int	event_catch_up(int64 execution_id);
 
+/* The time of an open run of a step has come: see broker_run_due. */
+extern int	event_run_due(int64 execution_id, const char *step_name);
+
 /* A member {key: text} as a jsonb object, for meta. */
 extern Jsonb *meta_text(const char *key, const char *text);
 

@@ -52,6 +52,7 @@ event_has_effect(EventType type)
 		case EVENT_STEP_COMPLETED:
 		case EVENT_STEP_FAILED:
 		case EVENT_STEP_SKIPPED:
+		case EVENT_ITERATOR_COMPLETED:
 			return true;
 		default:
 			return false;
@@ -76,7 +77,8 @@ static bool
 sets_value(EventType type)
 {
 	return type == EVENT_ACTION_COMPLETED || type == EVENT_STEP_RESULT ||
-		type == EVENT_STEP_COMPLETED || type == EVENT_STEP_SKIPPED;
+		type == EVENT_STEP_COMPLETED || type == EVENT_STEP_SKIPPED ||
+		type == EVENT_ITERATOR_COMPLETED;
 }
 
 /* Events about one step, whose node can be filled in from its queue row. */
@@ -103,6 +105,19 @@ check_snapshot(Store *store, int64 execution_id, int64 last_event_id, bool own)
 				 errdetail("Execution " INT64_FORMAT " went on after this transaction took its snapshot.",
 						   execution_id),
 				 errhint("Retry the transaction, or use READ COMMITTED.")));
+}
+
+/* See event_internal.h. */
+void
+event_check_snapshot(Store *store, int64 execution_id)
+{
+	int64		last_id;
+	TimestampTz last_time;
+	bool		own;
+
+	if (IsolationUsesXactSnapshot() &&
+		store_last_event(store, execution_id, &last_id, &last_time, &own))
+		check_snapshot(store, execution_id, last_id, own);
 }
 
 /* created_at and event_id, strictly after everything the execution has. */

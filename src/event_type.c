@@ -46,14 +46,14 @@ static const TypeName type_names[] = {
 	{"save_started", EVENT_SAVE, "STARTED"},
 	{"save_completed", EVENT_SAVE, "COMPLETED"},
 	{"save_failed", EVENT_SAVE, "FAILED"},
-	{"iterator_started", EVENT_ITERATION, "STARTED"},
-	{"iteration_started", EVENT_ITERATION, "STARTED"},
-	{"loop_iteration", EVENT_ITERATION, "STARTED"},
-	{"iteration_completed", EVENT_ITERATION, "COMPLETED"},
-	{"iteration_failed", EVENT_ITERATION, "FAILED"},
-	{"iterator_completed", EVENT_ITERATION, "COMPLETED"},
-	{"end_loop", EVENT_ITERATION, "COMPLETED"},
-	{"loop_completed", EVENT_ITERATION, "COMPLETED"},
+	{"iterator_started", EVENT_ITERATOR_STARTED, "STARTED"},
+	{"iteration_started", EVENT_ITERATION_STARTED, "STARTED"},
+	{"loop_iteration", EVENT_ITERATION_STARTED, "STARTED"},
+	{"iteration_completed", EVENT_ITERATION_COMPLETED, "COMPLETED"},
+	{"iteration_failed", EVENT_ITERATION_FAILED, "FAILED"},
+	{"iterator_completed", EVENT_ITERATOR_COMPLETED, "COMPLETED"},
+	{"end_loop", EVENT_ITERATOR_COMPLETED, "COMPLETED"},
+	{"loop_completed", EVENT_ITERATOR_COMPLETED, "COMPLETED"},
 };
 
 static const struct
@@ -139,7 +139,7 @@ event_type_sets_value(EventType type)
 {
 	return type == EVENT_ACTION_COMPLETED || type == EVENT_STEP_RESULT ||
 		type == EVENT_STEP_COMPLETED || type == EVENT_STEP_SKIPPED ||
-		type == EVENT_STEP_FAILED;
+		type == EVENT_STEP_FAILED || type == EVENT_ITERATOR_COMPLETED;
 }
 
 /* Execution-level events of which there is exactly one. */

@@ -122,7 +122,7 @@ execution_resolve(Event *event)
 				 errmsg("event \"%s\" names no playbook", event->event_type),
 				 errhint("Give context {\"path\": …, \"version\": …, \"workload\": {…}}.")));
 	if (path != NULL &&
-		!catalog_find(path, (int) version, &event->catalog_id))
+		!catalog_find(path, (int) version, DT_NOEND, &event->catalog_id))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 version > 0 ?
@@ -146,6 +146,7 @@ execution_insert(Store *store, const Event *event, const char *started_by)
 {
 	Execution	execution;
 	Execution	parent;
+	int64		timeout;
 
 	memset(&execution, 0, sizeof(execution));
 	execution.execution_id = event->execution_id;
@@ -166,6 +167,9 @@ execution_insert(Store *store, const Event *event, const char *started_by)
 				 errmsg("the playbook to be executed is not registered"),
 				 errdetail("There is no catalog entry " INT64_FORMAT ".", event->catalog_id),
 				 errhint("Register the playbook with noetl.register().")));
+	timeout = playbook_get(event->catalog_id)->timeout;
+	if (timeout > 0)
+		execution.deadline = event->created_at + timeout;
 	store_insert_execution(store, &execution, event->created_at);
 }
 
@@ -197,11 +201,14 @@ execution_render_workload(BrokerState *state, const Event *event, Jsonb **worklo
 		JsonbValue	context;
 		JsonbValue	deep;
 
-		doc = template_doc_compile(&parameters, &error);
-		if (doc == NULL ||
-			!template_doc_render(doc, &scope.template, &parameters, &error))
-			return scope_error_text(&error);
 		json_from_jsonb(event->context, &context);
+		if (!json_get(&context, "literal", &deep) || !json_truth(&deep))
+		{
+			doc = template_doc_compile(&parameters, &error);
+			if (doc == NULL ||
+				!template_doc_render(doc, &scope.template, &parameters, &error))
+				return scope_error_text(&error);
+		}
 		json_merge(&merged, &parameters,
 				   json_get(&context, "merge", &deep) && json_truth(&deep), &merged);
 	}

@@ -18,6 +18,7 @@
 #include "json.h"
 #include "retry.h"
 #include "scope.h"
+#include "timeout.h"
 
 /* ---------------------------------------------------------------------------
  * Arrivals and joins
@@ -176,25 +177,34 @@ next_to_start(BrokerState *state)
  * ---------------------------------------------------------------------------
  */
 
-/* The input an action was given. */
+/* See broker_internal.h. */
+bool
+is_open_step(const Step *step)
+{
+	return step->kind == STEP_PLAYBOOK || step->kind == STEP_ITERATOR;
+}
+
+/* The input an action was given, or what an open run was started with. */
 bool
 run_input(const Run *run, JsonbValue *input)
 {
-	JsonbValue	action;
+	const Jsonb *source = run->is_task ? run->action : run->context;
+	JsonbValue	object;
 
-	if (run->action == NULL)
+	if (source == NULL)
 		return false;
-	json_from_jsonb(run->action, &action);
-	return json_get(&action, "data", input);
+	json_from_jsonb(source, &object);
+	return json_get(&object, "data", input);
 }
 
 /* A run is consumed; what is stored of it goes.  The list stays short. */
 static void
 end_run(BrokerState *state, Run *run)
 {
-	if (run->stored)
-		decide(state, run->state == RUN_WAITING || run->state == RUN_OPEN ?
-			   DECIDE_UNWAIT : DECIDE_CLOSE, run);
+	if (run->is_task && run->stored)
+		decide(state, DECIDE_CLOSE, run);
+	else if (!run->is_task && (run->stored || run->kept))
+		decide(state, DECIDE_FORGET, run);
 	run->state = RUN_ENDED;
 	state->runs = list_delete_ptr(state->runs, run);
 }
@@ -359,50 +369,135 @@ fail_step(BrokerState *state, Run *run, int64 parent, FailureKind kind,
 		fail_execution(state, step, error, event->event_id);
 }
 
-/* Renders what the worker will get.  False and *error when a template raises. */
-static bool
-prepare_action(BrokerState *state, Run *run, const JsonbValue *transition_input,
-			   SourceError *error)
+/* See broker_internal.h. */
+bool
+assemble_input(const Step *task, Scope *scope, const JsonbValue *transition_input,
+			   JsonbValue *input, SourceError *error)
 {
-	const Step *step = &state->playbook->steps[run->step];
-	Scope		scope;
-	JsonBuilder builder;
 	JsonbValue	own;
-	JsonbValue	input;
-	JsonbValue	action;
 
-	scope_init(&scope, state, step, run->visit, state->now);
-	scope.template.keep_unknown = true;
-	scope.input = transition_input;
-	if (!input_render(&step->input, &scope, &own, error))
+	scope->input = transition_input;
+	if (!input_render(&task->input, scope, &own, error))
 		return false;
-	input_overlay(&own, transition_input, &input);
-	scope.input = &input;
-	if (!template_doc_render(step->action, &scope.template, &action, error))
-		return false;
-	json_begin_object(&builder);
-	json_add_members(&builder, &action);
-	json_add(&builder, "data", &input);
-	json_end_object(&builder, &action);
-	run->action = json_to_jsonb(&action);
-
-	run->context = NULL;
-	if (step->nraw_roots > 0)
-	{
-		json_begin_object(&builder);
-		for (int i = 0; i < step->nraw_roots; i++)
-			if (scope_name(&scope, step->raw_roots[i], &own))
-				json_add(&builder, step->raw_roots[i], &own);
-		json_end_object(&builder, &own);
-		run->context = json_to_jsonb(&own);
-	}
-	run->max_attempts = retry_max_attempts(step->retry, &scope);
-	run->priority = step->priority;
+	input_overlay(&own, transition_input, input);
 	return true;
 }
 
-/* The arrival that let a join go: the newest. */
-static int64
+/* See broker_internal.h. */
+void
+add_raw_roots(const Step *task, Scope *scope, JsonBuilder *builder)
+{
+	JsonbValue	value;
+
+	for (int i = 0; i < task->nraw_roots; i++)
+		if (scope_name(scope, task->raw_roots[i], &value))
+			json_add(builder, task->raw_roots[i], &value);
+	if (scope->names != NULL)
+		json_add_members(builder, scope->names);
+}
+
+/* See broker_internal.h. */
+bool
+prepare_action(BrokerState *state, Run *run, const Step *task, Scope *scope,
+			   const JsonbValue *transition_input, SourceError *error)
+{
+	JsonBuilder builder;
+	JsonbValue	input;
+	JsonbValue	value;
+	bool		rendered;
+
+	scope->template.keep_unknown = true;
+	if (!assemble_input(task, scope, transition_input, &input, error))
+		return false;
+	scope->input = &input;
+	rendered = template_doc_render(task->action, &scope->template, &value, error) &&
+		timeout_render(task->timeout, &scope->template, &run->timeout, error);
+	if (rendered)
+	{
+		json_begin_object(&builder);
+		json_add_members(&builder, &value);
+		json_add(&builder, "data", &input);
+		json_end_object(&builder, &value);
+		run->action = json_to_jsonb(&value);
+	}
+	run->context = NULL;
+	if (rendered && task->nraw_roots > 0)
+	{
+		json_begin_object(&builder);
+		add_raw_roots(task, scope, &builder);
+		json_end_object(&builder, &value);
+		run->context = json_to_jsonb(&value);
+	}
+	run->max_attempts = retry_max_attempts(task->retry, scope);
+	run->priority = state->playbook->steps[run->step].priority;
+	scope->input = NULL;
+	return rendered;
+}
+
+/* What a worker sees of the results of all items, as names in a save. */
+static void
+add_iterator_names(const JsonbValue *envelope, JsonBuilder *builder)
+{
+	JsonbValue	value;
+
+	if (json_get(envelope, "data", &value))
+		json_add(builder, "results", &value);
+	if (json_get(envelope, "total_iterations", &value))
+		json_add(builder, "count", &value);
+}
+
+/* See broker_internal.h. */
+void
+start_save(BrokerState *state, Run *run, const Step *task, Scope *scope,
+		   const JsonbValue *envelope)
+{
+	JsonBuilder builder;
+	JsonbValue	value;
+	JsonbValue	input;
+	SourceError error;
+	bool		has_input = run_input(run, &input);
+
+	memset(&error, 0, sizeof(error));
+	if (!template_doc_render(task->save_action, &scope->template, &value, &error))
+		elog(ERROR, "a save action is not constant");
+	json_begin_object(&builder);
+	json_add_members(&builder, &value);
+	if (has_input)
+		json_add(&builder, "data", &input);
+	json_end_object(&builder, &value);
+	run->action = json_to_jsonb(&value);
+
+	json_begin_object(&builder);
+	add_raw_roots(task, scope, &builder);
+	if (task->kind == STEP_ITERATOR)
+		add_iterator_names(envelope, &builder);
+	if (has_input)
+		json_add(&builder, "data", &input);
+	result_value(envelope, &value);
+	json_add(&builder, "result", &value);
+	json_add(&builder, "this", envelope);
+	if (run->child_execution_id != 0)
+		json_add_int(&builder, "child_execution_id", run->child_execution_id);
+	json_end_object(&builder, &value);
+	run->context = json_to_jsonb(&value);
+
+	if (!run->is_task && (run->stored || run->kept))
+		decide(state, DECIDE_FORGET, run);
+	if (run->released_by == 0)
+		run->released_by = released_by(run);
+	run->stored = false;
+	run->kept = false;
+	run->is_task = true;
+	run->type = "save";
+	run->attempts = 0;
+	run->max_attempts = retry_max_attempts(task->retry, scope);
+	run->priority = state->playbook->steps[run->step].priority;
+	run->state = RUN_QUEUED;
+	decide(state, DECIDE_ENQUEUE, run);
+}
+
+/* See broker_internal.h. */
+int64
 released_by(const Run *run)
 {
 	int64		newest = 0;
@@ -419,21 +514,24 @@ start_action(BrokerState *state, Run *run, const JsonbValue *transition_input)
 {
 	const Step *step = &state->playbook->steps[run->step];
 	SourceError error;
+	Scope		scope;
 	Event	   *event;
 
 	memset(&error, 0, sizeof(error));
-	if (!prepare_action(state, run, transition_input, &error))
+	scope_init(&scope, state, step, run->visit, state->now);
+	if (!prepare_action(state, run, step, &scope, transition_input, &error))
 	{
 		fail_step(state, run, released_by(run), FAILURE_TEMPLATE,
 				  scope_error_text(&error), NULL, transition_input, NULL);
 		return;
 	}
 	if (run->stored)
-		decide(state, DECIDE_UNWAIT, run);
+		decide(state, DECIDE_FORGET, run);
 	event = emit(state, EVENT_STEP_STARTED, step, run->visit, released_by(run));
 	run->started_event_id = event->event_id;
 	run->released_by = event->parent_event_id;
 	run->state = RUN_QUEUED;
+	run->is_task = true;
 	run->stored = false;
 	decide(state, DECIDE_ENQUEUE, run);
 }
@@ -467,8 +565,8 @@ visit_limit(const Step *step)
 	return step->max_visits > 0 ? step->max_visits : noetl_max_visits;
 }
 
-/* A run whose join is complete begins; what needs no worker also ends here. */
-static void
+/* See broker_internal.h. */
+void
 start_run(BrokerState *state, Run *run)
 {
 	const Step *step = &state->playbook->steps[run->step];
@@ -505,6 +603,14 @@ start_run(BrokerState *state, Run *run)
 		start_action(state, run, &input);
 		return;
 	}
+	if (is_open_step(step) && !skipped)
+	{
+		if (step->kind == STEP_PLAYBOOK)
+			start_playbook(state, run, &input);
+		else
+			start_iterator(state, run, &input);
+		return;
+	}
 	json_null(&none);
 	memset(&completion, 0, sizeof(completion));
 	completion.type = skipped ? EVENT_STEP_SKIPPED : EVENT_STEP_COMPLETED;
@@ -537,7 +643,7 @@ settle(BrokerState *state)
 	{
 		run = (Run *) lfirst(lc);
 		if (run->state == RUN_WAITING && run->changed)
-			decide(state, DECIDE_WAIT, run);
+			decide(state, DECIDE_KEEP, run);
 		live = live || run_is_live(run);
 	}
 	if (!live)

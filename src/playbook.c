@@ -134,6 +134,8 @@ playbook_compile_document(const YamlNode *root, MemoryContext parent,
 	{
 		compile_heads(&compiler);
 		compile_workload(&compiler);
+		compiler.playbook->timeout =
+			playbook_constant_timeout(&compiler, playbook_member(root, "timeout"));
 		playbook_load_tasks(&compiler);
 		workflow = find_workflow(&compiler);
 		if (workflow != NULL)

@@ -27,6 +27,8 @@ typedef enum StepKind
 	STEP_NOOP,					/* type noop: the same, but always with a
 								 * step_completed of its own */
 	STEP_ACTION,				/* queued for a worker */
+	STEP_PLAYBOOK,				/* done by a child execution */
+	STEP_ITERATOR,				/* a child or a task for each item */
 	STEP_END					/* the end of the playbook: no action, no next */
 } StepKind;
 
@@ -91,6 +93,32 @@ typedef struct RetryPolicy
 	Condition  *stop_when;		/* or NULL */
 } RetryPolicy;
 
+/* A child playbook. */
+typedef struct ChildSpec
+{
+	TemplateDoc *path;			/* catalog path, or NULL: */
+	TemplateDoc *content;		/* the document itself, text or a map */
+	TemplateDoc *version;		/* NULL: the newest */
+	TemplateDoc *return_step;	/* whose value counts when the child has no
+								 * result; or NULL */
+} ChildSpec;
+
+/* An iterator that the broker expands. */
+typedef struct IteratorSpec
+{
+	TemplateDoc *collection;
+	char	   *element;		/* name of the item in templates */
+	Condition  *where;			/* or NULL, also below */
+	struct IteratorOrder *order_by;
+	TemplateDoc *limit;
+	TemplateDoc *chunk;
+	TemplateDoc *concurrency;
+	bool		sequential;
+	bool		continues;		/* on_error: continue: a failed item is null */
+	struct Step *body;			/* STEP_ACTION or STEP_PLAYBOOK; its index and
+								 * name are the iterator's */
+} IteratorSpec;
+
 typedef struct Step
 {
 	int			index;
@@ -124,9 +152,15 @@ typedef struct Step
 	OnError		on_error;
 	TransitionList on_error_next;	/* ON_ERROR_HANDLER */
 	TemplateDoc *result;		/* result mapping (end), or NULL */
+	TemplateDoc *save_data;		/* what an end saves, or NULL */
+	ChildSpec  *child;			/* STEP_PLAYBOOK */
+	IteratorSpec *iterator;		/* STEP_ITERATOR */
+	TemplateDoc *save_action;	/* these two: the action of type save that
+								 * follows, or NULL */
 	bool		join_any;
 	int			max_visits;		/* 0: noetl.max_visits */
 	int			priority;		/* of its queue rows; default 0 */
+	TemplateDoc *timeout;		/* of an attempt (timeout.h), or NULL */
 
 	int			component;		/* strongly connected component, numbered in
 								 * topological order: edges go from lower to
@@ -145,6 +179,7 @@ typedef struct Playbook
 	int			entry;			/* index of the first step to run */
 	int			end;			/* index of the first is_end step, or -1 */
 	TemplateDoc *workload;		/* defaults, an object, or NULL */
+	int64		timeout;		/* of an execution, in microseconds; 0: none */
 	NameTable	step_index;		/* name -> index (playbook_find_step) */
 	int			reach_words;	/* uint64 words in a row of reach */
 	uint64	   *reach;			/* row s, bit t: t can be reached from s over one

@@ -5,7 +5,9 @@
  *		playbook.c			the document: its heads, the table of steps
  *		playbook_step.c		one step: type, action, input, retry, on_error
  *		playbook_task.c		workbook tasks and tool maps: laying maps over maps
+ *		playbook_iterator.c	iterators in all their forms, child playbooks
  *		playbook_next.c		transitions
+ *		playbook_timeout.c	timeouts
  *		playbook_doc.c		templates: documents and conditions
  *		playbook_lint.c		warnings about what is legal but looks wrong
  *		playbook_issue.c	the list of issues
@@ -53,6 +55,8 @@ typedef struct StepSource
 	const YamlNode *type_node;	/* where the type was written, or NULL */
 	char	   *type;			/* lower-cased, "" for none */
 	char	   *task_name;		/* or NULL */
+	struct StepSource *body;	/* an iterator that the broker expands: what
+								 * is done for each item, or NULL */
 } StepSource;
 
 /* playbook.c */
@@ -70,6 +74,18 @@ extern void playbook_check_idle_tasks(Compiler *compiler);
 extern bool playbook_resolve_step(Compiler *compiler, const YamlNode *node,
 								  const char *name, StepSource *source);
 
+extern YamlNode *playbook_new_map(const YamlNode *like, int capacity);
+extern void playbook_add_pair(YamlNode *map, YamlNode *key, YamlNode *value);
+extern const YamlNode *playbook_find_task(Compiler *compiler, const char *name);
+
+/* playbook_iterator.c */
+extern void playbook_resolve_iterator(Compiler *compiler, const char *name,
+									  StepSource *source);
+extern IteratorSpec *playbook_compile_iterator(Compiler *compiler,
+											   const StepSource *source);
+extern ChildSpec *playbook_compile_child(Compiler *compiler,
+										 const StepSource *source);
+
 /* playbook_next.c */
 extern void playbook_compile_next(Compiler *compiler, const YamlNode *node,
 								  const YamlNode *mode, TransitionList *list);
@@ -81,6 +97,12 @@ extern TemplateDoc *playbook_constant_doc(const YamlNode *node);
 extern TemplateDoc *playbook_raw_doc(Compiler *compiler, const YamlNode *node);
 extern Condition *playbook_compile_condition(Compiler *compiler,
 											 const YamlNode *node);
+
+/* playbook_timeout.c */
+extern TemplateDoc *playbook_compile_timeout(Compiler *compiler,
+											 const YamlNode *node);
+extern int64 playbook_constant_timeout(Compiler *compiler,
+									   const YamlNode *node);
 
 /* playbook_lint.c */
 extern bool playbook_key_forwarded(const char *key);

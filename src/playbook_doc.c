@@ -104,8 +104,10 @@ collect_raw_roots(Compiler *compiler, const YamlNode *node)
 	check_stack_depth();
 	CHECK_FOR_INTERRUPTS();
 	for (i = 0; i < node->count; i++)
-		collect_raw_roots(compiler, node->kind == YN_LIST ?
-						  node->items[i] : node->pairs[i].value);
+		if (node->kind == YN_LIST)
+			collect_raw_roots(compiler, node->items[i]);
+		else if (!playbook_key_is_code(node->pairs[i].key->string))
+			collect_raw_roots(compiler, node->pairs[i].value);
 	if (node->kind != YN_STRING ||
 		!template_has_tags(node->string, node->length))
 		return;

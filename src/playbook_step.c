@@ -10,6 +10,7 @@
 #include "utils/memutils.h"
 #include "utils/numeric.h"
 
+#include "json.h"
 #include "playbook_compiler.h"
 
 /* In order of increasing precedence. */
@@ -25,8 +26,13 @@ typedef struct ActionBuilder
 	int			capacity;
 } ActionBuilder;
 
-static void refuse_unsupported(Compiler *compiler, const StepSource *source);
 static void compile_kind(Step *step, const StepSource *source);
+static void compile_work(Compiler *compiler, Step *step,
+						 const StepSource *source);
+static Step *compile_body(Compiler *compiler, const Step *iterator,
+						  const StepSource *source);
+static TemplateDoc *compile_save_action(Compiler *compiler,
+										const StepSource *source);
 static void compile_action(Compiler *compiler, Step *step,
 						   const StepSource *source, ActionBuilder *builder);
 static void add_member(Compiler *compiler, ActionBuilder *builder,
@@ -35,6 +41,10 @@ static TemplateDoc *compile_member(Compiler *compiler, const char *type,
 								   const YamlPair *pair);
 static void add_tool_keys(Compiler *compiler, ActionBuilder *builder,
 						  const YamlNode *map);
+static void add_constant(ActionBuilder *builder, const char *key,
+						 const char *text);
+static TemplateDoc *compile_saved_data(Compiler *compiler,
+									   const StepSource *source);
 static bool has_member(const ActionBuilder *builder, const YamlNode *key);
 static void compile_input(Compiler *compiler, Step *step,
 						  const YamlNode *map, const ActionBuilder *builder);
@@ -76,11 +86,10 @@ playbook_compile_step(Compiler *compiler, int index)
 	Step	   *step = &compiler->playbook->steps[index];
 	const YamlNode *node = compiler->step_nodes[index];
 	const YamlNode *result;
-	ActionBuilder builder = {0};
 	StepSource	source;
 
 	playbook_resolve_step(compiler, node, step->name, &source);
-	refuse_unsupported(compiler, &source);
+	playbook_resolve_iterator(compiler, step->name, &source);
 	playbook_compile_next(compiler, playbook_member(node, "next"),
 						  playbook_member(node, "next_mode"), &step->next);
 	compile_on_error(compiler, step, playbook_member(source.merged, "on_error"));
@@ -98,43 +107,113 @@ playbook_compile_step(Compiler *compiler, int index)
 		result = playbook_member(source.merged, "return");
 	if (result != NULL)
 		step->result = playbook_compile_doc(compiler, result);
-	if (step->kind == STEP_ACTION)
-		compile_action(compiler, step, &source, &builder);
-	if (source.task != NULL)
-		compile_input(compiler, step, source.task, &builder);
-	compile_input(compiler, step, source.own, &builder);
-	step->retry = compile_retry(compiler, playbook_member(source.merged, "retry"));
+	if (source.body != NULL)
+	{
+		step->iterator = playbook_compile_iterator(compiler, &source);
+		step->iterator->continues = step->on_error == ON_ERROR_CONTINUE;
+		step->iterator->body = compile_body(compiler, step, source.body);
+	}
+	compile_work(compiler, step, &source);
+	if (step->is_end && step->result == NULL)
+		step->save_data = compile_saved_data(compiler, &source);
 	compile_limits(compiler, step, &source);
-	take_raw_roots(compiler, step);
 	playbook_lint_step(compiler, step, &source);
 }
 
-/*
- * Refuses what the broker does not execute.  Here and nowhere else: the rest
- * of compilation treats these steps like any other.
- */
+/* What is done, with which input, and how often. */
 static void
-refuse_unsupported(Compiler *compiler, const StepSource *source)
+compile_work(Compiler *compiler, Step *step, const StepSource *source)
 {
-	static const char *const keys[] = {"loop", "save", "sink", NULL};
-	const YamlNode *merged = source->merged;
-	int			i;
+	ActionBuilder builder = {0};
 
-	if (strcmp(source->type, "iterator") == 0)
-		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_FEATURE_NOT_SUPPORTED,
-					   source->type_node, NULL,
-					   "iterators are not supported yet");
-	if (strcmp(source->type, "playbook") == 0)
-		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_FEATURE_NOT_SUPPORTED,
-					   source->type_node, NULL,
-					   "child playbooks are not supported yet");
-	for (i = 0; i < merged->count; i++)
-		if (one_of(merged->pairs[i].key->string, keys) &&
-			merged->pairs[i].value->kind != YN_NULL)
-			playbook_issue(compiler, ISSUE_ERROR, ERRCODE_FEATURE_NOT_SUPPORTED,
-						   merged->pairs[i].key, NULL,
-						   "\"%s\" of a step is not supported yet",
-						   merged->pairs[i].key->string);
+	if (step->kind == STEP_ACTION)
+		compile_action(compiler, step, source, &builder);
+	else if (step->kind == STEP_PLAYBOOK)
+		step->child = playbook_compile_child(compiler, source);
+	if (step->kind == STEP_PLAYBOOK || step->kind == STEP_ITERATOR)
+		step->save_action = compile_save_action(compiler, source);
+	if (source->task != NULL)
+		compile_input(compiler, step, source->task, &builder);
+	compile_input(compiler, step, source->own, &builder);
+	step->retry = compile_retry(compiler, playbook_member(source->merged, "retry"));
+	step->timeout = playbook_compile_timeout(compiler,
+											 playbook_member(source->merged, "timeout"));
+	take_raw_roots(compiler, step);
+}
+
+/* What is done for each item of an iterator, as a step without transitions. */
+static Step *
+compile_body(Compiler *compiler, const Step *iterator, const StepSource *source)
+{
+	Step	   *body = palloc0(sizeof(Step));
+
+	body->index = iterator->index;
+	body->name = iterator->name;
+	body->line = source->node->line;
+	body->column = source->node->column;
+	body->type = pstrdup(source->type);
+	if (is_control_type(body->type))
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
+					   source->type_node ? source->type_node : source->node,
+					   "Say what it does: type: python (or http, postgres, playbook ...).",
+					   "the task of the iterator does nothing");
+	body->kind = strcmp(body->type, "playbook") == 0 ? STEP_PLAYBOOK : STEP_ACTION;
+	compile_work(compiler, body, source);
+	return body;
+}
+
+/* The save of a step, under either of its names. */
+static const YamlNode *
+find_save(const StepSource *source, const char **key)
+{
+	const YamlNode *save = playbook_member(source->merged, "save");
+
+	*key = save != NULL ? "save" : "sink";
+	return save != NULL ? save : playbook_member(source->merged, "sink");
+}
+
+/* What is left to a worker after child executions: to save their result. */
+static TemplateDoc *
+compile_save_action(Compiler *compiler, const StepSource *source)
+{
+	const char *key;
+	const YamlNode *save = find_save(source, &key);
+	TemplateDoc *doc;
+
+	if (save == NULL)
+		return NULL;
+	doc = palloc0(sizeof(TemplateDoc));
+	doc->kind = DOC_OBJECT;
+	doc->count = 2;
+	doc->keys = palloc(sizeof(JsonbValue) * 2);
+	doc->children = palloc(sizeof(TemplateDoc *) * 2);
+	json_string(&doc->keys[0], "type");
+	doc->children[0] = palloc0(sizeof(TemplateDoc));
+	json_string(&doc->children[0]->value, "save");
+	json_string(&doc->keys[1], key);
+	doc->children[1] = playbook_raw_doc(compiler, save);
+	return doc;
+}
+
+/* The data of an end's save, which is the result of the execution. */
+static TemplateDoc *
+compile_saved_data(Compiler *compiler, const StepSource *source)
+{
+	static const char *const keys[] = {"data", "args", NULL};
+	const char *key;
+	const YamlNode *save = find_save(source, &key);
+	const YamlNode *storage = playbook_member(save, "storage");
+
+	for (int i = 0; keys[i] != NULL; i++)
+	{
+		const YamlNode *data = playbook_member(save, keys[i]);
+
+		if (data == NULL)
+			data = playbook_member(storage, keys[i]);
+		if (data != NULL)
+			return playbook_compile_doc(compiler, data);
+	}
+	return NULL;
 }
 
 /* Decides how the step behaves; its transitions are known. */
@@ -148,7 +227,11 @@ compile_kind(Step *step, const StepSource *source)
 		(playbook_name_is(step->name, "end") ||
 		 strcmp(source->type, "end") == 0);
 	step->type = pstrdup(source->type);
-	if (!is_control_type(step->type))
+	if (source->body != NULL)
+		step->kind = STEP_ITERATOR;
+	else if (strcmp(step->type, "playbook") == 0)
+		step->kind = STEP_PLAYBOOK;
+	else if (!is_control_type(step->type))
 		step->kind = STEP_ACTION;
 	else if (saves)
 	{
@@ -172,7 +255,7 @@ compile_action(Compiler *compiler, Step *step, const StepSource *source,
 	int			i;
 
 	builder->capacity = merged->count + (tool ? tool->count : 0) +
-		(task_tool ? task_tool->count : 0);
+		(task_tool ? task_tool->count : 0) + 1;
 	builder->doc = palloc0(sizeof(TemplateDoc));
 	builder->doc->kind = DOC_OBJECT;
 	builder->doc->keys = palloc(sizeof(JsonbValue) * (builder->capacity + 1));
@@ -191,6 +274,8 @@ compile_action(Compiler *compiler, Step *step, const StepSource *source,
 	}
 	add_tool_keys(compiler, builder, tool);
 	add_tool_keys(compiler, builder, task_tool);
+	if (strcmp(step->type, "iterator") == 0 && step->on_error == ON_ERROR_CONTINUE)
+		add_constant(builder, "on_error", "continue");
 	step->action = builder->doc;
 }
 
@@ -207,6 +292,19 @@ add_member(Compiler *compiler, ActionBuilder *builder, const YamlPair *pair,
 	key->val.string.val = pnstrdup(pair->key->string, pair->key->length);
 	key->val.string.len = pair->key->length;
 	builder->nodes[doc->count] = pair->value;
+	doc->children[doc->count++] = value;
+}
+
+/* Appends a member that no document says. */
+static void
+add_constant(ActionBuilder *builder, const char *key, const char *text)
+{
+	TemplateDoc *doc = builder->doc;
+	TemplateDoc *value = palloc0(sizeof(TemplateDoc));
+
+	json_string(&value->value, text);
+	json_string(&doc->keys[doc->count], key);
+	builder->nodes[doc->count] = NULL;
 	doc->children[doc->count++] = value;
 }
 

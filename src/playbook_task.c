@@ -19,12 +19,9 @@
 
 static void add_task(Compiler *compiler, const YamlNode *where,
 					 const YamlNode *task, char *name);
-static const YamlNode *find_task(Compiler *compiler, const char *name);
 static char *suggest_task(Compiler *compiler, const char *name);
 static char *action_type(Compiler *compiler, const YamlNode *map,
 						 const YamlNode **where);
-static YamlNode *new_map(const YamlNode *like, int capacity);
-static void add_pair(YamlNode *map, YamlNode *key, YamlNode *value);
 static YamlNode *raise_tool(const YamlNode *map);
 static YamlNode *lay_over(const YamlNode *below, const YamlNode *above);
 static YamlNode *without(const YamlNode *map, const char *const *keys);
@@ -110,8 +107,8 @@ add_task(Compiler *compiler, const YamlNode *where, const YamlNode *task,
 }
 
 /* A task by name, for a step that refers to it, or NULL. */
-static const YamlNode *
-find_task(Compiler *compiler, const char *name)
+const YamlNode *
+playbook_find_task(Compiler *compiler, const char *name)
 {
 	int			number = name_table_find(&compiler->tasks, name, strlen(name));
 
@@ -198,8 +195,8 @@ action_type(Compiler *compiler, const YamlNode *map, const YamlNode **where)
 }
 
 /* A map without members, at the place of another one. */
-static YamlNode *
-new_map(const YamlNode *like, int capacity)
+YamlNode *
+playbook_new_map(const YamlNode *like, int capacity)
 {
 	YamlNode   *map = palloc0(sizeof(YamlNode));
 
@@ -212,8 +209,8 @@ new_map(const YamlNode *like, int capacity)
 }
 
 /* Appends a member; new_map has made room for it. */
-static void
-add_pair(YamlNode *map, YamlNode *key, YamlNode *value)
+void
+playbook_add_pair(YamlNode *map, YamlNode *key, YamlNode *value)
 {
 	map->pairs[map->count].key = key;
 	map->pairs[map->count].value = value;
@@ -236,18 +233,18 @@ raise_tool(const YamlNode *map)
 
 	if (tool == NULL || tool->kind != YN_MAP)
 		return unconstify(YamlNode *, map);
-	raised = new_map(map, tool->count);
+	raised = playbook_new_map(map, tool->count);
 	for (i = 0; i < tool->count; i++)
 		if (strcmp(tool->pairs[i].key->string, "kind") != 0 &&
 			playbook_key_forwarded(tool->pairs[i].key->string))
-			add_pair(raised, tool->pairs[i].key, tool->pairs[i].value);
-	own = new_map(map, map->count);
+			playbook_add_pair(raised, tool->pairs[i].key, tool->pairs[i].value);
+	own = playbook_new_map(map, map->count);
 	for (i = 0; i < map->count; i++)
 	{
 		if (map->pairs[i].value != tool)
-			add_pair(own, map->pairs[i].key, map->pairs[i].value);
+			playbook_add_pair(own, map->pairs[i].key, map->pairs[i].value);
 		else if (kind != NULL)
-			add_pair(own, map->pairs[i].key, unconstify(YamlNode *, kind));
+			playbook_add_pair(own, map->pairs[i].key, unconstify(YamlNode *, kind));
 	}
 	return lay_over(raised, own);
 }
@@ -256,7 +253,7 @@ raise_tool(const YamlNode *map)
 static YamlNode *
 lay_over(const YamlNode *below, const YamlNode *above)
 {
-	YamlNode   *merged = new_map(above, below->count + above->count);
+	YamlNode   *merged = playbook_new_map(above, below->count + above->count);
 	NameTable	names = {0};
 	int			i;
 
@@ -264,7 +261,7 @@ lay_over(const YamlNode *below, const YamlNode *above)
 	for (i = 0; i < below->count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		add_pair(merged, below->pairs[i].key, below->pairs[i].value);
+		playbook_add_pair(merged, below->pairs[i].key, below->pairs[i].value);
 		name_table_add(&names, below->pairs[i].key->string,
 					   below->pairs[i].key->length);
 	}
@@ -277,7 +274,7 @@ lay_over(const YamlNode *below, const YamlNode *above)
 
 		CHECK_FOR_INTERRUPTS();
 		if (other == NULL)
-			add_pair(merged, pair->key, pair->value);
+			playbook_add_pair(merged, pair->key, pair->value);
 		else
 		{
 			merged->pairs[known].key = pair->key;
@@ -294,7 +291,7 @@ lay_over(const YamlNode *below, const YamlNode *above)
 static YamlNode *
 without(const YamlNode *map, const char *const *keys)
 {
-	YamlNode   *rest = new_map(map, map->count);
+	YamlNode   *rest = playbook_new_map(map, map->count);
 	int			i;
 	int			j;
 
@@ -304,7 +301,7 @@ without(const YamlNode *map, const char *const *keys)
 			if (strcmp(map->pairs[i].key->string, keys[j]) == 0)
 				break;
 		if (keys[j] == NULL)
-			add_pair(rest, map->pairs[i].key, map->pairs[i].value);
+			playbook_add_pair(rest, map->pairs[i].key, map->pairs[i].value);
 	}
 	return rest;
 }
@@ -322,7 +319,7 @@ resolve_task(Compiler *compiler, const char *name, StepSource *source)
 	task_name = playbook_scalar_text(where);
 	if (task_name == NULL)
 		task_name = pstrdup(name);
-	task = find_task(compiler, task_name);
+	task = playbook_find_task(compiler, task_name);
 	if (task == NULL)
 	{
 		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_UNDEFINED_OBJECT,

@@ -1,7 +1,7 @@
 /*
  * queue.c
  *		The functions workers call: lease, heartbeat, complete, fail, release;
- *		and enqueue_next, which does whatever is due.
+ *		and enqueue_next, which does whatever is due (reaper.c).
  *
  * A lease belongs to (worker_id, attempt).  Whoever wants to end a task takes
  * the execution's lock first and looks at the row again under it, so that a
@@ -21,8 +21,10 @@
 #include "execution.h"
 #include "json.h"
 #include "queue.h"
+#include "reaper.h"
 #include "rows.h"
 #include "store.h"
+#include "timeout.h"
 #include "wake.h"
 
 PG_FUNCTION_INFO_V1(noetl_enqueue_next);
@@ -33,26 +35,35 @@ PG_FUNCTION_INFO_V1(noetl_fail);
 PG_FUNCTION_INFO_V1(noetl_release);
 PG_FUNCTION_INFO_V1(noetl_complete_and_lease);
 
-/* Rows taken back or made due in one go */
-#define TIMER_BATCH		1000
 /* A busy backend looks at the timers this often */
 #define TIMER_INTERVAL_US	INT64CONST(250000)
 /* A lease that finds only held rows looks again this often */
 #define LEASE_TRIES		3
 
-/* ---------------------------------------------------------------------------
- * Timers
- * ---------------------------------------------------------------------------
- */
+/* See queue.h. */
+Jsonb *
+reaped_meta(const char *flag, int attempt)
+{
+	JsonBuilder builder;
+	JsonbValue	value;
 
-/* An event about a task, as its row says; "flag" goes into meta as true. */
-static void
-write_task_event(Store *store, const QueueRow *row, EventType type,
+	json_begin_object(&builder);
+	if (attempt > 0)
+		json_add_int(&builder, "attempt", attempt);
+	if (flag != NULL)
+		json_add_bool(&builder, flag, true);
+	if (flag != NULL && strcmp(flag, REAPED_TIMEOUT) == 0)
+		json_add_text(&builder, "kind", flag);
+	json_end_object(&builder, &value);
+	return json_to_jsonb(&value);
+}
+
+/* See queue.h. */
+void
+queue_task_event(Store *store, const QueueRow *row, EventType type,
 				 Jsonb *result, const char *error, const char *flag)
 {
 	Event		event;
-	JsonBuilder builder;
-	JsonbValue	value;
 
 	memset(&event, 0, sizeof(event));
 	event.event_type = event_type_name(type);
@@ -66,61 +77,8 @@ write_task_event(Store *store, const QueueRow *row, EventType type,
 	event.worker_id = row->worker_id;
 	event.result = result;
 	event.error = error;
-	json_begin_object(&builder);
-	json_add_int(&builder, "attempt", row->attempts);
-	if (flag != NULL)
-		json_add_bool(&builder, flag, true);
-	json_end_object(&builder, &value);
-	event.meta = json_to_jsonb(&value);
+	event.meta = reaped_meta(flag, row->attempts);
 	(void) event_ingest(store, &event);
-}
-
-/* Takes one expired lease back, unless somebody is busy with its execution. */
-static bool
-reap(Store *store, const QueueRow *expired)
-{
-	QueueRow	row;
-	Execution	execution;
-
-	if (!execution_trylock(expired->execution_id))
-		return false;
-	if (!store_get_task(store, expired->queue_id, &row) ||
-		row.lease_until == 0 || row.lease_until >= GetCurrentTimestamp())
-		return false;
-	if (strcmp(row.status, "leased") != 0 ||
-		!store_get_execution(store, row.execution_id, &execution) ||
-		!execution.running)
-	{
-		(void) store_delete_task(store, row.queue_id);
-		return false;
-	}
-	/* the log says what happened to the lease; the broker decides what follows */
-	write_task_event(store, &row, EVENT_ACTION_ERROR, NULL, "lease expired",
-					 "lease_expired");
-	return store_find_task(store, row.execution_id, row.node_name, row.item, &row);
-}
-
-/* See queue.h. */
-int
-queue_run_timers(int64 execution_id)
-{
-	Store	   *store = store_open(InvalidOid);
-	int			ready = store_promote_due(store, execution_id, TIMER_BATCH);
-	List	   *expired = store_expired_leases(store, execution_id, TIMER_BATCH);
-	ListCell   *lc;
-
-	store_close(store);
-	for (int i = 0; i < ready; i++)
-		wake_at_commit(NULL);
-	foreach(lc, expired)
-	{
-		CHECK_FOR_INTERRUPTS();
-		store = store_open(InvalidOid);
-		if (reap(store, (QueueRow *) lfirst(lc)))
-			ready++;
-		store_close(store);
-	}
-	return ready;
 }
 
 /* noetl.enqueue_next(execution_id) */
@@ -133,7 +91,7 @@ noetl_enqueue_next(PG_FUNCTION_ARGS)
 	/* who asks by name may have set a time by hand, or committed late */
 	store_read_all_timers();
 	enqueued = event_catch_up(execution_id);
-	enqueued += queue_run_timers(execution_id);
+	enqueued += reaper_run(execution_id);
 	PG_RETURN_INT64(enqueued);
 }
 
@@ -164,15 +122,11 @@ worker_argument(FunctionCallInfo fcinfo, int argument)
 static int64
 lease_argument(FunctionCallInfo fcinfo, int argument)
 {
-	Interval   *interval;
 	int64		us;
 
 	if (PG_ARGISNULL(argument))
 		return DEFAULT_LEASE_US;
-	interval = PG_GETARG_INTERVAL_P(argument);
-	us = interval->time + (interval->day + (int64) interval->month * DAYS_PER_MONTH) *
-		USECS_PER_DAY;
-	if (us <= 0 || interval->month > 1200 || interval->day > 36500)
+	if (!timeout_of_interval(PG_GETARG_INTERVAL_P(argument), &us))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a lease must be longer than zero and shorter than a century")));
@@ -229,7 +183,7 @@ lease(LeaseRequest *request)
 	bool		locked = false;
 
 	if (timers_wanted(false))
-		(void) queue_run_timers(0);
+		(void) reaper_run(0);
 	for (int try = 0; try < LEASE_TRIES && wanted > 0; try++)
 	{
 		Store	   *store = store_open(InvalidOid);
@@ -241,7 +195,7 @@ lease(LeaseRequest *request)
 		wanted -= leased;
 		if (leased > 0)
 			break;
-		if (!locked && !(try == 0 && timers_wanted(true) && queue_run_timers(0) > 0))
+		if (!locked && !(try == 0 && timers_wanted(true) && reaper_run(0) > 0))
 			break;
 	}
 	if (more)
@@ -339,6 +293,13 @@ noetl_release(PG_FUNCTION_ARGS)
  * ---------------------------------------------------------------------------
  */
 
+/* Is the time over that the attempt had?  A worker may find out before us. */
+static bool
+is_overdue(const QueueRow *row)
+{
+	return row->deadline != 0 && row->deadline <= GetCurrentTimestamp();
+}
+
 /* Reports the end of a leased task.  False: the lease was lost. */
 static bool
 end_task(int64 queue_id, const char *worker_id, EventType type,
@@ -354,7 +315,9 @@ end_task(int64 queue_id, const char *worker_id, EventType type,
 		held = store_get_task(store, queue_id, &row) && holds(&row, worker_id);
 	}
 	if (held)
-		write_task_event(store, &row, type, result, error, NULL);
+		queue_task_event(store, &row, type, result, error,
+						 type == EVENT_ACTION_ERROR && is_overdue(&row) ?
+						 REAPED_TIMEOUT : NULL);
 	store_close(store);
 	return held && strcmp(row.status, "cancelled") != 0;
 }

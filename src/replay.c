@@ -12,19 +12,18 @@
  *		action_completed ─ decide ─> step_completed ≡, step_started ≡ …
  *
  * An event that was stored while the broker was off was decided on later, so
- * what follows from it may stand far behind it.
+ * what follows from it may stand far behind it.  And what the broker decided on
+ * without an event of its own, the end of a child or the passing of time, is
+ * known by the first event that followed from it.
  *
  * The log does not say who held a lease.  It says which events counted: the
  * sender of one is taken to have held the lease then.
  */
 #include "noetl.h"
 
-#include <math.h>
-
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
-#include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
 #include "catalog_store.h"
@@ -38,252 +37,8 @@
 PG_FUNCTION_INFO_V1(noetl_verify);
 PG_FUNCTION_INFO_V1(noetl_rebuild);
 
-typedef struct Replay
-{
-	Store	   *store;
-	int64		execution_id;
-	Model	   *model;			/* NULL: the log does not begin with a start */
-	Comparison *comparison;
-	LogPlace   *places;
-	int64		count;
-	int64		here;			/* place of the event that is decided on */
-	int64		next_own;		/* before it nothing is left to be recalled */
-	bool		any_pending;
-	List	   *recalled;		/* Event *, of this evaluation */
-	const char *broken;			/* why it cannot go on, or NULL */
-} Replay;
-
 /* ---------------------------------------------------------------------------
- * The past, as it was
- * ---------------------------------------------------------------------------
- */
-
-/* ValueSource.step_value: what the log held up to this event. */
-static void
-past_step_value(void *arg, const char *step_name, StepValue *value)
-{
-	Replay	   *replay = (Replay *) arg;
-	Model	   *model = replay->model;
-	int			step = playbook_find_step(model->playbook, step_name, strlen(step_name));
-	ModelValue *place = &model->values[step];
-	Event		event;
-
-	memset(value, 0, sizeof(StepValue));
-	if (place->created_at == 0)
-		return;
-	if (!store_get_event(replay->store, replay->execution_id, place->event_id, &event))
-		elog(ERROR, "event " INT64_FORMAT " has vanished", place->event_id);
-	value->found = true;
-	value->visit = place->visit;
-	value->event_id = place->event_id;
-	json_from_jsonb(event.result, &value->envelope);
-}
-
-/* ValueSource.workload */
-static bool
-past_workload(void *arg, JsonbValue *workload)
-{
-	Model	   *model = ((Replay *) arg)->model;
-
-	if (model->workload == NULL)
-		return false;
-	json_from_jsonb(model->workload, workload);
-	return true;
-}
-
-/* Nothing after this can be understood. */
-static void
-break_off(Replay *replay, const char *reason, const char *key,
-		  const Jsonb *expected, const Jsonb *found)
-{
-	if (replay->broken != NULL)
-		return;
-	replay->broken = MemoryContextStrdup(replay->model == NULL ? CurrentMemoryContext :
-										 replay->model->memory, reason);
-	comparison_report(replay->comparison, "event", key, expected, found);
-}
-
-/* Is this the event that was emitted then? */
-static bool
-is_recalled(const Event *emitted, const Event *logged)
-{
-	return strcmp(emitted->event_type, logged->event_type) == 0 &&
-		logged->node_id != NULL && strcmp(emitted->node_id, logged->node_id) == 0 &&
-		(event_type_is_terminal(emitted->type) ||
-		 emitted->parent_event_id == logged->parent_event_id) &&
-		!event_is_ignored(logged);
-}
-
-/* BrokerState.recall: an emitted event gets its id and time from the log. */
-static void
-recall(void *arg, Event *event)
-{
-	Replay	   *replay = (Replay *) arg;
-	JsonBuilder builder;
-	JsonbValue	value;
-
-	for (int64 i = Max(replay->next_own, replay->here + 1);
-		 i < replay->count && replay->broken == NULL; i++)
-	{
-		Event	   *logged = palloc(sizeof(Event));
-
-		CHECK_FOR_INTERRUPTS();
-		if (store_get_event(replay->store, replay->execution_id,
-							replay->places[i].event_id, logged) &&
-			is_recalled(event, logged))
-		{
-			event->event_id = logged->event_id;
-			event->created_at = logged->created_at;
-			replay->places[i].recalled = true;
-			replay->next_own = i + 1;
-			replay->recalled = lappend(replay->recalled, logged);
-			return;
-		}
-	}
-	json_begin_object(&builder);
-	json_add_text(&builder, "event_type", event->event_type);
-	json_add_text(&builder, "node_id", event->node_id);
-	json_add_int(&builder, "parent_event_id", event->parent_event_id);
-	json_end_object(&builder, &value);
-	break_off(replay, psprintf("Event " INT64_FORMAT " leads to %s of %s, which the log does not have.",
-							   replay->places[replay->here].event_id,
-							   event->event_type, event->node_id),
-			  psprintf("after " INT64_FORMAT, replay->places[replay->here].event_id),
-			  json_to_jsonb(&value), NULL);
-}
-
-/* ---------------------------------------------------------------------------
- * What came out, compared with the log
- * ---------------------------------------------------------------------------
- */
-
-typedef struct EventDifference
-{
-	JsonBuilder expected;
-	JsonBuilder found;
-	bool		any;
-} EventDifference;
-
-/* Notes a text column that differs. */
-static void
-differ_text(EventDifference *difference, const char *column, const char *expected,
-			const char *found)
-{
-	JsonbValue	value;
-
-	if (expected == NULL ? found == NULL :
-		found != NULL && strcmp(expected, found) == 0)
-		return;
-	difference->any = true;
-	json_null(&value);
-	if (expected != NULL)
-		json_string(&value, expected);
-	json_add(&difference->expected, column, &value);
-	json_null(&value);
-	if (found != NULL)
-		json_string(&value, found);
-	json_add(&difference->found, column, &value);
-}
-
-/* The same for an id, of which 0 is none. */
-static void
-differ_id(EventDifference *difference, const char *column, int64 expected, int64 found)
-{
-	differ_text(difference, column,
-				expected == 0 ? NULL : psprintf(INT64_FORMAT, expected),
-				found == 0 ? NULL : psprintf(INT64_FORMAT, found));
-}
-
-/* The same for a document. */
-static void
-differ_jsonb(EventDifference *difference, const char *column, Jsonb *expected, Jsonb *found)
-{
-	JsonbValue	value;
-
-	if (expected == NULL ? found == NULL :
-		found != NULL && compareJsonbContainers(&expected->root, &found->root) == 0)
-		return;
-	difference->any = true;
-	json_null(&value);
-	if (expected != NULL)
-		json_from_jsonb(expected, &value);
-	json_add(&difference->expected, column, &value);
-	json_null(&value);
-	if (found != NULL)
-		json_from_jsonb(found, &value);
-	json_add(&difference->found, column, &value);
-}
-
-/* meta of an action_retry without the delay, which luck had a part in. */
-static Jsonb *
-without_delay(Jsonb *meta)
-{
-	return meta == NULL ? NULL :
-		DatumGetJsonbP(DirectFunctionCall2(jsonb_delete, PointerGetDatum(meta),
-										   CStringGetTextDatum("delay")));
-}
-
-/* An event of the broker must say what it would say today. */
-static void
-compare_event(Replay *replay, const Event *emitted, const Event *logged)
-{
-	bool		retry = emitted->type == EVENT_ACTION_RETRY;
-	EventDifference difference;
-	JsonbValue	expected;
-	JsonbValue	found;
-
-	difference.any = false;
-	json_begin_object(&difference.expected);
-	json_begin_object(&difference.found);
-	if (!event_type_is_terminal(emitted->type))
-		differ_id(&difference, "parent_event_id", emitted->parent_event_id,
-				  logged->parent_event_id);
-	differ_id(&difference, "parent_execution_id", emitted->parent_execution_id,
-			  logged->parent_execution_id);
-	differ_id(&difference, "catalog_id", emitted->catalog_id, logged->catalog_id);
-	differ_text(&difference, "node_name", emitted->node_name, logged->node_name);
-	differ_text(&difference, "node_type", emitted->node_type, logged->node_type);
-	differ_text(&difference, "status", emitted->status, logged->status);
-	differ_text(&difference, "error", emitted->error, logged->error);
-	differ_jsonb(&difference, "result", emitted->result, logged->result);
-	differ_jsonb(&difference, "meta", retry ? without_delay(emitted->meta) : emitted->meta,
-				 retry ? without_delay(logged->meta) : logged->meta);
-	json_end_object(&difference.expected, &expected);
-	json_end_object(&difference.found, &found);
-	if (difference.any)
-		comparison_report(replay->comparison, "event",
-						  psprintf(INT64_FORMAT, logged->event_id),
-						  json_to_jsonb(&expected), json_to_jsonb(&found));
-}
-
-/* An event that counted, says the log, but should have had no effect. */
-static void
-report_ignored(Replay *replay, const Event *event, const char *reason)
-{
-	JsonBuilder builder;
-	JsonbValue	expected;
-	JsonbValue	found;
-
-	json_from_jsonb(meta_text("ignored", reason), &found);
-	json_begin_object(&builder);
-	json_add(&builder, "meta", &found);
-	json_end_object(&builder, &expected);
-	json_null(&found);
-	if (event->meta != NULL)
-		json_from_jsonb(event->meta, &found);
-	json_begin_object(&builder);
-	json_add(&builder, "meta", &found);
-	json_end_object(&builder, &found);
-	break_off(replay, psprintf("Event " INT64_FORMAT " (%s of %s) should have been without effect: %s.",
-							   event->event_id, event->event_type,
-							   event->node_name == NULL ? "the execution" : event->node_name,
-							   reason),
-			  psprintf(INT64_FORMAT, event->event_id),
-			  json_to_jsonb(&expected), json_to_jsonb(&found));
-}
-
-/* ---------------------------------------------------------------------------
- * Deciding again
+ * The beginning
  * ---------------------------------------------------------------------------
  */
 
@@ -296,21 +51,38 @@ count_ancestors(Store *store, int64 parent_id)
 	while (parent_id != 0)
 	{
 		Execution	parent;
-		LogPlace   *places;
-		int64		count;
 		Event		start;
 
 		CHECK_FOR_INTERRUPTS();
 		if (store_get_execution(store, parent_id, &parent))
 			return depth + parent.depth + 1;
-		places = store_list_log(store, parent_id, &count);
-		if (count == 0 ||
-			!store_get_event(store, parent_id, places[0].event_id, &start))
+		if (!store_start_event(store, parent_id, &start))
 			break;
 		depth++;
 		parent_id = start.parent_execution_id;
 	}
 	return depth;
+}
+
+/* On whose behalf an execution runs: its start says so. */
+static const char *
+started_by(const Event *start)
+{
+	const char *role = NULL;
+	JsonbValue	meta;
+
+	if (start->meta != NULL)
+	{
+		json_from_jsonb(start->meta, &meta);
+		role = json_get_text(&meta, "started_by");
+	}
+	if (role == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the log of execution " INT64_FORMAT " does not say who started it",
+						start->execution_id),
+				 errdetail("Its execution_start event has no \"started_by\" in its meta.")));
+	return role;
 }
 
 /* The row of noetl.execution, from the event that started it. */
@@ -319,7 +91,7 @@ begin_model(Replay *replay, const Event *start)
 {
 	Model	   *model = model_create(playbook_get(start->catalog_id));
 	Execution  *execution = &model->execution;
-	JsonbValue	meta;
+	Store	   *others = store_open(InvalidOid);	/* another partition, perhaps */
 
 	replay->model = model;
 	model->started_at = start->created_at;
@@ -328,26 +100,24 @@ begin_model(Replay *replay, const Event *start)
 	execution->parent_execution_id = start->parent_execution_id;
 	if (start->parent_execution_id != 0)
 		execution->parent_event_id = start->parent_event_id;
-	execution->depth = count_ancestors(replay->store, start->parent_execution_id);
+	execution->depth = count_ancestors(others, start->parent_execution_id);
 	execution->item = start->has_index ? start->current_index : -1;
+	execution->started_by = started_by(start);
+	if (model->playbook->timeout > 0)
+		execution->deadline = start->created_at + model->playbook->timeout;
 	if (!catalog_describe(start->catalog_id, &execution->path, &execution->version))
 		elog(ERROR, "playbook " INT64_FORMAT " has vanished", start->catalog_id);
-	if (start->meta != NULL)
-	{
-		json_from_jsonb(start->meta, &meta);
-		execution->started_by = json_get_text(&meta, "started_by");
-	}
-	if (execution->started_by == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("the log of execution " INT64_FORMAT " does not say who started it",
-						start->execution_id),
-				 errdetail("Its execution_start event has no \"started_by\" in its meta.")));
+	store_close(others);
 }
 
-/* What the broker is told about the execution. */
+/* ---------------------------------------------------------------------------
+ * Deciding again
+ * ---------------------------------------------------------------------------
+ */
+
+/* What every evaluation begins with. */
 static void
-begin_state(Replay *replay, BrokerState *state)
+begin_evaluation(Replay *replay, BrokerState *state)
 {
 	const Execution *execution = &replay->model->execution;
 
@@ -357,88 +127,73 @@ begin_state(Replay *replay, BrokerState *state)
 	state->parent_execution_id = execution->parent_execution_id;
 	state->path = execution->path;
 	state->version = execution->version;
-	state->values.step_value = past_step_value;
-	state->values.workload = past_workload;
-	state->values.arg = replay;
-	state->recall = recall;
-	state->recall_arg = replay;
-	replay->recalled = NIL;
+	state->depth = execution->depth;
+	state->started_by = execution->started_by;
+	past_init(replay, state);
 }
 
-/* The run an event is about gets the lease that its sender must have had. */
-static Run *
-lend_lease(const Replay *replay, const List *runs, const Event *event)
+/* The step an event is about; -1: none. */
+static int
+event_step(const Replay *replay, const Event *event)
 {
-	int			step = event->node_name == NULL ? -1 :
+	return event->node_name == NULL ? -1 :
 		playbook_find_step(replay->model->playbook, event->node_name,
 						   strlen(event->node_name));
-	ListCell   *lc;
-
-	foreach(lc, runs)
-	{
-		Run		   *run = (Run *) lfirst(lc);
-
-		if (run->step != step || !run_is_live(run))
-			continue;
-		if ((run->state == RUN_QUEUED || run->state == RUN_RETRY) &&
-			event->type != EVENT_ACTION_STARTED)
-		{
-			run->state = RUN_LEASED;
-			run->attempts++;
-		}
-		if (run->state == RUN_LEASED)
-			run->worker_id = event->worker_id;
-		return run;
-	}
-	return NULL;
 }
 
-/* When the attempt after an action_retry is due. */
-static TimestampTz
-due_time(const Event *event, const Event *retry)
+/*
+ * The run an event is about, if a worker can have had it, with the lease that
+ * the sender must have had.
+ */
+static Run *
+lend_lease(const Replay *replay, BrokerState *state, const Event *event)
 {
-	JsonbValue	meta;
-	JsonbValue	value;
-	double		delay = 0;
+	int			step = event_step(replay, event);
+	Run		   *own = state->item;
+	ListCell   *lc;
 
-	if (retry->meta != NULL)
+	foreach(lc, state->runs)
+		if (own == NULL && ((Run *) lfirst(lc))->step == step)
+			own = (Run *) lfirst(lc);
+	if (own == NULL || !own->is_task)
+		return own;
+	if (own->state != RUN_LEASED && event->type != EVENT_ACTION_STARTED)
 	{
-		json_from_jsonb(retry->meta, &meta);
-		if (json_get(&meta, "delay", &value))
-			(void) json_number(&value, &delay);
+		own->state = RUN_LEASED;
+		own->attempts++;
 	}
-	return event->created_at + (int64) rint(delay * USECS_PER_SEC);
+	if (own->state == RUN_LEASED)
+		own->worker_id = event->worker_id;
+	return own;
 }
 
 /* Compares what was decided with the log, and does it. */
 static void
 follow_decisions(Replay *replay, const BrokerState *state, const Event *event, const Run *own)
 {
-	TimestampTz available_at = 0;
-	int			emitted = 0;
 	ListCell   *lc;
 
 	foreach(lc, state->decisions)
 	{
 		const Decision *decision = (Decision *) lfirst(lc);
-		const Event *logged;
 
+		CHECK_FOR_INTERRUPTS();
 		if (decision->kind == DECIDE_IGNORE)
-			report_ignored(replay, event, decision->reason);
+			replay_event_vain(replay, event, decision->reason);
 		if (replay->broken != NULL)
 			return;
-		if (decision->kind != DECIDE_EMIT)
-			continue;
-		logged = (Event *) list_nth(replay->recalled, emitted++);
-		compare_event(replay, decision->event, logged);
-		model_note_value(replay->model, logged);
-		if (logged->type == EVENT_ACTION_RETRY)
-			available_at = due_time(event, logged);
+		if (decision->kind == DECIDE_EMIT)
+			replay_compare_event(replay, decision->event);
 	}
 	foreach(lc, state->decisions)
-		model_apply(replay->model, state, event, (Decision *) lfirst(lc), own, available_at);
-	if (state->finished)
-		model_finished(replay->model);
+	{
+		const Decision *decision = (Decision *) lfirst(lc);
+
+		if (decision->kind == DECIDE_EMIT)
+			model_note_event(replay->model, decision->event->recalled);
+		else
+			model_apply(replay->model, state, event, decision, own);
+	}
 }
 
 /* The first event of an execution. */
@@ -468,24 +223,28 @@ decide_again(Replay *replay, const Event *event)
 
 	if (replay->model->status != NULL)
 	{
-		report_ignored(replay, event, "the execution is over");
+		replay_event_vain(replay, event, "the execution is over");
 		return;
 	}
-	model_note_value(replay->model, event);
-	begin_state(replay, &state);
+	model_note_event(replay->model, event);
+	begin_evaluation(replay, &state);
+	replay->next_own = Max(replay->next_own, replay->here + 1);
 	if (event->type == EVENT_EXECUTION_START)
 		decide_start(replay, &state, event);
 	else
 	{
 		state.runs = model_load_runs(replay->model);
-		own = lend_lease(replay, state.runs, event);
+		if (event_item(event) >= 0)
+			state.item = model_load_item(replay->model, event_step(replay, event),
+										 event_item(event));
+		own = lend_lease(replay, &state, event);
 		broker_decide(&state, event);
 	}
 	if (replay->broken == NULL)
 		follow_decisions(replay, &state, event, own);
 }
 
-/* Is there anything to decide on? */
+/* Was there anything to decide on? */
 static bool
 was_decided(const Replay *replay, const Event *event)
 {
@@ -494,6 +253,126 @@ was_decided(const Replay *replay, const Event *event)
 		!(replay->any_pending &&
 		  store_is_pending(replay->store, event->execution_id, event->created_at,
 						   event->event_id));
+}
+
+/* ---------------------------------------------------------------------------
+ * Decisions without an event
+ * ---------------------------------------------------------------------------
+ */
+
+/* Is it the first event about the end of a child?  Then *end is what was said. */
+static bool
+tells_child_end(const Replay *replay, const ModelRow *row, const Event *event, ChildEnd *end)
+{
+	JsonbValue	meta;
+	const ModelChild *child;
+
+	if ((event->type != EVENT_ACTION_COMPLETED && event->type != EVENT_ACTION_ERROR &&
+		 event->type != EVENT_ITERATION_COMPLETED && event->type != EVENT_ITERATION_FAILED) ||
+		event->meta == NULL || event->parent_event_id != row->run.started_event_id)
+		return false;
+	memset(end, 0, sizeof(ChildEnd));
+	json_from_jsonb(event->meta, &meta);
+	if (!json_get_int(&meta, "child_execution_id", &end->execution_id))
+		return false;
+	child = model_find_child(replay->model, end->execution_id);
+	if (child == NULL || child->key.step != row->key.step)
+		return false;
+	end->parent_event_id = child->parent_event_id;
+	end->item = child->key.item;
+	end->completed = event->type == EVENT_ACTION_COMPLETED ||
+		event->type == EVENT_ITERATION_COMPLETED;
+	end->result = event->result;
+	end->error = event->error;
+	return true;
+}
+
+/* Is it the first event about the time of an open run that has come? */
+static bool
+tells_run_due(const ModelRow *row, const Event *event)
+{
+	JsonbValue	meta;
+	JsonbValue	flag;
+	int64		released_by = 0;
+	ListCell   *lc;
+
+	if (row->run.state == RUN_OPEN)
+	{
+		if (event->type != EVENT_ACTION_ERROR || event->meta == NULL)
+			return false;
+		json_from_jsonb(event->meta, &meta);
+		return json_get(&meta, REAPED_TIMEOUT, &flag);
+	}
+	foreach(lc, row->run.arrivals)
+		released_by = Max(released_by, ((Arrival *) lfirst(lc))->event_id);
+	switch (event->type)
+	{
+		case EVENT_ACTION_STARTED:
+		case EVENT_ITERATOR_STARTED:
+			return event->parent_event_id == row->run.started_event_id;
+		case EVENT_STEP_FAILED:
+		case EVENT_STEP_COMPLETED:
+			return event->parent_event_id == released_by;
+		default:
+			return false;
+	}
+}
+
+/*
+ * Decides again on what was said without an event, if this is the first event
+ * that followed from it.  False: it is not.
+ */
+static bool
+decide_message(Replay *replay, const Event *event)
+{
+	int			step = event_step(replay, event);
+	ModelRow   *row = step < 0 ? NULL : model_find_run(replay->model, step);
+	BrokerState state;
+	ChildEnd	end;
+	bool		child_ended;
+
+	if (row == NULL || row->run.state == RUN_WAITING || event_is_ignored(event))
+		return false;
+	child_ended = row->run.state == RUN_OPEN && tells_child_end(replay, row, event, &end);
+	if (!child_ended && (event_item(event) >= 0 || !tells_run_due(row, event)))
+		return false;
+
+	begin_evaluation(replay, &state);
+	state.now = event->created_at;
+	state.time = event->created_at - 1;
+	state.last_event_id = event->event_id - 1;
+	state.runs = model_load_runs(replay->model);
+	replay->next_own = Max(replay->next_own, replay->here);
+	if (child_ended)
+	{
+		model_remove_child(replay->model, end.execution_id);
+		broker_child_ended(&state, &end);
+	}
+	else
+		broker_run_due(&state, step);
+	if (replay->broken == NULL && !replay->places[replay->here].recalled)
+		replay_event_vain(replay, event, "nothing led to it");
+	if (replay->broken == NULL)
+		follow_decisions(replay, &state, NULL, NULL);
+	return true;
+}
+
+/* ---------------------------------------------------------------------------
+ * The whole log
+ * ---------------------------------------------------------------------------
+ */
+
+/* Without a start nothing is known; also not which playbook it is. */
+static void
+begin_log(Replay *replay, const Event *event)
+{
+	if (event->type == EVENT_EXECUTION_START)
+		begin_model(replay, event);
+	else
+		replay_break(replay, "The log does not begin with an execution_start.",
+					 psprintf(INT64_FORMAT, event->event_id),
+					 meta_text("event_type", event_type_name(EVENT_EXECUTION_START)),
+					 meta_text("event_type", event->event_type));
 }
 
 /* The model of an execution, by its log; stops where the log makes no sense. */
@@ -513,23 +392,22 @@ walk_log(Replay *replay)
 		CHECK_FOR_INTERRUPTS();
 		if (place->recalled)
 			continue;
-		MemoryContextSwitchTo(memory);
+		if (replay->here > 0)
+			MemoryContextSwitchTo(memory);
 		if (!store_get_event(replay->store, replay->execution_id, place->event_id, &event))
 			elog(ERROR, "event " INT64_FORMAT " has vanished", place->event_id);
 		if (replay->here == 0)
 		{
-			MemoryContextSwitchTo(old);
-			if (event.type == EVENT_EXECUTION_START)
-				begin_model(replay, &event);
-			else
-				break_off(replay, "The log does not begin with an execution_start.",
-						  psprintf(INT64_FORMAT, event.event_id),
-						  meta_text("event_type", event_type_name(EVENT_EXECUTION_START)),
-						  meta_text("event_type", event.event_type));
+			begin_log(replay, &event);
 			MemoryContextSwitchTo(memory);
 		}
-		if (replay->broken == NULL && was_decided(replay, &event))
-			decide_again(replay, &event);
+		if (replay->broken == NULL && !decide_message(replay, &event))
+		{
+			if (was_decided(replay, &event))
+				decide_again(replay, &event);
+			else if (!event_has_effect(event.type))
+				model_note_event(replay->model, &event);
+		}
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(memory);
 	}
@@ -551,6 +429,49 @@ replay_execution(Replay *replay, int64 execution_id, Comparison *comparison)
 				 errmsg("execution " INT64_FORMAT " has no event log", execution_id)));
 	replay->any_pending = store_any_pending(replay->store, execution_id);
 	walk_log(replay);
+}
+
+/*
+ * Children that are over without the log saying so: nobody could be told while
+ * the row of their parent was missing.  ChildEnd *, to be freed with the caller.
+ */
+static List *
+unheard_children(Replay *replay)
+{
+	Model	   *model = replay->model;
+	List	   *ends = NIL;
+	HASH_SEQ_STATUS all;
+	ModelChild *child;
+
+	hash_seq_init(&all, model->children);
+	while ((child = (ModelChild *) hash_seq_search(&all)) != NULL)
+	{
+		ChildEnd   *end = palloc(sizeof(ChildEnd));
+		Execution	execution;
+		const char *status;
+		const char *error;
+		Jsonb	   *result;
+		JsonBuilder builder;
+		JsonbValue	value;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!store_get_end(replay->store, child->execution_id, &execution, &status, &result,
+						   &error))
+			continue;
+		child_message(&execution, status, result, error, end);
+		ends = lappend(ends, end);
+		json_begin_object(&builder);
+		json_add_int(&builder, "child_execution_id", child->execution_id);
+		json_add_text(&builder, "status", status);
+		json_end_object(&builder, &value);
+		comparison_report(replay->comparison, "event",
+						  node_key(replay->execution_id,
+								   node_id_make(replay->execution_id,
+												model->playbook->steps[child->key.step].name,
+												child->key.visit, child->key.item)),
+						  json_to_jsonb(&value), NULL);
+	}
+	return ends;
 }
 
 /* ---------------------------------------------------------------------------
@@ -588,7 +509,10 @@ noetl_verify(PG_FUNCTION_ARGS)
 	execution_lock(execution_id);
 	replay_execution(&replay, execution_id, &comparison);
 	if (replay.broken == NULL)
+	{
 		store_compare(replay.store, replay.model, &comparison);
+		(void) unheard_children(&replay);
+	}
 	store_close(replay.store);
 	/* nothing was changed, and many executions may be looked at in one go */
 	execution_unlock(execution_id);
@@ -602,6 +526,8 @@ noetl_rebuild(PG_FUNCTION_ARGS)
 	int64		execution_id = PG_GETARG_INT64(0);
 	Comparison	comparison;
 	Replay		replay;
+	List	   *ends;
+	ListCell   *lc;
 
 	memset(&comparison, 0, sizeof(comparison));
 	execution_lock(execution_id);
@@ -616,7 +542,11 @@ noetl_rebuild(PG_FUNCTION_ARGS)
 	comparison.differences = 0;
 	comparison.repair = true;
 	store_compare(replay.store, replay.model, &comparison);
+	ends = unheard_children(&replay);
 	store_close(replay.store);
+	CommandCounterIncrement();
+	foreach(lc, ends)
+		(void) decide_child_end(execution_id, (ChildEnd *) lfirst(lc));
 	if (comparison.differences > 0)
 		wake_at_commit(NULL);
 	PG_RETURN_INT64(comparison.differences);

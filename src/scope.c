@@ -4,6 +4,7 @@
  *
  * Looked up in this order, the first that knows the name answers:
  *
+ *		names inside an item of an iterator
  *		result this data input args error …   of the step at hand
  *		execution_id job workload work context results
  *		steps                                 newest value of each
@@ -176,6 +177,8 @@ lookup_retry(Scope *scope, const char *name, int length, JsonbValue *value)
 static TemplateBinding
 lookup_own(Scope *scope, const char *name, int length, JsonbValue *value)
 {
+	if (scope->names != NULL && json_get_n(scope->names, name, length, value))
+		return TEMPLATE_VALUE;
 	if (scope->is_retry)
 	{
 		TemplateBinding binding = lookup_retry(scope, name, length, value);
@@ -389,20 +392,18 @@ scope_error_text(const SourceError *error)
 
 /* A condition's own position turns the engine's into one in the playbook. */
 bool
-condition_holds(const Condition *condition, Scope *scope, bool *result,
-				char **error)
+condition_truth(const Condition *condition, const TemplateScope *scope,
+				bool *result, SourceError *error)
 {
-	SourceError failure;
-
 	if (condition->template == NULL)
 	{
 		*result = condition->constant;
 		return true;
 	}
-	memset(&failure, 0, sizeof(failure));
-	if (template_truth(condition->template, &scope->template, result, &failure))
+	memset(error, 0, sizeof(SourceError));
+	if (template_truth(condition->template, scope, result, error))
 		return true;
-	if (condition->line > 0 && failure.line > 0)
+	if (condition->line > 0 && error->line > 0)
 	{
 		YamlNode	text;
 
@@ -410,9 +411,21 @@ condition_holds(const Condition *condition, Scope *scope, bool *result,
 		text.text_line = condition->line;
 		text.text_column = condition->column;
 		text.block = condition->block;
-		yaml_locate(&text, failure.line, failure.column,
-					&failure.line, &failure.column);
+		yaml_locate(&text, error->line, error->column,
+					&error->line, &error->column);
 	}
+	return false;
+}
+
+/* The same for who only has an event to write the error into. */
+bool
+condition_holds(const Condition *condition, Scope *scope, bool *result,
+				char **error)
+{
+	SourceError failure;
+
+	if (condition_truth(condition, &scope->template, result, &failure))
+		return true;
 	*error = scope_error_text(&failure);
 	return false;
 }

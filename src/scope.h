@@ -15,6 +15,7 @@ typedef struct Scope
 	const Step *step;			/* whose template it is, or NULL */
 	int			visit;
 
+	const JsonbValue *names;	/* names inside an item of an iterator, or NULL */
 	const JsonbValue *result;	/* the step's value, or NULL */
 	const JsonbValue *envelope; /* "this" */
 	const JsonbValue *input;	/* data, input, args */
@@ -46,7 +47,11 @@ extern void scope_init_workload(Scope *scope, BrokerState *state, TimestampTz no
 /* An error message with the place in the playbook. */
 extern char *scope_error_text(const SourceError *error);
 
-/* Truth of a condition; false and *error (text) when it raises. */
+/* Truth of a condition over any scope; false and *error when it raises. */
+extern bool condition_truth(const Condition *condition, const TemplateScope *scope,
+							bool *result, SourceError *error);
+
+/* The same over a playbook's; false and *error (text) when it raises. */
 extern bool condition_holds(const Condition *condition, Scope *scope,
 							bool *result, char **error);
 

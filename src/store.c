@@ -24,7 +24,7 @@
 #include "ids.h"
 #include "json.h"
 #include "store.h"
-#include "store_scan.h"
+#include "store_internal.h"
 #include "store_slot.h"
 
 struct Store
@@ -216,20 +216,67 @@ store_write_delete(Store *store, StoreTable *table, TupleTableSlot *old)
  * ---------------------------------------------------------------------------
  */
 
+/* Equality on a bigint column of an index. */
+void
+store_key_int64(ScanKey key, AttrNumber attribute, int64 value)
+{
+	ScanKeyInit(key, attribute, BTEqualStrategyNumber, F_INT8EQ,
+				Int64GetDatum(value));
+}
+
+/* Equality on a text column of an index, in the index's own collation. */
+void
+store_key_text(ScanKey key, AttrNumber attribute, Oid collation, const char *value)
+{
+	ScanKeyEntryInitialize(key, 0, attribute, BTEqualStrategyNumber, InvalidOid,
+						   collation, F_TEXTEQ, CStringGetTextDatum(value));
+}
+
+/* Starts an index scan; keys may still be filled in with the open index. */
+void
+store_scan_open(StoreScan *scan, Store *store, StoreTable *table, StoreRelation index,
+		  Snapshot snapshot, int nkeys, ScanDirection direction)
+{
+	scan->index = index_open(store_index(index), AccessShareLock);
+#if PG_VERSION_NUM >= 180000
+	scan->scan = index_beginscan(table->relation, scan->index, snapshot, NULL, nkeys, 0);
+#else
+	scan->scan = index_beginscan(table->relation, scan->index, snapshot, nkeys, 0);
+#endif
+	scan->direction = direction;
+	scan->slot = table->scan_slot;
+}
+
+/* The next row, in the table's scan slot. */
+bool
+store_scan_next(StoreScan *scan)
+{
+	CHECK_FOR_INTERRUPTS();
+	return index_getnext_slot(scan->scan, scan->direction, scan->slot);
+}
+
+/* Ends a scan; the slot keeps its row until the next one. */
+void
+store_scan_close(StoreScan *scan)
+{
+	index_endscan(scan->scan);
+	index_close(scan->index, AccessShareLock);
+}
+
 /* The first row that an index finds, in the scan slot; false: there is none. */
-static bool
-fetch_first(Store *store, StoreTable *table, StoreRelation index,
+bool
+store_fetch_first(Store *store, StoreTable *table, StoreRelation index,
 			Snapshot snapshot, ScanKey keys, int nkeys, ScanDirection direction)
 {
 	StoreScan	scan;
 	bool		found;
 
-	scan_open(&scan, store, table, index, snapshot, nkeys, direction);
+	store_scan_open(&scan, store, table, index, snapshot, nkeys, direction);
 	index_rescan(scan.scan, keys, nkeys, NULL, 0);
-	found = scan_next(&scan);
+	found = store_scan_next(&scan);
 	if (found)
 		ExecMaterializeSlot(scan.slot);
-	scan_close(&scan);
+	store_scan_close(&scan);
 	return found;
 }
 
@@ -239,8 +286,8 @@ fetch_by_id(Store *store, StoreTable *table, StoreRelation index, int64 id)
 {
 	ScanKeyData key;
 
-	key_int64(&key, 1, id);
-	return fetch_first(store, table, index, SnapshotSelf, &key, 1, ForwardScanDirection);
+	store_key_int64(&key, 1, id);
+	return store_fetch_first(store, table, index, SnapshotSelf, &key, 1, ForwardScanDirection);
 }
 
 /* ---------------------------------------------------------------------------
@@ -270,11 +317,12 @@ store_get_execution(Store *store, int64 execution_id, Execution *execution)
 	execution->item = slot_attisnull(slot, EXECUTION_CURRENT_INDEX) ? -1 :
 		DatumGetInt32(slot_column(slot, EXECUTION_CURRENT_INDEX));
 	execution->started_by = slot_text(slot, EXECUTION_STARTED_BY);
+	execution->started_at = DatumGetTimestampTz(slot_column(slot, EXECUTION_STARTED_AT));
 	execution->deadline = DatumGetTimestampTz(slot_column(slot, EXECUTION_DEADLINE));
 	return true;
 }
 
-/* See store.h. */
+/* See store_internal.h. */
 void
 store_fill_execution(TupleTableSlot *slot, const Execution *execution,
 					 TimestampTz started_at)
@@ -307,6 +355,33 @@ store_insert_execution(Store *store, const Execution *execution,
 	store_write_insert(store, table);
 }
 
+/* See store_internal.h. */
+void
+store_fill_end(TupleTableSlot *slot, const char *status, const char *error,
+			   const Jsonb *result, TimestampTz ended_at)
+{
+	slot_set_text(slot, EXECUTION_STATUS, status);
+	slot_set_text(slot, EXECUTION_ERROR, error);
+	slot_set_jsonb(slot, EXECUTION_RESULT, result);
+	slot_set(slot, EXECUTION_ENDED_AT, TimestampTzGetDatum(ended_at));
+	slot_set_null(slot, EXECUTION_DEADLINE);
+}
+
+/* See store.h. */
+bool
+store_get_end(Store *store, int64 execution_id, Execution *execution,
+			  const char **status, Jsonb **result, const char **error)
+{
+	TupleTableSlot *slot = store_table(store, REL_EXECUTION)->scan_slot;
+
+	if (!store_get_execution(store, execution_id, execution) || execution->running)
+		return false;
+	*status = slot_text(slot, EXECUTION_STATUS);
+	*result = slot_jsonb(slot, EXECUTION_RESULT);
+	*error = slot_text(slot, EXECUTION_ERROR);
+	return true;
+}
+
 /* See store.h. */
 void
 store_finish_execution(Store *store, int64 execution_id, const char *status,
@@ -321,11 +396,7 @@ store_finish_execution(Store *store, int64 execution_id, const char *status,
 		elog(ERROR, "execution " INT64_FORMAT " has vanished", execution_id);
 	new = table->insert_slot;
 	slot_begin_version(new, table->scan_slot);
-	slot_set_text(new, EXECUTION_STATUS, status);
-	slot_set_text(new, EXECUTION_ERROR, error);
-	slot_set_jsonb(new, EXECUTION_RESULT, result);
-	slot_set(new, EXECUTION_ENDED_AT, TimestampTzGetDatum(ended_at));
-	slot_set_null(new, EXECUTION_DEADLINE);
+	store_fill_end(new, status, error, result, ended_at);
 	ExecStoreVirtualTuple(new);
 	store_write_update(store, table, table->scan_slot, new);
 }
@@ -342,7 +413,7 @@ store_get_workload(Store *store, int64 execution_id, JsonbValue *workload)
 	return true;
 }
 
-/* See store.h. */
+/* See store_internal.h. */
 void
 store_fill_workload(TupleTableSlot *slot, int64 execution_id, TimestampTz created_at,
 					const Jsonb *data)
@@ -440,8 +511,8 @@ fetch_last_event(Store *store, int64 execution_id, Snapshot snapshot)
 	StoreTable *table = store_event_table(store, execution_id);
 	ScanKeyData key;
 
-	key_int64(&key, 1, execution_id);
-	return fetch_first(store, table, REL_EVENT_PKEY, snapshot, &key, 1,
+	store_key_int64(&key, 1, execution_id);
+	return store_fetch_first(store, table, REL_EVENT_PKEY, snapshot, &key, 1,
 					   BackwardScanDirection);
 }
 
@@ -479,21 +550,21 @@ store_last_event_in_snapshot(Store *store, int64 execution_id)
 
 /* A row by execution_id and a second bigint, in the scan slot. */
 static bool
-fetch_by_pair(Store *store, StoreTable *table, StoreRelation index,
+store_fetch_by_pair(Store *store, StoreTable *table, StoreRelation index,
 			  int64 execution_id, int64 event_id)
 {
 	ScanKeyData keys[2];
 
-	key_int64(&keys[0], 1, execution_id);
-	key_int64(&keys[1], 2, event_id);
-	return fetch_first(store, table, index, SnapshotSelf, keys, 2, ForwardScanDirection);
+	store_key_int64(&keys[0], 1, execution_id);
+	store_key_int64(&keys[1], 2, event_id);
+	return store_fetch_first(store, table, index, SnapshotSelf, keys, 2, ForwardScanDirection);
 }
 
 /* One event by its key, in the scan slot. */
 static bool
 fetch_event(Store *store, int64 execution_id, int64 event_id)
 {
-	return fetch_by_pair(store, store_event_table(store, execution_id), REL_EVENT_PKEY,
+	return store_fetch_by_pair(store, store_event_table(store, execution_id), REL_EVENT_PKEY,
 						 execution_id, event_id);
 }
 
@@ -512,6 +583,33 @@ store_get_event(Store *store, int64 execution_id, int64 event_id, Event *event)
 		return false;
 	store_read_event(store_table(store, REL_EVENT)->scan_slot, event);
 	return true;
+}
+
+/* See store.h. */
+bool
+store_start_event(Store *store, int64 execution_id, Event *event)
+{
+	StoreTable *table = store_event_table(store, execution_id);
+	StoreScan	scan;
+	ScanKeyData key;
+	bool		found = false;
+
+	store_key_int64(&key, 1, execution_id);
+	store_scan_open(&scan, store, table, REL_EVENT_PKEY, SnapshotSelf, 1,
+					ForwardScanDirection);
+	index_rescan(scan.scan, &key, 1, NULL, 0);
+	while (!found && store_scan_next(&scan))
+	{
+		store_read_event_head(scan.slot, event);
+		found = event->type == EVENT_EXECUTION_START;
+	}
+	if (found)
+	{
+		store_read_event(scan.slot, event);
+		event->current_item = slot_jsonb(scan.slot, EVENT_COL_CURRENT_ITEM);
+	}
+	store_scan_close(&scan);
+	return found;
 }
 
 /* Begins a new version of a stored event; the old one is in the scan slot. */
@@ -595,14 +693,14 @@ store_is_pending(Store *store, int64 execution_id, TimestampTz created_at, int64
 	ScanKeyData keys[3];
 	bool		found;
 
-	key_int64(&keys[0], 1, execution_id);
+	store_key_int64(&keys[0], 1, execution_id);
 	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_TIMESTAMPTZ_EQ,
 				TimestampTzGetDatum(created_at));
-	key_int64(&keys[2], 3, event_id);
-	scan_open(&scan, store, table, REL_PENDING_PKEY, SnapshotSelf, 3, ForwardScanDirection);
+	store_key_int64(&keys[2], 3, event_id);
+	store_scan_open(&scan, store, table, REL_PENDING_PKEY, SnapshotSelf, 3, ForwardScanDirection);
 	index_rescan(scan.scan, keys, 3, NULL, 0);
-	found = scan_next(&scan);
-	scan_close(&scan);
+	found = store_scan_next(&scan);
+	store_scan_close(&scan);
 	return found;
 }
 
@@ -616,12 +714,12 @@ store_step_value(Store *store, int64 execution_id, const char *step_name,
 	ScanKeyData keys[2];
 
 	memset(value, 0, sizeof(StepValue));
-	scan_open(&scan, store, table, REL_EVENT_RESULT_IDX, SnapshotSelf, 2,
+	store_scan_open(&scan, store, table, REL_EVENT_RESULT_IDX, SnapshotSelf, 2,
 			  BackwardScanDirection);
-	key_int64(&keys[0], 1, execution_id);
-	key_text(&keys[1], 2, scan.index->rd_indcollation[1], step_name);
+	store_key_int64(&keys[0], 1, execution_id);
+	store_key_text(&keys[1], 2, scan.index->rd_indcollation[1], step_name);
 	index_rescan(scan.scan, keys, 2, NULL, 0);
-	while (!value->found && scan_next(&scan))
+	while (!value->found && store_scan_next(&scan))
 	{
 		char	   *node_id;
 
@@ -632,12 +730,14 @@ store_step_value(Store *store, int64 execution_id, const char *step_name,
 							  DatumGetInt64(slot_column(scan.slot, EVENT_COL_EVENT_ID)))))
 			continue;
 		node_id = slot_text(scan.slot, EVENT_COL_NODE_ID);
+		if (node_id_item(node_id, execution_id, step_name) >= 0)
+			continue;			/* of an item of the step's iterator */
 		value->found = true;
 		value->visit = Max(node_id_visit(node_id, execution_id, step_name), 1);
 		value->event_id = DatumGetInt64(slot_column(scan.slot, EVENT_COL_EVENT_ID));
 		json_from_jsonb(slot_jsonb(scan.slot, EVENT_COL_RESULT), &value->envelope);
 	}
-	scan_close(&scan);
+	store_scan_close(&scan);
 }
 
 /* ---------------------------------------------------------------------------
@@ -699,7 +799,7 @@ read_arrivals(const Jsonb *stored, const Playbook *playbook)
 
 /* Where a stored row is, for later deletion. */
 static ItemPointer
-copy_tid(TupleTableSlot *slot)
+store_copy_tid(TupleTableSlot *slot)
 {
 	ItemPointer tid = palloc(sizeof(ItemPointerData));
 
@@ -719,10 +819,10 @@ store_load_runs(Store *store, int64 execution_id, const Playbook *playbook,
 
 	store_queue_load_runs(store, execution_id, playbook, with_action, &runs);
 
-	key_int64(&key, 1, execution_id);
-	scan_open(&scan, store, table, REL_RUN_PKEY, SnapshotSelf, 1, ForwardScanDirection);
+	store_key_int64(&key, 1, execution_id);
+	store_scan_open(&scan, store, table, REL_RUN_PKEY, SnapshotSelf, 1, ForwardScanDirection);
 	index_rescan(scan.scan, &key, 1, NULL, 0);
-	while (scan_next(&scan))
+	while (store_scan_next(&scan))
 	{
 		char	   *name = slot_text(scan.slot, RUN_STEP_NAME);
 		char	   *state = slot_text(scan.slot, RUN_STATE);
@@ -732,19 +832,24 @@ store_load_runs(Store *store, int64 execution_id, const Playbook *playbook,
 		if (run->step < 0)
 			continue;
 		run->visit = DatumGetInt32(slot_column(scan.slot, RUN_VISIT));
-		run->state = strcmp(state, "waiting") == 0 ? RUN_WAITING : RUN_OPEN;
+		run->state = strcmp(state, "waiting") == 0 ? RUN_WAITING :
+			strcmp(state, "open") == 0 ? RUN_OPEN : RUN_RETRY;
+		run->started_event_id = DatumGetInt64(slot_column(scan.slot, RUN_EVENT_ID));
+		run->attempts = DatumGetInt32(slot_column(scan.slot, RUN_ATTEMPTS));
+		run->available_at = DatumGetTimestampTz(slot_column(scan.slot, RUN_DUE_AT));
+		run->context = slot_jsonb(scan.slot, RUN_CONTEXT);
 		run->stored = true;
 		run->arrivals = read_arrivals(slot_jsonb(scan.slot, RUN_ARRIVALS), playbook);
-		run->handle = copy_tid(scan.slot);
+		run->handle = store_copy_tid(scan.slot);
 		runs = lappend(runs, run);
 	}
-	scan_close(&scan);
+	store_scan_close(&scan);
 	return runs;
 }
 
 /* Reads a row again by its place; only holders of the lock move it. */
 static void
-fetch_by_tid(StoreTable *table, ItemPointer tid)
+store_fetch_by_tid(StoreTable *table, ItemPointer tid)
 {
 	if (!table_tuple_fetch_row_version(table->relation, tid, SnapshotAny,
 									   table->scan_slot))
@@ -753,7 +858,23 @@ fetch_by_tid(StoreTable *table, ItemPointer tid)
 	ExecMaterializeSlot(table->scan_slot);
 }
 
-/* See store.h. */
+/* The columns of a run that change while it lives. */
+static void
+fill_state(TupleTableSlot *slot, const Run *run, const Playbook *playbook)
+{
+	slot_set_jsonb(slot, RUN_ARRIVALS, write_arrivals(run->arrivals, playbook));
+	slot_set_text(slot, RUN_STATE, run->state == RUN_WAITING ? "waiting" :
+				  run->state == RUN_OPEN ? "open" : "retry");
+	slot_set_id(slot, RUN_EVENT_ID, run->started_event_id);
+	slot_set(slot, RUN_ATTEMPTS, Int32GetDatum(run->attempts));
+	slot_set_jsonb(slot, RUN_CONTEXT, run->context);
+	if (run->available_at != 0)
+		slot_set(slot, RUN_DUE_AT, TimestampTzGetDatum(run->available_at));
+	else
+		slot_set_null(slot, RUN_DUE_AT);
+}
+
+/* See store_internal.h. */
 void
 store_fill_run(TupleTableSlot *slot, int64 execution_id, const Run *run,
 			   const Playbook *playbook, TimestampTz created_at)
@@ -762,10 +883,8 @@ store_fill_run(TupleTableSlot *slot, int64 execution_id, const Run *run,
 	slot_set_id(slot, RUN_EXECUTION_ID, execution_id);
 	slot_set_text(slot, RUN_STEP_NAME, playbook->steps[run->step].name);
 	slot_set(slot, RUN_VISIT, Int32GetDatum(run->visit));
-	slot_set_text(slot, RUN_STATE, run->state == RUN_WAITING ? "waiting" : "open");
-	slot_set_jsonb(slot, RUN_ARRIVALS, write_arrivals(run->arrivals, playbook));
 	slot_set(slot, RUN_CREATED_AT, TimestampTzGetDatum(created_at));
-	slot_set(slot, RUN_ATTEMPTS, Int32GetDatum(run->attempts));
+	fill_state(slot, run, playbook);
 }
 
 /* See store.h. */
@@ -779,9 +898,9 @@ store_put_run(Store *store, int64 execution_id, Run *run,
 	if (run->stored)
 	{
 		CommandCounterIncrement();
-		fetch_by_tid(table, run->handle);
+		store_fetch_by_tid(table, run->handle);
 		slot_begin_version(slot, table->scan_slot);
-		slot_set_jsonb(slot, RUN_ARRIVALS, write_arrivals(run->arrivals, playbook));
+		fill_state(slot, run, playbook);
 		ExecStoreVirtualTuple(slot);
 		store_write_update(store, table, table->scan_slot, slot);
 	}
@@ -792,7 +911,7 @@ store_put_run(Store *store, int64 execution_id, Run *run,
 	}
 	run->stored = true;
 	run->changed = false;
-	run->handle = copy_tid(slot);
+	run->handle = store_copy_tid(slot);
 }
 
 /* See store.h. */
@@ -802,7 +921,7 @@ store_delete_run(Store *store, Run *run)
 	StoreTable *table = store_table(store, REL_RUN);
 
 	CommandCounterIncrement();
-	fetch_by_tid(table, run->handle);
+	store_fetch_by_tid(table, run->handle);
 	store_write_delete(store, table, table->scan_slot);
 	run->stored = false;
 }
@@ -856,7 +975,7 @@ store_next_pending(Store *store, int64 *execution_id)
 	ScanKeyData key;
 
 	ScanKeyInit(&key, 1, BTGreaterStrategyNumber, F_INT8GT, Int64GetDatum(*execution_id));
-	if (!fetch_first(store, table, REL_PENDING_PKEY, SnapshotSelf, &key, 1,
+	if (!store_fetch_first(store, table, REL_PENDING_PKEY, SnapshotSelf, &key, 1,
 					 ForwardScanDirection))
 		return false;
 	*execution_id = DatumGetInt64(slot_column(table->scan_slot, PENDING_EXECUTION_ID));
@@ -886,10 +1005,10 @@ store_pending_end(Store *store, int64 execution_id)
 	if (!store_any_pending(store, execution_id))
 		return 0;
 	table = store_table(store, REL_PENDING);
-	key_int64(&key, 1, execution_id);
-	scan_open(&scan, store, table, REL_PENDING_PKEY, SnapshotSelf, 1, ForwardScanDirection);
+	store_key_int64(&key, 1, execution_id);
+	store_scan_open(&scan, store, table, REL_PENDING_PKEY, SnapshotSelf, 1, ForwardScanDirection);
 	index_rescan(scan.scan, &key, 1, NULL, 0);
-	while (found == 0 && scan_next(&scan))
+	while (found == 0 && store_scan_next(&scan))
 	{
 		int64		event_id = DatumGetInt64(slot_column(scan.slot, PENDING_EVENT_ID));
 		Event		event;
@@ -900,6 +1019,6 @@ store_pending_end(Store *store, int64 execution_id)
 		if (event_type_is_terminal(event.type))
 			found = event_id;
 	}
-	scan_close(&scan);
+	store_scan_close(&scan);
 	return found;
 }

@@ -17,7 +17,6 @@
 #include "access/attnum.h"
 #include "executor/tuptable.h"
 #include "utils/relcache.h"
-#include "utils/snapshot.h"
 
 #include "broker.h"
 
@@ -77,52 +76,6 @@ extern Store *store_open(Oid event_leaf);
 /* Fires the AFTER triggers of what was written. */
 extern void store_close(Store *store);
 
-/* Columns of noetl.execution */
-typedef enum ExecutionColumn
-{
-	EXECUTION_ID = 1,
-	EXECUTION_CATALOG_ID,
-	EXECUTION_PARENT_ID,
-	EXECUTION_PARENT_EVENT_ID,
-	EXECUTION_PATH,
-	EXECUTION_VERSION,
-	EXECUTION_STATUS,
-	EXECUTION_STARTED_AT,
-	EXECUTION_ENDED_AT,
-	EXECUTION_RESULT,
-	EXECUTION_ERROR,
-	EXECUTION_DEPTH,
-	EXECUTION_CURRENT_INDEX,
-	EXECUTION_STARTED_BY,
-	EXECUTION_DEADLINE,
-	EXECUTION_COLUMNS = EXECUTION_DEADLINE
-} ExecutionColumn;
-
-/* Columns of noetl.workload */
-typedef enum WorkloadColumn
-{
-	WORKLOAD_EXECUTION_ID = 1,
-	WORKLOAD_CREATED_AT,
-	WORKLOAD_DATA,
-	WORKLOAD_COLUMNS = WORKLOAD_DATA
-} WorkloadColumn;
-
-/* Columns of noetl.run */
-typedef enum RunColumn
-{
-	RUN_EXECUTION_ID = 1,
-	RUN_STEP_NAME,
-	RUN_VISIT,
-	RUN_STATE,
-	RUN_ARRIVALS,
-	RUN_CREATED_AT,
-	RUN_EVENT_ID,
-	RUN_ATTEMPTS,
-	RUN_DUE_AT,
-	RUN_CONTEXT,
-	RUN_COLUMNS = RUN_CONTEXT
-} RunColumn;
-
 /* A row of noetl.execution, as much as decisions need. */
 typedef struct Execution
 {
@@ -136,23 +89,21 @@ typedef struct Execution
 	int			depth;			/* how many ancestors it has */
 	int			item;			/* of the parent's iterator, -1: none */
 	const char *started_by;		/* role */
+	TimestampTz started_at;		/* as read; store_insert_execution has its own */
 	TimestampTz deadline;		/* 0: none */
 } Execution;
 
 extern bool store_get_execution(Store *store, int64 execution_id, Execution *execution);
-/* A new row, in a slot that can be written. */
-extern void store_fill_execution(TupleTableSlot *slot, const Execution *execution,
-								 TimestampTz started_at);
 extern void store_insert_execution(Store *store, const Execution *execution,
 								   TimestampTz started_at);
+/* How an execution ended; false: it runs, or there is no such row. */
+extern bool store_get_end(Store *store, int64 execution_id, Execution *execution,
+						  const char **status, Jsonb **result, const char **error);
 extern void store_finish_execution(Store *store, int64 execution_id,
 								   const char *status, const char *error,
 								   const Jsonb *result, TimestampTz ended_at);
 
 extern bool store_get_workload(Store *store, int64 execution_id, JsonbValue *workload);
-/* A new row, in a slot that can be written. */
-extern void store_fill_workload(TupleTableSlot *slot, int64 execution_id,
-								TimestampTz created_at, const Jsonb *data);
 extern void store_insert_workload(Store *store, int64 execution_id,
 								  TimestampTz created_at, Jsonb *data);
 
@@ -195,6 +146,8 @@ extern bool store_last_event(Store *store, int64 execution_id, int64 *event_id,
 extern int64 store_last_event_in_snapshot(Store *store, int64 execution_id);
 extern bool store_event_exists(Store *store, int64 execution_id, int64 event_id);
 extern bool store_get_event(Store *store, int64 execution_id, int64 event_id, Event *event);
+/* The execution_start; it need not have the smallest id, as clients may choose theirs. */
+extern bool store_start_event(Store *store, int64 execution_id, Event *event);
 /* Merges members into the meta of a stored event. */
 extern void store_annotate_event(Store *store, int64 execution_id,
 								 int64 event_id, const Jsonb *meta);
@@ -211,13 +164,38 @@ extern void store_step_value(Store *store, int64 execution_id,
  */
 extern List *store_load_runs(Store *store, int64 execution_id,
 							 const Playbook *playbook, const char *with_action);
-/* A new row, in a slot that can be written. */
-extern void store_fill_run(TupleTableSlot *slot, int64 execution_id, const Run *run,
-						   const Playbook *playbook, TimestampTz created_at);
 extern void store_put_run(Store *store, int64 execution_id, Run *run,
 						  const Playbook *playbook, TimestampTz now);
 extern void store_delete_run(Store *store, Run *run);
 
+/* ---- iterators and children (store_iteration.c) ---- */
+
+/* Items of an iterator that start later. */
+extern void store_add_items(Store *store, int64 execution_id, const char *step_name,
+							int first, int count, JsonbValue *items);
+extern bool store_get_item(Store *store, int64 execution_id, const char *step_name,
+						   int index, JsonbValue *item);
+extern void store_delete_item(Store *store, int64 execution_id, const char *step_name,
+							  int index);
+extern void store_delete_items(Store *store, int64 execution_id, const char *step_name);
+
+/* How far an iterator has come since the event that began it. */
+extern void store_iteration_progress(Store *store, int64 execution_id, const char *step_name,
+									 int64 since, IterationProgress *progress);
+/*
+ * IterationResult * of items that ended up to a time (DT_NOEND: now), in the
+ * order of the log.
+ */
+extern List *store_iteration_results(Store *store, int64 execution_id,
+									 const char *step_name, int64 since,
+									 TimestampTz until);
+
+/* Ids of running children of a step (of any, parent_event_id 0), as a list of int64 *. */
+extern List *store_running_children(Store *store, int64 execution_id, int64 parent_event_id);
+/* The item that a child execution was started for. */
+extern bool store_child_item(Store *store, int64 execution_id, JsonbValue *item);
+
+/* event_id 0: the execution is to be cancelled */
 extern void store_insert_pending(Store *store, const Event *event);
 /* Does this event still wait for its decision? */
 extern bool store_is_pending(Store *store, int64 execution_id, TimestampTz created_at,
@@ -275,6 +253,8 @@ typedef struct QueueRow
 	int64		event_id;
 	int			item;			/* current_index, -1: none */
 	TimestampTz lease_until;	/* 0: none */
+	int64		timeout;		/* of an attempt, in microseconds; 0: none */
+	TimestampTz deadline;		/* of the attempt in flight; 0: none */
 } QueueRow;
 
 extern void store_queue_load_runs(Store *store, int64 execution_id,
@@ -286,10 +266,15 @@ extern void store_queue_load_runs(Store *store, int64 execution_id,
  */
 extern bool store_find_task(Store *store, int64 execution_id,
 							const char *node_name, int item, QueueRow *row);
-/* A new row without a place in the queue, in a slot that can be written. */
-extern void store_fill_task(TupleTableSlot *slot, const BrokerState *state, const Run *run);
-/* Gives it the last place. */
-extern void store_place_task(TupleTableSlot *slot);
+/* The task of an item of an iterator; NULL: there is none, or it is over. */
+extern Run *store_load_item(Store *store, int64 execution_id, const Playbook *playbook,
+							const char *node_name, int item);
+/*
+ * Withdraws the tasks of an iterator's items; leased ones may finish in vain,
+ * or (revoke) are told so at their next heartbeat.
+ */
+extern void store_abandon_items(Store *store, int64 execution_id,
+								const char *node_name, bool revoke);
 extern void store_enqueue(Store *store, const BrokerState *state, Run *run);
 extern void store_close_task(Store *store, Run *run);
 extern void store_retry_task(Store *store, Run *run);
@@ -299,7 +284,10 @@ extern void store_revoke_task(Store *store, Run *run);
 extern bool store_get_task(Store *store, int64 queue_id, QueueRow *row);
 /* Deletes a row whatever its state; false when it is gone. */
 extern bool store_delete_task(Store *store, int64 queue_id);
-/* Owner check and new lease_until in one; false when the lease is lost. */
+/*
+ * Owner check and new lease_until in one; false when the lease is lost or the
+ * task's deadline has passed.
+ */
 extern bool store_extend_lease(Store *store, int64 queue_id, const char *worker_id,
 							   TimestampTz lease_until, TimestampTz now);
 /* Gives a leased row back, at a new position; false when the lease is lost. */
@@ -327,17 +315,26 @@ typedef struct LeaseRequest
 extern int	store_lease(Store *store, const LeaseRequest *request,
 						bool *more, bool *locked);
 /* Makes the next look at timers a complete one. */
-extern void store_read_all_timers(void);
+extern void store_queue_read_all_timers(void);
 /* Makes retries that are due ready; returns how many. */
 extern int	store_promote_due(Store *store, int64 execution_id, int limit);
 /* Is there a ready row of one of the types, locked or not? */
 extern bool store_any_ready(Store *store, int ntypes, char **types);
-/* When the next retry or lease expiry is due; false: nothing is scheduled. */
-extern bool store_next_timer(Store *store, TimestampTz *when);
+/* When the next retry or the end of a lease is due; false: nothing is scheduled. */
+extern bool store_queue_next_timer(Store *store, TimestampTz *when);
 /* Rows whose lease has run out, at most "limit" (copies). */
 extern List *store_expired_leases(Store *store, int64 execution_id, int limit);
 
-/* For store*.c only: an open table. */
+/* ---- what else becomes due (store_timer.c) ---- */
+
+/* Running executions whose deadline has passed, at most "limit" (int64 *). */
+extern List *store_due_executions(Store *store, int64 execution_id, int limit);
+/* Makes the next look at timers a complete one. */
+extern void store_read_all_timers(void);
+/* When anything is due next; false: nothing is scheduled. */
+extern bool store_next_timer(Store *store, TimestampTz *when);
+
+/* For the store's own files only: an open table. */
 typedef struct StoreTable
 {
 	Relation	relation;
@@ -347,16 +344,9 @@ typedef struct StoreTable
 } StoreTable;
 
 extern StoreTable *store_table(Store *store, StoreRelation which);
-extern StoreTable *store_event_table(Store *store, int64 execution_id);
 extern void store_write_insert(Store *store, StoreTable *table);
 extern void store_write_update(Store *store, StoreTable *table, TupleTableSlot *old,
 							   TupleTableSlot *new);
 extern void store_write_delete(Store *store, StoreTable *table, TupleTableSlot *old);
-/*
- * Locks the newest version of a row and leaves it in the scan slot.  False
- * when the row is gone, or (skip) when somebody else holds it.
- */
-extern bool store_lock_row(StoreTable *table, ItemPointer tid, Snapshot snapshot,
-						   bool skip, bool *held);
 
 #endif							/* NOETL_STORE_H */

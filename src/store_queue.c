@@ -25,8 +25,9 @@
 #include "ids.h"
 #include "json.h"
 #include "low_water.h"
-#include "store.h"
+#include "store_internal.h"
 #include "store_slot.h"
+#include "timeout.h"
 
 /* A scan of the queue under a snapshot of its own. */
 typedef struct QueueScan
@@ -85,6 +86,17 @@ store_queue_collation(Store *store)
 						 QUEUE_COL_NODE_NAME - 1)->attcollation;
 }
 
+/* The timeout of a row in microseconds; 0: none. */
+static int64
+read_timeout(TupleTableSlot *slot)
+{
+	bool		isnull;
+	Datum		value = slot_getattr(slot, QUEUE_COL_TIMEOUT, &isnull);
+	int64		us;
+
+	return !isnull && timeout_of_interval(DatumGetIntervalP(value), &us) ? us : 0;
+}
+
 /* The columns queue functions need. */
 static void
 read_row(TupleTableSlot *slot, QueueRow *row)
@@ -102,9 +114,11 @@ read_row(TupleTableSlot *slot, QueueRow *row)
 	row->item = slot_attisnull(slot, QUEUE_COL_CURRENT_INDEX) ? -1 :
 		DatumGetInt32(slot_column(slot, QUEUE_COL_CURRENT_INDEX));
 	row->lease_until = DatumGetTimestampTz(slot_column(slot, QUEUE_COL_LEASE_UNTIL));
+	row->timeout = read_timeout(slot);
+	row->deadline = DatumGetTimestampTz(slot_column(slot, QUEUE_COL_DEADLINE));
 }
 
-/* See store.h. */
+/* See store_internal.h. */
 bool
 store_lock_row(StoreTable *table, ItemPointer tid, Snapshot snapshot, bool skip,
 			   bool *held)
@@ -175,6 +189,17 @@ make_ready(TupleTableSlot *new)
 	slot_set_null(new, QUEUE_COL_AVAILABLE_AT);
 	slot_set_null(new, QUEUE_COL_LEASE_UNTIL);
 	slot_set_null(new, QUEUE_COL_WORKER_ID);
+	slot_set_null(new, QUEUE_COL_DEADLINE);
+}
+
+/* Sets a time for which 0 means NULL. */
+static void
+set_time(TupleTableSlot *new, QueueColumn column, TimestampTz when)
+{
+	if (when != 0)
+		slot_set(new, column, TimestampTzGetDatum(when));
+	else
+		slot_set_null(new, column);
 }
 
 /* ---------------------------------------------------------------------------
@@ -209,7 +234,7 @@ run_state(const char *status, RunState *state)
 
 /*
  * Keys of queue_run_idx: the runs of an execution (item -1) or one item of its
- * iterators.  A third key may name the step.
+ * iterators.
  */
 static void
 run_keys(ScanKey keys, int64 execution_id, int item)
@@ -220,6 +245,120 @@ run_keys(ScanKey keys, int64 execution_id, int item)
 	else
 		ScanKeyEntryInitialize(&keys[1], SK_ISNULL | SK_SEARCHNULL, 2, InvalidStrategy,
 							   InvalidOid, InvalidOid, InvalidOid, (Datum) 0);
+}
+
+/* The same with the step. */
+static void
+item_keys(Store *store, ScanKey keys, int64 execution_id, const char *node_name, int item)
+{
+	run_keys(keys, execution_id, item);
+	ScanKeyEntryInitialize(&keys[2], 0, 3, BTEqualStrategyNumber, InvalidOid,
+						   store_queue_collation(store), F_TEXTEQ,
+						   CStringGetTextDatum(node_name));
+}
+
+/*
+ * What a task was given to do; of one that only saves what children have done
+ * also what they have done.
+ */
+static void
+load_payload(TupleTableSlot *slot, const Playbook *playbook, Run *run)
+{
+	const Step *step = &playbook->steps[run->step];
+
+	run->action = slot_jsonb(slot, QUEUE_COL_ACTION);
+	run->timeout = read_timeout(slot);
+	run->deadline = DatumGetTimestampTz(slot_column(slot, QUEUE_COL_DEADLINE));
+	if (step->kind == STEP_PLAYBOOK || step->kind == STEP_ITERATOR)
+		run->context = slot_jsonb(slot, QUEUE_COL_CONTEXT);
+}
+
+/* A live row as a run; NULL: its step or status is none that counts. */
+static Run *
+read_run(TupleTableSlot *slot, int64 execution_id, const Playbook *playbook,
+		 const char *with_action)
+{
+	char	   *name = slot_text(slot, QUEUE_COL_NODE_NAME);
+	char	   *node_id = slot_text(slot, QUEUE_COL_NODE_ID);
+	Run		   *run = run_make(playbook_find_step(playbook, name, strlen(name)), 1, RUN_QUEUED);
+
+	if (run->step < 0 ||
+		!run_state(slot_text(slot, QUEUE_COL_STATUS), &run->state))
+		return NULL;
+	run->visit = Max(node_id_visit(node_id, execution_id, name), 1);
+	if (!slot_attisnull(slot, QUEUE_COL_CURRENT_INDEX))
+		run->item = DatumGetInt32(slot_column(slot, QUEUE_COL_CURRENT_INDEX));
+	run->stored = true;
+	run->is_task = true;
+	run->queue_id = DatumGetInt64(slot_column(slot, QUEUE_COL_QUEUE_ID));
+	run->type = slot_text(slot, QUEUE_COL_NODE_TYPE);
+	run->started_event_id = DatumGetInt64(slot_column(slot, QUEUE_COL_EVENT_ID));
+	run->attempts = DatumGetInt32(slot_column(slot, QUEUE_COL_ATTEMPTS));
+	run->max_attempts = DatumGetInt32(slot_column(slot, QUEUE_COL_MAX_ATTEMPTS));
+	run->worker_id = slot_text(slot, QUEUE_COL_WORKER_ID);
+	run->available_at = DatumGetTimestampTz(slot_column(slot, QUEUE_COL_AVAILABLE_AT));
+	if (with_action != NULL && strcmp(name, with_action) == 0)
+		load_payload(slot, playbook, run);
+	run->handle = copy_tid(slot);
+	return run;
+}
+
+/* See store.h. */
+Run *
+store_load_item(Store *store, int64 execution_id, const Playbook *playbook,
+				const char *node_name, int item)
+{
+	QueueScan	scan;
+	ScanKeyData keys[3];
+	Run		   *run = NULL;
+
+	item_keys(store, keys, execution_id, node_name, item);
+	queue_scan_open(&scan, store, REL_QUEUE_RUN_IDX, keys, 3);
+	while (run == NULL && queue_scan_next(&scan))
+		run = read_run(scan.slot, execution_id, playbook, node_name);
+	queue_scan_close(&scan);
+	return run;
+}
+
+/* See store.h. */
+void
+store_abandon_items(Store *store, int64 execution_id, const char *node_name, bool revoke)
+{
+	QueueScan	scan;
+	ScanKeyData keys[2];
+	List	   *rows = NIL;
+	ListCell   *lc;
+
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(execution_id));
+	ScanKeyInit(&keys[1], 2, BTGreaterEqualStrategyNumber, F_INT4GE, Int32GetDatum(0));
+	queue_scan_open(&scan, store, REL_QUEUE_RUN_IDX, keys, 2);
+	while (queue_scan_next(&scan))
+	{
+		QueueRow   *row;
+
+		if (strcmp(slot_text(scan.slot, QUEUE_COL_NODE_NAME), node_name) != 0)
+			continue;
+		row = palloc(sizeof(QueueRow));
+		read_row(scan.slot, row);
+		rows = lappend(rows, row);
+	}
+	queue_scan_close(&scan);
+	foreach(lc, rows)
+	{
+		const QueueRow *row = (QueueRow *) lfirst(lc);
+		StoreTable *table = store_table(store, REL_QUEUE);
+
+		CHECK_FOR_INTERRUPTS();
+		if (!lock_by_id(store, row->queue_id))
+			continue;
+		if (slot_attisnull(table->scan_slot, QUEUE_COL_WORKER_ID))
+			store_write_delete(store, table, table->scan_slot);
+		else if (revoke)
+		{
+			slot_set_text(new_version(table), QUEUE_COL_STATUS, "cancelled");
+			write_version(store, table);
+		}
+	}
 }
 
 /* See store.h. */
@@ -235,26 +374,10 @@ store_queue_load_runs(Store *store, int64 execution_id,
 	queue_scan_open(&scan, store, REL_QUEUE_RUN_IDX, keys, 2);
 	while (queue_scan_next(&scan))
 	{
-		TupleTableSlot *slot = scan.slot;
-		char	   *name = slot_text(slot, QUEUE_COL_NODE_NAME);
-		Run		   *run = run_make(-1, 1, RUN_QUEUED);
+		Run		   *run = read_run(scan.slot, execution_id, playbook, with_action);
 
-		run->step = playbook_find_step(playbook, name, strlen(name));
-		if (run->step < 0 ||
-			!run_state(slot_text(slot, QUEUE_COL_STATUS), &run->state))
+		if (run == NULL)
 			continue;
-		run->visit = Max(node_id_visit(slot_text(slot, QUEUE_COL_NODE_ID),
-									   execution_id, name), 1);
-		run->stored = true;
-		run->queue_id = DatumGetInt64(slot_column(slot, QUEUE_COL_QUEUE_ID));
-		run->started_event_id = DatumGetInt64(slot_column(slot, QUEUE_COL_EVENT_ID));
-		run->attempts = DatumGetInt32(slot_column(slot, QUEUE_COL_ATTEMPTS));
-		run->max_attempts = DatumGetInt32(slot_column(slot, QUEUE_COL_MAX_ATTEMPTS));
-		run->worker_id = slot_text(slot, QUEUE_COL_WORKER_ID);
-		run->available_at = DatumGetTimestampTz(slot_column(slot, QUEUE_COL_AVAILABLE_AT));
-		if (with_action != NULL && strcmp(name, with_action) == 0)
-			run->action = slot_jsonb(slot, QUEUE_COL_ACTION);
-		run->handle = copy_tid(slot);
 		*runs = lappend(*runs, run);
 	}
 	queue_scan_close(&scan);
@@ -269,10 +392,7 @@ store_find_task(Store *store, int64 execution_id, const char *node_name,
 	ScanKeyData keys[3];
 	bool		found;
 
-	run_keys(keys, execution_id, item);
-	ScanKeyEntryInitialize(&keys[2], 0, 3, BTEqualStrategyNumber, InvalidOid,
-						   store_queue_collation(store), F_TEXTEQ,
-						   CStringGetTextDatum(node_name));
+	item_keys(store, keys, execution_id, node_name, item);
 	queue_scan_open(&scan, store, REL_QUEUE_RUN_IDX, keys, 3);
 	found = queue_scan_next(&scan);
 	if (found)
@@ -281,7 +401,7 @@ store_find_task(Store *store, int64 execution_id, const char *node_name,
 	return found;
 }
 
-/* See store.h. */
+/* See store_internal.h. */
 void
 store_fill_task(TupleTableSlot *slot, const BrokerState *state, const Run *run)
 {
@@ -293,7 +413,7 @@ store_fill_task(TupleTableSlot *slot, const BrokerState *state, const Run *run)
 	slot_set_text(slot, QUEUE_COL_NODE_ID,
 			 node_id_make(state->execution_id, step->name, run->visit, run->item));
 	slot_set_text(slot, QUEUE_COL_NODE_NAME, step->name);
-	slot_set_text(slot, QUEUE_COL_NODE_TYPE, step->type);
+	slot_set_text(slot, QUEUE_COL_NODE_TYPE, run->type != NULL ? run->type : step->type);
 	slot_set(slot, QUEUE_COL_ACTION, PointerGetDatum(run->action));
 	if (run->context != NULL)
 		slot_set(slot, QUEUE_COL_CONTEXT, PointerGetDatum(run->context));
@@ -308,9 +428,14 @@ store_fill_task(TupleTableSlot *slot, const BrokerState *state, const Run *run)
 				   Int64GetDatum(state->parent_execution_id));
 	slot_set(slot, QUEUE_COL_PARENT_EVENT_ID, Int64GetDatum(run->released_by));
 	slot_set(slot, QUEUE_COL_EVENT_ID, Int64GetDatum(run->started_event_id));
+	if (run->item >= 0)
+		slot_set(slot, QUEUE_COL_CURRENT_INDEX, Int32GetDatum(run->item));
+	if (run->timeout != 0)
+		slot_set(slot, QUEUE_COL_TIMEOUT,
+				 IntervalPGetDatum(timeout_to_interval(run->timeout)));
 }
 
-/* See store.h. */
+/* See store_internal.h. */
 void
 store_place_task(TupleTableSlot *slot)
 {
@@ -376,7 +501,11 @@ store_close_task(Store *store, Run *run)
 	elog(ERROR, "queue row " INT64_FORMAT " has vanished", run->queue_id);
 }
 
-/* Back into the queue: now, or when its time has come. */
+/*
+ * Back into the queue: now, or when its time has come.  An attempt that goes on
+ * after its lease was lost keeps its deadline; for the reaper, which looks for
+ * leases that end, lease_until is then the same.
+ */
 void
 store_retry_task(Store *store, Run *run)
 {
@@ -390,22 +519,27 @@ store_retry_task(Store *store, Run *run)
 		slot_set_text(new, QUEUE_COL_STATUS, "retry");
 		slot_set(new, QUEUE_COL_AVAILABLE_AT, TimestampTzGetDatum(run->available_at));
 	}
+	else
+	{
+		set_time(new, QUEUE_COL_LEASE_UNTIL, run->deadline);
+		set_time(new, QUEUE_COL_DEADLINE, run->deadline);
+	}
 	write_version(store, table);
 }
 
-/* Sets the columns of a lease. */
+/* Sets the columns of a lease; it ends with the attempt it is for. */
 static void
 set_lease(TupleTableSlot *new, const char *worker_id, int attempts,
-		  TimestampTz lease_until, TimestampTz now)
+		  TimestampTz lease_until, TimestampTz deadline, TimestampTz now)
 {
+	if (deadline != 0)
+		lease_until = lease_until != 0 ? Min(lease_until, deadline) : deadline;
 	slot_set_text(new, QUEUE_COL_STATUS, "leased");
 	slot_set_text(new, QUEUE_COL_WORKER_ID, worker_id);
 	slot_set(new, QUEUE_COL_ATTEMPTS, Int32GetDatum(attempts));
 	slot_set(new, QUEUE_COL_LAST_HEARTBEAT, TimestampTzGetDatum(now));
-	if (lease_until != 0)
-		slot_set(new, QUEUE_COL_LEASE_UNTIL, TimestampTzGetDatum(lease_until));
-	else
-		slot_set_null(new, QUEUE_COL_LEASE_UNTIL);
+	set_time(new, QUEUE_COL_LEASE_UNTIL, lease_until);
+	set_time(new, QUEUE_COL_DEADLINE, deadline);
 }
 
 /* A worker said action_started without asking for a lease. */
@@ -415,7 +549,7 @@ store_lease_task(Store *store, Run *run, TimestampTz lease_until)
 	StoreTable *table = lock_run(store, run);
 
 	set_lease(new_version(table), run->worker_id, run->attempts, lease_until,
-			  GetCurrentTimestamp());
+			  run->deadline, GetCurrentTimestamp());
 	write_version(store, table);
 }
 
@@ -482,9 +616,11 @@ store_extend_lease(Store *store, int64 queue_id, const char *worker_id,
 	StoreTable *table = store_table(store, REL_QUEUE);
 	QueueRow	row;
 
-	if (!lock_leased(store, queue_id, worker_id, &row))
+	if (!lock_leased(store, queue_id, worker_id, &row) ||
+		(row.deadline != 0 && row.deadline <= now))
 		return false;
-	set_lease(new_version(table), worker_id, row.attempts, lease_until, now);
+	set_lease(new_version(table), worker_id, row.attempts, lease_until,
+			  row.deadline, now);
 	write_version(store, table);
 	return true;
 }
@@ -592,6 +728,22 @@ type_wanted(TupleTableSlot *slot, int ntypes, char **types)
 	return wanted;
 }
 
+/*
+ * When the attempt that a lease begins, or goes on with, has to be over; 0: it
+ * has all the time it wants.
+ */
+static TimestampTz
+attempt_deadline(TupleTableSlot *slot, TimestampTz now)
+{
+	TimestampTz deadline = DatumGetTimestampTz(slot_column(slot, QUEUE_COL_DEADLINE));
+	int64		timeout;
+
+	if (deadline != 0)
+		return deadline;
+	timeout = read_timeout(slot);
+	return timeout > 0 ? now + timeout : 0;
+}
+
 /* See store.h. */
 int
 store_lease(Store *store, const LeaseRequest *request, bool *more, bool *locked)
@@ -607,11 +759,15 @@ store_lease(Store *store, const LeaseRequest *request, bool *more, bool *locked)
 	while (ready_scan_next(&ready))
 	{
 		ItemPointerData tid = scan->slot->tts_tid;
+		TimestampTz deadline;
 		bool		held;
 
 		if (!type_wanted(scan->slot, request->ntypes, request->types) ||
 			DatumGetTimestampTz(slot_column(scan->slot, QUEUE_COL_AVAILABLE_AT)) > now)
 			continue;
+		deadline = attempt_deadline(scan->slot, now);
+		if (deadline != 0 && deadline <= now)
+			continue;			/* the reaper's */
 		if (leased >= request->max_tasks)
 		{
 			*more = true;
@@ -624,7 +780,7 @@ store_lease(Store *store, const LeaseRequest *request, bool *more, bool *locked)
 		}
 		set_lease(new_version(scan->table), request->worker_id,
 				  DatumGetInt32(slot_column(scan->slot, QUEUE_COL_ATTEMPTS)) + 1,
-				  now + request->lease_us, now);
+				  now + request->lease_us, deadline, now);
 		write_version(store, scan->table);
 		request->callback(request->arg, scan->table->insert_slot);
 		leased++;
@@ -639,7 +795,7 @@ static TimeMark expiry_mark;
 
 /* See store.h. */
 void
-store_read_all_timers(void)
+store_queue_read_all_timers(void)
 {
 	retry_mark.next_full = expiry_mark.next_full = 0;
 }
@@ -725,7 +881,7 @@ first_time(Store *store, StoreRelation index, const TimeMark *mark,
 
 /* See store.h. */
 bool
-store_next_timer(Store *store, TimestampTz *when)
+store_queue_next_timer(Store *store, TimestampTz *when)
 {
 	TimestampTz retry;
 	TimestampTz expiry;

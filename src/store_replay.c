@@ -9,8 +9,11 @@
  */
 #include "noetl.h"
 
+#include "access/genam.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"
 #include "utils/json.h"
@@ -23,7 +26,7 @@
 
 #include "json.h"
 #include "replay.h"
-#include "store_scan.h"
+#include "store_internal.h"
 #include "store_slot.h"
 
 /* ---------------------------------------------------------------------------
@@ -56,10 +59,10 @@ store_list_log(Store *store, int64 execution_id, int64 *count)
 	bool		sorted = true;
 
 	*count = 0;
-	key_int64(&key, 1, execution_id);
-	scan_open(&scan, store, table, REL_EVENT_PKEY, SnapshotSelf, 1, ForwardScanDirection);
+	store_key_int64(&key, 1, execution_id);
+	store_scan_open(&scan, store, table, REL_EVENT_PKEY, SnapshotSelf, 1, ForwardScanDirection);
 	index_rescan(scan.scan, &key, 1, NULL, 0);
-	while (scan_next(&scan))
+	while (store_scan_next(&scan))
 	{
 		LogPlace   *place;
 
@@ -76,7 +79,7 @@ store_list_log(Store *store, int64 execution_id, int64 *count)
 			sorted = false;
 		(*count)++;
 	}
-	scan_close(&scan);
+	store_scan_close(&scan);
 	if (!sorted)
 		qsort(places, *count, sizeof(LogPlace), compare_places);
 	return places;
@@ -99,6 +102,7 @@ static const int run_columns[] = {
 	RUN_VISIT, RUN_STATE, RUN_ARRIVALS, RUN_CREATED_AT, RUN_EVENT_ID, RUN_ATTEMPTS,
 	RUN_DUE_AT, RUN_CONTEXT, 0
 };
+static const int item_columns[] = {ITEM_ITEM, 0};
 static const int queue_columns[] = {
 	QUEUE_COL_CATALOG_ID, QUEUE_COL_NODE_ID, QUEUE_COL_NODE_TYPE, QUEUE_COL_ACTION,
 	QUEUE_COL_CONTEXT, QUEUE_COL_STATUS, QUEUE_COL_PRIORITY, QUEUE_COL_ATTEMPTS,
@@ -282,18 +286,11 @@ id_text(int64 id)
 static bool
 find_by_id(const Side *side, StoreRelation index, int64 id)
 {
-	StoreScan	scan;
 	ScanKeyData key;
-	bool		found;
 
-	key_int64(&key, 1, id);
-	scan_open(&scan, side->store, side->table, index, SnapshotSelf, 1, ForwardScanDirection);
-	index_rescan(scan.scan, &key, 1, NULL, 0);
-	found = scan_next(&scan);
-	if (found)
-		ExecMaterializeSlot(scan.slot);
-	scan_close(&scan);
-	return found;
+	store_key_int64(&key, 1, id);
+	return store_fetch_first(side->store, side->table, index, SnapshotSelf, &key, 1,
+							 ForwardScanDirection);
 }
 
 /* noetl.execution */
@@ -301,20 +298,13 @@ static void
 compare_execution(Store *store, const Model *model, Comparison *comparison)
 {
 	int64		id = model->execution.execution_id;
-	TupleTableSlot *expected;
 	Side		side;
 
 	side_open(&side, store, REL_EXECUTION, "execution", execution_columns, comparison);
-	expected = side.table->insert_slot;
-	store_fill_execution(expected, &model->execution, model->started_at);
+	store_fill_execution(side.table->insert_slot, &model->execution, model->started_at);
 	if (model->status != NULL)
-	{
-		slot_set_text(expected, EXECUTION_STATUS, model->status);
-		slot_set_text(expected, EXECUTION_ERROR, model->error);
-		slot_set_jsonb(expected, EXECUTION_RESULT, model->result);
-		slot_set(expected, EXECUTION_ENDED_AT, TimestampTzGetDatum(model->ended_at));
-		slot_set_null(expected, EXECUTION_DEADLINE);
-	}
+		store_fill_end(side.table->insert_slot, model->status, model->error,
+					   model->result, model->ended_at);
 	if (find_by_id(&side, REL_EXECUTION_PKEY, id))
 		compare_row(&side, id_text(id));
 	else
@@ -352,19 +342,6 @@ fill_run(const Side *side, const Model *model, const ModelRow *row)
 				   model->playbook, row->created_at);
 }
 
-/* The row of the model that belongs to a stored one of noetl.run. */
-static ModelRow *
-find_run(const Model *model, const char *step_name)
-{
-	int			step = playbook_find_step(model->playbook, step_name, strlen(step_name));
-	ListCell   *lc;
-
-	foreach(lc, model->runs)
-		if (((ModelRow *) lfirst(lc))->key.step == step)
-			return (ModelRow *) lfirst(lc);
-	return NULL;
-}
-
 /* noetl.run */
 static void
 compare_runs(Store *store, Model *model, Comparison *comparison)
@@ -376,13 +353,14 @@ compare_runs(Store *store, Model *model, Comparison *comparison)
 	ListCell   *lc;
 
 	side_open(&side, store, REL_RUN, "run", run_columns, comparison);
-	key_int64(&key, 1, model->execution.execution_id);
-	scan_open(&scan, store, side.table, REL_RUN_PKEY, snapshot, 1, ForwardScanDirection);
+	store_key_int64(&key, 1, model->execution.execution_id);
+	store_scan_open(&scan, store, side.table, REL_RUN_PKEY, snapshot, 1, ForwardScanDirection);
 	index_rescan(scan.scan, &key, 1, NULL, 0);
-	while (scan_next(&scan))
+	while (store_scan_next(&scan))
 	{
 		char	   *name = slot_text(scan.slot, RUN_STEP_NAME);
-		ModelRow   *row = find_run(model, name);
+		int			step = playbook_find_step(model->playbook, name, strlen(name));
+		ModelRow   *row = step < 0 ? NULL : model_find_run(model, step);
 
 		if (row == NULL)
 			row_extra(&side, name);
@@ -393,7 +371,7 @@ compare_runs(Store *store, Model *model, Comparison *comparison)
 			compare_row(&side, name);
 		}
 	}
-	scan_close(&scan);
+	store_scan_close(&scan);
 	UnregisterSnapshot(snapshot);
 	foreach(lc, model->runs)
 	{
@@ -407,15 +385,105 @@ compare_runs(Store *store, Model *model, Comparison *comparison)
 }
 
 /* ---------------------------------------------------------------------------
+ * item
+ * ---------------------------------------------------------------------------
+ */
+
+/* "step[7]" */
+static char *
+item_key(const char *step_name, int index)
+{
+	return psprintf("%s[%d]", step_name, index);
+}
+
+/* An expected row of noetl.item into the insert slot. */
+static void
+fill_item(const Side *side, const Model *model, const ModelRow *row, int index)
+{
+	JsonbValue	list;
+
+	json_from_jsonb(row->items, &list);
+	store_fill_item(side->table->insert_slot, model->execution.execution_id,
+					model->playbook->steps[row->key.step].name, index,
+					getIthJsonbValueFromContainer(list.val.binary.data,
+												  index - row->first_item));
+}
+
+/* Items that are expected before one that was found, or at the end, but are not there. */
+static void
+items_missing(const Side *side, const Model *model, ModelRow *row, int until)
+{
+	for (; row->next_item < Min(until, row->end_item); row->next_item++)
+	{
+		fill_item(side, model, row, row->next_item);
+		row_missing(side, item_key(model->playbook->steps[row->key.step].name,
+								   row->next_item));
+	}
+}
+
+/* The row in the scan slot; they come in the order of their index. */
+static void
+compare_item(const Side *side, const Model *model)
+{
+	char	   *name = slot_text(side->table->scan_slot, ITEM_STEP_NAME);
+	int			index = DatumGetInt32(slot_column(side->table->scan_slot, ITEM_INDEX));
+	int			step = playbook_find_step(model->playbook, name, strlen(name));
+	ModelRow   *row = step < 0 ? NULL : model_find_run(model, step);
+
+	if (row == NULL || row->items == NULL || index < row->next_item ||
+		index >= row->end_item)
+	{
+		row_extra(side, item_key(name, index));
+		return;
+	}
+	items_missing(side, model, row, index);
+	fill_item(side, model, row, index);
+	compare_row(side, item_key(name, index));
+	row->next_item = index + 1;
+}
+
+/* noetl.item */
+static void
+compare_items(Store *store, Model *model, Comparison *comparison)
+{
+	MemoryContext memory = AllocSetContextCreate(CurrentMemoryContext, "noetl replayed item",
+												 ALLOCSET_DEFAULT_SIZES);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	Side		side;
+	StoreScan	scan;
+	ScanKeyData key;
+	ListCell   *lc;
+
+	side_open(&side, store, REL_ITEM, "item", item_columns, comparison);
+	store_key_int64(&key, 1, model->execution.execution_id);
+	store_scan_open(&scan, store, side.table, REL_ITEM_PKEY, snapshot, 1, ForwardScanDirection);
+	index_rescan(scan.scan, &key, 1, NULL, 0);
+	while (store_scan_next(&scan))
+	{
+		MemoryContext old = MemoryContextSwitchTo(memory);
+
+		compare_item(&side, model);
+		MemoryContextSwitchTo(old);
+		ExecClearTuple(side.table->insert_slot);
+		MemoryContextReset(memory);
+	}
+	store_scan_close(&scan);
+	UnregisterSnapshot(snapshot);
+	MemoryContextDelete(memory);
+	foreach(lc, model->runs)
+		items_missing(&side, model, (ModelRow *) lfirst(lc), PG_INT32_MAX);
+}
+
+/* ---------------------------------------------------------------------------
  * queue
  * ---------------------------------------------------------------------------
  */
 
-/* "step", "step:2", "step:2[7]": a node id without the execution. */
-static const char *
-task_key(const Model *model, const char *node_id)
+/* See replay.h. */
+const char *
+node_key(int64 execution_id, const char *node_id)
 {
-	char	   *prefix = psprintf(INT64_FORMAT ":", model->execution.execution_id);
+	char	   *prefix = psprintf(INT64_FORMAT ":", execution_id);
 
 	return strncmp(node_id, prefix, strlen(prefix)) == 0 ?
 		node_id + strlen(prefix) : node_id;
@@ -425,9 +493,10 @@ task_key(const Model *model, const char *node_id)
 static const char *
 row_key(const Model *model, const ModelRow *row)
 {
-	return task_key(model, node_id_make(model->execution.execution_id,
-										model->playbook->steps[row->key.step].name,
-										row->key.visit, row->key.item));
+	int64		id = model->execution.execution_id;
+
+	return node_key(id, node_id_make(id, model->playbook->steps[row->key.step].name,
+									 row->key.visit, row->key.item));
 }
 
 /* How many attempts have failed so far. */
@@ -482,56 +551,59 @@ fill_task(const Side *side, const Model *model, const ModelRow *row, TupleTableS
 	}
 }
 
-/* The row of the model that belongs to the one in the scan slot. */
-static ModelRow *
-find_task(const Side *side, const Model *model)
+/* Whose row is in the scan slot?  False: nobody's. */
+static bool
+read_key(const Side *side, const Model *model, ModelKey *key)
 {
 	TupleTableSlot *slot = side->table->scan_slot;
 	char	   *name = slot_text(slot, QUEUE_COL_NODE_NAME);
-	char	   *node_id = slot_text(slot, QUEUE_COL_NODE_ID);
-	int			step = playbook_find_step(model->playbook, name, strlen(name));
-	int			visit = node_id_visit(node_id, model->execution.execution_id, name);
-	int			item = slot_attisnull(slot, QUEUE_COL_CURRENT_INDEX) ? -1 :
-		DatumGetInt32(slot_column(slot, QUEUE_COL_CURRENT_INDEX));
 
-	return step < 0 ? NULL : model_find(model, step, visit, item);
+	key->step = playbook_find_step(model->playbook, name, strlen(name));
+	key->visit = node_id_visit(slot_text(slot, QUEUE_COL_NODE_ID),
+							   model->execution.execution_id, name);
+	key->item = slot_attisnull(slot, QUEUE_COL_CURRENT_INDEX) ? -1 :
+		DatumGetInt32(slot_column(slot, QUEUE_COL_CURRENT_INDEX));
+	return key->step >= 0;
 }
 
-/* Does the row in the scan slot belong to a worker, of a task that is over? */
+/* Is the row in the scan slot one of a run that has ended, in vain in a worker's hands? */
 static bool
-is_leftover(const Side *side, const Model *model, const ModelRow *row)
+is_leftover(const Side *side, const Model *model, const ModelKey *key)
 {
 	TupleTableSlot *slot = side->table->scan_slot;
+	ModelLeftover *leftover = model_find_leftover(model, key->step, key->visit, key->item);
 
-	return row->leftover &&
+	return leftover != NULL &&
 		strcmp(slot_text(slot, QUEUE_COL_STATUS),
-			   model->revoked ? "cancelled" : "leased") == 0 &&
-		DatumGetInt64(slot_column(slot, QUEUE_COL_EVENT_ID)) == row->run.started_event_id;
+			   leftover->revoked ? "cancelled" : "leased") == 0 &&
+		DatumGetInt64(slot_column(slot, QUEUE_COL_EVENT_ID)) == leftover->started_event_id;
 }
 
 /*
- * Is the row in the scan slot as it should be?  Its counterpart, if it has
- * one, is in the insert slot then.
+ * Is the row in the scan slot as it should be?  If not, *row is the one that it
+ * should be, which is in the insert slot then, or NULL: it should not be there.
  */
 static bool
 task_is_right(const Side *side, const Model *model, ModelRow **row)
 {
-	*row = find_task(side, model);
-	if (*row != NULL && (*row)->leftover)
-	{
-		if (is_leftover(side, model, *row))
-			return true;
-		*row = NULL;
-	}
-	/* a second row of one task has no counterpart either */
-	if (*row == NULL || (*row)->found || (*row)->run.state == RUN_WAITING ||
-		(*row)->run.state == RUN_OPEN)
-	{
-		*row = NULL;
+	ModelKey	key;
+
+	*row = NULL;
+	if (!read_key(side, model, &key))
 		return false;
+	*row = model_find(model, key.step, key.visit, key.item);
+	if (*row != NULL && (!(*row)->run.is_task || (*row)->found))
+		*row = NULL;			/* a second row of a task is one too many */
+	if (*row != NULL)
+	{
+		fill_task(side, model, *row, side->table->scan_slot);
+		if (same_row(side))
+		{
+			(*row)->found = true;
+			return true;
+		}
 	}
-	fill_task(side, model, *row, side->table->scan_slot);
-	return same_row(side);
+	return is_leftover(side, model, &key);
 }
 
 /* Puts a task back into the queue, behind all the others. */
@@ -555,22 +627,14 @@ compare_task(const Side *side, const Model *model, Snapshot snapshot)
 	const char *key;
 
 	if (task_is_right(side, model, &row))
-	{
-		row->found = true;
 		return;
-	}
-	if (side->comparison->repair)
-	{
-		/* workers change rows without the lock of the execution: look again */
-		if (!store_lock_row(side->table, &tid, snapshot, false, NULL))
-			return;
-		if (task_is_right(side, model, &row))
-		{
-			row->found = true;
-			return;
-		}
-	}
-	key = task_key(model, slot_text(side->table->scan_slot, QUEUE_COL_NODE_ID));
+	/* workers change rows without the lock of the execution: look again */
+	if (side->comparison->repair &&
+		(!store_lock_row(side->table, &tid, snapshot, false, NULL) ||
+		 task_is_right(side, model, &row)))
+		return;
+	key = node_key(model->execution.execution_id,
+				   slot_text(side->table->scan_slot, QUEUE_COL_NODE_ID));
 	if (row == NULL)
 	{
 		row_extra(side, key);
@@ -586,6 +650,34 @@ compare_task(const Side *side, const Model *model, Snapshot snapshot)
 	}
 }
 
+/* For list_sort: in the order in which they were begun. */
+static int
+compare_tasks(const ListCell *a, const ListCell *b)
+{
+	const ModelRow *left = (ModelRow *) lfirst(a);
+	const ModelRow *right = (ModelRow *) lfirst(b);
+
+	if (left->run.started_event_id != right->run.started_event_id)
+		return left->run.started_event_id < right->run.started_event_id ? -1 : 1;
+	return left->key.item - right->key.item;
+}
+
+/* Expected rows of noetl.queue that were not found. */
+static List *
+missing_tasks(const Model *model)
+{
+	List	   *missing = NIL;
+	HASH_SEQ_STATUS all;
+	ModelRow   *row;
+
+	hash_seq_init(&all, model->rows);
+	while ((row = (ModelRow *) hash_seq_search(&all)) != NULL)
+		if (row->run.is_task && !row->found)
+			missing = lappend(missing, row);
+	list_sort(missing, compare_tasks);
+	return missing;
+}
+
 /* noetl.queue */
 static void
 compare_queue(Store *store, Model *model, Comparison *comparison)
@@ -594,23 +686,23 @@ compare_queue(Store *store, Model *model, Comparison *comparison)
 	StoreScan	scan;
 	ScanKeyData key;
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	List	   *missing;
 	ListCell   *lc;
 
 	side_open(&side, store, REL_QUEUE, "queue", queue_columns, comparison);
-	key_int64(&key, 1, model->execution.execution_id);
-	scan_open(&scan, store, side.table, REL_QUEUE_RUN_IDX, snapshot, 1, ForwardScanDirection);
+	store_key_int64(&key, 1, model->execution.execution_id);
+	store_scan_open(&scan, store, side.table, REL_QUEUE_RUN_IDX, snapshot, 1, ForwardScanDirection);
 	index_rescan(scan.scan, &key, 1, NULL, 0);
-	while (scan_next(&scan))
+	while (store_scan_next(&scan))
 		compare_task(&side, model, snapshot);
-	scan_close(&scan);
+	store_scan_close(&scan);
 	UnregisterSnapshot(snapshot);
 
-	foreach(lc, model->tasks)
+	missing = missing_tasks(model);
+	foreach(lc, missing)
 	{
 		ModelRow   *row = (ModelRow *) lfirst(lc);
 
-		if (row->found || row->leftover)
-			continue;
 		fill_task(&side, model, row, NULL);
 		comparison_report(comparison, side.name, row_key(model, row),
 						  describe(&side, false, false), NULL);
@@ -627,5 +719,6 @@ store_compare(Store *store, Model *model, Comparison *comparison)
 	compare_execution(store, model, comparison);
 	compare_workload(store, model, comparison);
 	compare_runs(store, model, comparison);
+	compare_items(store, model, comparison);
 	compare_queue(store, model, comparison);
 }

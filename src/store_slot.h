@@ -1,6 +1,6 @@
 /*
  * store_slot.h
- *		Columns of tuple slots, as store.c and store_queue.c read and fill them.
+ *		Columns of tuple slots, as the store's files read and fill them.
  */
 #ifndef NOETL_STORE_SLOT_H
 #define NOETL_STORE_SLOT_H
@@ -8,6 +8,33 @@
 #include "executor/tuptable.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
+
+/* Columns of noetl.execution, workload, run and item */
+enum
+{
+	EXECUTION_ID = 1, EXECUTION_CATALOG_ID, EXECUTION_PARENT_ID,
+	EXECUTION_PARENT_EVENT_ID, EXECUTION_PATH, EXECUTION_VERSION,
+	EXECUTION_STATUS, EXECUTION_STARTED_AT, EXECUTION_ENDED_AT,
+	EXECUTION_RESULT, EXECUTION_ERROR, EXECUTION_DEPTH, EXECUTION_CURRENT_INDEX,
+	EXECUTION_STARTED_BY, EXECUTION_DEADLINE,
+	EXECUTION_COLUMNS = EXECUTION_DEADLINE
+};
+enum
+{
+	WORKLOAD_EXECUTION_ID = 1, WORKLOAD_CREATED_AT, WORKLOAD_DATA,
+	WORKLOAD_COLUMNS = WORKLOAD_DATA
+};
+enum
+{
+	RUN_EXECUTION_ID = 1, RUN_STEP_NAME, RUN_VISIT, RUN_STATE, RUN_ARRIVALS,
+	RUN_CREATED_AT, RUN_EVENT_ID, RUN_ATTEMPTS, RUN_DUE_AT, RUN_CONTEXT,
+	RUN_COLUMNS = RUN_CONTEXT
+};
+enum
+{
+	ITEM_EXECUTION_ID = 1, ITEM_STEP_NAME, ITEM_INDEX, ITEM_ITEM,
+	ITEM_COLUMNS = ITEM_ITEM
+};
 
 /* Column of a slot, or a zero for NULL. */
 static inline Datum

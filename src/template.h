@@ -137,6 +137,13 @@ extern bool template_doc_render(const TemplateDoc *doc,
 								const TemplateScope *scope,
 								JsonbValue *result, SourceError *error);
 
+/*
+ * For functions callable from SQL: a scope over the members of an object (or
+ * an error), and a SourceError raised.
+ */
+extern TemplateScope template_object_scope(Jsonb *context);
+pg_noreturn extern void template_raise(const SourceError *error);
+
 /* GUCs (registered in noetl.c) */
 typedef enum TemplateCoerce
 {

@@ -92,7 +92,10 @@ jinja_error_is_ours(int sqlerrcode)
  * ------------------------------------------------------------------------
  */
 
-/* Asks the caller for a free name, once. */
+/*
+ * Asks the caller for a free name, once.  In the caller's memory: it may keep
+ * what it finds for the next template.
+ */
 static Value
 lookup_free(Eval *ev, int name)
 {
@@ -103,9 +106,12 @@ lookup_free(Eval *ev, int name)
 
 	if (!free->resolved)
 	{
+		MemoryContext own = MemoryContextSwitchTo(ev->caller);
+
 		ev->in_lookup = true;
 		free->binding = ev->scope->lookup(ev->scope->arg, n->name, n->length, &json);
 		ev->in_lookup = false;
+		MemoryContextSwitchTo(own);
 		free->resolved = true;
 		switch (free->binding)
 		{
@@ -139,13 +145,16 @@ jinja_step_status(Eval *ev, const Value *step, Value *status)
 	const TemplateName *n;
 	TemplateBinding binding;
 	JsonbValue	json;
+	MemoryContext own;
 
 	if (step->kind == VAL_STRING || step->length == 0 || ev->scope->status == NULL)
 		return false;
 	n = &ev->template->names[step->length - 1];
+	own = MemoryContextSwitchTo(ev->caller);
 	ev->in_lookup = true;
 	binding = ev->scope->status(ev->scope->arg, n->name, n->length, &json);
 	ev->in_lookup = false;
+	MemoryContextSwitchTo(own);
 	if (binding == TEMPLATE_VALUE)
 		*status = value_from_json(&json, 0);
 	return binding == TEMPLATE_VALUE;
@@ -841,6 +850,7 @@ run(const Template *template, const TemplateScope *scope, Purpose purpose,
 		return false;
 	}
 	ev.pos = -1;
+	ev.caller = caller;
 	ev.context = AllocSetContextCreate(caller, "template evaluation",
 									   ALLOCSET_DEFAULT_SIZES);
 	PG_TRY();

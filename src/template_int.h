@@ -484,6 +484,7 @@ struct Eval
 	const Template *template;
 	const TemplateScope *scope;
 	MemoryContext context;
+	MemoryContext caller;		/* in which the caller's code runs */
 	int			pos;			/* source position of the operation at hand */
 	int64		iterations;
 	bool		in_lookup;		/* the caller's code is running */

@@ -32,8 +32,8 @@ PG_FUNCTION_INFO_V1(noetl_render_jsonb);
 PG_FUNCTION_INFO_V1(noetl_evaluate);
 
 /* Turns what is wrong with a template into an SQL error. */
-static void
-raise_source_error(const SourceError *error)
+void
+template_raise(const SourceError *error)
 {
 	ereport(ERROR,
 			(errcode(error->sqlerrcode),
@@ -51,7 +51,7 @@ compile_or_raise(const char *text, int length, TemplateMode mode)
 	Template   *template = template_compile(text, length, mode, &error);
 
 	if (template == NULL)
-		raise_source_error(&error);
+		template_raise(&error);
 	return template;
 }
 
@@ -97,8 +97,8 @@ lookup_member(void *arg, const char *name, int length, JsonbValue *value)
 }
 
 /* A scope over a context object. */
-static TemplateScope
-object_scope(Jsonb *context)
+TemplateScope
+template_object_scope(Jsonb *context)
 {
 	TemplateScope scope;
 
@@ -118,14 +118,14 @@ Datum
 noetl_render_text(PG_FUNCTION_ARGS)
 {
 	text	   *source = PG_GETARG_TEXT_PP(0);
-	TemplateScope scope = object_scope(PG_GETARG_JSONB_P(1));
+	TemplateScope scope = template_object_scope(PG_GETARG_JSONB_P(1));
 	Template   *template = cached_template(VARDATA_ANY(source), VARSIZE_ANY_EXHDR(source),
 										   TEMPLATE_TEXT);
 	JsonbValue	result;
 	SourceError error;
 
 	if (!template_render(template, &scope, &result, &error))
-		raise_source_error(&error);
+		template_raise(&error);
 	PG_RETURN_JSONB_P(JsonbValueToJsonb(&result));
 }
 
@@ -134,7 +134,7 @@ Datum
 noetl_render_jsonb(PG_FUNCTION_ARGS)
 {
 	Jsonb	   *document = PG_GETARG_JSONB_P(0);
-	TemplateScope scope = object_scope(PG_GETARG_JSONB_P(1));
+	TemplateScope scope = template_object_scope(PG_GETARG_JSONB_P(1));
 	JsonbValue	value;
 	JsonbValue	result;
 	TemplateDoc *doc;
@@ -146,7 +146,7 @@ noetl_render_jsonb(PG_FUNCTION_ARGS)
 	value.val.binary.len = VARSIZE(document) - VARHDRSZ;
 	doc = template_doc_compile(&value, &error);
 	if (doc == NULL || !template_doc_render(doc, &scope, &result, &error))
-		raise_source_error(&error);
+		template_raise(&error);
 	PG_RETURN_JSONB_P(JsonbValueToJsonb(&result));
 }
 
@@ -155,13 +155,13 @@ Datum
 noetl_evaluate(PG_FUNCTION_ARGS)
 {
 	text	   *source = PG_GETARG_TEXT_PP(0);
-	TemplateScope scope = object_scope(PG_GETARG_JSONB_P(1));
+	TemplateScope scope = template_object_scope(PG_GETARG_JSONB_P(1));
 	Template   *template = cached_template(VARDATA_ANY(source), VARSIZE_ANY_EXHDR(source),
 										   TEMPLATE_CONDITION);
 	bool		result;
 	SourceError error;
 
 	if (!template_truth(template, &scope, &result, &error))
-		raise_source_error(&error);
+		template_raise(&error);
 	PG_RETURN_BOOL(result);
 }

@@ -45,6 +45,19 @@ already_taken(const List *departures, int step)
 	return false;
 }
 
+/* A target's input; what only the worker knows is left for it, as in a step. */
+static bool
+render_input(const Target *target, Scope *scope, JsonbValue *input,
+			 SourceError *error)
+{
+	bool		rendered;
+
+	scope->template.keep_unknown = true;
+	rendered = input_render(&target->input, scope, input, error);
+	scope->template.keep_unknown = false;
+	return rendered;
+}
+
 /*
  * Takes the targets of an entry.  Their input is rendered here, where the
  * completed step's result is in scope; if that raises, none is taken.
@@ -68,7 +81,7 @@ take(const Target *targets, int ntargets, Scope *scope,
 		departure->has_data = targets[i].input.count > 0;
 		memset(&failure, 0, sizeof(failure));
 		if (departure->has_data &&
-			!input_render(&targets[i].input, scope, &departure->data, &failure))
+			!render_input(&targets[i], scope, &departure->data, &failure))
 		{
 			*error = scope_error_text(&failure);
 			return false;
@@ -79,7 +92,7 @@ take(const Target *targets, int ntargets, Scope *scope,
 	return true;
 }
 
-/* Decides one entry that is not a list-level "else". */
+/* Decides one entry that is not a list-level "else".  What raises is false. */
 static void
 try_entry(const Transition *entry, Scope *scope, TransitionOutcome *outcome,
 		  EntryResult *result)
@@ -88,15 +101,17 @@ try_entry(const Transition *entry, Scope *scope, TransitionOutcome *outcome,
 	const Target *targets = entry->targets;
 	int			ntargets = entry->ntargets;
 
+	result->outcome = ENTRY_TAKEN;
 	if (entry->when != NULL &&
 		!condition_holds(entry->when, scope, &holds, &result->error))
 	{
 		result->outcome = ENTRY_ERROR;
-		return;
+		holds = false;
 	}
-	result->outcome = holds ? ENTRY_TAKEN : ENTRY_FALSE;
 	if (!holds)
 	{
+		if (result->outcome == ENTRY_TAKEN)
+			result->outcome = ENTRY_FALSE;
 		if (entry->nelse == 0)
 			return;
 		result->outcome = ENTRY_ELSE;

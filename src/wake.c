@@ -29,7 +29,7 @@
 #include "utils/wait_event.h"
 #endif
 
-#include "queue.h"
+#include "reaper.h"
 #include "store.h"
 #include "wake.h"
 
@@ -206,7 +206,7 @@ work_is_due(const Waiter *waiter, TimestampTz *until)
 	bool		ready;
 	bool		timed;
 
-	(void) queue_run_timers(0);
+	(void) reaper_run(0);
 	store = store_open(InvalidOid);
 	ready = store_any_ready(store, waiter->ntypes, waiter->types);
 	timed = !ready && store_next_timer(store, &timer);

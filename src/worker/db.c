@@ -51,7 +51,8 @@
 	"   jsonb_typeof(f.value) IN ('object', 'array') AND\n" \
 	"   q.node_type <> ALL (" deep "::text[]) THEN ''\n" \
 	"   ELSE f.value #>> '{}' END AS text\n" \
-	"  FROM f WHERE f.depth > 0) l) END\n"
+	"  FROM f WHERE f.depth > 0) l) END,\n" \
+	" extract(epoch FROM q.deadline - clock_timestamp())\n"
 
 /* A result, with what is attached to it in its place */
 #define RESULT(result, attached) \
@@ -439,6 +440,8 @@ read_tasks(const PGresult *result, TaskList *list)
 			task->field_data = action;
 			task_parse_fields(task);
 		}
+		if (!PQgetisnull(result, i, 8))
+			task->deadline = monotonic_now() + strtod(PQgetvalue(result, i, 8), NULL);
 	}
 }
 

@@ -131,8 +131,9 @@ report(Task *task, Outcome *out, TaskList *list, TaskList *next)
 }
 
 /*
- * Sets the task's deadline from its timeout: seconds, or whatever the server
- * can read as an interval.  False, with a failed outcome, when it is neither.
+ * Sets the task's deadline, unless the server has, from its timeout: seconds, or
+ * whatever the server can read as an interval.  False, with a failed outcome,
+ * when it is neither.
  */
 static bool
 set_deadline(Task *task, Outcome *out)
@@ -140,7 +141,7 @@ set_deadline(Task *task, Outcome *out)
 	double		seconds;
 	char	   *end;
 
-	if (task->timeout == NULL || task->timeout[0] == '\0')
+	if (task->deadline > 0 || task->timeout == NULL || task->timeout[0] == '\0')
 		return true;
 	seconds = strtod(task->timeout, &end);
 	if (*end != '\0')

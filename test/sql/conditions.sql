@@ -110,6 +110,20 @@ SELECT * FROM story('conditions/raising');
 SELECT noetl.execute('conditions/raising', '{"fallback": false}') > 0 AS started;
 SELECT step FROM work('{"a": {"zero": 0}}');
 SELECT * FROM story('conditions/raising');
+-- An entry's own else is taken then, too.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: conditions/raising_else
+workflow:
+- {step: start, next: a}
+- {step: a, type: python, code: x, next: [{when: "{{ 1 / result.zero > 0 }}", then: [b], else: [end]}]}
+- {step: b, type: python, code: x}
+- step: end
+$$) > 0 AS registered;
+SELECT noetl.execute('conditions/raising_else') > 0 AS started;
+SELECT step FROM work('{"a": {"zero": 0}}');
+SELECT * FROM story('conditions/raising_else');
 
 -- Steps that are not needed are skipped: when is false, or pass is true.
 SELECT noetl.register($$

@@ -56,7 +56,7 @@ BEGIN
         E'name: p\nworkflow:\n  - step: a\n    type: iterator\n    collection: [1]',
         E'name: p\nworkflow:\n  - step: a\n    type: playbook\n    path: x',
         E'name: p\nworkflow:\n  - step: a\n    url: {{ x }}',
-        E'name: p\nworkflow: [{step: a, save: {storage: event}}]',
+        E'name: p\nworkflow: [{step: a, type: playbook}]',
         E'name: p\nname: q\nworkflow: [{step: a}]',
         E'name: p\nworkflow: [{step: a, type: http, url: "{{ a b }}"}]',
         E'name: p\nworkflow: [',
@@ -114,23 +114,44 @@ SELECT * FROM pg_temp.lint($$
 - step: b
 $$);
 
--- Not executed yet: iterators, child playbooks, saves; also in a used task.
+-- An iterator needs a collection, a name for its items and a task that does
+-- something, in each of its forms; a child playbook needs a path.
 SELECT * FROM pg_temp.lint($$
 - step: start
-  next: [a, b, c, d, e]
+  next: [a, b, c, d, e, f, g, h]
 - step: a
   type: Iterator
 - step: b
-  tool: {kind: playbook, path: x}
+  tool: {kind: playbook, version: 3}
 - step: c
-  type: python
-  save: {storage: event}
+  type: iterator
+  collection: [1]
+  element: x
+  task: {code: x}
 - step: d
   type: workbook
   task: t
-- step: e
   loop: {in: [1], iterator: x}
+- step: e
+  loop: {in: [1]}
   type: python
+- step: f
+  type: iterator
+  data: [1]
+  iterator: x
+  mode: eager
+  order_by: "{{ x. }}"
+  task: nowhere
+- step: g
+  loop: [1]
+  type: python
+- step: h
+  type: iterator
+  collection: [1]
+  element: x
+  mode: distributed
+  where: "x >"
+  tasks: [{type: python}, {type: http}]
 - step: end
   sink:
     tool: postgres

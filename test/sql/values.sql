@@ -16,7 +16,7 @@ workflow:
   input: {level: input, only_input: 1}
   next:
   - step: second
-    args: {level: args, went: "{{ result.status }}", from: "{{ result.n }}", word: "{{ this.data.word }}", me: "{{ input.only_input }}"}
+    args: {level: args, went: "{{ result.status }}", from: "{{ result.n }}", word: "{{ this.data.word }}", me: "{{ input.only_input }}", token: "{{ keychain.token }}", none: "{{ third }}"}
     data: {level: data}
 - step: second
   type: python
@@ -36,7 +36,7 @@ workflow:
     text: "{{ first.n }} and {{ first.word }}"
     json: '{"built": {{ first.n }}}'
     digits: "007"
-    none: "{{ third }}"
+    undone: "{{ third }}"
   secret: "{{ keychain.token }}"
   mixed: "{{ first.n }} {{ env.HOME }}"
   query: "SELECT {{ input.level | quote_literal }}"
@@ -83,3 +83,25 @@ $$) > 0 AS registered;
 SELECT noetl.execute('values/pinned') > 0 AS newest, noetl.execute('values/pinned', '{}', 1) > 0 AS first;
 SELECT node_name, action ->> 'code' AS version FROM noetl.queue ORDER BY queue_id;
 SELECT step FROM work();
+
+-- A value that one template has loaded is there for those that follow.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: values/again
+workload: {names: [a, b], deep: {er: [1, {x: 2}]}}
+workflow:
+- {step: list, type: python, code: x, next: map}
+- {step: map, type: python, code: x, next: end}
+- step: end
+  result:
+    first: "{{ list }}"
+    second: "{{ list.data }} {{ list.result }} {{ list.data[0].a }} {{ list.status }}"
+    third: "{{ list | length }} {{ map.keys() | list }} {{ workload.deep }}"
+    fourth: "{{ map }}"
+    fifth: "{{ map.data.k }} {{ map }} {{ list }} {{ names }} {{ deep.er[1].x }} {{ results.map }}"
+    sixth: ["{{ list }}", "{{ map }}", "{{ workload }}"]
+$$) > 0 AS registered;
+SELECT noetl.execute('values/again') AS x \gset
+SELECT step FROM work('{"list": {"status": "success", "data": [{"a": 1}]}, "map": {"status": "success", "data": {"k": ["v"]}}}');
+SELECT jsonb_pretty(result) AS result FROM noetl.execution WHERE execution_id = :x;

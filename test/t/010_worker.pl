@@ -322,6 +322,8 @@ is(outcome($job{exits}, 'error', 'action_error'),
 	'the python process exited with code 7', 'the end of the interpreter');
 is(outcome($job{hangs}, 'error', 'action_error'),
 	'timed out after 1 seconds', 'a timeout');
+is(outcome($job{hangs}, "meta ->> 'kind'", 'step_failed'),
+	'timed_out', 'which the broker knows as one');
 is(outcome($job{large}, "length(result ->> 'text')"), '5000000', 'a result of 10 MB');
 is(outcome($job{rows}, "result -> 'data' -> 'command_2' ->> 'rows'"),
 	'[{"b": true, "f": "NaN", "i": 1, "j": {"k": [1]}, "n": 1.50, "t": "a;b"}]',
@@ -397,6 +399,34 @@ like($log, qr/$returned\/act#1 python stopped/, 'a cancelled task is stopped');
 $worker->signal('TERM');
 $worker->finish;
 is(ended($returned), 'execution_cancelled', 'nothing is reported for it');
+
+# The server may know sooner that the time is over, and what is left of it.
+my $overdue = execute_job(sprintf($slow, 60) . "timeout: 600\n");
+$worker = start_worker(\$log, '--lease', '2');
+ok(wait_for(sprintf($started, $overdue)), 'a task with a timeout runs');
+$node->safe_psql('postgres',
+	"UPDATE noetl.queue SET deadline = now() WHERE execution_id = $overdue");
+ok(wait_for("SELECT noetl.enqueue_next() IS NOT NULL AND EXISTS (SELECT FROM noetl.event
+	WHERE execution_id = $overdue AND event_type = 'step_failed' AND meta ->> 'kind' = 'timed_out')"),
+	'the server says that it timed out');
+$until = time + $patience;
+while ($log !~ /the lease was lost or the execution cancelled/ && time < $until)
+{
+	$worker->pump_nb;
+	sleep 0.05;
+}
+like($log, qr/$overdue\/act#1 python stopped/, 'the worker stops it at its next heartbeat');
+$worker->signal('TERM');
+$worker->finish;
+my $resumed = execute_job(sprintf($slow, 60) . "timeout: 600\nretry: 2\n");
+$node->safe_psql('postgres', "SELECT * FROM noetl.lease('gone')");
+$node->safe_psql('postgres',
+	"UPDATE noetl.queue SET deadline = now() + interval '3 s', lease_until = now() WHERE execution_id = $resumed");
+$log = drain();
+like($log, qr/$resumed\/act#2 python failed \d{1,4} ms: timed out after 600/,
+	'a worker that takes a task over has the rest of its time');
+is(outcome($resumed, "meta ->> 'kind'", 'step_failed'),
+	'timed_out', 'and agrees with the server');
 
 #
 # The server goes away

@@ -1,0 +1,140 @@
+/*
+ * event_values.c
+ *		What the broker's questions about the past are answered from.
+ */
+#include "noetl.h"
+
+#include "utils/builtins.h"
+
+#include "catalog_store.h"
+#include "event_internal.h"
+#include "ids.h"
+#include "json.h"
+
+/* ValueSource.step_value */
+static void
+step_value(void *arg, const char *step_name, StepValue *value)
+{
+	ValueContext *context = (ValueContext *) arg;
+
+	store_step_value(context->store, context->execution_id, step_name,
+					 context->catching_up, value);
+}
+
+/* ValueSource.workload */
+static bool
+workload(void *arg, JsonbValue *workload)
+{
+	ValueContext *context = (ValueContext *) arg;
+
+	if (!context->workload_known)
+	{
+		context->workload_exists = store_get_workload(context->store,
+													  context->execution_id,
+													  &context->workload);
+		context->workload_known = true;
+	}
+	*workload = context->workload;
+	return context->workload_exists;
+}
+
+/* ValueSource.progress */
+static void
+progress(void *arg, const char *step_name, int64 since, IterationProgress *progress)
+{
+	ValueContext *context = (ValueContext *) arg;
+
+	store_iteration_progress(context->store, context->execution_id, step_name, since, progress);
+}
+
+/* ValueSource.iteration_results */
+static List *
+iteration_results(void *arg, const char *step_name, int64 since)
+{
+	ValueContext *context = (ValueContext *) arg;
+
+	return store_iteration_results(context->store, context->execution_id, step_name, since,
+								   DT_NOEND);
+}
+
+/* ValueSource.waiting_item */
+static bool
+waiting_item(void *arg, const char *step_name, int index, JsonbValue *item)
+{
+	ValueContext *context = (ValueContext *) arg;
+
+	return store_get_item(context->store, context->execution_id, step_name, index, item);
+}
+
+/* ValueSource.find_playbook */
+static int64
+find_playbook(void *arg, const char *path, int version)
+{
+	int64		catalog_id;
+
+	return catalog_find(path, version, DT_NOEND, &catalog_id) ? catalog_id : 0;
+}
+
+/* ValueSource.add_playbook */
+static int64
+add_playbook(void *arg, const char *content, const char *path, char **error)
+{
+	return catalog_add(content, path, error);
+}
+
+/* ValueSource.child_value; the events of a child may be in another partition. */
+static bool
+child_value(void *arg, int64 execution_id, const char *step_name, JsonbValue *value)
+{
+	Store	   *store = store_open(InvalidOid);
+	StepValue	found;
+
+	store_step_value(store, execution_id, step_name, false, &found);
+	if (found.found)
+		result_value(&found.envelope, value);
+	store_close(store);
+	return found.found;
+}
+
+/* ValueSource.child_item */
+static bool
+child_item(void *arg, int64 execution_id, JsonbValue *item)
+{
+	Store	   *store = store_open(InvalidOid);
+	bool		found = store_child_item(store, execution_id, item);
+
+	store_close(store);
+	return found;
+}
+
+/* ValueSource.new_execution_id */
+static int64
+next_execution_id(void *arg)
+{
+	return new_execution_id();
+}
+
+/* See event_internal.h. */
+void
+values_init(ValueContext *values, Store *store, int64 execution_id, bool catching_up)
+{
+	static const ValueSource source = {
+		.step_value = step_value,
+		.workload = workload,
+		.progress = progress,
+		.iteration_results = iteration_results,
+		.waiting_item = waiting_item,
+		.find_playbook = find_playbook,
+		.add_playbook = add_playbook,
+		.child_value = child_value,
+		.child_item = child_item,
+		.new_execution_id = next_execution_id
+	};
+
+	memset(values, 0, sizeof(ValueContext));
+	values->source = source;
+	values->source.arg = values;
+	values->store = store;
+	values->execution_id = execution_id;
+	values->catching_up = catching_up;
+}

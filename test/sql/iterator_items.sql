@@ -1,0 +1,100 @@
+\pset format unaligned
+\pset tuples_only on
+-- The items of a task of type iterator, as its worker asks for them.
+CREATE FUNCTION pg_temp.items(action jsonb, context jsonb DEFAULT '{}') RETURNS text
+LANGUAGE sql AS $$
+    SELECT string_agg(item::text, ' ' ORDER BY index) FROM noetl.iterator_items('{"element": "x"}' || action, context)
+$$;
+
+-- What a collection may be.
+SELECT collection, coalesce(pg_temp.items(jsonb_build_object('collection', collection)), '(none)')
+FROM unnest(ARRAY['[1, "a", null, [2], {"b": 3}]', '[]', 'null', '""', '" \n"',
+	'"[1, 2]"', '" [1, {\"a\": [2]}] "', '"{\"items\": [1, 2]}"',
+	'{"a": 1, "x": [1, 2]}', '{"a": 1, "xs": [1, 2]}', '{"a": 1, "items": [1, 2]}',
+	'{"a": 1, "values": "[1, 2]"}', '{"a": 1, "collection": [1, 2]}', '{"rows": [1, 2]}',
+	'{"x": "no list", "items": [1]}', '{"result": {"items": [1, 2]}}', '{"items": null, "a": 1}']::jsonb[]) AS collection;
+
+-- And what not.
+CREATE FUNCTION pg_temp.refusal(action jsonb, context jsonb DEFAULT '{}') RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE
+    hint text;
+BEGIN
+    RETURN pg_temp.items(action, context);
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS hint = PG_EXCEPTION_HINT;
+    RETURN SQLSTATE || ': ' || SQLERRM || coalesce(' / ' || nullif(hint, ''), '');
+END $$;
+SELECT pg_temp.refusal(jsonb_build_object('collection', collection))
+FROM unnest(ARRAY['1.50', 'true', '"abc"', '"42"', '"\"[1]\""', '{}', '{"a": 1}', '{"a": [1], "b": [2]}', '{"x": 1}']::jsonb[]
+	|| to_jsonb(repeat('ä', 30))) AS collection;
+SELECT pg_temp.refusal('{"collection": [1], "element": null}');
+SELECT pg_temp.refusal('{}');
+SELECT pg_temp.refusal('[]');
+SELECT * FROM noetl.iterator_items(NULL, '{}');
+SELECT * FROM noetl.iterator_items('{"collection": [1], "element": "x"}', NULL);
+SELECT * FROM noetl.iterator_items('{"collection": [1], "element": "x"}', '[]');
+
+-- where: a condition with the item's names and those of the context.
+SELECT pg_temp.items('{"collection": [1, 5, 9], "where": "x > least"}', '{"least": 4}');
+SELECT pg_temp.items('{"collection": [1, 5, 9], "where": "{{ _loop.index == 1 or index == _loop.count - 1 }}"}');
+SELECT pg_temp.items('{"collection": [{"ok": "no"}, {"ok": "yes"}, {"ok": true}, {}], "where": "{{ x.ok }}"}');
+SELECT pg_temp.items('{"collection": [1, 2], "where": true}'), coalesce(pg_temp.items('{"collection": [1, 2], "where": false}'), '(none)');
+SELECT pg_temp.items('{"collection": [1, 2], "where": null}');
+SELECT pg_temp.refusal('{"collection": [1, 0], "where": "1 / x > 0"}');
+SELECT pg_temp.refusal('{"collection": [1, 0], "where": "x >"}');
+
+-- order_by: stable, by expression, template or path.
+SELECT pg_temp.items('{"collection": [3, 20, 1, 10, -5], "order_by": "x"}');
+SELECT pg_temp.items('{"collection": [3, 20, 1], "order_by": "{{ x }}"}');
+SELECT pg_temp.items('{"collection": [3, 20, 1], "order_by": " -x "}');
+SELECT pg_temp.items('{"collection": ["b", "a", "ba", "B", "é", "10", "9"], "order_by": "x"}');
+SELECT pg_temp.items('{"collection": ["b", "a", "c"], "order_by": "-x"}');
+SELECT pg_temp.items('{"collection": ["b", "a", "c"], "order_by": "{{ x }} desc"}');
+SELECT pg_temp.items('{"collection": ["b", "a", "c"], "order_by": "x  ASC"}');
+SELECT pg_temp.items('{"collection": [[2, 1], [1, 9], [1], [], [1, "a"]], "order_by": "x"}');
+SELECT pg_temp.items('{"collection": [null, {"a": 1}, [1], "1", 1, true, false, null], "order_by": "x"}');
+SELECT pg_temp.items('{"collection": [null, {"a": 1}, [1], "1", 1, true], "order_by": "-x"}');
+SELECT pg_temp.items('{"collection": [{"k": 1, "n": 1}, {"k": 0, "n": 2}, {"k": 1, "n": 3}, {"n": 4}, {"k": 0, "n": 5}], "order_by": "x.k"}');
+SELECT pg_temp.items('{"collection": [{"k": 1, "n": 1}, {"k": 0, "n": 2}, {"k": 1, "n": 3}, {"n": 4}, {"k": 0, "n": 5}], "order_by": "x.k desc"}');
+-- Without braces the members of the item are names, before those of the context.
+SELECT pg_temp.items('{"collection": [{"k": 2}, {"k": 1}], "order_by": "k"}', '{"k": 7}');
+SELECT pg_temp.items('{"collection": [{"k": 2}, {"k": 1}], "order_by": "{{ k }}"}', '{"k": 7}');
+SELECT pg_temp.items('{"collection": [{"k": {"a": 1}}, {"k": {"a": 2}}], "order_by": "-k.a"}');
+SELECT pg_temp.items('{"collection": [{"k": 1, "n": 2}, {"k": 1, "n": 1}], "order_by": "[k, n]"}');
+SELECT pg_temp.items('{"collection": [1, 2, 3, 4], "order_by": "x % 2", "where": "x > 1"}');
+SELECT pg_temp.refusal('{"collection": [1, 0], "order_by": "1 / x"}');
+SELECT pg_temp.refusal('{"collection": [1, 0], "order_by": "x +"}');
+SELECT pg_temp.refusal('{"collection": [1, 0], "order_by": "x | nofilter"}');
+SELECT pg_temp.refusal('{"collection": [1, 0], "order_by": ["x"]}');
+
+-- limit, then chunk.
+SELECT pg_temp.items('{"collection": [5, 4, 3, 2, 1], "order_by": "x", "limit": 3}');
+SELECT coalesce(pg_temp.items('{"collection": [1, 2], "limit": 0}'), '(none)'), pg_temp.items('{"collection": [1, 2], "limit": "1"}'),
+	pg_temp.items('{"collection": [1, 2], "limit": null, "chunk": null}');
+SELECT pg_temp.items('{"collection": [1, 2, 3, 4, 5], "chunk": 2}'), pg_temp.items('{"collection": [1, 2, 3, 4], "chunk": 2}'),
+	pg_temp.items('{"collection": [1, 2], "chunk": 2147483647}'), coalesce(pg_temp.items('{"collection": [], "chunk": 2}'), '(none)');
+SELECT pg_temp.items('{"collection": [1, 2, 3, 4, 5], "chunk": 3, "limit": 4}');
+SELECT pg_temp.refusal('{"collection": [1], "limit": -1}');
+SELECT pg_temp.refusal('{"collection": [1], "limit": 1.5}');
+SELECT pg_temp.refusal('{"collection": [1], "limit": "{{ n }}"}');
+SELECT pg_temp.refusal('{"collection": [1], "chunk": 0}');
+SELECT pg_temp.refusal('{"collection": [1], "chunk": [2]}');
+
+-- The names inside an item.
+SELECT index, item, names FROM noetl.iterator_items('{"element": "city", "collection": ["Oslo", "Rome"]}', '{}', 'visit');
+SELECT names FROM noetl.iterator_items('{"element": "pair", "collection": [1, 2, 3], "chunk": 2}', '{}');
+-- The element wins over the others, those over the step.
+SELECT names FROM noetl.iterator_items('{"element": "index", "collection": ["a"]}', '{}', '_loop');
+
+-- They are what templates of the item see.
+SELECT noetl.render('{"text": "{{ greeting }} {{ city }}, {{ _loop.index + 1 }} of {{ _loop.count }}", "old": "{{ visit.result_index }}"}'::jsonb,
+	'{"greeting": "Hello"}' || names)
+FROM noetl.iterator_items('{"element": "city", "collection": ["Oslo", "Rome"]}', '{}', 'visit') ORDER BY index;
+
+-- Many items.
+SELECT count(*), min((item ->> 0)::int), max((item ->> 0)::int) FROM noetl.iterator_items(
+	jsonb_build_object('element', 'x', 'collection', (SELECT jsonb_agg(i) FROM generate_series(1, 20000) i), 'where', 'x % 2 == 0', 'order_by', '-x', 'chunk', 10), '{}');
+
+-- A function of its arguments alone: everybody may call it.
+SELECT provolatile, proparallel, has_function_privilege('public', oid, 'execute') FROM pg_proc WHERE oid = 'noetl.iterator_items'::regproc;
