@@ -248,6 +248,12 @@ CREATE FUNCTION noetl.render(template jsonb, context jsonb) RETURNS jsonb
 COMMENT ON FUNCTION noetl.render(jsonb, jsonb) IS
     'renders every string of a JSON document (values, not keys)';
 
+CREATE FUNCTION noetl.render(template jsonb, context jsonb, step_values boolean) RETURNS jsonb
+    AS 'MODULE_PATHNAME', 'noetl_render_jsonb'
+    LANGUAGE C STRICT STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION noetl.render(jsonb, jsonb, boolean) IS
+    'the same; step_values: every member of context answers as the value of a step does, so that x.data and x.result are x where it has no such key. For what a task leaves to its worker';
+
 CREATE FUNCTION noetl.evaluate(condition text, context jsonb) RETURNS boolean
     AS 'MODULE_PATHNAME', 'noetl_evaluate'
     LANGUAGE C STRICT STABLE PARALLEL SAFE;
@@ -265,7 +271,7 @@ CREATE FUNCTION noetl.task_action(task jsonb, context jsonb, names jsonb, input 
     AS 'MODULE_PATHNAME', 'noetl_task_action'
     LANGUAGE C STRICT STABLE PARALLEL SAFE;
 COMMENT ON FUNCTION noetl.task_action(jsonb, jsonb, jsonb, jsonb) IS
-    'the action of a task inside another one''s action (the body of an iterator): rendered with names over context, its input laid over input as "data", its type as "type"';
+    'the action of a task inside another one''s action (the body of an iterator): rendered with names over context, its input, with input laid over it, as "data", its type as "type"';
 
 CREATE FUNCTION noetl.save_tasks(save jsonb, context jsonb, names jsonb)
     RETURNS TABLE (index integer, type text, action jsonb, data jsonb, summary jsonb)
@@ -470,6 +476,23 @@ COMMENT ON PROCEDURE noetl.wait_for_work(interval, text[], boolean) IS
     'sleeps until a task of the given types may be leased (due = true) or the timeout is over; holds no snapshot, so CALL it outside of a transaction';
 
 -- ---------------------------------------------------------------------------
+-- The log as the source of truth (replay.c)
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION noetl.verify(execution_id bigint)
+    RETURNS TABLE (relation text, key text, expected jsonb, found jsonb)
+    AS 'MODULE_PATHNAME', 'noetl_verify'
+    LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE ROWS 1;
+COMMENT ON FUNCTION noetl.verify(bigint) IS
+    'decides an execution again from its event log and compares: the rows of execution, workload, run, item and queue that are not as they should be, and the events that do not follow from the ones before; no rows when all is well';
+
+CREATE FUNCTION noetl.rebuild(execution_id bigint) RETURNS bigint
+    AS 'MODULE_PATHNAME', 'noetl_rebuild'
+    LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION noetl.rebuild(bigint) IS
+    'makes the rows of an execution what its event log says; returns how many were not';
+
+-- ---------------------------------------------------------------------------
 -- Views of an execution's playbook (need noetl.execution and noetl.catalog)
 -- ---------------------------------------------------------------------------
 
@@ -584,7 +607,8 @@ REVOKE ALL ON FUNCTION noetl.event_before(), noetl.event_after(),
     noetl.reserve(text, integer, interval, text[]), noetl.heartbeat(bigint, text, interval),
     noetl.release(bigint, text), noetl.complete(bigint, jsonb, text),
     noetl.fail(bigint, text, text, jsonb),
-    noetl.complete_and_lease(bigint, jsonb, text, integer, interval, text[]) FROM PUBLIC;
+    noetl.complete_and_lease(bigint, jsonb, text, integer, interval, text[]),
+    noetl.verify(bigint), noetl.rebuild(bigint) FROM PUBLIC;
 REVOKE ALL ON PROCEDURE noetl.wait_for_work(interval, text[], boolean) FROM PUBLIC;
 
 SELECT pg_catalog.pg_extension_config_dump('noetl.catalog', '');

@@ -20,7 +20,7 @@
 
 #include "catalog_store.h"
 #include "playbook.h"
-#include "result_set.h"
+#include "rows.h"
 
 PG_FUNCTION_INFO_V1(noetl_register);
 PG_FUNCTION_INFO_V1(noetl_validate);
@@ -185,12 +185,18 @@ choose_path(FunctionCallInfo fcinfo, const Document *document)
 	return path;
 }
 
+/* By what a content is known. */
+static bytea *
+content_digest(text *content)
+{
+	return DatumGetByteaPP(DirectFunctionCall1(sha256_bytea, PointerGetDatum(content)));
+}
+
 /* Stores a valid document as the next version of a path, unless it is there. */
 static int64
 store_document(const Document *document, text *content, text *path)
 {
-	bytea	   *digest = DatumGetByteaPP(DirectFunctionCall1(sha256_bytea,
-															 PointerGetDatum(content)));
+	bytea	   *digest = content_digest(content);
 	JsonbValue	payload;
 	int			version;
 	int64		catalog_id = catalog_lock_path(path, digest, &version);
@@ -245,21 +251,48 @@ first_error(const Document *document)
 	return pstrdup("the inline playbook is not valid");
 }
 
+/* A document that is part of another one; false and *error when it is not valid. */
+static bool
+read_inline(text *content, const char *path, Document *document, text **path_text,
+			char **error)
+{
+	read_document(content, false, document);
+	if (!document->valid)
+	{
+		*error = first_error(document);
+		return false;
+	}
+	*path_text = cstring_to_text(document->path != NULL ? document->path : path);
+	return true;
+}
+
 /* See catalog_store.h. */
 int64
 catalog_add(const char *content, const char *path, char **error)
 {
-	text	   *document_text = cstring_to_text(content);
+	text	   *content_text = cstring_to_text(content);
+	text	   *path_text;
 	Document	document;
 
-	read_document(document_text, false, &document);
-	if (!document.valid)
-	{
-		*error = first_error(&document);
+	return read_inline(content_text, path, &document, &path_text, error) ?
+		store_document(&document, content_text, path_text) : 0;
+}
+
+/* See catalog_store.h. */
+int64
+catalog_look_up(const char *content, const char *path, char **error)
+{
+	text	   *content_text = cstring_to_text(content);
+	text	   *path_text;
+	Document	document;
+	int64		catalog_id;
+
+	if (!read_inline(content_text, path, &document, &path_text, error))
 		return 0;
-	}
-	return store_document(&document, document_text,
-						  cstring_to_text(document.path != NULL ? document.path : path));
+	catalog_id = catalog_find_content(path_text, content_digest(content_text));
+	if (catalog_id == 0)
+		*error = pstrdup("the inline playbook is not registered");
+	return catalog_id;
 }
 
 /* noetl.validate(content): every issue of a document, as rows. */
@@ -267,9 +300,10 @@ Datum
 noetl_validate(PG_FUNCTION_ARGS)
 {
 	Document	document;
+	ReturnSetInfo *result = rows_begin(fcinfo);
 
 	read_document(PG_GETARG_TEXT_PP(0), true, &document);
-	put_issues(result_set_begin(fcinfo), document.issues);
+	put_issues(result, document.issues);
 	return (Datum) 0;
 }
 

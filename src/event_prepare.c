@@ -117,7 +117,7 @@ event_check_snapshot(Store *store, int64 execution_id)
 	bool		own;
 
 	if (IsolationUsesXactSnapshot() &&
-		store_last_event(store, execution_id, &last_id, &last_time, &own))
+		store_last_event(store, execution_id, 0, &last_id, &last_time, &own))
 		check_snapshot(store, execution_id, last_id, own);
 }
 
@@ -131,7 +131,8 @@ assign_time(Store *store, Event *event, bool fresh)
 	bool		own;
 
 	event->created_at = GetCurrentTimestamp();
-	if (!fresh && store_last_event(store, event->execution_id, &last_id, &last_time, &own))
+	if (!fresh && store_last_event(store, event->execution_id, event->parent_event_id,
+								   &last_id, &last_time, &own))
 	{
 		check_snapshot(store, event->execution_id, last_id, own);
 		event->created_at = Max(event->created_at, last_time + 1);
@@ -298,6 +299,8 @@ prepare_event(Store *store, Event *event, bool has_result)
 			return false;
 		meet_execution(store, event, &execution);
 	}
+	else
+		event->meta = meta_text("started_by", GetUserNameFromId(GetUserId(), false));
 	assign_time(store, event, fresh);
 	prepared_events++;
 	fill_node(store, event);

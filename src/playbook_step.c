@@ -69,8 +69,8 @@ one_of(const char *word, const char *const *list)
 }
 
 /* Types that the broker itself completes. */
-static bool
-is_control_type(const char *type)
+bool
+playbook_control_type(const char *type)
 {
 	static const char *const control[] = {
 		"", "start", "end", "route", "router", "noop", NULL
@@ -152,7 +152,7 @@ compile_body(Compiler *compiler, const Step *iterator, const StepSource *source)
 	body->line = source->node->line;
 	body->column = source->node->column;
 	body->type = pstrdup(source->type);
-	if (is_control_type(body->type))
+	if (playbook_control_type(body->type))
 		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
 					   source->type_node ? source->type_node : source->node,
 					   "Say what it does: type: python (or http, postgres, playbook ...).",
@@ -231,7 +231,7 @@ compile_kind(Step *step, const StepSource *source)
 		step->kind = STEP_ITERATOR;
 	else if (strcmp(step->type, "playbook") == 0)
 		step->kind = STEP_PLAYBOOK;
-	else if (!is_control_type(step->type))
+	else if (!playbook_control_type(step->type))
 		step->kind = STEP_ACTION;
 	else if (saves)
 	{
@@ -255,7 +255,7 @@ compile_action(Compiler *compiler, Step *step, const StepSource *source,
 	int			i;
 
 	builder->capacity = merged->count + (tool ? tool->count : 0) +
-		(task_tool ? task_tool->count : 0) + 1;
+		(task_tool ? task_tool->count : 0) + 2;
 	builder->doc = palloc0(sizeof(TemplateDoc));
 	builder->doc->kind = DOC_OBJECT;
 	builder->doc->keys = palloc(sizeof(JsonbValue) * (builder->capacity + 1));
@@ -276,6 +276,9 @@ compile_action(Compiler *compiler, Step *step, const StepSource *source,
 	add_tool_keys(compiler, builder, task_tool);
 	if (strcmp(step->type, "iterator") == 0 && step->on_error == ON_ERROR_CONTINUE)
 		add_constant(builder, "on_error", "continue");
+	/* its input is laid over that of each item; an explicit task has its own */
+	if (strcmp(step->type, "iterator") == 0 && source->is_loop)
+		add_constant(builder, "is_loop", "true");
 	step->action = builder->doc;
 }
 

@@ -130,15 +130,13 @@ param_lookup(void *arg, const char *name, int length, JsonbValue *value)
 	return scope->outer->lookup(scope->outer->arg, name, length, value);
 }
 
-/* Steps keep their status words. */
+/* Steps keep their envelopes. */
 static TemplateBinding
-param_status(void *arg, const char *name, int length, JsonbValue *value)
+param_envelope(void *arg, const char *name, int length, JsonbValue *value)
 {
 	ParamScope *scope = (ParamScope *) arg;
 
-	if (scope->outer->status == NULL)
-		return TEMPLATE_UNDEFINED;
-	return scope->outer->status(scope->outer->arg, name, length, value);
+	return scope->outer->envelope(scope->outer->arg, name, length, value);
 }
 
 /* Renders any value. */
@@ -174,7 +172,8 @@ render_save(const JsonbValue *flat, const TemplateScope *outer, JsonbValue *sett
 	scope.outer = outer;
 	scope.template = *outer;
 	scope.template.lookup = param_lookup;
-	scope.template.status = param_status;
+	if (outer->envelope != NULL)
+		scope.template.envelope = param_envelope;
 	scope.template.arg = &scope;
 	if (!first_member(settings, params_keys, &scope.params))
 		json_null(&scope.params);

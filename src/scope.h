@@ -40,10 +40,10 @@ extern void scope_set_step_value(BrokerState *state, int step, int visit,
 
 /*
  * The value of any one name, for queue.context; and whether it is that of a
- * step, with the status word (or null) that came with it.
+ * step, with the envelope (or null) that it came in.
  */
 extern bool scope_name(Scope *scope, const char *name, JsonbValue *value,
-					   JsonbValue *status, bool *is_step);
+					   JsonbValue *envelope, bool *is_step);
 
 /* The start-time scope of a workload: execution_id, job and now() only. */
 extern void scope_init_workload(Scope *scope, BrokerState *state, TimestampTz now);

@@ -96,6 +96,9 @@ typedef struct Execution
 extern bool store_get_execution(Store *store, int64 execution_id, Execution *execution);
 extern void store_insert_execution(Store *store, const Execution *execution,
 								   TimestampTz started_at);
+/* How an execution ended; false: it runs, or there is no such row. */
+extern bool store_get_end(Store *store, int64 execution_id, Execution *execution,
+						  const char **status, Jsonb **result, const char **error);
 extern void store_finish_execution(Store *store, int64 execution_id,
 								   const char *status, const char *error,
 								   const Jsonb *result, TimestampTz ended_at);
@@ -136,13 +139,18 @@ extern void store_read_event(TupleTableSlot *slot, Event *event);
 extern void store_read_event_head(TupleTableSlot *slot, Event *event);
 extern void store_insert_event(Store *store, const Event *event);
 
-/* The newest event of an execution.  *own: this transaction wrote it. */
-extern bool store_last_event(Store *store, int64 execution_id, int64 *event_id,
-							 TimestampTz *created_at, bool *own);
+/*
+ * The newest event of an execution.  *own: this transaction wrote it.  since: an
+ * event that is known, if any: the newest is then found at less expense.
+ */
+extern bool store_last_event(Store *store, int64 execution_id, int64 since,
+							 int64 *event_id, TimestampTz *created_at, bool *own);
 /* The same as the transaction snapshot sees it (REPEATABLE READ). */
 extern int64 store_last_event_in_snapshot(Store *store, int64 execution_id);
 extern bool store_event_exists(Store *store, int64 execution_id, int64 event_id);
 extern bool store_get_event(Store *store, int64 execution_id, int64 event_id, Event *event);
+/* The execution_start; it need not have the smallest id, as clients may choose theirs. */
+extern bool store_start_event(Store *store, int64 execution_id, Event *event);
 /* Merges members into the meta of a stored event. */
 extern void store_annotate_event(Store *store, int64 execution_id,
 								 int64 event_id, const Jsonb *meta);
@@ -177,12 +185,20 @@ extern void store_delete_items(Store *store, int64 execution_id, const char *ste
 /* How far an iterator has come since the event that began it. */
 extern void store_iteration_progress(Store *store, int64 execution_id, const char *step_name,
 									 int64 since, IterationProgress *progress);
-/* IterationResult * of its ended items, in the order of the log. */
+/*
+ * IterationResult * of items that ended up to a time (DT_NOEND: now), in the
+ * order of the log.
+ */
 extern List *store_iteration_results(Store *store, int64 execution_id,
-									 const char *step_name, int64 since);
+									 const char *step_name, int64 since,
+									 TimestampTz until);
 
-/* Ids of running children of a step (of any, parent_event_id 0), as a list of int64 *. */
-extern List *store_running_children(Store *store, int64 execution_id, int64 parent_event_id);
+/*
+ * Ids of children of a step (of any, parent_event_id 0) that are running, or
+ * were at some time (0: now), as a list of int64 *.
+ */
+extern List *store_running_children(Store *store, int64 execution_id, int64 parent_event_id,
+									TimestampTz at);
 /* Gives a running execution a parent. */
 extern void store_adopt_execution(Store *store, int64 execution_id, int64 parent_execution_id,
 								  int64 parent_event_id, int item);
@@ -191,6 +207,9 @@ extern bool store_child_item(Store *store, int64 execution_id, JsonbValue *item)
 
 /* event_id 0: the execution is to be cancelled */
 extern void store_insert_pending(Store *store, const Event *event);
+/* Does this event still wait for its decision? */
+extern bool store_is_pending(Store *store, int64 execution_id, TimestampTz created_at,
+							 int64 event_id);
 /* Takes the oldest pending event of an execution from the list. */
 extern bool store_take_pending(Store *store, int64 execution_id, int64 *event_id);
 /* The first execution after the given one that has pending events. */
@@ -244,6 +263,7 @@ typedef struct QueueRow
 	int64		event_id;
 	int			item;			/* current_index, -1: none */
 	TimestampTz lease_until;	/* 0: none */
+	ItemPointerData place;		/* of the version that was read */
 	int64		timeout;		/* of an attempt, in microseconds; 0: none */
 	TimestampTz deadline;		/* of the attempt in flight; 0: none */
 } QueueRow;
@@ -273,6 +293,8 @@ extern void store_lease_task(Store *store, Run *run, TimestampTz lease_until);
 extern void store_revoke_task(Store *store, Run *run);
 
 extern bool store_get_task(Store *store, int64 queue_id, QueueRow *row);
+/* Is what was read still the newest version?  Cheaper than reading it again. */
+extern bool store_task_unchanged(Store *store, const QueueRow *row);
 /* Deletes a row whatever its state; false when it is gone. */
 extern bool store_delete_task(Store *store, int64 queue_id);
 /*

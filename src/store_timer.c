@@ -47,7 +47,7 @@ timer_scan(Store *store, const TimerIndex *timer, TimestampTz from, TimestampTz 
 		   TimerRow callback, void *arg)
 {
 	StoreTable *table = store_table(store, timer->table);
-	Relation	index = index_open(store_index(timer->index), AccessShareLock);
+	Relation	index = store_open_index(store, timer->index);
 	Snapshot	snapshot;
 	IndexScanDesc scan;
 	ScanKeyData keys[2];
@@ -71,7 +71,6 @@ timer_scan(Store *store, const TimerIndex *timer, TimestampTz from, TimestampTz 
 			break;
 	}
 	index_endscan(scan);
-	index_close(index, AccessShareLock);
 	UnregisterSnapshot(snapshot);
 }
 

@@ -18,6 +18,9 @@
 
 /* Left as they are: they are rendered when their names exist. */
 static const char *const raw_keys[] = {"retry", "save", "sink", NULL};
+static const char *const iterator_raw_keys[] = {"task", "where", "order_by", NULL};
+
+static const char *const on_error_key[] = {"on_error", NULL};
 
 /* Is a key one of a NULL-terminated list? */
 static bool
@@ -32,9 +35,10 @@ key_in(const JsonbValue *key, const char *const *list)
 
 /* Program text and what is rendered later. */
 static bool
-is_raw(const JsonbValue *key)
+is_raw(const JsonbValue *key, const char *type)
 {
 	return key_in(key, raw_keys) ||
+		(strcmp(type, "iterator") == 0 && key_in(key, iterator_raw_keys)) ||
 		playbook_key_is_code(pnstrdup(key->val.string.val, key->val.string.len));
 }
 
@@ -50,8 +54,9 @@ render(const JsonbValue *value, const TemplateScope *scope, JsonbValue *rendered
 
 /* Adds the members of a map that belong to the action, rendered. */
 static bool
-add_rendered(JsonBuilder *builder, const JsonbValue *map, const char *const *type_keys,
-			 const TemplateScope *scope, SourceError *error)
+add_rendered(JsonBuilder *builder, const JsonbValue *map, const char *type,
+			 const char *const *type_keys, const TemplateScope *scope,
+			 SourceError *error)
 {
 	JsonbIterator *it = JsonbIteratorInit(map->val.binary.data);
 	JsonbIteratorToken token;
@@ -64,10 +69,13 @@ add_rendered(JsonBuilder *builder, const JsonbValue *map, const char *const *typ
 		if (token != WJB_KEY)
 			continue;
 		(void) JsonbIteratorNext(&it, &value, true);
-		if (key_in(&key, type_keys) ||
+		if (key_in(&key, type_keys))
+			continue;
+		/* on_error steers a step, and the items of an iterator */
+		if (!(strcmp(type, "iterator") == 0 && key_in(&key, on_error_key)) &&
 			!playbook_key_forwarded(pnstrdup(key.val.string.val, key.val.string.len)))
 			continue;
-		if (!is_raw(&key) && !render(&value, scope, &value, error))
+		if (!is_raw(&key, type) && !render(&value, scope, &value, error))
 			return false;
 		json_add_n(builder, key.val.string.val, key.val.string.len, &value);
 	}
@@ -91,14 +99,13 @@ task_type(const JsonbValue *task, JsonbValue *tool)
 
 /* The input: its layers in order of increasing precedence. */
 static void
-assemble_data(const JsonbValue *action, const char *type, const JsonbValue *below,
+assemble_data(const JsonbValue *action, const char *type, const JsonbValue *above,
 			  JsonbValue *data)
 {
 	JsonBuilder builder;
 	JsonbValue	layer;
 
 	json_begin_object(&builder);
-	json_add_members(&builder, below);
 	for (int i = 0; playbook_step_inputs[i] != NULL; i++)
 	{
 		const char *key = playbook_step_inputs[i];
@@ -111,6 +118,7 @@ assemble_data(const JsonbValue *action, const char *type, const JsonbValue *belo
 		else if (layer.type != jbvNull)
 			json_add(&builder, "input", &layer);
 	}
+	json_add_members(&builder, above);
 	json_end_object(&builder, data);
 }
 
@@ -135,9 +143,9 @@ task_action(const JsonbValue *task, const TemplateScope *scope, const JsonbValue
 		return false;
 	}
 	json_begin_object(&builder);
-	if (json_is_object(&tool) && !add_rendered(&builder, &tool, tool_keys, scope, error))
+	if (json_is_object(&tool) && !add_rendered(&builder, &tool, type, tool_keys, scope, error))
 		return false;
-	if (!add_rendered(&builder, task, type_keys, scope, error))
+	if (!add_rendered(&builder, task, type, type_keys, scope, error))
 		return false;
 	json_end_object(&builder, action);
 	assemble_data(action, type, input, &data);

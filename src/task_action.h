@@ -10,7 +10,7 @@
 /*
  * What queue.action would hold for a task, written as a map of a playbook: its
  * templates rendered, its input put together as "data", its type in "type".
- * "input" is laid below the task's own input.  False and *error when a
+ * "input" is laid over the task's own input.  False and *error when a
  * template raises or the task has no type.
  */
 extern bool task_action(const JsonbValue *task, const TemplateScope *scope,

@@ -10,7 +10,7 @@
 #include "utils/tuplestore.h"
 
 #include "json.h"
-#include "result_set.h"
+#include "rows.h"
 #include "save.h"
 #include "task_action.h"
 
@@ -49,9 +49,9 @@ layered_lookup(void *arg, const char *name, int length, JsonbValue *value)
 	return is_result(scope, name, length) ? TEMPLATE_STEP_VALUE : binding;
 }
 
-/* The status of what a name stands for; that of the result is in its envelope. */
+/* The envelope of what a name stands for; that of the result is "this". */
 static TemplateBinding
-layered_status(void *arg, const char *name, int length, JsonbValue *value)
+layered_envelope(void *arg, const char *name, int length, JsonbValue *value)
 {
 	LayeredScope *scope = (LayeredScope *) arg;
 	JsonbValue	names;
@@ -59,24 +59,23 @@ layered_status(void *arg, const char *name, int length, JsonbValue *value)
 
 	json_from_jsonb(scope->names, &names);
 	if (is_result(scope, name, length))
-		return json_get(&names, "this", &member) && json_get(&member, "status", value) ?
-			TEMPLATE_VALUE : TEMPLATE_UNDEFINED;
+		return json_get(&names, "this", value) ? TEMPLATE_VALUE : TEMPLATE_UNDEFINED;
 	if (json_get_n(&names, name, length, &member))
 		return TEMPLATE_UNDEFINED;
-	return scope->below.status(scope->below.arg, name, length, value);
+	return scope->below.envelope(scope->below.arg, name, length, value);
 }
 
 /* A scope over two objects. */
 static void
 layered_scope(LayeredScope *scope, Jsonb *context, Jsonb *names, bool has_result)
 {
-	scope->below = template_object_scope(context);
+	scope->below = template_context_scope(context);
 	scope->above = template_object_scope(names);
 	scope->names = names;
 	scope->has_result = has_result;
 	scope->template = scope->below;
 	scope->template.lookup = layered_lookup;
-	scope->template.status = layered_status;
+	scope->template.envelope = layered_envelope;
 	scope->template.arg = scope;
 }
 
@@ -142,7 +141,7 @@ noetl_save_tasks(PG_FUNCTION_ARGS)
 	json_from_jsonb(PG_GETARG_JSONB_P(0), &save);
 	if (!save_tasks(&save, &scope.template, &tasks, &error))
 		template_raise(&error);
-	result = result_set_begin(fcinfo);
+	result = rows_begin(fcinfo);
 	foreach(lc, tasks)
 		put_task(result, index++, (SaveTask *) lfirst(lc));
 	return (Datum) 0;

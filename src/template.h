@@ -39,9 +39,10 @@ typedef struct TemplateScope
 {
 	TemplateLookup lookup;		/* values handed out must live as long as the
 								 * evaluation; scalars or jbvBinary */
-	TemplateLookup status;		/* what x.status is where the value of step x
-								 * came in an envelope: TEMPLATE_VALUE, or
-								 * nothing; may be NULL */
+	TemplateLookup envelope;	/* the envelope that the value of step x came
+								 * in, an object: what x.status is.
+								 * TEMPLATE_VALUE, or nothing; NULL where
+								 * templates are plain Jinja2 */
 	void	   *arg;
 	TimestampTz now;			/* what now() says: fixed for an evaluation,
 								 * so that it can be derived again */
@@ -142,6 +143,12 @@ extern bool template_doc_render(const TemplateDoc *doc,
  * an error), and a SourceError raised.
  */
 extern TemplateScope template_object_scope(Jsonb *context);
+/*
+ * The same over a queue.context, in which templates mean what they mean in the
+ * playbook: its member "_steps" says which members are values of steps, and
+ * what else was in the envelopes they came in.
+ */
+extern TemplateScope template_context_scope(Jsonb *context);
 pg_noreturn extern void template_raise(const SourceError *error);
 
 /* GUCs (registered in noetl.c) */

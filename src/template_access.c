@@ -192,8 +192,8 @@ plain_item(Eval *ev, const Value *object, const Value *key, Value *result)
 
 /*
  * The value of a step answers where it lacks a key: from its own "data" when
- * it is an envelope, .data and .result are the value itself, and .status is
- * that of the envelope it came in.
+ * it is an envelope or a response, .data and .result are the value itself, and
+ * the rest (.status, an iterator's .errors) is in the envelope it came in.
  */
 static bool
 step_fallback(Eval *ev, const Value *object, const Value *key, Value *result)
@@ -204,7 +204,8 @@ step_fallback(Eval *ev, const Value *object, const Value *key, Value *result)
 	if (!(object->flags & VF_STEP))
 		return false;
 	if (object->kind == VAL_DICT &&
-		dict_get_text(object, "status", 6, &status) &&
+		(dict_get_text(object, "status", 6, &status) ||
+		 dict_get_text(object, "status_code", 11, &status)) &&
 		dict_get_text(object, "data", 4, &data) &&
 		(data.kind == VAL_DICT || data.kind == VAL_LIST) &&
 		plain_item(ev, &data, key, result))
@@ -214,7 +215,7 @@ step_fallback(Eval *ev, const Value *object, const Value *key, Value *result)
 		*result = *object;
 		return true;
 	}
-	return utext_is(key, "status") && jinja_step_status(ev, object, result);
+	return jinja_step_envelope(ev, object, key, result);
 }
 
 /* Marks the data of a step value, so that .data.data works on it as well. */
@@ -261,7 +262,7 @@ jinja_getattr_uncalled(Eval *ev, const Value *object, const Value *name)
 	Value		found = jinja_getattr(ev, object, name);
 	Value		item;
 
-	if (found.kind != VAL_METHOD || ev->scope->status == NULL)
+	if (found.kind != VAL_METHOD || ev->scope->envelope == NULL)
 		return found;
 	if (object->kind == VAL_LIST && (object->flags & VF_STEP) && utext_is(name, "count"))
 		return value_int(value_length(ev, object));

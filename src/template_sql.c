@@ -88,37 +88,29 @@ cached_template(const char *text, int length, TemplateMode mode)
 	return template;
 }
 
-/* Is a name that of a step?  *status is its status word, or null. */
-static bool
-find_step(JsonbContainer *context, const char *name, int length, JsonbValue *status)
-{
-	JsonbValue	steps;
-
-	return getKeyJsonValueFromContainer(context, "_steps", strlen("_steps"), &steps) != NULL &&
-		json_get_n(&steps, name, length, status);
-}
-
-/*
- * The members of the context object are the free names.  Its member "_steps"
- * says which of them are values of steps, and with which status: the broker
- * adds it to queue.context, so that a worker's templates read as its own do.
- */
+/* The members of the context object are the free names. */
 static TemplateBinding
 lookup_member(void *arg, const char *name, int length, JsonbValue *value)
 {
-	JsonbValue	status;
-
 	if (getKeyJsonValueFromContainer(arg, name, length, value) == NULL)
 		return TEMPLATE_UNKNOWN;
-	return find_step(arg, name, length, &status) ? TEMPLATE_STEP_VALUE : TEMPLATE_VALUE;
+	return TEMPLATE_VALUE;
 }
 
-/* x.status where x is the value of a step. */
+/* The same where every member is taken for the value of a step. */
 static TemplateBinding
-lookup_status(void *arg, const char *name, int length, JsonbValue *value)
+lookup_step_value(void *arg, const char *name, int length, JsonbValue *value)
 {
-	return find_step(arg, name, length, value) && value->type == jbvString ?
-		TEMPLATE_VALUE : TEMPLATE_UNDEFINED;
+	TemplateBinding binding = lookup_member(arg, name, length, value);
+
+	return binding == TEMPLATE_VALUE ? TEMPLATE_STEP_VALUE : binding;
+}
+
+/* In which envelope they came nobody knows any more. */
+static TemplateBinding
+no_envelope(void *arg, const char *name, int length, JsonbValue *value)
+{
+	return TEMPLATE_UNDEFINED;
 }
 
 /* A scope over a context object. */
@@ -133,9 +125,48 @@ template_object_scope(Jsonb *context)
 				 errmsg("template context must be a JSON object")));
 	memset(&scope, 0, sizeof(scope));
 	scope.lookup = lookup_member;
-	scope.status = lookup_status;
 	scope.arg = &context->root;
 	scope.now = GetCurrentTransactionStartTimestamp();
+	return scope;
+}
+
+/* Is a name that of a step, and what is left of the envelope it came in? */
+static bool
+find_step(JsonbContainer *context, const char *name, int length, JsonbValue *envelope)
+{
+	JsonbValue	steps;
+
+	return getKeyJsonValueFromContainer(context, "_steps", strlen("_steps"), &steps) != NULL &&
+		json_get_n(&steps, name, length, envelope);
+}
+
+/* The members of queue.context, of which some are values of steps. */
+static TemplateBinding
+lookup_context(void *arg, const char *name, int length, JsonbValue *value)
+{
+	TemplateBinding binding = lookup_member(arg, name, length, value);
+	JsonbValue	envelope;
+
+	return binding == TEMPLATE_VALUE && find_step(arg, name, length, &envelope) ?
+		TEMPLATE_STEP_VALUE : binding;
+}
+
+/* The envelope, without the value itself. */
+static TemplateBinding
+context_envelope(void *arg, const char *name, int length, JsonbValue *value)
+{
+	return find_step(arg, name, length, value) && json_is_object(value) ?
+		TEMPLATE_VALUE : TEMPLATE_UNDEFINED;
+}
+
+/* See template.h. */
+TemplateScope
+template_context_scope(Jsonb *context)
+{
+	TemplateScope scope = template_object_scope(context);
+
+	scope.lookup = lookup_context;
+	scope.envelope = context_envelope;
 	return scope;
 }
 
@@ -155,12 +186,13 @@ noetl_render_text(PG_FUNCTION_ARGS)
 	PG_RETURN_JSONB_P(JsonbValueToJsonb(&result));
 }
 
-/* noetl.render(template jsonb, context jsonb) */
+/* noetl.render(template jsonb, context jsonb [, step_values boolean]) */
 Datum
 noetl_render_jsonb(PG_FUNCTION_ARGS)
 {
 	Jsonb	   *document = PG_GETARG_JSONB_P(0);
 	TemplateScope scope = template_object_scope(PG_GETARG_JSONB_P(1));
+	bool		step_values = PG_NARGS() > 2 && PG_GETARG_BOOL(2);
 	JsonbValue	value;
 	JsonbValue	result;
 	TemplateDoc *doc;
@@ -170,6 +202,11 @@ noetl_render_jsonb(PG_FUNCTION_ARGS)
 	value.type = jbvBinary;
 	value.val.binary.data = &document->root;
 	value.val.binary.len = VARSIZE(document) - VARHDRSZ;
+	if (step_values)
+	{
+		scope.lookup = lookup_step_value;
+		scope.envelope = no_envelope;
+	}
 	doc = template_doc_compile(&value, &error);
 	if (doc == NULL || !template_doc_render(doc, &scope, &result, &error))
 		template_raise(&error);

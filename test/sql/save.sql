@@ -48,7 +48,7 @@ SELECT pg_temp.tasks('{"data": ["{{ result.square }}", "{{ result.data.square }}
     '{"result": {"square": 4}, "this": {"status": "success", "data": {"square": 4}}, "data": {"square": 4}, "n": 2}', '{"n": 1, "m": 3}');
 SELECT pg_temp.tasks('{"data": "{{ data.data }}"}', '{"data": {"square": 4}}');
 -- Of the context those are values of steps that are said to be.
-SELECT pg_temp.tasks('{"data": ["{{ s.data.x }}", "{{ s.status }}", "{{ t.data }}"]}', '{}', '{"s": {"x": 1}, "t": {"x": 1}, "_steps": {"s": "success"}}');
+SELECT pg_temp.tasks('{"data": ["{{ s.data.x }}", "{{ s.status }}", "{{ s.errors }}", "{{ t.data }}", "{{ t.status }}"]}', '{}', '{"s": {"x": 1}, "t": {"x": 1}, "_steps": {"s": {"status": "success", "errors": [1]}}}');
 
 -- The SQL.
 SELECT pg_temp.sql('{"data": {"n": 1.50, "neg": -1, "b": true, "s": "it''s", "back": "a\\b", "nothing": null, "m": {"k": [1]}, "l": ["x", 2]}}');
@@ -93,8 +93,12 @@ SELECT pg_temp.store('{"mode": "overwrite", "data": []}');
 SELECT noetl.task_action('{"tool": "Python", "code": "x = \"{{ n }}\"", "name": "double", "input": {"a": 1, "b": 1}, "with": {"b": "{{ n }}", "c": "{{ item.x }}"}, "data": "{{ extra }}", "save": {"data": "{{ result }}"}, "retry": {"retry_when": "{{ error }}"}, "next": "no", "timeout": "{{ n }}"}',
     '{"n": 2, "item": "below", "extra": {"d": 4}}', '{"item": {"x": 3}}', '{"z": 0, "a": 0}');
 SELECT noetl.task_action('{"tool": {"kind": "http", "url": "{{ u }}", "params": {"q": 1}}, "args": 5}', '{"u": "http://h/"}', '{}');
-SELECT noetl.task_action('{"type": "shell", "command": "{{ s.data.x }} {{ s.status }}"}', '{"s": {"x": 1}, "_steps": {"s": "success"}}', '{}');
-SELECT noetl.task_action('{"type": "shell", "command": "{{ s.status }}"}', '{"s": {"x": 1}, "_steps": {"s": "success"}}', '{"s": {"y": 2}}') ->> 'command' AS hidden;
+SELECT noetl.task_action('{"type": "shell", "command": "{{ s.data.x }} {{ s.status }}"}', '{"s": {"x": 1}, "_steps": {"s": {"status": "success", "errors": [1]}}}', '{}');
+SELECT noetl.task_action('{"type": "shell", "command": "{{ s.status }}"}', '{"s": {"x": 1}, "_steps": {"s": {"status": "success", "errors": [1]}}}', '{"s": {"y": 2}}') ->> 'command' AS hidden;
+-- An iterator inside an iterator keeps its own body for later, and knows the enclosing item.
+SELECT noetl.task_action('{"type": "iterator", "element": "y", "on_error": "continue", "collection": "{{ x.ys }}", "where": "y > n", "order_by": "-y", "task": {"type": "python", "data": "{{ y }}"}, "limit": "{{ n }}"}',
+    '{"n": 1}', '{"x": {"ys": [1, 2, 3]}}');
+SELECT item, names FROM noetl.iterator_items('{"element": "y", "where": "y > n", "collection": [1, 2]}', '{"n": 1, "_item": {"x": {"ys": [1, 2]}, "_loop": {"index": 0}}}');
 SELECT noetl.task_action('{"code": "x"}', '{}', '{}');
 SELECT noetl.task_action('[]', '{}', '{}');
 SELECT noetl.task_action('{"type": "python", "x": "{{ 1 / 0 }}"}', '{}', '{}');

@@ -125,3 +125,8 @@ $$) > 0 AS registered;
 SELECT noetl.execute('values/methods') AS x \gset
 SELECT step FROM work('{"list": {"status": "success", "data": [1, 1, 2]}, "map": {"values": ["v"]}}');
 SELECT jsonb_pretty(result) AS result FROM noetl.execution WHERE execution_id = :x;
+
+-- What a worker renders sees the same: values, not plain JSON.
+SELECT noetl.render('["{{ result.data.n }}", "{{ result.result.n }}", "{{ http.data.data.x }} {{ http.x }}", "{{ list.count }}", "{{ result.items }}", "{{ nobody }}"]',
+                    '{"result": {"n": 1, "items": 2}, "http": {"status_code": 200, "data": {"x": 3}}, "list": [1, 2]}', true);
+SELECT noetl.render('"{{ result.data.n }}"'::jsonb, '{"result": {"n": 1}}', false);

@@ -1,6 +1,6 @@
 /*
- * result_set.c
- *		Functions that return rows.
+ * rows.c
+ *		Functions that return a set of rows, all at once.
  */
 #include "noetl.h"
 
@@ -8,11 +8,11 @@
 #include "miscadmin.h"
 #include "utils/tuplestore.h"
 
-#include "result_set.h"
+#include "rows.h"
 
-/* What PostgreSQL offers only since version 15, and there by changing names. */
+/* See rows.h. */
 ReturnSetInfo *
-result_set_begin(FunctionCallInfo fcinfo)
+rows_begin(FunctionCallInfo fcinfo)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	MemoryContext caller;
@@ -22,7 +22,7 @@ result_set_begin(FunctionCallInfo fcinfo)
 		(result->allowedModes & SFRM_Materialize) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("set-valued function called in a context that cannot accept a set")));
+				 errmsg("set-valued function called in context that cannot accept a set")));
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 	caller = MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
