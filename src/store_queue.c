@@ -25,7 +25,6 @@
 #include "ids.h"
 #include "json.h"
 #include "low_water.h"
-#include "store.h"
 #include "store_internal.h"
 #include "store_slot.h"
 #include "timeout.h"
@@ -119,13 +118,10 @@ read_row(TupleTableSlot *slot, QueueRow *row)
 	row->deadline = DatumGetTimestampTz(slot_column(slot, QUEUE_COL_DEADLINE));
 }
 
-/*
- * Locks the newest version of a row and leaves it in the scan slot.  False
- * when the row is gone, or (skip) when somebody else holds it.
- */
-static bool
-lock_row(StoreTable *table, ItemPointer tid, Snapshot snapshot, bool skip,
-		 bool *held)
+/* See store_internal.h. */
+bool
+store_lock_row(StoreTable *table, ItemPointer tid, Snapshot snapshot, bool skip,
+			   bool *held)
 {
 	TM_FailureData failure;
 	TM_Result	result;
@@ -155,7 +151,7 @@ lock_by_id(Store *store, int64 queue_id)
 	if (found)
 	{
 		tid = scan.slot->tts_tid;
-		found = lock_row(scan.table, &tid, scan.snapshot, false, NULL);
+		found = store_lock_row(scan.table, &tid, scan.snapshot, false, NULL);
 	}
 	queue_scan_close(&scan);
 	return found;
@@ -405,16 +401,13 @@ store_find_task(Store *store, int64 execution_id, const char *node_name,
 	return found;
 }
 
-/* See store.h. */
+/* See store_internal.h. */
 void
-store_enqueue(Store *store, const BrokerState *state, Run *run)
+store_fill_task(TupleTableSlot *slot, const BrokerState *state, const Run *run)
 {
-	StoreTable *table = store_table(store, REL_QUEUE);
-	TupleTableSlot *slot = table->insert_slot;
 	const Step *step = &state->playbook->steps[run->step];
 
 	slot_begin(slot);
-	slot_set(slot, QUEUE_COL_QUEUE_ID, next_position());
 	slot_set(slot, QUEUE_COL_EXECUTION_ID, Int64GetDatum(state->execution_id));
 	slot_set(slot, QUEUE_COL_CATALOG_ID, Int64GetDatum(state->playbook->catalog_id));
 	slot_set_text(slot, QUEUE_COL_NODE_ID,
@@ -440,6 +433,24 @@ store_enqueue(Store *store, const BrokerState *state, Run *run)
 	if (run->timeout != 0)
 		slot_set(slot, QUEUE_COL_TIMEOUT,
 				 IntervalPGetDatum(timeout_to_interval(run->timeout)));
+}
+
+/* See store_internal.h. */
+void
+store_place_task(TupleTableSlot *slot)
+{
+	slot_set(slot, QUEUE_COL_QUEUE_ID, next_position());
+}
+
+/* See store.h. */
+void
+store_enqueue(Store *store, const BrokerState *state, Run *run)
+{
+	StoreTable *table = store_table(store, REL_QUEUE);
+	TupleTableSlot *slot = table->insert_slot;
+
+	store_fill_task(slot, state, run);
+	store_place_task(slot);
 	store_write_insert(store, table);
 	/* the execution may fail in this very evaluation: then the row goes again */
 	run->handle = copy_tid(slot);
@@ -453,7 +464,7 @@ lock_run(Store *store, Run *run)
 	ItemPointerData tid = *(ItemPointer) run->handle;
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 
-	if (!lock_row(table, &tid, snapshot, false, NULL))
+	if (!store_lock_row(table, &tid, snapshot, false, NULL))
 		elog(ERROR, "queue row " INT64_FORMAT " has vanished", run->queue_id);
 	UnregisterSnapshot(snapshot);
 	return table;
@@ -774,7 +785,7 @@ store_lease(Store *store, const LeaseRequest *request, bool *more, bool *locked)
 			*more = true;
 			break;
 		}
-		if (!lock_row(scan->table, &tid, scan->snapshot, true, &held))
+		if (!store_lock_row(scan->table, &tid, scan->snapshot, true, &held))
 		{
 			*locked = *locked || held;
 			continue;
@@ -830,7 +841,7 @@ store_promote_due(Store *store, int64 execution_id, int limit)
 		if (promoted >= limit ||
 			(execution_id != 0 && execution_id !=
 			 DatumGetInt64(slot_column(scan.slot, QUEUE_COL_EXECUTION_ID))) ||
-			!lock_row(scan.table, &tid, scan.snapshot, true, NULL))
+			!store_lock_row(scan.table, &tid, scan.snapshot, true, NULL))
 		{
 			emptied = false;
 			if (promoted >= limit)
