@@ -26,6 +26,7 @@
 #include "json.h"
 #include "retry.h"
 #include "scope.h"
+#include "timeout.h"
 
 /* Decides that the incoming event has no effect, and says why. */
 static void
@@ -242,6 +243,13 @@ conclude(BrokerState *state, Run *run, const Step *step, const Event *event, boo
 		fail_step(state, run, event->event_id, kind, error, envelope, input, NULL);
 		return;
 	}
+	if (step->kind == STEP_ACTION &&
+		state->values.has_children(state->values.arg, run->started_event_id))
+	{
+		run->attempts = ended_attempt(run) - 1;
+		await_spawned(state, run, event, envelope, input);
+		return;
+	}
 	if (!run->is_task && step->save_action != NULL)
 	{
 		Scope		scope;
@@ -380,6 +388,18 @@ drop_item(BrokerState *state, const Event *event)
 		decide(state, DECIDE_CLOSE, item);
 }
 
+/* The worker has started an execution on behalf of its step. */
+static void
+adopt(BrokerState *state, Run *run, const Event *event)
+{
+	ChildStart *child = palloc0(sizeof(ChildStart));
+
+	child->execution_id = event_child(event);
+	child->parent_event_id = run->started_event_id;
+	child->item = event->has_index ? event->current_index : -1;
+	decide(state, DECIDE_ADOPT, run)->child = child;
+}
+
 /* An event about one step: find its run and do what the event says. */
 static void
 decide_run_event(BrokerState *state, const Event *event)
@@ -411,6 +431,9 @@ decide_run_event(BrokerState *state, const Event *event)
 
 	switch (event->type)
 	{
+		case EVENT_CHILD_SPAWNED:
+			adopt(state, run, event);
+			return;
 		case EVENT_ACTION_STARTED:
 			if (run->state != RUN_LEASED)
 			{
@@ -442,6 +465,17 @@ decide_run_event(BrokerState *state, const Event *event)
 	settle(state);
 }
 
+/* How long an open run was allowed to take. */
+static int64
+run_timeout(const Run *run)
+{
+	JsonbValue	context;
+	int64		us;
+
+	json_from_jsonb(run->context, &context);
+	return json_get_int(&context, "timeout", &us) ? us : 0;
+}
+
 /* See broker.h. */
 void
 broker_run_due(BrokerState *state, int step)
@@ -460,13 +494,14 @@ broker_run_due(BrokerState *state, int step)
 	{
 		event = emit(state, EVENT_ACTION_ERROR, &state->playbook->steps[step], run->visit,
 					 run->started_event_id);
-		event->error = "timed out";
+		event->error = timeout_error(run_timeout(run));
 		json_begin_object(&builder);
 		json_add_int(&builder, "attempt", run->attempts + 1);
 		json_add_bool(&builder, REAPED_TIMEOUT, true);
+		json_add_text(&builder, "kind", REAPED_TIMEOUT);
 		json_end_object(&builder, &value);
 		event->meta = json_to_jsonb(&value);
-		decide(state, DECIDE_ABANDON, run);
+		decide(state, DECIDE_ABANDON, run)->revoke = true;
 		end_attempt(state, run, event, false);
 	}
 	settle(state);
@@ -539,11 +574,13 @@ broker_decide(BrokerState *state, const Event *event)
 		case EVENT_STEP_FAILED:
 		case EVENT_STEP_SKIPPED:
 		case EVENT_ITERATOR_COMPLETED:
+		case EVENT_CHILD_SPAWNED:
 			if (state->finished)
 				ignore(state, "the execution is over");
 			else
 				decide_run_event(state, event);
 			return;
+		case EVENT_EXECUTION_ADOPTED:
 		case EVENT_STEP_STARTED:
 		case EVENT_ACTION_RETRY:
 		case EVENT_SAVE:

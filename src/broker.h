@@ -82,6 +82,8 @@ typedef struct Run
 	int			attempts;		/* how often it was leased, or has failed */
 	int			max_attempts;
 	TimestampTz available_at;	/* RUN_RETRY */
+	int64		timeout;		/* of an attempt, in microseconds; 0: none */
+	TimestampTz deadline;		/* of the attempt in flight; 0: none */
 	Jsonb	   *context;		/* of a task: queue.context; of an open run: what
 								 * iteration.c and child.c say */
 
@@ -91,8 +93,6 @@ typedef struct Run
 	int64		child_execution_id; /* whose result is saved, 0: none */
 	int			priority;
 	const char *worker_id;		/* holder of the lease, or NULL */
-	int64		timeout;		/* of an attempt, in microseconds; 0: none */
-	TimestampTz deadline;		/* of the attempt in flight; 0: none */
 	Jsonb	   *action;
 
 	void	   *handle;			/* store.c's: where the row is */
@@ -147,9 +147,14 @@ typedef struct ValueSource
 	/* the value of a step of another execution */
 	bool		(*child_value) (void *arg, int64 execution_id,
 								const char *step_name, JsonbValue *value);
+	/* is a child of the step that this event started still running? */
+	bool		(*has_children) (void *arg, int64 parent_event_id);
 	/* the item that a child execution was started for */
 	bool		(*child_item) (void *arg, int64 execution_id, JsonbValue *item);
 	int64		(*new_execution_id) (void *arg);
+	/* May a step be visited that often, or a child nest that deep? */
+	bool		(*allows_visit) (void *arg, int visit, int limit);
+	bool		(*allows_depth) (void *arg, int depth);
 	void	   *arg;
 } ValueSource;
 
@@ -162,6 +167,7 @@ typedef struct ChildStart
 	int			item;			/* of the parent's iterator, -1: none */
 	Jsonb	   *current_item;	/* the item, or NULL */
 	Jsonb	   *input;			/* laid over the child's workload */
+	int64		timeout;		/* the parent's, in microseconds; 0: none */
 } ChildStart;
 
 /* A child execution that is over. */
@@ -173,6 +179,7 @@ typedef struct ChildEnd
 	bool		completed;
 	Jsonb	   *result;			/* NULL: none */
 	const char *error;
+	TimestampTz time;			/* of its last event: the parent's follow */
 } ChildEnd;
 
 typedef struct BrokerState
@@ -216,6 +223,8 @@ typedef enum DecisionKind
 	DECIDE_ADD_ITEMS,			/* items of "run" that start later */
 	DECIDE_TAKE_ITEM,			/* first_item does not wait any more */
 	DECIDE_START_CHILD,			/* "child" */
+	DECIDE_ADOPT,				/* the execution "child" names becomes a child of
+								 * "run" */
 	DECIDE_ENQUEUE,				/* a queue row for "run" */
 	DECIDE_LEASE,				/* the worker started it without a lease */
 	DECIDE_RETRY,				/* back into the queue, due at available_at */
@@ -253,6 +262,8 @@ typedef struct Decision
  */
 #define REAPED_LEASE	"lease_expired"
 #define REAPED_TIMEOUT	"timed_out"
+/* The kind of the failure of a step that was visited too often. */
+#define VISITED_TOO_OFTEN	"max_visits"
 
 /* Decides on one stored event. */
 extern void broker_decide(BrokerState *state, const Event *event);
@@ -270,6 +281,8 @@ extern Run *run_make(int step, int visit, RunState state);
 
 /* Is it waiting, in the queue or open? */
 extern bool run_is_live(const Run *run);
+/* When something is to be done about a run that is no task; 0: never. */
+extern TimestampTz run_due_at(const Run *run);
 
 /*
  * "<execution>:<step>[:<visit>]", followed by "[<index>]" for an item of an
@@ -281,6 +294,8 @@ extern int	node_id_visit(const char *node_id, int64 execution_id, const char *st
 extern int	node_id_item(const char *node_id, int64 execution_id, const char *step);
 /* Which item an event is about; -1: a step as a whole. */
 extern int	event_item(const Event *event);
+/* The child execution that the context of an event names; 0: none. */
+extern int64 event_child(const Event *event);
 
 /* result.c: the value of a step from the result that was sent. */
 extern void result_value(const JsonbValue *envelope, JsonbValue *value);

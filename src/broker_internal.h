@@ -84,6 +84,9 @@ extern ChildStart *prepare_child(BrokerState *state, const Step *task, Scope *sc
 								 char **error);
 /* The playbook that is called, when it is the same for every item; else 0. */
 extern int64 pin_child(BrokerState *state, const Step *task, Scope *scope);
+/* The task is done but executions that its worker started are not: it stays open. */
+extern void await_spawned(BrokerState *state, Run *run, const Event *event,
+						  const JsonbValue *envelope, const JsonbValue *input);
 /* The result of a child execution, as its parent sees it. */
 extern void child_result(BrokerState *state, const Step *task, const ChildEnd *end,
 						 JsonbValue *result);
@@ -101,6 +104,8 @@ extern void item_child_ended(BrokerState *state, Run *run, const ChildEnd *end);
 
 /* Is the work of a run done elsewhere than in its own queue row? */
 extern bool is_open_step(const Step *step);
+/* That work begins, and the time it may take. */
+extern void open_run(BrokerState *state, Run *run);
 /* The input of an action or child: the step's own, the transition's above it. */
 extern bool assemble_input(const Step *task, Scope *scope, const JsonbValue *transition_input,
 						   JsonbValue *input, SourceError *error);

@@ -8,7 +8,8 @@
  *		      │ retry                               v the child ends
  *		end_attempt <── action_completed / action_error <── broker_child_ended
  *
- * Context of an open run: {"data": its input, "child_execution_id": …}.
+ * Context of an open run: {"data": its input, "child_execution_id": …,
+ * "timeout": microseconds}.
  */
 #include "noetl.h"
 
@@ -17,6 +18,7 @@
 #include "broker_internal.h"
 #include "retry.h"
 #include "scope.h"
+#include "timeout.h"
 
 /* A rendered value as text: what a path or version may be written as. */
 static char *
@@ -142,9 +144,10 @@ prepare_child(BrokerState *state, const Step *task, Scope *scope,
 	scope->input = NULL;
 	if (child->catalog_id == 0)
 		return NULL;
-	if (state->depth + 1 > noetl_max_depth)
+	if (!state->values.allows_depth(state->values.arg, state->depth + 1))
 	{
-		*error = psprintf("child playbooks nest deeper than noetl.max_depth = %d", noetl_max_depth);
+		*error = psprintf("noetl.max_depth does not allow child playbooks to nest deeper than %d",
+						  state->depth);
 		return NULL;
 	}
 	child->execution_id = state->values.new_execution_id(state->values.arg);
@@ -162,10 +165,18 @@ start_playbook(BrokerState *state, Run *run, const JsonbValue *transition_input)
 	Event	   *event;
 	JsonBuilder builder;
 	JsonbValue	value;
+	SourceError failure;
 	char	   *error;
 
+	memset(&failure, 0, sizeof(failure));
 	scope_init(&scope, state, step, run->visit, state->now);
 	scope.input = transition_input;
+	if (!timeout_render(step->timeout, &scope.template, &run->timeout, &failure))
+	{
+		fail_step(state, run, released_by(run), FAILURE_TEMPLATE, scope_error_text(&failure),
+				  NULL, transition_input, NULL);
+		return;
+	}
 	run->max_attempts = retry_max_attempts(step->retry, &scope);
 	child = prepare_child(state, step, &scope, transition_input, 0, &error);
 	if (child == NULL)
@@ -192,10 +203,10 @@ start_playbook(BrokerState *state, Run *run, const JsonbValue *transition_input)
 	json_from_jsonb(child->input, &value);
 	json_add(&builder, "data", &value);
 	json_add_int(&builder, "child_execution_id", child->execution_id);
+	json_add_int(&builder, "timeout", run->timeout);
 	json_end_object(&builder, &value);
 	run->context = json_to_jsonb(&value);
-	run->state = RUN_OPEN;
-	decide(state, DECIDE_KEEP, run);
+	open_run(state, run);
 	decide(state, DECIDE_START_CHILD, run)->child = child;
 }
 
@@ -268,6 +279,51 @@ playbook_ended(BrokerState *state, Run *run, const Step *step, const ChildEnd *e
 	end_attempt(state, run, event, end->completed);
 }
 
+/* See broker_internal.h. */
+void
+await_spawned(BrokerState *state, Run *run, const Event *event,
+			  const JsonbValue *envelope, const JsonbValue *input)
+{
+	JsonBuilder builder;
+	JsonbValue	value;
+
+	decide(state, DECIDE_CLOSE, run);
+	json_begin_object(&builder);
+	if (input != NULL)
+		json_add(&builder, "data", input);
+	json_add(&builder, "this", envelope);
+	json_add_int(&builder, "event_id", event->event_id);
+	json_add_int(&builder, "timeout", run->timeout);
+	json_end_object(&builder, &value);
+	run->context = json_to_jsonb(&value);
+	run->is_task = false;
+	run->stored = false;
+	run->available_at = 0;
+	run->state = RUN_OPEN;
+	decide(state, DECIDE_KEEP, run);
+}
+
+/* The last of the executions that a worker started is over: so is its step. */
+static void
+spawned_ended(BrokerState *state, Run *run)
+{
+	Completion	completion;
+	JsonbValue	context;
+	JsonbValue	envelope;
+	JsonbValue	input;
+
+	json_from_jsonb(run->context, &context);
+	if (!json_get(&context, "this", &envelope))
+		json_null(&envelope);
+	memset(&completion, 0, sizeof(completion));
+	completion.type = EVENT_STEP_COMPLETED;
+	(void) json_get_int(&context, "event_id", &completion.parent);
+	completion.envelope = &envelope;
+	if (run_input(run, &input))
+		completion.input = &input;
+	complete_step(state, run, &completion);
+}
+
 /* See broker.h. */
 void
 broker_child_ended(BrokerState *state, const ChildEnd *end)
@@ -282,6 +338,9 @@ broker_child_ended(BrokerState *state, const ChildEnd *end)
 		item_child_ended(state, run, end);
 	else if (step->kind == STEP_PLAYBOOK && is_current_child(run, end))
 		playbook_ended(state, run, step, end);
+	else if (step->kind == STEP_ACTION &&
+			 !state->values.has_children(state->values.arg, run->started_event_id))
+		spawned_ended(state, run);
 	else
 		return;
 	settle(state);

@@ -15,7 +15,7 @@
 static const char *const failure_names[] = {
 	"action_error", "retry_exhausted", "client", "condition_error",
 	"template_error", "collection_error", "playbook_error", "timed_out",
-	"transition_error", "max_visits"
+	"transition_error", VISITED_TOO_OFTEN
 };
 
 /* For step_failed.meta.kind. */
@@ -95,6 +95,19 @@ event_item(const Event *event)
 	return item;
 }
 
+/* See broker.h. */
+int64
+event_child(const Event *event)
+{
+	JsonbValue	context;
+	int64		child;
+
+	if (event->context == NULL)
+		return 0;
+	json_from_jsonb(event->context, &context);
+	return json_get_int(&context, "child_execution_id", &child) ? child : 0;
+}
+
 /* A new run of a step as a whole. */
 Run *
 run_make(int step, int visit, RunState state)
@@ -113,6 +126,14 @@ bool
 run_is_live(const Run *run)
 {
 	return run->state != RUN_ENDED && run->state != RUN_CANCELLED;
+}
+
+/* See broker.h. */
+TimestampTz
+run_due_at(const Run *run)
+{
+	return run->state == RUN_RETRY ? run->available_at :
+		run->state == RUN_OPEN ? run->deadline : 0;
 }
 
 /* Appends a decision of a kind; the caller fills in the rest. */
@@ -228,6 +249,8 @@ finish(BrokerState *state, const char *status, const char *error,
 					decide(state, DECIDE_CLOSE, run);
 				else if (revoke)
 					decide(state, DECIDE_REVOKE, run);
+				if (revoke)
+					decide(state, DECIDE_ABANDON, run)->revoke = true;
 				run->state = RUN_CANCELLED;
 				break;
 			case RUN_CANCELLED:
@@ -313,13 +336,17 @@ complete_execution(BrokerState *state, const Step *end, int64 parent)
 	{
 		char	   *text = scope_error_text(&error);
 
-		event = emit(state, EVENT_STEP_FAILED, end, 1, parent);
-		event->error = text;
-		json_begin_object(&meta);
-		json_add_text(&meta, "kind", failure_name(FAILURE_TEMPLATE));
-		json_end_object(&meta, &value);
-		event->meta = json_to_jsonb(&value);
-		fail_execution(state, end, text, event->event_id);
+		if (end->kind == STEP_END)	/* the action of another has been completed */
+		{
+			event = emit(state, EVENT_STEP_FAILED, end, 1, parent);
+			event->error = text;
+			json_begin_object(&meta);
+			json_add_text(&meta, "kind", failure_name(FAILURE_TEMPLATE));
+			json_end_object(&meta, &value);
+			event->meta = json_to_jsonb(&value);
+			parent = event->event_id;
+		}
+		fail_execution(state, end, text, parent);
 		return;
 	}
 

@@ -116,9 +116,9 @@ noetl_event_before(PG_FUNCTION_ARGS)
 	store_read_event_head(trigger->tg_trigslot, &event);
 	if (event_is_history(&event))
 		return PointerGetDatum(trigger->tg_trigtuple);
-	if (event.type == EVENT_EXECUTION_START)
+	if (event.type == EVENT_EXECUTION_START || event.type == EVENT_ITERATION_STARTED)
 	{
-		/* the context names the playbook; the rest stays as it is */
+		/* the context names a playbook or a child; the rest stays as it is */
 		store_read_event(trigger->tg_trigslot, &event);
 		event.result = NULL;
 		event.meta = NULL;
@@ -213,6 +213,8 @@ write_decision(Store *store, BrokerState *state, const Event *event,
 		case DECIDE_KEEP:
 			store_put_run(store, state->execution_id, decision->run,
 						  state->playbook, state->now);
+			if (run_due_at(decision->run) != 0)
+				wake_for_timer(run_due_at(decision->run));
 			break;
 		case DECIDE_ABANDON:
 			abandon_run(store, state, decision);
@@ -227,6 +229,9 @@ write_decision(Store *store, BrokerState *state, const Event *event,
 			break;
 		case DECIDE_START_CHILD:
 			enqueued = child_start(state, decision->child);
+			break;
+		case DECIDE_ADOPT:
+			adopt_child(state, decision->child);
 			break;
 		case DECIDE_FORGET:
 			store_delete_run(store, decision->run);
@@ -382,7 +387,7 @@ write_decisions(Store *store, BrokerState *state, const Execution *execution,
 	here.enqueued += settle_frame(store, &here);
 	end = end_of_execution(state);
 	if (end != NULL && execution->parent_execution_id != 0)
-		here.enqueued += tell_parent(execution, end);
+		here.enqueued += tell_parent(execution, end, state->time);
 	return here.enqueued;
 }
 
@@ -441,7 +446,7 @@ begin_evaluation(BrokerState *state, ValueContext *values, Store *store,
 	state->values = values->source;
 	if (!newest)
 	{
-		(void) store_last_event(store, execution->execution_id, &state->last_event_id,
+		(void) store_last_event(store, execution->execution_id, 0, &state->last_event_id,
 								&state->time, &own);
 		state->time = Max(state->time, GetCurrentTimestamp());
 	}
@@ -528,6 +533,8 @@ decide_child_end(int64 execution_id, const ChildEnd *end)
 
 	if (begin_without_event(&state, &values, store, execution_id, &execution))
 	{
+		state.time = Max(state.time, end->time);
+		state.now = state.time + 1;
 		broker_child_ended(&state, end);
 		enqueued = write_decisions(store, &state, &execution, NULL);
 	}

@@ -53,6 +53,7 @@ event_has_effect(EventType type)
 		case EVENT_STEP_FAILED:
 		case EVENT_STEP_SKIPPED:
 		case EVENT_ITERATOR_COMPLETED:
+		case EVENT_CHILD_SPAWNED:
 			return true;
 		default:
 			return false;
@@ -116,7 +117,7 @@ event_check_snapshot(Store *store, int64 execution_id)
 	bool		own;
 
 	if (IsolationUsesXactSnapshot() &&
-		store_last_event(store, execution_id, &last_id, &last_time, &own))
+		store_last_event(store, execution_id, 0, &last_id, &last_time, &own))
 		check_snapshot(store, execution_id, last_id, own);
 }
 
@@ -130,7 +131,8 @@ assign_time(Store *store, Event *event, bool fresh)
 	bool		own;
 
 	event->created_at = GetCurrentTimestamp();
-	if (!fresh && store_last_event(store, event->execution_id, &last_id, &last_time, &own))
+	if (!fresh && store_last_event(store, event->execution_id, event->parent_event_id,
+								   &last_id, &last_time, &own))
 	{
 		check_snapshot(store, event->execution_id, last_id, own);
 		event->created_at = Max(event->created_at, last_time + 1);
@@ -150,11 +152,20 @@ assign_time(Store *store, Event *event, bool fresh)
 	event->event_id = Max(event_id_at(event->created_at), last_id + 1);
 }
 
+/* See event_internal.h. */
+void
+event_assign_time(Store *store, Event *event)
+{
+	assign_time(store, event, false);
+}
+
 /* The columns every event can be given from its execution and its queue row. */
 static void
 fill_node(Store *store, Event *event)
 {
 	QueueRow	row;
+	const char *task_id;
+	int			item = event_item(event);
 
 	if (!is_run_event(event->type))
 	{
@@ -167,14 +178,23 @@ fill_node(Store *store, Event *event)
 		(event->node_id != NULL && event->node_type != NULL &&
 		 event->parent_event_id != 0))
 		return;
-	if (!store_find_task(store, event->execution_id, event->node_name,
-						 event_item(event), &row))
-		return;
+	if (store_find_task(store, event->execution_id, event->node_name, item, &row))
+		task_id = row.node_id;
+	else
+	{
+		/* one worker goes through all items, and tells of each */
+		if (item < 0 ||
+			!store_find_task(store, event->execution_id, event->node_name, -1, &row))
+			return;
+		task_id = row.node_id;
+		row.node_id = psprintf("%s[%d]", task_id, item);
+	}
 	if (event->node_id == NULL)
 		event->node_id = row.node_id;
 	if (event->node_type == NULL)
 		event->node_type = row.node_type;
-	if (event->parent_event_id == 0 && strcmp(event->node_id, row.node_id) == 0)
+	if (event->parent_event_id == 0 &&
+		(strcmp(event->node_id, row.node_id) == 0 || strcmp(event->node_id, task_id) == 0))
 		event->parent_event_id = row.event_id;
 }
 
@@ -225,6 +245,8 @@ normalise_words(Event *event)
 				(errmsg("unknown event status \"%s\", stored as PENDING", given),
 				 errhint("The words are STARTED, RUNNING, PAUSED, PENDING, FAILED, COMPLETED, CANCELLED.")));
 	event->type = event_type_of(event->event_type, event->status);
+	if (event->type == EVENT_ITERATION_STARTED && event_child(event) != 0)
+		event->type = EVENT_CHILD_SPAWNED;
 }
 
 /*

@@ -9,6 +9,7 @@ typedef enum EventType
 {
 	EVENT_OTHER,				/* recorded, no effect */
 	EVENT_EXECUTION_START,
+	EVENT_EXECUTION_ADOPTED,
 	EVENT_EXECUTION_COMPLETE,
 	EVENT_EXECUTION_FAILED,
 	EVENT_EXECUTION_CANCELLED,
@@ -24,6 +25,8 @@ typedef enum EventType
 	EVENT_SAVE,
 	EVENT_ITERATOR_STARTED,
 	EVENT_ITERATION_STARTED,
+	EVENT_CHILD_SPAWNED,		/* iteration_started that names a child execution
+								 * which the worker has started itself */
 	EVENT_ITERATION_COMPLETED,
 	EVENT_ITERATION_FAILED,
 	EVENT_ITERATOR_COMPLETED

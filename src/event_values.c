@@ -96,6 +96,15 @@ child_value(void *arg, int64 execution_id, const char *step_name, JsonbValue *va
 	return found.found;
 }
 
+/* ValueSource.has_children */
+static bool
+has_children(void *arg, int64 parent_event_id)
+{
+	ValueContext *context = (ValueContext *) arg;
+
+	return store_running_children(context->store, context->execution_id, parent_event_id) != NIL;
+}
+
 /* ValueSource.child_item */
 static bool
 child_item(void *arg, int64 execution_id, JsonbValue *item)
@@ -114,6 +123,20 @@ next_execution_id(void *arg)
 	return new_execution_id();
 }
 
+/* ValueSource.allows_visit */
+static bool
+allows_visit(void *arg, int visit, int limit)
+{
+	return visit <= (limit > 0 ? limit : noetl_max_visits);
+}
+
+/* ValueSource.allows_depth */
+static bool
+allows_depth(void *arg, int depth)
+{
+	return depth <= noetl_max_depth;
+}
+
 /* See event_internal.h. */
 void
 values_init(ValueContext *values, Store *store, int64 execution_id, bool catching_up)
@@ -127,8 +150,11 @@ values_init(ValueContext *values, Store *store, int64 execution_id, bool catchin
 		.find_playbook = find_playbook,
 		.add_playbook = add_playbook,
 		.child_value = child_value,
+		.has_children = has_children,
 		.child_item = child_item,
-		.new_execution_id = next_execution_id
+		.new_execution_id = next_execution_id,
+		.allows_visit = allows_visit,
+		.allows_depth = allows_depth
 	};
 
 	memset(values, 0, sizeof(ValueContext));

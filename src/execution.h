@@ -21,6 +21,12 @@ extern void execution_unlock(int64 execution_id);
 extern void execution_resolve(Event *event);
 
 /*
+ * When an execution has to be over, as its playbook says, or its start (meta:
+ * "timeout", microseconds) if that is shorter; 0: it may take any time.
+ */
+extern TimestampTz execution_deadline(const Event *start);
+
+/*
  * The row of noetl.execution for a stored execution_start.  started_by: the
  * role on whose behalf, NULL: the current one.
  */

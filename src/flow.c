@@ -197,6 +197,15 @@ run_input(const Run *run, JsonbValue *input)
 	return json_get(&object, "data", input);
 }
 
+/* See broker_internal.h. */
+void
+open_run(BrokerState *state, Run *run)
+{
+	run->state = RUN_OPEN;
+	run->deadline = run->timeout > 0 ? state->time + run->timeout : 0;
+	decide(state, DECIDE_KEEP, run);
+}
+
 /* A run is consumed; what is stored of it goes.  The list stays short. */
 static void
 end_run(BrokerState *state, Run *run)
@@ -490,6 +499,9 @@ start_save(BrokerState *state, Run *run, const Step *task, Scope *scope,
 	run->is_task = true;
 	run->type = "save";
 	run->attempts = 0;
+	memset(&error, 0, sizeof(error));
+	if (!timeout_render(task->timeout, &scope->template, &run->timeout, &error))
+		run->timeout = 0;
 	run->max_attempts = retry_max_attempts(task->retry, scope);
 	run->priority = state->playbook->steps[run->step].priority;
 	run->state = RUN_QUEUED;
@@ -558,13 +570,6 @@ is_skipped(const Step *step, Scope *scope, bool *skipped, char **error)
 	return true;
 }
 
-/* How often a step may run. */
-static int
-visit_limit(const Step *step)
-{
-	return step->max_visits > 0 ? step->max_visits : noetl_max_visits;
-}
-
 /* See broker_internal.h. */
 void
 start_run(BrokerState *state, Run *run)
@@ -577,10 +582,10 @@ start_run(BrokerState *state, Run *run)
 	bool		skipped;
 	char	   *error;
 
-	if (run->visit > visit_limit(step))
+	if (!state->values.allows_visit(state->values.arg, run->visit, step->max_visits))
 	{
 		fail_step(state, run, released_by(run), FAILURE_MAX_VISITS,
-				  psprintf("step visited more than %d times", visit_limit(step)),
+				  psprintf("step visited more than %d times", run->visit - 1),
 				  NULL, NULL, NULL);
 		return;
 	}

@@ -91,7 +91,7 @@ noetl_enqueue_next(PG_FUNCTION_ARGS)
 	/* who asks by name may have set a time by hand, or committed late */
 	store_read_all_timers();
 	enqueued = event_catch_up(execution_id);
-	enqueued += reaper_run(execution_id);
+	enqueued += reaper_run(execution_id, true);
 	PG_RETURN_INT64(enqueued);
 }
 
@@ -176,26 +176,24 @@ timers_wanted(bool idle)
  * a while, looks after retries and expired leases on the way.
  */
 static void
-lease(LeaseRequest *request)
+lease(Store *store, LeaseRequest *request)
 {
 	int			wanted = request->max_tasks;
 	bool		more = false;
 	bool		locked = false;
 
 	if (timers_wanted(false))
-		(void) reaper_run(0);
+		(void) reaper_run(0, false);
 	for (int try = 0; try < LEASE_TRIES && wanted > 0; try++)
 	{
-		Store	   *store = store_open(InvalidOid);
 		int			leased;
 
 		request->max_tasks = wanted;
 		leased = store_lease(store, request, &more, &locked);
-		store_close(store);
 		wanted -= leased;
 		if (leased > 0)
 			break;
-		if (!locked && !(try == 0 && timers_wanted(true) && reaper_run(0) > 0))
+		if (!locked && !(try == 0 && timers_wanted(true) && reaper_run(0, false) > 0))
 			break;
 	}
 	if (more)
@@ -204,7 +202,7 @@ lease(LeaseRequest *request)
 
 /* Fills a request from arguments (max_tasks, lease, types) and leases. */
 static void
-lease_by_arguments(FunctionCallInfo fcinfo, const char *worker_id, int first)
+lease_by_arguments(FunctionCallInfo fcinfo, Store *store, const char *worker_id, int first)
 {
 	LeaseRequest request;
 
@@ -216,14 +214,18 @@ lease_by_arguments(FunctionCallInfo fcinfo, const char *worker_id, int first)
 	request.callback = return_row;
 	request.arg = rows_begin(fcinfo)->setResult;
 	if (request.max_tasks > 0)
-		lease(&request);
+		lease(store, &request);
 }
 
 /* noetl.lease(worker_id, max_tasks, lease, types) */
 Datum
 noetl_lease(PG_FUNCTION_ARGS)
 {
-	lease_by_arguments(fcinfo, worker_argument(fcinfo, 0), 1);
+	char	   *worker_id = worker_argument(fcinfo, 0);
+	Store	   *store = store_open(InvalidOid);
+
+	lease_by_arguments(fcinfo, store, worker_id, 1);
+	store_close(store);
 	return (Datum) 0;
 }
 
@@ -302,24 +304,35 @@ is_overdue(const QueueRow *row)
 
 /* Reports the end of a leased task.  False: the lease was lost. */
 static bool
-end_task(int64 queue_id, const char *worker_id, EventType type,
+end_task(Store *store, int64 queue_id, const char *worker_id, EventType type,
 		 Jsonb *result, const char *error)
 {
-	Store	   *store = store_open(InvalidOid);
 	QueueRow	row;
 	bool		held = false;
 
 	if (store_get_task(store, queue_id, &row))
 	{
 		execution_lock(row.execution_id);
-		held = store_get_task(store, queue_id, &row) && holds(&row, worker_id);
+		held = (store_task_unchanged(store, &row) || store_get_task(store, queue_id, &row)) &&
+			holds(&row, worker_id);
 	}
 	if (held)
 		queue_task_event(store, &row, type, result, error,
 						 type == EVENT_ACTION_ERROR && is_overdue(&row) ?
 						 REAPED_TIMEOUT : NULL);
-	store_close(store);
 	return held && strcmp(row.status, "cancelled") != 0;
+}
+
+/* The same as all that a function does. */
+static bool
+end_one_task(int64 queue_id, const char *worker_id, EventType type,
+			 Jsonb *result, const char *error)
+{
+	Store	   *store = store_open(InvalidOid);
+	bool		held = end_task(store, queue_id, worker_id, type, result, error);
+
+	store_close(store);
+	return held;
 }
 
 /* noetl.complete(queue_id, result, worker_id) */
@@ -330,9 +343,9 @@ noetl_complete(PG_FUNCTION_ARGS)
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_BOOL(false);
-	PG_RETURN_BOOL(end_task(PG_GETARG_INT64(0), worker_id,
-							EVENT_ACTION_COMPLETED,
-							PG_ARGISNULL(1) ? NULL : PG_GETARG_JSONB_P(1), NULL));
+	PG_RETURN_BOOL(end_one_task(PG_GETARG_INT64(0), worker_id,
+								EVENT_ACTION_COMPLETED,
+								PG_ARGISNULL(1) ? NULL : PG_GETARG_JSONB_P(1), NULL));
 }
 
 /* noetl.fail(queue_id, error, worker_id, result) */
@@ -343,11 +356,11 @@ noetl_fail(PG_FUNCTION_ARGS)
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_BOOL(false);
-	PG_RETURN_BOOL(end_task(PG_GETARG_INT64(0), worker_id,
-							EVENT_ACTION_ERROR,
-							PG_ARGISNULL(3) ? NULL : PG_GETARG_JSONB_P(3),
-							PG_ARGISNULL(1) ? NULL :
-							text_to_cstring(PG_GETARG_TEXT_PP(1))));
+	PG_RETURN_BOOL(end_one_task(PG_GETARG_INT64(0), worker_id,
+								EVENT_ACTION_ERROR,
+								PG_ARGISNULL(3) ? NULL : PG_GETARG_JSONB_P(3),
+								PG_ARGISNULL(1) ? NULL :
+								text_to_cstring(PG_GETARG_TEXT_PP(1))));
 }
 
 /* noetl.complete_and_lease(queue_id, result, worker_id, max_tasks, lease, types) */
@@ -355,15 +368,17 @@ Datum
 noetl_complete_and_lease(PG_FUNCTION_ARGS)
 {
 	char	   *worker_id = worker_argument(fcinfo, 2);
+	Store	   *store = store_open(InvalidOid);
 
 	if (!PG_ARGISNULL(0) &&
-		!end_task(PG_GETARG_INT64(0), worker_id, EVENT_ACTION_COMPLETED,
+		!end_task(store, PG_GETARG_INT64(0), worker_id, EVENT_ACTION_COMPLETED,
 				  PG_ARGISNULL(1) ? NULL : PG_GETARG_JSONB_P(1), NULL))
 		ereport(WARNING,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("worker \"%s\" has lost its lease", worker_id),
 				 errdetail("Task " INT64_FORMAT " was not completed.",
 						   PG_GETARG_INT64(0))));
-	lease_by_arguments(fcinfo, worker_id, 3);
+	lease_by_arguments(fcinfo, store, worker_id, 3);
+	store_close(store);
 	return (Datum) 0;
 }

@@ -1,7 +1,7 @@
 /*
  * store.c
  *		Every read and write of a table of the extension (the queue's are in
- *		store_queue.c).
+ *		store_queue.c; how tables are opened and written, in store_table.c).
  */
 #include "noetl.h"
 
@@ -10,13 +10,13 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
-#include "commands/trigger.h"
+#include "common/hashfn.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
-#include "parser/parse_relation.h"
 #include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -27,189 +27,11 @@
 #include "store_internal.h"
 #include "store_slot.h"
 
-struct Store
-{
-	EState	   *estate;
-	Oid			event_leaf;
-	StoreTable	tables[STORE_TABLES];
-};
-
 /* Columns of noetl.pending */
 enum
 {
 	PENDING_EXECUTION_ID = 1, PENDING_CREATED_AT, PENDING_EVENT_ID
 };
-
-/* ---------------------------------------------------------------------------
- * Open tables
- * ---------------------------------------------------------------------------
- */
-
-/* Describes the tables to the executor; none is opened yet. */
-static void
-init_range_table(EState *estate, Oid event_leaf)
-{
-	List	   *range_table = NIL;
-#if PG_VERSION_NUM >= 160000
-	List	   *perminfos = NIL;
-#endif
-
-	for (int i = 0; i < STORE_TABLES; i++)
-	{
-		RangeTblEntry *rte = makeNode(RangeTblEntry);
-
-		rte->rtekind = RTE_RELATION;
-		rte->relid = i == REL_EVENT && OidIsValid(event_leaf) ?
-			event_leaf : store_relation(i);
-		rte->relkind = RELKIND_RELATION;
-		rte->rellockmode = RowExclusiveLock;
-		range_table = lappend(range_table, rte);
-#if PG_VERSION_NUM >= 160000
-		addRTEPermissionInfo(&perminfos, rte);
-#endif
-	}
-#if PG_VERSION_NUM >= 180000
-	ExecInitRangeTable(estate, range_table, perminfos,
-					   bms_add_range(NULL, 1, STORE_TABLES));
-#elif PG_VERSION_NUM >= 160000
-	ExecInitRangeTable(estate, range_table, perminfos);
-#else
-	ExecInitRangeTable(estate, range_table);
-#endif
-}
-
-/* See store.h. */
-Store *
-store_open(Oid event_leaf)
-{
-	Store	   *store = palloc0(sizeof(Store));
-
-	PreventCommandDuringRecovery("a function of noetl");
-	PreventCommandIfReadOnly("a function of noetl");
-	store->estate = CreateExecutorState();
-	store->event_leaf = event_leaf;
-	init_range_table(store->estate, event_leaf);
-	AfterTriggerBeginQuery();
-	return store;
-}
-
-/* See store.h. */
-void
-store_close(Store *store)
-{
-	AfterTriggerEndQuery(store->estate);
-	ExecCloseResultRelations(store->estate);
-	for (int i = 0; i < STORE_TABLES; i++)
-	{
-		StoreTable *table = &store->tables[i];
-
-		if (table->relation == NULL)
-			continue;
-		ExecDropSingleTupleTableSlot(table->insert_slot);
-		ExecDropSingleTupleTableSlot(table->scan_slot);
-		table_close(table->relation, NoLock);
-	}
-	ExecResetTupleTable(store->estate->es_tupleTable, false);
-	FreeExecutorState(store->estate);
-	pfree(store);
-}
-
-/* Names the partition where the range table has its parent. */
-static void
-set_relation(EState *estate, int index, Oid relid)
-{
-	RangeTblEntry *rte = exec_rt_fetch(index, estate);
-
-#if PG_VERSION_NUM >= 160000
-	getRTEPermissionInfo(estate->es_rteperminfos, rte)->relid = relid;
-#endif
-	rte->relid = relid;
-}
-
-/* Opens a table on first use. */
-StoreTable *
-store_table(Store *store, StoreRelation which)
-{
-	StoreTable *table = &store->tables[which];
-	EState	   *estate = store->estate;
-	MemoryContext old;
-	Oid			relid;
-
-	if (table->relation != NULL)
-		return table;
-
-	old = MemoryContextSwitchTo(estate->es_query_cxt);
-	relid = store_relation(which);
-	if (which == REL_EVENT)
-	{
-		Assert(OidIsValid(store->event_leaf));
-		relid = store->event_leaf;
-		set_relation(estate, which + 1, relid);
-	}
-	table->relation = table_open(relid, RowExclusiveLock);
-	if (which == REL_EVENT)
-		store_use_event_leaf(table->relation);
-	table->result_rel = makeNode(ResultRelInfo);
-	InitResultRelInfo(table->result_rel, table->relation, which + 1, NULL, 0);
-	estate->es_opened_result_relations =
-		lappend(estate->es_opened_result_relations, table->result_rel);
-	ExecOpenIndices(table->result_rel, false);
-	table->insert_slot = table_slot_create(table->relation, NULL);
-	table->scan_slot = table_slot_create(table->relation, NULL);
-	MemoryContextSwitchTo(old);
-	return table;
-}
-
-/* The event partition of an execution, when the caller did not name it. */
-StoreTable *
-store_event_table(Store *store, int64 execution_id)
-{
-	if (!OidIsValid(store->event_leaf))
-		store->event_leaf = store_event_leaf(execution_id);
-	return store_table(store, REL_EVENT);
-}
-
-/* Writes table->insert_slot. */
-void
-store_write_insert(Store *store, StoreTable *table)
-{
-	ExecStoreVirtualTuple(table->insert_slot);
-	ExecSimpleRelationInsert(table->result_rel, store->estate, table->insert_slot);
-	ResetPerTupleExprContext(store->estate);
-}
-
-/* Replaces the row in "old" by "new"; the caller holds it against others. */
-void
-store_write_update(Store *store, StoreTable *table, TupleTableSlot *old,
-				   TupleTableSlot *new)
-{
-	EPQState	epq;
-
-	EvalPlanQualInit(&epq, store->estate, NULL, NIL, -1
-#if PG_VERSION_NUM >= 160000
-					 ,NIL
-#endif
-		);
-	ExecSimpleRelationUpdate(table->result_rel, store->estate, &epq, old, new);
-	EvalPlanQualEnd(&epq);
-	ResetPerTupleExprContext(store->estate);
-}
-
-/* Deletes the row in "old"; the caller holds it against others. */
-void
-store_write_delete(Store *store, StoreTable *table, TupleTableSlot *old)
-{
-	EPQState	epq;
-
-	EvalPlanQualInit(&epq, store->estate, NULL, NIL, -1
-#if PG_VERSION_NUM >= 160000
-					 ,NIL
-#endif
-		);
-	ExecSimpleRelationDelete(table->result_rel, store->estate, &epq, old);
-	EvalPlanQualEnd(&epq);
-	ResetPerTupleExprContext(store->estate);
-}
 
 /* ---------------------------------------------------------------------------
  * Scans
@@ -237,7 +59,7 @@ void
 store_scan_open(StoreScan *scan, Store *store, StoreTable *table, StoreRelation index,
 		  Snapshot snapshot, int nkeys, ScanDirection direction)
 {
-	scan->index = index_open(store_index(index), AccessShareLock);
+	scan->index = store_open_index(store, index);
 #if PG_VERSION_NUM >= 180000
 	scan->scan = index_beginscan(table->relation, scan->index, snapshot, NULL, nkeys, 0);
 #else
@@ -260,7 +82,6 @@ void
 store_scan_close(StoreScan *scan)
 {
 	index_endscan(scan->scan);
-	index_close(scan->index, AccessShareLock);
 }
 
 /* The first row that an index finds, in the scan slot; false: there is none. */
@@ -295,6 +116,82 @@ fetch_by_id(Store *store, StoreTable *table, StoreRelation index, int64 id)
  * ---------------------------------------------------------------------------
  */
 
+/*
+ * Executions that were read lately.  A row version never changes; whether it is
+ * still the newest is seen where it lies, without going through the index.
+ */
+#define KNOWN_EXECUTIONS	64
+
+typedef struct KnownExecution
+{
+	Oid			relid;
+	TransactionId xmin;
+	ItemPointerData place;
+	Execution	execution;
+} KnownExecution;
+
+static KnownExecution known_executions[KNOWN_EXECUTIONS];
+
+/* Where an execution is remembered. */
+static KnownExecution *
+known_execution(int64 execution_id)
+{
+	return &known_executions[hash_bytes_uint32((uint32) execution_id ^
+											   (uint32) (execution_id >> 32)) % KNOWN_EXECUTIONS];
+}
+
+/* Who wrote the row in a slot. */
+static TransactionId
+slot_xmin(TupleTableSlot *slot)
+{
+	bool		free_tuple;
+	HeapTuple	tuple = ExecFetchSlotHeapTuple(slot, false, &free_tuple);
+	TransactionId xmin = HeapTupleHeaderGetRawXmin(tuple->t_data);
+
+	if (free_tuple)
+		heap_freetuple(tuple);
+	return xmin;
+}
+
+/* Is it remembered, and is that version still the newest? */
+static bool
+recall_execution(StoreTable *table, int64 execution_id, Execution *execution)
+{
+	KnownExecution *known = known_execution(execution_id);
+	ItemPointerData tid = known->place;
+
+	if (known->relid != table->relid || known->execution.execution_id != execution_id ||
+		!table_tuple_fetch_row_version(table->relation, &tid, SnapshotSelf, table->scan_slot) ||
+		DatumGetInt64(slot_column(table->scan_slot, EXECUTION_ID)) != execution_id ||
+		slot_xmin(table->scan_slot) != known->xmin)
+		return false;
+	*execution = known->execution;
+	execution->path = pstrdup(known->execution.path);
+	execution->started_by = pstrdup(known->execution.started_by);
+	return true;
+}
+
+/* Remembers the version in the scan slot. */
+static void
+remember_execution(StoreTable *table, const Execution *execution)
+{
+	KnownExecution *known = known_execution(execution->execution_id);
+	char	   *path = MemoryContextStrdup(TopMemoryContext, execution->path);
+	char	   *started_by = MemoryContextStrdup(TopMemoryContext, execution->started_by);
+
+	if (OidIsValid(known->relid))
+	{
+		pfree(unconstify(char *, known->execution.path));
+		pfree(unconstify(char *, known->execution.started_by));
+	}
+	known->relid = table->relid;
+	known->xmin = slot_xmin(table->scan_slot);
+	known->place = table->scan_slot->tts_tid;
+	known->execution = *execution;
+	known->execution.path = path;
+	known->execution.started_by = started_by;
+}
+
 /* See store.h. */
 bool
 store_get_execution(Store *store, int64 execution_id, Execution *execution)
@@ -303,6 +200,8 @@ store_get_execution(Store *store, int64 execution_id, Execution *execution)
 	TupleTableSlot *slot = table->scan_slot;
 	char	   *status;
 
+	if (recall_execution(table, execution_id, execution))
+		return true;
 	if (!fetch_by_id(store, table, REL_EXECUTION_PKEY, execution_id))
 		return false;
 	execution->execution_id = execution_id;
@@ -319,6 +218,7 @@ store_get_execution(Store *store, int64 execution_id, Execution *execution)
 	execution->started_by = slot_text(slot, EXECUTION_STARTED_BY);
 	execution->started_at = DatumGetTimestampTz(slot_column(slot, EXECUTION_STARTED_AT));
 	execution->deadline = DatumGetTimestampTz(slot_column(slot, EXECUTION_DEADLINE));
+	remember_execution(table, execution);
 	return true;
 }
 
@@ -448,6 +348,8 @@ store_read_event(TupleTableSlot *slot, Event *event)
 	event->context = slot_jsonb(slot, EVENT_COL_CONTEXT);
 	event->result = slot_jsonb(slot, EVENT_COL_RESULT);
 	event->meta = slot_jsonb(slot, EVENT_COL_META);
+	if (event->type == EVENT_ITERATION_STARTED && event_child(event) != 0)
+		event->type = EVENT_CHILD_SPAWNED;
 }
 
 /* See store.h. */
@@ -504,21 +406,27 @@ store_insert_event(Store *store, const Event *event)
 	store_write_insert(store, table);
 }
 
-/* The newest event under a snapshot, in the scan slot. */
+/*
+ * The newest event under a snapshot, in the scan slot.  An index scan reads all
+ * of a page that its keys allow: from a known event on, that is little.
+ */
 static bool
-fetch_last_event(Store *store, int64 execution_id, Snapshot snapshot)
+fetch_last_event(Store *store, int64 execution_id, int64 since, Snapshot snapshot)
 {
 	StoreTable *table = store_event_table(store, execution_id);
-	ScanKeyData key;
+	ScanKeyData keys[2];
 
-	store_key_int64(&key, 1, execution_id);
-	return store_fetch_first(store, table, REL_EVENT_PKEY, snapshot, &key, 1,
-					   BackwardScanDirection);
+	store_key_int64(&keys[0], 1, execution_id);
+	ScanKeyInit(&keys[1], 2, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum(since));
+	return (since > 0 && store_fetch_first(store, table, REL_EVENT_PKEY, snapshot, keys, 2,
+										   BackwardScanDirection)) ||
+		store_fetch_first(store, table, REL_EVENT_PKEY, snapshot, keys, 1,
+						  BackwardScanDirection);
 }
 
 /* See store.h. */
 bool
-store_last_event(Store *store, int64 execution_id, int64 *event_id,
+store_last_event(Store *store, int64 execution_id, int64 since, int64 *event_id,
 				 TimestampTz *created_at, bool *own)
 {
 	TupleTableSlot *slot;
@@ -526,7 +434,7 @@ store_last_event(Store *store, int64 execution_id, int64 *event_id,
 	HeapTuple	tuple;
 	bool		free_tuple;
 
-	if (!fetch_last_event(store, execution_id, SnapshotSelf))
+	if (!fetch_last_event(store, execution_id, since, SnapshotSelf))
 		return false;
 	slot = store_table(store, REL_EVENT)->scan_slot;
 	*event_id = DatumGetInt64(slot_getattr(slot, EVENT_COL_EVENT_ID, &isnull));
@@ -542,7 +450,7 @@ store_last_event(Store *store, int64 execution_id, int64 *event_id,
 int64
 store_last_event_in_snapshot(Store *store, int64 execution_id)
 {
-	if (!fetch_last_event(store, execution_id, GetTransactionSnapshot()))
+	if (!fetch_last_event(store, execution_id, 0, GetTransactionSnapshot()))
 		return 0;
 	return DatumGetInt64(slot_column(store_table(store, REL_EVENT)->scan_slot,
 								EVENT_COL_EVENT_ID));
@@ -836,7 +744,10 @@ store_load_runs(Store *store, int64 execution_id, const Playbook *playbook,
 			strcmp(state, "open") == 0 ? RUN_OPEN : RUN_RETRY;
 		run->started_event_id = DatumGetInt64(slot_column(scan.slot, RUN_EVENT_ID));
 		run->attempts = DatumGetInt32(slot_column(scan.slot, RUN_ATTEMPTS));
-		run->available_at = DatumGetTimestampTz(slot_column(scan.slot, RUN_DUE_AT));
+		if (run->state == RUN_RETRY)
+			run->available_at = DatumGetTimestampTz(slot_column(scan.slot, RUN_DUE_AT));
+		else
+			run->deadline = DatumGetTimestampTz(slot_column(scan.slot, RUN_DUE_AT));
 		run->context = slot_jsonb(scan.slot, RUN_CONTEXT);
 		run->stored = true;
 		run->arrivals = read_arrivals(slot_jsonb(scan.slot, RUN_ARRIVALS), playbook);
@@ -868,8 +779,8 @@ fill_state(TupleTableSlot *slot, const Run *run, const Playbook *playbook)
 	slot_set_id(slot, RUN_EVENT_ID, run->started_event_id);
 	slot_set(slot, RUN_ATTEMPTS, Int32GetDatum(run->attempts));
 	slot_set_jsonb(slot, RUN_CONTEXT, run->context);
-	if (run->available_at != 0)
-		slot_set(slot, RUN_DUE_AT, TimestampTzGetDatum(run->available_at));
+	if (run_due_at(run) != 0)
+		slot_set(slot, RUN_DUE_AT, TimestampTzGetDatum(run_due_at(run)));
 	else
 		slot_set_null(slot, RUN_DUE_AT);
 }

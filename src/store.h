@@ -139,9 +139,12 @@ extern void store_read_event(TupleTableSlot *slot, Event *event);
 extern void store_read_event_head(TupleTableSlot *slot, Event *event);
 extern void store_insert_event(Store *store, const Event *event);
 
-/* The newest event of an execution.  *own: this transaction wrote it. */
-extern bool store_last_event(Store *store, int64 execution_id, int64 *event_id,
-							 TimestampTz *created_at, bool *own);
+/*
+ * The newest event of an execution.  *own: this transaction wrote it.  since: an
+ * event that is known, if any: the newest is then found at less expense.
+ */
+extern bool store_last_event(Store *store, int64 execution_id, int64 since,
+							 int64 *event_id, TimestampTz *created_at, bool *own);
 /* The same as the transaction snapshot sees it (REPEATABLE READ). */
 extern int64 store_last_event_in_snapshot(Store *store, int64 execution_id);
 extern bool store_event_exists(Store *store, int64 execution_id, int64 event_id);
@@ -192,6 +195,9 @@ extern List *store_iteration_results(Store *store, int64 execution_id,
 
 /* Ids of running children of a step (of any, parent_event_id 0), as a list of int64 *. */
 extern List *store_running_children(Store *store, int64 execution_id, int64 parent_event_id);
+/* Gives a running execution a parent. */
+extern void store_adopt_execution(Store *store, int64 execution_id, int64 parent_execution_id,
+								  int64 parent_event_id, int item);
 /* The item that a child execution was started for. */
 extern bool store_child_item(Store *store, int64 execution_id, JsonbValue *item);
 
@@ -253,6 +259,7 @@ typedef struct QueueRow
 	int64		event_id;
 	int			item;			/* current_index, -1: none */
 	TimestampTz lease_until;	/* 0: none */
+	ItemPointerData place;		/* of the version that was read */
 	int64		timeout;		/* of an attempt, in microseconds; 0: none */
 	TimestampTz deadline;		/* of the attempt in flight; 0: none */
 } QueueRow;
@@ -282,6 +289,8 @@ extern void store_lease_task(Store *store, Run *run, TimestampTz lease_until);
 extern void store_revoke_task(Store *store, Run *run);
 
 extern bool store_get_task(Store *store, int64 queue_id, QueueRow *row);
+/* Is what was read still the newest version?  Cheaper than reading it again. */
+extern bool store_task_unchanged(Store *store, const QueueRow *row);
 /* Deletes a row whatever its state; false when it is gone. */
 extern bool store_delete_task(Store *store, int64 queue_id);
 /*
@@ -329,6 +338,17 @@ extern List *store_expired_leases(Store *store, int64 execution_id, int limit);
 
 /* Running executions whose deadline has passed, at most "limit" (int64 *). */
 extern List *store_due_executions(Store *store, int64 execution_id, int limit);
+/* A row of noetl.run whose time has come. */
+typedef struct DueRun
+{
+	int64		execution_id;
+	const char *step_name;
+} DueRun;
+
+/* Open runs whose timeout or retry is due, at most "limit" (DueRun *). */
+extern List *store_due_runs(Store *store, int64 execution_id, int limit);
+/* Is it still so, under the lock of its execution? */
+extern bool store_run_is_due(Store *store, const DueRun *run);
 /* Makes the next look at timers a complete one. */
 extern void store_read_all_timers(void);
 /* When anything is due next; false: nothing is scheduled. */
@@ -337,16 +357,26 @@ extern bool store_next_timer(Store *store, TimestampTz *when);
 /* For the store's own files only: an open table. */
 typedef struct StoreTable
 {
-	Relation	relation;
+	Relation	relation;		/* NULL: not open */
+	bool		writable;		/* its indexes are open too */
+	/* kept from one store to the next: */
+	Oid			relid;
+	uint64		described;		/* when that was */
 	struct ResultRelInfo *result_rel;
 	TupleTableSlot *insert_slot;
 	TupleTableSlot *scan_slot;
+	bool		indexed;		/* its indexes are known: */
+	Oid		   *index_oids;
 } StoreTable;
 
+/* Opens a table on first use. */
 extern StoreTable *store_table(Store *store, StoreRelation which);
+/* Writes table->insert_slot. */
 extern void store_write_insert(Store *store, StoreTable *table);
+/* Replaces the row in "old" by "new"; the caller holds it against others. */
 extern void store_write_update(Store *store, StoreTable *table, TupleTableSlot *old,
 							   TupleTableSlot *new);
+/* Deletes the row in "old"; the caller holds it against others. */
 extern void store_write_delete(Store *store, StoreTable *table, TupleTableSlot *old);
 
 #endif							/* NOETL_STORE_H */

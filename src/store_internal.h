@@ -1,7 +1,7 @@
 /*
  * store_internal.h
- *		Scans of tables that only holders of the execution lock change, for
- *		the files of the store.
+ *		Open tables and indexes, and scans of tables that only holders of the
+ *		execution lock change, for the files of the store.
  */
 #ifndef NOETL_STORE_INTERNAL_H
 #define NOETL_STORE_INTERNAL_H
@@ -38,6 +38,8 @@ extern bool store_fetch_first(Store *store, StoreTable *table, StoreRelation ind
 							  ScanDirection direction);
 /* The event partition of an execution, when the caller did not name it. */
 extern StoreTable *store_event_table(Store *store, int64 execution_id);
+/* An index for scans; it stays open as long as the store. */
+extern Relation store_open_index(Store *store, StoreRelation which);
 
 /*
  * New rows, in slots that can be written: also those that are only compared

@@ -9,7 +9,9 @@
 
 #include "access/genam.h"
 #include "access/xact.h"
+#include "executor/executor.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
@@ -131,16 +133,23 @@ store_delete_items(Store *store, int64 execution_id, const char *step_name)
  * ---------------------------------------------------------------------------
  */
 
-/* Does the event in a slot end an item of the iteration? */
+/*
+ * Does the event in a slot end an item of the iteration?  It counts only with
+ * the counters that the broker writes.
+ */
 static bool
-ends_item(TupleTableSlot *slot, int64 since, bool *failed)
+ends_item(TupleTableSlot *slot, int64 since, bool *failed, JsonbValue *meta)
 {
 	EventType	type = event_type_of(slot_text(slot, EVENT_COL_EVENT_TYPE), NULL);
+	int64		total;
 
 	*failed = type == EVENT_ITERATION_FAILED;
-	return (*failed || type == EVENT_ITERATION_COMPLETED) &&
-		DatumGetInt64(slot_column(slot, EVENT_COL_EVENT_ID)) > since &&
-		!slot_attisnull(slot, EVENT_COL_META);
+	if ((!*failed && type != EVENT_ITERATION_COMPLETED) ||
+		DatumGetInt64(slot_column(slot, EVENT_COL_EVENT_ID)) <= since ||
+		slot_attisnull(slot, EVENT_COL_META))
+		return false;
+	json_from_jsonb(slot_jsonb(slot, EVENT_COL_META), meta);
+	return json_get_int(meta, "total", &total) && json_get_int(meta, "done", &total);
 }
 
 /* Opens a scan of the result-bearing events of a step since another event. */
@@ -182,9 +191,8 @@ store_iteration_progress(Store *store, int64 execution_id, const char *step_name
 	{
 		JsonbValue	meta;
 
-		if (!ends_item(scan.slot, since, &failed))
+		if (!ends_item(scan.slot, since, &failed, &meta))
 			continue;
-		json_from_jsonb(slot_jsonb(scan.slot, EVENT_COL_META), &meta);
 		progress->found = true;
 		progress->started = counter(&meta, "started");
 		progress->done = counter(&meta, "done");
@@ -210,14 +218,13 @@ store_iteration_results(Store *store, int64 execution_id, const char *step_name,
 
 		if (DatumGetTimestampTz(slot_column(scan.slot, EVENT_COL_CREATED_AT)) > until)
 			break;
-		if (!ends_item(scan.slot, since, &failed))
+		if (!ends_item(scan.slot, since, &failed, &meta))
 			continue;
 		result = palloc0(sizeof(IterationResult));
 		result->index = DatumGetInt32(slot_column(scan.slot, EVENT_COL_CURRENT_INDEX));
 		result->failed = failed;
 		json_from_jsonb(slot_jsonb(scan.slot, EVENT_COL_RESULT), &result->value);
 		result->error = slot_text(scan.slot, EVENT_COL_ERROR);
-		json_from_jsonb(slot_jsonb(scan.slot, EVENT_COL_META), &meta);
 		(void) json_get_int(&meta, "child_execution_id", &result->child_execution_id);
 		results = lappend(results, result);
 	}
@@ -230,6 +237,17 @@ store_iteration_results(Store *store, int64 execution_id, const char *step_name,
  * ---------------------------------------------------------------------------
  */
 
+/* In many databases no execution has a parent: the index is empty then. */
+static bool
+no_children_at_all(void)
+{
+	Relation	index = index_open(store_index(REL_EXECUTION_PARENT_IDX), AccessShareLock);
+	bool		empty = RelationGetNumberOfBlocks(index) <= 1;
+
+	index_close(index, AccessShareLock);
+	return empty;
+}
+
 /* See store.h. */
 List *
 store_running_children(Store *store, int64 execution_id, int64 parent_event_id)
@@ -239,6 +257,8 @@ store_running_children(Store *store, int64 execution_id, int64 parent_event_id)
 	ScanKeyData key;
 	List	   *children = NIL;
 
+	if (no_children_at_all())
+		return NIL;
 	store_key_int64(&key, 1, execution_id);
 	store_scan_open(&scan, store, table, REL_EXECUTION_PARENT_IDX, SnapshotSelf, 1,
 					ForwardScanDirection);
@@ -257,6 +277,30 @@ store_running_children(Store *store, int64 execution_id, int64 parent_event_id)
 	}
 	store_scan_close(&scan);
 	return children;
+}
+
+/* See store.h. */
+void
+store_adopt_execution(Store *store, int64 execution_id, int64 parent_execution_id,
+					  int64 parent_event_id, int item)
+{
+	StoreTable *table = store_table(store, REL_EXECUTION);
+	ScanKeyData key;
+	TupleTableSlot *new;
+
+	CommandCounterIncrement();
+	store_key_int64(&key, 1, execution_id);
+	if (!store_fetch_first(store, table, REL_EXECUTION_PKEY, SnapshotSelf, &key, 1,
+						   ForwardScanDirection))
+		elog(ERROR, "execution " INT64_FORMAT " has vanished", execution_id);
+	new = table->insert_slot;
+	slot_begin_version(new, table->scan_slot);
+	slot_set_id(new, EXECUTION_PARENT_ID, parent_execution_id);
+	slot_set_id(new, EXECUTION_PARENT_EVENT_ID, parent_event_id);
+	if (item >= 0)
+		slot_set(new, EXECUTION_CURRENT_INDEX, Int32GetDatum(item));
+	ExecStoreVirtualTuple(new);
+	store_write_update(store, table, table->scan_slot, new);
 }
 
 /* See store.h. */

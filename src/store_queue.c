@@ -47,7 +47,7 @@ queue_scan_open(QueueScan *scan, Store *store, StoreRelation index,
 	CommandCounterIncrement();
 	scan->table = store_table(store, REL_QUEUE);
 	scan->snapshot = RegisterSnapshot(GetLatestSnapshot());
-	scan->index = index_open(store_index(index), AccessShareLock);
+	scan->index = store_open_index(store, index);
 #if PG_VERSION_NUM >= 180000
 	scan->scan = index_beginscan(scan->table->relation, scan->index,
 								 scan->snapshot, NULL, nkeys, 0);
@@ -72,7 +72,6 @@ static void
 queue_scan_close(QueueScan *scan)
 {
 	index_endscan(scan->scan);
-	index_close(scan->index, AccessShareLock);
 	UnregisterSnapshot(scan->snapshot);
 }
 
@@ -114,6 +113,7 @@ read_row(TupleTableSlot *slot, QueueRow *row)
 	row->item = slot_attisnull(slot, QUEUE_COL_CURRENT_INDEX) ? -1 :
 		DatumGetInt32(slot_column(slot, QUEUE_COL_CURRENT_INDEX));
 	row->lease_until = DatumGetTimestampTz(slot_column(slot, QUEUE_COL_LEASE_UNTIL));
+	row->place = slot->tts_tid;
 	row->timeout = read_timeout(slot);
 	row->deadline = DatumGetTimestampTz(slot_column(slot, QUEUE_COL_DEADLINE));
 }
@@ -583,6 +583,18 @@ store_get_task(Store *store, int64 queue_id, QueueRow *row)
 		read_row(scan.slot, row);
 	queue_scan_close(&scan);
 	return found;
+}
+
+/* See store.h. */
+bool
+store_task_unchanged(Store *store, const QueueRow *row)
+{
+	StoreTable *table = store_table(store, REL_QUEUE);
+	ItemPointerData tid = row->place;
+
+	return table_tuple_fetch_row_version(table->relation, &tid, SnapshotSelf,
+										 table->scan_slot) &&
+		DatumGetInt64(slot_column(table->scan_slot, QUEUE_COL_QUEUE_ID)) == row->queue_id;
 }
 
 /* See store.h. */

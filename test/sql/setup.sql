@@ -7,7 +7,7 @@ SELECT e.extversion ~ '^\d+\.\d+\.\d+$' AS has_version, n.nspname AS schema,
  WHERE e.extname = 'noetl';
 
 -- For the stories that follow: the newest execution of a playbook …
-CREATE FUNCTION newest(playbook text) RETURNS bigint LANGUAGE sql AS $$
+CREATE FUNCTION newest(playbook text) RETURNS bigint LANGUAGE sql STABLE AS $$
     SELECT max(execution_id) FROM noetl.execution WHERE path = playbook
 $$;
 

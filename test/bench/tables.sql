@@ -1,4 +1,5 @@
--- The same rows without anybody who decides: what storing them costs.
+-- The same rows without anybody who decides: what storing them costs; and where
+-- the scripts note how far they are.
 CREATE TABLE raw_event (
     execution_id bigint NOT NULL,
     event_id bigint GENERATED ALWAYS AS IDENTITY,
@@ -42,3 +43,19 @@ CREATE TABLE raw_workload (
     execution_id bigint PRIMARY KEY,
     data jsonb NOT NULL
 );
+
+-- CPU time that this backend has used, in nanoseconds.
+CREATE FUNCTION cpu_of_backend() RETURNS bigint LANGUAGE sql VOLATILE
+    AS $$SELECT split_part(pg_read_file('/proc/self/schedstat'), ' ', 1)::bigint$$;
+CREATE UNLOGGED TABLE sample (
+    client int NOT NULL,
+    n      int NOT NULL,
+    cpu    bigint NOT NULL,
+    at     timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+-- How much all clients did a second, and what CPU time each of it took (us).
+CREATE VIEW pace AS
+    SELECT sum((n2 - n1) / extract(epoch FROM at2 - at1))::float8 AS per_second,
+           (sum(cpu2 - cpu1) / sum(n2 - n1) / 1000)::float8 AS cpu_us
+      FROM (SELECT min(n) AS n1, max(n) AS n2, min(cpu) AS cpu1, max(cpu) AS cpu2, min(at) AS at1, max(at) AS at2
+              FROM sample GROUP BY client HAVING max(at) > min(at)) AS client;

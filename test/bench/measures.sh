@@ -1,0 +1,366 @@
+# What "make bench" measures: sourced by run.sh.  Each measure_* starts with a
+# fresh database and prints rows of the table.
+
+missed=0
+
+sql() { psql -XqAt -d "${database:-bench}" -v ON_ERROR_STOP=1 "$@"; }
+
+# ---------------------------------------------------------------------------
+# The table
+# ---------------------------------------------------------------------------
+
+line() { printf '%-66s %10s %10s %6s %8s %s\n' "$@"; }
+
+# Is $1 as $2 says, for example ">=1.1"?
+holds() { awk -v a="$1" -v op="${2:0:2}" -v b="${2:2}" 'BEGIN { exit !(op == ">=" ? a >= b : a <= b) }'; }
+
+# $1: what; $2: ours; $3: what it is compared with; $4: target of the ratio, if any.
+row()
+{
+    local ratio verdict=
+    ratio=$(awk -v a="$2" -v b="$3" 'BEGIN { if (b > 0) printf "%.2f", a / b; else print "-" }')
+    if [ -n "${4:-}" ] && ! holds "$ratio" "$4"; then
+        verdict=missed
+        missed=$((missed + 1))
+    fi
+    line "$1" "$2" "$3" "$ratio" "${4:-}" "$verdict"
+}
+
+# $1: what; $2: a figure that has to be as $3 says by itself.
+figure()
+{
+    local verdict=
+    if [ -n "${3:-}" ] && ! holds "$2" "$3"; then
+        verdict=missed
+        missed=$((missed + 1))
+    fi
+    line "$1" "$2" - - "${3:-}" "$verdict"
+}
+
+median() { sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
+
+# ---------------------------------------------------------------------------
+# Databases and playbooks
+# ---------------------------------------------------------------------------
+
+# $1: path, $2: steps in a row, each with the value of the one before as its input.
+linear_playbook()
+{
+    echo "metadata: {name: linear, path: $1}"
+    echo "apiVersion: noetl.io/v1"
+    echo "kind: Playbook"
+    echo "workload: {first: 1}"
+    echo "workflow:"
+    echo "  - {step: start, next: s1}"
+    awk -v n="$2" 'BEGIN {
+        for (i = 1; i <= n; i++)
+            printf "  - {step: s%d, tool: bench, args: {n: \"{{ %s }}\"}, next: %s}\n", i,
+                i == 1 ? "workload.first" : "s" i - 1 ".n", i == n ? "end" : "s" i + 1
+    }'
+    echo "  - {step: end}"
+}
+
+# $1: path, $2: tasks that start together and each read one element of a result.
+fan_playbook()
+{
+    echo "metadata: {name: fan, path: $1}"
+    echo "apiVersion: noetl.io/v1"
+    echo "kind: Playbook"
+    echo "workflow:"
+    echo "  - {step: start, next: produce}"
+    echo "  - step: produce"
+    echo "    tool: bench"
+    echo "    next:"
+    awk -v n="$2" 'BEGIN {
+        for (i = 0; i < n; i++)
+            printf "      - t%d\n", i
+        for (i = 0; i < n; i++)
+            printf "  - {step: t%d, tool: bench, args: {name: \"{{ produce.rows[%d].name }}\"}, next: end}\n", i, i
+    }'
+    echo "  - {step: end}"
+}
+
+# Playbooks are longer than a command line may be.
+register() { { echo 'SELECT noetl.register($playbook$'; cat; echo '$playbook$)'; } | sql >/dev/null; }
+
+# The database that every measure gets a copy of.
+prepare_template()
+{
+    createdb bench_template
+    database=bench_template
+    sql -c 'CREATE EXTENSION noetl' -f "$here/tables.sql"
+    register <"$here/cycle.yaml"
+    linear_playbook bench/linear 100 | register
+    linear_playbook bench/long 10000 | register
+    linear_playbook bench/one 1 | register
+    fan_playbook bench/fan 500 | register
+    database=bench
+}
+
+fresh_database()
+{
+    dropdb --if-exists --force bench 2>/dev/null
+    createdb -T bench_template bench
+}
+
+# ---------------------------------------------------------------------------
+# Runs
+# ---------------------------------------------------------------------------
+
+# $1: a script; $2: clients; the rest are pgbench's.  The clients' progress is in
+# the table "sample" afterwards.
+run_script()
+{
+    local script=$1 clients=$2
+    shift 2
+    sql -c 'TRUNCATE sample'
+    pgbench -n -M prepared -c "$clients" -j 2 -D queue_id=0 -D n=0 -D every=100 -D count=0 -D ids={} \
+        -D execution_id=0 -D steps=100 -D path=bench/linear -f "$here/$script.pgbench" "$@" bench >"$work/pgbench.out" 2>&1 || {
+        cat "$work/pgbench.out" >&2
+        return 1
+    }
+    ! grep -i 'error\|aborted' "$work/pgbench.out" >&2
+}
+
+# What all clients did a second ("per_second"), or CPU microseconds of one ("cpu_us").
+pace() { sql -c "SELECT round($1::numeric, 1) FROM pace"; }
+
+# $1: quantity of pace; $2, $3: the two scripts; the rest are run_script's.  Sets ours and theirs to
+# medians of several runs in turn.
+in_turn()
+{
+    local quantity=$1 a=$2 b=$3 i list_a= list_b=
+    shift 3
+    for ((i = 0; i < rounds; i++)); do
+        run_script "$a" "$@"
+        list_a+="$(pace "$quantity")"$'\n'
+        run_script "$b" "$@"
+        list_b+="$(pace "$quantity")"$'\n'
+    done
+    ours=$(printf %s "$list_a" | median)
+    theirs=$(printf %s "$list_b" | median)
+}
+
+wal_position() { sql -c "SELECT pg_current_wal_insert_lsn() - '0/0'"; }
+transactions() { sql -c "SELECT xact_commit FROM pg_stat_database WHERE datname = 'bench'"; }
+
+# Without waiting for the disk, or with it.
+no_fsync() { export PGOPTIONS="-c synchronous_commit=off"; }
+with_fsync() { unset PGOPTIONS; }
+
+# ---------------------------------------------------------------------------
+# Measures
+# ---------------------------------------------------------------------------
+
+measure_step()
+{
+    local clients before commits
+    no_fsync
+    in_turn cpu_us step_noetl step_raw 1 -T "$seconds"
+    row "linear step, CPU of the backend (us), beside raw rows" "$ours" "$theirs" "<=1.0"
+    in_turn per_second step_noetl step_raw 1 -T "$seconds"
+    row "linear steps/s, 1 client, no fsync, beside raw rows" "$ours" "$theirs"
+    in_turn per_second step_noetl step_raw 8 -T "$seconds"
+    row "linear steps/s, 8 clients, no fsync, beside raw rows" "$ours" "$theirs"
+    run_script step_noetl 1 -t 1000
+    before=$(wal_position) commits=$(transactions)
+    run_script step_noetl 1 -t 20000
+    ours=$(((($(wal_position) - before) / 20000)))
+    commits=$(($(transactions) - commits))
+    before=$(wal_position)
+    run_script step_raw 1 -t 20000
+    row "WAL of a linear step (bytes), beside raw rows" "$ours" "$(((($(wal_position) - before) / 20000)))"
+    figure "    the same, as a figure" "$ours" "<=1500"
+    figure "transactions of a linear step" "$(awk -v n="$commits" 'BEGIN { printf "%.2f", n / 20000 }')" "<=1.05"
+    with_fsync
+    in_turn per_second step_noetl step_raw 1 -T "$seconds"
+    row "linear steps/s, 1 client, fsync, beside raw rows" "$ours" "$theirs" ">=1.1"
+    in_turn per_second step_noetl step_raw 8 -T "$seconds"
+    row "linear steps/s, 8 clients, fsync, beside raw rows" "$ours" "$theirs" ">=1.4"
+}
+
+measure_start()
+{
+    with_fsync
+    in_turn per_second start_noetl start_raw 8 -T "$seconds" -D path=bench/linear
+    row "executions started/s, 8 clients, fsync, beside raw rows" "$ours" "$theirs" ">=0.8"
+}
+
+# Median microseconds of transactions $2 to $3 in the logs of $1.
+median_of()
+{
+    cat "$work/$1".* | awk -v from="$2" -v to="$3" '$2 >= from && $2 <= to { print $3 }' | median
+}
+
+# One history of 10,050 steps after another; its first transaction is the start.
+measure_flat()
+{
+    local path history
+    no_fsync
+    for path in cycle long; do
+        for ((history = 0; history < rounds; history++)); do
+            (cd "$work" && run_script step_noetl 1 -t 10001 -D path="bench/$path" -l --log-prefix="$work/$path.$history")
+            sql -c "SELECT noetl.cancel(execution_id) FROM noetl.execution WHERE status = 'RUNNING'" >/dev/null
+            sql -c "DELETE FROM noetl.queue"
+        done
+        row "step 9,900-10,000 of one execution, beside step 10-110 (us), $path" "$(median_of "$path" 9901 10000)" \
+            "$(median_of "$path" 11 110)" "<=1.1"
+        rm -f "$work/$path".*
+    done
+}
+
+# Fills the queue with tasks that nobody has leased.
+fill_queue()
+{
+    sql -c "INSERT INTO noetl.queue (execution_id, catalog_id, node_id, node_name, node_type, action)
+            SELECT 1000000 + i / 10, 1, (1000000 + i / 10) || ':s' || i % 10, 's' || i % 10, 'bench', '{\"type\": \"bench\", \"data\": {\"n\": 1}}'
+              FROM generate_series(1, $1) AS i" -c 'VACUUM ANALYZE noetl.queue'
+}
+
+measure_backlog()
+{
+    local few
+    no_fsync
+    fill_queue 4000
+    run_script lease_noetl 1 -t 3000
+    few=$(pace cpu_us)
+    fill_queue 1003000
+    run_script lease_noetl 1 -t 3000
+    row "lease, 1,000,000 due rows beside 1,000 (us of CPU)" "$(pace cpu_us)" "$few" "<=1.2"
+}
+
+# Opens a session that runs $1 and then sits in its transaction; sets holder.
+hold_transaction()
+{
+    rm -f "$work/fifo"
+    mkfifo "$work/fifo"
+    psql -XqAt -d bench <"$work/fifo" >/dev/null &
+    holder=$!
+    exec 9>"$work/fifo"
+    echo "$1" >&9
+    sleep 1
+}
+
+let_go()
+{
+    exec 9>&-
+    wait "$holder"
+}
+
+# Four workers for a while; sets pace_now and p99_now, of the second half.
+hold_run()
+{
+    rm -f "$work"/hold.*
+    (cd "$work" && run_script "$1" 4 -T "$hold" -l --log-prefix="$work/hold")
+    sql -c "DELETE FROM sample WHERE at < (SELECT min(at) + (max(at) - min(at)) / 2 FROM sample)"
+    pace_now=$(pace per_second)
+    p99_now=$(tail -q -n "+$(($(cat "$work"/hold.* | wc -l) / 4))" "$work"/hold.* | awk '{ print $3 }' | sort -n |
+        awk '{ v[NR] = $1 } END { print v[int(NR * 0.99)] }')
+    rm -f "$work"/hold.*
+}
+
+measure_hold()
+{
+    local free free_p99 what
+    no_fsync
+    hold_run step_noetl
+    free=$pace_now free_p99=$p99_now
+    hold_transaction 'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM noetl.queue;'
+    hold_run step_noetl
+    let_go
+    row "steps/s, 4 workers, $hold s under an old snapshot, beside without it" "$pace_now" "$free" ">=0.95"
+    row "    p99 of complete and lease (us)" "$p99_now" "$free_p99" "<=2"
+    hold_transaction 'BEGIN; SELECT txid_current();'
+    hold_run step_noetl
+    let_go
+    row "steps/s, 4 workers, $hold s while somebody has an xid, beside without" "$pace_now" "$free" ">=0.95"
+    row "    p99 of complete and lease (us)" "$p99_now" "$free_p99" "<=2"
+    [ -n "${BENCH_FULL:-}" ] || return 0
+    hold_run step_raw
+    free=$pace_now
+    hold_transaction 'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM raw_queue;'
+    hold_run step_raw
+    let_go
+    row "for comparison, raw rows: under an old snapshot, beside without it" "$pace_now" "$free"
+}
+
+measure_wake()
+{
+    local before times
+    no_fsync
+    times=$("$work/wake" latency 8 2000 200)
+    figure "idle worker: execute() sent to task in hand, p50 (ms)" "${times% *}" "<=1"
+    figure "idle worker: execute() sent to task in hand, p99 (ms)" "${times#* }" "<=5"
+    sleep 2
+    before=$(wal_position)
+    times=$("$work/wake" idle 8 5)
+    figure "8 idle workers for 5 s: how often one of them ran" "${times% *}" "<=0"
+    figure "8 idle workers for 5 s: WAL (bytes)" "$(($(wal_position) - before))" "<=0"
+}
+
+# 500 tasks that each read an element of a result of 500 elements.
+measure_reads()
+{
+    local times
+    no_fsync
+    times=$(sql <<'SQL'
+CREATE TABLE took (what text, ms float8);
+DO $$
+DECLARE
+    began timestamptz;
+    produce bigint;
+    task record;
+    rows jsonb := (SELECT jsonb_build_object('rows', jsonb_agg(jsonb_build_object('id', i, 'name', 'element ' || i)))
+                     FROM generate_series(0, 499) AS i);
+BEGIN
+    FOR i IN 1 .. 6 LOOP
+        PERFORM noetl.execute('bench/fan');
+        SELECT queue_id INTO produce FROM noetl.lease('reader');
+        began := clock_timestamp();
+        PERFORM noetl.complete(produce, rows, 'reader');
+        INSERT INTO took VALUES ('start', extract(epoch FROM clock_timestamp() - began) * 1000);
+        FOR task IN SELECT queue_id FROM noetl.lease('reader', 500) LOOP
+            began := clock_timestamp();
+            PERFORM noetl.complete(task.queue_id, '{"n": 1}', 'reader');
+            INSERT INTO took VALUES ('end ' || i, extract(epoch FROM clock_timestamp() - began) * 1000);
+        END LOOP;
+        COMMIT;
+    END LOOP;
+END $$;
+SELECT (percentile_disc(0.5) WITHIN GROUP (ORDER BY ms))::numeric(9, 1) FROM took WHERE what = 'start';
+SELECT (percentile_disc(0.5) WITHIN GROUP (ORDER BY ms))::numeric(9, 1)
+  FROM (SELECT sum(ms) AS ms FROM took WHERE what LIKE 'end %' GROUP BY what) AS ends;
+SQL
+    )
+    set -- $times
+    figure "500 tasks that each read a 500-element result: starting them (ms)" "$1" "<=50"
+    figure "    and completing them, one by one, into a join (ms)" "$2"
+}
+
+measure_workers()
+{
+    local clients best=0 worst=1 all=
+    with_fsync
+    for clients in 1 2 4 8 16 32 64; do
+        run_script step_noetl "$clients" -T "$seconds" -D every=20
+        ours=$(pace per_second)
+        all+=" $clients:${ours%.*}"
+        read -r best worst < <(awk -v ours="$ours" -v best="$best" -v worst="$worst" 'BEGIN {
+            if (ours > best) best = ours
+            if (ours / best < worst) worst = ours / best
+            print best, worst }')
+    done
+    row "64 workers, fsync, steps/s, beside the best number of workers" "$ours" "$best" ">=0.95"
+    figure "    each number of workers beside the best smaller one, the worst" "$(printf %.2f "$worst")" ">=0.95"
+    say "        workers:steps/s$all"
+}
+
+measure_batch()
+{
+    with_fsync
+    in_turn per_second batch_noetl step_noetl 1 -T "$seconds"
+    row "50 completions in one statement beside one each, steps/s, fsync" "$ours" "$theirs" ">=3"
+    no_fsync
+    in_turn per_second batch_noetl step_noetl 1 -T "$seconds"
+    row "50 completions in one statement beside one each, steps/s, no fsync" "$ours" "$theirs"
+}
