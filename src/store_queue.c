@@ -76,16 +76,6 @@ queue_scan_close(QueueScan *scan)
 	UnregisterSnapshot(scan->snapshot);
 }
 
-/* The collation in which node_name is indexed. */
-static Oid
-store_queue_collation(Store *store)
-{
-	Relation	queue = store_table(store, REL_QUEUE)->relation;
-
-	return TupleDescAttr(RelationGetDescr(queue),
-						 QUEUE_COL_NODE_NAME - 1)->attcollation;
-}
-
 /* The timeout of a row in microseconds; 0: none. */
 static int64
 read_timeout(TupleTableSlot *slot)
@@ -237,28 +227,34 @@ run_state(const char *status, RunState *state)
 }
 
 /*
- * Keys of queue_run_idx: the runs of an execution (item -1) or one item of its
- * iterators.
+ * Scans the runs of an execution (item -1), from where they can begin, or those
+ * of one item of its iterators.
  */
 static void
-run_keys(ScanKey keys, int64 execution_id, int item)
+run_scan_open(QueueScan *scan, Store *store, int64 execution_id, int item)
 {
+	ScanKeyData keys[3];
+	int64		begin = item >= 0 ? PG_INT64_MIN :
+		run_mark_begin(store_table(store, REL_QUEUE)->relation, execution_id);
+
 	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(execution_id));
 	if (item >= 0)
 		ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(item));
 	else
 		ScanKeyEntryInitialize(&keys[1], SK_ISNULL | SK_SEARCHNULL, 2, InvalidStrategy,
 							   InvalidOid, InvalidOid, InvalidOid, (Datum) 0);
+	ScanKeyInit(&keys[2], 3, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum(begin));
+	queue_scan_open(scan, store, REL_QUEUE_RUN_IDX, keys, 3);
 }
 
-/* The same with the step. */
-static void
-item_keys(Store *store, ScanKey keys, int64 execution_id, const char *node_name, int item)
+/* Is the row in the scan slot one of this step? */
+static bool
+is_of_step(const QueueScan *scan, const char *node_name)
 {
-	run_keys(keys, execution_id, item);
-	ScanKeyEntryInitialize(&keys[2], 0, 3, BTEqualStrategyNumber, InvalidOid,
-						   store_queue_collation(store), F_TEXTEQ,
-						   CStringGetTextDatum(node_name));
+	text	   *name = DatumGetTextPP(slot_column(scan->slot, QUEUE_COL_NODE_NAME));
+
+	return strlen(node_name) == VARSIZE_ANY_EXHDR(name) &&
+		memcmp(node_name, VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name)) == 0;
 }
 
 /*
@@ -313,13 +309,12 @@ store_load_item(Store *store, int64 execution_id, const Playbook *playbook,
 				const char *node_name, int item)
 {
 	QueueScan	scan;
-	ScanKeyData keys[3];
 	Run		   *run = NULL;
 
-	item_keys(store, keys, execution_id, node_name, item);
-	queue_scan_open(&scan, store, REL_QUEUE_RUN_IDX, keys, 3);
+	run_scan_open(&scan, store, execution_id, item);
 	while (run == NULL && queue_scan_next(&scan))
-		run = read_run(scan.slot, execution_id, playbook, node_name);
+		if (is_of_step(&scan, node_name))
+			run = read_run(scan.slot, execution_id, playbook, node_name);
 	queue_scan_close(&scan);
 	return run;
 }
@@ -340,7 +335,7 @@ store_abandon_items(Store *store, int64 execution_id, const char *node_name, boo
 	{
 		QueueRow   *row;
 
-		if (strcmp(slot_text(scan.slot, QUEUE_COL_NODE_NAME), node_name) != 0)
+		if (!is_of_step(&scan, node_name))
 			continue;
 		row = palloc(sizeof(QueueRow));
 		read_row(scan.slot, row);
@@ -372,19 +367,20 @@ store_queue_load_runs(Store *store, int64 execution_id,
 					  List **runs)
 {
 	QueueScan	scan;
-	ScanKeyData keys[3];
+	int64		first = 0;
 
-	run_keys(keys, execution_id, -1);
-	queue_scan_open(&scan, store, REL_QUEUE_RUN_IDX, keys, 2);
+	run_scan_open(&scan, store, execution_id, -1);
 	while (queue_scan_next(&scan))
 	{
 		Run		   *run = read_run(scan.slot, execution_id, playbook, with_action);
 
-		if (run == NULL)
-			continue;
-		*runs = lappend(*runs, run);
+		if (first == 0)
+			first = DatumGetInt64(slot_column(scan.slot, QUEUE_COL_QUEUE_ID));
+		if (run != NULL)
+			*runs = lappend(*runs, run);
 	}
 	queue_scan_close(&scan);
+	run_mark_end(execution_id, first);
 }
 
 /* See store.h. */
@@ -393,12 +389,11 @@ store_find_task(Store *store, int64 execution_id, const char *node_name,
 				int item, QueueRow *row)
 {
 	QueueScan	scan;
-	ScanKeyData keys[3];
-	bool		found;
+	bool		found = false;
 
-	item_keys(store, keys, execution_id, node_name, item);
-	queue_scan_open(&scan, store, REL_QUEUE_RUN_IDX, keys, 3);
-	found = queue_scan_next(&scan);
+	run_scan_open(&scan, store, execution_id, item);
+	while (!found && queue_scan_next(&scan))
+		found = is_of_step(&scan, node_name);
 	if (found)
 		read_row(scan.slot, row);
 	queue_scan_close(&scan);
