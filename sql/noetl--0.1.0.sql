@@ -248,6 +248,12 @@ CREATE FUNCTION noetl.render(template jsonb, context jsonb) RETURNS jsonb
 COMMENT ON FUNCTION noetl.render(jsonb, jsonb) IS
     'renders every string of a JSON document (values, not keys)';
 
+CREATE FUNCTION noetl.render(template jsonb, context jsonb, step_values boolean) RETURNS jsonb
+    AS 'MODULE_PATHNAME', 'noetl_render_jsonb'
+    LANGUAGE C STRICT STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION noetl.render(jsonb, jsonb, boolean) IS
+    'the same; step_values: every member of context answers as the value of a step does, so that x.data and x.result are x where it has no such key. For what a task leaves to its worker';
+
 CREATE FUNCTION noetl.evaluate(condition text, context jsonb) RETURNS boolean
     AS 'MODULE_PATHNAME', 'noetl_evaluate'
     LANGUAGE C STRICT STABLE PARALLEL SAFE;

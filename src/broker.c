@@ -25,6 +25,7 @@
 #include "json.h"
 #include "retry.h"
 #include "scope.h"
+#include "timeout.h"
 
 /* Decides that the incoming event has no effect, and says why. */
 static void
@@ -444,6 +445,17 @@ decide_run_event(BrokerState *state, const Event *event)
 	settle(state);
 }
 
+/* How long an open run was allowed to take. */
+static int64
+run_timeout(const Run *run)
+{
+	JsonbValue	context;
+	int64		us;
+
+	json_from_jsonb(run->context, &context);
+	return json_get_int(&context, "timeout", &us) ? us : 0;
+}
+
 /* See broker.h. */
 void
 broker_run_due(BrokerState *state, int step)
@@ -462,13 +474,14 @@ broker_run_due(BrokerState *state, int step)
 	{
 		event = emit(state, EVENT_ACTION_ERROR, &state->playbook->steps[step], run->visit,
 					 run->started_event_id);
-		event->error = "timed out";
+		event->error = timeout_error(run_timeout(run));
 		json_begin_object(&builder);
 		json_add_int(&builder, "attempt", run->attempts + 1);
 		json_add_bool(&builder, REAPED_TIMEOUT, true);
+		json_add_text(&builder, "kind", REAPED_TIMEOUT);
 		json_end_object(&builder, &value);
 		event->meta = json_to_jsonb(&value);
-		decide(state, DECIDE_ABANDON, run);
+		decide(state, DECIDE_ABANDON, run)->revoke = true;
 		end_attempt(state, run, event, false);
 	}
 	settle(state);

@@ -81,6 +81,8 @@ typedef struct Run
 	int			attempts;		/* how often it was leased, or has failed */
 	int			max_attempts;
 	TimestampTz available_at;	/* RUN_RETRY */
+	int64		timeout;		/* of an attempt, in microseconds; 0: none */
+	TimestampTz deadline;		/* of the attempt in flight; 0: none */
 	Jsonb	   *context;		/* of a task: queue.context; of an open run: what
 								 * iteration.c and child.c say */
 
@@ -90,8 +92,6 @@ typedef struct Run
 	int64		child_execution_id; /* whose result is saved, 0: none */
 	int			priority;
 	const char *worker_id;		/* holder of the lease, or NULL */
-	int64		timeout;		/* of an attempt, in microseconds; 0: none */
-	TimestampTz deadline;		/* of the attempt in flight; 0: none */
 	Jsonb	   *action;
 
 	void	   *handle;			/* store.c's: where the row is */
@@ -163,6 +163,7 @@ typedef struct ChildStart
 	int			item;			/* of the parent's iterator, -1: none */
 	Jsonb	   *current_item;	/* the item, or NULL */
 	Jsonb	   *input;			/* laid over the child's workload */
+	int64		timeout;		/* the parent's, in microseconds; 0: none */
 } ChildStart;
 
 /* A child execution that is over. */
@@ -174,6 +175,7 @@ typedef struct ChildEnd
 	bool		completed;
 	Jsonb	   *result;			/* NULL: none */
 	const char *error;
+	TimestampTz time;			/* of its last event: the parent's follow */
 } ChildEnd;
 
 typedef struct BrokerState
@@ -265,6 +267,8 @@ extern Run *run_make(int step, int visit, RunState state);
 
 /* Is it waiting, in the queue or open? */
 extern bool run_is_live(const Run *run);
+/* When something is to be done about a run that is no task; 0: never. */
+extern TimestampTz run_due_at(const Run *run);
 
 /*
  * "<execution>:<step>[:<visit>]", followed by "[<index>]" for an item of an

@@ -103,6 +103,8 @@ extern void item_child_ended(BrokerState *state, Run *run, const ChildEnd *end);
 
 /* Is the work of a run done elsewhere than in its own queue row? */
 extern bool is_open_step(const Step *step);
+/* That work begins, and the time it may take. */
+extern void open_run(BrokerState *state, Run *run);
 /* The input of an action or child: the step's own, the transition's above it. */
 extern bool assemble_input(const Step *task, Scope *scope, const JsonbValue *transition_input,
 						   JsonbValue *input, SourceError *error);

@@ -7,7 +7,8 @@
  *		      │ retry                               v the child ends
  *		end_attempt <── action_completed / action_error <── broker_child_ended
  *
- * Context of an open run: {"data": its input, "child_execution_id": …}.
+ * Context of an open run: {"data": its input, "child_execution_id": …,
+ * "timeout": microseconds}.
  */
 #include "noetl.h"
 
@@ -16,6 +17,7 @@
 #include "broker_internal.h"
 #include "retry.h"
 #include "scope.h"
+#include "timeout.h"
 
 /* A rendered value as text: what a path or version may be written as. */
 static char *
@@ -160,10 +162,18 @@ start_playbook(BrokerState *state, Run *run, const JsonbValue *transition_input)
 	ChildStart *child;
 	JsonBuilder builder;
 	JsonbValue	value;
+	SourceError failure;
 	char	   *error;
 
+	memset(&failure, 0, sizeof(failure));
 	scope_init(&scope, state, step, run->visit, state->now);
 	scope.input = transition_input;
+	if (!timeout_render(step->timeout, &scope.template, &run->timeout, &failure))
+	{
+		fail_step(state, run, released_by(run), FAILURE_TEMPLATE, scope_error_text(&failure),
+				  NULL, transition_input, NULL);
+		return;
+	}
 	run->max_attempts = retry_max_attempts(step->retry, &scope);
 	child = prepare_child(state, step, &scope, transition_input, 0, &error);
 	if (child == NULL)
@@ -189,10 +199,10 @@ start_playbook(BrokerState *state, Run *run, const JsonbValue *transition_input)
 	json_from_jsonb(child->input, &value);
 	json_add(&builder, "data", &value);
 	json_add_int(&builder, "child_execution_id", child->execution_id);
+	json_add_int(&builder, "timeout", run->timeout);
 	json_end_object(&builder, &value);
 	run->context = json_to_jsonb(&value);
-	run->state = RUN_OPEN;
-	decide(state, DECIDE_KEEP, run);
+	open_run(state, run);
 	decide(state, DECIDE_START_CHILD, run)->child = child;
 }
 

@@ -128,6 +128,14 @@ run_is_live(const Run *run)
 	return run->state != RUN_ENDED && run->state != RUN_CANCELLED;
 }
 
+/* See broker.h. */
+TimestampTz
+run_due_at(const Run *run)
+{
+	return run->state == RUN_RETRY ? run->available_at :
+		run->state == RUN_OPEN ? run->deadline : 0;
+}
+
 /* Appends a decision of a kind; the caller fills in the rest. */
 Decision *
 decide(BrokerState *state, DecisionKind kind, Run *run)
@@ -313,13 +321,17 @@ complete_execution(BrokerState *state, const Step *end, int64 parent)
 	{
 		char	   *text = scope_error_text(&error);
 
-		event = emit(state, EVENT_STEP_FAILED, end, 1, parent);
-		event->error = text;
-		json_begin_object(&meta);
-		json_add_text(&meta, "kind", failure_name(FAILURE_TEMPLATE));
-		json_end_object(&meta, &value);
-		event->meta = json_to_jsonb(&value);
-		fail_execution(state, end, text, event->event_id);
+		if (end->kind == STEP_END)	/* the action of another has been completed */
+		{
+			event = emit(state, EVENT_STEP_FAILED, end, 1, parent);
+			event->error = text;
+			json_begin_object(&meta);
+			json_add_text(&meta, "kind", failure_name(FAILURE_TEMPLATE));
+			json_end_object(&meta, &value);
+			event->meta = json_to_jsonb(&value);
+			parent = event->event_id;
+		}
+		fail_execution(state, end, text, parent);
 		return;
 	}
 

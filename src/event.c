@@ -213,6 +213,8 @@ write_decision(Store *store, BrokerState *state, const Event *event,
 		case DECIDE_KEEP:
 			store_put_run(store, state->execution_id, decision->run,
 						  state->playbook, state->time);
+			if (run_due_at(decision->run) != 0)
+				wake_for_timer(run_due_at(decision->run));
 			break;
 		case DECIDE_ABANDON:
 			abandon_run(store, state, decision);
@@ -383,7 +385,7 @@ write_decisions(Store *store, BrokerState *state, const Execution *execution,
 	here.enqueued += settle_frame(store, &here);
 	end = end_of_execution(state);
 	if (end != NULL && execution->parent_execution_id != 0)
-		here.enqueued += tell_parent(execution, end);
+		here.enqueued += tell_parent(execution, end, state->time);
 	return here.enqueued;
 }
 
@@ -529,6 +531,7 @@ decide_child_end(int64 execution_id, const ChildEnd *end)
 
 	if (begin_without_event(&state, &values, store, execution_id, &execution))
 	{
+		state.time = Max(state.time, end->time);
 		broker_child_ended(&state, end);
 		enqueued = write_decisions(store, &state, &execution, NULL);
 	}
@@ -565,7 +568,7 @@ event_stored(Store *store, const Event *event, uint64 number)
 	Writing    *others = writing_on(event->execution_id);
 
 	if (event->type == EVENT_EXECUTION_START)
-		execution_insert(store, event, NULL);
+		execution_insert(store, event, NULL, 0);
 	if (noetl_broker && others == NULL)
 		(void) decide_event(store, event, number == prepared_events);
 	else if (event->type == EVENT_EXECUTION_START ||

@@ -61,7 +61,8 @@ child_start(const BrokerState *state, const ChildStart *start)
 	event.event_type = event_type_name(EVENT_EXECUTION_START);
 	event.status = "STARTED";
 	event.execution_id = start->execution_id;
-	event.created_at = GetCurrentTimestamp();
+	/* the parent's events of this evaluation are a microsecond each apart */
+	event.created_at = Max(GetCurrentTimestamp(), state->time);
 	event.event_id = event_id_at(event.created_at);
 	event.parent_execution_id = state->execution_id;
 	event.parent_event_id = start->parent_event_id;
@@ -76,7 +77,7 @@ child_start(const BrokerState *state, const ChildStart *start)
 
 	store = store_open(InvalidOid);
 	write_own_event(store, &event);
-	execution_insert(store, &event, state->started_by);
+	execution_insert(store, &event, state->started_by, start->timeout);
 	enqueued = decide_event(store, &event, true);
 	store_close(store);
 	return enqueued;
@@ -172,7 +173,7 @@ add_message(Writing *frame, const ChildEnd *end)
 
 /* See event_internal.h. */
 int
-tell_parent(const Execution *execution, const Decision *end)
+tell_parent(const Execution *execution, const Decision *end, TimestampTz time)
 {
 	Writing    *frame = frame_of(execution->parent_execution_id);
 	ChildEnd	message;
@@ -184,6 +185,7 @@ tell_parent(const Execution *execution, const Decision *end)
 	message.completed = strcmp(end->status, "COMPLETED") == 0;
 	message.result = end->result;
 	message.error = end->error;
+	message.time = time;
 	if (!message.completed && message.error == NULL)
 		message.error = strcmp(end->status, "CANCELLED") == 0 ?
 			"the child execution was cancelled" : "the child execution failed";

@@ -76,7 +76,7 @@ extern void cancel_child(int64 execution_id);
 /* Keeps the end of a child until the decisions on its parent are written. */
 extern void add_message(Writing *frame, const ChildEnd *end);
 /* An execution is over: its parent goes on.  Returns the number of tasks. */
-extern int	tell_parent(const Execution *execution, const Decision *end);
+extern int	tell_parent(const Execution *execution, const Decision *end, TimestampTz time);
 
 /* ---- event_values.c ---- */
 

@@ -157,6 +157,7 @@ static void
 fill_node(Store *store, Event *event)
 {
 	QueueRow	row;
+	const char *task_id;
 	int			item = event_item(event);
 
 	if (!is_run_event(event->type))
@@ -170,19 +171,23 @@ fill_node(Store *store, Event *event)
 		(event->node_id != NULL && event->node_type != NULL &&
 		 event->parent_event_id != 0))
 		return;
-	if (!store_find_task(store, event->execution_id, event->node_name, item, &row))
+	if (store_find_task(store, event->execution_id, event->node_name, item, &row))
+		task_id = row.node_id;
+	else
 	{
 		/* one worker goes through all items, and tells of each */
 		if (item < 0 ||
 			!store_find_task(store, event->execution_id, event->node_name, -1, &row))
 			return;
-		row.node_id = psprintf("%s[%d]", row.node_id, item);
+		task_id = row.node_id;
+		row.node_id = psprintf("%s[%d]", task_id, item);
 	}
 	if (event->node_id == NULL)
 		event->node_id = row.node_id;
 	if (event->node_type == NULL)
 		event->node_type = row.node_type;
-	if (event->parent_event_id == 0 && strcmp(event->node_id, row.node_id) == 0)
+	if (event->parent_event_id == 0 &&
+		(strcmp(event->node_id, row.node_id) == 0 || strcmp(event->node_id, task_id) == 0))
 		event->parent_event_id = row.event_id;
 }
 

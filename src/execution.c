@@ -14,6 +14,7 @@
 #include "execution.h"
 #include "json.h"
 #include "scope.h"
+#include "wake.h"
 
 PG_FUNCTION_INFO_V1(noetl_execute);
 PG_FUNCTION_INFO_V1(noetl_cancel);
@@ -132,11 +133,12 @@ execution_resolve(Event *event)
 
 /* See execution.h. */
 void
-execution_insert(Store *store, const Event *event, const char *started_by)
+execution_insert(Store *store, const Event *event, const char *started_by,
+				 int64 timeout)
 {
 	Execution	execution;
 	Execution	parent;
-	int64		timeout;
+	int64		own;
 
 	memset(&execution, 0, sizeof(execution));
 	execution.execution_id = event->execution_id;
@@ -157,9 +159,14 @@ execution_insert(Store *store, const Event *event, const char *started_by)
 				 errmsg("the playbook to be executed is not registered"),
 				 errdetail("There is no catalog entry " INT64_FORMAT ".", event->catalog_id),
 				 errhint("Register the playbook with noetl.register().")));
-	timeout = playbook_get(event->catalog_id)->timeout;
+	own = playbook_get(event->catalog_id)->timeout;
+	if (own > 0 && (timeout == 0 || own < timeout))
+		timeout = own;
 	if (timeout > 0)
+	{
 		execution.deadline = event->created_at + timeout;
+		wake_for_timer(execution.deadline);
+	}
 	store_insert_execution(store, &execution, event->created_at);
 }
 

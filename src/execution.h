@@ -20,9 +20,11 @@ extern void execution_resolve(Event *event);
 
 /*
  * The row of noetl.execution for a stored execution_start.  started_by: the
- * role on whose behalf, NULL: the current one.
+ * role on whose behalf, NULL: the current one.  timeout: what the parent allows,
+ * 0: as long as the playbook says itself.
  */
-extern void execution_insert(Store *store, const Event *event, const char *started_by);
+extern void execution_insert(Store *store, const Event *event, const char *started_by,
+							 int64 timeout);
 
 /*
  * Renders and stores the workload.  Returns NULL, or the text of the error

@@ -197,6 +197,15 @@ run_input(const Run *run, JsonbValue *input)
 	return json_get(&object, "data", input);
 }
 
+/* See broker_internal.h. */
+void
+open_run(BrokerState *state, Run *run)
+{
+	run->state = RUN_OPEN;
+	run->deadline = run->timeout > 0 ? state->time + run->timeout : 0;
+	decide(state, DECIDE_KEEP, run);
+}
+
 /* A run is consumed; what is stored of it goes.  The list stays short. */
 static void
 end_run(BrokerState *state, Run *run)
@@ -488,6 +497,9 @@ start_save(BrokerState *state, Run *run, const Step *task, Scope *scope,
 	run->is_task = true;
 	run->type = "save";
 	run->attempts = 0;
+	memset(&error, 0, sizeof(error));
+	if (!timeout_render(task->timeout, &scope->template, &run->timeout, &error))
+		run->timeout = 0;
 	run->max_attempts = retry_max_attempts(task->retry, scope);
 	run->priority = state->playbook->steps[run->step].priority;
 	run->state = RUN_QUEUED;

@@ -11,7 +11,8 @@
  * The log is the only counter: the newest event that ended an item says how
  * many have started and ended, so no row is updated for each of them.
  * Context of an open run: {"data": input, "total": …, "concurrency": …,
- * "since": its iterator_started, "catalog_id": the playbook of all items or 0}.
+ * "since": its iterator_started, "catalog_id": the playbook of all items or 0,
+ * "timeout": microseconds}.
  */
 #include "noetl.h"
 
@@ -21,6 +22,7 @@
 #include "iterator.h"
 #include "retry.h"
 #include "scope.h"
+#include "timeout.h"
 
 /* How many items are in flight unless the iterator says so itself */
 #define ASYNC_CONCURRENCY		8
@@ -63,6 +65,7 @@ store_context(Iteration *iteration)
 	json_add_int(&builder, "concurrency", iteration->concurrency);
 	json_add_int(&builder, "since", iteration->since);
 	json_add_int(&builder, "catalog_id", iteration->catalog_id);
+	json_add_int(&builder, "timeout", iteration->run->timeout);
 	json_end_object(&builder, &value);
 	iteration->run->context = json_to_jsonb(&value);
 }
@@ -142,14 +145,22 @@ static bool
 start_item_child(Iteration *iteration, int index, const JsonbValue *item, Scope *scope,
 				 char **error)
 {
+	const Step *body = iteration->spec->body;
 	JsonbValue	none;
 	JsonBuilder builder;
 	ChildStart *child;
+	SourceError failure;
 
+	memset(&failure, 0, sizeof(failure));
 	json_begin_object(&builder);
 	json_end_object(&builder, &none);
-	child = prepare_child(iteration->state, iteration->spec->body, scope, &none,
-						  iteration->catalog_id, error);
+	child = prepare_child(iteration->state, body, scope, &none, iteration->catalog_id, error);
+	if (child != NULL &&
+		!timeout_render(body->timeout, &scope->template, &child->timeout, &failure))
+	{
+		*error = scope_error_text(&failure);
+		child = NULL;
+	}
 	if (child == NULL)
 	{
 		(void) emit_item_started(iteration, index, item, 0);
@@ -340,7 +351,10 @@ add_errors(const Iteration *iteration, IterationResult **results, JsonBuilder *b
 	json_add(builder, "errors", &value);
 }
 
-/* {data: results by index, total_iterations, child_executions, errors}. */
+/*
+ * {status, data: results by index, total_iterations, child_executions, errors}:
+ * an envelope, like that of a worker, so that the value of the step is the list.
+ */
 static void
 build_result(const Iteration *iteration, JsonbValue *result)
 {
@@ -352,6 +366,7 @@ build_result(const Iteration *iteration, JsonbValue *result)
 
 	json_null(&null);
 	json_begin_object(&builder);
+	json_add_text(&builder, "status", "success");
 	if (results_fit(iteration, results))
 	{
 		json_begin_array(&list);
@@ -669,6 +684,12 @@ start_iterator(BrokerState *state, Run *run, const JsonbValue *transition_input)
 		return;
 	}
 	iteration.has_input = true;
+	if (!timeout_render(iteration.step->timeout, &scope.template, &run->timeout, &error))
+	{
+		fail_step(state, run, released_by(run), FAILURE_TEMPLATE, scope_error_text(&error),
+				  NULL, transition_input, NULL);
+		return;
+	}
 	run->max_attempts = retry_max_attempts(iteration.step->retry, &scope);
 	iteration.total = items.count;
 	emit_started(&iteration, &items);
@@ -682,6 +703,6 @@ start_iterator(BrokerState *state, Run *run, const JsonbValue *transition_input)
 	if (iteration.spec->body->kind == STEP_PLAYBOOK)
 		iteration.catalog_id = pin_child(state, iteration.spec->body, &scope);
 	store_context(&iteration);
-	decide(state, DECIDE_KEEP, run);
+	open_run(state, run);
 	start_items(&iteration, &items);
 }

@@ -124,16 +124,16 @@ item_lookup(void *arg, const char *name, int length, JsonbValue *value)
 	return scope->outer->lookup(scope->outer->arg, name, length, value);
 }
 
-/* Status words belong to steps, which the names of the item hide. */
+/* Envelopes belong to steps, which the names of the item hide. */
 static TemplateBinding
-item_status(void *arg, const char *name, int length, JsonbValue *value)
+item_envelope(void *arg, const char *name, int length, JsonbValue *value)
 {
 	ItemScope  *scope = (ItemScope *) arg;
 
-	if (scope->outer->status == NULL || name_is(name, length, scope->element) ||
+	if (scope->outer->envelope == NULL || name_is(name, length, scope->element) ||
 		is_item_name(scope, name, length))
 		return TEMPLATE_UNDEFINED;
-	return scope->outer->status(scope->outer->arg, name, length, value);
+	return scope->outer->envelope(scope->outer->arg, name, length, value);
 }
 
 /* See iterator.h. */
@@ -142,7 +142,7 @@ iterator_item_scope(ItemScope *scope)
 {
 	scope->template = *scope->outer;
 	scope->template.lookup = item_lookup;
-	scope->template.status = item_status;
+	scope->template.envelope = item_envelope;
 	scope->template.arg = scope;
 }
 

@@ -390,6 +390,21 @@ playbook_compile_iterator(Compiler *compiler, const StepSource *source)
 	return spec;
 }
 
+/*
+ * A playbook inside a playbook has templates of its own, which are none of
+ * ours; unless one expression is all there is, which yields the playbook.
+ */
+static TemplateDoc *
+compile_content(Compiler *compiler, const YamlNode *node)
+{
+	if (node == NULL)
+		return NULL;
+	if (node->kind == YN_STRING &&
+		strncmp(node->string + strspn(node->string, " \t\r\n"), "{{", 2) == 0)
+		return playbook_compile_doc(compiler, node);
+	return playbook_constant_doc(node);
+}
+
 /* Compiles which playbook a step calls. */
 ChildSpec *
 playbook_compile_child(Compiler *compiler, const StepSource *source)
@@ -401,7 +416,7 @@ playbook_compile_child(Compiler *compiler, const StepSource *source)
 	const char *name;
 	const YamlNode *path = member_by_names(source->merged, paths, &name);
 
-	child->content = optional_doc(compiler, source->merged, "content");
+	child->content = compile_content(compiler, playbook_member(source->merged, "content"));
 	child->version = optional_doc(compiler, source->merged, "version");
 	child->return_step = optional_doc(compiler, source->merged, "return_step");
 	if (path != NULL)

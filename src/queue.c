@@ -91,7 +91,7 @@ noetl_enqueue_next(PG_FUNCTION_ARGS)
 	/* who asks by name may have set a time by hand, or committed late */
 	store_read_all_timers();
 	enqueued = event_catch_up(execution_id);
-	enqueued += reaper_run(execution_id);
+	enqueued += reaper_run(execution_id, true);
 	PG_RETURN_INT64(enqueued);
 }
 
@@ -207,7 +207,7 @@ lease(Store *store, LeaseRequest *request)
 	bool		locked = false;
 
 	if (timers_wanted(false))
-		(void) reaper_run(0);
+		(void) reaper_run(0, false);
 	for (int try = 0; try < LEASE_TRIES && wanted > 0; try++)
 	{
 		int			leased;
@@ -217,7 +217,7 @@ lease(Store *store, LeaseRequest *request)
 		wanted -= leased;
 		if (leased > 0)
 			break;
-		if (!locked && !(try == 0 && timers_wanted(true) && reaper_run(0) > 0))
+		if (!locked && !(try == 0 && timers_wanted(true) && reaper_run(0, false) > 0))
 			break;
 	}
 	if (more)

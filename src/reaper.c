@@ -111,14 +111,28 @@ reap_execution(Store *store, int64 execution_id)
 	(void) event_ingest(store, &event);
 }
 
+/* A step that is open, or whose next attempt is due; returns what it enqueues. */
+static int
+reap_run(Store *store, const DueRun *due)
+{
+	Execution	execution;
+
+	if (!lock_family(store, due->execution_id, &execution) || !execution.running ||
+		!store_run_is_due(store, due))
+		return 0;
+	return event_run_due(due->execution_id, due->step_name);
+}
+
 /* See reaper.h. */
 int
-reaper_run(int64 execution_id)
+reaper_run(int64 execution_id, bool asked)
 {
 	Store	   *store = store_open(InvalidOid);
 	int			ready = store_promote_due(store, execution_id, REAPER_BATCH);
 	List	   *leases = store_expired_leases(store, execution_id, REAPER_BATCH);
 	List	   *executions = store_due_executions(store, execution_id, REAPER_BATCH);
+	List	   *runs = noetl_broker || asked ?
+		store_due_runs(store, execution_id, REAPER_BATCH) : NIL;
 	ListCell   *lc;
 
 	store_close(store);
@@ -129,6 +143,13 @@ reaper_run(int64 execution_id)
 		CHECK_FOR_INTERRUPTS();
 		store = store_open(InvalidOid);
 		reap_execution(store, *(int64 *) lfirst(lc));
+		store_close(store);
+	}
+	foreach(lc, runs)
+	{
+		CHECK_FOR_INTERRUPTS();
+		store = store_open(InvalidOid);
+		ready += reap_run(store, (DueRun *) lfirst(lc));
 		store_close(store);
 	}
 	foreach(lc, leases)

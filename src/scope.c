@@ -316,9 +316,9 @@ scope_lookup(void *arg, const char *name, int length, JsonbValue *value)
 	return TEMPLATE_STEP_VALUE;
 }
 
-/* x.status where x is the value of a step that came in an envelope. */
+/* The envelope in which the value of a step came. */
 static TemplateBinding
-scope_status(void *arg, const char *name, int length, JsonbValue *value)
+scope_envelope(void *arg, const char *name, int length, JsonbValue *value)
 {
 	Scope	   *scope = (Scope *) arg;
 	const JsonbValue *envelope = NULL;
@@ -333,8 +333,10 @@ scope_status(void *arg, const char *name, int length, JsonbValue *value)
 		(void) find_task_value(scope->state, name, length, &known);
 	if (known != NULL && known->found)
 		envelope = &known->envelope;
-	return envelope != NULL && json_get(envelope, "status", value) ?
-		TEMPLATE_VALUE : TEMPLATE_UNDEFINED;
+	if (envelope == NULL)
+		return TEMPLATE_UNDEFINED;
+	*value = *envelope;
+	return TEMPLATE_VALUE;
 }
 
 /* Before anything has run only the execution itself is known. */
@@ -356,7 +358,7 @@ scope_init(Scope *scope, BrokerState *state, const Step *step, int visit,
 	scope->step = step;
 	scope->visit = visit;
 	scope->template.lookup = scope_lookup;
-	scope->template.status = scope_status;
+	scope->template.envelope = scope_envelope;
 	scope->template.arg = scope;
 	scope->template.now = now;
 }
@@ -367,7 +369,7 @@ scope_init_workload(Scope *scope, BrokerState *state, TimestampTz now)
 {
 	scope_init(scope, state, NULL, 0, now);
 	scope->template.lookup = workload_lookup;
-	scope->template.status = NULL;
+	scope->template.envelope = NULL;
 	scope->template.keep_unknown = true;
 }
 

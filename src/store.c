@@ -691,7 +691,10 @@ store_load_runs(Store *store, int64 execution_id, const Playbook *playbook,
 			strcmp(state, "open") == 0 ? RUN_OPEN : RUN_RETRY;
 		run->started_event_id = DatumGetInt64(slot_column(scan.slot, RUN_EVENT_ID));
 		run->attempts = DatumGetInt32(slot_column(scan.slot, RUN_ATTEMPTS));
-		run->available_at = DatumGetTimestampTz(slot_column(scan.slot, RUN_DUE_AT));
+		if (run->state == RUN_RETRY)
+			run->available_at = DatumGetTimestampTz(slot_column(scan.slot, RUN_DUE_AT));
+		else
+			run->deadline = DatumGetTimestampTz(slot_column(scan.slot, RUN_DUE_AT));
 		run->context = slot_jsonb(scan.slot, RUN_CONTEXT);
 		run->stored = true;
 		run->arrivals = read_arrivals(slot_jsonb(scan.slot, RUN_ARRIVALS), playbook);
@@ -741,8 +744,8 @@ store_put_run(Store *store, int64 execution_id, Run *run,
 	slot_set_id(slot, RUN_EVENT_ID, run->started_event_id);
 	slot_set(slot, RUN_ATTEMPTS, Int32GetDatum(run->attempts));
 	slot_set_jsonb(slot, RUN_CONTEXT, run->context);
-	if (run->available_at != 0)
-		slot_set(slot, RUN_DUE_AT, TimestampTzGetDatum(run->available_at));
+	if (run_due_at(run) != 0)
+		slot_set(slot, RUN_DUE_AT, TimestampTzGetDatum(run_due_at(run)));
 	else
 		slot_set_null(slot, RUN_DUE_AT);
 	if (run->stored)

@@ -326,6 +326,17 @@ extern List *store_expired_leases(Store *store, int64 execution_id, int limit);
 
 /* Running executions whose deadline has passed, at most "limit" (int64 *). */
 extern List *store_due_executions(Store *store, int64 execution_id, int limit);
+/* A row of noetl.run whose time has come. */
+typedef struct DueRun
+{
+	int64		execution_id;
+	const char *step_name;
+} DueRun;
+
+/* Open runs whose timeout or retry is due, at most "limit" (DueRun *). */
+extern List *store_due_runs(Store *store, int64 execution_id, int limit);
+/* Is it still so, under the lock of its execution? */
+extern bool store_run_is_due(Store *store, const DueRun *run);
 /* Makes the next look at timers a complete one. */
 extern void store_read_all_timers(void);
 /* When anything is due next; false: nothing is scheduled. */

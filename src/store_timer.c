@@ -1,6 +1,7 @@
 /*
  * store_timer.c
- *		What becomes due outside of the queue: deadlines of executions.
+ *		What becomes due outside of the queue: deadlines of executions, timeouts
+ *		and retries of steps that are open.
  *
  * Whoever looks holds no lock of any execution yet, so the tables are read with
  * a fresh MVCC snapshot; what is found is looked at again under the lock.
@@ -17,7 +18,6 @@
 #include "utils/timestamp.h"
 
 #include "low_water.h"
-#include "store.h"
 #include "store_internal.h"
 #include "store_slot.h"
 
@@ -32,6 +32,10 @@ typedef struct TimerIndex
 
 static TimerIndex executions = {
 	REL_EXECUTION, REL_EXECUTION_DEADLINE_IDX, EXECUTION_DEADLINE
+};
+
+static TimerIndex runs = {
+	REL_RUN, REL_RUN_DUE_IDX, RUN_DUE_AT
 };
 
 /* Called with each row; false: enough. */
@@ -70,7 +74,7 @@ timer_scan(Store *store, const TimerIndex *timer, TimestampTz from, TimestampTz 
 	UnregisterSnapshot(snapshot);
 }
 
-/* What is due of one execution, or of all (0). */
+/* What is due, of one execution or of all (0). */
 typedef struct DueRows
 {
 	int64		execution_id;
@@ -111,6 +115,58 @@ store_due_executions(Store *store, int64 execution_id, int limit)
 	return due.rows;
 }
 
+/* TimerRow: notes the run. */
+static bool
+note_run(void *arg, TupleTableSlot *slot)
+{
+	DueRows    *due = (DueRows *) arg;
+	DueRun	   *run;
+
+	due->any = true;
+	if (list_length(due->rows) >= due->limit)
+		return false;
+	run = palloc(sizeof(DueRun));
+	run->execution_id = DatumGetInt64(slot_column(slot, RUN_EXECUTION_ID));
+	run->step_name = slot_text(slot, RUN_STEP_NAME);
+	if (due->execution_id == 0 || due->execution_id == run->execution_id)
+		due->rows = lappend(due->rows, run);
+	return true;
+}
+
+/* See store.h. */
+List *
+store_due_runs(Store *store, int64 execution_id, int limit)
+{
+	DueRows		due;
+	TimestampTz from = time_mark_begin(&runs.mark);
+
+	memset(&due, 0, sizeof(due));
+	due.execution_id = execution_id;
+	due.limit = limit;
+	timer_scan(store, &runs, from, GetCurrentTimestamp(), note_run, &due);
+	time_mark_end(&runs.mark, !due.any);
+	return due.rows;
+}
+
+/* See store.h. */
+bool
+store_run_is_due(Store *store, const DueRun *run)
+{
+	StoreTable *table = store_table(store, REL_RUN);
+	StoreScan	scan;
+	ScanKeyData keys[2];
+	TimestampTz due_at = 0;
+
+	store_scan_open(&scan, store, table, REL_RUN_PKEY, SnapshotSelf, 2, ForwardScanDirection);
+	store_key_int64(&keys[0], 1, run->execution_id);
+	store_key_text(&keys[1], 2, scan.index->rd_indcollation[1], run->step_name);
+	index_rescan(scan.scan, keys, 2, NULL, 0);
+	if (store_scan_next(&scan))
+		due_at = DatumGetTimestampTz(slot_column(scan.slot, RUN_DUE_AT));
+	store_scan_close(&scan);
+	return due_at != 0 && due_at <= GetCurrentTimestamp();
+}
+
 /* The earliest time in an index. */
 typedef struct FirstTime
 {
@@ -149,7 +205,8 @@ store_next_timer(Store *store, TimestampTz *when)
 {
 	bool		found = store_queue_next_timer(store, when);
 
-	return earlier(store, &executions, found, when);
+	found = earlier(store, &executions, found, when);
+	return earlier(store, &runs, found, when);
 }
 
 /* See store.h. */
@@ -158,4 +215,5 @@ store_read_all_timers(void)
 {
 	store_queue_read_all_timers();
 	executions.mark.next_full = 0;
+	runs.mark.next_full = 0;
 }

@@ -39,9 +39,10 @@ typedef struct TemplateScope
 {
 	TemplateLookup lookup;		/* values handed out must live as long as the
 								 * evaluation; scalars or jbvBinary */
-	TemplateLookup status;		/* what x.status is where the value of step x
-								 * came in an envelope: TEMPLATE_VALUE, or
-								 * nothing; may be NULL */
+	TemplateLookup envelope;	/* the envelope that the value of step x came
+								 * in, an object: what x.status is.
+								 * TEMPLATE_VALUE, or nothing; NULL where
+								 * templates are plain Jinja2 */
 	void	   *arg;
 	TimestampTz now;			/* what now() says: fixed for an evaluation,
 								 * so that it can be derived again */

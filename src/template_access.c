@@ -192,8 +192,8 @@ plain_item(Eval *ev, const Value *object, const Value *key, Value *result)
 
 /*
  * The value of a step answers where it lacks a key: from its own "data" when
- * it is an envelope, .data and .result are the value itself, and .status is
- * that of the envelope it came in.
+ * it is an envelope or a response, .data and .result are the value itself, and
+ * the rest (.status, an iterator's .errors) is in the envelope it came in.
  */
 static bool
 step_fallback(Eval *ev, const Value *object, const Value *key, Value *result)
@@ -204,7 +204,8 @@ step_fallback(Eval *ev, const Value *object, const Value *key, Value *result)
 	if (!(object->flags & VF_STEP))
 		return false;
 	if (object->kind == VAL_DICT &&
-		dict_get_text(object, "status", 6, &status) &&
+		(dict_get_text(object, "status", 6, &status) ||
+		 dict_get_text(object, "status_code", 11, &status)) &&
 		dict_get_text(object, "data", 4, &data) &&
 		(data.kind == VAL_DICT || data.kind == VAL_LIST) &&
 		plain_item(ev, &data, key, result))
@@ -214,7 +215,7 @@ step_fallback(Eval *ev, const Value *object, const Value *key, Value *result)
 		*result = *object;
 		return true;
 	}
-	return utext_is(key, "status") && jinja_step_status(ev, object, result);
+	return jinja_step_envelope(ev, object, key, result);
 }
 
 /* Marks the data of a step value, so that .data.data works on it as well. */
@@ -248,6 +249,27 @@ jinja_getattr(Eval *ev, const Value *object, const Value *name)
 						   "method \"%.*s\" of '%s' object is not supported",
 						   name->length, name->u.string, value_type(object));
 	return value_undefined_attribute(object, name);
+}
+
+/*
+ * object.name that is not called.  In a playbook it cannot mean a method, so
+ * that {{ workload.items }} is the key, and {{ step.count }} of an iterator is
+ * how many results it has.
+ */
+Value
+jinja_getattr_uncalled(Eval *ev, const Value *object, const Value *name)
+{
+	Value		found = jinja_getattr(ev, object, name);
+	Value		item;
+
+	if (found.kind != VAL_METHOD || ev->scope->envelope == NULL)
+		return found;
+	if (object->kind == VAL_LIST && (object->flags & VF_STEP) && utext_is(name, "count"))
+		return value_int(value_length(ev, object));
+	if (object->kind != VAL_DICT || !plain_item(ev, object, name, &item))
+		return found;
+	mark_step_data(object, name, &item);
+	return item;
 }
 
 /* object[key]: an item first, then an attribute */

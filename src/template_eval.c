@@ -138,26 +138,31 @@ lookup_free(Eval *ev, int name)
 	return free->value;
 }
 
-/* The status of the envelope that the value of a step came in. */
+/* A member of the envelope that the value of a step came in. */
 bool
-jinja_step_status(Eval *ev, const Value *step, Value *status)
+jinja_step_envelope(Eval *ev, const Value *step, const Value *key, Value *result)
 {
 	const TemplateName *n;
 	TemplateBinding binding;
 	JsonbValue	json;
+	JsonbValue	member;
 	MemoryContext own;
 
-	if (step->kind == VAL_STRING || step->length == 0 || ev->scope->status == NULL)
+	if (step->kind == VAL_STRING || step->length == 0 || key->kind != VAL_STRING ||
+		ev->scope->envelope == NULL)
 		return false;
 	n = &ev->template->names[step->length - 1];
 	own = MemoryContextSwitchTo(ev->caller);
 	ev->in_lookup = true;
-	binding = ev->scope->status(ev->scope->arg, n->name, n->length, &json);
+	binding = ev->scope->envelope(ev->scope->arg, n->name, n->length, &json);
 	ev->in_lookup = false;
 	MemoryContextSwitchTo(own);
-	if (binding == TEMPLATE_VALUE)
-		*status = value_from_json(&json, 0);
-	return binding == TEMPLATE_VALUE;
+	if (binding != TEMPLATE_VALUE || json.type != jbvBinary ||
+		!JsonContainerIsObject(json.val.binary.data) ||
+		getKeyJsonValueFromContainer(json.val.binary.data, key->u.string, key->length, &member) == NULL)
+		return false;
+	*result = value_from_json(&member, 0);
+	return true;
 }
 
 /* The value of a name: innermost scope first, then the caller's. */
@@ -359,11 +364,24 @@ jinja_call(Eval *ev, const Value *callee, const CallArgs *call)
 	}
 }
 
+/* What is called: x.name means a method first. */
+static Value
+eval_callee(Eval *ev, const TemplateNode *node)
+{
+	Value		object;
+
+	if (node->type != NODE_GETATTR)
+		return jinja_eval(ev, node);
+	object = jinja_eval(ev, node->left);
+	ev->pos = node->pos;
+	return jinja_getattr(ev, &object, &node->value);
+}
+
 /* f(...) */
 static Value
 eval_call(Eval *ev, const TemplateNode *node)
 {
-	Value		callee = jinja_eval(ev, node->left);
+	Value		callee = eval_callee(ev, node->left);
 	CallArgs	call;
 
 	jinja_eval_args(ev, node, &call);
@@ -680,7 +698,7 @@ jinja_eval(Eval *ev, const TemplateNode *node)
 		case NODE_GETATTR:
 			a = jinja_eval(ev, node->left);
 			ev->pos = node->pos;
-			return jinja_getattr(ev, &a, &node->value);
+			return jinja_getattr_uncalled(ev, &a, &node->value);
 		case NODE_GETITEM:
 			a = jinja_eval(ev, node->left);
 			b = jinja_eval(ev, node->right);

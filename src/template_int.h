@@ -532,7 +532,7 @@ extern bool jinja_error_is_ours(int sqlerrcode);
 extern Value jinja_eval(Eval *ev, const TemplateNode *node);
 extern Value jinja_call(Eval *ev, const Value *callee, const CallArgs *call);
 extern void jinja_eval_args(Eval *ev, const TemplateNode *node, CallArgs *call);
-extern bool jinja_step_status(Eval *ev, const Value *step, Value *status);
+extern bool jinja_step_envelope(Eval *ev, const Value *step, const Value *key, Value *result);
 extern Value jinja_lookup(Eval *ev, int name);
 extern Value jinja_binary(Eval *ev, Operator op, const Value *a, const Value *b);
 extern Value jinja_invoke(Eval *ev, const Builtin *builtin, const Value *self,
@@ -552,6 +552,7 @@ extern bool jinja_loop_attribute(Eval *ev, Loop *loop, const char *name,
 
 /* template_access.c: obj.name, obj[x], obj[a:b] */
 extern Value jinja_getattr(Eval *ev, const Value *object, const Value *name);
+extern Value jinja_getattr_uncalled(Eval *ev, const Value *object, const Value *name);
 extern Value jinja_getitem(Eval *ev, const Value *object, const Value *item);
 extern Value jinja_getslice(Eval *ev, const Value *object, const Value *start,
 							const Value *stop, const Value *step);

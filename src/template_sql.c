@@ -96,6 +96,22 @@ lookup_member(void *arg, const char *name, int length, JsonbValue *value)
 	return TEMPLATE_VALUE;
 }
 
+/* The same where every member is taken for the value of a step. */
+static TemplateBinding
+lookup_step_value(void *arg, const char *name, int length, JsonbValue *value)
+{
+	TemplateBinding binding = lookup_member(arg, name, length, value);
+
+	return binding == TEMPLATE_VALUE ? TEMPLATE_STEP_VALUE : binding;
+}
+
+/* In which envelope they came nobody knows any more. */
+static TemplateBinding
+no_envelope(void *arg, const char *name, int length, JsonbValue *value)
+{
+	return TEMPLATE_UNDEFINED;
+}
+
 /* A scope over a context object. */
 TemplateScope
 template_object_scope(Jsonb *context)
@@ -129,12 +145,13 @@ noetl_render_text(PG_FUNCTION_ARGS)
 	PG_RETURN_JSONB_P(JsonbValueToJsonb(&result));
 }
 
-/* noetl.render(template jsonb, context jsonb) */
+/* noetl.render(template jsonb, context jsonb [, step_values boolean]) */
 Datum
 noetl_render_jsonb(PG_FUNCTION_ARGS)
 {
 	Jsonb	   *document = PG_GETARG_JSONB_P(0);
 	TemplateScope scope = template_object_scope(PG_GETARG_JSONB_P(1));
+	bool		step_values = PG_NARGS() > 2 && PG_GETARG_BOOL(2);
 	JsonbValue	value;
 	JsonbValue	result;
 	TemplateDoc *doc;
@@ -144,6 +161,11 @@ noetl_render_jsonb(PG_FUNCTION_ARGS)
 	value.type = jbvBinary;
 	value.val.binary.data = &document->root;
 	value.val.binary.len = VARSIZE(document) - VARHDRSZ;
+	if (step_values)
+	{
+		scope.lookup = lookup_step_value;
+		scope.envelope = no_envelope;
+	}
 	doc = template_doc_compile(&value, &error);
 	if (doc == NULL || !template_doc_render(doc, &scope, &result, &error))
 		template_raise(&error);

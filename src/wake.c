@@ -40,10 +40,13 @@ PG_FUNCTION_INFO_V1(noetl_wait_for_work);
 /* However long the wait, look at the clock this often */
 #define LONGEST_SLEEP_MS		(60 * 60 * 1000)
 
+/* In place of a type: whoever waits, for new timers */
+#define TIMER_HASH				2
+
 /* Tasks of one type. */
 typedef struct Noted
 {
-	uint32		type_hash;		/* 0: any */
+	uint32		type_hash;		/* 0: any; or TIMER_HASH */
 	int			tasks;
 } Noted;
 
@@ -66,7 +69,7 @@ waiter_tag(LOCKTAG *tag, uint32 type_hash)
 	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, 0, type_hash, LOCK_CLASS_WAITERS);
 }
 
-/* Never 0: that is the tag of those who take any type. */
+/* Odd: 0 is the tag of those who take any type, and there is TIMER_HASH. */
 static uint32
 type_hash(const char *type)
 {
@@ -121,7 +124,7 @@ wake_waiters(XactEvent event, void *arg)
 
 			if (noted.types[i].type_hash != 0)
 				left -= wake_holders(noted.types[i].type_hash, left);
-			if (left > 0)
+			if (left > 0 && noted.types[i].type_hash != TIMER_HASH)
 				(void) wake_holders(0, left);
 		}
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT ||
@@ -129,11 +132,10 @@ wake_waiters(XactEvent event, void *arg)
 		noted.count = 0;
 }
 
-/* See wake.h. */
-void
-wake_at_commit(const char *type)
+/* The entry of a hash, with the callback that will read it. */
+static Noted *
+note(uint32 hash)
 {
-	uint32		hash = type == NULL ? 0 : type_hash(type);
 	int			i;
 
 	if (!noted.callback)
@@ -159,7 +161,21 @@ wake_at_commit(const char *type)
 		noted.types[i].tasks = 0;
 		noted.count++;
 	}
-	noted.types[i].tasks++;
+	return &noted.types[i];
+}
+
+/* See wake.h. */
+void
+wake_for_timer(TimestampTz when)
+{
+	note(TIMER_HASH)->tasks = 1;
+}
+
+/* See wake.h. */
+void
+wake_at_commit(const char *type)
+{
+	note(type == NULL ? 0 : type_hash(type))->tasks++;
 	/* said again it is sent once, and a savepoint may have taken the first back */
 	if (noetl_notify)
 		Async_Notify("noetl_queue", "");
@@ -177,20 +193,26 @@ typedef struct Waiter
 	TimestampTz deadline;
 } Waiter;
 
+/* Takes or gives back one of the tags. */
+static void
+hold_tag(uint32 hash, bool waiting)
+{
+	LOCKTAG		tag;
+
+	waiter_tag(&tag, hash);
+	if (waiting)
+		(void) LockAcquire(&tag, ShareLock, true, false);
+	else
+		(void) LockRelease(&tag, ShareLock, true);
+}
+
 /* Enters or leaves the list of those who wait. */
 static void
 set_waiting(const Waiter *waiter, bool waiting)
 {
+	hold_tag(TIMER_HASH, waiting);
 	for (int i = 0; i < Max(waiter->ntypes, 1); i++)
-	{
-		LOCKTAG		tag;
-
-		waiter_tag(&tag, waiter->ntypes == 0 ? 0 : type_hash(waiter->types[i]));
-		if (waiting)
-			(void) LockAcquire(&tag, ShareLock, true, false);
-		else
-			(void) LockRelease(&tag, ShareLock, true);
-	}
+		hold_tag(waiter->ntypes == 0 ? 0 : type_hash(waiter->types[i]), waiting);
 }
 
 /*
@@ -206,7 +228,7 @@ work_is_due(const Waiter *waiter, TimestampTz *until)
 	bool		ready;
 	bool		timed;
 
-	(void) reaper_run(0);
+	(void) reaper_run(0, false);
 	store = store_open(InvalidOid);
 	ready = store_any_ready(store, waiter->ntypes, waiter->types);
 	timed = !ready && store_next_timer(store, &timer);

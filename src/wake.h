@@ -11,7 +11,16 @@
 #ifndef NOETL_WAKE_H
 #define NOETL_WAKE_H
 
+#include "datatype/timestamp.h"
+
 /* A task of this type becomes ready when the transaction commits; NULL: some. */
 extern void wake_at_commit(const char *type);
+
+/*
+ * Something other than the end of a lease will be due then: one of those who
+ * wait, of whatever type, looks when the transaction commits, lest all of them
+ * sleep longer.
+ */
+extern void wake_for_timer(TimestampTz when);
 
 #endif							/* NOETL_WAKE_H */

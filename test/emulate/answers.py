@@ -91,8 +91,8 @@ class Wishes:
 
     def leaf(self, name, rng, depth):
         word = name.lower()
-        if word in LISTS or (word.endswith("s") and not word.endswith(("ss", "us")) and depth < 4 and rng.random() < 0.3):
-            return [self.element(rng) for _ in range(rng.randint(0, 3))]
+        if word in LISTS or (word.endswith("s") and not word.endswith(("ss", "us")) and rng.random() < 0.3):
+            return [self.element(rng, depth) for _ in range(rng.randint(0, 3))] if depth < 4 else []
         if word == "status_code":
             return rng.choice([200, 200, 200, 201, 404, 503])
         if word == "status":
@@ -106,9 +106,9 @@ class Wishes:
             return rng.choice([0, 1, 2, 17, 42.5])
         return rng.choice(["text", "Ünïcode ☂", "", 0, 7, True, False])
 
-    def element(self, rng):
+    def element(self, rng, depth=3):
         """An item of a list, with the attributes that loops ask for."""
-        element = {name: self.leaf(name, rng, 4) for name in sorted(self.loose)[:40]}
+        element = {name: self.leaf(name, rng, max(depth + 1, 3)) for name in sorted(self.loose)[:40]}
         element.update({"id": rng.randint(1, 99), "name": rng.choice(["x", "y", "O'Hara"])})
         return element
 

@@ -85,7 +85,8 @@ SELECT noetl.execute('children/two') > 0 AS started;
 SELECT step FROM work('{"note": {"noted": 7}}');
 SELECT status, result FROM noetl.execution WHERE execution_id = newest('children/two');
 
--- A playbook written inside the step, as text or as a map.
+-- A playbook written inside the step, as text or as a map; its templates are
+-- its own.
 SELECT noetl.register($$
 apiVersion: noetl.io/v1
 kind: Playbook
@@ -98,11 +99,13 @@ workflow:
   next: as_text
 - step: as_text
   type: playbook
+  args: {n: 2}
   content: |
     apiVersion: noetl.io/v1
     kind: Playbook
+    workload: {n: 0}
     workflow:
-    - {step: end, result: 2}
+    - {step: end, result: "{{ workload.n }}"}
   next: broken
 - {step: broken, type: playbook, content: "workflow: [", on_error: continue, next: end}
 - {step: end, result: ["{{ as_map }}", "{{ as_text }}", "{{ broken.error }}"]}

@@ -161,4 +161,16 @@ $$) > 0 AS registered;
 SELECT noetl.execute('failure/end') > 0 AS started;
 SELECT step FROM work();
 SELECT * FROM story('failure/end');
+-- An end that has done its work has not failed, the execution has.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: failure/end_action
+workflow:
+- {step: a, type: python, code: x, next: end}
+- {step: end, type: python, code: x, result: {x: "{{ a.no.such.thing }}"}}
+$$) > 0 AS registered;
+SELECT noetl.execute('failure/end_action') > 0 AS started;
+SELECT step FROM work();
+SELECT * FROM story('failure/end_action');
 DROP FUNCTION pass_time();

@@ -101,6 +101,45 @@ SELECT noetl.execute('sequences/retry') > 0 AS started;
 CALL act('{"call": {"until": 2}}');
 SELECT * FROM sequence('sequences/retry');
 
+-- A child for each of four items, one after the other; the children's own
+-- events are between them.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: sequences/child
+workflow:
+- {step: start, next: score}
+- {step: score, type: python, code: x, next: end}
+- {step: end, result: "{{ score }}"}
+$$) > 0 AS registered;
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: sequences/iterator
+workload: {users: [a, b, c, d]}
+workflow:
+- {step: start, next: process}
+- step: process
+  type: iterator
+  collection: "{{ workload.users }}"
+  element: user
+  mode: sequential
+  task: {type: playbook, path: sequences/child, args: {user: "{{ user }}"}}
+  next: validate
+- {step: validate, type: python, code: x, next: end}
+- step: end
+$$) > 0 AS registered;
+SELECT noetl.execute('sequences/iterator') > 0 AS started;
+CALL act();
+SELECT CASE WHEN x.path = 'sequences/child' THEN 'child ' || x.current_index ELSE '' END AS who,
+       e.event_type AS event, e.node_name || coalesce('[' || e.current_index || ']', '') AS node, e.status,
+       concat_ws(' ', p.event_type, nullif(p.node_name, x.path)) AS because_of
+  FROM noetl.execution x
+  JOIN noetl.event e USING (execution_id)
+  LEFT JOIN noetl.event p ON p.execution_id = e.execution_id AND p.event_id = e.parent_event_id
+ WHERE newest('sequences/iterator') IN (x.execution_id, x.parent_execution_id)
+ ORDER BY e.created_at;
+
 -- One of three branches fails: what is queued is withdrawn.
 SELECT noetl.register($$
 apiVersion: noetl.io/v1

@@ -198,6 +198,149 @@ CALL noetl.wait_for_work('3 s');
 SELECT status, ended_at - started_at < interval '2 s' AS in_time FROM noetl.execution WHERE execution_id = :execution;
 TRUNCATE noetl.queue;
 
+-- A child playbook: the step fails, or is tried again, and the child is cancelled.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: timeout/child
+workflow:
+- {step: slow, type: python, code: x}
+$$) > 0 AS registered;
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: timeout/parent
+workflow:
+- {step: call, type: playbook, path: timeout/child, timeout: 1 hour, retry: {max_attempts: 2, initial_delay: 10, jitter: false}, next: end}
+- step: end
+$$) > 0 AS registered;
+CREATE FUNCTION pass_run_time(passed interval) RETURNS bigint LANGUAGE sql AS $$
+    UPDATE noetl.run SET due_at = due_at - passed;
+    SELECT noetl.enqueue_next()
+$$;
+SELECT noetl.execute('timeout/parent') AS parent \gset
+SELECT step_name, state, date_trunc('second', due_at - id_time) AS due FROM noetl.run, noetl.id_time(event_id) WHERE execution_id = :parent;
+SELECT node_name FROM noetl.lease('w', 1, '10 h');
+SELECT pass_run_time('59 min');
+SELECT state FROM noetl.run;
+SELECT pass_run_time('1 min');
+SELECT event, node, status, note FROM story('timeout/parent');
+SELECT event, node, status, note FROM story('timeout/child');
+SELECT state, attempts FROM noetl.run;
+SELECT status FROM noetl.queue;
+-- The next attempt is a new child, with time of its own.
+SELECT pass_run_time('9 s');
+SELECT count(*) AS children FROM noetl.execution WHERE parent_execution_id = :parent;
+SELECT pass_run_time('1 s');
+SELECT state, attempts, due_at > now() + interval '59 min' AS new_time FROM noetl.run;
+SELECT status FROM noetl.execution WHERE parent_execution_id = :parent ORDER BY execution_id;
+SELECT pass_run_time('1 hour');
+SELECT event, node, status, note FROM story('timeout/parent');
+SELECT meta FROM noetl.event WHERE execution_id = :parent AND event_type = 'action_error' ORDER BY event_id;
+SELECT status FROM noetl.execution WHERE parent_execution_id = :parent ORDER BY execution_id;
+TRUNCATE noetl.queue;
+-- While the broker is off, only who asks for it gets a decision.
+SELECT noetl.execute('timeout/parent') AS parent \gset
+UPDATE noetl.run SET due_at = clock_timestamp();
+SET noetl.broker = off;
+CALL noetl.wait_for_work('1 ms', '{none}');
+SELECT state FROM noetl.run;
+SELECT noetl.enqueue_next();
+SELECT state FROM noetl.run;
+RESET noetl.broker;
+SELECT noetl.cancel(:parent);
+TRUNCATE noetl.queue;
+-- A retry without delay does not begin with its time over.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: timeout/again
+workflow:
+- {step: call, type: playbook, path: timeout/child, timeout: 1 hour, retry: {max_attempts: 2, initial_delay: 0}, next: end}
+- step: end
+$$) > 0 AS registered;
+SELECT noetl.execute('timeout/again') AS parent \gset
+SELECT pass_run_time('1 hour');
+SELECT state, due_at > now() + interval '59 min' AS new_time FROM noetl.run;
+SELECT noetl.enqueue_next();
+SELECT step FROM work('{"slow": {"fail": "x"}}');
+SELECT count(*) AS queued FROM noetl.queue;
+SELECT event, node, note FROM story('timeout/again');
+
+-- An iterator whose items are tasks or children; each item may have its own time.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: timeout/items
+workflow:
+- step: each
+  type: iterator
+  collection: [1, 2, 3]
+  element: n
+  mode: distributed
+  timeout: 1 hour
+  task: {type: python, code: x, timeout: "{{ n * 100 }}"}
+  next: end
+- step: end
+$$) > 0 AS registered;
+SELECT noetl.execute('timeout/items') AS parent \gset
+SELECT node_name, current_index, timeout FROM noetl.queue ORDER BY current_index;
+SELECT current_index, lease_until - last_heartbeat AS lease FROM noetl.lease('w', 2, '10 h');
+SELECT pass_run_time('1 hour');
+SELECT event, node, status, note FROM story('timeout/items') WHERE event NOT LIKE 'it%started';
+SELECT current_index, status FROM noetl.queue ORDER BY 1;
+TRUNCATE noetl.queue;
+SELECT noetl.execute('timeout/items') AS parent \gset
+SELECT current_index FROM noetl.lease('w', 1, '10 h');
+SELECT pass_time('100 s');
+SELECT event, node, status, note FROM story('timeout/items') WHERE event NOT LIKE 'it%started';
+TRUNCATE noetl.queue;
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: timeout/children
+workflow:
+- step: each
+  type: iterator
+  collection: [1, 2]
+  element: n
+  mode: async
+  on_error: continue
+  task: {type: playbook, path: timeout/child, timeout: "{{ n * 100 }}"}
+  next: end
+- {step: end, result: "{{ each }}"}
+$$) > 0 AS registered;
+SELECT noetl.execute('timeout/children') AS parent \gset
+SELECT current_index, deadline - started_at AS timeout FROM noetl.execution WHERE parent_execution_id = :parent ORDER BY 1;
+SELECT pass_time('100 s');
+SELECT step FROM work();
+SELECT status, result -> 'data' AS data, result -> 'errors' AS errors FROM noetl.execution WHERE execution_id = :parent;
+-- The shorter time counts, that of the playbook or of who calls it.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: timeout/child
+timeout: 150
+workflow:
+- {step: slow, type: python, code: x}
+$$) > 0 AS registered;
+SELECT noetl.execute('timeout/children') AS parent \gset
+SELECT current_index, deadline - started_at AS timeout FROM noetl.execution WHERE parent_execution_id = :parent ORDER BY 1;
+SELECT step FROM work();
+-- Nonsense.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: timeout/nonsense
+workflow:
+- {step: start, next: [call, each, items]}
+- {step: call, type: playbook, path: timeout/child, timeout: "{{ 'soon' }}", on_error: continue}
+- {step: each, type: iterator, collection: [1], element: n, timeout: "{{ 'soon' }}", task: {type: playbook, path: timeout/child}, on_error: continue}
+- {step: items, type: iterator, collection: [1], element: n, task: {type: playbook, path: timeout/child, timeout: "{{ 'soon' }}"}}
+$$) > 0 AS registered;
+SELECT noetl.execute('timeout/nonsense') > 0 AS started;
+SELECT event, node, status, note FROM story('timeout/nonsense');
+
 -- What is neither seconds nor an interval is refused, where it stands.
 SELECT * FROM noetl.validate($$
 apiVersion: noetl.io/v1
@@ -233,3 +376,4 @@ workflow:
 $$);
 DROP FUNCTION pass_time(interval);
 DROP FUNCTION tasks();
+DROP FUNCTION pass_run_time(interval);

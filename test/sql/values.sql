@@ -105,3 +105,28 @@ $$) > 0 AS registered;
 SELECT noetl.execute('values/again') AS x \gset
 SELECT step FROM work('{"list": {"status": "success", "data": [{"a": 1}]}, "map": {"status": "success", "data": {"k": ["v"]}}}');
 SELECT jsonb_pretty(result) AS result FROM noetl.execution WHERE execution_id = :x;
+
+-- What is not called is no method.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: values/methods
+workload: {items: [1, 2], keys: k}
+workflow:
+- {step: list, type: python, code: x, next: map}
+- {step: map, type: python, code: x, next: end}
+- step: end
+  result:
+    items: "{{ workload.items }}"
+    both: "{{ workload.items | length }} {{ workload.keys() | list }} {{ workload.keys }}"
+    count: "{{ list.count }} {{ list.count(1) }}"
+    values: "{{ map.values }} {{ map.data.values[0] }} {{ map['values'] }} {{ map.title is defined }}"
+$$) > 0 AS registered;
+SELECT noetl.execute('values/methods') AS x \gset
+SELECT step FROM work('{"list": {"status": "success", "data": [1, 1, 2]}, "map": {"values": ["v"]}}');
+SELECT jsonb_pretty(result) AS result FROM noetl.execution WHERE execution_id = :x;
+
+-- What a worker renders sees the same: values, not plain JSON.
+SELECT noetl.render('["{{ result.data.n }}", "{{ result.result.n }}", "{{ http.data.data.x }} {{ http.x }}", "{{ list.count }}", "{{ result.items }}", "{{ nobody }}"]',
+                    '{"result": {"n": 1, "items": 2}, "http": {"status_code": 200, "data": {"x": 3}}, "list": [1, 2]}', true);
+SELECT noetl.render('"{{ result.data.n }}"'::jsonb, '{"result": {"n": 1}}', false);

@@ -419,11 +419,12 @@ like($log, qr/$overdue\/act#1 python stopped/, 'the worker stops it at its next 
 $worker->signal('TERM');
 $worker->finish;
 my $resumed = execute_job(sprintf($slow, 60) . "timeout: 600\nretry: 2\n");
-$node->safe_psql('postgres', "SELECT * FROM noetl.lease('gone')");
+$node->safe_psql('postgres',
+	"SELECT * FROM noetl.lease('gone', 1, '60 s', '{python}')");
 $node->safe_psql('postgres',
 	"UPDATE noetl.queue SET deadline = now() + interval '3 s', lease_until = now() WHERE execution_id = $resumed");
 $log = drain();
-like($log, qr/$resumed\/act#2 python failed \d{1,4} ms: timed out after 600/,
+like($log, qr/$resumed\/act#1 python failed \d{1,4} ms: timed out after 600/,
 	'a worker that takes a task over has the rest of its time');
 is(outcome($resumed, "meta ->> 'kind'", 'step_failed'),
 	'timed_out', 'and agrees with the server');
