@@ -302,7 +302,17 @@ typedef struct LeaseRequest
 	char	  **types;
 	LeasedRow	callback;
 	void	   *arg;
+	/* called with the type of each task that came into being in this call */
+	void		(*taken) (const char *type);
 } LeaseRequest;
+
+/*
+ * The caller is going to lease: until then tasks that are enqueued are kept
+ * back, to be written as leased.  They live in the current memory context.
+ */
+extern void store_defer_tasks(Store *store);
+/* Writes what was kept back; to be done before another store looks. */
+extern void store_write_deferred(Store *store);
 
 /*
  * Leases ready rows, highest priority first, skipping those others hold.

@@ -41,6 +41,7 @@ struct Store
 	Oid			event_leaf;
 	StoreTable	tables[STORE_TABLES];
 	Relation	indexes[REL_COUNT]; /* opened for scans */
+	Deferred	deferred;
 	Store	   *next;			/* in its list */
 };
 
@@ -220,6 +221,8 @@ store_open(Oid event_leaf)
 	(void) store_owner();		/* raises, where it does no harm, when we are not installed */
 	store = take_store(event_leaf);
 	store->event_leaf = event_leaf;
+	store->deferred.memory = NULL;
+	store->deferred.tasks = NIL;
 	store->nest_level = GetCurrentTransactionNestLevel();
 	store->next = in_use;
 	in_use = store;
@@ -262,6 +265,7 @@ store_close(Store *store)
 	EState	   *estate = store->estate;
 	bool		clean;
 
+	store_write_deferred(store);
 	AfterTriggerEndQuery(estate);
 	Assert(in_use == store);
 	clean = store->generation == generation && estate->es_tupleTable == NIL &&
@@ -413,6 +417,13 @@ open_indexes(Store *store, StoreTable *table)
 }
 
 /* See store_internal.h. */
+Deferred *
+store_deferred(Store *store)
+{
+	return &store->deferred;
+}
+
+/* See store_internal.h. */
 Relation
 store_open_index(Store *store, StoreRelation which)
 {
@@ -431,7 +442,8 @@ void
 store_write_insert(Store *store, StoreTable *table)
 {
 	open_indexes(store, table);
-	ExecStoreVirtualTuple(table->insert_slot);
+	if (TTS_EMPTY(table->insert_slot))
+		ExecStoreVirtualTuple(table->insert_slot);
 	ExecSimpleRelationInsert(table->result_rel, store->estate, table->insert_slot);
 	ResetPerTupleExprContext(store->estate);
 }
