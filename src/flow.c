@@ -385,7 +385,8 @@ assemble_input(const Step *task, Scope *scope, const JsonbValue *transition_inpu
 {
 	JsonbValue	own;
 
-	scope->input = transition_input;
+	if (scope->input == NULL)
+		scope->input = transition_input;
 	if (!input_render(&task->input, scope, &own, error))
 		return false;
 	input_overlay(&own, transition_input, input);

@@ -118,6 +118,22 @@ item_scope(const Iteration *iteration, int index, const JsonbValue *item,
 	scope->input = iteration->has_input ? &iteration->input : NULL;
 }
 
+/*
+ * What is laid over the input of each item: where the step itself is done for
+ * each of them, what came with the transition.  A nested task sees the
+ * iterator's input under its names (data, input, args) only.
+ */
+static void
+item_input(const Iteration *iteration, JsonbValue *input)
+{
+	JsonBuilder builder;
+
+	json_begin_object(&builder);
+	if (iteration->spec->is_loop && iteration->has_input)
+		json_add_members(&builder, &iteration->input);
+	json_end_object(&builder, input);
+}
+
 /* iteration_started. */
 static Event *
 emit_item_started(const Iteration *iteration, int index, const JsonbValue *item,
@@ -181,18 +197,16 @@ start_item_task(Iteration *iteration, int index, const JsonbValue *item, Scope *
 {
 	const Step *body = iteration->spec->body;
 	Run		   *task = run_make(iteration->run->step, iteration->run->visit, RUN_QUEUED);
-	JsonbValue	none;
-	JsonBuilder builder;
+	JsonbValue	input;
 	SourceError failure;
 	bool		prepared;
 
 	task->item = index;
 	task->type = body->type;
 	task->started_event_id = iteration->run->started_event_id;
-	json_begin_object(&builder);
-	json_end_object(&builder, &none);
+	item_input(iteration, &input);
 	memset(&failure, 0, sizeof(failure));
-	prepared = prepare_action(iteration->state, task, body, scope, &none, &failure);
+	prepared = prepare_action(iteration->state, task, body, scope, &input, &failure);
 	task->released_by = emit_item_started(iteration, index, item, 0)->event_id;
 	if (!prepared)
 	{

@@ -114,6 +114,8 @@ typedef struct IteratorSpec
 	TemplateDoc *chunk;
 	TemplateDoc *concurrency;
 	bool		sequential;
+	bool		is_loop;		/* the step itself is what is done: its input is
+								 * laid over that of each item */
 	bool		continues;		/* on_error: continue: a failed item is null */
 	struct Step *body;			/* STEP_ACTION or STEP_PLAYBOOK; its index and
 								 * name are the iterator's */

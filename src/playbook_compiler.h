@@ -57,6 +57,7 @@ typedef struct StepSource
 	char	   *task_name;		/* or NULL */
 	struct StepSource *body;	/* an iterator that the broker expands: what
 								 * is done for each item, or NULL */
+	bool		is_loop;		/* it is written as a step with "loop" */
 } StepSource;
 
 /* playbook.c */
@@ -67,6 +68,7 @@ extern bool playbook_name_is(const char *name, const char *word);
 /* playbook_step.c */
 extern void playbook_compile_step(Compiler *compiler, int index);
 extern bool playbook_key_is_code(const char *key);
+extern bool playbook_control_type(const char *type);
 
 /* playbook_task.c */
 extern void playbook_load_tasks(Compiler *compiler);

@@ -163,15 +163,21 @@ resolve_body(Compiler *compiler, const YamlNode *node, const char *name,
 	}
 	if (!playbook_resolve_step(compiler, node, name, body))
 		return false;
-	if (body->type[0] == '\0' || strcmp(body->type, "iterator") == 0)
+	if (body->type[0] == '\0')
 	{
 		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
+					   node,
+					   "Say what it does: type: python (or http, postgres, playbook ...).",
+					   "the task of the iterator has no type");
+		return false;
+	}
+	playbook_resolve_iterator(compiler, name, body);
+	if (body->body != NULL)
+	{
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_FEATURE_NOT_SUPPORTED,
 					   body->type_node ? body->type_node : node,
-					   body->type[0] == '\0' ?
-					   "Say what it does: type: python (or http, postgres, playbook ...)." :
-					   "Make the inner iterator a playbook of its own.",
-					   body->type[0] == '\0' ? "the task of the iterator has no type" :
-					   "an iterator cannot be the task of another");
+					   "Make the inner iterator a playbook of its own, and call that for each item.",
+					   "an iterator inside an iterator can only be done by one worker");
 		return false;
 	}
 	return true;
@@ -222,7 +228,7 @@ static YamlNode *
 canonical_map(const StepSource *source, const YamlNode *loop, const YamlNode *task)
 {
 	const YamlNode *merged = source->merged;
-	YamlNode   *map = playbook_new_map(merged, merged->count + lengthof(iterator_keys) + 1);
+	YamlNode   *map = playbook_new_map(merged, merged->count + lengthof(iterator_keys) + 2);
 	const char *name;
 
 	for (int i = 0; i < lengthof(iterator_keys); i++)
@@ -233,6 +239,7 @@ canonical_map(const StepSource *source, const YamlNode *loop, const YamlNode *ta
 			add_named(map, iterator_keys[i].key, value);
 	}
 	add_named(map, "task", task);
+	add_named(map, "type", new_string(merged, "iterator"));
 	for (int i = 0; i < merged->count; i++)
 	{
 		const char *key = merged->pairs[i].key->string;
@@ -242,6 +249,7 @@ canonical_map(const StepSource *source, const YamlNode *loop, const YamlNode *ta
 			wanted = one_of(key, step_keys) && yaml_member(map, key) == NULL;
 		else
 			wanted = !has_value(map, merged->pairs[i].value) &&
+				strcmp(key, "type") != 0 && strcmp(key, "tool") != 0 &&
 				strcmp(key, "task") != 0 && strcmp(key, "workbook") != 0 &&
 				strcmp(key, "tasks") != 0;
 		if (wanted)
@@ -276,15 +284,21 @@ check_parts(Compiler *compiler, const YamlNode *map, const StepSource *source)
 					   "unknown mode \"%s\"", mode);
 }
 
+/* Are the items to be spread over all workers? */
+static bool
+is_distributed(const YamlNode *map)
+{
+	char	   *mode = playbook_scalar_text(playbook_member(map, "mode"));
+
+	return mode != NULL && pg_strcasecmp(mode, "distributed") == 0;
+}
+
 /* Does the broker go through the items, or one worker? */
 static bool
 broker_expands(const YamlNode *map, const StepSource *body)
 {
-	char	   *mode = playbook_scalar_text(playbook_member(map, "mode"));
-
 	return body->node != NULL &&
-		(strcmp(body->type, "playbook") == 0 ||
-		 (mode != NULL && pg_strcasecmp(mode, "distributed") == 0));
+		(strcmp(body->type, "playbook") == 0 || is_distributed(map));
 }
 
 /* Compiles order_by: an expression over the item, or the path of a member. */
@@ -332,6 +346,14 @@ playbook_resolve_iterator(Compiler *compiler, const char *name, StepSource *sour
 					   "loop must be a mapping");
 		return;
 	}
+	if (loop != NULL && playbook_control_type(source->type))
+	{
+		playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING, loop,
+					   "Give the step a type, or let an iterator do a playbook for each item.",
+					   "the loop has nothing to repeat");
+		return;
+	}
+	check_stack_depth();
 	caller = MemoryContextSwitchTo(compiler->scratch);
 	body = palloc0(sizeof(StepSource));
 	written = is_iterator ? body_of_iterator(compiler, source) : body_of_loop(source);
@@ -342,8 +364,7 @@ playbook_resolve_iterator(Compiler *compiler, const char *name, StepSource *sour
 		check_parts(compiler, map, source);
 		if (broker_expands(map, body))
 			source->body = body;
-		else if (playbook_member(map, "mode") != NULL && task->kind == YN_LIST &&
-				 pg_strcasecmp(playbook_scalar_text(playbook_member(map, "mode")), "distributed") == 0)
+		else if (is_distributed(map))
 			playbook_issue(compiler, ISSUE_ERROR, ERRCODE_FEATURE_NOT_SUPPORTED, written,
 						   "Put the tasks into a playbook of their own, and let it be the task.",
 						   "a distributed iterator has exactly one task");
@@ -353,6 +374,7 @@ playbook_resolve_iterator(Compiler *compiler, const char *name, StepSource *sour
 			(void) playbook_compile_condition(compiler, playbook_member(map, "where"));
 			(void) compile_order(compiler, playbook_member(map, "order_by"));
 		}
+		source->is_loop = !is_iterator;
 		source->merged = map;
 		source->own = map;
 		source->task = NULL;
@@ -386,6 +408,7 @@ playbook_compile_iterator(Compiler *compiler, const StepSource *source)
 	spec->limit = optional_doc(compiler, map, "limit");
 	spec->chunk = optional_doc(compiler, map, "chunk");
 	spec->concurrency = optional_doc(compiler, map, "concurrency");
+	spec->is_loop = source->is_loop;
 	spec->sequential = mode == NULL || pg_strcasecmp(mode, "sequential") == 0;
 	return spec;
 }

@@ -69,8 +69,8 @@ one_of(const char *word, const char *const *list)
 }
 
 /* Types that the broker itself completes. */
-static bool
-is_control_type(const char *type)
+bool
+playbook_control_type(const char *type)
 {
 	static const char *const control[] = {
 		"", "start", "end", "route", "router", "noop", NULL
@@ -152,7 +152,7 @@ compile_body(Compiler *compiler, const Step *iterator, const StepSource *source)
 	body->line = source->node->line;
 	body->column = source->node->column;
 	body->type = pstrdup(source->type);
-	if (is_control_type(body->type))
+	if (playbook_control_type(body->type))
 		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
 					   source->type_node ? source->type_node : source->node,
 					   "Say what it does: type: python (or http, postgres, playbook ...).",
@@ -231,7 +231,7 @@ compile_kind(Step *step, const StepSource *source)
 		step->kind = STEP_ITERATOR;
 	else if (strcmp(step->type, "playbook") == 0)
 		step->kind = STEP_PLAYBOOK;
-	else if (!is_control_type(step->type))
+	else if (!playbook_control_type(step->type))
 		step->kind = STEP_ACTION;
 	else if (saves)
 	{

@@ -55,6 +55,12 @@ workflow:
   workbook:
   - {name: one, tool: shell, command: "echo {{ n }}"}
   - {name: two, type: workbook, task: square}
+  next: nested
+- step: nested
+  type: iterator
+  collection: "{{ xs }}"
+  element: n
+  task: {type: iterator, in: "{{ range(n) }}", iterator: m, task: {type: python, args: {m: "{{ m }}"}}}
   next: end
 - {step: end, result: "{{ plain }}"}
 $$) > 0 AS registered;
@@ -69,6 +75,8 @@ SELECT node_type, action FROM noetl.queue;
 -- The worker says how far it has come; only the end of the task counts.
 INSERT INTO noetl.event (execution_id, event_type, node_name, current_index, current_item)
 SELECT newest('iterators/worker'), t, 'several', i, '1' FROM (VALUES ('iterator_started', NULL), ('loop_iteration', 0), ('iteration_completed', 0)) v (t, i);
+SELECT step FROM work('{}', 1);
+SELECT node_type, action FROM noetl.queue;
 SELECT step FROM work();
 SELECT event, node, status FROM items('iterators/worker') WHERE node LIKE 'several%' OR node IS NULL;
 SELECT result FROM noetl.execution WHERE execution_id = newest('iterators/worker');
@@ -116,6 +124,22 @@ SELECT step, input FROM work('{"calc": {"y": 5}}');
 SELECT * FROM items('iterators/parent');
 SELECT count(*) FROM noetl.item;
 
+-- What comes with the transition is part of what a loop does for each item; the
+-- task of an iterator sees the iterator's input, but is not given it.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+metadata: {path: iterators/input}
+workflow:
+- {step: start, next: [{step: a, args: {fast: 1}}, {step: b, args: {fast: 2}}]}
+- {step: a, type: python, loop: {in: [x], iterator: i, mode: distributed}, args: {i: "{{ i }}", seen: "{{ data.fast }}"}, next: end}
+- {step: b, type: iterator, in: [y], iterator: i, mode: distributed, args: {slow: 3}, task: {type: python, args: {i: "{{ i }}", seen: "{{ input }}"}}, next: end}
+- {step: c, loop: {in: [1], iterator: i}}
+- {step: end}
+$$) > 0 AS registered;
+SELECT noetl.execute('iterators/input') > 0 AS started;
+SELECT step, input FROM work();
+
 -- async: several at once; they may end in any order.
 SELECT noetl.register($$
 apiVersion: noetl.io/v1
@@ -160,7 +184,7 @@ workflow:
   on_error: continue
   task: {type: python, code: x, args: {n: "{{ n }}"}, retry: {max_attempts: 2, initial_delay: 0}}
   next: end
-- {step: end, result: "{{ each }}"}
+- {step: end, result: ["{{ each }}", "{{ each.errors }}"]}
 $$) > 0 AS registered;
 SELECT noetl.execute('iterators/spread') > 0 AS started;
 SELECT regexp_replace(node_id, '^\d+', '') AS node_id, node_type, current_index, action -> 'data' AS data, max_attempts FROM noetl.queue;

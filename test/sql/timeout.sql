@@ -308,7 +308,7 @@ workflow:
   on_error: continue
   task: {type: playbook, path: timeout/child, timeout: "{{ n * 100 }}"}
   next: end
-- {step: end, result: "{{ each }}"}
+- {step: end, result: {data: "{{ each }}", errors: "{{ each.errors }}"}}
 $$) > 0 AS registered;
 SELECT noetl.execute('timeout/children') AS parent \gset
 SELECT current_index, deadline - started_at AS timeout FROM noetl.execution WHERE parent_execution_id = :parent ORDER BY 1;
