@@ -311,7 +311,11 @@ typedef struct LeaseRequest
  * back, to be written as leased.  They live in the current memory context.
  */
 extern void store_defer_tasks(Store *store);
-/* Writes what was kept back; to be done before another store looks. */
+/*
+ * Writes what was kept back.  A store does so before it looks itself, before
+ * another one opens, when it closes, and before anybody's triggers run; who
+ * looks in another way has to say so.
+ */
 extern void store_write_deferred(Store *store);
 
 /*
@@ -365,6 +369,8 @@ typedef struct StoreTable
 	TupleTableSlot *scan_slot;
 	bool		indexed;		/* its indexes are known: */
 	Oid		   *index_oids;
+	TupleTableSlot **batch;		/* rows to be written together */
+	int			nbatch;
 } StoreTable;
 
 /* Opens a table on first use. */

@@ -46,6 +46,11 @@ typedef struct Deferred
 } Deferred;
 
 extern Deferred *store_deferred(Store *store);
+/* Writes the tasks, or the events, that have been kept back. */
+extern void queue_write_deferred(Store *store);
+extern void store_write_events(Store *store);
+/* Stores the event in the insert slot: later, together with others, if it can. */
+extern void store_defer_event(Store *store, StoreTable *table);
 /* An index for scans; it stays open as long as the store. */
 extern Relation store_open_index(Store *store, StoreRelation which);
 

@@ -34,7 +34,6 @@
 /* One of them. */
 typedef struct DeferredTask
 {
-	Run		   *run;			/* gets the place of the row */
 	HeapTuple	row;
 	int64		queue_id;
 	int			priority;
@@ -52,7 +51,7 @@ store_defer_tasks(Store *store)
 
 /* See store_queue.h. */
 bool
-queue_defer(Store *store, StoreTable *table, Run *run)
+queue_defer(Store *store, StoreTable *table)
 {
 	Deferred   *deferred = store_deferred(store);
 	TupleTableSlot *slot = table->insert_slot;
@@ -64,14 +63,28 @@ queue_defer(Store *store, StoreTable *table, Run *run)
 	ExecStoreVirtualTuple(slot);
 	old = MemoryContextSwitchTo(deferred->memory);
 	task = palloc(sizeof(DeferredTask));
-	task->run = run;
 	task->row = ExecCopySlotHeapTuple(slot);
 	task->queue_id = DatumGetInt64(slot_column(slot, QUEUE_COL_QUEUE_ID));
 	task->priority = DatumGetInt32(slot_column(slot, QUEUE_COL_PRIORITY));
 	deferred->tasks = lappend(deferred->tasks, task);
 	MemoryContextSwitchTo(old);
-	run->handle = NULL;
 	return true;
+}
+
+/* See store_queue.h. */
+bool
+queue_forget(Store *store, int64 queue_id)
+{
+	Deferred   *deferred = store_deferred(store);
+	ListCell   *lc;
+
+	foreach(lc, deferred->tasks)
+		if (((DeferredTask *) lfirst(lc))->queue_id == queue_id)
+		{
+			deferred->tasks = list_delete_ptr(deferred->tasks, lfirst(lc));
+			return true;
+		}
+	return false;
 }
 
 /* Fills the insert slot from a task that was kept back. */
@@ -86,17 +99,9 @@ fill_slot(StoreTable *table, const DeferredTask *task)
 	return ExecStoreVirtualTuple(slot);
 }
 
-/* Writes the insert slot as the row of the task. */
-static void
-write_deferred(Store *store, StoreTable *table, DeferredTask *task)
-{
-	store_write_insert(store, table);
-	task->run->handle = queue_copy_tid(table->insert_slot);
-}
-
-/* See store.h. */
+/* See store_internal.h. */
 void
-store_write_deferred(Store *store)
+queue_write_deferred(Store *store)
 {
 	Deferred   *deferred = store_deferred(store);
 	StoreTable *table;
@@ -109,10 +114,8 @@ store_write_deferred(Store *store)
 	table = store_table(store, REL_QUEUE);
 	foreach(lc, tasks)
 	{
-		DeferredTask *task = (DeferredTask *) lfirst(lc);
-
-		(void) fill_slot(table, task);
-		write_deferred(store, table, task);
+		(void) fill_slot(table, (DeferredTask *) lfirst(lc));
+		store_write_insert(store, table);
 	}
 }
 
@@ -307,7 +310,7 @@ lease_deferred(Leasing *leasing, TupleTableSlot *row)
 		deferred->tasks = list_delete_ptr(deferred->tasks, task);
 		queue_set_lease(slot, request->worker_id, 1, leasing->now + request->lease_us,
 						attempt_deadline(slot, leasing->now), leasing->now);
-		write_deferred(leasing->store, leasing->table, task);
+		store_write_insert(leasing->store, leasing->table);
 		if (request->taken != NULL)
 			request->taken(type_in(slot));
 		request->callback(request->arg, slot);
@@ -390,7 +393,7 @@ store_any_ready(Store *store, int ntypes, char **types)
 	ReadyScan	ready;
 	bool		found = false;
 
-	store_write_deferred(store);
+	queue_write_deferred(store);
 	ready_scan_open(&ready, store);
 	while (!found && ready_scan_next(&ready))
 		found = type_wanted(ready.scan.slot, ntypes, types);

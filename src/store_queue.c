@@ -56,7 +56,7 @@ void
 queue_scan_open(QueueScan *scan, Store *store, StoreRelation index,
 				ScanKey keys, int nkeys)
 {
-	store_write_deferred(store);
+	queue_write_deferred(store);
 	queue_scan_begin(scan, store, index, keys, nkeys);
 }
 
@@ -405,8 +405,9 @@ store_enqueue(Store *store, const BrokerState *state, Run *run)
 	TupleTableSlot *slot = table->insert_slot;
 	const Step *step = &state->playbook->steps[run->step];
 
+	run->queue_id = DatumGetInt64(next_position());
 	slot_begin(slot);
-	slot_set(slot, QUEUE_COL_QUEUE_ID, next_position());
+	slot_set(slot, QUEUE_COL_QUEUE_ID, Int64GetDatum(run->queue_id));
 	slot_set(slot, QUEUE_COL_EXECUTION_ID, Int64GetDatum(state->execution_id));
 	slot_set(slot, QUEUE_COL_CATALOG_ID, Int64GetDatum(state->playbook->catalog_id));
 	slot_set_text(slot, QUEUE_COL_NODE_ID,
@@ -432,20 +433,25 @@ store_enqueue(Store *store, const BrokerState *state, Run *run)
 	if (run->timeout != 0)
 		slot_set(slot, QUEUE_COL_TIMEOUT,
 				 IntervalPGetDatum(timeout_to_interval(run->timeout)));
-	if (queue_defer(store, table, run))
+	/* the execution may fail in this very evaluation: then the row goes again */
+	run->handle = NULL;
+	if (queue_defer(store, table))
 		return;
 	store_write_insert(store, table);
-	/* the execution may fail in this very evaluation: then the row goes again */
 	run->handle = queue_copy_tid(slot);
 }
 
-/* Where the row of a run is. */
+/* Where the row of a run is; one that was kept back has to be looked for. */
 static ItemPointerData
 place_of(Store *store, Run *run)
 {
-	if (run->handle == NULL)
-		store_write_deferred(store);
-	return *(ItemPointer) run->handle;
+	QueueRow	row;
+
+	if (run->handle != NULL)
+		return *(ItemPointer) run->handle;
+	if (!store_get_task(store, run->queue_id, &row))
+		elog(ERROR, "queue row " INT64_FORMAT " has vanished", run->queue_id);
+	return row.place;
 }
 
 /* Locks the row of a run that was loaded; it cannot be gone. */
@@ -470,12 +476,15 @@ void
 store_close_task(Store *store, Run *run)
 {
 	StoreTable *table = store_table(store, REL_QUEUE);
-	ItemPointerData tid = place_of(store, run);
+	ItemPointerData tid;
 	TM_FailureData failure;
 	TM_Result	result;
 
+	if (run->handle == NULL && queue_forget(store, run->queue_id))
+		return;
 	if (!run->stored)
 		CommandCounterIncrement();	/* enqueued a moment ago */
+	tid = place_of(store, run);
 	if (table->result_rel->ri_TrigDesc != NULL)
 	{
 		table = lock_run(store, run);

@@ -50,6 +50,8 @@ extern int64 queue_read_timeout(TupleTableSlot *slot);
 /* Where a row is, for later changes. */
 extern ItemPointer queue_copy_tid(TupleTableSlot *slot);
 /* Keeps the row in the insert slot back; false: it is to be written now. */
-extern bool queue_defer(Store *store, StoreTable *table, Run *run);
+extern bool queue_defer(Store *store, StoreTable *table);
+/* A row that was kept back shall not be written; false: it has been. */
+extern bool queue_forget(Store *store, int64 queue_id);
 
 #endif							/* NOETL_STORE_QUEUE_H */
