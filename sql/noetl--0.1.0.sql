@@ -463,6 +463,23 @@ COMMENT ON PROCEDURE noetl.wait_for_work(interval, text[], boolean) IS
     'sleeps until a task of the given types may be leased (due = true) or the timeout is over; holds no snapshot, so CALL it outside of a transaction';
 
 -- ---------------------------------------------------------------------------
+-- The log as the source of truth (replay.c)
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION noetl.verify(execution_id bigint)
+    RETURNS TABLE (relation text, key text, expected jsonb, found jsonb)
+    AS 'MODULE_PATHNAME', 'noetl_verify'
+    LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE ROWS 1;
+COMMENT ON FUNCTION noetl.verify(bigint) IS
+    'decides an execution again from its event log and compares: the rows of execution, workload, run, item and queue that are not as they should be, and the events that do not follow from the ones before; no rows when all is well';
+
+CREATE FUNCTION noetl.rebuild(execution_id bigint) RETURNS bigint
+    AS 'MODULE_PATHNAME', 'noetl_rebuild'
+    LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION noetl.rebuild(bigint) IS
+    'makes the rows of an execution what its event log says; returns how many were not';
+
+-- ---------------------------------------------------------------------------
 -- Views of an execution's playbook (need noetl.execution and noetl.catalog)
 -- ---------------------------------------------------------------------------
 
@@ -577,7 +594,8 @@ REVOKE ALL ON FUNCTION noetl.event_before(), noetl.event_after(),
     noetl.reserve(text, integer, interval, text[]), noetl.heartbeat(bigint, text, interval),
     noetl.release(bigint, text), noetl.complete(bigint, jsonb, text),
     noetl.fail(bigint, text, text, jsonb),
-    noetl.complete_and_lease(bigint, jsonb, text, integer, interval, text[]) FROM PUBLIC;
+    noetl.complete_and_lease(bigint, jsonb, text, integer, interval, text[]),
+    noetl.verify(bigint), noetl.rebuild(bigint) FROM PUBLIC;
 REVOKE ALL ON PROCEDURE noetl.wait_for_work(interval, text[], boolean) FROM PUBLIC;
 
 SELECT pg_catalog.pg_extension_config_dump('noetl.catalog', '');

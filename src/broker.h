@@ -39,6 +39,7 @@ typedef struct Event
 	int			current_index;
 	Jsonb	   *current_item;
 	const char *worker_id;
+	const struct Event *recalled;	/* decided again: as it is in the log */
 } Event;
 
 typedef enum RunState
@@ -196,6 +197,13 @@ typedef struct BrokerState
 								 * emitted follows by a microsecond each */
 	double		jitter;			/* uniform in [0, 1): the luck of this evaluation */
 
+	/*
+	 * For deciding again what was decided before: finds an emitted event in the
+	 * log, whose id and time (and luck) it then has.  NULL: it is new.
+	 */
+	const Event *(*recall) (void *arg, const Event *event);
+	void	   *recall_arg;
+
 	List	   *known;			/* StepValues of this evaluation (scope.c) */
 	List	   *decisions;		/* Decision *, what came out */
 	int64		last_event_id;	/* newest event, for lineage */
@@ -219,7 +227,8 @@ typedef enum DecisionKind
 	DECIDE_RETRY,				/* back into the queue, due at available_at */
 	DECIDE_CLOSE,				/* delete the queue row */
 	DECIDE_REVOKE,				/* mark a leased row cancelled */
-	DECIDE_FINISH,				/* the execution is over: status, result, error */
+	DECIDE_FINISH,				/* the execution is over: status, result, error;
+								 * leased tasks are revoked if "revoke" */
 	DECIDE_IGNORE,				/* note "reason" in the event's meta */
 	DECIDE_ANNOTATE,			/* add "meta" to the event's meta */
 	DECIDE_LOCATE				/* the event is about "run", which it does not

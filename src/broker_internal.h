@@ -54,8 +54,9 @@ extern Decision *decide(BrokerState *state, DecisionKind kind, Run *run);
 extern Event *emit(BrokerState *state, EventType type, const Step *step, int visit,
 				   int64 parent);
 
-/* Makes an event of a step one of an item of its iterator. */
-extern void about_item(Event *event, const Step *step, int visit, int item);
+/* The same about an item of the step's iterator; -1: of the step as a whole. */
+extern Event *emit_item(BrokerState *state, EventType type, const Step *step, int visit,
+						int item, int64 parent);
 
 /* Notes that the execution is over; revoke: leased work is to be stopped. */
 extern void finish(BrokerState *state, const char *status, const char *error,

@@ -2,8 +2,9 @@
  * child.c
  *		Steps that are child executions.
  *
- *		start_playbook ──> step_started, the run is open, DECIDE_START_CHILD
- *		      ^                                     │
+ *		start_playbook ──> step_started (again: action_started), the run is open,
+ *		      ^            DECIDE_START_CHILD
+ *		      │                                     │
  *		      │ retry                               v the child ends
  *		end_attempt <── action_completed / action_error <── broker_child_ended
  *
@@ -160,6 +161,7 @@ start_playbook(BrokerState *state, Run *run, const JsonbValue *transition_input)
 	const Step *step = &state->playbook->steps[run->step];
 	Scope		scope;
 	ChildStart *child;
+	Event	   *event;
 	JsonBuilder builder;
 	JsonbValue	value;
 	SourceError failure;
@@ -182,17 +184,18 @@ start_playbook(BrokerState *state, Run *run, const JsonbValue *transition_input)
 				  transition_input, NULL);
 		return;
 	}
+	json_begin_object(&builder);
+	json_add_int(&builder, "child_execution_id", child->execution_id);
+	json_end_object(&builder, &value);
 	if (run->started_event_id == 0)
 	{
-		Event	   *event = emit(state, EVENT_STEP_STARTED, step, run->visit, released_by(run));
-
-		json_begin_object(&builder);
-		json_add_int(&builder, "child_execution_id", child->execution_id);
-		json_end_object(&builder, &value);
-		event->context = json_to_jsonb(&value);
+		event = emit(state, EVENT_STEP_STARTED, step, run->visit, released_by(run));
 		run->started_event_id = event->event_id;
 		run->released_by = event->parent_event_id;
 	}
+	else
+		event = emit(state, EVENT_ACTION_STARTED, step, run->visit, run->started_event_id);
+	event->context = json_to_jsonb(&value);
 	child->parent_event_id = run->started_event_id;
 
 	json_begin_object(&builder);

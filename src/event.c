@@ -212,7 +212,7 @@ write_decision(Store *store, BrokerState *state, const Event *event,
 			break;
 		case DECIDE_KEEP:
 			store_put_run(store, state->execution_id, decision->run,
-						  state->playbook, state->time);
+						  state->playbook, state->now);
 			if (run_due_at(decision->run) != 0)
 				wake_for_timer(run_due_at(decision->run));
 			break;
@@ -258,7 +258,9 @@ write_decision(Store *store, BrokerState *state, const Event *event,
 			break;
 		case DECIDE_FINISH:
 			store_finish_execution(store, state->execution_id, decision->status,
-								   decision->error, decision->result, state->time);
+								   decision->error, decision->result,
+								   event != NULL && event_type_is_terminal(event->type) ?
+								   event->created_at : state->time);
 			break;
 		case DECIDE_IGNORE:
 			store_annotate_event(store, state->execution_id, event->event_id,
@@ -514,7 +516,7 @@ begin_without_event(BrokerState *state, ValueContext *values, Store *store,
 	}
 	event_check_snapshot(store, execution_id);
 	begin_evaluation(state, values, store, execution, false);
-	state->now = GetCurrentTimestamp();
+	state->now = state->time + 1;	/* the time of the event that tells of it */
 	state->runs = store_load_runs(store, execution_id, state->playbook, NULL);
 	return true;
 }

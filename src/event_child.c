@@ -71,6 +71,7 @@ child_start(const BrokerState *state, const ChildStart *start)
 	event.node_name = path;
 	event.node_type = "playbook";
 	event.context = start_context(start, path, version);
+	event.meta = meta_text("started_by", state->started_by);
 	event.has_index = start->item >= 0;
 	event.current_index = start->item;
 	event.current_item = start->current_item;
@@ -136,7 +137,7 @@ request_cancel(Store *store, int64 execution_id)
 void
 cancel_children(Store *store, int64 execution_id, int64 parent_event_id)
 {
-	List	   *children = store_running_children(store, execution_id, parent_event_id);
+	List	   *children = store_running_children(store, execution_id, parent_event_id, 0);
 	ListCell   *lc;
 
 	foreach(lc, children)
@@ -172,23 +173,31 @@ add_message(Writing *frame, const ChildEnd *end)
 }
 
 /* See event_internal.h. */
+void
+child_message(const Execution *execution, const char *status, Jsonb *result,
+			  const char *error, ChildEnd *message)
+{
+	memset(message, 0, sizeof(ChildEnd));
+	message->execution_id = execution->execution_id;
+	message->parent_event_id = execution->parent_event_id;
+	message->item = execution->item;
+	message->completed = strcmp(status, "COMPLETED") == 0;
+	message->result = result;
+	message->error = error;
+	if (!message->completed && error == NULL)
+		message->error = strcmp(status, "CANCELLED") == 0 ?
+			"the child execution was cancelled" : "the child execution failed";
+}
+
+/* See event_internal.h. */
 int
 tell_parent(const Execution *execution, const Decision *end, TimestampTz time)
 {
 	Writing    *frame = frame_of(execution->parent_execution_id);
 	ChildEnd	message;
 
-	memset(&message, 0, sizeof(message));
-	message.execution_id = execution->execution_id;
-	message.parent_event_id = execution->parent_event_id;
-	message.item = execution->item;
-	message.completed = strcmp(end->status, "COMPLETED") == 0;
-	message.result = end->result;
-	message.error = end->error;
+	child_message(execution, end->status, end->result, end->error, &message);
 	message.time = time;
-	if (!message.completed && message.error == NULL)
-		message.error = strcmp(end->status, "CANCELLED") == 0 ?
-			"the child execution was cancelled" : "the child execution failed";
 	if (frame != NULL)
 	{
 		add_message(frame, &message);

@@ -75,6 +75,9 @@ extern void cancel_children(Store *store, int64 execution_id, int64 parent_event
 extern void cancel_child(int64 execution_id);
 /* Keeps the end of a child until the decisions on its parent are written. */
 extern void add_message(Writing *frame, const ChildEnd *end);
+/* What its parent is told of an execution that is over. */
+extern void child_message(const Execution *execution, const char *status, Jsonb *result,
+						  const char *error, ChildEnd *message);
 /* An execution is over: its parent goes on.  Returns the number of tasks. */
 extern int	tell_parent(const Execution *execution, const Decision *end, TimestampTz time);
 

@@ -299,6 +299,8 @@ prepare_event(Store *store, Event *event, bool has_result)
 			return false;
 		meet_execution(store, event, &execution);
 	}
+	else
+		event->meta = meta_text("started_by", GetUserNameFromId(GetUserId(), false));
 	assign_time(store, event, fresh);
 	prepared_events++;
 	fill_node(store, event);

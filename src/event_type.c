@@ -133,6 +133,15 @@ status_normalise(const char *status, const char *event_type, bool *known)
 	return "PENDING";
 }
 
+/* Types whose result, when they have one, is their step's value. */
+bool
+event_type_sets_value(EventType type)
+{
+	return type == EVENT_ACTION_COMPLETED || type == EVENT_STEP_RESULT ||
+		type == EVENT_STEP_COMPLETED || type == EVENT_STEP_SKIPPED ||
+		type == EVENT_STEP_FAILED || type == EVENT_ITERATOR_COMPLETED;
+}
+
 /* Execution-level events of which there is exactly one. */
 bool
 event_type_is_terminal(EventType type)

@@ -47,6 +47,9 @@ extern const char *event_type_name(EventType type);
 extern const char *status_normalise(const char *status, const char *event_type,
 									bool *known);
 
+/* Is its result the value of its step? */
+extern bool event_type_sets_value(EventType type);
+
 /* Does it end its execution? */
 extern bool event_type_is_terminal(EventType type);
 

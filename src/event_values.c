@@ -53,7 +53,8 @@ iteration_results(void *arg, const char *step_name, int64 since)
 {
 	ValueContext *context = (ValueContext *) arg;
 
-	return store_iteration_results(context->store, context->execution_id, step_name, since);
+	return store_iteration_results(context->store, context->execution_id, step_name, since,
+								   DT_NOEND);
 }
 
 /* ValueSource.waiting_item */
@@ -71,7 +72,7 @@ find_playbook(void *arg, const char *path, int version)
 {
 	int64		catalog_id;
 
-	return catalog_find(path, version, &catalog_id) ? catalog_id : 0;
+	return catalog_find(path, version, DT_NOEND, &catalog_id) ? catalog_id : 0;
 }
 
 /* ValueSource.add_playbook */
@@ -101,7 +102,7 @@ has_children(void *arg, int64 parent_event_id)
 {
 	ValueContext *context = (ValueContext *) arg;
 
-	return store_running_children(context->store, context->execution_id, parent_event_id) != NIL;
+	return store_running_children(context->store, context->execution_id, parent_event_id, 0) != NIL;
 }
 
 /* ValueSource.child_item */

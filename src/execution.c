@@ -52,6 +52,16 @@ execution_trylock(int64 execution_id)
 	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
+/* See execution.h. */
+void
+execution_unlock(int64 execution_id)
+{
+	LOCKTAG		tag;
+
+	execution_lock_tag(&tag, execution_id);
+	(void) LockRelease(&tag, ExclusiveLock, false);
+}
+
 /* ---------------------------------------------------------------------------
  * The start
  * ---------------------------------------------------------------------------
@@ -113,7 +123,7 @@ execution_resolve(Event *event)
 				 errmsg("event \"%s\" names no playbook", event->event_type),
 				 errhint("Give context {\"path\": …, \"version\": …, \"workload\": {…}}.")));
 	if (path != NULL &&
-		!catalog_find(path, (int) version, &event->catalog_id))
+		!catalog_find(path, (int) version, DT_NOEND, &event->catalog_id))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 version > 0 ?
@@ -172,7 +182,7 @@ execution_insert(Store *store, const Event *event, const char *started_by,
 
 /* See execution.h. */
 char *
-execution_make_workload(Store *store, BrokerState *state, const Event *event)
+execution_render_workload(BrokerState *state, const Event *event, Jsonb **workload)
 {
 	Scope		scope;
 	SourceError error;
@@ -209,9 +219,20 @@ execution_make_workload(Store *store, BrokerState *state, const Event *event)
 		json_merge(&merged, &parameters,
 				   json_get(&context, "merge", &deep) && json_truth(&deep), &merged);
 	}
-	store_insert_workload(store, event->execution_id, event->created_at,
-						  json_to_jsonb(&merged));
+	*workload = json_to_jsonb(&merged);
 	return NULL;
+}
+
+/* See execution.h. */
+char *
+execution_make_workload(Store *store, BrokerState *state, const Event *event)
+{
+	Jsonb	   *workload;
+	char	   *error = execution_render_workload(state, event, &workload);
+
+	if (error == NULL)
+		store_insert_workload(store, event->execution_id, event->created_at, workload);
+	return error;
 }
 
 /* noetl.execute(path, parameters, version, merge) */

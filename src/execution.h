@@ -11,6 +11,8 @@
 extern void execution_lock(int64 execution_id);
 /* The same without waiting; false when another transaction holds it. */
 extern bool execution_trylock(int64 execution_id);
+/* Gives a lock back at once, for who has only looked. */
+extern void execution_unlock(int64 execution_id);
 
 /*
  * Finds the playbook an execution_start event names in its context, and fills
@@ -27,9 +29,12 @@ extern void execution_insert(Store *store, const Event *event, const char *start
 							 int64 timeout);
 
 /*
- * Renders and stores the workload.  Returns NULL, or the text of the error
- * when a template raises.
+ * Renders the workload that an execution_start asks for.  Returns NULL, or the
+ * text of the error when a template raises.
  */
+extern char *execution_render_workload(BrokerState *state, const Event *event,
+									   Jsonb **workload);
+/* The same, and stores it. */
 extern char *execution_make_workload(Store *store, BrokerState *state,
 									 const Event *event);
 

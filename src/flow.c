@@ -493,6 +493,8 @@ start_save(BrokerState *state, Run *run, const Step *task, Scope *scope,
 
 	if (!run->is_task && (run->stored || run->kept))
 		decide(state, DECIDE_FORGET, run);
+	if (run->released_by == 0)
+		run->released_by = released_by(run);
 	run->stored = false;
 	run->kept = false;
 	run->is_task = true;

@@ -96,6 +96,9 @@ typedef struct Execution
 extern bool store_get_execution(Store *store, int64 execution_id, Execution *execution);
 extern void store_insert_execution(Store *store, const Execution *execution,
 								   TimestampTz started_at);
+/* How an execution ended; false: it runs, or there is no such row. */
+extern bool store_get_end(Store *store, int64 execution_id, Execution *execution,
+						  const char **status, Jsonb **result, const char **error);
 extern void store_finish_execution(Store *store, int64 execution_id,
 								   const char *status, const char *error,
 								   const Jsonb *result, TimestampTz ended_at);
@@ -146,6 +149,8 @@ extern bool store_last_event(Store *store, int64 execution_id, int64 since,
 extern int64 store_last_event_in_snapshot(Store *store, int64 execution_id);
 extern bool store_event_exists(Store *store, int64 execution_id, int64 event_id);
 extern bool store_get_event(Store *store, int64 execution_id, int64 event_id, Event *event);
+/* The execution_start; it need not have the smallest id, as clients may choose theirs. */
+extern bool store_start_event(Store *store, int64 execution_id, Event *event);
 /* Merges members into the meta of a stored event. */
 extern void store_annotate_event(Store *store, int64 execution_id,
 								 int64 event_id, const Jsonb *meta);
@@ -180,12 +185,20 @@ extern void store_delete_items(Store *store, int64 execution_id, const char *ste
 /* How far an iterator has come since the event that began it. */
 extern void store_iteration_progress(Store *store, int64 execution_id, const char *step_name,
 									 int64 since, IterationProgress *progress);
-/* IterationResult * of its ended items, in the order of the log. */
+/*
+ * IterationResult * of items that ended up to a time (DT_NOEND: now), in the
+ * order of the log.
+ */
 extern List *store_iteration_results(Store *store, int64 execution_id,
-									 const char *step_name, int64 since);
+									 const char *step_name, int64 since,
+									 TimestampTz until);
 
-/* Ids of running children of a step (of any, parent_event_id 0), as a list of int64 *. */
-extern List *store_running_children(Store *store, int64 execution_id, int64 parent_event_id);
+/*
+ * Ids of children of a step (of any, parent_event_id 0) that are running, or
+ * were at some time (0: now), as a list of int64 *.
+ */
+extern List *store_running_children(Store *store, int64 execution_id, int64 parent_event_id,
+									TimestampTz at);
 /* Gives a running execution a parent. */
 extern void store_adopt_execution(Store *store, int64 execution_id, int64 parent_execution_id,
 								  int64 parent_event_id, int item);
@@ -194,6 +207,9 @@ extern bool store_child_item(Store *store, int64 execution_id, JsonbValue *item)
 
 /* event_id 0: the execution is to be cancelled */
 extern void store_insert_pending(Store *store, const Event *event);
+/* Does this event still wait for its decision? */
+extern bool store_is_pending(Store *store, int64 execution_id, TimestampTz created_at,
+							 int64 event_id);
 /* Takes the oldest pending event of an execution from the list. */
 extern bool store_take_pending(Store *store, int64 execution_id, int64 *event_id);
 /* The first execution after the given one that has pending events. */

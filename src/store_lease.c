@@ -339,7 +339,7 @@ lease_row(Leasing *leasing, QueueScan *scan, bool *held)
 	ItemPointerData tid = scan->slot->tts_tid;
 	const LeaseRequest *request = leasing->request;
 
-	if (!queue_lock_row(scan->table, &tid, scan->snapshot, true, held))
+	if (!store_lock_row(scan->table, &tid, scan->snapshot, true, held))
 		return false;
 	queue_set_lease(queue_new_version(scan->table), request->worker_id,
 					DatumGetInt32(slot_column(scan->slot, QUEUE_COL_ATTEMPTS)) + 1,

@@ -25,7 +25,6 @@
 #include "ids.h"
 #include "json.h"
 #include "low_water.h"
-#include "store.h"
 #include "store_internal.h"
 #include "store_queue.h"
 #include "store_slot.h"
@@ -109,10 +108,10 @@ read_row(TupleTableSlot *slot, QueueRow *row)
 	row->deadline = DatumGetTimestampTz(slot_column(slot, QUEUE_COL_DEADLINE));
 }
 
-/* See store_queue.h. */
+/* See store_internal.h. */
 bool
-queue_lock_row(StoreTable *table, ItemPointer tid, Snapshot snapshot, bool skip,
-		 bool *held)
+store_lock_row(StoreTable *table, ItemPointer tid, Snapshot snapshot, bool skip,
+			   bool *held)
 {
 	TM_FailureData failure;
 	TM_Result	result;
@@ -142,7 +141,7 @@ lock_by_id(Store *store, int64 queue_id)
 	if (found)
 	{
 		tid = scan.slot->tts_tid;
-		found = queue_lock_row(scan.table, &tid, scan.snapshot, false, NULL);
+		found = store_lock_row(scan.table, &tid, scan.snapshot, false, NULL);
 	}
 	queue_scan_close(&scan);
 	return found;
@@ -397,17 +396,13 @@ store_find_task(Store *store, int64 execution_id, const char *node_name,
 	return found;
 }
 
-/* See store.h. */
+/* See store_internal.h. */
 void
-store_enqueue(Store *store, const BrokerState *state, Run *run)
+store_fill_task(TupleTableSlot *slot, const BrokerState *state, const Run *run)
 {
-	StoreTable *table = store_table(store, REL_QUEUE);
-	TupleTableSlot *slot = table->insert_slot;
 	const Step *step = &state->playbook->steps[run->step];
 
-	run->queue_id = DatumGetInt64(next_position());
 	slot_begin(slot);
-	slot_set(slot, QUEUE_COL_QUEUE_ID, Int64GetDatum(run->queue_id));
 	slot_set(slot, QUEUE_COL_EXECUTION_ID, Int64GetDatum(state->execution_id));
 	slot_set(slot, QUEUE_COL_CATALOG_ID, Int64GetDatum(state->playbook->catalog_id));
 	slot_set_text(slot, QUEUE_COL_NODE_ID,
@@ -433,6 +428,25 @@ store_enqueue(Store *store, const BrokerState *state, Run *run)
 	if (run->timeout != 0)
 		slot_set(slot, QUEUE_COL_TIMEOUT,
 				 IntervalPGetDatum(timeout_to_interval(run->timeout)));
+}
+
+/* See store_internal.h. */
+void
+store_place_task(TupleTableSlot *slot)
+{
+	slot_set(slot, QUEUE_COL_QUEUE_ID, next_position());
+}
+
+/* See store.h. */
+void
+store_enqueue(Store *store, const BrokerState *state, Run *run)
+{
+	StoreTable *table = store_table(store, REL_QUEUE);
+	TupleTableSlot *slot = table->insert_slot;
+
+	store_fill_task(slot, state, run);
+	store_place_task(slot);
+	run->queue_id = DatumGetInt64(slot->tts_values[QUEUE_COL_QUEUE_ID - 1]);
 	/* the execution may fail in this very evaluation: then the row goes again */
 	run->handle = NULL;
 	if (queue_defer(store, table))
@@ -462,7 +476,7 @@ lock_run(Store *store, Run *run)
 	ItemPointerData tid = place_of(store, run);
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 
-	if (!queue_lock_row(table, &tid, snapshot, false, NULL))
+	if (!store_lock_row(table, &tid, snapshot, false, NULL))
 		elog(ERROR, "queue row " INT64_FORMAT " has vanished", run->queue_id);
 	UnregisterSnapshot(snapshot);
 	return table;
@@ -695,7 +709,7 @@ store_promote_due(Store *store, int64 execution_id, int limit)
 		if (promoted >= limit ||
 			(execution_id != 0 && execution_id !=
 			 DatumGetInt64(slot_column(scan.slot, QUEUE_COL_EXECUTION_ID))) ||
-			!queue_lock_row(scan.table, &tid, scan.snapshot, true, NULL))
+			!store_lock_row(scan.table, &tid, scan.snapshot, true, NULL))
 		{
 			emptied = false;
 			if (promoted >= limit)

@@ -31,12 +31,6 @@ extern void queue_scan_begin(QueueScan *scan, Store *store, StoreRelation index,
 extern bool queue_scan_next(QueueScan *scan);
 extern void queue_scan_close(QueueScan *scan);
 
-/*
- * Locks the newest version of a row and leaves it in the scan slot.  False
- * when the row is gone, or (skip) when somebody else holds it.
- */
-extern bool queue_lock_row(StoreTable *table, ItemPointer tid, Snapshot snapshot,
-						   bool skip, bool *held);
 /* Starts a new version of the row in the scan slot. */
 extern TupleTableSlot *queue_new_version(StoreTable *table);
 /* Writes the new version over the row in the scan slot. */
