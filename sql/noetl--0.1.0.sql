@@ -207,7 +207,7 @@ COMMENT ON COLUMN noetl.queue.deadline IS 'when the timeout of the attempt in fl
 COMMENT ON COLUMN noetl.queue.lease_until IS 'when the lease ends, unless extended; queued: the deadline of an attempt that has lost its lease';
 
 CREATE INDEX queue_ready_idx ON noetl.queue (priority DESC, queue_id) WHERE status = 'queued';
-CREATE INDEX queue_run_idx ON noetl.queue (execution_id, current_index, node_name);
+CREATE INDEX queue_run_idx ON noetl.queue (execution_id, current_index, queue_id);
 CREATE INDEX queue_retry_idx ON noetl.queue (available_at) WHERE status = 'retry';
 CREATE INDEX queue_lease_idx ON noetl.queue (lease_until)
     WHERE status IN ('leased', 'cancelled') OR deadline IS NOT NULL;
@@ -266,6 +266,19 @@ CREATE FUNCTION noetl.iterator_items(action jsonb, context jsonb, step text DEFA
     LANGUAGE C STABLE PARALLEL SAFE;
 COMMENT ON FUNCTION noetl.iterator_items(jsonb, jsonb, text) IS
     'the items of a task of type iterator (collection, where, order_by, limit, chunk of its action), and the names inside each, to be laid over its context for noetl.render()';
+
+CREATE FUNCTION noetl.task_action(task jsonb, context jsonb, names jsonb, input jsonb DEFAULT '{}') RETURNS jsonb
+    AS 'MODULE_PATHNAME', 'noetl_task_action'
+    LANGUAGE C STRICT STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION noetl.task_action(jsonb, jsonb, jsonb, jsonb) IS
+    'the action of a task inside another one''s action (the body of an iterator): rendered with names over context, its input, with input laid over it, as "data", its type as "type"';
+
+CREATE FUNCTION noetl.save_tasks(save jsonb, context jsonb, names jsonb)
+    RETURNS TABLE (index integer, type text, action jsonb, data jsonb, summary jsonb)
+    AS 'MODULE_PATHNAME', 'noetl_save_tasks'
+    LANGUAGE C STRICT STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION noetl.save_tasks(jsonb, jsonb, jsonb) IS
+    'what a save, in any of its forms, asks a worker to do: tasks of type event, postgres (the SQL is the action''s command), duckdb or http; rendered with names (result, this, data ...) over context';
 
 -- ---------------------------------------------------------------------------
 -- Catalog (catalog.c)
@@ -463,6 +476,23 @@ COMMENT ON PROCEDURE noetl.wait_for_work(interval, text[], boolean) IS
     'sleeps until a task of the given types may be leased (due = true) or the timeout is over; holds no snapshot, so CALL it outside of a transaction';
 
 -- ---------------------------------------------------------------------------
+-- The log as the source of truth (replay.c)
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION noetl.verify(execution_id bigint)
+    RETURNS TABLE (relation text, key text, expected jsonb, found jsonb)
+    AS 'MODULE_PATHNAME', 'noetl_verify'
+    LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE ROWS 1;
+COMMENT ON FUNCTION noetl.verify(bigint) IS
+    'decides an execution again from its event log and compares: the rows of execution, workload, run, item and queue that are not as they should be, and the events that do not follow from the ones before; no rows when all is well';
+
+CREATE FUNCTION noetl.rebuild(execution_id bigint) RETURNS bigint
+    AS 'MODULE_PATHNAME', 'noetl_rebuild'
+    LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION noetl.rebuild(bigint) IS
+    'makes the rows of an execution what its event log says; returns how many were not';
+
+-- ---------------------------------------------------------------------------
 -- Views of an execution's playbook (need noetl.execution and noetl.catalog)
 -- ---------------------------------------------------------------------------
 
@@ -577,7 +607,8 @@ REVOKE ALL ON FUNCTION noetl.event_before(), noetl.event_after(),
     noetl.reserve(text, integer, interval, text[]), noetl.heartbeat(bigint, text, interval),
     noetl.release(bigint, text), noetl.complete(bigint, jsonb, text),
     noetl.fail(bigint, text, text, jsonb),
-    noetl.complete_and_lease(bigint, jsonb, text, integer, interval, text[]) FROM PUBLIC;
+    noetl.complete_and_lease(bigint, jsonb, text, integer, interval, text[]),
+    noetl.verify(bigint), noetl.rebuild(bigint) FROM PUBLIC;
 REVOKE ALL ON PROCEDURE noetl.wait_for_work(interval, text[], boolean) FROM PUBLIC;
 
 SELECT pg_catalog.pg_extension_config_dump('noetl.catalog', '');

@@ -19,6 +19,7 @@
 #include "noetl.h"
 
 #include <limits.h>
+#include <math.h>
 
 #include "broker_internal.h"
 #include "input.h"
@@ -135,17 +136,35 @@ restart_run(BrokerState *state, Run *run)
 		start_iterator(state, run, &input);
 }
 
+/* The delay that an action_retry of the log tells. */
+static double
+recalled_delay(const Event *retry)
+{
+	JsonbValue	meta;
+	JsonbValue	value;
+	double		delay = 0;
+
+	if (retry->meta != NULL)
+	{
+		json_from_jsonb(retry->meta, &meta);
+		if (json_get(&meta, "delay", &value))
+			(void) json_number(&value, &delay);
+	}
+	return delay;
+}
+
 /* action_retry, and the row back into the queue; an open run begins again. */
 static void
 retry_run(BrokerState *state, Run *run, const Step *step, const Event *event,
 		  int attempt, double delay)
 {
-	Event	   *retry = emit(state, EVENT_ACTION_RETRY, step, run->visit, event->event_id);
+	Event	   *retry = emit_item(state, EVENT_ACTION_RETRY, step, run->visit, run->item,
+								  event->event_id);
 	JsonBuilder builder;
 	JsonbValue	value;
 
-	if (run->item >= 0)
-		about_item(retry, step, run->visit, run->item);
+	if (retry->recalled != NULL)
+		delay = recalled_delay(retry->recalled);
 	json_begin_object(&builder);
 	json_add_int(&builder, "attempt", attempt);
 	json_add_int(&builder, "max_attempts", run->max_attempts);
@@ -154,7 +173,7 @@ retry_run(BrokerState *state, Run *run, const Step *step, const Event *event,
 	json_end_object(&builder, &value);
 	retry->meta = json_to_jsonb(&value);
 	run->attempts = attempt;
-	run->available_at = event->created_at + (int64) (delay * USECS_PER_SEC);
+	run->available_at = event->created_at + (int64) rint(delay * USECS_PER_SEC);
 	run->worker_id = NULL;
 	if (run->is_task)
 	{
@@ -229,6 +248,7 @@ conclude(BrokerState *state, Run *run, const Step *step, const Event *event, boo
 	if (step->kind == STEP_ACTION &&
 		state->values.has_children(state->values.arg, run->started_event_id))
 	{
+		run->attempts = ended_attempt(run) - 1;
 		await_spawned(state, run, event, envelope, input);
 		return;
 	}
@@ -575,9 +595,12 @@ broker_decide(BrokerState *state, const Event *event)
 			else
 				decide_run_event(state, event);
 			return;
+		case EVENT_EXECUTION_ADOPTED:
 		case EVENT_STEP_STARTED:
 		case EVENT_ACTION_RETRY:
 		case EVENT_SAVE:
+		case EVENT_SAVE_COMPLETED:
+		case EVENT_SAVE_FAILED:
 		case EVENT_ITERATOR_STARTED:
 		case EVENT_ITERATION_STARTED:
 		case EVENT_ITERATION_COMPLETED:

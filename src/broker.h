@@ -39,6 +39,7 @@ typedef struct Event
 	int			current_index;
 	Jsonb	   *current_item;
 	const char *worker_id;
+	const struct Event *recalled;	/* decided again: as it is in the log */
 } Event;
 
 typedef enum RunState
@@ -153,7 +154,10 @@ typedef struct ValueSource
 	/* the item that a child execution was started for */
 	bool		(*child_item) (void *arg, int64 execution_id, JsonbValue *item);
 	int64		(*new_execution_id) (void *arg);
-	/* executes SaveRequests (save.h); false: nothing is saved */
+	/* May a step be visited that often, or a child nest that deep? */
+	bool		(*allows_visit) (void *arg, int visit, int limit);
+	bool		(*allows_depth) (void *arg, int depth);
+	/* executes SaveRequests (save_broker.h); false: nothing is saved */
 	bool		(*save) (void *arg, List *requests, struct SaveError *error);
 	void	   *arg;
 } ValueSource;
@@ -200,6 +204,13 @@ typedef struct BrokerState
 								 * emitted follows by a microsecond each */
 	double		jitter;			/* uniform in [0, 1): the luck of this evaluation */
 
+	/*
+	 * For deciding again what was decided before: finds an emitted event in the
+	 * log, whose id and time (and luck) it then has.  NULL: it is new.
+	 */
+	const Event *(*recall) (void *arg, const Event *event);
+	void	   *recall_arg;
+
 	List	   *known;			/* StepValues of this evaluation (scope.c) */
 	List	   *decisions;		/* Decision *, what came out */
 	int64		last_event_id;	/* newest event, for lineage */
@@ -223,7 +234,8 @@ typedef enum DecisionKind
 	DECIDE_RETRY,				/* back into the queue, due at available_at */
 	DECIDE_CLOSE,				/* delete the queue row */
 	DECIDE_REVOKE,				/* mark a leased row cancelled */
-	DECIDE_FINISH,				/* the execution is over: status, result, error */
+	DECIDE_FINISH,				/* the execution is over: status, result, error;
+								 * leased tasks are revoked if "revoke" */
 	DECIDE_IGNORE,				/* note "reason" in the event's meta */
 	DECIDE_ANNOTATE,			/* add "meta" to the event's meta */
 	DECIDE_LOCATE				/* the event is about "run", which it does not
@@ -254,6 +266,8 @@ typedef struct Decision
  */
 #define REAPED_LEASE	"lease_expired"
 #define REAPED_TIMEOUT	"timed_out"
+/* The kind of the failure of a step that was visited too often. */
+#define VISITED_TOO_OFTEN	"max_visits"
 
 /* Decides on one stored event. */
 extern void broker_decide(BrokerState *state, const Event *event);

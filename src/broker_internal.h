@@ -6,7 +6,7 @@
  *		flow.c       steps start and end, branches arrive and join
  *		child.c      steps that are child executions
  *		iteration.c  steps that are iterators
- *		save.c       saves that the database executes itself
+ *		save_broker.c  saves that the database executes itself
  *		decision.c   decisions are noted down; executions end
  */
 #ifndef NOETL_BROKER_INTERNAL_H
@@ -56,8 +56,9 @@ extern Decision *decide(BrokerState *state, DecisionKind kind, Run *run);
 extern Event *emit(BrokerState *state, EventType type, const Step *step, int visit,
 				   int64 parent);
 
-/* Makes an event of a step one of an item of its iterator. */
-extern void about_item(Event *event, const Step *step, int visit, int item);
+/* The same about an item of the step's iterator; -1: of the step as a whole. */
+extern Event *emit_item(BrokerState *state, EventType type, const Step *step, int visit,
+						int item, int64 parent);
 
 /* Notes that the execution is over; revoke: leased work is to be stopped. */
 extern void finish(BrokerState *state, const char *status, const char *error,
@@ -101,7 +102,7 @@ extern void end_item(BrokerState *state, Run *run, int index, bool success,
 					 int64 child_execution_id, int64 parent);
 extern void item_child_ended(BrokerState *state, Run *run, const ChildEnd *end);
 
-/* ---- save.c ---- */
+/* ---- save_broker.c ---- */
 
 /*
  * Executes the saves of a task, whose scope is as for its own templates, and

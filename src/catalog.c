@@ -8,7 +8,6 @@
 #include "access/htup_details.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
-#include "funcapi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -21,6 +20,7 @@
 
 #include "catalog_store.h"
 #include "playbook.h"
+#include "rows.h"
 
 PG_FUNCTION_INFO_V1(noetl_register);
 PG_FUNCTION_INFO_V1(noetl_validate);
@@ -185,12 +185,18 @@ choose_path(FunctionCallInfo fcinfo, const Document *document)
 	return path;
 }
 
+/* By what a content is known. */
+static bytea *
+content_digest(text *content)
+{
+	return DatumGetByteaPP(DirectFunctionCall1(sha256_bytea, PointerGetDatum(content)));
+}
+
 /* Stores a valid document as the next version of a path, unless it is there. */
 static int64
 store_document(const Document *document, text *content, text *path)
 {
-	bytea	   *digest = DatumGetByteaPP(DirectFunctionCall1(sha256_bytea,
-															 PointerGetDatum(content)));
+	bytea	   *digest = content_digest(content);
 	JsonbValue	payload;
 	int			version;
 	int64		catalog_id = catalog_lock_path(path, digest, &version);
@@ -245,46 +251,58 @@ first_error(const Document *document)
 	return pstrdup("the inline playbook is not valid");
 }
 
+/* A document that is part of another one; false and *error when it is not valid. */
+static bool
+read_inline(text *content, const char *path, Document *document, text **path_text,
+			char **error)
+{
+	read_document(content, false, document);
+	if (!document->valid)
+	{
+		*error = first_error(document);
+		return false;
+	}
+	*path_text = cstring_to_text(document->path != NULL ? document->path : path);
+	return true;
+}
+
 /* See catalog_store.h. */
 int64
 catalog_add(const char *content, const char *path, char **error)
 {
-	text	   *document_text = cstring_to_text(content);
+	text	   *content_text = cstring_to_text(content);
+	text	   *path_text;
 	Document	document;
 
-	read_document(document_text, false, &document);
-	if (!document.valid)
-	{
-		*error = first_error(&document);
+	return read_inline(content_text, path, &document, &path_text, error) ?
+		store_document(&document, content_text, path_text) : 0;
+}
+
+/* See catalog_store.h. */
+int64
+catalog_look_up(const char *content, const char *path, char **error)
+{
+	text	   *content_text = cstring_to_text(content);
+	text	   *path_text;
+	Document	document;
+	int64		catalog_id;
+
+	if (!read_inline(content_text, path, &document, &path_text, error))
 		return 0;
-	}
-	return store_document(&document, document_text,
-						  cstring_to_text(document.path != NULL ? document.path : path));
+	catalog_id = catalog_find_content(path_text, content_digest(content_text));
+	if (catalog_id == 0)
+		*error = pstrdup("the inline playbook is not registered");
+	return catalog_id;
 }
 
 /* noetl.validate(content): every issue of a document, as rows. */
 Datum
 noetl_validate(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	MemoryContext caller;
-	TupleDesc	desc;
 	Document	document;
+	ReturnSetInfo *result = rows_begin(fcinfo);
 
-	if (result == NULL || !IsA(result, ReturnSetInfo) ||
-		!(result->allowedModes & SFRM_Materialize))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("set-valued function called in context that cannot accept a set")));
-	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
 	read_document(PG_GETARG_TEXT_PP(0), true, &document);
-	caller = MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
-	result->returnMode = SFRM_Materialize;
-	result->setDesc = BlessTupleDesc(CreateTupleDescCopy(desc));
-	result->setResult = tuplestore_begin_heap((result->allowedModes & SFRM_Materialize_Random) != 0,
-											  false, work_mem);
-	MemoryContextSwitchTo(caller);
 	put_issues(result, document.issues);
 	return (Datum) 0;
 }

@@ -63,8 +63,9 @@ static CatalogQuery find_version = {
 	"SELECT catalog_id FROM noetl.catalog"
 	" WHERE path OPERATOR(pg_catalog.=) $1"
 	" AND (version OPERATOR(pg_catalog.=) $2 OR $2 OPERATOR(pg_catalog.=) 0)"
+	" AND created_at OPERATOR(pg_catalog.<=) $3"
 	" ORDER BY version DESC LIMIT 1",
-	2, {TEXTOID, INT4OID}, NULL
+	3, {TEXTOID, INT4OID, TIMESTAMPTZOID}, NULL
 };
 
 static CatalogQuery describe = {
@@ -287,23 +288,41 @@ catalog_is_used(int64 catalog_id)
 
 /* What an execution_start names. */
 bool
-catalog_find(const char *path, int version, int64 *catalog_id)
+catalog_find(const char *path, int version, TimestampTz before, int64 *catalog_id)
 {
-	Datum		values[2];
-	OwnerSwitch before;
+	Datum		values[3];
+	OwnerSwitch caller;
 	bool		found;
 	bool		isnull;
 
 	values[0] = CStringGetTextDatum(path);
 	values[1] = Int32GetDatum(version);
-	begin_as_owner(&before);
+	values[2] = TimestampTzGetDatum(before);
+	begin_as_owner(&caller);
 	run(&find_version, values, InvalidSnapshot, SPI_OK_SELECT);
 	found = SPI_processed > 0;
 	if (found)
 		*catalog_id = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0],
 												  SPI_tuptable->tupdesc, 1, &isnull));
-	end_as_owner(&before);
+	end_as_owner(&caller);
 	return found;
+}
+
+/* The newest version of a path that has a content; 0: none. */
+int64
+catalog_find_content(text *path, bytea *digest)
+{
+	Datum		values[2];
+	OwnerSwitch caller;
+	int64		catalog_id;
+	int			version;
+
+	values[0] = PointerGetDatum(path);
+	values[1] = PointerGetDatum(digest);
+	begin_as_owner(&caller);
+	catalog_id = look_up_versions(values, InvalidSnapshot, &version);
+	end_as_owner(&caller);
+	return catalog_id;
 }
 
 /* What a row is called. */

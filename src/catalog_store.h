@@ -8,6 +8,7 @@
 #ifndef NOETL_CATALOG_STORE_H
 #define NOETL_CATALOG_STORE_H
 
+#include "datatype/timestamp.h"
 #include "utils/jsonb.h"
 
 /* OID of noetl.catalog; raises when the extension is not there. */
@@ -36,9 +37,16 @@ extern int64 catalog_insert(text *path, int version, text *kind, text *content,
  * it says so itself.  0 and *error when it is no valid playbook (catalog.c).
  */
 extern int64 catalog_add(const char *content, const char *path, char **error);
+/* The same for one that should be there already: nothing is stored. */
+extern int64 catalog_look_up(const char *content, const char *path, char **error);
 
-/* The row of a version of a path (0: the newest); false when there is none. */
-extern bool catalog_find(const char *path, int version, int64 *catalog_id);
+/*
+ * The row of a version of a path (0: the newest) that was there at a time
+ * (DT_NOEND: now); false when there is none.
+ */
+extern bool catalog_find(const char *path, int version, TimestampTz before,
+						 int64 *catalog_id);
+extern int64 catalog_find_content(text *path, bytea *digest);
 
 /* Path (in CurrentMemoryContext) and version of a row; false: no such row. */
 extern bool catalog_describe(int64 catalog_id, const char **path, int *version);

@@ -2,8 +2,9 @@
  * child.c
  *		Steps that are child executions.
  *
- *		start_playbook ──> step_started, the run is open, DECIDE_START_CHILD
- *		      ^                                     │
+ *		start_playbook ──> step_started (again: action_started), the run is open,
+ *		      ^            DECIDE_START_CHILD
+ *		      │                                     │
  *		      │ retry                               v the child ends
  *		end_attempt <── action_completed / action_error <── broker_child_ended
  *
@@ -143,9 +144,10 @@ prepare_child(BrokerState *state, const Step *task, Scope *scope,
 	scope->input = NULL;
 	if (child->catalog_id == 0)
 		return NULL;
-	if (state->depth + 1 > noetl_max_depth)
+	if (!state->values.allows_depth(state->values.arg, state->depth + 1))
 	{
-		*error = psprintf("child playbooks nest deeper than noetl.max_depth = %d", noetl_max_depth);
+		*error = psprintf("noetl.max_depth does not allow child playbooks to nest deeper than %d",
+						  state->depth);
 		return NULL;
 	}
 	child->execution_id = state->values.new_execution_id(state->values.arg);
@@ -160,6 +162,7 @@ start_playbook(BrokerState *state, Run *run, const JsonbValue *transition_input)
 	const Step *step = &state->playbook->steps[run->step];
 	Scope		scope;
 	ChildStart *child;
+	Event	   *event;
 	JsonBuilder builder;
 	JsonbValue	value;
 	SourceError failure;
@@ -182,17 +185,18 @@ start_playbook(BrokerState *state, Run *run, const JsonbValue *transition_input)
 				  transition_input, NULL);
 		return;
 	}
+	json_begin_object(&builder);
+	json_add_int(&builder, "child_execution_id", child->execution_id);
+	json_end_object(&builder, &value);
 	if (run->started_event_id == 0)
 	{
-		Event	   *event = emit(state, EVENT_STEP_STARTED, step, run->visit, released_by(run));
-
-		json_begin_object(&builder);
-		json_add_int(&builder, "child_execution_id", child->execution_id);
-		json_end_object(&builder, &value);
-		event->context = json_to_jsonb(&value);
+		event = emit(state, EVENT_STEP_STARTED, step, run->visit, released_by(run));
 		run->started_event_id = event->event_id;
 		run->released_by = event->parent_event_id;
 	}
+	else
+		event = emit(state, EVENT_ACTION_STARTED, step, run->visit, run->started_event_id);
+	event->context = json_to_jsonb(&value);
 	child->parent_event_id = run->started_event_id;
 
 	json_begin_object(&builder);
@@ -289,6 +293,7 @@ await_spawned(BrokerState *state, Run *run, const Event *event,
 		json_add(&builder, "data", input);
 	json_add(&builder, "this", envelope);
 	json_add_int(&builder, "event_id", event->event_id);
+	json_add_int(&builder, "timeout", run->timeout);
 	json_end_object(&builder, &value);
 	run->context = json_to_jsonb(&value);
 	run->is_task = false;

@@ -15,7 +15,7 @@
 static const char *const failure_names[] = {
 	"action_error", "retry_exhausted", "client", "condition_error",
 	"template_error", "collection_error", "playbook_error", "timed_out",
-	"save_error", "transition_error", "max_visits"
+	"save_error", "transition_error", VISITED_TOO_OFTEN
 };
 
 /* For step_failed.meta.kind. */
@@ -159,10 +159,23 @@ node_type_of(const Step *step)
 	return step->kind == STEP_END ? "end" : "router";
 }
 
-/* A follow-up event, a microsecond after the newest. */
+/* What was decided before happened when the log says. */
+static void
+recall(BrokerState *state, Event *event)
+{
+	if (state->recall == NULL)
+		return;
+	event->recalled = state->recall(state->recall_arg, event);
+	if (event->recalled == NULL)
+		return;
+	event->event_id = event->recalled->event_id;
+	event->created_at = event->recalled->created_at;
+}
+
+/* See broker_internal.h. */
 Event *
-emit(BrokerState *state, EventType type, const Step *step, int visit,
-	 int64 parent)
+emit_item(BrokerState *state, EventType type, const Step *step, int visit, int item,
+		  int64 parent)
 {
 	Event	   *event = palloc0(sizeof(Event));
 	bool		unused;
@@ -179,8 +192,10 @@ emit(BrokerState *state, EventType type, const Step *step, int visit,
 	if (step != NULL)
 	{
 		event->node_name = step->name;
-		event->node_id = node_id_make(state->execution_id, step->name, visit, -1);
+		event->node_id = node_id_make(state->execution_id, step->name, visit, item);
 		event->node_type = node_type_of(step);
+		event->has_index = item >= 0;
+		event->current_index = item;
 	}
 	else
 	{
@@ -188,6 +203,7 @@ emit(BrokerState *state, EventType type, const Step *step, int visit,
 		event->node_id = psprintf(INT64_FORMAT, state->execution_id);
 		event->node_type = "playbook";
 	}
+	recall(state, event);
 	state->time = event->created_at;
 	state->last_event_id = event->event_id;
 	decide(state, DECIDE_EMIT, NULL)->event = event;
@@ -195,12 +211,10 @@ emit(BrokerState *state, EventType type, const Step *step, int visit,
 }
 
 /* See broker_internal.h. */
-void
-about_item(Event *event, const Step *step, int visit, int item)
+Event *
+emit(BrokerState *state, EventType type, const Step *step, int visit, int64 parent)
 {
-	event->node_id = node_id_make(event->execution_id, step->name, visit, item);
-	event->has_index = true;
-	event->current_index = item;
+	return emit_item(state, type, step, visit, -1, parent);
 }
 
 /* Nothing may go on: queued work is withdrawn, leased work may finish in vain. */
@@ -247,6 +261,7 @@ finish(BrokerState *state, const char *status, const char *error,
 	state->finished = true;
 	decision = decide(state, DECIDE_FINISH, NULL);
 	decision->status = status;
+	decision->revoke = revoke;
 	decision->error = error;
 	decision->result = result;
 }

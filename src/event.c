@@ -36,7 +36,7 @@
 #include "execution.h"
 #include "json.h"
 #include "queue.h"
-#include "save.h"
+#include "save_broker.h"
 #include "wake.h"
 
 PG_FUNCTION_INFO_V1(noetl_event_before);
@@ -213,7 +213,7 @@ write_decision(Store *store, BrokerState *state, const Event *event,
 			break;
 		case DECIDE_KEEP:
 			store_put_run(store, state->execution_id, decision->run,
-						  state->playbook, state->time);
+						  state->playbook, state->now);
 			if (run_due_at(decision->run) != 0)
 				wake_for_timer(run_due_at(decision->run));
 			break;
@@ -232,7 +232,7 @@ write_decision(Store *store, BrokerState *state, const Event *event,
 			enqueued = child_start(state, decision->child);
 			break;
 		case DECIDE_ADOPT:
-			adopt_child(store, state, decision->child);
+			adopt_child(state, decision->child);
 			break;
 		case DECIDE_FORGET:
 			store_delete_run(store, decision->run);
@@ -259,7 +259,9 @@ write_decision(Store *store, BrokerState *state, const Event *event,
 			break;
 		case DECIDE_FINISH:
 			store_finish_execution(store, state->execution_id, decision->status,
-								   decision->error, decision->result, state->time);
+								   decision->error, decision->result,
+								   event != NULL && event_type_is_terminal(event->type) ?
+								   event->created_at : state->time);
 			break;
 		case DECIDE_IGNORE:
 			store_annotate_event(store, state->execution_id, event->event_id,
@@ -422,6 +424,8 @@ evaluate_save(void *arg, List *requests, struct SaveError *error)
 	TimestampTz last_time;
 	bool		own;
 
+	/* what is kept back is not the statements' to write, nor to roll back */
+	store_write_deferred(values->store);
 	memset(&here, 0, sizeof(here));
 	here.execution_id = state->execution_id;
 	here.time = state->time;
@@ -562,7 +566,7 @@ begin_without_event(BrokerState *state, ValueContext *values, Store *store,
 	}
 	event_check_snapshot(store, execution_id);
 	begin_evaluation(state, values, store, execution, false);
-	state->now = GetCurrentTimestamp();
+	state->now = state->time + 1;	/* the time of the event that tells of it */
 	state->runs = store_load_runs(store, execution_id, state->playbook, NULL);
 	return true;
 }
@@ -580,6 +584,7 @@ decide_child_end(int64 execution_id, const ChildEnd *end)
 	if (begin_without_event(&state, &values, store, execution_id, &execution))
 	{
 		state.time = Max(state.time, end->time);
+		state.now = state.time + 1;
 		broker_child_ended(&state, end);
 		enqueued = write_decisions(store, &state, &execution, NULL);
 	}
@@ -616,7 +621,7 @@ event_stored(Store *store, const Event *event, uint64 number)
 	Writing    *others = writing_on(event->execution_id);
 
 	if (event->type == EVENT_EXECUTION_START)
-		execution_insert(store, event, NULL, 0);
+		execution_insert(store, event, NULL);
 	if (noetl_broker && others == NULL)
 		(void) decide_event(store, event, number == prepared_events);
 	else if (event->type == EVENT_EXECUTION_START ||

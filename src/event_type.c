@@ -28,6 +28,7 @@ static const TypeName type_names[] = {
 	{"step_result", EVENT_STEP_RESULT, "COMPLETED"},
 	{"execution_failed", EVENT_EXECUTION_FAILED, "FAILED"},
 	{"execution_cancelled", EVENT_EXECUTION_CANCELLED, "CANCELLED"},
+	{"execution_adopted", EVENT_EXECUTION_ADOPTED, "RUNNING"},
 	/* aliases */
 	{"task_start", EVENT_ACTION_STARTED, "STARTED"},
 	{"task_complete", EVENT_ACTION_COMPLETED, "COMPLETED"},
@@ -44,8 +45,8 @@ static const TypeName type_names[] = {
 	{"workflow_failed", EVENT_EXECUTION_FAILED, "FAILED"},
 	/* recorded */
 	{"save_started", EVENT_SAVE, "STARTED"},
-	{"save_completed", EVENT_SAVE, "COMPLETED"},
-	{"save_failed", EVENT_SAVE, "FAILED"},
+	{"save_completed", EVENT_SAVE_COMPLETED, "COMPLETED"},
+	{"save_failed", EVENT_SAVE_FAILED, "FAILED"},
 	{"iterator_started", EVENT_ITERATOR_STARTED, "STARTED"},
 	{"iteration_started", EVENT_ITERATION_STARTED, "STARTED"},
 	{"loop_iteration", EVENT_ITERATION_STARTED, "STARTED"},
@@ -131,6 +132,15 @@ status_normalise(const char *status, const char *event_type, bool *known)
 			return status_words[i].status;
 	*known = false;
 	return "PENDING";
+}
+
+/* Types whose result, when they have one, is their step's value. */
+bool
+event_type_sets_value(EventType type)
+{
+	return type == EVENT_ACTION_COMPLETED || type == EVENT_STEP_RESULT ||
+		type == EVENT_STEP_COMPLETED || type == EVENT_STEP_SKIPPED ||
+		type == EVENT_STEP_FAILED || type == EVENT_ITERATOR_COMPLETED;
 }
 
 /* Execution-level events of which there is exactly one. */

@@ -9,6 +9,7 @@ typedef enum EventType
 {
 	EVENT_OTHER,				/* recorded, no effect */
 	EVENT_EXECUTION_START,
+	EVENT_EXECUTION_ADOPTED,
 	EVENT_EXECUTION_COMPLETE,
 	EVENT_EXECUTION_FAILED,
 	EVENT_EXECUTION_CANCELLED,
@@ -21,7 +22,9 @@ typedef enum EventType
 	EVENT_ACTION_COMPLETED,
 	EVENT_ACTION_ERROR,
 	EVENT_ACTION_RETRY,
-	EVENT_SAVE,
+	EVENT_SAVE,					/* save_started */
+	EVENT_SAVE_COMPLETED,
+	EVENT_SAVE_FAILED,
 	EVENT_ITERATOR_STARTED,
 	EVENT_ITERATION_STARTED,
 	EVENT_CHILD_SPAWNED,		/* iteration_started that names a child execution
@@ -46,6 +49,9 @@ extern const char *event_type_name(EventType type);
  */
 extern const char *status_normalise(const char *status, const char *event_type,
 									bool *known);
+
+/* Is its result the value of its step? */
+extern bool event_type_sets_value(EventType type);
 
 /* Does it end its execution? */
 extern bool event_type_is_terminal(EventType type);

@@ -53,7 +53,8 @@ iteration_results(void *arg, const char *step_name, int64 since)
 {
 	ValueContext *context = (ValueContext *) arg;
 
-	return store_iteration_results(context->store, context->execution_id, step_name, since);
+	return store_iteration_results(context->store, context->execution_id, step_name, since,
+								   DT_NOEND);
 }
 
 /* ValueSource.waiting_item */
@@ -71,7 +72,7 @@ find_playbook(void *arg, const char *path, int version)
 {
 	int64		catalog_id;
 
-	return catalog_find(path, version, &catalog_id) ? catalog_id : 0;
+	return catalog_find(path, version, DT_NOEND, &catalog_id) ? catalog_id : 0;
 }
 
 /* ValueSource.add_playbook */
@@ -122,6 +123,20 @@ next_execution_id(void *arg)
 	return new_execution_id();
 }
 
+/* ValueSource.allows_visit */
+static bool
+allows_visit(void *arg, int visit, int limit)
+{
+	return visit <= (limit > 0 ? limit : noetl_max_visits);
+}
+
+/* ValueSource.allows_depth */
+static bool
+allows_depth(void *arg, int depth)
+{
+	return depth <= noetl_max_depth;
+}
+
 /* See event_internal.h. */
 void
 values_init(ValueContext *values, Store *store, BrokerState *state, bool catching_up)
@@ -138,6 +153,8 @@ values_init(ValueContext *values, Store *store, BrokerState *state, bool catchin
 		.has_children = has_children,
 		.child_item = child_item,
 		.new_execution_id = next_execution_id,
+		.allows_visit = allows_visit,
+		.allows_depth = allows_depth,
 		.save = evaluate_save
 	};
 

@@ -14,6 +14,7 @@
 #include "execution.h"
 #include "json.h"
 #include "scope.h"
+#include "timeout.h"
 #include "wake.h"
 
 PG_FUNCTION_INFO_V1(noetl_execute);
@@ -50,6 +51,16 @@ execution_trylock(int64 execution_id)
 
 	execution_lock_tag(&tag, execution_id);
 	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+/* See execution.h. */
+void
+execution_unlock(int64 execution_id)
+{
+	LOCKTAG		tag;
+
+	execution_lock_tag(&tag, execution_id);
+	(void) LockRelease(&tag, ExclusiveLock, false);
 }
 
 /* ---------------------------------------------------------------------------
@@ -113,7 +124,7 @@ execution_resolve(Event *event)
 				 errmsg("event \"%s\" names no playbook", event->event_type),
 				 errhint("Give context {\"path\": …, \"version\": …, \"workload\": {…}}.")));
 	if (path != NULL &&
-		!catalog_find(path, (int) version, &event->catalog_id))
+		!catalog_find(path, (int) version, DT_NOEND, &event->catalog_id))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 version > 0 ?
@@ -132,13 +143,29 @@ execution_resolve(Event *event)
 }
 
 /* See execution.h. */
+TimestampTz
+execution_deadline(const Event *start)
+{
+	int64		timeout = playbook_get(start->catalog_id)->timeout;
+	int64		given;
+	JsonbValue	meta;
+
+	if (start->meta != NULL)
+	{
+		json_from_jsonb(start->meta, &meta);
+		if (json_get_int(&meta, "timeout", &given) && given > 0 && given < LONGEST_TIMEOUT &&
+			(timeout == 0 || given < timeout))
+			timeout = given;
+	}
+	return timeout > 0 ? start->created_at + timeout : 0;
+}
+
+/* See execution.h. */
 void
-execution_insert(Store *store, const Event *event, const char *started_by,
-				 int64 timeout)
+execution_insert(Store *store, const Event *event, const char *started_by)
 {
 	Execution	execution;
 	Execution	parent;
-	int64		own;
 
 	memset(&execution, 0, sizeof(execution));
 	execution.execution_id = event->execution_id;
@@ -159,20 +186,15 @@ execution_insert(Store *store, const Event *event, const char *started_by,
 				 errmsg("the playbook to be executed is not registered"),
 				 errdetail("There is no catalog entry " INT64_FORMAT ".", event->catalog_id),
 				 errhint("Register the playbook with noetl.register().")));
-	own = playbook_get(event->catalog_id)->timeout;
-	if (own > 0 && (timeout == 0 || own < timeout))
-		timeout = own;
-	if (timeout > 0)
-	{
-		execution.deadline = event->created_at + timeout;
+	execution.deadline = execution_deadline(event);
+	if (execution.deadline != 0)
 		wake_for_timer(execution.deadline);
-	}
 	store_insert_execution(store, &execution, event->created_at);
 }
 
 /* See execution.h. */
 char *
-execution_make_workload(Store *store, BrokerState *state, const Event *event)
+execution_render_workload(BrokerState *state, const Event *event, Jsonb **workload)
 {
 	Scope		scope;
 	SourceError error;
@@ -209,9 +231,20 @@ execution_make_workload(Store *store, BrokerState *state, const Event *event)
 		json_merge(&merged, &parameters,
 				   json_get(&context, "merge", &deep) && json_truth(&deep), &merged);
 	}
-	store_insert_workload(store, event->execution_id, event->created_at,
-						  json_to_jsonb(&merged));
+	*workload = json_to_jsonb(&merged);
 	return NULL;
+}
+
+/* See execution.h. */
+char *
+execution_make_workload(Store *store, BrokerState *state, const Event *event)
+{
+	Jsonb	   *workload;
+	char	   *error = execution_render_workload(state, event, &workload);
+
+	if (error == NULL)
+		store_insert_workload(store, event->execution_id, event->created_at, workload);
+	return error;
 }
 
 /* noetl.execute(path, parameters, version, merge) */

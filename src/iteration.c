@@ -139,12 +139,11 @@ static Event *
 emit_item_started(const Iteration *iteration, int index, const JsonbValue *item,
 				  int64 child_execution_id)
 {
-	Event	   *event = emit(iteration->state, EVENT_ITERATION_STARTED, iteration->step,
-							 iteration->run->visit, iteration->since);
+	Event	   *event = emit_item(iteration->state, EVENT_ITERATION_STARTED, iteration->step,
+								  iteration->run->visit, index, iteration->since);
 	JsonBuilder builder;
 	JsonbValue	value;
 
-	about_item(event, iteration->step, iteration->run->visit, index);
 	event->current_item = json_to_jsonb(item);
 	json_begin_object(&builder);
 	json_add_int(&builder, "index", index);
@@ -164,24 +163,23 @@ start_item_child(Iteration *iteration, int index, const JsonbValue *item, Scope 
 	const Step *body = iteration->spec->body;
 	JsonbValue	none;
 	JsonBuilder builder;
-	ChildStart *child;
+	ChildStart *child = NULL;
+	int64		timeout;
 	SourceError failure;
 
 	memset(&failure, 0, sizeof(failure));
 	json_begin_object(&builder);
 	json_end_object(&builder, &none);
-	child = prepare_child(iteration->state, body, scope, &none, iteration->catalog_id, error);
-	if (child != NULL &&
-		!timeout_render(body->timeout, &scope->template, &child->timeout, &failure))
-	{
+	if (timeout_render(body->timeout, &scope->template, &timeout, &failure))
+		child = prepare_child(iteration->state, body, scope, &none, iteration->catalog_id, error);
+	else
 		*error = scope_error_text(&failure);
-		child = NULL;
-	}
 	if (child == NULL)
 	{
 		(void) emit_item_started(iteration, index, item, 0);
 		return false;
 	}
+	child->timeout = timeout;
 	child->item = index;
 	child->current_item = json_to_jsonb(item);
 	child->parent_event_id = iteration->run->started_event_id;
@@ -248,9 +246,9 @@ emit_item_ended(Iteration *iteration, int index, bool success, const JsonbValue 
 	*next = -1;
 	if (progress->started < iteration->total && (success || iteration->spec->continues))
 		*next = progress->started++;
-	event = emit(iteration->state, success ? EVENT_ITERATION_COMPLETED : EVENT_ITERATION_FAILED,
-				 iteration->step, iteration->run->visit, parent);
-	about_item(event, iteration->step, iteration->run->visit, index);
+	event = emit_item(iteration->state,
+					  success ? EVENT_ITERATION_COMPLETED : EVENT_ITERATION_FAILED,
+					  iteration->step, iteration->run->visit, index, parent);
 	event->result = json_to_jsonb(success ? value : &null);
 	event->error = success ? NULL : error;
 	json_begin_object(&builder);
@@ -523,6 +521,27 @@ end_item(BrokerState *state, Run *run, int index, bool success, const JsonbValue
 	(void) item_ended(&iteration, index, success, &value, error, child_execution_id, parent);
 }
 
+/*
+ * action_completed of an item whose child is done but not saved yet; returns
+ * its id.
+ */
+static int64
+emit_child_completed(const Iteration *iteration, const ChildEnd *end, const JsonbValue *value)
+{
+	const Run  *run = iteration->run;
+	Event	   *event = emit_item(iteration->state, EVENT_ACTION_COMPLETED, iteration->step,
+								  run->visit, end->item, run->started_event_id);
+	JsonBuilder builder;
+	JsonbValue	meta;
+
+	event->result = json_to_jsonb(value);
+	json_begin_object(&builder);
+	json_add_int(&builder, "child_execution_id", end->execution_id);
+	json_end_object(&builder, &meta);
+	event->meta = json_to_jsonb(&meta);
+	return event->event_id;
+}
+
 /* The child of an item is done: its save decides whether the item is. */
 static void
 save_child(Iteration *iteration, const ChildEnd *end, const JsonbValue *envelope)
@@ -543,7 +562,7 @@ save_child(Iteration *iteration, const ChildEnd *end, const JsonbValue *envelope
 	scope.result = &value;
 	scope.envelope = envelope;
 	success = execute_saves(state, item, iteration->spec->body, &scope,
-							iteration->run->started_event_id, &saved, &error);
+							emit_child_completed(iteration, end, envelope), &saved, &error);
 	(void) item_ended(iteration, end->item, success, envelope, error, end->execution_id,
 					  state->last_event_id);
 }
@@ -574,7 +593,7 @@ item_child_ended(BrokerState *state, Run *run, const ChildEnd *end)
 		item_scope(&iteration, end->item, &item, &names, &scope);
 		task->item = end->item;
 		task->started_event_id = run->started_event_id;
-		task->released_by = run->started_event_id;
+		task->released_by = emit_child_completed(&iteration, end, &value);
 		task->child_execution_id = end->execution_id;
 		start_save(state, task, spec->body, &scope, &value);
 		return;

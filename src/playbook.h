@@ -125,7 +125,7 @@ typedef struct IteratorSpec
 /* A save that the database executes itself; see playbook_save.c. */
 typedef struct SaveSpec
 {
-	TemplateDoc *data;			/* rows; NULL: the result. Any may be NULL */
+	TemplateDoc *data;			/* a row or rows. Any of these may be NULL */
 	TemplateDoc *params;		/* of a statement */
 	TemplateDoc *table;
 	TemplateDoc *mode;

@@ -10,10 +10,11 @@
 
 #include "playbook_compiler.h"
 #include "save.h"
+#include "save_broker.h"
 
 /* Keys by which a save says where it goes; storage may hold all the others. */
 static const char *const storage_keys[] = {"storage", "tool", "type", NULL};
-static const char *const kind_keys[] = {"kind", "type", "tool", "storage", NULL};
+static const char *const kind_keys[] = {"kind", "type", "tool", "storage", "name", NULL};
 
 /* Whoever names one of these means another connection than the broker's own. */
 static const char *const connection_keys[] = {
@@ -49,11 +50,13 @@ is_ours(const YamlNode *save)
 {
 	const YamlNode *storage = first_member(save, storage_keys);
 	char	   *kind;
+	char	   *type;
 
 	if (storage != NULL && storage->kind == YN_MAP)
 		storage = first_member(storage, kind_keys);
 	kind = playbook_scalar_text(storage);
-	return kind != NULL && playbook_name_is(kind, "postgres") &&
+	type = kind != NULL ? save_storage_type(kind) : NULL;
+	return type != NULL && strcmp(type, "postgres") == 0 &&
 		save_member(save, connection_keys) == NULL;
 }
 
@@ -87,28 +90,25 @@ require(Compiler *compiler, const YamlNode *save, const YamlNode *part,
 					   save, hint, "the save has no %s", what);
 }
 
-/* What is wrong with a save, as far as the document says. */
+/* What is wrong with a save into a table, as far as the document says. */
 static void
 check_parts(Compiler *compiler, const YamlNode *save, const YamlNode *mode,
-			const YamlNode *table, const YamlNode *key, const YamlNode *statement)
+			const YamlNode *table, const YamlNode *key, const YamlNode *data)
 {
 	char	   *word = playbook_scalar_text(mode);
-	SaveMode	known = statement != NULL ? SAVE_STATEMENT : SAVE_INSERT;
+	SaveMode	known = SAVE_INSERT;
 
 	if (!is_constant(mode))
 		return;
 	if (mode != NULL && (word == NULL || !save_mode(word, strlen(word), &known)))
 	{
 		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION, mode,
-					   "It is append, insert, upsert, update, overwrite or statement.",
+					   "It is append, insert, upsert, update or overwrite.",
 					   "unknown mode \"%s\" of a save", word ? word : "");
 		return;
 	}
-	if (known == SAVE_STATEMENT)
-		require(compiler, save, statement, "statement",
-				"Write: statement: INSERT INTO public.t (a) VALUES (:a).");
-	else
-		require(compiler, save, table, "table", "Write: table: public.results.");
+	require(compiler, save, table, "table", "Write: table: public.results, or a statement.");
+	require(compiler, save, data, "data", "Write: data: {column: value}.");
 	if (known == SAVE_UPSERT || known == SAVE_UPDATE)
 		require(compiler, save, key, "key", "Name the columns that tell rows apart: key: id.");
 }
@@ -125,14 +125,15 @@ static void
 compile_save(Compiler *compiler, const YamlNode *save, SaveSpec *spec)
 {
 	static const char *const data[] = {"data", "args", NULL};
-	static const char *const params[] = {"params", "parameters", "data", "args", NULL};
+	static const char *const params[] = {"params", "data", "args", NULL};
 	static const char *const table[] = {"table", NULL};
 	static const char *const mode[] = {"mode", NULL};
 	static const char *const key[] = {"key", "keys", NULL};
 	static const char *const statement[] = {"statement", NULL};
 
-	check_parts(compiler, save, save_member(save, mode), save_member(save, table),
-				save_member(save, key), save_member(save, statement));
+	if (save_member(save, statement) == NULL)
+		check_parts(compiler, save, save_member(save, mode), save_member(save, table),
+					save_member(save, key), save_member(save, data));
 	spec->data = optional_doc(compiler, save_member(save, data));
 	spec->params = optional_doc(compiler, save_member(save, params));
 	spec->table = optional_doc(compiler, save_member(save, table));

@@ -10,7 +10,6 @@
 #include "noetl.h"
 
 #include "catalog/pg_type.h"
-#include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -23,6 +22,7 @@
 #include "json.h"
 #include "queue.h"
 #include "reaper.h"
+#include "rows.h"
 #include "store.h"
 #include "timeout.h"
 #include "wake.h"
@@ -158,30 +158,6 @@ return_row(void *arg, TupleTableSlot *slot)
 	tuplestore_puttupleslot((Tuplestorestate *) arg, slot);
 }
 
-/* Prepares a set-returning function that returns rows of noetl.queue. */
-static Tuplestorestate *
-begin_rows(FunctionCallInfo fcinfo)
-{
-	ReturnSetInfo *info = (ReturnSetInfo *) fcinfo->resultinfo;
-	MemoryContext old;
-	TupleDesc	desc;
-
-	if (info == NULL || !IsA(info, ReturnSetInfo) ||
-		(info->allowedModes & SFRM_Materialize) == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("set-valued function called in a context that cannot accept a set")));
-	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "the function must return rows of noetl.queue");
-	old = MemoryContextSwitchTo(info->econtext->ecxt_per_query_memory);
-	info->returnMode = SFRM_Materialize;
-	info->setResult = tuplestore_begin_heap((info->allowedModes & SFRM_Materialize_Random) != 0,
-											false, work_mem);
-	info->setDesc = CreateTupleDescCopy(desc);
-	MemoryContextSwitchTo(old);
-	return info->setResult;
-}
-
 /* Is it time for this backend to look after timers? */
 static bool
 timers_wanted(bool idle)
@@ -193,6 +169,14 @@ timers_wanted(bool idle)
 		return false;
 	last = now;
 	return true;
+}
+
+/* Looks after them on the way to something else. */
+static int
+run_timers(Store *store)
+{
+	store_write_deferred(store);
+	return reaper_run(0, false);
 }
 
 /*
@@ -207,7 +191,7 @@ lease(Store *store, LeaseRequest *request)
 	bool		locked = false;
 
 	if (timers_wanted(false))
-		(void) reaper_run(0, false);
+		(void) run_timers(store);
 	for (int try = 0; try < LEASE_TRIES && wanted > 0; try++)
 	{
 		int			leased;
@@ -217,7 +201,7 @@ lease(Store *store, LeaseRequest *request)
 		wanted -= leased;
 		if (leased > 0)
 			break;
-		if (!locked && !(try == 0 && timers_wanted(true) && reaper_run(0, false) > 0))
+		if (!locked && !(try == 0 && timers_wanted(true) && run_timers(store) > 0))
 			break;
 	}
 	if (more)
@@ -236,7 +220,8 @@ lease_by_arguments(FunctionCallInfo fcinfo, Store *store, const char *worker_id,
 	request.lease_us = lease_argument(fcinfo, first + 1);
 	types_argument(fcinfo, first + 2, &request);
 	request.callback = return_row;
-	request.arg = begin_rows(fcinfo);
+	request.arg = rows_begin(fcinfo)->setResult;
+	request.taken = wake_not_needed;
 	if (request.max_tasks > 0)
 		lease(store, &request);
 }
@@ -394,6 +379,7 @@ noetl_complete_and_lease(PG_FUNCTION_ARGS)
 	char	   *worker_id = worker_argument(fcinfo, 2);
 	Store	   *store = store_open(InvalidOid);
 
+	store_defer_tasks(store);
 	if (!PG_ARGISNULL(0) &&
 		!end_task(store, PG_GETARG_INT64(0), worker_id, EVENT_ACTION_COMPLETED,
 				  PG_ARGISNULL(1) ? NULL : PG_GETARG_JSONB_P(1), NULL))

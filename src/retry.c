@@ -58,7 +58,10 @@ retry_max_attempts(const RetryPolicy *policy, Scope *scope)
 	return (int) Min(Max(n, 1.0), 1000000.0);
 }
 
-/* min(initial · multiplier^(n-1), max), then jitter. */
+/*
+ * min(initial · multiplier^(n-1), max), then jitter; in whole microseconds, so
+ * that the log says exactly when the next attempt is due.
+ */
 static double
 backoff(const RetryPolicy *policy, Scope *scope)
 {
@@ -71,7 +74,7 @@ backoff(const RetryPolicy *policy, Scope *scope)
 		delay = longest;
 	if (policy_jitter(policy->jitter, scope))
 		delay *= 0.5 + scope->state->jitter;
-	return Min(delay, LONGEST_DELAY);
+	return rint(Min(delay, LONGEST_DELAY) * USECS_PER_SEC) / USECS_PER_SEC;
 }
 
 /* See retry.h. */

@@ -1,331 +1,324 @@
 /*
  * save.c
- *		Saves that the database executes itself, in the transaction that
- *		completes the action.
+ *		What a step saves: a save in any of its forms becomes tasks.
  *
- *		action_completed ─> save_completed ─> step_completed
- *		                └─> save_failed ──> retry | step_failed
+ * Where it goes to is written in many ways, all of which mean the same:
  *
- * Part of the decision core: what is written is asked through ValueSource.save.
+ *		storage: postgres			storage: {kind: postgres, table: t, …}
+ *		tool: postgres				storage: {type: …}, {tool: …}
+ *		type: postgres				save: event
  */
 #include "noetl.h"
 
-#include "broker_internal.h"
+#include "miscadmin.h"
+#include "utils/formatting.h"
+
 #include "json.h"
 #include "save.h"
-#include "scope.h"
 
-static const struct
+/* Says what is wrong with a save. */
+static bool
+refuse(SourceError *error, char *message, char *hint)
 {
-	const char *word;
-	SaveMode	mode;
-}			mode_words[] = {
-	{"insert", SAVE_INSERT},
-	{"append", SAVE_INSERT},
-	{"upsert", SAVE_UPSERT},
-	{"update", SAVE_UPDATE},
-	{"overwrite", SAVE_OVERWRITE},
-	{"statement", SAVE_STATEMENT}
-};
+	memset(error, 0, sizeof(SourceError));
+	error->sqlerrcode = ERRCODE_INVALID_PARAMETER_VALUE;
+	error->message = message;
+	error->hint = hint;
+	return false;
+}
 
-/* See save.h. */
-bool
-save_mode(const char *word, int length, SaveMode *mode)
+/* Is a word one of a NULL-terminated list? */
+static bool
+one_of(const char *word, int length, const char *const *list)
 {
-	for (int i = 0; i < lengthof(mode_words); i++)
-		if (strlen(mode_words[i].word) == length &&
-			pg_strncasecmp(mode_words[i].word, word, length) == 0)
-		{
-			*mode = mode_words[i].mode;
+	for (; *list != NULL; list++)
+		if (strlen(*list) == length && memcmp(word, *list, length) == 0)
 			return true;
-		}
 	return false;
+}
+
+/* Every member of a map but some. */
+static void
+add_members_without(JsonBuilder *builder, const JsonbValue *map, const char *const *keys)
+{
+	JsonbIterator *it = JsonbIteratorInit(map->val.binary.data);
+	JsonbIteratorToken token;
+	JsonbValue	key;
+	JsonbValue	value;
+
+	while ((token = JsonbIteratorNext(&it, &key, true)) != WJB_DONE)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (token != WJB_KEY)
+			continue;
+		(void) JsonbIteratorNext(&it, &value, true);
+		if (!one_of(key.val.string.val, key.val.string.len, keys))
+			json_add_n(builder, key.val.string.val, key.val.string.len, &value);
+	}
+}
+
+/* The first of some members that is there and not null. */
+static bool
+first_member(const JsonbValue *map, const char *const *keys, JsonbValue *value)
+{
+	for (; *keys != NULL; keys++)
+		if (json_get(map, *keys, value) && value->type != jbvNull)
+			return true;
+	return false;
+}
+
+/*
+ * One save as a flat map: what a storage map says is laid below what the save
+ * itself says, and the storage's name is its member "storage".
+ */
+static bool
+flatten(const JsonbValue *save, JsonbValue *flat, SourceError *error)
+{
+	static const char *const names[] = {"storage", "tool", "type", NULL};
+	static const char *const inner[] = {"kind", "type", "tool", "storage", "name", NULL};
+	JsonBuilder builder;
+	JsonbValue	storage;
+	JsonbValue	name;
+	bool		named;
+
+	if (save->type == jbvString)
+		storage = *save;
+	else if (!json_is_object(save))
+		return refuse(error, "a save must be a map", "Write: save: {storage: postgres, table: …, data: …}.");
+	else if (!first_member(save, names, &storage))
+		json_null(&storage);
+	named = storage.type == jbvString;
+	if (named)
+		name = storage;
+	else if (json_is_object(&storage))
+		named = first_member(&storage, inner, &name);
+	else if (storage.type != jbvNull)
+		return refuse(error, "the storage of a save must be a name or a map",
+					  "It is event, postgres, duckdb or http.");
+	json_begin_object(&builder);
+	if (json_is_object(&storage))
+		add_members_without(&builder, &storage, inner);
+	if (json_is_object(save))
+		add_members_without(&builder, save, names);
+	if (named)
+		json_add(&builder, "storage", &name);
+	json_end_object(&builder, flat);
+	return true;
+}
+
+/* ---------------------------------------------------------------------------
+ * Rendering
+ * ---------------------------------------------------------------------------
+ */
+
+/* A scope in which the parameters of a statement are names, too. */
+typedef struct ParamScope
+{
+	TemplateScope template;
+	const TemplateScope *outer;
+	JsonbValue	params;
+} ParamScope;
+
+/* The parameters, then everybody's names. */
+static TemplateBinding
+param_lookup(void *arg, const char *name, int length, JsonbValue *value)
+{
+	ParamScope *scope = (ParamScope *) arg;
+
+	if (json_get_n(&scope->params, name, length, value))
+		return TEMPLATE_VALUE;
+	return scope->outer->lookup(scope->outer->arg, name, length, value);
+}
+
+/* Steps keep their envelopes. */
+static TemplateBinding
+param_envelope(void *arg, const char *name, int length, JsonbValue *value)
+{
+	ParamScope *scope = (ParamScope *) arg;
+
+	return scope->outer->envelope(scope->outer->arg, name, length, value);
+}
+
+/* Renders any value. */
+static bool
+render(const JsonbValue *value, const TemplateScope *scope, JsonbValue *rendered,
+	   SourceError *error)
+{
+	TemplateDoc *doc = template_doc_compile(value, error);
+
+	return doc != NULL && template_doc_render(doc, scope, rendered, error);
+}
+
+/* Renders a flat save; its statement last, because it may name the parameters. */
+static bool
+render_save(const JsonbValue *flat, const TemplateScope *outer, JsonbValue *settings,
+			SourceError *error)
+{
+	static const char *const statement_key[] = {"statement", NULL};
+	static const char *const params_keys[] = {"params", "data", "args", NULL};
+	JsonBuilder builder;
+	JsonbValue	statement;
+	JsonbValue	rest;
+	ParamScope	scope;
+
+	json_begin_object(&builder);
+	add_members_without(&builder, flat, statement_key);
+	json_end_object(&builder, &rest);
+	if (!render(&rest, outer, settings, error))
+		return false;
+	if (!json_get(flat, "statement", &statement))
+		return true;
+	memset(&scope, 0, sizeof(scope));
+	scope.outer = outer;
+	scope.template = *outer;
+	scope.template.lookup = param_lookup;
+	if (outer->envelope != NULL)
+		scope.template.envelope = param_envelope;
+	scope.template.arg = &scope;
+	if (!first_member(settings, params_keys, &scope.params))
+		json_null(&scope.params);
+	if (!render(&statement, &scope.template, &statement, error))
+		return false;
+	json_begin_object(&builder);
+	json_add_members(&builder, settings);
+	json_add(&builder, "statement", &statement);
+	json_end_object(&builder, settings);
+	return true;
+}
+
+/* ---------------------------------------------------------------------------
+ * Tasks
+ * ---------------------------------------------------------------------------
+ */
+
+/* See save.h. */
+char *
+save_storage_type(const char *name)
+{
+	static const struct
+	{
+		const char *name;
+		char	   *type;
+	}			known[] = {
+		{"event", "event"}, {"event_log", "event"}, {"events", "event"},
+		{"postgres", "postgres"}, {"postgresql", "postgres"}, {"pg", "postgres"},
+		{"duckdb", "duckdb"}, {"http", "http"}, {"https", "http"}
+	};
+
+	for (int i = 0; i < lengthof(known); i++)
+		if (pg_strcasecmp(name, known[i].name) == 0)
+			return known[i].type;
+	return NULL;
+}
+
+/* Finds out where a rendered save goes to. */
+static bool
+find_type(const JsonbValue *settings, SaveTask *task, SourceError *error)
+{
+	JsonbValue	member;
+	char	   *name = json_get_text(settings, "storage");
+
+	if (name == NULL && (json_get(settings, "table", &member) ||
+						 json_get(settings, "statement", &member)))
+		return refuse(error, "the save names no storage",
+					  "Write: storage: postgres (or duckdb).");
+	task->type = save_storage_type(name != NULL ? name : "event");
+	if (task->type == NULL)
+		return refuse(error, psprintf("unknown storage \"%s\"", name),
+					  "It is event, postgres, duckdb or http.");
+	return true;
+}
+
+/* How many rows the data are. */
+static int
+count_rows(const JsonbValue *data)
+{
+	if (json_is_array(data))
+		return JsonContainerSize(data->val.binary.data);
+	return data->type == jbvNull ? 0 : 1;
+}
+
+/* The action of a save: what is neither its own affair nor its data. */
+static void
+build_action(const JsonbValue *settings, SaveTask *task)
+{
+	static const char *const own[] = {
+		"storage", "table", "mode", "key", "keys", "statement", "params",
+		"data", "args", NULL
+	};
+	static const char *const own_http[] = {"storage", "data", "args", NULL};
+	static const char *const bodies[] = {"payload", "body", "json", "form", NULL};
+	bool		http = strcmp(task->type, "http") == 0;
+	JsonBuilder builder;
+	JsonbValue	member;
+
+	json_begin_object(&builder);
+	if (strcmp(task->type, "event") == 0)
+		json_add(&builder, "data", &task->data);
+	else
+		add_members_without(&builder, settings, http ? own_http : own);
+	if (http && !json_get(settings, "method", &member))
+		json_add_text(&builder, "method", "POST");
+	if (http && task->data.type != jbvNull && !first_member(settings, bodies, &member))
+		json_add(&builder, "payload", &task->data);
+	if (task->sql != NULL)
+		json_add_text(&builder, "command", task->sql);
+	json_end_object(&builder, &task->action);
+}
+
+/* One save as a task. */
+static SaveTask *
+save_task(const JsonbValue *save, const TemplateScope *scope, SourceError *error)
+{
+	static const char *const data_keys[] = {"data", "args", NULL};
+	SaveTask   *task = palloc0(sizeof(SaveTask));
+	JsonbValue	flat;
+	JsonbValue	settings;
+
+	if (!flatten(save, &flat, error) ||
+		!render_save(&flat, scope, &settings, error) ||
+		!find_type(&settings, task, error))
+		return NULL;
+	task->table = json_get_text(&settings, "table");
+	if (!first_member(&settings, data_keys, &task->data))
+		json_null(&task->data);
+	task->rows = count_rows(&task->data);
+	if ((strcmp(task->type, "postgres") == 0 || strcmp(task->type, "duckdb") == 0) &&
+		!save_statements(&settings, &task->data, strcmp(task->type, "duckdb") == 0,
+						 &task->sql, error))
+		return NULL;
+	build_action(&settings, task);
+	return task;
 }
 
 /* See save.h. */
-const char *
-save_mode_name(SaveMode mode)
+bool
+save_tasks(const JsonbValue *save, const TemplateScope *scope, List **tasks,
+		   SourceError *error)
 {
-	int			i = 0;
+	JsonbIterator *it;
+	JsonbValue	element;
+	SaveTask   *task;
 
-	while (mode_words[i].mode != mode)
-		i++;
-	return mode_words[i].word;
-}
-
-/* Renders one part; *value is jbvNull when there is none. */
-static bool
-render_part(const TemplateDoc *doc, Scope *scope, JsonbValue *value, char **error)
-{
-	SourceError failure;
-
-	json_null(value);
-	if (doc == NULL)
+	*tasks = NIL;
+	if (save->type == jbvNull || (save->type == jbvBool && !save->val.boolean))
 		return true;
-	memset(&failure, 0, sizeof(failure));
-	if (template_doc_render(doc, &scope->template, value, &failure))
-		return true;
-	*error = scope_error_text(&failure);
-	return false;
-}
-
-/* The same for a part that must be text. */
-static bool
-render_text(const TemplateDoc *doc, Scope *scope, const char *what, const char **text,
-			char **error)
-{
-	JsonbValue	value;
-
-	*text = NULL;
-	if (!render_part(doc, scope, &value, error))
-		return false;
-	if (value.type == jbvString && value.val.string.len > 0)
-		*text = pnstrdup(value.val.string.val, value.val.string.len);
-	else if (value.type != jbvNull && value.type != jbvString)
+	if (!json_is_array(save))
 	{
-		*error = psprintf("the %s of a save must be text", what);
-		return false;
+		task = save_task(save, scope, error);
+		if (task != NULL)
+			*tasks = list_make1(task);
+		return task != NULL;
 	}
-	return true;
-}
-
-/* The columns a key names: a list, or text with commas between them. */
-static bool
-read_keys(const JsonbValue *value, List **keys, char **error)
-{
-	*keys = NIL;
-	if (value->type == jbvString)
+	it = JsonbIteratorInit(save->val.binary.data);
+	(void) JsonbIteratorNext(&it, &element, true);
+	while (JsonbIteratorNext(&it, &element, true) == WJB_ELEM)
 	{
-		char	   *rest = pnstrdup(value->val.string.val, value->val.string.len);
-		char	   *word;
-
-		while ((word = strsep(&rest, ",")) != NULL)
-		{
-			int			length;
-
-			word += strspn(word, " \t\r\n");
-			length = strlen(word);
-			while (length > 0 && strchr(" \t\r\n", word[length - 1]) != NULL)
-				length--;
-			if (length > 0)
-				*keys = lappend(*keys, pnstrdup(word, length));
-		}
-		return true;
-	}
-	if (!json_is_array(value))
-	{
-		if (value->type != jbvNull)
-			*error = "the key of a save must be a column or a list of columns";
-		return value->type == jbvNull;
-	}
-	for (int i = 0; i < JsonContainerSize(value->val.binary.data); i++)
-	{
-		JsonbValue *column = getIthJsonbValueFromContainer(value->val.binary.data, i);
-
-		if (column->type != jbvString)
-		{
-			*error = "the key of a save must be a column or a list of columns";
+		CHECK_FOR_INTERRUPTS();
+		task = save_task(&element, scope, error);
+		if (task == NULL)
 			return false;
-		}
-		*keys = lappend(*keys, pnstrdup(column->val.string.val, column->val.string.len));
+		*tasks = lappend(*tasks, task);
 	}
 	return true;
-}
-
-/* Which mode is meant; one that has a statement need not say so. */
-static bool
-find_mode(const SaveSpec *spec, Scope *scope, SaveMode *mode, char **error)
-{
-	const char *word;
-
-	*mode = spec->statement != NULL ? SAVE_STATEMENT : SAVE_INSERT;
-	if (!render_text(spec->mode, scope, "mode", &word, error))
-		return false;
-	if (word == NULL || save_mode(word, strlen(word), mode))
-		return true;
-	*error = psprintf("unknown mode \"%s\" of a save", word);
-	return false;
-}
-
-/* What a save says now; false and *error when it makes no sense. */
-static bool
-make_request(const SaveSpec *spec, Scope *scope, SaveRequest *request, char **error)
-{
-	const TemplateDoc *data;
-	JsonbValue	key;
-
-	if (!find_mode(spec, scope, &request->mode, error) ||
-		!render_text(spec->table, scope, "table", &request->table, error) ||
-		!render_text(spec->statement, scope, "statement", &request->statement, error) ||
-		!render_part(spec->key, scope, &key, error) ||
-		!read_keys(&key, &request->keys, error))
-		return false;
-	data = request->mode == SAVE_STATEMENT ? spec->params : spec->data;
-	if (data != NULL)
-		return render_part(data, scope, &request->data, error);
-	json_null(&request->data);
-	if (request->mode == SAVE_STATEMENT)
-		return true;
-	if (scope->result != NULL)
-		request->data = *scope->result;
-	else if (scope->input != NULL)
-		request->data = *scope->input;
-	return true;
-}
-
-/* Says in the log what became of a save. */
-static void
-emit_save(BrokerState *state, const Run *run, int64 parent, const SaveRequest *request,
-		  const SaveError *error)
-{
-	const Step *step = &state->playbook->steps[run->step];
-	Event	   *event = emit(state, EVENT_SAVE, step, run->visit, parent);
-	JsonBuilder builder;
-	JsonbValue	value;
-
-	if (run->item >= 0)
-		about_item(event, step, run->visit, run->item);
-	event->event_type = error == NULL ? "save_completed" : "save_failed";
-	event->status = error == NULL ? "COMPLETED" : "FAILED";
-	json_begin_object(&builder);
-	json_add_text(&builder, "storage", "postgres");
-	if (request != NULL)
-		json_add_text(&builder, "mode", save_mode_name(request->mode));
-	if (request != NULL && request->table != NULL)
-		json_add_text(&builder, "table", request->table);
-	if (error == NULL)
-		json_add_int(&builder, "rows", request->rows);
-	else
-	{
-		event->error = error->message;
-		if (error->sqlstate != NULL)
-			json_add_text(&builder, "sqlstate", error->sqlstate);
-	}
-	json_end_object(&builder, &value);
-	event->meta = json_to_jsonb(&value);
-}
-
-/* What was saved, as the value of a step that does nothing else. */
-static void
-saved_value(const List *requests, JsonbValue *saved)
-{
-	JsonBuilder list;
-	ListCell   *lc;
-
-	if (list_length(requests) == 1)
-	{
-		*saved = ((SaveRequest *) linitial(requests))->data;
-		return;
-	}
-	json_begin_array(&list);
-	foreach(lc, requests)
-		json_push(&list, &((SaveRequest *) lfirst(lc))->data);
-	json_end_array(&list, saved);
-}
-
-/* See broker_internal.h. */
-bool
-execute_saves(BrokerState *state, const Run *run, const Step *task, Scope *scope,
-			  int64 parent, JsonbValue *saved, const char **error)
-{
-	List	   *requests = NIL;
-	SaveError	failure;
-	char	   *message = NULL;
-	ListCell   *lc;
-
-	memset(&failure, 0, sizeof(failure));
-	scope->is_save = true;
-	for (int i = 0; i < task->nsaves && message == NULL; i++)
-	{
-		SaveRequest *request = palloc0(sizeof(SaveRequest));
-
-		if (!make_request(&task->saves[i], scope, request, &message))
-			failure.request = request;
-		requests = lappend(requests, request);
-	}
-	failure.message = message;
-	if (message != NULL || !state->values.save(state->values.arg, requests, &failure))
-	{
-		emit_save(state, run, parent, failure.request, &failure);
-		*error = psprintf("save failed: %s", failure.message);
-		return false;
-	}
-	foreach(lc, requests)
-		emit_save(state, run, parent, (SaveRequest *) lfirst(lc), NULL);
-	saved_value(requests, saved);
-	return true;
-}
-
-/* See broker_internal.h. */
-bool
-save_attempt(BrokerState *state, Run *run, const JsonbValue *envelope, const JsonbValue *input,
-			 int64 parent, JsonbValue *saved, const char **error)
-{
-	const Step *step = &state->playbook->steps[run->step];
-	const Step *task = run->item >= 0 ? step->iterator->body : step;
-	Scope		scope;
-	JsonbValue	value;
-	JsonbValue	names;
-	JsonBuilder builder;
-
-	scope_init(&scope, state, step, run->visit, state->now);
-	scope.input = input;
-	if (step->kind != STEP_SAVE)
-	{
-		result_value(envelope, &value);
-		scope.result = &value;
-		scope.envelope = envelope;
-	}
-	if (run->item >= 0 && run->context != NULL)
-	{
-		json_from_jsonb(run->context, &names);
-		scope.names = &names;
-	}
-	else if (run->item < 0 && strcmp(step->type, "iterator") == 0)
-	{
-		json_begin_object(&builder);
-		add_iterator_names(envelope, &builder);
-		json_end_object(&builder, &names);
-		scope.names = &names;
-	}
-	return execute_saves(state, run, task, &scope, parent, saved, error);
-}
-
-/* See broker_internal.h. */
-void
-start_save_step(BrokerState *state, Run *run, const JsonbValue *transition_input)
-{
-	const Step *step = &state->playbook->steps[run->step];
-	Scope		scope;
-	SourceError error;
-	JsonBuilder builder;
-	JsonbValue	input;
-	JsonbValue	context;
-	Event		done;
-
-	memset(&error, 0, sizeof(error));
-	scope_init(&scope, state, step, run->visit, state->now);
-	if (!assemble_input(step, &scope, transition_input, &input, &error))
-	{
-		fail_step(state, run, released_by(run), FAILURE_TEMPLATE, scope_error_text(&error),
-				  NULL, transition_input, NULL);
-		return;
-	}
-	if (run->started_event_id == 0)
-	{
-		Event	   *event = emit(state, EVENT_STEP_STARTED, step, run->visit, released_by(run));
-
-		run->started_event_id = event->event_id;
-	}
-	json_begin_object(&builder);
-	json_add(&builder, "data", &input);
-	json_end_object(&builder, &context);
-	run->context = json_to_jsonb(&context);
-	run->state = RUN_OPEN;
-	memset(&done, 0, sizeof(done));
-	done.type = EVENT_ACTION_COMPLETED;
-	done.execution_id = state->execution_id;
-	done.event_id = run->started_event_id;
-	done.created_at = state->time;
-	end_attempt(state, run, &done, true);
 }

@@ -1,52 +1,56 @@
 /*
  * save.h
- *		Saves inside the database: what is to be saved, and saving it.
+ *		What a step saves: a save in any of its forms becomes tasks.
  *
- *		playbook_save.c   SaveSpec: templates
- *		save.c            SaveRequest: what they say now, and the events
- *		save_sql.c        SQL, as the role that started the execution
+ *		save: {storage: postgres, auth: pg, table: t, mode: upsert, key: id,
+ *			   data: {id: …}}
+ *			-> postgres	{"auth": "pg", "command": "INSERT INTO t …"}
+ *		save: {storage: event, data: …}		-> event {"data": …}
+ *		save: {storage: http, url: …, data: …}	-> http {"url": …, "payload": …}
  */
 #ifndef NOETL_SAVE_H
 #define NOETL_SAVE_H
 
 #include "nodes/pg_list.h"
-#include "utils/jsonb.h"
 
-typedef enum SaveMode
+#include "template.h"
+
+/* One save, rendered: who does it is a matter of its type. */
+typedef struct SaveTask
 {
-	SAVE_INSERT,				/* also "append" */
-	SAVE_UPSERT,
-	SAVE_UPDATE,
-	SAVE_OVERWRITE,				/* all rows there are make room for the new ones */
-	SAVE_STATEMENT
-} SaveMode;
-
-/* The mode a word means; false when nobody knows it. */
-extern bool save_mode(const char *word, int length, SaveMode *mode);
-extern const char *save_mode_name(SaveMode mode);
-
-typedef struct SaveRequest
-{
-	SaveMode	mode;
-	const char *table;			/* as written; NULL for a statement */
-	List	   *keys;			/* char *: columns that tell rows apart */
-	const char *statement;
-	JsonbValue	data;			/* a row, a list of rows; or parameters */
-	int64		rows;			/* out: how many were written */
-} SaveRequest;
-
-typedef struct SaveError
-{
-	const char *message;
-	const char *sqlstate;
-	SaveRequest *request;		/* which one failed, or NULL */
-} SaveError;
+	char	   *type;			/* event, postgres, duckdb, http */
+	char	   *table;			/* as written, or NULL */
+	int			rows;			/* of data */
+	char	   *sql;			/* postgres, duckdb: the statements; "" when there
+								 * is nothing to do */
+	JsonbValue	data;			/* what is saved; null when nothing is given */
+	JsonbValue	action;			/* for a worker: what a queue row of this type
+								 * would hold */
+} SaveTask;
 
 /*
- * Executes all SaveRequests or none of them, as the named role, in a
- * subtransaction.  False and *error when one fails; what ends the transaction
- * anyway (cancel, serialization failure) is raised.
+ * Renders a save (a map, the name of a storage, or a list of them) into a list
+ * of SaveTask *.  The scope knows result, this and data.  False and *error when
+ * a template raises or the save makes no sense.
  */
-extern bool save_execute(List *requests, const char *role, SaveError *error);
+extern bool save_tasks(const JsonbValue *save, const TemplateScope *scope,
+					   List **tasks, SourceError *error);
+
+/* The task type of a storage, by any of its names; NULL: nobody knows it. */
+extern char *save_storage_type(const char *name);
+
+/* save_statement.c */
+
+/* The name that is meant by one as written in SQL: plain ones in lower case. */
+extern char *save_fold_name(const char *name);
+/* Columns (char *): a name, names with commas between them, or a list. */
+extern List *save_keys(const JsonbValue *value);
+
+/*
+ * The statements that store "data" as "mode" says, separated by semicolons.
+ * "settings" has table, mode, key, keys, statement and params.
+ */
+extern bool save_statements(const JsonbValue *settings, const JsonbValue *data,
+							bool duckdb, char **sql, SourceError *error);
 
 #endif							/* NOETL_SAVE_H */

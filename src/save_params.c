@@ -1,26 +1,13 @@
 /*
  * save_params.c
- *		Parameters of a statement that are named: :name becomes $1.
- *
- * What looks like a name inside of strings, quoted identifiers and comments is
- * none, nor is the type in value::type.  Strings are read as with
- * standard_conforming_strings on.
+ *		Named parameters in the text of a statement, read as PostgreSQL reads it
+ *		with standard_conforming_strings on.
  */
 #include "noetl.h"
 
-#include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
-#include "nodes/pg_list.h"
 
-#include "json.h"
 #include "save_params.h"
-
-typedef struct Numbering
-{
-	const JsonbValue *params;	/* an object, or anything else for none */
-	List	   *names;			/* char *, by number */
-	StringInfoData text;
-} Numbering;
 
 /* May a character be part of a name, or (first) begin one? */
 static bool
@@ -121,74 +108,30 @@ skip_verbatim(const char *text, char before)
 	}
 }
 
-/* The number of a name, counted from 1. */
-static int
-number_of(Numbering *numbering, const char *name, int length)
+/* See save_params.h. */
+char *
+save_replace_params(const char *statement, SaveParam replace, void *arg)
 {
-	JsonbValue	value;
-	ListCell   *lc;
-
-	foreach(lc, numbering->names)
-	{
-		const char *known = (char *) lfirst(lc);
-
-		if (strlen(known) == length && memcmp(known, name, length) == 0)
-			return foreach_current_index(lc) + 1;
-	}
-	if (!json_is_object(numbering->params) ||
-		!json_get_n(numbering->params, name, length, &value))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_PARAMETER),
-				 errmsg("parameter \"%.*s\" of the statement has no value", length, name)));
-	numbering->names = lappend(numbering->names, pnstrdup(name, length));
-	return list_length(numbering->names);
-}
-
-/* Rewrites the statement. */
-static void
-number_names(Numbering *numbering, const char *statement)
-{
+	StringInfoData sql;
 	const char *text = statement;
 
-	initStringInfo(&numbering->text);
+	initStringInfo(&sql);
 	while (*text != '\0')
 	{
-		const char *next = skip_verbatim(text, text > statement ? text[-1] : ' ');
-		int			length = next == text && *text == ':' ? name_length(text + 1) : 0;
+		char		before = text > statement ? text[-1] : ' ';
+		const char *next = skip_verbatim(text, before);
+		int			length = next == text && *text == ':' && !is_name_char(before, false) ?
+			name_length(text + 1) : 0;
 
-		if (length > 0)
+		if (length > 0 && replace(arg, &sql, text + 1, length))
 		{
-			appendStringInfo(&numbering->text, "$%d", number_of(numbering, text + 1, length));
 			text += length + 1;
 			continue;
 		}
 		if (next == text)
 			next++;
-		appendBinaryStringInfo(&numbering->text, text, next - text);
+		appendBinaryStringInfo(&sql, text, next - text);
 		text = next;
 	}
-}
-
-/* See save_params.h. */
-char *
-save_number_params(const char *statement, const JsonbValue *params,
-				   int *nvalues, JsonbValue **values)
-{
-	Numbering	numbering;
-	int			i = 0;
-	ListCell   *lc;
-
-	memset(&numbering, 0, sizeof(numbering));
-	numbering.params = params;
-	number_names(&numbering, statement);
-	*nvalues = json_is_array(params) ? JsonContainerSize(params->val.binary.data) :
-		list_length(numbering.names);
-	*values = palloc(sizeof(JsonbValue) * Max(*nvalues, 1));
-	if (json_is_array(params))
-		for (; i < *nvalues; i++)
-			(*values)[i] = *getIthJsonbValueFromContainer(params->val.binary.data, i);
-	else
-		foreach(lc, numbering.names)
-			(void) json_get(params, (char *) lfirst(lc), &(*values)[i++]);
-	return numbering.text.data;
+	return sql.data;
 }

@@ -1,18 +1,20 @@
 /*
  * save_params.h
- *		Parameters of a statement that are named.
+ *		Named parameters in the text of a statement.
  */
 #ifndef NOETL_SAVE_PARAMS_H
 #define NOETL_SAVE_PARAMS_H
 
-#include "utils/jsonb.h"
+#include "lib/stringinfo.h"
+
+/* Appends what stands for :name; false: it is no parameter and stays. */
+typedef bool (*SaveParam) (void *arg, StringInfo sql, const char *name, int length);
 
 /*
- * The statement with :name written as $1, $2, …, and the values of these, in
- * order.  Parameters that are a list are $1, $2, … already.  Raises for a name
- * without a value.
+ * The statement with its parameters replaced.  What looks like one inside of
+ * strings, quoted identifiers and comments is none, nor is the type in
+ * value::type or the bound in a[1:n].
  */
-extern char *save_number_params(const char *statement, const JsonbValue *params,
-								int *nvalues, JsonbValue **values);
+extern char *save_replace_params(const char *statement, SaveParam replace, void *arg);
 
 #endif							/* NOETL_SAVE_PARAMS_H */

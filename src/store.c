@@ -27,12 +27,7 @@
 #include "store_internal.h"
 #include "store_slot.h"
 
-/* Columns of the small tables (execution and run: store_slot.h) */
-enum
-{
-	WORKLOAD_EXECUTION_ID = 1, WORKLOAD_CREATED_AT, WORKLOAD_DATA,
-	WORKLOAD_COLUMNS = WORKLOAD_DATA
-};
+/* Columns of noetl.pending */
 enum
 {
 	PENDING_EXECUTION_ID = 1, PENDING_CREATED_AT, PENDING_EVENT_ID
@@ -64,6 +59,8 @@ void
 store_scan_open(StoreScan *scan, Store *store, StoreTable *table, StoreRelation index,
 		  Snapshot snapshot, int nkeys, ScanDirection direction)
 {
+	if (index == REL_EVENT_PKEY || index == REL_EVENT_RESULT_IDX)
+		store_write_events(store);
 	scan->index = store_open_index(store, index);
 #if PG_VERSION_NUM >= 180000
 	scan->scan = index_beginscan(table->relation, scan->index, snapshot, NULL, nkeys, 0);
@@ -227,14 +224,11 @@ store_get_execution(Store *store, int64 execution_id, Execution *execution)
 	return true;
 }
 
-/* See store.h. */
+/* See store_internal.h. */
 void
-store_insert_execution(Store *store, const Execution *execution,
-					   TimestampTz started_at)
+store_fill_execution(TupleTableSlot *slot, const Execution *execution,
+					 TimestampTz started_at)
 {
-	StoreTable *table = store_table(store, REL_EXECUTION);
-	TupleTableSlot *slot = table->insert_slot;
-
 	slot_begin(slot);
 	slot_set_id(slot, EXECUTION_ID, execution->execution_id);
 	slot_set_id(slot, EXECUTION_CATALOG_ID, execution->catalog_id);
@@ -250,7 +244,44 @@ store_insert_execution(Store *store, const Execution *execution,
 	slot_set_text(slot, EXECUTION_STARTED_BY, execution->started_by);
 	if (execution->deadline != 0)
 		slot_set(slot, EXECUTION_DEADLINE, TimestampTzGetDatum(execution->deadline));
+}
+
+/* See store.h. */
+void
+store_insert_execution(Store *store, const Execution *execution,
+					   TimestampTz started_at)
+{
+	StoreTable *table = store_table(store, REL_EXECUTION);
+
+	store_fill_execution(table->insert_slot, execution, started_at);
 	store_write_insert(store, table);
+}
+
+/* See store_internal.h. */
+void
+store_fill_end(TupleTableSlot *slot, const char *status, const char *error,
+			   const Jsonb *result, TimestampTz ended_at)
+{
+	slot_set_text(slot, EXECUTION_STATUS, status);
+	slot_set_text(slot, EXECUTION_ERROR, error);
+	slot_set_jsonb(slot, EXECUTION_RESULT, result);
+	slot_set(slot, EXECUTION_ENDED_AT, TimestampTzGetDatum(ended_at));
+	slot_set_null(slot, EXECUTION_DEADLINE);
+}
+
+/* See store.h. */
+bool
+store_get_end(Store *store, int64 execution_id, Execution *execution,
+			  const char **status, Jsonb **result, const char **error)
+{
+	TupleTableSlot *slot = store_table(store, REL_EXECUTION)->scan_slot;
+
+	if (!store_get_execution(store, execution_id, execution) || execution->running)
+		return false;
+	*status = slot_text(slot, EXECUTION_STATUS);
+	*result = slot_jsonb(slot, EXECUTION_RESULT);
+	*error = slot_text(slot, EXECUTION_ERROR);
+	return true;
 }
 
 /* See store.h. */
@@ -267,11 +298,7 @@ store_finish_execution(Store *store, int64 execution_id, const char *status,
 		elog(ERROR, "execution " INT64_FORMAT " has vanished", execution_id);
 	new = table->insert_slot;
 	slot_begin_version(new, table->scan_slot);
-	slot_set_text(new, EXECUTION_STATUS, status);
-	slot_set_text(new, EXECUTION_ERROR, error);
-	slot_set_jsonb(new, EXECUTION_RESULT, result);
-	slot_set(new, EXECUTION_ENDED_AT, TimestampTzGetDatum(ended_at));
-	slot_set_null(new, EXECUTION_DEADLINE);
+	store_fill_end(new, status, error, result, ended_at);
 	ExecStoreVirtualTuple(new);
 	store_write_update(store, table, table->scan_slot, new);
 }
@@ -288,18 +315,25 @@ store_get_workload(Store *store, int64 execution_id, JsonbValue *workload)
 	return true;
 }
 
+/* See store_internal.h. */
+void
+store_fill_workload(TupleTableSlot *slot, int64 execution_id, TimestampTz created_at,
+					const Jsonb *data)
+{
+	slot_begin(slot);
+	slot_set_id(slot, WORKLOAD_EXECUTION_ID, execution_id);
+	slot_set(slot, WORKLOAD_CREATED_AT, TimestampTzGetDatum(created_at));
+	slot_set_jsonb(slot, WORKLOAD_DATA, data);
+}
+
 /* See store.h. */
 void
 store_insert_workload(Store *store, int64 execution_id, TimestampTz created_at,
 					  Jsonb *data)
 {
 	StoreTable *table = store_table(store, REL_WORKLOAD);
-	TupleTableSlot *slot = table->insert_slot;
 
-	slot_begin(slot);
-	slot_set_id(slot, WORKLOAD_EXECUTION_ID, execution_id);
-	slot_set(slot, WORKLOAD_CREATED_AT, TimestampTzGetDatum(created_at));
-	slot_set_jsonb(slot, WORKLOAD_DATA, data);
+	store_fill_workload(table->insert_slot, execution_id, created_at, data);
 	store_write_insert(store, table);
 }
 
@@ -371,7 +405,7 @@ store_insert_event(Store *store, const Event *event)
 		slot_set(slot, EVENT_COL_CURRENT_INDEX, Int32GetDatum(event->current_index));
 	slot_set_jsonb(slot, EVENT_COL_CURRENT_ITEM, event->current_item);
 	slot_set_text(slot, EVENT_COL_WORKER_ID, event->worker_id);
-	store_write_insert(store, table);
+	store_defer_event(store, table);
 }
 
 /*
@@ -461,12 +495,41 @@ store_get_event(Store *store, int64 execution_id, int64 event_id, Event *event)
 	return true;
 }
 
+/* See store.h. */
+bool
+store_start_event(Store *store, int64 execution_id, Event *event)
+{
+	StoreTable *table = store_event_table(store, execution_id);
+	StoreScan	scan;
+	ScanKeyData key;
+	bool		found = false;
+
+	store_key_int64(&key, 1, execution_id);
+	store_scan_open(&scan, store, table, REL_EVENT_PKEY, SnapshotSelf, 1,
+					ForwardScanDirection);
+	index_rescan(scan.scan, &key, 1, NULL, 0);
+	while (!found && store_scan_next(&scan))
+	{
+		store_read_event_head(scan.slot, event);
+		found = event->type == EVENT_EXECUTION_START;
+	}
+	if (found)
+	{
+		store_read_event(scan.slot, event);
+		event->current_item = slot_jsonb(scan.slot, EVENT_COL_CURRENT_ITEM);
+	}
+	store_scan_close(&scan);
+	return found;
+}
+
 /* Begins a new version of a stored event; the old one is in the scan slot. */
 static TupleTableSlot *
 begin_event_version(Store *store, int64 execution_id, int64 event_id)
 {
 	StoreTable *table;
 
+	/* written before the command ends, or its newest version is not ours to change */
+	store_write_events(store);
 	CommandCounterIncrement();
 	if (!fetch_event(store, execution_id, event_id))
 		elog(ERROR, "event " INT64_FORMAT " has vanished", event_id);
@@ -524,18 +587,8 @@ sets_value(TupleTableSlot *slot)
 	JsonbValue	value;
 	JsonbValue	ignored;
 
-	switch (event_type_of(type, NULL))
-	{
-		case EVENT_ACTION_COMPLETED:
-		case EVENT_STEP_RESULT:
-		case EVENT_STEP_COMPLETED:
-		case EVENT_STEP_SKIPPED:
-		case EVENT_STEP_FAILED:
-		case EVENT_ITERATOR_COMPLETED:
-			break;
-		default:
-			return false;
-	}
+	if (!event_type_sets_value(event_type_of(type, NULL)))
+		return false;
 	meta = slot_jsonb(slot, EVENT_COL_META);
 	if (meta == NULL)
 		return true;
@@ -543,19 +596,19 @@ sets_value(TupleTableSlot *slot)
 	return !json_get(&value, "ignored", &ignored);
 }
 
-/* Does this event still wait for its decision? */
-static bool
-is_pending(Store *store, TupleTableSlot *slot)
+/* See store.h. */
+bool
+store_is_pending(Store *store, int64 execution_id, TimestampTz created_at, int64 event_id)
 {
 	StoreTable *table = store_table(store, REL_PENDING);
 	StoreScan	scan;
 	ScanKeyData keys[3];
 	bool		found;
 
-	store_key_int64(&keys[0], 1, DatumGetInt64(slot_column(slot, EVENT_COL_EXECUTION_ID)));
+	store_key_int64(&keys[0], 1, execution_id);
 	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_TIMESTAMPTZ_EQ,
-				slot_column(slot, EVENT_COL_CREATED_AT));
-	store_key_int64(&keys[2], 3, DatumGetInt64(slot_column(slot, EVENT_COL_EVENT_ID)));
+				TimestampTzGetDatum(created_at));
+	store_key_int64(&keys[2], 3, event_id);
 	store_scan_open(&scan, store, table, REL_PENDING_PKEY, SnapshotSelf, 3, ForwardScanDirection);
 	index_rescan(scan.scan, keys, 3, NULL, 0);
 	found = store_scan_next(&scan);
@@ -582,7 +635,11 @@ store_step_value(Store *store, int64 execution_id, const char *step_name,
 	{
 		char	   *node_id;
 
-		if (!sets_value(scan.slot) || (decided && is_pending(store, scan.slot)))
+		if (!sets_value(scan.slot) ||
+			(decided &&
+			 store_is_pending(store, execution_id,
+							  DatumGetTimestampTz(slot_column(scan.slot, EVENT_COL_CREATED_AT)),
+							  DatumGetInt64(slot_column(scan.slot, EVENT_COL_EVENT_ID)))))
 			continue;
 		node_id = slot_text(scan.slot, EVENT_COL_NODE_ID);
 		if (node_id_item(node_id, execution_id, step_name) >= 0)
@@ -716,6 +773,35 @@ store_fetch_by_tid(StoreTable *table, ItemPointer tid)
 	ExecMaterializeSlot(table->scan_slot);
 }
 
+/* The columns of a run that change while it lives. */
+static void
+fill_state(TupleTableSlot *slot, const Run *run, const Playbook *playbook)
+{
+	slot_set_jsonb(slot, RUN_ARRIVALS, write_arrivals(run->arrivals, playbook));
+	slot_set_text(slot, RUN_STATE, run->state == RUN_WAITING ? "waiting" :
+				  run->state == RUN_OPEN ? "open" : "retry");
+	slot_set_id(slot, RUN_EVENT_ID, run->started_event_id);
+	slot_set(slot, RUN_ATTEMPTS, Int32GetDatum(run->attempts));
+	slot_set_jsonb(slot, RUN_CONTEXT, run->context);
+	if (run_due_at(run) != 0)
+		slot_set(slot, RUN_DUE_AT, TimestampTzGetDatum(run_due_at(run)));
+	else
+		slot_set_null(slot, RUN_DUE_AT);
+}
+
+/* See store_internal.h. */
+void
+store_fill_run(TupleTableSlot *slot, int64 execution_id, const Run *run,
+			   const Playbook *playbook, TimestampTz created_at)
+{
+	slot_begin(slot);
+	slot_set_id(slot, RUN_EXECUTION_ID, execution_id);
+	slot_set_text(slot, RUN_STEP_NAME, playbook->steps[run->step].name);
+	slot_set(slot, RUN_VISIT, Int32GetDatum(run->visit));
+	slot_set(slot, RUN_CREATED_AT, TimestampTzGetDatum(created_at));
+	fill_state(slot, run, playbook);
+}
+
 /* See store.h. */
 void
 store_put_run(Store *store, int64 execution_id, Run *run,
@@ -729,32 +815,15 @@ store_put_run(Store *store, int64 execution_id, Run *run,
 		CommandCounterIncrement();
 		store_fetch_by_tid(table, run->handle);
 		slot_begin_version(slot, table->scan_slot);
-	}
-	else
-	{
-		slot_begin(slot);
-		slot_set_id(slot, RUN_EXECUTION_ID, execution_id);
-		slot_set_text(slot, RUN_STEP_NAME, playbook->steps[run->step].name);
-		slot_set(slot, RUN_VISIT, Int32GetDatum(run->visit));
-		slot_set(slot, RUN_CREATED_AT, TimestampTzGetDatum(now));
-	}
-	slot_set_jsonb(slot, RUN_ARRIVALS, write_arrivals(run->arrivals, playbook));
-	slot_set_text(slot, RUN_STATE, run->state == RUN_WAITING ? "waiting" :
-				  run->state == RUN_OPEN ? "open" : "retry");
-	slot_set_id(slot, RUN_EVENT_ID, run->started_event_id);
-	slot_set(slot, RUN_ATTEMPTS, Int32GetDatum(run->attempts));
-	slot_set_jsonb(slot, RUN_CONTEXT, run->context);
-	if (run_due_at(run) != 0)
-		slot_set(slot, RUN_DUE_AT, TimestampTzGetDatum(run_due_at(run)));
-	else
-		slot_set_null(slot, RUN_DUE_AT);
-	if (run->stored)
-	{
+		fill_state(slot, run, playbook);
 		ExecStoreVirtualTuple(slot);
 		store_write_update(store, table, table->scan_slot, slot);
 	}
 	else
+	{
+		store_fill_run(slot, execution_id, run, playbook, now);
 		store_write_insert(store, table);
+	}
 	run->stored = true;
 	run->changed = false;
 	run->handle = store_copy_tid(slot);

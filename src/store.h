@@ -96,6 +96,9 @@ typedef struct Execution
 extern bool store_get_execution(Store *store, int64 execution_id, Execution *execution);
 extern void store_insert_execution(Store *store, const Execution *execution,
 								   TimestampTz started_at);
+/* How an execution ended; false: it runs, or there is no such row. */
+extern bool store_get_end(Store *store, int64 execution_id, Execution *execution,
+						  const char **status, Jsonb **result, const char **error);
 extern void store_finish_execution(Store *store, int64 execution_id,
 								   const char *status, const char *error,
 								   const Jsonb *result, TimestampTz ended_at);
@@ -146,6 +149,8 @@ extern bool store_last_event(Store *store, int64 execution_id, int64 since,
 extern int64 store_last_event_in_snapshot(Store *store, int64 execution_id);
 extern bool store_event_exists(Store *store, int64 execution_id, int64 event_id);
 extern bool store_get_event(Store *store, int64 execution_id, int64 event_id, Event *event);
+/* The execution_start; it need not have the smallest id, as clients may choose theirs. */
+extern bool store_start_event(Store *store, int64 execution_id, Event *event);
 /* Merges members into the meta of a stored event. */
 extern void store_annotate_event(Store *store, int64 execution_id,
 								 int64 event_id, const Jsonb *meta);
@@ -180,9 +185,13 @@ extern void store_delete_items(Store *store, int64 execution_id, const char *ste
 /* How far an iterator has come since the event that began it. */
 extern void store_iteration_progress(Store *store, int64 execution_id, const char *step_name,
 									 int64 since, IterationProgress *progress);
-/* IterationResult * of its ended items, in the order of the log. */
+/*
+ * IterationResult * of items that ended up to a time (DT_NOEND: now), in the
+ * order of the log.
+ */
 extern List *store_iteration_results(Store *store, int64 execution_id,
-									 const char *step_name, int64 since);
+									 const char *step_name, int64 since,
+									 TimestampTz until);
 
 /* Ids of running children of a step (of any, parent_event_id 0), as a list of int64 *. */
 extern List *store_running_children(Store *store, int64 execution_id, int64 parent_event_id);
@@ -194,6 +203,9 @@ extern bool store_child_item(Store *store, int64 execution_id, JsonbValue *item)
 
 /* event_id 0: the execution is to be cancelled */
 extern void store_insert_pending(Store *store, const Event *event);
+/* Does this event still wait for its decision? */
+extern bool store_is_pending(Store *store, int64 execution_id, TimestampTz created_at,
+							 int64 event_id);
 /* Takes the oldest pending event of an execution from the list. */
 extern bool store_take_pending(Store *store, int64 execution_id, int64 *event_id);
 /* The first execution after the given one that has pending events. */
@@ -302,7 +314,21 @@ typedef struct LeaseRequest
 	char	  **types;
 	LeasedRow	callback;
 	void	   *arg;
+	/* called with the type of each task that came into being in this call */
+	void		(*taken) (const char *type);
 } LeaseRequest;
+
+/*
+ * The caller is going to lease: until then tasks that are enqueued are kept
+ * back, to be written as leased.  They live in the current memory context.
+ */
+extern void store_defer_tasks(Store *store);
+/*
+ * Writes what was kept back.  A store does so before it looks itself, before
+ * another one opens, when it closes, and before anybody's triggers run; who
+ * looks in another way has to say so.
+ */
+extern void store_write_deferred(Store *store);
 
 /*
  * Leases ready rows, highest priority first, skipping those others hold.
@@ -355,6 +381,8 @@ typedef struct StoreTable
 	TupleTableSlot *scan_slot;
 	bool		indexed;		/* its indexes are known: */
 	Oid		   *index_oids;
+	TupleTableSlot **batch;		/* rows to be written together */
+	int			nbatch;
 } StoreTable;
 
 /* Opens a table on first use. */

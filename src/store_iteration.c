@@ -24,15 +24,22 @@
 #include "store_internal.h"
 #include "store_slot.h"
 
-enum
-{
-	ITEM_EXECUTION_ID = 1, ITEM_STEP_NAME, ITEM_INDEX, ITEM_ITEM
-};
-
 /* ---------------------------------------------------------------------------
  * Items that have not started
  * ---------------------------------------------------------------------------
  */
+
+/* See store_internal.h. */
+void
+store_fill_item(TupleTableSlot *slot, int64 execution_id, const char *step_name,
+				int index, JsonbValue *item)
+{
+	slot_begin(slot);
+	slot_set_id(slot, ITEM_EXECUTION_ID, execution_id);
+	slot_set_text(slot, ITEM_STEP_NAME, step_name);
+	slot_set(slot, ITEM_INDEX, Int32GetDatum(index));
+	slot_set_jsonb(slot, ITEM_ITEM, json_to_jsonb(item));
+}
 
 /* See store.h. */
 void
@@ -46,16 +53,10 @@ store_add_items(Store *store, int64 execution_id, const char *step_name,
 
 	for (int i = 0; i < count; i++)
 	{
-		TupleTableSlot *slot = table->insert_slot;
-
 		CHECK_FOR_INTERRUPTS();
-		slot_begin(slot);
-		slot_set_id(slot, ITEM_EXECUTION_ID, execution_id);
-		slot_set_text(slot, ITEM_STEP_NAME, step_name);
-		slot_set(slot, ITEM_INDEX, Int32GetDatum(first + i));
-		slot_set_jsonb(slot, ITEM_ITEM, json_to_jsonb(&items[i]));
+		store_fill_item(table->insert_slot, execution_id, step_name, first + i, &items[i]);
 		store_write_insert(store, table);
-		ExecClearTuple(slot);
+		ExecClearTuple(table->insert_slot);
 		MemoryContextReset(memory);
 	}
 	MemoryContextSwitchTo(old);
@@ -202,7 +203,8 @@ store_iteration_progress(Store *store, int64 execution_id, const char *step_name
 
 /* See store.h. */
 List *
-store_iteration_results(Store *store, int64 execution_id, const char *step_name, int64 since)
+store_iteration_results(Store *store, int64 execution_id, const char *step_name, int64 since,
+						TimestampTz until)
 {
 	StoreScan	scan;
 	List	   *results = NIL;
@@ -214,6 +216,8 @@ store_iteration_results(Store *store, int64 execution_id, const char *step_name,
 		IterationResult *result;
 		JsonbValue	meta;
 
+		if (DatumGetTimestampTz(slot_column(scan.slot, EVENT_COL_CREATED_AT)) > until)
+			break;
 		if (!ends_item(scan.slot, since, &failed, &meta))
 			continue;
 		result = palloc0(sizeof(IterationResult));
@@ -303,14 +307,10 @@ store_adopt_execution(Store *store, int64 execution_id, int64 parent_execution_i
 bool
 store_child_item(Store *store, int64 execution_id, JsonbValue *item)
 {
-	StoreTable *table = store_event_table(store, execution_id);
-	ScanKeyData key;
+	Event		start;
 
-	store_key_int64(&key, 1, execution_id);
-	if (!store_fetch_first(store, table, REL_EVENT_PKEY, SnapshotSelf, &key, 1,
-						   ForwardScanDirection) ||
-		slot_attisnull(table->scan_slot, EVENT_COL_CURRENT_ITEM))
+	if (!store_start_event(store, execution_id, &start) || start.current_item == NULL)
 		return false;
-	json_from_jsonb(slot_jsonb(table->scan_slot, EVENT_COL_CURRENT_ITEM), item);
+	json_from_jsonb(start.current_item, item);
 	return true;
 }

@@ -9,7 +9,7 @@
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 
-/* Columns of noetl.execution and noetl.run */
+/* Columns of noetl.execution, workload, run and item */
 enum
 {
 	EXECUTION_ID = 1, EXECUTION_CATALOG_ID, EXECUTION_PARENT_ID,
@@ -21,9 +21,19 @@ enum
 };
 enum
 {
+	WORKLOAD_EXECUTION_ID = 1, WORKLOAD_CREATED_AT, WORKLOAD_DATA,
+	WORKLOAD_COLUMNS = WORKLOAD_DATA
+};
+enum
+{
 	RUN_EXECUTION_ID = 1, RUN_STEP_NAME, RUN_VISIT, RUN_STATE, RUN_ARRIVALS,
 	RUN_CREATED_AT, RUN_EVENT_ID, RUN_ATTEMPTS, RUN_DUE_AT, RUN_CONTEXT,
 	RUN_COLUMNS = RUN_CONTEXT
+};
+enum
+{
+	ITEM_EXECUTION_ID = 1, ITEM_STEP_NAME, ITEM_INDEX, ITEM_ITEM,
+	ITEM_COLUMNS = ITEM_ITEM
 };
 
 /* Column of a slot, or a zero for NULL. */

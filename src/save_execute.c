@@ -1,5 +1,5 @@
 /*
- * save_sql.c
+ * save_execute.c
  *		Saves inside the database: SQL, as the role that started the execution.
  *
  *		{"a": 1, "b": [2]}  ─>  INSERT INTO public.t (a, b)
@@ -37,6 +37,7 @@
 
 #include "json.h"
 #include "save.h"
+#include "save_broker.h"
 #include "save_params.h"
 
 /* ---------------------------------------------------------------------------
@@ -238,26 +239,14 @@ find_table(const SaveRequest *request, SaveTable *table)
 	table->qualified = quote_qualified_identifier(name->schemaname, name->relname);
 }
 
-/* "name type" of a column. */
-static char *
-column_definition(const SaveTable *table, const char *column)
+/* A column of the row being written. */
+typedef struct SaveColumn
 {
-	HeapTuple	tuple = SearchSysCacheAttName(table->relid, column);
-	Form_pg_attribute attribute;
-	char	   *definition;
-
-	if (!HeapTupleIsValid(tuple) ||
-		((Form_pg_attribute) GETSTRUCT(tuple))->attnum <= 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_COLUMN),
-				 errmsg("table \"%s\" has no column \"%s\"", table->name, column)));
-	attribute = (Form_pg_attribute) GETSTRUCT(tuple);
-	definition = psprintf("%s %s", quote_identifier(column),
-						  format_type_extended(attribute->atttypid, attribute->atttypmod,
-											   FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY));
-	ReleaseSysCache(tuple);
-	return definition;
-}
+	const char *member;			/* what the data call it, quoted */
+	const char *name;			/* folded */
+	const char *quoted;
+	bool		is_key;
+} SaveColumn;
 
 /* Is a column one of those that tell rows apart? */
 static bool
@@ -271,34 +260,58 @@ is_key(const SaveTable *table, const char *column)
 	return false;
 }
 
-/* Appends something for each column, with a separator. */
-static void
-append_columns(StringInfo sql, const List *columns, const char *prefix, const char *separator)
+/* The members of a row, which are its columns. */
+static List *
+row_columns(const SaveTable *table, const JsonbValue *row)
 {
-	ListCell   *lc;
+	List	   *columns = NIL;
+	JsonbIterator *it;
+	JsonbValue	key;
+	JsonbIteratorToken token;
 
-	foreach(lc, columns)
-		appendStringInfo(sql, "%s%s%s", foreach_current_index(lc) > 0 ? separator : "",
-						 prefix, quote_identifier((char *) lfirst(lc)));
+	if (!json_is_object(row) || JsonContainerSize(row->val.binary.data) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 row->type == jbvNull ? errmsg("the save has no data") :
+				 errmsg("the data of a save must be a map of columns, or a list of such maps")));
+	it = JsonbIteratorInit(row->val.binary.data);
+	while ((token = JsonbIteratorNext(&it, &key, true)) != WJB_DONE)
+	{
+		SaveColumn *column;
+		char	   *member;
+
+		if (token != WJB_KEY)
+			continue;
+		member = pnstrdup(key.val.string.val, key.val.string.len);
+		column = palloc(sizeof(SaveColumn));
+		column->member = quote_identifier(member);
+		column->name = save_fold_name(member);
+		column->quoted = quote_identifier(column->name);
+		column->is_key = is_key(table, column->name);
+		columns = lappend(columns, column);
+	}
+	return columns;
 }
 
-/* Appends "a = s.a, …" for columns that are no keys; returns how many. */
-static int
-append_assignments(StringInfo sql, const SaveTable *table, const List *columns,
-				   const char *source)
+/* "member type": a column of the row that comes as a parameter. */
+static char *
+column_definition(const SaveTable *table, const SaveColumn *column)
 {
-	ListCell   *lc;
-	int			count = 0;
+	HeapTuple	tuple = SearchSysCacheAttName(table->relid, column->name);
+	Form_pg_attribute attribute;
+	char	   *definition;
 
-	foreach(lc, columns)
-	{
-		const char *name = quote_identifier((char *) lfirst(lc));
-
-		if (is_key(table, (char *) lfirst(lc)))
-			continue;
-		appendStringInfo(sql, "%s%s = %s.%s", count++ > 0 ? ", " : "", name, source, name);
-	}
-	return count;
+	if (!HeapTupleIsValid(tuple) ||
+		((Form_pg_attribute) GETSTRUCT(tuple))->attnum <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("table \"%s\" has no column \"%s\"", table->name, column->name)));
+	attribute = (Form_pg_attribute) GETSTRUCT(tuple);
+	definition = psprintf("%s %s", column->member,
+						  format_type_extended(attribute->atttypid, attribute->atttypmod,
+											   FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY));
+	ReleaseSysCache(tuple);
+	return definition;
 }
 
 /* FROM: the row that comes as a parameter, with the types of the table. */
@@ -310,8 +323,27 @@ append_source(StringInfo sql, const SaveTable *table, const List *columns)
 	appendStringInfoString(sql, " FROM pg_catalog.jsonb_to_record($1::pg_catalog.jsonb) AS r (");
 	foreach(lc, columns)
 		appendStringInfo(sql, "%s%s", foreach_current_index(lc) > 0 ? ", " : "",
-						 column_definition(table, (char *) lfirst(lc)));
+						 column_definition(table, (SaveColumn *) lfirst(lc)));
 	appendStringInfoChar(sql, ')');
+}
+
+/* Appends "a = s.a, …" for columns that are no keys; returns how many. */
+static int
+append_assignments(StringInfo sql, const List *columns, bool excluded)
+{
+	ListCell   *lc;
+	int			count = 0;
+
+	foreach(lc, columns)
+	{
+		const SaveColumn *column = (SaveColumn *) lfirst(lc);
+
+		if (!column->is_key)
+			appendStringInfo(sql, "%s%s = %s.%s", count++ > 0 ? ", " : "", column->quoted,
+							 excluded ? "excluded" : "r",
+							 excluded ? column->quoted : column->member);
+	}
+	return count;
 }
 
 /* Every key must be among the data, or rows could not be told apart. */
@@ -323,20 +355,41 @@ check_keys(const SaveTable *table, const List *columns)
 	if (table->request->keys == NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the save has no key")));
+				 errmsg("mode %s needs a key", save_mode_name(table->request->mode))));
 	foreach(lc, table->request->keys)
 	{
 		const char *key = (char *) lfirst(lc);
 		bool		found = false;
-		ListCell   *column;
+		ListCell   *other;
 
-		foreach(column, columns)
-			found = found || strcmp((char *) lfirst(column), key) == 0;
+		foreach(other, columns)
+			found = found || strcmp(((SaveColumn *) lfirst(other))->name, key) == 0;
 		if (!found)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("the data of the save lacks the key \"%s\"", key)));
+					 errmsg("the data of the save lack the key \"%s\"", key)));
 	}
+}
+
+/* What happens to a row that is there already. */
+static void
+append_conflict(StringInfo sql, const SaveTable *table, const List *columns)
+{
+	ListCell   *lc;
+	int			end;
+
+	check_keys(table, columns);
+	appendStringInfoString(sql, " ON CONFLICT (");
+	foreach(lc, table->request->keys)
+		appendStringInfo(sql, "%s%s", foreach_current_index(lc) > 0 ? ", " : "",
+						 quote_identifier((char *) lfirst(lc)));
+	appendStringInfoString(sql, ") DO ");
+	end = sql->len;
+	appendStringInfoString(sql, "UPDATE SET ");
+	if (append_assignments(sql, columns, true) > 0)
+		return;
+	sql->len = end;
+	appendStringInfoString(sql, "NOTHING");
 }
 
 /* The statement that adds a row with these columns. */
@@ -344,35 +397,20 @@ static char *
 insert_statement(const SaveTable *table, const List *columns)
 {
 	StringInfoData sql;
+	ListCell   *lc;
 
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "INSERT INTO %s", table->qualified);
-	if (columns == NIL)
-		appendStringInfoString(&sql, " DEFAULT VALUES");
-	else
-	{
-		appendStringInfoString(&sql, " (");
-		append_columns(&sql, columns, "", ", ");
-		appendStringInfoString(&sql, ") SELECT ");
-		append_columns(&sql, columns, "r.", ", ");
-		append_source(&sql, table, columns);
-	}
+	appendStringInfo(&sql, "INSERT INTO %s (", table->qualified);
+	foreach(lc, columns)
+		appendStringInfo(&sql, "%s%s", foreach_current_index(lc) > 0 ? ", " : "",
+						 ((SaveColumn *) lfirst(lc))->quoted);
+	appendStringInfoString(&sql, ") SELECT ");
+	foreach(lc, columns)
+		appendStringInfo(&sql, "%sr.%s", foreach_current_index(lc) > 0 ? ", " : "",
+						 ((SaveColumn *) lfirst(lc))->member);
+	append_source(&sql, table, columns);
 	if (table->request->mode == SAVE_UPSERT)
-	{
-		int			end;
-
-		check_keys(table, columns);
-		appendStringInfoString(&sql, " ON CONFLICT (");
-		append_columns(&sql, table->request->keys, "", ", ");
-		appendStringInfoString(&sql, ") DO ");
-		end = sql.len;
-		appendStringInfoString(&sql, "UPDATE SET ");
-		if (append_assignments(&sql, table, columns, "excluded") == 0)
-		{
-			sql.len = end;
-			appendStringInfoString(&sql, "NOTHING");
-		}
-	}
+		append_conflict(&sql, table, columns);
 	return sql.data;
 }
 
@@ -382,39 +420,26 @@ update_statement(const SaveTable *table, const List *columns)
 {
 	StringInfoData sql;
 	ListCell   *lc;
+	const char *word = "WHERE";
 
 	check_keys(table, columns);
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "UPDATE %s AS t SET ", table->qualified);
-	if (append_assignments(&sql, table, columns, "r") == 0)
+	if (append_assignments(&sql, columns, false) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the data of the save has nothing but its key")));
+				 errmsg("the save has nothing to update but its key")));
 	append_source(&sql, table, columns);
-	foreach(lc, table->request->keys)
+	foreach(lc, columns)
 	{
-		const char *key = quote_identifier((char *) lfirst(lc));
+		const SaveColumn *column = (SaveColumn *) lfirst(lc);
 
-		appendStringInfo(&sql, "%s t.%s = r.%s",
-						 foreach_current_index(lc) > 0 ? " AND" : " WHERE", key, key);
+		if (!column->is_key)
+			continue;
+		appendStringInfo(&sql, " %s t.%s = r.%s", word, column->quoted, column->member);
+		word = "AND";
 	}
 	return sql.data;
-}
-
-/* The members of a row, which are its columns. */
-static List *
-row_columns(const JsonbValue *row)
-{
-	List	   *columns = NIL;
-	JsonbIterator *it;
-	JsonbValue	key;
-	JsonbIteratorToken token;
-
-	it = JsonbIteratorInit(row->val.binary.data);
-	while ((token = JsonbIteratorNext(&it, &key, true)) != WJB_DONE)
-		if (token == WJB_KEY)
-			columns = lappend(columns, pnstrdup(key.val.string.val, key.val.string.len));
-	return columns;
 }
 
 /* Writes one row. */
@@ -424,11 +449,7 @@ save_row(const SaveTable *table, const JsonbValue *row)
 	List	   *columns;
 
 	CHECK_FOR_INTERRUPTS();
-	if (!json_is_object(row))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the data of a save must be a mapping, or a list of mappings")));
-	columns = row_columns(row);
+	columns = row_columns(table, row);
 	return execute_with_json(table->request->mode == SAVE_UPDATE ?
 							 update_statement(table, columns) :
 							 insert_statement(table, columns), row);
@@ -488,21 +509,15 @@ conversion_statement(const KeptPlan *kept, int nvalues)
 	return sql.data;
 }
 
-/* Values of a statement's parameters, in their types. */
+/* Values of a statement's parameters ({"1": …}), in their types. */
 static ParamListInfo
 convert_params(const KeptPlan *kept, int nvalues, const JsonbValue *values)
 {
 	ParamListInfo params;
-	JsonBuilder builder;
-	JsonbValue	object;
 
 	if (nvalues == 0)
 		return NULL;
-	json_begin_object(&builder);
-	for (int i = 0; i < nvalues; i++)
-		json_add(&builder, psprintf("%d", i + 1), &values[i]);
-	json_end_object(&builder, &object);
-	(void) execute_with_json(conversion_statement(kept, nvalues), &object);
+	(void) execute_with_json(conversion_statement(kept, nvalues), values);
 	params = makeParamList(nvalues);
 	for (int i = 0; i < nvalues; i++)
 	{
@@ -514,23 +529,71 @@ convert_params(const KeptPlan *kept, int nvalues, const JsonbValue *values)
 	return params;
 }
 
+/* Parameters that have got a number. */
+typedef struct Numbering
+{
+	const JsonbValue *params;
+	List	   *names;			/* char *, by number */
+	JsonBuilder values;			/* {"1": …} */
+} Numbering;
+
+/* Notes the value of the next parameter. */
+static void
+number_value(Numbering *numbering, char *name, const JsonbValue *value)
+{
+	numbering->names = lappend(numbering->names, name);
+	json_add(&numbering->values, psprintf("%d", list_length(numbering->names)), value);
+}
+
+/* SaveParam: :name becomes $1. */
+static bool
+number_param(void *arg, StringInfo sql, const char *name, int length)
+{
+	Numbering  *numbering = (Numbering *) arg;
+	JsonbValue	value;
+	int			number = 0;
+	ListCell   *lc;
+
+	if (!json_get_n(numbering->params, name, length, &value))
+		return false;
+	foreach(lc, numbering->names)
+		if (strlen(lfirst(lc)) == length && memcmp(lfirst(lc), name, length) == 0)
+			number = foreach_current_index(lc) + 1;
+	if (number == 0)
+	{
+		number_value(numbering, pnstrdup(name, length), &value);
+		number = list_length(numbering->names);
+	}
+	appendStringInfo(sql, "$%d", number);
+	return true;
+}
+
 /* Executes a request that is a statement of its author's. */
 static int64
 save_statement(const SaveRequest *request)
 {
+	const JsonbValue *params = &request->data;
+	Numbering	numbering;
+	JsonbValue	values;
 	KeptPlan   *kept;
 	char	   *text;
-	int			nvalues;
-	JsonbValue *values;
 
 	if (request->statement == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("the save has no statement")));
-	text = save_number_params(request->statement, &request->data, &nvalues, &values);
-	kept = keep_plan(text, nvalues);
+	memset(&numbering, 0, sizeof(numbering));
+	numbering.params = params;
+	json_begin_object(&numbering.values);
+	text = save_replace_params(request->statement, number_param, &numbering);
+	if (json_is_array(params))	/* they are $1, $2, … already */
+		for (int i = 0; i < JsonContainerSize(params->val.binary.data); i++)
+			number_value(&numbering, NULL,
+						 getIthJsonbValueFromContainer(params->val.binary.data, i));
+	json_end_object(&numbering.values, &values);
+	kept = keep_plan(text, list_length(numbering.names));
 	check_plan(kept);
-	return execute(kept, convert_params(kept, nvalues, values));
+	return execute(kept, convert_params(kept, list_length(numbering.names), &values));
 }
 
 /* ---------------------------------------------------------------------------
@@ -590,7 +653,7 @@ execute_requests(List *requests, const char *role, SaveError *error)
 		SaveRequest *request = (SaveRequest *) lfirst(lc);
 
 		CHECK_FOR_INTERRUPTS();
-		error->request = request;
+		error->number = foreach_current_index(lc);
 		request->rows = request->mode == SAVE_STATEMENT ?
 			save_statement(request) : save_rows(request);
 	}
@@ -603,7 +666,7 @@ execute_requests(List *requests, const char *role, SaveError *error)
 static const char *
 error_text(const ErrorData *data, const SaveRequest *request)
 {
-	if (request != NULL && request->mode == SAVE_STATEMENT &&
+	if (request->mode == SAVE_STATEMENT &&
 		(data->sqlerrcode == ERRCODE_UNDEFINED_TABLE ||
 		 data->sqlerrcode == ERRCODE_UNDEFINED_FUNCTION))
 		return psprintf("%s (write the schema before names that are not in pg_catalog)",
@@ -619,7 +682,7 @@ ends_transaction(int sqlerrcode)
 		ERRCODE_TO_CATEGORY(sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION;
 }
 
-/* See save.h. */
+/* See save_broker.h. */
 bool
 save_execute(List *requests, const char *role, SaveError *error)
 {
@@ -627,6 +690,7 @@ save_execute(List *requests, const char *role, SaveError *error)
 	ResourceOwner owner = CurrentResourceOwner;
 	volatile bool saved = true;
 
+	error->number = 0;
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(memory);
 	PG_TRY();
@@ -648,7 +712,7 @@ save_execute(List *requests, const char *role, SaveError *error)
 		RollbackAndReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(memory);
 		CurrentResourceOwner = owner;
-		error->message = error_text(data, error->request);
+		error->message = error_text(data, (SaveRequest *) list_nth(requests, error->number));
 		error->sqlstate = pstrdup(unpack_sql_state(data->sqlerrcode));
 		FreeErrorData(data);
 		saved = false;
