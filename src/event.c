@@ -246,9 +246,14 @@ write_decision(Store *store, BrokerState *state, const Event *event,
 			store_lease_task(store, decision->run,
 							 decision->run->worker_id == NULL ? 0 :
 							 event->created_at + DEFAULT_LEASE_US);
+			wake_timer(event->created_at + DEFAULT_LEASE_US);
+			if (decision->run->deadline != 0)
+				wake_timer(decision->run->deadline);
 			break;
 		case DECIDE_RETRY:
 			store_retry_task(store, decision->run);
+			if (decision->run->state == RUN_RETRY)
+				wake_timer(decision->run->available_at);
 			wake_at_commit(task_type(state, decision->run));
 			break;
 		case DECIDE_CLOSE:

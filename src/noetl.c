@@ -9,6 +9,7 @@
 #include "utils/guc.h"
 
 #include "template.h"
+#include "timer.h"
 
 PG_MODULE_MAGIC;
 
@@ -78,6 +79,7 @@ _PG_init(void)
 							&noetl_template_max_iterations,
 							1000000, 1, INT_MAX, PGC_USERSET, 0,
 							NULL, NULL, NULL);
+	timer_init();
 #if PG_VERSION_NUM >= 150000
 	MarkGUCPrefixReserved("noetl");
 #else

@@ -24,6 +24,7 @@
 #include "reaper.h"
 #include "rows.h"
 #include "store.h"
+#include "store_slot.h"
 #include "timeout.h"
 #include "wake.h"
 
@@ -155,6 +156,7 @@ types_argument(FunctionCallInfo fcinfo, int argument, LeaseRequest *request)
 static void
 return_row(void *arg, TupleTableSlot *slot)
 {
+	wake_timer(DatumGetTimestampTz(slot_column(slot, QUEUE_COL_LEASE_UNTIL)));
 	tuplestore_puttupleslot((Tuplestorestate *) arg, slot);
 }
 
@@ -253,6 +255,8 @@ noetl_heartbeat(PG_FUNCTION_ARGS)
 	store = store_open(InvalidOid);
 	held = store_extend_lease(store, PG_GETARG_INT64(0), worker_id, now + extend, now);
 	store_close(store);
+	if (held)
+		wake_timer(now + extend);	/* it may end sooner than it would have */
 	PG_RETURN_BOOL(held);
 }
 

@@ -31,6 +31,7 @@
 
 #include "reaper.h"
 #include "store.h"
+#include "timer.h"
 #include "wake.h"
 
 PG_FUNCTION_INFO_V1(noetl_wait_for_work);
@@ -56,6 +57,7 @@ static struct
 	Noted	   *types;
 	int			capacity;
 	int			count;
+	TimestampTz timer;			/* the first that will be due; 0: none */
 	bool		callback;
 }			noted;
 
@@ -127,22 +129,33 @@ wake_waiters(XactEvent event, void *arg)
 			if (left > 0 && noted.types[i].type_hash != TIMER_HASH)
 				(void) wake_holders(0, left);
 		}
+	if (event == XACT_EVENT_COMMIT && noted.timer != 0)
+		timer_expect(noted.timer);
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT ||
 		event == XACT_EVENT_PREPARE)
+	{
 		noted.count = 0;
+		noted.timer = 0;
+	}
 }
 
-/* The entry of a hash, with the callback that will read it. */
+/* At the end of the transaction, what was noted will be read. */
+static void
+ensure_callback(void)
+{
+	if (noted.callback)
+		return;
+	RegisterXactCallback(wake_waiters, NULL);
+	noted.callback = true;
+}
+
+/* The entry of a hash. */
 static Noted *
 note(uint32 hash)
 {
 	int			i;
 
-	if (!noted.callback)
-	{
-		RegisterXactCallback(wake_waiters, NULL);
-		noted.callback = true;
-	}
+	ensure_callback();
 	for (i = 0; i < noted.count; i++)
 		if (noted.types[i].type_hash == hash)
 			break;
@@ -169,6 +182,16 @@ void
 wake_for_timer(TimestampTz when)
 {
 	note(TIMER_HASH)->tasks = 1;
+	wake_timer(when);
+}
+
+/* See wake.h. */
+void
+wake_timer(TimestampTz when)
+{
+	ensure_callback();
+	if (noted.timer == 0 || when < noted.timer)
+		noted.timer = when;
 }
 
 /* See wake.h. */

@@ -22,6 +22,8 @@ extern void wake_at_commit(const char *type);
  * sleep longer.
  */
 extern void wake_for_timer(TimestampTz when);
+/* The same for timers that are many: only the background process needs to know. */
+extern void wake_timer(TimestampTz when);
 
 /* One of them was taken by this transaction itself. */
 extern void wake_not_needed(const char *type);
