@@ -393,15 +393,66 @@ assemble_input(const Step *task, Scope *scope, const JsonbValue *transition_inpu
 	return true;
 }
 
-/* See broker_internal.h. */
+/* What else is in the envelope of a step's value, or null. */
+static void
+rest_of_envelope(const JsonbValue *envelope, JsonbValue *rest)
+{
+	JsonBuilder builder;
+	JsonbIterator *it;
+	JsonbIteratorToken token;
+	JsonbValue	key;
+	JsonbValue	value;
+
+	json_null(rest);
+	if (!json_is_object(envelope) || !json_get(envelope, "status", &value) ||
+		!json_get(envelope, "data", &value))
+		return;
+	json_begin_object(&builder);
+	it = JsonbIteratorInit(envelope->val.binary.data);
+	while ((token = JsonbIteratorNext(&it, &key, true)) != WJB_DONE)
+	{
+		if (token != WJB_KEY)
+			continue;
+		(void) JsonbIteratorNext(&it, &value, true);
+		if (key.val.string.len != strlen("data") ||
+			memcmp(key.val.string.val, "data", strlen("data")) != 0)
+			json_add_n(&builder, key.val.string.val, key.val.string.len, &value);
+	}
+	json_end_object(&builder, rest);
+}
+
+/*
+ * See broker_internal.h.  The member "_steps" tells whoever renders with these
+ * values which of them are those of steps, and what came with them.
+ */
 void
 add_raw_roots(const Step *task, Scope *scope, JsonBuilder *builder)
 {
+	JsonBuilder steps;
 	JsonbValue	value;
+	bool		any_step = false;
 
 	for (int i = 0; i < task->nraw_roots; i++)
-		if (scope_name(scope, task->raw_roots[i], &value))
-			json_add(builder, task->raw_roots[i], &value);
+	{
+		JsonbValue	envelope;
+		bool		is_step;
+
+		if (!scope_name(scope, task->raw_roots[i], &value, &envelope, &is_step))
+			continue;
+		json_add(builder, task->raw_roots[i], &value);
+		if (!is_step)
+			continue;
+		if (!any_step)
+			json_begin_object(&steps);
+		any_step = true;
+		rest_of_envelope(&envelope, &value);
+		json_add(&steps, task->raw_roots[i], &value);
+	}
+	if (any_step)
+	{
+		json_end_object(&steps, &value);
+		json_add(builder, "_steps", &value);
+	}
 	if (scope->names != NULL)
 		json_add_members(builder, scope->names);
 }
