@@ -528,6 +528,7 @@ begin_event_version(Store *store, int64 execution_id, int64 event_id)
 {
 	StoreTable *table;
 
+	store_write_events(store);
 	CommandCounterIncrement();
 	if (!fetch_event(store, execution_id, event_id))
 		elog(ERROR, "event " INT64_FORMAT " has vanished", event_id);
