@@ -267,6 +267,19 @@ CREATE FUNCTION noetl.iterator_items(action jsonb, context jsonb, step text DEFA
 COMMENT ON FUNCTION noetl.iterator_items(jsonb, jsonb, text) IS
     'the items of a task of type iterator (collection, where, order_by, limit, chunk of its action), and the names inside each, to be laid over its context for noetl.render()';
 
+CREATE FUNCTION noetl.task_action(task jsonb, context jsonb, names jsonb, input jsonb DEFAULT '{}') RETURNS jsonb
+    AS 'MODULE_PATHNAME', 'noetl_task_action'
+    LANGUAGE C STRICT STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION noetl.task_action(jsonb, jsonb, jsonb, jsonb) IS
+    'the action of a task inside another one''s action (the body of an iterator): rendered with names over context, its input, with input laid over it, as "data", its type as "type"';
+
+CREATE FUNCTION noetl.save_tasks(save jsonb, context jsonb, names jsonb)
+    RETURNS TABLE (index integer, type text, action jsonb, data jsonb, summary jsonb)
+    AS 'MODULE_PATHNAME', 'noetl_save_tasks'
+    LANGUAGE C STRICT STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION noetl.save_tasks(jsonb, jsonb, jsonb) IS
+    'what a save, in any of its forms, asks a worker to do: tasks of type event, postgres (the SQL is the action''s command), duckdb or http; rendered with names (result, this, data ...) over context';
+
 -- ---------------------------------------------------------------------------
 -- Catalog (catalog.c)
 -- ---------------------------------------------------------------------------

@@ -393,15 +393,66 @@ assemble_input(const Step *task, Scope *scope, const JsonbValue *transition_inpu
 	return true;
 }
 
-/* See broker_internal.h. */
+/* What else is in the envelope of a step's value, or null. */
+static void
+rest_of_envelope(const JsonbValue *envelope, JsonbValue *rest)
+{
+	JsonBuilder builder;
+	JsonbIterator *it;
+	JsonbIteratorToken token;
+	JsonbValue	key;
+	JsonbValue	value;
+
+	json_null(rest);
+	if (!json_is_object(envelope) || !json_get(envelope, "status", &value) ||
+		!json_get(envelope, "data", &value))
+		return;
+	json_begin_object(&builder);
+	it = JsonbIteratorInit(envelope->val.binary.data);
+	while ((token = JsonbIteratorNext(&it, &key, true)) != WJB_DONE)
+	{
+		if (token != WJB_KEY)
+			continue;
+		(void) JsonbIteratorNext(&it, &value, true);
+		if (key.val.string.len != strlen("data") ||
+			memcmp(key.val.string.val, "data", strlen("data")) != 0)
+			json_add_n(&builder, key.val.string.val, key.val.string.len, &value);
+	}
+	json_end_object(&builder, rest);
+}
+
+/*
+ * See broker_internal.h.  The member "_steps" tells whoever renders with these
+ * values which of them are those of steps, and what came with them.
+ */
 void
 add_raw_roots(const Step *task, Scope *scope, JsonBuilder *builder)
 {
+	JsonBuilder steps;
 	JsonbValue	value;
+	bool		any_step = false;
 
 	for (int i = 0; i < task->nraw_roots; i++)
-		if (scope_name(scope, task->raw_roots[i], &value))
-			json_add(builder, task->raw_roots[i], &value);
+	{
+		JsonbValue	envelope;
+		bool		is_step;
+
+		if (!scope_name(scope, task->raw_roots[i], &value, &envelope, &is_step))
+			continue;
+		json_add(builder, task->raw_roots[i], &value);
+		if (!is_step)
+			continue;
+		if (!any_step)
+			json_begin_object(&steps);
+		any_step = true;
+		rest_of_envelope(&envelope, &value);
+		json_add(&steps, task->raw_roots[i], &value);
+	}
+	if (any_step)
+	{
+		json_end_object(&steps, &value);
+		json_add(builder, "_steps", &value);
+	}
 	if (scope->names != NULL)
 		json_add_members(builder, scope->names);
 }
@@ -571,13 +622,6 @@ is_skipped(const Step *step, Scope *scope, bool *skipped, char **error)
 	return true;
 }
 
-/* How often a step may run. */
-static int
-visit_limit(const Step *step)
-{
-	return step->max_visits > 0 ? step->max_visits : noetl_max_visits;
-}
-
 /* See broker_internal.h. */
 void
 start_run(BrokerState *state, Run *run)
@@ -590,10 +634,10 @@ start_run(BrokerState *state, Run *run)
 	bool		skipped;
 	char	   *error;
 
-	if (run->visit > visit_limit(step))
+	if (!state->values.allows_visit(state->values.arg, run->visit, step->max_visits))
 	{
 		fail_step(state, run, released_by(run), FAILURE_MAX_VISITS,
-				  psprintf("step visited more than %d times", visit_limit(step)),
+				  psprintf("step visited more than %d times", run->visit - 1),
 				  NULL, NULL, NULL);
 		return;
 	}

@@ -5,7 +5,6 @@
  */
 #include "noetl.h"
 
-#include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -13,6 +12,7 @@
 
 #include "iterator.h"
 #include "json.h"
+#include "rows.h"
 
 PG_FUNCTION_INFO_V1(noetl_iterator_items);
 
@@ -105,31 +105,10 @@ read_query(const JsonbValue *action, JsonbValue *collection, IteratorQuery *quer
 	query->chunk = read_count(action, "chunk", 1, 0);
 }
 
-/* Prepares the result set. */
-static void
-begin_result(FunctionCallInfo fcinfo, ReturnSetInfo *result)
-{
-	MemoryContext caller;
-	TupleDesc	desc;
-
-	if (result == NULL || !IsA(result, ReturnSetInfo) ||
-		!(result->allowedModes & SFRM_Materialize))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("set-valued function called in context that cannot accept a set")));
-	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
-	caller = MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
-	result->returnMode = SFRM_Materialize;
-	result->setDesc = BlessTupleDesc(CreateTupleDescCopy(desc));
-	result->setResult = tuplestore_begin_heap((result->allowedModes & SFRM_Materialize_Random) != 0,
-											  false, work_mem);
-	MemoryContextSwitchTo(caller);
-}
-
 /* Turns items into rows (index, item, names). */
 static void
-put_items(ReturnSetInfo *result, const IteratorQuery *query, const IteratorItems *items)
+put_items(ReturnSetInfo *result, const IteratorQuery *query, const IteratorItems *items,
+		  const JsonbValue *parent)
 {
 	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "row of an item",
 												  ALLOCSET_DEFAULT_SIZES);
@@ -143,7 +122,7 @@ put_items(ReturnSetInfo *result, const IteratorQuery *query, const IteratorItems
 
 		CHECK_FOR_INTERRUPTS();
 		iterator_item_names(query->element, query->step, i, items->count,
-							&items->values[i], query->chunk > 0, NULL, &names);
+							&items->values[i], query->chunk > 0, parent, &names);
 		values[0] = Int32GetDatum(i);
 		values[1] = JsonbPGetDatum(json_to_jsonb(&items->values[i]));
 		values[2] = JsonbPGetDatum(json_to_jsonb(&names));
@@ -153,14 +132,20 @@ put_items(ReturnSetInfo *result, const IteratorQuery *query, const IteratorItems
 	}
 }
 
-/* noetl.iterator_items(action jsonb, context jsonb, step text) */
+/*
+ * noetl.iterator_items(action jsonb, context jsonb, step text)
+ *
+ * The context of an iterator inside an iterator has a member "_item", the
+ * names of the item that it is done for: what the inner one calls "parent".
+ */
 Datum
 noetl_iterator_items(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	TemplateScope scope;
 	JsonbValue	action;
+	JsonbValue	context;
 	JsonbValue	collection;
+	JsonbValue	parent;
 	IteratorQuery query;
 	IteratorItems items;
 	SourceError error;
@@ -169,14 +154,15 @@ noetl_iterator_items(PG_FUNCTION_ARGS)
 		refuse_action("the action of an iterator must not be null");
 	if (PG_ARGISNULL(1))
 		refuse_action("the context of an iterator must not be null");
-	scope = template_object_scope(PG_GETARG_JSONB_P(1));
+	scope = template_context_scope(PG_GETARG_JSONB_P(1));
 	json_from_jsonb(PG_GETARG_JSONB_P(0), &action);
 	read_query(&action, &collection, &query);
 	if (!PG_ARGISNULL(2))
 		query.step = text_to_cstring(PG_GETARG_TEXT_PP(2));
 	if (!iterator_items(&query, &scope, &items, &error))
 		template_raise(&error);
-	begin_result(fcinfo, result);
-	put_items(result, &query, &items);
+	json_from_jsonb(PG_GETARG_JSONB_P(1), &context);
+	put_items(rows_begin(fcinfo), &query, &items,
+			  json_get(&context, "_item", &parent) ? &parent : NULL);
 	return (Datum) 0;
 }

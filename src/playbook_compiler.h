@@ -69,6 +69,8 @@ extern bool playbook_name_is(const char *name, const char *word);
 extern void playbook_compile_step(Compiler *compiler, int index);
 extern bool playbook_key_is_code(const char *key);
 extern bool playbook_control_type(const char *type);
+/* Members that are input, in order of increasing precedence; NULL ends them. */
+extern const char *const playbook_step_inputs[];
 
 /* playbook_task.c */
 extern void playbook_load_tasks(Compiler *compiler);

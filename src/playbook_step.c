@@ -14,7 +14,7 @@
 #include "playbook_compiler.h"
 
 /* In order of increasing precedence. */
-static const char *const step_inputs[] = {
+const char *const playbook_step_inputs[] = {
 	"input", "payload", "with", "args", "params", "data", NULL
 };
 
@@ -255,7 +255,7 @@ compile_action(Compiler *compiler, Step *step, const StepSource *source,
 	int			i;
 
 	builder->capacity = merged->count + (tool ? tool->count : 0) +
-		(task_tool ? task_tool->count : 0) + 1;
+		(task_tool ? task_tool->count : 0) + 2;
 	builder->doc = palloc0(sizeof(TemplateDoc));
 	builder->doc->kind = DOC_OBJECT;
 	builder->doc->keys = palloc(sizeof(JsonbValue) * (builder->capacity + 1));
@@ -276,6 +276,9 @@ compile_action(Compiler *compiler, Step *step, const StepSource *source,
 	add_tool_keys(compiler, builder, task_tool);
 	if (strcmp(step->type, "iterator") == 0 && step->on_error == ON_ERROR_CONTINUE)
 		add_constant(builder, "on_error", "continue");
+	/* its input is laid over that of each item; an explicit task has its own */
+	if (strcmp(step->type, "iterator") == 0 && source->is_loop)
+		add_constant(builder, "is_loop", "true");
 	step->action = builder->doc;
 }
 
@@ -373,13 +376,13 @@ compile_input(Compiler *compiler, Step *step, const YamlNode *map,
 	int			i;
 
 	if (input->layers == NULL)
-		input->layers = palloc(sizeof(TemplateDoc *) * lengthof(step_inputs) * 2);
-	for (i = 0; step_inputs[i] != NULL; i++)
+		input->layers = palloc(sizeof(TemplateDoc *) * lengthof(playbook_step_inputs) * 2);
+	for (i = 0; playbook_step_inputs[i] != NULL; i++)
 	{
-		const YamlNode *value = playbook_member(map, step_inputs[i]);
+		const YamlNode *value = playbook_member(map, playbook_step_inputs[i]);
 		TemplateDoc *doc = NULL;
 
-		if (value == NULL || (strcmp(step_inputs[i], "params") == 0 &&
+		if (value == NULL || (strcmp(playbook_step_inputs[i], "params") == 0 &&
 							  strcmp(step->type, "http") == 0))
 			continue;
 		for (member = 0; builder->doc && member < builder->doc->count; member++)

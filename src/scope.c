@@ -375,10 +375,14 @@ scope_init_workload(Scope *scope, BrokerState *state, TimestampTz now)
 
 /* Values that the worker needs to render what the broker leaves raw. */
 bool
-scope_name(Scope *scope, const char *name, JsonbValue *value)
+scope_name(Scope *scope, const char *name, JsonbValue *value, JsonbValue *envelope,
+		   bool *is_step)
 {
 	TemplateBinding binding = scope_lookup(scope, name, strlen(name), value);
 
+	*is_step = binding == TEMPLATE_STEP_VALUE;
+	if (*is_step && scope_envelope(scope, name, strlen(name), envelope) != TEMPLATE_VALUE)
+		json_null(envelope);
 	return binding != TEMPLATE_UNKNOWN && binding != TEMPLATE_UNDEFINED;
 }
 

@@ -38,8 +38,12 @@ extern StepValue *scope_step_value(BrokerState *state, int step);
 extern void scope_set_step_value(BrokerState *state, int step, int visit,
 								 int64 event_id, const JsonbValue *envelope);
 
-/* The value of any one name, for queue.context. */
-extern bool scope_name(Scope *scope, const char *name, JsonbValue *value);
+/*
+ * The value of any one name, for queue.context; and whether it is that of a
+ * step, with the envelope (or null) that it came in.
+ */
+extern bool scope_name(Scope *scope, const char *name, JsonbValue *value,
+					   JsonbValue *envelope, bool *is_step);
 
 /* The start-time scope of a workload: execution_id, job and now() only. */
 extern void scope_init_workload(Scope *scope, BrokerState *state, TimestampTz now);

@@ -193,12 +193,8 @@ extern List *store_iteration_results(Store *store, int64 execution_id,
 									 const char *step_name, int64 since,
 									 TimestampTz until);
 
-/*
- * Ids of children of a step (of any, parent_event_id 0) that are running, or
- * were at some time (0: now), as a list of int64 *.
- */
-extern List *store_running_children(Store *store, int64 execution_id, int64 parent_event_id,
-									TimestampTz at);
+/* Ids of running children of a step (of any, parent_event_id 0), as a list of int64 *. */
+extern List *store_running_children(Store *store, int64 execution_id, int64 parent_event_id);
 /* Gives a running execution a parent. */
 extern void store_adopt_execution(Store *store, int64 execution_id, int64 parent_execution_id,
 								  int64 parent_event_id, int item);

@@ -12,6 +12,7 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
+#include "json.h"
 #include "template_int.h"
 
 #define CACHE_SLOTS		256
@@ -126,6 +127,46 @@ template_object_scope(Jsonb *context)
 	scope.lookup = lookup_member;
 	scope.arg = &context->root;
 	scope.now = GetCurrentTransactionStartTimestamp();
+	return scope;
+}
+
+/* Is a name that of a step, and what is left of the envelope it came in? */
+static bool
+find_step(JsonbContainer *context, const char *name, int length, JsonbValue *envelope)
+{
+	JsonbValue	steps;
+
+	return getKeyJsonValueFromContainer(context, "_steps", strlen("_steps"), &steps) != NULL &&
+		json_get_n(&steps, name, length, envelope);
+}
+
+/* The members of queue.context, of which some are values of steps. */
+static TemplateBinding
+lookup_context(void *arg, const char *name, int length, JsonbValue *value)
+{
+	TemplateBinding binding = lookup_member(arg, name, length, value);
+	JsonbValue	envelope;
+
+	return binding == TEMPLATE_VALUE && find_step(arg, name, length, &envelope) ?
+		TEMPLATE_STEP_VALUE : binding;
+}
+
+/* The envelope, without the value itself. */
+static TemplateBinding
+context_envelope(void *arg, const char *name, int length, JsonbValue *value)
+{
+	return find_step(arg, name, length, value) && json_is_object(value) ?
+		TEMPLATE_VALUE : TEMPLATE_UNDEFINED;
+}
+
+/* See template.h. */
+TemplateScope
+template_context_scope(Jsonb *context)
+{
+	TemplateScope scope = template_object_scope(context);
+
+	scope.lookup = lookup_context;
+	scope.envelope = context_envelope;
 	return scope;
 }
 

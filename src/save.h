@@ -1,0 +1,48 @@
+/*
+ * save.h
+ *		What a step saves: a save in any of its forms becomes tasks.
+ *
+ *		save: {storage: postgres, auth: pg, table: t, mode: upsert, key: id,
+ *			   data: {id: …}}
+ *			-> postgres	{"auth": "pg", "command": "INSERT INTO t …"}
+ *		save: {storage: event, data: …}		-> event {"data": …}
+ *		save: {storage: http, url: …, data: …}	-> http {"url": …, "payload": …}
+ */
+#ifndef NOETL_SAVE_H
+#define NOETL_SAVE_H
+
+#include "nodes/pg_list.h"
+
+#include "template.h"
+
+/* One save, rendered: who does it is a matter of its type. */
+typedef struct SaveTask
+{
+	char	   *type;			/* event, postgres, duckdb, http */
+	char	   *table;			/* as written, or NULL */
+	int			rows;			/* of data */
+	char	   *sql;			/* postgres, duckdb: the statements; "" when there
+								 * is nothing to do */
+	JsonbValue	data;			/* what is saved; null when nothing is given */
+	JsonbValue	action;			/* for a worker: what a queue row of this type
+								 * would hold */
+} SaveTask;
+
+/*
+ * Renders a save (a map, the name of a storage, or a list of them) into a list
+ * of SaveTask *.  The scope knows result, this and data.  False and *error when
+ * a template raises or the save makes no sense.
+ */
+extern bool save_tasks(const JsonbValue *save, const TemplateScope *scope,
+					   List **tasks, SourceError *error);
+
+/* save_statement.c */
+
+/*
+ * The statements that store "data" as "mode" says, separated by semicolons.
+ * "settings" has table, mode, key, keys, statement and params.
+ */
+extern bool save_statements(const JsonbValue *settings, const JsonbValue *data,
+							bool duckdb, char **sql, SourceError *error);
+
+#endif							/* NOETL_SAVE_H */

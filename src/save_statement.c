@@ -1,0 +1,659 @@
+/*
+ * save_statement.c
+ *		The SQL of a save.
+ *
+ * Values are written as literals whose type the target decides, as if a user
+ * had typed them: '…' for text, JSON text for maps.  Lists may be for a column
+ * of an array type or one of jsonb, so the target is asked to convert them.
+ * Names are written as in SQL: plain ones are folded to lower case, "Quoted"
+ * ones are not.
+ */
+#include "noetl.h"
+
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/numeric.h"
+
+#include "json.h"
+#include "name_table.h"
+#include "save.h"
+
+#define ROWS_PER_STATEMENT	500
+
+typedef enum SaveMode
+{
+	SAVE_APPEND,
+	SAVE_OVERWRITE,
+	SAVE_UPDATE,
+	SAVE_UPSERT
+} SaveMode;
+
+/* Digits without quotes have a type, which columns of text or jsonb refuse. */
+typedef enum NumberForm
+{
+	PLAIN,						/* as a user would write it in an expression */
+	INTEGERS_QUOTED,			/* for a column: a fraction can be rounded */
+	QUOTED						/* to be compared with a column */
+} NumberForm;
+
+/* A save that writes rows of a table. */
+typedef struct RowSave
+{
+	bool		duckdb;
+	char	   *table;			/* quoted */
+	SaveMode	mode;
+	List	   *keys;			/* char *: names of columns, folded */
+	int			nrows;
+	JsonbValue *rows;			/* maps */
+	int			ncolumns;
+	char	  **members;		/* the columns as the data call them */
+	char	  **columns;		/* folded */
+} RowSave;
+
+/* Says what is wrong with a save. */
+static bool
+refuse(SourceError *error, char *message, char *hint)
+{
+	memset(error, 0, sizeof(SourceError));
+	error->sqlerrcode = ERRCODE_INVALID_PARAMETER_VALUE;
+	error->message = message;
+	error->hint = hint;
+	return false;
+}
+
+/* ---------------------------------------------------------------------------
+ * Names and values
+ * ---------------------------------------------------------------------------
+ */
+
+/* Can a name be written in SQL without quotes? */
+static bool
+is_plain(const char *name)
+{
+	if (*name != '_' && !isalpha((unsigned char) *name))
+		return false;
+	for (; *name != '\0'; name++)
+		if (*name != '_' && *name != '$' && !isalnum((unsigned char) *name))
+			return false;
+	return true;
+}
+
+/* The name that is meant by one as written in SQL. */
+static char *
+fold_name(const char *name)
+{
+	int			length = strlen(name);
+	char	   *folded;
+
+	if (length > 2 && name[0] == '"' && name[length - 1] == '"' &&
+		memchr(name + 1, '"', length - 2) == NULL)
+		return pnstrdup(name + 1, length - 2);
+	folded = pstrdup(name);
+	if (is_plain(name))
+		for (char *p = folded; *p != '\0'; p++)
+			*p = pg_tolower((unsigned char) *p);
+	return folded;
+}
+
+/* Always quoted: which words are reserved is the target's affair. */
+static char *
+quote_name(const char *name)
+{
+	StringInfoData quoted;
+
+	initStringInfo(&quoted);
+	appendStringInfoChar(&quoted, '"');
+	for (; *name != '\0'; name++)
+	{
+		if (*name == '"')
+			appendStringInfoChar(&quoted, '"');
+		appendStringInfoChar(&quoted, *name);
+	}
+	appendStringInfoChar(&quoted, '"');
+	return quoted.data;
+}
+
+/* schema.table, each part quoted; dots inside quotes are part of the name. */
+static char *
+quote_table(const char *text)
+{
+	StringInfoData quoted;
+	StringInfoData part;
+	bool		inside = false;
+
+	initStringInfo(&quoted);
+	initStringInfo(&part);
+	for (;; text++)
+	{
+		if (*text == '"')
+			inside = !inside;
+		if (*text != '\0' && (inside || *text != '.'))
+		{
+			appendStringInfoChar(&part, *text);
+			continue;
+		}
+		appendStringInfoString(&quoted, quote_name(fold_name(part.data)));
+		if (*text == '\0')
+			return quoted.data;
+		appendStringInfoChar(&quoted, '.');
+		resetStringInfo(&part);
+	}
+}
+
+/* A text literal; DuckDB knows no other escape than a doubled quote. */
+static void
+add_text_literal(StringInfo sql, const char *text, int length, bool duckdb)
+{
+	char	   *copy = pnstrdup(text, length);
+
+	if (!duckdb)
+	{
+		appendStringInfoString(sql, quote_literal_cstr(copy));
+		return;
+	}
+	appendStringInfoChar(sql, '\'');
+	for (; *copy != '\0'; copy++)
+	{
+		if (*copy == '\'')
+			appendStringInfoChar(sql, '\'');
+		appendStringInfoChar(sql, *copy);
+	}
+	appendStringInfoChar(sql, '\'');
+}
+
+/* A map or list as a literal of its JSON text. */
+static void
+add_json_literal(StringInfo sql, const JsonbValue *value, bool duckdb)
+{
+	Jsonb	   *jsonb = json_to_jsonb(value);
+	char	   *text = JsonbToCString(NULL, &jsonb->root, VARSIZE(jsonb));
+
+	add_text_literal(sql, text, strlen(text), duckdb);
+}
+
+/*
+ * A number as its digits, quoted where its type must not matter; "--5" would
+ * begin a comment.
+ */
+static void
+add_number(StringInfo sql, const JsonbValue *value, NumberForm form)
+{
+	char	   *digits = DatumGetCString(DirectFunctionCall1(numeric_out,
+															 NumericGetDatum(value->val.numeric)));
+
+	if (form == QUOTED || (form == INTEGERS_QUOTED && strchr(digits, '.') == NULL))
+		appendStringInfo(sql, "'%s'", digits);
+	else
+		appendStringInfo(sql, digits[0] == '-' ? "(%s)" : "%s", digits);
+}
+
+/* A value as a literal. */
+static void
+add_literal(StringInfo sql, const JsonbValue *value, bool duckdb, NumberForm form)
+{
+	switch (value->type)
+	{
+		case jbvNull:
+			appendStringInfoString(sql, "NULL");
+			break;
+		case jbvBool:
+			appendStringInfoString(sql, value->val.boolean ? "'true'" : "'false'");
+			break;
+		case jbvNumeric:
+			add_number(sql, value, form);
+			break;
+		case jbvString:
+			add_text_literal(sql, value->val.string.val, value->val.string.len, duckdb);
+			break;
+		default:
+			add_json_literal(sql, value, duckdb);
+			break;
+	}
+}
+
+/* The value of a column in a row. */
+static void
+add_value(StringInfo sql, const RowSave *save, int row, int column)
+{
+	JsonbValue	value;
+	JsonbValue	record;
+	JsonBuilder builder;
+
+	if (!json_get(&save->rows[row], save->members[column], &value))
+		json_null(&value);
+	if (save->duckdb || !json_is_array(&value))
+	{
+		add_literal(sql, &value, save->duckdb, INTEGERS_QUOTED);
+		return;
+	}
+	json_begin_object(&builder);
+	json_add(&builder, save->columns[column], &value);
+	json_end_object(&builder, &record);
+	appendStringInfo(sql, "(jsonb_populate_record(NULL::%s, ", save->table);
+	add_json_literal(sql, &record, false);
+	appendStringInfo(sql, ")).%s", quote_name(save->columns[column]));
+}
+
+/* ---------------------------------------------------------------------------
+ * Rows of a table
+ * ---------------------------------------------------------------------------
+ */
+
+/* Is a column one of the keys? */
+static bool
+is_key(const RowSave *save, const char *column)
+{
+	ListCell   *lc;
+
+	foreach(lc, save->keys)
+		if (strcmp((char *) lfirst(lc), column) == 0)
+			return true;
+	return false;
+}
+
+/* INSERT of a range of rows. */
+static void
+add_insert(StringInfo sql, const RowSave *save, int first, int end)
+{
+	appendStringInfo(sql, "INSERT INTO %s (", save->table);
+	for (int i = 0; i < save->ncolumns; i++)
+		appendStringInfo(sql, "%s%s", i > 0 ? ", " : "", quote_name(save->columns[i]));
+	appendStringInfoString(sql, ") VALUES ");
+	for (int row = first; row < end; row++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		appendStringInfoString(sql, row > first ? ", (" : "(");
+		for (int i = 0; i < save->ncolumns; i++)
+		{
+			appendStringInfoString(sql, i > 0 ? ", " : "");
+			add_value(sql, save, row, i);
+		}
+		appendStringInfoChar(sql, ')');
+	}
+}
+
+/* What happens to a row that is there already. */
+static void
+add_conflict(StringInfo sql, const RowSave *save)
+{
+	ListCell   *lc;
+	bool		first = true;
+
+	appendStringInfoString(sql, " ON CONFLICT (");
+	foreach(lc, save->keys)
+	{
+		appendStringInfo(sql, "%s%s", first ? "" : ", ", quote_name(lfirst(lc)));
+		first = false;
+	}
+	first = true;
+	for (int i = 0; i < save->ncolumns; i++)
+	{
+		char	   *column = quote_name(save->columns[i]);
+
+		if (is_key(save, save->columns[i]))
+			continue;
+		appendStringInfo(sql, "%s%s = EXCLUDED.%s", first ? ") DO UPDATE SET " : ", ",
+						 column, column);
+		first = false;
+	}
+	if (first)
+		appendStringInfoString(sql, ") DO NOTHING");
+}
+
+/* UPDATE of one row. */
+static void
+add_update(StringInfo sql, const RowSave *save, int row)
+{
+	bool		first = true;
+
+	appendStringInfo(sql, "UPDATE %s SET ", save->table);
+	for (int i = 0; i < save->ncolumns; i++)
+	{
+		if (is_key(save, save->columns[i]))
+			continue;
+		appendStringInfo(sql, "%s%s = ", first ? "" : ", ", quote_name(save->columns[i]));
+		add_value(sql, save, row, i);
+		first = false;
+	}
+	first = true;
+	for (int i = 0; i < save->ncolumns; i++)
+	{
+		JsonbValue	value;
+
+		if (!is_key(save, save->columns[i]))
+			continue;
+		if (!json_get(&save->rows[row], save->members[i], &value))
+			json_null(&value);
+		appendStringInfo(sql, "%s%s = ", first ? " WHERE " : " AND ",
+						 quote_name(save->columns[i]));
+		add_literal(sql, &value, save->duckdb, QUOTED);
+		first = false;
+	}
+}
+
+/* All statements of a save, in the order in which they are to run. */
+static char *
+write_statements(const RowSave *save)
+{
+	StringInfoData sql;
+	int			step = save->mode == SAVE_UPDATE ? 1 : ROWS_PER_STATEMENT;
+
+	initStringInfo(&sql);
+	if (save->mode == SAVE_OVERWRITE)
+		appendStringInfo(&sql, "DELETE FROM %s", save->table);
+	for (int first = 0; first < save->nrows; first += step)
+	{
+		if (sql.len > 0)
+			appendStringInfoString(&sql, ";\n");
+		if (save->mode == SAVE_UPDATE)
+			add_update(&sql, save, first);
+		else
+			add_insert(&sql, save, first, Min(first + step, save->nrows));
+		if (save->mode == SAVE_UPSERT)
+			add_conflict(&sql, save);
+	}
+	return sql.data;
+}
+
+/* ---------------------------------------------------------------------------
+ * Reading the settings
+ * ---------------------------------------------------------------------------
+ */
+
+/* Reads the mode. */
+static bool
+read_mode(const JsonbValue *settings, SaveMode *mode, SourceError *error)
+{
+	static const struct
+	{
+		const char *name;
+		SaveMode	mode;
+	}			known[] = {
+		{"append", SAVE_APPEND}, {"insert", SAVE_APPEND}, {"overwrite", SAVE_OVERWRITE},
+		{"update", SAVE_UPDATE}, {"upsert", SAVE_UPSERT}
+	};
+	char	   *name = json_get_text(settings, "mode");
+
+	*mode = SAVE_APPEND;
+	if (name == NULL)
+		return true;
+	for (int i = 0; i < lengthof(known); i++)
+		if (pg_strcasecmp(name, known[i].name) == 0)
+		{
+			*mode = known[i].mode;
+			return true;
+		}
+	return refuse(error, psprintf("unknown mode \"%s\"", name),
+				  "It is append, insert, overwrite, update or upsert.");
+}
+
+/* Appends the names in a text with commas. */
+static List *
+split_names(List *names, char *text)
+{
+	char	   *rest = NULL;
+
+	for (char *name = strtok_r(text, ",", &rest); name != NULL;
+		 name = strtok_r(NULL, ",", &rest))
+	{
+		int			length;
+
+		while (isspace((unsigned char) *name))
+			name++;
+		length = strlen(name);
+		while (length > 0 && isspace((unsigned char) name[length - 1]))
+			length--;
+		if (length > 0)
+			names = lappend(names, fold_name(pnstrdup(name, length)));
+	}
+	return names;
+}
+
+/* Reads the keys: a name, names with commas between them, or a list. */
+static List *
+read_keys(const JsonbValue *settings)
+{
+	JsonbValue	value;
+	JsonbValue	element;
+	JsonbIterator *it;
+	List	   *names = NIL;
+
+	if (!json_get(settings, "key", &value) && !json_get(settings, "keys", &value))
+		return NIL;
+	if (value.type == jbvString)
+		return split_names(NIL, pnstrdup(value.val.string.val, value.val.string.len));
+	if (!json_is_array(&value))
+		return NIL;
+	it = JsonbIteratorInit(value.val.binary.data);
+	(void) JsonbIteratorNext(&it, &element, true);
+	while (JsonbIteratorNext(&it, &element, true) == WJB_ELEM)
+		if (element.type == jbvString)
+			names = split_names(names, pnstrdup(element.val.string.val, element.val.string.len));
+	return names;
+}
+
+/* Notes the columns of one row that no row before it has. */
+static void
+collect_columns(RowSave *save, const JsonbValue *row, NameTable *table)
+{
+	JsonbIterator *it = JsonbIteratorInit(row->val.binary.data);
+	JsonbIteratorToken token;
+	JsonbValue	key;
+	JsonbValue	value;
+
+	while ((token = JsonbIteratorNext(&it, &key, true)) != WJB_DONE)
+	{
+		char	   *member;
+
+		if (token != WJB_KEY)
+			continue;
+		(void) JsonbIteratorNext(&it, &value, true);
+		if (name_table_find(table, key.val.string.val, key.val.string.len) >= 0)
+			continue;
+		member = pnstrdup(key.val.string.val, key.val.string.len);
+		(void) name_table_add(table, member, key.val.string.len);
+		if (save->ncolumns % 16 == 0)
+		{
+			Size		size = sizeof(char *) * (save->ncolumns + 16);
+
+			save->members = save->members ? repalloc(save->members, size) : palloc(size);
+			save->columns = save->columns ? repalloc(save->columns, size) : palloc(size);
+		}
+		save->members[save->ncolumns] = member;
+		save->columns[save->ncolumns++] = fold_name(member);
+	}
+}
+
+/* Reads the data: a map, or a list of maps. */
+static bool
+read_rows(RowSave *save, const JsonbValue *data, SourceError *error)
+{
+	JsonbValue	element;
+	JsonbIterator *it;
+	NameTable	table;
+
+	memset(&table, 0, sizeof(table));
+	if (json_is_object(data))
+	{
+		save->nrows = 1;
+		save->rows = palloc(sizeof(JsonbValue));
+		save->rows[0] = *data;
+		collect_columns(save, data, &table);
+		return save->ncolumns > 0 ||
+			refuse(error, "the data of the save are an empty map", NULL);
+	}
+	if (!json_is_array(data))
+		return refuse(error, data->type == jbvNull ? "the save has no data" :
+					  "the data of a save into a table must be a map or a list of maps",
+					  "Write: data: {column: value}.");
+	save->rows = palloc_extended(sizeof(JsonbValue) *
+								 Max(JsonContainerSize(data->val.binary.data), 1),
+								 MCXT_ALLOC_HUGE);
+	it = JsonbIteratorInit(data->val.binary.data);
+	(void) JsonbIteratorNext(&it, &element, true);
+	while (JsonbIteratorNext(&it, &element, true) == WJB_ELEM)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!json_is_object(&element) || JsonContainerSize(element.val.binary.data) == 0)
+			return refuse(error, psprintf("row %d of the data of the save is no map", save->nrows),
+						  "Write: data: [{column: value}, …].");
+		save->rows[save->nrows++] = element;
+		collect_columns(save, &element, &table);
+	}
+	return true;
+}
+
+/* Do the keys make sense for the mode and the data? */
+static bool
+check_keys(const RowSave *save, const char *mode, SourceError *error)
+{
+	ListCell   *lc;
+	int			present = 0;
+
+	if (save->mode != SAVE_UPDATE && save->mode != SAVE_UPSERT)
+		return true;
+	if (save->keys == NIL)
+		return refuse(error, psprintf("mode %s needs a key", mode), "Write: key: id.");
+	if (save->nrows == 0)
+		return true;
+	foreach(lc, save->keys)
+	{
+		bool		found = false;
+
+		for (int i = 0; i < save->ncolumns; i++)
+			found = found || strcmp(save->columns[i], (char *) lfirst(lc)) == 0;
+		if (!found)
+			return refuse(error, psprintf("the data of the save lack the key \"%s\"",
+										  (char *) lfirst(lc)), NULL);
+		present++;
+	}
+	if (save->mode == SAVE_UPDATE && present >= save->ncolumns)
+		return refuse(error, "the save has nothing to update but its key", NULL);
+	return true;
+}
+
+/* ---------------------------------------------------------------------------
+ * A statement of the user's own
+ * ---------------------------------------------------------------------------
+ */
+
+/* Where a quoted piece of SQL that begins here ends; itself when it is none. */
+static const char *
+skip_quoted(const char *p)
+{
+	const char *end;
+
+	if (*p == '\'' || *p == '"')
+	{
+		bool		escapes = *p == '\'' && (p[-1] == 'E' || p[-1] == 'e');
+
+		for (end = p + 1; *end != '\0'; end++)
+		{
+			if (escapes && *end == '\\' && end[1] != '\0')
+				end++;
+			else if (*end == *p)
+				return end + 1;
+		}
+		return end;
+	}
+	if (p[0] == '-' && p[1] == '-')
+		return p + strcspn(p, "\n");
+	if (p[0] == '/' && p[1] == '*')
+	{
+		end = strstr(p + 2, "*/");
+		return end != NULL ? end + 2 : p + strlen(p);
+	}
+	if (*p == '$')
+	{
+		int			tag = 1;
+
+		while (p[tag] == '_' || isalnum((unsigned char) p[tag]))
+			tag++;
+		if (p[tag] != '$' || isdigit((unsigned char) p[1]))
+			return p;
+		end = strstr(p + tag + 1, pnstrdup(p, tag + 1));
+		return end != NULL ? end + tag + 1 : p + strlen(p);
+	}
+	return p;
+}
+
+/*
+ * Replaces :name by the parameter of that name, outside quotes and comments.
+ * What is no parameter stays: "a[1:n]", "x::text".
+ */
+static char *
+bind_params(const char *statement, const JsonbValue *params, bool duckdb)
+{
+	StringInfoData sql;
+	const char *padded = psprintf(" %s", statement);	/* p[-1] is there */
+	const char *p = padded + 1;
+
+	initStringInfo(&sql);
+	while (*p != '\0')
+	{
+		const char *end = skip_quoted(p);
+		JsonbValue	value;
+		int			length = 0;
+
+		if (end > p)
+		{
+			appendBinaryStringInfo(&sql, p, end - p);
+			p = end;
+			continue;
+		}
+		if (*p == ':' && p[-1] != ':' && p[-1] != '_' && !isalnum((unsigned char) p[-1]) &&
+			(p[1] == '_' || isalpha((unsigned char) p[1])))
+			while (p[1 + length] == '_' || isalnum((unsigned char) p[1 + length]))
+				length++;
+		if (length > 0 && json_get_n(params, p + 1, length, &value))
+		{
+			add_literal(&sql, &value, duckdb, PLAIN);
+			p += 1 + length;
+		}
+		else
+			appendStringInfoChar(&sql, *p++);
+	}
+	return sql.data;
+}
+
+/* A statement as it was written, with its parameters. */
+static bool
+write_statement(const JsonbValue *settings, const JsonbValue *statement,
+				const JsonbValue *data, bool duckdb, char **sql, SourceError *error)
+{
+	JsonbValue	params;
+
+	if (statement->type != jbvString)
+		return refuse(error, "the statement of a save must be text", NULL);
+	if (!json_get(settings, "params", &params))
+		params = *data;
+	*sql = bind_params(pnstrdup(statement->val.string.val, statement->val.string.len),
+					   &params, duckdb);
+	return true;
+}
+
+/* See save.h. */
+bool
+save_statements(const JsonbValue *settings, const JsonbValue *data, bool duckdb,
+				char **sql, SourceError *error)
+{
+	RowSave		save;
+	JsonbValue	statement;
+	char	   *table = json_get_text(settings, "table");
+
+	if (json_get(settings, "statement", &statement) && statement.type != jbvNull)
+		return write_statement(settings, &statement, data, duckdb, sql, error);
+	if (table == NULL || table[0] == '\0')
+		return refuse(error, "the save names no table", "Write: table: name, or a statement.");
+	memset(&save, 0, sizeof(save));
+	save.duckdb = duckdb;
+	save.table = quote_table(table);
+	save.keys = read_keys(settings);
+	if (!read_mode(settings, &save.mode, error) ||
+		!read_rows(&save, data, error) ||
+		!check_keys(&save, json_get_text(settings, "mode"), error))
+		return false;
+	*sql = write_statements(&save);
+	return true;
+}
