@@ -28,6 +28,7 @@
 
 #include "catalog_store.h"
 #include "event_internal.h"
+#include "event_register.h"
 #include "execution.h"
 #include "json.h"
 #include "replay.h"
@@ -460,11 +461,29 @@ walk_log(Replay *replay)
 	MemoryContextDelete(memory);
 }
 
-/* Decides everything again; the caller holds the execution's lock. */
+/* A user's trigger may call us while decisions are half written, or due. */
+static bool
+is_being_decided(int64 execution_id)
+{
+	Registered	entry;
+
+	for (int place = 0; registered_get(place, &entry); place++)
+		if (entry.execution_id == execution_id)
+			return true;
+	return frame_of(execution_id) != NULL;
+}
+
+/* Locks an execution and decides everything in it again. */
 static void
 replay_execution(Replay *replay, int64 execution_id, Comparison *comparison)
 {
 	memset(replay, 0, sizeof(Replay));
+	execution_lock(execution_id);
+	if (is_being_decided(execution_id))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("execution " INT64_FORMAT " is being decided on", execution_id),
+				 errhint("Call this function outside of triggers of noetl's tables.")));
 	replay->store = store_open(InvalidOid);
 	replay->execution_id = execution_id;
 	replay->comparison = comparison;
@@ -581,7 +600,6 @@ noetl_verify(PG_FUNCTION_ARGS)
 	memset(&comparison, 0, sizeof(comparison));
 	comparison.report = return_difference;
 	comparison.arg = rows_begin(fcinfo);
-	execution_lock(execution_id);
 	replay_execution(&replay, execution_id, &comparison);
 	if (replay.broken == NULL)
 	{
@@ -605,8 +623,8 @@ noetl_rebuild(PG_FUNCTION_ARGS)
 	ListCell   *lc;
 
 	memset(&comparison, 0, sizeof(comparison));
-	execution_lock(execution_id);
 	replay_execution(&replay, execution_id, &comparison);
+	event_check_snapshot(replay.store, execution_id);
 	if (replay.broken != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
