@@ -246,6 +246,7 @@ conclude(BrokerState *state, Run *run, const Step *step, const Event *event, boo
 	if (step->kind == STEP_ACTION &&
 		state->values.has_children(state->values.arg, run->started_event_id))
 	{
+		run->attempts = ended_attempt(run) - 1;
 		await_spawned(state, run, event, envelope, input);
 		return;
 	}
@@ -584,6 +585,7 @@ broker_decide(BrokerState *state, const Event *event)
 			else
 				decide_run_event(state, event);
 			return;
+		case EVENT_EXECUTION_ADOPTED:
 		case EVENT_STEP_STARTED:
 		case EVENT_ACTION_RETRY:
 		case EVENT_SAVE:

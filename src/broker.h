@@ -152,6 +152,9 @@ typedef struct ValueSource
 	/* the item that a child execution was started for */
 	bool		(*child_item) (void *arg, int64 execution_id, JsonbValue *item);
 	int64		(*new_execution_id) (void *arg);
+	/* May a step be visited that often, or a child nest that deep? */
+	bool		(*allows_visit) (void *arg, int visit, int limit);
+	bool		(*allows_depth) (void *arg, int depth);
 	void	   *arg;
 } ValueSource;
 
@@ -259,6 +262,8 @@ typedef struct Decision
  */
 #define REAPED_LEASE	"lease_expired"
 #define REAPED_TIMEOUT	"timed_out"
+/* The kind of the failure of a step that was visited too often. */
+#define VISITED_TOO_OFTEN	"max_visits"
 
 /* Decides on one stored event. */
 extern void broker_decide(BrokerState *state, const Event *event);

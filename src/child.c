@@ -144,9 +144,10 @@ prepare_child(BrokerState *state, const Step *task, Scope *scope,
 	scope->input = NULL;
 	if (child->catalog_id == 0)
 		return NULL;
-	if (state->depth + 1 > noetl_max_depth)
+	if (!state->values.allows_depth(state->values.arg, state->depth + 1))
 	{
-		*error = psprintf("child playbooks nest deeper than noetl.max_depth = %d", noetl_max_depth);
+		*error = psprintf("noetl.max_depth does not allow child playbooks to nest deeper than %d",
+						  state->depth);
 		return NULL;
 	}
 	child->execution_id = state->values.new_execution_id(state->values.arg);
@@ -292,6 +293,7 @@ await_spawned(BrokerState *state, Run *run, const Event *event,
 		json_add(&builder, "data", input);
 	json_add(&builder, "this", envelope);
 	json_add_int(&builder, "event_id", event->event_id);
+	json_add_int(&builder, "timeout", run->timeout);
 	json_end_object(&builder, &value);
 	run->context = json_to_jsonb(&value);
 	run->is_task = false;

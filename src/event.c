@@ -218,7 +218,7 @@ write_decision(Store *store, BrokerState *state, const Event *event,
 			enqueued = child_start(state, decision->child);
 			break;
 		case DECIDE_ADOPT:
-			adopt_child(store, state, decision->child);
+			adopt_child(state, decision->child);
 			break;
 		case DECIDE_FORGET:
 			store_delete_run(store, decision->run);
@@ -521,6 +521,7 @@ decide_child_end(int64 execution_id, const ChildEnd *end)
 	if (begin_without_event(&state, &values, store, execution_id, &execution))
 	{
 		state.time = Max(state.time, end->time);
+		state.now = state.time + 1;
 		broker_child_ended(&state, end);
 		enqueued = write_decisions(store, &state, &execution, NULL);
 	}
@@ -557,7 +558,7 @@ event_stored(Store *store, const Event *event, uint64 number)
 	Writing    *others = writing_on(event->execution_id);
 
 	if (event->type == EVENT_EXECUTION_START)
-		execution_insert(store, event, NULL, 0);
+		execution_insert(store, event, NULL);
 	if (noetl_broker && others == NULL)
 		(void) decide_event(store, event, number == prepared_events);
 	else if (event->type == EVENT_EXECUTION_START ||

@@ -39,6 +39,21 @@ start_context(const ChildStart *start, const char *path, int version)
 	return json_to_jsonb(&value);
 }
 
+/* {started_by, timeout}: what the row of the child says beyond its playbook. */
+static Jsonb *
+start_meta(const ChildStart *start, const char *started_by)
+{
+	JsonBuilder builder;
+	JsonbValue	value;
+
+	json_begin_object(&builder);
+	json_add_text(&builder, "started_by", started_by);
+	if (start->timeout > 0)
+		json_add_int(&builder, "timeout", start->timeout);
+	json_end_object(&builder, &value);
+	return json_to_jsonb(&value);
+}
+
 /* See event_internal.h. */
 int
 child_start(const BrokerState *state, const ChildStart *start)
@@ -71,17 +86,41 @@ child_start(const BrokerState *state, const ChildStart *start)
 	event.node_name = path;
 	event.node_type = "playbook";
 	event.context = start_context(start, path, version);
-	event.meta = meta_text("started_by", state->started_by);
+	event.meta = start_meta(start, state->started_by);
 	event.has_index = start->item >= 0;
 	event.current_index = start->item;
 	event.current_item = start->current_item;
 
 	store = store_open(InvalidOid);
 	write_own_event(store, &event);
-	execution_insert(store, &event, state->started_by, start->timeout);
+	execution_insert(store, &event, state->started_by);
 	enqueued = decide_event(store, &event, true);
 	store_close(store);
 	return enqueued;
+}
+
+/* Its log says from when on an execution has a parent. */
+static void
+write_adoption(Store *store, const Execution *execution, const BrokerState *state,
+			   const ChildStart *child)
+{
+	Event		event;
+
+	memset(&event, 0, sizeof(event));
+	event.type = EVENT_EXECUTION_ADOPTED;
+	event.event_type = event_type_name(EVENT_EXECUTION_ADOPTED);
+	event.status = "RUNNING";
+	event.execution_id = child->execution_id;
+	event.catalog_id = execution->catalog_id;
+	event.parent_execution_id = state->execution_id;
+	event.parent_event_id = child->parent_event_id;
+	event.node_id = psprintf(INT64_FORMAT, child->execution_id);
+	event.node_name = execution->path;
+	event.node_type = "playbook";
+	event.has_index = child->item >= 0;
+	event.current_index = child->item;
+	event_assign_time(store, &event);
+	write_own_event(store, &event);
 }
 
 /*
@@ -89,17 +128,23 @@ child_start(const BrokerState *state, const ChildStart *start)
  * parent's is safe: before it is adopted it has nothing to tell the parent.
  */
 void
-adopt_child(Store *store, const BrokerState *state, const ChildStart *child)
+adopt_child(const BrokerState *state, const ChildStart *child)
 {
+	Store	   *store;
 	Execution	execution;
 
 	if (child->execution_id == state->execution_id)
 		return;
 	execution_lock(child->execution_id);
+	store = store_open(InvalidOid);
 	if (store_get_execution(store, child->execution_id, &execution) && execution.running &&
 		execution.parent_execution_id == 0)
+	{
+		write_adoption(store, &execution, state, child);
 		store_adopt_execution(store, child->execution_id, state->execution_id,
 							  child->parent_event_id, child->item);
+	}
+	store_close(store);
 }
 
 /* See event_internal.h. */
@@ -137,7 +182,7 @@ request_cancel(Store *store, int64 execution_id)
 void
 cancel_children(Store *store, int64 execution_id, int64 parent_event_id)
 {
-	List	   *children = store_running_children(store, execution_id, parent_event_id, 0);
+	List	   *children = store_running_children(store, execution_id, parent_event_id);
 	ListCell   *lc;
 
 	foreach(lc, children)
@@ -175,7 +220,7 @@ add_message(Writing *frame, const ChildEnd *end)
 /* See event_internal.h. */
 void
 child_message(const Execution *execution, const char *status, Jsonb *result,
-			  const char *error, ChildEnd *message)
+			  const char *error, TimestampTz time, ChildEnd *message)
 {
 	memset(message, 0, sizeof(ChildEnd));
 	message->execution_id = execution->execution_id;
@@ -184,6 +229,7 @@ child_message(const Execution *execution, const char *status, Jsonb *result,
 	message->completed = strcmp(status, "COMPLETED") == 0;
 	message->result = result;
 	message->error = error;
+	message->time = time;
 	if (!message->completed && error == NULL)
 		message->error = strcmp(status, "CANCELLED") == 0 ?
 			"the child execution was cancelled" : "the child execution failed";
@@ -196,8 +242,7 @@ tell_parent(const Execution *execution, const Decision *end, TimestampTz time)
 	Writing    *frame = frame_of(execution->parent_execution_id);
 	ChildEnd	message;
 
-	child_message(execution, end->status, end->result, end->error, &message);
-	message.time = time;
+	child_message(execution, end->status, end->result, end->error, time, &message);
 	if (frame != NULL)
 	{
 		add_message(frame, &message);

@@ -68,7 +68,7 @@ extern int	decide_pending(Store *store, int64 execution_id);
 /* Starts a child execution; returns the number of tasks that are enqueued. */
 extern int	child_start(const BrokerState *state, const ChildStart *start);
 /* Makes an execution that a worker has started a child of the step it works on. */
-extern void adopt_child(Store *store, const BrokerState *state, const ChildStart *child);
+extern void adopt_child(const BrokerState *state, const ChildStart *child);
 /* Cancels the running children of an open run. */
 extern void cancel_children(Store *store, int64 execution_id, int64 parent_event_id);
 /* Cancels one; its lock is held. */
@@ -77,7 +77,7 @@ extern void cancel_child(int64 execution_id);
 extern void add_message(Writing *frame, const ChildEnd *end);
 /* What its parent is told of an execution that is over. */
 extern void child_message(const Execution *execution, const char *status, Jsonb *result,
-						  const char *error, ChildEnd *message);
+						  const char *error, TimestampTz time, ChildEnd *message);
 /* An execution is over: its parent goes on.  Returns the number of tasks. */
 extern int	tell_parent(const Execution *execution, const Decision *end, TimestampTz time);
 
@@ -93,6 +93,9 @@ extern void values_init(ValueContext *values, Store *store, int64 execution_id,
  * our snapshot was taken.
  */
 extern void event_check_snapshot(Store *store, int64 execution_id);
+
+/* created_at and event_id of an event that its execution does not have yet. */
+extern void event_assign_time(Store *store, Event *event);
 
 /* How many events this backend has prepared: is one still the newest? */
 extern uint64 prepared_events;

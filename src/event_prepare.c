@@ -152,6 +152,13 @@ assign_time(Store *store, Event *event, bool fresh)
 	event->event_id = Max(event_id_at(event->created_at), last_id + 1);
 }
 
+/* See event_internal.h. */
+void
+event_assign_time(Store *store, Event *event)
+{
+	assign_time(store, event, false);
+}
+
 /* The columns every event can be given from its execution and its queue row. */
 static void
 fill_node(Store *store, Event *event)

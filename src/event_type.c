@@ -28,6 +28,7 @@ static const TypeName type_names[] = {
 	{"step_result", EVENT_STEP_RESULT, "COMPLETED"},
 	{"execution_failed", EVENT_EXECUTION_FAILED, "FAILED"},
 	{"execution_cancelled", EVENT_EXECUTION_CANCELLED, "CANCELLED"},
+	{"execution_adopted", EVENT_EXECUTION_ADOPTED, "RUNNING"},
 	/* aliases */
 	{"task_start", EVENT_ACTION_STARTED, "STARTED"},
 	{"task_complete", EVENT_ACTION_COMPLETED, "COMPLETED"},

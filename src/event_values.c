@@ -102,7 +102,7 @@ has_children(void *arg, int64 parent_event_id)
 {
 	ValueContext *context = (ValueContext *) arg;
 
-	return store_running_children(context->store, context->execution_id, parent_event_id, 0) != NIL;
+	return store_running_children(context->store, context->execution_id, parent_event_id) != NIL;
 }
 
 /* ValueSource.child_item */
@@ -123,6 +123,20 @@ next_execution_id(void *arg)
 	return new_execution_id();
 }
 
+/* ValueSource.allows_visit */
+static bool
+allows_visit(void *arg, int visit, int limit)
+{
+	return visit <= (limit > 0 ? limit : noetl_max_visits);
+}
+
+/* ValueSource.allows_depth */
+static bool
+allows_depth(void *arg, int depth)
+{
+	return depth <= noetl_max_depth;
+}
+
 /* See event_internal.h. */
 void
 values_init(ValueContext *values, Store *store, int64 execution_id, bool catching_up)
@@ -138,7 +152,9 @@ values_init(ValueContext *values, Store *store, int64 execution_id, bool catchin
 		.child_value = child_value,
 		.has_children = has_children,
 		.child_item = child_item,
-		.new_execution_id = next_execution_id
+		.new_execution_id = next_execution_id,
+		.allows_visit = allows_visit,
+		.allows_depth = allows_depth
 	};
 
 	memset(values, 0, sizeof(ValueContext));

@@ -14,6 +14,7 @@
 #include "execution.h"
 #include "json.h"
 #include "scope.h"
+#include "timeout.h"
 #include "wake.h"
 
 PG_FUNCTION_INFO_V1(noetl_execute);
@@ -142,13 +143,29 @@ execution_resolve(Event *event)
 }
 
 /* See execution.h. */
+TimestampTz
+execution_deadline(const Event *start)
+{
+	int64		timeout = playbook_get(start->catalog_id)->timeout;
+	int64		given;
+	JsonbValue	meta;
+
+	if (start->meta != NULL)
+	{
+		json_from_jsonb(start->meta, &meta);
+		if (json_get_int(&meta, "timeout", &given) && given > 0 && given < LONGEST_TIMEOUT &&
+			(timeout == 0 || given < timeout))
+			timeout = given;
+	}
+	return timeout > 0 ? start->created_at + timeout : 0;
+}
+
+/* See execution.h. */
 void
-execution_insert(Store *store, const Event *event, const char *started_by,
-				 int64 timeout)
+execution_insert(Store *store, const Event *event, const char *started_by)
 {
 	Execution	execution;
 	Execution	parent;
-	int64		own;
 
 	memset(&execution, 0, sizeof(execution));
 	execution.execution_id = event->execution_id;
@@ -169,14 +186,9 @@ execution_insert(Store *store, const Event *event, const char *started_by,
 				 errmsg("the playbook to be executed is not registered"),
 				 errdetail("There is no catalog entry " INT64_FORMAT ".", event->catalog_id),
 				 errhint("Register the playbook with noetl.register().")));
-	own = playbook_get(event->catalog_id)->timeout;
-	if (own > 0 && (timeout == 0 || own < timeout))
-		timeout = own;
-	if (timeout > 0)
-	{
-		execution.deadline = event->created_at + timeout;
+	execution.deadline = execution_deadline(event);
+	if (execution.deadline != 0)
 		wake_for_timer(execution.deadline);
-	}
 	store_insert_execution(store, &execution, event->created_at);
 }
 

@@ -21,12 +21,16 @@ extern void execution_unlock(int64 execution_id);
 extern void execution_resolve(Event *event);
 
 /*
- * The row of noetl.execution for a stored execution_start.  started_by: the
- * role on whose behalf, NULL: the current one.  timeout: what the parent allows,
- * 0: as long as the playbook says itself.
+ * When an execution has to be over, as its playbook says, or its start (meta:
+ * "timeout", microseconds) if that is shorter; 0: it may take any time.
  */
-extern void execution_insert(Store *store, const Event *event, const char *started_by,
-							 int64 timeout);
+extern TimestampTz execution_deadline(const Event *start);
+
+/*
+ * The row of noetl.execution for a stored execution_start.  started_by: the
+ * role on whose behalf, NULL: the current one.
+ */
+extern void execution_insert(Store *store, const Event *event, const char *started_by);
 
 /*
  * Renders the workload that an execution_start asks for.  Returns NULL, or the

@@ -622,13 +622,6 @@ is_skipped(const Step *step, Scope *scope, bool *skipped, char **error)
 	return true;
 }
 
-/* How often a step may run. */
-static int
-visit_limit(const Step *step)
-{
-	return step->max_visits > 0 ? step->max_visits : noetl_max_visits;
-}
-
 /* See broker_internal.h. */
 void
 start_run(BrokerState *state, Run *run)
@@ -641,10 +634,10 @@ start_run(BrokerState *state, Run *run)
 	bool		skipped;
 	char	   *error;
 
-	if (run->visit > visit_limit(step))
+	if (!state->values.allows_visit(state->values.arg, run->visit, step->max_visits))
 	{
 		fail_step(state, run, released_by(run), FAILURE_MAX_VISITS,
-				  psprintf("step visited more than %d times", visit_limit(step)),
+				  psprintf("step visited more than %d times", run->visit - 1),
 				  NULL, NULL, NULL);
 		return;
 	}

@@ -34,6 +34,17 @@ extern int64 low_water_begin(Relation queue);
 extern void low_water_end(Relation queue, int64 first_ready, bool leased);
 
 /*
+ * Where the runs of an execution can begin in the index that they are loaded by:
+ * its finished tasks lie below.  Rows are added, and go, under the execution's
+ * lock, and a row that becomes ready again takes a new id, so whoever loads them
+ * all under that lock knows the smallest; nothing appears below it later, unless
+ * the transaction fails, so it is believed from the commit on.
+ */
+extern int64 run_mark_begin(Relation queue, int64 execution_id);
+/* first: the smallest id that was seen, 0 when there was none. */
+extern void run_mark_end(int64 execution_id, int64 first);
+
+/*
  * The same for an index on a time, of which everything up to now is read again
  * and again.  Times lie in the future when they are written, so what has been
  * read to its end a moment ago stays empty.  Everything is read whenever that is

@@ -171,6 +171,14 @@ timers_wanted(bool idle)
 	return true;
 }
 
+/* Looks after them on the way to something else. */
+static int
+run_timers(Store *store)
+{
+	store_write_deferred(store);
+	return reaper_run(0, false);
+}
+
 /*
  * Leases up to max_tasks.  A backend that finds nothing, or has not done so for
  * a while, looks after retries and expired leases on the way.
@@ -183,7 +191,7 @@ lease(Store *store, LeaseRequest *request)
 	bool		locked = false;
 
 	if (timers_wanted(false))
-		(void) reaper_run(0, false);
+		(void) run_timers(store);
 	for (int try = 0; try < LEASE_TRIES && wanted > 0; try++)
 	{
 		int			leased;
@@ -193,7 +201,7 @@ lease(Store *store, LeaseRequest *request)
 		wanted -= leased;
 		if (leased > 0)
 			break;
-		if (!locked && !(try == 0 && timers_wanted(true) && reaper_run(0, false) > 0))
+		if (!locked && !(try == 0 && timers_wanted(true) && run_timers(store) > 0))
 			break;
 	}
 	if (more)
@@ -213,6 +221,7 @@ lease_by_arguments(FunctionCallInfo fcinfo, Store *store, const char *worker_id,
 	types_argument(fcinfo, first + 2, &request);
 	request.callback = return_row;
 	request.arg = rows_begin(fcinfo)->setResult;
+	request.taken = wake_not_needed;
 	if (request.max_tasks > 0)
 		lease(store, &request);
 }
@@ -370,6 +379,7 @@ noetl_complete_and_lease(PG_FUNCTION_ARGS)
 	char	   *worker_id = worker_argument(fcinfo, 2);
 	Store	   *store = store_open(InvalidOid);
 
+	store_defer_tasks(store);
 	if (!PG_ARGISNULL(0) &&
 		!end_task(store, PG_GETARG_INT64(0), worker_id, EVENT_ACTION_COMPLETED,
 				  PG_ARGISNULL(1) ? NULL : PG_GETARG_JSONB_P(1), NULL))

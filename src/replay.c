@@ -28,6 +28,7 @@
 
 #include "catalog_store.h"
 #include "event_internal.h"
+#include "event_register.h"
 #include "execution.h"
 #include "json.h"
 #include "replay.h"
@@ -103,8 +104,7 @@ begin_model(Replay *replay, const Event *start)
 	execution->depth = count_ancestors(others, start->parent_execution_id);
 	execution->item = start->has_index ? start->current_index : -1;
 	execution->started_by = started_by(start);
-	if (model->playbook->timeout > 0)
-		execution->deadline = start->created_at + model->playbook->timeout;
+	execution->deadline = execution_deadline(start);
 	if (!catalog_describe(start->catalog_id, &execution->path, &execution->version))
 		elog(ERROR, "playbook " INT64_FORMAT " has vanished", start->catalog_id);
 	store_close(others);
@@ -167,6 +167,30 @@ lend_lease(const Replay *replay, BrokerState *state, const Event *event)
 	return own;
 }
 
+/* Did an execution that a worker has started become a child?  Its log says so. */
+static bool
+was_adopted(const Replay *replay, const ChildStart *child)
+{
+	Store	   *store = store_open(InvalidOid);	/* another partition, perhaps */
+	LogPlace   *places;
+	int64		count;
+	bool		adopted = false;
+
+	places = store_list_log(store, child->execution_id, &count);
+	for (int64 i = 0; i < count && !adopted; i++)
+	{
+		Event		event;
+
+		CHECK_FOR_INTERRUPTS();
+		adopted = store_get_event(store, child->execution_id, places[i].event_id, &event) &&
+			event.type == EVENT_EXECUTION_ADOPTED &&
+			event.parent_execution_id == replay->execution_id &&
+			event.parent_event_id == child->parent_event_id;
+	}
+	store_close(store);
+	return adopted;
+}
+
 /* Compares what was decided with the log, and does it. */
 static void
 follow_decisions(Replay *replay, const BrokerState *state, const Event *event, const Run *own)
@@ -191,7 +215,7 @@ follow_decisions(Replay *replay, const BrokerState *state, const Event *event, c
 
 		if (decision->kind == DECIDE_EMIT)
 			model_note_event(replay->model, decision->event->recalled);
-		else
+		else if (decision->kind != DECIDE_ADOPT || was_adopted(replay, decision->child))
 			model_apply(replay->model, state, event, decision, own);
 	}
 }
@@ -287,6 +311,25 @@ tells_child_end(const Replay *replay, const ModelRow *row, const Event *event, C
 	return true;
 }
 
+/* Is it what a run was waiting for that has done its own work? */
+static bool
+tells_spawned_end(const Replay *replay, const ModelRow *row, const Event *event, ChildEnd *end)
+{
+	JsonbValue	context;
+	int64		event_id;
+
+	if (replay->model->playbook->steps[row->key.step].kind != STEP_ACTION ||
+		(event->type != EVENT_STEP_COMPLETED && event->type != EVENT_STEP_FAILED) ||
+		row->run.context == NULL)
+		return false;
+	json_from_jsonb(row->run.context, &context);
+	if (!json_get_int(&context, "event_id", &event_id) || event->parent_event_id != event_id)
+		return false;
+	memset(end, 0, sizeof(ChildEnd));
+	end->parent_event_id = row->run.started_event_id;
+	return true;
+}
+
 /* Is it the first event about the time of an open run that has come? */
 static bool
 tells_run_due(const ModelRow *row, const Event *event)
@@ -333,7 +376,9 @@ decide_message(Replay *replay, const Event *event)
 
 	if (row == NULL || row->run.state == RUN_WAITING || event_is_ignored(event))
 		return false;
-	child_ended = row->run.state == RUN_OPEN && tells_child_end(replay, row, event, &end);
+	child_ended = row->run.state == RUN_OPEN &&
+		(tells_child_end(replay, row, event, &end) ||
+		 tells_spawned_end(replay, row, event, &end));
 	if (!child_ended && (event_item(event) >= 0 || !tells_run_due(row, event)))
 		return false;
 
@@ -346,7 +391,9 @@ decide_message(Replay *replay, const Event *event)
 	if (child_ended)
 	{
 		model_remove_child(replay->model, end.execution_id);
+		replay->children_over = true;
 		broker_child_ended(&state, &end);
+		replay->children_over = false;
 	}
 	else
 		broker_run_due(&state, step);
@@ -414,11 +461,29 @@ walk_log(Replay *replay)
 	MemoryContextDelete(memory);
 }
 
-/* Decides everything again; the caller holds the execution's lock. */
+/* A user's trigger may call us while decisions are half written, or due. */
+static bool
+is_being_decided(int64 execution_id)
+{
+	Registered	entry;
+
+	for (int place = 0; registered_get(place, &entry); place++)
+		if (entry.execution_id == execution_id)
+			return true;
+	return frame_of(execution_id) != NULL;
+}
+
+/* Locks an execution and decides everything in it again. */
 static void
 replay_execution(Replay *replay, int64 execution_id, Comparison *comparison)
 {
 	memset(replay, 0, sizeof(Replay));
+	execution_lock(execution_id);
+	if (is_being_decided(execution_id))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("execution " INT64_FORMAT " is being decided on", execution_id),
+				 errhint("Call this function outside of triggers of noetl's tables.")));
 	replay->store = store_open(InvalidOid);
 	replay->execution_id = execution_id;
 	replay->comparison = comparison;
@@ -431,9 +496,37 @@ replay_execution(Replay *replay, int64 execution_id, Comparison *comparison)
 	walk_log(replay);
 }
 
+/* Is the end of a child news?  Of a worker's own children only that of the last. */
+static bool
+is_awaited(const Replay *replay, const ModelChild *child)
+{
+	const Model *model = replay->model;
+	const ModelRow *row = model_find_run(model, child->key.step);
+	HASH_SEQ_STATUS all;
+	ModelChild *other;
+	bool		awaited = row != NULL && row->run.state == RUN_OPEN &&
+		row->run.started_event_id == child->parent_event_id;
+
+	if (!awaited || model->playbook->steps[child->key.step].kind != STEP_ACTION)
+		return awaited;
+	hash_seq_init(&all, model->children);
+	while ((other = (ModelChild *) hash_seq_search(&all)) != NULL)
+	{
+		Execution	execution;
+
+		if (other->parent_event_id != child->parent_event_id)
+			continue;
+		if (other->execution_id < child->execution_id ||
+			(store_get_execution(replay->store, other->execution_id, &execution) &&
+			 execution.running))
+			awaited = false;
+	}
+	return awaited;
+}
+
 /*
  * Children that are over without the log saying so: nobody could be told while
- * the row of their parent was missing.  ChildEnd *, to be freed with the caller.
+ * the row of their parent was missing.  Returns what is to be told (ChildEnd *).
  */
 static List *
 unheard_children(Replay *replay)
@@ -455,10 +548,11 @@ unheard_children(Replay *replay)
 		JsonbValue	value;
 
 		CHECK_FOR_INTERRUPTS();
-		if (!store_get_end(replay->store, child->execution_id, &execution, &status, &result,
+		if (!is_awaited(replay, child) ||
+			!store_get_end(replay->store, child->execution_id, &execution, &status, &result,
 						   &error))
 			continue;
-		child_message(&execution, status, result, error, end);
+		child_message(&execution, status, result, error, 0, end);
 		ends = lappend(ends, end);
 		json_begin_object(&builder);
 		json_add_int(&builder, "child_execution_id", child->execution_id);
@@ -506,7 +600,6 @@ noetl_verify(PG_FUNCTION_ARGS)
 	memset(&comparison, 0, sizeof(comparison));
 	comparison.report = return_difference;
 	comparison.arg = rows_begin(fcinfo);
-	execution_lock(execution_id);
 	replay_execution(&replay, execution_id, &comparison);
 	if (replay.broken == NULL)
 	{
@@ -530,8 +623,8 @@ noetl_rebuild(PG_FUNCTION_ARGS)
 	ListCell   *lc;
 
 	memset(&comparison, 0, sizeof(comparison));
-	execution_lock(execution_id);
 	replay_execution(&replay, execution_id, &comparison);
+	event_check_snapshot(replay.store, execution_id);
 	if (replay.broken != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

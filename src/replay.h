@@ -39,6 +39,7 @@ typedef struct ModelRow
 	Run			run;			/* what it points to is in "memory" */
 	MemoryContext memory;
 	bool		found;			/* has been seen in its table */
+	int64		parent_execution_id;	/* when it was begun */
 
 	/* noetl.run only */
 	TimestampTz created_at;
@@ -106,7 +107,7 @@ extern Run *model_load_item(const Model *model, int step, int item);
  */
 extern void model_apply(Model *model, const BrokerState *state, const Event *event,
 						const Decision *decision, const Run *own);
-/* Takes note of what an event of the log tells about steps and iterators. */
+/* Takes note of what an event tells, whatever is decided on it. */
 extern void model_note_event(Model *model, const Event *event);
 /* The row of a step in noetl.run, or NULL. */
 extern ModelRow *model_find_run(const Model *model, int step);
@@ -160,6 +161,7 @@ typedef struct Replay
 	int64		here;			/* place of the event that is decided on */
 	int64		next_own;		/* before it nothing is left to be recalled */
 	bool		any_pending;
+	bool		children_over;	/* what is decided on says so */
 	const char *broken;			/* why it cannot go on, or NULL */
 } Replay;
 

@@ -150,6 +150,8 @@ copy_run(ModelRow *row)
 	run->arrivals = list_copy(run->arrivals);
 	run->released_by = 0;		/* nobody reads it back */
 	run->child_execution_id = 0;
+	if (!run->is_task)
+		run->timeout = 0;
 	run->stored = true;
 	run->kept = false;
 	run->changed = false;
@@ -242,6 +244,7 @@ add_row(Model *model, Run *run)
 	row->run.action = NULL;
 	row->run.context = NULL;
 	row->run.worker_id = NULL;
+	row->parent_execution_id = model->execution.parent_execution_id;
 	row->memory = AllocSetContextCreate(model->memory, "noetl replayed row",
 										ALLOCSET_SMALL_SIZES);
 	list_row(model, row);
@@ -315,6 +318,8 @@ put_run(Model *model, const BrokerState *state, Run *run)
 	row->run.started_event_id = run->started_event_id;
 	row->run.attempts = run->attempts;
 	row->run.available_at = run->available_at;
+	row->run.deadline = run->deadline;
+	row->run.timeout = run->timeout;
 	row->run.context = keep_jsonb(run->context);
 	keep_arrivals(row, run);
 	if (since != row->since)
@@ -328,9 +333,12 @@ put_run(Model *model, const BrokerState *state, Run *run)
 static void
 enqueue(Model *model, Run *run)
 {
-	ModelRow   *row = add_row(model, run);
-	MemoryContext old = MemoryContextSwitchTo(row->memory);
+	ModelRow   *row;
+	MemoryContext old;
 
+	run->is_task = true;
+	row = add_row(model, run);
+	old = MemoryContextSwitchTo(row->memory);
 	row->run.action = keep_jsonb(run->action);
 	row->run.context = keep_jsonb(run->context);
 	MemoryContextSwitchTo(old);
@@ -354,9 +362,9 @@ add_items(ModelRow *row, const Decision *decision)
 	MemoryContextSwitchTo(old);
 }
 
-/* DECIDE_START_CHILD */
+/* DECIDE_START_CHILD, DECIDE_ADOPT */
 static void
-start_child(Model *model, const Run *run, const ChildStart *start)
+add_child(Model *model, const Run *run, const ChildStart *start)
 {
 	ModelChild *child;
 
@@ -433,7 +441,8 @@ model_apply(Model *model, const BrokerState *state, const Event *event,
 			row->next_item = decision->first_item + 1;
 			break;
 		case DECIDE_START_CHILD:
-			start_child(model, run, decision->child);
+		case DECIDE_ADOPT:
+			add_child(model, run, decision->child);
 			break;
 		case DECIDE_ENQUEUE:
 			enqueue(model, run);
@@ -456,7 +465,6 @@ model_apply(Model *model, const BrokerState *state, const Event *event,
 			finish_execution(model, state, event, decision);
 			break;
 		case DECIDE_REVOKE:
-		case DECIDE_ADOPT:
 		case DECIDE_EMIT:
 		case DECIDE_IGNORE:
 		case DECIDE_LOCATE:
@@ -500,9 +508,11 @@ note_progress(Model *model, int step, const Event *event)
 	if (row == NULL || row->since == 0 || event->event_id <= row->since)
 		return;
 	json_from_jsonb(event->meta, &meta);
+	if (!json_get_int(&meta, "total", &number) || !json_get_int(&meta, "done", &number))
+		return;					/* not the broker's */
 	row->progress.found = true;
+	row->progress.done = (int) number;
 	row->progress.started = json_get_int(&meta, "started", &number) ? (int) number : 0;
-	row->progress.done = json_get_int(&meta, "done", &number) ? (int) number : 0;
 	row->progress.failed = json_get_int(&meta, "failed", &number) ? (int) number : 0;
 }
 
@@ -512,6 +522,12 @@ model_note_event(Model *model, const Event *event)
 {
 	int			step;
 
+	if (event->type == EVENT_EXECUTION_ADOPTED)
+	{
+		model->execution.parent_execution_id = event->parent_execution_id;
+		model->execution.parent_event_id = event->parent_event_id;
+		model->execution.item = event->has_index ? event->current_index : -1;
+	}
 	if (event->result == NULL || event->node_name == NULL)
 		return;
 	step = playbook_find_step(model->playbook, event->node_name, strlen(event->node_name));

@@ -94,18 +94,12 @@ past_waiting_item(void *arg, const char *step_name, int index, JsonbValue *item)
 	return true;
 }
 
-/* The child that an event says it has started; 0: it does not. */
+/* The child that the broker has started, by this event; 0: it is none of those. */
 static int64
 started_child(const Event *event)
 {
-	JsonbValue	context;
-	int64		child;
-
-	if ((event->type != EVENT_STEP_STARTED && event->type != EVENT_ACTION_STARTED &&
-		 event->type != EVENT_ITERATION_STARTED) || event->context == NULL)
-		return 0;
-	json_from_jsonb(event->context, &context);
-	return json_get_int(&context, "child_execution_id", &child) ? child : 0;
+	return event->type == EVENT_STEP_STARTED || event->type == EVENT_ACTION_STARTED ||
+		event->type == EVENT_CHILD_SPAWNED ? event_child(event) : 0;
 }
 
 /* ValueSource.new_execution_id: the next that the log names. */
@@ -202,6 +196,27 @@ past_child_value(void *arg, int64 execution_id, const char *step_name, JsonbValu
 	return false;
 }
 
+/*
+ * ValueSource.has_children.  If there were none, what followed stands next; else
+ * it came when the last of them was over.
+ */
+static bool
+past_has_children(void *arg, int64 parent_event_id)
+{
+	Replay	   *replay = (Replay *) arg;
+	HASH_SEQ_STATUS all;
+	ModelChild *child;
+	bool		any = false;
+	Event		event;
+
+	if (replay->children_over)
+		return false;
+	hash_seq_init(&all, replay->model->children);
+	while ((child = (ModelChild *) hash_seq_search(&all)) != NULL)
+		any = any || child->parent_event_id == parent_event_id;
+	return any && !next_event(replay, &event);
+}
+
 /* ValueSource.child_item */
 static bool
 past_child_item(void *arg, int64 execution_id, JsonbValue *item)
@@ -213,17 +228,34 @@ past_child_item(void *arg, int64 execution_id, JsonbValue *item)
 	return found;
 }
 
-/* ValueSource.has_children */
+/* ValueSource.allows_visit: settings may have changed; the log says what they were. */
 static bool
-past_has_children(void *arg, int64 parent_event_id)
+past_allows_visit(void *arg, int visit, int limit)
 {
-	Replay	   *replay = (Replay *) arg;
-	Store	   *store = store_open(InvalidOid);
-	bool		any = store_running_children(store, replay->execution_id, parent_event_id,
-											 0) != NIL;
+	Event		event;
+	JsonbValue	meta;
+	char	   *kind = NULL;
 
-	store_close(store);
-	return any;
+	if (visit == 1 || limit > 0)
+		return visit <= Max(limit, 1);
+	if (!next_event((Replay *) arg, &event))
+		return visit <= noetl_max_visits;
+	if (event.type == EVENT_STEP_FAILED && event.meta != NULL)
+	{
+		json_from_jsonb(event.meta, &meta);
+		kind = json_get_text(&meta, "kind");
+	}
+	return kind == NULL || strcmp(kind, VISITED_TOO_OFTEN) != 0;
+}
+
+/* ValueSource.allows_depth */
+static bool
+past_allows_depth(void *arg, int depth)
+{
+	Event		event;
+
+	return next_event((Replay *) arg, &event) ? started_child(&event) != 0 :
+		depth <= noetl_max_depth;
 }
 
 /* Is this the event that was emitted then? */
@@ -276,7 +308,9 @@ past_init(Replay *replay, BrokerState *state)
 		.child_value = past_child_value,
 		.has_children = past_has_children,
 		.child_item = past_child_item,
-		.new_execution_id = past_new_execution_id
+		.new_execution_id = past_new_execution_id,
+		.allows_visit = past_allows_visit,
+		.allows_depth = past_allows_depth
 	};
 
 	state->values = source;

@@ -59,6 +59,8 @@ void
 store_scan_open(StoreScan *scan, Store *store, StoreTable *table, StoreRelation index,
 		  Snapshot snapshot, int nkeys, ScanDirection direction)
 {
+	if (index == REL_EVENT_PKEY || index == REL_EVENT_RESULT_IDX)
+		store_write_events(store);
 	scan->index = store_open_index(store, index);
 #if PG_VERSION_NUM >= 180000
 	scan->scan = index_beginscan(table->relation, scan->index, snapshot, NULL, nkeys, 0);
@@ -403,7 +405,7 @@ store_insert_event(Store *store, const Event *event)
 		slot_set(slot, EVENT_COL_CURRENT_INDEX, Int32GetDatum(event->current_index));
 	slot_set_jsonb(slot, EVENT_COL_CURRENT_ITEM, event->current_item);
 	slot_set_text(slot, EVENT_COL_WORKER_ID, event->worker_id);
-	store_write_insert(store, table);
+	store_defer_event(store, table);
 }
 
 /*
@@ -526,6 +528,7 @@ begin_event_version(Store *store, int64 execution_id, int64 event_id)
 {
 	StoreTable *table;
 
+	store_write_events(store);
 	CommandCounterIncrement();
 	if (!fetch_event(store, execution_id, event_id))
 		elog(ERROR, "event " INT64_FORMAT " has vanished", event_id);

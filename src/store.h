@@ -193,12 +193,8 @@ extern List *store_iteration_results(Store *store, int64 execution_id,
 									 const char *step_name, int64 since,
 									 TimestampTz until);
 
-/*
- * Ids of children of a step (of any, parent_event_id 0) that are running, or
- * were at some time (0: now), as a list of int64 *.
- */
-extern List *store_running_children(Store *store, int64 execution_id, int64 parent_event_id,
-									TimestampTz at);
+/* Ids of running children of a step (of any, parent_event_id 0), as a list of int64 *. */
+extern List *store_running_children(Store *store, int64 execution_id, int64 parent_event_id);
 /* Gives a running execution a parent. */
 extern void store_adopt_execution(Store *store, int64 execution_id, int64 parent_execution_id,
 								  int64 parent_event_id, int item);
@@ -318,7 +314,21 @@ typedef struct LeaseRequest
 	char	  **types;
 	LeasedRow	callback;
 	void	   *arg;
+	/* called with the type of each task that came into being in this call */
+	void		(*taken) (const char *type);
 } LeaseRequest;
+
+/*
+ * The caller is going to lease: until then tasks that are enqueued are kept
+ * back, to be written as leased.  They live in the current memory context.
+ */
+extern void store_defer_tasks(Store *store);
+/*
+ * Writes what was kept back.  A store does so before it looks itself, before
+ * another one opens, when it closes, and before anybody's triggers run; who
+ * looks in another way has to say so.
+ */
+extern void store_write_deferred(Store *store);
 
 /*
  * Leases ready rows, highest priority first, skipping those others hold.
@@ -371,6 +381,8 @@ typedef struct StoreTable
 	TupleTableSlot *scan_slot;
 	bool		indexed;		/* its indexes are known: */
 	Oid		   *index_oids;
+	TupleTableSlot **batch;		/* rows to be written together */
+	int			nbatch;
 } StoreTable;
 
 /* Opens a table on first use. */

@@ -38,6 +38,19 @@ extern bool store_fetch_first(Store *store, StoreTable *table, StoreRelation ind
 							  ScanDirection direction);
 /* The event partition of an execution, when the caller did not name it. */
 extern StoreTable *store_event_table(Store *store, int64 execution_id);
+/* Tasks that are not written yet; memory NULL: all are, at once. */
+typedef struct Deferred
+{
+	MemoryContext memory;
+	List	   *tasks;
+} Deferred;
+
+extern Deferred *store_deferred(Store *store);
+/* Writes the tasks, or the events, that have been kept back. */
+extern void queue_write_deferred(Store *store);
+extern void store_write_events(Store *store);
+/* Stores the event in the insert slot: later, together with others, if it can. */
+extern void store_defer_event(Store *store, StoreTable *table);
 /* An index for scans; it stays open as long as the store. */
 extern Relation store_open_index(Store *store, StoreRelation which);
 

@@ -250,8 +250,7 @@ no_children_at_all(void)
 
 /* See store.h. */
 List *
-store_running_children(Store *store, int64 execution_id, int64 parent_event_id,
-					   TimestampTz at)
+store_running_children(Store *store, int64 execution_id, int64 parent_event_id)
 {
 	StoreTable *table = store_table(store, REL_EXECUTION);
 	StoreScan	scan;
@@ -268,8 +267,7 @@ store_running_children(Store *store, int64 execution_id, int64 parent_event_id,
 	{
 		int64	   *child;
 
-		if ((strcmp(slot_text(scan.slot, EXECUTION_STATUS), "RUNNING") != 0 &&
-			 (at == 0 || DatumGetTimestampTz(slot_column(scan.slot, EXECUTION_ENDED_AT)) <= at)) ||
+		if (strcmp(slot_text(scan.slot, EXECUTION_STATUS), "RUNNING") != 0 ||
 			(parent_event_id != 0 && parent_event_id !=
 			 DatumGetInt64(slot_column(scan.slot, EXECUTION_PARENT_EVENT_ID))))
 			continue;

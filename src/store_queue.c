@@ -26,23 +26,14 @@
 #include "json.h"
 #include "low_water.h"
 #include "store_internal.h"
+#include "store_queue.h"
 #include "store_slot.h"
 #include "timeout.h"
 
-/* A scan of the queue under a snapshot of its own. */
-typedef struct QueueScan
-{
-	StoreTable *table;
-	Relation	index;
-	IndexScanDesc scan;
-	Snapshot	snapshot;
-	TupleTableSlot *slot;
-} QueueScan;
-
-/* Starts a scan; everything committed up to now, and all of our own, is seen. */
-static void
-queue_scan_open(QueueScan *scan, Store *store, StoreRelation index,
-				ScanKey keys, int nkeys)
+/* See store_queue.h. */
+void
+queue_scan_begin(QueueScan *scan, Store *store, StoreRelation index,
+				 ScanKey keys, int nkeys)
 {
 	CommandCounterIncrement();
 	scan->table = store_table(store, REL_QUEUE);
@@ -59,35 +50,34 @@ queue_scan_open(QueueScan *scan, Store *store, StoreRelation index,
 	scan->slot = scan->table->scan_slot;
 }
 
-/* The next row in index order. */
-static bool
+/* See store_queue.h. */
+void
+queue_scan_open(QueueScan *scan, Store *store, StoreRelation index,
+				ScanKey keys, int nkeys)
+{
+	queue_write_deferred(store);
+	queue_scan_begin(scan, store, index, keys, nkeys);
+}
+
+/* See store_queue.h. */
+bool
 queue_scan_next(QueueScan *scan)
 {
 	CHECK_FOR_INTERRUPTS();
 	return index_getnext_slot(scan->scan, ForwardScanDirection, scan->slot);
 }
 
-/* Ends the scan. */
-static void
+/* See store_queue.h. */
+void
 queue_scan_close(QueueScan *scan)
 {
 	index_endscan(scan->scan);
 	UnregisterSnapshot(scan->snapshot);
 }
 
-/* The collation in which node_name is indexed. */
-static Oid
-store_queue_collation(Store *store)
-{
-	Relation	queue = store_table(store, REL_QUEUE)->relation;
-
-	return TupleDescAttr(RelationGetDescr(queue),
-						 QUEUE_COL_NODE_NAME - 1)->attcollation;
-}
-
-/* The timeout of a row in microseconds; 0: none. */
-static int64
-read_timeout(TupleTableSlot *slot)
+/* See store_queue.h. */
+int64
+queue_read_timeout(TupleTableSlot *slot)
 {
 	bool		isnull;
 	Datum		value = slot_getattr(slot, QUEUE_COL_TIMEOUT, &isnull);
@@ -114,7 +104,7 @@ read_row(TupleTableSlot *slot, QueueRow *row)
 		DatumGetInt32(slot_column(slot, QUEUE_COL_CURRENT_INDEX));
 	row->lease_until = DatumGetTimestampTz(slot_column(slot, QUEUE_COL_LEASE_UNTIL));
 	row->place = slot->tts_tid;
-	row->timeout = read_timeout(slot);
+	row->timeout = queue_read_timeout(slot);
 	row->deadline = DatumGetTimestampTz(slot_column(slot, QUEUE_COL_DEADLINE));
 }
 
@@ -157,17 +147,17 @@ lock_by_id(Store *store, int64 queue_id)
 	return found;
 }
 
-/* Starts a new version of the row in the scan slot. */
-static TupleTableSlot *
-new_version(StoreTable *table)
+/* See store_queue.h. */
+TupleTableSlot *
+queue_new_version(StoreTable *table)
 {
 	slot_begin_version(table->insert_slot, table->scan_slot);
 	return table->insert_slot;
 }
 
-/* Writes the new version over the row in the scan slot. */
-static void
-write_version(Store *store, StoreTable *table)
+/* See store_queue.h. */
+void
+queue_write_version(Store *store, StoreTable *table)
 {
 	ExecStoreVirtualTuple(table->insert_slot);
 	store_write_update(store, table, table->scan_slot, table->insert_slot);
@@ -207,9 +197,9 @@ set_time(TupleTableSlot *new, QueueColumn column, TimestampTz when)
  * ---------------------------------------------------------------------------
  */
 
-/* Where a row is, for later changes. */
-static ItemPointer
-copy_tid(TupleTableSlot *slot)
+/* See store_queue.h. */
+ItemPointer
+queue_copy_tid(TupleTableSlot *slot)
 {
 	ItemPointer tid = palloc(sizeof(ItemPointerData));
 
@@ -233,28 +223,34 @@ run_state(const char *status, RunState *state)
 }
 
 /*
- * Keys of queue_run_idx: the runs of an execution (item -1) or one item of its
- * iterators.
+ * Scans the runs of an execution (item -1), from where they can begin, or those
+ * of one item of its iterators.
  */
 static void
-run_keys(ScanKey keys, int64 execution_id, int item)
+run_scan_open(QueueScan *scan, Store *store, int64 execution_id, int item)
 {
+	ScanKeyData keys[3];
+	int64		begin = item >= 0 ? PG_INT64_MIN :
+		run_mark_begin(store_table(store, REL_QUEUE)->relation, execution_id);
+
 	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(execution_id));
 	if (item >= 0)
 		ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(item));
 	else
 		ScanKeyEntryInitialize(&keys[1], SK_ISNULL | SK_SEARCHNULL, 2, InvalidStrategy,
 							   InvalidOid, InvalidOid, InvalidOid, (Datum) 0);
+	ScanKeyInit(&keys[2], 3, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum(begin));
+	queue_scan_open(scan, store, REL_QUEUE_RUN_IDX, keys, 3);
 }
 
-/* The same with the step. */
-static void
-item_keys(Store *store, ScanKey keys, int64 execution_id, const char *node_name, int item)
+/* Is the row in the scan slot one of this step? */
+static bool
+is_of_step(const QueueScan *scan, const char *node_name)
 {
-	run_keys(keys, execution_id, item);
-	ScanKeyEntryInitialize(&keys[2], 0, 3, BTEqualStrategyNumber, InvalidOid,
-						   store_queue_collation(store), F_TEXTEQ,
-						   CStringGetTextDatum(node_name));
+	text	   *name = DatumGetTextPP(slot_column(scan->slot, QUEUE_COL_NODE_NAME));
+
+	return strlen(node_name) == VARSIZE_ANY_EXHDR(name) &&
+		memcmp(node_name, VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name)) == 0;
 }
 
 /*
@@ -267,7 +263,7 @@ load_payload(TupleTableSlot *slot, const Playbook *playbook, Run *run)
 	const Step *step = &playbook->steps[run->step];
 
 	run->action = slot_jsonb(slot, QUEUE_COL_ACTION);
-	run->timeout = read_timeout(slot);
+	run->timeout = queue_read_timeout(slot);
 	run->deadline = DatumGetTimestampTz(slot_column(slot, QUEUE_COL_DEADLINE));
 	if (step->kind == STEP_PLAYBOOK || step->kind == STEP_ITERATOR)
 		run->context = slot_jsonb(slot, QUEUE_COL_CONTEXT);
@@ -299,7 +295,7 @@ read_run(TupleTableSlot *slot, int64 execution_id, const Playbook *playbook,
 	run->available_at = DatumGetTimestampTz(slot_column(slot, QUEUE_COL_AVAILABLE_AT));
 	if (with_action != NULL && strcmp(name, with_action) == 0)
 		load_payload(slot, playbook, run);
-	run->handle = copy_tid(slot);
+	run->handle = queue_copy_tid(slot);
 	return run;
 }
 
@@ -309,13 +305,12 @@ store_load_item(Store *store, int64 execution_id, const Playbook *playbook,
 				const char *node_name, int item)
 {
 	QueueScan	scan;
-	ScanKeyData keys[3];
 	Run		   *run = NULL;
 
-	item_keys(store, keys, execution_id, node_name, item);
-	queue_scan_open(&scan, store, REL_QUEUE_RUN_IDX, keys, 3);
+	run_scan_open(&scan, store, execution_id, item);
 	while (run == NULL && queue_scan_next(&scan))
-		run = read_run(scan.slot, execution_id, playbook, node_name);
+		if (is_of_step(&scan, node_name))
+			run = read_run(scan.slot, execution_id, playbook, node_name);
 	queue_scan_close(&scan);
 	return run;
 }
@@ -336,7 +331,7 @@ store_abandon_items(Store *store, int64 execution_id, const char *node_name, boo
 	{
 		QueueRow   *row;
 
-		if (strcmp(slot_text(scan.slot, QUEUE_COL_NODE_NAME), node_name) != 0)
+		if (!is_of_step(&scan, node_name))
 			continue;
 		row = palloc(sizeof(QueueRow));
 		read_row(scan.slot, row);
@@ -355,8 +350,8 @@ store_abandon_items(Store *store, int64 execution_id, const char *node_name, boo
 			store_write_delete(store, table, table->scan_slot);
 		else if (revoke)
 		{
-			slot_set_text(new_version(table), QUEUE_COL_STATUS, "cancelled");
-			write_version(store, table);
+			slot_set_text(queue_new_version(table), QUEUE_COL_STATUS, "cancelled");
+			queue_write_version(store, table);
 		}
 	}
 }
@@ -368,19 +363,20 @@ store_queue_load_runs(Store *store, int64 execution_id,
 					  List **runs)
 {
 	QueueScan	scan;
-	ScanKeyData keys[3];
+	int64		first = 0;
 
-	run_keys(keys, execution_id, -1);
-	queue_scan_open(&scan, store, REL_QUEUE_RUN_IDX, keys, 2);
+	run_scan_open(&scan, store, execution_id, -1);
 	while (queue_scan_next(&scan))
 	{
 		Run		   *run = read_run(scan.slot, execution_id, playbook, with_action);
 
-		if (run == NULL)
-			continue;
-		*runs = lappend(*runs, run);
+		if (first == 0)
+			first = DatumGetInt64(slot_column(scan.slot, QUEUE_COL_QUEUE_ID));
+		if (run != NULL)
+			*runs = lappend(*runs, run);
 	}
 	queue_scan_close(&scan);
+	run_mark_end(execution_id, first);
 }
 
 /* See store.h. */
@@ -389,12 +385,11 @@ store_find_task(Store *store, int64 execution_id, const char *node_name,
 				int item, QueueRow *row)
 {
 	QueueScan	scan;
-	ScanKeyData keys[3];
-	bool		found;
+	bool		found = false;
 
-	item_keys(store, keys, execution_id, node_name, item);
-	queue_scan_open(&scan, store, REL_QUEUE_RUN_IDX, keys, 3);
-	found = queue_scan_next(&scan);
+	run_scan_open(&scan, store, execution_id, item);
+	while (!found && queue_scan_next(&scan))
+		found = is_of_step(&scan, node_name);
 	if (found)
 		read_row(scan.slot, row);
 	queue_scan_close(&scan);
@@ -451,9 +446,26 @@ store_enqueue(Store *store, const BrokerState *state, Run *run)
 
 	store_fill_task(slot, state, run);
 	store_place_task(slot);
-	store_write_insert(store, table);
+	run->queue_id = DatumGetInt64(slot->tts_values[QUEUE_COL_QUEUE_ID - 1]);
 	/* the execution may fail in this very evaluation: then the row goes again */
-	run->handle = copy_tid(slot);
+	run->handle = NULL;
+	if (queue_defer(store, table))
+		return;
+	store_write_insert(store, table);
+	run->handle = queue_copy_tid(slot);
+}
+
+/* Where the row of a run is; one that was kept back has to be looked for. */
+static ItemPointerData
+place_of(Store *store, Run *run)
+{
+	QueueRow	row;
+
+	if (run->handle != NULL)
+		return *(ItemPointer) run->handle;
+	if (!store_get_task(store, run->queue_id, &row))
+		elog(ERROR, "queue row " INT64_FORMAT " has vanished", run->queue_id);
+	return row.place;
 }
 
 /* Locks the row of a run that was loaded; it cannot be gone. */
@@ -461,7 +473,7 @@ static StoreTable *
 lock_run(Store *store, Run *run)
 {
 	StoreTable *table = store_table(store, REL_QUEUE);
-	ItemPointerData tid = *(ItemPointer) run->handle;
+	ItemPointerData tid = place_of(store, run);
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 
 	if (!store_lock_row(table, &tid, snapshot, false, NULL))
@@ -478,12 +490,15 @@ void
 store_close_task(Store *store, Run *run)
 {
 	StoreTable *table = store_table(store, REL_QUEUE);
-	ItemPointerData tid = *(ItemPointer) run->handle;
+	ItemPointerData tid;
 	TM_FailureData failure;
 	TM_Result	result;
 
+	if (run->handle == NULL && queue_forget(store, run->queue_id))
+		return;
 	if (!run->stored)
 		CommandCounterIncrement();	/* enqueued a moment ago */
+	tid = place_of(store, run);
 	if (table->result_rel->ri_TrigDesc != NULL)
 	{
 		table = lock_run(store, run);
@@ -510,7 +525,7 @@ void
 store_retry_task(Store *store, Run *run)
 {
 	StoreTable *table = lock_run(store, run);
-	TupleTableSlot *new = new_version(table);
+	TupleTableSlot *new = queue_new_version(table);
 
 	make_ready(new);
 	slot_set(new, QUEUE_COL_ATTEMPTS, Int32GetDatum(run->attempts));
@@ -524,12 +539,12 @@ store_retry_task(Store *store, Run *run)
 		set_time(new, QUEUE_COL_LEASE_UNTIL, run->deadline);
 		set_time(new, QUEUE_COL_DEADLINE, run->deadline);
 	}
-	write_version(store, table);
+	queue_write_version(store, table);
 }
 
-/* Sets the columns of a lease; it ends with the attempt it is for. */
-static void
-set_lease(TupleTableSlot *new, const char *worker_id, int attempts,
+/* See store_queue.h. */
+void
+queue_set_lease(TupleTableSlot *new, const char *worker_id, int attempts,
 		  TimestampTz lease_until, TimestampTz deadline, TimestampTz now)
 {
 	if (deadline != 0)
@@ -548,9 +563,9 @@ store_lease_task(Store *store, Run *run, TimestampTz lease_until)
 {
 	StoreTable *table = lock_run(store, run);
 
-	set_lease(new_version(table), run->worker_id, run->attempts, lease_until,
+	queue_set_lease(queue_new_version(table), run->worker_id, run->attempts, lease_until,
 			  run->deadline, GetCurrentTimestamp());
-	write_version(store, table);
+	queue_write_version(store, table);
 }
 
 /* Tells the holder of a lease, at its next heartbeat, that it works in vain. */
@@ -559,8 +574,8 @@ store_revoke_task(Store *store, Run *run)
 {
 	StoreTable *table = lock_run(store, run);
 
-	slot_set_text(new_version(table), QUEUE_COL_STATUS, "cancelled");
-	write_version(store, table);
+	slot_set_text(queue_new_version(table), QUEUE_COL_STATUS, "cancelled");
+	queue_write_version(store, table);
 }
 
 /* ---------------------------------------------------------------------------
@@ -631,9 +646,9 @@ store_extend_lease(Store *store, int64 queue_id, const char *worker_id,
 	if (!lock_leased(store, queue_id, worker_id, &row) ||
 		(row.deadline != 0 && row.deadline <= now))
 		return false;
-	set_lease(new_version(table), worker_id, row.attempts, lease_until,
+	queue_set_lease(queue_new_version(table), worker_id, row.attempts, lease_until,
 			  row.deadline, now);
-	write_version(store, table);
+	queue_write_version(store, table);
 	return true;
 }
 
@@ -647,158 +662,11 @@ store_release_task(Store *store, int64 queue_id, const char *worker_id)
 
 	if (!lock_leased(store, queue_id, worker_id, &row))
 		return false;
-	new = new_version(table);
+	new = queue_new_version(table);
 	make_ready(new);
 	slot_set(new, QUEUE_COL_ATTEMPTS, Int32GetDatum(Max(row.attempts - 1, 0)));
-	write_version(store, table);
+	queue_write_version(store, table);
 	return true;
-}
-
-/*
- * Ready rows, highest priority first.  Of priority 0 the scan begins at the
- * low-water mark, so the index is read in three ranges.
- */
-typedef struct ReadyScan
-{
-	QueueScan	scan;
-	int			range;			/* 0: above, 1: priority 0, 2: below */
-	int64		mark;
-	int64		first_ready;	/* of priority 0 */
-} ReadyScan;
-
-/* Moves on to a range of priorities. */
-static void
-ready_scan_range(ReadyScan *ready, int range)
-{
-	static const StrategyNumber strategies[] = {
-		BTGreaterStrategyNumber, BTEqualStrategyNumber, BTLessStrategyNumber
-	};
-	static const RegProcedure functions[] = {F_INT4GT, F_INT4EQ, F_INT4LT};
-	ScanKeyData keys[2];
-
-	ready->range = range;
-	ScanKeyInit(&keys[0], 1, strategies[range], functions[range], Int32GetDatum(0));
-	ScanKeyInit(&keys[1], 2, BTGreaterEqualStrategyNumber, F_INT8GE,
-				Int64GetDatum(range == 1 ? ready->mark : PG_INT64_MIN));
-	index_rescan(ready->scan.scan, keys, 2, NULL, 0);
-}
-
-/* Begins at the highest priority. */
-static void
-ready_scan_open(ReadyScan *ready, Store *store)
-{
-	ScanKeyData keys[2];
-
-	ready->mark = low_water_begin(store_table(store, REL_QUEUE)->relation);
-	ready->first_ready = 0;
-	memset(keys, 0, sizeof(keys));
-	ScanKeyInit(&keys[0], 1, BTGreaterStrategyNumber, F_INT4GT, Int32GetDatum(0));
-	ScanKeyInit(&keys[1], 2, BTGreaterEqualStrategyNumber, F_INT8GE,
-				Int64GetDatum(PG_INT64_MIN));
-	queue_scan_open(&ready->scan, store, REL_QUEUE_READY_IDX, keys, 2);
-	ready->range = 0;
-}
-
-/* The next ready row. */
-static bool
-ready_scan_next(ReadyScan *ready)
-{
-	while (!queue_scan_next(&ready->scan))
-	{
-		if (ready->range == 2)
-			return false;
-		ready_scan_range(ready, ready->range + 1);
-	}
-	if (ready->range == 1 && ready->first_ready == 0)
-		ready->first_ready =
-			DatumGetInt64(slot_column(ready->scan.slot, QUEUE_COL_QUEUE_ID));
-	return true;
-}
-
-/* Ends the scan and tells what it saw, if it came so far. */
-static void
-ready_scan_close(ReadyScan *ready, bool leased)
-{
-	queue_scan_close(&ready->scan);
-	if (ready->range > 0)
-		low_water_end(ready->scan.table->relation, ready->first_ready, leased);
-}
-
-/* Is this row's type among those asked for? */
-static bool
-type_wanted(TupleTableSlot *slot, int ntypes, char **types)
-{
-	text	   *type;
-	bool		wanted = ntypes == 0;
-
-	if (wanted)
-		return true;
-	type = DatumGetTextPP(slot_column(slot, QUEUE_COL_NODE_TYPE));
-	for (int i = 0; i < ntypes && !wanted; i++)
-		wanted = strlen(types[i]) == VARSIZE_ANY_EXHDR(type) &&
-			memcmp(types[i], VARDATA_ANY(type), VARSIZE_ANY_EXHDR(type)) == 0;
-	return wanted;
-}
-
-/*
- * When the attempt that a lease begins, or goes on with, has to be over; 0: it
- * has all the time it wants.
- */
-static TimestampTz
-attempt_deadline(TupleTableSlot *slot, TimestampTz now)
-{
-	TimestampTz deadline = DatumGetTimestampTz(slot_column(slot, QUEUE_COL_DEADLINE));
-	int64		timeout;
-
-	if (deadline != 0)
-		return deadline;
-	timeout = read_timeout(slot);
-	return timeout > 0 ? now + timeout : 0;
-}
-
-/* See store.h. */
-int
-store_lease(Store *store, const LeaseRequest *request, bool *more, bool *locked)
-{
-	ReadyScan	ready;
-	QueueScan  *scan = &ready.scan;
-	int			leased = 0;
-	TimestampTz now = GetCurrentTimestamp();
-
-	*more = false;
-	*locked = false;
-	ready_scan_open(&ready, store);
-	while (ready_scan_next(&ready))
-	{
-		ItemPointerData tid = scan->slot->tts_tid;
-		TimestampTz deadline;
-		bool		held;
-
-		if (!type_wanted(scan->slot, request->ntypes, request->types) ||
-			DatumGetTimestampTz(slot_column(scan->slot, QUEUE_COL_AVAILABLE_AT)) > now)
-			continue;
-		deadline = attempt_deadline(scan->slot, now);
-		if (deadline != 0 && deadline <= now)
-			continue;			/* the reaper's */
-		if (leased >= request->max_tasks)
-		{
-			*more = true;
-			break;
-		}
-		if (!store_lock_row(scan->table, &tid, scan->snapshot, true, &held))
-		{
-			*locked = *locked || held;
-			continue;
-		}
-		set_lease(new_version(scan->table), request->worker_id,
-				  DatumGetInt32(slot_column(scan->slot, QUEUE_COL_ATTEMPTS)) + 1,
-				  now + request->lease_us, deadline, now);
-		write_version(store, scan->table);
-		request->callback(request->arg, scan->table->insert_slot);
-		leased++;
-	}
-	ready_scan_close(&ready, leased > 0);
-	return leased;
 }
 
 /* Where due times can begin, in each of the two timer indexes. */
@@ -848,28 +716,14 @@ store_promote_due(Store *store, int64 execution_id, int limit)
 				break;
 			continue;
 		}
-		make_ready(new_version(scan.table));
-		write_version(store, scan.table);
+		make_ready(queue_new_version(scan.table));
+		queue_write_version(store, scan.table);
 		promoted++;
 	}
 	queue_scan_close(&scan);
 	/* our own promotions may yet be rolled back */
 	time_mark_end(&retry_mark, emptied && promoted == 0);
 	return promoted;
-}
-
-/* See store.h. */
-bool
-store_any_ready(Store *store, int ntypes, char **types)
-{
-	ReadyScan	ready;
-	bool		found = false;
-
-	ready_scan_open(&ready, store);
-	while (!found && ready_scan_next(&ready))
-		found = type_wanted(ready.scan.slot, ntypes, types);
-	ready_scan_close(&ready, false);
-	return found;
 }
 
 /* The smallest time in a timer index. */

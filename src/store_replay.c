@@ -334,12 +334,27 @@ compare_workload(Store *store, const Model *model, Comparison *comparison)
 		row_missing(&side, id_text(id));
 }
 
-/* The expected row of noetl.run into the insert slot. */
+/*
+ * The expected row of noetl.run into the insert slot.  How long a run may still
+ * wait for what its worker has started depends on when that leased the task: it
+ * is taken over from the row that is there (NULL: none), else granted anew.
+ */
 static void
-fill_run(const Side *side, const Model *model, const ModelRow *row)
+fill_run(const Side *side, const Model *model, const ModelRow *row, TupleTableSlot *found)
 {
-	store_fill_run(side->table->insert_slot, model->execution.execution_id, &row->run,
-				   model->playbook, row->created_at);
+	TupleTableSlot *slot = side->table->insert_slot;
+
+	store_fill_run(slot, model->execution.execution_id, &row->run, model->playbook,
+				   row->created_at);
+	if (row->run.state != RUN_OPEN ||
+		model->playbook->steps[row->key.step].kind != STEP_ACTION)
+		return;
+	if (found != NULL)
+		slot->tts_values[RUN_DUE_AT - 1] =
+			slot_getattr(found, RUN_DUE_AT, &slot->tts_isnull[RUN_DUE_AT - 1]);
+	else if (row->run.timeout > 0)
+		slot_set(slot, RUN_DUE_AT,
+				 TimestampTzGetDatum(row->created_at + row->run.timeout));
 }
 
 /* noetl.run */
@@ -367,7 +382,7 @@ compare_runs(Store *store, Model *model, Comparison *comparison)
 		else
 		{
 			row->found = true;
-			fill_run(&side, model, row);
+			fill_run(&side, model, row, scan.slot);
 			compare_row(&side, name);
 		}
 	}
@@ -379,7 +394,7 @@ compare_runs(Store *store, Model *model, Comparison *comparison)
 
 		if (row->found)
 			continue;
-		fill_run(&side, model, row);
+		fill_run(&side, model, row, NULL);
 		row_missing(&side, model->playbook->steps[row->key.step].name);
 	}
 }
@@ -524,7 +539,7 @@ fill_task(const Side *side, const Model *model, const ModelRow *row, TupleTableS
 	memset(&state, 0, sizeof(state));
 	state.playbook = model->playbook;
 	state.execution_id = model->execution.execution_id;
-	state.parent_execution_id = model->execution.parent_execution_id;
+	state.parent_execution_id = row->parent_execution_id;
 	store_fill_task(slot, &state, run);
 	slot_set(slot, QUEUE_COL_ATTEMPTS, Int32GetDatum(failed));
 	if (run->state == RUN_RETRY)

@@ -41,6 +41,7 @@ struct Store
 	Oid			event_leaf;
 	StoreTable	tables[STORE_TABLES];
 	Relation	indexes[REL_COUNT]; /* opened for scans */
+	Deferred	deferred;
 	Store	   *next;			/* in its list */
 };
 
@@ -218,8 +219,12 @@ store_open(Oid event_leaf)
 	PreventCommandIfReadOnly("a function of noetl");
 	register_callbacks();
 	(void) store_owner();		/* raises, where it does no harm, when we are not installed */
+	if (in_use != NULL)
+		store_write_deferred(in_use);
 	store = take_store(event_leaf);
 	store->event_leaf = event_leaf;
+	store->deferred.memory = NULL;
+	store->deferred.tasks = NIL;
 	store->nest_level = GetCurrentTransactionNestLevel();
 	store->next = in_use;
 	in_use = store;
@@ -236,6 +241,7 @@ close_table(StoreTable *table)
 
 	ExecClearTuple(table->insert_slot);
 	ExecClearTuple(table->scan_slot);
+	table->nbatch = 0;
 	for (int i = 0; table->writable && i < result_rel->ri_NumIndices; i++)
 	{
 		if (result_rel->ri_IndexRelationInfo[i]->ii_AmCache != NULL)
@@ -262,6 +268,7 @@ store_close(Store *store)
 	EState	   *estate = store->estate;
 	bool		clean;
 
+	store_write_deferred(store);
 	AfterTriggerEndQuery(estate);
 	Assert(in_use == store);
 	clean = store->generation == generation && estate->es_tupleTable == NIL &&
@@ -348,6 +355,8 @@ describe_table(Store *store, StoreRelation which)
 	table->insert_slot = MakeSingleTupleTableSlot(desc, ops);
 	table->scan_slot = MakeSingleTupleTableSlot(desc, ops);
 	table->indexed = false;
+	table->batch = NULL;
+	table->nbatch = 0;
 }
 
 /* See store.h. */
@@ -413,6 +422,13 @@ open_indexes(Store *store, StoreTable *table)
 }
 
 /* See store_internal.h. */
+Deferred *
+store_deferred(Store *store)
+{
+	return &store->deferred;
+}
+
+/* See store_internal.h. */
 Relation
 store_open_index(Store *store, StoreRelation which)
 {
@@ -426,12 +442,22 @@ store_open_index(Store *store, StoreRelation which)
  * ---------------------------------------------------------------------------
  */
 
+/* Somebody's triggers may look at anything. */
+static void
+prepare_write(Store *store, StoreTable *table)
+{
+	if (table->result_rel->ri_TrigDesc != NULL)
+		store_write_deferred(store);
+	open_indexes(store, table);
+}
+
 /* See store.h. */
 void
 store_write_insert(Store *store, StoreTable *table)
 {
-	open_indexes(store, table);
-	ExecStoreVirtualTuple(table->insert_slot);
+	prepare_write(store, table);
+	if (TTS_EMPTY(table->insert_slot))
+		ExecStoreVirtualTuple(table->insert_slot);
 	ExecSimpleRelationInsert(table->result_rel, store->estate, table->insert_slot);
 	ResetPerTupleExprContext(store->estate);
 }
@@ -443,7 +469,7 @@ store_write_update(Store *store, StoreTable *table, TupleTableSlot *old,
 {
 	EPQState	epq;
 
-	open_indexes(store, table);
+	prepare_write(store, table);
 	EvalPlanQualInit(&epq, store->estate, NULL, NIL, -1
 #if PG_VERSION_NUM >= 160000
 					 ,NIL
@@ -460,6 +486,8 @@ store_write_delete(Store *store, StoreTable *table, TupleTableSlot *old)
 {
 	EPQState	epq;
 
+	if (table->result_rel->ri_TrigDesc != NULL)
+		store_write_deferred(store);
 	EvalPlanQualInit(&epq, store->estate, NULL, NIL, -1
 #if PG_VERSION_NUM >= 160000
 					 ,NIL
@@ -468,4 +496,100 @@ store_write_delete(Store *store, StoreTable *table, TupleTableSlot *old)
 	ExecSimpleRelationDelete(table->result_rel, store->estate, &epq, old);
 	EvalPlanQualEnd(&epq);
 	ResetPerTupleExprContext(store->estate);
+}
+
+/* ---------------------------------------------------------------------------
+ * Events that are written together
+ * ---------------------------------------------------------------------------
+ */
+
+/* As many as one evaluation usually leaves behind, and a few more. */
+#define EVENT_BATCH			16
+
+/* Do rows go into the table without anything that wants them one by one? */
+static bool
+takes_batches(const StoreTable *table)
+{
+	const TupleConstr *constraints = RelationGetDescr(table->relation)->constr;
+
+	return table->result_rel->ri_TrigDesc == NULL &&
+		(constraints == NULL || !constraints->has_generated_stored);
+}
+
+/* See store_internal.h. */
+void
+store_defer_event(Store *store, StoreTable *table)
+{
+	TupleTableSlot *slot = table->insert_slot;
+	MemoryContext old;
+
+	if (!takes_batches(table))
+	{
+		store_write_insert(store, table);
+		return;
+	}
+	if (table->batch == NULL)
+	{
+		old = MemoryContextSwitchTo(store->estate->es_query_cxt);
+		table->batch = palloc(EVENT_BATCH * sizeof(TupleTableSlot *));
+		for (int i = 0; i < EVENT_BATCH; i++)
+			table->batch[i] = MakeSingleTupleTableSlot(slot->tts_tupleDescriptor, slot->tts_ops);
+		MemoryContextSwitchTo(old);
+	}
+	if (table->nbatch == EVENT_BATCH)
+		store_write_events(store);
+	/* the filled slot waits, an empty one takes its place */
+	table->insert_slot = table->batch[table->nbatch];
+	table->batch[table->nbatch++] = slot;
+	ExecStoreVirtualTuple(slot);
+	ExecMaterializeSlot(slot);
+}
+
+/* What the executor does for each row before and after it is stored. */
+static void
+check_row(Store *store, StoreTable *table, TupleTableSlot *slot)
+{
+	if (table->relation->rd_att->constr != NULL)
+		ExecConstraints(table->result_rel, slot, store->estate);
+	if (table->relation->rd_rel->relispartition)
+		ExecPartitionCheck(table->result_rel, slot, store->estate, true);
+}
+
+/* See store_internal.h. */
+void
+store_write_events(Store *store)
+{
+	StoreTable *table = &store->tables[REL_EVENT];
+	int			n = table->nbatch;
+
+	if (table->relation == NULL || n == 0)
+		return;
+	open_indexes(store, table);
+	table->nbatch = 0;
+	if (n == 1)
+		ExecSimpleRelationInsert(table->result_rel, store->estate, table->batch[0]);
+	else
+	{
+		for (int i = 0; i < n; i++)
+			check_row(store, table, table->batch[i]);
+		table_multi_insert(table->relation, table->batch, n, GetCurrentCommandId(true), 0, NULL);
+		for (int i = 0; i < n && table->result_rel->ri_NumIndices > 0; i++)
+			(void) ExecInsertIndexTuples(table->result_rel, table->batch[i], store->estate,
+										 false, false, NULL, NIL
+#if PG_VERSION_NUM >= 160000
+										 ,false
+#endif
+				);
+	}
+	for (int i = 0; i < n; i++)
+		ExecClearTuple(table->batch[i]);
+	ResetPerTupleExprContext(store->estate);
+}
+
+/* See store.h. */
+void
+store_write_deferred(Store *store)
+{
+	store_write_events(store);
+	queue_write_deferred(store);
 }

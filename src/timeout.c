@@ -16,8 +16,6 @@
 #include "json.h"
 #include "timeout.h"
 
-#define CENTURY_US		(INT64CONST(36525) * USECS_PER_DAY)
-
 static const char *const wrong =
 "a timeout must be longer than zero and shorter than a century";
 
@@ -27,11 +25,11 @@ timeout_of_interval(const Interval *interval, int64 *us)
 {
 	if (interval->month < -1200 || interval->month > 1200 ||
 		interval->day < -36525 || interval->day > 36525 ||
-		interval->time < -CENTURY_US || interval->time > CENTURY_US)
+		interval->time < -LONGEST_TIMEOUT || interval->time > LONGEST_TIMEOUT)
 		return false;
 	*us = interval->time + (interval->day + (int64) interval->month * DAYS_PER_MONTH) *
 		USECS_PER_DAY;
-	return *us > 0 && *us < CENTURY_US;
+	return *us > 0 && *us < LONGEST_TIMEOUT;
 }
 
 /* See timeout.h. */
@@ -84,7 +82,7 @@ timeout_parse(const JsonbValue *value, int64 *us, char **error)
 	if ((value->type == jbvNumeric || value->type == jbvString) &&
 		json_number(value, &seconds))
 	{
-		if (seconds > 0 && seconds < (double) CENTURY_US / USECS_PER_SEC)
+		if (seconds > 0 && seconds < (double) LONGEST_TIMEOUT / USECS_PER_SEC)
 			*us = Max((int64) rint(seconds * USECS_PER_SEC), 1);
 		else
 			*error = pstrdup(wrong);

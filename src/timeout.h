@@ -10,6 +10,9 @@
 
 #include "template.h"
 
+/* A century, in microseconds: any timeout is shorter. */
+#define LONGEST_TIMEOUT		(INT64CONST(36525) * USECS_PER_DAY)
+
 /*
  * Microseconds; 0: none, for null and empty text.  False and *error when the
  * value is neither seconds nor an interval, or not a sensible time.

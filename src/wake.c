@@ -122,7 +122,7 @@ wake_waiters(XactEvent event, void *arg)
 		{
 			int			left = noted.types[i].tasks;
 
-			if (noted.types[i].type_hash != 0)
+			if (left > 0 && noted.types[i].type_hash != 0)
 				left -= wake_holders(noted.types[i].type_hash, left);
 			if (left > 0 && noted.types[i].type_hash != TIMER_HASH)
 				(void) wake_holders(0, left);
@@ -179,6 +179,17 @@ wake_at_commit(const char *type)
 	/* said again it is sent once, and a savepoint may have taken the first back */
 	if (noetl_notify)
 		Async_Notify("noetl_queue", "");
+}
+
+/* See wake.h. */
+void
+wake_not_needed(const char *type)
+{
+	uint32		hash = type_hash(type);
+
+	for (int i = 0; i < noted.count; i++)
+		if (noted.types[i].type_hash == hash && noted.types[i].tasks > 0)
+			noted.types[i].tasks--;
 }
 
 /* ---------------------------------------------------------------------------

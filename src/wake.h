@@ -23,4 +23,7 @@ extern void wake_at_commit(const char *type);
  */
 extern void wake_for_timer(TimestampTz when);
 
+/* One of them was taken by this transaction itself. */
+extern void wake_not_needed(const char *type);
+
 #endif							/* NOETL_WAKE_H */

@@ -1,4 +1,5 @@
 """A psql that is spoken to line by line."""
+import json
 import os
 import subprocess
 
@@ -50,3 +51,14 @@ class Session:
     def value(self, sql):
         lines = self.run(sql)
         return lines[0] if lines else ""
+
+
+def quote(value):
+    """An SQL literal."""
+    if value is None:
+        return "NULL"
+    return "'" + str(value).replace("'", "''") + "'"
+
+
+def quote_json(value):
+    return quote(json.dumps(value)) + "::jsonb"
