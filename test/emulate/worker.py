@@ -168,6 +168,26 @@ class Worker:
             self.let_time_pass()
 
 
+class Vandal(Worker):
+    """Destroys the state of executions, which is then made again from the log."""
+
+    def disturb(self):
+        if self.rng.random() > 0.3:
+            return
+        execution = self.session.value("SELECT execution_id FROM noetl.execution WHERE status = 'RUNNING' ORDER BY random() LIMIT 1")
+        if not execution:
+            return
+        for table in ("queue", "run", "item", "workload"):
+            if self.rng.random() < 0.7:
+                self.session.run(f"DELETE FROM noetl.{table} WHERE execution_id = {execution}")
+        if self.rng.random() < 0.3:
+            self.session.run(f"DELETE FROM noetl.execution WHERE execution_id = {execution}")
+        self.session.run(f"SELECT noetl.rebuild({execution})")
+        lines = self.session.run(f"SELECT v::text FROM noetl.verify({execution}) v")
+        if lines:
+            raise Mismatch(f"verify after rebuild of {execution}: " + "; ".join(lines[:3]))
+
+
 class Saboteur(Worker):
     """One of several at once, who also cancels, forgets, repeats and takes back."""
     PATIENCE = 2000
