@@ -174,8 +174,8 @@ SELECT event, node FROM story('rebuild/branches');
 SELECT noetl.cancel(:x);
 
 -- What clients said meanwhile looks like what the broker said later.
-SET noetl.broker = off;
 SELECT noetl.execute('rebuild/branches') AS x \gset
+SET noetl.broker = off;
 INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES
     (:x, 'action_error', 'a'), (:x, 'action_retry', 'a'), (:x, 'action_error', 'b'), (:x, 'execution_failed', NULL);
 RESET noetl.broker;
@@ -204,6 +204,13 @@ workflow:
    next: [{when: "{{ result.more }}", step: fetch}, {else: [end]}]}
 - {step: end, result: "{{ fetch.page }}"}
 $$) > 0 AS registered;
+SELECT noetl.execute('rebuild/pages') AS x \gset
+SET noetl.broker = off;
+INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (:x, 'step_completed', 'fetch'), (:x, 'execution_complete', NULL);
+RESET noetl.broker;
+SELECT noetl.enqueue_next(:x);
+SELECT event, node, note LIKE '%ignored%' AS ignored FROM story('rebuild/pages');
+SELECT * FROM differences(:x);
 SET noetl.max_visits = 2;
 SELECT noetl.execute('rebuild/pages') AS x \gset
 SELECT input FROM work('{"fetch": {"page": 7, "more": true}}');
@@ -351,11 +358,16 @@ apiVersion: noetl.io/v1
 kind: Playbook
 path: rebuild/time
 workflow:
-- {step: call, type: playbook, path: rebuild/child, next: stamp}
+- {step: call, type: playbook, path: rebuild/child, data: {at: "{{ now() }}"}, retry: {max_attempts: 2, initial_delay: 0.001}, next: stamp}
 - {step: stamp, type: python, code: x, data: {at: "{{ now() }}"}, next: end}
 - {step: end}
 $$) > 0 AS registered;
 SELECT noetl.execute('rebuild/time') AS x \gset
+SELECT step FROM work('{"calc": {"fail": "no"}}', 1);
+SELECT * FROM differences(:x);
+SELECT pg_sleep(0.01);
+SELECT noetl.enqueue_next(:x);
+SELECT * FROM differences(:x);
 SELECT step FROM work('{}', 1);
 SELECT node_name FROM noetl.queue;
 SELECT * FROM differences(:x);
