@@ -524,6 +524,31 @@ is_awaited(const Replay *replay, const ModelChild *child)
 	return awaited;
 }
 
+/* By age. */
+static int
+compare_children(const ListCell *a, const ListCell *b)
+{
+	const ModelChild *left = (const ModelChild *) lfirst(a);
+	const ModelChild *right = (const ModelChild *) lfirst(b);
+
+	return left->execution_id < right->execution_id ? -1 : left->execution_id > right->execution_id;
+}
+
+/* The children, oldest first: what follows from them must not depend on chance. */
+static List *
+children_by_age(const Model *model)
+{
+	List	   *children = NIL;
+	HASH_SEQ_STATUS all;
+	ModelChild *child;
+
+	hash_seq_init(&all, model->children);
+	while ((child = (ModelChild *) hash_seq_search(&all)) != NULL)
+		children = lappend(children, child);
+	list_sort(children, compare_children);
+	return children;
+}
+
 /*
  * Children that are over without the log saying so: nobody could be told while
  * the row of their parent was missing.  Returns what is to be told (ChildEnd *).
@@ -533,12 +558,11 @@ unheard_children(Replay *replay)
 {
 	Model	   *model = replay->model;
 	List	   *ends = NIL;
-	HASH_SEQ_STATUS all;
-	ModelChild *child;
+	ListCell   *lc;
 
-	hash_seq_init(&all, model->children);
-	while ((child = (ModelChild *) hash_seq_search(&all)) != NULL)
+	foreach(lc, children_by_age(model))
 	{
+		ModelChild *child = (ModelChild *) lfirst(lc);
 		ChildEnd   *end = palloc(sizeof(ChildEnd));
 		Execution	execution;
 		const char *status;
