@@ -276,9 +276,16 @@ COMMENT ON FUNCTION noetl.task_action(jsonb, jsonb, jsonb, jsonb) IS
 CREATE FUNCTION noetl.save_tasks(save jsonb, context jsonb, names jsonb)
     RETURNS TABLE (index integer, type text, action jsonb, data jsonb, summary jsonb)
     AS 'MODULE_PATHNAME', 'noetl_save_tasks'
-    LANGUAGE C STRICT STABLE PARALLEL SAFE;
+    LANGUAGE C STABLE PARALLEL SAFE;
 COMMENT ON FUNCTION noetl.save_tasks(jsonb, jsonb, jsonb) IS
-    'what a save, in any of its forms, asks a worker to do: tasks of type event, postgres (the SQL is the action''s command), duckdb or http; rendered with names (result, this, data ...) over context';
+    'what a save, in any of its forms, asks a worker to do: tasks of type event, postgres (the SQL is the action''s command), duckdb or http; rendered with names (result, this, data ...) over context; names null: it has been rendered already';
+
+CREATE FUNCTION noetl.retry_delay(policy jsonb, context jsonb, names jsonb, attempt integer, success boolean, error text, result jsonb)
+    RETURNS double precision
+    AS 'MODULE_PATHNAME', 'noetl_retry_delay'
+    LANGUAGE C VOLATILE PARALLEL SAFE;
+COMMENT ON FUNCTION noetl.retry_delay(jsonb, jsonb, jsonb, integer, boolean, text, jsonb) IS
+    'seconds after which a task inside another one is to be repeated by its retry policy; infinity: no attempt is left; null: it is not to be';
 
 -- ---------------------------------------------------------------------------
 -- Catalog (catalog.c)

@@ -279,6 +279,7 @@ end_attempt(BrokerState *state, Run *run, const Event *event, bool success)
 	JsonbValue	input;
 	bool		has_input = run_input(run, &input);
 	double		delay = 0;
+	RetryAttempt attempt;
 	RetryVerdict verdict;
 	FailureKind kind = is_reaped(event, REAPED_TIMEOUT) ? FAILURE_TIMED_OUT : FAILURE_ACTION;
 	const char *error = event->error;
@@ -299,12 +300,16 @@ end_attempt(BrokerState *state, Run *run, const Event *event, bool success)
 	scope.error = error;
 	scope.attempt = ended_attempt(run);
 	scope.input = has_input ? &input : NULL;
+	attempt.scope = &scope.template;
+	attempt.number = scope.attempt;
+	attempt.success = success;
+	attempt.luck = state->jitter;
 	if (!run->is_task)
-		run->max_attempts = retry_max_attempts(task->retry, &scope);
+		run->max_attempts = retry_max_attempts(task->retry, &scope.template);
 	if (expired)
 		verdict = scope.attempt < run->max_attempts ? RETRY_YES : RETRY_EXHAUSTED;
 	else
-		verdict = retry_decide(task->retry, &scope, run->max_attempts, &delay);
+		verdict = retry_decide(task->retry, &attempt, run->max_attempts, &delay);
 
 	if (verdict == RETRY_YES)
 	{

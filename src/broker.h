@@ -300,4 +300,7 @@ extern int64 event_child(const Event *event);
 /* result.c: the value of a step from the result that was sent. */
 extern void result_value(const JsonbValue *envelope, JsonbValue *value);
 
+/* The status code of a response, wherever the envelope has it. */
+extern bool result_status_code(const JsonbValue *envelope, JsonbValue *value);
+
 #endif							/* NOETL_BROKER_H */

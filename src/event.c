@@ -26,9 +26,6 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
-#if PG_VERSION_NUM >= 150000
-#include "common/pg_prng.h"
-#endif
 
 #include "catalog_store.h"
 #include "event_internal.h"
@@ -36,6 +33,7 @@
 #include "execution.h"
 #include "json.h"
 #include "queue.h"
+#include "retry.h"
 #include "wake.h"
 
 PG_FUNCTION_INFO_V1(noetl_event_before);
@@ -140,17 +138,6 @@ noetl_event_before(PG_FUNCTION_ARGS)
  * After: decide
  * ---------------------------------------------------------------------------
  */
-
-/* Uniform in [0, 1). */
-static double
-draw_luck(void)
-{
-#if PG_VERSION_NUM >= 150000
-	return pg_prng_double(&pg_global_prng_state);
-#else
-	return (double) random() / ((double) MAX_RANDOM_VALUE + 1);
-#endif
-}
 
 /* See event_internal.h. */
 void
@@ -441,7 +428,7 @@ begin_evaluation(BrokerState *state, ValueContext *values, Store *store,
 	state->version = execution->version;
 	state->depth = execution->depth;
 	state->started_by = execution->started_by;
-	state->jitter = draw_luck();
+	state->jitter = retry_luck();
 	values_init(values, store, execution->execution_id, !newest);
 	state->values = values->source;
 	if (!newest)

@@ -723,7 +723,7 @@ start_iterator(BrokerState *state, Run *run, const JsonbValue *transition_input)
 				  NULL, transition_input, NULL);
 		return;
 	}
-	run->max_attempts = retry_max_attempts(iteration.step->retry, &scope);
+	run->max_attempts = retry_max_attempts(iteration.step->retry, &scope.template);
 	iteration.total = items.count;
 	emit_started(&iteration, &items);
 	run->state = RUN_OPEN;

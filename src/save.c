@@ -275,9 +275,13 @@ save_task(const JsonbValue *save, const TemplateScope *scope, SourceError *error
 	JsonbValue	flat;
 	JsonbValue	settings;
 
-	if (!flatten(save, &flat, error) ||
-		!render_save(&flat, scope, &settings, error) ||
-		!find_type(&settings, task, error))
+	if (!flatten(save, &flat, error))
+		return NULL;
+	if (scope == NULL)
+		settings = flat;
+	else if (!render_save(&flat, scope, &settings, error))
+		return NULL;
+	if (!find_type(&settings, task, error))
 		return NULL;
 	task->table = json_get_text(&settings, "table");
 	if (!first_member(&settings, data_keys, &task->data))

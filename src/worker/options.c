@@ -98,8 +98,11 @@ static const char help_text[] =
 
 enum
 {
-	OPT_IDLE_TIMEOUT = 256, OPT_PYTHON, OPT_POSTGRES
+	OPT_IDLE_TIMEOUT = 256, OPT_PYTHON, OPT_POSTGRES, OPT_HELPER
 };
+
+/* For our own use: be one of the helpers of a worker */
+#define HELPER_OPTION "execute-items"
 
 static const struct option long_options[] = {
 	{"connect", required_argument, NULL, 'd'},
@@ -112,6 +115,7 @@ static const struct option long_options[] = {
 	{"idle-timeout", required_argument, NULL, OPT_IDLE_TIMEOUT},
 	{"python", required_argument, NULL, OPT_PYTHON},
 	{"postgres-conninfo", required_argument, NULL, OPT_POSTGRES},
+	{HELPER_OPTION, no_argument, NULL, OPT_HELPER},
 	{"quiet", no_argument, NULL, 'q'},
 	{"verbose", no_argument, NULL, 'v'},
 	{"version", no_argument, NULL, 'V'},
@@ -201,18 +205,48 @@ set_value(int opt, const char *value)
 	}
 }
 
+static const char **helper_argv = NULL;
+
+/*
+ * The command that starts a helper: this program with the same options.  Its
+ * file may have been replaced meanwhile, so it is not looked for by name where
+ * that can be avoided.
+ */
+static void
+remember_command(int argc, char **argv)
+{
+	int			count = 0;
+
+	helper_argv = xcalloc((size_t) argc + 2, sizeof(char *));
+	helper_argv[count++] = access("/proc/self/exe", X_OK) == 0 ? "/proc/self/exe" : argv[0];
+	helper_argv[count++] = "--" HELPER_OPTION;
+	for (int i = 1; i < argc; i++)
+		helper_argv[count++] = argv[i];
+}
+
+/* For execvp. */
+const char *const *
+helper_command(void)
+{
+	return helper_argv;
+}
+
 /* Reads the command line into options; exits when that is all there is to do. */
 void
 parse_options(int argc, char **argv)
 {
 	int			opt;
 
+	remember_command(argc, argv);
 	while ((opt = getopt_long(argc, argv, "d:1n:t:l:b:g:qvVh", long_options, NULL)) != -1)
 	{
 		switch (opt)
 		{
 			case '1':
 				options.once = true;
+				break;
+			case OPT_HELPER:
+				options.helper = true;
 				break;
 			case 'q':
 				options.verbosity = LOG_ALWAYS;

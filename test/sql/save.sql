@@ -50,6 +50,10 @@ SELECT pg_temp.tasks('{"data": "{{ data.data }}"}', '{"data": {"square": 4}}');
 -- Of the context those are values of steps that are said to be.
 SELECT pg_temp.tasks('{"data": ["{{ s.data.x }}", "{{ s.status }}", "{{ s.errors }}", "{{ t.data }}", "{{ t.status }}"]}', '{}', '{"s": {"x": 1}, "t": {"x": 1}, "_steps": {"s": {"status": "success", "errors": [1]}}}');
 
+-- What has been rendered already is not rendered again.
+SELECT type, action FROM noetl.save_tasks('{"storage": "event", "data": "{{ 1 }}"}', '{}', NULL);
+SELECT * FROM noetl.save_tasks(NULL, '{}', '{}');
+
 -- The SQL.
 SELECT pg_temp.sql('{"data": {"n": 1.50, "neg": -1, "b": true, "s": "it''s", "back": "a\\b", "nothing": null, "m": {"k": [1]}, "l": ["x", 2]}}');
 SELECT pg_temp.sql('{"data": [{"a": 1}, {"b": 2, "a": 3}]}');
