@@ -144,6 +144,15 @@ COMMENT ON COLUMN noetl.run.arrivals IS
 
 CREATE INDEX run_due_idx ON noetl.run (due_at) WHERE due_at IS NOT NULL;
 
+-- The arrivals at a join of hundreds of branches are written with each of them.
+DO $$
+BEGIN
+    ALTER TABLE noetl.run ALTER arrivals SET COMPRESSION lz4;
+EXCEPTION WHEN feature_not_supported THEN
+    NULL;
+END
+$$;
+
 -- Items of iterators that the broker expands; written once, deleted when started.
 CREATE TABLE noetl.item (
     execution_id bigint  NOT NULL,

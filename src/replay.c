@@ -352,6 +352,8 @@ tells_run_due(const ModelRow *row, const Event *event)
 	{
 		case EVENT_ACTION_STARTED:
 		case EVENT_ITERATOR_STARTED:
+		case EVENT_SAVE_COMPLETED:
+		case EVENT_SAVE_FAILED:
 			return event->parent_event_id == row->run.started_event_id;
 		case EVENT_STEP_FAILED:
 		case EVENT_STEP_COMPLETED:
