@@ -93,7 +93,7 @@ COMMENT ON COLUMN noetl.event.created_at IS
 COMMENT ON COLUMN noetl.event.status IS
     'STARTED, RUNNING, PAUSED, PENDING, FAILED, COMPLETED or CANCELLED: the trigger sees to it, a CHECK would be parsed for every event';
 COMMENT ON COLUMN noetl.event.meta IS
-    'ignored: why an event had no effect; attempt, queue_id: whose result this is; transitions: what each "next" entry decided';
+    'ignored: why an event had no effect; attempt, queue_id: whose result this is; transitions: what each "next" entry decided; started_by: of execution_start, on whose behalf';
 
 -- Results are read often and may be large: lz4 unpacks several times faster.
 DO $$

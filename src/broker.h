@@ -127,6 +127,8 @@ typedef struct IterationResult
 	int64		child_execution_id; /* 0: none */
 } IterationResult;
 
+struct SaveError;
+
 /* How the core learns about the past of its execution. */
 typedef struct ValueSource
 {
@@ -155,6 +157,8 @@ typedef struct ValueSource
 	/* May a step be visited that often, or a child nest that deep? */
 	bool		(*allows_visit) (void *arg, int visit, int limit);
 	bool		(*allows_depth) (void *arg, int depth);
+	/* executes SaveRequests (save_broker.h); false: nothing is saved */
+	bool		(*save) (void *arg, List *requests, struct SaveError *error);
 	void	   *arg;
 } ValueSource;
 

@@ -16,7 +16,7 @@
 static const char *const failure_names[] = {
 	"action_error", "retry_exhausted", "client", "condition_error",
 	"template_error", "collection_error", "playbook_error", "timed_out",
-	"transition_error", VISITED_TOO_OFTEN
+	"save_error", "transition_error", VISITED_TOO_OFTEN
 };
 
 /* For step_failed.meta.kind. */

@@ -191,9 +191,9 @@ render_save(const JsonbValue *flat, const TemplateScope *outer, JsonbValue *sett
  * ---------------------------------------------------------------------------
  */
 
-/* The task type of a storage, by any of its names; NULL when there is none. */
-static char *
-storage_type(const char *name)
+/* See save.h. */
+char *
+save_storage_type(const char *name)
 {
 	static const struct
 	{
@@ -222,7 +222,7 @@ find_type(const JsonbValue *settings, SaveTask *task, SourceError *error)
 						 json_get(settings, "statement", &member)))
 		return refuse(error, "the save names no storage",
 					  "Write: storage: postgres (or duckdb).");
-	task->type = storage_type(name != NULL ? name : "event");
+	task->type = save_storage_type(name != NULL ? name : "event");
 	if (task->type == NULL)
 		return refuse(error, psprintf("unknown storage \"%s\"", name),
 					  "It is event, postgres, duckdb or http.");
