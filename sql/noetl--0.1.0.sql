@@ -215,7 +215,7 @@ COMMENT ON COLUMN noetl.queue.timeout IS 'how long an attempt may take, from its
 COMMENT ON COLUMN noetl.queue.deadline IS 'when the timeout of the attempt in flight ends it; no lease lasts longer';
 COMMENT ON COLUMN noetl.queue.lease_until IS 'when the lease ends, unless extended; queued: the deadline of an attempt that has lost its lease';
 
-CREATE INDEX queue_ready_idx ON noetl.queue (priority DESC, queue_id) WHERE status = 'queued';
+CREATE INDEX queue_ready_idx ON noetl.queue (node_type, priority DESC, queue_id) WHERE status = 'queued';
 CREATE INDEX queue_run_idx ON noetl.queue (execution_id, current_index, queue_id);
 CREATE INDEX queue_retry_idx ON noetl.queue (available_at) WHERE status = 'retry';
 CREATE INDEX queue_lease_idx ON noetl.queue (lease_until)

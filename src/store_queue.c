@@ -32,9 +32,10 @@
 
 /* See store_queue.h. */
 void
-queue_scan_begin(QueueScan *scan, Store *store, StoreRelation index,
-				 ScanKey keys, int nkeys)
+queue_scan_open(QueueScan *scan, Store *store, StoreRelation index,
+				ScanKey keys, int nkeys)
 {
+	queue_write_deferred(store);
 	CommandCounterIncrement();
 	scan->table = store_table(store, REL_QUEUE);
 	scan->snapshot = RegisterSnapshot(GetLatestSnapshot());
@@ -48,15 +49,6 @@ queue_scan_begin(QueueScan *scan, Store *store, StoreRelation index,
 #endif
 	index_rescan(scan->scan, keys, nkeys, NULL, 0);
 	scan->slot = scan->table->scan_slot;
-}
-
-/* See store_queue.h. */
-void
-queue_scan_open(QueueScan *scan, Store *store, StoreRelation index,
-				ScanKey keys, int nkeys)
-{
-	queue_write_deferred(store);
-	queue_scan_begin(scan, store, index, keys, nkeys);
 }
 
 /* See store_queue.h. */
