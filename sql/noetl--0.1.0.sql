@@ -93,7 +93,7 @@ COMMENT ON COLUMN noetl.event.created_at IS
 COMMENT ON COLUMN noetl.event.status IS
     'STARTED, RUNNING, PAUSED, PENDING, FAILED, COMPLETED or CANCELLED: the trigger sees to it, a CHECK would be parsed for every event';
 COMMENT ON COLUMN noetl.event.meta IS
-    'ignored: why an event had no effect; attempt, queue_id: whose result this is; transitions: what each "next" entry decided';
+    'ignored: why an event had no effect; attempt, queue_id: whose result this is; transitions: what each "next" entry decided; started_by: of execution_start, on whose behalf';
 
 -- Results are read often and may be large: lz4 unpacks several times faster.
 DO $$
@@ -143,6 +143,15 @@ COMMENT ON COLUMN noetl.run.arrivals IS
     'who has arrived: [{"from": step, "event_id": id, "data": input of the transition}]';
 
 CREATE INDEX run_due_idx ON noetl.run (due_at) WHERE due_at IS NOT NULL;
+
+-- The arrivals at a join of hundreds of branches are written with each of them.
+DO $$
+BEGIN
+    ALTER TABLE noetl.run ALTER arrivals SET COMPRESSION lz4;
+EXCEPTION WHEN feature_not_supported THEN
+    NULL;
+END
+$$;
 
 -- Items of iterators that the broker expands; written once, deleted when started.
 CREATE TABLE noetl.item (

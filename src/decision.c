@@ -6,6 +6,7 @@
 #include "noetl.h"
 
 #include "lib/stringinfo.h"
+#include "utils/builtins.h"
 
 #include "broker_internal.h"
 #include "ids.h"
@@ -30,9 +31,13 @@ char *
 node_id_make(int64 execution_id, const char *step, int visit, int item)
 {
 	StringInfoData id;
+	char		number[24];
 
+	/* every event and every task has one: not by way of printf */
 	initStringInfo(&id);
-	appendStringInfo(&id, INT64_FORMAT ":%s", execution_id, step);
+	appendBinaryStringInfo(&id, number, pg_lltoa(execution_id, number));
+	appendStringInfoChar(&id, ':');
+	appendStringInfoString(&id, step);
 	if (visit > 1)
 		appendStringInfo(&id, ":%d", visit);
 	if (item >= 0)
@@ -44,16 +49,15 @@ node_id_make(int64 execution_id, const char *step, int visit, int item)
 static const char *
 node_id_rest(const char *node_id, int64 execution_id, const char *step)
 {
-	char		prefix[32];
+	char		number[24];
 	size_t		length;
 
 	if (node_id == NULL || step == NULL)
 		return NULL;
-	snprintf(prefix, sizeof(prefix), INT64_FORMAT ":", execution_id);
-	length = strlen(prefix);
-	if (strncmp(node_id, prefix, length) != 0)
+	length = pg_lltoa(execution_id, number);
+	if (strncmp(node_id, number, length) != 0 || node_id[length] != ':')
 		return NULL;
-	node_id += length;
+	node_id += length + 1;
 	length = strlen(step);
 	return strncmp(node_id, step, length) == 0 ? node_id + length : NULL;
 }

@@ -90,6 +90,7 @@ prepare_template()
     database=bench_template
     sql -c 'CREATE EXTENSION noetl' -f "$here/tables.sql"
     register <"$here/cycle.yaml"
+    register <"$here/children.yaml"
     linear_playbook bench/linear 100 | register
     linear_playbook bench/long 10000 | register
     linear_playbook bench/one 1 | register
@@ -347,6 +348,35 @@ SQL
     figure "    and completing them, one by one, into a join (ms)" "$2"
 }
 
+# Eight workers until no execution of $1 runs any more.
+work_off()
+{
+    local pid
+    pgbench -n -M prepared -c 8 -j 2 -T 600 -D queue_id=0 -f "$here/work_noetl.pgbench" bench >"$work/pgbench.out" 2>&1 &
+    pid=$!
+    while [ "$(sql -c "SELECT count(*) FROM (SELECT FROM noetl.execution WHERE path = '$1' AND status = 'RUNNING' LIMIT 1) x")" -gt 0 ]; do
+        kill -0 "$pid"
+        sleep 0.2
+    done
+    kill "$pid"
+    wait "$pid" || true
+}
+
+# Executions by themselves: started by eight clients, then worked off by eight.
+measure_children()
+{
+    local n=10000
+    with_fsync
+    run_script start_noetl 8 -t $((n / 8)) -D path=bench/one
+    work_off bench/one
+    theirs=$(sql -c "SELECT round(count(*) / extract(epoch FROM max(started_at) - min(started_at) + max(ended_at) - min(ended_at))) FROM noetl.execution")
+    fresh_database
+    sql -c "SELECT noetl.execute('bench/children', '{\"children\": $n}')" >/dev/null
+    work_off bench/children
+    ours=$(sql -c "SELECT round($n / extract(epoch FROM ended_at - started_at)) FROM noetl.execution WHERE path = 'bench/children'")
+    row "10,000 children of one parent, 8 workers, fsync, beside as many single ones, per s" "$ours" "$theirs" ">=0.5"
+}
+
 measure_workers()
 {
     local clients best=0 worst=1 all=
@@ -369,10 +399,13 @@ measure_workers()
 
 measure_batch()
 {
-    with_fsync
-    in_turn per_second batch_noetl step_noetl 1 -T "$seconds"
-    row "50 completions in one statement beside one each, steps/s, fsync" "$ours" "$theirs" ">=3"
-    no_fsync
-    in_turn per_second batch_noetl step_noetl 1 -T "$seconds"
-    row "50 completions in one statement beside one each, steps/s, no fsync" "$ours" "$theirs"
+    local way
+    for way in complete insert; do
+        with_fsync
+        in_turn per_second "batch_$way" step_noetl 1 -T "$seconds"
+        row "50 tasks reported by one $way beside one each, steps/s, fsync" "$ours" "$theirs" ">=3"
+        no_fsync
+        in_turn per_second "batch_$way" step_noetl 1 -T "$seconds"
+        row "    the same, no fsync" "$ours" "$theirs"
+    done
 }

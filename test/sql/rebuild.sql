@@ -259,7 +259,7 @@ workflow:
 - {step: start, next: [one, each]}
 - {step: one, type: playbook, path: rebuild/child, data: {n: 1}, retry: {max_attempts: 2, initial_delay: 0}, next: end}
 - {step: each, type: iterator, collection: [2, 3, 4], element: n, mode: async, concurrency: 2,
-   task: {type: playbook, path: rebuild/child, data: {n: "{{ n }}"}}, next: end}
+   task: {type: playbook, path: rebuild/child, data: {n: "{{ n }}"}, timeout: 3600}, next: end}
 - {step: end, result: ["{{ one }}", "{{ each }}"]}
 $$) > 0 AS registered;
 SELECT noetl.execute('rebuild/parent') AS x \gset
@@ -291,11 +291,26 @@ SELECT execution_id AS c FROM noetl.execution WHERE parent_execution_id = :x AND
 CREATE TEMP TABLE before AS SELECT * FROM noetl.execution WHERE execution_id = :c;
 DELETE FROM noetl.execution WHERE execution_id = :c;
 SELECT noetl.rebuild(:c);
-SELECT count(*) AS same FROM (SELECT * FROM noetl.execution INTERSECT SELECT * FROM before) s;
+SELECT count(*) AS same, bool_and(deadline IS NOT NULL) AS limited FROM (SELECT * FROM noetl.execution INTERSECT SELECT * FROM before) s;
 DROP TABLE before;
 SELECT noetl.cancel(:x);
 SELECT status, count(*) FROM noetl.execution WHERE parent_execution_id = :x GROUP BY 1;
 SELECT count(*) FROM noetl.execution c, differences(c.execution_id) WHERE c.execution_id = :x OR parent_execution_id = :x;
+
+-- There was no such playbook then.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: rebuild/hopeful
+workflow:
+- {step: call, type: playbook, path: rebuild/late, on_error: continue, next: rest}
+- {step: rest, type: python, code: x, data: {was: "{{ call.status }}"}, next: end}
+- {step: end}
+$$) > 0 AS registered;
+SELECT noetl.execute('rebuild/hopeful') AS x \gset
+SELECT noetl.register(replace(content, 'rebuild/hopeful', 'rebuild/late')) > 0 AS registered FROM noetl.catalog WHERE path = 'rebuild/hopeful';
+SELECT * FROM differences(:x);
+SELECT input FROM work();
 
 -- Executions that a worker starts itself are adopted; their own log says so.
 SELECT noetl.register($$
@@ -303,7 +318,7 @@ apiVersion: noetl.io/v1
 kind: Playbook
 path: rebuild/spawning
 workflow:
-- {step: each, type: iterator, collection: [1], element: n, task: {type: python, code: x}, next: end}
+- {step: each, type: iterator, collection: [1], element: n, timeout: 3600, task: {type: python, code: x}, next: end}
 - {step: end, result: "{{ each }}"}
 $$) > 0 AS registered;
 SELECT noetl.execute('rebuild/spawning') AS x \gset
@@ -320,9 +335,24 @@ DELETE FROM noetl.run WHERE execution_id = :x;
 SELECT noetl.rebuild(:c);
 SELECT count(*) AS same FROM (SELECT * FROM noetl.execution INTERSECT SELECT * FROM before) s;
 DROP TABLE before;
+SELECT noetl.rebuild(:x);
+SELECT due_at > now() AS limited FROM noetl.run WHERE execution_id = :x;
+DELETE FROM noetl.execution WHERE execution_id = :x;
+DELETE FROM noetl.run WHERE execution_id = :x;
 SELECT step FROM work('{"calc": 1}');
 SELECT relation, regexp_replace(key, '\d{15,}', '<id>') AS key FROM noetl.verify(:x) ORDER BY 1, 2;
 SELECT noetl.rebuild(:x);
+SELECT status, result FROM noetl.execution WHERE execution_id = :x;
+SELECT * FROM differences(:x);
+SELECT * FROM differences(:c);
+
+-- One that is over is not adopted, nor one that has a parent.
+SELECT noetl.execute('rebuild/spawning') AS x \gset
+SELECT queue_id AS q FROM noetl.lease('w', 1, '60 s', '{iterator}') \gset
+INSERT INTO noetl.event (execution_id, event_type, node_name, current_index, context)
+VALUES (:x, 'iteration_started', 'each', 0, jsonb_build_object('child_execution_id', :c));
+SELECT * FROM differences(:x);
+SELECT noetl.complete(:q, '[8]', 'w');
 SELECT status, result FROM noetl.execution WHERE execution_id = :x;
 SELECT * FROM differences(:x);
 SELECT * FROM differences(:c);
