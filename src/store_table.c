@@ -209,6 +209,13 @@ take_store(Oid event_leaf)
 	return take_store(event_leaf);
 }
 
+/* Does it keep rows back? */
+static bool
+has_deferred(const Store *store)
+{
+	return store->deferred.tasks != NIL || store->tables[REL_EVENT].nbatch > 0;
+}
+
 /* See store.h. */
 Store *
 store_open(Oid event_leaf)
@@ -219,8 +226,13 @@ store_open(Oid event_leaf)
 	PreventCommandIfReadOnly("a function of noetl");
 	register_callbacks();
 	(void) store_owner();		/* raises, where it does no harm, when we are not installed */
-	if (in_use != NULL)
+	if (in_use != NULL && has_deferred(in_use))
+	{
+		/* rolled back with a subtransaction, they would be missing */
+		if (GetCurrentTransactionNestLevel() > in_use->nest_level)
+			elog(ERROR, "rows are kept back while a subtransaction runs");
 		store_write_deferred(in_use);
+	}
 	store = take_store(event_leaf);
 	store->event_leaf = event_leaf;
 	store->deferred.memory = NULL;

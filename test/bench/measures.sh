@@ -210,11 +210,11 @@ measure_flat()
     done
 }
 
-# Fills the queue with tasks that nobody has leased.
+# Fills the queue with $1 tasks of type $2 that nobody has leased.
 fill_queue()
 {
     sql -c "INSERT INTO noetl.queue (execution_id, catalog_id, node_id, node_name, node_type, action)
-            SELECT 1000000 + i / 10, 1, (1000000 + i / 10) || ':s' || i % 10, 's' || i % 10, 'bench', '{\"type\": \"bench\", \"data\": {\"n\": 1}}'
+            SELECT 1000000 + i / 10, 1, (1000000 + i / 10) || ':s' || i % 10, 's' || i % 10, '$2', '{\"type\": \"bench\", \"data\": {\"n\": 1}}'
               FROM generate_series(1, $1) AS i" -c 'VACUUM ANALYZE noetl.queue'
 }
 
@@ -222,10 +222,15 @@ measure_backlog()
 {
     local few
     no_fsync
-    fill_queue 4000
+    fill_queue 4000 bench
     run_script lease_noetl 1 -t 3000
     few=$(pace cpu_us)
-    fill_queue 1003000
+    fill_queue 1000000 other
+    fill_queue 3000 bench
+    run_script lease_noetl 1 -t 3000
+    row "lease, 1,000,000 due rows of another type beside 1,000 rows (us of CPU)" "$(pace cpu_us)" "$few" "<=1.2"
+    sql -c "DELETE FROM noetl.queue WHERE node_type = 'other'" -c 'VACUUM noetl.queue'
+    fill_queue 1003000 bench
     run_script lease_noetl 1 -t 3000
     row "lease, 1,000,000 due rows beside 1,000 (us of CPU)" "$(pace cpu_us)" "$few" "<=1.2"
 }
@@ -302,11 +307,15 @@ measure_wake()
     times=$("$work/wake" latency 8 2000 200)
     figure "idle worker: execute() sent to task in hand, p50 (ms)" "${times% *}" "<=1"
     figure "idle worker: execute() sent to task in hand, p99 (ms)" "${times#* }" "<=5"
-    sleep 2
+    # vacuum, of what other measures have left, is nobody's idling
+    sql -c 'ALTER SYSTEM SET autovacuum = off' -c 'SELECT pg_reload_conf()' -c CHECKPOINT >/dev/null
+    sleep 1
     before=$(wal_position)
     times=$("$work/wake" idle 8 5)
     figure "8 idle workers for 5 s: how often one of them ran" "${times% *}" "<=0"
-    figure "8 idle workers for 5 s: WAL (bytes)" "$(($(wal_position) - before))" "<=0"
+    # a snapshot for standbys, which the server writes by itself, has 50 or so
+    figure "8 idle workers for 5 s: WAL (bytes)" "$(($(wal_position) - before))" "<=100"
+    sql -c 'ALTER SYSTEM RESET autovacuum' -c 'SELECT pg_reload_conf()' >/dev/null
 }
 
 # 500 tasks that each read an element of a result of 500 elements.
