@@ -37,6 +37,7 @@ struct Store
 	MemoryContext memory;		/* holds all of this */
 	EState	   *estate;
 	uint64		generation;		/* when it was made */
+	int			redescribed;	/* how often, for another event partition */
 	int			nest_level;		/* of the transaction that uses it */
 	Oid			event_leaf;
 	StoreTable	tables[STORE_TABLES];
@@ -44,6 +45,9 @@ struct Store
 	Deferred	deferred;
 	Store	   *next;			/* in its list */
 };
+
+/* A description that is given up goes with the store: after so many of them. */
+#define MOST_REDESCRIBED	16
 
 /* Those in use, innermost first, and those that wait for their next use. */
 static Store *in_use = NULL;
@@ -283,8 +287,8 @@ store_close(Store *store)
 	store_write_deferred(store);
 	AfterTriggerEndQuery(estate);
 	Assert(in_use == store);
-	clean = store->generation == generation && estate->es_tupleTable == NIL &&
-		estate->es_trig_target_relations == NIL;
+	clean = store->generation == generation && store->redescribed < MOST_REDESCRIBED &&
+		estate->es_tupleTable == NIL && estate->es_trig_target_relations == NIL;
 	list_free(estate->es_opened_result_relations);
 	estate->es_opened_result_relations = NIL;
 	ExecCloseResultRelations(estate);
@@ -357,6 +361,8 @@ describe_table(Store *store, StoreRelation which)
 	TupleDesc	desc = CreateTupleDescCopyConstr(RelationGetDescr(table->relation));
 	const TupleTableSlotOps *ops = table_slot_callbacks(table->relation);
 
+	if (OidIsValid(table->relid))
+		store->redescribed++;
 	table->described = generation;
 	table->relid = RelationGetRelid(table->relation);
 	set_relation(store->estate, which + 1, table->relid);
