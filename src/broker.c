@@ -130,6 +130,8 @@ restart_run(BrokerState *state, Run *run)
 	input_of_arrivals(run->arrivals, &input);
 	if (step->kind == STEP_PLAYBOOK)
 		start_playbook(state, run, &input);
+	else if (step->kind == STEP_SAVE)
+		start_save_step(state, run, &input);
 	else
 		start_iterator(state, run, &input);
 }
@@ -178,9 +180,9 @@ retry_run(BrokerState *state, Run *run, const Step *step, const Event *event,
 		run->state = delay > 0 ? RUN_RETRY : RUN_QUEUED;
 		decide(state, DECIDE_RETRY, run);
 	}
-	else if (delay > 0)
+	else if (delay > 0 || step->kind == STEP_SAVE)
 	{
-		run->state = RUN_RETRY;
+		run->state = RUN_RETRY;	/* a save that fails at once must not loop here */
 		decide(state, DECIDE_KEEP, run);
 	}
 	else
@@ -263,7 +265,7 @@ conclude(BrokerState *state, Run *run, const Step *step, const Event *event, boo
 	completion.type = EVENT_STEP_COMPLETED;
 	completion.parent = event->event_id;
 	completion.envelope = was_save ? &saved : envelope;
-	completion.write_result = was_save;
+	completion.write_result = was_save || step->kind == STEP_SAVE;
 	completion.input = input;
 	complete_step(state, run, &completion);
 }
@@ -277,6 +279,7 @@ end_attempt(BrokerState *state, Run *run, const Event *event, bool success)
 	Scope		scope;
 	JsonbValue	envelope;
 	JsonbValue	input;
+	JsonbValue	saved;
 	bool		has_input = run_input(run, &input);
 	double		delay = 0;
 	RetryAttempt attempt;
@@ -308,8 +311,19 @@ end_attempt(BrokerState *state, Run *run, const Event *event, bool success)
 		run->max_attempts = retry_max_attempts(task->retry, &scope.template);
 	if (expired)
 		verdict = scope.attempt < run->max_attempts ? RETRY_YES : RETRY_EXHAUSTED;
+	else if (step->kind == STEP_SAVE)
+		verdict = RETRY_NO;		/* it has not done anything yet */
 	else
 		verdict = retry_decide(task->retry, &attempt, run->max_attempts, &delay);
+	if (success && verdict == RETRY_NO && task->saves != NULL &&
+		!save_attempt(state, run, &envelope, scope.input, event->event_id, &saved, &error))
+	{
+		success = false;
+		kind = FAILURE_SAVE;
+		scope.success = attempt.success = false;
+		scope.error = error;
+		verdict = retry_decide(task->retry, &attempt, run->max_attempts, &delay);
+	}
 
 	if (verdict == RETRY_YES)
 	{
@@ -324,7 +338,8 @@ end_attempt(BrokerState *state, Run *run, const Event *event, bool success)
 		kind = FAILURE_RETRY_EXHAUSTED;
 		error = psprintf("retry_when still holds after %d attempts", scope.attempt);
 	}
-	conclude(state, run, step, event, success, kind, error, &envelope, scope.input);
+	conclude(state, run, step, event, success, kind, error,
+			 success && step->kind == STEP_SAVE ? &saved : &envelope, scope.input);
 }
 
 /* A client ends a step itself, without a worker's action event. */
@@ -382,17 +397,6 @@ find_run(BrokerState *state, const Step *step, const Event *event, const char **
 	return *reason == NULL ? run : NULL;
 }
 
-/* The task of an item whose iterator has gone has nobody to report to. */
-static void
-drop_item(BrokerState *state, const Event *event)
-{
-	Run		   *item = state->item;
-
-	if (item != NULL && live_run(state, item->step) == NULL &&
-		(event->type == EVENT_ACTION_COMPLETED || event->type == EVENT_ACTION_ERROR))
-		decide(state, DECIDE_CLOSE, item);
-}
-
 /* The worker has started an execution on behalf of its step. */
 static void
 adopt(BrokerState *state, Run *run, const Event *event)
@@ -426,7 +430,6 @@ decide_run_event(BrokerState *state, const Event *event)
 	if (run == NULL)
 	{
 		ignore(state, reason);
-		drop_item(state, event);
 		return;
 	}
 
@@ -506,7 +509,7 @@ broker_run_due(BrokerState *state, int step)
 		json_add_text(&builder, "kind", REAPED_TIMEOUT);
 		json_end_object(&builder, &value);
 		event->meta = json_to_jsonb(&value);
-		decide(state, DECIDE_ABANDON, run)->revoke = true;
+		decide(state, DECIDE_ABANDON, run);
 		end_attempt(state, run, event, false);
 	}
 	settle(state);
@@ -589,6 +592,8 @@ broker_decide(BrokerState *state, const Event *event)
 		case EVENT_STEP_STARTED:
 		case EVENT_ACTION_RETRY:
 		case EVENT_SAVE:
+		case EVENT_SAVE_COMPLETED:
+		case EVENT_SAVE_FAILED:
 		case EVENT_ITERATOR_STARTED:
 		case EVENT_ITERATION_STARTED:
 		case EVENT_ITERATION_COMPLETED:

@@ -127,6 +127,8 @@ typedef struct IterationResult
 	int64		child_execution_id; /* 0: none */
 } IterationResult;
 
+struct SaveError;
+
 /* How the core learns about the past of its execution. */
 typedef struct ValueSource
 {
@@ -155,6 +157,8 @@ typedef struct ValueSource
 	/* May a step be visited that often, or a child nest that deep? */
 	bool		(*allows_visit) (void *arg, int visit, int limit);
 	bool		(*allows_depth) (void *arg, int depth);
+	/* executes SaveRequests (save_broker.h); false: nothing is saved */
+	bool		(*save) (void *arg, List *requests, struct SaveError *error);
 	void	   *arg;
 } ValueSource;
 
@@ -218,8 +222,8 @@ typedef enum DecisionKind
 	DECIDE_KEEP,				/* store "run" in noetl.run: it waits, or is open */
 	DECIDE_FORGET,				/* delete it from there */
 	DECIDE_ABANDON,				/* an open run fails: its children and the tasks
-								 * of its items are withdrawn, leased ones
-								 * revoked if "revoke" */
+								 * of its items are withdrawn, leased ones too
+								 * unless "leave"; "revoke": those are told */
 	DECIDE_ADD_ITEMS,			/* items of "run" that start later */
 	DECIDE_TAKE_ITEM,			/* first_item does not wait any more */
 	DECIDE_START_CHILD,			/* "child" */
@@ -247,6 +251,7 @@ typedef struct Decision
 	const char *status;
 	const char *error;
 	const char *reason;
+	bool		leave;
 	bool		revoke;
 	Jsonb	   *result;
 	Jsonb	   *meta;

@@ -6,6 +6,7 @@
  *		flow.c       steps start and end, branches arrive and join
  *		child.c      steps that are child executions
  *		iteration.c  steps that are iterators
+ *		save_broker.c  saves that the database executes itself
  *		decision.c   decisions are noted down; executions end
  */
 #ifndef NOETL_BROKER_INTERNAL_H
@@ -26,6 +27,7 @@ typedef enum FailureKind
 	FAILURE_COLLECTION,
 	FAILURE_PLAYBOOK,
 	FAILURE_TIMED_OUT,
+	FAILURE_SAVE,
 	/* a step cannot go on after these, whatever on_error says */
 	FAILURE_TRANSITION,
 	FAILURE_MAX_VISITS
@@ -100,6 +102,21 @@ extern void end_item(BrokerState *state, Run *run, int index, bool success,
 					 int64 child_execution_id, int64 parent);
 extern void item_child_ended(BrokerState *state, Run *run, const ChildEnd *end);
 
+/* ---- save_broker.c ---- */
+
+/*
+ * Executes the saves of a task, whose scope is as for its own templates, and
+ * says so in the log.  *saved: what was saved.  False and *error when they fail.
+ */
+extern bool execute_saves(BrokerState *state, const Run *run, const Step *task, Scope *scope,
+						  int64 parent, JsonbValue *saved, const char **error);
+/* The same after an attempt of a run or of an item that went well. */
+extern bool save_attempt(BrokerState *state, Run *run, const JsonbValue *envelope,
+						 const JsonbValue *input, int64 parent, JsonbValue *saved,
+						 const char **error);
+/* A step that does nothing but save. */
+extern void start_save_step(BrokerState *state, Run *run, const JsonbValue *transition_input);
+
 /* ---- flow.c ---- */
 
 /* Is the work of a run done elsewhere than in its own queue row? */
@@ -114,6 +131,8 @@ extern bool prepare_action(BrokerState *state, Run *run, const Step *task, Scope
 						   const JsonbValue *transition_input, SourceError *error);
 /* The values of names that raw parts of a task refer to. */
 extern void add_raw_roots(const Step *task, Scope *scope, JsonBuilder *builder);
+/* What a save sees of the results of all items, as names. */
+extern void add_iterator_names(const JsonbValue *envelope, JsonBuilder *builder);
 /*
  * What a step saves after its children are done is a task of type save, of the
  * run itself or (item) of one of its items.

@@ -34,6 +34,7 @@
 #include "json.h"
 #include "queue.h"
 #include "retry.h"
+#include "save_broker.h"
 #include "wake.h"
 
 PG_FUNCTION_INFO_V1(noetl_event_before);
@@ -180,7 +181,8 @@ abandon_run(Store *store, const BrokerState *state, const Decision *decision)
 	if (state->playbook->steps[decision->run->step].kind == STEP_ITERATOR)
 	{
 		store_delete_items(store, state->execution_id, name);
-		store_abandon_items(store, state->execution_id, name, decision->revoke);
+		store_abandon_items(store, state->execution_id, name, decision->leave,
+							decision->revoke);
 	}
 	cancel_children(store, state->execution_id, decision->run->started_event_id);
 }
@@ -340,17 +342,36 @@ end_of_execution(const BrokerState *state)
 	return NULL;
 }
 
+/*
+ * An end that a client sent while the broker was off, or that a save has caused,
+ * comes too late when the execution ends by an earlier event.
+ */
+static void
+ignore_pending_end(Store *store, int64 execution_id)
+{
+	int64		event_id = store_pending_end(store, execution_id);
+
+	if (event_id != 0)
+		store_annotate_event(store, execution_id, event_id,
+							 meta_text("ignored", "the execution is over"));
+}
+
 /* Everything the broker wants done, in its order. */
 static int
 write_decisions(Store *store, BrokerState *state, const Execution *execution,
 				const Event *event)
 {
+	const ValueContext *values = (ValueContext *) state->values.arg;
 	const Decision *end;
 	Writing		here;
 	ListCell   *lc;
 
 	memset(&here, 0, sizeof(here));
 	here.execution_id = state->execution_id;
+	here.interrupted = values->interrupted;
+	here.messages = values->messages;
+	if (state->finished && (values->catching_up || values->interrupted))
+		ignore_pending_end(store, state->execution_id);
 	here.time = state->time;
 	here.last_event_id = state->last_event_id;
 	here.memory = CurrentMemoryContext;
@@ -378,18 +399,50 @@ write_decisions(Store *store, BrokerState *state, const Execution *execution,
 	return here.enqueued;
 }
 
-/*
- * An end that a client sent while the broker was off comes too late when the
- * execution ends by an earlier event.
- */
-static void
-ignore_pending_end(Store *store, int64 execution_id)
+/* See event_internal.h. */
+bool
+evaluate_save(void *arg, List *requests, struct SaveError *error)
 {
-	int64		event_id = store_pending_end(store, execution_id);
+	ValueContext *values = (ValueContext *) arg;
+	BrokerState *state = values->state;
+	uint64		prepared = prepared_events;
+	Writing		here;
+	bool		saved;
+	int64		last_event_id;
+	TimestampTz last_time;
+	bool		own;
 
-	if (event_id != 0)
-		store_annotate_event(store, execution_id, event_id,
-							 meta_text("ignored", "the execution is over"));
+	/* what is kept back is not the statements' to write, nor to roll back */
+	store_write_deferred(values->store);
+	memset(&here, 0, sizeof(here));
+	here.execution_id = state->execution_id;
+	here.time = state->time;
+	here.last_event_id = state->last_event_id;
+	here.memory = CurrentMemoryContext;
+	here.outer = writing;
+	writing = &here;
+	PG_TRY();
+	{
+		saved = save_execute(requests, state->started_by, error);
+	}
+	PG_FINALLY();
+	{
+		writing = here.outer;
+	}
+	PG_END_TRY();
+	if (!saved)
+		return false;
+	values->interrupted = values->interrupted || here.interrupted;
+	values->messages = list_concat(values->messages, here.messages);
+	/* what is emitted from now on follows what the statements have inserted */
+	if (prepared != prepared_events &&
+		store_last_event(values->store, state->execution_id, 0, &last_event_id,
+						 &last_time, &own))
+	{
+		state->time = Max(state->time, last_time);
+		state->last_event_id = Max(state->last_event_id, last_event_id);
+	}
+	return true;
 }
 
 /*
@@ -429,7 +482,7 @@ begin_evaluation(BrokerState *state, ValueContext *values, Store *store,
 	state->depth = execution->depth;
 	state->started_by = execution->started_by;
 	state->jitter = retry_luck();
-	values_init(values, store, execution->execution_id, !newest);
+	values_init(values, store, state, !newest);
 	state->values = values->source;
 	if (!newest)
 	{
@@ -478,8 +531,6 @@ decide_event(Store *store, const Event *event, bool newest)
 		broker_refuse(&state, event, error);
 	else
 		broker_decide(&state, event);
-	if (state.finished && !newest)
-		ignore_pending_end(store, event->execution_id);
 	return write_decisions(store, &state, &execution, event);
 }
 

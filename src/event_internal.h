@@ -40,6 +40,9 @@ typedef struct ValueContext
 	Store	   *store;
 	int64		execution_id;
 	bool		catching_up;	/* newer events are stored but not decided on */
+	BrokerState *state;			/* of the evaluation */
+	bool		interrupted;	/* a save has left an event in noetl.pending */
+	List	   *messages;		/* ChildEnd * of children that a save has ended */
 	bool		workload_known;
 	bool		workload_exists;
 	JsonbValue	workload;
@@ -60,6 +63,11 @@ extern void write_own_event(Store *store, const Event *event);
 extern int	decide_event(Store *store, const Event *event, bool newest);
 /* Decides, for its parent, on the end of a child execution. */
 extern int	decide_child_end(int64 execution_id, const ChildEnd *end);
+/*
+ * ValueSource.save.  What the statements do to the execution that is being
+ * decided on waits until these decisions are written.
+ */
+extern bool evaluate_save(void *arg, List *requests, struct SaveError *error);
 /* Decides on the pending events of one execution, oldest first. */
 extern int	decide_pending(Store *store, int64 execution_id);
 
@@ -83,7 +91,7 @@ extern int	tell_parent(const Execution *execution, const Decision *end, Timestam
 
 /* ---- event_values.c ---- */
 
-extern void values_init(ValueContext *values, Store *store, int64 execution_id,
+extern void values_init(ValueContext *values, Store *store, BrokerState *state,
 						bool catching_up);
 
 /* ---- event_prepare.c ---- */

@@ -45,8 +45,8 @@ static const TypeName type_names[] = {
 	{"workflow_failed", EVENT_EXECUTION_FAILED, "FAILED"},
 	/* recorded */
 	{"save_started", EVENT_SAVE, "STARTED"},
-	{"save_completed", EVENT_SAVE, "COMPLETED"},
-	{"save_failed", EVENT_SAVE, "FAILED"},
+	{"save_completed", EVENT_SAVE_COMPLETED, "COMPLETED"},
+	{"save_failed", EVENT_SAVE_FAILED, "FAILED"},
 	{"iterator_started", EVENT_ITERATOR_STARTED, "STARTED"},
 	{"iteration_started", EVENT_ITERATION_STARTED, "STARTED"},
 	{"loop_iteration", EVENT_ITERATION_STARTED, "STARTED"},

@@ -139,7 +139,7 @@ allows_depth(void *arg, int depth)
 
 /* See event_internal.h. */
 void
-values_init(ValueContext *values, Store *store, int64 execution_id, bool catching_up)
+values_init(ValueContext *values, Store *store, BrokerState *state, bool catching_up)
 {
 	static const ValueSource source = {
 		.step_value = step_value,
@@ -154,13 +154,15 @@ values_init(ValueContext *values, Store *store, int64 execution_id, bool catchin
 		.child_item = child_item,
 		.new_execution_id = next_execution_id,
 		.allows_visit = allows_visit,
-		.allows_depth = allows_depth
+		.allows_depth = allows_depth,
+		.save = evaluate_save
 	};
 
 	memset(values, 0, sizeof(ValueContext));
 	values->source = source;
 	values->source.arg = values;
 	values->store = store;
-	values->execution_id = execution_id;
+	values->execution_id = state->execution_id;
+	values->state = state;
 	values->catching_up = catching_up;
 }

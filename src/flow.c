@@ -482,7 +482,7 @@ prepare_action(BrokerState *state, Run *run, const Step *task, Scope *scope,
 		run->action = json_to_jsonb(&value);
 	}
 	run->context = NULL;
-	if (rendered && task->nraw_roots > 0)
+	if (rendered && (task->nraw_roots > 0 || (task->saves != NULL && scope->names != NULL)))
 	{
 		json_begin_object(&builder);
 		add_raw_roots(task, scope, &builder);
@@ -495,8 +495,8 @@ prepare_action(BrokerState *state, Run *run, const Step *task, Scope *scope,
 	return rendered;
 }
 
-/* What a worker sees of the results of all items, as names in a save. */
-static void
+/* See broker_internal.h. */
+void
 add_iterator_names(const JsonbValue *envelope, JsonBuilder *builder)
 {
 	JsonbValue	value;
@@ -658,6 +658,11 @@ start_run(BrokerState *state, Run *run)
 	if (step->kind == STEP_ACTION && !skipped)
 	{
 		start_action(state, run, &input);
+		return;
+	}
+	if (step->kind == STEP_SAVE && !skipped)
+	{
+		start_save_step(state, run, &input);
 		return;
 	}
 	if (is_open_step(step) && !skipped)

@@ -542,6 +542,31 @@ emit_child_completed(const Iteration *iteration, const ChildEnd *end, const Json
 	return event->event_id;
 }
 
+/* The child of an item is done: its save decides whether the item is. */
+static void
+save_child(Iteration *iteration, const ChildEnd *end, const JsonbValue *envelope)
+{
+	BrokerState *state = iteration->state;
+	Run		   *item = run_make(iteration->run->step, iteration->run->visit, RUN_OPEN);
+	Scope		scope;
+	JsonbValue	names;
+	JsonbValue	value;
+	JsonbValue	saved;
+	const char *error = NULL;
+	bool		success;
+
+	item->item = end->item;
+	state->values.child_item(state->values.arg, end->execution_id, &value);
+	item_scope(iteration, end->item, &value, &names, &scope);
+	result_value(envelope, &value);
+	scope.result = &value;
+	scope.envelope = envelope;
+	success = execute_saves(state, item, iteration->spec->body, &scope,
+							emit_child_completed(iteration, end, envelope), &saved, &error);
+	(void) item_ended(iteration, end->item, success, envelope, error, end->execution_id,
+					  state->last_event_id);
+}
+
 /* See broker_internal.h. */
 void
 item_child_ended(BrokerState *state, Run *run, const ChildEnd *end)
@@ -552,6 +577,11 @@ item_child_ended(BrokerState *state, Run *run, const ChildEnd *end)
 
 	open_iteration(&iteration, state, run);
 	child_result(state, spec->body, end, &value);
+	if (end->completed && spec->body->saves != NULL)
+	{
+		save_child(&iteration, end, &value);
+		return;
+	}
 	if (end->completed && spec->body->save_action != NULL)
 	{
 		Scope		scope;

@@ -32,19 +32,32 @@
 /* Transactions that set a timer are expected to end within this time */
 #define TIMER_SLACK_US		INT64CONST(1000000)
 
-static struct
+/* What is known of the tasks of one type and priority. */
+typedef struct LowWater
 {
-	Oid			storage;		/* of the queue the mark is about */
+	char		type[NAMEDATALEN];	/* of the tasks; empty: the place is free */
+	int			priority;
 	int64		mark;			/* no ready row is below */
 	int64		candidate;		/* F; 0: none */
-	bool		adopting;		/* H had ended before the running scan began */
 	VirtualTransactionId *holders;	/* H */
 	int			nholders;
 	TimestampTz touched;		/* when the candidate was taken or looked at */
+	uint64		adopting;		/* the scan before which H had ended */
 	TimestampTz scan_began;
 	bool		scanning_all;
 	TimestampTz next_full_scan;
+	uint64		last_scan;		/* that asked for it */
+} LowWater;
+
+/* More kinds of tasks than this come and go without a mark. */
+#define LOW_WATERS			32
+
+static struct
+{
+	Oid			storage;		/* of the queue the marks are about */
+	LowWater	kinds[LOW_WATERS];
 	LocalTransactionId leased_in;	/* the transaction that leased last */
+	uint64		scans;
 }			low_water;
 
 /* Changes when the queue is truncated, rewritten or made anew. */
@@ -69,17 +82,23 @@ current_transaction(void)
 #endif
 }
 
-/* Vacuum holds a lock of the kind that is looked for, and adds no rows. */
+/*
+ * Vacuum holds a lock of the kind that is looked for, and adds no rows.  The
+ * process must still be in that very transaction: a prepared one has the number
+ * of a process that may have become anything since.
+ */
 static bool
 is_vacuum(const VirtualTransactionId *holder)
 {
 #if PG_VERSION_NUM >= 170000
 	PGPROC	   *process = ProcNumberGetProc(holder->procNumber);
+	LocalTransactionId transaction = process != NULL ? process->vxid.lxid : InvalidLocalTransactionId;
 #else
 	PGPROC	   *process = BackendIdGetProc(holder->backendId);
+	LocalTransactionId transaction = process != NULL ? process->lxid : InvalidLocalTransactionId;
 #endif
 
-	return process != NULL &&
+	return transaction == holder->localTransactionId && process != NULL &&
 		(process->statusFlags & (PROC_IN_VACUUM | PROC_IS_AUTOVACUUM)) != 0;
 }
 
@@ -100,19 +119,15 @@ current_holders(Relation queue, int *count)
 	return holders;
 }
 
-/* Have all of H ended? */
+/* Have all of H ended?  now: who holds the lock at the moment. */
 static bool
-holders_ended(Relation queue)
+holders_ended(const LowWater *kind, const VirtualTransactionId *now, int count)
 {
-	int			count = 0;
-	VirtualTransactionId *now = current_holders(queue, &count);
-	bool		ended = true;
-
-	for (int i = 0; i < count && ended; i++)
-		for (int j = 0; j < low_water.nholders && ended; j++)
-			ended = !VirtualTransactionIdEquals(now[i], low_water.holders[j]);
-	pfree(now);
-	return ended;
+	for (int i = 0; i < count; i++)
+		for (int j = 0; j < kind->nholders; j++)
+			if (VirtualTransactionIdEquals(now[i], kind->holders[j]))
+				return false;
+	return true;
 }
 
 /* When to read everything again: it shall cost no more than its share. */
@@ -124,76 +139,150 @@ next_full(TimestampTz began, int64 interval)
 	return now + Max(interval, (now - began) * FULL_SCAN_SHARE);
 }
 
-/* See low_water.h. */
-int64
-low_water_begin(Relation queue)
-{
-	TimestampTz now = GetCurrentTimestamp();
-
-	if (low_water.storage != storage_of(queue))
-	{
-		low_water.storage = storage_of(queue);
-		low_water.mark = low_water.candidate = 0;
-	}
-	low_water.scan_began = now;
-	low_water.scanning_all = now >= low_water.next_full_scan ||
-		low_water.next_full_scan - now > FULL_SCAN_US * FULL_SCAN_SHARE;
-	low_water.adopting = false;
-	if (low_water.candidate != 0 && now - low_water.touched >= MIN_INTERVAL_US)
-	{
-		low_water.adopting = holders_ended(queue);
-		low_water.touched = now;
-	}
-	return low_water.scanning_all ? 0 : low_water.mark;
-}
-
-/* Takes F and H. */
+/* A queue that was truncated or made anew begins its ids where it likes. */
 static void
-take_candidate(Relation queue, int64 candidate)
+forget_other_queue(Relation queue)
 {
-	int			count = 0;
-	VirtualTransactionId *holders = current_holders(queue, &count);
-
-	if (low_water.holders != NULL)
-		pfree(low_water.holders);
-	low_water.holders = MemoryContextAlloc(TopMemoryContext,
-										   Max(count, 1) * sizeof(VirtualTransactionId));
-	memcpy(low_water.holders, holders, count * sizeof(VirtualTransactionId));
-	pfree(holders);
-	low_water.nholders = count;
-	low_water.candidate = candidate;
-	low_water.touched = GetCurrentTimestamp();
+	if (low_water.storage == storage_of(queue))
+		return;
+	low_water.storage = storage_of(queue);
+	for (int i = 0; i < LOW_WATERS; i++)
+	{
+		low_water.kinds[i].type[0] = '\0';
+		low_water.kinds[i].candidate = 0;
+	}
 }
 
 /* See low_water.h. */
 void
-low_water_end(Relation queue, int64 first_ready, bool leased)
+low_water_open(LowWaterScan *scan, Relation queue)
 {
-	LocalTransactionId transaction = current_transaction();
-	bool		clean = low_water.leased_in != transaction;
+	TimestampTz now = GetCurrentTimestamp();
+	VirtualTransactionId *holders = NULL;
+	int			count = 0;
 
-	if (leased)
-		low_water.leased_in = transaction;
+	forget_other_queue(queue);
+	scan->queue = queue;
+	scan->number = ++low_water.scans;
 	/* what this transaction has leased before is ready again if it fails */
-	if (low_water.adopting && clean)
+	scan->clean = low_water.leased_in != current_transaction();
+	for (int i = 0; i < LOW_WATERS; i++)
 	{
-		low_water.mark = first_ready == 0 ? low_water.candidate :
-			Min(low_water.candidate, first_ready);
-		low_water.candidate = 0;
+		LowWater   *kind = &low_water.kinds[i];
+
+		if (kind->candidate == 0 || now - kind->touched < MIN_INTERVAL_US)
+			continue;
+		if (holders == NULL)
+			holders = current_holders(queue, &count);
+		if (holders_ended(kind, holders, count))
+			kind->adopting = scan->number;
+		kind->touched = now;
 	}
-	low_water.adopting = false;
-	if (low_water.scanning_all)
+	if (holders != NULL)
+		pfree(holders);
+}
+
+/* Where the kind is kept; NULL: nowhere. */
+static LowWater *
+find_kind(const char *type, int priority)
+{
+	for (int i = 0; i < LOW_WATERS; i++)
+		if (low_water.kinds[i].priority == priority && low_water.kinds[i].type[0] != '\0' &&
+			strcmp(low_water.kinds[i].type, type) == 0)
+			return &low_water.kinds[i];
+	return NULL;
+}
+
+/* Makes a place for a kind: that which was not asked for the longest. */
+static LowWater *
+add_kind(const char *type, int priority)
+{
+	LowWater   *kind = &low_water.kinds[0];
+
+	if (type[0] == '\0' || strlen(type) >= NAMEDATALEN)
+		return NULL;
+	for (int i = 0; i < LOW_WATERS; i++)
+	{
+		LowWater   *other = &low_water.kinds[i];
+
+		if (other->type[0] == '\0' || other->last_scan < kind->last_scan)
+			kind = other;
+		if (kind->type[0] == '\0')
+			break;
+	}
+	strcpy(kind->type, type);
+	kind->priority = priority;
+	kind->mark = kind->candidate = 0;
+	kind->next_full_scan = 0;
+	return kind;
+}
+
+/* See low_water.h. */
+int64
+low_water_begin(LowWaterScan *scan, const char *type, int priority)
+{
+	LowWater   *kind = find_kind(type, priority);
+
+	if (kind == NULL)
+		kind = add_kind(type, priority);
+	if (kind == NULL)
+		return PG_INT64_MIN;
+	kind->last_scan = scan->number;
+	kind->scan_began = GetCurrentTimestamp();
+	kind->scanning_all = kind->scan_began >= kind->next_full_scan ||
+		kind->next_full_scan - kind->scan_began > FULL_SCAN_US * FULL_SCAN_SHARE;
+	return kind->scanning_all ? PG_INT64_MIN : kind->mark;
+}
+
+/* Takes F and H. */
+static void
+take_candidate(LowWater *kind, Relation queue, int64 candidate)
+{
+	int			count = 0;
+	VirtualTransactionId *holders = current_holders(queue, &count);
+
+	if (kind->holders != NULL)
+		pfree(kind->holders);
+	kind->holders = MemoryContextAlloc(TopMemoryContext,
+									   Max(count, 1) * sizeof(VirtualTransactionId));
+	memcpy(kind->holders, holders, count * sizeof(VirtualTransactionId));
+	pfree(holders);
+	kind->nholders = count;
+	kind->candidate = candidate;
+	kind->touched = GetCurrentTimestamp();
+}
+
+/* See low_water.h. */
+void
+low_water_end(LowWaterScan *scan, const char *type, int priority, int64 first_ready)
+{
+	LowWater   *kind = find_kind(type, priority);
+
+	if (kind == NULL)
+		return;
+	if (kind->candidate != 0 && kind->adopting == scan->number && scan->clean)
+	{
+		kind->mark = first_ready == 0 ? kind->candidate : Min(kind->candidate, first_ready);
+		kind->candidate = 0;
+	}
+	if (kind->scanning_all && kind->last_scan == scan->number)
 	{
 		if (first_ready != 0)
-			low_water.mark = Min(low_water.mark, first_ready);
-		low_water.next_full_scan = next_full(low_water.scan_began, FULL_SCAN_US);
-		low_water.scanning_all = false;
+			kind->mark = Min(kind->mark, first_ready);
+		kind->next_full_scan = next_full(kind->scan_began, FULL_SCAN_US);
+		kind->scanning_all = false;
 	}
-
 	/* what this transaction has leased before would be missing from F */
-	if (clean && low_water.candidate == 0 &&
-		first_ready > low_water.mark + MIN_GAIN)
-		take_candidate(queue, first_ready);
+	if (scan->clean && kind->candidate == 0 && first_ready > kind->mark + MIN_GAIN)
+		take_candidate(kind, scan->queue, first_ready);
+}
+
+/* See low_water.h. */
+void
+low_water_close(LowWaterScan *scan, bool leased)
+{
+	if (leased)
+		low_water.leased_in = current_transaction();
 }
 
 /* ---------------------------------------------------------------------------

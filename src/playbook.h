@@ -27,6 +27,7 @@ typedef enum StepKind
 	STEP_NOOP,					/* type noop: the same, but always with a
 								 * step_completed of its own */
 	STEP_ACTION,				/* queued for a worker */
+	STEP_SAVE,					/* only saves, and the database does it itself */
 	STEP_PLAYBOOK,				/* done by a child execution */
 	STEP_ITERATOR,				/* a child or a task for each item */
 	STEP_END					/* the end of the playbook: no action, no next */
@@ -121,6 +122,17 @@ typedef struct IteratorSpec
 								 * name are the iterator's */
 } IteratorSpec;
 
+/* A save that the database executes itself; see playbook_save.c. */
+typedef struct SaveSpec
+{
+	TemplateDoc *data;			/* a row or rows. Any of these may be NULL */
+	TemplateDoc *params;		/* of a statement */
+	TemplateDoc *table;
+	TemplateDoc *mode;
+	TemplateDoc *key;
+	TemplateDoc *statement;
+} SaveSpec;
+
 typedef struct Step
 {
 	int			index;
@@ -155,6 +167,8 @@ typedef struct Step
 	TransitionList on_error_next;	/* ON_ERROR_HANDLER */
 	TemplateDoc *result;		/* result mapping (end), or NULL */
 	TemplateDoc *save_data;		/* what an end saves, or NULL */
+	int			nsaves;
+	SaveSpec   *saves;			/* executed when the work is done */
 	ChildSpec  *child;			/* STEP_PLAYBOOK */
 	IteratorSpec *iterator;		/* STEP_ITERATOR */
 	TemplateDoc *save_action;	/* these two: the action of type save that

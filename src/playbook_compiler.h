@@ -7,6 +7,7 @@
  *		playbook_task.c		workbook tasks and tool maps: laying maps over maps
  *		playbook_iterator.c	iterators in all their forms, child playbooks
  *		playbook_next.c		transitions
+ *		playbook_save.c		saves that need no worker
  *		playbook_timeout.c	timeouts
  *		playbook_doc.c		templates: documents and conditions
  *		playbook_lint.c		warnings about what is legal but looks wrong
@@ -102,6 +103,13 @@ extern TemplateDoc *playbook_raw_doc(Compiler *compiler, const char *key,
 									 const YamlNode *node);
 extern Condition *playbook_compile_condition(Compiler *compiler,
 											 const YamlNode *node);
+
+/* playbook_save.c */
+
+/* Does the database execute a save (or a list of them) itself? */
+extern bool playbook_saves_here(const YamlNode *save);
+/* Compiles it into the step, if so. */
+extern void playbook_compile_saves(Compiler *compiler, Step *step, const YamlNode *save);
 
 /* playbook_timeout.c */
 extern TemplateDoc *playbook_compile_timeout(Compiler *compiler,

@@ -26,6 +26,7 @@ typedef struct ActionBuilder
 	int			capacity;
 } ActionBuilder;
 
+static const YamlNode *find_save(const StepSource *source, const char **key);
 static void compile_kind(Step *step, const StepSource *source);
 static void compile_work(Compiler *compiler, Step *step,
 						 const StepSource *source);
@@ -114,7 +115,7 @@ playbook_compile_step(Compiler *compiler, int index)
 		step->iterator->body = compile_body(compiler, step, source.body);
 	}
 	compile_work(compiler, step, &source);
-	if (step->is_end && step->result == NULL)
+	if (step->is_end && step->result == NULL && step->kind != STEP_SAVE)
 		step->save_data = compile_saved_data(compiler, &source);
 	compile_limits(compiler, step, &source);
 	playbook_lint_step(compiler, step, &source);
@@ -125,7 +126,9 @@ static void
 compile_work(Compiler *compiler, Step *step, const StepSource *source)
 {
 	ActionBuilder builder = {0};
+	const char *key;
 
+	playbook_compile_saves(compiler, step, find_save(source, &key));
 	if (step->kind == STEP_ACTION)
 		compile_action(compiler, step, source, &builder);
 	else if (step->kind == STEP_PLAYBOOK)
@@ -180,7 +183,7 @@ compile_save_action(Compiler *compiler, const StepSource *source)
 	const YamlNode *save = find_save(source, &key);
 	TemplateDoc *doc;
 
-	if (save == NULL)
+	if (save == NULL || playbook_saves_here(save))
 		return NULL;
 	doc = palloc0(sizeof(TemplateDoc));
 	doc->kind = DOC_OBJECT;
@@ -220,8 +223,8 @@ compile_saved_data(Compiler *compiler, const StepSource *source)
 static void
 compile_kind(Step *step, const StepSource *source)
 {
-	bool		saves = playbook_member(source->merged, "save") != NULL ||
-		playbook_member(source->merged, "sink") != NULL;
+	const char *key;
+	const YamlNode *save = find_save(source, &key);
 
 	step->is_end = step->next.count == 0 &&
 		(playbook_name_is(step->name, "end") ||
@@ -233,10 +236,10 @@ compile_kind(Step *step, const StepSource *source)
 		step->kind = STEP_PLAYBOOK;
 	else if (!playbook_control_type(step->type))
 		step->kind = STEP_ACTION;
-	else if (saves)
+	else if (save != NULL)
 	{
 		step->type = pstrdup("save");
-		step->kind = STEP_ACTION;
+		step->kind = playbook_saves_here(save) ? STEP_SAVE : STEP_ACTION;
 	}
 	else if (strcmp(step->type, "noop") == 0)
 		step->kind = STEP_NOOP;
@@ -252,6 +255,8 @@ compile_action(Compiler *compiler, Step *step, const StepSource *source,
 	const YamlNode *merged = source->merged;
 	const YamlNode *tool = playbook_member(source->node, "tool");
 	const YamlNode *task_tool = playbook_member(source->written_task, "tool");
+	const char *key;
+	const YamlNode *save = find_save(source, &key);
 	int			i;
 
 	builder->capacity = merged->count + (tool ? tool->count : 0) +
@@ -268,7 +273,8 @@ compile_action(Compiler *compiler, Step *step, const StepSource *source,
 
 		CHECK_FOR_INTERRUPTS();
 		if (playbook_key_forwarded(pair->key->string) &&
-			strcmp(pair->key->string, "data") != 0)
+			strcmp(pair->key->string, "data") != 0 &&
+			!(step->saves != NULL && pair->value == save))
 			add_member(compiler, builder, pair,
 					   compile_member(compiler, step->type, pair));
 	}

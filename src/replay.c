@@ -352,6 +352,8 @@ tells_run_due(const ModelRow *row, const Event *event)
 	{
 		case EVENT_ACTION_STARTED:
 		case EVENT_ITERATOR_STARTED:
+		case EVENT_SAVE_COMPLETED:
+		case EVENT_SAVE_FAILED:
 			return event->parent_event_id == row->run.started_event_id;
 		case EVENT_STEP_FAILED:
 		case EVENT_STEP_COMPLETED:
@@ -496,32 +498,57 @@ replay_execution(Replay *replay, int64 execution_id, Comparison *comparison)
 	walk_log(replay);
 }
 
-/* Is the end of a child news?  Of a worker's own children only that of the last. */
-static bool
-is_awaited(const Replay *replay, const ModelChild *child)
+/* The open run that a child was started for; NULL: nobody waits for it any more. */
+static ModelRow *
+waiting_run(const Replay *replay, const ModelChild *child)
 {
-	const Model *model = replay->model;
-	const ModelRow *row = model_find_run(model, child->key.step);
-	HASH_SEQ_STATUS all;
-	ModelChild *other;
-	bool		awaited = row != NULL && row->run.state == RUN_OPEN &&
-		row->run.started_event_id == child->parent_event_id;
+	ModelRow   *row = model_find_run(replay->model, child->key.step);
 
-	if (!awaited || model->playbook->steps[child->key.step].kind != STEP_ACTION)
-		return awaited;
-	hash_seq_init(&all, model->children);
-	while ((other = (ModelChild *) hash_seq_search(&all)) != NULL)
+	return row != NULL && row->run.state == RUN_OPEN &&
+		row->run.started_event_id == child->parent_event_id ? row : NULL;
+}
+
+/* Was a child started by a worker?  Then only the end of the last one counts. */
+static bool
+is_spawned(const Replay *replay, const ModelChild *child)
+{
+	return replay->model->playbook->steps[child->key.step].kind == STEP_ACTION;
+}
+
+/* For list_sort: in the order in which they were started. */
+static int
+compare_children(const ListCell *a, const ListCell *b)
+{
+	int64		left = ((const ModelChild *) lfirst(a))->execution_id;
+	int64		right = ((const ModelChild *) lfirst(b))->execution_id;
+
+	return left < right ? -1 : left > right;
+}
+
+/* Children that somebody waits for. */
+static List *
+awaited_children(const Replay *replay)
+{
+	List	   *children = NIL;
+	HASH_SEQ_STATUS all;
+	ModelChild *child;
+
+	hash_seq_init(&all, replay->model->children);
+	while ((child = (ModelChild *) hash_seq_search(&all)) != NULL)
 	{
+		ModelRow   *row = waiting_run(replay, child);
 		Execution	execution;
 
-		if (other->parent_event_id != child->parent_event_id)
+		CHECK_FOR_INTERRUPTS();
+		if (row == NULL)
 			continue;
-		if (other->execution_id < child->execution_id ||
-			(store_get_execution(replay->store, other->execution_id, &execution) &&
-			 execution.running))
-			awaited = false;
+		children = lappend(children, child);
+		if (is_spawned(replay, child) && !row->settled)
+			row->settled = store_get_execution(replay->store, child->execution_id,
+											   &execution) && execution.running;
 	}
-	return awaited;
+	list_sort(children, compare_children);
+	return children;
 }
 
 /*
@@ -531,14 +558,15 @@ is_awaited(const Replay *replay, const ModelChild *child)
 static List *
 unheard_children(Replay *replay)
 {
-	Model	   *model = replay->model;
 	List	   *ends = NIL;
-	HASH_SEQ_STATUS all;
-	ModelChild *child;
+	List	   *children = awaited_children(replay);
+	ListCell   *lc;
 
-	hash_seq_init(&all, model->children);
-	while ((child = (ModelChild *) hash_seq_search(&all)) != NULL)
+	foreach(lc, children)
 	{
+		const ModelChild *child = (ModelChild *) lfirst(lc);
+		const Step *step = &replay->model->playbook->steps[child->key.step];
+		ModelRow   *row = waiting_run(replay, child);
 		ChildEnd   *end = palloc(sizeof(ChildEnd));
 		Execution	execution;
 		const char *status;
@@ -547,11 +575,11 @@ unheard_children(Replay *replay)
 		JsonBuilder builder;
 		JsonbValue	value;
 
-		CHECK_FOR_INTERRUPTS();
-		if (!is_awaited(replay, child) ||
+		if (row->settled ||
 			!store_get_end(replay->store, child->execution_id, &execution, &status, &result,
 						   &error))
 			continue;
+		row->settled = is_spawned(replay, child);
 		child_message(&execution, status, result, error, 0, end);
 		ends = lappend(ends, end);
 		json_begin_object(&builder);
@@ -560,8 +588,7 @@ unheard_children(Replay *replay)
 		json_end_object(&builder, &value);
 		comparison_report(replay->comparison, "event",
 						  node_key(replay->execution_id,
-								   node_id_make(replay->execution_id,
-												model->playbook->steps[child->key.step].name,
+								   node_id_make(replay->execution_id, step->name,
 												child->key.visit, child->key.item)),
 						  json_to_jsonb(&value), NULL);
 	}

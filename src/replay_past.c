@@ -14,6 +14,7 @@
 #include "event_internal.h"
 #include "json.h"
 #include "replay.h"
+#include "save_broker.h"
 
 /* ValueSource.step_value */
 static void
@@ -258,6 +259,51 @@ past_allows_depth(void *arg, int depth)
 		depth <= noetl_max_depth;
 }
 
+/* What became of a save that the database has executed; false: it is none of those. */
+static bool
+save_outcome(const Event *event, JsonbValue *meta)
+{
+	JsonbValue	storage;
+
+	if ((event->type != EVENT_SAVE_COMPLETED && event->type != EVENT_SAVE_FAILED) ||
+		event->worker_id != NULL || event->meta == NULL)
+		return false;
+	json_from_jsonb(event->meta, meta);
+	return json_get(meta, "storage", &storage);
+}
+
+/* ValueSource.save: it has been saved then, or has failed. */
+static bool
+past_save(void *arg, List *requests, SaveError *error)
+{
+	Replay	   *replay = (Replay *) arg;
+	int			done = 0;
+
+	for (int64 i = replay->next_own; i < replay->count && done < list_length(requests); i++)
+	{
+		Event		event;
+		JsonbValue	meta;
+		int64		number = 0;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!store_get_event(replay->store, replay->execution_id,
+							 replay->places[i].event_id, &event) ||
+			!save_outcome(&event, &meta))
+			continue;
+		if (event.type == EVENT_SAVE_FAILED)
+		{
+			(void) json_get_int(&meta, "save", &number);
+			error->message = event.error;
+			error->sqlstate = json_get_text(&meta, "sqlstate");
+			error->number = Min(Max(number, 0), list_length(requests) - 1);
+			return false;
+		}
+		(void) json_get_int(&meta, "rows",
+							&((SaveRequest *) list_nth(requests, done++))->rows);
+	}
+	return true;
+}
+
 /* Is this the event that was emitted then? */
 static bool
 is_recalled(const Event *emitted, const Event *logged)
@@ -310,7 +356,8 @@ past_init(Replay *replay, BrokerState *state)
 		.child_item = past_child_item,
 		.new_execution_id = past_new_execution_id,
 		.allows_visit = past_allows_visit,
-		.allows_depth = past_allows_depth
+		.allows_depth = past_allows_depth,
+		.save = past_save
 	};
 
 	state->values = source;

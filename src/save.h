@@ -37,7 +37,15 @@ typedef struct SaveTask
 extern bool save_tasks(const JsonbValue *save, const TemplateScope *scope,
 					   List **tasks, SourceError *error);
 
+/* The task type of a storage, by any of its names; NULL: nobody knows it. */
+extern char *save_storage_type(const char *name);
+
 /* save_statement.c */
+
+/* The name that is meant by one as written in SQL: plain ones in lower case. */
+extern char *save_fold_name(const char *name);
+/* Columns (char *): a name, names with commas between them, or a list. */
+extern List *save_keys(const JsonbValue *value);
 
 /*
  * The statements that store "data" as "mode" says, separated by semicolons.

@@ -18,6 +18,7 @@
 #include "json.h"
 #include "name_table.h"
 #include "save.h"
+#include "save_params.h"
 
 #define ROWS_PER_STATEMENT	500
 
@@ -51,17 +52,6 @@ typedef struct RowSave
 	char	  **columns;		/* folded */
 } RowSave;
 
-/* Says what is wrong with a save. */
-static bool
-refuse(SourceError *error, char *message, char *hint)
-{
-	memset(error, 0, sizeof(SourceError));
-	error->sqlerrcode = ERRCODE_INVALID_PARAMETER_VALUE;
-	error->message = message;
-	error->hint = hint;
-	return false;
-}
-
 /* ---------------------------------------------------------------------------
  * Names and values
  * ---------------------------------------------------------------------------
@@ -79,9 +69,9 @@ is_plain(const char *name)
 	return true;
 }
 
-/* The name that is meant by one as written in SQL. */
-static char *
-fold_name(const char *name)
+/* See save.h. */
+char *
+save_fold_name(const char *name)
 {
 	int			length = strlen(name);
 	char	   *folded;
@@ -133,7 +123,7 @@ quote_table(const char *text)
 			appendStringInfoChar(&part, *text);
 			continue;
 		}
-		appendStringInfoString(&quoted, quote_name(fold_name(part.data)));
+		appendStringInfoString(&quoted, quote_name(save_fold_name(part.data)));
 		if (*text == '\0')
 			return quoted.data;
 		appendStringInfoChar(&quoted, '.');
@@ -389,7 +379,7 @@ read_mode(const JsonbValue *settings, SaveMode *mode, SourceError *error)
 			*mode = known[i].mode;
 			return true;
 		}
-	return refuse(error, psprintf("unknown mode \"%s\"", name),
+	return source_error(error, psprintf("unknown mode \"%s\"", name),
 				  "It is append, insert, overwrite, update or upsert.");
 }
 
@@ -410,32 +400,39 @@ split_names(List *names, char *text)
 		while (length > 0 && isspace((unsigned char) name[length - 1]))
 			length--;
 		if (length > 0)
-			names = lappend(names, fold_name(pnstrdup(name, length)));
+			names = lappend(names, save_fold_name(pnstrdup(name, length)));
 	}
 	return names;
 }
 
-/* Reads the keys: a name, names with commas between them, or a list. */
-static List *
-read_keys(const JsonbValue *settings)
+/* See save.h. */
+List *
+save_keys(const JsonbValue *value)
 {
-	JsonbValue	value;
 	JsonbValue	element;
 	JsonbIterator *it;
 	List	   *names = NIL;
 
-	if (!json_get(settings, "key", &value) && !json_get(settings, "keys", &value))
+	if (value->type == jbvString)
+		return split_names(NIL, pnstrdup(value->val.string.val, value->val.string.len));
+	if (!json_is_array(value))
 		return NIL;
-	if (value.type == jbvString)
-		return split_names(NIL, pnstrdup(value.val.string.val, value.val.string.len));
-	if (!json_is_array(&value))
-		return NIL;
-	it = JsonbIteratorInit(value.val.binary.data);
+	it = JsonbIteratorInit(value->val.binary.data);
 	(void) JsonbIteratorNext(&it, &element, true);
 	while (JsonbIteratorNext(&it, &element, true) == WJB_ELEM)
 		if (element.type == jbvString)
 			names = split_names(names, pnstrdup(element.val.string.val, element.val.string.len));
 	return names;
+}
+
+/* The keys, under either of their names. */
+static List *
+read_keys(const JsonbValue *settings)
+{
+	JsonbValue	value;
+
+	return json_get(settings, "key", &value) || json_get(settings, "keys", &value) ?
+		save_keys(&value) : NIL;
 }
 
 /* Notes the columns of one row that no row before it has. */
@@ -466,7 +463,7 @@ collect_columns(RowSave *save, const JsonbValue *row, NameTable *table)
 			save->columns = save->columns ? repalloc(save->columns, size) : palloc(size);
 		}
 		save->members[save->ncolumns] = member;
-		save->columns[save->ncolumns++] = fold_name(member);
+		save->columns[save->ncolumns++] = save_fold_name(member);
 	}
 }
 
@@ -486,10 +483,10 @@ read_rows(RowSave *save, const JsonbValue *data, SourceError *error)
 		save->rows[0] = *data;
 		collect_columns(save, data, &table);
 		return save->ncolumns > 0 ||
-			refuse(error, "the data of the save are an empty map", NULL);
+			source_error(error, "the data of the save are an empty map", NULL);
 	}
 	if (!json_is_array(data))
-		return refuse(error, data->type == jbvNull ? "the save has no data" :
+		return source_error(error, data->type == jbvNull ? "the save has no data" :
 					  "the data of a save into a table must be a map or a list of maps",
 					  "Write: data: {column: value}.");
 	save->rows = palloc_extended(sizeof(JsonbValue) *
@@ -501,7 +498,7 @@ read_rows(RowSave *save, const JsonbValue *data, SourceError *error)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (!json_is_object(&element) || JsonContainerSize(element.val.binary.data) == 0)
-			return refuse(error, psprintf("row %d of the data of the save is no map", save->nrows),
+			return source_error(error, psprintf("row %d of the data of the save is no map", save->nrows),
 						  "Write: data: [{column: value}, …].");
 		save->rows[save->nrows++] = element;
 		collect_columns(save, &element, &table);
@@ -519,7 +516,7 @@ check_keys(const RowSave *save, const char *mode, SourceError *error)
 	if (save->mode != SAVE_UPDATE && save->mode != SAVE_UPSERT)
 		return true;
 	if (save->keys == NIL)
-		return refuse(error, psprintf("mode %s needs a key", mode), "Write: key: id.");
+		return source_error(error, psprintf("mode %s needs a key", mode), "Write: key: id.");
 	if (save->nrows == 0)
 		return true;
 	foreach(lc, save->keys)
@@ -529,12 +526,12 @@ check_keys(const RowSave *save, const char *mode, SourceError *error)
 		for (int i = 0; i < save->ncolumns; i++)
 			found = found || strcmp(save->columns[i], (char *) lfirst(lc)) == 0;
 		if (!found)
-			return refuse(error, psprintf("the data of the save lack the key \"%s\"",
+			return source_error(error, psprintf("the data of the save lack the key \"%s\"",
 										  (char *) lfirst(lc)), NULL);
 		present++;
 	}
 	if (save->mode == SAVE_UPDATE && present >= save->ncolumns)
-		return refuse(error, "the save has nothing to update but its key", NULL);
+		return source_error(error, "the save has nothing to update but its key", NULL);
 	return true;
 }
 
@@ -543,83 +540,24 @@ check_keys(const RowSave *save, const char *mode, SourceError *error)
  * ---------------------------------------------------------------------------
  */
 
-/* Where a quoted piece of SQL that begins here ends; itself when it is none. */
-static const char *
-skip_quoted(const char *p)
+/* Whose parameters they are, and how they are to be written. */
+typedef struct Literals
 {
-	const char *end;
+	const JsonbValue *params;
+	bool		duckdb;
+} Literals;
 
-	if (*p == '\'' || *p == '"')
-	{
-		bool		escapes = *p == '\'' && (p[-1] == 'E' || p[-1] == 'e');
-
-		for (end = p + 1; *end != '\0'; end++)
-		{
-			if (escapes && *end == '\\' && end[1] != '\0')
-				end++;
-			else if (*end == *p)
-				return end + 1;
-		}
-		return end;
-	}
-	if (p[0] == '-' && p[1] == '-')
-		return p + strcspn(p, "\n");
-	if (p[0] == '/' && p[1] == '*')
-	{
-		end = strstr(p + 2, "*/");
-		return end != NULL ? end + 2 : p + strlen(p);
-	}
-	if (*p == '$')
-	{
-		int			tag = 1;
-
-		while (p[tag] == '_' || isalnum((unsigned char) p[tag]))
-			tag++;
-		if (p[tag] != '$' || isdigit((unsigned char) p[1]))
-			return p;
-		end = strstr(p + tag + 1, pnstrdup(p, tag + 1));
-		return end != NULL ? end + tag + 1 : p + strlen(p);
-	}
-	return p;
-}
-
-/*
- * Replaces :name by the parameter of that name, outside quotes and comments.
- * What is no parameter stays: "a[1:n]", "x::text".
- */
-static char *
-bind_params(const char *statement, const JsonbValue *params, bool duckdb)
+/* SaveParam: the value as a literal. */
+static bool
+add_param(void *arg, StringInfo sql, const char *name, int length)
 {
-	StringInfoData sql;
-	const char *padded = psprintf(" %s", statement);	/* p[-1] is there */
-	const char *p = padded + 1;
+	const Literals *literals = (Literals *) arg;
+	JsonbValue	value;
 
-	initStringInfo(&sql);
-	while (*p != '\0')
-	{
-		const char *end = skip_quoted(p);
-		JsonbValue	value;
-		int			length = 0;
-
-		if (end > p)
-		{
-			appendBinaryStringInfo(&sql, p, end - p);
-			p = end;
-			continue;
-		}
-		if (*p == ':' && p[-1] != ':' && p[-1] != '_' && !isalnum((unsigned char) p[-1]) &&
-			(p[1] == '_' || isalpha((unsigned char) p[1])))
-			while (p[1 + length] == '_' || isalnum((unsigned char) p[1 + length]))
-				length++;
-		if (length > 0 && json_get_n(params, p + 1, length, &value))
-		{
-			add_literal(&sql, &value, duckdb, PLAIN);
-			p += 1 + length;
-		}
-		else
-			appendStringInfoChar(&sql, *p++);
-	}
-	return sql.data;
+	if (!json_get_n(literals->params, name, length, &value))
+		return false;
+	add_literal(sql, &value, literals->duckdb, PLAIN);
+	return true;
 }
 
 /* A statement as it was written, with its parameters. */
@@ -628,13 +566,14 @@ write_statement(const JsonbValue *settings, const JsonbValue *statement,
 				const JsonbValue *data, bool duckdb, char **sql, SourceError *error)
 {
 	JsonbValue	params;
+	Literals	literals = {&params, duckdb};
 
 	if (statement->type != jbvString)
-		return refuse(error, "the statement of a save must be text", NULL);
+		return source_error(error, "the statement of a save must be text", NULL);
 	if (!json_get(settings, "params", &params))
 		params = *data;
-	*sql = bind_params(pnstrdup(statement->val.string.val, statement->val.string.len),
-					   &params, duckdb);
+	*sql = save_replace_params(pnstrdup(statement->val.string.val, statement->val.string.len),
+							   add_param, &literals);
 	return true;
 }
 
@@ -650,7 +589,7 @@ save_statements(const JsonbValue *settings, const JsonbValue *data, bool duckdb,
 	if (json_get(settings, "statement", &statement) && statement.type != jbvNull)
 		return write_statement(settings, &statement, data, duckdb, sql, error);
 	if (table == NULL || table[0] == '\0')
-		return refuse(error, "the save names no table", "Write: table: name, or a statement.");
+		return source_error(error, "the save names no table", "Write: table: name, or a statement.");
 	memset(&save, 0, sizeof(save));
 	save.duckdb = duckdb;
 	save.table = quote_table(table);

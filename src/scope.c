@@ -182,6 +182,11 @@ lookup_own(Scope *scope, const char *name, int length, JsonbValue *value)
 		json_string(value, scope->error);
 		return TEMPLATE_VALUE;
 	}
+	if (scope->is_save && scope->result != NULL && name_is(name, length, "data"))
+	{
+		*value = *scope->result;
+		return TEMPLATE_STEP_VALUE;
+	}
 	if (scope->input != NULL &&
 		(name_is(name, length, "data") || name_is(name, length, "input") ||
 		 name_is(name, length, "args")))

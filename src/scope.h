@@ -20,6 +20,7 @@ typedef struct Scope
 	const JsonbValue *envelope; /* "this" */
 	const JsonbValue *input;	/* data, input, args */
 	const char *error;			/* of a failed step */
+	bool		is_save;		/* data is the result's, where there is one */
 
 	/* retry only */
 	bool		is_retry;

@@ -37,6 +37,7 @@ struct Store
 	MemoryContext memory;		/* holds all of this */
 	EState	   *estate;
 	uint64		generation;		/* when it was made */
+	int			redescribed;	/* how often, for another event partition */
 	int			nest_level;		/* of the transaction that uses it */
 	Oid			event_leaf;
 	StoreTable	tables[STORE_TABLES];
@@ -44,6 +45,9 @@ struct Store
 	Deferred	deferred;
 	Store	   *next;			/* in its list */
 };
+
+/* A description that is given up goes with the store: after so many of them. */
+#define MOST_REDESCRIBED	16
 
 /* Those in use, innermost first, and those that wait for their next use. */
 static Store *in_use = NULL;
@@ -209,6 +213,13 @@ take_store(Oid event_leaf)
 	return take_store(event_leaf);
 }
 
+/* Does it keep rows back? */
+static bool
+has_deferred(const Store *store)
+{
+	return store->deferred.tasks != NIL || store->tables[REL_EVENT].nbatch > 0;
+}
+
 /* See store.h. */
 Store *
 store_open(Oid event_leaf)
@@ -219,8 +230,13 @@ store_open(Oid event_leaf)
 	PreventCommandIfReadOnly("a function of noetl");
 	register_callbacks();
 	(void) store_owner();		/* raises, where it does no harm, when we are not installed */
-	if (in_use != NULL)
+	if (in_use != NULL && has_deferred(in_use))
+	{
+		/* rolled back with a subtransaction, they would be missing */
+		if (GetCurrentTransactionNestLevel() > in_use->nest_level)
+			elog(ERROR, "rows are kept back while a subtransaction runs");
 		store_write_deferred(in_use);
+	}
 	store = take_store(event_leaf);
 	store->event_leaf = event_leaf;
 	store->deferred.memory = NULL;
@@ -271,8 +287,8 @@ store_close(Store *store)
 	store_write_deferred(store);
 	AfterTriggerEndQuery(estate);
 	Assert(in_use == store);
-	clean = store->generation == generation && estate->es_tupleTable == NIL &&
-		estate->es_trig_target_relations == NIL;
+	clean = store->generation == generation && store->redescribed < MOST_REDESCRIBED &&
+		estate->es_tupleTable == NIL && estate->es_trig_target_relations == NIL;
 	list_free(estate->es_opened_result_relations);
 	estate->es_opened_result_relations = NIL;
 	ExecCloseResultRelations(estate);
@@ -345,6 +361,8 @@ describe_table(Store *store, StoreRelation which)
 	TupleDesc	desc = CreateTupleDescCopyConstr(RelationGetDescr(table->relation));
 	const TupleTableSlotOps *ops = table_slot_callbacks(table->relation);
 
+	if (OidIsValid(table->relid))
+		store->redescribed++;
 	table->described = generation;
 	table->relid = RelationGetRelid(table->relation);
 	set_relation(store->estate, which + 1, table->relid);

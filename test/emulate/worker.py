@@ -7,6 +7,7 @@ from session import Mismatch, quote, quote_json
 
 VERIFIED = int(os.environ.get("NOETL_VERIFIED", "3"))    # executions looked at in one go
 
+
 class Worker:
     """by: "functions", "rows", or "both" in turn."""
 

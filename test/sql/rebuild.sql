@@ -173,6 +173,27 @@ SELECT noetl.rebuild(:x);
 SELECT event, node FROM story('rebuild/branches');
 SELECT noetl.cancel(:x);
 
+-- What clients said meanwhile looks like what the broker said later.
+SELECT noetl.execute('rebuild/branches') AS x \gset
+SET noetl.broker = off;
+INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES
+    (:x, 'action_error', 'a'), (:x, 'action_retry', 'a'), (:x, 'action_error', 'b'), (:x, 'execution_failed', NULL);
+RESET noetl.broker;
+SELECT noetl.enqueue_next(:x);
+SELECT event, node, note LIKE '%ignored%' AS ignored FROM story('rebuild/branches');
+SELECT * FROM differences(:x);
+
+-- Long delays, with luck.
+SELECT noetl.register(E'apiVersion: noetl.io/v1\nkind: Playbook\npath: rebuild/luck\nworkflow:\n'
+    || E'- {step: start, next: [' || string_agg('b' || i, ', ') || E']}\n'
+    || string_agg(format(E'- {step: b%s, type: python, code: x, retry: {initial_delay: 20000000, max_delay: 20000000}}\n', i), '')) > 0 AS registered
+  FROM generate_series(1, 500) i;
+SELECT noetl.execute('rebuild/luck') AS x \gset
+INSERT INTO noetl.event (execution_id, event_type, node_name) SELECT :x, 'action_error', 'b' || i FROM generate_series(1, 500) i;
+SELECT count(*) FROM noetl.queue WHERE status = 'retry';
+SELECT * FROM differences(:x);
+SELECT noetl.cancel(:x);
+
 -- Cycles; a bound that was another one then.
 SELECT noetl.register($$
 apiVersion: noetl.io/v1
@@ -183,6 +204,13 @@ workflow:
    next: [{when: "{{ result.more }}", step: fetch}, {else: [end]}]}
 - {step: end, result: "{{ fetch.page }}"}
 $$) > 0 AS registered;
+SELECT noetl.execute('rebuild/pages') AS x \gset
+SET noetl.broker = off;
+INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (:x, 'step_completed', 'fetch'), (:x, 'execution_complete', NULL);
+RESET noetl.broker;
+SELECT noetl.enqueue_next(:x);
+SELECT event, node, note LIKE '%ignored%' AS ignored FROM story('rebuild/pages');
+SELECT * FROM differences(:x);
 SET noetl.max_visits = 2;
 SELECT noetl.execute('rebuild/pages') AS x \gset
 SELECT input FROM work('{"fetch": {"page": 7, "more": true}}');
@@ -211,7 +239,8 @@ workflow:
   collection: [3, 1, 4, 1, 5, 9]
   element: n
   concurrency: 2
-  task: {type: python, code: x, data: {n: "{{ n }}"}, retry: {max_attempts: 2, initial_delay: 0, jitter: false}}
+  task: {type: python, code: x, data: {n: "{{ n }}", over: "{{ 'each' in results }}"}, retry: {max_attempts: 2, initial_delay: 0}}
+  retry: {max_attempts: 2, initial_delay: 0}
   next: end
 - {step: end, result: "{{ each }}"}
 $$) > 0 AS registered;
@@ -241,6 +270,20 @@ SELECT input FROM work('{"each": {"ok": 3}}');
 SELECT status, result FROM noetl.execution WHERE execution_id = :x;
 SELECT * FROM differences(:x);
 
+-- The iterator as a whole, once more; nobody works for the first attempt then.
+SELECT noetl.execute('rebuild/items') AS x \gset
+SELECT input FROM work('{"each": {"ok": 1}}', 2);
+SELECT queue_id AS late FROM noetl.lease('late') \gset
+SELECT count(*) FROM work('{"each": {"fail": "no"}}', 2);
+SELECT noetl.complete(:late, '"late"', 'late') AS late;
+SELECT current_index, status FROM noetl.queue ORDER BY 1;
+SELECT * FROM differences(:x);
+SELECT input FROM work('{"each": {"ok": 1}}', 1);
+SELECT * FROM differences(:x);
+SELECT count(*) FROM work('{"each": {"ok": 1}}');
+SELECT status FROM noetl.execution WHERE execution_id = :x;
+SELECT * FROM differences(:x);
+
 -- Children that end while nobody can be told are heard of later.
 SELECT noetl.register($$
 apiVersion: noetl.io/v1
@@ -259,7 +302,7 @@ workflow:
 - {step: start, next: [one, each]}
 - {step: one, type: playbook, path: rebuild/child, data: {n: 1}, retry: {max_attempts: 2, initial_delay: 0}, next: end}
 - {step: each, type: iterator, collection: [2, 3, 4], element: n, mode: async, concurrency: 2,
-   task: {type: playbook, path: rebuild/child, data: {n: "{{ n }}"}}, next: end}
+   task: {type: playbook, path: rebuild/child, data: {n: "{{ n }}"}, timeout: 3600}, next: end}
 - {step: end, result: ["{{ one }}", "{{ each }}"]}
 $$) > 0 AS registered;
 SELECT noetl.execute('rebuild/parent') AS x \gset
@@ -291,11 +334,47 @@ SELECT execution_id AS c FROM noetl.execution WHERE parent_execution_id = :x AND
 CREATE TEMP TABLE before AS SELECT * FROM noetl.execution WHERE execution_id = :c;
 DELETE FROM noetl.execution WHERE execution_id = :c;
 SELECT noetl.rebuild(:c);
-SELECT count(*) AS same FROM (SELECT * FROM noetl.execution INTERSECT SELECT * FROM before) s;
+SELECT count(*) AS same, bool_and(deadline IS NOT NULL) AS limited FROM (SELECT * FROM noetl.execution INTERSECT SELECT * FROM before) s;
 DROP TABLE before;
 SELECT noetl.cancel(:x);
 SELECT status, count(*) FROM noetl.execution WHERE parent_execution_id = :x GROUP BY 1;
 SELECT count(*) FROM noetl.execution c, differences(c.execution_id) WHERE c.execution_id = :x OR parent_execution_id = :x;
+
+-- There was no such playbook then.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: rebuild/hopeful
+workflow:
+- {step: call, type: playbook, path: rebuild/late, on_error: continue, next: rest}
+- {step: rest, type: python, code: x, data: {was: "{{ call.status }}"}, next: end}
+- {step: end}
+$$) > 0 AS registered;
+SELECT noetl.execute('rebuild/hopeful') AS x \gset
+SELECT noetl.register(replace(content, 'rebuild/hopeful', 'rebuild/late')) > 0 AS registered FROM noetl.catalog WHERE path = 'rebuild/hopeful';
+SELECT * FROM differences(:x);
+SELECT input FROM work();
+
+-- What time it was.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: rebuild/time
+workflow:
+- {step: call, type: playbook, path: rebuild/child, data: {at: "{{ now() }}"}, retry: {max_attempts: 2, initial_delay: 0.001}, next: stamp}
+- {step: stamp, type: python, code: x, data: {at: "{{ now() }}"}, next: end}
+- {step: end}
+$$) > 0 AS registered;
+SELECT noetl.execute('rebuild/time') AS x \gset
+SELECT step FROM work('{"calc": {"fail": "no"}}', 1);
+SELECT * FROM differences(:x);
+SELECT pg_sleep(0.01);
+SELECT noetl.enqueue_next(:x);
+SELECT * FROM differences(:x);
+SELECT step FROM work('{}', 1);
+SELECT node_name FROM noetl.queue;
+SELECT * FROM differences(:x);
+SELECT noetl.cancel(:x);
 
 -- Executions that a worker starts itself are adopted; their own log says so.
 SELECT noetl.register($$
@@ -303,7 +382,7 @@ apiVersion: noetl.io/v1
 kind: Playbook
 path: rebuild/spawning
 workflow:
-- {step: each, type: iterator, collection: [1], element: n, task: {type: python, code: x}, next: end}
+- {step: each, type: iterator, collection: [1], element: n, timeout: 3600, task: {type: python, code: x}, next: end}
 - {step: end, result: "{{ each }}"}
 $$) > 0 AS registered;
 SELECT noetl.execute('rebuild/spawning') AS x \gset
@@ -320,12 +399,51 @@ DELETE FROM noetl.run WHERE execution_id = :x;
 SELECT noetl.rebuild(:c);
 SELECT count(*) AS same FROM (SELECT * FROM noetl.execution INTERSECT SELECT * FROM before) s;
 DROP TABLE before;
+SELECT noetl.rebuild(:x);
+SELECT due_at > now() AS limited FROM noetl.run WHERE execution_id = :x;
+DELETE FROM noetl.execution WHERE execution_id = :x;
+DELETE FROM noetl.run WHERE execution_id = :x;
 SELECT step FROM work('{"calc": 1}');
 SELECT relation, regexp_replace(key, '\d{15,}', '<id>') AS key FROM noetl.verify(:x) ORDER BY 1, 2;
 SELECT noetl.rebuild(:x);
 SELECT status, result FROM noetl.execution WHERE execution_id = :x;
 SELECT * FROM differences(:x);
 SELECT * FROM differences(:c);
+
+-- One that is over is not adopted, nor one that has a parent.
+SELECT noetl.execute('rebuild/spawning') AS x \gset
+SELECT queue_id AS q FROM noetl.lease('w', 1, '60 s', '{iterator}') \gset
+INSERT INTO noetl.event (execution_id, event_type, node_name, current_index, context)
+VALUES (:x, 'iteration_started', 'each', 0, jsonb_build_object('child_execution_id', :c));
+SELECT * FROM differences(:x);
+SELECT noetl.complete(:q, '[8]', 'w');
+SELECT status, result FROM noetl.execution WHERE execution_id = :x;
+SELECT * FROM differences(:x);
+SELECT * FROM differences(:c);
+
+-- Only the last of several is waited for, and only one's own.
+SELECT noetl.execute('rebuild/child') AS foreign \gset
+SELECT noetl.execute('rebuild/child') AS c \gset
+SELECT noetl.execute('rebuild/child') AS d \gset
+SELECT noetl.execute('rebuild/spawning') AS y \gset
+INSERT INTO noetl.event (execution_id, event_type, node_name, context) VALUES
+    (:y, 'iteration_started', 'each', jsonb_build_object('child_execution_id', :foreign));
+SELECT noetl.execute('rebuild/spawning') AS x \gset
+INSERT INTO noetl.event (execution_id, event_type, node_name, context) VALUES
+    (:x, 'iteration_started', 'each', jsonb_build_object('child_execution_id', :foreign)),
+    (:x, 'iteration_started', 'each', jsonb_build_object('child_execution_id', :c)),
+    (:x, 'iteration_started', 'each', jsonb_build_object('child_execution_id', :d)),
+    (:x, 'action_completed', 'each', NULL);
+DELETE FROM noetl.execution WHERE execution_id = :x;
+INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (:c, 'action_completed', 'calc');
+SELECT relation FROM noetl.verify(:x);
+INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (:d, 'action_completed', 'calc');
+SELECT relation, key LIKE 'each%' AS each FROM noetl.verify(:x) ORDER BY 1, 2;
+SELECT noetl.rebuild(:x);
+SELECT status FROM noetl.execution WHERE execution_id = :x;
+SELECT * FROM differences(:x);
+SELECT noetl.cancel(:y);
+SELECT noetl.cancel(:foreign);
 
 -- A log that does not make sense is reported, and nothing is done about it.
 SELECT noetl.execute('rebuild/pages') AS x \gset

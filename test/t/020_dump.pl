@@ -97,7 +97,7 @@ $node->safe_psql('rebuilt', 'CREATE EXTENSION noetl');
 foreach my $table (qw(catalog event pending))
 {
 	my $file = $node->basedir . "/$table.copy";
-	$node->safe_psql('source', "COPY noetl.$table TO '$file'");
+	$node->safe_psql('source', "COPY (SELECT * FROM noetl.$table) TO '$file'");
 	$node->safe_psql('rebuilt', "COPY noetl.$table FROM '$file'");
 }
 $node->safe_psql('rebuilt',

@@ -183,6 +183,11 @@ foreach my $case ([ 'scale/children', $children ], [ 'scale/items', $items ])
 			END LOOP;
 		END
 		\$\$});
+	is( $node->safe_psql('postgres', qq{
+			SELECT v.* FROM noetl.execution x, noetl.verify(x.execution_id) v
+			 WHERE x.path = '$path' AND x.status = 'RUNNING'}),
+		'',
+		"$path: its rows follow from its log");
 	my $late = $node->safe_psql('postgres', qq{CALL measure($sample)});
 	cmp_ok($late, '<', $early * 1.3,
 		sprintf '%s: the last of %d cost %.0f pages each, the first %.0f', $path, $n, $late, $early);
