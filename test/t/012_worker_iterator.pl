@@ -353,9 +353,9 @@ sql("SELECT noetl.cancel($stopped, 'enough')");
 
 my $cancelled;
 ($cancelled, $worker, @pids) = begin_endless('cancel', '', '--lease', 2);
+my $next = execute_step("type: iterator\nmode: async\ncollection: [1, 2]\nelement: x\ntask: {tool: shell, command: 'echo {{ x }}'}");
 sql("SELECT noetl.cancel($cancelled, 'enough')");
 ok(gone(@pids), 'cancelled: its items end');
-my $next = execute_step("type: iterator\nmode: async\ncollection: [1, 2]\nelement: x\ntask: {tool: shell, command: 'echo {{ x }}'}");
 ok(wait_for("SELECT EXISTS (SELECT FROM noetl.event WHERE execution_id = $next AND event_type = 'execution_complete')"), 'the worker goes on');
 $worker->signal('TERM');
 $worker->finish;
@@ -366,6 +366,24 @@ ok(wait_for("SELECT EXISTS (SELECT FROM noetl.event WHERE execution_id = $overdu
 ok(gone(@pids), 'with its items');
 $worker->signal('TERM');
 $worker->finish;
+
+# The same for items that this process executes itself.
+foreach my $how ('timeout', 'cancel')
+{
+	my $one = $waiting;
+	$one =~ s/mode: async\n//;
+	$one =~ s/PIDS/one_$how/;
+	$execution = execute_step($one . ($how eq 'timeout' ? "timeout: 2\n" : ''));
+	$worker = start_worker(\$log, '--lease', 2);
+	my $until = time + 60;
+	sleep 0.05 while time < $until && !(-e "$directory/one_$how" && slurp_file("$directory/one_$how") =~ /\n/);
+	@pids = split /\n/, slurp_file("$directory/one_$how");
+	sql("SELECT noetl.cancel($execution, 'enough')") if $how eq 'cancel';
+	ok(gone(@pids), "one after the other: $how");
+	$worker->signal('TERM');
+	$worker->finish;
+	is(scalar(split /\n/, slurp_file("$directory/one_$how")), 1, 'no other item begins');
+}
 
 my $killed;
 ($killed, $worker, @pids) = begin_endless('kill', '');
