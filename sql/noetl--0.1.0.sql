@@ -408,7 +408,7 @@ CREATE FUNCTION noetl.status(execution_id bigint) RETURNS jsonb
             FROM (SELECT e.node_name,
                          (array_agg(e.status ORDER BY e.event_id DESC))[1] AS status,
                          greatest(count(DISTINCT e.node_id), 1) AS visits,
-                         count(*) FILTER (WHERE e.event_type = 'action_retry') + 1 AS attempts,
+                         count(*) FILTER (WHERE e.event_type = 'action_retry' AND e.current_index IS NULL) + 1 AS attempts,
                          max(e.created_at) AS at
                   FROM noetl.event e
                   WHERE e.execution_id = x.execution_id
@@ -418,17 +418,29 @@ CREATE FUNCTION noetl.status(execution_id bigint) RETURNS jsonb
                   GROUP BY e.node_name) s), '{}'),
         'live', coalesce((
             SELECT jsonb_agg(jsonb_build_object('step', l.step, 'state', l.state, 'worker_id', l.worker_id,
-                                                'attempts', l.attempts) ORDER BY l.step)
-            FROM (SELECT q.node_name AS step, q.status AS state, q.worker_id, q.attempts
-                  FROM noetl.queue q WHERE q.execution_id = x.execution_id
+                                                'attempts', l.attempts) || l.items ORDER BY l.step)
+            FROM (SELECT q.node_name AS step, q.status AS state, q.worker_id, q.attempts, '{}'::jsonb AS items
+                  FROM noetl.queue q WHERE q.execution_id = x.execution_id AND q.current_index IS NULL
                   UNION ALL
-                  SELECT r.step_name, r.state, NULL, NULL
+                  SELECT r.step_name, r.state, NULL, NULL,
+                         CASE WHEN r.context ? 'total'
+                              THEN jsonb_build_object('items', jsonb_build_object('total', r.context -> 'total',
+                                       'done', 0, 'failed', 0) || coalesce(
+                                  (SELECT jsonb_build_object('started', e.meta -> 'started', 'done', e.meta -> 'done',
+                                                             'failed', e.meta -> 'failed')
+                                     FROM noetl.event e
+                                    WHERE e.execution_id = r.execution_id AND e.node_name = r.step_name
+                                      AND e.result IS NOT NULL AND e.meta ? 'total'
+                                      AND e.event_type IN ('iteration_completed', 'iteration_failed')
+                                      AND e.event_id > (r.context ->> 'since')::bigint
+                                    ORDER BY e.created_at DESC LIMIT 1), '{}'))
+                              ELSE '{}' END
                   FROM noetl.run r WHERE r.execution_id = x.execution_id) l), '[]'))
     FROM noetl.execution x
     WHERE x.execution_id = status.execution_id
     $$;
 COMMENT ON FUNCTION noetl.status(bigint) IS
-    'progress and result of an execution: status, result, error, steps {status, visits, attempts, at}, live [{step, state, worker_id, attempts}]; null when it does not exist';
+    'progress and result of an execution: status, result, error, steps {status, visits, attempts, at}, live [{step, state, worker_id, attempts, of an iterator also items {total, started, done, failed}}]; null when it does not exist';
 
 -- ---------------------------------------------------------------------------
 -- Queue (queue.c, wake.c)

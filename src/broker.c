@@ -397,17 +397,6 @@ find_run(BrokerState *state, const Step *step, const Event *event, const char **
 	return *reason == NULL ? run : NULL;
 }
 
-/* The task of an item whose iterator has gone has nobody to report to. */
-static void
-drop_item(BrokerState *state, const Event *event)
-{
-	Run		   *item = state->item;
-
-	if (item != NULL && live_run(state, item->step) == NULL &&
-		(event->type == EVENT_ACTION_COMPLETED || event->type == EVENT_ACTION_ERROR))
-		decide(state, DECIDE_CLOSE, item);
-}
-
 /* The worker has started an execution on behalf of its step. */
 static void
 adopt(BrokerState *state, Run *run, const Event *event)
@@ -441,7 +430,6 @@ decide_run_event(BrokerState *state, const Event *event)
 	if (run == NULL)
 	{
 		ignore(state, reason);
-		drop_item(state, event);
 		return;
 	}
 
@@ -521,7 +509,7 @@ broker_run_due(BrokerState *state, int step)
 		json_add_text(&builder, "kind", REAPED_TIMEOUT);
 		json_end_object(&builder, &value);
 		event->meta = json_to_jsonb(&value);
-		decide(state, DECIDE_ABANDON, run)->revoke = true;
+		decide(state, DECIDE_ABANDON, run);
 		end_attempt(state, run, event, false);
 	}
 	settle(state);

@@ -222,8 +222,8 @@ typedef enum DecisionKind
 	DECIDE_KEEP,				/* store "run" in noetl.run: it waits, or is open */
 	DECIDE_FORGET,				/* delete it from there */
 	DECIDE_ABANDON,				/* an open run fails: its children and the tasks
-								 * of its items are withdrawn, leased ones
-								 * revoked if "revoke" */
+								 * of its items are withdrawn, leased ones too
+								 * unless "leave"; "revoke": those are told */
 	DECIDE_ADD_ITEMS,			/* items of "run" that start later */
 	DECIDE_TAKE_ITEM,			/* first_item does not wait any more */
 	DECIDE_START_CHILD,			/* "child" */
@@ -251,6 +251,7 @@ typedef struct Decision
 	const char *status;
 	const char *error;
 	const char *reason;
+	bool		leave;
 	bool		revoke;
 	Jsonb	   *result;
 	Jsonb	   *meta;

@@ -221,6 +221,16 @@ emit(BrokerState *state, EventType type, const Step *step, int visit, int64 pare
 	return emit_item(state, type, step, visit, -1, parent);
 }
 
+/* At the end of an execution workers are left with what they have. */
+static void
+abandon(BrokerState *state, Run *run, bool revoke)
+{
+	Decision   *decision = decide(state, DECIDE_ABANDON, run);
+
+	decision->leave = true;
+	decision->revoke = revoke;
+}
+
 /* Nothing may go on: queued work is withdrawn, leased work may finish in vain. */
 void
 finish(BrokerState *state, const char *status, const char *error,
@@ -240,7 +250,7 @@ finish(BrokerState *state, const char *status, const char *error,
 			case RUN_WAITING:
 			case RUN_OPEN:
 				if (run->state == RUN_OPEN)
-					decide(state, DECIDE_ABANDON, run)->revoke = revoke;
+					abandon(state, run, revoke);
 				if (run->is_task)
 					decide(state, DECIDE_CLOSE, run);
 				else if (run->stored || run->kept)
@@ -254,7 +264,7 @@ finish(BrokerState *state, const char *status, const char *error,
 				else if (revoke)
 					decide(state, DECIDE_REVOKE, run);
 				if (revoke)
-					decide(state, DECIDE_ABANDON, run)->revoke = true;
+					abandon(state, run, true);
 				run->state = RUN_CANCELLED;
 				break;
 			case RUN_CANCELLED:

@@ -181,7 +181,8 @@ abandon_run(Store *store, const BrokerState *state, const Decision *decision)
 	if (state->playbook->steps[decision->run->step].kind == STEP_ITERATOR)
 	{
 		store_delete_items(store, state->execution_id, name);
-		store_abandon_items(store, state->execution_id, name, decision->revoke);
+		store_abandon_items(store, state->execution_id, name, decision->leave,
+							decision->revoke);
 	}
 	cancel_children(store, state->execution_id, decision->run->started_event_id);
 }

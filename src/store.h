@@ -277,11 +277,11 @@ extern bool store_find_task(Store *store, int64 execution_id,
 extern Run *store_load_item(Store *store, int64 execution_id, const Playbook *playbook,
 							const char *node_name, int item);
 /*
- * Withdraws the tasks of an iterator's items; leased ones may finish in vain,
- * or (revoke) are told so at their next heartbeat.
+ * Withdraws the tasks of an iterator's items.  leave: those that are leased may
+ * finish in vain, or (revoke) are told so at their next heartbeat.
  */
 extern void store_abandon_items(Store *store, int64 execution_id,
-								const char *node_name, bool revoke);
+								const char *node_name, bool leave, bool revoke);
 extern void store_enqueue(Store *store, const BrokerState *state, Run *run);
 extern void store_close_task(Store *store, Run *run);
 extern void store_retry_task(Store *store, Run *run);

@@ -309,7 +309,8 @@ store_load_item(Store *store, int64 execution_id, const Playbook *playbook,
 
 /* See store.h. */
 void
-store_abandon_items(Store *store, int64 execution_id, const char *node_name, bool revoke)
+store_abandon_items(Store *store, int64 execution_id, const char *node_name, bool leave,
+					bool revoke)
 {
 	QueueScan	scan;
 	ScanKeyData keys[2];
@@ -338,7 +339,7 @@ store_abandon_items(Store *store, int64 execution_id, const char *node_name, boo
 		CHECK_FOR_INTERRUPTS();
 		if (!lock_by_id(store, row->queue_id))
 			continue;
-		if (slot_attisnull(table->scan_slot, QUEUE_COL_WORKER_ID))
+		if (!leave || slot_attisnull(table->scan_slot, QUEUE_COL_WORKER_ID))
 			store_write_delete(store, table, table->scan_slot);
 		else if (revoke)
 		{

@@ -270,10 +270,13 @@ SELECT input FROM work('{"each": {"ok": 3}}');
 SELECT status, result FROM noetl.execution WHERE execution_id = :x;
 SELECT * FROM differences(:x);
 
--- The iterator as a whole, once more.
+-- The iterator as a whole, once more; nobody works for the first attempt then.
 SELECT noetl.execute('rebuild/items') AS x \gset
 SELECT input FROM work('{"each": {"ok": 1}}', 2);
-SELECT count(*) FROM work('{"each": {"fail": "no"}}', 3);
+SELECT queue_id AS late FROM noetl.lease('late') \gset
+SELECT count(*) FROM work('{"each": {"fail": "no"}}', 2);
+SELECT noetl.complete(:late, '"late"', 'late') AS late;
+SELECT current_index, status FROM noetl.queue ORDER BY 1;
 SELECT * FROM differences(:x);
 SELECT input FROM work('{"each": {"ok": 1}}', 1);
 SELECT * FROM differences(:x);
