@@ -328,10 +328,11 @@ write_statements(const RowSave *save)
 {
 	StringInfoData sql;
 	int			step = save->mode == SAVE_UPDATE ? 1 : ROWS_PER_STATEMENT;
+	/* what PostgreSQL does by itself with statements that are sent together */
+	bool		bracket = save->duckdb && (save->mode == SAVE_OVERWRITE || save->nrows > step);
 
 	initStringInfo(&sql);
-	/* what PostgreSQL does by itself with statements that are sent together */
-	if (save->duckdb && save->nrows > 0)
+	if (bracket)
 		appendStringInfoString(&sql, "BEGIN TRANSACTION");
 	if (save->mode == SAVE_OVERWRITE)
 		appendStringInfo(&sql, "%sDELETE FROM %s", sql.len > 0 ? ";\n" : "", save->table);
@@ -346,7 +347,7 @@ write_statements(const RowSave *save)
 		if (save->mode == SAVE_UPSERT)
 			add_conflict(&sql, save);
 	}
-	if (save->duckdb && save->nrows > 0)
+	if (bracket)
 		appendStringInfoString(&sql, ";\nCOMMIT");
 	return sql.data;
 }

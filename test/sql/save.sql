@@ -69,6 +69,8 @@ SELECT pg_temp.sql('{"table": "S.Tab", "data": {"Col": 1, "\"Exact\"": 2, "with 
 SELECT pg_temp.sql('{"table": "\"My.Schema\".\"T\"", "data": {"ID": 1, "v": 2}, "mode": "upsert", "key": "Id"}');
 SELECT pg_temp.sql('[{"storage": "duckdb", "table": "t", "data": {"l": ["x", 2], "s": "it''s \\", "m": {"k": "v"}, "n": -1}}]');
 
+SELECT pg_temp.sql('[{"storage": "duckdb", "table": "t", "mode": "overwrite", "data": {"a": 1}}]');
+
 -- Statements: parameters as literals, outside quotes and comments; templates see them, too.
 SELECT pg_temp.sql('{"statement": "INSERT INTO t VALUES (:id, :s, :m, :nothing, :b, -:neg)", "params": {"id": "{{ n }}", "s": "it''s", "m": {"k": 1}, "nothing": null, "b": false, "neg": -1}}', '{"n": 7}');
 SELECT pg_temp.sql('{"statement": "SELECT '':id'', \":id\", E''\\'':id'', a[1:id], x::id, $$:id$$, $q$:id$q$, :other /* :id */ -- :id\n, :id", "params": {"id": 1}}');
