@@ -330,8 +330,11 @@ write_statements(const RowSave *save)
 	int			step = save->mode == SAVE_UPDATE ? 1 : ROWS_PER_STATEMENT;
 
 	initStringInfo(&sql);
+	/* what PostgreSQL does by itself with statements that are sent together */
+	if (save->duckdb && save->nrows > 0)
+		appendStringInfoString(&sql, "BEGIN TRANSACTION");
 	if (save->mode == SAVE_OVERWRITE)
-		appendStringInfo(&sql, "DELETE FROM %s", save->table);
+		appendStringInfo(&sql, "%sDELETE FROM %s", sql.len > 0 ? ";\n" : "", save->table);
 	for (int first = 0; first < save->nrows; first += step)
 	{
 		if (sql.len > 0)
@@ -343,6 +346,8 @@ write_statements(const RowSave *save)
 		if (save->mode == SAVE_UPSERT)
 			add_conflict(&sql, save);
 	}
+	if (save->duckdb && save->nrows > 0)
+		appendStringInfoString(&sql, ";\nCOMMIT");
 	return sql.data;
 }
 
