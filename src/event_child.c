@@ -50,7 +50,7 @@ start_meta(const ChildStart *start, const char *started_by)
 	json_add_text(&builder, "started_by", started_by);
 	if (start->timeout > 0)
 		json_add_int(&builder, "timeout", start->timeout);
-	if (start->attempt > 1)
+	if (start->attempt > 0)
 		json_add_int(&builder, "attempt", start->attempt);
 	json_end_object(&builder, &value);
 	return json_to_jsonb(&value);

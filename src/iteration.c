@@ -571,15 +571,13 @@ save_child(Iteration *iteration, const ChildEnd *end, const JsonbValue *envelope
 /*
  * Is it an item of the attempt that is under way?  A child that was busy when
  * its attempt failed ends when it has time to, and the next attempt may have
- * begun; and what the worker of an item started is not that item.
+ * begun; and whoever starts an execution may name a parent.
  */
 static bool
 is_current_item(BrokerState *state, const Run *run, const ChildEnd *end)
 {
-	if (state->playbook->steps[run->step].iterator->body->kind != STEP_PLAYBOOK)
-		return false;
-	return run->attempts == 0 ||
-		state->values.child_attempt(state->values.arg, end->execution_id) == run->attempts + 1;
+	return state->values.child_attempt(state->values.arg, end->execution_id) ==
+		run->attempts + 1;
 }
 
 /* See broker_internal.h. */

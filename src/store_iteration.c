@@ -324,7 +324,7 @@ store_child_attempt(Store *store, int64 execution_id)
 	int64		attempt;
 
 	if (!store_start_event(store, execution_id, &start) || start.meta == NULL)
-		return 1;
+		return 0;
 	json_from_jsonb(start.meta, &meta);
-	return json_get_int(&meta, "attempt", &attempt) ? (int) attempt : 1;
+	return json_get_int(&meta, "attempt", &attempt) ? (int) attempt : 0;
 }
