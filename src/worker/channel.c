@@ -73,19 +73,23 @@ frame_receive(int fd, StringBuf *frame)
 	return true;
 }
 
+/* Sends what can be sent of a frame; false when the other side is gone. */
+bool
+frame_send(int fd, const StringBuf *frame, size_t *sent)
+{
+	ssize_t		n;
+
+	if (*sent == frame->len)
+		return true;
+	n = send(fd, frame->data + *sent, frame->len - *sent, MSG_NOSIGNAL);
+	if (n > 0)
+		*sent += (size_t) n;
+	return n > 0 || errno == EAGAIN || errno == EINTR;
+}
+
 /* Moves what can be moved of both; false when the channel is broken. */
 bool
 exchange_pump(int fd, Exchange *x)
 {
-	if (x->sent < x->request.len)
-	{
-		ssize_t		n = send(fd, x->request.data + x->sent,
-							 x->request.len - x->sent, MSG_NOSIGNAL);
-
-		if (n > 0)
-			x->sent += (size_t) n;
-		else if (errno != EAGAIN && errno != EINTR)
-			return false;
-	}
-	return frame_receive(fd, &x->answer);
+	return frame_send(fd, &x->request, &x->sent) && frame_receive(fd, &x->answer);
 }

@@ -109,6 +109,7 @@ extern const Executor python_executor;
 extern const Executor postgres_executor;
 extern const Executor shell_executor;
 extern const Executor http_executor;
+extern const Executor duckdb_executor;
 extern const Executor iterator_executor;
 extern const Executor save_executor;
 

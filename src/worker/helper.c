@@ -279,7 +279,7 @@ static bool
 write_outcome(StringBuf *frame, const Outcome *out)
 {
 	char		number[32];
-	Exchange	x = {0};
+	size_t		sent = 0;
 	bool		open = true;
 
 	snprintf(number, sizeof(number), "%zu", out->attached_at);
@@ -290,15 +290,13 @@ write_outcome(StringBuf *frame, const Outcome *out)
 	add_netstring(frame, out->attached.data, out->attached.len);
 	add_text(frame, number);
 	frame_end(frame);
-	x.request = *frame;
-	while (open && x.sent < x.request.len)
+	while (open && sent < frame->len)
 	{
 		struct pollfd fd = {.fd = CHILD_CHANNEL_FD,.events = POLLOUT};
 
 		task_wait(NULL, &fd, 1, 0);
-		open = !stopping() && (fd.revents == 0 || exchange_pump(CHILD_CHANNEL_FD, &x));
+		open = !stopping() && (fd.revents == 0 || frame_send(CHILD_CHANNEL_FD, frame, &sent));
 	}
-	sb_free(&x.answer);
 	return open;
 }
 

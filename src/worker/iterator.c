@@ -51,7 +51,7 @@ typedef struct Iteration
 	int			ahead_first;	/* the item of the first of them */
 	int			careful;		/* items before this one are rendered alone */
 	char	  **values;			/* JSON, by item; NULL: none */
-	StringBuf	errors;			/* members of a JSON list */
+	char	  **messages;		/* by item; NULL: it has not failed */
 	int			failed;
 	StringBuf	failure;		/* why the iterator fails; empty: it does not */
 } Iteration;
@@ -103,9 +103,7 @@ fail_item(Iteration *it, Lane *lane, const char *error, const char *result)
 {
 	log_task(it->task, LOG_DETAIL, "item %d failed: %s", lane->item, error);
 	report_item(it, lane->item, "iteration_failed", result, error);
-	sb_printf(&it->errors, "%s{\"index\":%d", it->failed > 0 ? "," : "", lane->item);
-	json_member(&it->errors, "message", error);
-	sb_str(&it->errors, "}");
+	it->messages[lane->item] = xstrdup(error);
 	if (!it->plan.continues && it->failure.len == 0)
 		sb_printf(&it->failure, "item %d: %s", lane->item, error);
 	it->failed++;
@@ -381,6 +379,24 @@ open_lanes(Iteration *it)
 	}
 }
 
+/* Writes which items have failed. */
+static void
+write_errors(const Iteration *it, StringBuf *json)
+{
+	const char *separator = ",\"errors\":[";
+
+	for (int i = 0; i < it->plan.nitems; i++)
+	{
+		if (it->messages[i] == NULL)
+			continue;
+		sb_printf(json, "%s{\"index\":%d", separator, i);
+		json_member(json, "message", it->messages[i]);
+		sb_str(json, "}");
+		separator = ",";
+	}
+	sb_str(json, it->failed > 0 ? "]" : "");
+}
+
 /* Writes the result of all items. */
 static OutcomeKind
 write_result(const Iteration *it, Outcome *out)
@@ -405,8 +421,7 @@ write_result(const Iteration *it, Outcome *out)
 		out->kind = OUTCOME_DONE;
 	}
 	sb_printf(json, ",\"total_iterations\":%d", it->plan.nitems);
-	if (it->failed > 0)
-		sb_printf(json, ",\"errors\":[%s]", it->errors.data);
+	write_errors(it, json);
 	sb_str(json, "}");
 	return out->kind;
 }
@@ -423,11 +438,14 @@ end_iteration(Iteration *it)
 	}
 	free(it->lanes);
 	task_list_free(&it->ahead);
-	for (int i = 0; it->values != NULL && i < it->plan.nitems; i++)
+	for (int i = 0; i < it->plan.nitems; i++)
+	{
 		free(it->values[i]);
+		free(it->messages[i]);
+	}
 	free(it->values);
+	free(it->messages);
 	iterator_plan_free(&it->plan);
-	sb_free(&it->errors);
 	sb_free(&it->failure);
 }
 
@@ -449,6 +467,7 @@ iterator_execute(Task *task, Outcome *out)
 		return out->kind;
 	}
 	it.values = xcalloc((size_t) it.plan.nitems, sizeof(char *));
+	it.messages = xcalloc((size_t) it.plan.nitems, sizeof(char *));
 	open_lanes(&it);
 	snprintf(context, sizeof(context), "{\"total\":%d,\"concurrency\":%d}", it.plan.nitems, it.nlanes);
 	if (it.reports)

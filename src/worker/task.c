@@ -12,7 +12,7 @@
 
 static const Executor *const executors[] = {
 	&python_executor, &postgres_executor, &shell_executor, &http_executor,
-	&iterator_executor, &save_executor
+	&duckdb_executor, &iterator_executor, &save_executor
 };
 
 #define EXECUTOR_COUNT ((int) (sizeof(executors) / sizeof(executors[0])))
@@ -81,7 +81,8 @@ choose_types(void)
 		if (executor_usable(executor))
 			sb_printf(&array, "%s%s", array.len > 1 ? "," : "", executor->type);
 		else
-			log_line(LOG_ALWAYS, "tasks of type %s are left to other workers", executor->type);
+			log_line(executor == &duckdb_executor ? LOG_DETAIL : LOG_ALWAYS,
+					 "tasks of type %s are left to other workers", executor->type);
 	}
 	for (char *name = wanted != NULL ? strtok_r(wanted, ", ", &save) : NULL;
 		 name != NULL; name = strtok_r(NULL, ", ", &save))
