@@ -397,12 +397,21 @@ find_run(BrokerState *state, const Step *step, const Event *event, const char **
 	return *reason == NULL ? run : NULL;
 }
 
-/* The worker has started an execution on behalf of its step. */
+/*
+ * The worker has started an execution on behalf of its step.  The end of a
+ * child that has an index would be taken for the end of that item.
+ */
 static void
 adopt(BrokerState *state, Run *run, const Event *event)
 {
-	ChildStart *child = palloc0(sizeof(ChildStart));
+	ChildStart *child;
 
+	if (run->item >= 0)
+	{
+		ignore(state, "an item that is a task does not wait for executions");
+		return;
+	}
+	child = palloc0(sizeof(ChildStart));
 	child->execution_id = event_child(event);
 	child->parent_event_id = run->started_event_id;
 	child->item = event->has_index ? event->current_index : -1;

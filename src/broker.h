@@ -153,6 +153,8 @@ typedef struct ValueSource
 	bool		(*has_children) (void *arg, int64 parent_event_id);
 	/* the item that a child execution was started for */
 	bool		(*child_item) (void *arg, int64 execution_id, JsonbValue *item);
+	/* and the attempt of the iterator, from 1; 0: it was not started for one */
+	int			(*child_attempt) (void *arg, int64 execution_id);
 	int64		(*new_execution_id) (void *arg);
 	/* May a step be visited that often, or a child nest that deep? */
 	bool		(*allows_visit) (void *arg, int visit, int limit);
@@ -172,6 +174,7 @@ typedef struct ChildStart
 	Jsonb	   *current_item;	/* the item, or NULL */
 	Jsonb	   *input;			/* laid over the child's workload */
 	int64		timeout;		/* the parent's, in microseconds; 0: none */
+	int			attempt;		/* of the parent's iterator, from 1; 0: none */
 } ChildStart;
 
 /* A child execution that is over. */

@@ -9,11 +9,14 @@
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
+#include "storage/lwlock.h"
 #include "storage/proc.h"
 #include "storage/procarray.h"
+#include "storage/shmem.h"
 #if PG_VERSION_NUM < 170000
 #include "storage/sinvaladt.h"
 #endif
+#include "storage/spin.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
@@ -47,6 +50,9 @@ typedef struct LowWater
 	bool		scanning_all;
 	TimestampTz next_full_scan;
 	uint64		last_scan;		/* that asked for it */
+	struct SharedMark *shared;	/* or NULL */
+	uint64		claim;			/* while it is still about this kind */
+	uint64		lowered;		/* as of that */
 } LowWater;
 
 /* More kinds of tasks than this come and go without a mark. */
@@ -56,9 +62,32 @@ static struct
 {
 	Oid			storage;		/* of the queue the marks are about */
 	LowWater	kinds[LOW_WATERS];
-	LocalTransactionId leased_in;	/* the transaction that leased last */
+	LocalTransactionId hidden_in;	/* the transaction that hid rows last */
 	uint64		scans;
 }			low_water;
+
+/*
+ * A mark is true for everybody, so what one backend finds all may use.  There is
+ * room for a little shared memory without preloading; should there be none left,
+ * each backend does with its own marks.
+ */
+typedef struct SharedMark
+{
+	slock_t		mutex;
+	uint64		claim;			/* changes when it is given to another kind */
+	Oid			database;
+	Oid			storage;
+	char		type[NAMEDATALEN];
+	int			priority;
+	int64		mark;
+	uint64		lowered;		/* how often it came down: what was known is void */
+	TimestampTz next_full_scan;
+	TimestampTz used;
+} SharedMark;
+
+#define SHARED_MARKS		64
+
+static SharedMark *shared_marks = NULL;
 
 /* Changes when the queue is truncated, rewritten or made anew. */
 static Oid
@@ -71,7 +100,7 @@ storage_of(Relation queue)
 #endif
 }
 
-/* The current transaction; its own uncommitted leases hide rows from it. */
+/* The current transaction; its own uncommitted changes hide rows from it. */
 static LocalTransactionId
 current_transaction(void)
 {
@@ -139,6 +168,126 @@ next_full(TimestampTz began, int64 interval)
 	return now + Max(interval, (now - began) * FULL_SCAN_SHARE);
 }
 
+/* Finds or makes the shared marks, once per backend; NULL: there is no room. */
+static void
+attach_shared_marks(void)
+{
+	static bool tried = false;
+	MemoryContext memory = CurrentMemoryContext;
+	bool		found = true;
+
+	if (tried)
+		return;
+	tried = true;
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	PG_TRY();
+	{
+		shared_marks = ShmemInitStruct("noetl low-water marks",
+									   SHARED_MARKS * sizeof(SharedMark), &found);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(memory);
+		FlushErrorState();
+		shared_marks = NULL;
+		/* the error has forgotten that a lock is held */
+		HOLD_INTERRUPTS();
+	}
+	PG_END_TRY();
+	if (!found && shared_marks != NULL)
+	{
+		memset(shared_marks, 0, SHARED_MARKS * sizeof(SharedMark));
+		for (int i = 0; i < SHARED_MARKS; i++)
+			SpinLockInit(&shared_marks[i].mutex);
+	}
+	LWLockRelease(AddinShmemInitLock);
+}
+
+/* Is this the mark of the kind? */
+static bool
+is_mark_of(const SharedMark *shared, const LowWater *kind)
+{
+	return shared->database == MyDatabaseId && shared->storage == low_water.storage &&
+		shared->priority == kind->priority && strcmp(shared->type, kind->type) == 0;
+}
+
+/* Finds the shared mark of a kind, or takes the place that was used the longest ago. */
+static void
+share_kind(LowWater *kind)
+{
+	SharedMark *place;
+
+	attach_shared_marks();
+	kind->shared = NULL;
+	if (shared_marks == NULL)
+		return;
+	/* places are given away under this lock only */
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	place = &shared_marks[0];
+	for (int i = 0; i < SHARED_MARKS; i++)
+	{
+		if (is_mark_of(&shared_marks[i], kind))
+		{
+			place = &shared_marks[i];
+			break;
+		}
+		if (shared_marks[i].used < place->used)
+			place = &shared_marks[i];
+	}
+	SpinLockAcquire(&place->mutex);
+	if (!is_mark_of(place, kind))
+	{
+		place->claim++;
+		place->database = MyDatabaseId;
+		place->storage = low_water.storage;
+		strcpy(place->type, kind->type);
+		place->priority = kind->priority;
+		place->mark = 0;
+		place->next_full_scan = 0;
+	}
+	place->used = GetCurrentTimestamp();
+	kind->claim = place->claim;
+	kind->lowered = place->lowered;
+	SpinLockRelease(&place->mutex);
+	LWLockRelease(AddinShmemInitLock);
+	kind->shared = place;
+}
+
+/*
+ * Exchanges what is known: the higher mark is true, and the later full scan is
+ * due.  lower: it has turned out that the mark must come down.
+ */
+static void
+exchange(LowWater *kind, bool lower)
+{
+	SharedMark *shared = kind->shared;
+
+	if (shared == NULL)
+		return;
+	SpinLockAcquire(&shared->mutex);
+	if (shared->claim != kind->claim)
+		kind->shared = NULL;
+	else
+	{
+		if (lower)
+		{
+			shared->mark = kind->mark;
+			shared->lowered++;
+		}
+		else if (shared->lowered != kind->lowered)
+		{
+			kind->mark = shared->mark;
+			kind->candidate = 0;
+		}
+		kind->lowered = shared->lowered;
+		kind->mark = shared->mark = Max(kind->mark, shared->mark);
+		kind->next_full_scan = shared->next_full_scan =
+			Max(kind->next_full_scan, shared->next_full_scan);
+		shared->used = kind->scan_began;
+	}
+	SpinLockRelease(&shared->mutex);
+}
+
 /* A queue that was truncated or made anew begins its ids where it likes. */
 static void
 forget_other_queue(Relation queue)
@@ -164,8 +313,8 @@ low_water_open(LowWaterScan *scan, Relation queue)
 	forget_other_queue(queue);
 	scan->queue = queue;
 	scan->number = ++low_water.scans;
-	/* what this transaction has leased before is ready again if it fails */
-	scan->clean = low_water.leased_in != current_transaction();
+	/* what this transaction has taken away before is ready again if it fails */
+	scan->clean = low_water.hidden_in != current_transaction();
 	for (int i = 0; i < LOW_WATERS; i++)
 	{
 		LowWater   *kind = &low_water.kinds[i];
@@ -214,6 +363,7 @@ add_kind(const char *type, int priority)
 	kind->priority = priority;
 	kind->mark = kind->candidate = 0;
 	kind->next_full_scan = 0;
+	share_kind(kind);
 	return kind;
 }
 
@@ -229,6 +379,7 @@ low_water_begin(LowWaterScan *scan, const char *type, int priority)
 		return PG_INT64_MIN;
 	kind->last_scan = scan->number;
 	kind->scan_began = GetCurrentTimestamp();
+	exchange(kind, false);
 	kind->scanning_all = kind->scan_began >= kind->next_full_scan ||
 		kind->next_full_scan - kind->scan_began > FULL_SCAN_US * FULL_SCAN_SHARE;
 	return kind->scanning_all ? PG_INT64_MIN : kind->mark;
@@ -262,17 +413,24 @@ low_water_end(LowWaterScan *scan, const char *type, int priority, int64 first_re
 		return;
 	if (kind->candidate != 0 && kind->adopting == scan->number && scan->clean)
 	{
-		kind->mark = first_ready == 0 ? kind->candidate : Min(kind->candidate, first_ready);
+		/* another may have found a higher one meanwhile */
+		kind->mark = Max(kind->mark, first_ready == 0 ? kind->candidate :
+						 Min(kind->candidate, first_ready));
 		kind->candidate = 0;
+		exchange(kind, false);
 	}
 	if (kind->scanning_all && kind->last_scan == scan->number)
 	{
-		if (first_ready != 0)
-			kind->mark = Min(kind->mark, first_ready);
 		kind->next_full_scan = next_full(kind->scan_began, FULL_SCAN_US);
 		kind->scanning_all = false;
+		exchange(kind, false);
+		if (first_ready != 0 && first_ready < kind->mark)
+		{
+			kind->mark = first_ready;
+			exchange(kind, true);
+		}
 	}
-	/* what this transaction has leased before would be missing from F */
+	/* what this transaction has taken away before would be missing from F */
 	if (scan->clean && kind->candidate == 0 && first_ready > kind->mark + MIN_GAIN)
 		take_candidate(kind, scan->queue, first_ready);
 }
@@ -282,7 +440,14 @@ void
 low_water_close(LowWaterScan *scan, bool leased)
 {
 	if (leased)
-		low_water.leased_in = current_transaction();
+		low_water_hidden();
+}
+
+/* See low_water.h. */
+void
+low_water_hidden(void)
+{
+	low_water.hidden_in = current_transaction();
 }
 
 /* ---------------------------------------------------------------------------

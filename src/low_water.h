@@ -16,7 +16,8 @@
  * again take new ids (store_queue.c), so nothing appears below the mark later.
  *
  * Ready rows lie in the index by type, then priority, then id; each type and
- * priority has a mark of its own.  In case a row was made ready below it by
+ * priority has a mark of its own.  What one backend finds is true for all, and
+ * shared with them.  In case a row was made ready below it by
  * hand, everything is scanned again now and then.
  */
 #ifndef NOETL_LOW_WATER_H
@@ -30,7 +31,7 @@ typedef struct LowWaterScan
 {
 	Relation	queue;
 	uint64		number;
-	bool		clean;			/* its transaction has not leased before */
+	bool		clean;			/* its transaction has hidden no rows before */
 } LowWaterScan;
 
 /* Before a scan takes its snapshot. */
@@ -42,6 +43,8 @@ extern void low_water_end(LowWaterScan *scan, const char *type, int priority,
 						  int64 first_ready);
 /* leased: this transaction now holds rows that it no longer sees as ready. */
 extern void low_water_close(LowWaterScan *scan, bool leased);
+/* This transaction has changed or removed rows that may be ready otherwise. */
+extern void low_water_hidden(void);
 
 /*
  * Where the runs of an execution can begin in the index that they are loaded by:

@@ -200,6 +200,8 @@ extern void store_adopt_execution(Store *store, int64 execution_id, int64 parent
 								  int64 parent_event_id, int item);
 /* The item that a child execution was started for. */
 extern bool store_child_item(Store *store, int64 execution_id, JsonbValue *item);
+/* Which attempt of an iterator started it for an item, from 1; 0: none. */
+extern int	store_child_attempt(Store *store, int64 execution_id);
 
 /* event_id 0: the execution is to be cancelled */
 extern void store_insert_pending(Store *store, const Event *event);

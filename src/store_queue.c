@@ -491,6 +491,8 @@ store_close_task(Store *store, Run *run)
 		return;
 	if (!run->stored)
 		CommandCounterIncrement();	/* enqueued a moment ago */
+	if (run->worker_id == NULL)
+		low_water_hidden();		/* it was ready, perhaps */
 	tid = place_of(store, run);
 	if (table->result_rel->ri_TrigDesc != NULL)
 	{

@@ -29,6 +29,7 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
+#include "low_water.h"
 #include "store.h"
 #include "store_internal.h"
 
@@ -469,6 +470,14 @@ prepare_write(Store *store, StoreTable *table)
 	open_indexes(store, table);
 }
 
+/* A row of the queue may have been ready. */
+static void
+note_change(Store *store, StoreTable *table)
+{
+	if (table == &store->tables[REL_QUEUE])
+		low_water_hidden();
+}
+
 /* See store.h. */
 void
 store_write_insert(Store *store, StoreTable *table)
@@ -487,6 +496,7 @@ store_write_update(Store *store, StoreTable *table, TupleTableSlot *old,
 {
 	EPQState	epq;
 
+	note_change(store, table);
 	prepare_write(store, table);
 	EvalPlanQualInit(&epq, store->estate, NULL, NIL, -1
 #if PG_VERSION_NUM >= 160000
@@ -504,6 +514,7 @@ store_write_delete(Store *store, StoreTable *table, TupleTableSlot *old)
 {
 	EPQState	epq;
 
+	note_change(store, table);
 	if (table->result_rel->ri_TrigDesc != NULL)
 		store_write_deferred(store);
 	EvalPlanQualInit(&epq, store->estate, NULL, NIL, -1

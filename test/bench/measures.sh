@@ -115,7 +115,7 @@ run_script()
     local script=$1 clients=$2
     shift 2
     sql -c 'TRUNCATE sample'
-    pgbench -n -M prepared -c "$clients" -j 2 -D queue_id=0 -D n=0 -D every=100 -D count=0 -D ids={} \
+    pgbench -n -M prepared -c "$clients" -j 2 -D queue_id=0 -D n=0 -D every=25 -D count=0 -D ids={} \
         -D execution_id=0 -D steps=100 -D path=bench/linear -f "$here/$script.pgbench" "$@" bench >"$work/pgbench.out" 2>&1 || {
         cat "$work/pgbench.out" >&2
         return 1
@@ -132,7 +132,7 @@ in_turn()
 {
     local quantity=$1 a=$2 b=$3 i list_a= list_b=
     shift 3
-    for ((i = 0; i < rounds; i++)); do
+    for ((i = 0; i < rounds * 2; i++)); do
         run_script "$a" "$@"
         list_a+="$(pace "$quantity")"$'\n'
         run_script "$b" "$@"
@@ -157,33 +157,33 @@ measure_step()
 {
     local clients before commits
     no_fsync
-    in_turn cpu_us step_noetl step_raw 1 -T "$seconds"
+    in_turn cpu_us step_noetl step_raw 1 -T "$slice"
     row "linear step, CPU of the backend (us), beside raw rows" "$ours" "$theirs" "<=1.0"
-    in_turn per_second step_noetl step_raw 1 -T "$seconds"
+    in_turn per_second step_noetl step_raw 1 -T "$slice"
     row "linear steps/s, 1 client, no fsync, beside raw rows" "$ours" "$theirs"
-    in_turn per_second step_noetl step_raw 8 -T "$seconds"
+    in_turn per_second step_noetl step_raw 8 -T "$slice"
     row "linear steps/s, 8 clients, no fsync, beside raw rows" "$ours" "$theirs"
     run_script step_noetl 1 -t 1000
     before=$(wal_position) commits=$(transactions)
-    run_script step_noetl 1 -t 20000
+    run_script step_noetl 1 -t 20000 -D every=1000000
     ours=$(((($(wal_position) - before) / 20000)))
     commits=$(($(transactions) - commits))
     before=$(wal_position)
-    run_script step_raw 1 -t 20000
+    run_script step_raw 1 -t 20000 -D every=1000000
     row "WAL of a linear step (bytes), beside raw rows" "$ours" "$(((($(wal_position) - before) / 20000)))"
     figure "    the same, as a figure" "$ours" "<=1500"
     figure "transactions of a linear step" "$(awk -v n="$commits" 'BEGIN { printf "%.2f", n / 20000 }')" "<=1.05"
     with_fsync
-    in_turn per_second step_noetl step_raw 1 -T "$seconds"
+    in_turn per_second step_noetl step_raw 1 -T "$slice"
     row "linear steps/s, 1 client, fsync, beside raw rows" "$ours" "$theirs" ">=1.1"
-    in_turn per_second step_noetl step_raw 8 -T "$seconds"
+    in_turn per_second step_noetl step_raw 8 -T "$slice"
     row "linear steps/s, 8 clients, fsync, beside raw rows" "$ours" "$theirs" ">=1.4"
 }
 
 measure_start()
 {
     with_fsync
-    in_turn per_second start_noetl start_raw 8 -T "$seconds" -D path=bench/linear
+    in_turn per_second start_noetl start_raw 8 -T "$slice" -D path=bench/linear
     row "executions started/s, 8 clients, fsync, beside raw rows" "$ours" "$theirs" ">=0.8"
 }
 
@@ -411,10 +411,10 @@ measure_batch()
     local way
     for way in complete insert; do
         with_fsync
-        in_turn per_second "batch_$way" step_noetl 1 -T "$seconds"
+        in_turn per_second "batch_$way" step_noetl 1 -T "$slice"
         row "50 tasks reported by one $way beside one each, steps/s, fsync" "$ours" "$theirs" ">=3"
         no_fsync
-        in_turn per_second "batch_$way" step_noetl 1 -T "$seconds"
+        in_turn per_second "batch_$way" step_noetl 1 -T "$slice"
         row "    the same, no fsync" "$ours" "$theirs"
     done
 }

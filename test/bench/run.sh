@@ -21,6 +21,9 @@ if [ -n "${BENCH_FULL:-}" ]; then
 else
     seconds=${BENCH_SECONDS:-4} hold=${BENCH_HOLD:-20} rounds=3
 fi
+# Many short runs in turn rather than few long ones: what else the machine does
+# changes from second to second.
+slice=$(((seconds + 1) / 2))
 work=
 
 finish()

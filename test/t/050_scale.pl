@@ -102,7 +102,11 @@ workflow:
 		task noetl.queue;
 	BEGIN
 		cost := 0;
-		FOR i IN 1 .. tasks LOOP
+		-- what a new session has to find out by itself is not counted
+		FOR i IN -9 .. tasks LOOP
+			IF i = 1 THEN
+				cost := 0;
+			END IF;
 			cost := cost + pages('SELECT queue_id FROM noetl.lease(''m'')');
 			SELECT * INTO STRICT task FROM noetl.queue WHERE worker_id = 'm';
 			cost := cost + pages(format('SELECT noetl.complete(%s, %L, ''m'')', task.queue_id, task.action #> '{data,n}'));
