@@ -9,7 +9,7 @@
  *
  * An item occupies a lane from its beginning to its end.  There is one lane,
  * in which everything happens in this process, or with mode: async several,
- * each with a helper process that executes what the lane is at.
+ * each with a mate: a process that executes what the lane is at.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "helper.h"
+#include "mate.h"
 #include "worker.h"
 
 #define DEFAULT_CONCURRENCY 8
@@ -33,8 +33,8 @@ typedef struct Lane
 	Task		task;			/* rendered */
 	char	   *names;			/* JSON, with what earlier tasks gave; or NULL */
 	Job			job;
-	Helper	   *helper;			/* NULL: this process */
-	bool		running;		/* the helper is at work */
+	Mate	   *mate;			/* NULL: this process */
+	bool		running;		/* the mate is at work */
 	double		again_at;		/* when the next attempt begins; 0: none waits */
 } Lane;
 
@@ -265,7 +265,7 @@ end_task(Iteration *it, Lane *lane)
 }
 
 /*
- * Moves a lane on until it has to wait: for its helper, or for the time of the
+ * Moves a lane on until it has to wait: for its mate, or for the time of the
  * next attempt.
  */
 static void
@@ -285,11 +285,11 @@ advance(Iteration *it, Lane *lane)
 			return;
 		if (task == NULL)
 			(void) end_task(it, lane);
-		else if (lane->helper == NULL)
+		else if (lane->mate == NULL)
 			execute_action(task, job_outcome(&lane->job));
 		else if (!prepare_action(task, job_outcome(&lane->job)))
 			continue;
-		else if (helper_send(lane->helper, task))
+		else if (mate_send(lane->mate, task))
 			lane->running = true;
 		else
 			outcome_fail(job_outcome(&lane->job), "could not start a process: %s",
@@ -318,7 +318,7 @@ wait_for_lanes(Iteration *it)
 		if (lane->running)
 		{
 			waiting[n] = lane;
-			fds[n++] = helper_poll(lane->helper);
+			fds[n++] = mate_poll(lane->mate);
 		}
 		else if (lane->item >= 0 && lane->again_at > 0)
 			until = until == 0 ? lane->again_at : fmin(until, lane->again_at);
@@ -328,7 +328,7 @@ wait_for_lanes(Iteration *it)
 	for (int i = 0; i < n; i++)
 	{
 		if (fds[i].revents != 0 &&
-			helper_receive(waiting[i]->helper, job_outcome(&waiting[i]->job)))
+			mate_receive(waiting[i]->mate, job_outcome(&waiting[i]->job)))
 			waiting[i]->running = false;
 	}
 	return true;
@@ -375,7 +375,7 @@ open_lanes(Iteration *it)
 	for (int i = 0; i < it->nlanes; i++)
 	{
 		it->lanes[i].item = -1;
-		it->lanes[i].helper = it->nlanes > 1 ? helper_at(i) : NULL;
+		it->lanes[i].mate = it->nlanes > 1 ? mate_at(i) : NULL;
 	}
 }
 
@@ -476,24 +476,24 @@ iterator_execute(Task *task, Outcome *out)
 		write_result(&it, out);
 	else
 	{
-		helpers_stop(true);
+		mates_stop(true);
 		out->kind = OUTCOME_ABORTED;
 	}
 	end_iteration(&it);
 	return out->kind;
 }
 
-/* Nothing to do: the helpers need not stay. */
+/* Nothing to do: the mates need not stay. */
 static void
-stop_helpers(void)
+stop_mates(void)
 {
-	helpers_stop(false);
+	mates_stop(false);
 }
 
 const Executor iterator_executor = {
 	.type = "iterator",
 	.raw_action = true,
 	.execute = iterator_execute,
-	.idle = stop_helpers,
-	.shutdown = stop_helpers
+	.idle = stop_mates,
+	.shutdown = stop_mates
 };

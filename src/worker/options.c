@@ -111,11 +111,11 @@ static const char help_text[] =
 
 enum
 {
-	OPT_IDLE_TIMEOUT = 256, OPT_PYTHON, OPT_POSTGRES, OPT_HELPER
+	OPT_IDLE_TIMEOUT = 256, OPT_PYTHON, OPT_POSTGRES, OPT_MATE
 };
 
-/* For our own use: be one of the helpers of a worker */
-#define HELPER_OPTION "execute-items"
+/* For our own use: be one of the mates of a worker */
+#define MATE_OPTION "execute-items"
 
 static const struct option long_options[] = {
 	{"connect", required_argument, NULL, 'd'},
@@ -128,7 +128,7 @@ static const struct option long_options[] = {
 	{"idle-timeout", required_argument, NULL, OPT_IDLE_TIMEOUT},
 	{"python", required_argument, NULL, OPT_PYTHON},
 	{"postgres-conninfo", required_argument, NULL, OPT_POSTGRES},
-	{HELPER_OPTION, no_argument, NULL, OPT_HELPER},
+	{MATE_OPTION, no_argument, NULL, OPT_MATE},
 	{"quiet", no_argument, NULL, 'q'},
 	{"verbose", no_argument, NULL, 'v'},
 	{"version", no_argument, NULL, 'V'},
@@ -218,10 +218,10 @@ set_value(int opt, const char *value)
 	}
 }
 
-static const char **helper_argv = NULL;
+static const char **mate_argv = NULL;
 
 /*
- * The command that starts a helper: this program with the same options.  Its
+ * The command that starts a mate: this program with the same options.  Its
  * file may have been replaced meanwhile, so it is not looked for by name where
  * that can be avoided.
  */
@@ -230,18 +230,18 @@ remember_command(int argc, char **argv)
 {
 	int			count = 0;
 
-	helper_argv = xcalloc((size_t) argc + 2, sizeof(char *));
-	helper_argv[count++] = access("/proc/self/exe", X_OK) == 0 ? "/proc/self/exe" : argv[0];
-	helper_argv[count++] = "--" HELPER_OPTION;
+	mate_argv = xcalloc((size_t) argc + 2, sizeof(char *));
+	mate_argv[count++] = access("/proc/self/exe", X_OK) == 0 ? "/proc/self/exe" : argv[0];
+	mate_argv[count++] = "--" MATE_OPTION;
 	for (int i = 1; i < argc; i++)
-		helper_argv[count++] = argv[i];
+		mate_argv[count++] = argv[i];
 }
 
 /* For execvp. */
 const char *const *
-helper_command(void)
+mate_command(void)
 {
-	return helper_argv;
+	return mate_argv;
 }
 
 /* Reads the command line into options; exits when that is all there is to do. */
@@ -258,8 +258,8 @@ parse_options(int argc, char **argv)
 			case '1':
 				options.once = true;
 				break;
-			case OPT_HELPER:
-				options.helper = true;
+			case OPT_MATE:
+				options.mate = true;
 				break;
 			case 'q':
 				options.verbosity = LOG_ALWAYS;

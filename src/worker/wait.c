@@ -122,7 +122,7 @@ stopping(void)
 	if (stop_signals > 0 && stop_deadline == 0)
 	{
 		stop_deadline = monotonic_now() + options.grace;
-		log_line(options.helper ? LOG_DETAIL : LOG_NORMAL, "stopping");
+		log_line(options.mate ? LOG_DETAIL : LOG_NORMAL, "stopping");
 	}
 	return stop_signals > 0;
 }

@@ -22,7 +22,7 @@ typedef struct Options
 	int			grace;			/* seconds */
 	int			idle_timeout;	/* seconds; 0: none */
 	bool		once;
-	bool		helper;			/* execute what comes over the channel */
+	bool		mate;			/* execute what comes over the channel */
 	int			verbosity;		/* -1 quiet, 0 normal, 1 verbose */
 } Options;
 
@@ -88,7 +88,7 @@ extern Options options;
 
 /* options.c */
 extern void parse_options(int argc, char **argv);
-extern const char *const *helper_command(void);
+extern const char *const *mate_command(void);
 
 /* log.c */
 extern void log_line(int level, const char *fmt,...)
@@ -177,8 +177,8 @@ extern Outcome *job_outcome(Job *job);
 extern void job_end(Job *job);
 extern OutcomeKind job_run(Job *job);
 
-/* helper.c */
-extern int	run_helper(void);
+/* mate.c */
+extern int	run_mate(void);
 
 /* loop.c */
 extern int	run_worker(void);

@@ -1,14 +1,14 @@
 /*
- * helper.c
+ * mate.c
  *		Processes that execute the items of an iterator side by side.
  *
  * An executor is straight-line code with a state of its own, so that what is
  * to happen at the same time happens in processes of its own: this program
  * once more, told to execute what comes over its channel.  The worker keeps
- * the connection to the broker, renders, reports and saves; a helper knows
+ * the connection to the broker, renders, reports and saves; a mate knows
  * nothing but the task at hand.
  *
- *		worker				 helper
+ *		worker				 mate
  *		task       -------->  execute_action()
  *		outcome    <--------
  *
@@ -25,18 +25,18 @@
 
 #include "channel.h"
 #include "child.h"
-#include "helper.h"
+#include "mate.h"
 
 #define STOP_SECONDS 3			/* then it is killed */
 
-struct Helper
+struct Mate
 {
 	Child		child;
 	Exchange	x;
 	bool		busy;
 };
 
-static Helper helpers[MAX_CONCURRENCY];
+static Mate mates[MAX_CONCURRENCY];
 static bool initialized = false;
 
 /* ---------------------------------------------------------------------------
@@ -44,14 +44,14 @@ static bool initialized = false;
  * ---------------------------------------------------------------------------
  */
 
-/* The helper of a place; it is started when it is needed. */
-Helper *
-helper_at(int index)
+/* The mate of a place; it is started when it is needed. */
+Mate *
+mate_at(int index)
 {
 	for (int i = 0; !initialized && i < MAX_CONCURRENCY; i++)
-		helpers[i].child = (Child) CHILD_INIT;
+		mates[i].child = (Child) CHILD_INIT;
 	initialized = true;
-	return &helpers[index];
+	return &mates[index];
 }
 
 /* Appends a text that may be absent. */
@@ -81,7 +81,7 @@ add_fields(StringBuf *frame, const Task *task)
 	sb_free(&label);
 }
 
-/* Writes what a helper needs to know of a task. */
+/* Writes what a mate needs to know of a task. */
 static void
 write_task(StringBuf *frame, const Task *task)
 {
@@ -103,53 +103,53 @@ write_task(StringBuf *frame, const Task *task)
 
 /* Starts the process, unless it is there. */
 static bool
-start_helper(Helper *helper)
+start_mate(Mate *mate)
 {
-	ChildSpec	spec = {.argv = helper_command(),.channel = true,.shares_output = true};
+	ChildSpec	spec = {.argv = mate_command(),.channel = true,.shares_output = true};
 
-	if (helper->child.pid != 0 && !child_reap(&helper->child, false))
+	if (mate->child.pid != 0 && !child_reap(&mate->child, false))
 		return true;
-	child_close(&helper->child);
-	return child_start(&helper->child, &spec);
+	child_close(&mate->child);
+	return child_start(&mate->child, &spec);
 }
 
-/* Gives a helper a task; false when there is no process for it. */
+/* Gives a mate a task; false when there is no process for it. */
 bool
-helper_send(Helper *helper, const Task *task)
+mate_send(Mate *mate, const Task *task)
 {
-	if (!start_helper(helper))
+	if (!start_mate(mate))
 		return false;
-	sb_reset(&helper->x.answer);
-	helper->x.sent = 0;
-	write_task(&helper->x.request, task);
-	helper->busy = true;
+	sb_reset(&mate->x.answer);
+	mate->x.sent = 0;
+	write_task(&mate->x.request, task);
+	mate->busy = true;
 	return true;
 }
 
 /* What to wait for. */
 struct pollfd
-helper_poll(const Helper *helper)
+mate_poll(const Mate *mate)
 {
-	short		events = helper->x.sent < helper->x.request.len ? POLLIN | POLLOUT : POLLIN;
+	short		events = mate->x.sent < mate->x.request.len ? POLLIN | POLLOUT : POLLIN;
 
-	return (struct pollfd) {.fd = helper->child.channel,.events = events};
+	return (struct pollfd) {.fd = mate->child.channel,.events = events};
 }
 
-/* Explains a helper that is gone. */
+/* Explains a mate that is gone. */
 static void
-lose_helper(Helper *helper, Outcome *out)
+lose_mate(Mate *mate, Outcome *out)
 {
 	double		until = monotonic_now() + 1;
 
 	/* the channel is closed first, the process ends a moment later */
-	while (!child_reap(&helper->child, false) && monotonic_now() < until)
+	while (!child_reap(&mate->child, false) && monotonic_now() < until)
 		task_wait(NULL, NULL, 0, until);
-	if (helper->child.pid == 0)
-		outcome_fail(out, "the process that executed the task %s", child_fate(&helper->child));
+	if (mate->child.pid == 0)
+		outcome_fail(out, "the process that executed the task %s", child_fate(&mate->child));
 	else
 		outcome_fail(out, "the process that executed the task gave a malformed answer");
-	child_kill(&helper->child);
-	child_close(&helper->child);
+	child_kill(&mate->child);
+	child_close(&mate->child);
 }
 
 /* Turns an answer into the outcome; false when it is none. */
@@ -176,50 +176,50 @@ read_outcome(StringBuf *frame, Outcome *out)
 
 /* Moves what there is to move; true when the outcome is there. */
 bool
-helper_receive(Helper *helper, Outcome *out)
+mate_receive(Mate *mate, Outcome *out)
 {
-	if (!exchange_pump(helper->child.channel, &helper->x))
-		lose_helper(helper, out);
-	else if (!frame_complete(&helper->x.answer))
+	if (!exchange_pump(mate->child.channel, &mate->x))
+		lose_mate(mate, out);
+	else if (!frame_complete(&mate->x.answer))
 		return false;
-	else if (!read_outcome(&helper->x.answer, out))
-		lose_helper(helper, out);
-	helper->busy = false;
+	else if (!read_outcome(&mate->x.answer, out))
+		lose_mate(mate, out);
+	mate->busy = false;
 	return true;
 }
 
 /*
- * Ends the helpers: all of them, or those that are at work.  They get a moment
+ * Ends the mates: all of them, or those that are at work.  They get a moment
  * to end what they have started, on other machines too.
  */
 void
-helpers_stop(bool only_busy)
+mates_stop(bool only_busy)
 {
 	double		until = monotonic_now() + STOP_SECONDS;
 
 	for (int i = 0; i < MAX_CONCURRENCY; i++)
 	{
-		if (helpers[i].child.pid != 0 && (helpers[i].busy || !only_busy))
-			kill(helpers[i].child.pid, SIGTERM);
+		if (mates[i].child.pid != 0 && (mates[i].busy || !only_busy))
+			kill(mates[i].child.pid, SIGTERM);
 	}
 	for (int i = 0; i < MAX_CONCURRENCY; i++)
 	{
-		Helper	   *helper = &helpers[i];
+		Mate	   *mate = &mates[i];
 
-		if (helper->child.pid == 0 || (!helper->busy && only_busy))
+		if (mate->child.pid == 0 || (!mate->busy && only_busy))
 			continue;
-		while (!child_reap(&helper->child, false) && monotonic_now() < until)
+		while (!child_reap(&mate->child, false) && monotonic_now() < until)
 			task_wait(NULL, NULL, 0, until);
-		child_kill(&helper->child);
-		child_close(&helper->child);
-		sb_free(&helper->x.request);
-		sb_free(&helper->x.answer);
-		helper->busy = false;
+		child_kill(&mate->child);
+		child_close(&mate->child);
+		sb_free(&mate->x.request);
+		sb_free(&mate->x.answer);
+		mate->busy = false;
 	}
 }
 
 /* ---------------------------------------------------------------------------
- * The helper's side
+ * The mate's side
  * ---------------------------------------------------------------------------
  */
 
@@ -300,9 +300,9 @@ write_outcome(StringBuf *frame, const Outcome *out)
 	return open;
 }
 
-/* The life of a helper: task after task, until its worker wants no more. */
+/* The life of a mate: task after task, until its worker wants no more. */
 int
-run_helper(void)
+run_mate(void)
 {
 	StringBuf	frame = {0};
 	Outcome		out = {0};
