@@ -29,7 +29,7 @@ ISOLATION = $(basename $(notdir $(sort $(wildcard $(here)/test/specs/*.spec))))
 
 # These goals find or install PostgreSQL themselves and run before there is a
 # pg_config.  PGXS stays out of their way: it has a "check" of its own.
-DRIVERS = check quickstart quickstart-stop bench check-versions fuzz-jinja
+DRIVERS = check quickstart quickstart-stop bench stress check-versions fuzz-jinja
 
 ifneq ($(filter $(DRIVERS),$(MAKECMDGOALS)),)
 
@@ -48,6 +48,9 @@ quickstart-stop:
 
 bench:
 	@bash $(here)/test/bench/run.sh
+
+stress:
+	@SEED='$(SEED)' bash $(here)/test/stress/run.sh
 
 COUNT = 500000
 SEED = random

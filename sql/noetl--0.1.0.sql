@@ -93,7 +93,7 @@ COMMENT ON COLUMN noetl.event.created_at IS
 COMMENT ON COLUMN noetl.event.status IS
     'STARTED, RUNNING, PAUSED, PENDING, FAILED, COMPLETED or CANCELLED: the trigger sees to it, a CHECK would be parsed for every event';
 COMMENT ON COLUMN noetl.event.meta IS
-    'ignored: why an event had no effect; attempt, queue_id: whose result this is; transitions: what each "next" entry decided';
+    'ignored: why an event had no effect; attempt, queue_id: whose result this is; transitions: what each "next" entry decided; started_by: of execution_start, on whose behalf';
 
 -- Results are read often and may be large: lz4 unpacks several times faster.
 DO $$
@@ -143,6 +143,15 @@ COMMENT ON COLUMN noetl.run.arrivals IS
     'who has arrived: [{"from": step, "event_id": id, "data": input of the transition}]';
 
 CREATE INDEX run_due_idx ON noetl.run (due_at) WHERE due_at IS NOT NULL;
+
+-- The arrivals at a join of hundreds of branches are written with each of them.
+DO $$
+BEGIN
+    ALTER TABLE noetl.run ALTER arrivals SET COMPRESSION lz4;
+EXCEPTION WHEN feature_not_supported THEN
+    NULL;
+END
+$$;
 
 -- Items of iterators that the broker expands; written once, deleted when started.
 CREATE TABLE noetl.item (
@@ -206,7 +215,7 @@ COMMENT ON COLUMN noetl.queue.timeout IS 'how long an attempt may take, from its
 COMMENT ON COLUMN noetl.queue.deadline IS 'when the timeout of the attempt in flight ends it; no lease lasts longer';
 COMMENT ON COLUMN noetl.queue.lease_until IS 'when the lease ends, unless extended; queued: the deadline of an attempt that has lost its lease';
 
-CREATE INDEX queue_ready_idx ON noetl.queue (priority DESC, queue_id) WHERE status = 'queued';
+CREATE INDEX queue_ready_idx ON noetl.queue (node_type, priority DESC, queue_id) WHERE status = 'queued';
 CREATE INDEX queue_run_idx ON noetl.queue (execution_id, current_index, queue_id);
 CREATE INDEX queue_retry_idx ON noetl.queue (available_at) WHERE status = 'retry';
 CREATE INDEX queue_lease_idx ON noetl.queue (lease_until)
@@ -276,9 +285,16 @@ COMMENT ON FUNCTION noetl.task_action(jsonb, jsonb, jsonb, jsonb) IS
 CREATE FUNCTION noetl.save_tasks(save jsonb, context jsonb, names jsonb)
     RETURNS TABLE (index integer, type text, action jsonb, data jsonb, summary jsonb)
     AS 'MODULE_PATHNAME', 'noetl_save_tasks'
-    LANGUAGE C STRICT STABLE PARALLEL SAFE;
+    LANGUAGE C STABLE PARALLEL SAFE;
 COMMENT ON FUNCTION noetl.save_tasks(jsonb, jsonb, jsonb) IS
-    'what a save, in any of its forms, asks a worker to do: tasks of type event, postgres (the SQL is the action''s command), duckdb or http; rendered with names (result, this, data ...) over context';
+    'what a save, in any of its forms, asks a worker to do: tasks of type event, postgres (the SQL is the action''s command), duckdb or http; rendered with names (result, this, data ...) over context; names null: it has been rendered already';
+
+CREATE FUNCTION noetl.retry_delay(policy jsonb, context jsonb, names jsonb, attempt integer, success boolean, error text, result jsonb)
+    RETURNS double precision
+    AS 'MODULE_PATHNAME', 'noetl_retry_delay'
+    LANGUAGE C VOLATILE PARALLEL SAFE;
+COMMENT ON FUNCTION noetl.retry_delay(jsonb, jsonb, jsonb, integer, boolean, text, jsonb) IS
+    'seconds after which a task inside another one is to be repeated by its retry policy; infinity: no attempt is left; null: it is not to be';
 
 -- ---------------------------------------------------------------------------
 -- Catalog (catalog.c)
@@ -392,7 +408,7 @@ CREATE FUNCTION noetl.status(execution_id bigint) RETURNS jsonb
             FROM (SELECT e.node_name,
                          (array_agg(e.status ORDER BY e.event_id DESC))[1] AS status,
                          greatest(count(DISTINCT e.node_id), 1) AS visits,
-                         count(*) FILTER (WHERE e.event_type = 'action_retry') + 1 AS attempts,
+                         count(*) FILTER (WHERE e.event_type = 'action_retry' AND e.current_index IS NULL) + 1 AS attempts,
                          max(e.created_at) AS at
                   FROM noetl.event e
                   WHERE e.execution_id = x.execution_id
@@ -402,17 +418,29 @@ CREATE FUNCTION noetl.status(execution_id bigint) RETURNS jsonb
                   GROUP BY e.node_name) s), '{}'),
         'live', coalesce((
             SELECT jsonb_agg(jsonb_build_object('step', l.step, 'state', l.state, 'worker_id', l.worker_id,
-                                                'attempts', l.attempts) ORDER BY l.step)
-            FROM (SELECT q.node_name AS step, q.status AS state, q.worker_id, q.attempts
-                  FROM noetl.queue q WHERE q.execution_id = x.execution_id
+                                                'attempts', l.attempts) || l.items ORDER BY l.step)
+            FROM (SELECT q.node_name AS step, q.status AS state, q.worker_id, q.attempts, '{}'::jsonb AS items
+                  FROM noetl.queue q WHERE q.execution_id = x.execution_id AND q.current_index IS NULL
                   UNION ALL
-                  SELECT r.step_name, r.state, NULL, NULL
+                  SELECT r.step_name, r.state, NULL, NULL,
+                         CASE WHEN r.context ? 'total'
+                              THEN jsonb_build_object('items', jsonb_build_object('total', r.context -> 'total',
+                                       'done', 0, 'failed', 0) || coalesce(
+                                  (SELECT jsonb_build_object('started', e.meta -> 'started', 'done', e.meta -> 'done',
+                                                             'failed', e.meta -> 'failed')
+                                     FROM noetl.event e
+                                    WHERE e.execution_id = r.execution_id AND e.node_name = r.step_name
+                                      AND e.result IS NOT NULL AND e.meta ? 'total'
+                                      AND e.event_type IN ('iteration_completed', 'iteration_failed')
+                                      AND e.event_id > (r.context ->> 'since')::bigint
+                                    ORDER BY e.created_at DESC LIMIT 1), '{}'))
+                              ELSE '{}' END
                   FROM noetl.run r WHERE r.execution_id = x.execution_id) l), '[]'))
     FROM noetl.execution x
     WHERE x.execution_id = status.execution_id
     $$;
 COMMENT ON FUNCTION noetl.status(bigint) IS
-    'progress and result of an execution: status, result, error, steps {status, visits, attempts, at}, live [{step, state, worker_id, attempts}]; null when it does not exist';
+    'progress and result of an execution: status, result, error, steps {status, visits, attempts, at}, live [{step, state, worker_id, attempts, of an iterator also items {total, started, done, failed}}]; null when it does not exist';
 
 -- ---------------------------------------------------------------------------
 -- Queue (queue.c, wake.c)

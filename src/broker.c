@@ -282,6 +282,7 @@ end_attempt(BrokerState *state, Run *run, const Event *event, bool success)
 	JsonbValue	saved;
 	bool		has_input = run_input(run, &input);
 	double		delay = 0;
+	RetryAttempt attempt;
 	RetryVerdict verdict;
 	FailureKind kind = is_reaped(event, REAPED_TIMEOUT) ? FAILURE_TIMED_OUT : FAILURE_ACTION;
 	const char *error = event->error;
@@ -302,22 +303,26 @@ end_attempt(BrokerState *state, Run *run, const Event *event, bool success)
 	scope.error = error;
 	scope.attempt = ended_attempt(run);
 	scope.input = has_input ? &input : NULL;
+	attempt.scope = &scope.template;
+	attempt.number = scope.attempt;
+	attempt.success = success;
+	attempt.luck = state->jitter;
 	if (!run->is_task)
-		run->max_attempts = retry_max_attempts(task->retry, &scope);
+		run->max_attempts = retry_max_attempts(task->retry, &scope.template);
 	if (expired)
 		verdict = scope.attempt < run->max_attempts ? RETRY_YES : RETRY_EXHAUSTED;
 	else if (step->kind == STEP_SAVE)
 		verdict = RETRY_NO;		/* it has not done anything yet */
 	else
-		verdict = retry_decide(task->retry, &scope, run->max_attempts, &delay);
+		verdict = retry_decide(task->retry, &attempt, run->max_attempts, &delay);
 	if (success && verdict == RETRY_NO && task->saves != NULL &&
 		!save_attempt(state, run, &envelope, scope.input, event->event_id, &saved, &error))
 	{
 		success = false;
 		kind = FAILURE_SAVE;
-		scope.success = false;
+		scope.success = attempt.success = false;
 		scope.error = error;
-		verdict = retry_decide(task->retry, &scope, run->max_attempts, &delay);
+		verdict = retry_decide(task->retry, &attempt, run->max_attempts, &delay);
 	}
 
 	if (verdict == RETRY_YES)
@@ -392,23 +397,21 @@ find_run(BrokerState *state, const Step *step, const Event *event, const char **
 	return *reason == NULL ? run : NULL;
 }
 
-/* The task of an item whose iterator has gone has nobody to report to. */
-static void
-drop_item(BrokerState *state, const Event *event)
-{
-	Run		   *item = state->item;
-
-	if (item != NULL && live_run(state, item->step) == NULL &&
-		(event->type == EVENT_ACTION_COMPLETED || event->type == EVENT_ACTION_ERROR))
-		decide(state, DECIDE_CLOSE, item);
-}
-
-/* The worker has started an execution on behalf of its step. */
+/*
+ * The worker has started an execution on behalf of its step.  The end of a
+ * child that has an index would be taken for the end of that item.
+ */
 static void
 adopt(BrokerState *state, Run *run, const Event *event)
 {
-	ChildStart *child = palloc0(sizeof(ChildStart));
+	ChildStart *child;
 
+	if (run->item >= 0)
+	{
+		ignore(state, "an item that is a task does not wait for executions");
+		return;
+	}
+	child = palloc0(sizeof(ChildStart));
 	child->execution_id = event_child(event);
 	child->parent_event_id = run->started_event_id;
 	child->item = event->has_index ? event->current_index : -1;
@@ -436,7 +439,6 @@ decide_run_event(BrokerState *state, const Event *event)
 	if (run == NULL)
 	{
 		ignore(state, reason);
-		drop_item(state, event);
 		return;
 	}
 
@@ -516,7 +518,7 @@ broker_run_due(BrokerState *state, int step)
 		json_add_text(&builder, "kind", REAPED_TIMEOUT);
 		json_end_object(&builder, &value);
 		event->meta = json_to_jsonb(&value);
-		decide(state, DECIDE_ABANDON, run)->revoke = true;
+		decide(state, DECIDE_ABANDON, run);
 		end_attempt(state, run, event, false);
 	}
 	settle(state);

@@ -153,6 +153,8 @@ typedef struct ValueSource
 	bool		(*has_children) (void *arg, int64 parent_event_id);
 	/* the item that a child execution was started for */
 	bool		(*child_item) (void *arg, int64 execution_id, JsonbValue *item);
+	/* and the attempt of the iterator, from 1; 0: it was not started for one */
+	int			(*child_attempt) (void *arg, int64 execution_id);
 	int64		(*new_execution_id) (void *arg);
 	/* May a step be visited that often, or a child nest that deep? */
 	bool		(*allows_visit) (void *arg, int visit, int limit);
@@ -172,6 +174,7 @@ typedef struct ChildStart
 	Jsonb	   *current_item;	/* the item, or NULL */
 	Jsonb	   *input;			/* laid over the child's workload */
 	int64		timeout;		/* the parent's, in microseconds; 0: none */
+	int			attempt;		/* of the parent's iterator, from 1; 0: none */
 } ChildStart;
 
 /* A child execution that is over. */
@@ -222,8 +225,8 @@ typedef enum DecisionKind
 	DECIDE_KEEP,				/* store "run" in noetl.run: it waits, or is open */
 	DECIDE_FORGET,				/* delete it from there */
 	DECIDE_ABANDON,				/* an open run fails: its children and the tasks
-								 * of its items are withdrawn, leased ones
-								 * revoked if "revoke" */
+								 * of its items are withdrawn, leased ones too
+								 * unless "leave"; "revoke": those are told */
 	DECIDE_ADD_ITEMS,			/* items of "run" that start later */
 	DECIDE_TAKE_ITEM,			/* first_item does not wait any more */
 	DECIDE_START_CHILD,			/* "child" */
@@ -251,6 +254,7 @@ typedef struct Decision
 	const char *status;
 	const char *error;
 	const char *reason;
+	bool		leave;
 	bool		revoke;
 	Jsonb	   *result;
 	Jsonb	   *meta;
@@ -303,5 +307,8 @@ extern int64 event_child(const Event *event);
 
 /* result.c: the value of a step from the result that was sent. */
 extern void result_value(const JsonbValue *envelope, JsonbValue *value);
+
+/* The status code of a response, wherever the envelope has it. */
+extern bool result_status_code(const JsonbValue *envelope, JsonbValue *value);
 
 #endif							/* NOETL_BROKER_H */

@@ -177,7 +177,7 @@ start_playbook(BrokerState *state, Run *run, const JsonbValue *transition_input)
 				  NULL, transition_input, NULL);
 		return;
 	}
-	run->max_attempts = retry_max_attempts(step->retry, &scope);
+	run->max_attempts = retry_max_attempts(step->retry, &scope.template);
 	child = prepare_child(state, step, &scope, transition_input, 0, &error);
 	if (child == NULL)
 	{

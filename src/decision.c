@@ -6,6 +6,7 @@
 #include "noetl.h"
 
 #include "lib/stringinfo.h"
+#include "utils/builtins.h"
 
 #include "broker_internal.h"
 #include "ids.h"
@@ -30,9 +31,13 @@ char *
 node_id_make(int64 execution_id, const char *step, int visit, int item)
 {
 	StringInfoData id;
+	char		number[24];
 
+	/* every event and every task has one: not by way of printf */
 	initStringInfo(&id);
-	appendStringInfo(&id, INT64_FORMAT ":%s", execution_id, step);
+	appendBinaryStringInfo(&id, number, pg_lltoa(execution_id, number));
+	appendStringInfoChar(&id, ':');
+	appendStringInfoString(&id, step);
 	if (visit > 1)
 		appendStringInfo(&id, ":%d", visit);
 	if (item >= 0)
@@ -44,16 +49,15 @@ node_id_make(int64 execution_id, const char *step, int visit, int item)
 static const char *
 node_id_rest(const char *node_id, int64 execution_id, const char *step)
 {
-	char		prefix[32];
+	char		number[24];
 	size_t		length;
 
 	if (node_id == NULL || step == NULL)
 		return NULL;
-	snprintf(prefix, sizeof(prefix), INT64_FORMAT ":", execution_id);
-	length = strlen(prefix);
-	if (strncmp(node_id, prefix, length) != 0)
+	length = pg_lltoa(execution_id, number);
+	if (strncmp(node_id, number, length) != 0 || node_id[length] != ':')
 		return NULL;
-	node_id += length;
+	node_id += length + 1;
 	length = strlen(step);
 	return strncmp(node_id, step, length) == 0 ? node_id + length : NULL;
 }
@@ -217,6 +221,16 @@ emit(BrokerState *state, EventType type, const Step *step, int visit, int64 pare
 	return emit_item(state, type, step, visit, -1, parent);
 }
 
+/* At the end of an execution workers are left with what they have. */
+static void
+abandon(BrokerState *state, Run *run, bool revoke)
+{
+	Decision   *decision = decide(state, DECIDE_ABANDON, run);
+
+	decision->leave = true;
+	decision->revoke = revoke;
+}
+
 /* Nothing may go on: queued work is withdrawn, leased work may finish in vain. */
 void
 finish(BrokerState *state, const char *status, const char *error,
@@ -236,7 +250,7 @@ finish(BrokerState *state, const char *status, const char *error,
 			case RUN_WAITING:
 			case RUN_OPEN:
 				if (run->state == RUN_OPEN)
-					decide(state, DECIDE_ABANDON, run)->revoke = revoke;
+					abandon(state, run, revoke);
 				if (run->is_task)
 					decide(state, DECIDE_CLOSE, run);
 				else if (run->stored || run->kept)
@@ -250,7 +264,7 @@ finish(BrokerState *state, const char *status, const char *error,
 				else if (revoke)
 					decide(state, DECIDE_REVOKE, run);
 				if (revoke)
-					decide(state, DECIDE_ABANDON, run)->revoke = true;
+					abandon(state, run, true);
 				run->state = RUN_CANCELLED;
 				break;
 			case RUN_CANCELLED:

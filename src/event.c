@@ -26,9 +26,6 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
-#if PG_VERSION_NUM >= 150000
-#include "common/pg_prng.h"
-#endif
 
 #include "catalog_store.h"
 #include "event_internal.h"
@@ -36,6 +33,7 @@
 #include "execution.h"
 #include "json.h"
 #include "queue.h"
+#include "retry.h"
 #include "save_broker.h"
 #include "wake.h"
 
@@ -142,17 +140,6 @@ noetl_event_before(PG_FUNCTION_ARGS)
  * ---------------------------------------------------------------------------
  */
 
-/* Uniform in [0, 1). */
-static double
-draw_luck(void)
-{
-#if PG_VERSION_NUM >= 150000
-	return pg_prng_double(&pg_global_prng_state);
-#else
-	return (double) random() / ((double) MAX_RANDOM_VALUE + 1);
-#endif
-}
-
 /* See event_internal.h. */
 void
 write_own_event(Store *store, const Event *event)
@@ -194,7 +181,8 @@ abandon_run(Store *store, const BrokerState *state, const Decision *decision)
 	if (state->playbook->steps[decision->run->step].kind == STEP_ITERATOR)
 	{
 		store_delete_items(store, state->execution_id, name);
-		store_abandon_items(store, state->execution_id, name, decision->revoke);
+		store_abandon_items(store, state->execution_id, name, decision->leave,
+							decision->revoke);
 	}
 	cancel_children(store, state->execution_id, decision->run->started_event_id);
 }
@@ -498,7 +486,7 @@ begin_evaluation(BrokerState *state, ValueContext *values, Store *store,
 	state->version = execution->version;
 	state->depth = execution->depth;
 	state->started_by = execution->started_by;
-	state->jitter = draw_luck();
+	state->jitter = retry_luck();
 	values_init(values, store, state, !newest);
 	state->values = values->source;
 	if (!newest)

@@ -39,7 +39,7 @@ start_context(const ChildStart *start, const char *path, int version)
 	return json_to_jsonb(&value);
 }
 
-/* {started_by, timeout}: what the row of the child says beyond its playbook. */
+/* {started_by, timeout, attempt}: what the row of the child says beyond its playbook. */
 static Jsonb *
 start_meta(const ChildStart *start, const char *started_by)
 {
@@ -50,6 +50,8 @@ start_meta(const ChildStart *start, const char *started_by)
 	json_add_text(&builder, "started_by", started_by);
 	if (start->timeout > 0)
 		json_add_int(&builder, "timeout", start->timeout);
+	if (start->attempt > 0)
+		json_add_int(&builder, "attempt", start->attempt);
 	json_end_object(&builder, &value);
 	return json_to_jsonb(&value);
 }

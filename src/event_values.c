@@ -116,6 +116,17 @@ child_item(void *arg, int64 execution_id, JsonbValue *item)
 	return found;
 }
 
+/* ValueSource.child_attempt */
+static int
+child_attempt(void *arg, int64 execution_id)
+{
+	Store	   *store = store_open(InvalidOid);
+	int			attempt = store_child_attempt(store, execution_id);
+
+	store_close(store);
+	return attempt;
+}
+
 /* ValueSource.new_execution_id */
 static int64
 next_execution_id(void *arg)
@@ -152,6 +163,7 @@ values_init(ValueContext *values, Store *store, BrokerState *state, bool catchin
 		.child_value = child_value,
 		.has_children = has_children,
 		.child_item = child_item,
+		.child_attempt = child_attempt,
 		.new_execution_id = next_execution_id,
 		.allows_visit = allows_visit,
 		.allows_depth = allows_depth,

@@ -489,7 +489,7 @@ prepare_action(BrokerState *state, Run *run, const Step *task, Scope *scope,
 		json_end_object(&builder, &value);
 		run->context = json_to_jsonb(&value);
 	}
-	run->max_attempts = retry_max_attempts(task->retry, scope);
+	run->max_attempts = retry_max_attempts(task->retry, &scope->template);
 	run->priority = state->playbook->steps[run->step].priority;
 	scope->input = NULL;
 	return rendered;
@@ -554,7 +554,7 @@ start_save(BrokerState *state, Run *run, const Step *task, Scope *scope,
 	memset(&error, 0, sizeof(error));
 	if (!timeout_render(task->timeout, &scope->template, &run->timeout, &error))
 		run->timeout = 0;
-	run->max_attempts = retry_max_attempts(task->retry, scope);
+	run->max_attempts = retry_max_attempts(task->retry, &scope->template);
 	run->priority = state->playbook->steps[run->step].priority;
 	run->state = RUN_QUEUED;
 	decide(state, DECIDE_ENQUEUE, run);

@@ -180,6 +180,7 @@ start_item_child(Iteration *iteration, int index, const JsonbValue *item, Scope 
 		return false;
 	}
 	child->timeout = timeout;
+	child->attempt = iteration->run->attempts + 1;
 	child->item = index;
 	child->current_item = json_to_jsonb(item);
 	child->parent_event_id = iteration->run->started_event_id;
@@ -567,6 +568,18 @@ save_child(Iteration *iteration, const ChildEnd *end, const JsonbValue *envelope
 					  state->last_event_id);
 }
 
+/*
+ * Is it an item of the attempt that is under way?  A child that was busy when
+ * its attempt failed ends when it has time to, and the next attempt may have
+ * begun; and whoever starts an execution may name a parent.
+ */
+static bool
+is_current_item(BrokerState *state, const Run *run, const ChildEnd *end)
+{
+	return state->values.child_attempt(state->values.arg, end->execution_id) ==
+		run->attempts + 1;
+}
+
 /* See broker_internal.h. */
 void
 item_child_ended(BrokerState *state, Run *run, const ChildEnd *end)
@@ -575,6 +588,8 @@ item_child_ended(BrokerState *state, Run *run, const ChildEnd *end)
 	Iteration	iteration;
 	JsonbValue	value;
 
+	if (!is_current_item(state, run, end))
+		return;
 	open_iteration(&iteration, state, run);
 	child_result(state, spec->body, end, &value);
 	if (end->completed && spec->body->saves != NULL)
@@ -753,7 +768,7 @@ start_iterator(BrokerState *state, Run *run, const JsonbValue *transition_input)
 				  NULL, transition_input, NULL);
 		return;
 	}
-	run->max_attempts = retry_max_attempts(iteration.step->retry, &scope);
+	run->max_attempts = retry_max_attempts(iteration.step->retry, &scope.template);
 	iteration.total = items.count;
 	emit_started(&iteration, &items);
 	run->state = RUN_OPEN;

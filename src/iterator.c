@@ -25,17 +25,6 @@
 
 #define SHOWN_TEXT	40			/* bytes of a collection that is no list */
 
-/* Says what is wrong; the place is not known better than "this iterator". */
-static bool
-refuse(SourceError *error, char *message, char *hint)
-{
-	memset(error, 0, sizeof(SourceError));
-	error->sqlerrcode = ERRCODE_INVALID_PARAMETER_VALUE;
-	error->message = message;
-	error->hint = hint;
-	return false;
-}
-
 /* ---------------------------------------------------------------------------
  * Names
  * ---------------------------------------------------------------------------
@@ -264,7 +253,7 @@ list_elements(const IteratorQuery *query, IteratorItems *items,
 	items->count = 0;
 	items->values = NULL;
 	if (!find_list(query->collection, query->element, &list, &empty))
-		return refuse(error, psprintf("cannot iterate over %s", describe(query->collection)),
+		return source_error(error, psprintf("cannot iterate over %s", describe(query->collection)),
 					  "A collection is a list, JSON text of one, or a map that holds one.");
 	if (empty)
 		return true;
@@ -641,7 +630,7 @@ iterator_count(const JsonbValue *value, const char *what, int minimum,
 		return true;
 	if (!json_number(value, &number) || number != floor(number) ||
 		number < minimum || number > INT_MAX)
-		return refuse(error, psprintf("%s must be a whole number of at least %d, not %s",
+		return source_error(error, psprintf("%s must be a whole number of at least %d, not %s",
 									  what, minimum, describe(value)), NULL);
 	*count = (int) number;
 	return true;

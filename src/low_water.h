@@ -15,8 +15,10 @@
  * the smaller of F and what that scan finds first.  Rows that become ready
  * again take new ids (store_queue.c), so nothing appears below the mark later.
  *
- * Only the priority that almost all rows have, 0, has a mark.  In case a row
- * was made ready below it by hand, everything is scanned again now and then.
+ * Ready rows lie in the index by type, then priority, then id; each type and
+ * priority has a mark of its own.  What one backend finds is true for all, and
+ * shared with them.  In case a row was made ready below it by
+ * hand, everything is scanned again now and then.
  */
 #ifndef NOETL_LOW_WATER_H
 #define NOETL_LOW_WATER_H
@@ -24,14 +26,25 @@
 #include "datatype/timestamp.h"
 #include "utils/relcache.h"
 
-/* Before a scan takes its snapshot: the queue_id to begin at, 0 for all. */
-extern int64 low_water_begin(Relation queue);
+/* One look at the ready rows, of any number of types and priorities. */
+typedef struct LowWaterScan
+{
+	Relation	queue;
+	uint64		number;
+	bool		clean;			/* its transaction has hidden no rows before */
+} LowWaterScan;
 
-/*
- * After it.  first_ready: the smallest ready id it saw, 0 when there was none;
- * leased: this transaction now holds rows that it no longer sees as ready.
- */
-extern void low_water_end(Relation queue, int64 first_ready, bool leased);
+/* Before a scan takes its snapshot. */
+extern void low_water_open(LowWaterScan *scan, Relation queue);
+/* The queue_id to begin at. */
+extern int64 low_water_begin(LowWaterScan *scan, const char *type, int priority);
+/* first_ready: the smallest ready id that was seen from there on, 0: none is. */
+extern void low_water_end(LowWaterScan *scan, const char *type, int priority,
+						  int64 first_ready);
+/* leased: this transaction now holds rows that it no longer sees as ready. */
+extern void low_water_close(LowWaterScan *scan, bool leased);
+/* This transaction has changed or removed rows that may be ready otherwise. */
+extern void low_water_hidden(void);
 
 /*
  * Where the runs of an execution can begin in the index that they are loaded by:

@@ -99,7 +99,8 @@ extern void playbook_compile_next(Compiler *compiler, const YamlNode *node,
 extern TemplateDoc *playbook_compile_doc(Compiler *compiler,
 										 const YamlNode *node);
 extern TemplateDoc *playbook_constant_doc(const YamlNode *node);
-extern TemplateDoc *playbook_raw_doc(Compiler *compiler, const YamlNode *node);
+extern TemplateDoc *playbook_raw_doc(Compiler *compiler, const char *key,
+									 const YamlNode *node);
 extern Condition *playbook_compile_condition(Compiler *compiler,
 											 const YamlNode *node);
 

@@ -12,12 +12,14 @@
 #include "utils/datum.h"
 #include "utils/memutils.h"
 
+#include "iterator.h"
 #include "playbook_compiler.h"
 
 static bool has_tags(const YamlNode *node);
 static void copy_value(const YamlNode *node, JsonbValue *value);
 static void string_value(const YamlNode *node, JsonbValue *value);
-static void collect_raw_roots(Compiler *compiler, const YamlNode *node);
+static void collect_raw_roots(Compiler *compiler, const char *key,
+							  const YamlNode *node);
 static char *value_source(const YamlNode *node);
 
 /* Does a value contain any template? */
@@ -85,32 +87,76 @@ playbook_constant_doc(const YamlNode *node)
  * that it refers to are noted, and a template that does not parse is an issue.
  */
 TemplateDoc *
-playbook_raw_doc(Compiler *compiler, const YamlNode *node)
+playbook_raw_doc(Compiler *compiler, const char *key, const YamlNode *node)
 {
-	collect_raw_roots(compiler, node);
+	collect_raw_roots(compiler, key, node);
 	return playbook_constant_doc(node);
+}
+
+/* Notes the free names of a template that the worker will render. */
+static void
+add_raw_roots_of(Compiler *compiler, const Template *template)
+{
+	const char *const *names;
+	int			count = template_roots(template, &names);
+
+	for (int i = 0; i < count; i++)
+	{
+		int			length = strlen(names[i]);
+
+		if (name_table_find(&compiler->raw_roots, names[i], length) < 0)
+			name_table_add(&compiler->raw_roots, pnstrdup(names[i], length),
+						   length);
+	}
+}
+
+/*
+ * Text that is an expression although it has no braces.  One that does not
+ * parse is reported where it is compiled to be evaluated, or fails there.
+ */
+static void
+collect_expression_roots(Compiler *compiler, const char *key, const YamlNode *node)
+{
+	static const char *const conditions[] = {
+		"where", "filter", "retry_when", "stop_when"
+	};
+	SourceError error;
+	IteratorOrder order;
+	Template   *compiled = NULL;
+
+	if (strcmp(key, "order_by") == 0 &&
+		iterator_compile_order(node->string, node->length, &order, &error))
+		compiled = order.key;
+	for (int i = 0; i < lengthof(conditions); i++)
+		if (strcmp(key, conditions[i]) == 0)
+			compiled = template_compile(node->string, node->length,
+										TEMPLATE_CONDITION, &error);
+	if (compiled != NULL)
+		add_raw_roots_of(compiler, compiled);
 }
 
 /* Adds the free names of every template in a value to the step's raw_roots. */
 static void
-collect_raw_roots(Compiler *compiler, const YamlNode *node)
+collect_raw_roots(Compiler *compiler, const char *key, const YamlNode *node)
 {
 	Template   *compiled;
 	SourceError error = {0};
-	const char *const *names;
-	int			count;
 	int			i;
 
 	check_stack_depth();
 	CHECK_FOR_INTERRUPTS();
 	for (i = 0; i < node->count; i++)
 		if (node->kind == YN_LIST)
-			collect_raw_roots(compiler, node->items[i]);
+			collect_raw_roots(compiler, key, node->items[i]);
 		else if (!playbook_key_is_code(node->pairs[i].key->string))
-			collect_raw_roots(compiler, node->pairs[i].value);
-	if (node->kind != YN_STRING ||
-		!template_has_tags(node->string, node->length))
+			collect_raw_roots(compiler, node->pairs[i].key->string, node->pairs[i].value);
+	if (node->kind != YN_STRING)
 		return;
+	if (!template_has_tags(node->string, node->length))
+	{
+		collect_expression_roots(compiler, key, node);
+		return;
+	}
 	compiled = template_compile(node->string, node->length,
 								TEMPLATE_TEXT, &error);
 	if (compiled == NULL)
@@ -120,15 +166,7 @@ collect_raw_roots(Compiler *compiler, const YamlNode *node)
 	}
 	if (template_fault(compiled) != NULL)
 		playbook_template_warning(compiler, node, template_fault(compiled));
-	count = template_roots(compiled, &names);
-	for (i = 0; i < count; i++)
-	{
-		int			length = strlen(names[i]);
-
-		if (name_table_find(&compiler->raw_roots, names[i], length) < 0)
-			name_table_add(&compiler->raw_roots, pnstrdup(names[i], length),
-						   length);
-	}
+	add_raw_roots_of(compiler, compiled);
 }
 
 /* Compiles a value, so that it can be rendered. */

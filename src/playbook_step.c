@@ -194,7 +194,7 @@ compile_save_action(Compiler *compiler, const StepSource *source)
 	doc->children[0] = palloc0(sizeof(TemplateDoc));
 	json_string(&doc->children[0]->value, "save");
 	json_string(&doc->keys[1], key);
-	doc->children[1] = playbook_raw_doc(compiler, save);
+	doc->children[1] = playbook_raw_doc(compiler, key, save);
 	return doc;
 }
 
@@ -336,7 +336,7 @@ compile_member(Compiler *compiler, const char *type, const YamlPair *pair)
 		return playbook_constant_doc(pair->value);
 	if (one_of(key, raw) ||
 		(strcmp(type, "iterator") == 0 && one_of(key, iterator_raw)))
-		return playbook_raw_doc(compiler, pair->value);
+		return playbook_raw_doc(compiler, key, pair->value);
 	return playbook_compile_doc(compiler, pair->value);
 }
 

@@ -131,7 +131,8 @@ playbook_check_idle_tasks(Compiler *compiler)
 
 		for (int j = 0; !compiler->task_used[i] && j < task->count; j++)
 			if (!playbook_key_is_code(task->pairs[j].key->string))
-				(void) playbook_raw_doc(compiler, task->pairs[j].value);
+				(void) playbook_raw_doc(compiler, task->pairs[j].key->string,
+										task->pairs[j].value);
 	}
 	name_table_free(&compiler->raw_roots);
 	memset(&compiler->raw_roots, 0, sizeof(NameTable));

@@ -28,6 +28,7 @@
 
 #include "catalog_store.h"
 #include "event_internal.h"
+#include "event_register.h"
 #include "execution.h"
 #include "json.h"
 #include "replay.h"
@@ -462,11 +463,29 @@ walk_log(Replay *replay)
 	MemoryContextDelete(memory);
 }
 
-/* Decides everything again; the caller holds the execution's lock. */
+/* A user's trigger may call us while decisions are half written, or due. */
+static bool
+is_being_decided(int64 execution_id)
+{
+	Registered	entry;
+
+	for (int place = 0; registered_get(place, &entry); place++)
+		if (entry.execution_id == execution_id)
+			return true;
+	return frame_of(execution_id) != NULL;
+}
+
+/* Locks an execution and decides everything in it again. */
 static void
 replay_execution(Replay *replay, int64 execution_id, Comparison *comparison)
 {
 	memset(replay, 0, sizeof(Replay));
+	execution_lock(execution_id);
+	if (is_being_decided(execution_id))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("execution " INT64_FORMAT " is being decided on", execution_id),
+				 errhint("Call this function outside of triggers of noetl's tables.")));
 	replay->store = store_open(InvalidOid);
 	replay->execution_id = execution_id;
 	replay->comparison = comparison;
@@ -479,32 +498,57 @@ replay_execution(Replay *replay, int64 execution_id, Comparison *comparison)
 	walk_log(replay);
 }
 
-/* Is the end of a child news?  Of a worker's own children only that of the last. */
-static bool
-is_awaited(const Replay *replay, const ModelChild *child)
+/* The open run that a child was started for; NULL: nobody waits for it any more. */
+static ModelRow *
+waiting_run(const Replay *replay, const ModelChild *child)
 {
-	const Model *model = replay->model;
-	const ModelRow *row = model_find_run(model, child->key.step);
-	HASH_SEQ_STATUS all;
-	ModelChild *other;
-	bool		awaited = row != NULL && row->run.state == RUN_OPEN &&
-		row->run.started_event_id == child->parent_event_id;
+	ModelRow   *row = model_find_run(replay->model, child->key.step);
 
-	if (!awaited || model->playbook->steps[child->key.step].kind != STEP_ACTION)
-		return awaited;
-	hash_seq_init(&all, model->children);
-	while ((other = (ModelChild *) hash_seq_search(&all)) != NULL)
+	return row != NULL && row->run.state == RUN_OPEN &&
+		row->run.started_event_id == child->parent_event_id ? row : NULL;
+}
+
+/* Was a child started by a worker?  Then only the end of the last one counts. */
+static bool
+is_spawned(const Replay *replay, const ModelChild *child)
+{
+	return replay->model->playbook->steps[child->key.step].kind == STEP_ACTION;
+}
+
+/* For list_sort: in the order in which they were started. */
+static int
+compare_children(const ListCell *a, const ListCell *b)
+{
+	int64		left = ((const ModelChild *) lfirst(a))->execution_id;
+	int64		right = ((const ModelChild *) lfirst(b))->execution_id;
+
+	return left < right ? -1 : left > right;
+}
+
+/* Children that somebody waits for. */
+static List *
+awaited_children(const Replay *replay)
+{
+	List	   *children = NIL;
+	HASH_SEQ_STATUS all;
+	ModelChild *child;
+
+	hash_seq_init(&all, replay->model->children);
+	while ((child = (ModelChild *) hash_seq_search(&all)) != NULL)
 	{
+		ModelRow   *row = waiting_run(replay, child);
 		Execution	execution;
 
-		if (other->parent_event_id != child->parent_event_id)
+		CHECK_FOR_INTERRUPTS();
+		if (row == NULL)
 			continue;
-		if (other->execution_id < child->execution_id ||
-			(store_get_execution(replay->store, other->execution_id, &execution) &&
-			 execution.running))
-			awaited = false;
+		children = lappend(children, child);
+		if (is_spawned(replay, child) && !row->settled)
+			row->settled = store_get_execution(replay->store, child->execution_id,
+											   &execution) && execution.running;
 	}
-	return awaited;
+	list_sort(children, compare_children);
+	return children;
 }
 
 /*
@@ -514,14 +558,15 @@ is_awaited(const Replay *replay, const ModelChild *child)
 static List *
 unheard_children(Replay *replay)
 {
-	Model	   *model = replay->model;
 	List	   *ends = NIL;
-	HASH_SEQ_STATUS all;
-	ModelChild *child;
+	List	   *children = awaited_children(replay);
+	ListCell   *lc;
 
-	hash_seq_init(&all, model->children);
-	while ((child = (ModelChild *) hash_seq_search(&all)) != NULL)
+	foreach(lc, children)
 	{
+		const ModelChild *child = (ModelChild *) lfirst(lc);
+		const Step *step = &replay->model->playbook->steps[child->key.step];
+		ModelRow   *row = waiting_run(replay, child);
 		ChildEnd   *end = palloc(sizeof(ChildEnd));
 		Execution	execution;
 		const char *status;
@@ -530,11 +575,11 @@ unheard_children(Replay *replay)
 		JsonBuilder builder;
 		JsonbValue	value;
 
-		CHECK_FOR_INTERRUPTS();
-		if (!is_awaited(replay, child) ||
+		if (row->settled ||
 			!store_get_end(replay->store, child->execution_id, &execution, &status, &result,
 						   &error))
 			continue;
+		row->settled = is_spawned(replay, child);
 		child_message(&execution, status, result, error, 0, end);
 		ends = lappend(ends, end);
 		json_begin_object(&builder);
@@ -543,8 +588,7 @@ unheard_children(Replay *replay)
 		json_end_object(&builder, &value);
 		comparison_report(replay->comparison, "event",
 						  node_key(replay->execution_id,
-								   node_id_make(replay->execution_id,
-												model->playbook->steps[child->key.step].name,
+								   node_id_make(replay->execution_id, step->name,
 												child->key.visit, child->key.item)),
 						  json_to_jsonb(&value), NULL);
 	}
@@ -583,7 +627,6 @@ noetl_verify(PG_FUNCTION_ARGS)
 	memset(&comparison, 0, sizeof(comparison));
 	comparison.report = return_difference;
 	comparison.arg = rows_begin(fcinfo);
-	execution_lock(execution_id);
 	replay_execution(&replay, execution_id, &comparison);
 	if (replay.broken == NULL)
 	{
@@ -607,8 +650,8 @@ noetl_rebuild(PG_FUNCTION_ARGS)
 	ListCell   *lc;
 
 	memset(&comparison, 0, sizeof(comparison));
-	execution_lock(execution_id);
 	replay_execution(&replay, execution_id, &comparison);
+	event_check_snapshot(replay.store, execution_id);
 	if (replay.broken != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -43,6 +43,8 @@ typedef struct ModelRow
 
 	/* noetl.run only */
 	TimestampTz created_at;
+	bool		settled;		/* of children that a worker started: one still
+								 * runs, or their end has been noted */
 	/* open iterators: */
 	int64		since;			/* their iterator_started */
 	IterationProgress progress;

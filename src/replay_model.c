@@ -375,7 +375,7 @@ add_child(Model *model, const Run *run, const ChildStart *start)
 
 /* DECIDE_ABANDON: nothing that was begun for a run counts any more. */
 static void
-abandon(Model *model, ModelRow *open, bool revoke)
+abandon(Model *model, ModelRow *open, const Decision *decision)
 {
 	HASH_SEQ_STATUS all;
 	ModelChild *child;
@@ -389,8 +389,14 @@ abandon(Model *model, ModelRow *open, bool revoke)
 			model_remove_child(model, child->execution_id);
 	hash_seq_init(&all, model->rows);
 	while ((row = (ModelRow *) hash_seq_search(&all)) != NULL)
-		if (row->key.item >= 0 && row->key.step == open->key.step)
-			leave_task(model, row, revoke);
+	{
+		if (row->key.item < 0 || row->key.step != open->key.step)
+			continue;
+		if (decision->leave)
+			leave_task(model, row, decision->revoke);
+		else
+			remove_row(model, row);
+	}
 }
 
 /* DECIDE_FINISH */
@@ -432,7 +438,7 @@ model_apply(Model *model, const BrokerState *state, const Event *event,
 			remove_row(model, row);
 			break;
 		case DECIDE_ABANDON:
-			abandon(model, row, decision->revoke);
+			abandon(model, row, decision);
 			break;
 		case DECIDE_ADD_ITEMS:
 			add_items(row, decision);

@@ -20,3 +20,22 @@ result_value(const JsonbValue *envelope, JsonbValue *value)
 		!json_get(envelope, "data", value))
 		*value = *envelope;
 }
+
+/* The status code wherever the envelope keeps it. */
+bool
+result_status_code(const JsonbValue *response, JsonbValue *value)
+{
+	JsonbValue	level = *response;
+
+	for (int depth = 0; depth < 3; depth++)
+	{
+		JsonbValue	data;
+
+		if (json_get(&level, "status_code", value))
+			return true;
+		if (!json_get(&level, "data", &data))
+			return false;
+		level = data;
+	}
+	return false;
+}

@@ -14,14 +14,27 @@ typedef enum RetryVerdict
 	RETRY_YES
 } RetryVerdict;
 
-/* The bound that goes into the queue row; 1 without a policy. */
-extern int	retry_max_attempts(const RetryPolicy *policy, Scope *scope);
+/* How an attempt ended. */
+typedef struct RetryAttempt
+{
+	const TemplateScope *scope; /* knows error, result, status_code ... */
+	int			number;			/* from 1 */
+	bool		success;
+	double		luck;			/* in [0, 1): for the jitter */
+} RetryAttempt;
 
-/*
- * Asks the policy about an attempt.  "scope" has is_retry, response, success,
- * error, attempt.  *delay is in seconds.
- */
-extern RetryVerdict retry_decide(const RetryPolicy *policy, Scope *scope,
+/* The bound that goes into the queue row; 1 without a policy. */
+extern int	retry_max_attempts(const RetryPolicy *policy, const TemplateScope *scope);
+
+/* Uniform in [0, 1). */
+extern double retry_luck(void);
+
+/* Asks the policy about an attempt.  *delay is in seconds. */
+extern RetryVerdict retry_decide(const RetryPolicy *policy, const RetryAttempt *attempt,
 								 int max_attempts, double *delay);
+
+/* A policy written as JSON; NULL for none.  False and *error for nonsense. */
+extern bool retry_from_json(const JsonbValue *written, RetryPolicy **policy,
+							SourceError *error);
 
 #endif							/* NOETL_RETRY_H */

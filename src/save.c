@@ -16,17 +16,6 @@
 #include "json.h"
 #include "save.h"
 
-/* Says what is wrong with a save. */
-static bool
-refuse(SourceError *error, char *message, char *hint)
-{
-	memset(error, 0, sizeof(SourceError));
-	error->sqlerrcode = ERRCODE_INVALID_PARAMETER_VALUE;
-	error->message = message;
-	error->hint = hint;
-	return false;
-}
-
 /* Is a word one of a NULL-terminated list? */
 static bool
 one_of(const char *word, int length, const char *const *list)
@@ -84,7 +73,7 @@ flatten(const JsonbValue *save, JsonbValue *flat, SourceError *error)
 	if (save->type == jbvString)
 		storage = *save;
 	else if (!json_is_object(save))
-		return refuse(error, "a save must be a map", "Write: save: {storage: postgres, table: …, data: …}.");
+		return source_error(error, "a save must be a map", "Write: save: {storage: postgres, table: …, data: …}.");
 	else if (!first_member(save, names, &storage))
 		json_null(&storage);
 	named = storage.type == jbvString;
@@ -93,7 +82,7 @@ flatten(const JsonbValue *save, JsonbValue *flat, SourceError *error)
 	else if (json_is_object(&storage))
 		named = first_member(&storage, inner, &name);
 	else if (storage.type != jbvNull)
-		return refuse(error, "the storage of a save must be a name or a map",
+		return source_error(error, "the storage of a save must be a name or a map",
 					  "It is event, postgres, duckdb or http.");
 	json_begin_object(&builder);
 	if (json_is_object(&storage))
@@ -220,11 +209,11 @@ find_type(const JsonbValue *settings, SaveTask *task, SourceError *error)
 
 	if (name == NULL && (json_get(settings, "table", &member) ||
 						 json_get(settings, "statement", &member)))
-		return refuse(error, "the save names no storage",
+		return source_error(error, "the save names no storage",
 					  "Write: storage: postgres (or duckdb).");
 	task->type = save_storage_type(name != NULL ? name : "event");
 	if (task->type == NULL)
-		return refuse(error, psprintf("unknown storage \"%s\"", name),
+		return source_error(error, psprintf("unknown storage \"%s\"", name),
 					  "It is event, postgres, duckdb or http.");
 	return true;
 }
@@ -275,9 +264,13 @@ save_task(const JsonbValue *save, const TemplateScope *scope, SourceError *error
 	JsonbValue	flat;
 	JsonbValue	settings;
 
-	if (!flatten(save, &flat, error) ||
-		!render_save(&flat, scope, &settings, error) ||
-		!find_type(&settings, task, error))
+	if (!flatten(save, &flat, error))
+		return NULL;
+	if (scope == NULL)
+		settings = flat;
+	else if (!render_save(&flat, scope, &settings, error))
+		return NULL;
+	if (!find_type(&settings, task, error))
 		return NULL;
 	task->table = json_get_text(&settings, "table");
 	if (!first_member(&settings, data_keys, &task->data))

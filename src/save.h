@@ -30,8 +30,9 @@ typedef struct SaveTask
 
 /*
  * Renders a save (a map, the name of a storage, or a list of them) into a list
- * of SaveTask *.  The scope knows result, this and data.  False and *error when
- * a template raises or the save makes no sense.
+ * of SaveTask *.  The scope knows result, this and data; it is NULL for a save
+ * that has been rendered already.  False and *error when a template raises or
+ * the save makes no sense.
  */
 extern bool save_tasks(const JsonbValue *save, const TemplateScope *scope,
 					   List **tasks, SourceError *error);

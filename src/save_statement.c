@@ -52,17 +52,6 @@ typedef struct RowSave
 	char	  **columns;		/* folded */
 } RowSave;
 
-/* Says what is wrong with a save. */
-static bool
-refuse(SourceError *error, char *message, char *hint)
-{
-	memset(error, 0, sizeof(SourceError));
-	error->sqlerrcode = ERRCODE_INVALID_PARAMETER_VALUE;
-	error->message = message;
-	error->hint = hint;
-	return false;
-}
-
 /* ---------------------------------------------------------------------------
  * Names and values
  * ---------------------------------------------------------------------------
@@ -339,10 +328,14 @@ write_statements(const RowSave *save)
 {
 	StringInfoData sql;
 	int			step = save->mode == SAVE_UPDATE ? 1 : ROWS_PER_STATEMENT;
+	/* what PostgreSQL does by itself with statements that are sent together */
+	bool		bracket = save->duckdb && (save->mode == SAVE_OVERWRITE || save->nrows > step);
 
 	initStringInfo(&sql);
+	if (bracket)
+		appendStringInfoString(&sql, "BEGIN TRANSACTION");
 	if (save->mode == SAVE_OVERWRITE)
-		appendStringInfo(&sql, "DELETE FROM %s", save->table);
+		appendStringInfo(&sql, "%sDELETE FROM %s", sql.len > 0 ? ";\n" : "", save->table);
 	for (int first = 0; first < save->nrows; first += step)
 	{
 		if (sql.len > 0)
@@ -354,6 +347,8 @@ write_statements(const RowSave *save)
 		if (save->mode == SAVE_UPSERT)
 			add_conflict(&sql, save);
 	}
+	if (bracket)
+		appendStringInfoString(&sql, ";\nCOMMIT");
 	return sql.data;
 }
 
@@ -385,7 +380,7 @@ read_mode(const JsonbValue *settings, SaveMode *mode, SourceError *error)
 			*mode = known[i].mode;
 			return true;
 		}
-	return refuse(error, psprintf("unknown mode \"%s\"", name),
+	return source_error(error, psprintf("unknown mode \"%s\"", name),
 				  "It is append, insert, overwrite, update or upsert.");
 }
 
@@ -489,10 +484,10 @@ read_rows(RowSave *save, const JsonbValue *data, SourceError *error)
 		save->rows[0] = *data;
 		collect_columns(save, data, &table);
 		return save->ncolumns > 0 ||
-			refuse(error, "the data of the save are an empty map", NULL);
+			source_error(error, "the data of the save are an empty map", NULL);
 	}
 	if (!json_is_array(data))
-		return refuse(error, data->type == jbvNull ? "the save has no data" :
+		return source_error(error, data->type == jbvNull ? "the save has no data" :
 					  "the data of a save into a table must be a map or a list of maps",
 					  "Write: data: {column: value}.");
 	save->rows = palloc_extended(sizeof(JsonbValue) *
@@ -504,7 +499,7 @@ read_rows(RowSave *save, const JsonbValue *data, SourceError *error)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (!json_is_object(&element) || JsonContainerSize(element.val.binary.data) == 0)
-			return refuse(error, psprintf("row %d of the data of the save is no map", save->nrows),
+			return source_error(error, psprintf("row %d of the data of the save is no map", save->nrows),
 						  "Write: data: [{column: value}, …].");
 		save->rows[save->nrows++] = element;
 		collect_columns(save, &element, &table);
@@ -522,7 +517,7 @@ check_keys(const RowSave *save, const char *mode, SourceError *error)
 	if (save->mode != SAVE_UPDATE && save->mode != SAVE_UPSERT)
 		return true;
 	if (save->keys == NIL)
-		return refuse(error, psprintf("mode %s needs a key", mode), "Write: key: id.");
+		return source_error(error, psprintf("mode %s needs a key", mode), "Write: key: id.");
 	if (save->nrows == 0)
 		return true;
 	foreach(lc, save->keys)
@@ -532,12 +527,12 @@ check_keys(const RowSave *save, const char *mode, SourceError *error)
 		for (int i = 0; i < save->ncolumns; i++)
 			found = found || strcmp(save->columns[i], (char *) lfirst(lc)) == 0;
 		if (!found)
-			return refuse(error, psprintf("the data of the save lack the key \"%s\"",
+			return source_error(error, psprintf("the data of the save lack the key \"%s\"",
 										  (char *) lfirst(lc)), NULL);
 		present++;
 	}
 	if (save->mode == SAVE_UPDATE && present >= save->ncolumns)
-		return refuse(error, "the save has nothing to update but its key", NULL);
+		return source_error(error, "the save has nothing to update but its key", NULL);
 	return true;
 }
 
@@ -575,7 +570,7 @@ write_statement(const JsonbValue *settings, const JsonbValue *statement,
 	Literals	literals = {&params, duckdb};
 
 	if (statement->type != jbvString)
-		return refuse(error, "the statement of a save must be text", NULL);
+		return source_error(error, "the statement of a save must be text", NULL);
 	if (!json_get(settings, "params", &params))
 		params = *data;
 	*sql = save_replace_params(pnstrdup(statement->val.string.val, statement->val.string.len),
@@ -595,7 +590,7 @@ save_statements(const JsonbValue *settings, const JsonbValue *data, bool duckdb,
 	if (json_get(settings, "statement", &statement) && statement.type != jbvNull)
 		return write_statement(settings, &statement, data, duckdb, sql, error);
 	if (table == NULL || table[0] == '\0')
-		return refuse(error, "the save names no table", "Write: table: name, or a statement.");
+		return source_error(error, "the save names no table", "Write: table: name, or a statement.");
 	memset(&save, 0, sizeof(save));
 	save.duckdb = duckdb;
 	save.table = quote_table(table);

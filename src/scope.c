@@ -119,25 +119,6 @@ build_results(Scope *scope, JsonbValue *value)
 	json_end_object(&builder, value);
 }
 
-/* The status code wherever the envelope keeps it. */
-static bool
-find_status_code(const JsonbValue *response, JsonbValue *value)
-{
-	JsonbValue	level = *response;
-
-	for (int depth = 0; depth < 3; depth++)
-	{
-		JsonbValue	data;
-
-		if (json_get(&level, "status_code", value))
-			return true;
-		if (!json_get(&level, "data", &data))
-			return false;
-		level = data;
-	}
-	return false;
-}
-
 /* Names that exist only while a retry policy is asked. */
 static TemplateBinding
 lookup_retry(Scope *scope, const char *name, int length, JsonbValue *value)
@@ -148,7 +129,7 @@ lookup_retry(Scope *scope, const char *name, int length, JsonbValue *value)
 		return TEMPLATE_STEP_VALUE;
 	}
 	if (name_is(name, length, "status_code"))
-		return find_status_code(scope->response, value) ?
+		return result_status_code(scope->response, value) ?
 			TEMPLATE_VALUE : TEMPLATE_UNDEFINED;
 	if (name_is(name, length, "success"))
 	{

@@ -528,7 +528,6 @@ begin_event_version(Store *store, int64 execution_id, int64 event_id)
 {
 	StoreTable *table;
 
-	/* written before the command ends, or its newest version is not ours to change */
 	store_write_events(store);
 	CommandCounterIncrement();
 	if (!fetch_event(store, execution_id, event_id))

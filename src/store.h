@@ -200,6 +200,8 @@ extern void store_adopt_execution(Store *store, int64 execution_id, int64 parent
 								  int64 parent_event_id, int item);
 /* The item that a child execution was started for. */
 extern bool store_child_item(Store *store, int64 execution_id, JsonbValue *item);
+/* Which attempt of an iterator started it for an item, from 1; 0: none. */
+extern int	store_child_attempt(Store *store, int64 execution_id);
 
 /* event_id 0: the execution is to be cancelled */
 extern void store_insert_pending(Store *store, const Event *event);
@@ -277,11 +279,11 @@ extern bool store_find_task(Store *store, int64 execution_id,
 extern Run *store_load_item(Store *store, int64 execution_id, const Playbook *playbook,
 							const char *node_name, int item);
 /*
- * Withdraws the tasks of an iterator's items; leased ones may finish in vain,
- * or (revoke) are told so at their next heartbeat.
+ * Withdraws the tasks of an iterator's items.  leave: those that are leased may
+ * finish in vain, or (revoke) are told so at their next heartbeat.
  */
 extern void store_abandon_items(Store *store, int64 execution_id,
-								const char *node_name, bool revoke);
+								const char *node_name, bool leave, bool revoke);
 extern void store_enqueue(Store *store, const BrokerState *state, Run *run);
 extern void store_close_task(Store *store, Run *run);
 extern void store_retry_task(Store *store, Run *run);

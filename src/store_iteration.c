@@ -314,3 +314,17 @@ store_child_item(Store *store, int64 execution_id, JsonbValue *item)
 	json_from_jsonb(start.current_item, item);
 	return true;
 }
+
+/* See store.h. */
+int
+store_child_attempt(Store *store, int64 execution_id)
+{
+	Event		start;
+	JsonbValue	meta;
+	int64		attempt;
+
+	if (!store_start_event(store, execution_id, &start) || start.meta == NULL)
+		return 0;
+	json_from_jsonb(start.meta, &meta);
+	return json_get_int(&meta, "attempt", &attempt) ? (int) attempt : 0;
+}

@@ -13,11 +13,15 @@
 
 #include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/itup.h"
+#include "access/xact.h"
 #include "executor/executor.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "low_water.h"
@@ -137,89 +141,246 @@ compare_deferred(const ListCell *a, const ListCell *b)
  */
 
 /*
- * Ready rows, highest priority first.  Of priority 0 the scan begins at the
- * low-water mark, so the index is read in three ranges.
+ * The index goes by type, priority and queue_id.  Each type is a stream of rows,
+ * highest priority first; of those the best is taken.  Which priorities there are
+ * (and, for who takes any, which types) is asked of the index, entry after entry;
+ * within a priority a stream begins at its low-water mark.
  */
+typedef struct ReadyStream
+{
+	const char *type;
+	IndexScanDesc scan;
+	TupleTableSlot *slot;
+	bool		has_row;		/* in the slot */
+	bool		exhausted;
+	bool		in_range;		/* reads this priority: */
+	int			priority;
+	int64		first_ready;	/* of it; 0: none so far */
+} ReadyStream;
+
 typedef struct ReadyScan
 {
-	QueueScan	scan;
-	int			range;			/* 0: above, 1: priority 0, 2: below */
-	int64		mark;
-	int64		first_ready;	/* of priority 0 */
+	StoreTable *table;
+	Relation	index;
+	Snapshot	snapshot;
+	LowWaterScan water;
+	IndexScanDesc prober;
+	int			nstreams;
+	ReadyStream *streams;
 } ReadyScan;
 
-/* Moves on to a range of priorities. */
-static void
-ready_scan_range(ReadyScan *ready, int range)
-{
-	static const StrategyNumber strategies[] = {
-		BTGreaterStrategyNumber, BTEqualStrategyNumber, BTLessStrategyNumber
-	};
-	static const RegProcedure functions[] = {F_INT4GT, F_INT4EQ, F_INT4LT};
-	ScanKeyData keys[2];
+/* More types than this are looked for among those that there are. */
+#define FEW_TYPES			8
 
-	ready->range = range;
-	ScanKeyInit(&keys[0], 1, strategies[range], functions[range], Int32GetDatum(0));
-	ScanKeyInit(&keys[1], 2, BTGreaterEqualStrategyNumber, F_INT8GE,
-				Int64GetDatum(range == 1 ? ready->mark : PG_INT64_MIN));
-	index_rescan(ready->scan.scan, keys, 2, NULL, 0);
+/* An index scan with keys on all three columns. */
+static IndexScanDesc
+begin_scan(const ReadyScan *ready)
+{
+#if PG_VERSION_NUM >= 180000
+	return index_beginscan(ready->table->relation, ready->index, ready->snapshot, NULL, 3, 0);
+#else
+	return index_beginscan(ready->table->relation, ready->index, ready->snapshot, 3, 0);
+#endif
 }
 
-/* Begins at the highest priority. */
+/* Scans entries by conditions on type, priority and queue_id (at least "id"). */
 static void
-ready_scan_open(ReadyScan *ready, Store *store)
+rescan(const ReadyScan *ready, IndexScanDesc scan, StrategyNumber by_type, const char *type,
+	   StrategyNumber by_priority, int priority, int64 id)
 {
-	ScanKeyData keys[2];
+	ScanKeyData keys[3];
 
-	ready->mark = low_water_begin(store_table(store, REL_QUEUE)->relation);
-	ready->first_ready = 0;
-	memset(keys, 0, sizeof(keys));
-	ScanKeyInit(&keys[0], 1, BTGreaterStrategyNumber, F_INT4GT, Int32GetDatum(0));
-	ScanKeyInit(&keys[1], 2, BTGreaterEqualStrategyNumber, F_INT8GE,
-				Int64GetDatum(PG_INT64_MIN));
-	queue_scan_begin(&ready->scan, store, REL_QUEUE_READY_IDX, keys, 2);
-	ready->range = 0;
+	ScanKeyEntryInitialize(&keys[0], 0, 1, by_type, InvalidOid, ready->index->rd_indcollation[0],
+						   by_type == BTEqualStrategyNumber ? F_TEXTEQ :
+						   by_type == BTGreaterStrategyNumber ? F_TEXT_GT : F_TEXT_GE,
+						   CStringGetTextDatum(type));
+	ScanKeyInit(&keys[1], 2, by_priority,
+				by_priority == BTEqualStrategyNumber ? F_INT4EQ :
+				by_priority == BTLessStrategyNumber ? F_INT4LT : F_INT4LE,
+				Int32GetDatum(priority));
+	ScanKeyInit(&keys[2], 3, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum(id));
+	index_rescan(scan, keys, 3, NULL, 0);
 }
 
-/* The next ready row. */
+/* A column of the first entry, dead or alive, that the prober finds; false: none. */
 static bool
-ready_scan_next(ReadyScan *ready)
+probe(const ReadyScan *ready, int attribute, Datum *value)
 {
-	while (!queue_scan_next(&ready->scan))
-	{
-		if (ready->range == 2)
-			return false;
-		ready_scan_range(ready, ready->range + 1);
-	}
-	if (ready->range == 1 && ready->first_ready == 0)
-		ready->first_ready =
-			DatumGetInt64(slot_column(ready->scan.slot, QUEUE_COL_QUEUE_ID));
+	IndexScanDesc prober = ready->prober;
+	bool		isnull;
+
+	CHECK_FOR_INTERRUPTS();
+	if (index_getnext_tid(prober, ForwardScanDirection) == NULL)
+		return false;
+	*value = index_getattr(prober->xs_itup, attribute, prober->xs_itupdesc, &isnull);
 	return true;
 }
 
-/* Ends the scan and tells what it saw, if it came so far. */
+/* Is this type among those asked for? */
+static bool
+type_wanted(const char *type, int ntypes, char **types)
+{
+	bool		wanted = ntypes == 0;
+
+	for (int i = 0; i < ntypes && !wanted; i++)
+		wanted = strcmp(types[i], type) == 0;
+	return wanted;
+}
+
+/* One more stream. */
+static void
+add_stream(ReadyScan *ready, const char *type)
+{
+	ReadyStream *stream;
+	int			n = ready->nstreams++;
+
+	ready->streams = n == 0 ? palloc(sizeof(ReadyStream)) :
+		repalloc(ready->streams, sizeof(ReadyStream) * (n + 1));
+	stream = &ready->streams[n];
+	memset(stream, 0, sizeof(ReadyStream));
+	stream->type = type;
+	/* rows are locked and changed in the table's own slot */
+	stream->slot = MakeSingleTupleTableSlot(ready->table->scan_slot->tts_tupleDescriptor,
+											ready->table->scan_slot->tts_ops);
+}
+
+/* The streams for the types that are asked for. */
+static void
+find_streams(ReadyScan *ready, int ntypes, char **types)
+{
+	StrategyNumber strategy = BTGreaterEqualStrategyNumber;
+	Datum		next;
+	char	   *type = "";
+
+	if (ntypes > 0 && ntypes <= FEW_TYPES)
+	{
+		for (int i = 0; i < ntypes; i++)
+			if (i == 0 || !type_wanted(types[i], i, types))
+				add_stream(ready, types[i]);
+		return;
+	}
+	for (;;)
+	{
+		rescan(ready, ready->prober, strategy, type,
+			   BTLessEqualStrategyNumber, PG_INT32_MAX, PG_INT64_MIN);
+		strategy = BTGreaterStrategyNumber;
+		if (!probe(ready, 1, &next))
+			break;
+		type = TextDatumGetCString(next);
+		if (type_wanted(type, ntypes, types))
+			add_stream(ready, type);
+	}
+}
+
+/* Everything committed up to now, and all of our own, is seen. */
+static void
+ready_scan_open(ReadyScan *ready, Store *store, int ntypes, char **types)
+{
+	ready->table = store_table(store, REL_QUEUE);
+	ready->index = store_open_index(store, REL_QUEUE_READY_IDX);
+	ready->nstreams = 0;
+	low_water_open(&ready->water, ready->table->relation);
+	CommandCounterIncrement();
+	ready->snapshot = RegisterSnapshot(GetLatestSnapshot());
+	ready->prober = begin_scan(ready);
+	ready->prober->xs_want_itup = true;
+	find_streams(ready, ntypes, types);
+}
+
+/* Goes on to the next lower priority of a stream; false: there is none. */
+static bool
+begin_range(ReadyScan *ready, ReadyStream *stream)
+{
+	Datum		next;
+
+	rescan(ready, ready->prober, BTEqualStrategyNumber, stream->type,
+		   stream->scan == NULL ? BTLessEqualStrategyNumber : BTLessStrategyNumber,
+		   stream->scan == NULL ? PG_INT32_MAX : stream->priority, PG_INT64_MIN);
+	if (!probe(ready, 2, &next))
+		return false;
+	if (stream->scan == NULL)
+		stream->scan = begin_scan(ready);
+	stream->priority = DatumGetInt32(next);
+	stream->first_ready = 0;
+	stream->in_range = true;
+	rescan(ready, stream->scan, BTEqualStrategyNumber, stream->type,
+		   BTEqualStrategyNumber, stream->priority,
+		   low_water_begin(&ready->water, stream->type, stream->priority));
+	return true;
+}
+
+/* Fetches the next row of a stream, if there is one. */
+static void
+advance(ReadyScan *ready, ReadyStream *stream)
+{
+	while (!stream->has_row && !stream->exhausted)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!stream->in_range && !begin_range(ready, stream))
+			stream->exhausted = true;
+		else if (index_getnext_slot(stream->scan, ForwardScanDirection, stream->slot))
+		{
+			stream->has_row = true;
+			if (stream->first_ready == 0)
+				stream->first_ready = DatumGetInt64(slot_column(stream->slot,
+																QUEUE_COL_QUEUE_ID));
+		}
+		else
+		{
+			low_water_end(&ready->water, stream->type, stream->priority, stream->first_ready);
+			stream->in_range = false;
+		}
+	}
+}
+
+/* Is the row of one stream to be leased before that of another? */
+static bool
+comes_before(const ReadyStream *a, const ReadyStream *b)
+{
+	return a->priority != b->priority ? a->priority > b->priority :
+		DatumGetInt64(slot_column(a->slot, QUEUE_COL_QUEUE_ID)) <
+		DatumGetInt64(slot_column(b->slot, QUEUE_COL_QUEUE_ID));
+}
+
+/* The next ready row, or NULL. */
+static TupleTableSlot *
+ready_scan_next(ReadyScan *ready)
+{
+	ReadyStream *best = NULL;
+
+	for (int i = 0; i < ready->nstreams; i++)
+	{
+		ReadyStream *stream = &ready->streams[i];
+
+		advance(ready, stream);
+		if (stream->has_row && (best == NULL || comes_before(stream, best)))
+			best = stream;
+	}
+	if (best == NULL)
+		return NULL;
+	best->has_row = false;
+	return best->slot;
+}
+
+/* Ends the scan and tells what it saw. */
 static void
 ready_scan_close(ReadyScan *ready, bool leased)
 {
-	queue_scan_close(&ready->scan);
-	if (ready->range > 0)
-		low_water_end(ready->scan.table->relation, ready->first_ready, leased);
-}
+	for (int i = 0; i < ready->nstreams; i++)
+	{
+		ReadyStream *stream = &ready->streams[i];
 
-/* Is this row's type among those asked for? */
-static bool
-type_wanted(TupleTableSlot *slot, int ntypes, char **types)
-{
-	text	   *type;
-	bool		wanted = ntypes == 0;
-
-	if (wanted)
-		return true;
-	type = DatumGetTextPP(slot_column(slot, QUEUE_COL_NODE_TYPE));
-	for (int i = 0; i < ntypes && !wanted; i++)
-		wanted = strlen(types[i]) == VARSIZE_ANY_EXHDR(type) &&
-			memcmp(types[i], VARDATA_ANY(type), VARSIZE_ANY_EXHDR(type)) == 0;
-	return wanted;
+		if (stream->in_range && stream->first_ready != 0)
+			low_water_end(&ready->water, stream->type, stream->priority, stream->first_ready);
+		if (stream->scan != NULL)
+			index_endscan(stream->scan);
+		ExecDropSingleTupleTableSlot(stream->slot);
+	}
+	if (ready->nstreams > 0)
+		pfree(ready->streams);
+	index_endscan(ready->prober);
+	UnregisterSnapshot(ready->snapshot);
+	low_water_close(&ready->water, leased);
 }
 
 /*
@@ -289,7 +450,7 @@ next_deferred(const Leasing *leasing, TupleTableSlot *row)
 				return NULL;
 		}
 		slot = fill_slot(leasing->table, task);
-		if (type_wanted(slot, leasing->request->ntypes, leasing->request->types))
+		if (type_wanted(type_in(slot), leasing->request->ntypes, leasing->request->types))
 			return task;
 	}
 	return NULL;
@@ -318,35 +479,35 @@ lease_deferred(Leasing *leasing, TupleTableSlot *row)
 	}
 }
 
-/* May the row in the scan slot be leased now? */
+/* May a row be leased now? */
 static bool
 may_lease(const Leasing *leasing, TupleTableSlot *slot)
 {
 	TimestampTz deadline;
 
-	if (!type_wanted(slot, leasing->request->ntypes, leasing->request->types) ||
-		DatumGetTimestampTz(slot_column(slot, QUEUE_COL_AVAILABLE_AT)) > leasing->now)
+	if (DatumGetTimestampTz(slot_column(slot, QUEUE_COL_AVAILABLE_AT)) > leasing->now)
 		return false;
 	/* what is overdue is the reaper's */
 	deadline = attempt_deadline(slot, leasing->now);
 	return deadline == 0 || deadline > leasing->now;
 }
 
-/* Leases the row in the scan slot; false: it is gone, or (*held) somebody has it. */
+/* Leases a row; false: it is gone, or (*held) somebody has it. */
 static bool
-lease_row(Leasing *leasing, QueueScan *scan, bool *held)
+lease_row(Leasing *leasing, Snapshot snapshot, TupleTableSlot *row, bool *held)
 {
-	ItemPointerData tid = scan->slot->tts_tid;
+	StoreTable *table = leasing->table;
+	ItemPointerData tid = row->tts_tid;
 	const LeaseRequest *request = leasing->request;
 
-	if (!store_lock_row(scan->table, &tid, scan->snapshot, true, held))
+	if (!store_lock_row(table, &tid, snapshot, true, held))
 		return false;
-	queue_set_lease(queue_new_version(scan->table), request->worker_id,
-					DatumGetInt32(slot_column(scan->slot, QUEUE_COL_ATTEMPTS)) + 1,
+	queue_set_lease(queue_new_version(table), request->worker_id,
+					DatumGetInt32(slot_column(table->scan_slot, QUEUE_COL_ATTEMPTS)) + 1,
 					leasing->now + request->lease_us,
-					attempt_deadline(scan->slot, leasing->now), leasing->now);
-	queue_write_version(leasing->store, scan->table);
-	request->callback(request->arg, scan->table->insert_slot);
+					attempt_deadline(table->scan_slot, leasing->now), leasing->now);
+	queue_write_version(leasing->store, table);
+	request->callback(request->arg, table->insert_slot);
 	leasing->leased++;
 	return true;
 }
@@ -357,6 +518,7 @@ store_lease(Store *store, const LeaseRequest *request, bool *more, bool *locked)
 {
 	ReadyScan	ready;
 	Leasing		leasing;
+	TupleTableSlot *row;
 	bool		any = false;
 	bool		held;
 
@@ -368,15 +530,15 @@ store_lease(Store *store, const LeaseRequest *request, bool *more, bool *locked)
 	leasing.now = GetCurrentTimestamp();
 	leasing.leased = 0;
 	list_sort(store_deferred(store)->tasks, compare_deferred);
-	ready_scan_open(&ready, store);
-	while (!*more && ready_scan_next(&ready))
+	ready_scan_open(&ready, store, request->ntypes, request->types);
+	while (!*more && (row = ready_scan_next(&ready)) != NULL)
 	{
-		if (!may_lease(&leasing, ready.scan.slot))
+		if (!may_lease(&leasing, row))
 			continue;
-		lease_deferred(&leasing, ready.scan.slot);
+		lease_deferred(&leasing, row);
 		if (is_full(&leasing))
 			*more = true;
-		else if (lease_row(&leasing, &ready.scan, &held))
+		else if (lease_row(&leasing, ready.snapshot, row, &held))
 			any = true;
 		else
 			*locked = *locked || held;
@@ -391,12 +553,11 @@ bool
 store_any_ready(Store *store, int ntypes, char **types)
 {
 	ReadyScan	ready;
-	bool		found = false;
+	bool		found;
 
 	queue_write_deferred(store);
-	ready_scan_open(&ready, store);
-	while (!found && ready_scan_next(&ready))
-		found = type_wanted(ready.scan.slot, ntypes, types);
+	ready_scan_open(&ready, store, ntypes, types);
+	found = ready_scan_next(&ready) != NULL;
 	ready_scan_close(&ready, false);
 	return found;
 }

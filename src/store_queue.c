@@ -32,9 +32,10 @@
 
 /* See store_queue.h. */
 void
-queue_scan_begin(QueueScan *scan, Store *store, StoreRelation index,
-				 ScanKey keys, int nkeys)
+queue_scan_open(QueueScan *scan, Store *store, StoreRelation index,
+				ScanKey keys, int nkeys)
 {
+	queue_write_deferred(store);
 	CommandCounterIncrement();
 	scan->table = store_table(store, REL_QUEUE);
 	scan->snapshot = RegisterSnapshot(GetLatestSnapshot());
@@ -48,15 +49,6 @@ queue_scan_begin(QueueScan *scan, Store *store, StoreRelation index,
 #endif
 	index_rescan(scan->scan, keys, nkeys, NULL, 0);
 	scan->slot = scan->table->scan_slot;
-}
-
-/* See store_queue.h. */
-void
-queue_scan_open(QueueScan *scan, Store *store, StoreRelation index,
-				ScanKey keys, int nkeys)
-{
-	queue_write_deferred(store);
-	queue_scan_begin(scan, store, index, keys, nkeys);
 }
 
 /* See store_queue.h. */
@@ -317,7 +309,8 @@ store_load_item(Store *store, int64 execution_id, const Playbook *playbook,
 
 /* See store.h. */
 void
-store_abandon_items(Store *store, int64 execution_id, const char *node_name, bool revoke)
+store_abandon_items(Store *store, int64 execution_id, const char *node_name, bool leave,
+					bool revoke)
 {
 	QueueScan	scan;
 	ScanKeyData keys[2];
@@ -346,7 +339,7 @@ store_abandon_items(Store *store, int64 execution_id, const char *node_name, boo
 		CHECK_FOR_INTERRUPTS();
 		if (!lock_by_id(store, row->queue_id))
 			continue;
-		if (slot_attisnull(table->scan_slot, QUEUE_COL_WORKER_ID))
+		if (!leave || slot_attisnull(table->scan_slot, QUEUE_COL_WORKER_ID))
 			store_write_delete(store, table, table->scan_slot);
 		else if (revoke)
 		{
@@ -498,6 +491,8 @@ store_close_task(Store *store, Run *run)
 		return;
 	if (!run->stored)
 		CommandCounterIncrement();	/* enqueued a moment ago */
+	if (run->worker_id == NULL)
+		low_water_hidden();		/* it was ready, perhaps */
 	tid = place_of(store, run);
 	if (table->result_rel->ri_TrigDesc != NULL)
 	{

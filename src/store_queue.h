@@ -24,9 +24,6 @@ typedef struct QueueScan
 /* Starts a scan; everything committed up to now, and all of our own, is seen. */
 extern void queue_scan_open(QueueScan *scan, Store *store, StoreRelation index,
 							ScanKey keys, int nkeys);
-/* The same without what has been kept back. */
-extern void queue_scan_begin(QueueScan *scan, Store *store, StoreRelation index,
-							 ScanKey keys, int nkeys);
 /* The next row in index order. */
 extern bool queue_scan_next(QueueScan *scan);
 extern void queue_scan_close(QueueScan *scan);

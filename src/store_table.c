@@ -29,6 +29,7 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
+#include "low_water.h"
 #include "store.h"
 #include "store_internal.h"
 
@@ -37,6 +38,7 @@ struct Store
 	MemoryContext memory;		/* holds all of this */
 	EState	   *estate;
 	uint64		generation;		/* when it was made */
+	int			redescribed;	/* how often, for another event partition */
 	int			nest_level;		/* of the transaction that uses it */
 	Oid			event_leaf;
 	StoreTable	tables[STORE_TABLES];
@@ -44,6 +46,9 @@ struct Store
 	Deferred	deferred;
 	Store	   *next;			/* in its list */
 };
+
+/* A description that is given up goes with the store: after so many of them. */
+#define MOST_REDESCRIBED	16
 
 /* Those in use, innermost first, and those that wait for their next use. */
 static Store *in_use = NULL;
@@ -209,6 +214,13 @@ take_store(Oid event_leaf)
 	return take_store(event_leaf);
 }
 
+/* Does it keep rows back? */
+static bool
+has_deferred(const Store *store)
+{
+	return store->deferred.tasks != NIL || store->tables[REL_EVENT].nbatch > 0;
+}
+
 /* See store.h. */
 Store *
 store_open(Oid event_leaf)
@@ -219,8 +231,13 @@ store_open(Oid event_leaf)
 	PreventCommandIfReadOnly("a function of noetl");
 	register_callbacks();
 	(void) store_owner();		/* raises, where it does no harm, when we are not installed */
-	if (in_use != NULL)
+	if (in_use != NULL && has_deferred(in_use))
+	{
+		/* rolled back with a subtransaction, they would be missing */
+		if (GetCurrentTransactionNestLevel() > in_use->nest_level)
+			elog(ERROR, "rows are kept back while a subtransaction runs");
 		store_write_deferred(in_use);
+	}
 	store = take_store(event_leaf);
 	store->event_leaf = event_leaf;
 	store->deferred.memory = NULL;
@@ -271,8 +288,8 @@ store_close(Store *store)
 	store_write_deferred(store);
 	AfterTriggerEndQuery(estate);
 	Assert(in_use == store);
-	clean = store->generation == generation && estate->es_tupleTable == NIL &&
-		estate->es_trig_target_relations == NIL;
+	clean = store->generation == generation && store->redescribed < MOST_REDESCRIBED &&
+		estate->es_tupleTable == NIL && estate->es_trig_target_relations == NIL;
 	list_free(estate->es_opened_result_relations);
 	estate->es_opened_result_relations = NIL;
 	ExecCloseResultRelations(estate);
@@ -345,6 +362,8 @@ describe_table(Store *store, StoreRelation which)
 	TupleDesc	desc = CreateTupleDescCopyConstr(RelationGetDescr(table->relation));
 	const TupleTableSlotOps *ops = table_slot_callbacks(table->relation);
 
+	if (OidIsValid(table->relid))
+		store->redescribed++;
 	table->described = generation;
 	table->relid = RelationGetRelid(table->relation);
 	set_relation(store->estate, which + 1, table->relid);
@@ -451,6 +470,14 @@ prepare_write(Store *store, StoreTable *table)
 	open_indexes(store, table);
 }
 
+/* A row of the queue may have been ready. */
+static void
+note_change(Store *store, StoreTable *table)
+{
+	if (table == &store->tables[REL_QUEUE])
+		low_water_hidden();
+}
+
 /* See store.h. */
 void
 store_write_insert(Store *store, StoreTable *table)
@@ -469,6 +496,7 @@ store_write_update(Store *store, StoreTable *table, TupleTableSlot *old,
 {
 	EPQState	epq;
 
+	note_change(store, table);
 	prepare_write(store, table);
 	EvalPlanQualInit(&epq, store->estate, NULL, NIL, -1
 #if PG_VERSION_NUM >= 160000
@@ -486,6 +514,7 @@ store_write_delete(Store *store, StoreTable *table, TupleTableSlot *old)
 {
 	EPQState	epq;
 
+	note_change(store, table);
 	if (table->result_rel->ri_TrigDesc != NULL)
 		store_write_deferred(store);
 	EvalPlanQualInit(&epq, store->estate, NULL, NIL, -1

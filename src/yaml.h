@@ -83,6 +83,9 @@ typedef struct SourceError
 	char	   *hint;			/* or NULL */
 } SourceError;
 
+/* Says what is wrong with a value whose place is not known; returns false. */
+extern bool source_error(SourceError *error, char *message, char *hint);
+
 /*
  * Parses one document.  On malformed input returns NULL and fills *error;
  * never raises for what the text contains.  An empty document is YN_NULL.

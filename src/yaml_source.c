@@ -148,3 +148,10 @@ yaml_offset_position(const char *text, int length, size_t offset,
 			(*column)++;
 	}
 }
+
+/* See yaml.h. */
+bool
+source_error(SourceError *error, char *message, char *hint)
+{
+	return yaml_source_error(error, ERRCODE_INVALID_PARAMETER_VALUE, 0, 0, message, hint);
+}

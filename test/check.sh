@@ -132,6 +132,7 @@ run_perl_tests()
     for file in "$work"/test/t/*.pl; do
         [ -e "$file" ] || continue
         name=$(basename "$file" .pl)
+        case " ${PROGRAMS:-$name} " in *" $name "*) ;; *) continue ;; esac
         # TESTDIR is for PostgreSQL 15 and older, the others for 16 and newer.
         run_tap "t/$name" env PERL5LIB="$perl_library" PG_REGRESS="$pgxs/src/test/regress/pg_regress" \
             TESTDIR="$work/tap" TESTDATADIR="$work/tap/data" TESTLOGDIR="$work/tap/log" \

@@ -61,13 +61,14 @@ debian_version()
 }
 
 # Prints the Debian packages that are missing.  $@: what is needed beyond
-# building: "server", "tests".
+# building: "server", "tests", "stress".
 missing_packages()
 {
     local version bindir
     have() { command -v "$1" >/dev/null 2>&1; }
     have gcc || have cc || say gcc
     [ -f /usr/include/stdio.h ] || say libc6-dev
+    case " $* " in *" stress "*) /usr/bin/python3 -c "import psycopg2" 2>/dev/null || say python3-psycopg2 ;; esac
     [ -f /usr/include/yaml.h ] || [ -f /usr/local/include/yaml.h ] || say libyaml-dev
     have curl-config || say libcurl4-openssl-dev
     version=$(debian_version)

@@ -73,8 +73,11 @@ exec_child(const ChildSpec *spec, int out, int err, int channel, pid_t parent)
 	err = move_up(err);
 	channel = move_up(channel);
 	dup2(null, STDIN_FILENO);
-	dup2(out, STDOUT_FILENO);
-	dup2(err, STDERR_FILENO);
+	if (!spec->shares_output)
+	{
+		dup2(out, STDOUT_FILENO);
+		dup2(err, STDERR_FILENO);
+	}
 	if (channel >= 0)
 		dup2(channel, CHILD_CHANNEL_FD);
 	for (int i = 0; spec->env != NULL && spec->env[i] != NULL; i += 2)
@@ -105,7 +108,8 @@ child_start(Child *child, const ChildSpec *spec)
 	pid_t		pid = -1;
 	int			saved_errno;
 
-	if (pipe2(out, O_CLOEXEC) == 0 && pipe2(err, O_CLOEXEC) == 0 &&
+	if ((spec->shares_output ||
+		 (pipe2(out, O_CLOEXEC) == 0 && pipe2(err, O_CLOEXEC) == 0)) &&
 		(!spec->channel ||
 		 socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, channel) == 0))
 		pid = fork();
@@ -124,8 +128,10 @@ child_start(Child *child, const ChildSpec *spec)
 	}
 	setpgid(pid, pid);			/* also here: we may want to kill it first */
 	track_child(pid, true);
-	fcntl(child->out, F_SETFL, O_NONBLOCK);
-	fcntl(child->err, F_SETFL, O_NONBLOCK);
+	if (child->out >= 0)
+		fcntl(child->out, F_SETFL, O_NONBLOCK);
+	if (child->err >= 0)
+		fcntl(child->err, F_SETFL, O_NONBLOCK);
 	if (child->channel >= 0)
 		fcntl(child->channel, F_SETFL, O_NONBLOCK);
 	return true;

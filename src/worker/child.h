@@ -17,6 +17,7 @@ typedef struct ChildSpec
 	const char *const *env;		/* name, value, name, value, …, NULL; or NULL */
 	const char *cwd;			/* or NULL */
 	bool		channel;		/* with a socket at CHILD_CHANNEL_FD */
+	bool		shares_output;	/* with ours, instead of pipes */
 } ChildSpec;
 
 typedef struct Child

@@ -1,15 +1,6 @@
 /*
  * db.c
- *		The connection to the broker: one function per call of the contract.
- *
- * The server takes the action apart (it has the JSON parser): an action comes
- * either as it is, for executors that parse it themselves, or flattened into
- * netstrings.  Only the children of "data" are not followed deeper: it holds
- * values, not settings.  Executors with deep_fields get those as well, and of
- * the bodies of requests as much as a form needs.
- *
- *		{"command": "ls", "env": {"A": "1"}}
- *			-> 9:1scommand,2:ls,5:1oenv,0:,7:2senv.A,1:1,
+ *		The connection to the broker.
  */
 #define _GNU_SOURCE
 #include <libpq-fe.h>
@@ -17,88 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "worker.h"
-
-#define NETSTRING(x) "octet_length(convert_to(" x ", 'UTF8')) || ':' || " x " || ','"
-
-/*
- * raw, deep: the parameters with the types whose action is not taken apart,
- * and whose action is taken apart further
- */
-#define TASK_COLUMNS(raw, deep) \
-	"SELECT q.queue_id, q.execution_id, coalesce(q.node_id, ''),\n" \
-	" coalesce(q.node_name, ''), q.node_type, q.attempts, q.action ->> 'timeout',\n" \
-	" CASE WHEN q.node_type = ANY (" raw "::text[]) THEN q.action::text ELSE (\n" \
-	" WITH RECURSIVE f(depth, path, value) AS (\n" \
-	"  SELECT 0, '', q.action\n" \
-	"  UNION ALL\n" \
-	"  SELECT f.depth + 1, CASE f.depth WHEN 0 THEN '' ELSE f.path || '.' END || e.key, e.value\n" \
-	"  FROM f, LATERAL (\n" \
-	"   SELECT o.key, o.value FROM jsonb_each(\n" \
-	"    CASE jsonb_typeof(f.value) WHEN 'object' THEN f.value ELSE '{}' END) o\n" \
-	"   UNION ALL\n" \
-	"   SELECT (a.n - 1)::text, a.value FROM jsonb_array_elements(\n" \
-	"    CASE jsonb_typeof(f.value) WHEN 'array' THEN f.value ELSE '[]' END)\n" \
-	"    WITH ORDINALITY a(value, n)) e\n" \
-	"  WHERE CASE WHEN q.node_type = ANY (" deep "::text[])\n" \
-	"   THEN f.depth < 4 AND NOT (jsonb_typeof(f.value) = 'object'\n" \
-	"    AND f.path ~ '^(data[.])?(payload|body|json)[.]')\n" \
-	"   ELSE f.depth < 3 AND f.path NOT LIKE 'data.%' END)\n" \
-	" SELECT string_agg(" NETSTRING("l.label") " || " NETSTRING("l.text") ", '')\n" \
-	" FROM (SELECT f.depth || CASE jsonb_typeof(f.value) WHEN 'null' THEN '0'\n" \
-	"   ELSE left(jsonb_typeof(f.value), 1) END || f.path AS label,\n" \
-	"  CASE WHEN jsonb_typeof(f.value) = 'null' OR\n" \
-	"   jsonb_typeof(f.value) IN ('object', 'array') AND\n" \
-	"   q.node_type <> ALL (" deep "::text[]) THEN ''\n" \
-	"   ELSE f.value #>> '{}' END AS text\n" \
-	"  FROM f WHERE f.depth > 0) l) END,\n" \
-	" extract(epoch FROM q.deadline - clock_timestamp())\n"
-
-/* A result, with what is attached to it in its place */
-#define RESULT(result, attached) \
-	"CASE WHEN " attached "::text IS NULL THEN " result "::jsonb" \
-	" ELSE jsonb_set(" result "::jsonb, '{data,data}', " attached "::jsonb) END"
-
-typedef enum StatementId
-{
-	LEASE, COMPLETE, COMPLETE_AND_LEASE, FAIL, HEARTBEAT, RELEASE,
-	RELEASE_UNKNOWN, STARTED, INTERVAL_SECONDS, WORK_LEFT, STATEMENT_COUNT
-} StatementId;
-
-static const struct
-{
-	const char *name;
-	const char *sql;
-}			statements[STATEMENT_COUNT] =
-{
-	[LEASE] = {"lease", TASK_COLUMNS("$5", "$6")
-	"FROM noetl.lease($1::text, $2::int, $3::interval, $4::text[]) q"},
-	[COMPLETE] = {"complete", "SELECT noetl.complete($1::bigint, "
-	RESULT("$2", "$4") ", $3::text)"},
-	[COMPLETE_AND_LEASE] = {"complete_and_lease", TASK_COLUMNS("$7", "$8")
-	"FROM noetl.complete_and_lease($1::bigint, " RESULT("$2", "$9") ", $3::text, $4::int,"
-	" $5::interval, $6::text[]) q"},
-	[FAIL] = {"fail", "SELECT noetl.fail($1::bigint, $2::text, $3::text, "
-	RESULT("$4", "$5") ")"},
-	[HEARTBEAT] = {"heartbeat",
-		"SELECT t.id, noetl.heartbeat(t.id, $2::text, $3::interval)"
-	" FROM unnest($1::bigint[]) t(id)"},
-	[RELEASE] = {"release", "SELECT noetl.release($1::bigint, $2::text)"},
-	[RELEASE_UNKNOWN] = {"release_unknown",
-		"SELECT q.queue_id, noetl.release(q.queue_id, $1::text)"
-		" FROM noetl.queue q WHERE q.worker_id = $1 AND q.status = 'leased'"
-	" AND q.queue_id <> ALL ($2::bigint[])"},
-	[STARTED] = {"started",
-		"INSERT INTO noetl.event"
-		" (execution_id, event_type, node_name, node_id, worker_id, meta)"
-		" VALUES ($1, 'action_started', $2, $3, $4,"
-	" jsonb_build_object('queue_id', $5::bigint, 'attempt', $6::int))"},
-	[INTERVAL_SECONDS] = {"interval_seconds",
-	"SELECT extract(epoch FROM $1::interval)"},
-	[WORK_LEFT] = {"work_left",
-		"SELECT EXISTS (SELECT FROM noetl.queue WHERE node_type = ANY ($1::text[])"
-	" AND status IN ('queued', 'retry', 'leased'))"}
-};
+#include "db.h"
 
 /* What user settings must not change under the worker's own statements */
 static const char session_settings[] =
@@ -112,11 +22,6 @@ static const char session_settings[] =
 static PGconn *conn = NULL;
 static bool prepared[STATEMENT_COUNT];
 static Task *starting = NULL;	/* its action_started is on the way */
-static char *types_array = NULL;
-static StringBuf raw_array;		/* the types with raw_action, with deep_fields */
-static StringBuf deep_array;
-static char lease_text[32];
-static char batch_text[16];
 static StringBuf message;
 static char sqlstate[6];
 static bool lease_lost = false;
@@ -248,36 +153,6 @@ db_open(void)
 	return ok;
 }
 
-/* Appends a type to what becomes a text[] literal. */
-static void
-add_type(StringBuf *array, const Executor *executor)
-{
-	sb_printf(array, "%s%s", array->len > 0 ? "," : "{", executor->type);
-}
-
-/* Sets what to lease, once it is known what can be executed. */
-void
-db_set_types(const char *array)
-{
-	const Executor *executor;
-
-	free(types_array);
-	types_array = xstrdup(array);
-	sb_reset(&raw_array);
-	sb_reset(&deep_array);
-	for (int i = 0; (executor = executor_at(i)) != NULL; i++)
-	{
-		if (executor->raw_action)
-			add_type(&raw_array, executor);
-		if (executor->deep_fields)
-			add_type(&deep_array, executor);
-	}
-	sb_str(&raw_array, raw_array.len > 0 ? "}" : "{}");
-	sb_str(&deep_array, deep_array.len > 0 ? "}" : "{}");
-	snprintf(lease_text, sizeof(lease_text), "%d s", options.lease);
-	snprintf(batch_text, sizeof(batch_text), "%d", options.batch);
-}
-
 /* Is this failure one of the connection, not of the statement? */
 static bool
 connection_failed(const PGresult *result)
@@ -350,33 +225,45 @@ prepare(StatementId id)
 
 	if (status != DB_OK || prepared[id])
 		return status;
-	result = PQprepare(conn, statements[id].name, statements[id].sql, 0, NULL);
+	result = PQprepare(conn, db_statements[id].name, db_statements[id].sql, 0, NULL);
 	status = judge(&result);
 	PQclear(result);
 	prepared[id] = status == DB_OK;
 	return status;
 }
 
+/*
+ * Did the last statement warn of a lost lease?  Asking forgets it.
+ */
+bool
+db_lease_was_lost(void)
+{
+	bool		lost = lease_lost;
+
+	lease_lost = false;
+	return lost;
+}
+
 /* Runs a statement; on DB_OK the caller owns *result. */
-static DbStatus
-run(StatementId id, int nparams, const char *const *params, PGresult **result)
+DbStatus
+db_run(StatementId id, int nparams, const char *const *params, PGresult **result)
 {
 	DbStatus	status = prepare(id);
 
 	*result = NULL;
 	if (status != DB_OK)
 		return status;
-	*result = PQexecPrepared(conn, statements[id].name, nparams, params,
+	*result = PQexecPrepared(conn, db_statements[id].name, nparams, params,
 							 NULL, NULL, 0);
 	return judge(result);
 }
 
 /* Runs a statement that answers one boolean. */
-static DbStatus
-run_boolean(StatementId id, int nparams, const char *const *params)
+DbStatus
+db_run_boolean(StatementId id, int nparams, const char *const *params)
 {
 	PGresult   *result;
-	DbStatus	status = run(id, nparams, params, &result);
+	DbStatus	status = db_run(id, nparams, params, &result);
 
 	if (status == DB_OK && (PQntuples(result) != 1 ||
 							PQgetvalue(result, 0, 0)[0] != 't'))
@@ -399,212 +286,12 @@ db_send_started(Task *task)
 
 	if (task->started || prepare(STARTED) != DB_OK)
 		return;
-	if (PQsendQueryPrepared(conn, statements[STARTED].name, 6, params,
+	if (PQsendQueryPrepared(conn, db_statements[STARTED].name, 6, params,
 							NULL, NULL, 0) == 1 && PQflush(conn) >= 0)
 	{
 		starting = task;
 		task->started = true;
 	}
-}
-
-/* Copies leased rows into tasks. */
-static void
-read_tasks(const PGresult *result, TaskList *list)
-{
-	int			count = PQntuples(result);
-
-	list->tasks = count > 0 ? xcalloc((size_t) count, sizeof(Task)) : NULL;
-	list->count = count;
-	list->next = 0;
-	for (int i = 0; i < count; i++)
-	{
-		Task	   *task = &list->tasks[i];
-		const Executor *executor;
-		char	   *action;
-
-		task->queue_id = xstrdup(PQgetvalue(result, i, 0));
-		task->execution_id = xstrdup(PQgetvalue(result, i, 1));
-		task->node_id = xstrdup(PQgetvalue(result, i, 2));
-		task->step = xstrdup(PQgetvalue(result, i, 3));
-		task->type = xstrdup(PQgetvalue(result, i, 4));
-		task->attempt = xstrdup(PQgetvalue(result, i, 5));
-		task->timeout = PQgetisnull(result, i, 6) ? NULL :
-			xstrdup(PQgetvalue(result, i, 6));
-		action = PQgetisnull(result, i, 7) ? NULL :
-			xstrdup(PQgetvalue(result, i, 7));
-		executor = find_executor(task->type);
-		if (executor != NULL && executor->raw_action)
-			task->action = action;
-		else
-		{
-			task->field_data = action;
-			task_parse_fields(task);
-		}
-		if (!PQgetisnull(result, i, 8))
-			task->deadline = monotonic_now() + strtod(PQgetvalue(result, i, 8), NULL);
-	}
-}
-
-/* Leases the next tasks. */
-DbStatus
-db_lease(TaskList *list)
-{
-	const char *const params[] = {
-		options.name, batch_text, lease_text, types_array, raw_array.data,
-		deep_array.data
-	};
-	PGresult   *result;
-	DbStatus	status = run(LEASE, 6, params, &result);
-
-	if (status == DB_OK)
-		read_tasks(result, list);
-	PQclear(result);
-	return status;
-}
-
-/* Stores a result; DB_REFUSED when the lease is lost. */
-DbStatus
-db_complete(const Task *task, const char *json, const char *attached)
-{
-	const char *const params[] = {task->queue_id, json, options.name, attached};
-
-	return run_boolean(COMPLETE, 4, params);
-}
-
-/*
- * Stores a result and leases the next tasks in one round trip; DB_REFUSED
- * when the lease was lost, and then the next tasks are leased nevertheless.
- */
-DbStatus
-db_complete_and_lease(const Task *task, const char *json, const char *attached,
-					  TaskList *list)
-{
-	const char *const params[] = {
-		task->queue_id, json, options.name, batch_text, lease_text, types_array,
-		raw_array.data, deep_array.data, attached
-	};
-	PGresult   *result;
-	DbStatus	status;
-
-	lease_lost = false;
-	status = run(COMPLETE_AND_LEASE, 9, params, &result);
-	if (status == DB_OK)
-		read_tasks(result, list);
-	PQclear(result);
-	return status == DB_OK && lease_lost ? DB_REFUSED : status;
-}
-
-/* Reports a failure; DB_REFUSED when the lease is lost. */
-DbStatus
-db_fail(const Task *task, const char *error, const char *json, const char *attached)
-{
-	const char *const params[] = {
-		task->queue_id, error, options.name, json, attached
-	};
-
-	return run_boolean(FAIL, 5, params);
-}
-
-/* Writes the ids of tasks not yet finished as a bigint[] literal. */
-static void
-id_array(const TaskList *list, StringBuf *array)
-{
-	sb_str(array, "{");
-	for (int i = list->next; i < list->count; i++)
-		sb_printf(array, "%s%s", i > list->next ? "," : "", list->tasks[i].queue_id);
-	sb_str(array, "}");
-}
-
-/* Marks the task that the server no longer grants us. */
-static void
-mark_lost(TaskList *list, const char *queue_id)
-{
-	for (int i = list->next; i < list->count; i++)
-	{
-		if (strcmp(list->tasks[i].queue_id, queue_id) == 0)
-			list->tasks[i].lost = true;
-	}
-}
-
-/* Renews the leases of all unfinished tasks; sets Task.lost where refused. */
-DbStatus
-db_heartbeat(TaskList *list)
-{
-	StringBuf	ids = {0};
-	const char *params[] = {NULL, options.name, lease_text};
-	PGresult   *result;
-	DbStatus	status;
-
-	id_array(list, &ids);
-	params[0] = ids.data;
-	status = run(HEARTBEAT, 3, params, &result);
-	for (int i = 0; status == DB_OK && i < PQntuples(result); i++)
-	{
-		if (PQgetvalue(result, i, 1)[0] != 't')
-			mark_lost(list, PQgetvalue(result, i, 0));
-	}
-	if (status == DB_ERROR)
-		log_line(LOG_ALWAYS, "heartbeat failed: %s", db_message());
-	PQclear(result);
-	sb_free(&ids);
-	return status;
-}
-
-/* Gives a task back, so that it need not wait for its lease to run out. */
-DbStatus
-db_release(const Task *task)
-{
-	const char *const params[] = {task->queue_id, options.name};
-
-	return run_boolean(RELEASE, 2, params);
-}
-
-/*
- * Gives back what is leased to us without our knowing: the connection broke
- * while the answer was on its way.
- */
-DbStatus
-db_release_unknown(const TaskList *list)
-{
-	StringBuf	ids = {0};
-	const char *params[] = {options.name, NULL};
-	PGresult   *result;
-	DbStatus	status;
-
-	id_array(list, &ids);
-	params[1] = ids.data;
-	status = run(RELEASE_UNKNOWN, 2, params, &result);
-	if (status == DB_OK && PQntuples(result) > 0)
-		log_line(LOG_NORMAL, "gave back %d task(s) whose lease was lost on the way",
-				 PQntuples(result));
-	PQclear(result);
-	sb_free(&ids);
-	return status;
-}
-
-/* Lets the server read a timeout like "5 minutes". */
-DbStatus
-db_interval_seconds(const char *text, double *seconds)
-{
-	const char *const params[] = {text};
-	PGresult   *result;
-	DbStatus	status = run(INTERVAL_SECONDS, 1, params, &result);
-
-	if (status == DB_OK)
-		*seconds = strtod(PQgetvalue(result, 0, 0), NULL);
-	PQclear(result);
-	return status;
-}
-
-/* Is there any task of our types, due or not, that is not finished? */
-DbStatus
-db_work_left(bool *left)
-{
-	const char *const params[] = {types_array};
-	DbStatus	status = run_boolean(WORK_LEFT, 1, params);
-
-	*left = status != DB_REFUSED;
-	return status == DB_REFUSED ? DB_OK : status;
 }
 
 /* Asks the server to end the running statement. */
@@ -627,7 +314,7 @@ DbStatus
 db_wait_for_work(double seconds)
 {
 	char		timeout[32];
-	const char *const params[] = {timeout, types_array};
+	const char *const params[] = {timeout, db_types()};
 	DbStatus	status = finish_started();
 	bool		cancelled = false;
 	PGresult   *result;

@@ -60,10 +60,21 @@ typedef struct Task
 	char	   *field_data;		/* what fields point into */
 	Field	   *fields;
 	int			nfields;
+	char	   *context;		/* JSON: names for templates it still has; or NULL */
+	char	   *save;			/* JSON: what to save afterwards, raw; or NULL */
+	char	   *input;			/* JSON: its input, where it has a context */
+	char	   *retry;			/* JSON: of a task inside another; or NULL */
 	double		deadline;		/* monotonic seconds; 0: none */
 	bool		started;		/* action_started has been stored */
 	bool		lost;			/* the lease is known to be lost */
 	AbortReason abort;
+
+	/* a task inside another: an item of an iterator, a save */
+	struct Task *outer;			/* NULL: it stands in the queue */
+	int			index;			/* of the item; -1: none */
+	const char *names;			/* JSON: names of the item; NULL: none */
+	const char *element;		/* which of them is the item */
+	const char *outer_context;	/* JSON: names besides those; or NULL */
 } Task;
 
 typedef enum OutcomeKind
@@ -98,6 +109,9 @@ extern const Executor python_executor;
 extern const Executor postgres_executor;
 extern const Executor shell_executor;
 extern const Executor http_executor;
+extern const Executor duckdb_executor;
+extern const Executor iterator_executor;
+extern const Executor save_executor;
 
 /* wait.c */
 extern bool task_wait(Task *task, struct pollfd *fds, int nfds, double until);
@@ -111,6 +125,8 @@ extern bool task_text_or_base64(const Task *task, const char *path,
 								char **text, Outcome *out);
 extern void outcome_attach(Outcome *out, const char *text, size_t len);
 extern bool outcome_inline_attached(Outcome *out);
+extern void outcome_reset(Outcome *out);
+extern void outcome_free(Outcome *out);
 extern OutcomeKind outcome_fail(Outcome *out, const char *fmt,...)
 			__attribute__((format(printf, 2, 3)));
 

@@ -111,6 +111,7 @@ report(Task *task, Outcome *out, TaskList *list, TaskList *next)
 		if (!ensure_connection(list, true))
 			return DB_GONE;
 		db_send_started(task);
+		events_flush(task);
 		status = send_outcome(task, out, lease ? next : NULL);
 		if (status == DB_OK || status == DB_REFUSED)
 			return status;
@@ -128,38 +129,6 @@ report(Task *task, Outcome *out, TaskList *list, TaskList *next)
 			break;
 	}
 	return status;
-}
-
-/*
- * Sets the task's deadline, unless the server has, from its timeout: seconds, or
- * whatever the server can read as an interval.  False, with a failed outcome,
- * when it is neither.
- */
-static bool
-set_deadline(Task *task, Outcome *out)
-{
-	double		seconds;
-	char	   *end;
-
-	if (task->deadline > 0 || task->timeout == NULL || task->timeout[0] == '\0')
-		return true;
-	seconds = strtod(task->timeout, &end);
-	if (*end != '\0')
-	{
-		DbStatus	status = db_interval_seconds(task->timeout, &seconds);
-
-		if (status == DB_ERROR)
-			outcome_fail(out, "invalid timeout: %s", db_message());
-		if (status != DB_OK)
-			return status == DB_GONE;
-	}
-	if (!(seconds > 0))
-	{
-		outcome_fail(out, "invalid timeout: \"%s\" is not positive", task->timeout);
-		return false;
-	}
-	task->deadline = monotonic_now() + seconds;
-	return true;
 }
 
 /* Puts an abandoned task back into the queue. */
@@ -199,46 +168,34 @@ log_outcome(const Task *task, const Outcome *out, DbStatus status, double took)
 static void
 run_task(Task *task, TaskList *list, TaskList *next)
 {
-	static Outcome out;
-	const Executor *executor = find_executor(task->type);
+	static Job	job;
+	Outcome    *out = &job.out;
 	double		begin = monotonic_now();
 	DbStatus	status;
 
-	sb_reset(&out.error);
-	sb_reset(&out.result);
-	sb_reset(&out.attached);
-	out.kind = OUTCOME_DONE;
-	if (executor == NULL)
+	if (find_executor(task->type) == NULL)
 	{
 		give_back(task);
 		return;
 	}
-	if (set_deadline(task, &out))
+	db_send_started(task);
+	job_begin(&job, task, false);
+	if (job_run(&job) != OUTCOME_ABORTED)
 	{
-		db_send_started(task);
-		out.kind = executor->execute(task, &out);
+		status = report(task, out, list, next);
+		log_outcome(task, out, status, monotonic_now() - begin);
 	}
-	if (out.kind == OUTCOME_ABORTED && task->abort == ABORT_LEASE_LOST)
-	{
+	else if (task->abort == ABORT_LEASE_LOST)
 		log_task(task, LOG_NORMAL, "%s stopped: the lease was lost or the execution"
 				 " cancelled", task->type);
-		return;
-	}
-	if (out.kind == OUTCOME_ABORTED && task->abort == ABORT_STOPPED)
-	{
+	else
 		give_back(task);
-		return;
-	}
-	if (out.kind == OUTCOME_ABORTED)
-		outcome_fail(&out, "timed out after %s%s", task->timeout,
-					 strspn(task->timeout, "0123456789.") == strlen(task->timeout) ?
-					 " seconds" : "");
-	status = report(task, &out, list, next);
-	log_outcome(task, &out, status, monotonic_now() - begin);
-	if (out.result.size > KEEP_RESULT_BYTES)
-		sb_free(&out.result);
-	if (out.attached.size > KEEP_RESULT_BYTES)
-		sb_free(&out.attached);
+	job_end(&job);
+	events_end(task);
+	if (out->result.size > KEEP_RESULT_BYTES)
+		sb_free(&out->result);
+	if (out->attached.size > KEEP_RESULT_BYTES)
+		sb_free(&out->attached);
 }
 
 /*
@@ -371,7 +328,6 @@ run_worker(void)
 {
 	TaskList	list = {0};
 	NextStep	step = STEP_AGAIN;
-	const Executor *executor;
 	char	   *types;
 
 	if (!db_open())
@@ -398,11 +354,7 @@ run_worker(void)
 	}
 	if (list.count > 0)
 		run_list(&list);
-	for (int i = 0; (executor = executor_at(i)) != NULL; i++)
-	{
-		if (executor->shutdown != NULL)
-			executor->shutdown();
-	}
+	shutdown_executors();
 	db_close();
 	db_set_types(NULL);
 	return step == STEP_FATAL || gave_up ? 1 : 0;

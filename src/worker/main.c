@@ -32,5 +32,5 @@ main(int argc, char **argv)
 	open_standard_descriptors();
 	parse_options(argc, argv);
 	install_signals();
-	return run_worker();
+	return options.mate ? run_mate() : run_worker();
 }

@@ -42,7 +42,7 @@ static const char help_text[] =
 "                           (default: host:pid:random)\n"
 "  -t, --types LIST         task types to execute, comma separated\n"
 "                           (default: all this machine can: python,postgres,shell,\n"
-"                           http)\n"
+"                           http,duckdb,iterator,save)\n"
 "  -l, --lease SECONDS      length of a lease, renewed at a third of it (60)\n"
 "  -b, --batch N            tasks to lease at once; executed one by one (1)\n"
 "  -g, --grace SECONDS      time a running task gets to end after SIGTERM (10)\n"
@@ -79,6 +79,15 @@ static const char help_text[] =
 "             is the query of GET, HEAD and DELETE, the body of other methods.  A\n"
 "             status of 400 or more fails the task.  Proxies are taken from\n"
 "             http_proxy, https_proxy, no_proxy.  Without timeout: 30 seconds.\n"
+"  duckdb     command, commands, sql, query or code, in the file that database\n"
+"             names, or in one of the execution's own in NOETL_DUCKDB_DIR.  Only\n"
+"             where libduckdb.so is to be found.\n"
+"  iterator   the task, or tasks, of an iterator for each of its items.  With\n"
+"             mode: async up to concurrency (8, at most 64) of them at the same\n"
+"             time, each in a process of its own.\n"
+"  save       what a step saves that does nothing else.  Other tasks are followed\n"
+"             by what they save: into postgres, duckdb or http, by the rules for\n"
+"             tasks of these types.  A save that fails fails the task.\n"
 "  timeout (seconds or an interval) on a task ends it as failed.\n"
 "\n"
 "SIGNALS\n"
@@ -89,17 +98,24 @@ static const char help_text[] =
 "ENVIRONMENT\n"
 "  PGHOST, PGPORT, PGUSER, PGDATABASE, PGPASSWORD, ...\n"
 "  NOETL_AUTH_<NAME>        the credential <name> (upper case, other characters\n"
-"                           as _): a connection string for postgres; for http\n"
+"                           as _): for postgres a connection string or\n"
+"                           {\"db_host\": ..., \"db_user\": ...}; for http\n"
 "                           {\"type\": \"bearer\", \"token\": ...}, or type basic with\n"
 "                           username, password, or api_key with header, value\n"
+"  NOETL_LIBDUCKDB          DuckDB's library (libduckdb.so)\n"
+"  NOETL_DUCKDB_DIR         where the files of executions are (a directory of this\n"
+"                           user in TMPDIR); to remove them is your affair\n"
 "\n"
 "EXIT STATUS\n"
 "  0 drained, stopped or idle for too long; 1 error; 2 wrong usage\n";
 
 enum
 {
-	OPT_IDLE_TIMEOUT = 256, OPT_PYTHON, OPT_POSTGRES
+	OPT_IDLE_TIMEOUT = 256, OPT_PYTHON, OPT_POSTGRES, OPT_MATE
 };
+
+/* For our own use: be one of the mates of a worker */
+#define MATE_OPTION "execute-items"
 
 static const struct option long_options[] = {
 	{"connect", required_argument, NULL, 'd'},
@@ -112,6 +128,7 @@ static const struct option long_options[] = {
 	{"idle-timeout", required_argument, NULL, OPT_IDLE_TIMEOUT},
 	{"python", required_argument, NULL, OPT_PYTHON},
 	{"postgres-conninfo", required_argument, NULL, OPT_POSTGRES},
+	{MATE_OPTION, no_argument, NULL, OPT_MATE},
 	{"quiet", no_argument, NULL, 'q'},
 	{"verbose", no_argument, NULL, 'v'},
 	{"version", no_argument, NULL, 'V'},
@@ -201,18 +218,48 @@ set_value(int opt, const char *value)
 	}
 }
 
+static const char **mate_argv = NULL;
+
+/*
+ * The command that starts a mate: this program with the same options.  Its
+ * file may have been replaced meanwhile, so it is not looked for by name where
+ * that can be avoided.
+ */
+static void
+remember_command(int argc, char **argv)
+{
+	int			count = 0;
+
+	mate_argv = xcalloc((size_t) argc + 2, sizeof(char *));
+	mate_argv[count++] = access("/proc/self/exe", X_OK) == 0 ? "/proc/self/exe" : argv[0];
+	mate_argv[count++] = "--" MATE_OPTION;
+	for (int i = 1; i < argc; i++)
+		mate_argv[count++] = argv[i];
+}
+
+/* For execvp. */
+const char *const *
+mate_command(void)
+{
+	return mate_argv;
+}
+
 /* Reads the command line into options; exits when that is all there is to do. */
 void
 parse_options(int argc, char **argv)
 {
 	int			opt;
 
+	remember_command(argc, argv);
 	while ((opt = getopt_long(argc, argv, "d:1n:t:l:b:g:qvVh", long_options, NULL)) != -1)
 	{
 		switch (opt)
 		{
 			case '1':
 				options.once = true;
+				break;
+			case OPT_MATE:
+				options.mate = true;
 				break;
 			case 'q':
 				options.verbosity = LOG_ALWAYS;

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "commands.h"
 #include "postgres_target.h"
 #include "worker.h"
 
@@ -428,44 +429,6 @@ connect_target(Task *task, const char *target, Outcome *out)
 	return kind;
 }
 
-/* The commands of a task, decoded, in order */
-typedef struct Commands
-{
-	char	   *texts[1000];
-	int			count;
-} Commands;
-
-#define MAX_COMMANDS ((int) (sizeof(((Commands *) 0)->texts) / sizeof(char *)))
-
-/* Finds the commands under whatever key the playbook uses. */
-static OutcomeKind
-find_commands(const Task *task, Commands *commands, Outcome *out)
-{
-	static const char *const keys[] = {"command", "commands", "sql", "query", "code"};
-	const char *text;
-
-	for (int k = 0; commands->count == 0 && k < 5; k++)
-	{
-		for (int i = 0; task_list(task, keys[k], i, &text); i++)
-		{
-			if (text == NULL)
-				return outcome_fail(out, "%s %d is not a text", keys[k], i);
-			if (commands->count == MAX_COMMANDS)
-				return outcome_fail(out, "more than %d commands in one task", MAX_COMMANDS);
-			commands->texts[commands->count++] = xstrdup(text);
-		}
-		if (commands->count == 0)
-		{
-			if (!task_text_or_base64(task, keys[k], &commands->texts[0], out))
-				return OUTCOME_FAILED;
-			commands->count = commands->texts[0] != NULL ? 1 : 0;
-		}
-	}
-	if (commands->count == 0)
-		return outcome_fail(out, "the postgres task has no command");
-	return OUTCOME_DONE;
-}
-
 /* Runs all commands once, in one transaction or each in its own. */
 static OutcomeKind
 run_all(Task *task, const Commands *commands, bool together, Progress *p)
@@ -568,7 +531,7 @@ write_outcome(const Progress *p, const Commands *commands, Outcome *out)
 static OutcomeKind
 postgres_execute(Task *task, Outcome *out)
 {
-	Commands	commands = {.count = 0};
+	Commands	commands = {0};
 	Progress	progress = {0};
 	StringBuf	target = {0};
 	OutcomeKind kind = find_commands(task, &commands, out);
@@ -583,8 +546,7 @@ postgres_execute(Task *task, Outcome *out)
 			write_outcome(&progress, &commands, out);
 	}
 	current = NULL;
-	for (int i = 0; i < commands.count; i++)
-		free(commands.texts[i]);
+	free_commands(&commands);
 	reset_progress(&progress);
 	sb_free(&target);
 	return kind;

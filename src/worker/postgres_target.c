@@ -11,14 +11,15 @@
  *		auth: {db_host: ..., db_user: ...}			its parts
  *		data: {db_host: ..., db_user: ...}			its parts, as input
  *
- * The value of a credential is in the environment: NOETL_AUTH_PG_LOCAL.
+ * The value of a credential is in the environment, NOETL_AUTH_PG_LOCAL: a
+ * connection string, or its parts as a JSON object.
  */
 #define _GNU_SOURCE
-#include <ctype.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
+#include "credential.h"
 #include "postgres_target.h"
 #include "worker.h"
 
@@ -100,19 +101,39 @@ from_map(const Task *task, const char *prefix, bool only_first, StringBuf *conni
 	return conninfo->len > 0;
 }
 
-/* Finds the map that auth gives under an alias of the user's choice. */
+/* Is a map of auth about a database like ours? */
+static bool
+is_postgres(const Task *task, const char *prefix)
+{
+	static const char *const kinds[] = {"type", "tool", "kind"};
+	const char *kind = NULL;
+
+	for (size_t i = 0; kind == NULL && i < LENGTH(kinds); i++)
+		kind = lookup(task, prefix, kinds[i]);
+	return kind != NULL && strncasecmp(kind, "postgres", strlen("postgres")) == 0;
+}
+
+/*
+ * Finds the map that auth gives under an alias of the user's choice: the first
+ * that says it is for postgres, else the first.
+ */
 static void
 alias_prefix(const Task *task, char *prefix)
 {
+	char		found[MAX_PREFIX];
+
 	prefix[0] = '\0';
-	for (int i = 0; prefix[0] == '\0' && i < task->nfields; i++)
+	for (int i = 0; i < task->nfields; i++)
 	{
 		const Field *field = &task->fields[i];
 
-		if (field->depth == 2 && field->type == 'o' &&
-			strncmp(field->path, "auth.", 5) == 0 &&
-			strlen(field->path) < MAX_PREFIX - 1)
-			snprintf(prefix, MAX_PREFIX, "%s.", field->path);
+		if (field->depth != 2 || field->type != 'o' ||
+			strncmp(field->path, "auth.", 5) != 0 ||
+			strlen(field->path) >= MAX_PREFIX - 1)
+			continue;
+		snprintf(found, MAX_PREFIX, "%s.", field->path);
+		if (prefix[0] == '\0' || (!is_postgres(task, prefix) && is_postgres(task, found)))
+			snprintf(prefix, MAX_PREFIX, "%s", found);
 	}
 }
 
@@ -134,24 +155,24 @@ credential_name(const Task *task, const char *alias)
 	return name;
 }
 
-/* Looks the value of a credential up in the environment. */
-static const char *
-credential_value(const char *name)
+/*
+ * Takes a connection out of the value of a credential: a connection string, or
+ * its parts as JSON.
+ */
+static bool
+from_credential(const char *name, StringBuf *conninfo)
 {
 	StringBuf	variable = {0};
-	const char *value;
+	const char *value = credential_value(name, &variable);
+	Task		parts_of = {0};
 
-	sb_str(&variable, "NOETL_AUTH_");
-	for (const char *p = name; *p != '\0'; p++)
-	{
-		char		c = (char) (isalnum((unsigned char) *p) ?
-								toupper((unsigned char) *p) : '_');
-
-		sb_add(&variable, &c, 1);
-	}
-	value = getenv(variable.data);
+	if (value != NULL && value[strspn(value, " \t\r\n")] != '{')
+		sb_str(conninfo, value);
+	else if (value != NULL && credential_parse(&parts_of, value))
+		(void) from_map(&parts_of, "", false, conninfo);
+	credential_free(&parts_of);
 	sb_free(&variable);
-	return value;
+	return conninfo->len > 0;
 }
 
 /* Writes the connection string of the task's database. */
@@ -160,7 +181,6 @@ find_target(const Task *task, StringBuf *conninfo)
 {
 	char		alias[MAX_PREFIX];
 	const char *name;
-	const char *value;
 
 	alias_prefix(task, alias);
 	if (from_map(task, "auth.", false, conninfo) ||
@@ -170,14 +190,10 @@ find_target(const Task *task, StringBuf *conninfo)
 		from_map(task, "data.", true, conninfo))
 		return;
 	name = credential_name(task, alias);
-	value = name != NULL ? credential_value(name) : NULL;
-	if (value != NULL)
-	{
-		sb_str(conninfo, value);
+	if (name != NULL && from_credential(name, conninfo))
 		return;
-	}
 	if (name != NULL)
-		log_task(task, LOG_NORMAL, "credential \"%s\" is not known here (no NOETL_AUTH_"
+		log_task(task, LOG_NORMAL, "credential \"%s\" is not known here (no usable NOETL_AUTH_"
 				 " variable): using the default database", name);
 	sb_str(conninfo, options.postgres_conninfo);
 }

@@ -14,13 +14,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
+#include "channel.h"
 #include "child.h"
 #include "worker.h"
 
-#define MAX_FRAME (300u * 1024 * 1024)
 #define MAX_LOG_BYTES (1024 * 1024)	/* of one task's output */
 #define START_SECONDS 30
 #define FINAL_READS 64			/* more than a pipe holds */
@@ -37,14 +36,6 @@ typedef struct LineLog
 	size_t		len;
 	size_t		total;
 } LineLog;
-
-/* One exchange with the child */
-typedef struct Exchange
-{
-	StringBuf	request;
-	size_t		sent;
-	StringBuf	answer;			/* with its 4-byte length */
-} Exchange;
 
 static Child python = CHILD_INIT;
 static LineLog out_log;
@@ -113,52 +104,6 @@ stop_python(void)
 	child_close(&python);
 }
 
-/* How many bytes the answer has, 0 while its length is not known. */
-static size_t
-answer_size(const StringBuf *answer)
-{
-	uint32_t	size;
-
-	if (answer->len < sizeof(size))
-		return 0;
-	memcpy(&size, answer->data, sizeof(size));
-	return (size_t) ntohl(size) + sizeof(size);
-}
-
-/* Is the answer all there? */
-static bool
-answered(const Exchange *x)
-{
-	return x->answer.len >= 4 && x->answer.len >= answer_size(&x->answer);
-}
-
-/* Moves what can be moved through the channel; false when it is broken. */
-static bool
-pump(Exchange *x)
-{
-	char		buffer[65536];
-	ssize_t		n;
-
-	if (x->sent < x->request.len)
-	{
-		n = send(python.channel, x->request.data + x->sent,
-				 x->request.len - x->sent, MSG_NOSIGNAL);
-		if (n > 0)
-			x->sent += (size_t) n;
-		else if (errno != EAGAIN && errno != EINTR)
-			return false;
-	}
-	while (!answered(x) && (n = read(python.channel, buffer, sizeof(buffer))) != 0)
-	{
-		if (n < 0)
-			return errno == EAGAIN || errno == EINTR;
-		sb_add(&x->answer, buffer, (size_t) n);
-		if (answer_size(&x->answer) > MAX_FRAME)
-			return false;
-	}
-	return answered(x);
-}
-
 /*
  * Sends the request, if any, and waits for the answer.  DONE: it is there;
  * FAILED: the child is gone or out of step; ABORTED: as task_wait() says.
@@ -166,7 +111,7 @@ pump(Exchange *x)
 static OutcomeKind
 exchange(Task *task, Exchange *x, double until)
 {
-	while (!answered(x))
+	while (!frame_complete(&x->answer))
 	{
 		struct pollfd fds[3] = {
 			{.fd = python.channel,.events = POLLIN},
@@ -182,7 +127,7 @@ exchange(Task *task, Exchange *x, double until)
 			read_output(task, &python.out, &out_log);
 		if (fds[2].revents != 0)
 			read_output(task, &python.err, &err_log);
-		if (fds[0].revents != 0 && !pump(x))
+		if (fds[0].revents != 0 && !exchange_pump(python.channel, x))
 			return OUTCOME_FAILED;
 		if (until > 0 && monotonic_now() >= until)
 			return OUTCOME_FAILED;
@@ -211,9 +156,9 @@ start_python(Task *task)
 		return OUTCOME_FAILED;
 	}
 	kind = exchange(task, &hello, monotonic_now() + START_SECONDS);
-	if (kind == OUTCOME_DONE && hello.answer.len >= 4 + ANSWER_HEADER)
+	if (kind == OUTCOME_DONE && hello.answer.len >= FRAME_HEADER + ANSWER_HEADER)
 		log_line(LOG_DETAIL, "python %s runs as process %d",
-				 hello.answer.data + 4 + ANSWER_HEADER, (int) python.pid);
+				 hello.answer.data + FRAME_HEADER + ANSWER_HEADER, (int) python.pid);
 	else
 	{
 		finish_output(task);
@@ -235,29 +180,26 @@ python_available(void)
 	return ok;
 }
 
-/* Writes the request with its length in front. */
+/* Writes the request. */
 static void
 write_request(const Task *task, StringBuf *request)
 {
-	uint32_t	size = 0;
-
-	sb_add(request, &size, sizeof(size));
+	frame_begin(request);
 	sb_str(request, "{\"execution_id\":");
 	json_string(request, task->execution_id, strlen(task->execution_id));
 	json_member(request, "step", task->step);
 	sb_str(request, ",\"action\":");
 	sb_str(request, task->action != NULL ? task->action : "{}");
 	sb_str(request, "}");
-	size = htonl((uint32_t) (request->len - sizeof(size)));
-	memcpy(request->data, &size, sizeof(size));
+	frame_end(request);
 }
 
 /* Turns an answer into the outcome. */
 static OutcomeKind
 read_answer(const StringBuf *answer, Outcome *out, bool *recycle)
 {
-	const char *frame = answer->data + 4;
-	size_t		len = answer_size(answer) - 4;
+	const char *frame = answer->data + FRAME_HEADER;
+	size_t		len = frame_size(answer) - FRAME_HEADER;
 	uint32_t	error_len;
 
 	*recycle = true;

@@ -136,6 +136,30 @@ def to_json(value):
     return body
 
 
+def read_script(script):
+    """Reads program text that the action only names: a path, a URL, or a map of its parts."""
+    if isinstance(script, str):
+        script = {"path": script}
+    source = script.get("source") or {}
+    if isinstance(source, str):
+        source = {"type": source}
+    path = script.get("path") or script.get("uri") or ""
+    kind = source.get("type") or ("http" if "://" in path else "file")
+    if kind == "file":
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    if kind in ("http", "https"):
+        import urllib.request
+        if "://" not in path:
+            path = source.get("endpoint", "").rstrip("/") + "/" + path.lstrip("/")
+        if not path.startswith(("http://", "https://")):
+            raise ValueError("%s is no http address" % path)
+        request = urllib.request.Request(path, headers=source.get("headers") or {})
+        with urllib.request.urlopen(request, timeout=source.get("timeout") or 30) as answer:
+            return answer.read().decode("utf-8")
+    raise ValueError("scripts cannot be read from a source of type %s" % kind)
+
+
 def source_of(action):
     """Finds the program text in the action."""
     code = action.get("code")
@@ -143,6 +167,12 @@ def source_of(action):
         if code is None and action.get(key) is not None:
             import base64
             code = base64.b64decode(action[key]).decode("utf-8")
+    for key in ("script", "file"):
+        script = action.get(key)
+        if code is None and isinstance(script, str) and "\n" in script:
+            code = script
+        elif code is None and script:
+            code = read_script(script)
     if not isinstance(code, str) or not code.strip():
         raise ValueError("the python task has no code")
     return code

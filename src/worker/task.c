@@ -11,7 +11,8 @@
 #include "worker.h"
 
 static const Executor *const executors[] = {
-	&python_executor, &postgres_executor, &shell_executor, &http_executor
+	&python_executor, &postgres_executor, &shell_executor, &http_executor,
+	&duckdb_executor, &iterator_executor, &save_executor
 };
 
 #define EXECUTOR_COUNT ((int) (sizeof(executors) / sizeof(executors[0])))
@@ -35,6 +36,31 @@ executor_at(int index)
 	return index < EXECUTOR_COUNT ? executors[index] : NULL;
 }
 
+/* Can this machine execute tasks of that type?  Asked once. */
+bool
+executor_usable(const Executor *executor)
+{
+	static signed char known[EXECUTOR_COUNT];	/* 0: not yet asked */
+	int			i = 0;
+
+	while (executors[i] != executor)
+		i++;
+	if (known[i] == 0)
+		known[i] = executor->available == NULL || executor->available() ? 1 : -1;
+	return known[i] > 0;
+}
+
+/* The end of everything that executors have started. */
+void
+shutdown_executors(void)
+{
+	for (int i = 0; i < EXECUTOR_COUNT; i++)
+	{
+		if (executors[i]->shutdown != NULL)
+			executors[i]->shutdown();
+	}
+}
+
 /*
  * Decides which types to lease, as a text[] literal.  A type that was asked
  * for and cannot be executed is fatal (returns NULL); one that was not asked
@@ -52,10 +78,11 @@ choose_types(void)
 	{
 		const Executor *executor = executors[i];
 
-		if (executor->available == NULL || executor->available())
+		if (executor_usable(executor))
 			sb_printf(&array, "%s%s", array.len > 1 ? "," : "", executor->type);
 		else
-			log_line(LOG_ALWAYS, "tasks of type %s are left to other workers", executor->type);
+			log_line(executor == &duckdb_executor ? LOG_DETAIL : LOG_ALWAYS,
+					 "tasks of type %s are left to other workers", executor->type);
 	}
 	for (char *name = wanted != NULL ? strtok_r(wanted, ", ", &save) : NULL;
 		 name != NULL; name = strtok_r(NULL, ", ", &save))
@@ -64,7 +91,7 @@ choose_types(void)
 
 		if (executor == NULL)
 			log_line(LOG_ALWAYS, "unknown task type \"%s\" in --types", name);
-		if (executor == NULL || (executor->available != NULL && !executor->available()))
+		if (executor == NULL || !executor_usable(executor))
 		{
 			free(wanted);
 			sb_free(&array);
@@ -77,11 +104,20 @@ choose_types(void)
 	return array.data;
 }
 
+/* Appends one netstring; an absent text is an empty one. */
+void
+add_netstring(StringBuf *sb, const char *text, size_t len)
+{
+	sb_printf(sb, "%zu:", len);
+	sb_add(sb, text != NULL ? text : "", len);
+	sb_str(sb, ",");
+}
+
 /*
  * Takes one netstring ("5:hello,") off the front and terminates it in place.
  * Lengths, not separators, because values may contain any character.
  */
-static char *
+char *
 take_netstring(char **cursor)
 {
 	char	   *text;
@@ -296,25 +332,52 @@ outcome_fail(Outcome *out, const char *fmt,...)
 	return OUTCOME_FAILED;
 }
 
+/* Empties an outcome but keeps its memory for the next task. */
+void
+outcome_reset(Outcome *out)
+{
+	sb_reset(&out->error);
+	sb_reset(&out->result);
+	sb_reset(&out->attached);
+	out->kind = OUTCOME_DONE;
+}
+
+/* Gives the memory of an outcome back. */
+void
+outcome_free(Outcome *out)
+{
+	sb_free(&out->error);
+	sb_free(&out->result);
+	sb_free(&out->attached);
+}
+
+/* Frees what belongs to a task. */
+void
+task_free(Task *task)
+{
+	free(task->queue_id);
+	free(task->execution_id);
+	free(task->node_id);
+	free(task->step);
+	free(task->type);
+	free(task->attempt);
+	free(task->timeout);
+	free(task->action);
+	free(task->field_data);
+	free(task->fields);
+	free(task->context);
+	free(task->save);
+	free(task->input);
+	free(task->retry);
+	memset(task, 0, sizeof(*task));
+}
+
 /* Frees what one answer of the server became. */
 void
 task_list_free(TaskList *list)
 {
 	for (int i = 0; i < list->count; i++)
-	{
-		Task	   *task = &list->tasks[i];
-
-		free(task->queue_id);
-		free(task->execution_id);
-		free(task->node_id);
-		free(task->step);
-		free(task->type);
-		free(task->attempt);
-		free(task->timeout);
-		free(task->action);
-		free(task->field_data);
-		free(task->fields);
-	}
+		task_free(&list->tasks[i]);
 	free(list->tasks);
 	memset(list, 0, sizeof(*list));
 }

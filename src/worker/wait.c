@@ -18,8 +18,7 @@
 
 #include "worker.h"
 
-#define MAX_WAIT_FDS 8
-#define MAX_CHILDREN 4
+#define MAX_CHILDREN (MAX_CONCURRENCY + 4)
 
 static int	signal_pipe[2] = {-1, -1};
 static volatile sig_atomic_t stop_signals = 0;
@@ -123,7 +122,7 @@ stopping(void)
 	if (stop_signals > 0 && stop_deadline == 0)
 	{
 		stop_deadline = monotonic_now() + options.grace;
-		log_line(LOG_NORMAL, "stopping");
+		log_line(options.mate ? LOG_DETAIL : LOG_NORMAL, "stopping");
 	}
 	return stop_signals > 0;
 }
@@ -184,7 +183,9 @@ abandoned(Task *task, double now)
 {
 	if (task == NULL || task->abort != ABORT_NONE)
 		return task != NULL;
-	if (task->lost)
+	if (task->outer != NULL && abandoned(task->outer, now))
+		task->abort = task->outer->abort;
+	else if (task->lost)
 		task->abort = ABORT_LEASE_LOST;
 	else if (task->deadline > 0 && now >= task->deadline)
 		task->abort = ABORT_TIMEOUT;
@@ -241,8 +242,15 @@ task_wait(Task *task, struct pollfd *fds, int nfds, double until)
 			}
 			wake_at = sooner(wake_at, next_beat);
 		}
+		if (task != NULL && events_due() > 0 && now >= events_due())
+		{
+			events_flush(task);
+			continue;
+		}
+		for (const Task *t = task; t != NULL; t = t->outer)
+			wake_at = sooner(wake_at, t->deadline);
 		if (task != NULL)
-			wake_at = sooner(sooner(wake_at, task->deadline), stop_deadline);
+			wake_at = sooner(sooner(wake_at, events_due()), stop_deadline);
 		if (nfds > 0)
 			memcpy(all, fds, sizeof(*fds) * (size_t) nfds);
 		all[nfds] = (struct pollfd) {.fd = signal_pipe[0],.events = POLLIN};

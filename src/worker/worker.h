@@ -22,6 +22,7 @@ typedef struct Options
 	int			grace;			/* seconds */
 	int			idle_timeout;	/* seconds; 0: none */
 	bool		once;
+	bool		mate;			/* execute what comes over the channel */
 	int			verbosity;		/* -1 quiet, 0 normal, 1 verbose */
 } Options;
 
@@ -40,10 +41,54 @@ typedef enum DbStatus
 	DB_GONE						/* the connection is lost */
 } DbStatus;
 
+/* Items of iterators that this worker does at the same time, at most */
+#define MAX_CONCURRENCY 64
+#define MAX_WAIT_FDS (MAX_CONCURRENCY + 4)
+
+/* What the broker says of a worker iterator */
+typedef struct IteratorPlan
+{
+	bool		parallel;
+	int			concurrency;	/* 0: not given */
+	bool		continues;		/* on_error: continue */
+	bool		nested;			/* a task of it is an iterator again */
+	char	   *element;
+	char	   *input;			/* JSON: laid over the input of each item */
+	char	   *context;		/* JSON: names besides the item's */
+	int			ntasks;
+	char	  **tasks;			/* JSON, raw */
+	char	  **task_names;		/* or NULL */
+	int			nitems;
+	char	  **items;			/* JSON */
+	char	  **names;			/* JSON: the names inside each item */
+} IteratorPlan;
+
+/* What a save asks for */
+typedef struct SaveList
+{
+	TaskList	list;
+	char	  **data;			/* JSON */
+	char	  **summaries;		/* JSON: {"storage": ..., "table": ...} */
+} SaveList;
+
+/* A task with what it saves; see job.c */
+typedef struct Job
+{
+	Task	   *task;
+	bool		wants_value;
+	bool		begun;
+	Outcome		out;
+	char	   *value;			/* JSON, once the task is done */
+	SaveList	saves;
+	int			save;			/* the one at hand; -1: none yet */
+	Outcome		save_out;
+} Job;
+
 extern Options options;
 
 /* options.c */
 extern void parse_options(int argc, char **argv);
+extern const char *const *mate_command(void);
 
 /* log.c */
 extern void log_line(int level, const char *fmt,...)
@@ -67,9 +112,14 @@ extern void set_heartbeat(TaskList *list);
 
 /* task.c */
 extern void task_parse_fields(Task *task);
+extern void task_free(Task *task);
 extern void task_list_free(TaskList *list);
+extern void add_netstring(StringBuf *sb, const char *text, size_t len);
+extern char *take_netstring(char **cursor);
 extern const Executor *find_executor(const char *type);
 extern const Executor *executor_at(int index);
+extern bool executor_usable(const Executor *executor);
+extern void shutdown_executors(void);
 extern char *choose_types(void);
 
 /* db.c */
@@ -95,6 +145,40 @@ extern DbStatus db_release_unknown(const TaskList *list);
 extern DbStatus db_interval_seconds(const char *text, double *seconds);
 extern DbStatus db_wait_for_work(double seconds);
 extern DbStatus db_work_left(bool *left);
+
+/* db_task.c */
+extern DbStatus db_value(Task *task, Outcome *out, char **value);
+extern DbStatus db_plan_iterator(Task *task, IteratorPlan *plan);
+extern void iterator_plan_free(IteratorPlan *plan);
+extern DbStatus db_render(Task *task, const IteratorPlan *plan, int task_index,
+						  int first, int count, char *const *names, TaskList *list);
+extern DbStatus db_saves(Task *task, const char *envelope, const char *value,
+						 SaveList *saves);
+extern DbStatus db_save_step(Task *task, SaveList *saves);
+extern void save_list_free(SaveList *saves);
+extern DbStatus db_retry_delay(Task *task, const Outcome *out, int attempt, double *delay);
+extern DbStatus db_store_events(const Task *task, const char *events);
+
+/* events.c */
+extern void events_add(const Task *task, const char *type, const char *item,
+					   const char *context, const char *result, const char *error);
+extern double events_due(void);
+extern void events_flush(const Task *task);
+extern void events_end(const Task *task);
+
+/* action.c */
+extern bool prepare_action(Task *task, Outcome *out);
+extern OutcomeKind execute_action(Task *task, Outcome *out);
+
+/* job.c */
+extern void job_begin(Job *job, Task *task, bool wants_value);
+extern Task *job_next(Job *job);
+extern Outcome *job_outcome(Job *job);
+extern void job_end(Job *job);
+extern OutcomeKind job_run(Job *job);
+
+/* mate.c */
+extern int	run_mate(void);
 
 /* loop.c */
 extern int	run_worker(void);

@@ -6,7 +6,7 @@
 # in turn, in the same server, so that whatever else the machine does meets both.
 #
 #   BENCH="step wake"   only these; all: step start flat backlog hold wake reads
-#                       workers batch
+#                       children workers batch
 #   BENCH_SECONDS=4     length of one run of one side
 #   BENCH_HOLD=20       how long the runs under an old snapshot last
 #   BENCH_FULL=1        longer runs: 10 and 300 seconds
@@ -21,6 +21,9 @@ if [ -n "${BENCH_FULL:-}" ]; then
 else
     seconds=${BENCH_SECONDS:-4} hold=${BENCH_HOLD:-20} rounds=3
 fi
+# Many short runs in turn rather than few long ones: what else the machine does
+# changes from second to second.
+slice=$(((seconds + 1) / 2))
 work=
 
 finish()
@@ -48,7 +51,7 @@ prepare_template
 say "$("$PG_CONFIG" --version), $(nproc) processors, runs of $seconds s, $(date -u +%F)"
 echo
 line measure noetl "beside" ratio target ""
-for measure in ${BENCH:-step start flat backlog hold wake reads workers batch}; do
+for measure in ${BENCH:-step start flat backlog hold wake reads children workers batch}; do
     fresh_database
     "measure_$measure"
 done

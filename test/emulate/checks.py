@@ -40,8 +40,9 @@ CHECKS = {
          WHERE e.event_type NOT IN ('execution_start', 'execution_cancelled') AND NOT coalesce(e.meta ? 'ignored', false)
            AND (p.event_id IS NULL OR p.event_id >= e.event_id)
            AND NOT (e.event_type LIKE '%iterat%' AND EXISTS (  -- told too late
-                    SELECT FROM noetl.event l WHERE l.execution_id = e.execution_id AND l.node_name = e.node_name
-                       AND l.event_id < e.event_id AND l.event_type IN ('step_completed', 'step_failed')))""",
+                    SELECT FROM noetl.event l WHERE l.execution_id = e.execution_id AND l.event_id < e.event_id
+                       AND (l.event_type IN ('execution_cancelled', 'execution_failed')
+                         OR l.node_name = e.node_name AND l.event_type IN ('step_completed', 'step_failed'))))""",
     "left behind": """
         SELECT execution_id, 'queue ' || node_id || ' ' || status AS what FROM noetl.queue
         UNION ALL SELECT execution_id, 'run ' || step_name || ' ' || state FROM noetl.run

@@ -1,8 +1,11 @@
 """A worker that answers every task, in any order, well or badly."""
 import json
+import os
 import time
 
 from session import Mismatch, quote, quote_json
+
+VERIFIED = int(os.environ.get("NOETL_VERIFIED", "3"))    # executions looked at in one go
 
 
 class Worker:
@@ -129,9 +132,11 @@ class Worker:
         self.session.run("SELECT noetl.enqueue_next()")
 
     def verify(self):
-        """What is in the tables follows from the log, at any time."""
+        """What is in the tables follows from the log, at any time; but for the times that we have moved."""
         lines = self.session.run("SELECT x.path || ' ' || x.execution_id || ': ' || v::text FROM (SELECT * FROM noetl.execution"
-                                 " ORDER BY random() LIMIT 1) x, LATERAL noetl.verify(x.execution_id) v")
+                                 f" WHERE status = 'RUNNING' ORDER BY random() LIMIT {VERIFIED}) x,"
+                                 " LATERAL noetl.verify(x.execution_id) v"
+                                 " WHERE NOT coalesce(v.expected ?| '{available_at,due_at,lease_until}', false)")
         if lines:
             raise Mismatch("verify: " + "; ".join(lines[:3]))
 
@@ -145,7 +150,7 @@ class Worker:
         idle = 0
         verifies = self.session.value("SELECT to_regproc('noetl.verify') IS NOT NULL") == "t"
         while True:
-            if verifies and self.rng.random() < 0.1:
+            if verifies and self.rng.random() < 0.2:
                 self.verify()
             self.disturb()
             taken = self.take() if len(self.held) < 12 else 0
@@ -162,6 +167,26 @@ class Worker:
                     "SELECT x.path || ' ' || (noetl.status(x.execution_id) -> 'live')::text FROM noetl.execution x"
                     " WHERE x.status = 'RUNNING' LIMIT 5")))
             self.let_time_pass()
+
+
+class Vandal(Worker):
+    """Destroys the state of executions, which is then made again from the log."""
+
+    def disturb(self):
+        if self.rng.random() > 0.3:
+            return
+        execution = self.session.value("SELECT execution_id FROM noetl.execution WHERE status = 'RUNNING' ORDER BY random() LIMIT 1")
+        if not execution:
+            return
+        for table in ("queue", "run", "item", "workload"):
+            if self.rng.random() < 0.7:
+                self.session.run(f"DELETE FROM noetl.{table} WHERE execution_id = {execution}")
+        if self.rng.random() < 0.3:
+            self.session.run(f"DELETE FROM noetl.execution WHERE execution_id = {execution}")
+        self.session.run(f"SELECT noetl.rebuild({execution})")
+        lines = self.session.run(f"SELECT v::text FROM noetl.verify({execution}) v")
+        if lines:
+            raise Mismatch(f"verify after rebuild of {execution}: " + "; ".join(lines[:3]))
 
 
 class Saboteur(Worker):

@@ -269,3 +269,31 @@ SELECT * FROM family('children/saved') WHERE who = 'children/saved';
 SELECT count(*) FROM noetl.run;
 -- Those who worked in vain have not said so yet.
 DELETE FROM noetl.queue;
+
+-- Executions that are no items: one that the worker of an item started, and one
+-- that names the iterator as its parent.
+SELECT noetl.register('
+apiVersion: noetl.io/v1
+kind: Playbook
+path: test/stranger
+workflow:
+- {step: act, type: python, code: x}
+') > 0 AS registered, noetl.register('
+apiVersion: noetl.io/v1
+kind: Playbook
+path: test/strangers
+workflow:
+- {step: each, type: iterator, collection: [1, 2], element: n, mode: distributed, task: {type: http, url: x}, next: end}
+- {step: end, result: "{{ each }}"}
+') > 0 AS registered_too;
+SELECT noetl.execute('test/strangers') AS x, noetl.execute('test/stranger') AS c \gset
+INSERT INTO noetl.event (execution_id, event_type, node_name, node_id, current_index, context)
+VALUES (:x, 'iteration_started', 'each', :'x' || ':each[0]', 0, jsonb_build_object('child_execution_id', :c));
+SELECT meta FROM noetl.event WHERE execution_id = :x AND node_name = 'each' AND context ->> 'child_execution_id' = :'c';
+INSERT INTO noetl.event (event_type, context, parent_execution_id, parent_event_id, current_index)
+SELECT 'execution_start', '{"path": "test/stranger"}', :x, event_id, 1
+  FROM noetl.event WHERE execution_id = :x AND event_type = 'step_started';
+SELECT noetl.complete(queue_id, '"stranger"', 'w') FROM noetl.lease('w', 2, '1 min', ARRAY['python']);
+SELECT noetl.complete(queue_id, to_jsonb(current_index), 'w') FROM noetl.lease('w', 2, '1 min', ARRAY['http']);
+SELECT status, result FROM noetl.execution WHERE execution_id = :x;
+SELECT * FROM noetl.verify(:x);

@@ -161,7 +161,9 @@ SELECT noetl.execute('iterators/async') > 0 AS started;
 SELECT queue_id AS first, action -> 'data' AS data FROM noetl.lease('w') \gset
 SELECT queue_id AS second FROM noetl.lease('w') \gset
 SELECT :'data'::jsonb, (SELECT count(*) FROM noetl.queue) AS in_flight;
+SELECT noetl.status(newest('iterators/async')) -> 'live' -> 0 -> 'items' AS items;
 SELECT noetl.complete(:second, '{"y": 20}', 'w');
+SELECT noetl.status(newest('iterators/async')) -> 'live' -> 0 -> 'items' AS items;
 SELECT queue_id AS third FROM noetl.lease('w') \gset
 SELECT noetl.complete(:third, '{"y": 30}', 'w'), noetl.complete(:first, '{"y": 10}', 'w');
 SELECT result FROM noetl.execution WHERE execution_id = newest('iterators/async');

@@ -34,27 +34,32 @@ workflow:
 $$) > 0 AS registered;
 
 CREATE VIEW tasks AS
-    SELECT node_name, status, attempts, worker_id, lease_until > now() AS held FROM noetl.queue ORDER BY queue_id;
+    SELECT node_name, q.status, attempts, worker_id, lease_until > now() AS held
+      FROM noetl.queue q JOIN noetl.execution x USING (execution_id)
+     WHERE x.path LIKE 'fresh/%'
+     ORDER BY queue_id;
+-- Ends what is left.
+CREATE FUNCTION clean_up() RETURNS bigint LANGUAGE sql AS $$
+    SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE status = 'RUNNING' AND path LIKE 'fresh/%';
+    SELECT count(noetl.complete(queue_id, '1', 'w')) FROM noetl.queue WHERE worker_id = 'w';
+$$;
 -- The task of the first step of a new execution.
 CREATE FUNCTION begin_with(playbook text) RETURNS bigint LANGUAGE sql AS $$
     SELECT noetl.execute(playbook);
-    SELECT queue_id FROM noetl.lease('w', 1, '60 s', '{python}') WHERE node_name = 'first'
+    SELECT queue_id FROM noetl.lease('w', 1, '60 s', '{python}')
 $$;
 
 -- By priority, then in order; of the types that were asked for; what is left is queued.
 SELECT begin_with('fresh/fan') AS task \gset
 SELECT node_name, status, attempts, worker_id FROM noetl.complete_and_lease(:task, '1', 'w', 2, '60 s', '{python}');
 SELECT * FROM tasks;
-SELECT count(*) AS entries FROM noetl.queue q WHERE status = 'leased' AND attempts = 1 AND last_heartbeat IS NOT NULL;
-SELECT count(noetl.cancel(newest('fresh/fan')));
-DELETE FROM noetl.queue;
+SELECT clean_up() > 0 AS ended;
 
 -- Among those that wait already.
 SELECT begin_with('fresh/fan') AS task \gset
 SELECT noetl.execute('fresh/waiting') > 0 AS started;
 SELECT node_name FROM noetl.complete_and_lease(:task, '1', 'w', 5, '60 s');
-SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE status = 'RUNNING';
-DELETE FROM noetl.queue;
+SELECT clean_up() > 0 AS ended;
 
 -- More than one call in a transaction, and a transaction that fails.
 SELECT begin_with('fresh/fan') AS task \gset
@@ -66,8 +71,7 @@ ROLLBACK;
 SELECT * FROM tasks;
 SELECT node_name FROM noetl.complete_and_lease(:task, '1', 'w', 1, '60 s', '{shell}');
 SELECT * FROM tasks;
-SELECT count(noetl.cancel(newest('fresh/fan')));
-DELETE FROM noetl.queue;
+SELECT clean_up() > 0 AS ended;
 
 -- What fails in the evaluation that made it ready is not leased.
 SELECT begin_with('fresh/failing') AS task \gset
@@ -88,8 +92,7 @@ SELECT begin_with('fresh/fan') AS task \gset
 SELECT node_name FROM noetl.complete_and_lease(:task, '1', 'w', 1, '60 s', '{python}');
 SELECT * FROM seen;
 DROP TRIGGER note ON noetl.queue;
-SELECT count(noetl.cancel(newest('fresh/fan')));
-DELETE FROM noetl.queue;
-DROP FUNCTION note, begin_with(text);
+SELECT clean_up() > 0 AS ended;
+DROP FUNCTION note, begin_with(text), clean_up;
 DROP TABLE seen;
 DROP VIEW tasks;

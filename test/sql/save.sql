@@ -50,6 +50,10 @@ SELECT pg_temp.tasks('{"data": "{{ data.data }}"}', '{"data": {"square": 4}}');
 -- Of the context those are values of steps that are said to be.
 SELECT pg_temp.tasks('{"data": ["{{ s.data.x }}", "{{ s.status }}", "{{ s.errors }}", "{{ t.data }}", "{{ t.status }}"]}', '{}', '{"s": {"x": 1}, "t": {"x": 1}, "_steps": {"s": {"status": "success", "errors": [1]}}}');
 
+-- What has been rendered already is not rendered again.
+SELECT type, action FROM noetl.save_tasks('{"storage": "event", "data": "{{ 1 }}"}', '{}', NULL);
+SELECT * FROM noetl.save_tasks(NULL, '{}', '{}');
+
 -- The SQL.
 SELECT pg_temp.sql('{"data": {"n": 1.50, "neg": -1, "b": true, "s": "it''s", "back": "a\\b", "nothing": null, "m": {"k": [1]}, "l": ["x", 2]}}');
 SELECT pg_temp.sql('{"data": [{"a": 1}, {"b": 2, "a": 3}]}');
@@ -64,6 +68,8 @@ SELECT inserts FROM (SELECT length(s) - length(replace(s, 'INSERT', 'INSER')) AS
 SELECT pg_temp.sql('{"table": "S.Tab", "data": {"Col": 1, "\"Exact\"": 2, "with space": 3, "a\"b": 4, "order": 5}}');
 SELECT pg_temp.sql('{"table": "\"My.Schema\".\"T\"", "data": {"ID": 1, "v": 2}, "mode": "upsert", "key": "Id"}');
 SELECT pg_temp.sql('[{"storage": "duckdb", "table": "t", "data": {"l": ["x", 2], "s": "it''s \\", "m": {"k": "v"}, "n": -1}}]');
+
+SELECT pg_temp.sql('[{"storage": "duckdb", "table": "t", "mode": "overwrite", "data": {"a": 1}}]');
 
 -- Statements: parameters as literals, outside quotes and comments; templates see them, too.
 SELECT pg_temp.sql('{"statement": "INSERT INTO t VALUES (:id, :s, :m, :nothing, :b, -:neg)", "params": {"id": "{{ n }}", "s": "it''s", "m": {"k": 1}, "nothing": null, "b": false, "neg": -1}}', '{"n": 7}');

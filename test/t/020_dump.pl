@@ -91,5 +91,27 @@ foreach my $way (@ways)
 		'0', "$name: no join is left waiting");
 }
 
+# The log is enough: what is not in it is who had leased what.
+$node->safe_psql('postgres', 'CREATE DATABASE rebuilt');
+$node->safe_psql('rebuilt', 'CREATE EXTENSION noetl');
+foreach my $table (qw(catalog event pending))
+{
+	my $file = $node->basedir . "/$table.copy";
+	$node->safe_psql('source', "COPY (SELECT * FROM noetl.$table) TO '$file'");
+	$node->safe_psql('rebuilt', "COPY noetl.$table FROM '$file'");
+}
+$node->safe_psql('rebuilt',
+	'SELECT noetl.rebuild(execution_id) FROM (SELECT DISTINCT execution_id FROM noetl.event ORDER BY 1) e');
+my $rows = join(
+	'; ',
+	(map { "SELECT '$_', t.* FROM noetl.$_ t ORDER BY t::text" } qw(execution workload event run pending)),
+	q{SELECT execution_id, node_id, action, context, replace(status, 'leased', 'queued'), priority,
+	         attempts - (status = 'leased')::int, max_attempts, available_at, created_at, parent_event_id, event_id
+	    FROM noetl.queue ORDER BY 1, 2});
+is($node->safe_psql('rebuilt', $rows), $node->safe_psql('source', $rows),
+	'rebuilt: everything is as it was, but for leases');
+is($node->safe_psql('rebuilt', 'SELECT v.* FROM noetl.execution x, noetl.verify(x.execution_id) v'),
+	'', 'rebuilt: nothing differs');
+
 $node->stop;
 done_testing();

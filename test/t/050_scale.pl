@@ -102,7 +102,11 @@ workflow:
 		task noetl.queue;
 	BEGIN
 		cost := 0;
-		FOR i IN 1 .. tasks LOOP
+		-- what a new session has to find out by itself is not counted
+		FOR i IN -9 .. tasks LOOP
+			IF i = 1 THEN
+				cost := 0;
+			END IF;
 			cost := cost + pages('SELECT queue_id FROM noetl.lease(''m'')');
 			SELECT * INTO STRICT task FROM noetl.queue WHERE worker_id = 'm';
 			cost := cost + pages(format('SELECT noetl.complete(%s, %L, ''m'')', task.queue_id, task.action #> '{data,n}'));
@@ -183,6 +187,11 @@ foreach my $case ([ 'scale/children', $children ], [ 'scale/items', $items ])
 			END LOOP;
 		END
 		\$\$});
+	is( $node->safe_psql('postgres', qq{
+			SELECT v.* FROM noetl.execution x, noetl.verify(x.execution_id) v
+			 WHERE x.path = '$path' AND x.status = 'RUNNING'}),
+		'',
+		"$path: its rows follow from its log");
 	my $late = $node->safe_psql('postgres', qq{CALL measure($sample)});
 	cmp_ok($late, '<', $early * 1.3,
 		sprintf '%s: the last of %d cost %.0f pages each, the first %.0f', $path, $n, $late, $early);

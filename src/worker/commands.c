@@ -1,0 +1,76 @@
+/*
+ * commands.c
+ *		The commands of a task: SQL, in one text or a list of them.
+ *
+ * Old playbooks put them among the input: with: {commands: "..."}.
+ */
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "commands.h"
+
+#define MAX_COMMANDS 1000
+
+/* Appends a command. */
+static void
+add_command(Commands *commands, char *text)
+{
+	commands->texts = xrealloc(commands->texts,
+							   sizeof(char *) * (size_t) (commands->count + 1));
+	commands->texts[commands->count++] = text;
+}
+
+/* Takes the commands under one key. */
+static OutcomeKind
+take_commands(const Task *task, const char *key, Commands *commands, Outcome *out)
+{
+	const char *text;
+	char	   *decoded;
+
+	for (int i = 0; task_list(task, key, i, &text); i++)
+	{
+		if (text == NULL)
+			return outcome_fail(out, "%s %d is not a text", key, i);
+		if (commands->count == MAX_COMMANDS)
+			return outcome_fail(out, "more than %d commands in one task", MAX_COMMANDS);
+		add_command(commands, xstrdup(text));
+	}
+	if (commands->count > 0)
+		return OUTCOME_DONE;
+	if (!task_text_or_base64(task, key, &decoded, out))
+		return OUTCOME_FAILED;
+	if (decoded != NULL)
+		add_command(commands, decoded);
+	return OUTCOME_DONE;
+}
+
+/* Finds the commands under whatever key the playbook uses. */
+OutcomeKind
+find_commands(const Task *task, Commands *commands, Outcome *out)
+{
+	static const char *const keys[] = {
+		"command", "commands", "sql", "query", "code", "data.command",
+		"data.commands", "data.sql", "data.query"
+	};
+
+	for (size_t k = 0; commands->count == 0 && k < sizeof(keys) / sizeof(keys[0]); k++)
+	{
+		if (take_commands(task, keys[k], commands, out) != OUTCOME_DONE)
+			return OUTCOME_FAILED;
+	}
+	if (commands->count == 0)
+		return outcome_fail(out, "the %s task has no command", task->type);
+	return OUTCOME_DONE;
+}
+
+/* Frees them. */
+void
+free_commands(Commands *commands)
+{
+	for (int i = 0; i < commands->count; i++)
+		free(commands->texts[i]);
+	free(commands->texts);
+	memset(commands, 0, sizeof(*commands));
+}

@@ -1,0 +1,14 @@
+/*
+ * credential.h
+ *		Credentials of this machine: NOETL_AUTH_<NAME> in the environment.
+ */
+#ifndef CREDENTIAL_H
+#define CREDENTIAL_H
+
+#include "executor.h"
+
+extern const char *credential_value(const char *name, StringBuf *variable);
+extern bool credential_parse(Task *credential, const char *text);
+extern void credential_free(Task *credential);
+
+#endif							/* CREDENTIAL_H */

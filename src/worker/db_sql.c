@@ -1,0 +1,166 @@
+/*
+ * db_sql.c
+ *		The statements that the worker sends to the broker.
+ *
+ * The server takes the action apart (it has the JSON parser): an action comes
+ * either as it is, for executors that parse it themselves, or flattened into
+ * netstrings.  Only the children of "data" are not followed deeper: it holds
+ * values, not settings.  Executors with deep_fields get those as well, and of
+ * the bodies of requests as much as a form needs.
+ *
+ *		{"command": "ls", "env": {"A": "1"}}
+ *			-> 9:1scommand,2:ls,5:1oenv,0:,7:2senv.A,1:1,
+ */
+#include <stddef.h>
+
+#include "db.h"
+
+#define NETSTRING(x) "octet_length(convert_to(" x ", 'UTF8')) || ':' || " x " || ','"
+
+/* Who renders templates himself needs to know their names */
+#define NEEDS_NAMES \
+	"(q.node_type IN ('iterator', 'save') OR q.action ?| '{save,sink}')"
+
+/*
+ * raw, deep: the parameters with the types whose action is not taken apart,
+ * and whose action is taken apart further
+ */
+#define TASK_COLUMNS(raw, deep) \
+	"SELECT q.queue_id, q.execution_id, coalesce(q.node_id, ''),\n" \
+	" coalesce(q.node_name, ''), q.node_type, q.attempts, q.action ->> 'timeout',\n" \
+	" CASE WHEN q.node_type = ANY (" raw "::text[]) THEN q.action::text ELSE (\n" \
+	" WITH RECURSIVE f(depth, path, value) AS (\n" \
+	"  SELECT 0, '', q.action\n" \
+	"  UNION ALL\n" \
+	"  SELECT f.depth + 1, CASE f.depth WHEN 0 THEN '' ELSE f.path || '.' END || e.key, e.value\n" \
+	"  FROM f, LATERAL (\n" \
+	"   SELECT o.key, o.value FROM jsonb_each(\n" \
+	"    CASE jsonb_typeof(f.value) WHEN 'object' THEN f.value ELSE '{}' END) o\n" \
+	"   UNION ALL\n" \
+	"   SELECT (a.n - 1)::text, a.value FROM jsonb_array_elements(\n" \
+	"    CASE jsonb_typeof(f.value) WHEN 'array' THEN f.value ELSE '[]' END)\n" \
+	"    WITH ORDINALITY a(value, n)) e\n" \
+	"  WHERE CASE WHEN q.node_type = ANY (" deep "::text[])\n" \
+	"   THEN f.depth < 4 AND NOT (jsonb_typeof(f.value) = 'object'\n" \
+	"    AND f.path ~ '^(data[.])?(payload|body|json)[.]')\n" \
+	"   ELSE f.depth < 3 AND f.path NOT LIKE 'data.%' END)\n" \
+	" SELECT string_agg(" NETSTRING("l.label") " || " NETSTRING("l.text") ", '')\n" \
+	" FROM (SELECT f.depth || CASE jsonb_typeof(f.value) WHEN 'null' THEN '0'\n" \
+	"   ELSE left(jsonb_typeof(f.value), 1) END || f.path AS label,\n" \
+	"  CASE WHEN jsonb_typeof(f.value) = 'null' OR\n" \
+	"   jsonb_typeof(f.value) IN ('object', 'array') AND\n" \
+	"   q.node_type <> ALL (" deep "::text[]) THEN ''\n" \
+	"   ELSE f.value #>> '{}' END AS text\n" \
+	"  FROM f WHERE f.depth > 0) l) END,\n" \
+	" extract(epoch FROM q.deadline - clock_timestamp()),\n" \
+	" CASE WHEN " NEEDS_NAMES " THEN coalesce(q.context, '{}')::text END,\n" \
+	" coalesce(q.action -> 'save', q.action -> 'sink')::text,\n" \
+	" CASE WHEN " NEEDS_NAMES " THEN coalesce(q.action -> 'data', '{}')::text END,\n" \
+	" q.current_index\n"
+
+/* The rest of what TASK_COLUMNS reads, for a task that stands in no queue */
+#define UNQUEUED(execution_id, node_id, step) \
+	execution_id "::bigint AS execution_id, " node_id "::text AS node_id, " \
+	step "::text AS node_name, 1 AS attempts, NULL::timestamptz AS deadline," \
+	" NULL::jsonb AS context, NULL::integer AS current_index"
+
+/* What workers wrap is the value: {"status": ..., "data": value} */
+#define VALUE_OF(envelope) \
+	"CASE WHEN jsonb_typeof(" envelope ") = 'object' AND " envelope " ? 'status' AND " \
+	envelope " ? 'data' THEN " envelope " -> 'data' ELSE " envelope " END"
+
+/* A result, with what is attached to it in its place */
+#define RESULT(result, attached) \
+	"CASE WHEN " attached "::text IS NULL THEN " result "::jsonb" \
+	" ELSE jsonb_set(" result "::jsonb, '{data,data}', " attached "::jsonb) END"
+
+const Statement db_statements[STATEMENT_COUNT] =
+{
+	[LEASE] = {"lease", TASK_COLUMNS("$5", "$6")
+	"FROM noetl.lease($1::text, $2::int, $3::interval, $4::text[]) q"},
+	[COMPLETE] = {"complete", "SELECT noetl.complete($1::bigint, "
+	RESULT("$2", "$4") ", $3::text)"},
+	[COMPLETE_AND_LEASE] = {"complete_and_lease", TASK_COLUMNS("$7", "$8")
+	"FROM noetl.complete_and_lease($1::bigint, " RESULT("$2", "$9") ", $3::text, $4::int,"
+	" $5::interval, $6::text[]) q"},
+	[FAIL] = {"fail", "SELECT noetl.fail($1::bigint, $2::text, $3::text, "
+	RESULT("$4", "$5") ")"},
+	[HEARTBEAT] = {"heartbeat",
+		"SELECT t.id, noetl.heartbeat(t.id, $2::text, $3::interval)"
+	" FROM unnest($1::bigint[]) t(id)"},
+	[RELEASE] = {"release", "SELECT noetl.release($1::bigint, $2::text)"},
+	[RELEASE_UNKNOWN] = {"release_unknown",
+		"SELECT q.queue_id, noetl.release(q.queue_id, $1::text)"
+		" FROM noetl.queue q WHERE q.worker_id = $1 AND q.status = 'leased'"
+	" AND q.queue_id <> ALL ($2::bigint[])"},
+	[STARTED] = {"started",
+		"INSERT INTO noetl.event"
+		" (execution_id, event_type, node_name, node_id, worker_id, meta)"
+		" VALUES ($1, 'action_started', $2, $3, $4,"
+	" jsonb_build_object('queue_id', $5::bigint, 'attempt', $6::int))"},
+	[EVENTS] = {"events",
+		"INSERT INTO noetl.event (execution_id, event_type, node_name, node_id, worker_id,"
+		" current_index, current_item, context, result, error)"
+		" SELECT $1::bigint, e.event_type, $2::text, $3::text, $4::text,"
+		" e.current_index, e.current_item, e.context, e.result, e.error"
+		" FROM jsonb_to_recordset($5::jsonb) AS e(event_type text, current_index integer,"
+	" current_item jsonb, context jsonb, result jsonb, error text)"},
+	[VALUE] = {"value", "SELECT e.e::text, (" VALUE_OF("e.e") ")::text"
+	" FROM (SELECT " RESULT("$1", "$2") " AS e) e"},
+	/* one row for each task in the body of an iterator */
+	[ITERATOR] = {"iterator",
+		"SELECT lower(coalesce(s.a ->> 'mode', 'sequential')), s.a ->> 'concurrency',"
+		" coalesce(lower(s.a ->> 'on_error') = 'continue', false), s.a ->> 'element',"
+		" CASE WHEN s.a ->> 'is_loop' = 'true' THEN coalesce(s.a -> 'data', '{}') ELSE '{}' END::text,"
+		" ($2::jsonb || $3::jsonb"
+		"  || CASE WHEN $4::text IS NULL THEN '{}' ELSE jsonb_build_object('_item',"
+		"   jsonb_build_object('_loop', $3::jsonb -> '_loop', $4::text, $3::jsonb -> $4::text)) END"
+		"  || CASE WHEN $4::text IS NOT NULL AND s.a -> 'data' = '{}' THEN '{}'"
+		"   ELSE jsonb_build_object('data', s.a -> 'data', 'input', s.a -> 'data', 'args', s.a -> 'data') END"
+		" )::text, t.task::text, t.task ->> 'name', coalesce(lower(t.task ->> 'type') = 'iterator', false)"
+		" FROM (SELECT $1::jsonb AS a) s, LATERAL jsonb_array_elements("
+		" CASE jsonb_typeof(s.a -> 'task') WHEN 'array' THEN s.a -> 'task'"
+	"  ELSE jsonb_build_array(s.a -> 'task') END) WITH ORDINALITY t(task, n) ORDER BY t.n"},
+	[ITEMS] = {"items", "SELECT i.item::text, i.names::text"
+	" FROM noetl.iterator_items($1::jsonb, $2::jsonb, $3::text) i ORDER BY i.index"},
+	/* a program sees the names of the item as its input */
+	[RENDER] = {"render", TASK_COLUMNS("$8", "$9")
+		" , (q.action -> 'retry')::text"
+		" FROM (SELECT n.n AS queue_id, " UNQUEUED("$5", "$6", "$7") ", a.a ->> 'type' AS node_type,"
+		" CASE a.a ->> 'type' WHEN 'python' THEN a.a || jsonb_build_object('data',"
+		"  (n.names - 'parent' - $7::text) || (a.a -> 'data')) ELSE a.a END AS action"
+		" FROM jsonb_array_elements($3::jsonb) WITH ORDINALITY n(names, n), LATERAL ("
+		"  SELECT noetl.task_action($1::jsonb, $2::jsonb, n.names, $4::jsonb) AS a"
+	"  OFFSET 0) a OFFSET 0) q ORDER BY q.queue_id"},
+	[SAVE] = {"save", TASK_COLUMNS("$11", "$12")
+		" , q.data::text, q.summary::text"
+		" FROM (SELECT s.index AS queue_id, " UNQUEUED("$8", "$9", "$10") ","
+		" s.type AS node_type, s.action, s.data, s.summary"
+		" FROM noetl.save_tasks($1::jsonb, $2::jsonb, $3::jsonb"
+		"  || jsonb_build_object('result', $5::jsonb, 'this', $4::jsonb, 'data', $5::jsonb,"
+		"   'input', $6::jsonb, 'args', $6::jsonb)"
+		"  || CASE WHEN $7::boolean THEN jsonb_build_object('results', $5::jsonb,"
+		"   'count', jsonb_array_length($5::jsonb)) ELSE '{}' END) s OFFSET 0) q"
+	" ORDER BY q.queue_id"},
+	/* a step that does nothing but save; its own keys may be the save */
+	[SAVE_STEP] = {"save_step", TASK_COLUMNS("$7", "$8")
+		" , q.data::text, q.summary::text"
+		" FROM (SELECT s.index AS queue_id, " UNQUEUED("$4", "$5", "$6") ","
+		" s.type AS node_type, s.action, s.data, s.summary"
+		" FROM (SELECT $1::jsonb AS a, coalesce($1::jsonb -> 'save', $1::jsonb -> 'sink') AS save,"
+		"  $2::jsonb || $3::jsonb AS c) w, LATERAL noetl.save_tasks("
+		" coalesce(w.save, w.a - 'type' - CASE w.a ->> 'tool' WHEN 'save' THEN 'tool' ELSE 'type' END),"
+		" w.c, CASE WHEN w.save IS NULL THEN NULL WHEN w.c ? 'result' THEN"
+		"  jsonb_build_object('result', w.c -> 'result', 'this', w.c -> 'this',"
+		"   'data', w.c -> 'result', 'input', w.c -> 'data', 'args', w.c -> 'data')"
+		"  ELSE jsonb_build_object('data', w.a -> 'data', 'input', w.a -> 'data', 'args', w.a -> 'data')"
+		" END) s OFFSET 0) q"
+	" ORDER BY q.queue_id"},
+	[RETRY] = {"retry", "SELECT noetl.retry_delay($1::jsonb, $2::jsonb, $3::jsonb, $4::int,"
+	" $5::boolean, $6::text, $7::jsonb)"},
+	[INTERVAL_SECONDS] = {"interval_seconds",
+	"SELECT extract(epoch FROM $1::interval)"},
+	[WORK_LEFT] = {"work_left",
+		"SELECT EXISTS (SELECT FROM noetl.queue WHERE node_type = ANY ($1::text[])"
+	" AND status IN ('queued', 'retry', 'leased'))"}
+};

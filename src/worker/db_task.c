@@ -1,0 +1,348 @@
+/*
+ * db_task.c
+ *		What a task needs from the broker while it is done: templates that are
+ *		rendered only now, values taken out of results, events on the way.
+ *
+ * The task is in the middle of its work, so that these calls wait for a lost
+ * connection to come back as long as the task itself may take.
+ */
+#define _GNU_SOURCE
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "db.h"
+
+#define MAX_TRIES 10			/* of a statement that may succeed later */
+#define UNREACHABLE_SECONDS_ONCE 60
+
+/*
+ * Runs a statement, again after a lost connection or a passing error.  DB_GONE
+ * only when the task is to be abandoned, or nobody waits any longer.
+ */
+static DbStatus
+run_patiently(Task *task, StatementId id, int nparams, const char *const *params,
+			  PGresult **result)
+{
+	double		begin = monotonic_now();
+	double		delay = 0.02;
+
+	for (int tries = 0;; tries++)
+	{
+		DbStatus	status = db_run(id, nparams, params, result);
+
+		if (status == DB_OK)
+			return status;
+		if (status == DB_ERROR && (tries >= MAX_TRIES || !db_error_is_passing()))
+			return status;
+		if (options.once && monotonic_now() - begin > UNREACHABLE_SECONDS_ONCE)
+			return status;
+		for (double until = monotonic_now() + delay; monotonic_now() < until;)
+		{
+			if (!task_wait(task, NULL, 0, until))
+				return DB_GONE;
+		}
+		delay = fmin(delay * 2, 3);
+		if (!db_connected() && db_open())
+			log_line(LOG_ALWAYS, "connected again");
+	}
+}
+
+/* The names that templates of a task see besides those of its item. */
+static const char *
+context_of(const Task *task)
+{
+	if (task->outer_context != NULL)
+		return task->outer_context;
+	return task->context != NULL ? task->context : "{}";
+}
+
+/* The names of its item. */
+static const char *
+names_of(const Task *task)
+{
+	return task->names != NULL ? task->names : "{}";
+}
+
+/* Copies a value of a result. */
+static char *
+text_at(const PGresult *result, int row, int column)
+{
+	return PQgetisnull(result, row, column) ? NULL : xstrdup(PQgetvalue(result, row, column));
+}
+
+/* Copies one column of all rows. */
+static char **
+copy_column(const PGresult *result, int column)
+{
+	int			count = PQntuples(result);
+	char	  **texts = xcalloc((size_t) count, sizeof(char *));
+
+	for (int i = 0; i < count; i++)
+		texts[i] = text_at(result, i, column);
+	return texts;
+}
+
+/* Frees such a copy. */
+static void
+free_column(char **texts, int count)
+{
+	for (int i = 0; texts != NULL && i < count; i++)
+		free(texts[i]);
+	free(texts);
+}
+
+/*
+ * Makes the result of a task one JSON text that the server accepts, and takes
+ * the value out of it.  What is not JSON becomes text, or the failure of the
+ * task.
+ */
+DbStatus
+db_value(Task *task, Outcome *out, char **value)
+{
+	PGresult   *result = NULL;
+	DbStatus	status;
+	bool		rewritten = false;
+
+	*value = NULL;
+	for (;;)
+	{
+		const char *const params[] = {
+			out->result.len > 0 ? out->result.data : "null",
+			out->attached.len > 0 ? out->attached.data : NULL
+		};
+
+		status = run_patiently(task, VALUE, 2, params, &result);
+		if (status != DB_ERROR)
+			break;
+		if (outcome_inline_attached(out))
+			log_task(task, LOG_DETAIL, "stored as text: %s", db_message());
+		else if (out->kind == OUTCOME_DONE)
+			outcome_fail(out, "the database refused the result: %s", db_message());
+		else if (!rewritten)
+		{
+			char	   *error = xstrdup(out->error.data);
+
+			outcome_fail(out, "%s", error);
+			free(error);
+			rewritten = true;
+		}
+		else
+			return status;
+	}
+	if (status == DB_OK)
+	{
+		sb_reset(&out->result);
+		sb_str(&out->result, PQgetvalue(result, 0, 0));
+		sb_reset(&out->attached);
+		*value = text_at(result, 0, 1);
+	}
+	PQclear(result);
+	return status;
+}
+
+/* Reads what concerns the iterator as a whole. */
+static void
+read_plan(const PGresult *result, IteratorPlan *plan)
+{
+	const char *mode = PQgetvalue(result, 0, 0);
+
+	plan->parallel = strcmp(mode, "async") == 0 || strcmp(mode, "parallel") == 0;
+	plan->concurrency = atoi(PQgetvalue(result, 0, 1));
+	plan->continues = PQgetvalue(result, 0, 2)[0] == 't';
+	plan->element = text_at(result, 0, 3);
+	plan->input = text_at(result, 0, 4);
+	plan->context = text_at(result, 0, 5);
+	plan->ntasks = PQntuples(result);
+	plan->tasks = copy_column(result, 6);
+	plan->task_names = copy_column(result, 7);
+	for (int i = 0; i < plan->ntasks; i++)
+		plan->nested = plan->nested || PQgetvalue(result, i, 8)[0] == 't';
+}
+
+/* What an iterator is to do, and its items. */
+DbStatus
+db_plan_iterator(Task *task, IteratorPlan *plan)
+{
+	const char *const params[] = {
+		task->action, context_of(task), names_of(task), task->element
+	};
+	const char *item_params[] = {task->action, NULL, task->step};
+	PGresult   *result = NULL;
+	DbStatus	status;
+
+	memset(plan, 0, sizeof(*plan));
+	status = run_patiently(task, ITERATOR, 4, params, &result);
+	if (status != DB_OK)
+		return status;
+	read_plan(result, plan);
+	PQclear(result);
+	item_params[1] = plan->context;
+	status = run_patiently(task, ITEMS, 3, item_params, &result);
+	if (status != DB_OK)
+		return status;
+	plan->nitems = PQntuples(result);
+	plan->items = copy_column(result, 0);
+	plan->names = copy_column(result, 1);
+	PQclear(result);
+	return status;
+}
+
+/* Frees a plan, complete or not. */
+void
+iterator_plan_free(IteratorPlan *plan)
+{
+	free(plan->element);
+	free(plan->input);
+	free(plan->context);
+	free_column(plan->tasks, plan->ntasks);
+	free_column(plan->task_names, plan->ntasks);
+	free_column(plan->items, plan->nitems);
+	free_column(plan->names, plan->nitems);
+	memset(plan, 0, sizeof(*plan));
+}
+
+/*
+ * Renders a task of an iterator's body for some items, the first of which has
+ * that index; names has the names inside each.
+ */
+DbStatus
+db_render(Task *task, const IteratorPlan *plan, int task_index, int first, int count,
+		  char *const *names, TaskList *list)
+{
+	StringBuf	array = {0};
+	const char *params[] = {
+		plan->tasks[task_index], plan->context, NULL, plan->input, task->execution_id,
+		task->node_id, task->step, db_raw_types(), db_deep_types()
+	};
+	PGresult   *result = NULL;
+	DbStatus	status;
+
+	for (int i = 0; i < count; i++)
+	{
+		sb_str(&array, i > 0 ? "," : "[");
+		sb_str(&array, names[i]);
+	}
+	sb_str(&array, "]");
+	params[2] = array.data;
+	status = run_patiently(task, RENDER, 9, params, &result);
+	sb_free(&array);
+	if (status != DB_OK)
+		return status;
+	db_read_tasks(result, list);
+	for (int i = 0; i < list->count; i++)
+	{
+		Task	   *inner = &list->tasks[i];
+
+		inner->retry = text_at(result, i, 13);
+		inner->outer = task;
+		inner->index = first + i;
+		inner->names = names[i];
+		inner->element = plan->element;
+		inner->outer_context = plan->context;
+	}
+	PQclear(result);
+	return status;
+}
+
+/* Takes over what a save asks for. */
+static void
+read_saves(Task *task, const PGresult *result, SaveList *saves)
+{
+	db_read_tasks(result, &saves->list);
+	saves->data = copy_column(result, 13);
+	saves->summaries = copy_column(result, 14);
+	for (int i = 0; i < saves->list.count; i++)
+	{
+		saves->list.tasks[i].outer = task;
+		saves->list.tasks[i].index = task->index;
+	}
+}
+
+/* What is to be saved of a result. */
+DbStatus
+db_saves(Task *task, const char *envelope, const char *value, SaveList *saves)
+{
+	const char *const params[] = {
+		task->save, context_of(task), names_of(task),
+		envelope, value, task->input,
+		strcmp(task->type, "iterator") == 0 ? "true" : "false",
+		task->execution_id, task->node_id, task->step, db_raw_types(), db_deep_types()
+	};
+	PGresult   *result = NULL;
+	DbStatus	status = run_patiently(task, SAVE, 12, params, &result);
+
+	if (status == DB_OK)
+		read_saves(task, result, saves);
+	PQclear(result);
+	return status;
+}
+
+/* What a step of type save is to save. */
+DbStatus
+db_save_step(Task *task, SaveList *saves)
+{
+	const char *const params[] = {
+		task->action, context_of(task), names_of(task),
+		task->execution_id, task->node_id, task->step, db_raw_types(), db_deep_types()
+	};
+	PGresult   *result = NULL;
+	DbStatus	status = run_patiently(task, SAVE_STEP, 8, params, &result);
+
+	if (status == DB_OK)
+		read_saves(task, result, saves);
+	PQclear(result);
+	return status;
+}
+
+/* Frees what a save asked for. */
+void
+save_list_free(SaveList *saves)
+{
+	free_column(saves->data, saves->list.count);
+	free_column(saves->summaries, saves->list.count);
+	task_list_free(&saves->list);
+	memset(saves, 0, sizeof(*saves));
+}
+
+/*
+ * Whether to repeat a task inside another one that has ended so: the delay in
+ * seconds, infinite when no attempt is left; or DB_REFUSED.
+ */
+DbStatus
+db_retry_delay(Task *task, const Outcome *out, int attempt, double *delay)
+{
+	char		attempt_text[16];
+	const char *const params[] = {
+		task->retry, context_of(task), names_of(task), attempt_text,
+		out->kind == OUTCOME_DONE ? "true" : "false",
+		out->kind == OUTCOME_DONE ? NULL : out->error.data,
+		out->result.len > 0 ? out->result.data : "null"
+	};
+	PGresult   *result = NULL;
+	DbStatus	status;
+
+	snprintf(attempt_text, sizeof(attempt_text), "%d", attempt);
+	status = run_patiently(task, RETRY, 7, params, &result);
+	if (status == DB_OK && PQgetisnull(result, 0, 0))
+		status = DB_REFUSED;
+	else if (status == DB_OK)
+		*delay = strtod(PQgetvalue(result, 0, 0), NULL);
+	PQclear(result);
+	return status;
+}
+
+/* Stores events of a step: a JSON list of maps. */
+DbStatus
+db_store_events(const Task *task, const char *events)
+{
+	const char *const params[] = {
+		task->execution_id, task->step, task->node_id, options.name, events
+	};
+	PGresult   *result;
+	DbStatus	status = db_run(EVENTS, 5, params, &result);
+
+	PQclear(result);
+	return status;
+}

@@ -1,0 +1,183 @@
+/*
+ * job.c
+ *		A task with what it saves: the task first, then each of its saves,
+ *		which are tasks again.
+ *
+ *		job_begin --> job_next --> (execute) --> job_next --> ... --> NULL
+ *
+ * Whoever has the job executes what job_next() gives and leaves the outcome
+ * in job_outcome(); in the end job->out is that of the whole.
+ */
+#define _GNU_SOURCE
+#include <stdlib.h>
+#include <string.h>
+
+#include "worker.h"
+
+/* Begins, or begins anew. */
+void
+job_begin(Job *job, Task *task, bool wants_value)
+{
+	job_end(job);
+	job->task = task;
+	job->wants_value = wants_value;
+	job->begun = false;
+	job->save = -1;
+	outcome_reset(&job->out);
+}
+
+/* Lets go of everything but the memory of the outcomes. */
+void
+job_end(Job *job)
+{
+	free(job->value);
+	job->value = NULL;
+	save_list_free(&job->saves);
+	job->task = NULL;
+}
+
+/* Where the outcome of what job_next() gave belongs. */
+Outcome *
+job_outcome(Job *job)
+{
+	return job->save < 0 ? &job->out : &job->save_out;
+}
+
+/* A task that is nothing but a save. */
+static bool
+is_save_step(const Task *task)
+{
+	return strcmp(task->type, "save") == 0;
+}
+
+/* Does anything come after the task? */
+static bool
+has_saves(const Task *task)
+{
+	return is_save_step(task) ||
+		(task->save != NULL && strcmp(task->save, "null") != 0 &&
+		 strcmp(task->save, "false") != 0);
+}
+
+/* What was saved is the value of a task that is nothing but a save. */
+static void
+write_saved_data(Job *job)
+{
+	const SaveList *saves = &job->saves;
+	StringBuf  *json = &job->out.result;
+
+	sb_reset(json);
+	sb_str(json, "{\"status\":\"success\",\"data\":");
+	for (int i = 0; i < saves->list.count && saves->list.count > 1; i++)
+	{
+		sb_str(json, i > 0 ? "," : "[");
+		sb_str(json, saves->data[i]);
+	}
+	if (saves->list.count > 1)
+		sb_str(json, "]");
+	else
+		sb_str(json, saves->list.count == 1 ? saves->data[0] : "null");
+	sb_str(json, "}");
+}
+
+/* The task is done: takes its value, finds out what to save.  False: it ends here. */
+static bool
+begin_saves(Job *job)
+{
+	Task	   *task = job->task;
+	Outcome    *out = &job->out;
+	DbStatus	status = DB_OK;
+
+	if (out->kind == OUTCOME_ABORTED || (!job->wants_value && !has_saves(task)))
+		return false;
+	status = db_value(task, out, &job->value);
+	if (status == DB_OK && out->kind == OUTCOME_DONE && has_saves(task))
+		status = is_save_step(task) ? db_save_step(task, &job->saves) :
+			db_saves(task, out->result.data, job->value, &job->saves);
+	if (status == DB_GONE && task->abort != ABORT_NONE)
+		out->kind = OUTCOME_ABORTED;
+	else if (status != DB_OK)
+		outcome_fail(out, "%s: %s", job->value != NULL ? "save" : "result", db_message());
+	return status == DB_OK && out->kind == OUTCOME_DONE;
+}
+
+/* A save has ended; false when it has failed, and with it the job. */
+static bool
+finish_save(Job *job)
+{
+	const SaveList *saves = &job->saves;
+	const Task *save = &saves->list.tasks[job->save];
+	const char *summary = saves->summaries[job->save];
+	bool		is_event = strcmp(save->type, "event") == 0;
+
+	if (job->save_out.kind == OUTCOME_DONE)
+	{
+		events_add(job->task, "save_completed", NULL, summary,
+				   is_event ? saves->data[job->save] : NULL, NULL);
+		return true;
+	}
+	if (job->save_out.kind == OUTCOME_ABORTED)
+	{
+		job->out.kind = OUTCOME_ABORTED;
+		return false;
+	}
+	events_add(job->task, "save_failed", NULL, summary, NULL, job->save_out.error.data);
+	outcome_fail(&job->out, "save (%s): %s", save->type, job->save_out.error.data);
+	return false;
+}
+
+/* What to execute next, or NULL: the job has ended as job->out says. */
+Task *
+job_next(Job *job)
+{
+	SaveList   *saves = &job->saves;
+
+	if (!job->begun)
+	{
+		job->begun = true;
+		return job->task;
+	}
+	if (job->save < 0 ? !begin_saves(job) : !finish_save(job))
+		return NULL;
+	while (++job->save < saves->list.count)
+	{
+		Task	   *save = &saves->list.tasks[job->save];
+
+		if (strcmp(save->type, "event") != 0)
+		{
+			events_add(job->task, "save_started", NULL, saves->summaries[job->save], NULL, NULL);
+			return save;
+		}
+		outcome_reset(&job->save_out);
+		(void) finish_save(job);
+	}
+	if (is_save_step(job->task))
+		write_saved_data(job);
+	return NULL;
+}
+
+/* Does a job here and now. */
+OutcomeKind
+job_run(Job *job)
+{
+	Task	   *task;
+
+	while ((task = job_next(job)) != NULL)
+		execute_action(task, job_outcome(job));
+	return job->out.kind;
+}
+
+/* A task of type save does nothing itself: its saves follow. */
+static OutcomeKind
+save_execute(Task *task, Outcome *out)
+{
+	(void) task;
+	out->kind = OUTCOME_DONE;
+	return OUTCOME_DONE;
+}
+
+const Executor save_executor = {
+	.type = "save",
+	.raw_action = true,
+	.execute = save_execute
+};
