@@ -270,6 +270,20 @@ conclude(BrokerState *state, Run *run, const Step *step, const Event *event, boo
 	complete_step(state, run, &completion);
 }
 
+/* Is the attempt that the scope is about to be repeated? */
+static RetryVerdict
+ask_policy(const BrokerState *state, const Run *run, const Step *task, Scope *scope,
+		   double *delay)
+{
+	RetryAttempt attempt;
+
+	attempt.scope = &scope->template;
+	attempt.number = scope->attempt;
+	attempt.success = scope->success;
+	attempt.luck = state->jitter;
+	return retry_decide(task->retry, &attempt, run->max_attempts, delay);
+}
+
 /* See broker_internal.h. */
 void
 end_attempt(BrokerState *state, Run *run, const Event *event, bool success)
@@ -282,7 +296,6 @@ end_attempt(BrokerState *state, Run *run, const Event *event, bool success)
 	JsonbValue	saved;
 	bool		has_input = run_input(run, &input);
 	double		delay = 0;
-	RetryAttempt attempt;
 	RetryVerdict verdict;
 	FailureKind kind = is_reaped(event, REAPED_TIMEOUT) ? FAILURE_TIMED_OUT : FAILURE_ACTION;
 	const char *error = event->error;
@@ -303,10 +316,6 @@ end_attempt(BrokerState *state, Run *run, const Event *event, bool success)
 	scope.error = error;
 	scope.attempt = ended_attempt(run);
 	scope.input = has_input ? &input : NULL;
-	attempt.scope = &scope.template;
-	attempt.number = scope.attempt;
-	attempt.success = success;
-	attempt.luck = state->jitter;
 	if (!run->is_task)
 		run->max_attempts = retry_max_attempts(task->retry, &scope.template);
 	if (expired)
@@ -314,15 +323,15 @@ end_attempt(BrokerState *state, Run *run, const Event *event, bool success)
 	else if (step->kind == STEP_SAVE)
 		verdict = RETRY_NO;		/* it has not done anything yet */
 	else
-		verdict = retry_decide(task->retry, &attempt, run->max_attempts, &delay);
+		verdict = ask_policy(state, run, task, &scope, &delay);
 	if (success && verdict == RETRY_NO && task->saves != NULL &&
 		!save_attempt(state, run, &envelope, scope.input, event->event_id, &saved, &error))
 	{
 		success = false;
 		kind = FAILURE_SAVE;
-		scope.success = attempt.success = false;
+		scope.success = false;
 		scope.error = error;
-		verdict = retry_decide(task->retry, &attempt, run->max_attempts, &delay);
+		verdict = ask_policy(state, run, task, &scope, &delay);
 	}
 
 	if (verdict == RETRY_YES)
