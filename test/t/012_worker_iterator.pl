@@ -404,7 +404,8 @@ $worker = start_worker(\$log);
 	my $until = time + 60;
 	sleep 0.05 while time < $until && !(-e "$directory/restart" && slurp_file("$directory/restart") =~ /2/);
 }
-$node->restart('immediate');
+$node->stop('immediate');
+$node->start;
 ok(wait_for("SELECT EXISTS (SELECT FROM noetl.event WHERE execution_id = $execution AND event_type = 'execution_complete')"), 'the iterator survives a restart of the server');
 is(slurp_file("$directory/restart"), "1\n2\n3\n4\n5\n6\n", 'no item is done twice');
 is(sql("SELECT count(*) FROM noetl.event WHERE execution_id = $execution AND event_type = 'iteration_completed'"), 6, 'nor unreported');
