@@ -91,6 +91,10 @@ extern int	tell_parent(const Execution *execution, const Decision *end, Timestam
 
 /* ---- event_values.c ---- */
 
+/* ValueSource.child_item and child_attempt: of how a child began, which never changes. */
+extern bool values_child_item(void *arg, int64 execution_id, JsonbValue *item);
+extern int	values_child_attempt(void *arg, int64 execution_id);
+
 extern void values_init(ValueContext *values, Store *store, BrokerState *state,
 						bool catching_up);
 

@@ -105,9 +105,9 @@ has_children(void *arg, int64 parent_event_id)
 	return store_running_children(context->store, context->execution_id, parent_event_id) != NIL;
 }
 
-/* ValueSource.child_item */
-static bool
-child_item(void *arg, int64 execution_id, JsonbValue *item)
+/* See event_internal.h. */
+bool
+values_child_item(void *arg, int64 execution_id, JsonbValue *item)
 {
 	Store	   *store = store_open(InvalidOid);
 	bool		found = store_child_item(store, execution_id, item);
@@ -116,9 +116,9 @@ child_item(void *arg, int64 execution_id, JsonbValue *item)
 	return found;
 }
 
-/* ValueSource.child_attempt */
-static int
-child_attempt(void *arg, int64 execution_id)
+/* See event_internal.h. */
+int
+values_child_attempt(void *arg, int64 execution_id)
 {
 	Store	   *store = store_open(InvalidOid);
 	int			attempt = store_child_attempt(store, execution_id);
@@ -162,8 +162,8 @@ values_init(ValueContext *values, Store *store, BrokerState *state, bool catchin
 		.add_playbook = add_playbook,
 		.child_value = child_value,
 		.has_children = has_children,
-		.child_item = child_item,
-		.child_attempt = child_attempt,
+		.child_item = values_child_item,
+		.child_attempt = values_child_attempt,
 		.new_execution_id = next_execution_id,
 		.allows_visit = allows_visit,
 		.allows_depth = allows_depth,

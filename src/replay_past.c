@@ -218,28 +218,6 @@ past_has_children(void *arg, int64 parent_event_id)
 	return any && !next_event(replay, &event);
 }
 
-/* ValueSource.child_item */
-static bool
-past_child_item(void *arg, int64 execution_id, JsonbValue *item)
-{
-	Store	   *store = store_open(InvalidOid);
-	bool		found = store_child_item(store, execution_id, item);
-
-	store_close(store);
-	return found;
-}
-
-/* ValueSource.child_attempt */
-static int
-past_child_attempt(void *arg, int64 execution_id)
-{
-	Store	   *store = store_open(InvalidOid);
-	int			attempt = store_child_attempt(store, execution_id);
-
-	store_close(store);
-	return attempt;
-}
-
 /* ValueSource.allows_visit: settings may have changed; the log says what they were. */
 static bool
 past_allows_visit(void *arg, int visit, int limit)
@@ -364,8 +342,8 @@ past_init(Replay *replay, BrokerState *state)
 		.add_playbook = past_add_playbook,
 		.child_value = past_child_value,
 		.has_children = past_has_children,
-		.child_item = past_child_item,
-		.child_attempt = past_child_attempt,
+		.child_item = values_child_item,
+		.child_attempt = values_child_attempt,
 		.new_execution_id = past_new_execution_id,
 		.allows_visit = past_allows_visit,
 		.allows_depth = past_allows_depth,
