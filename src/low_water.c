@@ -30,6 +30,8 @@
 /* Everything is scanned again this often, or less often if that takes long */
 #define FULL_SCAN_US		INT64CONST(10000000)
 #define FULL_SCAN_SHARE		200
+/* It is cheaper to ask the index for priorities than to try so many */
+#define FEW_PRIORITIES		4
 /* A timer index that is read in less time is read in full every time */
 #define CHEAP_SCAN_US		INT64CONST(1000)
 /* Transactions that set a timer are expected to end within this time */
@@ -50,6 +52,7 @@ typedef struct LowWater
 	bool		scanning_all;
 	TimestampTz next_full_scan;
 	uint64		last_scan;		/* that asked for it */
+	TimestampTz known_until;	/* that the index has entries of it */
 	struct SharedMark *shared;	/* or NULL */
 	uint64		claim;			/* while it is still about this kind */
 	uint64		lowered;		/* as of that */
@@ -342,6 +345,28 @@ find_kind(const char *type, int priority)
 	return NULL;
 }
 
+/* See low_water.h. */
+int64
+low_water_priority(const char *type, int64 below)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	int64		best = NO_PRIORITY;
+	int			known = 0;
+
+	for (int i = 0; i < LOW_WATERS; i++)
+	{
+		const LowWater *kind = &low_water.kinds[i];
+
+		if (now >= kind->known_until || kind->known_until - now > FULL_SCAN_US ||
+			strcmp(kind->type, type) != 0)
+			continue;
+		known++;
+		if (kind->priority < below && kind->priority > best)
+			best = kind->priority;
+	}
+	return known <= FEW_PRIORITIES ? best : NO_PRIORITY;
+}
+
 /* Makes a place for a kind: that which was not asked for the longest. */
 static LowWater *
 add_kind(const char *type, int priority)
@@ -362,7 +387,7 @@ add_kind(const char *type, int priority)
 	strcpy(kind->type, type);
 	kind->priority = priority;
 	kind->mark = kind->candidate = 0;
-	kind->next_full_scan = 0;
+	kind->next_full_scan = kind->known_until = 0;
 	share_kind(kind);
 	return kind;
 }
@@ -379,6 +404,9 @@ low_water_begin(LowWaterScan *scan, const char *type, int priority)
 		return PG_INT64_MIN;
 	kind->last_scan = scan->number;
 	kind->scan_began = GetCurrentTimestamp();
+	if (kind->scan_began >= kind->known_until ||
+		kind->known_until - kind->scan_began > FULL_SCAN_US)
+		kind->known_until = kind->scan_began + FULL_SCAN_US;
 	exchange(kind, false);
 	kind->scanning_all = kind->scan_began >= kind->next_full_scan ||
 		kind->next_full_scan - kind->scan_began > FULL_SCAN_US * FULL_SCAN_SHARE;

@@ -34,6 +34,16 @@ typedef struct LowWaterScan
 	bool		clean;			/* its transaction has hidden no rows before */
 } LowWaterScan;
 
+/* Below and above all priorities. */
+#define NO_PRIORITY			((int64) PG_INT32_MIN - 1)
+#define NO_PRIORITY_ABOVE	((int64) PG_INT32_MAX + 1)
+
+/*
+ * The highest priority below another that the index lately had entries of, so
+ * that nobody has to wade to it; NO_PRIORITY: the index has to be asked.
+ */
+extern int64 low_water_priority(const char *type, int64 below);
+
 /* Before a scan takes its snapshot. */
 extern void low_water_open(LowWaterScan *scan, Relation queue);
 /* The queue_id to begin at. */

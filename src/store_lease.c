@@ -172,34 +172,36 @@ typedef struct ReadyScan
 /* More types than this are looked for among those that there are. */
 #define FEW_TYPES			8
 
-/* An index scan with keys on all three columns. */
+/* An index scan with four keys. */
 static IndexScanDesc
 begin_scan(const ReadyScan *ready)
 {
 #if PG_VERSION_NUM >= 180000
-	return index_beginscan(ready->table->relation, ready->index, ready->snapshot, NULL, 3, 0);
+	return index_beginscan(ready->table->relation, ready->index, ready->snapshot, NULL, 4, 0);
 #else
-	return index_beginscan(ready->table->relation, ready->index, ready->snapshot, 3, 0);
+	return index_beginscan(ready->table->relation, ready->index, ready->snapshot, 4, 0);
 #endif
 }
 
-/* Scans entries by conditions on type, priority and queue_id (at least "id"). */
+/* Conditions on type and priority (both ends included) and queue_id (at least "id"). */
 static void
 rescan(const ReadyScan *ready, IndexScanDesc scan, StrategyNumber by_type, const char *type,
-	   StrategyNumber by_priority, int priority, int64 id)
+	   int highest, int lowest, int64 id)
 {
-	ScanKeyData keys[3];
+	ScanKeyData keys[4];
 
 	ScanKeyEntryInitialize(&keys[0], 0, 1, by_type, InvalidOid, ready->index->rd_indcollation[0],
 						   by_type == BTEqualStrategyNumber ? F_TEXTEQ :
 						   by_type == BTGreaterStrategyNumber ? F_TEXT_GT : F_TEXT_GE,
 						   CStringGetTextDatum(type));
-	ScanKeyInit(&keys[1], 2, by_priority,
-				by_priority == BTEqualStrategyNumber ? F_INT4EQ :
-				by_priority == BTLessStrategyNumber ? F_INT4LT : F_INT4LE,
-				Int32GetDatum(priority));
-	ScanKeyInit(&keys[2], 3, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum(id));
-	index_rescan(scan, keys, 3, NULL, 0);
+	/* only behind an equality does the next column say where to begin */
+	if (highest == lowest)
+		ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(highest));
+	else
+		ScanKeyInit(&keys[1], 2, BTLessEqualStrategyNumber, F_INT4LE, Int32GetDatum(highest));
+	ScanKeyInit(&keys[2], 2, BTGreaterEqualStrategyNumber, F_INT4GE, Int32GetDatum(lowest));
+	ScanKeyInit(&keys[3], 3, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum(id));
+	index_rescan(scan, keys, 4, NULL, 0);
 }
 
 /* A column of the first entry, dead or alive, that the prober finds; false: none. */
@@ -261,8 +263,7 @@ find_streams(ReadyScan *ready, int ntypes, char **types)
 	}
 	for (;;)
 	{
-		rescan(ready, ready->prober, strategy, type,
-			   BTLessEqualStrategyNumber, PG_INT32_MAX, PG_INT64_MIN);
+		rescan(ready, ready->prober, strategy, type, PG_INT32_MAX, PG_INT32_MIN, PG_INT64_MIN);
 		strategy = BTGreaterStrategyNumber;
 		if (!probe(ready, 1, &next))
 			break;
@@ -287,24 +288,33 @@ ready_scan_open(ReadyScan *ready, Store *store, int ntypes, char **types)
 	find_streams(ready, ntypes, types);
 }
 
-/* Goes on to the next lower priority of a stream; false: there is none. */
+/*
+ * Goes on to the next lower priority of a stream; false: there is none.  The index
+ * is asked for those that are not known: a page of it is read to its end, unless
+ * the gap between two priorities ends before.
+ */
 static bool
 begin_range(ReadyScan *ready, ReadyStream *stream)
 {
+	int64		below = stream->scan == NULL ? NO_PRIORITY_ABOVE : stream->priority;
+	int64		known = low_water_priority(stream->type, below);
 	Datum		next;
 
-	rescan(ready, ready->prober, BTEqualStrategyNumber, stream->type,
-		   stream->scan == NULL ? BTLessEqualStrategyNumber : BTLessStrategyNumber,
-		   stream->scan == NULL ? PG_INT32_MAX : stream->priority, PG_INT64_MIN);
-	if (!probe(ready, 2, &next))
+	if (known + 1 < below)
+		rescan(ready, ready->prober, BTEqualStrategyNumber, stream->type,
+			   (int) (below - 1), (int) (known + 1), PG_INT64_MIN);
+	if (known + 1 < below && probe(ready, 2, &next))
+		stream->priority = DatumGetInt32(next);
+	else if (known != NO_PRIORITY)
+		stream->priority = (int) known;
+	else
 		return false;
 	if (stream->scan == NULL)
 		stream->scan = begin_scan(ready);
-	stream->priority = DatumGetInt32(next);
 	stream->first_ready = 0;
 	stream->in_range = true;
-	rescan(ready, stream->scan, BTEqualStrategyNumber, stream->type,
-		   BTEqualStrategyNumber, stream->priority,
+	rescan(ready, stream->scan, BTEqualStrategyNumber, stream->type, stream->priority,
+		   stream->priority,
 		   low_water_begin(&ready->water, stream->type, stream->priority));
 	return true;
 }
