@@ -12,7 +12,6 @@
 #include "storage/lwlock.h"
 #include "storage/proc.h"
 #include "storage/procarray.h"
-#include "storage/shmem.h"
 #if PG_VERSION_NUM < 170000
 #include "storage/sinvaladt.h"
 #endif
@@ -22,6 +21,7 @@
 #include "utils/timestamp.h"
 
 #include "low_water.h"
+#include "shared_area.h"
 
 /* A mark is worth raising by this many ids … */
 #define MIN_GAIN			64
@@ -85,23 +85,13 @@ typedef struct SharedMark
 	int64		mark;
 	uint64		lowered;		/* how often it came down: what was known is void */
 	TimestampTz next_full_scan;
+	TimestampTz candidate_taken;	/* by whichever backend */
 	TimestampTz used;
 } SharedMark;
 
 #define SHARED_MARKS		64
 
 static SharedMark *shared_marks = NULL;
-
-/* Changes when the queue is truncated, rewritten or made anew. */
-static Oid
-storage_of(Relation queue)
-{
-#if PG_VERSION_NUM >= 160000
-	return queue->rd_locator.relNumber;
-#else
-	return queue->rd_node.relNode;
-#endif
-}
 
 /* The current transaction; its own uncommitted changes hide rows from it. */
 static LocalTransactionId
@@ -171,39 +161,25 @@ next_full(TimestampTz began, int64 interval)
 	return now + Max(interval, (now - began) * FULL_SCAN_SHARE);
 }
 
+/* Prepares them. */
+static void
+initialize_shared_marks(void *area)
+{
+	for (int i = 0; i < SHARED_MARKS; i++)
+		SpinLockInit(&((SharedMark *) area)[i].mutex);
+}
+
 /* Finds or makes the shared marks, once per backend; NULL: there is no room. */
 static void
 attach_shared_marks(void)
 {
 	static bool tried = false;
-	MemoryContext memory = CurrentMemoryContext;
-	bool		found = true;
 
-	if (tried)
-		return;
+	if (!tried)
+		shared_marks = shared_area_attach("noetl low-water marks",
+										  SHARED_MARKS * sizeof(SharedMark),
+										  initialize_shared_marks);
 	tried = true;
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	PG_TRY();
-	{
-		shared_marks = ShmemInitStruct("noetl low-water marks",
-									   SHARED_MARKS * sizeof(SharedMark), &found);
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(memory);
-		FlushErrorState();
-		shared_marks = NULL;
-		/* the error has forgotten that a lock is held */
-		HOLD_INTERRUPTS();
-	}
-	PG_END_TRY();
-	if (!found && shared_marks != NULL)
-	{
-		memset(shared_marks, 0, SHARED_MARKS * sizeof(SharedMark));
-		for (int i = 0; i < SHARED_MARKS; i++)
-			SpinLockInit(&shared_marks[i].mutex);
-	}
-	LWLockRelease(AddinShmemInitLock);
 }
 
 /* Is this the mark of the kind? */
@@ -295,9 +271,9 @@ exchange(LowWater *kind, bool lower)
 static void
 forget_other_queue(Relation queue)
 {
-	if (low_water.storage == storage_of(queue))
+	if (low_water.storage == shared_area_subject(queue))
 		return;
-	low_water.storage = storage_of(queue);
+	low_water.storage = shared_area_subject(queue);
 	for (int i = 0; i < LOW_WATERS; i++)
 	{
 		low_water.kinds[i].type[0] = '\0';
@@ -413,6 +389,24 @@ low_water_begin(LowWaterScan *scan, const char *type, int priority)
 	return kind->scanning_all ? PG_INT64_MIN : kind->mark;
 }
 
+/* One backend at a time is enough to raise the mark: to know H is not cheap. */
+static bool
+is_my_turn(LowWater *kind)
+{
+	SharedMark *shared = kind->shared;
+	TimestampTz now = GetCurrentTimestamp();
+	bool		mine;
+
+	if (shared == NULL)
+		return true;
+	SpinLockAcquire(&shared->mutex);
+	mine = now - shared->candidate_taken >= MIN_INTERVAL_US || now < shared->candidate_taken;
+	if (mine)
+		shared->candidate_taken = now;
+	SpinLockRelease(&shared->mutex);
+	return mine;
+}
+
 /* Takes F and H. */
 static void
 take_candidate(LowWater *kind, Relation queue, int64 candidate)
@@ -459,7 +453,8 @@ low_water_end(LowWaterScan *scan, const char *type, int priority, int64 first_re
 		}
 	}
 	/* what this transaction has taken away before would be missing from F */
-	if (scan->clean && kind->candidate == 0 && first_ready > kind->mark + MIN_GAIN)
+	if (scan->clean && kind->candidate == 0 && first_ready > kind->mark + MIN_GAIN &&
+		is_my_turn(kind))
 		take_candidate(kind, scan->queue, first_ready);
 }
 
@@ -534,11 +529,11 @@ run_mark_begin(Relation queue, int64 execution_id)
 {
 	RunMark    *place = run_mark_place(execution_id);
 
-	if (run_marks.storage != storage_of(queue))
+	if (run_marks.storage != shared_area_subject(queue))
 	{
 		memset(run_marks.marks, 0, sizeof(run_marks.marks));
 		run_marks.nseen = 0;
-		run_marks.storage = storage_of(queue);
+		run_marks.storage = shared_area_subject(queue);
 	}
 	if (place->execution_id != execution_id || GetCurrentTimestamp() >= place->next_full)
 		return PG_INT64_MIN;

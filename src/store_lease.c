@@ -29,6 +29,7 @@
 #include "store_internal.h"
 #include "store_queue.h"
 #include "store_slot.h"
+#include "taken.h"
 
 /* ---------------------------------------------------------------------------
  * Tasks that are not written yet
@@ -156,6 +157,7 @@ typedef struct ReadyStream
 	bool		in_range;		/* reads this priority: */
 	int			priority;
 	int64		first_ready;	/* of it; 0: none so far */
+	bool		doubtful;		/* every row is to be looked at */
 } ReadyStream;
 
 typedef struct ReadyScan
@@ -165,6 +167,8 @@ typedef struct ReadyScan
 	Snapshot	snapshot;
 	LowWaterScan water;
 	IndexScanDesc prober;
+	bool		skip_held;		/* rows that others are leasing */
+	bool		skipped;
 	int			nstreams;
 	ReadyStream *streams;
 } ReadyScan;
@@ -275,11 +279,13 @@ find_streams(ReadyScan *ready, int ntypes, char **types)
 
 /* Everything committed up to now, and all of our own, is seen. */
 static void
-ready_scan_open(ReadyScan *ready, Store *store, int ntypes, char **types)
+ready_scan_open(ReadyScan *ready, Store *store, bool skip_held, int ntypes, char **types)
 {
 	ready->table = store_table(store, REL_QUEUE);
 	ready->index = store_open_index(store, REL_QUEUE_READY_IDX);
 	ready->nstreams = 0;
+	ready->skip_held = skip_held;
+	ready->skipped = false;
 	low_water_open(&ready->water, ready->table->relation);
 	CommandCounterIncrement();
 	ready->snapshot = RegisterSnapshot(GetLatestSnapshot());
@@ -298,6 +304,7 @@ begin_range(ReadyScan *ready, ReadyStream *stream)
 {
 	int64		below = stream->scan == NULL ? NO_PRIORITY_ABOVE : stream->priority;
 	int64		known = low_water_priority(stream->type, below);
+	int64		mark;
 	Datum		next;
 
 	if (known + 1 < below)
@@ -310,13 +317,58 @@ begin_range(ReadyScan *ready, ReadyStream *stream)
 	else
 		return false;
 	if (stream->scan == NULL)
+	{
 		stream->scan = begin_scan(ready);
+		stream->scan->xs_want_itup = true;
+	}
 	stream->first_ready = 0;
 	stream->in_range = true;
+	mark = low_water_begin(&ready->water, stream->type, stream->priority);
+	/* now and then all is read, in case somebody has changed rows by hand */
+	stream->doubtful = mark == PG_INT64_MIN;
 	rescan(ready, stream->scan, BTEqualStrategyNumber, stream->type, stream->priority,
-		   stream->priority,
-		   low_water_begin(&ready->water, stream->type, stream->priority));
+		   stream->priority, mark);
 	return true;
+}
+
+/* The id that the scan has come to, and whether its row can be passed over. */
+static bool
+can_skip(ReadyScan *ready, ReadyStream *stream, int64 *queue_id)
+{
+	TakenState	state;
+	bool		isnull;
+
+	*queue_id = DatumGetInt64(index_getattr(stream->scan->xs_itup, 3,
+											stream->scan->xs_itupdesc, &isnull));
+	if (stream->doubtful)
+		return false;
+	state = taken_state(ready->table->relation, *queue_id);
+	if (state != TAKEN_HELD || !ready->skip_held)
+		return state == TAKEN_GONE;
+	ready->skipped = true;
+	/* it may come back */
+	if (stream->first_ready == 0)
+		stream->first_ready = *queue_id;
+	return true;
+}
+
+/* Fetches the next row within the range; false: there is none. */
+static bool
+fetch_row(ReadyScan *ready, ReadyStream *stream)
+{
+	int64		queue_id;
+
+	while (index_getnext_tid(stream->scan, ForwardScanDirection) != NULL)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (can_skip(ready, stream, &queue_id) ||
+			!index_fetch_heap(stream->scan, stream->slot))
+			continue;
+		if (stream->first_ready == 0)
+			stream->first_ready = queue_id;
+		return true;
+	}
+	return false;
 }
 
 /* Fetches the next row of a stream, if there is one. */
@@ -328,13 +380,8 @@ advance(ReadyScan *ready, ReadyStream *stream)
 		CHECK_FOR_INTERRUPTS();
 		if (!stream->in_range && !begin_range(ready, stream))
 			stream->exhausted = true;
-		else if (index_getnext_slot(stream->scan, ForwardScanDirection, stream->slot))
-		{
+		else if (fetch_row(ready, stream))
 			stream->has_row = true;
-			if (stream->first_ready == 0)
-				stream->first_ready = DatumGetInt64(slot_column(stream->slot,
-																QUEUE_COL_QUEUE_ID));
-		}
 		else
 		{
 			low_water_end(&ready->water, stream->type, stream->priority, stream->first_ready);
@@ -512,6 +559,8 @@ lease_row(Leasing *leasing, Snapshot snapshot, TupleTableSlot *row, bool *held)
 
 	if (!store_lock_row(table, &tid, snapshot, true, held))
 		return false;
+	taken_note(table->relation,
+			   DatumGetInt64(slot_column(table->scan_slot, QUEUE_COL_QUEUE_ID)));
 	queue_set_lease(queue_new_version(table), request->worker_id,
 					DatumGetInt32(slot_column(table->scan_slot, QUEUE_COL_ATTEMPTS)) + 1,
 					leasing->now + request->lease_us,
@@ -540,7 +589,7 @@ store_lease(Store *store, const LeaseRequest *request, bool *more, bool *locked)
 	leasing.now = GetCurrentTimestamp();
 	leasing.leased = 0;
 	list_sort(store_deferred(store)->tasks, compare_deferred);
-	ready_scan_open(&ready, store, request->ntypes, request->types);
+	ready_scan_open(&ready, store, true, request->ntypes, request->types);
 	while (!*more && (row = ready_scan_next(&ready)) != NULL)
 	{
 		if (!may_lease(&leasing, row))
@@ -553,6 +602,7 @@ store_lease(Store *store, const LeaseRequest *request, bool *more, bool *locked)
 		else
 			*locked = *locked || held;
 	}
+	*locked = *locked || ready.skipped;
 	ready_scan_close(&ready, any);
 	lease_deferred(&leasing, NULL);
 	return leasing.leased;
@@ -566,7 +616,7 @@ store_any_ready(Store *store, int ntypes, char **types)
 	bool		found;
 
 	queue_write_deferred(store);
-	ready_scan_open(&ready, store, ntypes, types);
+	ready_scan_open(&ready, store, false, ntypes, types);
 	found = ready_scan_next(&ready) != NULL;
 	ready_scan_close(&ready, false);
 	return found;

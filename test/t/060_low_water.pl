@@ -56,9 +56,10 @@ foreach my $restart (0, 1)
 		$restart ? 'prepared before a restart' : 'prepared');
 }
 
-# Leased by a prepared transaction, and given up by it.
+# Leased by a prepared transaction, and given up by it; the session goes on.
 $node->safe_psql('postgres', "SELECT noetl.execute('low_water')");
-$node->safe_psql('postgres', "BEGIN; SELECT noetl.lease('p'); PREPARE TRANSACTION 'lease'");
+$node->safe_psql('postgres',
+	"BEGIN; SELECT noetl.lease('p'); PREPARE TRANSACTION 'lease'; SELECT 1");
 is(found_after_churn("ROLLBACK PREPARED 'lease'"), 'found 1',
 	'leased by a transaction that was prepared and rolled back');
 
