@@ -38,7 +38,7 @@ PG_FUNCTION_INFO_V1(noetl_complete_and_lease);
 
 /* A busy backend looks at the timers this often */
 #define TIMER_INTERVAL_US	INT64CONST(250000)
-/* A lease that finds only held rows looks again this often */
+/* A lease that finds only rows that others have taken looks this often */
 #define LEASE_TRIES		3
 
 /* See queue.h. */
@@ -190,7 +190,7 @@ lease(Store *store, LeaseRequest *request)
 {
 	int			wanted = request->max_tasks;
 	bool		more = false;
-	bool		locked = false;
+	bool		skipped = false;
 
 	if (timers_wanted(false))
 		(void) run_timers(store);
@@ -199,11 +199,12 @@ lease(Store *store, LeaseRequest *request)
 		int			leased;
 
 		request->max_tasks = wanted;
-		leased = store_lease(store, request, &more, &locked);
+		request->look_closely = try > 0;
+		leased = store_lease(store, request, &more, &skipped);
 		wanted -= leased;
 		if (leased > 0)
 			break;
-		if (!locked && !(try == 0 && timers_wanted(true) && run_timers(store) > 0))
+		if (!skipped && !(try == 0 && timers_wanted(true) && run_timers(store) > 0))
 			break;
 	}
 	if (more)

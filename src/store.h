@@ -316,6 +316,7 @@ typedef struct LeaseRequest
 	char	  **types;
 	LeasedRow	callback;
 	void	   *arg;
+	bool		look_closely;	/* also at rows that were taken lately, as it seems */
 	/* called with the type of each task that came into being in this call */
 	void		(*taken) (const char *type);
 } LeaseRequest;
@@ -334,11 +335,11 @@ extern void store_write_deferred(Store *store);
 
 /*
  * Leases ready rows, highest priority first, skipping those others hold.
- * Returns how many; *more says whether at least one more was seen, *locked
- * whether rows were skipped because others hold them.
+ * Returns how many; *more says whether at least one more was seen, *skipped
+ * whether rows were skipped that others hold or have just taken.
  */
 extern int	store_lease(Store *store, const LeaseRequest *request,
-						bool *more, bool *locked);
+						bool *more, bool *skipped);
 /* Makes the next look at timers a complete one. */
 extern void store_queue_read_all_timers(void);
 /* Makes retries that are due ready; returns how many. */

@@ -157,7 +157,7 @@ typedef struct ReadyStream
 	bool		in_range;		/* reads this priority: */
 	int			priority;
 	int64		first_ready;	/* of it; 0: none so far */
-	bool		doubtful;		/* every row is to be looked at */
+	bool		doubtful;		/* rows may have been changed by hand */
 } ReadyStream;
 
 typedef struct ReadyScan
@@ -167,7 +167,7 @@ typedef struct ReadyScan
 	Snapshot	snapshot;
 	LowWaterScan water;
 	IndexScanDesc prober;
-	bool		skip_held;		/* rows that others are leasing */
+	bool		skip_taken;		/* without looking at the rows */
 	bool		skipped;
 	int			nstreams;
 	ReadyStream *streams;
@@ -279,12 +279,12 @@ find_streams(ReadyScan *ready, int ntypes, char **types)
 
 /* Everything committed up to now, and all of our own, is seen. */
 static void
-ready_scan_open(ReadyScan *ready, Store *store, bool skip_held, int ntypes, char **types)
+ready_scan_open(ReadyScan *ready, Store *store, bool skip_taken, int ntypes, char **types)
 {
 	ready->table = store_table(store, REL_QUEUE);
 	ready->index = store_open_index(store, REL_QUEUE_READY_IDX);
 	ready->nstreams = 0;
-	ready->skip_held = skip_held;
+	ready->skip_taken = skip_taken;
 	ready->skipped = false;
 	low_water_open(&ready->water, ready->table->relation);
 	CommandCounterIncrement();
@@ -324,7 +324,6 @@ begin_range(ReadyScan *ready, ReadyStream *stream)
 	stream->first_ready = 0;
 	stream->in_range = true;
 	mark = low_water_begin(&ready->water, stream->type, stream->priority);
-	/* now and then all is read, in case somebody has changed rows by hand */
 	stream->doubtful = mark == PG_INT64_MIN;
 	rescan(ready, stream->scan, BTEqualStrategyNumber, stream->type, stream->priority,
 		   stream->priority, mark);
@@ -340,16 +339,14 @@ can_skip(ReadyScan *ready, ReadyStream *stream, int64 *queue_id)
 
 	*queue_id = DatumGetInt64(index_getattr(stream->scan->xs_itup, 3,
 											stream->scan->xs_itupdesc, &isnull));
-	if (stream->doubtful)
+	if (!ready->skip_taken || stream->doubtful)
 		return false;
 	state = taken_state(ready->table->relation, *queue_id);
-	if (state != TAKEN_HELD || !ready->skip_held)
-		return state == TAKEN_GONE;
-	ready->skipped = true;
-	/* it may come back */
-	if (stream->first_ready == 0)
+	/* what is held may come back */
+	if (state == TAKEN_HELD && stream->first_ready == 0)
 		stream->first_ready = *queue_id;
-	return true;
+	ready->skipped = ready->skipped || state != TAKEN_UNKNOWN;
+	return state != TAKEN_UNKNOWN;
 }
 
 /* Fetches the next row within the range; false: there is none. */
@@ -573,7 +570,7 @@ lease_row(Leasing *leasing, Snapshot snapshot, TupleTableSlot *row, bool *held)
 
 /* See store.h. */
 int
-store_lease(Store *store, const LeaseRequest *request, bool *more, bool *locked)
+store_lease(Store *store, const LeaseRequest *request, bool *more, bool *skipped)
 {
 	ReadyScan	ready;
 	Leasing		leasing;
@@ -582,14 +579,14 @@ store_lease(Store *store, const LeaseRequest *request, bool *more, bool *locked)
 	bool		held;
 
 	*more = false;
-	*locked = false;
+	*skipped = false;
 	leasing.store = store;
 	leasing.table = store_table(store, REL_QUEUE);
 	leasing.request = request;
 	leasing.now = GetCurrentTimestamp();
 	leasing.leased = 0;
 	list_sort(store_deferred(store)->tasks, compare_deferred);
-	ready_scan_open(&ready, store, true, request->ntypes, request->types);
+	ready_scan_open(&ready, store, !request->look_closely, request->ntypes, request->types);
 	while (!*more && (row = ready_scan_next(&ready)) != NULL)
 	{
 		if (!may_lease(&leasing, row))
@@ -600,9 +597,9 @@ store_lease(Store *store, const LeaseRequest *request, bool *more, bool *locked)
 		else if (lease_row(&leasing, ready.snapshot, row, &held))
 			any = true;
 		else
-			*locked = *locked || held;
+			*skipped = *skipped || held;
 	}
-	*locked = *locked || ready.skipped;
+	*skipped = *skipped || ready.skipped;
 	ready_scan_close(&ready, any);
 	lease_deferred(&leasing, NULL);
 	return leasing.leased;

@@ -7,7 +7,7 @@
  * visit the row and ask who has changed it.  With many workers each meets the rows
  * of all others, so it is noted in shared memory, for the latest few hundred, that
  * they are held or gone.  A task that becomes ready again takes a new id, so that
- * what is gone remains so; only who changes rows by hand is noticed later.
+ * what is gone remains so, unless somebody changes rows by hand.
  *
  * Without shared memory nothing is noted, and rows are looked at.
  */
