@@ -83,9 +83,11 @@ fan_playbook()
 # Playbooks are longer than a command line may be.
 register() { { echo 'SELECT noetl.register($playbook$'; cat; echo '$playbook$)'; } | sql >/dev/null; }
 
-# The database that every measure gets a copy of.
-prepare_template()
+# A server in directory $1, with the database that every measure gets a copy of.
+new_server()
 {
+    create_cluster "$1" "shared_buffers = 1GB" "max_wal_size = 16GB" "checkpoint_timeout = 1h" "autovacuum_naptime = 5s"
+    start_server "$1"
     createdb bench_template
     database=bench_template
     sql -c 'CREATE EXTENSION noetl' -f "$here/tables.sql"
@@ -187,6 +189,9 @@ measure_start()
     row "executions started/s, 8 clients, fsync, beside raw rows" "$ours" "$theirs" ">=0.8"
 }
 
+# Forgets what happened before the last part of a run.
+keep_last() { sql -c "DELETE FROM sample WHERE at < (SELECT max(at) FROM sample) - interval '$seconds s'"; }
+
 # Median microseconds of transactions $2 to $3 in the logs of $1.
 median_of()
 {
@@ -235,7 +240,7 @@ measure_backlog()
     row "lease, 1,000,000 due rows beside 1,000 (us of CPU)" "$(pace cpu_us)" "$few" "<=1.2"
 }
 
-# Opens a session that runs $1 and then sits in its transaction; sets holder.
+# Opens a session that runs $1 and then sits in its transaction.
 hold_transaction()
 {
     rm -f "$work/fifo"
@@ -253,40 +258,48 @@ let_go()
     wait "$holder"
 }
 
-# Forgets what happened before the last part of a run, $1 seconds.
-keep_last() { sql -c "DELETE FROM sample WHERE at < (SELECT max(at) FROM sample) - interval '$1 s'"; }
-
-# Four workers for $2 seconds with the script $1; pace_now, cpu_now and p99_now (us) are of the last $3.
+# Four workers with the script $1 in the server of directory $2.  Prints of the end of the run how many
+# steps they made a second, CPU microseconds of one, and p99 of its time in microseconds.
 hold_run()
 {
+    work=$2
+    export PGHOST=$2
     rm -f "$work"/hold.*
-    (cd "$work" && run_script "$1" 4 -T "$2" -l --log-prefix="$work/hold")
-    keep_last "$3"
-    pace_now=$(pace per_second)
-    cpu_now=$(pace cpu_us)
-    p99_now=$(cat "$work"/hold.* | sort -n -k5,5 | awk -v last="$3" '{ t[NR] = $5 + $6 / 1e6; us[NR] = $3 }
+    (cd "$work" && run_script "$1" 4 -T "$hold" -l --log-prefix="$work/hold")
+    keep_last
+    pace per_second
+    pace cpu_us
+    cat "$work"/hold.* | sort -n -k5,5 | awk -v last="$seconds" '{ t[NR] = $5 + $6 / 1e6; us[NR] = $3 }
         END { for (i = 1; i <= NR; i++) if (t[i] > t[NR] - last) print us[i] }' | sort -n |
-        awk '{ v[NR] = $1 } END { print v[int(NR * 0.99)] }')
+        awk '{ v[NR] = $1 } END { print v[int(NR * 0.99)] }'
     rm -f "$work"/hold.*
 }
 
-# $1: script; $2: what the other session does first; $3: what that is called.  Full speed without it, with
-# it (the end of a longer run), and without it again, so that what else the machine does meets both.
+# $1: script; $2: what another session does first; $3: what that is called.  Two servers run at once, so that
+# what else the machine does meets both; the other session is in the one, and then in the other.
 hold_rows()
 {
-    local free cpu p99 target target_p99
+    local target target_p99 held free directory other
     [ "$1" = step_raw ] || target=">=0.95" target_p99="<=2"
-    hold_run "$1" "$seconds" "$seconds"
-    free=$pace_now cpu=$cpu_now p99=$p99_now
-    hold_transaction "$2"
-    hold_run "$1" "$hold" "$seconds"
-    let_go
-    ours=$pace_now ours_cpu=$cpu_now ours_p99=$p99_now
-    hold_run "$1" "$seconds" "$seconds"
-    mean() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.1f", (a + b) / 2 }'; }
-    row "$3, beside without it: steps/s" "$ours" "$(mean "$free" "$pace_now")" "$target"
-    row "    CPU of a step (us)" "$ours_cpu" "$(mean "$cpu" "$cpu_now")"
-    row "    p99 of complete and lease (us)" "$ours_p99" "$(mean "$p99" "$p99_now")" "$target_p99"
+    [ -d "$work/second" ] || { make_directory "$work/second" && (new_server "$work/second"); }
+    rm -f "$work"/figures.*
+    for directory in "$work" "$work/second"; do
+        other=$work
+        [ "$directory" != "$work" ] || other=$work/second
+        (export PGHOST=$work/second && fresh_database)
+        fresh_database
+        PGHOST=$directory hold_transaction "$2"
+        (hold_run "$1" "$other") >>"$work/figures.free" &
+        free=$!
+        (hold_run "$1" "$directory") >>"$work/figures.held"
+        wait "$free"
+        let_go
+    done
+    # three figures a run, two runs
+    figures() { awk -v n="$2" 'NR % 3 == n { sum += $1 } END { printf "%.1f", sum / 2 }' "$work/figures.$1"; }
+    row "$3, beside workers without it: steps/s" "$(figures held 1)" "$(figures free 1)" "${target:-}"
+    row "    CPU of a step (us)" "$(figures held 2)" "$(figures free 2)"
+    row "    p99 of complete and lease (us)" "$(figures held 0)" "$(figures free 0)" "${target_p99:-}"
 }
 
 measure_hold()
@@ -393,7 +406,7 @@ measure_workers()
     for clients in 1 2 4 8 16 32 64; do
         # the first steps of a session are slow: caches are empty
         run_script step_noetl "$clients" -T $((seconds * 2)) -D every=10
-        keep_last "$seconds"
+        keep_last
         ours=$(pace per_second)
         all+=" $clients:${ours%.*}"
         read -r best worst < <(awk -v ours="$ours" -v best="$best" -v worst="$worst" 'BEGIN {

@@ -30,6 +30,7 @@ finish()
 {
     [ -z "$work" ] && return
     stop_server "$work" immediate
+    [ ! -d "$work/second" ] || stop_server "$work/second" immediate
     rm -rf "$work"
 }
 trap finish EXIT
@@ -44,9 +45,7 @@ chmod 755 "$work"
 [ ${#as_user[@]} -eq 0 ] || chown "$server_user" "$work"
 export HOME=$work
 cc -O2 -I"$("$PG_CONFIG" --includedir)" -o "$work/wake" "$here/wake.c" -L"$("$PG_CONFIG" --libdir)" -lpq
-create_cluster "$work" "shared_buffers = 1GB" "max_wal_size = 16GB" "checkpoint_timeout = 1h" "autovacuum_naptime = 5s"
-start_server "$work"
-prepare_template
+new_server "$work"
 
 say "$("$PG_CONFIG" --version), $(nproc) processors, runs of $seconds s, $(date -u +%F)"
 echo
