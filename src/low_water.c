@@ -6,7 +6,6 @@
 #include "noetl.h"
 
 #include "access/xact.h"
-#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
 #include "storage/lwlock.h"
@@ -20,6 +19,7 @@
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
+#include "full_scan.h"
 #include "low_water.h"
 #include "shared_area.h"
 
@@ -27,15 +27,8 @@
 #define MIN_GAIN			64
 /* … and looked after this often */
 #define MIN_INTERVAL_US		INT64CONST(5000)
-/* Everything is scanned again this often, or less often if that takes long */
-#define FULL_SCAN_US		INT64CONST(10000000)
-#define FULL_SCAN_SHARE		200
 /* It is cheaper to ask the index for priorities than to try so many */
 #define FEW_PRIORITIES		4
-/* A timer index that is read in less time is read in full every time */
-#define CHEAP_SCAN_US		INT64CONST(1000)
-/* Transactions that set a timer are expected to end within this time */
-#define TIMER_SLACK_US		INT64CONST(1000000)
 
 /* What is known of the tasks of one type and priority. */
 typedef struct LowWater
@@ -150,15 +143,6 @@ holders_ended(const LowWater *kind, const VirtualTransactionId *now, int count)
 			if (VirtualTransactionIdEquals(now[i], kind->holders[j]))
 				return false;
 	return true;
-}
-
-/* When to read everything again: it shall cost no more than its share. */
-static TimestampTz
-next_full(TimestampTz began, int64 interval)
-{
-	TimestampTz now = GetCurrentTimestamp();
-
-	return now + Max(interval, (now - began) * FULL_SCAN_SHARE);
 }
 
 /* Prepares them. */
@@ -443,7 +427,7 @@ low_water_end(LowWaterScan *scan, const char *type, int priority, int64 first_re
 	}
 	if (kind->scanning_all && kind->last_scan == scan->number)
 	{
-		kind->next_full_scan = next_full(kind->scan_began, FULL_SCAN_US);
+		kind->next_full_scan = next_full_scan_time(kind->scan_began, FULL_SCAN_US);
 		kind->scanning_all = false;
 		exchange(kind, false);
 		if (first_ready != 0 && first_ready < kind->mark)
@@ -471,129 +455,4 @@ void
 low_water_hidden(void)
 {
 	low_water.hidden_in = current_transaction();
-}
-
-/* ---------------------------------------------------------------------------
- * Runs of executions
- * ---------------------------------------------------------------------------
- */
-
-typedef struct RunMark
-{
-	int64		execution_id;
-	int64		mark;			/* no queue row of its runs is below */
-	TimestampTz next_full;		/* when all is read again, lest somebody meddled */
-} RunMark;
-
-#define RUN_MARKS			1024
-
-static struct
-{
-	Oid			storage;		/* of the queue the marks are about */
-	RunMark		marks[RUN_MARKS];
-	RunMark	   *seen;			/* by this transaction */
-	int			nseen;
-	int			capacity;
-}			run_marks;
-
-/* Where the mark of an execution is kept. */
-static RunMark *
-run_mark_place(int64 execution_id)
-{
-	return &run_marks.marks[hash_bytes_uint32((uint32) execution_id ^
-											  (uint32) (execution_id >> 32)) % RUN_MARKS];
-}
-
-/* What was seen through our own changes is true once they are committed. */
-static void
-run_marks_decided(XactEvent event, void *arg)
-{
-	if (event == XACT_EVENT_COMMIT)
-		for (int i = 0; i < run_marks.nseen; i++)
-			*run_mark_place(run_marks.seen[i].execution_id) = run_marks.seen[i];
-	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
-		run_marks.nseen = 0;
-}
-
-/* A part of the changes is taken back: which marks came of it is not known. */
-static void
-run_marks_doubted(SubXactEvent event, SubTransactionId id, SubTransactionId parent, void *arg)
-{
-	if (event == SUBXACT_EVENT_ABORT_SUB)
-		run_marks.nseen = 0;
-}
-
-/* See low_water.h. */
-int64
-run_mark_begin(Relation queue, int64 execution_id)
-{
-	RunMark    *place = run_mark_place(execution_id);
-
-	if (run_marks.storage != shared_area_subject(queue))
-	{
-		memset(run_marks.marks, 0, sizeof(run_marks.marks));
-		run_marks.nseen = 0;
-		run_marks.storage = shared_area_subject(queue);
-	}
-	if (place->execution_id != execution_id || GetCurrentTimestamp() >= place->next_full)
-		return PG_INT64_MIN;
-	return place->mark;
-}
-
-/* See low_water.h. */
-void
-run_mark_end(int64 execution_id, int64 first)
-{
-	const RunMark *place = run_mark_place(execution_id);
-	bool		known = place->execution_id == execution_id;
-	TimestampTz now = GetCurrentTimestamp();
-	RunMark    *seen;
-
-	if (first == 0 || (known && first == place->mark && now < place->next_full))
-		return;
-	if (run_marks.nseen == run_marks.capacity)
-	{
-		if (run_marks.capacity == 0)
-		{
-			RegisterXactCallback(run_marks_decided, NULL);
-			RegisterSubXactCallback(run_marks_doubted, NULL);
-			run_marks.capacity = 64;
-			run_marks.seen = MemoryContextAlloc(TopMemoryContext,
-												run_marks.capacity * sizeof(RunMark));
-		}
-		else
-			run_marks.nseen = 0;	/* enough is known of one transaction */
-	}
-	seen = &run_marks.seen[run_marks.nseen++];
-	seen->execution_id = execution_id;
-	seen->mark = first;
-	seen->next_full = known && now < place->next_full ? place->next_full : now + FULL_SCAN_US;
-}
-
-/* ---------------------------------------------------------------------------
- * Times
- * ---------------------------------------------------------------------------
- */
-
-/* See low_water.h. */
-TimestampTz
-time_mark_begin(TimeMark *mark)
-{
-	mark->scan_began = GetCurrentTimestamp();
-	mark->full = mark->begin == 0 || mark->begin > mark->scan_began ||
-		mark->scan_began >= mark->next_full;
-	return mark->full ? DT_NOBEGIN : mark->begin;
-}
-
-/* See low_water.h. */
-void
-time_mark_end(TimeMark *mark, bool emptied)
-{
-	if (emptied)
-		mark->begin = mark->scan_began - TIMER_SLACK_US;
-	if (!mark->full)
-		return;
-	mark->next_full = 0;
-	if (emptied && GetCurrentTimestamp() - mark->scan_began >= CHEAP_SCAN_US)
-		mark->next_full = next_full(mark->scan_began, 0);
 }

@@ -56,34 +56,4 @@ extern void low_water_close(LowWaterScan *scan, bool leased);
 /* This transaction has changed or removed rows that may be ready otherwise. */
 extern void low_water_hidden(void);
 
-/*
- * Where the runs of an execution can begin in the index that they are loaded by:
- * its finished tasks lie below.  Rows are added, and go, under the execution's
- * lock, and a row that becomes ready again takes a new id, so whoever loads them
- * all under that lock knows the smallest; nothing appears below it later, unless
- * the transaction fails, so it is believed from the commit on.
- */
-extern int64 run_mark_begin(Relation queue, int64 execution_id);
-/* first: the smallest id that was seen, 0 when there was none. */
-extern void run_mark_end(int64 execution_id, int64 first);
-
-/*
- * The same for an index on a time, of which everything up to now is read again
- * and again.  Times lie in the future when they are written, so what has been
- * read to its end a moment ago stays empty.  Everything is read whenever that is
- * cheap, and otherwise as often as is affordable: for stragglers, and for times
- * that somebody has changed by hand.
- */
-typedef struct TimeMark
-{
-	TimestampTz begin;			/* 0: the beginning */
-	TimestampTz next_full;		/* 0: at once */
-	TimestampTz scan_began;
-	bool		full;
-} TimeMark;
-
-extern TimestampTz time_mark_begin(TimeMark *mark);
-/* emptied: the scan found nothing that is still there. */
-extern void time_mark_end(TimeMark *mark, bool emptied);
-
 #endif							/* NOETL_LOW_WATER_H */

@@ -25,9 +25,11 @@
 #include "ids.h"
 #include "json.h"
 #include "low_water.h"
+#include "run_mark.h"
 #include "store_internal.h"
 #include "store_queue.h"
 #include "store_slot.h"
+#include "time_mark.h"
 #include "timeout.h"
 
 /* See store_queue.h. */

@@ -17,9 +17,9 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "low_water.h"
 #include "store_internal.h"
 #include "store_slot.h"
+#include "time_mark.h"
 
 /* An index whose first column is a time. */
 typedef struct TimerIndex
