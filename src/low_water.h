@@ -15,6 +15,10 @@
  * the smaller of F and what that scan finds first.  Rows that become ready
  * again take new ids (store_queue.c), so nothing appears below the mark later.
  *
+ * Someone may be in H for minutes.  Who is late is watched: the mark is raised
+ * nevertheless, and once he has ended a scan that begins after that looks again
+ * from where the mark was; should it find something, the mark comes down to it.
+ *
  * Ready rows lie in the index by type, then priority, then id; each type and
  * priority has a mark of its own.  What one backend finds is true for all, and
  * shared with them.  In case a row was made ready below it by
@@ -32,6 +36,8 @@ typedef struct LowWaterScan
 	Relation	queue;
 	uint64		number;
 	bool		clean;			/* its transaction has hidden no rows before */
+	bool		again;			/* whoever finds nothing looks again, closely */
+	uint64		rescans;		/* that were necessary when it began */
 } LowWaterScan;
 
 /* Below and above all priorities. */
@@ -44,8 +50,11 @@ typedef struct LowWaterScan
  */
 extern int64 low_water_priority(const char *type, int64 below);
 
-/* Before a scan takes its snapshot. */
-extern void low_water_open(LowWaterScan *scan, Relation queue);
+/*
+ * Before a scan takes its snapshot.  closely: whether somebody late has ended is
+ * asked at once, and not only now and then.
+ */
+extern void low_water_open(LowWaterScan *scan, Relation queue, bool closely);
 /* The queue_id to begin at. */
 extern int64 low_water_begin(LowWaterScan *scan, const char *type, int priority);
 /* first_ready: the smallest ready id that was seen from there on, 0: none is. */
@@ -53,6 +62,8 @@ extern void low_water_end(LowWaterScan *scan, const char *type, int priority,
 						  int64 first_ready);
 /* leased: this transaction now holds rows that it no longer sees as ready. */
 extern void low_water_close(LowWaterScan *scan, bool leased);
+/* This transaction has added rows, and holds the lock until it ends. */
+extern void low_water_added(void);
 /* This transaction has changed or removed rows that may be ready otherwise. */
 extern void low_water_hidden(void);
 

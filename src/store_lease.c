@@ -286,7 +286,7 @@ ready_scan_open(ReadyScan *ready, Store *store, bool skip_taken, int ntypes, cha
 	ready->nstreams = 0;
 	ready->skip_taken = skip_taken;
 	ready->skipped = false;
-	low_water_open(&ready->water, ready->table->relation);
+	low_water_open(&ready->water, ready->table->relation, !skip_taken);
 	CommandCounterIncrement();
 	ready->snapshot = RegisterSnapshot(GetLatestSnapshot());
 	ready->prober = begin_scan(ready);
@@ -599,7 +599,7 @@ store_lease(Store *store, const LeaseRequest *request, bool *more, bool *skipped
 		else
 			*skipped = *skipped || held;
 	}
-	*skipped = *skipped || ready.skipped;
+	*skipped = *skipped || ready.skipped || ready.water.again;
 	ready_scan_close(&ready, any);
 	lease_deferred(&leasing, NULL);
 	return leasing.leased;
@@ -610,11 +610,14 @@ bool
 store_any_ready(Store *store, int ntypes, char **types)
 {
 	ReadyScan	ready;
-	bool		found;
+	bool		found = false;
 
 	queue_write_deferred(store);
-	ready_scan_open(&ready, store, false, ntypes, types);
-	found = ready_scan_next(&ready) != NULL;
-	ready_scan_close(&ready, false);
+	for (int try = 0; try == 0 || (try == 1 && !found && ready.water.again); try++)
+	{
+		ready_scan_open(&ready, store, false, ntypes, types);
+		found = ready_scan_next(&ready) != NULL;
+		ready_scan_close(&ready, false);
+	}
 	return found;
 }

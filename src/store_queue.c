@@ -161,6 +161,7 @@ queue_write_version(Store *store, StoreTable *table)
 static Datum
 next_position(void)
 {
+	low_water_added();
 	return Int64GetDatum(nextval_internal(store_relation(REL_QUEUE_SEQ), false));
 }
 
