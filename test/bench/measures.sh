@@ -189,8 +189,8 @@ measure_start()
     row "executions started/s, 8 clients, fsync, beside raw rows" "$ours" "$theirs" ">=0.8"
 }
 
-# Forgets what happened before the last part of a run.
-keep_last() { sql -c "DELETE FROM sample WHERE at < (SELECT max(at) FROM sample) - interval '$seconds s'"; }
+# Forgets what happened before the last $1 seconds of a run.
+keep_last() { sql -c "DELETE FROM sample WHERE at < (SELECT max(at) FROM sample) - interval '$1 s'"; }
 
 # Median microseconds of transactions $2 to $3 in the logs of $1.
 median_of()
@@ -262,14 +262,15 @@ let_go()
 # steps they made a second, CPU microseconds of one, and p99 of its time in microseconds.
 hold_run()
 {
+    local last=$((hold / 4 > seconds ? hold / 4 : seconds))
     work=$2
     export PGHOST=$2
     rm -f "$work"/hold.*
     (cd "$work" && run_script "$1" 4 -T "$hold" -l --log-prefix="$work/hold")
-    keep_last
+    keep_last "$last"
     pace per_second
     pace cpu_us
-    cat "$work"/hold.* | sort -n -k5,5 | awk -v last="$seconds" '{ t[NR] = $5 + $6 / 1e6; us[NR] = $3 }
+    cat "$work"/hold.* | sort -n -k5,5 | awk -v last="$last" '{ t[NR] = $5 + $6 / 1e6; us[NR] = $3 }
         END { for (i = 1; i <= NR; i++) if (t[i] > t[NR] - last) print us[i] }' | sort -n |
         awk '{ v[NR] = $1 } END { print v[int(NR * 0.99)] }'
     rm -f "$work"/hold.*
@@ -308,6 +309,8 @@ measure_hold()
     hold_rows step_noetl 'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM noetl.queue;' \
         "4 workers after $hold s under an old snapshot"
     hold_rows step_noetl 'BEGIN; SELECT txid_current();' "4 workers after $hold s while a session has an xid"
+    hold_rows step_noetl "BEGIN; SELECT noetl.execute('bench/one');" \
+        "4 workers after $hold s while a session has enqueued"
     [ -n "${BENCH_FULL:-}" ] || return 0
     hold_rows step_raw 'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM raw_queue;' \
         "for comparison, raw rows after $hold s under an old snapshot"
@@ -406,7 +409,7 @@ measure_workers()
     for clients in 1 2 4 8 16 32 64; do
         # the first steps of a session are slow: caches are empty
         run_script step_noetl "$clients" -T $((seconds * 2)) -D every=10
-        keep_last
+        keep_last "$seconds"
         ours=$(pace per_second)
         all+=" $clients:${ours%.*}"
         read -r best worst < <(awk -v ours="$ours" -v best="$best" -v worst="$worst" 'BEGIN {

@@ -4,6 +4,7 @@
 use strict;
 use warnings;
 
+use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -47,6 +48,14 @@ sub found_after_churn
 	return $out;
 }
 
+# How many entries of the index of ready tasks have been read so far.
+sub entries_read
+{
+	sleep 1;    # sessions that have ended may still be reporting
+	return $node->safe_psql('postgres', q{
+		SELECT idx_tup_read FROM pg_stat_user_indexes WHERE indexrelname = 'queue_ready_idx'});
+}
+
 foreach my $restart (0, 1)
 {
 	$node->safe_psql('postgres',
@@ -62,6 +71,21 @@ $node->safe_psql('postgres',
 	"BEGIN; SELECT noetl.lease('p'); PREPARE TRANSACTION 'lease'; SELECT 1");
 is(found_after_churn("ROLLBACK PREPARED 'lease'"), 'found 1',
 	'leased by a transaction that was prepared and rolled back');
+
+# Prepared when others have long gone on without it, and committed much later.
+my ($in, $out) = ('', '');
+my $session = IPC::Run::start(
+	[ 'psql', '-XqAt', '-d', $node->connstr('postgres') ],
+	'<', \$in, '>', \$out, IPC::Run::timeout(180));
+$in = "BEGIN;\nSELECT noetl.execute('low_water') > 0;\n";
+$session->pump until $out =~ /^t$/m;
+is(found_after_churn('SELECT 1'), "1\nfound 0", 'what others enqueue late is not seen yet');
+my $read = entries_read();
+$node->safe_psql('postgres', 'CALL churn(500)');
+cmp_ok(entries_read() - $read, '<', 500 * 100, 'and costs those who go on nothing');
+$in = "PREPARE TRANSACTION 'late';\n\\q\n";
+$session->finish;
+is(found_after_churn("COMMIT PREPARED 'late'"), 'found 1', 'prepared when it was late already');
 
 $node->stop;
 done_testing();
