@@ -242,30 +242,56 @@ is_key(const RowSave *save, const char *column)
 	return false;
 }
 
-/* INSERT of a range of rows. */
+/* Does a row say something about a column? */
+static bool
+has_column(const RowSave *save, int row, int column)
+{
+	JsonbValue	value;
+
+	return json_get(&save->rows[row], save->members[column], &value);
+}
+
+/* Do two rows have the same columns? */
+static bool
+same_columns(const RowSave *save, int a, int b)
+{
+	for (int i = 0; i < save->ncolumns; i++)
+		if (has_column(save, a, i) != has_column(save, b, i))
+			return false;
+	return true;
+}
+
+/* INSERT of a range of rows, which have the same columns. */
 static void
 add_insert(StringInfo sql, const RowSave *save, int first, int end)
 {
-	appendStringInfo(sql, "INSERT INTO %s (", save->table);
+	List	   *columns = NIL;
+	ListCell   *lc;
+
 	for (int i = 0; i < save->ncolumns; i++)
-		appendStringInfo(sql, "%s%s", i > 0 ? ", " : "", quote_name(save->columns[i]));
+		if (has_column(save, first, i))
+			columns = lappend_int(columns, i);
+	appendStringInfo(sql, "INSERT INTO %s (", save->table);
+	foreach(lc, columns)
+		appendStringInfo(sql, "%s%s", lc == list_head(columns) ? "" : ", ",
+						 quote_name(save->columns[lfirst_int(lc)]));
 	appendStringInfoString(sql, ") VALUES ");
 	for (int row = first; row < end; row++)
 	{
 		CHECK_FOR_INTERRUPTS();
 		appendStringInfoString(sql, row > first ? ", (" : "(");
-		for (int i = 0; i < save->ncolumns; i++)
+		foreach(lc, columns)
 		{
-			appendStringInfoString(sql, i > 0 ? ", " : "");
-			add_value(sql, save, row, i);
+			appendStringInfoString(sql, lc == list_head(columns) ? "" : ", ");
+			add_value(sql, save, row, lfirst_int(lc));
 		}
 		appendStringInfoChar(sql, ')');
 	}
 }
 
-/* What happens to a row that is there already. */
+/* What happens to a row that is there already; all have the columns of this one. */
 static void
-add_conflict(StringInfo sql, const RowSave *save)
+add_conflict(StringInfo sql, const RowSave *save, int row)
 {
 	ListCell   *lc;
 	bool		first = true;
@@ -281,7 +307,7 @@ add_conflict(StringInfo sql, const RowSave *save)
 	{
 		char	   *column = quote_name(save->columns[i]);
 
-		if (is_key(save, save->columns[i]))
+		if (is_key(save, save->columns[i]) || !has_column(save, row, i))
 			continue;
 		appendStringInfo(sql, "%s%s = EXCLUDED.%s", first ? ") DO UPDATE SET " : ", ",
 						 column, column);
@@ -300,7 +326,7 @@ add_update(StringInfo sql, const RowSave *save, int row)
 	appendStringInfo(sql, "UPDATE %s SET ", save->table);
 	for (int i = 0; i < save->ncolumns; i++)
 	{
-		if (is_key(save, save->columns[i]))
+		if (is_key(save, save->columns[i]) || !has_column(save, row, i))
 			continue;
 		appendStringInfo(sql, "%s%s = ", first ? "" : ", ", quote_name(save->columns[i]));
 		add_value(sql, save, row, i);
@@ -322,30 +348,44 @@ add_update(StringInfo sql, const RowSave *save, int row)
 	}
 }
 
+/* Behind the last row that one statement writes, beginning with this one. */
+static int
+end_of_statement(const RowSave *save, int first)
+{
+	int			end = first + 1;
+
+	while (save->mode != SAVE_UPDATE && end < save->nrows &&
+		   end - first < ROWS_PER_STATEMENT && same_columns(save, first, end))
+		end++;
+	return end;
+}
+
 /* All statements of a save, in the order in which they are to run. */
 static char *
 write_statements(const RowSave *save)
 {
 	StringInfoData sql;
-	int			step = save->mode == SAVE_UPDATE ? 1 : ROWS_PER_STATEMENT;
+	int			end;
 	/* what PostgreSQL does by itself with statements that are sent together */
-	bool		bracket = save->duckdb && (save->mode == SAVE_OVERWRITE || save->nrows > step);
+	bool		bracket = save->duckdb && (save->mode == SAVE_OVERWRITE ||
+										   end_of_statement(save, 0) < save->nrows);
 
 	initStringInfo(&sql);
 	if (bracket)
 		appendStringInfoString(&sql, "BEGIN TRANSACTION");
 	if (save->mode == SAVE_OVERWRITE)
 		appendStringInfo(&sql, "%sDELETE FROM %s", sql.len > 0 ? ";\n" : "", save->table);
-	for (int first = 0; first < save->nrows; first += step)
+	for (int first = 0; first < save->nrows; first = end)
 	{
+		end = end_of_statement(save, first);
 		if (sql.len > 0)
 			appendStringInfoString(&sql, ";\n");
 		if (save->mode == SAVE_UPDATE)
 			add_update(&sql, save, first);
 		else
-			add_insert(&sql, save, first, Min(first + step, save->nrows));
+			add_insert(&sql, save, first, end);
 		if (save->mode == SAVE_UPSERT)
-			add_conflict(&sql, save);
+			add_conflict(&sql, save, first);
 	}
 	if (bracket)
 		appendStringInfoString(&sql, ";\nCOMMIT");
@@ -507,32 +547,40 @@ read_rows(RowSave *save, const JsonbValue *data, SourceError *error)
 	return true;
 }
 
-/* Do the keys make sense for the mode and the data? */
+/* Does a row have a column that is (or is not) a key of this name? */
+static bool
+row_has(const RowSave *save, int row, const char *key)
+{
+	for (int i = 0; i < save->ncolumns; i++)
+		if ((key != NULL ? strcmp(save->columns[i], key) == 0 : !is_key(save, save->columns[i])) &&
+			has_column(save, row, i))
+			return true;
+	return false;
+}
+
+/* Do the keys make sense for the mode and each row? */
 static bool
 check_keys(const RowSave *save, const char *mode, SourceError *error)
 {
-	ListCell   *lc;
-	int			present = 0;
-
 	if (save->mode != SAVE_UPDATE && save->mode != SAVE_UPSERT)
 		return true;
 	if (save->keys == NIL)
 		return source_error(error, psprintf("mode %s needs a key", mode), "Write: key: id.");
-	if (save->nrows == 0)
-		return true;
-	foreach(lc, save->keys)
+	for (int row = 0; row < save->nrows; row++)
 	{
-		bool		found = false;
+		char	   *where = save->nrows == 1 ? "" : psprintf("row %d of ", row);
+		ListCell   *lc;
 
-		for (int i = 0; i < save->ncolumns; i++)
-			found = found || strcmp(save->columns[i], (char *) lfirst(lc)) == 0;
-		if (!found)
-			return source_error(error, psprintf("the data of the save lack the key \"%s\"",
-										  (char *) lfirst(lc)), NULL);
-		present++;
+		CHECK_FOR_INTERRUPTS();
+		foreach(lc, save->keys)
+			if (!row_has(save, row, (char *) lfirst(lc)))
+				return source_error(error, psprintf("%sthe data of the save lack%s the key \"%s\"",
+											  where, save->nrows == 1 ? "" : "s",
+											  (char *) lfirst(lc)), NULL);
+		if (save->mode == SAVE_UPDATE && !row_has(save, row, NULL))
+			return source_error(error, psprintf("%sthe save has nothing to update but its key",
+												where), NULL);
 	}
-	if (save->mode == SAVE_UPDATE && present >= save->ncolumns)
-		return source_error(error, "the save has nothing to update but its key", NULL);
 	return true;
 }
 

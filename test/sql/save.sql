@@ -57,6 +57,11 @@ SELECT * FROM noetl.save_tasks(NULL, '{}', '{}');
 -- The SQL.
 SELECT pg_temp.sql('{"data": {"n": 1.50, "neg": -1, "b": true, "s": "it''s", "back": "a\\b", "nothing": null, "m": {"k": [1]}, "l": ["x", 2]}}');
 SELECT pg_temp.sql('{"data": [{"a": 1}, {"b": 2, "a": 3}]}');
+-- what a row does not mention keeps its default, or stays as it is
+SELECT pg_temp.sql('{"data": [{"a": 1}, {"a": 2}, {"a": 3, "b": null}, {"a": 4, "b": 5}], "mode": "upsert", "key": "a"}');
+SELECT pg_temp.sql('{"data": [{"a": 1, "b": 2}, {"a": 3, "c": 4}], "mode": "update", "key": "a"}');
+SELECT pg_temp.sql('{"data": [{"a": 1, "b": 2}, {"b": 4}], "mode": "upsert", "key": "a"}');
+SELECT pg_temp.sql('{"data": [{"a": 1, "b": 2}, {"a": 3}], "mode": "update", "key": "a"}');
 SELECT pg_temp.sql('{"data": {"id": 1, "v": 2}, "mode": "upsert", "key": "id"}');
 SELECT pg_temp.sql('{"data": {"id": 1}, "mode": "upsert", "key": ["id"]}');
 SELECT pg_temp.sql('{"data": {"a": 1, "b": 2, "v": 3}, "mode": "UPSERT", "keys": " a , b "}');
