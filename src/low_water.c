@@ -40,7 +40,7 @@
 /* What is known of the tasks of one type and priority. */
 typedef struct LowWater
 {
-	char		type[NAMEDATALEN];	/* of the tasks; empty: the place is free */
+	char		type[NAMEDATALEN];	/* of the tasks */
 	int			priority;
 	int64		mark;			/* no ready row is below */
 	int64		candidate;		/* F; 0: none */
@@ -67,6 +67,7 @@ typedef struct LowWater
 static struct
 {
 	Oid			storage;		/* of the queue the marks are about */
+	int			nkinds;
 	LowWater	kinds[LOW_WATERS];
 	LocalTransactionId hidden_in;	/* the transaction that hid rows last */
 	VirtualTransactionId self;	/* that has changed the queue, until it ends */
@@ -338,11 +339,7 @@ forget_other_queue(Relation queue)
 	if (low_water.storage == shared_area_subject(queue))
 		return;
 	low_water.storage = shared_area_subject(queue);
-	for (int i = 0; i < LOW_WATERS; i++)
-	{
-		low_water.kinds[i].type[0] = '\0';
-		low_water.kinds[i].candidate = 0;
-	}
+	low_water.nkinds = 0;
 }
 
 /*
@@ -434,11 +431,11 @@ low_water_open(LowWaterScan *scan, Relation queue, bool closely)
 	scan->again = false;
 	/* what this transaction has taken away before is ready again if it fails */
 	scan->clean = low_water.hidden_in != current_transaction();
-	for (int i = 0; i < LOW_WATERS; i++)
+	for (int i = 0; i < low_water.nkinds; i++)
 	{
 		LowWater   *kind = &low_water.kinds[i];
 		SharedMark *shared = kind->shared;
-		bool		watching = kind->type[0] != '\0' && shared != NULL && shared->nwatched > 0 &&
+		bool		watching = shared != NULL && shared->nwatched > 0 &&
 			(closely || now - shared->watched_at >= MIN_INTERVAL_US || now < shared->watched_at);
 		bool		trying = kind->candidate != 0 && now - kind->touched >= MIN_INTERVAL_US;
 
@@ -466,8 +463,8 @@ low_water_open(LowWaterScan *scan, Relation queue, bool closely)
 static LowWater *
 find_kind(const char *type, int priority)
 {
-	for (int i = 0; i < LOW_WATERS; i++)
-		if (low_water.kinds[i].priority == priority && low_water.kinds[i].type[0] != '\0' &&
+	for (int i = 0; i < low_water.nkinds; i++)
+		if (low_water.kinds[i].priority == priority &&
 			strcmp(low_water.kinds[i].type, type) == 0)
 			return &low_water.kinds[i];
 	return NULL;
@@ -481,7 +478,7 @@ low_water_priority(const char *type, int64 below)
 	int64		best = NO_PRIORITY;
 	int			known = 0;
 
-	for (int i = 0; i < LOW_WATERS; i++)
+	for (int i = 0; i < low_water.nkinds; i++)
 	{
 		const LowWater *kind = &low_water.kinds[i];
 
@@ -501,17 +498,14 @@ add_kind(const char *type, int priority)
 {
 	LowWater   *kind = &low_water.kinds[0];
 
-	if (type[0] == '\0' || strlen(type) >= NAMEDATALEN)
+	if (strlen(type) >= NAMEDATALEN)
 		return NULL;
-	for (int i = 0; i < LOW_WATERS; i++)
-	{
-		LowWater   *other = &low_water.kinds[i];
-
-		if (other->type[0] == '\0' || other->last_scan < kind->last_scan)
-			kind = other;
-		if (kind->type[0] == '\0')
-			break;
-	}
+	if (low_water.nkinds < LOW_WATERS)
+		kind = &low_water.kinds[low_water.nkinds++];
+	else
+		for (int i = 1; i < LOW_WATERS; i++)
+			if (low_water.kinds[i].last_scan < kind->last_scan)
+				kind = &low_water.kinds[i];
 	strcpy(kind->type, type);
 	kind->priority = priority;
 	kind->mark = kind->candidate = 0;
