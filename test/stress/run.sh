@@ -1,7 +1,8 @@
 #!/bin/bash
-# Hostile sessions in a private server: "make stress".  Twice: no transaction of
-# the first is about two families of executions, and none may fail; those of the
-# second are about anything, and in its middle the server crashes.
+# Hostile sessions in a private server: "make stress".  First tasks appear late, and
+# none may be passed over (late.py).  Then anything is done at once (stress.py), twice:
+# no transaction of the first run is about two families of executions, and none may
+# fail; those of the second are about anything, and in its middle the server crashes.
 #
 #   STRESS_SECONDS=60   length of one run
 #   STRESS_SESSIONS=12
@@ -45,17 +46,18 @@ create_cluster "$work" "max_connections = 50" "shared_buffers = 256MB" "max_wal_
     "deadlock_timeout = 300ms" "log_line_prefix = '%m %p %a '"
 start_server "$work"
 
-# $@: options of stress.py
+# $1: name of the run; the rest: program and options
 run()
 {
     createdb "$1"
     psql -Xqd "$1" -c "CREATE EXTENSION noetl"
     say "== $1"
-    PGDATABASE=$1 /usr/bin/python3 "$here/stress.py" --seconds "$seconds" --sessions "$sessions" --seed "$SEED" "${@:2}"
+    PGDATABASE=$1 /usr/bin/python3 "$here/$2" --seconds "$seconds" --seed "$SEED" "${@:3}"
 }
 
-run apart --one-execution --kill
-run together --kill --crash "PG_CONFIG='$PG_CONFIG' bash '$here/run.sh' crash '$work'"
+run late late.py
+run apart stress.py --sessions "$sessions" --one-execution --kill
+run together stress.py --sessions "$sessions" --kill --crash "PG_CONFIG='$PG_CONFIG' bash '$here/run.sh' crash '$work'"
 if grep -E 'PANIC|TRAP|Segmentation|invisible tuple|has vanished|concurrently|cache lookup' "$work/server.log"; then
     complain "the server's log says what it should not"
     exit 1
