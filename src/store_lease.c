@@ -166,7 +166,6 @@ typedef struct ReadyScan
 	Relation	index;
 	Snapshot	snapshot;
 	LowWaterScan water;
-	IndexScanDesc prober;
 	bool		skip_taken;		/* without looking at the rows */
 	bool		skipped;
 	int			nstreams;
@@ -176,15 +175,19 @@ typedef struct ReadyScan
 /* More types than this are looked for among those that there are. */
 #define FEW_TYPES			8
 
-/* An index scan with four keys. */
+/* An index scan with four keys.  It is no small thing: a page and more of memory. */
 static IndexScanDesc
 begin_scan(const ReadyScan *ready)
 {
+	IndexScanDesc scan;
+
 #if PG_VERSION_NUM >= 180000
-	return index_beginscan(ready->table->relation, ready->index, ready->snapshot, NULL, 4, 0);
+	scan = index_beginscan(ready->table->relation, ready->index, ready->snapshot, NULL, 4, 0);
 #else
-	return index_beginscan(ready->table->relation, ready->index, ready->snapshot, 4, 0);
+	scan = index_beginscan(ready->table->relation, ready->index, ready->snapshot, 4, 0);
 #endif
+	scan->xs_want_itup = true;
+	return scan;
 }
 
 /* Conditions on type and priority (both ends included) and queue_id (at least "id"). */
@@ -208,17 +211,16 @@ rescan(const ReadyScan *ready, IndexScanDesc scan, StrategyNumber by_type, const
 	index_rescan(scan, keys, 4, NULL, 0);
 }
 
-/* A column of the first entry, dead or alive, that the prober finds; false: none. */
+/* A column of the first entry, dead or alive, that a scan finds; false: none. */
 static bool
-probe(const ReadyScan *ready, int attribute, Datum *value)
+probe(IndexScanDesc scan, int attribute, Datum *value)
 {
-	IndexScanDesc prober = ready->prober;
 	bool		isnull;
 
 	CHECK_FOR_INTERRUPTS();
-	if (index_getnext_tid(prober, ForwardScanDirection) == NULL)
+	if (index_getnext_tid(scan, ForwardScanDirection) == NULL)
 		return false;
-	*value = index_getattr(prober->xs_itup, attribute, prober->xs_itupdesc, &isnull);
+	*value = index_getattr(scan->xs_itup, attribute, scan->xs_itupdesc, &isnull);
 	return true;
 }
 
@@ -255,6 +257,7 @@ static void
 find_streams(ReadyScan *ready, int ntypes, char **types)
 {
 	StrategyNumber strategy = BTGreaterEqualStrategyNumber;
+	IndexScanDesc scan;
 	Datum		next;
 	char	   *type = "";
 
@@ -265,16 +268,18 @@ find_streams(ReadyScan *ready, int ntypes, char **types)
 				add_stream(ready, types[i]);
 		return;
 	}
+	scan = begin_scan(ready);
 	for (;;)
 	{
-		rescan(ready, ready->prober, strategy, type, PG_INT32_MAX, PG_INT32_MIN, PG_INT64_MIN);
+		rescan(ready, scan, strategy, type, PG_INT32_MAX, PG_INT32_MIN, PG_INT64_MIN);
 		strategy = BTGreaterStrategyNumber;
-		if (!probe(ready, 1, &next))
+		if (!probe(scan, 1, &next))
 			break;
 		type = TextDatumGetCString(next);
 		if (type_wanted(type, ntypes, types))
 			add_stream(ready, type);
 	}
+	index_endscan(scan);
 }
 
 /* Everything committed up to now, and all of our own, is seen. */
@@ -289,8 +294,6 @@ ready_scan_open(ReadyScan *ready, Store *store, bool skip_taken, int ntypes, cha
 	low_water_open(&ready->water, ready->table->relation, !skip_taken);
 	CommandCounterIncrement();
 	ready->snapshot = RegisterSnapshot(GetLatestSnapshot());
-	ready->prober = begin_scan(ready);
-	ready->prober->xs_want_itup = true;
 	find_streams(ready, ntypes, types);
 }
 
@@ -307,20 +310,17 @@ begin_range(ReadyScan *ready, ReadyStream *stream)
 	int64		mark;
 	Datum		next;
 
+	if (stream->scan == NULL)
+		stream->scan = begin_scan(ready);
 	if (known + 1 < below)
-		rescan(ready, ready->prober, BTEqualStrategyNumber, stream->type,
+		rescan(ready, stream->scan, BTEqualStrategyNumber, stream->type,
 			   (int) (below - 1), (int) (known + 1), PG_INT64_MIN);
-	if (known + 1 < below && probe(ready, 2, &next))
+	if (known + 1 < below && probe(stream->scan, 2, &next))
 		stream->priority = DatumGetInt32(next);
 	else if (known != NO_PRIORITY)
 		stream->priority = (int) known;
 	else
 		return false;
-	if (stream->scan == NULL)
-	{
-		stream->scan = begin_scan(ready);
-		stream->scan->xs_want_itup = true;
-	}
 	stream->first_ready = 0;
 	stream->in_range = true;
 	mark = low_water_begin(&ready->water, stream->type, stream->priority);
@@ -432,7 +432,6 @@ ready_scan_close(ReadyScan *ready, bool leased)
 	}
 	if (ready->nstreams > 0)
 		pfree(ready->streams);
-	index_endscan(ready->prober);
 	UnregisterSnapshot(ready->snapshot);
 	low_water_close(&ready->water, leased);
 }
