@@ -144,6 +144,7 @@ in_turn()
     theirs=$(printf %s "$list_b" | median)
 }
 
+autovacuum() { sql -c "ALTER SYSTEM SET autovacuum = $1" -c 'SELECT pg_reload_conf()' -c 'SELECT pg_sleep(1)' >/dev/null; }
 wal_position() { sql -c "SELECT pg_current_wal_insert_lsn() - '0/0'"; }
 transactions() { sql -c "SELECT xact_commit FROM pg_stat_database WHERE datname = 'bench'"; }
 
@@ -165,6 +166,8 @@ measure_step()
     row "linear steps/s, 1 client, no fsync, beside raw rows" "$ours" "$theirs"
     in_turn per_second step_noetl step_raw 8 -T "$slice"
     row "linear steps/s, 8 clients, no fsync, beside raw rows" "$ours" "$theirs"
+    # how often vacuum comes by depends on the clock, and not on the steps
+    autovacuum off
     run_script step_noetl 1 -t 1000
     before=$(wal_position) commits=$(transactions)
     run_script step_noetl 1 -t 20000 -D every=1000000
@@ -173,6 +176,7 @@ measure_step()
     before=$(wal_position)
     run_script step_raw 1 -t 20000 -D every=1000000
     row "WAL of a linear step (bytes), beside raw rows" "$ours" "$(((($(wal_position) - before) / 20000)))"
+    autovacuum on
     figure "    the same, as a figure" "$ours" "<=1500"
     figure "transactions of a linear step" "$(awk -v n="$commits" 'BEGIN { printf "%.2f", n / 20000 }')" "<=1.05"
     with_fsync
@@ -324,14 +328,14 @@ measure_wake()
     figure "idle worker: execute() sent to task in hand, p50 (ms)" "${times% *}" "<=1"
     figure "idle worker: execute() sent to task in hand, p99 (ms)" "${times#* }" "<=5"
     # vacuum, of what other measures have left, is nobody's idling
-    sql -c 'ALTER SYSTEM SET autovacuum = off' -c 'SELECT pg_reload_conf()' -c CHECKPOINT >/dev/null
-    sleep 1
+    autovacuum off
+    sql -c CHECKPOINT
     before=$(wal_position)
     times=$("$work/wake" idle 8 5)
     figure "8 idle workers for 5 s: how often one of them ran" "${times% *}" "<=0"
     # a snapshot for standbys, which the server writes by itself, has 50 or so
     figure "8 idle workers for 5 s: WAL (bytes)" "$(($(wal_position) - before))" "<=100"
-    sql -c 'ALTER SYSTEM RESET autovacuum' -c 'SELECT pg_reload_conf()' >/dev/null
+    autovacuum on
 }
 
 # 500 tasks that each read an element of a result of 500 elements.
