@@ -113,6 +113,7 @@ typedef struct SharedMarks
 {
 	pg_atomic_uint64 rescans;	/* how many have become necessary so far */
 	pg_atomic_uint32 watched;	/* how many are, of all kinds */
+	pg_atomic_uint64 additions; /* how many have been so far */
 	SharedMark	marks[SHARED_MARKS];
 } SharedMarks;
 
@@ -184,6 +185,7 @@ initialize_shared_marks(void *area)
 
 	pg_atomic_init_u64(&shared->rescans, 0);
 	pg_atomic_init_u32(&shared->watched, 0);
+	pg_atomic_init_u64(&shared->additions, 0);
 	for (int i = 0; i < SHARED_MARKS; i++)
 		SpinLockInit(&shared->marks[i].mutex);
 }
@@ -345,17 +347,22 @@ forget_other_queue(Relation queue)
 /*
  * Looks after those who are watched.  Of whom has ended, the rows are to be looked
  * for by a scan that begins later; whatever others are about to say of the mark is
- * void.
+ * void.  False: some have come after the holders were asked for, who may be missing
+ * among them.
  */
-static void
-look_after_watched(LowWater *kind, const VirtualTransactionId *holders, int count)
+static bool
+look_after_watched(LowWater *kind, const VirtualTransactionId *holders, int count,
+				   uint64 additions)
 {
 	SharedMark *shared = kind->shared;
 	VirtualTransactionId self;
+	bool		done;
 
 	GET_VXID_FROM_PGPROC(self, *MyProc);
 	SpinLockAcquire(&shared->mutex);
-	if (shared->claim == kind->claim)
+	done = shared->claim == kind->claim &&
+		pg_atomic_read_u64(&shared_marks->additions) == additions;
+	if (done)
 	{
 		for (int i = shared->nwatched - 1; i >= 0; i--)
 			if (!VirtualTransactionIdEquals(shared->watched[i].transaction, self) &&
@@ -364,6 +371,7 @@ look_after_watched(LowWater *kind, const VirtualTransactionId *holders, int coun
 		shared->watched_at = GetCurrentTimestamp();
 	}
 	SpinLockRelease(&shared->mutex);
+	return done;
 }
 
 /* Are these watched, or (late) are they from now on? */
@@ -389,6 +397,7 @@ all_watched(LowWater *kind, const VirtualTransactionId *transactions, int count,
 			shared->watched[shared->nwatched].transaction = transactions[i];
 			shared->watched[shared->nwatched++].base = shared->mark;
 			pg_atomic_fetch_add_u32(&shared_marks->watched, 1);
+			pg_atomic_fetch_add_u64(&shared_marks->additions, 1);
 		}
 	}
 	all = all && shared->claim == kind->claim;
@@ -423,6 +432,7 @@ low_water_open(LowWaterScan *scan, Relation queue, bool closely)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	VirtualTransactionId *holders = NULL;
+	uint64		additions = 0;
 	int			count = 0;
 
 	forget_other_queue(queue);
@@ -442,12 +452,13 @@ low_water_open(LowWaterScan *scan, Relation queue, bool closely)
 		if (!watching && !trying)
 			continue;
 		if (holders == NULL)
-			holders = current_holders(queue, &count);
-		if (watching)
 		{
-			look_after_watched(kind, holders, count);
-			kind->looked_after = scan->number;
+			additions = shared_marks == NULL ? 0 : pg_atomic_read_u64(&shared_marks->additions);
+			pg_read_barrier();
+			holders = current_holders(queue, &count);
 		}
+		if (watching && look_after_watched(kind, holders, count, additions))
+			kind->looked_after = scan->number;
 		if (!trying)
 			continue;
 		if (holders_ended(kind, holders, count, now - kind->taken_at >= LATE_US))
