@@ -5,7 +5,7 @@
  * Until a lease is committed others see its row as ready, and later its entry in
  * the index of ready rows as one that may be: to find out that it is not, they
  * visit the row and ask who has changed it.  With many workers each meets the rows
- * of all others, so it is noted in shared memory, for the latest few hundred, that
+ * of all others, so it is noted in shared memory, for the latest thousand, that
  * they are held or gone.  A task that becomes ready again takes a new id, so that
  * what is gone remains so, unless somebody changes rows by hand.
  *
