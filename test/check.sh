@@ -162,7 +162,7 @@ version=$(sed -n "s/^default_version *= *'\(.*\)'/\1/p" "$tree/noetl.control")
 [ "$(grep -c "\"version\": \"$version\"" "$tree/META.json")" -eq 2 ] && [ -f "$tree/sql/noetl--$version.sql" ] ||
     abort "META.json or sql/ is not of version $version, which noetl.control names"
 
-install_packages server tests || abort
+check_pg_config && check_executable_directory "${TMPDIR:-/tmp}" && install_packages server tests || abort
 choose_server_user
 build || abort
 
