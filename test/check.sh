@@ -169,6 +169,8 @@ build || abort
 work=$(mktemp -d "${TMPDIR:-/tmp}/noetl-check.XXXXXX")
 chmod 755 "$work"
 cp -R "$tree/test" "$tree/expected" "$work/"
+# The test of the quickstart makes one, as the server user.
+case " $suites " in *" tap "*) copy_tree "$work/source" ;; esac
 make_directory "$work/home" "$work/tmp"
 [ ${#as_user[@]} -eq 0 ] || chown -R "$server_user" "$work"
 export HOME=$work/home TMPDIR=$work/tmp

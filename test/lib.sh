@@ -301,6 +301,15 @@ build()
     rm -f "$log"
 }
 
+# Copies to the directory $1 what the extension is made of, built or not, and the
+# tests.  Times are kept, so that what was built is not built again.
+copy_tree()
+{
+    mkdir -p "$1"
+    tar -C "$tree" -cf - --exclude=./.git --exclude=./build/versions --exclude=./results --exclude=./tmp_check . |
+        tar -C "$1" -xpf - --no-same-owner
+}
+
 # Creates a cluster in $1/data (socket in $1) that finds the extension below
 # $1/inst where the server allows that, so that the machine's own PostgreSQL
 # is not touched.  Sets PATH, PGHOST, PGPORT, PGUSER.  Further arguments are

@@ -69,7 +69,7 @@ set_up()
     echo "made by make quickstart" >"$mark"
     cp "$tree/test/playbooks/weather.yaml" "$playbook"
     [ ${#as_user[@]} -eq 0 ] || chown "$server_user" "$dir" "$playbook"
-    create_cluster "$dir"
+    create_cluster "$dir" "port = 5432"
     cd "$dir"
     start_server "$dir"
     createdb noetl
