@@ -2,6 +2,7 @@
 # Runs every suite in a temporary server and counts what passed.  "make check"
 # calls it; see there for SUITES and REGRESS.  KEEP=1 leaves the directory.
 #
+#   style      executables in test/style that print TAP about the sources
 #   regress    test/sql/*.sql against expected/*.out
 #   isolation  test/specs/*.spec against expected/*.out
 #   tap        test/t/*.pl, each with servers of its own
@@ -15,7 +16,7 @@ program="make check"
 . "$(dirname "$0")/lib.sh"
 
 passed=0 failed=0 skipped=0
-suites=${SUITES:-regress isolation tap diff}
+suites=${SUITES:-style regress isolation tap diff}
 work=
 
 # Whatever happened: stop all servers, leave nothing behind, say how it ended.
@@ -141,6 +142,17 @@ run_perl_tests()
     done
 }
 
+# The sources need not be readable for the server user.
+run_style()
+{
+    local file as_user=()
+    say; say "== style"
+    for file in "$tree"/test/style/*; do
+        [ -f "$file" ] && [ -x "$file" ] || continue
+        run_tap "style/$(basename "$file")" env PYTHONDONTWRITEBYTECODE=1 "$file"
+    done
+}
+
 run_programs()
 {
     local file name
@@ -184,6 +196,7 @@ start_server "$work" || abort
 
 for suite in $suites; do
     case $suite in
+        style) run_style ;;
         regress)
             regress_options='' run_regress regress "$pgxs/src/test/regress/pg_regress" $REGRESS ;;
         isolation)
