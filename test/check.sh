@@ -26,7 +26,7 @@ finish()
     trap - EXIT INT TERM
     if [ -n "$work" ]; then
         find "$work" -name postmaster.pid 2>/dev/null | while read -r pid; do
-            "${as_user[@]}" "$bindir/pg_ctl" -D "$(dirname "$pid")" -s -m immediate stop >/dev/null 2>&1
+            "${as_user[@]}" "$bindir/pg_ctl" -D "$(dirname "$pid")" -s -m "${STOP:-immediate}" stop >/dev/null 2>&1
         done
         if [ -n "${KEEP:-}" ]; then say "Kept: $work"; else rm -rf "$work"; fi
     fi
