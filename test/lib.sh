@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Shared by the programs behind "make check", "make quickstart", "make bench" and
 # so on: finding or installing PostgreSQL, building, and running a private
 # server.  Sourced by bash.
