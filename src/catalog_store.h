@@ -11,6 +11,8 @@
 #include "datatype/timestamp.h"
 #include "utils/jsonb.h"
 
+#include "playbook.h"
+
 /* OID of noetl.catalog; raises when the extension is not there. */
 extern Oid	catalog_relation(void);
 
@@ -33,14 +35,6 @@ extern int64 catalog_insert(text *path, int version, text *kind, text *content,
 							bytea *digest, Jsonb *payload);
 
 /*
- * Stores a document that is part of another playbook; "path" is where, unless
- * it says so itself.  0 and *error when it is no valid playbook (catalog.c).
- */
-extern int64 catalog_add(const char *content, const char *path, char **error);
-/* The same for one that should be there already: nothing is stored. */
-extern int64 catalog_look_up(const char *content, const char *path, char **error);
-
-/*
  * The row of a version of a path (0: the newest) that was there at a time
  * (DT_NOEND: now); false when there is none.
  */
@@ -59,5 +53,11 @@ extern void catalog_lock_version(int64 catalog_id, bool to_delete);
 
 /* Does any execution refer to the row? */
 extern bool catalog_is_used(int64 catalog_id);
+
+/*
+ * The compiled playbook of a catalog row, from the backend's cache.  Raises
+ * when there is no such row.  Valid until the end of the transaction at least.
+ */
+extern Playbook *playbook_get(int64 catalog_id);
 
 #endif							/* NOETL_CATALOG_STORE_H */

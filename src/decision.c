@@ -9,7 +9,7 @@
 #include "utils/builtins.h"
 
 #include "broker_internal.h"
-#include "ids.h"
+#include "time_id.h"
 #include "json.h"
 #include "scope.h"
 

@@ -32,7 +32,7 @@
 #include "event_register.h"
 #include "execution.h"
 #include "json.h"
-#include "queue.h"
+#include "task_event.h"
 #include "retry.h"
 #include "save_broker.h"
 #include "wake.h"

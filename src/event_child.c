@@ -17,7 +17,7 @@
 #include "catalog_store.h"
 #include "event_internal.h"
 #include "execution.h"
-#include "ids.h"
+#include "time_id.h"
 #include "json.h"
 
 /* {path, version, workload, merge, literal}: what execute() would have written. */

@@ -15,6 +15,7 @@
 #include "event_internal.h"
 #include "execution.h"
 #include "ids.h"
+#include "time_id.h"
 #include "json.h"
 
 /* Ids above are for the events that follow */

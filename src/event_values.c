@@ -6,6 +6,7 @@
 
 #include "utils/builtins.h"
 
+#include "catalog_register.h"
 #include "catalog_store.h"
 #include "event_internal.h"
 #include "ids.h"

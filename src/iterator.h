@@ -7,15 +7,6 @@
 
 #include "playbook.h"
 
-/* What items are sorted by. */
-typedef struct IteratorOrder
-{
-	Template   *key;
-	bool		descending;
-	bool		members;		/* written without braces: members of the item
-								 * are names too */
-} IteratorOrder;
-
 /* What is asked of a collection; applied in this order. */
 typedef struct IteratorQuery
 {
@@ -42,14 +33,6 @@ typedef struct IteratorItems
 extern bool iterator_items(const IteratorQuery *query,
 						   const TemplateScope *outer,
 						   IteratorItems *items, SourceError *error);
-
-/*
- * Compiles order_by: an expression or a template over the item, or the path of
- * one of its members; a path with "-" before it, or anything with "desc" behind
- * it, sorts downwards.  False and *error when it does not parse.
- */
-extern bool iterator_compile_order(const char *text, int length,
-								   IteratorOrder *order, SourceError *error);
 
 /*
  * A number that a playbook gives for limit, chunk or concurrency ("what");

@@ -31,11 +31,6 @@
 #define LOCK_CLASS_EXECUTION	0x6e03	/* deciding on an execution */
 #define LOCK_CLASS_WAITERS		0x6e04	/* idle workers */
 
-/* noetl.c */
-extern bool noetl_broker;		/* noetl.broker: decide on insert */
-extern bool noetl_notify;		/* noetl.notify: NOTIFY noetl_queue */
-extern int	noetl_max_visits;	/* noetl.max_visits */
-extern int	noetl_max_depth;	/* noetl.max_depth: child playbooks */
-extern int	noetl_node_id;		/* noetl.node_id: node bits of new ids */
+#include "guc.h"
 
 #endif							/* NOETL_H */

@@ -2,7 +2,7 @@
  * playbook.h
  *		The compiled playbook: what a YAML document means, as numbers.
  *
- * A playbook is compiled once per backend and kept (playbook_get).  Steps are
+ * A playbook is compiled once per backend and kept (playbook_get in catalog_store.h).  Steps are
  * numbered in document order; every name is resolved, every template parsed,
  * and which step can reach which is known, so that the broker compares
  * integers and tests bits.
@@ -104,13 +104,22 @@ typedef struct ChildSpec
 								 * result; or NULL */
 } ChildSpec;
 
+/* What items are sorted by. */
+typedef struct IteratorOrder
+{
+	Template   *key;
+	bool		descending;
+	bool		members;		/* written without braces: members of the item
+								 * are names too */
+} IteratorOrder;
+
 /* An iterator that the broker expands. */
 typedef struct IteratorSpec
 {
 	TemplateDoc *collection;
 	char	   *element;		/* name of the item in templates */
 	Condition  *where;			/* or NULL, also below */
-	struct IteratorOrder *order_by;
+	IteratorOrder *order_by;
 	TemplateDoc *limit;
 	TemplateDoc *chunk;
 	TemplateDoc *concurrency;
@@ -240,16 +249,18 @@ extern Playbook *playbook_compile_document(const YamlNode *root,
 extern void playbook_document_names(const YamlNode *root, char **path,
 									char **name);
 
+/*
+ * Compiles order_by: an expression or a template over the item, or the path of
+ * one of its members; a path with "-" before it, or anything with "desc" behind
+ * it, sorts downwards.  False and *error when it does not parse.
+ */
+extern bool iterator_compile_order(const char *text, int length,
+								   IteratorOrder *order, SourceError *error);
+
 /* The largest playbook that registers. */
 #define PLAYBOOK_MAX_STEPS	20000
 #define PLAYBOOK_MAX_NAME	512 /* bytes of a step's name: it is indexed */
 #define PLAYBOOK_MAX_PATH	1024	/* bytes of a catalog path: likewise */
-
-/*
- * The compiled playbook of a catalog row, from the backend's cache.  Raises
- * when there is no such row.  Valid until the end of the transaction at least.
- */
-extern Playbook *playbook_get(int64 catalog_id);
 
 /* Index of a step by name, or -1. */
 extern int	playbook_find_step(const Playbook *playbook, const char *name,

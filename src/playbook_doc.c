@@ -12,7 +12,6 @@
 #include "utils/datum.h"
 #include "utils/memutils.h"
 
-#include "iterator.h"
 #include "playbook_compiler.h"
 
 static bool has_tags(const YamlNode *node);

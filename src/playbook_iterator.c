@@ -17,7 +17,6 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
-#include "iterator.h"
 #include "playbook_compiler.h"
 
 /* What an iterator is made of, and other names of it. */

@@ -10,7 +10,6 @@
 
 #include "playbook_compiler.h"
 #include "save.h"
-#include "save_broker.h"
 
 /* Keys by which a save says where it goes; storage may hold all the others. */
 static const char *const storage_keys[] = {"storage", "tool", "type", NULL};

@@ -20,7 +20,7 @@
 #include "event.h"
 #include "execution.h"
 #include "json.h"
-#include "queue.h"
+#include "task_event.h"
 #include "reaper.h"
 #include "rows.h"
 #include "store.h"
@@ -40,47 +40,6 @@ PG_FUNCTION_INFO_V1(noetl_complete_and_lease);
 #define TIMER_INTERVAL_US	INT64CONST(250000)
 /* A lease that finds only rows that others have taken looks this often */
 #define LEASE_TRIES		3
-
-/* See queue.h. */
-Jsonb *
-reaped_meta(const char *flag, int attempt)
-{
-	JsonBuilder builder;
-	JsonbValue	value;
-
-	json_begin_object(&builder);
-	if (attempt > 0)
-		json_add_int(&builder, "attempt", attempt);
-	if (flag != NULL)
-		json_add_bool(&builder, flag, true);
-	if (flag != NULL && strcmp(flag, REAPED_TIMEOUT) == 0)
-		json_add_text(&builder, "kind", flag);
-	json_end_object(&builder, &value);
-	return json_to_jsonb(&value);
-}
-
-/* See queue.h. */
-void
-queue_task_event(Store *store, const QueueRow *row, EventType type,
-				 Jsonb *result, const char *error, const char *flag)
-{
-	Event		event;
-
-	memset(&event, 0, sizeof(event));
-	event.event_type = event_type_name(type);
-	event.execution_id = row->execution_id;
-	event.node_id = row->node_id;
-	event.node_name = row->node_name;
-	event.node_type = row->node_type;
-	event.parent_event_id = row->event_id;
-	event.has_index = row->item >= 0;
-	event.current_index = row->item;
-	event.worker_id = row->worker_id;
-	event.result = result;
-	event.error = error;
-	event.meta = reaped_meta(flag, row->attempts);
-	(void) event_ingest(store, &event);
-}
 
 /* noetl.enqueue_next(execution_id) */
 Datum
@@ -331,7 +290,7 @@ end_task(Store *store, int64 queue_id, const char *worker_id, EventType type,
 			holds(&row, worker_id);
 	}
 	if (held)
-		queue_task_event(store, &row, type, result, error,
+		task_event_ingest(store, &row, type, result, error,
 						 type == EVENT_ACTION_ERROR && is_overdue(&row) ?
 						 REAPED_TIMEOUT : NULL);
 	return held && strcmp(row.status, "cancelled") != 0;

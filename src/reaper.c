@@ -15,7 +15,7 @@
 #include "event.h"
 #include "execution.h"
 #include "json.h"
-#include "queue.h"
+#include "task_event.h"
 #include "reaper.h"
 #include "timeout.h"
 #include "wake.h"
@@ -73,11 +73,11 @@ reap_lease(Store *store, const QueueRow *due)
 	{
 		if (strcmp(row.status, "leased") != 0)
 			row.attempts++;		/* nobody came for it in time */
-		queue_task_event(store, &row, EVENT_ACTION_ERROR, NULL,
+		task_event_ingest(store, &row, EVENT_ACTION_ERROR, NULL,
 						 timeout_error(row.timeout), REAPED_TIMEOUT);
 	}
 	else if (strcmp(row.status, "leased") == 0)
-		queue_task_event(store, &row, EVENT_ACTION_ERROR, NULL,
+		task_event_ingest(store, &row, EVENT_ACTION_ERROR, NULL,
 						 "lease expired", REAPED_LEASE);
 	else
 		return false;
@@ -107,7 +107,7 @@ reap_execution(Store *store, int64 execution_id)
 	json_add_text(&builder, "reason", event.error);
 	json_end_object(&builder, &value);
 	event.result = json_to_jsonb(&value);
-	event.meta = reaped_meta(REAPED_TIMEOUT, 0);
+	event.meta = task_event_meta(REAPED_TIMEOUT, 0);
 	(void) event_ingest(store, &event);
 }
 

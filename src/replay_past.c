@@ -10,6 +10,7 @@
 
 #include "miscadmin.h"
 
+#include "catalog_register.h"
 #include "catalog_store.h"
 #include "event_internal.h"
 #include "json.h"

@@ -15,6 +15,16 @@
 
 #include "template.h"
 
+/* How the rows of a save go into their table. */
+typedef enum SaveMode
+{
+	SAVE_INSERT,				/* also "append" */
+	SAVE_UPSERT,
+	SAVE_UPDATE,
+	SAVE_OVERWRITE,				/* all rows of the table are deleted first */
+	SAVE_STATEMENT				/* no rows: a statement of the playbook's */
+} SaveMode;
+
 /* One save, rendered: who does it is a matter of its type. */
 typedef struct SaveTask
 {
@@ -39,6 +49,15 @@ extern bool save_tasks(const JsonbValue *save, const TemplateScope *scope,
 
 /* The task type of a storage, by any of its names; NULL: nobody knows it. */
 extern char *save_storage_type(const char *name);
+
+/*
+ * Finds the mode that a word means, in any case; returns false when no mode has
+ * that name.  SAVE_STATEMENT has no word.
+ */
+extern bool save_mode(const char *word, int length, SaveMode *mode);
+
+/* Returns the word for a mode; "statement" for SAVE_STATEMENT. */
+extern const char *save_mode_name(SaveMode mode);
 
 /* save_statement.c */
 

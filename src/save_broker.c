@@ -16,45 +16,6 @@
 #include "save_broker.h"
 #include "scope.h"
 
-static const struct
-{
-	const char *word;
-	SaveMode	mode;
-}			mode_words[] = {
-	{"insert", SAVE_INSERT},
-	{"append", SAVE_INSERT},
-	{"upsert", SAVE_UPSERT},
-	{"update", SAVE_UPDATE},
-	{"overwrite", SAVE_OVERWRITE}
-};
-
-/* See save_broker.h. */
-bool
-save_mode(const char *word, int length, SaveMode *mode)
-{
-	for (int i = 0; i < lengthof(mode_words); i++)
-		if (strlen(mode_words[i].word) == length &&
-			pg_strncasecmp(mode_words[i].word, word, length) == 0)
-		{
-			*mode = mode_words[i].mode;
-			return true;
-		}
-	return false;
-}
-
-/* See save_broker.h. */
-const char *
-save_mode_name(SaveMode mode)
-{
-	int			i = 0;
-
-	if (mode == SAVE_STATEMENT)
-		return "statement";
-	while (mode_words[i].mode != mode)
-		i++;
-	return mode_words[i].word;
-}
-
 /* Renders one part; *value is jbvNull when there is none. */
 static bool
 render_part(const TemplateDoc *doc, Scope *scope, JsonbValue *value, char **error)

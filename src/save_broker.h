@@ -12,18 +12,7 @@
 #include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 
-typedef enum SaveMode
-{
-	SAVE_INSERT,				/* also "append" */
-	SAVE_UPSERT,
-	SAVE_UPDATE,
-	SAVE_OVERWRITE,				/* all rows there are make room for the new ones */
-	SAVE_STATEMENT
-} SaveMode;
-
-/* The mode a word means; false when nobody knows it. */
-extern bool save_mode(const char *word, int length, SaveMode *mode);
-extern const char *save_mode_name(SaveMode mode);
+#include "save.h"
 
 typedef struct SaveRequest
 {

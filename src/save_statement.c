@@ -22,14 +22,6 @@
 
 #define ROWS_PER_STATEMENT	500
 
-typedef enum SaveMode
-{
-	SAVE_APPEND,
-	SAVE_OVERWRITE,
-	SAVE_UPDATE,
-	SAVE_UPSERT
-} SaveMode;
-
 /* Digits without quotes have a type, which columns of text or jsonb refuse. */
 typedef enum NumberForm
 {
@@ -397,31 +389,17 @@ write_statements(const RowSave *save)
  * ---------------------------------------------------------------------------
  */
 
-/* Reads the mode. */
+/* Reads the mode of the settings, insert by default; false and *error for an unknown word. */
 static bool
 read_mode(const JsonbValue *settings, SaveMode *mode, SourceError *error)
 {
-	static const struct
-	{
-		const char *name;
-		SaveMode	mode;
-	}			known[] = {
-		{"append", SAVE_APPEND}, {"insert", SAVE_APPEND}, {"overwrite", SAVE_OVERWRITE},
-		{"update", SAVE_UPDATE}, {"upsert", SAVE_UPSERT}
-	};
-	char	   *name = json_get_text(settings, "mode");
+	char	   *word = json_get_text(settings, "mode");
 
-	*mode = SAVE_APPEND;
-	if (name == NULL)
+	*mode = SAVE_INSERT;
+	if (word == NULL || save_mode(word, strlen(word), mode))
 		return true;
-	for (int i = 0; i < lengthof(known); i++)
-		if (pg_strcasecmp(name, known[i].name) == 0)
-		{
-			*mode = known[i].mode;
-			return true;
-		}
-	return source_error(error, psprintf("unknown mode \"%s\"", name),
-				  "It is append, insert, overwrite, update or upsert.");
+	return source_error(error, psprintf("unknown mode \"%s\"", word),
+						"It is append, insert, overwrite, update or upsert.");
 }
 
 /* Appends the names in a text with commas. */

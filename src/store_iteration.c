@@ -19,7 +19,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "ids.h"
+#include "time_id.h"
 #include "json.h"
 #include "store_internal.h"
 #include "store_slot.h"

@@ -22,7 +22,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "ids.h"
+#include "time_id.h"
 #include "json.h"
 #include "low_water.h"
 #include "run_mark.h"

@@ -14,7 +14,7 @@
 #include "datatype/timestamp.h"
 #include "utils/jsonb.h"
 
-#include "yaml.h"				/* SourceError */
+#include "source_error.h"
 
 typedef struct Template Template;
 
@@ -150,17 +150,5 @@ extern TemplateScope template_object_scope(Jsonb *context);
  */
 extern TemplateScope template_context_scope(Jsonb *context);
 pg_noreturn extern void template_raise(const SourceError *error);
-
-/* GUCs (registered in noetl.c) */
-typedef enum TemplateCoerce
-{
-	COERCE_OFF,
-	COERCE_CONTAINERS,
-	COERCE_ALL
-} TemplateCoerce;
-
-extern int	noetl_template_coerce;
-extern int	noetl_template_max_output;	/* bytes */
-extern int	noetl_template_max_iterations;
 
 #endif							/* NOETL_TEMPLATE_H */

@@ -28,4 +28,10 @@ extern void wake_timer(TimestampTz when);
 /* One of them was taken by this transaction itself. */
 extern void wake_not_needed(const char *type);
 
+/*
+ * Enters this session into the waiters for the types (none: any type), or takes
+ * it out.  The session holds one lock tag per type meanwhile.
+ */
+extern void wake_set_waiting(int ntypes, char **types, bool waiting);
+
 #endif							/* NOETL_WAKE_H */

@@ -153,7 +153,7 @@ libyaml_error(ParseState *state)
 	}
 	else
 		message = pstrdup(problem);
-	return yaml_source_error(state->error, ERRCODE_INVALID_TEXT_REPRESENTATION,
+	return source_error_at(state->error, ERRCODE_INVALID_TEXT_REPRESENTATION,
 							 line, column, message,
 							 libyaml_hint(state, problem, line, context_line));
 }
@@ -163,7 +163,7 @@ static SizedNode *
 error_at(ParseState *state, int sqlerrcode, int line, int column,
 		 char *message, char *hint)
 {
-	yaml_source_error(state->error, sqlerrcode, line, column, message, hint);
+	source_error_at(state->error, sqlerrcode, line, column, message, hint);
 	return NULL;
 }
 
@@ -836,7 +836,7 @@ check_directives(ParseState *state)
 				 yaml_line_break(first, end) == 0)
 			prologue = false;
 		if (count > MAX_DIRECTIVES)
-			return yaml_source_error(state->error,
+			return source_error_at(state->error,
 									 ERRCODE_PROGRAM_LIMIT_EXCEEDED, line, 1,
 									 psprintf("document has more than %d directives",
 											  MAX_DIRECTIVES), NULL);
@@ -924,14 +924,14 @@ yaml_parse_document(const char *text, int length, SourceError *error)
 	state.error = error;
 	if (GetDatabaseEncoding() != PG_UTF8)
 	{
-		yaml_source_error(error, ERRCODE_FEATURE_NOT_SUPPORTED, 1, 1,
+		source_error_at(error, ERRCODE_FEATURE_NOT_SUPPORTED, 1, 1,
 						  "YAML can be read only in a database with encoding UTF8",
 						  NULL);
 		return NULL;
 	}
 	if (length > MAX_LENGTH)
 	{
-		yaml_source_error(error, ERRCODE_PROGRAM_LIMIT_EXCEEDED, 1, 1,
+		source_error_at(error, ERRCODE_PROGRAM_LIMIT_EXCEEDED, 1, 1,
 						  psprintf("document is larger than %d MB",
 								   MAX_LENGTH / (1024 * 1024)), NULL);
 		return NULL;

@@ -12,6 +12,8 @@
 #include "utils/jsonb.h"
 #include "utils/numeric.h"
 
+#include "source_error.h"
+
 typedef enum YamlKind
 {
 	YN_NULL,
@@ -73,25 +75,18 @@ struct YamlNode
 	YamlPair   *pairs;			/* YN_MAP, document order, keys unique */
 };
 
-/* What is wrong with a piece of source text, and where. */
-typedef struct SourceError
-{
-	int			sqlerrcode;		/* an ERRCODE_* */
-	int			line;			/* 1-based; 0 = unknown */
-	int			column;			/* 1-based; 0 = unknown */
-	char	   *message;		/* lower case, no full stop */
-	char	   *hint;			/* or NULL */
-} SourceError;
-
-/* Says what is wrong with a value whose place is not known; returns false. */
-extern bool source_error(SourceError *error, char *message, char *hint);
-
 /*
  * Parses one document.  On malformed input returns NULL and fills *error;
  * never raises for what the text contains.  An empty document is YN_NULL.
  */
 extern YamlNode *yaml_parse_document(const char *text, int length,
 									 SourceError *error);
+
+/*
+ * Raises an error of yaml_parse_document over the text that was parsed; DETAIL
+ * shows the line.
+ */
+pg_noreturn extern void yaml_raise(const SourceError *error, const char *text, int length);
 
 /* The value of a member of a map, or NULL. */
 extern YamlNode *yaml_member(const YamlNode *map, const char *key);

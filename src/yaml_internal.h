@@ -36,9 +36,6 @@ typedef enum YamlStyle
 } YamlStyle;
 
 /* yaml_source.c */
-extern bool yaml_source_error(SourceError *error, int sqlerrcode,
-							  int line, int column,
-							  char *message, char *hint);
 extern char *yaml_quote_text(const char *text, int length);
 extern int	yaml_line_break(const char *p, const char *end);
 extern const char *yaml_line_end(const char *p, const char *end);

@@ -1,6 +1,6 @@
 /*
  * yaml_json.c
- *		A YAML tree as jsonb, and the SQL function that shows it.
+ *		A YAML tree as jsonb.
  */
 #include "noetl.h"
 
@@ -8,8 +8,6 @@
 #include "utils/builtins.h"
 
 #include "yaml_internal.h"
-
-PG_FUNCTION_INFO_V1(noetl_parse_yaml);
 
 /* The jsonb form of a scalar, pointing into the node. */
 static void
@@ -84,36 +82,4 @@ yaml_to_json(const YamlNode *node, JsonbValue *result)
 	result->type = jbvBinary;
 	result->val.binary.data = &jsonb->root;
 	result->val.binary.len = VARSIZE(jsonb) - VARHDRSZ;
-}
-
-/*
- * noetl.parse_yaml(text): shows what a playbook's text means as JSON, which
- * is how authors find out what YAML made of it.
- */
-Datum
-noetl_parse_yaml(PG_FUNCTION_ARGS)
-{
-	text	   *source = PG_GETARG_TEXT_PP(0);
-	const char *content = VARDATA_ANY(source);
-	int			length = VARSIZE_ANY_EXHDR(source);
-	SourceError error;
-	YamlNode   *root = yaml_parse_document(content, length, &error);
-	JsonbValue	value;
-
-	if (root == NULL)
-	{
-		int			line_length;
-		const char *line = yaml_source_line(content, length, error.line,
-											&line_length);
-
-		ereport(ERROR,
-				(errcode(error.sqlerrcode),
-				 errmsg("invalid YAML at line %d, column %d: %s",
-						error.line, error.column, error.message),
-				 errdetail("Line %d: %s", error.line,
-						   yaml_quote_text(line, line_length)),
-				 error.hint ? errhint("%s", error.hint) : 0));
-	}
-	yaml_to_json(root, &value);
-	PG_RETURN_JSONB_P(JsonbValueToJsonb(&value));
 }

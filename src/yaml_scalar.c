@@ -497,14 +497,14 @@ construct_number(YamlNode *node, YamlTag tag, SourceError *error)
 
 	if (!(tag == YAML_TAG_INT ? is_int(text, length) :
 		  is_tagged_float(text, length)))
-		return yaml_source_error(error, ERRCODE_INVALID_TEXT_REPRESENTATION,
+		return source_error_at(error, ERRCODE_INVALID_TEXT_REPRESENTATION,
 								 node->line, node->column,
 								 psprintf("%s is not %s",
 										  yaml_quote_text(text, length),
 										  tag == YAML_TAG_INT ? "an integer" : "a float"),
 								 NULL);
 	if (length > MAX_NUMBER_LENGTH)
-		return yaml_source_error(error, ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
+		return source_error_at(error, ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
 								 node->line, node->column,
 								 psprintf("number has more than %d characters",
 										  MAX_NUMBER_LENGTH),
@@ -513,7 +513,7 @@ construct_number(YamlNode *node, YamlTag tag, SourceError *error)
 	{
 		decimal = int_text(text, length);
 		if (decimal == NULL)
-			return yaml_source_error(error, ERRCODE_INVALID_TEXT_REPRESENTATION,
+			return source_error_at(error, ERRCODE_INVALID_TEXT_REPRESENTATION,
 									 node->line, node->column,
 									 psprintf("%s has no digits",
 											  yaml_quote_text(text, length)),
@@ -524,13 +524,13 @@ construct_number(YamlNode *node, YamlTag tag, SourceError *error)
 		double		value;
 
 		if (is_not_finite(text, length))
-			return yaml_source_error(error, ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
+			return source_error_at(error, ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
 									 node->line, node->column,
 									 psprintf("%s has no JSON form", text),
 									 "JSON numbers are finite; quote the value to keep it as text.");
 		value = float_value(text, length);
 		if (isinf(value) || isnan(value))
-			return yaml_source_error(error, ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
+			return source_error_at(error, ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
 									 node->line, node->column,
 									 psprintf("%s is too large for a float",
 											  yaml_quote_text(text, length)),
@@ -560,7 +560,7 @@ construct_bool(YamlNode *node, SourceError *error)
 		known = node->boolean || text_in(word, node->length, falsehoods);
 	}
 	if (!known)
-		return yaml_source_error(error, ERRCODE_INVALID_TEXT_REPRESENTATION,
+		return source_error_at(error, ERRCODE_INVALID_TEXT_REPRESENTATION,
 								 node->line, node->column,
 								 psprintf("%s is not a boolean",
 										  yaml_quote_text(node->string, node->length)),

@@ -9,19 +9,6 @@
 
 #define MAX_QUOTED			60	/* bytes of the document in a message */
 
-/* Fills in an error; returns false so that callers can "return" it. */
-bool
-yaml_source_error(SourceError *error, int sqlerrcode, int line, int column,
-				  char *message, char *hint)
-{
-	error->sqlerrcode = sqlerrcode;
-	error->line = line;
-	error->column = column;
-	error->message = message;
-	error->hint = hint;
-	return false;
-}
-
 /*
  * A piece of the document for a message: quoted, short whatever it is, and
  * without control characters.
@@ -149,9 +136,17 @@ yaml_offset_position(const char *text, int length, size_t offset,
 	}
 }
 
-/* See yaml.h. */
-bool
-source_error(SourceError *error, char *message, char *hint)
+/* Raises an error of yaml_parse_document with the line of the text it is about. */
+void
+yaml_raise(const SourceError *error, const char *text, int length)
 {
-	return yaml_source_error(error, ERRCODE_INVALID_PARAMETER_VALUE, 0, 0, message, hint);
+	int			line_length;
+	const char *line = yaml_source_line(text, length, error->line, &line_length);
+
+	ereport(ERROR,
+			(errcode(error->sqlerrcode),
+			 errmsg("invalid YAML at line %d, column %d: %s",
+					error->line, error->column, error->message),
+			 errdetail("Line %d: %s", error->line, yaml_quote_text(line, line_length)),
+			 error->hint ? errhint("%s", error->hint) : 0));
 }
