@@ -81,9 +81,12 @@ WERROR ?= -Werror
 WARNINGS = -Wall -Wextra $(WERROR) -Wno-unused-parameter -Wno-sign-compare \
 	-Wno-missing-field-initializers
 
-OBJS = $(patsubst $(here)/%.c,%.o,$(sort $(wildcard $(here)/src/*.c)))
+# src/ is a house of rooms, one folder each; programs of their own are no rooms.
+PROGRAM_SOURCES = $(wildcard $(addprefix $(here)/src/,worker/*.c console/*.c))
+SOURCES = $(filter-out $(PROGRAM_SOURCES),$(wildcard $(here)/src/*.c $(here)/src/*/*.c))
+OBJS = $(patsubst $(here)/%.c,%.o,$(sort $(SOURCES)))
 SHLIB_LINK = -lyaml
-# Not -I: our yaml.h is not libyaml's.
+# Not -I: our headers must not hide those of libyaml and PostgreSQL.
 PG_CPPFLAGS = -iquote $(here)/src
 # Not in the preprocessor's flags: clang's run for the bitcode would overwrite
 # the dependencies of the object.
@@ -110,7 +113,7 @@ include $(PGXS)
 
 # What was built for another PostgreSQL or by another compiler is built anew.
 build/for: force
-	@mkdir -p build src src/worker
+	@mkdir -p build $(sort $(dir $(OBJS) $(WORKER_OBJS)))
 	@echo '$(VERSION) $(pkglibdir) $(CC)' | cmp -s - $@ || \
 		echo '$(VERSION) $(pkglibdir) $(CC)' > $@
 $(OBJS) $(WORKER_OBJS): build/for
