@@ -16,14 +16,14 @@
  *
  * Conditions, inputs and actions that raise become events of the execution.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include <limits.h>
 #include <math.h>
 
 #include "broker_internal.h"
 #include "input.h"
-#include "json.h"
+#include "common/json_build.h"
 #include "retry.h"
 #include "scope.h"
 #include "timeout.h"

@@ -2,14 +2,14 @@
  * catalog.c
  *		noetl.register() and noetl.validate().
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/tuplestore.h"
 
 #include "catalog_register.h"
-#include "rows.h"
+#include "common/srf.h"
 
 PG_FUNCTION_INFO_V1(noetl_register);
 PG_FUNCTION_INFO_V1(noetl_validate);

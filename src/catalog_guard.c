@@ -2,7 +2,7 @@
  * catalog_guard.c
  *		The trigger of noetl.catalog: registered playbooks stay as they are.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "access/htup_details.h"
 #include "commands/trigger.h"

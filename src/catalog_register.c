@@ -2,7 +2,7 @@
  * catalog_register.c
  *		Registering a playbook: its document is read, judged and stored.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"

@@ -6,7 +6,7 @@
  * enough; a kept plan finds the table again by name when the extension was
  * dropped and created in between.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "access/htup_details.h"
 #include "access/xact.h"

@@ -11,7 +11,7 @@
  * Context of an open run: {"data": its input, "child_execution_id": …,
  * "timeout": microseconds}.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include <limits.h>
 

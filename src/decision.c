@@ -3,14 +3,14 @@
  *		Decisions are noted down, in the order in which they will be written;
  *		and the end of an execution, which is the last of them.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 
 #include "broker_internal.h"
-#include "time_id.h"
-#include "json.h"
+#include "common/time_id.h"
+#include "common/json_build.h"
 #include "scope.h"
 
 static const char *const failure_names[] = {

@@ -15,7 +15,7 @@
  * triggers untouched: only events that the BEFORE trigger has registered are
  * decided upon.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "access/xact.h"
 #include "commands/trigger.h"
@@ -31,7 +31,7 @@
 #include "event_internal.h"
 #include "event_register.h"
 #include "execution.h"
-#include "json.h"
+#include "common/json_build.h"
 #include "task_event.h"
 #include "retry.h"
 #include "save_broker.h"

@@ -7,7 +7,7 @@
  * child it does not wait: a child that is busy finds the request in
  * noetl.pending.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -17,8 +17,8 @@
 #include "catalog_store.h"
 #include "event_internal.h"
 #include "execution.h"
-#include "time_id.h"
-#include "json.h"
+#include "common/time_id.h"
+#include "common/json_build.h"
 
 /* {path, version, workload, merge, literal}: what execute() would have written. */
 static Jsonb *

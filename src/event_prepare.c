@@ -3,7 +3,7 @@
  *		A client's event is made fit to be stored: words normalised, its execution
  *		found and locked, ids, time and node filled in.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "access/xact.h"
 #include "miscadmin.h"
@@ -15,8 +15,8 @@
 #include "event_internal.h"
 #include "execution.h"
 #include "ids.h"
-#include "time_id.h"
-#include "json.h"
+#include "common/time_id.h"
+#include "common/json_build.h"
 
 /* Ids above are for the events that follow */
 #define LARGEST_CHOSEN_ID	(PG_INT64_MAX - (INT64CONST(1) << 48))

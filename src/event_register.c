@@ -5,7 +5,7 @@
  * The AFTER triggers of a statement run when all its rows are stored.  Here
  * those wait of which the decision is due, so that it need not be so late.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "access/xact.h"
 #include "utils/builtins.h"

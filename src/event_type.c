@@ -2,7 +2,7 @@
  * event_type.c
  *		The vocabulary of the event log: types, their aliases, status words.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "event_type.h"
 

@@ -2,7 +2,7 @@
  * event_values.c
  *		What the broker's questions about the past are answered from.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "utils/builtins.h"
 
@@ -10,7 +10,7 @@
 #include "catalog_store.h"
 #include "event_internal.h"
 #include "ids.h"
-#include "json.h"
+#include "common/json_build.h"
 
 /* ValueSource.step_value */
 static void

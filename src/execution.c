@@ -2,7 +2,7 @@
  * execution.c
  *		An execution as a whole: its lock, its start (playbook, row, workload).
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "miscadmin.h"
 #include "storage/lock.h"
@@ -11,7 +11,7 @@
 #include "catalog_store.h"
 #include "event.h"
 #include "execution.h"
-#include "json.h"
+#include "common/json_build.h"
 #include "scope.h"
 #include "timeout.h"
 #include "wake.h"

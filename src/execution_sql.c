@@ -3,13 +3,13 @@
  *		noetl.execute() and noetl.cancel(): events about executions as a whole,
  *		as functions.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "utils/builtins.h"
 
 #include "event.h"
 #include "execution.h"
-#include "json.h"
+#include "common/json_build.h"
 
 PG_FUNCTION_INFO_V1(noetl_execute);
 PG_FUNCTION_INFO_V1(noetl_cancel);

@@ -9,13 +9,13 @@
  *		                    │
  *		                    └─ actions: step_started and a queue row
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "miscadmin.h"
 
 #include "broker_internal.h"
 #include "input.h"
-#include "json.h"
+#include "common/json_build.h"
 #include "retry.h"
 #include "scope.h"
 #include "timeout.h"

@@ -13,7 +13,7 @@
  * Numbering the components backwards makes every edge go from a lower
  * number to a higher one, or stay inside.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "miscadmin.h"
 

@@ -2,12 +2,12 @@
  * id_sql.c
  *		noetl.next_id() and noetl.id_time(): ids from SQL.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "utils/timestamp.h"
 
 #include "ids.h"
-#include "time_id.h"
+#include "common/time_id.h"
 
 PG_FUNCTION_INFO_V1(noetl_next_id);
 PG_FUNCTION_INFO_V1(noetl_id_time);

@@ -2,14 +2,14 @@
  * ids.c
  *		New execution ids.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "commands/sequence.h"
 #include "utils/timestamp.h"
 
 #include "ids.h"
 #include "store.h"
-#include "time_id.h"
+#include "common/time_id.h"
 
 /*
  * Returns a new execution_id.  A sequence, not shared memory, keeps ids apart:

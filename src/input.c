@@ -2,10 +2,10 @@
  * input.c
  *		The input of an action, put together from its layers.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "input.h"
-#include "json.h"
+#include "common/json_build.h"
 
 /* Lays one rendered layer on the object being built; a lone value is "input". */
 static void

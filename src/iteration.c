@@ -14,7 +14,7 @@
  * "since": its iterator_started, "catalog_id": the playbook of all items or 0,
  * "timeout": microseconds}.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "miscadmin.h"
 

@@ -7,7 +7,7 @@
  * Pure: no tables.  What templates leave behind is freed after each item, so
  * that a collection needs little more memory than its list of items.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include <limits.h>
 #include <math.h>
@@ -19,7 +19,7 @@
 #include "utils/numeric.h"
 
 #include "iterator.h"
-#include "json.h"
+#include "common/json_build.h"
 #include "scope.h"
 #include "template_int.h"
 

@@ -3,7 +3,7 @@
  *		noetl.iterator_items(): the items of an iterator for who goes through
  *		them outside the database.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -11,8 +11,8 @@
 #include "utils/tuplestore.h"
 
 #include "iterator.h"
-#include "json.h"
-#include "rows.h"
+#include "common/json_build.h"
+#include "common/srf.h"
 
 PG_FUNCTION_INFO_V1(noetl_iterator_items);
 

@@ -3,7 +3,7 @@
  *		Where ready rows of the queue can begin; low_water.h says how that is
  *		known.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "access/xact.h"
 #include "miscadmin.h"
@@ -22,7 +22,7 @@
 
 #include "full_scan.h"
 #include "low_water.h"
-#include "shared_area.h"
+#include "common/shmem.h"
 
 /* A mark is worth raising by this many ids … */
 #define MIN_GAIN			64

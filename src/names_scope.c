@@ -3,9 +3,9 @@
  *		Names that lie over those of a queue.context: inside an item of an
  *		iterator, or where what an action gave is saved.
  */
-#include "noetl.h"
+#include "common/common.h"
 
-#include "json.h"
+#include "common/json_build.h"
 #include "names_scope.h"
 
 /* Is it the name of what the action has just given? */

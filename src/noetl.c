@@ -3,7 +3,7 @@
  *		Module start: the magic block; settings and background processes are
  *		registered.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "utils/guc.h"
 

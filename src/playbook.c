@@ -7,7 +7,7 @@
  * shows (graph.c, playbook_lint.c).  A fault is noted and compilation goes
  * on, so that an author sees every fault at once; only the result is withheld.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "miscadmin.h"
 #include "utils/memutils.h"

@@ -14,7 +14,7 @@
 
 #include "nodes/pg_list.h"
 
-#include "name_table.h"
+#include "common/name_table.h"
 #include "template.h"
 #include "yaml.h"
 

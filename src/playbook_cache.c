@@ -9,7 +9,7 @@
  * playbook may keep it until the end of the transaction, therefore a dropped
  * one that was used in this transaction goes to a graveyard until then.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "access/xact.h"
 #include "utils/hsearch.h"

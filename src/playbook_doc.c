@@ -6,7 +6,7 @@
  * deep it is.  Everything is copied: the YAML tree does not outlive
  * compilation, the compiled playbook does.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "miscadmin.h"
 #include "utils/datum.h"

@@ -8,7 +8,7 @@
  * compiling a document without faults pays nothing for it, and so that text
  * that came from a workbook task is reported where it was written.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "lib/stringinfo.h"
 #include "miscadmin.h"

@@ -12,7 +12,7 @@
  * here, too: the broker where the items are child playbooks or shall be spread
  * over all workers (mode: distributed), else one worker.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "miscadmin.h"
 #include "utils/memutils.h"

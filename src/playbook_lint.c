@@ -2,7 +2,7 @@
  * playbook_lint.c
  *		Warnings: what is legal but is hardly what the author meant.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "miscadmin.h"
 

@@ -7,7 +7,7 @@
  *		next: [{when: c, step: b}, {else: [d]}]
  *		next: {spec: {mode: exclusive}, arcs: […]}
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "miscadmin.h"
 

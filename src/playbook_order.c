@@ -2,7 +2,7 @@
  * playbook_order.c
  *		What an iterator's order_by says: a key and a direction.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include <ctype.h>
 

@@ -6,7 +6,7 @@
  * the worker does not get to see it.  Of a list of saves the database executes
  * all or none.  Every other save is a raw part of the action.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "playbook_compiler.h"
 #include "save.h"

@@ -3,14 +3,14 @@
  *		Compiles one step: how it behaves, what a worker gets to do, with
  *		which input, and what happens when that fails.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/numeric.h"
 
-#include "json.h"
+#include "common/json_build.h"
 #include "playbook_compiler.h"
 
 /* In order of increasing precedence. */

@@ -9,7 +9,7 @@
  * Maps are laid over maps as YAML nodes, before anything is compiled, so that
  * every value still knows where it was written.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "miscadmin.h"
 #include "utils/formatting.h"

@@ -2,7 +2,7 @@
  * playbook_timeout.c
  *		How long a step or a whole execution may take, as the document says.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "playbook_compiler.h"
 #include "timeout.h"

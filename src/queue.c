@@ -7,7 +7,7 @@
  * the execution's lock first and looks at the row again under it, so that a
  * lease that was lost cannot slip through.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
@@ -19,10 +19,10 @@
 
 #include "event.h"
 #include "execution.h"
-#include "json.h"
+#include "common/json_build.h"
 #include "task_event.h"
 #include "reaper.h"
-#include "rows.h"
+#include "common/srf.h"
 #include "store.h"
 #include "store_slot.h"
 #include "timeout.h"

@@ -7,14 +7,14 @@
  * Each thing that is due becomes an event in its execution's log; the broker
  * decides what follows, as it would for an event of a worker's.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "miscadmin.h"
 #include "utils/timestamp.h"
 
 #include "event.h"
 #include "execution.h"
-#include "json.h"
+#include "common/json_build.h"
 #include "task_event.h"
 #include "reaper.h"
 #include "timeout.h"

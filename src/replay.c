@@ -19,7 +19,7 @@
  * The log does not say who held a lease.  It says which events counted: the
  * sender of one is taken to have held the lease then.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -30,9 +30,9 @@
 #include "event_internal.h"
 #include "event_register.h"
 #include "execution.h"
-#include "json.h"
+#include "common/json_build.h"
 #include "replay.h"
-#include "rows.h"
+#include "common/srf.h"
 #include "wake.h"
 
 PG_FUNCTION_INFO_V1(noetl_verify);

@@ -2,13 +2,13 @@
  * replay_event.c
  *		Events that came out of deciding again, compared with the log.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
 #include "event_internal.h"
-#include "json.h"
+#include "common/json_build.h"
 #include "replay.h"
 
 /* See replay.h. */

@@ -6,7 +6,7 @@
  * ModelRow, which is read back as the tables are: in the order of the index
  * and as a fresh copy for each evaluation.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "catalog/pg_collation.h"
 #include "miscadmin.h"
@@ -14,7 +14,7 @@
 #include "utils/memutils.h"
 #include "utils/varlena.h"
 
-#include "json.h"
+#include "common/json_build.h"
 #include "replay.h"
 
 /* ---------------------------------------------------------------------------

@@ -6,14 +6,14 @@
  * decided on, the ids of child executions and of their playbooks are those
  * that the log, or the child's own log, goes on to name.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "miscadmin.h"
 
 #include "catalog_register.h"
 #include "catalog_store.h"
 #include "event_internal.h"
-#include "json.h"
+#include "common/json_build.h"
 #include "replay.h"
 #include "save_broker.h"
 

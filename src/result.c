@@ -2,10 +2,10 @@
  * result.c
  *		What templates see of the result a worker sent.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "broker.h"
-#include "json.h"
+#include "common/json_build.h"
 
 /*
  * Workers wrap what the task returned: {"status": …, "data": …}.  The value of

@@ -2,7 +2,7 @@
  * retry.c
  *		Whether and when a failed attempt is repeated.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include <math.h>
 
@@ -10,7 +10,7 @@
 #include "common/pg_prng.h"
 #endif
 
-#include "json.h"
+#include "common/json_build.h"
 #include "retry.h"
 
 #define DEFAULT_MAX_ATTEMPTS	3

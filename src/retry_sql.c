@@ -3,13 +3,13 @@
  *		noetl.retry_delay(): the retry of a task inside another one, for the
  *		worker that does both.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "utils/builtins.h"
 #include "utils/float.h"
 
 #include "broker.h"
-#include "json.h"
+#include "common/json_build.h"
 #include "names_scope.h"
 #include "retry.h"
 

@@ -2,7 +2,7 @@
  * run_mark.c
  *		Where the queue rows of an execution's runs can begin.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "access/xact.h"
 #include "common/hashfn.h"
@@ -10,7 +10,7 @@
 
 #include "full_scan.h"
 #include "run_mark.h"
-#include "shared_area.h"
+#include "common/shmem.h"
 
 typedef struct RunMark
 {

@@ -8,12 +8,12 @@
  *		tool: postgres				storage: {type: …}, {tool: …}
  *		type: postgres				save: event
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "miscadmin.h"
 #include "utils/formatting.h"
 
-#include "json.h"
+#include "common/json_build.h"
 #include "save.h"
 
 /* Is a word one of a NULL-terminated list? */

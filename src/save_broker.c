@@ -8,10 +8,10 @@
  *
  * Part of the decision core: what is written is asked through ValueSource.save.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "broker_internal.h"
-#include "json.h"
+#include "common/json_build.h"
 #include "save.h"
 #include "save_broker.h"
 #include "scope.h"

@@ -13,7 +13,7 @@
  * the search path of a maintenance command: pg_catalog and nothing else.  The
  * session is some worker's, and must have no say in what the role does.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "access/htup_details.h"
 #include "access/xact.h"
@@ -35,7 +35,7 @@
 #include "utils/syscache.h"
 #include "utils/varlena.h"
 
-#include "json.h"
+#include "common/json_build.h"
 #include "save.h"
 #include "save_broker.h"
 #include "save_params.h"

@@ -2,7 +2,7 @@
  * save_mode.c
  *		The modes of a save and their words.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "save.h"
 

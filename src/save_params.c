@@ -3,7 +3,7 @@
  *		Named parameters in the text of a statement, read as PostgreSQL reads it
  *		with standard_conforming_strings on.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "mb/pg_wchar.h"
 

@@ -8,15 +8,15 @@
  * Names are written as in SQL: plain ones are folded to lower case, "Quoted"
  * ones are not.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/numeric.h"
 
-#include "json.h"
-#include "name_table.h"
+#include "common/json_build.h"
+#include "common/name_table.h"
 #include "save.h"
 #include "save_params.h"
 

@@ -13,11 +13,11 @@
  *
  * Nothing is loaded before a template really asks for it.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "miscadmin.h"
 
-#include "json.h"
+#include "common/json_build.h"
 #include "scope.h"
 
 typedef struct KnownValue

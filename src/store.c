@@ -3,7 +3,7 @@
  *		Every read and write of a table of the extension (the queue's are in
  *		store_queue.c; how tables are opened and written, in store_table.c).
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "access/genam.h"
 #include "access/relscan.h"
@@ -22,7 +22,7 @@
 #include "utils/timestamp.h"
 
 #include "ids.h"
-#include "json.h"
+#include "common/json_build.h"
 #include "store.h"
 #include "store_internal.h"
 #include "store_slot.h"

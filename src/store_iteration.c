@@ -5,7 +5,7 @@
  * How far an iterator has come stands in the log: the newest event that ended
  * an item is found from the end of the index on results, whatever their number.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "access/genam.h"
 #include "access/xact.h"
@@ -19,8 +19,8 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "time_id.h"
-#include "json.h"
+#include "common/time_id.h"
+#include "common/json_build.h"
 #include "store_internal.h"
 #include "store_slot.h"
 

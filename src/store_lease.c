@@ -9,7 +9,7 @@
  * of the row instead of two, and no entry in the index of ready rows.  Whoever
  * looks at the queue meanwhile has them written first.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "access/genam.h"
 #include "access/htup_details.h"

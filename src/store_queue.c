@@ -5,7 +5,7 @@
  * Workers lease rows without the execution's lock, so the queue is read with
  * a fresh MVCC snapshot, and a row is locked before it is changed.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "access/genam.h"
 #include "access/relscan.h"
@@ -22,8 +22,8 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "time_id.h"
-#include "json.h"
+#include "common/time_id.h"
+#include "common/json_build.h"
 #include "low_water.h"
 #include "run_mark.h"
 #include "store_internal.h"

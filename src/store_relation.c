@@ -2,7 +2,7 @@
  * store_relation.c
  *		Which relation is which: names to OIDs, looked up once per backend.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "access/table.h"
 #include "catalog/namespace.h"

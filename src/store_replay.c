@@ -7,7 +7,7 @@
  * that was found.  What the log cannot know (places in the queue, leases) is
  * not among the columns.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "access/genam.h"
 #include "access/xact.h"
@@ -24,7 +24,7 @@
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
 
-#include "json.h"
+#include "common/json_build.h"
 #include "replay.h"
 #include "store_internal.h"
 #include "store_slot.h"

@@ -12,7 +12,7 @@
  *		                                           └─ error, or somebody's triggers
  *		                                              left something behind: freed
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "access/genam.h"
 #include "access/table.h"

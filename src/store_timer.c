@@ -6,7 +6,7 @@
  * Whoever looks holds no lock of any execution yet, so the tables are read with
  * a fresh MVCC snapshot; what is found is looked at again under the lock.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "access/genam.h"
 #include "access/tableam.h"

@@ -2,14 +2,14 @@
  * taken.c
  *		Which ready tasks have just been taken.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "storage/spin.h"
 #include "utils/memutils.h"
 
-#include "shared_area.h"
+#include "common/shmem.h"
 #include "taken.h"
 
 /* One task; a later one may take its place. */

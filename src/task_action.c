@@ -7,12 +7,12 @@
  * flow.c renders it, over JSON: such a task is only known as part of another
  * one's action.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "miscadmin.h"
 #include "utils/formatting.h"
 
-#include "json.h"
+#include "common/json_build.h"
 #include "playbook_compiler.h"
 #include "task_action.h"
 

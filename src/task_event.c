@@ -3,10 +3,10 @@
  *		Events about tasks of the queue, made inside the server: the reaper's,
  *		and those of the functions that workers call.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "event.h"
-#include "json.h"
+#include "common/json_build.h"
 #include "task_event.h"
 
 /* See task_event.h. */

@@ -3,15 +3,15 @@
  *		What the broker leaves raw in an action, rendered for the worker that
  *		has the names: noetl.task_action(), noetl.save_tasks().
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/tuplestore.h"
 
-#include "json.h"
+#include "common/json_build.h"
 #include "names_scope.h"
-#include "rows.h"
+#include "common/srf.h"
 #include "save.h"
 #include "task_action.h"
 

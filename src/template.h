@@ -14,7 +14,7 @@
 #include "datatype/timestamp.h"
 #include "utils/jsonb.h"
 
-#include "source_error.h"
+#include "common/source_error.h"
 
 typedef struct Template Template;
 

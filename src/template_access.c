@@ -2,7 +2,7 @@
  * template_access.c
  *		obj.name, obj[x] and obj[a:b]
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "miscadmin.h"
 

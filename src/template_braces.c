@@ -2,7 +2,7 @@
  * template_braces.c
  *		'{:d}'.format(x)
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include <math.h>
 

@@ -2,7 +2,7 @@
  * template_compile.c
  *		Text -> Template: scanned, parsed, its names checked, its scopes known.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "template_int.h"
 

@@ -2,7 +2,7 @@
  * template_doc.c
  *		JSON documents with templates in their strings.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "miscadmin.h"
 

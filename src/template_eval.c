@@ -2,7 +2,7 @@
  * template_eval.c
  *		Expressions -> values, and evaluation as a whole.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "miscadmin.h"
 #include "utils/datum.h"

@@ -2,7 +2,7 @@
  * template_exec.c
  *		Statements: output, scopes, loops and macros.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "miscadmin.h"
 

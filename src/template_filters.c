@@ -2,7 +2,7 @@
  * template_filters.c
  *		The table of filters, and the filters on single values.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include <math.h>
 

@@ -6,7 +6,7 @@
  * when somebody asks for it, so that an error in one that nobody asks for
  * stays unseen.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include <math.h>
 

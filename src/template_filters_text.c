@@ -2,7 +2,7 @@
  * template_filters_text.c
  *		Filters on text.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "miscadmin.h"
 

@@ -2,7 +2,7 @@
  * template_format.c
  *		Numbers as text, and '%d' % x.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include <math.h>
 

@@ -2,7 +2,7 @@
  * template_html.c
  *		Filters for HTML and URLs.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "miscadmin.h"
 

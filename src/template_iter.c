@@ -2,7 +2,7 @@
  * template_iter.c
  *		Walking over values, one item at a time.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "miscadmin.h"
 #include "utils/memutils.h"

@@ -2,7 +2,7 @@
  * template_json.c
  *		Between JSON and values.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include <math.h>
 

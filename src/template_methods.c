@@ -2,7 +2,7 @@
  * template_methods.c
  *		Methods of dicts, lists, numbers and helpers, and the global functions.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include <math.h>
 

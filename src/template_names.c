@@ -3,7 +3,7 @@
  *		What a template's names mean: which are free, which the template binds
  *		itself; and the checks that need to know it.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "miscadmin.h"
 

@@ -5,7 +5,7 @@
  *
  * Integers live in an int64 while they fit and in a numeric otherwise.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include <float.h>
 #include <math.h>

@@ -8,7 +8,7 @@
  * bind tighter than a sign), and every node wants its exact position.  The
  * functions follow the precedence levels, loosest first.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "miscadmin.h"
 

@@ -2,7 +2,7 @@
  * template_pprint.c
  *		Python's pprint.pformat(): repr, broken into lines of 80 characters.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "miscadmin.h"
 

@@ -2,7 +2,7 @@
  * template_repr.c
  *		Values as text: Python's str() and repr().
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "miscadmin.h"
 

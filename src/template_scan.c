@@ -6,7 +6,7 @@
  * delimiter strips white space on that side; end delimiters count only while
  * brackets are balanced, so that {{ {'a': {}} }} works.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include <math.h>
 

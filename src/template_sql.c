@@ -5,14 +5,14 @@
  * Compiled templates are kept in a small cache of the backend, keyed by their
  * text: the same few templates tend to be rendered over many rows.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "access/xact.h"
 #include "common/hashfn.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-#include "json.h"
+#include "common/json_build.h"
 #include "template_int.h"
 
 #define CACHE_SLOTS		256

@@ -2,7 +2,7 @@
  * template_stmt.c
  *		Tokens -> compiled form: statements and the text between tags.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"

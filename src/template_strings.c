@@ -5,7 +5,7 @@
  * On Markup they escape what they are given and return Markup, as those of
  * markupsafe do.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "miscadmin.h"
 

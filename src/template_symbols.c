@@ -7,7 +7,7 @@
  * Inner scopes then see it as undefined until it is set, even if the context
  * has a value of that name.  This file repeats that decision.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "miscadmin.h"
 

@@ -2,7 +2,7 @@
  * template_tests.c
  *		The tests: what may stand after "is".
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "template_int.h"
 #include "template_unicode.h"

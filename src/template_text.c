@@ -6,7 +6,7 @@
  * is not valid UTF-8 counts as one character and is passed through, so that
  * databases with another encoding work as far as ASCII goes.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"

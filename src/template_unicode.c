@@ -2,7 +2,7 @@
  * template_unicode.c
  *		Character properties and case mapping, from generated tables.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "template_unicode.h"
 #include "template_unicode_data.h"

@@ -2,7 +2,7 @@
  * template_value.c
  *		Values: truth, equality, order, lists and dicts.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include <math.h>
 

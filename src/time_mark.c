@@ -2,7 +2,7 @@
  * time_mark.c
  *		Where the due times of an index can begin.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "full_scan.h"
 #include "time_mark.h"

@@ -5,7 +5,7 @@
  * Counted in microseconds from then on: a day has 24 hours and a month 30 days,
  * so that a deadline does not depend on anybody's time zone.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include <math.h>
 
@@ -13,7 +13,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-#include "json.h"
+#include "common/json_build.h"
 #include "timeout.h"
 
 static const char *const wrong =

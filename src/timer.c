@@ -13,7 +13,7 @@
  * dropped.  Everything here needs shared_preload_libraries; without it (or with
  * noetl.timer off) the settings exist and have no effect.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "miscadmin.h"
 #include "postmaster/bgworker.h"

@@ -7,7 +7,7 @@
  * once.  After that it sleeps until the earliest time of the schedule, unless it
  * is woken because there is an earlier one.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "access/genam.h"
 #include "access/heapam.h"

@@ -5,7 +5,7 @@
  * It says that it will be needed at no time before it looks, and when it will be
  * needed afterwards: whatever is committed in between moves that forward.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "access/xact.h"
 #include "commands/extension.h"

@@ -8,10 +8,10 @@
  *		 {"when": "{{ y }}", "to": ["b"], "outcome": "error", "error": "…"},
  *		 {"else": true,      "to": ["c"], "outcome": "false"}]
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "input.h"
-#include "json.h"
+#include "common/json_build.h"
 #include "transition.h"
 
 typedef enum EntryOutcome

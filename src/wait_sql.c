@@ -2,7 +2,7 @@
  * wait_sql.c
  *		noetl.wait_for_work(): the procedure in which idle workers sleep.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"

@@ -2,7 +2,7 @@
  * wake.c
  *		Waking idle workers.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "access/xact.h"
 #include "commands/async.h"

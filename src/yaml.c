@@ -15,14 +15,14 @@
  * false and leaves the reason in ParseState.error.  Errors of the server
  * (cancel, out of memory) are raised, and libyaml's memory freed on the way.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include <yaml.h>
 
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 
-#include "name_table.h"
+#include "common/name_table.h"
 #include "yaml_internal.h"
 
 #define MAX_DEPTH			500

@@ -2,7 +2,7 @@
  * yaml_json.c
  *		A YAML tree as jsonb.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "miscadmin.h"
 #include "utils/builtins.h"

@@ -12,7 +12,7 @@
  * A scalar is walked once more beside its source, and every place where they
  * stop running in step is noted (YamlStretch).
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include <limits.h>
 

@@ -7,7 +7,7 @@
  * integers of any base go through decimal text, floats are the shortest
  * decimal that gives the same double again, as Python prints them.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include <math.h>
 

@@ -3,7 +3,7 @@
  *		The source text of a YAML document: its lines, and pieces of it in
  *		messages.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "yaml_internal.h"
 

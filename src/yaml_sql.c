@@ -2,7 +2,7 @@
  * yaml_sql.c
  *		noetl.parse_yaml(): a YAML document as jsonb.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "utils/jsonb.h"
 

@@ -1,10 +1,10 @@
 /*
- * time_id.c
+ * common/time_id.c
  *		Time-ordered 63-bit ids: the arithmetic between ids and times.
  */
-#include "noetl.h"
+#include "common/common.h"
 
-#include "time_id.h"
+#include "common/time_id.h"
 
 /* 2024-01-01 00:00:00 UTC on PostgreSQL's clock, in microseconds */
 #define NOETL_EPOCH \

@@ -1,12 +1,12 @@
 /*
- * json.h
+ * common/json_build.h
  *		Small conveniences over PostgreSQL's Jsonb that several rooms need.
  *
  * A "JSON value" is a JsonbValue that is a scalar or jbvBinary; none of these
  * functions takes or returns in-memory trees.
  */
-#ifndef NOETL_JSON_H
-#define NOETL_JSON_H
+#ifndef NOETL_COMMON_JSON_BUILD_H
+#define NOETL_COMMON_JSON_BUILD_H
 
 #include "utils/jsonb.h"
 
@@ -66,4 +66,4 @@ extern void json_add_members(JsonBuilder *builder, const JsonbValue *object);
 extern void json_merge(const JsonbValue *below, const JsonbValue *above,
 					   bool deep, JsonbValue *result);
 
-#endif							/* NOETL_JSON_H */
+#endif							/* NOETL_COMMON_JSON_BUILD_H */

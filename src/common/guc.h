@@ -1,10 +1,10 @@
 /*
- * guc.h
+ * common/guc.h
  *		The settings of the extension (GUCs), except those of the background
  *		processes.
  */
-#ifndef NOETL_GUC_H
-#define NOETL_GUC_H
+#ifndef NOETL_COMMON_GUC_H
+#define NOETL_COMMON_GUC_H
 
 /* noetl.template_coerce: which rendered text becomes a JSON value again. */
 typedef enum TemplateCoerce
@@ -26,4 +26,4 @@ extern int	noetl_template_max_iterations;
 /* Defines the settings; called once by each process that loads the library. */
 extern void guc_define(void);
 
-#endif							/* NOETL_GUC_H */
+#endif							/* NOETL_COMMON_GUC_H */

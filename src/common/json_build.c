@@ -1,8 +1,8 @@
 /*
- * json.c
+ * common/json_build.c
  *		Small conveniences over PostgreSQL's Jsonb that several rooms need.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include <math.h>
 
@@ -10,7 +10,7 @@
 #include "utils/builtins.h"
 #include "utils/numeric.h"
 
-#include "json.h"
+#include "common/json_build.h"
 
 /* Datums hold scalars as one-element arrays; hide that from everybody. */
 void

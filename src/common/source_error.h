@@ -1,9 +1,9 @@
 /*
- * source_error.h
+ * common/source_error.h
  *		What is wrong with a piece of source text: YAML, a template, a value.
  */
-#ifndef NOETL_SOURCE_ERROR_H
-#define NOETL_SOURCE_ERROR_H
+#ifndef NOETL_COMMON_SOURCE_ERROR_H
+#define NOETL_COMMON_SOURCE_ERROR_H
 
 /* What is wrong with a piece of source text, and where. */
 typedef struct SourceError
@@ -25,4 +25,4 @@ extern bool source_error_at(SourceError *error, int sqlerrcode, int line, int co
 /* The same for a value whose place is not known (invalid_parameter_value). */
 extern bool source_error(SourceError *error, char *message, char *hint);
 
-#endif							/* NOETL_SOURCE_ERROR_H */
+#endif							/* NOETL_COMMON_SOURCE_ERROR_H */

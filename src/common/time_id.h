@@ -1,5 +1,5 @@
 /*
- * time_id.h
+ * common/time_id.h
  *		Time-ordered 63-bit ids: the arithmetic between ids and times.
  *
  *		execution_id  ms since 2024 << 22 | node (10 bits) << 12 | sequence
@@ -9,8 +9,8 @@
  * event_id need be unique only inside its execution, where the execution lock
  * makes time strictly increasing.
  */
-#ifndef NOETL_TIME_ID_H
-#define NOETL_TIME_ID_H
+#ifndef NOETL_COMMON_TIME_ID_H
+#define NOETL_COMMON_TIME_ID_H
 
 #include "datatype/timestamp.h"
 
@@ -26,4 +26,4 @@ extern TimestampTz id_time_ms(int64 id);
 /* Returns the execution_id of a time, a node and a number of the sequence. */
 extern int64 execution_id_at(TimestampTz time, int node, int64 sequence);
 
-#endif							/* NOETL_TIME_ID_H */
+#endif							/* NOETL_COMMON_TIME_ID_H */

@@ -1,12 +1,12 @@
 /*
- * name_table.h
+ * common/name_table.h
  *		A set of names that grows while a document is read.
  *
  * Names get the numbers 0, 1, 2 ... as they are added.  A table of zeroes is
  * empty; names are not copied.
  */
-#ifndef NOETL_NAME_TABLE_H
-#define NOETL_NAME_TABLE_H
+#ifndef NOETL_COMMON_NAME_TABLE_H
+#define NOETL_COMMON_NAME_TABLE_H
 
 typedef struct NameEntry
 {
@@ -29,4 +29,4 @@ extern int	name_table_find(const NameTable *table, const char *name,
 extern int	name_table_add(NameTable *table, const char *name, int length);
 extern void name_table_free(NameTable *table);
 
-#endif							/* NOETL_NAME_TABLE_H */
+#endif							/* NOETL_COMMON_NAME_TABLE_H */

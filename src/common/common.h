@@ -1,10 +1,10 @@
 /*
- * noetl.h
+ * common/common.h
  *		What every file of the extension shares: GUCs and the differences
  *		between PostgreSQL versions.
  */
-#ifndef NOETL_H
-#define NOETL_H
+#ifndef NOETL_COMMON_COMMON_H
+#define NOETL_COMMON_COMMON_H
 
 #include "postgres.h"
 
@@ -31,6 +31,6 @@
 #define LOCK_CLASS_EXECUTION	0x6e03	/* deciding on an execution */
 #define LOCK_CLASS_WAITERS		0x6e04	/* idle workers */
 
-#include "guc.h"
+#include "common/guc.h"
 
-#endif							/* NOETL_H */
+#endif							/* NOETL_COMMON_COMMON_H */

@@ -1,14 +1,14 @@
 /*
- * rows.c
+ * common/srf.c
  *		Functions that return a set of rows, all at once.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/tuplestore.h"
 
-#include "rows.h"
+#include "common/srf.h"
 
 /* See rows.h. */
 ReturnSetInfo *

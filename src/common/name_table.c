@@ -1,15 +1,15 @@
 /*
- * name_table.c
+ * common/name_table.c
  *		A set of names that grows while a document is read.
  *
  * dynahash would cost a memory context and kilobytes for every mapping; most
  * mappings have a handful of keys, for which comparing is fastest.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "common/hashfn.h"
 
-#include "name_table.h"
+#include "common/name_table.h"
 
 /* Number of a name, or -1. */
 int

@@ -1,9 +1,9 @@
 /*
- * rows.h
+ * common/srf.h
  *		Functions that return a set of rows, all at once.
  */
-#ifndef NOETL_ROWS_H
-#define NOETL_ROWS_H
+#ifndef NOETL_COMMON_SRF_H
+#define NOETL_COMMON_SRF_H
 
 #include "fmgr.h"
 #include "nodes/execnodes.h"
@@ -11,4 +11,4 @@
 /* Puts an empty set of rows into the caller's ReturnSetInfo, and returns that. */
 extern ReturnSetInfo *rows_begin(FunctionCallInfo fcinfo);
 
-#endif							/* NOETL_ROWS_H */
+#endif							/* NOETL_COMMON_SRF_H */

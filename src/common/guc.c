@@ -1,15 +1,15 @@
 /*
- * guc.c
+ * common/guc.c
  *		The settings of the extension (GUCs), except those of the background
  *		processes.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include <limits.h>
 
 #include "utils/guc.h"
 
-#include "guc.h"
+#include "common/guc.h"
 
 bool		noetl_broker = true;
 bool		noetl_notify = false;

@@ -1,14 +1,14 @@
 /*
- * shared_area.c
+ * common/shmem.c
  *		Small areas of shared memory, without preloading.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "miscadmin.h"
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
 
-#include "shared_area.h"
+#include "common/shmem.h"
 
 /* See shared_area.h. */
 void *

@@ -1,12 +1,12 @@
 /*
- * shared_area.h
+ * common/shmem.h
  *		Small areas of shared memory, without preloading.
  *
  * The server keeps some room for latecomers.  It may have been used up by others:
  * whoever asks must be able to do without.
  */
-#ifndef NOETL_SHARED_AREA_H
-#define NOETL_SHARED_AREA_H
+#ifndef NOETL_COMMON_SHMEM_H
+#define NOETL_COMMON_SHMEM_H
 
 #include "utils/rel.h"
 
@@ -27,4 +27,4 @@ shared_area_subject(Relation table)
 #endif
 }
 
-#endif							/* NOETL_SHARED_AREA_H */
+#endif							/* NOETL_COMMON_SHMEM_H */

@@ -1,10 +1,10 @@
 /*
- * source_error.c
+ * common/source_error.c
  *		What is wrong with a piece of source text: YAML, a template, a value.
  */
-#include "noetl.h"
+#include "common/common.h"
 
-#include "source_error.h"
+#include "common/source_error.h"
 
 /* Fills in an error; returns false so that callers can "return" it. */
 bool
