@@ -16,7 +16,7 @@
 
 #include "common/name_table.h"
 #include "template.h"
-#include "yaml.h"
+#include "yaml/yaml.h"
 
 /* How a step behaves, whatever its type is called. */
 typedef enum StepKind

@@ -6,7 +6,7 @@
 
 #include "utils/jsonb.h"
 
-#include "yaml.h"
+#include "yaml/yaml.h"
 
 PG_FUNCTION_INFO_V1(noetl_parse_yaml);
 

@@ -1,11 +1,11 @@
 /*
- * yaml_internal.h
+ * yaml/internal.h
  *		What yaml.c, yaml_scalar.c and yaml_json.c share and nobody else needs.
  */
 #ifndef NOETL_YAML_INTERNAL_H
 #define NOETL_YAML_INTERNAL_H
 
-#include "yaml.h"
+#include "yaml/yaml.h"
 
 /* The types a scalar can have, after PyYAML's resolver. */
 typedef enum YamlTag

@@ -1,5 +1,5 @@
 /*
- * yaml_position.c
+ * yaml/position.c
  *		Where the text of a scalar stands in its document.
  *
  * Somebody who finds a mistake inside a text knows the line and column in the
@@ -16,7 +16,7 @@
 
 #include <limits.h>
 
-#include "yaml_internal.h"
+#include "yaml/internal.h"
 
 #define MAX_STRETCHES		10000	/* beyond that, positions are estimates */
 

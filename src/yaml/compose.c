@@ -1,5 +1,5 @@
 /*
- * yaml.c
+ * yaml/compose.c
  *		Composes the events of libyaml into a tree with positions.
  *
  *		text --libyaml--> events --compose_*--> YamlNode tree
@@ -23,7 +23,7 @@
 #include "miscadmin.h"
 
 #include "common/name_table.h"
-#include "yaml_internal.h"
+#include "yaml/internal.h"
 
 #define MAX_DEPTH			500
 #define MAX_LENGTH			(8 * 1024 * 1024)	/* bytes of source text */

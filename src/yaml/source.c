@@ -1,11 +1,11 @@
 /*
- * yaml_source.c
+ * yaml/source.c
  *		The source text of a YAML document: its lines, and pieces of it in
  *		messages.
  */
 #include "common/common.h"
 
-#include "yaml_internal.h"
+#include "yaml/internal.h"
 
 #define MAX_QUOTED			60	/* bytes of the document in a message */
 

@@ -1,5 +1,5 @@
 /*
- * yaml_json.c
+ * yaml/to_json.c
  *		A YAML tree as jsonb.
  */
 #include "common/common.h"
@@ -7,7 +7,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
-#include "yaml_internal.h"
+#include "yaml/internal.h"
 
 /* The jsonb form of a scalar, pointing into the node. */
 static void

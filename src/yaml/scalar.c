@@ -1,5 +1,5 @@
 /*
- * yaml_scalar.c
+ * yaml/scalar.c
  *		What a scalar means: the YAML 1.1 rules of PyYAML's safe_load.
  *
  * PyYAML describes its resolver with regular expressions; here each is a
@@ -14,7 +14,7 @@
 #include "common/shortest_dec.h"
 #include "utils/builtins.h"
 
-#include "yaml_internal.h"
+#include "yaml/internal.h"
 
 /*
  * Longest number literal, in characters.  Python refuses to print or read

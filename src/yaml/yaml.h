@@ -1,13 +1,13 @@
 /*
- * yaml.h
+ * yaml/yaml.h
  *		YAML 1.1 documents as a tree that remembers where everything stood.
  *
  * libyaml tokenises; the scalar rules are those of PyYAML's safe_load.  The
  * tree knows nothing of playbooks.  Everything is allocated in the caller's
  * CurrentMemoryContext and freed with it.
  */
-#ifndef NOETL_YAML_H
-#define NOETL_YAML_H
+#ifndef NOETL_YAML_YAML_H
+#define NOETL_YAML_YAML_H
 
 #include "utils/jsonb.h"
 #include "utils/numeric.h"
@@ -101,4 +101,4 @@ extern void yaml_to_json(const YamlNode *node, JsonbValue *result);
 extern void yaml_locate(const YamlNode *scalar, int line, int column,
 						int *file_line, int *file_column);
 
-#endif							/* NOETL_YAML_H */
+#endif							/* NOETL_YAML_YAML_H */
