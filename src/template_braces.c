@@ -6,7 +6,7 @@
 
 #include <math.h>
 
-#include "template_format.h"
+#include "value/format.h"
 
 /* The state of one format() call. */
 typedef struct BraceFormat

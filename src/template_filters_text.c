@@ -8,7 +8,7 @@
 
 #include "template_int.h"
 #include "template_filters.h"
-#include "template_unicode.h"
+#include "value/unicode.h"
 
 /* upper */
 Value

@@ -14,7 +14,7 @@
 #include "miscadmin.h"
 
 #include "template_int.h"
-#include "template_unicode.h"
+#include "value/unicode.h"
 
 int			jinja_error_position = -1;
 

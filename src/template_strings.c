@@ -11,7 +11,7 @@
 
 #include "template_int.h"
 #include "template_methods.h"
-#include "template_unicode.h"
+#include "value/unicode.h"
 
 /* Every method has this form. */
 #define METHOD(name) \

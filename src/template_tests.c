@@ -5,7 +5,7 @@
 #include "common/common.h"
 
 #include "template_int.h"
-#include "template_unicode.h"
+#include "value/unicode.h"
 
 /* defined */
 static Value

@@ -1,11 +1,11 @@
 /*
- * template_unicode.c
+ * value/unicode.c
  *		Character properties and case mapping, from generated tables.
  */
 #include "common/common.h"
 
-#include "template_unicode.h"
-#include "template_unicode_data.h"
+#include "value/unicode.h"
+#include "value/unicode_data.h"
 
 /* The properties of ASCII, for speed. */
 const uint16 unicode_ascii_flags[128] = {

@@ -1,5 +1,5 @@
 /*
- * template_number.c
+ * value/number.c
  *		Python's numbers: integers without limit, IEEE doubles, and exact
  *		comparison between the two.
  *
@@ -19,7 +19,7 @@
 #include "utils/memutils.h"
 
 #include "template_int.h"
-#include "template_unicode.h"
+#include "value/unicode.h"
 
 /* Integers with more digits than this are refused. */
 #define MAX_DIGITS	20000

@@ -1,5 +1,5 @@
 /*
- * template_text.c
+ * value/string.c
  *		What Python's str does, over UTF-8.
  *
  * Positions and lengths that a template sees count characters; a byte that
@@ -12,7 +12,7 @@
 #include "miscadmin.h"
 
 #include "template_int.h"
-#include "template_unicode.h"
+#include "value/unicode.h"
 
 /* A value for text that lives long enough already. */
 Value

@@ -1,5 +1,5 @@
 /*
- * template_json.c
+ * value/json.c
  *		Between JSON and values.
  */
 #include "common/common.h"

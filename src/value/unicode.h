@@ -1,13 +1,13 @@
 /*
- * template_unicode.h
+ * value/unicode.h
  *		Character properties and case mapping as Python's str has them.
  *
  * Own tables rather than libc or ICU: the same template must give the same
  * text in every database, whatever its locale and however the server was
  * built, and libc cannot map one character to several.
  */
-#ifndef NOETL_TEMPLATE_UNICODE_H
-#define NOETL_TEMPLATE_UNICODE_H
+#ifndef NOETL_VALUE_UNICODE_H
+#define NOETL_VALUE_UNICODE_H
 
 #define UC_ALPHA	0x0001
 #define UC_DECIMAL	0x0002
@@ -51,4 +51,4 @@ unicode_is(uint32 c, uint16 flags)
 extern int	unicode_map(CaseMap map, uint32 c, uint32 *to);
 extern int	unicode_decimal(uint32 c);
 
-#endif							/* NOETL_TEMPLATE_UNICODE_H */
+#endif							/* NOETL_VALUE_UNICODE_H */

@@ -1,5 +1,5 @@
 /*
- * template_pprint.c
+ * value/pprint.c
  *		Python's pprint.pformat(): repr, broken into lines of 80 characters.
  */
 #include "common/common.h"
@@ -7,7 +7,7 @@
 #include "miscadmin.h"
 
 #include "template_int.h"
-#include "template_unicode.h"
+#include "value/unicode.h"
 
 #define WIDTH 80
 

@@ -1,5 +1,5 @@
 /*
- * template_iter.c
+ * value/iterate.c
  *		Walking over values, one item at a time.
  */
 #include "common/common.h"

@@ -1,5 +1,5 @@
 /*
- * template_value.c
+ * value/value.c
  *		Values: truth, equality, order, lists and dicts.
  */
 #include "common/common.h"

@@ -1,12 +1,12 @@
 /*
- * template_format.c
+ * value/format.c
  *		Numbers as text, and '%d' % x.
  */
 #include "common/common.h"
 
 #include <math.h>
 
-#include "template_format.h"
+#include "value/format.h"
 
 /* Where arguments come from. */
 typedef struct ArgSource

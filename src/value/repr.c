@@ -1,5 +1,5 @@
 /*
- * template_repr.c
+ * value/repr.c
  *		Values as text: Python's str() and repr().
  */
 #include "common/common.h"
@@ -7,7 +7,7 @@
 #include "miscadmin.h"
 
 #include "template_int.h"
-#include "template_unicode.h"
+#include "value/unicode.h"
 
 /* Writes to the output of the template. */
 void

@@ -1,9 +1,9 @@
 /*
- * template_format.h
+ * value/format.h
  *		What the two ways of formatting share: '%d' % x and '{:d}'.format(x).
  */
-#ifndef NOETL_TEMPLATE_FORMAT_H
-#define NOETL_TEMPLATE_FORMAT_H
+#ifndef NOETL_VALUE_FORMAT_H
+#define NOETL_VALUE_FORMAT_H
 
 #include "template_int.h"
 
@@ -42,4 +42,4 @@ extern void format_char(StringInfo buf, const FormatSpec *spec, const Value *val
 /* repr() with everything but ASCII escaped */
 extern Value ascii_repr(Eval *ev, const Value *value);
 
-#endif							/* NOETL_TEMPLATE_FORMAT_H */
+#endif							/* NOETL_VALUE_FORMAT_H */
