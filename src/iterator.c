@@ -21,7 +21,7 @@
 #include "iterator.h"
 #include "common/json_build.h"
 #include "scope.h"
-#include "template_int.h"
+#include "jinja/internal.h"
 
 #define SHOWN_TEXT	40			/* bytes of a collection that is no list */
 

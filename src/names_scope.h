@@ -5,7 +5,7 @@
 #ifndef NOETL_NAMES_SCOPE_H
 #define NOETL_NAMES_SCOPE_H
 
-#include "template.h"
+#include "jinja/jinja.h"
 
 /* Hand "template" to the engine. */
 typedef struct NamesScope

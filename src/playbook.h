@@ -15,7 +15,7 @@
 #include "nodes/pg_list.h"
 
 #include "common/name_table.h"
-#include "template.h"
+#include "jinja/jinja.h"
 #include "yaml/yaml.h"
 
 /* How a step behaves, whatever its type is called. */

@@ -13,7 +13,7 @@
 
 #include "nodes/pg_list.h"
 
-#include "template.h"
+#include "jinja/jinja.h"
 
 /* How the rows of a save go into their table. */
 typedef enum SaveMode

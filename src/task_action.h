@@ -5,7 +5,7 @@
 #ifndef NOETL_TASK_ACTION_H
 #define NOETL_TASK_ACTION_H
 
-#include "template.h"
+#include "jinja/jinja.h"
 
 /*
  * What queue.action would hold for a task, written as a map of a playbook: its

@@ -13,7 +13,7 @@
 #include "utils/memutils.h"
 
 #include "common/json_build.h"
-#include "template_int.h"
+#include "jinja/internal.h"
 
 #define CACHE_SLOTS		256
 #define CACHE_MAX_TEXT	(64 * 1024)

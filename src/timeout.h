@@ -8,7 +8,7 @@
 #include "datatype/timestamp.h"
 #include "utils/jsonb.h"
 
-#include "template.h"
+#include "jinja/jinja.h"
 
 /* A century, in microseconds: any timeout is shorter. */
 #define LONGEST_TIMEOUT		(INT64CONST(36525) * USECS_PER_DAY)

@@ -5,7 +5,7 @@
 #ifndef NOETL_VALUE_FORMAT_H
 #define NOETL_VALUE_FORMAT_H
 
-#include "template_int.h"
+#include "jinja/internal.h"
 
 /* The C library is asked for no more digits than this. */
 #define MAX_PRECISION	340

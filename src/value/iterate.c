@@ -7,7 +7,7 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
-#include "template_int.h"
+#include "jinja/internal.h"
 
 /* Counts a step against noetl.template_max_iterations. */
 void

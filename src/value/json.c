@@ -10,7 +10,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
-#include "template_int.h"
+#include "jinja/internal.h"
 
 /* Wraps a jsonb container; nothing in it is looked at yet. */
 Value

@@ -18,7 +18,7 @@
 #include "utils/float.h"
 #include "utils/memutils.h"
 
-#include "template_int.h"
+#include "jinja/internal.h"
 #include "value/unicode.h"
 
 /* Integers with more digits than this are refused. */

@@ -6,7 +6,7 @@
 
 #include "miscadmin.h"
 
-#include "template_int.h"
+#include "jinja/internal.h"
 #include "value/unicode.h"
 
 #define WIDTH 80

@@ -11,7 +11,7 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 
-#include "template_int.h"
+#include "jinja/internal.h"
 #include "value/unicode.h"
 
 /* A value for text that lives long enough already. */

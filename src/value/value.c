@@ -9,7 +9,7 @@
 #include "common/hashfn.h"
 #include "miscadmin.h"
 
-#include "template_int.h"
+#include "jinja/internal.h"
 
 /* ------------------------------------------------------------------------
  * Constructors

@@ -1,5 +1,5 @@
 /*
- * template_eval.c
+ * jinja/eval.c
  *		Expressions -> values, and evaluation as a whole.
  */
 #include "common/common.h"
@@ -8,7 +8,7 @@
 #include "utils/datum.h"
 #include "utils/memutils.h"
 
-#include "template_int.h"
+#include "jinja/internal.h"
 
 /* ------------------------------------------------------------------------
  * Errors

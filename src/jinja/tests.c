@@ -1,10 +1,10 @@
 /*
- * template_tests.c
+ * jinja/tests.c
  *		The tests: what may stand after "is".
  */
 #include "common/common.h"
 
-#include "template_int.h"
+#include "jinja/internal.h"
 #include "value/unicode.h"
 
 /* defined */

@@ -1,5 +1,5 @@
 /*
- * template_names.c
+ * jinja/check_names.c
  *		What a template's names mean: which are free, which the template binds
  *		itself; and the checks that need to know it.
  */
@@ -7,7 +7,7 @@
 
 #include "miscadmin.h"
 
-#include "template_int.h"
+#include "jinja/internal.h"
 
 /* Names bound so far, innermost scope first. */
 typedef struct Scope

@@ -1,5 +1,5 @@
 /*
- * template_scan.c
+ * jinja/scan.c
  *		Template text -> tokens.
  *
  * The rules are Jinja2's: "{{", "{%" and "{#" begin a tag; "-" beside a
@@ -13,7 +13,7 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 
-#include "template_int.h"
+#include "jinja/internal.h"
 #include "value/unicode.h"
 
 int			jinja_error_position = -1;

@@ -1,5 +1,5 @@
 /*
- * template_methods.c
+ * jinja/methods.c
  *		Methods of dicts, lists, numbers and helpers, and the global functions.
  */
 #include "common/common.h"
@@ -10,8 +10,8 @@
 #include "utils/datetime.h"
 #include "utils/timestamp.h"
 
-#include "template_int.h"
-#include "template_methods.h"
+#include "jinja/internal.h"
+#include "jinja/methods.h"
 
 /* ------------------------------------------------------------------------
  * dict

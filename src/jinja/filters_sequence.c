@@ -1,5 +1,5 @@
 /*
- * template_filters_seq.c
+ * jinja/filters_sequence.c
  *		Filters on sequences.
  *
  * Those that are generators in Jinja2 are lazy here too: an item is computed
@@ -12,8 +12,8 @@
 
 #include "miscadmin.h"
 
-#include "template_int.h"
-#include "template_filters.h"
+#include "jinja/internal.h"
+#include "jinja/filters.h"
 
 /* ------------------------------------------------------------------------
  * Attribute paths

@@ -1,15 +1,15 @@
 /*
- * template_html.c
+ * jinja/html.c
  *		Filters for HTML and URLs.
  */
 #include "common/common.h"
 
 #include "miscadmin.h"
 
-#include "template_int.h"
-#include "template_filters.h"
+#include "jinja/internal.h"
+#include "jinja/filters.h"
 #include "value/unicode.h"
-#include "template_entities.h"
+#include "jinja/entities.h"
 
 /* ------------------------------------------------------------------------
  * Character references

@@ -1,5 +1,5 @@
 /*
- * template_stmt.c
+ * jinja/parse_statement.c
  *		Tokens -> compiled form: statements and the text between tags.
  */
 #include "common/common.h"
@@ -7,7 +7,7 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 
-#include "template_int.h"
+#include "jinja/internal.h"
 
 static void parse_until(Parser *p, NodeList *body, const char *const *end_tags);
 

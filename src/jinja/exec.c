@@ -1,12 +1,12 @@
 /*
- * template_exec.c
+ * jinja/exec.c
  *		Statements: output, scopes, loops and macros.
  */
 #include "common/common.h"
 
 #include "miscadmin.h"
 
-#include "template_int.h"
+#include "jinja/internal.h"
 
 /* ------------------------------------------------------------------------
  * Scopes

@@ -1,12 +1,12 @@
 /*
- * template_doc.c
+ * jinja/document.c
  *		JSON documents with templates in their strings.
  */
 #include "common/common.h"
 
 #include "miscadmin.h"
 
-#include "template_int.h"
+#include "jinja/internal.h"
 
 /* Compiles a string: a template if it has tags, else itself. */
 static TemplateDoc *

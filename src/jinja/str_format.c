@@ -1,5 +1,5 @@
 /*
- * template_braces.c
+ * jinja/str_format.c
  *		'{:d}'.format(x)
  */
 #include "common/common.h"

@@ -1,12 +1,12 @@
 /*
- * template_access.c
+ * jinja/access.c
  *		obj.name, obj[x] and obj[a:b]
  */
 #include "common/common.h"
 
 #include "miscadmin.h"
 
-#include "template_int.h"
+#include "jinja/internal.h"
 
 /* A builtin method bound to its object; false if it has none of that name. */
 bool

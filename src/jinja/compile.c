@@ -1,10 +1,10 @@
 /*
- * template_compile.c
+ * jinja/compile.c
  *		Text -> Template: scanned, parsed, its names checked, its scopes known.
  */
 #include "common/common.h"
 
-#include "template_int.h"
+#include "jinja/internal.h"
 
 /* Does the text contain any template tag? */
 bool

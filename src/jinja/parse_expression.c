@@ -1,5 +1,5 @@
 /*
- * template_parse.c
+ * jinja/parse_expression.c
  *		Tokens -> compiled form: expressions.
  *
  * A hand-written precedence parser, not bison: Jinja2's grammar depends on
@@ -12,7 +12,7 @@
 
 #include "miscadmin.h"
 
-#include "template_int.h"
+#include "jinja/internal.h"
 
 static TemplateNode *parse_conditional(Parser *p);
 static TemplateNode *parse_or(Parser *p);

@@ -1,13 +1,13 @@
 /*
- * template_filters_text.c
+ * jinja/filters_text.c
  *		Filters on text.
  */
 #include "common/common.h"
 
 #include "miscadmin.h"
 
-#include "template_int.h"
-#include "template_filters.h"
+#include "jinja/internal.h"
+#include "jinja/filters.h"
 #include "value/unicode.h"
 
 /* upper */

@@ -1,5 +1,5 @@
 /*
- * template.h
+ * jinja/jinja.h
  *		Jinja2 3.1 over JSON values: compile once, evaluate many times.
  *
  * A template is compiled into the CurrentMemoryContext, is immutable from
@@ -8,8 +8,8 @@
  * from the caller's TemplateScope, one call for each name that is really
  * evaluated, so that a name in an untaken branch costs nothing.
  */
-#ifndef NOETL_TEMPLATE_H
-#define NOETL_TEMPLATE_H
+#ifndef NOETL_JINJA_JINJA_H
+#define NOETL_JINJA_JINJA_H
 
 #include "datatype/timestamp.h"
 #include "utils/jsonb.h"
@@ -151,4 +151,4 @@ extern TemplateScope template_object_scope(Jsonb *context);
 extern TemplateScope template_context_scope(Jsonb *context);
 pg_noreturn extern void template_raise(const SourceError *error);
 
-#endif							/* NOETL_TEMPLATE_H */
+#endif							/* NOETL_JINJA_JINJA_H */

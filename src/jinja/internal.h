@@ -1,5 +1,5 @@
 /*
- * template_int.h
+ * jinja/internal.h
  *		What the files of the template engine share among themselves.
  *
  *		text -> scan (tokens) -> parse (nodes) -> names (scopes checked)
@@ -8,8 +8,8 @@
  * Values are immutable and live in the memory context of one evaluation,
  * which is deleted as a whole; nothing is ever freed one by one.
  */
-#ifndef NOETL_TEMPLATE_INT_H
-#define NOETL_TEMPLATE_INT_H
+#ifndef NOETL_JINJA_INTERNAL_H
+#define NOETL_JINJA_INTERNAL_H
 
 #include <ctype.h>
 #include <limits.h>
@@ -18,7 +18,7 @@
 #include "utils/jsonb.h"
 #include "utils/numeric.h"
 
-#include "template.h"
+#include "jinja/jinja.h"
 
 /* ------------------------------------------------------------------------
  * Values
@@ -753,4 +753,4 @@ value_given_not_none(const Value *v)
 	return v->kind != VAL_ABSENT && v->kind != VAL_NONE;
 }
 
-#endif							/* NOETL_TEMPLATE_INT_H */
+#endif							/* NOETL_JINJA_INTERNAL_H */

@@ -1,5 +1,5 @@
 /*
- * template_symbols.c
+ * jinja/symbols.c
  *		Which names a scope hides before it has given them a value.
  *
  * Jinja2 decides when it compiles where a name lives: one that a scope sets,
@@ -11,7 +11,7 @@
 
 #include "miscadmin.h"
 
-#include "template_int.h"
+#include "jinja/internal.h"
 
 /* What a name of a scope is before the scope runs. */
 typedef enum Load

@@ -1,5 +1,5 @@
 /*
- * template_strings.c
+ * jinja/methods_string.c
  *		The methods of strings.
  *
  * On Markup they escape what they are given and return Markup, as those of
@@ -9,8 +9,8 @@
 
 #include "miscadmin.h"
 
-#include "template_int.h"
-#include "template_methods.h"
+#include "jinja/internal.h"
+#include "jinja/methods.h"
 #include "value/unicode.h"
 
 /* Every method has this form. */

@@ -1,5 +1,5 @@
 /*
- * template_filters.c
+ * jinja/filters.c
  *		The table of filters, and the filters on single values.
  */
 #include "common/common.h"
@@ -11,8 +11,8 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
-#include "template_int.h"
-#include "template_filters.h"
+#include "jinja/internal.h"
+#include "jinja/filters.h"
 
 /* ------------------------------------------------------------------------
  * Arguments

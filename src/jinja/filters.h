@@ -1,11 +1,11 @@
 /*
- * template_filters.h
+ * jinja/filters.h
  *		Filters that live in several files and meet in one table.
  */
-#ifndef NOETL_TEMPLATE_FILTERS_H
-#define NOETL_TEMPLATE_FILTERS_H
+#ifndef NOETL_JINJA_FILTERS_H
+#define NOETL_JINJA_FILTERS_H
 
-#include "template_int.h"
+#include "jinja/internal.h"
 
 #define FILTER(name) \
 	extern Value filter_##name(Eval *ev, const Value *argv, const CallArgs *call)
@@ -53,4 +53,4 @@ FILTER(urlencode);
 FILTER(urlize);
 FILTER(xmlattr);
 
-#endif							/* NOETL_TEMPLATE_FILTERS_H */
+#endif							/* NOETL_JINJA_FILTERS_H */
