@@ -9,7 +9,7 @@
 #include "common/common.h"
 
 #include "playbook_compiler.h"
-#include "save.h"
+#include "save/save.h"
 
 /* Keys by which a save says where it goes; storage may hold all the others. */
 static const char *const storage_keys[] = {"storage", "tool", "type", NULL};

@@ -12,7 +12,7 @@
 
 #include "broker_internal.h"
 #include "common/json_build.h"
-#include "save.h"
+#include "save/save.h"
 #include "save_broker.h"
 #include "scope.h"
 

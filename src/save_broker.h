@@ -12,7 +12,7 @@
 #include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 
-#include "save.h"
+#include "save/save.h"
 
 typedef struct SaveRequest
 {

@@ -36,9 +36,9 @@
 #include "utils/varlena.h"
 
 #include "common/json_build.h"
-#include "save.h"
+#include "save/save.h"
 #include "save_broker.h"
-#include "save_params.h"
+#include "save/params.h"
 
 /* ---------------------------------------------------------------------------
  * Kept plans

@@ -12,7 +12,7 @@
 #include "common/json_build.h"
 #include "names_scope.h"
 #include "common/srf.h"
-#include "save.h"
+#include "save/save.h"
 #include "task_action.h"
 
 PG_FUNCTION_INFO_V1(noetl_task_action);

@@ -1,5 +1,5 @@
 /*
- * save.c
+ * save/save.c
  *		What a step saves: a save in any of its forms becomes tasks.
  *
  * Where it goes to is written in many ways, all of which mean the same:
@@ -14,7 +14,7 @@
 #include "utils/formatting.h"
 
 #include "common/json_build.h"
-#include "save.h"
+#include "save/save.h"
 
 /* Is a word one of a NULL-terminated list? */
 static bool

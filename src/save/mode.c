@@ -1,10 +1,10 @@
 /*
- * save_mode.c
+ * save/mode.c
  *		The modes of a save and their words.
  */
 #include "common/common.h"
 
-#include "save.h"
+#include "save/save.h"
 
 static const struct
 {

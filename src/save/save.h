@@ -1,5 +1,5 @@
 /*
- * save.h
+ * save/save.h
  *		What a step saves: a save in any of its forms becomes tasks.
  *
  *		save: {storage: postgres, auth: pg, table: t, mode: upsert, key: id,
@@ -8,8 +8,8 @@
  *		save: {storage: event, data: …}		-> event {"data": …}
  *		save: {storage: http, url: …, data: …}	-> http {"url": …, "payload": …}
  */
-#ifndef NOETL_SAVE_H
-#define NOETL_SAVE_H
+#ifndef NOETL_SAVE_SAVE_H
+#define NOETL_SAVE_SAVE_H
 
 #include "nodes/pg_list.h"
 
@@ -73,4 +73,4 @@ extern List *save_keys(const JsonbValue *value);
 extern bool save_statements(const JsonbValue *settings, const JsonbValue *data,
 							bool duckdb, char **sql, SourceError *error);
 
-#endif							/* NOETL_SAVE_H */
+#endif							/* NOETL_SAVE_SAVE_H */

@@ -1,5 +1,5 @@
 /*
- * save_params.c
+ * save/params.c
  *		Named parameters in the text of a statement, read as PostgreSQL reads it
  *		with standard_conforming_strings on.
  */
@@ -7,7 +7,7 @@
 
 #include "mb/pg_wchar.h"
 
-#include "save_params.h"
+#include "save/params.h"
 
 /* May a character be part of a name, or (first) begin one? */
 static bool

@@ -1,5 +1,5 @@
 /*
- * save_params.h
+ * save/params.h
  *		Named parameters in the text of a statement.
  */
 #ifndef NOETL_SAVE_PARAMS_H

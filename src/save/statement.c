@@ -1,5 +1,5 @@
 /*
- * save_statement.c
+ * save/statement.c
  *		The SQL of a save.
  *
  * Values are written as literals whose type the target decides, as if a user
@@ -17,8 +17,8 @@
 
 #include "common/json_build.h"
 #include "common/name_table.h"
-#include "save.h"
-#include "save_params.h"
+#include "save/save.h"
+#include "save/params.h"
 
 #define ROWS_PER_STATEMENT	500
 
