@@ -26,7 +26,7 @@
 #include "common/json_build.h"
 #include "retry.h"
 #include "scope.h"
-#include "timeout.h"
+#include "playbook/duration.h"
 
 /* Decides that the incoming event has no effect, and says why. */
 static void

@@ -14,7 +14,7 @@
 #define NOETL_BROKER_H
 
 #include "event_type.h"
-#include "playbook.h"
+#include "playbook/playbook.h"
 
 /* A row of noetl.event, as it was or as it will be stored. */
 typedef struct Event

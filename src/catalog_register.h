@@ -5,7 +5,7 @@
 #ifndef NOETL_CATALOG_REGISTER_H
 #define NOETL_CATALOG_REGISTER_H
 
-#include "playbook.h"
+#include "playbook/playbook.h"
 
 /* A document that was read, and what there is to say about it. */
 typedef struct Document

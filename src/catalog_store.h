@@ -11,7 +11,7 @@
 #include "datatype/timestamp.h"
 #include "utils/jsonb.h"
 
-#include "playbook.h"
+#include "playbook/playbook.h"
 
 /* OID of noetl.catalog; raises when the extension is not there. */
 extern Oid	catalog_relation(void);

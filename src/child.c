@@ -18,7 +18,7 @@
 #include "broker_internal.h"
 #include "retry.h"
 #include "scope.h"
-#include "timeout.h"
+#include "playbook/duration.h"
 
 /* A rendered value as text: what a path or version may be written as. */
 static char *

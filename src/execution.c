@@ -13,7 +13,7 @@
 #include "execution.h"
 #include "common/json_build.h"
 #include "scope.h"
-#include "timeout.h"
+#include "playbook/duration.h"
 #include "wake.h"
 
 /* ---------------------------------------------------------------------------

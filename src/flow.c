@@ -18,7 +18,7 @@
 #include "common/json_build.h"
 #include "retry.h"
 #include "scope.h"
-#include "timeout.h"
+#include "playbook/duration.h"
 
 /* ---------------------------------------------------------------------------
  * Arrivals and joins

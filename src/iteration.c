@@ -22,7 +22,7 @@
 #include "iterator.h"
 #include "retry.h"
 #include "scope.h"
-#include "timeout.h"
+#include "playbook/duration.h"
 
 /* How many items are in flight unless the iterator says so itself */
 #define ASYNC_CONCURRENCY		8

@@ -5,7 +5,7 @@
 #ifndef NOETL_ITERATOR_H
 #define NOETL_ITERATOR_H
 
-#include "playbook.h"
+#include "playbook/playbook.h"
 
 /* What is asked of a collection; applied in this order. */
 typedef struct IteratorQuery

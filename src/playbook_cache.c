@@ -17,7 +17,7 @@
 #include "utils/memutils.h"
 
 #include "catalog_store.h"
-#include "playbook.h"
+#include "playbook/playbook.h"
 
 #define MAX_CACHED_PLAYBOOKS 128
 

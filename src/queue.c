@@ -25,7 +25,7 @@
 #include "common/srf.h"
 #include "store.h"
 #include "store_slot.h"
-#include "timeout.h"
+#include "playbook/duration.h"
 #include "wake.h"
 
 PG_FUNCTION_INFO_V1(noetl_enqueue_next);

@@ -17,7 +17,7 @@
 #include "common/json_build.h"
 #include "task_event.h"
 #include "reaper.h"
-#include "timeout.h"
+#include "playbook/duration.h"
 #include "wake.h"
 
 /* Rows looked after in one go, of each kind */

@@ -30,7 +30,7 @@
 #include "store_queue.h"
 #include "store_slot.h"
 #include "time_mark.h"
-#include "timeout.h"
+#include "playbook/duration.h"
 
 /* See store_queue.h. */
 void

@@ -13,7 +13,7 @@
 #include "names_scope.h"
 #include "common/srf.h"
 #include "save/save.h"
-#include "task_action.h"
+#include "playbook/task_action.h"
 
 PG_FUNCTION_INFO_V1(noetl_task_action);
 PG_FUNCTION_INFO_V1(noetl_save_tasks);

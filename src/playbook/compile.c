@@ -1,5 +1,5 @@
 /*
- * playbook.c
+ * playbook/compile.c
  *		From a document to a compiled playbook.
  *
  * Three passes over the workflow: names first, so that an edge may point
@@ -12,7 +12,7 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
-#include "playbook_compiler.h"
+#include "playbook/internal.h"
 
 static Playbook *new_playbook(MemoryContext parent);
 static void compile_heads(Compiler *compiler);

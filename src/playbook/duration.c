@@ -1,5 +1,5 @@
 /*
- * timeout.c
+ * playbook/duration.c
  *		What a timeout says: seconds, or the text of an interval.
  *
  * Counted in microseconds from then on: a day has 24 hours and a month 30 days,
@@ -14,7 +14,7 @@
 #include "utils/timestamp.h"
 
 #include "common/json_build.h"
-#include "timeout.h"
+#include "playbook/duration.h"
 
 static const char *const wrong =
 "a timeout must be longer than zero and shorter than a century";

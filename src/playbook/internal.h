@@ -1,5 +1,5 @@
 /*
- * playbook_compiler.h
+ * playbook/internal.h
  *		What the files that compile a playbook share; nobody else needs it.
  *
  *		playbook.c			the document: its heads, the table of steps
@@ -13,10 +13,10 @@
  *		playbook_lint.c		warnings about what is legal but looks wrong
  *		playbook_issue.c	the list of issues
  */
-#ifndef NOETL_PLAYBOOK_COMPILER_H
-#define NOETL_PLAYBOOK_COMPILER_H
+#ifndef NOETL_PLAYBOOK_INTERNAL_H
+#define NOETL_PLAYBOOK_INTERNAL_H
 
-#include "playbook.h"
+#include "playbook/playbook.h"
 
 /* With as many errors compilation stops; more warnings are not listed. */
 #define PLAYBOOK_MAX_ISSUES 1000
@@ -138,4 +138,4 @@ extern char *playbook_suggest_step(Compiler *compiler, const char *name);
 extern bool playbook_looks_like(const char *word, const char *known);
 extern char *playbook_did_you_mean(const char *known);
 
-#endif							/* NOETL_PLAYBOOK_COMPILER_H */
+#endif							/* NOETL_PLAYBOOK_INTERNAL_H */

@@ -1,9 +1,9 @@
 /*
- * task_action.h
+ * playbook/task_action.h
  *		The action of a task that a worker starts itself.
  */
-#ifndef NOETL_TASK_ACTION_H
-#define NOETL_TASK_ACTION_H
+#ifndef NOETL_PLAYBOOK_TASK_ACTION_H
+#define NOETL_PLAYBOOK_TASK_ACTION_H
 
 #include "jinja/jinja.h"
 
@@ -17,4 +17,4 @@ extern bool task_action(const JsonbValue *task, const TemplateScope *scope,
 						const JsonbValue *input, JsonbValue *action,
 						SourceError *error);
 
-#endif							/* NOETL_TASK_ACTION_H */
+#endif							/* NOETL_PLAYBOOK_TASK_ACTION_H */

@@ -1,11 +1,11 @@
 /*
- * playbook_timeout.c
+ * playbook/timeout.c
  *		How long a step or a whole execution may take, as the document says.
  */
 #include "common/common.h"
 
-#include "playbook_compiler.h"
-#include "timeout.h"
+#include "playbook/internal.h"
+#include "playbook/duration.h"
 
 static char *const timeout_hint = "Write seconds or an interval: 30, 1.5, \"5 minutes\".";
 

@@ -1,5 +1,5 @@
 /*
- * playbook.h
+ * playbook/playbook.h
  *		The compiled playbook: what a YAML document means, as numbers.
  *
  * A playbook is compiled once per backend and kept (playbook_get in catalog_store.h).  Steps are
@@ -9,8 +9,8 @@
  *
  *		document text -> yaml.c tree -> playbook.c (steps) -> graph.c (bits)
  */
-#ifndef NOETL_PLAYBOOK_H
-#define NOETL_PLAYBOOK_H
+#ifndef NOETL_PLAYBOOK_PLAYBOOK_H
+#define NOETL_PLAYBOOK_PLAYBOOK_H
 
 #include "nodes/pg_list.h"
 
@@ -277,4 +277,4 @@ playbook_reaches(const Playbook *playbook, int s, int t)
 /* graph.c: fills component, cyclic and reach from the transitions. */
 extern void graph_analyse(Playbook *playbook);
 
-#endif							/* NOETL_PLAYBOOK_H */
+#endif							/* NOETL_PLAYBOOK_PLAYBOOK_H */

@@ -1,5 +1,5 @@
 /*
- * playbook_iterator.c
+ * playbook/iterator.c
  *		Iterators in all the forms in which they are written, and child
  *		playbooks.
  *
@@ -17,7 +17,7 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
-#include "playbook_compiler.h"
+#include "playbook/internal.h"
 
 /* What an iterator is made of, and other names of it. */
 static const struct

@@ -1,12 +1,12 @@
 /*
- * playbook_lint.c
+ * playbook/lint.c
  *		Warnings: what is legal but is hardly what the author meant.
  */
 #include "common/common.h"
 
 #include "miscadmin.h"
 
-#include "playbook_compiler.h"
+#include "playbook/internal.h"
 
 /* Keys that steer a step and never reach a worker. */
 static const char *const control_keys[] = {

@@ -1,12 +1,12 @@
 /*
- * playbook_order.c
+ * playbook/order_by.c
  *		What an iterator's order_by says: a key and a direction.
  */
 #include "common/common.h"
 
 #include <ctype.h>
 
-#include "playbook.h"
+#include "playbook/playbook.h"
 
 /* Is the text the path of a member: names and dots only? */
 static bool

@@ -1,5 +1,5 @@
 /*
- * playbook_task.c
+ * playbook/workbook.c
  *		What a step is made of: its own keys, those of a tool map, and the
  *		workbook task that it refers to.
  *
@@ -15,7 +15,7 @@
 #include "utils/formatting.h"
 #include "utils/memutils.h"
 
-#include "playbook_compiler.h"
+#include "playbook/internal.h"
 
 static void add_task(Compiler *compiler, const YamlNode *where,
 					 const YamlNode *task, char *name);

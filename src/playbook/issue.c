@@ -1,5 +1,5 @@
 /*
- * playbook_issue.c
+ * playbook/issue.c
  *		What compilation has to say about a document: issues with their
  *		position, their place in the document and a suggestion.
  *
@@ -15,7 +15,7 @@
 #include "utils/memutils.h"
 #include "utils/varlena.h"
 
-#include "playbook_compiler.h"
+#include "playbook/internal.h"
 
 static void append_path(Compiler *compiler, const YamlNode *wanted,
 						StringInfo path);

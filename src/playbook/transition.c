@@ -1,5 +1,5 @@
 /*
- * playbook_next.c
+ * playbook/transition.c
  *		Transitions: the many ways to write "next", as one list.
  *
  *		next: b							next: {step: b, args: {…}}
@@ -11,7 +11,7 @@
 
 #include "miscadmin.h"
 
-#include "playbook_compiler.h"
+#include "playbook/internal.h"
 
 /* In order of increasing precedence. */
 static const char *const target_inputs[] = {

@@ -1,5 +1,5 @@
 /*
- * playbook_save.c
+ * playbook/save.c
  *		Saves that the database executes itself.
  *
  * A save into postgres that names no other database is compiled into the step;
@@ -8,7 +8,7 @@
  */
 #include "common/common.h"
 
-#include "playbook_compiler.h"
+#include "playbook/internal.h"
 #include "save/save.h"
 
 /* Keys by which a save says where it goes; storage may hold all the others. */

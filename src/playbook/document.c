@@ -1,5 +1,5 @@
 /*
- * playbook_doc.c
+ * playbook/document.c
  *		YAML values with templates in them, compiled.
  *
  * A part of a document without any template becomes one constant, however
@@ -12,7 +12,7 @@
 #include "utils/datum.h"
 #include "utils/memutils.h"
 
-#include "playbook_compiler.h"
+#include "playbook/internal.h"
 
 static bool has_tags(const YamlNode *node);
 static void copy_value(const YamlNode *node, JsonbValue *value);

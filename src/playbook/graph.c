@@ -1,5 +1,5 @@
 /*
- * graph.c
+ * playbook/graph.c
  *		Which step can reach which.
  *
  * Tarjan's strongly connected components, without recursion because the
@@ -17,7 +17,7 @@
 
 #include "miscadmin.h"
 
-#include "playbook.h"
+#include "playbook/playbook.h"
 
 typedef struct Graph
 {

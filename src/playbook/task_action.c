@@ -1,5 +1,5 @@
 /*
- * task_action.c
+ * playbook/task_action.c
  *		The action of a task that a worker starts itself: what a worker
  *		iterator does for each item.
  *
@@ -13,8 +13,8 @@
 #include "utils/formatting.h"
 
 #include "common/json_build.h"
-#include "playbook_compiler.h"
-#include "task_action.h"
+#include "playbook/internal.h"
+#include "playbook/task_action.h"
 
 /* Left as they are: they are rendered when their names exist. */
 static const char *const raw_keys[] = {"retry", "save", "sink", NULL};

@@ -1,9 +1,9 @@
 /*
- * timeout.h
+ * playbook/duration.h
  *		What a timeout says: seconds, or the text of an interval.
  */
-#ifndef NOETL_TIMEOUT_H
-#define NOETL_TIMEOUT_H
+#ifndef NOETL_PLAYBOOK_DURATION_H
+#define NOETL_PLAYBOOK_DURATION_H
 
 #include "datatype/timestamp.h"
 #include "utils/jsonb.h"
@@ -35,4 +35,4 @@ extern Interval *timeout_to_interval(int64 us);
 /* "timed out after 1.5 seconds" */
 extern char *timeout_error(int64 us);
 
-#endif							/* NOETL_TIMEOUT_H */
+#endif							/* NOETL_PLAYBOOK_DURATION_H */

@@ -1,5 +1,5 @@
 /*
- * playbook_step.c
+ * playbook/step.c
  *		Compiles one step: how it behaves, what a worker gets to do, with
  *		which input, and what happens when that fails.
  */
@@ -11,7 +11,7 @@
 #include "utils/numeric.h"
 
 #include "common/json_build.h"
-#include "playbook_compiler.h"
+#include "playbook/internal.h"
 
 /* In order of increasing precedence. */
 const char *const playbook_step_inputs[] = {
