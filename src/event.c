@@ -33,8 +33,8 @@
 #include "execution.h"
 #include "common/json_build.h"
 #include "task_event.h"
-#include "retry.h"
-#include "save_broker.h"
+#include "broker/retry.h"
+#include "broker/save.h"
 #include "wake.h"
 
 PG_FUNCTION_INFO_V1(noetl_event_before);

@@ -12,7 +12,7 @@
 #include "event.h"
 #include "execution.h"
 #include "common/json_build.h"
-#include "scope.h"
+#include "broker/scope.h"
 #include "playbook/duration.h"
 #include "wake.h"
 

@@ -10,7 +10,7 @@
 #include "utils/memutils.h"
 #include "utils/tuplestore.h"
 
-#include "iterator.h"
+#include "broker/collection.h"
 #include "common/json_build.h"
 #include "common/srf.h"
 

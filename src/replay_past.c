@@ -15,7 +15,7 @@
 #include "event_internal.h"
 #include "common/json_build.h"
 #include "replay.h"
-#include "save_broker.h"
+#include "broker/save.h"
 
 /* ValueSource.step_value */
 static void

@@ -8,10 +8,10 @@
 #include "utils/builtins.h"
 #include "utils/float.h"
 
-#include "broker.h"
+#include "broker/broker.h"
 #include "common/json_build.h"
 #include "names_scope.h"
-#include "retry.h"
+#include "broker/retry.h"
 
 PG_FUNCTION_INFO_V1(noetl_retry_delay);
 

@@ -37,7 +37,7 @@
 
 #include "common/json_build.h"
 #include "save/save.h"
-#include "save_broker.h"
+#include "broker/save.h"
 #include "save/params.h"
 
 /* ---------------------------------------------------------------------------

@@ -18,7 +18,7 @@
 #include "executor/tuptable.h"
 #include "utils/relcache.h"
 
-#include "broker.h"
+#include "broker/broker.h"
 
 typedef enum StoreRelation
 {

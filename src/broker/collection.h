@@ -1,9 +1,9 @@
 /*
- * iterator.h
+ * broker/collection.h
  *		Which items an iterator has, and the names inside one of them.
  */
-#ifndef NOETL_ITERATOR_H
-#define NOETL_ITERATOR_H
+#ifndef NOETL_BROKER_COLLECTION_H
+#define NOETL_BROKER_COLLECTION_H
 
 #include "playbook/playbook.h"
 
@@ -70,4 +70,4 @@ typedef struct ItemScope
 /* Fills "template"; the caller has filled the rest. */
 extern void iterator_item_scope(ItemScope *scope);
 
-#endif							/* NOETL_ITERATOR_H */
+#endif							/* NOETL_BROKER_COLLECTION_H */

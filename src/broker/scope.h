@@ -1,11 +1,11 @@
 /*
- * scope.h
+ * broker/scope.h
  *		The names that templates of a playbook see: see scope.c.
  */
-#ifndef NOETL_SCOPE_H
-#define NOETL_SCOPE_H
+#ifndef NOETL_BROKER_SCOPE_H
+#define NOETL_BROKER_SCOPE_H
 
-#include "broker.h"
+#include "broker/broker.h"
 
 /* What is known besides the execution while one template is evaluated. */
 typedef struct Scope
@@ -60,4 +60,4 @@ extern bool condition_truth(const Condition *condition, const TemplateScope *sco
 extern bool condition_holds(const Condition *condition, Scope *scope,
 							bool *result, char **error);
 
-#endif							/* NOETL_SCOPE_H */
+#endif							/* NOETL_BROKER_SCOPE_H */

@@ -1,10 +1,10 @@
 /*
- * input.c
+ * broker/input.c
  *		The input of an action, put together from its layers.
  */
 #include "common/common.h"
 
-#include "input.h"
+#include "broker/input.h"
 #include "common/json_build.h"
 
 /* Lays one rendered layer on the object being built; a lone value is "input". */

@@ -1,5 +1,5 @@
 /*
- * iterator.c
+ * broker/collection.c
  *		Which items an iterator has, and the names inside one of them.
  *
  *		collection ─> list ─> where ─> order_by ─> limit ─> chunk ─> items
@@ -18,9 +18,9 @@
 #include "utils/memutils.h"
 #include "utils/numeric.h"
 
-#include "iterator.h"
+#include "broker/collection.h"
 #include "common/json_build.h"
-#include "scope.h"
+#include "broker/scope.h"
 #include "jinja/internal.h"
 
 #define SHOWN_TEXT	40			/* bytes of a collection that is no list */

@@ -1,5 +1,5 @@
 /*
- * scope.c
+ * broker/scope.c
  *		The names that templates of a playbook see.
  *
  * Looked up in this order, the first that knows the name answers:
@@ -18,7 +18,7 @@
 #include "miscadmin.h"
 
 #include "common/json_build.h"
-#include "scope.h"
+#include "broker/scope.h"
 
 typedef struct KnownValue
 {

@@ -1,5 +1,5 @@
 /*
- * save_broker.c
+ * broker/save.c
  *		Saves that the database executes itself, in the transaction that
  *		completes the action.
  *
@@ -10,11 +10,11 @@
  */
 #include "common/common.h"
 
-#include "broker_internal.h"
+#include "broker/internal.h"
 #include "common/json_build.h"
 #include "save/save.h"
-#include "save_broker.h"
-#include "scope.h"
+#include "broker/save.h"
+#include "broker/scope.h"
 
 /* Renders one part; *value is jbvNull when there is none. */
 static bool

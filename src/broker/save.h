@@ -1,13 +1,13 @@
 /*
- * save_broker.h
+ * broker/save.h
  *		Saves inside the database: what is to be saved, and saving it.
  *
  *		playbook_save.c   SaveSpec: templates
  *		save_broker.c     SaveRequest: what they say now, and the events
  *		save_execute.c    SQL, as the role that started the execution
  */
-#ifndef NOETL_SAVE_BROKER_H
-#define NOETL_SAVE_BROKER_H
+#ifndef NOETL_BROKER_SAVE_H
+#define NOETL_BROKER_SAVE_H
 
 #include "nodes/pg_list.h"
 #include "utils/jsonb.h"
@@ -38,4 +38,4 @@ typedef struct SaveError
  */
 extern bool save_execute(List *requests, const char *role, SaveError *error);
 
-#endif							/* NOETL_SAVE_BROKER_H */
+#endif							/* NOETL_BROKER_SAVE_H */

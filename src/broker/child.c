@@ -1,5 +1,5 @@
 /*
- * child.c
+ * broker/child.c
  *		Steps that are child executions.
  *
  *		start_playbook ──> step_started (again: action_started), the run is open,
@@ -15,9 +15,9 @@
 
 #include <limits.h>
 
-#include "broker_internal.h"
-#include "retry.h"
-#include "scope.h"
+#include "broker/internal.h"
+#include "broker/retry.h"
+#include "broker/scope.h"
 #include "playbook/duration.h"
 
 /* A rendered value as text: what a path or version may be written as. */

@@ -1,10 +1,10 @@
 /*
- * result.c
+ * broker/result.c
  *		What templates see of the result a worker sent.
  */
 #include "common/common.h"
 
-#include "broker.h"
+#include "broker/broker.h"
 #include "common/json_build.h"
 
 /*

@@ -1,5 +1,5 @@
 /*
- * decision.c
+ * broker/decision.c
  *		Decisions are noted down, in the order in which they will be written;
  *		and the end of an execution, which is the last of them.
  */
@@ -8,10 +8,10 @@
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 
-#include "broker_internal.h"
+#include "broker/internal.h"
 #include "common/time_id.h"
 #include "common/json_build.h"
-#include "scope.h"
+#include "broker/scope.h"
 
 static const char *const failure_names[] = {
 	"action_error", "retry_exhausted", "client", "condition_error",

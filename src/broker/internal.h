@@ -1,5 +1,5 @@
 /*
- * broker_internal.h
+ * broker/internal.h
  *		What the files of the decision core share with each other only.
  *
  *		broker.c     an event comes in: whose run is it, what does it mean
@@ -12,9 +12,9 @@
 #ifndef NOETL_BROKER_INTERNAL_H
 #define NOETL_BROKER_INTERNAL_H
 
-#include "broker.h"
+#include "broker/broker.h"
 #include "common/json_build.h"
-#include "transition.h"
+#include "broker/transition.h"
 
 /* Why a run failed; step_failed.meta.kind says it by name. */
 typedef enum FailureKind

@@ -1,11 +1,11 @@
 /*
- * transition.h
+ * broker/transition.h
  *		Which "next" entries of a completed step are taken.
  */
-#ifndef NOETL_TRANSITION_H
-#define NOETL_TRANSITION_H
+#ifndef NOETL_BROKER_TRANSITION_H
+#define NOETL_BROKER_TRANSITION_H
 
-#include "scope.h"
+#include "broker/scope.h"
 
 /* A target that was chosen. */
 typedef struct Departure
@@ -26,4 +26,4 @@ typedef struct TransitionOutcome
 extern void transitions_evaluate(const TransitionList *list, Scope *scope,
 								 TransitionOutcome *outcome);
 
-#endif							/* NOETL_TRANSITION_H */
+#endif							/* NOETL_BROKER_TRANSITION_H */

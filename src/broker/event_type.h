@@ -1,9 +1,9 @@
 /*
- * event_type.h
+ * broker/event_type.h
  *		The vocabulary of the event log: types, their aliases, status words.
  */
-#ifndef NOETL_EVENT_TYPE_H
-#define NOETL_EVENT_TYPE_H
+#ifndef NOETL_BROKER_EVENT_TYPE_H
+#define NOETL_BROKER_EVENT_TYPE_H
 
 typedef enum EventType
 {
@@ -56,4 +56,4 @@ extern bool event_type_sets_value(EventType type);
 /* Does it end its execution? */
 extern bool event_type_is_terminal(EventType type);
 
-#endif							/* NOETL_EVENT_TYPE_H */
+#endif							/* NOETL_BROKER_EVENT_TYPE_H */

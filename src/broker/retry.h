@@ -1,11 +1,11 @@
 /*
- * retry.h
+ * broker/retry.h
  *		Whether and when a failed attempt is repeated.
  */
-#ifndef NOETL_RETRY_H
-#define NOETL_RETRY_H
+#ifndef NOETL_BROKER_RETRY_H
+#define NOETL_BROKER_RETRY_H
 
-#include "scope.h"
+#include "broker/scope.h"
 
 typedef enum RetryVerdict
 {
@@ -37,4 +37,4 @@ extern RetryVerdict retry_decide(const RetryPolicy *policy, const RetryAttempt *
 extern bool retry_from_json(const JsonbValue *written, RetryPolicy **policy,
 							SourceError *error);
 
-#endif							/* NOETL_RETRY_H */
+#endif							/* NOETL_BROKER_RETRY_H */

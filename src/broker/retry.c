@@ -1,5 +1,5 @@
 /*
- * retry.c
+ * broker/retry.c
  *		Whether and when a failed attempt is repeated.
  */
 #include "common/common.h"
@@ -11,7 +11,7 @@
 #endif
 
 #include "common/json_build.h"
-#include "retry.h"
+#include "broker/retry.h"
 
 #define DEFAULT_MAX_ATTEMPTS	3
 #define DEFAULT_INITIAL_DELAY	1.0

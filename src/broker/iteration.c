@@ -1,5 +1,5 @@
 /*
- * iteration.c
+ * broker/iteration.c
  *		Steps that are iterators: a child execution or a task for each item.
  *
  *		start_iterator ─> iterator_started; the first items start, the others
@@ -18,10 +18,10 @@
 
 #include "miscadmin.h"
 
-#include "broker_internal.h"
-#include "iterator.h"
-#include "retry.h"
-#include "scope.h"
+#include "broker/internal.h"
+#include "broker/collection.h"
+#include "broker/retry.h"
+#include "broker/scope.h"
 #include "playbook/duration.h"
 
 /* How many items are in flight unless the iterator says so itself */

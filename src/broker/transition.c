@@ -1,5 +1,5 @@
 /*
- * transition.c
+ * broker/transition.c
  *		Which "next" entries of a completed step are taken.
  *
  * Every entry leaves a record, so that the log explains itself:
@@ -10,9 +10,9 @@
  */
 #include "common/common.h"
 
-#include "input.h"
+#include "broker/input.h"
 #include "common/json_build.h"
-#include "transition.h"
+#include "broker/transition.h"
 
 typedef enum EntryOutcome
 {

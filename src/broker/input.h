@@ -1,11 +1,11 @@
 /*
- * input.h
+ * broker/input.h
  *		The input of an action, put together from its layers.
  */
-#ifndef NOETL_INPUT_H
-#define NOETL_INPUT_H
+#ifndef NOETL_BROKER_INPUT_H
+#define NOETL_BROKER_INPUT_H
 
-#include "scope.h"
+#include "broker/scope.h"
 
 /*
  * Renders the layers and lays them over each other, the last on top, into an
@@ -21,4 +21,4 @@ extern void input_of_arrivals(const List *arrivals, JsonbValue *result);
 extern void input_overlay(const JsonbValue *below, const JsonbValue *above,
 						  JsonbValue *result);
 
-#endif							/* NOETL_INPUT_H */
+#endif							/* NOETL_BROKER_INPUT_H */

@@ -1,5 +1,5 @@
 /*
- * broker.c
+ * broker/decide.c
  *		The decision core: (playbook, state of an execution, event) -> decisions.
  *
  *		event ──> which run is meant? is the sender entitled to speak for it?
@@ -21,11 +21,11 @@
 #include <limits.h>
 #include <math.h>
 
-#include "broker_internal.h"
-#include "input.h"
+#include "broker/internal.h"
+#include "broker/input.h"
 #include "common/json_build.h"
-#include "retry.h"
-#include "scope.h"
+#include "broker/retry.h"
+#include "broker/scope.h"
 #include "playbook/duration.h"
 
 /* Decides that the incoming event has no effect, and says why. */

@@ -1,10 +1,10 @@
 /*
- * event_type.c
+ * broker/event_type.c
  *		The vocabulary of the event log: types, their aliases, status words.
  */
 #include "common/common.h"
 
-#include "event_type.h"
+#include "broker/event_type.h"
 
 typedef struct TypeName
 {

@@ -1,5 +1,5 @@
 /*
- * flow.c
+ * broker/flow.c
  *		Steps start and end; branches leave them, arrive and join.
  *
  *		complete_step ── transitions ──> arrive: a run waits at each target
@@ -13,11 +13,11 @@
 
 #include "miscadmin.h"
 
-#include "broker_internal.h"
-#include "input.h"
+#include "broker/internal.h"
+#include "broker/input.h"
 #include "common/json_build.h"
-#include "retry.h"
-#include "scope.h"
+#include "broker/retry.h"
+#include "broker/scope.h"
 #include "playbook/duration.h"
 
 /* ---------------------------------------------------------------------------

@@ -1,5 +1,5 @@
 /*
- * broker.h
+ * broker/broker.h
  *		The decision core: (playbook, state of an execution, event) -> decisions.
  *
  * Pure: no tables, no SPI, no clock, no randomness.  What it needs to know of
@@ -10,10 +10,10 @@
  *
  * Everything is allocated in CurrentMemoryContext and lives for one evaluation.
  */
-#ifndef NOETL_BROKER_H
-#define NOETL_BROKER_H
+#ifndef NOETL_BROKER_BROKER_H
+#define NOETL_BROKER_BROKER_H
 
-#include "event_type.h"
+#include "broker/event_type.h"
 #include "playbook/playbook.h"
 
 /* A row of noetl.event, as it was or as it will be stored. */
@@ -311,4 +311,4 @@ extern void result_value(const JsonbValue *envelope, JsonbValue *value);
 /* The status code of a response, wherever the envelope has it. */
 extern bool result_status_code(const JsonbValue *envelope, JsonbValue *value);
 
-#endif							/* NOETL_BROKER_H */
+#endif							/* NOETL_BROKER_BROKER_H */
