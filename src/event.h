@@ -5,7 +5,7 @@
 #ifndef NOETL_EVENT_H
 #define NOETL_EVENT_H
 
-#include "store.h"
+#include "store/store.h"
 
 /*
  * What a client's INSERT does, without going through a trigger: fills in

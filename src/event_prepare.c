@@ -14,7 +14,7 @@
 
 #include "event_internal.h"
 #include "execution.h"
-#include "ids.h"
+#include "store/id.h"
 #include "common/time_id.h"
 #include "common/json_build.h"
 

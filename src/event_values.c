@@ -9,7 +9,7 @@
 #include "catalog_register.h"
 #include "catalog_store.h"
 #include "event_internal.h"
-#include "ids.h"
+#include "store/id.h"
 #include "common/json_build.h"
 
 /* ValueSource.step_value */

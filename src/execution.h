@@ -5,7 +5,7 @@
 #ifndef NOETL_EXECUTION_H
 #define NOETL_EXECUTION_H
 
-#include "store.h"
+#include "store/store.h"
 
 /* Serialises the evaluation of one execution until the end of the transaction. */
 extern void execution_lock(int64 execution_id);

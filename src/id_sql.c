@@ -6,7 +6,7 @@
 
 #include "utils/timestamp.h"
 
-#include "ids.h"
+#include "store/id.h"
 #include "common/time_id.h"
 
 PG_FUNCTION_INFO_V1(noetl_next_id);

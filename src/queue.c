@@ -23,8 +23,8 @@
 #include "task_event.h"
 #include "reaper.h"
 #include "common/srf.h"
-#include "store.h"
-#include "store_slot.h"
+#include "store/store.h"
+#include "store/slot.h"
 #include "playbook/duration.h"
 #include "wake.h"
 

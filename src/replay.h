@@ -20,7 +20,7 @@
 
 #include "utils/hsearch.h"
 
-#include "store.h"
+#include "store/store.h"
 
 /* ---- replay_model.c ---- */
 

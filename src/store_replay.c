@@ -26,8 +26,8 @@
 
 #include "common/json_build.h"
 #include "replay.h"
-#include "store_internal.h"
-#include "store_slot.h"
+#include "store/internal.h"
+#include "store/slot.h"
 
 /* ---------------------------------------------------------------------------
  * The log

@@ -5,7 +5,7 @@
 #ifndef NOETL_TASK_EVENT_H
 #define NOETL_TASK_EVENT_H
 
-#include "store.h"
+#include "store/store.h"
 
 /* The length of a lease when nobody names one, in microseconds. */
 #define DEFAULT_LEASE_US	(INT64CONST(60) * 1000 * 1000)

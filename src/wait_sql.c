@@ -19,7 +19,7 @@
 #include "utils/wait_event.h"
 
 #include "reaper.h"
-#include "store.h"
+#include "store/store.h"
 #include "wake.h"
 
 PG_FUNCTION_INFO_V1(noetl_wait_for_work);

@@ -1,5 +1,5 @@
 /*
- * store_lease.c
+ * store/lease.c
  *		Leasing: which tasks are ready, and those that are leased as they come
  *		into being.
  *
@@ -24,12 +24,12 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "low_water.h"
-#include "store.h"
-#include "store_internal.h"
-#include "store_queue.h"
-#include "store_slot.h"
-#include "taken.h"
+#include "store/low_water.h"
+#include "store/store.h"
+#include "store/internal.h"
+#include "store/queue_row.h"
+#include "store/slot.h"
+#include "store/recent_leases.h"
 
 /* ---------------------------------------------------------------------------
  * Tasks that are not written yet

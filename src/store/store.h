@@ -1,5 +1,5 @@
 /*
- * store.h
+ * store/store.h
  *		Every read and write of a table of the extension.
  *
  * A Store is open for one evaluation or one call.  Rows are read by direct
@@ -11,8 +11,8 @@
  * run, pending) is read with SnapshotSelf; the queue, which workers change
  * without that lock, with a fresh MVCC snapshot.
  */
-#ifndef NOETL_STORE_H
-#define NOETL_STORE_H
+#ifndef NOETL_STORE_STORE_H
+#define NOETL_STORE_STORE_H
 
 #include "access/attnum.h"
 #include "executor/tuptable.h"
@@ -398,4 +398,4 @@ extern void store_write_update(Store *store, StoreTable *table, TupleTableSlot *
 /* Deletes the row in "old"; the caller holds it against others. */
 extern void store_write_delete(Store *store, StoreTable *table, TupleTableSlot *old);
 
-#endif							/* NOETL_STORE_H */
+#endif							/* NOETL_STORE_STORE_H */

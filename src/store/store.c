@@ -1,5 +1,5 @@
 /*
- * store.c
+ * store/store.c
  *		Every read and write of a table of the extension (the queue's are in
  *		store_queue.c; how tables are opened and written, in store_table.c).
  */
@@ -21,11 +21,11 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "ids.h"
+#include "store/id.h"
 #include "common/json_build.h"
-#include "store.h"
-#include "store_internal.h"
-#include "store_slot.h"
+#include "store/store.h"
+#include "store/internal.h"
+#include "store/slot.h"
 
 /* Columns of noetl.pending */
 enum

@@ -1,11 +1,11 @@
 /*
- * time_mark.c
+ * store/due_low_water.c
  *		Where the due times of an index can begin.
  */
 #include "common/common.h"
 
-#include "full_scan.h"
-#include "time_mark.h"
+#include "store/full_scan.h"
+#include "store/due_low_water.h"
 
 /* An index that is read in less time is read in full every time */
 #define CHEAP_SCAN_US		INT64CONST(1000)

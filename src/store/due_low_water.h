@@ -1,9 +1,9 @@
 /*
- * time_mark.h
+ * store/due_low_water.h
  *		Where the due times of an index can begin.
  */
-#ifndef NOETL_TIME_MARK_H
-#define NOETL_TIME_MARK_H
+#ifndef NOETL_STORE_DUE_LOW_WATER_H
+#define NOETL_STORE_DUE_LOW_WATER_H
 
 #include "datatype/timestamp.h"
 
@@ -26,4 +26,4 @@ extern TimestampTz time_mark_begin(TimeMark *mark);
 /* emptied: the scan found nothing that is still there. */
 extern void time_mark_end(TimeMark *mark, bool emptied);
 
-#endif							/* NOETL_TIME_MARK_H */
+#endif							/* NOETL_STORE_DUE_LOW_WATER_H */

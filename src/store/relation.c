@@ -1,5 +1,5 @@
 /*
- * store_relation.c
+ * store/relation.c
  *		Which relation is which: names to OIDs, looked up once per backend.
  */
 #include "common/common.h"
@@ -14,7 +14,7 @@
 #include "utils/partcache.h"
 #include "utils/rel.h"
 
-#include "store.h"
+#include "store/store.h"
 
 static const char *const relation_names[REL_COUNT] = {
 	"execution", "workload", "event", "run", "item", "pending", "queue",

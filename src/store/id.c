@@ -1,5 +1,5 @@
 /*
- * ids.c
+ * store/id.c
  *		New execution ids.
  */
 #include "common/common.h"
@@ -7,8 +7,8 @@
 #include "commands/sequence.h"
 #include "utils/timestamp.h"
 
-#include "ids.h"
-#include "store.h"
+#include "store/id.h"
+#include "store/store.h"
 #include "common/time_id.h"
 
 /*

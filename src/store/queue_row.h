@@ -1,15 +1,15 @@
 /*
- * store_queue.h
+ * store/queue_row.h
  *		Scans of the queue and new versions of its rows, for store_queue.c and
  *		store_lease.c.
  */
-#ifndef NOETL_STORE_QUEUE_H
-#define NOETL_STORE_QUEUE_H
+#ifndef NOETL_STORE_QUEUE_ROW_H
+#define NOETL_STORE_QUEUE_ROW_H
 
 #include "access/relscan.h"
 #include "access/skey.h"
 
-#include "store.h"
+#include "store/store.h"
 
 /* A scan of the queue under a snapshot of its own. */
 typedef struct QueueScan
@@ -45,4 +45,4 @@ extern bool queue_defer(Store *store, StoreTable *table);
 /* A row that was kept back shall not be written; false: it has been. */
 extern bool queue_forget(Store *store, int64 queue_id);
 
-#endif							/* NOETL_STORE_QUEUE_H */
+#endif							/* NOETL_STORE_QUEUE_ROW_H */

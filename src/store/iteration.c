@@ -1,5 +1,5 @@
 /*
- * store_iteration.c
+ * store/iteration.c
  *		Reads and writes for iterators and child executions.
  *
  * How far an iterator has come stands in the log: the newest event that ended
@@ -21,8 +21,8 @@
 
 #include "common/time_id.h"
 #include "common/json_build.h"
-#include "store_internal.h"
-#include "store_slot.h"
+#include "store/internal.h"
+#include "store/slot.h"
 
 /* ---------------------------------------------------------------------------
  * Items that have not started

@@ -1,5 +1,5 @@
 /*
- * store_table.c
+ * store/table.c
  *		The tables that a Store has open, and writing to them.
  *
  * To describe a table to the executor (its indexes and their predicates, its
@@ -29,9 +29,9 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
-#include "low_water.h"
-#include "store.h"
-#include "store_internal.h"
+#include "store/low_water.h"
+#include "store/store.h"
+#include "store/internal.h"
 
 struct Store
 {

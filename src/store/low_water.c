@@ -1,5 +1,5 @@
 /*
- * low_water.c
+ * store/low_water.c
  *		Where ready rows of the queue can begin; low_water.h says how that is
  *		known.
  */
@@ -20,8 +20,8 @@
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
-#include "full_scan.h"
-#include "low_water.h"
+#include "store/full_scan.h"
+#include "store/low_water.h"
 #include "common/shmem.h"
 
 /* A mark is worth raising by this many ids … */

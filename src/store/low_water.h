@@ -1,5 +1,5 @@
 /*
- * low_water.h
+ * store/low_water.h
  *		Where ready rows of the queue can begin.
  *
  * A lease looks for the smallest queue_id that is ready.  Below it the index
@@ -24,8 +24,8 @@
  * shared with them.  In case a row was made ready below it by
  * hand, everything is scanned again now and then.
  */
-#ifndef NOETL_LOW_WATER_H
-#define NOETL_LOW_WATER_H
+#ifndef NOETL_STORE_LOW_WATER_H
+#define NOETL_STORE_LOW_WATER_H
 
 #include "datatype/timestamp.h"
 #include "utils/relcache.h"
@@ -67,4 +67,4 @@ extern void low_water_added(void);
 /* This transaction has changed or removed rows that may be ready otherwise. */
 extern void low_water_hidden(void);
 
-#endif							/* NOETL_LOW_WATER_H */
+#endif							/* NOETL_STORE_LOW_WATER_H */

@@ -1,9 +1,9 @@
 /*
- * run_mark.h
+ * store/run_low_water.h
  *		Where the queue rows of an execution's runs can begin.
  */
-#ifndef NOETL_RUN_MARK_H
-#define NOETL_RUN_MARK_H
+#ifndef NOETL_STORE_RUN_LOW_WATER_H
+#define NOETL_STORE_RUN_LOW_WATER_H
 
 #include "utils/relcache.h"
 
@@ -18,4 +18,4 @@ extern int64 run_mark_begin(Relation queue, int64 execution_id);
 /* first: the smallest id that was seen, 0 when there was none. */
 extern void run_mark_end(int64 execution_id, int64 first);
 
-#endif							/* NOETL_RUN_MARK_H */
+#endif							/* NOETL_STORE_RUN_LOW_WATER_H */

@@ -1,5 +1,5 @@
 /*
- * store_timer.c
+ * store/due.c
  *		What becomes due outside of the queue: deadlines of executions, timeouts
  *		and retries of steps that are open.
  *
@@ -17,9 +17,9 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "store_internal.h"
-#include "store_slot.h"
-#include "time_mark.h"
+#include "store/internal.h"
+#include "store/slot.h"
+#include "store/due_low_water.h"
 
 /* An index whose first column is a time. */
 typedef struct TimerIndex

@@ -1,5 +1,5 @@
 /*
- * store_slot.h
+ * store/slot.h
  *		Columns of tuple slots, as the store's files read and fill them.
  */
 #ifndef NOETL_STORE_SLOT_H

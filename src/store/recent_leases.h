@@ -1,5 +1,5 @@
 /*
- * taken.h
+ * store/recent_leases.h
  *		Which ready tasks have just been taken.
  *
  * Until a lease is committed others see its row as ready, and later its entry in
@@ -11,8 +11,8 @@
  *
  * Without shared memory nothing is noted, and rows are looked at.
  */
-#ifndef NOETL_TAKEN_H
-#define NOETL_TAKEN_H
+#ifndef NOETL_STORE_RECENT_LEASES_H
+#define NOETL_STORE_RECENT_LEASES_H
 
 #include "utils/relcache.h"
 
@@ -27,4 +27,4 @@ typedef enum TakenState
 extern void taken_note(Relation queue, int64 queue_id);
 extern TakenState taken_state(Relation queue, int64 queue_id);
 
-#endif							/* NOETL_TAKEN_H */
+#endif							/* NOETL_STORE_RECENT_LEASES_H */

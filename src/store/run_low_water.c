@@ -1,5 +1,5 @@
 /*
- * run_mark.c
+ * store/run_low_water.c
  *		Where the queue rows of an execution's runs can begin.
  */
 #include "common/common.h"
@@ -8,8 +8,8 @@
 #include "common/hashfn.h"
 #include "utils/memutils.h"
 
-#include "full_scan.h"
-#include "run_mark.h"
+#include "store/full_scan.h"
+#include "store/run_low_water.h"
 #include "common/shmem.h"
 
 typedef struct RunMark

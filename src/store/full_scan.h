@@ -1,10 +1,10 @@
 /*
- * full_scan.h
+ * store/full_scan.h
  *		How often an index is read from its beginning although a mark says that
  *		nothing is there: for what somebody has changed by hand.
  */
-#ifndef NOETL_FULL_SCAN_H
-#define NOETL_FULL_SCAN_H
+#ifndef NOETL_STORE_FULL_SCAN_H
+#define NOETL_STORE_FULL_SCAN_H
 
 #include "utils/timestamp.h"
 
@@ -21,4 +21,4 @@ next_full_scan_time(TimestampTz began, int64 interval)
 	return now + Max(interval, (now - began) * FULL_SCAN_SHARE);
 }
 
-#endif							/* NOETL_FULL_SCAN_H */
+#endif							/* NOETL_STORE_FULL_SCAN_H */

@@ -1,5 +1,5 @@
 /*
- * store_internal.h
+ * store/internal.h
  *		Open tables and indexes, and scans of tables that only holders of the
  *		execution lock change, for the files of the store.
  */
@@ -9,7 +9,7 @@
 #include "access/relscan.h"
 #include "access/skey.h"
 
-#include "store.h"
+#include "store/store.h"
 
 typedef struct StoreScan
 {

@@ -1,5 +1,5 @@
 /*
- * store_queue.c
+ * store/queue.c
  *		Reads and writes of noetl.queue.
  *
  * Workers lease rows without the execution's lock, so the queue is read with
@@ -24,12 +24,12 @@
 
 #include "common/time_id.h"
 #include "common/json_build.h"
-#include "low_water.h"
-#include "run_mark.h"
-#include "store_internal.h"
-#include "store_queue.h"
-#include "store_slot.h"
-#include "time_mark.h"
+#include "store/low_water.h"
+#include "store/run_low_water.h"
+#include "store/internal.h"
+#include "store/queue_row.h"
+#include "store/slot.h"
+#include "store/due_low_water.h"
 #include "playbook/duration.h"
 
 /* See store_queue.h. */

@@ -1,5 +1,5 @@
 /*
- * taken.c
+ * store/recent_leases.c
  *		Which ready tasks have just been taken.
  */
 #include "common/common.h"
@@ -10,7 +10,7 @@
 #include "utils/memutils.h"
 
 #include "common/shmem.h"
-#include "taken.h"
+#include "store/recent_leases.h"
 
 /* One task; a later one may take its place. */
 typedef struct TakenTask
