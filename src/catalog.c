@@ -8,7 +8,7 @@
 #include "utils/builtins.h"
 #include "utils/tuplestore.h"
 
-#include "catalog_register.h"
+#include "catalog/register.h"
 #include "common/srf.h"
 
 PG_FUNCTION_INFO_V1(noetl_register);

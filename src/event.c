@@ -27,7 +27,7 @@
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
-#include "catalog_store.h"
+#include "catalog/catalog.h"
 #include "event_internal.h"
 #include "event_register.h"
 #include "execution.h"

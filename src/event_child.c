@@ -14,7 +14,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "catalog_store.h"
+#include "catalog/catalog.h"
 #include "event_internal.h"
 #include "execution.h"
 #include "common/time_id.h"

@@ -6,8 +6,8 @@
 
 #include "utils/builtins.h"
 
-#include "catalog_register.h"
-#include "catalog_store.h"
+#include "catalog/register.h"
+#include "catalog/catalog.h"
 #include "event_internal.h"
 #include "store/id.h"
 #include "common/json_build.h"

@@ -8,7 +8,7 @@
 #include "storage/lock.h"
 #include "utils/builtins.h"
 
-#include "catalog_store.h"
+#include "catalog/catalog.h"
 #include "event.h"
 #include "execution.h"
 #include "common/json_build.h"

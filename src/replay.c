@@ -26,7 +26,7 @@
 #include "utils/memutils.h"
 #include "utils/tuplestore.h"
 
-#include "catalog_store.h"
+#include "catalog/catalog.h"
 #include "event_internal.h"
 #include "event_register.h"
 #include "execution.h"

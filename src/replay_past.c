@@ -10,8 +10,8 @@
 
 #include "miscadmin.h"
 
-#include "catalog_register.h"
-#include "catalog_store.h"
+#include "catalog/register.h"
+#include "catalog/catalog.h"
 #include "event_internal.h"
 #include "common/json_build.h"
 #include "replay.h"

@@ -1,5 +1,5 @@
 /*
- * playbook_cache.c
+ * catalog/cache.c
  *		Compiled playbooks of this backend, by catalog_id.
  *
  * Catalog rows never change, so an entry is right until the row itself goes:
@@ -16,7 +16,7 @@
 #include "utils/inval.h"
 #include "utils/memutils.h"
 
-#include "catalog_store.h"
+#include "catalog/catalog.h"
 #include "playbook/playbook.h"
 
 #define MAX_CACHED_PLAYBOOKS 128

@@ -1,12 +1,12 @@
 /*
- * catalog_store.h
+ * catalog/catalog.h
  *		Every read and write of noetl.catalog; nothing else touches it.
  *
  * All of it runs as the table's owner, so that a client needs the right to
  * call a function and none on the table.
  */
-#ifndef NOETL_CATALOG_STORE_H
-#define NOETL_CATALOG_STORE_H
+#ifndef NOETL_CATALOG_CATALOG_H
+#define NOETL_CATALOG_CATALOG_H
 
 #include "datatype/timestamp.h"
 #include "utils/jsonb.h"
@@ -60,4 +60,4 @@ extern bool catalog_is_used(int64 catalog_id);
  */
 extern Playbook *playbook_get(int64 catalog_id);
 
-#endif							/* NOETL_CATALOG_STORE_H */
+#endif							/* NOETL_CATALOG_CATALOG_H */

@@ -1,5 +1,5 @@
 /*
- * catalog_guard.c
+ * catalog/guard.c
  *		The trigger of noetl.catalog: registered playbooks stay as they are.
  */
 #include "common/common.h"
@@ -11,7 +11,7 @@
 #include "utils/inval.h"
 #include "utils/rel.h"
 
-#include "catalog_store.h"
+#include "catalog/catalog.h"
 
 PG_FUNCTION_INFO_V1(noetl_catalog_guard);
 

@@ -1,5 +1,5 @@
 /*
- * catalog_register.h
+ * catalog/register.h
  *		Registering a playbook: its document is read, judged and stored.
  */
 #ifndef NOETL_CATALOG_REGISTER_H

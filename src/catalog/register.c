@@ -1,5 +1,5 @@
 /*
- * catalog_register.c
+ * catalog/register.c
  *		Registering a playbook: its document is read, judged and stored.
  */
 #include "common/common.h"
@@ -9,8 +9,8 @@
 #include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
 
-#include "catalog_register.h"
-#include "catalog_store.h"
+#include "catalog/register.h"
+#include "catalog/catalog.h"
 
 static PlaybookIssue *yaml_issue(const SourceError *error);
 static PlaybookIssue *missing_path_issue(void);

@@ -1,5 +1,5 @@
 /*
- * catalog_store.c
+ * catalog/store.c
  *		Reads and writes of noetl.catalog through kept plans.
  *
  * Registering is rare and compiled playbooks are cached, so SPI is fast
@@ -22,7 +22,7 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
-#include "catalog_store.h"
+#include "catalog/catalog.h"
 
 typedef struct CatalogQuery
 {
