@@ -35,7 +35,7 @@
 #include "task_event.h"
 #include "broker/retry.h"
 #include "broker/save.h"
-#include "wake.h"
+#include "wakeup/wakeup.h"
 
 PG_FUNCTION_INFO_V1(noetl_event_before);
 PG_FUNCTION_INFO_V1(noetl_event_after);

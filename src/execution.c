@@ -14,7 +14,7 @@
 #include "common/json_build.h"
 #include "broker/scope.h"
 #include "playbook/duration.h"
-#include "wake.h"
+#include "wakeup/wakeup.h"
 
 /* ---------------------------------------------------------------------------
  * The execution lock

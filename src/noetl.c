@@ -7,7 +7,7 @@
 
 #include "utils/guc.h"
 
-#include "timer.h"
+#include "wakeup/schedule.h"
 
 PG_MODULE_MAGIC;
 

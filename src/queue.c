@@ -26,7 +26,7 @@
 #include "store/store.h"
 #include "store/slot.h"
 #include "playbook/duration.h"
-#include "wake.h"
+#include "wakeup/wakeup.h"
 
 PG_FUNCTION_INFO_V1(noetl_enqueue_next);
 PG_FUNCTION_INFO_V1(noetl_lease);

@@ -18,7 +18,7 @@
 #include "task_event.h"
 #include "reaper.h"
 #include "playbook/duration.h"
-#include "wake.h"
+#include "wakeup/wakeup.h"
 
 /* Rows looked after in one go, of each kind */
 #define REAPER_BATCH	1000

@@ -33,7 +33,7 @@
 #include "common/json_build.h"
 #include "replay.h"
 #include "common/srf.h"
-#include "wake.h"
+#include "wakeup/wakeup.h"
 
 PG_FUNCTION_INFO_V1(noetl_verify);
 PG_FUNCTION_INFO_V1(noetl_rebuild);

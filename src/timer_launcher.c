@@ -33,7 +33,7 @@
 #include "utils/wait_event.h"
 #endif
 
-#include "timer_internal.h"
+#include "wakeup/internal.h"
 
 /* Databases served at once */
 #define MAX_WORKERS			3

@@ -24,7 +24,7 @@
 
 #include "event.h"
 #include "reaper.h"
-#include "timer_internal.h"
+#include "wakeup/internal.h"
 
 /* How long what others are busy with is left to them */
 #define BUSY_US			INT64CONST(200000)

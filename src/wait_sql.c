@@ -20,7 +20,7 @@
 
 #include "reaper.h"
 #include "store/store.h"
-#include "wake.h"
+#include "wakeup/wakeup.h"
 
 PG_FUNCTION_INFO_V1(noetl_wait_for_work);
 

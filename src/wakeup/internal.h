@@ -1,18 +1,18 @@
 /*
- * timer_internal.h
+ * wakeup/internal.h
  *		What the files of the background processes share with each other only.
  *
  *		timer.c           the schedule in shared memory, the settings
  *		timer_launcher.c  the process that starts the others in time
  *		timer_worker.c    the process that works in one database
  */
-#ifndef NOETL_TIMER_INTERNAL_H
-#define NOETL_TIMER_INTERNAL_H
+#ifndef NOETL_WAKEUP_INTERNAL_H
+#define NOETL_WAKEUP_INTERNAL_H
 
 #include "port/atomics.h"
 #include "storage/latch.h"
 
-#include "timer.h"
+#include "wakeup/schedule.h"
 
 /* As many databases can be served */
 #define TIMER_DATABASES		1024
@@ -56,4 +56,4 @@ extern bool timer_lower_due(TimerSlot *slot, TimestampTz when);
 extern PGDLLEXPORT void noetl_timer_launcher(Datum arg);
 extern PGDLLEXPORT void noetl_timer_worker(Datum slot);
 
-#endif							/* NOETL_TIMER_INTERNAL_H */
+#endif							/* NOETL_WAKEUP_INTERNAL_H */

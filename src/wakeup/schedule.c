@@ -1,5 +1,5 @@
 /*
- * timer.c
+ * wakeup/schedule.c
  *		When something will be due in which database, in shared memory.
  *
  *		commit ── timer_expect ──> slot.due ──> launcher, if it is now sooner
@@ -24,7 +24,7 @@
 #include "utils/guc.h"
 #include "utils/varlena.h"
 
-#include "timer_internal.h"
+#include "wakeup/internal.h"
 
 /* The launcher is started again after this many seconds if it fails */
 #define LAUNCHER_RESTART	5

@@ -1,5 +1,5 @@
 /*
- * wake.h
+ * wakeup/wakeup.h
  *		Waking idle workers: no polling, no NOTIFY, no shared memory of our own.
  *
  * A waiter holds a share lock on a well-known tag (one per task type, and one
@@ -8,8 +8,8 @@
  * behind wakes the next one, so no task is forgotten when two commits hit the
  * same sleeper.
  */
-#ifndef NOETL_WAKE_H
-#define NOETL_WAKE_H
+#ifndef NOETL_WAKEUP_WAKEUP_H
+#define NOETL_WAKEUP_WAKEUP_H
 
 #include "datatype/timestamp.h"
 
@@ -34,4 +34,4 @@ extern void wake_not_needed(const char *type);
  */
 extern void wake_set_waiting(int ntypes, char **types, bool waiting);
 
-#endif							/* NOETL_WAKE_H */
+#endif							/* NOETL_WAKEUP_WAKEUP_H */

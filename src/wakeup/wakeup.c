@@ -1,5 +1,5 @@
 /*
- * wake.c
+ * wakeup/wakeup.c
  *		Waking idle workers.
  */
 #include "common/common.h"
@@ -17,8 +17,8 @@
 #endif
 #include "utils/memutils.h"
 
-#include "timer.h"
-#include "wake.h"
+#include "wakeup/schedule.h"
+#include "wakeup/wakeup.h"
 
 /* In place of a type: whoever waits, for new timers */
 #define TIMER_HASH				2

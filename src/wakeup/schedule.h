@@ -1,10 +1,10 @@
 /*
- * timer.h
+ * wakeup/schedule.h
  *		The optional background processes that do what becomes due by the
  *		passing of time alone; see timer.c.
  */
-#ifndef NOETL_TIMER_H
-#define NOETL_TIMER_H
+#ifndef NOETL_WAKEUP_SCHEDULE_H
+#define NOETL_WAKEUP_SCHEDULE_H
 
 #include "datatype/timestamp.h"
 
@@ -14,4 +14,4 @@ extern void timer_init(void);
 /* Something will be due in this database then, says a transaction that has committed. */
 extern void timer_expect(TimestampTz when);
 
-#endif							/* NOETL_TIMER_H */
+#endif							/* NOETL_WAKEUP_SCHEDULE_H */
