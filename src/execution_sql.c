@@ -7,8 +7,8 @@
 
 #include "utils/builtins.h"
 
-#include "event.h"
-#include "execution.h"
+#include "engine/engine.h"
+#include "engine/execution.h"
 #include "common/json_build.h"
 
 PG_FUNCTION_INFO_V1(noetl_execute);

@@ -27,9 +27,9 @@
 #include "utils/tuplestore.h"
 
 #include "catalog/catalog.h"
-#include "event_internal.h"
-#include "event_register.h"
-#include "execution.h"
+#include "engine/internal.h"
+#include "engine/in_flight.h"
+#include "engine/execution.h"
 #include "common/json_build.h"
 #include "replay.h"
 #include "common/srf.h"

@@ -7,7 +7,7 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-#include "event_internal.h"
+#include "engine/internal.h"
 #include "common/json_build.h"
 #include "replay.h"
 

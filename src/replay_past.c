@@ -12,7 +12,7 @@
 
 #include "catalog/register.h"
 #include "catalog/catalog.h"
-#include "event_internal.h"
+#include "engine/internal.h"
 #include "common/json_build.h"
 #include "replay.h"
 #include "broker/save.h"

@@ -22,8 +22,8 @@
 #include "utils/wait_event.h"
 #endif
 
-#include "event.h"
-#include "reaper.h"
+#include "engine/engine.h"
+#include "engine/reaper.h"
 #include "wakeup/internal.h"
 
 /* How long what others are busy with is left to them */

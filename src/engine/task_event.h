@@ -1,9 +1,9 @@
 /*
- * task_event.h
+ * engine/task_event.h
  *		Events about tasks of the queue, made inside the server.
  */
-#ifndef NOETL_TASK_EVENT_H
-#define NOETL_TASK_EVENT_H
+#ifndef NOETL_ENGINE_TASK_EVENT_H
+#define NOETL_ENGINE_TASK_EVENT_H
 
 #include "store/store.h"
 
@@ -23,4 +23,4 @@ extern void task_event_ingest(Store *store, const QueueRow *row, EventType type,
  */
 extern Jsonb *task_event_meta(const char *flag, int attempt);
 
-#endif							/* NOETL_TASK_EVENT_H */
+#endif							/* NOETL_ENGINE_TASK_EVENT_H */

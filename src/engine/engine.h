@@ -1,9 +1,9 @@
 /*
- * event.h
+ * engine/engine.h
  *		The way of an event: normalised, stored, decided upon.
  */
-#ifndef NOETL_EVENT_H
-#define NOETL_EVENT_H
+#ifndef NOETL_ENGINE_ENGINE_H
+#define NOETL_ENGINE_ENGINE_H
 
 #include "store/store.h"
 
@@ -22,4 +22,4 @@ extern int	event_run_due(int64 execution_id, const char *step_name);
 /* A member {key: text} as a jsonb object, for meta. */
 extern Jsonb *meta_text(const char *key, const char *text);
 
-#endif							/* NOETL_EVENT_H */
+#endif							/* NOETL_ENGINE_ENGINE_H */

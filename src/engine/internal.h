@@ -1,5 +1,5 @@
 /*
- * event_internal.h
+ * engine/internal.h
  *		What the files that handle events share with each other only.
  *
  *		event.c          the triggers; stored events are decided upon
@@ -8,12 +8,12 @@
  *		event_values.c   what the broker's questions are answered from
  *		event_prepare.c  incoming rows are made fit to be stored
  */
-#ifndef NOETL_EVENT_INTERNAL_H
-#define NOETL_EVENT_INTERNAL_H
+#ifndef NOETL_ENGINE_INTERNAL_H
+#define NOETL_ENGINE_INTERNAL_H
 
 #include "commands/trigger.h"
 
-#include "event.h"
+#include "engine/engine.h"
 
 /*
  * A user's BEFORE trigger may insert an event while the decisions on another
@@ -134,4 +134,4 @@ extern bool prepare_event(Store *store, Event *event, bool has_result);
 /* The row as prepared: only what prepare_event may have changed is replaced. */
 extern HeapTuple prepared_tuple(TriggerData *trigger, const Event *event);
 
-#endif							/* NOETL_EVENT_INTERNAL_H */
+#endif							/* NOETL_ENGINE_INTERNAL_H */

@@ -1,5 +1,5 @@
 /*
- * save_execute.c
+ * engine/save.c
  *		Saves inside the database: SQL, as the role that started the execution.
  *
  *		{"a": 1, "b": [2]}  ─>  INSERT INTO public.t (a, b)

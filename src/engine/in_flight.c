@@ -1,5 +1,5 @@
 /*
- * event_register.c
+ * engine/in_flight.c
  *		Events between their two triggers: prepared, perhaps stored, not decided.
  *
  * The AFTER triggers of a statement run when all its rows are stored.  Here
@@ -11,7 +11,7 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-#include "event_register.h"
+#include "engine/in_flight.h"
 
 /* First in, first out; anything left at the end of a transaction is void. */
 static struct

@@ -1,5 +1,5 @@
 /*
- * event_child.c
+ * engine/child.c
  *		Child executions are started, cancelled, and tell their parents that
  *		they are over.
  *
@@ -15,8 +15,8 @@
 #include "utils/timestamp.h"
 
 #include "catalog/catalog.h"
-#include "event_internal.h"
-#include "execution.h"
+#include "engine/internal.h"
+#include "engine/execution.h"
 #include "common/time_id.h"
 #include "common/json_build.h"
 

@@ -1,5 +1,5 @@
 /*
- * event.c
+ * engine/triggers.c
  *		The way of an event: normalised, stored, decided upon.
  *
  *		INSERT INTO noetl.event            noetl.complete() …
@@ -28,11 +28,11 @@
 #include "utils/timestamp.h"
 
 #include "catalog/catalog.h"
-#include "event_internal.h"
-#include "event_register.h"
-#include "execution.h"
+#include "engine/internal.h"
+#include "engine/in_flight.h"
+#include "engine/execution.h"
 #include "common/json_build.h"
-#include "task_event.h"
+#include "engine/task_event.h"
 #include "broker/retry.h"
 #include "broker/save.h"
 #include "wakeup/wakeup.h"

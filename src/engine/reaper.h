@@ -1,9 +1,9 @@
 /*
- * reaper.h
+ * engine/reaper.h
  *		What becomes due by the passing of time alone.
  */
-#ifndef NOETL_REAPER_H
-#define NOETL_REAPER_H
+#ifndef NOETL_ENGINE_REAPER_H
+#define NOETL_ENGINE_REAPER_H
 
 /*
  * Retries whose time has come become ready; leases that ran out are taken back;
@@ -14,4 +14,4 @@
  */
 extern int	reaper_run(int64 execution_id, bool asked);
 
-#endif							/* NOETL_REAPER_H */
+#endif							/* NOETL_ENGINE_REAPER_H */

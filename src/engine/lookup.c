@@ -1,5 +1,5 @@
 /*
- * event_values.c
+ * engine/lookup.c
  *		What the broker's questions about the past are answered from.
  */
 #include "common/common.h"
@@ -8,7 +8,7 @@
 
 #include "catalog/register.h"
 #include "catalog/catalog.h"
-#include "event_internal.h"
+#include "engine/internal.h"
 #include "store/id.h"
 #include "common/json_build.h"
 

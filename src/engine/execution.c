@@ -1,5 +1,5 @@
 /*
- * execution.c
+ * engine/execution.c
  *		An execution as a whole: its lock, its start (playbook, row, workload).
  */
 #include "common/common.h"
@@ -9,8 +9,8 @@
 #include "utils/builtins.h"
 
 #include "catalog/catalog.h"
-#include "event.h"
-#include "execution.h"
+#include "engine/engine.h"
+#include "engine/execution.h"
 #include "common/json_build.h"
 #include "broker/scope.h"
 #include "playbook/duration.h"

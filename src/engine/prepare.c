@@ -1,5 +1,5 @@
 /*
- * event_prepare.c
+ * engine/prepare.c
  *		A client's event is made fit to be stored: words normalised, its execution
  *		found and locked, ids, time and node filled in.
  */
@@ -12,8 +12,8 @@
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
-#include "event_internal.h"
-#include "execution.h"
+#include "engine/internal.h"
+#include "engine/execution.h"
 #include "store/id.h"
 #include "common/time_id.h"
 #include "common/json_build.h"

@@ -1,9 +1,9 @@
 /*
- * execution.h
+ * engine/execution.h
  *		The start of an execution: its playbook, its row, its workload.
  */
-#ifndef NOETL_EXECUTION_H
-#define NOETL_EXECUTION_H
+#ifndef NOETL_ENGINE_EXECUTION_H
+#define NOETL_ENGINE_EXECUTION_H
 
 #include "store/store.h"
 
@@ -42,4 +42,4 @@ extern char *execution_render_workload(BrokerState *state, const Event *event,
 extern char *execution_make_workload(Store *store, BrokerState *state,
 									 const Event *event);
 
-#endif							/* NOETL_EXECUTION_H */
+#endif							/* NOETL_ENGINE_EXECUTION_H */

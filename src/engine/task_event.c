@@ -1,13 +1,13 @@
 /*
- * task_event.c
+ * engine/task_event.c
  *		Events about tasks of the queue, made inside the server: the reaper's,
  *		and those of the functions that workers call.
  */
 #include "common/common.h"
 
-#include "event.h"
+#include "engine/engine.h"
 #include "common/json_build.h"
-#include "task_event.h"
+#include "engine/task_event.h"
 
 /* See task_event.h. */
 Jsonb *

@@ -1,9 +1,9 @@
 /*
- * event_register.h
+ * engine/in_flight.h
  *		Events between their two triggers: prepared, perhaps stored, not decided.
  */
-#ifndef NOETL_EVENT_REGISTER_H
-#define NOETL_EVENT_REGISTER_H
+#ifndef NOETL_ENGINE_IN_FLIGHT_H
+#define NOETL_ENGINE_IN_FLIGHT_H
 
 typedef struct Registered
 {
@@ -23,4 +23,4 @@ extern void registered_remove(int place);
 /* May the row still be on its way to the table? */
 extern bool registered_in_flight(const Registered *entry);
 
-#endif							/* NOETL_EVENT_REGISTER_H */
+#endif							/* NOETL_ENGINE_IN_FLIGHT_H */

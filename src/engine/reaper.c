@@ -1,5 +1,5 @@
 /*
- * reaper.c
+ * engine/reaper.c
  *		What becomes due by the passing of time alone: retries, leases that ran
  *		out, timeouts of steps and of executions.
  *
@@ -12,11 +12,11 @@
 #include "miscadmin.h"
 #include "utils/timestamp.h"
 
-#include "event.h"
-#include "execution.h"
+#include "engine/engine.h"
+#include "engine/execution.h"
 #include "common/json_build.h"
-#include "task_event.h"
-#include "reaper.h"
+#include "engine/task_event.h"
+#include "engine/reaper.h"
 #include "playbook/duration.h"
 #include "wakeup/wakeup.h"
 
