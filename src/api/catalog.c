@@ -1,5 +1,5 @@
 /*
- * catalog.c
+ * api/catalog.c
  *		noetl.register() and noetl.validate().
  */
 #include "common/common.h"

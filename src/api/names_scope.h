@@ -1,9 +1,9 @@
 /*
- * names_scope.h
+ * api/names_scope.h
  *		Names that lie over those of a queue.context.
  */
-#ifndef NOETL_NAMES_SCOPE_H
-#define NOETL_NAMES_SCOPE_H
+#ifndef NOETL_API_NAMES_SCOPE_H
+#define NOETL_API_NAMES_SCOPE_H
 
 #include "jinja/jinja.h"
 
@@ -21,4 +21,4 @@ typedef struct NamesScope
 extern void names_scope_init(NamesScope *scope, Jsonb *context, Jsonb *names,
 							 bool has_result);
 
-#endif							/* NOETL_NAMES_SCOPE_H */
+#endif							/* NOETL_API_NAMES_SCOPE_H */

@@ -1,5 +1,5 @@
 /*
- * task_sql.c
+ * api/task.c
  *		What the broker leaves raw in an action, rendered for the worker that
  *		has the names: noetl.task_action(), noetl.save_tasks().
  */
@@ -10,7 +10,7 @@
 #include "utils/tuplestore.h"
 
 #include "common/json_build.h"
-#include "names_scope.h"
+#include "api/names_scope.h"
 #include "common/srf.h"
 #include "save/save.h"
 #include "playbook/task_action.h"

@@ -1,5 +1,5 @@
 /*
- * yaml_sql.c
+ * api/yaml.c
  *		noetl.parse_yaml(): a YAML document as jsonb.
  */
 #include "common/common.h"

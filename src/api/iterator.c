@@ -1,5 +1,5 @@
 /*
- * iterator_sql.c
+ * api/iterator.c
  *		noetl.iterator_items(): the items of an iterator for who goes through
  *		them outside the database.
  */

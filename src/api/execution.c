@@ -1,5 +1,5 @@
 /*
- * execution_sql.c
+ * api/execution.c
  *		noetl.execute() and noetl.cancel(): events about executions as a whole,
  *		as functions.
  */

@@ -1,5 +1,5 @@
 /*
- * wait_sql.c
+ * api/wait.c
  *		noetl.wait_for_work(): the procedure in which idle workers sleep.
  */
 #include "common/common.h"

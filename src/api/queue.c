@@ -1,5 +1,5 @@
 /*
- * queue.c
+ * api/queue.c
  *		The functions workers call: lease, heartbeat, complete, fail, release;
  *		and enqueue_next, which does whatever is due (reaper.c).
  *

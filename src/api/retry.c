@@ -1,5 +1,5 @@
 /*
- * retry_sql.c
+ * api/retry.c
  *		noetl.retry_delay(): the retry of a task inside another one, for the
  *		worker that does both.
  */
@@ -10,7 +10,7 @@
 
 #include "broker/broker.h"
 #include "common/json_build.h"
-#include "names_scope.h"
+#include "api/names_scope.h"
 #include "broker/retry.h"
 
 PG_FUNCTION_INFO_V1(noetl_retry_delay);

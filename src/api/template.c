@@ -1,5 +1,5 @@
 /*
- * template_sql.c
+ * api/template.c
  *		noetl.render() and noetl.evaluate(): templates from SQL.
  *
  * Compiled templates are kept in a small cache of the backend, keyed by their

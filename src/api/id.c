@@ -1,5 +1,5 @@
 /*
- * id_sql.c
+ * api/id.c
  *		noetl.next_id() and noetl.id_time(): ids from SQL.
  */
 #include "common/common.h"

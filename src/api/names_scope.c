@@ -1,12 +1,12 @@
 /*
- * names_scope.c
+ * api/names_scope.c
  *		Names that lie over those of a queue.context: inside an item of an
  *		iterator, or where what an action gave is saved.
  */
 #include "common/common.h"
 
 #include "common/json_build.h"
-#include "names_scope.h"
+#include "api/names_scope.h"
 
 /* Is it the name of what the action has just given? */
 static bool
