@@ -1,5 +1,5 @@
 /*
- * replay.c
+ * replay/replay.c
  *		The SQL functions verify() and rebuild(): an execution is decided again,
  *		event by event, from its log.
  *
@@ -31,7 +31,7 @@
 #include "engine/in_flight.h"
 #include "engine/execution.h"
 #include "common/json_build.h"
-#include "replay.h"
+#include "replay/replay.h"
 #include "common/srf.h"
 #include "wakeup/wakeup.h"
 

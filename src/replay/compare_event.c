@@ -1,5 +1,5 @@
 /*
- * replay_event.c
+ * replay/compare_event.c
  *		Events that came out of deciding again, compared with the log.
  */
 #include "common/common.h"
@@ -9,7 +9,7 @@
 
 #include "engine/internal.h"
 #include "common/json_build.h"
-#include "replay.h"
+#include "replay/replay.h"
 
 /* See replay.h. */
 void

@@ -1,5 +1,5 @@
 /*
- * replay_model.c
+ * replay/model.c
  *		The rows of an execution in memory, as decisions make them.
  *
  * What event.c and store.c do with a decision in tables is done here to a
@@ -15,7 +15,7 @@
 #include "utils/varlena.h"
 
 #include "common/json_build.h"
-#include "replay.h"
+#include "replay/replay.h"
 
 /* ---------------------------------------------------------------------------
  * The model as a whole

@@ -1,5 +1,5 @@
 /*
- * replay_past.c
+ * replay/history.c
  *		What the log answers to the broker's questions when it decides again.
  *
  * Every answer is the one of then: values are those up to the event that is
@@ -14,7 +14,7 @@
 #include "catalog/catalog.h"
 #include "engine/internal.h"
 #include "common/json_build.h"
-#include "replay.h"
+#include "replay/replay.h"
 #include "broker/save.h"
 
 /* ValueSource.step_value */

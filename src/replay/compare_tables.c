@@ -1,5 +1,5 @@
 /*
- * store_replay.c
+ * replay/compare_tables.c
  *		The log read as a whole; rows compared with what it says, and replaced.
  *
  * Each expected row is written into the insert slot of its table, by the same
@@ -25,7 +25,7 @@
 #include "utils/typcache.h"
 
 #include "common/json_build.h"
-#include "replay.h"
+#include "replay/replay.h"
 #include "store/internal.h"
 #include "store/slot.h"
 

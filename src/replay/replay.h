@@ -1,5 +1,5 @@
 /*
- * replay.h
+ * replay/replay.h
  *		What the rows of an execution should be, by its log.
  *
  *		noetl.event ─ in order ─> broker_decide() ─> Model
@@ -15,8 +15,8 @@
  *
  * The model holds what is live, never the history.
  */
-#ifndef NOETL_REPLAY_H
-#define NOETL_REPLAY_H
+#ifndef NOETL_REPLAY_REPLAY_H
+#define NOETL_REPLAY_REPLAY_H
 
 #include "utils/hsearch.h"
 
@@ -184,4 +184,4 @@ extern void replay_event_vain(Replay *replay, const Event *event, const char *re
 /* An event of the broker's must say what it would say today. */
 extern void replay_compare_event(Replay *replay, const Event *emitted);
 
-#endif							/* NOETL_REPLAY_H */
+#endif							/* NOETL_REPLAY_REPLAY_H */
