@@ -1,5 +1,5 @@
 /*
- * timer_launcher.c
+ * bgworker/launcher.c
  *		The process that starts workers in time, in each database that has
  *		something to do.
  *

@@ -1,5 +1,5 @@
 /*
- * timer_worker.c
+ * bgworker/worker.c
  *		The process that does what is due in one database.
  *
  * It says that it will be needed at no time before it looks, and when it will be
