@@ -85,12 +85,14 @@ WARNINGS = -Wall -Wextra $(WERROR) -Wno-unused-parameter -Wno-sign-compare \
 PROGRAM_SOURCES = $(wildcard $(addprefix $(here)/src/,worker/*.c console/*.c))
 SOURCES = $(filter-out $(PROGRAM_SOURCES),$(wildcard $(here)/src/*.c $(here)/src/*/*.c))
 OBJS = $(patsubst $(here)/%.c,%.o,$(sort $(SOURCES)))
-SHLIB_LINK = -lyaml
+# The library exports its entry points only, and calls its own functions whatever
+# other libraries of the process are called.
+SHLIB_LINK = -lyaml -Wl,-Bsymbolic
 # Not -I: our headers must not hide those of libyaml and PostgreSQL.
 PG_CPPFLAGS = -iquote $(here)/src
 # Not in the preprocessor's flags: clang's run for the bitcode would overwrite
 # the dependencies of the object.
-PG_CFLAGS = $(WARNINGS) -MMD -MP
+PG_CFLAGS = $(WARNINGS) -fvisibility=hidden -MMD -MP
 # PostgreSQL's flags are those of the compiler that it was built by.
 ifneq ($(findstring clang,$(CC)),)
 PG_CFLAGS += -Wno-unknown-warning-option -Wno-ignored-optimization-argument \

@@ -7,11 +7,11 @@
 
 #include "utils/guc.h"
 
-#include "wakeup/schedule.h"
+#include "wakeup/wakeup.h"
 
 PG_MODULE_MAGIC;
 
-void		_PG_init(void);
+PGDLLEXPORT void _PG_init(void);
 
 /* Registers what the library brings; called once by each process that loads it. */
 void

@@ -8,8 +8,7 @@
 #include "utils/builtins.h"
 #include "utils/tuplestore.h"
 
-#include "catalog/register.h"
-#include "common/srf.h"
+#include "catalog/catalog.h"
 
 PG_FUNCTION_INFO_V1(noetl_register);
 PG_FUNCTION_INFO_V1(noetl_validate);

@@ -8,8 +8,6 @@
 #include "utils/builtins.h"
 
 #include "engine/engine.h"
-#include "engine/execution.h"
-#include "common/json_build.h"
 
 PG_FUNCTION_INFO_V1(noetl_execute);
 PG_FUNCTION_INFO_V1(noetl_cancel);

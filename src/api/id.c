@@ -6,8 +6,7 @@
 
 #include "utils/timestamp.h"
 
-#include "store/id.h"
-#include "common/time_id.h"
+#include "store/store.h"
 
 PG_FUNCTION_INFO_V1(noetl_next_id);
 PG_FUNCTION_INFO_V1(noetl_id_time);

@@ -10,9 +10,7 @@
 #include "utils/memutils.h"
 #include "utils/tuplestore.h"
 
-#include "broker/collection.h"
-#include "common/json_build.h"
-#include "common/srf.h"
+#include "broker/broker.h"
 
 PG_FUNCTION_INFO_V1(noetl_iterator_items);
 

@@ -5,7 +5,6 @@
  */
 #include "common/common.h"
 
-#include "common/json_build.h"
 #include "api/names_scope.h"
 
 /* Is it the name of what the action has just given? */

@@ -18,14 +18,8 @@
 #include "utils/tuplestore.h"
 
 #include "engine/engine.h"
-#include "engine/execution.h"
-#include "common/json_build.h"
-#include "engine/task_event.h"
-#include "engine/reaper.h"
-#include "common/srf.h"
 #include "store/store.h"
-#include "store/slot.h"
-#include "playbook/duration.h"
+#include "playbook/playbook.h"
 #include "wakeup/wakeup.h"
 
 PG_FUNCTION_INFO_V1(noetl_enqueue_next);

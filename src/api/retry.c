@@ -9,9 +9,7 @@
 #include "utils/float.h"
 
 #include "broker/broker.h"
-#include "common/json_build.h"
 #include "api/names_scope.h"
-#include "broker/retry.h"
 
 PG_FUNCTION_INFO_V1(noetl_retry_delay);
 

@@ -9,11 +9,9 @@
 #include "utils/builtins.h"
 #include "utils/tuplestore.h"
 
-#include "common/json_build.h"
 #include "api/names_scope.h"
-#include "common/srf.h"
 #include "save/save.h"
-#include "playbook/task_action.h"
+#include "playbook/playbook.h"
 
 PG_FUNCTION_INFO_V1(noetl_task_action);
 PG_FUNCTION_INFO_V1(noetl_save_tasks);

@@ -12,7 +12,6 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-#include "common/json_build.h"
 #include "jinja/internal.h"
 
 #define CACHE_SLOTS		256

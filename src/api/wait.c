@@ -18,7 +18,7 @@
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
-#include "engine/reaper.h"
+#include "engine/engine.h"
 #include "store/store.h"
 #include "wakeup/wakeup.h"
 

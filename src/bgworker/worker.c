@@ -23,7 +23,6 @@
 #endif
 
 #include "engine/engine.h"
-#include "engine/reaper.h"
 #include "wakeup/internal.h"
 
 /* How long what others are busy with is left to them */

@@ -311,4 +311,10 @@ extern void result_value(const JsonbValue *envelope, JsonbValue *value);
 /* The status code of a response, wherever the envelope has it. */
 extern bool result_status_code(const JsonbValue *envelope, JsonbValue *value);
 
+/* The other parts of the door. */
+#include "broker/collection.h"
+#include "broker/retry.h"
+#include "broker/save.h"
+#include "broker/scope.h"
+
 #endif							/* NOETL_BROKER_BROKER_H */

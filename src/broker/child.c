@@ -18,7 +18,7 @@
 #include "broker/internal.h"
 #include "broker/retry.h"
 #include "broker/scope.h"
-#include "playbook/duration.h"
+#include "playbook/playbook.h"
 
 /* A rendered value as text: what a path or version may be written as. */
 static char *

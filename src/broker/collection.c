@@ -19,7 +19,6 @@
 #include "utils/numeric.h"
 
 #include "broker/collection.h"
-#include "common/json_build.h"
 #include "broker/scope.h"
 #include "jinja/internal.h"
 

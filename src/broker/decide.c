@@ -23,10 +23,9 @@
 
 #include "broker/internal.h"
 #include "broker/input.h"
-#include "common/json_build.h"
 #include "broker/retry.h"
 #include "broker/scope.h"
-#include "playbook/duration.h"
+#include "playbook/playbook.h"
 
 /* Decides that the incoming event has no effect, and says why. */
 static void

@@ -9,8 +9,6 @@
 #include "utils/builtins.h"
 
 #include "broker/internal.h"
-#include "common/time_id.h"
-#include "common/json_build.h"
 #include "broker/scope.h"
 
 static const char *const failure_names[] = {

@@ -6,15 +6,15 @@
 
 #include "broker/event_type.h"
 
-typedef struct TypeName
+typedef struct EventTypeWord
 {
 	const char *name;
 	EventType	type;
 	const char *status;			/* when the client gives none */
-} TypeName;
+} EventTypeWord;
 
 /* The first name of a type is the one the broker writes. */
-static const TypeName type_names[] = {
+static const EventTypeWord type_names[] = {
 	{"action_completed", EVENT_ACTION_COMPLETED, "COMPLETED"},
 	{"action_started", EVENT_ACTION_STARTED, "STARTED"},
 	{"step_started", EVENT_STEP_STARTED, "RUNNING"},

@@ -15,10 +15,9 @@
 
 #include "broker/internal.h"
 #include "broker/input.h"
-#include "common/json_build.h"
 #include "broker/retry.h"
 #include "broker/scope.h"
-#include "playbook/duration.h"
+#include "playbook/playbook.h"
 
 /* ---------------------------------------------------------------------------
  * Arrivals and joins

@@ -5,7 +5,6 @@
 #include "common/common.h"
 
 #include "broker/input.h"
-#include "common/json_build.h"
 
 /* Lays one rendered layer on the object being built; a lone value is "input". */
 static void

@@ -13,7 +13,7 @@
 #define NOETL_BROKER_INTERNAL_H
 
 #include "broker/broker.h"
-#include "common/json_build.h"
+#include "common/common.h"
 #include "broker/transition.h"
 
 /* Why a run failed; step_failed.meta.kind says it by name. */

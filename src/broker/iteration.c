@@ -22,7 +22,7 @@
 #include "broker/collection.h"
 #include "broker/retry.h"
 #include "broker/scope.h"
-#include "playbook/duration.h"
+#include "playbook/playbook.h"
 
 /* How many items are in flight unless the iterator says so itself */
 #define ASYNC_CONCURRENCY		8

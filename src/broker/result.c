@@ -5,7 +5,6 @@
 #include "common/common.h"
 
 #include "broker/broker.h"
-#include "common/json_build.h"
 
 /*
  * Workers wrap what the task returned: {"status": …, "data": …}.  The value of

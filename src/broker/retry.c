@@ -10,7 +10,6 @@
 #include "common/pg_prng.h"
 #endif
 
-#include "common/json_build.h"
 #include "broker/retry.h"
 
 #define DEFAULT_MAX_ATTEMPTS	3

@@ -11,7 +11,6 @@
 #include "common/common.h"
 
 #include "broker/internal.h"
-#include "common/json_build.h"
 #include "save/save.h"
 #include "broker/save.h"
 #include "broker/scope.h"

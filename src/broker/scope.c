@@ -17,7 +17,6 @@
 
 #include "miscadmin.h"
 
-#include "common/json_build.h"
 #include "broker/scope.h"
 
 typedef struct KnownValue

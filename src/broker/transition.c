@@ -11,7 +11,6 @@
 #include "common/common.h"
 
 #include "broker/input.h"
-#include "common/json_build.h"
 #include "broker/transition.h"
 
 typedef enum EntryOutcome

@@ -60,4 +60,7 @@ extern bool catalog_is_used(int64 catalog_id);
  */
 extern Playbook *playbook_get(int64 catalog_id);
 
+/* The other parts of the door. */
+#include "catalog/register.h"
+
 #endif							/* NOETL_CATALOG_CATALOG_H */

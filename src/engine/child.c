@@ -17,8 +17,6 @@
 #include "catalog/catalog.h"
 #include "engine/internal.h"
 #include "engine/execution.h"
-#include "common/time_id.h"
-#include "common/json_build.h"
 
 /* {path, version, workload, merge, literal}: what execute() would have written. */
 static Jsonb *

@@ -22,4 +22,9 @@ extern int	event_run_due(int64 execution_id, const char *step_name);
 /* A member {key: text} as a jsonb object, for meta. */
 extern Jsonb *meta_text(const char *key, const char *text);
 
+/* The other parts of the door. */
+#include "engine/execution.h"
+#include "engine/reaper.h"
+#include "engine/task_event.h"
+
 #endif							/* NOETL_ENGINE_ENGINE_H */

@@ -11,9 +11,8 @@
 #include "catalog/catalog.h"
 #include "engine/engine.h"
 #include "engine/execution.h"
-#include "common/json_build.h"
-#include "broker/scope.h"
-#include "playbook/duration.h"
+#include "broker/broker.h"
+#include "playbook/playbook.h"
 #include "wakeup/wakeup.h"
 
 /* ---------------------------------------------------------------------------

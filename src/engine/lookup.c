@@ -6,11 +6,9 @@
 
 #include "utils/builtins.h"
 
-#include "catalog/register.h"
 #include "catalog/catalog.h"
 #include "engine/internal.h"
-#include "store/id.h"
-#include "common/json_build.h"
+#include "store/store.h"
 
 /* ValueSource.step_value */
 static void

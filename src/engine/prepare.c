@@ -14,9 +14,7 @@
 
 #include "engine/internal.h"
 #include "engine/execution.h"
-#include "store/id.h"
-#include "common/time_id.h"
-#include "common/json_build.h"
+#include "store/store.h"
 
 /* Ids above are for the events that follow */
 #define LARGEST_CHOSEN_ID	(PG_INT64_MAX - (INT64CONST(1) << 48))

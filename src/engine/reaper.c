@@ -14,10 +14,9 @@
 
 #include "engine/engine.h"
 #include "engine/execution.h"
-#include "common/json_build.h"
 #include "engine/task_event.h"
 #include "engine/reaper.h"
-#include "playbook/duration.h"
+#include "playbook/playbook.h"
 #include "wakeup/wakeup.h"
 
 /* Rows looked after in one go, of each kind */

@@ -35,10 +35,8 @@
 #include "utils/syscache.h"
 #include "utils/varlena.h"
 
-#include "common/json_build.h"
 #include "save/save.h"
-#include "broker/save.h"
-#include "save/params.h"
+#include "broker/broker.h"
 
 /* ---------------------------------------------------------------------------
  * Kept plans

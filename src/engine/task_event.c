@@ -6,7 +6,6 @@
 #include "common/common.h"
 
 #include "engine/engine.h"
-#include "common/json_build.h"
 #include "engine/task_event.h"
 
 /* See task_event.h. */

@@ -31,10 +31,8 @@
 #include "engine/internal.h"
 #include "engine/in_flight.h"
 #include "engine/execution.h"
-#include "common/json_build.h"
 #include "engine/task_event.h"
-#include "broker/retry.h"
-#include "broker/save.h"
+#include "broker/broker.h"
 #include "wakeup/wakeup.h"
 
 PG_FUNCTION_INFO_V1(noetl_event_before);

@@ -14,7 +14,7 @@
 #include "datatype/timestamp.h"
 #include "utils/jsonb.h"
 
-#include "common/source_error.h"
+#include "common/common.h"
 
 typedef struct Template Template;
 

@@ -13,7 +13,6 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-#include "common/json_build.h"
 #include "playbook/duration.h"
 
 static const char *const wrong =

@@ -14,7 +14,7 @@
 
 #include "nodes/pg_list.h"
 
-#include "common/name_table.h"
+#include "common/common.h"
 #include "jinja/jinja.h"
 #include "yaml/yaml.h"
 
@@ -276,5 +276,9 @@ playbook_reaches(const Playbook *playbook, int s, int t)
 
 /* graph.c: fills component, cyclic and reach from the transitions. */
 extern void graph_analyse(Playbook *playbook);
+
+/* The other parts of the door. */
+#include "playbook/duration.h"
+#include "playbook/task_action.h"
 
 #endif							/* NOETL_PLAYBOOK_PLAYBOOK_H */

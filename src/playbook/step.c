@@ -10,7 +10,6 @@
 #include "utils/memutils.h"
 #include "utils/numeric.h"
 
-#include "common/json_build.h"
 #include "playbook/internal.h"
 
 /* In order of increasing precedence. */

@@ -12,7 +12,6 @@
 #include "miscadmin.h"
 #include "utils/formatting.h"
 
-#include "common/json_build.h"
 #include "playbook/internal.h"
 #include "playbook/task_action.h"
 

@@ -8,7 +8,6 @@
 #include "utils/memutils.h"
 
 #include "engine/internal.h"
-#include "common/json_build.h"
 #include "replay/replay.h"
 
 /* See replay.h. */

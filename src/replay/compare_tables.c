@@ -24,10 +24,9 @@
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
 
-#include "common/json_build.h"
 #include "replay/replay.h"
 #include "store/internal.h"
-#include "store/slot.h"
+#include "store/store.h"
 
 /* ---------------------------------------------------------------------------
  * The log

@@ -10,12 +10,10 @@
 
 #include "miscadmin.h"
 
-#include "catalog/register.h"
 #include "catalog/catalog.h"
 #include "engine/internal.h"
-#include "common/json_build.h"
 #include "replay/replay.h"
-#include "broker/save.h"
+#include "broker/broker.h"
 
 /* ValueSource.step_value */
 static void

@@ -14,7 +14,6 @@
 #include "utils/memutils.h"
 #include "utils/varlena.h"
 
-#include "common/json_build.h"
 #include "replay/replay.h"
 
 /* ---------------------------------------------------------------------------

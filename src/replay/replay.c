@@ -29,10 +29,8 @@
 #include "catalog/catalog.h"
 #include "engine/internal.h"
 #include "engine/in_flight.h"
-#include "engine/execution.h"
-#include "common/json_build.h"
+#include "engine/engine.h"
 #include "replay/replay.h"
-#include "common/srf.h"
 #include "wakeup/wakeup.h"
 
 PG_FUNCTION_INFO_V1(noetl_verify);

@@ -13,7 +13,6 @@
 #include "miscadmin.h"
 #include "utils/formatting.h"
 
-#include "common/json_build.h"
 #include "save/save.h"
 
 /* Is a word one of a NULL-terminated list? */

@@ -73,4 +73,7 @@ extern List *save_keys(const JsonbValue *value);
 extern bool save_statements(const JsonbValue *settings, const JsonbValue *data,
 							bool duckdb, char **sql, SourceError *error);
 
+/* The other parts of the door. */
+#include "save/params.h"
+
 #endif							/* NOETL_SAVE_SAVE_H */

@@ -15,8 +15,6 @@
 #include "utils/builtins.h"
 #include "utils/numeric.h"
 
-#include "common/json_build.h"
-#include "common/name_table.h"
 #include "save/save.h"
 #include "save/params.h"
 

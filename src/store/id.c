@@ -9,7 +9,6 @@
 
 #include "store/id.h"
 #include "store/store.h"
-#include "common/time_id.h"
 
 /*
  * Returns a new execution_id.  A sequence, not shared memory, keeps ids apart:

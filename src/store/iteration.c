@@ -19,8 +19,6 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "common/time_id.h"
-#include "common/json_build.h"
 #include "store/internal.h"
 #include "store/slot.h"
 

@@ -22,7 +22,6 @@
 
 #include "store/full_scan.h"
 #include "store/low_water.h"
-#include "common/shmem.h"
 
 /* A mark is worth raising by this many ids … */
 #define MIN_GAIN			64

@@ -22,15 +22,13 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "common/time_id.h"
-#include "common/json_build.h"
 #include "store/low_water.h"
 #include "store/run_low_water.h"
 #include "store/internal.h"
 #include "store/queue_row.h"
 #include "store/slot.h"
 #include "store/due_low_water.h"
-#include "playbook/duration.h"
+#include "playbook/playbook.h"
 
 /* See store_queue.h. */
 void

@@ -9,7 +9,6 @@
 #include "storage/spin.h"
 #include "utils/memutils.h"
 
-#include "common/shmem.h"
 #include "store/recent_leases.h"
 
 /* One task; a later one may take its place. */

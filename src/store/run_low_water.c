@@ -10,7 +10,6 @@
 
 #include "store/full_scan.h"
 #include "store/run_low_water.h"
-#include "common/shmem.h"
 
 typedef struct RunMark
 {

@@ -22,7 +22,6 @@
 #include "utils/timestamp.h"
 
 #include "store/id.h"
-#include "common/json_build.h"
 #include "store/store.h"
 #include "store/internal.h"
 #include "store/slot.h"

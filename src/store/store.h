@@ -398,4 +398,8 @@ extern void store_write_update(Store *store, StoreTable *table, TupleTableSlot *
 /* Deletes the row in "old"; the caller holds it against others. */
 extern void store_write_delete(Store *store, StoreTable *table, TupleTableSlot *old);
 
+/* The other parts of the door. */
+#include "store/id.h"
+#include "store/slot.h"
+
 #endif							/* NOETL_STORE_STORE_H */

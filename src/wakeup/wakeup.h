@@ -34,4 +34,7 @@ extern void wake_not_needed(const char *type);
  */
 extern void wake_set_waiting(int ntypes, char **types, bool waiting);
 
+/* The other parts of the door. */
+#include "wakeup/schedule.h"
+
 #endif							/* NOETL_WAKEUP_WAKEUP_H */

@@ -22,7 +22,6 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 
-#include "common/name_table.h"
 #include "yaml/internal.h"
 
 #define MAX_DEPTH			500

@@ -12,7 +12,7 @@
 #include "utils/jsonb.h"
 #include "utils/numeric.h"
 
-#include "common/source_error.h"
+#include "common/common.h"
 
 typedef enum YamlKind
 {
