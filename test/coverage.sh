@@ -32,7 +32,8 @@ find "$tree" '(' -name '*.o' -o -name '*.so' -o -name '*.gc??' ')' -delete
 rm -f "$tree/src/worker/noetl-worker"
 
 # Lines are to be counted as they are written; other optimizations, other warnings.
-export COPT="--coverage -fprofile-update=atomic -Og" WERROR='' with_llvm=no
+# The counters' own symbols are not exported either.
+export COPT="--coverage -fprofile-update=atomic -Og -Wl,--exclude-libs,libgcov.a" WERROR='' with_llvm=no
 say "Building with counters"
 build || exit 1
 # Processes of the server user write the counts beside the objects.
