@@ -81,13 +81,18 @@ WERROR ?= -Werror
 WARNINGS = -Wall -Wextra $(WERROR) -Wno-unused-parameter -Wno-sign-compare \
 	-Wno-missing-field-initializers
 
-OBJS = $(patsubst $(here)/%.c,%.o,$(sort $(wildcard $(here)/src/*.c)))
-SHLIB_LINK = -lyaml
-# Not -I: our yaml.h is not libyaml's.
+# src/ is a house of rooms, one folder each; programs of their own are no rooms.
+PROGRAM_SOURCES = $(wildcard $(addprefix $(here)/src/,worker/*.c console/*.c))
+SOURCES = $(filter-out $(PROGRAM_SOURCES),$(wildcard $(here)/src/*.c $(here)/src/*/*.c))
+OBJS = $(patsubst $(here)/%.c,%.o,$(sort $(SOURCES)))
+# The library exports its entry points only, and calls its own functions whatever
+# other libraries of the process are called.
+SHLIB_LINK = -lyaml -Wl,-Bsymbolic
+# Not -I: our headers must not hide those of libyaml and PostgreSQL.
 PG_CPPFLAGS = -iquote $(here)/src
 # Not in the preprocessor's flags: clang's run for the bitcode would overwrite
 # the dependencies of the object.
-PG_CFLAGS = $(WARNINGS) -MMD -MP
+PG_CFLAGS = $(WARNINGS) -fvisibility=hidden -MMD -MP
 # PostgreSQL's flags are those of the compiler that it was built by.
 ifneq ($(findstring clang,$(CC)),)
 PG_CFLAGS += -Wno-unknown-warning-option -Wno-ignored-optimization-argument \
@@ -110,7 +115,7 @@ include $(PGXS)
 
 # What was built for another PostgreSQL or by another compiler is built anew.
 build/for: force
-	@mkdir -p build src src/worker
+	@mkdir -p build $(sort $(dir $(OBJS) $(WORKER_OBJS)))
 	@echo '$(VERSION) $(pkglibdir) $(CC)' | cmp -s - $@ || \
 		echo '$(VERSION) $(pkglibdir) $(CC)' > $@
 $(OBJS) $(WORKER_OBJS): build/for

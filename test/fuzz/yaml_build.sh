@@ -12,8 +12,8 @@ mkdir -p "$out/yaml_corpus"
     -Wno-sign-compare -Wno-missing-field-initializers -Wno-ignored-attributes \
     -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
     -iquote "$root/src" -I"$("$config" --includedir-server)" -o "$out/yaml_fuzz" \
-    "$root/test/fuzz/yaml_fuzz.c" "$root/test/fuzz/server_shim.c" "$root/src/yaml.c" \
-    "$root/src/yaml_scalar.c" "$root/src/yaml_source.c" \
-    "$root/src/yaml_position.c" "$root/src/name_table.c" \
+    "$root/test/fuzz/yaml_fuzz.c" "$root/test/fuzz/server_shim.c" "$root/src/yaml/compose.c" \
+    "$root/src/yaml/scalar.c" "$root/src/yaml/source.c" \
+    "$root/src/yaml/position.c" "$root/src/common/name_table.c" "$root/src/common/source_error.c" \
     -L"$("$config" --pkglibdir)" -L"$("$config" --libdir)" -lpgcommon -lpgport -lyaml -lm
 echo "$out/yaml_fuzz -dict=$root/test/fuzz/yaml.dict -max_len=4000 -timeout=5 $out/yaml_corpus"

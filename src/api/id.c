@@ -1,0 +1,26 @@
+/*
+ * api/id.c
+ *		noetl.next_id() and noetl.id_time(): ids from SQL.
+ */
+#include "common/common.h"
+
+#include "utils/timestamp.h"
+
+#include "store/store.h"
+
+PG_FUNCTION_INFO_V1(noetl_next_id);
+PG_FUNCTION_INFO_V1(noetl_id_time);
+
+/* noetl.next_id(): the default of event.execution_id. */
+Datum
+noetl_next_id(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(new_execution_id());
+}
+
+/* noetl.id_time(bigint): when an id was made, to the millisecond. */
+Datum
+noetl_id_time(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TIMESTAMPTZ(id_time_ms(PG_GETARG_INT64(0)));
+}

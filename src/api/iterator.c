@@ -1,0 +1,166 @@
+/*
+ * api/iterator.c
+ *		noetl.iterator_items(): the items of an iterator for who goes through
+ *		them outside the database.
+ */
+#include "common/common.h"
+
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/tuplestore.h"
+
+#include "broker/broker.h"
+
+PG_FUNCTION_INFO_V1(noetl_iterator_items);
+
+/* An action that is none of an iterator. */
+static void
+refuse_action(const char *message)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("%s", message),
+			 errhint("Pass the action and the context of a queue row of type iterator.")));
+}
+
+/* The condition "where", which the broker leaves as it was written. */
+static const Condition *
+read_where(const JsonbValue *action)
+{
+	JsonbValue	where;
+	Condition  *condition;
+	SourceError error;
+
+	if (!json_get(action, "where", &where) || where.type == jbvNull)
+		return NULL;
+	condition = palloc0(sizeof(Condition));
+	if (where.type != jbvString)
+		condition->constant = json_truth(&where);
+	else
+	{
+		condition->template = template_compile(where.val.string.val, where.val.string.len,
+											   TEMPLATE_CONDITION, &error);
+		if (condition->template == NULL)
+			template_raise(&error);
+	}
+	return condition;
+}
+
+/* What items are sorted by, likewise. */
+static const IteratorOrder *
+read_order(const JsonbValue *action)
+{
+	JsonbValue	order_by;
+	IteratorOrder *order;
+	SourceError error;
+
+	if (!json_get(action, "order_by", &order_by) || order_by.type == jbvNull)
+		return NULL;
+	if (order_by.type != jbvString)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("order_by must be text"),
+				 errhint("Write an expression: order_by: \"{{ item.age }}\".")));
+	order = palloc(sizeof(IteratorOrder));
+	if (!iterator_compile_order(order_by.val.string.val, order_by.val.string.len,
+								order, &error))
+		template_raise(&error);
+	return order;
+}
+
+/* limit or chunk; "minimum" is the least that makes sense. */
+static int
+read_count(const JsonbValue *action, const char *key, int minimum, int otherwise)
+{
+	JsonbValue	value;
+	SourceError error;
+	int			count;
+
+	if (!json_get(action, key, &value))
+		return otherwise;
+	if (!iterator_count(&value, key, minimum, otherwise, &count, &error))
+		template_raise(&error);
+	return count;
+}
+
+/* The query that an action spells out. */
+static void
+read_query(const JsonbValue *action, JsonbValue *collection, IteratorQuery *query)
+{
+	memset(query, 0, sizeof(IteratorQuery));
+	if (!json_is_object(action))
+		refuse_action("the action of an iterator must be a JSON object");
+	query->element = json_get_text(action, "element");
+	if (query->element == NULL)
+		refuse_action("the iterator does not say how its items are called");
+	if (!json_get(action, "collection", collection))
+		refuse_action("the iterator has no collection");
+	query->collection = collection;
+	query->where = read_where(action);
+	query->order_by = read_order(action);
+	query->limit = read_count(action, "limit", 0, -1);
+	query->chunk = read_count(action, "chunk", 1, 0);
+}
+
+/* Turns items into rows (index, item, names). */
+static void
+put_items(ReturnSetInfo *result, const IteratorQuery *query, const IteratorItems *items,
+		  const JsonbValue *parent)
+{
+	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "row of an item",
+												  ALLOCSET_DEFAULT_SIZES);
+
+	for (int i = 0; i < items->count; i++)
+	{
+		MemoryContext old = MemoryContextSwitchTo(scratch);
+		JsonbValue	names;
+		Datum		values[3];
+		bool		nulls[3] = {false};
+
+		CHECK_FOR_INTERRUPTS();
+		iterator_item_names(query->element, query->step, i, items->count,
+							&items->values[i], query->chunk > 0, parent, &names);
+		values[0] = Int32GetDatum(i);
+		values[1] = JsonbPGetDatum(json_to_jsonb(&items->values[i]));
+		values[2] = JsonbPGetDatum(json_to_jsonb(&names));
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(scratch);
+	}
+}
+
+/*
+ * noetl.iterator_items(action jsonb, context jsonb, step text)
+ *
+ * The context of an iterator inside an iterator has a member "_item", the
+ * names of the item that it is done for: what the inner one calls "parent".
+ */
+Datum
+noetl_iterator_items(PG_FUNCTION_ARGS)
+{
+	TemplateScope scope;
+	JsonbValue	action;
+	JsonbValue	context;
+	JsonbValue	collection;
+	JsonbValue	parent;
+	IteratorQuery query;
+	IteratorItems items;
+	SourceError error;
+
+	if (PG_ARGISNULL(0))
+		refuse_action("the action of an iterator must not be null");
+	if (PG_ARGISNULL(1))
+		refuse_action("the context of an iterator must not be null");
+	scope = template_context_scope(PG_GETARG_JSONB_P(1));
+	json_from_jsonb(PG_GETARG_JSONB_P(0), &action);
+	read_query(&action, &collection, &query);
+	if (!PG_ARGISNULL(2))
+		query.step = text_to_cstring(PG_GETARG_TEXT_PP(2));
+	if (!iterator_items(&query, &scope, &items, &error))
+		template_raise(&error);
+	json_from_jsonb(PG_GETARG_JSONB_P(1), &context);
+	put_items(rows_begin(fcinfo), &query, &items,
+			  json_get(&context, "_item", &parent) ? &parent : NULL);
+	return (Datum) 0;
+}

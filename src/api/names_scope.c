@@ -1,0 +1,64 @@
+/*
+ * api/names_scope.c
+ *		Names that lie over those of a queue.context: inside an item of an
+ *		iterator, or where what an action gave is saved.
+ */
+#include "common/common.h"
+
+#include "api/names_scope.h"
+
+/* Is it the name of what the action has just given? */
+static bool
+is_result(const NamesScope *scope, const char *name, int length)
+{
+	static const char *const words[] = {"result", "response", "this"};
+
+	for (int i = 0; scope->has_result && i < lengthof(words); i++)
+		if (strlen(words[i]) == length && memcmp(name, words[i], length) == 0)
+			return true;
+	return false;
+}
+
+/* The upper layer first. */
+static TemplateBinding
+names_lookup(void *arg, const char *name, int length, JsonbValue *value)
+{
+	NamesScope *scope = (NamesScope *) arg;
+	TemplateBinding binding;
+
+	binding = scope->above.lookup(scope->above.arg, name, length, value);
+	if (binding == TEMPLATE_UNKNOWN)
+		return scope->below.lookup(scope->below.arg, name, length, value);
+	return is_result(scope, name, length) ? TEMPLATE_STEP_VALUE : binding;
+}
+
+/* The envelope of what a name stands for; that of the result is "this". */
+static TemplateBinding
+names_envelope(void *arg, const char *name, int length, JsonbValue *value)
+{
+	NamesScope *scope = (NamesScope *) arg;
+	JsonbValue	names;
+	JsonbValue	member;
+
+	json_from_jsonb(scope->names, &names);
+	if (is_result(scope, name, length))
+		return json_get(&names, "this", value) ? TEMPLATE_VALUE : TEMPLATE_UNDEFINED;
+	if (json_get_n(&names, name, length, &member))
+		return TEMPLATE_UNDEFINED;
+	return scope->below.envelope(scope->below.arg, name, length, value);
+}
+
+/* See names_scope.h. */
+void
+names_scope_init(NamesScope *scope, Jsonb *context, Jsonb *names,
+				 bool has_result)
+{
+	scope->below = template_context_scope(context);
+	scope->above = template_object_scope(names);
+	scope->names = names;
+	scope->has_result = has_result;
+	scope->template = scope->below;
+	scope->template.lookup = names_lookup;
+	scope->template.envelope = names_envelope;
+	scope->template.arg = scope;
+}

@@ -1,0 +1,86 @@
+/*
+ * api/retry.c
+ *		noetl.retry_delay(): the retry of a task inside another one, for the
+ *		worker that does both.
+ */
+#include "common/common.h"
+
+#include "utils/builtins.h"
+#include "utils/float.h"
+
+#include "broker/broker.h"
+#include "api/names_scope.h"
+
+PG_FUNCTION_INFO_V1(noetl_retry_delay);
+
+/* The names of a retry policy, over those of the item. */
+static Jsonb *
+attempt_names(Jsonb *names, const JsonbValue *response, const RetryAttempt *attempt,
+			  char *error)
+{
+	JsonBuilder builder;
+	JsonbValue	value;
+
+	json_begin_object(&builder);
+	json_from_jsonb(names, &value);
+	json_add_members(&builder, &value);
+	json_add(&builder, "result", response);
+	json_add(&builder, "response", response);
+	json_add_text(&builder, "error", error);
+	json_add_bool(&builder, "success", attempt->success);
+	json_add_int(&builder, "attempt", attempt->number);
+	result_value(response, &value);
+	json_add(&builder, "data", &value);
+	if (!result_status_code(response, &value))
+		json_null(&value);
+	json_add(&builder, "status_code", &value);
+	json_end_object(&builder, &value);
+	return json_to_jsonb(&value);
+}
+
+/*
+ * noetl.retry_delay(policy jsonb, context jsonb, names jsonb, attempt integer,
+ *		success boolean, error text, result jsonb)
+ *
+ * Seconds until the next attempt; infinity: the policy wants one, but none is
+ * left; null: it does not.
+ */
+Datum
+noetl_retry_delay(PG_FUNCTION_ARGS)
+{
+	NamesScope	scope;
+	JsonbValue	written;
+	JsonbValue	response;
+	RetryPolicy *policy;
+	RetryAttempt attempt;
+	SourceError error;
+	double		delay;
+
+	for (int i = 0; i < 5; i++)
+		if (PG_ARGISNULL(i))
+			PG_RETURN_NULL();
+	json_null(&response);
+	if (!PG_ARGISNULL(6))
+		json_from_jsonb(PG_GETARG_JSONB_P(6), &response);
+	attempt.scope = &scope.template;
+	attempt.number = PG_GETARG_INT32(3);
+	attempt.success = PG_GETARG_BOOL(4);
+	attempt.luck = retry_luck();
+	names_scope_init(&scope, PG_GETARG_JSONB_P(1),
+					 attempt_names(PG_GETARG_JSONB_P(2), &response, &attempt,
+								   PG_ARGISNULL(5) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(5))),
+					 true);
+	json_from_jsonb(PG_GETARG_JSONB_P(0), &written);
+	if (!retry_from_json(&written, &policy, &error))
+		template_raise(&error);
+	switch (retry_decide(policy, &attempt, retry_max_attempts(policy, &scope.template), &delay))
+	{
+		case RETRY_YES:
+			PG_RETURN_FLOAT8(delay);
+		case RETRY_EXHAUSTED:
+			PG_RETURN_FLOAT8(get_float8_infinity());
+		case RETRY_NO:
+			break;
+	}
+	PG_RETURN_NULL();
+}

@@ -1,0 +1,166 @@
+/*
+ * api/wait.c
+ *		noetl.wait_for_work(): the procedure in which idle workers sleep.
+ */
+#include "common/common.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "pgstat.h"
+#include "storage/latch.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+
+#include "engine/engine.h"
+#include "store/store.h"
+#include "wakeup/wakeup.h"
+
+PG_FUNCTION_INFO_V1(noetl_wait_for_work);
+
+/* How long an overdue timer that others are busy with may be slept over */
+#define BUSY_TIMER_MS			200
+/* However long the wait, look at the clock this often */
+#define LONGEST_SLEEP_MS		(60 * 60 * 1000)
+
+/* A session that waits for work. */
+typedef struct Waiter
+{
+	int			ntypes;
+	char	  **types;
+	TimestampTz deadline;
+} Waiter;
+
+/*
+ * Is there something to lease?  What has become due is made ready on the way.
+ * *until: when to look again at the latest.
+ */
+static bool
+work_is_due(const Waiter *waiter, TimestampTz *until)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz timer;
+	Store	   *store;
+	bool		ready;
+	bool		timed;
+
+	(void) reaper_run(0, false);
+	store = store_open(InvalidOid);
+	ready = store_any_ready(store, waiter->ntypes, waiter->types);
+	timed = !ready && store_next_timer(store, &timer);
+	store_close(store);
+	*until = waiter->deadline;
+	if (timed)
+	{
+		timer = Max(timer, now + BUSY_TIMER_MS * INT64CONST(1000));
+		*until = Min(*until, timer);
+	}
+	return ready;
+}
+
+/*
+ * Sleeps until work is due or the time is over.  Every look is a transaction
+ * of its own, so that no snapshot is held while sleeping.
+ */
+static bool
+sleep_for_work(const Waiter *waiter)
+{
+	for (;;)
+	{
+		TimestampTz until;
+		TimestampTz now;
+		bool		due;
+
+		ResetLatch(MyLatch);
+		PushActiveSnapshot(GetTransactionSnapshot());	/* none survives a commit */
+		due = work_is_due(waiter, &until);
+		PopActiveSnapshot();
+		SPI_commit();
+		now = GetCurrentTimestamp();
+		if (due || now >= waiter->deadline)
+			return due;
+		if (until > now)
+			(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+							 Min((until - now) / 1000 + 1, LONGEST_SLEEP_MS),
+							 PG_WAIT_EXTENSION);
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
+/* The array of types, copied to where it survives commits. */
+static void
+copy_types(ArrayType *array, Waiter *waiter)
+{
+	Datum	   *elements;
+	bool	   *nulls;
+	int			n;
+
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &n);
+	waiter->types = palloc(sizeof(char *) * Max(n, 1));
+	for (int i = 0; i < n; i++)
+		if (!nulls[i])
+			waiter->types[waiter->ntypes++] = TextDatumGetCString(elements[i]);
+}
+
+/* A CALL outside a transaction block may commit; anything else may not sleep. */
+static void
+require_nonatomic(FunctionCallInfo fcinfo)
+{
+	if (fcinfo->context == NULL || !IsA(fcinfo->context, CallContext) ||
+		castNode(CallContext, fcinfo->context)->atomic)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TRANSACTION_TERMINATION),
+				 errmsg("noetl.wait_for_work() cannot run inside a transaction block"),
+				 errdetail("While it slept, the transaction would keep dead rows from being removed."),
+				 errhint("CALL it outside of a transaction.")));
+}
+
+/* CALL noetl.wait_for_work(timeout, types, due) */
+Datum
+noetl_wait_for_work(PG_FUNCTION_ARGS)
+{
+	MemoryContext memory;
+	MemoryContext old;
+	Waiter		waiter;
+	TupleDesc	desc;
+	Datum		value;
+	bool		isnull = false;
+
+	require_nonatomic(fcinfo);
+	memset(&waiter, 0, sizeof(waiter));
+	memory = AllocSetContextCreate(TopMemoryContext, "noetl waiter",
+								   ALLOCSET_SMALL_SIZES);
+	old = MemoryContextSwitchTo(memory);
+	if (!PG_ARGISNULL(1))
+		copy_types(PG_GETARG_ARRAYTYPE_P(1), &waiter);
+	waiter.deadline = DT_NOEND;
+	if (!PG_ARGISNULL(0))
+		waiter.deadline = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
+																  TimestampTzGetDatum(GetCurrentTimestamp()),
+																  PG_GETARG_DATUM(0)));
+	MemoryContextSwitchTo(old);
+
+	SPI_connect_ext(SPI_OPT_NONATOMIC);
+	wake_set_waiting(waiter.ntypes, waiter.types, true);
+	PG_TRY();
+	{
+		value = BoolGetDatum(sleep_for_work(&waiter));
+	}
+	PG_FINALLY();
+	{
+		wake_set_waiting(waiter.ntypes, waiter.types, false);
+		MemoryContextDelete(memory);
+	}
+	PG_END_TRY();
+	SPI_finish();
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "wait_for_work must return a row");
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), &value, &isnull)));
+}

@@ -1,0 +1,120 @@
+/*
+ * bgworker/worker.c
+ *		The process that does what is due in one database.
+ *
+ * It says that it will be needed at no time before it looks, and when it will be
+ * needed afterwards: whatever is committed in between moves that forward.
+ */
+#include "common/common.h"
+
+#include "access/xact.h"
+#include "commands/extension.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#if PG_VERSION_NUM >= 140000
+#include "utils/wait_event.h"
+#endif
+
+#include "engine/engine.h"
+#include "wakeup/internal.h"
+
+/* How long what others are busy with is left to them */
+#define BUSY_US			INT64CONST(200000)
+
+/* When something will be due next. */
+static TimestampTz
+next_timer(void)
+{
+	Store	   *store = store_open(InvalidOid);
+	TimestampTz when;
+
+	if (!store_next_timer(store, &when))
+		when = TIMER_NEVER;
+	store_close(store);
+	return when;
+}
+
+/*
+ * What noetl.enqueue_next() does, in a transaction of its own; *next: when that
+ * will be needed again.  Returns whether anything was done.
+ */
+static bool
+do_what_is_due(TimestampTz *next)
+{
+	bool		done = false;
+
+	*next = TIMER_NEVER;
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	pgstat_report_activity(STATE_RUNNING, "noetl.enqueue_next()");
+	if (noetl_broker && OidIsValid(get_extension_oid("noetl", true)))
+	{
+		store_read_all_timers();
+		(void) event_catch_up(0);
+		(void) reaper_run(0, true);
+		done = TransactionIdIsValid(GetTopTransactionIdIfAny());
+		*next = next_timer();
+	}
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	pgstat_report_stat(true);
+	pgstat_report_activity(STATE_IDLE, NULL);
+	return done;
+}
+
+/* Sleeps until that time, or until somebody needs us sooner. */
+static void
+sleep_until(TimestampTz when)
+{
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					 Max((when - GetCurrentTimestamp()) / 1000 + 1, 1),
+					 PG_WAIT_EXTENSION);
+}
+
+/* The life of a worker. */
+void
+noetl_timer_worker(Datum arg)
+{
+	TimerSlot  *slot = &timer_shared->slots[DatumGetInt32(arg)];
+
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnectionByOid(slot->database, InvalidOid, 0);
+
+	for (;;)
+	{
+		TimestampTz next;
+		TimestampTz now;
+		bool		done;
+
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+		if (ConfigReloadPending)
+		{
+			ConfigReloadPending = false;
+			ProcessConfigFile(PGC_SIGHUP);
+		}
+		timer_set_due(slot, TIMER_NEVER);
+		done = do_what_is_due(&next);
+		timer_lower_due(slot, next);
+		now = GetCurrentTimestamp();
+		next = timer_due(slot);
+		if (next <= now && done)
+			continue;
+		next = Max(next, now + BUSY_US);
+		if (next > now + TIMER_LINGER_US || timer_shared->crowded)
+			break;
+		sleep_until(next);
+	}
+	slot->done = true;
+	proc_exit(0);
+}

@@ -1,0 +1,347 @@
+/*
+ * broker/child.c
+ *		Steps that are child executions.
+ *
+ *		start_playbook ──> step_started (again: action_started), the run is open,
+ *		      ^            DECIDE_START_CHILD
+ *		      │                                     │
+ *		      │ retry                               v the child ends
+ *		end_attempt <── action_completed / action_error <── broker_child_ended
+ *
+ * Context of an open run: {"data": its input, "child_execution_id": …,
+ * "timeout": microseconds}.
+ */
+#include "common/common.h"
+
+#include <limits.h>
+
+#include "broker/internal.h"
+#include "broker/retry.h"
+#include "broker/scope.h"
+#include "playbook/playbook.h"
+
+/* A rendered value as text: what a path or version may be written as. */
+static char *
+value_text(const JsonbValue *value)
+{
+	Jsonb	   *jsonb;
+
+	if (value->type == jbvNull)
+		return NULL;
+	if (value->type == jbvString)
+		return pnstrdup(value->val.string.val, value->val.string.len);
+	jsonb = json_to_jsonb(value);
+	return JsonbToCString(NULL, &jsonb->root, VARSIZE(jsonb));
+}
+
+/* Renders an optional document as text; *text is NULL when there is none. */
+static bool
+render_text(const TemplateDoc *doc, Scope *scope, char **text, char **error)
+{
+	JsonbValue	value;
+	SourceError failure;
+
+	*text = NULL;
+	if (doc == NULL)
+		return true;
+	memset(&failure, 0, sizeof(failure));
+	if (!template_doc_render(doc, &scope->template, &value, &failure))
+	{
+		*error = scope_error_text(&failure);
+		return false;
+	}
+	*text = value_text(&value);
+	return true;
+}
+
+/* The version a step names; 0: the newest. */
+static bool
+parse_version(const char *text, int *version, char **error)
+{
+	char	   *end;
+	long		number;
+
+	*version = 0;
+	if (text == NULL || text[0] == '\0' || pg_strcasecmp(text, "latest") == 0)
+		return true;
+	number = strtol(text, &end, 10);
+	if (*end != '\0' || number < 0 || number > INT_MAX)
+	{
+		*error = psprintf("the version of a playbook must be a number or \"latest\", not \"%s\"", text);
+		return false;
+	}
+	*version = (int) number;
+	return true;
+}
+
+/* Finds the playbook, or enters the one that is written in the step itself. */
+static int64
+find_child_playbook(BrokerState *state, const Step *task, Scope *scope, char **error)
+{
+	const ChildSpec *spec = task->child;
+	char	   *path;
+	char	   *version_text;
+	char	   *content;
+	int			version;
+	int64		catalog_id;
+
+	if (!render_text(spec->path, scope, &path, error) ||
+		!render_text(spec->content, scope, &content, error) ||
+		!render_text(spec->version, scope, &version_text, error) ||
+		!parse_version(version_text, &version, error))
+		return 0;
+	if (content != NULL && path == NULL)
+		path = psprintf("%s/%s", state->path, task->name);
+	if (content != NULL)
+		return state->values.add_playbook(state->values.arg, content, path, error);
+	if (path == NULL || path[0] == '\0')
+	{
+		*error = pstrdup("the path of the playbook is empty");
+		return 0;
+	}
+	catalog_id = state->values.find_playbook(state->values.arg, path, version);
+	if (catalog_id == 0)
+		*error = version > 0 ?
+			psprintf("playbook \"%s\" version %d is not registered", path, version) :
+			psprintf("playbook \"%s\" is not registered", path);
+	return catalog_id;
+}
+
+/* See broker_internal.h. */
+int64
+pin_child(BrokerState *state, const Step *task, Scope *scope)
+{
+	const ChildSpec *spec = task->child;
+	char	   *error;
+
+	if ((spec->path != NULL && spec->path->kind != DOC_CONSTANT) ||
+		(spec->content != NULL && spec->content->kind != DOC_CONSTANT) ||
+		(spec->version != NULL && spec->version->kind != DOC_CONSTANT))
+		return 0;
+	return find_child_playbook(state, task, scope, &error);
+}
+
+/* See broker_internal.h. */
+ChildStart *
+prepare_child(BrokerState *state, const Step *task, Scope *scope,
+			  const JsonbValue *transition_input, int64 pinned, char **error)
+{
+	ChildStart *child = palloc0(sizeof(ChildStart));
+	JsonbValue	input;
+	SourceError failure;
+
+	memset(&failure, 0, sizeof(failure));
+	if (!assemble_input(task, scope, transition_input, &input, &failure))
+	{
+		*error = scope_error_text(&failure);
+		return NULL;
+	}
+	child->input = json_to_jsonb(&input);
+	child->catalog_id = pinned;
+	scope->input = &input;
+	if (child->catalog_id == 0)
+		child->catalog_id = find_child_playbook(state, task, scope, error);
+	scope->input = NULL;
+	if (child->catalog_id == 0)
+		return NULL;
+	if (!state->values.allows_depth(state->values.arg, state->depth + 1))
+	{
+		*error = psprintf("noetl.max_depth does not allow child playbooks to nest deeper than %d",
+						  state->depth);
+		return NULL;
+	}
+	child->execution_id = state->values.new_execution_id(state->values.arg);
+	child->item = -1;
+	return child;
+}
+
+/* See broker_internal.h. */
+void
+start_playbook(BrokerState *state, Run *run, const JsonbValue *transition_input)
+{
+	const Step *step = &state->playbook->steps[run->step];
+	Scope		scope;
+	ChildStart *child;
+	Event	   *event;
+	JsonBuilder builder;
+	JsonbValue	value;
+	SourceError failure;
+	char	   *error;
+
+	memset(&failure, 0, sizeof(failure));
+	scope_init(&scope, state, step, run->visit, state->now);
+	scope.input = transition_input;
+	if (!timeout_render(step->timeout, &scope.template, &run->timeout, &failure))
+	{
+		fail_step(state, run, released_by(run), FAILURE_TEMPLATE, scope_error_text(&failure),
+				  NULL, transition_input, NULL);
+		return;
+	}
+	run->max_attempts = retry_max_attempts(step->retry, &scope.template);
+	child = prepare_child(state, step, &scope, transition_input, 0, &error);
+	if (child == NULL)
+	{
+		fail_step(state, run, released_by(run), FAILURE_PLAYBOOK, error, NULL,
+				  transition_input, NULL);
+		return;
+	}
+	json_begin_object(&builder);
+	json_add_int(&builder, "child_execution_id", child->execution_id);
+	json_end_object(&builder, &value);
+	if (run->started_event_id == 0)
+	{
+		event = emit(state, EVENT_STEP_STARTED, step, run->visit, released_by(run));
+		run->started_event_id = event->event_id;
+		run->released_by = event->parent_event_id;
+	}
+	else
+		event = emit(state, EVENT_ACTION_STARTED, step, run->visit, run->started_event_id);
+	event->context = json_to_jsonb(&value);
+	child->parent_event_id = run->started_event_id;
+
+	json_begin_object(&builder);
+	json_from_jsonb(child->input, &value);
+	json_add(&builder, "data", &value);
+	json_add_int(&builder, "child_execution_id", child->execution_id);
+	json_add_int(&builder, "timeout", run->timeout);
+	json_end_object(&builder, &value);
+	run->context = json_to_jsonb(&value);
+	open_run(state, run);
+	decide(state, DECIDE_START_CHILD, run)->child = child;
+}
+
+/* See broker_internal.h. */
+void
+child_result(BrokerState *state, const Step *task, const ChildEnd *end, JsonbValue *result)
+{
+	Scope		scope;
+	char	   *name;
+	char	   *error;
+
+	json_null(result);
+	if (end->result != NULL)
+		json_from_jsonb(end->result, result);
+	if (!end->completed || result->type != jbvNull)
+		return;
+	scope_init(&scope, state, task, 1, state->now);
+	if (render_text(task->child->return_step, &scope, &name, &error) && name != NULL)
+		(void) state->values.child_value(state->values.arg, end->execution_id, name, result);
+}
+
+/* The run whose children a child is one of, if it is still open. */
+static Run *
+find_parent_run(BrokerState *state, const ChildEnd *end)
+{
+	ListCell   *lc;
+
+	foreach(lc, state->runs)
+	{
+		Run		   *run = (Run *) lfirst(lc);
+
+		if (run->state == RUN_OPEN && run->started_event_id == end->parent_event_id)
+			return run;
+	}
+	return NULL;
+}
+
+/* Is it the child of the attempt that is under way? */
+static bool
+is_current_child(const Run *run, const ChildEnd *end)
+{
+	JsonbValue	context;
+	int64		child;
+
+	if (run->context == NULL)
+		return false;
+	json_from_jsonb(run->context, &context);
+	return json_get_int(&context, "child_execution_id", &child) &&
+		child == end->execution_id;
+}
+
+/* What happened to the child, as an event of the step. */
+static void
+playbook_ended(BrokerState *state, Run *run, const Step *step, const ChildEnd *end)
+{
+	Event	   *event;
+	JsonBuilder builder;
+	JsonbValue	value;
+
+	event = emit(state, end->completed ? EVENT_ACTION_COMPLETED : EVENT_ACTION_ERROR,
+				 step, run->visit, run->started_event_id);
+	child_result(state, step, end, &value);
+	event->result = json_to_jsonb(&value);
+	event->error = end->completed ? NULL : end->error;
+	json_begin_object(&builder);
+	json_add_int(&builder, "attempt", run->attempts + 1);
+	json_add_int(&builder, "child_execution_id", end->execution_id);
+	json_end_object(&builder, &value);
+	event->meta = json_to_jsonb(&value);
+	end_attempt(state, run, event, end->completed);
+}
+
+/* See broker_internal.h. */
+void
+await_spawned(BrokerState *state, Run *run, const Event *event,
+			  const JsonbValue *envelope, const JsonbValue *input)
+{
+	JsonBuilder builder;
+	JsonbValue	value;
+
+	decide(state, DECIDE_CLOSE, run);
+	json_begin_object(&builder);
+	if (input != NULL)
+		json_add(&builder, "data", input);
+	json_add(&builder, "this", envelope);
+	json_add_int(&builder, "event_id", event->event_id);
+	json_add_int(&builder, "timeout", run->timeout);
+	json_end_object(&builder, &value);
+	run->context = json_to_jsonb(&value);
+	run->is_task = false;
+	run->stored = false;
+	run->available_at = 0;
+	run->state = RUN_OPEN;
+	decide(state, DECIDE_KEEP, run);
+}
+
+/* The last of the executions that a worker started is over: so is its step. */
+static void
+spawned_ended(BrokerState *state, Run *run)
+{
+	Completion	completion;
+	JsonbValue	context;
+	JsonbValue	envelope;
+	JsonbValue	input;
+
+	json_from_jsonb(run->context, &context);
+	if (!json_get(&context, "this", &envelope))
+		json_null(&envelope);
+	memset(&completion, 0, sizeof(completion));
+	completion.type = EVENT_STEP_COMPLETED;
+	(void) json_get_int(&context, "event_id", &completion.parent);
+	completion.envelope = &envelope;
+	if (run_input(run, &input))
+		completion.input = &input;
+	complete_step(state, run, &completion);
+}
+
+/* See broker.h. */
+void
+broker_child_ended(BrokerState *state, const ChildEnd *end)
+{
+	Run		   *run = find_parent_run(state, end);
+	const Step *step;
+
+	if (state->finished || run == NULL)
+		return;
+	step = &state->playbook->steps[run->step];
+	if (step->kind == STEP_ITERATOR)
+		item_child_ended(state, run, end);
+	else if (step->kind == STEP_PLAYBOOK && is_current_child(run, end))
+		playbook_ended(state, run, step, end);
+	else if (step->kind == STEP_ACTION &&
+			 !state->values.has_children(state->values.arg, run->started_event_id))
+		spawned_ended(state, run);
+	else
+		return;
+	settle(state);
+}

@@ -1,0 +1,568 @@
+/*
+ * broker/collection.c
+ *		Which items an iterator has, and the names inside one of them.
+ *
+ *		collection ─> list ─> where ─> order_by ─> limit ─> chunk ─> items
+ *
+ * Pure: no tables.  What templates leave behind is freed after each item, so
+ * that a collection needs little more memory than its list of items.
+ */
+#include "common/common.h"
+
+#include <limits.h>
+#include <math.h>
+
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/numeric.h"
+
+#include "broker/collection.h"
+#include "broker/scope.h"
+#include "jinja/internal.h"
+
+#define SHOWN_TEXT	40			/* bytes of a collection that is no list */
+
+/* ---------------------------------------------------------------------------
+ * Names
+ * ---------------------------------------------------------------------------
+ */
+
+/* {index, current_index, item, count}, or what old playbooks call by step name. */
+static void
+build_position(const char *index_name, int index, int count,
+			   const JsonbValue *item, JsonbValue *position)
+{
+	JsonBuilder builder;
+
+	json_begin_object(&builder);
+	json_add_int(&builder, "index", index);
+	json_add_int(&builder, index_name, index);
+	json_add(&builder, "item", item);
+	json_add_int(&builder, "count", count);
+	json_end_object(&builder, position);
+}
+
+/* See iterator.h.  Of equal names the element wins, then those of every iterator. */
+void
+iterator_item_names(const char *element, const char *step, int index, int count,
+					const JsonbValue *item, bool chunked,
+					const JsonbValue *parent, JsonbValue *names)
+{
+	JsonBuilder builder;
+	JsonbValue	value;
+
+	json_begin_object(&builder);
+	if (step != NULL)
+	{
+		build_position("result_index", index, count, item, &value);
+		json_add(&builder, step, &value);
+	}
+	if (chunked)
+		json_add(&builder, "batch", item);
+	json_null(&value);
+	json_add(&builder, "parent", parent != NULL ? parent : &value);
+	json_add_int(&builder, "index", index);
+	build_position("current_index", index, count, item, &value);
+	json_add(&builder, "_loop", &value);
+	json_add(&builder, element, item);
+	json_end_object(&builder, names);
+}
+
+/* Is a name, as the engine gives it, this one? */
+static bool
+name_is(const char *name, int length, const char *other)
+{
+	return strlen(other) == length && memcmp(name, other, length) == 0;
+}
+
+/* Is it a name of every iterator, or of this one's step? */
+static bool
+is_item_name(const ItemScope *scope, const char *name, int length)
+{
+	return name_is(name, length, "_loop") || name_is(name, length, "index") ||
+		name_is(name, length, "parent") ||
+		(scope->chunked && name_is(name, length, "batch")) ||
+		(scope->step != NULL && name_is(name, length, scope->step));
+}
+
+/* The names of the item, then its members where wanted, then everybody's. */
+static TemplateBinding
+item_lookup(void *arg, const char *name, int length, JsonbValue *value)
+{
+	ItemScope  *scope = (ItemScope *) arg;
+	JsonbValue	names;
+
+	if (name_is(name, length, scope->element))
+	{
+		*value = *scope->item;
+		return TEMPLATE_VALUE;
+	}
+	if (is_item_name(scope, name, length))
+	{
+		iterator_item_names(scope->element, scope->step, scope->index,
+							scope->count, scope->item, scope->chunked,
+							scope->parent, &names);
+		(void) json_get_n(&names, name, length, value);
+		return TEMPLATE_VALUE;
+	}
+	if (scope->members && json_get_n(scope->item, name, length, value))
+		return TEMPLATE_VALUE;
+	return scope->outer->lookup(scope->outer->arg, name, length, value);
+}
+
+/* Envelopes belong to steps, which the names of the item hide. */
+static TemplateBinding
+item_envelope(void *arg, const char *name, int length, JsonbValue *value)
+{
+	ItemScope  *scope = (ItemScope *) arg;
+
+	if (scope->outer->envelope == NULL || name_is(name, length, scope->element) ||
+		is_item_name(scope, name, length))
+		return TEMPLATE_UNDEFINED;
+	return scope->outer->envelope(scope->outer->arg, name, length, value);
+}
+
+/* See iterator.h. */
+void
+iterator_item_scope(ItemScope *scope)
+{
+	scope->template = *scope->outer;
+	scope->template.lookup = item_lookup;
+	scope->template.envelope = item_envelope;
+	scope->template.arg = scope;
+}
+
+/* ---------------------------------------------------------------------------
+ * Collection
+ * ---------------------------------------------------------------------------
+ */
+
+/* What a value is, to somebody who expected a list. */
+static char *
+describe(const JsonbValue *value)
+{
+	switch (value->type)
+	{
+		case jbvBool:
+			return value->val.boolean ? "true" : "false";
+		case jbvNumeric:
+			return psprintf("the number %s",
+							DatumGetCString(DirectFunctionCall1(numeric_out,
+																NumericGetDatum(value->val.numeric))));
+		case jbvString:
+			{
+				int			shown = Min(value->val.string.len, SHOWN_TEXT);
+
+				shown = pg_mbcliplen(value->val.string.val,
+									 value->val.string.len, shown);
+				return psprintf("the text \"%.*s%s\"", shown,
+								value->val.string.val,
+								shown < value->val.string.len ? "..." : "");
+			}
+		default:
+			return json_is_array(value) ? "a list" : "a map without a list";
+	}
+}
+
+/* Text that spells a value; false when it spells none. */
+static bool
+parse_text(const JsonbValue *text, JsonbValue *value)
+{
+	Value		parsed;
+
+	if (!json_from_text(text->val.string.val, text->val.string.len, &parsed))
+		return false;
+	value_to_json(NULL, &parsed, value);
+	return true;
+}
+
+/* Is the text empty but for white space? */
+static bool
+is_blank(const JsonbValue *text)
+{
+	for (int i = 0; i < text->val.string.len; i++)
+		if (strchr(" \t\r\n", text->val.string.val[i]) == NULL)
+			return false;
+	return true;
+}
+
+static bool find_list(const JsonbValue *value, const char *element,
+					  JsonbValue *list, bool *empty);
+
+/* The list in a map: by a key that is likely to hold it, or its only value. */
+static bool
+find_list_in_map(const JsonbValue *map, const char *element, JsonbValue *list,
+				 bool *empty)
+{
+	const char *keys[] = {
+		element, psprintf("%ss", element), "items", "values", "collection"
+	};
+	JsonbValue	member;
+	JsonbIterator *it;
+
+	for (int i = 0; i < lengthof(keys); i++)
+		if (json_get(map, keys[i], &member) &&
+			find_list(&member, element, list, empty))
+			return true;
+	if (JsonContainerSize(map->val.binary.data) != 1)
+		return false;
+	it = JsonbIteratorInit(map->val.binary.data);
+	(void) JsonbIteratorNext(&it, &member, true);	/* the map */
+	(void) JsonbIteratorNext(&it, &member, true);	/* the key */
+	(void) JsonbIteratorNext(&it, &member, true);	/* the value */
+	return find_list(&member, element, list, empty);
+}
+
+/* The list that a value is, spells or holds; false when there is none. */
+static bool
+find_list(const JsonbValue *value, const char *element, JsonbValue *list,
+		  bool *empty)
+{
+	JsonbValue	parsed;
+
+	check_stack_depth();
+	*empty = value->type == jbvNull ||
+		(value->type == jbvString && is_blank(value));
+	if (*empty)
+		return true;
+	if (json_is_array(value))
+	{
+		*list = *value;
+		return true;
+	}
+	if (json_is_object(value))
+		return find_list_in_map(value, element, list, empty);
+	/* text in text is not looked into: no list is written like that */
+	return value->type == jbvString && parse_text(value, &parsed) &&
+		parsed.type != jbvString && find_list(&parsed, element, list, empty);
+}
+
+/* The elements of the collection, in their order. */
+static bool
+list_elements(const IteratorQuery *query, IteratorItems *items,
+			  SourceError *error)
+{
+	JsonbValue	list;
+	JsonbValue	element;
+	JsonbIterator *it;
+	bool		empty;
+
+	items->count = 0;
+	items->values = NULL;
+	if (!find_list(query->collection, query->element, &list, &empty))
+		return source_error(error, psprintf("cannot iterate over %s", describe(query->collection)),
+					  "A collection is a list, JSON text of one, or a map that holds one.");
+	if (empty)
+		return true;
+	items->values = palloc_extended(sizeof(JsonbValue) *
+									Max(JsonContainerSize(list.val.binary.data), 1),
+									MCXT_ALLOC_HUGE);
+	it = JsonbIteratorInit(list.val.binary.data);
+	(void) JsonbIteratorNext(&it, &element, true);	/* the list */
+	while (JsonbIteratorNext(&it, &element, true) == WJB_ELEM)
+	{
+		CHECK_FOR_INTERRUPTS();
+		items->values[items->count++] = element;
+	}
+	return true;
+}
+
+/* ---------------------------------------------------------------------------
+ * where
+ * ---------------------------------------------------------------------------
+ */
+
+/* The scope of what is asked of an item, before items have their final index. */
+static void
+query_scope(const IteratorQuery *query, const TemplateScope *outer, int count,
+			ItemScope *scope)
+{
+	memset(scope, 0, sizeof(ItemScope));
+	scope->outer = outer;
+	scope->element = query->element;
+	scope->step = query->step;
+	scope->count = count;
+	iterator_item_scope(scope);
+}
+
+/* An error of the template of one item. */
+static bool
+blame_item(SourceError *error, const char *what, int index)
+{
+	error->message = psprintf("%s, item %d: %s", what, index, error->message);
+	return false;
+}
+
+/* Keeps the items for which the condition holds. */
+static bool
+filter_items(const IteratorQuery *query, const TemplateScope *outer,
+			 IteratorItems *items, MemoryContext scratch, SourceError *error)
+{
+	ItemScope	scope;
+	int			kept = 0;
+
+	query_scope(query, outer, items->count, &scope);
+	for (int i = 0; i < items->count; i++)
+	{
+		MemoryContext old = MemoryContextSwitchTo(scratch);
+		bool		holds;
+		bool		evaluated;
+
+		CHECK_FOR_INTERRUPTS();
+		scope.index = i;
+		scope.item = &items->values[i];
+		evaluated = condition_truth(query->where, &scope.template, &holds, error);
+		MemoryContextSwitchTo(old);
+		if (!evaluated)
+			return blame_item(error, "where", i);
+		if (holds)
+			items->values[kept++] = items->values[i];
+		MemoryContextReset(scratch);
+	}
+	items->count = kept;
+	return true;
+}
+
+/* ---------------------------------------------------------------------------
+ * order_by
+ * ---------------------------------------------------------------------------
+ */
+
+typedef struct SortItem
+{
+	JsonbValue	key;
+	int			index;
+} SortItem;
+
+/* Values of different kinds have an order, too; nothing comes last. */
+static int
+kind_rank(const JsonbValue *value)
+{
+	switch (value->type)
+	{
+		case jbvBool:
+			return 0;
+		case jbvNumeric:
+			return 1;
+		case jbvString:
+			return 2;
+		case jbvNull:
+			return 5;
+		default:
+			return json_is_array(value) ? 3 : 4;
+	}
+}
+
+static int	compare_keys(const JsonbValue *a, const JsonbValue *b);
+
+/* Lists are compared by their first elements that differ. */
+static int
+compare_lists(const JsonbValue *a, const JsonbValue *b)
+{
+	JsonbIterator *ita = JsonbIteratorInit(a->val.binary.data);
+	JsonbIterator *itb = JsonbIteratorInit(b->val.binary.data);
+	JsonbValue	va;
+	JsonbValue	vb;
+
+	(void) JsonbIteratorNext(&ita, &va, true);
+	(void) JsonbIteratorNext(&itb, &vb, true);
+	for (;;)
+	{
+		bool		morea = JsonbIteratorNext(&ita, &va, true) == WJB_ELEM;
+		bool		moreb = JsonbIteratorNext(&itb, &vb, true) == WJB_ELEM;
+		int			order;
+
+		if (!morea || !moreb)
+			return (int) morea - (int) moreb;
+		order = compare_keys(&va, &vb);
+		if (order != 0)
+			return order;
+	}
+}
+
+/* Numbers by value, text by code point, lists by element. */
+static int
+compare_keys(const JsonbValue *a, const JsonbValue *b)
+{
+	int			ranks = kind_rank(a) - kind_rank(b);
+	int			order;
+
+	check_stack_depth();
+	CHECK_FOR_INTERRUPTS();
+	if (ranks != 0)
+		return ranks;
+	switch (a->type)
+	{
+		case jbvNull:
+			return 0;
+		case jbvBool:
+			return (int) a->val.boolean - (int) b->val.boolean;
+		case jbvNumeric:
+			return DatumGetInt32(DirectFunctionCall2(numeric_cmp,
+													 NumericGetDatum(a->val.numeric),
+													 NumericGetDatum(b->val.numeric)));
+		case jbvString:
+			order = memcmp(a->val.string.val, b->val.string.val,
+						   Min(a->val.string.len, b->val.string.len));
+			return order != 0 ? order : a->val.string.len - b->val.string.len;
+		default:
+			return json_is_array(a) ? compare_lists(a, b) :
+				compareJsonbContainers(a->val.binary.data, b->val.binary.data);
+	}
+}
+
+/* Of equal items the earlier one stays first, downwards too. */
+static int
+compare_items(const void *a, const void *b, void *arg)
+{
+	const SortItem *left = (const SortItem *) a;
+	const SortItem *right = (const SortItem *) b;
+	int			order = compare_keys(&left->key, &right->key);
+
+	if (*(bool *) arg && left->key.type != jbvNull && right->key.type != jbvNull)
+		order = order < 0 ? 1 : order > 0 ? -1 : 0;
+	return order != 0 ? order : (left->index > right->index) - (left->index < right->index);
+}
+
+/* A key outlives the evaluation that made it. */
+static void
+keep_key(const JsonbValue *key, JsonbValue *copy)
+{
+	*copy = *key;
+	if (key->type == jbvString)
+		copy->val.string.val = pnstrdup(key->val.string.val, key->val.string.len);
+	else if (key->type == jbvNumeric)
+		copy->val.numeric = DatumGetNumericCopy(NumericGetDatum(key->val.numeric));
+	else if (key->type == jbvBinary)
+		json_from_jsonb(json_to_jsonb(key), copy);
+}
+
+/* The key of every item. */
+static bool
+find_keys(const IteratorQuery *query, const TemplateScope *outer,
+		  const IteratorItems *items, SortItem *sorted, MemoryContext scratch,
+		  SourceError *error)
+{
+	ItemScope	scope;
+
+	query_scope(query, outer, items->count, &scope);
+	scope.members = query->order_by->members;
+	for (int i = 0; i < items->count; i++)
+	{
+		MemoryContext old = MemoryContextSwitchTo(scratch);
+		JsonbValue	key;
+		bool		rendered;
+
+		CHECK_FOR_INTERRUPTS();
+		scope.index = i;
+		scope.item = &items->values[i];
+		rendered = template_render(query->order_by->key, &scope.template, &key, error);
+		MemoryContextSwitchTo(old);
+		if (!rendered)
+			return blame_item(error, "order_by", i);
+		keep_key(&key, &sorted[i].key);
+		sorted[i].index = i;
+		MemoryContextReset(scratch);
+	}
+	return true;
+}
+
+/* Puts the items into the order that is asked for. */
+static bool
+sort_items(const IteratorQuery *query, const TemplateScope *outer,
+		   IteratorItems *items, MemoryContext scratch, SourceError *error)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "order of items",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	bool		descending = query->order_by->descending;
+	SortItem   *sorted = palloc_extended(sizeof(SortItem) * Max(items->count, 1),
+										 MCXT_ALLOC_HUGE);
+	JsonbValue *values = palloc_extended(sizeof(JsonbValue) * Max(items->count, 1),
+										 MCXT_ALLOC_HUGE);
+	bool		found = find_keys(query, outer, items, sorted, scratch, error);
+
+	MemoryContextSwitchTo(old);
+	if (!found)
+		return false;
+	qsort_arg(sorted, items->count, sizeof(SortItem), compare_items, &descending);
+	for (int i = 0; i < items->count; i++)
+		values[i] = items->values[sorted[i].index];
+	if (items->count > 0)
+		memcpy(items->values, values, sizeof(JsonbValue) * items->count);
+	MemoryContextDelete(context);
+	return true;
+}
+
+/* ---------------------------------------------------------------------------
+ * chunk, and all of it
+ * ---------------------------------------------------------------------------
+ */
+
+/* Makes lists of so many items; the last may be shorter. */
+static void
+chunk_items(IteratorItems *items, int size)
+{
+	int			chunks = 0;
+
+	for (int first = 0; first < items->count; first += size)
+	{
+		int			end = first + Min(size, items->count - first);
+		JsonBuilder builder;
+
+		CHECK_FOR_INTERRUPTS();
+		json_begin_array(&builder);
+		for (int i = first; i < end; i++)
+			json_push(&builder, &items->values[i]);
+		json_end_array(&builder, &items->values[chunks++]);
+		if (end == items->count)
+			break;
+	}
+	items->count = chunks;
+}
+
+/* See iterator.h. */
+bool
+iterator_items(const IteratorQuery *query, const TemplateScope *outer,
+			   IteratorItems *items, SourceError *error)
+{
+	MemoryContext scratch;
+	bool		done;
+
+	if (!list_elements(query, items, error))
+		return false;
+	scratch = AllocSetContextCreate(CurrentMemoryContext, "item of a collection",
+									ALLOCSET_DEFAULT_SIZES);
+	done = (query->where == NULL ||
+			filter_items(query, outer, items, scratch, error)) &&
+		(query->order_by == NULL ||
+		 sort_items(query, outer, items, scratch, error));
+	if (!done)
+		return false;			/* the error may live in there */
+	MemoryContextDelete(scratch);
+	if (query->limit >= 0 && items->count > query->limit)
+		items->count = query->limit;
+	if (query->chunk > 0)
+		chunk_items(items, query->chunk);
+	return true;
+}
+
+/* See iterator.h. */
+bool
+iterator_count(const JsonbValue *value, const char *what, int minimum,
+			   int otherwise, int *count, SourceError *error)
+{
+	double		number;
+
+	*count = otherwise;
+	if (value->type == jbvNull)
+		return true;
+	if (!json_number(value, &number) || number != floor(number) ||
+		number < minimum || number > INT_MAX)
+		return source_error(error, psprintf("%s must be a whole number of at least %d, not %s",
+									  what, minimum, describe(value)), NULL);
+	*count = (int) number;
+	return true;
+}

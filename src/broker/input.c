@@ -1,0 +1,78 @@
+/*
+ * broker/input.c
+ *		The input of an action, put together from its layers.
+ */
+#include "common/common.h"
+
+#include "broker/input.h"
+
+/* Lays one rendered layer on the object being built; a lone value is "input". */
+static void
+add_layer(JsonBuilder *builder, const JsonbValue *layer)
+{
+	if (json_is_object(layer))
+		json_add_members(builder, layer);
+	else if (layer->type != jbvNull)
+		json_add(builder, "input", layer);
+}
+
+/* See input.h. */
+bool
+input_render(const InputLayers *layers, Scope *scope, JsonbValue *result,
+			 SourceError *error)
+{
+	JsonBuilder builder;
+
+	json_begin_object(&builder);
+	for (int i = 0; i < layers->count; i++)
+	{
+		JsonbValue	layer;
+
+		if (!template_doc_render(layers->layers[i], &scope->template, &layer, error))
+			return false;
+		add_layer(&builder, &layer);
+	}
+	json_end_object(&builder, result);
+	return true;
+}
+
+/* The order of the playbook, not of time, decides which branch wins. */
+static int
+compare_arrivals(const ListCell *a, const ListCell *b)
+{
+	const Arrival *left = (const Arrival *) lfirst(a);
+	const Arrival *right = (const Arrival *) lfirst(b);
+
+	if (left->from != right->from)
+		return left->from < right->from ? -1 : 1;
+	return left->event_id < right->event_id ? -1 :
+		left->event_id > right->event_id;
+}
+
+/* See input.h. */
+void
+input_of_arrivals(const List *arrivals, JsonbValue *result)
+{
+	JsonBuilder builder;
+	List	   *sorted = list_copy(arrivals);
+	ListCell   *lc;
+
+	list_sort(sorted, compare_arrivals);
+	json_begin_object(&builder);
+	foreach(lc, sorted)
+	{
+		Arrival    *arrival = (Arrival *) lfirst(lc);
+
+		if (arrival->has_data)
+			json_add_members(&builder, &arrival->data);
+	}
+	json_end_object(&builder, result);
+}
+
+/* See input.h. */
+void
+input_overlay(const JsonbValue *below, const JsonbValue *above,
+			  JsonbValue *result)
+{
+	json_merge(below, above, false, result);
+}

@@ -1,0 +1,24 @@
+/*
+ * broker/input.h
+ *		The input of an action, put together from its layers.
+ */
+#ifndef NOETL_BROKER_INPUT_H
+#define NOETL_BROKER_INPUT_H
+
+#include "broker/scope.h"
+
+/*
+ * Renders the layers and lays them over each other, the last on top, into an
+ * object.  False and *error when a template raises.
+ */
+extern bool input_render(const InputLayers *layers, Scope *scope,
+						 JsonbValue *result, SourceError *error);
+
+/* Transition-level input of coalesced arrivals, in document order. */
+extern void input_of_arrivals(const List *arrivals, JsonbValue *result);
+
+/* "above" over "below", member by member. */
+extern void input_overlay(const JsonbValue *below, const JsonbValue *above,
+						  JsonbValue *result);
+
+#endif							/* NOETL_BROKER_INPUT_H */

@@ -1,0 +1,786 @@
+/*
+ * broker/iteration.c
+ *		Steps that are iterators: a child execution or a task for each item.
+ *
+ *		start_iterator ─> iterator_started; the first items start, the others
+ *		                  wait in noetl.item
+ *		    item ends ──> iteration_completed | iteration_failed, with how far
+ *		                  the iterator has come in meta; the next item starts
+ *		    last one ───> iterator_completed with the results by index
+ *
+ * The log is the only counter: the newest event that ended an item says how
+ * many have started and ended, so no row is updated for each of them.
+ * Context of an open run: {"data": input, "total": …, "concurrency": …,
+ * "since": its iterator_started, "catalog_id": the playbook of all items or 0,
+ * "timeout": microseconds}.
+ */
+#include "common/common.h"
+
+#include "miscadmin.h"
+
+#include "broker/internal.h"
+#include "broker/collection.h"
+#include "broker/retry.h"
+#include "broker/scope.h"
+#include "playbook/playbook.h"
+
+/* How many items are in flight unless the iterator says so itself */
+#define ASYNC_CONCURRENCY		8
+#define DISTRIBUTED_CONCURRENCY	1000
+
+/* An open iterator, with what its run's context says. */
+typedef struct Iteration
+{
+	BrokerState *state;
+	Run		   *run;
+	const Step *step;
+	const IteratorSpec *spec;
+	JsonbValue	context;
+	JsonbValue	input;
+	bool		has_input;
+	int64		since;
+	int			total;
+	int			concurrency;
+	int64		catalog_id;
+	IterationProgress progress;
+	const IteratorItems *items; /* at the start: all of them */
+} Iteration;
+
+/* ---------------------------------------------------------------------------
+ * State
+ * ---------------------------------------------------------------------------
+ */
+
+/* Writes the context of the run. */
+static void
+store_context(Iteration *iteration)
+{
+	JsonBuilder builder;
+	JsonbValue	value;
+
+	json_begin_object(&builder);
+	if (iteration->has_input)
+		json_add(&builder, "data", &iteration->input);
+	json_add_int(&builder, "total", iteration->total);
+	json_add_int(&builder, "concurrency", iteration->concurrency);
+	json_add_int(&builder, "since", iteration->since);
+	json_add_int(&builder, "catalog_id", iteration->catalog_id);
+	json_add_int(&builder, "timeout", iteration->run->timeout);
+	json_end_object(&builder, &value);
+	iteration->run->context = json_to_jsonb(&value);
+}
+
+/* An integer of the context. */
+static int64
+context_int(const Iteration *iteration, const char *key)
+{
+	int64		number;
+
+	return json_get_int(&iteration->context, key, &number) ? number : 0;
+}
+
+/* An iterator under way: its context, and from the log how far it has come. */
+static void
+open_iteration(Iteration *iteration, BrokerState *state, Run *run)
+{
+	memset(iteration, 0, sizeof(Iteration));
+	iteration->state = state;
+	iteration->run = run;
+	iteration->step = &state->playbook->steps[run->step];
+	iteration->spec = iteration->step->iterator;
+	json_from_jsonb(run->context, &iteration->context);
+	iteration->has_input = json_get(&iteration->context, "data", &iteration->input);
+	iteration->total = (int) context_int(iteration, "total");
+	iteration->concurrency = (int) context_int(iteration, "concurrency");
+	iteration->since = context_int(iteration, "since");
+	iteration->catalog_id = context_int(iteration, "catalog_id");
+	state->values.progress(state->values.arg, iteration->step->name, iteration->since,
+						   &iteration->progress);
+	if (!iteration->progress.found)
+		iteration->progress.started = Min(iteration->total, iteration->concurrency);
+}
+
+/* ---------------------------------------------------------------------------
+ * Items
+ * ---------------------------------------------------------------------------
+ */
+
+/* The scope of an item's templates. */
+static void
+item_scope(const Iteration *iteration, int index, const JsonbValue *item,
+		   JsonbValue *names, Scope *scope)
+{
+	iterator_item_names(iteration->spec->element, iteration->step->name, index,
+						iteration->total, item, iteration->spec->chunk != NULL, NULL, names);
+	scope_init(scope, iteration->state, iteration->step, iteration->run->visit,
+			   iteration->state->now);
+	scope->names = names;
+	scope->input = iteration->has_input ? &iteration->input : NULL;
+}
+
+/*
+ * What is laid over the input of each item: where the step itself is done for
+ * each of them, what came with the transition.  A nested task sees the
+ * iterator's input under its names (data, input, args) only.
+ */
+static void
+item_input(const Iteration *iteration, JsonbValue *input)
+{
+	JsonBuilder builder;
+
+	json_begin_object(&builder);
+	if (iteration->spec->is_loop && iteration->has_input)
+		json_add_members(&builder, &iteration->input);
+	json_end_object(&builder, input);
+}
+
+/* iteration_started. */
+static Event *
+emit_item_started(const Iteration *iteration, int index, const JsonbValue *item,
+				  int64 child_execution_id)
+{
+	Event	   *event = emit_item(iteration->state, EVENT_ITERATION_STARTED, iteration->step,
+								  iteration->run->visit, index, iteration->since);
+	JsonBuilder builder;
+	JsonbValue	value;
+
+	event->current_item = json_to_jsonb(item);
+	json_begin_object(&builder);
+	json_add_int(&builder, "index", index);
+	json_add(&builder, "item", item);
+	if (child_execution_id != 0)
+		json_add_int(&builder, "child_execution_id", child_execution_id);
+	json_end_object(&builder, &value);
+	event->context = json_to_jsonb(&value);
+	return event;
+}
+
+/* A child execution for an item; false and *error when it cannot be started. */
+static bool
+start_item_child(Iteration *iteration, int index, const JsonbValue *item, Scope *scope,
+				 char **error)
+{
+	const Step *body = iteration->spec->body;
+	JsonbValue	none;
+	JsonBuilder builder;
+	ChildStart *child = NULL;
+	int64		timeout;
+	SourceError failure;
+
+	memset(&failure, 0, sizeof(failure));
+	json_begin_object(&builder);
+	json_end_object(&builder, &none);
+	if (timeout_render(body->timeout, &scope->template, &timeout, &failure))
+		child = prepare_child(iteration->state, body, scope, &none, iteration->catalog_id, error);
+	else
+		*error = scope_error_text(&failure);
+	if (child == NULL)
+	{
+		(void) emit_item_started(iteration, index, item, 0);
+		return false;
+	}
+	child->timeout = timeout;
+	child->attempt = iteration->run->attempts + 1;
+	child->item = index;
+	child->current_item = json_to_jsonb(item);
+	child->parent_event_id = iteration->run->started_event_id;
+	(void) emit_item_started(iteration, index, item, child->execution_id);
+	decide(iteration->state, DECIDE_START_CHILD, iteration->run)->child = child;
+	return true;
+}
+
+/* A task for an item; false and *error when its templates raise. */
+static bool
+start_item_task(Iteration *iteration, int index, const JsonbValue *item, Scope *scope,
+				char **error)
+{
+	const Step *body = iteration->spec->body;
+	Run		   *task = run_make(iteration->run->step, iteration->run->visit, RUN_QUEUED);
+	JsonbValue	input;
+	SourceError failure;
+	bool		prepared;
+
+	task->item = index;
+	task->type = body->type;
+	task->started_event_id = iteration->run->started_event_id;
+	item_input(iteration, &input);
+	memset(&failure, 0, sizeof(failure));
+	prepared = prepare_action(iteration->state, task, body, scope, &input, &failure);
+	task->released_by = emit_item_started(iteration, index, item, 0)->event_id;
+	if (!prepared)
+	{
+		*error = scope_error_text(&failure);
+		return false;
+	}
+	decide(iteration->state, DECIDE_ENQUEUE, task);
+	return true;
+}
+
+/* Starts one item; false and *error when it fails at once. */
+static bool
+start_item(Iteration *iteration, int index, const JsonbValue *item, char **error)
+{
+	Scope		scope;
+	JsonbValue	names;
+
+	item_scope(iteration, index, item, &names, &scope);
+	if (iteration->spec->body->kind == STEP_PLAYBOOK)
+		return start_item_child(iteration, index, item, &scope, error);
+	return start_item_task(iteration, index, item, &scope, error);
+}
+
+/* iteration_completed or iteration_failed; counts, and says which item follows. */
+static void
+emit_item_ended(Iteration *iteration, int index, bool success, const JsonbValue *value,
+				const char *error, int64 child_execution_id, int64 parent, int *next)
+{
+	IterationProgress *progress = &iteration->progress;
+	Event	   *event;
+	JsonBuilder builder;
+	JsonbValue	null;
+	JsonbValue	meta;
+
+	json_null(&null);
+	progress->done++;
+	if (!success)
+		progress->failed++;
+	*next = -1;
+	if (progress->started < iteration->total && (success || iteration->spec->continues))
+		*next = progress->started++;
+	event = emit_item(iteration->state,
+					  success ? EVENT_ITERATION_COMPLETED : EVENT_ITERATION_FAILED,
+					  iteration->step, iteration->run->visit, index, parent);
+	event->result = json_to_jsonb(success ? value : &null);
+	event->error = success ? NULL : error;
+	json_begin_object(&builder);
+	json_add_int(&builder, "started", progress->started);
+	json_add_int(&builder, "done", progress->done);
+	json_add_int(&builder, "failed", progress->failed);
+	json_add_int(&builder, "total", iteration->total);
+	if (child_execution_id != 0)
+		json_add_int(&builder, "child_execution_id", child_execution_id);
+	json_end_object(&builder, &meta);
+	event->meta = json_to_jsonb(&meta);
+}
+
+/* ---------------------------------------------------------------------------
+ * The end of an iterator
+ * ---------------------------------------------------------------------------
+ */
+
+/* What the log says of ended items that is not written yet. */
+static List *
+unwritten_results(const Iteration *iteration)
+{
+	List	   *results = NIL;
+	ListCell   *lc;
+
+	foreach(lc, iteration->state->decisions)
+	{
+		const Decision *decision = (Decision *) lfirst(lc);
+		const Event *event = decision->event;
+		IterationResult *result;
+		JsonbValue	meta;
+
+		if (decision->kind != DECIDE_EMIT ||
+			(event->type != EVENT_ITERATION_COMPLETED && event->type != EVENT_ITERATION_FAILED) ||
+			strcmp(event->node_name, iteration->step->name) != 0)
+			continue;
+		result = palloc0(sizeof(IterationResult));
+		result->index = event->current_index;
+		result->failed = event->type == EVENT_ITERATION_FAILED;
+		json_from_jsonb(event->result, &result->value);
+		result->error = event->error;
+		json_from_jsonb(event->meta, &meta);
+		(void) json_get_int(&meta, "child_execution_id", &result->child_execution_id);
+		results = lappend(results, result);
+	}
+	return results;
+}
+
+/* Results in the order of the items; NULL where an item has none. */
+static IterationResult **
+results_by_index(const Iteration *iteration)
+{
+	ValueSource *values = &iteration->state->values;
+	IterationResult **by_index = palloc_extended(sizeof(IterationResult *) * Max(iteration->total, 1), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	List	   *results = values->iteration_results(values->arg, iteration->step->name,
+													iteration->since);
+	ListCell   *lc;
+
+	results = list_concat(results, unwritten_results(iteration));
+	foreach(lc, results)
+	{
+		IterationResult *result = (IterationResult *) lfirst(lc);
+
+		if (result->index >= 0 && result->index < iteration->total)
+			by_index[result->index] = result;
+	}
+	return by_index;
+}
+
+/* Does the list of all results stay within the bound of a value? */
+static bool
+results_fit(const Iteration *iteration, IterationResult **results)
+{
+	int64		size = 0;
+
+	for (int i = 0; i < iteration->total; i++)
+	{
+		const JsonbValue *value = results[i] != NULL ? &results[i]->value : NULL;
+
+		size += sizeof(JEntry);
+		if (value != NULL && value->type == jbvBinary)
+			size += value->val.binary.len;
+		else if (value != NULL && value->type == jbvString)
+			size += value->val.string.len;
+	}
+	return size <= noetl_template_max_output;
+}
+
+/* {index, message} of every item that failed. */
+static void
+add_errors(const Iteration *iteration, IterationResult **results, JsonBuilder *builder)
+{
+	JsonBuilder list;
+	JsonbValue	value;
+
+	if (iteration->progress.failed == 0)
+		return;
+	json_begin_array(&list);
+	for (int i = 0; i < iteration->total; i++)
+	{
+		JsonBuilder entry;
+
+		if (results[i] == NULL || !results[i]->failed)
+			continue;
+		json_begin_object(&entry);
+		json_add_int(&entry, "index", i);
+		json_add_text(&entry, "message", results[i]->error != NULL ? results[i]->error : "");
+		json_end_object(&entry, &value);
+		json_push(&list, &value);
+	}
+	json_end_array(&list, &value);
+	json_add(builder, "errors", &value);
+}
+
+/*
+ * {status, data: results by index, total_iterations, child_executions, errors}:
+ * an envelope, like that of a worker, so that the value of the step is the list.
+ */
+static void
+build_result(const Iteration *iteration, JsonbValue *result)
+{
+	IterationResult **results = results_by_index(iteration);
+	JsonBuilder builder;
+	JsonBuilder list;
+	JsonbValue	null;
+	JsonbValue	value;
+
+	json_null(&null);
+	json_begin_object(&builder);
+	json_add_text(&builder, "status", "success");
+	if (results_fit(iteration, results))
+	{
+		json_begin_array(&list);
+		for (int i = 0; i < iteration->total; i++)
+			json_push(&list, results[i] != NULL ? &results[i]->value : &null);
+		json_end_array(&list, &value);
+		json_add(&builder, "data", &value);
+	}
+	else
+	{
+		/* too large for one value: they stay where they are */
+		JsonBuilder reference;
+
+		json_begin_object(&reference);
+		json_add_int(&reference, "execution_id", iteration->state->execution_id);
+		json_add_text(&reference, "node_name", iteration->step->name);
+		json_add_int(&reference, "parent_event_id", iteration->since);
+		json_end_object(&reference, &value);
+		json_add(&builder, "data", &null);
+		json_add(&builder, "data_reference", &value);
+	}
+	json_add_int(&builder, "total_iterations", iteration->total);
+	if (iteration->spec->body->kind == STEP_PLAYBOOK)
+	{
+		json_begin_array(&list);
+		for (int i = 0; i < iteration->total; i++)
+		{
+			json_int(&value, results[i] != NULL ? results[i]->child_execution_id : 0);
+			json_push(&list, results[i] != NULL && results[i]->child_execution_id != 0 ?
+					  &value : &null);
+		}
+		json_end_array(&list, &value);
+		json_add(&builder, "child_executions", &value);
+	}
+	add_errors(iteration, results, &builder);
+	json_end_object(&builder, result);
+}
+
+/* All items have ended. */
+static void
+finish_iterator(Iteration *iteration, int64 parent)
+{
+	BrokerState *state = iteration->state;
+	Run		   *run = iteration->run;
+	JsonbValue	result;
+	Event	   *event;
+
+	build_result(iteration, &result);
+	event = emit(state, EVENT_ITERATOR_COMPLETED, iteration->step, run->visit, parent);
+	event->result = json_to_jsonb(&result);
+	end_attempt(state, run, event, true);
+}
+
+/* An item has failed, and with it the iterator. */
+static void
+fail_iterator(Iteration *iteration, const char *error, int64 parent)
+{
+	BrokerState *state = iteration->state;
+	Run		   *run = iteration->run;
+	Event		failure;
+
+	memset(&failure, 0, sizeof(failure));
+	failure.type = EVENT_ACTION_ERROR;
+	failure.execution_id = state->execution_id;
+	failure.event_id = parent;
+	failure.created_at = state->time;
+	failure.error = error;
+	decide(state, DECIDE_ABANDON, run);
+	end_attempt(state, run, &failure, false);
+}
+
+/* The item to be started next. */
+static void
+next_item(const Iteration *iteration, int index, JsonbValue *item)
+{
+	ValueSource *values = &iteration->state->values;
+
+	if (iteration->items != NULL)
+	{
+		*item = iteration->items->values[index];
+		return;
+	}
+	if (values->waiting_item(values->arg, iteration->step->name, index, item))
+		decide(iteration->state, DECIDE_TAKE_ITEM, iteration->run)->first_item = index;
+	else
+		json_null(item);
+}
+
+/*
+ * An item has ended: says so, starts those that may start now, and ends the
+ * iterator after the last.  Items that fail at their start end here too, in a
+ * loop, as there may be many.  False: the iterator is over.
+ */
+static bool
+item_ended(Iteration *iteration, int index, bool success, const JsonbValue *value,
+		   const char *error, int64 child_execution_id, int64 parent)
+{
+	BrokerState *state = iteration->state;
+	int			next;
+
+	for (;;)
+	{
+		JsonbValue	item;
+		char	   *failure;
+
+		CHECK_FOR_INTERRUPTS();
+		emit_item_ended(iteration, index, success, value, error, child_execution_id, parent, &next);
+		parent = state->last_event_id;
+		if (!success && !iteration->spec->continues)
+		{
+			fail_iterator(iteration, psprintf("item %d: %s", index, error), parent);
+			return false;
+		}
+		if (next < 0)
+			break;
+		next_item(iteration, next, &item);
+		if (start_item(iteration, next, &item, &failure))
+			break;
+		index = next;
+		success = false;
+		error = failure;
+		child_execution_id = 0;
+	}
+	if (iteration->progress.done < iteration->total)
+		return true;
+	finish_iterator(iteration, parent);
+	return false;
+}
+
+/* See broker_internal.h. */
+void
+end_item(BrokerState *state, Run *run, int index, bool success, const JsonbValue *envelope,
+		 const char *error, int64 child_execution_id, int64 parent)
+{
+	Iteration	iteration;
+	JsonbValue	value;
+
+	open_iteration(&iteration, state, run);
+	result_value(envelope, &value);
+	(void) item_ended(&iteration, index, success, &value, error, child_execution_id, parent);
+}
+
+/*
+ * action_completed of an item whose child is done but not saved yet; returns
+ * its id.
+ */
+static int64
+emit_child_completed(const Iteration *iteration, const ChildEnd *end, const JsonbValue *value)
+{
+	const Run  *run = iteration->run;
+	Event	   *event = emit_item(iteration->state, EVENT_ACTION_COMPLETED, iteration->step,
+								  run->visit, end->item, run->started_event_id);
+	JsonBuilder builder;
+	JsonbValue	meta;
+
+	event->result = json_to_jsonb(value);
+	json_begin_object(&builder);
+	json_add_int(&builder, "child_execution_id", end->execution_id);
+	json_end_object(&builder, &meta);
+	event->meta = json_to_jsonb(&meta);
+	return event->event_id;
+}
+
+/* The child of an item is done: its save decides whether the item is. */
+static void
+save_child(Iteration *iteration, const ChildEnd *end, const JsonbValue *envelope)
+{
+	BrokerState *state = iteration->state;
+	Run		   *item = run_make(iteration->run->step, iteration->run->visit, RUN_OPEN);
+	Scope		scope;
+	JsonbValue	names;
+	JsonbValue	value;
+	JsonbValue	saved;
+	const char *error = NULL;
+	bool		success;
+
+	item->item = end->item;
+	state->values.child_item(state->values.arg, end->execution_id, &value);
+	item_scope(iteration, end->item, &value, &names, &scope);
+	result_value(envelope, &value);
+	scope.result = &value;
+	scope.envelope = envelope;
+	success = execute_saves(state, item, iteration->spec->body, &scope,
+							emit_child_completed(iteration, end, envelope), &saved, &error);
+	(void) item_ended(iteration, end->item, success, envelope, error, end->execution_id,
+					  state->last_event_id);
+}
+
+/*
+ * Is it an item of the attempt that is under way?  A child that was busy when
+ * its attempt failed ends when it has time to, and the next attempt may have
+ * begun; and whoever starts an execution may name a parent.
+ */
+static bool
+is_current_item(BrokerState *state, const Run *run, const ChildEnd *end)
+{
+	return state->values.child_attempt(state->values.arg, end->execution_id) ==
+		run->attempts + 1;
+}
+
+/* See broker_internal.h. */
+void
+item_child_ended(BrokerState *state, Run *run, const ChildEnd *end)
+{
+	const IteratorSpec *spec = state->playbook->steps[run->step].iterator;
+	Iteration	iteration;
+	JsonbValue	value;
+
+	if (!is_current_item(state, run, end))
+		return;
+	open_iteration(&iteration, state, run);
+	child_result(state, spec->body, end, &value);
+	if (end->completed && spec->body->saves != NULL)
+	{
+		save_child(&iteration, end, &value);
+		return;
+	}
+	if (end->completed && spec->body->save_action != NULL)
+	{
+		Scope		scope;
+		JsonbValue	names;
+		JsonbValue	item;
+		Run		   *task = run_make(run->step, run->visit, RUN_QUEUED);
+
+		state->values.child_item(state->values.arg, end->execution_id, &item);
+		item_scope(&iteration, end->item, &item, &names, &scope);
+		task->item = end->item;
+		task->started_event_id = run->started_event_id;
+		task->released_by = emit_child_completed(&iteration, end, &value);
+		task->child_execution_id = end->execution_id;
+		start_save(state, task, spec->body, &scope, &value);
+		return;
+	}
+	(void) item_ended(&iteration, end->item, end->completed, &value, end->error,
+					  end->execution_id, run->started_event_id);
+}
+
+/* ---------------------------------------------------------------------------
+ * The start of an iterator
+ * ---------------------------------------------------------------------------
+ */
+
+/* A count that a template may yield. */
+static bool
+render_count(const TemplateDoc *doc, Scope *scope, const char *what, int minimum,
+			 int otherwise, int *count, SourceError *error)
+{
+	JsonbValue	value;
+
+	*count = otherwise;
+	return doc == NULL ||
+		(template_doc_render(doc, &scope->template, &value, error) &&
+		 iterator_count(&value, what, minimum, otherwise, count, error));
+}
+
+/* How many items are in flight at once. */
+static bool
+render_concurrency(Iteration *iteration, Scope *scope, SourceError *error)
+{
+	const IteratorSpec *spec = iteration->spec;
+	int			otherwise = spec->body->kind == STEP_PLAYBOOK ?
+		ASYNC_CONCURRENCY : DISTRIBUTED_CONCURRENCY;
+
+	iteration->concurrency = 1;
+	if (spec->sequential)
+		return true;
+	return render_count(spec->concurrency, scope, "concurrency", 1, otherwise, &iteration->concurrency, error);
+}
+
+/* The items, with everything that is asked of them applied. */
+static bool
+find_items(Iteration *iteration, Scope *scope, IteratorItems *items, SourceError *error)
+{
+	const IteratorSpec *spec = iteration->spec;
+	IteratorQuery query;
+	JsonbValue	collection;
+	int			limit;
+	int			chunk;
+
+	if (!template_doc_render(spec->collection, &scope->template, &collection, error) ||
+		!render_count(spec->limit, scope, "limit", 0, -1, &limit, error) ||
+		!render_count(spec->chunk, scope, "chunk", 1, 0, &chunk, error) ||
+		!render_concurrency(iteration, scope, error))
+		return false;
+	memset(&query, 0, sizeof(query));
+	query.collection = &collection;
+	query.element = spec->element;
+	query.step = iteration->step->name;
+	query.where = spec->where;
+	query.order_by = spec->order_by;
+	query.limit = limit;
+	query.chunk = chunk;
+	return iterator_items(&query, &scope->template, items, error);
+}
+
+/* step_started, once, and iterator_started, at each attempt. */
+static void
+emit_started(Iteration *iteration, const IteratorItems *items)
+{
+	BrokerState *state = iteration->state;
+	Run		   *run = iteration->run;
+	Event	   *event;
+	JsonBuilder builder;
+	JsonBuilder list;
+	JsonbValue	value;
+
+	if (run->started_event_id == 0)
+	{
+		event = emit(state, EVENT_STEP_STARTED, iteration->step, run->visit, released_by(run));
+		run->started_event_id = event->event_id;
+		run->released_by = event->parent_event_id;
+	}
+	event = emit(state, EVENT_ITERATOR_STARTED, iteration->step, run->visit, run->started_event_id);
+	iteration->since = event->event_id;
+	json_begin_array(&list);
+	for (int i = 0; i < items->count; i++)
+		json_push(&list, &items->values[i]);
+	json_end_array(&list, &value);
+	json_begin_object(&builder);
+	json_add(&builder, "collection", &value);
+	json_add_int(&builder, "total", iteration->total);
+	json_add_int(&builder, "concurrency", iteration->concurrency);
+	json_end_object(&builder, &value);
+	event->context = json_to_jsonb(&value);
+}
+
+/*
+ * Starts as many items as may be in flight; the others are left for later.
+ * Those that fail at once make room for others.
+ */
+static void
+start_items(Iteration *iteration, const IteratorItems *items)
+{
+	BrokerState *state = iteration->state;
+	int			first = Min(iteration->total, iteration->concurrency);
+	Decision   *decision;
+
+	iteration->items = items;
+	iteration->progress.started = first;
+	for (int i = 0; i < first; i++)
+	{
+		char	   *error;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!start_item(iteration, i, &items->values[i], &error) &&
+			!item_ended(iteration, i, false, NULL, error, 0, state->last_event_id))
+			return;
+	}
+	first = iteration->progress.started;
+	if (first == iteration->total)
+		return;
+	decision = decide(state, DECIDE_ADD_ITEMS, iteration->run);
+	decision->first_item = first;
+	decision->nitems = iteration->total - first;
+	decision->items = items->values + first;
+}
+
+/* See broker_internal.h. */
+void
+start_iterator(BrokerState *state, Run *run, const JsonbValue *transition_input)
+{
+	Iteration	iteration;
+	IteratorItems items;
+	Scope		scope;
+	SourceError error;
+
+	memset(&iteration, 0, sizeof(iteration));
+	iteration.state = state;
+	iteration.run = run;
+	iteration.step = &state->playbook->steps[run->step];
+	iteration.spec = iteration.step->iterator;
+	memset(&error, 0, sizeof(error));
+	scope_init(&scope, state, iteration.step, run->visit, state->now);
+	scope.input = transition_input;
+	if (!assemble_input(iteration.step, &scope, transition_input, &iteration.input, &error) ||
+		!find_items(&iteration, &scope, &items, &error))
+	{
+		fail_step(state, run, released_by(run), FAILURE_COLLECTION, scope_error_text(&error),
+				  NULL, transition_input, NULL);
+		return;
+	}
+	iteration.has_input = true;
+	if (!timeout_render(iteration.step->timeout, &scope.template, &run->timeout, &error))
+	{
+		fail_step(state, run, released_by(run), FAILURE_TEMPLATE, scope_error_text(&error),
+				  NULL, transition_input, NULL);
+		return;
+	}
+	run->max_attempts = retry_max_attempts(iteration.step->retry, &scope.template);
+	iteration.total = items.count;
+	emit_started(&iteration, &items);
+	run->state = RUN_OPEN;
+	if (iteration.total == 0)
+	{
+		store_context(&iteration);
+		finish_iterator(&iteration, iteration.since);
+		return;
+	}
+	if (iteration.spec->body->kind == STEP_PLAYBOOK)
+		iteration.catalog_id = pin_child(state, iteration.spec->body, &scope);
+	store_context(&iteration);
+	open_run(state, run);
+	start_items(&iteration, &items);
+}

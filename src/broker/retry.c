@@ -1,0 +1,176 @@
+/*
+ * broker/retry.c
+ *		Whether and when a failed attempt is repeated.
+ */
+#include "common/common.h"
+
+#include <math.h>
+
+#if PG_VERSION_NUM >= 150000
+#include "common/pg_prng.h"
+#endif
+
+#include "broker/retry.h"
+
+#define DEFAULT_MAX_ATTEMPTS	3
+#define DEFAULT_INITIAL_DELAY	1.0
+#define DEFAULT_MULTIPLIER		2.0
+#define DEFAULT_MAX_DELAY		60.0
+#define LONGEST_DELAY			(365.0 * 86400.0)
+
+/* See retry.h. */
+double
+retry_luck(void)
+{
+#if PG_VERSION_NUM >= 150000
+	return pg_prng_double(&pg_global_prng_state);
+#else
+	return (double) random() / ((double) MAX_RANDOM_VALUE + 1);
+#endif
+}
+
+/* A number of the policy; what cannot be read as one is the default. */
+static double
+policy_number(const TemplateDoc *doc, const TemplateScope *scope, double otherwise)
+{
+	JsonbValue	value;
+	SourceError error;
+	double		number;
+
+	if (doc == NULL)
+		return otherwise;
+	memset(&error, 0, sizeof(error));
+	if (!template_doc_render(doc, scope, &value, &error) ||
+		!json_number(&value, &number) || number < 0)
+		return otherwise;
+	return number;
+}
+
+/* The jitter switch, true unless said otherwise. */
+static bool
+policy_jitter(const TemplateDoc *doc, const TemplateScope *scope)
+{
+	JsonbValue	value;
+	SourceError error;
+
+	if (doc == NULL)
+		return true;
+	memset(&error, 0, sizeof(error));
+	return !template_doc_render(doc, scope, &value, &error) ||
+		json_truth(&value);
+}
+
+/* See retry.h. */
+int
+retry_max_attempts(const RetryPolicy *policy, const TemplateScope *scope)
+{
+	double		n;
+
+	if (policy == NULL)
+		return 1;
+	n = policy_number(policy->max_attempts, scope, DEFAULT_MAX_ATTEMPTS);
+	return (int) Min(Max(n, 1.0), 1000000.0);
+}
+
+/*
+ * min(initial · multiplier^(n-1), max), then jitter; in whole microseconds, so
+ * that the log says exactly when the next attempt is due.
+ */
+static double
+backoff(const RetryPolicy *policy, const RetryAttempt *attempt)
+{
+	const TemplateScope *scope = attempt->scope;
+	double		initial = policy_number(policy->initial_delay, scope, DEFAULT_INITIAL_DELAY);
+	double		multiplier = policy_number(policy->multiplier, scope, DEFAULT_MULTIPLIER);
+	double		longest = policy_number(policy->max_delay, scope, DEFAULT_MAX_DELAY);
+	double		delay = initial * pow(multiplier, attempt->number - 1);
+
+	if (!(delay < longest))
+		delay = longest;
+	if (policy_jitter(policy->jitter, scope))
+		delay *= 0.5 + attempt->luck;
+	return rint(Min(delay, LONGEST_DELAY) * USECS_PER_SEC) / USECS_PER_SEC;
+}
+
+/* See retry.h. */
+RetryVerdict
+retry_decide(const RetryPolicy *policy, const RetryAttempt *attempt, int max_attempts,
+			 double *delay)
+{
+	bool		holds;
+	SourceError error;
+
+	if (policy == NULL)
+		return RETRY_NO;
+	if (policy->stop_when != NULL &&
+		(!condition_truth(policy->stop_when, attempt->scope, &holds, &error) || holds))
+		return RETRY_NO;
+	if (policy->retry_when != NULL)
+	{
+		if (!condition_truth(policy->retry_when, attempt->scope, &holds, &error) || !holds)
+			return RETRY_NO;
+	}
+	else if (attempt->success)
+		return RETRY_NO;
+	if (attempt->number >= max_attempts)
+		return RETRY_EXHAUSTED;
+	*delay = backoff(policy, attempt);
+	return RETRY_YES;
+}
+
+/* A member of a policy as a document, or NULL; false after an error. */
+static bool
+member_doc(const JsonbValue *written, const char *key, TemplateDoc **doc, SourceError *error)
+{
+	JsonbValue *value = palloc(sizeof(JsonbValue));	/* the document points to it */
+
+	if (!json_get(written, key, value) || value->type == jbvNull)
+		return true;
+	*doc = template_doc_compile(value, error);
+	return *doc != NULL;
+}
+
+/* A member of a policy as a condition, or NULL; false after an error. */
+static bool
+member_condition(const JsonbValue *written, const char *key, Condition **condition,
+				 SourceError *error)
+{
+	JsonbValue	value;
+
+	if (!json_get(written, key, &value) || value.type == jbvNull)
+		return true;
+	*condition = palloc0(sizeof(Condition));
+	(*condition)->constant = json_truth(&value);
+	if (value.type != jbvString)
+		return true;
+	(*condition)->template = template_compile(value.val.string.val, value.val.string.len,
+											  TEMPLATE_CONDITION, error);
+	return (*condition)->template != NULL;
+}
+
+/* See retry.h. */
+bool
+retry_from_json(const JsonbValue *written, RetryPolicy **result, SourceError *error)
+{
+	RetryPolicy *policy;
+
+	*result = NULL;
+	if (written->type == jbvNull || (written->type == jbvBool && !written->val.boolean))
+		return true;
+	*result = policy = palloc0(sizeof(RetryPolicy));
+	if (written->type == jbvBool)
+		return true;
+	if (!json_is_object(written))
+	{
+		policy->max_attempts = template_doc_compile(written, error);
+		return policy->max_attempts != NULL;
+	}
+	return member_doc(written, "max_attempts", &policy->max_attempts, error) &&
+		member_doc(written, "retry_delay", &policy->initial_delay, error) &&
+		member_doc(written, "initial_delay", &policy->initial_delay, error) &&
+		member_doc(written, "backoff_multiplier", &policy->multiplier, error) &&
+		member_doc(written, "max_delay", &policy->max_delay, error) &&
+		member_doc(written, "jitter", &policy->jitter, error) &&
+		member_condition(written, "retry_when", &policy->retry_when, error) &&
+		member_condition(written, "stop_when", &policy->stop_when, error);
+}

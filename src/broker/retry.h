@@ -1,0 +1,40 @@
+/*
+ * broker/retry.h
+ *		Whether and when a failed attempt is repeated.
+ */
+#ifndef NOETL_BROKER_RETRY_H
+#define NOETL_BROKER_RETRY_H
+
+#include "broker/scope.h"
+
+typedef enum RetryVerdict
+{
+	RETRY_NO,					/* the policy does not want it */
+	RETRY_EXHAUSTED,			/* it would, but no attempt is left */
+	RETRY_YES
+} RetryVerdict;
+
+/* How an attempt ended. */
+typedef struct RetryAttempt
+{
+	const TemplateScope *scope; /* knows error, result, status_code ... */
+	int			number;			/* from 1 */
+	bool		success;
+	double		luck;			/* in [0, 1): for the jitter */
+} RetryAttempt;
+
+/* The bound that goes into the queue row; 1 without a policy. */
+extern int	retry_max_attempts(const RetryPolicy *policy, const TemplateScope *scope);
+
+/* Uniform in [0, 1). */
+extern double retry_luck(void);
+
+/* Asks the policy about an attempt.  *delay is in seconds. */
+extern RetryVerdict retry_decide(const RetryPolicy *policy, const RetryAttempt *attempt,
+								 int max_attempts, double *delay);
+
+/* A policy written as JSON; NULL for none.  False and *error for nonsense. */
+extern bool retry_from_json(const JsonbValue *written, RetryPolicy **policy,
+							SourceError *error);
+
+#endif							/* NOETL_BROKER_RETRY_H */

@@ -1,0 +1,268 @@
+/*
+ * broker/save.c
+ *		Saves that the database executes itself, in the transaction that
+ *		completes the action.
+ *
+ *		action_completed ─> save_completed ─> step_completed
+ *		                └─> save_failed ──> retry | step_failed
+ *
+ * Part of the decision core: what is written is asked through ValueSource.save.
+ */
+#include "common/common.h"
+
+#include "broker/internal.h"
+#include "save/save.h"
+#include "broker/save.h"
+#include "broker/scope.h"
+
+/* Renders one part; *value is jbvNull when there is none. */
+static bool
+render_part(const TemplateDoc *doc, Scope *scope, JsonbValue *value, char **error)
+{
+	SourceError failure;
+
+	json_null(value);
+	if (doc == NULL)
+		return true;
+	memset(&failure, 0, sizeof(failure));
+	if (template_doc_render(doc, &scope->template, value, &failure))
+		return true;
+	*error = scope_error_text(&failure);
+	return false;
+}
+
+/* The same for a part that must be text. */
+static bool
+render_text(const TemplateDoc *doc, Scope *scope, const char *what, const char **text,
+			char **error)
+{
+	JsonbValue	value;
+
+	*text = NULL;
+	if (!render_part(doc, scope, &value, error))
+		return false;
+	if (value.type == jbvString && value.val.string.len > 0)
+		*text = pnstrdup(value.val.string.val, value.val.string.len);
+	else if (value.type != jbvNull && value.type != jbvString)
+	{
+		*error = psprintf("the %s of a save must be text", what);
+		return false;
+	}
+	return true;
+}
+
+/* Which mode is meant; a statement needs none. */
+static bool
+find_mode(const SaveSpec *spec, Scope *scope, SaveMode *mode, char **error)
+{
+	const char *word;
+
+	*mode = spec->statement != NULL ? SAVE_STATEMENT : SAVE_INSERT;
+	if (*mode == SAVE_STATEMENT)
+		return true;
+	if (!render_text(spec->mode, scope, "mode", &word, error))
+		return false;
+	if (word == NULL || save_mode(word, strlen(word), mode))
+		return true;
+	*error = psprintf("unknown mode \"%s\" of a save", word);
+	return false;
+}
+
+/* A statement; its templates see its parameters, too. */
+static bool
+make_statement(const SaveSpec *spec, Scope *scope, SaveRequest *request, char **error)
+{
+	const JsonbValue *outer = scope->names;
+	JsonbValue	names;
+	JsonBuilder builder;
+	bool		rendered;
+
+	if (!render_part(spec->params, scope, &request->data, error))
+		return false;
+	json_begin_object(&builder);
+	if (outer != NULL)
+		json_add_members(&builder, outer);
+	if (json_is_object(&request->data))
+		json_add_members(&builder, &request->data);
+	json_end_object(&builder, &names);
+	scope->names = &names;
+	rendered = render_text(spec->statement, scope, "statement", &request->statement, error);
+	scope->names = outer;
+	return rendered;
+}
+
+/* What a save says now; false and *error when it makes no sense. */
+static bool
+make_request(const SaveSpec *spec, Scope *scope, SaveRequest *request, char **error)
+{
+	JsonbValue	key;
+
+	if (!find_mode(spec, scope, &request->mode, error))
+		return false;
+	if (request->mode == SAVE_STATEMENT)
+		return make_statement(spec, scope, request, error);
+	if (!render_text(spec->table, scope, "table", &request->table, error) ||
+		!render_part(spec->key, scope, &key, error) ||
+		!render_part(spec->data, scope, &request->data, error))
+		return false;
+	request->keys = save_keys(&key);
+	return true;
+}
+
+/* Says in the log what became of a save; of several, of which (else -1). */
+static void
+emit_save(BrokerState *state, const Run *run, int64 parent, const SaveRequest *request,
+		  int number, const SaveError *error)
+{
+	const Step *step = &state->playbook->steps[run->step];
+	Event	   *event = emit_item(state, error == NULL ? EVENT_SAVE_COMPLETED : EVENT_SAVE_FAILED,
+								  step, run->visit, run->item, parent);
+	JsonBuilder builder;
+	JsonbValue	value;
+
+	json_begin_object(&builder);
+	json_add_text(&builder, "storage", "postgres");
+	json_add_text(&builder, "mode", save_mode_name(request->mode));
+	if (request->table != NULL)
+		json_add_text(&builder, "table", request->table);
+	if (number >= 0)
+		json_add_int(&builder, "save", number);
+	if (error == NULL)
+		json_add_int(&builder, "rows", request->rows);
+	else
+	{
+		event->error = error->message;
+		if (error->sqlstate != NULL)
+			json_add_text(&builder, "sqlstate", error->sqlstate);
+	}
+	json_end_object(&builder, &value);
+	event->meta = json_to_jsonb(&value);
+}
+
+/* What was saved, as the value of a step that does nothing else. */
+static void
+saved_value(const List *requests, JsonbValue *saved)
+{
+	JsonBuilder list;
+	ListCell   *lc;
+
+	if (list_length(requests) == 1)
+	{
+		*saved = ((SaveRequest *) linitial(requests))->data;
+		return;
+	}
+	json_begin_array(&list);
+	foreach(lc, requests)
+		json_push(&list, &((SaveRequest *) lfirst(lc))->data);
+	json_end_array(&list, saved);
+}
+
+/* See broker_internal.h. */
+bool
+execute_saves(BrokerState *state, const Run *run, const Step *task, Scope *scope,
+			  int64 parent, JsonbValue *saved, const char **error)
+{
+	List	   *requests = NIL;
+	bool		several = task->nsaves > 1;
+	SaveError	failure;
+	char	   *message = NULL;
+	ListCell   *lc;
+
+	memset(&failure, 0, sizeof(failure));
+	scope->is_save = true;
+	for (int i = 0; i < task->nsaves && message == NULL; i++)
+	{
+		SaveRequest *request = palloc0(sizeof(SaveRequest));
+
+		failure.number = i;
+		(void) make_request(&task->saves[i], scope, request, &message);
+		requests = lappend(requests, request);
+	}
+	failure.message = message;
+	if (message != NULL || !state->values.save(state->values.arg, requests, &failure))
+	{
+		emit_save(state, run, parent, (SaveRequest *) list_nth(requests, failure.number),
+				  several ? failure.number : -1, &failure);
+		*error = psprintf("save failed: %s", failure.message);
+		return false;
+	}
+	foreach(lc, requests)
+		emit_save(state, run, parent, (SaveRequest *) lfirst(lc),
+				  several ? foreach_current_index(lc) : -1, NULL);
+	saved_value(requests, saved);
+	return true;
+}
+
+/* See broker_internal.h. */
+bool
+save_attempt(BrokerState *state, Run *run, const JsonbValue *envelope, const JsonbValue *input,
+			 int64 parent, JsonbValue *saved, const char **error)
+{
+	const Step *step = &state->playbook->steps[run->step];
+	const Step *task = run->item >= 0 ? step->iterator->body : step;
+	Scope		scope;
+	JsonbValue	value;
+	JsonbValue	names;
+	JsonBuilder builder;
+
+	scope_init(&scope, state, step, run->visit, state->now);
+	scope.input = input;
+	if (step->kind != STEP_SAVE)
+	{
+		result_value(envelope, &value);
+		scope.result = &value;
+		scope.envelope = envelope;
+	}
+	if (run->item >= 0 && run->context != NULL)
+	{
+		json_from_jsonb(run->context, &names);
+		scope.names = &names;
+	}
+	else if (run->item < 0 && strcmp(step->type, "iterator") == 0)
+	{
+		json_begin_object(&builder);
+		add_iterator_names(envelope, &builder);
+		json_end_object(&builder, &names);
+		scope.names = &names;
+	}
+	return execute_saves(state, run, task, &scope, parent, saved, error);
+}
+
+/* See broker_internal.h. */
+void
+start_save_step(BrokerState *state, Run *run, const JsonbValue *transition_input)
+{
+	const Step *step = &state->playbook->steps[run->step];
+	Scope		scope;
+	SourceError error;
+	JsonBuilder builder;
+	JsonbValue	input;
+	JsonbValue	context;
+	Event		done;
+
+	memset(&error, 0, sizeof(error));
+	scope_init(&scope, state, step, run->visit, state->now);
+	if (!assemble_input(step, &scope, transition_input, &input, &error))
+	{
+		fail_step(state, run, released_by(run), FAILURE_TEMPLATE, scope_error_text(&error),
+				  NULL, transition_input, NULL);
+		return;
+	}
+	if (run->started_event_id == 0)
+	{
+		Event	   *event = emit(state, EVENT_STEP_STARTED, step, run->visit, released_by(run));
+
+		run->started_event_id = event->event_id;
+	}
+	json_begin_object(&builder);
+	json_add(&builder, "data", &input);
+	json_end_object(&builder, &context);
+	run->context = json_to_jsonb(&context);
+	run->state = RUN_OPEN;
+	memset(&done, 0, sizeof(done));
+	done.type = EVENT_ACTION_COMPLETED;
+	done.execution_id = state->execution_id;
+	done.event_id = run->started_event_id;
+	done.created_at = state->time;
+	end_attempt(state, run, &done, true);
+}

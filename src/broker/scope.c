@@ -1,0 +1,422 @@
+/*
+ * broker/scope.c
+ *		The names that templates of a playbook see.
+ *
+ * Looked up in this order, the first that knows the name answers:
+ *
+ *		names inside an item of an iterator
+ *		result this data input args error …   of the step at hand
+ *		execution_id job workload work context results
+ *		steps                                 newest value of each
+ *		keys of the workload
+ *		path version, names of workbook tasks
+ *
+ * Nothing is loaded before a template really asks for it.
+ */
+#include "common/common.h"
+
+#include "miscadmin.h"
+
+#include "broker/scope.h"
+
+typedef struct KnownValue
+{
+	int			step;
+	StepValue	value;
+} KnownValue;
+
+/* Values do not change while one event is evaluated, except by us. */
+StepValue *
+scope_step_value(BrokerState *state, int step)
+{
+	KnownValue *known;
+	ListCell   *lc;
+
+	foreach(lc, state->known)
+	{
+		known = (KnownValue *) lfirst(lc);
+		if (known->step == step)
+			return &known->value;
+	}
+	known = palloc0(sizeof(KnownValue));
+	known->step = step;
+	state->values.step_value(state->values.arg,
+							 state->playbook->steps[step].name, &known->value);
+	if (known->value.found)
+		result_value(&known->value.envelope, &known->value.value);
+	state->known = lappend(state->known, known);
+	return &known->value;
+}
+
+/* What was decided a moment ago need not be read back. */
+void
+scope_set_step_value(BrokerState *state, int step, int visit, int64 event_id,
+					 const JsonbValue *envelope)
+{
+	KnownValue *known = NULL;
+	ListCell   *lc;
+
+	foreach(lc, state->known)
+		if (((KnownValue *) lfirst(lc))->step == step)
+			known = (KnownValue *) lfirst(lc);
+	if (known == NULL)
+	{
+		known = palloc0(sizeof(KnownValue));
+		known->step = step;
+		state->known = lappend(state->known, known);
+	}
+	known->value.found = true;
+	known->value.visit = visit;
+	known->value.event_id = event_id;
+	known->value.envelope = *envelope;
+	result_value(envelope, &known->value.value);
+}
+
+/* Compares a name that is not NUL-terminated. */
+static inline bool
+name_is(const char *name, int length, const char *word)
+{
+	return strncmp(name, word, length) == 0 && word[length] == '\0';
+}
+
+/* {"id", "uuid", "execution_id", "node_id"} of the step at hand. */
+static void
+build_job(Scope *scope, JsonbValue *value)
+{
+	JsonBuilder builder;
+	int64		id = scope->state->execution_id;
+	char		text[32];
+
+	snprintf(text, sizeof(text), INT64_FORMAT, id);
+	json_begin_object(&builder);
+	json_add_int(&builder, "id", id);
+	json_add_text(&builder, "uuid", text);
+	json_add_int(&builder, "execution_id", id);
+	if (scope->step != NULL)
+		json_add_text(&builder, "node_id",
+					  node_id_make(id, scope->step->name, Max(scope->visit, 1), -1));
+	json_end_object(&builder, value);
+}
+
+/* step -> value of every step that has one. */
+static void
+build_results(Scope *scope, JsonbValue *value)
+{
+	const Playbook *playbook = scope->state->playbook;
+	JsonBuilder builder;
+
+	json_begin_object(&builder);
+	for (int i = 0; i < playbook->nsteps; i++)
+	{
+		StepValue  *step;
+
+		CHECK_FOR_INTERRUPTS();
+		step = scope_step_value(scope->state, i);
+		if (step->found)
+			json_add(&builder, playbook->steps[i].name, &step->value);
+	}
+	json_end_object(&builder, value);
+}
+
+/* Names that exist only while a retry policy is asked. */
+static TemplateBinding
+lookup_retry(Scope *scope, const char *name, int length, JsonbValue *value)
+{
+	if (name_is(name, length, "result") || name_is(name, length, "response"))
+	{
+		*value = *scope->response;
+		return TEMPLATE_STEP_VALUE;
+	}
+	if (name_is(name, length, "status_code"))
+		return result_status_code(scope->response, value) ?
+			TEMPLATE_VALUE : TEMPLATE_UNDEFINED;
+	if (name_is(name, length, "success"))
+	{
+		json_bool(value, scope->success);
+		return TEMPLATE_VALUE;
+	}
+	if (name_is(name, length, "attempt"))
+	{
+		json_int(value, scope->attempt);
+		return TEMPLATE_VALUE;
+	}
+	if (name_is(name, length, "data"))
+	{
+		result_value(scope->response, value);
+		return TEMPLATE_STEP_VALUE;
+	}
+	if (name_is(name, length, "error"))
+	{
+		json_string(value, scope->error);
+		return TEMPLATE_VALUE;
+	}
+	return TEMPLATE_UNKNOWN;
+}
+
+/* Names that exist only while a step's own templates are evaluated. */
+static TemplateBinding
+lookup_own(Scope *scope, const char *name, int length, JsonbValue *value)
+{
+	if (scope->names != NULL && json_get_n(scope->names, name, length, value))
+		return TEMPLATE_VALUE;
+	if (scope->is_retry)
+	{
+		TemplateBinding binding = lookup_retry(scope, name, length, value);
+
+		if (binding != TEMPLATE_UNKNOWN)
+			return binding;
+	}
+	if (scope->result != NULL && name_is(name, length, "result"))
+	{
+		*value = *scope->result;
+		return TEMPLATE_STEP_VALUE;
+	}
+	if (scope->envelope != NULL && name_is(name, length, "this"))
+	{
+		*value = *scope->envelope;
+		return TEMPLATE_STEP_VALUE;
+	}
+	if (scope->error != NULL && name_is(name, length, "error"))
+	{
+		json_string(value, scope->error);
+		return TEMPLATE_VALUE;
+	}
+	if (scope->is_save && scope->result != NULL && name_is(name, length, "data"))
+	{
+		*value = *scope->result;
+		return TEMPLATE_STEP_VALUE;
+	}
+	if (scope->input != NULL &&
+		(name_is(name, length, "data") || name_is(name, length, "input") ||
+		 name_is(name, length, "args")))
+	{
+		*value = *scope->input;
+		return TEMPLATE_VALUE;
+	}
+	return TEMPLATE_UNKNOWN;
+}
+
+/* Names every template of the execution sees. */
+static TemplateBinding
+lookup_common(Scope *scope, const char *name, int length, JsonbValue *value)
+{
+	BrokerState *state = scope->state;
+
+	if (name_is(name, length, "execution_id"))
+	{
+		json_int(value, state->execution_id);
+		return TEMPLATE_VALUE;
+	}
+	if (name_is(name, length, "job"))
+	{
+		build_job(scope, value);
+		return TEMPLATE_VALUE;
+	}
+	if (name_is(name, length, "workload") || name_is(name, length, "work") ||
+		name_is(name, length, "context"))
+		return state->values.workload(state->values.arg, value) ?
+			TEMPLATE_VALUE : TEMPLATE_UNDEFINED;
+	if (name_is(name, length, "results"))
+	{
+		build_results(scope, value);
+		return TEMPLATE_STEP_VALUES;
+	}
+	return TEMPLATE_UNKNOWN;
+}
+
+/*
+ * A task's value is its newest user's, when no step has the task's name.
+ * *found stays NULL when none has run; false: there is no such task.
+ */
+static bool
+find_task_value(BrokerState *state, const char *name, int length, StepValue **found)
+{
+	const Playbook *playbook = state->playbook;
+	bool		is_task = false;
+
+	*found = NULL;
+	for (int i = 0; i < playbook->nsteps; i++)
+	{
+		const Step *step = &playbook->steps[i];
+		StepValue  *known;
+
+		if (step->task_name == NULL || !name_is(name, length, step->task_name))
+			continue;
+		is_task = true;
+		known = scope_step_value(state, i);
+		if (known->found && (*found == NULL || known->event_id >= (*found)->event_id))
+			*found = known;
+	}
+	return is_task;
+}
+
+/* The template engine's question; see the picture at the top. */
+static TemplateBinding
+scope_lookup(void *arg, const char *name, int length, JsonbValue *value)
+{
+	Scope	   *scope = (Scope *) arg;
+	BrokerState *state = scope->state;
+	TemplateBinding binding;
+	JsonbValue	workload;
+	StepValue  *task;
+	int			step;
+
+	binding = lookup_own(scope, name, length, value);
+	if (binding != TEMPLATE_UNKNOWN)
+		return binding;
+	binding = lookup_common(scope, name, length, value);
+	if (binding != TEMPLATE_UNKNOWN)
+		return binding;
+
+	step = playbook_find_step(state->playbook, name, length);
+	if (step >= 0)
+	{
+		StepValue  *known = scope_step_value(state, step);
+
+		if (!known->found)
+			return TEMPLATE_UNDEFINED;
+		*value = known->value;
+		return TEMPLATE_STEP_VALUE;
+	}
+
+	if (state->values.workload(state->values.arg, &workload) &&
+		json_get_n(&workload, name, length, value))
+		return TEMPLATE_VALUE;
+
+	if (name_is(name, length, "path"))
+	{
+		json_string(value, state->path);
+		return TEMPLATE_VALUE;
+	}
+	if (name_is(name, length, "version"))
+	{
+		json_int(value, state->version);
+		return TEMPLATE_VALUE;
+	}
+	if (!find_task_value(state, name, length, &task))
+		return TEMPLATE_UNKNOWN;
+	if (task == NULL)
+		return TEMPLATE_UNDEFINED;
+	*value = task->value;
+	return TEMPLATE_STEP_VALUE;
+}
+
+/* The envelope in which the value of a step came. */
+static TemplateBinding
+scope_envelope(void *arg, const char *name, int length, JsonbValue *value)
+{
+	Scope	   *scope = (Scope *) arg;
+	const JsonbValue *envelope = NULL;
+	StepValue  *known = NULL;
+	int			step = playbook_find_step(scope->state->playbook, name, length);
+
+	if (name_is(name, length, "result"))
+		envelope = scope->envelope;
+	else if (step >= 0)
+		known = scope_step_value(scope->state, step);
+	else
+		(void) find_task_value(scope->state, name, length, &known);
+	if (known != NULL && known->found)
+		envelope = &known->envelope;
+	if (envelope == NULL)
+		return TEMPLATE_UNDEFINED;
+	*value = *envelope;
+	return TEMPLATE_VALUE;
+}
+
+/* Before anything has run only the execution itself is known. */
+static TemplateBinding
+workload_lookup(void *arg, const char *name, int length, JsonbValue *value)
+{
+	if (name_is(name, length, "execution_id") || name_is(name, length, "job"))
+		return lookup_common((Scope *) arg, name, length, value);
+	return TEMPLATE_UNKNOWN;
+}
+
+/* A scope for templates of "step"; the caller adds what only it knows. */
+void
+scope_init(Scope *scope, BrokerState *state, const Step *step, int visit,
+		   TimestampTz now)
+{
+	memset(scope, 0, sizeof(Scope));
+	scope->state = state;
+	scope->step = step;
+	scope->visit = visit;
+	scope->template.lookup = scope_lookup;
+	scope->template.envelope = scope_envelope;
+	scope->template.arg = scope;
+	scope->template.now = now;
+}
+
+/* See scope.h. */
+void
+scope_init_workload(Scope *scope, BrokerState *state, TimestampTz now)
+{
+	scope_init(scope, state, NULL, 0, now);
+	scope->template.lookup = workload_lookup;
+	scope->template.envelope = NULL;
+	scope->template.keep_unknown = true;
+}
+
+/* Values that the worker needs to render what the broker leaves raw. */
+bool
+scope_name(Scope *scope, const char *name, JsonbValue *value, JsonbValue *envelope,
+		   bool *is_step)
+{
+	TemplateBinding binding = scope_lookup(scope, name, strlen(name), value);
+
+	*is_step = binding == TEMPLATE_STEP_VALUE;
+	if (*is_step && scope_envelope(scope, name, strlen(name), envelope) != TEMPLATE_VALUE)
+		json_null(envelope);
+	return binding != TEMPLATE_UNKNOWN && binding != TEMPLATE_UNDEFINED;
+}
+
+/* Errors in events read like errors of registration. */
+char *
+scope_error_text(const SourceError *error)
+{
+	if (error->line > 0)
+		return psprintf("%s (line %d, column %d)",
+						error->message, error->line, error->column);
+	return pstrdup(error->message);
+}
+
+/* A condition's own position turns the engine's into one in the playbook. */
+bool
+condition_truth(const Condition *condition, const TemplateScope *scope,
+				bool *result, SourceError *error)
+{
+	if (condition->template == NULL)
+	{
+		*result = condition->constant;
+		return true;
+	}
+	memset(error, 0, sizeof(SourceError));
+	if (template_truth(condition->template, scope, result, error))
+		return true;
+	if (condition->line > 0 && error->line > 0)
+	{
+		YamlNode	text;
+
+		memset(&text, 0, sizeof(text));
+		text.text_line = condition->line;
+		text.text_column = condition->column;
+		text.block = condition->block;
+		yaml_locate(&text, error->line, error->column,
+					&error->line, &error->column);
+	}
+	return false;
+}
+
+/* The same for who only has an event to write the error into. */
+bool
+condition_holds(const Condition *condition, Scope *scope, bool *result,
+				char **error)
+{
+	SourceError failure;
+
+	if (condition_truth(condition, &scope->template, result, &failure))
+		return true;
+	*error = scope_error_text(&failure);
+	return false;
+}

@@ -1,0 +1,63 @@
+/*
+ * broker/scope.h
+ *		The names that templates of a playbook see: see scope.c.
+ */
+#ifndef NOETL_BROKER_SCOPE_H
+#define NOETL_BROKER_SCOPE_H
+
+#include "broker/broker.h"
+
+/* What is known besides the execution while one template is evaluated. */
+typedef struct Scope
+{
+	BrokerState *state;
+	TemplateScope template;		/* hand this to the template engine */
+	const Step *step;			/* whose template it is, or NULL */
+	int			visit;
+
+	const JsonbValue *names;	/* names inside an item of an iterator, or NULL */
+	const JsonbValue *result;	/* the step's value, or NULL */
+	const JsonbValue *envelope; /* "this" */
+	const JsonbValue *input;	/* data, input, args */
+	const char *error;			/* of a failed step */
+	bool		is_save;		/* data is the result's, where there is one */
+
+	/* retry only */
+	bool		is_retry;
+	const JsonbValue *response; /* the raw result; jbvNull when none */
+	bool		success;
+	int			attempt;
+} Scope;
+
+extern void scope_init(Scope *scope, BrokerState *state, const Step *step,
+					   int visit, TimestampTz now);
+
+/* The newest value of a step, remembered for the rest of the evaluation. */
+extern StepValue *scope_step_value(BrokerState *state, int step);
+
+/* Tells later look-ups what this evaluation has just found out. */
+extern void scope_set_step_value(BrokerState *state, int step, int visit,
+								 int64 event_id, const JsonbValue *envelope);
+
+/*
+ * The value of any one name, for queue.context; and whether it is that of a
+ * step, with the envelope (or null) that it came in.
+ */
+extern bool scope_name(Scope *scope, const char *name, JsonbValue *value,
+					   JsonbValue *envelope, bool *is_step);
+
+/* The start-time scope of a workload: execution_id, job and now() only. */
+extern void scope_init_workload(Scope *scope, BrokerState *state, TimestampTz now);
+
+/* An error message with the place in the playbook. */
+extern char *scope_error_text(const SourceError *error);
+
+/* Truth of a condition over any scope; false and *error when it raises. */
+extern bool condition_truth(const Condition *condition, const TemplateScope *scope,
+							bool *result, SourceError *error);
+
+/* The same over a playbook's; false and *error (text) when it raises. */
+extern bool condition_holds(const Condition *condition, Scope *scope,
+							bool *result, char **error);
+
+#endif							/* NOETL_BROKER_SCOPE_H */

@@ -1,0 +1,239 @@
+/*
+ * catalog/cache.c
+ *		Compiled playbooks of this backend, by catalog_id.
+ *
+ * Catalog rows never change, so an entry is right until the row itself goes:
+ * DELETE (whose trigger sends a relcache invalidation), TRUNCATE, DROP
+ * EXTENSION, or a rollback of the transaction that inserted it.  Callbacks
+ * only tag; entries are dropped at the next look-up.  Whoever holds a
+ * playbook may keep it until the end of the transaction, therefore a dropped
+ * one that was used in this transaction goes to a graveyard until then.
+ */
+#include "common/common.h"
+
+#include "access/xact.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+
+#include "catalog/catalog.h"
+#include "playbook/playbook.h"
+
+#define MAX_CACHED_PLAYBOOKS 128
+
+typedef struct CacheEntry
+{
+	int64		catalog_id;		/* hash key */
+	Playbook   *playbook;
+	bool		own;			/* row inserted by this transaction */
+	uint64		transaction;	/* in which it was used last */
+	uint64		used;			/* clock of the LRU order */
+} CacheEntry;
+
+static HTAB *cache = NULL;
+static MemoryContext cache_context = NULL;
+static List *graveyard = NIL;	/* MemoryContexts */
+static Oid	cached_relation = InvalidOid;
+static bool cache_stale = false;
+static bool cache_has_own = false;
+static uint64 transaction_count = 1;
+static uint64 use_count = 0;
+
+static void create_cache(void);
+static Playbook *load_playbook(int64 catalog_id, bool *own);
+static void drop_entry(CacheEntry *entry);
+static void drop_stale(void);
+static void make_room(void);
+static void relation_invalidated(Datum arg, Oid relation);
+static void transaction_ended(XactEvent event, void *arg);
+static void subtransaction_ended(SubXactEvent event, SubTransactionId id,
+								 SubTransactionId parent, void *arg);
+
+/* The compiled playbook of a catalog row. */
+Playbook *
+playbook_get(int64 catalog_id)
+{
+	CacheEntry *entry;
+	Playbook   *playbook;
+	bool		own = false;
+
+	if (cache == NULL)
+		create_cache();
+	if (cache_stale)
+		drop_stale();
+	entry = hash_search(cache, &catalog_id, HASH_FIND, NULL);
+	if (entry == NULL)
+	{
+		playbook = load_playbook(catalog_id, &own);
+		make_room();
+		entry = hash_search(cache, &catalog_id, HASH_ENTER, NULL);
+		MemoryContextSetParent(playbook->context, cache_context);
+		entry->playbook = playbook;
+		entry->own = own;
+		cache_has_own = cache_has_own || own;
+	}
+	entry->transaction = transaction_count;
+	entry->used = ++use_count;
+	return entry->playbook;
+}
+
+/* Sets the cache up and asks to be told when it may be wrong. */
+static void
+create_cache(void)
+{
+	HASHCTL		control = {0};
+
+	if (cache_context == NULL)
+	{
+		cache_context = AllocSetContextCreate(CacheMemoryContext,
+											  "noetl playbooks",
+											  ALLOCSET_DEFAULT_SIZES);
+		CacheRegisterRelcacheCallback(relation_invalidated, (Datum) 0);
+		RegisterXactCallback(transaction_ended, NULL);
+		RegisterSubXactCallback(subtransaction_ended, NULL);
+	}
+	control.keysize = sizeof(int64);
+	control.entrysize = sizeof(CacheEntry);
+	control.hcxt = cache_context;
+	cache = hash_create("noetl playbooks", MAX_CACHED_PLAYBOOKS, &control,
+						HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+/* Reads and compiles a row; what is stored was valid when it was registered. */
+static Playbook *
+load_playbook(int64 catalog_id, bool *own)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext scratch;
+	Playbook   *playbook;
+	PlaybookIssue *issue = NULL;
+	List	   *issues = NIL;
+	ListCell   *cell;
+	char	   *content;
+	int			length;
+
+	cached_relation = catalog_relation();
+	scratch = AllocSetContextCreate(caller, "noetl playbook load",
+									ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(scratch);
+	if (!catalog_read_content(catalog_id, &content, &length, own))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("playbook with catalog_id " INT64_FORMAT " does not exist",
+						catalog_id),
+				 errhint("Register the playbook again, or end its executions with noetl.cancel().")));
+	playbook = playbook_compile(content, length, caller, &issues);
+	foreach(cell, issues)
+		if (issue == NULL && ((PlaybookIssue *) lfirst(cell))->severity == ISSUE_ERROR)
+			issue = lfirst(cell);
+	if (playbook == NULL)
+		ereport(ERROR,
+				(errcode(issue ? issue->sqlerrcode : ERRCODE_DATA_CORRUPTED),
+				 errmsg("playbook with catalog_id " INT64_FORMAT " cannot be compiled",
+						catalog_id),
+				 issue ? errdetail("Line %d, column %d: %s.", issue->line,
+								   issue->column, issue->message) : 0,
+				 errhint("It was registered by another version of noetl; register a corrected one.")));
+	playbook->catalog_id = catalog_id;
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(scratch);
+	return playbook;
+}
+
+/* Takes an entry out; its playbook lives on while somebody may hold it. */
+static void
+drop_entry(CacheEntry *entry)
+{
+	MemoryContext context = entry->playbook->context;
+
+	if (entry->transaction == transaction_count)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(cache_context);
+
+		graveyard = lappend(graveyard, context);
+		MemoryContextSwitchTo(caller);
+	}
+	else
+		MemoryContextDelete(context);
+	hash_search(cache, &entry->catalog_id, HASH_REMOVE, NULL);
+}
+
+/* Drops everything after an invalidation. */
+static void
+drop_stale(void)
+{
+	HASH_SEQ_STATUS scan;
+	CacheEntry *entry;
+
+	hash_seq_init(&scan, cache);
+	while ((entry = hash_seq_search(&scan)) != NULL)
+		drop_entry(entry);
+	cache_stale = false;
+	cache_has_own = false;
+}
+
+/* Drops the least recently used entry of an earlier transaction, if full. */
+static void
+make_room(void)
+{
+	HASH_SEQ_STATUS scan;
+	CacheEntry *entry;
+	CacheEntry *oldest = NULL;
+
+	if (hash_get_num_entries(cache) < MAX_CACHED_PLAYBOOKS)
+		return;
+	hash_seq_init(&scan, cache);
+	while ((entry = hash_seq_search(&scan)) != NULL)
+		if (entry->transaction != transaction_count &&
+			(oldest == NULL || entry->used < oldest->used))
+			oldest = entry;
+	if (oldest != NULL)
+		drop_entry(oldest);
+}
+
+/* Something happened to the catalog table, or to everything. */
+static void
+relation_invalidated(Datum arg, Oid relation)
+{
+	if (relation == InvalidOid || relation == cached_relation)
+		cache_stale = true;
+}
+
+/* Nobody holds a playbook any more; rows of an aborted transaction are gone. */
+static void
+transaction_ended(XactEvent event, void *arg)
+{
+	HASH_SEQ_STATUS scan;
+	CacheEntry *entry;
+	ListCell   *cell;
+
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT &&
+		event != XACT_EVENT_PREPARE && event != XACT_EVENT_PARALLEL_COMMIT &&
+		event != XACT_EVENT_PARALLEL_ABORT)
+		return;
+	transaction_count++;
+	foreach(cell, graveyard)
+		MemoryContextDelete(lfirst(cell));
+	list_free(graveyard);
+	graveyard = NIL;
+	if (cache_has_own)
+	{
+		if (event != XACT_EVENT_COMMIT)
+			cache_stale = true;
+		hash_seq_init(&scan, cache);
+		while ((entry = hash_seq_search(&scan)) != NULL)
+			entry->own = false;
+		cache_has_own = false;
+	}
+	while (hash_get_num_entries(cache) > MAX_CACHED_PLAYBOOKS)
+		make_room();
+}
+
+/* A row that was inserted under a savepoint may be gone with it. */
+static void
+subtransaction_ended(SubXactEvent event, SubTransactionId id,
+					 SubTransactionId parent, void *arg)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB && cache_has_own)
+		cache_stale = true;
+}

@@ -1,0 +1,88 @@
+/*
+ * catalog/guard.c
+ *		The trigger of noetl.catalog: registered playbooks stay as they are.
+ */
+#include "common/common.h"
+
+#include "access/htup_details.h"
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "utils/datum.h"
+#include "utils/inval.h"
+#include "utils/rel.h"
+
+#include "catalog/catalog.h"
+
+PG_FUNCTION_INFO_V1(noetl_catalog_guard);
+
+/* Do two versions of a row define the same playbook?  "meta" is free. */
+static bool
+same_definition(HeapTuple old, HeapTuple new, TupleDesc desc)
+{
+	int			i;
+
+	for (i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(desc, i);
+		bool		old_null;
+		bool		new_null;
+		Datum		old_value = heap_getattr(old, i + 1, desc, &old_null);
+		Datum		new_value = heap_getattr(new, i + 1, desc, &new_null);
+
+		if (attribute->attisdropped ||
+			strcmp(NameStr(attribute->attname), "meta") == 0)
+			continue;
+		if (old_null != new_null ||
+			(!old_null && !datum_image_eq(old_value, new_value,
+										  attribute->attbyval,
+										  attribute->attlen)))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Trigger of noetl.catalog: executions and compiled playbooks rely on a row
+ * staying as it was registered.
+ */
+Datum
+noetl_catalog_guard(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	TupleDesc	desc;
+	HeapTuple	row;
+	int64		catalog_id;
+	bool		isnull;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) ||
+		!TRIGGER_FIRED_BEFORE(trigger->tg_event) ||
+		!TRIGGER_FIRED_FOR_ROW(trigger->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("noetl.catalog_guard() must be called as a row trigger before UPDATE or DELETE")));
+	row = trigger->tg_trigtuple;
+	desc = RelationGetDescr(trigger->tg_relation);
+	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
+	{
+		if (!same_definition(row, trigger->tg_newtuple, desc))
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("a registered playbook cannot be changed"),
+					 errdetail("Only column \"meta\" of noetl.catalog can be updated."),
+					 errhint("Register the new text with noetl.register(): it becomes the next version.")));
+		return PointerGetDatum(trigger->tg_newtuple);
+	}
+	catalog_id = DatumGetInt64(heap_getattr(row, SPI_fnumber(desc, "catalog_id"),
+											desc, &isnull));
+	catalog_lock_version(catalog_id, true);
+	if (catalog_is_used(catalog_id))
+		ereport(ERROR,
+				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+				 errmsg("playbook \"%s\" version %s cannot be deleted",
+						SPI_getvalue(row, desc, SPI_fnumber(desc, "path")),
+						SPI_getvalue(row, desc, SPI_fnumber(desc, "version"))),
+				 errdetail("Executions of it exist."),
+				 errhint("Delete its executions first.")));
+	CacheInvalidateRelcache(trigger->tg_relation);
+	return PointerGetDatum(row);
+}

@@ -1,0 +1,222 @@
+/*
+ * catalog/register.c
+ *		Registering a playbook: its document is read, judged and stored.
+ */
+#include "common/common.h"
+
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/memutils.h"
+
+#include "catalog/register.h"
+#include "catalog/catalog.h"
+
+static PlaybookIssue *yaml_issue(const SourceError *error);
+static PlaybookIssue *missing_path_issue(void);
+
+/* Parses and compiles a document; "valid" says whether it may be stored. */
+void
+catalog_read_document(const text *content, bool needs_path, Document *document)
+{
+	SourceError error = {0};
+	Playbook   *playbook;
+
+	memset(document, 0, sizeof(Document));
+	document->root = yaml_parse_document(VARDATA_ANY(content),
+										 VARSIZE_ANY_EXHDR(content), &error);
+	if (document->root == NULL)
+	{
+		document->issues = list_make1(yaml_issue(&error));
+		return;
+	}
+	playbook = playbook_compile_document(document->root, CurrentMemoryContext,
+										 &document->issues);
+	playbook_document_names(document->root, &document->path, &document->name);
+	document->valid = playbook != NULL;
+	if (needs_path && document->path == NULL &&
+		document->root->kind == YN_MAP)
+	{
+		document->valid = false;
+		document->issues = lcons(missing_path_issue(), document->issues);
+	}
+	if (playbook != NULL)
+		MemoryContextDelete(playbook->context);
+}
+
+/* What is wrong with a document that is not even YAML. */
+static PlaybookIssue *
+yaml_issue(const SourceError *error)
+{
+	PlaybookIssue *issue = palloc0(sizeof(PlaybookIssue));
+
+	issue->severity = ISSUE_ERROR;
+	issue->sqlerrcode = error->sqlerrcode;
+	issue->line = error->line;
+	issue->column = error->column;
+	issue->path = "";
+	issue->message = error->message;
+	issue->hint = error->hint;
+	return issue;
+}
+
+/* What to say to a document that does not say what it is called. */
+static PlaybookIssue *
+missing_path_issue(void)
+{
+	PlaybookIssue *issue = palloc0(sizeof(PlaybookIssue));
+
+	issue->severity = ISSUE_ERROR;
+	issue->sqlerrcode = ERRCODE_INVALID_OBJECT_DEFINITION;
+	issue->path = "";
+	issue->message = "the playbook has no path";
+	issue->hint = "Add metadata.path, or pass the path to noetl.register().";
+	return issue;
+}
+
+/* Where an issue stands, for DETAIL. */
+static char *
+issue_detail(const char *path, const PlaybookIssue *issue, int others)
+{
+	StringInfoData detail;
+
+	initStringInfo(&detail);
+	if (path != NULL)
+		appendStringInfo(&detail, "Playbook \"%s\"", path);
+	else
+		appendStringInfoString(&detail, "Unnamed playbook");
+	if (issue->path[0] != '\0')
+		appendStringInfo(&detail, ", %s", issue->path);
+	if (issue->line > 0)
+		appendStringInfo(&detail, ", line %d, column %d",
+						 issue->line, issue->column);
+	if (others > 0)
+		appendStringInfo(&detail, "; %d more %s", others,
+						 others == 1 ? "error" : "errors");
+	appendStringInfoChar(&detail, '.');
+	return detail.data;
+}
+
+/* Raises the first error, or every warning when there is none. */
+void
+catalog_report_issues(const Document *document, const char *path)
+{
+	PlaybookIssue *first = NULL;
+	ListCell   *cell;
+	int			errors = 0;
+
+	foreach(cell, document->issues)
+	{
+		PlaybookIssue *issue = lfirst(cell);
+
+		if (issue->severity != ISSUE_ERROR)
+			continue;
+		errors++;
+		if (first == NULL)
+			first = issue;
+	}
+	if (first != NULL)
+		ereport(ERROR,
+				(errcode(first->sqlerrcode),
+				 errmsg("%s", first->message),
+				 errdetail("%s", issue_detail(path, first, errors - 1)),
+				 first->hint ? errhint("%s", first->hint) : 0));
+	if (!document->valid)
+		elog(ERROR, "playbook was refused without a reason");
+	foreach(cell, document->issues)
+	{
+		PlaybookIssue *issue = lfirst(cell);
+
+		ereport(WARNING,
+				(errcode(ERRCODE_WARNING),
+				 errmsg("%s", issue->message),
+				 errdetail("%s", issue_detail(path, issue, 0)),
+				 issue->hint ? errhint("%s", issue->hint) : 0));
+	}
+}
+
+/* By what a content is known. */
+static bytea *
+content_digest(text *content)
+{
+	return DatumGetByteaPP(DirectFunctionCall1(sha256_bytea, PointerGetDatum(content)));
+}
+
+/* Stores a valid document as the next version of a path, unless it is there. */
+int64
+catalog_store_document(const Document *document, text *content, text *path)
+{
+	bytea	   *digest = content_digest(content);
+	JsonbValue	payload;
+	int			version;
+	int64		catalog_id = catalog_lock_path(path, digest, &version);
+
+	if (catalog_id != 0)
+		return catalog_id;
+	yaml_to_json(document->root, &payload);
+	return catalog_insert(path, version + 1, cstring_to_text("Playbook"), content,
+						  digest, JsonbValueToJsonb(&payload));
+}
+
+/* The first error of a document as one line. */
+static char *
+first_error(const Document *document)
+{
+	ListCell   *cell;
+
+	foreach(cell, document->issues)
+	{
+		PlaybookIssue *issue = lfirst(cell);
+
+		if (issue->severity == ISSUE_ERROR)
+			return issue->line > 0 ?
+				psprintf("%s (line %d, column %d of the inline playbook)",
+						 issue->message, issue->line, issue->column) :
+				pstrdup(issue->message);
+	}
+	return pstrdup("the inline playbook is not valid");
+}
+
+/* A document that is part of another one; false and *error when it is not valid. */
+static bool
+read_inline(text *content, const char *path, Document *document, text **path_text,
+			char **error)
+{
+	catalog_read_document(content, false, document);
+	if (!document->valid)
+	{
+		*error = first_error(document);
+		return false;
+	}
+	*path_text = cstring_to_text(document->path != NULL ? document->path : path);
+	return true;
+}
+
+/* Stores a document that is part of another playbook. */
+int64
+catalog_add(const char *content, const char *path, char **error)
+{
+	text	   *content_text = cstring_to_text(content);
+	text	   *path_text;
+	Document	document;
+
+	return read_inline(content_text, path, &document, &path_text, error) ?
+		catalog_store_document(&document, content_text, path_text) : 0;
+}
+
+/* Finds a document that is part of another playbook. */
+int64
+catalog_look_up(const char *content, const char *path, char **error)
+{
+	text	   *content_text = cstring_to_text(content);
+	text	   *path_text;
+	Document	document;
+	int64		catalog_id;
+
+	if (!read_inline(content_text, path, &document, &path_text, error))
+		return 0;
+	catalog_id = catalog_find_content(path_text, content_digest(content_text));
+	if (catalog_id == 0)
+		*error = pstrdup("the inline playbook is not registered");
+	return catalog_id;
+}

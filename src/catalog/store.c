@@ -1,0 +1,366 @@
+/*
+ * catalog/store.c
+ *		Reads and writes of noetl.catalog through kept plans.
+ *
+ * Registering is rare and compiled playbooks are cached, so SPI is fast
+ * enough; a kept plan finds the table again by name when the extension was
+ * dropped and created in between.
+ */
+#include "common/common.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "storage/lock.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+#include "catalog/catalog.h"
+
+typedef struct CatalogQuery
+{
+	const char *text;
+	int			nargs;
+	Oid			types[6];
+	SPIPlanPtr	plan;
+} CatalogQuery;
+
+static CatalogQuery read_content = {
+	"SELECT content, xmin FROM noetl.catalog"
+	" WHERE catalog_id OPERATOR(pg_catalog.=) $1",
+	1, {INT8OID}, NULL
+};
+
+static CatalogQuery find_versions = {
+	"SELECT (SELECT pg_catalog.max(version) FROM noetl.catalog"
+	" WHERE path OPERATOR(pg_catalog.=) $1),"
+	" (SELECT catalog_id FROM noetl.catalog"
+	" WHERE path OPERATOR(pg_catalog.=) $1 AND digest OPERATOR(pg_catalog.=) $2"
+	" ORDER BY version DESC LIMIT 1)",
+	2, {TEXTOID, BYTEAOID}, NULL
+};
+
+static CatalogQuery insert_version = {
+	"INSERT INTO noetl.catalog (path, version, kind, content, digest, payload)"
+	" VALUES ($1, $2, $3, $4, $5, $6) RETURNING catalog_id",
+	6, {TEXTOID, INT4OID, TEXTOID, TEXTOID, BYTEAOID, JSONBOID}, NULL
+};
+
+static CatalogQuery find_execution = {
+	"SELECT 1 FROM noetl.execution"
+	" WHERE catalog_id OPERATOR(pg_catalog.=) $1 LIMIT 1",
+	1, {INT8OID}, NULL
+};
+
+static CatalogQuery find_version = {
+	"SELECT catalog_id FROM noetl.catalog"
+	" WHERE path OPERATOR(pg_catalog.=) $1"
+	" AND (version OPERATOR(pg_catalog.=) $2 OR $2 OPERATOR(pg_catalog.=) 0)"
+	" AND created_at OPERATOR(pg_catalog.<=) $3"
+	" ORDER BY version DESC LIMIT 1",
+	3, {TEXTOID, INT4OID, TIMESTAMPTZOID}, NULL
+};
+
+static CatalogQuery describe = {
+	"SELECT path, version FROM noetl.catalog"
+	" WHERE catalog_id OPERATOR(pg_catalog.=) $1",
+	1, {INT8OID}, NULL
+};
+
+/* Whose rights to return to. */
+typedef struct OwnerSwitch
+{
+	Oid			user;
+	int			context;
+} OwnerSwitch;
+
+static void begin_as_owner(OwnerSwitch *before);
+static void end_as_owner(const OwnerSwitch *before);
+static void run(CatalogQuery *query, Datum *values, Snapshot snapshot, int expected);
+static int64 look_up_versions(Datum *values, Snapshot snapshot, int *version);
+
+/* OID of noetl.catalog. */
+Oid
+catalog_relation(void)
+{
+	Oid			namespace = get_namespace_oid("noetl", true);
+	Oid			relation = InvalidOid;
+
+	if (OidIsValid(namespace))
+		relation = get_relname_relid("catalog", namespace);
+	if (!OidIsValid(relation))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("table noetl.catalog does not exist"),
+				 errhint("Run CREATE EXTENSION noetl in this database.")));
+	return relation;
+}
+
+/* Connects to SPI with the rights of the table's owner. */
+static void
+begin_as_owner(OwnerSwitch *before)
+{
+	Oid			relation = catalog_relation();
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for relation %u", relation);
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	GetUserIdAndSecContext(&before->user, &before->context);
+	SetUserIdAndSecContext(owner, before->context |
+						   SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_NOFORCE_RLS);
+}
+
+/* Returns to the caller's rights; an error does so by itself. */
+static void
+end_as_owner(const OwnerSwitch *before)
+{
+	SetUserIdAndSecContext(before->user, before->context);
+	if (SPI_finish() != SPI_OK_FINISH)
+		elog(ERROR, "SPI_finish failed");
+}
+
+/* Runs a query, planned once per session. */
+static void
+run(CatalogQuery *query, Datum *values, Snapshot snapshot, int expected)
+{
+	int			result;
+
+	if (query->plan == NULL)
+	{
+		SPIPlanPtr	plan = SPI_prepare(query->text, query->nargs, query->types);
+
+		if (plan == NULL)
+			elog(ERROR, "SPI_prepare failed: %s",
+				 SPI_result_code_string(SPI_result));
+		if (SPI_keepplan(plan) != 0)
+			elog(ERROR, "SPI_keepplan failed");
+		query->plan = plan;
+	}
+	result = SPI_execute_snapshot(query->plan, values, NULL, snapshot,
+								  InvalidSnapshot, false, true, 0);
+	if (result != expected)
+		elog(ERROR, "SPI_execute_snapshot failed: %s",
+			 SPI_result_code_string(result));
+}
+
+/* The document of a catalog row. */
+bool
+catalog_read_content(int64 catalog_id, char **content, int *length, bool *own)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	Datum		values[1];
+	OwnerSwitch before;
+	bool		found;
+	bool		isnull;
+
+	values[0] = Int64GetDatum(catalog_id);
+	begin_as_owner(&before);
+	run(&read_content, values, InvalidSnapshot, SPI_OK_SELECT);
+	found = SPI_processed > 0;
+	if (found)
+	{
+		HeapTuple	row = SPI_tuptable->vals[0];
+		Datum		datum = SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &isnull);
+		MemoryContext spi = MemoryContextSwitchTo(caller);
+		text	   *document = DatumGetTextPP(datum);
+
+		*length = VARSIZE_ANY_EXHDR(document);
+		*content = pnstrdup(VARDATA_ANY(document), *length);
+		MemoryContextSwitchTo(spi);
+		datum = SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &isnull);
+		*own = TransactionIdIsCurrentTransactionId(DatumGetTransactionId(datum));
+	}
+	end_as_owner(&before);
+	return found;
+}
+
+/* Newest version of a path and newest row with a digest, as a snapshot sees them. */
+static int64
+look_up_versions(Datum *values, Snapshot snapshot, int *version)
+{
+	HeapTuple	row;
+	Datum		datum;
+	bool		isnull;
+
+	run(&find_versions, values, snapshot, SPI_OK_SELECT);
+	row = SPI_tuptable->vals[0];
+	datum = SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &isnull);
+	*version = isnull ? 0 : DatumGetInt32(datum);
+	datum = SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &isnull);
+	return isnull ? 0 : DatumGetInt64(datum);
+}
+
+/*
+ * Registering waits here for others that register the same path; the lock
+ * lasts until they have committed.  A transaction with a snapshot of its own
+ * cannot see what they did and has to start again.
+ */
+int64
+catalog_lock_path(text *path, bytea *digest, int *version)
+{
+	Datum		values[2];
+	OwnerSwitch before;
+	LOCKTAG		tag;
+	uint64		hash = hash_bytes_extended((unsigned char *) VARDATA_ANY(path),
+										   VARSIZE_ANY_EXHDR(path), 0);
+	int64		catalog_id;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (hash >> 32),
+						 (uint32) hash, LOCK_CLASS_PATH);
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+	values[0] = PointerGetDatum(path);
+	values[1] = PointerGetDatum(digest);
+	begin_as_owner(&before);
+	catalog_id = look_up_versions(values, InvalidSnapshot, version);
+	if (IsolationUsesXactSnapshot())
+	{
+		int			latest;
+
+		look_up_versions(values, GetLatestSnapshot(), &latest);
+		if (latest != *version)
+			ereport(ERROR,
+					(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+					 errmsg("could not serialize access due to concurrent registration"),
+					 errdetail("Another transaction registered playbook \"%s\".",
+							   pnstrdup(VARDATA_ANY(path), VARSIZE_ANY_EXHDR(path))),
+					 errhint("Retry the transaction.")));
+	}
+	end_as_owner(&before);
+	return catalog_id;
+}
+
+/* Stores a version of a playbook. */
+int64
+catalog_insert(text *path, int version, text *kind, text *content,
+			   bytea *digest, Jsonb *payload)
+{
+	Datum		values[6];
+	OwnerSwitch before;
+	int64		catalog_id;
+	bool		isnull;
+
+	values[0] = PointerGetDatum(path);
+	values[1] = Int32GetDatum(version);
+	values[2] = PointerGetDatum(kind);
+	values[3] = PointerGetDatum(content);
+	values[4] = PointerGetDatum(digest);
+	values[5] = JsonbPGetDatum(payload);
+	begin_as_owner(&before);
+	run(&insert_version, values, InvalidSnapshot, SPI_OK_INSERT_RETURNING);
+	if (SPI_processed != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+				 errmsg("a trigger or rule on noetl.catalog suppressed the registration")));
+	catalog_id = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0],
+											 SPI_tuptable->tupdesc, 1, &isnull));
+	end_as_owner(&before);
+	return catalog_id;
+}
+
+/* Does any execution refer to the row? */
+bool
+catalog_is_used(int64 catalog_id)
+{
+	Datum		values[1];
+	OwnerSwitch before;
+	bool		used;
+
+	values[0] = Int64GetDatum(catalog_id);
+	begin_as_owner(&before);
+	run(&find_execution, values, InvalidSnapshot, SPI_OK_SELECT);
+	used = SPI_processed > 0;
+	end_as_owner(&before);
+	return used;
+}
+
+/* What an execution_start names. */
+bool
+catalog_find(const char *path, int version, TimestampTz before, int64 *catalog_id)
+{
+	Datum		values[3];
+	OwnerSwitch caller;
+	bool		found;
+	bool		isnull;
+
+	values[0] = CStringGetTextDatum(path);
+	values[1] = Int32GetDatum(version);
+	values[2] = TimestampTzGetDatum(before);
+	begin_as_owner(&caller);
+	run(&find_version, values, InvalidSnapshot, SPI_OK_SELECT);
+	found = SPI_processed > 0;
+	if (found)
+		*catalog_id = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0],
+												  SPI_tuptable->tupdesc, 1, &isnull));
+	end_as_owner(&caller);
+	return found;
+}
+
+/* The newest version of a path that has a content; 0: none. */
+int64
+catalog_find_content(text *path, bytea *digest)
+{
+	Datum		values[2];
+	OwnerSwitch caller;
+	int64		catalog_id;
+	int			version;
+
+	values[0] = PointerGetDatum(path);
+	values[1] = PointerGetDatum(digest);
+	begin_as_owner(&caller);
+	catalog_id = look_up_versions(values, InvalidSnapshot, &version);
+	end_as_owner(&caller);
+	return catalog_id;
+}
+
+/* What a row is called. */
+bool
+catalog_describe(int64 catalog_id, const char **path, int *version)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	Datum		values[1];
+	OwnerSwitch before;
+	bool		found;
+	bool		isnull;
+
+	values[0] = Int64GetDatum(catalog_id);
+	begin_as_owner(&before);
+	run(&describe, values, InvalidSnapshot, SPI_OK_SELECT);
+	found = SPI_processed > 0;
+	if (found)
+	{
+		HeapTuple	row = SPI_tuptable->vals[0];
+		TupleDesc	desc = SPI_tuptable->tupdesc;
+
+		*path = MemoryContextStrdup(caller, TextDatumGetCString(SPI_getbinval(row, desc, 1, &isnull)));
+		*version = DatumGetInt32(SPI_getbinval(row, desc, 2, &isnull));
+	}
+	end_as_owner(&before);
+	return found;
+}
+
+/*
+ * Starting an execution and deleting its playbook exclude each other until
+ * commit, in memory: a row lock would rewrite the row at every start.
+ */
+void
+catalog_lock_version(int64 catalog_id, bool to_delete)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (catalog_id >> 32),
+						 (uint32) catalog_id, LOCK_CLASS_CATALOG);
+	(void) LockAcquire(&tag, to_delete ? ExclusiveLock : ShareLock, false, false);
+}

@@ -1,0 +1,78 @@
+/*
+ * common/guc.c
+ *		The settings of the extension (GUCs), except those of the background
+ *		processes.
+ */
+#include "common/common.h"
+
+#include <limits.h>
+
+#include "utils/guc.h"
+
+#include "common/guc.h"
+
+bool		noetl_broker = true;
+bool		noetl_notify = false;
+int			noetl_max_visits = 10000;
+int			noetl_max_depth = 32;
+int			noetl_node_id = 0;
+int			noetl_template_coerce = COERCE_CONTAINERS;
+int			noetl_template_max_output = 64 * 1024 * 1024;
+int			noetl_template_max_iterations = 1000000;
+
+static const struct config_enum_entry coerce_options[] = {
+	{"off", COERCE_OFF, false},
+	{"containers", COERCE_CONTAINERS, false},
+	{"all", COERCE_ALL, false},
+	{NULL, 0, false}
+};
+
+/* Defines the settings; called once by each process that loads the library. */
+void
+guc_define(void)
+{
+	DefineCustomBoolVariable("noetl.broker",
+							 "Decide what comes next when an event is inserted.",
+							 "Off: events are stored and noetl.enqueue_next() evaluates them later.",
+							 &noetl_broker, true, PGC_USERSET, 0,
+							 NULL, NULL, NULL);
+	DefineCustomBoolVariable("noetl.notify",
+							 "Send NOTIFY noetl_queue when a transaction enqueues tasks.",
+							 "Serialises commits; noetl.wait_for_work() does not need it.",
+							 &noetl_notify, false, PGC_USERSET, 0,
+							 NULL, NULL, NULL);
+	DefineCustomIntVariable("noetl.max_visits",
+							"How often one step of an execution may run.",
+							NULL,
+							&noetl_max_visits, 10000, 1, INT_MAX, PGC_USERSET, 0,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("noetl.max_depth",
+							"How deep child playbooks may nest.",
+							NULL,
+							&noetl_max_depth, 32, 1, 10000, PGC_USERSET, 0,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("noetl.node_id",
+							"Number of this database among those that share executions.",
+							"Becomes part of every new id.",
+							&noetl_node_id, 0, 0, 1023, PGC_SUSET, 0,
+							NULL, NULL, NULL);
+	DefineCustomEnumVariable("noetl.template_coerce",
+							 "Which rendered text becomes a JSON value again.",
+							 "off: none; containers: text that is wholly an object or array; all: scalars too.",
+							 &noetl_template_coerce, COERCE_CONTAINERS,
+							 coerce_options, PGC_USERSET, 0,
+							 NULL, NULL, NULL);
+	DefineCustomIntVariable("noetl.template_max_output",
+							"Largest value a template may produce.",
+							NULL,
+							&noetl_template_max_output,
+							64 * 1024 * 1024, 1024, 255 * 1024 * 1024,
+							PGC_USERSET, GUC_UNIT_BYTE,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("noetl.template_max_iterations",
+							"How many loop iterations one evaluation of a template may take.",
+							NULL,
+							&noetl_template_max_iterations,
+							1000000, 1, INT_MAX, PGC_USERSET, 0,
+							NULL, NULL, NULL);
+}

@@ -1,0 +1,29 @@
+/*
+ * common/guc.h
+ *		The settings of the extension (GUCs), except those of the background
+ *		processes.
+ */
+#ifndef NOETL_COMMON_GUC_H
+#define NOETL_COMMON_GUC_H
+
+/* noetl.template_coerce: which rendered text becomes a JSON value again. */
+typedef enum TemplateCoerce
+{
+	COERCE_OFF,
+	COERCE_CONTAINERS,
+	COERCE_ALL
+} TemplateCoerce;
+
+extern bool noetl_broker;		/* noetl.broker: decide on insert */
+extern bool noetl_notify;		/* noetl.notify: NOTIFY noetl_queue */
+extern int	noetl_max_visits;	/* noetl.max_visits */
+extern int	noetl_max_depth;	/* noetl.max_depth: child playbooks */
+extern int	noetl_node_id;		/* noetl.node_id: node bits of new ids */
+extern int	noetl_template_coerce;
+extern int	noetl_template_max_output;	/* bytes */
+extern int	noetl_template_max_iterations;
+
+/* Defines the settings; called once by each process that loads the library. */
+extern void guc_define(void);
+
+#endif							/* NOETL_COMMON_GUC_H */

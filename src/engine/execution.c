@@ -1,0 +1,243 @@
+/*
+ * engine/execution.c
+ *		An execution as a whole: its lock, its start (playbook, row, workload).
+ */
+#include "common/common.h"
+
+#include "miscadmin.h"
+#include "storage/lock.h"
+#include "utils/builtins.h"
+
+#include "catalog/catalog.h"
+#include "engine/engine.h"
+#include "engine/execution.h"
+#include "broker/broker.h"
+#include "playbook/playbook.h"
+#include "wakeup/wakeup.h"
+
+/* ---------------------------------------------------------------------------
+ * The execution lock
+ * ---------------------------------------------------------------------------
+ */
+
+/* The lock tag of an execution: nobody's table row, so nothing rots. */
+static void
+execution_lock_tag(LOCKTAG *tag, int64 execution_id)
+{
+	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, (uint32) (execution_id >> 32),
+						 (uint32) execution_id, LOCK_CLASS_EXECUTION);
+}
+
+/* See execution.h. */
+void
+execution_lock(int64 execution_id)
+{
+	LOCKTAG		tag;
+
+	execution_lock_tag(&tag, execution_id);
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+}
+
+/* See execution.h. */
+bool
+execution_trylock(int64 execution_id)
+{
+	LOCKTAG		tag;
+
+	execution_lock_tag(&tag, execution_id);
+	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+/* See execution.h. */
+void
+execution_unlock(int64 execution_id)
+{
+	LOCKTAG		tag;
+
+	execution_lock_tag(&tag, execution_id);
+	(void) LockRelease(&tag, ExclusiveLock, false);
+}
+
+/* ---------------------------------------------------------------------------
+ * The start
+ * ---------------------------------------------------------------------------
+ */
+
+/* The start parameters; also under the name execute() uses. */
+static bool
+start_parameters(const Event *event, JsonbValue *parameters)
+{
+	JsonbValue	context;
+
+	if (event->context == NULL)
+		return false;
+	json_from_jsonb(event->context, &context);
+	return (json_get(&context, "workload", parameters) ||
+			json_get(&context, "parameters", parameters)) &&
+		parameters->type != jbvNull;
+}
+
+/* Which version to start; 0: the newest, as "latest" and no word on it mean. */
+static int64
+start_version(const JsonbValue *context)
+{
+	JsonbValue	given;
+	int64		version;
+	char	   *text;
+
+	if (!json_get(context, "version", &given) || given.type == jbvNull)
+		return 0;
+	if (json_get_int(context, "version", &version) &&
+		version >= 0 && version <= PG_INT32_MAX)
+		return version;
+	text = json_get_text(context, "version");
+	if (text == NULL || pg_strcasecmp(text, "latest") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the version of a playbook must be a number or \"latest\"")));
+	return 0;
+}
+
+/* See execution.h. */
+void
+execution_resolve(Event *event)
+{
+	JsonbValue	context;
+	JsonbValue	parameters;
+	char	   *path = NULL;
+	int64		version = 0;
+
+	if (event->context != NULL)
+	{
+		json_from_jsonb(event->context, &context);
+		path = json_get_text(&context, "path");
+		version = start_version(&context);
+	}
+	if (path == NULL && event->catalog_id == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_NOT_NULL_VIOLATION),
+				 errmsg("event \"%s\" names no playbook", event->event_type),
+				 errhint("Give context {\"path\": …, \"version\": …, \"workload\": {…}}.")));
+	if (path != NULL &&
+		!catalog_find(path, (int) version, DT_NOEND, &event->catalog_id))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 version > 0 ?
+				 errmsg("playbook \"%s\" version " INT64_FORMAT " is not registered", path, version) :
+				 errmsg("playbook \"%s\" is not registered", path),
+				 errhint("Register it with noetl.register().")));
+	catalog_lock_version(event->catalog_id, false);
+	if (start_parameters(event, &parameters) && !json_is_object(&parameters))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the workload of an execution must be a JSON object")));
+	if (event->node_name == NULL)
+		event->node_name = path;
+	if (event->node_type == NULL)
+		event->node_type = "playbook";
+}
+
+/* See execution.h. */
+TimestampTz
+execution_deadline(const Event *start)
+{
+	int64		timeout = playbook_get(start->catalog_id)->timeout;
+	int64		given;
+	JsonbValue	meta;
+
+	if (start->meta != NULL)
+	{
+		json_from_jsonb(start->meta, &meta);
+		if (json_get_int(&meta, "timeout", &given) && given > 0 && given < LONGEST_TIMEOUT &&
+			(timeout == 0 || given < timeout))
+			timeout = given;
+	}
+	return timeout > 0 ? start->created_at + timeout : 0;
+}
+
+/* See execution.h. */
+void
+execution_insert(Store *store, const Event *event, const char *started_by)
+{
+	Execution	execution;
+	Execution	parent;
+
+	memset(&execution, 0, sizeof(execution));
+	execution.execution_id = event->execution_id;
+	execution.catalog_id = event->catalog_id;
+	execution.parent_execution_id = event->parent_execution_id;
+	if (event->parent_execution_id != 0)
+	{
+		execution.parent_event_id = event->parent_event_id;
+		if (store_get_execution(store, event->parent_execution_id, &parent))
+			execution.depth = parent.depth + 1;
+	}
+	execution.item = event->has_index ? event->current_index : -1;
+	execution.started_by = started_by != NULL ? started_by :
+		GetUserNameFromId(GetUserId(), false);
+	if (!catalog_describe(event->catalog_id, &execution.path, &execution.version))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("the playbook to be executed is not registered"),
+				 errdetail("There is no catalog entry " INT64_FORMAT ".", event->catalog_id),
+				 errhint("Register the playbook with noetl.register().")));
+	execution.deadline = execution_deadline(event);
+	if (execution.deadline != 0)
+		wake_for_timer(execution.deadline);
+	store_insert_execution(store, &execution, event->created_at);
+}
+
+/* See execution.h. */
+char *
+execution_render_workload(BrokerState *state, const Event *event, Jsonb **workload)
+{
+	Scope		scope;
+	SourceError error;
+	JsonbValue	defaults;
+	JsonbValue	parameters;
+	JsonbValue	merged;
+	JsonBuilder empty;
+	TemplateDoc *doc;
+
+	memset(&error, 0, sizeof(error));
+	json_begin_object(&empty);
+	json_end_object(&empty, &defaults);
+	merged = defaults;
+	scope_init_workload(&scope, state, event->created_at);
+	if (state->playbook->workload != NULL &&
+		!template_doc_render(state->playbook->workload, &scope.template, &merged, &error))
+		return scope_error_text(&error);
+	if (!json_is_object(&merged))
+		merged = defaults;
+
+	if (start_parameters(event, &parameters))
+	{
+		JsonbValue	context;
+		JsonbValue	deep;
+
+		json_from_jsonb(event->context, &context);
+		if (!json_get(&context, "literal", &deep) || !json_truth(&deep))
+		{
+			doc = template_doc_compile(&parameters, &error);
+			if (doc == NULL ||
+				!template_doc_render(doc, &scope.template, &parameters, &error))
+				return scope_error_text(&error);
+		}
+		json_merge(&merged, &parameters,
+				   json_get(&context, "merge", &deep) && json_truth(&deep), &merged);
+	}
+	*workload = json_to_jsonb(&merged);
+	return NULL;
+}
+
+/* See execution.h. */
+char *
+execution_make_workload(Store *store, BrokerState *state, const Event *event)
+{
+	Jsonb	   *workload;
+	char	   *error = execution_render_workload(state, event, &workload);
+
+	if (error == NULL)
+		store_insert_workload(store, event->execution_id, event->created_at, workload);
+	return error;
+}

@@ -1,0 +1,179 @@
+/*
+ * engine/lookup.c
+ *		What the broker's questions about the past are answered from.
+ */
+#include "common/common.h"
+
+#include "utils/builtins.h"
+
+#include "catalog/catalog.h"
+#include "engine/internal.h"
+#include "store/store.h"
+
+/* ValueSource.step_value */
+static void
+step_value(void *arg, const char *step_name, StepValue *value)
+{
+	ValueContext *context = (ValueContext *) arg;
+
+	store_step_value(context->store, context->execution_id, step_name,
+					 context->catching_up, value);
+}
+
+/* ValueSource.workload */
+static bool
+workload(void *arg, JsonbValue *workload)
+{
+	ValueContext *context = (ValueContext *) arg;
+
+	if (!context->workload_known)
+	{
+		context->workload_exists = store_get_workload(context->store,
+													  context->execution_id,
+													  &context->workload);
+		context->workload_known = true;
+	}
+	*workload = context->workload;
+	return context->workload_exists;
+}
+
+/* ValueSource.progress */
+static void
+progress(void *arg, const char *step_name, int64 since, IterationProgress *progress)
+{
+	ValueContext *context = (ValueContext *) arg;
+
+	store_iteration_progress(context->store, context->execution_id, step_name, since, progress);
+}
+
+/* ValueSource.iteration_results */
+static List *
+iteration_results(void *arg, const char *step_name, int64 since)
+{
+	ValueContext *context = (ValueContext *) arg;
+
+	return store_iteration_results(context->store, context->execution_id, step_name, since,
+								   DT_NOEND);
+}
+
+/* ValueSource.waiting_item */
+static bool
+waiting_item(void *arg, const char *step_name, int index, JsonbValue *item)
+{
+	ValueContext *context = (ValueContext *) arg;
+
+	return store_get_item(context->store, context->execution_id, step_name, index, item);
+}
+
+/* ValueSource.find_playbook */
+static int64
+find_playbook(void *arg, const char *path, int version)
+{
+	int64		catalog_id;
+
+	return catalog_find(path, version, DT_NOEND, &catalog_id) ? catalog_id : 0;
+}
+
+/* ValueSource.add_playbook */
+static int64
+add_playbook(void *arg, const char *content, const char *path, char **error)
+{
+	return catalog_add(content, path, error);
+}
+
+/* ValueSource.child_value; the events of a child may be in another partition. */
+static bool
+child_value(void *arg, int64 execution_id, const char *step_name, JsonbValue *value)
+{
+	Store	   *store = store_open(InvalidOid);
+	StepValue	found;
+
+	store_step_value(store, execution_id, step_name, false, &found);
+	if (found.found)
+		result_value(&found.envelope, value);
+	store_close(store);
+	return found.found;
+}
+
+/* ValueSource.has_children */
+static bool
+has_children(void *arg, int64 parent_event_id)
+{
+	ValueContext *context = (ValueContext *) arg;
+
+	return store_running_children(context->store, context->execution_id, parent_event_id) != NIL;
+}
+
+/* See event_internal.h. */
+bool
+values_child_item(void *arg, int64 execution_id, JsonbValue *item)
+{
+	Store	   *store = store_open(InvalidOid);
+	bool		found = store_child_item(store, execution_id, item);
+
+	store_close(store);
+	return found;
+}
+
+/* See event_internal.h. */
+int
+values_child_attempt(void *arg, int64 execution_id)
+{
+	Store	   *store = store_open(InvalidOid);
+	int			attempt = store_child_attempt(store, execution_id);
+
+	store_close(store);
+	return attempt;
+}
+
+/* ValueSource.new_execution_id */
+static int64
+next_execution_id(void *arg)
+{
+	return new_execution_id();
+}
+
+/* ValueSource.allows_visit */
+static bool
+allows_visit(void *arg, int visit, int limit)
+{
+	return visit <= (limit > 0 ? limit : noetl_max_visits);
+}
+
+/* ValueSource.allows_depth */
+static bool
+allows_depth(void *arg, int depth)
+{
+	return depth <= noetl_max_depth;
+}
+
+/* See event_internal.h. */
+void
+values_init(ValueContext *values, Store *store, BrokerState *state, bool catching_up)
+{
+	static const ValueSource source = {
+		.step_value = step_value,
+		.workload = workload,
+		.progress = progress,
+		.iteration_results = iteration_results,
+		.waiting_item = waiting_item,
+		.find_playbook = find_playbook,
+		.add_playbook = add_playbook,
+		.child_value = child_value,
+		.has_children = has_children,
+		.child_item = values_child_item,
+		.child_attempt = values_child_attempt,
+		.new_execution_id = next_execution_id,
+		.allows_visit = allows_visit,
+		.allows_depth = allows_depth,
+		.save = evaluate_save
+	};
+
+	memset(values, 0, sizeof(ValueContext));
+	values->source = source;
+	values->source.arg = values;
+	values->store = store;
+	values->execution_id = state->execution_id;
+	values->state = state;
+	values->catching_up = catching_up;
+}

@@ -1,0 +1,394 @@
+/*
+ * engine/prepare.c
+ *		A client's event is made fit to be stored: words normalised, its execution
+ *		found and locked, ids, time and node filled in.
+ */
+#include "common/common.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+
+#include "engine/internal.h"
+#include "engine/execution.h"
+#include "store/store.h"
+
+/* Ids above are for the events that follow */
+#define LARGEST_CHOSEN_ID	(PG_INT64_MAX - (INT64CONST(1) << 48))
+
+/* See event_internal.h. */
+uint64		prepared_events = 0;
+
+/* See event.h. */
+Jsonb *
+meta_text(const char *key, const char *text)
+{
+	JsonBuilder builder;
+	JsonbValue	value;
+
+	json_begin_object(&builder);
+	json_add_text(&builder, key, text);
+	json_end_object(&builder, &value);
+	return json_to_jsonb(&value);
+}
+
+/* See event_internal.h. */
+bool
+event_has_effect(EventType type)
+{
+	switch (type)
+	{
+		case EVENT_EXECUTION_COMPLETE:
+		case EVENT_EXECUTION_FAILED:
+		case EVENT_EXECUTION_CANCELLED:
+		case EVENT_ACTION_STARTED:
+		case EVENT_ACTION_COMPLETED:
+		case EVENT_ACTION_ERROR:
+		case EVENT_STEP_RESULT:
+		case EVENT_STEP_COMPLETED:
+		case EVENT_STEP_FAILED:
+		case EVENT_STEP_SKIPPED:
+		case EVENT_ITERATOR_COMPLETED:
+		case EVENT_CHILD_SPAWNED:
+			return true;
+		default:
+			return false;
+	}
+}
+
+/* See event_internal.h. */
+bool
+event_is_ignored(const Event *event)
+{
+	JsonbValue	meta;
+	JsonbValue	reason;
+
+	if (event->meta == NULL)
+		return false;
+	json_from_jsonb(event->meta, &meta);
+	return json_get(&meta, "ignored", &reason);
+}
+
+/* Types that give their step a value, be it null. */
+static bool
+sets_value(EventType type)
+{
+	return type == EVENT_ACTION_COMPLETED || type == EVENT_STEP_RESULT ||
+		type == EVENT_STEP_COMPLETED || type == EVENT_STEP_SKIPPED ||
+		type == EVENT_ITERATOR_COMPLETED;
+}
+
+/* Events about one step, whose node can be filled in from its queue row. */
+static bool
+is_run_event(EventType type)
+{
+	return type != EVENT_OTHER && type != EVENT_EXECUTION_START &&
+		!event_type_is_terminal(type);
+}
+
+/*
+ * Others must not decide on a state that our snapshot cannot see; and what we
+ * cannot see we must not decide on either.
+ */
+static void
+check_snapshot(Store *store, int64 execution_id, int64 last_event_id, bool own)
+{
+	if (!IsolationUsesXactSnapshot() || own)
+		return;
+	if (store_last_event_in_snapshot(store, execution_id) != last_event_id)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access to an execution due to concurrent events"),
+				 errdetail("Execution " INT64_FORMAT " went on after this transaction took its snapshot.",
+						   execution_id),
+				 errhint("Retry the transaction, or use READ COMMITTED.")));
+}
+
+/* See event_internal.h. */
+void
+event_check_snapshot(Store *store, int64 execution_id)
+{
+	int64		last_id;
+	TimestampTz last_time;
+	bool		own;
+
+	if (IsolationUsesXactSnapshot() &&
+		store_last_event(store, execution_id, 0, &last_id, &last_time, &own))
+		check_snapshot(store, execution_id, last_id, own);
+}
+
+/* created_at and event_id, strictly after everything the execution has. */
+static void
+assign_time(Store *store, Event *event, bool fresh)
+{
+	int64		last_id = 0;
+	TimestampTz last_time = 0;
+	Writing    *others = writing_on(event->execution_id);
+	bool		own;
+
+	event->created_at = GetCurrentTimestamp();
+	if (!fresh && store_last_event(store, event->execution_id, event->parent_event_id,
+								   &last_id, &last_time, &own))
+	{
+		check_snapshot(store, event->execution_id, last_id, own);
+		event->created_at = Max(event->created_at, last_time + 1);
+	}
+	if (others != NULL)
+	{
+		event->created_at = Max(event->created_at, others->time + 1);
+		last_id = Max(last_id, others->last_event_id);
+	}
+	if (event->event_id != 0)
+		return;
+	if (last_id == PG_INT64_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("execution " INT64_FORMAT " has used the largest event_id",
+						event->execution_id)));
+	event->event_id = Max(event_id_at(event->created_at), last_id + 1);
+}
+
+/* See event_internal.h. */
+void
+event_assign_time(Store *store, Event *event)
+{
+	assign_time(store, event, false);
+}
+
+/* The columns every event can be given from its execution and its queue row. */
+static void
+fill_node(Store *store, Event *event)
+{
+	QueueRow	row;
+	const char *task_id;
+	int			item = event_item(event);
+
+	if (!is_run_event(event->type))
+	{
+		if (event->node_id == NULL &&
+			(event->type != EVENT_OTHER || event->node_name == NULL))
+			event->node_id = psprintf(INT64_FORMAT, event->execution_id);
+		return;
+	}
+	if (event->node_name == NULL ||
+		(event->node_id != NULL && event->node_type != NULL &&
+		 event->parent_event_id != 0))
+		return;
+	if (store_find_task(store, event->execution_id, event->node_name, item, &row))
+		task_id = row.node_id;
+	else
+	{
+		/* one worker goes through all items, and tells of each */
+		if (item < 0 ||
+			!store_find_task(store, event->execution_id, event->node_name, -1, &row))
+			return;
+		task_id = row.node_id;
+		row.node_id = psprintf("%s[%d]", task_id, item);
+	}
+	if (event->node_id == NULL)
+		event->node_id = row.node_id;
+	if (event->node_type == NULL)
+		event->node_type = row.node_type;
+	if (event->parent_event_id == 0 &&
+		(strcmp(event->node_id, row.node_id) == 0 || strcmp(event->node_id, task_id) == 0))
+		event->parent_event_id = row.event_id;
+}
+
+/* A start names its playbook; everything else belongs to an execution. */
+static bool
+find_execution(Store *store, Event *event, Execution *execution, bool *fresh)
+{
+	*fresh = false;
+	if (event->type == EVENT_EXECUTION_START)
+	{
+		/* no lock: until we commit, nobody else can see the execution */
+		if (event->execution_id == 0)
+			event->execution_id = new_execution_id();
+		*fresh = !store_get_execution(store, event->execution_id, execution);
+		if (*fresh)
+			execution_resolve(event);
+		return *fresh;
+	}
+	if (event->execution_id == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_NOT_NULL_VIOLATION),
+				 errmsg("event \"%s\" names no execution", event->event_type),
+				 errhint("Give execution_id; only execution_start gets a new one.")));
+	execution_lock(event->execution_id);
+	if (!store_get_execution(store, event->execution_id, execution))
+		ereport(ERROR,
+				(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
+				 errmsg("execution " INT64_FORMAT " does not exist", event->execution_id),
+				 errdetail("Event \"%s\" refers to it.", event->event_type),
+				 errhint("Start it with noetl.execute() or an execution_start event.")));
+	return true;
+}
+
+/* type and status, from the words the client used. */
+static void
+normalise_words(Event *event)
+{
+	bool		known;
+	const char *given = event->status;
+
+	if (event->event_type == NULL || event->event_type[0] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_NOT_NULL_VIOLATION),
+				 errmsg("an event needs an event_type")));
+	event->status = status_normalise(given, event->event_type, &known);
+	if (!known)
+		ereport(WARNING,
+				(errmsg("unknown event status \"%s\", stored as PENDING", given),
+				 errhint("The words are STARTED, RUNNING, PAUSED, PENDING, FAILED, COMPLETED, CANCELLED.")));
+	event->type = event_type_of(event->event_type, event->status);
+	if (event->type == EVENT_ITERATION_STARTED && event_child(event) != 0)
+		event->type = EVENT_CHILD_SPAWNED;
+}
+
+/*
+ * The execution as this event finds it: what was stored while the broker was
+ * off comes first, so that the order of the log is the order of decisions.
+ */
+static void
+meet_execution(Store *store, Event *event, Execution *execution)
+{
+	bool		over;
+
+	if (noetl_broker && event_has_effect(event->type) &&
+		writing_on(event->execution_id) == NULL &&
+		store_any_pending(store, event->execution_id))
+	{
+		(void) decide_pending(store, event->execution_id);
+		if (!store_get_execution(store, event->execution_id, execution))
+			elog(ERROR, "execution " INT64_FORMAT " has vanished", event->execution_id);
+	}
+	event->catalog_id = execution->catalog_id;
+	event->parent_execution_id = execution->parent_execution_id;
+	over = !execution->running;
+	if (!over && event_type_is_terminal(event->type))
+		over = store_pending_end(store, event->execution_id) != 0;
+	if (over && event_has_effect(event->type))
+		event->meta = meta_text("ignored", "the execution is over");
+}
+
+/* See event_internal.h. */
+bool
+prepare_event(Store *store, Event *event, bool has_result)
+{
+	Execution	execution;
+	bool		fresh;
+
+	normalise_words(event);
+	if (!find_execution(store, event, &execution, &fresh))
+	{
+		if (event->event_id != 0 &&
+			store_event_exists(store, event->execution_id, event->event_id))
+			return false;
+		ereport(ERROR,
+				(errcode(ERRCODE_UNIQUE_VIOLATION),
+				 errmsg("the execution has already started"),
+				 errdetail("Execution " INT64_FORMAT ".", event->execution_id)));
+	}
+	if (event->event_id > LARGEST_CHOSEN_ID)
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("event_id " INT64_FORMAT " is too large", event->event_id),
+				 errdetail("The largest a client may choose is " INT64_FORMAT ": later events of the execution need larger ones.",
+						   LARGEST_CHOSEN_ID)));
+	if (!fresh)
+	{
+		if (event->event_id != 0 &&
+			store_event_exists(store, event->execution_id, event->event_id))
+			return false;
+		meet_execution(store, event, &execution);
+	}
+	else
+		event->meta = meta_text("started_by", GetUserNameFromId(GetUserId(), false));
+	assign_time(store, event, fresh);
+	prepared_events++;
+	fill_node(store, event);
+	if (!has_result && sets_value(event->type))
+	{
+		JsonbValue	null;
+
+		json_null(&null);
+		event->result = json_to_jsonb(&null);
+	}
+	return true;
+}
+
+/* One changed column of a trigger's row. */
+static void
+change_int64(Datum *values, bool *nulls, bool *replace, int attribute, int64 value)
+{
+	if (value == 0)
+		return;
+	values[attribute - 1] = Int64GetDatum(value);
+	nulls[attribute - 1] = false;
+	replace[attribute - 1] = true;
+}
+
+/* The same for text. */
+static void
+change_text(Datum *values, bool *nulls, bool *replace, int attribute, const char *value)
+{
+	if (value == NULL)
+		return;
+	values[attribute - 1] = CStringGetTextDatum(value);
+	nulls[attribute - 1] = false;
+	replace[attribute - 1] = true;
+}
+
+/* See event_internal.h. */
+HeapTuple
+prepared_tuple(TriggerData *trigger, const Event *event)
+{
+	Datum		values[EVENT_COLUMNS];
+	bool		nulls[EVENT_COLUMNS];
+	bool		replace[EVENT_COLUMNS];
+	TupleDesc	desc = RelationGetDescr(trigger->tg_relation);
+
+	memset(replace, 0, sizeof(replace));
+	change_int64(values, nulls, replace, EVENT_COL_EXECUTION_ID, event->execution_id);
+	change_int64(values, nulls, replace, EVENT_COL_EVENT_ID, event->event_id);
+	change_int64(values, nulls, replace, EVENT_COL_PARENT_EVENT_ID, event->parent_event_id);
+	change_int64(values, nulls, replace, EVENT_COL_PARENT_EXECUTION_ID, event->parent_execution_id);
+	change_int64(values, nulls, replace, EVENT_COL_CATALOG_ID, event->catalog_id);
+	change_int64(values, nulls, replace, EVENT_COL_CREATED_AT, event->created_at);
+	change_text(values, nulls, replace, EVENT_COL_STATUS, event->status);
+	change_text(values, nulls, replace, EVENT_COL_NODE_ID, event->node_id);
+	change_text(values, nulls, replace, EVENT_COL_NODE_NAME, event->node_name);
+	change_text(values, nulls, replace, EVENT_COL_NODE_TYPE, event->node_type);
+	if (event->result != NULL)
+	{
+		values[EVENT_COL_RESULT - 1] = PointerGetDatum(event->result);
+		nulls[EVENT_COL_RESULT - 1] = false;
+		replace[EVENT_COL_RESULT - 1] = true;
+	}
+	if (event->meta != NULL)
+	{
+		bool		isnull;
+		Datum		old = slot_getattr(trigger->tg_trigslot, EVENT_COL_META, &isnull);
+		Jsonb	   *old_meta = isnull ? NULL : DatumGetJsonbP(old);
+
+		values[EVENT_COL_META - 1] = PointerGetDatum(event->meta);
+		if (old_meta != NULL && JB_ROOT_IS_OBJECT(old_meta))
+			values[EVENT_COL_META - 1] =
+				DirectFunctionCall2(jsonb_concat, old, PointerGetDatum(event->meta));
+		nulls[EVENT_COL_META - 1] = false;
+		replace[EVENT_COL_META - 1] = true;
+	}
+	return heap_modify_tuple(trigger->tg_trigtuple, desc, values, nulls, replace);
+}
+
+/* See event_internal.h. */
+bool
+event_is_history(const Event *event)
+{
+	return event->event_id != 0 && event->created_at != 0 &&
+		event->catalog_id != 0 && event->execution_id != 0 &&
+		has_privs_of_role(GetUserId(), store_owner());
+}

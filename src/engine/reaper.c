@@ -1,0 +1,163 @@
+/*
+ * engine/reaper.c
+ *		What becomes due by the passing of time alone: retries, leases that ran
+ *		out, timeouts of steps and of executions.
+ *
+ * Whoever leases does this on the way, and noetl.enqueue_next() on demand.
+ * Each thing that is due becomes an event in its execution's log; the broker
+ * decides what follows, as it would for an event of a worker's.
+ */
+#include "common/common.h"
+
+#include "miscadmin.h"
+#include "utils/timestamp.h"
+
+#include "engine/engine.h"
+#include "engine/execution.h"
+#include "engine/task_event.h"
+#include "engine/reaper.h"
+#include "playbook/playbook.h"
+#include "wakeup/wakeup.h"
+
+/* Rows looked after in one go, of each kind */
+#define REAPER_BATCH	1000
+
+/*
+ * Locks an execution and, because its end concerns them, all of its ancestors:
+ * what follows must not wait for anybody, as this transaction may hold many.
+ * False when somebody is busy with one of them, or when there are undecided
+ * events, which come first.  What does not exist any more does not run either.
+ */
+static bool
+lock_family(Store *store, int64 execution_id, Execution *execution)
+{
+	Execution	ancestor;
+
+	memset(execution, 0, sizeof(Execution));
+	if (!execution_trylock(execution_id) ||
+		(!noetl_broker && store_any_pending(store, execution_id)))
+		return false;
+	if (!store_get_execution(store, execution_id, execution))
+		return true;
+	ancestor = *execution;
+	while (ancestor.parent_execution_id != 0)
+	{
+		if (!execution_trylock(ancestor.parent_execution_id))
+			return false;
+		if (!store_get_execution(store, ancestor.parent_execution_id, &ancestor))
+			break;
+	}
+	return true;
+}
+
+/* One lease whose end has come, if it is ours to look after. */
+static bool
+reap_lease(Store *store, const QueueRow *due)
+{
+	QueueRow	row;
+	Execution	execution;
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (!lock_family(store, due->execution_id, &execution) ||
+		!store_get_task(store, due->queue_id, &row) ||
+		row.lease_until == 0 || row.lease_until > now)
+		return false;
+	if (!execution.running || strcmp(row.status, "cancelled") == 0)
+	{
+		(void) store_delete_task(store, row.queue_id);
+		return false;
+	}
+	/* the log says what happened; the broker decides what follows */
+	if (row.deadline != 0 && row.deadline <= now)
+	{
+		if (strcmp(row.status, "leased") != 0)
+			row.attempts++;		/* nobody came for it in time */
+		task_event_ingest(store, &row, EVENT_ACTION_ERROR, NULL,
+						 timeout_error(row.timeout), REAPED_TIMEOUT);
+	}
+	else if (strcmp(row.status, "leased") == 0)
+		task_event_ingest(store, &row, EVENT_ACTION_ERROR, NULL,
+						 "lease expired", REAPED_LEASE);
+	else
+		return false;
+	return store_find_task(store, row.execution_id, row.node_name, row.item, &row) &&
+		strcmp(row.status, "queued") == 0;
+}
+
+/* One execution that took too long, if it still runs. */
+static void
+reap_execution(Store *store, int64 execution_id)
+{
+	Execution	execution;
+	Event		event;
+	JsonBuilder builder;
+	JsonbValue	value;
+
+	if (!lock_family(store, execution_id, &execution) || !execution.running ||
+		execution.deadline == 0 || execution.deadline > GetCurrentTimestamp())
+		return;
+	memset(&event, 0, sizeof(event));
+	event.execution_id = execution_id;
+	event.event_type = event_type_name(EVENT_EXECUTION_FAILED);
+	event.node_name = execution.path;
+	event.node_type = "playbook";
+	event.error = timeout_error(execution.deadline - execution.started_at);
+	json_begin_object(&builder);
+	json_add_text(&builder, "reason", event.error);
+	json_end_object(&builder, &value);
+	event.result = json_to_jsonb(&value);
+	event.meta = task_event_meta(REAPED_TIMEOUT, 0);
+	(void) event_ingest(store, &event);
+}
+
+/* A step that is open, or whose next attempt is due; returns what it enqueues. */
+static int
+reap_run(Store *store, const DueRun *due)
+{
+	Execution	execution;
+
+	if (!lock_family(store, due->execution_id, &execution) || !execution.running ||
+		!store_run_is_due(store, due))
+		return 0;
+	return event_run_due(due->execution_id, due->step_name);
+}
+
+/* See reaper.h. */
+int
+reaper_run(int64 execution_id, bool asked)
+{
+	Store	   *store = store_open(InvalidOid);
+	int			ready = store_promote_due(store, execution_id, REAPER_BATCH);
+	List	   *leases = store_expired_leases(store, execution_id, REAPER_BATCH);
+	List	   *executions = store_due_executions(store, execution_id, REAPER_BATCH);
+	List	   *runs = noetl_broker || asked ?
+		store_due_runs(store, execution_id, REAPER_BATCH) : NIL;
+	ListCell   *lc;
+
+	store_close(store);
+	for (int i = 0; i < ready; i++)
+		wake_at_commit(NULL);
+	foreach(lc, executions)
+	{
+		CHECK_FOR_INTERRUPTS();
+		store = store_open(InvalidOid);
+		reap_execution(store, *(int64 *) lfirst(lc));
+		store_close(store);
+	}
+	foreach(lc, runs)
+	{
+		CHECK_FOR_INTERRUPTS();
+		store = store_open(InvalidOid);
+		ready += reap_run(store, (DueRun *) lfirst(lc));
+		store_close(store);
+	}
+	foreach(lc, leases)
+	{
+		CHECK_FOR_INTERRUPTS();
+		store = store_open(InvalidOid);
+		if (reap_lease(store, (QueueRow *) lfirst(lc)))
+			ready++;
+		store_close(store);
+	}
+	return ready;
+}

@@ -1,0 +1,720 @@
+/*
+ * engine/save.c
+ *		Saves inside the database: SQL, as the role that started the execution.
+ *
+ *		{"a": 1, "b": [2]}  ─>  INSERT INTO public.t (a, b)
+ *		                        SELECT r.a, r.b
+ *		                        FROM jsonb_to_record($1) AS r (a int4, b int4[])
+ *
+ * Values travel as one jsonb parameter and are converted by PostgreSQL to the
+ * types of the columns; only names become part of a statement, quoted.
+ *
+ * Everything runs in one subtransaction, as a security-restricted operation with
+ * the search path of a maintenance command: pg_catalog and nothing else.  The
+ * session is some worker's, and must have no say in what the role does.
+ */
+#include "common/common.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_attribute.h"
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "parser/parse_param.h"
+#include "tcop/cmdtag.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/plancache.h"
+#include "utils/resowner.h"
+#include "utils/syscache.h"
+#include "utils/varlena.h"
+
+#include "save/save.h"
+#include "broker/broker.h"
+
+/* ---------------------------------------------------------------------------
+ * Kept plans
+ * ---------------------------------------------------------------------------
+ */
+
+#define KEPT_PLANS	64
+
+typedef struct KeptPlan
+{
+	uint32		hash;
+	char	   *text;
+	int			nparams;
+	Oid		   *types;			/* of the parameters, as the parser found them */
+	SPIPlanPtr	plan;
+	MemoryContext memory;		/* of all that */
+	uint64		used;			/* when, on the clock of uses */
+	int			running;		/* executions under way: triggers may save, too */
+} KeptPlan;
+
+static KeptPlan kept_plans[KEPT_PLANS];
+static uint64 uses = 0;
+
+/* Parser hook: the types of parameters are what the statement makes of them. */
+static void
+infer_types(ParseState *pstate, void *arg)
+{
+	KeptPlan   *kept = (KeptPlan *) arg;
+
+#if PG_VERSION_NUM >= 150000
+	setup_parse_variable_parameters(pstate, &kept->types, &kept->nparams);
+#else
+	parse_variable_parameters(pstate, &kept->types, &kept->nparams);
+#endif
+}
+
+/* Makes room for a statement; the one that was not used for longest goes. */
+static KeptPlan *
+take_place(void)
+{
+	KeptPlan   *kept = NULL;
+
+	for (int i = 0; i < KEPT_PLANS; i++)
+		if (kept_plans[i].running == 0 && (kept == NULL || kept_plans[i].used < kept->used))
+			kept = &kept_plans[i];
+	if (kept == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_STATEMENT_TOO_COMPLEX),
+				 errmsg("saves nest too deeply")));
+	if (kept->plan != NULL)
+		SPI_freeplan(kept->plan);
+	if (kept->memory != NULL)
+		MemoryContextDelete(kept->memory);
+	memset(kept, 0, sizeof(KeptPlan));
+	return kept;
+}
+
+/* The plan of a statement with so many parameters. */
+static KeptPlan *
+keep_plan(const char *text, int nparams)
+{
+	uint32		hash = DatumGetUInt32(hash_any((const unsigned char *) text, strlen(text)));
+	MemoryContext old;
+	KeptPlan   *kept;
+	SPIPlanPtr	plan;
+
+	for (int i = 0; i < KEPT_PLANS; i++)
+		if (kept_plans[i].plan != NULL && kept_plans[i].hash == hash &&
+			strcmp(kept_plans[i].text, text) == 0)
+		{
+			kept_plans[i].used = ++uses;
+			return &kept_plans[i];
+		}
+	kept = take_place();
+	kept->memory = AllocSetContextCreate(TopMemoryContext, "noetl save", ALLOCSET_SMALL_SIZES);
+	old = MemoryContextSwitchTo(kept->memory);
+	kept->hash = hash;
+	kept->text = pstrdup(text);
+	kept->nparams = nparams;
+	kept->types = palloc0(sizeof(Oid) * Max(nparams, 1));
+	MemoryContextSwitchTo(old);
+	plan = SPI_prepare_params(kept->text, infer_types, kept, 0);
+	if (plan == NULL)
+		elog(ERROR, "could not prepare a save: %s", SPI_result_code_string(SPI_result));
+	if (SPI_keepplan(plan) != 0)
+		elog(ERROR, "could not keep the plan of a save");
+	kept->plan = plan;
+	kept->used = ++uses;
+	return kept;
+}
+
+/*
+ * Refuses what belongs to the session: its temporary tables, with triggers that
+ * would run as the role; statements that are more than one, or no query.
+ */
+static void
+check_plan(KeptPlan *kept)
+{
+	List	   *sources = SPI_plan_get_plan_sources(kept->plan);
+	CachedPlanSource *source;
+	ListCell   *lc;
+
+	if (list_length(sources) != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a save has exactly one statement")));
+	source = (CachedPlanSource *) linitial(sources);
+	foreach(lc, source->query_list)
+		if (((Query *) lfirst(lc))->commandType == CMD_UTILITY)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("%s is not allowed in a save",
+							GetCommandTagName(source->commandTag)),
+					 errhint("Use INSERT, UPDATE, DELETE, MERGE or SELECT.")));
+	foreach(lc, source->relationOids)
+		if (isAnyTempNamespace(get_rel_namespace(lfirst_oid(lc))))
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("a save cannot use the temporary table \"%s\"",
+							get_rel_name(lfirst_oid(lc)))));
+}
+
+/* Brings the plan up to date before it is looked at. */
+static void
+revalidate(KeptPlan *kept)
+{
+	CachedPlan *plan = SPI_plan_get_cached_plan(kept->plan);
+
+	if (plan != NULL)
+		ReleaseCachedPlan(plan, CurrentResourceOwner);
+}
+
+/* Executes a statement; returns how many rows it is about. */
+static int64
+execute(KeptPlan *kept, ParamListInfo params)
+{
+	volatile int code = 0;
+
+	revalidate(kept);
+	check_plan(kept);
+	kept->running++;
+	PG_TRY();
+	{
+		code = SPI_execute_plan_with_paramlist(kept->plan, params, false, 0);
+	}
+	PG_FINALLY();
+	{
+		kept->running--;
+	}
+	PG_END_TRY();
+	if (code < 0)
+		elog(ERROR, "could not execute a save: %s", SPI_result_code_string(code));
+	return (int64) SPI_processed;
+}
+
+/* The same with one jsonb as its parameter. */
+static int64
+execute_with_json(const char *text, const JsonbValue *value)
+{
+	ParamListInfo params = makeParamList(1);
+
+	params->params[0].value = PointerGetDatum(json_to_jsonb(value));
+	params->params[0].isnull = false;
+	params->params[0].pflags = PARAM_FLAG_CONST;
+	params->params[0].ptype = JSONBOID;
+	return execute(keep_plan(text, 1), params);
+}
+
+/* ---------------------------------------------------------------------------
+ * Rows of a table
+ * ---------------------------------------------------------------------------
+ */
+
+typedef struct SaveTable
+{
+	Oid			relid;
+	const char *name;			/* as written */
+	char	   *qualified;		/* quoted */
+	const SaveRequest *request;
+} SaveTable;
+
+/* Finds the table; where no schema is written, it is "public". */
+static void
+find_table(const SaveRequest *request, SaveTable *table)
+{
+	RangeVar   *name;
+
+	if (request->table == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("the save names no table")));
+	name = makeRangeVarFromNameList(textToQualifiedNameList(cstring_to_text(request->table)));
+	if (name->schemaname == NULL)
+		name->schemaname = "public";
+	table->request = request;
+	table->name = request->table;
+	table->relid = RangeVarGetRelid(name, NoLock, false);
+	table->qualified = quote_qualified_identifier(name->schemaname, name->relname);
+}
+
+/* A column of the row being written. */
+typedef struct SaveColumn
+{
+	const char *member;			/* what the data call it, quoted */
+	const char *name;			/* folded */
+	const char *quoted;
+	bool		is_key;
+} SaveColumn;
+
+/* Is a column one of those that tell rows apart? */
+static bool
+is_key(const SaveTable *table, const char *column)
+{
+	ListCell   *lc;
+
+	foreach(lc, table->request->keys)
+		if (strcmp((char *) lfirst(lc), column) == 0)
+			return true;
+	return false;
+}
+
+/* The members of a row, which are its columns. */
+static List *
+row_columns(const SaveTable *table, const JsonbValue *row)
+{
+	List	   *columns = NIL;
+	JsonbIterator *it;
+	JsonbValue	key;
+	JsonbIteratorToken token;
+
+	if (!json_is_object(row) || JsonContainerSize(row->val.binary.data) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 row->type == jbvNull ? errmsg("the save has no data") :
+				 errmsg("the data of a save must be a map of columns, or a list of such maps")));
+	it = JsonbIteratorInit(row->val.binary.data);
+	while ((token = JsonbIteratorNext(&it, &key, true)) != WJB_DONE)
+	{
+		SaveColumn *column;
+		char	   *member;
+
+		if (token != WJB_KEY)
+			continue;
+		member = pnstrdup(key.val.string.val, key.val.string.len);
+		column = palloc(sizeof(SaveColumn));
+		column->member = quote_identifier(member);
+		column->name = save_fold_name(member);
+		column->quoted = quote_identifier(column->name);
+		column->is_key = is_key(table, column->name);
+		columns = lappend(columns, column);
+	}
+	return columns;
+}
+
+/* "member type": a column of the row that comes as a parameter. */
+static char *
+column_definition(const SaveTable *table, const SaveColumn *column)
+{
+	HeapTuple	tuple = SearchSysCacheAttName(table->relid, column->name);
+	Form_pg_attribute attribute;
+	char	   *definition;
+
+	if (!HeapTupleIsValid(tuple) ||
+		((Form_pg_attribute) GETSTRUCT(tuple))->attnum <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("table \"%s\" has no column \"%s\"", table->name, column->name)));
+	attribute = (Form_pg_attribute) GETSTRUCT(tuple);
+	definition = psprintf("%s %s", column->member,
+						  format_type_extended(attribute->atttypid, attribute->atttypmod,
+											   FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY));
+	ReleaseSysCache(tuple);
+	return definition;
+}
+
+/* FROM: the row that comes as a parameter, with the types of the table. */
+static void
+append_source(StringInfo sql, const SaveTable *table, const List *columns)
+{
+	ListCell   *lc;
+
+	appendStringInfoString(sql, " FROM pg_catalog.jsonb_to_record($1::pg_catalog.jsonb) AS r (");
+	foreach(lc, columns)
+		appendStringInfo(sql, "%s%s", foreach_current_index(lc) > 0 ? ", " : "",
+						 column_definition(table, (SaveColumn *) lfirst(lc)));
+	appendStringInfoChar(sql, ')');
+}
+
+/* Appends "a = s.a, …" for columns that are no keys; returns how many. */
+static int
+append_assignments(StringInfo sql, const List *columns, bool excluded)
+{
+	ListCell   *lc;
+	int			count = 0;
+
+	foreach(lc, columns)
+	{
+		const SaveColumn *column = (SaveColumn *) lfirst(lc);
+
+		if (!column->is_key)
+			appendStringInfo(sql, "%s%s = %s.%s", count++ > 0 ? ", " : "", column->quoted,
+							 excluded ? "excluded" : "r",
+							 excluded ? column->quoted : column->member);
+	}
+	return count;
+}
+
+/* Every key must be among the data, or rows could not be told apart. */
+static void
+check_keys(const SaveTable *table, const List *columns)
+{
+	ListCell   *lc;
+
+	if (table->request->keys == NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("mode %s needs a key", save_mode_name(table->request->mode))));
+	foreach(lc, table->request->keys)
+	{
+		const char *key = (char *) lfirst(lc);
+		bool		found = false;
+		ListCell   *other;
+
+		foreach(other, columns)
+			found = found || strcmp(((SaveColumn *) lfirst(other))->name, key) == 0;
+		if (!found)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("the data of the save lack the key \"%s\"", key)));
+	}
+}
+
+/* What happens to a row that is there already. */
+static void
+append_conflict(StringInfo sql, const SaveTable *table, const List *columns)
+{
+	ListCell   *lc;
+	int			end;
+
+	check_keys(table, columns);
+	appendStringInfoString(sql, " ON CONFLICT (");
+	foreach(lc, table->request->keys)
+		appendStringInfo(sql, "%s%s", foreach_current_index(lc) > 0 ? ", " : "",
+						 quote_identifier((char *) lfirst(lc)));
+	appendStringInfoString(sql, ") DO ");
+	end = sql->len;
+	appendStringInfoString(sql, "UPDATE SET ");
+	if (append_assignments(sql, columns, true) > 0)
+		return;
+	sql->len = end;
+	appendStringInfoString(sql, "NOTHING");
+}
+
+/* The statement that adds a row with these columns. */
+static char *
+insert_statement(const SaveTable *table, const List *columns)
+{
+	StringInfoData sql;
+	ListCell   *lc;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "INSERT INTO %s (", table->qualified);
+	foreach(lc, columns)
+		appendStringInfo(&sql, "%s%s", foreach_current_index(lc) > 0 ? ", " : "",
+						 ((SaveColumn *) lfirst(lc))->quoted);
+	appendStringInfoString(&sql, ") SELECT ");
+	foreach(lc, columns)
+		appendStringInfo(&sql, "%sr.%s", foreach_current_index(lc) > 0 ? ", " : "",
+						 ((SaveColumn *) lfirst(lc))->member);
+	append_source(&sql, table, columns);
+	if (table->request->mode == SAVE_UPSERT)
+		append_conflict(&sql, table, columns);
+	return sql.data;
+}
+
+/* The statement that changes the rows with the keys of a row. */
+static char *
+update_statement(const SaveTable *table, const List *columns)
+{
+	StringInfoData sql;
+	ListCell   *lc;
+	const char *word = "WHERE";
+
+	check_keys(table, columns);
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "UPDATE %s AS t SET ", table->qualified);
+	if (append_assignments(&sql, columns, false) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the save has nothing to update but its key")));
+	append_source(&sql, table, columns);
+	foreach(lc, columns)
+	{
+		const SaveColumn *column = (SaveColumn *) lfirst(lc);
+
+		if (!column->is_key)
+			continue;
+		appendStringInfo(&sql, " %s t.%s = r.%s", word, column->quoted, column->member);
+		word = "AND";
+	}
+	return sql.data;
+}
+
+/* Writes one row. */
+static int64
+save_row(const SaveTable *table, const JsonbValue *row)
+{
+	List	   *columns;
+
+	CHECK_FOR_INTERRUPTS();
+	columns = row_columns(table, row);
+	return execute_with_json(table->request->mode == SAVE_UPDATE ?
+							 update_statement(table, columns) :
+							 insert_statement(table, columns), row);
+}
+
+/* Writes all rows of a request. */
+static int64
+save_rows(const SaveRequest *request)
+{
+	const JsonbValue *data = &request->data;
+	MemoryContext memory;
+	MemoryContext old;
+	SaveTable	table;
+	int64		rows = 0;
+
+	find_table(request, &table);
+	if (request->mode == SAVE_OVERWRITE)
+		(void) execute(keep_plan(psprintf("DELETE FROM %s", table.qualified), 0), NULL);
+	if (!json_is_array(data))
+		return save_row(&table, data);
+	memory = AllocSetContextCreate(CurrentMemoryContext, "noetl saved row",
+								   ALLOCSET_DEFAULT_SIZES);
+	for (int i = 0; i < JsonContainerSize(data->val.binary.data); i++)
+	{
+		old = MemoryContextSwitchTo(memory);
+		rows += save_row(&table, getIthJsonbValueFromContainer(data->val.binary.data, i));
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(memory);
+	}
+	MemoryContextDelete(memory);
+	return rows;
+}
+
+/* ---------------------------------------------------------------------------
+ * Statements
+ * ---------------------------------------------------------------------------
+ */
+
+/* The conversion of JSON values to the types of a statement's parameters. */
+static char *
+conversion_statement(const KeptPlan *kept, int nvalues)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfoString(&sql, "SELECT * FROM pg_catalog.jsonb_to_record($1::pg_catalog.jsonb) AS r (");
+	for (int i = 0; i < nvalues; i++)
+	{
+		if (!OidIsValid(kept->types[i]) || kept->types[i] == UNKNOWNOID)
+			ereport(ERROR,
+					(errcode(ERRCODE_INDETERMINATE_DATATYPE),
+					 errmsg("could not determine data type of parameter $%d", i + 1)));
+		appendStringInfo(&sql, "%s\"%d\" %s", i > 0 ? ", " : "", i + 1,
+						 format_type_extended(kept->types[i], -1, FORMAT_TYPE_FORCE_QUALIFY));
+	}
+	appendStringInfoChar(&sql, ')');
+	return sql.data;
+}
+
+/* Values of a statement's parameters ({"1": …}), in their types. */
+static ParamListInfo
+convert_params(const KeptPlan *kept, int nvalues, const JsonbValue *values)
+{
+	ParamListInfo params;
+
+	if (nvalues == 0)
+		return NULL;
+	(void) execute_with_json(conversion_statement(kept, nvalues), values);
+	params = makeParamList(nvalues);
+	for (int i = 0; i < nvalues; i++)
+	{
+		params->params[i].value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc,
+												i + 1, &params->params[i].isnull);
+		params->params[i].pflags = PARAM_FLAG_CONST;
+		params->params[i].ptype = kept->types[i];
+	}
+	return params;
+}
+
+/* Parameters that have got a number. */
+typedef struct Numbering
+{
+	const JsonbValue *params;
+	List	   *names;			/* char *, by number */
+	JsonBuilder values;			/* {"1": …} */
+} Numbering;
+
+/* Notes the value of the next parameter. */
+static void
+number_value(Numbering *numbering, char *name, const JsonbValue *value)
+{
+	numbering->names = lappend(numbering->names, name);
+	json_add(&numbering->values, psprintf("%d", list_length(numbering->names)), value);
+}
+
+/* SaveParam: :name becomes $1. */
+static bool
+number_param(void *arg, StringInfo sql, const char *name, int length)
+{
+	Numbering  *numbering = (Numbering *) arg;
+	JsonbValue	value;
+	int			number = 0;
+	ListCell   *lc;
+
+	if (!json_get_n(numbering->params, name, length, &value))
+		return false;
+	foreach(lc, numbering->names)
+		if (strlen(lfirst(lc)) == length && memcmp(lfirst(lc), name, length) == 0)
+			number = foreach_current_index(lc) + 1;
+	if (number == 0)
+	{
+		number_value(numbering, pnstrdup(name, length), &value);
+		number = list_length(numbering->names);
+	}
+	appendStringInfo(sql, "$%d", number);
+	return true;
+}
+
+/* Executes a request that is a statement of its author's. */
+static int64
+save_statement(const SaveRequest *request)
+{
+	const JsonbValue *params = &request->data;
+	Numbering	numbering;
+	JsonbValue	values;
+	KeptPlan   *kept;
+	char	   *text;
+
+	if (request->statement == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the save has no statement")));
+	memset(&numbering, 0, sizeof(numbering));
+	numbering.params = params;
+	json_begin_object(&numbering.values);
+	text = save_replace_params(request->statement, number_param, &numbering);
+	if (json_is_array(params))	/* they are $1, $2, … already */
+		for (int i = 0; i < JsonContainerSize(params->val.binary.data); i++)
+			number_value(&numbering, NULL,
+						 getIthJsonbValueFromContainer(params->val.binary.data, i));
+	json_end_object(&numbering.values, &values);
+	kept = keep_plan(text, list_length(numbering.names));
+	check_plan(kept);
+	return execute(kept, convert_params(kept, list_length(numbering.names), &values));
+}
+
+/* ---------------------------------------------------------------------------
+ * The subtransaction
+ * ---------------------------------------------------------------------------
+ */
+
+/* What a save does must not depend on the session it happens to be done in. */
+static void
+pin_settings(void)
+{
+	static const char *const settings[][2] = {
+		{"search_path", "pg_catalog, pg_temp"},
+		{"row_security", "on"},
+		{"standard_conforming_strings", "on"},
+		{"DateStyle", "ISO, MDY"},
+		{"IntervalStyle", "postgres"}
+	};
+
+	for (int i = 0; i < lengthof(settings); i++)
+		(void) set_config_option(settings[i][0], settings[i][1], PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+}
+
+/* Becomes the role, for as long as the subtransaction lasts. */
+static void
+assume_role(const char *name)
+{
+	Oid			role = get_role_oid(name, true);
+	Oid			user;
+	int			context;
+
+	if (!OidIsValid(role))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("role \"%s\", which started the execution, does not exist", name)));
+	GetUserIdAndSecContext(&user, &context);
+	SetUserIdAndSecContext(role, context | SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_RESTRICTED_OPERATION);
+}
+
+/* All requests, one after the other. */
+static void
+execute_requests(List *requests, const char *role, SaveError *error)
+{
+	Oid			user;
+	int			context;
+	int			nesting = NewGUCNestLevel();
+	ListCell   *lc;
+
+	GetUserIdAndSecContext(&user, &context);
+	pin_settings();
+	assume_role(role);
+	SPI_connect();
+	foreach(lc, requests)
+	{
+		SaveRequest *request = (SaveRequest *) lfirst(lc);
+
+		CHECK_FOR_INTERRUPTS();
+		error->number = foreach_current_index(lc);
+		request->rows = request->mode == SAVE_STATEMENT ?
+			save_statement(request) : save_rows(request);
+	}
+	SPI_finish();
+	AtEOXact_GUC(false, nesting);
+	SetUserIdAndSecContext(user, context);
+}
+
+/* Names are looked up where a maintenance command would, which surprises. */
+static const char *
+error_text(const ErrorData *data, const SaveRequest *request)
+{
+	if (request->mode == SAVE_STATEMENT &&
+		(data->sqlerrcode == ERRCODE_UNDEFINED_TABLE ||
+		 data->sqlerrcode == ERRCODE_UNDEFINED_FUNCTION))
+		return psprintf("%s (write the schema before names that are not in pg_catalog)",
+						data->message);
+	return pstrdup(data->message);
+}
+
+/* What ends the transaction is nobody's to handle. */
+static bool
+ends_transaction(int sqlerrcode)
+{
+	return ERRCODE_TO_CATEGORY(sqlerrcode) == ERRCODE_TRANSACTION_ROLLBACK ||
+		ERRCODE_TO_CATEGORY(sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION;
+}
+
+/* See save_broker.h. */
+bool
+save_execute(List *requests, const char *role, SaveError *error)
+{
+	MemoryContext memory = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile bool saved = true;
+
+	error->number = 0;
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(memory);
+	PG_TRY();
+	{
+		execute_requests(requests, role, error);
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(memory);
+		CurrentResourceOwner = owner;
+	}
+	PG_CATCH();
+	{
+		ErrorData  *data;
+
+		MemoryContextSwitchTo(memory);
+		data = CopyErrorData();
+		if (ends_transaction(data->sqlerrcode))
+			PG_RE_THROW();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(memory);
+		CurrentResourceOwner = owner;
+		error->message = error_text(data, (SaveRequest *) list_nth(requests, error->number));
+		error->sqlstate = pstrdup(unpack_sql_state(data->sqlerrcode));
+		FreeErrorData(data);
+		saved = false;
+	}
+	PG_END_TRY();
+	return saved;
+}

@@ -1,0 +1,50 @@
+/*
+ * engine/task_event.c
+ *		Events about tasks of the queue, made inside the server: the reaper's,
+ *		and those of the functions that workers call.
+ */
+#include "common/common.h"
+
+#include "engine/engine.h"
+#include "engine/task_event.h"
+
+/* See task_event.h. */
+Jsonb *
+task_event_meta(const char *flag, int attempt)
+{
+	JsonBuilder builder;
+	JsonbValue	value;
+
+	json_begin_object(&builder);
+	if (attempt > 0)
+		json_add_int(&builder, "attempt", attempt);
+	if (flag != NULL)
+		json_add_bool(&builder, flag, true);
+	if (flag != NULL && strcmp(flag, REAPED_TIMEOUT) == 0)
+		json_add_text(&builder, "kind", flag);
+	json_end_object(&builder, &value);
+	return json_to_jsonb(&value);
+}
+
+/* See task_event.h. */
+void
+task_event_ingest(Store *store, const QueueRow *row, EventType type,
+				 Jsonb *result, const char *error, const char *flag)
+{
+	Event		event;
+
+	memset(&event, 0, sizeof(event));
+	event.event_type = event_type_name(type);
+	event.execution_id = row->execution_id;
+	event.node_id = row->node_id;
+	event.node_name = row->node_name;
+	event.node_type = row->node_type;
+	event.parent_event_id = row->event_id;
+	event.has_index = row->item >= 0;
+	event.current_index = row->item;
+	event.worker_id = row->worker_id;
+	event.result = result;
+	event.error = error;
+	event.meta = task_event_meta(flag, row->attempts);
+	(void) event_ingest(store, &event);
+}

@@ -1,0 +1,156 @@
+/*
+ * jinja/compile.c
+ *		Text -> Template: scanned, parsed, its names checked, its scopes known.
+ */
+#include "common/common.h"
+
+#include "jinja/internal.h"
+
+/* Does the text contain any template tag? */
+bool
+template_has_tags(const char *text, int length)
+{
+	const char *end = text + length - 1;
+	const char *brace = text;
+
+	while (length > 1 && brace < end &&
+		   (brace = memchr(brace, '{', end - brace)) != NULL)
+	{
+		if (brace[1] == '{' || brace[1] == '%' || brace[1] == '#')
+			return true;
+		brace++;
+	}
+	return false;
+}
+
+/* Is the template exactly one {{ expression }}, white space aside? */
+static TemplateNode *
+find_native(const Template *t)
+{
+	Value		text = utext_make(t->source, t->length);
+	TemplateNode	   *found = NULL;
+	int			i;
+
+	text = utext_strip(&text, NULL, true, true);
+	if (text.length < 4 || memcmp(text.u.string, "{{", 2) != 0 ||
+		memcmp(text.u.string + text.length - 2, "}}", 2) != 0)
+		return NULL;
+	for (i = 0; i < t->body.count; i++)
+	{
+		TemplateNode	   *node = t->body.items[i];
+
+		if (node->type == NODE_DATA &&
+			utext_strip(&node->value, NULL, true, true).length == 0)
+			continue;
+		if (node->type != NODE_PRINT || found != NULL)
+			return NULL;
+		found = node->left;
+	}
+	return found;
+}
+
+/* An expression without delimiters. */
+static void
+parse_bare_expression(Parser *p)
+{
+	Token	   *token;
+
+	p->template->native = jinja_parse_expression(p, true);
+	token = jinja_token(p);
+	if (token->type != TOK_EOF)
+		jinja_syntax_error(token->pos, "unexpected \"%s\" after the expression",
+						   jinja_describe_token(token));
+}
+
+/* Compiles; raises on errors. */
+static void
+compile(Template *t)
+{
+	Parser		p = {t};
+	bool		expression = false;
+
+	if (!template_has_tags(t->original, t->original_length))
+	{
+		Value		text = utext_make(t->original, t->original_length);
+
+		t->verbatim = t->mode == TEMPLATE_TEXT ||
+			utext_strip(&text, NULL, true, true).length == 0;
+		if (t->verbatim)
+			return;
+		expression = true;
+	}
+	t->source = jinja_normalize_source(t->original, t->original_length, &t->length);
+	jinja_scan(t->source, t->length, expression, &p.tokens);
+	if (expression)
+		parse_bare_expression(&p);
+	else
+	{
+		jinja_parse_body(&p, &t->body);
+		t->native = find_native(t);
+	}
+	jinja_check_names(t);
+	jinja_analyse_scopes(t);
+	if (p.tokens.tokens)
+		pfree(p.tokens.tokens);
+}
+
+/* Compiles; on a syntax error returns NULL and fills *error. */
+Template *
+template_compile(const char *text, int length, TemplateMode mode,
+				 SourceError *error)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Template   *volatile t = palloc0(sizeof(Template));
+	char	   *copy = palloc(length + 1);
+
+	memcpy(copy, text, length);
+	copy[length] = '\0';
+	t->original = copy;
+	t->original_length = length;
+	t->mode = mode;
+	jinja_error_position = -1;
+	PG_TRY();
+	{
+		compile(t);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *edata;
+
+		MemoryContextSwitchTo(context);
+		edata = CopyErrorData();
+		if (!jinja_error_is_ours(edata->sqlerrcode))
+			PG_RE_THROW();
+		FlushErrorState();
+		memset(error, 0, sizeof(SourceError));
+		error->sqlerrcode = edata->sqlerrcode;
+		error->message = edata->message;
+		error->hint = edata->hint;
+		if (edata->sqlerrcode == ERRCODE_STATEMENT_TOO_COMPLEX)
+		{
+			error->message = pstrdup("template nests too deeply");
+			error->hint = NULL;
+		}
+		if (t->source && jinja_error_position >= 0)
+			jinja_locate(t->source, t->length, jinja_error_position,
+						 &error->line, &error->column);
+		t = NULL;
+	}
+	PG_END_TRY();
+	return t;
+}
+
+/* What makes every evaluation of a template fail, or NULL. */
+const SourceError *
+template_fault(const Template *template)
+{
+	return template->fault;
+}
+
+/* The free names of a template. */
+int
+template_roots(const Template *template, const char *const **names)
+{
+	*names = template->roots;
+	return template->nroots;
+}

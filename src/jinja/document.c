@@ -1,0 +1,210 @@
+/*
+ * jinja/document.c
+ *		JSON documents with templates in their strings.
+ */
+#include "common/common.h"
+
+#include "miscadmin.h"
+
+#include "jinja/internal.h"
+
+/* Compiles a string: a template if it has tags, else itself. */
+static TemplateDoc *
+compile_string(const JsonbValue *value, SourceError *error)
+{
+	TemplateDoc *doc = palloc0(sizeof(TemplateDoc));
+
+	doc->value = *value;
+	if (!template_has_tags(value->val.string.val, value->val.string.len))
+		return doc;
+	doc->kind = DOC_TEMPLATE;
+	doc->template = template_compile(value->val.string.val, value->val.string.len,
+									 TEMPLATE_TEXT, error);
+	return doc->template ? doc : NULL;
+}
+
+/* Does a container have a template in any of its strings? */
+static bool
+container_has_tags(JsonbContainer *container)
+{
+	JsonbIterator *it = JsonbIteratorInit(container);
+	JsonbIteratorToken token;
+	JsonbValue	value;
+
+	while ((token = JsonbIteratorNext(&it, &value, false)) != WJB_DONE)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if ((token == WJB_VALUE || token == WJB_ELEM) && value.type == jbvString &&
+			template_has_tags(value.val.string.val, value.val.string.len))
+			return true;
+	}
+	return false;
+}
+
+/* Compiles the members of a container. */
+static TemplateDoc *
+compile_container(JsonbContainer *container, SourceError *error)
+{
+	bool		object = JsonContainerIsObject(container);
+	int			size = JsonContainerSize(container);
+	TemplateDoc *doc = palloc0(sizeof(TemplateDoc));
+	JsonbIterator *it = JsonbIteratorInit(container);
+	JsonbIteratorToken token;
+	JsonbValue	value;
+
+	doc->kind = object ? DOC_OBJECT : DOC_ARRAY;
+	doc->children = palloc((size + 1) * sizeof(TemplateDoc *));
+	if (object)
+		doc->keys = palloc((size + 1) * sizeof(JsonbValue));
+	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			doc->keys[doc->count] = value;
+		else if (token == WJB_VALUE || token == WJB_ELEM)
+		{
+			doc->children[doc->count] = template_doc_compile(&value, error);
+			if (doc->children[doc->count] == NULL)
+				return NULL;
+			doc->count++;
+		}
+	}
+	return doc;
+}
+
+/* Compiles every string of a JSON value; see template.h. */
+TemplateDoc *
+template_doc_compile(const JsonbValue *value, SourceError *error)
+{
+	TemplateDoc *doc;
+
+	check_stack_depth();
+	if (value->type == jbvString)
+		return compile_string(value, error);
+	if (value->type == jbvBinary)
+	{
+		JsonbContainer *container = value->val.binary.data;
+
+		if (JsonContainerIsScalar(container))
+			return template_doc_compile(getIthJsonbValueFromContainer(container, 0), error);
+		if (container_has_tags(container))
+			return compile_container(container, error);
+	}
+	else if (value->type == jbvArray || value->type == jbvObject)
+		return compile_container(&JsonbValueToJsonb(unconstify(JsonbValue *, value))->root,
+								 error);
+	doc = palloc0(sizeof(TemplateDoc));
+	doc->value = *value;
+	return doc;
+}
+
+/* Does somebody know every free name of the template? */
+bool
+jinja_scope_knows(const Template *template, const TemplateScope *scope)
+{
+	int			i;
+
+	for (i = 0; i < template->nnames; i++)
+	{
+		const TemplateName *name = &template->names[i];
+		JsonbValue	value;
+
+		if (name->free && name->global == NULL &&
+			scope->lookup(scope->arg, name->name, name->length, &value) == TEMPLATE_UNKNOWN)
+			return false;
+	}
+	return true;
+}
+
+/* An error inside a string, in coordinates of the file around it. */
+static void
+relocate(const TemplateDoc *doc, SourceError *error)
+{
+	if (doc->line == 0 || error->line == 0)
+		return;
+	if (error->line == 1 || doc->block)
+	{
+		error->line += doc->line - 1;
+		error->column += doc->column - 1;
+	}
+	else
+	{
+		/* where a quoted string is folded is forgotten: say where it begins */
+		error->line = doc->line;
+		error->column = doc->column;
+	}
+}
+
+/* Renders one string. */
+static bool
+render_string(const TemplateDoc *doc, const TemplateScope *scope,
+			  JsonbValue *result, SourceError *error)
+{
+	if (scope->keep_unknown && !jinja_scope_knows(doc->template, scope))
+	{
+		*result = doc->value;
+		return true;
+	}
+	if (template_render(doc->template, scope, result, error))
+		return true;
+	relocate(doc, error);
+	return false;
+}
+
+/* Renders a part of a document and pushes it. */
+static bool
+push_doc(const TemplateDoc *doc, const TemplateScope *scope,
+		 JsonbParseState **state, JsonbIteratorToken token,
+		 JsonbValue **built, SourceError *error)
+{
+	JsonbValue	value;
+	int			i;
+
+	check_stack_depth();
+	CHECK_FOR_INTERRUPTS();
+	if (doc->kind == DOC_CONSTANT || doc->kind == DOC_TEMPLATE)
+	{
+		value = doc->value;
+		if (doc->kind == DOC_TEMPLATE && !render_string(doc, scope, &value, error))
+			return false;
+		*built = pushJsonbValue(state, token, &value);
+		return true;
+	}
+	pushJsonbValue(state, doc->kind == DOC_OBJECT ? WJB_BEGIN_OBJECT : WJB_BEGIN_ARRAY,
+				   NULL);
+	for (i = 0; i < doc->count; i++)
+	{
+		if (doc->kind == DOC_OBJECT)
+			pushJsonbValue(state, WJB_KEY, &doc->keys[i]);
+		if (!push_doc(doc->children[i], scope, state,
+					  doc->kind == DOC_OBJECT ? WJB_VALUE : WJB_ELEM, built, error))
+			return false;
+	}
+	*built = pushJsonbValue(state, doc->kind == DOC_OBJECT ? WJB_END_OBJECT : WJB_END_ARRAY,
+							NULL);
+	return true;
+}
+
+/* Renders a document; see template.h. */
+bool
+template_doc_render(const TemplateDoc *doc, const TemplateScope *scope,
+					JsonbValue *result, SourceError *error)
+{
+	JsonbParseState *state = NULL;
+	JsonbValue *built = NULL;
+	Jsonb	   *jsonb;
+
+	if (doc->kind == DOC_CONSTANT)
+	{
+		*result = doc->value;
+		return true;
+	}
+	if (doc->kind == DOC_TEMPLATE)
+		return render_string(doc, scope, result, error);
+	if (!push_doc(doc, scope, &state, WJB_ELEM, &built, error))
+		return false;
+	jsonb = JsonbValueToJsonb(built);
+	result->type = jbvBinary;
+	result->val.binary.data = &jsonb->root;
+	result->val.binary.len = VARSIZE(jsonb) - VARHDRSZ;
+	return true;
+}

@@ -1,0 +1,965 @@
+/*
+ * jinja/eval.c
+ *		Expressions -> values, and evaluation as a whole.
+ */
+#include "common/common.h"
+
+#include "miscadmin.h"
+#include "utils/datum.h"
+#include "utils/memutils.h"
+
+#include "jinja/internal.h"
+
+/* ------------------------------------------------------------------------
+ * Errors
+ * ------------------------------------------------------------------------
+ */
+
+/* Raises what Python would raise as TypeError, ValueError and the like. */
+void
+jinja_fail(const char *fmt,...)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (;;)
+	{
+		va_list		args;
+		int			needed;
+
+		va_start(args, fmt);
+		needed = appendStringInfoVA(&buf, fmt, args);
+		va_end(args);
+		if (needed == 0)
+			break;
+		enlargeStringInfo(&buf, needed);
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_EXCEPTION), errmsg("%s", buf.data)));
+}
+
+/* Raises that a bound was reached. */
+void
+jinja_fail_limit(const char *fmt,...)
+{
+	char		message[256];
+	va_list		args;
+
+	va_start(args, fmt);
+	vsnprintf(message, sizeof(message), fmt, args);
+	va_end(args);
+	ereport(ERROR,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("%s", message)));
+}
+
+/* Raises that something of Python or Jinja2 is refused. */
+void
+jinja_fail_refused(const char *hint, const char *fmt,...)
+{
+	char		message[256];
+	va_list		args;
+
+	va_start(args, fmt);
+	vsnprintf(message, sizeof(message), fmt, args);
+	va_end(args);
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("%s", message),
+			 hint ? errhint("%s", hint) : errcode(ERRCODE_FEATURE_NOT_SUPPORTED)));
+}
+
+/*
+ * Errors that mean the template is at fault: ours, and those that numeric,
+ * jsonb and the stack check raise.  All others (cancel, out of memory,
+ * internal errors) are not ours to swallow.
+ */
+bool
+jinja_error_is_ours(int sqlerrcode)
+{
+	switch (ERRCODE_TO_CATEGORY(sqlerrcode))
+	{
+		case ERRCODE_DATA_EXCEPTION:
+		case ERRCODE_PROGRAM_LIMIT_EXCEEDED:
+		case ERRCODE_FEATURE_NOT_SUPPORTED:
+			return true;
+		default:
+			return sqlerrcode == ERRCODE_SYNTAX_ERROR ||
+				sqlerrcode == ERRCODE_UNDEFINED_FUNCTION;
+	}
+}
+
+/* ------------------------------------------------------------------------
+ * Names
+ * ------------------------------------------------------------------------
+ */
+
+/*
+ * Asks the caller for a free name, once.  In the caller's memory: it may keep
+ * what it finds for the next template.
+ */
+static Value
+lookup_free(Eval *ev, int name)
+{
+	const TemplateName *n = &ev->template->names[name];
+	FreeName   *free = &ev->free[name];
+	JsonbValue	json;
+	Value		v = {VAL_GLOBAL};
+
+	if (!free->resolved)
+	{
+		MemoryContext own = MemoryContextSwitchTo(ev->caller);
+
+		ev->in_lookup = true;
+		free->binding = ev->scope->lookup(ev->scope->arg, n->name, n->length, &json);
+		ev->in_lookup = false;
+		MemoryContextSwitchTo(own);
+		free->resolved = true;
+		switch (free->binding)
+		{
+			case TEMPLATE_VALUE:
+				free->value = value_from_json(&json, 0);
+				break;
+			case TEMPLATE_STEP_VALUE:
+				free->value = value_from_json(&json, VF_STEP);
+				if (free->value.kind != VAL_STRING)
+					free->value.length = name + 1;
+				break;
+			case TEMPLATE_STEP_VALUES:
+				free->value = value_from_json(&json, VF_STEPS);
+				break;
+			case TEMPLATE_UNDEFINED:
+				free->value = value_undefined_name(n->name, n->length);
+				break;
+			case TEMPLATE_UNKNOWN:
+				v.u.builtin = n->global;
+				free->value = n->global ? v : value_undefined_name(n->name, n->length);
+				break;
+		}
+	}
+	return free->value;
+}
+
+/* A member of the envelope that the value of a step came in. */
+bool
+jinja_step_envelope(Eval *ev, const Value *step, const Value *key, Value *result)
+{
+	const TemplateName *n;
+	TemplateBinding binding;
+	JsonbValue	json;
+	JsonbValue	member;
+	MemoryContext own;
+
+	if (step->kind == VAL_STRING || step->length == 0 || key->kind != VAL_STRING ||
+		ev->scope->envelope == NULL)
+		return false;
+	n = &ev->template->names[step->length - 1];
+	own = MemoryContextSwitchTo(ev->caller);
+	ev->in_lookup = true;
+	binding = ev->scope->envelope(ev->scope->arg, n->name, n->length, &json);
+	ev->in_lookup = false;
+	MemoryContextSwitchTo(own);
+	if (binding != TEMPLATE_VALUE || json.type != jbvBinary ||
+		!JsonContainerIsObject(json.val.binary.data) ||
+		getKeyJsonValueFromContainer(json.val.binary.data, key->u.string, key->length, &member) == NULL)
+		return false;
+	*result = value_from_json(&member, 0);
+	return true;
+}
+
+/* The value of a name: innermost scope first, then the caller's. */
+Value
+jinja_lookup(Eval *ev, int name)
+{
+	Frame	   *frame;
+	int			i;
+
+	for (frame = ev->frame; frame != NULL; frame = frame->parent)
+	{
+		for (i = 0; i < frame->count; i++)
+		{
+			if (frame->bindings[i].name != name)
+				continue;
+			/* a parameter whose default has not been evaluated yet */
+			if (frame->bindings[i].value.kind == VAL_ABSENT)
+				return value_undefined_name(ev->template->names[name].name,
+											ev->template->names[name].length);
+			return frame->bindings[i].value;
+		}
+	}
+	return lookup_free(ev, name);
+}
+
+/* ------------------------------------------------------------------------
+ * Calls
+ * ------------------------------------------------------------------------
+ */
+
+/* Adds the items of *args. */
+static void
+append_star(Eval *ev, const TemplateNode *node, CallArgs *call)
+{
+	Value		star = jinja_eval(ev, node);
+	Value		list;
+	int			n;
+
+	if (!value_is_iterable(&star))
+		jinja_fail("argument after * must be an iterable, not %s", value_type(&star));
+	list = value_collect(ev, &star);
+	n = list_count(&list);
+	call->args = call->args ?
+		repalloc_huge(call->args, (call->nargs + n + 1) * sizeof(Value)) :
+		palloc_extended((n + 1) * sizeof(Value), MCXT_ALLOC_HUGE);
+	memcpy(call->args + call->nargs, list_items(&list), n * sizeof(Value));
+	call->nargs += n;
+}
+
+/* Adds a keyword argument. */
+static void
+append_keyword(CallArgs *call, const char *name, int length, const Value *value)
+{
+	int			i;
+
+	for (i = 0; i < call->nkeywords; i++)
+	{
+		if (call->keywords[i].length == length &&
+			memcmp(call->keywords[i].name, name, length) == 0)
+			jinja_fail("got multiple values for keyword argument '%s'",
+					   clip_name(name, length));
+	}
+	if (call->keywords == NULL)
+		call->keywords = palloc(sizeof(Keyword));
+	else
+		call->keywords = repalloc(call->keywords, (call->nkeywords + 1) * sizeof(Keyword));
+	call->keywords[call->nkeywords].name = name;
+	call->keywords[call->nkeywords].length = length;
+	call->keywords[call->nkeywords].value = *value;
+	call->nkeywords++;
+}
+
+/* Adds the members of **kwargs. */
+static void
+append_starstar(Eval *ev, const TemplateNode *node, CallArgs *call)
+{
+	Value		dict = jinja_eval(ev, node);
+	int			i;
+
+	if (dict.kind != VAL_DICT)
+		jinja_fail("argument after ** must be a mapping, not %s", value_type(&dict));
+	dict_deform(dict.u.dict, dict.flags);
+	if (dict.u.dict->count > 1000)
+		jinja_fail_limit("more than 1000 keyword arguments");
+	for (i = 0; i < dict.u.dict->count; i++)
+	{
+		DictEntry  *entry = &dict.u.dict->entries[i];
+
+		if (entry->key.kind != VAL_STRING)
+			jinja_fail("keywords must be strings");
+		append_keyword(call, entry->key.u.string, entry->key.length, &entry->value);
+	}
+}
+
+/* Evaluates the arguments of a call, filter or test. */
+void
+jinja_eval_args(Eval *ev, const TemplateNode *node, CallArgs *call)
+{
+	int			i;
+
+	memset(call, 0, sizeof(CallArgs));
+	if (node->items.count > 0)
+	{
+		call->args = palloc(node->items.count * sizeof(Value));
+		for (i = 0; i < node->items.count; i++)
+			call->args[i] = jinja_eval(ev, node->items.items[i]);
+		call->nargs = node->items.count;
+	}
+	if (node->star)
+		append_star(ev, node->star, call);
+	for (i = 0; i < node->keywords.count; i++)
+	{
+		const TemplateNode *keyword = node->keywords.items[i];
+		Value		value = jinja_eval(ev, keyword->left);
+
+		append_keyword(call, keyword->value.u.string, keyword->value.length, &value);
+	}
+	if (node->starstar)
+		append_starstar(ev, node->starstar, call);
+}
+
+/* Puts the arguments of a call where a builtin expects them, and calls it. */
+Value
+jinja_invoke(Eval *ev, const Builtin *builtin, const Value *self,
+			 const CallArgs *call)
+{
+	Value		argv[MAX_PARAMS + 1];
+	int			nparams = 0;
+	int			i;
+	int			k;
+
+	memset(argv, 0, sizeof(argv));
+	argv[0] = *self;
+	if (builtin->required < 0)
+		return builtin->fn(ev, argv, call);
+	while (nparams < MAX_PARAMS && builtin->params[nparams] != NULL)
+		nparams++;
+	if (call->nargs > nparams)
+		jinja_fail("%s() takes at most %d arguments (%d given)",
+				   builtin->name, nparams, call->nargs);
+	for (i = 0; i < call->nargs; i++)
+		argv[i + 1] = call->args[i];
+	for (k = 0; k < call->nkeywords; k++)
+	{
+		const Keyword *keyword = &call->keywords[k];
+
+		for (i = 0; i < nparams; i++)
+		{
+			if (strlen(builtin->params[i]) == keyword->length &&
+				memcmp(builtin->params[i], keyword->name, keyword->length) == 0)
+				break;
+		}
+		if (i == nparams)
+			jinja_fail("%s() got an unexpected keyword argument '%s'",
+					   builtin->name, clip_name(keyword->name, keyword->length));
+		if (value_given(&argv[i + 1]))
+			jinja_fail("%s() got multiple values for argument '%s'",
+					   builtin->name, builtin->params[i]);
+		argv[i + 1] = keyword->value;
+	}
+	for (i = 0; i < builtin->required; i++)
+	{
+		if (!value_given(&argv[i + 1]))
+			jinja_fail("%s() missing required argument '%s'",
+					   builtin->name, builtin->params[i]);
+	}
+	return builtin->fn(ev, argv, call);
+}
+
+/* Calls a value. */
+Value
+jinja_call(Eval *ev, const Value *callee, const CallArgs *call)
+{
+	Value		none = value_none();
+
+	check_stack_depth();
+	switch ((ValueKind) callee->kind)
+	{
+		case VAL_METHOD:
+			return jinja_invoke(ev, callee->u.method->builtin,
+								&callee->u.method->self, call);
+		case VAL_GLOBAL:
+			return jinja_invoke(ev, callee->u.builtin, &none, call);
+		case VAL_MACRO:
+			return jinja_call_macro(ev, callee->u.macro, call);
+		case VAL_LOOP:
+			return jinja_call_loop(ev, callee->u.loop, call);
+		case VAL_JOINER:
+			if (call->nargs > 0 || call->nkeywords > 0)
+				jinja_fail("joiner takes no arguments when called");
+			if (callee->u.cycler->used)
+				return callee->u.cycler->items[0];
+			callee->u.cycler->used = true;
+			return utext_make("", 0);
+		case VAL_UNDEFINED:
+			value_fail_undefined(callee);
+		default:
+			jinja_fail("'%s' object is not callable", value_type(callee));
+	}
+}
+
+/* What is called: x.name means a method first. */
+static Value
+eval_callee(Eval *ev, const TemplateNode *node)
+{
+	Value		object;
+
+	if (node->type != NODE_GETATTR)
+		return jinja_eval(ev, node);
+	object = jinja_eval(ev, node->left);
+	ev->pos = node->pos;
+	return jinja_getattr(ev, &object, &node->value);
+}
+
+/* f(...) */
+static Value
+eval_call(Eval *ev, const TemplateNode *node)
+{
+	Value		callee = eval_callee(ev, node->left);
+	CallArgs	call;
+
+	jinja_eval_args(ev, node, &call);
+	ev->pos = node->pos;
+	return jinja_call(ev, &callee, &call);
+}
+
+/* A filter or test that is unknown is an error where it is reached. */
+static void
+require_builtin(const TemplateNode *node, const char *kind)
+{
+	if (node->builtin == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_FUNCTION),
+				 errmsg("no %s named \"%s\"", kind,
+						clip_name(node->value.u.string, node->value.length))));
+}
+
+/* Applies a filter node to a value. */
+Value
+jinja_apply_filter(Eval *ev, const TemplateNode *node, const Value *input)
+{
+	CallArgs	call;
+
+	jinja_eval_args(ev, node, &call);
+	ev->pos = node->pos;
+	require_builtin(node, "filter");
+	return jinja_invoke(ev, node->builtin, input, &call);
+}
+
+/* x is test */
+static Value
+eval_test(Eval *ev, const TemplateNode *node)
+{
+	Value		operand = jinja_eval(ev, node->left);
+	CallArgs	call;
+	Value		result;
+
+	jinja_eval_args(ev, node, &call);
+	ev->pos = node->pos;
+	require_builtin(node, "test");
+	result = jinja_invoke(ev, node->builtin, &operand, &call);
+	if (node->flags & NF_NEGATED)
+		return value_bool(!value_truth(ev, &result));
+	return result;
+}
+
+/* ------------------------------------------------------------------------
+ * Operators
+ * ------------------------------------------------------------------------
+ */
+
+/* Repeats a list or tuple. */
+static Value
+repeat_list(Eval *ev, const Value *list, int64 times)
+{
+	int			n = list_count(list);
+	Value	   *from = list_items(list);
+	Value	   *items;
+	Value		result;
+	int64		i;
+
+	if (times <= 0 || n == 0)
+		times = n = 0;
+	if (times > noetl_template_max_iterations ||
+		times * n > noetl_template_max_iterations)
+		jinja_fail_limit("template exceeds noetl.template_max_iterations (%d)",
+						 noetl_template_max_iterations);
+	items = palloc_extended((times * n + 1) * sizeof(Value), MCXT_ALLOC_HUGE);
+	for (i = 0; i < times; i++)
+		memcpy(items + i * n, from, n * sizeof(Value));
+	result = value_list(times * n, items);
+	result.kind = list->kind;
+	jinja_check_memory(ev);
+	return result;
+}
+
+/* One list or tuple after the other. */
+static Value
+concat_lists(Eval *ev, const Value *a, const Value *b)
+{
+	int64		n = (int64) list_count(a) + list_count(b);
+	Value	   *items = palloc_extended((n + 1) * sizeof(Value), MCXT_ALLOC_HUGE);
+	Value		result;
+
+	memcpy(items, list_items(a), list_count(a) * sizeof(Value));
+	memcpy(items + list_count(a), list_items(b), list_count(b) * sizeof(Value));
+	result = value_list(n, items);
+	result.kind = a->kind;
+	jinja_check_memory(ev);
+	return result;
+}
+
+/* Is it a sequence that * can repeat? */
+static bool
+is_repeatable(const Value *v)
+{
+	return v->kind == VAL_STRING || v->kind == VAL_LIST || v->kind == VAL_TUPLE;
+}
+
+/* Arithmetic operators, on whatever they are given. */
+Value
+jinja_binary(Eval *ev, Operator op, const Value *a, const Value *b)
+{
+	static const char *const names[] = {
+		[OP_ADD] = "+", [OP_SUB] = "-", [OP_MUL] = "*", [OP_DIV] = "/",
+		[OP_FLOORDIV] = "//", [OP_MOD] = "%", [OP_POW] = "** or pow()"
+	};
+
+	if (value_is_number(a) && value_is_number(b))
+		return number_binary(ev, op, a, b);
+	if (a->kind == VAL_STRING && op == OP_MOD)
+		return percent_format(ev, a, b);
+	if (a->kind == VAL_UNDEFINED)
+		value_fail_undefined(a);
+	if (b->kind == VAL_UNDEFINED)
+		value_fail_undefined(b);
+	if (op == OP_ADD && a->kind == b->kind)
+	{
+		if (a->kind == VAL_STRING)
+			return utext_concat(ev, a, b);
+		if (a->kind == VAL_LIST || a->kind == VAL_TUPLE)
+			return concat_lists(ev, a, b);
+	}
+	if (op == OP_MUL && is_repeatable(a) && value_is_integer(b))
+	{
+		int64		times = value_index(b, "*");
+
+		return a->kind == VAL_STRING ? utext_repeat(a, times) : repeat_list(ev, a, times);
+	}
+	if (op == OP_MUL && is_repeatable(b) && value_is_integer(a))
+		return jinja_binary(ev, op, b, a);
+	jinja_fail("unsupported operand type(s) for %s: '%s' and '%s'",
+			   names[op], value_type(a), value_type(b));
+}
+
+/* One comparison. */
+static bool
+compare_operation(Eval *ev, Operator op, const Value *a, const Value *b)
+{
+	switch (op)
+	{
+		case OP_EQ:
+			return value_equal(ev, a, b);
+		case OP_NE:
+			return !value_equal(ev, a, b);
+		case OP_IN:
+			return value_contains(ev, b, a);
+		case OP_NOT_IN:
+			return !value_contains(ev, b, a);
+		default:
+			return value_order(ev, op, a, b);
+	}
+}
+
+/* a < b < c */
+static Value
+eval_compare(Eval *ev, const TemplateNode *node)
+{
+	Value		left = jinja_eval(ev, node->left);
+	int			i;
+
+	for (i = 0; i < node->items.count; i++)
+	{
+		const TemplateNode *operand = node->items.items[i];
+		Value		right = jinja_eval(ev, operand->left);
+
+		ev->pos = operand->pos;
+		if (!compare_operation(ev, operand->op, &left, &right))
+			return value_bool(false);
+		left = right;
+	}
+	return value_bool(true);
+}
+
+/* a ~ b ~ c */
+static Value
+eval_concat(Eval *ev, const TemplateNode *node)
+{
+	StringInfoData buf;
+	Value	   *parts = palloc(node->items.count * sizeof(Value));
+	bool		markup = false;
+	Value		result;
+	int			i;
+
+	for (i = 0; i < node->items.count; i++)
+	{
+		parts[i] = jinja_eval(ev, node->items.items[i]);
+		if (ev->autoescape && parts[i].kind == VAL_STRING &&
+			(parts[i].flags & VF_MARKUP))
+			markup = true;
+	}
+	ev->pos = node->pos;
+	initStringInfo(&buf);
+	for (i = 0; i < node->items.count; i++)
+	{
+		Value		text = value_soft_str(ev, &parts[i]);
+
+		if (markup)
+			text = utext_escape(&text);
+		utext_check_size((int64) buf.len + text.length);
+		appendBinaryStringInfo(&buf, text.u.string, text.length);
+	}
+	result = utext_from_buffer(&buf);
+	if (markup)
+		result.flags = VF_MARKUP;
+	return result;
+}
+
+/* {a: b} */
+static Value
+eval_dict(Eval *ev, const TemplateNode *node)
+{
+	Value		dict = value_new_dict(node->items.count / 2);
+	int			i;
+
+	for (i = 0; i < node->items.count; i += 2)
+	{
+		Value		key = jinja_eval(ev, node->items.items[i]);
+		Value		value = jinja_eval(ev, node->items.items[i + 1]);
+
+		ev->pos = node->items.items[i]->pos;
+		key.flags &= ~(VF_STEP | VF_STEPS);
+		dict_set(ev, dict.u.dict, &key, &value);
+	}
+	return dict;
+}
+
+/* [a, b] or (a, b) */
+static Value
+eval_list(Eval *ev, const TemplateNode *node)
+{
+	Value	   *items = palloc((node->items.count + 1) * sizeof(Value));
+	Value		list;
+	int			i;
+
+	for (i = 0; i < node->items.count; i++)
+		items[i] = jinja_eval(ev, node->items.items[i]);
+	list = value_list(node->items.count, items);
+	if (node->type == NODE_TUPLE)
+		list.kind = VAL_TUPLE;
+	return list;
+}
+
+/* object[a:b:c] */
+static Value
+eval_slice(Eval *ev, const TemplateNode *node)
+{
+	Value		object = jinja_eval(ev, node->left);
+	Value		bounds[3];
+	int			i;
+
+	memset(bounds, 0, sizeof(bounds));
+	for (i = 0; i < 3; i++)
+	{
+		if (node->items.items[i])
+			bounds[i] = jinja_eval(ev, node->items.items[i]);
+	}
+	ev->pos = node->pos;
+	return jinja_getslice(ev, &object, &bounds[0], &bounds[1], &bounds[2]);
+}
+
+/* -a and +a */
+static Value
+eval_sign(Eval *ev, const TemplateNode *node)
+{
+	Value		operand = jinja_eval(ev, node->left);
+	Value		zero = value_int(0);
+
+	ev->pos = node->pos;
+	if (operand.kind == VAL_UNDEFINED)
+		value_fail_undefined(&operand);
+	if (!value_is_number(&operand))
+		jinja_fail("bad operand type for unary %s: '%s'",
+				   node->type == NODE_NEGATE ? "-" : "+", value_type(&operand));
+	if (node->type == NODE_NEGATE)
+		return number_negate(&operand);
+	return operand.kind == VAL_BOOL ? number_binary(ev, OP_ADD, &operand, &zero) : operand;
+}
+
+/* a if b else c */
+static Value
+eval_conditional(Eval *ev, const TemplateNode *node)
+{
+	Value		condition = jinja_eval(ev, node->third);
+
+	if (value_truth(ev, &condition))
+		return jinja_eval(ev, node->left);
+	if (node->right)
+		return jinja_eval(ev, node->right);
+	return value_undefined_hint("the inline if-expression evaluated to false and no else section was defined");
+}
+
+/* Any expression. */
+Value
+jinja_eval(Eval *ev, const TemplateNode *node)
+{
+	Value		a;
+	Value		b;
+
+	check_stack_depth();
+	switch ((NodeType) node->type)
+	{
+		case NODE_CONST:
+			return node->value;
+		case NODE_NAME:
+			ev->pos = node->pos;
+			return jinja_lookup(ev, node->name);
+		case NODE_LIST:
+		case NODE_TUPLE:
+			return eval_list(ev, node);
+		case NODE_DICT:
+			return eval_dict(ev, node);
+		case NODE_GETATTR:
+			a = jinja_eval(ev, node->left);
+			ev->pos = node->pos;
+			return jinja_getattr_uncalled(ev, &a, &node->value);
+		case NODE_GETITEM:
+			a = jinja_eval(ev, node->left);
+			b = jinja_eval(ev, node->right);
+			ev->pos = node->pos;
+			return jinja_getitem(ev, &a, &b);
+		case NODE_SLICE:
+			return eval_slice(ev, node);
+		case NODE_CALL:
+			return eval_call(ev, node);
+		case NODE_FILTER:
+			a = jinja_eval(ev, node->left);
+			return jinja_apply_filter(ev, node, &a);
+		case NODE_TEST:
+			return eval_test(ev, node);
+		case NODE_CONDITIONAL:
+			return eval_conditional(ev, node);
+		case NODE_AND:
+			a = jinja_eval(ev, node->left);
+			return value_truth(ev, &a) ? jinja_eval(ev, node->right) : a;
+		case NODE_OR:
+			a = jinja_eval(ev, node->left);
+			return value_truth(ev, &a) ? a : jinja_eval(ev, node->right);
+		case NODE_NOT:
+			a = jinja_eval(ev, node->left);
+			return value_bool(!value_truth(ev, &a));
+		case NODE_NEGATE:
+		case NODE_PLUS:
+			return eval_sign(ev, node);
+		case NODE_BINARY:
+			a = jinja_eval(ev, node->left);
+			b = jinja_eval(ev, node->right);
+			ev->pos = node->pos;
+			return jinja_binary(ev, node->op, &a, &b);
+		case NODE_CONCAT:
+			return eval_concat(ev, node);
+		case NODE_COMPARE:
+			return eval_compare(ev, node);
+		default:
+			elog(ERROR, "unexpected template node type %d", node->type);
+	}
+}
+
+/* ------------------------------------------------------------------------
+ * The door
+ * ------------------------------------------------------------------------
+ */
+
+/* What an evaluation is asked for. */
+typedef enum Purpose
+{
+	FOR_VALUE,
+	FOR_TRUTH
+} Purpose;
+
+/* Copies a result out of the evaluation's memory. */
+static void
+copy_result(MemoryContext context, const JsonbValue *from, JsonbValue *to)
+{
+	MemoryContext old = MemoryContextSwitchTo(context);
+
+	*to = *from;
+	if (from->type == jbvString)
+	{
+		to->val.string.val = palloc(from->val.string.len + 1);
+		memcpy(to->val.string.val, from->val.string.val, from->val.string.len);
+		to->val.string.val[from->val.string.len] = '\0';
+	}
+	else if (from->type == jbvNumeric)
+		to->val.numeric = DatumGetNumeric(datumCopy(NumericGetDatum(from->val.numeric), false, -1));
+	else if (from->type == jbvBinary)
+	{
+		to->val.binary.data = palloc(from->val.binary.len);
+		memcpy(to->val.binary.data, from->val.binary.data, from->val.binary.len);
+	}
+	MemoryContextSwitchTo(old);
+}
+
+/* Evaluates a template as text. */
+static void
+render_text(Eval *ev, JsonbValue *result)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	ev->out = &buf;
+	jinja_exec(ev, &ev->template->body);
+	coerce_text(buf.data, buf.len, result);
+}
+
+/* Truth of a condition's value: strings have a rule of their own. */
+static bool
+condition_truth(Eval *ev, const Value *value)
+{
+	JsonbValue	json;
+
+	if (value->kind != VAL_STRING)
+		return value_truth(ev, value);
+	json.type = jbvString;
+	json.val.string.val = unconstify(char *, value->u.string);
+	json.val.string.len = value->length;
+	return json_truth(&json);
+}
+
+/* Evaluates; result and truth as the purpose is.  Raises on errors. */
+static void
+evaluate(Eval *ev, Purpose purpose, JsonbValue *result, bool *truth)
+{
+	Value		value;
+
+	jinja_push_frame(ev, &ev->template->hidden);
+	if (ev->template->verbatim)
+	{
+		result->type = jbvString;
+		result->val.string.val = unconstify(char *, ev->template->original);
+		result->val.string.len = ev->template->original_length;
+	}
+	else if (ev->template->native)
+	{
+		value = jinja_eval(ev, ev->template->native);
+		if (purpose == FOR_TRUTH)
+		{
+			*truth = condition_truth(ev, &value);
+			return;
+		}
+		value_to_json(ev, &value, result);
+		if (result->type == jbvBinary)
+			utext_check_size(result->val.binary.len);
+		return;
+	}
+	else
+		render_text(ev, result);
+	if (purpose == FOR_TRUTH)
+		*truth = json_truth(result);
+}
+
+/* Fills *error from the error that was just caught. */
+static void
+describe_error(const Eval *ev, const ErrorData *edata, SourceError *error)
+{
+	memset(error, 0, sizeof(SourceError));
+	error->sqlerrcode = edata->sqlerrcode;
+	error->message = edata->message;
+	error->hint = edata->hint;
+	if (ev->template->source && ev->pos >= 0)
+		jinja_locate(ev->template->source, ev->template->length, ev->pos,
+					 &error->line, &error->column);
+	if (edata->sqlerrcode == ERRCODE_STATEMENT_TOO_COMPLEX)
+	{
+		error->message = pstrdup("template nests or recurses too deeply");
+		error->hint = NULL;
+	}
+}
+
+/* Runs an evaluation in memory of its own, turning errors into *error. */
+static bool
+run(const Template *template, const TemplateScope *scope, Purpose purpose,
+	JsonbValue *result, bool *truth, SourceError *error)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	uint32		holdoff = InterruptHoldoffCount;
+	Eval		ev = {template, scope};
+	volatile bool ok = true;
+
+	if (template->fault != NULL)
+	{
+		*error = *template->fault;
+		return false;
+	}
+	ev.pos = -1;
+	ev.caller = caller;
+	ev.context = AllocSetContextCreate(caller, "template evaluation",
+									   ALLOCSET_DEFAULT_SIZES);
+	PG_TRY();
+	{
+		JsonbValue	value;
+
+		MemoryContextSwitchTo(ev.context);
+		memset(&value, 0, sizeof(value));
+		ev.free = palloc0((template->nnames + 1) * sizeof(FreeName));
+		evaluate(&ev, purpose, &value, truth);
+		MemoryContextSwitchTo(caller);
+		if (purpose == FOR_VALUE)
+			copy_result(caller, &value, result);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *edata;
+
+		MemoryContextSwitchTo(caller);
+		edata = CopyErrorData();
+		if (ev.in_lookup || !jinja_error_is_ours(edata->sqlerrcode))
+			PG_RE_THROW();
+		FlushErrorState();
+		InterruptHoldoffCount = holdoff;
+		describe_error(&ev, edata, error);
+		ok = false;
+	}
+	PG_END_TRY();
+	MemoryContextDelete(ev.context);
+	return ok;
+}
+
+/* Renders; see template.h. */
+bool
+template_render(const Template *template, const TemplateScope *scope,
+				JsonbValue *result, SourceError *error)
+{
+	return run(template, scope, FOR_VALUE, result, NULL, error);
+}
+
+/* Truth of a condition; see template.h. */
+bool
+template_truth(const Template *template, const TemplateScope *scope,
+			   bool *result, SourceError *error)
+{
+	return run(template, scope, FOR_TRUTH, NULL, result, error);
+}
+
+/* Truth of a JSON value as a condition: some strings are false. */
+bool
+json_truth(const JsonbValue *value)
+{
+	static const char *const no[] = {
+		"false", "0", "no", "n", "off", "none", "null", "{}", "[]"
+	};
+	Value		text;
+	int			i;
+
+	switch (value->type)
+	{
+		case jbvNull:
+			return false;
+		case jbvBool:
+			return value->val.boolean;
+		case jbvNumeric:
+			{
+				Value		number = number_from_json(value->val.numeric);
+
+				return value_truth(NULL, &number);
+			}
+		case jbvString:
+			text = utext_make(value->val.string.val, value->val.string.len);
+			text = utext_strip(&text, NULL, true, true);
+			if (text.length == 0)
+				return false;
+			if (text.length > 8)
+				return true;
+			for (i = 0; i < lengthof(no); i++)
+			{
+				if (strlen(no[i]) == text.length &&
+					pg_strncasecmp(no[i], text.u.string, text.length) == 0)
+					return false;
+			}
+			return true;
+		case jbvBinary:
+			return JsonContainerSize(value->val.binary.data) > 0;
+		case jbvArray:
+			return value->val.array.nElems > 0;
+		case jbvObject:
+			return value->val.object.nPairs > 0;
+		default:
+			return true;
+	}
+}

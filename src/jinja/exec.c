@@ -1,0 +1,753 @@
+/*
+ * jinja/exec.c
+ *		Statements: output, scopes, loops and macros.
+ */
+#include "common/common.h"
+
+#include "miscadmin.h"
+
+#include "jinja/internal.h"
+
+/* ------------------------------------------------------------------------
+ * Scopes
+ * ------------------------------------------------------------------------
+ */
+
+/* Gives a name a value in a scope. */
+static void
+bind(Frame *frame, int name, const Value *value)
+{
+	int			i;
+
+	for (i = 0; i < frame->count; i++)
+	{
+		if (frame->bindings[i].name == name)
+		{
+			frame->bindings[i].value = *value;
+			return;
+		}
+	}
+	if (frame->count == frame->allocated)
+	{
+		frame->allocated = frame->allocated ? frame->allocated * 2 : 4;
+		if (frame->bindings == NULL)
+			frame->bindings = palloc(frame->allocated * sizeof(Binding));
+		else
+			frame->bindings = repalloc(frame->bindings,
+									   frame->allocated * sizeof(Binding));
+	}
+	frame->bindings[frame->count].name = name;
+	frame->bindings[frame->count].value = *value;
+	frame->count++;
+}
+
+/* Opens a scope inside the current one; it hides names that it will set. */
+Frame *
+jinja_push_frame(Eval *ev, const NameList *hidden)
+{
+	Frame	   *frame = palloc0(sizeof(Frame));
+	int			i;
+
+	frame->parent = ev->frame;
+	ev->frame = frame;
+	for (i = 0; hidden && i < hidden->count; i++)
+	{
+		const TemplateName *name = &ev->template->names[hidden->names[i]];
+		Value		undefined = value_undefined_name(name->name, name->length);
+
+		bind(frame, hidden->names[i], &undefined);
+	}
+	return frame;
+}
+
+/* Number of a name the engine itself binds; -1 if the template has it not. */
+static int
+find_name(const Eval *ev, const char *name)
+{
+	const Template *t = ev->template;
+	int			i;
+
+	for (i = 0; i < t->nnames; i++)
+	{
+		if (strcmp(t->names[i].name, name) == 0)
+			return i;
+	}
+	return -1;
+}
+
+/* Binds such a name. */
+static void
+bind_text(Eval *ev, Frame *frame, const char *name, const Value *value)
+{
+	int			number = find_name(ev, name);
+
+	if (number >= 0)
+		bind(frame, number, value);
+}
+
+/* Unpacks a value into the names of a tuple. */
+static void
+assign_tuple(Eval *ev, const TemplateNode *target, const Value *value)
+{
+	int			wanted = target->items.count;
+	Value	   *items = palloc((wanted + 1) * sizeof(Value));
+	Iterator   *it;
+	Value		extra;
+	int			n = 0;
+	int			i;
+
+	if (!value_is_iterable(value))
+		jinja_fail("cannot unpack non-iterable %s object", value_type(value));
+	it = value_iterate(ev, value);
+	while (n < wanted && iter_next(ev, it, &items[n]))
+		n++;
+	if (n < wanted)
+		jinja_fail("not enough values to unpack (expected %d, got %d)", wanted, n);
+	if (iter_next(ev, it, &extra))
+		jinja_fail("too many values to unpack (expected %d)", wanted);
+	for (i = 0; i < wanted; i++)
+		jinja_assign(ev, target->items.items[i], &items[i]);
+}
+
+/* Assigns to a name, a tuple of names or an attribute of a namespace. */
+void
+jinja_assign(Eval *ev, const TemplateNode *target, const Value *value)
+{
+	Value		object;
+
+	if (target->type == NODE_NAME)
+		bind(ev->frame, target->name, value);
+	else if (target->type == NODE_TUPLE)
+	{
+		ev->pos = target->pos;
+		assign_tuple(ev, target, value);
+	}
+	else
+	{
+		object = jinja_lookup(ev, target->name);
+		ev->pos = target->pos;
+		if (object.kind != VAL_NAMESPACE)
+			jinja_fail("cannot assign attribute on non-namespace object");
+		dict_set(ev, object.u.dict, &target->value, value);
+	}
+}
+
+/* ------------------------------------------------------------------------
+ * Output
+ * ------------------------------------------------------------------------
+ */
+
+/* Prints a value. */
+static void
+print_value(Eval *ev, const Value *value)
+{
+	Value		text;
+
+	utext_check_size(ev->out->len);
+	if (!ev->autoescape)
+	{
+		value_str_into(ev, ev->out, value);
+		return;
+	}
+	text = value_soft_str(ev, value);
+	text = utext_escape(&text);
+	jinja_output(ev, text.u.string, text.length);
+}
+
+/* Prints what a filter or call block gave: Jinja2 takes only text for it. */
+static void
+print_block(Eval *ev, const TemplateNode *node, const Value *value)
+{
+	ev->pos = node->pos;
+	if (value->kind != VAL_STRING)
+		jinja_fail("%s block must give a string, not %s",
+				   node->type == NODE_FILTER_BLOCK ? "filter" : "call", value_type(value));
+	jinja_output(ev, value->u.string, value->length);
+}
+
+/* Runs statements in a scope of their own, catching what they print. */
+static Value
+capture(Eval *ev, const TemplateNode *node)
+{
+	const TemplateNode *filter = node->right;
+	StringInfo	outer = ev->out;
+	Frame	   *frame = ev->frame;
+	StringInfoData buf;
+	Value		text;
+
+	initStringInfo(&buf);
+	ev->out = &buf;
+	jinja_push_frame(ev, &node->hidden);
+	jinja_exec(ev, &node->body);
+	text = utext_from_buffer(&buf);
+	if (ev->autoescape)
+		text.flags = VF_MARKUP;
+	if (filter != NULL)
+	{
+		/* the innermost filter of a chain has no operand: it gets the text */
+		const TemplateNode *chain[64];
+		int			n = 0;
+
+		for (; filter != NULL; filter = filter->left)
+		{
+			if (n == lengthof(chain))
+				jinja_fail_limit("more than %d filters in a row", n);
+			chain[n++] = filter;
+		}
+		while (n > 0)
+			text = jinja_apply_filter(ev, chain[--n], &text);
+	}
+	ev->frame = frame;
+	ev->out = outer;
+	return text;
+}
+
+/* ------------------------------------------------------------------------
+ * Loops
+ * ------------------------------------------------------------------------
+ */
+
+/* The items of a loop for which its condition holds. */
+typedef struct FilteredIterator
+{
+	Iterator	base;
+	Iterator   *source;
+	const TemplateNode *node;
+	Frame	   *frame;
+} FilteredIterator;
+
+/* The next of them. */
+static bool
+filtered_next(Eval *ev, Iterator *base, Value *item)
+{
+	FilteredIterator *it = (FilteredIterator *) base;
+	Frame	   *saved = ev->frame;
+	bool		found = false;
+
+	while (!found && iter_next(ev, it->source, item))
+	{
+		Value		condition;
+
+		ev->frame = it->frame;
+		jinja_push_frame(ev, NULL);
+		jinja_assign(ev, it->node->left, item);
+		condition = jinja_eval(ev, it->node->third);
+		found = value_truth(ev, &condition);
+	}
+	ev->frame = saved;
+	return found;
+}
+
+/* The next item of a loop, which may have been read ahead. */
+bool
+jinja_loop_advance(Eval *ev, Loop *loop, Value *item)
+{
+	if (loop->has_after)
+	{
+		*item = loop->after;
+		loop->has_after = false;
+	}
+	else if (loop->exhausted || !iter_next(ev, loop->source, item))
+	{
+		loop->exhausted = true;
+		return false;
+	}
+	loop->index0++;
+	loop->before = loop->current;
+	loop->current = *item;
+	return true;
+}
+
+/* Reads one item ahead; false at the end. */
+static bool
+loop_peek(Eval *ev, Loop *loop)
+{
+	if (loop->has_after)
+		return true;
+	if (loop->exhausted || !iter_next(ev, loop->source, &loop->after))
+	{
+		loop->exhausted = true;
+		return false;
+	}
+	loop->has_after = true;
+	return true;
+}
+
+/* loop.length; a generator is read to its end for it. */
+int64
+jinja_loop_length(Eval *ev, Loop *loop)
+{
+	if (loop->length < 0)
+	{
+		if (value_has_length(&loop->iterable))
+			loop->length = value_length(ev, &loop->iterable);
+		else
+		{
+			Value		source = value_iterator(loop->source);
+			Value		rest = value_collect(ev, &source);
+
+			loop->source = iterate_array(list_count(&rest), list_items(&rest));
+			loop->exhausted = false;
+			loop->length = list_count(&rest) + loop->index0 + 1 + loop->has_after;
+		}
+	}
+	return loop->length;
+}
+
+/* loop.previtem and loop.nextitem */
+static Value
+loop_neighbour(Eval *ev, Loop *loop, bool next)
+{
+	if (next)
+		return loop_peek(ev, loop) ? loop->after :
+			value_undefined_hint("there is no next item");
+	return loop->index0 > 0 ? loop->before :
+		value_undefined_hint("there is no previous item");
+}
+
+/* The attributes of "loop" that are no methods. */
+bool
+jinja_loop_attribute(Eval *ev, Loop *loop, const char *name, int length,
+					 Value *result)
+{
+	Value		n = utext_make(name, length);
+
+	if (utext_is(&n, "index"))
+		*result = value_int(loop->index0 + 1);
+	else if (utext_is(&n, "index0"))
+		*result = value_int(loop->index0);
+	else if (utext_is(&n, "first"))
+		*result = value_bool(loop->index0 == 0);
+	else if (utext_is(&n, "last"))
+		*result = value_bool(!loop_peek(ev, loop));
+	else if (utext_is(&n, "length"))
+		*result = value_int(jinja_loop_length(ev, loop));
+	else if (utext_is(&n, "revindex"))
+		*result = value_int(jinja_loop_length(ev, loop) - loop->index0);
+	else if (utext_is(&n, "revindex0"))
+		*result = value_int(jinja_loop_length(ev, loop) - loop->index0 - 1);
+	else if (utext_is(&n, "depth"))
+		*result = value_int(loop->depth0 + 1);
+	else if (utext_is(&n, "depth0"))
+		*result = value_int(loop->depth0);
+	else if (utext_is(&n, "previtem"))
+		*result = loop_neighbour(ev, loop, false);
+	else if (utext_is(&n, "nextitem"))
+		*result = loop_neighbour(ev, loop, true);
+	else
+		return false;
+	return true;
+}
+
+/* Runs the body of a loop for each item, and the else part if there is none. */
+static void
+run_loop(Eval *ev, const TemplateNode *node, const Value *iterable, int depth0)
+{
+	Frame	   *outer = ev->frame;
+	Loop	   *loop = palloc0(sizeof(Loop));
+	Value		loop_value = {VAL_LOOP};
+	int			loop_name = find_name(ev, "loop");
+	Value		item;
+	bool		empty = true;
+
+	ev->pos = node->right->pos;
+	loop->source = value_iterate(ev, iterable);
+	loop->iterable = *iterable;
+	loop->node = node->flags & NF_RECURSIVE ? unconstify(TemplateNode *, node) : NULL;
+	loop->frame = outer;
+	loop->index0 = -1;
+	loop->depth0 = depth0;
+	loop->length = -1;
+	loop_value.u.loop = loop;
+	if (node->third)
+	{
+		FilteredIterator *it = palloc(sizeof(FilteredIterator));
+
+		it->base.next = filtered_next;
+		it->base.type = "generator";
+		it->source = loop->source;
+		it->node = node;
+		it->frame = outer;
+		loop->source = &it->base;
+		loop->iterable = value_iterator(&it->base);
+	}
+	while (jinja_loop_advance(ev, loop, &item))
+	{
+		empty = false;
+		jinja_push_frame(ev, &node->hidden);
+		jinja_assign(ev, node->left, &item);
+		if (loop_name >= 0)
+			bind(ev->frame, loop_name, &loop_value);
+		jinja_exec(ev, &node->body);
+		ev->frame = outer;
+	}
+	if (empty && node->orelse.count > 0)
+	{
+		jinja_push_frame(ev, &node->hidden_else);
+		jinja_exec(ev, &node->orelse);
+		ev->frame = outer;
+	}
+}
+
+/* for */
+static void
+exec_for(Eval *ev, const TemplateNode *node)
+{
+	Value		iterable = jinja_eval(ev, node->right);
+
+	run_loop(ev, node, &iterable, 0);
+}
+
+/* loop(iterable) inside a recursive loop */
+Value
+jinja_call_loop(Eval *ev, Loop *loop, const CallArgs *call)
+{
+	StringInfo	outer = ev->out;
+	Frame	   *frame = ev->frame;
+	StringInfoData buf;
+	Value		result;
+
+	check_stack_depth();
+	if (call->nargs != 1 || call->nkeywords != 0)
+		jinja_fail("loop() takes exactly one argument");
+	if (loop->node == NULL)
+		jinja_fail("the loop must have the 'recursive' marker to be called recursively");
+	initStringInfo(&buf);
+	ev->out = &buf;
+	ev->frame = loop->frame;
+	run_loop(ev, loop->node, &call->args[0], loop->depth0 + 1);
+	ev->frame = frame;
+	ev->out = outer;
+	result = utext_from_buffer(&buf);
+	if (ev->autoescape)
+		result.flags = VF_MARKUP;
+	return result;
+}
+
+/* ------------------------------------------------------------------------
+ * Macros
+ * ------------------------------------------------------------------------
+ */
+
+/* A macro as a value, with the scope it was defined in. */
+static Value
+make_macro(Eval *ev, const TemplateNode *node)
+{
+	Value		v = {VAL_MACRO};
+
+	v.u.macro = palloc0(sizeof(Macro));
+	v.u.macro->node = node;
+	v.u.macro->closure = ev->frame;
+	if (node->type == NODE_MACRO)
+	{
+		v.u.macro->name = ev->template->names[node->name].name;
+		v.u.macro->name_length = ev->template->names[node->name].length;
+	}
+	return v;
+}
+
+/* Takes a keyword argument out of a call; false if it is not there. */
+static bool
+take_keyword(CallArgs *call, const char *name, Value *value)
+{
+	int			i;
+
+	for (i = 0; i < call->nkeywords; i++)
+	{
+		if (strlen(name) == call->keywords[i].length &&
+			memcmp(call->keywords[i].name, name, call->keywords[i].length) == 0)
+		{
+			*value = call->keywords[i].value;
+			call->nkeywords--;
+			memmove(&call->keywords[i], &call->keywords[i + 1],
+					(call->nkeywords - i) * sizeof(Keyword));
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Binds the parameters of a macro that were given by position or name. */
+static bool
+bind_parameters(Eval *ev, Macro *macro, CallArgs *call, Frame *frame)
+{
+	const NodeList *params = &macro->node->items;
+	bool		found_caller = false;
+	int			i;
+
+	for (i = 0; i < params->count; i += 2)
+	{
+		const char *name = ev->template->names[params->items[i]->name].name;
+		Value		value = {VAL_ABSENT};
+
+		if (i / 2 < call->nargs)
+			value = call->args[i / 2];
+		else
+		{
+			take_keyword(call, name, &value);
+			if (strcmp(name, "caller") == 0)
+				found_caller = true;
+		}
+		bind(frame, params->items[i]->name, &value);
+	}
+	if (call->nargs >= params->count / 2)
+		found_caller = (macro->node->flags & NF_EXPLICIT_CALLER) != 0;
+	return found_caller;
+}
+
+/* Gives parameters that were not given their defaults. */
+static void
+bind_defaults(Eval *ev, Macro *macro, Frame *frame)
+{
+	const NodeList *params = &macro->node->items;
+	int			i;
+
+	for (i = 0; i < params->count; i += 2)
+	{
+		int			name = params->items[i]->name;
+		Value		value;
+		int			k;
+
+		for (k = 0; k < frame->count && frame->bindings[k].name != name; k++)
+			;
+		if (frame->bindings[k].value.kind != VAL_ABSENT)
+			continue;
+		if (params->items[i + 1])
+			value = jinja_eval(ev, params->items[i + 1]);
+		else
+			value = value_undefined_hint(psprintf("parameter '%s' was not provided",
+												  clip_name(ev->template->names[name].name,
+															ev->template->names[name].length)));
+		bind(frame, name, &value);
+	}
+}
+
+/* Binds caller, kwargs and varargs, and refuses what is left over. */
+static void
+bind_special(Eval *ev, Macro *macro, CallArgs *call, Frame *frame,
+			 bool found_caller)
+{
+	const TemplateNode *node = macro->node;
+	int			nparams = node->items.count / 2;
+	Value		value;
+	Value		extra;
+	int			i;
+
+	if ((node->flags & NF_CALLER) && !found_caller)
+	{
+		if (!take_keyword(call, "caller", &value) || value.kind == VAL_NONE)
+			value = value_undefined_hint("No caller defined");
+		bind_text(ev, frame, "caller", &value);
+	}
+	if (node->flags & NF_KWARGS)
+	{
+		extra = value_new_dict(call->nkeywords);
+		for (i = 0; i < call->nkeywords; i++)
+		{
+			Value		key = utext_make(call->keywords[i].name, call->keywords[i].length);
+
+			dict_set(ev, extra.u.dict, &key, &call->keywords[i].value);
+		}
+		bind_text(ev, frame, "kwargs", &extra);
+	}
+	else if (call->nkeywords > 0)
+		jinja_fail("macro %s takes no keyword argument '%s'",
+				   macro->name ? clip_name(macro->name, macro->name_length) : "block",
+				   clip_name(call->keywords[0].name, call->keywords[0].length));
+	if (node->flags & NF_VARARGS)
+	{
+		i = Min(nparams, call->nargs);
+		value = value_tuple(call->nargs - i, call->args ? call->args + i : NULL);
+		bind_text(ev, frame, "varargs", &value);
+	}
+	else if (call->nargs > nparams)
+		jinja_fail("macro %s takes not more than %d argument(s)",
+				   macro->name ? clip_name(macro->name, macro->name_length) : "block", nparams);
+}
+
+/* Calls a macro: its value is what it prints. */
+Value
+jinja_call_macro(Eval *ev, Macro *macro, const CallArgs *given)
+{
+	StringInfo	outer = ev->out;
+	Frame	   *saved = ev->frame;
+	CallArgs	call = *given;
+	Frame	   *frame;
+	bool		found_caller;
+	StringInfoData buf;
+	Value		result;
+
+	check_stack_depth();
+	jinja_count_iteration(ev);
+	if (call.nkeywords > 0)
+	{
+		call.keywords = palloc(call.nkeywords * sizeof(Keyword));
+		memcpy(call.keywords, given->keywords, call.nkeywords * sizeof(Keyword));
+	}
+	initStringInfo(&buf);
+	ev->frame = macro->closure;
+	frame = jinja_push_frame(ev, &macro->node->hidden);
+	ev->out = &buf;
+	found_caller = bind_parameters(ev, macro, &call, frame);
+	bind_special(ev, macro, &call, frame, found_caller);
+	bind_defaults(ev, macro, frame);
+	jinja_exec(ev, &macro->node->body);
+	ev->frame = saved;
+	ev->out = outer;
+	result = utext_from_buffer(&buf);
+	if (ev->autoescape)
+		result.flags = VF_MARKUP;
+	return result;
+}
+
+/* call: the block becomes the macro "caller" of the call */
+static void
+exec_call_block(Eval *ev, const TemplateNode *node)
+{
+	Value		caller = make_macro(ev, node);
+	Value		callee = jinja_eval(ev, node->left->left);
+	CallArgs	call;
+	Keyword    *keywords;
+	Value		result;
+
+	jinja_eval_args(ev, node->left, &call);
+	keywords = palloc((call.nkeywords + 1) * sizeof(Keyword));
+	if (call.nkeywords > 0)
+		memcpy(keywords, call.keywords, call.nkeywords * sizeof(Keyword));
+	keywords[call.nkeywords].name = "caller";
+	keywords[call.nkeywords].length = 6;
+	keywords[call.nkeywords].value = caller;
+	call.keywords = keywords;
+	call.nkeywords++;
+	ev->pos = node->left->pos;
+	result = jinja_call(ev, &callee, &call);
+	print_block(ev, node, &result);
+}
+
+/* ------------------------------------------------------------------------
+ * Statements
+ * ------------------------------------------------------------------------
+ */
+
+/* if; the branch of an elif is an if of its own */
+static void
+exec_if(Eval *ev, const TemplateNode *node)
+{
+	for (;;)
+	{
+		Value		condition = jinja_eval(ev, node->third);
+
+		if (value_truth(ev, &condition))
+		{
+			jinja_exec(ev, &node->body);
+			return;
+		}
+		if (node->orelse.count != 1 || node->orelse.items[0]->type != NODE_IF)
+			break;
+		node = node->orelse.items[0];
+	}
+	jinja_exec(ev, &node->orelse);
+}
+
+/* with: values are evaluated outside */
+static void
+exec_with(Eval *ev, const TemplateNode *node)
+{
+	Frame	   *outer = ev->frame;
+	Frame	   *frame = jinja_push_frame(ev, &node->hidden);
+	int			i;
+
+	for (i = 0; i < node->items.count; i += 2)
+	{
+		Value		value;
+
+		ev->frame = outer;
+		value = jinja_eval(ev, node->items.items[i + 1]);
+		ev->frame = frame;
+		jinja_assign(ev, node->items.items[i], &value);
+	}
+	jinja_exec(ev, &node->body);
+	ev->frame = outer;
+}
+
+/* autoescape */
+static void
+exec_autoescape(Eval *ev, const TemplateNode *node)
+{
+	Value		on = jinja_eval(ev, node->left);
+	Frame	   *outer = ev->frame;
+	bool		saved = ev->autoescape;
+
+	ev->autoescape = value_truth(ev, &on);
+	jinja_push_frame(ev, &node->hidden);
+	jinja_exec(ev, &node->body);
+	ev->frame = outer;
+	ev->autoescape = saved;
+}
+
+/* One statement. */
+static void
+exec_statement(Eval *ev, const TemplateNode *node)
+{
+	Value		value;
+
+	switch ((NodeType) node->type)
+	{
+		case NODE_DATA:
+			jinja_output(ev, node->value.u.string, node->value.length);
+			break;
+		case NODE_PRINT:
+			value = jinja_eval(ev, node->left);
+			print_value(ev, &value);
+			break;
+		case NODE_IF:
+			exec_if(ev, node);
+			break;
+		case NODE_FOR:
+			exec_for(ev, node);
+			break;
+		case NODE_SET:
+			value = jinja_eval(ev, node->right);
+			jinja_assign(ev, node->left, &value);
+			break;
+		case NODE_SET_BLOCK:
+			value = capture(ev, node);
+			if (ev->autoescape && value.kind == VAL_STRING)
+				value.flags |= VF_MARKUP;
+			jinja_assign(ev, node->left, &value);
+			break;
+		case NODE_MACRO:
+			value = make_macro(ev, node);
+			bind(ev->frame, node->name, &value);
+			break;
+		case NODE_CALL_BLOCK:
+			exec_call_block(ev, node);
+			break;
+		case NODE_FILTER_BLOCK:
+			value = capture(ev, node);
+			print_block(ev, node, &value);
+			break;
+		case NODE_WITH:
+			exec_with(ev, node);
+			break;
+		case NODE_AUTOESCAPE:
+			exec_autoescape(ev, node);
+			break;
+		default:
+			elog(ERROR, "unexpected template node type %d", node->type);
+	}
+}
+
+/* Runs statements. */
+void
+jinja_exec(Eval *ev, const NodeList *body)
+{
+	int			i;
+
+	check_stack_depth();
+	for (i = 0; i < body->count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		exec_statement(ev, body->items[i]);
+	}
+}

@@ -1,0 +1,495 @@
+/*
+ * jinja/filters.c
+ *		The table of filters, and the filters on single values.
+ */
+#include "common/common.h"
+
+#include <math.h>
+
+#include "common/base64.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+
+#include "jinja/internal.h"
+#include "jinja/filters.h"
+
+/* ------------------------------------------------------------------------
+ * Arguments
+ * ------------------------------------------------------------------------
+ */
+
+/* A small integer argument. */
+int
+argument_int(const Value *value, int fallback)
+{
+	int64		i;
+
+	if (!value_given(value))
+		return fallback;
+	i = value_index(value, "argument");
+	if (i > INT_MAX)
+		return INT_MAX;
+	return i < INT_MIN ? INT_MIN : (int) i;
+}
+
+/* An argument of which only the truth matters. */
+bool
+argument_bool(Eval *ev, const Value *value, bool fallback)
+{
+	return value_given(value) ? value_truth(ev, value) : fallback;
+}
+
+/* ------------------------------------------------------------------------
+ * Numbers
+ * ------------------------------------------------------------------------
+ */
+
+/* abs */
+static Value
+filter_abs(Eval *ev, const Value *argv, const CallArgs *call)
+{
+	if (!value_is_number(&argv[0]))
+		jinja_fail("bad operand type for abs(): '%s'", value_type(&argv[0]));
+	return number_abs(&argv[0]);
+}
+
+/* Python's float(); false where it raises TypeError or ValueError. */
+static bool
+to_float(const Value *value, double *result)
+{
+	if (value->kind == VAL_UNDEFINED)
+		value_fail_undefined(value);
+	if (value_is_number(value))
+	{
+		*result = number_to_double(value);
+		return true;
+	}
+	return value->kind == VAL_STRING &&
+		number_parse_float(value->u.string, value->length, result);
+}
+
+/* float */
+static Value
+filter_float(Eval *ev, const Value *argv, const CallArgs *call)
+{
+	double		d;
+
+	if (to_float(&argv[0], &d))
+		return value_float(d);
+	return value_given(&argv[1]) ? argv[1] : value_float(0.0);
+}
+
+/* int */
+static Value
+filter_int(Eval *ev, const Value *argv, const CallArgs *call)
+{
+	Value		fallback = value_given(&argv[1]) ? argv[1] : value_int(0);
+	Value		result;
+	double		d;
+
+	if (value_is_integer(&argv[0]))
+		return argv[0].kind == VAL_BOOL ? value_int(argv[0].u.boolean) : argv[0];
+	if (argv[0].kind == VAL_FLOAT)
+		return isnan(argv[0].u.real) ? fallback : number_from_double_trunc(argv[0].u.real);
+	if (argv[0].kind == VAL_STRING)
+	{
+		int64		base = 10;
+
+		if (value_given(&argv[2]))
+			base = argv[2].kind == VAL_INT ? argv[2].u.integer : -1;
+		if ((base == 0 || (base >= 2 && base <= 36)) &&
+			number_parse_int(argv[0].u.string, argv[0].length, (int) base, &result))
+			return result;
+	}
+	if (!to_float(&argv[0], &d) || !isfinite(d))
+		return fallback;
+	return number_from_double_trunc(d);
+}
+
+/* round */
+static Value
+filter_round(Eval *ev, const Value *argv, const CallArgs *call)
+{
+	bool		up = utext_is(&argv[2], "ceil");
+	Value		rounded;
+
+	if (value_given(&argv[2]) && !up && !utext_is(&argv[2], "floor") &&
+		!utext_is(&argv[2], "common"))
+		jinja_fail("method must be common, ceil or floor");
+	if (argv[0].kind == VAL_UNDEFINED)
+		value_fail_undefined(&argv[0]);
+	if (!value_is_number(&argv[0]))
+		jinja_fail("type %s cannot be rounded", value_type(&argv[0]));
+	if (up || utext_is(&argv[2], "floor"))
+		return number_ceil_floor(ev, &argv[0],
+								 value_given(&argv[1]) ? value_index(&argv[1], "round") : 0, up);
+	if (argv[1].kind == VAL_NONE)
+	{
+		rounded = number_round(&argv[0], 0);
+		return rounded.kind == VAL_FLOAT ? number_from_double_trunc(rounded.u.real) : rounded;
+	}
+	return number_round(&argv[0],
+						value_given(&argv[1]) ? value_index(&argv[1], "round") : 0);
+}
+
+/* filesizeformat */
+static Value
+filter_filesizeformat(Eval *ev, const Value *argv, const CallArgs *call)
+{
+	static const char prefixes[] = "kMGTPEZY";
+	bool		binary = argument_bool(ev, &argv[1], false);
+	double		base = binary ? 1024 : 1000;
+	double		bytes;
+	double		unit = base;
+	char		number[400];
+	Value		whole;
+	int			length;
+	int			i;
+
+	if (!to_float(&argv[0], &bytes))
+		jinja_fail("could not convert to float");
+	if (bytes == 1)
+		return value_text("1 Byte");
+	if (bytes < base)
+	{
+		whole = number_from_double_trunc(bytes);
+		return value_text(psprintf("%s Bytes", number_text(&whole, &length)));
+	}
+	for (i = 0; i < 8; i++)
+	{
+		unit *= base;
+		if (bytes < unit)
+			break;
+	}
+	i = Min(i, 7);
+	if (isnan(bytes) || isinf(bytes))
+		snprintf(number, sizeof(number), "%s", isnan(bytes) ? "nan" : "inf");
+	else
+		snprintf(number, sizeof(number), "%.1f", base * bytes / unit);
+	return value_text(psprintf("%s %c%sB", number,
+							   binary && i == 0 ? 'K' : prefixes[i],
+							   binary ? "i" : ""));
+}
+
+/* ------------------------------------------------------------------------
+ * Any value
+ * ------------------------------------------------------------------------
+ */
+
+/* default */
+static Value
+filter_default(Eval *ev, const Value *argv, const CallArgs *call)
+{
+	if (argv[0].kind == VAL_UNDEFINED ||
+		(argument_bool(ev, &argv[2], false) && !value_truth(ev, &argv[0])))
+		return value_given(&argv[1]) ? argv[1] : utext_make("", 0);
+	return argv[0];
+}
+
+/* attr: an attribute, never an item */
+static Value
+filter_attr(Eval *ev, const Value *argv, const CallArgs *call)
+{
+	Value		dict;
+	Value		result;
+
+	if (argv[1].kind != VAL_STRING)
+		jinja_fail("attribute name must be string, not '%s'", value_type(&argv[1]));
+	if (argv[0].kind == VAL_UNDEFINED)
+		value_fail_undefined(&argv[0]);
+	if (argv[1].length > 0 && argv[1].u.string[0] == '_')
+		jinja_fail_refused("Names that begin with an underscore are private.",
+						   "access to attribute \"%s\" is not allowed",
+						   clip_name(argv[1].u.string, argv[1].length));
+	if (argv[0].kind == VAL_DICT && !value_has_method(&argv[0], &argv[1], &result))
+		return value_undefined_attribute(&argv[0], &argv[1]);
+	dict = argv[0];
+	dict.flags &= ~VF_STEP;
+	return jinja_getattr(ev, &dict, &argv[1]);
+}
+
+/* string */
+static Value
+filter_string(Eval *ev, const Value *argv, const CallArgs *call)
+{
+	return value_soft_str(ev, &argv[0]);
+}
+
+/* safe */
+static Value
+filter_safe(Eval *ev, const Value *argv, const CallArgs *call)
+{
+	Value		text = value_str(ev, &argv[0]);
+
+	text.flags = VF_MARKUP;
+	return text;
+}
+
+/* escape */
+static Value
+filter_escape(Eval *ev, const Value *argv, const CallArgs *call)
+{
+	Value		text = value_soft_str(ev, &argv[0]);
+
+	return utext_escape(&text);
+}
+
+/* forceescape */
+static Value
+filter_forceescape(Eval *ev, const Value *argv, const CallArgs *call)
+{
+	Value		text = value_str(ev, &argv[0]);
+
+	return utext_escape(&text);
+}
+
+/* pprint */
+static Value
+filter_pprint(Eval *ev, const Value *argv, const CallArgs *call)
+{
+	return value_pprint(ev, &argv[0]);
+}
+
+/* tojson: sorted keys, and nothing that HTML would read as markup */
+static Value
+filter_tojson(Eval *ev, const Value *argv, const CallArgs *call)
+{
+	StringInfoData json;
+	StringInfoData buf;
+	Value		result;
+	int			i;
+
+	initStringInfo(&json);
+	value_json_text(ev, &json, &argv[0], &argv[1], true, true);
+	initStringInfo(&buf);
+	for (i = 0; i < json.len; i++)
+	{
+		char		c = json.data[i];
+
+		if (c == '<' || c == '>' || c == '&' || c == '\'')
+			appendStringInfo(&buf, "\\u%04x", c);
+		else
+			appendStringInfoChar(&buf, c);
+	}
+	utext_check_size(buf.len);
+	result = utext_from_buffer(&buf);
+	result.flags = VF_MARKUP;
+	return result;
+}
+
+/* to_json: JSON text as it is, for SQL and HTTP bodies */
+static Value
+filter_to_json(Eval *ev, const Value *argv, const CallArgs *call)
+{
+	StringInfoData buf;
+	Value		none = value_none();
+
+	initStringInfo(&buf);
+	value_json_text(ev, &buf, argv[0].kind == VAL_UNDEFINED ? &none : &argv[0],
+					&argv[1], false, false);
+	return utext_from_buffer(&buf);
+}
+
+/* from_json: JSON text as a value */
+static Value
+filter_from_json(Eval *ev, const Value *argv, const CallArgs *call)
+{
+	Value		text = value_str(ev, &argv[0]);
+	Value		result;
+
+	if (argv[0].kind == VAL_UNDEFINED)
+		value_fail_undefined(&argv[0]);
+	if (!json_from_text(text.u.string, text.length, &result))
+		jinja_fail("invalid JSON text");
+	return result;
+}
+
+/* b64encode */
+static Value
+filter_b64encode(Eval *ev, const Value *argv, const CallArgs *call)
+{
+	Value		text = value_str(ev, &argv[0]);
+	int			size;
+	char	   *encoded;
+	int			length;
+
+	utext_check_size((int64) text.length * 4 / 3 + 4);
+	size = pg_b64_enc_len(text.length);
+	encoded = palloc(size + 1);
+	/* char * until PostgreSQL 17, uint8 * from then on */
+	length = pg_b64_encode((const void *) text.u.string, text.length, encoded, size);
+	if (length < 0)
+		elog(ERROR, "base64 encoding failed");
+	return utext_make(encoded, length);
+}
+
+/* b64decode */
+static Value
+filter_b64decode(Eval *ev, const Value *argv, const CallArgs *call)
+{
+	Value		text = value_str(ev, &argv[0]);
+	int			size = pg_b64_dec_len(text.length);
+	char	   *decoded = palloc(size + 1);
+	int			length = pg_b64_decode(text.u.string, text.length, (void *) decoded, size);
+
+	if (length < 0)
+		jinja_fail("invalid base64 text");
+	if (memchr(decoded, '\0', length) != NULL || !pg_verifymbstr(decoded, length, true))
+		jinja_fail("base64 text does not decode to text");
+	return utext_make(decoded, length);
+}
+
+/* Text for SQL: strings as they are, containers as JSON. */
+static Value
+sql_text(Eval *ev, const Value *value)
+{
+	StringInfoData buf;
+	Value		none = value_none();
+
+	if (value->kind == VAL_STRING)
+		return *value;
+	if (value->kind == VAL_ITERATOR || value->kind == VAL_RANGE || value->kind == VAL_VIEW)
+	{
+		Value		list = value_collect(ev, value);
+
+		return sql_text(ev, &list);
+	}
+	initStringInfo(&buf);
+	value_json_text(ev, &buf, value, &none, false, false);
+	return utext_from_buffer(&buf);
+}
+
+/* quote_literal: PostgreSQL's own quoting; none becomes NULL */
+static Value
+filter_quote_literal(Eval *ev, const Value *argv, const CallArgs *call)
+{
+	Value		text;
+
+	if (argv[0].kind == VAL_UNDEFINED)
+		value_fail_undefined(&argv[0]);
+	if (argv[0].kind == VAL_NONE)
+		return value_text("NULL");
+	text = sql_text(ev, &argv[0]);
+	utext_check_size((int64) text.length * 2 + 3);
+	return value_text(quote_literal_cstr(utext_cstring(&text)));
+}
+
+/* quote_ident: PostgreSQL's own quoting */
+static Value
+filter_quote_ident(Eval *ev, const Value *argv, const CallArgs *call)
+{
+	Value		text;
+
+	if (argv[0].kind == VAL_UNDEFINED)
+		value_fail_undefined(&argv[0]);
+	text = value_str(ev, &argv[0]);
+	utext_check_size((int64) text.length * 2 + 3);
+	return value_text(quote_identifier(utext_cstring(&text)));
+}
+
+/* ------------------------------------------------------------------------
+ * The table
+ * ------------------------------------------------------------------------
+ */
+
+/* Sorted by name (find_builtin searches by halves). */
+static const Builtin filters[] = {
+	{"abs", filter_abs, 0},
+	{"attr", filter_attr, 1, {"name"}},
+	{"b64decode", filter_b64decode, 0},
+	{"b64encode", filter_b64encode, 0},
+	{"batch", filter_batch, 1, {"linecount", "fill_with"}},
+	{"capitalize", filter_capitalize, 0},
+	{"center", filter_center, 0, {"width"}},
+	{"count", filter_length, 0},
+	{"d", filter_default, 0, {"default_value", "boolean"}},
+	{"default", filter_default, 0, {"default_value", "boolean"}},
+	{"dictsort", filter_dictsort, 0, {"case_sensitive", "by", "reverse"}},
+	{"e", filter_escape, 0},
+	{"escape", filter_escape, 0},
+	{"filesizeformat", filter_filesizeformat, 0, {"binary"}},
+	{"first", filter_first, 0},
+	{"float", filter_float, 0, {"default"}},
+	{"forceescape", filter_forceescape, 0},
+	{"format", filter_format, -1},
+	{"from_json", filter_from_json, 0},
+	{"groupby", filter_groupby, 1, {"attribute", "default", "case_sensitive"}},
+	{"indent", filter_indent, 0, {"width", "first", "blank"}},
+	{"int", filter_int, 0, {"default", "base"}},
+	{"items", filter_items, 0},
+	{"join", filter_join, 0, {"d", "attribute"}},
+	{"last", filter_last, 0},
+	{"length", filter_length, 0},
+	{"list", filter_list, 0},
+	{"lower", filter_lower, 0},
+	{"map", filter_map, -1},
+	{"max", filter_max, 0, {"case_sensitive", "attribute"}},
+	{"min", filter_min, 0, {"case_sensitive", "attribute"}},
+	{"pprint", filter_pprint, 0},
+	{"quote_ident", filter_quote_ident, 0},
+	{"quote_literal", filter_quote_literal, 0},
+	{"reject", filter_reject, -1},
+	{"rejectattr", filter_rejectattr, -1},
+	{"replace", filter_replace, 2, {"old", "new", "count"}},
+	{"reverse", filter_reverse, 0},
+	{"round", filter_round, 0, {"precision", "method"}},
+	{"safe", filter_safe, 0},
+	{"select", filter_select, -1},
+	{"selectattr", filter_selectattr, -1},
+	{"slice", filter_slice, 1, {"slices", "fill_with"}},
+	{"sort", filter_sort, 0, {"reverse", "case_sensitive", "attribute"}},
+	{"string", filter_string, 0},
+	{"striptags", filter_striptags, 0},
+	{"sum", filter_sum, 0, {"attribute", "start"}},
+	{"title", filter_title, 0},
+	{"to_json", filter_to_json, 0, {"indent"}},
+	{"tojson", filter_tojson, 0, {"indent"}},
+	{"trim", filter_trim, 0, {"chars"}},
+	{"truncate", filter_truncate, 0, {"length", "killwords", "end", "leeway"}},
+	{"unique", filter_unique, 0, {"case_sensitive", "attribute"}},
+	{"upper", filter_upper, 0},
+	{"urlencode", filter_urlencode, 0},
+	{"urlize", filter_urlize, 0, {"trim_url_limit", "nofollow", "target", "rel", "extra_schemes"}},
+	{"wordcount", filter_wordcount, 0},
+	{"wordwrap", filter_wordwrap, 0, {"width", "break_long_words", "wrapstring", "break_on_hyphens"}},
+	{"xmlattr", filter_xmlattr, 0, {"autospace"}},
+};
+
+/* Finds a builtin in a sorted table. */
+const Builtin *
+find_builtin(const Builtin *table, int count, const char *name, int length)
+{
+	int			low = 0;
+	int			high = count - 1;
+
+	while (low <= high)
+	{
+		int			middle = (low + high) / 2;
+		int			c = strncmp(name, table[middle].name, length);
+
+		if (c == 0 && table[middle].name[length] != '\0')
+			c = -1;
+		if (c == 0)
+			return &table[middle];
+		if (c < 0)
+			high = middle - 1;
+		else
+			low = middle + 1;
+	}
+	return NULL;
+}
+
+/* The filter of a name, or NULL. */
+const Builtin *
+jinja_find_filter(const char *name, int length)
+{
+	return find_builtin(filters, lengthof(filters), name, length);
+}
+
+/* A filter that Jinja2 has and we refuse: its result cannot be repeated. */
+bool
+jinja_refused_filter(const char *name, int length)
+{
+	return length == 6 && memcmp(name, "random", 6) == 0;
+}

@@ -1,0 +1,56 @@
+/*
+ * jinja/filters.h
+ *		Filters that live in several files and meet in one table.
+ */
+#ifndef NOETL_JINJA_FILTERS_H
+#define NOETL_JINJA_FILTERS_H
+
+#include "jinja/internal.h"
+
+#define FILTER(name) \
+	extern Value filter_##name(Eval *ev, const Value *argv, const CallArgs *call)
+
+/* template_filters_seq.c */
+FILTER(batch);
+FILTER(dictsort);
+FILTER(first);
+FILTER(groupby);
+FILTER(items);
+FILTER(join);
+FILTER(last);
+FILTER(length);
+FILTER(list);
+FILTER(map);
+FILTER(max);
+FILTER(min);
+FILTER(reject);
+FILTER(rejectattr);
+FILTER(reverse);
+FILTER(select);
+FILTER(selectattr);
+FILTER(slice);
+FILTER(sort);
+FILTER(sum);
+FILTER(unique);
+
+/* template_filters_text.c */
+FILTER(capitalize);
+FILTER(center);
+FILTER(format);
+FILTER(indent);
+FILTER(lower);
+FILTER(replace);
+FILTER(title);
+FILTER(trim);
+FILTER(truncate);
+FILTER(upper);
+FILTER(wordcount);
+FILTER(wordwrap);
+
+/* template_html.c */
+FILTER(striptags);
+FILTER(urlencode);
+FILTER(urlize);
+FILTER(xmlattr);
+
+#endif							/* NOETL_JINJA_FILTERS_H */

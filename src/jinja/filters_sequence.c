@@ -1,0 +1,841 @@
+/*
+ * jinja/filters_sequence.c
+ *		Filters on sequences.
+ *
+ * Those that are generators in Jinja2 are lazy here too: an item is computed
+ * when somebody asks for it, so that an error in one that nobody asks for
+ * stays unseen.
+ */
+#include "common/common.h"
+
+#include <math.h>
+
+#include "miscadmin.h"
+
+#include "jinja/internal.h"
+#include "jinja/filters.h"
+
+/* ------------------------------------------------------------------------
+ * Attribute paths
+ * ------------------------------------------------------------------------
+ */
+
+/* "a.b.0" taken apart */
+typedef struct Path
+{
+	int			count;
+	Value	   *parts;
+	const Value *fallback;		/* for what is undefined on the way */
+	bool		ignore_case;
+} Path;
+
+/* Do only decimal digits make up the text? */
+static bool
+is_digits(const Value *text)
+{
+	int			i;
+
+	for (i = 0; i < text->length; i++)
+	{
+		if (!isdigit((unsigned char) text->u.string[i]))
+			return false;
+	}
+	return text->length > 0;
+}
+
+/* Prepares a path; no attribute: the item itself. */
+static void
+prepare_path(Path *path, const Value *attribute, bool ignore_case)
+{
+	Value		dot = utext_make(".", 1);
+	Value		list;
+	int			i;
+
+	memset(path, 0, sizeof(Path));
+	path->ignore_case = ignore_case;
+	if (!value_given_not_none(attribute))
+		return;
+	if (attribute->kind != VAL_STRING)
+	{
+		path->count = 1;
+		path->parts = palloc(sizeof(Value));
+		path->parts[0] = *attribute;
+		return;
+	}
+	list = utext_split(attribute, &dot, -1, false);
+	path->count = list_count(&list);
+	path->parts = list_items(&list);
+	for (i = 0; i < path->count; i++)
+	{
+		Value		number;
+
+		if (is_digits(&path->parts[i]) &&
+			number_parse_int(path->parts[i].u.string, path->parts[i].length, 10, &number))
+			path->parts[i] = number;
+	}
+}
+
+/* What stands at the end of a path. */
+static Value
+follow_path(Eval *ev, const Path *path, const Value *item)
+{
+	Value		v = *item;
+	int			i;
+
+	for (i = 0; i < path->count; i++)
+	{
+		v = jinja_getitem(ev, &v, &path->parts[i]);
+		if (path->fallback && v.kind == VAL_UNDEFINED)
+			v = *path->fallback;
+	}
+	if (path->ignore_case && v.kind == VAL_STRING)
+		v = utext_lower(&v);
+	return v;
+}
+
+/* ------------------------------------------------------------------------
+ * Generators
+ * ------------------------------------------------------------------------
+ */
+typedef struct Generator Generator;
+
+struct Generator
+{
+	Iterator	base;
+	bool		started;
+	Value		input;
+	Iterator   *source;			/* NULL: nothing to walk over */
+	Path		path;
+	const Builtin *builtin;
+	CallArgs	call;
+	bool		attribute;		/* map, select: look at an attribute */
+	bool		negate;			/* reject; map: nothing to map to; batch: the
+								 * size is no integer */
+	Value		seen;			/* unique: dict of what has been given; batch:
+								 * the size as given; map: a keyword it does
+								 * not know */
+	Value		fill;
+	int64		size;
+	int64		position;
+	Value		list;
+};
+
+/* A generator over an input. */
+static Generator *
+make_generator(bool (*next) (Eval *, Iterator *, Value *), const Value *input)
+{
+	Generator  *g = palloc0(sizeof(Generator));
+
+	g->base.next = next;
+	g->base.type = "generator";
+	g->input = *input;
+	return g;
+}
+
+/* Opens the input of a generator when its first item is asked for. */
+static void
+start_generator(Eval *ev, Generator *g, bool if_true)
+{
+	if (g->started)
+		return;
+	g->started = true;
+	if (!if_true || value_truth(ev, &g->input))
+		g->source = value_iterate(ev, &g->input);
+}
+
+/* The generator as a value. */
+static Value
+generator_value(Generator *g)
+{
+	return value_iterator(&g->base);
+}
+
+/* A filter or test by a name that is only known now. */
+static const Builtin *
+find_by_value(const Value *name, bool filter)
+{
+	const Builtin *builtin = NULL;
+
+	if (name->kind == VAL_UNDEFINED)
+		value_fail_undefined(name);
+	if (name->kind == VAL_STRING)
+		builtin = filter ? jinja_find_filter(name->u.string, name->length) :
+			jinja_find_test(name->u.string, name->length);
+	if (builtin == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_FUNCTION),
+				 errmsg("no %s named %s", filter ? "filter" : "test", quote_repr(name))));
+	return builtin;
+}
+
+/* map: the next item */
+static bool
+map_next(Eval *ev, Iterator *base, Value *item)
+{
+	Generator  *g = (Generator *) base;
+	Value		input;
+
+	start_generator(ev, g, true);
+	if (g->source == NULL || !iter_next(ev, g->source, &input))
+		return false;
+	if (g->negate)
+		jinja_fail("map requires a filter argument");
+	if (value_given(&g->seen))
+		jinja_fail("unexpected keyword argument %s", quote_repr(&g->seen));
+	if (g->attribute)
+		*item = follow_path(ev, &g->path, &input);
+	else
+	{
+		if (g->builtin == NULL)
+			g->builtin = find_by_value(&g->fill, true);
+		*item = jinja_invoke(ev, g->builtin, &input, &g->call);
+	}
+	return true;
+}
+
+/* map: an attribute, or a filter with its arguments */
+Value
+filter_map(Eval *ev, const Value *argv, const CallArgs *call)
+{
+	Generator  *g = make_generator(map_next, &argv[0]);
+	int			i;
+
+	g->call = *call;
+	if (call->nargs > 0)
+	{
+		g->fill = call->args[0];
+		g->call.args++;
+		g->call.nargs--;
+		return generator_value(g);
+	}
+	/* nothing to map: the arguments are not looked at */
+	if (!value_truth(ev, &argv[0]))
+		return generator_value(g);
+	g->attribute = true;
+	for (i = 0; i < call->nkeywords; i++)
+	{
+		Value		name = utext_make(call->keywords[i].name, call->keywords[i].length);
+
+		if (utext_is(&name, "attribute"))
+			prepare_path(&g->path, &call->keywords[i].value, false);
+		else if (utext_is(&name, "default"))
+			g->fill = call->keywords[i].value;
+		else
+			g->seen = name;
+	}
+	g->negate = call->nkeywords == 0;
+	if (value_given_not_none(&g->fill))
+		g->path.fallback = &g->fill;
+	return generator_value(g);
+}
+
+/* select and its like: the next item */
+static bool
+select_next(Eval *ev, Iterator *base, Value *item)
+{
+	Generator  *g = (Generator *) base;
+
+	start_generator(ev, g, true);
+	while (g->source != NULL && iter_next(ev, g->source, item))
+	{
+		Value		tested = g->attribute ? follow_path(ev, &g->path, item) : *item;
+		bool		truth;
+
+		if (value_given(&g->fill))
+		{
+			Value		result;
+
+			if (g->builtin == NULL)
+				g->builtin = find_by_value(&g->fill, false);
+			result = jinja_invoke(ev, g->builtin, &tested, &g->call);
+			truth = value_truth(ev, &result);
+		}
+		else
+			truth = value_truth(ev, &tested);
+		if (truth != g->negate)
+			return true;
+	}
+	return false;
+}
+
+/* Common part of the four. */
+static Value
+make_select(Eval *ev, const Value *argv, const CallArgs *call, bool attribute, bool negate)
+{
+	Generator  *g = make_generator(select_next, &argv[0]);
+
+	/* nothing to choose from: the arguments are not looked at */
+	if (!value_truth(ev, &argv[0]))
+		return generator_value(g);
+	g->call = *call;
+	g->attribute = attribute;
+	g->negate = negate;
+	if (attribute)
+	{
+		if (call->nargs == 0)
+			jinja_fail("missing parameter for attribute name");
+		prepare_path(&g->path, &call->args[0], false);
+		g->call.args++;
+		g->call.nargs--;
+	}
+	if (g->call.nargs > 0)
+	{
+		g->fill = g->call.args[0];
+		g->call.args++;
+		g->call.nargs--;
+	}
+	return generator_value(g);
+}
+
+/* select */
+Value
+filter_select(Eval *ev, const Value *argv, const CallArgs *call)
+{
+	return make_select(ev, argv, call, false, false);
+}
+
+/* reject */
+Value
+filter_reject(Eval *ev, const Value *argv, const CallArgs *call)
+{
+	return make_select(ev, argv, call, false, true);
+}
+
+/* selectattr */
+Value
+filter_selectattr(Eval *ev, const Value *argv, const CallArgs *call)
+{
+	return make_select(ev, argv, call, true, false);
+}
+
+/* rejectattr */
+Value
+filter_rejectattr(Eval *ev, const Value *argv, const CallArgs *call)
+{
+	return make_select(ev, argv, call, true, true);
+}
+
+/* unique: the next item */
+static bool
+unique_next(Eval *ev, Iterator *base, Value *item)
+{
+	Generator  *g = (Generator *) base;
+	Value		found;
+
+	start_generator(ev, g, false);
+	while (iter_next(ev, g->source, item))
+	{
+		Value		key = follow_path(ev, &g->path, item);
+
+		if (dict_get(ev, &g->seen, &key, &found))
+			continue;
+		dict_set(ev, g->seen.u.dict, &key, &key);
+		return true;
+	}
+	return false;
+}
+
+/* unique */
+Value
+filter_unique(Eval *ev, const Value *argv, const CallArgs *call)
+{
+	Generator  *g = make_generator(unique_next, &argv[0]);
+
+	prepare_path(&g->path, &argv[2], !argument_bool(ev, &argv[1], false));
+	g->seen = value_new_dict(8);
+	return generator_value(g);
+}
+
+/* batch: the next row */
+static bool
+batch_next(Eval *ev, Iterator *base, Value *item)
+{
+	Generator  *g = (Generator *) base;
+	int64		allocated = 8;
+	Value	   *row = palloc(allocated * sizeof(Value));
+	int64		count = 0;
+
+	start_generator(ev, g, false);
+	if (g->position)
+	{
+		row[count++] = g->list;
+		g->position = 0;
+	}
+	for (;;)
+	{
+		Value		next;
+
+		if (!iter_next(ev, g->source, &next))
+			break;
+		if (count == g->size)
+		{
+			g->list = next;
+			g->position = 1;
+			*item = value_list(count, row);
+			return true;
+		}
+		if (count == allocated)
+		{
+			allocated *= 2;
+			row = repalloc_huge(row, allocated * sizeof(Value));
+		}
+		row[count++] = next;
+	}
+	if (count == 0)
+		return false;
+	if (value_given_not_none(&g->fill) && g->negate)
+	{
+		Value		have = value_int(count);
+
+		if (value_order(ev, OP_LT, &have, &g->seen))
+			jinja_fail("cannot fill up to a size that is no integer");
+	}
+	else if (value_given_not_none(&g->fill) && count < g->size)
+	{
+		if (g->size > noetl_template_max_iterations)
+			jinja_fail_limit("template exceeds noetl.template_max_iterations (%d)",
+							 noetl_template_max_iterations);
+		row = repalloc_huge(row, g->size * sizeof(Value));
+		while (count < g->size)
+			row[count++] = g->fill;
+		jinja_check_memory(ev);
+	}
+	*item = value_list(count, row);
+	return true;
+}
+
+/* batch */
+Value
+filter_batch(Eval *ev, const Value *argv, const CallArgs *call)
+{
+	Generator  *g = make_generator(batch_next, &argv[0]);
+
+	/* Jinja2 only compares the size, so anything will do unless it must fill */
+	g->negate = !value_is_integer(&argv[1]);
+	g->seen = argv[1];
+	g->size = -1;
+	if (!g->negate)
+		g->size = value_index(&argv[1], "batch");
+	else if (argv[1].kind == VAL_FLOAT && argv[1].u.real >= 0 &&
+			 argv[1].u.real <= INT_MAX && argv[1].u.real == floor(argv[1].u.real))
+		g->size = (int64) argv[1].u.real;
+	g->fill = argv[2];
+	return generator_value(g);
+}
+
+/* slice: the next column */
+static bool
+slice_next(Eval *ev, Iterator *base, Value *item)
+{
+	Generator  *g = (Generator *) base;
+	int64		length;
+	int64		per_slice;
+	int64		extra;
+	int64		start;
+	int64		count;
+	Value	   *items;
+
+	if (!g->started)
+	{
+		g->started = true;
+		g->list = value_collect(ev, &g->input);
+		if (g->size == 0)
+			jinja_fail("integer division or modulo by zero");
+	}
+	if (g->position >= g->size)
+		return false;
+	length = list_count(&g->list);
+	per_slice = length / g->size;
+	extra = length % g->size;
+	start = g->position * per_slice + Min(g->position, extra);
+	count = per_slice + (g->position < extra ? 1 : 0);
+	items = palloc_extended((count + 2) * sizeof(Value), MCXT_ALLOC_HUGE);
+	memcpy(items, list_items(&g->list) + start, count * sizeof(Value));
+	if (value_given_not_none(&g->fill) && g->position >= extra)
+		items[count++] = g->fill;
+	g->position++;
+	*item = value_list(count, items);
+	return true;
+}
+
+/* slice */
+Value
+filter_slice(Eval *ev, const Value *argv, const CallArgs *call)
+{
+	Generator  *g = make_generator(slice_next, &argv[0]);
+
+	g->size = value_index(&argv[1], "slice");
+	g->fill = argv[2];
+	return generator_value(g);
+}
+
+/* items: the next pair; what is no mapping fails here, as in Jinja2 */
+static bool
+items_next(Eval *ev, Iterator *base, Value *item)
+{
+	Generator  *g = (Generator *) base;
+	DictEntry  *entry;
+
+	if (g->input.kind == VAL_UNDEFINED)
+		return false;
+	if (g->input.kind != VAL_DICT)
+		jinja_fail("can only get item pairs from a mapping");
+	dict_deform(g->input.u.dict, g->input.flags);
+	if (g->position >= g->input.u.dict->count)
+		return false;
+	entry = &g->input.u.dict->entries[g->position++];
+	*item = value_pair(&entry->key, &entry->value);
+	return true;
+}
+
+/* items */
+Value
+filter_items(Eval *ev, const Value *argv, const CallArgs *call)
+{
+	return generator_value(make_generator(items_next, &argv[0]));
+}
+
+/* ------------------------------------------------------------------------
+ * Sorting
+ * ------------------------------------------------------------------------
+ */
+typedef struct SortItem
+{
+	Value		key;
+	Value		value;
+	int			position;
+} SortItem;
+
+typedef struct SortContext
+{
+	Eval	   *ev;
+	bool		reverse;
+} SortContext;
+
+/* For qsort_arg: by key, then by position, so that the sort is stable. */
+static int
+compare_items(const void *a, const void *b, void *arg)
+{
+	const SortItem *x = a;
+	const SortItem *y = b;
+	SortContext *context = arg;
+	int			c;
+
+	CHECK_FOR_INTERRUPTS();
+	c = value_compare(context->ev, &x->key, &y->key, "<");
+	if (c != 0)
+		return context->reverse ? -c : c;
+	return x->position - y->position;
+}
+
+/* Sorts values by keys. */
+static void
+sort_items(Eval *ev, SortItem *items, int count, bool reverse)
+{
+	SortContext context = {ev, reverse};
+
+	qsort_arg(items, count, sizeof(SortItem), compare_items, &context);
+}
+
+/* Values back out of what was sorted. */
+static Value
+sorted_list(const SortItem *items, int count)
+{
+	Value	   *values = palloc_extended((count + 1) * sizeof(Value), MCXT_ALLOC_HUGE);
+	int			i;
+
+	for (i = 0; i < count; i++)
+		values[i] = items[i].value;
+	return value_list(count, values);
+}
+
+/* sort: keys are lists, one member for each attribute */
+Value
+filter_sort(Eval *ev, const Value *argv, const CallArgs *call)
+{
+	Value		list = value_collect(ev, &argv[0]);
+	int			count = list_count(&list);
+	SortItem   *items = palloc_extended((count + 1) * sizeof(SortItem), MCXT_ALLOC_HUGE);
+	bool		ignore_case = !argument_bool(ev, &argv[2], false);
+	Value		comma = utext_make(",", 1);
+	Value		names = value_list(1, unconstify(Value *, &argv[3]));
+	Path	   *paths;
+	int			npaths;
+	int			i;
+	int			k;
+
+	if (argv[3].kind == VAL_STRING)
+		names = utext_split(&argv[3], &comma, -1, false);
+	npaths = list_count(&names);
+	paths = palloc(npaths * sizeof(Path));
+	for (k = 0; k < npaths; k++)
+		prepare_path(&paths[k], &list_items(&names)[k], ignore_case);
+	for (i = 0; i < count; i++)
+	{
+		Value	   *keys = palloc(npaths * sizeof(Value));
+
+		for (k = 0; k < npaths; k++)
+			keys[k] = follow_path(ev, &paths[k], &list_items(&list)[i]);
+		items[i].key = value_list(npaths, keys);
+		items[i].value = list_items(&list)[i];
+		items[i].position = i;
+	}
+	jinja_check_memory(ev);
+	sort_items(ev, items, count, argument_int(&argv[1], 0) != 0);
+	return sorted_list(items, count);
+}
+
+/* dictsort: pairs by key or value */
+Value
+filter_dictsort(Eval *ev, const Value *argv, const CallArgs *call)
+{
+	bool		ignore_case = !argument_bool(ev, &argv[1], false);
+	int			column = 0;
+	SortItem   *items;
+	int			count;
+	int			i;
+
+	if (utext_is(&argv[2], "value"))
+		column = 1;
+	else if (value_given(&argv[2]) && !utext_is(&argv[2], "key"))
+		jinja_fail("you can only sort by either \"key\" or \"value\"");
+	if (argv[0].kind == VAL_UNDEFINED)
+		value_fail_undefined(&argv[0]);
+	if (argv[0].kind != VAL_DICT)
+		jinja_fail("'%s' object has no attribute 'items'", value_type(&argv[0]));
+	dict_deform(argv[0].u.dict, argv[0].flags);
+	count = argv[0].u.dict->count;
+	items = palloc_extended((count + 1) * sizeof(SortItem), MCXT_ALLOC_HUGE);
+	for (i = 0; i < count; i++)
+	{
+		DictEntry  *entry = &argv[0].u.dict->entries[i];
+
+		items[i].value = value_pair(&entry->key, &entry->value);
+		items[i].key = column == 0 ? entry->key : entry->value;
+		if (ignore_case && items[i].key.kind == VAL_STRING)
+			items[i].key = utext_lower(&items[i].key);
+		items[i].position = i;
+	}
+	sort_items(ev, items, count, argument_int(&argv[3], 0) != 0);
+	return sorted_list(items, count);
+}
+
+/* groupby: (grouper, list) for each value of an attribute */
+Value
+filter_groupby(Eval *ev, const Value *argv, const CallArgs *call)
+{
+	bool		case_sensitive = argument_bool(ev, &argv[3], false);
+	Value		list = value_collect(ev, &argv[0]);
+	int			count = list_count(&list);
+	SortItem   *items = palloc_extended((count + 1) * sizeof(SortItem), MCXT_ALLOC_HUGE);
+	Value	   *groups = palloc_extended((count + 1) * sizeof(Value), MCXT_ALLOC_HUGE);
+	Value		values;
+	int			ngroups = 0;
+	Path		path;
+	int			i;
+	int			start;
+
+	prepare_path(&path, &argv[1], !case_sensitive);
+	if (value_given_not_none(&argv[2]))
+		path.fallback = &argv[2];
+	for (i = 0; i < count; i++)
+	{
+		items[i].value = list_items(&list)[i];
+		items[i].key = follow_path(ev, &path, &items[i].value);
+		items[i].position = i;
+	}
+	sort_items(ev, items, count, false);
+	values = sorted_list(items, count);
+	path.ignore_case = false;
+	for (start = 0; start < count; start = i)
+	{
+		Value		group;
+		Value		key;
+
+		for (i = start + 1; i < count &&
+			 value_equal(ev, &items[start].key, &items[i].key); i++)
+			CHECK_FOR_INTERRUPTS();
+		group = value_list(i - start, list_items(&values) + start);
+		key = follow_path(ev, &path, &items[start].value);
+		groups[ngroups] = value_pair(&key, &group);
+		groups[ngroups++].flags = VF_GROUP;
+	}
+	return value_list(ngroups, groups);
+}
+
+/* The first of the smallest or largest items. */
+static Value
+find_extreme(Eval *ev, const Value *argv, Operator op)
+{
+	Iterator   *it = value_iterate(ev, &argv[0]);
+	Path		path;
+	Value		best;
+	Value		best_key;
+	Value		item;
+
+	prepare_path(&path, &argv[2], !argument_bool(ev, &argv[1], false));
+	if (!iter_next(ev, it, &best))
+		return value_undefined_hint("No aggregated item, sequence was empty.");
+	best_key = follow_path(ev, &path, &best);
+	while (iter_next(ev, it, &item))
+	{
+		Value		key = follow_path(ev, &path, &item);
+
+		if (value_order(ev, op, &key, &best_key))
+		{
+			best = item;
+			best_key = key;
+		}
+	}
+	return best;
+}
+
+/* min */
+Value
+filter_min(Eval *ev, const Value *argv, const CallArgs *call)
+{
+	return find_extreme(ev, argv, OP_LT);
+}
+
+/* max */
+Value
+filter_max(Eval *ev, const Value *argv, const CallArgs *call)
+{
+	return find_extreme(ev, argv, OP_GT);
+}
+
+/* ------------------------------------------------------------------------
+ * The rest
+ * ------------------------------------------------------------------------
+ */
+
+/* first */
+Value
+filter_first(Eval *ev, const Value *argv, const CallArgs *call)
+{
+	Iterator   *it = value_iterate(ev, &argv[0]);
+	Value		item;
+
+	if (iter_next(ev, it, &item))
+		return item;
+	return value_undefined_hint("No first item, sequence was empty.");
+}
+
+/* last */
+Value
+filter_last(Eval *ev, const Value *argv, const CallArgs *call)
+{
+	Iterator   *it = iterate_backward(ev, &argv[0]);
+	Value		item;
+
+	if (it == NULL)
+		jinja_fail("'%s' object is not reversible", value_type(&argv[0]));
+	if (iter_next(ev, it, &item))
+		return item;
+	return value_undefined_hint("No last item, sequence was empty.");
+}
+
+/* length */
+Value
+filter_length(Eval *ev, const Value *argv, const CallArgs *call)
+{
+	return value_int(value_length(ev, &argv[0]));
+}
+
+/* list */
+Value
+filter_list(Eval *ev, const Value *argv, const CallArgs *call)
+{
+	return value_collect(ev, &argv[0]);
+}
+
+/* reverse: a string, or an iterator that walks the other way */
+Value
+filter_reverse(Eval *ev, const Value *argv, const CallArgs *call)
+{
+	int64		length;
+	Iterator   *it;
+	Value		list;
+
+	if (argv[0].kind == VAL_STRING)
+	{
+		length = value_length(ev, &argv[0]);
+		return utext_slice(&argv[0], length - 1, -1, -1, length);
+	}
+	it = iterate_backward(ev, &argv[0]);
+	if (it != NULL)
+		return value_iterator(it);
+	if (!value_is_iterable(&argv[0]))
+		jinja_fail("argument must be iterable");
+	list = value_collect(ev, &argv[0]);
+	it = iterate_backward(ev, &list);
+	list = value_iterator(it);
+	return value_collect(ev, &list);
+}
+
+/* join */
+Value
+filter_join(Eval *ev, const Value *argv, const CallArgs *call)
+{
+	Iterator   *it = value_iterate(ev, &argv[0]);
+	Value		separator = value_given(&argv[1]) ? value_soft_str(ev, &argv[1]) : utext_make("", 0);
+	bool		markup = false;
+	Value		joined;
+	Value		list;
+	Path		path;
+	int			i;
+	StringInfoData buf;
+	Value		result;
+
+	prepare_path(&path, &argv[2], false);
+	joined = value_iterator(it);
+	list = value_collect(ev, &joined);
+	initStringInfo(&buf);
+	for (i = 0; i < list_count(&list); i++)
+	{
+		Value		item = follow_path(ev, &path, &list_items(&list)[i]);
+
+		list.u.list->items[i] = value_soft_str(ev, &item);
+		if (list.u.list->items[i].flags & VF_MARKUP)
+			markup = true;
+	}
+	markup = ev->autoescape && (markup || (separator.flags & VF_MARKUP));
+	if (markup)
+		separator = utext_escape(&separator);
+	for (i = 0; i < list_count(&list); i++)
+	{
+		Value		text = list_items(&list)[i];
+
+		if (markup)
+			text = utext_escape(&text);
+		utext_check_size((int64) buf.len + text.length + separator.length);
+		if (i > 0)
+			appendBinaryStringInfo(&buf, separator.u.string, separator.length);
+		appendBinaryStringInfo(&buf, text.u.string, text.length);
+	}
+	result = utext_from_buffer(&buf);
+	if (markup)
+		result.flags = VF_MARKUP;
+	return result;
+}
+
+/* sum */
+Value
+filter_sum(Eval *ev, const Value *argv, const CallArgs *call)
+{
+	Iterator   *it = value_iterate(ev, &argv[0]);
+	Value		total = value_given(&argv[2]) ? argv[2] : value_int(0);
+	Path		path;
+	Value		item;
+
+	if (total.kind == VAL_STRING)
+		jinja_fail("sum() can't sum strings");
+	prepare_path(&path, &argv[1], false);
+	while (iter_next(ev, it, &item))
+	{
+		Value		next = follow_path(ev, &path, &item);
+
+		total = jinja_binary(ev, OP_ADD, &total, &next);
+	}
+	return total;
+}

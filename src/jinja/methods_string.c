@@ -1,0 +1,712 @@
+/*
+ * jinja/methods_string.c
+ *		The methods of strings.
+ *
+ * On Markup they escape what they are given and return Markup, as those of
+ * markupsafe do.
+ */
+#include "common/common.h"
+
+#include "miscadmin.h"
+
+#include "jinja/internal.h"
+#include "jinja/methods.h"
+#include "value/unicode.h"
+
+/* Every method has this form. */
+#define METHOD(name) \
+	static Value string_##name(Eval *ev, const Value *argv, const CallArgs *call)
+
+/* A string argument; escaped when the string itself is Markup. */
+static Value
+text_argument(const Value *self, const Value *value)
+{
+	if (value->kind == VAL_UNDEFINED)
+		value_fail_undefined(value);
+	if (value->kind != VAL_STRING)
+		jinja_fail("must be str, not %s", value_type(value));
+	return self->flags & VF_MARKUP ? utext_escape(value) : *value;
+}
+
+/* Case */
+METHOD(upper)
+{
+	return utext_upper(&argv[0]);
+}
+
+METHOD(lower)
+{
+	return utext_lower(&argv[0]);
+}
+
+METHOD(title)
+{
+	return utext_title(&argv[0]);
+}
+
+METHOD(capitalize)
+{
+	return utext_capitalize(&argv[0]);
+}
+
+METHOD(swapcase)
+{
+	return utext_swapcase(&argv[0]);
+}
+
+METHOD(casefold)
+{
+	Value		v = utext_casefold(&argv[0]);
+
+	v.flags = 0;				/* markupsafe leaves this one alone */
+	return v;
+}
+
+/* Stripping; chars may be none */
+static Value
+strip(const Value *argv, bool left, bool right)
+{
+	Value		chars;
+
+	if (!value_given_not_none(&argv[1]))
+		return utext_strip(&argv[0], NULL, left, right);
+	chars = text_argument(&argv[0], &argv[1]);
+	return utext_strip(&argv[0], &chars, left, right);
+}
+
+METHOD(strip)
+{
+	return strip(argv, true, true);
+}
+
+METHOD(lstrip)
+{
+	return strip(argv, true, false);
+}
+
+METHOD(rstrip)
+{
+	return strip(argv, false, true);
+}
+
+/* Splitting */
+static Value
+split(const Value *argv, bool right)
+{
+	int64		max = value_given(&argv[2]) ? value_index(&argv[2], "maxsplit") : -1;
+
+	if (!value_given_not_none(&argv[1]))
+		return utext_split(&argv[0], NULL, max, right);
+	if (argv[1].kind != VAL_STRING)
+		jinja_fail("must be str or None, not %s", value_type(&argv[1]));
+	return utext_split(&argv[0], &argv[1], max, right);
+}
+
+METHOD(split)
+{
+	return split(argv, false);
+}
+
+METHOD(rsplit)
+{
+	return split(argv, true);
+}
+
+METHOD(splitlines)
+{
+	return utext_splitlines(&argv[0], argument_bool(ev, &argv[1], false));
+}
+
+/* partition and rpartition: before, separator, after */
+static Value
+partition(Eval *ev, const Value *argv, bool right)
+{
+	Value		sep = argv[1];
+	Value	   *items = palloc(3 * sizeof(Value));
+	int			found;
+	int			i;
+
+	if (argv[0].flags & VF_MARKUP)
+		sep = value_soft_str(ev, &sep);
+	sep = text_argument(&argv[0], &sep);
+	if (sep.length == 0)
+		jinja_fail("empty separator");
+	found = right ? utext_rfind(argv[0].u.string, argv[0].length, sep.u.string, sep.length, argv[0].length) :
+		utext_find(argv[0].u.string, argv[0].length, sep.u.string, sep.length, 0);
+	for (i = 0; i < 3; i++)
+		items[i] = utext_make("", 0);
+	if (found < 0)
+		items[right ? 2 : 0] = argv[0];
+	else
+	{
+		items[0] = utext_make(argv[0].u.string, found);
+		items[1] = sep;
+		items[2] = utext_make(argv[0].u.string + found + sep.length,
+							 argv[0].length - found - sep.length);
+	}
+	for (i = 0; i < 3; i++)
+		items[i].flags = argv[0].flags & VF_MARKUP;
+	return value_tuple(3, items);
+}
+
+METHOD(partition)
+{
+	return partition(ev, argv, false);
+}
+
+METHOD(rpartition)
+{
+	return partition(ev, argv, true);
+}
+
+/* The items of an iterable with the string between them */
+METHOD(join)
+{
+	Value		list = value_collect(ev, &argv[1]);
+	bool		markup = (argv[0].flags & VF_MARKUP) != 0;
+	StringInfoData buf;
+	Value		result;
+	int			i;
+
+	initStringInfo(&buf);
+	for (i = 0; i < list_count(&list); i++)
+	{
+		Value		item = list_items(&list)[i];
+
+		if (markup)
+		{
+			item = value_soft_str(ev, &item);
+			item = utext_escape(&item);
+		}
+		else if (item.kind != VAL_STRING)
+			jinja_fail("sequence item %d: expected str instance, %s found", i, value_type(&item));
+		utext_check_size((int64) buf.len + item.length + argv[0].length);
+		if (i > 0)
+			appendBinaryStringInfo(&buf, argv[0].u.string, argv[0].length);
+		appendBinaryStringInfo(&buf, item.u.string, item.length);
+	}
+	result = utext_from_buffer(&buf);
+	if (markup)
+		result.flags = VF_MARKUP;
+	return result;
+}
+
+METHOD(replace)
+{
+	Value		old = text_argument(&argv[0], &argv[1]);
+	Value		new = text_argument(&argv[0], &argv[2]);
+	Value		result = utext_replace(&argv[0], &old, &new, value_given(&argv[3]) ?
+									  value_index(&argv[3], "replace") : -1);
+
+	result.flags = argv[0].flags & VF_MARKUP;
+	return result;
+}
+
+/* ------------------------------------------------------------------------
+ * Searching; start and end count characters
+ * ------------------------------------------------------------------------
+ */
+
+/* The part of a string that is searched. */
+typedef struct Window
+{
+	int64		start;			/* characters */
+	int			from;			/* bytes */
+	int			to;
+	bool		valid;
+} Window;
+
+/* One bound of the window. */
+static int64
+window_bound(const Value *value, int64 fallback, int64 length)
+{
+	int64		bound;
+
+	if (!value_given_not_none(value))
+		return fallback;
+	bound = value_index(value, "slice");
+	return bound < 0 ? Max(bound + length, 0) : bound;
+}
+
+/* Turns start and end arguments into a window. */
+static Window
+make_window(const Value *self, const Value *start, const Value *end)
+{
+	int64		length = utext_chars(self->u.string, self->length);
+	int64		stop = Min(window_bound(end, length, length), length);
+	Window		w;
+
+	w.start = window_bound(start, 0, length);
+	w.valid = w.start <= stop;
+	w.from = utext_offset(self->u.string, self->length, w.start);
+	w.to = utext_offset(self->u.string, self->length, stop);
+	return w;
+}
+
+/* Character position of a substring, or -1. */
+static int64
+find(const Value *argv, bool right)
+{
+	Window		w = make_window(&argv[0], &argv[2], &argv[3]);
+	const Value *sub = &argv[1];
+	int			found;
+
+	if (sub->kind == VAL_UNDEFINED)
+		value_fail_undefined(sub);
+	if (sub->kind != VAL_STRING)
+		jinja_fail("must be str, not %s", value_type(sub));
+	if (!w.valid)
+		return -1;
+	found = right ? utext_rfind(argv[0].u.string, w.to, sub->u.string, sub->length, w.to) :
+		utext_find(argv[0].u.string, w.to, sub->u.string, sub->length, w.from);
+	if (found < w.from)
+		return -1;
+	return utext_chars(argv[0].u.string, found);
+}
+
+METHOD(find)
+{
+	return value_int(find(argv, false));
+}
+
+METHOD(rfind)
+{
+	return value_int(find(argv, true));
+}
+
+METHOD(index)
+{
+	int64		found = find(argv, false);
+
+	if (found < 0)
+		jinja_fail("substring not found");
+	return value_int(found);
+}
+
+METHOD(rindex)
+{
+	int64		found = find(argv, true);
+
+	if (found < 0)
+		jinja_fail("substring not found");
+	return value_int(found);
+}
+
+METHOD(count)
+{
+	Window		w = make_window(&argv[0], &argv[2], &argv[3]);
+	const Value *sub = &argv[1];
+	int64		count = 0;
+	int			pos = w.from;
+
+	if (sub->kind != VAL_STRING)
+		jinja_fail("must be str, not %s", value_type(sub));
+	if (!w.valid)
+		return value_int(0);
+	if (sub->length == 0)
+		return value_int(utext_chars(argv[0].u.string + w.from, w.to - w.from) + 1);
+	while ((pos = utext_find(argv[0].u.string, w.to, sub->u.string, sub->length, pos)) >= 0)
+	{
+		count++;
+		pos += sub->length;
+	}
+	return value_int(count);
+}
+
+/* startswith and endswith: one string or a tuple of them */
+static bool
+has_affix(const Value *argv, const Value *affix, bool end)
+{
+	Window		w = make_window(&argv[0], &argv[2], &argv[3]);
+	int			i;
+
+	if (affix->kind == VAL_TUPLE)
+	{
+		for (i = 0; i < list_count(affix); i++)
+		{
+			if (list_items(affix)[i].kind != VAL_STRING)
+				jinja_fail("tuple for startswith or endswith must only contain str, not %s",
+						   value_type(&list_items(affix)[i]));
+			if (has_affix(argv, &list_items(affix)[i], end))
+				return true;
+		}
+		return false;
+	}
+	if (affix->kind == VAL_UNDEFINED)
+		value_fail_undefined(affix);
+	if (affix->kind != VAL_STRING)
+		jinja_fail("first arg must be str or a tuple of str, not %s", value_type(affix));
+	if (!w.valid || affix->length > w.to - w.from)
+		return false;
+	return memcmp(argv[0].u.string + (end ? w.to - affix->length : w.from),
+				  affix->u.string, affix->length) == 0;
+}
+
+METHOD(startswith)
+{
+	return value_bool(has_affix(argv, &argv[1], false));
+}
+
+METHOD(endswith)
+{
+	return value_bool(has_affix(argv, &argv[1], true));
+}
+
+METHOD(removeprefix)
+{
+	Value		affix = argv[1];
+	Value		result = utext_make(argv[0].u.string, argv[0].length);
+
+	if (affix.kind != VAL_STRING)
+		jinja_fail("removeprefix() argument must be str, not %s", value_type(&affix));
+	if (affix.length <= argv[0].length &&
+		memcmp(argv[0].u.string, affix.u.string, affix.length) == 0)
+	{
+		result.u.string += affix.length;
+		result.length -= affix.length;
+	}
+	return result;
+}
+
+METHOD(removesuffix)
+{
+	Value		affix = argv[1];
+	Value		result = utext_make(argv[0].u.string, argv[0].length);
+
+	if (affix.kind != VAL_STRING)
+		jinja_fail("removesuffix() argument must be str, not %s", value_type(&affix));
+	if (affix.length <= argv[0].length &&
+		memcmp(argv[0].u.string + argv[0].length - affix.length,
+			   affix.u.string, affix.length) == 0)
+		result.length -= affix.length;
+	return result;
+}
+
+/* ------------------------------------------------------------------------
+ * Padding
+ * ------------------------------------------------------------------------
+ */
+
+/* center, ljust, rjust */
+static Value
+pad(const Value *argv, int side)
+{
+	int64		width = value_index(&argv[1], "width");
+	Value		fill;
+
+	if (!value_given(&argv[2]))
+		return utext_pad(&argv[0], width, NULL, side);
+	fill = text_argument(&argv[0], &argv[2]);
+	return utext_pad(&argv[0], width, &fill, side);
+}
+
+METHOD(center)
+{
+	return pad(argv, 0);
+}
+
+METHOD(ljust)
+{
+	return pad(argv, -1);
+}
+
+METHOD(rjust)
+{
+	return pad(argv, 1);
+}
+
+METHOD(zfill)
+{
+	int64		width = value_index(&argv[1], "width");
+	Value		zero = utext_make("0", 1);
+	Value		sign = utext_make(argv[0].u.string, 0);
+	Value		rest = argv[0];
+	Value		padded;
+
+	if (rest.length > 0 && (rest.u.string[0] == '+' || rest.u.string[0] == '-'))
+	{
+		sign.length = 1;
+		sign.flags = rest.flags & VF_MARKUP;
+		rest.u.string++;
+		rest.length--;
+	}
+	padded = utext_pad(&rest, width - sign.length, &zero, 1);
+	return sign.length > 0 ? utext_concat(ev, &sign, &padded) : padded;
+}
+
+METHOD(expandtabs)
+{
+	int64		tab = value_given(&argv[1]) ? value_index(&argv[1], "tabsize") : 8;
+	StringInfoData buf;
+	int64		column = 0;
+	int			pos = 0;
+	Value		result;
+
+	initStringInfo(&buf);
+	while (pos < argv[0].length)
+	{
+		int			used;
+		uint32		c = utext_decode(argv[0].u.string + pos, argv[0].length - pos, &used);
+
+		if (c == '\t')
+		{
+			int64		spaces = tab > 0 ? tab - column % tab : 0;
+
+			utext_check_size(buf.len + spaces);
+			appendStringInfoSpaces(&buf, spaces);
+			column += spaces;
+		}
+		else
+		{
+			appendBinaryStringInfo(&buf, argv[0].u.string + pos, used);
+			column = c == '\n' || c == '\r' ? 0 : column + 1;
+		}
+		pos += used;
+	}
+	utext_check_size(buf.len);
+	result = utext_from_buffer(&buf);
+	result.flags = argv[0].flags & VF_MARKUP;
+	return result;
+}
+
+/* ------------------------------------------------------------------------
+ * Classification
+ * ------------------------------------------------------------------------
+ */
+
+/* Has every character one of the properties, and is there any character? */
+static Value
+all_chars(const Value *self, uint16 flags)
+{
+	int			pos = 0;
+
+	while (pos < self->length)
+	{
+		int			used;
+
+		if (!unicode_is(utext_decode(self->u.string + pos, self->length - pos, &used), flags))
+			return value_bool(false);
+		pos += used;
+	}
+	return value_bool(self->length > 0);
+}
+
+METHOD(isalnum)
+{
+	return all_chars(&argv[0], UC_ALPHA | UC_DECIMAL | UC_DIGIT | UC_NUMERIC);
+}
+
+METHOD(isalpha)
+{
+	return all_chars(&argv[0], UC_ALPHA);
+}
+
+METHOD(isdecimal)
+{
+	return all_chars(&argv[0], UC_DECIMAL);
+}
+
+METHOD(isdigit)
+{
+	return all_chars(&argv[0], UC_DIGIT);
+}
+
+METHOD(isnumeric)
+{
+	return all_chars(&argv[0], UC_NUMERIC);
+}
+
+METHOD(isspace)
+{
+	return all_chars(&argv[0], UC_SPACE);
+}
+
+METHOD(isprintable)
+{
+	return argv[0].length == 0 ? value_bool(true) : all_chars(&argv[0], UC_PRINTABLE);
+}
+
+METHOD(isascii)
+{
+	int			i;
+
+	for (i = 0; i < argv[0].length; i++)
+	{
+		if ((unsigned char) argv[0].u.string[i] >= 0x80)
+			return value_bool(false);
+	}
+	return value_bool(true);
+}
+
+METHOD(isidentifier)
+{
+	Value		rest = argv[0];
+	int			used;
+
+	if (rest.length == 0 ||
+		!unicode_is(utext_decode(rest.u.string, rest.length, &used), UC_ID_START))
+		return value_bool(false);
+	rest.u.string += used;
+	rest.length -= used;
+	return rest.length == 0 ? value_bool(true) : all_chars(&rest, UC_ID_CONTINUE);
+}
+
+/* islower and isupper are tests as well */
+static Value
+run_test(Eval *ev, const Value *self, const char *name)
+{
+	CallArgs	none = {0};
+
+	return jinja_invoke(ev, jinja_find_test(name, strlen(name)), self, &none);
+}
+
+METHOD(islower)
+{
+	return run_test(ev, &argv[0], "lower");
+}
+
+METHOD(isupper)
+{
+	return run_test(ev, &argv[0], "upper");
+}
+
+METHOD(istitle)
+{
+	bool		cased = false;
+	bool		inside = false;
+	int			pos = 0;
+
+	while (pos < argv[0].length)
+	{
+		int			used;
+		uint16		flags = unicode_flags(utext_decode(argv[0].u.string + pos,
+													  argv[0].length - pos, &used));
+
+		if (flags & (UC_UPPER | UC_TITLE))
+		{
+			if (inside)
+				return value_bool(false);
+			inside = cased = true;
+		}
+		else if (flags & UC_LOWER)
+		{
+			if (!inside)
+				return value_bool(false);
+			cased = true;
+		}
+		else
+			inside = false;
+		pos += used;
+	}
+	return value_bool(cased);
+}
+
+/* ------------------------------------------------------------------------
+ * Formatting and Markup
+ * ------------------------------------------------------------------------
+ */
+
+METHOD(format)
+{
+	return brace_format(ev, &argv[0], call);
+}
+
+METHOD(format_map)
+{
+	CallArgs	args = {0};
+	int			i;
+
+	/* Python looks into it only when a field asks for something */
+	if (argv[1].kind != VAL_DICT)
+		return brace_format(ev, &argv[0], &args);
+	dict_deform(argv[1].u.dict, argv[1].flags);
+	args.keywords = palloc((argv[1].u.dict->count + 1) * sizeof(Keyword));
+	for (i = 0; i < argv[1].u.dict->count; i++)
+	{
+		const DictEntry *entry = &argv[1].u.dict->entries[i];
+
+		if (entry->key.kind != VAL_STRING)
+			continue;
+		args.keywords[args.nkeywords].name = entry->key.u.string;
+		args.keywords[args.nkeywords].length = entry->key.length;
+		args.keywords[args.nkeywords++].value = entry->value;
+	}
+	return brace_format(ev, &argv[0], &args);
+}
+
+METHOD(unescape)
+{
+	return html_unescape(&argv[0]);
+}
+
+METHOD(striptags)
+{
+	return html_striptags(&argv[0]);
+}
+
+/* Sorted by name. */
+static const Builtin string_methods[] = {
+	{"capitalize", string_capitalize, 0},
+	{"casefold", string_casefold, 0},
+	{"center", string_center, 1, {"width", "fillchar"}},
+	{"count", string_count, 1, {"sub", "start", "end"}},
+	{"endswith", string_endswith, 1, {"suffix", "start", "end"}},
+	{"expandtabs", string_expandtabs, 0, {"tabsize"}},
+	{"find", string_find, 1, {"sub", "start", "end"}},
+	{"format", string_format, -1},
+	{"format_map", string_format_map, 1, {"mapping"}},
+	{"index", string_index, 1, {"sub", "start", "end"}},
+	{"isalnum", string_isalnum, 0},
+	{"isalpha", string_isalpha, 0},
+	{"isascii", string_isascii, 0},
+	{"isdecimal", string_isdecimal, 0},
+	{"isdigit", string_isdigit, 0},
+	{"isidentifier", string_isidentifier, 0},
+	{"islower", string_islower, 0},
+	{"isnumeric", string_isnumeric, 0},
+	{"isprintable", string_isprintable, 0},
+	{"isspace", string_isspace, 0},
+	{"istitle", string_istitle, 0},
+	{"isupper", string_isupper, 0},
+	{"join", string_join, 1, {"iterable"}},
+	{"ljust", string_ljust, 1, {"width", "fillchar"}},
+	{"lower", string_lower, 0},
+	{"lstrip", string_lstrip, 0, {"chars"}},
+	{"partition", string_partition, 1, {"sep"}},
+	{"removeprefix", string_removeprefix, 1, {"prefix"}},
+	{"removesuffix", string_removesuffix, 1, {"suffix"}},
+	{"replace", string_replace, 2, {"old", "new", "count"}},
+	{"rfind", string_rfind, 1, {"sub", "start", "end"}},
+	{"rindex", string_rindex, 1, {"sub", "start", "end"}},
+	{"rjust", string_rjust, 1, {"width", "fillchar"}},
+	{"rpartition", string_rpartition, 1, {"sep"}},
+	{"rsplit", string_rsplit, 0, {"sep", "maxsplit"}},
+	{"rstrip", string_rstrip, 0, {"chars"}},
+	{"split", string_split, 0, {"sep", "maxsplit"}},
+	{"splitlines", string_splitlines, 0, {"keepends"}},
+	{"startswith", string_startswith, 1, {"prefix", "start", "end"}},
+	{"strip", string_strip, 0, {"chars"}},
+	{"swapcase", string_swapcase, 0},
+	{"title", string_title, 0},
+	{"upper", string_upper, 0},
+	{"zfill", string_zfill, 1, {"width"}},
+};
+
+/* Sorted by name. */
+static const Builtin markup_methods[] = {
+	{"striptags", string_striptags, 0},
+	{"unescape", string_unescape, 0},
+};
+
+/* The method of a string, or NULL. */
+const Builtin *
+find_string_method(const Value *object, const char *name, int length)
+{
+	const Builtin *builtin = NULL;
+
+	if (object->flags & VF_MARKUP)
+		builtin = find_builtin(markup_methods, lengthof(markup_methods), name, length);
+	if (builtin == NULL)
+		builtin = find_builtin(string_methods, lengthof(string_methods), name, length);
+	return builtin;
+}

@@ -1,0 +1,445 @@
+/*
+ * playbook/compile.c
+ *		From a document to a compiled playbook.
+ *
+ * Three passes over the workflow: names first, so that an edge may point
+ * forward; then each step (playbook_step.c); then what only the whole graph
+ * shows (graph.c, playbook_lint.c).  A fault is noted and compilation goes
+ * on, so that an author sees every fault at once; only the result is withheld.
+ */
+#include "common/common.h"
+
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "playbook/internal.h"
+
+static Playbook *new_playbook(MemoryContext parent);
+static void compile_heads(Compiler *compiler);
+static void check_version(Compiler *compiler);
+static void check_kind(Compiler *compiler);
+static void check_head(Compiler *compiler, const YamlNode *node,
+					   const char *key);
+static void compile_workload(Compiler *compiler);
+static const YamlNode *find_workflow(Compiler *compiler);
+static void load_steps(Compiler *compiler, const YamlNode *workflow);
+static void add_step(Compiler *compiler, const YamlNode *node, char *name,
+					 const YamlNode *where);
+static const YamlNode *name_node(const YamlNode *node);
+static char *step_name(Compiler *compiler, const YamlNode *node,
+					   const YamlNode **where);
+static void compile_steps(Compiler *compiler);
+static Playbook *finish(Compiler *compiler, List **issues);
+
+/* Names that mean something else in every template. */
+static const char *const reserved_names[] = {
+	"workload", "work", "context", "result", "results", "this", "data",
+	"args", "input", "env", "job", "execution_id", NULL
+};
+
+/* A member that is there and not null. */
+const YamlNode *
+playbook_member(const YamlNode *map, const char *key)
+{
+	const YamlNode *value;
+
+	if (map == NULL || map->kind != YN_MAP)
+		return NULL;
+	value = yaml_member(map, key);
+	return value != NULL && value->kind != YN_NULL ? value : NULL;
+}
+
+/* The text of a scalar as written (a step may be called 1), or NULL. */
+char *
+playbook_scalar_text(const YamlNode *node)
+{
+	if (node == NULL || node->kind == YN_NULL || node->kind == YN_LIST ||
+		node->kind == YN_MAP || node->length == 0)
+		return NULL;
+	return pnstrdup(node->string, node->length);
+}
+
+/* Is a name the given word, whatever its case and the space around it? */
+bool
+playbook_name_is(const char *name, const char *word)
+{
+	int			length = strlen(name);
+	int			skip = strspn(name, " \t\r\n");
+
+	while (length > skip && strchr(" \t\r\n", name[length - 1]) != NULL)
+		length--;
+	return length - skip == (int) strlen(word) &&
+		pg_strncasecmp(name + skip, word, length - skip) == 0;
+}
+
+/* An empty playbook in a memory context of its own. */
+static Playbook *
+new_playbook(MemoryContext parent)
+{
+	MemoryContext context = AllocSetContextCreate(parent, "noetl playbook",
+												  ALLOCSET_SMALL_SIZES);
+	Playbook   *playbook = MemoryContextAllocZero(context, sizeof(Playbook));
+
+	playbook->context = context;
+	playbook->end = -1;
+	return playbook;
+}
+
+/* Compiles a document's text. */
+Playbook *
+playbook_compile(const char *content, int length, MemoryContext parent,
+				 List **issues)
+{
+	Compiler	compiler = {0};
+	SourceError error = {0};
+	MemoryContext scratch;
+	MemoryContext caller;
+	YamlNode   *root = NULL;
+	Playbook   *playbook;
+
+	compiler.issue_context = CurrentMemoryContext;
+	scratch = AllocSetContextCreate(CurrentMemoryContext, "noetl yaml",
+									ALLOCSET_DEFAULT_SIZES);
+	caller = MemoryContextSwitchTo(scratch);
+	root = yaml_parse_document(content, length, &error);
+	if (root == NULL)
+		playbook_source_issue(&compiler, NULL, &error);
+	MemoryContextSwitchTo(caller);
+	*issues = compiler.issues;
+	playbook = root ? playbook_compile_document(root, parent, issues) : NULL;
+	MemoryContextDelete(scratch);
+	return playbook;
+}
+
+/* Compiles a parsed document. */
+Playbook *
+playbook_compile_document(const YamlNode *root, MemoryContext parent,
+						  List **issues)
+{
+	Compiler	compiler = {0};
+	MemoryContext caller = CurrentMemoryContext;
+	const YamlNode *workflow;
+
+	compiler.root = root;
+	compiler.issue_context = caller;
+	compiler.playbook = new_playbook(parent);
+	compiler.scratch = AllocSetContextCreate(caller, "noetl playbook compiler",
+											 ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(compiler.playbook->context);
+	if (root->kind != YN_MAP)
+		playbook_issue(&compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
+					   root, "A playbook begins with apiVersion, kind, metadata and workflow.",
+					   "a playbook must be a mapping");
+	else
+	{
+		compile_heads(&compiler);
+		compile_workload(&compiler);
+		compiler.playbook->timeout =
+			playbook_constant_timeout(&compiler, playbook_member(root, "timeout"));
+		playbook_load_tasks(&compiler);
+		workflow = find_workflow(&compiler);
+		if (workflow != NULL)
+			load_steps(&compiler, workflow);
+		if (compiler.playbook->nsteps > 0)
+			compile_steps(&compiler);
+	}
+	MemoryContextSwitchTo(caller);
+	return finish(&compiler, issues);
+}
+
+/* Hands over the issues, and the playbook if none of them is an error. */
+static Playbook *
+finish(Compiler *compiler, List **issues)
+{
+	MemoryContextDelete(compiler->scratch);
+	*issues = playbook_sorted_issues(compiler);
+	if (compiler->nerrors == 0)
+		return compiler->playbook;
+	MemoryContextDelete(compiler->playbook->context);
+	return NULL;
+}
+
+/* apiVersion, kind, and what the playbook is called. */
+static void
+compile_heads(Compiler *compiler)
+{
+	Playbook   *playbook = compiler->playbook;
+	const YamlNode *root = compiler->root;
+	const YamlNode *metadata = playbook_member(root, "metadata");
+
+	check_version(compiler);
+	check_kind(compiler);
+	if (metadata != NULL && metadata->kind != YN_MAP)
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
+					   metadata, NULL, "metadata must be a mapping");
+	check_head(compiler, playbook_member(metadata, "path"), "path");
+	check_head(compiler, playbook_member(metadata, "name"), "name");
+	check_head(compiler, playbook_member(root, "path"), "path");
+	check_head(compiler, playbook_member(root, "name"), "name");
+	playbook_document_names(root, &playbook->path, &playbook->name);
+}
+
+/* What a document calls itself; old ones say so at the top level. */
+void
+playbook_document_names(const YamlNode *root, char **path, char **name)
+{
+	const YamlNode *metadata = playbook_member(root, "metadata");
+
+	*path = playbook_scalar_text(playbook_member(metadata, "path"));
+	if (*path == NULL)
+		*path = playbook_scalar_text(playbook_member(root, "path"));
+	*name = playbook_scalar_text(playbook_member(metadata, "name"));
+	if (*name == NULL)
+		*name = playbook_scalar_text(playbook_member(root, "name"));
+	if (*path == NULL)
+		*path = *name;
+}
+
+/* A name or path is a scalar, and short enough for an index. */
+static void
+check_head(Compiler *compiler, const YamlNode *node, const char *key)
+{
+	if (node == NULL)
+		return;
+	if (node->kind == YN_LIST || node->kind == YN_MAP)
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
+					   node, NULL, "%s must be text", key);
+	else if (node->length > PLAYBOOK_MAX_PATH)
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+					   node, NULL, "%s is longer than %d bytes", key,
+					   PLAYBOOK_MAX_PATH);
+}
+
+/* Another version may mean other things by the same words. */
+static void
+check_version(Compiler *compiler)
+{
+	const YamlNode *node = playbook_member(compiler->root, "apiVersion");
+	char	   *version = playbook_scalar_text(node);
+
+	if (node == NULL)
+		playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING,
+					   compiler->root, "Add: apiVersion: noetl.io/v1", "apiVersion is missing");
+	else if (version == NULL || strcmp(version, "noetl.io/v1") != 0)
+		playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING, node,
+					   "It is read as noetl.io/v1.",
+					   "unknown apiVersion \"%s\"", version ? version : "");
+}
+
+/* Only playbooks run. */
+static void
+check_kind(Compiler *compiler)
+{
+	const YamlNode *node = playbook_member(compiler->root, "kind");
+	char	   *kind = playbook_scalar_text(node);
+
+	if (node == NULL)
+		playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING,
+					   compiler->root, "Add: kind: Playbook", "kind is missing");
+	else if (kind == NULL || pg_strcasecmp(kind, "playbook") != 0)
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
+					   node, "Write: kind: Playbook",
+					   "kind \"%s\" is not a playbook", kind ? kind : "");
+}
+
+/* The defaults that every execution starts from. */
+static void
+compile_workload(Compiler *compiler)
+{
+	const YamlNode *node = playbook_member(compiler->root, "workload");
+
+	if (node == NULL)
+		return;
+	if (node->kind != YN_MAP)
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
+					   node, NULL, "workload must be a mapping");
+	compiler->playbook->workload = playbook_compile_doc(compiler, node);
+}
+
+/* The list of steps, or NULL after saying what is wrong with it. */
+static const YamlNode *
+find_workflow(Compiler *compiler)
+{
+	const YamlNode *root = compiler->root;
+	const YamlNode *workflow = playbook_member(root, "workflow");
+	char	   *hint = "List the steps under \"workflow\".";
+	int			i;
+
+	if (workflow == NULL)
+		workflow = playbook_member(root, "steps");
+	if (workflow == NULL)
+	{
+		for (i = 0; i < root->count; i++)
+			if (playbook_looks_like(root->pairs[i].key->string, "workflow"))
+				hint = psprintf("Did you mean \"workflow\" where line %d says \"%s\"?",
+								root->pairs[i].key->line,
+								root->pairs[i].key->string);
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
+					   root, hint, "the playbook has no workflow");
+		return NULL;
+	}
+	if (workflow->kind != YN_LIST || workflow->count == 0)
+	{
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
+					   workflow, "Begin each step with \"- step: name\".",
+					   "workflow must be a list of steps");
+		return NULL;
+	}
+	if (workflow->count > PLAYBOOK_MAX_STEPS)
+	{
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+					   workflow, "Call part of it as a playbook of its own.",
+					   "a workflow cannot have more than %d steps",
+					   PLAYBOOK_MAX_STEPS);
+		return NULL;
+	}
+	return workflow;
+}
+
+/*
+ * Numbers the steps and finds the entry.  Those whose name is taken come last:
+ * they are refused, but their other faults are worth knowing.
+ */
+static void
+load_steps(Compiler *compiler, const YamlNode *workflow)
+{
+	Playbook   *playbook = compiler->playbook;
+	List	   *repeated = NIL;
+	ListCell   *cell;
+	int			i;
+
+	playbook->steps = palloc0(sizeof(Step) * workflow->count);
+	compiler->step_nodes = MemoryContextAlloc(compiler->scratch,
+											  sizeof(YamlNode *) * workflow->count);
+	for (i = 0; i < workflow->count; i++)
+	{
+		const YamlNode *where;
+		char	   *name = step_name(compiler, workflow->items[i], &where);
+		int			known;
+
+		CHECK_FOR_INTERRUPTS();
+		if (name == NULL)
+		{
+			compiler->graph_broken = true;
+			continue;
+		}
+		known = playbook_find_step(playbook, name, strlen(name));
+		if (known < 0)
+		{
+			name_table_add(&playbook->step_index, name, strlen(name));
+			add_step(compiler, workflow->items[i], name, where);
+			continue;
+		}
+		compiler->graph_broken = true;
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_DUPLICATE_OBJECT,
+					   where, "Give each step a name of its own.",
+					   "step \"%s\" is already defined in line %d", name,
+					   playbook->steps[known].line);
+		repeated = lappend(repeated, workflow->items[i]);
+	}
+	foreach(cell, repeated)
+		add_step(compiler, lfirst(cell),
+				 playbook_scalar_text(name_node(lfirst(cell))), lfirst(cell));
+	for (i = 0; i < playbook->nsteps; i++)
+		if (playbook_name_is(playbook->steps[i].name, "start"))
+			break;
+	playbook->entry = i < playbook->nsteps ? i : 0;
+}
+
+/* Appends a step of which only the name is known yet. */
+static void
+add_step(Compiler *compiler, const YamlNode *node, char *name,
+		 const YamlNode *where)
+{
+	Playbook   *playbook = compiler->playbook;
+	Step	   *step = &playbook->steps[playbook->nsteps];
+
+	step->index = playbook->nsteps;
+	step->name = name;
+	step->line = where->line;
+	step->column = where->column;
+	compiler->step_nodes[playbook->nsteps++] = node;
+}
+
+/* Where a step says what it is called, or NULL. */
+static const YamlNode *
+name_node(const YamlNode *node)
+{
+	const YamlNode *name = playbook_member(node, "step");
+
+	return name ? name : playbook_member(node, "name");
+}
+
+/* What a step is called, or NULL after saying what is wrong. */
+static char *
+step_name(Compiler *compiler, const YamlNode *node, const YamlNode **where)
+{
+	char	   *name;
+	int			i;
+
+	if (node->kind != YN_MAP)
+	{
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
+					   node, "Begin each step with \"- step: name\".",
+					   "a step must be a mapping");
+		return NULL;
+	}
+	*where = name_node(node);
+	name = playbook_scalar_text(*where);
+	if (name == NULL)
+	{
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
+					   *where ? *where : node,
+					   "Begin each step with \"- step: name\".",
+					   "the step has no name");
+		return NULL;
+	}
+	if (strlen(name) > PLAYBOOK_MAX_NAME)
+	{
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_NAME_TOO_LONG, *where,
+					   NULL, "the name of a step cannot be longer than %d bytes",
+					   PLAYBOOK_MAX_NAME);
+		return NULL;
+	}
+	for (i = 0; reserved_names[i] != NULL; i++)
+		if (strcmp(name, reserved_names[i]) == 0)
+			playbook_issue(compiler, ISSUE_ERROR, ERRCODE_RESERVED_NAME,
+						   *where,
+						   "Templates mean something else by it: choose another name.",
+						   "a step cannot be called \"%s\"", name);
+	return name;
+}
+
+/* Compiles every step, then what follows from all of them. */
+static void
+compile_steps(Compiler *compiler)
+{
+	Playbook   *playbook = compiler->playbook;
+	int			i;
+
+	playbook->steps[playbook->entry].is_entry = true;
+	for (i = 0; i < playbook->nsteps; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (playbook_issues_full(compiler))
+		{
+			compiler->unlisted = true;
+			return;
+		}
+		playbook_compile_step(compiler, i);
+		if (playbook->end < 0 && playbook->steps[i].is_end)
+			playbook->end = i;
+	}
+	playbook_check_idle_tasks(compiler);
+	if (compiler->graph_broken)
+		return;
+	graph_analyse(playbook);
+	playbook_lint_graph(compiler);
+}
+
+/* Index of a step by name, or -1. */
+int
+playbook_find_step(const Playbook *playbook, const char *name, int length)
+{
+	return name_table_find(&playbook->step_index, name, length);
+}

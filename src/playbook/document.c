@@ -1,0 +1,272 @@
+/*
+ * playbook/document.c
+ *		YAML values with templates in them, compiled.
+ *
+ * A part of a document without any template becomes one constant, however
+ * deep it is.  Everything is copied: the YAML tree does not outlive
+ * compilation, the compiled playbook does.
+ */
+#include "common/common.h"
+
+#include "miscadmin.h"
+#include "utils/datum.h"
+#include "utils/memutils.h"
+
+#include "playbook/internal.h"
+
+static bool has_tags(const YamlNode *node);
+static void copy_value(const YamlNode *node, JsonbValue *value);
+static void string_value(const YamlNode *node, JsonbValue *value);
+static void collect_raw_roots(Compiler *compiler, const char *key,
+							  const YamlNode *node);
+static char *value_source(const YamlNode *node);
+
+/* Does a value contain any template? */
+static bool
+has_tags(const YamlNode *node)
+{
+	int			i;
+
+	check_stack_depth();
+	CHECK_FOR_INTERRUPTS();
+	switch (node->kind)
+	{
+		case YN_STRING:
+			return template_has_tags(node->string, node->length);
+		case YN_LIST:
+			for (i = 0; i < node->count; i++)
+				if (has_tags(node->items[i]))
+					return true;
+			return false;
+		case YN_MAP:
+			for (i = 0; i < node->count; i++)
+				if (has_tags(node->pairs[i].value))
+					return true;
+			return false;
+		default:
+			return false;
+	}
+}
+
+/* A string node as a JSON string of its own. */
+static void
+string_value(const YamlNode *node, JsonbValue *value)
+{
+	value->type = jbvString;
+	value->val.string.val = pnstrdup(node->string, node->length);
+	value->val.string.len = node->length;
+}
+
+/* The JSON value of a node, sharing no memory with the tree. */
+static void
+copy_value(const YamlNode *node, JsonbValue *value)
+{
+	yaml_to_json(node, value);
+	if (value->type == jbvString)
+		string_value(node, value);
+	else if (value->type == jbvNumeric)
+		value->val.numeric =
+			DatumGetNumeric(datumCopy(NumericGetDatum(value->val.numeric),
+									  false, -1));
+}
+
+/* A value that is handed on as it is, whatever it contains. */
+TemplateDoc *
+playbook_constant_doc(const YamlNode *node)
+{
+	TemplateDoc *doc = palloc0(sizeof(TemplateDoc));
+
+	doc->kind = DOC_CONSTANT;
+	copy_value(node, &doc->value);
+	return doc;
+}
+
+/*
+ * A value whose templates the worker renders: a constant here, but the names
+ * that it refers to are noted, and a template that does not parse is an issue.
+ */
+TemplateDoc *
+playbook_raw_doc(Compiler *compiler, const char *key, const YamlNode *node)
+{
+	collect_raw_roots(compiler, key, node);
+	return playbook_constant_doc(node);
+}
+
+/* Notes the free names of a template that the worker will render. */
+static void
+add_raw_roots_of(Compiler *compiler, const Template *template)
+{
+	const char *const *names;
+	int			count = template_roots(template, &names);
+
+	for (int i = 0; i < count; i++)
+	{
+		int			length = strlen(names[i]);
+
+		if (name_table_find(&compiler->raw_roots, names[i], length) < 0)
+			name_table_add(&compiler->raw_roots, pnstrdup(names[i], length),
+						   length);
+	}
+}
+
+/*
+ * Text that is an expression although it has no braces.  One that does not
+ * parse is reported where it is compiled to be evaluated, or fails there.
+ */
+static void
+collect_expression_roots(Compiler *compiler, const char *key, const YamlNode *node)
+{
+	static const char *const conditions[] = {
+		"where", "filter", "retry_when", "stop_when"
+	};
+	SourceError error;
+	IteratorOrder order;
+	Template   *compiled = NULL;
+
+	if (strcmp(key, "order_by") == 0 &&
+		iterator_compile_order(node->string, node->length, &order, &error))
+		compiled = order.key;
+	for (int i = 0; i < lengthof(conditions); i++)
+		if (strcmp(key, conditions[i]) == 0)
+			compiled = template_compile(node->string, node->length,
+										TEMPLATE_CONDITION, &error);
+	if (compiled != NULL)
+		add_raw_roots_of(compiler, compiled);
+}
+
+/* Adds the free names of every template in a value to the step's raw_roots. */
+static void
+collect_raw_roots(Compiler *compiler, const char *key, const YamlNode *node)
+{
+	Template   *compiled;
+	SourceError error = {0};
+	int			i;
+
+	check_stack_depth();
+	CHECK_FOR_INTERRUPTS();
+	for (i = 0; i < node->count; i++)
+		if (node->kind == YN_LIST)
+			collect_raw_roots(compiler, key, node->items[i]);
+		else if (!playbook_key_is_code(node->pairs[i].key->string))
+			collect_raw_roots(compiler, node->pairs[i].key->string, node->pairs[i].value);
+	if (node->kind != YN_STRING)
+		return;
+	if (!template_has_tags(node->string, node->length))
+	{
+		collect_expression_roots(compiler, key, node);
+		return;
+	}
+	compiled = template_compile(node->string, node->length,
+								TEMPLATE_TEXT, &error);
+	if (compiled == NULL)
+	{
+		playbook_source_issue(compiler, node, &error);
+		return;
+	}
+	if (template_fault(compiled) != NULL)
+		playbook_template_warning(compiler, node, template_fault(compiled));
+	add_raw_roots_of(compiler, compiled);
+}
+
+/* Compiles a value, so that it can be rendered. */
+TemplateDoc *
+playbook_compile_doc(Compiler *compiler, const YamlNode *node)
+{
+	TemplateDoc *doc;
+	SourceError error = {0};
+	int			i;
+
+	check_stack_depth();
+	CHECK_FOR_INTERRUPTS();
+	if (!has_tags(node))
+		return playbook_constant_doc(node);
+	doc = palloc0(sizeof(TemplateDoc));
+	if (node->kind == YN_STRING)
+	{
+		doc->kind = DOC_TEMPLATE;
+		string_value(node, &doc->value);
+		doc->line = node->text_line;
+		doc->column = node->text_column;
+		doc->block = node->block;
+		doc->template = template_compile(node->string, node->length,
+										 TEMPLATE_TEXT, &error);
+		if (doc->template == NULL)
+			playbook_source_issue(compiler, node, &error);
+		else if (template_fault(doc->template) != NULL)
+		{
+			playbook_template_warning(compiler, node, template_fault(doc->template));
+			doc->kind = DOC_CONSTANT;
+		}
+		return doc;
+	}
+	doc->count = node->count;
+	doc->children = palloc(sizeof(TemplateDoc *) * node->count);
+	doc->kind = node->kind == YN_LIST ? DOC_ARRAY : DOC_OBJECT;
+	if (node->kind == YN_MAP)
+		doc->keys = palloc(sizeof(JsonbValue) * node->count);
+	for (i = 0; i < node->count; i++)
+	{
+		if (node->kind == YN_LIST)
+		{
+			doc->children[i] = playbook_compile_doc(compiler, node->items[i]);
+			continue;
+		}
+		string_value(node->pairs[i].key, &doc->keys[i]);
+		doc->children[i] = playbook_compile_doc(compiler, node->pairs[i].value);
+	}
+	return doc;
+}
+
+/* What a value that is no string looks like in meta.transitions. */
+static char *
+value_source(const YamlNode *node)
+{
+	JsonbValue	value;
+	Jsonb	   *jsonb;
+
+	if (node->kind != YN_LIST && node->kind != YN_MAP)
+		return pnstrdup(node->string ? node->string : "", node->length);
+	yaml_to_json(node, &value);
+	jsonb = JsonbValueToJsonb(&value);
+	return JsonbToCString(NULL, &jsonb->root, VARSIZE(jsonb));
+}
+
+/* Compiles the value of a "when"; NULL when there is none. */
+Condition *
+playbook_compile_condition(Compiler *compiler, const YamlNode *node)
+{
+	Condition  *condition;
+	SourceError error = {0};
+	JsonbValue	value;
+	int			i = 0;
+
+	if (node == NULL)
+		return NULL;
+	condition = palloc0(sizeof(Condition));
+	condition->source = value_source(node);
+	condition->line = node->text_line ? node->text_line : node->line;
+	condition->column = node->text_column ? node->text_column : node->column;
+	condition->block = node->block;
+	if (node->kind == YN_STRING)
+		i = strspn(node->string, " \t\r\n");
+	if (node->kind == YN_NULL || (node->kind == YN_STRING && i == node->length))
+	{
+		playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING, node,
+					   "Remove it, or write the condition.",
+					   "an empty condition is always false");
+		return condition;
+	}
+	if (node->kind != YN_STRING)
+	{
+		yaml_to_json(node, &value);
+		condition->constant = json_truth(&value);
+		return condition;
+	}
+	condition->template = template_compile(node->string, node->length,
+										   TEMPLATE_CONDITION, &error);
+	if (condition->template == NULL)
+		playbook_source_issue(compiler, node, &error);
+	else if (template_fault(condition->template) != NULL)
+		playbook_source_issue(compiler, node, template_fault(condition->template));
+	return condition;
+}

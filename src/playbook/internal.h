@@ -1,0 +1,141 @@
+/*
+ * playbook/internal.h
+ *		What the files that compile a playbook share; nobody else needs it.
+ *
+ *		playbook.c			the document: its heads, the table of steps
+ *		playbook_step.c		one step: type, action, input, retry, on_error
+ *		playbook_task.c		workbook tasks and tool maps: laying maps over maps
+ *		playbook_iterator.c	iterators in all their forms, child playbooks
+ *		playbook_next.c		transitions
+ *		playbook_save.c		saves that need no worker
+ *		playbook_timeout.c	timeouts
+ *		playbook_doc.c		templates: documents and conditions
+ *		playbook_lint.c		warnings about what is legal but looks wrong
+ *		playbook_issue.c	the list of issues
+ */
+#ifndef NOETL_PLAYBOOK_INTERNAL_H
+#define NOETL_PLAYBOOK_INTERNAL_H
+
+#include "playbook/playbook.h"
+
+/* With as many errors compilation stops; more warnings are not listed. */
+#define PLAYBOOK_MAX_ISSUES 1000
+
+/* A search compares one name with every other; hostile input has many. */
+#define PLAYBOOK_MAX_SUGGESTIONS 50
+
+typedef struct Compiler
+{
+	const YamlNode *root;
+	NameTable	tasks;			/* names of the workbook's tasks */
+	const YamlNode **task_nodes;	/* their maps, by number */
+	bool	   *task_used;		/* does a step refer to it? */
+	const YamlNode **step_nodes;	/* the steps as written, by index */
+	Playbook   *playbook;
+	MemoryContext scratch;		/* what only compilation needs */
+
+	MemoryContext issue_context;	/* the caller's */
+	List	   *issues;
+	int			nerrors;
+	int			nwarnings;
+	bool		unlisted;		/* errors beyond PLAYBOOK_MAX_ISSUES */
+	int			nsuggestions;	/* "did you mean" searches made so far */
+	bool		graph_broken;	/* an edge or a step is missing */
+
+	NameTable	raw_roots;		/* of the step at hand */
+} Compiler;
+
+/* A step with everything that it is made of. */
+typedef struct StepSource
+{
+	const YamlNode *node;		/* as written */
+	const YamlNode *own;		/* the keys of a tool map moved up */
+	const YamlNode *task;		/* its workbook task, likewise, or NULL */
+	const YamlNode *written_task;	/* the task as written, or NULL */
+	const YamlNode *merged;		/* own laid over task */
+	const YamlNode *type_node;	/* where the type was written, or NULL */
+	char	   *type;			/* lower-cased, "" for none */
+	char	   *task_name;		/* or NULL */
+	struct StepSource *body;	/* an iterator that the broker expands: what
+								 * is done for each item, or NULL */
+	bool		is_loop;		/* it is written as a step with "loop" */
+} StepSource;
+
+/* playbook.c */
+extern char *playbook_scalar_text(const YamlNode *node);
+extern const YamlNode *playbook_member(const YamlNode *map, const char *key);
+extern bool playbook_name_is(const char *name, const char *word);
+
+/* playbook_step.c */
+extern void playbook_compile_step(Compiler *compiler, int index);
+extern bool playbook_key_is_code(const char *key);
+extern bool playbook_control_type(const char *type);
+/* Members that are input, in order of increasing precedence; NULL ends them. */
+extern const char *const playbook_step_inputs[];
+
+/* playbook_task.c */
+extern void playbook_load_tasks(Compiler *compiler);
+extern void playbook_check_idle_tasks(Compiler *compiler);
+extern bool playbook_resolve_step(Compiler *compiler, const YamlNode *node,
+								  const char *name, StepSource *source);
+
+extern YamlNode *playbook_new_map(const YamlNode *like, int capacity);
+extern void playbook_add_pair(YamlNode *map, YamlNode *key, YamlNode *value);
+extern const YamlNode *playbook_find_task(Compiler *compiler, const char *name);
+
+/* playbook_iterator.c */
+extern void playbook_resolve_iterator(Compiler *compiler, const char *name,
+									  StepSource *source);
+extern IteratorSpec *playbook_compile_iterator(Compiler *compiler,
+											   const StepSource *source);
+extern ChildSpec *playbook_compile_child(Compiler *compiler,
+										 const StepSource *source);
+
+/* playbook_next.c */
+extern void playbook_compile_next(Compiler *compiler, const YamlNode *node,
+								  const YamlNode *mode, TransitionList *list);
+
+/* playbook_doc.c */
+extern TemplateDoc *playbook_compile_doc(Compiler *compiler,
+										 const YamlNode *node);
+extern TemplateDoc *playbook_constant_doc(const YamlNode *node);
+extern TemplateDoc *playbook_raw_doc(Compiler *compiler, const char *key,
+									 const YamlNode *node);
+extern Condition *playbook_compile_condition(Compiler *compiler,
+											 const YamlNode *node);
+
+/* playbook_save.c */
+
+/* Does the database execute a save (or a list of them) itself? */
+extern bool playbook_saves_here(const YamlNode *save);
+/* Compiles it into the step, if so. */
+extern void playbook_compile_saves(Compiler *compiler, Step *step, const YamlNode *save);
+
+/* playbook_timeout.c */
+extern TemplateDoc *playbook_compile_timeout(Compiler *compiler,
+											 const YamlNode *node);
+extern int64 playbook_constant_timeout(Compiler *compiler,
+									   const YamlNode *node);
+
+/* playbook_lint.c */
+extern bool playbook_key_forwarded(const char *key);
+extern void playbook_lint_step(Compiler *compiler, const Step *step,
+							   const StepSource *source);
+extern void playbook_lint_target(Compiler *compiler, const YamlNode *map);
+extern void playbook_lint_graph(Compiler *compiler);
+
+/* playbook_issue.c */
+extern void playbook_issue(Compiler *compiler, IssueSeverity severity,
+						   int sqlerrcode, const YamlNode *node, char *hint,
+						   const char *format,...) pg_attribute_printf(6, 7);
+extern void playbook_source_issue(Compiler *compiler, const YamlNode *scalar,
+								  const SourceError *error);
+extern void playbook_template_warning(Compiler *compiler, const YamlNode *scalar,
+									  const SourceError *fault);
+extern bool playbook_issues_full(const Compiler *compiler);
+extern List *playbook_sorted_issues(Compiler *compiler);
+extern char *playbook_suggest_step(Compiler *compiler, const char *name);
+extern bool playbook_looks_like(const char *word, const char *known);
+extern char *playbook_did_you_mean(const char *known);
+
+#endif							/* NOETL_PLAYBOOK_INTERNAL_H */

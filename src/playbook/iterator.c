@@ -1,0 +1,452 @@
+/*
+ * playbook/iterator.c
+ *		Iterators in all the forms in which they are written, and child
+ *		playbooks.
+ *
+ *		type: iterator				loop: {in: xs, iterator: x}
+ *		collection: xs				tool: python
+ *		element: x					code: …
+ *		task: {tool: python, …}
+ *
+ * Both become the map on the left.  Who goes through the items is decided
+ * here, too: the broker where the items are child playbooks or shall be spread
+ * over all workers (mode: distributed), else one worker.
+ */
+#include "common/common.h"
+
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "playbook/internal.h"
+
+/* What an iterator is made of, and other names of it. */
+static const struct
+{
+	const char *key;
+	const char *names[4];
+}			iterator_keys[] = {
+	{"collection", {"collection", "data", "in", NULL}},
+	{"element", {"element", "iterator", NULL}},
+	{"where", {"where", "filter", NULL}},
+	{"order_by", {"order_by", NULL}},
+	{"limit", {"limit", NULL}},
+	{"chunk", {"chunk", NULL}},
+	{"mode", {"mode", NULL}},
+	{"concurrency", {"concurrency", NULL}},
+	{"on_error", {"on_error", NULL}},
+};
+
+/* What belongs to the step as a whole, also where "loop" is written on it. */
+static const char *const step_keys[] = {
+	"when", "pass", "result", "return", "on_error", "max_visits", "timeout",
+	"priority", "desc", "description", NULL
+};
+
+/* Is a word one of a NULL-terminated list? */
+static bool
+one_of(const char *word, const char *const *list)
+{
+	for (int i = 0; list[i] != NULL; i++)
+		if (strcmp(word, list[i]) == 0)
+			return true;
+	return false;
+}
+
+/* A string at the place of another node. */
+static YamlNode *
+new_string(const YamlNode *like, const char *text)
+{
+	YamlNode   *node = palloc0(sizeof(YamlNode));
+
+	node->kind = YN_STRING;
+	node->line = like->line;
+	node->column = like->column;
+	node->string = pstrdup(text);
+	node->length = strlen(text);
+	return node;
+}
+
+/* Appends a member with a key of our own choice. */
+static void
+add_named(YamlNode *map, const char *key, const YamlNode *value)
+{
+	playbook_add_pair(map, new_string(value, key), unconstify(YamlNode *, value));
+}
+
+/* A member by the first of its names that is there; *name says which. */
+static const YamlNode *
+member_by_names(const YamlNode *map, const char *const *names, const char **name)
+{
+	for (int i = 0; names[i] != NULL; i++)
+	{
+		const YamlNode *value = playbook_member(map, names[i]);
+
+		if (value != NULL)
+		{
+			*name = names[i];
+			return value;
+		}
+	}
+	return NULL;
+}
+
+/* Is a value a member of a map, under whatever name? */
+static bool
+has_value(const YamlNode *map, const YamlNode *value)
+{
+	for (int i = 0; i < map->count; i++)
+		if (map->pairs[i].value == value)
+			return true;
+	return false;
+}
+
+/* What a step with "loop" does for each item: the step without what is the loop's. */
+static const YamlNode *
+body_of_loop(const StepSource *source)
+{
+	static const char *const outside[] = {
+		"step", "next", "next_mode", "join", "loop", NULL
+	};
+	const YamlNode *merged = source->merged;
+	YamlNode   *body = playbook_new_map(merged, merged->count);
+
+	for (int i = 0; i < merged->count; i++)
+	{
+		const char *key = merged->pairs[i].key->string;
+
+		if (!one_of(key, outside) && !one_of(key, step_keys))
+			playbook_add_pair(body, merged->pairs[i].key, merged->pairs[i].value);
+	}
+	return body;
+}
+
+/* The nested task as written: a map, a list of maps, or the name of a task. */
+static const YamlNode *
+body_of_iterator(Compiler *compiler, const StepSource *source)
+{
+	static const char *const names[] = {"task", "workbook", "tasks", NULL};
+	const char *name;
+	const YamlNode *body = member_by_names(source->merged, names, &name);
+	char	   *text = playbook_scalar_text(body);
+
+	if (body != NULL && text == NULL)
+		return body;
+	if (text != NULL)
+	{
+		const YamlNode *task = playbook_find_task(compiler, text);
+
+		if (task == NULL)
+			playbook_issue(compiler, ISSUE_ERROR, ERRCODE_UNDEFINED_OBJECT, body,
+						   "Name a task of the workbook, or write the task itself.",
+						   "workbook task \"%s\" does not exist", text);
+		return task;
+	}
+	playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
+				   source->type_node ? source->type_node : source->node,
+				   "Write: task: {type: python, code: …}.",
+				   "the iterator has no task");
+	return NULL;
+}
+
+/* One nested task with its references resolved; false after an issue. */
+static bool
+resolve_body(Compiler *compiler, const YamlNode *node, const char *name,
+			 StepSource *body)
+{
+	if (node->kind != YN_MAP)
+	{
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
+					   node, "Write: task: {type: python, code: …}.",
+					   "the task of an iterator must be a mapping");
+		return false;
+	}
+	if (!playbook_resolve_step(compiler, node, name, body))
+		return false;
+	if (body->type[0] == '\0')
+	{
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
+					   node,
+					   "Say what it does: type: python (or http, postgres, playbook ...).",
+					   "the task of the iterator has no type");
+		return false;
+	}
+	playbook_resolve_iterator(compiler, name, body);
+	if (body->body != NULL)
+	{
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_FEATURE_NOT_SUPPORTED,
+					   body->type_node ? body->type_node : node,
+					   "Make the inner iterator a playbook of its own, and call that for each item.",
+					   "an iterator inside an iterator can only be done by one worker");
+		return false;
+	}
+	return true;
+}
+
+/*
+ * All nested tasks, resolved, as one node for the worker.  Exactly one of them
+ * is also given as a source, for the broker.
+ */
+static const YamlNode *
+resolve_bodies(Compiler *compiler, const YamlNode *written, const char *name,
+			   StepSource *single)
+{
+	YamlNode   *list;
+	bool		resolved = true;
+
+	if (written->kind == YN_LIST && written->count == 1)
+		written = written->items[0];
+	if (written->kind != YN_LIST)
+		return resolve_body(compiler, written, name, single) ? single->merged : NULL;
+	list = palloc0(sizeof(YamlNode));
+	*list = *written;
+	list->items = palloc_extended(sizeof(YamlNode *) * (written->count + 1),
+								  MCXT_ALLOC_HUGE);
+	for (int i = 0; i < written->count; i++)
+	{
+		StepSource	body;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!resolve_body(compiler, written->items[i], name, &body))
+			resolved = false;
+		else
+			list->items[i] = unconstify(YamlNode *, body.merged);
+		if (resolved && strcmp(body.type, "playbook") == 0)
+		{
+			playbook_issue(compiler, ISSUE_ERROR, ERRCODE_FEATURE_NOT_SUPPORTED,
+						   written->items[i],
+						   "Let the iterator's only task be the playbook, and do the rest there.",
+						   "a list of tasks cannot contain a playbook");
+			resolved = false;
+		}
+	}
+	return resolved ? list : NULL;
+}
+
+/* The canonical map: the iterator's own members, then everything else. */
+static YamlNode *
+canonical_map(const StepSource *source, const YamlNode *loop, const YamlNode *task)
+{
+	const YamlNode *merged = source->merged;
+	YamlNode   *map = playbook_new_map(merged, merged->count + lengthof(iterator_keys) + 2);
+	const char *name;
+
+	for (int i = 0; i < lengthof(iterator_keys); i++)
+	{
+		const YamlNode *value = member_by_names(loop, iterator_keys[i].names, &name);
+
+		if (value != NULL)
+			add_named(map, iterator_keys[i].key, value);
+	}
+	add_named(map, "task", task);
+	add_named(map, "type", new_string(merged, "iterator"));
+	for (int i = 0; i < merged->count; i++)
+	{
+		const char *key = merged->pairs[i].key->string;
+		bool		wanted;
+
+		if (loop != merged)
+			wanted = one_of(key, step_keys) && yaml_member(map, key) == NULL;
+		else
+			wanted = !has_value(map, merged->pairs[i].value) &&
+				strcmp(key, "type") != 0 && strcmp(key, "tool") != 0 &&
+				strcmp(key, "task") != 0 && strcmp(key, "workbook") != 0 &&
+				strcmp(key, "tasks") != 0;
+		if (wanted)
+			playbook_add_pair(map, merged->pairs[i].key, merged->pairs[i].value);
+	}
+	return map;
+}
+
+/* An iterator without what it goes through, or without a name for it. */
+static void
+check_parts(Compiler *compiler, const YamlNode *map, const StepSource *source)
+{
+	const YamlNode *where = source->type_node ? source->type_node : source->node;
+	const YamlNode *element = playbook_member(map, "element");
+	static const char *const modes[] = {
+		"sequential", "async", "parallel", "distributed", NULL
+	};
+	char	   *mode = playbook_scalar_text(playbook_member(map, "mode"));
+
+	if (playbook_member(map, "collection") == NULL)
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
+					   where, "Write: collection: \"{{ workload.items }}\".",
+					   "the iterator has no collection");
+	if (playbook_scalar_text(element) == NULL)
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
+					   element ? element : where, "Write: element: item.",
+					   "the iterator does not say how its items are called");
+	if (mode != NULL && !template_has_tags(mode, strlen(mode)) && !one_of(mode, modes))
+		playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING,
+					   playbook_member(map, "mode"),
+					   "It is sequential (the default), async, parallel or distributed.",
+					   "unknown mode \"%s\"", mode);
+}
+
+/* Are the items to be spread over all workers? */
+static bool
+is_distributed(const YamlNode *map)
+{
+	char	   *mode = playbook_scalar_text(playbook_member(map, "mode"));
+
+	return mode != NULL && pg_strcasecmp(mode, "distributed") == 0;
+}
+
+/* Does the broker go through the items, or one worker? */
+static bool
+broker_expands(const YamlNode *map, const StepSource *body)
+{
+	return body->node != NULL &&
+		(strcmp(body->type, "playbook") == 0 || is_distributed(map));
+}
+
+/* Compiles order_by: an expression over the item, or the path of a member. */
+static IteratorOrder *
+compile_order(Compiler *compiler, const YamlNode *node)
+{
+	IteratorOrder *order = palloc0(sizeof(IteratorOrder));
+	SourceError error = {0};
+
+	if (node == NULL)
+		return NULL;
+	if (node->kind != YN_STRING)
+	{
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
+					   node, "Write an expression: order_by: \"{{ item.age }}\".",
+					   "order_by must be text");
+		return NULL;
+	}
+	if (!iterator_compile_order(node->string, node->length, order, &error))
+		playbook_source_issue(compiler, node, &error);
+	return order;
+}
+
+/*
+ * Turns a step that goes through a collection, however it is written, into one
+ * of type iterator.  source->body is set when the broker shall expand it.
+ */
+void
+playbook_resolve_iterator(Compiler *compiler, const char *name, StepSource *source)
+{
+	const YamlNode *loop = playbook_member(source->merged, "loop");
+	bool		is_iterator = strcmp(source->type, "iterator") == 0;
+	MemoryContext caller;
+	const YamlNode *written;
+	const YamlNode *task;
+	StepSource *body;
+	YamlNode   *map;
+
+	if (loop == NULL && !is_iterator)
+		return;
+	if (loop != NULL && loop->kind != YN_MAP)
+	{
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
+					   loop, "Write: loop: {collection: \"{{ workload.items }}\", element: item}.",
+					   "loop must be a mapping");
+		return;
+	}
+	if (loop != NULL && playbook_control_type(source->type))
+	{
+		playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING, loop,
+					   "Give the step a type, or let an iterator do a playbook for each item.",
+					   "the loop has nothing to repeat");
+		return;
+	}
+	check_stack_depth();
+	caller = MemoryContextSwitchTo(compiler->scratch);
+	body = palloc0(sizeof(StepSource));
+	written = is_iterator ? body_of_iterator(compiler, source) : body_of_loop(source);
+	task = written == NULL ? NULL : resolve_bodies(compiler, written, name, body);
+	if (task != NULL)
+	{
+		map = canonical_map(source, loop != NULL ? loop : source->merged, task);
+		check_parts(compiler, map, source);
+		if (broker_expands(map, body))
+			source->body = body;
+		else if (is_distributed(map))
+			playbook_issue(compiler, ISSUE_ERROR, ERRCODE_FEATURE_NOT_SUPPORTED, written,
+						   "Put the tasks into a playbook of their own, and let it be the task.",
+						   "a distributed iterator has exactly one task");
+		if (source->body == NULL)
+		{
+			/* the worker's, but what does not parse is wrong already */
+			(void) playbook_compile_condition(compiler, playbook_member(map, "where"));
+			(void) compile_order(compiler, playbook_member(map, "order_by"));
+		}
+		source->is_loop = !is_iterator;
+		source->merged = map;
+		source->own = map;
+		source->task = NULL;
+		source->written_task = NULL;
+		source->type = pstrdup("iterator");
+	}
+	MemoryContextSwitchTo(caller);
+}
+
+/* A member compiled, or NULL. */
+static TemplateDoc *
+optional_doc(Compiler *compiler, const YamlNode *map, const char *key)
+{
+	const YamlNode *node = playbook_member(map, key);
+
+	return node != NULL ? playbook_compile_doc(compiler, node) : NULL;
+}
+
+/* Compiles what the broker needs to go through the items; not yet the body. */
+IteratorSpec *
+playbook_compile_iterator(Compiler *compiler, const StepSource *source)
+{
+	IteratorSpec *spec = palloc0(sizeof(IteratorSpec));
+	const YamlNode *map = source->merged;
+	char	   *mode = playbook_scalar_text(playbook_member(map, "mode"));
+
+	spec->collection = optional_doc(compiler, map, "collection");
+	spec->element = playbook_scalar_text(playbook_member(map, "element"));
+	spec->where = playbook_compile_condition(compiler, playbook_member(map, "where"));
+	spec->order_by = compile_order(compiler, playbook_member(map, "order_by"));
+	spec->limit = optional_doc(compiler, map, "limit");
+	spec->chunk = optional_doc(compiler, map, "chunk");
+	spec->concurrency = optional_doc(compiler, map, "concurrency");
+	spec->is_loop = source->is_loop;
+	spec->sequential = mode == NULL || pg_strcasecmp(mode, "sequential") == 0;
+	return spec;
+}
+
+/*
+ * A playbook inside a playbook has templates of its own, which are none of
+ * ours; unless one expression is all there is, which yields the playbook.
+ */
+static TemplateDoc *
+compile_content(Compiler *compiler, const YamlNode *node)
+{
+	if (node == NULL)
+		return NULL;
+	if (node->kind == YN_STRING &&
+		strncmp(node->string + strspn(node->string, " \t\r\n"), "{{", 2) == 0)
+		return playbook_compile_doc(compiler, node);
+	return playbook_constant_doc(node);
+}
+
+/* Compiles which playbook a step calls. */
+ChildSpec *
+playbook_compile_child(Compiler *compiler, const StepSource *source)
+{
+	static const char *const paths[] = {
+		"path", "resource_path", "playbook_path", NULL
+	};
+	ChildSpec  *child = palloc0(sizeof(ChildSpec));
+	const char *name;
+	const YamlNode *path = member_by_names(source->merged, paths, &name);
+
+	child->content = compile_content(compiler, playbook_member(source->merged, "content"));
+	child->version = optional_doc(compiler, source->merged, "version");
+	child->return_step = optional_doc(compiler, source->merged, "return_step");
+	if (path != NULL)
+		child->path = playbook_compile_doc(compiler, path);
+	else if (child->content == NULL)
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
+					   source->type_node ? source->type_node : source->node,
+					   "Write: path: the/catalog/path (or content: the playbook itself).",
+					   "the step does not say which playbook it calls");
+	return child;
+}

@@ -1,0 +1,284 @@
+/*
+ * playbook/playbook.h
+ *		The compiled playbook: what a YAML document means, as numbers.
+ *
+ * A playbook is compiled once per backend and kept (playbook_get in catalog_store.h).  Steps are
+ * numbered in document order; every name is resolved, every template parsed,
+ * and which step can reach which is known, so that the broker compares
+ * integers and tests bits.
+ *
+ *		document text -> yaml.c tree -> playbook.c (steps) -> graph.c (bits)
+ */
+#ifndef NOETL_PLAYBOOK_PLAYBOOK_H
+#define NOETL_PLAYBOOK_PLAYBOOK_H
+
+#include "nodes/pg_list.h"
+
+#include "common/common.h"
+#include "jinja/jinja.h"
+#include "yaml/yaml.h"
+
+/* How a step behaves, whatever its type is called. */
+typedef enum StepKind
+{
+	STEP_ROUTER,				/* no action: completes in the broker, silently
+								 * where it is the entry, with step_completed
+								 * elsewhere */
+	STEP_NOOP,					/* type noop: the same, but always with a
+								 * step_completed of its own */
+	STEP_ACTION,				/* queued for a worker */
+	STEP_SAVE,					/* only saves, and the database does it itself */
+	STEP_PLAYBOOK,				/* done by a child execution */
+	STEP_ITERATOR,				/* a child or a task for each item */
+	STEP_END					/* the end of the playbook: no action, no next */
+} StepKind;
+
+/* A condition: a compiled template, or the truth of a value that was no string. */
+typedef struct Condition
+{
+	Template   *template;		/* NULL: constant */
+	bool		constant;
+	char	   *source;			/* as written, for meta.transitions */
+	int			line;			/* of the text in the playbook */
+	int			column;
+	bool		block;
+} Condition;
+
+/* Input maps in order of increasing precedence (input < payload < … < data). */
+typedef struct InputLayers
+{
+	int			count;
+	TemplateDoc **layers;
+} InputLayers;
+
+typedef struct Target
+{
+	int			step;			/* index of the step */
+	InputLayers input;			/* transition-level input */
+} Target;
+
+/* One entry of a "next" list. */
+typedef struct Transition
+{
+	Condition  *when;			/* NULL: unconditional, or an "else" entry */
+	bool		is_else;		/* {else: [...]}: taken iff no "when" was true */
+	int			ntargets;
+	Target	   *targets;		/* then / step */
+	int			nelse;
+	Target	   *else_targets;	/* an "else" inside an entry with "when" */
+} Transition;
+
+typedef struct TransitionList
+{
+	bool		exclusive;		/* first match only */
+	int			count;
+	Transition *entries;
+} TransitionList;
+
+typedef enum OnError
+{
+	ON_ERROR_FAIL,
+	ON_ERROR_CONTINUE,
+	ON_ERROR_HANDLER
+} OnError;
+
+/* Retry policy; the numbers may be templates, so they are documents. */
+typedef struct RetryPolicy
+{
+	TemplateDoc *max_attempts;	/* NULL: 3 */
+	TemplateDoc *initial_delay; /* seconds; NULL: 1.0 */
+	TemplateDoc *multiplier;	/* NULL: 2.0 */
+	TemplateDoc *max_delay;		/* seconds; NULL: 60 */
+	TemplateDoc *jitter;		/* NULL: true */
+	Condition  *retry_when;		/* NULL: retry on error */
+	Condition  *stop_when;		/* or NULL */
+} RetryPolicy;
+
+/* A child playbook. */
+typedef struct ChildSpec
+{
+	TemplateDoc *path;			/* catalog path, or NULL: */
+	TemplateDoc *content;		/* the document itself, text or a map */
+	TemplateDoc *version;		/* NULL: the newest */
+	TemplateDoc *return_step;	/* whose value counts when the child has no
+								 * result; or NULL */
+} ChildSpec;
+
+/* What items are sorted by. */
+typedef struct IteratorOrder
+{
+	Template   *key;
+	bool		descending;
+	bool		members;		/* written without braces: members of the item
+								 * are names too */
+} IteratorOrder;
+
+/* An iterator that the broker expands. */
+typedef struct IteratorSpec
+{
+	TemplateDoc *collection;
+	char	   *element;		/* name of the item in templates */
+	Condition  *where;			/* or NULL, also below */
+	IteratorOrder *order_by;
+	TemplateDoc *limit;
+	TemplateDoc *chunk;
+	TemplateDoc *concurrency;
+	bool		sequential;
+	bool		is_loop;		/* the step itself is what is done: its input is
+								 * laid over that of each item */
+	bool		continues;		/* on_error: continue: a failed item is null */
+	struct Step *body;			/* STEP_ACTION or STEP_PLAYBOOK; its index and
+								 * name are the iterator's */
+} IteratorSpec;
+
+/* A save that the database executes itself; see playbook_save.c. */
+typedef struct SaveSpec
+{
+	TemplateDoc *data;			/* a row or rows. Any of these may be NULL */
+	TemplateDoc *params;		/* of a statement */
+	TemplateDoc *table;
+	TemplateDoc *mode;
+	TemplateDoc *key;
+	TemplateDoc *statement;
+} SaveSpec;
+
+typedef struct Step
+{
+	int			index;
+	char	   *name;
+	char	   *type;			/* lower-cased action type, "" for none; of a
+								 * workbook step the task's type */
+	char	   *task_name;		/* workbook step: the task its value is visible
+								 * as too, when no step has that name; or NULL */
+	StepKind	kind;
+	bool		is_entry;
+	bool		is_end;			/* named or typed "end" and without next */
+	int			line;			/* position in the document */
+	int			column;
+
+	Condition  *when;			/* or NULL */
+	Condition  *pass;			/* or NULL */
+	InputLayers input;			/* step-level input (the task's below it) */
+
+	/*
+	 * STEP_ACTION: the object that becomes queue.action, without "data".
+	 * Program text and what only the worker can render are constants in it;
+	 * raw_roots are the root names those constants refer to (of which
+	 * queue.context carries the values).
+	 */
+	TemplateDoc *action;
+	int			nraw_roots;
+	char	  **raw_roots;
+
+	TransitionList next;
+	RetryPolicy *retry;			/* NULL: a single attempt */
+	OnError		on_error;
+	TransitionList on_error_next;	/* ON_ERROR_HANDLER */
+	TemplateDoc *result;		/* result mapping (end), or NULL */
+	TemplateDoc *save_data;		/* what an end saves, or NULL */
+	int			nsaves;
+	SaveSpec   *saves;			/* executed when the work is done */
+	ChildSpec  *child;			/* STEP_PLAYBOOK */
+	IteratorSpec *iterator;		/* STEP_ITERATOR */
+	TemplateDoc *save_action;	/* these two: the action of type save that
+								 * follows, or NULL */
+	bool		join_any;
+	int			max_visits;		/* 0: noetl.max_visits */
+	int			priority;		/* of its queue rows; default 0 */
+	TemplateDoc *timeout;		/* of an attempt (timeout.h), or NULL */
+
+	int			component;		/* strongly connected component, numbered in
+								 * topological order: edges go from lower to
+								 * higher or stay inside */
+	bool		cyclic;			/* can be reached from itself */
+} Step;
+
+typedef struct Playbook
+{
+	MemoryContext context;		/* holds everything below */
+	int64		catalog_id;
+	char	   *path;			/* catalog path, as the document says or NULL */
+	char	   *name;			/* metadata.name, or NULL */
+	int			nsteps;
+	Step	   *steps;
+	int			entry;			/* index of the first step to run */
+	int			end;			/* index of the first is_end step, or -1 */
+	TemplateDoc *workload;		/* defaults, an object, or NULL */
+	int64		timeout;		/* of an execution, in microseconds; 0: none */
+	NameTable	step_index;		/* name -> index (playbook_find_step) */
+	int			reach_words;	/* uint64 words in a row of reach */
+	uint64	   *reach;			/* row s, bit t: t can be reached from s over one
+								 * or more edges */
+} Playbook;
+
+typedef enum IssueSeverity
+{
+	ISSUE_WARNING,
+	ISSUE_ERROR
+} IssueSeverity;
+
+/* What registration has to say about a document. */
+typedef struct PlaybookIssue
+{
+	IssueSeverity severity;
+	int			sqlerrcode;
+	int			line;			/* 0: the document as a whole */
+	int			column;
+	char	   *path;			/* where in the document: workflow[2].next[0] */
+	char	   *message;
+	char	   *hint;			/* or NULL */
+} PlaybookIssue;
+
+/*
+ * Compiles a document into a new memory context under "parent".  *issues
+ * gets a list of PlaybookIssue * in document order.  NULL when one of them is
+ * an error.  Never raises for what the document contains.
+ */
+extern Playbook *playbook_compile(const char *content, int length,
+								  MemoryContext parent, List **issues);
+
+/* The same for a document that has already been parsed. */
+extern Playbook *playbook_compile_document(const YamlNode *root,
+										   MemoryContext parent,
+										   List **issues);
+
+/*
+ * What a document calls itself: its catalog path (or NULL) and its name (or
+ * NULL), also when it does not compile.
+ */
+extern void playbook_document_names(const YamlNode *root, char **path,
+									char **name);
+
+/*
+ * Compiles order_by: an expression or a template over the item, or the path of
+ * one of its members; a path with "-" before it, or anything with "desc" behind
+ * it, sorts downwards.  False and *error when it does not parse.
+ */
+extern bool iterator_compile_order(const char *text, int length,
+								   IteratorOrder *order, SourceError *error);
+
+/* The largest playbook that registers. */
+#define PLAYBOOK_MAX_STEPS	20000
+#define PLAYBOOK_MAX_NAME	512 /* bytes of a step's name: it is indexed */
+#define PLAYBOOK_MAX_PATH	1024	/* bytes of a catalog path: likewise */
+
+/* Index of a step by name, or -1. */
+extern int	playbook_find_step(const Playbook *playbook, const char *name,
+							   int length);
+
+/* Can t be reached from s over one or more edges? */
+static inline bool
+playbook_reaches(const Playbook *playbook, int s, int t)
+{
+	return (playbook->reach[(size_t) s * playbook->reach_words + t / 64] >>
+			(t % 64)) & 1;
+}
+
+/* graph.c: fills component, cyclic and reach from the transitions. */
+extern void graph_analyse(Playbook *playbook);
+
+/* The other parts of the door. */
+#include "playbook/duration.h"
+#include "playbook/task_action.h"
+
+#endif							/* NOETL_PLAYBOOK_PLAYBOOK_H */

@@ -1,0 +1,155 @@
+/*
+ * playbook/save.c
+ *		Saves that the database executes itself.
+ *
+ * A save into postgres that names no other database is compiled into the step;
+ * the worker does not get to see it.  Of a list of saves the database executes
+ * all or none.  Every other save is a raw part of the action.
+ */
+#include "common/common.h"
+
+#include "playbook/internal.h"
+#include "save/save.h"
+
+/* Keys by which a save says where it goes; storage may hold all the others. */
+static const char *const storage_keys[] = {"storage", "tool", "type", NULL};
+static const char *const kind_keys[] = {"kind", "type", "tool", "storage", "name", NULL};
+
+/* Whoever names one of these means another connection than the broker's own. */
+static const char *const connection_keys[] = {
+	"auth", "credential", "credentials", "connection", "connection_string",
+	"conninfo", "dsn", "url", "database_url", "host", "port", "user", "username",
+	"password", "dbname", "database", "sslmode", "db_host", "db_port", "db_user",
+	"db_password", "db_name", "db_sslmode", NULL
+};
+
+/* The first of several members that is there, or NULL. */
+static const YamlNode *
+first_member(const YamlNode *map, const char *const *keys)
+{
+	const YamlNode *value = NULL;
+
+	for (int i = 0; value == NULL && keys[i] != NULL; i++)
+		value = playbook_member(map, keys[i]);
+	return value;
+}
+
+/* A member of a save, or of the map in which its storage is written. */
+static const YamlNode *
+save_member(const YamlNode *save, const char *const *keys)
+{
+	const YamlNode *value = first_member(save, keys);
+
+	return value != NULL ? value : first_member(first_member(save, storage_keys), keys);
+}
+
+/* Is one save for the database that the broker runs in? */
+static bool
+is_ours(const YamlNode *save)
+{
+	const YamlNode *storage = first_member(save, storage_keys);
+	char	   *kind;
+	char	   *type;
+
+	if (storage != NULL && storage->kind == YN_MAP)
+		storage = first_member(storage, kind_keys);
+	kind = playbook_scalar_text(storage);
+	type = kind != NULL ? save_storage_type(kind) : NULL;
+	return type != NULL && strcmp(type, "postgres") == 0 &&
+		save_member(save, connection_keys) == NULL;
+}
+
+/* See playbook_compiler.h. */
+bool
+playbook_saves_here(const YamlNode *save)
+{
+	if (save == NULL || save->kind != YN_LIST)
+		return save != NULL && is_ours(save);
+	for (int i = 0; i < save->count; i++)
+		if (!is_ours(save->items[i]))
+			return false;
+	return save->count > 0;
+}
+
+/* What is wrong with a save can be seen only where it is no template. */
+static bool
+is_constant(const YamlNode *node)
+{
+	return node == NULL || node->kind != YN_STRING ||
+		!template_has_tags(node->string, node->length);
+}
+
+/* A save without something that its mode needs. */
+static void
+require(Compiler *compiler, const YamlNode *save, const YamlNode *part,
+		const char *what, char *hint)
+{
+	if (part == NULL)
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
+					   save, hint, "the save has no %s", what);
+}
+
+/* What is wrong with a save into a table, as far as the document says. */
+static void
+check_parts(Compiler *compiler, const YamlNode *save, const YamlNode *mode,
+			const YamlNode *table, const YamlNode *key, const YamlNode *data)
+{
+	char	   *word = playbook_scalar_text(mode);
+	SaveMode	known = SAVE_INSERT;
+
+	if (!is_constant(mode))
+		return;
+	if (mode != NULL && (word == NULL || !save_mode(word, strlen(word), &known)))
+	{
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION, mode,
+					   "It is append, insert, upsert, update or overwrite.",
+					   "unknown mode \"%s\" of a save", word ? word : "");
+		return;
+	}
+	require(compiler, save, table, "table", "Write: table: public.results, or a statement.");
+	require(compiler, save, data, "data", "Write: data: {column: value}.");
+	if (known == SAVE_UPSERT || known == SAVE_UPDATE)
+		require(compiler, save, key, "key", "Name the columns that tell rows apart: key: id.");
+}
+
+/* A part of a save compiled, or NULL. */
+static TemplateDoc *
+optional_doc(Compiler *compiler, const YamlNode *node)
+{
+	return node != NULL ? playbook_compile_doc(compiler, node) : NULL;
+}
+
+/* Compiles one save. */
+static void
+compile_save(Compiler *compiler, const YamlNode *save, SaveSpec *spec)
+{
+	static const char *const data[] = {"data", "args", NULL};
+	static const char *const params[] = {"params", "data", "args", NULL};
+	static const char *const table[] = {"table", NULL};
+	static const char *const mode[] = {"mode", NULL};
+	static const char *const key[] = {"key", "keys", NULL};
+	static const char *const statement[] = {"statement", NULL};
+
+	if (save_member(save, statement) == NULL)
+		check_parts(compiler, save, save_member(save, mode), save_member(save, table),
+					save_member(save, key), save_member(save, data));
+	spec->data = optional_doc(compiler, save_member(save, data));
+	spec->params = optional_doc(compiler, save_member(save, params));
+	spec->table = optional_doc(compiler, save_member(save, table));
+	spec->mode = optional_doc(compiler, save_member(save, mode));
+	spec->key = optional_doc(compiler, save_member(save, key));
+	spec->statement = optional_doc(compiler, save_member(save, statement));
+}
+
+/* See playbook_compiler.h. */
+void
+playbook_compile_saves(Compiler *compiler, Step *step, const YamlNode *save)
+{
+	if (!playbook_saves_here(save))
+		return;
+	step->nsaves = save->kind == YN_LIST ? save->count : 1;
+	step->saves = palloc0(sizeof(SaveSpec) * step->nsaves);
+	for (int i = 0; i < step->nsaves; i++)
+		compile_save(compiler, save->kind == YN_LIST ? save->items[i] : save,
+					 &step->saves[i]);
+}

@@ -1,0 +1,562 @@
+/*
+ * playbook/step.c
+ *		Compiles one step: how it behaves, what a worker gets to do, with
+ *		which input, and what happens when that fails.
+ */
+#include "common/common.h"
+
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/numeric.h"
+
+#include "playbook/internal.h"
+
+/* In order of increasing precedence. */
+const char *const playbook_step_inputs[] = {
+	"input", "payload", "with", "args", "params", "data", NULL
+};
+
+/* The action under construction: where each member came from. */
+typedef struct ActionBuilder
+{
+	TemplateDoc *doc;
+	const YamlNode **nodes;		/* by member */
+	int			capacity;
+} ActionBuilder;
+
+static const YamlNode *find_save(const StepSource *source, const char **key);
+static void compile_kind(Step *step, const StepSource *source);
+static void compile_work(Compiler *compiler, Step *step,
+						 const StepSource *source);
+static Step *compile_body(Compiler *compiler, const Step *iterator,
+						  const StepSource *source);
+static TemplateDoc *compile_save_action(Compiler *compiler,
+										const StepSource *source);
+static void compile_action(Compiler *compiler, Step *step,
+						   const StepSource *source, ActionBuilder *builder);
+static void add_member(Compiler *compiler, ActionBuilder *builder,
+					   const YamlPair *pair, TemplateDoc *value);
+static TemplateDoc *compile_member(Compiler *compiler, const char *type,
+								   const YamlPair *pair);
+static void add_tool_keys(Compiler *compiler, ActionBuilder *builder,
+						  const YamlNode *map);
+static void add_constant(ActionBuilder *builder, const char *key,
+						 const char *text);
+static TemplateDoc *compile_saved_data(Compiler *compiler,
+									   const StepSource *source);
+static bool has_member(const ActionBuilder *builder, const YamlNode *key);
+static void compile_input(Compiler *compiler, Step *step,
+						  const YamlNode *map, const ActionBuilder *builder);
+static void compile_on_error(Compiler *compiler, Step *step,
+							 const YamlNode *node);
+static RetryPolicy *compile_retry(Compiler *compiler, const YamlNode *node);
+static TemplateDoc *retry_number(Compiler *compiler, const YamlNode *node);
+static void compile_limits(Compiler *compiler, Step *step,
+						   const StepSource *source);
+static void take_raw_roots(Compiler *compiler, Step *step);
+
+/* Is a word one of a NULL-terminated list? */
+static bool
+one_of(const char *word, const char *const *list)
+{
+	int			i;
+
+	for (i = 0; list[i] != NULL; i++)
+		if (strcmp(word, list[i]) == 0)
+			return true;
+	return false;
+}
+
+/* Types that the broker itself completes. */
+bool
+playbook_control_type(const char *type)
+{
+	static const char *const control[] = {
+		"", "start", "end", "route", "router", "noop", NULL
+	};
+
+	return one_of(type, control);
+}
+
+/* Compiles the step of the given index. */
+void
+playbook_compile_step(Compiler *compiler, int index)
+{
+	Step	   *step = &compiler->playbook->steps[index];
+	const YamlNode *node = compiler->step_nodes[index];
+	const YamlNode *result;
+	StepSource	source;
+
+	playbook_resolve_step(compiler, node, step->name, &source);
+	playbook_resolve_iterator(compiler, step->name, &source);
+	playbook_compile_next(compiler, playbook_member(node, "next"),
+						  playbook_member(node, "next_mode"), &step->next);
+	compile_on_error(compiler, step, playbook_member(source.merged, "on_error"));
+	compile_kind(step, &source);
+	if (source.task_name != NULL &&
+		playbook_find_step(compiler->playbook, source.task_name,
+						   strlen(source.task_name)) < 0)
+		step->task_name = pstrdup(source.task_name);
+	step->when = playbook_compile_condition(compiler,
+											yaml_member(source.merged, "when"));
+	step->pass = playbook_compile_condition(compiler,
+											yaml_member(source.merged, "pass"));
+	result = playbook_member(source.merged, "result");
+	if (result == NULL)
+		result = playbook_member(source.merged, "return");
+	if (result != NULL)
+		step->result = playbook_compile_doc(compiler, result);
+	if (source.body != NULL)
+	{
+		step->iterator = playbook_compile_iterator(compiler, &source);
+		step->iterator->continues = step->on_error == ON_ERROR_CONTINUE;
+		step->iterator->body = compile_body(compiler, step, source.body);
+	}
+	compile_work(compiler, step, &source);
+	if (step->is_end && step->result == NULL && step->kind != STEP_SAVE)
+		step->save_data = compile_saved_data(compiler, &source);
+	compile_limits(compiler, step, &source);
+	playbook_lint_step(compiler, step, &source);
+}
+
+/* What is done, with which input, and how often. */
+static void
+compile_work(Compiler *compiler, Step *step, const StepSource *source)
+{
+	ActionBuilder builder = {0};
+	const char *key;
+
+	playbook_compile_saves(compiler, step, find_save(source, &key));
+	if (step->kind == STEP_ACTION)
+		compile_action(compiler, step, source, &builder);
+	else if (step->kind == STEP_PLAYBOOK)
+		step->child = playbook_compile_child(compiler, source);
+	if (step->kind == STEP_PLAYBOOK || step->kind == STEP_ITERATOR)
+		step->save_action = compile_save_action(compiler, source);
+	if (source->task != NULL)
+		compile_input(compiler, step, source->task, &builder);
+	compile_input(compiler, step, source->own, &builder);
+	step->retry = compile_retry(compiler, playbook_member(source->merged, "retry"));
+	step->timeout = playbook_compile_timeout(compiler,
+											 playbook_member(source->merged, "timeout"));
+	take_raw_roots(compiler, step);
+}
+
+/* What is done for each item of an iterator, as a step without transitions. */
+static Step *
+compile_body(Compiler *compiler, const Step *iterator, const StepSource *source)
+{
+	Step	   *body = palloc0(sizeof(Step));
+
+	body->index = iterator->index;
+	body->name = iterator->name;
+	body->line = source->node->line;
+	body->column = source->node->column;
+	body->type = pstrdup(source->type);
+	if (playbook_control_type(body->type))
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
+					   source->type_node ? source->type_node : source->node,
+					   "Say what it does: type: python (or http, postgres, playbook ...).",
+					   "the task of the iterator does nothing");
+	body->kind = strcmp(body->type, "playbook") == 0 ? STEP_PLAYBOOK : STEP_ACTION;
+	compile_work(compiler, body, source);
+	return body;
+}
+
+/* The save of a step, under either of its names. */
+static const YamlNode *
+find_save(const StepSource *source, const char **key)
+{
+	const YamlNode *save = playbook_member(source->merged, "save");
+
+	*key = save != NULL ? "save" : "sink";
+	return save != NULL ? save : playbook_member(source->merged, "sink");
+}
+
+/* What is left to a worker after child executions: to save their result. */
+static TemplateDoc *
+compile_save_action(Compiler *compiler, const StepSource *source)
+{
+	const char *key;
+	const YamlNode *save = find_save(source, &key);
+	TemplateDoc *doc;
+
+	if (save == NULL || playbook_saves_here(save))
+		return NULL;
+	doc = palloc0(sizeof(TemplateDoc));
+	doc->kind = DOC_OBJECT;
+	doc->count = 2;
+	doc->keys = palloc(sizeof(JsonbValue) * 2);
+	doc->children = palloc(sizeof(TemplateDoc *) * 2);
+	json_string(&doc->keys[0], "type");
+	doc->children[0] = palloc0(sizeof(TemplateDoc));
+	json_string(&doc->children[0]->value, "save");
+	json_string(&doc->keys[1], key);
+	doc->children[1] = playbook_raw_doc(compiler, key, save);
+	return doc;
+}
+
+/* The data of an end's save, which is the result of the execution. */
+static TemplateDoc *
+compile_saved_data(Compiler *compiler, const StepSource *source)
+{
+	static const char *const keys[] = {"data", "args", NULL};
+	const char *key;
+	const YamlNode *save = find_save(source, &key);
+	const YamlNode *storage = playbook_member(save, "storage");
+
+	for (int i = 0; keys[i] != NULL; i++)
+	{
+		const YamlNode *data = playbook_member(save, keys[i]);
+
+		if (data == NULL)
+			data = playbook_member(storage, keys[i]);
+		if (data != NULL)
+			return playbook_compile_doc(compiler, data);
+	}
+	return NULL;
+}
+
+/* Decides how the step behaves; its transitions are known. */
+static void
+compile_kind(Step *step, const StepSource *source)
+{
+	const char *key;
+	const YamlNode *save = find_save(source, &key);
+
+	step->is_end = step->next.count == 0 &&
+		(playbook_name_is(step->name, "end") ||
+		 strcmp(source->type, "end") == 0);
+	step->type = pstrdup(source->type);
+	if (source->body != NULL)
+		step->kind = STEP_ITERATOR;
+	else if (strcmp(step->type, "playbook") == 0)
+		step->kind = STEP_PLAYBOOK;
+	else if (!playbook_control_type(step->type))
+		step->kind = STEP_ACTION;
+	else if (save != NULL)
+	{
+		step->type = pstrdup("save");
+		step->kind = playbook_saves_here(save) ? STEP_SAVE : STEP_ACTION;
+	}
+	else if (strcmp(step->type, "noop") == 0)
+		step->kind = STEP_NOOP;
+	else
+		step->kind = step->is_end ? STEP_END : STEP_ROUTER;
+}
+
+/* Builds the object that becomes queue.action. */
+static void
+compile_action(Compiler *compiler, Step *step, const StepSource *source,
+			   ActionBuilder *builder)
+{
+	const YamlNode *merged = source->merged;
+	const YamlNode *tool = playbook_member(source->node, "tool");
+	const YamlNode *task_tool = playbook_member(source->written_task, "tool");
+	const char *key;
+	const YamlNode *save = find_save(source, &key);
+	int			i;
+
+	builder->capacity = merged->count + (tool ? tool->count : 0) +
+		(task_tool ? task_tool->count : 0) + 2;
+	builder->doc = palloc0(sizeof(TemplateDoc));
+	builder->doc->kind = DOC_OBJECT;
+	builder->doc->keys = palloc(sizeof(JsonbValue) * (builder->capacity + 1));
+	builder->doc->children = palloc(sizeof(TemplateDoc *) * (builder->capacity + 1));
+	builder->nodes = MemoryContextAlloc(compiler->scratch,
+										sizeof(YamlNode *) * (builder->capacity + 1));
+	for (i = 0; i < merged->count; i++)
+	{
+		const YamlPair *pair = &merged->pairs[i];
+
+		CHECK_FOR_INTERRUPTS();
+		if (playbook_key_forwarded(pair->key->string) &&
+			strcmp(pair->key->string, "data") != 0 &&
+			!(step->saves != NULL && pair->value == save))
+			add_member(compiler, builder, pair,
+					   compile_member(compiler, step->type, pair));
+	}
+	add_tool_keys(compiler, builder, tool);
+	add_tool_keys(compiler, builder, task_tool);
+	if (strcmp(step->type, "iterator") == 0 && step->on_error == ON_ERROR_CONTINUE)
+		add_constant(builder, "on_error", "continue");
+	/* its input is laid over that of each item; an explicit task has its own */
+	if (strcmp(step->type, "iterator") == 0 && source->is_loop)
+		add_constant(builder, "is_loop", "true");
+	step->action = builder->doc;
+}
+
+/* Appends a member to the action. */
+static void
+add_member(Compiler *compiler, ActionBuilder *builder, const YamlPair *pair,
+		   TemplateDoc *value)
+{
+	TemplateDoc *doc = builder->doc;
+	JsonbValue *key = &doc->keys[doc->count];
+
+	Assert(doc->count < builder->capacity);
+	key->type = jbvString;
+	key->val.string.val = pnstrdup(pair->key->string, pair->key->length);
+	key->val.string.len = pair->key->length;
+	builder->nodes[doc->count] = pair->value;
+	doc->children[doc->count++] = value;
+}
+
+/* Appends a member that no document says. */
+static void
+add_constant(ActionBuilder *builder, const char *key, const char *text)
+{
+	TemplateDoc *doc = builder->doc;
+	TemplateDoc *value = palloc0(sizeof(TemplateDoc));
+
+	json_string(&value->value, text);
+	json_string(&doc->keys[doc->count], key);
+	builder->nodes[doc->count] = NULL;
+	doc->children[doc->count++] = value;
+}
+
+/* Is the value of a key program text, in which braces mean something else? */
+bool
+playbook_key_is_code(const char *key)
+{
+	return strncmp(key, "code", 4) == 0;
+}
+
+/* Compiles a member of the action as its key demands. */
+static TemplateDoc *
+compile_member(Compiler *compiler, const char *type, const YamlPair *pair)
+{
+	static const char *const raw[] = {"retry", "save", "sink", NULL};
+	static const char *const iterator_raw[] = {"task", "where", "order_by", NULL};
+	const char *key = pair->key->string;
+
+	if (playbook_key_is_code(key))
+		return playbook_constant_doc(pair->value);
+	if (one_of(key, raw) ||
+		(strcmp(type, "iterator") == 0 && one_of(key, iterator_raw)))
+		return playbook_raw_doc(compiler, key, pair->value);
+	return playbook_compile_doc(compiler, pair->value);
+}
+
+/* Keys of a tool map that would steer a step belong to the action alone. */
+static void
+add_tool_keys(Compiler *compiler, ActionBuilder *builder, const YamlNode *map)
+{
+	int			i;
+
+	if (map == NULL || map->kind != YN_MAP)
+		return;
+	for (i = 0; i < map->count; i++)
+		if (!playbook_key_forwarded(map->pairs[i].key->string) &&
+			!has_member(builder, map->pairs[i].key))
+			add_member(compiler, builder, &map->pairs[i],
+					   playbook_compile_doc(compiler, map->pairs[i].value));
+}
+
+/* Does the action have a member of that name already? */
+static bool
+has_member(const ActionBuilder *builder, const YamlNode *key)
+{
+	int			i;
+
+	for (i = 0; i < builder->doc->count; i++)
+		if (builder->doc->keys[i].val.string.len == key->length &&
+			memcmp(builder->doc->keys[i].val.string.val, key->string,
+				   key->length) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * Adds the input of one level.  A map that is a member of the action too has
+ * been compiled already.
+ */
+static void
+compile_input(Compiler *compiler, Step *step, const YamlNode *map,
+			  const ActionBuilder *builder)
+{
+	InputLayers *input = &step->input;
+	int			member;
+	int			i;
+
+	if (input->layers == NULL)
+		input->layers = palloc(sizeof(TemplateDoc *) * lengthof(playbook_step_inputs) * 2);
+	for (i = 0; playbook_step_inputs[i] != NULL; i++)
+	{
+		const YamlNode *value = playbook_member(map, playbook_step_inputs[i]);
+		TemplateDoc *doc = NULL;
+
+		if (value == NULL || (strcmp(playbook_step_inputs[i], "params") == 0 &&
+							  strcmp(step->type, "http") == 0))
+			continue;
+		for (member = 0; builder->doc && member < builder->doc->count; member++)
+			if (builder->nodes[member] == value)
+				doc = builder->doc->children[member];
+		if (doc == NULL)
+			doc = playbook_compile_doc(compiler, value);
+		input->layers[input->count++] = doc;
+	}
+}
+
+/* Reads on_error: fail, continue, or transitions to handlers. */
+static void
+compile_on_error(Compiler *compiler, Step *step, const YamlNode *node)
+{
+	char	   *word = NULL;
+
+	step->on_error = ON_ERROR_FAIL;
+	if (node == NULL)
+		return;
+	if (node->kind == YN_STRING)
+		word = playbook_scalar_text(node);
+	if (word != NULL && pg_strcasecmp(word, "fail") == 0)
+		return;
+	if (word != NULL && pg_strcasecmp(word, "continue") == 0)
+	{
+		step->on_error = ON_ERROR_CONTINUE;
+		return;
+	}
+	if (word == NULL && node->kind != YN_LIST && node->kind != YN_MAP)
+	{
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
+					   node, "It is fail, continue, or a step: {step: handler}.",
+					   "on_error names no step");
+		return;
+	}
+	step->on_error = ON_ERROR_HANDLER;
+	playbook_compile_next(compiler, node, NULL, &step->on_error_next);
+}
+
+/* Reads a retry policy: a switch, a number of attempts, or a map. */
+static RetryPolicy *
+compile_retry(Compiler *compiler, const YamlNode *node)
+{
+	RetryPolicy *policy;
+	const YamlNode *delay;
+
+	if (node == NULL || (node->kind == YN_BOOL && !node->boolean))
+		return NULL;
+	policy = palloc0(sizeof(RetryPolicy));
+	if (node->kind == YN_BOOL)
+		return policy;
+	if (node->kind == YN_LIST)
+	{
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
+					   node, "Write: retry: {max_attempts: 3, initial_delay: 1.0}.",
+					   "retry must be true, false, a number or a mapping");
+		return policy;
+	}
+	if (node->kind != YN_MAP)
+	{
+		policy->max_attempts = retry_number(compiler, node);
+		return policy;
+	}
+	policy->max_attempts =
+		retry_number(compiler, playbook_member(node, "max_attempts"));
+	delay = playbook_member(node, "initial_delay");
+	if (delay == NULL)
+		delay = playbook_member(node, "retry_delay");
+	policy->initial_delay = retry_number(compiler, delay);
+	policy->multiplier =
+		retry_number(compiler, playbook_member(node, "backoff_multiplier"));
+	policy->max_delay =
+		retry_number(compiler, playbook_member(node, "max_delay"));
+	if (playbook_member(node, "jitter") != NULL)
+		policy->jitter = playbook_compile_doc(compiler,
+											  playbook_member(node, "jitter"));
+	policy->retry_when =
+		playbook_compile_condition(compiler, playbook_member(node, "retry_when"));
+	policy->stop_when =
+		playbook_compile_condition(compiler, playbook_member(node, "stop_when"));
+	return policy;
+}
+
+/* A number of a retry policy, or a template that will yield one. */
+static TemplateDoc *
+retry_number(Compiler *compiler, const YamlNode *node)
+{
+	bool		number;
+	char	   *end;
+
+	if (node == NULL)
+		return NULL;
+	number = node->kind == YN_NUMBER;
+	if (node->kind == YN_STRING)
+	{
+		number = template_has_tags(node->string, node->length);
+		if (!number && node->length > 0)
+		{
+			(void) strtod(node->string, &end);
+			number = *end == '\0';
+		}
+	}
+	if (!number)
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
+					   node, "Write a number, or a template that yields one.",
+					   "the retry policy needs a number here");
+	return playbook_compile_doc(compiler, node);
+}
+
+/* An integer key of a step; false when there is none that fits. */
+static bool
+integer_key(Compiler *compiler, const YamlNode *node, IssueSeverity severity,
+			int minimum, const char *key, int *value)
+{
+	char	   *text = playbook_scalar_text(node);
+	char	   *end = NULL;
+	long		number = 0;
+
+	if (node == NULL)
+		return false;
+	errno = 0;
+	if (text != NULL)
+		number = strtol(text, &end, 10);
+	if (text != NULL && *end == '\0' && errno == 0 &&
+		number >= minimum && number <= PG_INT32_MAX)
+	{
+		*value = (int) number;
+		return true;
+	}
+	playbook_issue(compiler, severity,
+				   severity == ISSUE_ERROR ? ERRCODE_INVALID_OBJECT_DEFINITION :
+				   ERRCODE_WARNING, node,
+				   severity == ISSUE_ERROR ? NULL : "It has no effect.",
+				   minimum > 0 ? "%s must be a positive integer" :
+				   "%s must be an integer", key);
+	return false;
+}
+
+/* Reads join, max_visits and priority. */
+static void
+compile_limits(Compiler *compiler, Step *step, const StepSource *source)
+{
+	const YamlNode *join = playbook_member(source->node, "join");
+	char	   *word = playbook_scalar_text(join);
+
+	if (word != NULL && pg_strcasecmp(word, "any") == 0)
+		step->join_any = true;
+	else if (join != NULL && (word == NULL || pg_strcasecmp(word, "all") != 0))
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
+					   join, "It is all (the default) or any.",
+					   "unknown join \"%s\"", word ? word : "");
+	integer_key(compiler, playbook_member(source->merged, "max_visits"),
+				ISSUE_ERROR, 1, "max_visits", &step->max_visits);
+	integer_key(compiler, playbook_member(source->merged, "priority"),
+				ISSUE_WARNING, PG_INT32_MIN, "priority", &step->priority);
+}
+
+/* Moves the names that raw parts of the action refer to into the step. */
+static void
+take_raw_roots(Compiler *compiler, Step *step)
+{
+	NameTable  *roots = &compiler->raw_roots;
+	int			i;
+
+	step->nraw_roots = roots->count;
+	step->raw_roots = palloc(sizeof(char *) * (roots->count + 1));
+	for (i = 0; i < roots->count; i++)
+		step->raw_roots[i] = unconstify(char *, roots->entries[i].name);
+	name_table_free(roots);
+	memset(roots, 0, sizeof(NameTable));
+}

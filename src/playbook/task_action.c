@@ -1,0 +1,157 @@
+/*
+ * playbook/task_action.c
+ *		The action of a task that a worker starts itself: what a worker
+ *		iterator does for each item.
+ *
+ * The same rules as those by which playbook_step.c compiles an action and
+ * flow.c renders it, over JSON: such a task is only known as part of another
+ * one's action.
+ */
+#include "common/common.h"
+
+#include "miscadmin.h"
+#include "utils/formatting.h"
+
+#include "playbook/internal.h"
+#include "playbook/task_action.h"
+
+/* Left as they are: they are rendered when their names exist. */
+static const char *const raw_keys[] = {"retry", "save", "sink", NULL};
+static const char *const iterator_raw_keys[] = {"task", "where", "order_by", NULL};
+
+static const char *const on_error_key[] = {"on_error", NULL};
+
+/* Is a key one of a NULL-terminated list? */
+static bool
+key_in(const JsonbValue *key, const char *const *list)
+{
+	for (; *list != NULL; list++)
+		if (strlen(*list) == key->val.string.len &&
+			memcmp(*list, key->val.string.val, key->val.string.len) == 0)
+			return true;
+	return false;
+}
+
+/* Program text and what is rendered later. */
+static bool
+is_raw(const JsonbValue *key, const char *type)
+{
+	return key_in(key, raw_keys) ||
+		(strcmp(type, "iterator") == 0 && key_in(key, iterator_raw_keys)) ||
+		playbook_key_is_code(pnstrdup(key->val.string.val, key->val.string.len));
+}
+
+/* Renders any value. */
+static bool
+render(const JsonbValue *value, const TemplateScope *scope, JsonbValue *rendered,
+	   SourceError *error)
+{
+	TemplateDoc *doc = template_doc_compile(value, error);
+
+	return doc != NULL && template_doc_render(doc, scope, rendered, error);
+}
+
+/* Adds the members of a map that belong to the action, rendered. */
+static bool
+add_rendered(JsonBuilder *builder, const JsonbValue *map, const char *type,
+			 const char *const *type_keys, const TemplateScope *scope,
+			 SourceError *error)
+{
+	JsonbIterator *it = JsonbIteratorInit(map->val.binary.data);
+	JsonbIteratorToken token;
+	JsonbValue	key;
+	JsonbValue	value;
+
+	while ((token = JsonbIteratorNext(&it, &key, true)) != WJB_DONE)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (token != WJB_KEY)
+			continue;
+		(void) JsonbIteratorNext(&it, &value, true);
+		if (key_in(&key, type_keys))
+			continue;
+		/* on_error steers a step, and the items of an iterator */
+		if (!(strcmp(type, "iterator") == 0 && key_in(&key, on_error_key)) &&
+			!playbook_key_forwarded(pnstrdup(key.val.string.val, key.val.string.len)))
+			continue;
+		if (!is_raw(&key, type) && !render(&value, scope, &value, error))
+			return false;
+		json_add_n(builder, key.val.string.val, key.val.string.len, &value);
+	}
+	return true;
+}
+
+/* The type of a task, lower-cased, or NULL; *tool is the map of a tool, if any. */
+static char *
+task_type(const JsonbValue *task, JsonbValue *tool)
+{
+	char	   *type = json_get_text(task, "type");
+
+	if (!json_get(task, "tool", tool))
+		json_null(tool);
+	if (type == NULL && tool->type == jbvString)
+		type = json_get_text(task, "tool");
+	if (type == NULL)
+		type = json_get_text(tool, "kind");
+	return type != NULL ? asc_tolower(type, strlen(type)) : NULL;
+}
+
+/* The input: its layers in order of increasing precedence. */
+static void
+assemble_data(const JsonbValue *action, const char *type, const JsonbValue *above,
+			  JsonbValue *data)
+{
+	JsonBuilder builder;
+	JsonbValue	layer;
+
+	json_begin_object(&builder);
+	for (int i = 0; playbook_step_inputs[i] != NULL; i++)
+	{
+		const char *key = playbook_step_inputs[i];
+
+		if ((strcmp(key, "params") == 0 && strcmp(type, "http") == 0) ||
+			!json_get(action, key, &layer))
+			continue;
+		if (json_is_object(&layer))
+			json_add_members(&builder, &layer);
+		else if (layer.type != jbvNull)
+			json_add(&builder, "input", &layer);
+	}
+	json_add_members(&builder, above);
+	json_end_object(&builder, data);
+}
+
+/* See task_action.h. */
+bool
+task_action(const JsonbValue *task, const TemplateScope *scope, const JsonbValue *input,
+			JsonbValue *action, SourceError *error)
+{
+	static const char *const type_keys[] = {"type", "tool", NULL};
+	static const char *const tool_keys[] = {"kind", NULL};
+	JsonBuilder builder;
+	JsonbValue	tool;
+	JsonbValue	data;
+	char	   *type = task_type(task, &tool);
+
+	if (type == NULL)
+	{
+		memset(error, 0, sizeof(SourceError));
+		error->sqlerrcode = ERRCODE_INVALID_PARAMETER_VALUE;
+		error->message = "the task has no type";
+		error->hint = "Write: type: python (or http, postgres ...).";
+		return false;
+	}
+	json_begin_object(&builder);
+	if (json_is_object(&tool) && !add_rendered(&builder, &tool, type, tool_keys, scope, error))
+		return false;
+	if (!add_rendered(&builder, task, type, type_keys, scope, error))
+		return false;
+	json_end_object(&builder, action);
+	assemble_data(action, type, input, &data);
+	json_begin_object(&builder);
+	json_add_members(&builder, action);
+	json_add_text(&builder, "type", type);
+	json_add(&builder, "data", &data);
+	json_end_object(&builder, action);
+	return true;
+}

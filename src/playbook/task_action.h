@@ -1,0 +1,20 @@
+/*
+ * playbook/task_action.h
+ *		The action of a task that a worker starts itself.
+ */
+#ifndef NOETL_PLAYBOOK_TASK_ACTION_H
+#define NOETL_PLAYBOOK_TASK_ACTION_H
+
+#include "jinja/jinja.h"
+
+/*
+ * What queue.action would hold for a task, written as a map of a playbook: its
+ * templates rendered, its input put together as "data", its type in "type".
+ * "input" is laid over the task's own input.  False and *error when a
+ * template raises or the task has no type.
+ */
+extern bool task_action(const JsonbValue *task, const TemplateScope *scope,
+						const JsonbValue *input, JsonbValue *action,
+						SourceError *error);
+
+#endif							/* NOETL_PLAYBOOK_TASK_ACTION_H */

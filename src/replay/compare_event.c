@@ -1,0 +1,185 @@
+/*
+ * replay/compare_event.c
+ *		Events that came out of deciding again, compared with the log.
+ */
+#include "common/common.h"
+
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "engine/internal.h"
+#include "replay/replay.h"
+
+/* See replay.h. */
+void
+replay_break(Replay *replay, const char *reason, const char *key,
+			 const Jsonb *expected, const Jsonb *found)
+{
+	if (replay->broken != NULL)
+		return;
+	replay->broken = reason;
+	comparison_report(replay->comparison, "event", key, expected, found);
+}
+
+/* See replay.h. */
+void
+replay_event_missing(Replay *replay, const Event *event)
+{
+	int64		cause = replay->places[replay->here].event_id;
+	MemoryContext old = MemoryContextSwitchTo(replay->model->memory);
+	JsonBuilder builder;
+	JsonbValue	value;
+
+	json_begin_object(&builder);
+	json_add_text(&builder, "event_type", event->event_type);
+	json_add_text(&builder, "node_id", event->node_id);
+	json_add_int(&builder, "parent_event_id", event->parent_event_id);
+	json_end_object(&builder, &value);
+	replay_break(replay,
+				 psprintf("Event " INT64_FORMAT " leads to %s of %s, which the log does not have.",
+						  cause, event->event_type, event->node_id),
+				 psprintf("after " INT64_FORMAT, cause),
+				 json_to_jsonb(&value), NULL);
+	MemoryContextSwitchTo(old);
+}
+
+/* An object with one member. */
+static Jsonb *
+make_member(const char *key, const Jsonb *member)
+{
+	JsonBuilder builder;
+	JsonbValue	value;
+
+	json_null(&value);
+	if (member != NULL)
+		json_from_jsonb(member, &value);
+	json_begin_object(&builder);
+	json_add(&builder, key, &value);
+	json_end_object(&builder, &value);
+	return json_to_jsonb(&value);
+}
+
+/* See replay.h. */
+void
+replay_event_vain(Replay *replay, const Event *event, const char *reason)
+{
+	MemoryContext old = MemoryContextSwitchTo(replay->model->memory);
+
+	replay_break(replay,
+				 psprintf("Event " INT64_FORMAT " (%s of %s) should have been without effect: %s.",
+						  event->event_id, event->event_type,
+						  event->node_name == NULL ? "the execution" : event->node_name,
+						  reason),
+				 psprintf(INT64_FORMAT, event->event_id),
+				 make_member("meta", meta_text("ignored", reason)),
+				 make_member("meta", event->meta));
+	MemoryContextSwitchTo(old);
+}
+
+/* ---------------------------------------------------------------------------
+ * Column by column
+ * ---------------------------------------------------------------------------
+ */
+
+typedef struct EventDifference
+{
+	JsonBuilder expected;
+	JsonBuilder found;
+	bool		any;
+} EventDifference;
+
+/* Notes a column that differs; NULL is null. */
+static void
+differ(EventDifference *difference, const char *column, const JsonbValue *expected,
+	   const JsonbValue *found)
+{
+	JsonbValue	null;
+
+	json_null(&null);
+	difference->any = true;
+	json_add(&difference->expected, column, expected != NULL ? expected : &null);
+	json_add(&difference->found, column, found != NULL ? found : &null);
+}
+
+/* Compares a text column. */
+static void
+compare_text(EventDifference *difference, const char *column, const char *expected,
+			 const char *found)
+{
+	JsonbValue	left;
+	JsonbValue	right;
+
+	if (expected == NULL ? found == NULL :
+		found != NULL && strcmp(expected, found) == 0)
+		return;
+	if (expected != NULL)
+		json_string(&left, expected);
+	if (found != NULL)
+		json_string(&right, found);
+	differ(difference, column, expected != NULL ? &left : NULL, found != NULL ? &right : NULL);
+}
+
+/* The same for a number, of which "none" stands for NULL. */
+static void
+compare_number(EventDifference *difference, const char *column, int64 expected, int64 found,
+			   int64 none)
+{
+	JsonbValue	left;
+	JsonbValue	right;
+
+	if (expected == found)
+		return;
+	json_int(&left, expected);
+	json_int(&right, found);
+	differ(difference, column, expected != none ? &left : NULL, found != none ? &right : NULL);
+}
+
+/* The same for a document. */
+static void
+compare_jsonb(EventDifference *difference, const char *column, Jsonb *expected, Jsonb *found)
+{
+	JsonbValue	left;
+	JsonbValue	right;
+
+	if (expected == NULL ? found == NULL :
+		found != NULL && compareJsonbContainers(&expected->root, &found->root) == 0)
+		return;
+	if (expected != NULL)
+		json_from_jsonb(expected, &left);
+	if (found != NULL)
+		json_from_jsonb(found, &right);
+	differ(difference, column, expected != NULL ? &left : NULL, found != NULL ? &right : NULL);
+}
+
+/* See replay.h. */
+void
+replay_compare_event(Replay *replay, const Event *emitted)
+{
+	const Event *logged = emitted->recalled;
+	EventDifference difference;
+	JsonbValue	expected;
+	JsonbValue	found;
+
+	difference.any = false;
+	json_begin_object(&difference.expected);
+	json_begin_object(&difference.found);
+	compare_number(&difference, "parent_execution_id", emitted->parent_execution_id,
+				   logged->parent_execution_id, 0);
+	compare_number(&difference, "catalog_id", emitted->catalog_id, logged->catalog_id, 0);
+	compare_text(&difference, "node_name", emitted->node_name, logged->node_name);
+	compare_text(&difference, "node_type", emitted->node_type, logged->node_type);
+	compare_text(&difference, "status", emitted->status, logged->status);
+	compare_jsonb(&difference, "context", emitted->context, logged->context);
+	compare_jsonb(&difference, "result", emitted->result, logged->result);
+	compare_jsonb(&difference, "meta", emitted->meta, logged->meta);
+	compare_text(&difference, "error", emitted->error, logged->error);
+	compare_number(&difference, "current_index",
+				   emitted->has_index ? emitted->current_index : -1,
+				   logged->has_index ? logged->current_index : -1, -1);
+	json_end_object(&difference.expected, &expected);
+	json_end_object(&difference.found, &found);
+	if (difference.any)
+		comparison_report(replay->comparison, "event",
+						  psprintf(INT64_FORMAT, logged->event_id),
+						  json_to_jsonb(&expected), json_to_jsonb(&found));
+}

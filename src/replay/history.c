@@ -1,0 +1,356 @@
+/*
+ * replay/history.c
+ *		What the log answers to the broker's questions when it decides again.
+ *
+ * Every answer is the one of then: values are those up to the event that is
+ * decided on, the ids of child executions and of their playbooks are those
+ * that the log, or the child's own log, goes on to name.
+ */
+#include "common/common.h"
+
+#include "miscadmin.h"
+
+#include "catalog/catalog.h"
+#include "engine/internal.h"
+#include "replay/replay.h"
+#include "broker/broker.h"
+
+/* ValueSource.step_value */
+static void
+past_step_value(void *arg, const char *step_name, StepValue *value)
+{
+	Replay	   *replay = (Replay *) arg;
+	Model	   *model = replay->model;
+	int			step = playbook_find_step(model->playbook, step_name, strlen(step_name));
+	ModelValue *place = &model->values[step];
+	Event		event;
+
+	memset(value, 0, sizeof(StepValue));
+	if (place->created_at == 0)
+		return;
+	if (!store_get_event(replay->store, replay->execution_id, place->event_id, &event))
+		elog(ERROR, "event " INT64_FORMAT " has vanished", place->event_id);
+	value->found = true;
+	value->visit = place->visit;
+	value->event_id = place->event_id;
+	json_from_jsonb(event.result, &value->envelope);
+}
+
+/* ValueSource.workload */
+static bool
+past_workload(void *arg, JsonbValue *workload)
+{
+	Model	   *model = ((Replay *) arg)->model;
+
+	if (model->workload == NULL)
+		return false;
+	json_from_jsonb(model->workload, workload);
+	return true;
+}
+
+/* The row of an open iterator. */
+static ModelRow *
+find_iterator(Replay *replay, const char *step_name)
+{
+	Model	   *model = replay->model;
+
+	return model_find_run(model, playbook_find_step(model->playbook, step_name,
+													strlen(step_name)));
+}
+
+/* ValueSource.progress */
+static void
+past_progress(void *arg, const char *step_name, int64 since, IterationProgress *progress)
+{
+	ModelRow   *row = find_iterator((Replay *) arg, step_name);
+
+	memset(progress, 0, sizeof(IterationProgress));
+	if (row != NULL && row->since == since)
+		*progress = row->progress;
+}
+
+/* ValueSource.iteration_results: events after the newest we have come to do not count. */
+static List *
+past_iteration_results(void *arg, const char *step_name, int64 since)
+{
+	Replay	   *replay = (Replay *) arg;
+	TimestampTz until = Max(replay->places[replay->here].created_at,
+							replay->places[Max(replay->next_own, 1) - 1].created_at);
+
+	return store_iteration_results(replay->store, replay->execution_id, step_name, since, until);
+}
+
+/* ValueSource.waiting_item */
+static bool
+past_waiting_item(void *arg, const char *step_name, int index, JsonbValue *item)
+{
+	ModelRow   *row = find_iterator((Replay *) arg, step_name);
+	JsonbValue	list;
+
+	if (row == NULL || row->items == NULL || index < row->next_item || index >= row->end_item)
+		return false;
+	json_from_jsonb(row->items, &list);
+	*item = *getIthJsonbValueFromContainer(list.val.binary.data, index - row->first_item);
+	return true;
+}
+
+/* The child that the broker has started, by this event; 0: it is none of those. */
+static int64
+started_child(const Event *event)
+{
+	return event->type == EVENT_STEP_STARTED || event->type == EVENT_ACTION_STARTED ||
+		event->type == EVENT_CHILD_SPAWNED ? event_child(event) : 0;
+}
+
+/* ValueSource.new_execution_id: the next that the log names. */
+static int64
+past_new_execution_id(void *arg)
+{
+	Replay	   *replay = (Replay *) arg;
+
+	for (int64 i = replay->next_own; i < replay->count; i++)
+	{
+		Event		event;
+		int64		child;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!store_get_event(replay->store, replay->execution_id,
+							 replay->places[i].event_id, &event))
+			elog(ERROR, "event " INT64_FORMAT " has vanished", replay->places[i].event_id);
+		child = started_child(&event);
+		if (child != 0)
+			return child;
+	}
+	return 0;
+}
+
+/*
+ * The event that is about to be recalled; false: it does not follow at once, as
+ * what was decided on later than it was stored.
+ */
+static bool
+next_event(Replay *replay, Event *event)
+{
+	int64		i = replay->next_own;
+
+	return i > 0 && i < replay->count &&
+		replay->places[i].created_at == replay->places[i - 1].created_at + 1 &&
+		store_get_event(replay->store, replay->execution_id, replay->places[i].event_id, event);
+}
+
+/* The playbook of the child that is about to be started; 0: there is none. */
+static int64
+next_child_playbook(Replay *replay)
+{
+	Event		event;
+	int64		child;
+	int64		catalog_id = 0;
+
+	if (!next_event(replay, &event))
+		return 0;
+	child = started_child(&event);
+	if (child != 0)
+	{
+		/* its log may be in another partition */
+		Store	   *store = store_open(InvalidOid);
+
+		if (store_start_event(store, child, &event))
+			catalog_id = event.catalog_id;
+		store_close(store);
+	}
+	return catalog_id;
+}
+
+/*
+ * ValueSource.find_playbook.  The newest version may have been another one, or
+ * none; the child, if it was started, knows.
+ */
+static int64
+past_find_playbook(void *arg, const char *path, int version)
+{
+	Replay	   *replay = (Replay *) arg;
+	int64		catalog_id = next_child_playbook(replay);
+	Event		event;
+	TimestampTz before = DT_NOEND;
+
+	if (catalog_id != 0)
+		return catalog_id;
+	if (next_event(replay, &event))
+		before = event.created_at;
+	return catalog_find(path, version, before, &catalog_id) ? catalog_id : 0;
+}
+
+/* ValueSource.add_playbook: it has been added then. */
+static int64
+past_add_playbook(void *arg, const char *content, const char *path, char **error)
+{
+	int64		catalog_id = next_child_playbook((Replay *) arg);
+
+	return catalog_id != 0 ? catalog_id : catalog_look_up(content, path, error);
+}
+
+/* ValueSource.child_value: it was, if any, in the event that told of the child's end. */
+static bool
+past_child_value(void *arg, int64 execution_id, const char *step_name, JsonbValue *value)
+{
+	return false;
+}
+
+/*
+ * ValueSource.has_children.  If there were none, what followed stands next; else
+ * it came when the last of them was over.
+ */
+static bool
+past_has_children(void *arg, int64 parent_event_id)
+{
+	Replay	   *replay = (Replay *) arg;
+	HASH_SEQ_STATUS all;
+	ModelChild *child;
+	bool		any = false;
+	Event		event;
+
+	if (replay->children_over)
+		return false;
+	hash_seq_init(&all, replay->model->children);
+	while ((child = (ModelChild *) hash_seq_search(&all)) != NULL)
+		any = any || child->parent_event_id == parent_event_id;
+	return any && !next_event(replay, &event);
+}
+
+/* ValueSource.allows_visit: settings may have changed; the log says what they were. */
+static bool
+past_allows_visit(void *arg, int visit, int limit)
+{
+	Event		event;
+	JsonbValue	meta;
+	char	   *kind = NULL;
+
+	if (visit == 1 || limit > 0)
+		return visit <= Max(limit, 1);
+	if (!next_event((Replay *) arg, &event))
+		return visit <= noetl_max_visits;
+	if (event.type == EVENT_STEP_FAILED && event.meta != NULL)
+	{
+		json_from_jsonb(event.meta, &meta);
+		kind = json_get_text(&meta, "kind");
+	}
+	return kind == NULL || strcmp(kind, VISITED_TOO_OFTEN) != 0;
+}
+
+/* ValueSource.allows_depth */
+static bool
+past_allows_depth(void *arg, int depth)
+{
+	Event		event;
+
+	return next_event((Replay *) arg, &event) ? started_child(&event) != 0 :
+		depth <= noetl_max_depth;
+}
+
+/* What became of a save that the database has executed; false: it is none of those. */
+static bool
+save_outcome(const Event *event, JsonbValue *meta)
+{
+	JsonbValue	storage;
+
+	if ((event->type != EVENT_SAVE_COMPLETED && event->type != EVENT_SAVE_FAILED) ||
+		event->worker_id != NULL || event->meta == NULL)
+		return false;
+	json_from_jsonb(event->meta, meta);
+	return json_get(meta, "storage", &storage);
+}
+
+/* ValueSource.save: it has been saved then, or has failed. */
+static bool
+past_save(void *arg, List *requests, SaveError *error)
+{
+	Replay	   *replay = (Replay *) arg;
+	int			done = 0;
+
+	for (int64 i = replay->next_own; i < replay->count && done < list_length(requests); i++)
+	{
+		Event		event;
+		JsonbValue	meta;
+		int64		number = 0;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!store_get_event(replay->store, replay->execution_id,
+							 replay->places[i].event_id, &event) ||
+			!save_outcome(&event, &meta))
+			continue;
+		if (event.type == EVENT_SAVE_FAILED)
+		{
+			(void) json_get_int(&meta, "save", &number);
+			error->message = event.error;
+			error->sqlstate = json_get_text(&meta, "sqlstate");
+			error->number = Min(Max(number, 0), list_length(requests) - 1);
+			return false;
+		}
+		(void) json_get_int(&meta, "rows",
+							&((SaveRequest *) list_nth(requests, done++))->rows);
+	}
+	return true;
+}
+
+/* Is this the event that was emitted then? */
+static bool
+is_recalled(const Event *emitted, const Event *logged)
+{
+	return strcmp(emitted->event_type, logged->event_type) == 0 &&
+		logged->node_id != NULL && strcmp(emitted->node_id, logged->node_id) == 0 &&
+		(event_type_is_terminal(emitted->type) ||
+		 emitted->parent_event_id == logged->parent_event_id) &&
+		!event_is_ignored(logged);
+}
+
+/* BrokerState.recall */
+static const Event *
+past_recall(void *arg, const Event *event)
+{
+	Replay	   *replay = (Replay *) arg;
+
+	for (int64 i = replay->next_own; i < replay->count && replay->broken == NULL; i++)
+	{
+		Event	   *logged = palloc(sizeof(Event));
+
+		CHECK_FOR_INTERRUPTS();
+		if (store_get_event(replay->store, replay->execution_id,
+							replay->places[i].event_id, logged) &&
+			is_recalled(event, logged))
+		{
+			replay->places[i].recalled = true;
+			replay->next_own = i + 1;
+			return logged;
+		}
+	}
+	replay_event_missing(replay, event);
+	return NULL;
+}
+
+/* See replay.h. */
+void
+past_init(Replay *replay, BrokerState *state)
+{
+	static const ValueSource source = {
+		.step_value = past_step_value,
+		.workload = past_workload,
+		.progress = past_progress,
+		.iteration_results = past_iteration_results,
+		.waiting_item = past_waiting_item,
+		.find_playbook = past_find_playbook,
+		.add_playbook = past_add_playbook,
+		.child_value = past_child_value,
+		.has_children = past_has_children,
+		.child_item = values_child_item,
+		.child_attempt = values_child_attempt,
+		.new_execution_id = past_new_execution_id,
+		.allows_visit = past_allows_visit,
+		.allows_depth = past_allows_depth,
+		.save = past_save
+	};
+
+	state->values = source;
+	state->values.arg = replay;
+	state->recall = past_recall;
+	state->recall_arg = replay;
+}

@@ -1,0 +1,543 @@
+/*
+ * replay/model.c
+ *		The rows of an execution in memory, as decisions make them.
+ *
+ * What event.c and store.c do with a decision in tables is done here to a
+ * ModelRow, which is read back as the tables are: in the order of the index
+ * and as a fresh copy for each evaluation.
+ */
+#include "common/common.h"
+
+#include "catalog/pg_collation.h"
+#include "miscadmin.h"
+#include "utils/datum.h"
+#include "utils/memutils.h"
+#include "utils/varlena.h"
+
+#include "replay/replay.h"
+
+/* ---------------------------------------------------------------------------
+ * The model as a whole
+ * ---------------------------------------------------------------------------
+ */
+
+/* For qsort_arg: steps in the order of the names in an index. */
+static int
+compare_names(const void *a, const void *b, void *arg)
+{
+	const Step *steps = (const Step *) arg;
+	const char *left = steps[*(const int *) a].name;
+	const char *right = steps[*(const int *) b].name;
+
+	return varstr_cmp(left, strlen(left), right, strlen(right), DEFAULT_COLLATION_OID);
+}
+
+/* The place of each step where the tables' indexes sort by name. */
+static int *
+rank_names(const Playbook *playbook)
+{
+	int		   *sorted = palloc(sizeof(int) * playbook->nsteps);
+	int		   *rank = palloc(sizeof(int) * playbook->nsteps);
+
+	for (int i = 0; i < playbook->nsteps; i++)
+		sorted[i] = i;
+	qsort_arg(sorted, playbook->nsteps, sizeof(int), compare_names, playbook->steps);
+	for (int i = 0; i < playbook->nsteps; i++)
+		rank[sorted[i]] = i;
+	pfree(sorted);
+	return rank;
+}
+
+/* A hash table in CurrentMemoryContext. */
+static HTAB *
+make_table(const char *name, Size keysize, Size entrysize)
+{
+	HASHCTL		control = {0};
+
+	control.keysize = keysize;
+	control.entrysize = entrysize;
+	control.hcxt = CurrentMemoryContext;
+	return hash_create(name, 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+/* An execution of which nothing is known yet, in CurrentMemoryContext. */
+Model *
+model_create(const Playbook *playbook)
+{
+	Model	   *model = palloc0(sizeof(Model));
+
+	model->memory = CurrentMemoryContext;
+	model->playbook = playbook;
+	model->rows = make_table("noetl replayed rows", sizeof(ModelKey), sizeof(ModelRow));
+	model->leftovers = make_table("noetl replayed leftovers", sizeof(ModelKey),
+								  sizeof(ModelLeftover));
+	model->children = make_table("noetl replayed children", sizeof(int64),
+								 sizeof(ModelChild));
+	model->rank = rank_names(playbook);
+	model->values = palloc0(sizeof(ModelValue) * playbook->nsteps);
+	return model;
+}
+
+/* A key without anything between its members. */
+static ModelKey
+make_key(int step, int visit, int item)
+{
+	ModelKey	key;
+
+	key.step = step;
+	key.visit = visit;
+	key.item = item;
+	return key;
+}
+
+/* See replay.h. */
+ModelRow *
+model_find(const Model *model, int step, int visit, int item)
+{
+	ModelKey	key = make_key(step, visit, item);
+
+	return (ModelRow *) hash_search(model->rows, &key, HASH_FIND, NULL);
+}
+
+/* See replay.h. */
+ModelLeftover *
+model_find_leftover(const Model *model, int step, int visit, int item)
+{
+	ModelKey	key = make_key(step, visit, item);
+
+	return (ModelLeftover *) hash_search(model->leftovers, &key, HASH_FIND, NULL);
+}
+
+/* See replay.h. */
+ModelChild *
+model_find_child(const Model *model, int64 execution_id)
+{
+	return (ModelChild *) hash_search(model->children, &execution_id, HASH_FIND, NULL);
+}
+
+/* See replay.h. */
+void
+model_remove_child(Model *model, int64 execution_id)
+{
+	(void) hash_search(model->children, &execution_id, HASH_REMOVE, NULL);
+}
+
+/* See replay.h. */
+ModelRow *
+model_find_run(const Model *model, int step)
+{
+	ListCell   *lc;
+
+	foreach(lc, model->runs)
+		if (((ModelRow *) lfirst(lc))->key.step == step)
+			return (ModelRow *) lfirst(lc);
+	return NULL;
+}
+
+/* ---------------------------------------------------------------------------
+ * Rows are read
+ * ---------------------------------------------------------------------------
+ */
+
+/* A run for one evaluation, which may change it as it likes. */
+static Run *
+copy_run(ModelRow *row)
+{
+	Run		   *run = palloc(sizeof(Run));
+
+	*run = row->run;
+	run->arrivals = list_copy(run->arrivals);
+	run->released_by = 0;		/* nobody reads it back */
+	run->child_execution_id = 0;
+	if (!run->is_task)
+		run->timeout = 0;
+	run->stored = true;
+	run->kept = false;
+	run->changed = false;
+	run->handle = row;
+	return run;
+}
+
+/* See replay.h. */
+List *
+model_load_runs(const Model *model)
+{
+	List	   *runs = NIL;
+	ListCell   *lc;
+
+	foreach(lc, model->tasks)
+		runs = lappend(runs, copy_run((ModelRow *) lfirst(lc)));
+	foreach(lc, model->runs)
+		runs = lappend(runs, copy_run((ModelRow *) lfirst(lc)));
+	return runs;
+}
+
+/* See replay.h. */
+Run *
+model_load_item(const Model *model, int step, int item)
+{
+	ModelRow   *iterator = model_find_run(model, step);
+	ModelRow   *row = iterator == NULL ? NULL :
+		model_find(model, step, iterator->key.visit, item);
+
+	return row == NULL ? NULL : copy_run(row);
+}
+
+/* ---------------------------------------------------------------------------
+ * Rows are written
+ * ---------------------------------------------------------------------------
+ */
+
+/* A document that outlives the evaluation. */
+static Jsonb *
+keep_jsonb(const Jsonb *jsonb)
+{
+	return jsonb == NULL ? NULL :
+		(Jsonb *) DatumGetPointer(datumCopy(PointerGetDatum(jsonb), false, -1));
+}
+
+/* The list that the row of a step is in; the rows of items are in none. */
+static List **
+list_of(Model *model, const ModelRow *row)
+{
+	if (row->key.item >= 0)
+		return NULL;
+	return row->run.is_task ? &model->tasks : &model->runs;
+}
+
+/* Into its list, where the index would show it. */
+static void
+list_row(Model *model, ModelRow *row)
+{
+	List	  **list = list_of(model, row);
+	MemoryContext old = MemoryContextSwitchTo(model->memory);
+	int			place;
+
+	if (list != NULL)
+	{
+		place = list_length(*list);
+		while (place > 0 &&
+			   model->rank[((ModelRow *) list_nth(*list, place - 1))->key.step] >
+			   model->rank[row->key.step])
+			place--;
+		*list = list_insert_nth(*list, place, row);
+	}
+	MemoryContextSwitchTo(old);
+}
+
+/* A new row for a run. */
+static ModelRow *
+add_row(Model *model, Run *run)
+{
+	ModelKey	key = make_key(run->step, run->visit, run->item);
+	ModelRow   *row;
+	bool		found;
+
+	row = (ModelRow *) hash_search(model->rows, &key, HASH_ENTER, &found);
+	if (found)
+		elog(ERROR, "a run has two rows");
+	memset(row, 0, sizeof(ModelRow));
+	row->key = key;
+	row->run = *run;
+	row->run.arrivals = NIL;
+	row->run.action = NULL;
+	row->run.context = NULL;
+	row->run.worker_id = NULL;
+	row->parent_execution_id = model->execution.parent_execution_id;
+	row->memory = AllocSetContextCreate(model->memory, "noetl replayed row",
+										ALLOCSET_SMALL_SIZES);
+	list_row(model, row);
+	run->handle = row;
+	return row;
+}
+
+/* A row goes. */
+static void
+remove_row(Model *model, ModelRow *row)
+{
+	List	  **list = list_of(model, row);
+
+	if (list != NULL)
+		*list = list_delete_ptr(*list, row);
+	MemoryContextDelete(row->memory);
+	(void) hash_search(model->rows, &row->key, HASH_REMOVE, NULL);
+}
+
+/* A task whose run has ended may still be in the hands of a worker. */
+static void
+leave_task(Model *model, ModelRow *row, bool revoked)
+{
+	ModelLeftover *leftover;
+
+	leftover = (ModelLeftover *) hash_search(model->leftovers, &row->key, HASH_ENTER, NULL);
+	leftover->started_event_id = row->run.started_event_id;
+	leftover->revoked = revoked;
+	remove_row(model, row);
+}
+
+/* Keeps the arrivals that a waiting run did not have yet. */
+static void
+keep_arrivals(ModelRow *row, const Run *run)
+{
+	for (int i = list_length(row->run.arrivals); i < list_length(run->arrivals); i++)
+	{
+		Arrival    *arrival = palloc(sizeof(Arrival));
+
+		*arrival = *(Arrival *) list_nth(run->arrivals, i);
+		if (arrival->has_data)
+			json_from_jsonb(json_to_jsonb(&arrival->data), &arrival->data);
+		row->run.arrivals = lappend(row->run.arrivals, arrival);
+	}
+}
+
+/* Which iterator_started began an open run's work; 0: it is no iterator. */
+static int64
+context_since(const Jsonb *context)
+{
+	JsonbValue	value;
+	int64		since;
+
+	if (context == NULL)
+		return 0;
+	json_from_jsonb(context, &value);
+	return json_get_int(&value, "since", &since) ? since : 0;
+}
+
+/* DECIDE_KEEP */
+static void
+put_run(Model *model, const BrokerState *state, Run *run)
+{
+	ModelRow   *row = run->stored ? (ModelRow *) run->handle : add_row(model, run);
+	MemoryContext old = MemoryContextSwitchTo(row->memory);
+	int64		since = context_since(run->context);
+
+	if (!run->stored)
+		row->created_at = state->now;
+	row->run.state = run->state;
+	row->run.started_event_id = run->started_event_id;
+	row->run.attempts = run->attempts;
+	row->run.available_at = run->available_at;
+	row->run.deadline = run->deadline;
+	row->run.timeout = run->timeout;
+	row->run.context = keep_jsonb(run->context);
+	keep_arrivals(row, run);
+	if (since != row->since)
+		memset(&row->progress, 0, sizeof(IterationProgress));
+	row->since = since;
+	run->stored = true;
+	MemoryContextSwitchTo(old);
+}
+
+/* DECIDE_ENQUEUE */
+static void
+enqueue(Model *model, Run *run)
+{
+	ModelRow   *row;
+	MemoryContext old;
+
+	run->is_task = true;
+	row = add_row(model, run);
+	old = MemoryContextSwitchTo(row->memory);
+	row->run.action = keep_jsonb(run->action);
+	row->run.context = keep_jsonb(run->context);
+	MemoryContextSwitchTo(old);
+}
+
+/* DECIDE_ADD_ITEMS */
+static void
+add_items(ModelRow *row, const Decision *decision)
+{
+	MemoryContext old = MemoryContextSwitchTo(row->memory);
+	JsonBuilder list;
+	JsonbValue	value;
+
+	json_begin_array(&list);
+	for (int i = 0; i < decision->nitems; i++)
+		json_push(&list, &decision->items[i]);
+	json_end_array(&list, &value);
+	row->items = json_to_jsonb(&value);
+	row->first_item = row->next_item = decision->first_item;
+	row->end_item = decision->first_item + decision->nitems;
+	MemoryContextSwitchTo(old);
+}
+
+/* DECIDE_START_CHILD, DECIDE_ADOPT */
+static void
+add_child(Model *model, const Run *run, const ChildStart *start)
+{
+	ModelChild *child;
+
+	child = (ModelChild *) hash_search(model->children, &start->execution_id, HASH_ENTER, NULL);
+	child->key = make_key(run->step, run->visit, start->item);
+	child->parent_event_id = start->parent_event_id;
+}
+
+/* DECIDE_ABANDON: nothing that was begun for a run counts any more. */
+static void
+abandon(Model *model, ModelRow *open, const Decision *decision)
+{
+	HASH_SEQ_STATUS all;
+	ModelChild *child;
+	ModelRow   *row;
+
+	open->items = NULL;
+	open->next_item = open->end_item = 0;
+	hash_seq_init(&all, model->children);
+	while ((child = (ModelChild *) hash_seq_search(&all)) != NULL)
+		if (child->key.step == open->key.step && child->key.visit == open->key.visit)
+			model_remove_child(model, child->execution_id);
+	hash_seq_init(&all, model->rows);
+	while ((row = (ModelRow *) hash_seq_search(&all)) != NULL)
+	{
+		if (row->key.item < 0 || row->key.step != open->key.step)
+			continue;
+		if (decision->leave)
+			leave_task(model, row, decision->revoke);
+		else
+			remove_row(model, row);
+	}
+}
+
+/* DECIDE_FINISH */
+static void
+finish_execution(Model *model, const BrokerState *state, const Event *event,
+				 const Decision *decision)
+{
+	MemoryContext old = MemoryContextSwitchTo(model->memory);
+	HASH_SEQ_STATUS all;
+	ModelRow   *row;
+
+	model->status = decision->status;
+	model->error = decision->error == NULL ? NULL : pstrdup(decision->error);
+	model->result = keep_jsonb(decision->result);
+	model->ended_at = event != NULL && event_type_is_terminal(event->type) ?
+		event->created_at : state->time;
+	MemoryContextSwitchTo(old);
+	/* what was withdrawn may have been leased in truth */
+	hash_seq_init(&all, model->rows);
+	while ((row = (ModelRow *) hash_seq_search(&all)) != NULL)
+		leave_task(model, row, decision->revoke);
+}
+
+/* See replay.h. */
+void
+model_apply(Model *model, const BrokerState *state, const Event *event,
+			const Decision *decision, const Run *own)
+{
+	Run		   *run = decision->run;
+	ModelRow   *row = run == NULL ? NULL : (ModelRow *) run->handle;
+
+	switch (decision->kind)
+	{
+		case DECIDE_KEEP:
+			put_run(model, state, run);
+			break;
+		case DECIDE_FORGET:
+			run->stored = false;
+			remove_row(model, row);
+			break;
+		case DECIDE_ABANDON:
+			abandon(model, row, decision);
+			break;
+		case DECIDE_ADD_ITEMS:
+			add_items(row, decision);
+			break;
+		case DECIDE_TAKE_ITEM:
+			row->next_item = decision->first_item + 1;
+			break;
+		case DECIDE_START_CHILD:
+		case DECIDE_ADOPT:
+			add_child(model, run, decision->child);
+			break;
+		case DECIDE_ENQUEUE:
+			enqueue(model, run);
+			break;
+		case DECIDE_LEASE:
+			row->run.state = RUN_LEASED;
+			row->run.attempts = run->attempts;
+			break;
+		case DECIDE_RETRY:
+			row->run.state = run->state;
+			row->run.attempts = run->attempts;
+			row->run.available_at = run->available_at;
+			break;
+		case DECIDE_CLOSE:
+			/* at the end, what others had is left to finish_execution() */
+			if (!state->finished || run == own || !run->stored)
+				remove_row(model, row);
+			break;
+		case DECIDE_FINISH:
+			finish_execution(model, state, event, decision);
+			break;
+		case DECIDE_REVOKE:
+		case DECIDE_EMIT:
+		case DECIDE_IGNORE:
+		case DECIDE_LOCATE:
+		case DECIDE_ANNOTATE:
+			break;
+	}
+}
+
+/* ---------------------------------------------------------------------------
+ * What events tell
+ * ---------------------------------------------------------------------------
+ */
+
+/* A result may be the value of its step: the newest by time counts. */
+static void
+note_value(Model *model, int step, const Event *event)
+{
+	ModelValue *value = &model->values[step];
+
+	if (!event_type_sets_value(event->type) || value->created_at >= event->created_at ||
+		node_id_item(event->node_id, event->execution_id, event->node_name) >= 0)
+		return;
+	value->created_at = event->created_at;
+	value->event_id = event->event_id;
+	value->visit = Max(node_id_visit(event->node_id, event->execution_id,
+									 event->node_name), 1);
+}
+
+/* The end of an item says how far its iterator has come. */
+static void
+note_progress(Model *model, int step, const Event *event)
+{
+	ModelRow   *row;
+	JsonbValue	meta;
+	int64		number;
+
+	if ((event->type != EVENT_ITERATION_COMPLETED && event->type != EVENT_ITERATION_FAILED) ||
+		event->meta == NULL)
+		return;
+	row = model_find_run(model, step);
+	if (row == NULL || row->since == 0 || event->event_id <= row->since)
+		return;
+	json_from_jsonb(event->meta, &meta);
+	if (!json_get_int(&meta, "total", &number) || !json_get_int(&meta, "done", &number))
+		return;					/* not the broker's */
+	row->progress.found = true;
+	row->progress.done = (int) number;
+	row->progress.started = json_get_int(&meta, "started", &number) ? (int) number : 0;
+	row->progress.failed = json_get_int(&meta, "failed", &number) ? (int) number : 0;
+}
+
+/* See replay.h. */
+void
+model_note_event(Model *model, const Event *event)
+{
+	int			step;
+
+	if (event->type == EVENT_EXECUTION_ADOPTED)
+	{
+		model->execution.parent_execution_id = event->parent_execution_id;
+		model->execution.parent_event_id = event->parent_event_id;
+		model->execution.item = event->has_index ? event->current_index : -1;
+	}
+	if (event->result == NULL || event->node_name == NULL)
+		return;
+	step = playbook_find_step(model->playbook, event->node_name, strlen(event->node_name));
+	if (step < 0)
+		return;
+	note_value(model, step, event);
+	note_progress(model, step, event);
+}

@@ -1,0 +1,671 @@
+/*
+ * replay/replay.c
+ *		The SQL functions verify() and rebuild(): an execution is decided again,
+ *		event by event, from its log.
+ *
+ * Of the log, what clients and workers sent is decided on; what the broker
+ * wrote must come out of that again, in the same order, and lends the decisions
+ * its ids and times:
+ *
+ *		execution_start ─ decide ─> step_started ≡ ┐
+ *		step_started <───────────────── recalled ──┘
+ *		action_completed ─ decide ─> step_completed ≡, step_started ≡ …
+ *
+ * An event that was stored while the broker was off was decided on later, so
+ * what follows from it may stand far behind it.  And what the broker decided on
+ * without an event of its own, the end of a child or the passing of time, is
+ * known by the first event that followed from it.
+ *
+ * The log does not say who held a lease.  It says which events counted: the
+ * sender of one is taken to have held the lease then.
+ */
+#include "common/common.h"
+
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/tuplestore.h"
+
+#include "catalog/catalog.h"
+#include "engine/internal.h"
+#include "engine/in_flight.h"
+#include "engine/engine.h"
+#include "replay/replay.h"
+#include "wakeup/wakeup.h"
+
+PG_FUNCTION_INFO_V1(noetl_verify);
+PG_FUNCTION_INFO_V1(noetl_rebuild);
+
+/* ---------------------------------------------------------------------------
+ * The beginning
+ * ---------------------------------------------------------------------------
+ */
+
+/* How many ancestors an execution has, whether or not their rows are there. */
+static int
+count_ancestors(Store *store, int64 parent_id)
+{
+	int			depth = 0;
+
+	while (parent_id != 0)
+	{
+		Execution	parent;
+		Event		start;
+
+		CHECK_FOR_INTERRUPTS();
+		if (store_get_execution(store, parent_id, &parent))
+			return depth + parent.depth + 1;
+		if (!store_start_event(store, parent_id, &start))
+			break;
+		depth++;
+		parent_id = start.parent_execution_id;
+	}
+	return depth;
+}
+
+/* On whose behalf an execution runs: its start says so. */
+static const char *
+started_by(const Event *start)
+{
+	const char *role = NULL;
+	JsonbValue	meta;
+
+	if (start->meta != NULL)
+	{
+		json_from_jsonb(start->meta, &meta);
+		role = json_get_text(&meta, "started_by");
+	}
+	if (role == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the log of execution " INT64_FORMAT " does not say who started it",
+						start->execution_id),
+				 errdetail("Its execution_start event has no \"started_by\" in its meta.")));
+	return role;
+}
+
+/* The row of noetl.execution, from the event that started it. */
+static void
+begin_model(Replay *replay, const Event *start)
+{
+	Model	   *model = model_create(playbook_get(start->catalog_id));
+	Execution  *execution = &model->execution;
+	Store	   *others = store_open(InvalidOid);	/* another partition, perhaps */
+
+	replay->model = model;
+	model->started_at = start->created_at;
+	execution->execution_id = start->execution_id;
+	execution->catalog_id = start->catalog_id;
+	execution->parent_execution_id = start->parent_execution_id;
+	if (start->parent_execution_id != 0)
+		execution->parent_event_id = start->parent_event_id;
+	execution->depth = count_ancestors(others, start->parent_execution_id);
+	execution->item = start->has_index ? start->current_index : -1;
+	execution->started_by = started_by(start);
+	execution->deadline = execution_deadline(start);
+	if (!catalog_describe(start->catalog_id, &execution->path, &execution->version))
+		elog(ERROR, "playbook " INT64_FORMAT " has vanished", start->catalog_id);
+	store_close(others);
+}
+
+/* ---------------------------------------------------------------------------
+ * Deciding again
+ * ---------------------------------------------------------------------------
+ */
+
+/* What every evaluation begins with. */
+static void
+begin_evaluation(Replay *replay, BrokerState *state)
+{
+	const Execution *execution = &replay->model->execution;
+
+	memset(state, 0, sizeof(BrokerState));
+	state->playbook = replay->model->playbook;
+	state->execution_id = execution->execution_id;
+	state->parent_execution_id = execution->parent_execution_id;
+	state->path = execution->path;
+	state->version = execution->version;
+	state->depth = execution->depth;
+	state->started_by = execution->started_by;
+	past_init(replay, state);
+}
+
+/* The step an event is about; -1: none. */
+static int
+event_step(const Replay *replay, const Event *event)
+{
+	return event->node_name == NULL ? -1 :
+		playbook_find_step(replay->model->playbook, event->node_name,
+						   strlen(event->node_name));
+}
+
+/*
+ * The run an event is about, if a worker can have had it, with the lease that
+ * the sender must have had.
+ */
+static Run *
+lend_lease(const Replay *replay, BrokerState *state, const Event *event)
+{
+	int			step = event_step(replay, event);
+	Run		   *own = state->item;
+	ListCell   *lc;
+
+	foreach(lc, state->runs)
+		if (own == NULL && ((Run *) lfirst(lc))->step == step)
+			own = (Run *) lfirst(lc);
+	if (own == NULL || !own->is_task)
+		return own;
+	if (own->state != RUN_LEASED && event->type != EVENT_ACTION_STARTED)
+	{
+		own->state = RUN_LEASED;
+		own->attempts++;
+	}
+	if (own->state == RUN_LEASED)
+		own->worker_id = event->worker_id;
+	return own;
+}
+
+/* Did an execution that a worker has started become a child?  Its log says so. */
+static bool
+was_adopted(const Replay *replay, const ChildStart *child)
+{
+	Store	   *store = store_open(InvalidOid);	/* another partition, perhaps */
+	LogPlace   *places;
+	int64		count;
+	bool		adopted = false;
+
+	places = store_list_log(store, child->execution_id, &count);
+	for (int64 i = 0; i < count && !adopted; i++)
+	{
+		Event		event;
+
+		CHECK_FOR_INTERRUPTS();
+		adopted = store_get_event(store, child->execution_id, places[i].event_id, &event) &&
+			event.type == EVENT_EXECUTION_ADOPTED &&
+			event.parent_execution_id == replay->execution_id &&
+			event.parent_event_id == child->parent_event_id;
+	}
+	store_close(store);
+	return adopted;
+}
+
+/* Compares what was decided with the log, and does it. */
+static void
+follow_decisions(Replay *replay, const BrokerState *state, const Event *event, const Run *own)
+{
+	ListCell   *lc;
+
+	foreach(lc, state->decisions)
+	{
+		const Decision *decision = (Decision *) lfirst(lc);
+
+		CHECK_FOR_INTERRUPTS();
+		if (decision->kind == DECIDE_IGNORE)
+			replay_event_vain(replay, event, decision->reason);
+		if (replay->broken != NULL)
+			return;
+		if (decision->kind == DECIDE_EMIT)
+			replay_compare_event(replay, decision->event);
+	}
+	foreach(lc, state->decisions)
+	{
+		const Decision *decision = (Decision *) lfirst(lc);
+
+		if (decision->kind == DECIDE_EMIT)
+			model_note_event(replay->model, decision->event->recalled);
+		else if (decision->kind != DECIDE_ADOPT || was_adopted(replay, decision->child))
+			model_apply(replay->model, state, event, decision, own);
+	}
+}
+
+/* The first event of an execution. */
+static void
+decide_start(Replay *replay, BrokerState *state, const Event *event)
+{
+	Model	   *model = replay->model;
+	Jsonb	   *workload = NULL;
+	char	   *error = execution_render_workload(state, event, &workload);
+
+	if (error != NULL)
+	{
+		broker_refuse(state, event, error);
+		return;
+	}
+	model->workload = MemoryContextAlloc(model->memory, VARSIZE(workload));
+	memcpy(model->workload, workload, VARSIZE(workload));
+	broker_decide(state, event);
+}
+
+/* An event of a client or a worker. */
+static void
+decide_again(Replay *replay, const Event *event)
+{
+	BrokerState state;
+	Run		   *own = NULL;
+
+	if (replay->model->status != NULL)
+	{
+		replay_event_vain(replay, event, "the execution is over");
+		return;
+	}
+	model_note_event(replay->model, event);
+	begin_evaluation(replay, &state);
+	replay->next_own = Max(replay->next_own, replay->here + 1);
+	if (event->type == EVENT_EXECUTION_START)
+		decide_start(replay, &state, event);
+	else
+	{
+		state.runs = model_load_runs(replay->model);
+		if (event_item(event) >= 0)
+			state.item = model_load_item(replay->model, event_step(replay, event),
+										 event_item(event));
+		own = lend_lease(replay, &state, event);
+		broker_decide(&state, event);
+	}
+	if (replay->broken == NULL)
+		follow_decisions(replay, &state, event, own);
+}
+
+/* Was there anything to decide on? */
+static bool
+was_decided(const Replay *replay, const Event *event)
+{
+	return (event->type == EVENT_EXECUTION_START || event_has_effect(event->type)) &&
+		!event_is_ignored(event) &&
+		!(replay->any_pending &&
+		  store_is_pending(replay->store, event->execution_id, event->created_at,
+						   event->event_id));
+}
+
+/* ---------------------------------------------------------------------------
+ * Decisions without an event
+ * ---------------------------------------------------------------------------
+ */
+
+/* Is it the first event about the end of a child?  Then *end is what was said. */
+static bool
+tells_child_end(const Replay *replay, const ModelRow *row, const Event *event, ChildEnd *end)
+{
+	JsonbValue	meta;
+	const ModelChild *child;
+
+	if ((event->type != EVENT_ACTION_COMPLETED && event->type != EVENT_ACTION_ERROR &&
+		 event->type != EVENT_ITERATION_COMPLETED && event->type != EVENT_ITERATION_FAILED) ||
+		event->meta == NULL || event->parent_event_id != row->run.started_event_id)
+		return false;
+	memset(end, 0, sizeof(ChildEnd));
+	json_from_jsonb(event->meta, &meta);
+	if (!json_get_int(&meta, "child_execution_id", &end->execution_id))
+		return false;
+	child = model_find_child(replay->model, end->execution_id);
+	if (child == NULL || child->key.step != row->key.step)
+		return false;
+	end->parent_event_id = child->parent_event_id;
+	end->item = child->key.item;
+	end->completed = event->type == EVENT_ACTION_COMPLETED ||
+		event->type == EVENT_ITERATION_COMPLETED;
+	end->result = event->result;
+	end->error = event->error;
+	return true;
+}
+
+/* Is it what a run was waiting for that has done its own work? */
+static bool
+tells_spawned_end(const Replay *replay, const ModelRow *row, const Event *event, ChildEnd *end)
+{
+	JsonbValue	context;
+	int64		event_id;
+
+	if (replay->model->playbook->steps[row->key.step].kind != STEP_ACTION ||
+		(event->type != EVENT_STEP_COMPLETED && event->type != EVENT_STEP_FAILED) ||
+		row->run.context == NULL)
+		return false;
+	json_from_jsonb(row->run.context, &context);
+	if (!json_get_int(&context, "event_id", &event_id) || event->parent_event_id != event_id)
+		return false;
+	memset(end, 0, sizeof(ChildEnd));
+	end->parent_event_id = row->run.started_event_id;
+	return true;
+}
+
+/* Is it the first event about the time of an open run that has come? */
+static bool
+tells_run_due(const ModelRow *row, const Event *event)
+{
+	JsonbValue	meta;
+	JsonbValue	flag;
+	int64		released_by = 0;
+	ListCell   *lc;
+
+	if (row->run.state == RUN_OPEN)
+	{
+		if (event->type != EVENT_ACTION_ERROR || event->meta == NULL)
+			return false;
+		json_from_jsonb(event->meta, &meta);
+		return json_get(&meta, REAPED_TIMEOUT, &flag);
+	}
+	foreach(lc, row->run.arrivals)
+		released_by = Max(released_by, ((Arrival *) lfirst(lc))->event_id);
+	switch (event->type)
+	{
+		case EVENT_ACTION_STARTED:
+		case EVENT_ITERATOR_STARTED:
+		case EVENT_SAVE_COMPLETED:
+		case EVENT_SAVE_FAILED:
+			return event->parent_event_id == row->run.started_event_id;
+		case EVENT_STEP_FAILED:
+		case EVENT_STEP_COMPLETED:
+			return event->parent_event_id == released_by;
+		default:
+			return false;
+	}
+}
+
+/*
+ * Decides again on what was said without an event, if this is the first event
+ * that followed from it.  False: it is not.
+ */
+static bool
+decide_message(Replay *replay, const Event *event)
+{
+	int			step = event_step(replay, event);
+	ModelRow   *row = step < 0 ? NULL : model_find_run(replay->model, step);
+	BrokerState state;
+	ChildEnd	end;
+	bool		child_ended;
+
+	if (row == NULL || row->run.state == RUN_WAITING || event_is_ignored(event))
+		return false;
+	child_ended = row->run.state == RUN_OPEN &&
+		(tells_child_end(replay, row, event, &end) ||
+		 tells_spawned_end(replay, row, event, &end));
+	if (!child_ended && (event_item(event) >= 0 || !tells_run_due(row, event)))
+		return false;
+
+	begin_evaluation(replay, &state);
+	state.now = event->created_at;
+	state.time = event->created_at - 1;
+	state.last_event_id = event->event_id - 1;
+	state.runs = model_load_runs(replay->model);
+	replay->next_own = Max(replay->next_own, replay->here);
+	if (child_ended)
+	{
+		model_remove_child(replay->model, end.execution_id);
+		replay->children_over = true;
+		broker_child_ended(&state, &end);
+		replay->children_over = false;
+	}
+	else
+		broker_run_due(&state, step);
+	if (replay->broken == NULL && !replay->places[replay->here].recalled)
+		replay_event_vain(replay, event, "nothing led to it");
+	if (replay->broken == NULL)
+		follow_decisions(replay, &state, NULL, NULL);
+	return true;
+}
+
+/* ---------------------------------------------------------------------------
+ * The whole log
+ * ---------------------------------------------------------------------------
+ */
+
+/* Without a start nothing is known; also not which playbook it is. */
+static void
+begin_log(Replay *replay, const Event *event)
+{
+	if (event->type == EVENT_EXECUTION_START)
+		begin_model(replay, event);
+	else
+		replay_break(replay, "The log does not begin with an execution_start.",
+					 psprintf(INT64_FORMAT, event->event_id),
+					 meta_text("event_type", event_type_name(EVENT_EXECUTION_START)),
+					 meta_text("event_type", event->event_type));
+}
+
+/* The model of an execution, by its log; stops where the log makes no sense. */
+static void
+walk_log(Replay *replay)
+{
+	MemoryContext memory = AllocSetContextCreate(CurrentMemoryContext, "noetl replayed event",
+												 ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = CurrentMemoryContext;
+
+	for (replay->here = 0; replay->here < replay->count && replay->broken == NULL;
+		 replay->here++)
+	{
+		const LogPlace *place = &replay->places[replay->here];
+		Event		event;
+
+		CHECK_FOR_INTERRUPTS();
+		if (place->recalled)
+			continue;
+		if (replay->here > 0)
+			MemoryContextSwitchTo(memory);
+		if (!store_get_event(replay->store, replay->execution_id, place->event_id, &event))
+			elog(ERROR, "event " INT64_FORMAT " has vanished", place->event_id);
+		if (replay->here == 0)
+		{
+			begin_log(replay, &event);
+			MemoryContextSwitchTo(memory);
+		}
+		if (replay->broken == NULL && !decide_message(replay, &event))
+		{
+			if (was_decided(replay, &event))
+				decide_again(replay, &event);
+			else if (!event_has_effect(event.type))
+				model_note_event(replay->model, &event);
+		}
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(memory);
+	}
+	MemoryContextDelete(memory);
+}
+
+/* A user's trigger may call us while decisions are half written, or due. */
+static bool
+is_being_decided(int64 execution_id)
+{
+	Registered	entry;
+
+	for (int place = 0; registered_get(place, &entry); place++)
+		if (entry.execution_id == execution_id)
+			return true;
+	return frame_of(execution_id) != NULL;
+}
+
+/* Locks an execution and decides everything in it again. */
+static void
+replay_execution(Replay *replay, int64 execution_id, Comparison *comparison)
+{
+	memset(replay, 0, sizeof(Replay));
+	execution_lock(execution_id);
+	if (is_being_decided(execution_id))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("execution " INT64_FORMAT " is being decided on", execution_id),
+				 errhint("Call this function outside of triggers of noetl's tables.")));
+	replay->store = store_open(InvalidOid);
+	replay->execution_id = execution_id;
+	replay->comparison = comparison;
+	replay->places = store_list_log(replay->store, execution_id, &replay->count);
+	if (replay->count == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("execution " INT64_FORMAT " has no event log", execution_id)));
+	replay->any_pending = store_any_pending(replay->store, execution_id);
+	walk_log(replay);
+}
+
+/* The open run that a child was started for; NULL: nobody waits for it any more. */
+static ModelRow *
+waiting_run(const Replay *replay, const ModelChild *child)
+{
+	ModelRow   *row = model_find_run(replay->model, child->key.step);
+
+	return row != NULL && row->run.state == RUN_OPEN &&
+		row->run.started_event_id == child->parent_event_id ? row : NULL;
+}
+
+/* Was a child started by a worker?  Then only the end of the last one counts. */
+static bool
+is_spawned(const Replay *replay, const ModelChild *child)
+{
+	return replay->model->playbook->steps[child->key.step].kind == STEP_ACTION;
+}
+
+/* For list_sort: in the order in which they were started. */
+static int
+compare_children(const ListCell *a, const ListCell *b)
+{
+	int64		left = ((const ModelChild *) lfirst(a))->execution_id;
+	int64		right = ((const ModelChild *) lfirst(b))->execution_id;
+
+	return left < right ? -1 : left > right;
+}
+
+/* Children that somebody waits for. */
+static List *
+awaited_children(const Replay *replay)
+{
+	List	   *children = NIL;
+	HASH_SEQ_STATUS all;
+	ModelChild *child;
+
+	hash_seq_init(&all, replay->model->children);
+	while ((child = (ModelChild *) hash_seq_search(&all)) != NULL)
+	{
+		ModelRow   *row = waiting_run(replay, child);
+		Execution	execution;
+
+		CHECK_FOR_INTERRUPTS();
+		if (row == NULL)
+			continue;
+		children = lappend(children, child);
+		if (is_spawned(replay, child) && !row->settled)
+			row->settled = store_get_execution(replay->store, child->execution_id,
+											   &execution) && execution.running;
+	}
+	list_sort(children, compare_children);
+	return children;
+}
+
+/*
+ * Children that are over without the log saying so: nobody could be told while
+ * the row of their parent was missing.  Returns what is to be told (ChildEnd *).
+ */
+static List *
+unheard_children(Replay *replay)
+{
+	List	   *ends = NIL;
+	List	   *children = awaited_children(replay);
+	ListCell   *lc;
+
+	foreach(lc, children)
+	{
+		const ModelChild *child = (ModelChild *) lfirst(lc);
+		const Step *step = &replay->model->playbook->steps[child->key.step];
+		ModelRow   *row = waiting_run(replay, child);
+		ChildEnd   *end = palloc(sizeof(ChildEnd));
+		Execution	execution;
+		const char *status;
+		const char *error;
+		Jsonb	   *result;
+		JsonBuilder builder;
+		JsonbValue	value;
+
+		if (row->settled ||
+			!store_get_end(replay->store, child->execution_id, &execution, &status, &result,
+						   &error))
+			continue;
+		row->settled = is_spawned(replay, child);
+		child_message(&execution, status, result, error, 0, end);
+		ends = lappend(ends, end);
+		json_begin_object(&builder);
+		json_add_int(&builder, "child_execution_id", child->execution_id);
+		json_add_text(&builder, "status", status);
+		json_end_object(&builder, &value);
+		comparison_report(replay->comparison, "event",
+						  node_key(replay->execution_id,
+								   node_id_make(replay->execution_id, step->name,
+												child->key.visit, child->key.item)),
+						  json_to_jsonb(&value), NULL);
+	}
+	return ends;
+}
+
+/* ---------------------------------------------------------------------------
+ * SQL
+ * ---------------------------------------------------------------------------
+ */
+
+/* Comparison.report: a row of the result set. */
+static void
+return_difference(void *arg, const char *relation, const char *key,
+				  const Jsonb *expected, const Jsonb *found)
+{
+	ReturnSetInfo *info = (ReturnSetInfo *) arg;
+	Datum		values[4];
+	bool		nulls[4] = {false, false, expected == NULL, found == NULL};
+
+	values[0] = CStringGetTextDatum(relation);
+	values[1] = CStringGetTextDatum(key);
+	values[2] = PointerGetDatum(expected);
+	values[3] = PointerGetDatum(found);
+	tuplestore_putvalues(info->setResult, info->setDesc, values, nulls);
+}
+
+/* noetl.verify(execution_id) */
+Datum
+noetl_verify(PG_FUNCTION_ARGS)
+{
+	int64		execution_id = PG_GETARG_INT64(0);
+	Comparison	comparison;
+	Replay		replay;
+
+	memset(&comparison, 0, sizeof(comparison));
+	comparison.report = return_difference;
+	comparison.arg = rows_begin(fcinfo);
+	replay_execution(&replay, execution_id, &comparison);
+	if (replay.broken == NULL)
+	{
+		store_compare(replay.store, replay.model, &comparison);
+		(void) unheard_children(&replay);
+	}
+	store_close(replay.store);
+	/* nothing was changed, and many executions may be looked at in one go */
+	execution_unlock(execution_id);
+	return (Datum) 0;
+}
+
+/* noetl.rebuild(execution_id) */
+Datum
+noetl_rebuild(PG_FUNCTION_ARGS)
+{
+	int64		execution_id = PG_GETARG_INT64(0);
+	Comparison	comparison;
+	Replay		replay;
+	List	   *ends;
+	ListCell   *lc;
+
+	memset(&comparison, 0, sizeof(comparison));
+	replay_execution(&replay, execution_id, &comparison);
+	event_check_snapshot(replay.store, execution_id);
+	if (replay.broken != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("execution " INT64_FORMAT " does not follow from its event log",
+						execution_id),
+				 errdetail_internal("%s", replay.broken),
+				 errhint("Nothing was changed. Events may have been removed or altered, or a setting that decisions depend on, such as noetl.max_visits, may have been another one when they were written.")));
+	comparison.differences = 0;
+	comparison.repair = true;
+	store_compare(replay.store, replay.model, &comparison);
+	ends = unheard_children(&replay);
+	store_close(replay.store);
+	CommandCounterIncrement();
+	foreach(lc, ends)
+		(void) decide_child_end(execution_id, (ChildEnd *) lfirst(lc));
+	if (comparison.differences > 0)
+		wake_at_commit(NULL);
+	PG_RETURN_INT64(comparison.differences);
+}

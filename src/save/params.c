@@ -1,0 +1,137 @@
+/*
+ * save/params.c
+ *		Named parameters in the text of a statement, read as PostgreSQL reads it
+ *		with standard_conforming_strings on.
+ */
+#include "common/common.h"
+
+#include "mb/pg_wchar.h"
+
+#include "save/params.h"
+
+/* May a character be part of a name, or (first) begin one? */
+static bool
+is_name_char(char c, bool first)
+{
+	return c == '_' || IS_HIGHBIT_SET(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+		(!first && c >= '0' && c <= '9');
+}
+
+/* Length of a name; 0: there is none. */
+static int
+name_length(const char *text)
+{
+	int			length = 0;
+
+	while (text[length] != '\0' && is_name_char(text[length], length == 0))
+		length++;
+	return length;
+}
+
+/* Behind a closing quote; doubled ones and, where it counts, \' do not close. */
+static const char *
+skip_quoted(const char *text, char quote, bool escapes)
+{
+	for (text++; *text != '\0'; text++)
+	{
+		if (escapes && *text == '\\' && text[1] != '\0')
+			text++;
+		else if (*text == quote && text[1] == quote)
+			text++;
+		else if (*text == quote)
+			return text + 1;
+	}
+	return text;
+}
+
+/* Behind a comment; those in the style of C nest. */
+static const char *
+skip_comment(const char *text)
+{
+	int			depth = 0;
+
+	if (text[0] == '-')
+		return text + strcspn(text, "\r\n");
+	do
+	{
+		if (text[0] == '/' && text[1] == '*')
+		{
+			depth++;
+			text += 2;
+		}
+		else if (text[0] == '*' && text[1] == '/')
+		{
+			depth--;
+			text += 2;
+		}
+		else
+			text++;
+	} while (depth > 0 && *text != '\0');
+	return text;
+}
+
+/* Behind a string in dollars, or behind the dollar that begins none. */
+static const char *
+skip_dollars(const char *text)
+{
+	int			length = name_length(text + 1) + 2;
+	const char *found;
+	char	   *tag;
+
+	if (text[length - 1] != '$')
+		return text + 1;
+	tag = pnstrdup(text, length);
+	found = strstr(text + length, tag);
+	return found != NULL ? found + length : text + strlen(text);
+}
+
+/* Behind what has to be copied as it is; the text itself: nothing of the kind. */
+static const char *
+skip_verbatim(const char *text, char before)
+{
+	switch (text[0])
+	{
+		case '\'':
+			return skip_quoted(text, '\'', before == 'e' || before == 'E');
+		case '"':
+			return skip_quoted(text, '"', false);
+		case '$':
+			return is_name_char(before, false) ? text + 1 : skip_dollars(text);
+		case '-':
+			return text[1] == '-' ? skip_comment(text) : text;
+		case '/':
+			return text[1] == '*' ? skip_comment(text) : text;
+		case ':':
+			return text[1] == ':' ? text + 2 : text;
+		default:
+			return text;
+	}
+}
+
+/* See save_params.h. */
+char *
+save_replace_params(const char *statement, SaveParam replace, void *arg)
+{
+	StringInfoData sql;
+	const char *text = statement;
+
+	initStringInfo(&sql);
+	while (*text != '\0')
+	{
+		char		before = text > statement ? text[-1] : ' ';
+		const char *next = skip_verbatim(text, before);
+		int			length = next == text && *text == ':' && !is_name_char(before, false) ?
+			name_length(text + 1) : 0;
+
+		if (length > 0 && replace(arg, &sql, text + 1, length))
+		{
+			text += length + 1;
+			continue;
+		}
+		if (next == text)
+			next++;
+		appendBinaryStringInfo(&sql, text, next - text);
+		text = next;
+	}
+	return sql.data;
+}

@@ -1,0 +1,316 @@
+/*
+ * save/save.c
+ *		What a step saves: a save in any of its forms becomes tasks.
+ *
+ * Where it goes to is written in many ways, all of which mean the same:
+ *
+ *		storage: postgres			storage: {kind: postgres, table: t, …}
+ *		tool: postgres				storage: {type: …}, {tool: …}
+ *		type: postgres				save: event
+ */
+#include "common/common.h"
+
+#include "miscadmin.h"
+#include "utils/formatting.h"
+
+#include "save/save.h"
+
+/* Is a word one of a NULL-terminated list? */
+static bool
+one_of(const char *word, int length, const char *const *list)
+{
+	for (; *list != NULL; list++)
+		if (strlen(*list) == length && memcmp(word, *list, length) == 0)
+			return true;
+	return false;
+}
+
+/* Every member of a map but some. */
+static void
+add_members_without(JsonBuilder *builder, const JsonbValue *map, const char *const *keys)
+{
+	JsonbIterator *it = JsonbIteratorInit(map->val.binary.data);
+	JsonbIteratorToken token;
+	JsonbValue	key;
+	JsonbValue	value;
+
+	while ((token = JsonbIteratorNext(&it, &key, true)) != WJB_DONE)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (token != WJB_KEY)
+			continue;
+		(void) JsonbIteratorNext(&it, &value, true);
+		if (!one_of(key.val.string.val, key.val.string.len, keys))
+			json_add_n(builder, key.val.string.val, key.val.string.len, &value);
+	}
+}
+
+/* The first of some members that is there and not null. */
+static bool
+first_member(const JsonbValue *map, const char *const *keys, JsonbValue *value)
+{
+	for (; *keys != NULL; keys++)
+		if (json_get(map, *keys, value) && value->type != jbvNull)
+			return true;
+	return false;
+}
+
+/*
+ * One save as a flat map: what a storage map says is laid below what the save
+ * itself says, and the storage's name is its member "storage".
+ */
+static bool
+flatten(const JsonbValue *save, JsonbValue *flat, SourceError *error)
+{
+	static const char *const names[] = {"storage", "tool", "type", NULL};
+	static const char *const inner[] = {"kind", "type", "tool", "storage", "name", NULL};
+	JsonBuilder builder;
+	JsonbValue	storage;
+	JsonbValue	name;
+	bool		named;
+
+	if (save->type == jbvString)
+		storage = *save;
+	else if (!json_is_object(save))
+		return source_error(error, "a save must be a map", "Write: save: {storage: postgres, table: …, data: …}.");
+	else if (!first_member(save, names, &storage))
+		json_null(&storage);
+	named = storage.type == jbvString;
+	if (named)
+		name = storage;
+	else if (json_is_object(&storage))
+		named = first_member(&storage, inner, &name);
+	else if (storage.type != jbvNull)
+		return source_error(error, "the storage of a save must be a name or a map",
+					  "It is event, postgres, duckdb or http.");
+	json_begin_object(&builder);
+	if (json_is_object(&storage))
+		add_members_without(&builder, &storage, inner);
+	if (json_is_object(save))
+		add_members_without(&builder, save, names);
+	if (named)
+		json_add(&builder, "storage", &name);
+	json_end_object(&builder, flat);
+	return true;
+}
+
+/* ---------------------------------------------------------------------------
+ * Rendering
+ * ---------------------------------------------------------------------------
+ */
+
+/* A scope in which the parameters of a statement are names, too. */
+typedef struct ParamScope
+{
+	TemplateScope template;
+	const TemplateScope *outer;
+	JsonbValue	params;
+} ParamScope;
+
+/* The parameters, then everybody's names. */
+static TemplateBinding
+param_lookup(void *arg, const char *name, int length, JsonbValue *value)
+{
+	ParamScope *scope = (ParamScope *) arg;
+
+	if (json_get_n(&scope->params, name, length, value))
+		return TEMPLATE_VALUE;
+	return scope->outer->lookup(scope->outer->arg, name, length, value);
+}
+
+/* Steps keep their envelopes. */
+static TemplateBinding
+param_envelope(void *arg, const char *name, int length, JsonbValue *value)
+{
+	ParamScope *scope = (ParamScope *) arg;
+
+	return scope->outer->envelope(scope->outer->arg, name, length, value);
+}
+
+/* Renders any value. */
+static bool
+render(const JsonbValue *value, const TemplateScope *scope, JsonbValue *rendered,
+	   SourceError *error)
+{
+	TemplateDoc *doc = template_doc_compile(value, error);
+
+	return doc != NULL && template_doc_render(doc, scope, rendered, error);
+}
+
+/* Renders a flat save; its statement last, because it may name the parameters. */
+static bool
+render_save(const JsonbValue *flat, const TemplateScope *outer, JsonbValue *settings,
+			SourceError *error)
+{
+	static const char *const statement_key[] = {"statement", NULL};
+	static const char *const params_keys[] = {"params", "data", "args", NULL};
+	JsonBuilder builder;
+	JsonbValue	statement;
+	JsonbValue	rest;
+	ParamScope	scope;
+
+	json_begin_object(&builder);
+	add_members_without(&builder, flat, statement_key);
+	json_end_object(&builder, &rest);
+	if (!render(&rest, outer, settings, error))
+		return false;
+	if (!json_get(flat, "statement", &statement))
+		return true;
+	memset(&scope, 0, sizeof(scope));
+	scope.outer = outer;
+	scope.template = *outer;
+	scope.template.lookup = param_lookup;
+	if (outer->envelope != NULL)
+		scope.template.envelope = param_envelope;
+	scope.template.arg = &scope;
+	if (!first_member(settings, params_keys, &scope.params))
+		json_null(&scope.params);
+	if (!render(&statement, &scope.template, &statement, error))
+		return false;
+	json_begin_object(&builder);
+	json_add_members(&builder, settings);
+	json_add(&builder, "statement", &statement);
+	json_end_object(&builder, settings);
+	return true;
+}
+
+/* ---------------------------------------------------------------------------
+ * Tasks
+ * ---------------------------------------------------------------------------
+ */
+
+/* See save.h. */
+char *
+save_storage_type(const char *name)
+{
+	static const struct
+	{
+		const char *name;
+		char	   *type;
+	}			known[] = {
+		{"event", "event"}, {"event_log", "event"}, {"events", "event"},
+		{"postgres", "postgres"}, {"postgresql", "postgres"}, {"pg", "postgres"},
+		{"duckdb", "duckdb"}, {"http", "http"}, {"https", "http"}
+	};
+
+	for (int i = 0; i < lengthof(known); i++)
+		if (pg_strcasecmp(name, known[i].name) == 0)
+			return known[i].type;
+	return NULL;
+}
+
+/* Finds out where a rendered save goes to. */
+static bool
+find_type(const JsonbValue *settings, SaveTask *task, SourceError *error)
+{
+	JsonbValue	member;
+	char	   *name = json_get_text(settings, "storage");
+
+	if (name == NULL && (json_get(settings, "table", &member) ||
+						 json_get(settings, "statement", &member)))
+		return source_error(error, "the save names no storage",
+					  "Write: storage: postgres (or duckdb).");
+	task->type = save_storage_type(name != NULL ? name : "event");
+	if (task->type == NULL)
+		return source_error(error, psprintf("unknown storage \"%s\"", name),
+					  "It is event, postgres, duckdb or http.");
+	return true;
+}
+
+/* How many rows the data are. */
+static int
+count_rows(const JsonbValue *data)
+{
+	if (json_is_array(data))
+		return JsonContainerSize(data->val.binary.data);
+	return data->type == jbvNull ? 0 : 1;
+}
+
+/* The action of a save: what is neither its own affair nor its data. */
+static void
+build_action(const JsonbValue *settings, SaveTask *task)
+{
+	static const char *const own[] = {
+		"storage", "table", "mode", "key", "keys", "statement", "params",
+		"data", "args", NULL
+	};
+	static const char *const own_http[] = {"storage", "data", "args", NULL};
+	static const char *const bodies[] = {"payload", "body", "json", "form", NULL};
+	bool		http = strcmp(task->type, "http") == 0;
+	JsonBuilder builder;
+	JsonbValue	member;
+
+	json_begin_object(&builder);
+	if (strcmp(task->type, "event") == 0)
+		json_add(&builder, "data", &task->data);
+	else
+		add_members_without(&builder, settings, http ? own_http : own);
+	if (http && !json_get(settings, "method", &member))
+		json_add_text(&builder, "method", "POST");
+	if (http && task->data.type != jbvNull && !first_member(settings, bodies, &member))
+		json_add(&builder, "payload", &task->data);
+	if (task->sql != NULL)
+		json_add_text(&builder, "command", task->sql);
+	json_end_object(&builder, &task->action);
+}
+
+/* One save as a task. */
+static SaveTask *
+save_task(const JsonbValue *save, const TemplateScope *scope, SourceError *error)
+{
+	static const char *const data_keys[] = {"data", "args", NULL};
+	SaveTask   *task = palloc0(sizeof(SaveTask));
+	JsonbValue	flat;
+	JsonbValue	settings;
+
+	if (!flatten(save, &flat, error))
+		return NULL;
+	if (scope == NULL)
+		settings = flat;
+	else if (!render_save(&flat, scope, &settings, error))
+		return NULL;
+	if (!find_type(&settings, task, error))
+		return NULL;
+	task->table = json_get_text(&settings, "table");
+	if (!first_member(&settings, data_keys, &task->data))
+		json_null(&task->data);
+	task->rows = count_rows(&task->data);
+	if ((strcmp(task->type, "postgres") == 0 || strcmp(task->type, "duckdb") == 0) &&
+		!save_statements(&settings, &task->data, strcmp(task->type, "duckdb") == 0,
+						 &task->sql, error))
+		return NULL;
+	build_action(&settings, task);
+	return task;
+}
+
+/* See save.h. */
+bool
+save_tasks(const JsonbValue *save, const TemplateScope *scope, List **tasks,
+		   SourceError *error)
+{
+	JsonbIterator *it;
+	JsonbValue	element;
+	SaveTask   *task;
+
+	*tasks = NIL;
+	if (save->type == jbvNull || (save->type == jbvBool && !save->val.boolean))
+		return true;
+	if (!json_is_array(save))
+	{
+		task = save_task(save, scope, error);
+		if (task != NULL)
+			*tasks = list_make1(task);
+		return task != NULL;
+	}
+	it = JsonbIteratorInit(save->val.binary.data);
+	(void) JsonbIteratorNext(&it, &element, true);
+	while (JsonbIteratorNext(&it, &element, true) == WJB_ELEM)
+	{
+		CHECK_FOR_INTERRUPTS();
+		task = save_task(&element, scope, error);
+		if (task == NULL)
+			return false;
+		*tasks = lappend(*tasks, task);
+	}
+	return true;
+}

@@ -1,0 +1,628 @@
+/*
+ * save/statement.c
+ *		The SQL of a save.
+ *
+ * Values are written as literals whose type the target decides, as if a user
+ * had typed them: '…' for text, JSON text for maps.  Lists may be for a column
+ * of an array type or one of jsonb, so the target is asked to convert them.
+ * Names are written as in SQL: plain ones are folded to lower case, "Quoted"
+ * ones are not.
+ */
+#include "common/common.h"
+
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/numeric.h"
+
+#include "save/save.h"
+#include "save/params.h"
+
+#define ROWS_PER_STATEMENT	500
+
+/* Digits without quotes have a type, which columns of text or jsonb refuse. */
+typedef enum NumberForm
+{
+	PLAIN,						/* as a user would write it in an expression */
+	INTEGERS_QUOTED,			/* for a column: a fraction can be rounded */
+	QUOTED						/* to be compared with a column */
+} NumberForm;
+
+/* A save that writes rows of a table. */
+typedef struct RowSave
+{
+	bool		duckdb;
+	char	   *table;			/* quoted */
+	SaveMode	mode;
+	List	   *keys;			/* char *: names of columns, folded */
+	int			nrows;
+	JsonbValue *rows;			/* maps */
+	int			ncolumns;
+	char	  **members;		/* the columns as the data call them */
+	char	  **columns;		/* folded */
+} RowSave;
+
+/* ---------------------------------------------------------------------------
+ * Names and values
+ * ---------------------------------------------------------------------------
+ */
+
+/* Can a name be written in SQL without quotes? */
+static bool
+is_plain(const char *name)
+{
+	if (*name != '_' && !isalpha((unsigned char) *name))
+		return false;
+	for (; *name != '\0'; name++)
+		if (*name != '_' && *name != '$' && !isalnum((unsigned char) *name))
+			return false;
+	return true;
+}
+
+/* See save.h. */
+char *
+save_fold_name(const char *name)
+{
+	int			length = strlen(name);
+	char	   *folded;
+
+	if (length > 2 && name[0] == '"' && name[length - 1] == '"' &&
+		memchr(name + 1, '"', length - 2) == NULL)
+		return pnstrdup(name + 1, length - 2);
+	folded = pstrdup(name);
+	if (is_plain(name))
+		for (char *p = folded; *p != '\0'; p++)
+			*p = pg_tolower((unsigned char) *p);
+	return folded;
+}
+
+/* Always quoted: which words are reserved is the target's affair. */
+static char *
+quote_name(const char *name)
+{
+	StringInfoData quoted;
+
+	initStringInfo(&quoted);
+	appendStringInfoChar(&quoted, '"');
+	for (; *name != '\0'; name++)
+	{
+		if (*name == '"')
+			appendStringInfoChar(&quoted, '"');
+		appendStringInfoChar(&quoted, *name);
+	}
+	appendStringInfoChar(&quoted, '"');
+	return quoted.data;
+}
+
+/* schema.table, each part quoted; dots inside quotes are part of the name. */
+static char *
+quote_table(const char *text)
+{
+	StringInfoData quoted;
+	StringInfoData part;
+	bool		inside = false;
+
+	initStringInfo(&quoted);
+	initStringInfo(&part);
+	for (;; text++)
+	{
+		if (*text == '"')
+			inside = !inside;
+		if (*text != '\0' && (inside || *text != '.'))
+		{
+			appendStringInfoChar(&part, *text);
+			continue;
+		}
+		appendStringInfoString(&quoted, quote_name(save_fold_name(part.data)));
+		if (*text == '\0')
+			return quoted.data;
+		appendStringInfoChar(&quoted, '.');
+		resetStringInfo(&part);
+	}
+}
+
+/* A text literal; DuckDB knows no other escape than a doubled quote. */
+static void
+add_text_literal(StringInfo sql, const char *text, int length, bool duckdb)
+{
+	char	   *copy = pnstrdup(text, length);
+
+	if (!duckdb)
+	{
+		appendStringInfoString(sql, quote_literal_cstr(copy));
+		return;
+	}
+	appendStringInfoChar(sql, '\'');
+	for (; *copy != '\0'; copy++)
+	{
+		if (*copy == '\'')
+			appendStringInfoChar(sql, '\'');
+		appendStringInfoChar(sql, *copy);
+	}
+	appendStringInfoChar(sql, '\'');
+}
+
+/* A map or list as a literal of its JSON text. */
+static void
+add_json_literal(StringInfo sql, const JsonbValue *value, bool duckdb)
+{
+	Jsonb	   *jsonb = json_to_jsonb(value);
+	char	   *text = JsonbToCString(NULL, &jsonb->root, VARSIZE(jsonb));
+
+	add_text_literal(sql, text, strlen(text), duckdb);
+}
+
+/*
+ * A number as its digits, quoted where its type must not matter; "--5" would
+ * begin a comment.
+ */
+static void
+add_number(StringInfo sql, const JsonbValue *value, NumberForm form)
+{
+	char	   *digits = DatumGetCString(DirectFunctionCall1(numeric_out,
+															 NumericGetDatum(value->val.numeric)));
+
+	if (form == QUOTED || (form == INTEGERS_QUOTED && strchr(digits, '.') == NULL))
+		appendStringInfo(sql, "'%s'", digits);
+	else
+		appendStringInfo(sql, digits[0] == '-' ? "(%s)" : "%s", digits);
+}
+
+/* A value as a literal. */
+static void
+add_literal(StringInfo sql, const JsonbValue *value, bool duckdb, NumberForm form)
+{
+	switch (value->type)
+	{
+		case jbvNull:
+			appendStringInfoString(sql, "NULL");
+			break;
+		case jbvBool:
+			appendStringInfoString(sql, value->val.boolean ? "'true'" : "'false'");
+			break;
+		case jbvNumeric:
+			add_number(sql, value, form);
+			break;
+		case jbvString:
+			add_text_literal(sql, value->val.string.val, value->val.string.len, duckdb);
+			break;
+		default:
+			add_json_literal(sql, value, duckdb);
+			break;
+	}
+}
+
+/* The value of a column in a row. */
+static void
+add_value(StringInfo sql, const RowSave *save, int row, int column)
+{
+	JsonbValue	value;
+	JsonbValue	record;
+	JsonBuilder builder;
+
+	if (!json_get(&save->rows[row], save->members[column], &value))
+		json_null(&value);
+	if (save->duckdb || !json_is_array(&value))
+	{
+		add_literal(sql, &value, save->duckdb, INTEGERS_QUOTED);
+		return;
+	}
+	json_begin_object(&builder);
+	json_add(&builder, save->columns[column], &value);
+	json_end_object(&builder, &record);
+	appendStringInfo(sql, "(jsonb_populate_record(NULL::%s, ", save->table);
+	add_json_literal(sql, &record, false);
+	appendStringInfo(sql, ")).%s", quote_name(save->columns[column]));
+}
+
+/* ---------------------------------------------------------------------------
+ * Rows of a table
+ * ---------------------------------------------------------------------------
+ */
+
+/* Is a column one of the keys? */
+static bool
+is_key(const RowSave *save, const char *column)
+{
+	ListCell   *lc;
+
+	foreach(lc, save->keys)
+		if (strcmp((char *) lfirst(lc), column) == 0)
+			return true;
+	return false;
+}
+
+/* Does a row say something about a column? */
+static bool
+has_column(const RowSave *save, int row, int column)
+{
+	JsonbValue	value;
+
+	return json_get(&save->rows[row], save->members[column], &value);
+}
+
+/* Do two rows have the same columns? */
+static bool
+same_columns(const RowSave *save, int a, int b)
+{
+	for (int i = 0; i < save->ncolumns; i++)
+		if (has_column(save, a, i) != has_column(save, b, i))
+			return false;
+	return true;
+}
+
+/* INSERT of a range of rows, which have the same columns. */
+static void
+add_insert(StringInfo sql, const RowSave *save, int first, int end)
+{
+	List	   *columns = NIL;
+	ListCell   *lc;
+
+	for (int i = 0; i < save->ncolumns; i++)
+		if (has_column(save, first, i))
+			columns = lappend_int(columns, i);
+	appendStringInfo(sql, "INSERT INTO %s (", save->table);
+	foreach(lc, columns)
+		appendStringInfo(sql, "%s%s", lc == list_head(columns) ? "" : ", ",
+						 quote_name(save->columns[lfirst_int(lc)]));
+	appendStringInfoString(sql, ") VALUES ");
+	for (int row = first; row < end; row++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		appendStringInfoString(sql, row > first ? ", (" : "(");
+		foreach(lc, columns)
+		{
+			appendStringInfoString(sql, lc == list_head(columns) ? "" : ", ");
+			add_value(sql, save, row, lfirst_int(lc));
+		}
+		appendStringInfoChar(sql, ')');
+	}
+}
+
+/* What happens to a row that is there already; all have the columns of this one. */
+static void
+add_conflict(StringInfo sql, const RowSave *save, int row)
+{
+	ListCell   *lc;
+	bool		first = true;
+
+	appendStringInfoString(sql, " ON CONFLICT (");
+	foreach(lc, save->keys)
+	{
+		appendStringInfo(sql, "%s%s", first ? "" : ", ", quote_name(lfirst(lc)));
+		first = false;
+	}
+	first = true;
+	for (int i = 0; i < save->ncolumns; i++)
+	{
+		char	   *column = quote_name(save->columns[i]);
+
+		if (is_key(save, save->columns[i]) || !has_column(save, row, i))
+			continue;
+		appendStringInfo(sql, "%s%s = EXCLUDED.%s", first ? ") DO UPDATE SET " : ", ",
+						 column, column);
+		first = false;
+	}
+	if (first)
+		appendStringInfoString(sql, ") DO NOTHING");
+}
+
+/* UPDATE of one row. */
+static void
+add_update(StringInfo sql, const RowSave *save, int row)
+{
+	bool		first = true;
+
+	appendStringInfo(sql, "UPDATE %s SET ", save->table);
+	for (int i = 0; i < save->ncolumns; i++)
+	{
+		if (is_key(save, save->columns[i]) || !has_column(save, row, i))
+			continue;
+		appendStringInfo(sql, "%s%s = ", first ? "" : ", ", quote_name(save->columns[i]));
+		add_value(sql, save, row, i);
+		first = false;
+	}
+	first = true;
+	for (int i = 0; i < save->ncolumns; i++)
+	{
+		JsonbValue	value;
+
+		if (!is_key(save, save->columns[i]))
+			continue;
+		if (!json_get(&save->rows[row], save->members[i], &value))
+			json_null(&value);
+		appendStringInfo(sql, "%s%s = ", first ? " WHERE " : " AND ",
+						 quote_name(save->columns[i]));
+		add_literal(sql, &value, save->duckdb, QUOTED);
+		first = false;
+	}
+}
+
+/* Behind the last row that one statement writes, beginning with this one. */
+static int
+end_of_statement(const RowSave *save, int first)
+{
+	int			end = first + 1;
+
+	while (save->mode != SAVE_UPDATE && end < save->nrows &&
+		   end - first < ROWS_PER_STATEMENT && same_columns(save, first, end))
+		end++;
+	return end;
+}
+
+/* All statements of a save, in the order in which they are to run. */
+static char *
+write_statements(const RowSave *save)
+{
+	StringInfoData sql;
+	int			end;
+	/* what PostgreSQL does by itself with statements that are sent together */
+	bool		bracket = save->duckdb && (save->mode == SAVE_OVERWRITE ||
+										   end_of_statement(save, 0) < save->nrows);
+
+	initStringInfo(&sql);
+	if (bracket)
+		appendStringInfoString(&sql, "BEGIN TRANSACTION");
+	if (save->mode == SAVE_OVERWRITE)
+		appendStringInfo(&sql, "%sDELETE FROM %s", sql.len > 0 ? ";\n" : "", save->table);
+	for (int first = 0; first < save->nrows; first = end)
+	{
+		end = end_of_statement(save, first);
+		if (sql.len > 0)
+			appendStringInfoString(&sql, ";\n");
+		if (save->mode == SAVE_UPDATE)
+			add_update(&sql, save, first);
+		else
+			add_insert(&sql, save, first, end);
+		if (save->mode == SAVE_UPSERT)
+			add_conflict(&sql, save, first);
+	}
+	if (bracket)
+		appendStringInfoString(&sql, ";\nCOMMIT");
+	return sql.data;
+}
+
+/* ---------------------------------------------------------------------------
+ * Reading the settings
+ * ---------------------------------------------------------------------------
+ */
+
+/* Reads the mode of the settings, insert by default; false and *error for an unknown word. */
+static bool
+read_mode(const JsonbValue *settings, SaveMode *mode, SourceError *error)
+{
+	char	   *word = json_get_text(settings, "mode");
+
+	*mode = SAVE_INSERT;
+	if (word == NULL || save_mode(word, strlen(word), mode))
+		return true;
+	return source_error(error, psprintf("unknown mode \"%s\"", word),
+						"It is append, insert, overwrite, update or upsert.");
+}
+
+/* Appends the names in a text with commas. */
+static List *
+split_names(List *names, char *text)
+{
+	char	   *rest = NULL;
+
+	for (char *name = strtok_r(text, ",", &rest); name != NULL;
+		 name = strtok_r(NULL, ",", &rest))
+	{
+		int			length;
+
+		while (isspace((unsigned char) *name))
+			name++;
+		length = strlen(name);
+		while (length > 0 && isspace((unsigned char) name[length - 1]))
+			length--;
+		if (length > 0)
+			names = lappend(names, save_fold_name(pnstrdup(name, length)));
+	}
+	return names;
+}
+
+/* See save.h. */
+List *
+save_keys(const JsonbValue *value)
+{
+	JsonbValue	element;
+	JsonbIterator *it;
+	List	   *names = NIL;
+
+	if (value->type == jbvString)
+		return split_names(NIL, pnstrdup(value->val.string.val, value->val.string.len));
+	if (!json_is_array(value))
+		return NIL;
+	it = JsonbIteratorInit(value->val.binary.data);
+	(void) JsonbIteratorNext(&it, &element, true);
+	while (JsonbIteratorNext(&it, &element, true) == WJB_ELEM)
+		if (element.type == jbvString)
+			names = split_names(names, pnstrdup(element.val.string.val, element.val.string.len));
+	return names;
+}
+
+/* The keys, under either of their names. */
+static List *
+read_keys(const JsonbValue *settings)
+{
+	JsonbValue	value;
+
+	return json_get(settings, "key", &value) || json_get(settings, "keys", &value) ?
+		save_keys(&value) : NIL;
+}
+
+/* Notes the columns of one row that no row before it has. */
+static void
+collect_columns(RowSave *save, const JsonbValue *row, NameTable *table)
+{
+	JsonbIterator *it = JsonbIteratorInit(row->val.binary.data);
+	JsonbIteratorToken token;
+	JsonbValue	key;
+	JsonbValue	value;
+
+	while ((token = JsonbIteratorNext(&it, &key, true)) != WJB_DONE)
+	{
+		char	   *member;
+
+		if (token != WJB_KEY)
+			continue;
+		(void) JsonbIteratorNext(&it, &value, true);
+		if (name_table_find(table, key.val.string.val, key.val.string.len) >= 0)
+			continue;
+		member = pnstrdup(key.val.string.val, key.val.string.len);
+		(void) name_table_add(table, member, key.val.string.len);
+		if (save->ncolumns % 16 == 0)
+		{
+			Size		size = sizeof(char *) * (save->ncolumns + 16);
+
+			save->members = save->members ? repalloc(save->members, size) : palloc(size);
+			save->columns = save->columns ? repalloc(save->columns, size) : palloc(size);
+		}
+		save->members[save->ncolumns] = member;
+		save->columns[save->ncolumns++] = save_fold_name(member);
+	}
+}
+
+/* Reads the data: a map, or a list of maps. */
+static bool
+read_rows(RowSave *save, const JsonbValue *data, SourceError *error)
+{
+	JsonbValue	element;
+	JsonbIterator *it;
+	NameTable	table;
+
+	memset(&table, 0, sizeof(table));
+	if (json_is_object(data))
+	{
+		save->nrows = 1;
+		save->rows = palloc(sizeof(JsonbValue));
+		save->rows[0] = *data;
+		collect_columns(save, data, &table);
+		return save->ncolumns > 0 ||
+			source_error(error, "the data of the save are an empty map", NULL);
+	}
+	if (!json_is_array(data))
+		return source_error(error, data->type == jbvNull ? "the save has no data" :
+					  "the data of a save into a table must be a map or a list of maps",
+					  "Write: data: {column: value}.");
+	save->rows = palloc_extended(sizeof(JsonbValue) *
+								 Max(JsonContainerSize(data->val.binary.data), 1),
+								 MCXT_ALLOC_HUGE);
+	it = JsonbIteratorInit(data->val.binary.data);
+	(void) JsonbIteratorNext(&it, &element, true);
+	while (JsonbIteratorNext(&it, &element, true) == WJB_ELEM)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!json_is_object(&element) || JsonContainerSize(element.val.binary.data) == 0)
+			return source_error(error, psprintf("row %d of the data of the save is no map", save->nrows),
+						  "Write: data: [{column: value}, …].");
+		save->rows[save->nrows++] = element;
+		collect_columns(save, &element, &table);
+	}
+	return true;
+}
+
+/* Does a row have a column that is (or is not) a key of this name? */
+static bool
+row_has(const RowSave *save, int row, const char *key)
+{
+	for (int i = 0; i < save->ncolumns; i++)
+		if ((key != NULL ? strcmp(save->columns[i], key) == 0 : !is_key(save, save->columns[i])) &&
+			has_column(save, row, i))
+			return true;
+	return false;
+}
+
+/* Do the keys make sense for the mode and each row? */
+static bool
+check_keys(const RowSave *save, const char *mode, SourceError *error)
+{
+	if (save->mode != SAVE_UPDATE && save->mode != SAVE_UPSERT)
+		return true;
+	if (save->keys == NIL)
+		return source_error(error, psprintf("mode %s needs a key", mode), "Write: key: id.");
+	for (int row = 0; row < save->nrows; row++)
+	{
+		char	   *where = save->nrows == 1 ? "" : psprintf("row %d of ", row);
+		ListCell   *lc;
+
+		CHECK_FOR_INTERRUPTS();
+		foreach(lc, save->keys)
+			if (!row_has(save, row, (char *) lfirst(lc)))
+				return source_error(error, psprintf("%sthe data of the save lack%s the key \"%s\"",
+											  where, save->nrows == 1 ? "" : "s",
+											  (char *) lfirst(lc)), NULL);
+		if (save->mode == SAVE_UPDATE && !row_has(save, row, NULL))
+			return source_error(error, psprintf("%sthe save has nothing to update but its key",
+												where), NULL);
+	}
+	return true;
+}
+
+/* ---------------------------------------------------------------------------
+ * A statement of the user's own
+ * ---------------------------------------------------------------------------
+ */
+
+/* Whose parameters they are, and how they are to be written. */
+typedef struct Literals
+{
+	const JsonbValue *params;
+	bool		duckdb;
+} Literals;
+
+/* SaveParam: the value as a literal. */
+static bool
+add_param(void *arg, StringInfo sql, const char *name, int length)
+{
+	const Literals *literals = (Literals *) arg;
+	JsonbValue	value;
+
+	if (!json_get_n(literals->params, name, length, &value))
+		return false;
+	add_literal(sql, &value, literals->duckdb, PLAIN);
+	return true;
+}
+
+/* A statement as it was written, with its parameters. */
+static bool
+write_statement(const JsonbValue *settings, const JsonbValue *statement,
+				const JsonbValue *data, bool duckdb, char **sql, SourceError *error)
+{
+	JsonbValue	params;
+	Literals	literals = {&params, duckdb};
+
+	if (statement->type != jbvString)
+		return source_error(error, "the statement of a save must be text", NULL);
+	if (!json_get(settings, "params", &params))
+		params = *data;
+	*sql = save_replace_params(pnstrdup(statement->val.string.val, statement->val.string.len),
+							   add_param, &literals);
+	return true;
+}
+
+/* See save.h. */
+bool
+save_statements(const JsonbValue *settings, const JsonbValue *data, bool duckdb,
+				char **sql, SourceError *error)
+{
+	RowSave		save;
+	JsonbValue	statement;
+	char	   *table = json_get_text(settings, "table");
+
+	if (json_get(settings, "statement", &statement) && statement.type != jbvNull)
+		return write_statement(settings, &statement, data, duckdb, sql, error);
+	if (table == NULL || table[0] == '\0')
+		return source_error(error, "the save names no table", "Write: table: name, or a statement.");
+	memset(&save, 0, sizeof(save));
+	save.duckdb = duckdb;
+	save.table = quote_table(table);
+	save.keys = read_keys(settings);
+	if (!read_mode(settings, &save.mode, error) ||
+		!read_rows(&save, data, error) ||
+		!check_keys(&save, json_get_text(settings, "mode"), error))
+		return false;
+	*sql = write_statements(&save);
+	return true;
+}

@@ -1,0 +1,11 @@
+/*
+ * store/id.h
+ *		New execution ids.
+ */
+#ifndef NOETL_STORE_ID_H
+#define NOETL_STORE_ID_H
+
+/* Returns a new execution_id, unique in the database and, with node ids, across databases. */
+extern int64 new_execution_id(void);
+
+#endif							/* NOETL_STORE_ID_H */

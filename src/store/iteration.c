@@ -1,0 +1,328 @@
+/*
+ * store/iteration.c
+ *		Reads and writes for iterators and child executions.
+ *
+ * How far an iterator has come stands in the log: the newest event that ended
+ * an item is found from the end of the index on results, whatever their number.
+ */
+#include "common/common.h"
+
+#include "access/genam.h"
+#include "access/xact.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "store/internal.h"
+#include "store/slot.h"
+
+/* ---------------------------------------------------------------------------
+ * Items that have not started
+ * ---------------------------------------------------------------------------
+ */
+
+/* See store_internal.h. */
+void
+store_fill_item(TupleTableSlot *slot, int64 execution_id, const char *step_name,
+				int index, JsonbValue *item)
+{
+	slot_begin(slot);
+	slot_set_id(slot, ITEM_EXECUTION_ID, execution_id);
+	slot_set_text(slot, ITEM_STEP_NAME, step_name);
+	slot_set(slot, ITEM_INDEX, Int32GetDatum(index));
+	slot_set_jsonb(slot, ITEM_ITEM, json_to_jsonb(item));
+}
+
+/* See store.h. */
+void
+store_add_items(Store *store, int64 execution_id, const char *step_name,
+				int first, int count, JsonbValue *items)
+{
+	StoreTable *table = store_table(store, REL_ITEM);
+	MemoryContext memory = AllocSetContextCreate(CurrentMemoryContext, "noetl items",
+												 ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(memory);
+
+	for (int i = 0; i < count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		store_fill_item(table->insert_slot, execution_id, step_name, first + i, &items[i]);
+		store_write_insert(store, table);
+		ExecClearTuple(table->insert_slot);
+		MemoryContextReset(memory);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(memory);
+}
+
+/* Opens a scan of the items of a step from "index" on; one: only that. */
+static void
+scan_items(StoreScan *scan, Store *store, int64 execution_id, const char *step_name,
+		   int index, bool one)
+{
+	StoreTable *table = store_table(store, REL_ITEM);
+	ScanKeyData keys[3];
+
+	store_scan_open(scan, store, table, REL_ITEM_PKEY, SnapshotSelf, 3, ForwardScanDirection);
+	store_key_int64(&keys[0], 1, execution_id);
+	store_key_text(&keys[1], 2, scan->index->rd_indcollation[1], step_name);
+	ScanKeyInit(&keys[2], 3, one ? BTEqualStrategyNumber : BTGreaterEqualStrategyNumber,
+				one ? F_INT4EQ : F_INT4GE, Int32GetDatum(index));
+	index_rescan(scan->scan, keys, 3, NULL, 0);
+}
+
+/* See store.h. */
+bool
+store_get_item(Store *store, int64 execution_id, const char *step_name, int index,
+			   JsonbValue *item)
+{
+	StoreScan	scan;
+	bool		found;
+
+	scan_items(&scan, store, execution_id, step_name, index, true);
+	found = store_scan_next(&scan);
+	if (found)
+		json_from_jsonb(slot_jsonb(scan.slot, ITEM_ITEM), item);
+	store_scan_close(&scan);
+	return found;
+}
+
+/* Deletes what a scan finds. */
+static void
+delete_found(Store *store, StoreScan *scan)
+{
+	StoreTable *table = store_table(store, REL_ITEM);
+
+	while (store_scan_next(scan))
+		store_write_delete(store, table, scan->slot);
+	store_scan_close(scan);
+}
+
+/* See store.h. */
+void
+store_delete_item(Store *store, int64 execution_id, const char *step_name, int index)
+{
+	StoreScan	scan;
+
+	CommandCounterIncrement();
+	scan_items(&scan, store, execution_id, step_name, index, true);
+	delete_found(store, &scan);
+}
+
+/* See store.h. */
+void
+store_delete_items(Store *store, int64 execution_id, const char *step_name)
+{
+	StoreScan	scan;
+
+	CommandCounterIncrement();
+	scan_items(&scan, store, execution_id, step_name, 0, false);
+	delete_found(store, &scan);
+}
+
+/* ---------------------------------------------------------------------------
+ * Items that have ended
+ * ---------------------------------------------------------------------------
+ */
+
+/*
+ * Does the event in a slot end an item of the iteration?  It counts only with
+ * the counters that the broker writes.
+ */
+static bool
+ends_item(TupleTableSlot *slot, int64 since, bool *failed, JsonbValue *meta)
+{
+	EventType	type = event_type_of(slot_text(slot, EVENT_COL_EVENT_TYPE), NULL);
+	int64		total;
+
+	*failed = type == EVENT_ITERATION_FAILED;
+	if ((!*failed && type != EVENT_ITERATION_COMPLETED) ||
+		DatumGetInt64(slot_column(slot, EVENT_COL_EVENT_ID)) <= since ||
+		slot_attisnull(slot, EVENT_COL_META))
+		return false;
+	json_from_jsonb(slot_jsonb(slot, EVENT_COL_META), meta);
+	return json_get_int(meta, "total", &total) && json_get_int(meta, "done", &total);
+}
+
+/* Opens a scan of the result-bearing events of a step since another event. */
+static void
+scan_results(StoreScan *scan, Store *store, int64 execution_id, const char *step_name,
+			 int64 since, ScanDirection direction)
+{
+	StoreTable *table = store_event_table(store, execution_id);
+	ScanKeyData keys[3];
+
+	store_scan_open(scan, store, table, REL_EVENT_RESULT_IDX, SnapshotSelf, 3, direction);
+	store_key_int64(&keys[0], 1, execution_id);
+	store_key_text(&keys[1], 2, scan->index->rd_indcollation[1], step_name);
+	ScanKeyInit(&keys[2], 3, BTGreaterEqualStrategyNumber, F_TIMESTAMPTZ_GE,
+				TimestampTzGetDatum(id_time(since)));
+	index_rescan(scan->scan, keys, 3, NULL, 0);
+}
+
+/* A counter of the event's meta. */
+static int
+counter(const JsonbValue *meta, const char *key)
+{
+	int64		number;
+
+	return json_get_int(meta, key, &number) ? (int) number : 0;
+}
+
+/* See store.h. */
+void
+store_iteration_progress(Store *store, int64 execution_id, const char *step_name,
+						 int64 since, IterationProgress *progress)
+{
+	StoreScan	scan;
+	bool		failed;
+
+	memset(progress, 0, sizeof(IterationProgress));
+	scan_results(&scan, store, execution_id, step_name, since, BackwardScanDirection);
+	while (!progress->found && store_scan_next(&scan))
+	{
+		JsonbValue	meta;
+
+		if (!ends_item(scan.slot, since, &failed, &meta))
+			continue;
+		progress->found = true;
+		progress->started = counter(&meta, "started");
+		progress->done = counter(&meta, "done");
+		progress->failed = counter(&meta, "failed");
+	}
+	store_scan_close(&scan);
+}
+
+/* See store.h. */
+List *
+store_iteration_results(Store *store, int64 execution_id, const char *step_name, int64 since,
+						TimestampTz until)
+{
+	StoreScan	scan;
+	List	   *results = NIL;
+	bool		failed;
+
+	scan_results(&scan, store, execution_id, step_name, since, ForwardScanDirection);
+	while (store_scan_next(&scan))
+	{
+		IterationResult *result;
+		JsonbValue	meta;
+
+		if (DatumGetTimestampTz(slot_column(scan.slot, EVENT_COL_CREATED_AT)) > until)
+			break;
+		if (!ends_item(scan.slot, since, &failed, &meta))
+			continue;
+		result = palloc0(sizeof(IterationResult));
+		result->index = DatumGetInt32(slot_column(scan.slot, EVENT_COL_CURRENT_INDEX));
+		result->failed = failed;
+		json_from_jsonb(slot_jsonb(scan.slot, EVENT_COL_RESULT), &result->value);
+		result->error = slot_text(scan.slot, EVENT_COL_ERROR);
+		(void) json_get_int(&meta, "child_execution_id", &result->child_execution_id);
+		results = lappend(results, result);
+	}
+	store_scan_close(&scan);
+	return results;
+}
+
+/* ---------------------------------------------------------------------------
+ * Children
+ * ---------------------------------------------------------------------------
+ */
+
+/* In many databases no execution has a parent: the index is empty then. */
+static bool
+no_children_at_all(void)
+{
+	Relation	index = index_open(store_index(REL_EXECUTION_PARENT_IDX), AccessShareLock);
+	bool		empty = RelationGetNumberOfBlocks(index) <= 1;
+
+	index_close(index, AccessShareLock);
+	return empty;
+}
+
+/* See store.h. */
+List *
+store_running_children(Store *store, int64 execution_id, int64 parent_event_id)
+{
+	StoreTable *table = store_table(store, REL_EXECUTION);
+	StoreScan	scan;
+	ScanKeyData key;
+	List	   *children = NIL;
+
+	if (no_children_at_all())
+		return NIL;
+	store_key_int64(&key, 1, execution_id);
+	store_scan_open(&scan, store, table, REL_EXECUTION_PARENT_IDX, SnapshotSelf, 1,
+					ForwardScanDirection);
+	index_rescan(scan.scan, &key, 1, NULL, 0);
+	while (store_scan_next(&scan))
+	{
+		int64	   *child;
+
+		if (strcmp(slot_text(scan.slot, EXECUTION_STATUS), "RUNNING") != 0 ||
+			(parent_event_id != 0 && parent_event_id !=
+			 DatumGetInt64(slot_column(scan.slot, EXECUTION_PARENT_EVENT_ID))))
+			continue;
+		child = palloc(sizeof(int64));
+		*child = DatumGetInt64(slot_column(scan.slot, EXECUTION_ID));
+		children = lappend(children, child);
+	}
+	store_scan_close(&scan);
+	return children;
+}
+
+/* See store.h. */
+void
+store_adopt_execution(Store *store, int64 execution_id, int64 parent_execution_id,
+					  int64 parent_event_id, int item)
+{
+	StoreTable *table = store_table(store, REL_EXECUTION);
+	ScanKeyData key;
+	TupleTableSlot *new;
+
+	CommandCounterIncrement();
+	store_key_int64(&key, 1, execution_id);
+	if (!store_fetch_first(store, table, REL_EXECUTION_PKEY, SnapshotSelf, &key, 1,
+						   ForwardScanDirection))
+		elog(ERROR, "execution " INT64_FORMAT " has vanished", execution_id);
+	new = table->insert_slot;
+	slot_begin_version(new, table->scan_slot);
+	slot_set_id(new, EXECUTION_PARENT_ID, parent_execution_id);
+	slot_set_id(new, EXECUTION_PARENT_EVENT_ID, parent_event_id);
+	if (item >= 0)
+		slot_set(new, EXECUTION_CURRENT_INDEX, Int32GetDatum(item));
+	ExecStoreVirtualTuple(new);
+	store_write_update(store, table, table->scan_slot, new);
+}
+
+/* See store.h. */
+bool
+store_child_item(Store *store, int64 execution_id, JsonbValue *item)
+{
+	Event		start;
+
+	if (!store_start_event(store, execution_id, &start) || start.current_item == NULL)
+		return false;
+	json_from_jsonb(start.current_item, item);
+	return true;
+}
+
+/* See store.h. */
+int
+store_child_attempt(Store *store, int64 execution_id)
+{
+	Event		start;
+	JsonbValue	meta;
+	int64		attempt;
+
+	if (!store_start_event(store, execution_id, &start) || start.meta == NULL)
+		return 0;
+	json_from_jsonb(start.meta, &meta);
+	return json_get_int(&meta, "attempt", &attempt) ? (int) attempt : 0;
+}

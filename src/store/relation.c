@@ -1,0 +1,184 @@
+/*
+ * store/relation.c
+ *		Which relation is which: names to OIDs, looked up once per backend.
+ */
+#include "common/common.h"
+
+#include "access/table.h"
+#include "catalog/namespace.h"
+#include "catalog/partition.h"
+#include "partitioning/partbounds.h"
+#include "partitioning/partdesc.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/partcache.h"
+#include "utils/rel.h"
+
+#include "store/store.h"
+
+static const char *const relation_names[REL_COUNT] = {
+	"execution", "workload", "event", "run", "item", "pending", "queue",
+	"execution_pkey", "execution_parent_idx", "execution_deadline_idx",
+	"workload_pkey", "event_pkey", "event_result_idx",
+	"run_pkey", "run_due_idx", "item_pkey", "pending_pkey",
+	"queue_pkey", "queue_ready_idx", "queue_run_idx", "queue_retry_idx",
+	"queue_lease_idx",
+	"id_seq", "queue_seq"
+};
+
+static Oid	relation_oids[REL_COUNT];
+static Oid	owner_oid = InvalidOid;
+static bool relations_known = false;
+static bool callback_registered = false;
+
+/* The indexes of the event partition that was used last. */
+static struct
+{
+	Oid			leaf;
+	Oid			pkey;
+	Oid			result_idx;
+}			leaf_indexes;
+
+/* Only tags: looking things up is for those who need them. */
+static void
+relations_changed(Datum arg, Oid relid)
+{
+	if (relid == InvalidOid)
+		relations_known = false;
+	for (int i = 0; i < REL_COUNT && relations_known; i++)
+		if (relation_oids[i] == relid)
+			relations_known = false;
+	if (relid == InvalidOid || relid == leaf_indexes.leaf)
+		leaf_indexes.leaf = InvalidOid;
+}
+
+/* Finds every relation by name, once until something about them changes. */
+static void
+find_relations(void)
+{
+	Oid			schema = get_namespace_oid("noetl", true);
+
+	if (!callback_registered)
+	{
+		CacheRegisterRelcacheCallback(relations_changed, (Datum) 0);
+		callback_registered = true;
+	}
+	for (int i = 0; i < REL_COUNT; i++)
+	{
+		relation_oids[i] = OidIsValid(schema) ?
+			get_relname_relid(relation_names[i], schema) : InvalidOid;
+		if (!OidIsValid(relation_oids[i]))
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("extension \"noetl\" is not installed in this database"),
+					 errdetail("Relation noetl.%s does not exist.", relation_names[i]),
+					 errhint("Run CREATE EXTENSION noetl.")));
+	}
+	leaf_indexes.leaf = InvalidOid;
+	relations_known = true;
+	{
+		Relation	execution = table_open(relation_oids[REL_EXECUTION], AccessShareLock);
+
+		owner_oid = execution->rd_rel->relowner;
+		table_close(execution, AccessShareLock);
+	}
+}
+
+/* See store.h. */
+Oid
+store_relation(StoreRelation which)
+{
+	if (!relations_known)
+		find_relations();
+	return relation_oids[which];
+}
+
+/* See store.h. */
+Oid
+store_owner(void)
+{
+	if (!relations_known)
+		find_relations();
+	return owner_oid;
+}
+
+/* Which partition of noetl.event holds the events of an execution. */
+Oid
+store_event_leaf(int64 execution_id)
+{
+	Relation	event = table_open(store_relation(REL_EVENT), AccessShareLock);
+	PartitionKey key = RelationGetPartitionKey(event);
+	PartitionDesc desc = RelationGetPartitionDesc(event, true);
+	Oid			leaf = InvalidOid;
+
+	if (desc->nparts == 1)
+		leaf = desc->oids[0];
+	else if (desc->nparts > 1)
+	{
+		Datum		value = Int64GetDatum(execution_id);
+		bool		equal;
+		int			offset = partition_range_datum_bsearch(key->partsupfunc,
+														   key->partcollation,
+														   desc->boundinfo, 1,
+														   &value, &equal);
+		int			index = desc->boundinfo->indexes[offset + 1];
+
+		if (index < 0)
+			index = desc->boundinfo->default_index;
+		if (index >= 0)
+			leaf = desc->oids[index];
+	}
+	table_close(event, AccessShareLock);
+	if (!OidIsValid(leaf))
+		ereport(ERROR,
+				(errcode(ERRCODE_CHECK_VIOLATION),
+				 errmsg("no partition of noetl.event takes execution " INT64_FORMAT,
+						execution_id),
+				 errhint("Create a partition for it, or a default partition.")));
+	return leaf;
+}
+
+/* A partition whose columns stand elsewhere would be misread. */
+static void
+check_event_leaf(Relation leaf)
+{
+	static const char *const names[EVENT_COLUMNS] = {
+		"execution_id", "event_id", "parent_event_id", "parent_execution_id",
+		"catalog_id", "created_at", "event_type", "node_id", "node_name",
+		"node_type", "status", "duration", "context", "result", "meta", "error",
+		"current_index", "current_item", "worker_id", "stack_trace"
+	};
+	TupleDesc	desc = RelationGetDescr(leaf);
+
+	for (int i = 0; i < EVENT_COLUMNS; i++)
+		if (i >= desc->natts ||
+			strcmp(NameStr(TupleDescAttr(desc, i)->attname), names[i]) != 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("partition \"%s\" of noetl.event has its columns in another order",
+							RelationGetRelationName(leaf)),
+					 errhint("Create partitions with CREATE TABLE … PARTITION OF noetl.event.")));
+}
+
+/* Finds the partition's own indexes, which scans need. */
+void
+store_use_event_leaf(Relation leaf)
+{
+	if (leaf_indexes.leaf == RelationGetRelid(leaf))
+		return;
+	check_event_leaf(leaf);
+	leaf_indexes.pkey = index_get_partition(leaf, store_relation(REL_EVENT_PKEY));
+	leaf_indexes.result_idx = index_get_partition(leaf, store_relation(REL_EVENT_RESULT_IDX));
+	leaf_indexes.leaf = RelationGetRelid(leaf);
+}
+
+/* The index to scan; of the event table, the one of the partition in use. */
+Oid
+store_index(StoreRelation which)
+{
+	if (which == REL_EVENT_PKEY)
+		return leaf_indexes.pkey;
+	if (which == REL_EVENT_RESULT_IDX)
+		return leaf_indexes.result_idx;
+	return store_relation(which);
+}

@@ -1,0 +1,134 @@
+/*
+ * store/slot.h
+ *		Columns of tuple slots, as the store's files read and fill them.
+ */
+#ifndef NOETL_STORE_SLOT_H
+#define NOETL_STORE_SLOT_H
+
+#include "executor/tuptable.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+
+/* Columns of noetl.execution, workload, run and item */
+enum
+{
+	EXECUTION_ID = 1, EXECUTION_CATALOG_ID, EXECUTION_PARENT_ID,
+	EXECUTION_PARENT_EVENT_ID, EXECUTION_PATH, EXECUTION_VERSION,
+	EXECUTION_STATUS, EXECUTION_STARTED_AT, EXECUTION_ENDED_AT,
+	EXECUTION_RESULT, EXECUTION_ERROR, EXECUTION_DEPTH, EXECUTION_CURRENT_INDEX,
+	EXECUTION_STARTED_BY, EXECUTION_DEADLINE,
+	EXECUTION_COLUMNS = EXECUTION_DEADLINE
+};
+enum
+{
+	WORKLOAD_EXECUTION_ID = 1, WORKLOAD_CREATED_AT, WORKLOAD_DATA,
+	WORKLOAD_COLUMNS = WORKLOAD_DATA
+};
+enum
+{
+	RUN_EXECUTION_ID = 1, RUN_STEP_NAME, RUN_VISIT, RUN_STATE, RUN_ARRIVALS,
+	RUN_CREATED_AT, RUN_EVENT_ID, RUN_ATTEMPTS, RUN_DUE_AT, RUN_CONTEXT,
+	RUN_COLUMNS = RUN_CONTEXT
+};
+enum
+{
+	ITEM_EXECUTION_ID = 1, ITEM_STEP_NAME, ITEM_INDEX, ITEM_ITEM,
+	ITEM_COLUMNS = ITEM_ITEM
+};
+
+/* Column of a slot, or a zero for NULL. */
+static inline Datum
+slot_column(TupleTableSlot *slot, int attribute)
+{
+	bool		isnull;
+	Datum		value = slot_getattr(slot, attribute, &isnull);
+
+	return isnull ? (Datum) 0 : value;
+}
+
+/* Text column as a C string, NULL for NULL. */
+static inline char *
+slot_text(TupleTableSlot *slot, int attribute)
+{
+	bool		isnull;
+	Datum		value = slot_getattr(slot, attribute, &isnull);
+
+	return isnull ? NULL : TextDatumGetCString(value);
+}
+
+/* jsonb column, detoasted into our memory; NULL for NULL. */
+static inline Jsonb *
+slot_jsonb(TupleTableSlot *slot, int attribute)
+{
+	bool		isnull;
+	Datum		value = slot_getattr(slot, attribute, &isnull);
+
+	return isnull ? NULL : DatumGetJsonbPCopy(value);
+}
+
+/* Empties a slot to be filled, all columns NULL. */
+static inline void
+slot_begin(TupleTableSlot *slot)
+{
+	ExecClearTuple(slot);
+	memset(slot->tts_isnull, true, slot->tts_tupleDescriptor->natts);
+}
+
+/* Begins a new version of a row: a copy, of which some columns will change. */
+static inline void
+slot_begin_version(TupleTableSlot *slot, TupleTableSlot *row)
+{
+	int			natts = row->tts_tupleDescriptor->natts;
+
+	slot_getallattrs(row);
+	ExecClearTuple(slot);
+	memcpy(slot->tts_values, row->tts_values, natts * sizeof(Datum));
+	memcpy(slot->tts_isnull, row->tts_isnull, natts * sizeof(bool));
+}
+
+/* Sets a column of a slot being filled. */
+static inline void
+slot_set(TupleTableSlot *slot, int attribute, Datum value)
+{
+	slot->tts_values[attribute - 1] = value;
+	slot->tts_isnull[attribute - 1] = false;
+}
+
+/* Sets a column to NULL. */
+static inline void
+slot_set_null(TupleTableSlot *slot, int attribute)
+{
+	slot->tts_isnull[attribute - 1] = true;
+}
+
+/* Sets a text column; a NULL string is NULL. */
+static inline void
+slot_set_text(TupleTableSlot *slot, int attribute, const char *value)
+{
+	if (value == NULL)
+		slot_set_null(slot, attribute);
+	else
+		slot_set(slot, attribute, CStringGetTextDatum(value));
+}
+
+/* Sets a bigint column for which 0 means NULL. */
+static inline void
+slot_set_id(TupleTableSlot *slot, int attribute, int64 value)
+{
+	if (value == 0)
+		slot_set_null(slot, attribute);
+	else
+		slot_set(slot, attribute, Int64GetDatum(value));
+}
+
+/* Sets a jsonb column; a NULL pointer is NULL. */
+static inline void
+slot_set_jsonb(TupleTableSlot *slot, int attribute, const Jsonb *value)
+{
+	if (value == NULL)
+		slot_set_null(slot, attribute);
+	else
+		slot_set(slot, attribute, PointerGetDatum(value));
+}
+
+#endif							/* NOETL_STORE_SLOT_H */

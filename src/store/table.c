@@ -1,0 +1,624 @@
+/*
+ * store/table.c
+ *		The tables that a Store has open, and writing to them.
+ *
+ * To describe a table to the executor (its indexes and their predicates, its
+ * CHECKs) takes longer than to write a row.  So what a Store has described is
+ * kept for the next one, in a pool, until something about the tables changes;
+ * only the relations themselves are opened and locked anew:
+ *
+ *		store_open ── from the pool, or made ──> in_use ── store_close ──> pool
+ *		                                           │
+ *		                                           └─ error, or somebody's triggers
+ *		                                              left something behind: freed
+ */
+#include "common/common.h"
+
+#include "access/genam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "commands/trigger.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "parser/parse_relation.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+#include "store/low_water.h"
+#include "store/store.h"
+#include "store/internal.h"
+
+struct Store
+{
+	MemoryContext memory;		/* holds all of this */
+	EState	   *estate;
+	uint64		generation;		/* when it was made */
+	int			redescribed;	/* how often, for another event partition */
+	int			nest_level;		/* of the transaction that uses it */
+	Oid			event_leaf;
+	StoreTable	tables[STORE_TABLES];
+	Relation	indexes[REL_COUNT]; /* opened for scans */
+	Deferred	deferred;
+	Store	   *next;			/* in its list */
+};
+
+/* A description that is given up goes with the store: after so many of them. */
+#define MOST_REDESCRIBED	16
+
+/* Those in use, innermost first, and those that wait for their next use. */
+static Store *in_use = NULL;
+static Store *pool = NULL;
+
+/* Counts changes of the tables. */
+static uint64 generation = 0;
+
+/* ---------------------------------------------------------------------------
+ * The pool
+ * ---------------------------------------------------------------------------
+ */
+
+/* Has a store of the list described this relation? */
+static bool
+knows_relation(const Store *store, Oid relid)
+{
+	for (; store != NULL; store = store->next)
+		for (int i = 0; i < STORE_TABLES; i++)
+			if (store->tables[i].relid == relid)
+				return true;
+	return false;
+}
+
+/* Relcache callback: only tags. */
+static void
+relation_changed(Datum arg, Oid relid)
+{
+	if (relid == InvalidOid || knows_relation(pool, relid) || knows_relation(in_use, relid))
+		generation++;
+}
+
+/* Syscache callback: CHECKs and index predicates may call functions. */
+static void
+function_changed(Datum arg, int cache, uint32 hash)
+{
+	generation++;
+}
+
+/*
+ * After an error nobody comes to close a store.  What it had pinned and opened
+ * is released with the transaction; only its memory is ours.
+ */
+static void
+drop_failed(int nest_level)
+{
+	while (in_use != NULL && in_use->nest_level >= nest_level)
+	{
+		Store	   *failed = in_use;
+
+		in_use = failed->next;
+		MemoryContextDelete(failed->memory);
+	}
+}
+
+/* The end of a transaction. */
+static void
+transaction_ends(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_ABORT)
+		drop_failed(0);
+}
+
+/* The end of a subtransaction. */
+static void
+subtransaction_ends(SubXactEvent event, SubTransactionId id,
+					SubTransactionId parent, void *arg)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		drop_failed(GetCurrentTransactionNestLevel());
+}
+
+/* Once per backend. */
+static void
+register_callbacks(void)
+{
+	static bool registered = false;
+
+	if (registered)
+		return;
+	CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(PROCOID, function_changed, (Datum) 0);
+	RegisterXactCallback(transaction_ends, NULL);
+	RegisterSubXactCallback(subtransaction_ends, NULL);
+	registered = true;
+}
+
+/* ---------------------------------------------------------------------------
+ * Stores
+ * ---------------------------------------------------------------------------
+ */
+
+/* Describes the tables to the executor; none is opened yet. */
+static void
+init_range_table(EState *estate)
+{
+	List	   *range_table = NIL;
+#if PG_VERSION_NUM >= 160000
+	List	   *perminfos = NIL;
+#endif
+
+	for (int i = 0; i < STORE_TABLES; i++)
+	{
+		RangeTblEntry *rte = makeNode(RangeTblEntry);
+
+		rte->rtekind = RTE_RELATION;
+		rte->relid = store_relation(i);
+		rte->relkind = RELKIND_RELATION;
+		rte->rellockmode = RowExclusiveLock;
+		range_table = lappend(range_table, rte);
+#if PG_VERSION_NUM >= 160000
+		addRTEPermissionInfo(&perminfos, rte);
+#endif
+	}
+#if PG_VERSION_NUM >= 180000
+	ExecInitRangeTable(estate, range_table, perminfos,
+					   bms_add_range(NULL, 1, STORE_TABLES));
+#elif PG_VERSION_NUM >= 160000
+	ExecInitRangeTable(estate, range_table, perminfos);
+#else
+	ExecInitRangeTable(estate, range_table);
+#endif
+}
+
+/* A new one. */
+static Store *
+make_store(void)
+{
+	MemoryContext memory = AllocSetContextCreate(TopMemoryContext, "noetl store",
+												 ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(memory);
+	Store	   *store = palloc0(sizeof(Store));
+
+	store->memory = memory;
+	store->generation = generation;
+	store->estate = CreateExecutorState();
+	MemoryContextSwitchTo(store->estate->es_query_cxt);
+	init_range_table(store->estate);
+	MemoryContextSwitchTo(old);
+	return store;
+}
+
+/* One that describes the partition, if there is, else any, else a new one. */
+static Store *
+take_store(Oid event_leaf)
+{
+	Store	  **link = &pool;
+	Store	   *store;
+
+	for (Store **it = &pool; *it != NULL && OidIsValid(event_leaf); it = &(*it)->next)
+		if ((*it)->tables[REL_EVENT].relid == event_leaf)
+		{
+			link = it;
+			break;
+		}
+	store = *link;
+	if (store == NULL)
+		return make_store();
+	*link = store->next;
+	if (store->generation == generation)
+		return store;
+	MemoryContextDelete(store->memory);
+	return take_store(event_leaf);
+}
+
+/* Does it keep rows back? */
+static bool
+has_deferred(const Store *store)
+{
+	return store->deferred.tasks != NIL || store->tables[REL_EVENT].nbatch > 0;
+}
+
+/* See store.h. */
+Store *
+store_open(Oid event_leaf)
+{
+	Store	   *store;
+
+	PreventCommandDuringRecovery("a function of noetl");
+	PreventCommandIfReadOnly("a function of noetl");
+	register_callbacks();
+	(void) store_owner();		/* raises, where it does no harm, when we are not installed */
+	if (in_use != NULL && has_deferred(in_use))
+	{
+		/* rolled back with a subtransaction, they would be missing */
+		if (GetCurrentTransactionNestLevel() > in_use->nest_level)
+			elog(ERROR, "rows are kept back while a subtransaction runs");
+		store_write_deferred(in_use);
+	}
+	store = take_store(event_leaf);
+	store->event_leaf = event_leaf;
+	store->deferred.memory = NULL;
+	store->deferred.tasks = NIL;
+	store->nest_level = GetCurrentTransactionNestLevel();
+	store->next = in_use;
+	in_use = store;
+	AfterTriggerBeginQuery();
+	return store;
+}
+
+/* Closes a table; false: its description has gathered what must not be kept. */
+static bool
+close_table(StoreTable *table)
+{
+	ResultRelInfo *result_rel = table->result_rel;
+	bool		clean = result_rel->ri_TrigDesc == NULL;
+
+	ExecClearTuple(table->insert_slot);
+	ExecClearTuple(table->scan_slot);
+	table->nbatch = 0;
+	for (int i = 0; table->writable && i < result_rel->ri_NumIndices; i++)
+	{
+		if (result_rel->ri_IndexRelationInfo[i]->ii_AmCache != NULL)
+		{
+#if PG_VERSION_NUM >= 170000
+			index_insert_cleanup(result_rel->ri_IndexRelationDescs[i],
+								 result_rel->ri_IndexRelationInfo[i]);
+#endif
+			clean = false;
+		}
+		index_close(result_rel->ri_IndexRelationDescs[i], NoLock);
+		result_rel->ri_IndexRelationDescs[i] = NULL;
+	}
+	table_close(table->relation, NoLock);
+	table->relation = NULL;
+	table->writable = false;
+	return clean;
+}
+
+/* See store.h. */
+void
+store_close(Store *store)
+{
+	EState	   *estate = store->estate;
+	bool		clean;
+
+	store_write_deferred(store);
+	AfterTriggerEndQuery(estate);
+	Assert(in_use == store);
+	clean = store->generation == generation && store->redescribed < MOST_REDESCRIBED &&
+		estate->es_tupleTable == NIL && estate->es_trig_target_relations == NIL;
+	list_free(estate->es_opened_result_relations);
+	estate->es_opened_result_relations = NIL;
+	ExecCloseResultRelations(estate);
+	for (int i = 0; i < REL_COUNT; i++)
+		if (store->indexes[i] != NULL)
+		{
+			index_close(store->indexes[i], NoLock);
+			store->indexes[i] = NULL;
+		}
+	for (int i = 0; i < STORE_TABLES; i++)
+		if (store->tables[i].relation != NULL && !close_table(&store->tables[i]))
+			clean = false;
+	in_use = store->next;
+	if (clean)
+	{
+		store->next = pool;
+		pool = store;
+		return;
+	}
+	ExecResetTupleTable(estate->es_tupleTable, false);
+	FreeExecutorState(estate);
+	MemoryContextDelete(store->memory);
+}
+
+/* ---------------------------------------------------------------------------
+ * Tables
+ * ---------------------------------------------------------------------------
+ */
+
+/* Names the relation in the range table. */
+static void
+set_relation(EState *estate, int index, Oid relid)
+{
+	RangeTblEntry *rte = exec_rt_fetch(index, estate);
+
+#if PG_VERSION_NUM >= 160000
+	getRTEPermissionInfo(estate->es_rteperminfos, rte)->relid = relid;
+#endif
+	rte->relid = relid;
+}
+
+/* Is it one of the two triggers that let our own rows pass untouched? */
+static bool
+is_own_trigger(const Trigger *trigger)
+{
+	char	   *name = get_func_name(trigger->tgfoid);
+
+	return name != NULL &&
+		get_func_namespace(trigger->tgfoid) == get_namespace_oid("noetl", true) &&
+		(strcmp(name, "event_before") == 0 || strcmp(name, "event_after") == 0);
+}
+
+/* Rows of our own need no triggers of our own; if there are others, all stay. */
+static void
+drop_own_triggers(ResultRelInfo *result_rel)
+{
+	TriggerDesc *triggers = result_rel->ri_TrigDesc;
+
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+		if (!is_own_trigger(&triggers->triggers[i]))
+			return;
+	result_rel->ri_TrigDesc = NULL;
+}
+
+/* What is kept of an open table. */
+static void
+describe_table(Store *store, StoreRelation which)
+{
+	StoreTable *table = &store->tables[which];
+	TupleDesc	desc = CreateTupleDescCopyConstr(RelationGetDescr(table->relation));
+	const TupleTableSlotOps *ops = table_slot_callbacks(table->relation);
+
+	if (OidIsValid(table->relid))
+		store->redescribed++;
+	table->described = generation;
+	table->relid = RelationGetRelid(table->relation);
+	set_relation(store->estate, which + 1, table->relid);
+	table->result_rel = makeNode(ResultRelInfo);
+	InitResultRelInfo(table->result_rel, table->relation, which + 1, NULL, 0);
+	if (which == REL_EVENT)
+		drop_own_triggers(table->result_rel);
+	table->insert_slot = MakeSingleTupleTableSlot(desc, ops);
+	table->scan_slot = MakeSingleTupleTableSlot(desc, ops);
+	table->indexed = false;
+	table->batch = NULL;
+	table->nbatch = 0;
+}
+
+/* See store.h. */
+StoreTable *
+store_table(Store *store, StoreRelation which)
+{
+	StoreTable *table = &store->tables[which];
+	EState	   *estate = store->estate;
+	MemoryContext old;
+	Oid			relid;
+
+	if (table->relation != NULL)
+		return table;
+
+	Assert(which != REL_EVENT || OidIsValid(store->event_leaf));
+	relid = which == REL_EVENT ? store->event_leaf : store_relation(which);
+	table->relation = table_open(relid, RowExclusiveLock);
+	if (which == REL_EVENT)
+		store_use_event_leaf(table->relation);
+	old = MemoryContextSwitchTo(estate->es_query_cxt);
+	if (table->relid != relid || table->described != generation)
+		describe_table(store, which);
+	table->result_rel->ri_RelationDesc = table->relation;
+	estate->es_opened_result_relations =
+		lappend(estate->es_opened_result_relations, table->result_rel);
+	MemoryContextSwitchTo(old);
+	return table;
+}
+
+/* See store_internal.h. */
+StoreTable *
+store_event_table(Store *store, int64 execution_id)
+{
+	if (!OidIsValid(store->event_leaf))
+		store->event_leaf = store_event_leaf(execution_id);
+	return store_table(store, REL_EVENT);
+}
+
+/* Opens the indexes of a table that is going to be written. */
+static void
+open_indexes(Store *store, StoreTable *table)
+{
+	ResultRelInfo *result_rel = table->result_rel;
+	MemoryContext old;
+
+	if (table->writable)
+		return;
+	if (table->indexed)
+		for (int i = 0; i < result_rel->ri_NumIndices; i++)
+			result_rel->ri_IndexRelationDescs[i] = index_open(table->index_oids[i],
+															  RowExclusiveLock);
+	else
+	{
+		old = MemoryContextSwitchTo(store->estate->es_query_cxt);
+		ExecOpenIndices(result_rel, false);
+		table->index_oids = palloc(sizeof(Oid) * Max(result_rel->ri_NumIndices, 1));
+		for (int i = 0; i < result_rel->ri_NumIndices; i++)
+			table->index_oids[i] = RelationGetRelid(result_rel->ri_IndexRelationDescs[i]);
+		MemoryContextSwitchTo(old);
+		table->indexed = true;
+	}
+	table->writable = true;
+}
+
+/* See store_internal.h. */
+Deferred *
+store_deferred(Store *store)
+{
+	return &store->deferred;
+}
+
+/* See store_internal.h. */
+Relation
+store_open_index(Store *store, StoreRelation which)
+{
+	if (store->indexes[which] == NULL)
+		store->indexes[which] = index_open(store_index(which), AccessShareLock);
+	return store->indexes[which];
+}
+
+/* ---------------------------------------------------------------------------
+ * Writing
+ * ---------------------------------------------------------------------------
+ */
+
+/* Somebody's triggers may look at anything. */
+static void
+prepare_write(Store *store, StoreTable *table)
+{
+	if (table->result_rel->ri_TrigDesc != NULL)
+		store_write_deferred(store);
+	open_indexes(store, table);
+}
+
+/* A row of the queue may have been ready. */
+static void
+note_change(Store *store, StoreTable *table)
+{
+	if (table == &store->tables[REL_QUEUE])
+		low_water_hidden();
+}
+
+/* See store.h. */
+void
+store_write_insert(Store *store, StoreTable *table)
+{
+	prepare_write(store, table);
+	if (TTS_EMPTY(table->insert_slot))
+		ExecStoreVirtualTuple(table->insert_slot);
+	ExecSimpleRelationInsert(table->result_rel, store->estate, table->insert_slot);
+	ResetPerTupleExprContext(store->estate);
+}
+
+/* See store.h. */
+void
+store_write_update(Store *store, StoreTable *table, TupleTableSlot *old,
+				   TupleTableSlot *new)
+{
+	EPQState	epq;
+
+	note_change(store, table);
+	prepare_write(store, table);
+	EvalPlanQualInit(&epq, store->estate, NULL, NIL, -1
+#if PG_VERSION_NUM >= 160000
+					 ,NIL
+#endif
+		);
+	ExecSimpleRelationUpdate(table->result_rel, store->estate, &epq, old, new);
+	EvalPlanQualEnd(&epq);
+	ResetPerTupleExprContext(store->estate);
+}
+
+/* See store.h. */
+void
+store_write_delete(Store *store, StoreTable *table, TupleTableSlot *old)
+{
+	EPQState	epq;
+
+	note_change(store, table);
+	if (table->result_rel->ri_TrigDesc != NULL)
+		store_write_deferred(store);
+	EvalPlanQualInit(&epq, store->estate, NULL, NIL, -1
+#if PG_VERSION_NUM >= 160000
+					 ,NIL
+#endif
+		);
+	ExecSimpleRelationDelete(table->result_rel, store->estate, &epq, old);
+	EvalPlanQualEnd(&epq);
+	ResetPerTupleExprContext(store->estate);
+}
+
+/* ---------------------------------------------------------------------------
+ * Events that are written together
+ * ---------------------------------------------------------------------------
+ */
+
+/* As many as one evaluation usually leaves behind, and a few more. */
+#define EVENT_BATCH			16
+
+/* Do rows go into the table without anything that wants them one by one? */
+static bool
+takes_batches(const StoreTable *table)
+{
+	const TupleConstr *constraints = RelationGetDescr(table->relation)->constr;
+
+	return table->result_rel->ri_TrigDesc == NULL &&
+		(constraints == NULL || !constraints->has_generated_stored);
+}
+
+/* See store_internal.h. */
+void
+store_defer_event(Store *store, StoreTable *table)
+{
+	TupleTableSlot *slot = table->insert_slot;
+	MemoryContext old;
+
+	if (!takes_batches(table))
+	{
+		store_write_insert(store, table);
+		return;
+	}
+	if (table->batch == NULL)
+	{
+		old = MemoryContextSwitchTo(store->estate->es_query_cxt);
+		table->batch = palloc(EVENT_BATCH * sizeof(TupleTableSlot *));
+		for (int i = 0; i < EVENT_BATCH; i++)
+			table->batch[i] = MakeSingleTupleTableSlot(slot->tts_tupleDescriptor, slot->tts_ops);
+		MemoryContextSwitchTo(old);
+	}
+	if (table->nbatch == EVENT_BATCH)
+		store_write_events(store);
+	/* the filled slot waits, an empty one takes its place */
+	table->insert_slot = table->batch[table->nbatch];
+	table->batch[table->nbatch++] = slot;
+	ExecStoreVirtualTuple(slot);
+	ExecMaterializeSlot(slot);
+}
+
+/* What the executor does for each row before and after it is stored. */
+static void
+check_row(Store *store, StoreTable *table, TupleTableSlot *slot)
+{
+	if (table->relation->rd_att->constr != NULL)
+		ExecConstraints(table->result_rel, slot, store->estate);
+	if (table->relation->rd_rel->relispartition)
+		ExecPartitionCheck(table->result_rel, slot, store->estate, true);
+}
+
+/* See store_internal.h. */
+void
+store_write_events(Store *store)
+{
+	StoreTable *table = &store->tables[REL_EVENT];
+	int			n = table->nbatch;
+
+	if (table->relation == NULL || n == 0)
+		return;
+	open_indexes(store, table);
+	table->nbatch = 0;
+	if (n == 1)
+		ExecSimpleRelationInsert(table->result_rel, store->estate, table->batch[0]);
+	else
+	{
+		for (int i = 0; i < n; i++)
+			check_row(store, table, table->batch[i]);
+		table_multi_insert(table->relation, table->batch, n, GetCurrentCommandId(true), 0, NULL);
+		for (int i = 0; i < n && table->result_rel->ri_NumIndices > 0; i++)
+			(void) ExecInsertIndexTuples(table->result_rel, table->batch[i], store->estate,
+										 false, false, NULL, NIL
+#if PG_VERSION_NUM >= 160000
+										 ,false
+#endif
+				);
+	}
+	for (int i = 0; i < n; i++)
+		ExecClearTuple(table->batch[i]);
+	ResetPerTupleExprContext(store->estate);
+}
+
+/* See store.h. */
+void
+store_write_deferred(Store *store)
+{
+	store_write_events(store);
+	queue_write_deferred(store);
+}

@@ -1,0 +1,511 @@
+/*
+ * value/format.c
+ *		Numbers as text, and '%d' % x.
+ */
+#include "common/common.h"
+
+#include <math.h>
+
+#include "value/format.h"
+
+/* Where arguments come from. */
+typedef struct ArgSource
+{
+	Value		args;			/* the right operand of % */
+	bool		tuple;
+	bool		mapping;
+	int			next;
+} ArgSource;
+
+/* ------------------------------------------------------------------------
+ * Numbers as text
+ * ------------------------------------------------------------------------
+ */
+
+/* Digits of a non-negative integer in base 2, 8, 10 or 16. */
+char *
+integer_digits(const Value *value, int base, bool upper)
+{
+	const char *symbols = upper ? "0123456789ABCDEF" : "0123456789abcdef";
+	Value		rest = *value;
+	Value		divisor = value_int(base);
+	StringInfoData buf;
+	int			length;
+	int			i;
+
+	if (base == 10)
+		return number_text(&rest, &length);
+	initStringInfo(&buf);
+	while (value_truth(NULL, &rest))
+	{
+		Value		digit = number_binary(NULL, OP_MOD, &rest, &divisor);
+
+		appendStringInfoChar(&buf, symbols[digit.u.integer]);
+		rest = number_binary(NULL, OP_FLOORDIV, &rest, &divisor);
+	}
+	if (buf.len == 0)
+		appendStringInfoChar(&buf, '0');
+	for (i = 0; i < buf.len / 2; i++)
+	{
+		char		c = buf.data[i];
+
+		buf.data[i] = buf.data[buf.len - 1 - i];
+		buf.data[buf.len - 1 - i] = c;
+	}
+	return buf.data;
+}
+
+/* Puts a point into digits that have none, as "#" asks for. */
+static char *
+force_point(char *text)
+{
+	int			mantissa = strcspn(text, "e");
+
+	if (strchr(text, '.') != NULL)
+		return text;
+	return psprintf("%.*s.%s", mantissa, text, text + mantissa);
+}
+
+/* Digits of a non-negative double by type e, f or g. */
+char *
+double_digits(double d, char type, int64 precision, bool alternate)
+{
+	char		format[8] = {'%', '.', '*', (char) (type | 0x20), '\0'};
+	char		text[1024];
+	char	   *result;
+	int			exponent;
+
+	if (isnan(d))
+		return pstrdup(type < 'a' ? "NAN" : "nan");
+	if (isinf(d))
+		return pstrdup(type < 'a' ? "INF" : "inf");
+	if (precision > MAX_PRECISION)
+		jinja_fail_limit("precision of more than %d digits is not supported", MAX_PRECISION);
+	if ((type | 0x20) != 'g' || !alternate)
+		snprintf(text, sizeof(text), format, (int) precision, d);
+	else
+	{
+		/* keep the zeros that %g drops */
+		precision = Max(precision, 1);
+		snprintf(text, sizeof(text), "%.*e", (int) precision - 1, d);
+		exponent = atoi(strchr(text, 'e') + 1);
+		if (exponent >= -4 && exponent < precision)
+			snprintf(text, sizeof(text), "%.*f", (int) precision - 1 - exponent, d);
+	}
+	result = alternate ? force_point(text) : text;
+	result = pstrdup(result);
+	if (type < 'a')
+	{
+		char	   *p;
+
+		for (p = result; *p; p++)
+			*p = pg_toupper((unsigned char) *p);
+	}
+	return result;
+}
+
+/* Groups the digits before the point; pads with zeros to a width. */
+char *
+group_digits(const char *digits, char separator, int group, int64 width)
+{
+	int			whole = strspn(digits, "0123456789abcdefABCDEF");
+	const char *rest;
+	StringInfoData buf;
+	int64		total;
+	int64		i;
+
+	if (strspn(digits, "0123456789") > 0 && strchr(digits, '.') == NULL && strchr(digits, 'e') && group == 3)
+		whole = strcspn(digits, "e");
+	rest = digits + whole;
+	if (separator == 0)
+		total = Max(whole, width - (int64) strlen(rest));
+	else
+	{
+		total = whole;
+		while (total + (total - 1) / group + (int64) strlen(rest) < width)
+			total++;
+	}
+	utext_check_size(total * 2);
+	initStringInfo(&buf);
+	for (i = 0; i < total; i++)
+	{
+		if (separator != 0 && i > 0 && (total - i) % group == 0)
+			appendStringInfoChar(&buf, separator);
+		appendStringInfoChar(&buf, i < total - whole ? '0' : digits[i - (total - whole)]);
+	}
+	appendStringInfoString(&buf, rest);
+	return buf.data;
+}
+
+/* Is an integer or double below zero (or minus zero)? */
+bool
+number_is_negative(const Value *v)
+{
+	Value		zero = value_int(0);
+	bool		unordered;
+
+	if (v->kind == VAL_FLOAT)
+		return signbit(v->u.real) && !isnan(v->u.real);
+	return number_compare(v, &zero, &unordered) < 0;
+}
+
+/* Pads text to a width in characters. */
+static void
+append_padded(StringInfo buf, const char *s, int length, int64 width, bool left)
+{
+	int64		missing = width - utext_chars(s, length);
+
+	utext_check_size(buf->len + length + Max(missing, 0));
+	if (!left && missing > 0)
+		appendStringInfoSpaces(buf, missing);
+	appendBinaryStringInfo(buf, s, length);
+	if (left && missing > 0)
+		appendStringInfoSpaces(buf, missing);
+}
+
+/* %c */
+void
+format_char(StringInfo buf, const FormatSpec *spec, const Value *value)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	if (value->kind == VAL_STRING && utext_chars(value->u.string, value->length) == 1)
+		appendBinaryStringInfo(&text, value->u.string, value->length);
+	else if (value->kind == VAL_INT || value->kind == VAL_BOOL)
+	{
+		int64		c = value_index(value, "%c");
+
+		if (c == 0)
+			jinja_fail_refused("JSON text in PostgreSQL cannot hold the character NUL.",
+							   "%%c of 0 would be NUL");
+		if (c < 0 || c > 0x10FFFF || (c >= 0xD800 && c <= 0xDFFF))
+			jinja_fail("%%c arg not in range(0x110000)");
+		utext_append_char(&text, (uint32) c);
+	}
+	else
+		jinja_fail("%%c requires int or char");
+	append_padded(buf, text.data, text.len, spec->width, spec->align == '<');
+}
+
+/* repr() with everything but ASCII escaped */
+Value
+ascii_repr(Eval *ev, const Value *value)
+{
+	Value		text = value_repr(ev, value);
+	StringInfoData buf;
+	int			pos = 0;
+
+	initStringInfo(&buf);
+	while (pos < text.length)
+	{
+		int			used;
+		uint32		c = utext_decode(text.u.string + pos, text.length - pos, &used);
+
+		if (c < 0x80)
+			appendStringInfoChar(&buf, (char) c);
+		else
+			appendStringInfo(&buf, c < 0x100 ? "\\x%02x" : c < 0x10000 ? "\\u%04x" : "\\U%08x", c);
+		pos += used;
+	}
+	utext_check_size(buf.len);
+	return utext_from_buffer(&buf);
+}
+
+/* ------------------------------------------------------------------------
+ * printf-style
+ * ------------------------------------------------------------------------
+ */
+
+/* The next argument. */
+static Value
+next_argument(ArgSource *source)
+{
+	if (source->tuple)
+	{
+		if (source->next < list_count(&source->args))
+			return list_items(&source->args)[source->next++];
+	}
+	else if (source->next++ == 0)
+		return source->args;
+	jinja_fail("not enough arguments for format string");
+}
+
+/* A width or precision: digits or * */
+static int64
+parse_amount(const char **p, const char *end, ArgSource *source)
+{
+	int64		amount = 0;
+
+	if (*p < end && **p == '*')
+	{
+		Value		v = next_argument(source);
+
+		(*p)++;
+		if (v.kind != VAL_INT && v.kind != VAL_BOOL)
+			jinja_fail("* wants int");
+		return v.kind == VAL_BOOL ? v.u.boolean : Max(Min(v.u.integer, INT_MAX), -INT_MAX);
+	}
+	while (*p < end && isdigit((unsigned char) **p))
+	{
+		amount = amount * 10 + (**p - '0');
+		if (amount > INT_MAX)
+			jinja_fail("width or precision too big");
+		(*p)++;
+	}
+	return amount;
+}
+
+/* Flags, width, precision and type of a conversion. */
+static void
+parse_conversion(const char **p, const char *end, ArgSource *source, FormatSpec *spec)
+{
+	memset(spec, 0, sizeof(FormatSpec));
+	spec->precision = -1;
+	for (; *p < end; (*p)++)
+	{
+		if (**p == '-')
+			spec->align = '<';
+		else if (**p == '+')
+			spec->sign = '+';
+		else if (**p == ' ')
+		{
+			if (spec->sign == 0)
+				spec->sign = ' ';
+		}
+		else if (**p == '#')
+			spec->alternate = true;
+		else if (**p == '0')
+			spec->zero = true;
+		else
+			break;
+	}
+	spec->width = parse_amount(p, end, source);
+	if (spec->width < 0)
+	{
+		spec->align = '<';
+		spec->width = -spec->width;
+	}
+	if (*p < end && **p == '.')
+	{
+		(*p)++;
+		spec->precision = parse_amount(p, end, source);
+		spec->precision = Max(spec->precision, 0);
+	}
+	if (*p < end && (**p == 'h' || **p == 'l' || **p == 'L'))
+		(*p)++;
+	if (*p >= end)
+		jinja_fail("incomplete format");
+	spec->type = *(*p)++;
+}
+
+/* Sign, prefix and digits, with zeros or spaces before or after. */
+static void
+append_number(StringInfo buf, bool negative, const char *prefix,
+			  const char *digits, const FormatSpec *spec)
+{
+	const char *sign = negative ? "-" : spec->sign == '+' ? "+" : spec->sign == ' ' ? " " : "";
+	int64		used = strlen(sign) + strlen(prefix) + strlen(digits);
+	StringInfoData number;
+
+	utext_check_size(buf->len + Max(used, spec->width));
+	initStringInfo(&number);
+	appendStringInfo(&number, "%s%s", sign, prefix);
+	if (spec->zero && spec->align != '<')
+	{
+		for (; used < spec->width; used++)
+			appendStringInfoChar(&number, '0');
+	}
+	appendStringInfoString(&number, digits);
+	append_padded(buf, number.data, number.len, spec->width, spec->align == '<');
+}
+
+/* %d %i %u %o %x %X */
+static void
+format_integer(StringInfo buf, const FormatSpec *spec, const Value *value)
+{
+	char		type = spec->type;
+	int			base = type == 'o' ? 8 : (type | 0x20) == 'x' ? 16 : 10;
+	Value		number = *value;
+	Value		magnitude;
+	char	   *digits;
+	const char *prefix = "";
+
+	if (value->kind == VAL_UNDEFINED)
+		value_fail_undefined(value);
+	if (!value_is_number(value))
+		jinja_fail("%%%c format: a real number is required, not %s", type, value_type(value));
+	if (value->kind == VAL_FLOAT)
+	{
+		if (base != 10)
+			jinja_fail("%%%c format: an integer is required, not float", type);
+		number = number_from_double_trunc(value->u.real);
+	}
+	else if (value->kind == VAL_BOOL)
+		number = value_int(value->u.boolean);
+	magnitude = number_abs(&number);
+	digits = integer_digits(&magnitude, base, type == 'X');
+	if (spec->precision > (int64) strlen(digits))
+		digits = group_digits(digits, 0, 3, spec->precision);
+	if (spec->alternate && base != 10)
+		prefix = type == 'o' ? "0o" : type == 'x' ? "0x" : "0X";
+	append_number(buf, number_is_negative(&number), prefix, digits, spec);
+}
+
+/* %e %f %g in both cases */
+static void
+format_double(StringInfo buf, const FormatSpec *spec, const Value *value)
+{
+	double		d;
+
+	if (value->kind == VAL_UNDEFINED)
+		value_fail_undefined(value);
+	if (!value_is_number(value))
+		jinja_fail("must be real number, not %s", value_type(value));
+	d = number_to_double(value);
+	append_number(buf, signbit(d) && !isnan(d), "",
+				  double_digits(fabs(d), spec->type,
+								spec->precision < 0 ? 6 :
+								(spec->type | 0x20) == 'g' && spec->precision == 0 ? 1 :
+								spec->precision, spec->alternate), spec);
+}
+
+/* %s %r %a */
+static void
+format_text(Eval *ev, StringInfo buf, const FormatSpec *spec, const Value *value,
+			bool markup)
+{
+	Value		text;
+
+	if (spec->type == 's')
+		text = value_soft_str(ev, value);
+	else
+		text = spec->type == 'r' ? value_repr(ev, value) : ascii_repr(ev, value);
+	if (markup)
+		text = utext_escape(&text);
+	if (spec->precision >= 0)
+		text.length = utext_offset(text.u.string, text.length, spec->precision);
+	append_padded(buf, text.u.string, text.length, spec->width, spec->align == '<');
+}
+
+/* The key of %(key)s, and its value. */
+static Value
+mapping_argument(Eval *ev, const char **p, const char *end, ArgSource *source)
+{
+	const char *start = *p;
+	int			depth = 1;
+	Value		key;
+	Value		result;
+
+	if (!source->mapping)
+		jinja_fail("format requires a mapping");
+	while (*p < end && depth > 0)
+	{
+		if (**p == '(')
+			depth++;
+		else if (**p == ')')
+			depth--;
+		(*p)++;
+	}
+	if (depth > 0)
+		jinja_fail("incomplete format key");
+	key = utext_make(start, *p - 1 - start);
+	if (source->args.kind == VAL_UNDEFINED)
+		value_fail_undefined(&source->args);
+	if (source->args.kind != VAL_DICT)
+		jinja_fail("list indices must be integers or slices, not str");
+	source->next = 1;			/* nothing is left for a plain conversion */
+	if (!dict_get(ev, &source->args, &key, &result))
+		jinja_fail("key %s is missing", quote_repr(&key));
+	return result;
+}
+
+/* One conversion; *p is after the percent sign. */
+static void
+format_conversion(Eval *ev, StringInfo buf, const char **p, const char *end,
+				  ArgSource *source, bool markup)
+{
+	FormatSpec	spec;
+	Value		value = {VAL_ABSENT};
+
+	if (*p < end && **p == '%')
+	{
+		appendStringInfoChar(buf, *(*p)++);
+		return;
+	}
+	if (*p < end && **p == '(')
+	{
+		(*p)++;
+		value = mapping_argument(ev, p, end, source);
+	}
+	parse_conversion(p, end, source, &spec);
+	if (!value_given(&value))
+		value = next_argument(source);
+	switch (spec.type)
+	{
+		case 's':
+		case 'r':
+		case 'a':
+			format_text(ev, buf, &spec, &value, markup);
+			break;
+		case 'd':
+		case 'i':
+		case 'u':
+		case 'o':
+		case 'x':
+		case 'X':
+			format_integer(buf, &spec, &value);
+			break;
+		case 'e':
+		case 'E':
+		case 'f':
+		case 'F':
+		case 'g':
+		case 'G':
+			format_double(buf, &spec, &value);
+			break;
+		case 'c':
+			format_char(buf, &spec, &value);
+			break;
+		default:
+			jinja_fail("unsupported format character '%c'", spec.type);
+	}
+}
+
+/* format % args */
+Value
+percent_format(Eval *ev, const Value *format, const Value *args)
+{
+	const char *p = format->u.string;
+	const char *end = p + format->length;
+	bool		markup = (format->flags & VF_MARKUP) != 0;
+	ArgSource	source = {*args};
+	StringInfoData buf;
+	Value		result;
+
+	source.tuple = args->kind == VAL_TUPLE;
+	source.mapping = args->kind == VAL_DICT || args->kind == VAL_LIST ||
+		args->kind == VAL_RANGE || args->kind == VAL_UNDEFINED;
+	initStringInfo(&buf);
+	while (p < end)
+	{
+		const char *percent = memchr(p, '%', end - p);
+
+		if (percent == NULL)
+			percent = end;
+		appendBinaryStringInfo(&buf, p, percent - p);
+		utext_check_size(buf.len);
+		p = percent;
+		if (p == end)
+			break;
+		p++;
+		format_conversion(ev, &buf, &p, end, &source, markup);
+	}
+	if (source.tuple ? source.next < list_count(&source.args) :
+		(source.next == 0 && !source.mapping))
+		jinja_fail("not all arguments converted during string formatting");
+	result = utext_from_buffer(&buf);
+	if (markup)
+		result.flags = VF_MARKUP;
+	return result;
+}

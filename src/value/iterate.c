@@ -1,0 +1,351 @@
+/*
+ * value/iterate.c
+ *		Walking over values, one item at a time.
+ */
+#include "common/common.h"
+
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "jinja/internal.h"
+
+/* Counts a step against noetl.template_max_iterations. */
+void
+jinja_count_iteration(Eval *ev)
+{
+	CHECK_FOR_INTERRUPTS();
+	if (++ev->iterations > noetl_template_max_iterations)
+		jinja_fail_limit("template exceeds noetl.template_max_iterations (%d)",
+						 noetl_template_max_iterations);
+	if ((ev->iterations & 63) == 0)
+		jinja_check_memory(ev);
+}
+
+/*
+ * Bounds the memory of an evaluation: nothing is freed before its end, so a
+ * loop that builds values could otherwise grow without limit.
+ */
+void
+jinja_check_memory(Eval *ev)
+{
+	if (ev->context->mem_allocated > (Size) noetl_template_max_output * 8 + 64 * 1024 * 1024)
+		jinja_fail_limit("template needs too much memory");
+}
+
+/* A generator as a value. */
+Value
+value_iterator(Iterator *it)
+{
+	Value		v = {VAL_ITERATOR};
+
+	v.u.iterator = it;
+	return v;
+}
+
+/* An array of values, forward or backward */
+typedef struct ListIterator
+{
+	Iterator	base;
+	Value	   *items;
+	int			position;
+	int			end;
+	int			step;
+} ListIterator;
+
+/* The next item of an array. */
+static bool
+array_next(Eval *ev, Iterator *base, Value *item)
+{
+	ListIterator *it = (ListIterator *) base;
+
+	if (it->position == it->end)
+		return false;
+	*item = it->items[it->position];
+	it->position += it->step;
+	return true;
+}
+
+/* Iterates over an array. */
+Iterator *
+iterate_array(int count, Value *items)
+{
+	ListIterator *it = palloc(sizeof(ListIterator));
+
+	it->base.next = array_next;
+	it->base.type = "list_iterator";
+	it->items = items;
+	it->position = 0;
+	it->end = count;
+	it->step = 1;
+	return &it->base;
+}
+
+/* Iterates over an array from its end. */
+static Iterator *
+iterate_array_backward(int count, Value *items)
+{
+	ListIterator *it = (ListIterator *) iterate_array(count, items);
+
+	it->base.type = "list_reverseiterator";
+	it->position = count - 1;
+	it->end = -1;
+	it->step = -1;
+	return &it->base;
+}
+
+/* The characters of a string */
+typedef struct TextIterator
+{
+	Iterator	base;
+	Value		text;
+	int			position;
+} TextIterator;
+
+/* The next character. */
+static bool
+text_next(Eval *ev, Iterator *base, Value *item)
+{
+	TextIterator *it = (TextIterator *) base;
+	int			used;
+
+	if (it->position >= it->text.length)
+		return false;
+	(void) utext_decode(it->text.u.string + it->position,
+					   it->text.length - it->position, &used);
+	*item = utext_make(it->text.u.string + it->position, used);
+	it->position += used;
+	return true;
+}
+
+/* The numbers of a range */
+typedef struct RangeIterator
+{
+	Iterator	base;
+	int64		value;
+	int64		step;
+	int64		left;
+} RangeIterator;
+
+/* The next number. */
+static bool
+range_next(Eval *ev, Iterator *base, Value *item)
+{
+	RangeIterator *it = (RangeIterator *) base;
+
+	if (it->left <= 0)
+		return false;
+	*item = value_int(it->value);
+	if (--it->left > 0)
+		it->value += it->step;
+	return true;
+}
+
+/* The members of a dict */
+typedef struct DictIterator
+{
+	Iterator	base;
+	ValueDict  *dict;
+	ViewKind	kind;
+	int			position;
+	int			step;
+} DictIterator;
+
+/* The next member. */
+static bool
+dict_next(Eval *ev, Iterator *base, Value *item)
+{
+	DictIterator *it = (DictIterator *) base;
+	DictEntry  *entry;
+
+	if (it->position < 0 || it->position >= it->dict->count)
+		return false;
+	entry = &it->dict->entries[it->position];
+	it->position += it->step;
+	if (it->kind == VIEW_KEYS)
+		*item = entry->key;
+	else if (it->kind == VIEW_VALUES)
+		*item = entry->value;
+	else
+		*item = value_pair(&entry->key, &entry->value);
+	return true;
+}
+
+/* Iterates over a dict. */
+static Iterator *
+iterate_dict(ValueDict *dict, ViewKind kind, uint8 flags, bool backward)
+{
+	DictIterator *it = palloc(sizeof(DictIterator));
+
+	dict_deform(dict, flags);
+	it->base.next = dict_next;
+	it->base.type = backward ? "dict_reversekeyiterator" : "dict_keyiterator";
+	it->dict = dict;
+	it->kind = kind;
+	it->position = backward ? dict->count - 1 : 0;
+	it->step = backward ? -1 : 1;
+	return &it->base;
+}
+
+/* Iterates over a range. */
+static Iterator *
+iterate_range(const ValueRange *range, bool backward)
+{
+	RangeIterator *it = palloc(sizeof(RangeIterator));
+
+	it->base.next = range_next;
+	it->base.type = "range_iterator";
+	it->left = range->count;
+	it->value = range->start;
+	it->step = range->step;
+	if (backward && range->count > 0)
+	{
+		it->value = range->start + (range->count - 1) * range->step;
+		it->step = -range->step;
+	}
+	return &it->base;
+}
+
+/* Can the value be iterated over? */
+bool
+value_is_iterable(const Value *value)
+{
+	switch ((ValueKind) value->kind)
+	{
+		case VAL_UNDEFINED:
+		case VAL_STRING:
+		case VAL_LIST:
+		case VAL_TUPLE:
+		case VAL_DICT:
+		case VAL_RANGE:
+		case VAL_VIEW:
+		case VAL_ITERATOR:
+		case VAL_LOOP:
+			return true;
+		default:
+			return false;
+	}
+}
+
+/* What is left of a loop, each item with the loop itself. */
+typedef struct LoopIterator
+{
+	Iterator	base;
+	Value		loop;
+} LoopIterator;
+
+/* The loop's next item. */
+static bool
+loop_next(Eval *ev, Iterator *base, Value *item)
+{
+	LoopIterator *it = (LoopIterator *) base;
+	Value		next;
+
+	if (!jinja_loop_advance(ev, it->loop.u.loop, &next))
+		return false;
+	*item = value_pair(&next, &it->loop);
+	return true;
+}
+
+/* Python's iter() */
+Iterator *
+value_iterate(Eval *ev, const Value *value)
+{
+	switch ((ValueKind) value->kind)
+	{
+		case VAL_UNDEFINED:
+			return iterate_array(0, NULL);
+		case VAL_STRING:
+			{
+				TextIterator *it = palloc(sizeof(TextIterator));
+
+				it->base.next = text_next;
+				it->base.type = "str_iterator";
+				it->text = *value;
+				it->position = 0;
+				return &it->base;
+			}
+		case VAL_LIST:
+		case VAL_TUPLE:
+			return iterate_array(value->u.list->count, list_items(value));
+		case VAL_DICT:
+			return iterate_dict(value->u.dict, VIEW_KEYS, value->flags, false);
+		case VAL_RANGE:
+			return iterate_range(value->u.range, false);
+		case VAL_VIEW:
+			return iterate_dict(value->u.view->dict, value->u.view->kind,
+								value->u.view->flags, false);
+		case VAL_ITERATOR:
+			return value->u.iterator;
+		case VAL_LOOP:
+			{
+				LoopIterator *it = palloc(sizeof(LoopIterator));
+
+				it->base.next = loop_next;
+				it->base.type = "LoopContext";
+				it->loop = *value;
+				return &it->base;
+			}
+		default:
+			jinja_fail("'%s' object is not iterable", value_type(value));
+	}
+}
+
+/* Python's reversed(), or NULL where that raises TypeError */
+Iterator *
+iterate_backward(Eval *ev, const Value *value)
+{
+	Value		list;
+
+	switch ((ValueKind) value->kind)
+	{
+		case VAL_UNDEFINED:
+			return iterate_array(0, NULL);
+		case VAL_STRING:
+			list = value_collect(ev, value);
+			return iterate_array_backward(list_count(&list), list_items(&list));
+		case VAL_LIST:
+		case VAL_TUPLE:
+			return iterate_array_backward(value->u.list->count, list_items(value));
+		case VAL_DICT:
+			return iterate_dict(value->u.dict, VIEW_KEYS, value->flags, true);
+		case VAL_RANGE:
+			return iterate_range(value->u.range, true);
+		case VAL_VIEW:
+			return iterate_dict(value->u.view->dict, value->u.view->kind,
+								value->u.view->flags, true);
+		default:
+			return NULL;
+	}
+}
+
+/* Python's list() */
+Value
+value_collect(Eval *ev, const Value *value)
+{
+	Iterator   *it;
+	Value	   *items;
+	int			count = 0;
+	int			allocated = 8;
+
+	if (value->kind == VAL_LIST)
+	{
+		Value		copy = *value;
+
+		copy.flags = 0;
+		return copy;
+	}
+	it = value_iterate(ev, value);
+	items = palloc(allocated * sizeof(Value));
+	for (;;)
+	{
+		if (count == allocated)
+		{
+			allocated *= 2;
+			items = repalloc_huge(items, allocated * sizeof(Value));
+		}
+		if (!iter_next(ev, it, &items[count]))
+			break;
+		count++;
+	}
+	return value_list(count, items);
+}

@@ -1,0 +1,551 @@
+/*
+ * value/json.c
+ *		Between JSON and values.
+ */
+#include "common/common.h"
+
+#include <math.h>
+
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+
+#include "jinja/internal.h"
+
+/* Wraps a jsonb container; nothing in it is looked at yet. */
+Value
+value_from_container(JsonbContainer *container, uint8 flags)
+{
+	Value		v = {VAL_LIST, flags};
+
+	if (JsonContainerIsArray(container))
+	{
+		if (JsonContainerIsScalar(container))
+		{
+			JsonbValue *scalar = getIthJsonbValueFromContainer(container, 0);
+
+			return value_from_json(scalar, flags);
+		}
+		v.u.list = palloc(sizeof(ValueList));
+		v.u.list->count = JsonContainerSize(container);
+		v.u.list->items = NULL;
+		v.u.list->json = container;
+	}
+	else
+	{
+		v.kind = VAL_DICT;
+		v.u.dict = palloc0(sizeof(ValueDict));
+		v.u.dict->count = JsonContainerSize(container);
+		v.u.dict->json = container;
+	}
+	return v;
+}
+
+/* A JSON value as a value. */
+Value
+value_from_json(const JsonbValue *json, uint8 flags)
+{
+	Value		v;
+
+	switch (json->type)
+	{
+		case jbvNull:
+			v = value_none();
+			break;
+		case jbvBool:
+			v = value_bool(json->val.boolean);
+			break;
+		case jbvNumeric:
+			v = number_from_json(json->val.numeric);
+			break;
+		case jbvString:
+			v = utext_make(json->val.string.val, json->val.string.len);
+			break;
+		case jbvBinary:
+			return value_from_container(json->val.binary.data, flags);
+		default:
+			return value_from_container(&JsonbValueToJsonb(unconstify(JsonbValue *, json))->root,
+										flags);
+	}
+	v.flags |= flags;
+	return v;
+}
+
+/* Refuses what JSON has no form for. */
+void
+jinja_fail_not_json(const Value *value)
+{
+	if (value->kind == VAL_METHOD)
+		jinja_fail_refused("Call it with (), or write ['name'] for the key of an object.",
+						   "method \"%s\" of '%s' object is not a value",
+						   value->u.method->builtin->name,
+						   value_type(&value->u.method->self));
+	if (value->kind == VAL_GLOBAL)
+		jinja_fail_refused("Call it with ().", "function \"%s\" is not a value",
+						   value->u.builtin->name);
+	jinja_fail_refused(NULL, "'%s' object is not a JSON value", value_type(value));
+}
+
+/* A number for JSON: a float keeps a fraction part. */
+static void
+number_to_json(const Value *value, JsonbValue *result)
+{
+	Numeric		n;
+
+	result->type = jbvNumeric;
+	if (value->kind != VAL_FLOAT)
+	{
+		result->val.numeric = number_to_numeric(value);
+		return;
+	}
+	if (!isfinite(value->u.real))
+		jinja_fail("%s is not JSON", number_repr_double(value->u.real));
+	n = DatumGetNumeric(DirectFunctionCall3(numeric_in,
+											CStringGetDatum(number_repr_double(value->u.real)),
+											ObjectIdGetDatum(InvalidOid),
+											Int32GetDatum(-1)));
+	if (DatumGetInt32(DirectFunctionCall1(numeric_scale, NumericGetDatum(n))) == 0)
+		n = DatumGetNumeric(DirectFunctionCall2(numeric_round, NumericGetDatum(n),
+												Int32GetDatum(1)));
+	result->val.numeric = n;
+}
+
+/* A string for JSON. */
+static void
+string_to_json(const char *s, int length, JsonbValue *result)
+{
+	result->type = jbvString;
+	result->val.string.val = unconstify(char *, s);
+	result->val.string.len = length;
+}
+
+/* A key as JSON text: Python's json turns numbers and constants into it. */
+static Value
+key_text(const Value *key)
+{
+	int			length;
+	char	   *text;
+
+	switch ((ValueKind) key->kind)
+	{
+		case VAL_STRING:
+			return *key;
+		case VAL_NONE:
+			return value_text("null");
+		case VAL_BOOL:
+			return value_text(key->u.boolean ? "true" : "false");
+		case VAL_INT:
+		case VAL_BIGINT:
+		case VAL_FLOAT:
+			text = number_text(key, &length);
+			return utext_make(text, length);
+		default:
+			jinja_fail("keys must be str, int, float, bool or None, not %s",
+					   value_type(key));
+	}
+}
+
+/* Pushes a value as element, member or whole. */
+static JsonbValue *
+push_json(Eval *ev, JsonbParseState **state, const Value *value,
+		  JsonbIteratorToken token)
+{
+	JsonbValue	json;
+	Value		list;
+	Iterator   *it;
+	Value		item;
+	int			i;
+
+	check_stack_depth();
+	CHECK_FOR_INTERRUPTS();
+	switch ((ValueKind) value->kind)
+	{
+		case VAL_LIST:
+		case VAL_TUPLE:
+		case VAL_RANGE:
+		case VAL_VIEW:
+		case VAL_ITERATOR:
+			if (value->kind == VAL_LIST && value->u.list->json)
+				break;
+			list = value->kind == VAL_TUPLE ? *value : value_collect(ev, value);
+			pushJsonbValue(state, WJB_BEGIN_ARRAY, NULL);
+			it = iterate_array(list_count(&list), list_items(&list));
+			while (it->next(ev, it, &item))
+				push_json(ev, state, &item, WJB_ELEM);
+			return pushJsonbValue(state, WJB_END_ARRAY, NULL);
+		case VAL_DICT:
+			if (value->u.dict->json)
+				break;
+			pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
+			for (i = 0; i < value->u.dict->count; i++)
+			{
+				Value		key = key_text(&value->u.dict->entries[i].key);
+
+				string_to_json(key.u.string, key.length, &json);
+				pushJsonbValue(state, WJB_KEY, &json);
+				push_json(ev, state, &value->u.dict->entries[i].value, WJB_VALUE);
+			}
+			return pushJsonbValue(state, WJB_END_OBJECT, NULL);
+		default:
+			break;
+	}
+	value_to_json(ev, value, &json);
+	return pushJsonbValue(state, token, &json);
+}
+
+/* A value as JSON: a scalar or jbvBinary. */
+void
+value_to_json(Eval *ev, const Value *value, JsonbValue *result)
+{
+	JsonbParseState *state = NULL;
+	JsonbValue *built;
+	Jsonb	   *jsonb;
+
+	memset(result, 0, sizeof(JsonbValue));
+	switch ((ValueKind) value->kind)
+	{
+		case VAL_ABSENT:
+		case VAL_UNDEFINED:
+		case VAL_NONE:
+			result->type = jbvNull;
+			return;
+		case VAL_BOOL:
+			result->type = jbvBool;
+			result->val.boolean = value->u.boolean;
+			return;
+		case VAL_INT:
+		case VAL_BIGINT:
+		case VAL_FLOAT:
+			number_to_json(value, result);
+			return;
+		case VAL_STRING:
+			string_to_json(value->u.string, value->length, result);
+			return;
+		case VAL_LIST:
+		case VAL_DICT:
+			{
+				JsonbContainer *json = value->kind == VAL_LIST ?
+					value->u.list->json : value->u.dict->json;
+
+				if (json == NULL)
+					break;
+				result->type = jbvBinary;
+				result->val.binary.data = json;
+				result->val.binary.len = json_container_size(json);
+				return;
+			}
+		case VAL_TUPLE:
+		case VAL_RANGE:
+		case VAL_VIEW:
+		case VAL_ITERATOR:
+			break;
+		default:
+			jinja_fail_not_json(value);
+	}
+	built = push_json(ev, &state, value, WJB_ELEM);
+	jsonb = JsonbValueToJsonb(built);
+	result->type = jbvBinary;
+	result->val.binary.data = &jsonb->root;
+	result->val.binary.len = VARSIZE(jsonb) - VARHDRSZ;
+}
+
+/*
+ * How many bytes a container takes.  A container does not say so itself; its
+ * last entry's end does.
+ */
+int
+json_container_size(const JsonbContainer *container)
+{
+	int			entries = JsonContainerSize(container) *
+		(JsonContainerIsObject(container) ? 2 : 1);
+	int			size = offsetof(JsonbContainer, children) + entries * sizeof(JEntry);
+
+	if (entries == 0)
+		return size;
+	return size + getJsonbOffset(container, entries - 1) +
+		getJsonbLength(container, entries - 1);
+}
+
+/* ------------------------------------------------------------------------
+ * JSON text
+ * ------------------------------------------------------------------------
+ */
+
+/* A string in quotes; ascii: everything else as \uXXXX. */
+static void
+dump_string(StringInfo buf, const char *s, int length, bool ascii)
+{
+	int			i = 0;
+
+	appendStringInfoChar(buf, '"');
+	while (i < length)
+	{
+		int			used;
+		uint32		c = utext_decode(s + i, length - i, &used);
+
+		if (c == '"' || c == '\\')
+		{
+			appendStringInfoChar(buf, '\\');
+			appendStringInfoChar(buf, (char) c);
+		}
+		else if (c == '\n')
+			appendStringInfoString(buf, "\\n");
+		else if (c == '\r')
+			appendStringInfoString(buf, "\\r");
+		else if (c == '\t')
+			appendStringInfoString(buf, "\\t");
+		else if (c == '\b')
+			appendStringInfoString(buf, "\\b");
+		else if (c == '\f')
+			appendStringInfoString(buf, "\\f");
+		else if (c < 0x20)
+			appendStringInfo(buf, "\\u%04x", c);
+		else if (c < 0x7F || !ascii || (c >= 0xDC80 && c <= 0xDCFF))
+			appendBinaryStringInfo(buf, s + i, used);
+		else if (c < 0x10000)
+			appendStringInfo(buf, "\\u%04x", c);
+		else
+			appendStringInfo(buf, "\\u%04x\\u%04x", 0xD800 + ((c - 0x10000) >> 10),
+							 0xDC00 + ((c - 0x10000) & 0x3FF));
+		i += used;
+	}
+	appendStringInfoChar(buf, '"');
+	utext_check_size(buf->len);
+}
+
+/* How JSON text is laid out. */
+typedef struct JsonStyle
+{
+	Value		indent;			/* string for each level; VAL_NONE: one line */
+	bool		sort;
+	bool		ascii;
+} JsonStyle;
+
+static void dump_value(Eval *ev, StringInfo buf, const Value *value,
+					  const JsonStyle *style, int level);
+
+/* Line break and indentation between items, if asked for. */
+static void
+dump_newline(StringInfo buf, const JsonStyle *style, int level)
+{
+	if (style->indent.kind == VAL_NONE)
+		return;
+	utext_check_size((int64) buf->len + 1 + (int64) style->indent.length * level);
+	appendStringInfoChar(buf, '\n');
+	for (; level > 0; level--)
+		appendBinaryStringInfo(buf, style->indent.u.string, style->indent.length);
+}
+
+/* What stands between two items. */
+static void
+dump_separator(StringInfo buf, const JsonStyle *style, int level, bool first)
+{
+	if (!first)
+		appendStringInfoString(buf, style->indent.kind == VAL_NONE ? ", " : ",");
+	dump_newline(buf, style, level);
+}
+
+/* For qsort: keys as Python orders them. */
+static int
+compare_keys(const void *a, const void *b, void *arg)
+{
+	const DictEntry *x = *(DictEntry *const *) a;
+	const DictEntry *y = *(DictEntry *const *) b;
+	int			c = value_compare(arg, &x->key, &y->key, "<");
+
+	return c != 0 ? c : (x > y) - (x < y);
+}
+
+/* An object. */
+static void
+dump_object(Eval *ev, StringInfo buf, const Value *value,
+			const JsonStyle *style, int level)
+{
+	ValueDict  *dict = value->u.dict;
+	DictEntry **entries;
+	int			i;
+
+	dict_deform(dict, value->flags);
+	entries = palloc((dict->count + 1) * sizeof(DictEntry *));
+	for (i = 0; i < dict->count; i++)
+		entries[i] = &dict->entries[i];
+	if (style->sort)
+		qsort_arg(entries, dict->count, sizeof(DictEntry *), compare_keys, ev);
+	appendStringInfoChar(buf, '{');
+	for (i = 0; i < dict->count; i++)
+	{
+		Value		key = key_text(&entries[i]->key);
+
+		CHECK_FOR_INTERRUPTS();
+		dump_separator(buf, style, level + 1, i == 0);
+		dump_string(buf, key.u.string, key.length, style->ascii);
+		appendStringInfoString(buf, ": ");
+		dump_value(ev, buf, &entries[i]->value, style, level + 1);
+	}
+	if (dict->count > 0)
+		dump_newline(buf, style, level);
+	appendStringInfoChar(buf, '}');
+}
+
+/* Any value. */
+static void
+dump_value(Eval *ev, StringInfo buf, const Value *value,
+		  const JsonStyle *style, int level)
+{
+	char	   *text;
+	int			length;
+	int			i;
+
+	check_stack_depth();
+	switch ((ValueKind) value->kind)
+	{
+		case VAL_NONE:
+			appendStringInfoString(buf, "null");
+			break;
+		case VAL_BOOL:
+			appendStringInfoString(buf, value->u.boolean ? "true" : "false");
+			break;
+		case VAL_INT:
+		case VAL_BIGINT:
+		case VAL_FLOAT:
+			if (value->kind == VAL_FLOAT && !isfinite(value->u.real))
+				jinja_fail("%s is not JSON", number_repr_double(value->u.real));
+			text = number_text(value, &length);
+			appendBinaryStringInfo(buf, text, length);
+			break;
+		case VAL_STRING:
+			dump_string(buf, value->u.string, value->length, style->ascii);
+			break;
+		case VAL_LIST:
+		case VAL_TUPLE:
+			appendStringInfoChar(buf, '[');
+			for (i = 0; i < value->u.list->count; i++)
+			{
+				CHECK_FOR_INTERRUPTS();
+				dump_separator(buf, style, level + 1, i == 0);
+				dump_value(ev, buf, &list_items(value)[i], style, level + 1);
+			}
+			if (value->u.list->count > 0)
+				dump_newline(buf, style, level);
+			appendStringInfoChar(buf, ']');
+			break;
+		case VAL_DICT:
+			dump_object(ev, buf, value, style, level);
+			break;
+		default:
+			jinja_fail("object of type %s is not JSON serializable",
+					   value_type(value));
+	}
+	utext_check_size(buf->len);
+}
+
+/*
+ * Appends JSON text as Python's json.dumps writes it.  The indentation is a
+ * number of spaces or the string itself; none, absent: all on one line.
+ */
+void
+value_json_text(Eval *ev, StringInfo buf, const Value *value,
+				const Value *indent, bool sort, bool ascii)
+{
+	JsonStyle	style = {value_none(), sort, ascii};
+	Value		space = utext_make(" ", 1);
+
+	if (indent->kind == VAL_STRING)
+		style.indent = *indent;
+	else if (value_given_not_none(indent))
+		style.indent = utext_repeat(&space, Min(Max(value_index(indent, "indent"), 0), 1000));
+	dump_value(ev, buf, value, &style, 0);
+}
+
+/* Reads JSON text; false when it is none. */
+bool
+json_from_text(const char *s, int length, Value *result)
+{
+	MemoryContext context = CurrentMemoryContext;
+	volatile bool ok = true;
+	char	   *text = pnstrdup(s, length);
+	Jsonb	   *volatile jsonb = NULL;
+
+	PG_TRY();
+	{
+		jsonb = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
+	}
+	PG_CATCH();
+	{
+		int			code = geterrcode();
+
+		if (ERRCODE_TO_CATEGORY(code) != ERRCODE_DATA_EXCEPTION &&
+			ERRCODE_TO_CATEGORY(code) != ERRCODE_PROGRAM_LIMIT_EXCEEDED)
+			PG_RE_THROW();
+		MemoryContextSwitchTo(context);
+		FlushErrorState();
+		ok = false;
+	}
+	PG_END_TRY();
+	if (ok)
+		*result = value_from_container(&jsonb->root, 0);
+	return ok;
+}
+
+/* Is the text one that noetl.template_coerce wants to see as JSON? */
+static bool
+may_be_json(const Value *text)
+{
+	char		c;
+
+	if (noetl_template_coerce == COERCE_OFF || text->length == 0)
+		return false;
+	c = text->u.string[0];
+	if (c == '{' || c == '[')
+		return true;
+	return noetl_template_coerce == COERCE_ALL &&
+		(c == '"' || c == '-' || (c >= '0' && c <= '9') ||
+		 utext_is(text, "true") || utext_is(text, "false") || utext_is(text, "null"));
+}
+
+/*
+ * What the Python project makes of text that is no JSON: 007 is a number, and
+ * items with commas between them are a list.
+ */
+static bool
+loose_value(const Value *text, Value *value)
+{
+	const char *digits = text->u.string;
+	int			length = text->length;
+
+	while (length > 1 && *digits == '0')
+	{
+		digits++;
+		length--;
+	}
+	if (length < text->length && strspn(digits, "0123456789") >= length)
+		return json_from_text(digits, length, value);
+	if (memchr(text->u.string, ',', text->length) == NULL)
+		return false;
+	digits = psprintf("[%.*s]", text->length, text->u.string);
+	return json_from_text(digits, text->length + 2, value);
+}
+
+/* Rendered text as a JSON value: itself, or what it says. */
+void
+coerce_text(const char *s, int length, JsonbValue *result)
+{
+	Value		text = utext_make(s, length);
+	Value		value;
+
+	text = utext_strip(&text, NULL, true, true);
+	if (noetl_template_coerce == COERCE_ALL &&
+		(utext_is(&text, "True") || utext_is(&text, "False")))
+	{
+		result->type = jbvBool;
+		result->val.boolean = utext_is(&text, "True");
+	}
+	else if (noetl_template_coerce == COERCE_ALL && utext_is(&text, "None"))
+		result->type = jbvNull;
+	else if (may_be_json(&text) &&
+			 (json_from_text(text.u.string, text.length, &value) ||
+			  (noetl_template_coerce == COERCE_ALL && loose_value(&text, &value))))
+		value_to_json(NULL, &value, result);
+	else
+		string_to_json(s, length, result);
+}

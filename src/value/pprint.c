@@ -1,0 +1,315 @@
+/*
+ * value/pprint.c
+ *		Python's pprint.pformat(): repr, broken into lines of 80 characters.
+ */
+#include "common/common.h"
+
+#include "miscadmin.h"
+
+#include "jinja/internal.h"
+#include "value/unicode.h"
+
+#define WIDTH 80
+
+static void format(Eval *ev, StringInfo buf, const Value *value, int indent,
+				   int allowance);
+
+/* For qsort: keys in order; those that have none by type name. */
+static int
+compare_entries(const void *a, const void *b, void *arg)
+{
+	const DictEntry *x = *(DictEntry *const *) a;
+	const DictEntry *y = *(DictEntry *const *) b;
+	int			c;
+
+	if ((value_is_number(&x->key) && value_is_number(&y->key)) ||
+		(x->key.kind == VAL_STRING && y->key.kind == VAL_STRING))
+		c = value_compare(arg, &x->key, &y->key, "<");
+	else
+		c = strcmp(value_type(&x->key), value_type(&y->key));
+	return c != 0 ? c : (x > y) - (x < y);
+}
+
+/* The entries of a dict by key. */
+static DictEntry **
+sorted_entries(Eval *ev, const Value *value)
+{
+	ValueDict  *dict = value->u.dict;
+	DictEntry **entries = palloc((dict->count + 1) * sizeof(DictEntry *));
+	int			i;
+
+	dict_deform(dict, value->flags);
+	for (i = 0; i < dict->count; i++)
+		entries[i] = &dict->entries[i];
+	qsort_arg(entries, dict->count, sizeof(DictEntry *), compare_entries, ev);
+	return entries;
+}
+
+/* repr() with the keys of dicts sorted, on one line */
+static void
+flat(Eval *ev, StringInfo buf, const Value *value)
+{
+	int			i;
+
+	check_stack_depth();
+	if (value->kind == VAL_DICT)
+	{
+		DictEntry **entries = sorted_entries(ev, value);
+
+		appendStringInfoChar(buf, '{');
+		for (i = 0; i < value->u.dict->count; i++)
+		{
+			if (i > 0)
+				appendStringInfoString(buf, ", ");
+			flat(ev, buf, &entries[i]->key);
+			appendStringInfoString(buf, ": ");
+			flat(ev, buf, &entries[i]->value);
+		}
+		appendStringInfoChar(buf, '}');
+	}
+	else if (value->kind == VAL_LIST || value->kind == VAL_TUPLE)
+	{
+		appendStringInfoChar(buf, value->kind == VAL_LIST ? '[' : '(');
+		for (i = 0; i < list_count(value); i++)
+		{
+			if (i > 0)
+				appendStringInfoString(buf, ", ");
+			flat(ev, buf, &list_items(value)[i]);
+		}
+		if (value->kind == VAL_TUPLE && i == 1)
+			appendStringInfoChar(buf, ',');
+		appendStringInfoChar(buf, value->kind == VAL_LIST ? ']' : ')');
+	}
+	else
+		value_repr_into(ev, buf, value);
+	utext_check_size(buf->len);
+}
+
+/* Line break and indentation. */
+static void
+new_line(StringInfo buf, int indent)
+{
+	utext_check_size((int64) buf->len + indent + 1);
+	appendStringInfoChar(buf, '\n');
+	appendStringInfoSpaces(buf, indent);
+}
+
+/* The members of a dict, one a line. */
+static void
+format_dict(Eval *ev, StringInfo buf, const Value *value, int indent, int allowance)
+{
+	DictEntry **entries = sorted_entries(ev, value);
+	int			count = value->u.dict->count;
+	int			i;
+
+	appendStringInfoChar(buf, '{');
+	for (i = 0; i < count; i++)
+	{
+		StringInfoData key;
+		int			chars;
+
+		CHECK_FOR_INTERRUPTS();
+		initStringInfo(&key);
+		flat(ev, &key, &entries[i]->key);
+		chars = (int) utext_chars(key.data, key.len);
+		appendBinaryStringInfo(buf, key.data, key.len);
+		appendStringInfoString(buf, ": ");
+		format(ev, buf, &entries[i]->value, indent + 1 + chars + 2,
+			   i == count - 1 ? allowance + 1 : 1);
+		if (i < count - 1)
+		{
+			appendStringInfoChar(buf, ',');
+			new_line(buf, indent + 1);
+		}
+	}
+	appendStringInfoChar(buf, '}');
+}
+
+/* The items of a list or tuple, one a line. */
+static void
+format_items(Eval *ev, StringInfo buf, const Value *value, int indent, int allowance)
+{
+	bool		tuple = value->kind == VAL_TUPLE;
+	int			count = list_count(value);
+	const char *end = !tuple ? "]" : count == 1 ? ",)" : ")";
+	int			i;
+
+	appendStringInfoChar(buf, tuple ? '(' : '[');
+	for (i = 0; i < count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		format(ev, buf, &list_items(value)[i], indent + 1,
+			   i == count - 1 ? allowance + (int) strlen(end) : 1);
+		if (i < count - 1)
+		{
+			appendStringInfoChar(buf, ',');
+			new_line(buf, indent + 1);
+		}
+	}
+	appendStringInfoString(buf, end);
+}
+
+/* The pieces a long string is cut into, as repr()s. */
+typedef struct Pieces
+{
+	int			count;
+	int			allocated;
+	Value	   *items;
+} Pieces;
+
+/* Adds the repr() of a piece. */
+static void
+add_piece(Eval *ev, Pieces *pieces, const char *s, int length)
+{
+	Value		text = utext_make(s, length);
+
+	if (pieces->count == pieces->allocated)
+	{
+		pieces->allocated = pieces->allocated ? pieces->allocated * 2 : 8;
+		pieces->items = pieces->items ?
+			repalloc_huge(pieces->items, pieces->allocated * sizeof(Value)) :
+			palloc(pieces->allocated * sizeof(Value));
+	}
+	pieces->items[pieces->count++] = value_repr(ev, &text);
+	jinja_check_memory(ev);
+}
+
+/* Position after a run of non-space and the white space that follows it. */
+static int
+word_end(const Value *line, int pos)
+{
+	bool		space = false;
+
+	while (pos < line->length)
+	{
+		int			used;
+		bool		is_space = unicode_is(utext_decode(line->u.string + pos, line->length - pos, &used), UC_SPACE);
+
+		if (space && !is_space)
+			break;
+		space = is_space;
+		pos += used;
+	}
+	return pos;
+}
+
+/* Length of repr() of a stretch of text, in characters. */
+static int64
+repr_chars(Eval *ev, const char *s, int length)
+{
+	Value		text = utext_make(s, length);
+
+	text = value_repr(ev, &text);
+	return utext_chars(text.u.string, text.length);
+}
+
+/* Cuts a line into pieces at white space. */
+static void
+cut_line(Eval *ev, Pieces *pieces, const Value *line, int max, int max_last,
+		 bool last_line)
+{
+	int			start = 0;
+	int			pos = 0;
+
+	while (pos < line->length)
+	{
+		int			end = word_end(line, pos);
+		bool		last = end >= line->length;
+
+		if (repr_chars(ev, line->u.string + start, end - start) >
+			(last && last_line ? max_last : max))
+		{
+			if (pos > start)
+				add_piece(ev, pieces, line->u.string + start, pos - start);
+			start = pos;
+		}
+		pos = end;
+	}
+	if (pos > start)
+		add_piece(ev, pieces, line->u.string + start, pos - start);
+}
+
+/* A string that does not fit on a line. */
+static void
+format_string(Eval *ev, StringInfo buf, const Value *value, int indent, int allowance)
+{
+	Value		lines = utext_splitlines(value, true);
+	int			count = list_count(&lines);
+	bool		outermost = indent == 0;
+	Pieces		pieces = {0};
+	int			i;
+
+	if (outermost)
+	{
+		indent++;
+		allowance++;
+	}
+	for (i = 0; i < count; i++)
+	{
+		Value	   *line = &list_items(&lines)[i];
+		int			max = WIDTH - indent;
+		int			max_here = i == count - 1 ? max - allowance : max;
+
+		if (repr_chars(ev, line->u.string, line->length) <= max_here)
+			add_piece(ev, &pieces, line->u.string, line->length);
+		else
+			cut_line(ev, &pieces, line, max, max_here, i == count - 1);
+	}
+	if (pieces.count == 1)
+	{
+		appendBinaryStringInfo(buf, pieces.items[0].u.string, pieces.items[0].length);
+		return;
+	}
+	if (outermost)
+		appendStringInfoChar(buf, '(');
+	for (i = 0; i < pieces.count; i++)
+	{
+		if (i > 0)
+			new_line(buf, indent);
+		appendBinaryStringInfo(buf, pieces.items[i].u.string, pieces.items[i].length);
+	}
+	if (outermost)
+		appendStringInfoChar(buf, ')');
+}
+
+/* Any value, broken into lines if it does not fit. */
+static void
+format(Eval *ev, StringInfo buf, const Value *value, int indent, int allowance)
+{
+	StringInfoData text;
+
+	check_stack_depth();
+	initStringInfo(&text);
+	flat(ev, &text, value);
+	if (utext_chars(text.data, text.len) > WIDTH - indent - allowance)
+	{
+		if (value->kind == VAL_DICT && value->u.dict->count > 0)
+		{
+			format_dict(ev, buf, value, indent, allowance);
+			return;
+		}
+		if ((value->kind == VAL_LIST || value->kind == VAL_TUPLE) && list_count(value) > 0)
+		{
+			format_items(ev, buf, value, indent, allowance);
+			return;
+		}
+		if (value->kind == VAL_STRING && !(value->flags & VF_MARKUP) && value->length > 0)
+		{
+			format_string(ev, buf, value, indent, allowance);
+			return;
+		}
+	}
+	appendBinaryStringInfo(buf, text.data, text.len);
+}
+
+/* pprint.pformat(value) */
+Value
+value_pprint(Eval *ev, const Value *value)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	format(ev, &buf, value, 0, 0);
+	utext_check_size(buf.len);
+	return utext_from_buffer(&buf);
+}

@@ -1,0 +1,275 @@
+/*
+ * value/repr.c
+ *		Values as text: Python's str() and repr().
+ */
+#include "common/common.h"
+
+#include "miscadmin.h"
+
+#include "jinja/internal.h"
+#include "value/unicode.h"
+
+/* Writes to the output of the template. */
+void
+jinja_output(Eval *ev, const char *s, int length)
+{
+	utext_check_size((int64) ev->out->len + length);
+	appendBinaryStringInfo(ev->out, s, length);
+}
+
+/* Python's repr() of a string */
+static void
+repr_string(StringInfo buf, const char *s, int length)
+{
+	char		quote = '\'';
+	int			i = 0;
+
+	if (memchr(s, '\'', length) && !memchr(s, '"', length))
+		quote = '"';
+	appendStringInfoChar(buf, quote);
+	while (i < length)
+	{
+		int			used;
+		uint32		c = utext_decode(s + i, length - i, &used);
+
+		if (c == (uint32) quote || c == '\\')
+		{
+			appendStringInfoChar(buf, '\\');
+			appendStringInfoChar(buf, (char) c);
+		}
+		else if (c == '\n')
+			appendStringInfoString(buf, "\\n");
+		else if (c == '\r')
+			appendStringInfoString(buf, "\\r");
+		else if (c == '\t')
+			appendStringInfoString(buf, "\\t");
+		else if (unicode_is(c, UC_PRINTABLE) || (c >= 0xDC80 && c <= 0xDCFF))
+			appendBinaryStringInfo(buf, s + i, used);
+		else
+			appendStringInfo(buf, c < 0x100 ? "\\x%02x" : c < 0x10000 ? "\\u%04x" : "\\U%08x", c);
+		i += used;
+	}
+	appendStringInfoChar(buf, quote);
+	utext_check_size(buf->len);
+}
+
+/* A name for a message, cut when it is long. */
+char *
+clip_name(const char *name, int length)
+{
+	return pnstrdup(name, utext_offset(name, length, 64));
+}
+
+/* repr() of a name or key for a message, cut when it is long. */
+char *
+quote_repr(const Value *value)
+{
+	StringInfoData buf;
+	int			length;
+
+	initStringInfo(&buf);
+	if (value->kind == VAL_STRING)
+		repr_string(&buf, value->u.string,
+					utext_offset(value->u.string, value->length, 64));
+	else if (value_is_number(value))
+		appendStringInfoString(&buf, number_text(value, &length));
+	else
+		appendStringInfoString(&buf, value_type(value));
+	return buf.data;
+}
+
+/* Items with commas between them. */
+static void
+repr_items(Eval *ev, StringInfo buf, const Value *list)
+{
+	Value	   *items = list_items(list);
+	int			n = list_count(list);
+	int			i;
+
+	appendStringInfoChar(buf, list->kind == VAL_TUPLE ? '(' : '[');
+	for (i = 0; i < n; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (i > 0)
+			appendBinaryStringInfo(buf, ", ", 2);
+		value_repr_into(ev, buf, &items[i]);
+	}
+	if (list->kind == VAL_TUPLE && n == 1)
+		appendStringInfoChar(buf, ',');
+	appendStringInfoChar(buf, list->kind == VAL_TUPLE ? ')' : ']');
+}
+
+/* Members of a dict. */
+static void
+repr_dict(Eval *ev, StringInfo buf, ValueDict *dict, uint8 flags)
+{
+	int			i;
+
+	dict_deform(dict, flags);
+	appendStringInfoChar(buf, '{');
+	for (i = 0; i < dict->count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (i > 0)
+			appendBinaryStringInfo(buf, ", ", 2);
+		value_repr_into(ev, buf, &dict->entries[i].key);
+		appendBinaryStringInfo(buf, ": ", 2);
+		value_repr_into(ev, buf, &dict->entries[i].value);
+	}
+	appendStringInfoChar(buf, '}');
+}
+
+/* A range as it would be written. */
+static void
+repr_range(StringInfo buf, const ValueRange *range)
+{
+	appendStringInfo(buf, "range(" INT64_FORMAT ", " INT64_FORMAT,
+					 range->start, range->stop);
+	if (range->step != 1)
+		appendStringInfo(buf, ", " INT64_FORMAT, range->step);
+	appendStringInfoChar(buf, ')');
+}
+
+/* A view of a dict, or a generator: its items as a list. */
+static void
+repr_iterable(Eval *ev, StringInfo buf, const Value *value)
+{
+	Value		list = value_collect(ev, value);
+
+	if (value->kind == VAL_VIEW)
+		appendStringInfo(buf, "%s(", value_type(value));
+	repr_items(ev, buf, &list);
+	if (value->kind == VAL_VIEW)
+		appendStringInfoChar(buf, ')');
+}
+
+/* Appends repr(value). */
+void
+value_repr_into(Eval *ev, StringInfo buf, const Value *value)
+{
+	check_stack_depth();
+	switch ((ValueKind) value->kind)
+	{
+		case VAL_STRING:
+			if (value->flags & VF_MARKUP)
+				appendStringInfoString(buf, "Markup(");
+			repr_string(buf, value->u.string, value->length);
+			if (value->flags & VF_MARKUP)
+				appendStringInfoChar(buf, ')');
+			break;
+		case VAL_UNDEFINED:
+			appendStringInfoString(buf, "Undefined");
+			break;
+		default:
+			value_str_into(ev, buf, value);
+			break;
+	}
+	utext_check_size(buf->len);
+}
+
+/* Appends str(value). */
+void
+value_str_into(Eval *ev, StringInfo buf, const Value *value)
+{
+	char	   *text;
+	int			length;
+
+	check_stack_depth();
+	switch ((ValueKind) value->kind)
+	{
+		case VAL_ABSENT:
+		case VAL_UNDEFINED:
+			break;
+		case VAL_NONE:
+			appendStringInfoString(buf, "None");
+			break;
+		case VAL_BOOL:
+		case VAL_INT:
+		case VAL_BIGINT:
+		case VAL_FLOAT:
+			text = number_text(value, &length);
+			appendBinaryStringInfo(buf, text, length);
+			break;
+		case VAL_STRING:
+			utext_check_size((int64) buf->len + value->length);
+			appendBinaryStringInfo(buf, value->u.string, value->length);
+			break;
+		case VAL_LIST:
+		case VAL_TUPLE:
+			repr_items(ev, buf, value);
+			break;
+		case VAL_DICT:
+			repr_dict(ev, buf, value->u.dict, value->flags);
+			break;
+		case VAL_NAMESPACE:
+			appendStringInfoString(buf, "<Namespace ");
+			repr_dict(ev, buf, value->u.dict, 0);
+			appendStringInfoChar(buf, '>');
+			break;
+		case VAL_RANGE:
+			repr_range(buf, value->u.range);
+			break;
+		case VAL_VIEW:
+		case VAL_ITERATOR:
+			repr_iterable(ev, buf, value);
+			break;
+		case VAL_LOOP:
+			appendStringInfo(buf, "<LoopContext " INT64_FORMAT "/" INT64_FORMAT ">",
+							 value->u.loop->index0 + 1,
+							 jinja_loop_length(ev, value->u.loop));
+			break;
+		case VAL_MACRO:
+			if (value->u.macro->name)
+			{
+				appendStringInfoString(buf, "<Macro ");
+				repr_string(buf, value->u.macro->name, value->u.macro->name_length);
+				appendStringInfoChar(buf, '>');
+			}
+			else
+				appendStringInfoString(buf, "<Macro anonymous>");
+			break;
+		case VAL_CYCLER:
+		case VAL_JOINER:
+		case VAL_METHOD:
+		case VAL_GLOBAL:
+			jinja_fail_not_json(value);
+	}
+	utext_check_size(buf->len);
+}
+
+/* str(value); Markup becomes a plain string. */
+Value
+value_str(Eval *ev, const Value *value)
+{
+	StringInfoData buf;
+
+	if (value->kind == VAL_STRING)
+		return utext_make(value->u.string, value->length);
+	initStringInfo(&buf);
+	value_str_into(ev, &buf, value);
+	return utext_from_buffer(&buf);
+}
+
+/* str(value), but Markup stays what it is. */
+Value
+value_soft_str(Eval *ev, const Value *value)
+{
+	Value		result;
+
+	if (value->kind != VAL_STRING)
+		return value_str(ev, value);
+	result = *value;
+	result.flags &= VF_MARKUP;
+	return result;
+}
+
+/* repr(value) */
+Value
+value_repr(Eval *ev, const Value *value)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	value_repr_into(ev, &buf, value);
+	return utext_from_buffer(&buf);
+}

@@ -1,0 +1,879 @@
+/*
+ * value/string.c
+ *		What Python's str does, over UTF-8.
+ *
+ * Positions and lengths that a template sees count characters; a byte that
+ * is not valid UTF-8 counts as one character and is passed through, so that
+ * databases with another encoding work as far as ASCII goes.
+ */
+#include "common/common.h"
+
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+
+#include "jinja/internal.h"
+#include "value/unicode.h"
+
+/* A value for text that lives long enough already. */
+Value
+utext_make(const char *s, int length)
+{
+	Value		v = {VAL_STRING};
+
+	v.u.string = s;
+	v.length = length;
+	return v;
+}
+
+/* A value for a copy of the text. */
+Value
+utext_copy(const char *s, int length)
+{
+	char	   *copy = palloc(length + 1);
+
+	memcpy(copy, s, length);
+	copy[length] = '\0';
+	return utext_make(copy, length);
+}
+
+/* A value for what a buffer holds. */
+Value
+utext_from_buffer(StringInfo buf)
+{
+	return utext_make(buf->data, buf->len);
+}
+
+/* Refuses text longer than noetl.template_max_output. */
+void
+utext_check_size(int64 bytes)
+{
+	if (bytes > noetl_template_max_output)
+		jinja_fail_limit("template value exceeds noetl.template_max_output (%d bytes)",
+						 noetl_template_max_output);
+}
+
+/* Is a string value equal to a C string? */
+bool
+utext_is(const Value *s, const char *literal)
+{
+	int			length = strlen(literal);
+
+	return s->kind == VAL_STRING && s->length == length &&
+		memcmp(s->u.string, literal, length) == 0;
+}
+
+/* NUL-terminated copy. */
+char *
+utext_cstring(const Value *s)
+{
+	return pnstrdup(s->u.string, s->length);
+}
+
+/*
+ * The character at s, and how many bytes it takes.  Invalid bytes are given
+ * as surrogates, which no valid text contains.
+ */
+uint32
+utext_decode(const char *s, int length, int *used)
+{
+	const unsigned char *p = (const unsigned char *) s;
+
+	*used = 1;
+	if (p[0] < 0x80)
+		return p[0];
+	if (p[0] >= 0xC2 && p[0] < 0xE0 && length >= 2 && (p[1] & 0xC0) == 0x80)
+	{
+		*used = 2;
+		return (p[0] & 0x1F) << 6 | (p[1] & 0x3F);
+	}
+	if ((p[0] & 0xF0) == 0xE0 && length >= 3 && (p[1] & 0xC0) == 0x80 &&
+		(p[2] & 0xC0) == 0x80 && !(p[0] == 0xE0 && p[1] < 0xA0))
+	{
+		*used = 3;
+		return (p[0] & 0x0F) << 12 | (p[1] & 0x3F) << 6 | (p[2] & 0x3F);
+	}
+	if (p[0] >= 0xF0 && p[0] < 0xF5 && length >= 4 && (p[1] & 0xC0) == 0x80 &&
+		(p[2] & 0xC0) == 0x80 && (p[3] & 0xC0) == 0x80 &&
+		!(p[0] == 0xF0 && p[1] < 0x90) && !(p[0] == 0xF4 && p[1] > 0x8F))
+	{
+		*used = 4;
+		return (p[0] & 0x07) << 18 | (p[1] & 0x3F) << 12 |
+			(p[2] & 0x3F) << 6 | (p[3] & 0x3F);
+	}
+	return 0xDC00 + p[0];
+}
+
+/* Appends a character; the inverse of utext_decode. */
+void
+utext_append_char(StringInfo buf, uint32 c)
+{
+	if (c < 0x80 || (c >= 0xDC80 && c <= 0xDCFF))
+		appendStringInfoChar(buf, (char) (c & 0xFF));
+	else if (c < 0x800)
+	{
+		appendStringInfoChar(buf, 0xC0 | (c >> 6));
+		appendStringInfoChar(buf, 0x80 | (c & 0x3F));
+	}
+	else if (c < 0x10000)
+	{
+		appendStringInfoChar(buf, 0xE0 | (c >> 12));
+		appendStringInfoChar(buf, 0x80 | ((c >> 6) & 0x3F));
+		appendStringInfoChar(buf, 0x80 | (c & 0x3F));
+	}
+	else
+	{
+		appendStringInfoChar(buf, 0xF0 | (c >> 18));
+		appendStringInfoChar(buf, 0x80 | ((c >> 12) & 0x3F));
+		appendStringInfoChar(buf, 0x80 | ((c >> 6) & 0x3F));
+		appendStringInfoChar(buf, 0x80 | (c & 0x3F));
+	}
+}
+
+/* Number of characters. */
+int64
+utext_chars(const char *s, int length)
+{
+	int64		count = 0;
+	int			i = 0;
+
+	while (i < length)
+	{
+		int			used = 1;
+
+		if ((unsigned char) s[i] >= 0x80)
+			(void) utext_decode(s + i, length - i, &used);
+		i += used;
+		count++;
+	}
+	return count;
+}
+
+/* Byte offset of a character, at most the length. */
+int
+utext_offset(const char *s, int length, int64 chars)
+{
+	int			i = 0;
+
+	while (i < length && chars > 0)
+	{
+		int			used = 1;
+
+		if ((unsigned char) s[i] >= 0x80)
+			(void) utext_decode(s + i, length - i, &used);
+		i += used;
+		chars--;
+	}
+	return i;
+}
+
+/* Where the character before end begins. */
+static int
+previous(const char *s, int end)
+{
+	int			start = end - 1;
+	int			used;
+
+	while (start > 0 && end - start < 4 && ((unsigned char) s[start] & 0xC0) == 0x80)
+		start--;
+	(void) utext_decode(s + start, end - start, &used);
+	return start + used == end ? start : end - 1;
+}
+
+/* s * times */
+Value
+utext_repeat(const Value *s, int64 times)
+{
+	int64		total;
+	Value		result;
+	char	   *to;
+	int64		i;
+
+	if (times <= 0 || s->length == 0)
+	{
+		result = utext_make("", 0);
+		result.flags = s->flags & VF_MARKUP;
+		return result;
+	}
+	if (times > noetl_template_max_output)
+		utext_check_size(times);
+	total = times * s->length;
+	utext_check_size(total);
+	to = palloc(total + 1);
+	for (i = 0; i < times; i++)
+		memcpy(to + i * s->length, s->u.string, s->length);
+	to[total] = '\0';
+	result = utext_make(to, total);
+	result.flags = s->flags & VF_MARKUP;
+	return result;
+}
+
+/* a + b; if one of them is Markup, the other one is escaped. */
+Value
+utext_concat(Eval *ev, const Value *a, const Value *b)
+{
+	bool		markup = ((a->flags | b->flags) & VF_MARKUP) != 0;
+	Value		x = *a;
+	Value		y = *b;
+	Value		result;
+	char	   *to;
+
+	if (markup && !(x.flags & VF_MARKUP))
+		x = utext_escape(&x);
+	if (markup && !(y.flags & VF_MARKUP))
+		y = utext_escape(&y);
+	utext_check_size((int64) x.length + y.length);
+	to = palloc(x.length + y.length + 1);
+	memcpy(to, x.u.string, x.length);
+	memcpy(to + x.length, y.u.string, y.length);
+	to[x.length + y.length] = '\0';
+	result = utext_make(to, x.length + y.length);
+	if (markup)
+		result.flags = VF_MARKUP;
+	return result;
+}
+
+/* Order by code points; bytes of UTF-8 sort alike. */
+int
+utext_compare(const Value *a, const Value *b)
+{
+	int			c = memcmp(a->u.string, b->u.string, Min(a->length, b->length));
+
+	if (c != 0)
+		return c;
+	return (a->length > b->length) - (a->length < b->length);
+}
+
+/* Byte offset of a substring at or after from, or -1. */
+int
+utext_find(const char *s, int length, const char *sub, int sublength, int from)
+{
+	const char *p = s + from;
+	const char *end = s + length - sublength;
+
+	if (sublength == 0)
+		return from <= length ? from : -1;
+	while (p <= end)
+	{
+		p = memchr(p, sub[0], end - p + 1);
+		if (p == NULL)
+			return -1;
+		if (memcmp(p, sub, sublength) == 0)
+			return p - s;
+		p++;
+	}
+	return -1;
+}
+
+/* The last one that ends at or before end, or -1. */
+int
+utext_rfind(const char *s, int length, const char *sub, int sublength, int end)
+{
+	int			i;
+
+	for (i = Min(length, end) - sublength; i >= 0; i--)
+	{
+		if (sublength == 0 ||
+			(s[i] == sub[0] && memcmp(s + i, sub, sublength) == 0))
+			return i;
+	}
+	return -1;
+}
+
+/* Is the character one of those in the set (NULL: white space)? */
+static bool
+in_set(uint32 c, const char *ch, int used, const Value *chars)
+{
+	int			i = 0;
+
+	if (chars == NULL)
+		return unicode_is(c, UC_SPACE);
+	while (i < chars->length)
+	{
+		int			n;
+
+		(void) utext_decode(chars->u.string + i, chars->length - i, &n);
+		if (n == used && memcmp(chars->u.string + i, ch, n) == 0)
+			return true;
+		i += n;
+	}
+	return false;
+}
+
+/* strip, lstrip, rstrip */
+Value
+utext_strip(const Value *s, const Value *chars, bool left, bool right)
+{
+	int			start = 0;
+	int			end = s->length;
+	Value		result;
+
+	while (left && start < end)
+	{
+		int			used;
+		uint32		c = utext_decode(s->u.string + start, end - start, &used);
+
+		if (!in_set(c, s->u.string + start, used, chars))
+			break;
+		start += used;
+	}
+	while (right && end > start)
+	{
+		int			before = previous(s->u.string, end);
+		int			used;
+		uint32		c = utext_decode(s->u.string + before, end - before, &used);
+
+		if (!in_set(c, s->u.string + before, used, chars))
+			break;
+		end = before;
+	}
+	result = utext_make(s->u.string + start, end - start);
+	result.flags = s->flags & VF_MARKUP;
+	return result;
+}
+
+/* replace; count < 0: all.  An empty old text matches between characters. */
+Value
+utext_replace(const Value *s, const Value *old, const Value *new, int64 count)
+{
+	StringInfoData buf;
+	int			pos = 0;
+
+	if (count == 0 || old->length > s->length)
+		return *s;
+	initStringInfo(&buf);
+	for (; count != 0; count--)
+	{
+		int			found = utext_find(s->u.string, s->length,
+									  old->u.string, old->length, pos);
+
+		if (found < 0)
+			break;
+		CHECK_FOR_INTERRUPTS();
+		utext_check_size((int64) buf.len + new->length + (found - pos));
+		appendBinaryStringInfo(&buf, s->u.string + pos, found - pos);
+		appendBinaryStringInfo(&buf, new->u.string, new->length);
+		pos = found + old->length;
+		if (old->length == 0)
+		{
+			int			used;
+
+			if (pos >= s->length)
+				break;
+			(void) utext_decode(s->u.string + pos, s->length - pos, &used);
+			appendBinaryStringInfo(&buf, s->u.string + pos, used);
+			pos += used;
+		}
+	}
+	utext_check_size((int64) buf.len + s->length - pos);
+	appendBinaryStringInfo(&buf, s->u.string + pos, s->length - pos);
+	return utext_from_buffer(&buf);
+}
+
+/* A growing array of pieces. */
+typedef struct Pieces
+{
+	int			count;
+	int			allocated;
+	Value	   *items;
+	uint8		flags;
+} Pieces;
+
+/* Adds a piece. */
+static void
+add_piece(Pieces *pieces, const char *s, int length)
+{
+	if (pieces->count == pieces->allocated)
+	{
+		pieces->allocated = pieces->allocated ? pieces->allocated * 2 : 8;
+		if (pieces->items == NULL)
+			pieces->items = palloc(pieces->allocated * sizeof(Value));
+		else
+			pieces->items = repalloc_huge(pieces->items,
+										  pieces->allocated * sizeof(Value));
+		CHECK_FOR_INTERRUPTS();
+	}
+	pieces->items[pieces->count] = utext_make(s, length);
+	pieces->items[pieces->count].flags = pieces->flags;
+	pieces->count++;
+}
+
+/* Turns the order around, for splitting from the right. */
+static void
+reverse_pieces(Pieces *pieces)
+{
+	int			i;
+
+	for (i = 0; i < pieces->count / 2; i++)
+	{
+		Value		v = pieces->items[i];
+
+		pieces->items[i] = pieces->items[pieces->count - 1 - i];
+		pieces->items[pieces->count - 1 - i] = v;
+	}
+}
+
+/* Splits at runs of white space. */
+static void
+split_space(Pieces *pieces, const Value *s, int64 max)
+{
+	int			pos = 0;
+
+	for (;;)
+	{
+		Value		rest = utext_make(s->u.string + pos, s->length - pos);
+		int			start;
+
+		rest = utext_strip(&rest, NULL, true, false);
+		start = rest.u.string - s->u.string;
+		if (start >= s->length)
+			return;
+		if (max == 0)
+		{
+			add_piece(pieces, rest.u.string,
+					  utext_strip(&rest, NULL, false, true).length);
+			return;
+		}
+		pos = start;
+		while (pos < s->length)
+		{
+			int			used;
+
+			if (unicode_is(utext_decode(s->u.string + pos, s->length - pos, &used),
+						   UC_SPACE))
+				break;
+			pos += used;
+		}
+		add_piece(pieces, s->u.string + start, pos - start);
+		max--;
+	}
+}
+
+/* The same from the right. */
+static void
+rsplit_space(Pieces *pieces, const Value *s, int64 max)
+{
+	int			end = s->length;
+
+	for (;;)
+	{
+		Value		rest = utext_make(s->u.string, end);
+		int			start;
+
+		rest = utext_strip(&rest, NULL, false, true);
+		end = rest.length;
+		if (end == 0)
+			return;
+		if (max == 0)
+		{
+			rest = utext_strip(&rest, NULL, true, false);
+			add_piece(pieces, rest.u.string, rest.length);
+			return;
+		}
+		start = end;
+		while (start > 0)
+		{
+			int			before = previous(s->u.string, start);
+			int			used;
+
+			if (unicode_is(utext_decode(s->u.string + before, start - before, &used),
+						   UC_SPACE))
+				break;
+			start = before;
+		}
+		add_piece(pieces, s->u.string + start, end - start);
+		end = start;
+		max--;
+	}
+}
+
+/* split and rsplit; sep NULL: white space; max < 0: everywhere */
+Value
+utext_split(const Value *s, const Value *sep, int64 max, bool right)
+{
+	Pieces		pieces = {0, 0, NULL, s->flags & VF_MARKUP};
+
+	if (sep == NULL)
+	{
+		if (right)
+			rsplit_space(&pieces, s, max);
+		else
+			split_space(&pieces, s, max);
+	}
+	else if (sep->length == 0)
+		jinja_fail("empty separator");
+	else if (right)
+	{
+		int			end = s->length;
+		int			found;
+
+		while (max != 0 &&
+			   (found = utext_rfind(s->u.string, s->length, sep->u.string,
+								   sep->length, end)) >= 0)
+		{
+			add_piece(&pieces, s->u.string + found + sep->length,
+					  end - found - sep->length);
+			end = found;
+			max--;
+		}
+		add_piece(&pieces, s->u.string, end);
+	}
+	else
+	{
+		int			pos = 0;
+		int			found;
+
+		while (max != 0 &&
+			   (found = utext_find(s->u.string, s->length, sep->u.string,
+								  sep->length, pos)) >= 0)
+		{
+			add_piece(&pieces, s->u.string + pos, found - pos);
+			pos = found + sep->length;
+			max--;
+		}
+		add_piece(&pieces, s->u.string + pos, s->length - pos);
+	}
+	if (right)
+		reverse_pieces(&pieces);
+	return value_list(pieces.count, pieces.items);
+}
+
+/* Is it one of the characters splitlines() breaks at? */
+static bool
+is_line_break(uint32 c)
+{
+	return (c >= 0x0A && c <= 0x0D) || (c >= 0x1C && c <= 0x1E) ||
+		c == 0x85 || c == 0x2028 || c == 0x2029;
+}
+
+/* splitlines */
+Value
+utext_splitlines(const Value *s, bool keepends)
+{
+	Pieces		pieces = {0, 0, NULL, s->flags & VF_MARKUP};
+	int			start = 0;
+	int			pos = 0;
+
+	while (pos < s->length)
+	{
+		int			used;
+		uint32		c = utext_decode(s->u.string + pos, s->length - pos, &used);
+		int			end = pos;
+
+		pos += used;
+		if (!is_line_break(c))
+			continue;
+		if (c == '\r' && pos < s->length && s->u.string[pos] == '\n')
+			pos++;
+		add_piece(&pieces, s->u.string + start, (keepends ? pos : end) - start);
+		start = pos;
+	}
+	if (start < s->length)
+		add_piece(&pieces, s->u.string + start, s->length - start);
+	return value_list(pieces.count, pieces.items);
+}
+
+/* ------------------------------------------------------------------------
+ * Case
+ * ------------------------------------------------------------------------
+ */
+
+/* Is the capital sigma at pos the last letter of a word? */
+static bool
+is_final_sigma(const Value *s, int pos, int after)
+{
+	int			used;
+	bool		cased = false;
+
+	while (pos > 0)
+	{
+		uint16		flags;
+
+		pos = previous(s->u.string, pos);
+		flags = unicode_flags(utext_decode(s->u.string + pos, s->length - pos, &used));
+		if (flags & UC_CASE_IGNORABLE)
+			continue;
+		cased = (flags & UC_CASED) != 0;
+		break;
+	}
+	if (!cased)
+		return false;
+	while (after < s->length)
+	{
+		uint16		flags;
+
+		flags = unicode_flags(utext_decode(s->u.string + after, s->length - after, &used));
+		after += used;
+		if (flags & UC_CASE_IGNORABLE)
+			continue;
+		return (flags & UC_CASED) == 0;
+	}
+	return true;
+}
+
+/* Appends the mapping of the character at pos. */
+static void
+append_mapped(StringInfo buf, const Value *s, int pos, uint32 c, int used, CaseMap map)
+{
+	uint32		to[3];
+	int			n;
+	int			i;
+
+	if (map == CASE_LOWER && c == 0x3A3)
+	{
+		utext_append_char(buf, is_final_sigma(s, pos, pos + used) ? 0x3C2 : 0x3C3);
+		return;
+	}
+	n = unicode_map(map, c, to);
+	for (i = 0; i < n; i++)
+		utext_append_char(buf, to[i]);
+}
+
+/* Maps a whole string: the first character one way, the rest another. */
+static Value
+map_case(const Value *s, CaseMap first, CaseMap rest)
+{
+	StringInfoData buf;
+	int			pos = 0;
+	Value		result;
+
+	initStringInfo(&buf);
+	enlargeStringInfo(&buf, s->length);
+	while (pos < s->length)
+	{
+		int			used;
+		uint32		c = utext_decode(s->u.string + pos, s->length - pos, &used);
+
+		append_mapped(&buf, s, pos, c, used, pos == 0 ? first : rest);
+		pos += used;
+	}
+	utext_check_size(buf.len);
+	result = utext_from_buffer(&buf);
+	result.flags = s->flags & VF_MARKUP;
+	return result;
+}
+
+/* upper */
+Value
+utext_upper(const Value *s)
+{
+	return map_case(s, CASE_UPPER, CASE_UPPER);
+}
+
+/* lower */
+Value
+utext_lower(const Value *s)
+{
+	return map_case(s, CASE_LOWER, CASE_LOWER);
+}
+
+/* capitalize */
+Value
+utext_capitalize(const Value *s)
+{
+	return map_case(s, CASE_TITLE, CASE_LOWER);
+}
+
+/* casefold */
+Value
+utext_casefold(const Value *s)
+{
+	return map_case(s, CASE_FOLD, CASE_FOLD);
+}
+
+/* str.title(): a letter after anything without case begins a word */
+Value
+utext_title(const Value *s)
+{
+	StringInfoData buf;
+	bool		inside = false;
+	int			pos = 0;
+	Value		result;
+
+	initStringInfo(&buf);
+	while (pos < s->length)
+	{
+		int			used;
+		uint32		c = utext_decode(s->u.string + pos, s->length - pos, &used);
+
+		append_mapped(&buf, s, pos, c, used, inside ? CASE_LOWER : CASE_TITLE);
+		inside = unicode_is(c, UC_CASED);
+		pos += used;
+	}
+	utext_check_size(buf.len);
+	result = utext_from_buffer(&buf);
+	result.flags = s->flags & VF_MARKUP;
+	return result;
+}
+
+/* swapcase */
+Value
+utext_swapcase(const Value *s)
+{
+	StringInfoData buf;
+	int			pos = 0;
+	Value		result;
+
+	initStringInfo(&buf);
+	while (pos < s->length)
+	{
+		int			used;
+		uint32		c = utext_decode(s->u.string + pos, s->length - pos, &used);
+
+		if (unicode_is(c, UC_UPPER))
+			append_mapped(&buf, s, pos, c, used, CASE_LOWER);
+		else if (unicode_is(c, UC_LOWER))
+			append_mapped(&buf, s, pos, c, used, CASE_UPPER);
+		else
+			utext_append_char(&buf, c);
+		pos += used;
+	}
+	utext_check_size(buf.len);
+	result = utext_from_buffer(&buf);
+	result.flags = s->flags & VF_MARKUP;
+	return result;
+}
+
+/* ------------------------------------------------------------------------
+ * Padding and slices
+ * ------------------------------------------------------------------------
+ */
+
+/* side < 0: ljust, 0: center, > 0: rjust */
+Value
+utext_pad(const Value *s, int64 width, const Value *fill, int side)
+{
+	Value		space = utext_make(" ", 1);
+	int64		chars = utext_chars(s->u.string, s->length);
+	int64		missing = width - chars;
+	int64		left;
+	StringInfoData buf;
+	Value		result = *s;
+	int64		i;
+
+	if (fill == NULL)
+		fill = &space;
+	if (utext_chars(fill->u.string, fill->length) != 1)
+		jinja_fail("the fill character must be exactly one character long");
+	if (missing <= 0)
+		return result;
+	if (missing > noetl_template_max_output)
+		utext_check_size(missing);
+	utext_check_size(s->length + missing * fill->length);
+	if (side < 0)
+		left = 0;
+	else if (side > 0)
+		left = missing;
+	else
+		left = missing / 2 + (missing & width & 1);
+	initStringInfo(&buf);
+	for (i = 0; i < missing; i++)
+	{
+		if (i == left)
+			appendBinaryStringInfo(&buf, s->u.string, s->length);
+		appendBinaryStringInfo(&buf, fill->u.string, fill->length);
+	}
+	if (left == missing)
+		appendBinaryStringInfo(&buf, s->u.string, s->length);
+	result = utext_from_buffer(&buf);
+	result.flags = s->flags & VF_MARKUP;
+	return result;
+}
+
+/* count characters from start on, every step-th; indexes are valid */
+Value
+utext_slice(const Value *s, int64 start, int64 stop, int64 step, int64 count)
+{
+	StringInfoData buf;
+	Value		result;
+	int		   *offsets;
+	int64		chars = 0;
+	int			pos = 0;
+	int64		i;
+
+	if (count <= 0)
+		result = utext_make("", 0);
+	else if (step == 1)
+	{
+		int			from = utext_offset(s->u.string, s->length, start);
+
+		result = utext_make(s->u.string + from,
+						   utext_offset(s->u.string + from, s->length - from, count));
+	}
+	else
+	{
+		offsets = palloc((s->length + 1) * sizeof(int));
+		while (pos < s->length)
+		{
+			int			used;
+
+			offsets[chars++] = pos;
+			(void) utext_decode(s->u.string + pos, s->length - pos, &used);
+			pos += used;
+		}
+		offsets[chars] = s->length;
+		initStringInfo(&buf);
+		for (i = 0; i < count; i++)
+		{
+			int64		at = start + i * step;
+
+			appendBinaryStringInfo(&buf, s->u.string + offsets[at],
+								   offsets[at + 1] - offsets[at]);
+		}
+		result = utext_from_buffer(&buf);
+	}
+	result.flags = s->flags & VF_MARKUP;
+	return result;
+}
+
+/* ------------------------------------------------------------------------
+ * HTML
+ * ------------------------------------------------------------------------
+ */
+
+/* Appends text with the five special characters of HTML replaced. */
+void
+utext_escape_into(StringInfo buf, const char *s, int length)
+{
+	int			i;
+
+	for (i = 0; i < length; i++)
+	{
+		switch (s[i])
+		{
+			case '&':
+				appendBinaryStringInfo(buf, "&amp;", 5);
+				break;
+			case '<':
+				appendBinaryStringInfo(buf, "&lt;", 4);
+				break;
+			case '>':
+				appendBinaryStringInfo(buf, "&gt;", 4);
+				break;
+			case '"':
+				appendBinaryStringInfo(buf, "&#34;", 5);
+				break;
+			case '\'':
+				appendBinaryStringInfo(buf, "&#39;", 5);
+				break;
+			default:
+				appendStringInfoChar(buf, s[i]);
+		}
+	}
+	utext_check_size(buf->len);
+}
+
+/* Text as Markup: escaped unless it is Markup already. */
+Value
+utext_escape(const Value *s)
+{
+	StringInfoData buf;
+	Value		result;
+
+	if (s->flags & VF_MARKUP)
+		return *s;
+	initStringInfo(&buf);
+	utext_escape_into(&buf, s->u.string, s->length);
+	result = utext_from_buffer(&buf);
+	result.flags = VF_MARKUP;
+	return result;
+}

@@ -1,0 +1,826 @@
+/*
+ * value/value.c
+ *		Values: truth, equality, order, lists and dicts.
+ */
+#include "common/common.h"
+
+#include <math.h>
+
+#include "common/hashfn.h"
+#include "miscadmin.h"
+
+#include "jinja/internal.h"
+
+/* ------------------------------------------------------------------------
+ * Constructors
+ * ------------------------------------------------------------------------
+ */
+
+/* A value for a C string that lives long enough. */
+Value
+value_text(const char *string)
+{
+	return utext_make(string, strlen(string));
+}
+
+/* A list of items that live long enough. */
+Value
+value_list(int count, Value *items)
+{
+	Value		v = {VAL_LIST};
+
+	v.u.list = palloc(sizeof(ValueList));
+	v.u.list->count = count;
+	v.u.list->items = items ? items : palloc(sizeof(Value));
+	v.u.list->json = NULL;
+	return v;
+}
+
+/* A tuple. */
+Value
+value_tuple(int count, Value *items)
+{
+	Value		v = value_list(count, items);
+
+	v.kind = VAL_TUPLE;
+	return v;
+}
+
+/* A tuple of two. */
+Value
+value_pair(const Value *a, const Value *b)
+{
+	Value	   *items = palloc(2 * sizeof(Value));
+
+	items[0] = *a;
+	items[1] = *b;
+	return value_tuple(2, items);
+}
+
+/* Common part of the undefined values. */
+static Value
+make_undefined(const char *hint, const char *owner, const Value *name)
+{
+	Value		v = {VAL_UNDEFINED};
+
+	v.u.undefined = palloc0(sizeof(Undefined));
+	v.u.undefined->hint = hint;
+	v.u.undefined->owner = owner;
+	if (name)
+		v.u.undefined->name = *name;
+	return v;
+}
+
+/* What a name without a value gives. */
+Value
+value_undefined_name(const char *name, int length)
+{
+	Value		v = utext_make(name, length);
+
+	return make_undefined(NULL, NULL, &v);
+}
+
+/* What a missing attribute or item gives. */
+Value
+value_undefined_attribute(const Value *owner, const Value *name)
+{
+	return make_undefined(NULL, value_type(owner), name);
+}
+
+/* Undefined for a reason of its own. */
+Value
+value_undefined_hint(const char *hint)
+{
+	return make_undefined(hint, NULL, NULL);
+}
+
+/* Raises what touching an undefined value raises. */
+void
+value_fail_undefined(const Value *value)
+{
+	const Undefined *u = value->u.undefined;
+	char	   *name;
+
+	if (u->hint)
+		jinja_fail("%s", u->hint);
+	name = quote_repr(&u->name);
+	if (u->owner == NULL)
+		jinja_fail("%s is undefined", name);
+	if (strcmp(u->owner, "NoneType") == 0)
+		jinja_fail("None has no %s %s",
+				   u->name.kind == VAL_STRING ? "attribute" : "element", name);
+	if (u->name.kind == VAL_STRING)
+		jinja_fail("'%s object' has no attribute %s", u->owner, name);
+	jinja_fail("%s object has no element %s", u->owner, name);
+}
+
+/* Python's name of a value's type. */
+const char *
+value_type(const Value *value)
+{
+	switch ((ValueKind) value->kind)
+	{
+		case VAL_ABSENT:
+		case VAL_UNDEFINED:
+			return "Undefined";
+		case VAL_NONE:
+			return "NoneType";
+		case VAL_BOOL:
+			return "bool";
+		case VAL_INT:
+		case VAL_BIGINT:
+			return "int";
+		case VAL_FLOAT:
+			return "float";
+		case VAL_STRING:
+			return value->flags & VF_MARKUP ? "Markup" : "str";
+		case VAL_LIST:
+			return "list";
+		case VAL_TUPLE:
+			return "tuple";
+		case VAL_DICT:
+			return "dict";
+		case VAL_RANGE:
+			return "range";
+		case VAL_VIEW:
+			return value->u.view->kind == VIEW_KEYS ? "dict_keys" :
+				value->u.view->kind == VIEW_VALUES ? "dict_values" : "dict_items";
+		case VAL_ITERATOR:
+			return value->u.iterator->type;
+		case VAL_NAMESPACE:
+			return "Namespace";
+		case VAL_CYCLER:
+			return "Cycler";
+		case VAL_JOINER:
+			return "Joiner";
+		case VAL_LOOP:
+			return "LoopContext";
+		case VAL_MACRO:
+			return "Macro";
+		case VAL_METHOD:
+			return "builtin_function_or_method";
+		case VAL_GLOBAL:
+			return "type";
+	}
+	return "object";
+}
+
+/* ------------------------------------------------------------------------
+ * Lists and dicts
+ * ------------------------------------------------------------------------
+ */
+
+/* Number of items of a list or tuple. */
+int
+list_count(const Value *value)
+{
+	return value->u.list->count;
+}
+
+/* Items of a list or tuple; deforms one that came from jsonb. */
+Value *
+list_items(const Value *value)
+{
+	ValueList  *list = value->u.list;
+	JsonbIterator *it;
+	JsonbValue	item;
+	JsonbIteratorToken token;
+	int			i = 0;
+
+	if (list->items != NULL)
+		return list->items;
+	list->items = palloc_extended((list->count + 1) * sizeof(Value), MCXT_ALLOC_HUGE);
+	it = JsonbIteratorInit(list->json);
+	while ((token = JsonbIteratorNext(&it, &item, true)) != WJB_DONE)
+	{
+		if (token == WJB_ELEM)
+			list->items[i++] = value_from_json(&item, 0);
+	}
+	return list->items;
+}
+
+/* An empty dict with room for some entries. */
+Value
+value_new_dict(int size)
+{
+	Value		v = {VAL_DICT};
+
+	v.u.dict = palloc0(sizeof(ValueDict));
+	v.u.dict->allocated = Max(size, 4);
+	v.u.dict->entries = palloc_extended(v.u.dict->allocated * sizeof(DictEntry),
+										MCXT_ALLOC_HUGE);
+	return v;
+}
+
+/* Gives a dict from jsonb entries, in jsonb's order. */
+void
+dict_deform(ValueDict *dict, uint8 flags)
+{
+	JsonbIterator *it;
+	JsonbValue	item;
+	JsonbIteratorToken token;
+	int			i = 0;
+
+	if (dict->entries != NULL)
+		return;
+	dict->allocated = dict->count + 1;
+	dict->entries = palloc_extended(dict->allocated * sizeof(DictEntry),
+									MCXT_ALLOC_HUGE);
+	it = JsonbIteratorInit(dict->json);
+	while ((token = JsonbIteratorNext(&it, &item, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+		{
+			dict->entries[i].key = value_from_json(&item, 0);
+			dict->entries[i].hash = hash_bytes((const unsigned char *) item.val.string.val,
+											   item.val.string.len);
+		}
+		else if (token == WJB_VALUE)
+			dict->entries[i++].value =
+				value_from_json(&item, flags & VF_STEPS ? VF_STEP : 0);
+	}
+}
+
+/* Builds or rebuilds the hash index. */
+static void
+dict_index(ValueDict *dict)
+{
+	int			i;
+
+	dict->nbuckets = 16;
+	while (dict->nbuckets < dict->allocated * 2)
+		dict->nbuckets *= 2;
+	dict->buckets = palloc_extended(dict->nbuckets * sizeof(int32), MCXT_ALLOC_HUGE);
+	memset(dict->buckets, -1, dict->nbuckets * sizeof(int32));
+	for (i = 0; i < dict->count; i++)
+	{
+		uint32		b = dict->entries[i].hash & (dict->nbuckets - 1);
+
+		while (dict->buckets[b] >= 0)
+			b = (b + 1) & (dict->nbuckets - 1);
+		dict->buckets[b] = i;
+	}
+}
+
+/* Number of the entry with a key, or -1. */
+static int
+dict_find(Eval *ev, ValueDict *dict, const Value *key, uint32 hash)
+{
+	int			i;
+	uint32		b;
+
+	if (dict->nbuckets == 0)
+	{
+		for (i = 0; i < dict->count; i++)
+		{
+			if (dict->entries[i].hash == hash &&
+				value_equal(ev, &dict->entries[i].key, key))
+				return i;
+		}
+		return -1;
+	}
+	b = hash & (dict->nbuckets - 1);
+	while ((i = dict->buckets[b]) >= 0)
+	{
+		if (dict->entries[i].hash == hash &&
+			value_equal(ev, &dict->entries[i].key, key))
+			return i;
+		b = (b + 1) & (dict->nbuckets - 1);
+	}
+	return -1;
+}
+
+/* The member with a key that is a string. */
+bool
+dict_get_text(const Value *value, const char *key, int length, Value *result)
+{
+	ValueDict  *dict = value->u.dict;
+	Value		k;
+	int			i;
+
+	if (dict->entries == NULL)
+	{
+		JsonbValue	found;
+
+		if (getKeyJsonValueFromContainer(dict->json, key, length, &found) == NULL)
+			return false;
+		*result = value_from_json(&found, value->flags & VF_STEPS ? VF_STEP : 0);
+		return true;
+	}
+	k = utext_make(key, length);
+	i = dict_find(NULL, dict, &k, hash_bytes((const unsigned char *) key, length));
+	if (i < 0)
+		return false;
+	*result = dict->entries[i].value;
+	return true;
+}
+
+/* The member with any key; raises when the key cannot be one. */
+bool
+dict_get(Eval *ev, const Value *value, const Value *key, Value *result)
+{
+	uint32		hash;
+	int			i;
+
+	if (key->kind == VAL_STRING)
+		return dict_get_text(value, key->u.string, key->length, result);
+	hash = value_hash(ev, key);
+	if (value->u.dict->entries == NULL)
+		return false;
+	i = dict_find(ev, value->u.dict, key, hash);
+	if (i < 0)
+		return false;
+	*result = value->u.dict->entries[i].value;
+	return true;
+}
+
+/* Adds or replaces a member; only for dicts that are being built. */
+void
+dict_set(Eval *ev, ValueDict *dict, const Value *key, const Value *value)
+{
+	uint32		hash = value_hash(ev, key);
+	int			i = dict_find(ev, dict, key, hash);
+
+	if (i >= 0)
+	{
+		dict->entries[i].value = *value;
+		return;
+	}
+	if (dict->count == dict->allocated)
+	{
+		dict->allocated *= 2;
+		dict->entries = repalloc_huge(dict->entries,
+									  dict->allocated * sizeof(DictEntry));
+		dict->nbuckets = 0;
+	}
+	i = dict->count++;
+	dict->entries[i].key = *key;
+	dict->entries[i].value = *value;
+	dict->entries[i].hash = hash;
+	if (dict->nbuckets == 0)
+	{
+		if (dict->count > 8)
+			dict_index(dict);
+	}
+	else
+	{
+		uint32		b = hash & (dict->nbuckets - 1);
+
+		while (dict->buckets[b] >= 0)
+			b = (b + 1) & (dict->nbuckets - 1);
+		dict->buckets[b] = i;
+	}
+}
+
+/* Python's hash(): equal values have equal hashes. */
+uint32
+value_hash(Eval *ev, const Value *value)
+{
+	uint32		hash;
+	int			i;
+
+	switch ((ValueKind) value->kind)
+	{
+		case VAL_NONE:
+			return 0x9e3779b9;
+		case VAL_BOOL:
+		case VAL_INT:
+		case VAL_BIGINT:
+		case VAL_FLOAT:
+			return number_hash(value);
+		case VAL_STRING:
+			return hash_bytes((const unsigned char *) value->u.string, value->length);
+		case VAL_TUPLE:
+			hash = 0x345678;
+			check_stack_depth();
+			for (i = 0; i < value->u.list->count; i++)
+				hash = hash_combine(hash, value_hash(ev, &value->u.list->items[i]));
+			return hash;
+		case VAL_RANGE:
+			return hash_combine((uint32) value->u.range->count,
+								value->u.range->count ? (uint32) value->u.range->start : 0);
+		case VAL_LIST:
+		case VAL_DICT:
+			jinja_fail("unhashable type: '%s'", value_type(value));
+		case VAL_VIEW:
+			if (value->u.view->kind != VIEW_VALUES)
+				jinja_fail("unhashable type: '%s'", value_type(value));
+			return 1;
+		default:
+			return value->kind;
+	}
+}
+
+/* ------------------------------------------------------------------------
+ * Truth, equality, order
+ * ------------------------------------------------------------------------
+ */
+
+/* Python's bool() */
+bool
+value_truth(Eval *ev, const Value *value)
+{
+	switch ((ValueKind) value->kind)
+	{
+		case VAL_ABSENT:
+		case VAL_UNDEFINED:
+		case VAL_NONE:
+			return false;
+		case VAL_BOOL:
+			return value->u.boolean;
+		case VAL_INT:
+			return value->u.integer != 0;
+		case VAL_BIGINT:
+			return true;
+		case VAL_FLOAT:
+			return value->u.real != 0;
+		case VAL_STRING:
+			return value->length > 0;
+		case VAL_LIST:
+		case VAL_TUPLE:
+			return value->u.list->count > 0;
+		case VAL_DICT:
+			return value->u.dict->count > 0;
+		case VAL_RANGE:
+			return value->u.range->count > 0;
+		case VAL_VIEW:
+			return value->u.view->dict->count > 0;
+		case VAL_LOOP:
+			return jinja_loop_length(ev, value->u.loop) > 0;
+		default:
+			return true;
+	}
+}
+
+/* Are two sequences equal item by item? */
+static bool
+items_equal(Eval *ev, const Value *a, const Value *b)
+{
+	Value	   *x;
+	Value	   *y;
+	int			i;
+
+	if (a->u.list->count != b->u.list->count)
+		return false;
+	x = list_items(a);
+	y = list_items(b);
+	for (i = 0; i < a->u.list->count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!value_identical(&x[i], &y[i]) && !value_equal(ev, &x[i], &y[i]))
+			return false;
+	}
+	return true;
+}
+
+/* Do two dicts have the same members? */
+static bool
+dicts_equal(Eval *ev, const Value *a, const Value *b)
+{
+	int			i;
+
+	if (a->u.dict->count != b->u.dict->count)
+		return false;
+	dict_deform(a->u.dict, a->flags);
+	for (i = 0; i < a->u.dict->count; i++)
+	{
+		DictEntry  *entry = &a->u.dict->entries[i];
+		Value		other;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!dict_get(ev, b, &entry->key, &other) ||
+			(!value_identical(&entry->value, &other) &&
+			 !value_equal(ev, &entry->value, &other)))
+			return false;
+	}
+	return true;
+}
+
+/* Are two ranges the same sequence? */
+static bool
+ranges_equal(const ValueRange *a, const ValueRange *b)
+{
+	return a->count == b->count &&
+		(a->count == 0 || (a->start == b->start &&
+						   (a->count == 1 || a->step == b->step)));
+}
+
+/* The members of a view of keys or items as a set are compared. */
+static bool
+views_equal(Eval *ev, const Value *a, const Value *b)
+{
+	Iterator   *it;
+	Value		item;
+
+	if (a->u.view->kind == VIEW_VALUES || b->u.view->kind == VIEW_VALUES)
+		return a->u.view == b->u.view;
+	if (value_length(ev, a) != value_length(ev, b))
+		return false;
+	it = value_iterate(ev, a);
+	while (iter_next(ev, it, &item))
+	{
+		if (!value_contains(ev, b, &item))
+			return false;
+	}
+	return true;
+}
+
+/* Python's == */
+bool
+value_equal(Eval *ev, const Value *a, const Value *b)
+{
+	check_stack_depth();
+	if (value_is_number(a) && value_is_number(b))
+	{
+		bool		unordered;
+		int			c = number_compare(a, b, &unordered);
+
+		return c == 0 && !unordered;
+	}
+	if (a->kind != b->kind)
+		return false;
+	switch ((ValueKind) a->kind)
+	{
+		case VAL_UNDEFINED:
+		case VAL_NONE:
+			return true;
+		case VAL_STRING:
+			return a->length == b->length &&
+				memcmp(a->u.string, b->u.string, a->length) == 0;
+		case VAL_LIST:
+		case VAL_TUPLE:
+			return items_equal(ev, a, b);
+		case VAL_DICT:
+			return dicts_equal(ev, a, b);
+		case VAL_RANGE:
+			return ranges_equal(a->u.range, b->u.range);
+		case VAL_VIEW:
+			return views_equal(ev, a, b);
+		default:
+			return value_identical(a, b);
+	}
+}
+
+/*
+ * Python's "is": small values have no identity of their own here, so equal
+ * scalars of one type count as the same object.
+ */
+bool
+value_identical(const Value *a, const Value *b)
+{
+	if (a->kind != b->kind)
+		return false;
+	switch ((ValueKind) a->kind)
+	{
+		case VAL_UNDEFINED:
+			return a->u.undefined == b->u.undefined;
+		case VAL_NONE:
+			return true;
+		case VAL_BOOL:
+			return a->u.boolean == b->u.boolean;
+		case VAL_INT:
+			return a->u.integer == b->u.integer;
+		case VAL_FLOAT:
+			return a->u.real == b->u.real;
+		case VAL_STRING:
+			return a->length == b->length &&
+				((a->flags ^ b->flags) & VF_MARKUP) == 0 &&
+				memcmp(a->u.string, b->u.string, a->length) == 0;
+		case VAL_LIST:
+		case VAL_TUPLE:
+			return a->u.list == b->u.list ||
+				(a->u.list->json && a->u.list->json == b->u.list->json);
+		case VAL_DICT:
+			return a->u.dict == b->u.dict ||
+				(a->u.dict->json && a->u.dict->json == b->u.dict->json);
+		case VAL_METHOD:
+			return a->u.method->builtin == b->u.method->builtin &&
+				value_identical(&a->u.method->self, &b->u.method->self);
+		default:
+			return a->u.list == b->u.list;
+	}
+}
+
+/* What Python says when values have no order. */
+static void
+fail_order(const Value *a, const Value *b, const char *op)
+{
+	if (a->kind == VAL_UNDEFINED)
+		value_fail_undefined(a);
+	if (b->kind == VAL_UNDEFINED)
+		value_fail_undefined(b);
+	jinja_fail("'%s' not supported between instances of '%s' and '%s'",
+			   op, value_type(a), value_type(b));
+}
+
+/* The first pair of items that differs decides. */
+static bool
+order_items(Eval *ev, Operator op, const Value *a, const Value *b)
+{
+	Value	   *x = list_items(a);
+	Value	   *y = list_items(b);
+	int			n = Min(a->u.list->count, b->u.list->count);
+	int			i;
+	Value		p;
+	Value		q;
+
+	for (i = 0; i < n; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!value_identical(&x[i], &y[i]) && !value_equal(ev, &x[i], &y[i]))
+			return value_order(ev, op, &x[i], &y[i]);
+	}
+	p = value_int(a->u.list->count);
+	q = value_int(b->u.list->count);
+	return value_order(ev, op, &p, &q);
+}
+
+/* Is a subset (or superset) relation between views of keys asked for? */
+static bool
+order_views(Eval *ev, Operator op, const Value *a, const Value *b)
+{
+	bool		less = op == OP_LT || op == OP_LE;
+	const Value *small = less ? a : b;
+	const Value *large = less ? b : a;
+	int64		n = value_length(ev, small);
+	int64		m = value_length(ev, large);
+	Iterator   *it;
+	Value		item;
+
+	if (op == OP_LT || op == OP_GT ? n >= m : n > m)
+		return false;
+	it = value_iterate(ev, small);
+	while (iter_next(ev, it, &item))
+	{
+		if (!value_contains(ev, large, &item))
+			return false;
+	}
+	return true;
+}
+
+/* < <= > >= */
+bool
+value_order(Eval *ev, Operator op, const Value *a, const Value *b)
+{
+	static const char *const names[] = {
+		[OP_LT] = "<", [OP_LE] = "<=", [OP_GT] = ">", [OP_GE] = ">="
+	};
+	int			c;
+
+	check_stack_depth();
+	if (value_is_number(a) && value_is_number(b))
+	{
+		bool		unordered;
+
+		c = number_compare(a, b, &unordered);
+		if (unordered)
+			return false;
+	}
+	else if (a->kind == VAL_STRING && b->kind == VAL_STRING)
+		c = utext_compare(a, b);
+	else if (a->kind == b->kind && (a->kind == VAL_LIST || a->kind == VAL_TUPLE))
+		return order_items(ev, op, a, b);
+	else if (a->kind == VAL_VIEW && b->kind == VAL_VIEW &&
+			 a->u.view->kind != VIEW_VALUES && b->u.view->kind != VIEW_VALUES)
+		return order_views(ev, op, a, b);
+	else
+		fail_order(a, b, names[op]);
+	switch (op)
+	{
+		case OP_LT:
+			return c < 0;
+		case OP_LE:
+			return c <= 0;
+		case OP_GT:
+			return c > 0;
+		default:
+			return c >= 0;
+	}
+}
+
+/* Three-way comparison for sorting; op is what a failure is blamed on. */
+int
+value_compare(Eval *ev, const Value *a, const Value *b, const char *op)
+{
+	if (value_order(ev, OP_LT, a, b))
+		return -1;
+	return value_order(ev, OP_LT, b, a) ? 1 : 0;
+}
+
+/* Does a range contain a number? */
+static bool
+range_contains(const ValueRange *range, const Value *item)
+{
+	double		d;
+	int64		i;
+
+	if (item->kind == VAL_BOOL)
+		i = item->u.boolean;
+	else if (item->kind == VAL_INT)
+		i = item->u.integer;
+	else if (item->kind == VAL_FLOAT)
+	{
+		d = item->u.real;
+		if (!(d >= -9.2e18 && d <= 9.2e18) || d != floor(d))
+			return false;
+		i = (int64) d;
+	}
+	else
+		return false;
+	if (range->count == 0)
+		return false;
+	if (range->step > 0 ? (i < range->start || i >= range->stop) :
+		(i > range->start || i <= range->stop))
+		return false;
+	if (range->step > 0)
+		return ((uint64) i - (uint64) range->start) % (uint64) range->step == 0;
+	return ((uint64) range->start - (uint64) i) % -(uint64) range->step == 0;
+}
+
+/* Python's "in" */
+bool
+value_contains(Eval *ev, const Value *container, const Value *item)
+{
+	Value		found;
+	Iterator   *it;
+
+	switch ((ValueKind) container->kind)
+	{
+		case VAL_STRING:
+			if (item->kind != VAL_STRING)
+				jinja_fail("'in <string>' requires string as left operand, not %s",
+						   value_type(item));
+			return utext_find(container->u.string, container->length,
+							 item->u.string, item->length, 0) >= 0;
+		case VAL_DICT:
+			return dict_get(ev, container, item, &found);
+		case VAL_RANGE:
+			return range_contains(container->u.range, item);
+		case VAL_VIEW:
+			if (container->u.view->kind == VIEW_KEYS)
+			{
+				Value		dict = {VAL_DICT};
+
+				dict.u.dict = container->u.view->dict;
+				return dict_get(ev, &dict, item, &found);
+			}
+			break;
+		default:
+			break;
+	}
+	if (!value_is_iterable(container))
+		jinja_fail("argument of type '%s' is not iterable", value_type(container));
+	it = value_iterate(ev, container);
+	while (iter_next(ev, it, &found))
+	{
+		if (value_identical(&found, item) || value_equal(ev, &found, item))
+			return true;
+	}
+	return false;
+}
+
+/* Can len() be taken of it? */
+bool
+value_has_length(const Value *value)
+{
+	switch ((ValueKind) value->kind)
+	{
+		case VAL_UNDEFINED:
+		case VAL_STRING:
+		case VAL_LIST:
+		case VAL_TUPLE:
+		case VAL_DICT:
+		case VAL_RANGE:
+		case VAL_VIEW:
+		case VAL_LOOP:
+			return true;
+		default:
+			return false;
+	}
+}
+
+/* Python's len() */
+int64
+value_length(Eval *ev, const Value *value)
+{
+	switch ((ValueKind) value->kind)
+	{
+		case VAL_UNDEFINED:
+			return 0;
+		case VAL_STRING:
+			return utext_chars(value->u.string, value->length);
+		case VAL_LIST:
+		case VAL_TUPLE:
+			return value->u.list->count;
+		case VAL_DICT:
+			return value->u.dict->count;
+		case VAL_RANGE:
+			return value->u.range->count;
+		case VAL_VIEW:
+			return value->u.view->dict->count;
+		case VAL_LOOP:
+			return jinja_loop_length(ev, value->u.loop);
+		default:
+			jinja_fail("object of type '%s' has no len()", value_type(value));
+	}
+}

@@ -1,0 +1,217 @@
+/*
+ * wakeup/wakeup.c
+ *		Waking idle workers.
+ */
+#include "common/common.h"
+
+#include "access/xact.h"
+#include "commands/async.h"
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "storage/lock.h"
+#include "storage/proc.h"
+#include "storage/procarray.h"
+#if PG_VERSION_NUM < 170000
+#include "storage/sinvaladt.h"
+#endif
+#include "utils/memutils.h"
+
+#include "wakeup/schedule.h"
+#include "wakeup/wakeup.h"
+
+/* In place of a type: whoever waits, for new timers */
+#define TIMER_HASH				2
+
+/* Tasks of one type. */
+typedef struct Noted
+{
+	uint32		type_hash;		/* 0: any; or TIMER_HASH */
+	int			tasks;
+} Noted;
+
+/* What this transaction has made ready. */
+static struct
+{
+	Noted	   *types;
+	int			capacity;
+	int			count;
+	TimestampTz timer;			/* the first that will be due; 0: none */
+	bool		callback;
+}			noted;
+
+/* Spreads wake-ups over the waiters. */
+static uint32 wake_turn = 0;
+
+/* The tag waiters for a type hold. */
+static void
+waiter_tag(LOCKTAG *tag, uint32 type_hash)
+{
+	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, 0, type_hash, LOCK_CLASS_WAITERS);
+}
+
+/* Odd: 0 is the tag of those who take any type, and there is TIMER_HASH. */
+static uint32
+type_hash(const char *type)
+{
+	return DatumGetUInt32(hash_any((const unsigned char *) type, strlen(type))) | 1;
+}
+
+/* The process behind a virtual transaction, or NULL. */
+static PGPROC *
+waiter_process(const VirtualTransactionId *vxid)
+{
+#if PG_VERSION_NUM >= 170000
+	return ProcNumberGetProc(vxid->procNumber);
+#else
+	return BackendIdGetProc(vxid->backendId);
+#endif
+}
+
+/* Wakes up to "tasks" of those who hold a tag; returns how many. */
+static int
+wake_holders(uint32 hash, int tasks)
+{
+	LOCKTAG		tag;
+	VirtualTransactionId *holders;
+	int			count = 0;
+	int			woken = 0;
+
+	waiter_tag(&tag, hash);
+	holders = GetLockConflicts(&tag, ExclusiveLock, &count);
+	if (count > 0 && wake_turn == 0)
+		wake_turn = (uint32) MyProcPid;
+	for (int i = 0; i < count && woken < tasks; i++)
+	{
+		PGPROC	   *process = waiter_process(&holders[(wake_turn + i) % count]);
+
+		if (process == NULL)
+			continue;
+		SetLatch(&process->procLatch);
+		woken++;
+	}
+	wake_turn += Max(woken, 1);
+	return woken;
+}
+
+/* After commit the rows are visible: now somebody may look. */
+static void
+wake_waiters(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_COMMIT)
+		for (int i = 0; i < noted.count; i++)
+		{
+			int			left = noted.types[i].tasks;
+
+			if (left > 0 && noted.types[i].type_hash != 0)
+				left -= wake_holders(noted.types[i].type_hash, left);
+			if (left > 0 && noted.types[i].type_hash != TIMER_HASH)
+				(void) wake_holders(0, left);
+		}
+	if (event == XACT_EVENT_COMMIT && noted.timer != 0)
+		timer_expect(noted.timer);
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT ||
+		event == XACT_EVENT_PREPARE)
+	{
+		noted.count = 0;
+		noted.timer = 0;
+	}
+}
+
+/* At the end of the transaction, what was noted will be read. */
+static void
+ensure_callback(void)
+{
+	if (noted.callback)
+		return;
+	RegisterXactCallback(wake_waiters, NULL);
+	noted.callback = true;
+}
+
+/* The entry of a hash. */
+static Noted *
+note(uint32 hash)
+{
+	int			i;
+
+	ensure_callback();
+	for (i = 0; i < noted.count; i++)
+		if (noted.types[i].type_hash == hash)
+			break;
+	if (i == noted.count)
+	{
+		if (noted.count == noted.capacity)
+		{
+			int			capacity = Max(16, noted.capacity * 2);
+
+			noted.types = noted.types == NULL ?
+				MemoryContextAlloc(TopMemoryContext, capacity * sizeof(Noted)) :
+				repalloc(noted.types, capacity * sizeof(Noted));
+			noted.capacity = capacity;
+		}
+		noted.types[i].type_hash = hash;
+		noted.types[i].tasks = 0;
+		noted.count++;
+	}
+	return &noted.types[i];
+}
+
+/* See wake.h. */
+void
+wake_for_timer(TimestampTz when)
+{
+	note(TIMER_HASH)->tasks = 1;
+	wake_timer(when);
+}
+
+/* See wake.h. */
+void
+wake_timer(TimestampTz when)
+{
+	ensure_callback();
+	if (noted.timer == 0 || when < noted.timer)
+		noted.timer = when;
+}
+
+/* See wake.h. */
+void
+wake_at_commit(const char *type)
+{
+	note(type == NULL ? 0 : type_hash(type))->tasks++;
+	/* said again it is sent once, and a savepoint may have taken the first back */
+	if (noetl_notify)
+		Async_Notify("noetl_queue", "");
+}
+
+/* See wake.h. */
+void
+wake_not_needed(const char *type)
+{
+	uint32		hash = type_hash(type);
+
+	for (int i = 0; i < noted.count; i++)
+		if (noted.types[i].type_hash == hash && noted.types[i].tasks > 0)
+			noted.types[i].tasks--;
+}
+
+/* Takes or gives back one of the tags. */
+static void
+hold_tag(uint32 hash, bool waiting)
+{
+	LOCKTAG		tag;
+
+	waiter_tag(&tag, hash);
+	if (waiting)
+		(void) LockAcquire(&tag, ShareLock, true, false);
+	else
+		(void) LockRelease(&tag, ShareLock, true);
+}
+
+/* See wake.h. */
+void
+wake_set_waiting(int ntypes, char **types, bool waiting)
+{
+	hold_tag(TIMER_HASH, waiting);
+	for (int i = 0; i < Max(ntypes, 1); i++)
+		hold_tag(ntypes == 0 ? 0 : type_hash(types[i]), waiting);
+}

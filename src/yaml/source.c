@@ -1,0 +1,152 @@
+/*
+ * yaml/source.c
+ *		The source text of a YAML document: its lines, and pieces of it in
+ *		messages.
+ */
+#include "common/common.h"
+
+#include "yaml/internal.h"
+
+#define MAX_QUOTED			60	/* bytes of the document in a message */
+
+/*
+ * A piece of the document for a message: quoted, short whatever it is, and
+ * without control characters.
+ */
+char *
+yaml_quote_text(const char *text, int length)
+{
+	int			shown = length;
+	char	   *result;
+
+	if (shown > MAX_QUOTED)
+	{
+		shown = MAX_QUOTED;
+		while (shown > 0 && (text[shown] & 0xC0) == 0x80)
+			shown--;
+	}
+	result = psprintf("\"%.*s%s\"", shown, text, shown < length ? "..." : "");
+	for (char *p = result; *p != '\0'; p++)
+	{
+		if ((unsigned char) *p < ' ' || *p == 0x7F)
+			*p = ' ';
+	}
+	return result;
+}
+
+/*
+ * Length of the line break at p, or 0: libyaml's idea of one (YAML 1.1 has
+ * five), because its marks count lines by it.
+ */
+int
+yaml_line_break(const char *p, const char *end)
+{
+	if (*p == '\n')
+		return 1;
+	if (*p == '\r')
+		return (p + 1 < end && p[1] == '\n') ? 2 : 1;
+	if (*p == '\xC2' && p + 1 < end && p[1] == '\x85')
+		return 2;				/* NEL */
+	if (*p == '\xE2' && p + 2 < end && p[1] == '\x80' &&
+		(p[2] == '\xA8' || p[2] == '\xA9'))
+		return 3;				/* LS, PS */
+	return 0;
+}
+
+/* End of the line at p, without its break. */
+const char *
+yaml_line_end(const char *p, const char *end)
+{
+	while (p < end && yaml_line_break(p, end) == 0)
+		p++;
+	return p;
+}
+
+/* Start of the line after the one that ends at p; end at the last. */
+const char *
+yaml_next_line(const char *p, const char *end)
+{
+	p = yaml_line_end(p, end);
+	return p < end ? p + yaml_line_break(p, end) : end;
+}
+
+/* A line of the source (1-based), to show it or to look for a reason in it. */
+const char *
+yaml_source_line(const char *text, int length, int line, int *line_length)
+{
+	const char *end = text + length;
+	const char *p = text;
+
+	while (line > 1 && p < end)
+	{
+		p = yaml_next_line(p, end);
+		line--;
+	}
+	*line_length = yaml_line_end(p, end) - p;
+	return p;
+}
+
+/*
+ * Does a line hold a template that is not quoted?  The commonest mistake in
+ * a playbook, and libyaml's messages do not lead there.
+ */
+bool
+yaml_line_has_bare_template(const char *text, int length, int line)
+{
+	int			line_length;
+	const char *p = yaml_source_line(text, length, line, &line_length);
+	const char *end = p + line_length;
+	char		before = '\0';	/* last character that is no blank */
+
+	for (; p < end; p++)
+	{
+		if (p + 1 < end && *p == '{' && (p[1] == '{' || p[1] == '%') &&
+			(before == '\0' || strchr(":-[,?", before) != NULL))
+			return true;
+		if (*p != ' ' && *p != '\t')
+			before = *p;
+	}
+	return false;
+}
+
+/* Position of a byte in the text, for errors of libyaml without a mark. */
+void
+yaml_offset_position(const char *text, int length, size_t offset,
+					 int *line, int *column)
+{
+	const char *p = text;
+	const char *end = text + length;
+	const char *target = text + Min(offset, (size_t) length);
+
+	*line = 1;
+	for (;;)
+	{
+		const char *next = yaml_next_line(p, end);
+
+		if (next > target || next == end)
+			break;
+		p = next;
+		(*line)++;
+	}
+	*column = 1;
+	for (; p < target; p++)
+	{
+		if ((*p & 0xC0) != 0x80)
+			(*column)++;
+	}
+}
+
+/* Raises an error of yaml_parse_document with the line of the text it is about. */
+void
+yaml_raise(const SourceError *error, const char *text, int length)
+{
+	int			line_length;
+	const char *line = yaml_source_line(text, length, error->line, &line_length);
+
+	ereport(ERROR,
+			(errcode(error->sqlerrcode),
+			 errmsg("invalid YAML at line %d, column %d: %s",
+					error->line, error->column, error->message),
+			 errdetail("Line %d: %s", error->line, yaml_quote_text(line, line_length)),
+			 error->hint ? errhint("%s", error->hint) : 0));
+}
