@@ -1,6 +1,6 @@
 """What is wrong with a playbook, found without the extension.
 
-PyYAML reads the document, Jinja2 the templates; the rules are those that the
+PyYAML reads the document, Jinja2 the templates; the rules are those that
 doc/playbooks.md states.  load() gives a Document; its faults are (line, what) where line
 is None when the place is not one line.
 """
