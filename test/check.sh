@@ -2,7 +2,8 @@
 # Runs every suite in a temporary server and counts what passed.  "make check"
 # calls it; see there for SUITES and REGRESS.  KEEP=1 leaves the directory.
 #
-#   style      executables in test/style that print TAP about the sources
+#   style      executables in test/style that print TAP about the sources and the
+#              objects built from them
 #   regress    test/sql/*.sql against expected/*.out
 #   isolation  test/specs/*.spec against expected/*.out
 #   tap        test/t/*.pl, each with servers of its own
