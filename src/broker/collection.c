@@ -172,7 +172,7 @@ parse_text(const JsonbValue *text, JsonbValue *value)
 {
 	Value		parsed;
 
-	if (!json_from_text(text->val.string.val, text->val.string.len, &parsed))
+	if (!value_from_json_text(text->val.string.val, text->val.string.len, &parsed))
 		return false;
 	value_to_json(NULL, &parsed, value);
 	return true;

@@ -10,7 +10,7 @@
 
 /* A builtin method bound to its object; false if it has none of that name. */
 bool
-value_has_method(const Value *object, const Value *name, Value *result)
+jinja_bind_method(const Value *object, const Value *name, Value *result)
 {
 	const Builtin *builtin = jinja_find_method(object, name->u.string, name->length);
 	Method	   *method;
@@ -42,7 +42,7 @@ macro_attribute(Eval *ev, const Macro *macro, const Value *name, Value *result)
 		int			i;
 
 		for (i = 0; i < params->count; i += 2)
-			items[i / 2] = value_text(ev->template->names[params->items[i]->name].name);
+			items[i / 2] = utext_from_cstring(ev->template->names[params->items[i]->name].name);
 		*result = value_tuple(params->count / 2, items);
 	}
 	else if (utext_is(name, "catch_kwargs"))
@@ -152,9 +152,9 @@ is_hashable(const Value *key)
 		case VAL_VIEW:
 			return key->u.view->kind == VIEW_VALUES;
 		case VAL_TUPLE:
-			for (i = 0; i < list_count(key); i++)
+			for (i = 0; i < seq_count(key); i++)
 			{
-				if (!is_hashable(&list_items(key)[i]))
+				if (!is_hashable(&seq_items(key)[i]))
 					return false;
 			}
 			return true;
@@ -234,7 +234,7 @@ jinja_getattr(Eval *ev, const Value *object, const Value *name)
 
 	if (object->kind == VAL_UNDEFINED)
 		value_fail_undefined(object);
-	if (value_has_method(object, name, &result) ||
+	if (jinja_bind_method(object, name, &result) ||
 		plain_attribute(ev, object, name, &result))
 		return result;
 	if (plain_item(ev, object, name, &result))
@@ -245,7 +245,7 @@ jinja_getattr(Eval *ev, const Value *object, const Value *name)
 	if (step_fallback(ev, object, name, &result))
 		return result;
 	if (jinja_is_mutation(object, name->u.string, name->length))
-		jinja_fail_refused("Values cannot be changed; build a new one, or keep state in a namespace.",
+		value_fail_refused("Values cannot be changed; build a new one, or keep state in a namespace.",
 						   "method \"%.*s\" of '%s' object is not supported",
 						   name->length, name->u.string, value_type(object));
 	return value_undefined_attribute(object, name);
@@ -288,7 +288,7 @@ jinja_getitem(Eval *ev, const Value *object, const Value *key)
 	if (step_fallback(ev, object, key, &result))
 		return result;
 	if (key->kind == VAL_STRING &&
-		(value_has_method(object, key, &result) ||
+		(jinja_bind_method(object, key, &result) ||
 		 plain_attribute(ev, object, key, &result)))
 		return result;
 	return value_undefined_attribute(object, key);
@@ -308,7 +308,7 @@ slice_bound(const Value *bound, int64 fallback)
 		return number_compare(bound, &zero, &unordered) < 0 ? PG_INT64_MIN : PG_INT64_MAX;
 	}
 	if (bound->kind != VAL_INT && bound->kind != VAL_BOOL)
-		jinja_fail("slice indices must be integers or None");
+		value_fail("slice indices must be integers or None");
 	return value_index(bound, "slice");
 }
 
@@ -360,12 +360,12 @@ jinja_getslice(Eval *ev, const Value *object, const Value *start_value,
 	if (object->kind == VAL_UNDEFINED)
 		value_fail_undefined(object);
 	if (object->kind == VAL_DICT)
-		jinja_fail("unhashable type: 'slice'");
+		value_fail("unhashable type: 'slice'");
 	if (object->kind != VAL_STRING && object->kind != VAL_LIST &&
 		object->kind != VAL_TUPLE && object->kind != VAL_RANGE)
-		jinja_fail("'%s' object is not subscriptable", value_type(object));
+		value_fail("'%s' object is not subscriptable", value_type(object));
 	if (step == 0)
-		jinja_fail("slice step cannot be zero");
+		value_fail("slice step cannot be zero");
 	if (step == PG_INT64_MIN)
 		step = -PG_INT64_MAX;
 	length = value_length(ev, object);
@@ -382,12 +382,12 @@ jinja_getslice(Eval *ev, const Value *object, const Value *start_value,
 		return utext_slice(object, start, stop, step, count);
 	if (object->kind == VAL_RANGE)
 		return slice_range(object->u.range, start, stop, step, count);
-	from = list_items(object);
+	from = seq_items(object);
 	items = palloc_extended((count + 1) * sizeof(Value), MCXT_ALLOC_HUGE);
 	for (i = 0; i < count; i++)
 		items[i] = from[start + i * step];
 	result = value_list(count, items);
 	result.kind = object->kind;
-	jinja_check_memory(ev);
+	value_check_memory(ev);
 	return result;
 }

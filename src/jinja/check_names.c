@@ -173,7 +173,7 @@ check_special(Checker *c, TemplateNode *macro)
 		{
 			if (macro->items.items[j]->name == macro->items.items[i]->name)
 				jinja_syntax_error(macro->items.items[i]->pos,
-								   "duplicate parameter \"%s\"", clip_name(name, strlen(name)));
+								   "duplicate parameter \"%s\"", value_clip_name(name, strlen(name)));
 		}
 		if (strcmp(name, "varargs") == 0)
 			parameters |= NF_VARARGS;
@@ -295,7 +295,7 @@ check_builtin(Template *t, const TemplateNode *node, bool soft)
 	t->fault = palloc0(sizeof(SourceError));
 	t->fault->sqlerrcode = ERRCODE_UNDEFINED_FUNCTION;
 	t->fault->message = psprintf("no %s named \"%s\"", kind,
-								 clip_name(node->value.u.string, node->value.length));
+								 value_clip_name(node->value.u.string, node->value.length));
 	jinja_locate(t->source, t->length, node->pos, &t->fault->line, &t->fault->column);
 }
 

@@ -119,7 +119,7 @@ template_compile(const char *text, int length, TemplateMode mode,
 
 		MemoryContextSwitchTo(context);
 		edata = CopyErrorData();
-		if (!jinja_error_is_ours(edata->sqlerrcode))
+		if (!value_error_is_data(edata->sqlerrcode))
 			PG_RE_THROW();
 		FlushErrorState();
 		memset(error, 0, sizeof(SourceError));

@@ -17,7 +17,7 @@
 
 /* Raises what Python would raise as TypeError, ValueError and the like. */
 void
-jinja_fail(const char *fmt,...)
+value_fail(const char *fmt,...)
 {
 	StringInfoData buf;
 
@@ -40,7 +40,7 @@ jinja_fail(const char *fmt,...)
 
 /* Raises that a bound was reached. */
 void
-jinja_fail_limit(const char *fmt,...)
+value_fail_limit(const char *fmt,...)
 {
 	char		message[256];
 	va_list		args;
@@ -54,7 +54,7 @@ jinja_fail_limit(const char *fmt,...)
 
 /* Raises that something of Python or Jinja2 is refused. */
 void
-jinja_fail_refused(const char *hint, const char *fmt,...)
+value_fail_refused(const char *hint, const char *fmt,...)
 {
 	char		message[256];
 	va_list		args;
@@ -73,7 +73,7 @@ jinja_fail_refused(const char *hint, const char *fmt,...)
  * internal errors) are not ours to swallow.
  */
 bool
-jinja_error_is_ours(int sqlerrcode)
+value_error_is_data(int sqlerrcode)
 {
 	switch (ERRCODE_TO_CATEGORY(sqlerrcode))
 	{
@@ -202,13 +202,13 @@ append_star(Eval *ev, const TemplateNode *node, CallArgs *call)
 	int			n;
 
 	if (!value_is_iterable(&star))
-		jinja_fail("argument after * must be an iterable, not %s", value_type(&star));
+		value_fail("argument after * must be an iterable, not %s", value_type(&star));
 	list = value_collect(ev, &star);
-	n = list_count(&list);
+	n = seq_count(&list);
 	call->args = call->args ?
 		repalloc_huge(call->args, (call->nargs + n + 1) * sizeof(Value)) :
 		palloc_extended((n + 1) * sizeof(Value), MCXT_ALLOC_HUGE);
-	memcpy(call->args + call->nargs, list_items(&list), n * sizeof(Value));
+	memcpy(call->args + call->nargs, seq_items(&list), n * sizeof(Value));
 	call->nargs += n;
 }
 
@@ -222,8 +222,8 @@ append_keyword(CallArgs *call, const char *name, int length, const Value *value)
 	{
 		if (call->keywords[i].length == length &&
 			memcmp(call->keywords[i].name, name, length) == 0)
-			jinja_fail("got multiple values for keyword argument '%s'",
-					   clip_name(name, length));
+			value_fail("got multiple values for keyword argument '%s'",
+					   value_clip_name(name, length));
 	}
 	if (call->keywords == NULL)
 		call->keywords = palloc(sizeof(Keyword));
@@ -243,16 +243,16 @@ append_starstar(Eval *ev, const TemplateNode *node, CallArgs *call)
 	int			i;
 
 	if (dict.kind != VAL_DICT)
-		jinja_fail("argument after ** must be a mapping, not %s", value_type(&dict));
+		value_fail("argument after ** must be a mapping, not %s", value_type(&dict));
 	dict_deform(dict.u.dict, dict.flags);
 	if (dict.u.dict->count > 1000)
-		jinja_fail_limit("more than 1000 keyword arguments");
+		value_fail_limit("more than 1000 keyword arguments");
 	for (i = 0; i < dict.u.dict->count; i++)
 	{
 		DictEntry  *entry = &dict.u.dict->entries[i];
 
 		if (entry->key.kind != VAL_STRING)
-			jinja_fail("keywords must be strings");
+			value_fail("keywords must be strings");
 		append_keyword(call, entry->key.u.string, entry->key.length, &entry->value);
 	}
 }
@@ -301,7 +301,7 @@ jinja_invoke(Eval *ev, const Builtin *builtin, const Value *self,
 	while (nparams < MAX_PARAMS && builtin->params[nparams] != NULL)
 		nparams++;
 	if (call->nargs > nparams)
-		jinja_fail("%s() takes at most %d arguments (%d given)",
+		value_fail("%s() takes at most %d arguments (%d given)",
 				   builtin->name, nparams, call->nargs);
 	for (i = 0; i < call->nargs; i++)
 		argv[i + 1] = call->args[i];
@@ -316,17 +316,17 @@ jinja_invoke(Eval *ev, const Builtin *builtin, const Value *self,
 				break;
 		}
 		if (i == nparams)
-			jinja_fail("%s() got an unexpected keyword argument '%s'",
-					   builtin->name, clip_name(keyword->name, keyword->length));
+			value_fail("%s() got an unexpected keyword argument '%s'",
+					   builtin->name, value_clip_name(keyword->name, keyword->length));
 		if (value_given(&argv[i + 1]))
-			jinja_fail("%s() got multiple values for argument '%s'",
+			value_fail("%s() got multiple values for argument '%s'",
 					   builtin->name, builtin->params[i]);
 		argv[i + 1] = keyword->value;
 	}
 	for (i = 0; i < builtin->required; i++)
 	{
 		if (!value_given(&argv[i + 1]))
-			jinja_fail("%s() missing required argument '%s'",
+			value_fail("%s() missing required argument '%s'",
 					   builtin->name, builtin->params[i]);
 	}
 	return builtin->fn(ev, argv, call);
@@ -352,7 +352,7 @@ jinja_call(Eval *ev, const Value *callee, const CallArgs *call)
 			return jinja_call_loop(ev, callee->u.loop, call);
 		case VAL_JOINER:
 			if (call->nargs > 0 || call->nkeywords > 0)
-				jinja_fail("joiner takes no arguments when called");
+				value_fail("joiner takes no arguments when called");
 			if (callee->u.cycler->used)
 				return callee->u.cycler->items[0];
 			callee->u.cycler->used = true;
@@ -360,7 +360,7 @@ jinja_call(Eval *ev, const Value *callee, const CallArgs *call)
 		case VAL_UNDEFINED:
 			value_fail_undefined(callee);
 		default:
-			jinja_fail("'%s' object is not callable", value_type(callee));
+			value_fail("'%s' object is not callable", value_type(callee));
 	}
 }
 
@@ -397,7 +397,7 @@ require_builtin(const TemplateNode *node, const char *kind)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_FUNCTION),
 				 errmsg("no %s named \"%s\"", kind,
-						clip_name(node->value.u.string, node->value.length))));
+						value_clip_name(node->value.u.string, node->value.length))));
 }
 
 /* Applies a filter node to a value. */
@@ -438,8 +438,8 @@ eval_test(Eval *ev, const TemplateNode *node)
 static Value
 repeat_list(Eval *ev, const Value *list, int64 times)
 {
-	int			n = list_count(list);
-	Value	   *from = list_items(list);
+	int			n = seq_count(list);
+	Value	   *from = seq_items(list);
 	Value	   *items;
 	Value		result;
 	int64		i;
@@ -448,14 +448,14 @@ repeat_list(Eval *ev, const Value *list, int64 times)
 		times = n = 0;
 	if (times > noetl_template_max_iterations ||
 		times * n > noetl_template_max_iterations)
-		jinja_fail_limit("template exceeds noetl.template_max_iterations (%d)",
+		value_fail_limit("template exceeds noetl.template_max_iterations (%d)",
 						 noetl_template_max_iterations);
 	items = palloc_extended((times * n + 1) * sizeof(Value), MCXT_ALLOC_HUGE);
 	for (i = 0; i < times; i++)
 		memcpy(items + i * n, from, n * sizeof(Value));
 	result = value_list(times * n, items);
 	result.kind = list->kind;
-	jinja_check_memory(ev);
+	value_check_memory(ev);
 	return result;
 }
 
@@ -463,15 +463,15 @@ repeat_list(Eval *ev, const Value *list, int64 times)
 static Value
 concat_lists(Eval *ev, const Value *a, const Value *b)
 {
-	int64		n = (int64) list_count(a) + list_count(b);
+	int64		n = (int64) seq_count(a) + seq_count(b);
 	Value	   *items = palloc_extended((n + 1) * sizeof(Value), MCXT_ALLOC_HUGE);
 	Value		result;
 
-	memcpy(items, list_items(a), list_count(a) * sizeof(Value));
-	memcpy(items + list_count(a), list_items(b), list_count(b) * sizeof(Value));
+	memcpy(items, seq_items(a), seq_count(a) * sizeof(Value));
+	memcpy(items + seq_count(a), seq_items(b), seq_count(b) * sizeof(Value));
 	result = value_list(n, items);
 	result.kind = a->kind;
-	jinja_check_memory(ev);
+	value_check_memory(ev);
 	return result;
 }
 
@@ -484,7 +484,7 @@ is_repeatable(const Value *v)
 
 /* Arithmetic operators, on whatever they are given. */
 Value
-jinja_binary(Eval *ev, Operator op, const Value *a, const Value *b)
+jinja_binary(Eval *ev, ValueOperator op, const Value *a, const Value *b)
 {
 	static const char *const names[] = {
 		[OP_ADD] = "+", [OP_SUB] = "-", [OP_MUL] = "*", [OP_DIV] = "/",
@@ -494,7 +494,7 @@ jinja_binary(Eval *ev, Operator op, const Value *a, const Value *b)
 	if (value_is_number(a) && value_is_number(b))
 		return number_binary(ev, op, a, b);
 	if (a->kind == VAL_STRING && op == OP_MOD)
-		return percent_format(ev, a, b);
+		return format_percent(ev, a, b);
 	if (a->kind == VAL_UNDEFINED)
 		value_fail_undefined(a);
 	if (b->kind == VAL_UNDEFINED)
@@ -514,13 +514,13 @@ jinja_binary(Eval *ev, Operator op, const Value *a, const Value *b)
 	}
 	if (op == OP_MUL && is_repeatable(b) && value_is_integer(a))
 		return jinja_binary(ev, op, b, a);
-	jinja_fail("unsupported operand type(s) for %s: '%s' and '%s'",
+	value_fail("unsupported operand type(s) for %s: '%s' and '%s'",
 			   names[op], value_type(a), value_type(b));
 }
 
 /* One comparison. */
 static bool
-compare_operation(Eval *ev, Operator op, const Value *a, const Value *b)
+compare_operation(Eval *ev, ValueOperator op, const Value *a, const Value *b)
 {
 	switch (op)
 	{
@@ -582,7 +582,7 @@ eval_concat(Eval *ev, const TemplateNode *node)
 
 		if (markup)
 			text = utext_escape(&text);
-		utext_check_size((int64) buf.len + text.length);
+		value_check_size((int64) buf.len + text.length);
 		appendBinaryStringInfo(&buf, text.u.string, text.length);
 	}
 	result = utext_from_buffer(&buf);
@@ -655,7 +655,7 @@ eval_sign(Eval *ev, const TemplateNode *node)
 	if (operand.kind == VAL_UNDEFINED)
 		value_fail_undefined(&operand);
 	if (!value_is_number(&operand))
-		jinja_fail("bad operand type for unary %s: '%s'",
+		value_fail("bad operand type for unary %s: '%s'",
 				   node->type == NODE_NEGATE ? "-" : "+", value_type(&operand));
 	if (node->type == NODE_NEGATE)
 		return number_negate(&operand);
@@ -785,7 +785,7 @@ render_text(Eval *ev, JsonbValue *result)
 	initStringInfo(&buf);
 	ev->out = &buf;
 	jinja_exec(ev, &ev->template->body);
-	coerce_text(buf.data, buf.len, result);
+	value_coerce_text(buf.data, buf.len, result);
 }
 
 /* Truth of a condition's value: strings have a rule of their own. */
@@ -799,7 +799,7 @@ condition_truth(Eval *ev, const Value *value)
 	json.type = jbvString;
 	json.val.string.val = unconstify(char *, value->u.string);
 	json.val.string.len = value->length;
-	return json_truth(&json);
+	return value_json_truth(&json);
 }
 
 /* Evaluates; result and truth as the purpose is.  Raises on errors. */
@@ -825,13 +825,13 @@ evaluate(Eval *ev, Purpose purpose, JsonbValue *result, bool *truth)
 		}
 		value_to_json(ev, &value, result);
 		if (result->type == jbvBinary)
-			utext_check_size(result->val.binary.len);
+			value_check_size(result->val.binary.len);
 		return;
 	}
 	else
 		render_text(ev, result);
 	if (purpose == FOR_TRUTH)
-		*truth = json_truth(result);
+		*truth = value_json_truth(result);
 }
 
 /* Fills *error from the error that was just caught. */
@@ -889,7 +889,7 @@ run(const Template *template, const TemplateScope *scope, Purpose purpose,
 
 		MemoryContextSwitchTo(caller);
 		edata = CopyErrorData();
-		if (ev.in_lookup || !jinja_error_is_ours(edata->sqlerrcode))
+		if (ev.in_lookup || !value_error_is_data(edata->sqlerrcode))
 			PG_RE_THROW();
 		FlushErrorState();
 		InterruptHoldoffCount = holdoff;
@@ -919,7 +919,7 @@ template_truth(const Template *template, const TemplateScope *scope,
 
 /* Truth of a JSON value as a condition: some strings are false. */
 bool
-json_truth(const JsonbValue *value)
+value_json_truth(const JsonbValue *value)
 {
 	static const char *const no[] = {
 		"false", "0", "no", "n", "off", "none", "null", "{}", "[]"

@@ -97,14 +97,14 @@ assign_tuple(Eval *ev, const TemplateNode *target, const Value *value)
 	int			i;
 
 	if (!value_is_iterable(value))
-		jinja_fail("cannot unpack non-iterable %s object", value_type(value));
+		value_fail("cannot unpack non-iterable %s object", value_type(value));
 	it = value_iterate(ev, value);
 	while (n < wanted && iter_next(ev, it, &items[n]))
 		n++;
 	if (n < wanted)
-		jinja_fail("not enough values to unpack (expected %d, got %d)", wanted, n);
+		value_fail("not enough values to unpack (expected %d, got %d)", wanted, n);
 	if (iter_next(ev, it, &extra))
-		jinja_fail("too many values to unpack (expected %d)", wanted);
+		value_fail("too many values to unpack (expected %d)", wanted);
 	for (i = 0; i < wanted; i++)
 		jinja_assign(ev, target->items.items[i], &items[i]);
 }
@@ -127,7 +127,7 @@ jinja_assign(Eval *ev, const TemplateNode *target, const Value *value)
 		object = jinja_lookup(ev, target->name);
 		ev->pos = target->pos;
 		if (object.kind != VAL_NAMESPACE)
-			jinja_fail("cannot assign attribute on non-namespace object");
+			value_fail("cannot assign attribute on non-namespace object");
 		dict_set(ev, object.u.dict, &target->value, value);
 	}
 }
@@ -143,7 +143,7 @@ print_value(Eval *ev, const Value *value)
 {
 	Value		text;
 
-	utext_check_size(ev->out->len);
+	value_check_size(ev->out->len);
 	if (!ev->autoescape)
 	{
 		value_str_into(ev, ev->out, value);
@@ -160,7 +160,7 @@ print_block(Eval *ev, const TemplateNode *node, const Value *value)
 {
 	ev->pos = node->pos;
 	if (value->kind != VAL_STRING)
-		jinja_fail("%s block must give a string, not %s",
+		value_fail("%s block must give a string, not %s",
 				   node->type == NODE_FILTER_BLOCK ? "filter" : "call", value_type(value));
 	jinja_output(ev, value->u.string, value->length);
 }
@@ -191,7 +191,7 @@ capture(Eval *ev, const TemplateNode *node)
 		for (; filter != NULL; filter = filter->left)
 		{
 			if (n == lengthof(chain))
-				jinja_fail_limit("more than %d filters in a row", n);
+				value_fail_limit("more than %d filters in a row", n);
 			chain[n++] = filter;
 		}
 		while (n > 0)
@@ -286,9 +286,9 @@ jinja_loop_length(Eval *ev, Loop *loop)
 			Value		source = value_iterator(loop->source);
 			Value		rest = value_collect(ev, &source);
 
-			loop->source = iterate_array(list_count(&rest), list_items(&rest));
+			loop->source = iter_array(seq_count(&rest), seq_items(&rest));
 			loop->exhausted = false;
-			loop->length = list_count(&rest) + loop->index0 + 1 + loop->has_after;
+			loop->length = seq_count(&rest) + loop->index0 + 1 + loop->has_after;
 		}
 	}
 	return loop->length;
@@ -409,9 +409,9 @@ jinja_call_loop(Eval *ev, Loop *loop, const CallArgs *call)
 
 	check_stack_depth();
 	if (call->nargs != 1 || call->nkeywords != 0)
-		jinja_fail("loop() takes exactly one argument");
+		value_fail("loop() takes exactly one argument");
 	if (loop->node == NULL)
-		jinja_fail("the loop must have the 'recursive' marker to be called recursively");
+		value_fail("the loop must have the 'recursive' marker to be called recursively");
 	initStringInfo(&buf);
 	ev->out = &buf;
 	ev->frame = loop->frame;
@@ -516,7 +516,7 @@ bind_defaults(Eval *ev, Macro *macro, Frame *frame)
 			value = jinja_eval(ev, params->items[i + 1]);
 		else
 			value = value_undefined_hint(psprintf("parameter '%s' was not provided",
-												  clip_name(ev->template->names[name].name,
+												  value_clip_name(ev->template->names[name].name,
 															ev->template->names[name].length)));
 		bind(frame, name, &value);
 	}
@@ -551,9 +551,9 @@ bind_special(Eval *ev, Macro *macro, CallArgs *call, Frame *frame,
 		bind_text(ev, frame, "kwargs", &extra);
 	}
 	else if (call->nkeywords > 0)
-		jinja_fail("macro %s takes no keyword argument '%s'",
-				   macro->name ? clip_name(macro->name, macro->name_length) : "block",
-				   clip_name(call->keywords[0].name, call->keywords[0].length));
+		value_fail("macro %s takes no keyword argument '%s'",
+				   macro->name ? value_clip_name(macro->name, macro->name_length) : "block",
+				   value_clip_name(call->keywords[0].name, call->keywords[0].length));
 	if (node->flags & NF_VARARGS)
 	{
 		i = Min(nparams, call->nargs);
@@ -561,8 +561,8 @@ bind_special(Eval *ev, Macro *macro, CallArgs *call, Frame *frame,
 		bind_text(ev, frame, "varargs", &value);
 	}
 	else if (call->nargs > nparams)
-		jinja_fail("macro %s takes not more than %d argument(s)",
-				   macro->name ? clip_name(macro->name, macro->name_length) : "block", nparams);
+		value_fail("macro %s takes not more than %d argument(s)",
+				   macro->name ? value_clip_name(macro->name, macro->name_length) : "block", nparams);
 }
 
 /* Calls a macro: its value is what it prints. */
@@ -578,7 +578,7 @@ jinja_call_macro(Eval *ev, Macro *macro, const CallArgs *given)
 	Value		result;
 
 	check_stack_depth();
-	jinja_count_iteration(ev);
+	value_count_iteration(ev);
 	if (call.nkeywords > 0)
 	{
 		call.keywords = palloc(call.nkeywords * sizeof(Keyword));

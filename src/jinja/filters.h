@@ -8,7 +8,7 @@
 #include "jinja/internal.h"
 
 #define FILTER(name) \
-	extern Value filter_##name(Eval *ev, const Value *argv, const CallArgs *call)
+	extern Value jinja_filter_##name(Eval *ev, const Value *argv, const CallArgs *call)
 
 /* template_filters_seq.c */
 FILTER(batch);

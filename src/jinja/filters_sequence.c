@@ -63,8 +63,8 @@ prepare_path(Path *path, const Value *attribute, bool ignore_case)
 		return;
 	}
 	list = utext_split(attribute, &dot, -1, false);
-	path->count = list_count(&list);
-	path->parts = list_items(&list);
+	path->count = seq_count(&list);
+	path->parts = seq_items(&list);
 	for (i = 0; i < path->count; i++)
 	{
 		Value		number;
@@ -164,7 +164,7 @@ find_by_value(const Value *name, bool filter)
 	if (builtin == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_FUNCTION),
-				 errmsg("no %s named %s", filter ? "filter" : "test", quote_repr(name))));
+				 errmsg("no %s named %s", filter ? "filter" : "test", value_quote(name))));
 	return builtin;
 }
 
@@ -179,9 +179,9 @@ map_next(Eval *ev, Iterator *base, Value *item)
 	if (g->source == NULL || !iter_next(ev, g->source, &input))
 		return false;
 	if (g->negate)
-		jinja_fail("map requires a filter argument");
+		value_fail("map requires a filter argument");
 	if (value_given(&g->seen))
-		jinja_fail("unexpected keyword argument %s", quote_repr(&g->seen));
+		value_fail("unexpected keyword argument %s", value_quote(&g->seen));
 	if (g->attribute)
 		*item = follow_path(ev, &g->path, &input);
 	else
@@ -195,7 +195,7 @@ map_next(Eval *ev, Iterator *base, Value *item)
 
 /* map: an attribute, or a filter with its arguments */
 Value
-filter_map(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_map(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	Generator  *g = make_generator(map_next, &argv[0]);
 	int			i;
@@ -273,7 +273,7 @@ make_select(Eval *ev, const Value *argv, const CallArgs *call, bool attribute, b
 	if (attribute)
 	{
 		if (call->nargs == 0)
-			jinja_fail("missing parameter for attribute name");
+			value_fail("missing parameter for attribute name");
 		prepare_path(&g->path, &call->args[0], false);
 		g->call.args++;
 		g->call.nargs--;
@@ -289,28 +289,28 @@ make_select(Eval *ev, const Value *argv, const CallArgs *call, bool attribute, b
 
 /* select */
 Value
-filter_select(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_select(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	return make_select(ev, argv, call, false, false);
 }
 
 /* reject */
 Value
-filter_reject(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_reject(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	return make_select(ev, argv, call, false, true);
 }
 
 /* selectattr */
 Value
-filter_selectattr(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_selectattr(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	return make_select(ev, argv, call, true, false);
 }
 
 /* rejectattr */
 Value
-filter_rejectattr(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_rejectattr(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	return make_select(ev, argv, call, true, true);
 }
@@ -337,11 +337,11 @@ unique_next(Eval *ev, Iterator *base, Value *item)
 
 /* unique */
 Value
-filter_unique(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_unique(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	Generator  *g = make_generator(unique_next, &argv[0]);
 
-	prepare_path(&g->path, &argv[2], !argument_bool(ev, &argv[1], false));
+	prepare_path(&g->path, &argv[2], !jinja_argument_bool(ev, &argv[1], false));
 	g->seen = value_new_dict(8);
 	return generator_value(g);
 }
@@ -388,17 +388,17 @@ batch_next(Eval *ev, Iterator *base, Value *item)
 		Value		have = value_int(count);
 
 		if (value_order(ev, OP_LT, &have, &g->seen))
-			jinja_fail("cannot fill up to a size that is no integer");
+			value_fail("cannot fill up to a size that is no integer");
 	}
 	else if (value_given_not_none(&g->fill) && count < g->size)
 	{
 		if (g->size > noetl_template_max_iterations)
-			jinja_fail_limit("template exceeds noetl.template_max_iterations (%d)",
+			value_fail_limit("template exceeds noetl.template_max_iterations (%d)",
 							 noetl_template_max_iterations);
 		row = repalloc_huge(row, g->size * sizeof(Value));
 		while (count < g->size)
 			row[count++] = g->fill;
-		jinja_check_memory(ev);
+		value_check_memory(ev);
 	}
 	*item = value_list(count, row);
 	return true;
@@ -406,7 +406,7 @@ batch_next(Eval *ev, Iterator *base, Value *item)
 
 /* batch */
 Value
-filter_batch(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_batch(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	Generator  *g = make_generator(batch_next, &argv[0]);
 
@@ -440,17 +440,17 @@ slice_next(Eval *ev, Iterator *base, Value *item)
 		g->started = true;
 		g->list = value_collect(ev, &g->input);
 		if (g->size == 0)
-			jinja_fail("integer division or modulo by zero");
+			value_fail("integer division or modulo by zero");
 	}
 	if (g->position >= g->size)
 		return false;
-	length = list_count(&g->list);
+	length = seq_count(&g->list);
 	per_slice = length / g->size;
 	extra = length % g->size;
 	start = g->position * per_slice + Min(g->position, extra);
 	count = per_slice + (g->position < extra ? 1 : 0);
 	items = palloc_extended((count + 2) * sizeof(Value), MCXT_ALLOC_HUGE);
-	memcpy(items, list_items(&g->list) + start, count * sizeof(Value));
+	memcpy(items, seq_items(&g->list) + start, count * sizeof(Value));
 	if (value_given_not_none(&g->fill) && g->position >= extra)
 		items[count++] = g->fill;
 	g->position++;
@@ -460,7 +460,7 @@ slice_next(Eval *ev, Iterator *base, Value *item)
 
 /* slice */
 Value
-filter_slice(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_slice(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	Generator  *g = make_generator(slice_next, &argv[0]);
 
@@ -479,7 +479,7 @@ items_next(Eval *ev, Iterator *base, Value *item)
 	if (g->input.kind == VAL_UNDEFINED)
 		return false;
 	if (g->input.kind != VAL_DICT)
-		jinja_fail("can only get item pairs from a mapping");
+		value_fail("can only get item pairs from a mapping");
 	dict_deform(g->input.u.dict, g->input.flags);
 	if (g->position >= g->input.u.dict->count)
 		return false;
@@ -490,7 +490,7 @@ items_next(Eval *ev, Iterator *base, Value *item)
 
 /* items */
 Value
-filter_items(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_items(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	return generator_value(make_generator(items_next, &argv[0]));
 }
@@ -551,12 +551,12 @@ sorted_list(const SortItem *items, int count)
 
 /* sort: keys are lists, one member for each attribute */
 Value
-filter_sort(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_sort(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	Value		list = value_collect(ev, &argv[0]);
-	int			count = list_count(&list);
+	int			count = seq_count(&list);
 	SortItem   *items = palloc_extended((count + 1) * sizeof(SortItem), MCXT_ALLOC_HUGE);
-	bool		ignore_case = !argument_bool(ev, &argv[2], false);
+	bool		ignore_case = !jinja_argument_bool(ev, &argv[2], false);
 	Value		comma = utext_make(",", 1);
 	Value		names = value_list(1, unconstify(Value *, &argv[3]));
 	Path	   *paths;
@@ -566,30 +566,30 @@ filter_sort(Eval *ev, const Value *argv, const CallArgs *call)
 
 	if (argv[3].kind == VAL_STRING)
 		names = utext_split(&argv[3], &comma, -1, false);
-	npaths = list_count(&names);
+	npaths = seq_count(&names);
 	paths = palloc(npaths * sizeof(Path));
 	for (k = 0; k < npaths; k++)
-		prepare_path(&paths[k], &list_items(&names)[k], ignore_case);
+		prepare_path(&paths[k], &seq_items(&names)[k], ignore_case);
 	for (i = 0; i < count; i++)
 	{
 		Value	   *keys = palloc(npaths * sizeof(Value));
 
 		for (k = 0; k < npaths; k++)
-			keys[k] = follow_path(ev, &paths[k], &list_items(&list)[i]);
+			keys[k] = follow_path(ev, &paths[k], &seq_items(&list)[i]);
 		items[i].key = value_list(npaths, keys);
-		items[i].value = list_items(&list)[i];
+		items[i].value = seq_items(&list)[i];
 		items[i].position = i;
 	}
-	jinja_check_memory(ev);
-	sort_items(ev, items, count, argument_int(&argv[1], 0) != 0);
+	value_check_memory(ev);
+	sort_items(ev, items, count, jinja_argument_int(&argv[1], 0) != 0);
 	return sorted_list(items, count);
 }
 
 /* dictsort: pairs by key or value */
 Value
-filter_dictsort(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_dictsort(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	bool		ignore_case = !argument_bool(ev, &argv[1], false);
+	bool		ignore_case = !jinja_argument_bool(ev, &argv[1], false);
 	int			column = 0;
 	SortItem   *items;
 	int			count;
@@ -598,11 +598,11 @@ filter_dictsort(Eval *ev, const Value *argv, const CallArgs *call)
 	if (utext_is(&argv[2], "value"))
 		column = 1;
 	else if (value_given(&argv[2]) && !utext_is(&argv[2], "key"))
-		jinja_fail("you can only sort by either \"key\" or \"value\"");
+		value_fail("you can only sort by either \"key\" or \"value\"");
 	if (argv[0].kind == VAL_UNDEFINED)
 		value_fail_undefined(&argv[0]);
 	if (argv[0].kind != VAL_DICT)
-		jinja_fail("'%s' object has no attribute 'items'", value_type(&argv[0]));
+		value_fail("'%s' object has no attribute 'items'", value_type(&argv[0]));
 	dict_deform(argv[0].u.dict, argv[0].flags);
 	count = argv[0].u.dict->count;
 	items = palloc_extended((count + 1) * sizeof(SortItem), MCXT_ALLOC_HUGE);
@@ -616,17 +616,17 @@ filter_dictsort(Eval *ev, const Value *argv, const CallArgs *call)
 			items[i].key = utext_lower(&items[i].key);
 		items[i].position = i;
 	}
-	sort_items(ev, items, count, argument_int(&argv[3], 0) != 0);
+	sort_items(ev, items, count, jinja_argument_int(&argv[3], 0) != 0);
 	return sorted_list(items, count);
 }
 
 /* groupby: (grouper, list) for each value of an attribute */
 Value
-filter_groupby(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_groupby(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	bool		case_sensitive = argument_bool(ev, &argv[3], false);
+	bool		case_sensitive = jinja_argument_bool(ev, &argv[3], false);
 	Value		list = value_collect(ev, &argv[0]);
-	int			count = list_count(&list);
+	int			count = seq_count(&list);
 	SortItem   *items = palloc_extended((count + 1) * sizeof(SortItem), MCXT_ALLOC_HUGE);
 	Value	   *groups = palloc_extended((count + 1) * sizeof(Value), MCXT_ALLOC_HUGE);
 	Value		values;
@@ -640,7 +640,7 @@ filter_groupby(Eval *ev, const Value *argv, const CallArgs *call)
 		path.fallback = &argv[2];
 	for (i = 0; i < count; i++)
 	{
-		items[i].value = list_items(&list)[i];
+		items[i].value = seq_items(&list)[i];
 		items[i].key = follow_path(ev, &path, &items[i].value);
 		items[i].position = i;
 	}
@@ -655,7 +655,7 @@ filter_groupby(Eval *ev, const Value *argv, const CallArgs *call)
 		for (i = start + 1; i < count &&
 			 value_equal(ev, &items[start].key, &items[i].key); i++)
 			CHECK_FOR_INTERRUPTS();
-		group = value_list(i - start, list_items(&values) + start);
+		group = value_list(i - start, seq_items(&values) + start);
 		key = follow_path(ev, &path, &items[start].value);
 		groups[ngroups] = value_pair(&key, &group);
 		groups[ngroups++].flags = VF_GROUP;
@@ -665,7 +665,7 @@ filter_groupby(Eval *ev, const Value *argv, const CallArgs *call)
 
 /* The first of the smallest or largest items. */
 static Value
-find_extreme(Eval *ev, const Value *argv, Operator op)
+find_extreme(Eval *ev, const Value *argv, ValueOperator op)
 {
 	Iterator   *it = value_iterate(ev, &argv[0]);
 	Path		path;
@@ -673,7 +673,7 @@ find_extreme(Eval *ev, const Value *argv, Operator op)
 	Value		best_key;
 	Value		item;
 
-	prepare_path(&path, &argv[2], !argument_bool(ev, &argv[1], false));
+	prepare_path(&path, &argv[2], !jinja_argument_bool(ev, &argv[1], false));
 	if (!iter_next(ev, it, &best))
 		return value_undefined_hint("No aggregated item, sequence was empty.");
 	best_key = follow_path(ev, &path, &best);
@@ -692,14 +692,14 @@ find_extreme(Eval *ev, const Value *argv, Operator op)
 
 /* min */
 Value
-filter_min(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_min(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	return find_extreme(ev, argv, OP_LT);
 }
 
 /* max */
 Value
-filter_max(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_max(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	return find_extreme(ev, argv, OP_GT);
 }
@@ -711,7 +711,7 @@ filter_max(Eval *ev, const Value *argv, const CallArgs *call)
 
 /* first */
 Value
-filter_first(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_first(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	Iterator   *it = value_iterate(ev, &argv[0]);
 	Value		item;
@@ -723,13 +723,13 @@ filter_first(Eval *ev, const Value *argv, const CallArgs *call)
 
 /* last */
 Value
-filter_last(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_last(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Iterator   *it = iterate_backward(ev, &argv[0]);
+	Iterator   *it = iter_backward(ev, &argv[0]);
 	Value		item;
 
 	if (it == NULL)
-		jinja_fail("'%s' object is not reversible", value_type(&argv[0]));
+		value_fail("'%s' object is not reversible", value_type(&argv[0]));
 	if (iter_next(ev, it, &item))
 		return item;
 	return value_undefined_hint("No last item, sequence was empty.");
@@ -737,21 +737,21 @@ filter_last(Eval *ev, const Value *argv, const CallArgs *call)
 
 /* length */
 Value
-filter_length(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_length(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	return value_int(value_length(ev, &argv[0]));
 }
 
 /* list */
 Value
-filter_list(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_list(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	return value_collect(ev, &argv[0]);
 }
 
 /* reverse: a string, or an iterator that walks the other way */
 Value
-filter_reverse(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_reverse(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	int64		length;
 	Iterator   *it;
@@ -762,20 +762,20 @@ filter_reverse(Eval *ev, const Value *argv, const CallArgs *call)
 		length = value_length(ev, &argv[0]);
 		return utext_slice(&argv[0], length - 1, -1, -1, length);
 	}
-	it = iterate_backward(ev, &argv[0]);
+	it = iter_backward(ev, &argv[0]);
 	if (it != NULL)
 		return value_iterator(it);
 	if (!value_is_iterable(&argv[0]))
-		jinja_fail("argument must be iterable");
+		value_fail("argument must be iterable");
 	list = value_collect(ev, &argv[0]);
-	it = iterate_backward(ev, &list);
+	it = iter_backward(ev, &list);
 	list = value_iterator(it);
 	return value_collect(ev, &list);
 }
 
 /* join */
 Value
-filter_join(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_join(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	Iterator   *it = value_iterate(ev, &argv[0]);
 	Value		separator = value_given(&argv[1]) ? value_soft_str(ev, &argv[1]) : utext_make("", 0);
@@ -791,9 +791,9 @@ filter_join(Eval *ev, const Value *argv, const CallArgs *call)
 	joined = value_iterator(it);
 	list = value_collect(ev, &joined);
 	initStringInfo(&buf);
-	for (i = 0; i < list_count(&list); i++)
+	for (i = 0; i < seq_count(&list); i++)
 	{
-		Value		item = follow_path(ev, &path, &list_items(&list)[i]);
+		Value		item = follow_path(ev, &path, &seq_items(&list)[i]);
 
 		list.u.list->items[i] = value_soft_str(ev, &item);
 		if (list.u.list->items[i].flags & VF_MARKUP)
@@ -802,13 +802,13 @@ filter_join(Eval *ev, const Value *argv, const CallArgs *call)
 	markup = ev->autoescape && (markup || (separator.flags & VF_MARKUP));
 	if (markup)
 		separator = utext_escape(&separator);
-	for (i = 0; i < list_count(&list); i++)
+	for (i = 0; i < seq_count(&list); i++)
 	{
-		Value		text = list_items(&list)[i];
+		Value		text = seq_items(&list)[i];
 
 		if (markup)
 			text = utext_escape(&text);
-		utext_check_size((int64) buf.len + text.length + separator.length);
+		value_check_size((int64) buf.len + text.length + separator.length);
 		if (i > 0)
 			appendBinaryStringInfo(&buf, separator.u.string, separator.length);
 		appendBinaryStringInfo(&buf, text.u.string, text.length);
@@ -821,7 +821,7 @@ filter_join(Eval *ev, const Value *argv, const CallArgs *call)
 
 /* sum */
 Value
-filter_sum(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_sum(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	Iterator   *it = value_iterate(ev, &argv[0]);
 	Value		total = value_given(&argv[2]) ? argv[2] : value_int(0);
@@ -829,7 +829,7 @@ filter_sum(Eval *ev, const Value *argv, const CallArgs *call)
 	Value		item;
 
 	if (total.kind == VAL_STRING)
-		jinja_fail("sum() can't sum strings");
+		value_fail("sum() can't sum strings");
 	prepare_path(&path, &argv[1], false);
 	while (iter_next(ev, it, &item))
 	{

@@ -12,7 +12,7 @@
 
 /* upper */
 Value
-filter_upper(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_upper(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	Value		text = value_soft_str(ev, &argv[0]);
 
@@ -21,7 +21,7 @@ filter_upper(Eval *ev, const Value *argv, const CallArgs *call)
 
 /* lower */
 Value
-filter_lower(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_lower(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	Value		text = value_soft_str(ev, &argv[0]);
 
@@ -30,7 +30,7 @@ filter_lower(Eval *ev, const Value *argv, const CallArgs *call)
 
 /* capitalize */
 Value
-filter_capitalize(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_capitalize(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	Value		text = value_soft_str(ev, &argv[0]);
 
@@ -39,7 +39,7 @@ filter_capitalize(Eval *ev, const Value *argv, const CallArgs *call)
 
 /* title: words begin after a hyphen, white space or an opening bracket */
 Value
-filter_title(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_title(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	Value		text = value_soft_str(ev, &argv[0]);
 	StringInfoData buf;
@@ -75,26 +75,26 @@ filter_title(Eval *ev, const Value *argv, const CallArgs *call)
 		part = utext_lower(&part);
 		appendBinaryStringInfo(&buf, part.u.string, part.length);
 	}
-	utext_check_size(buf.len);
+	value_check_size(buf.len);
 	return utext_from_buffer(&buf);
 }
 
 /* trim */
 Value
-filter_trim(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_trim(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	Value		text = value_soft_str(ev, &argv[0]);
 
 	if (!value_given_not_none(&argv[1]))
 		return utext_strip(&text, NULL, true, true);
 	if (argv[1].kind != VAL_STRING)
-		jinja_fail("strip arg must be None or str");
+		value_fail("strip arg must be None or str");
 	return utext_strip(&text, &argv[1], true, true);
 }
 
 /* center */
 Value
-filter_center(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_center(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	Value		text = value_soft_str(ev, &argv[0]);
 
@@ -104,7 +104,7 @@ filter_center(Eval *ev, const Value *argv, const CallArgs *call)
 
 /* replace */
 Value
-filter_replace(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_replace(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	Value		text = value_soft_str(ev, &argv[0]);
 	Value		old = value_soft_str(ev, &argv[1]);
@@ -129,14 +129,14 @@ filter_replace(Eval *ev, const Value *argv, const CallArgs *call)
 
 /* format: printf-style, with positional or keyword arguments */
 Value
-filter_format(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_format(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	Value		text = value_soft_str(ev, &argv[0]);
 	Value		args;
 	int			i;
 
 	if (call->nargs > 0 && call->nkeywords > 0)
-		jinja_fail("can't handle positional and keyword arguments at the same time");
+		value_fail("can't handle positional and keyword arguments at the same time");
 	if (call->nkeywords == 0)
 		args = value_tuple(call->nargs, call->args);
 	else
@@ -149,7 +149,7 @@ filter_format(Eval *ev, const Value *argv, const CallArgs *call)
 			dict_set(ev, args.u.dict, &key, &call->keywords[i].value);
 		}
 	}
-	return percent_format(ev, &text, &args);
+	return format_percent(ev, &text, &args);
 }
 
 /* A string argument, or an error as Python's + would give. */
@@ -159,15 +159,15 @@ require_text(const Value *value)
 	if (value->kind == VAL_UNDEFINED)
 		value_fail_undefined(value);
 	if (value->kind != VAL_STRING)
-		jinja_fail("unsupported operand type(s) for +: '%s' and 'str'", value_type(value));
+		value_fail("unsupported operand type(s) for +: '%s' and 'str'", value_type(value));
 }
 
 /* indent */
 Value
-filter_indent(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_indent(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	bool		first = argument_bool(ev, &argv[2], false);
-	bool		blank = argument_bool(ev, &argv[3], false);
+	bool		first = jinja_argument_bool(ev, &argv[2], false);
+	bool		blank = jinja_argument_bool(ev, &argv[3], false);
 	Value		indention = utext_make(" ", 1);
 	Value		newline = utext_make("\n", 1);
 	Value		text;
@@ -186,11 +186,11 @@ filter_indent(Eval *ev, const Value *argv, const CallArgs *call)
 		indention.flags |= VF_MARKUP;
 	lines = utext_splitlines(&text, false);
 	initStringInfo(&buf);
-	for (i = 0; i < list_count(&lines); i++)
+	for (i = 0; i < seq_count(&lines); i++)
 	{
-		const Value *line = &list_items(&lines)[i];
+		const Value *line = &seq_items(&lines)[i];
 
-		utext_check_size((int64) buf.len + indention.length + line->length + 1);
+		value_check_size((int64) buf.len + indention.length + line->length + 1);
 		if (i > 0)
 			appendStringInfoChar(&buf, '\n');
 		if (i > 0 ? (blank || line->length > 0) : first)
@@ -204,7 +204,7 @@ filter_indent(Eval *ev, const Value *argv, const CallArgs *call)
 
 /* truncate: at a word, unless killwords; a little too long is let pass */
 Value
-filter_truncate(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_truncate(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	int64		length = value_given(&argv[1]) ? value_index(&argv[1], "truncate") : 255;
 	Value		end = value_given(&argv[3]) ? argv[3] : utext_make("...", 3);
@@ -214,15 +214,15 @@ filter_truncate(Eval *ev, const Value *argv, const CallArgs *call)
 	int			space;
 
 	if (length < end_chars)
-		jinja_fail("expected length >= " INT64_FORMAT ", got " INT64_FORMAT, end_chars, length);
+		value_fail("expected length >= " INT64_FORMAT ", got " INT64_FORMAT, end_chars, length);
 	if (leeway < 0)
-		jinja_fail("expected leeway >= 0, got " INT64_FORMAT, leeway);
+		value_fail("expected leeway >= 0, got " INT64_FORMAT, leeway);
 	if ((double) value_length(ev, &argv[0]) <= (double) length + leeway)
 		return argv[0];
 	if (argv[0].kind != VAL_STRING || end.kind != VAL_STRING)
-		jinja_fail("'%s' object cannot be truncated", value_type(&argv[0]));
+		value_fail("'%s' object cannot be truncated", value_type(&argv[0]));
 	kept = utext_slice(&argv[0], 0, 0, 1, length - end_chars);
-	if (!argument_bool(ev, &argv[2], false))
+	if (!jinja_argument_bool(ev, &argv[2], false))
 	{
 		space = utext_rfind(kept.u.string, kept.length, " ", 1, kept.length);
 		if (space >= 0)
@@ -240,7 +240,7 @@ is_word(uint32 c)
 
 /* wordcount */
 Value
-filter_wordcount(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_wordcount(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	Value		text = value_soft_str(ev, &argv[0]);
 	int64		count = 0;
@@ -372,7 +372,7 @@ emit_line(Wrapper *w, int start, int end)
 		appendBinaryStringInfo(w->out, w->newline->u.string, w->newline->length);
 	for (; start < end; start++)
 		utext_append_char(w->out, w->chars[start]);
-	utext_check_size(w->out->len);
+	value_check_size(w->out->len);
 }
 
 /* Is the stretch nothing but white space (Unicode's, here)? */
@@ -468,7 +468,7 @@ wrap(Wrapper *w)
 
 /* wordwrap */
 Value
-filter_wordwrap(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_wordwrap(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	Value		newline = value_given_not_none(&argv[3]) ? argv[3] : utext_make("\n", 1);
 	int64		width = value_given(&argv[1]) ? value_index(&argv[1], "wordwrap") : 79;
@@ -478,17 +478,17 @@ filter_wordwrap(Eval *ev, const Value *argv, const CallArgs *call)
 
 	require_text(&argv[0]);
 	if (newline.kind != VAL_STRING)
-		jinja_fail("'%s' object has no attribute 'join'", value_type(&newline));
+		value_fail("'%s' object has no attribute 'join'", value_type(&newline));
 	lines = utext_splitlines(&argv[0], false);
-	if (width <= 0 && list_count(&lines) > 0)
-		jinja_fail("invalid width " INT64_FORMAT " (must be > 0)", width);
+	if (width <= 0 && seq_count(&lines) > 0)
+		value_fail("invalid width " INT64_FORMAT " (must be > 0)", width);
 	initStringInfo(&buf);
-	for (i = 0; i < list_count(&lines); i++)
+	for (i = 0; i < seq_count(&lines); i++)
 	{
-		const Value *line = &list_items(&lines)[i];
+		const Value *line = &seq_items(&lines)[i];
 		uint32	   *chars = palloc_extended((line->length + 1) * sizeof(uint32), MCXT_ALLOC_HUGE);
 		Wrapper		w = {chars, 0, Min(width, INT_MAX / 2),
-			argument_bool(ev, &argv[2], true), argument_bool(ev, &argv[4], true),
+			jinja_argument_bool(ev, &argv[2], true), jinja_argument_bool(ev, &argv[4], true),
 		&newline, &buf, 0};
 		int			pos = 0;
 
@@ -502,7 +502,7 @@ filter_wordwrap(Eval *ev, const Value *argv, const CallArgs *call)
 		if (i > 0)
 			appendBinaryStringInfo(&buf, newline.u.string, newline.length);
 		wrap(&w);
-		jinja_check_memory(ev);
+		value_check_memory(ev);
 	}
 	return utext_from_buffer(&buf);
 }

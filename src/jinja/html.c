@@ -127,7 +127,7 @@ unescape_named(StringInfo buf, const char *s, int length)
 
 /* Python's html.unescape() */
 Value
-html_unescape(const Value *s)
+jinja_unescape(const Value *s)
 {
 	StringInfoData buf;
 	int			pos = 0;
@@ -178,7 +178,7 @@ remove_between(const Value *s, const char *open, const char *close)
 
 /* Markup.striptags(), in linear time */
 Value
-html_striptags(const Value *s)
+jinja_striptags(const Value *s)
 {
 	Value		text = remove_between(s, "<!--", "-->");
 	Value		words;
@@ -188,29 +188,29 @@ html_striptags(const Value *s)
 	text = remove_between(&text, "<", ">");
 	words = utext_split(&text, NULL, -1, false);
 	initStringInfo(&buf);
-	for (i = 0; i < list_count(&words); i++)
+	for (i = 0; i < seq_count(&words); i++)
 	{
 		if (i > 0)
 			appendStringInfoChar(&buf, ' ');
-		appendBinaryStringInfo(&buf, list_items(&words)[i].u.string,
-							   list_items(&words)[i].length);
+		appendBinaryStringInfo(&buf, seq_items(&words)[i].u.string,
+							   seq_items(&words)[i].length);
 	}
 	text = utext_from_buffer(&buf);
-	return html_unescape(&text);
+	return jinja_unescape(&text);
 }
 
 /* striptags */
 Value
-filter_striptags(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_striptags(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	Value		text = value_str(ev, &argv[0]);
 
-	return html_striptags(&text);
+	return jinja_striptags(&text);
 }
 
 /* xmlattr: attributes of a tag from a dict */
 Value
-filter_xmlattr(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_xmlattr(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	StringInfoData buf;
 	Value		result;
@@ -219,7 +219,7 @@ filter_xmlattr(Eval *ev, const Value *argv, const CallArgs *call)
 	if (argv[0].kind == VAL_UNDEFINED)
 		value_fail_undefined(&argv[0]);
 	if (argv[0].kind != VAL_DICT)
-		jinja_fail("'%s' object has no attribute 'items'", value_type(&argv[0]));
+		value_fail("'%s' object has no attribute 'items'", value_type(&argv[0]));
 	dict_deform(argv[0].u.dict, argv[0].flags);
 	initStringInfo(&buf);
 	for (i = 0; i < argv[0].u.dict->count; i++)
@@ -231,13 +231,13 @@ filter_xmlattr(Eval *ev, const Value *argv, const CallArgs *call)
 		if (entry->value.kind == VAL_NONE || entry->value.kind == VAL_UNDEFINED)
 			continue;
 		if (entry->key.kind != VAL_STRING)
-			jinja_fail("expected string or bytes-like object, got '%s'", value_type(&entry->key));
+			value_fail("expected string or bytes-like object, got '%s'", value_type(&entry->key));
 		for (k = 0; k < entry->key.length; k++)
 		{
 			char		c = entry->key.u.string[k];
 
 			if (c == ' ' || (c >= '\t' && c <= '\r') || c == '/' || c == '>' || c == '=')
-				jinja_fail("invalid character in attribute name: %s", quote_repr(&entry->key));
+				value_fail("invalid character in attribute name: %s", value_quote(&entry->key));
 		}
 		if (buf.len > 0)
 			appendStringInfoChar(&buf, ' ');
@@ -246,13 +246,13 @@ filter_xmlattr(Eval *ev, const Value *argv, const CallArgs *call)
 		appendStringInfoString(&buf, "=\"");
 		text = value_soft_str(ev, &entry->value);
 		text = utext_escape(&text);
-		utext_check_size((int64) buf.len + text.length);
+		value_check_size((int64) buf.len + text.length);
 		appendBinaryStringInfo(&buf, text.u.string, text.length);
 		appendStringInfoChar(&buf, '"');
 	}
 	result = utext_from_buffer(&buf);
-	if (buf.len > 0 && argument_bool(ev, &argv[1], true))
-		result = value_text(psprintf(" %s", buf.data));
+	if (buf.len > 0 && jinja_argument_bool(ev, &argv[1], true))
+		result = utext_from_cstring(psprintf(" %s", buf.data));
 	if (ev->autoescape)
 		result.flags = VF_MARKUP;
 	return result;
@@ -270,7 +270,7 @@ url_quote(Eval *ev, StringInfo buf, const Value *value, bool query)
 	Value		text = value_str(ev, value);
 	int			i;
 
-	utext_check_size((int64) buf->len + (int64) text.length * 3);
+	value_check_size((int64) buf->len + (int64) text.length * 3);
 	for (i = 0; i < text.length; i++)
 	{
 		unsigned char c = text.u.string[i];
@@ -288,7 +288,7 @@ url_quote(Eval *ev, StringInfo buf, const Value *value, bool query)
 
 /* urlencode: a text, or the pairs of a query string */
 Value
-filter_urlencode(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_urlencode(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	StringInfoData buf;
 	Iterator   *it;
@@ -306,7 +306,7 @@ filter_urlencode(Eval *ev, const Value *argv, const CallArgs *call)
 	{
 		CallArgs	none = {0};
 
-		pairs = filter_items(ev, &argv[0], &none);
+		pairs = jinja_filter_items(ev, &argv[0], &none);
 	}
 	it = value_iterate(ev, &pairs);
 	while (iter_next(ev, it, &pair))
@@ -314,17 +314,17 @@ filter_urlencode(Eval *ev, const Value *argv, const CallArgs *call)
 		Value		list;
 
 		if (!value_is_iterable(&pair))
-			jinja_fail("cannot unpack non-iterable %s object", value_type(&pair));
+			value_fail("cannot unpack non-iterable %s object", value_type(&pair));
 		list = value_collect(ev, &pair);
-		if (list_count(&list) != 2)
-			jinja_fail(list_count(&list) < 2 ? "not enough values to unpack (expected 2)" :
+		if (seq_count(&list) != 2)
+			value_fail(seq_count(&list) < 2 ? "not enough values to unpack (expected 2)" :
 					   "too many values to unpack (expected 2)");
 		if (!first)
 			appendStringInfoChar(&buf, '&');
 		first = false;
-		url_quote(ev, &buf, &list_items(&list)[0], true);
+		url_quote(ev, &buf, &seq_items(&list)[0], true);
 		appendStringInfoChar(&buf, '=');
-		url_quote(ev, &buf, &list_items(&list)[1], true);
+		url_quote(ev, &buf, &seq_items(&list)[1], true);
 	}
 	return utext_from_buffer(&buf);
 }
@@ -600,7 +600,7 @@ append_link(StringInfo buf, const Urlize *u, const char *prefix, const char *s,
 	else
 		appendBinaryStringInfo(buf, s, length);
 	appendStringInfoString(buf, "</a>");
-	utext_check_size(buf->len);
+	value_check_size(buf->len);
 }
 
 /* A word without the punctuation around it. */
@@ -628,9 +628,9 @@ append_middle(StringInfo buf, const Urlize *u, const char *s, int length)
 		append_link(buf, u, "mailto:", s, length, -1, "");
 		return;
 	}
-	for (i = 0; u->schemes && i < list_count(u->schemes); i++)
+	for (i = 0; u->schemes && i < seq_count(u->schemes); i++)
 	{
-		const Value *scheme = &list_items(u->schemes)[i];
+		const Value *scheme = &seq_items(u->schemes)[i];
 
 		if (length > scheme->length &&
 			memcmp(s, scheme->u.string, scheme->length) == 0)
@@ -733,7 +733,7 @@ append_word(StringInfo buf, const Urlize *u, const char *s, int length)
 	if (middle > 0)
 		append_middle(buf, u, s + head, middle);
 	appendBinaryStringInfo(buf, s + head + middle, length - head - middle);
-	utext_check_size(buf->len);
+	value_check_size(buf->len);
 }
 
 /* For qsort: words of rel in order. */
@@ -756,17 +756,17 @@ link_attributes(Eval *ev, const Value *argv)
 	int			i;
 
 	if (rel.kind != VAL_STRING)
-		jinja_fail("'%s' object has no attribute 'split'", value_type(&rel));
+		value_fail("'%s' object has no attribute 'split'", value_type(&rel));
 	rel.flags = 0;
 	rel = utext_concat(ev, &rel, &blank);
-	if (argument_bool(ev, &argv[2], false))
+	if (jinja_argument_bool(ev, &argv[2], false))
 		rel = utext_concat(ev, &rel, &nofollow);
 	words = utext_split(&rel, NULL, -1, false);
-	w = list_items(&words);
-	qsort(w, list_count(&words), sizeof(Value), compare_words);
+	w = seq_items(&words);
+	qsort(w, seq_count(&words), sizeof(Value), compare_words);
 	initStringInfo(&buf);
 	appendStringInfoString(&buf, " rel=\"");
-	for (i = 0; i < list_count(&words); i++)
+	for (i = 0; i < seq_count(&words); i++)
 	{
 		if (i > 0 && utext_compare(&w[i], &w[i - 1]) == 0)
 			continue;
@@ -793,7 +793,7 @@ check_scheme(const Value *scheme)
 	int			used;
 
 	if (scheme->kind != VAL_STRING)
-		jinja_fail("expected string or bytes-like object, got '%s'", value_type(scheme));
+		value_fail("expected string or bytes-like object, got '%s'", value_type(scheme));
 	while (pos < scheme->length)
 	{
 		uint32		c = utext_decode(scheme->u.string + pos, scheme->length - pos, &used);
@@ -805,12 +805,12 @@ check_scheme(const Value *scheme)
 	if (utext_chars(scheme->u.string, pos) < 2 || pos >= scheme->length ||
 		scheme->u.string[pos] != ':' || scheme->length - pos > 3 ||
 		strspn(scheme->u.string + pos + 1, "/") < scheme->length - pos - 1)
-		jinja_fail("%s is not a valid URI scheme prefix", quote_repr(scheme));
+		value_fail("%s is not a valid URI scheme prefix", value_quote(scheme));
 }
 
 /* urlize */
 Value
-filter_urlize(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_urlize(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	Urlize		u = {-1, link_attributes(ev, argv), NULL};
 	Value		text = value_soft_str(ev, &argv[0]);
@@ -825,8 +825,8 @@ filter_urlize(Eval *ev, const Value *argv, const CallArgs *call)
 	if (value_given_not_none(&argv[5]))
 	{
 		schemes = value_collect(ev, &argv[5]);
-		for (i = 0; i < list_count(&schemes); i++)
-			check_scheme(&list_items(&schemes)[i]);
+		for (i = 0; i < seq_count(&schemes); i++)
+			check_scheme(&seq_items(&schemes)[i]);
 		u.schemes = &schemes;
 	}
 	text = utext_escape(&text);

@@ -324,7 +324,7 @@ typedef enum NodeType
 	NODE_AUTOESCAPE
 } NodeType;
 
-typedef enum Operator
+typedef enum ValueOperator
 {
 	OP_ADD,
 	OP_SUB,
@@ -341,7 +341,7 @@ typedef enum Operator
 	OP_GE,
 	OP_IN,
 	OP_NOT_IN
-} Operator;
+} ValueOperator;
 
 typedef struct NodeList
 {
@@ -368,7 +368,7 @@ typedef struct NameList
 struct TemplateNode
 {
 	uint8		type;			/* NodeType */
-	uint8		op;				/* Operator */
+	uint8		op;				/* ValueOperator */
 	uint8		flags;			/* NF_* */
 	int			pos;			/* byte offset in the source */
 	int			name;			/* NODE_NAME, NODE_NSREF, macro: name number */
@@ -520,13 +520,13 @@ struct Macro
 };
 
 /* Raises a data exception: what Python calls TypeError and friends. */
-pg_noreturn extern void jinja_fail(const char *fmt,...) pg_attribute_printf(1, 2);
-pg_noreturn extern void jinja_fail_limit(const char *fmt,...) pg_attribute_printf(1, 2);
-pg_noreturn extern void jinja_fail_not_json(const Value *value);
-pg_noreturn extern void jinja_fail_refused(const char *hint, const char *fmt,...) pg_attribute_printf(2, 3);
+pg_noreturn extern void value_fail(const char *fmt,...) pg_attribute_printf(1, 2);
+pg_noreturn extern void value_fail_limit(const char *fmt,...) pg_attribute_printf(1, 2);
+pg_noreturn extern void value_fail_not_json(const Value *value);
+pg_noreturn extern void value_fail_refused(const char *hint, const char *fmt,...) pg_attribute_printf(2, 3);
 
 /* Errors that mean the template, not the server, is at fault. */
-extern bool jinja_error_is_ours(int sqlerrcode);
+extern bool value_error_is_data(int sqlerrcode);
 
 /* template_eval.c */
 extern Value jinja_eval(Eval *ev, const TemplateNode *node);
@@ -534,7 +534,7 @@ extern Value jinja_call(Eval *ev, const Value *callee, const CallArgs *call);
 extern void jinja_eval_args(Eval *ev, const TemplateNode *node, CallArgs *call);
 extern bool jinja_step_envelope(Eval *ev, const Value *step, const Value *key, Value *result);
 extern Value jinja_lookup(Eval *ev, int name);
-extern Value jinja_binary(Eval *ev, Operator op, const Value *a, const Value *b);
+extern Value jinja_binary(Eval *ev, ValueOperator op, const Value *a, const Value *b);
 extern Value jinja_invoke(Eval *ev, const Builtin *builtin, const Value *self,
 						  const CallArgs *call);
 extern Value jinja_apply_filter(Eval *ev, const TemplateNode *node, const Value *input);
@@ -556,11 +556,11 @@ extern Value jinja_getattr_uncalled(Eval *ev, const Value *object, const Value *
 extern Value jinja_getitem(Eval *ev, const Value *object, const Value *item);
 extern Value jinja_getslice(Eval *ev, const Value *object, const Value *start,
 							const Value *stop, const Value *step);
-extern bool value_has_method(const Value *object, const Value *name,
+extern bool jinja_bind_method(const Value *object, const Value *name,
 							 Value *result);
 
 /* template_value.c */
-extern Value value_text(const char *string);
+extern Value utext_from_cstring(const char *string);
 extern Value value_list(int count, Value *items);
 extern Value value_tuple(int count, Value *items);
 extern Value value_pair(const Value *a, const Value *b);
@@ -574,13 +574,13 @@ extern bool value_equal(Eval *ev, const Value *a, const Value *b);
 extern bool value_identical(const Value *a, const Value *b);
 extern int	value_compare(Eval *ev, const Value *a, const Value *b,
 						  const char *op);
-extern bool value_order(Eval *ev, Operator op, const Value *a, const Value *b);
+extern bool value_order(Eval *ev, ValueOperator op, const Value *a, const Value *b);
 extern bool value_contains(Eval *ev, const Value *container, const Value *item);
 extern int64 value_length(Eval *ev, const Value *value);
 extern uint32 value_hash(Eval *ev, const Value *value);
 extern bool value_has_length(const Value *value);
-extern Value *list_items(const Value *value);
-extern int	list_count(const Value *value);
+extern Value *seq_items(const Value *value);
+extern int	seq_count(const Value *value);
 extern Value value_new_dict(int size);
 extern void dict_deform(ValueDict *dict, uint8 flags);
 extern bool dict_get(Eval *ev, const Value *dict, const Value *key, Value *result);
@@ -593,22 +593,22 @@ extern void dict_set(Eval *ev, ValueDict *dict, const Value *key,
 extern Iterator *value_iterate(Eval *ev, const Value *value);
 extern bool value_is_iterable(const Value *value);
 extern Value value_iterator(Iterator *it);
-extern Iterator *iterate_array(int count, Value *items);
-extern Iterator *iterate_backward(Eval *ev, const Value *value);
+extern Iterator *iter_array(int count, Value *items);
+extern Iterator *iter_backward(Eval *ev, const Value *value);
 extern Value value_collect(Eval *ev, const Value *value);
-extern void jinja_check_memory(Eval *ev);
-extern void jinja_count_iteration(Eval *ev);
+extern void value_check_memory(Eval *ev);
+extern void value_count_iteration(Eval *ev);
 
 /* The next item of an iteration; every step is counted against the limit. */
 static inline bool
 iter_next(Eval *ev, Iterator *it, Value *item)
 {
-	jinja_count_iteration(ev);
+	value_count_iteration(ev);
 	return it->next(ev, it, item);
 }
 
 /* template_number.c */
-extern Value number_binary(Eval *ev, Operator op, const Value *a, const Value *b);
+extern Value number_binary(Eval *ev, ValueOperator op, const Value *a, const Value *b);
 extern Value number_negate(const Value *a);
 extern Value number_abs(const Value *a);
 extern bool value_is_number(const Value *value);
@@ -632,7 +632,7 @@ extern int64 value_index(const Value *value, const char *what);
 extern Value utext_make(const char *s, int length);
 extern Value utext_copy(const char *s, int length);
 extern Value utext_from_buffer(StringInfo buf);
-extern void utext_check_size(int64 bytes);
+extern void value_check_size(int64 bytes);
 extern int64 utext_chars(const char *s, int length);
 extern int	utext_offset(const char *s, int length, int64 chars);
 extern uint32 utext_decode(const char *s, int length, int *used);
@@ -670,8 +670,8 @@ extern Value value_repr(Eval *ev, const Value *value);
 extern void value_str_into(Eval *ev, StringInfo buf, const Value *value);
 extern void value_repr_into(Eval *ev, StringInfo buf, const Value *value);
 extern void jinja_output(Eval *ev, const char *s, int length);
-extern char *quote_repr(const Value *value);
-extern char *clip_name(const char *name, int length);
+extern char *value_quote(const Value *value);
+extern char *value_clip_name(const char *name, int length);
 
 /* template_json.c */
 extern Value value_from_json(const JsonbValue *json, uint8 flags);
@@ -679,8 +679,8 @@ extern Value value_from_container(JsonbContainer *container, uint8 flags);
 extern void value_to_json(Eval *ev, const Value *value, JsonbValue *result);
 extern void value_json_text(Eval *ev, StringInfo buf, const Value *value,
 							const Value *indent, bool sort, bool ascii);
-extern bool json_from_text(const char *s, int length, Value *result);
-extern void coerce_text(const char *s, int length, JsonbValue *result);
+extern bool value_from_json_text(const char *s, int length, Value *result);
+extern void value_coerce_text(const char *s, int length, JsonbValue *result);
 extern int	json_container_size(const JsonbContainer *container);
 
 /* template_filters.c, template_tests.c, template_methods.c, ... */
@@ -691,15 +691,15 @@ extern const Builtin *jinja_find_method(const Value *object, const char *name,
 										int length);
 extern bool jinja_is_mutation(const Value *object, const char *name, int length);
 extern bool jinja_refused_filter(const char *name, int length);
-extern const Builtin *find_builtin(const Builtin *table, int count,
+extern const Builtin *jinja_find_builtin(const Builtin *table, int count,
 								   const char *name, int length);
-extern Value percent_format(Eval *ev, const Value *format, const Value *args);
-extern Value brace_format(Eval *ev, const Value *format, const CallArgs *call);
+extern Value format_percent(Eval *ev, const Value *format, const Value *args);
+extern Value jinja_format_braces(Eval *ev, const Value *format, const CallArgs *call);
 extern Value value_pprint(Eval *ev, const Value *value);
-extern Value html_striptags(const Value *s);
-extern Value html_unescape(const Value *s);
-extern int	argument_int(const Value *value, int fallback);
-extern bool argument_bool(Eval *ev, const Value *value, bool fallback);
+extern Value jinja_striptags(const Value *s);
+extern Value jinja_unescape(const Value *s);
+extern int	jinja_argument_int(const Value *value, int fallback);
+extern bool jinja_argument_bool(Eval *ev, const Value *value, bool fallback);
 
 /* template_doc.c */
 extern bool jinja_scope_knows(const Template *template,

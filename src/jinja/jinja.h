@@ -87,7 +87,7 @@ extern bool template_render(const Template *template,
 							const TemplateScope *scope,
 							JsonbValue *result, SourceError *error);
 
-/* Truth of a condition, by the rule of json_truth.  False: *error is set. */
+/* Truth of a condition, by the rule of value_json_truth.  False: *error is set. */
 extern bool template_truth(const Template *template,
 						   const TemplateScope *scope,
 						   bool *result, SourceError *error);
@@ -96,7 +96,7 @@ extern bool template_truth(const Template *template,
  * Truth of a JSON value: Python's, and of strings (trimmed, in any case) those
  * are false that say so: "", false, 0, no, n, off, none, null, {}, [].
  */
-extern bool json_truth(const JsonbValue *value);
+extern bool value_json_truth(const JsonbValue *value);
 
 /*
  * A JSON document with templates in it, compiled.  The struct is open so that

@@ -25,7 +25,7 @@ dict_method_get(Eval *ev, const Value *argv, const CallArgs *call)
 	Value		result;
 
 	if (call->nkeywords > 0)
-		jinja_fail("get() takes no keyword arguments");
+		value_fail("get() takes no keyword arguments");
 	if (dict_get(ev, &argv[0], &argv[1], &result))
 		return result;
 	return value_given(&argv[2]) ? argv[2] : value_none();
@@ -138,7 +138,7 @@ list_method_index(Eval *ev, const Value *argv, const CallArgs *call)
 			(value_identical(&item, &argv[1]) || value_equal(ev, &item, &argv[1])))
 			return value_int(i);
 	}
-	jinja_fail("value is not in %s", value_type(&argv[0]));
+	value_fail("value is not in %s", value_type(&argv[0]));
 }
 
 /* Sorted by name. */
@@ -222,7 +222,7 @@ number_method_as_integer_ratio(Eval *ev, const Value *argv, const CallArgs *call
 		return value_pair(&numerator, &denominator);
 	}
 	if (!isfinite(argv[0].u.real))
-		jinja_fail("cannot convert infinity or NaN to integer ratio");
+		value_fail("cannot convert infinity or NaN to integer ratio");
 	d = frexp(argv[0].u.real, &exponent);
 	for (; d != floor(d); d *= 2)
 		exponent--;
@@ -287,9 +287,9 @@ static Value
 loop_method_cycle(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	if (call->nkeywords > 0)
-		jinja_fail("cycle() got an unexpected keyword argument");
+		value_fail("cycle() got an unexpected keyword argument");
 	if (call->nargs == 0)
-		jinja_fail("no items for cycling given");
+		value_fail("no items for cycling given");
 	return call->args[argv[0].u.loop->index0 % call->nargs];
 }
 
@@ -301,7 +301,7 @@ loop_method_changed(Eval *ev, const Value *argv, const CallArgs *call)
 	Value		value = value_tuple(call->nargs, call->args);
 
 	if (call->nkeywords > 0)
-		jinja_fail("changed() got an unexpected keyword argument");
+		value_fail("changed() got an unexpected keyword argument");
 	if (value_given(&loop->last_changed) &&
 		value_equal(ev, &loop->last_changed, &value))
 		return value_bool(false);
@@ -320,7 +320,7 @@ static const Builtin loop_methods[] = {
  * ------------------------------------------------------------------------
  */
 
-#define FIND(table) find_builtin(table, lengthof(table), name, length)
+#define FIND(table) jinja_find_builtin(table, lengthof(table), name, length)
 
 /* The method of a value's type, or NULL. */
 const Builtin *
@@ -329,7 +329,7 @@ jinja_find_method(const Value *object, const char *name, int length)
 	switch ((ValueKind) object->kind)
 	{
 		case VAL_STRING:
-			return find_string_method(object, name, length);
+			return jinja_find_string_method(object, name, length);
 		case VAL_DICT:
 			return FIND(dict_methods);
 		case VAL_LIST:
@@ -407,14 +407,14 @@ global_range(Eval *ev, const Value *argv, const CallArgs *call)
 	uint64		span;
 
 	if (call->nkeywords > 0)
-		jinja_fail("range() takes no keyword arguments");
+		value_fail("range() takes no keyword arguments");
 	if (call->nargs < 1 || call->nargs > 3)
-		jinja_fail("range expected 1 to 3 arguments, got %d", call->nargs);
+		value_fail("range expected 1 to 3 arguments, got %d", call->nargs);
 	range->start = call->nargs > 1 ? value_index(&call->args[0], "range") : 0;
 	range->stop = value_index(&call->args[call->nargs > 1 ? 1 : 0], "range");
 	range->step = call->nargs > 2 ? value_index(&call->args[2], "range") : 1;
 	if (range->step == 0)
-		jinja_fail("range() arg 3 must not be zero");
+		value_fail("range() arg 3 must not be zero");
 	if (range->step > 0 ? range->start >= range->stop : range->start <= range->stop)
 		range->count = 0;
 	else
@@ -423,7 +423,7 @@ global_range(Eval *ev, const Value *argv, const CallArgs *call)
 			(uint64) range->start - (uint64) range->stop;
 		span = (span - 1) / (range->step > 0 ? (uint64) range->step : -(uint64) range->step) + 1;
 		if (span > PG_INT64_MAX)
-			jinja_fail("range is too large");
+			value_fail("range is too large");
 		range->count = span;
 	}
 	v.u.range = range;
@@ -440,7 +440,7 @@ build_dict(Eval *ev, const char *name, const CallArgs *call)
 	int			i;
 
 	if (call->nargs > 1)
-		jinja_fail("%s expected at most 1 argument, got %d", name, call->nargs);
+		value_fail("%s expected at most 1 argument, got %d", name, call->nargs);
 	if (call->nargs == 1 && call->args[0].kind == VAL_DICT)
 	{
 		const ValueDict *from = call->args[0].u.dict;
@@ -458,10 +458,10 @@ build_dict(Eval *ev, const char *name, const CallArgs *call)
 		{
 			Value		list = value_collect(ev, &pair);
 
-			if (list_count(&list) != 2)
-				jinja_fail("dictionary update sequence element has length %d; 2 is required",
-						   list_count(&list));
-			dict_set(ev, dict.u.dict, &list_items(&list)[0], &list_items(&list)[1]);
+			if (seq_count(&list) != 2)
+				value_fail("dictionary update sequence element has length %d; 2 is required",
+						   seq_count(&list));
+			dict_set(ev, dict.u.dict, &seq_items(&list)[0], &seq_items(&list)[1]);
 		}
 	}
 	for (i = 0; i < call->nkeywords; i++)
@@ -497,9 +497,9 @@ global_cycler(Eval *ev, const Value *argv, const CallArgs *call)
 	Value		v = {VAL_CYCLER};
 
 	if (call->nkeywords > 0)
-		jinja_fail("cycler() takes no keyword arguments");
+		value_fail("cycler() takes no keyword arguments");
 	if (call->nargs == 0)
-		jinja_fail("at least one item has to be provided");
+		value_fail("at least one item has to be provided");
 	v.u.cycler = palloc0(sizeof(Cycler));
 	v.u.cycler->count = call->nargs;
 	v.u.cycler->items = call->args;
@@ -527,8 +527,8 @@ global_now(Eval *ev, const Value *argv, const CallArgs *call)
 	fsec_t		fsec;
 
 	if (timestamp2tm(ev->scope->now, NULL, &tm, &fsec, NULL, NULL) != 0)
-		jinja_fail("timestamp out of range");
-	return value_text(psprintf("%04d-%02d-%02dT%02d:%02d:%02d.%06d+00:00",
+		value_fail("timestamp out of range");
+	return utext_from_cstring(psprintf("%04d-%02d-%02dT%02d:%02d:%02d.%06d+00:00",
 							   tm.tm_year, tm.tm_mon, tm.tm_mday,
 							   tm.tm_hour, tm.tm_min, tm.tm_sec, (int) fsec));
 }
@@ -537,7 +537,7 @@ global_now(Eval *ev, const Value *argv, const CallArgs *call)
 static Value
 global_lipsum(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	jinja_fail_refused("A template must give the same result whenever it is rendered again.",
+	value_fail_refused("A template must give the same result whenever it is rendered again.",
 					   "function \"lipsum\" is not supported");
 }
 
@@ -556,5 +556,5 @@ static const Builtin globals[] = {
 const Builtin *
 jinja_find_global(const char *name, int length)
 {
-	return find_builtin(globals, lengthof(globals), name, length);
+	return jinja_find_builtin(globals, lengthof(globals), name, length);
 }

@@ -8,7 +8,7 @@
 #include "jinja/internal.h"
 
 /* template_strings.c */
-extern const Builtin *find_string_method(const Value *object, const char *name,
+extern const Builtin *jinja_find_string_method(const Value *object, const char *name,
 										 int length);
 
 #endif							/* NOETL_JINJA_METHODS_H */

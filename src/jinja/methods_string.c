@@ -24,7 +24,7 @@ text_argument(const Value *self, const Value *value)
 	if (value->kind == VAL_UNDEFINED)
 		value_fail_undefined(value);
 	if (value->kind != VAL_STRING)
-		jinja_fail("must be str, not %s", value_type(value));
+		value_fail("must be str, not %s", value_type(value));
 	return self->flags & VF_MARKUP ? utext_escape(value) : *value;
 }
 
@@ -98,7 +98,7 @@ split(const Value *argv, bool right)
 	if (!value_given_not_none(&argv[1]))
 		return utext_split(&argv[0], NULL, max, right);
 	if (argv[1].kind != VAL_STRING)
-		jinja_fail("must be str or None, not %s", value_type(&argv[1]));
+		value_fail("must be str or None, not %s", value_type(&argv[1]));
 	return utext_split(&argv[0], &argv[1], max, right);
 }
 
@@ -114,7 +114,7 @@ METHOD(rsplit)
 
 METHOD(splitlines)
 {
-	return utext_splitlines(&argv[0], argument_bool(ev, &argv[1], false));
+	return utext_splitlines(&argv[0], jinja_argument_bool(ev, &argv[1], false));
 }
 
 /* partition and rpartition: before, separator, after */
@@ -130,7 +130,7 @@ partition(Eval *ev, const Value *argv, bool right)
 		sep = value_soft_str(ev, &sep);
 	sep = text_argument(&argv[0], &sep);
 	if (sep.length == 0)
-		jinja_fail("empty separator");
+		value_fail("empty separator");
 	found = right ? utext_rfind(argv[0].u.string, argv[0].length, sep.u.string, sep.length, argv[0].length) :
 		utext_find(argv[0].u.string, argv[0].length, sep.u.string, sep.length, 0);
 	for (i = 0; i < 3; i++)
@@ -169,9 +169,9 @@ METHOD(join)
 	int			i;
 
 	initStringInfo(&buf);
-	for (i = 0; i < list_count(&list); i++)
+	for (i = 0; i < seq_count(&list); i++)
 	{
-		Value		item = list_items(&list)[i];
+		Value		item = seq_items(&list)[i];
 
 		if (markup)
 		{
@@ -179,8 +179,8 @@ METHOD(join)
 			item = utext_escape(&item);
 		}
 		else if (item.kind != VAL_STRING)
-			jinja_fail("sequence item %d: expected str instance, %s found", i, value_type(&item));
-		utext_check_size((int64) buf.len + item.length + argv[0].length);
+			value_fail("sequence item %d: expected str instance, %s found", i, value_type(&item));
+		value_check_size((int64) buf.len + item.length + argv[0].length);
 		if (i > 0)
 			appendBinaryStringInfo(&buf, argv[0].u.string, argv[0].length);
 		appendBinaryStringInfo(&buf, item.u.string, item.length);
@@ -254,7 +254,7 @@ find(const Value *argv, bool right)
 	if (sub->kind == VAL_UNDEFINED)
 		value_fail_undefined(sub);
 	if (sub->kind != VAL_STRING)
-		jinja_fail("must be str, not %s", value_type(sub));
+		value_fail("must be str, not %s", value_type(sub));
 	if (!w.valid)
 		return -1;
 	found = right ? utext_rfind(argv[0].u.string, w.to, sub->u.string, sub->length, w.to) :
@@ -279,7 +279,7 @@ METHOD(index)
 	int64		found = find(argv, false);
 
 	if (found < 0)
-		jinja_fail("substring not found");
+		value_fail("substring not found");
 	return value_int(found);
 }
 
@@ -288,7 +288,7 @@ METHOD(rindex)
 	int64		found = find(argv, true);
 
 	if (found < 0)
-		jinja_fail("substring not found");
+		value_fail("substring not found");
 	return value_int(found);
 }
 
@@ -300,7 +300,7 @@ METHOD(count)
 	int			pos = w.from;
 
 	if (sub->kind != VAL_STRING)
-		jinja_fail("must be str, not %s", value_type(sub));
+		value_fail("must be str, not %s", value_type(sub));
 	if (!w.valid)
 		return value_int(0);
 	if (sub->length == 0)
@@ -322,12 +322,12 @@ has_affix(const Value *argv, const Value *affix, bool end)
 
 	if (affix->kind == VAL_TUPLE)
 	{
-		for (i = 0; i < list_count(affix); i++)
+		for (i = 0; i < seq_count(affix); i++)
 		{
-			if (list_items(affix)[i].kind != VAL_STRING)
-				jinja_fail("tuple for startswith or endswith must only contain str, not %s",
-						   value_type(&list_items(affix)[i]));
-			if (has_affix(argv, &list_items(affix)[i], end))
+			if (seq_items(affix)[i].kind != VAL_STRING)
+				value_fail("tuple for startswith or endswith must only contain str, not %s",
+						   value_type(&seq_items(affix)[i]));
+			if (has_affix(argv, &seq_items(affix)[i], end))
 				return true;
 		}
 		return false;
@@ -335,7 +335,7 @@ has_affix(const Value *argv, const Value *affix, bool end)
 	if (affix->kind == VAL_UNDEFINED)
 		value_fail_undefined(affix);
 	if (affix->kind != VAL_STRING)
-		jinja_fail("first arg must be str or a tuple of str, not %s", value_type(affix));
+		value_fail("first arg must be str or a tuple of str, not %s", value_type(affix));
 	if (!w.valid || affix->length > w.to - w.from)
 		return false;
 	return memcmp(argv[0].u.string + (end ? w.to - affix->length : w.from),
@@ -358,7 +358,7 @@ METHOD(removeprefix)
 	Value		result = utext_make(argv[0].u.string, argv[0].length);
 
 	if (affix.kind != VAL_STRING)
-		jinja_fail("removeprefix() argument must be str, not %s", value_type(&affix));
+		value_fail("removeprefix() argument must be str, not %s", value_type(&affix));
 	if (affix.length <= argv[0].length &&
 		memcmp(argv[0].u.string, affix.u.string, affix.length) == 0)
 	{
@@ -374,7 +374,7 @@ METHOD(removesuffix)
 	Value		result = utext_make(argv[0].u.string, argv[0].length);
 
 	if (affix.kind != VAL_STRING)
-		jinja_fail("removesuffix() argument must be str, not %s", value_type(&affix));
+		value_fail("removesuffix() argument must be str, not %s", value_type(&affix));
 	if (affix.length <= argv[0].length &&
 		memcmp(argv[0].u.string + argv[0].length - affix.length,
 			   affix.u.string, affix.length) == 0)
@@ -452,7 +452,7 @@ METHOD(expandtabs)
 		{
 			int64		spaces = tab > 0 ? tab - column % tab : 0;
 
-			utext_check_size(buf.len + spaces);
+			value_check_size(buf.len + spaces);
 			appendStringInfoSpaces(&buf, spaces);
 			column += spaces;
 		}
@@ -463,7 +463,7 @@ METHOD(expandtabs)
 		}
 		pos += used;
 	}
-	utext_check_size(buf.len);
+	value_check_size(buf.len);
 	result = utext_from_buffer(&buf);
 	result.flags = argv[0].flags & VF_MARKUP;
 	return result;
@@ -608,7 +608,7 @@ METHOD(istitle)
 
 METHOD(format)
 {
-	return brace_format(ev, &argv[0], call);
+	return jinja_format_braces(ev, &argv[0], call);
 }
 
 METHOD(format_map)
@@ -618,7 +618,7 @@ METHOD(format_map)
 
 	/* Python looks into it only when a field asks for something */
 	if (argv[1].kind != VAL_DICT)
-		return brace_format(ev, &argv[0], &args);
+		return jinja_format_braces(ev, &argv[0], &args);
 	dict_deform(argv[1].u.dict, argv[1].flags);
 	args.keywords = palloc((argv[1].u.dict->count + 1) * sizeof(Keyword));
 	for (i = 0; i < argv[1].u.dict->count; i++)
@@ -631,17 +631,17 @@ METHOD(format_map)
 		args.keywords[args.nkeywords].length = entry->key.length;
 		args.keywords[args.nkeywords++].value = entry->value;
 	}
-	return brace_format(ev, &argv[0], &args);
+	return jinja_format_braces(ev, &argv[0], &args);
 }
 
 METHOD(unescape)
 {
-	return html_unescape(&argv[0]);
+	return jinja_unescape(&argv[0]);
 }
 
 METHOD(striptags)
 {
-	return html_striptags(&argv[0]);
+	return jinja_striptags(&argv[0]);
 }
 
 /* Sorted by name. */
@@ -700,13 +700,13 @@ static const Builtin markup_methods[] = {
 
 /* The method of a string, or NULL. */
 const Builtin *
-find_string_method(const Value *object, const char *name, int length)
+jinja_find_string_method(const Value *object, const char *name, int length)
 {
 	const Builtin *builtin = NULL;
 
 	if (object->flags & VF_MARKUP)
-		builtin = find_builtin(markup_methods, lengthof(markup_methods), name, length);
+		builtin = jinja_find_builtin(markup_methods, lengthof(markup_methods), name, length);
 	if (builtin == NULL)
-		builtin = find_builtin(string_methods, lengthof(string_methods), name, length);
+		builtin = jinja_find_builtin(string_methods, lengthof(string_methods), name, length);
 	return builtin;
 }

@@ -83,7 +83,7 @@ char *
 jinja_describe_token(const Token *token)
 {
 	if (token->type == TOK_NAME)
-		return clip_name(token->value.u.string, token->value.length);
+		return value_clip_name(token->value.u.string, token->value.length);
 	return pstrdup(jinja_token_name(token->type));
 }
 
@@ -207,7 +207,7 @@ jinja_intern(Parser *p, const char *name, int length)
 
 /* A node for a binary operator. */
 static TemplateNode *
-binary(NodeType type, Operator op, TemplateNode *left, TemplateNode *right, int pos)
+binary(NodeType type, ValueOperator op, TemplateNode *left, TemplateNode *right, int pos)
 {
 	TemplateNode	   *node = jinja_node(type, pos);
 
@@ -258,7 +258,7 @@ parse_not(Parser *p)
 	static const struct
 	{
 		TokenType	token;
-		Operator	op;
+		ValueOperator	op;
 	}			comparisons[] = {
 		{TOK_EQ, OP_EQ}, {TOK_NE, OP_NE}, {TOK_LT, OP_LT}, {TOK_LE, OP_LE},
 		{TOK_GT, OP_GT}, {TOK_GE, OP_GE}
@@ -367,7 +367,7 @@ parse_product(Parser *p)
 	{
 		TokenType	type = jinja_token(p)->type;
 		int			pos;
-		Operator	op;
+		ValueOperator	op;
 
 		if (type == TOK_MUL)
 			op = OP_MUL;
@@ -549,7 +549,7 @@ parse_dot(Parser *p, TemplateNode *object)
 			jinja_unsupported(token->pos,
 							  "Names that begin with an underscore are private; the key of an object can be written as an item: x['_key'].",
 							  "access to attribute \"%s\" is not allowed",
-							  clip_name(token->value.u.string, token->value.length));
+							  value_clip_name(token->value.u.string, token->value.length));
 		node = jinja_node(NODE_GETATTR, pos);
 		node->value = token->value;
 	}

@@ -320,5 +320,5 @@ static const Builtin tests[] = {
 const Builtin *
 jinja_find_test(const char *name, int length)
 {
-	return find_builtin(tests, lengthof(tests), name, length);
+	return jinja_find_builtin(tests, lengthof(tests), name, length);
 }

@@ -259,7 +259,7 @@ playbook_compile_condition(Compiler *compiler, const YamlNode *node)
 	if (node->kind != YN_STRING)
 	{
 		yaml_to_json(node, &value);
-		condition->constant = json_truth(&value);
+		condition->constant = value_json_truth(&value);
 		return condition;
 	}
 	condition->template = template_compile(node->string, node->length,

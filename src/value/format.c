@@ -24,7 +24,7 @@ typedef struct ArgSource
 
 /* Digits of a non-negative integer in base 2, 8, 10 or 16. */
 char *
-integer_digits(const Value *value, int base, bool upper)
+format_integer_digits(const Value *value, int base, bool upper)
 {
 	const char *symbols = upper ? "0123456789ABCDEF" : "0123456789abcdef";
 	Value		rest = *value;
@@ -68,7 +68,7 @@ force_point(char *text)
 
 /* Digits of a non-negative double by type e, f or g. */
 char *
-double_digits(double d, char type, int64 precision, bool alternate)
+format_double_digits(double d, char type, int64 precision, bool alternate)
 {
 	char		format[8] = {'%', '.', '*', (char) (type | 0x20), '\0'};
 	char		text[1024];
@@ -80,7 +80,7 @@ double_digits(double d, char type, int64 precision, bool alternate)
 	if (isinf(d))
 		return pstrdup(type < 'a' ? "INF" : "inf");
 	if (precision > MAX_PRECISION)
-		jinja_fail_limit("precision of more than %d digits is not supported", MAX_PRECISION);
+		value_fail_limit("precision of more than %d digits is not supported", MAX_PRECISION);
 	if ((type | 0x20) != 'g' || !alternate)
 		snprintf(text, sizeof(text), format, (int) precision, d);
 	else
@@ -106,7 +106,7 @@ double_digits(double d, char type, int64 precision, bool alternate)
 
 /* Groups the digits before the point; pads with zeros to a width. */
 char *
-group_digits(const char *digits, char separator, int group, int64 width)
+format_group_digits(const char *digits, char separator, int group, int64 width)
 {
 	int			whole = strspn(digits, "0123456789abcdefABCDEF");
 	const char *rest;
@@ -125,7 +125,7 @@ group_digits(const char *digits, char separator, int group, int64 width)
 		while (total + (total - 1) / group + (int64) strlen(rest) < width)
 			total++;
 	}
-	utext_check_size(total * 2);
+	value_check_size(total * 2);
 	initStringInfo(&buf);
 	for (i = 0; i < total; i++)
 	{
@@ -155,7 +155,7 @@ append_padded(StringInfo buf, const char *s, int length, int64 width, bool left)
 {
 	int64		missing = width - utext_chars(s, length);
 
-	utext_check_size(buf->len + length + Max(missing, 0));
+	value_check_size(buf->len + length + Max(missing, 0));
 	if (!left && missing > 0)
 		appendStringInfoSpaces(buf, missing);
 	appendBinaryStringInfo(buf, s, length);
@@ -177,20 +177,20 @@ format_char(StringInfo buf, const FormatSpec *spec, const Value *value)
 		int64		c = value_index(value, "%c");
 
 		if (c == 0)
-			jinja_fail_refused("JSON text in PostgreSQL cannot hold the character NUL.",
+			value_fail_refused("JSON text in PostgreSQL cannot hold the character NUL.",
 							   "%%c of 0 would be NUL");
 		if (c < 0 || c > 0x10FFFF || (c >= 0xD800 && c <= 0xDFFF))
-			jinja_fail("%%c arg not in range(0x110000)");
+			value_fail("%%c arg not in range(0x110000)");
 		utext_append_char(&text, (uint32) c);
 	}
 	else
-		jinja_fail("%%c requires int or char");
+		value_fail("%%c requires int or char");
 	append_padded(buf, text.data, text.len, spec->width, spec->align == '<');
 }
 
 /* repr() with everything but ASCII escaped */
 Value
-ascii_repr(Eval *ev, const Value *value)
+value_ascii(Eval *ev, const Value *value)
 {
 	Value		text = value_repr(ev, value);
 	StringInfoData buf;
@@ -208,7 +208,7 @@ ascii_repr(Eval *ev, const Value *value)
 			appendStringInfo(&buf, c < 0x100 ? "\\x%02x" : c < 0x10000 ? "\\u%04x" : "\\U%08x", c);
 		pos += used;
 	}
-	utext_check_size(buf.len);
+	value_check_size(buf.len);
 	return utext_from_buffer(&buf);
 }
 
@@ -223,12 +223,12 @@ next_argument(ArgSource *source)
 {
 	if (source->tuple)
 	{
-		if (source->next < list_count(&source->args))
-			return list_items(&source->args)[source->next++];
+		if (source->next < seq_count(&source->args))
+			return seq_items(&source->args)[source->next++];
 	}
 	else if (source->next++ == 0)
 		return source->args;
-	jinja_fail("not enough arguments for format string");
+	value_fail("not enough arguments for format string");
 }
 
 /* A width or precision: digits or * */
@@ -243,14 +243,14 @@ parse_amount(const char **p, const char *end, ArgSource *source)
 
 		(*p)++;
 		if (v.kind != VAL_INT && v.kind != VAL_BOOL)
-			jinja_fail("* wants int");
+			value_fail("* wants int");
 		return v.kind == VAL_BOOL ? v.u.boolean : Max(Min(v.u.integer, INT_MAX), -INT_MAX);
 	}
 	while (*p < end && isdigit((unsigned char) **p))
 	{
 		amount = amount * 10 + (**p - '0');
 		if (amount > INT_MAX)
-			jinja_fail("width or precision too big");
+			value_fail("width or precision too big");
 		(*p)++;
 	}
 	return amount;
@@ -295,7 +295,7 @@ parse_conversion(const char **p, const char *end, ArgSource *source, FormatSpec 
 	if (*p < end && (**p == 'h' || **p == 'l' || **p == 'L'))
 		(*p)++;
 	if (*p >= end)
-		jinja_fail("incomplete format");
+		value_fail("incomplete format");
 	spec->type = *(*p)++;
 }
 
@@ -308,7 +308,7 @@ append_number(StringInfo buf, bool negative, const char *prefix,
 	int64		used = strlen(sign) + strlen(prefix) + strlen(digits);
 	StringInfoData number;
 
-	utext_check_size(buf->len + Max(used, spec->width));
+	value_check_size(buf->len + Max(used, spec->width));
 	initStringInfo(&number);
 	appendStringInfo(&number, "%s%s", sign, prefix);
 	if (spec->zero && spec->align != '<')
@@ -334,19 +334,19 @@ format_integer(StringInfo buf, const FormatSpec *spec, const Value *value)
 	if (value->kind == VAL_UNDEFINED)
 		value_fail_undefined(value);
 	if (!value_is_number(value))
-		jinja_fail("%%%c format: a real number is required, not %s", type, value_type(value));
+		value_fail("%%%c format: a real number is required, not %s", type, value_type(value));
 	if (value->kind == VAL_FLOAT)
 	{
 		if (base != 10)
-			jinja_fail("%%%c format: an integer is required, not float", type);
+			value_fail("%%%c format: an integer is required, not float", type);
 		number = number_from_double_trunc(value->u.real);
 	}
 	else if (value->kind == VAL_BOOL)
 		number = value_int(value->u.boolean);
 	magnitude = number_abs(&number);
-	digits = integer_digits(&magnitude, base, type == 'X');
+	digits = format_integer_digits(&magnitude, base, type == 'X');
 	if (spec->precision > (int64) strlen(digits))
-		digits = group_digits(digits, 0, 3, spec->precision);
+		digits = format_group_digits(digits, 0, 3, spec->precision);
 	if (spec->alternate && base != 10)
 		prefix = type == 'o' ? "0o" : type == 'x' ? "0x" : "0X";
 	append_number(buf, number_is_negative(&number), prefix, digits, spec);
@@ -361,10 +361,10 @@ format_double(StringInfo buf, const FormatSpec *spec, const Value *value)
 	if (value->kind == VAL_UNDEFINED)
 		value_fail_undefined(value);
 	if (!value_is_number(value))
-		jinja_fail("must be real number, not %s", value_type(value));
+		value_fail("must be real number, not %s", value_type(value));
 	d = number_to_double(value);
 	append_number(buf, signbit(d) && !isnan(d), "",
-				  double_digits(fabs(d), spec->type,
+				  format_double_digits(fabs(d), spec->type,
 								spec->precision < 0 ? 6 :
 								(spec->type | 0x20) == 'g' && spec->precision == 0 ? 1 :
 								spec->precision, spec->alternate), spec);
@@ -380,7 +380,7 @@ format_text(Eval *ev, StringInfo buf, const FormatSpec *spec, const Value *value
 	if (spec->type == 's')
 		text = value_soft_str(ev, value);
 	else
-		text = spec->type == 'r' ? value_repr(ev, value) : ascii_repr(ev, value);
+		text = spec->type == 'r' ? value_repr(ev, value) : value_ascii(ev, value);
 	if (markup)
 		text = utext_escape(&text);
 	if (spec->precision >= 0)
@@ -398,7 +398,7 @@ mapping_argument(Eval *ev, const char **p, const char *end, ArgSource *source)
 	Value		result;
 
 	if (!source->mapping)
-		jinja_fail("format requires a mapping");
+		value_fail("format requires a mapping");
 	while (*p < end && depth > 0)
 	{
 		if (**p == '(')
@@ -408,15 +408,15 @@ mapping_argument(Eval *ev, const char **p, const char *end, ArgSource *source)
 		(*p)++;
 	}
 	if (depth > 0)
-		jinja_fail("incomplete format key");
+		value_fail("incomplete format key");
 	key = utext_make(start, *p - 1 - start);
 	if (source->args.kind == VAL_UNDEFINED)
 		value_fail_undefined(&source->args);
 	if (source->args.kind != VAL_DICT)
-		jinja_fail("list indices must be integers or slices, not str");
+		value_fail("list indices must be integers or slices, not str");
 	source->next = 1;			/* nothing is left for a plain conversion */
 	if (!dict_get(ev, &source->args, &key, &result))
-		jinja_fail("key %s is missing", quote_repr(&key));
+		value_fail("key %s is missing", value_quote(&key));
 	return result;
 }
 
@@ -468,13 +468,13 @@ format_conversion(Eval *ev, StringInfo buf, const char **p, const char *end,
 			format_char(buf, &spec, &value);
 			break;
 		default:
-			jinja_fail("unsupported format character '%c'", spec.type);
+			value_fail("unsupported format character '%c'", spec.type);
 	}
 }
 
 /* format % args */
 Value
-percent_format(Eval *ev, const Value *format, const Value *args)
+format_percent(Eval *ev, const Value *format, const Value *args)
 {
 	const char *p = format->u.string;
 	const char *end = p + format->length;
@@ -494,16 +494,16 @@ percent_format(Eval *ev, const Value *format, const Value *args)
 		if (percent == NULL)
 			percent = end;
 		appendBinaryStringInfo(&buf, p, percent - p);
-		utext_check_size(buf.len);
+		value_check_size(buf.len);
 		p = percent;
 		if (p == end)
 			break;
 		p++;
 		format_conversion(ev, &buf, &p, end, &source, markup);
 	}
-	if (source.tuple ? source.next < list_count(&source.args) :
+	if (source.tuple ? source.next < seq_count(&source.args) :
 		(source.next == 0 && !source.mapping))
-		jinja_fail("not all arguments converted during string formatting");
+		value_fail("not all arguments converted during string formatting");
 	result = utext_from_buffer(&buf);
 	if (markup)
 		result.flags = VF_MARKUP;

@@ -25,13 +25,13 @@ typedef struct FormatSpec
 } FormatSpec;
 
 /* Digits of a non-negative integer in base 2, 8, 10 or 16. */
-extern char *integer_digits(const Value *value, int base, bool upper);
+extern char *format_integer_digits(const Value *value, int base, bool upper);
 
 /* Digits of a non-negative double by type e, f or g. */
-extern char *double_digits(double d, char type, int64 precision, bool alternate);
+extern char *format_double_digits(double d, char type, int64 precision, bool alternate);
 
 /* Groups the digits before the point; pads with zeros to a width. */
-extern char *group_digits(const char *digits, char separator, int group, int64 width);
+extern char *format_group_digits(const char *digits, char separator, int group, int64 width);
 
 /* Is an integer or double below zero (or minus zero)? */
 extern bool number_is_negative(const Value *v);
@@ -40,6 +40,6 @@ extern bool number_is_negative(const Value *v);
 extern void format_char(StringInfo buf, const FormatSpec *spec, const Value *value);
 
 /* repr() with everything but ASCII escaped */
-extern Value ascii_repr(Eval *ev, const Value *value);
+extern Value value_ascii(Eval *ev, const Value *value);
 
 #endif							/* NOETL_VALUE_FORMAT_H */

@@ -11,14 +11,14 @@
 
 /* Counts a step against noetl.template_max_iterations. */
 void
-jinja_count_iteration(Eval *ev)
+value_count_iteration(Eval *ev)
 {
 	CHECK_FOR_INTERRUPTS();
 	if (++ev->iterations > noetl_template_max_iterations)
-		jinja_fail_limit("template exceeds noetl.template_max_iterations (%d)",
+		value_fail_limit("template exceeds noetl.template_max_iterations (%d)",
 						 noetl_template_max_iterations);
 	if ((ev->iterations & 63) == 0)
-		jinja_check_memory(ev);
+		value_check_memory(ev);
 }
 
 /*
@@ -26,10 +26,10 @@ jinja_count_iteration(Eval *ev)
  * loop that builds values could otherwise grow without limit.
  */
 void
-jinja_check_memory(Eval *ev)
+value_check_memory(Eval *ev)
 {
 	if (ev->context->mem_allocated > (Size) noetl_template_max_output * 8 + 64 * 1024 * 1024)
-		jinja_fail_limit("template needs too much memory");
+		value_fail_limit("template needs too much memory");
 }
 
 /* A generator as a value. */
@@ -67,7 +67,7 @@ array_next(Eval *ev, Iterator *base, Value *item)
 
 /* Iterates over an array. */
 Iterator *
-iterate_array(int count, Value *items)
+iter_array(int count, Value *items)
 {
 	ListIterator *it = palloc(sizeof(ListIterator));
 
@@ -82,9 +82,9 @@ iterate_array(int count, Value *items)
 
 /* Iterates over an array from its end. */
 static Iterator *
-iterate_array_backward(int count, Value *items)
+iter_array_backward(int count, Value *items)
 {
-	ListIterator *it = (ListIterator *) iterate_array(count, items);
+	ListIterator *it = (ListIterator *) iter_array(count, items);
 
 	it->base.type = "list_reverseiterator";
 	it->position = count - 1;
@@ -253,7 +253,7 @@ value_iterate(Eval *ev, const Value *value)
 	switch ((ValueKind) value->kind)
 	{
 		case VAL_UNDEFINED:
-			return iterate_array(0, NULL);
+			return iter_array(0, NULL);
 		case VAL_STRING:
 			{
 				TextIterator *it = palloc(sizeof(TextIterator));
@@ -266,7 +266,7 @@ value_iterate(Eval *ev, const Value *value)
 			}
 		case VAL_LIST:
 		case VAL_TUPLE:
-			return iterate_array(value->u.list->count, list_items(value));
+			return iter_array(value->u.list->count, seq_items(value));
 		case VAL_DICT:
 			return iterate_dict(value->u.dict, VIEW_KEYS, value->flags, false);
 		case VAL_RANGE:
@@ -286,26 +286,26 @@ value_iterate(Eval *ev, const Value *value)
 				return &it->base;
 			}
 		default:
-			jinja_fail("'%s' object is not iterable", value_type(value));
+			value_fail("'%s' object is not iterable", value_type(value));
 	}
 }
 
 /* Python's reversed(), or NULL where that raises TypeError */
 Iterator *
-iterate_backward(Eval *ev, const Value *value)
+iter_backward(Eval *ev, const Value *value)
 {
 	Value		list;
 
 	switch ((ValueKind) value->kind)
 	{
 		case VAL_UNDEFINED:
-			return iterate_array(0, NULL);
+			return iter_array(0, NULL);
 		case VAL_STRING:
 			list = value_collect(ev, value);
-			return iterate_array_backward(list_count(&list), list_items(&list));
+			return iter_array_backward(seq_count(&list), seq_items(&list));
 		case VAL_LIST:
 		case VAL_TUPLE:
-			return iterate_array_backward(value->u.list->count, list_items(value));
+			return iter_array_backward(value->u.list->count, seq_items(value));
 		case VAL_DICT:
 			return iterate_dict(value->u.dict, VIEW_KEYS, value->flags, true);
 		case VAL_RANGE:

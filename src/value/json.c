@@ -73,17 +73,17 @@ value_from_json(const JsonbValue *json, uint8 flags)
 
 /* Refuses what JSON has no form for. */
 void
-jinja_fail_not_json(const Value *value)
+value_fail_not_json(const Value *value)
 {
 	if (value->kind == VAL_METHOD)
-		jinja_fail_refused("Call it with (), or write ['name'] for the key of an object.",
+		value_fail_refused("Call it with (), or write ['name'] for the key of an object.",
 						   "method \"%s\" of '%s' object is not a value",
 						   value->u.method->builtin->name,
 						   value_type(&value->u.method->self));
 	if (value->kind == VAL_GLOBAL)
-		jinja_fail_refused("Call it with ().", "function \"%s\" is not a value",
+		value_fail_refused("Call it with ().", "function \"%s\" is not a value",
 						   value->u.builtin->name);
-	jinja_fail_refused(NULL, "'%s' object is not a JSON value", value_type(value));
+	value_fail_refused(NULL, "'%s' object is not a JSON value", value_type(value));
 }
 
 /* A number for JSON: a float keeps a fraction part. */
@@ -99,7 +99,7 @@ number_to_json(const Value *value, JsonbValue *result)
 		return;
 	}
 	if (!isfinite(value->u.real))
-		jinja_fail("%s is not JSON", number_repr_double(value->u.real));
+		value_fail("%s is not JSON", number_repr_double(value->u.real));
 	n = DatumGetNumeric(DirectFunctionCall3(numeric_in,
 											CStringGetDatum(number_repr_double(value->u.real)),
 											ObjectIdGetDatum(InvalidOid),
@@ -131,16 +131,16 @@ key_text(const Value *key)
 		case VAL_STRING:
 			return *key;
 		case VAL_NONE:
-			return value_text("null");
+			return utext_from_cstring("null");
 		case VAL_BOOL:
-			return value_text(key->u.boolean ? "true" : "false");
+			return utext_from_cstring(key->u.boolean ? "true" : "false");
 		case VAL_INT:
 		case VAL_BIGINT:
 		case VAL_FLOAT:
 			text = number_text(key, &length);
 			return utext_make(text, length);
 		default:
-			jinja_fail("keys must be str, int, float, bool or None, not %s",
+			value_fail("keys must be str, int, float, bool or None, not %s",
 					   value_type(key));
 	}
 }
@@ -169,7 +169,7 @@ push_json(Eval *ev, JsonbParseState **state, const Value *value,
 				break;
 			list = value->kind == VAL_TUPLE ? *value : value_collect(ev, value);
 			pushJsonbValue(state, WJB_BEGIN_ARRAY, NULL);
-			it = iterate_array(list_count(&list), list_items(&list));
+			it = iter_array(seq_count(&list), seq_items(&list));
 			while (it->next(ev, it, &item))
 				push_json(ev, state, &item, WJB_ELEM);
 			return pushJsonbValue(state, WJB_END_ARRAY, NULL);
@@ -240,7 +240,7 @@ value_to_json(Eval *ev, const Value *value, JsonbValue *result)
 		case VAL_ITERATOR:
 			break;
 		default:
-			jinja_fail_not_json(value);
+			value_fail_not_json(value);
 	}
 	built = push_json(ev, &state, value, WJB_ELEM);
 	jsonb = JsonbValueToJsonb(built);
@@ -310,7 +310,7 @@ dump_string(StringInfo buf, const char *s, int length, bool ascii)
 		i += used;
 	}
 	appendStringInfoChar(buf, '"');
-	utext_check_size(buf->len);
+	value_check_size(buf->len);
 }
 
 /* How JSON text is laid out. */
@@ -330,7 +330,7 @@ dump_newline(StringInfo buf, const JsonStyle *style, int level)
 {
 	if (style->indent.kind == VAL_NONE)
 		return;
-	utext_check_size((int64) buf->len + 1 + (int64) style->indent.length * level);
+	value_check_size((int64) buf->len + 1 + (int64) style->indent.length * level);
 	appendStringInfoChar(buf, '\n');
 	for (; level > 0; level--)
 		appendBinaryStringInfo(buf, style->indent.u.string, style->indent.length);
@@ -409,7 +409,7 @@ dump_value(Eval *ev, StringInfo buf, const Value *value,
 		case VAL_BIGINT:
 		case VAL_FLOAT:
 			if (value->kind == VAL_FLOAT && !isfinite(value->u.real))
-				jinja_fail("%s is not JSON", number_repr_double(value->u.real));
+				value_fail("%s is not JSON", number_repr_double(value->u.real));
 			text = number_text(value, &length);
 			appendBinaryStringInfo(buf, text, length);
 			break;
@@ -423,7 +423,7 @@ dump_value(Eval *ev, StringInfo buf, const Value *value,
 			{
 				CHECK_FOR_INTERRUPTS();
 				dump_separator(buf, style, level + 1, i == 0);
-				dump_value(ev, buf, &list_items(value)[i], style, level + 1);
+				dump_value(ev, buf, &seq_items(value)[i], style, level + 1);
 			}
 			if (value->u.list->count > 0)
 				dump_newline(buf, style, level);
@@ -433,10 +433,10 @@ dump_value(Eval *ev, StringInfo buf, const Value *value,
 			dump_object(ev, buf, value, style, level);
 			break;
 		default:
-			jinja_fail("object of type %s is not JSON serializable",
+			value_fail("object of type %s is not JSON serializable",
 					   value_type(value));
 	}
-	utext_check_size(buf->len);
+	value_check_size(buf->len);
 }
 
 /*
@@ -459,7 +459,7 @@ value_json_text(Eval *ev, StringInfo buf, const Value *value,
 
 /* Reads JSON text; false when it is none. */
 bool
-json_from_text(const char *s, int length, Value *result)
+value_from_json_text(const char *s, int length, Value *result)
 {
 	MemoryContext context = CurrentMemoryContext;
 	volatile bool ok = true;
@@ -519,16 +519,16 @@ loose_value(const Value *text, Value *value)
 		length--;
 	}
 	if (length < text->length && strspn(digits, "0123456789") >= length)
-		return json_from_text(digits, length, value);
+		return value_from_json_text(digits, length, value);
 	if (memchr(text->u.string, ',', text->length) == NULL)
 		return false;
 	digits = psprintf("[%.*s]", text->length, text->u.string);
-	return json_from_text(digits, text->length + 2, value);
+	return value_from_json_text(digits, text->length + 2, value);
 }
 
 /* Rendered text as a JSON value: itself, or what it says. */
 void
-coerce_text(const char *s, int length, JsonbValue *result)
+value_coerce_text(const char *s, int length, JsonbValue *result)
 {
 	Value		text = utext_make(s, length);
 	Value		value;
@@ -543,7 +543,7 @@ coerce_text(const char *s, int length, JsonbValue *result)
 	else if (noetl_template_coerce == COERCE_ALL && utext_is(&text, "None"))
 		result->type = jbvNull;
 	else if (may_be_json(&text) &&
-			 (json_from_text(text.u.string, text.length, &value) ||
+			 (value_from_json_text(text.u.string, text.length, &value) ||
 			  (noetl_template_coerce == COERCE_ALL && loose_value(&text, &value))))
 		value_to_json(NULL, &value, result);
 	else

@@ -91,7 +91,7 @@ number_from_numeric(Numeric n)
 														   NumericGetDatum(n))));
 	if (numeric_order(DatumGetNumeric(DirectFunctionCall1(numeric_abs, NumericGetDatum(n))),
 					  digits_limit) >= 0)
-		jinja_fail_limit("integer has more than %d digits", MAX_DIGITS);
+		value_fail_limit("integer has more than %d digits", MAX_DIGITS);
 	v.u.big = n;
 	return v;
 }
@@ -101,7 +101,7 @@ Value
 number_from_json(Numeric n)
 {
 	if (numeric_is_nan(n) || numeric_is_inf(n))
-		jinja_fail("NaN and infinity are not JSON");
+		value_fail("NaN and infinity are not JSON");
 	if (DatumGetInt32(DirectFunctionCall1(numeric_scale, NumericGetDatum(n))) > 0)
 		return value_float(DatumGetFloat8(DirectFunctionCall1(numeric_float8,
 															  NumericGetDatum(n))));
@@ -132,9 +132,9 @@ number_from_double_trunc(double d)
 	char		text[400];
 
 	if (isnan(d))
-		jinja_fail("cannot convert float NaN to integer");
+		value_fail("cannot convert float NaN to integer");
 	if (isinf(d))
-		jinja_fail("cannot convert float infinity to integer");
+		value_fail("cannot convert float infinity to integer");
 	d = trunc(d);
 	if (d >= -9.2e18 && d <= 9.2e18)
 		return value_int((int64) d);
@@ -160,7 +160,7 @@ number_to_double(const Value *value)
 			d = strtod(DatumGetCString(DirectFunctionCall1(numeric_out,
 														   NumericGetDatum(value->u.big))), NULL);
 			if (isinf(d))
-				jinja_fail("int too large to convert to float");
+				value_fail("int too large to convert to float");
 			return d;
 	}
 }
@@ -272,7 +272,7 @@ integer_divide(const Value *a, const Value *b, bool want_remainder)
 	Value		one = value_int(1);
 
 	if (!value_truth(NULL, b))
-		jinja_fail("integer division or modulo by zero");
+		value_fail("integer division or modulo by zero");
 	if (a->kind != VAL_BIGINT && b->kind != VAL_BIGINT)
 	{
 		int64		x = a->kind == VAL_BOOL ? a->u.boolean : a->u.integer;
@@ -315,7 +315,7 @@ divide_exactly(const Value *a, const Value *b)
 	d = strtod(psprintf("%s%se-%d", digits,
 						value_truth(NULL, &remainder) ? ".1" : "", shift), NULL);
 	if (isinf(d))
-		jinja_fail("integer division result too large for a float");
+		value_fail("integer division result too large for a float");
 	return is_negative(a) != is_negative(b) ? -d : d;
 }
 
@@ -326,7 +326,7 @@ true_divide(const Value *a, const Value *b)
 	const int64 exact = INT64CONST(1) << 53;
 
 	if (!value_truth(NULL, b))
-		jinja_fail("division by zero");
+		value_fail("division by zero");
 	if (a->kind != VAL_BIGINT && b->kind != VAL_BIGINT)
 	{
 		int64		x = a->kind == VAL_BOOL ? a->u.boolean : a->u.integer;
@@ -347,12 +347,12 @@ float_power(double x, double y)
 	double		d;
 
 	if (x == 0 && y < 0)
-		jinja_fail("0.0 cannot be raised to a negative power");
+		value_fail("0.0 cannot be raised to a negative power");
 	if (x < 0 && isfinite(x) && isfinite(y) && y != floor(y))
-		jinja_fail("a negative number to a fractional power is not real");
+		value_fail("a negative number to a fractional power is not real");
 	d = pow(x, y);
 	if (isinf(d) && isfinite(x) && isfinite(y))
-		jinja_fail("numerical result out of range");
+		value_fail("numerical result out of range");
 	return value_float(d);
 }
 
@@ -379,14 +379,14 @@ integer_power(const Value *a, const Value *b)
 		return base.u.integer == 0 ? value_int(!value_truth(NULL, b)) : base;
 	}
 	if (b->kind == VAL_BIGINT)
-		jinja_fail_limit("integer has more than %d digits", MAX_DIGITS);
+		value_fail_limit("integer has more than %d digits", MAX_DIGITS);
 	exponent = b->kind == VAL_BOOL ? b->u.boolean : b->u.integer;
 	if (base.kind == VAL_INT)
 		size = log10(fabs((double) base.u.integer));
 	else
 		size = 18;
 	if (size * exponent > MAX_DIGITS + 1)
-		jinja_fail_limit("integer has more than %d digits", MAX_DIGITS);
+		value_fail_limit("integer has more than %d digits", MAX_DIGITS);
 	while (exponent > 0)
 	{
 		if (exponent & 1)
@@ -400,7 +400,7 @@ integer_power(const Value *a, const Value *b)
 
 /* + - * on integers */
 static Value
-integer_binary(Operator op, const Value *a, const Value *b)
+integer_binary(ValueOperator op, const Value *a, const Value *b)
 {
 	int64		result;
 
@@ -429,7 +429,7 @@ float_divide(double x, double y, bool want_remainder)
 	double		whole;
 
 	if (y == 0)
-		jinja_fail(want_remainder ? "float modulo" : "float floor division by zero");
+		value_fail(want_remainder ? "float modulo" : "float floor division by zero");
 	remainder = fmod(x, y);
 	quotient = (x - remainder) / y;
 	if (remainder != 0)
@@ -454,7 +454,7 @@ float_divide(double x, double y, bool want_remainder)
 
 /* An arithmetic operation on two numbers. */
 Value
-number_binary(Eval *ev, Operator op, const Value *a, const Value *b)
+number_binary(Eval *ev, ValueOperator op, const Value *a, const Value *b)
 {
 	double		x;
 	double		y;
@@ -487,7 +487,7 @@ number_binary(Eval *ev, Operator op, const Value *a, const Value *b)
 			return value_float(x * y);
 		case OP_DIV:
 			if (y == 0)
-				jinja_fail("float division by zero");
+				value_fail("float division by zero");
 			return value_float(x / y);
 		case OP_FLOORDIV:
 			return float_divide(x, y, false);
@@ -529,10 +529,10 @@ value_index(const Value *value, const char *what)
 	if (value->kind == VAL_INT)
 		return value->u.integer;
 	if (value->kind == VAL_BIGINT)
-		jinja_fail("%s: integer is too large", what);
+		value_fail("%s: integer is too large", what);
 	if (value->kind == VAL_UNDEFINED)
 		value_fail_undefined(value);
-	jinja_fail("%s: '%s' object cannot be interpreted as an integer",
+	value_fail("%s: '%s' object cannot be interpreted as an integer",
 			   what, value_type(value));
 }
 
@@ -627,7 +627,7 @@ number_round(const Value *value, int64 digits)
 	snprintf(text, sizeof(text), "%.*f", (int) digits, d);
 	d = strtod(text, NULL);
 	if (isinf(d))
-		jinja_fail("rounded value too large to represent");
+		value_fail("rounded value too large to represent");
 	return value_float(d);
 }
 
@@ -743,7 +743,7 @@ number_text(const Value *value, int *length)
 		text = DatumGetCString(DirectFunctionCall1(numeric_out,
 												   NumericGetDatum(value->u.big)));
 		if (strlen(text) > MAX_TEXT_DIGITS + 1)
-			jinja_fail("integer has more than %d digits, too many to be converted to text",
+			value_fail("integer has more than %d digits, too many to be converted to text",
 					   MAX_TEXT_DIGITS);
 	}
 	*length = strlen(text);

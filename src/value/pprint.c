@@ -70,11 +70,11 @@ flat(Eval *ev, StringInfo buf, const Value *value)
 	else if (value->kind == VAL_LIST || value->kind == VAL_TUPLE)
 	{
 		appendStringInfoChar(buf, value->kind == VAL_LIST ? '[' : '(');
-		for (i = 0; i < list_count(value); i++)
+		for (i = 0; i < seq_count(value); i++)
 		{
 			if (i > 0)
 				appendStringInfoString(buf, ", ");
-			flat(ev, buf, &list_items(value)[i]);
+			flat(ev, buf, &seq_items(value)[i]);
 		}
 		if (value->kind == VAL_TUPLE && i == 1)
 			appendStringInfoChar(buf, ',');
@@ -82,14 +82,14 @@ flat(Eval *ev, StringInfo buf, const Value *value)
 	}
 	else
 		value_repr_into(ev, buf, value);
-	utext_check_size(buf->len);
+	value_check_size(buf->len);
 }
 
 /* Line break and indentation. */
 static void
 new_line(StringInfo buf, int indent)
 {
-	utext_check_size((int64) buf->len + indent + 1);
+	value_check_size((int64) buf->len + indent + 1);
 	appendStringInfoChar(buf, '\n');
 	appendStringInfoSpaces(buf, indent);
 }
@@ -130,7 +130,7 @@ static void
 format_items(Eval *ev, StringInfo buf, const Value *value, int indent, int allowance)
 {
 	bool		tuple = value->kind == VAL_TUPLE;
-	int			count = list_count(value);
+	int			count = seq_count(value);
 	const char *end = !tuple ? "]" : count == 1 ? ",)" : ")";
 	int			i;
 
@@ -138,7 +138,7 @@ format_items(Eval *ev, StringInfo buf, const Value *value, int indent, int allow
 	for (i = 0; i < count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		format(ev, buf, &list_items(value)[i], indent + 1,
+		format(ev, buf, &seq_items(value)[i], indent + 1,
 			   i == count - 1 ? allowance + (int) strlen(end) : 1);
 		if (i < count - 1)
 		{
@@ -171,7 +171,7 @@ add_piece(Eval *ev, Pieces *pieces, const char *s, int length)
 			palloc(pieces->allocated * sizeof(Value));
 	}
 	pieces->items[pieces->count++] = value_repr(ev, &text);
-	jinja_check_memory(ev);
+	value_check_memory(ev);
 }
 
 /* Position after a run of non-space and the white space that follows it. */
@@ -234,7 +234,7 @@ static void
 format_string(Eval *ev, StringInfo buf, const Value *value, int indent, int allowance)
 {
 	Value		lines = utext_splitlines(value, true);
-	int			count = list_count(&lines);
+	int			count = seq_count(&lines);
 	bool		outermost = indent == 0;
 	Pieces		pieces = {0};
 	int			i;
@@ -246,7 +246,7 @@ format_string(Eval *ev, StringInfo buf, const Value *value, int indent, int allo
 	}
 	for (i = 0; i < count; i++)
 	{
-		Value	   *line = &list_items(&lines)[i];
+		Value	   *line = &seq_items(&lines)[i];
 		int			max = WIDTH - indent;
 		int			max_here = i == count - 1 ? max - allowance : max;
 
@@ -288,7 +288,7 @@ format(Eval *ev, StringInfo buf, const Value *value, int indent, int allowance)
 			format_dict(ev, buf, value, indent, allowance);
 			return;
 		}
-		if ((value->kind == VAL_LIST || value->kind == VAL_TUPLE) && list_count(value) > 0)
+		if ((value->kind == VAL_LIST || value->kind == VAL_TUPLE) && seq_count(value) > 0)
 		{
 			format_items(ev, buf, value, indent, allowance);
 			return;
@@ -310,6 +310,6 @@ value_pprint(Eval *ev, const Value *value)
 
 	initStringInfo(&buf);
 	format(ev, &buf, value, 0, 0);
-	utext_check_size(buf.len);
+	value_check_size(buf.len);
 	return utext_from_buffer(&buf);
 }

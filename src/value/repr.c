@@ -13,7 +13,7 @@
 void
 jinja_output(Eval *ev, const char *s, int length)
 {
-	utext_check_size((int64) ev->out->len + length);
+	value_check_size((int64) ev->out->len + length);
 	appendBinaryStringInfo(ev->out, s, length);
 }
 
@@ -50,19 +50,19 @@ repr_string(StringInfo buf, const char *s, int length)
 		i += used;
 	}
 	appendStringInfoChar(buf, quote);
-	utext_check_size(buf->len);
+	value_check_size(buf->len);
 }
 
 /* A name for a message, cut when it is long. */
 char *
-clip_name(const char *name, int length)
+value_clip_name(const char *name, int length)
 {
 	return pnstrdup(name, utext_offset(name, length, 64));
 }
 
 /* repr() of a name or key for a message, cut when it is long. */
 char *
-quote_repr(const Value *value)
+value_quote(const Value *value)
 {
 	StringInfoData buf;
 	int			length;
@@ -82,8 +82,8 @@ quote_repr(const Value *value)
 static void
 repr_items(Eval *ev, StringInfo buf, const Value *list)
 {
-	Value	   *items = list_items(list);
-	int			n = list_count(list);
+	Value	   *items = seq_items(list);
+	int			n = seq_count(list);
 	int			i;
 
 	appendStringInfoChar(buf, list->kind == VAL_TUPLE ? '(' : '[');
@@ -164,7 +164,7 @@ value_repr_into(Eval *ev, StringInfo buf, const Value *value)
 			value_str_into(ev, buf, value);
 			break;
 	}
-	utext_check_size(buf->len);
+	value_check_size(buf->len);
 }
 
 /* Appends str(value). */
@@ -191,7 +191,7 @@ value_str_into(Eval *ev, StringInfo buf, const Value *value)
 			appendBinaryStringInfo(buf, text, length);
 			break;
 		case VAL_STRING:
-			utext_check_size((int64) buf->len + value->length);
+			value_check_size((int64) buf->len + value->length);
 			appendBinaryStringInfo(buf, value->u.string, value->length);
 			break;
 		case VAL_LIST:
@@ -232,9 +232,9 @@ value_str_into(Eval *ev, StringInfo buf, const Value *value)
 		case VAL_JOINER:
 		case VAL_METHOD:
 		case VAL_GLOBAL:
-			jinja_fail_not_json(value);
+			value_fail_not_json(value);
 	}
-	utext_check_size(buf->len);
+	value_check_size(buf->len);
 }
 
 /* str(value); Markup becomes a plain string. */

@@ -45,10 +45,10 @@ utext_from_buffer(StringInfo buf)
 
 /* Refuses text longer than noetl.template_max_output. */
 void
-utext_check_size(int64 bytes)
+value_check_size(int64 bytes)
 {
 	if (bytes > noetl_template_max_output)
-		jinja_fail_limit("template value exceeds noetl.template_max_output (%d bytes)",
+		value_fail_limit("template value exceeds noetl.template_max_output (%d bytes)",
 						 noetl_template_max_output);
 }
 
@@ -195,9 +195,9 @@ utext_repeat(const Value *s, int64 times)
 		return result;
 	}
 	if (times > noetl_template_max_output)
-		utext_check_size(times);
+		value_check_size(times);
 	total = times * s->length;
-	utext_check_size(total);
+	value_check_size(total);
 	to = palloc(total + 1);
 	for (i = 0; i < times; i++)
 		memcpy(to + i * s->length, s->u.string, s->length);
@@ -221,7 +221,7 @@ utext_concat(Eval *ev, const Value *a, const Value *b)
 		x = utext_escape(&x);
 	if (markup && !(y.flags & VF_MARKUP))
 		y = utext_escape(&y);
-	utext_check_size((int64) x.length + y.length);
+	value_check_size((int64) x.length + y.length);
 	to = palloc(x.length + y.length + 1);
 	memcpy(to, x.u.string, x.length);
 	memcpy(to + x.length, y.u.string, y.length);
@@ -349,7 +349,7 @@ utext_replace(const Value *s, const Value *old, const Value *new, int64 count)
 		if (found < 0)
 			break;
 		CHECK_FOR_INTERRUPTS();
-		utext_check_size((int64) buf.len + new->length + (found - pos));
+		value_check_size((int64) buf.len + new->length + (found - pos));
 		appendBinaryStringInfo(&buf, s->u.string + pos, found - pos);
 		appendBinaryStringInfo(&buf, new->u.string, new->length);
 		pos = found + old->length;
@@ -364,7 +364,7 @@ utext_replace(const Value *s, const Value *old, const Value *new, int64 count)
 			pos += used;
 		}
 	}
-	utext_check_size((int64) buf.len + s->length - pos);
+	value_check_size((int64) buf.len + s->length - pos);
 	appendBinaryStringInfo(&buf, s->u.string + pos, s->length - pos);
 	return utext_from_buffer(&buf);
 }
@@ -500,7 +500,7 @@ utext_split(const Value *s, const Value *sep, int64 max, bool right)
 			split_space(&pieces, s, max);
 	}
 	else if (sep->length == 0)
-		jinja_fail("empty separator");
+		value_fail("empty separator");
 	else if (right)
 	{
 		int			end = s->length;
@@ -646,7 +646,7 @@ map_case(const Value *s, CaseMap first, CaseMap rest)
 		append_mapped(&buf, s, pos, c, used, pos == 0 ? first : rest);
 		pos += used;
 	}
-	utext_check_size(buf.len);
+	value_check_size(buf.len);
 	result = utext_from_buffer(&buf);
 	result.flags = s->flags & VF_MARKUP;
 	return result;
@@ -699,7 +699,7 @@ utext_title(const Value *s)
 		inside = unicode_is(c, UC_CASED);
 		pos += used;
 	}
-	utext_check_size(buf.len);
+	value_check_size(buf.len);
 	result = utext_from_buffer(&buf);
 	result.flags = s->flags & VF_MARKUP;
 	return result;
@@ -727,7 +727,7 @@ utext_swapcase(const Value *s)
 			utext_append_char(&buf, c);
 		pos += used;
 	}
-	utext_check_size(buf.len);
+	value_check_size(buf.len);
 	result = utext_from_buffer(&buf);
 	result.flags = s->flags & VF_MARKUP;
 	return result;
@@ -753,12 +753,12 @@ utext_pad(const Value *s, int64 width, const Value *fill, int side)
 	if (fill == NULL)
 		fill = &space;
 	if (utext_chars(fill->u.string, fill->length) != 1)
-		jinja_fail("the fill character must be exactly one character long");
+		value_fail("the fill character must be exactly one character long");
 	if (missing <= 0)
 		return result;
 	if (missing > noetl_template_max_output)
-		utext_check_size(missing);
-	utext_check_size(s->length + missing * fill->length);
+		value_check_size(missing);
+	value_check_size(s->length + missing * fill->length);
 	if (side < 0)
 		left = 0;
 	else if (side > 0)
@@ -859,7 +859,7 @@ utext_escape_into(StringInfo buf, const char *s, int length)
 				appendStringInfoChar(buf, s[i]);
 		}
 	}
-	utext_check_size(buf->len);
+	value_check_size(buf->len);
 }
 
 /* Text as Markup: escaped unless it is Markup already. */

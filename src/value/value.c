@@ -18,7 +18,7 @@
 
 /* A value for a C string that lives long enough. */
 Value
-value_text(const char *string)
+utext_from_cstring(const char *string)
 {
 	return utext_make(string, strlen(string));
 }
@@ -102,16 +102,16 @@ value_fail_undefined(const Value *value)
 	char	   *name;
 
 	if (u->hint)
-		jinja_fail("%s", u->hint);
-	name = quote_repr(&u->name);
+		value_fail("%s", u->hint);
+	name = value_quote(&u->name);
 	if (u->owner == NULL)
-		jinja_fail("%s is undefined", name);
+		value_fail("%s is undefined", name);
 	if (strcmp(u->owner, "NoneType") == 0)
-		jinja_fail("None has no %s %s",
+		value_fail("None has no %s %s",
 				   u->name.kind == VAL_STRING ? "attribute" : "element", name);
 	if (u->name.kind == VAL_STRING)
-		jinja_fail("'%s object' has no attribute %s", u->owner, name);
-	jinja_fail("%s object has no element %s", u->owner, name);
+		value_fail("'%s object' has no attribute %s", u->owner, name);
+	value_fail("%s object has no element %s", u->owner, name);
 }
 
 /* Python's name of a value's type. */
@@ -172,14 +172,14 @@ value_type(const Value *value)
 
 /* Number of items of a list or tuple. */
 int
-list_count(const Value *value)
+seq_count(const Value *value)
 {
 	return value->u.list->count;
 }
 
 /* Items of a list or tuple; deforms one that came from jsonb. */
 Value *
-list_items(const Value *value)
+seq_items(const Value *value)
 {
 	ValueList  *list = value->u.list;
 	JsonbIterator *it;
@@ -401,10 +401,10 @@ value_hash(Eval *ev, const Value *value)
 								value->u.range->count ? (uint32) value->u.range->start : 0);
 		case VAL_LIST:
 		case VAL_DICT:
-			jinja_fail("unhashable type: '%s'", value_type(value));
+			value_fail("unhashable type: '%s'", value_type(value));
 		case VAL_VIEW:
 			if (value->u.view->kind != VIEW_VALUES)
-				jinja_fail("unhashable type: '%s'", value_type(value));
+				value_fail("unhashable type: '%s'", value_type(value));
 			return 1;
 		default:
 			return value->kind;
@@ -462,8 +462,8 @@ items_equal(Eval *ev, const Value *a, const Value *b)
 
 	if (a->u.list->count != b->u.list->count)
 		return false;
-	x = list_items(a);
-	y = list_items(b);
+	x = seq_items(a);
+	y = seq_items(b);
 	for (i = 0; i < a->u.list->count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -609,16 +609,16 @@ fail_order(const Value *a, const Value *b, const char *op)
 		value_fail_undefined(a);
 	if (b->kind == VAL_UNDEFINED)
 		value_fail_undefined(b);
-	jinja_fail("'%s' not supported between instances of '%s' and '%s'",
+	value_fail("'%s' not supported between instances of '%s' and '%s'",
 			   op, value_type(a), value_type(b));
 }
 
 /* The first pair of items that differs decides. */
 static bool
-order_items(Eval *ev, Operator op, const Value *a, const Value *b)
+order_items(Eval *ev, ValueOperator op, const Value *a, const Value *b)
 {
-	Value	   *x = list_items(a);
-	Value	   *y = list_items(b);
+	Value	   *x = seq_items(a);
+	Value	   *y = seq_items(b);
 	int			n = Min(a->u.list->count, b->u.list->count);
 	int			i;
 	Value		p;
@@ -637,7 +637,7 @@ order_items(Eval *ev, Operator op, const Value *a, const Value *b)
 
 /* Is a subset (or superset) relation between views of keys asked for? */
 static bool
-order_views(Eval *ev, Operator op, const Value *a, const Value *b)
+order_views(Eval *ev, ValueOperator op, const Value *a, const Value *b)
 {
 	bool		less = op == OP_LT || op == OP_LE;
 	const Value *small = less ? a : b;
@@ -660,7 +660,7 @@ order_views(Eval *ev, Operator op, const Value *a, const Value *b)
 
 /* < <= > >= */
 bool
-value_order(Eval *ev, Operator op, const Value *a, const Value *b)
+value_order(Eval *ev, ValueOperator op, const Value *a, const Value *b)
 {
 	static const char *const names[] = {
 		[OP_LT] = "<", [OP_LE] = "<=", [OP_GT] = ">", [OP_GE] = ">="
@@ -748,7 +748,7 @@ value_contains(Eval *ev, const Value *container, const Value *item)
 	{
 		case VAL_STRING:
 			if (item->kind != VAL_STRING)
-				jinja_fail("'in <string>' requires string as left operand, not %s",
+				value_fail("'in <string>' requires string as left operand, not %s",
 						   value_type(item));
 			return utext_find(container->u.string, container->length,
 							 item->u.string, item->length, 0) >= 0;
@@ -769,7 +769,7 @@ value_contains(Eval *ev, const Value *container, const Value *item)
 			break;
 	}
 	if (!value_is_iterable(container))
-		jinja_fail("argument of type '%s' is not iterable", value_type(container));
+		value_fail("argument of type '%s' is not iterable", value_type(container));
 	it = value_iterate(ev, container);
 	while (iter_next(ev, it, &found))
 	{
@@ -821,6 +821,6 @@ value_length(Eval *ev, const Value *value)
 		case VAL_LOOP:
 			return jinja_loop_length(ev, value->u.loop);
 		default:
-			jinja_fail("object of type '%s' has no len()", value_type(value));
+			value_fail("object of type '%s' has no len()", value_type(value));
 	}
 }
