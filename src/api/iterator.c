@@ -11,6 +11,7 @@
 #include "utils/tuplestore.h"
 
 #include "broker/broker.h"
+#include "value/value.h"
 
 PG_FUNCTION_INFO_V1(noetl_iterator_items);
 

@@ -11,6 +11,7 @@
 #endif
 
 #include "broker/retry.h"
+#include "value/value.h"
 
 #define DEFAULT_MAX_ATTEMPTS	3
 #define DEFAULT_INITIAL_DELAY	1.0

@@ -36,6 +36,39 @@ json_to_jsonb(const JsonbValue *value)
 	return JsonbValueToJsonb(&copy);
 }
 
+/*
+ * Reads JSON text into *value.  Returns false when the text is no JSON, and
+ * raises any error that is not about the text.
+ */
+bool
+json_from_text(const char *s, int length, JsonbValue *value)
+{
+	MemoryContext context = CurrentMemoryContext;
+	volatile bool ok = true;
+	char	   *text = pnstrdup(s, length);
+	Jsonb	   *volatile jsonb = NULL;
+
+	PG_TRY();
+	{
+		jsonb = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
+	}
+	PG_CATCH();
+	{
+		int			code = geterrcode();
+
+		if (ERRCODE_TO_CATEGORY(code) != ERRCODE_DATA_EXCEPTION &&
+			ERRCODE_TO_CATEGORY(code) != ERRCODE_PROGRAM_LIMIT_EXCEEDED)
+			PG_RE_THROW();
+		MemoryContextSwitchTo(context);
+		FlushErrorState();
+		ok = false;
+	}
+	PG_END_TRY();
+	if (ok)
+		json_from_jsonb(jsonb, value);
+	return ok;
+}
+
 /* The JSON null. */
 void
 json_null(JsonbValue *value)
@@ -102,6 +135,23 @@ json_is_array(const JsonbValue *value)
 	return value->type == jbvBinary &&
 		JsonContainerIsArray(value->val.binary.data) &&
 		!JsonContainerIsScalar(value->val.binary.data);
+}
+
+/*
+ * Returns how many bytes a container takes.  A container does not store its
+ * size; the end of its last entry gives it.
+ */
+int
+json_container_size(const JsonbContainer *container)
+{
+	int			entries = JsonContainerSize(container) *
+		(JsonContainerIsObject(container) ? 2 : 1);
+	int			size = offsetof(JsonbContainer, children) + entries * sizeof(JEntry);
+
+	if (entries == 0)
+		return size;
+	return size + getJsonbOffset(container, entries - 1) +
+		getJsonbLength(container, entries - 1);
 }
 
 /* Member lookup by binary search, nothing is copied. */

@@ -14,6 +14,9 @@
 extern void json_from_jsonb(const Jsonb *jsonb, JsonbValue *value);
 extern Jsonb *json_to_jsonb(const JsonbValue *value);
 
+/* Reads JSON text; false when it is none. */
+extern bool json_from_text(const char *s, int length, JsonbValue *value);
+
 extern void json_null(JsonbValue *value);
 extern void json_bool(JsonbValue *value, bool boolean);
 extern void json_int(JsonbValue *value, int64 number);
@@ -23,6 +26,9 @@ extern void json_string(JsonbValue *value, const char *string);
 
 extern bool json_is_object(const JsonbValue *value);
 extern bool json_is_array(const JsonbValue *value);
+
+/* Returns how many bytes a container takes. */
+extern int	json_container_size(const JsonbContainer *container);
 
 /* Member of an object; false when there is none or it is no object. */
 extern bool json_get(const JsonbValue *object, const char *key, JsonbValue *member);

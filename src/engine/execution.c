@@ -13,6 +13,7 @@
 #include "engine/execution.h"
 #include "broker/broker.h"
 #include "playbook/playbook.h"
+#include "value/value.h"
 #include "wakeup/wakeup.h"
 
 /* ---------------------------------------------------------------------------

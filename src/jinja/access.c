@@ -13,16 +13,10 @@ bool
 jinja_bind_method(const Value *object, const Value *name, Value *result)
 {
 	const Builtin *builtin = jinja_find_method(object, name->u.string, name->length);
-	Method	   *method;
 
 	if (builtin == NULL)
 		return false;
-	method = palloc(sizeof(Method));
-	method->builtin = builtin;
-	method->self = *object;
-	memset(result, 0, sizeof(Value));
-	result->kind = VAL_METHOD;
-	result->u.method = method;
+	*result = jinja_make_method(builtin, object);
 	return true;
 }
 
@@ -58,6 +52,25 @@ macro_attribute(Eval *ev, const Macro *macro, const Value *name, Value *result)
 	return true;
 }
 
+/* The attributes of objects that are not methods. */
+static bool
+object_attribute(Eval *ev, const Value *object, const Value *name, Value *result)
+{
+	if (jinja_is_object(object, &jinja_loop_type))
+		return jinja_loop_attribute(&ev->budget, (Loop *) object->u.object,
+									name->u.string, name->length, result);
+	if (jinja_is_object(object, &jinja_macro_type))
+		return macro_attribute(ev, (const Macro *) object->u.object, name, result);
+	if (jinja_is_object(object, &jinja_cycler_type) && utext_is(name, "current"))
+	{
+		const Cycler *cycler = (const Cycler *) object->u.object;
+
+		*result = cycler->items[cycler->position];
+		return true;
+	}
+	return false;
+}
+
 /* The attributes of values that are not methods. */
 static bool
 plain_attribute(Eval *ev, const Value *object, const Value *name, Value *result)
@@ -65,15 +78,9 @@ plain_attribute(Eval *ev, const Value *object, const Value *name, Value *result)
 	switch ((ValueKind) object->kind)
 	{
 		case VAL_NAMESPACE:
-			return dict_get(ev, object, name, result);
-		case VAL_LOOP:
-			return jinja_loop_attribute(ev, object->u.loop, name->u.string,
-										name->length, result);
-		case VAL_CYCLER:
-			if (!utext_is(name, "current"))
-				return false;
-			*result = object->u.cycler->items[object->u.cycler->position];
-			return true;
+			return dict_get(&ev->budget, object, name, result);
+		case VAL_OBJECT:
+			return object_attribute(ev, object, name, result);
 		case VAL_TUPLE:
 			if (!(object->flags & VF_GROUP))
 				return false;
@@ -108,8 +115,6 @@ plain_attribute(Eval *ev, const Value *object, const Value *name, Value *result)
 			else
 				return false;
 			return true;
-		case VAL_MACRO:
-			return macro_attribute(ev, object->u.macro, name, result);
 		default:
 			return false;
 	}
@@ -119,7 +124,7 @@ plain_attribute(Eval *ev, const Value *object, const Value *name, Value *result)
 static bool
 item_at(Eval *ev, const Value *object, int64 index, Value *result)
 {
-	int64		count = value_length(ev, object);
+	int64		count = value_length(&ev->budget, object);
 
 	if (index < 0)
 		index += count;
@@ -175,7 +180,7 @@ plain_item(Eval *ev, const Value *object, const Value *key, Value *result)
 		case VAL_DICT:
 			if (!is_hashable(key))
 				return false;
-			return dict_get(ev, object, key, result);
+			return dict_get(&ev->budget, object, key, result);
 		case VAL_STRING:
 		case VAL_LIST:
 		case VAL_TUPLE:
@@ -262,10 +267,10 @@ jinja_getattr_uncalled(Eval *ev, const Value *object, const Value *name)
 	Value		found = jinja_getattr(ev, object, name);
 	Value		item;
 
-	if (found.kind != VAL_METHOD || ev->scope->envelope == NULL)
+	if (!jinja_is_object(&found, &jinja_method_type) || ev->scope->envelope == NULL)
 		return found;
 	if (object->kind == VAL_LIST && (object->flags & VF_STEP) && utext_is(name, "count"))
-		return value_int(value_length(ev, object));
+		return value_int(value_length(&ev->budget, object));
 	if (object->kind != VAL_DICT || !plain_item(ev, object, name, &item))
 		return found;
 	mark_step_data(object, name, &item);
@@ -368,7 +373,7 @@ jinja_getslice(Eval *ev, const Value *object, const Value *start_value,
 		value_fail("slice step cannot be zero");
 	if (step == PG_INT64_MIN)
 		step = -PG_INT64_MAX;
-	length = value_length(ev, object);
+	length = value_length(&ev->budget, object);
 	start = clamp_bound(slice_bound(start_value, step > 0 ? 0 : PG_INT64_MAX), length, step < 0);
 	if (value_given_not_none(stop_value))
 		stop = clamp_bound(slice_bound(stop_value, 0), length, step < 0);
@@ -388,6 +393,6 @@ jinja_getslice(Eval *ev, const Value *object, const Value *start_value,
 		items[i] = from[start + i * step];
 	result = value_list(count, items);
 	result.kind = object->kind;
-	value_check_memory(ev);
+	value_check_memory(&ev->budget);
 	return result;
 }

@@ -140,6 +140,14 @@ template_compile(const char *text, int length, TemplateMode mode,
 	return t;
 }
 
+/* Returns whether the template was compiled from this text. */
+bool
+template_has_source(const Template *template, const char *text, int length)
+{
+	return template->original_length == length &&
+		memcmp(template->original, text, length) == 0;
+}
+
 /* What makes every evaluation of a template fail, or NULL. */
 const SourceError *
 template_fault(const Template *template)

@@ -11,83 +11,6 @@
 #include "jinja/internal.h"
 
 /* ------------------------------------------------------------------------
- * Errors
- * ------------------------------------------------------------------------
- */
-
-/* Raises what Python would raise as TypeError, ValueError and the like. */
-void
-value_fail(const char *fmt,...)
-{
-	StringInfoData buf;
-
-	initStringInfo(&buf);
-	for (;;)
-	{
-		va_list		args;
-		int			needed;
-
-		va_start(args, fmt);
-		needed = appendStringInfoVA(&buf, fmt, args);
-		va_end(args);
-		if (needed == 0)
-			break;
-		enlargeStringInfo(&buf, needed);
-	}
-	ereport(ERROR,
-			(errcode(ERRCODE_DATA_EXCEPTION), errmsg("%s", buf.data)));
-}
-
-/* Raises that a bound was reached. */
-void
-value_fail_limit(const char *fmt,...)
-{
-	char		message[256];
-	va_list		args;
-
-	va_start(args, fmt);
-	vsnprintf(message, sizeof(message), fmt, args);
-	va_end(args);
-	ereport(ERROR,
-			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("%s", message)));
-}
-
-/* Raises that something of Python or Jinja2 is refused. */
-void
-value_fail_refused(const char *hint, const char *fmt,...)
-{
-	char		message[256];
-	va_list		args;
-
-	va_start(args, fmt);
-	vsnprintf(message, sizeof(message), fmt, args);
-	va_end(args);
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("%s", message),
-			 hint ? errhint("%s", hint) : errcode(ERRCODE_FEATURE_NOT_SUPPORTED)));
-}
-
-/*
- * Errors that mean the template is at fault: ours, and those that numeric,
- * jsonb and the stack check raise.  All others (cancel, out of memory,
- * internal errors) are not ours to swallow.
- */
-bool
-value_error_is_data(int sqlerrcode)
-{
-	switch (ERRCODE_TO_CATEGORY(sqlerrcode))
-	{
-		case ERRCODE_DATA_EXCEPTION:
-		case ERRCODE_PROGRAM_LIMIT_EXCEEDED:
-		case ERRCODE_FEATURE_NOT_SUPPORTED:
-			return true;
-		default:
-			return sqlerrcode == ERRCODE_SYNTAX_ERROR ||
-				sqlerrcode == ERRCODE_UNDEFINED_FUNCTION;
-	}
-}
-
-/* ------------------------------------------------------------------------
  * Names
  * ------------------------------------------------------------------------
  */
@@ -102,7 +25,6 @@ lookup_free(Eval *ev, int name)
 	const TemplateName *n = &ev->template->names[name];
 	FreeName   *free = &ev->free[name];
 	JsonbValue	json;
-	Value		v = {VAL_GLOBAL};
 
 	if (!free->resolved)
 	{
@@ -130,8 +52,8 @@ lookup_free(Eval *ev, int name)
 				free->value = value_undefined_name(n->name, n->length);
 				break;
 			case TEMPLATE_UNKNOWN:
-				v.u.builtin = n->global;
-				free->value = n->global ? v : value_undefined_name(n->name, n->length);
+				free->value = n->global ? jinja_make_function(n->global) :
+					value_undefined_name(n->name, n->length);
 				break;
 		}
 	}
@@ -203,7 +125,7 @@ append_star(Eval *ev, const TemplateNode *node, CallArgs *call)
 
 	if (!value_is_iterable(&star))
 		value_fail("argument after * must be an iterable, not %s", value_type(&star));
-	list = value_collect(ev, &star);
+	list = value_collect(&ev->budget, &star);
 	n = seq_count(&list);
 	call->args = call->args ?
 		repalloc_huge(call->args, (call->nargs + n + 1) * sizeof(Value)) :
@@ -332,36 +254,40 @@ jinja_invoke(Eval *ev, const Builtin *builtin, const Value *self,
 	return builtin->fn(ev, argv, call);
 }
 
-/* Calls a value. */
+/* Calls a joiner: its separator, except for the first call. */
+static Value
+call_joiner(Cycler *joiner, const CallArgs *call)
+{
+	if (call->nargs > 0 || call->nkeywords > 0)
+		value_fail("joiner takes no arguments when called");
+	if (joiner->used)
+		return joiner->items[0];
+	joiner->used = true;
+	return utext_make("", 0);
+}
+
+/* Calls a value; raises when it is not callable. */
 Value
 jinja_call(Eval *ev, const Value *callee, const CallArgs *call)
 {
+	ValueObject	   *object = callee->u.object;
 	Value		none = value_none();
 
 	check_stack_depth();
-	switch ((ValueKind) callee->kind)
-	{
-		case VAL_METHOD:
-			return jinja_invoke(ev, callee->u.method->builtin,
-								&callee->u.method->self, call);
-		case VAL_GLOBAL:
-			return jinja_invoke(ev, callee->u.builtin, &none, call);
-		case VAL_MACRO:
-			return jinja_call_macro(ev, callee->u.macro, call);
-		case VAL_LOOP:
-			return jinja_call_loop(ev, callee->u.loop, call);
-		case VAL_JOINER:
-			if (call->nargs > 0 || call->nkeywords > 0)
-				value_fail("joiner takes no arguments when called");
-			if (callee->u.cycler->used)
-				return callee->u.cycler->items[0];
-			callee->u.cycler->used = true;
-			return utext_make("", 0);
-		case VAL_UNDEFINED:
-			value_fail_undefined(callee);
-		default:
-			value_fail("'%s' object is not callable", value_type(callee));
-	}
+	if (callee->kind == VAL_UNDEFINED)
+		value_fail_undefined(callee);
+	if (jinja_is_object(callee, &jinja_method_type))
+		return jinja_invoke(ev, ((Method *) object)->builtin,
+							&((Method *) object)->self, call);
+	if (jinja_is_object(callee, &jinja_function_type))
+		return jinja_invoke(ev, ((Method *) object)->builtin, &none, call);
+	if (jinja_is_object(callee, &jinja_macro_type))
+		return jinja_call_macro(ev, (Macro *) object, call);
+	if (jinja_is_object(callee, &jinja_loop_type))
+		return jinja_call_loop(ev, (Loop *) object, call);
+	if (jinja_is_object(callee, &jinja_joiner_type))
+		return call_joiner((Cycler *) object, call);
+	value_fail("'%s' object is not callable", value_type(callee));
 }
 
 /* What is called: x.name means a method first. */
@@ -425,7 +351,7 @@ eval_test(Eval *ev, const TemplateNode *node)
 	require_builtin(node, "test");
 	result = jinja_invoke(ev, node->builtin, &operand, &call);
 	if (node->flags & NF_NEGATED)
-		return value_bool(!value_truth(ev, &result));
+		return value_bool(!value_truth(&ev->budget, &result));
 	return result;
 }
 
@@ -446,16 +372,14 @@ repeat_list(Eval *ev, const Value *list, int64 times)
 
 	if (times <= 0 || n == 0)
 		times = n = 0;
-	if (times > noetl_template_max_iterations ||
-		times * n > noetl_template_max_iterations)
-		value_fail_limit("template exceeds noetl.template_max_iterations (%d)",
-						 noetl_template_max_iterations);
+	value_check_items(times);
+	value_check_items(times * n);
 	items = palloc_extended((times * n + 1) * sizeof(Value), MCXT_ALLOC_HUGE);
 	for (i = 0; i < times; i++)
 		memcpy(items + i * n, from, n * sizeof(Value));
 	result = value_list(times * n, items);
 	result.kind = list->kind;
-	value_check_memory(ev);
+	value_check_memory(&ev->budget);
 	return result;
 }
 
@@ -471,7 +395,7 @@ concat_lists(Eval *ev, const Value *a, const Value *b)
 	memcpy(items + seq_count(a), seq_items(b), seq_count(b) * sizeof(Value));
 	result = value_list(n, items);
 	result.kind = a->kind;
-	value_check_memory(ev);
+	value_check_memory(&ev->budget);
 	return result;
 }
 
@@ -492,9 +416,9 @@ jinja_binary(Eval *ev, ValueOperator op, const Value *a, const Value *b)
 	};
 
 	if (value_is_number(a) && value_is_number(b))
-		return number_binary(ev, op, a, b);
+		return number_binary(op, a, b);
 	if (a->kind == VAL_STRING && op == OP_MOD)
-		return format_percent(ev, a, b);
+		return format_percent(&ev->budget, a, b);
 	if (a->kind == VAL_UNDEFINED)
 		value_fail_undefined(a);
 	if (b->kind == VAL_UNDEFINED)
@@ -502,7 +426,7 @@ jinja_binary(Eval *ev, ValueOperator op, const Value *a, const Value *b)
 	if (op == OP_ADD && a->kind == b->kind)
 	{
 		if (a->kind == VAL_STRING)
-			return utext_concat(ev, a, b);
+			return utext_concat(a, b);
 		if (a->kind == VAL_LIST || a->kind == VAL_TUPLE)
 			return concat_lists(ev, a, b);
 	}
@@ -525,15 +449,15 @@ compare_operation(Eval *ev, ValueOperator op, const Value *a, const Value *b)
 	switch (op)
 	{
 		case OP_EQ:
-			return value_equal(ev, a, b);
+			return value_equal(&ev->budget, a, b);
 		case OP_NE:
-			return !value_equal(ev, a, b);
+			return !value_equal(&ev->budget, a, b);
 		case OP_IN:
-			return value_contains(ev, b, a);
+			return value_contains(&ev->budget, b, a);
 		case OP_NOT_IN:
-			return !value_contains(ev, b, a);
+			return !value_contains(&ev->budget, b, a);
 		default:
-			return value_order(ev, op, a, b);
+			return value_order(&ev->budget, op, a, b);
 	}
 }
 
@@ -578,7 +502,7 @@ eval_concat(Eval *ev, const TemplateNode *node)
 	initStringInfo(&buf);
 	for (i = 0; i < node->items.count; i++)
 	{
-		Value		text = value_soft_str(ev, &parts[i]);
+		Value		text = value_soft_str(&ev->budget, &parts[i]);
 
 		if (markup)
 			text = utext_escape(&text);
@@ -605,7 +529,7 @@ eval_dict(Eval *ev, const TemplateNode *node)
 
 		ev->pos = node->items.items[i]->pos;
 		key.flags &= ~(VF_STEP | VF_STEPS);
-		dict_set(ev, dict.u.dict, &key, &value);
+		dict_set(&ev->budget, dict.u.dict, &key, &value);
 	}
 	return dict;
 }
@@ -659,7 +583,7 @@ eval_sign(Eval *ev, const TemplateNode *node)
 				   node->type == NODE_NEGATE ? "-" : "+", value_type(&operand));
 	if (node->type == NODE_NEGATE)
 		return number_negate(&operand);
-	return operand.kind == VAL_BOOL ? number_binary(ev, OP_ADD, &operand, &zero) : operand;
+	return operand.kind == VAL_BOOL ? number_binary(OP_ADD, &operand, &zero) : operand;
 }
 
 /* a if b else c */
@@ -668,7 +592,7 @@ eval_conditional(Eval *ev, const TemplateNode *node)
 {
 	Value		condition = jinja_eval(ev, node->third);
 
-	if (value_truth(ev, &condition))
+	if (value_truth(&ev->budget, &condition))
 		return jinja_eval(ev, node->left);
 	if (node->right)
 		return jinja_eval(ev, node->right);
@@ -717,13 +641,13 @@ jinja_eval(Eval *ev, const TemplateNode *node)
 			return eval_conditional(ev, node);
 		case NODE_AND:
 			a = jinja_eval(ev, node->left);
-			return value_truth(ev, &a) ? jinja_eval(ev, node->right) : a;
+			return value_truth(&ev->budget, &a) ? jinja_eval(ev, node->right) : a;
 		case NODE_OR:
 			a = jinja_eval(ev, node->left);
-			return value_truth(ev, &a) ? a : jinja_eval(ev, node->right);
+			return value_truth(&ev->budget, &a) ? a : jinja_eval(ev, node->right);
 		case NODE_NOT:
 			a = jinja_eval(ev, node->left);
-			return value_bool(!value_truth(ev, &a));
+			return value_bool(!value_truth(&ev->budget, &a));
 		case NODE_NEGATE:
 		case NODE_PLUS:
 			return eval_sign(ev, node);
@@ -795,7 +719,7 @@ condition_truth(Eval *ev, const Value *value)
 	JsonbValue	json;
 
 	if (value->kind != VAL_STRING)
-		return value_truth(ev, value);
+		return value_truth(&ev->budget, value);
 	json.type = jbvString;
 	json.val.string.val = unconstify(char *, value->u.string);
 	json.val.string.len = value->length;
@@ -823,7 +747,7 @@ evaluate(Eval *ev, Purpose purpose, JsonbValue *result, bool *truth)
 			*truth = condition_truth(ev, &value);
 			return;
 		}
-		value_to_json(ev, &value, result);
+		value_to_json(&ev->budget, &value, result);
 		if (result->type == jbvBinary)
 			value_check_size(result->val.binary.len);
 		return;
@@ -859,7 +783,7 @@ run(const Template *template, const TemplateScope *scope, Purpose purpose,
 {
 	MemoryContext caller = CurrentMemoryContext;
 	uint32		holdoff = InterruptHoldoffCount;
-	Eval		ev = {template, scope};
+	Eval		ev = {.template = template, .scope = scope};
 	volatile bool ok = true;
 
 	if (template->fault != NULL)
@@ -869,13 +793,13 @@ run(const Template *template, const TemplateScope *scope, Purpose purpose,
 	}
 	ev.pos = -1;
 	ev.caller = caller;
-	ev.context = AllocSetContextCreate(caller, "template evaluation",
+	ev.budget.context = AllocSetContextCreate(caller, "template evaluation",
 									   ALLOCSET_DEFAULT_SIZES);
 	PG_TRY();
 	{
 		JsonbValue	value;
 
-		MemoryContextSwitchTo(ev.context);
+		MemoryContextSwitchTo(ev.budget.context);
 		memset(&value, 0, sizeof(value));
 		ev.free = palloc0((template->nnames + 1) * sizeof(FreeName));
 		evaluate(&ev, purpose, &value, truth);
@@ -897,7 +821,7 @@ run(const Template *template, const TemplateScope *scope, Purpose purpose,
 		ok = false;
 	}
 	PG_END_TRY();
-	MemoryContextDelete(ev.context);
+	MemoryContextDelete(ev.budget.context);
 	return ok;
 }
 
@@ -915,51 +839,4 @@ template_truth(const Template *template, const TemplateScope *scope,
 			   bool *result, SourceError *error)
 {
 	return run(template, scope, FOR_TRUTH, NULL, result, error);
-}
-
-/* Truth of a JSON value as a condition: some strings are false. */
-bool
-value_json_truth(const JsonbValue *value)
-{
-	static const char *const no[] = {
-		"false", "0", "no", "n", "off", "none", "null", "{}", "[]"
-	};
-	Value		text;
-	int			i;
-
-	switch (value->type)
-	{
-		case jbvNull:
-			return false;
-		case jbvBool:
-			return value->val.boolean;
-		case jbvNumeric:
-			{
-				Value		number = number_from_json(value->val.numeric);
-
-				return value_truth(NULL, &number);
-			}
-		case jbvString:
-			text = utext_make(value->val.string.val, value->val.string.len);
-			text = utext_strip(&text, NULL, true, true);
-			if (text.length == 0)
-				return false;
-			if (text.length > 8)
-				return true;
-			for (i = 0; i < lengthof(no); i++)
-			{
-				if (strlen(no[i]) == text.length &&
-					pg_strncasecmp(no[i], text.u.string, text.length) == 0)
-					return false;
-			}
-			return true;
-		case jbvBinary:
-			return JsonContainerSize(value->val.binary.data) > 0;
-		case jbvArray:
-			return value->val.array.nElems > 0;
-		case jbvObject:
-			return value->val.object.nPairs > 0;
-		default:
-			return true;
-	}
 }

@@ -98,12 +98,12 @@ assign_tuple(Eval *ev, const TemplateNode *target, const Value *value)
 
 	if (!value_is_iterable(value))
 		value_fail("cannot unpack non-iterable %s object", value_type(value));
-	it = value_iterate(ev, value);
-	while (n < wanted && iter_next(ev, it, &items[n]))
+	it = value_iterate(&ev->budget, value);
+	while (n < wanted && iter_next(&ev->budget, it, &items[n]))
 		n++;
 	if (n < wanted)
 		value_fail("not enough values to unpack (expected %d, got %d)", wanted, n);
-	if (iter_next(ev, it, &extra))
+	if (iter_next(&ev->budget, it, &extra))
 		value_fail("too many values to unpack (expected %d)", wanted);
 	for (i = 0; i < wanted; i++)
 		jinja_assign(ev, target->items.items[i], &items[i]);
@@ -128,7 +128,7 @@ jinja_assign(Eval *ev, const TemplateNode *target, const Value *value)
 		ev->pos = target->pos;
 		if (object.kind != VAL_NAMESPACE)
 			value_fail("cannot assign attribute on non-namespace object");
-		dict_set(ev, object.u.dict, &target->value, value);
+		dict_set(&ev->budget, object.u.dict, &target->value, value);
 	}
 }
 
@@ -136,6 +136,14 @@ jinja_assign(Eval *ev, const TemplateNode *target, const Value *value)
  * Output
  * ------------------------------------------------------------------------
  */
+
+/* Appends text to the output of the template. */
+static void
+output_text(Eval *ev, const char *s, int length)
+{
+	value_check_size((int64) ev->out->len + length);
+	appendBinaryStringInfo(ev->out, s, length);
+}
 
 /* Prints a value. */
 static void
@@ -146,12 +154,12 @@ print_value(Eval *ev, const Value *value)
 	value_check_size(ev->out->len);
 	if (!ev->autoescape)
 	{
-		value_str_into(ev, ev->out, value);
+		value_str_into(&ev->budget, ev->out, value);
 		return;
 	}
-	text = value_soft_str(ev, value);
+	text = value_soft_str(&ev->budget, value);
 	text = utext_escape(&text);
-	jinja_output(ev, text.u.string, text.length);
+	output_text(ev, text.u.string, text.length);
 }
 
 /* Prints what a filter or call block gave: Jinja2 takes only text for it. */
@@ -162,7 +170,7 @@ print_block(Eval *ev, const TemplateNode *node, const Value *value)
 	if (value->kind != VAL_STRING)
 		value_fail("%s block must give a string, not %s",
 				   node->type == NODE_FILTER_BLOCK ? "filter" : "call", value_type(value));
-	jinja_output(ev, value->u.string, value->length);
+	output_text(ev, value->u.string, value->length);
 }
 
 /* Runs statements in a scope of their own, catching what they print. */
@@ -211,6 +219,7 @@ capture(Eval *ev, const TemplateNode *node)
 typedef struct FilteredIterator
 {
 	Iterator	base;
+	Eval	   *ev;
 	Iterator   *source;
 	const TemplateNode *node;
 	Frame	   *frame;
@@ -218,13 +227,14 @@ typedef struct FilteredIterator
 
 /* The next of them. */
 static bool
-filtered_next(Eval *ev, Iterator *base, Value *item)
+filtered_next(Budget *budget, Iterator *base, Value *item)
 {
 	FilteredIterator *it = (FilteredIterator *) base;
+	Eval	   *ev = it->ev;
 	Frame	   *saved = ev->frame;
 	bool		found = false;
 
-	while (!found && iter_next(ev, it->source, item))
+	while (!found && iter_next(&ev->budget, it->source, item))
 	{
 		Value		condition;
 
@@ -232,7 +242,7 @@ filtered_next(Eval *ev, Iterator *base, Value *item)
 		jinja_push_frame(ev, NULL);
 		jinja_assign(ev, it->node->left, item);
 		condition = jinja_eval(ev, it->node->third);
-		found = value_truth(ev, &condition);
+		found = value_truth(&ev->budget, &condition);
 	}
 	ev->frame = saved;
 	return found;
@@ -240,14 +250,14 @@ filtered_next(Eval *ev, Iterator *base, Value *item)
 
 /* The next item of a loop, which may have been read ahead. */
 bool
-jinja_loop_advance(Eval *ev, Loop *loop, Value *item)
+jinja_loop_advance(Budget *budget, Loop *loop, Value *item)
 {
 	if (loop->has_after)
 	{
 		*item = loop->after;
 		loop->has_after = false;
 	}
-	else if (loop->exhausted || !iter_next(ev, loop->source, item))
+	else if (loop->exhausted || !iter_next(budget, loop->source, item))
 	{
 		loop->exhausted = true;
 		return false;
@@ -260,11 +270,11 @@ jinja_loop_advance(Eval *ev, Loop *loop, Value *item)
 
 /* Reads one item ahead; false at the end. */
 static bool
-loop_peek(Eval *ev, Loop *loop)
+loop_peek(Budget *budget, Loop *loop)
 {
 	if (loop->has_after)
 		return true;
-	if (loop->exhausted || !iter_next(ev, loop->source, &loop->after))
+	if (loop->exhausted || !iter_next(budget, loop->source, &loop->after))
 	{
 		loop->exhausted = true;
 		return false;
@@ -275,16 +285,16 @@ loop_peek(Eval *ev, Loop *loop)
 
 /* loop.length; a generator is read to its end for it. */
 int64
-jinja_loop_length(Eval *ev, Loop *loop)
+jinja_loop_length(Budget *budget, Loop *loop)
 {
 	if (loop->length < 0)
 	{
 		if (value_has_length(&loop->iterable))
-			loop->length = value_length(ev, &loop->iterable);
+			loop->length = value_length(budget, &loop->iterable);
 		else
 		{
 			Value		source = value_iterator(loop->source);
-			Value		rest = value_collect(ev, &source);
+			Value		rest = value_collect(budget, &source);
 
 			loop->source = iter_array(seq_count(&rest), seq_items(&rest));
 			loop->exhausted = false;
@@ -296,10 +306,10 @@ jinja_loop_length(Eval *ev, Loop *loop)
 
 /* loop.previtem and loop.nextitem */
 static Value
-loop_neighbour(Eval *ev, Loop *loop, bool next)
+loop_neighbour(Budget *budget, Loop *loop, bool next)
 {
 	if (next)
-		return loop_peek(ev, loop) ? loop->after :
+		return loop_peek(budget, loop) ? loop->after :
 			value_undefined_hint("there is no next item");
 	return loop->index0 > 0 ? loop->before :
 		value_undefined_hint("there is no previous item");
@@ -307,7 +317,7 @@ loop_neighbour(Eval *ev, Loop *loop, bool next)
 
 /* The attributes of "loop" that are no methods. */
 bool
-jinja_loop_attribute(Eval *ev, Loop *loop, const char *name, int length,
+jinja_loop_attribute(Budget *budget, Loop *loop, const char *name, int length,
 					 Value *result)
 {
 	Value		n = utext_make(name, length);
@@ -319,21 +329,21 @@ jinja_loop_attribute(Eval *ev, Loop *loop, const char *name, int length,
 	else if (utext_is(&n, "first"))
 		*result = value_bool(loop->index0 == 0);
 	else if (utext_is(&n, "last"))
-		*result = value_bool(!loop_peek(ev, loop));
+		*result = value_bool(!loop_peek(budget, loop));
 	else if (utext_is(&n, "length"))
-		*result = value_int(jinja_loop_length(ev, loop));
+		*result = value_int(jinja_loop_length(budget, loop));
 	else if (utext_is(&n, "revindex"))
-		*result = value_int(jinja_loop_length(ev, loop) - loop->index0);
+		*result = value_int(jinja_loop_length(budget, loop) - loop->index0);
 	else if (utext_is(&n, "revindex0"))
-		*result = value_int(jinja_loop_length(ev, loop) - loop->index0 - 1);
+		*result = value_int(jinja_loop_length(budget, loop) - loop->index0 - 1);
 	else if (utext_is(&n, "depth"))
 		*result = value_int(loop->depth0 + 1);
 	else if (utext_is(&n, "depth0"))
 		*result = value_int(loop->depth0);
 	else if (utext_is(&n, "previtem"))
-		*result = loop_neighbour(ev, loop, false);
+		*result = loop_neighbour(budget, loop, false);
 	else if (utext_is(&n, "nextitem"))
-		*result = loop_neighbour(ev, loop, true);
+		*result = loop_neighbour(budget, loop, true);
 	else
 		return false;
 	return true;
@@ -345,33 +355,34 @@ run_loop(Eval *ev, const TemplateNode *node, const Value *iterable, int depth0)
 {
 	Frame	   *outer = ev->frame;
 	Loop	   *loop = palloc0(sizeof(Loop));
-	Value		loop_value = {VAL_LOOP};
+	Value		loop_value = value_object(&loop->base);
 	int			loop_name = find_name(ev, "loop");
 	Value		item;
 	bool		empty = true;
 
 	ev->pos = node->right->pos;
-	loop->source = value_iterate(ev, iterable);
+	loop->base.type = &jinja_loop_type;
+	loop->source = value_iterate(&ev->budget, iterable);
 	loop->iterable = *iterable;
 	loop->node = node->flags & NF_RECURSIVE ? unconstify(TemplateNode *, node) : NULL;
 	loop->frame = outer;
 	loop->index0 = -1;
 	loop->depth0 = depth0;
 	loop->length = -1;
-	loop_value.u.loop = loop;
 	if (node->third)
 	{
 		FilteredIterator *it = palloc(sizeof(FilteredIterator));
 
 		it->base.next = filtered_next;
 		it->base.type = "generator";
+		it->ev = ev;
 		it->source = loop->source;
 		it->node = node;
 		it->frame = outer;
 		loop->source = &it->base;
 		loop->iterable = value_iterator(&it->base);
 	}
-	while (jinja_loop_advance(ev, loop, &item))
+	while (jinja_loop_advance(&ev->budget, loop, &item))
 	{
 		empty = false;
 		jinja_push_frame(ev, &node->hidden);
@@ -433,17 +444,17 @@ jinja_call_loop(Eval *ev, Loop *loop, const CallArgs *call)
 static Value
 make_macro(Eval *ev, const TemplateNode *node)
 {
-	Value		v = {VAL_MACRO};
+	Macro	   *macro = palloc0(sizeof(Macro));
 
-	v.u.macro = palloc0(sizeof(Macro));
-	v.u.macro->node = node;
-	v.u.macro->closure = ev->frame;
+	macro->base.type = &jinja_macro_type;
+	macro->node = node;
+	macro->closure = ev->frame;
 	if (node->type == NODE_MACRO)
 	{
-		v.u.macro->name = ev->template->names[node->name].name;
-		v.u.macro->name_length = ev->template->names[node->name].length;
+		macro->name = ev->template->names[node->name].name;
+		macro->name_length = ev->template->names[node->name].length;
 	}
-	return v;
+	return value_object(&macro->base);
 }
 
 /* Takes a keyword argument out of a call; false if it is not there. */
@@ -546,7 +557,7 @@ bind_special(Eval *ev, Macro *macro, CallArgs *call, Frame *frame,
 		{
 			Value		key = utext_make(call->keywords[i].name, call->keywords[i].length);
 
-			dict_set(ev, extra.u.dict, &key, &call->keywords[i].value);
+			dict_set(&ev->budget, extra.u.dict, &key, &call->keywords[i].value);
 		}
 		bind_text(ev, frame, "kwargs", &extra);
 	}
@@ -578,7 +589,7 @@ jinja_call_macro(Eval *ev, Macro *macro, const CallArgs *given)
 	Value		result;
 
 	check_stack_depth();
-	value_count_iteration(ev);
+	value_count_iteration(&ev->budget);
 	if (call.nkeywords > 0)
 	{
 		call.keywords = palloc(call.nkeywords * sizeof(Keyword));
@@ -637,7 +648,7 @@ exec_if(Eval *ev, const TemplateNode *node)
 	{
 		Value		condition = jinja_eval(ev, node->third);
 
-		if (value_truth(ev, &condition))
+		if (value_truth(&ev->budget, &condition))
 		{
 			jinja_exec(ev, &node->body);
 			return;
@@ -678,7 +689,7 @@ exec_autoescape(Eval *ev, const TemplateNode *node)
 	Frame	   *outer = ev->frame;
 	bool		saved = ev->autoescape;
 
-	ev->autoescape = value_truth(ev, &on);
+	ev->autoescape = value_truth(&ev->budget, &on);
 	jinja_push_frame(ev, &node->hidden);
 	jinja_exec(ev, &node->body);
 	ev->frame = outer;
@@ -694,7 +705,7 @@ exec_statement(Eval *ev, const TemplateNode *node)
 	switch ((NodeType) node->type)
 	{
 		case NODE_DATA:
-			jinja_output(ev, node->value.u.string, node->value.length);
+			output_text(ev, node->value.u.string, node->value.length);
 			break;
 		case NODE_PRINT:
 			value = jinja_eval(ev, node->left);

@@ -37,7 +37,7 @@ jinja_argument_int(const Value *value, int fallback)
 bool
 jinja_argument_bool(Eval *ev, const Value *value, bool fallback)
 {
-	return value_given(value) ? value_truth(ev, value) : fallback;
+	return value_given(value) ? value_truth(&ev->budget, value) : fallback;
 }
 
 /* ------------------------------------------------------------------------
@@ -122,7 +122,7 @@ filter_round(Eval *ev, const Value *argv, const CallArgs *call)
 	if (!value_is_number(&argv[0]))
 		value_fail("type %s cannot be rounded", value_type(&argv[0]));
 	if (up || utext_is(&argv[2], "floor"))
-		return number_ceil_floor(ev, &argv[0],
+		return number_ceil_floor(&argv[0],
 								 value_given(&argv[1]) ? value_index(&argv[1], "round") : 0, up);
 	if (argv[1].kind == VAL_NONE)
 	{
@@ -182,7 +182,7 @@ static Value
 filter_default(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	if (argv[0].kind == VAL_UNDEFINED ||
-		(jinja_argument_bool(ev, &argv[2], false) && !value_truth(ev, &argv[0])))
+		(jinja_argument_bool(ev, &argv[2], false) && !value_truth(&ev->budget, &argv[0])))
 		return value_given(&argv[1]) ? argv[1] : utext_make("", 0);
 	return argv[0];
 }
@@ -213,14 +213,14 @@ filter_attr(Eval *ev, const Value *argv, const CallArgs *call)
 static Value
 filter_string(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	return value_soft_str(ev, &argv[0]);
+	return value_soft_str(&ev->budget, &argv[0]);
 }
 
 /* safe */
 static Value
 filter_safe(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Value		text = value_str(ev, &argv[0]);
+	Value		text = value_str(&ev->budget, &argv[0]);
 
 	text.flags = VF_MARKUP;
 	return text;
@@ -230,7 +230,7 @@ filter_safe(Eval *ev, const Value *argv, const CallArgs *call)
 static Value
 filter_escape(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Value		text = value_soft_str(ev, &argv[0]);
+	Value		text = value_soft_str(&ev->budget, &argv[0]);
 
 	return utext_escape(&text);
 }
@@ -239,7 +239,7 @@ filter_escape(Eval *ev, const Value *argv, const CallArgs *call)
 static Value
 filter_forceescape(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Value		text = value_str(ev, &argv[0]);
+	Value		text = value_str(&ev->budget, &argv[0]);
 
 	return utext_escape(&text);
 }
@@ -248,7 +248,7 @@ filter_forceescape(Eval *ev, const Value *argv, const CallArgs *call)
 static Value
 filter_pprint(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	return value_pprint(ev, &argv[0]);
+	return value_pprint(&ev->budget, &argv[0]);
 }
 
 /* tojson: sorted keys, and nothing that HTML would read as markup */
@@ -261,7 +261,7 @@ filter_tojson(Eval *ev, const Value *argv, const CallArgs *call)
 	int			i;
 
 	initStringInfo(&json);
-	value_json_text(ev, &json, &argv[0], &argv[1], true, true);
+	value_json_text(&ev->budget, &json, &argv[0], &argv[1], true, true);
 	initStringInfo(&buf);
 	for (i = 0; i < json.len; i++)
 	{
@@ -286,7 +286,7 @@ filter_to_json(Eval *ev, const Value *argv, const CallArgs *call)
 	Value		none = value_none();
 
 	initStringInfo(&buf);
-	value_json_text(ev, &buf, argv[0].kind == VAL_UNDEFINED ? &none : &argv[0],
+	value_json_text(&ev->budget, &buf, argv[0].kind == VAL_UNDEFINED ? &none : &argv[0],
 					&argv[1], false, false);
 	return utext_from_buffer(&buf);
 }
@@ -295,7 +295,7 @@ filter_to_json(Eval *ev, const Value *argv, const CallArgs *call)
 static Value
 filter_from_json(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Value		text = value_str(ev, &argv[0]);
+	Value		text = value_str(&ev->budget, &argv[0]);
 	Value		result;
 
 	if (argv[0].kind == VAL_UNDEFINED)
@@ -309,7 +309,7 @@ filter_from_json(Eval *ev, const Value *argv, const CallArgs *call)
 static Value
 filter_b64encode(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Value		text = value_str(ev, &argv[0]);
+	Value		text = value_str(&ev->budget, &argv[0]);
 	int			size;
 	char	   *encoded;
 	int			length;
@@ -328,7 +328,7 @@ filter_b64encode(Eval *ev, const Value *argv, const CallArgs *call)
 static Value
 filter_b64decode(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Value		text = value_str(ev, &argv[0]);
+	Value		text = value_str(&ev->budget, &argv[0]);
 	int			size = pg_b64_dec_len(text.length);
 	char	   *decoded = palloc(size + 1);
 	int			length = pg_b64_decode(text.u.string, text.length, (void *) decoded, size);
@@ -351,12 +351,12 @@ sql_text(Eval *ev, const Value *value)
 		return *value;
 	if (value->kind == VAL_ITERATOR || value->kind == VAL_RANGE || value->kind == VAL_VIEW)
 	{
-		Value		list = value_collect(ev, value);
+		Value		list = value_collect(&ev->budget, value);
 
 		return sql_text(ev, &list);
 	}
 	initStringInfo(&buf);
-	value_json_text(ev, &buf, value, &none, false, false);
+	value_json_text(&ev->budget, &buf, value, &none, false, false);
 	return utext_from_buffer(&buf);
 }
 
@@ -383,7 +383,7 @@ filter_quote_ident(Eval *ev, const Value *argv, const CallArgs *call)
 
 	if (argv[0].kind == VAL_UNDEFINED)
 		value_fail_undefined(&argv[0]);
-	text = value_str(ev, &argv[0]);
+	text = value_str(&ev->budget, &argv[0]);
 	value_check_size((int64) text.length * 2 + 3);
 	return utext_from_cstring(quote_identifier(utext_cstring(&text)));
 }

@@ -102,6 +102,7 @@ typedef struct Generator Generator;
 struct Generator
 {
 	Iterator	base;
+	Eval	   *ev;				/* the evaluation that made the generator */
 	bool		started;
 	Value		input;
 	Iterator   *source;			/* NULL: nothing to walk over */
@@ -122,11 +123,13 @@ struct Generator
 
 /* A generator over an input. */
 static Generator *
-make_generator(bool (*next) (Eval *, Iterator *, Value *), const Value *input)
+make_generator(Eval *ev, bool (*next) (Budget *, Iterator *, Value *),
+			   const Value *input)
 {
 	Generator  *g = palloc0(sizeof(Generator));
 
 	g->base.next = next;
+	g->ev = ev;
 	g->base.type = "generator";
 	g->input = *input;
 	return g;
@@ -134,13 +137,13 @@ make_generator(bool (*next) (Eval *, Iterator *, Value *), const Value *input)
 
 /* Opens the input of a generator when its first item is asked for. */
 static void
-start_generator(Eval *ev, Generator *g, bool if_true)
+start_generator(Budget *budget, Generator *g, bool if_true)
 {
 	if (g->started)
 		return;
 	g->started = true;
-	if (!if_true || value_truth(ev, &g->input))
-		g->source = value_iterate(ev, &g->input);
+	if (!if_true || value_truth(budget, &g->input))
+		g->source = value_iterate(budget, &g->input);
 }
 
 /* The generator as a value. */
@@ -170,13 +173,14 @@ find_by_value(const Value *name, bool filter)
 
 /* map: the next item */
 static bool
-map_next(Eval *ev, Iterator *base, Value *item)
+map_next(Budget *budget, Iterator *base, Value *item)
 {
 	Generator  *g = (Generator *) base;
+	Eval	   *ev = g->ev;
 	Value		input;
 
-	start_generator(ev, g, true);
-	if (g->source == NULL || !iter_next(ev, g->source, &input))
+	start_generator(budget, g, true);
+	if (g->source == NULL || !iter_next(budget, g->source, &input))
 		return false;
 	if (g->negate)
 		value_fail("map requires a filter argument");
@@ -197,7 +201,7 @@ map_next(Eval *ev, Iterator *base, Value *item)
 Value
 jinja_filter_map(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Generator  *g = make_generator(map_next, &argv[0]);
+	Generator  *g = make_generator(ev, map_next, &argv[0]);
 	int			i;
 
 	g->call = *call;
@@ -209,7 +213,7 @@ jinja_filter_map(Eval *ev, const Value *argv, const CallArgs *call)
 		return generator_value(g);
 	}
 	/* nothing to map: the arguments are not looked at */
-	if (!value_truth(ev, &argv[0]))
+	if (!value_truth(&ev->budget, &argv[0]))
 		return generator_value(g);
 	g->attribute = true;
 	for (i = 0; i < call->nkeywords; i++)
@@ -231,12 +235,13 @@ jinja_filter_map(Eval *ev, const Value *argv, const CallArgs *call)
 
 /* select and its like: the next item */
 static bool
-select_next(Eval *ev, Iterator *base, Value *item)
+select_next(Budget *budget, Iterator *base, Value *item)
 {
 	Generator  *g = (Generator *) base;
+	Eval	   *ev = g->ev;
 
-	start_generator(ev, g, true);
-	while (g->source != NULL && iter_next(ev, g->source, item))
+	start_generator(budget, g, true);
+	while (g->source != NULL && iter_next(budget, g->source, item))
 	{
 		Value		tested = g->attribute ? follow_path(ev, &g->path, item) : *item;
 		bool		truth;
@@ -248,10 +253,10 @@ select_next(Eval *ev, Iterator *base, Value *item)
 			if (g->builtin == NULL)
 				g->builtin = find_by_value(&g->fill, false);
 			result = jinja_invoke(ev, g->builtin, &tested, &g->call);
-			truth = value_truth(ev, &result);
+			truth = value_truth(budget, &result);
 		}
 		else
-			truth = value_truth(ev, &tested);
+			truth = value_truth(budget, &tested);
 		if (truth != g->negate)
 			return true;
 	}
@@ -262,10 +267,10 @@ select_next(Eval *ev, Iterator *base, Value *item)
 static Value
 make_select(Eval *ev, const Value *argv, const CallArgs *call, bool attribute, bool negate)
 {
-	Generator  *g = make_generator(select_next, &argv[0]);
+	Generator  *g = make_generator(ev, select_next, &argv[0]);
 
 	/* nothing to choose from: the arguments are not looked at */
-	if (!value_truth(ev, &argv[0]))
+	if (!value_truth(&ev->budget, &argv[0]))
 		return generator_value(g);
 	g->call = *call;
 	g->attribute = attribute;
@@ -317,19 +322,20 @@ jinja_filter_rejectattr(Eval *ev, const Value *argv, const CallArgs *call)
 
 /* unique: the next item */
 static bool
-unique_next(Eval *ev, Iterator *base, Value *item)
+unique_next(Budget *budget, Iterator *base, Value *item)
 {
 	Generator  *g = (Generator *) base;
+	Eval	   *ev = g->ev;
 	Value		found;
 
-	start_generator(ev, g, false);
-	while (iter_next(ev, g->source, item))
+	start_generator(budget, g, false);
+	while (iter_next(budget, g->source, item))
 	{
 		Value		key = follow_path(ev, &g->path, item);
 
-		if (dict_get(ev, &g->seen, &key, &found))
+		if (dict_get(budget, &g->seen, &key, &found))
 			continue;
-		dict_set(ev, g->seen.u.dict, &key, &key);
+		dict_set(budget, g->seen.u.dict, &key, &key);
 		return true;
 	}
 	return false;
@@ -339,7 +345,7 @@ unique_next(Eval *ev, Iterator *base, Value *item)
 Value
 jinja_filter_unique(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Generator  *g = make_generator(unique_next, &argv[0]);
+	Generator  *g = make_generator(ev, unique_next, &argv[0]);
 
 	prepare_path(&g->path, &argv[2], !jinja_argument_bool(ev, &argv[1], false));
 	g->seen = value_new_dict(8);
@@ -348,14 +354,14 @@ jinja_filter_unique(Eval *ev, const Value *argv, const CallArgs *call)
 
 /* batch: the next row */
 static bool
-batch_next(Eval *ev, Iterator *base, Value *item)
+batch_next(Budget *budget, Iterator *base, Value *item)
 {
 	Generator  *g = (Generator *) base;
 	int64		allocated = 8;
 	Value	   *row = palloc(allocated * sizeof(Value));
 	int64		count = 0;
 
-	start_generator(ev, g, false);
+	start_generator(budget, g, false);
 	if (g->position)
 	{
 		row[count++] = g->list;
@@ -365,7 +371,7 @@ batch_next(Eval *ev, Iterator *base, Value *item)
 	{
 		Value		next;
 
-		if (!iter_next(ev, g->source, &next))
+		if (!iter_next(budget, g->source, &next))
 			break;
 		if (count == g->size)
 		{
@@ -387,18 +393,16 @@ batch_next(Eval *ev, Iterator *base, Value *item)
 	{
 		Value		have = value_int(count);
 
-		if (value_order(ev, OP_LT, &have, &g->seen))
+		if (value_order(budget, OP_LT, &have, &g->seen))
 			value_fail("cannot fill up to a size that is no integer");
 	}
 	else if (value_given_not_none(&g->fill) && count < g->size)
 	{
-		if (g->size > noetl_template_max_iterations)
-			value_fail_limit("template exceeds noetl.template_max_iterations (%d)",
-							 noetl_template_max_iterations);
+		value_check_items(g->size);
 		row = repalloc_huge(row, g->size * sizeof(Value));
 		while (count < g->size)
 			row[count++] = g->fill;
-		value_check_memory(ev);
+		value_check_memory(budget);
 	}
 	*item = value_list(count, row);
 	return true;
@@ -408,7 +412,7 @@ batch_next(Eval *ev, Iterator *base, Value *item)
 Value
 jinja_filter_batch(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Generator  *g = make_generator(batch_next, &argv[0]);
+	Generator  *g = make_generator(ev, batch_next, &argv[0]);
 
 	/* Jinja2 only compares the size, so anything will do unless it must fill */
 	g->negate = !value_is_integer(&argv[1]);
@@ -425,7 +429,7 @@ jinja_filter_batch(Eval *ev, const Value *argv, const CallArgs *call)
 
 /* slice: the next column */
 static bool
-slice_next(Eval *ev, Iterator *base, Value *item)
+slice_next(Budget *budget, Iterator *base, Value *item)
 {
 	Generator  *g = (Generator *) base;
 	int64		length;
@@ -438,7 +442,7 @@ slice_next(Eval *ev, Iterator *base, Value *item)
 	if (!g->started)
 	{
 		g->started = true;
-		g->list = value_collect(ev, &g->input);
+		g->list = value_collect(budget, &g->input);
 		if (g->size == 0)
 			value_fail("integer division or modulo by zero");
 	}
@@ -462,7 +466,7 @@ slice_next(Eval *ev, Iterator *base, Value *item)
 Value
 jinja_filter_slice(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Generator  *g = make_generator(slice_next, &argv[0]);
+	Generator  *g = make_generator(ev, slice_next, &argv[0]);
 
 	g->size = value_index(&argv[1], "slice");
 	g->fill = argv[2];
@@ -471,7 +475,7 @@ jinja_filter_slice(Eval *ev, const Value *argv, const CallArgs *call)
 
 /* items: the next pair; what is no mapping fails here, as in Jinja2 */
 static bool
-items_next(Eval *ev, Iterator *base, Value *item)
+items_next(Budget *budget, Iterator *base, Value *item)
 {
 	Generator  *g = (Generator *) base;
 	DictEntry  *entry;
@@ -492,7 +496,7 @@ items_next(Eval *ev, Iterator *base, Value *item)
 Value
 jinja_filter_items(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	return generator_value(make_generator(items_next, &argv[0]));
+	return generator_value(make_generator(ev, items_next, &argv[0]));
 }
 
 /* ------------------------------------------------------------------------
@@ -508,7 +512,7 @@ typedef struct SortItem
 
 typedef struct SortContext
 {
-	Eval	   *ev;
+	Budget	   *budget;
 	bool		reverse;
 } SortContext;
 
@@ -522,7 +526,7 @@ compare_items(const void *a, const void *b, void *arg)
 	int			c;
 
 	CHECK_FOR_INTERRUPTS();
-	c = value_compare(context->ev, &x->key, &y->key, "<");
+	c = value_compare(context->budget, &x->key, &y->key, "<");
 	if (c != 0)
 		return context->reverse ? -c : c;
 	return x->position - y->position;
@@ -530,9 +534,9 @@ compare_items(const void *a, const void *b, void *arg)
 
 /* Sorts values by keys. */
 static void
-sort_items(Eval *ev, SortItem *items, int count, bool reverse)
+sort_items(Budget *budget, SortItem *items, int count, bool reverse)
 {
-	SortContext context = {ev, reverse};
+	SortContext context = {budget, reverse};
 
 	qsort_arg(items, count, sizeof(SortItem), compare_items, &context);
 }
@@ -553,7 +557,7 @@ sorted_list(const SortItem *items, int count)
 Value
 jinja_filter_sort(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Value		list = value_collect(ev, &argv[0]);
+	Value		list = value_collect(&ev->budget, &argv[0]);
 	int			count = seq_count(&list);
 	SortItem   *items = palloc_extended((count + 1) * sizeof(SortItem), MCXT_ALLOC_HUGE);
 	bool		ignore_case = !jinja_argument_bool(ev, &argv[2], false);
@@ -580,8 +584,8 @@ jinja_filter_sort(Eval *ev, const Value *argv, const CallArgs *call)
 		items[i].value = seq_items(&list)[i];
 		items[i].position = i;
 	}
-	value_check_memory(ev);
-	sort_items(ev, items, count, jinja_argument_int(&argv[1], 0) != 0);
+	value_check_memory(&ev->budget);
+	sort_items(&ev->budget, items, count, jinja_argument_int(&argv[1], 0) != 0);
 	return sorted_list(items, count);
 }
 
@@ -616,7 +620,7 @@ jinja_filter_dictsort(Eval *ev, const Value *argv, const CallArgs *call)
 			items[i].key = utext_lower(&items[i].key);
 		items[i].position = i;
 	}
-	sort_items(ev, items, count, jinja_argument_int(&argv[3], 0) != 0);
+	sort_items(&ev->budget, items, count, jinja_argument_int(&argv[3], 0) != 0);
 	return sorted_list(items, count);
 }
 
@@ -625,7 +629,7 @@ Value
 jinja_filter_groupby(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	bool		case_sensitive = jinja_argument_bool(ev, &argv[3], false);
-	Value		list = value_collect(ev, &argv[0]);
+	Value		list = value_collect(&ev->budget, &argv[0]);
 	int			count = seq_count(&list);
 	SortItem   *items = palloc_extended((count + 1) * sizeof(SortItem), MCXT_ALLOC_HUGE);
 	Value	   *groups = palloc_extended((count + 1) * sizeof(Value), MCXT_ALLOC_HUGE);
@@ -644,7 +648,7 @@ jinja_filter_groupby(Eval *ev, const Value *argv, const CallArgs *call)
 		items[i].key = follow_path(ev, &path, &items[i].value);
 		items[i].position = i;
 	}
-	sort_items(ev, items, count, false);
+	sort_items(&ev->budget, items, count, false);
 	values = sorted_list(items, count);
 	path.ignore_case = false;
 	for (start = 0; start < count; start = i)
@@ -653,7 +657,7 @@ jinja_filter_groupby(Eval *ev, const Value *argv, const CallArgs *call)
 		Value		key;
 
 		for (i = start + 1; i < count &&
-			 value_equal(ev, &items[start].key, &items[i].key); i++)
+			 value_equal(&ev->budget, &items[start].key, &items[i].key); i++)
 			CHECK_FOR_INTERRUPTS();
 		group = value_list(i - start, seq_items(&values) + start);
 		key = follow_path(ev, &path, &items[start].value);
@@ -667,21 +671,21 @@ jinja_filter_groupby(Eval *ev, const Value *argv, const CallArgs *call)
 static Value
 find_extreme(Eval *ev, const Value *argv, ValueOperator op)
 {
-	Iterator   *it = value_iterate(ev, &argv[0]);
+	Iterator   *it = value_iterate(&ev->budget, &argv[0]);
 	Path		path;
 	Value		best;
 	Value		best_key;
 	Value		item;
 
 	prepare_path(&path, &argv[2], !jinja_argument_bool(ev, &argv[1], false));
-	if (!iter_next(ev, it, &best))
+	if (!iter_next(&ev->budget, it, &best))
 		return value_undefined_hint("No aggregated item, sequence was empty.");
 	best_key = follow_path(ev, &path, &best);
-	while (iter_next(ev, it, &item))
+	while (iter_next(&ev->budget, it, &item))
 	{
 		Value		key = follow_path(ev, &path, &item);
 
-		if (value_order(ev, op, &key, &best_key))
+		if (value_order(&ev->budget, op, &key, &best_key))
 		{
 			best = item;
 			best_key = key;
@@ -713,10 +717,10 @@ jinja_filter_max(Eval *ev, const Value *argv, const CallArgs *call)
 Value
 jinja_filter_first(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Iterator   *it = value_iterate(ev, &argv[0]);
+	Iterator   *it = value_iterate(&ev->budget, &argv[0]);
 	Value		item;
 
-	if (iter_next(ev, it, &item))
+	if (iter_next(&ev->budget, it, &item))
 		return item;
 	return value_undefined_hint("No first item, sequence was empty.");
 }
@@ -725,12 +729,12 @@ jinja_filter_first(Eval *ev, const Value *argv, const CallArgs *call)
 Value
 jinja_filter_last(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Iterator   *it = iter_backward(ev, &argv[0]);
+	Iterator   *it = iter_backward(&ev->budget, &argv[0]);
 	Value		item;
 
 	if (it == NULL)
 		value_fail("'%s' object is not reversible", value_type(&argv[0]));
-	if (iter_next(ev, it, &item))
+	if (iter_next(&ev->budget, it, &item))
 		return item;
 	return value_undefined_hint("No last item, sequence was empty.");
 }
@@ -739,14 +743,14 @@ jinja_filter_last(Eval *ev, const Value *argv, const CallArgs *call)
 Value
 jinja_filter_length(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	return value_int(value_length(ev, &argv[0]));
+	return value_int(value_length(&ev->budget, &argv[0]));
 }
 
 /* list */
 Value
 jinja_filter_list(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	return value_collect(ev, &argv[0]);
+	return value_collect(&ev->budget, &argv[0]);
 }
 
 /* reverse: a string, or an iterator that walks the other way */
@@ -759,26 +763,26 @@ jinja_filter_reverse(Eval *ev, const Value *argv, const CallArgs *call)
 
 	if (argv[0].kind == VAL_STRING)
 	{
-		length = value_length(ev, &argv[0]);
+		length = value_length(&ev->budget, &argv[0]);
 		return utext_slice(&argv[0], length - 1, -1, -1, length);
 	}
-	it = iter_backward(ev, &argv[0]);
+	it = iter_backward(&ev->budget, &argv[0]);
 	if (it != NULL)
 		return value_iterator(it);
 	if (!value_is_iterable(&argv[0]))
 		value_fail("argument must be iterable");
-	list = value_collect(ev, &argv[0]);
-	it = iter_backward(ev, &list);
+	list = value_collect(&ev->budget, &argv[0]);
+	it = iter_backward(&ev->budget, &list);
 	list = value_iterator(it);
-	return value_collect(ev, &list);
+	return value_collect(&ev->budget, &list);
 }
 
 /* join */
 Value
 jinja_filter_join(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Iterator   *it = value_iterate(ev, &argv[0]);
-	Value		separator = value_given(&argv[1]) ? value_soft_str(ev, &argv[1]) : utext_make("", 0);
+	Iterator   *it = value_iterate(&ev->budget, &argv[0]);
+	Value		separator = value_given(&argv[1]) ? value_soft_str(&ev->budget, &argv[1]) : utext_make("", 0);
 	bool		markup = false;
 	Value		joined;
 	Value		list;
@@ -789,13 +793,13 @@ jinja_filter_join(Eval *ev, const Value *argv, const CallArgs *call)
 
 	prepare_path(&path, &argv[2], false);
 	joined = value_iterator(it);
-	list = value_collect(ev, &joined);
+	list = value_collect(&ev->budget, &joined);
 	initStringInfo(&buf);
 	for (i = 0; i < seq_count(&list); i++)
 	{
 		Value		item = follow_path(ev, &path, &seq_items(&list)[i]);
 
-		list.u.list->items[i] = value_soft_str(ev, &item);
+		list.u.list->items[i] = value_soft_str(&ev->budget, &item);
 		if (list.u.list->items[i].flags & VF_MARKUP)
 			markup = true;
 	}
@@ -823,7 +827,7 @@ jinja_filter_join(Eval *ev, const Value *argv, const CallArgs *call)
 Value
 jinja_filter_sum(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Iterator   *it = value_iterate(ev, &argv[0]);
+	Iterator   *it = value_iterate(&ev->budget, &argv[0]);
 	Value		total = value_given(&argv[2]) ? argv[2] : value_int(0);
 	Path		path;
 	Value		item;
@@ -831,7 +835,7 @@ jinja_filter_sum(Eval *ev, const Value *argv, const CallArgs *call)
 	if (total.kind == VAL_STRING)
 		value_fail("sum() can't sum strings");
 	prepare_path(&path, &argv[1], false);
-	while (iter_next(ev, it, &item))
+	while (iter_next(&ev->budget, it, &item))
 	{
 		Value		next = follow_path(ev, &path, &item);
 

@@ -8,13 +8,12 @@
 
 #include "jinja/internal.h"
 #include "jinja/filters.h"
-#include "value/unicode.h"
 
 /* upper */
 Value
 jinja_filter_upper(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Value		text = value_soft_str(ev, &argv[0]);
+	Value		text = value_soft_str(&ev->budget, &argv[0]);
 
 	return utext_upper(&text);
 }
@@ -23,7 +22,7 @@ jinja_filter_upper(Eval *ev, const Value *argv, const CallArgs *call)
 Value
 jinja_filter_lower(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Value		text = value_soft_str(ev, &argv[0]);
+	Value		text = value_soft_str(&ev->budget, &argv[0]);
 
 	return utext_lower(&text);
 }
@@ -32,7 +31,7 @@ jinja_filter_lower(Eval *ev, const Value *argv, const CallArgs *call)
 Value
 jinja_filter_capitalize(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Value		text = value_soft_str(ev, &argv[0]);
+	Value		text = value_soft_str(&ev->budget, &argv[0]);
 
 	return utext_capitalize(&text);
 }
@@ -41,7 +40,7 @@ jinja_filter_capitalize(Eval *ev, const Value *argv, const CallArgs *call)
 Value
 jinja_filter_title(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Value		text = value_soft_str(ev, &argv[0]);
+	Value		text = value_soft_str(&ev->budget, &argv[0]);
 	StringInfoData buf;
 	int			pos = 0;
 
@@ -83,7 +82,7 @@ jinja_filter_title(Eval *ev, const Value *argv, const CallArgs *call)
 Value
 jinja_filter_trim(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Value		text = value_soft_str(ev, &argv[0]);
+	Value		text = value_soft_str(&ev->budget, &argv[0]);
 
 	if (!value_given_not_none(&argv[1]))
 		return utext_strip(&text, NULL, true, true);
@@ -96,7 +95,7 @@ jinja_filter_trim(Eval *ev, const Value *argv, const CallArgs *call)
 Value
 jinja_filter_center(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Value		text = value_soft_str(ev, &argv[0]);
+	Value		text = value_soft_str(&ev->budget, &argv[0]);
 
 	return utext_pad(&text, value_given(&argv[1]) ? value_index(&argv[1], "center") : 80,
 					NULL, 0);
@@ -106,9 +105,9 @@ jinja_filter_center(Eval *ev, const Value *argv, const CallArgs *call)
 Value
 jinja_filter_replace(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Value		text = value_soft_str(ev, &argv[0]);
-	Value		old = value_soft_str(ev, &argv[1]);
-	Value		new = value_soft_str(ev, &argv[2]);
+	Value		text = value_soft_str(&ev->budget, &argv[0]);
+	Value		old = value_soft_str(&ev->budget, &argv[1]);
+	Value		new = value_soft_str(&ev->budget, &argv[2]);
 	int64		count = value_given_not_none(&argv[3]) ? value_index(&argv[3], "replace") : -1;
 	Value		result;
 
@@ -131,7 +130,7 @@ jinja_filter_replace(Eval *ev, const Value *argv, const CallArgs *call)
 Value
 jinja_filter_format(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Value		text = value_soft_str(ev, &argv[0]);
+	Value		text = value_soft_str(&ev->budget, &argv[0]);
 	Value		args;
 	int			i;
 
@@ -146,10 +145,10 @@ jinja_filter_format(Eval *ev, const Value *argv, const CallArgs *call)
 		{
 			Value		key = utext_make(call->keywords[i].name, call->keywords[i].length);
 
-			dict_set(ev, args.u.dict, &key, &call->keywords[i].value);
+			dict_set(&ev->budget, args.u.dict, &key, &call->keywords[i].value);
 		}
 	}
-	return format_percent(ev, &text, &args);
+	return format_percent(&ev->budget, &text, &args);
 }
 
 /* A string argument, or an error as Python's + would give. */
@@ -181,7 +180,7 @@ jinja_filter_indent(Eval *ev, const Value *argv, const CallArgs *call)
 		indention = utext_repeat(&indention, value_given(&argv[1]) ?
 								value_index(&argv[1], "indent") : 4);
 	require_text(&argv[0]);
-	text = utext_concat(ev, &argv[0], &newline);
+	text = utext_concat(&argv[0], &newline);
 	if ((argv[0].flags & VF_MARKUP) && argv[1].kind == VAL_STRING)
 		indention.flags |= VF_MARKUP;
 	lines = utext_splitlines(&text, false);
@@ -209,7 +208,7 @@ jinja_filter_truncate(Eval *ev, const Value *argv, const CallArgs *call)
 	int64		length = value_given(&argv[1]) ? value_index(&argv[1], "truncate") : 255;
 	Value		end = value_given(&argv[3]) ? argv[3] : utext_make("...", 3);
 	int64		leeway = value_given_not_none(&argv[4]) ? value_index(&argv[4], "truncate") : 5;
-	int64		end_chars = value_length(ev, &end);
+	int64		end_chars = value_length(&ev->budget, &end);
 	Value		kept;
 	int			space;
 
@@ -217,7 +216,7 @@ jinja_filter_truncate(Eval *ev, const Value *argv, const CallArgs *call)
 		value_fail("expected length >= " INT64_FORMAT ", got " INT64_FORMAT, end_chars, length);
 	if (leeway < 0)
 		value_fail("expected leeway >= 0, got " INT64_FORMAT, leeway);
-	if ((double) value_length(ev, &argv[0]) <= (double) length + leeway)
+	if ((double) value_length(&ev->budget, &argv[0]) <= (double) length + leeway)
 		return argv[0];
 	if (argv[0].kind != VAL_STRING || end.kind != VAL_STRING)
 		value_fail("'%s' object cannot be truncated", value_type(&argv[0]));
@@ -228,7 +227,7 @@ jinja_filter_truncate(Eval *ev, const Value *argv, const CallArgs *call)
 		if (space >= 0)
 			kept.length = space;
 	}
-	return utext_concat(ev, &kept, &end);
+	return utext_concat(&kept, &end);
 }
 
 /* Is the character part of a word, as \w has it? */
@@ -242,7 +241,7 @@ is_word(uint32 c)
 Value
 jinja_filter_wordcount(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Value		text = value_soft_str(ev, &argv[0]);
+	Value		text = value_soft_str(&ev->budget, &argv[0]);
 	int64		count = 0;
 	bool		inside = false;
 	int			pos = 0;
@@ -502,7 +501,7 @@ jinja_filter_wordwrap(Eval *ev, const Value *argv, const CallArgs *call)
 		if (i > 0)
 			appendBinaryStringInfo(&buf, newline.u.string, newline.length);
 		wrap(&w);
-		value_check_memory(ev);
+		value_check_memory(&ev->budget);
 	}
 	return utext_from_buffer(&buf);
 }

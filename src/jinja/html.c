@@ -8,7 +8,6 @@
 
 #include "jinja/internal.h"
 #include "jinja/filters.h"
-#include "value/unicode.h"
 #include "jinja/entities.h"
 
 /* ------------------------------------------------------------------------
@@ -203,7 +202,7 @@ jinja_striptags(const Value *s)
 Value
 jinja_filter_striptags(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Value		text = value_str(ev, &argv[0]);
+	Value		text = value_str(&ev->budget, &argv[0]);
 
 	return jinja_striptags(&text);
 }
@@ -244,7 +243,7 @@ jinja_filter_xmlattr(Eval *ev, const Value *argv, const CallArgs *call)
 		text = utext_escape(&entry->key);
 		appendBinaryStringInfo(&buf, text.u.string, text.length);
 		appendStringInfoString(&buf, "=\"");
-		text = value_soft_str(ev, &entry->value);
+		text = value_soft_str(&ev->budget, &entry->value);
 		text = utext_escape(&text);
 		value_check_size((int64) buf.len + text.length);
 		appendBinaryStringInfo(&buf, text.u.string, text.length);
@@ -267,7 +266,7 @@ jinja_filter_xmlattr(Eval *ev, const Value *argv, const CallArgs *call)
 static void
 url_quote(Eval *ev, StringInfo buf, const Value *value, bool query)
 {
-	Value		text = value_str(ev, value);
+	Value		text = value_str(&ev->budget, value);
 	int			i;
 
 	value_check_size((int64) buf->len + (int64) text.length * 3);
@@ -308,14 +307,14 @@ jinja_filter_urlencode(Eval *ev, const Value *argv, const CallArgs *call)
 
 		pairs = jinja_filter_items(ev, &argv[0], &none);
 	}
-	it = value_iterate(ev, &pairs);
-	while (iter_next(ev, it, &pair))
+	it = value_iterate(&ev->budget, &pairs);
+	while (iter_next(&ev->budget, it, &pair))
 	{
 		Value		list;
 
 		if (!value_is_iterable(&pair))
 			value_fail("cannot unpack non-iterable %s object", value_type(&pair));
-		list = value_collect(ev, &pair);
+		list = value_collect(&ev->budget, &pair);
 		if (seq_count(&list) != 2)
 			value_fail(seq_count(&list) < 2 ? "not enough values to unpack (expected 2)" :
 					   "too many values to unpack (expected 2)");
@@ -758,9 +757,9 @@ link_attributes(Eval *ev, const Value *argv)
 	if (rel.kind != VAL_STRING)
 		value_fail("'%s' object has no attribute 'split'", value_type(&rel));
 	rel.flags = 0;
-	rel = utext_concat(ev, &rel, &blank);
+	rel = utext_concat(&rel, &blank);
 	if (jinja_argument_bool(ev, &argv[2], false))
-		rel = utext_concat(ev, &rel, &nofollow);
+		rel = utext_concat(&rel, &nofollow);
 	words = utext_split(&rel, NULL, -1, false);
 	w = seq_items(&words);
 	qsort(w, seq_count(&words), sizeof(Value), compare_words);
@@ -775,9 +774,9 @@ link_attributes(Eval *ev, const Value *argv)
 		utext_escape_into(&buf, w[i].u.string, w[i].length);
 	}
 	appendStringInfoChar(&buf, '"');
-	if (value_given(&argv[3]) && value_truth(ev, &argv[3]))
+	if (value_given(&argv[3]) && value_truth(&ev->budget, &argv[3]))
 	{
-		Value		target = value_soft_str(ev, &argv[3]);
+		Value		target = value_soft_str(&ev->budget, &argv[3]);
 
 		target = utext_escape(&target);
 		appendStringInfo(&buf, " target=\"%.*s\"", target.length, target.u.string);
@@ -813,7 +812,7 @@ Value
 jinja_filter_urlize(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	Urlize		u = {-1, link_attributes(ev, argv), NULL};
-	Value		text = value_soft_str(ev, &argv[0]);
+	Value		text = value_soft_str(&ev->budget, &argv[0]);
 	Value		schemes;
 	StringInfoData buf;
 	int			pos = 0;
@@ -824,7 +823,7 @@ jinja_filter_urlize(Eval *ev, const Value *argv, const CallArgs *call)
 		u.limit = value_index(&argv[1], "urlize");
 	if (value_given_not_none(&argv[5]))
 	{
-		schemes = value_collect(ev, &argv[5]);
+		schemes = value_collect(&ev->budget, &argv[5]);
 		for (i = 0; i < seq_count(&schemes); i++)
 			check_scheme(&seq_items(&schemes)[i]);
 		u.schemes = &schemes;

@@ -68,6 +68,9 @@ extern Template *template_compile(const char *text, int length,
  */
 extern const SourceError *template_fault(const Template *template);
 
+/* Returns whether the template was compiled from this text. */
+extern bool template_has_source(const Template *template, const char *text, int length);
+
 /* Does the text contain any template tag at all ("{{", "{%", "{#")? */
 extern bool template_has_tags(const char *text, int length);
 
@@ -91,12 +94,6 @@ extern bool template_render(const Template *template,
 extern bool template_truth(const Template *template,
 						   const TemplateScope *scope,
 						   bool *result, SourceError *error);
-
-/*
- * Truth of a JSON value: Python's, and of strings (trimmed, in any case) those
- * are false that say so: "", false, 0, no, n, off, none, null, {}, [].
- */
-extern bool value_json_truth(const JsonbValue *value);
 
 /*
  * A JSON document with templates in it, compiled.  The struct is open so that
@@ -143,6 +140,10 @@ extern bool template_doc_render(const TemplateDoc *doc,
  * an error), and a SourceError raised.
  */
 extern TemplateScope template_object_scope(Jsonb *context);
+
+/* The same, where every member is the value of a step without an envelope. */
+extern TemplateScope template_steps_scope(Jsonb *context);
+
 /*
  * The same over a queue.context, in which templates mean what they mean in the
  * playbook: its member "_steps" says which members are values of steps, and

@@ -26,7 +26,7 @@ dict_method_get(Eval *ev, const Value *argv, const CallArgs *call)
 
 	if (call->nkeywords > 0)
 		value_fail("get() takes no keyword arguments");
-	if (dict_get(ev, &argv[0], &argv[1], &result))
+	if (dict_get(&ev->budget, &argv[0], &argv[1], &result))
 		return result;
 	return value_given(&argv[2]) ? argv[2] : value_none();
 }
@@ -78,11 +78,11 @@ dict_method_fromkeys(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	Value		dict = value_new_dict(4);
 	Value		none = value_none();
-	Iterator   *it = value_iterate(ev, &argv[1]);
+	Iterator   *it = value_iterate(&ev->budget, &argv[1]);
 	Value		key;
 
-	while (iter_next(ev, it, &key))
-		dict_set(ev, dict.u.dict, &key, value_given(&argv[2]) ? &argv[2] : &none);
+	while (iter_next(&ev->budget, it, &key))
+		dict_set(&ev->budget, dict.u.dict, &key, value_given(&argv[2]) ? &argv[2] : &none);
 	return dict;
 }
 
@@ -105,13 +105,13 @@ static const Builtin dict_methods[] = {
 static Value
 list_method_count(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Iterator   *it = value_iterate(ev, &argv[0]);
+	Iterator   *it = value_iterate(&ev->budget, &argv[0]);
 	int64		count = 0;
 	Value		item;
 
-	while (iter_next(ev, it, &item))
+	while (iter_next(&ev->budget, it, &item))
 	{
-		if (value_identical(&item, &argv[1]) || value_equal(ev, &item, &argv[1]))
+		if (value_identical(&item, &argv[1]) || value_equal(&ev->budget, &item, &argv[1]))
 			count++;
 	}
 	return value_int(count);
@@ -121,10 +121,10 @@ list_method_count(Eval *ev, const Value *argv, const CallArgs *call)
 static Value
 list_method_index(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	int64		length = value_length(ev, &argv[0]);
+	int64		length = value_length(&ev->budget, &argv[0]);
 	int64		start = value_given(&argv[2]) ? value_index(&argv[2], "index") : 0;
 	int64		stop = value_given(&argv[3]) ? value_index(&argv[3], "index") : length;
-	Iterator   *it = value_iterate(ev, &argv[0]);
+	Iterator   *it = value_iterate(&ev->budget, &argv[0]);
 	int64		i = 0;
 	Value		item;
 
@@ -132,10 +132,10 @@ list_method_index(Eval *ev, const Value *argv, const CallArgs *call)
 		start = Max(start + length, 0);
 	if (stop < 0)
 		stop = Max(stop + length, 0);
-	for (; iter_next(ev, it, &item); i++)
+	for (; iter_next(&ev->budget, it, &item); i++)
 	{
 		if (i >= start && i < stop &&
-			(value_identical(&item, &argv[1]) || value_equal(ev, &item, &argv[1])))
+			(value_identical(&item, &argv[1]) || value_equal(&ev->budget, &item, &argv[1])))
 			return value_int(i);
 	}
 	value_fail("value is not in %s", value_type(&argv[0]));
@@ -161,9 +161,9 @@ int_method_bit_length(Eval *ev, const Value *argv, const CallArgs *call)
 	Value		two = value_int(2);
 	int64		bits = 0;
 
-	while (value_truth(ev, &rest))
+	while (value_truth(&ev->budget, &rest))
 	{
-		rest = number_binary(ev, OP_FLOORDIV, &rest, &two);
+		rest = number_binary(OP_FLOORDIV, &rest, &two);
 		bits++;
 	}
 	return value_int(bits);
@@ -177,12 +177,12 @@ int_method_bit_count(Eval *ev, const Value *argv, const CallArgs *call)
 	Value		two = value_int(2);
 	int64		bits = 0;
 
-	while (value_truth(ev, &rest))
+	while (value_truth(&ev->budget, &rest))
 	{
-		Value		bit = number_binary(ev, OP_MOD, &rest, &two);
+		Value		bit = number_binary(OP_MOD, &rest, &two);
 
 		bits += bit.u.integer;
-		rest = number_binary(ev, OP_FLOORDIV, &rest, &two);
+		rest = number_binary(OP_FLOORDIV, &rest, &two);
 	}
 	return value_int(bits);
 }
@@ -228,9 +228,9 @@ number_method_as_integer_ratio(Eval *ev, const Value *argv, const CallArgs *call
 		exponent--;
 	numerator = number_from_double_trunc(d);
 	power = value_int(abs(exponent));
-	power = number_binary(ev, OP_POW, &two, &power);
+	power = number_binary(OP_POW, &two, &power);
 	if (exponent > 0)
-		numerator = number_binary(ev, OP_MUL, &numerator, &power);
+		numerator = number_binary(OP_MUL, &numerator, &power);
 	else
 		denominator = power;
 	return value_pair(&numerator, &denominator);
@@ -261,7 +261,7 @@ static const Builtin float_methods[] = {
 static Value
 cycler_method_next(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Cycler	   *cycler = argv[0].u.cycler;
+	Cycler	   *cycler = (Cycler *) argv[0].u.object;
 	Value		current = cycler->items[cycler->position];
 
 	cycler->position = (cycler->position + 1) % cycler->count;
@@ -272,7 +272,7 @@ cycler_method_next(Eval *ev, const Value *argv, const CallArgs *call)
 static Value
 cycler_method_reset(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	argv[0].u.cycler->position = 0;
+	((Cycler *) argv[0].u.object)->position = 0;
 	return value_none();
 }
 
@@ -290,20 +290,20 @@ loop_method_cycle(Eval *ev, const Value *argv, const CallArgs *call)
 		value_fail("cycle() got an unexpected keyword argument");
 	if (call->nargs == 0)
 		value_fail("no items for cycling given");
-	return call->args[argv[0].u.loop->index0 % call->nargs];
+	return call->args[((Loop *) argv[0].u.object)->index0 % call->nargs];
 }
 
 /* loop.changed */
 static Value
 loop_method_changed(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Loop	   *loop = argv[0].u.loop;
+	Loop	   *loop = (Loop *) argv[0].u.object;
 	Value		value = value_tuple(call->nargs, call->args);
 
 	if (call->nkeywords > 0)
 		value_fail("changed() got an unexpected keyword argument");
 	if (value_given(&loop->last_changed) &&
-		value_equal(ev, &loop->last_changed, &value))
+		value_equal(&ev->budget, &loop->last_changed, &value))
 		return value_bool(false);
 	loop->last_changed = value;
 	return value_bool(true);
@@ -343,10 +343,10 @@ jinja_find_method(const Value *object, const char *name, int length)
 			return FIND(int_methods);
 		case VAL_FLOAT:
 			return FIND(float_methods);
-		case VAL_CYCLER:
-			return FIND(cycler_methods);
-		case VAL_LOOP:
-			return FIND(loop_methods);
+		case VAL_OBJECT:
+			if (jinja_is_object(object, &jinja_cycler_type))
+				return FIND(cycler_methods);
+			return jinja_is_object(object, &jinja_loop_type) ? FIND(loop_methods) : NULL;
 		default:
 			return NULL;
 	}
@@ -447,28 +447,28 @@ build_dict(Eval *ev, const char *name, const CallArgs *call)
 
 		dict_deform(call->args[0].u.dict, call->args[0].flags);
 		for (i = 0; i < from->count; i++)
-			dict_set(ev, dict.u.dict, &from->entries[i].key, &from->entries[i].value);
+			dict_set(&ev->budget, dict.u.dict, &from->entries[i].key, &from->entries[i].value);
 	}
 	else if (call->nargs == 1)
 	{
 		if (call->args[0].kind == VAL_UNDEFINED)
 			value_fail_undefined(&call->args[0]);
-		it = value_iterate(ev, &call->args[0]);
-		while (iter_next(ev, it, &pair))
+		it = value_iterate(&ev->budget, &call->args[0]);
+		while (iter_next(&ev->budget, it, &pair))
 		{
-			Value		list = value_collect(ev, &pair);
+			Value		list = value_collect(&ev->budget, &pair);
 
 			if (seq_count(&list) != 2)
 				value_fail("dictionary update sequence element has length %d; 2 is required",
 						   seq_count(&list));
-			dict_set(ev, dict.u.dict, &seq_items(&list)[0], &seq_items(&list)[1]);
+			dict_set(&ev->budget, dict.u.dict, &seq_items(&list)[0], &seq_items(&list)[1]);
 		}
 	}
 	for (i = 0; i < call->nkeywords; i++)
 	{
 		Value		key = utext_make(call->keywords[i].name, call->keywords[i].length);
 
-		dict_set(ev, dict.u.dict, &key, &call->keywords[i].value);
+		dict_set(&ev->budget, dict.u.dict, &key, &call->keywords[i].value);
 	}
 	return dict;
 }
@@ -494,29 +494,29 @@ global_namespace(Eval *ev, const Value *argv, const CallArgs *call)
 static Value
 global_cycler(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Value		v = {VAL_CYCLER};
+	Cycler	   *cycler = palloc0(sizeof(Cycler));
 
 	if (call->nkeywords > 0)
 		value_fail("cycler() takes no keyword arguments");
 	if (call->nargs == 0)
 		value_fail("at least one item has to be provided");
-	v.u.cycler = palloc0(sizeof(Cycler));
-	v.u.cycler->count = call->nargs;
-	v.u.cycler->items = call->args;
-	return v;
+	cycler->base.type = &jinja_cycler_type;
+	cycler->count = call->nargs;
+	cycler->items = call->args;
+	return value_object(&cycler->base);
 }
 
 /* joiner */
 static Value
 global_joiner(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Value		v = {VAL_JOINER};
+	Cycler	   *joiner = palloc0(sizeof(Cycler));
 
-	v.u.cycler = palloc0(sizeof(Cycler));
-	v.u.cycler->count = 1;
-	v.u.cycler->items = palloc(sizeof(Value));
-	v.u.cycler->items[0] = value_given(&argv[1]) ? argv[1] : utext_make(", ", 2);
-	return v;
+	joiner->base.type = &jinja_joiner_type;
+	joiner->count = 1;
+	joiner->items = palloc(sizeof(Value));
+	joiner->items[0] = value_given(&argv[1]) ? argv[1] : utext_make(", ", 2);
+	return value_object(&joiner->base);
 }
 
 /* now: the time of the evaluation, in UTC, as ISO 8601 text */

@@ -11,7 +11,6 @@
 
 #include "jinja/internal.h"
 #include "jinja/methods.h"
-#include "value/unicode.h"
 
 /* Every method has this form. */
 #define METHOD(name) \
@@ -127,7 +126,7 @@ partition(Eval *ev, const Value *argv, bool right)
 	int			i;
 
 	if (argv[0].flags & VF_MARKUP)
-		sep = value_soft_str(ev, &sep);
+		sep = value_soft_str(&ev->budget, &sep);
 	sep = text_argument(&argv[0], &sep);
 	if (sep.length == 0)
 		value_fail("empty separator");
@@ -162,7 +161,7 @@ METHOD(rpartition)
 /* The items of an iterable with the string between them */
 METHOD(join)
 {
-	Value		list = value_collect(ev, &argv[1]);
+	Value		list = value_collect(&ev->budget, &argv[1]);
 	bool		markup = (argv[0].flags & VF_MARKUP) != 0;
 	StringInfoData buf;
 	Value		result;
@@ -175,7 +174,7 @@ METHOD(join)
 
 		if (markup)
 		{
-			item = value_soft_str(ev, &item);
+			item = value_soft_str(&ev->budget, &item);
 			item = utext_escape(&item);
 		}
 		else if (item.kind != VAL_STRING)
@@ -431,7 +430,7 @@ METHOD(zfill)
 		rest.length--;
 	}
 	padded = utext_pad(&rest, width - sign.length, &zero, 1);
-	return sign.length > 0 ? utext_concat(ev, &sign, &padded) : padded;
+	return sign.length > 0 ? utext_concat(&sign, &padded) : padded;
 }
 
 METHOD(expandtabs)

@@ -14,7 +14,6 @@
 #include "miscadmin.h"
 
 #include "jinja/internal.h"
-#include "value/unicode.h"
 
 int			jinja_error_position = -1;
 

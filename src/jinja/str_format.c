@@ -6,7 +6,7 @@
 
 #include <math.h>
 
-#include "value/format.h"
+#include "jinja/internal.h"
 
 /* The state of one format() call. */
 typedef struct BraceFormat
@@ -259,7 +259,7 @@ format_value(Eval *ev, StringInfo buf, const Value *value, const Value *spec_tex
 
 	if (spec_text_value->length == 0)
 	{
-		text = value_soft_str(ev, value);
+		text = value_soft_str(&ev->budget, value);
 		if (markup)
 			text = utext_escape(&text);
 		value_check_size((int64) buf->len + text.length);
@@ -346,7 +346,7 @@ field_item(Eval *ev, const Value *object, const char *name, int length)
 		object->kind == VAL_DICT)
 	{
 		result = jinja_getitem(ev, object, &key);
-		if (result.kind == VAL_UNDEFINED || result.kind == VAL_METHOD)
+		if (result.kind == VAL_UNDEFINED || jinja_is_object(&result, &jinja_method_type))
 			value_fail("%s not found", value_quote(&key));
 		return result;
 	}
@@ -417,11 +417,11 @@ format_field(Eval *ev, StringInfo buf, BraceFormat *f, const char *p,
 			value_fail("expected ':' after conversion specifier");
 	}
 	if (conversion == 's')
-		value = value_str(ev, &value);
+		value = value_str(&ev->budget, &value);
 	else if (conversion == 'r')
-		value = value_repr(ev, &value);
+		value = value_repr(&ev->budget, &value);
 	else if (conversion == 'a')
-		value = value_ascii(ev, &value);
+		value = value_ascii(&ev->budget, &value);
 	else if (conversion != 0)
 		value_fail("unknown conversion specifier '%c'", conversion);
 	initStringInfo(&spec);

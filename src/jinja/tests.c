@@ -5,7 +5,6 @@
 #include "common/common.h"
 
 #include "jinja/internal.h"
-#include "value/unicode.h"
 
 /* defined */
 static Value
@@ -88,7 +87,8 @@ test_mapping(Eval *ev, const Value *argv, const CallArgs *call)
 static Value
 test_sequence(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	return value_bool(value_has_length(&argv[0]) && argv[0].kind != VAL_VIEW && argv[0].kind != VAL_LOOP);
+	return value_bool(value_has_length(&argv[0]) && argv[0].kind != VAL_VIEW &&
+					  argv[0].kind != VAL_OBJECT);
 }
 
 /* iterable */
@@ -102,18 +102,9 @@ test_iterable(Eval *ev, const Value *argv, const CallArgs *call)
 static Value
 test_callable(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	switch ((ValueKind) argv[0].kind)
-	{
-		case VAL_UNDEFINED:
-		case VAL_METHOD:
-		case VAL_GLOBAL:
-		case VAL_MACRO:
-		case VAL_LOOP:
-		case VAL_JOINER:
-			return value_bool(true);
-		default:
-			return value_bool(false);
-	}
+	return value_bool(argv[0].kind == VAL_UNDEFINED ||
+					  (argv[0].kind == VAL_OBJECT &&
+					   !jinja_is_object(&argv[0], &jinja_cycler_type)));
 }
 
 /* escaped */
@@ -138,7 +129,7 @@ test_odd(Eval *ev, const Value *argv, const CallArgs *call)
 	Value		one = value_int(1);
 	Value		rest = remainder_of(ev, &argv[0], &two);
 
-	return value_bool(value_equal(ev, &rest, &one));
+	return value_bool(value_equal(&ev->budget, &rest, &one));
 }
 
 /* even */
@@ -149,7 +140,7 @@ test_even(Eval *ev, const Value *argv, const CallArgs *call)
 	Value		zero = value_int(0);
 	Value		rest = remainder_of(ev, &argv[0], &two);
 
-	return value_bool(value_equal(ev, &rest, &zero));
+	return value_bool(value_equal(&ev->budget, &rest, &zero));
 }
 
 /* divisibleby */
@@ -159,14 +150,14 @@ test_divisibleby(Eval *ev, const Value *argv, const CallArgs *call)
 	Value		zero = value_int(0);
 	Value		rest = remainder_of(ev, &argv[0], &argv[1]);
 
-	return value_bool(value_equal(ev, &rest, &zero));
+	return value_bool(value_equal(&ev->budget, &rest, &zero));
 }
 
 /* Are all cased characters of the one case, and is there any? */
 static bool
 has_case(Eval *ev, const Value *value, uint16 wanted, uint16 other)
 {
-	Value		text = value_str(ev, value);
+	Value		text = value_str(&ev->budget, value);
 	bool		cased = false;
 	int			pos = 0;
 
@@ -210,56 +201,56 @@ test_sameas(Eval *ev, const Value *argv, const CallArgs *call)
 static Value
 test_in(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	return value_bool(value_contains(ev, &argv[1], &argv[0]));
+	return value_bool(value_contains(&ev->budget, &argv[1], &argv[0]));
 }
 
 /* eq */
 static Value
 test_eq(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	return value_bool(value_equal(ev, &argv[0], &argv[1]));
+	return value_bool(value_equal(&ev->budget, &argv[0], &argv[1]));
 }
 
 /* ne */
 static Value
 test_ne(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	return value_bool(!value_equal(ev, &argv[0], &argv[1]));
+	return value_bool(!value_equal(&ev->budget, &argv[0], &argv[1]));
 }
 
 /* lt */
 static Value
 test_lt(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	return value_bool(value_order(ev, OP_LT, &argv[0], &argv[1]));
+	return value_bool(value_order(&ev->budget, OP_LT, &argv[0], &argv[1]));
 }
 
 /* le */
 static Value
 test_le(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	return value_bool(value_order(ev, OP_LE, &argv[0], &argv[1]));
+	return value_bool(value_order(&ev->budget, OP_LE, &argv[0], &argv[1]));
 }
 
 /* gt */
 static Value
 test_gt(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	return value_bool(value_order(ev, OP_GT, &argv[0], &argv[1]));
+	return value_bool(value_order(&ev->budget, OP_GT, &argv[0], &argv[1]));
 }
 
 /* ge */
 static Value
 test_ge(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	return value_bool(value_order(ev, OP_GE, &argv[0], &argv[1]));
+	return value_bool(value_order(&ev->budget, OP_GE, &argv[0], &argv[1]));
 }
 
 /* filter: is there one of that name? */
 static Value
 test_filter(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	(void) value_hash(ev, &argv[0]);
+	(void) value_hash(&ev->budget, &argv[0]);
 	return value_bool(argv[0].kind == VAL_STRING &&
 					  jinja_find_filter(argv[0].u.string, argv[0].length) != NULL);
 }
@@ -268,7 +259,7 @@ test_filter(Eval *ev, const Value *argv, const CallArgs *call)
 static Value
 test_test(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	(void) value_hash(ev, &argv[0]);
+	(void) value_hash(&ev->budget, &argv[0]);
 	return value_bool(argv[0].kind == VAL_STRING &&
 					  jinja_find_test(argv[0].u.string, argv[0].length) != NULL);
 }

@@ -13,6 +13,7 @@
 #include "utils/memutils.h"
 
 #include "playbook/internal.h"
+#include "value/value.h"
 
 static bool has_tags(const YamlNode *node);
 static void copy_value(const YamlNode *node, JsonbValue *value);

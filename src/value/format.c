@@ -6,7 +6,7 @@
 
 #include <math.h>
 
-#include "value/format.h"
+#include "value/value.h"
 
 /* Where arguments come from. */
 typedef struct ArgSource
@@ -38,10 +38,10 @@ format_integer_digits(const Value *value, int base, bool upper)
 	initStringInfo(&buf);
 	while (value_truth(NULL, &rest))
 	{
-		Value		digit = number_binary(NULL, OP_MOD, &rest, &divisor);
+		Value		digit = number_binary(OP_MOD, &rest, &divisor);
 
 		appendStringInfoChar(&buf, symbols[digit.u.integer]);
-		rest = number_binary(NULL, OP_FLOORDIV, &rest, &divisor);
+		rest = number_binary(OP_FLOORDIV, &rest, &divisor);
 	}
 	if (buf.len == 0)
 		appendStringInfoChar(&buf, '0');
@@ -186,30 +186,6 @@ format_char(StringInfo buf, const FormatSpec *spec, const Value *value)
 	else
 		value_fail("%%c requires int or char");
 	append_padded(buf, text.data, text.len, spec->width, spec->align == '<');
-}
-
-/* repr() with everything but ASCII escaped */
-Value
-value_ascii(Eval *ev, const Value *value)
-{
-	Value		text = value_repr(ev, value);
-	StringInfoData buf;
-	int			pos = 0;
-
-	initStringInfo(&buf);
-	while (pos < text.length)
-	{
-		int			used;
-		uint32		c = utext_decode(text.u.string + pos, text.length - pos, &used);
-
-		if (c < 0x80)
-			appendStringInfoChar(&buf, (char) c);
-		else
-			appendStringInfo(&buf, c < 0x100 ? "\\x%02x" : c < 0x10000 ? "\\u%04x" : "\\U%08x", c);
-		pos += used;
-	}
-	value_check_size(buf.len);
-	return utext_from_buffer(&buf);
 }
 
 /* ------------------------------------------------------------------------
@@ -372,15 +348,15 @@ format_double(StringInfo buf, const FormatSpec *spec, const Value *value)
 
 /* %s %r %a */
 static void
-format_text(Eval *ev, StringInfo buf, const FormatSpec *spec, const Value *value,
+format_text(Budget *budget, StringInfo buf, const FormatSpec *spec, const Value *value,
 			bool markup)
 {
 	Value		text;
 
 	if (spec->type == 's')
-		text = value_soft_str(ev, value);
+		text = value_soft_str(budget, value);
 	else
-		text = spec->type == 'r' ? value_repr(ev, value) : value_ascii(ev, value);
+		text = spec->type == 'r' ? value_repr(budget, value) : value_ascii(budget, value);
 	if (markup)
 		text = utext_escape(&text);
 	if (spec->precision >= 0)
@@ -390,7 +366,7 @@ format_text(Eval *ev, StringInfo buf, const FormatSpec *spec, const Value *value
 
 /* The key of %(key)s, and its value. */
 static Value
-mapping_argument(Eval *ev, const char **p, const char *end, ArgSource *source)
+mapping_argument(Budget *budget, const char **p, const char *end, ArgSource *source)
 {
 	const char *start = *p;
 	int			depth = 1;
@@ -415,14 +391,14 @@ mapping_argument(Eval *ev, const char **p, const char *end, ArgSource *source)
 	if (source->args.kind != VAL_DICT)
 		value_fail("list indices must be integers or slices, not str");
 	source->next = 1;			/* nothing is left for a plain conversion */
-	if (!dict_get(ev, &source->args, &key, &result))
+	if (!dict_get(budget, &source->args, &key, &result))
 		value_fail("key %s is missing", value_quote(&key));
 	return result;
 }
 
 /* One conversion; *p is after the percent sign. */
 static void
-format_conversion(Eval *ev, StringInfo buf, const char **p, const char *end,
+format_conversion(Budget *budget, StringInfo buf, const char **p, const char *end,
 				  ArgSource *source, bool markup)
 {
 	FormatSpec	spec;
@@ -436,7 +412,7 @@ format_conversion(Eval *ev, StringInfo buf, const char **p, const char *end,
 	if (*p < end && **p == '(')
 	{
 		(*p)++;
-		value = mapping_argument(ev, p, end, source);
+		value = mapping_argument(budget, p, end, source);
 	}
 	parse_conversion(p, end, source, &spec);
 	if (!value_given(&value))
@@ -446,7 +422,7 @@ format_conversion(Eval *ev, StringInfo buf, const char **p, const char *end,
 		case 's':
 		case 'r':
 		case 'a':
-			format_text(ev, buf, &spec, &value, markup);
+			format_text(budget, buf, &spec, &value, markup);
 			break;
 		case 'd':
 		case 'i':
@@ -474,7 +450,7 @@ format_conversion(Eval *ev, StringInfo buf, const char **p, const char *end,
 
 /* format % args */
 Value
-format_percent(Eval *ev, const Value *format, const Value *args)
+format_percent(Budget *budget, const Value *format, const Value *args)
 {
 	const char *p = format->u.string;
 	const char *end = p + format->length;
@@ -499,7 +475,7 @@ format_percent(Eval *ev, const Value *format, const Value *args)
 		if (p == end)
 			break;
 		p++;
-		format_conversion(ev, &buf, &p, end, &source, markup);
+		format_conversion(budget, &buf, &p, end, &source, markup);
 	}
 	if (source.tuple ? source.next < seq_count(&source.args) :
 		(source.next == 0 && !source.mapping))

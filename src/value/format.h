@@ -5,7 +5,7 @@
 #ifndef NOETL_VALUE_FORMAT_H
 #define NOETL_VALUE_FORMAT_H
 
-#include "jinja/internal.h"
+#include "value/value.h"
 
 /* The C library is asked for no more digits than this. */
 #define MAX_PRECISION	340
@@ -36,10 +36,10 @@ extern char *format_group_digits(const char *digits, char separator, int group, 
 /* Is an integer or double below zero (or minus zero)? */
 extern bool number_is_negative(const Value *v);
 
+/* format % args */
+extern Value format_percent(Budget *budget, const Value *format, const Value *args);
+
 /* %c */
 extern void format_char(StringInfo buf, const FormatSpec *spec, const Value *value);
-
-/* repr() with everything but ASCII escaped */
-extern Value value_ascii(Eval *ev, const Value *value);
 
 #endif							/* NOETL_VALUE_FORMAT_H */

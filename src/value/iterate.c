@@ -4,33 +4,7 @@
  */
 #include "common/common.h"
 
-#include "miscadmin.h"
-#include "utils/memutils.h"
-
-#include "jinja/internal.h"
-
-/* Counts a step against noetl.template_max_iterations. */
-void
-value_count_iteration(Eval *ev)
-{
-	CHECK_FOR_INTERRUPTS();
-	if (++ev->iterations > noetl_template_max_iterations)
-		value_fail_limit("template exceeds noetl.template_max_iterations (%d)",
-						 noetl_template_max_iterations);
-	if ((ev->iterations & 63) == 0)
-		value_check_memory(ev);
-}
-
-/*
- * Bounds the memory of an evaluation: nothing is freed before its end, so a
- * loop that builds values could otherwise grow without limit.
- */
-void
-value_check_memory(Eval *ev)
-{
-	if (ev->context->mem_allocated > (Size) noetl_template_max_output * 8 + 64 * 1024 * 1024)
-		value_fail_limit("template needs too much memory");
-}
+#include "value/value.h"
 
 /* A generator as a value. */
 Value
@@ -54,7 +28,7 @@ typedef struct ListIterator
 
 /* The next item of an array. */
 static bool
-array_next(Eval *ev, Iterator *base, Value *item)
+array_next(Budget *budget, Iterator *base, Value *item)
 {
 	ListIterator *it = (ListIterator *) base;
 
@@ -103,7 +77,7 @@ typedef struct TextIterator
 
 /* The next character. */
 static bool
-text_next(Eval *ev, Iterator *base, Value *item)
+text_next(Budget *budget, Iterator *base, Value *item)
 {
 	TextIterator *it = (TextIterator *) base;
 	int			used;
@@ -128,7 +102,7 @@ typedef struct RangeIterator
 
 /* The next number. */
 static bool
-range_next(Eval *ev, Iterator *base, Value *item)
+range_next(Budget *budget, Iterator *base, Value *item)
 {
 	RangeIterator *it = (RangeIterator *) base;
 
@@ -152,7 +126,7 @@ typedef struct DictIterator
 
 /* The next member. */
 static bool
-dict_next(Eval *ev, Iterator *base, Value *item)
+dict_next(Budget *budget, Iterator *base, Value *item)
 {
 	DictIterator *it = (DictIterator *) base;
 	DictEntry  *entry;
@@ -219,36 +193,17 @@ value_is_iterable(const Value *value)
 		case VAL_RANGE:
 		case VAL_VIEW:
 		case VAL_ITERATOR:
-		case VAL_LOOP:
 			return true;
+		case VAL_OBJECT:
+			return value->u.object->type->iterate != NULL;
 		default:
 			return false;
 	}
 }
 
-/* What is left of a loop, each item with the loop itself. */
-typedef struct LoopIterator
-{
-	Iterator	base;
-	Value		loop;
-} LoopIterator;
-
-/* The loop's next item. */
-static bool
-loop_next(Eval *ev, Iterator *base, Value *item)
-{
-	LoopIterator *it = (LoopIterator *) base;
-	Value		next;
-
-	if (!jinja_loop_advance(ev, it->loop.u.loop, &next))
-		return false;
-	*item = value_pair(&next, &it->loop);
-	return true;
-}
-
 /* Python's iter() */
 Iterator *
-value_iterate(Eval *ev, const Value *value)
+value_iterate(Budget *budget, const Value *value)
 {
 	switch ((ValueKind) value->kind)
 	{
@@ -276,23 +231,19 @@ value_iterate(Eval *ev, const Value *value)
 								value->u.view->flags, false);
 		case VAL_ITERATOR:
 			return value->u.iterator;
-		case VAL_LOOP:
-			{
-				LoopIterator *it = palloc(sizeof(LoopIterator));
-
-				it->base.next = loop_next;
-				it->base.type = "LoopContext";
-				it->loop = *value;
-				return &it->base;
-			}
+		case VAL_OBJECT:
+			if (value->u.object->type->iterate)
+				return value->u.object->type->iterate(value->u.object);
+			break;
 		default:
-			value_fail("'%s' object is not iterable", value_type(value));
+			break;
 	}
+	value_fail("'%s' object is not iterable", value_type(value));
 }
 
 /* Python's reversed(), or NULL where that raises TypeError */
 Iterator *
-iter_backward(Eval *ev, const Value *value)
+iter_backward(Budget *budget, const Value *value)
 {
 	Value		list;
 
@@ -301,7 +252,7 @@ iter_backward(Eval *ev, const Value *value)
 		case VAL_UNDEFINED:
 			return iter_array(0, NULL);
 		case VAL_STRING:
-			list = value_collect(ev, value);
+			list = value_collect(budget, value);
 			return iter_array_backward(seq_count(&list), seq_items(&list));
 		case VAL_LIST:
 		case VAL_TUPLE:
@@ -320,7 +271,7 @@ iter_backward(Eval *ev, const Value *value)
 
 /* Python's list() */
 Value
-value_collect(Eval *ev, const Value *value)
+value_collect(Budget *budget, const Value *value)
 {
 	Iterator   *it;
 	Value	   *items;
@@ -334,7 +285,7 @@ value_collect(Eval *ev, const Value *value)
 		copy.flags = 0;
 		return copy;
 	}
-	it = value_iterate(ev, value);
+	it = value_iterate(budget, value);
 	items = palloc(allocated * sizeof(Value));
 	for (;;)
 	{
@@ -343,7 +294,7 @@ value_collect(Eval *ev, const Value *value)
 			allocated *= 2;
 			items = repalloc_huge(items, allocated * sizeof(Value));
 		}
-		if (!iter_next(ev, it, &items[count]))
+		if (!iter_next(budget, it, &items[count]))
 			break;
 		count++;
 	}

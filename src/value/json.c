@@ -10,7 +10,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
-#include "jinja/internal.h"
+#include "value/value.h"
 
 /* Wraps a jsonb container; nothing in it is looked at yet. */
 Value
@@ -69,21 +69,6 @@ value_from_json(const JsonbValue *json, uint8 flags)
 	}
 	v.flags |= flags;
 	return v;
-}
-
-/* Refuses what JSON has no form for. */
-void
-value_fail_not_json(const Value *value)
-{
-	if (value->kind == VAL_METHOD)
-		value_fail_refused("Call it with (), or write ['name'] for the key of an object.",
-						   "method \"%s\" of '%s' object is not a value",
-						   value->u.method->builtin->name,
-						   value_type(&value->u.method->self));
-	if (value->kind == VAL_GLOBAL)
-		value_fail_refused("Call it with ().", "function \"%s\" is not a value",
-						   value->u.builtin->name);
-	value_fail_refused(NULL, "'%s' object is not a JSON value", value_type(value));
 }
 
 /* A number for JSON: a float keeps a fraction part. */
@@ -147,7 +132,7 @@ key_text(const Value *key)
 
 /* Pushes a value as element, member or whole. */
 static JsonbValue *
-push_json(Eval *ev, JsonbParseState **state, const Value *value,
+push_json(Budget *budget, JsonbParseState **state, const Value *value,
 		  JsonbIteratorToken token)
 {
 	JsonbValue	json;
@@ -167,11 +152,11 @@ push_json(Eval *ev, JsonbParseState **state, const Value *value,
 		case VAL_ITERATOR:
 			if (value->kind == VAL_LIST && value->u.list->json)
 				break;
-			list = value->kind == VAL_TUPLE ? *value : value_collect(ev, value);
+			list = value->kind == VAL_TUPLE ? *value : value_collect(budget, value);
 			pushJsonbValue(state, WJB_BEGIN_ARRAY, NULL);
 			it = iter_array(seq_count(&list), seq_items(&list));
-			while (it->next(ev, it, &item))
-				push_json(ev, state, &item, WJB_ELEM);
+			while (it->next(budget, it, &item))
+				push_json(budget, state, &item, WJB_ELEM);
 			return pushJsonbValue(state, WJB_END_ARRAY, NULL);
 		case VAL_DICT:
 			if (value->u.dict->json)
@@ -183,19 +168,19 @@ push_json(Eval *ev, JsonbParseState **state, const Value *value,
 
 				string_to_json(key.u.string, key.length, &json);
 				pushJsonbValue(state, WJB_KEY, &json);
-				push_json(ev, state, &value->u.dict->entries[i].value, WJB_VALUE);
+				push_json(budget, state, &value->u.dict->entries[i].value, WJB_VALUE);
 			}
 			return pushJsonbValue(state, WJB_END_OBJECT, NULL);
 		default:
 			break;
 	}
-	value_to_json(ev, value, &json);
+	value_to_json(budget, value, &json);
 	return pushJsonbValue(state, token, &json);
 }
 
 /* A value as JSON: a scalar or jbvBinary. */
 void
-value_to_json(Eval *ev, const Value *value, JsonbValue *result)
+value_to_json(Budget *budget, const Value *value, JsonbValue *result)
 {
 	JsonbParseState *state = NULL;
 	JsonbValue *built;
@@ -242,28 +227,11 @@ value_to_json(Eval *ev, const Value *value, JsonbValue *result)
 		default:
 			value_fail_not_json(value);
 	}
-	built = push_json(ev, &state, value, WJB_ELEM);
+	built = push_json(budget, &state, value, WJB_ELEM);
 	jsonb = JsonbValueToJsonb(built);
 	result->type = jbvBinary;
 	result->val.binary.data = &jsonb->root;
 	result->val.binary.len = VARSIZE(jsonb) - VARHDRSZ;
-}
-
-/*
- * How many bytes a container takes.  A container does not say so itself; its
- * last entry's end does.
- */
-int
-json_container_size(const JsonbContainer *container)
-{
-	int			entries = JsonContainerSize(container) *
-		(JsonContainerIsObject(container) ? 2 : 1);
-	int			size = offsetof(JsonbContainer, children) + entries * sizeof(JEntry);
-
-	if (entries == 0)
-		return size;
-	return size + getJsonbOffset(container, entries - 1) +
-		getJsonbLength(container, entries - 1);
 }
 
 /* ------------------------------------------------------------------------
@@ -321,7 +289,7 @@ typedef struct JsonStyle
 	bool		ascii;
 } JsonStyle;
 
-static void dump_value(Eval *ev, StringInfo buf, const Value *value,
+static void dump_value(Budget *budget, StringInfo buf, const Value *value,
 					  const JsonStyle *style, int level);
 
 /* Line break and indentation between items, if asked for. */
@@ -358,7 +326,7 @@ compare_keys(const void *a, const void *b, void *arg)
 
 /* An object. */
 static void
-dump_object(Eval *ev, StringInfo buf, const Value *value,
+dump_object(Budget *budget, StringInfo buf, const Value *value,
 			const JsonStyle *style, int level)
 {
 	ValueDict  *dict = value->u.dict;
@@ -370,7 +338,7 @@ dump_object(Eval *ev, StringInfo buf, const Value *value,
 	for (i = 0; i < dict->count; i++)
 		entries[i] = &dict->entries[i];
 	if (style->sort)
-		qsort_arg(entries, dict->count, sizeof(DictEntry *), compare_keys, ev);
+		qsort_arg(entries, dict->count, sizeof(DictEntry *), compare_keys, budget);
 	appendStringInfoChar(buf, '{');
 	for (i = 0; i < dict->count; i++)
 	{
@@ -380,7 +348,7 @@ dump_object(Eval *ev, StringInfo buf, const Value *value,
 		dump_separator(buf, style, level + 1, i == 0);
 		dump_string(buf, key.u.string, key.length, style->ascii);
 		appendStringInfoString(buf, ": ");
-		dump_value(ev, buf, &entries[i]->value, style, level + 1);
+		dump_value(budget, buf, &entries[i]->value, style, level + 1);
 	}
 	if (dict->count > 0)
 		dump_newline(buf, style, level);
@@ -389,7 +357,7 @@ dump_object(Eval *ev, StringInfo buf, const Value *value,
 
 /* Any value. */
 static void
-dump_value(Eval *ev, StringInfo buf, const Value *value,
+dump_value(Budget *budget, StringInfo buf, const Value *value,
 		  const JsonStyle *style, int level)
 {
 	char	   *text;
@@ -423,14 +391,14 @@ dump_value(Eval *ev, StringInfo buf, const Value *value,
 			{
 				CHECK_FOR_INTERRUPTS();
 				dump_separator(buf, style, level + 1, i == 0);
-				dump_value(ev, buf, &seq_items(value)[i], style, level + 1);
+				dump_value(budget, buf, &seq_items(value)[i], style, level + 1);
 			}
 			if (value->u.list->count > 0)
 				dump_newline(buf, style, level);
 			appendStringInfoChar(buf, ']');
 			break;
 		case VAL_DICT:
-			dump_object(ev, buf, value, style, level);
+			dump_object(budget, buf, value, style, level);
 			break;
 		default:
 			value_fail("object of type %s is not JSON serializable",
@@ -444,7 +412,7 @@ dump_value(Eval *ev, StringInfo buf, const Value *value,
  * number of spaces or the string itself; none, absent: all on one line.
  */
 void
-value_json_text(Eval *ev, StringInfo buf, const Value *value,
+value_json_text(Budget *budget, StringInfo buf, const Value *value,
 				const Value *indent, bool sort, bool ascii)
 {
 	JsonStyle	style = {value_none(), sort, ascii};
@@ -454,37 +422,19 @@ value_json_text(Eval *ev, StringInfo buf, const Value *value,
 		style.indent = *indent;
 	else if (value_given_not_none(indent))
 		style.indent = utext_repeat(&space, Min(Max(value_index(indent, "indent"), 0), 1000));
-	dump_value(ev, buf, value, &style, 0);
+	dump_value(budget, buf, value, &style, 0);
 }
 
-/* Reads JSON text; false when it is none. */
+/* Reads JSON text into *result; returns false when the text is no JSON. */
 bool
 value_from_json_text(const char *s, int length, Value *result)
 {
-	MemoryContext context = CurrentMemoryContext;
-	volatile bool ok = true;
-	char	   *text = pnstrdup(s, length);
-	Jsonb	   *volatile jsonb = NULL;
+	JsonbValue	json;
 
-	PG_TRY();
-	{
-		jsonb = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
-	}
-	PG_CATCH();
-	{
-		int			code = geterrcode();
-
-		if (ERRCODE_TO_CATEGORY(code) != ERRCODE_DATA_EXCEPTION &&
-			ERRCODE_TO_CATEGORY(code) != ERRCODE_PROGRAM_LIMIT_EXCEEDED)
-			PG_RE_THROW();
-		MemoryContextSwitchTo(context);
-		FlushErrorState();
-		ok = false;
-	}
-	PG_END_TRY();
-	if (ok)
-		*result = value_from_container(&jsonb->root, 0);
-	return ok;
+	if (!json_from_text(s, length, &json))
+		return false;
+	*result = value_from_json(&json, 0);
+	return true;
 }
 
 /* Is the text one that noetl.template_coerce wants to see as JSON? */
@@ -548,4 +498,51 @@ value_coerce_text(const char *s, int length, JsonbValue *result)
 		value_to_json(NULL, &value, result);
 	else
 		string_to_json(s, length, result);
+}
+
+/* Truth of a JSON value as a condition: some strings are false. */
+bool
+value_json_truth(const JsonbValue *value)
+{
+	static const char *const no[] = {
+		"false", "0", "no", "n", "off", "none", "null", "{}", "[]"
+	};
+	Value		text;
+	int			i;
+
+	switch (value->type)
+	{
+		case jbvNull:
+			return false;
+		case jbvBool:
+			return value->val.boolean;
+		case jbvNumeric:
+			{
+				Value		number = number_from_json(value->val.numeric);
+
+				return value_truth(NULL, &number);
+			}
+		case jbvString:
+			text = utext_make(value->val.string.val, value->val.string.len);
+			text = utext_strip(&text, NULL, true, true);
+			if (text.length == 0)
+				return false;
+			if (text.length > 8)
+				return true;
+			for (i = 0; i < lengthof(no); i++)
+			{
+				if (strlen(no[i]) == text.length &&
+					pg_strncasecmp(no[i], text.u.string, text.length) == 0)
+					return false;
+			}
+			return true;
+		case jbvBinary:
+			return JsonContainerSize(value->val.binary.data) > 0;
+		case jbvArray:
+			return value->val.array.nElems > 0;
+		case jbvObject:
+			return value->val.object.nPairs > 0;
+		default:
+			return true;
+	}
 }

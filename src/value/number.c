@@ -18,8 +18,7 @@
 #include "utils/float.h"
 #include "utils/memutils.h"
 
-#include "jinja/internal.h"
-#include "value/unicode.h"
+#include "value/value.h"
 
 /* Integers with more digits than this are refused. */
 #define MAX_DIGITS	20000
@@ -288,8 +287,8 @@ integer_divide(const Value *a, const Value *b, bool want_remainder)
 	remainder = big_operation(numeric_mod, a, b);
 	if (value_truth(NULL, &remainder) && is_negative(&remainder) != is_negative(b))
 	{
-		quotient = number_binary(NULL, OP_SUB, &quotient, &one);
-		remainder = number_binary(NULL, OP_ADD, &remainder, b);
+		quotient = number_binary(OP_SUB, &quotient, &one);
+		remainder = number_binary(OP_ADD, &remainder, b);
 	}
 	return want_remainder ? remainder : quotient;
 }
@@ -304,7 +303,7 @@ divide_exactly(const Value *a, const Value *b)
 	char	   *text_b = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(number_to_numeric(&y))));
 	int			shift = Max(0, (int) strlen(text_b) - (int) strlen(text_a) + 40);
 	Value		power = number_from_numeric(numeric_from_text(psprintf("1e%d", shift)));
-	Value		scaled = number_binary(NULL, OP_MUL, &x, &power);
+	Value		scaled = number_binary(OP_MUL, &x, &power);
 	Value		quotient = integer_divide(&scaled, &y, false);
 	Value		remainder = integer_divide(&scaled, &y, true);
 	int			length;
@@ -390,10 +389,10 @@ integer_power(const Value *a, const Value *b)
 	while (exponent > 0)
 	{
 		if (exponent & 1)
-			result = number_binary(NULL, OP_MUL, &result, &base);
+			result = number_binary(OP_MUL, &result, &base);
 		exponent >>= 1;
 		if (exponent > 0)
-			base = number_binary(NULL, OP_MUL, &base, &base);
+			base = number_binary(OP_MUL, &base, &base);
 	}
 	return result;
 }
@@ -454,7 +453,7 @@ float_divide(double x, double y, bool want_remainder)
 
 /* An arithmetic operation on two numbers. */
 Value
-number_binary(Eval *ev, ValueOperator op, const Value *a, const Value *b)
+number_binary(ValueOperator op, const Value *a, const Value *b)
 {
 	double		x;
 	double		y;
@@ -558,8 +557,8 @@ round_integer(const Value *value, int64 places)
 		return value_int(0);
 	power = number_from_numeric(numeric_from_text(psprintf("1e%d", (int) places - 1)));
 	half = value_int(5);
-	half = number_binary(NULL, OP_MUL, &half, &power);
-	power = number_binary(NULL, OP_MUL, &half, &two);
+	half = number_binary(OP_MUL, &half, &power);
+	power = number_binary(OP_MUL, &half, &two);
 	quotient = integer_divide(value, &power, false);
 	remainder = integer_divide(value, &power, true);
 	c = number_compare(&remainder, &half, &unordered);
@@ -570,8 +569,8 @@ round_integer(const Value *value, int64 places)
 		c = odd.u.integer ? 1 : -1;
 	}
 	if (c > 0)
-		quotient = number_binary(NULL, OP_ADD, &quotient, &one);
-	return number_binary(NULL, OP_MUL, &quotient, &power);
+		quotient = number_binary(OP_ADD, &quotient, &one);
+	return number_binary(OP_MUL, &quotient, &power);
 }
 
 /* Rounds a double to a multiple of 10**places, half to even. */
@@ -593,9 +592,9 @@ round_left(double d, int places)
 		Value		two = value_int(2);
 		Value		one = value_int(1);
 
-		integer = number_binary(NULL, OP_MUL, &integer, &two);
-		integer = number_binary(NULL, OP_ADD, &integer, &one);
-		integer = number_binary(NULL, OP_MUL, &integer, &(Value) {.kind = VAL_INT,.u.integer = 5});
+		integer = number_binary(OP_MUL, &integer, &two);
+		integer = number_binary(OP_ADD, &integer, &one);
+		integer = number_binary(OP_MUL, &integer, &(Value) {.kind = VAL_INT,.u.integer = 5});
 		places++;
 		rounded = round_integer(&integer, places);
 		rounded = integer_divide(&rounded, &(Value) {.kind = VAL_INT,.u.integer = 10}, false);
@@ -633,16 +632,16 @@ number_round(const Value *value, int64 digits)
 
 /* The "ceil" and "floor" methods of the round filter */
 Value
-number_ceil_floor(Eval *ev, const Value *value, int64 digits, bool ceil_up)
+number_ceil_floor(const Value *value, int64 digits, bool ceil_up)
 {
 	Value		ten = value_int(10);
 	Value		exponent = value_int(digits);
-	Value		power = number_binary(ev, OP_POW, &ten, &exponent);
-	Value		scaled = number_binary(ev, OP_MUL, value, &power);
+	Value		power = number_binary(OP_POW, &ten, &exponent);
+	Value		scaled = number_binary(OP_MUL, value, &power);
 
 	if (scaled.kind == VAL_FLOAT)
 		scaled = number_from_double_trunc(ceil_up ? ceil(scaled.u.real) : floor(scaled.u.real));
-	return number_binary(ev, OP_DIV, &scaled, &power);
+	return number_binary(OP_DIV, &scaled, &power);
 }
 
 /* ------------------------------------------------------------------------
@@ -832,8 +831,8 @@ accumulate(const char *p, int base, bool negative, Value *result)
 		if (digit_value(*p) >= base)
 			return false;
 		digit = value_int(digit_value(*p));
-		total = number_binary(NULL, OP_MUL, &total, &factor);
-		total = number_binary(NULL, OP_ADD, &total, &digit);
+		total = number_binary(OP_MUL, &total, &factor);
+		total = number_binary(OP_ADD, &total, &digit);
 		if (++digits > MAX_TEXT_DIGITS)
 			return false;
 	}

@@ -6,12 +6,11 @@
 
 #include "miscadmin.h"
 
-#include "jinja/internal.h"
-#include "value/unicode.h"
+#include "value/value.h"
 
 #define WIDTH 80
 
-static void format(Eval *ev, StringInfo buf, const Value *value, int indent,
+static void format(Budget *budget, StringInfo buf, const Value *value, int indent,
 				   int allowance);
 
 /* For qsort: keys in order; those that have none by type name. */
@@ -32,7 +31,7 @@ compare_entries(const void *a, const void *b, void *arg)
 
 /* The entries of a dict by key. */
 static DictEntry **
-sorted_entries(Eval *ev, const Value *value)
+sorted_entries(Budget *budget, const Value *value)
 {
 	ValueDict  *dict = value->u.dict;
 	DictEntry **entries = palloc((dict->count + 1) * sizeof(DictEntry *));
@@ -41,29 +40,29 @@ sorted_entries(Eval *ev, const Value *value)
 	dict_deform(dict, value->flags);
 	for (i = 0; i < dict->count; i++)
 		entries[i] = &dict->entries[i];
-	qsort_arg(entries, dict->count, sizeof(DictEntry *), compare_entries, ev);
+	qsort_arg(entries, dict->count, sizeof(DictEntry *), compare_entries, budget);
 	return entries;
 }
 
 /* repr() with the keys of dicts sorted, on one line */
 static void
-flat(Eval *ev, StringInfo buf, const Value *value)
+flat(Budget *budget, StringInfo buf, const Value *value)
 {
 	int			i;
 
 	check_stack_depth();
 	if (value->kind == VAL_DICT)
 	{
-		DictEntry **entries = sorted_entries(ev, value);
+		DictEntry **entries = sorted_entries(budget, value);
 
 		appendStringInfoChar(buf, '{');
 		for (i = 0; i < value->u.dict->count; i++)
 		{
 			if (i > 0)
 				appendStringInfoString(buf, ", ");
-			flat(ev, buf, &entries[i]->key);
+			flat(budget, buf, &entries[i]->key);
 			appendStringInfoString(buf, ": ");
-			flat(ev, buf, &entries[i]->value);
+			flat(budget, buf, &entries[i]->value);
 		}
 		appendStringInfoChar(buf, '}');
 	}
@@ -74,14 +73,14 @@ flat(Eval *ev, StringInfo buf, const Value *value)
 		{
 			if (i > 0)
 				appendStringInfoString(buf, ", ");
-			flat(ev, buf, &seq_items(value)[i]);
+			flat(budget, buf, &seq_items(value)[i]);
 		}
 		if (value->kind == VAL_TUPLE && i == 1)
 			appendStringInfoChar(buf, ',');
 		appendStringInfoChar(buf, value->kind == VAL_LIST ? ']' : ')');
 	}
 	else
-		value_repr_into(ev, buf, value);
+		value_repr_into(budget, buf, value);
 	value_check_size(buf->len);
 }
 
@@ -96,9 +95,9 @@ new_line(StringInfo buf, int indent)
 
 /* The members of a dict, one a line. */
 static void
-format_dict(Eval *ev, StringInfo buf, const Value *value, int indent, int allowance)
+format_dict(Budget *budget, StringInfo buf, const Value *value, int indent, int allowance)
 {
-	DictEntry **entries = sorted_entries(ev, value);
+	DictEntry **entries = sorted_entries(budget, value);
 	int			count = value->u.dict->count;
 	int			i;
 
@@ -110,11 +109,11 @@ format_dict(Eval *ev, StringInfo buf, const Value *value, int indent, int allowa
 
 		CHECK_FOR_INTERRUPTS();
 		initStringInfo(&key);
-		flat(ev, &key, &entries[i]->key);
+		flat(budget, &key, &entries[i]->key);
 		chars = (int) utext_chars(key.data, key.len);
 		appendBinaryStringInfo(buf, key.data, key.len);
 		appendStringInfoString(buf, ": ");
-		format(ev, buf, &entries[i]->value, indent + 1 + chars + 2,
+		format(budget, buf, &entries[i]->value, indent + 1 + chars + 2,
 			   i == count - 1 ? allowance + 1 : 1);
 		if (i < count - 1)
 		{
@@ -127,7 +126,7 @@ format_dict(Eval *ev, StringInfo buf, const Value *value, int indent, int allowa
 
 /* The items of a list or tuple, one a line. */
 static void
-format_items(Eval *ev, StringInfo buf, const Value *value, int indent, int allowance)
+format_items(Budget *budget, StringInfo buf, const Value *value, int indent, int allowance)
 {
 	bool		tuple = value->kind == VAL_TUPLE;
 	int			count = seq_count(value);
@@ -138,7 +137,7 @@ format_items(Eval *ev, StringInfo buf, const Value *value, int indent, int allow
 	for (i = 0; i < count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		format(ev, buf, &seq_items(value)[i], indent + 1,
+		format(budget, buf, &seq_items(value)[i], indent + 1,
 			   i == count - 1 ? allowance + (int) strlen(end) : 1);
 		if (i < count - 1)
 		{
@@ -159,7 +158,7 @@ typedef struct Pieces
 
 /* Adds the repr() of a piece. */
 static void
-add_piece(Eval *ev, Pieces *pieces, const char *s, int length)
+add_piece(Budget *budget, Pieces *pieces, const char *s, int length)
 {
 	Value		text = utext_make(s, length);
 
@@ -170,8 +169,8 @@ add_piece(Eval *ev, Pieces *pieces, const char *s, int length)
 			repalloc_huge(pieces->items, pieces->allocated * sizeof(Value)) :
 			palloc(pieces->allocated * sizeof(Value));
 	}
-	pieces->items[pieces->count++] = value_repr(ev, &text);
-	value_check_memory(ev);
+	pieces->items[pieces->count++] = value_repr(budget, &text);
+	value_check_memory(budget);
 }
 
 /* Position after a run of non-space and the white space that follows it. */
@@ -195,17 +194,17 @@ word_end(const Value *line, int pos)
 
 /* Length of repr() of a stretch of text, in characters. */
 static int64
-repr_chars(Eval *ev, const char *s, int length)
+repr_chars(Budget *budget, const char *s, int length)
 {
 	Value		text = utext_make(s, length);
 
-	text = value_repr(ev, &text);
+	text = value_repr(budget, &text);
 	return utext_chars(text.u.string, text.length);
 }
 
 /* Cuts a line into pieces at white space. */
 static void
-cut_line(Eval *ev, Pieces *pieces, const Value *line, int max, int max_last,
+cut_line(Budget *budget, Pieces *pieces, const Value *line, int max, int max_last,
 		 bool last_line)
 {
 	int			start = 0;
@@ -216,22 +215,22 @@ cut_line(Eval *ev, Pieces *pieces, const Value *line, int max, int max_last,
 		int			end = word_end(line, pos);
 		bool		last = end >= line->length;
 
-		if (repr_chars(ev, line->u.string + start, end - start) >
+		if (repr_chars(budget, line->u.string + start, end - start) >
 			(last && last_line ? max_last : max))
 		{
 			if (pos > start)
-				add_piece(ev, pieces, line->u.string + start, pos - start);
+				add_piece(budget, pieces, line->u.string + start, pos - start);
 			start = pos;
 		}
 		pos = end;
 	}
 	if (pos > start)
-		add_piece(ev, pieces, line->u.string + start, pos - start);
+		add_piece(budget, pieces, line->u.string + start, pos - start);
 }
 
 /* A string that does not fit on a line. */
 static void
-format_string(Eval *ev, StringInfo buf, const Value *value, int indent, int allowance)
+format_string(Budget *budget, StringInfo buf, const Value *value, int indent, int allowance)
 {
 	Value		lines = utext_splitlines(value, true);
 	int			count = seq_count(&lines);
@@ -250,10 +249,10 @@ format_string(Eval *ev, StringInfo buf, const Value *value, int indent, int allo
 		int			max = WIDTH - indent;
 		int			max_here = i == count - 1 ? max - allowance : max;
 
-		if (repr_chars(ev, line->u.string, line->length) <= max_here)
-			add_piece(ev, &pieces, line->u.string, line->length);
+		if (repr_chars(budget, line->u.string, line->length) <= max_here)
+			add_piece(budget, &pieces, line->u.string, line->length);
 		else
-			cut_line(ev, &pieces, line, max, max_here, i == count - 1);
+			cut_line(budget, &pieces, line, max, max_here, i == count - 1);
 	}
 	if (pieces.count == 1)
 	{
@@ -274,28 +273,28 @@ format_string(Eval *ev, StringInfo buf, const Value *value, int indent, int allo
 
 /* Any value, broken into lines if it does not fit. */
 static void
-format(Eval *ev, StringInfo buf, const Value *value, int indent, int allowance)
+format(Budget *budget, StringInfo buf, const Value *value, int indent, int allowance)
 {
 	StringInfoData text;
 
 	check_stack_depth();
 	initStringInfo(&text);
-	flat(ev, &text, value);
+	flat(budget, &text, value);
 	if (utext_chars(text.data, text.len) > WIDTH - indent - allowance)
 	{
 		if (value->kind == VAL_DICT && value->u.dict->count > 0)
 		{
-			format_dict(ev, buf, value, indent, allowance);
+			format_dict(budget, buf, value, indent, allowance);
 			return;
 		}
 		if ((value->kind == VAL_LIST || value->kind == VAL_TUPLE) && seq_count(value) > 0)
 		{
-			format_items(ev, buf, value, indent, allowance);
+			format_items(budget, buf, value, indent, allowance);
 			return;
 		}
 		if (value->kind == VAL_STRING && !(value->flags & VF_MARKUP) && value->length > 0)
 		{
-			format_string(ev, buf, value, indent, allowance);
+			format_string(budget, buf, value, indent, allowance);
 			return;
 		}
 	}
@@ -304,12 +303,12 @@ format(Eval *ev, StringInfo buf, const Value *value, int indent, int allowance)
 
 /* pprint.pformat(value) */
 Value
-value_pprint(Eval *ev, const Value *value)
+value_pprint(Budget *budget, const Value *value)
 {
 	StringInfoData buf;
 
 	initStringInfo(&buf);
-	format(ev, &buf, value, 0, 0);
+	format(budget, &buf, value, 0, 0);
 	value_check_size(buf.len);
 	return utext_from_buffer(&buf);
 }

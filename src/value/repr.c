@@ -6,20 +6,11 @@
 
 #include "miscadmin.h"
 
-#include "jinja/internal.h"
-#include "value/unicode.h"
-
-/* Writes to the output of the template. */
-void
-jinja_output(Eval *ev, const char *s, int length)
-{
-	value_check_size((int64) ev->out->len + length);
-	appendBinaryStringInfo(ev->out, s, length);
-}
+#include "value/value.h"
 
 /* Python's repr() of a string */
-static void
-repr_string(StringInfo buf, const char *s, int length)
+void
+value_repr_string(StringInfo buf, const char *s, int length)
 {
 	char		quote = '\'';
 	int			i = 0;
@@ -69,7 +60,7 @@ value_quote(const Value *value)
 
 	initStringInfo(&buf);
 	if (value->kind == VAL_STRING)
-		repr_string(&buf, value->u.string,
+		value_repr_string(&buf, value->u.string,
 					utext_offset(value->u.string, value->length, 64));
 	else if (value_is_number(value))
 		appendStringInfoString(&buf, number_text(value, &length));
@@ -80,7 +71,7 @@ value_quote(const Value *value)
 
 /* Items with commas between them. */
 static void
-repr_items(Eval *ev, StringInfo buf, const Value *list)
+repr_items(Budget *budget, StringInfo buf, const Value *list)
 {
 	Value	   *items = seq_items(list);
 	int			n = seq_count(list);
@@ -92,7 +83,7 @@ repr_items(Eval *ev, StringInfo buf, const Value *list)
 		CHECK_FOR_INTERRUPTS();
 		if (i > 0)
 			appendBinaryStringInfo(buf, ", ", 2);
-		value_repr_into(ev, buf, &items[i]);
+		value_repr_into(budget, buf, &items[i]);
 	}
 	if (list->kind == VAL_TUPLE && n == 1)
 		appendStringInfoChar(buf, ',');
@@ -101,7 +92,7 @@ repr_items(Eval *ev, StringInfo buf, const Value *list)
 
 /* Members of a dict. */
 static void
-repr_dict(Eval *ev, StringInfo buf, ValueDict *dict, uint8 flags)
+repr_dict(Budget *budget, StringInfo buf, ValueDict *dict, uint8 flags)
 {
 	int			i;
 
@@ -112,9 +103,9 @@ repr_dict(Eval *ev, StringInfo buf, ValueDict *dict, uint8 flags)
 		CHECK_FOR_INTERRUPTS();
 		if (i > 0)
 			appendBinaryStringInfo(buf, ", ", 2);
-		value_repr_into(ev, buf, &dict->entries[i].key);
+		value_repr_into(budget, buf, &dict->entries[i].key);
 		appendBinaryStringInfo(buf, ": ", 2);
-		value_repr_into(ev, buf, &dict->entries[i].value);
+		value_repr_into(budget, buf, &dict->entries[i].value);
 	}
 	appendStringInfoChar(buf, '}');
 }
@@ -132,20 +123,20 @@ repr_range(StringInfo buf, const ValueRange *range)
 
 /* A view of a dict, or a generator: its items as a list. */
 static void
-repr_iterable(Eval *ev, StringInfo buf, const Value *value)
+repr_iterable(Budget *budget, StringInfo buf, const Value *value)
 {
-	Value		list = value_collect(ev, value);
+	Value		list = value_collect(budget, value);
 
 	if (value->kind == VAL_VIEW)
 		appendStringInfo(buf, "%s(", value_type(value));
-	repr_items(ev, buf, &list);
+	repr_items(budget, buf, &list);
 	if (value->kind == VAL_VIEW)
 		appendStringInfoChar(buf, ')');
 }
 
 /* Appends repr(value). */
 void
-value_repr_into(Eval *ev, StringInfo buf, const Value *value)
+value_repr_into(Budget *budget, StringInfo buf, const Value *value)
 {
 	check_stack_depth();
 	switch ((ValueKind) value->kind)
@@ -153,7 +144,7 @@ value_repr_into(Eval *ev, StringInfo buf, const Value *value)
 		case VAL_STRING:
 			if (value->flags & VF_MARKUP)
 				appendStringInfoString(buf, "Markup(");
-			repr_string(buf, value->u.string, value->length);
+			value_repr_string(buf, value->u.string, value->length);
 			if (value->flags & VF_MARKUP)
 				appendStringInfoChar(buf, ')');
 			break;
@@ -161,7 +152,7 @@ value_repr_into(Eval *ev, StringInfo buf, const Value *value)
 			appendStringInfoString(buf, "Undefined");
 			break;
 		default:
-			value_str_into(ev, buf, value);
+			value_str_into(budget, buf, value);
 			break;
 	}
 	value_check_size(buf->len);
@@ -169,7 +160,7 @@ value_repr_into(Eval *ev, StringInfo buf, const Value *value)
 
 /* Appends str(value). */
 void
-value_str_into(Eval *ev, StringInfo buf, const Value *value)
+value_str_into(Budget *budget, StringInfo buf, const Value *value)
 {
 	char	   *text;
 	int			length;
@@ -196,14 +187,14 @@ value_str_into(Eval *ev, StringInfo buf, const Value *value)
 			break;
 		case VAL_LIST:
 		case VAL_TUPLE:
-			repr_items(ev, buf, value);
+			repr_items(budget, buf, value);
 			break;
 		case VAL_DICT:
-			repr_dict(ev, buf, value->u.dict, value->flags);
+			repr_dict(budget, buf, value->u.dict, value->flags);
 			break;
 		case VAL_NAMESPACE:
 			appendStringInfoString(buf, "<Namespace ");
-			repr_dict(ev, buf, value->u.dict, 0);
+			repr_dict(budget, buf, value->u.dict, 0);
 			appendStringInfoChar(buf, '>');
 			break;
 		case VAL_RANGE:
@@ -211,53 +202,38 @@ value_str_into(Eval *ev, StringInfo buf, const Value *value)
 			break;
 		case VAL_VIEW:
 		case VAL_ITERATOR:
-			repr_iterable(ev, buf, value);
+			repr_iterable(budget, buf, value);
 			break;
-		case VAL_LOOP:
-			appendStringInfo(buf, "<LoopContext " INT64_FORMAT "/" INT64_FORMAT ">",
-							 value->u.loop->index0 + 1,
-							 jinja_loop_length(ev, value->u.loop));
+		case VAL_OBJECT:
+			if (value->u.object->type->repr == NULL)
+				value_fail_not_json(value);
+			value->u.object->type->repr(budget, buf, value->u.object);
 			break;
-		case VAL_MACRO:
-			if (value->u.macro->name)
-			{
-				appendStringInfoString(buf, "<Macro ");
-				repr_string(buf, value->u.macro->name, value->u.macro->name_length);
-				appendStringInfoChar(buf, '>');
-			}
-			else
-				appendStringInfoString(buf, "<Macro anonymous>");
-			break;
-		case VAL_CYCLER:
-		case VAL_JOINER:
-		case VAL_METHOD:
-		case VAL_GLOBAL:
-			value_fail_not_json(value);
 	}
 	value_check_size(buf->len);
 }
 
 /* str(value); Markup becomes a plain string. */
 Value
-value_str(Eval *ev, const Value *value)
+value_str(Budget *budget, const Value *value)
 {
 	StringInfoData buf;
 
 	if (value->kind == VAL_STRING)
 		return utext_make(value->u.string, value->length);
 	initStringInfo(&buf);
-	value_str_into(ev, &buf, value);
+	value_str_into(budget, &buf, value);
 	return utext_from_buffer(&buf);
 }
 
 /* str(value), but Markup stays what it is. */
 Value
-value_soft_str(Eval *ev, const Value *value)
+value_soft_str(Budget *budget, const Value *value)
 {
 	Value		result;
 
 	if (value->kind != VAL_STRING)
-		return value_str(ev, value);
+		return value_str(budget, value);
 	result = *value;
 	result.flags &= VF_MARKUP;
 	return result;
@@ -265,11 +241,35 @@ value_soft_str(Eval *ev, const Value *value)
 
 /* repr(value) */
 Value
-value_repr(Eval *ev, const Value *value)
+value_repr(Budget *budget, const Value *value)
 {
 	StringInfoData buf;
 
 	initStringInfo(&buf);
-	value_repr_into(ev, &buf, value);
+	value_repr_into(budget, &buf, value);
+	return utext_from_buffer(&buf);
+}
+
+/* repr() with everything but ASCII escaped */
+Value
+value_ascii(Budget *budget, const Value *value)
+{
+	Value		text = value_repr(budget, value);
+	StringInfoData buf;
+	int			pos = 0;
+
+	initStringInfo(&buf);
+	while (pos < text.length)
+	{
+		int			used;
+		uint32		c = utext_decode(text.u.string + pos, text.length - pos, &used);
+
+		if (c < 0x80)
+			appendStringInfoChar(&buf, (char) c);
+		else
+			appendStringInfo(&buf, c < 0x100 ? "\\x%02x" : c < 0x10000 ? "\\u%04x" : "\\U%08x", c);
+		pos += used;
+	}
+	value_check_size(buf.len);
 	return utext_from_buffer(&buf);
 }

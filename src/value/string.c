@@ -11,8 +11,7 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 
-#include "jinja/internal.h"
-#include "value/unicode.h"
+#include "value/value.h"
 
 /* A value for text that lives long enough already. */
 Value
@@ -23,6 +22,13 @@ utext_make(const char *s, int length)
 	v.u.string = s;
 	v.length = length;
 	return v;
+}
+
+/* A value for a C string that lives long enough. */
+Value
+utext_from_cstring(const char *string)
+{
+	return utext_make(string, strlen(string));
 }
 
 /* A value for a copy of the text. */
@@ -41,15 +47,6 @@ Value
 utext_from_buffer(StringInfo buf)
 {
 	return utext_make(buf->data, buf->len);
-}
-
-/* Refuses text longer than noetl.template_max_output. */
-void
-value_check_size(int64 bytes)
-{
-	if (bytes > noetl_template_max_output)
-		value_fail_limit("template value exceeds noetl.template_max_output (%d bytes)",
-						 noetl_template_max_output);
 }
 
 /* Is a string value equal to a C string? */
@@ -209,7 +206,7 @@ utext_repeat(const Value *s, int64 times)
 
 /* a + b; if one of them is Markup, the other one is escaped. */
 Value
-utext_concat(Eval *ev, const Value *a, const Value *b)
+utext_concat(const Value *a, const Value *b)
 {
 	bool		markup = ((a->flags | b->flags) & VF_MARKUP) != 0;
 	Value		x = *a;
