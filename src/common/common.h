@@ -51,6 +51,7 @@ extern int no_such_variable
 #define LOCK_CLASS_EXECUTION	0x6e03	/* deciding on an execution */
 #define LOCK_CLASS_WAITERS		0x6e04	/* idle workers */
 
+#include "common/double_text.h"
 #include "common/guc.h"
 #include "common/json_build.h"
 #include "common/name_table.h"
@@ -58,5 +59,6 @@ extern int no_such_variable
 #include "common/source_error.h"
 #include "common/srf.h"
 #include "common/time_id.h"
+#include "common/word.h"
 
 #endif							/* NOETL_COMMON_COMMON_H */

@@ -92,6 +92,16 @@ json_int(JsonbValue *value, int64 number)
 	value->val.numeric = int64_to_numeric(number);
 }
 
+/* Returns the numeric that a decimal text spells; raises when it spells none. */
+Numeric
+json_numeric(const char *text)
+{
+	return DatumGetNumeric(DirectFunctionCall3(numeric_in,
+											   CStringGetDatum(unconstify(char *, text)),
+											   ObjectIdGetDatum(InvalidOid),
+											   Int32GetDatum(-1)));
+}
+
 /* A JSON number from a finite double, by its shortest decimal form. */
 void
 json_float(JsonbValue *value, double number)
@@ -100,10 +110,7 @@ json_float(JsonbValue *value, double number)
 
 	snprintf(text, sizeof(text), "%.15g", number);
 	value->type = jbvNumeric;
-	value->val.numeric =
-		DatumGetNumeric(DirectFunctionCall3(numeric_in, CStringGetDatum(text),
-											ObjectIdGetDatum(InvalidOid),
-											Int32GetDatum(-1)));
+	value->val.numeric = json_numeric(text);
 }
 
 /* A JSON string; an absent C string is null. */
@@ -238,6 +245,52 @@ json_get_int(const JsonbValue *object, const char *key, int64 *number)
 	return true;
 }
 
+/* Begins to walk over the members of an object or the elements of an array. */
+JsonbIterator *
+json_walk(const JsonbValue *container)
+{
+	JsonbIterator *it = JsonbIteratorInit(container->val.binary.data);
+	JsonbValue	whole;
+
+	(void) JsonbIteratorNext(&it, &whole, true);
+	return it;
+}
+
+/* Sets *key and *value to the next member of an object; false at the end. */
+bool
+json_next_member(JsonbIterator **it, JsonbValue *key, JsonbValue *value)
+{
+	CHECK_FOR_INTERRUPTS();
+	if (JsonbIteratorNext(it, key, true) != WJB_KEY)
+		return false;
+	(void) JsonbIteratorNext(it, value, true);
+	return true;
+}
+
+/* Sets *element to the next element of an array; false at the end. */
+bool
+json_next_element(JsonbIterator **it, JsonbValue *element)
+{
+	CHECK_FOR_INTERRUPTS();
+	return JsonbIteratorNext(it, element, true) == WJB_ELEM;
+}
+
+/* Copies a value with everything in it into CurrentMemoryContext. */
+void
+json_copy(const JsonbValue *from, JsonbValue *to)
+{
+	*to = *from;
+	if (from->type == jbvString)
+		to->val.string.val = pnstrdup(from->val.string.val, from->val.string.len);
+	else if (from->type == jbvNumeric)
+		to->val.numeric = DatumGetNumericCopy(NumericGetDatum(from->val.numeric));
+	else if (from->type == jbvBinary)
+	{
+		to->val.binary.data = palloc(from->val.binary.len);
+		memcpy(to->val.binary.data, from->val.binary.data, from->val.binary.len);
+	}
+}
+
 /* Opens an object; every json_add until json_end_object goes into it. */
 void
 json_begin_object(JsonBuilder *builder)
@@ -341,21 +394,14 @@ void
 json_add_members(JsonBuilder *builder, const JsonbValue *object)
 {
 	JsonbIterator *it;
-	JsonbIteratorToken token;
 	JsonbValue	key;
 	JsonbValue	value;
 
 	if (!json_is_object(object))
 		return;
-	it = JsonbIteratorInit(object->val.binary.data);
-	while ((token = JsonbIteratorNext(&it, &key, true)) != WJB_DONE)
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (token != WJB_KEY)
-			continue;
-		JsonbIteratorNext(&it, &value, true);
+	it = json_walk(object);
+	while (json_next_member(&it, &key, &value))
 		json_add_n(builder, key.val.string.val, key.val.string.len, &value);
-	}
 }
 
 /* The element of a list of maps that has this name, if any. */
@@ -447,7 +493,6 @@ json_merge(const JsonbValue *below, const JsonbValue *above, bool deep,
 {
 	JsonBuilder builder;
 	JsonbIterator *it;
-	JsonbIteratorToken token;
 	JsonbValue	key;
 	JsonbValue	value;
 
@@ -466,15 +511,11 @@ json_merge(const JsonbValue *below, const JsonbValue *above, bool deep,
 
 	json_begin_object(&builder);
 	json_add_members(&builder, below);
-	it = JsonbIteratorInit(above->val.binary.data);
-	while ((token = JsonbIteratorNext(&it, &key, true)) != WJB_DONE)
+	it = json_walk(above);
+	while (json_next_member(&it, &key, &value))
 	{
 		JsonbValue	other;
 
-		CHECK_FOR_INTERRUPTS();
-		if (token != WJB_KEY)
-			continue;
-		JsonbIteratorNext(&it, &value, true);
 		if (deep && json_get_n(below, key.val.string.val, key.val.string.len, &other))
 			json_merge(&other, &value, true, &value);
 		json_add_n(&builder, key.val.string.val, key.val.string.len, &value);

@@ -17,6 +17,12 @@ extern Jsonb *json_to_jsonb(const JsonbValue *value);
 /* Reads JSON text; false when it is none. */
 extern bool json_from_text(const char *s, int length, JsonbValue *value);
 
+/* Copies a value with everything in it into CurrentMemoryContext. */
+extern void json_copy(const JsonbValue *from, JsonbValue *to);
+
+/* The numeric that a decimal text spells. */
+extern Numeric json_numeric(const char *text);
+
 extern void json_null(JsonbValue *value);
 extern void json_bool(JsonbValue *value, bool boolean);
 extern void json_int(JsonbValue *value, int64 number);
@@ -34,6 +40,14 @@ extern int	json_container_size(const JsonbContainer *container);
 extern bool json_get(const JsonbValue *object, const char *key, JsonbValue *member);
 extern bool json_get_n(const JsonbValue *object, const char *key, int length,
 					   JsonbValue *member);
+
+/*
+ * Walks over a container: json_walk begins, json_next_member goes over an
+ * object, json_next_element over an array.  The keys and values point into it.
+ */
+extern JsonbIterator *json_walk(const JsonbValue *container);
+extern bool json_next_member(JsonbIterator **it, JsonbValue *key, JsonbValue *value);
+extern bool json_next_element(JsonbIterator **it, JsonbValue *element);
 
 /* A string member as text, or NULL. */
 extern char *json_get_text(const JsonbValue *object, const char *key);

@@ -200,7 +200,7 @@ check_special(Checker *c, TemplateNode *macro)
 
 /* Binds a name in a scope. */
 static void
-bind(Scope *scope, int name)
+bind_name(Scope *scope, int name)
 {
 	if (scope->count == scope->allocated)
 	{
@@ -215,14 +215,14 @@ bind(Scope *scope, int name)
 
 /* Binds a name given as text, if the template mentions it at all. */
 static void
-bind_text(Checker *c, Scope *scope, const char *name)
+bind_mentioned(Checker *c, Scope *scope, const char *name)
 {
 	int			i;
 
 	for (i = 0; i < c->template->nnames; i++)
 	{
 		if (strcmp(c->template->names[i].name, name) == 0)
-			bind(scope, i);
+			bind_name(scope, i);
 	}
 }
 
@@ -233,7 +233,7 @@ bind_target(Checker *c, Scope *scope, TemplateNode *target, bool soft)
 	int			i;
 
 	if (target->type == NODE_NAME)
-		bind(scope, target->name);
+		bind_name(scope, target->name);
 	else if (target->type == NODE_NSREF)
 		check_expression(c, scope, target, soft);
 	else
@@ -352,7 +352,7 @@ check_for(Checker *c, Scope *outer, TemplateNode *node, bool soft)
 	bind_target(c, &test, node->left, false);
 	check_expression(c, &test, node->third, false);
 	bind_target(c, &body, node->left, false);
-	bind_text(c, &body, "loop");
+	bind_mentioned(c, &body, "loop");
 	check_body(c, &body, &node->body, false);
 	check_body(c, &orelse, &node->orelse, false);
 }
@@ -366,10 +366,10 @@ check_macro(Checker *c, Scope *outer, TemplateNode *node)
 
 	check_special(c, node);
 	for (i = 0; i < node->items.count; i += 2)
-		bind(&body, node->items.items[i]->name);
-	bind_text(c, &body, "caller");
-	bind_text(c, &body, "varargs");
-	bind_text(c, &body, "kwargs");
+		bind_name(&body, node->items.items[i]->name);
+	bind_mentioned(c, &body, "caller");
+	bind_mentioned(c, &body, "varargs");
+	bind_mentioned(c, &body, "kwargs");
 	for (i = 1; i < node->items.count; i += 2)
 		check_expression(c, &body, node->items.items[i], false);
 	check_body(c, &body, &node->body, false);
@@ -421,7 +421,7 @@ check_statement(Checker *c, Scope *scope, TemplateNode *node, bool soft)
 			bind_target(c, scope, node->left, soft);
 			break;
 		case NODE_MACRO:
-			bind(scope, node->name);
+			bind_name(scope, node->name);
 			check_macro(c, scope, node);
 			break;
 		case NODE_CALL_BLOCK:
@@ -456,7 +456,7 @@ check_body(Checker *c, Scope *scope, NodeList *body, bool soft)
 	for (i = 0; i < body->count; i++)
 	{
 		if (body->items[i]->type == NODE_MACRO)
-			bind(scope, body->items[i]->name);
+			bind_name(scope, body->items[i]->name);
 	}
 	for (i = 0; i < body->count; i++)
 		check_statement(c, scope, body->items[i], soft);

@@ -94,6 +94,28 @@ compile(Template *t)
 		pfree(p.tokens.tokens);
 }
 
+/*
+ * Fills *error from an error that was caught; pos is where in the source it
+ * occurred, or -1.  too_deep is the message for an exhausted stack.
+ */
+void
+jinja_describe_error(const Template *template, const ErrorData *edata, int pos,
+					 const char *too_deep, SourceError *error)
+{
+	memset(error, 0, sizeof(SourceError));
+	error->sqlerrcode = edata->sqlerrcode;
+	error->message = edata->message;
+	error->hint = edata->hint;
+	if (edata->sqlerrcode == ERRCODE_STATEMENT_TOO_COMPLEX)
+	{
+		error->message = pstrdup(too_deep);
+		error->hint = NULL;
+	}
+	if (template->source && pos >= 0)
+		jinja_locate(template->source, template->length, pos,
+					 &error->line, &error->column);
+}
+
 /* Compiles; on a syntax error returns NULL and fills *error. */
 Template *
 template_compile(const char *text, int length, TemplateMode mode,
@@ -122,18 +144,8 @@ template_compile(const char *text, int length, TemplateMode mode,
 		if (!value_error_is_data(edata->sqlerrcode))
 			PG_RE_THROW();
 		FlushErrorState();
-		memset(error, 0, sizeof(SourceError));
-		error->sqlerrcode = edata->sqlerrcode;
-		error->message = edata->message;
-		error->hint = edata->hint;
-		if (edata->sqlerrcode == ERRCODE_STATEMENT_TOO_COMPLEX)
-		{
-			error->message = pstrdup("template nests too deeply");
-			error->hint = NULL;
-		}
-		if (t->source && jinja_error_position >= 0)
-			jinja_locate(t->source, t->length, jinja_error_position,
-						 &error->line, &error->column);
+		jinja_describe_error(t, edata, jinja_error_position,
+							 "template nests too deeply", error);
 		t = NULL;
 	}
 	PG_END_TRY();

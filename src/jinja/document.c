@@ -208,3 +208,13 @@ template_doc_render(const TemplateDoc *doc, const TemplateScope *scope,
 	result->val.binary.len = VARSIZE(jsonb) - VARHDRSZ;
 	return true;
 }
+
+/* Compiles a JSON value as a document and renders it; false and *error if it fails. */
+bool
+template_render_value(const JsonbValue *value, const TemplateScope *scope,
+					  JsonbValue *result, SourceError *error)
+{
+	TemplateDoc *doc = template_doc_compile(value, error);
+
+	return doc != NULL && template_doc_render(doc, scope, result, error);
+}

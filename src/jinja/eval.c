@@ -5,7 +5,6 @@
 #include "common/common.h"
 
 #include "miscadmin.h"
-#include "utils/datum.h"
 #include "utils/memutils.h"
 
 #include "jinja/internal.h"
@@ -677,32 +676,9 @@ typedef enum Purpose
 	FOR_TRUTH
 } Purpose;
 
-/* Copies a result out of the evaluation's memory. */
-static void
-copy_result(MemoryContext context, const JsonbValue *from, JsonbValue *to)
-{
-	MemoryContext old = MemoryContextSwitchTo(context);
-
-	*to = *from;
-	if (from->type == jbvString)
-	{
-		to->val.string.val = palloc(from->val.string.len + 1);
-		memcpy(to->val.string.val, from->val.string.val, from->val.string.len);
-		to->val.string.val[from->val.string.len] = '\0';
-	}
-	else if (from->type == jbvNumeric)
-		to->val.numeric = DatumGetNumeric(datumCopy(NumericGetDatum(from->val.numeric), false, -1));
-	else if (from->type == jbvBinary)
-	{
-		to->val.binary.data = palloc(from->val.binary.len);
-		memcpy(to->val.binary.data, from->val.binary.data, from->val.binary.len);
-	}
-	MemoryContextSwitchTo(old);
-}
-
 /* Evaluates a template as text. */
 static void
-render_text(Eval *ev, JsonbValue *result)
+render_body(Eval *ev, JsonbValue *result)
 {
 	StringInfoData buf;
 
@@ -714,7 +690,7 @@ render_text(Eval *ev, JsonbValue *result)
 
 /* Truth of a condition's value: strings have a rule of their own. */
 static bool
-condition_truth(Eval *ev, const Value *value)
+truth_as_condition(Eval *ev, const Value *value)
 {
 	JsonbValue	json;
 
@@ -744,7 +720,7 @@ evaluate(Eval *ev, Purpose purpose, JsonbValue *result, bool *truth)
 		value = jinja_eval(ev, ev->template->native);
 		if (purpose == FOR_TRUTH)
 		{
-			*truth = condition_truth(ev, &value);
+			*truth = truth_as_condition(ev, &value);
 			return;
 		}
 		value_to_json(&ev->budget, &value, result);
@@ -753,32 +729,14 @@ evaluate(Eval *ev, Purpose purpose, JsonbValue *result, bool *truth)
 		return;
 	}
 	else
-		render_text(ev, result);
+		render_body(ev, result);
 	if (purpose == FOR_TRUTH)
 		*truth = value_json_truth(result);
 }
 
-/* Fills *error from the error that was just caught. */
-static void
-describe_error(const Eval *ev, const ErrorData *edata, SourceError *error)
-{
-	memset(error, 0, sizeof(SourceError));
-	error->sqlerrcode = edata->sqlerrcode;
-	error->message = edata->message;
-	error->hint = edata->hint;
-	if (ev->template->source && ev->pos >= 0)
-		jinja_locate(ev->template->source, ev->template->length, ev->pos,
-					 &error->line, &error->column);
-	if (edata->sqlerrcode == ERRCODE_STATEMENT_TOO_COMPLEX)
-	{
-		error->message = pstrdup("template nests or recurses too deeply");
-		error->hint = NULL;
-	}
-}
-
 /* Runs an evaluation in memory of its own, turning errors into *error. */
 static bool
-run(const Template *template, const TemplateScope *scope, Purpose purpose,
+run_evaluation(const Template *template, const TemplateScope *scope, Purpose purpose,
 	JsonbValue *result, bool *truth, SourceError *error)
 {
 	MemoryContext caller = CurrentMemoryContext;
@@ -805,7 +763,7 @@ run(const Template *template, const TemplateScope *scope, Purpose purpose,
 		evaluate(&ev, purpose, &value, truth);
 		MemoryContextSwitchTo(caller);
 		if (purpose == FOR_VALUE)
-			copy_result(caller, &value, result);
+			json_copy(&value, result);
 	}
 	PG_CATCH();
 	{
@@ -817,7 +775,8 @@ run(const Template *template, const TemplateScope *scope, Purpose purpose,
 			PG_RE_THROW();
 		FlushErrorState();
 		InterruptHoldoffCount = holdoff;
-		describe_error(&ev, edata, error);
+		jinja_describe_error(template, edata, ev.pos,
+							 "template nests or recurses too deeply", error);
 		ok = false;
 	}
 	PG_END_TRY();
@@ -830,7 +789,7 @@ bool
 template_render(const Template *template, const TemplateScope *scope,
 				JsonbValue *result, SourceError *error)
 {
-	return run(template, scope, FOR_VALUE, result, NULL, error);
+	return run_evaluation(template, scope, FOR_VALUE, result, NULL, error);
 }
 
 /* Truth of a condition; see template.h. */
@@ -838,5 +797,5 @@ bool
 template_truth(const Template *template, const TemplateScope *scope,
 			   bool *result, SourceError *error)
 {
-	return run(template, scope, FOR_TRUTH, NULL, result, error);
+	return run_evaluation(template, scope, FOR_TRUTH, NULL, result, error);
 }

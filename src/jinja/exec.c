@@ -15,7 +15,7 @@
 
 /* Gives a name a value in a scope. */
 static void
-bind(Frame *frame, int name, const Value *value)
+bind_value(Frame *frame, int name, const Value *value)
 {
 	int			i;
 
@@ -55,7 +55,7 @@ jinja_push_frame(Eval *ev, const NameList *hidden)
 		const TemplateName *name = &ev->template->names[hidden->names[i]];
 		Value		undefined = value_undefined_name(name->name, name->length);
 
-		bind(frame, hidden->names[i], &undefined);
+		bind_value(frame, hidden->names[i], &undefined);
 	}
 	return frame;
 }
@@ -77,12 +77,12 @@ find_name(const Eval *ev, const char *name)
 
 /* Binds such a name. */
 static void
-bind_text(Eval *ev, Frame *frame, const char *name, const Value *value)
+bind_known_name(Eval *ev, Frame *frame, const char *name, const Value *value)
 {
 	int			number = find_name(ev, name);
 
 	if (number >= 0)
-		bind(frame, number, value);
+		bind_value(frame, number, value);
 }
 
 /* Unpacks a value into the names of a tuple. */
@@ -116,7 +116,7 @@ jinja_assign(Eval *ev, const TemplateNode *target, const Value *value)
 	Value		object;
 
 	if (target->type == NODE_NAME)
-		bind(ev->frame, target->name, value);
+		bind_value(ev->frame, target->name, value);
 	else if (target->type == NODE_TUPLE)
 	{
 		ev->pos = target->pos;
@@ -388,7 +388,7 @@ run_loop(Eval *ev, const TemplateNode *node, const Value *iterable, int depth0)
 		jinja_push_frame(ev, &node->hidden);
 		jinja_assign(ev, node->left, &item);
 		if (loop_name >= 0)
-			bind(ev->frame, loop_name, &loop_value);
+			bind_value(ev->frame, loop_name, &loop_value);
 		jinja_exec(ev, &node->body);
 		ev->frame = outer;
 	}
@@ -499,7 +499,7 @@ bind_parameters(Eval *ev, Macro *macro, CallArgs *call, Frame *frame)
 			if (strcmp(name, "caller") == 0)
 				found_caller = true;
 		}
-		bind(frame, params->items[i]->name, &value);
+		bind_value(frame, params->items[i]->name, &value);
 	}
 	if (call->nargs >= params->count / 2)
 		found_caller = (macro->node->flags & NF_EXPLICIT_CALLER) != 0;
@@ -529,7 +529,7 @@ bind_defaults(Eval *ev, Macro *macro, Frame *frame)
 			value = value_undefined_hint(psprintf("parameter '%s' was not provided",
 												  value_clip_name(ev->template->names[name].name,
 															ev->template->names[name].length)));
-		bind(frame, name, &value);
+		bind_value(frame, name, &value);
 	}
 }
 
@@ -548,7 +548,7 @@ bind_special(Eval *ev, Macro *macro, CallArgs *call, Frame *frame,
 	{
 		if (!take_keyword(call, "caller", &value) || value.kind == VAL_NONE)
 			value = value_undefined_hint("No caller defined");
-		bind_text(ev, frame, "caller", &value);
+		bind_known_name(ev, frame, "caller", &value);
 	}
 	if (node->flags & NF_KWARGS)
 	{
@@ -559,7 +559,7 @@ bind_special(Eval *ev, Macro *macro, CallArgs *call, Frame *frame,
 
 			dict_set(&ev->budget, extra.u.dict, &key, &call->keywords[i].value);
 		}
-		bind_text(ev, frame, "kwargs", &extra);
+		bind_known_name(ev, frame, "kwargs", &extra);
 	}
 	else if (call->nkeywords > 0)
 		value_fail("macro %s takes no keyword argument '%s'",
@@ -569,7 +569,7 @@ bind_special(Eval *ev, Macro *macro, CallArgs *call, Frame *frame,
 	{
 		i = Min(nparams, call->nargs);
 		value = value_tuple(call->nargs - i, call->args ? call->args + i : NULL);
-		bind_text(ev, frame, "varargs", &value);
+		bind_known_name(ev, frame, "varargs", &value);
 	}
 	else if (call->nargs > nparams)
 		value_fail("macro %s takes not more than %d argument(s)",
@@ -729,7 +729,7 @@ exec_statement(Eval *ev, const TemplateNode *node)
 			break;
 		case NODE_MACRO:
 			value = make_macro(ev, node);
-			bind(ev->frame, node->name, &value);
+			bind_value(ev->frame, node->name, &value);
 			break;
 		case NODE_CALL_BLOCK:
 			exec_call_block(ev, node);

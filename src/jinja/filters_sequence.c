@@ -518,7 +518,7 @@ typedef struct SortContext
 
 /* For qsort_arg: by key, then by position, so that the sort is stable. */
 static int
-compare_items(const void *a, const void *b, void *arg)
+compare_sort_items(const void *a, const void *b, void *arg)
 {
 	const SortItem *x = a;
 	const SortItem *y = b;
@@ -534,11 +534,11 @@ compare_items(const void *a, const void *b, void *arg)
 
 /* Sorts values by keys. */
 static void
-sort_items(Budget *budget, SortItem *items, int count, bool reverse)
+sort_by_key(Budget *budget, SortItem *items, int count, bool reverse)
 {
 	SortContext context = {budget, reverse};
 
-	qsort_arg(items, count, sizeof(SortItem), compare_items, &context);
+	qsort_arg(items, count, sizeof(SortItem), compare_sort_items, &context);
 }
 
 /* Values back out of what was sorted. */
@@ -585,7 +585,7 @@ jinja_filter_sort(Eval *ev, const Value *argv, const CallArgs *call)
 		items[i].position = i;
 	}
 	value_check_memory(&ev->budget);
-	sort_items(&ev->budget, items, count, jinja_argument_int(&argv[1], 0) != 0);
+	sort_by_key(&ev->budget, items, count, jinja_argument_int(&argv[1], 0) != 0);
 	return sorted_list(items, count);
 }
 
@@ -620,7 +620,7 @@ jinja_filter_dictsort(Eval *ev, const Value *argv, const CallArgs *call)
 			items[i].key = utext_lower(&items[i].key);
 		items[i].position = i;
 	}
-	sort_items(&ev->budget, items, count, jinja_argument_int(&argv[3], 0) != 0);
+	sort_by_key(&ev->budget, items, count, jinja_argument_int(&argv[3], 0) != 0);
 	return sorted_list(items, count);
 }
 
@@ -648,7 +648,7 @@ jinja_filter_groupby(Eval *ev, const Value *argv, const CallArgs *call)
 		items[i].key = follow_path(ev, &path, &items[i].value);
 		items[i].position = i;
 	}
-	sort_items(&ev->budget, items, count, false);
+	sort_by_key(&ev->budget, items, count, false);
 	values = sorted_list(items, count);
 	path.ignore_case = false;
 	for (start = 0; start < count; start = i)

@@ -230,13 +230,6 @@ jinja_filter_truncate(Eval *ev, const Value *argv, const CallArgs *call)
 	return utext_concat(&kept, &end);
 }
 
-/* Is the character part of a word, as \w has it? */
-static bool
-is_word(uint32 c)
-{
-	return c == '_' || unicode_is(c, UC_ALPHA | UC_DECIMAL | UC_DIGIT | UC_NUMERIC);
-}
-
 /* wordcount */
 Value
 jinja_filter_wordcount(Eval *ev, const Value *argv, const CallArgs *call)
@@ -249,7 +242,7 @@ jinja_filter_wordcount(Eval *ev, const Value *argv, const CallArgs *call)
 	while (pos < text.length)
 	{
 		int			used;
-		bool		word = is_word(utext_decode(text.u.string + pos, text.length - pos, &used));
+		bool		word = unicode_is_word(utext_decode(text.u.string + pos, text.length - pos, &used));
 
 		if (word && !inside)
 			count++;
@@ -279,7 +272,7 @@ typedef struct Wrapper
 
 /* The white space textwrap knows. */
 static bool
-is_blank(uint32 c)
+is_wrap_space(uint32 c)
 {
 	return c == ' ' || (c >= '\t' && c <= '\r');
 }
@@ -288,7 +281,7 @@ is_blank(uint32 c)
 static bool
 is_word_or_punctuation(uint32 c)
 {
-	return is_word(c) || c == '!' || c == '"' || c == '\'' || c == '&' ||
+	return unicode_is_word(c) || c == '!' || c == '"' || c == '\'' || c == '&' ||
 		c == '.' || c == ',' || c == '?';
 }
 
@@ -296,7 +289,7 @@ is_word_or_punctuation(uint32 c)
 static bool
 is_letter(uint32 c)
 {
-	return is_word(c) && !unicode_is(c, UC_DECIMAL);
+	return unicode_is_word(c) && !unicode_is(c, UC_DECIMAL);
 }
 
 /* Do two or more hyphens begin here, with a word after them? */
@@ -309,7 +302,7 @@ match_dash(const Wrapper *w, int pos)
 		return 0;
 	while (end < w->length && w->chars[end] == '-')
 		end++;
-	if (end - pos < 2 || end >= w->length || !is_word(w->chars[end]))
+	if (end - pos < 2 || end >= w->length || !unicode_is_word(w->chars[end]))
 		return 0;
 	return end - pos;
 }
@@ -338,9 +331,9 @@ chunk_end(const Wrapper *w, int pos)
 {
 	int			end = pos;
 
-	if (is_blank(w->chars[pos]))
+	if (is_wrap_space(w->chars[pos]))
 	{
-		while (end < w->length && is_blank(w->chars[end]))
+		while (end < w->length && is_wrap_space(w->chars[end]))
 			end++;
 		return end;
 	}
@@ -351,7 +344,7 @@ chunk_end(const Wrapper *w, int pos)
 		if (dash > 0)
 			return pos + dash;
 	}
-	for (end = pos + 1; end < w->length && !is_blank(w->chars[end]); end++)
+	for (end = pos + 1; end < w->length && !is_wrap_space(w->chars[end]); end++)
 	{
 		if (!w->on_hyphens)
 			continue;

@@ -341,13 +341,6 @@ typedef struct Urlize
 	const Value *schemes;		/* list of extra schemes, or NULL */
 } Urlize;
 
-/* Is the character part of a word, as \w has it? */
-static bool
-is_word(uint32 c)
-{
-	return c == '_' || unicode_is(c, UC_ALPHA | UC_DECIMAL | UC_DIGIT | UC_NUMERIC);
-}
-
 /* Does the text go on with this word, in any case? */
 static bool
 starts(const char *s, int length, const char *word)
@@ -387,7 +380,7 @@ host_length(const char *s, int length)
 		int			used;
 		uint32		c = utext_decode(s + pos, length - pos, &used);
 
-		if (c != '.' && c != '%' && c != '-' && !is_word(c))
+		if (c != '.' && c != '%' && c != '-' && !unicode_is_word(c))
 			break;
 		pos += used;
 	}
@@ -425,7 +418,7 @@ is_tld(const char *s, int length)
 		int			used;
 		uint32		c = utext_decode(s + pos, length - pos, &used);
 
-		if (c != '%' && !is_word(c))
+		if (c != '%' && !unicode_is_word(c))
 			return false;
 		pos += used;
 	}
@@ -571,7 +564,7 @@ is_email(const char *s, int length)
 		{
 			uint32		c = utext_decode(host + pos, n - pos, &used);
 
-			if (pos == 0 ? !is_word(c) : (!is_word(c) && c != '.' && c != '-'))
+			if (pos == 0 ? !unicode_is_word(c) : (!unicode_is_word(c) && c != '.' && c != '-'))
 				break;
 			if (c == '.')
 				dot = pos;
@@ -797,7 +790,7 @@ check_scheme(const Value *scheme)
 	{
 		uint32		c = utext_decode(scheme->u.string + pos, scheme->length - pos, &used);
 
-		if (!is_word(c) && c != '.' && c != '+' && c != '-')
+		if (!unicode_is_word(c) && c != '.' && c != '+' && c != '-')
 			break;
 		pos += used;
 	}

@@ -128,6 +128,9 @@ extern void jinja_locate(const char *source, int length, int pos,
 pg_noreturn extern void jinja_syntax_error(int pos, const char *fmt,...) pg_attribute_printf(2, 3);
 pg_noreturn extern void jinja_unsupported(int pos, const char *hint, const char *fmt,...) pg_attribute_printf(3, 4);
 
+extern void jinja_describe_error(const Template *template, const ErrorData *edata,
+								 int pos, const char *too_deep, SourceError *error);
+
 /* Where the compile-time error being raised stands. */
 extern int	jinja_error_position;
 

@@ -135,6 +135,11 @@ extern bool template_doc_render(const TemplateDoc *doc,
 								const TemplateScope *scope,
 								JsonbValue *result, SourceError *error);
 
+/* Compiles a JSON value as a document and renders it once. */
+extern bool template_render_value(const JsonbValue *value,
+								  const TemplateScope *scope,
+								  JsonbValue *result, SourceError *error);
+
 /*
  * For functions callable from SQL: a scope over the members of an object (or
  * an error), and a SourceError raised.

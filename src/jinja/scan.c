@@ -55,7 +55,7 @@ jinja_unsupported(int pos, const char *hint, const char *fmt,...)
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("%s", message),
-			 hint ? errhint("%s", hint) : errcode(ERRCODE_FEATURE_NOT_SUPPORTED)));
+			 hint ? errhint("%s", hint) : 0));
 }
 
 /* Turns a byte offset into line and column, both from 1, in characters. */
@@ -174,38 +174,21 @@ add_data(Scanner *s, int from, int to, bool strip)
 }
 
 /*
- * If a raw block begins at pos ("{%", sign, "raw", "%}"), returns the
- * position after its opening tag, else -1.
+ * Matches the tag "raw" or "endraw" at pos ("{%", sign, word, sign, "%}").
+ * Returns the position after the tag and after the white space that "-%}"
+ * strips, or -1 when another tag stands there.  Only "endraw" may end in "+%}".
  */
 static int
-match_raw_begin(const Scanner *s, int pos)
+match_raw_tag(const Scanner *s, int pos, const char *word)
 {
 	pos += 2;
 	if (pos < s->length && (s->source[pos] == '-' || s->source[pos] == '+'))
 		pos++;
 	pos = skip_space(s, pos);
-	if (!at(s, pos, "raw"))
+	if (!at(s, pos, word))
 		return -1;
-	pos = skip_space(s, pos + 3);
-	if (at(s, pos, "-%}"))
-		return skip_space(s, pos + 3);
-	if (at(s, pos, "%}"))
-		return pos + 2;
-	return -1;
-}
-
-/* Like match_raw_begin for the end of a raw block. */
-static int
-match_raw_end(const Scanner *s, int pos)
-{
-	pos += 2;
-	if (pos < s->length && (s->source[pos] == '-' || s->source[pos] == '+'))
-		pos++;
-	pos = skip_space(s, pos);
-	if (!at(s, pos, "endraw"))
-		return -1;
-	pos = skip_space(s, pos + 6);
-	if (at(s, pos, "+%}"))
+	pos = skip_space(s, pos + strlen(word));
+	if (at(s, pos, "+%}") && strcmp(word, "endraw") == 0)
 		return pos + 3;
 	if (at(s, pos, "-%}"))
 		return skip_space(s, pos + 3);
@@ -226,7 +209,7 @@ scan_raw(Scanner *s, int body)
 
 		if (s->source[pos] != '{' || !at(s, pos, "{%"))
 			continue;
-		end = match_raw_end(s, pos);
+		end = match_raw_tag(s, pos, "endraw");
 		if (end < 0)
 			continue;
 		add_data(s, body, pos, s->source[pos + 2] == '-');
@@ -735,7 +718,7 @@ scan_root(Scanner *s)
 		return;
 	}
 	block = s->source[tag + 1] == '%';
-	if (block && (raw = match_raw_begin(s, tag)) >= 0)
+	if (block && (raw = match_raw_tag(s, tag, "raw")) >= 0)
 	{
 		scan_raw(s, raw);
 		return;

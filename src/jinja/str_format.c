@@ -250,7 +250,7 @@ spec_integer(StringInfo buf, const FormatSpec *spec, const Value *value)
 
 /* format(value, specification) */
 static void
-format_value(Eval *ev, StringInfo buf, const Value *value, const Value *spec_text_value,
+apply_spec(Eval *ev, StringInfo buf, const Value *value, const Value *spec_text_value,
 			 bool markup)
 {
 	FormatSpec	spec;
@@ -275,7 +275,7 @@ format_value(Eval *ev, StringInfo buf, const Value *value, const Value *spec_tex
 		Value		none = *spec_text_value;
 
 		initStringInfo(&plain);
-		format_value(ev, &plain, value, &none, false);
+		apply_spec(ev, &plain, value, &none, false);
 		utext_escape_into(buf, plain.data, plain.len);
 		return;
 	}
@@ -428,7 +428,7 @@ format_field(Eval *ev, StringInfo buf, BraceFormat *f, const char *p,
 	if (p < end)
 		brace_into(ev, &spec, f, p + 1, end, depth + 1);
 	spec_value = utext_from_buffer(&spec);
-	format_value(ev, buf, &value, &spec_value, f->markup && depth == 0);
+	apply_spec(ev, buf, &value, &spec_value, f->markup && depth == 0);
 }
 
 /* Text with fields in braces. */

@@ -15,39 +15,22 @@
 
 #include "save/save.h"
 
-/* Is a word one of a NULL-terminated list? */
-static bool
-one_of(const char *word, int length, const char *const *list)
-{
-	for (; *list != NULL; list++)
-		if (strlen(*list) == length && memcmp(word, *list, length) == 0)
-			return true;
-	return false;
-}
-
 /* Every member of a map but some. */
 static void
 add_members_without(JsonBuilder *builder, const JsonbValue *map, const char *const *keys)
 {
-	JsonbIterator *it = JsonbIteratorInit(map->val.binary.data);
-	JsonbIteratorToken token;
+	JsonbIterator *it = json_walk(map);
 	JsonbValue	key;
 	JsonbValue	value;
 
-	while ((token = JsonbIteratorNext(&it, &key, true)) != WJB_DONE)
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (token != WJB_KEY)
-			continue;
-		(void) JsonbIteratorNext(&it, &value, true);
-		if (!one_of(key.val.string.val, key.val.string.len, keys))
+	while (json_next_member(&it, &key, &value))
+		if (!word_in(key.val.string.val, key.val.string.len, keys))
 			json_add_n(builder, key.val.string.val, key.val.string.len, &value);
-	}
 }
 
 /* The first of some members that is there and not null. */
 static bool
-first_member(const JsonbValue *map, const char *const *keys, JsonbValue *value)
+first_given(const JsonbValue *map, const char *const *keys, JsonbValue *value)
 {
 	for (; *keys != NULL; keys++)
 		if (json_get(map, *keys, value) && value->type != jbvNull)
@@ -73,13 +56,13 @@ flatten(const JsonbValue *save, JsonbValue *flat, SourceError *error)
 		storage = *save;
 	else if (!json_is_object(save))
 		return source_error(error, "a save must be a map", "Write: save: {storage: postgres, table: …, data: …}.");
-	else if (!first_member(save, names, &storage))
+	else if (!first_given(save, names, &storage))
 		json_null(&storage);
 	named = storage.type == jbvString;
 	if (named)
 		name = storage;
 	else if (json_is_object(&storage))
-		named = first_member(&storage, inner, &name);
+		named = first_given(&storage, inner, &name);
 	else if (storage.type != jbvNull)
 		return source_error(error, "the storage of a save must be a name or a map",
 					  "It is event, postgres, duckdb or http.");
@@ -127,16 +110,6 @@ param_envelope(void *arg, const char *name, int length, JsonbValue *value)
 	return scope->outer->envelope(scope->outer->arg, name, length, value);
 }
 
-/* Renders any value. */
-static bool
-render(const JsonbValue *value, const TemplateScope *scope, JsonbValue *rendered,
-	   SourceError *error)
-{
-	TemplateDoc *doc = template_doc_compile(value, error);
-
-	return doc != NULL && template_doc_render(doc, scope, rendered, error);
-}
-
 /* Renders a flat save; its statement last, because it may name the parameters. */
 static bool
 render_save(const JsonbValue *flat, const TemplateScope *outer, JsonbValue *settings,
@@ -152,7 +125,7 @@ render_save(const JsonbValue *flat, const TemplateScope *outer, JsonbValue *sett
 	json_begin_object(&builder);
 	add_members_without(&builder, flat, statement_key);
 	json_end_object(&builder, &rest);
-	if (!render(&rest, outer, settings, error))
+	if (!template_render_value(&rest, outer, settings, error))
 		return false;
 	if (!json_get(flat, "statement", &statement))
 		return true;
@@ -163,9 +136,9 @@ render_save(const JsonbValue *flat, const TemplateScope *outer, JsonbValue *sett
 	if (outer->envelope != NULL)
 		scope.template.envelope = param_envelope;
 	scope.template.arg = &scope;
-	if (!first_member(settings, params_keys, &scope.params))
+	if (!first_given(settings, params_keys, &scope.params))
 		json_null(&scope.params);
-	if (!render(&statement, &scope.template, &statement, error))
+	if (!template_render_value(&statement, &scope.template, &statement, error))
 		return false;
 	json_begin_object(&builder);
 	json_add_members(&builder, settings);
@@ -247,7 +220,7 @@ build_action(const JsonbValue *settings, SaveTask *task)
 		add_members_without(&builder, settings, http ? own_http : own);
 	if (http && !json_get(settings, "method", &member))
 		json_add_text(&builder, "method", "POST");
-	if (http && task->data.type != jbvNull && !first_member(settings, bodies, &member))
+	if (http && task->data.type != jbvNull && !first_given(settings, bodies, &member))
 		json_add(&builder, "payload", &task->data);
 	if (task->sql != NULL)
 		json_add_text(&builder, "command", task->sql);
@@ -272,7 +245,7 @@ save_task(const JsonbValue *save, const TemplateScope *scope, SourceError *error
 	if (!find_type(&settings, task, error))
 		return NULL;
 	task->table = json_get_text(&settings, "table");
-	if (!first_member(&settings, data_keys, &task->data))
+	if (!first_given(&settings, data_keys, &task->data))
 		json_null(&task->data);
 	task->rows = count_rows(&task->data);
 	if ((strcmp(task->type, "postgres") == 0 || strcmp(task->type, "duckdb") == 0) &&
@@ -302,11 +275,9 @@ save_tasks(const JsonbValue *save, const TemplateScope *scope, List **tasks,
 			*tasks = list_make1(task);
 		return task != NULL;
 	}
-	it = JsonbIteratorInit(save->val.binary.data);
-	(void) JsonbIteratorNext(&it, &element, true);
-	while (JsonbIteratorNext(&it, &element, true) == WJB_ELEM)
+	it = json_walk(save);
+	while (json_next_element(&it, &element))
 	{
-		CHECK_FOR_INTERRUPTS();
 		task = save_task(&element, scope, error);
 		if (task == NULL)
 			return false;

@@ -222,7 +222,7 @@ add_value(StringInfo sql, const RowSave *save, int row, int column)
 
 /* Is a column one of the keys? */
 static bool
-is_key(const RowSave *save, const char *column)
+is_key_column(const RowSave *save, const char *column)
 {
 	ListCell   *lc;
 
@@ -297,7 +297,7 @@ add_conflict(StringInfo sql, const RowSave *save, int row)
 	{
 		char	   *column = quote_name(save->columns[i]);
 
-		if (is_key(save, save->columns[i]) || !has_column(save, row, i))
+		if (is_key_column(save, save->columns[i]) || !has_column(save, row, i))
 			continue;
 		appendStringInfo(sql, "%s%s = EXCLUDED.%s", first ? ") DO UPDATE SET " : ", ",
 						 column, column);
@@ -316,7 +316,7 @@ add_update(StringInfo sql, const RowSave *save, int row)
 	appendStringInfo(sql, "UPDATE %s SET ", save->table);
 	for (int i = 0; i < save->ncolumns; i++)
 	{
-		if (is_key(save, save->columns[i]) || !has_column(save, row, i))
+		if (is_key_column(save, save->columns[i]) || !has_column(save, row, i))
 			continue;
 		appendStringInfo(sql, "%s%s = ", first ? "" : ", ", quote_name(save->columns[i]));
 		add_value(sql, save, row, i);
@@ -327,7 +327,7 @@ add_update(StringInfo sql, const RowSave *save, int row)
 	{
 		JsonbValue	value;
 
-		if (!is_key(save, save->columns[i]))
+		if (!is_key_column(save, save->columns[i]))
 			continue;
 		if (!json_get(&save->rows[row], save->members[i], &value))
 			json_null(&value);
@@ -434,9 +434,8 @@ save_keys(const JsonbValue *value)
 		return split_names(NIL, pnstrdup(value->val.string.val, value->val.string.len));
 	if (!json_is_array(value))
 		return NIL;
-	it = JsonbIteratorInit(value->val.binary.data);
-	(void) JsonbIteratorNext(&it, &element, true);
-	while (JsonbIteratorNext(&it, &element, true) == WJB_ELEM)
+	it = json_walk(value);
+	while (json_next_element(&it, &element))
 		if (element.type == jbvString)
 			names = split_names(names, pnstrdup(element.val.string.val, element.val.string.len));
 	return names;
@@ -456,18 +455,14 @@ read_keys(const JsonbValue *settings)
 static void
 collect_columns(RowSave *save, const JsonbValue *row, NameTable *table)
 {
-	JsonbIterator *it = JsonbIteratorInit(row->val.binary.data);
-	JsonbIteratorToken token;
+	JsonbIterator *it = json_walk(row);
 	JsonbValue	key;
 	JsonbValue	value;
 
-	while ((token = JsonbIteratorNext(&it, &key, true)) != WJB_DONE)
+	while (json_next_member(&it, &key, &value))
 	{
 		char	   *member;
 
-		if (token != WJB_KEY)
-			continue;
-		(void) JsonbIteratorNext(&it, &value, true);
 		if (name_table_find(table, key.val.string.val, key.val.string.len) >= 0)
 			continue;
 		member = pnstrdup(key.val.string.val, key.val.string.len);
@@ -509,11 +504,9 @@ read_rows(RowSave *save, const JsonbValue *data, SourceError *error)
 	save->rows = palloc_extended(sizeof(JsonbValue) *
 								 Max(JsonContainerSize(data->val.binary.data), 1),
 								 MCXT_ALLOC_HUGE);
-	it = JsonbIteratorInit(data->val.binary.data);
-	(void) JsonbIteratorNext(&it, &element, true);
-	while (JsonbIteratorNext(&it, &element, true) == WJB_ELEM)
+	it = json_walk(data);
+	while (json_next_element(&it, &element))
 	{
-		CHECK_FOR_INTERRUPTS();
 		if (!json_is_object(&element) || JsonContainerSize(element.val.binary.data) == 0)
 			return source_error(error, psprintf("row %d of the data of the save is no map", save->nrows),
 						  "Write: data: [{column: value}, …].");
@@ -528,7 +521,7 @@ static bool
 row_has(const RowSave *save, int row, const char *key)
 {
 	for (int i = 0; i < save->ncolumns; i++)
-		if ((key != NULL ? strcmp(save->columns[i], key) == 0 : !is_key(save, save->columns[i])) &&
+		if ((key != NULL ? strcmp(save->columns[i], key) == 0 : !is_key_column(save, save->columns[i])) &&
 			has_column(save, row, i))
 			return true;
 	return false;
@@ -536,7 +529,7 @@ row_has(const RowSave *save, int row, const char *key)
 
 /* Do the keys make sense for the mode and each row? */
 static bool
-check_keys(const RowSave *save, const char *mode, SourceError *error)
+check_row_keys(const RowSave *save, const char *mode, SourceError *error)
 {
 	if (save->mode != SAVE_UPDATE && save->mode != SAVE_UPSERT)
 		return true;
@@ -621,7 +614,7 @@ save_statements(const JsonbValue *settings, const JsonbValue *data, bool duckdb,
 	save.keys = read_keys(settings);
 	if (!read_mode(settings, &save.mode, error) ||
 		!read_rows(&save, data, error) ||
-		!check_keys(&save, json_get_text(settings, "mode"), error))
+		!check_row_keys(&save, json_get_text(settings, "mode"), error))
 		return false;
 	*sql = write_statements(&save);
 	return true;

@@ -85,10 +85,7 @@ number_to_json(const Value *value, JsonbValue *result)
 	}
 	if (!isfinite(value->u.real))
 		value_fail("%s is not JSON", number_repr_double(value->u.real));
-	n = DatumGetNumeric(DirectFunctionCall3(numeric_in,
-											CStringGetDatum(number_repr_double(value->u.real)),
-											ObjectIdGetDatum(InvalidOid),
-											Int32GetDatum(-1)));
+	n = json_numeric(number_repr_double(value->u.real));
 	if (DatumGetInt32(DirectFunctionCall1(numeric_scale, NumericGetDatum(n))) == 0)
 		n = DatumGetNumeric(DirectFunctionCall2(numeric_round, NumericGetDatum(n),
 												Int32GetDatum(1)));
@@ -315,7 +312,7 @@ dump_separator(StringInfo buf, const JsonStyle *style, int level, bool first)
 
 /* For qsort: keys as Python orders them. */
 static int
-compare_keys(const void *a, const void *b, void *arg)
+compare_dict_keys(const void *a, const void *b, void *arg)
 {
 	const DictEntry *x = *(DictEntry *const *) a;
 	const DictEntry *y = *(DictEntry *const *) b;
@@ -338,7 +335,7 @@ dump_object(Budget *budget, StringInfo buf, const Value *value,
 	for (i = 0; i < dict->count; i++)
 		entries[i] = &dict->entries[i];
 	if (style->sort)
-		qsort_arg(entries, dict->count, sizeof(DictEntry *), compare_keys, budget);
+		qsort_arg(entries, dict->count, sizeof(DictEntry *), compare_dict_keys, budget);
 	appendStringInfoChar(buf, '{');
 	for (i = 0; i < dict->count; i++)
 	{

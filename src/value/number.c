@@ -12,7 +12,6 @@
 
 #include "common/hashfn.h"
 #include "common/int.h"
-#include "common/shortest_dec.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
@@ -29,16 +28,6 @@
 static Numeric int64_min_numeric;
 static Numeric int64_max_numeric;
 static Numeric digits_limit;
-
-/* A numeric from text. */
-static Numeric
-numeric_from_text(const char *s)
-{
-	return DatumGetNumeric(DirectFunctionCall3(numeric_in,
-											   CStringGetDatum(unconstify(char *, s)),
-											   ObjectIdGetDatum(InvalidOid),
-											   Int32GetDatum(-1)));
-}
 
 /* Order of two numerics. */
 static int
@@ -59,7 +48,7 @@ prepare_limits(void)
 	old = MemoryContextSwitchTo(TopMemoryContext);
 	int64_min_numeric = int64_to_numeric(PG_INT64_MIN);
 	int64_max_numeric = int64_to_numeric(PG_INT64_MAX);
-	digits_limit = numeric_from_text("1e20000");
+	digits_limit = json_numeric("1e20000");
 	MemoryContextSwitchTo(old);
 }
 
@@ -138,7 +127,7 @@ number_from_double_trunc(double d)
 	if (d >= -9.2e18 && d <= 9.2e18)
 		return value_int((int64) d);
 	snprintf(text, sizeof(text), "%.0f", d);
-	return number_from_numeric(numeric_from_text(text));
+	return number_from_numeric(json_numeric(text));
 }
 
 /* The nearest double. */
@@ -302,7 +291,7 @@ divide_exactly(const Value *a, const Value *b)
 	char	   *text_a = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(number_to_numeric(&x))));
 	char	   *text_b = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(number_to_numeric(&y))));
 	int			shift = Max(0, (int) strlen(text_b) - (int) strlen(text_a) + 40);
-	Value		power = number_from_numeric(numeric_from_text(psprintf("1e%d", shift)));
+	Value		power = number_from_numeric(json_numeric(psprintf("1e%d", shift)));
 	Value		scaled = number_binary(OP_MUL, &x, &power);
 	Value		quotient = integer_divide(&scaled, &y, false);
 	Value		remainder = integer_divide(&scaled, &y, true);
@@ -555,7 +544,7 @@ round_integer(const Value *value, int64 places)
 
 	if (places > MAX_DIGITS)
 		return value_int(0);
-	power = number_from_numeric(numeric_from_text(psprintf("1e%d", (int) places - 1)));
+	power = number_from_numeric(json_numeric(psprintf("1e%d", (int) places - 1)));
 	half = value_int(5);
 	half = number_binary(OP_MUL, &half, &power);
 	power = number_binary(OP_MUL, &half, &two);
@@ -649,76 +638,15 @@ number_ceil_floor(const Value *value, int64 digits, bool ceil_up)
  * ------------------------------------------------------------------------
  */
 
-/* Python's repr() of a double: shortest digits that read back the same */
+/* Returns Python's repr() of a double. */
 char *
 number_repr_double(double d)
 {
-	char		shortest[DOUBLE_SHORTEST_DECIMAL_LEN];
-	char		digits[DOUBLE_SHORTEST_DECIMAL_LEN];
-	StringInfoData buf;
-	char	   *p = shortest;
-	int			n = 0;
-	int			point = 0;
-	bool		seen_point = false;
-	int			i;
-
 	if (isnan(d))
 		return pstrdup("nan");
 	if (isinf(d))
 		return pstrdup(d > 0 ? "inf" : "-inf");
-	initStringInfo(&buf);
-	if (signbit(d))
-		appendStringInfoChar(&buf, '-');
-	double_to_shortest_decimal_buf(fabs(d), shortest);
-
-	/* take it apart: value = 0.DIGITS * 10^point */
-	for (; *p && *p != 'e'; p++)
-	{
-		if (*p == '.')
-			seen_point = true;
-		else
-		{
-			if (n > 0 || *p != '0')
-				digits[n++] = *p;
-			else if (seen_point)
-				point--;
-			if (!seen_point && n > 0)
-				point++;
-		}
-	}
-	if (*p == 'e')
-		point += atoi(p + 1);
-	while (n > 0 && digits[n - 1] == '0')
-		n--;
-	if (n == 0)
-	{
-		digits[n++] = '0';
-		point = 1;
-	}
-	if (point > 16 || point < -3)
-	{
-		appendStringInfoChar(&buf, digits[0]);
-		if (n > 1)
-		{
-			appendStringInfoChar(&buf, '.');
-			appendBinaryStringInfo(&buf, digits + 1, n - 1);
-		}
-		appendStringInfo(&buf, "e%c%02d", point > 0 ? '+' : '-', abs(point - 1));
-		return buf.data;
-	}
-	if (point <= 0)
-		appendStringInfoString(&buf, "0.");
-	for (i = point; i < 0; i++)
-		appendStringInfoChar(&buf, '0');
-	for (i = 0; i < Max(n, point); i++)
-	{
-		if (i == point && i > 0)
-			appendStringInfoChar(&buf, '.');
-		appendStringInfoChar(&buf, i < n ? digits[i] : '0');
-	}
-	if (n <= point)
-		appendStringInfoString(&buf, ".0");
-	return buf.data;
+	return double_text(d, true);
 }
 
 /* Python's str() of a number */

@@ -10,8 +10,8 @@
 
 #define WIDTH 80
 
-static void format(Budget *budget, StringInfo buf, const Value *value, int indent,
-				   int allowance);
+static void pprint_into(Budget *budget, StringInfo buf, const Value *value,
+						 int indent, int allowance);
 
 /* For qsort: keys in order; those that have none by type name. */
 static int
@@ -46,7 +46,7 @@ sorted_entries(Budget *budget, const Value *value)
 
 /* repr() with the keys of dicts sorted, on one line */
 static void
-flat(Budget *budget, StringInfo buf, const Value *value)
+flat_repr(Budget *budget, StringInfo buf, const Value *value)
 {
 	int			i;
 
@@ -60,9 +60,9 @@ flat(Budget *budget, StringInfo buf, const Value *value)
 		{
 			if (i > 0)
 				appendStringInfoString(buf, ", ");
-			flat(budget, buf, &entries[i]->key);
+			flat_repr(budget, buf, &entries[i]->key);
 			appendStringInfoString(buf, ": ");
-			flat(budget, buf, &entries[i]->value);
+			flat_repr(budget, buf, &entries[i]->value);
 		}
 		appendStringInfoChar(buf, '}');
 	}
@@ -73,7 +73,7 @@ flat(Budget *budget, StringInfo buf, const Value *value)
 		{
 			if (i > 0)
 				appendStringInfoString(buf, ", ");
-			flat(budget, buf, &seq_items(value)[i]);
+			flat_repr(budget, buf, &seq_items(value)[i]);
 		}
 		if (value->kind == VAL_TUPLE && i == 1)
 			appendStringInfoChar(buf, ',');
@@ -95,7 +95,7 @@ new_line(StringInfo buf, int indent)
 
 /* The members of a dict, one a line. */
 static void
-format_dict(Budget *budget, StringInfo buf, const Value *value, int indent, int allowance)
+pprint_dict(Budget *budget, StringInfo buf, const Value *value, int indent, int allowance)
 {
 	DictEntry **entries = sorted_entries(budget, value);
 	int			count = value->u.dict->count;
@@ -109,11 +109,11 @@ format_dict(Budget *budget, StringInfo buf, const Value *value, int indent, int 
 
 		CHECK_FOR_INTERRUPTS();
 		initStringInfo(&key);
-		flat(budget, &key, &entries[i]->key);
+		flat_repr(budget, &key, &entries[i]->key);
 		chars = (int) utext_chars(key.data, key.len);
 		appendBinaryStringInfo(buf, key.data, key.len);
 		appendStringInfoString(buf, ": ");
-		format(budget, buf, &entries[i]->value, indent + 1 + chars + 2,
+		pprint_into(budget, buf, &entries[i]->value, indent + 1 + chars + 2,
 			   i == count - 1 ? allowance + 1 : 1);
 		if (i < count - 1)
 		{
@@ -126,7 +126,7 @@ format_dict(Budget *budget, StringInfo buf, const Value *value, int indent, int 
 
 /* The items of a list or tuple, one a line. */
 static void
-format_items(Budget *budget, StringInfo buf, const Value *value, int indent, int allowance)
+pprint_items(Budget *budget, StringInfo buf, const Value *value, int indent, int allowance)
 {
 	bool		tuple = value->kind == VAL_TUPLE;
 	int			count = seq_count(value);
@@ -137,7 +137,7 @@ format_items(Budget *budget, StringInfo buf, const Value *value, int indent, int
 	for (i = 0; i < count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		format(budget, buf, &seq_items(value)[i], indent + 1,
+		pprint_into(budget, buf, &seq_items(value)[i], indent + 1,
 			   i == count - 1 ? allowance + (int) strlen(end) : 1);
 		if (i < count - 1)
 		{
@@ -158,7 +158,7 @@ typedef struct Pieces
 
 /* Adds the repr() of a piece. */
 static void
-add_piece(Budget *budget, Pieces *pieces, const char *s, int length)
+add_repr(Budget *budget, Pieces *pieces, const char *s, int length)
 {
 	Value		text = utext_make(s, length);
 
@@ -219,18 +219,18 @@ cut_line(Budget *budget, Pieces *pieces, const Value *line, int max, int max_las
 			(last && last_line ? max_last : max))
 		{
 			if (pos > start)
-				add_piece(budget, pieces, line->u.string + start, pos - start);
+				add_repr(budget, pieces, line->u.string + start, pos - start);
 			start = pos;
 		}
 		pos = end;
 	}
 	if (pos > start)
-		add_piece(budget, pieces, line->u.string + start, pos - start);
+		add_repr(budget, pieces, line->u.string + start, pos - start);
 }
 
 /* A string that does not fit on a line. */
 static void
-format_string(Budget *budget, StringInfo buf, const Value *value, int indent, int allowance)
+pprint_string(Budget *budget, StringInfo buf, const Value *value, int indent, int allowance)
 {
 	Value		lines = utext_splitlines(value, true);
 	int			count = seq_count(&lines);
@@ -250,7 +250,7 @@ format_string(Budget *budget, StringInfo buf, const Value *value, int indent, in
 		int			max_here = i == count - 1 ? max - allowance : max;
 
 		if (repr_chars(budget, line->u.string, line->length) <= max_here)
-			add_piece(budget, &pieces, line->u.string, line->length);
+			add_repr(budget, &pieces, line->u.string, line->length);
 		else
 			cut_line(budget, &pieces, line, max, max_here, i == count - 1);
 	}
@@ -273,28 +273,28 @@ format_string(Budget *budget, StringInfo buf, const Value *value, int indent, in
 
 /* Any value, broken into lines if it does not fit. */
 static void
-format(Budget *budget, StringInfo buf, const Value *value, int indent, int allowance)
+pprint_into(Budget *budget, StringInfo buf, const Value *value, int indent, int allowance)
 {
 	StringInfoData text;
 
 	check_stack_depth();
 	initStringInfo(&text);
-	flat(budget, &text, value);
+	flat_repr(budget, &text, value);
 	if (utext_chars(text.data, text.len) > WIDTH - indent - allowance)
 	{
 		if (value->kind == VAL_DICT && value->u.dict->count > 0)
 		{
-			format_dict(budget, buf, value, indent, allowance);
+			pprint_dict(budget, buf, value, indent, allowance);
 			return;
 		}
 		if ((value->kind == VAL_LIST || value->kind == VAL_TUPLE) && seq_count(value) > 0)
 		{
-			format_items(budget, buf, value, indent, allowance);
+			pprint_items(budget, buf, value, indent, allowance);
 			return;
 		}
 		if (value->kind == VAL_STRING && !(value->flags & VF_MARKUP) && value->length > 0)
 		{
-			format_string(budget, buf, value, indent, allowance);
+			pprint_string(budget, buf, value, indent, allowance);
 			return;
 		}
 	}
@@ -308,7 +308,7 @@ value_pprint(Budget *budget, const Value *value)
 	StringInfoData buf;
 
 	initStringInfo(&buf);
-	format(budget, &buf, value, 0, 0);
+	pprint_into(budget, &buf, value, 0, 0);
 	value_check_size(buf.len);
 	return utext_from_buffer(&buf);
 }

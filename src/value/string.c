@@ -625,13 +625,23 @@ append_mapped(StringInfo buf, const Value *s, int pos, uint32 c, int used, CaseM
 		utext_append_char(buf, to[i]);
 }
 
+/* Returns what a buffer holds as text, which is Markup if the original is. */
+static Value
+mapped_text(StringInfo buf, const Value *original)
+{
+	Value		result = utext_from_buffer(buf);
+
+	value_check_size(buf->len);
+	result.flags = original->flags & VF_MARKUP;
+	return result;
+}
+
 /* Maps a whole string: the first character one way, the rest another. */
 static Value
 map_case(const Value *s, CaseMap first, CaseMap rest)
 {
 	StringInfoData buf;
 	int			pos = 0;
-	Value		result;
 
 	initStringInfo(&buf);
 	enlargeStringInfo(&buf, s->length);
@@ -643,10 +653,7 @@ map_case(const Value *s, CaseMap first, CaseMap rest)
 		append_mapped(&buf, s, pos, c, used, pos == 0 ? first : rest);
 		pos += used;
 	}
-	value_check_size(buf.len);
-	result = utext_from_buffer(&buf);
-	result.flags = s->flags & VF_MARKUP;
-	return result;
+	return mapped_text(&buf, s);
 }
 
 /* upper */
@@ -684,7 +691,6 @@ utext_title(const Value *s)
 	StringInfoData buf;
 	bool		inside = false;
 	int			pos = 0;
-	Value		result;
 
 	initStringInfo(&buf);
 	while (pos < s->length)
@@ -696,10 +702,7 @@ utext_title(const Value *s)
 		inside = unicode_is(c, UC_CASED);
 		pos += used;
 	}
-	value_check_size(buf.len);
-	result = utext_from_buffer(&buf);
-	result.flags = s->flags & VF_MARKUP;
-	return result;
+	return mapped_text(&buf, s);
 }
 
 /* swapcase */
@@ -708,7 +711,6 @@ utext_swapcase(const Value *s)
 {
 	StringInfoData buf;
 	int			pos = 0;
-	Value		result;
 
 	initStringInfo(&buf);
 	while (pos < s->length)
@@ -724,10 +726,7 @@ utext_swapcase(const Value *s)
 			utext_append_char(&buf, c);
 		pos += used;
 	}
-	value_check_size(buf.len);
-	result = utext_from_buffer(&buf);
-	result.flags = s->flags & VF_MARKUP;
-	return result;
+	return mapped_text(&buf, s);
 }
 
 /* ------------------------------------------------------------------------

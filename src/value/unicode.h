@@ -48,6 +48,13 @@ unicode_is(uint32 c, uint16 flags)
 	return (unicode_flags(c) & flags) != 0;
 }
 
+/* Returns whether a character is part of a word, as \w of Python's re has it. */
+static inline bool
+unicode_is_word(uint32 c)
+{
+	return c == '_' || unicode_is(c, UC_ALPHA | UC_DECIMAL | UC_DIGIT | UC_NUMERIC);
+}
+
 extern int	unicode_map(CaseMap map, uint32 c, uint32 *to);
 extern int	unicode_decimal(uint32 c);
 

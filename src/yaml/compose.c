@@ -184,7 +184,7 @@ error_at_event(ParseState *state, int sqlerrcode, char *message, char *hint)
  * characters, and only ever grow, so that this costs no more than one pass.
  */
 static bool
-next_event(ParseState *state)
+fetch_event(ParseState *state)
 {
 	CHECK_FOR_INTERRUPTS();
 	if (state->have_event)
@@ -517,7 +517,7 @@ compose_list(ParseState *state, int depth)
 		YamlNode   *list = &result->node;
 		SizedNode  *item;
 
-		if (!next_event(state))
+		if (!fetch_event(state))
 			return NULL;
 		if (state->event.type == YAML_SEQUENCE_END_EVENT)
 			break;
@@ -741,7 +741,7 @@ compose_pair(ParseState *state, MapBuilder *builder, const YamlNode *map,
 	if (!merge && number >= 0)
 		return duplicate_key(state, builder->pairs[number].key, &key->node,
 							 false) != NULL;
-	if (!next_event(state))
+	if (!fetch_event(state))
 		return false;
 	value = compose_node(state, depth);
 	if (value == NULL)
@@ -772,7 +772,7 @@ compose_map(ParseState *state, int depth)
 	result->height = 1;
 	for (;;)
 	{
-		if (!next_event(state))
+		if (!fetch_event(state))
 			return NULL;
 		if (state->event.type == YAML_MAPPING_END_EVENT)
 			break;
@@ -849,8 +849,8 @@ compose_stream(ParseState *state)
 {
 	SizedNode  *root;
 
-	if (!next_event(state) ||	/* stream start */
-		!next_event(state))
+	if (!fetch_event(state) ||	/* stream start */
+		!fetch_event(state))
 		return NULL;
 	if (state->event.type == YAML_STREAM_END_EVENT)
 	{
@@ -859,12 +859,12 @@ compose_stream(ParseState *state)
 		root->node.string = pstrdup("");
 		return &root->node;
 	}
-	if (!next_event(state))		/* past the document start */
+	if (!fetch_event(state))		/* past the document start */
 		return NULL;
 	root = compose_node(state, 0);
 	if (root == NULL ||
-		!next_event(state) ||	/* document end */
-		!next_event(state))
+		!fetch_event(state) ||	/* document end */
+		!fetch_event(state))
 		return NULL;
 	if (state->event.type != YAML_STREAM_END_EVENT)
 	{

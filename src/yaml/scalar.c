@@ -11,7 +11,6 @@
 
 #include <math.h>
 
-#include "common/shortest_dec.h"
 #include "utils/builtins.h"
 
 #include "yaml/internal.h"
@@ -32,25 +31,6 @@ typedef struct BigInt
 	int			nlimbs;
 	uint32		limbs[BIGINT_LIMBS];
 } BigInt;
-
-/* Compares a text of known length with a word, as every rule below needs. */
-static inline bool
-text_is(const char *text, int length, const char *word)
-{
-	return length == (int) strlen(word) && memcmp(text, word, length) == 0;
-}
-
-/* Is the text one of a NULL-terminated list of words? */
-static bool
-text_in(const char *text, int length, const char *const *words)
-{
-	for (; *words != NULL; words++)
-	{
-		if (text_is(text, length, *words))
-			return true;
-	}
-	return false;
-}
 
 /* Skips characters of a set; the building block of the matchers. */
 static inline const char *
@@ -143,8 +123,8 @@ is_not_finite(const char *text, int length)
 	static const char *const nan[] = {".nan", ".NaN", ".NAN", NULL};
 	const char *p = skip_sign(text, text + length);
 
-	return text_in(p, length - (int) (p - text), inf) ||
-		text_in(text, length, nan);
+	return word_in(p, length - (int) (p - text), inf) ||
+		word_in(text, length, nan);
 }
 
 /* Is the text a float of YAML 1.1 as PyYAML reads it? */
@@ -222,13 +202,13 @@ yaml_resolve_plain(const char *text, int length)
 		return YAML_TAG_NULL;
 	if (length <= 5)
 	{
-		if (text_in(text, length, bools))
+		if (word_in(text, length, bools))
 			return YAML_TAG_BOOL;
-		if (text_in(text, length, nulls))
+		if (word_in(text, length, nulls))
 			return YAML_TAG_NULL;
-		if (text_is(text, length, "<<"))
+		if (word_is(text, length, "<<"))
 			return YAML_TAG_MERGE;
-		if (text_is(text, length, "="))
+		if (word_is(text, length, "="))
 			return YAML_TAG_VALUE;
 	}
 	if (is_float(text, length))
@@ -386,97 +366,6 @@ float_value(const char *text, int length)
 	return value;
 }
 
-/* The shortest decimal of a double: 0.DIGITS times ten to the power "point". */
-typedef struct Decimal
-{
-	bool		negative;
-	int			ndigits;		/* 0: the value is zero */
-	int			point;
-	char		digits[DOUBLE_SHORTEST_DECIMAL_LEN];
-} Decimal;
-
-/* Takes the server's shortest text of a double apart. */
-static void
-decimal_from_double(double value, Decimal *decimal)
-{
-	char		shortest[DOUBLE_SHORTEST_DECIMAL_LEN];
-	bool		seen_point = false;
-
-	memset(decimal, 0, sizeof(Decimal));
-	double_to_shortest_decimal_buf(value, shortest);
-	for (char *p = shortest; *p != '\0'; p++)
-	{
-		if (*p == '-')
-			decimal->negative = true;
-		else if (*p == '.')
-			seen_point = true;
-		else if (*p == 'e')
-		{
-			decimal->point += atoi(p + 1);
-			break;
-		}
-		else if (decimal->ndigits > 0 || *p != '0')
-		{
-			decimal->digits[decimal->ndigits++] = *p;
-			if (!seen_point)
-				decimal->point++;
-		}
-		else if (seen_point)
-			decimal->point--;
-	}
-	while (decimal->ndigits > 1 && decimal->digits[decimal->ndigits - 1] == '0')
-		decimal->ndigits--;
-}
-
-/*
- * Text of a finite double with the digits of Python's repr: with an exponent
- * where repr has one, or written out, because a number must keep its scale.
- */
-static char *
-float_text(double value, bool exponent_allowed)
-{
-	Decimal		decimal;
-	char	   *result = palloc(400);	/* the smallest double needs 343 */
-	char	   *p = result;
-	int			point;
-
-	decimal_from_double(value, &decimal);
-	point = decimal.point;
-	if (decimal.negative)
-		*p++ = '-';
-	if (decimal.ndigits == 0)
-	{
-		strcpy(p, "0.0");
-		return result;
-	}
-	if (exponent_allowed && (point > 16 || point < -3))
-	{
-		*p++ = decimal.digits[0];
-		if (decimal.ndigits > 1)
-			p += sprintf(p, ".%.*s", decimal.ndigits - 1, decimal.digits + 1);
-		sprintf(p, "e%c%02d", point > 0 ? '+' : '-', abs(point - 1));
-		return result;
-	}
-	if (point <= 0)
-	{
-		*p++ = '0';
-		*p++ = '.';
-		for (int i = point; i < 0; i++)
-			*p++ = '0';
-	}
-	for (int i = 0; i < decimal.ndigits || i <= point; i++)
-	{
-		if (i == point && point > 0)
-			*p++ = '.';
-		if (i < decimal.ndigits)
-			*p++ = decimal.digits[i];
-		else if (point > 0)
-			*p++ = '0';
-	}
-	*p = '\0';
-	return result;
-}
-
 /* A numeric from decimal text that is known to be good and of bounded size. */
 static Numeric
 numeric_from_text(const char *text)
@@ -535,7 +424,7 @@ construct_number(YamlNode *node, YamlTag tag, SourceError *error)
 									 psprintf("%s is too large for a float",
 											  yaml_quote_text(text, length)),
 									 "Quote the value to keep it as text.");
-		decimal = float_text(value, false);
+		decimal = double_text(value, false);
 	}
 	node->kind = YN_NUMBER;
 	node->number = numeric_from_text(decimal);
@@ -556,8 +445,8 @@ construct_bool(YamlNode *node, SourceError *error)
 	{
 		for (int i = 0; i < node->length; i++)
 			word[i] = pg_ascii_tolower((unsigned char) node->string[i]);
-		node->boolean = text_in(word, node->length, truths);
-		known = node->boolean || text_in(word, node->length, falsehoods);
+		node->boolean = word_in(word, node->length, truths);
+		known = node->boolean || word_in(word, node->length, falsehoods);
 	}
 	if (!known)
 		return source_error_at(error, ERRCODE_INVALID_TEXT_REPRESENTATION,
@@ -608,7 +497,7 @@ yaml_key_text(const YamlNode *node, YamlTag tag)
 		case YAML_TAG_INT:
 			return int_text(node->string, node->length);
 		case YAML_TAG_FLOAT:
-			return float_text(float_value(node->string, node->length), true);
+			return double_text(float_value(node->string, node->length), true);
 		case YAML_TAG_STR:
 		case YAML_TAG_MERGE:
 		case YAML_TAG_VALUE:
