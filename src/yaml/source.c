@@ -135,18 +135,3 @@ yaml_offset_position(const char *text, int length, size_t offset,
 			(*column)++;
 	}
 }
-
-/* Raises an error of yaml_parse_document with the line of the text it is about. */
-void
-yaml_raise(const SourceError *error, const char *text, int length)
-{
-	int			line_length;
-	const char *line = yaml_source_line(text, length, error->line, &line_length);
-
-	ereport(ERROR,
-			(errcode(error->sqlerrcode),
-			 errmsg("invalid YAML at line %d, column %d: %s",
-					error->line, error->column, error->message),
-			 errdetail("Line %d: %s", error->line, yaml_quote_text(line, line_length)),
-			 error->hint ? errhint("%s", error->hint) : 0));
-}
