@@ -9,14 +9,17 @@
 
 #include "value/value.h"
 
-/* Number of items of a list or tuple. */
+/* Returns the number of items of a list or tuple. */
 int
 seq_count(const Value *value)
 {
 	return value->u.list->count;
 }
 
-/* Items of a list or tuple; deforms one that came from jsonb. */
+/*
+ * Returns the items of a list or tuple. Deforms a list that came from jsonb;
+ * the caller must not change the items.
+ */
 Value *
 seq_items(const Value *value)
 {
@@ -38,7 +41,7 @@ seq_items(const Value *value)
 	return list->items;
 }
 
-/* An empty dict with room for some entries. */
+/* Returns an empty dict with room for some entries. */
 Value
 value_new_dict(int size)
 {
@@ -51,7 +54,11 @@ value_new_dict(int size)
 	return v;
 }
 
-/* Gives a dict from jsonb entries, in jsonb's order. */
+/*
+ * Gives a dict from jsonb its entries, in the order of jsonb. A dict that has
+ * entries stays as it is. VF_STEPS in flags marks the members as values of
+ * steps.
+ */
 void
 dict_deform(ValueDict *dict, uint8 flags)
 {
@@ -80,7 +87,7 @@ dict_deform(ValueDict *dict, uint8 flags)
 	}
 }
 
-/* Builds or rebuilds the hash index. */
+/* Builds the hash index of a dict, or builds it again. */
 static void
 dict_index(ValueDict *dict)
 {
@@ -101,7 +108,7 @@ dict_index(ValueDict *dict)
 	}
 }
 
-/* Number of the entry with a key, or -1. */
+/* Returns the number of the entry with a key, or -1. */
 static int
 dict_find(Budget *budget, ValueDict *dict, const Value *key, uint32 hash)
 {
@@ -129,7 +136,7 @@ dict_find(Budget *budget, ValueDict *dict, const Value *key, uint32 hash)
 	return -1;
 }
 
-/* The member with a key that is a string. */
+/* Finds the member whose key is a string; returns false when there is none. */
 bool
 dict_get_text(const Value *value, const char *key, int length, Value *result)
 {
@@ -154,7 +161,10 @@ dict_get_text(const Value *value, const char *key, int length, Value *result)
 	return true;
 }
 
-/* The member with any key; raises when the key cannot be one. */
+/*
+ * Finds the member with any key; returns false when there is none. Raises when
+ * the key is not hashable.
+ */
 bool
 dict_get(Budget *budget, const Value *value, const Value *key, Value *result)
 {
@@ -173,7 +183,10 @@ dict_get(Budget *budget, const Value *value, const Value *key, Value *result)
 	return true;
 }
 
-/* Adds or replaces a member; only for dicts that are being built. */
+/*
+ * Adds or replaces a member. Only a dict under construction or a namespace may
+ * be changed.
+ */
 void
 dict_set(Budget *budget, ValueDict *dict, const Value *key, const Value *value)
 {

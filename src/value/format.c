@@ -1,6 +1,6 @@
 /*
  * value/format.c
- *		Numbers as text, and '%d' % x.
+ *		Numbers as text, and printf-style formatting ('%d' % x).
  */
 #include "common/common.h"
 
@@ -8,7 +8,7 @@
 
 #include "value/value.h"
 
-/* Where arguments come from. */
+/* The arguments of one format. */
 typedef struct ArgSource
 {
 	Value		args;			/* the right operand of % */
@@ -22,7 +22,7 @@ typedef struct ArgSource
  * ------------------------------------------------------------------------
  */
 
-/* Digits of a non-negative integer in base 2, 8, 10 or 16. */
+/* Returns the digits of a non-negative integer in base 2, 8, 10 or 16. */
 char *
 format_integer_digits(const Value *value, int base, bool upper)
 {
@@ -55,7 +55,7 @@ format_integer_digits(const Value *value, int base, bool upper)
 	return buf.data;
 }
 
-/* Puts a point into digits that have none, as "#" asks for. */
+/* Returns digits with a decimal point, which "#" asks for. */
 static char *
 force_point(char *text)
 {
@@ -66,7 +66,7 @@ force_point(char *text)
 	return psprintf("%.*s.%s", mantissa, text, text + mantissa);
 }
 
-/* Digits of a non-negative double by type e, f or g. */
+/* Returns the digits of a non-negative double by type e, f or g. */
 char *
 format_double_digits(double d, char type, int64 precision, bool alternate)
 {
@@ -104,7 +104,10 @@ format_double_digits(double d, char type, int64 precision, bool alternate)
 	return result;
 }
 
-/* Groups the digits before the point; pads with zeros to a width. */
+/*
+ * Returns digits with a separator between groups before the point, padded with
+ * zeros to a width.
+ */
 char *
 format_group_digits(const char *digits, char separator, int group, int64 width)
 {
@@ -137,7 +140,7 @@ format_group_digits(const char *digits, char separator, int group, int64 width)
 	return buf.data;
 }
 
-/* Is an integer or double below zero (or minus zero)? */
+/* Returns whether an integer or double is below zero or is minus zero. */
 bool
 number_is_negative(const Value *v)
 {
@@ -149,7 +152,7 @@ number_is_negative(const Value *v)
 	return number_compare(v, &zero, &unordered) < 0;
 }
 
-/* Pads text to a width in characters. */
+/* Appends text padded with blanks to a width in characters. */
 static void
 append_padded(StringInfo buf, const char *s, int length, int64 width, bool left)
 {
@@ -163,7 +166,7 @@ append_padded(StringInfo buf, const char *s, int length, int64 width, bool left)
 		appendStringInfoSpaces(buf, missing);
 }
 
-/* %c */
+/* Appends the result of %c. */
 void
 format_char(StringInfo buf, const FormatSpec *spec, const Value *value)
 {
@@ -193,7 +196,7 @@ format_char(StringInfo buf, const FormatSpec *spec, const Value *value)
  * ------------------------------------------------------------------------
  */
 
-/* The next argument. */
+/* Returns the next argument.  Raises when there is none. */
 static Value
 next_argument(ArgSource *source)
 {
@@ -207,7 +210,7 @@ next_argument(ArgSource *source)
 	value_fail("not enough arguments for format string");
 }
 
-/* A width or precision: digits or * */
+/* Reads a width or precision: digits, or "*" for the next argument. */
 static int64
 parse_amount(const char **p, const char *end, ArgSource *source)
 {
@@ -232,7 +235,7 @@ parse_amount(const char **p, const char *end, ArgSource *source)
 	return amount;
 }
 
-/* Flags, width, precision and type of a conversion. */
+/* Reads flags, width, precision and type of a conversion. */
 static void
 parse_conversion(const char **p, const char *end, ArgSource *source, FormatSpec *spec)
 {
@@ -275,7 +278,7 @@ parse_conversion(const char **p, const char *end, ArgSource *source, FormatSpec 
 	spec->type = *(*p)++;
 }
 
-/* Sign, prefix and digits, with zeros or spaces before or after. */
+/* Appends sign, prefix and digits, padded with zeros or blanks. */
 static void
 append_number(StringInfo buf, bool negative, const char *prefix,
 			  const char *digits, const FormatSpec *spec)
@@ -296,7 +299,7 @@ append_number(StringInfo buf, bool negative, const char *prefix,
 	append_padded(buf, number.data, number.len, spec->width, spec->align == '<');
 }
 
-/* %d %i %u %o %x %X */
+/* Appends the result of %d %i %u %o %x %X. */
 static void
 format_integer(StringInfo buf, const FormatSpec *spec, const Value *value)
 {
@@ -328,7 +331,7 @@ format_integer(StringInfo buf, const FormatSpec *spec, const Value *value)
 	append_number(buf, number_is_negative(&number), prefix, digits, spec);
 }
 
-/* %e %f %g in both cases */
+/* Appends the result of %e %f %g in both cases. */
 static void
 format_double(StringInfo buf, const FormatSpec *spec, const Value *value)
 {
@@ -346,7 +349,7 @@ format_double(StringInfo buf, const FormatSpec *spec, const Value *value)
 								spec->precision, spec->alternate), spec);
 }
 
-/* %s %r %a */
+/* Appends the result of %s %r %a. */
 static void
 format_text(Budget *budget, StringInfo buf, const FormatSpec *spec, const Value *value,
 			bool markup)
@@ -364,7 +367,7 @@ format_text(Budget *budget, StringInfo buf, const FormatSpec *spec, const Value 
 	append_padded(buf, text.u.string, text.length, spec->width, spec->align == '<');
 }
 
-/* The key of %(key)s, and its value. */
+/* Returns the argument that the key of %(key)s names; *p is after "(". */
 static Value
 mapping_argument(Budget *budget, const char **p, const char *end, ArgSource *source)
 {
@@ -390,13 +393,13 @@ mapping_argument(Budget *budget, const char **p, const char *end, ArgSource *sou
 		value_fail_undefined(&source->args);
 	if (source->args.kind != VAL_DICT)
 		value_fail("list indices must be integers or slices, not str");
-	source->next = 1;			/* nothing is left for a plain conversion */
+	source->next = 1;			/* no argument is left for a plain conversion */
 	if (!dict_get(budget, &source->args, &key, &result))
 		value_fail("key %s is missing", value_quote(&key));
 	return result;
 }
 
-/* One conversion; *p is after the percent sign. */
+/* Appends the result of one conversion; *p is after the percent sign. */
 static void
 format_conversion(Budget *budget, StringInfo buf, const char **p, const char *end,
 				  ArgSource *source, bool markup)
@@ -448,7 +451,7 @@ format_conversion(Budget *budget, StringInfo buf, const char **p, const char *en
 	}
 }
 
-/* format % args */
+/* Returns format % args. */
 Value
 format_percent(Budget *budget, const Value *format, const Value *args)
 {

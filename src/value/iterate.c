@@ -1,12 +1,12 @@
 /*
  * value/iterate.c
- *		Walking over values, one item at a time.
+ *		Iteration over values.
  */
 #include "common/common.h"
 
 #include "value/value.h"
 
-/* A generator as a value. */
+/* Returns an iterator as a value. */
 Value
 value_iterator(Iterator *it)
 {
@@ -16,7 +16,7 @@ value_iterator(Iterator *it)
 	return v;
 }
 
-/* An array of values, forward or backward */
+/* Iterator over an array of values, forward or backward. */
 typedef struct ListIterator
 {
 	Iterator	base;
@@ -26,7 +26,7 @@ typedef struct ListIterator
 	int			step;
 } ListIterator;
 
-/* The next item of an array. */
+/* Returns the next item of an array. */
 static bool
 array_next(Budget *budget, Iterator *base, Value *item)
 {
@@ -39,7 +39,7 @@ array_next(Budget *budget, Iterator *base, Value *item)
 	return true;
 }
 
-/* Iterates over an array. */
+/* Returns an iterator over an array, which is not copied. */
 Iterator *
 iter_array(int count, Value *items)
 {
@@ -54,7 +54,7 @@ iter_array(int count, Value *items)
 	return &it->base;
 }
 
-/* Iterates over an array from its end. */
+/* Returns an iterator over an array from its end. */
 static Iterator *
 iter_array_backward(int count, Value *items)
 {
@@ -67,7 +67,7 @@ iter_array_backward(int count, Value *items)
 	return &it->base;
 }
 
-/* The characters of a string */
+/* Iterator over the characters of a string. */
 typedef struct TextIterator
 {
 	Iterator	base;
@@ -75,7 +75,7 @@ typedef struct TextIterator
 	int			position;
 } TextIterator;
 
-/* The next character. */
+/* Returns the next character of a string. */
 static bool
 text_next(Budget *budget, Iterator *base, Value *item)
 {
@@ -91,7 +91,7 @@ text_next(Budget *budget, Iterator *base, Value *item)
 	return true;
 }
 
-/* The numbers of a range */
+/* Iterator over the numbers of a range. */
 typedef struct RangeIterator
 {
 	Iterator	base;
@@ -100,7 +100,7 @@ typedef struct RangeIterator
 	int64		left;
 } RangeIterator;
 
-/* The next number. */
+/* Returns the next number of a range. */
 static bool
 range_next(Budget *budget, Iterator *base, Value *item)
 {
@@ -114,7 +114,7 @@ range_next(Budget *budget, Iterator *base, Value *item)
 	return true;
 }
 
-/* The members of a dict */
+/* Iterator over the keys, values or members of a dict. */
 typedef struct DictIterator
 {
 	Iterator	base;
@@ -124,7 +124,7 @@ typedef struct DictIterator
 	int			step;
 } DictIterator;
 
-/* The next member. */
+/* Returns the next key, value or member of a dict. */
 static bool
 dict_next(Budget *budget, Iterator *base, Value *item)
 {
@@ -144,7 +144,7 @@ dict_next(Budget *budget, Iterator *base, Value *item)
 	return true;
 }
 
-/* Iterates over a dict. */
+/* Returns an iterator over a dict or over one of its views. */
 static Iterator *
 iterate_dict(ValueDict *dict, ViewKind kind, uint8 flags, bool backward)
 {
@@ -160,7 +160,7 @@ iterate_dict(ValueDict *dict, ViewKind kind, uint8 flags, bool backward)
 	return &it->base;
 }
 
-/* Iterates over a range. */
+/* Returns an iterator over a range. */
 static Iterator *
 iterate_range(const ValueRange *range, bool backward)
 {
@@ -179,7 +179,7 @@ iterate_range(const ValueRange *range, bool backward)
 	return &it->base;
 }
 
-/* Can the value be iterated over? */
+/* Returns whether the value can be iterated over. */
 bool
 value_is_iterable(const Value *value)
 {
@@ -201,7 +201,7 @@ value_is_iterable(const Value *value)
 	}
 }
 
-/* Python's iter() */
+/* Returns Python's iter().  Raises for a value that is not iterable. */
 Iterator *
 value_iterate(Budget *budget, const Value *value)
 {
@@ -241,7 +241,7 @@ value_iterate(Budget *budget, const Value *value)
 	value_fail("'%s' object is not iterable", value_type(value));
 }
 
-/* Python's reversed(), or NULL where that raises TypeError */
+/* Returns Python's reversed(), or NULL where Python raises TypeError. */
 Iterator *
 iter_backward(Budget *budget, const Value *value)
 {
@@ -269,7 +269,7 @@ iter_backward(Budget *budget, const Value *value)
 	}
 }
 
-/* Python's list() */
+/* Returns Python's list().  Raises for a value that is not iterable. */
 Value
 value_collect(Budget *budget, const Value *value)
 {

@@ -1,6 +1,6 @@
 /*
  * value/json.c
- *		Between JSON and values.
+ *		Conversion between JSON and values.
  */
 #include "common/common.h"
 
@@ -12,7 +12,10 @@
 
 #include "value/value.h"
 
-/* Wraps a jsonb container; nothing in it is looked at yet. */
+/*
+ * Returns a jsonb container as a value, without looking into it. The value
+ * points into the container, which must live as long.
+ */
 Value
 value_from_container(JsonbContainer *container, uint8 flags)
 {
@@ -41,7 +44,7 @@ value_from_container(JsonbContainer *container, uint8 flags)
 	return v;
 }
 
-/* A JSON value as a value. */
+/* Returns a JSON value as a value; strings and containers are not copied. */
 Value
 value_from_json(const JsonbValue *json, uint8 flags)
 {
@@ -71,7 +74,10 @@ value_from_json(const JsonbValue *json, uint8 flags)
 	return v;
 }
 
-/* A number for JSON: a float keeps a fraction part. */
+/*
+ * Sets *result to a number; a float keeps a fraction part. Raises for infinity
+ * and NaN.
+ */
 static void
 number_to_json(const Value *value, JsonbValue *result)
 {
@@ -92,7 +98,7 @@ number_to_json(const Value *value, JsonbValue *result)
 	result->val.numeric = n;
 }
 
-/* A string for JSON. */
+/* Sets *result to a string, which is not copied. */
 static void
 string_to_json(const char *s, int length, JsonbValue *result)
 {
@@ -101,7 +107,10 @@ string_to_json(const char *s, int length, JsonbValue *result)
 	result->val.string.len = length;
 }
 
-/* A key as JSON text: Python's json turns numbers and constants into it. */
+/*
+ * Returns the text of a key as Python's json module writes it: numbers and
+ * constants become text.
+ */
 static Value
 key_text(const Value *key)
 {
@@ -127,7 +136,7 @@ key_text(const Value *key)
 	}
 }
 
-/* Pushes a value as element, member or whole. */
+/* Pushes a value as an element, as the value of a member or as a whole. */
 static JsonbValue *
 push_json(Budget *budget, JsonbParseState **state, const Value *value,
 		  JsonbIteratorToken token)
@@ -175,7 +184,10 @@ push_json(Budget *budget, JsonbParseState **state, const Value *value,
 	return pushJsonbValue(state, token, &json);
 }
 
-/* A value as JSON: a scalar or jbvBinary. */
+/*
+ * Sets *result to a value as JSON: a scalar or jbvBinary. Raises for a value
+ * that JSON has no form for.
+ */
 void
 value_to_json(Budget *budget, const Value *value, JsonbValue *result)
 {
@@ -236,7 +248,9 @@ value_to_json(Budget *budget, const Value *value, JsonbValue *result)
  * ------------------------------------------------------------------------
  */
 
-/* A string in quotes; ascii: everything else as \uXXXX. */
+/*
+ * Appends a string in quotes; with "ascii" all other characters become \uXXXX.
+ */
 static void
 dump_string(StringInfo buf, const char *s, int length, bool ascii)
 {
@@ -278,7 +292,7 @@ dump_string(StringInfo buf, const char *s, int length, bool ascii)
 	value_check_size(buf->len);
 }
 
-/* How JSON text is laid out. */
+/* Layout of JSON text. */
 typedef struct JsonStyle
 {
 	Value		indent;			/* string for each level; VAL_NONE: one line */
@@ -289,7 +303,7 @@ typedef struct JsonStyle
 static void dump_value(Budget *budget, StringInfo buf, const Value *value,
 					  const JsonStyle *style, int level);
 
-/* Line break and indentation between items, if asked for. */
+/* Appends a line break and indentation, unless the text is to be one line. */
 static void
 dump_newline(StringInfo buf, const JsonStyle *style, int level)
 {
@@ -301,7 +315,10 @@ dump_newline(StringInfo buf, const JsonStyle *style, int level)
 		appendBinaryStringInfo(buf, style->indent.u.string, style->indent.length);
 }
 
-/* What stands between two items. */
+/*
+ * Appends what stands before an item: a comma, except for the first, and the
+ * line break.
+ */
 static void
 dump_separator(StringInfo buf, const JsonStyle *style, int level, bool first)
 {
@@ -310,7 +327,7 @@ dump_separator(StringInfo buf, const JsonStyle *style, int level, bool first)
 	dump_newline(buf, style, level);
 }
 
-/* For qsort: keys as Python orders them. */
+/* Compares the keys of two entries as Python orders them; for qsort_arg. */
 static int
 compare_dict_keys(const void *a, const void *b, void *arg)
 {
@@ -321,7 +338,7 @@ compare_dict_keys(const void *a, const void *b, void *arg)
 	return c != 0 ? c : (x > y) - (x < y);
 }
 
-/* An object. */
+/* Appends a dict as an object. */
 static void
 dump_object(Budget *budget, StringInfo buf, const Value *value,
 			const JsonStyle *style, int level)
@@ -352,7 +369,7 @@ dump_object(Budget *budget, StringInfo buf, const Value *value,
 	appendStringInfoChar(buf, '}');
 }
 
-/* Any value. */
+/* Appends any value. */
 static void
 dump_value(Budget *budget, StringInfo buf, const Value *value,
 		  const JsonStyle *style, int level)
@@ -405,8 +422,8 @@ dump_value(Budget *budget, StringInfo buf, const Value *value,
 }
 
 /*
- * Appends JSON text as Python's json.dumps writes it.  The indentation is a
- * number of spaces or the string itself; none, absent: all on one line.
+ * Appends JSON text as Python's json.dumps writes it. The indentation is a
+ * number of spaces or a string; without one all text is on one line.
  */
 void
 value_json_text(Budget *budget, StringInfo buf, const Value *value,
@@ -422,7 +439,10 @@ value_json_text(Budget *budget, StringInfo buf, const Value *value,
 	dump_value(budget, buf, value, &style, 0);
 }
 
-/* Reads JSON text into *result; returns false when the text is no JSON. */
+/*
+ * Sets *result to the value of a JSON text; returns false when the text is no
+ * JSON.
+ */
 bool
 value_from_json_text(const char *s, int length, Value *result)
 {
@@ -434,7 +454,7 @@ value_from_json_text(const char *s, int length, Value *result)
 	return true;
 }
 
-/* Is the text one that noetl.template_coerce wants to see as JSON? */
+/* Returns whether noetl.template_coerce asks to read the text as JSON. */
 static bool
 may_be_json(const Value *text)
 {
@@ -451,8 +471,9 @@ may_be_json(const Value *text)
 }
 
 /*
- * What the Python project makes of text that is no JSON: 007 is a number, and
- * items with commas between them are a list.
+ * Reads text that is no JSON as NoETL's Python broker does: 007 is a number,
+ * and items separated by commas are a list. Returns false when the text is
+ * neither.
  */
 static bool
 loose_value(const Value *text, Value *value)
@@ -473,7 +494,10 @@ loose_value(const Value *text, Value *value)
 	return value_from_json_text(digits, text->length + 2, value);
 }
 
-/* Rendered text as a JSON value: itself, or what it says. */
+/*
+ * Sets *result to a rendered text: the JSON value that the text spells where
+ * noetl.template_coerce asks for that, otherwise a string.
+ */
 void
 value_coerce_text(const char *s, int length, JsonbValue *result)
 {
@@ -497,7 +521,7 @@ value_coerce_text(const char *s, int length, JsonbValue *result)
 		string_to_json(s, length, result);
 }
 
-/* Truth of a JSON value as a condition: some strings are false. */
+/* Returns the truth of a JSON value as a condition; some strings are false. */
 bool
 value_json_truth(const JsonbValue *value)
 {

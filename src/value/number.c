@@ -29,7 +29,7 @@ static Numeric int64_min_numeric;
 static Numeric int64_max_numeric;
 static Numeric digits_limit;
 
-/* Order of two numerics. */
+/* Compares two numerics: negative, zero or positive. */
 static int
 numeric_order(Numeric a, Numeric b)
 {
@@ -37,7 +37,7 @@ numeric_order(Numeric a, Numeric b)
 											 NumericGetDatum(b)));
 }
 
-/* Makes the constants that decide where an integer is kept. */
+/* Makes the constants that decide how an integer is kept. */
 static void
 prepare_limits(void)
 {
@@ -52,21 +52,24 @@ prepare_limits(void)
 	MemoryContextSwitchTo(old);
 }
 
-/* Is it a number (bool included)? */
+/* Returns whether the value is a number; a bool is one. */
 bool
 value_is_number(const Value *value)
 {
 	return value->kind >= VAL_BOOL && value->kind <= VAL_FLOAT;
 }
 
-/* Is it an integer (bool included)? */
+/* Returns whether the value is an integer; a bool is one. */
 bool
 value_is_integer(const Value *value)
 {
 	return value->kind >= VAL_BOOL && value->kind <= VAL_BIGINT;
 }
 
-/* An integer from a numeric without fraction. */
+/*
+ * Returns the integer that a numeric without fraction is. Raises for one with
+ * too many digits.
+ */
 Value
 number_from_numeric(Numeric n)
 {
@@ -84,7 +87,10 @@ number_from_numeric(Numeric n)
 	return v;
 }
 
-/* A number from JSON: with a fraction part, even ".0", it is a float. */
+/*
+ * Returns the number that a JSON number is; one with a fraction part, even
+ * ".0", is a float.
+ */
 Value
 number_from_json(Numeric n)
 {
@@ -96,7 +102,7 @@ number_from_json(Numeric n)
 	return number_from_numeric(n);
 }
 
-/* An integer as numeric. */
+/* Returns an integer as a numeric; the value must not be a float. */
 Numeric
 number_to_numeric(const Value *value)
 {
@@ -113,7 +119,9 @@ number_to_numeric(const Value *value)
 	}
 }
 
-/* The integer part of a double, exactly. */
+/*
+ * Returns the integer part of a double, exactly. Raises for infinity and NaN.
+ */
 Value
 number_from_double_trunc(double d)
 {
@@ -130,7 +138,10 @@ number_from_double_trunc(double d)
 	return number_from_numeric(json_numeric(text));
 }
 
-/* The nearest double. */
+/*
+ * Returns the double nearest to a number. Raises for an integer that is too
+ * large.
+ */
 double
 number_to_double(const Value *value)
 {
@@ -153,7 +164,7 @@ number_to_double(const Value *value)
 	}
 }
 
-/* Compares an integer with a double, without rounding either. */
+/* Compares an integer with a double without rounding either. */
 static int
 compare_with_double(const Value *a, double d)
 {
@@ -178,7 +189,7 @@ compare_with_double(const Value *a, double d)
 	return fraction > 0 ? -1 : fraction < 0 ? 1 : 0;
 }
 
-/* Three-way comparison; NaN is unordered. */
+/* Compares two numbers; sets *unordered when one of them is NaN. */
 int
 number_compare(const Value *a, const Value *b, bool *unordered)
 {
@@ -202,7 +213,10 @@ number_compare(const Value *a, const Value *b, bool *unordered)
 	}
 }
 
-/* Equal numbers have equal hashes, whatever their type. */
+/*
+ * Returns the hash of a number; equal numbers have equal hashes, whatever
+ * their type.
+ */
 uint32
 number_hash(const Value *value)
 {
@@ -231,7 +245,7 @@ number_hash(const Value *value)
 	return hash_bytes((unsigned char *) &d, sizeof(d));
 }
 
-/* An operation on numerics that gives an integer. */
+/* Returns the integer result of an operation on numerics. */
 static Value
 big_operation(PGFunction function, const Value *a, const Value *b)
 {
@@ -241,7 +255,7 @@ big_operation(PGFunction function, const Value *a, const Value *b)
 																   NumericGetDatum(number_to_numeric(b)))));
 }
 
-/* Is an integer negative? */
+/* Returns whether an integer is negative. */
 static bool
 is_negative(const Value *v)
 {
@@ -251,7 +265,7 @@ is_negative(const Value *v)
 	return number_compare(v, &zero, &unordered) < 0;
 }
 
-/* a // b and a % b for integers, rounding down */
+/* Returns a // b or a % b for integers, rounding down. */
 static Value
 integer_divide(const Value *a, const Value *b, bool want_remainder)
 {
@@ -282,7 +296,10 @@ integer_divide(const Value *a, const Value *b, bool want_remainder)
 	return want_remainder ? remainder : quotient;
 }
 
-/* a / b for integers that doubles cannot hold: long division, then rounding */
+/*
+ * Returns a / b for integers that doubles cannot hold: long division, then one
+ * rounding.
+ */
 static double
 divide_exactly(const Value *a, const Value *b)
 {
@@ -299,7 +316,7 @@ divide_exactly(const Value *a, const Value *b)
 	char	   *digits = number_text(&quotient, &length);
 	double		d;
 
-	/* a digit after the last one tells that the division did not come out */
+	/* a digit after the last one stands for a remainder */
 	d = strtod(psprintf("%s%se-%d", digits,
 						value_truth(NULL, &remainder) ? ".1" : "", shift), NULL);
 	if (isinf(d))
@@ -307,7 +324,7 @@ divide_exactly(const Value *a, const Value *b)
 	return is_negative(a) != is_negative(b) ? -d : d;
 }
 
-/* Python's / for integers */
+/* Returns Python's / for integers. */
 static Value
 true_divide(const Value *a, const Value *b)
 {
@@ -328,7 +345,10 @@ true_divide(const Value *a, const Value *b)
 	return value_float(divide_exactly(a, b));
 }
 
-/* a ** b for doubles */
+/*
+ * Returns a ** b for doubles. Raises where the result is not a finite real
+ * number.
+ */
 static Value
 float_power(double x, double y)
 {
@@ -344,7 +364,7 @@ float_power(double x, double y)
 	return value_float(d);
 }
 
-/* a ** b for integers */
+/* Returns a ** b for integers. */
 static Value
 integer_power(const Value *a, const Value *b)
 {
@@ -386,7 +406,7 @@ integer_power(const Value *a, const Value *b)
 	return result;
 }
 
-/* + - * on integers */
+/* Returns the result of + - * on integers. */
 static Value
 integer_binary(ValueOperator op, const Value *a, const Value *b)
 {
@@ -408,7 +428,7 @@ integer_binary(ValueOperator op, const Value *a, const Value *b)
 						 numeric_mul, a, b);
 }
 
-/* // and % on doubles, as CPython computes them */
+/* Returns // or % on doubles, as CPython computes them. */
 static Value
 float_divide(double x, double y, bool want_remainder)
 {
@@ -440,7 +460,7 @@ float_divide(double x, double y, bool want_remainder)
 	return value_float(whole);
 }
 
-/* An arithmetic operation on two numbers. */
+/* Returns the result of an arithmetic operation on two numbers. */
 Value
 number_binary(ValueOperator op, const Value *a, const Value *b)
 {
@@ -486,7 +506,7 @@ number_binary(ValueOperator op, const Value *a, const Value *b)
 	}
 }
 
-/* -a */
+/* Returns -a. */
 Value
 number_negate(const Value *a)
 {
@@ -497,7 +517,7 @@ number_negate(const Value *a)
 	return integer_binary(OP_SUB, &zero, a);
 }
 
-/* abs(a) */
+/* Returns abs(a). */
 Value
 number_abs(const Value *a)
 {
@@ -508,7 +528,10 @@ number_abs(const Value *a)
 	return is_negative(a) ? number_negate(a) : *a;
 }
 
-/* An int64 where Python wants an index. */
+/*
+ * Returns the int64 that a value is where Python wants an index. Raises for
+ * any other value; "what" names the operation.
+ */
 int64
 value_index(const Value *value, const char *what)
 {
@@ -574,7 +597,7 @@ round_left(double d, int places)
 	if (places > 308)
 		return 0.0 * d;
 
-	/* what the fraction adds matters only beside an exact half */
+	/* a fraction matters only beside an exact half */
 	integer = number_from_double_trunc(whole);
 	if (whole != fabs(d))
 	{
@@ -594,7 +617,7 @@ round_left(double d, int places)
 	return d < 0 ? -result : result;
 }
 
-/* Python's round(value, digits) */
+/* Returns Python's round(value, digits). */
 Value
 number_round(const Value *value, int64 digits)
 {
@@ -619,7 +642,7 @@ number_round(const Value *value, int64 digits)
 	return value_float(d);
 }
 
-/* The "ceil" and "floor" methods of the round filter */
+/* Returns the result of the methods "ceil" and "floor" of the filter round. */
 Value
 number_ceil_floor(const Value *value, int64 digits, bool ceil_up)
 {
@@ -649,7 +672,7 @@ number_repr_double(double d)
 	return double_text(d, true);
 }
 
-/* Python's str() of a number */
+/* Returns Python's str() of a number and sets *length. */
 char *
 number_text(const Value *value, int *length)
 {
@@ -678,8 +701,8 @@ number_text(const Value *value, int *length)
 }
 
 /*
- * Strips white space and turns digits of any script into ASCII ones; NULL
- * when a character cannot be part of a number.
+ * Returns the text without white space around it and with digits of any script
+ * as ASCII digits. Returns NULL when a character cannot be part of a number.
  */
 static char *
 clean_number(const char *s, int length)
@@ -707,7 +730,7 @@ clean_number(const char *s, int length)
 	return buf.data;
 }
 
-/* Value of a digit in any base up to 36, or 99. */
+/* Returns the value of a digit in any base up to 36, or 99. */
 static int
 digit_value(char c)
 {
@@ -720,7 +743,7 @@ digit_value(char c)
 	return 99;
 }
 
-/* Goes past a prefix like 0x; returns the base it means or the one given. */
+/* Skips a prefix like 0x; returns the base that it means, or the given one. */
 static int
 skip_prefix(const char **p, int base)
 {
@@ -742,7 +765,10 @@ skip_prefix(const char **p, int base)
 	return base == 0 ? 10 : base;
 }
 
-/* Digits of an integer, or false. */
+/*
+ * Sets *result to the integer that digits spell; returns false when they spell
+ * none.
+ */
 static bool
 accumulate(const char *p, int base, bool negative, Value *result)
 {
@@ -768,7 +794,9 @@ accumulate(const char *p, int base, bool negative, Value *result)
 	return digits > 0;
 }
 
-/* Python's int(text, base) */
+/*
+ * Reads text as Python's int(text, base); returns false where Python raises.
+ */
 bool
 number_parse_int(const char *s, int length, int base, Value *result)
 {
@@ -789,7 +817,7 @@ number_parse_int(const char *s, int length, int base, Value *result)
 	return accumulate(p, base, negative, result);
 }
 
-/* Python's float(text) */
+/* Reads text as Python's float(text); returns false where Python raises. */
 bool
 number_parse_float(const char *s, int length, double *result)
 {

@@ -1,6 +1,6 @@
 /*
  * value/pprint.c
- *		Python's pprint.pformat(): repr, broken into lines of 80 characters.
+ *		Python's pprint.pformat(): repr() broken into lines of 80 characters.
  */
 #include "common/common.h"
 
@@ -13,7 +13,10 @@
 static void pprint_into(Budget *budget, StringInfo buf, const Value *value,
 						 int indent, int allowance);
 
-/* For qsort: keys in order; those that have none by type name. */
+/*
+ * Compares two entries of a dict for qsort_arg: by key, or by the type of the
+ * key where keys have no order.
+ */
 static int
 compare_entries(const void *a, const void *b, void *arg)
 {
@@ -29,7 +32,7 @@ compare_entries(const void *a, const void *b, void *arg)
 	return c != 0 ? c : (x > y) - (x < y);
 }
 
-/* The entries of a dict by key. */
+/* Returns the entries of a dict sorted by key. */
 static DictEntry **
 sorted_entries(Budget *budget, const Value *value)
 {
@@ -44,7 +47,7 @@ sorted_entries(Budget *budget, const Value *value)
 	return entries;
 }
 
-/* repr() with the keys of dicts sorted, on one line */
+/* Appends repr() on one line, with the keys of dicts sorted. */
 static void
 flat_repr(Budget *budget, StringInfo buf, const Value *value)
 {
@@ -84,7 +87,7 @@ flat_repr(Budget *budget, StringInfo buf, const Value *value)
 	value_check_size(buf->len);
 }
 
-/* Line break and indentation. */
+/* Appends a line break and indentation. */
 static void
 new_line(StringInfo buf, int indent)
 {
@@ -93,7 +96,7 @@ new_line(StringInfo buf, int indent)
 	appendStringInfoSpaces(buf, indent);
 }
 
-/* The members of a dict, one a line. */
+/* Appends the members of a dict, one on a line. */
 static void
 pprint_dict(Budget *budget, StringInfo buf, const Value *value, int indent, int allowance)
 {
@@ -124,7 +127,7 @@ pprint_dict(Budget *budget, StringInfo buf, const Value *value, int indent, int 
 	appendStringInfoChar(buf, '}');
 }
 
-/* The items of a list or tuple, one a line. */
+/* Appends the items of a list or tuple, one on a line. */
 static void
 pprint_items(Budget *budget, StringInfo buf, const Value *value, int indent, int allowance)
 {
@@ -148,7 +151,7 @@ pprint_items(Budget *budget, StringInfo buf, const Value *value, int indent, int
 	appendStringInfoString(buf, end);
 }
 
-/* The pieces a long string is cut into, as repr()s. */
+/* The repr()s of the pieces that a long string is cut into. */
 typedef struct Pieces
 {
 	int			count;
@@ -156,7 +159,7 @@ typedef struct Pieces
 	Value	   *items;
 } Pieces;
 
-/* Adds the repr() of a piece. */
+/* Appends the repr() of a piece of a string. */
 static void
 add_repr(Budget *budget, Pieces *pieces, const char *s, int length)
 {
@@ -173,7 +176,7 @@ add_repr(Budget *budget, Pieces *pieces, const char *s, int length)
 	value_check_memory(budget);
 }
 
-/* Position after a run of non-space and the white space that follows it. */
+/* Returns the position after a word and the white space that follows. */
 static int
 word_end(const Value *line, int pos)
 {
@@ -192,7 +195,7 @@ word_end(const Value *line, int pos)
 	return pos;
 }
 
-/* Length of repr() of a stretch of text, in characters. */
+/* Returns the length in characters of repr() of a piece of text. */
 static int64
 repr_chars(Budget *budget, const char *s, int length)
 {
@@ -228,7 +231,7 @@ cut_line(Budget *budget, Pieces *pieces, const Value *line, int max, int max_las
 		add_repr(budget, pieces, line->u.string + start, pos - start);
 }
 
-/* A string that does not fit on a line. */
+/* Appends a string that does not fit on one line. */
 static void
 pprint_string(Budget *budget, StringInfo buf, const Value *value, int indent, int allowance)
 {
@@ -271,7 +274,10 @@ pprint_string(Budget *budget, StringInfo buf, const Value *value, int indent, in
 		appendStringInfoChar(buf, ')');
 }
 
-/* Any value, broken into lines if it does not fit. */
+/*
+ * Appends any value, broken into lines if it does not fit on one. "allowance"
+ * is the room that closing brackets need.
+ */
 static void
 pprint_into(Budget *budget, StringInfo buf, const Value *value, int indent, int allowance)
 {
@@ -301,7 +307,7 @@ pprint_into(Budget *budget, StringInfo buf, const Value *value, int indent, int 
 	appendBinaryStringInfo(buf, text.data, text.len);
 }
 
-/* pprint.pformat(value) */
+/* Returns pprint.pformat(value). */
 Value
 value_pprint(Budget *budget, const Value *value)
 {

@@ -1,6 +1,6 @@
 /*
  * value/repr.c
- *		Values as text: Python's str() and repr().
+ *		Text of values: Python's str() and repr().
  */
 #include "common/common.h"
 
@@ -8,7 +8,7 @@
 
 #include "value/value.h"
 
-/* Python's repr() of a string */
+/* Appends Python's repr() of a string. */
 void
 value_repr_string(StringInfo buf, const char *s, int length)
 {
@@ -44,14 +44,17 @@ value_repr_string(StringInfo buf, const char *s, int length)
 	value_check_size(buf->len);
 }
 
-/* A name for a message, cut when it is long. */
+/* Returns a name for a message, cut after 64 characters. */
 char *
 value_clip_name(const char *name, int length)
 {
 	return pnstrdup(name, utext_offset(name, length, 64));
 }
 
-/* repr() of a name or key for a message, cut when it is long. */
+/*
+ * Returns repr() of a name or key for a message, cut after 64 characters. A
+ * value that is neither a string nor a number appears as the name of its type.
+ */
 char *
 value_quote(const Value *value)
 {
@@ -69,7 +72,7 @@ value_quote(const Value *value)
 	return buf.data;
 }
 
-/* Items with commas between them. */
+/* Appends the repr() of a list or tuple. */
 static void
 repr_items(Budget *budget, StringInfo buf, const Value *list)
 {
@@ -90,7 +93,7 @@ repr_items(Budget *budget, StringInfo buf, const Value *list)
 	appendStringInfoChar(buf, list->kind == VAL_TUPLE ? ')' : ']');
 }
 
-/* Members of a dict. */
+/* Appends the repr() of a dict. */
 static void
 repr_dict(Budget *budget, StringInfo buf, ValueDict *dict, uint8 flags)
 {
@@ -110,7 +113,7 @@ repr_dict(Budget *budget, StringInfo buf, ValueDict *dict, uint8 flags)
 	appendStringInfoChar(buf, '}');
 }
 
-/* A range as it would be written. */
+/* Appends the repr() of a range. */
 static void
 repr_range(StringInfo buf, const ValueRange *range)
 {
@@ -121,7 +124,7 @@ repr_range(StringInfo buf, const ValueRange *range)
 	appendStringInfoChar(buf, ')');
 }
 
-/* A view of a dict, or a generator: its items as a list. */
+/* Appends a view or an iterator as a list of its items. */
 static void
 repr_iterable(Budget *budget, StringInfo buf, const Value *value)
 {
@@ -158,7 +161,7 @@ value_repr_into(Budget *budget, StringInfo buf, const Value *value)
 	value_check_size(buf->len);
 }
 
-/* Appends str(value). */
+/* Appends str(value).  Raises for an object that has no text. */
 void
 value_str_into(Budget *budget, StringInfo buf, const Value *value)
 {
@@ -213,7 +216,7 @@ value_str_into(Budget *budget, StringInfo buf, const Value *value)
 	value_check_size(buf->len);
 }
 
-/* str(value); Markup becomes a plain string. */
+/* Returns str(value); Markup becomes a plain string. */
 Value
 value_str(Budget *budget, const Value *value)
 {
@@ -226,7 +229,7 @@ value_str(Budget *budget, const Value *value)
 	return utext_from_buffer(&buf);
 }
 
-/* str(value), but Markup stays what it is. */
+/* Returns str(value); Markup stays Markup. */
 Value
 value_soft_str(Budget *budget, const Value *value)
 {
@@ -239,7 +242,7 @@ value_soft_str(Budget *budget, const Value *value)
 	return result;
 }
 
-/* repr(value) */
+/* Returns repr(value). */
 Value
 value_repr(Budget *budget, const Value *value)
 {
@@ -250,7 +253,7 @@ value_repr(Budget *budget, const Value *value)
 	return utext_from_buffer(&buf);
 }
 
-/* repr() with everything but ASCII escaped */
+/* Returns repr(value) with all characters outside ASCII escaped. */
 Value
 value_ascii(Budget *budget, const Value *value)
 {

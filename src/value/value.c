@@ -1,6 +1,6 @@
 /*
  * value/value.c
- *		Values: truth, equality, order, lists and dicts.
+ *		Values of any kind: constructors, truth, equality and order.
  */
 #include "common/common.h"
 
@@ -16,7 +16,7 @@
  * ------------------------------------------------------------------------
  */
 
-/* A list of items that live long enough. */
+/* Returns a list of items, which are not copied. */
 Value
 value_list(int count, Value *items)
 {
@@ -29,7 +29,7 @@ value_list(int count, Value *items)
 	return v;
 }
 
-/* A tuple. */
+/* Returns a tuple of items, which are not copied. */
 Value
 value_tuple(int count, Value *items)
 {
@@ -39,7 +39,7 @@ value_tuple(int count, Value *items)
 	return v;
 }
 
-/* A tuple of two. */
+/* Returns a tuple of two items, which are copied. */
 Value
 value_pair(const Value *a, const Value *b)
 {
@@ -50,7 +50,7 @@ value_pair(const Value *a, const Value *b)
 	return value_tuple(2, items);
 }
 
-/* Common part of the undefined values. */
+/* Returns an undefined value; a NULL argument is not known. */
 static Value
 make_undefined(const char *hint, const char *owner, const Value *name)
 {
@@ -64,7 +64,7 @@ make_undefined(const char *hint, const char *owner, const Value *name)
 	return v;
 }
 
-/* What a name without a value gives. */
+/* Returns the value of a name that has no value. */
 Value
 value_undefined_name(const char *name, int length)
 {
@@ -73,21 +73,21 @@ value_undefined_name(const char *name, int length)
 	return make_undefined(NULL, NULL, &v);
 }
 
-/* What a missing attribute or item gives. */
+/* Returns the value of an attribute or item that the owner lacks. */
 Value
 value_undefined_attribute(const Value *owner, const Value *name)
 {
 	return make_undefined(NULL, value_type(owner), name);
 }
 
-/* Undefined for a reason of its own. */
+/* Returns an undefined value whose error message is the hint. */
 Value
 value_undefined_hint(const char *hint)
 {
 	return make_undefined(hint, NULL, NULL);
 }
 
-/* Python's name of a value's type. */
+/* Returns Python's name of the type of a value. */
 const char *
 value_type(const Value *value)
 {
@@ -128,7 +128,10 @@ value_type(const Value *value)
 	return "object";
 }
 
-/* Python's hash(): equal values have equal hashes. */
+/*
+ * Returns Python's hash(): equal values have equal hashes. Raises for a value
+ * that is not hashable.
+ */
 uint32
 value_hash(Budget *budget, const Value *value)
 {
@@ -172,7 +175,7 @@ value_hash(Budget *budget, const Value *value)
  * ------------------------------------------------------------------------
  */
 
-/* Python's bool() */
+/* Returns Python's bool(). */
 bool
 value_truth(Budget *budget, const Value *value)
 {
@@ -209,7 +212,7 @@ value_truth(Budget *budget, const Value *value)
 	}
 }
 
-/* Are two sequences equal item by item? */
+/* Returns whether two sequences are equal item by item. */
 static bool
 items_equal(Budget *budget, const Value *a, const Value *b)
 {
@@ -230,7 +233,7 @@ items_equal(Budget *budget, const Value *a, const Value *b)
 	return true;
 }
 
-/* Do two dicts have the same members? */
+/* Returns whether two dicts have equal members. */
 static bool
 dicts_equal(Budget *budget, const Value *a, const Value *b)
 {
@@ -253,7 +256,7 @@ dicts_equal(Budget *budget, const Value *a, const Value *b)
 	return true;
 }
 
-/* Are two ranges the same sequence? */
+/* Returns whether two ranges are the same sequence. */
 static bool
 ranges_equal(const ValueRange *a, const ValueRange *b)
 {
@@ -262,7 +265,10 @@ ranges_equal(const ValueRange *a, const ValueRange *b)
 						   (a->count == 1 || a->step == b->step)));
 }
 
-/* The members of a view of keys or items as a set are compared. */
+/*
+ * Returns whether two views are equal: views of keys or items are compared as
+ * sets, a view of values equals itself only.
+ */
 static bool
 views_equal(Budget *budget, const Value *a, const Value *b)
 {
@@ -282,7 +288,7 @@ views_equal(Budget *budget, const Value *a, const Value *b)
 	return true;
 }
 
-/* Python's == */
+/* Returns Python's ==. */
 bool
 value_equal(Budget *budget, const Value *a, const Value *b)
 {
@@ -319,8 +325,8 @@ value_equal(Budget *budget, const Value *a, const Value *b)
 }
 
 /*
- * Python's "is": small values have no identity of their own here, so equal
- * scalars of one type count as the same object.
+ * Returns Python's "is". Small values have no identity here, so equal scalars
+ * of one type count as the same object.
  */
 bool
 value_identical(const Value *a, const Value *b)
@@ -359,7 +365,7 @@ value_identical(const Value *a, const Value *b)
 	}
 }
 
-/* What Python says when values have no order. */
+/* Raises what Python raises for values that have no order. */
 static void
 fail_order(const Value *a, const Value *b, const char *op)
 {
@@ -371,7 +377,7 @@ fail_order(const Value *a, const Value *b, const char *op)
 			   op, value_type(a), value_type(b));
 }
 
-/* The first pair of items that differs decides. */
+/* Compares two sequences by the first pair of items that differs. */
 static bool
 order_items(Budget *budget, ValueOperator op, const Value *a, const Value *b)
 {
@@ -393,7 +399,10 @@ order_items(Budget *budget, ValueOperator op, const Value *a, const Value *b)
 	return value_order(budget, op, &p, &q);
 }
 
-/* Is a subset (or superset) relation between views of keys asked for? */
+/*
+ * Returns whether one view of keys or items is a subset or superset of the
+ * other, as op says.
+ */
 static bool
 order_views(Budget *budget, ValueOperator op, const Value *a, const Value *b)
 {
@@ -416,7 +425,10 @@ order_views(Budget *budget, ValueOperator op, const Value *a, const Value *b)
 	return true;
 }
 
-/* < <= > >= */
+/*
+ * Returns the result of one of the operators < <= > >=. Raises for values that
+ * have no order.
+ */
 bool
 value_order(Budget *budget, ValueOperator op, const Value *a, const Value *b)
 {
@@ -456,7 +468,7 @@ value_order(Budget *budget, ValueOperator op, const Value *a, const Value *b)
 	}
 }
 
-/* Three-way comparison for sorting; op is what a failure is blamed on. */
+/* Compares two values for sorting: returns -1, 0 or 1. */
 int
 value_compare(Budget *budget, const Value *a, const Value *b, const char *op)
 {
@@ -465,7 +477,7 @@ value_compare(Budget *budget, const Value *a, const Value *b, const char *op)
 	return value_order(budget, OP_LT, b, a) ? 1 : 0;
 }
 
-/* Does a range contain a number? */
+/* Returns whether a range contains a number. */
 static bool
 range_contains(const ValueRange *range, const Value *item)
 {
@@ -495,7 +507,7 @@ range_contains(const ValueRange *range, const Value *item)
 	return ((uint64) range->start - (uint64) i) % -(uint64) range->step == 0;
 }
 
-/* Python's "in" */
+/* Returns Python's "item in container". */
 bool
 value_contains(Budget *budget, const Value *container, const Value *item)
 {
@@ -537,7 +549,7 @@ value_contains(Budget *budget, const Value *container, const Value *item)
 	return false;
 }
 
-/* Can len() be taken of it? */
+/* Returns whether the value has a len(). */
 bool
 value_has_length(const Value *value)
 {
@@ -558,7 +570,7 @@ value_has_length(const Value *value)
 	}
 }
 
-/* Python's len() */
+/* Returns Python's len().  Raises for a value that has none. */
 int64
 value_length(Budget *budget, const Value *value)
 {
