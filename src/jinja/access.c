@@ -1,6 +1,6 @@
 /*
  * jinja/access.c
- *		obj.name, obj[x] and obj[a:b]
+ *		Access to parts of a value: obj.name, obj[x] and obj[a:b].
  */
 #include "common/common.h"
 
@@ -8,7 +8,10 @@
 
 #include "jinja/internal.h"
 
-/* A builtin method bound to its object; false if it has none of that name. */
+/*
+ * Sets *result to a builtin method bound to its object; returns false when the
+ * type of the object has none of that name.
+ */
 bool
 jinja_bind_method(const Value *object, const Value *name, Value *result)
 {
@@ -20,7 +23,10 @@ jinja_bind_method(const Value *object, const Value *name, Value *result)
 	return true;
 }
 
-/* What a macro tells of itself, so that a template can call it the right way. */
+/*
+ * Sets *result to an attribute of a macro; returns false when a macro has none
+ * of that name.
+ */
 static bool
 macro_attribute(Eval *ev, const Macro *macro, const Value *name, Value *result)
 {
@@ -52,7 +58,10 @@ macro_attribute(Eval *ev, const Macro *macro, const Value *name, Value *result)
 	return true;
 }
 
-/* The attributes of objects that are not methods. */
+/*
+ * Sets *result to an attribute of a loop, macro or cycler that is not a
+ * method; returns false when there is none.
+ */
 static bool
 object_attribute(Eval *ev, const Value *object, const Value *name, Value *result)
 {
@@ -71,7 +80,10 @@ object_attribute(Eval *ev, const Value *object, const Value *name, Value *result
 	return false;
 }
 
-/* The attributes of values that are not methods. */
+/*
+ * Sets *result to an attribute that is not a method; returns false when there
+ * is none.
+ */
 static bool
 plain_attribute(Eval *ev, const Value *object, const Value *name, Value *result)
 {
@@ -120,7 +132,10 @@ plain_attribute(Eval *ev, const Value *object, const Value *name, Value *result)
 	}
 }
 
-/* An item by number; negative numbers count from the end. */
+/*
+ * Sets *result to an item by number; negative numbers count from the end.
+ * Returns false when there is none.
+ */
 static bool
 item_at(Eval *ev, const Value *object, int64 index, Value *result)
 {
@@ -142,7 +157,7 @@ item_at(Eval *ev, const Value *object, int64 index, Value *result)
 	return true;
 }
 
-/* Can the value be a key? */
+/* Returns whether the value can be a key. */
 static bool
 is_hashable(const Value *key)
 {
@@ -169,8 +184,8 @@ is_hashable(const Value *key)
 }
 
 /*
- * What Python's obj[key] gives, where it gives anything.  Keys that cannot
- * be keys are simply not there, as in Jinja2.
+ * Sets *result to Python's object[key]; returns false where Python raises. A
+ * key that is not hashable is no key of any dict, as in Jinja2.
  */
 static bool
 plain_item(Eval *ev, const Value *object, const Value *key, Value *result)
@@ -196,9 +211,11 @@ plain_item(Eval *ev, const Value *object, const Value *key, Value *result)
 }
 
 /*
- * The value of a step answers where it lacks a key: from its own "data" when
- * it is an envelope or a response, .data and .result are the value itself, and
- * the rest (.status, an iterator's .errors) is in the envelope it came in.
+ * Sets *result to what the value of a step has under a key that it lacks
+ * itself. The key is looked up in its "data" when the value is an envelope or
+ * a response; .data and .result are the value itself; anything else (.status,
+ * .errors of an iterator) is looked up in the envelope that the value came in.
+ * Returns false when there is none.
  */
 static bool
 step_fallback(Eval *ev, const Value *object, const Value *key, Value *result)
@@ -223,7 +240,7 @@ step_fallback(Eval *ev, const Value *object, const Value *key, Value *result)
 	return jinja_step_envelope(ev, object, key, result);
 }
 
-/* Marks the data of a step value, so that .data.data works on it as well. */
+/* Marks the data of a step value as one, so that .data.data works on it. */
 static void
 mark_step_data(const Value *object, const Value *key, Value *result)
 {
@@ -231,7 +248,7 @@ mark_step_data(const Value *object, const Value *key, Value *result)
 		result->flags |= VF_STEP;
 }
 
-/* object.name: a method or attribute first, then an item */
+/* Returns object.name: a method or attribute, otherwise an item. */
 Value
 jinja_getattr(Eval *ev, const Value *object, const Value *name)
 {
@@ -257,9 +274,9 @@ jinja_getattr(Eval *ev, const Value *object, const Value *name)
 }
 
 /*
- * object.name that is not called.  In a playbook it cannot mean a method, so
- * that {{ workload.items }} is the key, and {{ step.count }} of an iterator is
- * how many results it has.
+ * Returns object.name that is not called. In a playbook the name then cannot
+ * mean a method: {{ workload.items }} is the key, and {{ step.count }} of an
+ * iterator is the number of its results.
  */
 Value
 jinja_getattr_uncalled(Eval *ev, const Value *object, const Value *name)
@@ -277,7 +294,7 @@ jinja_getattr_uncalled(Eval *ev, const Value *object, const Value *name)
 	return item;
 }
 
-/* object[key]: an item first, then an attribute */
+/* Returns object[key]: an item, otherwise an attribute. */
 Value
 jinja_getitem(Eval *ev, const Value *object, const Value *key)
 {
@@ -299,7 +316,7 @@ jinja_getitem(Eval *ev, const Value *object, const Value *key)
 	return value_undefined_attribute(object, key);
 }
 
-/* One bound of a slice. */
+/* Returns one bound of a slice.  Raises when the bound is no integer. */
 static int64
 slice_bound(const Value *bound, int64 fallback)
 {
@@ -317,7 +334,9 @@ slice_bound(const Value *bound, int64 fallback)
 	return value_index(bound, "slice");
 }
 
-/* Clamps a bound to the sequence, as Python's slice.indices() does. */
+/*
+ * Returns a bound limited to the sequence, as Python's slice.indices() does.
+ */
 static int64
 clamp_bound(int64 bound, int64 count, bool backward)
 {
@@ -332,7 +351,7 @@ clamp_bound(int64 bound, int64 count, bool backward)
 	return bound;
 }
 
-/* A slice of a range is a range. */
+/* Returns a slice of a range, which is a range. */
 static Value
 slice_range(const ValueRange *range, int64 start, int64 stop, int64 step, int64 count)
 {
@@ -347,7 +366,7 @@ slice_range(const ValueRange *range, int64 start, int64 stop, int64 step, int64 
 	return v;
 }
 
-/* object[start:stop:step] */
+/* Returns object[start:stop:step]. */
 Value
 jinja_getslice(Eval *ev, const Value *object, const Value *start_value,
 			   const Value *stop_value, const Value *step_value)

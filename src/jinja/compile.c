@@ -1,12 +1,12 @@
 /*
  * jinja/compile.c
- *		Text -> Template: scanned, parsed, its names checked, its scopes known.
+ *		Compilation of a template: text, tokens, nodes, then names and scopes.
  */
 #include "common/common.h"
 
 #include "jinja/internal.h"
 
-/* Does the text contain any template tag? */
+/* Returns whether the text contains any template tag. */
 bool
 template_has_tags(const char *text, int length)
 {
@@ -23,7 +23,10 @@ template_has_tags(const char *text, int length)
 	return false;
 }
 
-/* Is the template exactly one {{ expression }}, white space aside? */
+/*
+ * Returns the expression of a template that is exactly one {{ expression }},
+ * white space aside, or NULL.
+ */
 static TemplateNode *
 find_native(const Template *t)
 {
@@ -49,7 +52,7 @@ find_native(const Template *t)
 	return found;
 }
 
-/* An expression without delimiters. */
+/* Parses an expression without delimiters. */
 static void
 parse_bare_expression(Parser *p)
 {
@@ -62,7 +65,7 @@ parse_bare_expression(Parser *p)
 						   jinja_describe_token(token));
 }
 
-/* Compiles; raises on errors. */
+/* Compiles a template.  Raises on errors. */
 static void
 compile(Template *t)
 {
@@ -116,7 +119,7 @@ jinja_describe_error(const Template *template, const ErrorData *edata, int pos,
 					 &error->line, &error->column);
 }
 
-/* Compiles; on a syntax error returns NULL and fills *error. */
+/* Compiles a template; returns NULL and fills *error on a syntax error. */
 Template *
 template_compile(const char *text, int length, TemplateMode mode,
 				 SourceError *error)
@@ -160,14 +163,14 @@ template_has_source(const Template *template, const char *text, int length)
 		memcmp(template->original, text, length) == 0;
 }
 
-/* What makes every evaluation of a template fail, or NULL. */
+/* Returns the error that every evaluation of a template is, or NULL. */
 const SourceError *
 template_fault(const Template *template)
 {
 	return template->fault;
 }
 
-/* The free names of a template. */
+/* Returns the number of free names of a template and sets *names to them. */
 int
 template_roots(const Template *template, const char *const **names)
 {

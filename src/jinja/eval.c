@@ -1,6 +1,6 @@
 /*
  * jinja/eval.c
- *		Expressions -> values, and evaluation as a whole.
+ *		Evaluation of expressions, and of a template as a whole.
  */
 #include "common/common.h"
 
@@ -15,7 +15,8 @@
  */
 
 /*
- * Asks the caller for a free name, once.  In the caller's memory: it may keep
+ * Returns the value of a free name, asking the caller's scope once for each
+ * name. The scope runs in the caller's memory context, because it may keep
  * what it finds for the next template.
  */
 static Value
@@ -59,7 +60,10 @@ lookup_free(Eval *ev, int name)
 	return free->value;
 }
 
-/* A member of the envelope that the value of a step came in. */
+/*
+ * Sets *result to a member of the envelope that the value of a step came in;
+ * returns false when there is none.
+ */
 bool
 jinja_step_envelope(Eval *ev, const Value *step, const Value *key, Value *result)
 {
@@ -86,7 +90,10 @@ jinja_step_envelope(Eval *ev, const Value *step, const Value *key, Value *result
 	return true;
 }
 
-/* The value of a name: innermost scope first, then the caller's. */
+/*
+ * Returns the value of a name: from the innermost scope of the template that
+ * binds it, otherwise from the caller's scope.
+ */
 Value
 jinja_lookup(Eval *ev, int name)
 {
@@ -114,7 +121,7 @@ jinja_lookup(Eval *ev, int name)
  * ------------------------------------------------------------------------
  */
 
-/* Adds the items of *args. */
+/* Adds the items of *args to a call. */
 static void
 append_star(Eval *ev, const TemplateNode *node, CallArgs *call)
 {
@@ -133,7 +140,9 @@ append_star(Eval *ev, const TemplateNode *node, CallArgs *call)
 	call->nargs += n;
 }
 
-/* Adds a keyword argument. */
+/*
+ * Adds a keyword argument to a call. Raises when the keyword is there already.
+ */
 static void
 append_keyword(CallArgs *call, const char *name, int length, const Value *value)
 {
@@ -156,7 +165,7 @@ append_keyword(CallArgs *call, const char *name, int length, const Value *value)
 	call->nkeywords++;
 }
 
-/* Adds the members of **kwargs. */
+/* Adds the members of **kwargs to a call. */
 static void
 append_starstar(Eval *ev, const TemplateNode *node, CallArgs *call)
 {
@@ -205,7 +214,10 @@ jinja_eval_args(Eval *ev, const TemplateNode *node, CallArgs *call)
 		append_starstar(ev, node->starstar, call);
 }
 
-/* Puts the arguments of a call where a builtin expects them, and calls it. */
+/*
+ * Puts the arguments of a call where a builtin expects them, and calls it.
+ * Raises when they do not fit its parameters.
+ */
 Value
 jinja_invoke(Eval *ev, const Builtin *builtin, const Value *self,
 			 const CallArgs *call)
@@ -253,7 +265,10 @@ jinja_invoke(Eval *ev, const Builtin *builtin, const Value *self,
 	return builtin->fn(ev, argv, call);
 }
 
-/* Calls a joiner: its separator, except for the first call. */
+/*
+ * Returns the result of calling a joiner: empty text the first time, then its
+ * separator.
+ */
 static Value
 call_joiner(Cycler *joiner, const CallArgs *call)
 {
@@ -265,7 +280,7 @@ call_joiner(Cycler *joiner, const CallArgs *call)
 	return utext_make("", 0);
 }
 
-/* Calls a value; raises when it is not callable. */
+/* Calls a value.  Raises when it is not callable. */
 Value
 jinja_call(Eval *ev, const Value *callee, const CallArgs *call)
 {
@@ -302,7 +317,7 @@ eval_callee(Eval *ev, const TemplateNode *node)
 	return jinja_getattr(ev, &object, &node->value);
 }
 
-/* f(...) */
+/* Evaluates a call. */
 static Value
 eval_call(Eval *ev, const TemplateNode *node)
 {
@@ -314,7 +329,7 @@ eval_call(Eval *ev, const TemplateNode *node)
 	return jinja_call(ev, &callee, &call);
 }
 
-/* A filter or test that is unknown is an error where it is reached. */
+/* Raises when the filter or test of a node is unknown. */
 static void
 require_builtin(const TemplateNode *node, const char *kind)
 {
@@ -325,7 +340,7 @@ require_builtin(const TemplateNode *node, const char *kind)
 						value_clip_name(node->value.u.string, node->value.length))));
 }
 
-/* Applies a filter node to a value. */
+/* Returns the result of the filter of a node, applied to a value. */
 Value
 jinja_apply_filter(Eval *ev, const TemplateNode *node, const Value *input)
 {
@@ -337,7 +352,7 @@ jinja_apply_filter(Eval *ev, const TemplateNode *node, const Value *input)
 	return jinja_invoke(ev, node->builtin, input, &call);
 }
 
-/* x is test */
+/* Evaluates "x is test". */
 static Value
 eval_test(Eval *ev, const TemplateNode *node)
 {
@@ -359,7 +374,7 @@ eval_test(Eval *ev, const TemplateNode *node)
  * ------------------------------------------------------------------------
  */
 
-/* Repeats a list or tuple. */
+/* Returns a list or tuple repeated. */
 static Value
 repeat_list(Eval *ev, const Value *list, int64 times)
 {
@@ -382,7 +397,7 @@ repeat_list(Eval *ev, const Value *list, int64 times)
 	return result;
 }
 
-/* One list or tuple after the other. */
+/* Returns the items of two lists or tuples in one. */
 static Value
 concat_lists(Eval *ev, const Value *a, const Value *b)
 {
@@ -398,14 +413,14 @@ concat_lists(Eval *ev, const Value *a, const Value *b)
 	return result;
 }
 
-/* Is it a sequence that * can repeat? */
+/* Returns whether "*" can repeat the value. */
 static bool
 is_repeatable(const Value *v)
 {
 	return v->kind == VAL_STRING || v->kind == VAL_LIST || v->kind == VAL_TUPLE;
 }
 
-/* Arithmetic operators, on whatever they are given. */
+/* Returns the result of an arithmetic operator on values of any kind. */
 Value
 jinja_binary(Eval *ev, ValueOperator op, const Value *a, const Value *b)
 {
@@ -441,7 +456,7 @@ jinja_binary(Eval *ev, ValueOperator op, const Value *a, const Value *b)
 			   names[op], value_type(a), value_type(b));
 }
 
-/* One comparison. */
+/* Returns the result of one comparison. */
 static bool
 compare_operation(Eval *ev, ValueOperator op, const Value *a, const Value *b)
 {
@@ -460,7 +475,7 @@ compare_operation(Eval *ev, ValueOperator op, const Value *a, const Value *b)
 	}
 }
 
-/* a < b < c */
+/* Evaluates a chain of comparisons: a < b < c. */
 static Value
 eval_compare(Eval *ev, const TemplateNode *node)
 {
@@ -480,7 +495,7 @@ eval_compare(Eval *ev, const TemplateNode *node)
 	return value_bool(true);
 }
 
-/* a ~ b ~ c */
+/* Evaluates a ~ b ~ c. */
 static Value
 eval_concat(Eval *ev, const TemplateNode *node)
 {
@@ -514,7 +529,7 @@ eval_concat(Eval *ev, const TemplateNode *node)
 	return result;
 }
 
-/* {a: b} */
+/* Evaluates {a: b}. */
 static Value
 eval_dict(Eval *ev, const TemplateNode *node)
 {
@@ -533,7 +548,7 @@ eval_dict(Eval *ev, const TemplateNode *node)
 	return dict;
 }
 
-/* [a, b] or (a, b) */
+/* Evaluates [a, b] or (a, b). */
 static Value
 eval_list(Eval *ev, const TemplateNode *node)
 {
@@ -549,7 +564,7 @@ eval_list(Eval *ev, const TemplateNode *node)
 	return list;
 }
 
-/* object[a:b:c] */
+/* Evaluates object[a:b:c]. */
 static Value
 eval_slice(Eval *ev, const TemplateNode *node)
 {
@@ -567,7 +582,7 @@ eval_slice(Eval *ev, const TemplateNode *node)
 	return jinja_getslice(ev, &object, &bounds[0], &bounds[1], &bounds[2]);
 }
 
-/* -a and +a */
+/* Evaluates -a and +a. */
 static Value
 eval_sign(Eval *ev, const TemplateNode *node)
 {
@@ -585,7 +600,7 @@ eval_sign(Eval *ev, const TemplateNode *node)
 	return operand.kind == VAL_BOOL ? number_binary(OP_ADD, &operand, &zero) : operand;
 }
 
-/* a if b else c */
+/* Evaluates "a if b else c". */
 static Value
 eval_conditional(Eval *ev, const TemplateNode *node)
 {
@@ -598,7 +613,7 @@ eval_conditional(Eval *ev, const TemplateNode *node)
 	return value_undefined_hint("the inline if-expression evaluated to false and no else section was defined");
 }
 
-/* Any expression. */
+/* Evaluates an expression. */
 Value
 jinja_eval(Eval *ev, const TemplateNode *node)
 {
@@ -669,14 +684,17 @@ jinja_eval(Eval *ev, const TemplateNode *node)
  * ------------------------------------------------------------------------
  */
 
-/* What an evaluation is asked for. */
+/* What an evaluation gives. */
 typedef enum Purpose
 {
 	FOR_VALUE,
 	FOR_TRUTH
 } Purpose;
 
-/* Evaluates a template as text. */
+/*
+ * Renders the statements of a template into text, and sets *result to what the
+ * text is as JSON.
+ */
 static void
 render_body(Eval *ev, JsonbValue *result)
 {
@@ -688,7 +706,10 @@ render_body(Eval *ev, JsonbValue *result)
 	value_coerce_text(buf.data, buf.len, result);
 }
 
-/* Truth of a condition's value: strings have a rule of their own. */
+/*
+ * Returns the truth of the value of a condition; strings follow the rule of
+ * value_json_truth.
+ */
 static bool
 truth_as_condition(Eval *ev, const Value *value)
 {
@@ -702,7 +723,10 @@ truth_as_condition(Eval *ev, const Value *value)
 	return value_json_truth(&json);
 }
 
-/* Evaluates; result and truth as the purpose is.  Raises on errors. */
+/*
+ * Evaluates a template and sets *result or *truth, as the purpose asks. Raises
+ * on errors.
+ */
 static void
 evaluate(Eval *ev, Purpose purpose, JsonbValue *result, bool *truth)
 {
@@ -734,7 +758,11 @@ evaluate(Eval *ev, Purpose purpose, JsonbValue *result, bool *truth)
 		*truth = value_json_truth(result);
 }
 
-/* Runs an evaluation in memory of its own, turning errors into *error. */
+/*
+ * Evaluates a template in a memory context of its own. Returns false and fills
+ * *error for errors of the template; raises any other error, and all errors of
+ * the caller's scope.
+ */
 static bool
 run_evaluation(const Template *template, const TemplateScope *scope, Purpose purpose,
 	JsonbValue *result, bool *truth, SourceError *error)
@@ -784,7 +812,7 @@ run_evaluation(const Template *template, const TemplateScope *scope, Purpose pur
 	return ok;
 }
 
-/* Renders; see template.h. */
+/* Renders a template; false and *error when that fails. */
 bool
 template_render(const Template *template, const TemplateScope *scope,
 				JsonbValue *result, SourceError *error)
@@ -792,7 +820,9 @@ template_render(const Template *template, const TemplateScope *scope,
 	return run_evaluation(template, scope, FOR_VALUE, result, NULL, error);
 }
 
-/* Truth of a condition; see template.h. */
+/*
+ * Sets *result to the truth of a condition; false and *error when that fails.
+ */
 bool
 template_truth(const Template *template, const TemplateScope *scope,
 			   bool *result, SourceError *error)

@@ -1,6 +1,6 @@
 /*
  * jinja/exec.c
- *		Statements: output, scopes, loops and macros.
+ *		Execution of statements: output, scopes, loops and macros.
  */
 #include "common/common.h"
 
@@ -41,7 +41,10 @@ bind_value(Frame *frame, int name, const Value *value)
 	frame->count++;
 }
 
-/* Opens a scope inside the current one; it hides names that it will set. */
+/*
+ * Opens a scope inside the current one and returns it. The names in "hidden"
+ * are undefined in the scope until it sets them.
+ */
 Frame *
 jinja_push_frame(Eval *ev, const NameList *hidden)
 {
@@ -60,7 +63,10 @@ jinja_push_frame(Eval *ev, const NameList *hidden)
 	return frame;
 }
 
-/* Number of a name the engine itself binds; -1 if the template has it not. */
+/*
+ * Returns the number of a name that the engine itself binds, or -1 when the
+ * template does not mention it.
+ */
 static int
 find_name(const Eval *ev, const char *name)
 {
@@ -75,7 +81,10 @@ find_name(const Eval *ev, const char *name)
 	return -1;
 }
 
-/* Binds such a name. */
+/*
+ * Gives a name that the engine itself binds a value, when the template
+ * mentions the name.
+ */
 static void
 bind_known_name(Eval *ev, Frame *frame, const char *name, const Value *value)
 {
@@ -85,7 +94,10 @@ bind_known_name(Eval *ev, Frame *frame, const char *name, const Value *value)
 		bind_value(frame, number, value);
 }
 
-/* Unpacks a value into the names of a tuple. */
+/*
+ * Unpacks a value into the targets of a tuple. Raises when their numbers
+ * differ.
+ */
 static void
 assign_tuple(Eval *ev, const TemplateNode *target, const Value *value)
 {
@@ -109,7 +121,7 @@ assign_tuple(Eval *ev, const TemplateNode *target, const Value *value)
 		jinja_assign(ev, target->items.items[i], &items[i]);
 }
 
-/* Assigns to a name, a tuple of names or an attribute of a namespace. */
+/* Assigns to a name, a tuple of targets or an attribute of a namespace. */
 void
 jinja_assign(Eval *ev, const TemplateNode *target, const Value *value)
 {
@@ -162,7 +174,10 @@ print_value(Eval *ev, const Value *value)
 	output_text(ev, text.u.string, text.length);
 }
 
-/* Prints what a filter or call block gave: Jinja2 takes only text for it. */
+/*
+ * Prints the result of a filter or call block; Jinja2 accepts only text as the
+ * result.
+ */
 static void
 print_block(Eval *ev, const TemplateNode *node, const Value *value)
 {
@@ -173,7 +188,10 @@ print_block(Eval *ev, const TemplateNode *node, const Value *value)
 	output_text(ev, value->u.string, value->length);
 }
 
-/* Runs statements in a scope of their own, catching what they print. */
+/*
+ * Runs statements in a scope of their own; returns the text that they print,
+ * filtered where the block has filters.
+ */
 static Value
 capture(Eval *ev, const TemplateNode *node)
 {
@@ -215,7 +233,7 @@ capture(Eval *ev, const TemplateNode *node)
  * ------------------------------------------------------------------------
  */
 
-/* The items of a loop for which its condition holds. */
+/* Iterator over the items of a loop for which its condition holds. */
 typedef struct FilteredIterator
 {
 	Iterator	base;
@@ -225,7 +243,7 @@ typedef struct FilteredIterator
 	Frame	   *frame;
 } FilteredIterator;
 
-/* The next of them. */
+/* Returns the next item for which the condition of the loop holds. */
 static bool
 filtered_next(Budget *budget, Iterator *base, Value *item)
 {
@@ -248,7 +266,10 @@ filtered_next(Budget *budget, Iterator *base, Value *item)
 	return found;
 }
 
-/* The next item of a loop, which may have been read ahead. */
+/*
+ * Sets *item to the next item of a loop, which may have been read ahead; false
+ * at the end.
+ */
 bool
 jinja_loop_advance(Budget *budget, Loop *loop, Value *item)
 {
@@ -268,7 +289,7 @@ jinja_loop_advance(Budget *budget, Loop *loop, Value *item)
 	return true;
 }
 
-/* Reads one item ahead; false at the end. */
+/* Reads one item ahead; returns false at the end. */
 static bool
 loop_peek(Budget *budget, Loop *loop)
 {
@@ -283,7 +304,7 @@ loop_peek(Budget *budget, Loop *loop)
 	return true;
 }
 
-/* loop.length; a generator is read to its end for it. */
+/* Returns loop.length; reads an iterator to its end. */
 int64
 jinja_loop_length(Budget *budget, Loop *loop)
 {
@@ -304,7 +325,7 @@ jinja_loop_length(Budget *budget, Loop *loop)
 	return loop->length;
 }
 
-/* loop.previtem and loop.nextitem */
+/* Returns loop.nextitem or loop.previtem. */
 static Value
 loop_neighbour(Budget *budget, Loop *loop, bool next)
 {
@@ -315,7 +336,10 @@ loop_neighbour(Budget *budget, Loop *loop, bool next)
 		value_undefined_hint("there is no previous item");
 }
 
-/* The attributes of "loop" that are no methods. */
+/*
+ * Sets *result to an attribute of "loop"; returns false when "loop" has none
+ * of that name. Methods are not attributes here.
+ */
 bool
 jinja_loop_attribute(Budget *budget, Loop *loop, const char *name, int length,
 					 Value *result)
@@ -349,7 +373,10 @@ jinja_loop_attribute(Budget *budget, Loop *loop, const char *name, int length,
 	return true;
 }
 
-/* Runs the body of a loop for each item, and the else part if there is none. */
+/*
+ * Runs the body of a loop for each item, or the else part when there is no
+ * item.
+ */
 static void
 run_loop(Eval *ev, const TemplateNode *node, const Value *iterable, int depth0)
 {
@@ -400,7 +427,7 @@ run_loop(Eval *ev, const TemplateNode *node, const Value *iterable, int depth0)
 	}
 }
 
-/* for */
+/* Runs "for". */
 static void
 exec_for(Eval *ev, const TemplateNode *node)
 {
@@ -409,7 +436,7 @@ exec_for(Eval *ev, const TemplateNode *node)
 	run_loop(ev, node, &iterable, 0);
 }
 
-/* loop(iterable) inside a recursive loop */
+/* Returns what loop(iterable) inside a recursive loop prints. */
 Value
 jinja_call_loop(Eval *ev, Loop *loop, const CallArgs *call)
 {
@@ -440,7 +467,9 @@ jinja_call_loop(Eval *ev, Loop *loop, const CallArgs *call)
  * ------------------------------------------------------------------------
  */
 
-/* A macro as a value, with the scope it was defined in. */
+/*
+ * Returns a macro as a value, together with the scope that it is defined in.
+ */
 static Value
 make_macro(Eval *ev, const TemplateNode *node)
 {
@@ -457,7 +486,10 @@ make_macro(Eval *ev, const TemplateNode *node)
 	return value_object(&macro->base);
 }
 
-/* Takes a keyword argument out of a call; false if it is not there. */
+/*
+ * Removes a keyword argument from a call; returns false when the call has none
+ * of that name.
+ */
 static bool
 take_keyword(CallArgs *call, const char *name, Value *value)
 {
@@ -478,7 +510,10 @@ take_keyword(CallArgs *call, const char *name, Value *value)
 	return false;
 }
 
-/* Binds the parameters of a macro that were given by position or name. */
+/*
+ * Binds the parameters of a macro to the arguments of a call. Returns whether
+ * the parameter "caller" was bound.
+ */
 static bool
 bind_parameters(Eval *ev, Macro *macro, CallArgs *call, Frame *frame)
 {
@@ -506,7 +541,7 @@ bind_parameters(Eval *ev, Macro *macro, CallArgs *call, Frame *frame)
 	return found_caller;
 }
 
-/* Gives parameters that were not given their defaults. */
+/* Gives parameters without an argument their defaults. */
 static void
 bind_defaults(Eval *ev, Macro *macro, Frame *frame)
 {
@@ -533,7 +568,10 @@ bind_defaults(Eval *ev, Macro *macro, Frame *frame)
 	}
 }
 
-/* Binds caller, kwargs and varargs, and refuses what is left over. */
+/*
+ * Binds caller, kwargs and varargs, and raises for arguments that are left
+ * over.
+ */
 static void
 bind_special(Eval *ev, Macro *macro, CallArgs *call, Frame *frame,
 			 bool found_caller)
@@ -576,7 +614,7 @@ bind_special(Eval *ev, Macro *macro, CallArgs *call, Frame *frame,
 				   macro->name ? value_clip_name(macro->name, macro->name_length) : "block", nparams);
 }
 
-/* Calls a macro: its value is what it prints. */
+/* Calls a macro; returns what it prints. */
 Value
 jinja_call_macro(Eval *ev, Macro *macro, const CallArgs *given)
 {
@@ -611,7 +649,7 @@ jinja_call_macro(Eval *ev, Macro *macro, const CallArgs *given)
 	return result;
 }
 
-/* call: the block becomes the macro "caller" of the call */
+/* Runs "call": the block becomes the macro "caller" of the call. */
 static void
 exec_call_block(Eval *ev, const TemplateNode *node)
 {
@@ -640,7 +678,7 @@ exec_call_block(Eval *ev, const TemplateNode *node)
  * ------------------------------------------------------------------------
  */
 
-/* if; the branch of an elif is an if of its own */
+/* Runs "if".  The branch of an elif is an "if" of its own. */
 static void
 exec_if(Eval *ev, const TemplateNode *node)
 {
@@ -660,7 +698,7 @@ exec_if(Eval *ev, const TemplateNode *node)
 	jinja_exec(ev, &node->orelse);
 }
 
-/* with: values are evaluated outside */
+/* Runs "with"; the values are evaluated in the scope outside. */
 static void
 exec_with(Eval *ev, const TemplateNode *node)
 {
@@ -681,7 +719,7 @@ exec_with(Eval *ev, const TemplateNode *node)
 	ev->frame = outer;
 }
 
-/* autoescape */
+/* Runs "autoescape". */
 static void
 exec_autoescape(Eval *ev, const TemplateNode *node)
 {
@@ -696,7 +734,7 @@ exec_autoescape(Eval *ev, const TemplateNode *node)
 	ev->autoescape = saved;
 }
 
-/* One statement. */
+/* Runs one statement. */
 static void
 exec_statement(Eval *ev, const TemplateNode *node)
 {
@@ -749,7 +787,7 @@ exec_statement(Eval *ev, const TemplateNode *node)
 	}
 }
 
-/* Runs statements. */
+/* Runs a list of statements. */
 void
 jinja_exec(Eval *ev, const NodeList *body)
 {

@@ -12,14 +12,14 @@
  * ------------------------------------------------------------------------
  */
 
-/* What is left of a loop, each item with the loop itself. */
+/* Iterator over the rest of a loop; each item comes with the loop. */
 typedef struct LoopIterator
 {
 	Iterator	base;
 	Value		loop;
 } LoopIterator;
 
-/* The loop's next item, as a pair with the loop. */
+/* Returns the next item of a loop, as a pair with the loop. */
 static bool
 loop_next(Budget *budget, Iterator *base, Value *item)
 {
@@ -32,7 +32,7 @@ loop_next(Budget *budget, Iterator *base, Value *item)
 	return true;
 }
 
-/* Iterates over what is left of a loop. */
+/* Returns an iterator over the rest of a loop. */
 static Iterator *
 loop_iterate(ValueObject *object)
 {
@@ -44,14 +44,14 @@ loop_iterate(ValueObject *object)
 	return &it->base;
 }
 
-/* len(loop) */
+/* Returns len(loop). */
 static int64
 loop_length(Budget *budget, const ValueObject *object)
 {
 	return jinja_loop_length(budget, (Loop *) unconstify(ValueObject *, object));
 }
 
-/* repr(loop) */
+/* Appends repr(loop). */
 static void
 loop_repr(Budget *budget, StringInfo buf, const ValueObject *object)
 {
@@ -71,7 +71,7 @@ const ValueObjectType jinja_loop_type = {
  * ------------------------------------------------------------------------
  */
 
-/* repr(macro) */
+/* Appends repr(macro). */
 static void
 macro_repr(Budget *budget, StringInfo buf, const ValueObject *object)
 {

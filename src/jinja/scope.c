@@ -39,7 +39,7 @@ lookup_step_value(void *arg, const char *name, int length, JsonbValue *value)
 	return binding == TEMPLATE_VALUE ? TEMPLATE_STEP_VALUE : binding;
 }
 
-/* Finds no envelope: the context object does not keep them. */
+/* Finds no envelope: the context object does not keep envelopes. */
 static TemplateBinding
 no_envelope(void *arg, const char *name, int length, JsonbValue *value)
 {

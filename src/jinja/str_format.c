@@ -1,6 +1,6 @@
 /*
  * jinja/str_format.c
- *		'{:d}'.format(x)
+ *		Python's str.format(): '{:d}'.format(x).
  */
 #include "common/common.h"
 
@@ -8,7 +8,7 @@
 
 #include "jinja/internal.h"
 
-/* The state of one format() call. */
+/* The state of one call of format(). */
 typedef struct BraceFormat
 {
 	const CallArgs *call;
@@ -17,7 +17,7 @@ typedef struct BraceFormat
 	bool		markup;
 } BraceFormat;
 
-/* Digits of a width or precision. */
+/* Reads the digits of a width or precision; returns -1 when there are none. */
 static int64
 spec_amount(const char **p, const char *end)
 {
@@ -33,7 +33,7 @@ spec_amount(const char **p, const char *end)
 	return amount;
 }
 
-/* Takes a format specification apart. */
+/* Reads a format specification.  Raises when it is malformed. */
 static void
 parse_spec(const Value *text, FormatSpec *spec)
 {
@@ -91,7 +91,10 @@ parse_spec(const Value *text, FormatSpec *spec)
 		value_fail("invalid format specifier");
 }
 
-/* Fills text up to the width. */
+/*
+ * Appends text filled up to the width. The first "lead" bytes are sign and
+ * prefix, which stand before the filling of "=".
+ */
 static void
 append_aligned(StringInfo buf, const char *s, int length, int lead,
 			   const FormatSpec *spec, char align)
@@ -112,7 +115,7 @@ append_aligned(StringInfo buf, const char *s, int length, int lead,
 		utext_append_char(buf, spec->fill ? spec->fill : ' ');
 }
 
-/* A string by a specification. */
+/* Appends a string by a specification. */
 static void
 spec_text(StringInfo buf, const FormatSpec *spec, const Value *value)
 {
@@ -134,7 +137,7 @@ spec_text(StringInfo buf, const FormatSpec *spec, const Value *value)
 				   spec->align && !spec->zero ? spec->align : '<');
 }
 
-/* Sign, prefix and digits by a specification. */
+/* Appends sign, prefix and digits by a specification. */
 static void
 spec_number(StringInfo buf, const FormatSpec *spec, bool negative,
 			const char *prefix, const char *digits, int group)
@@ -150,7 +153,7 @@ spec_number(StringInfo buf, const FormatSpec *spec, bool negative,
 	append_aligned(buf, text, strlen(text), lead, spec, spec->align ? spec->align : '>');
 }
 
-/* A double by a specification. */
+/* Appends a double by a specification. */
 static void
 spec_double(StringInfo buf, const FormatSpec *spec, double d)
 {
@@ -202,7 +205,7 @@ spec_double(StringInfo buf, const FormatSpec *spec, double d)
 	spec_number(buf, spec, negative, "", digits, 3);
 }
 
-/* An integer by a specification. */
+/* Appends an integer by a specification. */
 static void
 spec_integer(StringInfo buf, const FormatSpec *spec, const Value *value)
 {
@@ -248,7 +251,7 @@ spec_integer(StringInfo buf, const FormatSpec *spec, const Value *value)
 				format_integer_digits(&magnitude, base, type == 'X'), base == 10 ? 3 : 4);
 }
 
-/* format(value, specification) */
+/* Appends format(value, specification). */
 static void
 apply_spec(Eval *ev, StringInfo buf, const Value *value, const Value *spec_text_value,
 			 bool markup)
@@ -291,7 +294,10 @@ apply_spec(Eval *ev, StringInfo buf, const Value *value, const Value *spec_text_
 		value_fail("unsupported format string passed to %s.__format__", value_type(value));
 }
 
-/* The argument a field begins with. */
+/*
+ * Returns the argument that a field names by number, by keyword or by its
+ * place.
+ */
 static Value
 field_argument(BraceFormat *f, const char *name, int length)
 {
@@ -328,7 +334,7 @@ field_argument(BraceFormat *f, const char *name, int length)
 	value_fail("key %s is missing", value_quote(&text));
 }
 
-/* [index] after the name of a field */
+/* Returns the item of [index] after the name of a field. */
 static Value
 field_item(Eval *ev, const Value *object, const char *name, int length)
 {
@@ -355,7 +361,7 @@ field_item(Eval *ev, const Value *object, const char *name, int length)
 	value_fail("'%s' object is not subscriptable", value_type(object));
 }
 
-/* name[index].attribute: the value of a field */
+/* Returns the value of a field: name[index]. */
 static Value
 field_value(Eval *ev, BraceFormat *f, const char *name, int length)
 {
@@ -386,7 +392,9 @@ field_value(Eval *ev, BraceFormat *f, const char *name, int length)
 static void brace_into(Eval *ev, StringInfo buf, BraceFormat *f, const char *p,
 					   const char *end, int depth);
 
-/* One field, without its braces: name!conversion:specification */
+/*
+ * Appends one field, given without its braces: name!conversion:specification.
+ */
 static void
 format_field(Eval *ev, StringInfo buf, BraceFormat *f, const char *p,
 			 const char *end, int depth)
@@ -431,7 +439,7 @@ format_field(Eval *ev, StringInfo buf, BraceFormat *f, const char *p,
 	apply_spec(ev, buf, &value, &spec_value, f->markup && depth == 0);
 }
 
-/* Text with fields in braces. */
+/* Appends text with fields in braces. */
 static void
 brace_into(Eval *ev, StringInfo buf, BraceFormat *f, const char *p,
 		   const char *end, int depth)
@@ -471,7 +479,7 @@ brace_into(Eval *ev, StringInfo buf, BraceFormat *f, const char *p,
 	value_check_size(buf->len);
 }
 
-/* format.format(...) */
+/* Returns format.format(...). */
 Value
 jinja_format_braces(Eval *ev, const Value *format, const CallArgs *call)
 {
