@@ -19,7 +19,10 @@
  * ------------------------------------------------------------------------
  */
 
-/* A small integer argument. */
+/*
+ * Returns a small integer argument; an int64 beyond the range of int becomes
+ * its limit.
+ */
 int
 jinja_argument_int(const Value *value, int fallback)
 {
@@ -33,7 +36,7 @@ jinja_argument_int(const Value *value, int fallback)
 	return i < INT_MIN ? INT_MIN : (int) i;
 }
 
-/* An argument of which only the truth matters. */
+/* Returns the truth of an argument. */
 bool
 jinja_argument_bool(Eval *ev, const Value *value, bool fallback)
 {
@@ -45,7 +48,7 @@ jinja_argument_bool(Eval *ev, const Value *value, bool fallback)
  * ------------------------------------------------------------------------
  */
 
-/* abs */
+/* The filter abs. */
 static Value
 filter_abs(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -54,7 +57,10 @@ filter_abs(Eval *ev, const Value *argv, const CallArgs *call)
 	return number_abs(&argv[0]);
 }
 
-/* Python's float(); false where it raises TypeError or ValueError. */
+/*
+ * Sets *result to Python's float(value); returns false where Python raises
+ * TypeError or ValueError.
+ */
 static bool
 to_float(const Value *value, double *result)
 {
@@ -69,7 +75,7 @@ to_float(const Value *value, double *result)
 		number_parse_float(value->u.string, value->length, result);
 }
 
-/* float */
+/* The filter float. */
 static Value
 filter_float(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -80,7 +86,7 @@ filter_float(Eval *ev, const Value *argv, const CallArgs *call)
 	return value_given(&argv[1]) ? argv[1] : value_float(0.0);
 }
 
-/* int */
+/* The filter int. */
 static Value
 filter_int(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -107,7 +113,7 @@ filter_int(Eval *ev, const Value *argv, const CallArgs *call)
 	return number_from_double_trunc(d);
 }
 
-/* round */
+/* The filter round. */
 static Value
 filter_round(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -133,7 +139,7 @@ filter_round(Eval *ev, const Value *argv, const CallArgs *call)
 						value_given(&argv[1]) ? value_index(&argv[1], "round") : 0);
 }
 
-/* filesizeformat */
+/* The filter filesizeformat. */
 static Value
 filter_filesizeformat(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -177,7 +183,7 @@ filter_filesizeformat(Eval *ev, const Value *argv, const CallArgs *call)
  * ------------------------------------------------------------------------
  */
 
-/* default */
+/* The filter default. */
 static Value
 filter_default(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -187,7 +193,7 @@ filter_default(Eval *ev, const Value *argv, const CallArgs *call)
 	return argv[0];
 }
 
-/* attr: an attribute, never an item */
+/* The filter attr: an attribute, never an item. */
 static Value
 filter_attr(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -209,14 +215,14 @@ filter_attr(Eval *ev, const Value *argv, const CallArgs *call)
 	return jinja_getattr(ev, &dict, &argv[1]);
 }
 
-/* string */
+/* The filter string. */
 static Value
 filter_string(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	return value_soft_str(&ev->budget, &argv[0]);
 }
 
-/* safe */
+/* The filter safe. */
 static Value
 filter_safe(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -226,7 +232,7 @@ filter_safe(Eval *ev, const Value *argv, const CallArgs *call)
 	return text;
 }
 
-/* escape */
+/* The filter escape. */
 static Value
 filter_escape(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -235,7 +241,7 @@ filter_escape(Eval *ev, const Value *argv, const CallArgs *call)
 	return utext_escape(&text);
 }
 
-/* forceescape */
+/* The filter forceescape. */
 static Value
 filter_forceescape(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -244,14 +250,14 @@ filter_forceescape(Eval *ev, const Value *argv, const CallArgs *call)
 	return utext_escape(&text);
 }
 
-/* pprint */
+/* The filter pprint. */
 static Value
 filter_pprint(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	return value_pprint(&ev->budget, &argv[0]);
 }
 
-/* tojson: sorted keys, and nothing that HTML would read as markup */
+/* The filter tojson: sorted keys, and nothing that HTML reads as markup. */
 static Value
 filter_tojson(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -278,7 +284,10 @@ filter_tojson(Eval *ev, const Value *argv, const CallArgs *call)
 	return result;
 }
 
-/* to_json: JSON text as it is, for SQL and HTTP bodies */
+/*
+ * The filter to_json: JSON text without escapes for HTML, for SQL and HTTP
+ * bodies.
+ */
 static Value
 filter_to_json(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -291,7 +300,7 @@ filter_to_json(Eval *ev, const Value *argv, const CallArgs *call)
 	return utext_from_buffer(&buf);
 }
 
-/* from_json: JSON text as a value */
+/* The filter from_json: the value of a JSON text. */
 static Value
 filter_from_json(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -305,7 +314,7 @@ filter_from_json(Eval *ev, const Value *argv, const CallArgs *call)
 	return result;
 }
 
-/* b64encode */
+/* The filter b64encode. */
 static Value
 filter_b64encode(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -317,14 +326,14 @@ filter_b64encode(Eval *ev, const Value *argv, const CallArgs *call)
 	value_check_size((int64) text.length * 4 / 3 + 4);
 	size = pg_b64_enc_len(text.length);
 	encoded = palloc(size + 1);
-	/* char * until PostgreSQL 17, uint8 * from then on */
+	/* pg_b64_encode takes char * up to PostgreSQL 17, uint8 * from 18 on */
 	length = pg_b64_encode((const void *) text.u.string, text.length, encoded, size);
 	if (length < 0)
 		elog(ERROR, "base64 encoding failed");
 	return utext_make(encoded, length);
 }
 
-/* b64decode */
+/* The filter b64decode. */
 static Value
 filter_b64decode(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -340,7 +349,10 @@ filter_b64decode(Eval *ev, const Value *argv, const CallArgs *call)
 	return utext_make(decoded, length);
 }
 
-/* Text for SQL: strings as they are, containers as JSON. */
+/*
+ * Returns the text of a value for SQL: strings as they are, other values as
+ * JSON.
+ */
 static Value
 sql_text(Eval *ev, const Value *value)
 {
@@ -360,7 +372,7 @@ sql_text(Eval *ev, const Value *value)
 	return utext_from_buffer(&buf);
 }
 
-/* quote_literal: PostgreSQL's own quoting; none becomes NULL */
+/* The filter quote_literal: PostgreSQL's own quoting; none becomes NULL. */
 static Value
 filter_quote_literal(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -375,7 +387,7 @@ filter_quote_literal(Eval *ev, const Value *argv, const CallArgs *call)
 	return utext_from_cstring(quote_literal_cstr(utext_cstring(&text)));
 }
 
-/* quote_ident: PostgreSQL's own quoting */
+/* The filter quote_ident: PostgreSQL's own quoting. */
 static Value
 filter_quote_ident(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -456,7 +468,7 @@ static const Builtin filters[] = {
 	{"xmlattr", jinja_filter_xmlattr, 0, {"autospace"}},
 };
 
-/* Finds a builtin in a sorted table. */
+/* Returns the builtin of a name in a table that is sorted by name, or NULL. */
 const Builtin *
 jinja_find_builtin(const Builtin *table, int count, const char *name, int length)
 {
@@ -480,14 +492,17 @@ jinja_find_builtin(const Builtin *table, int count, const char *name, int length
 	return NULL;
 }
 
-/* The filter of a name, or NULL. */
+/* Returns the filter of a name, or NULL. */
 const Builtin *
 jinja_find_filter(const char *name, int length)
 {
 	return jinja_find_builtin(filters, lengthof(filters), name, length);
 }
 
-/* A filter that Jinja2 has and we refuse: its result cannot be repeated. */
+/*
+ * Returns whether the name is a filter of Jinja2 whose result changes from one
+ * rendering to the next, which is refused.
+ */
 bool
 jinja_refused_filter(const char *name, int length)
 {

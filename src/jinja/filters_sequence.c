@@ -2,9 +2,9 @@
  * jinja/filters_sequence.c
  *		Filters on sequences.
  *
- * Those that are generators in Jinja2 are lazy here too: an item is computed
- * when somebody asks for it, so that an error in one that nobody asks for
- * stays unseen.
+ * Filters that are generators in Jinja2 are lazy here too: an item is computed
+ * when it is asked for, so that an error in an item that nobody asks for does
+ * not occur.
  */
 #include "common/common.h"
 
@@ -20,16 +20,16 @@
  * ------------------------------------------------------------------------
  */
 
-/* "a.b.0" taken apart */
+/* The parts of an attribute like "a.b.0". */
 typedef struct Path
 {
 	int			count;
 	Value	   *parts;
-	const Value *fallback;		/* for what is undefined on the way */
+	const Value *fallback;		/* replaces undefined values on the way */
 	bool		ignore_case;
 } Path;
 
-/* Do only decimal digits make up the text? */
+/* Returns whether the text consists of decimal digits. */
 static bool
 is_digits(const Value *text)
 {
@@ -43,7 +43,9 @@ is_digits(const Value *text)
 	return text->length > 0;
 }
 
-/* Prepares a path; no attribute: the item itself. */
+/*
+ * Sets *path to the parts of an attribute; no attribute means the item itself.
+ */
 static void
 prepare_path(Path *path, const Value *attribute, bool ignore_case)
 {
@@ -75,7 +77,7 @@ prepare_path(Path *path, const Value *attribute, bool ignore_case)
 	}
 }
 
-/* What stands at the end of a path. */
+/* Returns the value at the end of a path. */
 static Value
 follow_path(Eval *ev, const Path *path, const Value *item)
 {
@@ -121,7 +123,7 @@ struct Generator
 	Value		list;
 };
 
-/* A generator over an input. */
+/* Returns a generator over an input, which is opened later. */
 static Generator *
 make_generator(Eval *ev, bool (*next) (Budget *, Iterator *, Value *),
 			   const Value *input)
@@ -146,14 +148,16 @@ start_generator(Budget *budget, Generator *g, bool if_true)
 		g->source = value_iterate(budget, &g->input);
 }
 
-/* The generator as a value. */
+/* Returns a generator as a value. */
 static Value
 generator_value(Generator *g)
 {
 	return value_iterator(&g->base);
 }
 
-/* A filter or test by a name that is only known now. */
+/*
+ * Returns the filter or test whose name is a value. Raises when there is none.
+ */
 static const Builtin *
 find_by_value(const Value *name, bool filter)
 {
@@ -171,7 +175,7 @@ find_by_value(const Value *name, bool filter)
 	return builtin;
 }
 
-/* map: the next item */
+/* Returns the next item of map. */
 static bool
 map_next(Budget *budget, Iterator *base, Value *item)
 {
@@ -197,7 +201,7 @@ map_next(Budget *budget, Iterator *base, Value *item)
 	return true;
 }
 
-/* map: an attribute, or a filter with its arguments */
+/* The filter map: an attribute, or a filter with its arguments. */
 Value
 jinja_filter_map(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -212,7 +216,7 @@ jinja_filter_map(Eval *ev, const Value *argv, const CallArgs *call)
 		g->call.nargs--;
 		return generator_value(g);
 	}
-	/* nothing to map: the arguments are not looked at */
+	/* no item to map: the arguments are not looked at */
 	if (!value_truth(&ev->budget, &argv[0]))
 		return generator_value(g);
 	g->attribute = true;
@@ -233,7 +237,7 @@ jinja_filter_map(Eval *ev, const Value *argv, const CallArgs *call)
 	return generator_value(g);
 }
 
-/* select and its like: the next item */
+/* Returns the next item of select, reject, selectattr or rejectattr. */
 static bool
 select_next(Budget *budget, Iterator *base, Value *item)
 {
@@ -263,13 +267,13 @@ select_next(Budget *budget, Iterator *base, Value *item)
 	return false;
 }
 
-/* Common part of the four. */
+/* Returns the generator of select, reject, selectattr or rejectattr. */
 static Value
 make_select(Eval *ev, const Value *argv, const CallArgs *call, bool attribute, bool negate)
 {
 	Generator  *g = make_generator(ev, select_next, &argv[0]);
 
-	/* nothing to choose from: the arguments are not looked at */
+	/* no item to choose from: the arguments are not looked at */
 	if (!value_truth(&ev->budget, &argv[0]))
 		return generator_value(g);
 	g->call = *call;
@@ -292,35 +296,35 @@ make_select(Eval *ev, const Value *argv, const CallArgs *call, bool attribute, b
 	return generator_value(g);
 }
 
-/* select */
+/* The filter select. */
 Value
 jinja_filter_select(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	return make_select(ev, argv, call, false, false);
 }
 
-/* reject */
+/* The filter reject. */
 Value
 jinja_filter_reject(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	return make_select(ev, argv, call, false, true);
 }
 
-/* selectattr */
+/* The filter selectattr. */
 Value
 jinja_filter_selectattr(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	return make_select(ev, argv, call, true, false);
 }
 
-/* rejectattr */
+/* The filter rejectattr. */
 Value
 jinja_filter_rejectattr(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	return make_select(ev, argv, call, true, true);
 }
 
-/* unique: the next item */
+/* Returns the next item of unique. */
 static bool
 unique_next(Budget *budget, Iterator *base, Value *item)
 {
@@ -341,7 +345,7 @@ unique_next(Budget *budget, Iterator *base, Value *item)
 	return false;
 }
 
-/* unique */
+/* The filter unique. */
 Value
 jinja_filter_unique(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -352,7 +356,7 @@ jinja_filter_unique(Eval *ev, const Value *argv, const CallArgs *call)
 	return generator_value(g);
 }
 
-/* batch: the next row */
+/* Returns the next row of batch. */
 static bool
 batch_next(Budget *budget, Iterator *base, Value *item)
 {
@@ -408,13 +412,16 @@ batch_next(Budget *budget, Iterator *base, Value *item)
 	return true;
 }
 
-/* batch */
+/* The filter batch. */
 Value
 jinja_filter_batch(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	Generator  *g = make_generator(ev, batch_next, &argv[0]);
 
-	/* Jinja2 only compares the size, so anything will do unless it must fill */
+	/*
+	 * Jinja2 only compares the size: any value is accepted unless rows are
+	 * filled
+	 */
 	g->negate = !value_is_integer(&argv[1]);
 	g->seen = argv[1];
 	g->size = -1;
@@ -427,7 +434,7 @@ jinja_filter_batch(Eval *ev, const Value *argv, const CallArgs *call)
 	return generator_value(g);
 }
 
-/* slice: the next column */
+/* Returns the next column of slice. */
 static bool
 slice_next(Budget *budget, Iterator *base, Value *item)
 {
@@ -462,7 +469,7 @@ slice_next(Budget *budget, Iterator *base, Value *item)
 	return true;
 }
 
-/* slice */
+/* The filter slice. */
 Value
 jinja_filter_slice(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -473,7 +480,10 @@ jinja_filter_slice(Eval *ev, const Value *argv, const CallArgs *call)
 	return generator_value(g);
 }
 
-/* items: the next pair; what is no mapping fails here, as in Jinja2 */
+/*
+ * Returns the next pair of items. Raises for a value that is no mapping, as
+ * Jinja2 does here and not earlier.
+ */
 static bool
 items_next(Budget *budget, Iterator *base, Value *item)
 {
@@ -492,7 +502,7 @@ items_next(Budget *budget, Iterator *base, Value *item)
 	return true;
 }
 
-/* items */
+/* The filter items. */
 Value
 jinja_filter_items(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -516,7 +526,10 @@ typedef struct SortContext
 	bool		reverse;
 } SortContext;
 
-/* For qsort_arg: by key, then by position, so that the sort is stable. */
+/*
+ * Compares two items for qsort_arg: by key, then by position, so that the sort
+ * is stable.
+ */
 static int
 compare_sort_items(const void *a, const void *b, void *arg)
 {
@@ -532,7 +545,7 @@ compare_sort_items(const void *a, const void *b, void *arg)
 	return x->position - y->position;
 }
 
-/* Sorts values by keys. */
+/* Sorts items by their keys. */
 static void
 sort_by_key(Budget *budget, SortItem *items, int count, bool reverse)
 {
@@ -541,7 +554,7 @@ sort_by_key(Budget *budget, SortItem *items, int count, bool reverse)
 	qsort_arg(items, count, sizeof(SortItem), compare_sort_items, &context);
 }
 
-/* Values back out of what was sorted. */
+/* Returns the values of sorted items as a list. */
 static Value
 sorted_list(const SortItem *items, int count)
 {
@@ -553,7 +566,7 @@ sorted_list(const SortItem *items, int count)
 	return value_list(count, values);
 }
 
-/* sort: keys are lists, one member for each attribute */
+/* The filter sort: keys are lists with one member for each attribute. */
 Value
 jinja_filter_sort(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -589,7 +602,7 @@ jinja_filter_sort(Eval *ev, const Value *argv, const CallArgs *call)
 	return sorted_list(items, count);
 }
 
-/* dictsort: pairs by key or value */
+/* The filter dictsort: pairs sorted by key or value. */
 Value
 jinja_filter_dictsort(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -624,7 +637,7 @@ jinja_filter_dictsort(Eval *ev, const Value *argv, const CallArgs *call)
 	return sorted_list(items, count);
 }
 
-/* groupby: (grouper, list) for each value of an attribute */
+/* The filter groupby: (grouper, list) for each value of an attribute. */
 Value
 jinja_filter_groupby(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -667,7 +680,7 @@ jinja_filter_groupby(Eval *ev, const Value *argv, const CallArgs *call)
 	return value_list(ngroups, groups);
 }
 
-/* The first of the smallest or largest items. */
+/* Returns the first of the smallest or largest items. */
 static Value
 find_extreme(Eval *ev, const Value *argv, ValueOperator op)
 {
@@ -694,14 +707,14 @@ find_extreme(Eval *ev, const Value *argv, ValueOperator op)
 	return best;
 }
 
-/* min */
+/* The filter min. */
 Value
 jinja_filter_min(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	return find_extreme(ev, argv, OP_LT);
 }
 
-/* max */
+/* The filter max. */
 Value
 jinja_filter_max(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -713,7 +726,7 @@ jinja_filter_max(Eval *ev, const Value *argv, const CallArgs *call)
  * ------------------------------------------------------------------------
  */
 
-/* first */
+/* The filter first. */
 Value
 jinja_filter_first(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -725,7 +738,7 @@ jinja_filter_first(Eval *ev, const Value *argv, const CallArgs *call)
 	return value_undefined_hint("No first item, sequence was empty.");
 }
 
-/* last */
+/* The filter last. */
 Value
 jinja_filter_last(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -739,21 +752,21 @@ jinja_filter_last(Eval *ev, const Value *argv, const CallArgs *call)
 	return value_undefined_hint("No last item, sequence was empty.");
 }
 
-/* length */
+/* The filter length. */
 Value
 jinja_filter_length(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	return value_int(value_length(&ev->budget, &argv[0]));
 }
 
-/* list */
+/* The filter list. */
 Value
 jinja_filter_list(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	return value_collect(&ev->budget, &argv[0]);
 }
 
-/* reverse: a string, or an iterator that walks the other way */
+/* The filter reverse: a string, or an iterator in the other direction. */
 Value
 jinja_filter_reverse(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -777,7 +790,7 @@ jinja_filter_reverse(Eval *ev, const Value *argv, const CallArgs *call)
 	return value_collect(&ev->budget, &list);
 }
 
-/* join */
+/* The filter join. */
 Value
 jinja_filter_join(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -823,7 +836,7 @@ jinja_filter_join(Eval *ev, const Value *argv, const CallArgs *call)
 	return result;
 }
 
-/* sum */
+/* The filter sum. */
 Value
 jinja_filter_sum(Eval *ev, const Value *argv, const CallArgs *call)
 {

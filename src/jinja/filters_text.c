@@ -9,7 +9,7 @@
 #include "jinja/internal.h"
 #include "jinja/filters.h"
 
-/* upper */
+/* The filter upper. */
 Value
 jinja_filter_upper(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -18,7 +18,7 @@ jinja_filter_upper(Eval *ev, const Value *argv, const CallArgs *call)
 	return utext_upper(&text);
 }
 
-/* lower */
+/* The filter lower. */
 Value
 jinja_filter_lower(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -27,7 +27,7 @@ jinja_filter_lower(Eval *ev, const Value *argv, const CallArgs *call)
 	return utext_lower(&text);
 }
 
-/* capitalize */
+/* The filter capitalize. */
 Value
 jinja_filter_capitalize(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -36,7 +36,10 @@ jinja_filter_capitalize(Eval *ev, const Value *argv, const CallArgs *call)
 	return utext_capitalize(&text);
 }
 
-/* title: words begin after a hyphen, white space or an opening bracket */
+/*
+ * The filter title: a word begins after a hyphen, white space or an opening
+ * bracket.
+ */
 Value
 jinja_filter_title(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -78,7 +81,7 @@ jinja_filter_title(Eval *ev, const Value *argv, const CallArgs *call)
 	return utext_from_buffer(&buf);
 }
 
-/* trim */
+/* The filter trim. */
 Value
 jinja_filter_trim(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -91,7 +94,7 @@ jinja_filter_trim(Eval *ev, const Value *argv, const CallArgs *call)
 	return utext_strip(&text, &argv[1], true, true);
 }
 
-/* center */
+/* The filter center. */
 Value
 jinja_filter_center(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -101,7 +104,7 @@ jinja_filter_center(Eval *ev, const Value *argv, const CallArgs *call)
 					NULL, 0);
 }
 
-/* replace */
+/* The filter replace. */
 Value
 jinja_filter_replace(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -126,7 +129,7 @@ jinja_filter_replace(Eval *ev, const Value *argv, const CallArgs *call)
 	return result;
 }
 
-/* format: printf-style, with positional or keyword arguments */
+/* The filter format: printf-style, with positional or keyword arguments. */
 Value
 jinja_filter_format(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -151,7 +154,7 @@ jinja_filter_format(Eval *ev, const Value *argv, const CallArgs *call)
 	return format_percent(&ev->budget, &text, &args);
 }
 
-/* A string argument, or an error as Python's + would give. */
+/* Raises what Python's + raises, unless the value is a string. */
 static void
 require_text(const Value *value)
 {
@@ -161,7 +164,7 @@ require_text(const Value *value)
 		value_fail("unsupported operand type(s) for +: '%s' and 'str'", value_type(value));
 }
 
-/* indent */
+/* The filter indent. */
 Value
 jinja_filter_indent(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -201,7 +204,10 @@ jinja_filter_indent(Eval *ev, const Value *argv, const CallArgs *call)
 	return text;
 }
 
-/* truncate: at a word, unless killwords; a little too long is let pass */
+/*
+ * The filter truncate: cuts at a word, unless killwords; text that exceeds the
+ * length by at most the leeway stays whole.
+ */
 Value
 jinja_filter_truncate(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -230,7 +236,7 @@ jinja_filter_truncate(Eval *ev, const Value *argv, const CallArgs *call)
 	return utext_concat(&kept, &end);
 }
 
-/* wordcount */
+/* The filter wordcount. */
 Value
 jinja_filter_wordcount(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -267,17 +273,20 @@ typedef struct Wrapper
 	bool		on_hyphens;
 	const Value *newline;
 	StringInfo	out;
-	int			lines;			/* written so far, of this paragraph */
+	int			lines;			/* lines written so far of this paragraph */
 } Wrapper;
 
-/* The white space textwrap knows. */
+/* Returns whether the character is white space for textwrap. */
 static bool
 is_wrap_space(uint32 c)
 {
 	return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-/* Punctuation or letters that may stand before a dash. */
+/*
+ * Returns whether the character is a letter or punctuation that may stand
+ * before a dash.
+ */
 static bool
 is_word_or_punctuation(uint32 c)
 {
@@ -285,14 +294,17 @@ is_word_or_punctuation(uint32 c)
 		c == '.' || c == ',' || c == '?';
 }
 
-/* A letter: part of a word and no digit. */
+/* Returns whether the character is part of a word and no digit. */
 static bool
 is_letter(uint32 c)
 {
 	return unicode_is_word(c) && !unicode_is(c, UC_DECIMAL);
 }
 
-/* Do two or more hyphens begin here, with a word after them? */
+/*
+ * Returns the length of a dash at pos: two or more hyphens with a word after
+ * them. Returns 0 when there is none.
+ */
 static int
 match_dash(const Wrapper *w, int pos)
 {
@@ -307,7 +319,7 @@ match_dash(const Wrapper *w, int pos)
 	return end - pos;
 }
 
-/* May the line be broken after the hyphen at pos? */
+/* Returns whether the line may be broken after the hyphen at pos. */
 static bool
 breaks_after_hyphen(const Wrapper *w, int pos)
 {
@@ -325,7 +337,10 @@ breaks_after_hyphen(const Wrapper *w, int pos)
 	return next < w->length && is_letter(c[next]);
 }
 
-/* End of the chunk that begins at pos: white space, a dash or a word. */
+/*
+ * Returns the end of the chunk that begins at pos: white space, a dash or a
+ * word.
+ */
 static int
 chunk_end(const Wrapper *w, int pos)
 {
@@ -367,7 +382,7 @@ emit_line(Wrapper *w, int start, int end)
 	value_check_size(w->out->len);
 }
 
-/* Is the stretch nothing but white space (Unicode's, here)? */
+/* Returns whether a stretch of the line is white space of Unicode. */
 static bool
 all_space(const Wrapper *w, int start, int end)
 {
@@ -379,7 +394,9 @@ all_space(const Wrapper *w, int start, int end)
 	return true;
 }
 
-/* Where to cut a word that does not fit into the space that is left. */
+/*
+ * Returns where to cut a word that does not fit into the space that is left.
+ */
 static int
 cut_long_word(const Wrapper *w, int start, int end, int space)
 {
@@ -410,7 +427,7 @@ wrap(Wrapper *w)
 	int			pos = 0;
 	int			end = w->length > 0 ? chunk_end(w, 0) : 0;
 
-	/* pos..end is the chunk at hand; a cut word leaves its rest there */
+	/* pos..end is the current chunk; a cut word leaves its rest there */
 	while (pos < w->length)
 	{
 		int			line = pos;
@@ -458,7 +475,7 @@ wrap(Wrapper *w)
 	}
 }
 
-/* wordwrap */
+/* The filter wordwrap: Python's textwrap. */
 Value
 jinja_filter_wordwrap(Eval *ev, const Value *argv, const CallArgs *call)
 {

@@ -15,7 +15,7 @@
  * ------------------------------------------------------------------------
  */
 
-/* The text of a named reference, or NULL. */
+/* Returns the text of a named reference, or NULL. */
 static const char *
 find_entity(const char *name, int length)
 {
@@ -39,7 +39,7 @@ find_entity(const char *name, int length)
 	return NULL;
 }
 
-/* What HTML5 makes of a numeric reference. */
+/* Appends the character that HTML5 gives a numeric reference. */
 static void
 append_numeric(StringInfo buf, uint64 c)
 {
@@ -62,7 +62,10 @@ append_numeric(StringInfo buf, uint64 c)
 		utext_append_char(buf, (uint32) c);
 }
 
-/* A reference like &#38; or &#x26; at s; returns its length or 0. */
+/*
+ * Appends the character of a reference like &#38; or &#x26; at s; returns the
+ * length of the reference, or 0 when there is none.
+ */
 static int
 unescape_numeric(StringInfo buf, const char *s, int length)
 {
@@ -93,7 +96,10 @@ unescape_numeric(StringInfo buf, const char *s, int length)
 	return pos;
 }
 
-/* A reference like &amp; at s, also cut short; returns its length or 0. */
+/*
+ * Appends the text of a reference like &amp; at s, which may lack its end;
+ * returns the length of the reference, or 0 when there is none.
+ */
 static int
 unescape_named(StringInfo buf, const char *s, int length)
 {
@@ -124,7 +130,7 @@ unescape_named(StringInfo buf, const char *s, int length)
 	return end;
 }
 
-/* Python's html.unescape() */
+/* Returns Python's html.unescape(). */
 Value
 jinja_unescape(const Value *s)
 {
@@ -150,7 +156,10 @@ jinja_unescape(const Value *s)
 	return utext_from_buffer(&buf);
 }
 
-/* Removes every stretch from an opening to the next closing mark. */
+/*
+ * Returns the text without every stretch from an opening to the next closing
+ * mark.
+ */
 static Value
 remove_between(const Value *s, const char *open, const char *close)
 {
@@ -175,7 +184,7 @@ remove_between(const Value *s, const char *open, const char *close)
 	return utext_from_buffer(&buf);
 }
 
-/* Markup.striptags(), in linear time */
+/* Returns Markup.striptags(), in linear time. */
 Value
 jinja_striptags(const Value *s)
 {
@@ -198,7 +207,7 @@ jinja_striptags(const Value *s)
 	return jinja_unescape(&text);
 }
 
-/* striptags */
+/* The filter striptags. */
 Value
 jinja_filter_striptags(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -207,7 +216,7 @@ jinja_filter_striptags(Eval *ev, const Value *argv, const CallArgs *call)
 	return jinja_striptags(&text);
 }
 
-/* xmlattr: attributes of a tag from a dict */
+/* The filter xmlattr: attributes of a tag from a dict. */
 Value
 jinja_filter_xmlattr(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -285,7 +294,7 @@ url_quote(Eval *ev, StringInfo buf, const Value *value, bool query)
 	}
 }
 
-/* urlencode: a text, or the pairs of a query string */
+/* The filter urlencode: a text, or the pairs of a query string. */
 Value
 jinja_filter_urlencode(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -333,7 +342,7 @@ jinja_filter_urlencode(Eval *ev, const Value *argv, const CallArgs *call)
  * ------------------------------------------------------------------------
  */
 
-/* What urlize was asked for. */
+/* The options of urlize. */
 typedef struct Urlize
 {
 	int64		limit;			/* -1: none */
@@ -341,7 +350,7 @@ typedef struct Urlize
 	const Value *schemes;		/* list of extra schemes, or NULL */
 } Urlize;
 
-/* Does the text go on with this word, in any case? */
+/* Returns whether the text begins with the word, in any case. */
 static bool
 starts(const char *s, int length, const char *word)
 {
@@ -350,7 +359,7 @@ starts(const char *s, int length, const char *word)
 	return length >= n && pg_strncasecmp(s, word, n) == 0;
 }
 
-/* [:port][/path] up to the end */
+/* Returns whether the rest of the text is [:port][/path]. */
 static bool
 match_url_tail(const char *s, int length)
 {
@@ -369,7 +378,9 @@ match_url_tail(const char *s, int length)
 	return length == 0 || strchr("/?#", s[0]) != NULL;
 }
 
-/* Length of a host made of labels and dots; characters of \w, % and -. */
+/*
+ * Returns the length of a host of labels and dots: characters of \w, % and -.
+ */
 static int
 host_length(const char *s, int length)
 {
@@ -387,7 +398,7 @@ host_length(const char *s, int length)
 	return pos;
 }
 
-/* Number of characters that are ASCII letters; -1: others are among them. */
+/* Returns the length if all characters are ASCII letters, otherwise -1. */
 static int
 letters_only(const char *s, int length)
 {
@@ -401,7 +412,10 @@ letters_only(const char *s, int length)
 	return length;
 }
 
-/* Is the last label a top-level domain: letters, or xn-- and a word? */
+/*
+ * Returns whether a label is a top-level domain: letters, or "xn--" and a
+ * word.
+ */
 static bool
 is_tld(const char *s, int length)
 {
@@ -425,7 +439,10 @@ is_tld(const char *s, int length)
 	return chars >= 2 && chars <= 59;
 }
 
-/* Are all labels before the last one well formed (min characters or more)? */
+/*
+ * Returns whether all labels before the last one have between min and max
+ * characters.
+ */
 static bool
 labels_ok(const char *s, int length, int min, int max)
 {
@@ -450,7 +467,10 @@ labels_ok(const char *s, int length, int min, int max)
 	return true;
 }
 
-/* Does host[0..length) plus the tail make a link?  Tries shorter hosts too. */
+/*
+ * Returns whether the text is a host with an optional port and path; basic:
+ * only hosts of a few well-known domains count.
+ */
 static bool
 match_host(const char *s, int length, bool basic)
 {
@@ -479,7 +499,10 @@ match_host(const char *s, int length, bool basic)
 	return false;
 }
 
-/* An IPv4 address, or one in brackets; returns its length or 0. */
+/*
+ * Returns the length of an IPv4 address or of an IPv6 address in brackets, or
+ * 0 when there is none.
+ */
 static int
 match_address(const char *s, int length)
 {
@@ -526,7 +549,10 @@ match_address(const char *s, int length)
 	return pos;
 }
 
-/* Is the word a link that begins with a scheme, www. or a known domain? */
+/*
+ * Returns whether the word is a link that begins with a scheme, with www. or
+ * is of a well-known domain.
+ */
 static bool
 is_link(const char *s, int length)
 {
@@ -545,13 +571,15 @@ is_link(const char *s, int length)
 	return match_host(s, length, true);
 }
 
-/* Is the word an address like user@host.tld? */
+/* Returns whether the word is an address like user@host.tld. */
 static bool
 is_email(const char *s, int length)
 {
 	int			at = utext_rfind(s, length, "@", 1, length);
 
-	/* an earlier @ may belong to the user: \S+ takes all it can */
+	/*
+	 * an earlier @ may belong to the user, because \S+ takes as much as it can
+	 */
 	while (at > 0)
 	{
 		const char *host = s + at + 1;
@@ -578,7 +606,7 @@ is_email(const char *s, int length)
 	return false;
 }
 
-/* Writes a link. */
+/* Appends a link. */
 static void
 append_link(StringInfo buf, const Urlize *u, const char *prefix, const char *s,
 			int length, int64 limit, const char *attributes)
@@ -595,7 +623,7 @@ append_link(StringInfo buf, const Urlize *u, const char *prefix, const char *s,
 	value_check_size(buf->len);
 }
 
-/* A word without the punctuation around it. */
+/* Appends a word that has no punctuation around it, as a link if it is one. */
 static void
 append_middle(StringInfo buf, const Urlize *u, const char *s, int length)
 {
@@ -634,7 +662,7 @@ append_middle(StringInfo buf, const Urlize *u, const char *s, int length)
 	appendBinaryStringInfo(buf, s, length);
 }
 
-/* Length of the opening brackets at the start of a word. */
+/* Returns the length of the opening brackets at the start of a word. */
 static int
 head_length(const char *s, int length)
 {
@@ -652,7 +680,10 @@ head_length(const char *s, int length)
 	return pos;
 }
 
-/* Length of the closing brackets and punctuation at its end. */
+/*
+ * Returns the length of the closing brackets and punctuation at the end of a
+ * word.
+ */
 static int
 tail_length(const char *s, int length)
 {
@@ -670,7 +701,7 @@ tail_length(const char *s, int length)
 	return length - end;
 }
 
-/* How often a bracket stands in a stretch of text. */
+/* Returns how often a bracket occurs in a text. */
 static int
 count_text(const char *s, int length, const char *what)
 {
@@ -686,7 +717,10 @@ count_text(const char *s, int length, const char *what)
 	return count;
 }
 
-/* Gives closing brackets in the tail back to brackets opened in the middle. */
+/*
+ * Moves closing brackets from the tail of a word to its middle while the
+ * middle has open ones; returns the length of the middle.
+ */
 static int
 balance_brackets(const char *s, int middle, int tail)
 {
@@ -713,7 +747,7 @@ balance_brackets(const char *s, int middle, int tail)
 	return middle;
 }
 
-/* One word with everything around it. */
+/* Appends a word with the brackets and punctuation around it. */
 static void
 append_word(StringInfo buf, const Urlize *u, const char *s, int length)
 {
@@ -728,14 +762,14 @@ append_word(StringInfo buf, const Urlize *u, const char *s, int length)
 	value_check_size(buf->len);
 }
 
-/* For qsort: words of rel in order. */
+/* Compares two strings for qsort. */
 static int
 compare_words(const void *a, const void *b)
 {
 	return utext_compare(a, b);
 }
 
-/* The rel and target attributes of the links. */
+/* Returns the text of the attributes rel and target of all links. */
 static char *
 link_attributes(Eval *ev, const Value *argv)
 {
@@ -777,7 +811,7 @@ link_attributes(Eval *ev, const Value *argv)
 	return buf.data;
 }
 
-/* Insists that an extra scheme looks like one. */
+/* Raises unless an extra scheme has the form of one. */
 static void
 check_scheme(const Value *scheme)
 {
@@ -800,7 +834,7 @@ check_scheme(const Value *scheme)
 		value_fail("%s is not a valid URI scheme prefix", value_quote(scheme));
 }
 
-/* urlize */
+/* The filter urlize. */
 Value
 jinja_filter_urlize(Eval *ev, const Value *argv, const CallArgs *call)
 {

@@ -1,6 +1,6 @@
 /*
  * jinja/methods.c
- *		Methods of dicts, lists, numbers and helpers, and the global functions.
+ *		Methods of dicts, lists, numbers, cyclers and loops, and the global functions.
  */
 #include "common/common.h"
 
@@ -18,7 +18,7 @@
  * ------------------------------------------------------------------------
  */
 
-/* get */
+/* dict.get() */
 static Value
 dict_method_get(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -31,7 +31,7 @@ dict_method_get(Eval *ev, const Value *argv, const CallArgs *call)
 	return value_given(&argv[2]) ? argv[2] : value_none();
 }
 
-/* keys, values and items */
+/* Returns a view of a dict. */
 static Value
 make_view(const Value *dict, ViewKind kind)
 {
@@ -44,35 +44,35 @@ make_view(const Value *dict, ViewKind kind)
 	return v;
 }
 
-/* keys */
+/* dict.keys() */
 static Value
 dict_method_keys(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	return make_view(&argv[0], VIEW_KEYS);
 }
 
-/* values */
+/* dict.values() */
 static Value
 dict_method_values(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	return make_view(&argv[0], VIEW_VALUES);
 }
 
-/* items */
+/* dict.items() */
 static Value
 dict_method_items(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	return make_view(&argv[0], VIEW_ITEMS);
 }
 
-/* copy: values never change, so the thing itself will do */
+/* copy(): the object itself, because values never change. */
 static Value
 method_copy(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	return argv[0];
 }
 
-/* fromkeys */
+/* dict.fromkeys() */
 static Value
 dict_method_fromkeys(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -101,7 +101,7 @@ static const Builtin dict_methods[] = {
  * ------------------------------------------------------------------------
  */
 
-/* count */
+/* list.count() */
 static Value
 list_method_count(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -117,7 +117,7 @@ list_method_count(Eval *ev, const Value *argv, const CallArgs *call)
 	return value_int(count);
 }
 
-/* index, optionally between two positions */
+/* list.index(), optionally between two positions. */
 static Value
 list_method_index(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -153,7 +153,7 @@ static const Builtin list_methods[] = {
  * ------------------------------------------------------------------------
  */
 
-/* bit_length */
+/* int.bit_length() */
 static Value
 int_method_bit_length(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -169,7 +169,7 @@ int_method_bit_length(Eval *ev, const Value *argv, const CallArgs *call)
 	return value_int(bits);
 }
 
-/* bit_count */
+/* int.bit_count() */
 static Value
 int_method_bit_count(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -187,14 +187,14 @@ int_method_bit_count(Eval *ev, const Value *argv, const CallArgs *call)
 	return value_int(bits);
 }
 
-/* conjugate */
+/* conjugate() of numbers. */
 static Value
 number_method_conjugate(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	return argv[0].kind == VAL_BOOL ? value_int(argv[0].u.boolean) : argv[0];
 }
 
-/* is_integer: of an int since Python 3.12 */
+/* is_integer() of numbers; int has it since Python 3.12. */
 static Value
 number_method_is_integer(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -204,7 +204,7 @@ number_method_is_integer(Eval *ev, const Value *argv, const CallArgs *call)
 					  argv[0].u.real == floor(argv[0].u.real));
 }
 
-/* as_integer_ratio */
+/* as_integer_ratio() of numbers. */
 static Value
 number_method_as_integer_ratio(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -257,7 +257,7 @@ static const Builtin float_methods[] = {
  * ------------------------------------------------------------------------
  */
 
-/* next */
+/* cycler.next() */
 static Value
 cycler_method_next(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -268,7 +268,7 @@ cycler_method_next(Eval *ev, const Value *argv, const CallArgs *call)
 	return current;
 }
 
-/* reset */
+/* cycler.reset() */
 static Value
 cycler_method_reset(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -282,7 +282,7 @@ static const Builtin cycler_methods[] = {
 	{"reset", cycler_method_reset, 0},
 };
 
-/* loop.cycle */
+/* loop.cycle() */
 static Value
 loop_method_cycle(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -293,7 +293,7 @@ loop_method_cycle(Eval *ev, const Value *argv, const CallArgs *call)
 	return call->args[((Loop *) argv[0].u.object)->index0 % call->nargs];
 }
 
-/* loop.changed */
+/* loop.changed() */
 static Value
 loop_method_changed(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -322,7 +322,7 @@ static const Builtin loop_methods[] = {
 
 #define FIND(table) jinja_find_builtin(table, lengthof(table), name, length)
 
-/* The method of a value's type, or NULL. */
+/* Returns the method of a value's type, or NULL. */
 const Builtin *
 jinja_find_method(const Value *object, const char *name, int length)
 {
@@ -352,7 +352,10 @@ jinja_find_method(const Value *object, const char *name, int length)
 	}
 }
 
-/* Is it a method of Python that changes its object, or deals in bytes? */
+/*
+ * Returns whether the name is a method of Python that changes its object or
+ * returns bytes.
+ */
 bool
 jinja_is_mutation(const Value *object, const char *name, int length)
 {
@@ -398,7 +401,7 @@ jinja_is_mutation(const Value *object, const char *name, int length)
  * ------------------------------------------------------------------------
  */
 
-/* range */
+/* The function range. */
 static Value
 global_range(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -430,7 +433,10 @@ global_range(Eval *ev, const Value *argv, const CallArgs *call)
 	return v;
 }
 
-/* dict and namespace: from a mapping, pairs and keywords */
+/*
+ * Returns a dict from a mapping, pairs and keywords, for the functions dict
+ * and namespace.
+ */
 static Value
 build_dict(Eval *ev, const char *name, const CallArgs *call)
 {
@@ -473,14 +479,14 @@ build_dict(Eval *ev, const char *name, const CallArgs *call)
 	return dict;
 }
 
-/* dict */
+/* The function dict. */
 static Value
 global_dict(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	return build_dict(ev, "dict", call);
 }
 
-/* namespace */
+/* The function namespace. */
 static Value
 global_namespace(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -490,7 +496,7 @@ global_namespace(Eval *ev, const Value *argv, const CallArgs *call)
 	return v;
 }
 
-/* cycler */
+/* The function cycler. */
 static Value
 global_cycler(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -506,7 +512,7 @@ global_cycler(Eval *ev, const Value *argv, const CallArgs *call)
 	return value_object(&cycler->base);
 }
 
-/* joiner */
+/* The function joiner. */
 static Value
 global_joiner(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -519,7 +525,7 @@ global_joiner(Eval *ev, const Value *argv, const CallArgs *call)
 	return value_object(&joiner->base);
 }
 
-/* now: the time of the evaluation, in UTC, as ISO 8601 text */
+/* The function now: the time of the evaluation, in UTC, as ISO 8601 text. */
 static Value
 global_now(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -533,7 +539,10 @@ global_now(Eval *ev, const Value *argv, const CallArgs *call)
 							   tm.tm_hour, tm.tm_min, tm.tm_sec, (int) fsec));
 }
 
-/* lipsum: its result cannot be repeated */
+/*
+ * The function lipsum, which is refused: its result changes from one call to
+ * the next.
+ */
 static Value
 global_lipsum(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -552,7 +561,7 @@ static const Builtin globals[] = {
 	{"range", global_range, -1},
 };
 
-/* The global function of a name, or NULL. */
+/* Returns the global function of a name, or NULL. */
 const Builtin *
 jinja_find_global(const char *name, int length)
 {

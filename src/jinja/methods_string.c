@@ -2,7 +2,7 @@
  * jinja/methods_string.c
  *		The methods of strings.
  *
- * On Markup they escape what they are given and return Markup, as those of
+ * The methods of Markup escape their arguments and return Markup, as those of
  * markupsafe do.
  */
 #include "common/common.h"
@@ -12,11 +12,11 @@
 #include "jinja/internal.h"
 #include "jinja/methods.h"
 
-/* Every method has this form. */
+/* Declares the function of a method. */
 #define METHOD(name) \
 	static Value string_##name(Eval *ev, const Value *argv, const CallArgs *call)
 
-/* A string argument; escaped when the string itself is Markup. */
+/* Returns a string argument, escaped when the string itself is Markup. */
 static Value
 text_argument(const Value *self, const Value *value)
 {
@@ -27,32 +27,37 @@ text_argument(const Value *self, const Value *value)
 	return self->flags & VF_MARKUP ? utext_escape(value) : *value;
 }
 
-/* Case */
+/* str.upper() */
 METHOD(upper)
 {
 	return utext_upper(&argv[0]);
 }
 
+/* str.lower() */
 METHOD(lower)
 {
 	return utext_lower(&argv[0]);
 }
 
+/* str.title() */
 METHOD(title)
 {
 	return utext_title(&argv[0]);
 }
 
+/* str.capitalize() */
 METHOD(capitalize)
 {
 	return utext_capitalize(&argv[0]);
 }
 
+/* str.swapcase() */
 METHOD(swapcase)
 {
 	return utext_swapcase(&argv[0]);
 }
 
+/* str.casefold(); markupsafe does not make it Markup. */
 METHOD(casefold)
 {
 	Value		v = utext_casefold(&argv[0]);
@@ -61,7 +66,7 @@ METHOD(casefold)
 	return v;
 }
 
-/* Stripping; chars may be none */
+/* Returns the string without characters at its ends; the set may be none. */
 static Value
 strip(const Value *argv, bool left, bool right)
 {
@@ -73,22 +78,25 @@ strip(const Value *argv, bool left, bool right)
 	return utext_strip(&argv[0], &chars, left, right);
 }
 
+/* str.strip() */
 METHOD(strip)
 {
 	return strip(argv, true, true);
 }
 
+/* str.lstrip() */
 METHOD(lstrip)
 {
 	return strip(argv, true, false);
 }
 
+/* str.rstrip() */
 METHOD(rstrip)
 {
 	return strip(argv, false, true);
 }
 
-/* Splitting */
+/* Returns the parts of the string, split from the left or from the right. */
 static Value
 split(const Value *argv, bool right)
 {
@@ -101,22 +109,25 @@ split(const Value *argv, bool right)
 	return utext_split(&argv[0], &argv[1], max, right);
 }
 
+/* str.split() */
 METHOD(split)
 {
 	return split(argv, false);
 }
 
+/* str.rsplit() */
 METHOD(rsplit)
 {
 	return split(argv, true);
 }
 
+/* str.splitlines() */
 METHOD(splitlines)
 {
 	return utext_splitlines(&argv[0], jinja_argument_bool(ev, &argv[1], false));
 }
 
-/* partition and rpartition: before, separator, after */
+/* Returns (before, separator, after). */
 static Value
 partition(Eval *ev, const Value *argv, bool right)
 {
@@ -148,17 +159,19 @@ partition(Eval *ev, const Value *argv, bool right)
 	return value_tuple(3, items);
 }
 
+/* str.partition() */
 METHOD(partition)
 {
 	return partition(ev, argv, false);
 }
 
+/* str.rpartition() */
 METHOD(rpartition)
 {
 	return partition(ev, argv, true);
 }
 
-/* The items of an iterable with the string between them */
+/* str.join() */
 METHOD(join)
 {
 	Value		list = value_collect(&ev->budget, &argv[1]);
@@ -190,6 +203,7 @@ METHOD(join)
 	return result;
 }
 
+/* str.replace() */
 METHOD(replace)
 {
 	Value		old = text_argument(&argv[0], &argv[1]);
@@ -215,7 +229,7 @@ typedef struct Window
 	bool		valid;
 } Window;
 
-/* One bound of the window. */
+/* Returns one bound of the window. */
 static int64
 window_bound(const Value *value, int64 fallback, int64 length)
 {
@@ -227,7 +241,7 @@ window_bound(const Value *value, int64 fallback, int64 length)
 	return bound < 0 ? Max(bound + length, 0) : bound;
 }
 
-/* Turns start and end arguments into a window. */
+/* Returns the window that start and end arguments mean. */
 static Window
 make_window(const Value *self, const Value *start, const Value *end)
 {
@@ -242,7 +256,7 @@ make_window(const Value *self, const Value *start, const Value *end)
 	return w;
 }
 
-/* Character position of a substring, or -1. */
+/* Returns the character position of a substring, or -1. */
 static int64
 find(const Value *argv, bool right)
 {
@@ -263,16 +277,19 @@ find(const Value *argv, bool right)
 	return utext_chars(argv[0].u.string, found);
 }
 
+/* str.find() */
 METHOD(find)
 {
 	return value_int(find(argv, false));
 }
 
+/* str.rfind() */
 METHOD(rfind)
 {
 	return value_int(find(argv, true));
 }
 
+/* str.index() */
 METHOD(index)
 {
 	int64		found = find(argv, false);
@@ -282,6 +299,7 @@ METHOD(index)
 	return value_int(found);
 }
 
+/* str.rindex() */
 METHOD(rindex)
 {
 	int64		found = find(argv, true);
@@ -291,6 +309,7 @@ METHOD(rindex)
 	return value_int(found);
 }
 
+/* str.count() */
 METHOD(count)
 {
 	Window		w = make_window(&argv[0], &argv[2], &argv[3]);
@@ -312,7 +331,10 @@ METHOD(count)
 	return value_int(count);
 }
 
-/* startswith and endswith: one string or a tuple of them */
+/*
+ * Returns whether the string begins or ends with a string or with one of a
+ * tuple.
+ */
 static bool
 has_affix(const Value *argv, const Value *affix, bool end)
 {
@@ -341,16 +363,19 @@ has_affix(const Value *argv, const Value *affix, bool end)
 				  affix->u.string, affix->length) == 0;
 }
 
+/* str.startswith() */
 METHOD(startswith)
 {
 	return value_bool(has_affix(argv, &argv[1], false));
 }
 
+/* str.endswith() */
 METHOD(endswith)
 {
 	return value_bool(has_affix(argv, &argv[1], true));
 }
 
+/* str.removeprefix() */
 METHOD(removeprefix)
 {
 	Value		affix = argv[1];
@@ -367,6 +392,7 @@ METHOD(removeprefix)
 	return result;
 }
 
+/* str.removesuffix() */
 METHOD(removesuffix)
 {
 	Value		affix = argv[1];
@@ -386,7 +412,7 @@ METHOD(removesuffix)
  * ------------------------------------------------------------------------
  */
 
-/* center, ljust, rjust */
+/* Returns the string padded: ljust, center or rjust by the sign of side. */
 static Value
 pad(const Value *argv, int side)
 {
@@ -399,21 +425,25 @@ pad(const Value *argv, int side)
 	return utext_pad(&argv[0], width, &fill, side);
 }
 
+/* str.center() */
 METHOD(center)
 {
 	return pad(argv, 0);
 }
 
+/* str.ljust() */
 METHOD(ljust)
 {
 	return pad(argv, -1);
 }
 
+/* str.rjust() */
 METHOD(rjust)
 {
 	return pad(argv, 1);
 }
 
+/* str.zfill() */
 METHOD(zfill)
 {
 	int64		width = value_index(&argv[1], "width");
@@ -433,6 +463,7 @@ METHOD(zfill)
 	return sign.length > 0 ? utext_concat(&sign, &padded) : padded;
 }
 
+/* str.expandtabs() */
 METHOD(expandtabs)
 {
 	int64		tab = value_given(&argv[1]) ? value_index(&argv[1], "tabsize") : 8;
@@ -473,7 +504,10 @@ METHOD(expandtabs)
  * ------------------------------------------------------------------------
  */
 
-/* Has every character one of the properties, and is there any character? */
+/*
+ * Returns whether every character has one of the properties, and there is a
+ * character.
+ */
 static Value
 all_chars(const Value *self, uint16 flags)
 {
@@ -490,41 +524,49 @@ all_chars(const Value *self, uint16 flags)
 	return value_bool(self->length > 0);
 }
 
+/* str.isalnum() */
 METHOD(isalnum)
 {
 	return all_chars(&argv[0], UC_ALPHA | UC_DECIMAL | UC_DIGIT | UC_NUMERIC);
 }
 
+/* str.isalpha() */
 METHOD(isalpha)
 {
 	return all_chars(&argv[0], UC_ALPHA);
 }
 
+/* str.isdecimal() */
 METHOD(isdecimal)
 {
 	return all_chars(&argv[0], UC_DECIMAL);
 }
 
+/* str.isdigit() */
 METHOD(isdigit)
 {
 	return all_chars(&argv[0], UC_DIGIT);
 }
 
+/* str.isnumeric() */
 METHOD(isnumeric)
 {
 	return all_chars(&argv[0], UC_NUMERIC);
 }
 
+/* str.isspace() */
 METHOD(isspace)
 {
 	return all_chars(&argv[0], UC_SPACE);
 }
 
+/* str.isprintable() */
 METHOD(isprintable)
 {
 	return argv[0].length == 0 ? value_bool(true) : all_chars(&argv[0], UC_PRINTABLE);
 }
 
+/* str.isascii() */
 METHOD(isascii)
 {
 	int			i;
@@ -537,6 +579,7 @@ METHOD(isascii)
 	return value_bool(true);
 }
 
+/* str.isidentifier() */
 METHOD(isidentifier)
 {
 	Value		rest = argv[0];
@@ -550,7 +593,7 @@ METHOD(isidentifier)
 	return rest.length == 0 ? value_bool(true) : all_chars(&rest, UC_ID_CONTINUE);
 }
 
-/* islower and isupper are tests as well */
+/* Returns the result of a test: islower and isupper are tests as well. */
 static Value
 run_test(Eval *ev, const Value *self, const char *name)
 {
@@ -559,16 +602,19 @@ run_test(Eval *ev, const Value *self, const char *name)
 	return jinja_invoke(ev, jinja_find_test(name, strlen(name)), self, &none);
 }
 
+/* str.islower() */
 METHOD(islower)
 {
 	return run_test(ev, &argv[0], "lower");
 }
 
+/* str.isupper() */
 METHOD(isupper)
 {
 	return run_test(ev, &argv[0], "upper");
 }
 
+/* str.istitle() */
 METHOD(istitle)
 {
 	bool		cased = false;
@@ -605,17 +651,19 @@ METHOD(istitle)
  * ------------------------------------------------------------------------
  */
 
+/* str.format() */
 METHOD(format)
 {
 	return jinja_format_braces(ev, &argv[0], call);
 }
 
+/* str.format_map() */
 METHOD(format_map)
 {
 	CallArgs	args = {0};
 	int			i;
 
-	/* Python looks into it only when a field asks for something */
+	/* Python looks into the mapping only when a field asks for a member */
 	if (argv[1].kind != VAL_DICT)
 		return jinja_format_braces(ev, &argv[0], &args);
 	dict_deform(argv[1].u.dict, argv[1].flags);
@@ -633,11 +681,13 @@ METHOD(format_map)
 	return jinja_format_braces(ev, &argv[0], &args);
 }
 
+/* Markup.unescape() */
 METHOD(unescape)
 {
 	return jinja_unescape(&argv[0]);
 }
 
+/* Markup.striptags() */
 METHOD(striptags)
 {
 	return jinja_striptags(&argv[0]);
@@ -697,7 +747,7 @@ static const Builtin markup_methods[] = {
 	{"unescape", string_unescape, 0},
 };
 
-/* The method of a string, or NULL. */
+/* Returns the method of a string, or NULL. */
 const Builtin *
 jinja_find_string_method(const Value *object, const char *name, int length)
 {
