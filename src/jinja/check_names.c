@@ -1,7 +1,9 @@
 /*
  * jinja/check_names.c
- *		What a template's names mean: which are free, which the template binds
- *		itself; and the checks that need to know it.
+ *		The names of a template: the free ones and those that the template binds.
+ *
+ * Checks that need this knowledge are made here: special names of macros and
+ * loops, unknown filters and tests.
  */
 #include "common/common.h"
 
@@ -30,7 +32,7 @@ static void check_expression(Checker *c, Scope *scope, TemplateNode *node, bool 
 static void check_body(Checker *c, Scope *scope, NodeList *body, bool soft);
 
 /* ------------------------------------------------------------------------
- * Walking over every name of a tree, in Jinja2's order
+ * Walk over every name of a tree, in the order of Jinja2
  * ------------------------------------------------------------------------
  */
 static void walk(const TemplateNode *node, bool store, NameVisitor visit, void *arg);
@@ -119,7 +121,7 @@ typedef struct SpecialNames
 	uint8		found;
 } SpecialNames;
 
-/* Notes which of caller, varargs and kwargs are read before being bound. */
+/* Notes which of caller, varargs and kwargs are read before they are bound. */
 static void
 note_special(void *arg, const TemplateNode *node, bool store)
 {
@@ -144,7 +146,7 @@ note_special(void *arg, const TemplateNode *node, bool store)
 	}
 }
 
-/* Refuses {% set loop = ... %} inside a loop. */
+/* Raises for {% set loop = ... %} inside a loop. */
 static void
 refuse_loop_target(void *arg, const TemplateNode *node, bool store)
 {
@@ -155,7 +157,10 @@ refuse_loop_target(void *arg, const TemplateNode *node, bool store)
 						   "cannot assign to special loop variable in for-loop target");
 }
 
-/* Finds out which special names a macro's body uses. */
+/*
+ * Notes which special names the body of a macro uses. Raises for parameters
+ * that contradict each other.
+ */
 static void
 check_special(Checker *c, TemplateNode *macro)
 {
@@ -213,7 +218,7 @@ bind_name(Scope *scope, int name)
 	scope->names[scope->count++] = name;
 }
 
-/* Binds a name given as text, if the template mentions it at all. */
+/* Binds a name given as text, when the template mentions it. */
 static void
 bind_mentioned(Checker *c, Scope *scope, const char *name)
 {
@@ -243,7 +248,7 @@ bind_target(Checker *c, Scope *scope, TemplateNode *target, bool soft)
 	}
 }
 
-/* A name is read: it is free unless some scope binds it. */
+/* Notes that a name is read: the name is free unless some scope binds it. */
 static void
 check_name(Checker *c, const Scope *scope, const TemplateNode *node)
 {
@@ -274,8 +279,8 @@ check_name(Checker *c, const Scope *scope, const TemplateNode *node)
 }
 
 /*
- * An unknown filter or test spoils the whole template, but not where it might
- * never be reached ("soft": inside if), as in Jinja2.
+ * Notes an unknown filter or test as the fault of the template, except where
+ * it may never be reached ("soft": inside if), as in Jinja2.
  */
 static void
 check_builtin(Template *t, const TemplateNode *node, bool soft)
@@ -339,7 +344,7 @@ check_expression(Checker *c, Scope *scope, TemplateNode *node, bool soft)
 	check_expression(c, scope, node->starstar, soft);
 }
 
-/* Checks a loop: target and "loop" are bound in its body only. */
+/* Checks a loop: the target and "loop" are bound in its body only. */
 static void
 check_for(Checker *c, Scope *outer, TemplateNode *node, bool soft)
 {
@@ -375,7 +380,7 @@ check_macro(Checker *c, Scope *outer, TemplateNode *node)
 	check_body(c, &body, &node->body, false);
 }
 
-/* Checks a with block: values are seen from outside. */
+/* Checks a with block: its values are evaluated in the scope outside. */
 static void
 check_with(Checker *c, Scope *outer, TemplateNode *node, bool soft)
 {
@@ -445,7 +450,7 @@ check_statement(Checker *c, Scope *scope, TemplateNode *node, bool soft)
 }
 
 /*
- * Checks a list of statements.  Macros are bound first: one may call another
+ * Checks a list of statements. Macros are bound first: one may call another
  * that is defined further down.
  */
 static void
@@ -462,7 +467,10 @@ check_body(Checker *c, Scope *scope, NodeList *body, bool soft)
 		check_statement(c, scope, body->items[i], soft);
 }
 
-/* Finds the free names of a compiled template and checks what needs them. */
+/*
+ * Finds the free names of a compiled template, and checks what depends on
+ * them.
+ */
 void
 jinja_check_names(Template *template)
 {

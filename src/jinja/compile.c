@@ -31,7 +31,7 @@ static TemplateNode *
 find_native(const Template *t)
 {
 	Value		text = utext_make(t->source, t->length);
-	TemplateNode	   *found = NULL;
+	TemplateNode *found = NULL;
 	int			i;
 
 	text = utext_strip(&text, NULL, true, true);
@@ -40,7 +40,7 @@ find_native(const Template *t)
 		return NULL;
 	for (i = 0; i < t->body.count; i++)
 	{
-		TemplateNode	   *node = t->body.items[i];
+		TemplateNode *node = t->body.items[i];
 
 		if (node->type == NODE_DATA &&
 			utext_strip(&node->value, NULL, true, true).length == 0)

@@ -405,7 +405,7 @@ filter_quote_ident(Eval *ev, const Value *argv, const CallArgs *call)
  * ------------------------------------------------------------------------
  */
 
-/* Sorted by name (jinja_find_builtin searches by halves). */
+/* Sorted by name, because jinja_find_builtin searches by halves. */
 static const Builtin filters[] = {
 	{"abs", filter_abs, 0},
 	{"attr", filter_attr, 1, {"name"}},

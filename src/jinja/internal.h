@@ -1,12 +1,9 @@
 /*
  * jinja/internal.h
- *		What the files of the template engine share among themselves.
+ *		Tokens, nodes and evaluation: what only the template engine knows.
  *
  *		text -> scan (tokens) -> parse (nodes) -> names (scopes checked)
  *			 -> exec/eval (values, output) -> json
- *
- * Values are immutable and live in the memory context of one evaluation,
- * which is deleted as a whole; nothing is ever freed one by one.
  */
 #ifndef NOETL_JINJA_INTERNAL_H
 #define NOETL_JINJA_INTERNAL_H
@@ -53,13 +50,13 @@ struct Builtin
 {
 	const char *name;
 	BuiltinFn	fn;
-	int8		required;		/* parameters without default; -1: takes
-								 * whatever it is given */
+	int8		required;		/* parameters without default; -1: the
+								 * function checks the arguments itself */
 	const char *params[MAX_PARAMS];
 };
 
 /* ------------------------------------------------------------------------
- * Tokens (template_scan.c)
+ * Tokens (jinja/scan.c)
  * ------------------------------------------------------------------------
  */
 typedef enum TokenType
@@ -124,18 +121,18 @@ extern const char *jinja_token_name(TokenType type);
 extern void jinja_locate(const char *source, int length, int pos,
 						 int *line, int *column);
 
-/* Reports where in the source something is wrong. */
+/* Raise an error at a byte offset of the source. */
 pg_noreturn extern void jinja_syntax_error(int pos, const char *fmt,...) pg_attribute_printf(2, 3);
 pg_noreturn extern void jinja_unsupported(int pos, const char *hint, const char *fmt,...) pg_attribute_printf(3, 4);
 
 extern void jinja_describe_error(const Template *template, const ErrorData *edata,
 								 int pos, const char *too_deep, SourceError *error);
 
-/* Where the compile-time error being raised stands. */
+/* Byte offset of the compile-time error that is being raised; -1: unknown. */
 extern int	jinja_error_position;
 
 /* ------------------------------------------------------------------------
- * Compiled form (template_parse.c, template_stmt.c, template_names.c)
+ * Compiled form (jinja/parse_expression.c, jinja/parse_statement.c)
  * ------------------------------------------------------------------------
  */
 typedef enum NodeType
@@ -181,7 +178,7 @@ typedef struct NodeList
 {
 	int			count;
 	int			allocated;
-	TemplateNode	  **items;
+	TemplateNode **items;
 } NodeList;
 
 typedef struct NameList
@@ -208,11 +205,11 @@ struct TemplateNode
 	int			name;			/* NODE_NAME, NODE_NSREF, macro: name number */
 	Value		value;			/* constant, attribute, data, filter name */
 	const Builtin *builtin;		/* filter, test; NULL: unknown */
-	TemplateNode	   *left;
-	TemplateNode	   *right;
-	TemplateNode	   *third;
-	TemplateNode	   *star;			/* *args */
-	TemplateNode	   *starstar;		/* **kwargs */
+	TemplateNode *left;
+	TemplateNode *right;
+	TemplateNode *third;
+	TemplateNode *star;			/* *args */
+	TemplateNode *starstar;		/* **kwargs */
 	NodeList	items;
 	NodeList	keywords;
 	NodeList	body;
@@ -238,7 +235,7 @@ struct Template
 	int			original_length;
 	TemplateMode mode;
 	bool		verbatim;		/* no tags: the text itself is the result */
-	TemplateNode	   *native;			/* exactly one expression, or NULL */
+	TemplateNode *native;			/* exactly one expression, or NULL */
 	NodeList	body;
 	NameList	hidden;			/* names that are undefined until they are set */
 	int			nnames;
@@ -257,7 +254,7 @@ typedef struct Parser
 	const char *innermost;		/* tag that waits for its end, or NULL */
 } Parser;
 
-/* template_parse.c */
+/* jinja/parse_expression.c */
 extern Token *jinja_token(Parser *p);
 extern Token *jinja_look(Parser *p);
 extern Token *jinja_next(Parser *p);
@@ -277,13 +274,13 @@ extern TemplateNode *jinja_parse_tuple(Parser *p, bool simplified, bool conditio
 extern TemplateNode *jinja_parse_filter(Parser *p, TemplateNode *node, bool start_inline);
 extern char *jinja_describe_token(const Token *token);
 
-/* template_stmt.c */
+/* jinja/parse_statement.c */
 extern void jinja_parse_body(Parser *p, NodeList *body);
 
-/* template_names.c */
+/* jinja/check_names.c */
 extern void jinja_check_names(Template *template);
 
-/* template_symbols.c */
+/* jinja/symbols.c */
 extern void jinja_analyse_scopes(Template *template);
 
 /* ------------------------------------------------------------------------
@@ -319,9 +316,9 @@ struct Eval
 	Budget		budget;			/* what operations on values count against */
 	const Template *template;
 	const TemplateScope *scope;
-	MemoryContext caller;		/* in which the caller's code runs */
-	int			pos;			/* source position of the operation at hand */
-	bool		in_lookup;		/* the caller's code is running */
+	MemoryContext caller;		/* in which the scope's functions run */
+	int			pos;			/* source position of the current operation */
+	bool		in_lookup;		/* a function of the scope is running */
 	bool		autoescape;
 	FreeName   *free;
 	Frame	   *frame;
@@ -331,10 +328,10 @@ struct Eval
 /* The name "loop" inside a for statement. */
 struct Loop
 {
-	ValueObject		base;
+	ValueObject base;
 	Iterator   *source;
 	Value		iterable;
-	TemplateNode	   *node;			/* of a recursive loop, or NULL */
+	TemplateNode *node;			/* of a recursive loop, or NULL */
 	Frame	   *frame;			/* scope the loop stands in */
 	int64		index0;
 	int			depth0;
@@ -349,7 +346,7 @@ struct Loop
 
 struct Macro
 {
-	ValueObject		base;
+	ValueObject base;
 	const TemplateNode *node;
 	Frame	   *closure;
 	const char *name;			/* NULL: anonymous (caller) */
@@ -359,7 +356,7 @@ struct Macro
 /* A builtin bound to its object, or a global function (self is absent). */
 struct Method
 {
-	ValueObject		base;
+	ValueObject base;
 	const Builtin *builtin;
 	Value		self;
 };
@@ -367,7 +364,7 @@ struct Method
 /* A cycler or a joiner. */
 struct Cycler
 {
-	ValueObject		base;
+	ValueObject base;
 	int			count;
 	Value	   *items;
 	int			position;
@@ -391,7 +388,7 @@ jinja_is_object(const Value *value, const ValueObjectType *type)
 	return value->kind == VAL_OBJECT && value->u.object->type == type;
 }
 
-/* template_eval.c */
+/* jinja/eval.c */
 extern Value jinja_eval(Eval *ev, const TemplateNode *node);
 extern Value jinja_call(Eval *ev, const Value *callee, const CallArgs *call);
 extern void jinja_eval_args(Eval *ev, const TemplateNode *node, CallArgs *call);
@@ -402,7 +399,7 @@ extern Value jinja_invoke(Eval *ev, const Builtin *builtin, const Value *self,
 						  const CallArgs *call);
 extern Value jinja_apply_filter(Eval *ev, const TemplateNode *node, const Value *input);
 
-/* template_exec.c */
+/* jinja/exec.c */
 extern void jinja_exec(Eval *ev, const NodeList *body);
 extern Frame *jinja_push_frame(Eval *ev, const NameList *hidden);
 extern Value jinja_call_macro(Eval *ev, Macro *macro, const CallArgs *call);
@@ -413,7 +410,7 @@ extern bool jinja_loop_advance(Budget *budget, Loop *loop, Value *item);
 extern bool jinja_loop_attribute(Budget *budget, Loop *loop, const char *name,
 								 int length, Value *result);
 
-/* template_access.c: obj.name, obj[x], obj[a:b] */
+/* jinja/access.c: obj.name, obj[x], obj[a:b] */
 extern Value jinja_getattr(Eval *ev, const Value *object, const Value *name);
 extern Value jinja_getattr_uncalled(Eval *ev, const Value *object, const Value *name);
 extern Value jinja_getitem(Eval *ev, const Value *object, const Value *item);
@@ -422,7 +419,7 @@ extern Value jinja_getslice(Eval *ev, const Value *object, const Value *start,
 extern bool jinja_bind_method(const Value *object, const Value *name,
 							 Value *result);
 
-/* template_filters.c, template_tests.c, template_methods.c, ... */
+/* jinja/filters.c, jinja/tests.c, jinja/methods.c, ... */
 extern const Builtin *jinja_find_filter(const char *name, int length);
 extern const Builtin *jinja_find_test(const char *name, int length);
 extern const Builtin *jinja_find_global(const char *name, int length);
@@ -438,7 +435,7 @@ extern Value jinja_unescape(const Value *s);
 extern int	jinja_argument_int(const Value *value, int fallback);
 extern bool jinja_argument_bool(Eval *ev, const Value *value, bool fallback);
 
-/* template_doc.c */
+/* jinja/document.c */
 extern bool jinja_scope_knows(const Template *template,
 							  const TemplateScope *scope);
 
