@@ -1,6 +1,6 @@
 /*
  * common/json_build.c
- *		Small conveniences over PostgreSQL's Jsonb that several rooms need.
+ *		Functions over PostgreSQL's Jsonb that several rooms need.
  */
 #include "common/common.h"
 
@@ -12,7 +12,10 @@
 
 #include "common/json_build.h"
 
-/* Datums hold scalars as one-element arrays; hide that from everybody. */
+/*
+ * Sets *value to the contents of a datum: jbvBinary, or the scalar that the
+ * datum stores as an array of one element. The value points into the datum.
+ */
 void
 json_from_jsonb(const Jsonb *jsonb, JsonbValue *value)
 {
@@ -27,7 +30,7 @@ json_from_jsonb(const Jsonb *jsonb, JsonbValue *value)
 	}
 }
 
-/* The datum of a value; JsonbValueToJsonb wants a non-const argument. */
+/* Returns the datum of a value. */
 Jsonb *
 json_to_jsonb(const JsonbValue *value)
 {
@@ -69,14 +72,14 @@ json_from_text(const char *s, int length, JsonbValue *value)
 	return ok;
 }
 
-/* The JSON null. */
+/* Sets *value to null. */
 void
 json_null(JsonbValue *value)
 {
 	value->type = jbvNull;
 }
 
-/* A JSON boolean. */
+/* Sets *value to a boolean. */
 void
 json_bool(JsonbValue *value, bool boolean)
 {
@@ -84,7 +87,7 @@ json_bool(JsonbValue *value, bool boolean)
 	value->val.boolean = boolean;
 }
 
-/* A JSON number from an integer. */
+/* Sets *value to an integer. */
 void
 json_int(JsonbValue *value, int64 number)
 {
@@ -102,7 +105,7 @@ json_numeric(const char *text)
 											   Int32GetDatum(-1)));
 }
 
-/* A JSON number from a finite double, by its shortest decimal form. */
+/* Sets *value to a finite double, with 15 digits. */
 void
 json_float(JsonbValue *value, double number)
 {
@@ -113,7 +116,7 @@ json_float(JsonbValue *value, double number)
 	value->val.numeric = json_numeric(text);
 }
 
-/* A JSON string; an absent C string is null. */
+/* Sets *value to a string, which is not copied; NULL gives null. */
 void
 json_string(JsonbValue *value, const char *string)
 {
@@ -127,7 +130,7 @@ json_string(JsonbValue *value, const char *string)
 	value->val.string.len = strlen(string);
 }
 
-/* Is it a map? */
+/* Returns whether the value is an object. */
 bool
 json_is_object(const JsonbValue *value)
 {
@@ -135,7 +138,10 @@ json_is_object(const JsonbValue *value)
 		JsonContainerIsObject(value->val.binary.data);
 }
 
-/* Is it a list?  (A scalar in disguise is not.) */
+/*
+ * Returns whether the value is an array; a scalar that is stored as an array
+ * is none.
+ */
 bool
 json_is_array(const JsonbValue *value)
 {
@@ -161,7 +167,10 @@ json_container_size(const JsonbContainer *container)
 		getJsonbLength(container, entries - 1);
 }
 
-/* Member lookup by binary search, nothing is copied. */
+/*
+ * Sets *member to a member of an object, which is not copied; false when there
+ * is none.
+ */
 bool
 json_get_n(const JsonbValue *object, const char *key, int length,
 		   JsonbValue *member)
@@ -172,14 +181,17 @@ json_get_n(const JsonbValue *object, const char *key, int length,
 										member) != NULL;
 }
 
-/* json_get_n for the usual NUL-terminated key. */
+/* Does the same for a NUL-terminated key. */
 bool
 json_get(const JsonbValue *object, const char *key, JsonbValue *member)
 {
 	return json_get_n(object, key, strlen(key), member);
 }
 
-/* What clients give as text: strings only, numbers are not spelled out. */
+/*
+ * Returns the text of a member that is a string, otherwise NULL; a number is
+ * not converted.
+ */
 char *
 json_get_text(const JsonbValue *object, const char *key)
 {
@@ -190,7 +202,10 @@ json_get_text(const JsonbValue *object, const char *key)
 	return pnstrdup(member.val.string.val, member.val.string.len);
 }
 
-/* Reads a number out of a value, lenient towards numbers sent as text. */
+/*
+ * Sets *number to the number that a value is or that its text spells; false
+ * when it is none.
+ */
 bool
 json_number(const JsonbValue *value, double *number)
 {
@@ -214,7 +229,10 @@ json_number(const JsonbValue *value, double *number)
 	return false;
 }
 
-/* Integers of meta and context: attempt, version. */
+/*
+ * Sets *number to a member that is an integer or text of one; false when there
+ * is none.
+ */
 bool
 json_get_int(const JsonbValue *object, const char *key, int64 *number)
 {
@@ -228,7 +246,7 @@ json_get_int(const JsonbValue *object, const char *key, int64 *number)
 		bool		fits;
 		Datum		text;
 
-		/* through text: exact for all 64 bits, and no error for fractions */
+		/* through text: exact for all 64 bits, and no error for a fraction */
 		text = DirectFunctionCall1(numeric_out, NumericGetDatum(member.val.numeric));
 		errno = 0;
 		{
@@ -291,7 +309,7 @@ json_copy(const JsonbValue *from, JsonbValue *to)
 	}
 }
 
-/* Opens an object; every json_add until json_end_object goes into it. */
+/* Opens an object; every json_add until json_end_object adds to it. */
 void
 json_begin_object(JsonBuilder *builder)
 {
@@ -299,7 +317,7 @@ json_begin_object(JsonBuilder *builder)
 	pushJsonbValue(&builder->state, WJB_BEGIN_OBJECT, NULL);
 }
 
-/* Opens an array; every json_push until json_end_array goes into it. */
+/* Opens an array; every json_push until json_end_array adds to it. */
 void
 json_begin_array(JsonBuilder *builder)
 {
@@ -368,14 +386,14 @@ json_push(JsonBuilder *builder, const JsonbValue *element)
 	pushJsonbValue(&builder->state, WJB_ELEM, &copy);
 }
 
-/* Turns a freshly built tree into the compact form values travel in. */
+/* Turns a tree under construction into the compact form. */
 static void
 compact(JsonbValue *tree, JsonbValue *value)
 {
 	json_from_jsonb(JsonbValueToJsonb(tree), value);
 }
 
-/* Closes the object; of keys added twice the last wins. */
+/* Closes the object; of members with the same key the last one stays. */
 void
 json_end_object(JsonBuilder *builder, JsonbValue *value)
 {
@@ -389,7 +407,10 @@ json_end_array(JsonBuilder *builder, JsonbValue *value)
 	compact(pushJsonbValue(&builder->state, WJB_END_ARRAY, NULL), value);
 }
 
-/* Copies members, so that objects can be laid over each other in a builder. */
+/*
+ * Adds every member of an object to the open object; any other value adds
+ * nothing.
+ */
 void
 json_add_members(JsonBuilder *builder, const JsonbValue *object)
 {
@@ -404,7 +425,10 @@ json_add_members(JsonBuilder *builder, const JsonbValue *object)
 		json_add_n(builder, key.val.string.val, key.val.string.len, &value);
 }
 
-/* The element of a list of maps that has this name, if any. */
+/*
+ * Sets *found to the element of a list of maps that has this name; false when
+ * there is none.
+ */
 static bool
 find_named(const JsonbValue *list, const JsonbValue *name, JsonbValue *found)
 {
@@ -427,7 +451,9 @@ find_named(const JsonbValue *list, const JsonbValue *name, JsonbValue *found)
 	return false;
 }
 
-/* Is it a non-empty list of maps that all have a name? */
+/*
+ * Returns whether the value is a non-empty list of maps that all have a name.
+ */
 static bool
 is_named_list(const JsonbValue *value)
 {
@@ -447,7 +473,10 @@ is_named_list(const JsonbValue *value)
 	return n > 0;
 }
 
-/* Merges two lists of named maps: the order of "below", new names at the end. */
+/*
+ * Merges two lists of named maps: the order is that of "below", new names are
+ * at the end.
+ */
 static void
 merge_named_lists(const JsonbValue *below, const JsonbValue *above,
 				  JsonbValue *result)
@@ -486,7 +515,7 @@ merge_named_lists(const JsonbValue *below, const JsonbValue *above,
 	json_end_array(&builder, result);
 }
 
-/* Start parameters over workload defaults; see json.h for the rules. */
+/* Lays one value over another, "above" over "below", shallow or deep. */
 void
 json_merge(const JsonbValue *below, const JsonbValue *above, bool deep,
 		   JsonbValue *result)

@@ -1,8 +1,8 @@
 /*
  * save/save.c
- *		What a step saves: a save in any of its forms becomes tasks.
+ *		A save in any of its forms becomes tasks.
  *
- * Where it goes to is written in many ways, all of which mean the same:
+ * The storage of a save is written in many ways, all of which mean the same:
  *
  *		storage: postgres			storage: {kind: postgres, table: t, …}
  *		tool: postgres				storage: {type: …}, {tool: …}
@@ -15,7 +15,7 @@
 
 #include "save/save.h"
 
-/* Every member of a map but some. */
+/* Adds every member of a map but those with some keys. */
 static void
 add_members_without(JsonBuilder *builder, const JsonbValue *map, const char *const *keys)
 {
@@ -28,7 +28,10 @@ add_members_without(JsonBuilder *builder, const JsonbValue *map, const char *con
 			json_add_n(builder, key.val.string.val, key.val.string.len, &value);
 }
 
-/* The first of some members that is there and not null. */
+/*
+ * Sets *value to the first of some members that exists and is not null; false
+ * when there is none.
+ */
 static bool
 first_given(const JsonbValue *map, const char *const *keys, JsonbValue *value)
 {
@@ -39,8 +42,9 @@ first_given(const JsonbValue *map, const char *const *keys, JsonbValue *value)
 }
 
 /*
- * One save as a flat map: what a storage map says is laid below what the save
- * itself says, and the storage's name is its member "storage".
+ * Sets *flat to a save as a flat map: the members of a storage map are below
+ * those of the save itself, and the name of the storage is the member
+ * "storage". False and *error for an invalid save.
  */
 static bool
 flatten(const JsonbValue *save, JsonbValue *flat, SourceError *error)
@@ -90,7 +94,7 @@ typedef struct ParamScope
 	JsonbValue	params;
 } ParamScope;
 
-/* The parameters, then everybody's names. */
+/* Looks a name up among the parameters, then in the scope outside. */
 static TemplateBinding
 param_lookup(void *arg, const char *name, int length, JsonbValue *value)
 {
@@ -101,7 +105,7 @@ param_lookup(void *arg, const char *name, int length, JsonbValue *value)
 	return scope->outer->lookup(scope->outer->arg, name, length, value);
 }
 
-/* Steps keep their envelopes. */
+/* Looks the envelope of a step up in the scope outside. */
 static TemplateBinding
 param_envelope(void *arg, const char *name, int length, JsonbValue *value)
 {
@@ -110,7 +114,9 @@ param_envelope(void *arg, const char *name, int length, JsonbValue *value)
 	return scope->outer->envelope(scope->outer->arg, name, length, value);
 }
 
-/* Renders a flat save; its statement last, because it may name the parameters. */
+/*
+ * Renders a flat save; its statement last, because it may name the parameters.
+ */
 static bool
 render_save(const JsonbValue *flat, const TemplateScope *outer, JsonbValue *settings,
 			SourceError *error)
@@ -152,7 +158,7 @@ render_save(const JsonbValue *flat, const TemplateScope *outer, JsonbValue *sett
  * ---------------------------------------------------------------------------
  */
 
-/* See save.h. */
+/* Returns the task type of a storage, or NULL for an unknown name. */
 char *
 save_storage_type(const char *name)
 {
@@ -172,7 +178,10 @@ save_storage_type(const char *name)
 	return NULL;
 }
 
-/* Finds out where a rendered save goes to. */
+/*
+ * Sets the type of the task of a rendered save; false and *error when the
+ * storage is unknown.
+ */
 static bool
 find_type(const JsonbValue *settings, SaveTask *task, SourceError *error)
 {
@@ -190,7 +199,7 @@ find_type(const JsonbValue *settings, SaveTask *task, SourceError *error)
 	return true;
 }
 
-/* How many rows the data are. */
+/* Returns the number of rows of the data. */
 static int
 count_rows(const JsonbValue *data)
 {
@@ -199,7 +208,10 @@ count_rows(const JsonbValue *data)
 	return data->type == jbvNull ? 0 : 1;
 }
 
-/* The action of a save: what is neither its own affair nor its data. */
+/*
+ * Builds the action of a task: the settings that are neither those of the save
+ * itself nor its data.
+ */
 static void
 build_action(const JsonbValue *settings, SaveTask *task)
 {
@@ -227,7 +239,7 @@ build_action(const JsonbValue *settings, SaveTask *task)
 	json_end_object(&builder, &task->action);
 }
 
-/* One save as a task. */
+/* Returns one save as a task; NULL and *error when the save is invalid. */
 static SaveTask *
 save_task(const JsonbValue *save, const TemplateScope *scope, SourceError *error)
 {
@@ -256,7 +268,10 @@ save_task(const JsonbValue *save, const TemplateScope *scope, SourceError *error
 	return task;
 }
 
-/* See save.h. */
+/*
+ * Sets *tasks to the tasks of a save in any of its forms; false and *error
+ * when a save is invalid.
+ */
 bool
 save_tasks(const JsonbValue *save, const TemplateScope *scope, List **tasks,
 		   SourceError *error)

@@ -6,7 +6,9 @@
 
 #include "yaml/internal.h"
 
-/* Raises an error of yaml_parse_document with the line of the text it is about. */
+/*
+ * Raises an error of yaml_parse_document; DETAIL shows the line of the text.
+ */
 void
 yaml_raise(const SourceError *error, const char *text, int length)
 {

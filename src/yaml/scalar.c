@@ -1,10 +1,10 @@
 /*
  * yaml/scalar.c
- *		What a scalar means: the YAML 1.1 rules of PyYAML's safe_load.
+ *		The values of scalars: the YAML 1.1 rules of PyYAML's safe_load.
  *
- * PyYAML describes its resolver with regular expressions; here each is a
- * small matcher, so that the time is linear in the text.  Numbers are exact:
- * integers of any base go through decimal text, floats are the shortest
+ * PyYAML describes its resolver with regular expressions; here each is a small
+ * matcher, so that the time is linear in the text.  Numbers are exact: integers
+ * of any base are converted through decimal text, floats are the shortest
  * decimal that gives the same double again, as Python prints them.
  */
 #include "common/common.h"
@@ -16,8 +16,8 @@
 #include "yaml/internal.h"
 
 /*
- * Longest number literal, in characters.  Python refuses to print or read
- * longer integers, and base conversion is quadratic.
+ * Longest number literal, in characters. Python refuses to print or read
+ * longer integers, and the conversion between bases takes quadratic time.
  */
 #define MAX_NUMBER_LENGTH 4300
 
@@ -32,7 +32,7 @@ typedef struct BigInt
 	uint32		limbs[BIGINT_LIMBS];
 } BigInt;
 
-/* Skips characters of a set; the building block of the matchers. */
+/* Returns the position after characters of a set. */
 static inline const char *
 skip_set(const char *p, const char *end, const char *set)
 {
@@ -41,7 +41,7 @@ skip_set(const char *p, const char *end, const char *set)
 	return p;
 }
 
-/* Skips an optional sign. */
+/* Returns the position after an optional sign. */
 static inline const char *
 skip_sign(const char *p, const char *end)
 {
@@ -49,8 +49,8 @@ skip_sign(const char *p, const char *end)
 }
 
 /*
- * Skips (:[0-5]?[0-9])+, the base-60 groups of YAML 1.1.  NULL when there is
- * not one whole group.
+ * Returns the position after (:[0-5]?[0-9])+, the base-60 groups of YAML 1.1,
+ * or NULL when there is no whole group.
  */
 static const char *
 skip_sexagesimal(const char *p, const char *end)
@@ -70,7 +70,7 @@ skip_sexagesimal(const char *p, const char *end)
 	return p == start ? NULL : p;
 }
 
-/* Is the text an integer of YAML 1.1 as PyYAML reads it? */
+/* Returns whether the text is an integer of YAML 1.1 as PyYAML reads it. */
 static bool
 is_int(const char *text, int length)
 {
@@ -97,8 +97,9 @@ is_int(const char *text, int length)
 }
 
 /*
- * Skips an exponent.  YAML 1.1 demands a sign in it (1e3 is text), Python's
- * float(), which reads what is tagged !!float, does not.
+ * Returns the position after an exponent. YAML 1.1 demands a sign in an
+ * exponent (1e3 is text); Python's float(), which reads what is tagged
+ * !!float, does not.
  */
 static const char *
 skip_exponent(const char *p, const char *end, bool need_sign)
@@ -115,7 +116,7 @@ skip_exponent(const char *p, const char *end, bool need_sign)
 	return after == digits ? p : after;
 }
 
-/* Is the text one of the spellings of infinity or not-a-number? */
+/* Returns whether the text is a spelling of infinity or not-a-number. */
 static bool
 is_not_finite(const char *text, int length)
 {
@@ -127,7 +128,7 @@ is_not_finite(const char *text, int length)
 		word_in(text, length, nan);
 }
 
-/* Is the text a float of YAML 1.1 as PyYAML reads it? */
+/* Returns whether the text is a float of YAML 1.1 as PyYAML reads it. */
 static bool
 is_float(const char *text, int length)
 {
@@ -160,8 +161,8 @@ is_float(const char *text, int length)
 }
 
 /*
- * Can Python's float() read the text?  What carries the tag !!float may be
- * an integer or have an exponent without sign.
+ * Returns whether Python's float() can read the text. A text with the tag
+ * !!float may be an integer or have an exponent without sign.
  */
 static bool
 is_tagged_float(const char *text, int length)
@@ -185,8 +186,8 @@ is_tagged_float(const char *text, int length)
 }
 
 /*
- * The type of a plain scalar without a tag.  Dates resolve to text on
- * purpose: JSON has no other form for them.
+ * Returns the type of a plain scalar without a tag. A date is text, because
+ * JSON has no other form for it.
  */
 YamlTag
 yaml_resolve_plain(const char *text, int length)
@@ -218,7 +219,7 @@ yaml_resolve_plain(const char *text, int length)
 	return YAML_TAG_STR;
 }
 
-/* value = value * multiplier + addend; the only arithmetic bases need. */
+/* Sets value to value * multiplier + addend. */
 static void
 bigint_multiply_add(BigInt *value, uint32 multiplier, uint32 addend)
 {
@@ -240,8 +241,8 @@ bigint_multiply_add(BigInt *value, uint32 multiplier, uint32 addend)
 }
 
 /*
- * Adds the digits of a literal in the given base, many at a time so that the
- * quadratic cost is paid for words, not for digits.
+ * Adds the digits of a literal in a base. Many digits are added at a time, so
+ * that the quadratic cost counts limbs and not digits.
  */
 static void
 bigint_add_digits(BigInt *value, const char *digits, int length, int base)
@@ -269,7 +270,7 @@ bigint_add_digits(BigInt *value, const char *digits, int length, int base)
 	bigint_multiply_add(value, multiplier, addend);
 }
 
-/* Decimal text of a big integer, since that is what numeric_in reads. */
+/* Returns the decimal text of a big integer, which numeric_in reads. */
 static char *
 bigint_text(const BigInt *value, bool negative)
 {
@@ -286,7 +287,9 @@ bigint_text(const BigInt *value, bool negative)
 	return result;
 }
 
-/* Copies a number without the underscores that YAML allows in it. */
+/*
+ * Returns a copy of a number without the underscores that YAML allows in it.
+ */
 static char *
 strip_underscores(const char *text, int length)
 {
@@ -303,8 +306,9 @@ strip_underscores(const char *text, int length)
 }
 
 /*
- * Canonical decimal text of an integer that is_int accepted and whose length
- * is bounded.  NULL when nothing but underscores follows the base prefix.
+ * Returns the canonical decimal text of an integer that is_int accepts and
+ * whose length is limited. Returns NULL when only underscores follow the base
+ * prefix.
  */
 static char *
 int_text(const char *text, int length)
@@ -339,8 +343,8 @@ int_text(const char *text, int length)
 }
 
 /*
- * The double of a float literal, computed as PyYAML does, also in base 60:
- * from the last group to the first, in floating point.
+ * Returns the double of a float literal, computed as PyYAML does, also in base
+ * 60: from the last group to the first, in floating point.
  */
 static double
 float_value(const char *text, int length)
@@ -366,7 +370,7 @@ float_value(const char *text, int length)
 	return value;
 }
 
-/* A numeric from decimal text that is known to be good and of bounded size. */
+/* Returns the numeric of decimal text that is known to be well formed. */
 static Numeric
 numeric_from_text(const char *text)
 {
@@ -376,7 +380,9 @@ numeric_from_text(const char *text)
 											   Int32GetDatum(-1)));
 }
 
-/* Fills in an integer or float node, or says why it cannot be one. */
+/*
+ * Makes a node an integer or a float; false and *error when the text is none.
+ */
 static bool
 construct_number(YamlNode *node, YamlTag tag, SourceError *error)
 {
@@ -432,7 +438,9 @@ construct_number(YamlNode *node, YamlTag tag, SourceError *error)
 	return true;
 }
 
-/* Fills in a boolean node; a tagged one may be in any mix of cases. */
+/*
+ * Makes a node a boolean; the text of a tagged one may be in any mix of cases.
+ */
 static bool
 construct_bool(YamlNode *node, SourceError *error)
 {
@@ -460,7 +468,7 @@ construct_bool(YamlNode *node, SourceError *error)
 
 /*
  * Gives a scalar node, whose string is set, the value that its tag demands.
- * False with *error filled when the text does not fit the tag.
+ * Returns false and fills *error when the text does not fit the tag.
  */
 bool
 yaml_construct_scalar(YamlNode *node, YamlTag tag, SourceError *error)
@@ -484,7 +492,10 @@ yaml_construct_scalar(YamlNode *node, YamlTag tag, SourceError *error)
 	return true;
 }
 
-/* The text of a constructed scalar as a JSON key, as json.dumps writes it. */
+/*
+ * Returns the text of a constructed scalar as a JSON key, as json.dumps writes
+ * it.
+ */
 char *
 yaml_key_text(const YamlNode *node, YamlTag tag)
 {
