@@ -304,7 +304,7 @@ jinja_call(Eval *ev, const Value *callee, const CallArgs *call)
 	value_fail("'%s' object is not callable", value_type(callee));
 }
 
-/* What is called: x.name means a method first. */
+/* Evaluates the callee of a call, where x.name means a method first. */
 static Value
 eval_callee(Eval *ev, const TemplateNode *node)
 {
@@ -680,7 +680,7 @@ jinja_eval(Eval *ev, const TemplateNode *node)
 }
 
 /* ------------------------------------------------------------------------
- * The door
+ * Entry points
  * ------------------------------------------------------------------------
  */
 
@@ -765,7 +765,7 @@ evaluate(Eval *ev, Purpose purpose, JsonbValue *result, bool *truth)
  */
 static bool
 run_evaluation(const Template *template, const TemplateScope *scope, Purpose purpose,
-	JsonbValue *result, bool *truth, SourceError *error)
+			   JsonbValue *result, bool *truth, SourceError *error)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	uint32		holdoff = InterruptHoldoffCount;
@@ -780,7 +780,7 @@ run_evaluation(const Template *template, const TemplateScope *scope, Purpose pur
 	ev.pos = -1;
 	ev.caller = caller;
 	ev.budget.context = AllocSetContextCreate(caller, "template evaluation",
-									   ALLOCSET_DEFAULT_SIZES);
+											  ALLOCSET_DEFAULT_SIZES);
 	PG_TRY();
 	{
 		JsonbValue	value;

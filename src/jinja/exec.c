@@ -563,7 +563,7 @@ bind_defaults(Eval *ev, Macro *macro, Frame *frame)
 		else
 			value = value_undefined_hint(psprintf("parameter '%s' was not provided",
 												  value_clip_name(ev->template->names[name].name,
-															ev->template->names[name].length)));
+																  ev->template->names[name].length)));
 		bind_value(frame, name, &value);
 	}
 }

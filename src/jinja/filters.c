@@ -174,8 +174,8 @@ filter_filesizeformat(Eval *ev, const Value *argv, const CallArgs *call)
 	else
 		snprintf(number, sizeof(number), "%.1f", base * bytes / unit);
 	return utext_from_cstring(psprintf("%s %c%sB", number,
-							   binary && i == 0 ? 'K' : prefixes[i],
-							   binary ? "i" : ""));
+									   binary && i == 0 ? 'K' : prefixes[i],
+									   binary ? "i" : ""));
 }
 
 /* ------------------------------------------------------------------------

@@ -722,7 +722,7 @@ jinja_filter_max(Eval *ev, const Value *argv, const CallArgs *call)
 }
 
 /* ------------------------------------------------------------------------
- * The rest
+ * Single items, text and sums
  * ------------------------------------------------------------------------
  */
 

@@ -101,7 +101,7 @@ jinja_filter_center(Eval *ev, const Value *argv, const CallArgs *call)
 	Value		text = value_soft_str(&ev->budget, &argv[0]);
 
 	return utext_pad(&text, value_given(&argv[1]) ? value_index(&argv[1], "center") : 80,
-					NULL, 0);
+					 NULL, 0);
 }
 
 /* The filter replace. */
@@ -181,7 +181,7 @@ jinja_filter_indent(Eval *ev, const Value *argv, const CallArgs *call)
 		indention = argv[1];
 	else
 		indention = utext_repeat(&indention, value_given(&argv[1]) ?
-								value_index(&argv[1], "indent") : 4);
+								 value_index(&argv[1], "indent") : 4);
 	require_text(&argv[0]);
 	text = utext_concat(&argv[0], &newline);
 	if ((argv[0].flags & VF_MARKUP) && argv[1].kind == VAL_STRING)

@@ -269,8 +269,8 @@ extern void jinja_append(NodeList *list, TemplateNode *node);
 extern int	jinja_intern(Parser *p, const char *name, int length);
 extern TemplateNode *jinja_parse_expression(Parser *p, bool conditional);
 extern TemplateNode *jinja_parse_tuple(Parser *p, bool simplified, bool conditional,
-							   const char *end_name, bool parenthesized,
-							   bool with_namespace);
+									   const char *end_name, bool parenthesized,
+									   bool with_namespace);
 extern TemplateNode *jinja_parse_filter(Parser *p, TemplateNode *node, bool start_inline);
 extern char *jinja_describe_token(const Token *token);
 
@@ -417,7 +417,7 @@ extern Value jinja_getitem(Eval *ev, const Value *object, const Value *item);
 extern Value jinja_getslice(Eval *ev, const Value *object, const Value *start,
 							const Value *stop, const Value *step);
 extern bool jinja_bind_method(const Value *object, const Value *name,
-							 Value *result);
+							  Value *result);
 
 /* jinja/filters.c, jinja/tests.c, jinja/methods.c, ... */
 extern const Builtin *jinja_find_filter(const char *name, int length);
@@ -428,7 +428,7 @@ extern const Builtin *jinja_find_method(const Value *object, const char *name,
 extern bool jinja_is_mutation(const Value *object, const char *name, int length);
 extern bool jinja_refused_filter(const char *name, int length);
 extern const Builtin *jinja_find_builtin(const Builtin *table, int count,
-								   const char *name, int length);
+										 const char *name, int length);
 extern Value jinja_format_braces(Eval *ev, const Value *format, const CallArgs *call);
 extern Value jinja_striptags(const Value *s);
 extern Value jinja_unescape(const Value *s);

@@ -535,8 +535,8 @@ global_now(Eval *ev, const Value *argv, const CallArgs *call)
 	if (timestamp2tm(ev->scope->now, NULL, &tm, &fsec, NULL, NULL) != 0)
 		value_fail("timestamp out of range");
 	return utext_from_cstring(psprintf("%04d-%02d-%02dT%02d:%02d:%02d.%06d+00:00",
-							   tm.tm_year, tm.tm_mon, tm.tm_mday,
-							   tm.tm_hour, tm.tm_min, tm.tm_sec, (int) fsec));
+									   tm.tm_year, tm.tm_mon, tm.tm_mday,
+									   tm.tm_hour, tm.tm_min, tm.tm_sec, (int) fsec));
 }
 
 /*

@@ -9,6 +9,6 @@
 
 /* jinja/methods_string.c */
 extern const Builtin *jinja_find_string_method(const Value *object, const char *name,
-										 int length);
+											   int length);
 
 #endif							/* NOETL_JINJA_METHODS_H */

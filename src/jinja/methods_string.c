@@ -152,7 +152,7 @@ partition(Eval *ev, const Value *argv, bool right)
 		items[0] = utext_make(argv[0].u.string, found);
 		items[1] = sep;
 		items[2] = utext_make(argv[0].u.string + found + sep.length,
-							 argv[0].length - found - sep.length);
+							  argv[0].length - found - sep.length);
 	}
 	for (i = 0; i < 3; i++)
 		items[i].flags = argv[0].flags & VF_MARKUP;
@@ -209,7 +209,7 @@ METHOD(replace)
 	Value		old = text_argument(&argv[0], &argv[1]);
 	Value		new = text_argument(&argv[0], &argv[2]);
 	Value		result = utext_replace(&argv[0], &old, &new, value_given(&argv[3]) ?
-									  value_index(&argv[3], "replace") : -1);
+									   value_index(&argv[3], "replace") : -1);
 
 	result.flags = argv[0].flags & VF_MARKUP;
 	return result;
@@ -625,7 +625,7 @@ METHOD(istitle)
 	{
 		int			used;
 		uint16		flags = unicode_flags(utext_decode(argv[0].u.string + pos,
-													  argv[0].length - pos, &used));
+													   argv[0].length - pos, &used));
 
 		if (flags & (UC_UPPER | UC_TITLE))
 		{

@@ -73,7 +73,7 @@ parse_target(Parser *p, const char *end_name, bool with_namespace)
 {
 	int			pos = jinja_token(p)->pos;
 	TemplateNode *target = jinja_parse_tuple(p, true, true, end_name, false,
-										   with_namespace);
+											 with_namespace);
 
 	if (!can_assign(target))
 		jinja_syntax_error(pos, "cannot assign to this expression");

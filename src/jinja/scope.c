@@ -9,7 +9,7 @@
 
 #include "jinja/jinja.h"
 
-/* Raises what is wrong with a template as an SQL error. */
+/* Raises an error of a template as an SQL error. */
 void
 template_raise(const SourceError *error)
 {

@@ -148,7 +148,7 @@ spec_number(StringInfo buf, const FormatSpec *spec, bool negative,
 
 	if (spec->grouping || (spec->fill == '0' && spec->align == '='))
 		digits = format_group_digits(digits, spec->grouping, group,
-							  spec->fill == '0' && spec->align == '=' ? spec->width - lead : 0);
+									 spec->fill == '0' && spec->align == '=' ? spec->width - lead : 0);
 	text = psprintf("%s%s%s", sign, prefix, digits);
 	append_aligned(buf, text, strlen(text), lead, spec, spec->align ? spec->align : '>');
 }
@@ -195,11 +195,11 @@ spec_double(StringInfo buf, const FormatSpec *spec, double d)
 	}
 	else if (type == '%')
 		digits = psprintf("%s%%", format_double_digits(fabs(d * 100), 'f',
-												precision < 0 ? 6 : precision, spec->alternate));
+													   precision < 0 ? 6 : precision, spec->alternate));
 	else if (strchr("eEfFgG", type))
 		digits = format_double_digits(fabs(d), type, precision < 0 ? 6 :
-							   (type | 0x20) == 'g' && precision == 0 ? 1 : precision,
-							   spec->alternate);
+									  (type | 0x20) == 'g' && precision == 0 ? 1 : precision,
+									  spec->alternate);
 	else
 		value_fail("unknown format code '%c' for object of type 'float'", type);
 	spec_number(buf, spec, negative, "", digits, 3);
@@ -254,7 +254,7 @@ spec_integer(StringInfo buf, const FormatSpec *spec, const Value *value)
 /* Appends format(value, specification). */
 static void
 apply_spec(Eval *ev, StringInfo buf, const Value *value, const Value *spec_text_value,
-			 bool markup)
+		   bool markup)
 {
 	FormatSpec	spec;
 	Value		number = *value;

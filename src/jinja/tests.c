@@ -171,7 +171,7 @@ has_case(Eval *ev, const Value *value, uint16 wanted, uint16 other)
 	{
 		int			used;
 		uint16		flags = unicode_flags(utext_decode(text.u.string + pos,
-													  text.length - pos, &used));
+													   text.length - pos, &used));
 
 		if (flags & (other | UC_TITLE))
 			return false;

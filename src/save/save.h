@@ -4,7 +4,7 @@
  *
  *		save: {storage: postgres, auth: pg, table: t, mode: upsert, key: id,
  *			   data: {id: …}}
- *		-> postgres	{"auth": "pg", "command": "INSERT INTO t …"}
+ *			-> postgres	{"auth": "pg", "command": "INSERT INTO t …"}
  *		save: {storage: event, data: …}		-> event {"data": …}
  *		save: {storage: http, url: …, data: …}	-> http {"url": …, "payload": …}
  */

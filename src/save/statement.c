@@ -521,8 +521,8 @@ read_rows(RowSave *save, const JsonbValue *data, SourceError *error)
 	}
 	if (!json_is_array(data))
 		return source_error(error, data->type == jbvNull ? "the save has no data" :
-					  "the data of a save into a table must be a map or a list of maps",
-					  "Write: data: {column: value}.");
+							"the data of a save into a table must be a map or a list of maps",
+							"Write: data: {column: value}.");
 	save->rows = palloc_extended(sizeof(JsonbValue) *
 								 Max(JsonContainerSize(data->val.binary.data), 1),
 								 MCXT_ALLOC_HUGE);
@@ -531,7 +531,7 @@ read_rows(RowSave *save, const JsonbValue *data, SourceError *error)
 	{
 		if (!json_is_object(&element) || JsonContainerSize(element.val.binary.data) == 0)
 			return source_error(error, psprintf("row %d of the data of the save is no map", save->nrows),
-						  "Write: data: [{column: value}, …].");
+								"Write: data: [{column: value}, …].");
 		save->rows[save->nrows++] = element;
 		collect_columns(save, &element, &table);
 	}
@@ -571,8 +571,8 @@ check_row_keys(const RowSave *save, const char *mode, SourceError *error)
 		foreach(lc, save->keys)
 			if (!row_has(save, row, (char *) lfirst(lc)))
 				return source_error(error, psprintf("%sthe data of the save lack%s the key \"%s\"",
-											  where, save->nrows == 1 ? "" : "s",
-											  (char *) lfirst(lc)), NULL);
+													where, save->nrows == 1 ? "" : "s",
+													(char *) lfirst(lc)), NULL);
 		if (save->mode == SAVE_UPDATE && !row_has(save, row, NULL))
 			return source_error(error, psprintf("%sthe save has nothing to update but its key",
 												where), NULL);

@@ -344,9 +344,9 @@ format_double(StringInfo buf, const FormatSpec *spec, const Value *value)
 	d = number_to_double(value);
 	append_number(buf, signbit(d) && !isnan(d), "",
 				  format_double_digits(fabs(d), spec->type,
-								spec->precision < 0 ? 6 :
-								(spec->type | 0x20) == 'g' && spec->precision == 0 ? 1 :
-								spec->precision, spec->alternate), spec);
+									   spec->precision < 0 ? 6 :
+									   (spec->type | 0x20) == 'g' && spec->precision == 0 ? 1 :
+									   spec->precision, spec->alternate), spec);
 }
 
 /* Appends the result of %s %r %a. */

@@ -1,6 +1,6 @@
 /*
  * value/format.h
- *		What the two ways of formatting share: '%d' % x and '{:d}'.format(x).
+ *		Shared parts of the two ways of formatting: '%d' % x and '{:d}'.format(x).
  */
 #ifndef NOETL_VALUE_FORMAT_H
 #define NOETL_VALUE_FORMAT_H

@@ -85,7 +85,7 @@ text_next(Budget *budget, Iterator *base, Value *item)
 	if (it->position >= it->text.length)
 		return false;
 	(void) utext_decode(it->text.u.string + it->position,
-					   it->text.length - it->position, &used);
+						it->text.length - it->position, &used);
 	*item = utext_make(it->text.u.string + it->position, used);
 	it->position += used;
 	return true;

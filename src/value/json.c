@@ -301,7 +301,7 @@ typedef struct JsonStyle
 } JsonStyle;
 
 static void dump_value(Budget *budget, StringInfo buf, const Value *value,
-					  const JsonStyle *style, int level);
+					   const JsonStyle *style, int level);
 
 /* Appends a line break and indentation, unless the text is to be one line. */
 static void
@@ -372,7 +372,7 @@ dump_object(Budget *budget, StringInfo buf, const Value *value,
 /* Appends any value. */
 static void
 dump_value(Budget *budget, StringInfo buf, const Value *value,
-		  const JsonStyle *style, int level)
+		   const JsonStyle *style, int level)
 {
 	char	   *text;
 	int			length;

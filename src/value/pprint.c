@@ -11,7 +11,7 @@
 #define WIDTH 80
 
 static void pprint_into(Budget *budget, StringInfo buf, const Value *value,
-						 int indent, int allowance);
+						int indent, int allowance);
 
 /*
  * Compares two entries of a dict for qsort_arg: by key, or by the type of the
@@ -117,7 +117,7 @@ pprint_dict(Budget *budget, StringInfo buf, const Value *value, int indent, int 
 		appendBinaryStringInfo(buf, key.data, key.len);
 		appendStringInfoString(buf, ": ");
 		pprint_into(budget, buf, &entries[i]->value, indent + 1 + chars + 2,
-			   i == count - 1 ? allowance + 1 : 1);
+					i == count - 1 ? allowance + 1 : 1);
 		if (i < count - 1)
 		{
 			appendStringInfoChar(buf, ',');
@@ -141,7 +141,7 @@ pprint_items(Budget *budget, StringInfo buf, const Value *value, int indent, int
 	{
 		CHECK_FOR_INTERRUPTS();
 		pprint_into(budget, buf, &seq_items(value)[i], indent + 1,
-			   i == count - 1 ? allowance + (int) strlen(end) : 1);
+					i == count - 1 ? allowance + (int) strlen(end) : 1);
 		if (i < count - 1)
 		{
 			appendStringInfoChar(buf, ',');

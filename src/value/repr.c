@@ -64,7 +64,7 @@ value_quote(const Value *value)
 	initStringInfo(&buf);
 	if (value->kind == VAL_STRING)
 		value_repr_string(&buf, value->u.string,
-					utext_offset(value->u.string, value->length, 64));
+						  utext_offset(value->u.string, value->length, 64));
 	else if (value_is_number(value))
 		appendStringInfoString(&buf, number_text(value, &length));
 	else

@@ -352,7 +352,7 @@ utext_replace(const Value *s, const Value *old, const Value *new, int64 count)
 	for (; count != 0; count--)
 	{
 		int			found = utext_find(s->u.string, s->length,
-									  old->u.string, old->length, pos);
+									   old->u.string, old->length, pos);
 
 		if (found < 0)
 			break;
@@ -522,7 +522,7 @@ utext_split(const Value *s, const Value *sep, int64 max, bool right)
 
 		while (max != 0 &&
 			   (found = utext_rfind(s->u.string, s->length, sep->u.string,
-								   sep->length, end)) >= 0)
+									sep->length, end)) >= 0)
 		{
 			add_piece(&pieces, s->u.string + found + sep->length,
 					  end - found - sep->length);
@@ -538,7 +538,7 @@ utext_split(const Value *s, const Value *sep, int64 max, bool right)
 
 		while (max != 0 &&
 			   (found = utext_find(s->u.string, s->length, sep->u.string,
-								  sep->length, pos)) >= 0)
+								   sep->length, pos)) >= 0)
 		{
 			add_piece(&pieces, s->u.string + pos, found - pos);
 			pos = found + sep->length;
@@ -822,7 +822,7 @@ utext_slice(const Value *s, int64 start, int64 stop, int64 step, int64 count)
 		int			from = utext_offset(s->u.string, s->length, start);
 
 		result = utext_make(s->u.string + from,
-						   utext_offset(s->u.string + from, s->length - from, count));
+							utext_offset(s->u.string + from, s->length - from, count));
 	}
 	else
 	{

@@ -521,7 +521,7 @@ value_contains(Budget *budget, const Value *container, const Value *item)
 				value_fail("'in <string>' requires string as left operand, not %s",
 						   value_type(item));
 			return utext_find(container->u.string, container->length,
-							 item->u.string, item->length, 0) >= 0;
+							  item->u.string, item->length, 0) >= 0;
 		case VAL_DICT:
 			return dict_get(budget, container, item, &found);
 		case VAL_RANGE:

@@ -153,8 +153,8 @@ libyaml_error(ParseState *state)
 	else
 		message = pstrdup(problem);
 	return source_error_at(state->error, ERRCODE_INVALID_TEXT_REPRESENTATION,
-							 line, column, message,
-							 libyaml_hint(state, problem, line, context_line));
+						   line, column, message,
+						   libyaml_hint(state, problem, line, context_line));
 }
 
 /*
@@ -868,9 +868,9 @@ check_directives(ParseState *state)
 			prologue = false;
 		if (count > MAX_DIRECTIVES)
 			return source_error_at(state->error,
-									 ERRCODE_PROGRAM_LIMIT_EXCEEDED, line, 1,
-									 psprintf("document has more than %d directives",
-											  MAX_DIRECTIVES), NULL);
+								   ERRCODE_PROGRAM_LIMIT_EXCEEDED, line, 1,
+								   psprintf("document has more than %d directives",
+											MAX_DIRECTIVES), NULL);
 	}
 	return true;
 }
@@ -956,15 +956,15 @@ yaml_parse_document(const char *text, int length, SourceError *error)
 	if (GetDatabaseEncoding() != PG_UTF8)
 	{
 		source_error_at(error, ERRCODE_FEATURE_NOT_SUPPORTED, 1, 1,
-						  "YAML can be read only in a database with encoding UTF8",
-						  NULL);
+						"YAML can be read only in a database with encoding UTF8",
+						NULL);
 		return NULL;
 	}
 	if (length > MAX_LENGTH)
 	{
 		source_error_at(error, ERRCODE_PROGRAM_LIMIT_EXCEEDED, 1, 1,
-						  psprintf("document is larger than %d MB",
-								   MAX_LENGTH / (1024 * 1024)), NULL);
+						psprintf("document is larger than %d MB",
+								 MAX_LENGTH / (1024 * 1024)), NULL);
 		return NULL;
 	}
 	if (!check_directives(&state))

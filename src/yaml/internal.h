@@ -1,6 +1,6 @@
 /*
  * yaml/internal.h
- *		What only the files of the YAML reader share.
+ *		Declarations that only the files of the YAML reader share.
  */
 #ifndef NOETL_YAML_INTERNAL_H
 #define NOETL_YAML_INTERNAL_H

@@ -393,26 +393,26 @@ construct_number(YamlNode *node, YamlTag tag, SourceError *error)
 	if (!(tag == YAML_TAG_INT ? is_int(text, length) :
 		  is_tagged_float(text, length)))
 		return source_error_at(error, ERRCODE_INVALID_TEXT_REPRESENTATION,
-								 node->line, node->column,
-								 psprintf("%s is not %s",
-										  yaml_quote_text(text, length),
-										  tag == YAML_TAG_INT ? "an integer" : "a float"),
-								 NULL);
+							   node->line, node->column,
+							   psprintf("%s is not %s",
+										yaml_quote_text(text, length),
+										tag == YAML_TAG_INT ? "an integer" : "a float"),
+							   NULL);
 	if (length > MAX_NUMBER_LENGTH)
 		return source_error_at(error, ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
-								 node->line, node->column,
-								 psprintf("number has more than %d characters",
-										  MAX_NUMBER_LENGTH),
-								 "Quote the value to keep it as text.");
+							   node->line, node->column,
+							   psprintf("number has more than %d characters",
+										MAX_NUMBER_LENGTH),
+							   "Quote the value to keep it as text.");
 	if (tag == YAML_TAG_INT)
 	{
 		decimal = int_text(text, length);
 		if (decimal == NULL)
 			return source_error_at(error, ERRCODE_INVALID_TEXT_REPRESENTATION,
-									 node->line, node->column,
-									 psprintf("%s has no digits",
-											  yaml_quote_text(text, length)),
-									 "Quote the value to keep it as text.");
+								   node->line, node->column,
+								   psprintf("%s has no digits",
+											yaml_quote_text(text, length)),
+								   "Quote the value to keep it as text.");
 	}
 	else
 	{
@@ -420,16 +420,16 @@ construct_number(YamlNode *node, YamlTag tag, SourceError *error)
 
 		if (is_not_finite(text, length))
 			return source_error_at(error, ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
-									 node->line, node->column,
-									 psprintf("%s has no JSON form", text),
-									 "JSON numbers are finite; quote the value to keep it as text.");
+								   node->line, node->column,
+								   psprintf("%s has no JSON form", text),
+								   "JSON numbers are finite; quote the value to keep it as text.");
 		value = float_value(text, length);
 		if (isinf(value) || isnan(value))
 			return source_error_at(error, ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
-									 node->line, node->column,
-									 psprintf("%s is too large for a float",
-											  yaml_quote_text(text, length)),
-									 "Quote the value to keep it as text.");
+								   node->line, node->column,
+								   psprintf("%s is too large for a float",
+											yaml_quote_text(text, length)),
+								   "Quote the value to keep it as text.");
 		decimal = double_text(value, false);
 	}
 	node->kind = YN_NUMBER;
@@ -458,10 +458,10 @@ construct_bool(YamlNode *node, SourceError *error)
 	}
 	if (!known)
 		return source_error_at(error, ERRCODE_INVALID_TEXT_REPRESENTATION,
-								 node->line, node->column,
-								 psprintf("%s is not a boolean",
-										  yaml_quote_text(node->string, node->length)),
-								 NULL);
+							   node->line, node->column,
+							   psprintf("%s is not a boolean",
+										yaml_quote_text(node->string, node->length)),
+							   NULL);
 	node->kind = YN_BOOL;
 	return true;
 }
