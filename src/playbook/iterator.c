@@ -42,16 +42,6 @@ static const char *const step_keys[] = {
 	"priority", "desc", "description", NULL
 };
 
-/* Is a word one of a NULL-terminated list? */
-static bool
-one_of(const char *word, const char *const *list)
-{
-	for (int i = 0; list[i] != NULL; i++)
-		if (strcmp(word, list[i]) == 0)
-			return true;
-	return false;
-}
-
 /* A string at the place of another node. */
 static YamlNode *
 new_string(const YamlNode *like, const char *text)
@@ -114,7 +104,7 @@ body_of_loop(const StepSource *source)
 	{
 		const char *key = merged->pairs[i].key->string;
 
-		if (!one_of(key, outside) && !one_of(key, step_keys))
+		if (!word_in(key, strlen(key), outside) && !word_in(key, strlen(key), step_keys))
 			playbook_add_pair(body, merged->pairs[i].key, merged->pairs[i].value);
 	}
 	return body;
@@ -245,7 +235,7 @@ canonical_map(const StepSource *source, const YamlNode *loop, const YamlNode *ta
 		bool		wanted;
 
 		if (loop != merged)
-			wanted = one_of(key, step_keys) && yaml_member(map, key) == NULL;
+			wanted = word_in(key, strlen(key), step_keys) && yaml_member(map, key) == NULL;
 		else
 			wanted = !has_value(map, merged->pairs[i].value) &&
 				strcmp(key, "type") != 0 && strcmp(key, "tool") != 0 &&
@@ -276,7 +266,7 @@ check_parts(Compiler *compiler, const YamlNode *map, const StepSource *source)
 		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
 					   element ? element : where, "Write: element: item.",
 					   "the iterator does not say how its items are called");
-	if (mode != NULL && !template_has_tags(mode, strlen(mode)) && !one_of(mode, modes))
+	if (mode != NULL && !template_has_tags(mode, strlen(mode)) && !word_in(mode, strlen(mode), modes))
 		playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING,
 					   playbook_member(map, "mode"),
 					   "It is sequential (the default), async, parallel or distributed.",

@@ -56,18 +56,6 @@ static void compile_limits(Compiler *compiler, Step *step,
 						   const StepSource *source);
 static void take_raw_roots(Compiler *compiler, Step *step);
 
-/* Is a word one of a NULL-terminated list? */
-static bool
-one_of(const char *word, const char *const *list)
-{
-	int			i;
-
-	for (i = 0; list[i] != NULL; i++)
-		if (strcmp(word, list[i]) == 0)
-			return true;
-	return false;
-}
-
 /* Types that the broker itself completes. */
 bool
 playbook_control_type(const char *type)
@@ -76,7 +64,7 @@ playbook_control_type(const char *type)
 		"", "start", "end", "route", "router", "noop", NULL
 	};
 
-	return one_of(type, control);
+	return word_in(type, strlen(type), control);
 }
 
 /* Compiles the step of the given index. */
@@ -333,8 +321,8 @@ compile_member(Compiler *compiler, const char *type, const YamlPair *pair)
 
 	if (playbook_key_is_code(key))
 		return playbook_constant_doc(pair->value);
-	if (one_of(key, raw) ||
-		(strcmp(type, "iterator") == 0 && one_of(key, iterator_raw)))
+	if (word_in(key, strlen(key), raw) ||
+		(strcmp(type, "iterator") == 0 && word_in(key, strlen(key), iterator_raw)))
 		return playbook_raw_doc(compiler, key, pair->value);
 	return playbook_compile_doc(compiler, pair->value);
 }

@@ -25,11 +25,7 @@ static const char *const on_error_key[] = {"on_error", NULL};
 static bool
 key_in(const JsonbValue *key, const char *const *list)
 {
-	for (; *list != NULL; list++)
-		if (strlen(*list) == key->val.string.len &&
-			memcmp(*list, key->val.string.val, key->val.string.len) == 0)
-			return true;
-	return false;
+	return word_in(key->val.string.val, key->val.string.len, list);
 }
 
 /* Program text and what is rendered later. */
@@ -41,40 +37,25 @@ is_raw(const JsonbValue *key, const char *type)
 		playbook_key_is_code(pnstrdup(key->val.string.val, key->val.string.len));
 }
 
-/* Renders any value. */
-static bool
-render(const JsonbValue *value, const TemplateScope *scope, JsonbValue *rendered,
-	   SourceError *error)
-{
-	TemplateDoc *doc = template_doc_compile(value, error);
-
-	return doc != NULL && template_doc_render(doc, scope, rendered, error);
-}
-
 /* Adds the members of a map that belong to the action, rendered. */
 static bool
 add_rendered(JsonBuilder *builder, const JsonbValue *map, const char *type,
 			 const char *const *type_keys, const TemplateScope *scope,
 			 SourceError *error)
 {
-	JsonbIterator *it = JsonbIteratorInit(map->val.binary.data);
-	JsonbIteratorToken token;
+	JsonbIterator *it = json_walk(map);
 	JsonbValue	key;
 	JsonbValue	value;
 
-	while ((token = JsonbIteratorNext(&it, &key, true)) != WJB_DONE)
+	while (json_next_member(&it, &key, &value))
 	{
-		CHECK_FOR_INTERRUPTS();
-		if (token != WJB_KEY)
-			continue;
-		(void) JsonbIteratorNext(&it, &value, true);
 		if (key_in(&key, type_keys))
 			continue;
 		/* on_error steers a step, and the items of an iterator */
 		if (!(strcmp(type, "iterator") == 0 && key_in(&key, on_error_key)) &&
 			!playbook_key_forwarded(pnstrdup(key.val.string.val, key.val.string.len)))
 			continue;
-		if (!is_raw(&key, type) && !render(&value, scope, &value, error))
+		if (!is_raw(&key, type) && !template_render_value(&value, scope, &value, error))
 			return false;
 		json_add_n(builder, key.val.string.val, key.val.string.len, &value);
 	}

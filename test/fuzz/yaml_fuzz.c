@@ -3,10 +3,10 @@
  *		A libFuzzer target: whatever the text, yaml_parse_document must answer
  *		with a tree or an error that keep the promises of yaml.h.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "server_shim.h"
-#include "yaml_internal.h"
+#include "yaml/internal.h"
 
 #undef fprintf
 

@@ -10,14 +10,15 @@
  * UndefinedBehaviorSanitizer; fuzz_alloc.h gives each of their allocations
  * red zones of its own.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-#include "template.h"
+#include "jinja/jinja.h"
+#include "value/value.h"
 #include "fuzz_alloc.h"
 
 PG_MODULE_MAGIC;
@@ -87,7 +88,7 @@ run_one(const uint8_t *data, size_t size)
 	{
 		template = template_compile((const char *) data + 1, size - 1, TEMPLATE_TEXT, &error);
 		if (template && template_render(template, &scope, &value, &error))
-			(void) json_truth(&value);
+			(void) value_json_truth(&value);
 	}
 	MemoryContextSwitchTo(TopMemoryContext);
 	MemoryContextReset(memory);
