@@ -17,7 +17,7 @@
 
 #include "miscadmin.h"
 
-#include "broker/scope.h"
+#include "broker/broker.h"
 
 typedef struct KnownValue
 {

@@ -5,7 +5,8 @@
 #ifndef NOETL_BROKER_SCOPE_H
 #define NOETL_BROKER_SCOPE_H
 
-#include "broker/broker.h"
+#include "broker/model.h"
+#include "playbook/playbook.h"
 
 /* What is known besides the execution while one template is evaluated. */
 typedef struct Scope
