@@ -137,15 +137,6 @@ typedef struct Decision
 	JsonbValue *items;
 } Decision;
 
-/*
- * Members of meta by which the reaper says why it ended an attempt, or an
- * execution; also the kind of the failure.
- */
-#define REAPED_LEASE	"lease_expired"
-#define REAPED_TIMEOUT	"timed_out"
-/* The kind of the failure of a step that was visited too often. */
-#define VISITED_TOO_OFTEN	"max_visits"
-
 /* Decides on one stored event. */
 extern void broker_decide(BrokerState *state, const Event *event);
 

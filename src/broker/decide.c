@@ -18,7 +18,6 @@
  */
 #include "common/common.h"
 
-#include <limits.h>
 #include <math.h>
 
 #include "broker/internal.h"
@@ -63,34 +62,17 @@ begin_execution(BrokerState *state, const Event *event)
 	settle(state);
 }
 
-/* The attempt a worker says it speaks of; 0: it does not say. */
-static int
-event_attempt(const Event *event)
-{
-	JsonbValue	meta;
-	int64		attempt;
-
-	if (event->meta == NULL)
-		return 0;
-	json_from_jsonb(event->meta, &meta);
-	if (!json_get_int(&meta, "attempt", &attempt) || attempt < 0 || attempt > INT_MAX)
-		return 0;
-	return (int) attempt;
-}
-
 /* Why an event may not speak for a run, or NULL. */
 static const char *
-stale_reason(const Run *run, const Step *step, const Event *event)
+stale_reason(const Run *run, const Event *event)
 {
-	int			visit = node_id_visit(event->node_id, event->execution_id, step->name);
-	int			attempt = event_attempt(event);
+	int			attempt = event->attempt;
 
-	if (visit > 0 && visit != run->visit)
+	if (event->visit > 0 && event->visit != run->visit)
 		return "another visit of the step is running";
 	if (run->state == RUN_WAITING)
 		return "the step has not started";
-	if (!run->is_task && event->type != EVENT_STEP_COMPLETED &&
-		event->type != EVENT_STEP_FAILED && event->type != EVENT_STEP_SKIPPED)
+	if (!run->is_task && !event_type_sent_by(event->type, SENT_BY_CLIENT))
 		return "its work is done by other executions or tasks";
 	if (run->state == RUN_LEASED)
 	{
@@ -135,23 +117,6 @@ restart_run(BrokerState *state, Run *run)
 		start_iterator(state, run, &input);
 }
 
-/* The delay that an action_retry of the log tells. */
-static double
-recalled_delay(const Event *retry)
-{
-	JsonbValue	meta;
-	JsonbValue	value;
-	double		delay = 0;
-
-	if (retry->meta != NULL)
-	{
-		json_from_jsonb(retry->meta, &meta);
-		if (json_get(&meta, "delay", &value))
-			(void) json_number(&value, &delay);
-	}
-	return delay;
-}
-
 /* action_retry, and the row back into the queue; an open run begins again. */
 static void
 retry_run(BrokerState *state, Run *run, const Step *step, const Event *event,
@@ -163,7 +128,7 @@ retry_run(BrokerState *state, Run *run, const Step *step, const Event *event,
 	JsonbValue	value;
 
 	if (retry->recalled != NULL)
-		delay = recalled_delay(retry->recalled);
+		delay = retry->recalled->delay;
 	json_begin_object(&builder);
 	json_add_int(&builder, "attempt", attempt);
 	json_add_int(&builder, "max_attempts", run->max_attempts);
@@ -203,19 +168,6 @@ saved_result(const Run *run, const Step *task, JsonbValue *envelope, int64 *chil
 	json_from_jsonb(run->context, &context);
 	(void) json_get_int(&context, "child_execution_id", child);
 	return json_get(&context, "this", envelope);
-}
-
-/* Did the reaper write this event, for the reason "flag"? */
-static bool
-is_reaped(const Event *event, const char *flag)
-{
-	JsonbValue	meta;
-	JsonbValue	value;
-
-	if (event->meta == NULL)
-		return false;
-	json_from_jsonb(event->meta, &meta);
-	return json_get(&meta, flag, &value) && value.type == jbvBool && value.val.boolean;
 }
 
 /* What follows from an attempt that is not repeated. */
@@ -296,9 +248,9 @@ end_attempt(BrokerState *state, Run *run, const Event *event, bool success)
 	bool		has_input = run_input(run, &input);
 	double		delay = 0;
 	RetryVerdict verdict;
-	FailureKind kind = is_reaped(event, REAPED_TIMEOUT) ? FAILURE_TIMED_OUT : FAILURE_ACTION;
+	FailureKind kind = event_is_reaped(event, REAPED_TIMEOUT) ? FAILURE_TIMED_OUT : FAILURE_ACTION;
 	const char *error = event->error;
-	bool		expired = is_reaped(event, REAPED_LEASE);
+	bool		expired = event_is_reaped(event, REAPED_LEASE);
 
 	if (event->result != NULL)
 		json_from_jsonb(event->result, &envelope);
@@ -370,8 +322,7 @@ end_step_by_client(BrokerState *state, Run *run, const Event *event)
 		return;
 	}
 	memset(&completion, 0, sizeof(completion));
-	completion.announced = event->type != EVENT_STEP_RESULT &&
-		event->type != EVENT_ITERATOR_COMPLETED;
+	completion.announced = event_type_sent_by(event->type, SENT_BY_CLIENT);
 	completion.type = completion.announced ? event->type : EVENT_STEP_COMPLETED;
 	completion.parent = event->event_id;
 	completion.envelope = &envelope;
@@ -388,19 +339,19 @@ static Run *
 find_run(BrokerState *state, const Step *step, const Event *event, const char **reason)
 {
 	Run		   *run = live_run(state, step->index);
-	int			item = step->kind == STEP_ITERATOR ? event_item(event) : -1;
+	int			item = step->kind == STEP_ITERATOR ? event->item : -1;
 
 	if (run == NULL)
 		*reason = "the step is not running";
 	else if (item < 0)
-		*reason = stale_reason(run, step, event);
+		*reason = stale_reason(run, event);
 	else if (state->item == NULL || run->state != RUN_OPEN ||
 			 state->item->visit != run->visit)
 		*reason = "the item is not running";
 	else
 	{
 		run = state->item;
-		*reason = stale_reason(run, step, event);
+		*reason = stale_reason(run, event);
 	}
 	return *reason == NULL ? run : NULL;
 }
@@ -420,7 +371,7 @@ adopt(BrokerState *state, Run *run, const Event *event)
 		return;
 	}
 	child = palloc0(sizeof(ChildStart));
-	child->execution_id = event_child(event);
+	child->execution_id = event->started_child;
 	child->parent_event_id = run->started_event_id;
 	child->item = event->has_index ? event->current_index : -1;
 	decide(state, DECIDE_ADOPT, run)->child = child;
@@ -450,8 +401,7 @@ decide_run_event(BrokerState *state, const Event *event)
 		return;
 	}
 
-	if (event->parent_event_id == 0 ||
-		node_id_visit(event->node_id, event->execution_id, step->name) <= 0)
+	if (event->parent_event_id == 0 || event->visit <= 0)
 		decide(state, DECIDE_LOCATE, run);
 
 	switch (event->type)
@@ -520,6 +470,7 @@ broker_run_due(BrokerState *state, int step)
 		event = emit(state, EVENT_ACTION_ERROR, &state->playbook->steps[step], run->visit,
 					 run->started_event_id);
 		event->error = timeout_error(run_timeout(run));
+		event->reaped = REAPED_TIMEOUT;
 		json_begin_object(&builder);
 		json_add_int(&builder, "attempt", run->attempts + 1);
 		json_add_bool(&builder, REAPED_TIMEOUT, true);
@@ -536,12 +487,9 @@ broker_run_due(BrokerState *state, int step)
 static void
 end_by_client(BrokerState *state, const Event *event)
 {
-	const char *status = event->type == EVENT_EXECUTION_COMPLETE ? "COMPLETED" :
-		event->type == EVENT_EXECUTION_FAILED ? "FAILED" : "CANCELLED";
-
-	finish(state, status, event->error, event->result,
+	finish(state, event_type_status(event->type), event->error, event->result,
 		   event->type == EVENT_EXECUTION_CANCELLED ||
-		   is_reaped(event, REAPED_TIMEOUT));
+		   event_is_reaped(event, REAPED_TIMEOUT));
 }
 
 /* Takes the event's place in the execution's time. */
@@ -577,45 +525,17 @@ broker_decide(BrokerState *state, const Event *event)
 {
 	set_time(state, event);
 
-	switch (event->type)
+	if (event->type == EVENT_EXECUTION_START)
 	{
-		case EVENT_EXECUTION_START:
-			if (!state->finished)
-				begin_execution(state, event);
-			return;
-		case EVENT_EXECUTION_COMPLETE:
-		case EVENT_EXECUTION_FAILED:
-		case EVENT_EXECUTION_CANCELLED:
-			if (state->finished)
-				ignore(state, "the execution is over");
-			else
-				end_by_client(state, event);
-			return;
-		case EVENT_ACTION_STARTED:
-		case EVENT_ACTION_COMPLETED:
-		case EVENT_ACTION_ERROR:
-		case EVENT_STEP_RESULT:
-		case EVENT_STEP_COMPLETED:
-		case EVENT_STEP_FAILED:
-		case EVENT_STEP_SKIPPED:
-		case EVENT_ITERATOR_COMPLETED:
-		case EVENT_CHILD_SPAWNED:
-			if (state->finished)
-				ignore(state, "the execution is over");
-			else
-				decide_run_event(state, event);
-			return;
-		case EVENT_EXECUTION_ADOPTED:
-		case EVENT_STEP_STARTED:
-		case EVENT_ACTION_RETRY:
-		case EVENT_SAVE:
-		case EVENT_SAVE_COMPLETED:
-		case EVENT_SAVE_FAILED:
-		case EVENT_ITERATOR_STARTED:
-		case EVENT_ITERATION_STARTED:
-		case EVENT_ITERATION_COMPLETED:
-		case EVENT_ITERATION_FAILED:
-		case EVENT_OTHER:
-			return;
+		if (!state->finished)
+			begin_execution(state, event);
 	}
+	else if (!event_type_has_effect(event->type))
+		return;
+	else if (state->finished)
+		ignore(state, "the execution is over");
+	else if (event_type_is_terminal(event->type))
+		end_by_client(state, event);
+	else
+		decide_run_event(state, event);
 }

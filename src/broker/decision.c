@@ -66,21 +66,23 @@ emit_item(BrokerState *state, EventType type, const Step *step, int visit, int i
 		  int64 parent)
 {
 	Event	   *event = palloc0(sizeof(Event));
-	bool		unused;
 
 	event->type = type;
 	event->event_type = event_type_name(type);
-	event->status = status_normalise(NULL, event->event_type, &unused);
+	event->status = event_type_status(type);
 	event->execution_id = state->execution_id;
 	event->parent_execution_id = state->parent_execution_id;
 	event->catalog_id = state->playbook->catalog_id;
 	event->parent_event_id = parent;
 	event->created_at = state->time + 1;
+	event->item = item;
 	event->event_id = Max(state->last_event_id + 1, event_id_at(event->created_at));
 	if (step != NULL)
 	{
 		event->node_name = step->name;
 		event->node_id = node_id_make(state->execution_id, step->name, visit, item);
+		event->visit = visit;
+		event->item_in_node_id = item >= 0;
 		event->node_type = node_type_of(step);
 		event->has_index = item >= 0;
 		event->current_index = item;

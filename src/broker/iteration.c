@@ -252,6 +252,9 @@ emit_item_ended(Iteration *iteration, int index, bool success, const JsonbValue 
 					  iteration->step, iteration->run->visit, index, parent);
 	event->result = json_to_jsonb(success ? value : &null);
 	event->error = success ? NULL : error;
+	event->progress = *progress;
+	event->progress.found = true;
+	event->ended_child = child_execution_id;
 	json_begin_object(&builder);
 	json_add_int(&builder, "started", progress->started);
 	json_add_int(&builder, "done", progress->done);
@@ -280,10 +283,8 @@ unwritten_results(const Iteration *iteration)
 		const Decision *decision = (Decision *) lfirst(lc);
 		const Event *event = decision->event;
 		IterationResult *result;
-		JsonbValue	meta;
 
-		if (decision->kind != DECIDE_EMIT ||
-			(event->type != EVENT_ITERATION_COMPLETED && event->type != EVENT_ITERATION_FAILED) ||
+		if (decision->kind != DECIDE_EMIT || !event->progress.found ||
 			strcmp(event->node_name, iteration->step->name) != 0)
 			continue;
 		result = palloc0(sizeof(IterationResult));
@@ -291,8 +292,7 @@ unwritten_results(const Iteration *iteration)
 		result->failed = event->type == EVENT_ITERATION_FAILED;
 		json_from_jsonb(event->result, &result->value);
 		result->error = event->error;
-		json_from_jsonb(event->meta, &meta);
-		(void) json_get_int(&meta, "child_execution_id", &result->child_execution_id);
+		result->child_execution_id = event->ended_child;
 		results = lappend(results, result);
 	}
 	return results;

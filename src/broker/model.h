@@ -16,7 +16,29 @@
 /* The state of one evaluation; broker.h defines it. */
 typedef struct BrokerState BrokerState;
 
-/* A row of noetl.event, as it is stored or as it is going to be stored. */
+/* How far an iterator has come. */
+typedef struct IterationProgress
+{
+	bool		found;			/* an item has ended */
+	int			started;
+	int			done;
+	int			failed;
+} IterationProgress;
+
+/* What became of a save that the database itself has executed. */
+typedef struct SaveOutcome
+{
+	bool		found;
+	int			number;			/* which of several saves, from 0 */
+	int64		rows;			/* how many it wrote */
+	const char *sqlstate;		/* of its failure, or NULL */
+} SaveOutcome;
+
+/*
+ * A row of noetl.event, as it is stored or as it is going to be stored.  The
+ * second half says what node_id, context and meta contain: event_parse() fills
+ * it in when the row is read, and nobody opens these columns again.
+ */
 typedef struct Event
 {
 	int64		execution_id;
@@ -34,6 +56,8 @@ typedef struct Event
 	Jsonb	   *context;		/* NULL: none, or not loaded; also below */
 	Jsonb	   *result;
 	Jsonb	   *meta;
+	Jsonb	   *annotation;		/* what is to be laid over meta before the event is
+								 * stored, or NULL */
 	const char *error;
 	bool		has_index;		/* the event is about an item of an iterator: */
 	int			current_index;
@@ -41,7 +65,38 @@ typedef struct Event
 	const char *worker_id;
 	const struct Event *recalled;	/* the event of the log that a repeated decision
 								 * found, or NULL */
+
+	/* node_id, or current_index where node_id names no item */
+	int			visit;			/* of the step; 0: unknown */
+	int			item;			/* of the step's iterator; -1: the step as a whole */
+	bool		item_in_node_id;
+
+	/* context */
+	int64		started_child;	/* the child execution it names; 0: none */
+
+	/* meta */
+	bool		ignored;		/* the event has no effect */
+	int			attempt;		/* the attempt the event is about; 0: unknown */
+	const char *reaped;			/* REAPED_…: why the reaper ended an attempt or an
+								 * execution; or NULL */
+	int64		ended_child;	/* the child execution whose end it tells; 0: none */
+	double		delay;			/* action_retry: seconds until the next attempt */
+	const char *failure;		/* step_failed: the kind of the failure, or NULL */
+	IterationProgress progress; /* the end of an item, written by the broker */
+	SaveOutcome save;			/* save_completed and save_failed */
+	const char *started_by;		/* execution_start: role, or NULL */
+	int64		timeout;		/* execution_start: in microseconds; 0: none */
 } Event;
+
+/*
+ * Members of meta by which the reaper says why it ended an attempt, or an
+ * execution; also the kind of the failure.
+ */
+#define REAPED_LEASE	"lease_expired"
+#define REAPED_TIMEOUT	"timed_out"
+
+/* The kind of the failure of a step that was visited too often. */
+#define VISITED_TOO_OFTEN	"max_visits"
 
 typedef enum RunState
 {
@@ -108,15 +163,6 @@ typedef struct StepValue
 	JsonbValue	envelope;		/* the result as it was sent */
 	JsonbValue	value;			/* what templates see of it (broker/result.c) */
 } StepValue;
-
-/* How far an iterator has come. */
-typedef struct IterationProgress
-{
-	bool		found;			/* an item has ended */
-	int			started;
-	int			done;
-	int			failed;
-} IterationProgress;
 
 /* How an item of an iterator ended. */
 typedef struct IterationResult
