@@ -14,6 +14,7 @@
 #define NOETL_BROKER_BROKER_H
 
 #include "broker/collection.h"
+#include "broker/condition.h"
 #include "broker/event.h"
 #include "broker/event_type.h"
 #include "broker/model.h"

@@ -18,19 +18,13 @@
  */
 #include "common/common.h"
 
-#include <math.h>
-
 #include "broker/internal.h"
-#include "broker/input.h"
-#include "broker/retry.h"
-#include "broker/scope.h"
-#include "playbook/playbook.h"
 
 /* Decides that the incoming event has no effect, and says why. */
 static void
 ignore(BrokerState *state, const char *reason)
 {
-	decide(state, DECIDE_IGNORE, NULL)->reason = reason;
+	decision_add(state, DECIDE_IGNORE, NULL)->reason = reason;
 }
 
 /* The first branch of an execution. */
@@ -94,214 +88,6 @@ stale_reason(const Run *run, const Event *event)
 	return NULL;
 }
 
-/* Which attempt has just ended: an unleased run was driven by hand. */
-static int
-ended_attempt(const Run *run)
-{
-	return run->state == RUN_LEASED ? Max(run->attempts, 1) : run->attempts + 1;
-}
-
-/* The next attempt of an open run begins. */
-static void
-restart_run(BrokerState *state, Run *run)
-{
-	const Step *step = &state->playbook->steps[run->step];
-	JsonbValue	input;
-
-	input_of_arrivals(run->arrivals, &input);
-	if (step->kind == STEP_PLAYBOOK)
-		start_playbook(state, run, &input);
-	else if (step->kind == STEP_SAVE)
-		start_save_step(state, run, &input);
-	else
-		start_iterator(state, run, &input);
-}
-
-/* action_retry, and the row back into the queue; an open run begins again. */
-static void
-retry_run(BrokerState *state, Run *run, const Step *step, const Event *event,
-		  int attempt, double delay)
-{
-	Event	   *retry = emit_item(state, EVENT_ACTION_RETRY, step, run->visit, run->item,
-								  event->event_id);
-	JsonBuilder builder;
-	JsonbValue	value;
-
-	if (retry->recalled != NULL)
-		delay = retry->recalled->delay;
-	json_begin_object(&builder);
-	json_add_int(&builder, "attempt", attempt);
-	json_add_int(&builder, "max_attempts", run->max_attempts);
-	json_float(&value, delay);
-	json_add(&builder, "delay", &value);
-	json_end_object(&builder, &value);
-	retry->meta = json_to_jsonb(&value);
-	run->attempts = attempt;
-	run->available_at = event->created_at + (int64) rint(delay * USECS_PER_SEC);
-	run->worker_id = NULL;
-	if (run->is_task)
-	{
-		run->state = delay > 0 ? RUN_RETRY : RUN_QUEUED;
-		decide(state, DECIDE_RETRY, run);
-	}
-	else if (delay > 0 || step->kind == STEP_SAVE)
-	{
-		run->state = RUN_RETRY;	/* a save that fails at once must not loop here */
-		decide(state, DECIDE_KEEP, run);
-	}
-	else
-		restart_run(state, run);
-}
-
-/*
- * A task that only saves what children have done: the step's result is not
- * the save's.
- */
-static bool
-saved_result(const Run *run, const Step *task, JsonbValue *envelope, int64 *child)
-{
-	JsonbValue	context;
-
-	*child = 0;
-	if (!run->is_task || !is_open_step(task) || run->context == NULL)
-		return false;
-	json_from_jsonb(run->context, &context);
-	(void) json_get_int(&context, "child_execution_id", child);
-	return json_get(&context, "this", envelope);
-}
-
-/* What follows from an attempt that is not repeated. */
-static void
-conclude(BrokerState *state, Run *run, const Step *step, const Event *event, bool success,
-		 FailureKind kind, const char *error, const JsonbValue *envelope, const JsonbValue *input)
-{
-	const Step *task = run->item >= 0 ? step->iterator->body : step;
-	JsonbValue	saved;
-	int64		child;
-	bool		was_save = saved_result(run, task, &saved, &child);
-	Completion	completion;
-
-	if (run->item >= 0)
-	{
-		Run		   *iterator = live_run(state, run->step);
-
-		decide(state, DECIDE_CLOSE, run);
-		run->state = RUN_ENDED;
-		end_item(state, iterator, run->item, success, was_save ? &saved : envelope, error,
-				 child, event->event_id);
-		return;
-	}
-	if (!success)
-	{
-		fail_step(state, run, event->event_id, kind, error, envelope, input, NULL);
-		return;
-	}
-	if (step->kind == STEP_ACTION &&
-		state->values.has_children(state->values.arg, run->started_event_id))
-	{
-		run->attempts = ended_attempt(run) - 1;
-		await_spawned(state, run, event, envelope, input);
-		return;
-	}
-	if (!run->is_task && step->save_action != NULL)
-	{
-		Scope		scope;
-
-		scope_init(&scope, state, step, run->visit, state->now);
-		scope.input = input;
-		start_save(state, run, step, &scope, envelope);
-		return;
-	}
-	memset(&completion, 0, sizeof(completion));
-	completion.type = EVENT_STEP_COMPLETED;
-	completion.parent = event->event_id;
-	completion.envelope = was_save ? &saved : envelope;
-	completion.write_result = was_save || step->kind == STEP_SAVE;
-	completion.input = input;
-	complete_step(state, run, &completion);
-}
-
-/* Is the attempt that the scope is about to be repeated? */
-static RetryVerdict
-ask_policy(const BrokerState *state, const Run *run, const Step *task, Scope *scope,
-		   double *delay)
-{
-	RetryAttempt attempt;
-
-	attempt.scope = &scope->template;
-	attempt.number = scope->attempt;
-	attempt.success = scope->success;
-	attempt.luck = state->jitter;
-	return retry_decide(task->retry, &attempt, run->max_attempts, delay);
-}
-
-/* See broker_internal.h. */
-void
-end_attempt(BrokerState *state, Run *run, const Event *event, bool success)
-{
-	const Step *step = &state->playbook->steps[run->step];
-	const Step *task = run->item >= 0 ? step->iterator->body : step;
-	Scope		scope;
-	JsonbValue	envelope;
-	JsonbValue	input;
-	JsonbValue	saved;
-	bool		has_input = run_input(run, &input);
-	double		delay = 0;
-	RetryVerdict verdict;
-	FailureKind kind = event_is_reaped(event, REAPED_TIMEOUT) ? FAILURE_TIMED_OUT : FAILURE_ACTION;
-	const char *error = event->error;
-	bool		expired = event_is_reaped(event, REAPED_LEASE);
-
-	if (event->result != NULL)
-		json_from_jsonb(event->result, &envelope);
-	else
-		json_null(&envelope);
-	if (!success && error == NULL)
-		error = "the action failed";
-
-	scope_init(&scope, state, step, run->visit, state->now);
-	scope.is_retry = true;
-	scope.response = &envelope;
-	scope.envelope = &envelope;
-	scope.success = success;
-	scope.error = error;
-	scope.attempt = ended_attempt(run);
-	scope.input = has_input ? &input : NULL;
-	if (!run->is_task)
-		run->max_attempts = retry_max_attempts(task->retry, &scope.template);
-	if (expired)
-		verdict = scope.attempt < run->max_attempts ? RETRY_YES : RETRY_EXHAUSTED;
-	else if (step->kind == STEP_SAVE)
-		verdict = RETRY_NO;		/* it has not done anything yet */
-	else
-		verdict = ask_policy(state, run, task, &scope, &delay);
-	if (success && verdict == RETRY_NO && task->saves != NULL &&
-		!save_attempt(state, run, &envelope, scope.input, event->event_id, &saved, &error))
-	{
-		success = false;
-		kind = FAILURE_SAVE;
-		scope.success = false;
-		scope.error = error;
-		verdict = ask_policy(state, run, task, &scope, &delay);
-	}
-
-	if (verdict == RETRY_YES)
-	{
-		if (!expired)
-			run->deadline = 0;
-		retry_run(state, run, step, event, scope.attempt, delay);
-		return;
-	}
-	if (success && verdict == RETRY_EXHAUSTED)
-	{
-		success = false;
-		kind = FAILURE_RETRY_EXHAUSTED;
-		error = psprintf("retry_when still holds after %d attempts", scope.attempt);
-	}
-	conclude(state, run, step, event, success, kind, error,
-			 success && step->kind == STEP_SAVE ? &saved : &envelope, scope.input);
-}
-
 /* A client ends a step itself, without a worker's action event. */
 static void
 end_step_by_client(BrokerState *state, Run *run, const Event *event)
@@ -309,6 +95,7 @@ end_step_by_client(BrokerState *state, Run *run, const Event *event)
 	Completion	completion;
 	JsonbValue	envelope;
 	JsonbValue	input;
+	bool		has_input = run_input(run, &input);
 
 	if (event->result != NULL)
 		json_from_jsonb(event->result, &envelope);
@@ -316,9 +103,11 @@ end_step_by_client(BrokerState *state, Run *run, const Event *event)
 		json_null(&envelope);
 	if (event->type == EVENT_STEP_FAILED)
 	{
-		fail_step(state, run, event->event_id, FAILURE_CLIENT,
-				  event->error != NULL ? event->error : "the step failed",
-				  &envelope, run_input(run, &input) ? &input : NULL, NULL);
+		StepFailure failure = {FAILURE_CLIENT, event->event_id,
+			event->error != NULL ? event->error : "the step failed",
+		&envelope, has_input ? &input : NULL, NULL};
+
+		fail_step(state, run, &failure);
 		return;
 	}
 	memset(&completion, 0, sizeof(completion));
@@ -326,7 +115,7 @@ end_step_by_client(BrokerState *state, Run *run, const Event *event)
 	completion.type = completion.announced ? event->type : EVENT_STEP_COMPLETED;
 	completion.parent = event->event_id;
 	completion.envelope = &envelope;
-	if (run_input(run, &input))
+	if (has_input)
 		completion.input = &input;
 	complete_step(state, run, &completion);
 }
@@ -374,7 +163,7 @@ adopt(BrokerState *state, Run *run, const Event *event)
 	child->execution_id = event->started_child;
 	child->parent_event_id = run->started_event_id;
 	child->item = event->has_index ? event->current_index : -1;
-	decide(state, DECIDE_ADOPT, run)->child = child;
+	decision_add(state, DECIDE_ADOPT, run)->child = child;
 }
 
 /* An event about one step: find its run and do what the event says. */
@@ -385,6 +174,7 @@ decide_run_event(BrokerState *state, const Event *event)
 	Run		   *run;
 	int			index;
 	const char *reason = NULL;
+	AttemptEnd	attempt;
 
 	index = event->node_name == NULL ? -1 :
 		playbook_find_step(state->playbook, event->node_name, strlen(event->node_name));
@@ -402,7 +192,7 @@ decide_run_event(BrokerState *state, const Event *event)
 	}
 
 	if (event->parent_event_id == 0 || event->visit <= 0)
-		decide(state, DECIDE_LOCATE, run);
+		decision_add(state, DECIDE_LOCATE, run);
 
 	switch (event->type)
 	{
@@ -417,14 +207,14 @@ decide_run_event(BrokerState *state, const Event *event)
 				run->attempts++;
 				run->worker_id = event->worker_id;
 				run->state = RUN_LEASED;
-				decide(state, DECIDE_LEASE, run);
+				decision_add(state, DECIDE_LEASE, run);
 			}
 			return;
 		case EVENT_ACTION_COMPLETED:
-			end_attempt(state, run, event, true);
-			break;
 		case EVENT_ACTION_ERROR:
-			end_attempt(state, run, event, false);
+			attempt.event = event;
+			attempt.success = event->type == EVENT_ACTION_COMPLETED;
+			end_attempt(state, run, attempt);
 			break;
 		default:
 			if (run->item >= 0)
@@ -433,7 +223,7 @@ decide_run_event(BrokerState *state, const Event *event)
 				return;
 			}
 			if (run->state == RUN_OPEN)
-				decide(state, DECIDE_ABANDON, run);
+				decision_add(state, DECIDE_ABANDON, run);
 			end_step_by_client(state, run, event);
 			break;
 	}
@@ -464,9 +254,11 @@ broker_run_due(BrokerState *state, int step)
 		(run->state != RUN_OPEN && run->state != RUN_RETRY))
 		return;
 	if (run->state == RUN_RETRY)
-		restart_run(state, run);
+		run->restart = true;
 	else
 	{
+		AttemptEnd	attempt = {NULL, false};
+
 		event = emit(state, EVENT_ACTION_ERROR, &state->playbook->steps[step], run->visit,
 					 run->started_event_id);
 		event->error = timeout_error(run_timeout(run));
@@ -477,8 +269,55 @@ broker_run_due(BrokerState *state, int step)
 		json_add_text(&builder, "kind", REAPED_TIMEOUT);
 		json_end_object(&builder, &value);
 		event->meta = json_to_jsonb(&value);
-		decide(state, DECIDE_ABANDON, run);
-		end_attempt(state, run, event, false);
+		decision_add(state, DECIDE_ABANDON, run);
+		attempt.event = event;
+		end_attempt(state, run, attempt);
+	}
+	settle(state);
+}
+
+/* Returns the open run that a child was started for; NULL: it is over. */
+static Run *
+find_parent_run(BrokerState *state, const ChildEnd *end)
+{
+	ListCell   *lc;
+
+	foreach(lc, state->runs)
+	{
+		Run		   *run = (Run *) lfirst(lc);
+
+		if (run->state == RUN_OPEN && run->started_event_id == end->parent_event_id)
+			return run;
+	}
+	return NULL;
+}
+
+/*
+ * Decides on the end of a child execution.  The end of one that nothing waits for
+ * any more has no effect.
+ */
+void
+broker_child_ended(BrokerState *state, const ChildEnd *end)
+{
+	Run		   *run = find_parent_run(state, end);
+
+	if (state->finished || run == NULL)
+		return;
+	switch (state->playbook->steps[run->step].kind)
+	{
+		case STEP_ITERATOR:
+			end_attempt(state, run, item_child_ended(state, run, end));
+			break;
+		case STEP_PLAYBOOK:
+			end_attempt(state, run, playbook_child_ended(state, run, end));
+			break;
+		case STEP_ACTION:
+			if (state->values.has_children(state->values.arg, run->started_event_id))
+				return;
+			complete_spawned(state, run);
+			break;
+		default:
+			return;
 	}
 	settle(state);
 }
@@ -487,7 +326,7 @@ broker_run_due(BrokerState *state, int step)
 static void
 end_by_client(BrokerState *state, const Event *event)
 {
-	finish(state, event_type_status(event->type), event->error, event->result,
+	end_execution(state, event_type_status(event->type), event->error, event->result,
 		   event->type == EVENT_EXECUTION_CANCELLED ||
 		   event_is_reaped(event, REAPED_TIMEOUT));
 }
@@ -516,7 +355,7 @@ broker_refuse(BrokerState *state, const Event *event, const char *reason)
 	json_end_object(&builder, &result);
 	failure->result = json_to_jsonb(&result);
 	failure->error = psprintf("execution could not start: %s", reason);
-	finish(state, "FAILED", failure->error, failure->result, false);
+	end_execution(state, "FAILED", failure->error, failure->result, false);
 }
 
 /* See broker.h. */

@@ -130,6 +130,7 @@ typedef struct Run
 	bool		is_task;		/* it is a row of the queue, not of noetl.run */
 	bool		stored;			/* it exists outside this evaluation */
 	bool		changed;		/* RUN_WAITING: it has an arrival that is not stored */
+	bool		restart;		/* settle() begins its next attempt */
 	List	   *arrivals;		/* Arrival *, RUN_WAITING */
 
 	/* all but waiting runs */

@@ -53,12 +53,4 @@ extern void scope_init_workload(Scope *scope, BrokerState *state, TimestampTz no
 /* An error message with the place in the playbook. */
 extern char *scope_error_text(const SourceError *error);
 
-/* Truth of a condition over any scope; false and *error when it raises. */
-extern bool condition_truth(const Condition *condition, const TemplateScope *scope,
-							bool *result, SourceError *error);
-
-/* The same over a playbook's; false and *error (text) when it raises. */
-extern bool condition_holds(const Condition *condition, Scope *scope,
-							bool *result, char **error);
-
 #endif							/* NOETL_BROKER_SCOPE_H */

@@ -482,7 +482,7 @@ begin_evaluation(BrokerState *state, ValueContext *values, Store *store,
 	state->version = execution->version;
 	state->depth = execution->depth;
 	state->started_by = execution->started_by;
-	state->jitter = retry_luck();
+	state->jitter = retry_jitter();
 	values_init(values, store, state, !newest);
 	state->values = values->source;
 	if (!newest)
