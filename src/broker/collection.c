@@ -151,14 +151,16 @@ iterator_item_scope(ItemScope *scope)
 static char *
 describe(const JsonbValue *value)
 {
+	Datum		number;
+
 	switch (value->type)
 	{
 		case jbvBool:
 			return value->val.boolean ? "true" : "false";
 		case jbvNumeric:
+			number = NumericGetDatum(value->val.numeric);
 			return psprintf("the number %s",
-							DatumGetCString(DirectFunctionCall1(numeric_out,
-																NumericGetDatum(value->val.numeric))));
+							DatumGetCString(DirectFunctionCall1(numeric_out, number)));
 		case jbvString:
 			{
 				int			shown = Min(value->val.string.len, SHOWN_TEXT);

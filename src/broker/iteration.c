@@ -323,7 +323,8 @@ static IterationResult **
 results_by_index(const Iteration *iteration)
 {
 	ValueSource *values = &iteration->state->values;
-	IterationResult **by_index = palloc_extended(sizeof(IterationResult *) * Max(iteration->total, 1), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	Size		size = sizeof(IterationResult *) * Max(iteration->total, 1);
+	IterationResult **by_index = palloc_extended(size, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	List	   *results = values->iteration_results(values->arg, iteration->step->name,
 													iteration->since);
 	ListCell   *lc;
@@ -688,7 +689,8 @@ render_concurrency(Iteration *iteration, Scope *scope, SourceError *error)
 	iteration->concurrency = 1;
 	if (spec->sequential)
 		return true;
-	return render_count(spec->concurrency, scope, "concurrency", 1, otherwise, &iteration->concurrency, error);
+	return render_count(spec->concurrency, scope, "concurrency", 1, otherwise,
+						&iteration->concurrency, error);
 }
 
 /*

@@ -20,7 +20,9 @@ save_member(const YamlNode *save, const char *const *keys)
 {
 	const YamlNode *value = playbook_first_member(save, keys);
 
-	return value != NULL ? value : playbook_first_member(playbook_first_member(save, storage_keys), keys);
+	if (value != NULL)
+		return value;
+	return playbook_first_member(playbook_first_member(save, storage_keys), keys);
 }
 
 /* Returns whether one save goes to the database that the broker runs in. */
