@@ -74,13 +74,6 @@ iterator_item_names(const ItemScope *scope, JsonbValue *names)
 	json_end_object(&builder, names);
 }
 
-/* Returns whether a name, which no NUL ends, is a word. */
-static bool
-name_is(const char *name, int length, const char *other)
-{
-	return strlen(other) == length && memcmp(name, other, length) == 0;
-}
-
 /* Returns whether every iterator, or this one's step, has a name. */
 static bool
 is_item_name(const ItemScope *scope, const char *name, int length)

@@ -78,13 +78,6 @@ scope_set_step_value(BrokerState *state, int step, int visit, int64 event_id,
 	result_value(envelope, &known->value.value);
 }
 
-/* Returns whether a name, which no NUL ends, is a word. */
-static inline bool
-name_is(const char *name, int length, const char *word)
-{
-	return strncmp(name, word, length) == 0 && word[length] == '\0';
-}
-
 /* Builds "job": {"id", "uuid", "execution_id", "node_id"} of the step at hand. */
 static void
 build_job(Scope *scope, JsonbValue *value)

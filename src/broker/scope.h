@@ -30,6 +30,13 @@ typedef struct Scope
 	int			attempt;
 } Scope;
 
+/* Returns whether a name of a template, which no NUL ends, is a word. */
+static inline bool
+name_is(const char *name, int length, const char *word)
+{
+	return strncmp(name, word, length) == 0 && word[length] == '\0';
+}
+
 /* Begins a scope for templates of a step; the caller adds what only it knows. */
 extern void scope_init(Scope *scope, BrokerState *state, const Step *step,
 					   int visit, TimestampTz now);
