@@ -42,7 +42,7 @@ noetl_execute(PG_FUNCTION_ARGS)
 	event.event_type = event_type_name(EVENT_EXECUTION_START);
 	event.context = json_to_jsonb(&value);
 	store = store_open(InvalidOid);
-	(void) event_ingest(store, &event);
+	(void) engine_ingest(store, &event);
 	store_close(store);
 	PG_RETURN_INT64(event.execution_id);
 }
@@ -64,11 +64,11 @@ noetl_cancel(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(1))
 		event.error = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	store = store_open(InvalidOid);
-	execution_lock(event.execution_id);
+	engine_lock(event.execution_id);
 	over = store_get_execution(store, event.execution_id, &execution) &&
 		!execution.running;
 	if (!over)
-		(void) event_ingest(store, &event);
+		(void) engine_ingest(store, &event);
 	store_close(store);
 	PG_RETURN_BOOL(!over);
 }

@@ -44,8 +44,8 @@ noetl_enqueue_next(PG_FUNCTION_ARGS)
 
 	/* who asks by name may have set a time by hand, or committed late */
 	store_read_all_timers();
-	enqueued = event_catch_up(execution_id);
-	enqueued += reaper_run(execution_id, true);
+	enqueued = engine_catch_up(execution_id);
+	enqueued += engine_reap(execution_id, true);
 	PG_RETURN_INT64(enqueued);
 }
 
@@ -79,7 +79,7 @@ lease_argument(FunctionCallInfo fcinfo, int argument)
 	int64		us;
 
 	if (PG_ARGISNULL(argument))
-		return DEFAULT_LEASE_US;
+		return ENGINE_DEFAULT_LEASE_US;
 	if (!timeout_of_interval(PG_GETARG_INTERVAL_P(argument), &us))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -131,7 +131,7 @@ static int
 run_timers(Store *store)
 {
 	store_write_deferred(store);
-	return reaper_run(0, false);
+	return engine_reap(0, false);
 }
 
 /*
@@ -231,7 +231,7 @@ release_task(Store *store, int64 queue_id, const char *worker_id)
 
 	if (!store_get_task(store, queue_id, &row))
 		return false;
-	execution_lock(row.execution_id);
+	engine_lock(row.execution_id);
 	if (store_get_execution(store, row.execution_id, &execution) && execution.running)
 		return store_release_task(store, queue_id, worker_id);
 	if (store_get_task(store, queue_id, &row) && holds(&row, worker_id))
@@ -279,14 +279,14 @@ end_task(Store *store, int64 queue_id, const char *worker_id, EventType type,
 
 	if (store_get_task(store, queue_id, &row))
 	{
-		execution_lock(row.execution_id);
+		engine_lock(row.execution_id);
 		held = (store_task_unchanged(store, &row) || store_get_task(store, queue_id, &row)) &&
 			holds(&row, worker_id);
 	}
 	if (held)
-		task_event_ingest(store, &row, type, result, error,
-						 type == EVENT_ACTION_ERROR && is_overdue(&row) ?
-						 REAPED_TIMEOUT : NULL);
+		engine_ingest_task_event(store, &row, type, result, error,
+								 type == EVENT_ACTION_ERROR && is_overdue(&row) ?
+								 REAPED_TIMEOUT : NULL);
 	return held && strcmp(row.status, "cancelled") != 0;
 }
 

@@ -50,7 +50,7 @@ work_is_due(const Waiter *waiter, TimestampTz *until)
 	bool		ready;
 	bool		timed;
 
-	(void) reaper_run(0, false);
+	(void) engine_reap(0, false);
 	store = store_open(InvalidOid);
 	ready = store_any_ready(store, waiter->ntypes, waiter->types);
 	timed = !ready && store_next_timer(store, &timer);

@@ -58,8 +58,8 @@ do_what_is_due(TimestampTz *next)
 	if (noetl_broker && OidIsValid(get_extension_oid("noetl", true)))
 	{
 		store_read_all_timers();
-		(void) event_catch_up(0);
-		(void) reaper_run(0, true);
+		(void) engine_catch_up(0);
+		(void) engine_reap(0, true);
 		done = TransactionIdIsValid(GetTopTransactionIdIfAny());
 		*next = next_timer();
 	}

@@ -55,6 +55,9 @@ extern void json_push(JsonBuilder *builder, const JsonbValue *element);
 extern void json_end_object(JsonBuilder *builder, JsonbValue *value);
 extern void json_end_array(JsonBuilder *builder, JsonbValue *value);
 
+/* Returns the object {key: text}. */
+extern Jsonb *json_text_object(const char *key, const char *text);
+
 /* Every member of "object" into the builder's open object. */
 extern void json_add_members(JsonBuilder *builder, const JsonbValue *object);
 

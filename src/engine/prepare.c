@@ -1,7 +1,7 @@
 /*
  * engine/prepare.c
- *		A client's event is made fit to be stored: words normalised, its execution
- *		found and locked, ids, time and node filled in.
+ *		A client's event is made fit to be stored: type and status are normalised,
+ *		the execution is found and locked, ids, time and node are filled in.
  */
 #include "common/common.h"
 
@@ -13,31 +13,16 @@
 #include "utils/timestamp.h"
 
 #include "engine/internal.h"
-#include "engine/execution.h"
-#include "store/store.h"
 
-/* Ids above are for the events that follow */
+/* The largest event_id that a client may choose: later events need larger ones */
 #define LARGEST_CHOSEN_ID	(PG_INT64_MAX - (INT64CONST(1) << 48))
 
-/* See event_internal.h. */
+/* How many events this session has prepared. */
 uint64		prepared_events = 0;
 
-/* See event.h. */
-Jsonb *
-meta_text(const char *key, const char *text)
-{
-	JsonBuilder builder;
-	JsonbValue	value;
-
-	json_begin_object(&builder);
-	json_add_text(&builder, key, text);
-	json_end_object(&builder, &value);
-	return json_to_jsonb(&value);
-}
-
-/* See event_internal.h. */
+/* Does an event of this type have an effect on a running execution? */
 bool
-event_has_effect(EventType type)
+engine_event_has_effect(EventType type)
 {
 	switch (type)
 	{
@@ -59,9 +44,9 @@ event_has_effect(EventType type)
 	}
 }
 
-/* See event_internal.h. */
+/* Does the meta of an event say that the event had no effect? */
 bool
-event_is_ignored(const Event *event)
+engine_event_is_ignored(const Event *event)
 {
 	JsonbValue	meta;
 	JsonbValue	reason;
@@ -72,7 +57,7 @@ event_is_ignored(const Event *event)
 	return json_get(&meta, "ignored", &reason);
 }
 
-/* Types that give their step a value, be it null. */
+/* Does an event of this type give its step a value, even if it carries none? */
 static bool
 sets_value(EventType type)
 {
@@ -81,7 +66,7 @@ sets_value(EventType type)
 		type == EVENT_ITERATOR_COMPLETED;
 }
 
-/* Events about one step, whose node can be filled in from its queue row. */
+/* Is an event of this type about one step, whose queue row may name the node? */
 static bool
 is_run_event(EventType type)
 {
@@ -90,8 +75,9 @@ is_run_event(EventType type)
 }
 
 /*
- * Others must not decide on a state that our snapshot cannot see; and what we
- * cannot see we must not decide on either.
+ * Raises a serialization failure when the newest event of an execution is not the
+ * newest that the transaction's snapshot shows: the transaction cannot decide on
+ * rows that it does not see.
  */
 static void
 check_snapshot(Store *store, int64 execution_id, int64 last_event_id, bool own)
@@ -107,9 +93,9 @@ check_snapshot(Store *store, int64 execution_id, int64 last_event_id, bool own)
 				 errhint("Retry the transaction, or use READ COMMITTED.")));
 }
 
-/* See event_internal.h. */
+/* Raises when other sessions went on with the execution since our snapshot. */
 void
-event_check_snapshot(Store *store, int64 execution_id)
+engine_check_snapshot(Store *store, int64 execution_id)
 {
 	int64		last_id;
 	TimestampTz last_time;
@@ -120,13 +106,16 @@ event_check_snapshot(Store *store, int64 execution_id)
 		check_snapshot(store, execution_id, last_id, own);
 }
 
-/* created_at and event_id, strictly after everything the execution has. */
+/*
+ * Sets created_at and event_id, strictly after those of the execution's events and
+ * of the decisions that are being written.  fresh: the execution has no events.
+ */
 static void
 assign_time(Store *store, Event *event, bool fresh)
 {
 	int64		last_id = 0;
 	TimestampTz last_time = 0;
-	Writing    *others = writing_on(event->execution_id);
+	EvaluationFrame *frame = frame_find_writing(event->execution_id);
 	bool		own;
 
 	event->created_at = GetCurrentTimestamp();
@@ -136,10 +125,10 @@ assign_time(Store *store, Event *event, bool fresh)
 		check_snapshot(store, event->execution_id, last_id, own);
 		event->created_at = Max(event->created_at, last_time + 1);
 	}
-	if (others != NULL)
+	if (frame != NULL)
 	{
-		event->created_at = Max(event->created_at, others->time + 1);
-		last_id = Max(last_id, others->last_event_id);
+		event->created_at = Max(event->created_at, frame->time + 1);
+		last_id = Max(last_id, frame->last_event_id);
 	}
 	if (event->event_id != 0)
 		return;
@@ -151,14 +140,17 @@ assign_time(Store *store, Event *event, bool fresh)
 	event->event_id = Max(event_id_at(event->created_at), last_id + 1);
 }
 
-/* See event_internal.h. */
+/* Sets created_at and event_id, later than those of the execution's events. */
 void
 event_assign_time(Store *store, Event *event)
 {
 	assign_time(store, event, false);
 }
 
-/* The columns every event can be given from its execution and its queue row. */
+/*
+ * Fills in the node columns and parent_event_id from the execution and the queue
+ * row of the step.
+ */
 static void
 fill_node(Store *store, Event *event)
 {
@@ -181,7 +173,7 @@ fill_node(Store *store, Event *event)
 		task_id = row.node_id;
 	else
 	{
-		/* one worker goes through all items, and tells of each */
+		/* a worker that goes through all items reports each of them */
 		if (item < 0 ||
 			!store_find_task(store, event->execution_id, event->node_name, -1, &row))
 			return;
@@ -197,14 +189,18 @@ fill_node(Store *store, Event *event)
 		event->parent_event_id = row.event_id;
 }
 
-/* A start names its playbook; everything else belongs to an execution. */
+/*
+ * Finds the execution of an event, and locks it.  An execution_start names a
+ * playbook and gets a new execution (*fresh).  Returns false when the execution of
+ * an execution_start has already started.
+ */
 static bool
 find_execution(Store *store, Event *event, Execution *execution, bool *fresh)
 {
 	*fresh = false;
 	if (event->type == EVENT_EXECUTION_START)
 	{
-		/* no lock: until we commit, nobody else can see the execution */
+		/* no lock: before this transaction commits, no other one sees the execution */
 		if (event->execution_id == 0)
 			event->execution_id = new_execution_id();
 		*fresh = !store_get_execution(store, event->execution_id, execution);
@@ -217,7 +213,7 @@ find_execution(Store *store, Event *event, Execution *execution, bool *fresh)
 				(errcode(ERRCODE_NOT_NULL_VIOLATION),
 				 errmsg("event \"%s\" names no execution", event->event_type),
 				 errhint("Give execution_id; only execution_start gets a new one.")));
-	execution_lock(event->execution_id);
+	engine_lock(event->execution_id);
 	if (!store_get_execution(store, event->execution_id, execution))
 		ereport(ERROR,
 				(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
@@ -227,7 +223,7 @@ find_execution(Store *store, Event *event, Execution *execution, bool *fresh)
 	return true;
 }
 
-/* type and status, from the words the client used. */
+/* Sets type and status from the words that the client used. */
 static void
 normalise_words(Event *event)
 {
@@ -249,32 +245,35 @@ normalise_words(Event *event)
 }
 
 /*
- * The execution as this event finds it: what was stored while the broker was
- * off comes first, so that the order of the log is the order of decisions.
+ * Fills in the columns that the execution determines.  Decides on its pending
+ * events first, so that decisions follow the order of the log.  Marks an event
+ * that comes after the end of the execution as ignored.
  */
 static void
 meet_execution(Store *store, Event *event, Execution *execution)
 {
 	bool		over;
 
-	if (noetl_broker && event_has_effect(event->type) &&
-		writing_on(event->execution_id) == NULL &&
+	if (noetl_broker && engine_event_has_effect(event->type) &&
+		frame_find_writing(event->execution_id) == NULL &&
 		store_any_pending(store, event->execution_id))
 	{
-		(void) decide_pending(store, event->execution_id);
-		if (!store_get_execution(store, event->execution_id, execution))
-			elog(ERROR, "execution " INT64_FORMAT " has vanished", event->execution_id);
+		(void) evaluate_pending(store, event->execution_id);
+		execution_get(store, event->execution_id, execution);
 	}
 	event->catalog_id = execution->catalog_id;
 	event->parent_execution_id = execution->parent_execution_id;
 	over = !execution->running;
 	if (!over && event_type_is_terminal(event->type))
 		over = store_pending_end(store, event->execution_id) != 0;
-	if (over && event_has_effect(event->type))
-		event->meta = meta_text("ignored", "the execution is over");
+	if (over && engine_event_has_effect(event->type))
+		event->meta = json_text_object("ignored", "the execution is over");
 }
 
-/* See event_internal.h. */
+/*
+ * Makes an event fit to be stored; takes the execution lock.  Returns false when
+ * an event with this event_id is stored already.
+ */
 bool
 prepare_event(Store *store, Event *event, bool has_result)
 {
@@ -306,7 +305,7 @@ prepare_event(Store *store, Event *event, bool has_result)
 		meet_execution(store, event, &execution);
 	}
 	else
-		event->meta = meta_text("started_by", GetUserNameFromId(GetUserId(), false));
+		event->meta = json_text_object("started_by", GetUserNameFromId(GetUserId(), false));
 	assign_time(store, event, fresh);
 	prepared_events++;
 	fill_node(store, event);
@@ -320,7 +319,7 @@ prepare_event(Store *store, Event *event, bool has_result)
 	return true;
 }
 
-/* One changed column of a trigger's row. */
+/* Replaces a bigint column of a trigger's row, unless the value is 0. */
 static void
 change_int64(Datum *values, bool *nulls, bool *replace, int attribute, int64 value)
 {
@@ -331,7 +330,7 @@ change_int64(Datum *values, bool *nulls, bool *replace, int attribute, int64 val
 	replace[attribute - 1] = true;
 }
 
-/* The same for text. */
+/* Replaces a text column of a trigger's row, unless the value is NULL. */
 static void
 change_text(Datum *values, bool *nulls, bool *replace, int attribute, const char *value)
 {
@@ -342,7 +341,7 @@ change_text(Datum *values, bool *nulls, bool *replace, int attribute, const char
 	replace[attribute - 1] = true;
 }
 
-/* See event_internal.h. */
+/* Returns the row of a BEFORE trigger with what prepare_event() has changed. */
 HeapTuple
 prepared_tuple(TriggerData *trigger, const Event *event)
 {
@@ -384,7 +383,7 @@ prepared_tuple(TriggerData *trigger, const Event *event)
 	return heap_modify_tuple(trigger->tg_trigtuple, desc, values, nulls, replace);
 }
 
-/* See event_internal.h. */
+/* Is a row brought back by pg_restore or replication?  Nothing is decided on it. */
 bool
 event_is_history(const Event *event)
 {

@@ -35,8 +35,7 @@
 #include "utils/syscache.h"
 #include "utils/varlena.h"
 
-#include "save/save.h"
-#include "broker/broker.h"
+#include "engine/internal.h"
 
 /* ---------------------------------------------------------------------------
  * Kept plans
@@ -680,7 +679,7 @@ ends_transaction(int sqlerrcode)
 		ERRCODE_TO_CATEGORY(sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION;
 }
 
-/* See save_broker.h. */
+/* Executes all requests or none of them; returns false and sets *error. */
 bool
 save_execute(List *requests, const char *role, SaveError *error)
 {

@@ -7,7 +7,6 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-#include "engine/internal.h"
 #include "replay/replay.h"
 
 /* See replay.h. */
@@ -71,7 +70,7 @@ replay_event_vain(Replay *replay, const Event *event, const char *reason)
 						  event->node_name == NULL ? "the execution" : event->node_name,
 						  reason),
 				 psprintf(INT64_FORMAT, event->event_id),
-				 make_member("meta", meta_text("ignored", reason)),
+				 make_member("meta", json_text_object("ignored", reason)),
 				 make_member("meta", event->meta));
 	MemoryContextSwitchTo(old);
 }

@@ -11,7 +11,7 @@
 #include "miscadmin.h"
 
 #include "catalog/catalog.h"
-#include "engine/internal.h"
+#include "engine/engine.h"
 #include "replay/replay.h"
 #include "broker/broker.h"
 
@@ -300,7 +300,7 @@ is_recalled(const Event *emitted, const Event *logged)
 		logged->node_id != NULL && strcmp(emitted->node_id, logged->node_id) == 0 &&
 		(event_type_is_terminal(emitted->type) ||
 		 emitted->parent_event_id == logged->parent_event_id) &&
-		!event_is_ignored(logged);
+		!engine_event_is_ignored(logged);
 }
 
 /* BrokerState.recall */
@@ -341,8 +341,6 @@ past_init(Replay *replay, BrokerState *state)
 		.add_playbook = past_add_playbook,
 		.child_value = past_child_value,
 		.has_children = past_has_children,
-		.child_item = values_child_item,
-		.child_attempt = values_child_attempt,
 		.new_execution_id = past_new_execution_id,
 		.allows_visit = past_allows_visit,
 		.allows_depth = past_allows_depth,
@@ -350,6 +348,7 @@ past_init(Replay *replay, BrokerState *state)
 	};
 
 	state->values = source;
+	engine_set_constant_lookups(&state->values);
 	state->values.arg = replay;
 	state->recall = past_recall;
 	state->recall_arg = replay;

@@ -21,14 +21,13 @@
  */
 #include "common/common.h"
 
+#include "access/xact.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/tuplestore.h"
 
 #include "catalog/catalog.h"
-#include "engine/internal.h"
-#include "engine/in_flight.h"
 #include "engine/engine.h"
 #include "replay/replay.h"
 #include "wakeup/wakeup.h"
@@ -102,7 +101,7 @@ begin_model(Replay *replay, const Event *start)
 	execution->depth = count_ancestors(others, start->parent_execution_id);
 	execution->item = start->has_index ? start->current_index : -1;
 	execution->started_by = started_by(start);
-	execution->deadline = execution_deadline(start);
+	execution->deadline = engine_deadline(start);
 	if (!catalog_describe(start->catalog_id, &execution->path, &execution->version))
 		elog(ERROR, "playbook " INT64_FORMAT " has vanished", start->catalog_id);
 	store_close(others);
@@ -224,7 +223,7 @@ decide_start(Replay *replay, BrokerState *state, const Event *event)
 {
 	Model	   *model = replay->model;
 	Jsonb	   *workload = NULL;
-	char	   *error = execution_render_workload(state, event, &workload);
+	char	   *error = engine_render_workload(state, event, &workload);
 
 	if (error != NULL)
 	{
@@ -270,8 +269,8 @@ decide_again(Replay *replay, const Event *event)
 static bool
 was_decided(const Replay *replay, const Event *event)
 {
-	return (event->type == EVENT_EXECUTION_START || event_has_effect(event->type)) &&
-		!event_is_ignored(event) &&
+	return (event->type == EVENT_EXECUTION_START || engine_event_has_effect(event->type)) &&
+		!engine_event_is_ignored(event) &&
 		!(replay->any_pending &&
 		  store_is_pending(replay->store, event->execution_id, event->created_at,
 						   event->event_id));
@@ -374,7 +373,7 @@ decide_message(Replay *replay, const Event *event)
 	ChildEnd	end;
 	bool		child_ended;
 
-	if (row == NULL || row->run.state == RUN_WAITING || event_is_ignored(event))
+	if (row == NULL || row->run.state == RUN_WAITING || engine_event_is_ignored(event))
 		return false;
 	child_ended = row->run.state == RUN_OPEN &&
 		(tells_child_end(replay, row, event, &end) ||
@@ -418,8 +417,8 @@ begin_log(Replay *replay, const Event *event)
 	else
 		replay_break(replay, "The log does not begin with an execution_start.",
 					 psprintf(INT64_FORMAT, event->event_id),
-					 meta_text("event_type", event_type_name(EVENT_EXECUTION_START)),
-					 meta_text("event_type", event->event_type));
+					 json_text_object("event_type", event_type_name(EVENT_EXECUTION_START)),
+					 json_text_object("event_type", event->event_type));
 }
 
 /* The model of an execution, by its log; stops where the log makes no sense. */
@@ -452,7 +451,7 @@ walk_log(Replay *replay)
 		{
 			if (was_decided(replay, &event))
 				decide_again(replay, &event);
-			else if (!event_has_effect(event.type))
+			else if (!engine_event_has_effect(event.type))
 				model_note_event(replay->model, &event);
 		}
 		MemoryContextSwitchTo(old);
@@ -461,29 +460,12 @@ walk_log(Replay *replay)
 	MemoryContextDelete(memory);
 }
 
-/* A user's trigger may call us while decisions are half written, or due. */
-static bool
-is_being_decided(int64 execution_id)
-{
-	Registered	entry;
-
-	for (int place = 0; registered_get(place, &entry); place++)
-		if (entry.execution_id == execution_id)
-			return true;
-	return frame_of(execution_id) != NULL;
-}
-
 /* Locks an execution and decides everything in it again. */
 static void
 replay_execution(Replay *replay, int64 execution_id, Comparison *comparison)
 {
 	memset(replay, 0, sizeof(Replay));
-	execution_lock(execution_id);
-	if (is_being_decided(execution_id))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_IN_USE),
-				 errmsg("execution " INT64_FORMAT " is being decided on", execution_id),
-				 errhint("Call this function outside of triggers of noetl's tables.")));
+	engine_lock_for_replay(execution_id);
 	replay->store = store_open(InvalidOid);
 	replay->execution_id = execution_id;
 	replay->comparison = comparison;
@@ -578,7 +560,7 @@ unheard_children(Replay *replay)
 						   &error))
 			continue;
 		row->settled = is_spawned(replay, child);
-		child_message(&execution, status, result, error, 0, end);
+		engine_describe_end(&execution, status, result, error, 0, end);
 		ends = lappend(ends, end);
 		json_begin_object(&builder);
 		json_add_int(&builder, "child_execution_id", child->execution_id);
@@ -633,7 +615,7 @@ noetl_verify(PG_FUNCTION_ARGS)
 	}
 	store_close(replay.store);
 	/* nothing was changed, and many executions may be looked at in one go */
-	execution_unlock(execution_id);
+	engine_unlock(execution_id);
 	return (Datum) 0;
 }
 
@@ -649,7 +631,7 @@ noetl_rebuild(PG_FUNCTION_ARGS)
 
 	memset(&comparison, 0, sizeof(comparison));
 	replay_execution(&replay, execution_id, &comparison);
-	event_check_snapshot(replay.store, execution_id);
+	engine_check_snapshot(replay.store, execution_id);
 	if (replay.broken != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -664,7 +646,7 @@ noetl_rebuild(PG_FUNCTION_ARGS)
 	store_close(replay.store);
 	CommandCounterIncrement();
 	foreach(lc, ends)
-		(void) decide_child_end(execution_id, (ChildEnd *) lfirst(lc));
+		(void) engine_decide_child_end(execution_id, (ChildEnd *) lfirst(lc));
 	if (comparison.differences > 0)
 		wake_at_commit(NULL);
 	PG_RETURN_INT64(comparison.differences);
