@@ -33,7 +33,8 @@
 #include "utils/wait_event.h"
 #endif
 
-#include "wakeup/internal.h"
+#include "bgworker/bgworker.h"
+#include "wakeup/wakeup.h"
 
 /* Databases served at once */
 #define MAX_WORKERS			3

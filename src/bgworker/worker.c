@@ -23,7 +23,8 @@
 #endif
 
 #include "engine/engine.h"
-#include "wakeup/internal.h"
+#include "bgworker/bgworker.h"
+#include "wakeup/wakeup.h"
 
 /* How long what others are busy with is left to them */
 #define BUSY_US			INT64CONST(200000)
