@@ -7,7 +7,7 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-#include "replay/replay.h"
+#include "replay/internal.h"
 
 /* See replay.h. */
 void

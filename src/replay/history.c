@@ -12,7 +12,7 @@
 
 #include "catalog/catalog.h"
 #include "engine/engine.h"
-#include "replay/replay.h"
+#include "replay/internal.h"
 #include "broker/broker.h"
 
 /* ValueSource.step_value */

@@ -1,5 +1,5 @@
 /*
- * replay/replay.h
+ * replay/internal.h
  *		What the rows of an execution should be, by its log.
  *
  *		noetl.event ─ in order ─> broker_decide() ─> Model
@@ -15,8 +15,8 @@
  *
  * The model holds what is live, never the history.
  */
-#ifndef NOETL_REPLAY_REPLAY_H
-#define NOETL_REPLAY_REPLAY_H
+#ifndef NOETL_REPLAY_INTERNAL_H
+#define NOETL_REPLAY_INTERNAL_H
 
 #include "utils/hsearch.h"
 
@@ -120,17 +120,6 @@ extern void model_remove_child(Model *model, int64 execution_id);
 
 /* ---- store_replay.c ---- */
 
-/* Where an event is in the log. */
-typedef struct LogPlace
-{
-	TimestampTz created_at;
-	int64		event_id;
-	bool		recalled;		/* the broker's own, decided again already */
-} LogPlace;
-
-/* The whole log of an execution, in the order in which it was written. */
-extern LogPlace *store_list_log(Store *store, int64 execution_id, int64 *count);
-
 /* What shall be done about rows that are not as they should be. */
 typedef struct Comparison
 {
@@ -146,7 +135,7 @@ extern void comparison_report(Comparison *comparison, const char *relation,
 							  const char *key, const Jsonb *expected,
 							  const Jsonb *found);
 /* Compares every row of the execution with the model. */
-extern void store_compare(Store *store, Model *model, Comparison *comparison);
+extern void compare_tables(Store *store, Model *model, Comparison *comparison);
 /* "step", "step:2", "step:2[7]": a node id without the execution. */
 extern const char *node_key(int64 execution_id, const char *node_id);
 
@@ -184,4 +173,4 @@ extern void replay_event_vain(Replay *replay, const Event *event, const char *re
 /* An event of the broker's must say what it would say today. */
 extern void replay_compare_event(Replay *replay, const Event *emitted);
 
-#endif							/* NOETL_REPLAY_REPLAY_H */
+#endif							/* NOETL_REPLAY_INTERNAL_H */

@@ -14,7 +14,7 @@
 #include "utils/memutils.h"
 #include "utils/varlena.h"
 
-#include "replay/replay.h"
+#include "replay/internal.h"
 
 /* ---------------------------------------------------------------------------
  * The model as a whole

@@ -29,7 +29,7 @@
 
 #include "catalog/catalog.h"
 #include "engine/engine.h"
-#include "replay/replay.h"
+#include "replay/internal.h"
 #include "wakeup/wakeup.h"
 
 PG_FUNCTION_INFO_V1(noetl_verify);
@@ -610,7 +610,7 @@ noetl_verify(PG_FUNCTION_ARGS)
 	replay_execution(&replay, execution_id, &comparison);
 	if (replay.broken == NULL)
 	{
-		store_compare(replay.store, replay.model, &comparison);
+		compare_tables(replay.store, replay.model, &comparison);
 		(void) unheard_children(&replay);
 	}
 	store_close(replay.store);
@@ -641,7 +641,7 @@ noetl_rebuild(PG_FUNCTION_ARGS)
 				 errhint("Nothing was changed. Events may have been removed or altered, or a setting that decisions depend on, such as noetl.max_visits, may have been another one when they were written.")));
 	comparison.differences = 0;
 	comparison.repair = true;
-	store_compare(replay.store, replay.model, &comparison);
+	compare_tables(replay.store, replay.model, &comparison);
 	ends = unheard_children(&replay);
 	store_close(replay.store);
 	CommandCounterIncrement();
