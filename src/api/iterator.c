@@ -10,6 +10,7 @@
 #include "utils/memutils.h"
 #include "utils/tuplestore.h"
 
+#include "api/template.h"
 #include "broker/broker.h"
 
 PG_FUNCTION_INFO_V1(noetl_iterator_items);

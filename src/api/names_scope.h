@@ -5,7 +5,7 @@
 #ifndef NOETL_API_NAMES_SCOPE_H
 #define NOETL_API_NAMES_SCOPE_H
 
-#include "jinja/jinja.h"
+#include "api/template.h"
 
 /* Hand "template" to the engine. */
 typedef struct NamesScope

@@ -2,8 +2,8 @@
  * api/template.c
  *		noetl.render() and noetl.evaluate(): templates from SQL.
  *
- * Compiled templates are kept in a small cache of the backend, keyed by their
- * text: the same few templates tend to be rendered over many rows.
+ * A statement often renders the same few templates for many rows.  The session
+ * keeps compiled templates in a small cache, by their text.
  */
 #include "common/common.h"
 
@@ -12,7 +12,7 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-#include "jinja/internal.h"
+#include "api/template.h"
 
 #define CACHE_SLOTS		256
 #define CACHE_MAX_TEXT	(64 * 1024)
@@ -22,6 +22,8 @@ typedef struct CacheEntry
 	MemoryContext context;		/* holds the template; NULL: slot is free */
 	uint32		hash;
 	TemplateMode mode;
+	const char *text;			/* as it was compiled */
+	int			length;
 	Template   *template;
 } CacheEntry;
 
@@ -31,7 +33,7 @@ PG_FUNCTION_INFO_V1(noetl_render_text);
 PG_FUNCTION_INFO_V1(noetl_render_jsonb);
 PG_FUNCTION_INFO_V1(noetl_evaluate);
 
-/* Turns what is wrong with a template into an SQL error. */
+/* Raises what is wrong with a template as an SQL error. */
 void
 template_raise(const SourceError *error)
 {
@@ -43,7 +45,7 @@ template_raise(const SourceError *error)
 			 error->hint ? errhint("%s", error->hint) : 0));
 }
 
-/* Compiles, raising on errors. */
+/* Compiles a template; raises when it has a syntax error. */
 static Template *
 compile_or_raise(const char *text, int length, TemplateMode mode)
 {
@@ -55,7 +57,7 @@ compile_or_raise(const char *text, int length, TemplateMode mode)
 	return template;
 }
 
-/* A compiled template from the cache; a slot holds one, the newest wins. */
+/* Returns a compiled template from the cache.  A new one replaces that of its slot. */
 static Template *
 cached_template(const char *text, int length, TemplateMode mode)
 {
@@ -63,11 +65,11 @@ cached_template(const char *text, int length, TemplateMode mode)
 	CacheEntry *entry = &cache[hash % CACHE_SLOTS];
 	MemoryContext context;
 	MemoryContext old;
+	char	   *copy;
 	Template   *template;
 
 	if (entry->context != NULL && entry->hash == hash && entry->mode == mode &&
-		entry->template->original_length == length &&
-		memcmp(entry->template->original, text, length) == 0)
+		entry->length == length && memcmp(entry->text, text, length) == 0)
 		return entry->template;
 	if (length > CACHE_MAX_TEXT)
 		return compile_or_raise(text, length, mode);
@@ -76,6 +78,7 @@ cached_template(const char *text, int length, TemplateMode mode)
 									ALLOCSET_SMALL_SIZES);
 	old = MemoryContextSwitchTo(context);
 	template = compile_or_raise(text, length, mode);
+	copy = pnstrdup(text, length);
 	MemoryContextSwitchTo(old);
 	if (entry->context != NULL)
 		MemoryContextDelete(entry->context);
@@ -83,11 +86,13 @@ cached_template(const char *text, int length, TemplateMode mode)
 	entry->context = context;
 	entry->hash = hash;
 	entry->mode = mode;
+	entry->text = copy;
+	entry->length = length;
 	entry->template = template;
 	return template;
 }
 
-/* The members of the context object are the free names. */
+/* TemplateScope.lookup: the members of an object are the free names. */
 static TemplateBinding
 lookup_member(void *arg, const char *name, int length, JsonbValue *value)
 {
@@ -96,7 +101,7 @@ lookup_member(void *arg, const char *name, int length, JsonbValue *value)
 	return TEMPLATE_VALUE;
 }
 
-/* The same where every member is taken for the value of a step. */
+/* TemplateScope.lookup: every member is the value of a step. */
 static TemplateBinding
 lookup_step_value(void *arg, const char *name, int length, JsonbValue *value)
 {
@@ -105,14 +110,14 @@ lookup_step_value(void *arg, const char *name, int length, JsonbValue *value)
 	return binding == TEMPLATE_VALUE ? TEMPLATE_STEP_VALUE : binding;
 }
 
-/* In which envelope they came nobody knows any more. */
+/* TemplateScope.envelope: the envelopes of the values are not known. */
 static TemplateBinding
 no_envelope(void *arg, const char *name, int length, JsonbValue *value)
 {
 	return TEMPLATE_UNDEFINED;
 }
 
-/* A scope over a context object. */
+/* Returns a scope over the members of an object; raises when it is none. */
 TemplateScope
 template_object_scope(Jsonb *context)
 {
@@ -129,7 +134,7 @@ template_object_scope(Jsonb *context)
 	return scope;
 }
 
-/* Is a name that of a step, and what is left of the envelope it came in? */
+/* Is a name that of a step?  *envelope: the rest of the envelope of its value. */
 static bool
 find_step(JsonbContainer *context, const char *name, int length, JsonbValue *envelope)
 {
@@ -139,7 +144,7 @@ find_step(JsonbContainer *context, const char *name, int length, JsonbValue *env
 		json_get_n(&steps, name, length, envelope);
 }
 
-/* The members of queue.context, of which some are values of steps. */
+/* TemplateScope.lookup: the members of queue.context; some are values of steps. */
 static TemplateBinding
 lookup_context(void *arg, const char *name, int length, JsonbValue *value)
 {
@@ -150,7 +155,7 @@ lookup_context(void *arg, const char *name, int length, JsonbValue *value)
 		TEMPLATE_STEP_VALUE : binding;
 }
 
-/* The envelope, without the value itself. */
+/* TemplateScope.envelope: the envelope of a step's value, without the value. */
 static TemplateBinding
 context_envelope(void *arg, const char *name, int length, JsonbValue *value)
 {
@@ -158,7 +163,7 @@ context_envelope(void *arg, const char *name, int length, JsonbValue *value)
 		TEMPLATE_VALUE : TEMPLATE_UNDEFINED;
 }
 
-/* See template.h. */
+/* Returns a scope over a queue.context. */
 TemplateScope
 template_context_scope(Jsonb *context)
 {

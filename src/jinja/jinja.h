@@ -138,17 +138,4 @@ extern bool template_doc_render(const TemplateDoc *doc,
 								const TemplateScope *scope,
 								JsonbValue *result, SourceError *error);
 
-/*
- * For functions callable from SQL: a scope over the members of an object (or
- * an error), and a SourceError raised.
- */
-extern TemplateScope template_object_scope(Jsonb *context);
-/*
- * The same over a queue.context, in which templates mean what they mean in the
- * playbook: its member "_steps" says which members are values of steps, and
- * what else was in the envelopes they came in.
- */
-extern TemplateScope template_context_scope(Jsonb *context);
-pg_noreturn extern void template_raise(const SourceError *error);
-
 #endif							/* NOETL_JINJA_JINJA_H */
