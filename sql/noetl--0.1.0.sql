@@ -521,105 +521,59 @@ COMMENT ON FUNCTION noetl.rebuild(bigint) IS
     'makes the rows of an execution what its event log says; returns how many were not';
 
 -- ---------------------------------------------------------------------------
--- Views of an execution's playbook (need noetl.execution and noetl.catalog)
+-- Views of an execution's playbook (api/workflow.c; the views need
+-- noetl.execution and noetl.catalog)
 -- ---------------------------------------------------------------------------
 
-CREATE FUNCTION noetl.step_transitions(step jsonb)
-    RETURNS TABLE (to_step text, condition text, with_params jsonb)
-    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE ROWS 2
-    SET search_path = pg_catalog, pg_temp
-AS $$
-    WITH next AS (
-        SELECT coalesce(step -> 'next' -> 'arcs', step -> 'next') AS value
-    ), entry AS (
-        SELECT e.value, e.ordinality,
-               coalesce(e.value ->> 'when', e.value ->> 'condition') AS condition
-          FROM next,
-               jsonb_array_elements(CASE jsonb_typeof(next.value)
-                                        WHEN 'array' THEN next.value
-                                        WHEN 'null' THEN '[]'
-                                        ELSE jsonb_build_array(next.value) END)
-               WITH ORDINALITY AS e (value, ordinality)
-         WHERE next.value IS NOT NULL
-    ), branch AS (
-        SELECT ordinality, 1 AS side, condition,
-               CASE WHEN jsonb_typeof(value) <> 'object' THEN value
-                    WHEN value ? 'then' THEN value -> 'then'
-                    WHEN value ? 'step' THEN value END AS targets
-          FROM entry
-        UNION ALL
-        SELECT ordinality, 2,
-               CASE WHEN condition IS NULL THEN 'else'
-                    ELSE 'else of ' || condition END,
-               value -> 'else'
-          FROM entry
-    )
-    SELECT coalesce(t.value ->> 'step', t.value #>> '{}'), b.condition,
-           i.params
-      FROM branch AS b,
-           jsonb_array_elements(CASE jsonb_typeof(b.targets)
-                                    WHEN 'array' THEN b.targets
-                                    WHEN 'null' THEN '[]'
-                                    ELSE jsonb_build_array(b.targets) END)
-           WITH ORDINALITY AS t (value, ordinality),
-           LATERAL (SELECT jsonb_object_agg(p.key, p.value ORDER BY l.ordinality) AS params
-                      FROM unnest(ARRAY['input', 'payload', 'with', 'args', 'data'])
-                           WITH ORDINALITY AS l (key, ordinality),
-                           LATERAL jsonb_each(CASE jsonb_typeof(t.value -> l.key)
-                                                  WHEN 'object' THEN t.value -> l.key
-                                                  WHEN 'null' THEN '{}'
-                                                  ELSE jsonb_build_object('input', t.value -> l.key)
-                                              END) AS p
-                     WHERE t.value -> l.key IS NOT NULL) AS i
-     WHERE b.targets IS NOT NULL
-     ORDER BY b.ordinality, b.side, t.ordinality
-$$;
-COMMENT ON FUNCTION noetl.step_transitions(jsonb) IS
-    'the transitions of a step of a playbook, in whichever form its "next" is written';
+CREATE FUNCTION noetl.playbook_steps(catalog_id bigint, digest bytea)
+    RETURNS TABLE (step_name text, step_type text, description text, raw_config jsonb)
+    AS 'MODULE_PATHNAME', 'noetl_playbook_steps'
+    LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 1000 ROWS 10;
+COMMENT ON FUNCTION noetl.playbook_steps(bigint, bytea) IS
+    'the steps of a playbook, in document order; no rows unless the digest is that of the catalog row';
+
+CREATE FUNCTION noetl.playbook_tasks(catalog_id bigint, digest bytea)
+    RETURNS TABLE (task_name text, task_type text, raw_config jsonb)
+    AS 'MODULE_PATHNAME', 'noetl_playbook_tasks'
+    LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 1000 ROWS 5;
+COMMENT ON FUNCTION noetl.playbook_tasks(bigint, bytea) IS
+    'the workbook tasks of a playbook, in document order; no rows unless the digest is that of the catalog row';
+
+CREATE FUNCTION noetl.playbook_transitions(catalog_id bigint, digest bytea)
+    RETURNS TABLE (from_step text, to_step text, condition text, with_params jsonb)
+    AS 'MODULE_PATHNAME', 'noetl_playbook_transitions'
+    LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 1000 ROWS 20;
+COMMENT ON FUNCTION noetl.playbook_transitions(bigint, bytea) IS
+    'the transitions of a playbook, in whichever form "next" is written; no rows unless the digest is that of the catalog row';
 
 CREATE VIEW noetl.workflow AS
     SELECT x.execution_id,
-           x.execution_id || ':' || coalesce(s.value ->> 'step', s.value ->> 'name') AS step_id,
-           coalesce(s.value ->> 'step', s.value ->> 'name') AS step_name,
-           lower(btrim(coalesce(s.value ->> 'type', s.value -> 'tool' ->> 'kind',
-                                s.value ->> 'tool',
-                                CASE lower(btrim(coalesce(s.value ->> 'step', s.value ->> 'name')))
-                                    WHEN 'start' THEN 'start'
-                                    WHEN 'end' THEN 'end'
-                                    ELSE 'router' END))) AS step_type,
-           coalesce(s.value ->> 'desc', s.value ->> 'description') AS description,
-           s.value AS raw_config
+           x.execution_id || ':' || s.step_name AS step_id,
+           s.step_name,
+           s.step_type,
+           s.description,
+           s.raw_config
       FROM noetl.execution AS x
       JOIN noetl.catalog AS c USING (catalog_id)
-     CROSS JOIN LATERAL jsonb_array_elements(coalesce(nullif(c.payload -> 'workflow', 'null'),
-                                                      c.payload -> 'steps')) AS s;
+     CROSS JOIN LATERAL noetl.playbook_steps(x.catalog_id, c.digest) AS s;
 COMMENT ON VIEW noetl.workflow IS 'the steps of each execution''s playbook';
 
 CREATE VIEW noetl.workbook AS
     SELECT x.execution_id,
-           x.execution_id || ':' || t.name AS task_id,
-           t.name AS task_name,
-           lower(btrim(coalesce(t.task ->> 'type', t.task -> 'tool' ->> 'kind',
-                                t.task ->> 'tool'))) AS task_type,
-           t.task AS raw_config
+           x.execution_id || ':' || t.task_name AS task_id,
+           t.task_name,
+           t.task_type,
+           t.raw_config
       FROM noetl.execution AS x
       JOIN noetl.catalog AS c USING (catalog_id)
-     CROSS JOIN LATERAL (SELECT coalesce(nullif(c.payload -> 'workbook', 'null'),
-                                         nullif(c.payload -> 'tasks', 'null')) AS tasks) AS w
-     CROSS JOIN LATERAL (
-           SELECT coalesce(l.value ->> 'name', l.value ->> 'task') AS name, l.value AS task
-             FROM jsonb_array_elements(CASE jsonb_typeof(w.tasks) WHEN 'array' THEN w.tasks
-                                                                  ELSE '[]' END) AS l
-           UNION ALL
-           SELECT m.key, m.value
-             FROM jsonb_each(CASE jsonb_typeof(w.tasks) WHEN 'object' THEN w.tasks
-                                                        ELSE '{}' END) AS m) AS t;
+     CROSS JOIN LATERAL noetl.playbook_tasks(x.catalog_id, c.digest) AS t;
 COMMENT ON VIEW noetl.workbook IS 'the workbook tasks of each execution''s playbook';
 
 CREATE VIEW noetl.transition AS
-    SELECT w.execution_id, w.step_name AS from_step, t.to_step, t.condition, t.with_params
-      FROM noetl.workflow AS w
-     CROSS JOIN LATERAL noetl.step_transitions(w.raw_config) AS t;
+    SELECT x.execution_id, t.from_step, t.to_step, t.condition, t.with_params
+      FROM noetl.execution AS x
+      JOIN noetl.catalog AS c USING (catalog_id)
+     CROSS JOIN LATERAL noetl.playbook_transitions(x.catalog_id, c.digest) AS t;
 COMMENT ON VIEW noetl.transition IS
     'the transitions of each execution''s playbook; condition is null where it is always taken';
 

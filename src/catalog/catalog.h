@@ -24,6 +24,13 @@ extern bool catalog_read_content(int64 catalog_id, char **content,
 								 int *length, bool *own);
 
 /*
+ * Returns the parsed document of a catalog row, in CurrentMemoryContext; NULL when
+ * there is no such row or its document has another digest.  A caller that knows
+ * the digest has read the row, so it may see the document.
+ */
+extern Jsonb *catalog_read_payload(int64 catalog_id, bytea *digest);
+
+/*
  * Makes this transaction the only one that registers versions of a path, and
  * looks: *version is the newest version (0: none); returns the newest row
  * with that digest, or 0.

@@ -38,6 +38,12 @@ static CatalogQuery read_content = {
 	1, {INT8OID}, NULL
 };
 
+static CatalogQuery read_payload = {
+	"SELECT payload FROM noetl.catalog"
+	" WHERE catalog_id OPERATOR(pg_catalog.=) $1 AND digest OPERATOR(pg_catalog.=) $2",
+	2, {INT8OID, BYTEAOID}, NULL
+};
+
 static CatalogQuery find_versions = {
 	"SELECT (SELECT pg_catalog.max(version) FROM noetl.catalog"
 	" WHERE path OPERATOR(pg_catalog.=) $1),"
@@ -185,6 +191,33 @@ catalog_read_content(int64 catalog_id, char **content, int *length, bool *own)
 	}
 	end_as_owner(&before);
 	return found;
+}
+
+/* Returns the parsed document of a catalog row with a digest, or NULL. */
+Jsonb *
+catalog_read_payload(int64 catalog_id, bytea *digest)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	Datum		values[2];
+	OwnerSwitch before;
+	Jsonb	   *payload = NULL;
+	bool		isnull;
+
+	values[0] = Int64GetDatum(catalog_id);
+	values[1] = PointerGetDatum(digest);
+	begin_as_owner(&before);
+	run(&read_payload, values, InvalidSnapshot, SPI_OK_SELECT);
+	if (SPI_processed > 0)
+	{
+		Datum		datum = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1,
+										  &isnull);
+		MemoryContext spi = MemoryContextSwitchTo(caller);
+
+		payload = DatumGetJsonbPCopy(datum);
+		MemoryContextSwitchTo(spi);
+	}
+	end_as_owner(&before);
+	return payload;
 }
 
 /* Newest version of a path and newest row with a digest, as a snapshot sees them. */
