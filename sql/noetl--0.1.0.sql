@@ -186,7 +186,7 @@ CREATE TABLE noetl.queue (
     action              jsonb       NOT NULL,
     context             jsonb,
     status              text        NOT NULL DEFAULT 'queued'
-                        CHECK (status IN ('queued', 'leased', 'retry', 'done', 'dead', 'cancelled')),
+                        CHECK (status IN ('queued', 'leased', 'retry', 'cancelled')),
     priority            integer     NOT NULL DEFAULT 0,
     attempts            integer     NOT NULL DEFAULT 0,
     max_attempts        integer     NOT NULL DEFAULT 1,

@@ -28,8 +28,7 @@ past_step_value(void *arg, const char *step_name, StepValue *value)
 	memset(value, 0, sizeof(StepValue));
 	if (place->created_at == 0)
 		return;
-	if (!store_get_event(replay->store, replay->execution_id, place->event_id, &event))
-		elog(ERROR, "event " INT64_FORMAT " has vanished", place->event_id);
+	replay_get_event(replay, place->event_id, &event);
 	value->found = true;
 	value->visit = place->visit;
 	value->event_id = place->event_id;
@@ -114,9 +113,7 @@ past_new_execution_id(void *arg)
 		int64		child;
 
 		CHECK_FOR_INTERRUPTS();
-		if (!store_get_event(replay->store, replay->execution_id,
-							 replay->places[i].event_id, &event))
-			elog(ERROR, "event " INT64_FORMAT " has vanished", replay->places[i].event_id);
+		replay_get_event(replay, replay->places[i].event_id, &event);
 		child = started_child(&event);
 		if (child != 0)
 			return child;

@@ -156,6 +156,9 @@ typedef struct Replay
 	const char *broken;			/* why it cannot go on, or NULL */
 } Replay;
 
+/* Reads an event of the list of places; raises when a user has deleted it meanwhile. */
+extern void replay_get_event(const Replay *replay, int64 event_id, Event *event);
+
 /* ---- replay_past.c ---- */
 
 /* The broker's questions are answered by the log up to here. */

@@ -103,7 +103,13 @@ begin_model(Replay *replay, const Event *start)
 	execution->started_by = started_by(start);
 	execution->deadline = engine_deadline(start);
 	if (!catalog_describe(start->catalog_id, &execution->path, &execution->version))
-		elog(ERROR, "playbook " INT64_FORMAT " has vanished", start->catalog_id);
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("playbook with catalog_id " INT64_FORMAT " does not exist",
+						start->catalog_id),
+				 errdetail("Execution " INT64_FORMAT " was started from it.",
+						   start->execution_id),
+				 errhint("Restore its row in noetl.catalog.")));
 	store_close(others);
 }
 
@@ -408,6 +414,21 @@ decide_message(Replay *replay, const Event *event)
  * ---------------------------------------------------------------------------
  */
 
+/*
+ * Reads an event of the list of places.  Raises when a user has deleted it since
+ * the list was made, which the execution lock does not prevent.
+ */
+void
+replay_get_event(const Replay *replay, int64 event_id, Event *event)
+{
+	if (!store_get_event(replay->store, replay->execution_id, event_id, event))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("event " INT64_FORMAT " of execution " INT64_FORMAT " has been deleted",
+						event_id, replay->execution_id),
+				 errhint("Retry when the event log is not being changed.")));
+}
+
 /* Without a start nothing is known; also not which playbook it is. */
 static void
 begin_log(Replay *replay, const Event *event)
@@ -440,8 +461,7 @@ walk_log(Replay *replay)
 			continue;
 		if (replay->here > 0)
 			MemoryContextSwitchTo(memory);
-		if (!store_get_event(replay->store, replay->execution_id, place->event_id, &event))
-			elog(ERROR, "event " INT64_FORMAT " has vanished", place->event_id);
+		replay_get_event(replay, place->event_id, &event);
 		if (replay->here == 0)
 		{
 			begin_log(replay, &event);
