@@ -1,11 +1,10 @@
 /*
  * replay/compare_tables.c
- *		The log read as a whole; rows compared with what it says, and replaced.
+ *		The rows of an execution, compared with the model and replaced.
  *
- * Each expected row is written into the insert slot of its table, by the same
- * functions that write new rows, and compared column by column with the row
- * that was found.  What the log cannot know (places in the queue, leases) is
- * not among the columns.
+ * Each expected row is filled in by the functions that fill new rows, and compared
+ * column by column with the row that is there (store/rows.h).  Columns that the
+ * log does not determine, such as leases, are not compared.
  */
 #include "common/common.h"
 
@@ -18,7 +17,7 @@
 #include "replay/internal.h"
 
 /* ---------------------------------------------------------------------------
- * Rows
+ * One row
  * ---------------------------------------------------------------------------
  */
 
@@ -109,14 +108,14 @@ row_extra(const Side *side, const char *key)
  * ---------------------------------------------------------------------------
  */
 
-/* An id as a key. */
+/* Returns an id as a key. */
 static char *
 id_text(int64 id)
 {
 	return psprintf(INT64_FORMAT, id);
 }
 
-/* noetl.execution */
+/* Compares the row of noetl.execution. */
 static void
 compare_execution(Store *store, const Model *model, Comparison *comparison)
 {
@@ -134,7 +133,7 @@ compare_execution(Store *store, const Model *model, Comparison *comparison)
 		row_missing(&side, id_text(id));
 }
 
-/* noetl.workload */
+/* Compares the row of noetl.workload. */
 static void
 compare_workload(Store *store, const Model *model, Comparison *comparison)
 {
@@ -158,9 +157,10 @@ compare_workload(Store *store, const Model *model, Comparison *comparison)
 }
 
 /*
- * The expected row of noetl.run into the insert slot.  How long a run may still
- * wait for what its worker has started depends on when that leased the task: it
- * is taken over from the row that is there (NULL: none), else granted anew.
+ * Fills in the expected row of noetl.run.  The due time of a run that waits for
+ * children of its worker depends on the lease, which the log does not have.  It is
+ * taken over from the row that is there (found); without one the timeout starts
+ * again.
  */
 static void
 fill_run(const Side *side, const Model *model, const ModelRow *row, TupleTableSlot *found)
@@ -180,7 +180,7 @@ fill_run(const Side *side, const Model *model, const ModelRow *row, TupleTableSl
 				 TimestampTzGetDatum(row->created_at + row->run.timeout));
 }
 
-/* noetl.run */
+/* Compares the rows of noetl.run. */
 static void
 compare_runs(Store *store, Model *model, Comparison *comparison)
 {
@@ -221,14 +221,14 @@ compare_runs(Store *store, Model *model, Comparison *comparison)
  * ---------------------------------------------------------------------------
  */
 
-/* "step[7]" */
+/* Returns the key of an item: "step[7]". */
 static char *
 item_key(const char *step_name, int index)
 {
 	return psprintf("%s[%d]", step_name, index);
 }
 
-/* An expected row of noetl.item into the insert slot. */
+/* Fills in an expected row of noetl.item. */
 static void
 fill_item(const Side *side, const Model *model, const ModelRow *row, int index)
 {
@@ -241,7 +241,7 @@ fill_item(const Side *side, const Model *model, const ModelRow *row, int index)
 												  index - row->first_item));
 }
 
-/* Items that are expected before one that was found, or at the end, but are not there. */
+/* Reports expected items, up to an index, that are not there. */
 static void
 items_missing(const Side *side, const Model *model, ModelRow *row, int until)
 {
@@ -253,7 +253,7 @@ items_missing(const Side *side, const Model *model, ModelRow *row, int until)
 	}
 }
 
-/* The row in the scan slot; they come in the order of their index. */
+/* Compares the row of an item that was found; rows come in the order of their index. */
 static void
 compare_item(const Side *side, const Model *model)
 {
@@ -274,7 +274,7 @@ compare_item(const Side *side, const Model *model)
 	row->next_item = index + 1;
 }
 
-/* noetl.item */
+/* Compares the rows of noetl.item. */
 static void
 compare_items(Store *store, Model *model, Comparison *comparison)
 {
@@ -305,7 +305,7 @@ compare_items(Store *store, Model *model, Comparison *comparison)
  * ---------------------------------------------------------------------------
  */
 
-/* See replay.h. */
+/* Returns a node id without its execution. */
 const char *
 node_key(int64 execution_id, const char *node_id)
 {
@@ -315,7 +315,7 @@ node_key(int64 execution_id, const char *node_id)
 		node_id + strlen(prefix) : node_id;
 }
 
-/* The same of an expected row. */
+/* Returns the key of an expected row of noetl.queue. */
 static const char *
 row_key(const Model *model, const ModelRow *row)
 {
@@ -325,7 +325,7 @@ row_key(const Model *model, const ModelRow *row)
 									 row->key.visit, row->key.item));
 }
 
-/* How many attempts have failed so far. */
+/* Returns how many attempts of a run have failed. */
 static int
 failed_attempts(const Run *run)
 {
@@ -333,9 +333,9 @@ failed_attempts(const Run *run)
 }
 
 /*
- * The expected row into the insert slot.  Its status is the one a rebuilt row
- * gets; the lease of the row that is there (NULL: none) is taken over if it
- * can be one of this task.
+ * Fills in an expected row of noetl.queue, with the status that a rebuilt row gets.
+ * The lease of the row that is there (found; NULL: none) is taken over if it can
+ * belong to this task.
  */
 static void
 fill_task(const Side *side, const Model *model, const ModelRow *row, TupleTableSlot *found)
@@ -377,7 +377,7 @@ fill_task(const Side *side, const Model *model, const ModelRow *row, TupleTableS
 	}
 }
 
-/* Whose row is in the scan slot?  False: nobody's. */
+/* Reads the key of the found row of noetl.queue; false: the step does not exist. */
 static bool
 read_key(const Side *side, const Model *model, ModelKey *key)
 {
@@ -392,7 +392,7 @@ read_key(const Side *side, const Model *model, ModelKey *key)
 	return key->step >= 0;
 }
 
-/* Is the row in the scan slot one of a run that has ended, in vain in a worker's hands? */
+/* Is the found row the task of a run that has ended, which a worker may still hold? */
 static bool
 is_leftover(const Side *side, const Model *model, const ModelKey *key)
 {
@@ -406,8 +406,8 @@ is_leftover(const Side *side, const Model *model, const ModelKey *key)
 }
 
 /*
- * Is the row in the scan slot as it should be?  If not, *row is the one that it
- * should be, which is in the insert slot then, or NULL: it should not be there.
+ * Is the found row as it should be?  If not, *row is the row that it should be, and
+ * is filled in as the expected one; NULL: it should not be there.
  */
 static bool
 task_is_right(const Side *side, const Model *model, ModelRow **row)
@@ -419,7 +419,7 @@ task_is_right(const Side *side, const Model *model, ModelRow **row)
 		return false;
 	*row = model_find(model, key.step, key.visit, key.item);
 	if (*row != NULL && (!(*row)->run.is_task || (*row)->found))
-		*row = NULL;			/* a second row of a task is one too many */
+		*row = NULL;			/* the task has another row already */
 	if (*row != NULL)
 	{
 		fill_task(side, model, *row, side->rows.found);
@@ -432,7 +432,7 @@ task_is_right(const Side *side, const Model *model, ModelRow **row)
 	return is_leftover(side, model, &key);
 }
 
-/* Puts a task back into the queue, behind all the others. */
+/* Inserts a task at the end of the queue. */
 static void
 insert_task(const Side *side, const Model *model, const ModelRow *row)
 {
@@ -442,8 +442,9 @@ insert_task(const Side *side, const Model *model, const ModelRow *row)
 }
 
 /*
- * The row in the scan slot is not as it should be.  It is not corrected but
- * replaced: whoever has leased it would not know what has changed.
+ * Compares the row of a task that was found.  A row that is not as it should be is
+ * replaced by a new one, because the worker that has leased it would not learn of
+ * a change.
  */
 static void
 compare_task(Side *side, const Model *model)
@@ -453,7 +454,7 @@ compare_task(Side *side, const Model *model)
 
 	if (task_is_right(side, model, &row))
 		return;
-	/* workers change rows without the lock of the execution: look again */
+	/* workers change rows without the execution lock: read the row again */
 	if (side->comparison->repair &&
 		(!store_rows_lock(&side->rows) ||
 		 task_is_right(side, model, &row)))
@@ -475,7 +476,7 @@ compare_task(Side *side, const Model *model)
 	}
 }
 
-/* For list_sort: in the order in which they were begun. */
+/* For list_sort: in the order in which the runs began. */
 static int
 compare_tasks(const ListCell *a, const ListCell *b)
 {
@@ -487,7 +488,7 @@ compare_tasks(const ListCell *a, const ListCell *b)
 	return left->key.item - right->key.item;
 }
 
-/* Expected rows of noetl.queue that were not found. */
+/* Returns the expected rows of noetl.queue (ModelRow *) that were not found. */
 static List *
 missing_tasks(const Model *model)
 {
@@ -503,7 +504,7 @@ missing_tasks(const Model *model)
 	return missing;
 }
 
-/* noetl.queue */
+/* Compares the rows of noetl.queue. */
 static void
 compare_queue(Store *store, Model *model, Comparison *comparison)
 {

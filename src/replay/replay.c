@@ -3,21 +3,21 @@
  *		The SQL functions verify() and rebuild(): an execution is decided again,
  *		event by event, from its log.
  *
- * Of the log, what clients and workers sent is decided on; what the broker
- * wrote must come out of that again, in the same order, and lends the decisions
- * its ids and times:
+ * Events that clients and workers sent are decided on.  Events that the broker
+ * emitted must be emitted again, in the same order.  An emitted event recalls its
+ * counterpart in the log and takes over its id and time:
  *
  *		execution_start ─ decide ─> step_started ≡ ┐
  *		step_started <───────────────── recalled ──┘
  *		action_completed ─ decide ─> step_completed ≡, step_started ≡ …
  *
- * An event that was stored while the broker was off was decided on later, so
- * what follows from it may stand far behind it.  And what the broker decided on
- * without an event of its own, the end of a child or the passing of time, is
- * known by the first event that followed from it.
+ * An event that was stored while the broker was off was decided on later, so the
+ * events that follow from it may be much later in the log.  The broker also decides
+ * on the end of a child and on the passing of time, which are no events: the first
+ * event that followed shows where that was.
  *
- * The log does not say who held a lease.  It says which events counted: the
- * sender of one is taken to have held the lease then.
+ * The log does not say which worker held a lease.  It says which events had an
+ * effect: the sender of such an event is assumed to have held the lease.
  */
 #include "common/common.h"
 
@@ -40,7 +40,7 @@ PG_FUNCTION_INFO_V1(noetl_rebuild);
  * ---------------------------------------------------------------------------
  */
 
-/* How many ancestors an execution has, whether or not their rows are there. */
+/* Returns how many ancestors an execution has, also when their rows are missing. */
 static int
 count_ancestors(Store *store, int64 parent_id)
 {
@@ -62,7 +62,7 @@ count_ancestors(Store *store, int64 parent_id)
 	return depth;
 }
 
-/* On whose behalf an execution runs: its start says so. */
+/* Returns the role on whose behalf an execution runs, by its start. */
 static const char *
 started_by(const Event *start)
 {
@@ -83,13 +83,13 @@ started_by(const Event *start)
 	return role;
 }
 
-/* The row of noetl.execution, from the event that started it. */
+/* Creates the model of an execution from its execution_start. */
 static void
 begin_model(Replay *replay, const Event *start)
 {
 	Model	   *model = model_create(playbook_get(start->catalog_id));
 	Execution  *execution = &model->execution;
-	Store	   *others = store_open(InvalidOid);	/* another partition, perhaps */
+	Store	   *others = store_open(InvalidOid);	/* the partition may be another one */
 
 	replay->model = model;
 	model->started_at = start->created_at;
@@ -118,7 +118,7 @@ begin_model(Replay *replay, const Event *start)
  * ---------------------------------------------------------------------------
  */
 
-/* What every evaluation begins with. */
+/* Fills in the state that every evaluation begins with. */
 static void
 begin_evaluation(Replay *replay, BrokerState *state)
 {
@@ -135,7 +135,7 @@ begin_evaluation(Replay *replay, BrokerState *state)
 	past_init(replay, state);
 }
 
-/* The step an event is about; -1: none. */
+/* Returns the step that an event is about; -1: none. */
 static int
 event_step(const Replay *replay, const Event *event)
 {
@@ -145,8 +145,8 @@ event_step(const Replay *replay, const Event *event)
 }
 
 /*
- * The run an event is about, if a worker can have had it, with the lease that
- * the sender must have had.
+ * Returns the run that an event is about, or NULL.  A task gets the lease that the
+ * sender of the event must have had.
  */
 static Run *
 lend_lease(const Replay *replay, BrokerState *state, const Event *event)
@@ -170,11 +170,11 @@ lend_lease(const Replay *replay, BrokerState *state, const Event *event)
 	return own;
 }
 
-/* Did an execution that a worker has started become a child?  Its log says so. */
+/* Did an execution that a worker has started become a child, by its log? */
 static bool
 was_adopted(const Replay *replay, const ChildStart *child)
 {
-	Store	   *store = store_open(InvalidOid);	/* another partition, perhaps */
+	Store	   *store = store_open(InvalidOid);	/* the partition may be another one */
 	LogPlace   *places;
 	int64		count;
 	bool		adopted = false;
@@ -194,7 +194,7 @@ was_adopted(const Replay *replay, const ChildStart *child)
 	return adopted;
 }
 
-/* Compares what was decided with the log, and does it. */
+/* Compares the decisions with the log and applies them to the model. */
 static void
 follow_decisions(Replay *replay, const BrokerState *state, const Event *event, const Run *own)
 {
@@ -223,7 +223,7 @@ follow_decisions(Replay *replay, const BrokerState *state, const Event *event, c
 	}
 }
 
-/* The first event of an execution. */
+/* Decides on the execution_start again. */
 static void
 decide_start(Replay *replay, BrokerState *state, const Event *event)
 {
@@ -241,7 +241,7 @@ decide_start(Replay *replay, BrokerState *state, const Event *event)
 	broker_decide(state, event);
 }
 
-/* An event of a client or a worker. */
+/* Decides again on an event of a client or a worker. */
 static void
 decide_again(Replay *replay, const Event *event)
 {
@@ -271,7 +271,7 @@ decide_again(Replay *replay, const Event *event)
 		follow_decisions(replay, &state, event, own);
 }
 
-/* Was there anything to decide on? */
+/* Did the broker decide on an event? */
 static bool
 was_decided(const Replay *replay, const Event *event)
 {
@@ -287,7 +287,7 @@ was_decided(const Replay *replay, const Event *event)
  * ---------------------------------------------------------------------------
  */
 
-/* Is it the first event about the end of a child?  Then *end is what was said. */
+/* Is an event the first that followed from the end of a child?  Fills in *end. */
 static bool
 tells_child_end(const Replay *replay, const ModelRow *row, const Event *event, ChildEnd *end)
 {
@@ -314,7 +314,10 @@ tells_child_end(const Replay *replay, const ModelRow *row, const Event *event, C
 	return true;
 }
 
-/* Is it what a run was waiting for that has done its own work? */
+/*
+ * Is an event the first that followed from the end of the last child that a run's
+ * worker has started?  Fills in *end.
+ */
 static bool
 tells_spawned_end(const Replay *replay, const ModelRow *row, const Event *event, ChildEnd *end)
 {
@@ -333,7 +336,7 @@ tells_spawned_end(const Replay *replay, const ModelRow *row, const Event *event,
 	return true;
 }
 
-/* Is it the first event about the time of an open run that has come? */
+/* Is an event the first that followed from the due time of a run? */
 static bool
 tells_run_due(const ModelRow *row, const Event *event)
 {
@@ -367,8 +370,8 @@ tells_run_due(const ModelRow *row, const Event *event)
 }
 
 /*
- * Decides again on what was said without an event, if this is the first event
- * that followed from it.  False: it is not.
+ * Decides again on the end of a child or on the passing of time, if an event is
+ * the first that followed from it.  Returns whether it is.
  */
 static bool
 decide_message(Replay *replay, const Event *event)
@@ -429,7 +432,7 @@ replay_get_event(const Replay *replay, int64 event_id, Event *event)
 				 errhint("Retry when the event log is not being changed.")));
 }
 
-/* Without a start nothing is known; also not which playbook it is. */
+/* Creates the model; a log that does not begin with an execution_start is broken. */
 static void
 begin_log(Replay *replay, const Event *event)
 {
@@ -442,7 +445,7 @@ begin_log(Replay *replay, const Event *event)
 					 json_text_object("event_type", event->event_type));
 }
 
-/* The model of an execution, by its log; stops where the log makes no sense. */
+/* Decides the whole log again; stops where the log cannot be followed. */
 static void
 walk_log(Replay *replay)
 {
@@ -480,7 +483,7 @@ walk_log(Replay *replay)
 	MemoryContextDelete(memory);
 }
 
-/* Locks an execution and decides everything in it again. */
+/* Locks an execution and decides its log again. */
 static void
 replay_execution(Replay *replay, int64 execution_id, Comparison *comparison)
 {
@@ -498,7 +501,7 @@ replay_execution(Replay *replay, int64 execution_id, Comparison *comparison)
 	walk_log(replay);
 }
 
-/* The open run that a child was started for; NULL: nobody waits for it any more. */
+/* Returns the open run that waits for a child, or NULL. */
 static ModelRow *
 waiting_run(const Replay *replay, const ModelChild *child)
 {
@@ -508,14 +511,14 @@ waiting_run(const Replay *replay, const ModelChild *child)
 		row->run.started_event_id == child->parent_event_id ? row : NULL;
 }
 
-/* Was a child started by a worker?  Then only the end of the last one counts. */
+/* Was a child started by a worker?  Of such children the end of the last counts. */
 static bool
 is_spawned(const Replay *replay, const ModelChild *child)
 {
 	return replay->model->playbook->steps[child->key.step].kind == STEP_ACTION;
 }
 
-/* For list_sort: in the order in which they were started. */
+/* For list_sort: in the order in which the children were started. */
 static int
 compare_children(const ListCell *a, const ListCell *b)
 {
@@ -525,7 +528,7 @@ compare_children(const ListCell *a, const ListCell *b)
 	return left < right ? -1 : left > right;
 }
 
-/* Children that somebody waits for. */
+/* Returns the children (ModelChild *) that an open run waits for. */
 static List *
 awaited_children(const Replay *replay)
 {
@@ -552,8 +555,8 @@ awaited_children(const Replay *replay)
 }
 
 /*
- * Children that are over without the log saying so: nobody could be told while
- * the row of their parent was missing.  Returns what is to be told (ChildEnd *).
+ * Reports children that are over although the log does not say so: their parent
+ * could not be told while its row was missing.  Returns what to tell it (ChildEnd *).
  */
 static List *
 unheard_children(Replay *replay)
@@ -600,7 +603,7 @@ unheard_children(Replay *replay)
  * ---------------------------------------------------------------------------
  */
 
-/* Comparison.report: a row of the result set. */
+/* Comparison.report: puts a row into the result set. */
 static void
 return_difference(void *arg, const char *relation, const char *key,
 				  const Jsonb *expected, const Jsonb *found)
@@ -616,7 +619,7 @@ return_difference(void *arg, const char *relation, const char *key,
 	tuplestore_putvalues(info->setResult, info->setDesc, values, nulls);
 }
 
-/* noetl.verify(execution_id) */
+/* noetl.verify(execution_id): returns the differences and changes nothing. */
 Datum
 noetl_verify(PG_FUNCTION_ARGS)
 {
@@ -634,12 +637,12 @@ noetl_verify(PG_FUNCTION_ARGS)
 		(void) unheard_children(&replay);
 	}
 	store_close(replay.store);
-	/* nothing was changed, and many executions may be looked at in one go */
+	/* one statement may verify many executions; nothing was changed */
 	engine_unlock(execution_id);
 	return (Datum) 0;
 }
 
-/* noetl.rebuild(execution_id) */
+/* noetl.rebuild(execution_id): changes the rows and returns how many differed. */
 Datum
 noetl_rebuild(PG_FUNCTION_ARGS)
 {
