@@ -1,7 +1,7 @@
 /*
  * api/execution.c
- *		noetl.execute() and noetl.cancel(): events about executions as a whole,
- *		as functions.
+ *		noetl.execute() and noetl.cancel(): functions that store events about an
+ *		execution as a whole.
  */
 #include "common/common.h"
 
@@ -12,7 +12,10 @@
 PG_FUNCTION_INFO_V1(noetl_execute);
 PG_FUNCTION_INFO_V1(noetl_cancel);
 
-/* noetl.execute(path, parameters, version, merge) */
+/*
+ * noetl.execute(path, parameters, version, merge): stores an execution_start;
+ * returns the execution_id.
+ */
 Datum
 noetl_execute(PG_FUNCTION_ARGS)
 {
@@ -47,7 +50,10 @@ noetl_execute(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(event.execution_id);
 }
 
-/* noetl.cancel(execution_id, reason) */
+/*
+ * noetl.cancel(execution_id, reason): stores an execution_cancelled; returns false
+ * when the execution is over.
+ */
 Datum
 noetl_cancel(PG_FUNCTION_ARGS)
 {
