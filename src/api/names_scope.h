@@ -5,7 +5,7 @@
 #ifndef NOETL_API_NAMES_SCOPE_H
 #define NOETL_API_NAMES_SCOPE_H
 
-#include "api/template.h"
+#include "jinja/jinja.h"
 
 /* The caller hands "template" to the template engine. */
 typedef struct NamesScope

@@ -10,7 +10,9 @@
 #include "common/pg_prng.h"
 #endif
 
+#include "broker/condition.h"
 #include "broker/retry.h"
+#include "value/value.h"
 
 #define DEFAULT_MAX_ATTEMPTS	3
 #define DEFAULT_INITIAL_DELAY	1.0
@@ -20,7 +22,7 @@
 
 /* See retry.h. */
 double
-retry_luck(void)
+retry_jitter(void)
 {
 #if PG_VERSION_NUM >= 150000
 	return pg_prng_double(&pg_global_prng_state);
@@ -57,7 +59,7 @@ policy_jitter(const TemplateDoc *doc, const TemplateScope *scope)
 		return true;
 	memset(&error, 0, sizeof(error));
 	return !template_doc_render(doc, scope, &value, &error) ||
-		json_truth(&value);
+		value_json_truth(&value);
 }
 
 /* See retry.h. */
@@ -88,7 +90,7 @@ backoff(const RetryPolicy *policy, const RetryAttempt *attempt)
 	if (!(delay < longest))
 		delay = longest;
 	if (policy_jitter(policy->jitter, scope))
-		delay *= 0.5 + attempt->luck;
+		delay *= 0.5 + attempt->jitter;
 	return rint(Min(delay, LONGEST_DELAY) * USECS_PER_SEC) / USECS_PER_SEC;
 }
 
@@ -103,11 +105,11 @@ retry_decide(const RetryPolicy *policy, const RetryAttempt *attempt, int max_att
 	if (policy == NULL)
 		return RETRY_NO;
 	if (policy->stop_when != NULL &&
-		(!condition_truth(policy->stop_when, attempt->scope, &holds, &error) || holds))
+		(!condition_evaluate(policy->stop_when, attempt->scope, &holds, &error) || holds))
 		return RETRY_NO;
 	if (policy->retry_when != NULL)
 	{
-		if (!condition_truth(policy->retry_when, attempt->scope, &holds, &error) || !holds)
+		if (!condition_evaluate(policy->retry_when, attempt->scope, &holds, &error) || !holds)
 			return RETRY_NO;
 	}
 	else if (attempt->success)
@@ -140,7 +142,7 @@ member_condition(const JsonbValue *written, const char *key, Condition **conditi
 	if (!json_get(written, key, &value) || value.type == jbvNull)
 		return true;
 	*condition = palloc0(sizeof(Condition));
-	(*condition)->constant = json_truth(&value);
+	(*condition)->constant = value_json_truth(&value);
 	if (value.type != jbvString)
 		return true;
 	(*condition)->template = template_compile(value.val.string.val, value.val.string.len,

@@ -67,11 +67,6 @@ extern void engine_lock_for_replay(int64 execution_id);
  */
 extern void engine_check_snapshot(Store *store, int64 execution_id);
 
-/* Does an event of this type have an effect on a running execution? */
-extern bool engine_event_has_effect(EventType type);
-/* Does the meta of an event say that the event had no effect? */
-extern bool engine_event_is_ignored(const Event *event);
-
 /* Sets the members of a ValueSource whose answers never change. */
 extern void engine_set_constant_lookups(ValueSource *source);
 

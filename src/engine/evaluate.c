@@ -302,7 +302,7 @@ drop_late_task(Store *store, const Event *event)
 	if ((event->type == EVENT_ACTION_COMPLETED || event->type == EVENT_ACTION_ERROR) &&
 		event->node_name != NULL &&
 		store_find_task(store, event->execution_id, event->node_name,
-						event_item(event), &row) &&
+						event->item, &row) &&
 		(event->worker_id == NULL || row.worker_id == NULL ||
 		 strcmp(event->worker_id, row.worker_id) == 0))
 		(void) store_delete_task(store, row.queue_id);
@@ -326,7 +326,7 @@ begin_evaluation(BrokerState *state, ValueContext *values, Store *store,
 	state->version = execution->version;
 	state->depth = execution->depth;
 	state->started_by = execution->started_by;
-	state->jitter = retry_luck();
+	state->jitter = retry_jitter();
 	values_init(values, store, state, !newest);
 	state->values = values->source;
 	if (!newest)
@@ -346,18 +346,18 @@ evaluate_event(Store *store, const Event *event, bool newest)
 	ValueContext values;
 	char	   *error = NULL;
 
-	if (event->type != EVENT_EXECUTION_START && !engine_event_has_effect(event->type))
+	if (!event_type_is_decided(event->type))
 		return 0;
 	execution_get(store, event->execution_id, &execution);
 	if (!execution.running)
 	{
-		if (event->type != EVENT_EXECUTION_START && !engine_event_is_ignored(event))
+		if (event->type != EVENT_EXECUTION_START && !event->ignored)
 			store_annotate_event(store, event->execution_id, event->event_id,
 								 json_text_object("ignored", "the execution is over"));
 		drop_late_task(store, event);
 		return 0;
 	}
-	if (engine_event_is_ignored(event))
+	if (event->ignored)
 		return 0;
 
 	begin_evaluation(&state, &values, store, &execution, newest);
@@ -367,9 +367,9 @@ evaluate_event(Store *store, const Event *event, bool newest)
 	{
 		state.runs = store_load_runs(store, event->execution_id, state.playbook,
 									 event->node_name);
-		if (event->node_name != NULL && event_item(event) >= 0)
+		if (event->node_name != NULL && event->item >= 0)
 			state.item = store_load_item(store, event->execution_id, state.playbook,
-										 event->node_name, event_item(event));
+										 event->node_name, event->item);
 	}
 	if (error != NULL)
 		broker_refuse(&state, event, error);

@@ -11,6 +11,7 @@
 #include "engine/internal.h"
 #include "broker/broker.h"
 #include "playbook/playbook.h"
+#include "value/value.h"
 #include "wakeup/wakeup.h"
 
 /*
@@ -116,16 +117,10 @@ TimestampTz
 engine_deadline(const Event *start)
 {
 	int64		timeout = playbook_get(start->catalog_id)->timeout;
-	int64		given;
-	JsonbValue	meta;
 
-	if (start->meta != NULL)
-	{
-		json_from_jsonb(start->meta, &meta);
-		if (json_get_int(&meta, "timeout", &given) && given > 0 && given < LONGEST_TIMEOUT &&
-			(timeout == 0 || given < timeout))
-			timeout = given;
-	}
+	if (start->timeout > 0 && start->timeout < LONGEST_TIMEOUT &&
+		(timeout == 0 || start->timeout < timeout))
+		timeout = start->timeout;
 	return timeout > 0 ? start->created_at + timeout : 0;
 }
 
@@ -193,7 +188,7 @@ engine_render_workload(BrokerState *state, const Event *event, Jsonb **workload)
 		JsonbValue	deep;
 
 		json_from_jsonb(event->context, &context);
-		if (!json_get(&context, "literal", &deep) || !json_truth(&deep))
+		if (!json_get(&context, "literal", &deep) || !value_json_truth(&deep))
 		{
 			doc = template_doc_compile(&parameters, &error);
 			if (doc == NULL ||
@@ -201,7 +196,7 @@ engine_render_workload(BrokerState *state, const Event *event, Jsonb **workload)
 				return scope_error_text(&error);
 		}
 		json_merge(&merged, &parameters,
-				   json_get(&context, "merge", &deep) && json_truth(&deep), &merged);
+				   json_get(&context, "merge", &deep) && value_json_truth(&deep), &merged);
 	}
 	*workload = json_to_jsonb(&merged);
 	return NULL;

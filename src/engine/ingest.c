@@ -22,9 +22,8 @@ event_stored(Store *store, const Event *event, uint64 number)
 		execution_insert(store, event, NULL);
 	if (noetl_broker && frame == NULL)
 		(void) evaluate_event(store, event, number == prepared_events);
-	else if (event->type == EVENT_EXECUTION_START ||
-			 (engine_event_has_effect(event->type) &&
-			  !(event_type_is_terminal(event->type) && engine_event_is_ignored(event))))
+	else if (event_type_is_decided(event->type) &&
+			 !(event_type_is_terminal(event->type) && event->ignored))
 	{
 		store_insert_pending(store, event);
 		if (noetl_broker)
@@ -65,19 +64,17 @@ settle_rows_in_flight(void)
 bool
 engine_ingest(Store *store, Event *event)
 {
-	Jsonb	   *meta = event->meta;
 	uint64		number;
 
-	event->meta = NULL;
 	if (!prepare_event(store, event, event->result != NULL))
 		return false;
 	number = prepared_events;
 	if (event->meta == NULL)
-		event->meta = meta;
-	else if (meta != NULL)
+		event->meta = event->annotation;
+	else if (event->annotation != NULL)
 		event->meta = DatumGetJsonbP(DirectFunctionCall2(jsonb_concat,
-														 PointerGetDatum(meta),
-														 PointerGetDatum(event->meta)));
+														 PointerGetDatum(event->meta),
+														 PointerGetDatum(event->annotation)));
 	write_own_event(store, event);
 	event_stored(store, event, number);
 	return true;

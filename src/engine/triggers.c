@@ -66,10 +66,8 @@ noetl_event_before(PG_FUNCTION_ARGS)
 		return PointerGetDatum(trigger->tg_trigtuple);
 	if (event.type == EVENT_EXECUTION_START || event.type == EVENT_ITERATION_STARTED)
 	{
-		/* the context names a playbook or a child; result and meta are not needed */
-		store_read_event(trigger->tg_trigslot, &event);
-		event.result = NULL;
-		event.meta = NULL;
+		/* the context names a playbook or a child */
+		event.context = slot_jsonb(trigger->tg_trigslot, EVENT_COL_CONTEXT);
 	}
 
 	settle_rows_in_flight();

@@ -13,6 +13,7 @@
 #include "utils/memutils.h"
 
 #include "playbook/internal.h"
+#include "value/value.h"
 
 static bool has_tags(const YamlNode *node);
 static void copy_value(const YamlNode *node, JsonbValue *value);
@@ -147,7 +148,7 @@ collect_raw_roots(Compiler *compiler, const char *key, const YamlNode *node)
 	for (i = 0; i < node->count; i++)
 		if (node->kind == YN_LIST)
 			collect_raw_roots(compiler, key, node->items[i]);
-		else if (!playbook_key_is_code(node->pairs[i].key->string))
+		else if (!key_is_code(node->pairs[i].key->string))
 			collect_raw_roots(compiler, node->pairs[i].key->string, node->pairs[i].value);
 	if (node->kind != YN_STRING)
 		return;
@@ -259,7 +260,7 @@ playbook_compile_condition(Compiler *compiler, const YamlNode *node)
 	if (node->kind != YN_STRING)
 	{
 		yaml_to_json(node, &value);
-		condition->constant = json_truth(&value);
+		condition->constant = value_json_truth(&value);
 		return condition;
 	}
 	condition->template = template_compile(node->string, node->length,
