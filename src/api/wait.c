@@ -124,9 +124,12 @@ noetl_wait_for_work(PG_FUNCTION_ARGS)
 	waiter.ntypes = text_array_argument(fcinfo, 1, &waiter.types);
 	waiter.deadline = DT_NOEND;
 	if (!PG_ARGISNULL(0))
-		waiter.deadline = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
-																  TimestampTzGetDatum(GetCurrentTimestamp()),
+	{
+		Datum		now = TimestampTzGetDatum(GetCurrentTimestamp());
+
+		waiter.deadline = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval, now,
 																  PG_GETARG_DATUM(0)));
+	}
 	MemoryContextSwitchTo(old);
 
 	SPI_connect_ext(SPI_OPT_NONATOMIC);

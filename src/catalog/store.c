@@ -380,7 +380,8 @@ catalog_describe(int64 catalog_id, const char **path, int *version)
 		HeapTuple	row = SPI_tuptable->vals[0];
 		TupleDesc	desc = SPI_tuptable->tupdesc;
 
-		*path = MemoryContextStrdup(caller, TextDatumGetCString(SPI_getbinval(row, desc, 1, &isnull)));
+		*path = MemoryContextStrdup(caller,
+									TextDatumGetCString(SPI_getbinval(row, desc, 1, &isnull)));
 		*version = DatumGetInt32(SPI_getbinval(row, desc, 2, &isnull));
 	}
 	end_as_owner(&before);

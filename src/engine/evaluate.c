@@ -31,11 +31,9 @@ static const Event *own_event = NULL;
 bool
 is_own_event(TupleTableSlot *slot)
 {
-	bool		isnull;
-
 	return own_event != NULL &&
-		DatumGetInt64(slot_getattr(slot, EVENT_COL_EXECUTION_ID, &isnull)) == own_event->execution_id &&
-		DatumGetInt64(slot_getattr(slot, EVENT_COL_EVENT_ID, &isnull)) == own_event->event_id;
+		DatumGetInt64(slot_column(slot, EVENT_COL_EXECUTION_ID)) == own_event->execution_id &&
+		DatumGetInt64(slot_column(slot, EVENT_COL_EVENT_ID)) == own_event->event_id;
 }
 
 /* Stores an event that the broker emits; the triggers leave it as it is. */

@@ -98,7 +98,8 @@ execution_resolve(Event *event)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 version > 0 ?
-				 errmsg("playbook \"%s\" version " INT64_FORMAT " is not registered", path, version) :
+				 errmsg("playbook \"%s\" version " INT64_FORMAT " is not registered",
+						path, version) :
 				 errmsg("playbook \"%s\" is not registered", path),
 				 errhint("Register it with noetl.register().")));
 	catalog_lock_version(event->catalog_id, false);

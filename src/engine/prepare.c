@@ -34,8 +34,8 @@ check_snapshot(Store *store, int64 execution_id, int64 last_event_id, bool own)
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 				 errmsg("could not serialize access to an execution due to concurrent events"),
-				 errdetail("Execution " INT64_FORMAT " went on after this transaction took its snapshot.",
-						   execution_id),
+				 errdetail("Execution " INT64_FORMAT
+						   " went on after this transaction took its snapshot.", execution_id),
 				 errhint("Retry the transaction, or use READ COMMITTED.")));
 }
 
@@ -243,7 +243,8 @@ prepare_event(Store *store, Event *event, bool has_result)
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 				 errmsg("event_id " INT64_FORMAT " is too large", event->event_id),
-				 errdetail("The largest a client may choose is " INT64_FORMAT ": later events of the execution need larger ones.",
+				 errdetail("The largest a client may choose is " INT64_FORMAT
+						   ": later events of the execution need larger ones.",
 						   LARGEST_CHOSEN_ID)));
 	if (!fresh)
 	{

@@ -296,6 +296,7 @@ column_definition(const SaveTable *table, const SaveColumn *column)
 {
 	HeapTuple	tuple = SearchSysCacheAttName(table->relid, column->name);
 	Form_pg_attribute attribute;
+	char	   *type;
 	char	   *definition;
 
 	if (!HeapTupleIsValid(tuple) ||
@@ -304,9 +305,9 @@ column_definition(const SaveTable *table, const SaveColumn *column)
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
 				 errmsg("table \"%s\" has no column \"%s\"", table->name, column->name)));
 	attribute = (Form_pg_attribute) GETSTRUCT(tuple);
-	definition = psprintf("%s %s", column->member,
-						  format_type_extended(attribute->atttypid, attribute->atttypmod,
-											   FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY));
+	type = format_type_extended(attribute->atttypid, attribute->atttypmod,
+								FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
+	definition = psprintf("%s %s", column->member, type);
 	ReleaseSysCache(tuple);
 	return definition;
 }

@@ -467,7 +467,8 @@ compare_task(Side *side, const Model *model)
 		return;
 	}
 	row->found = true;
-	comparison_report(side->comparison, side->name, key, store_rows_describe(&side->rows, false, true),
+	comparison_report(side->comparison, side->name, key,
+					  store_rows_describe(&side->rows, false, true),
 					  store_rows_describe(&side->rows, true, true));
 	if (side->comparison->repair)
 	{
