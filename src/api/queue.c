@@ -91,18 +91,8 @@ lease_argument(FunctionCallInfo fcinfo, int argument)
 static void
 types_argument(FunctionCallInfo fcinfo, int argument, LeaseRequest *request)
 {
-	Datum	   *elements;
-	bool	   *nulls;
-	int			n;
-
-	if (PG_ARGISNULL(argument))
-		return;
-	deconstruct_array(PG_GETARG_ARRAYTYPE_P(argument), TEXTOID, -1, false,
-					  TYPALIGN_INT, &elements, &nulls, &n);
-	request->types = palloc(sizeof(char *) * Max(n, 1));
-	for (int i = 0; i < n; i++)
-		if (!nulls[i])
-			request->types[request->ntypes++] = TextDatumGetCString(elements[i]);
+	if (!PG_ARGISNULL(argument))
+		request->ntypes = text_array_read(PG_GETARG_ARRAYTYPE_P(argument), &request->types);
 }
 
 /* LeasedRow: into the result set. */

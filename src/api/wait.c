@@ -93,21 +93,6 @@ sleep_for_work(const Waiter *waiter)
 	}
 }
 
-/* The array of types, copied to where it survives commits. */
-static void
-copy_types(ArrayType *array, Waiter *waiter)
-{
-	Datum	   *elements;
-	bool	   *nulls;
-	int			n;
-
-	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &n);
-	waiter->types = palloc(sizeof(char *) * Max(n, 1));
-	for (int i = 0; i < n; i++)
-		if (!nulls[i])
-			waiter->types[waiter->ntypes++] = TextDatumGetCString(elements[i]);
-}
-
 /* A CALL outside a transaction block may commit; anything else may not sleep. */
 static void
 require_nonatomic(FunctionCallInfo fcinfo)
@@ -138,7 +123,7 @@ noetl_wait_for_work(PG_FUNCTION_ARGS)
 								   ALLOCSET_SMALL_SIZES);
 	old = MemoryContextSwitchTo(memory);
 	if (!PG_ARGISNULL(1))
-		copy_types(PG_GETARG_ARRAYTYPE_P(1), &waiter);
+		waiter.ntypes = text_array_read(PG_GETARG_ARRAYTYPE_P(1), &waiter.types);
 	waiter.deadline = DT_NOEND;
 	if (!PG_ARGISNULL(0))
 		waiter.deadline = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
