@@ -416,7 +416,7 @@ read_mode(const JsonbValue *settings, SaveMode *mode, SourceError *error)
 	if (word == NULL || save_mode(word, strlen(word), mode))
 		return true;
 	return source_error(error, psprintf("unknown mode \"%s\"", word),
-						"It is append, insert, overwrite, update or upsert.");
+						"Use append, insert, overwrite, update or upsert.");
 }
 
 /* Appends the names of a text with commas to a list. */

@@ -70,7 +70,7 @@ value_is_integer(const Value *value)
  * Returns the integer that a numeric without fraction is. Raises for one with
  * too many digits.
  */
-Value
+static Value
 number_from_numeric(Numeric n)
 {
 	Value		v = {VAL_BIGINT};
