@@ -25,18 +25,18 @@ PG_MODULE_MAGIC;
 
 void		_PG_init(void);
 extern int	LLVMFuzzerRunDriver(int *argc, char ***argv,
-								int (*callback) (const uint8_t *data, size_t size));
+							   int (*callback)(const uint8_t *data, size_t size));
 
 int			noetl_template_coerce = COERCE_ALL;
 int			noetl_template_max_output = 100000;
 int			noetl_template_max_iterations = 5000;
 
 static const char context_text[] =
-"{\"a\": {\"b\": [1, 2.5, \"x\", null, {\"x\": true}], \"items\": 1}, \"n\": 42, \"f\": 2.675,"
-" \"s\": \"Hello <b>W\\u00f6rld</b> http://example.com/a\", \"xs\": [3, 1, 2, 10000000000000000000000],"
-" \"ys\": [\"b\", \"A\", \"\\u03a3\"], \"d\": {\"k\": \"v\", \"z\": null},"
-" \"rows\": [{\"a\": 1, \"name\": \"x\"}, {\"a\": 2, \"name\": \"Y\"}],"
-" \"step\": {\"status\": \"ok\", \"data\": {\"x\": 1}}}";
+	"{\"a\": {\"b\": [1, 2.5, \"x\", null, {\"x\": true}], \"items\": 1}, \"n\": 42, \"f\": 2.675,"
+	" \"s\": \"Hello <b>W\\u00f6rld</b> http://example.com/a\", \"xs\": [3, 1, 2, 10000000000000000000000],"
+	" \"ys\": [\"b\", \"A\", \"\\u03a3\"], \"d\": {\"k\": \"v\", \"z\": null},"
+	" \"rows\": [{\"a\": 1, \"name\": \"x\"}, {\"a\": 2, \"name\": \"Y\"}],"
+	" \"step\": {\"status\": \"ok\", \"data\": {\"x\": 1}}}";
 
 static Jsonb *context;
 
@@ -57,7 +57,7 @@ run_one(const uint8_t *data, size_t size)
 	TemplateScope scope = {lookup, NULL, 0, false};
 	SourceError error;
 	JsonbValue	value;
-	Template   *template;
+	Template *template;
 	bool		truth;
 
 	if (size < 1 || memchr(data, '\0', size) != NULL)
