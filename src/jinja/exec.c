@@ -563,9 +563,10 @@ bind_defaults(Eval *ev, Macro *macro, Frame *frame)
 		if (params->items[i + 1])
 			value = jinja_eval(ev, params->items[i + 1]);
 		else
-			value = value_undefined_hint(psprintf("parameter '%s' was not provided",
-												  value_clip_name(ev->template->names[name].name,
-																  ev->template->names[name].length)));
+			value = value_undefined_hint(
+				psprintf("parameter '%s' was not provided",
+						 value_clip_name(ev->template->names[name].name,
+										 ev->template->names[name].length)));
 		bind_value(frame, name, &value);
 	}
 }
@@ -613,7 +614,8 @@ bind_special(Eval *ev, Macro *macro, CallArgs *call, Frame *frame,
 	}
 	else if (call->nargs > nparams)
 		value_fail("macro %s takes not more than %d argument(s)",
-				   macro->name ? value_clip_name(macro->name, macro->name_length) : "block", nparams);
+				   macro->name ? value_clip_name(macro->name, macro->name_length) : "block",
+				   nparams);
 }
 
 /* Calls a macro; returns what it prints. */

@@ -122,7 +122,8 @@ extern void jinja_locate(const char *source, int length, int pos,
 
 /* Raise an error at a byte offset of the source. */
 pg_noreturn extern void jinja_syntax_error(int pos, const char *fmt,...) pg_attribute_printf(2, 3);
-pg_noreturn extern void jinja_unsupported(int pos, const char *hint, const char *fmt,...) pg_attribute_printf(3, 4);
+pg_noreturn extern void jinja_unsupported(int pos, const char *hint, const char *fmt, ...)
+	pg_attribute_printf(3, 4);
 
 extern void jinja_describe_error(const Template *template, const ErrorData *edata,
 								 int pos, const char *too_deep, SourceError *error);

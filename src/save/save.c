@@ -59,7 +59,8 @@ flatten(const JsonbValue *save, JsonbValue *flat, SourceError *error)
 	if (save->type == jbvString)
 		storage = *save;
 	else if (!json_is_object(save))
-		return source_error(error, "a save must be a map", "Write: save: {storage: postgres, table: …, data: …}.");
+		return source_error(error, "a save must be a map",
+							"Write: save: {storage: postgres, table: …, data: …}.");
 	else if (!first_given(save, names, &storage))
 		json_null(&storage);
 	named = storage.type == jbvString;

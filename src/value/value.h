@@ -293,7 +293,8 @@ pg_noreturn extern void value_fail(const char *fmt,...) pg_attribute_printf(1, 2
 pg_noreturn extern void value_fail_limit(const char *fmt,...) pg_attribute_printf(1, 2);
 
 /* Raises that a feature of Python or Jinja2 is not supported. */
-pg_noreturn extern void value_fail_refused(const char *hint, const char *fmt,...) pg_attribute_printf(2, 3);
+pg_noreturn extern void value_fail_refused(const char *hint, const char *fmt, ...)
+	pg_attribute_printf(2, 3);
 
 /* Raises that JSON has no form for the value. */
 pg_noreturn extern void value_fail_not_json(const Value *value);
