@@ -40,11 +40,12 @@ noetl_enqueue_next(PG_FUNCTION_ARGS)
 {
 	int64		execution_id = PG_ARGISNULL(0) ? 0 : PG_GETARG_INT64(0);
 	int64		enqueued;
+	bool		more;
 
 	/* the caller may have set a time by hand: no timer is skipped */
 	store_read_all_timers();
-	enqueued = engine_catch_up(execution_id);
-	enqueued += engine_reap(execution_id, true);
+	enqueued = execution_id == 0 ? 0 : engine_catch_up(execution_id);
+	enqueued += engine_reap(execution_id, true, &more);
 	PG_RETURN_INT64(enqueued);
 }
 
@@ -114,13 +115,16 @@ timers_wanted(bool idle)
 static int
 run_timers(Store *store)
 {
+	bool		more;
+
 	store_write_deferred(store);
-	return engine_reap(0, false);
+	return engine_reap(0, false, &more);
 }
 
 /*
- * Leases up to max_tasks.  Runs the timers first if this session has not done so
- * for a while, and again when there is nothing to lease.
+ * Leases up to max_tasks.  Runs the timers when there is nothing to lease, and
+ * afterwards if this session has not done so for a while: what is due belongs to
+ * others, the lease is the caller's own.
  */
 static void
 lease(Store *store, LeaseRequest *request)
@@ -129,8 +133,6 @@ lease(Store *store, LeaseRequest *request)
 	bool		more = false;
 	bool		skipped = false;
 
-	if (timers_wanted(false))
-		(void) run_timers(store);
 	for (int try = 0; try < LEASE_TRIES && wanted > 0; try++)
 	{
 		int			leased;
@@ -146,6 +148,8 @@ lease(Store *store, LeaseRequest *request)
 	}
 	if (more)
 		wake_at_commit(NULL);
+	if (timers_wanted(false))
+		(void) run_timers(store);
 }
 
 /* Leases by the arguments max_tasks, lease and types, which begin at "first". */

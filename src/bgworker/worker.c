@@ -59,11 +59,12 @@ do_what_is_due(TimestampTz *next)
 	pgstat_report_activity(STATE_RUNNING, "noetl.enqueue_next()");
 	if (noetl_broker && OidIsValid(get_extension_oid("noetl", true)))
 	{
+		bool		more;
+
 		store_read_all_timers();
-		(void) engine_catch_up(0);
-		(void) engine_reap(0, true);
+		(void) engine_reap(0, true, &more);
 		done = TransactionIdIsValid(GetTopTransactionIdIfAny());
-		*next = next_timer();
+		*next = more ? GetCurrentTimestamp() : next_timer();
 	}
 	PopActiveSnapshot();
 	CommitTransactionCommand();
@@ -72,13 +73,17 @@ do_what_is_due(TimestampTz *next)
 	return done;
 }
 
-/* Sleeps until a time, or until another process sets the latch. */
+/*
+ * Sleeps until a time, at most as long as a worker lingers: the clock may jump.
+ * Another process can end the sleep by setting the latch.
+ */
 static void
 sleep_until(TimestampTz when)
 {
+	TimestampTz us = Min(when - GetCurrentTimestamp(), TIMER_LINGER_US);
+
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-					 Max((when - GetCurrentTimestamp()) / 1000 + 1, 1),
-					 PG_WAIT_EXTENSION);
+					 Max(us / 1000 + 1, 1), PG_WAIT_EXTENSION);
 }
 
 /* The main function of a worker; arg: the number of its slot. */

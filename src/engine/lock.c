@@ -22,14 +22,32 @@ execution_lock_tag(LOCKTAG *tag, int64 execution_id)
 						 (uint32) execution_id, LOCK_CLASS_EXECUTION);
 }
 
+/*
+ * Error context callback: says what the lock table is full of.  A transaction
+ * holds the lock of each execution that it has gone on with.
+ */
+static void
+explain_full_table(void *arg)
+{
+	if (geterrcode() == ERRCODE_OUT_OF_MEMORY)
+		errhint("A transaction holds one lock for each execution that it goes on with: "
+				"report on fewer executions in one transaction, or increase max_locks_per_transaction.");
+}
+
 /* Takes the lock of an execution; waits for the transaction that holds it. */
 void
 engine_lock(int64 execution_id)
 {
+	ErrorContextCallback callback;
 	LOCKTAG		tag;
 
+	callback.callback = explain_full_table;
+	callback.arg = NULL;
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
 	execution_lock_tag(&tag, execution_id);
 	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+	error_context_stack = callback.previous;
 }
 
 /* Takes the lock unless another transaction holds it; returns whether it did. */
@@ -50,6 +68,15 @@ engine_unlock(int64 execution_id)
 
 	execution_lock_tag(&tag, execution_id);
 	(void) LockRelease(&tag, ExclusiveLock, false);
+}
+
+/* Is an execution known to be over?  An end that is committed is final. */
+bool
+execution_is_over(Store *store, int64 execution_id)
+{
+	Execution	execution;
+
+	return store_get_execution(store, execution_id, &execution) && !execution.running;
 }
 
 /*

@@ -402,6 +402,7 @@ extern void store_write_update(Store *store, StoreTable *table, TupleTableSlot *
 extern void store_write_delete(Store *store, StoreTable *table, TupleTableSlot *old);
 
 /* The other parts of the door. */
+#include "store/failure.h"
 #include "store/id.h"
 #include "store/compare.h"
 #include "store/slot.h"
