@@ -10,7 +10,6 @@
 #include "common/common.h"
 
 #include "miscadmin.h"
-#include "storage/proc.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -200,13 +199,9 @@ request_cancel(Store *store, int64 execution_id)
 static bool
 may_cancel_another(void)
 {
-	static LocalTransactionId transaction = InvalidLocalTransactionId;
+	static LocalTransactionId transaction = 0;
 	static int	cancelled = 0;
-#if PG_VERSION_NUM >= 170000
-	LocalTransactionId current = MyProc->vxid.lxid;
-#else
-	LocalTransactionId current = MyProc->lxid;
-#endif
+	LocalTransactionId current = own_local_transaction();
 
 	if (transaction != current)
 		cancelled = 0;

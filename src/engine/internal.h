@@ -178,6 +178,9 @@ extern HeapTuple prepared_tuple(TriggerData *trigger, const Event *event);
 
 /* ---- lock.c ---- */
 
+/* Returns the number of this session's transaction. */
+extern LocalTransactionId own_local_transaction(void);
+
 /*
  * Takes the execution lock unless another transaction holds it; returns whether
  * it was taken.

@@ -48,10 +48,9 @@ read_failures(Relation relation)
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
 		ReaperFailure *failure = palloc0(sizeof(ReaperFailure));
-		bool		isnull;
 
-		failure->execution_id = DatumGetInt64(slot_getattr(slot, FAILURE_EXECUTION_ID, &isnull));
-		failure->next_try_at = DatumGetTimestampTz(slot_getattr(slot, FAILURE_NEXT_TRY_AT, &isnull));
+		failure->execution_id = DatumGetInt64(slot_column(slot, FAILURE_EXECUTION_ID));
+		failure->next_try_at = DatumGetTimestampTz(slot_column(slot, FAILURE_NEXT_TRY_AT));
 		failures = lappend(failures, failure);
 	}
 	table_endscan(scan);
@@ -141,9 +140,9 @@ reaper_failure_record(const ReaperFailure *failure)
 							"  sqlstate = excluded.sqlstate, error = excluded.error,"
 							"  last_at = excluded.last_at,"
 							"  next_try_at = excluded.last_at OPERATOR(pg_catalog.+)"
-							"   '1 s'::pg_catalog.interval OPERATOR(pg_catalog.*)"
+							"   ('1 s'::pg_catalog.interval OPERATOR(pg_catalog.*)"
 							"   LEAST(600.0::pg_catalog.float8, pg_catalog.power(2.0::pg_catalog.float8,"
-							"    LEAST(f.failures, 20)::pg_catalog.float8))",
+							"    LEAST(f.failures, 20)::pg_catalog.float8)))",
 							3, types, values);
 }
 
