@@ -7,13 +7,15 @@
 -- The right to use the schema gives no right on what it contains.
 GRANT USAGE ON SCHEMA noetl TO PUBLIC;
 
-CREATE SEQUENCE noetl.id_seq AS integer MINVALUE 0 START 0 MAXVALUE 4095 CYCLE;
+CREATE SEQUENCE noetl.id_seq AS bigint MINVALUE 0 START 0;
+COMMENT ON SEQUENCE noetl.id_seq IS
+    'the millisecond up to which ids may have been given: after a restart, ids go on from there whatever the clock says';
 
 CREATE FUNCTION noetl.next_id() RETURNS bigint
     AS 'MODULE_PATHNAME', 'noetl_next_id'
     LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION noetl.next_id() IS
-    'a new time-ordered id: milliseconds since 2024-01-01 UTC << 22 | noetl.node_id << 12 | sequence';
+    'a new time-ordered id: milliseconds since 2024-01-01 UTC << 22 | noetl.node_id << 12 | number; ids grow even when the clock goes back';
 
 CREATE FUNCTION noetl.id_time(id bigint) RETURNS timestamptz
     AS 'MODULE_PATHNAME', 'noetl_id_time'

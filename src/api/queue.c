@@ -130,7 +130,7 @@ static void
 lease(Store *store, LeaseRequest *request)
 {
 	int			wanted = request->max_tasks;
-	bool		more = false;
+	const char *more = NULL;
 	bool		skipped = false;
 
 	for (int try = 0; try < LEASE_TRIES && wanted > 0; try++)
@@ -146,8 +146,8 @@ lease(Store *store, LeaseRequest *request)
 		if (!skipped && !(try == 0 && timers_wanted(true) && run_timers(store) > 0))
 			break;
 	}
-	if (more)
-		wake_at_commit(NULL);
+	if (more != NULL)
+		wake_at_commit(more);
 	if (timers_wanted(false))
 		(void) run_timers(store);
 }
@@ -212,22 +212,22 @@ holds(const QueueRow *row, const char *worker_id)
 
 /*
  * Gives a task back to the queue.  The task of an execution that is over is
- * deleted instead.  Returns whether the task is ready again.
+ * deleted instead.  Returns the type of the task if it is ready again, or NULL.
  */
-static bool
+static const char *
 release_task(Store *store, int64 queue_id, const char *worker_id)
 {
 	QueueRow	row;
 	Execution	execution;
 
 	if (!store_get_task(store, queue_id, &row))
-		return false;
+		return NULL;
 	engine_lock(row.execution_id);
 	if (store_get_execution(store, row.execution_id, &execution) && execution.running)
-		return store_release_task(store, queue_id, worker_id);
+		return store_release_task(store, queue_id, worker_id) ? row.node_type : NULL;
 	if (store_get_task(store, queue_id, &row) && holds(&row, worker_id))
 		(void) store_delete_task(store, queue_id);
-	return false;
+	return NULL;
 }
 
 /* noetl.release(queue_id, worker_id) */
@@ -236,16 +236,16 @@ noetl_release(PG_FUNCTION_ARGS)
 {
 	char	   *worker_id = worker_argument(fcinfo, 1);
 	Store	   *store;
-	bool		released;
+	const char *released;
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_BOOL(false);
 	store = store_open(InvalidOid);
 	released = release_task(store, PG_GETARG_INT64(0), worker_id);
 	store_close(store);
-	if (released)
-		wake_at_commit(NULL);
-	PG_RETURN_BOOL(released);
+	if (released != NULL)
+		wake_at_commit(released);
+	PG_RETURN_BOOL(released != NULL);
 }
 
 /* ---------------------------------------------------------------------------

@@ -4,6 +4,7 @@
  */
 #include "common/common.h"
 
+#include "access/twophase.h"
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -27,6 +28,8 @@ PG_FUNCTION_INFO_V1(noetl_wait_for_work);
 #define BUSY_TIMER_MS			200
 /* The longest sleep before the clock, which may jump, is read again */
 #define LONGEST_SLEEP_MS		(30 * 1000)
+/* ... and where transactions can be prepared: COMMIT PREPARED wakes nobody */
+#define PREPARED_SLEEP_MS		1000
 
 /* A session that waits for work. */
 typedef struct Waiter
@@ -87,7 +90,8 @@ sleep_for_work(const Waiter *waiter)
 			return due;
 		if (until > now)
 			(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-							 Min((until - now) / 1000 + 1, LONGEST_SLEEP_MS),
+							 Min((until - now) / 1000 + 1,
+								 max_prepared_xacts > 0 ? PREPARED_SLEEP_MS : LONGEST_SLEEP_MS),
 							 PG_WAIT_EXTENSION);
 		CHECK_FOR_INTERRUPTS();
 	}

@@ -8,6 +8,7 @@
  */
 #include "common/common.h"
 
+#include "access/twophase.h"
 #include "access/xact.h"
 #include "commands/extension.h"
 #include "miscadmin.h"
@@ -29,6 +30,8 @@
 
 /* How long to leave what is overdue to the session that is busy with it */
 #define BUSY_US			INT64CONST(200000)
+/* How often to look where transactions can be prepared: COMMIT PREPARED tells nobody */
+#define PREPARED_US		INT64CONST(30000000)
 
 /* Returns when something will be due next. */
 static TimestampTz
@@ -39,6 +42,8 @@ next_timer(void)
 
 	if (!store_next_timer(store, &when))
 		when = TIMER_NEVER;
+	if (max_prepared_xacts > 0)
+		when = Min(when, GetCurrentTimestamp() + PREPARED_US);
 	store_close(store);
 	return when;
 }

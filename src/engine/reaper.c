@@ -14,6 +14,7 @@
 #include "common/common.h"
 
 #include "miscadmin.h"
+#include "storage/lock.h"
 #include "utils/timestamp.h"
 
 #include "engine/internal.h"
@@ -181,9 +182,7 @@ promote_work(void *arg)
 	DueThing   *thing = (DueThing *) arg;
 	Store	   *store = store_open(InvalidOid);
 
-	thing->ready = store_promote_due(store, *(int64 *) thing->what, REAPER_BATCH);
-	for (int i = 0; i < thing->ready; i++)
-		wake_at_commit(NULL);
+	thing->ready = store_promote_due(store, *(int64 *) thing->what, REAPER_BATCH, wake_at_commit);
 	store_close(store);
 }
 
@@ -295,7 +294,7 @@ begin_reaping(Reaping *reaping, int64 execution_id, bool asked)
 	reaping->execution_id = execution_id;
 	reaping->asked = asked;
 	reaping->until = asked ? DT_NOEND : GetCurrentTimestamp() + PASSING_TIME_US;
-	reaping->room = asked ? REAPER_BATCH : PASSING_BATCH;
+	reaping->room = asked ? Min(REAPER_BATCH, max_locks_per_xact * MaxBackends / 8) : PASSING_BATCH;
 	if (execution_id == 0)
 		reaping->failures = reaper_failures();
 }

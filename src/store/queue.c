@@ -691,7 +691,7 @@ timer_scan_open(QueueScan *scan, Store *store, StoreRelation index, TimeMark *ma
 
 /* See store.h. */
 int
-store_promote_due(Store *store, int64 execution_id, int limit)
+store_promote_due(Store *store, int64 execution_id, int limit, void (*ready) (const char *type))
 {
 	QueueScan	scan;
 	int			promoted = 0;
@@ -714,6 +714,7 @@ store_promote_due(Store *store, int64 execution_id, int limit)
 		}
 		make_ready(queue_new_version(scan.table));
 		queue_write_version(store, scan.table);
+		ready(slot_text(scan.table->insert_slot, QUEUE_COL_NODE_TYPE));
 		promoted++;
 	}
 	queue_scan_close(&scan);

@@ -338,15 +338,16 @@ extern void store_write_deferred(Store *store);
 
 /*
  * Leases ready rows, highest priority first, skipping those others hold.
- * Returns how many; *more says whether at least one more was seen, *skipped
+ * Returns how many; *more is the type of one more that was seen or NULL, *skipped
  * whether rows were skipped that others hold or have just taken.
  */
 extern int	store_lease(Store *store, const LeaseRequest *request,
-						bool *more, bool *skipped);
+						const char **more, bool *skipped);
 /* Makes the next look at timers a complete one. */
 extern void store_queue_read_all_timers(void);
-/* Makes retries that are due ready; returns how many. */
-extern int	store_promote_due(Store *store, int64 execution_id, int limit);
+/* Makes retries that are due ready, and calls "ready" with their types; returns how many. */
+extern int	store_promote_due(Store *store, int64 execution_id, int limit,
+							  void (*ready) (const char *type));
 /* Is there a ready row of one of the types, locked or not? */
 extern bool store_any_ready(Store *store, int ntypes, char **types);
 /* When the next retry or the end of a lease is due; false: nothing is scheduled. */

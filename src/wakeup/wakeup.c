@@ -4,6 +4,8 @@
  */
 #include "common/common.h"
 
+#include <limits.h>
+
 #include "access/xact.h"
 #include "commands/async.h"
 #include "common/hashfn.h"
@@ -95,7 +97,8 @@ wake_holders(uint32 hash, int tasks)
 
 /*
  * XactCallback: wakes waiters after commit, when they can see the rows, and
- * forgets what was noted.
+ * forgets what was noted.  Tasks of unknown type, if nobody waits for any type,
+ * wake all who wait.
  */
 static void
 wake_waiters(XactEvent event, void *arg)
@@ -108,7 +111,9 @@ wake_waiters(XactEvent event, void *arg)
 			if (left > 0 && noted.types[i].type_hash != 0)
 				left -= wake_holders(noted.types[i].type_hash, left);
 			if (left > 0 && noted.types[i].type_hash != TIMER_HASH)
-				(void) wake_holders(0, left);
+				left -= wake_holders(0, left);
+			if (left > 0 && noted.types[i].type_hash == 0)
+				(void) wake_holders(TIMER_HASH, INT_MAX);
 		}
 	if (event == XACT_EVENT_COMMIT && noted.timer != 0)
 		timer_expect(noted.timer);

@@ -187,13 +187,68 @@ isnt($node->psql('postgres', q{
 	CALL noetl.wait_for_work('1 s', string_to_array(repeat('a,', 64) || 'a', ','))}), 0, 'nobody waits for more than 64 types');
 is( sql(q{CALL noetl.wait_for_work('0.01 s', string_to_array(repeat('a,', 63) || 'a', ','));
 	SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'}), "f\n0", 'no lock outlives the wait');
+($status, $out, $error) = $node->psql('postgres', q{
+	TRUNCATE noetl.queue;
+	SET statement_timeout = '200 ms';
+	CALL noetl.wait_for_work('10 s', '{a,b}');
+	SELECT count(*) FROM pg_locks WHERE locktype = 'advisory';
+}, on_error_stop => 0);
+is($out, '0', 'nor a wait that is cancelled');
+
+# Who waits for a type is woken by what makes a task of the type ready.
+sub woken_by
 {
-	my $waiter = $node->background_psql('postgres', on_error_stop => 0);
-	$waiter->query_safe(q{TRUNCATE noetl.queue});
-	$waiter->query(q{SET statement_timeout = '200 ms'; CALL noetl.wait_for_work('10 s', '{a,b}')});
-	is( $waiter->query_safe(q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'}),
-		'0', 'nor a wait that is cancelled');
-	$waiter->quit;
+	my ($what, $name) = @_;
+	sql(q{
+		TRUNCATE noetl.queue;
+		SELECT noetl.execute('standing/one');
+		SELECT noetl.lease('w1');
+	});
+	my $began = time;
+	my $out = '';
+	my $in = "CALL noetl.wait_for_work('20 s', '{python}');";
+	my $waiter = IPC::Run::start(
+		[ 'psql', '-XAtq', '-d', $node->connstr('postgres') ], '<', \$in, '>', \$out);
+	my $until = time + 10;
+	sleep 0.1 until time > $until || sql(q{SELECT count(*) > 0 FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ShareLock'}) eq 't';
+	sleep 0.3;
+	sql($what);
+	$waiter->finish;
+	is($out, "t\n", "$name wakes who waits for the type");
+	cmp_ok(time - $began, '<', 10, '... at once');
 }
+woken_by(q{SELECT noetl.release(queue_id, 'w1') FROM noetl.queue}, 'release');
+woken_by(q{
+	UPDATE noetl.queue SET lease_until = now() - interval '1 s', max_attempts = 3;
+	SELECT noetl.enqueue_next()}, 'the reaper');
+woken_by(q{
+	DELETE FROM noetl.queue;
+	SELECT noetl.rebuild(execution_id) FROM noetl.execution WHERE status = 'RUNNING'
+	 ORDER BY started_at DESC LIMIT 1}, 'rebuild');
+woken_by(q{
+	UPDATE noetl.queue SET status = 'queued', worker_id = NULL, lease_until = NULL;
+	INSERT INTO noetl.queue (execution_id, catalog_id, node_id, node_name, node_type, action)
+	SELECT execution_id, catalog_id, node_id, node_name, node_type, action FROM noetl.queue;
+	SELECT noetl.lease('w2', 1)}, 'a lease that leaves others behind');
+
+# --- The clock goes back ---
+
+# As if ids had been given up to tomorrow.
+my $tomorrow = sql(q{
+	SELECT setval('noetl.id_seq', floor(extract(epoch FROM now() + interval '1 day' - timestamptz '2024-01-01 00:00:00+00') * 1000)::bigint)});
+my $id = sql(q{SELECT noetl.next_id()});
+cmp_ok($id >> 22, '>=', $tomorrow, 'ids go on from where they were');
+is( sql(q{SELECT count(DISTINCT id), count(*) FILTER (WHERE id <= before)
+	FROM (SELECT id, lag(id) OVER (ORDER BY n) AS before
+	        FROM (SELECT n, noetl.next_id() AS id FROM generate_series(1, 10000) n) x) y}),
+	'10000|0', '... and grow while the clock stands');
+my $last = sql(q{SELECT noetl.next_id()});
+$node->restart;
+cmp_ok(sql(q{SELECT noetl.next_id()}), '>', $last, '... also after a restart');
+$node->stop('immediate');
+$node->start;
+cmp_ok(sql(q{SELECT noetl.next_id()}), '>', $last, '... and after a crash');
+cmp_ok(sql(q{SELECT noetl.id_time(noetl.next_id()) - now() < interval '1 day 1 min'}), 'eq', 't',
+	'... no further than need be');
 
 done_testing();
