@@ -206,9 +206,9 @@ sub woken_by
 	});
 	my $began = time;
 	my $out = '';
-	my $in = "CALL noetl.wait_for_work('20 s', '{python}');";
 	my $waiter = IPC::Run::start(
-		[ 'psql', '-XAtq', '-d', $node->connstr('postgres') ], '<', \$in, '>', \$out);
+		[ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c',
+			q{CALL noetl.wait_for_work('20 s', '{python}')} ], '>', \$out);
 	my $until = time + 10;
 	sleep 0.1 until time > $until || sql(q{SELECT count(*) > 0 FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ShareLock'}) eq 't';
 	sleep 0.3;
