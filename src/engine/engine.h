@@ -40,8 +40,8 @@ extern int	engine_catch_up(int64 execution_id);
 /*
  * Does what waits in noetl.pending and what the passing of time makes due: retries
  * become ready, expired leases are taken back, what exceeds its timeout fails.  Of
- * one execution or of all (0).  Returns the number of tasks that become ready.  Never waits for another
- * session: what one is busy with is left to that session or to the next call.
+ * one execution or of all (0).  Returns the number of tasks that become ready.
+ * Never waits for another session: what one is busy with is left to that session or to the next call.
  * asked: the caller wants decisions even while the broker is off, and has time.
  * *more: the call has done its portion, and something that is due is left.  What
  * fails of all executions (0) is recorded in noetl.reaper_failure; the failure of

@@ -61,4 +61,10 @@ extern Relation store_open_index(Store *store, StoreRelation which);
 extern bool store_lock_row(StoreTable *table, ItemPointer tid, Snapshot snapshot,
 						   bool skip, bool *held);
 
+/*
+ * Sets those columns of table->insert_slot that users have added to their
+ * defaults.  The values live until the row is written.
+ */
+extern void store_set_defaults(Store *store, StoreTable *table);
+
 #endif							/* NOETL_STORE_INTERNAL_H */

@@ -65,6 +65,7 @@ queue_defer(Store *store, StoreTable *table)
 
 	if (deferred->memory == NULL)
 		return false;
+	store_set_defaults(store, table);
 	ExecStoreVirtualTuple(slot);
 	old = MemoryContextSwitchTo(deferred->memory);
 	task = palloc(sizeof(DeferredTask));

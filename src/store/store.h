@@ -386,6 +386,7 @@ typedef struct StoreTable
 	struct ResultRelInfo *result_rel;
 	TupleTableSlot *insert_slot;
 	TupleTableSlot *scan_slot;
+	List	   *defaults;		/* ColumnDefault * of columns that users have added */
 	bool		indexed;		/* its indexes are known: */
 	Oid		   *index_oids;
 	TupleTableSlot **batch;		/* rows to be written together */
