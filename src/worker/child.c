@@ -20,7 +20,7 @@
 #endif
 
 #include "child.h"
-#include "worker.h"
+#include "signals.h"
 
 /* Closes a descriptor once, whoever comes first. */
 static void

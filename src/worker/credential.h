@@ -5,7 +5,7 @@
 #ifndef CREDENTIAL_H
 #define CREDENTIAL_H
 
-#include "executor.h"
+#include "task.h"
 
 extern const char *credential_value(const char *name, StringBuf *variable);
 extern bool credential_parse(Task *credential, const char *text);

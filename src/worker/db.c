@@ -9,6 +9,10 @@
 #include <string.h>
 
 #include "db.h"
+#include "log.h"
+#include "options.h"
+#include "signals.h"
+#include "wait.h"
 
 /* What user settings must not change under the worker's own statements */
 static const char session_settings[] =

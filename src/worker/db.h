@@ -12,7 +12,7 @@
 
 #include <libpq-fe.h>
 
-#include "worker.h"
+#include "broker.h"
 
 typedef enum StatementId
 {
@@ -37,7 +37,7 @@ extern bool db_lease_was_lost(void);
 
 /* db_queue.c */
 extern const char *db_types(void);
-extern const char *db_raw_types(void);
+extern const char *db_json_types(void);
 extern const char *db_deep_types(void);
 extern void db_read_tasks(const PGresult *result, TaskList *list);
 

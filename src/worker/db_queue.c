@@ -1,6 +1,6 @@
 /*
  * db_queue.c
- *		The queue: one function per call of the contract.
+ *		The queue: one function for each call of the broker's contract.
  */
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -8,62 +8,50 @@
 #include <string.h>
 
 #include "db.h"
+#include "executor.h"
+#include "log.h"
+#include "options.h"
+#include "wait.h"
 
-static char *types_array = NULL;
-static StringBuf raw_array;		/* the types with raw_action, with deep_fields */
-static StringBuf deep_array;
+static char *types_array = NULL;	/* what to lease, as text[] literal */
+static char *json_types = NULL; /* of ACTION_JSON */
+static char *deep_types = NULL; /* of ACTION_DEEP_FIELDS */
 static char lease_text[32];
 static char batch_text[16];
 
-/* Appends a type to what becomes a text[] literal. */
-static void
-add_type(StringBuf *array, const Executor *executor)
-{
-	sb_printf(array, "%s%s", array->len > 0 ? "," : "{", executor->type);
-}
-
-/* Sets what to lease, once it is known what can be executed. */
+/* Sets the types to lease, a text[] literal, and what depends on options. */
 void
 db_set_types(const char *array)
 {
-	const Executor *executor;
-
 	free(types_array);
+	free(json_types);
+	free(deep_types);
 	types_array = xstrdup(array);
-	sb_reset(&raw_array);
-	sb_reset(&deep_array);
-	for (int i = 0; (executor = executor_at(i)) != NULL; i++)
-	{
-		if (executor->raw_action)
-			add_type(&raw_array, executor);
-		if (executor->deep_fields)
-			add_type(&deep_array, executor);
-	}
-	sb_str(&raw_array, raw_array.len > 0 ? "}" : "{}");
-	sb_str(&deep_array, deep_array.len > 0 ? "}" : "{}");
+	json_types = types_of_form(ACTION_JSON);
+	deep_types = types_of_form(ACTION_DEEP_FIELDS);
 	snprintf(lease_text, sizeof(lease_text), "%d s", options.lease);
 	snprintf(batch_text, sizeof(batch_text), "%d", options.batch);
 }
 
-/* The types to lease, as a text[] literal. */
+/* Returns the types to lease, as a text[] literal. */
 const char *
 db_types(void)
 {
 	return types_array;
 }
 
-/* The types whose action is not taken apart. */
+/* Returns the types whose action is not taken apart. */
 const char *
-db_raw_types(void)
+db_json_types(void)
 {
-	return raw_array.data;
+	return json_types;
 }
 
-/* The types whose action is taken apart further. */
+/* Returns the types whose action is taken apart further. */
 const char *
 db_deep_types(void)
 {
-	return deep_array.data;
+	return deep_types;
 }
 
 /* Copies a value of a result. */
@@ -97,7 +85,7 @@ db_read_tasks(const PGresult *result, TaskList *list)
 		task->timeout = text_or_null(result, i, 6);
 		action = text_or_null(result, i, 7);
 		executor = find_executor(task->type);
-		if (executor != NULL && executor->raw_action)
+		if (executor != NULL && executor->form == ACTION_JSON)
 			task->action = action;
 		else
 		{
@@ -118,8 +106,8 @@ DbStatus
 db_lease(TaskList *list)
 {
 	const char *const params[] = {
-		options.name, batch_text, lease_text, types_array, raw_array.data,
-		deep_array.data
+		options.name, batch_text, lease_text, types_array, json_types,
+		deep_types
 	};
 	PGresult   *result;
 	DbStatus	status = db_run(LEASE, 6, params, &result);
@@ -149,7 +137,7 @@ db_complete_and_lease(const Task *task, const char *json, const char *attached,
 {
 	const char *const params[] = {
 		task->queue_id, json, options.name, batch_text, lease_text, types_array,
-		raw_array.data, deep_array.data, attached
+		json_types, deep_types, attached
 	};
 	PGresult   *result;
 	DbStatus	status;
@@ -247,20 +235,6 @@ db_release_unknown(const TaskList *list)
 				 PQntuples(result));
 	PQclear(result);
 	sb_free(&ids);
-	return status;
-}
-
-/* Lets the server read a timeout like "5 minutes". */
-DbStatus
-db_interval_seconds(const char *text, double *seconds)
-{
-	const char *const params[] = {text};
-	PGresult   *result;
-	DbStatus	status = db_run(INTERVAL_SECONDS, 1, params, &result);
-
-	if (status == DB_OK)
-		*seconds = strtod(PQgetvalue(result, 0, 0), NULL);
-	PQclear(result);
 	return status;
 }
 

@@ -13,6 +13,9 @@
 #include <string.h>
 
 #include "db.h"
+#include "log.h"
+#include "options.h"
+#include "wait.h"
 
 #define MAX_TRIES 10			/* of a statement that may succeed later */
 #define UNREACHABLE_SECONDS_ONCE 60
@@ -214,7 +217,7 @@ db_render(Task *task, const IteratorPlan *plan, int task_index, int first, int c
 	StringBuf	array = {0};
 	const char *params[] = {
 		plan->tasks[task_index], plan->context, NULL, plan->input, task->execution_id,
-		task->node_id, task->step, db_raw_types(), db_deep_types()
+		task->node_id, task->step, db_json_types(), db_deep_types()
 	};
 	PGresult   *result = NULL;
 	DbStatus	status;
@@ -268,7 +271,7 @@ db_saves(Task *task, const char *envelope, const char *value, SaveList *saves)
 		task->save, context_of(task), names_of(task),
 		envelope, value, task->input,
 		strcmp(task->type, "iterator") == 0 ? "true" : "false",
-		task->execution_id, task->node_id, task->step, db_raw_types(), db_deep_types()
+		task->execution_id, task->node_id, task->step, db_json_types(), db_deep_types()
 	};
 	PGresult   *result = NULL;
 	DbStatus	status = run_patiently(task, SAVE, 12, params, &result);
@@ -285,7 +288,7 @@ db_save_step(Task *task, SaveList *saves)
 {
 	const char *const params[] = {
 		task->action, context_of(task), names_of(task),
-		task->execution_id, task->node_id, task->step, db_raw_types(), db_deep_types()
+		task->execution_id, task->node_id, task->step, db_json_types(), db_deep_types()
 	};
 	PGresult   *result = NULL;
 	DbStatus	status = run_patiently(task, SAVE_STEP, 8, params, &result);
@@ -343,6 +346,23 @@ db_store_events(const Task *task, const char *events)
 	PGresult   *result;
 	DbStatus	status = db_run(EVENTS, 5, params, &result);
 
+	PQclear(result);
+	return status;
+}
+
+/*
+ * Lets the server read a timeout like "5 minutes".  DB_ERROR: the text is not an
+ * interval; DB_GONE: the task is to be abandoned.
+ */
+DbStatus
+db_interval_seconds(Task *task, const char *text, double *seconds)
+{
+	const char *const params[] = {text};
+	PGresult   *result = NULL;
+	DbStatus	status = run_patiently(task, INTERVAL_SECONDS, 1, params, &result);
+
+	if (status == DB_OK)
+		*seconds = strtod(PQgetvalue(result, 0, 0), NULL);
 	PQclear(result);
 	return status;
 }

@@ -24,6 +24,7 @@
 #include <math.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +33,8 @@
 #include <unistd.h>
 
 #include "commands.h"
-#include "worker.h"
+#include "executor.h"
+#include "log.h"
 
 #define MAX_RESULT_BYTES (256u * 1024 * 1024)
 #define LOCKED_SECONDS 30		/* another process has the file */
@@ -481,7 +483,7 @@ run_commands(Task *task, DuckHandle database, DuckRun *run, Outcome *out)
 }
 
 /* Executes one task. */
-static OutcomeKind
+OutcomeKind
 duckdb_execute(Task *task, Outcome *out)
 {
 	Commands	commands = {0};
@@ -517,8 +519,8 @@ duckdb_execute(Task *task, Outcome *out)
 	return kind;
 }
 
-/* Is the library there?  It stays loaded. */
-static bool
+/* Loads the library; returns false when it is absent or too old. */
+bool
 duckdb_available(void)
 {
 	const char *path = getenv("NOETL_LIBDUCKDB");
@@ -544,8 +546,3 @@ duckdb_available(void)
 	return true;
 }
 
-const Executor duckdb_executor = {
-	.type = "duckdb",
-	.available = duckdb_available,
-	.execute = duckdb_execute
-};

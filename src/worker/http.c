@@ -19,8 +19,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "executor.h"
 #include "http.h"
-#include "worker.h"
 
 #define MAX_BODY_BYTES (64 * 1024 * 1024)
 #define MAX_HEADER_BYTES (1024 * 1024)
@@ -94,8 +94,8 @@ set_timer(CURLM *m, long milliseconds, void *arg)
 }
 
 /* Lets go of the kept connections. */
-static void
-close_connections(void)
+void
+http_disconnect(void)
 {
 	if (multi != NULL)
 		curl_multi_cleanup(multi);
@@ -105,10 +105,10 @@ close_connections(void)
 }
 
 /* The end of curl in this process. */
-static void
-shutdown_http(void)
+void
+http_shutdown(void)
 {
-	close_connections();
+	http_disconnect();
 	curl_global_cleanup();
 }
 
@@ -472,7 +472,7 @@ open_connections(void)
 }
 
 /* Executes one task. */
-static OutcomeKind
+OutcomeKind
 http_execute(Task *task, Outcome *out)
 {
 	HttpRequest request;
@@ -507,17 +507,9 @@ http_execute(Task *task, Outcome *out)
 }
 
 /* Can this machine execute http tasks? */
-static bool
+bool
 http_available(void)
 {
 	return curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
 }
 
-const Executor http_executor = {
-	.type = "http",
-	.deep_fields = true,
-	.available = http_available,
-	.execute = http_execute,
-	.idle = close_connections,
-	.shutdown = shutdown_http
-};

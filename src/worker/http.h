@@ -7,7 +7,7 @@
 
 #include <curl/curl.h>
 
-#include "executor.h"
+#include "outcome.h"
 
 /* What is sent; curl keeps pointers into it until the request has ended */
 typedef struct HttpRequest

@@ -25,7 +25,6 @@
 
 #include "credential.h"
 #include "http.h"
-#include "worker.h"
 
 #define MAX_PREFIX 200
 

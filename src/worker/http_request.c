@@ -28,7 +28,6 @@
 #include <string.h>
 
 #include "http.h"
-#include "worker.h"
 
 #define TOKEN_CHARACTERS \
 	"!#$%&'*+-.^_`|~0123456789" \

@@ -1,18 +1,15 @@
 /*
  * job.c
- *		A task with what it saves: the task first, then each of its saves,
- *		which are tasks again.
- *
- *		job_begin --> job_next --> (execute) --> job_next --> ... --> NULL
- *
- * Whoever has the job executes what job_next() gives and leaves the outcome
- * in job_outcome(); in the end job->out is that of the whole.
+ *		A task with what it saves.
  */
 #define _GNU_SOURCE
 #include <stdlib.h>
 #include <string.h>
 
-#include "worker.h"
+#include "action.h"
+#include "events.h"
+#include "executor.h"
+#include "job.h"
 
 /* Begins, or begins anew. */
 void
@@ -168,7 +165,7 @@ job_run(Job *job)
 }
 
 /* A task of type save does nothing itself: its saves follow. */
-static OutcomeKind
+OutcomeKind
 save_execute(Task *task, Outcome *out)
 {
 	(void) task;
@@ -176,8 +173,3 @@ save_execute(Task *task, Outcome *out)
 	return OUTCOME_DONE;
 }
 
-const Executor save_executor = {
-	.type = "save",
-	.raw_action = true,
-	.execute = save_execute
-};

@@ -10,7 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "worker.h"
+#include "log.h"
+#include "options.h"
 
 /*
  * Writes one line in a single write(), so that lines of several workers

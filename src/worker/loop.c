@@ -12,6 +12,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "action.h"
+#include "broker.h"
+#include "events.h"
+#include "executor.h"
+#include "heartbeat.h"
+#include "job.h"
+#include "log.h"
+#include "options.h"
+#include "signals.h"
 #include "worker.h"
 
 #define WAIT_SECONDS 5
@@ -207,7 +216,7 @@ run_list(TaskList *list)
 {
 	TaskList	next = {0};
 
-	set_heartbeat(list);
+	heartbeat_set(list);
 	for (; list->next < list->count; list->next++)
 	{
 		Task	   *task = &list->tasks[list->next];
@@ -219,23 +228,10 @@ run_list(TaskList *list)
 		else
 			run_task(task, list, &next);
 	}
-	set_heartbeat(NULL);
+	heartbeat_set(NULL);
 	db_settle();
 	task_list_free(list);
 	*list = next;
-}
-
-/* Lets executors free what only a busy worker should hold. */
-static void
-idle_executors(void)
-{
-	const Executor *executor;
-
-	for (int i = 0; (executor = executor_at(i)) != NULL; i++)
-	{
-		if (executor->idle != NULL)
-			executor->idle();
-	}
 }
 
 /*
@@ -330,6 +326,8 @@ run_worker(void)
 	NextStep	step = STEP_AGAIN;
 	char	   *types;
 
+	heartbeat_init();
+	events_init();
 	if (!db_open())
 	{
 		log_line(LOG_ALWAYS, "could not connect to the broker: %s", db_message());

@@ -7,6 +7,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "options.h"
+#include "signals.h"
 #include "worker.h"
 
 /*
@@ -32,5 +34,5 @@ main(int argc, char **argv)
 	open_standard_descriptors();
 	parse_options(argc, argv);
 	install_signals();
-	return options.mate ? run_mate() : run_worker();
+	return options.helper ? run_helper() : run_worker();
 }

@@ -11,7 +11,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "worker.h"
+#include "log.h"
+#include "options.h"
+#include "strbuf.h"
 
 #ifndef NOETL_VERSION
 #error "NOETL_VERSION comes from the Makefile"
@@ -111,11 +113,11 @@ static const char help_text[] =
 
 enum
 {
-	OPT_IDLE_TIMEOUT = 256, OPT_PYTHON, OPT_POSTGRES, OPT_MATE
+	OPT_IDLE_TIMEOUT = 256, OPT_PYTHON, OPT_POSTGRES, OPT_HELPER
 };
 
-/* For our own use: be one of the mates of a worker */
-#define MATE_OPTION "execute-items"
+/* Internal: run as a helper process of a worker */
+#define HELPER_OPTION "execute-items"
 
 static const struct option long_options[] = {
 	{"connect", required_argument, NULL, 'd'},
@@ -128,7 +130,7 @@ static const struct option long_options[] = {
 	{"idle-timeout", required_argument, NULL, OPT_IDLE_TIMEOUT},
 	{"python", required_argument, NULL, OPT_PYTHON},
 	{"postgres-conninfo", required_argument, NULL, OPT_POSTGRES},
-	{MATE_OPTION, no_argument, NULL, OPT_MATE},
+	{HELPER_OPTION, no_argument, NULL, OPT_HELPER},
 	{"quiet", no_argument, NULL, 'q'},
 	{"verbose", no_argument, NULL, 'v'},
 	{"version", no_argument, NULL, 'V'},
@@ -218,30 +220,29 @@ set_value(int opt, const char *value)
 	}
 }
 
-static const char **mate_argv = NULL;
+static const char **helper_argv = NULL;
 
 /*
- * The command that starts a mate: this program with the same options.  Its
- * file may have been replaced meanwhile, so it is not looked for by name where
- * that can be avoided.
+ * Remembers the command that starts a helper process: this program with the same
+ * options.  /proc/self/exe is this program even after its file has been replaced.
  */
 static void
 remember_command(int argc, char **argv)
 {
 	int			count = 0;
 
-	mate_argv = xcalloc((size_t) argc + 2, sizeof(char *));
-	mate_argv[count++] = access("/proc/self/exe", X_OK) == 0 ? "/proc/self/exe" : argv[0];
-	mate_argv[count++] = "--" MATE_OPTION;
+	helper_argv = xcalloc((size_t) argc + 2, sizeof(char *));
+	helper_argv[count++] = access("/proc/self/exe", X_OK) == 0 ? "/proc/self/exe" : argv[0];
+	helper_argv[count++] = "--" HELPER_OPTION;
 	for (int i = 1; i < argc; i++)
-		mate_argv[count++] = argv[i];
+		helper_argv[count++] = argv[i];
 }
 
-/* For execvp. */
+/* Returns the argument vector that starts a helper process. */
 const char *const *
-mate_command(void)
+helper_command(void)
 {
-	return mate_argv;
+	return helper_argv;
 }
 
 /* Reads the command line into options; exits when that is all there is to do. */
@@ -258,8 +259,8 @@ parse_options(int argc, char **argv)
 			case '1':
 				options.once = true;
 				break;
-			case OPT_MATE:
-				options.mate = true;
+			case OPT_HELPER:
+				options.helper = true;
 				break;
 			case 'q':
 				options.verbosity = LOG_ALWAYS;

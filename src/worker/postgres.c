@@ -19,8 +19,9 @@
 #include <string.h>
 
 #include "commands.h"
+#include "executor.h"
+#include "log.h"
 #include "postgres_target.h"
-#include "worker.h"
 
 #define MAX_RESULT_BYTES (256u * 1024 * 1024)
 #define CONNECT_SECONDS 15		/* for one attempt */
@@ -70,8 +71,8 @@ log_notice(void *arg, const PGresult *result)
 }
 
 /* Drops the kept connection. */
-static void
-disconnect(void)
+void
+postgres_disconnect(void)
 {
 	if (conn != NULL)
 		PQfinish(conn);
@@ -89,7 +90,7 @@ cancel_and_disconnect(void)
 	if (cancel != NULL)
 		PQcancel(cancel, error, sizeof(error));
 	PQfreeCancel(cancel);
-	disconnect();
+	postgres_disconnect();
 }
 
 /* Can the text of this type stand in JSON as it is? */
@@ -339,13 +340,13 @@ connect_once(Task *task, const char *target, StringBuf *error)
 	double		until = monotonic_now() + CONNECT_SECONDS;
 	PostgresPollingStatusType state = PGRES_POLLING_WRITING;
 
-	disconnect();
+	postgres_disconnect();
 	conn = PQconnectStartParams(keys, values, 1);
 	while (PQstatus(conn) != CONNECTION_BAD && state != PGRES_POLLING_OK)
 	{
 		if (!wait_for_socket(task, state == PGRES_POLLING_READING ? POLLIN : POLLOUT, until))
 		{
-			disconnect();
+			postgres_disconnect();
 			return OUTCOME_ABORTED;
 		}
 		state = PQconnectPoll(conn);
@@ -363,7 +364,7 @@ connect_once(Task *task, const char *target, StringBuf *error)
 	sb_str(error, PQstatus(conn) == CONNECTION_BAD ? PQerrorMessage(conn) : "timeout expired");
 	while (error->len > 0 && error->data[error->len - 1] == '\n')
 		error->data[--error->len] = '\0';
-	disconnect();
+	postgres_disconnect();
 	return OUTCOME_FAILED;
 }
 
@@ -449,7 +450,7 @@ run_all(Task *task, const Commands *commands, bool together, Progress *p)
 	/* closing the connection is the surest way to roll back */
 	if (kind == OUTCOME_FAILED && conn != NULL &&
 		PQtransactionStatus(conn) != PQTRANS_IDLE)
-		disconnect();
+		postgres_disconnect();
 	return kind;
 }
 
@@ -528,7 +529,7 @@ write_outcome(const Progress *p, const Commands *commands, Outcome *out)
 }
 
 /* Executes one task. */
-static OutcomeKind
+OutcomeKind
 postgres_execute(Task *task, Outcome *out)
 {
 	Commands	commands = {0};
@@ -552,9 +553,3 @@ postgres_execute(Task *task, Outcome *out)
 	return kind;
 }
 
-const Executor postgres_executor = {
-	.type = "postgres",
-	.execute = postgres_execute,
-	.idle = disconnect,
-	.shutdown = disconnect
-};

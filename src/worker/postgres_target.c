@@ -20,8 +20,9 @@
 #include <strings.h>
 
 #include "credential.h"
+#include "log.h"
+#include "options.h"
 #include "postgres_target.h"
-#include "worker.h"
 
 #define MAX_NAMES 4
 #define MAX_PREFIX 200

@@ -5,7 +5,7 @@
 #ifndef POSTGRES_TARGET_H
 #define POSTGRES_TARGET_H
 
-#include "executor.h"
+#include "outcome.h"
 
 extern void find_target(const Task *task, StringBuf *conninfo);
 

@@ -18,7 +18,9 @@
 
 #include "channel.h"
 #include "child.h"
-#include "worker.h"
+#include "executor.h"
+#include "log.h"
+#include "options.h"
 
 #define MAX_LOG_BYTES (1024 * 1024)	/* of one task's output */
 #define START_SECONDS 30
@@ -97,8 +99,8 @@ finish_output(const Task *task)
 }
 
 /* Ends the child for good. */
-static void
-stop_python(void)
+void
+python_shutdown(void)
 {
 	child_kill(&python);
 	child_close(&python);
@@ -162,14 +164,14 @@ start_python(Task *task)
 	else
 	{
 		finish_output(task);
-		stop_python();
+		python_shutdown();
 	}
 	sb_free(&hello.answer);
 	return kind;
 }
 
 /* Can this machine execute python tasks? */
-static bool
+bool
 python_available(void)
 {
 	bool		ok = start_python(NULL) == OUTCOME_DONE;
@@ -235,7 +237,7 @@ lost_python(Outcome *out)
 }
 
 /* Executes one task in the child, which is started when there is none. */
-static OutcomeKind
+OutcomeKind
 python_execute(Task *task, Outcome *out)
 {
 	Exchange	x = {0};
@@ -255,16 +257,9 @@ python_execute(Task *task, Outcome *out)
 		kind = lost_python(out);
 	finish_output(task);
 	if (recycle || python.out < 0 || python.err < 0)
-		stop_python();
+		python_shutdown();
 	sb_free(&x.request);
 	sb_free(&x.answer);
 	return kind;
 }
 
-const Executor python_executor = {
-	.type = "python",
-	.raw_action = true,
-	.available = python_available,
-	.execute = python_execute,
-	.shutdown = stop_python
-};

@@ -179,7 +179,7 @@ run_commands(Task *task, const char *key, ShellOutput *output, Outcome *out)
 }
 
 /* Finds the commands of the task and runs them. */
-static OutcomeKind
+OutcomeKind
 shell_execute(Task *task, Outcome *out)
 {
 	static const char *const keys[] = {"command", "cmd", "commands"};
@@ -203,7 +203,3 @@ shell_execute(Task *task, Outcome *out)
 	return kind;
 }
 
-const Executor shell_executor = {
-	.type = "shell",
-	.execute = shell_execute
-};
