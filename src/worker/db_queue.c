@@ -3,6 +3,7 @@
  *		The queue: one function for each call of the broker's contract.
  */
 #define _GNU_SOURCE
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,10 @@
 static char *types_array = NULL;	/* what to lease, as text[] literal */
 static char *json_types = NULL; /* of ACTION_JSON */
 static char *deep_types = NULL; /* of ACTION_DEEP_FIELDS */
+/* Behind a pooler: the first pause between two leases */
+#define FIRST_POLL_SECONDS 0.02
+
+static int	empty_leases = 0;	/* since the last that gave a task */
 static char lease_text[32];
 static char batch_text[16];
 
@@ -113,7 +118,10 @@ db_lease(TaskList *list)
 	DbStatus	status = db_run(LEASE, 6, params, &result);
 
 	if (status == DB_OK)
+	{
 		db_read_tasks(result, list);
+		empty_leases = list->count > 0 ? 0 : empty_leases + 1;
+	}
 	PQclear(result);
 	return status;
 }
@@ -247,4 +255,27 @@ db_work_left(bool *left)
 
 	*left = status != DB_REFUSED;
 	return status == DB_REFUSED ? DB_OK : status;
+}
+
+/*
+ * Waits until a task may be due, at most for some seconds.  The broker wakes the
+ * session.  Behind a pooler a wait in the server would keep a session of the server
+ * from other clients; there the worker sleeps by itself, the longer the more often
+ * nothing was leased, up to --poll seconds.
+ */
+DbStatus
+db_wait_for_work(double seconds)
+{
+	char		timeout[32];
+	const char *const params[] = {timeout, types_array};
+
+	if (db_pooled())
+	{
+		double		pause = FIRST_POLL_SECONDS * (double) (1 << (empty_leases < 10 ? empty_leases : 10));
+
+		pause_for(fmin(fmin(pause, options.poll), seconds));
+		return DB_OK;
+	}
+	snprintf(timeout, sizeof(timeout), "%.3f s", seconds);
+	return db_run_wait(params);
 }

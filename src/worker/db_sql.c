@@ -93,11 +93,12 @@ const Statement db_statements[STATEMENT_COUNT] =
 		"SELECT q.queue_id, noetl.release(q.queue_id, $1::text)"
 		" FROM noetl.queue q WHERE q.worker_id = $1 AND q.status = 'leased'"
 	" AND q.queue_id <> ALL ($2::bigint[])"},
+	/* db_send_started() may send it without settings: names are qualified */
 	[STARTED] = {"started",
 		"INSERT INTO noetl.event"
 		" (execution_id, event_type, node_name, node_id, worker_id, meta)"
 		" VALUES ($1, 'action_started', $2, $3, $4,"
-	" jsonb_build_object('queue_id', $5::bigint, 'attempt', $6::int))"},
+	" pg_catalog.jsonb_build_object('queue_id', $5::bigint, 'attempt', $6::int))"},
 	[EVENTS] = {"events",
 		"INSERT INTO noetl.event (execution_id, event_type, node_name, node_id, worker_id,"
 		" current_index, current_item, context, result, error)"

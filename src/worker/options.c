@@ -20,7 +20,8 @@
 #endif
 
 Options		options = {
-	.conninfo = "",.python = "python3",.lease = 60,.batch = 1,.grace = 10
+	.conninfo = "",.python = "python3",.lease = 60,.batch = 1,.grace = 10,
+	.statement_timeout = 60,.poll = 1
 };
 
 static const char help_text[] =
@@ -50,6 +51,14 @@ static const char help_text[] =
 "  -g, --grace SECONDS      time a running task gets to end after SIGTERM (10)\n"
 "      --idle-timeout SECONDS\n"
 "                           exit after that long without a task (default: never)\n"
+"      --statement-timeout SECONDS\n"
+"                           limit of each of the worker's own statements (60)\n"
+"      --pooler auto|yes|no whether PgBouncer or the like, in transaction mode, is\n"
+"                           between the worker and the server (auto: found out);\n"
+"                           then the session keeps neither settings nor prepared\n"
+"                           statements, and the worker asks for tasks every --poll\n"
+"                           seconds instead of waiting in the server\n"
+"      --poll SECONDS       behind a pooler: the longest pause between two leases (1)\n"
 "      --python PATH        interpreter for python tasks (python3)\n"
 "      --postgres-conninfo CONNINFO\n"
 "                           target of postgres tasks that name none\n"
@@ -113,7 +122,8 @@ static const char help_text[] =
 
 enum
 {
-	OPT_IDLE_TIMEOUT = 256, OPT_PYTHON, OPT_POSTGRES, OPT_HELPER
+	OPT_IDLE_TIMEOUT = 256, OPT_PYTHON, OPT_POSTGRES, OPT_POOLER, OPT_POLL,
+	OPT_STATEMENT_TIMEOUT, OPT_HELPER
 };
 
 /* Internal: run as a helper process of a worker */
@@ -130,6 +140,9 @@ static const struct option long_options[] = {
 	{"idle-timeout", required_argument, NULL, OPT_IDLE_TIMEOUT},
 	{"python", required_argument, NULL, OPT_PYTHON},
 	{"postgres-conninfo", required_argument, NULL, OPT_POSTGRES},
+	{"pooler", required_argument, NULL, OPT_POOLER},
+	{"poll", required_argument, NULL, OPT_POLL},
+	{"statement-timeout", required_argument, NULL, OPT_STATEMENT_TIMEOUT},
 	{HELPER_OPTION, no_argument, NULL, OPT_HELPER},
 	{"quiet", no_argument, NULL, 'q'},
 	{"verbose", no_argument, NULL, 'v'},
@@ -162,6 +175,19 @@ number(const char *option, const char *text, int low, int high)
 		wrong_usage();
 	}
 	return (int) value;
+}
+
+/* Reads the value of --pooler. */
+static Pooler
+read_pooler(const char *text)
+{
+	if (strcmp(text, "auto") == 0)
+		return POOLER_AUTO;
+	if (strcmp(text, "yes") == 0 || strcmp(text, "no") == 0)
+		return text[0] == 'y' ? POOLER_YES : POOLER_NO;
+	fprintf(stderr, "noetl-worker: --pooler must be auto, yes or no, not \"%s\"\n", text);
+	wrong_usage();
+	return POOLER_AUTO;
 }
 
 /* Makes a worker_id that no other worker has, not even after a restart. */
@@ -213,6 +239,15 @@ set_value(int opt, const char *value)
 			break;
 		case OPT_PYTHON:
 			options.python = value;
+			break;
+		case OPT_POOLER:
+			options.pooler = read_pooler(value);
+			break;
+		case OPT_POLL:
+			options.poll = number("poll", value, 1, 3600);
+			break;
+		case OPT_STATEMENT_TIMEOUT:
+			options.statement_timeout = number("statement-timeout", value, 10, 86400);
 			break;
 		case OPT_POSTGRES:
 			options.postgres_conninfo = value;

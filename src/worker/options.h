@@ -7,6 +7,14 @@
 
 #include <stdbool.h>
 
+/* Is a pooler between the worker and the server? */
+typedef enum Pooler
+{
+	POOLER_AUTO,				/* found out for each session */
+	POOLER_YES,
+	POOLER_NO
+} Pooler;
+
 typedef struct Options
 {
 	const char *conninfo;		/* of the broker's database */
@@ -17,6 +25,9 @@ typedef struct Options
 	int			lease;			/* seconds */
 	int			batch;
 	int			grace;			/* seconds */
+	int			statement_timeout;	/* seconds, of the worker's own statements */
+	int			poll;			/* seconds, behind a pooler */
+	Pooler		pooler;
 	int			idle_timeout;	/* seconds; 0: none */
 	bool		once;
 	bool		helper;			/* run as a helper process of a worker */
