@@ -9,6 +9,7 @@
 #include "action.h"
 #include "broker.h"
 #include "executor.h"
+#include "url.h"
 
 /*
  * Sets the task's deadline, unless the server has, from its timeout: seconds, or
@@ -87,6 +88,11 @@ execute_action(Task *task, Outcome *out)
 			out->kind = executor->execute(task, out);
 		else
 			outcome_fail(out, "this worker cannot execute tasks of type \"%s\"", task->type);
+	}
+	if (out->kind == OUTCOME_FAILED && out->attached.len == 0)
+	{
+		cut_userinfo(&out->error);
+		cut_userinfo(&out->result);
 	}
 	if (out->kind == OUTCOME_ABORTED && task->abort == ABORT_TIMEOUT &&
 		(task->outer == NULL || task->outer->abort == ABORT_NONE))

@@ -56,6 +56,7 @@ extern const char *db_message(void);
 extern const char *db_sqlstate(void);
 extern bool db_error_is_passing(void);
 extern bool db_error_is_of_data(void);
+extern bool db_error_is_ours(void);
 extern bool db_pooled(void);
 extern void db_send_started(Task *task);
 extern void db_settle(void);

@@ -8,6 +8,7 @@
 #include "task.h"
 
 extern const char *credential_value(const char *name, StringBuf *variable);
+extern bool credential_is_variable(const char *variable);
 extern bool credential_parse(Task *credential, const char *text);
 extern void credential_free(Task *credential);
 

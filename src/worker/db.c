@@ -143,6 +143,25 @@ db_error_is_of_data(void)
 	return error_is_of_class(classes, sizeof(classes) / sizeof(classes[0]));
 }
 
+/*
+ * Tells whether the last error says something of this worker or of its session and
+ * nothing of a task: passing errors, missing rights, a missing or foreign schema.  A
+ * statement that took too long is not one: templates of the task made it slow.
+ */
+bool
+db_error_is_ours(void)
+{
+	static const char *const states[] = {"42501", "42883", "42P01", "3F000"};
+
+	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
+	{
+		if (strcmp(sqlstate, states[i]) == 0)
+			return true;
+	}
+	return db_error_is_passing() && strcmp(sqlstate, "57014") != 0 &&
+		strcmp(sqlstate, LEASE_LOST_STATE) != 0;
+}
+
 /* Tells whether a session is open, as far as this process knows. */
 bool
 db_connected(void)

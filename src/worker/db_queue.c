@@ -66,7 +66,7 @@ text_or_null(const PGresult *result, int row, int column)
 	return PQgetisnull(result, row, column) ? NULL : xstrdup(PQgetvalue(result, row, column));
 }
 
-/* Copies rows into tasks. */
+/* Copies rows with TASK_COLUMNS into tasks. */
 void
 db_read_tasks(const PGresult *result, TaskList *list)
 {
@@ -103,6 +103,7 @@ db_read_tasks(const PGresult *result, TaskList *list)
 		task->save = text_or_null(result, i, 10);
 		task->input = text_or_null(result, i, 11);
 		task->index = PQgetisnull(result, i, 12) ? -1 : atoi(PQgetvalue(result, i, 12));
+		task->catalog_id = text_or_null(result, i, 13);
 	}
 }
 

@@ -17,7 +17,7 @@
 
 #define NETSTRING(x) "octet_length(convert_to(" x ", 'UTF8')) || ':' || " x " || ','"
 
-/* Who renders templates himself needs to know their names */
+/* Tasks whose templates the worker has rendered need the names in them */
 #define NEEDS_NAMES \
 	"(q.node_type IN ('iterator', 'save') OR q.action ?| '{save,sink}')"
 
@@ -56,13 +56,13 @@
 	" CASE WHEN " NEEDS_NAMES " THEN coalesce(q.context, '{}')::text END,\n" \
 	" coalesce(q.action -> 'save', q.action -> 'sink')::text,\n" \
 	" CASE WHEN " NEEDS_NAMES " THEN coalesce(q.action -> 'data', '{}')::text END,\n" \
-	" q.current_index\n"
+	" q.current_index, q.catalog_id\n"
 
-/* The rest of what TASK_COLUMNS reads, for a task that stands in no queue */
+/* The rest of what TASK_COLUMNS reads, for a task that is not in the queue */
 #define UNQUEUED(execution_id, node_id, step) \
 	execution_id "::bigint AS execution_id, " node_id "::text AS node_id, " \
 	step "::text AS node_name, 1 AS attempts, NULL::timestamptz AS deadline," \
-	" NULL::jsonb AS context, NULL::integer AS current_index"
+	" NULL::jsonb AS context, NULL::integer AS current_index, NULL::bigint AS catalog_id"
 
 /* What workers wrap is the value: {"status": ..., "data": value} */
 #define VALUE_OF(envelope) \

@@ -1,10 +1,10 @@
 /*
  * db_task.c
- *		What a task needs from the broker while it is done: templates that are
- *		rendered only now, values taken out of results, events on the way.
+ *		What a task asks of the broker while it is executed: rendering templates
+ *		that it still has, taking values out of results, storing events.
  *
- * The task is in the middle of its work, so that these calls wait for a lost
- * connection to come back as long as the task itself may take.
+ * The task is in the middle of its work, so these calls wait for a lost session as
+ * long as the task itself may take.
  */
 #define _GNU_SOURCE
 #include <math.h>
@@ -21,8 +21,9 @@
 #define UNREACHABLE_SECONDS_ONCE 60
 
 /*
- * Runs a statement, again after a lost connection or a passing error.  DB_GONE
- * only when the task is to be abandoned, or nobody waits any longer.
+ * Runs a statement, again after a lost session or a passing error.  DB_ERROR: the
+ * server refuses what the task asks for.  DB_GONE: the task is to be abandoned;
+ * Task.abort says why, which may be that the broker does not answer this worker.
  */
 static DbStatus
 run_patiently(Task *task, StatementId id, int nparams, const char *const *params,
@@ -35,12 +36,15 @@ run_patiently(Task *task, StatementId id, int nparams, const char *const *params
 	{
 		DbStatus	status = db_run(id, nparams, params, result);
 
-		if (status == DB_OK)
+		if (status == DB_OK || (status == DB_ERROR && !db_error_is_ours()))
 			return status;
-		if (status == DB_ERROR && (tries >= MAX_TRIES || !db_error_is_passing()))
-			return status;
-		if (options.once && monotonic_now() - begin > UNREACHABLE_SECONDS_ONCE)
-			return status;
+		if ((status == DB_ERROR && (tries >= MAX_TRIES || !db_error_is_passing())) ||
+			(options.once && monotonic_now() - begin > UNREACHABLE_SECONDS_ONCE))
+		{
+			log_task(task, LOG_ALWAYS, "the broker does not answer: %s", db_message());
+			task_set_trouble(task);
+			return DB_GONE;
+		}
 		for (double until = monotonic_now() + delay; monotonic_now() < until;)
 		{
 			if (!task_wait(task, NULL, 0, until))
@@ -52,7 +56,7 @@ run_patiently(Task *task, StatementId id, int nparams, const char *const *params
 	}
 }
 
-/* The names that templates of a task see besides those of its item. */
+/* Returns the names that templates of a task see besides those of its item. */
 static const char *
 context_of(const Task *task)
 {
@@ -61,7 +65,7 @@ context_of(const Task *task)
 	return task->context != NULL ? task->context : "{}";
 }
 
-/* The names of its item. */
+/* Returns the names of its item. */
 static const char *
 names_of(const Task *task)
 {
@@ -87,7 +91,7 @@ copy_column(const PGresult *result, int column)
 	return texts;
 }
 
-/* Frees such a copy. */
+/* Frees what copy_column() has made. */
 static void
 free_column(char **texts, int count)
 {
@@ -97,9 +101,9 @@ free_column(char **texts, int count)
 }
 
 /*
- * Makes the result of a task one JSON text that the server accepts, and takes
- * the value out of it.  What is not JSON becomes text, or the failure of the
- * task.
+ * Makes the result of a task one JSON text that the server accepts, and takes the
+ * value out of it.  An attached text that is not JSON becomes a JSON string; another
+ * result that is not JSON fails the task.
  */
 DbStatus
 db_value(Task *task, Outcome *out, char **value)
@@ -145,7 +149,7 @@ db_value(Task *task, Outcome *out, char **value)
 	return status;
 }
 
-/* Reads what concerns the iterator as a whole. */
+/* Reads the parts of a plan that concern the iterator as a whole. */
 static void
 read_plan(const PGresult *result, IteratorPlan *plan)
 {
@@ -164,7 +168,7 @@ read_plan(const PGresult *result, IteratorPlan *plan)
 		plan->nested = plan->nested || PQgetvalue(result, i, 8)[0] == 't';
 }
 
-/* What an iterator is to do, and its items. */
+/* Asks for the plan of an iterator: its tasks and its items. */
 DbStatus
 db_plan_iterator(Task *task, IteratorPlan *plan)
 {
@@ -238,7 +242,8 @@ db_render(Task *task, const IteratorPlan *plan, int task_index, int first, int c
 	{
 		Task	   *inner = &list->tasks[i];
 
-		inner->retry = text_at(result, i, 13);
+		inner->retry = text_at(result, i, 14);
+		inner->catalog_id = xstrdup(task->catalog_id);
 		inner->outer = task;
 		inner->index = first + i;
 		inner->names = names[i];
@@ -249,21 +254,22 @@ db_render(Task *task, const IteratorPlan *plan, int task_index, int first, int c
 	return status;
 }
 
-/* Takes over what a save asks for. */
+/* Copies rows of a save into tasks. */
 static void
 read_saves(Task *task, const PGresult *result, SaveList *saves)
 {
 	db_read_tasks(result, &saves->list);
-	saves->data = copy_column(result, 13);
-	saves->summaries = copy_column(result, 14);
+	saves->data = copy_column(result, 14);
+	saves->summaries = copy_column(result, 15);
 	for (int i = 0; i < saves->list.count; i++)
 	{
 		saves->list.tasks[i].outer = task;
 		saves->list.tasks[i].index = task->index;
+		saves->list.tasks[i].catalog_id = xstrdup(task->catalog_id);
 	}
 }
 
-/* What is to be saved of a result. */
+/* Asks what is to be saved of a result. */
 DbStatus
 db_saves(Task *task, const char *envelope, const char *value, SaveList *saves)
 {
@@ -282,7 +288,7 @@ db_saves(Task *task, const char *envelope, const char *value, SaveList *saves)
 	return status;
 }
 
-/* What a step of type save is to save. */
+/* Asks what a step of type save is to save. */
 DbStatus
 db_save_step(Task *task, SaveList *saves)
 {
@@ -310,8 +316,8 @@ save_list_free(SaveList *saves)
 }
 
 /*
- * Whether to repeat a task inside another one that has ended so: the delay in
- * seconds, infinite when no attempt is left; or DB_REFUSED.
+ * Asks whether to repeat a task inside another one after an outcome.  *delay is in
+ * seconds, infinite when no attempt is left.  DB_REFUSED: it is not repeated.
  */
 DbStatus
 db_retry_delay(Task *task, const Outcome *out, int attempt, double *delay)

@@ -464,7 +464,7 @@ run_commands(Task *task, DuckHandle database, DuckRun *run, Outcome *out)
 	if (pipe2(done, O_CLOEXEC) != 0)
 	{
 		duck.disconnect(&run->connection);
-		return outcome_fail(out, "could not create a pipe: %s", strerror(errno));
+		return outcome_trouble(task, out, "could not create a pipe: %s", strerror(errno));
 	}
 	run->done = done[1];
 	if (start_thread(&thread, run))
@@ -475,7 +475,7 @@ run_commands(Task *task, DuckHandle database, DuckRun *run, Outcome *out)
 			kind = outcome_fail(out, "%s", run->error.data);
 	}
 	else
-		kind = outcome_fail(out, "could not start a thread");
+		kind = outcome_trouble(task, out, "could not start a thread");
 	duck.disconnect(&run->connection);
 	close(done[0]);
 	close(done[1]);

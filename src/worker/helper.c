@@ -100,6 +100,7 @@ write_task(StringBuf *frame, const Task *task)
 	frame_begin(frame);
 	add_text(frame, task->type);
 	add_text(frame, task->execution_id);
+	add_text(frame, task->catalog_id);
 	add_text(frame, task->node_id);
 	add_text(frame, task->step);
 	add_text(frame, task->timeout);
@@ -113,7 +114,7 @@ write_task(StringBuf *frame, const Task *task)
 static bool
 start_helper(Helper *helper)
 {
-	ChildSpec	spec = {.argv = helper_command(),.channel = true,.shares_output = true};
+	ChildSpec	spec = {.argv = helper_command(),.channel = true,.shares_output = true,.inherits_environment = true};
 
 	if (helper->child.pid != 0 && !child_reap(&helper->child, false))
 		return true;
@@ -177,7 +178,8 @@ read_outcome(StringBuf *frame, Outcome *out)
 			return false;
 	}
 	outcome_reset(out);
-	out->kind = texts[0][0] == 'D' ? OUTCOME_DONE : OUTCOME_FAILED;
+	out->kind = texts[0][0] == 'D' ? OUTCOME_DONE :
+		texts[0][0] == 'F' ? OUTCOME_FAILED : OUTCOME_ABORTED;
 	sb_str(&out->error, texts[1]);
 	sb_str(&out->result, texts[2]);
 	sb_str(&out->attached, texts[3]);
@@ -275,6 +277,7 @@ read_task(StringBuf *frame, Task *task)
 	task->index = -1;
 	task->type = take_text(&cursor);
 	task->execution_id = take_text(&cursor);
+	task->catalog_id = take_text(&cursor);
 	task->node_id = take_text(&cursor);
 	task->step = take_text(&cursor);
 	task->timeout = take_text(&cursor);
@@ -298,7 +301,7 @@ write_outcome(StringBuf *frame, const Outcome *out)
 
 	snprintf(number, sizeof(number), "%zu", out->attached_at);
 	frame_begin(frame);
-	add_text(frame, out->kind == OUTCOME_DONE ? "D" : "F");
+	add_text(frame, out->kind == OUTCOME_DONE ? "D" : out->kind == OUTCOME_FAILED ? "F" : "T");
 	add_netstring(frame, out->error.data, out->error.len);
 	add_netstring(frame, out->result.data, out->result.len);
 	add_netstring(frame, out->attached.data, out->attached.len);
@@ -330,7 +333,9 @@ run_helper(void)
 		Task		task;
 
 		read_task(&frame, &task);
-		open = execute_action(&task, &out) != OUTCOME_ABORTED && write_outcome(&frame, &out);
+		execute_action(&task, &out);
+		open = (out.kind != OUTCOME_ABORTED || task.abort == ABORT_TROUBLE) &&
+			write_outcome(&frame, &out);
 		task_free(&task);
 	}
 	shutdown_executors();

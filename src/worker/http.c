@@ -21,6 +21,7 @@
 
 #include "executor.h"
 #include "http.h"
+#include "url.h"
 
 #define MAX_BODY_BYTES (64 * 1024 * 1024)
 #define MAX_HEADER_BYTES (1024 * 1024)
@@ -249,14 +250,14 @@ set_method(CURL *easy, const HttpRequest *request)
 
 /* Tells curl everything about the request. */
 static void
-set_options(CURL *easy, const HttpRequest *request, HttpResponse *response,
+set_options(CURL *easy, HttpRequest *request, HttpResponse *response,
 			const Task *task)
 {
-	curl_easy_setopt(easy, CURLOPT_URL, request->url.data);
+	curl_easy_setopt(easy, CURLOPT_CURLU, request->parsed);
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	restrict_protocols(easy);
 	set_method(easy, request);
-	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, request->headers);
+	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, http_request_headers(request));
 	curl_easy_setopt(easy, CURLOPT_USERAGENT, "noetl-worker/" NOETL_VERSION);
 	curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "");
 	if (request->username != NULL)
@@ -270,10 +271,9 @@ set_options(CURL *easy, const HttpRequest *request, HttpResponse *response,
 		curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
 		curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
 	}
-	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, request->follow ? 1L : 0L);
-	curl_easy_setopt(easy, CURLOPT_MAXREDIRS, (long) MAX_REDIRECTS);
 	if (task->deadline == 0)
-		curl_easy_setopt(easy, CURLOPT_TIMEOUT, (long) DEFAULT_SECONDS);
+		curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS,
+						 (long) (fmax(request->give_up - monotonic_now(), 0.001) * 1000));
 	else
 	{
 		/* the worker ends the task itself; curl must not be earlier */
@@ -412,15 +412,13 @@ write_body(Outcome *out, HttpResponse *response)
 
 /* Turns a response into the outcome. */
 static OutcomeKind
-write_response(Outcome *out, CURL *easy, HttpResponse *response)
+write_response(Outcome *out, CURL *easy, HttpResponse *response, double elapsed)
 {
 	StringBuf  *json = &out->result;
 	long		status = 0;
-	double		elapsed = 0;
 	char	   *url = NULL;
 
 	curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
-	curl_easy_getinfo(easy, CURLINFO_TOTAL_TIME, &elapsed);
 	curl_easy_getinfo(easy, CURLINFO_EFFECTIVE_URL, &url);
 	out->kind = status >= 400 ? OUTCOME_FAILED : OUTCOME_DONE;
 	sb_str(json, "{");
@@ -437,6 +435,7 @@ write_response(Outcome *out, CURL *easy, HttpResponse *response)
 		sb_str(json, i > 0 ? "," : "");
 		json_string(json, response->headers[i].name, strlen(response->headers[i].name));
 		sb_str(json, ":");
+		cut_userinfo(&response->headers[i].value);
 		json_string(json, response->headers[i].value.data, response->headers[i].value.len);
 	}
 	sb_str(json, "}");
@@ -471,13 +470,83 @@ open_connections(void)
 	return true;
 }
 
+/* Forgets a response, of a redirect for example. */
+static void
+free_response(HttpResponse *response)
+{
+	clear_headers(response);
+	sb_free(&response->reason);
+	sb_free(&response->body);
+	memset(response, 0, sizeof(*response));
+}
+
+/*
+ * Sends the request once.  DONE: the response is there; FAILED: it is not, and the
+ * outcome says why.
+ */
+static OutcomeKind
+transfer(Task *task, HttpRequest *request, CURL *easy, HttpResponse *response, Outcome *out)
+{
+	CURLcode	code = CURLE_OK;
+	OutcomeKind kind;
+
+	curl_easy_reset(easy);
+	set_options(easy, request, response, task);
+	curl_multi_add_handle(multi, easy);
+	kind = run_request(task, &code);
+	if (kind == OUTCOME_DONE && code != CURLE_OK)
+		kind = fail_transfer(out, response, code);
+	curl_multi_remove_handle(multi, easy);
+	return kind;
+}
+
+/*
+ * Sends the request and follows redirects.  They are followed here and not by curl,
+ * which would send the headers of auth to other hosts.
+ */
+static OutcomeKind
+transfer_all(Task *task, HttpRequest *request, CURL *easy, Outcome *out)
+{
+	HttpResponse response = {0};
+	OutcomeKind kind;
+	double		elapsed = 0;
+
+	request->give_up = monotonic_now() + DEFAULT_SECONDS;
+	for (int redirects = 0;; redirects++)
+	{
+		char	   *location = NULL;
+		long		status = 0;
+		double		took = 0;
+
+		kind = transfer(task, request, easy, &response, out);
+		if (kind != OUTCOME_DONE)
+			break;
+		curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+		curl_easy_getinfo(easy, CURLINFO_REDIRECT_URL, &location);
+		curl_easy_getinfo(easy, CURLINFO_TOTAL_TIME, &took);
+		elapsed += took;
+		if (!request->follow || location == NULL)
+			kind = write_response(out, easy, &response, elapsed);
+		else if (redirects == MAX_REDIRECTS)
+			kind = outcome_fail(out, "Maximum (%d) redirects followed", MAX_REDIRECTS);
+		else if (http_request_redirect(request, location, status, out))
+		{
+			free_response(&response);
+			continue;
+		}
+		else
+			kind = OUTCOME_FAILED;
+		break;
+	}
+	free_response(&response);
+	return kind;
+}
+
 /* Executes one task. */
 OutcomeKind
 http_execute(Task *task, Outcome *out)
 {
 	HttpRequest request;
-	HttpResponse response = {0};
-	CURLcode	code = CURLE_OK;
 	CURL	   *easy = NULL;
 	OutcomeKind kind = OUTCOME_FAILED;
 
@@ -485,23 +554,13 @@ http_execute(Task *task, Outcome *out)
 	{
 		easy = open_connections() ? curl_easy_init() : NULL;
 		if (easy == NULL)
-			outcome_fail(out, "curl could not be initialized");
+			kind = outcome_trouble(task, out, "curl could not be initialized");
 	}
 	if (easy != NULL)
 	{
-		set_options(easy, &request, &response, task);
-		curl_multi_add_handle(multi, easy);
-		kind = run_request(task, &code);
-		if (kind == OUTCOME_DONE && code == CURLE_OK)
-			kind = write_response(out, easy, &response);
-		else if (kind == OUTCOME_DONE)
-			kind = fail_transfer(out, &response, code);
-		curl_multi_remove_handle(multi, easy);
+		kind = transfer_all(task, &request, easy, out);
 		curl_easy_cleanup(easy);
 	}
-	clear_headers(&response);
-	sb_free(&response.reason);
-	sb_free(&response.body);
 	http_request_free(&request);
 	return kind;
 }

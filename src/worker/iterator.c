@@ -296,8 +296,8 @@ advance(Iteration *it, Slot *slot)
 		else if (helper_send(slot->helper, task))
 			slot->running = true;
 		else
-			outcome_fail(job_outcome(&slot->job), "could not start a process: %s",
-						 strerror(errno));
+			outcome_trouble(task, job_outcome(&slot->job), "could not start a process: %s",
+							strerror(errno));
 	}
 }
 
@@ -333,7 +333,11 @@ wait_for_slots(Iteration *it)
 	{
 		if (fds[i].revents != 0 &&
 			helper_receive(waiting[i]->helper, job_outcome(&waiting[i]->job)))
+		{
 			waiting[i]->running = false;
+			if (job_outcome(&waiting[i]->job)->kind == OUTCOME_ABORTED)
+				task_set_trouble(it->task);
+		}
 	}
 	return true;
 }
@@ -463,7 +467,7 @@ iterator_execute(Task *task, Outcome *out)
 
 	if (status != DB_OK)
 	{
-		if (task->abort != ABORT_NONE)
+		if (status == DB_GONE)
 			out->kind = OUTCOME_ABORTED;
 		else
 			outcome_fail(out, "%s", db_message());

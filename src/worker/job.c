@@ -91,7 +91,7 @@ begin_saves(Job *job)
 	if (status == DB_OK && out->kind == OUTCOME_DONE && has_saves(task))
 		status = is_save_step(task) ? db_save_step(task, &job->saves) :
 			db_saves(task, out->result.data, job->value, &job->saves);
-	if (status == DB_GONE && task->abort != ABORT_NONE)
+	if (status == DB_GONE)
 		out->kind = OUTCOME_ABORTED;
 	else if (status != DB_OK)
 		outcome_fail(out, "%s: %s", job->value != NULL ? "save" : "result", db_message());

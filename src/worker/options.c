@@ -60,6 +60,14 @@ static const char help_text[] =
 "                           seconds instead of waiting in the server\n"
 "      --poll SECONDS       behind a pooler: the longest pause between two leases (1)\n"
 "      --python PATH        interpreter for python tasks (python3)\n"
+"      --pass-env NAME[,NAME...]\n"
+"                           variables of the worker's environment that programs\n"
+"                           (python, shell) see besides those of their task and\n"
+"                           PATH, HOME, LANG, LANGUAGE, LC_*, TZ, TMPDIR, USER,\n"
+"                           LOGNAME, SHELL (default: none)\n"
+"      --scripts PREFIX[,PREFIX...]\n"
+"                           directories and URLs below which script of a python\n"
+"                           task may name its program (default: none)\n"
 "      --postgres-conninfo CONNINFO\n"
 "                           target of postgres tasks that name none\n"
 "                           (default: the database of the broker)\n"
@@ -122,7 +130,7 @@ static const char help_text[] =
 
 enum
 {
-	OPT_IDLE_TIMEOUT = 256, OPT_PYTHON, OPT_POSTGRES, OPT_POOLER, OPT_POLL,
+	OPT_IDLE_TIMEOUT = 256, OPT_PYTHON, OPT_POSTGRES, OPT_POOLER, OPT_POLL, OPT_PASS_ENV, OPT_SCRIPTS,
 	OPT_STATEMENT_TIMEOUT, OPT_HELPER
 };
 
@@ -140,6 +148,8 @@ static const struct option long_options[] = {
 	{"idle-timeout", required_argument, NULL, OPT_IDLE_TIMEOUT},
 	{"python", required_argument, NULL, OPT_PYTHON},
 	{"postgres-conninfo", required_argument, NULL, OPT_POSTGRES},
+	{"pass-env", required_argument, NULL, OPT_PASS_ENV},
+	{"scripts", required_argument, NULL, OPT_SCRIPTS},
 	{"pooler", required_argument, NULL, OPT_POOLER},
 	{"poll", required_argument, NULL, OPT_POLL},
 	{"statement-timeout", required_argument, NULL, OPT_STATEMENT_TIMEOUT},
@@ -239,6 +249,12 @@ set_value(int opt, const char *value)
 			break;
 		case OPT_PYTHON:
 			options.python = value;
+			break;
+		case OPT_PASS_ENV:
+			options.pass_env = value;
+			break;
+		case OPT_SCRIPTS:
+			options.scripts = value;
 			break;
 		case OPT_POOLER:
 			options.pooler = read_pooler(value);

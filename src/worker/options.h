@@ -22,6 +22,8 @@ typedef struct Options
 	const char *name;			/* worker_id */
 	const char *types;			/* comma separated, as given */
 	const char *python;
+	const char *pass_env;		/* names of variables that programs see; or NULL */
+	const char *scripts;		/* where program text may be read from; or NULL */
 	int			lease;			/* seconds */
 	int			batch;
 	int			grace;			/* seconds */

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "log.h"
 #include "outcome.h"
 
 /*
@@ -68,6 +69,29 @@ outcome_fail(Outcome *out, const char *fmt,...)
 	sb_str(&out->result, "}");
 	out->kind = OUTCOME_FAILED;
 	return OUTCOME_FAILED;
+}
+
+/*
+ * Abandons a task because of trouble that is this worker's and not the task's: no
+ * memory, no process, no interpreter.  The task does not fail: it is given back.
+ */
+OutcomeKind
+outcome_trouble(Task *task, Outcome *out, const char *fmt,...)
+{
+	va_list		args;
+	char	   *message;
+
+	va_start(args, fmt);
+	if (vasprintf(&message, fmt, args) < 0)
+		message = xstrdup("out of memory");
+	va_end(args);
+	log_task(task, LOG_ALWAYS, "cannot be executed here now: %s", message);
+	outcome_reset(out);
+	sb_str(&out->error, message);
+	free(message);
+	out->kind = OUTCOME_ABORTED;
+	task_set_trouble(task);
+	return OUTCOME_ABORTED;
 }
 
 /* Empties an outcome but keeps its memory for the next task. */

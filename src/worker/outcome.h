@@ -32,6 +32,8 @@ extern void outcome_reset(Outcome *out);
 extern void outcome_free(Outcome *out);
 extern OutcomeKind outcome_fail(Outcome *out, const char *fmt,...)
 			__attribute__((format(printf, 2, 3)));
+extern OutcomeKind outcome_trouble(Task *task, Outcome *out, const char *fmt,...)
+			__attribute__((format(printf, 3, 4)));
 extern bool task_text_or_base64(const Task *task, const char *path,
 								char **text, Outcome *out);
 

@@ -21,6 +21,7 @@
 #include "commands.h"
 #include "executor.h"
 #include "log.h"
+#include "options.h"
 #include "postgres_target.h"
 
 #define MAX_RESULT_BYTES (256u * 1024 * 1024)
@@ -42,6 +43,8 @@
 /* The last connection is kept: the next task often wants the same */
 static PGconn *conn = NULL;
 static StringBuf conn_target;
+static ConninfoSource conn_source;
+static bool conn_pooled = false;	/* the next task gets a new one */
 static const Task *current = NULL;
 
 /* How far the statements of one task have come */
@@ -58,7 +61,7 @@ typedef struct Progress
 	StringBuf	error;
 } Progress;
 
-/* What the server says on the way goes to the log, with the task's name. */
+/* Writes the server's notices into the log, with the task's name. */
 static void
 log_notice(void *arg, const PGresult *result)
 {
@@ -70,7 +73,7 @@ log_notice(void *arg, const PGresult *result)
 			 text != NULL ? text : "");
 }
 
-/* Drops the kept connection. */
+/* Closes the kept connection. */
 void
 postgres_disconnect(void)
 {
@@ -80,7 +83,7 @@ postgres_disconnect(void)
 	sb_free(&conn_target);
 }
 
-/* Ends what the server is doing for us, and the connection with it. */
+/* Cancels the running statement and closes the connection. */
 static void
 cancel_and_disconnect(void)
 {
@@ -93,7 +96,7 @@ cancel_and_disconnect(void)
 	postgres_disconnect();
 }
 
-/* Can the text of this type stand in JSON as it is? */
+/* Tells whether the text of a type is JSON already. */
 static bool
 is_json_literal(Oid type, const char *text)
 {
@@ -186,7 +189,7 @@ write_rows(Progress *p, const PGresult *result)
 	}
 }
 
-/* Notes a failure that is not the server's. */
+/* Makes a failure that the server has not reported that of the task. */
 static void
 fail_locally(Progress *p, const char *text)
 {
@@ -196,7 +199,7 @@ fail_locally(Progress *p, const char *text)
 	sb_printf(&p->error, "%s (command_%d)", text, p->statements);
 }
 
-/* Notes the server's error, with everything that helps to understand it. */
+/* Makes the server's error that of the task, with its details. */
 static void
 fail_from_server(Progress *p, const PGresult *result)
 {
@@ -227,7 +230,7 @@ fail_from_server(Progress *p, const PGresult *result)
 		json_member(&p->details, fields[i].key, PQresultErrorField(result, fields[i].code));
 }
 
-/* Digests one result; false when the connection cannot be used any more. */
+/* Adds one result; returns false when the connection cannot be used any more. */
 static bool
 take_result(Progress *p, const PGresult *result)
 {
@@ -276,6 +279,29 @@ wait_for_socket(Task *task, short events, double until)
 }
 
 /*
+ * Waits until libpq has the next result of what was sent.  *usable becomes false
+ * when the connection breaks.  Returns false when the task is to be abandoned; the
+ * connection is closed then.
+ */
+static bool
+await_result(Task *task, bool *usable)
+{
+	int			unsent = PQflush(conn);
+
+	while (*usable && (unsent > 0 || PQisBusy(conn)))
+	{
+		if (!wait_for_socket(task, unsent > 0 ? POLLIN | POLLOUT : POLLIN, 0))
+		{
+			cancel_and_disconnect();
+			return false;
+		}
+		*usable = PQconsumeInput(conn) == 1;
+		unsent = *usable ? PQflush(conn) : 0;
+	}
+	return true;
+}
+
+/*
  * Sends one text and digests all its results.  Single-row mode keeps one row
  * at a time in memory, so that the size limit holds before the memory is full.
  */
@@ -288,18 +314,8 @@ run_text(Task *task, const char *text, Progress *p)
 	PQsetSingleRowMode(conn);
 	while (usable && !p->lost)
 	{
-		int			unsent = PQflush(conn);
-
-		while (usable && (unsent > 0 || PQisBusy(conn)))
-		{
-			if (!wait_for_socket(task, unsent > 0 ? POLLIN | POLLOUT : POLLIN, 0))
-			{
-				cancel_and_disconnect();
-				return OUTCOME_ABORTED;
-			}
-			usable = PQconsumeInput(conn) == 1;
-			unsent = usable ? PQflush(conn) : 0;
-		}
+		if (!await_result(task, &usable))
+			return OUTCOME_ABORTED;
 		result = PQgetResult(conn);
 		if (result == NULL)
 			break;
@@ -316,7 +332,7 @@ run_text(Task *task, const char *text, Progress *p)
 	return p->failed ? OUTCOME_FAILED : OUTCOME_DONE;
 }
 
-/* Runs a statement of our own, whose result nobody wants to see. */
+/* Runs a statement that is not the task's, without adding to the result. */
 static OutcomeKind
 run_quietly(Task *task, const char *text, Progress *p)
 {
@@ -329,19 +345,41 @@ run_quietly(Task *task, const char *text, Progress *p)
 	return kind;
 }
 
-/* One attempt to connect, without blocking. */
+/*
+ * Finds out whether a pooler is in between, as the broker's session does.  Then the
+ * connection is not kept: what cleans its session would reach other clients.
+ */
 static OutcomeKind
-connect_once(Task *task, const char *target, StringBuf *error)
+find_pooler(Task *task)
 {
-	const char *const keys[] = {
-		"fallback_application_name", "dbname", "client_encoding", NULL
-	};
-	const char *const values[] = {"noetl-worker task", target, "UTF8", NULL};
+	bool		usable = PQsendQuery(conn, "SELECT pg_catalog.pg_backend_pid()") == 1;
+	PGresult   *result;
+
+	conn_pooled = options.pooler == POOLER_YES;
+	while (usable)
+	{
+		if (!await_result(task, &usable))
+			return OUTCOME_ABORTED;
+		result = PQgetResult(conn);
+		if (result == NULL)
+			break;
+		if (PQntuples(result) == 1 && options.pooler == POOLER_AUTO)
+			conn_pooled = atoi(PQgetvalue(result, 0, 0)) != PQbackendPID(conn);
+		PQclear(result);
+	}
+	return PQstatus(conn) == CONNECTION_OK ? OUTCOME_DONE : OUTCOME_FAILED;
+}
+
+/* Makes one attempt to connect, without blocking. */
+static OutcomeKind
+connect_once(Task *task, const Target *target, StringBuf *error)
+{
 	double		until = monotonic_now() + CONNECT_SECONDS;
 	PostgresPollingStatusType state = PGRES_POLLING_WRITING;
+	OutcomeKind kind;
 
 	postgres_disconnect();
-	conn = PQconnectStartParams(keys, values, 1);
+	conn = conninfo_connect(target->conninfo.data, target->source);
 	while (PQstatus(conn) != CONNECTION_BAD && state != PGRES_POLLING_OK)
 	{
 		if (!wait_for_socket(task, state == PGRES_POLLING_READING ? POLLIN : POLLOUT, until))
@@ -357,8 +395,11 @@ connect_once(Task *task, const char *target, StringBuf *error)
 	{
 		PQsetnonblocking(conn, 1);
 		PQsetNoticeReceiver(conn, log_notice, NULL);
-		sb_str(&conn_target, target);
-		return OUTCOME_DONE;
+		sb_str(&conn_target, target->conninfo.data);
+		conn_source = target->source;
+		kind = find_pooler(task);
+		if (kind != OUTCOME_FAILED)
+			return kind;
 	}
 	sb_reset(error);
 	sb_str(error, PQstatus(conn) == CONNECTION_BAD ? PQerrorMessage(conn) : "timeout expired");
@@ -368,38 +409,21 @@ connect_once(Task *task, const char *target, StringBuf *error)
 	return OUTCOME_FAILED;
 }
 
-/* Is it worth waiting for this server?  Not when it knows us and refuses. */
-static bool
-may_come_back(const char *error)
-{
-	static const char *const passing[] = {
-		"Connection refused", "No such file or directory", "starting up",
-		"shutting down", "recovery", "terminating connection",
-		"closed the connection", "too many clients", "Connection reset"
-	};
-
-	for (size_t i = 0; i < sizeof(passing) / sizeof(passing[0]); i++)
-	{
-		if (strstr(error, passing[i]) != NULL)
-			return true;
-	}
-	return false;
-}
-
 /*
- * Gets a connection to the target: the kept one, swept clean of what the
- * last task left in its session, or a new one.  Nothing has been executed
- * yet, so a server that is just restarting is waited for.
+ * Gets a connection to the target: the kept one, after DISCARD ALL has ended what
+ * the last task left in its session, or a new one.  Nothing has been executed yet,
+ * so the task waits for a server that restarts.
  */
 static OutcomeKind
-connect_target(Task *task, const char *target, Outcome *out)
+connect_target(Task *task, const Target *target, Outcome *out)
 {
 	StringBuf	error = {0};
 	double		give_up = monotonic_now() + UNREACHABLE_SECONDS;
 	double		delay = 0.1;
 	OutcomeKind kind = OUTCOME_FAILED;
 
-	if (conn != NULL && strcmp(conn_target.data, target) == 0)
+	if (conn != NULL && !conn_pooled && conn_source == target->source &&
+		strcmp(conn_target.data, target->conninfo.data) == 0)
 	{
 		Progress	sweep = {0};
 
@@ -413,7 +437,7 @@ connect_target(Task *task, const char *target, Outcome *out)
 		kind = connect_once(task, target, &error);
 		if (kind != OUTCOME_FAILED)
 			break;
-		if (!may_come_back(error.data) || monotonic_now() + delay > give_up)
+		if (!server_is_absent(error.data) || monotonic_now() + delay > give_up)
 		{
 			outcome_fail(out, "could not connect to the database: %s", error.data);
 			break;
@@ -454,7 +478,7 @@ run_all(Task *task, const Commands *commands, bool together, Progress *p)
 	return kind;
 }
 
-/* Forgets an attempt, before the next one. */
+/* Frees what an attempt has collected, before the next one. */
 static void
 reset_progress(Progress *p)
 {
@@ -468,10 +492,10 @@ reset_progress(Progress *p)
  * Runs the commands, and once more when
  *	- a command of the list cannot run inside a transaction: nothing of the
  *	  list has happened then, and now each command has its own transaction;
- *	- the connection broke: as with a lost lease, better twice than never.
+ *	- the connection broke: as after a lost lease, a task may be executed twice.
  */
 static OutcomeKind
-run_commands(Task *task, const Commands *commands, const char *target,
+run_commands(Task *task, const Commands *commands, const Target *target,
 			 Progress *p, Outcome *out)
 {
 	bool		together = commands->count > 1;
@@ -534,22 +558,23 @@ postgres_execute(Task *task, Outcome *out)
 {
 	Commands	commands = {0};
 	Progress	progress = {0};
-	StringBuf	target = {0};
+	Target		target = {0};
 	OutcomeKind kind = find_commands(task, &commands, out);
 
 	current = task;
+	sb_str(&target.conninfo, "");
+	if (kind == OUTCOME_DONE && !find_target(task, &target, out))
+		kind = OUTCOME_FAILED;
 	if (kind == OUTCOME_DONE)
 	{
-		sb_str(&target, "");
-		find_target(task, &target);
-		kind = run_commands(task, &commands, target.data, &progress, out);
+		kind = run_commands(task, &commands, &target, &progress, out);
 		if (kind == OUTCOME_DONE || progress.failed)
 			write_outcome(&progress, &commands, out);
 	}
 	current = NULL;
 	free_commands(&commands);
 	reset_progress(&progress);
-	sb_free(&target);
+	sb_free(&target.conninfo);
 	return kind;
 }
 

@@ -165,7 +165,7 @@ run_commands(Task *task, const char *key, ShellOutput *output, Outcome *out)
 		if (text == NULL)
 			kind = outcome_fail(out, "command %d is not a text", i + 1);
 		else if (!child_start(&child, &spec))
-			kind = outcome_fail(out, "could not start /bin/sh: %s", strerror(errno));
+			kind = outcome_trouble(task, out, "could not start /bin/sh: %s", strerror(errno));
 		else if (!run_command(task, &child, output))
 			kind = OUTCOME_ABORTED;
 		else if (child.status != 0)

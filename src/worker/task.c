@@ -77,12 +77,24 @@ task_list(const Task *task, const char *path, int index, const char **text)
 	return false;
 }
 
+/* Abandons a task, and the tasks around it, because this worker cannot execute it. */
+void
+task_set_trouble(Task *task)
+{
+	for (; task != NULL; task = task->outer)
+	{
+		if (task->abort == ABORT_NONE)
+			task->abort = ABORT_TROUBLE;
+	}
+}
+
 /* Frees what belongs to a task. */
 void
 task_free(Task *task)
 {
 	free(task->queue_id);
 	free(task->execution_id);
+	free(task->catalog_id);
 	free(task->node_id);
 	free(task->step);
 	free(task->type);

@@ -15,7 +15,8 @@ typedef enum AbortReason
 	ABORT_NONE,
 	ABORT_TIMEOUT,				/* its own timeout passed */
 	ABORT_LEASE_LOST,			/* another worker has it, or it was cancelled */
-	ABORT_STOPPED				/* this worker is being stopped */
+	ABORT_STOPPED,				/* this worker is being stopped */
+	ABORT_TROUBLE				/* this worker cannot execute it now */
 } AbortReason;
 
 /*
@@ -35,6 +36,7 @@ typedef struct Task
 {
 	char	   *queue_id;
 	char	   *execution_id;
+	char	   *catalog_id;		/* of its playbook; NULL: not known */
 	char	   *node_id;
 	char	   *step;
 	char	   *type;
@@ -70,6 +72,7 @@ typedef struct TaskList
 } TaskList;
 
 extern void task_parse_fields(Task *task);
+extern void task_set_trouble(Task *task);
 extern void task_free(Task *task);
 extern void task_list_free(TaskList *list);
 extern const char *task_field(const Task *task, const char *path);
