@@ -55,6 +55,7 @@ extern char *types_of_form(ActionForm form);
 /* python.c */
 extern bool python_available(void);
 extern OutcomeKind python_execute(Task *task, Outcome *out);
+extern void python_idle(void);
 extern void python_shutdown(void);
 
 /* postgres.c */

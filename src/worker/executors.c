@@ -16,6 +16,7 @@ static const Executor executors[] = {
 		.form = ACTION_JSON,
 		.available = python_available,
 		.execute = python_execute,
+		.idle = python_idle,
 		.shutdown = python_shutdown
 	},
 	{
