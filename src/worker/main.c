@@ -6,6 +6,9 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <unistd.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
 
 #include "options.h"
 #include "signals.h"
@@ -27,11 +30,24 @@ open_standard_descriptors(void)
 		close(fd);
 }
 
-/* Options, signals, loop. */
+/*
+ * Keeps other processes of this user, such as the programs of playbooks, from
+ * reading the memory and the environment of the worker, which have credentials.
+ */
+static void
+protect_memory(void)
+{
+#ifdef __linux__
+	prctl(PR_SET_DUMPABLE, 0);
+#endif
+}
+
+/* Reads the command line and runs what it asks for. */
 int
 main(int argc, char **argv)
 {
 	open_standard_descriptors();
+	protect_memory();
 	parse_options(argc, argv);
 	install_signals();
 	return options.helper ? run_helper() : run_worker();

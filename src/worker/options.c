@@ -21,7 +21,7 @@
 
 Options		options = {
 	.conninfo = "",.python = "python3",.lease = 60,.batch = 1,.grace = 10,
-	.statement_timeout = 60,.poll = 1
+	.statement_timeout = 60,.poll = 1,.wait_for_server = -1
 };
 
 static const char help_text[] =
@@ -51,6 +51,9 @@ static const char help_text[] =
 "  -g, --grace SECONDS      time a running task gets to end after SIGTERM (10)\n"
 "      --idle-timeout SECONDS\n"
 "                           exit after that long without a task (default: never)\n"
+"      --wait-for-server SECONDS\n"
+"                           how long to wait at the start for a server that is\n"
+"                           absent (default: without end; with --once 60)\n"
 "      --statement-timeout SECONDS\n"
 "                           limit of each of the worker's own statements (60)\n"
 "      --pooler auto|yes|no whether PgBouncer or the like, in transaction mode, is\n"
@@ -131,6 +134,7 @@ static const char help_text[] =
 enum
 {
 	OPT_IDLE_TIMEOUT = 256, OPT_PYTHON, OPT_POSTGRES, OPT_POOLER, OPT_POLL, OPT_PASS_ENV, OPT_SCRIPTS,
+	OPT_WAIT_FOR_SERVER,
 	OPT_STATEMENT_TIMEOUT, OPT_HELPER
 };
 
@@ -150,6 +154,7 @@ static const struct option long_options[] = {
 	{"postgres-conninfo", required_argument, NULL, OPT_POSTGRES},
 	{"pass-env", required_argument, NULL, OPT_PASS_ENV},
 	{"scripts", required_argument, NULL, OPT_SCRIPTS},
+	{"wait-for-server", required_argument, NULL, OPT_WAIT_FOR_SERVER},
 	{"pooler", required_argument, NULL, OPT_POOLER},
 	{"poll", required_argument, NULL, OPT_POLL},
 	{"statement-timeout", required_argument, NULL, OPT_STATEMENT_TIMEOUT},
@@ -249,6 +254,9 @@ set_value(int opt, const char *value)
 			break;
 		case OPT_PYTHON:
 			options.python = value;
+			break;
+		case OPT_WAIT_FOR_SERVER:
+			options.wait_for_server = number("wait-for-server", value, 0, INT_MAX);
 			break;
 		case OPT_PASS_ENV:
 			options.pass_env = value;

@@ -30,6 +30,7 @@ typedef struct Options
 	int			statement_timeout;	/* seconds, of the worker's own statements */
 	int			poll;			/* seconds, behind a pooler */
 	Pooler		pooler;
+	int			wait_for_server;	/* seconds, at the start; -1: default */
 	int			idle_timeout;	/* seconds; 0: none */
 	bool		once;
 	bool		helper;			/* run as a helper process of a worker */
