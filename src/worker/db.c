@@ -324,7 +324,8 @@ run_text(const char *text, PGresult **result)
 
 /*
  * Finds out whether a pooler is in between: the process number that the client was
- * told at the beginning is not that of the server process.
+ * told at the beginning is not that of the server process.  A prepared statement that
+ * was lost shows one too, whatever --pooler says.
  */
 static DbStatus
 find_pooler(void)
@@ -332,13 +333,12 @@ find_pooler(void)
 	PGresult   *result;
 	DbStatus	status;
 
-	pooled = options.pooler == POOLER_YES;
-	if (options.pooler == POOLER_NO)
+	pooled = options.pooler == POOLER_YES || prepared_was_lost;
+	if (options.pooler == POOLER_NO || pooled)
 		return DB_OK;
 	status = run_text("SELECT pg_catalog.pg_backend_pid()", &result);
-	if (status == DB_OK && options.pooler == POOLER_AUTO)
-		pooled = prepared_was_lost ||
-			(PQntuples(result) == 1 && atoi(PQgetvalue(result, 0, 0)) != PQbackendPID(conn));
+	if (status == DB_OK)
+		pooled = PQntuples(result) == 1 && atoi(PQgetvalue(result, 0, 0)) != PQbackendPID(conn);
 	PQclear(result);
 	return status;
 }
