@@ -63,6 +63,7 @@ extern void db_settle(void);
 
 /* db_queue.c */
 extern void db_set_types(const char *array);
+extern void db_use_options(void);
 extern DbStatus db_lease(TaskList *list);
 extern DbStatus db_complete(const Task *task, const char *result,
 							const char *attached);

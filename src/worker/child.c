@@ -233,8 +233,8 @@ child_reap(Child *child, bool block)
 	if (result == 0 && info.si_pid == 0)
 		return false;
 	kill(-child->pid, SIGKILL);
-	waitpid(child->pid, &child->status, 0);
 	track_child(child->pid, false);
+	waitpid(child->pid, &child->status, 0);
 	child->pid = 0;
 	return true;
 }

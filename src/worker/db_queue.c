@@ -24,7 +24,7 @@ static int	empty_leases = 0;	/* since the last that gave a task */
 static char lease_text[32];
 static char batch_text[16];
 
-/* Sets the types to lease, a text[] literal, and what depends on options. */
+/* Sets the types to lease, a text[] literal, and takes over options. */
 void
 db_set_types(const char *array)
 {
@@ -34,6 +34,13 @@ db_set_types(const char *array)
 	types_array = xstrdup(array);
 	json_types = types_of_form(ACTION_JSON);
 	deep_types = types_of_form(ACTION_DEEP_FIELDS);
+	db_use_options();
+}
+
+/* Takes over options that have changed: lease and batch. */
+void
+db_use_options(void)
+{
 	snprintf(lease_text, sizeof(lease_text), "%d s", options.lease);
 	snprintf(batch_text, sizeof(batch_text), "%d", options.batch);
 }

@@ -114,11 +114,15 @@ write_task(StringBuf *frame, const Task *task)
 static bool
 start_helper(Helper *helper)
 {
-	ChildSpec	spec = {.argv = helper_command(),.channel = true,.shares_output = true,.inherits_environment = true};
+	static const char *const *command = NULL;
+	ChildSpec	spec = {.channel = true,.shares_output = true,.inherits_environment = true};
 
 	if (helper->child.pid != 0 && !child_reap(&helper->child, false))
 		return true;
 	child_close(&helper->child);
+	if (command == NULL)
+		command = own_command(HELPER_OPTION);
+	spec.argv = command;
 	return child_start(&helper->child, &spec);
 }
 

@@ -20,6 +20,7 @@
 #include "heartbeat.h"
 #include "job.h"
 #include "log.h"
+#include "notify.h"
 #include "options.h"
 #include "signals.h"
 #include "worker.h"
@@ -415,6 +416,7 @@ connect_first(void)
 			log_line(LOG_ALWAYS, "could not connect to the broker: %s", db_message());
 			return false;
 		}
+		notify_state("STATUS=Waiting for the server");
 		log_line(first ? LOG_ALWAYS : LOG_DETAIL, "waiting for the server: %s", db_message());
 		back_off(fmin(delay, fmax(begin + limit - monotonic_now(), 0.01)), false);
 		delay = fmin(delay * 2, MAX_BACKOFF_SECONDS);
@@ -422,6 +424,19 @@ connect_first(void)
 	if (delay > 0.1)
 		log_line(LOG_NORMAL, "connected");
 	return true;
+}
+
+/* Reads the options again, between two leases. */
+static void
+reload(void)
+{
+	notify_reloading();
+	if (reload_options())
+	{
+		db_use_options();
+		log_line(LOG_ALWAYS, "read %s again", options.config);
+	}
+	notify_state("READY=1");
 }
 
 /* Runs the worker from the first session to the exit code. */
@@ -434,6 +449,7 @@ run_worker(void)
 
 	heartbeat_init();
 	events_init();
+	notify_init();
 	if (!connect_first())
 		return stopping() ? 0 : 1;
 	types = choose_types();
@@ -446,13 +462,17 @@ run_worker(void)
 	db_set_types(types);
 	log_line(LOG_NORMAL, "worker %s executes %s", options.name, types);
 	free(types);
+	notify_state("READY=1\nSTATUS=Working as %s", options.name);
 	while (step == STEP_AGAIN && !gave_up && !stopping())
 	{
+		if (reload_wanted())
+			reload();
 		if (list.count == 0)
 			step = next_tasks(&list);
 		else
 			run_list(&list);
 	}
+	notify_state("STOPPING=1\nSTATUS=Stopping");
 	if (list.count > 0)
 		run_list(&list);
 	shutdown_executors();

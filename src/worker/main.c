@@ -50,5 +50,9 @@ main(int argc, char **argv)
 	protect_memory();
 	parse_options(argc, argv);
 	install_signals();
-	return options.helper ? run_helper() : run_worker();
+	if (options.helper)
+		return run_helper();
+	if (options.command == NULL || options.desk_worker)
+		return run_worker();
+	return run_desk();
 }

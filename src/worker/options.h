@@ -1,6 +1,6 @@
 /*
  * options.h
- *		What the command line says.
+ *		What the command line and the file of --config say.
  */
 #ifndef OPTIONS_H
 #define OPTIONS_H
@@ -17,6 +17,7 @@ typedef enum Pooler
 
 typedef struct Options
 {
+	const char *config;			/* file with further options; or NULL */
 	const char *conninfo;		/* of the broker's database */
 	const char *postgres_conninfo;	/* default target of postgres tasks */
 	const char *name;			/* worker_id */
@@ -29,17 +30,35 @@ typedef struct Options
 	int			grace;			/* seconds */
 	int			statement_timeout;	/* seconds, of the worker's own statements */
 	int			poll;			/* seconds, behind a pooler */
-	Pooler		pooler;
 	int			wait_for_server;	/* seconds, at the start; -1: default */
 	int			idle_timeout;	/* seconds; 0: none */
+	Pooler		pooler;
 	bool		once;
+	bool		json;
 	bool		helper;			/* run as a helper process of a worker */
+	bool		desk_worker;	/* run as the worker of the command "run" */
+	bool		quiet;
+	bool		verbose;
 	int			verbosity;		/* a log level */
+
+	/* a command of the desk */
+	const char *command;		/* NULL: none */
+	const char *const *arguments;	/* what follows it */
+	int			narguments;
+	const char **settings;		/* NAME=VALUE of --set */
+	int			nsettings;
 } Options;
 
 extern Options options;
 
 extern void parse_options(int argc, char **argv);
-extern const char *const *helper_command(void);
+extern bool reload_options(void);
+extern const char *const *own_command(const char *option);
+
+#define HELPER_OPTION "--execute-items"
+#define DESK_WORKER_OPTION "--work-for-run"
+
+/* help.c */
+extern const char help_text[];
 
 #endif							/* OPTIONS_H */

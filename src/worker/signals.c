@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "guard.h"
 #include "log.h"
 #include "options.h"
 #include "signals.h"
@@ -23,6 +24,7 @@
 static int	signal_pipe[2] = {-1, -1};
 static volatile sig_atomic_t stop_signals = 0;
 static volatile sig_atomic_t children[MAX_CHILDREN];
+static volatile sig_atomic_t reload_signals = 0;
 static double deadline = 0;		/* end of the grace; 0: not stopping */
 
 /* Wakes the poll; safe in a handler because write() is. */
@@ -37,13 +39,14 @@ wake(void)
 }
 
 /*
- * The first signal asks for a graceful end.  The second one ends the worker
- * and whatever it started at once; the leases then run out by themselves.
+ * The first signal asks for a graceful end.  The second one ends the grace: running
+ * tasks are given back at once.  The third one ends the worker and what it has
+ * started without another word; the leases then run out by themselves.
  */
 static void
 handle_stop(int signo)
 {
-	if (++stop_signals > 1)
+	if (++stop_signals > 2)
 	{
 		for (int i = 0; i < MAX_CHILDREN; i++)
 		{
@@ -52,6 +55,15 @@ handle_stop(int signo)
 		}
 		_exit(128 + signo);
 	}
+	wake();
+}
+
+/* The file of --config is to be read again. */
+static void
+handle_reload(int signo)
+{
+	(void) signo;
+	reload_signals = 1;
 	wake();
 }
 
@@ -84,8 +96,11 @@ install_signals(void)
 	action.sa_handler = handle_stop;
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);
-	/* a closed terminal ends the worker as well, except under nohup */
-	if (sigaction(SIGHUP, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+	/* without a file to read again, a closed terminal ends the worker, except under nohup */
+	if (options.config != NULL && !options.helper && !options.desk_worker)
+		action.sa_handler = handle_reload;
+	if (action.sa_handler == handle_reload ||
+		(sigaction(SIGHUP, NULL, &before) == 0 && before.sa_handler != SIG_IGN))
 		sigaction(SIGHUP, &action, NULL);
 	action.sa_handler = handle_child;
 	action.sa_flags = SA_RESTART | SA_NOCLDSTOP;
@@ -136,13 +151,28 @@ stop_deadline(void)
 bool
 stop_overdue(void)
 {
-	return stopping() && monotonic_now() >= deadline;
+	return stopping() && (stop_signals > 1 || monotonic_now() >= deadline);
 }
 
-/* Keeps the list of process groups that the second signal kills. */
+/* Tells whether the file of --config is to be read again, and forgets it. */
+bool
+reload_wanted(void)
+{
+	bool		wanted = reload_signals > 0;
+
+	reload_signals = 0;
+	return wanted;
+}
+
+/*
+ * Keeps the list of process groups that the third signal kills, and that of the guard
+ * process.  Called with false before the process is reaped: until then no other
+ * process gets its number.
+ */
 void
 track_child(pid_t pid, bool running)
 {
+	guard_tell(pid, running);
 	for (int i = 0; i < MAX_CHILDREN; i++)
 	{
 		if (children[i] == (running ? 0 : pid))

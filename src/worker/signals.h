@@ -17,6 +17,7 @@ extern bool drain_signals(void);
 extern bool stopping(void);
 extern bool stop_overdue(void);
 extern double stop_deadline(void);
+extern bool reload_wanted(void);
 extern void track_child(pid_t pid, bool running);
 
 #endif							/* SIGNALS_H */

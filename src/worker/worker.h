@@ -4,7 +4,8 @@
  *
  *		main.c		reads the command line and calls one of them
  *		loop.c		leases tasks, executes them, reports how they ended
- *		helper.c	a process of a worker that executes one item of an iterator
+ *		helper.c	a process of a worker that executes items of an iterator
+ *		desk.c		the commands "run" and "validate"
  *
  * Each function returns the exit code of the process.
  */
@@ -13,5 +14,6 @@
 
 extern int	run_worker(void);
 extern int	run_helper(void);
+extern int	run_desk(void);
 
 #endif							/* WORKER_H */

@@ -220,7 +220,7 @@ is(result_of($program{python}, 'result'), '{"PASSED": "passed"}', 'and a python 
 SKIP:
 {
 	skip 'root reads everything', 1 if $< == 0;
-	is(result_of($program{parent}, "result #>> '{data,stdout}'", 'action_error'), '', 'it cannot read that of the worker');
+	like(result_of($program{parent}, "result #>> '{data,stderr}'", 'action_error'), qr/denied/, 'it cannot read that of the worker');
 }
 delete @ENV{qw(PGPASSWORD PLANTED)};
 
