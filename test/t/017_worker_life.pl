@@ -80,7 +80,7 @@ is(result_of($seen, "result #>> '{data,stdout}'", 'action_error'), "0\n", 'which
 append_to_file("$directory/worker.conf", "verbose = yes\nlease = 4\n");
 $states = '';
 $worker->signal('HUP');
-ok(notified(qr/^RELOADING=1$.*^READY=1$/ms), 'SIGHUP reads the file again');
+ok(notified(qr/^RELOADING=1\n.*^READY=1\n/ms), 'SIGHUP reads the file again');
 ok(told($worker, \$log, qr/read .* again/), 'it says so');
 my $long = execute_step($slow);
 ok(wait_for(sprintf($started, 1, $long)), 'a task runs');
