@@ -10,6 +10,7 @@
 #include "utils/memutils.h"
 
 #include "store/recent_leases.h"
+#include "store/storage.h"
 
 /* One task; a later one may take its place. */
 typedef struct TakenTask
@@ -136,7 +137,7 @@ taken_note(Relation queue, int64 queue_id)
 		return;
 	task.queue_id = queue_id;
 	task.database = MyDatabaseId;
-	task.storage = shared_area_subject(queue);
+	task.storage = relation_storage(queue);
 	task.gone = false;
 	mine.tasks[mine.n++] = task;
 	place = find_place(queue_id, &group);
@@ -162,7 +163,7 @@ taken_state(Relation queue, int64 queue_id)
 		return state;
 	task.queue_id = queue_id;
 	task.database = MyDatabaseId;
-	task.storage = shared_area_subject(queue);
+	task.storage = relation_storage(queue);
 	SpinLockAcquire(&group->mutex);
 	if (is_same(place, &task))
 		state = place->gone ? TAKEN_GONE : TAKEN_HELD;

@@ -10,6 +10,7 @@
 
 #include "store/full_scan.h"
 #include "store/run_low_water.h"
+#include "store/storage.h"
 
 typedef struct RunMark
 {
@@ -62,11 +63,11 @@ run_mark_begin(Relation queue, int64 execution_id)
 {
 	RunMark    *place = run_mark_place(execution_id);
 
-	if (run_marks.storage != shared_area_subject(queue))
+	if (run_marks.storage != relation_storage(queue))
 	{
 		memset(run_marks.marks, 0, sizeof(run_marks.marks));
 		run_marks.nseen = 0;
-		run_marks.storage = shared_area_subject(queue);
+		run_marks.storage = relation_storage(queue);
 	}
 	if (place->execution_id != execution_id || GetCurrentTimestamp() >= place->next_full)
 		return PG_INT64_MIN;
