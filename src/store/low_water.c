@@ -83,7 +83,7 @@ typedef struct Watched
 /* The mark of a kind, for all backends. */
 typedef struct SharedMark
 {
-	LWLock		lock;			/* guards all that follows */
+	LWLock		lock;			/* guards all that follows, apart from "used" */
 	uint64		claim;			/* counts the kinds that have had this place */
 	Oid			database;
 	Oid			storage;
@@ -99,7 +99,7 @@ typedef struct SharedMark
 	uint64		rescan;			/* number of the rescan that is necessary; 0: none */
 	int64		rescan_from;
 	TimestampTz rescan_claimed; /* when a backend began it; 0: none has */
-	TimestampTz used;
+	pg_atomic_uint64 used;		/* when a scan read it last */
 } SharedMark;
 
 #define SHARED_MARKS		64
@@ -198,7 +198,10 @@ initialize_shared_marks(void *area)
 	pg_atomic_init_u32(&shared->watched, 0);
 	pg_atomic_init_u64(&shared->additions, 0);
 	for (int i = 0; i < SHARED_MARKS; i++)
+	{
 		LWLockInitialize(&shared->marks[i].lock, tranche);
+		pg_atomic_init_u64(&shared->marks[i].used, 0);
+	}
 }
 
 /* Locks the shared mark of a kind, if it has one, and returns it. */
@@ -302,7 +305,7 @@ find_place(const LowWater *kind)
 
 		if (is_mark_of(place, kind))
 			return place;
-		if (place->used < oldest->used)
+		if (pg_atomic_read_u64(&place->used) < pg_atomic_read_u64(&oldest->used))
 			oldest = place;
 	}
 	return oldest;
@@ -339,7 +342,7 @@ share_kind(LowWater *kind)
 	LWLockAcquire(&place->lock, LW_EXCLUSIVE);
 	if (!is_mark_of(place, kind))
 		claim_place(place, kind);
-	place->used = GetCurrentTimestamp();
+	pg_atomic_write_u64(&place->used, GetCurrentTimestamp());
 	kind->claim = place->claim;
 	kind->lowered = place->lowered;
 	LWLockRelease(&place->lock);
@@ -379,7 +382,6 @@ exchange(LowWater *kind, bool lower)
 	kind->lowered = shared->lowered;
 	kind->mark = shared->mark = Max(kind->mark, shared->mark);
 	kind->next_full_scan = shared->next_full_scan;
-	shared->used = kind->scan_began;
 }
 
 /* ---------------------------------------------------------------------------
@@ -601,6 +603,70 @@ add_kind(const char *type, int priority)
 	return kind;
 }
 
+/* Returns whether it is time to read all entries of a kind. */
+static bool
+is_full_scan_due(TimestampTz next_full_scan, TimestampTz now)
+{
+	return now >= next_full_scan || next_full_scan - now > FULL_SCAN_US * FULL_SCAN_SHARE;
+}
+
+/*
+ * Returns whether a scan can be the rescan that is necessary: it began after
+ * the end of the watched transaction, its transaction has hidden no rows, and no
+ * other backend is making the rescan.
+ */
+static bool
+can_rescan(const LowWaterScan *scan, const SharedMark *shared, TimestampTz now)
+{
+	return shared->rescan != 0 && shared->rescan <= scan->rescans && scan->clean &&
+		(now - shared->rescan_claimed >= RESCAN_US || now < shared->rescan_claimed);
+}
+
+/* Notes whether a scan from the mark may miss rows of watched transactions. */
+static void
+note_missing(LowWaterScan *scan, const LowWater *kind)
+{
+	const SharedMark *shared = kind->shared;
+
+	if ((shared->nwatched > 0 && kind->looked_after != scan->number) ||
+		(shared->rescan != 0 && kind->rescanning == 0))
+		scan->again = true;
+}
+
+/*
+ * Reads the shared mark, which takes only a shared lock.  Returns false when
+ * something has to be written: the backend's own mark is higher, or a full scan
+ * or a rescan has to be claimed.
+ */
+static bool
+read_shared(LowWaterScan *scan, LowWater *kind)
+{
+	SharedMark *shared = kind->shared;
+	bool		readable;
+
+	if (shared == NULL)
+		return false;
+	pg_atomic_write_u64(&shared->used, kind->scan_began);
+	LWLockAcquire(&shared->lock, LW_SHARED);
+	readable = shared->claim == kind->claim &&
+		(shared->mark >= kind->mark || shared->lowered != kind->lowered) &&
+		!is_full_scan_due(shared->next_full_scan, kind->scan_began) &&
+		!can_rescan(scan, shared, kind->scan_began);
+	if (readable)
+	{
+		if (shared->lowered != kind->lowered)
+			kind->candidate = 0;
+		kind->lowered = shared->lowered;
+		kind->mark = shared->mark;
+		kind->next_full_scan = shared->next_full_scan;
+		kind->scanning_all = false;
+		kind->rescanning = 0;
+		note_missing(scan, kind);
+	}
+	LWLockRelease(&shared->lock);
+	return readable;
+}
+
 /*
  * Returns where the scan of a kind starts.  A full scan, or a rescan, that is
  * due is claimed, so that no other backend makes it too.  The caller holds the
@@ -614,23 +680,18 @@ claim_scan(LowWaterScan *scan, LowWater *kind)
 	int64		begin = kind->mark;
 
 	kind->rescanning = 0;
-	kind->scanning_all = now >= kind->next_full_scan ||
-		kind->next_full_scan - now > FULL_SCAN_US * FULL_SCAN_SHARE;
+	kind->scanning_all = is_full_scan_due(kind->next_full_scan, now);
 	if (shared != NULL)
 	{
 		if (kind->scanning_all)
 			shared->next_full_scan = now + FULL_SCAN_US;
-		/* the transaction must see all rows, and have begun the scan after the end */
-		if (shared->rescan != 0 && shared->rescan <= scan->rescans && scan->clean &&
-			(now - shared->rescan_claimed >= RESCAN_US || now < shared->rescan_claimed))
+		if (can_rescan(scan, shared, now))
 		{
 			kind->rescanning = shared->rescan;
 			shared->rescan_claimed = now;
 			begin = Min(begin, shared->rescan_from);
 		}
-		if ((shared->nwatched > 0 && kind->looked_after != scan->number) ||
-			(shared->rescan != 0 && kind->rescanning == 0))
-			scan->again = true;
+		note_missing(scan, kind);
 	}
 	return kind->scanning_all ? PG_INT64_MIN : begin;
 }
@@ -652,6 +713,8 @@ low_water_begin(LowWaterScan *scan, const char *type, int priority)
 	if (kind->scan_began >= kind->known_until ||
 		kind->known_until - kind->scan_began > FULL_SCAN_US)
 		kind->known_until = kind->scan_began + FULL_SCAN_US;
+	if (read_shared(scan, kind))
+		return kind->mark;
 	locked = lock_shared(kind);
 	exchange(kind, false);
 	begin = claim_scan(scan, kind);
