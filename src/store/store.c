@@ -193,25 +193,18 @@ remember_execution(StoreTable *table, const Execution *execution)
 	known->execution.started_by = started_by;
 }
 
-/* See store.h. */
-bool
-store_get_execution(Store *store, int64 execution_id, Execution *execution)
+/* Reads a row of noetl.execution; the texts are copied. */
+static void
+read_execution(TupleTableSlot *slot, Execution *execution)
 {
-	StoreTable *table = store_table(store, REL_EXECUTION);
-	TupleTableSlot *slot = table->scan_slot;
-	char	   *status;
+	char	   *status = slot_text(slot, EXECUTION_STATUS);
 
-	if (recall_execution(table, execution_id, execution))
-		return true;
-	if (!fetch_by_id(store, table, REL_EXECUTION_PKEY, execution_id))
-		return false;
-	execution->execution_id = execution_id;
+	execution->execution_id = DatumGetInt64(slot_column(slot, EXECUTION_ID));
 	execution->catalog_id = DatumGetInt64(slot_column(slot, EXECUTION_CATALOG_ID));
 	execution->parent_execution_id = DatumGetInt64(slot_column(slot, EXECUTION_PARENT_ID));
 	execution->parent_event_id = DatumGetInt64(slot_column(slot, EXECUTION_PARENT_EVENT_ID));
 	execution->path = slot_text(slot, EXECUTION_PATH);
 	execution->version = DatumGetInt32(slot_column(slot, EXECUTION_VERSION));
-	status = slot_text(slot, EXECUTION_STATUS);
 	execution->running = strcmp(status, "RUNNING") == 0;
 	execution->depth = DatumGetInt32(slot_column(slot, EXECUTION_DEPTH));
 	execution->item = slot_attisnull(slot, EXECUTION_CURRENT_INDEX) ? -1 :
@@ -219,6 +212,19 @@ store_get_execution(Store *store, int64 execution_id, Execution *execution)
 	execution->started_by = slot_text(slot, EXECUTION_STARTED_BY);
 	execution->started_at = DatumGetTimestampTz(slot_column(slot, EXECUTION_STARTED_AT));
 	execution->deadline = DatumGetTimestampTz(slot_column(slot, EXECUTION_DEADLINE));
+}
+
+/* Reads an execution, from the backend's memory while its row is unchanged. */
+bool
+store_get_execution(Store *store, int64 execution_id, Execution *execution)
+{
+	StoreTable *table = store_table(store, REL_EXECUTION);
+
+	if (recall_execution(table, execution_id, execution))
+		return true;
+	if (!fetch_by_id(store, table, REL_EXECUTION_PKEY, execution_id))
+		return false;
+	read_execution(table->scan_slot, execution);
 	remember_execution(table, execution);
 	return true;
 }
@@ -268,18 +274,21 @@ store_fill_end(TupleTableSlot *slot, const char *status, const char *error,
 	slot_set_null(slot, EXECUTION_DEADLINE);
 }
 
-/* See store.h. */
+/* Reads how an execution ended; false when it runs or has no row. */
 bool
-store_get_end(Store *store, int64 execution_id, Execution *execution,
-			  const char **status, Jsonb **result, const char **error)
+store_get_end(Store *store, int64 execution_id, ExecutionEnd *end)
 {
-	TupleTableSlot *slot = store_table(store, REL_EXECUTION)->scan_slot;
+	StoreTable *table = store_table(store, REL_EXECUTION);
+	TupleTableSlot *slot = table->scan_slot;
 
-	if (!store_get_execution(store, execution_id, execution) || execution->running)
+	if (!fetch_by_id(store, table, REL_EXECUTION_PKEY, execution_id))
 		return false;
-	*status = slot_text(slot, EXECUTION_STATUS);
-	*result = slot_jsonb(slot, EXECUTION_RESULT);
-	*error = slot_text(slot, EXECUTION_ERROR);
+	read_execution(slot, &end->execution);
+	if (end->execution.running)
+		return false;
+	end->status = slot_text(slot, EXECUTION_STATUS);
+	end->result = slot_jsonb(slot, EXECUTION_RESULT);
+	end->error = slot_text(slot, EXECUTION_ERROR);
 	return true;
 }
 

@@ -96,9 +96,17 @@ typedef struct Execution
 extern bool store_get_execution(Store *store, int64 execution_id, Execution *execution);
 extern void store_insert_execution(Store *store, const Execution *execution,
 								   TimestampTz started_at);
-/* How an execution ended; false: it runs, or there is no such row. */
-extern bool store_get_end(Store *store, int64 execution_id, Execution *execution,
-						  const char **status, Jsonb **result, const char **error);
+/* An execution that has ended, and how. */
+typedef struct ExecutionEnd
+{
+	Execution	execution;
+	const char *status;
+	Jsonb	   *result;			/* or NULL */
+	const char *error;			/* or NULL */
+} ExecutionEnd;
+
+/* Reads an execution that has ended; false: it runs, or there is no such row. */
+extern bool store_get_end(Store *store, int64 execution_id, ExecutionEnd *end);
 extern void store_finish_execution(Store *store, int64 execution_id,
 								   const char *status, const char *error,
 								   const Jsonb *result, TimestampTz ended_at);
