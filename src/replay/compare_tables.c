@@ -25,7 +25,6 @@
 #include "utils/typcache.h"
 
 #include "replay/replay.h"
-#include "store/internal.h"
 #include "store/store.h"
 
 /* ---------------------------------------------------------------------------

@@ -19,7 +19,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "store/internal.h"
+#include "store/table.h"
 #include "store/slot.h"
 
 /* ---------------------------------------------------------------------------

@@ -21,10 +21,9 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "store/id.h"
-#include "store/store.h"
-#include "store/internal.h"
-#include "store/slot.h"
+#include "store/deferred.h"
+#include "store/queue_row.h"
+#include "store/table.h"
 
 /* Columns of noetl.pending */
 enum
@@ -36,81 +35,6 @@ enum
  * Scans
  * ---------------------------------------------------------------------------
  */
-
-/* Equality on a bigint column of an index. */
-void
-store_key_int64(ScanKey key, AttrNumber attribute, int64 value)
-{
-	ScanKeyInit(key, attribute, BTEqualStrategyNumber, F_INT8EQ,
-				Int64GetDatum(value));
-}
-
-/* Equality on a text column of an index, in the index's own collation. */
-void
-store_key_text(ScanKey key, AttrNumber attribute, Oid collation, const char *value)
-{
-	ScanKeyEntryInitialize(key, 0, attribute, BTEqualStrategyNumber, InvalidOid,
-						   collation, F_TEXTEQ, CStringGetTextDatum(value));
-}
-
-/* Starts an index scan; keys may still be filled in with the open index. */
-void
-store_scan_open(StoreScan *scan, Store *store, StoreTable *table, StoreRelation index,
-		  Snapshot snapshot, int nkeys, ScanDirection direction)
-{
-	if (index == REL_EVENT_PKEY || index == REL_EVENT_RESULT_IDX)
-		store_write_events(store);
-	scan->index = store_open_index(store, index);
-#if PG_VERSION_NUM >= 180000
-	scan->scan = index_beginscan(table->relation, scan->index, snapshot, NULL, nkeys, 0);
-#else
-	scan->scan = index_beginscan(table->relation, scan->index, snapshot, nkeys, 0);
-#endif
-	scan->direction = direction;
-	scan->slot = table->scan_slot;
-}
-
-/* The next row, in the table's scan slot. */
-bool
-store_scan_next(StoreScan *scan)
-{
-	CHECK_FOR_INTERRUPTS();
-	return index_getnext_slot(scan->scan, scan->direction, scan->slot);
-}
-
-/* Ends a scan; the slot keeps its row until the next one. */
-void
-store_scan_close(StoreScan *scan)
-{
-	index_endscan(scan->scan);
-}
-
-/* The first row that an index finds, in the scan slot; false: there is none. */
-bool
-store_fetch_first(Store *store, StoreTable *table, StoreRelation index,
-			Snapshot snapshot, ScanKey keys, int nkeys, ScanDirection direction)
-{
-	StoreScan	scan;
-	bool		found;
-
-	store_scan_open(&scan, store, table, index, snapshot, nkeys, direction);
-	index_rescan(scan.scan, keys, nkeys, NULL, 0);
-	found = store_scan_next(&scan);
-	if (found)
-		ExecMaterializeSlot(scan.slot);
-	store_scan_close(&scan);
-	return found;
-}
-
-/* Finds the single row with a bigint primary key. */
-static bool
-fetch_by_id(Store *store, StoreTable *table, StoreRelation index, int64 id)
-{
-	ScanKeyData key;
-
-	store_key_int64(&key, 1, id);
-	return store_fetch_first(store, table, index, SnapshotSelf, &key, 1, ForwardScanDirection);
-}
 
 /* ---------------------------------------------------------------------------
  * execution, workload
@@ -222,7 +146,7 @@ store_get_execution(Store *store, int64 execution_id, Execution *execution)
 
 	if (recall_execution(table, execution_id, execution))
 		return true;
-	if (!fetch_by_id(store, table, REL_EXECUTION_PKEY, execution_id))
+	if (!store_fetch_by_id(store, table, REL_EXECUTION_PKEY, execution_id))
 		return false;
 	read_execution(table->scan_slot, execution);
 	remember_execution(table, execution);
@@ -281,7 +205,7 @@ store_get_end(Store *store, int64 execution_id, ExecutionEnd *end)
 	StoreTable *table = store_table(store, REL_EXECUTION);
 	TupleTableSlot *slot = table->scan_slot;
 
-	if (!fetch_by_id(store, table, REL_EXECUTION_PKEY, execution_id))
+	if (!store_fetch_by_id(store, table, REL_EXECUTION_PKEY, execution_id))
 		return false;
 	read_execution(slot, &end->execution);
 	if (end->execution.running)
@@ -302,7 +226,7 @@ store_finish_execution(Store *store, int64 execution_id, const char *status,
 	TupleTableSlot *new;
 
 	CommandCounterIncrement();
-	if (!fetch_by_id(store, table, REL_EXECUTION_PKEY, execution_id))
+	if (!store_fetch_by_id(store, table, REL_EXECUTION_PKEY, execution_id))
 		elog(ERROR, "execution " INT64_FORMAT " has vanished", execution_id);
 	new = table->insert_slot;
 	slot_begin_version(new, table->scan_slot);
@@ -317,7 +241,7 @@ store_get_workload(Store *store, int64 execution_id, JsonbValue *workload)
 {
 	StoreTable *table = store_table(store, REL_WORKLOAD);
 
-	if (!fetch_by_id(store, table, REL_WORKLOAD_PKEY, execution_id))
+	if (!store_fetch_by_id(store, table, REL_WORKLOAD_PKEY, execution_id))
 		return false;
 	json_from_jsonb(slot_jsonb(table->scan_slot, WORKLOAD_DATA), workload);
 	return true;
@@ -413,7 +337,7 @@ store_insert_event(Store *store, const Event *event)
 		slot_set(slot, EVENT_COL_CURRENT_INDEX, Int32GetDatum(event->current_index));
 	slot_set_jsonb(slot, EVENT_COL_CURRENT_ITEM, event->current_item);
 	slot_set_text(slot, EVENT_COL_WORKER_ID, event->worker_id);
-	store_defer_event(store, table);
+	deferred_add_event(store, table);
 }
 
 /*
@@ -536,7 +460,7 @@ begin_event_version(Store *store, int64 execution_id, int64 event_id)
 {
 	StoreTable *table;
 
-	store_write_events(store);
+	deferred_write(store, REL_EVENT);
 	CommandCounterIncrement();
 	if (!fetch_event(store, execution_id, event_id))
 		elog(ERROR, "event " INT64_FORMAT " has vanished", event_id);
@@ -736,7 +660,7 @@ store_load_runs(Store *store, int64 execution_id, const Playbook *playbook,
 	StoreScan	scan;
 	ScanKeyData key;
 
-	store_queue_load_runs(store, execution_id, playbook, with_action, &runs);
+	queue_load_runs(store, execution_id, playbook, with_action, &runs);
 
 	store_key_int64(&key, 1, execution_id);
 	store_scan_open(&scan, store, table, REL_RUN_PKEY, SnapshotSelf, 1, ForwardScanDirection);
@@ -871,7 +795,7 @@ store_insert_pending(Store *store, const Event *event)
 static bool
 fetch_pending(Store *store, int64 execution_id)
 {
-	return fetch_by_id(store, store_table(store, REL_PENDING), REL_PENDING_PKEY,
+	return store_fetch_by_id(store, store_table(store, REL_PENDING), REL_PENDING_PKEY,
 					   execution_id);
 }
 

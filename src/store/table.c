@@ -31,21 +31,8 @@
 
 #include "store/low_water.h"
 #include "store/store.h"
-#include "store/internal.h"
-
-struct Store
-{
-	MemoryContext memory;		/* holds all of this */
-	EState	   *estate;
-	uint64		generation;		/* when it was made */
-	int			redescribed;	/* how often, for another event partition */
-	int			nest_level;		/* of the transaction that uses it */
-	Oid			event_leaf;
-	StoreTable	tables[STORE_TABLES];
-	Relation	indexes[REL_COUNT]; /* opened for scans */
-	Deferred	deferred;
-	Store	   *next;			/* in its list */
-};
+#include "store/deferred.h"
+#include "store/table.h"
 
 /* A description that is given up goes with the store: after so many of them. */
 #define MOST_REDESCRIBED	16
@@ -214,13 +201,6 @@ take_store(Oid event_leaf)
 	return take_store(event_leaf);
 }
 
-/* Does it keep rows back? */
-static bool
-has_deferred(const Store *store)
-{
-	return store->deferred.tasks != NIL || store->tables[REL_EVENT].nbatch > 0;
-}
-
 /* See store.h. */
 Store *
 store_open(Oid event_leaf)
@@ -231,7 +211,7 @@ store_open(Oid event_leaf)
 	PreventCommandIfReadOnly("a function of noetl");
 	register_callbacks();
 	(void) store_owner();		/* raises, where it does no harm, when we are not installed */
-	if (in_use != NULL && has_deferred(in_use))
+	if (in_use != NULL && deferred_any(in_use))
 	{
 		/* rolled back with a subtransaction, they would be missing */
 		if (GetCurrentTransactionNestLevel() > in_use->nest_level)
@@ -240,8 +220,8 @@ store_open(Oid event_leaf)
 	}
 	store = take_store(event_leaf);
 	store->event_leaf = event_leaf;
-	store->deferred.memory = NULL;
-	store->deferred.tasks = NIL;
+	store->deferred_memory = NULL;
+	store->deferred_tasks = NIL;
 	store->nest_level = GetCurrentTransactionNestLevel();
 	store->next = in_use;
 	in_use = store;
@@ -415,8 +395,8 @@ store_event_table(Store *store, int64 execution_id)
 }
 
 /* Opens the indexes of a table that is going to be written. */
-static void
-open_indexes(Store *store, StoreTable *table)
+void
+store_open_indexes(Store *store, StoreTable *table)
 {
 	ResultRelInfo *result_rel = table->result_rel;
 	MemoryContext old;
@@ -441,13 +421,6 @@ open_indexes(Store *store, StoreTable *table)
 }
 
 /* See store_internal.h. */
-Deferred *
-store_deferred(Store *store)
-{
-	return &store->deferred;
-}
-
-/* See store_internal.h. */
 Relation
 store_open_index(Store *store, StoreRelation which)
 {
@@ -467,7 +440,7 @@ prepare_write(Store *store, StoreTable *table)
 {
 	if (table->result_rel->ri_TrigDesc != NULL)
 		store_write_deferred(store);
-	open_indexes(store, table);
+	store_open_indexes(store, table);
 }
 
 /* A row of the queue may have been ready. */
@@ -525,100 +498,4 @@ store_write_delete(Store *store, StoreTable *table, TupleTableSlot *old)
 	ExecSimpleRelationDelete(table->result_rel, store->estate, &epq, old);
 	EvalPlanQualEnd(&epq);
 	ResetPerTupleExprContext(store->estate);
-}
-
-/* ---------------------------------------------------------------------------
- * Events that are written together
- * ---------------------------------------------------------------------------
- */
-
-/* As many as one evaluation usually leaves behind, and a few more. */
-#define EVENT_BATCH			16
-
-/* Do rows go into the table without anything that wants them one by one? */
-static bool
-takes_batches(const StoreTable *table)
-{
-	const TupleConstr *constraints = RelationGetDescr(table->relation)->constr;
-
-	return table->result_rel->ri_TrigDesc == NULL &&
-		(constraints == NULL || !constraints->has_generated_stored);
-}
-
-/* See store_internal.h. */
-void
-store_defer_event(Store *store, StoreTable *table)
-{
-	TupleTableSlot *slot = table->insert_slot;
-	MemoryContext old;
-
-	if (!takes_batches(table))
-	{
-		store_write_insert(store, table);
-		return;
-	}
-	if (table->batch == NULL)
-	{
-		old = MemoryContextSwitchTo(store->estate->es_query_cxt);
-		table->batch = palloc(EVENT_BATCH * sizeof(TupleTableSlot *));
-		for (int i = 0; i < EVENT_BATCH; i++)
-			table->batch[i] = MakeSingleTupleTableSlot(slot->tts_tupleDescriptor, slot->tts_ops);
-		MemoryContextSwitchTo(old);
-	}
-	if (table->nbatch == EVENT_BATCH)
-		store_write_events(store);
-	/* the filled slot waits, an empty one takes its place */
-	table->insert_slot = table->batch[table->nbatch];
-	table->batch[table->nbatch++] = slot;
-	ExecStoreVirtualTuple(slot);
-	ExecMaterializeSlot(slot);
-}
-
-/* What the executor does for each row before and after it is stored. */
-static void
-check_row(Store *store, StoreTable *table, TupleTableSlot *slot)
-{
-	if (table->relation->rd_att->constr != NULL)
-		ExecConstraints(table->result_rel, slot, store->estate);
-	if (table->relation->rd_rel->relispartition)
-		ExecPartitionCheck(table->result_rel, slot, store->estate, true);
-}
-
-/* See store_internal.h. */
-void
-store_write_events(Store *store)
-{
-	StoreTable *table = &store->tables[REL_EVENT];
-	int			n = table->nbatch;
-
-	if (table->relation == NULL || n == 0)
-		return;
-	open_indexes(store, table);
-	table->nbatch = 0;
-	if (n == 1)
-		ExecSimpleRelationInsert(table->result_rel, store->estate, table->batch[0]);
-	else
-	{
-		for (int i = 0; i < n; i++)
-			check_row(store, table, table->batch[i]);
-		table_multi_insert(table->relation, table->batch, n, GetCurrentCommandId(true), 0, NULL);
-		for (int i = 0; i < n && table->result_rel->ri_NumIndices > 0; i++)
-			(void) ExecInsertIndexTuples(table->result_rel, table->batch[i], store->estate,
-										 false, false, NULL, NIL
-#if PG_VERSION_NUM >= 160000
-										 ,false
-#endif
-				);
-	}
-	for (int i = 0; i < n; i++)
-		ExecClearTuple(table->batch[i]);
-	ResetPerTupleExprContext(store->estate);
-}
-
-/* See store.h. */
-void
-store_write_deferred(Store *store)
-{
-	store_write_events(store);
-	queue_write_deferred(store);
 }
