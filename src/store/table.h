@@ -34,9 +34,13 @@ extern Relation store_open_index(Store *store, StoreRelation which);
 /* Fetches the row with a bigint primary key; returns false when there is none. */
 extern bool store_fetch_by_id(Store *store, StoreTable *table, StoreRelation index, int64 id);
 
+/* Reads an event without its large columns; returns false when it is not stored. */
+extern bool store_get_event_head(Store *store, int64 execution_id, int64 event_id,
+								 Event *event);
+
 /*
- * Raises the error that a row, which the caller has read or must exist, is
- * missing: a user has deleted it.  id: of the row; execution_id: 0 if not known.
+ * Raises the error that a row is missing that a decision needs.  Only a statement
+ * of a user can have deleted it.  id: the row's id, 0: none is known.
  */
 pg_noreturn extern void store_row_missing(StoreRelation which, int64 id);
 
