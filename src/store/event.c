@@ -1,5 +1,5 @@
 /*
- * store/store.c
+ * store/event.c
  *		Events: noetl.event.
  */
 #include "common/common.h"
