@@ -205,6 +205,8 @@ CREATE TABLE noetl.queue (
 ALTER SEQUENCE noetl.queue_seq OWNED BY noetl.queue.queue_id;
 COMMENT ON TABLE noetl.queue IS
     'work to do and work in flight; a finished task leaves the table in the transaction that records it';
+COMMENT ON COLUMN noetl.queue.status IS
+    'the broker writes queued, leased, retry (ready at available_at) and cancelled (a worker''s lease has been revoked); done and dead are kept for clients that mark rows instead of deleting them, and such a row is no task any more';
 COMMENT ON COLUMN noetl.queue.action IS
     'what to do: the step''s keys, rendered; "data" is the input';
 COMMENT ON COLUMN noetl.queue.context IS

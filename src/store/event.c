@@ -223,7 +223,7 @@ begin_event_version(Store *store, int64 execution_id, int64 event_id)
 	deferred_write(store, REL_EVENT);
 	CommandCounterIncrement();
 	if (!fetch_event(store, execution_id, event_id))
-		elog(ERROR, "event " INT64_FORMAT " has vanished", event_id);
+		store_row_missing(REL_EVENT, event_id);
 	table = store_table(store, REL_EVENT);
 	slot_begin_version(table->insert_slot, table->scan_slot);
 	return table->insert_slot;

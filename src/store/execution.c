@@ -207,7 +207,7 @@ store_finish_execution(Store *store, int64 execution_id, const char *status,
 
 	CommandCounterIncrement();
 	if (!store_fetch_by_id(store, table, REL_EXECUTION_PKEY, execution_id))
-		elog(ERROR, "execution " INT64_FORMAT " has vanished", execution_id);
+		store_row_missing(REL_EXECUTION, execution_id);
 	new = table->insert_slot;
 	slot_begin_version(new, table->scan_slot);
 	store_fill_end(new, status, error, result, ended_at);

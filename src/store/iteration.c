@@ -290,7 +290,7 @@ store_adopt_execution(Store *store, int64 execution_id, int64 parent_execution_i
 	store_key_int64(&key, 1, execution_id);
 	if (!store_fetch_first(store, table, REL_EXECUTION_PKEY, SnapshotSelf, &key, 1,
 						   ForwardScanDirection))
-		elog(ERROR, "execution " INT64_FORMAT " has vanished", execution_id);
+		store_row_missing(REL_EXECUTION, execution_id);
 	new = table->insert_slot;
 	slot_begin_version(new, table->scan_slot);
 	slot_set_id(new, EXECUTION_PARENT_ID, parent_execution_id);

@@ -190,7 +190,7 @@ place_of(Store *store, Run *run)
 	if (run->handle != NULL)
 		return *(ItemPointer) run->handle;
 	if (!store_get_task(store, run->queue_id, &row))
-		elog(ERROR, "queue row " INT64_FORMAT " has vanished", run->queue_id);
+		store_row_missing(REL_QUEUE, run->queue_id);
 	return row.place;
 }
 
@@ -203,7 +203,7 @@ lock_run(Store *store, Run *run)
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 
 	if (!store_lock_row(table, &tid, snapshot, false, NULL))
-		elog(ERROR, "queue row " INT64_FORMAT " has vanished", run->queue_id);
+		store_row_missing(REL_QUEUE, run->queue_id);
 	UnregisterSnapshot(snapshot);
 	return table;
 }
@@ -241,7 +241,7 @@ store_close_task(Store *store, Run *run)
 			return;
 		tid = failure.ctid;
 	} while (result == TM_Updated);
-	elog(ERROR, "queue row " INT64_FORMAT " has vanished", run->queue_id);
+	store_row_missing(REL_QUEUE, run->queue_id);
 }
 
 /*

@@ -133,8 +133,7 @@ store_fetch_by_tid(StoreTable *table, ItemPointer tid)
 {
 	if (!table_tuple_fetch_row_version(table->relation, tid, SnapshotAny,
 									   table->scan_slot))
-		elog(ERROR, "row of \"%s\" has vanished",
-			 RelationGetRelationName(table->relation));
+		store_row_missing(REL_RUN, 0);
 	ExecMaterializeSlot(table->scan_slot);
 }
 

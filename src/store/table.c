@@ -429,6 +429,22 @@ store_open_index(Store *store, StoreRelation which)
 	return store->indexes[which];
 }
 
+/* Raises the error that a row is missing (store/table.h). */
+void
+store_row_missing(StoreRelation which, int64 id)
+{
+	char	   *table = get_rel_name(store_relation(which));
+
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 id != 0 ? errmsg("row " INT64_FORMAT " of noetl.%s is missing", id, table) :
+			 errmsg("a row of noetl.%s is missing", table),
+			 errdetail("A statement other than the broker's has deleted it."),
+			 which == REL_EVENT ?
+			 errhint("Rows of noetl.event cannot be made anew; cancel the execution with noetl.cancel().") :
+			 errhint("noetl.rebuild(execution_id) makes the row anew from the event log.")));
+}
+
 /* ---------------------------------------------------------------------------
  * Writing
  * ---------------------------------------------------------------------------
