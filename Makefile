@@ -3,12 +3,17 @@
 #   make                 build the extension and the worker
 #   make install         install both into the PostgreSQL that PG_CONFIG names
 #   make check           install what is missing, run every suite in a temporary
-#                        server; SUITES="regress isolation tap diff" and
+#                        server; SUITES="style regress isolation tap diff" and
 #                        REGRESS="yaml" select
 #   make installcheck    run the SQL and isolation suites in a running server
 #   make quickstart      see a playbook run, from zero; make quickstart-stop
 #   make bench           measure, side by side with plain rows
 #   make fuzz-jinja      random templates beside Jinja2; COUNT=500000 SEED=random
+#   make coverage        run the suites (SUITES=...) with a build of its own, and
+#                        print how many lines of each file they reach
+#   make format          format the C lines that differ from the commit BASE
+#                        (HEAD) or are too wide; ALL=1 formats all, which is more
+#                        than the sources want; "make check" looks at the width
 #   make check-versions  compile and test with other versions of PostgreSQL
 #
 # PG_CONFIG=/usr/lib/postgresql/NN/bin/pg_config chooses the PostgreSQL.
@@ -21,6 +26,11 @@ EXTENSION = noetl
 EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(here)/noetl.control)
 MODULE_big = noetl
 DATA = sql/noetl--$(EXTVERSION).sql
+DOCS = README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md LICENSE
+# Installed below DOCS as they lie here, so that the links between them hold.
+DOC_PAGES = architecture development events execution-model iterators operations \
+	performance playbooks python-broker reference templates transitions workers
+DOC_FILES = $(DOC_PAGES:%=doc/%.md) doc/img/architecture.svg
 
 # The setup test creates the extension, so it always comes first.
 REGRESS = $(basename $(notdir $(sort $(wildcard $(here)/test/sql/*.sql))))
@@ -30,6 +40,7 @@ ISOLATION = $(basename $(notdir $(sort $(wildcard $(here)/test/specs/*.spec))))
 # These goals find or install PostgreSQL themselves and run before there is a
 # pg_config.  PGXS stays out of their way: it has a "check" of its own.
 DRIVERS = check quickstart quickstart-stop bench stress check-versions fuzz-jinja
+DRIVERS += coverage format
 
 ifneq ($(filter $(DRIVERS),$(MAKECMDGOALS)),)
 
@@ -56,6 +67,13 @@ COUNT = 500000
 SEED = random
 fuzz-jinja:
 	@SUITES=diff PROGRAMS=jinja COUNT='$(COUNT)' SEED='$(SEED)' bash $(here)/test/check.sh
+
+coverage:
+	@REGRESS='$(REGRESS)' ISOLATION='$(ISOLATION)' SUITES='$(SUITES)' \
+		bash $(here)/test/coverage.sh
+
+format:
+	@BASE='$(BASE)' ALL='$(ALL)' bash $(here)/test/format.sh
 
 check-versions:
 	@bash $(here)/test/versions.sh $(VERSIONS)
@@ -112,6 +130,20 @@ ifeq ($(shell command -v $$(sed -n 's/^CLANG *= *//p' $(dir $(PGXS))../Makefile.
 override with_llvm = no
 endif
 include $(PGXS)
+
+# The documents have names that those of other extensions may have, too.
+docmoduledir := extension/noetl
+docs_in = $(DESTDIR)$(docdir)/$(docmoduledir)
+install: install-doc
+install-doc: installdirs
+	$(MKDIR_P) '$(docs_in)/doc/img'
+	for file in $(DOC_FILES); do \
+		$(INSTALL_DATA) $(here)/$$file '$(docs_in)'/$$file || exit 1; \
+	done
+uninstall: uninstall-doc
+uninstall-doc:
+	rm -rf '$(docs_in)/doc'
+.PHONY: install-doc uninstall-doc
 
 # What was built for another PostgreSQL or by another compiler is built anew.
 build/for: force

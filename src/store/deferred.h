@@ -18,7 +18,7 @@
 #ifndef NOETL_STORE_DEFERRED_H
 #define NOETL_STORE_DEFERRED_H
 
-#include "store/store.h"
+#include "store/table.h"
 
 /* The hook: writes the rows of a table (REL_EVENT, REL_QUEUE) that are kept back. */
 extern void deferred_write(Store *store, StoreRelation which);

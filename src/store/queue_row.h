@@ -10,7 +10,7 @@
 #include "access/relscan.h"
 #include "access/skey.h"
 
-#include "store/store.h"
+#include "store/table.h"
 
 /* A scan of the queue with a snapshot of its own. */
 typedef struct QueueScan

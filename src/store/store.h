@@ -10,8 +10,9 @@
  *		store/slot.h		columns of tuple slots
  *		(this file)			executions, events, runs, iterators and children,
  *							pending events, the queue, leases, what is due
- *		store/rows.h		tables, scans and rows as such, for a comparison of the
- *							tables with the log
+ *		store/relation.h	the names of tables and indexes
+ *		store/compare.h		rows that are compared with expected ones and replaced,
+ *							and the log of an execution as a whole
  *
  * Rows are read by direct index scans and written by the executor's path for
  * simple relations.  So constraints, indexes and users' triggers are honoured
@@ -155,10 +156,16 @@ typedef enum EventColumn
 	EVENT_COLUMNS = EVENT_COL_STACK_TRACE
 } EventColumn;
 
-/* Reads a stored or an incoming row; context, result and meta are detoasted. */
+/*
+ * Reads a stored or an incoming row; context, result and meta are detoasted and
+ * parsed (event_parse).
+ */
 extern void store_read_event(TupleTableSlot *slot, Event *event);
 
-/* Reads a row without context, result and meta, which may be large. */
+/*
+ * Reads a row without context, result and meta, which may be large.  Nothing is
+ * parsed.
+ */
 extern void store_read_event_head(TupleTableSlot *slot, Event *event);
 
 /* Inserts an event, at the latest when the store is closed. */
@@ -472,6 +479,7 @@ extern void store_read_all_timers(void);
 /* The other parts of the door. */
 #include "store/id.h"
 #include "store/slot.h"
-#include "store/rows.h"
+#include "store/relation.h"
+#include "store/compare.h"
 
 #endif							/* NOETL_STORE_STORE_H */
