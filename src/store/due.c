@@ -3,8 +3,8 @@
  *		What becomes due: retries and ends of leases in the queue, deadlines of
  *		executions, timeouts and retries of open steps.
  *
- * Whoever looks holds no execution's lock yet.  So the tables are read with a
- * fresh MVCC snapshot, and a row that is found is checked again under the lock.
+ * The callers hold no execution's lock yet.  So the tables are read with a fresh
+ * MVCC snapshot, and callers check a row again under the lock.
  */
 #include "common/common.h"
 

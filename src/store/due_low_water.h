@@ -3,12 +3,12 @@
  *		The low-water mark of an index on due times: a time before which the index
  *		finds no row.
  *
- * An index on due times is read up to now, again and again.  Whoever writes a
- * due time writes one in the future.  So the part that a scan has read and
- * found empty stays empty, apart from times that become visible late or that a
- * user has changed by hand.  Full scans find those: every scan is a full one
- * as long as that takes little time; otherwise full scans are made as often as their
- * share of the time allows (store/full_scan.h).
+ * An index on due times is read up to now, again and again.  A due time lies in
+ * the future when it is written.  So the part that a scan has found empty stays
+ * empty, apart from times that become visible late or that a user changes by
+ * hand.  Full scans find those.  As long as a full scan takes little time, every
+ * scan is a full one.  Otherwise full scans are made as often as their share of
+ * the time allows (store/full_scan.h).
  */
 #ifndef NOETL_STORE_DUE_LOW_WATER_H
 #define NOETL_STORE_DUE_LOW_WATER_H

@@ -24,7 +24,7 @@
 #include "store/queue_row.h"
 #include "store/table.h"
 
-/* See store.h. */
+/* Reads a row with its payloads, and parses them. */
 void
 store_read_event(TupleTableSlot *slot, Event *event)
 {
@@ -35,7 +35,7 @@ store_read_event(TupleTableSlot *slot, Event *event)
 	event_parse(event);
 }
 
-/* See store.h. */
+/* Reads the small columns of a row.  Nothing is detoasted or parsed. */
 void
 store_read_event_head(TupleTableSlot *slot, Event *event)
 {
@@ -59,7 +59,10 @@ store_read_event_head(TupleTableSlot *slot, Event *event)
 		event->type = event_type_of(event->event_type, event->status);
 }
 
-/* See store.h. */
+/*
+ * Fills in the row of an event; the store may write it later, together with
+ * others.
+ */
 void
 store_insert_event(Store *store, const Event *event)
 {
@@ -90,8 +93,9 @@ store_insert_event(Store *store, const Event *event)
 }
 
 /*
- * The newest event under a snapshot, in the scan slot.  An index scan reads all
- * of a page that its keys allow: from a known event on, that is little.
+ * Fetches the newest event that a snapshot sees; returns false when there is none.
+ * An index scan reads all entries of a page that match its keys.  A key on an
+ * event that is known to exist leaves few of them.
  */
 static bool
 fetch_last_event(Store *store, int64 execution_id, int64 since, Snapshot snapshot)
@@ -107,7 +111,7 @@ fetch_last_event(Store *store, int64 execution_id, int64 since, Snapshot snapsho
 						  BackwardScanDirection);
 }
 
-/* See store.h. */
+/* Finds the newest event of an execution (store/store.h). */
 bool
 store_last_event(Store *store, int64 execution_id, int64 since, int64 *event_id,
 				 TimestampTz *created_at, bool *own)
@@ -129,7 +133,7 @@ store_last_event(Store *store, int64 execution_id, int64 since, int64 *event_id,
 	return true;
 }
 
-/* See store.h. */
+/* Returns the newest event that the transaction's snapshot sees, or 0. */
 int64
 store_last_event_in_snapshot(Store *store, int64 execution_id)
 {
@@ -139,34 +143,26 @@ store_last_event_in_snapshot(Store *store, int64 execution_id)
 								EVENT_COL_EVENT_ID));
 }
 
-/* A row by execution_id and a second bigint, in the scan slot. */
+/* Fetches an event; returns false when it is not stored. */
 static bool
-store_fetch_by_pair(Store *store, StoreTable *table, StoreRelation index,
-			  int64 execution_id, int64 event_id)
+fetch_event(Store *store, int64 execution_id, int64 event_id)
 {
 	ScanKeyData keys[2];
 
 	store_key_int64(&keys[0], 1, execution_id);
 	store_key_int64(&keys[1], 2, event_id);
-	return store_fetch_first(store, table, index, SnapshotSelf, keys, 2, ForwardScanDirection);
+	return store_fetch_first(store, store_event_table(store, execution_id), REL_EVENT_PKEY,
+							 SnapshotSelf, keys, 2, ForwardScanDirection);
 }
 
-/* One event by its key, in the scan slot. */
-static bool
-fetch_event(Store *store, int64 execution_id, int64 event_id)
-{
-	return store_fetch_by_pair(store, store_event_table(store, execution_id), REL_EVENT_PKEY,
-						 execution_id, event_id);
-}
-
-/* See store.h. */
+/* Returns whether an event is stored. */
 bool
 store_event_exists(Store *store, int64 execution_id, int64 event_id)
 {
 	return fetch_event(store, execution_id, event_id);
 }
 
-/* See store.h. */
+/* Reads an event; returns false when it is not stored. */
 bool
 store_get_event(Store *store, int64 execution_id, int64 event_id, Event *event)
 {
@@ -186,7 +182,10 @@ store_get_event_head(Store *store, int64 execution_id, int64 event_id, Event *ev
 	return true;
 }
 
-/* See store.h. */
+/*
+ * Reads the execution_start of an execution, scanning its events by id until it
+ * comes.
+ */
 bool
 store_start_event(Store *store, int64 execution_id, Event *event)
 {
@@ -213,7 +212,10 @@ store_start_event(Store *store, int64 execution_id, Event *event)
 	return found;
 }
 
-/* Begins a new version of a stored event; the old one is in the scan slot. */
+/*
+ * Begins a new version of a stored event, and returns its slot.  Raises an error
+ * when the event is missing.
+ */
 static TupleTableSlot *
 begin_event_version(Store *store, int64 execution_id, int64 event_id)
 {
@@ -228,7 +230,7 @@ begin_event_version(Store *store, int64 execution_id, int64 event_id)
 	return table->insert_slot;
 }
 
-/* Writes the new version. */
+/* Writes the new version of an event. */
 static void
 write_event_version(Store *store)
 {
@@ -238,7 +240,7 @@ write_event_version(Store *store)
 	store_write_update(store, table, table->scan_slot, table->insert_slot);
 }
 
-/* See store.h. */
+/* Merges members into the meta of a stored event. */
 void
 store_annotate_event(Store *store, int64 execution_id, int64 event_id,
 					 const Jsonb *meta)
@@ -253,7 +255,7 @@ store_annotate_event(Store *store, int64 execution_id, int64 event_id,
 	write_event_version(store);
 }
 
-/* See store.h. */
+/* Writes the node of a run, and its parent event, into a stored event. */
 void
 store_locate_event(Store *store, int64 execution_id, int64 event_id,
 				   const Step *step, const Run *run)
@@ -289,7 +291,10 @@ read_value_event(TupleTableSlot *slot, int64 execution_id, const char *step_name
 	return event_sets_value(event);
 }
 
-/* See store.h. */
+/*
+ * Reads the newest value of a step, scanning its result-bearing events
+ * backwards.
+ */
 void
 store_step_value(Store *store, int64 execution_id, const char *step_name,
 				 bool decided, StepValue *value)

@@ -22,8 +22,9 @@
 #include "store/table.h"
 
 /*
- * Executions that were read lately.  A row version never changes; whether it is
- * still the newest is seen where it lies, without going through the index.
+ * Executions that this backend has read lately, by a hash of their id.  A row
+ * version never changes, and whether it is still the newest one is seen by
+ * visiting it.  So reading an execution again needs no index scan.
  */
 #define KNOWN_EXECUTIONS	64
 
@@ -37,7 +38,7 @@ typedef struct KnownExecution
 
 static KnownExecution known_executions[KNOWN_EXECUTIONS];
 
-/* Where an execution is remembered. */
+/* Returns the place for an execution. */
 static KnownExecution *
 known_execution(int64 execution_id)
 {
@@ -45,7 +46,7 @@ known_execution(int64 execution_id)
 											   (uint32) (execution_id >> 32)) % KNOWN_EXECUTIONS];
 }
 
-/* Who wrote the row in a slot. */
+/* Returns the transaction that wrote the row in a slot. */
 static TransactionId
 slot_xmin(TupleTableSlot *slot)
 {
@@ -58,7 +59,10 @@ slot_xmin(TupleTableSlot *slot)
 	return xmin;
 }
 
-/* Is it remembered, and is that version still the newest? */
+/*
+ * Reads an execution from the backend's memory; returns false when it is not
+ * there or its row has a newer version.
+ */
 static bool
 recall_execution(StoreTable *table, int64 execution_id, Execution *execution)
 {
@@ -76,7 +80,7 @@ recall_execution(StoreTable *table, int64 execution_id, Execution *execution)
 	return true;
 }
 
-/* Remembers the version in the scan slot. */
+/* Keeps the execution whose row is in the scan slot in the backend's memory. */
 static void
 remember_execution(StoreTable *table, const Execution *execution)
 {
@@ -133,7 +137,7 @@ store_get_execution(Store *store, int64 execution_id, Execution *execution)
 	return true;
 }
 
-/* See store_internal.h. */
+/* Fills in the row of a running execution. */
 void
 store_fill_execution(TupleTableSlot *slot, const Execution *execution,
 					 TimestampTz started_at)
@@ -155,7 +159,7 @@ store_fill_execution(TupleTableSlot *slot, const Execution *execution,
 		slot_set(slot, EXECUTION_DEADLINE, TimestampTzGetDatum(execution->deadline));
 }
 
-/* See store.h. */
+/* Inserts a running execution. */
 void
 store_insert_execution(Store *store, const Execution *execution,
 					   TimestampTz started_at)
@@ -166,7 +170,7 @@ store_insert_execution(Store *store, const Execution *execution,
 	store_write_insert(store, table);
 }
 
-/* See store_internal.h. */
+/* Fills in what the end of an execution changes in its row. */
 void
 store_fill_end(TupleTableSlot *slot, const char *status, const char *error,
 			   const Jsonb *result, TimestampTz ended_at)
@@ -196,7 +200,7 @@ store_get_end(Store *store, int64 execution_id, ExecutionEnd *end)
 	return true;
 }
 
-/* See store.h. */
+/* Writes the end of an execution into its row, which must exist. */
 void
 store_finish_execution(Store *store, int64 execution_id, const char *status,
 					   const char *error, const Jsonb *result,
@@ -215,7 +219,7 @@ store_finish_execution(Store *store, int64 execution_id, const char *status,
 	store_write_update(store, table, table->scan_slot, new);
 }
 
-/* See store.h. */
+/* Reads the workload of an execution; returns false when it has no row. */
 bool
 store_get_workload(Store *store, int64 execution_id, JsonbValue *workload)
 {
@@ -227,7 +231,7 @@ store_get_workload(Store *store, int64 execution_id, JsonbValue *workload)
 	return true;
 }
 
-/* See store_internal.h. */
+/* Fills in the row of a workload. */
 void
 store_fill_workload(TupleTableSlot *slot, int64 execution_id, TimestampTz created_at,
 					const Jsonb *data)
@@ -238,7 +242,7 @@ store_fill_workload(TupleTableSlot *slot, int64 execution_id, TimestampTz create
 	slot_set_jsonb(slot, WORKLOAD_DATA, data);
 }
 
-/* See store.h. */
+/* Inserts the workload of an execution. */
 void
 store_insert_workload(Store *store, int64 execution_id, TimestampTz created_at,
 					  Jsonb *data)

@@ -144,14 +144,13 @@ is_vacuum(const VirtualTransactionId *holder)
 {
 #if PG_VERSION_NUM >= 170000
 	PGPROC	   *process = ProcNumberGetProc(holder->procNumber);
-	LocalTransactionId transaction = process != NULL ? process->vxid.lxid : InvalidLocalTransactionId;
+	bool		there = process != NULL && process->vxid.lxid == holder->localTransactionId;
 #else
 	PGPROC	   *process = BackendIdGetProc(holder->backendId);
-	LocalTransactionId transaction = process != NULL ? process->lxid : InvalidLocalTransactionId;
+	bool		there = process != NULL && process->lxid == holder->localTransactionId;
 #endif
 
-	return transaction == holder->localTransactionId && process != NULL &&
-		(process->statusFlags & (PROC_IN_VACUUM | PROC_IS_AUTOVACUUM)) != 0;
+	return there && (process->statusFlags & (PROC_IN_VACUUM | PROC_IS_AUTOVACUUM)) != 0;
 }
 
 /* Returns the other transactions that may make rows of the queue appear. */

@@ -27,7 +27,7 @@ enum
 	PENDING_EXECUTION_ID = 1, PENDING_CREATED_AT, PENDING_EVENT_ID
 };
 
-/* See store.h. */
+/* Inserts a pending event. */
 void
 store_insert_pending(Store *store, const Event *event)
 {
@@ -41,7 +41,7 @@ store_insert_pending(Store *store, const Event *event)
 	store_write_insert(store, table);
 }
 
-/* See store.h. */
+/* Returns whether an event is pending. */
 bool
 store_is_pending(Store *store, int64 execution_id, TimestampTz created_at, int64 event_id)
 {
@@ -61,7 +61,7 @@ store_is_pending(Store *store, int64 execution_id, TimestampTz created_at, int64
 	return found;
 }
 
-/* The oldest row of an execution, in the scan slot. */
+/* Fetches the oldest row of an execution; returns false when there is none. */
 static bool
 fetch_pending(Store *store, int64 execution_id)
 {
@@ -69,7 +69,10 @@ fetch_pending(Store *store, int64 execution_id)
 					   execution_id);
 }
 
-/* See store.h. */
+/*
+ * Deletes the oldest pending event of an execution; returns false when there is
+ * none.
+ */
 bool
 store_take_pending(Store *store, int64 execution_id, int64 *event_id)
 {
@@ -83,7 +86,7 @@ store_take_pending(Store *store, int64 execution_id, int64 *event_id)
 	return true;
 }
 
-/* See store.h. */
+/* Finds the next execution after *execution_id that has pending events. */
 bool
 store_next_pending(Store *store, int64 *execution_id)
 {
@@ -98,7 +101,10 @@ store_next_pending(Store *store, int64 *execution_id)
 	return true;
 }
 
-/* See store.h.  Nearly always the table is empty: one look at its size then. */
+/*
+ * Returns whether an execution has pending events.  The table is nearly always
+ * empty, which its size tells without an index scan.
+ */
 bool
 store_any_pending(Store *store, int64 execution_id)
 {
@@ -109,7 +115,7 @@ store_any_pending(Store *store, int64 execution_id)
 	return !empty && fetch_pending(store, execution_id);
 }
 
-/* See store.h. */
+/* Returns the pending event that ends the execution, or 0. */
 int64
 store_pending_end(Store *store, int64 execution_id)
 {

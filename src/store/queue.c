@@ -1,9 +1,9 @@
 /*
  * store/queue.c
- *		Reads and writes of noetl.queue.
+ *		Tasks: what decisions and workers do with rows of noetl.queue.
  *
- * Workers lease rows without the execution's lock, so the queue is read with
- * a fresh MVCC snapshot, and a row is locked before it is changed.
+ * Workers lease rows without the execution's lock.  So the queue is read with a
+ * fresh MVCC snapshot, and a row is locked before it is changed.
  */
 #include "common/common.h"
 
@@ -22,13 +22,12 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "store/low_water.h"
-#include "store/run_low_water.h"
-#include "store/deferred.h"
-#include "store/queue_row.h"
-#include "store/slot.h"
-#include "store/table.h"
 #include "playbook/playbook.h"
+#include "store/deferred.h"
+#include "store/low_water.h"
+#include "store/queue_row.h"
+#include "store/run_low_water.h"
+#include "store/table.h"
 
 /* ---------------------------------------------------------------------------
  * For decisions
@@ -36,8 +35,8 @@
  */
 
 /*
- * Scans the runs of an execution (item -1), from where they can begin, or those
- * of one item of its iterators.
+ * Opens a scan of the tasks of an execution's steps (item -1), from the low-water
+ * mark on, or of one item of its iterators.
  */
 static void
 run_scan_open(QueueScan *scan, Store *store, int64 execution_id, int item)
@@ -56,7 +55,7 @@ run_scan_open(QueueScan *scan, Store *store, int64 execution_id, int item)
 	queue_scan_open(scan, store, REL_QUEUE_RUN_IDX, keys, 3);
 }
 
-/* Is the row in the scan slot one of this step? */
+/* Returns whether the row in the scan slot is of a step. */
 static bool
 is_of_step(const QueueScan *scan, const char *node_name)
 {
@@ -66,7 +65,7 @@ is_of_step(const QueueScan *scan, const char *node_name)
 		memcmp(node_name, VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name)) == 0;
 }
 
-/* See store.h. */
+/* Returns the live task of an item of an iterator as a run, or NULL. */
 Run *
 store_load_item(Store *store, int64 execution_id, const Playbook *playbook,
 				const char *node_name, int item)
@@ -82,7 +81,10 @@ store_load_item(Store *store, int64 execution_id, const Playbook *playbook,
 	return run;
 }
 
-/* See store.h. */
+/*
+ * Withdraws the tasks of an iterator's items.  The rows are read first and then
+ * locked one by one.
+ */
 void
 store_abandon_items(Store *store, int64 execution_id, const char *node_name, bool leave,
 					bool revoke)
@@ -146,7 +148,7 @@ queue_load_runs(Store *store, int64 execution_id, const Playbook *playbook,
 	run_low_water_end(execution_id, first);
 }
 
-/* See store.h. */
+/* Reads the task of a step, or of an item of its iterator, whatever its status. */
 bool
 store_find_task(Store *store, int64 execution_id, const char *node_name,
 				int item, QueueRow *row)
@@ -163,7 +165,7 @@ store_find_task(Store *store, int64 execution_id, const char *node_name,
 	return found;
 }
 
-/* See store.h. */
+/* Inserts the task of a run at the end of the queue, or keeps it back. */
 void
 store_enqueue(Store *store, const BrokerState *state, Run *run)
 {
@@ -181,7 +183,10 @@ store_enqueue(Store *store, const BrokerState *state, Run *run)
 	run->handle = queue_copy_tid(slot);
 }
 
-/* Where the row of a run is; one that was kept back has to be looked for. */
+/*
+ * Returns where the row of a run is.  A row that was kept back when the run got
+ * it is found by its id.
+ */
 static ItemPointerData
 place_of(Store *store, Run *run)
 {
@@ -194,7 +199,7 @@ place_of(Store *store, Run *run)
 	return row.place;
 }
 
-/* Locks the row of a run that was loaded; it cannot be gone. */
+/* Locks the newest version of a run's row, which must exist. */
 static StoreTable *
 lock_run(Store *store, Run *run)
 {
@@ -209,8 +214,9 @@ lock_run(Store *store, Run *run)
 }
 
 /*
- * A finished task leaves the table.  Without triggers to serve, the row is
- * deleted in one go, following it when its worker has just extended the lease.
+ * Deletes the row of a task that has ended.  When the table has no triggers, the
+ * row is deleted without being locked first; if its worker has extended the lease
+ * meanwhile, the newer version is deleted.
  */
 void
 store_close_task(Store *store, Run *run)
@@ -223,9 +229,9 @@ store_close_task(Store *store, Run *run)
 	if (run->handle == NULL && deferred_drop_task(store, run->queue_id))
 		return;
 	if (!run->stored)
-		CommandCounterIncrement();	/* enqueued a moment ago */
+		CommandCounterIncrement();	/* this command has inserted the row */
 	if (run->worker_id == NULL)
-		low_water_hidden();		/* it was ready, perhaps */
+		low_water_hidden();		/* the row may be ready */
 	tid = place_of(store, run);
 	if (table->result_rel->ri_TrigDesc != NULL)
 	{
@@ -245,9 +251,9 @@ store_close_task(Store *store, Run *run)
 }
 
 /*
- * Back into the queue: now, or when its time has come.  An attempt that goes on
- * after its lease was lost keeps its deadline; for the reaper, which looks for
- * leases that end, lease_until is then the same.
+ * Puts a task back into the queue: ready now, or at run->available_at.  An attempt
+ * that goes on after its lease was lost keeps its deadline.  lease_until is set to
+ * the deadline then, since the reaper searches by lease_until.
  */
 void
 store_retry_task(Store *store, Run *run)
@@ -270,7 +276,7 @@ store_retry_task(Store *store, Run *run)
 	queue_write_version(store, table);
 }
 
-/* A worker said action_started without asking for a lease. */
+/* Marks a task as leased by a worker that reported its start without a lease. */
 void
 store_lease_task(Store *store, Run *run, TimestampTz lease_until)
 {
@@ -281,7 +287,7 @@ store_lease_task(Store *store, Run *run, TimestampTz lease_until)
 	queue_write_version(store, table);
 }
 
-/* Tells the holder of a lease, at its next heartbeat, that it works in vain. */
+/* Marks a task as cancelled, which its worker is told at the next heartbeat. */
 void
 store_revoke_task(Store *store, Run *run)
 {
@@ -296,7 +302,7 @@ store_revoke_task(Store *store, Run *run)
  * ---------------------------------------------------------------------------
  */
 
-/* See store.h. */
+/* Reads a task; returns false when it has no row. */
 bool
 store_get_task(Store *store, int64 queue_id, QueueRow *row)
 {
@@ -313,7 +319,10 @@ store_get_task(Store *store, int64 queue_id, QueueRow *row)
 	return found;
 }
 
-/* See store.h. */
+/*
+ * Returns whether a row that was read is still the newest version.  Visits the
+ * row without an index scan.
+ */
 bool
 store_task_unchanged(Store *store, const QueueRow *row)
 {
@@ -325,7 +334,7 @@ store_task_unchanged(Store *store, const QueueRow *row)
 		DatumGetInt64(slot_column(table->scan_slot, QUEUE_COL_QUEUE_ID)) == row->queue_id;
 }
 
-/* See store.h. */
+/* Deletes a row whatever its status; returns false when it is gone. */
 bool
 store_delete_task(Store *store, int64 queue_id)
 {
@@ -337,7 +346,7 @@ store_delete_task(Store *store, int64 queue_id)
 	return true;
 }
 
-/* Locks a row if the worker still holds its lease. */
+/* Locks a row and reads it; returns false unless the worker holds its lease. */
 static bool
 lock_leased(Store *store, int64 queue_id, const char *worker_id, QueueRow *row)
 {
@@ -348,7 +357,7 @@ lock_leased(Store *store, int64 queue_id, const char *worker_id, QueueRow *row)
 		strcmp(row->worker_id, worker_id) == 0;
 }
 
-/* See store.h. */
+/* Extends a lease; returns false when it is lost or the deadline has passed. */
 bool
 store_extend_lease(Store *store, int64 queue_id, const char *worker_id,
 				   TimestampTz lease_until, TimestampTz now)
@@ -365,7 +374,7 @@ store_extend_lease(Store *store, int64 queue_id, const char *worker_id,
 	return true;
 }
 
-/* See store.h. */
+/* Makes a leased row ready again, without counting the attempt. */
 bool
 store_release_task(Store *store, int64 queue_id, const char *worker_id)
 {

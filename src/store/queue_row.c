@@ -28,7 +28,10 @@
  * ---------------------------------------------------------------------------
  */
 
-/* See store_queue.h. */
+/*
+ * Opens a scan with a fresh snapshot.  Tasks that are kept back are written
+ * first.
+ */
 void
 queue_scan_open(QueueScan *scan, Store *store, StoreRelation index,
 				ScanKey keys, int nkeys)
@@ -49,7 +52,7 @@ queue_scan_open(QueueScan *scan, Store *store, StoreRelation index,
 	scan->slot = scan->table->scan_slot;
 }
 
-/* See store_queue.h. */
+/* Fetches the next row into the scan slot; returns false at the end. */
 bool
 queue_scan_next(QueueScan *scan)
 {
@@ -57,7 +60,7 @@ queue_scan_next(QueueScan *scan)
 	return index_getnext_slot(scan->scan, ForwardScanDirection, scan->slot);
 }
 
-/* See store_queue.h. */
+/* Closes a scan; the slot keeps its row. */
 void
 queue_scan_close(QueueScan *scan)
 {
@@ -70,7 +73,7 @@ queue_scan_close(QueueScan *scan)
  * ---------------------------------------------------------------------------
  */
 
-/* See store_queue.h. */
+/* Returns the timeout of a row in microseconds; 0: none. */
 int64
 queue_read_timeout(TupleTableSlot *slot)
 {
@@ -81,7 +84,7 @@ queue_read_timeout(TupleTableSlot *slot)
 	return !isnull && timeout_of_interval(DatumGetIntervalP(value), &us) ? us : 0;
 }
 
-/* The columns queue functions need. */
+/* Reads the columns that the callers of queue functions need. */
 void
 queue_read_row(TupleTableSlot *slot, QueueRow *row)
 {
@@ -103,7 +106,7 @@ queue_read_row(TupleTableSlot *slot, QueueRow *row)
 	row->deadline = DatumGetTimestampTz(slot_column(slot, QUEUE_COL_DEADLINE));
 }
 
-/* See store_queue.h. */
+/* Returns a copy of where a row is. */
 ItemPointer
 queue_copy_tid(TupleTableSlot *slot)
 {
@@ -113,7 +116,10 @@ queue_copy_tid(TupleTableSlot *slot)
 	return tid;
 }
 
-/* The state of a run by the status of its row; false: it is none any more. */
+/*
+ * Sets the state of a run from the status of its row; returns false for a status
+ * of a row that is not a live run.
+ */
 static bool
 run_state(const char *status, RunState *state)
 {
@@ -129,8 +135,8 @@ run_state(const char *status, RunState *state)
 }
 
 /*
- * What a task was given to do; of one that only saves what children have done
- * also what they have done.
+ * Reads the large columns of a task: its action and, for a task that saves the
+ * results of children, its context.
  */
 static void
 load_payload(TupleTableSlot *slot, const Playbook *playbook, Run *run)
@@ -144,7 +150,7 @@ load_payload(TupleTableSlot *slot, const Playbook *playbook, Run *run)
 		run->context = slot_jsonb(slot, QUEUE_COL_CONTEXT);
 }
 
-/* A live row as a run; NULL: its step or status is none that counts. */
+/* Returns a live row as a run, or NULL (store/queue_row.h). */
 Run *
 queue_read_run(TupleTableSlot *slot, int64 execution_id, const Playbook *playbook,
 		 const char *with_action)
@@ -179,7 +185,7 @@ queue_read_run(TupleTableSlot *slot, int64 execution_id, const Playbook *playboo
  * ---------------------------------------------------------------------------
  */
 
-/* See store_internal.h. */
+/* Locks a version of a queue row (store/table.h). */
 bool
 store_lock_row(StoreTable *table, ItemPointer tid, Snapshot snapshot, bool skip,
 			   bool *held)
@@ -197,7 +203,7 @@ store_lock_row(StoreTable *table, ItemPointer tid, Snapshot snapshot, bool skip,
 	return result == TM_Ok;
 }
 
-/* Finds a row by queue_id and locks its newest version. */
+/* Finds a row and locks its newest version; returns false when it is gone. */
 bool
 queue_lock_row(Store *store, int64 queue_id)
 {
@@ -218,7 +224,7 @@ queue_lock_row(Store *store, int64 queue_id)
 	return found;
 }
 
-/* See store_queue.h. */
+/* Begins a new version of the row in the scan slot, and returns the insert slot. */
 TupleTableSlot *
 queue_new_version(StoreTable *table)
 {
@@ -226,7 +232,7 @@ queue_new_version(StoreTable *table)
 	return table->insert_slot;
 }
 
-/* See store_queue.h. */
+/* Writes the new version over the row in the scan slot. */
 void
 queue_write_version(Store *store, StoreTable *table)
 {
@@ -239,7 +245,7 @@ queue_write_version(Store *store, StoreTable *table)
  * ---------------------------------------------------------------------------
  */
 
-/* See store_internal.h. */
+/* Fills in the row of a task, without its queue_id. */
 void
 store_fill_task(TupleTableSlot *slot, const BrokerState *state, const Run *run)
 {
@@ -273,7 +279,7 @@ store_fill_task(TupleTableSlot *slot, const BrokerState *state, const Run *run)
 				 IntervalPGetDatum(timeout_to_interval(run->timeout)));
 }
 
-/* A place at the end of the queue. */
+/* Returns a new queue_id, which is larger than all others. */
 static Datum
 next_position(void)
 {
@@ -281,14 +287,14 @@ next_position(void)
 	return Int64GetDatum(nextval_internal(store_relation(REL_QUEUE_SEQ), false));
 }
 
-/* See store_internal.h. */
+/* Gives a task a queue_id behind all others. */
 void
 store_place_task(TupleTableSlot *slot)
 {
 	slot_set(slot, QUEUE_COL_QUEUE_ID, next_position());
 }
 
-/* Makes a row ready again, behind all that wait already. */
+/* Makes the new version ready, with a new queue_id. */
 void
 queue_make_ready(TupleTableSlot *new)
 {
@@ -300,7 +306,7 @@ queue_make_ready(TupleTableSlot *new)
 	slot_set_null(new, QUEUE_COL_DEADLINE);
 }
 
-/* Sets a time for which 0 means NULL. */
+/* Sets a time; 0 is stored as NULL. */
 void
 queue_set_time(TupleTableSlot *new, QueueColumn column, TimestampTz when)
 {
@@ -310,7 +316,7 @@ queue_set_time(TupleTableSlot *new, QueueColumn column, TimestampTz when)
 		slot_set_null(new, column);
 }
 
-/* See store_queue.h. */
+/* Makes the new version leased.  The lease ends with its attempt at the latest. */
 void
 queue_set_lease(TupleTableSlot *new, const char *worker_id, int attempts,
 		  TimestampTz lease_until, TimestampTz deadline, TimestampTz now)

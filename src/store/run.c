@@ -22,7 +22,7 @@
 #include "store/queue_row.h"
 #include "store/table.h"
 
-/* noetl.run.arrivals as it is stored. */
+/* Returns arrivals as noetl.run.arrivals stores them. */
 static Jsonb *
 write_arrivals(const List *arrivals, const Playbook *playbook)
 {
@@ -49,7 +49,7 @@ write_arrivals(const List *arrivals, const Playbook *playbook)
 	return json_to_jsonb(&value);
 }
 
-/* The reverse of write_arrivals. */
+/* Returns stored arrivals (Arrival *). */
 static List *
 read_arrivals(const Jsonb *stored, const Playbook *playbook)
 {
@@ -84,7 +84,7 @@ store_copy_tid(TupleTableSlot *slot)
 	return tid;
 }
 
-/* See store.h. */
+/* Returns an execution's live runs: those with a task, then those without. */
 List *
 store_load_runs(Store *store, int64 execution_id, const Playbook *playbook,
 				const char *with_action)
@@ -127,7 +127,10 @@ store_load_runs(Store *store, int64 execution_id, const Playbook *playbook,
 	return runs;
 }
 
-/* Reads a row again by its place; only holders of the lock move it. */
+/*
+ * Fetches a row again from where it was read.  The caller has held the
+ * execution's lock since then, so the row has no newer version.
+ */
 static void
 store_fetch_by_tid(StoreTable *table, ItemPointer tid)
 {
@@ -137,7 +140,7 @@ store_fetch_by_tid(StoreTable *table, ItemPointer tid)
 	ExecMaterializeSlot(table->scan_slot);
 }
 
-/* The columns of a run that change while it lives. */
+/* Fills in the columns of a run that change while it lives. */
 static void
 fill_state(TupleTableSlot *slot, const Run *run, const Playbook *playbook)
 {
@@ -153,7 +156,7 @@ fill_state(TupleTableSlot *slot, const Run *run, const Playbook *playbook)
 		slot_set_null(slot, RUN_DUE_AT);
 }
 
-/* See store_internal.h. */
+/* Fills in the row of a run without a task. */
 void
 store_fill_run(TupleTableSlot *slot, int64 execution_id, const Run *run,
 			   const Playbook *playbook, TimestampTz created_at)
@@ -166,7 +169,7 @@ store_fill_run(TupleTableSlot *slot, int64 execution_id, const Run *run,
 	fill_state(slot, run, playbook);
 }
 
-/* See store.h. */
+/* Inserts the row of a run, or updates it where it was loaded from. */
 void
 store_put_run(Store *store, int64 execution_id, Run *run,
 			  const Playbook *playbook, TimestampTz now)
@@ -193,7 +196,7 @@ store_put_run(Store *store, int64 execution_id, Run *run,
 	run->handle = store_copy_tid(slot);
 }
 
-/* See store.h. */
+/* Deletes the row of a run where it was loaded from. */
 void
 store_delete_run(Store *store, Run *run)
 {

@@ -6,10 +6,10 @@
  * The index that the runs of an execution are loaded by holds entries of its
  * finished tasks below the mark.  Rows of an execution are added and removed
  * under the execution's lock, and a row that becomes ready again takes a new
- * id.  So whoever loads all of them under that lock knows the smallest id, and
- * none appears below it later, unless the transaction that loaded them removed
- * rows and rolls back.  Therefore a mark is believed only after the transaction
- * that found it has committed.  Each backend keeps its own marks.
+ * id.  So a transaction that loads all of them under that lock knows the smallest
+ * id.  No row appears below it later, unless that transaction removes rows and
+ * rolls back.  Therefore a mark is used only after the transaction that found it
+ * has committed.  Each backend keeps its own marks.
  */
 #ifndef NOETL_STORE_RUN_LOW_WATER_H
 #define NOETL_STORE_RUN_LOW_WATER_H

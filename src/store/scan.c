@@ -16,7 +16,7 @@
 #include "store/deferred.h"
 #include "store/table.h"
 
-/* Equality on a bigint column of an index. */
+/* Sets a key: equality on a bigint column of an index. */
 void
 store_key_int64(ScanKey key, AttrNumber attribute, int64 value)
 {
@@ -24,7 +24,7 @@ store_key_int64(ScanKey key, AttrNumber attribute, int64 value)
 				Int64GetDatum(value));
 }
 
-/* Equality on a text column of an index, in the index's own collation. */
+/* Sets a key: equality on a text column of an index, in the index's collation. */
 void
 store_key_text(ScanKey key, AttrNumber attribute, Oid collation, const char *value)
 {
@@ -32,7 +32,7 @@ store_key_text(ScanKey key, AttrNumber attribute, Oid collation, const char *val
 						   collation, F_TEXTEQ, CStringGetTextDatum(value));
 }
 
-/* Starts an index scan; keys may still be filled in with the open index. */
+/* Opens a scan.  Events that are kept back are written before noetl.event is read. */
 void
 store_scan_open(StoreScan *scan, Store *store, StoreTable *table, StoreRelation index,
 		  Snapshot snapshot, int nkeys, ScanDirection direction)
@@ -49,7 +49,7 @@ store_scan_open(StoreScan *scan, Store *store, StoreTable *table, StoreRelation 
 	scan->slot = table->scan_slot;
 }
 
-/* The next row, in the table's scan slot. */
+/* Fetches the next row into the scan slot; returns false when there is none. */
 bool
 store_scan_next(StoreScan *scan)
 {
@@ -57,14 +57,14 @@ store_scan_next(StoreScan *scan)
 	return index_getnext_slot(scan->scan, scan->direction, scan->slot);
 }
 
-/* Ends a scan; the slot keeps its row until the next one. */
+/* Closes a scan; the slot keeps its row until the next scan of the table. */
 void
 store_scan_close(StoreScan *scan)
 {
 	index_endscan(scan->scan);
 }
 
-/* The first row that an index finds, in the scan slot; false: there is none. */
+/* Fetches the first row that an index finds; returns false when there is none. */
 bool
 store_fetch_first(Store *store, StoreTable *table, StoreRelation index,
 			Snapshot snapshot, ScanKey keys, int nkeys, ScanDirection direction)
@@ -81,7 +81,7 @@ store_fetch_first(Store *store, StoreTable *table, StoreRelation index,
 	return found;
 }
 
-/* Finds the single row with a bigint primary key. */
+/* Fetches the row with a bigint primary key; returns false when there is none. */
 bool
 store_fetch_by_id(Store *store, StoreTable *table, StoreRelation index, int64 id)
 {

@@ -444,7 +444,8 @@ extern bool store_release_task(Store *store, int64 queue_id, const char *worker_
  * What becomes due
  *
  * execution_id: of that execution, or of all (0).  limit: at most so many.
- * Whoever asks holds no execution's lock yet and checks again under the lock.
+ * The caller holds no execution's lock yet, and checks a row again under the lock
+ * (store_run_is_due, store_find_task).
  * ---------------------------------------------------------------------------
  */
 

@@ -1,16 +1,16 @@
 /*
  * store/table.c
- *		The tables that a Store has open, and writing to them.
+ *		Stores: open tables, and writing to them.
  *
- * To describe a table to the executor (its indexes and their predicates, its
- * CHECKs) takes longer than to write a row.  So what a Store has described is
- * kept for the next one, in a pool, until something about the tables changes;
- * only the relations themselves are opened and locked anew:
+ * Describing a table to the executor (its indexes and their predicates, its
+ * CHECKs) takes longer than writing a row.  So a store's descriptions are kept
+ * for the next store, in a pool, until the definition of a table changes.  Only
+ * the relations themselves are opened and locked anew:
  *
  *		store_open ── from the pool, or made ──> in_use ── store_close ──> pool
  *		                                           │
- *		                                           └─ error, or somebody's triggers
- *		                                              left something behind: freed
+ *		                                           └─ after an error, or when triggers
+ *		                                              of users have run: freed
  */
 #include "common/common.h"
 
@@ -29,19 +29,18 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
-#include "store/low_water.h"
-#include "store/store.h"
 #include "store/deferred.h"
+#include "store/low_water.h"
 #include "store/table.h"
 
-/* A description that is given up goes with the store: after so many of them. */
+/* Descriptions that are replaced are freed with the store; after so many it is. */
 #define MOST_REDESCRIBED	16
 
-/* Those in use, innermost first, and those that wait for their next use. */
+/* The stores in use, the last one opened first, and those in the pool. */
 static Store *in_use = NULL;
 static Store *pool = NULL;
 
-/* Counts changes of the tables. */
+/* Counts the changes of the tables' definitions. */
 static uint64 generation = 0;
 
 /* ---------------------------------------------------------------------------
@@ -49,7 +48,7 @@ static uint64 generation = 0;
  * ---------------------------------------------------------------------------
  */
 
-/* Has a store of the list described this relation? */
+/* Returns whether a store of a list has described a relation. */
 static bool
 knows_relation(const Store *store, Oid relid)
 {
@@ -60,7 +59,7 @@ knows_relation(const Store *store, Oid relid)
 	return false;
 }
 
-/* Relcache callback: only tags. */
+/* Relcache callback: makes all descriptions outdated.  It must not read catalogs. */
 static void
 relation_changed(Datum arg, Oid relid)
 {
@@ -68,7 +67,7 @@ relation_changed(Datum arg, Oid relid)
 		generation++;
 }
 
-/* Syscache callback: CHECKs and index predicates may call functions. */
+/* Syscache callback: the same, as CHECKs and index predicates may call functions. */
 static void
 function_changed(Datum arg, int cache, uint32 hash)
 {
@@ -76,8 +75,8 @@ function_changed(Datum arg, int cache, uint32 hash)
 }
 
 /*
- * After an error nobody comes to close a store.  What it had pinned and opened
- * is released with the transaction; only its memory is ours.
+ * Frees the stores that a failed (sub)transaction has opened.  The server has
+ * released their buffers and relations; only their memory is left.
  */
 static void
 drop_failed(int nest_level)
@@ -91,7 +90,7 @@ drop_failed(int nest_level)
 	}
 }
 
-/* The end of a transaction. */
+/* Transaction callback. */
 static void
 transaction_ends(XactEvent event, void *arg)
 {
@@ -99,7 +98,7 @@ transaction_ends(XactEvent event, void *arg)
 		drop_failed(0);
 }
 
-/* The end of a subtransaction. */
+/* Subtransaction callback. */
 static void
 subtransaction_ends(SubXactEvent event, SubTransactionId id,
 					SubTransactionId parent, void *arg)
@@ -108,7 +107,7 @@ subtransaction_ends(SubXactEvent event, SubTransactionId id,
 		drop_failed(GetCurrentTransactionNestLevel());
 }
 
-/* Once per backend. */
+/* Registers the callbacks, once per backend. */
 static void
 register_callbacks(void)
 {
@@ -128,7 +127,7 @@ register_callbacks(void)
  * ---------------------------------------------------------------------------
  */
 
-/* Describes the tables to the executor; none is opened yet. */
+/* Gives the executor a range table of all tables.  None is opened yet. */
 static void
 init_range_table(EState *estate)
 {
@@ -160,7 +159,7 @@ init_range_table(EState *estate)
 #endif
 }
 
-/* A new one. */
+/* Makes a store. */
 static Store *
 make_store(void)
 {
@@ -178,7 +177,10 @@ make_store(void)
 	return store;
 }
 
-/* One that describes the partition, if there is, else any, else a new one. */
+/*
+ * Takes a store out of the pool: one that describes the partition of events, else
+ * any.  Makes one when the pool is empty.
+ */
 static Store *
 take_store(Oid event_leaf)
 {
@@ -201,7 +203,7 @@ take_store(Oid event_leaf)
 	return take_store(event_leaf);
 }
 
-/* See store.h. */
+/* Opens a store (store/store.h): takes one from the pool or makes one. */
 Store *
 store_open(Oid event_leaf)
 {
@@ -210,10 +212,10 @@ store_open(Oid event_leaf)
 	PreventCommandDuringRecovery("a function of noetl");
 	PreventCommandIfReadOnly("a function of noetl");
 	register_callbacks();
-	(void) store_owner();		/* raises, where it does no harm, when we are not installed */
+	(void) store_owner();		/* raises an error when the extension is missing */
 	if (in_use != NULL && deferred_any(in_use))
 	{
-		/* rolled back with a subtransaction, they would be missing */
+		/* a rollback of the subtransaction would remove them */
 		if (GetCurrentTransactionNestLevel() > in_use->nest_level)
 			elog(ERROR, "rows are kept back while a subtransaction runs");
 		store_write_deferred(in_use);
@@ -229,7 +231,7 @@ store_open(Oid event_leaf)
 	return store;
 }
 
-/* Closes a table; false: its description has gathered what must not be kept. */
+/* Closes a table; returns false when its description must not be kept. */
 static bool
 close_table(StoreTable *table)
 {
@@ -258,7 +260,7 @@ close_table(StoreTable *table)
 	return clean;
 }
 
-/* See store.h. */
+/* Closes a store (store/store.h): puts it into the pool, or frees it. */
 void
 store_close(Store *store)
 {
@@ -299,7 +301,7 @@ store_close(Store *store)
  * ---------------------------------------------------------------------------
  */
 
-/* Names the relation in the range table. */
+/* Sets the relation of an entry of the range table. */
 static void
 set_relation(EState *estate, int index, Oid relid)
 {
@@ -311,7 +313,10 @@ set_relation(EState *estate, int index, Oid relid)
 	rte->relid = relid;
 }
 
-/* Is it one of the two triggers that let our own rows pass untouched? */
+/*
+ * Returns whether a trigger is one of the extension's on noetl.event, which do
+ * nothing for rows that the store writes.
+ */
 static bool
 is_own_trigger(const Trigger *trigger)
 {
@@ -322,7 +327,7 @@ is_own_trigger(const Trigger *trigger)
 		(strcmp(name, "event_before") == 0 || strcmp(name, "event_after") == 0);
 }
 
-/* Rows of our own need no triggers of our own; if there are others, all stay. */
+/* Drops the extension's own triggers; when there are others too, all stay. */
 static void
 drop_own_triggers(ResultRelInfo *result_rel)
 {
@@ -334,7 +339,7 @@ drop_own_triggers(ResultRelInfo *result_rel)
 	result_rel->ri_TrigDesc = NULL;
 }
 
-/* What is kept of an open table. */
+/* Describes an open table; the description is kept when the table is closed. */
 static void
 describe_table(Store *store, StoreRelation which)
 {
@@ -358,7 +363,7 @@ describe_table(Store *store, StoreRelation which)
 	table->nbatch = 0;
 }
 
-/* See store.h. */
+/* Returns a table, opening it on first use. */
 StoreTable *
 store_table(Store *store, StoreRelation which)
 {
@@ -385,7 +390,7 @@ store_table(Store *store, StoreRelation which)
 	return table;
 }
 
-/* See store_internal.h. */
+/* Returns the partition of noetl.event that holds an execution's events. */
 StoreTable *
 store_event_table(Store *store, int64 execution_id)
 {
@@ -394,7 +399,7 @@ store_event_table(Store *store, int64 execution_id)
 	return store_table(store, REL_EVENT);
 }
 
-/* Opens the indexes of a table that is going to be written. */
+/* Opens the indexes of a table, unless they are open. */
 void
 store_open_indexes(Store *store, StoreTable *table)
 {
@@ -420,7 +425,7 @@ store_open_indexes(Store *store, StoreTable *table)
 	table->writable = true;
 }
 
-/* See store_internal.h. */
+/* Returns an index for scans; it stays open as long as the store. */
 Relation
 store_open_index(Store *store, StoreRelation which)
 {
@@ -450,7 +455,10 @@ store_row_missing(StoreRelation which, int64 id)
  * ---------------------------------------------------------------------------
  */
 
-/* Somebody's triggers may look at anything. */
+/*
+ * Opens the indexes of a table that is going to be written.  A user's trigger may
+ * read any table, so what is kept back is written before.
+ */
 static void
 prepare_write(Store *store, StoreTable *table)
 {
@@ -459,7 +467,7 @@ prepare_write(Store *store, StoreTable *table)
 	store_open_indexes(store, table);
 }
 
-/* A row of the queue may have been ready. */
+/* Reports that a row is changed or removed that may be ready, if it is of the queue. */
 static void
 note_change(Store *store, StoreTable *table)
 {
@@ -467,7 +475,7 @@ note_change(Store *store, StoreTable *table)
 		low_water_hidden();
 }
 
-/* See store.h. */
+/* Inserts the row in the insert slot. */
 void
 store_write_insert(Store *store, StoreTable *table)
 {
@@ -478,7 +486,7 @@ store_write_insert(Store *store, StoreTable *table)
 	ResetPerTupleExprContext(store->estate);
 }
 
-/* See store.h. */
+/* Replaces the row in "old" by the one in "new". */
 void
 store_write_update(Store *store, StoreTable *table, TupleTableSlot *old,
 				   TupleTableSlot *new)
@@ -497,7 +505,7 @@ store_write_update(Store *store, StoreTable *table, TupleTableSlot *old,
 	ResetPerTupleExprContext(store->estate);
 }
 
-/* See store.h. */
+/* Deletes the row in "old". */
 void
 store_write_delete(Store *store, StoreTable *table, TupleTableSlot *old)
 {
