@@ -9,11 +9,9 @@
 #include "common/common.h"
 
 #include "access/genam.h"
-#include "access/tableam.h"
 #include "access/xact.h"
-#include "executor/executor.h"
-#include "miscadmin.h"
 #include "utils/fmgroids.h"
+#include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 

@@ -5,13 +5,11 @@
 #include "common/common.h"
 
 #include "access/genam.h"
-#include "access/relscan.h"
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "commands/sequence.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
-#include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"

@@ -5,7 +5,6 @@
 #include "common/common.h"
 
 #include "access/genam.h"
-#include "access/relscan.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
