@@ -103,8 +103,9 @@ in_flight_take(int64 execution_id, int64 event_id, RowInFlight *row)
 }
 
 /*
- * Returns whether a row may still reach the table.  It may only while the session is inside a trigger
- * of the row's INSERT, which is deeper than the row's own.
+ * Returns whether a row may still reach the table.  It may only while the
+ * session is inside a trigger of the row's INSERT, which is deeper than the
+ * row's own.
  */
 bool
 in_flight_may_arrive(const RowInFlight *row)
