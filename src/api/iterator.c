@@ -1,7 +1,7 @@
 /*
  * api/iterator.c
- *		noetl.iterator_items(): the items of an iterator for who goes through
- *		them outside the database.
+ *		noetl.iterator_items(): the items of an iterator, for a worker that goes
+ *		through them itself.
  */
 #include "common/common.h"
 
@@ -11,10 +11,11 @@
 #include "utils/tuplestore.h"
 
 #include "broker/broker.h"
+#include "value/value.h"
 
 PG_FUNCTION_INFO_V1(noetl_iterator_items);
 
-/* An action that is none of an iterator. */
+/* Raises because the arguments are not the action of an iterator. */
 static void
 refuse_action(const char *message)
 {
@@ -24,7 +25,7 @@ refuse_action(const char *message)
 			 errhint("Pass the action and the context of a queue row of type iterator.")));
 }
 
-/* The condition "where", which the broker leaves as it was written. */
+/* Compiles the condition "where" of an action; NULL: there is none. */
 static const Condition *
 read_where(const JsonbValue *action)
 {
@@ -36,7 +37,7 @@ read_where(const JsonbValue *action)
 		return NULL;
 	condition = palloc0(sizeof(Condition));
 	if (where.type != jbvString)
-		condition->constant = json_truth(&where);
+		condition->constant = value_json_truth(&where);
 	else
 	{
 		condition->template = template_compile(where.val.string.val, where.val.string.len,
@@ -47,7 +48,7 @@ read_where(const JsonbValue *action)
 	return condition;
 }
 
-/* What items are sorted by, likewise. */
+/* Compiles the "order_by" of an action; NULL: there is none. */
 static const IteratorOrder *
 read_order(const JsonbValue *action)
 {
@@ -69,7 +70,7 @@ read_order(const JsonbValue *action)
 	return order;
 }
 
-/* limit or chunk; "minimum" is the least that makes sense. */
+/* Reads limit or chunk, which is at least "minimum"; "otherwise" when it is missing. */
 static int
 read_count(const JsonbValue *action, const char *key, int minimum, int otherwise)
 {
@@ -84,7 +85,7 @@ read_count(const JsonbValue *action, const char *key, int minimum, int otherwise
 	return count;
 }
 
-/* The query that an action spells out. */
+/* Reads the query of an action; raises when it is not the action of an iterator. */
 static void
 read_query(const JsonbValue *action, JsonbValue *collection, IteratorQuery *query)
 {
@@ -103,14 +104,21 @@ read_query(const JsonbValue *action, JsonbValue *collection, IteratorQuery *quer
 	query->chunk = read_count(action, "chunk", 1, 0);
 }
 
-/* Turns items into rows (index, item, names). */
+/* Puts items into the result set (index, item, names). */
 static void
 put_items(ReturnSetInfo *result, const IteratorQuery *query, const IteratorItems *items,
 		  const JsonbValue *parent)
 {
 	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "row of an item",
 												  ALLOCSET_DEFAULT_SIZES);
+	ItemScope	scope;
 
+	memset(&scope, 0, sizeof(scope));
+	scope.element = query->element;
+	scope.step = query->step;
+	scope.count = items->count;
+	scope.chunked = query->chunk > 0;
+	scope.parent = parent;
 	for (int i = 0; i < items->count; i++)
 	{
 		MemoryContext old = MemoryContextSwitchTo(scratch);
@@ -119,8 +127,9 @@ put_items(ReturnSetInfo *result, const IteratorQuery *query, const IteratorItems
 		bool		nulls[3] = {false};
 
 		CHECK_FOR_INTERRUPTS();
-		iterator_item_names(query->element, query->step, i, items->count,
-							&items->values[i], query->chunk > 0, parent, &names);
+		scope.index = i;
+		scope.item = &items->values[i];
+		iterator_item_names(&scope, &names);
 		values[0] = Int32GetDatum(i);
 		values[1] = JsonbPGetDatum(json_to_jsonb(&items->values[i]));
 		values[2] = JsonbPGetDatum(json_to_jsonb(&names));
@@ -131,10 +140,10 @@ put_items(ReturnSetInfo *result, const IteratorQuery *query, const IteratorItems
 }
 
 /*
- * noetl.iterator_items(action jsonb, context jsonb, step text)
+ * noetl.iterator_items(action jsonb, context jsonb, step text): returns the items.
  *
- * The context of an iterator inside an iterator has a member "_item", the
- * names of the item that it is done for: what the inner one calls "parent".
+ * The context of an iterator inside an iterator has a member "_item": the names of
+ * the outer item, which the inner items know as "parent".
  */
 Datum
 noetl_iterator_items(PG_FUNCTION_ARGS)

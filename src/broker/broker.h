@@ -2,139 +2,37 @@
  * broker/broker.h
  *		The decision core: (playbook, state of an execution, event) -> decisions.
  *
- * Pure: no tables, no SPI, no clock, no randomness.  What it needs to know of
- * the past it asks through ValueSource, what shall be done it says in a list
- * of Decision, in the order in which it is to be written:
+ * The core is pure: it uses no tables, no SPI, no clock and no randomness.  It
+ * asks a ValueSource about the past of the execution.  It returns a list of
+ * Decision, in the order in which the decisions are to be written:
  *
- *		event.c loads a BrokerState  ->  broker_decide()  ->  store.c writes
+ *		the engine loads a BrokerState ─> broker_decide() ─> the engine writes
  *
  * Everything is allocated in CurrentMemoryContext and lives for one evaluation.
  */
 #ifndef NOETL_BROKER_BROKER_H
 #define NOETL_BROKER_BROKER_H
 
+#include "broker/collection.h"
+#include "broker/condition.h"
+#include "broker/event.h"
 #include "broker/event_type.h"
+#include "broker/model.h"
+#include "broker/node_id.h"
+#include "broker/retry.h"
+#include "broker/run.h"
+#include "broker/save.h"
+#include "broker/scope.h"
 #include "playbook/playbook.h"
-
-/* A row of noetl.event, as it was or as it will be stored. */
-typedef struct Event
-{
-	int64		execution_id;
-	int64		event_id;
-	int64		parent_event_id;	/* 0: none */
-	int64		parent_execution_id;	/* 0: none */
-	int64		catalog_id;		/* 0: none */
-	TimestampTz created_at;
-	EventType	type;			/* what event_type means */
-	const char *event_type;
-	const char *node_id;
-	const char *node_name;
-	const char *node_type;
-	const char *status;
-	Jsonb	   *context;		/* NULL: none, also below */
-	Jsonb	   *result;
-	Jsonb	   *meta;
-	const char *error;
-	bool		has_index;		/* about an item of an iterator: */
-	int			current_index;
-	Jsonb	   *current_item;
-	const char *worker_id;
-	const struct Event *recalled;	/* decided again: as it is in the log */
-} Event;
-
-typedef enum RunState
-{
-	RUN_WAITING,				/* at a join: arrivals that cannot start yet */
-	RUN_QUEUED,
-	RUN_RETRY,					/* the next attempt is due later */
-	RUN_LEASED,
-	RUN_OPEN,					/* started, its work is done by children or by
-								 * tasks for each of its items */
-	RUN_CANCELLED,				/* leased when its execution ended: not live */
-	RUN_ENDED					/* consumed in this evaluation: not live */
-} RunState;
-
-/* One branch that reached a step. */
-typedef struct Arrival
-{
-	int			from;			/* step, -1: the start of the execution */
-	int64		event_id;		/* the event that released it */
-	bool		has_data;
-	JsonbValue	data;			/* transition-level input, an object */
-} Arrival;
-
-/* One visit of one step. */
-typedef struct Run
-{
-	int			step;
-	int			visit;
-	int			item;			/* of the step's iterator; -1: the step itself */
-	RunState	state;
-	bool		kept;			/* to be stored in this evaluation */
-	bool		is_task;		/* it is a row of the queue, not of noetl.run */
-	bool		stored;			/* exists outside this evaluation */
-	bool		changed;		/* RUN_WAITING: has an arrival that is not stored */
-	List	   *arrivals;		/* Arrival *, RUN_WAITING */
-
-	/* all but waiting ones */
-	int64		started_event_id;
-	int64		released_by;	/* the event that let it start */
-	int			attempts;		/* how often it was leased, or has failed */
-	int			max_attempts;
-	TimestampTz available_at;	/* RUN_RETRY */
-	int64		timeout;		/* of an attempt, in microseconds; 0: none */
-	TimestampTz deadline;		/* of the attempt in flight; 0: none */
-	Jsonb	   *context;		/* of a task: queue.context; of an open run: what
-								 * iteration.c and child.c say */
-
-	/* tasks only */
-	int64		queue_id;
-	const char *type;			/* NULL: the step's */
-	int64		child_execution_id; /* whose result is saved, 0: none */
-	int			priority;
-	const char *worker_id;		/* holder of the lease, or NULL */
-	Jsonb	   *action;
-
-	void	   *handle;			/* store.c's: where the row is */
-} Run;
-
-/* The newest value of a step. */
-typedef struct StepValue
-{
-	bool		found;
-	int			visit;
-	int64		event_id;
-	JsonbValue	envelope;		/* result as it was sent */
-	JsonbValue	value;			/* what templates see (result.c) */
-} StepValue;
-
-/* How far an iterator has come; meta of the events that end its items. */
-typedef struct IterationProgress
-{
-	bool		found;			/* an item has ended */
-	int			started;
-	int			done;
-	int			failed;
-} IterationProgress;
-
-/* How an item of an iterator ended. */
-typedef struct IterationResult
-{
-	int			index;
-	bool		failed;
-	JsonbValue	value;			/* jbvNull where it failed */
-	const char *error;
-	int64		child_execution_id; /* 0: none */
-} IterationResult;
 
 struct SaveError;
 
-/* How the core learns about the past of its execution. */
+/* The questions of the core about the past of its execution, as functions. */
 typedef struct ValueSource
 {
 	void		(*step_value) (void *arg, const char *step_name, StepValue *value);
 	bool		(*workload) (void *arg, JsonbValue *workload);
-	/* iterators: since the event that began them */
+	/* how far an iterator has come since the event that began it */
 	void		(*progress) (void *arg, const char *step_name, int64 since,
 							 IterationProgress *progress);
 	/* IterationResult *, in the order of the log */
@@ -149,47 +47,23 @@ typedef struct ValueSource
 	/* the value of a step of another execution */
 	bool		(*child_value) (void *arg, int64 execution_id,
 								const char *step_name, JsonbValue *value);
-	/* is a child of the step that this event started still running? */
+	/* whether a child of the step that this event started still runs */
 	bool		(*has_children) (void *arg, int64 parent_event_id);
 	/* the item that a child execution was started for */
 	bool		(*child_item) (void *arg, int64 execution_id, JsonbValue *item);
-	/* and the attempt of the iterator, from 1; 0: it was not started for one */
+	/* the attempt of the iterator that started a child, from 1; 0: none did */
 	int			(*child_attempt) (void *arg, int64 execution_id);
 	int64		(*new_execution_id) (void *arg);
-	/* May a step be visited that often, or a child nest that deep? */
+	/* whether a step may be visited that often, or a child nest that deep */
 	bool		(*allows_visit) (void *arg, int visit, int limit);
 	bool		(*allows_depth) (void *arg, int depth);
-	/* executes SaveRequests (save_broker.h); false: nothing is saved */
+	/* executes SaveRequests (broker/save.h); false: nothing is saved */
 	bool		(*save) (void *arg, List *requests, struct SaveError *error);
 	void	   *arg;
 } ValueSource;
 
-/* A child execution to be started. */
-typedef struct ChildStart
-{
-	int64		execution_id;
-	int64		catalog_id;
-	int64		parent_event_id;	/* step_started of the parent's step */
-	int			item;			/* of the parent's iterator, -1: none */
-	Jsonb	   *current_item;	/* the item, or NULL */
-	Jsonb	   *input;			/* laid over the child's workload */
-	int64		timeout;		/* the parent's, in microseconds; 0: none */
-	int			attempt;		/* of the parent's iterator, from 1; 0: none */
-} ChildStart;
-
-/* A child execution that is over. */
-typedef struct ChildEnd
-{
-	int64		execution_id;
-	int64		parent_event_id;
-	int			item;
-	bool		completed;
-	Jsonb	   *result;			/* NULL: none */
-	const char *error;
-	TimestampTz time;			/* of its last event: the parent's follow */
-} ChildEnd;
-
-typedef struct BrokerState
+/* The state of an execution while one event is decided on. */
+struct BrokerState
 {
 	const Playbook *playbook;
 	int64		execution_id;
@@ -205,47 +79,49 @@ typedef struct BrokerState
 	TimestampTz now;			/* of the event decided on: what now() says */
 	TimestampTz time;			/* of the newest event of the execution; what is
 								 * emitted follows by a microsecond each */
-	double		jitter;			/* uniform in [0, 1): the luck of this evaluation */
+	double		jitter;			/* uniform in [0, 1): spreads the delays of retries */
 
 	/*
-	 * For deciding again what was decided before: finds an emitted event in the
-	 * log, whose id and time (and luck) it then has.  NULL: it is new.
+	 * When the log is decided again: finds an emitted event in the log, whose id,
+	 * time and delay it then has.  NULL: the event is new.
 	 */
 	const Event *(*recall) (void *arg, const Event *event);
 	void	   *recall_arg;
 
-	List	   *known;			/* StepValues of this evaluation (scope.c) */
-	List	   *decisions;		/* Decision *, what came out */
-	int64		last_event_id;	/* newest event, for lineage */
-} BrokerState;
+	List	   *known;			/* values that broker/scope.c remembers */
+	List	   *decisions;		/* Decision *, the outcome */
+	int64		last_event_id;	/* the newest event of the execution */
+};
 
 typedef enum DecisionKind
 {
-	DECIDE_EMIT,				/* append "event" */
-	DECIDE_KEEP,				/* store "run" in noetl.run: it waits, or is open */
-	DECIDE_FORGET,				/* delete it from there */
-	DECIDE_ABANDON,				/* an open run fails: its children and the tasks
-								 * of its items are withdrawn, leased ones too
-								 * unless "leave"; "revoke": those are told */
-	DECIDE_ADD_ITEMS,			/* items of "run" that start later */
-	DECIDE_TAKE_ITEM,			/* first_item does not wait any more */
-	DECIDE_START_CHILD,			/* "child" */
-	DECIDE_ADOPT,				/* the execution "child" names becomes a child of
+	DECIDE_EMIT,				/* append "event" to the log */
+	DECIDE_KEEP,				/* store "run", which waits or is open, in noetl.run */
+	DECIDE_FORGET,				/* delete "run" from noetl.run */
+	DECIDE_ABANDON,				/* withdraw the children of an open "run" and the
+								 * tasks of its items; leased tasks are left if
+								 * "leave", marked cancelled if "revoke" too */
+	DECIDE_ADD_ITEMS,			/* store items of "run" that start later */
+	DECIDE_TAKE_ITEM,			/* delete first_item, which starts now */
+	DECIDE_START_CHILD,			/* start the execution "child" */
+	DECIDE_ADOPT,				/* make the running execution "child" a child of
 								 * "run" */
-	DECIDE_ENQUEUE,				/* a queue row for "run" */
-	DECIDE_LEASE,				/* the worker started it without a lease */
-	DECIDE_RETRY,				/* back into the queue, due at available_at */
-	DECIDE_CLOSE,				/* delete the queue row */
-	DECIDE_REVOKE,				/* mark a leased row cancelled */
-	DECIDE_FINISH,				/* the execution is over: status, result, error;
-								 * leased tasks are revoked if "revoke" */
-	DECIDE_IGNORE,				/* note "reason" in the event's meta */
-	DECIDE_ANNOTATE,			/* add "meta" to the event's meta */
-	DECIDE_LOCATE				/* the event is about "run", which it does not
-								 * name: it came earlier, or its node_id is
-								 * foreign */
+	DECIDE_ENQUEUE,				/* insert a queue row for "run" */
+	DECIDE_LEASE,				/* lease the row of "run": a worker started it
+								 * without a lease */
+	DECIDE_RETRY,				/* put "run" back into the queue, due at
+								 * available_at */
+	DECIDE_CLOSE,				/* delete the queue row of "run" */
+	DECIDE_REVOKE,				/* mark the leased row of "run" cancelled */
+	DECIDE_FINISH,				/* end the execution with status, result, error;
+								 * revoke: leased tasks are revoked */
+	DECIDE_IGNORE,				/* mark the event as ignored for "reason" */
+	DECIDE_ANNOTATE,			/* lay "meta" over the meta of the event */
+	DECIDE_LOCATE				/* give the event the node of "run", which it is
+								 * about and does not name */
 } DecisionKind;
 
+/* One decision; its kind says which of the members count. */
 typedef struct Decision
 {
 	DecisionKind kind;
@@ -264,57 +140,22 @@ typedef struct Decision
 	JsonbValue *items;
 } Decision;
 
-/*
- * Members of meta by which the reaper says why it ended an attempt, or an
- * execution; also the kind of the failure.
- */
-#define REAPED_LEASE	"lease_expired"
-#define REAPED_TIMEOUT	"timed_out"
-/* The kind of the failure of a step that was visited too often. */
-#define VISITED_TOO_OFTEN	"max_visits"
-
 /* Decides on one stored event. */
 extern void broker_decide(BrokerState *state, const Event *event);
 
 /* Decides on the end of a child execution. */
 extern void broker_child_ended(BrokerState *state, const ChildEnd *end);
 
-/* The time of an open run has come: its next attempt, or its timeout. */
+/* Decides on an open run whose time has come: for its next attempt, or its timeout. */
 extern void broker_run_due(BrokerState *state, int step);
 
-/* The execution cannot even begin: it fails with this reason. */
+/* Fails an execution that cannot begin, for this reason. */
 extern void broker_refuse(BrokerState *state, const Event *event, const char *reason);
 
-extern Run *run_make(int step, int visit, RunState state);
-
-/* Is it waiting, in the queue or open? */
-extern bool run_is_live(const Run *run);
-/* When something is to be done about a run that is no task; 0: never. */
-extern TimestampTz run_due_at(const Run *run);
-
-/*
- * "<execution>:<step>[:<visit>]", followed by "[<index>]" for an item of an
- * iterator (item -1: none); and what a node id says of them (visit 0, item -1:
- * nothing).
- */
-extern char *node_id_make(int64 execution_id, const char *step, int visit, int item);
-extern int	node_id_visit(const char *node_id, int64 execution_id, const char *step);
-extern int	node_id_item(const char *node_id, int64 execution_id, const char *step);
-/* Which item an event is about; -1: a step as a whole. */
-extern int	event_item(const Event *event);
-/* The child execution that the context of an event names; 0: none. */
-extern int64 event_child(const Event *event);
-
-/* result.c: the value of a step from the result that was sent. */
+/* Finds the value of a step in the result that was sent. */
 extern void result_value(const JsonbValue *envelope, JsonbValue *value);
 
-/* The status code of a response, wherever the envelope has it. */
+/* Finds the status code of a response, at whatever level of the envelope it is. */
 extern bool result_status_code(const JsonbValue *envelope, JsonbValue *value);
-
-/* The other parts of the door. */
-#include "broker/collection.h"
-#include "broker/retry.h"
-#include "broker/save.h"
-#include "broker/scope.h"
 
 #endif							/* NOETL_BROKER_BROKER_H */

@@ -4,8 +4,8 @@
  *
  *		collection ─> list ─> where ─> order_by ─> limit ─> chunk ─> items
  *
- * Pure: no tables.  What templates leave behind is freed after each item, so
- * that a collection needs little more memory than its list of items.
+ * This file reads no tables.  The memory that templates use is freed after each
+ * item, so that a collection needs little more memory than its list of items.
  */
 #include "common/common.h"
 
@@ -19,8 +19,9 @@
 #include "utils/numeric.h"
 
 #include "broker/collection.h"
+#include "broker/condition.h"
 #include "broker/scope.h"
-#include "jinja/internal.h"
+#include "jinja/jinja.h"
 
 #define SHOWN_TEXT	40			/* bytes of a collection that is no list */
 
@@ -29,55 +30,51 @@
  * ---------------------------------------------------------------------------
  */
 
-/* {index, current_index, item, count}, or what old playbooks call by step name. */
+/*
+ * Builds {index, current_index, item, count}.  Under the name of the step, old
+ * playbooks call the second member "result_index".
+ */
 static void
-build_position(const char *index_name, int index, int count,
-			   const JsonbValue *item, JsonbValue *position)
+build_position(const ItemScope *scope, const char *index_name, JsonbValue *position)
 {
 	JsonBuilder builder;
 
 	json_begin_object(&builder);
-	json_add_int(&builder, "index", index);
-	json_add_int(&builder, index_name, index);
-	json_add(&builder, "item", item);
-	json_add_int(&builder, "count", count);
+	json_add_int(&builder, "index", scope->index);
+	json_add_int(&builder, index_name, scope->index);
+	json_add(&builder, "item", scope->item);
+	json_add_int(&builder, "count", scope->count);
 	json_end_object(&builder, position);
 }
 
-/* See iterator.h.  Of equal names the element wins, then those of every iterator. */
+/*
+ * Builds the object of the names inside an item.  Of equal names that of the
+ * element wins, then those of every iterator.
+ */
 void
-iterator_item_names(const char *element, const char *step, int index, int count,
-					const JsonbValue *item, bool chunked,
-					const JsonbValue *parent, JsonbValue *names)
+iterator_item_names(const ItemScope *scope, JsonbValue *names)
 {
 	JsonBuilder builder;
 	JsonbValue	value;
 
 	json_begin_object(&builder);
-	if (step != NULL)
+	if (scope->step != NULL)
 	{
-		build_position("result_index", index, count, item, &value);
-		json_add(&builder, step, &value);
+		build_position(scope, "result_index", &value);
+		json_add(&builder, scope->step, &value);
 	}
-	if (chunked)
-		json_add(&builder, "batch", item);
+	if (scope->chunked)
+		json_add(&builder, "batch", scope->item);
 	json_null(&value);
-	json_add(&builder, "parent", parent != NULL ? parent : &value);
-	json_add_int(&builder, "index", index);
-	build_position("current_index", index, count, item, &value);
+	json_add(&builder, "parent", scope->parent != NULL ? scope->parent : &value);
+	json_add_int(&builder, "index", scope->index);
+	build_position(scope, "current_index", &value);
 	json_add(&builder, "_loop", &value);
-	json_add(&builder, element, item);
+	json_add(&builder, scope->element, scope->item);
 	json_end_object(&builder, names);
 }
 
-/* Is a name, as the engine gives it, this one? */
-static bool
-name_is(const char *name, int length, const char *other)
-{
-	return strlen(other) == length && memcmp(name, other, length) == 0;
-}
-
-/* Is it a name of every iterator, or of this one's step? */
+/* Returns whether every iterator, or this one's step, has a name. */
 static bool
 is_item_name(const ItemScope *scope, const char *name, int length)
 {
@@ -87,7 +84,10 @@ is_item_name(const ItemScope *scope, const char *name, int length)
 		(scope->step != NULL && name_is(name, length, scope->step));
 }
 
-/* The names of the item, then its members where wanted, then everybody's. */
+/*
+ * Finds the value of a name: the names of the item, then its members where
+ * they are names, then the names of the outer scope.
+ */
 static TemplateBinding
 item_lookup(void *arg, const char *name, int length, JsonbValue *value)
 {
@@ -101,9 +101,7 @@ item_lookup(void *arg, const char *name, int length, JsonbValue *value)
 	}
 	if (is_item_name(scope, name, length))
 	{
-		iterator_item_names(scope->element, scope->step, scope->index,
-							scope->count, scope->item, scope->chunked,
-							scope->parent, &names);
+		iterator_item_names(scope, &names);
 		(void) json_get_n(&names, name, length, value);
 		return TEMPLATE_VALUE;
 	}
@@ -112,7 +110,10 @@ item_lookup(void *arg, const char *name, int length, JsonbValue *value)
 	return scope->outer->lookup(scope->outer->arg, name, length, value);
 }
 
-/* Envelopes belong to steps, which the names of the item hide. */
+/*
+ * Finds the envelope of a name.  Only steps have envelopes, and names of the
+ * item hide those of steps.
+ */
 static TemplateBinding
 item_envelope(void *arg, const char *name, int length, JsonbValue *value)
 {
@@ -124,7 +125,7 @@ item_envelope(void *arg, const char *name, int length, JsonbValue *value)
 	return scope->outer->envelope(scope->outer->arg, name, length, value);
 }
 
-/* See iterator.h. */
+/* Fills in the template scope of an item; the caller has filled in the rest. */
 void
 iterator_item_scope(ItemScope *scope)
 {
@@ -139,18 +140,20 @@ iterator_item_scope(ItemScope *scope)
  * ---------------------------------------------------------------------------
  */
 
-/* What a value is, to somebody who expected a list. */
+/* Returns what a value is, in words, for a message that a list was expected. */
 static char *
 describe(const JsonbValue *value)
 {
+	Datum		number;
+
 	switch (value->type)
 	{
 		case jbvBool:
 			return value->val.boolean ? "true" : "false";
 		case jbvNumeric:
+			number = NumericGetDatum(value->val.numeric);
 			return psprintf("the number %s",
-							DatumGetCString(DirectFunctionCall1(numeric_out,
-																NumericGetDatum(value->val.numeric))));
+							DatumGetCString(DirectFunctionCall1(numeric_out, number)));
 		case jbvString:
 			{
 				int			shown = Min(value->val.string.len, SHOWN_TEXT);
@@ -166,19 +169,7 @@ describe(const JsonbValue *value)
 	}
 }
 
-/* Text that spells a value; false when it spells none. */
-static bool
-parse_text(const JsonbValue *text, JsonbValue *value)
-{
-	Value		parsed;
-
-	if (!json_from_text(text->val.string.val, text->val.string.len, &parsed))
-		return false;
-	value_to_json(NULL, &parsed, value);
-	return true;
-}
-
-/* Is the text empty but for white space? */
+/* Returns whether a text is empty but for white space. */
 static bool
 is_blank(const JsonbValue *text)
 {
@@ -191,7 +182,10 @@ is_blank(const JsonbValue *text)
 static bool find_list(const JsonbValue *value, const char *element,
 					  JsonbValue *list, bool *empty);
 
-/* The list in a map: by a key that is likely to hold it, or its only value. */
+/*
+ * Finds the list in a map: under a key that usually holds it, or as the only
+ * value.
+ */
 static bool
 find_list_in_map(const JsonbValue *map, const char *element, JsonbValue *list,
 				 bool *empty)
@@ -215,7 +209,10 @@ find_list_in_map(const JsonbValue *map, const char *element, JsonbValue *list,
 	return find_list(&member, element, list, empty);
 }
 
-/* The list that a value is, spells or holds; false when there is none. */
+/*
+ * Finds the list that a value is, spells or holds; false: there is none.
+ * *empty: the value is null or blank and counts as a list without elements.
+ */
 static bool
 find_list(const JsonbValue *value, const char *element, JsonbValue *list,
 		  bool *empty)
@@ -235,11 +232,15 @@ find_list(const JsonbValue *value, const char *element, JsonbValue *list,
 	if (json_is_object(value))
 		return find_list_in_map(value, element, list, empty);
 	/* text in text is not looked into: no list is written like that */
-	return value->type == jbvString && parse_text(value, &parsed) &&
+	return value->type == jbvString &&
+		json_from_text(value->val.string.val, value->val.string.len, &parsed) &&
 		parsed.type != jbvString && find_list(&parsed, element, list, empty);
 }
 
-/* The elements of the collection, in their order. */
+/*
+ * Lists the elements of the collection in their order.  False and *error when
+ * the collection holds no list.
+ */
 static bool
 list_elements(const IteratorQuery *query, IteratorItems *items,
 			  SourceError *error)
@@ -274,7 +275,10 @@ list_elements(const IteratorQuery *query, IteratorItems *items,
  * ---------------------------------------------------------------------------
  */
 
-/* The scope of what is asked of an item, before items have their final index. */
+/*
+ * Fills in the scope of the templates that filter and sort items, before the
+ * items have their final index.
+ */
 static void
 query_scope(const IteratorQuery *query, const TemplateScope *outer, int count,
 			ItemScope *scope)
@@ -287,7 +291,7 @@ query_scope(const IteratorQuery *query, const TemplateScope *outer, int count,
 	iterator_item_scope(scope);
 }
 
-/* An error of the template of one item. */
+/* Adds the number of the item to the error of a template.  Returns false. */
 static bool
 blame_item(SourceError *error, const char *what, int index)
 {
@@ -295,7 +299,7 @@ blame_item(SourceError *error, const char *what, int index)
 	return false;
 }
 
-/* Keeps the items for which the condition holds. */
+/* Keeps the items for which "where" holds.  False and *error when it raises. */
 static bool
 filter_items(const IteratorQuery *query, const TemplateScope *outer,
 			 IteratorItems *items, MemoryContext scratch, SourceError *error)
@@ -313,7 +317,7 @@ filter_items(const IteratorQuery *query, const TemplateScope *outer,
 		CHECK_FOR_INTERRUPTS();
 		scope.index = i;
 		scope.item = &items->values[i];
-		evaluated = condition_truth(query->where, &scope.template, &holds, error);
+		evaluated = condition_evaluate(query->where, &scope.template, &holds, error);
 		MemoryContextSwitchTo(old);
 		if (!evaluated)
 			return blame_item(error, "where", i);
@@ -336,7 +340,7 @@ typedef struct SortItem
 	int			index;
 } SortItem;
 
-/* Values of different kinds have an order, too; nothing comes last. */
+/* Returns the place of a kind of value in the order of keys; null comes last. */
 static int
 kind_rank(const JsonbValue *value)
 {
@@ -357,7 +361,7 @@ kind_rank(const JsonbValue *value)
 
 static int	compare_keys(const JsonbValue *a, const JsonbValue *b);
 
-/* Lists are compared by their first elements that differ. */
+/* Compares two lists by their first elements that differ. */
 static int
 compare_lists(const JsonbValue *a, const JsonbValue *b)
 {
@@ -382,7 +386,7 @@ compare_lists(const JsonbValue *a, const JsonbValue *b)
 	}
 }
 
-/* Numbers by value, text by code point, lists by element. */
+/* Compares two keys: numbers by value, text by code point, lists by element. */
 static int
 compare_keys(const JsonbValue *a, const JsonbValue *b)
 {
@@ -413,7 +417,10 @@ compare_keys(const JsonbValue *a, const JsonbValue *b)
 	}
 }
 
-/* Of equal items the earlier one stays first, downwards too. */
+/*
+ * Compares two items for the sort; of equal items the earlier one stays first,
+ * also when the order is descending.
+ */
 static int
 compare_items(const void *a, const void *b, void *arg)
 {
@@ -426,7 +433,7 @@ compare_items(const void *a, const void *b, void *arg)
 	return order != 0 ? order : (left->index > right->index) - (left->index < right->index);
 }
 
-/* A key outlives the evaluation that made it. */
+/* Copies a key out of the memory of the evaluation that made it. */
 static void
 keep_key(const JsonbValue *key, JsonbValue *copy)
 {
@@ -439,7 +446,7 @@ keep_key(const JsonbValue *key, JsonbValue *copy)
 		json_from_jsonb(json_to_jsonb(key), copy);
 }
 
-/* The key of every item. */
+/* Evaluates the sort key of every item.  False and *error when one raises. */
 static bool
 find_keys(const IteratorQuery *query, const TemplateScope *outer,
 		  const IteratorItems *items, SortItem *sorted, MemoryContext scratch,
@@ -469,7 +476,7 @@ find_keys(const IteratorQuery *query, const TemplateScope *outer,
 	return true;
 }
 
-/* Puts the items into the order that is asked for. */
+/* Sorts the items by order_by.  False and *error when a key raises. */
 static bool
 sort_items(const IteratorQuery *query, const TemplateScope *outer,
 		   IteratorItems *items, MemoryContext scratch, SourceError *error)
@@ -497,11 +504,11 @@ sort_items(const IteratorQuery *query, const TemplateScope *outer,
 }
 
 /* ---------------------------------------------------------------------------
- * chunk, and all of it
+ * chunk, and the whole query
  * ---------------------------------------------------------------------------
  */
 
-/* Makes lists of so many items; the last may be shorter. */
+/* Replaces the items by lists of a number of items; the last may be shorter. */
 static void
 chunk_items(IteratorItems *items, int size)
 {
@@ -523,7 +530,10 @@ chunk_items(IteratorItems *items, int size)
 	items->count = chunks;
 }
 
-/* See iterator.h. */
+/*
+ * Finds the items of a collection: list, where, order_by, limit, chunk.  False
+ * and *error when the collection holds no list or a template raises.
+ */
 bool
 iterator_items(const IteratorQuery *query, const TemplateScope *outer,
 			   IteratorItems *items, SourceError *error)
@@ -549,7 +559,11 @@ iterator_items(const IteratorQuery *query, const TemplateScope *outer,
 	return true;
 }
 
-/* See iterator.h. */
+/*
+ * Reads a number that a playbook gives for limit, chunk or concurrency; null
+ * means "otherwise".  False and *error when it is not a whole number of at
+ * least "minimum".
+ */
 bool
 iterator_count(const JsonbValue *value, const char *what, int minimum,
 			   int otherwise, int *count, SourceError *error)

@@ -7,7 +7,7 @@
 
 #include "playbook/playbook.h"
 
-/* What is asked of a collection; applied in this order. */
+/* How the items of a collection are chosen; applied in this order. */
 typedef struct IteratorQuery
 {
 	const JsonbValue *collection;
@@ -27,35 +27,27 @@ typedef struct IteratorItems
 } IteratorItems;
 
 /*
- * The items.  "outer" knows the names that are not the item's.  False and
- * *error when the collection cannot be gone through, or a template raises.
+ * Finds the items of a collection.  "outer" knows the names that are not the
+ * item's.  False and *error when the collection holds no list, or when a template
+ * raises.
  */
 extern bool iterator_items(const IteratorQuery *query,
 						   const TemplateScope *outer,
 						   IteratorItems *items, SourceError *error);
 
 /*
- * A number that a playbook gives for limit, chunk or concurrency ("what");
- * null gives "otherwise".  False and *error when it is no whole number of at
+ * Reads a number that a playbook gives for limit, chunk or concurrency ("what");
+ * null means "otherwise".  False and *error when it is not a whole number of at
  * least "minimum".
  */
 extern bool iterator_count(const JsonbValue *value, const char *what,
 						   int minimum, int otherwise, int *count,
 						   SourceError *error);
 
-/*
- * The object of the names inside an item: <element>, _loop, index, batch (when
- * chunked), parent and <step>.  "step" and "parent" may be NULL.
- */
-extern void iterator_item_names(const char *element, const char *step,
-								int index, int count, const JsonbValue *item,
-								bool chunked, const JsonbValue *parent,
-								JsonbValue *names);
-
-/* The same names as a scope over another; hand "template" to the engine. */
+/* The names inside an item of an iterator, laid over those of another scope. */
 typedef struct ItemScope
 {
-	TemplateScope template;
+	TemplateScope template;		/* hand this to the template engine */
 	const TemplateScope *outer;
 	const char *element;
 	const char *step;			/* or NULL */
@@ -63,11 +55,17 @@ typedef struct ItemScope
 	int			count;
 	const JsonbValue *item;
 	bool		chunked;
-	const JsonbValue *parent;	/* or NULL */
+	const JsonbValue *parent;	/* the names of an outer iterator's item, or NULL */
 	bool		members;		/* members of the item are names, too */
 } ItemScope;
 
-/* Fills "template"; the caller has filled the rest. */
+/*
+ * Builds the object of the names inside an item: <element>, _loop, index, batch
+ * (when chunked), parent and <step>.  The scope needs no outer one for this.
+ */
+extern void iterator_item_names(const ItemScope *scope, JsonbValue *names);
+
+/* Fills in "template"; the caller has filled in the rest. */
 extern void iterator_item_scope(ItemScope *scope);
 
 #endif							/* NOETL_BROKER_COLLECTION_H */

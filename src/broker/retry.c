@@ -10,7 +10,9 @@
 #include "common/pg_prng.h"
 #endif
 
+#include "broker/condition.h"
 #include "broker/retry.h"
+#include "value/value.h"
 
 #define DEFAULT_MAX_ATTEMPTS	3
 #define DEFAULT_INITIAL_DELAY	1.0
@@ -18,9 +20,9 @@
 #define DEFAULT_MAX_DELAY		60.0
 #define LONGEST_DELAY			(365.0 * 86400.0)
 
-/* See retry.h. */
+/* Returns a random number, uniform in [0, 1). */
 double
-retry_luck(void)
+retry_jitter(void)
 {
 #if PG_VERSION_NUM >= 150000
 	return pg_prng_double(&pg_global_prng_state);
@@ -29,7 +31,10 @@ retry_luck(void)
 #endif
 }
 
-/* A number of the policy; what cannot be read as one is the default. */
+/*
+ * Renders a number of the policy; a value that is not a number counts as the
+ * default.
+ */
 static double
 policy_number(const TemplateDoc *doc, const TemplateScope *scope, double otherwise)
 {
@@ -46,7 +51,7 @@ policy_number(const TemplateDoc *doc, const TemplateScope *scope, double otherwi
 	return number;
 }
 
-/* The jitter switch, true unless said otherwise. */
+/* Renders the jitter switch, which is on by default. */
 static bool
 policy_jitter(const TemplateDoc *doc, const TemplateScope *scope)
 {
@@ -57,10 +62,10 @@ policy_jitter(const TemplateDoc *doc, const TemplateScope *scope)
 		return true;
 	memset(&error, 0, sizeof(error));
 	return !template_doc_render(doc, scope, &value, &error) ||
-		json_truth(&value);
+		value_json_truth(&value);
 }
 
-/* See retry.h. */
+/* Returns how many attempts a policy allows; 1 without a policy. */
 int
 retry_max_attempts(const RetryPolicy *policy, const TemplateScope *scope)
 {
@@ -73,8 +78,9 @@ retry_max_attempts(const RetryPolicy *policy, const TemplateScope *scope)
 }
 
 /*
- * min(initial · multiplier^(n-1), max), then jitter; in whole microseconds, so
- * that the log says exactly when the next attempt is due.
+ * Returns the delay before the next attempt, in seconds: min(initial *
+ * multiplier^(n-1), max), then jitter.  It is a whole number of microseconds,
+ * so that the log says exactly when the attempt is due.
  */
 static double
 backoff(const RetryPolicy *policy, const RetryAttempt *attempt)
@@ -88,11 +94,14 @@ backoff(const RetryPolicy *policy, const RetryAttempt *attempt)
 	if (!(delay < longest))
 		delay = longest;
 	if (policy_jitter(policy->jitter, scope))
-		delay *= 0.5 + attempt->luck;
+		delay *= 0.5 + attempt->jitter;
 	return rint(Min(delay, LONGEST_DELAY) * USECS_PER_SEC) / USECS_PER_SEC;
 }
 
-/* See retry.h. */
+/*
+ * Asks a policy whether an attempt is repeated, and *delay after how many
+ * seconds.  A condition that raises counts as a policy that does not repeat.
+ */
 RetryVerdict
 retry_decide(const RetryPolicy *policy, const RetryAttempt *attempt, int max_attempts,
 			 double *delay)
@@ -103,11 +112,11 @@ retry_decide(const RetryPolicy *policy, const RetryAttempt *attempt, int max_att
 	if (policy == NULL)
 		return RETRY_NO;
 	if (policy->stop_when != NULL &&
-		(!condition_truth(policy->stop_when, attempt->scope, &holds, &error) || holds))
+		(!condition_evaluate(policy->stop_when, attempt->scope, &holds, &error) || holds))
 		return RETRY_NO;
 	if (policy->retry_when != NULL)
 	{
-		if (!condition_truth(policy->retry_when, attempt->scope, &holds, &error) || !holds)
+		if (!condition_evaluate(policy->retry_when, attempt->scope, &holds, &error) || !holds)
 			return RETRY_NO;
 	}
 	else if (attempt->success)
@@ -118,7 +127,10 @@ retry_decide(const RetryPolicy *policy, const RetryAttempt *attempt, int max_att
 	return RETRY_YES;
 }
 
-/* A member of a policy as a document, or NULL; false after an error. */
+/*
+ * Compiles a member of a written policy as a document; NULL: there is none.
+ * False after an error.
+ */
 static bool
 member_doc(const JsonbValue *written, const char *key, TemplateDoc **doc, SourceError *error)
 {
@@ -130,7 +142,10 @@ member_doc(const JsonbValue *written, const char *key, TemplateDoc **doc, Source
 	return *doc != NULL;
 }
 
-/* A member of a policy as a condition, or NULL; false after an error. */
+/*
+ * Compiles a member of a written policy as a condition; NULL: there is none.
+ * False after an error.
+ */
 static bool
 member_condition(const JsonbValue *written, const char *key, Condition **condition,
 				 SourceError *error)
@@ -140,7 +155,7 @@ member_condition(const JsonbValue *written, const char *key, Condition **conditi
 	if (!json_get(written, key, &value) || value.type == jbvNull)
 		return true;
 	*condition = palloc0(sizeof(Condition));
-	(*condition)->constant = json_truth(&value);
+	(*condition)->constant = value_json_truth(&value);
 	if (value.type != jbvString)
 		return true;
 	(*condition)->template = template_compile(value.val.string.val, value.val.string.len,
@@ -148,7 +163,10 @@ member_condition(const JsonbValue *written, const char *key, Condition **conditi
 	return (*condition)->template != NULL;
 }
 
-/* See retry.h. */
+/*
+ * Compiles a policy that is written as JSON; *result is NULL for a policy that
+ * never repeats.  False and *error when it makes no sense.
+ */
 bool
 retry_from_json(const JsonbValue *written, RetryPolicy **result, SourceError *error)
 {

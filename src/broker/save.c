@@ -6,7 +6,7 @@
  *		action_completed ─> save_completed ─> step_completed
  *		                └─> save_failed ──> retry | step_failed
  *
- * Part of the decision core: what is written is asked through ValueSource.save.
+ * This file writes no tables: ValueSource.save executes the requests.
  */
 #include "common/common.h"
 
@@ -15,7 +15,10 @@
 #include "broker/save.h"
 #include "broker/scope.h"
 
-/* Renders one part; *value is jbvNull when there is none. */
+/*
+ * Renders one part of a save; *value is jbvNull when there is none.  False and
+ * *error when a template raises.
+ */
 static bool
 render_part(const TemplateDoc *doc, Scope *scope, JsonbValue *value, char **error)
 {
@@ -31,7 +34,7 @@ render_part(const TemplateDoc *doc, Scope *scope, JsonbValue *value, char **erro
 	return false;
 }
 
-/* The same for a part that must be text. */
+/* Renders a part of a save that must be text; *text is NULL when there is none. */
 static bool
 render_text(const TemplateDoc *doc, Scope *scope, const char *what, const char **text,
 			char **error)
@@ -51,7 +54,10 @@ render_text(const TemplateDoc *doc, Scope *scope, const char *what, const char *
 	return true;
 }
 
-/* Which mode is meant; a statement needs none. */
+/*
+ * Finds the mode of a save; a statement needs none.  False and *error for an
+ * unknown one.
+ */
 static bool
 find_mode(const SaveSpec *spec, Scope *scope, SaveMode *mode, char **error)
 {
@@ -68,7 +74,7 @@ find_mode(const SaveSpec *spec, Scope *scope, SaveMode *mode, char **error)
 	return false;
 }
 
-/* A statement; its templates see its parameters, too. */
+/* Renders a save that is a statement; its templates see its parameters, too. */
 static bool
 make_statement(const SaveSpec *spec, Scope *scope, SaveRequest *request, char **error)
 {
@@ -91,7 +97,7 @@ make_statement(const SaveSpec *spec, Scope *scope, SaveRequest *request, char **
 	return rendered;
 }
 
-/* What a save says now; false and *error when it makes no sense. */
+/* Renders a save into a request.  False and *error when it makes no sense. */
 static bool
 make_request(const SaveSpec *spec, Scope *scope, SaveRequest *request, char **error)
 {
@@ -109,7 +115,10 @@ make_request(const SaveSpec *spec, Scope *scope, SaveRequest *request, char **er
 	return true;
 }
 
-/* Says in the log what became of a save; of several, of which (else -1). */
+/*
+ * Emits what became of a save. number: which of several saves it is; -1: it is
+ * the only one. error: NULL when it succeeded.
+ */
 static void
 emit_save(BrokerState *state, const Run *run, int64 parent, const SaveRequest *request,
 		  int number, const SaveError *error)
@@ -139,7 +148,7 @@ emit_save(BrokerState *state, const Run *run, int64 parent, const SaveRequest *r
 	event->meta = json_to_jsonb(&value);
 }
 
-/* What was saved, as the value of a step that does nothing else. */
+/* Finds what was saved: the value of a step that does nothing else. */
 static void
 saved_value(const List *requests, JsonbValue *saved)
 {
@@ -157,7 +166,11 @@ saved_value(const List *requests, JsonbValue *saved)
 	json_end_array(&list, saved);
 }
 
-/* See broker_internal.h. */
+/*
+ * Executes the saves of a task in a scope like that of the task's templates,
+ * and emits what became of each.  *saved: what was saved.  False and *error
+ * when they fail; then nothing is saved.
+ */
 bool
 execute_saves(BrokerState *state, const Run *run, const Step *task, Scope *scope,
 			  int64 parent, JsonbValue *saved, const char **error)
@@ -193,10 +206,13 @@ execute_saves(BrokerState *state, const Run *run, const Step *task, Scope *scope
 	return true;
 }
 
-/* See broker_internal.h. */
+/*
+ * Saves what a successful attempt of a run or of an item has done.  *saved: what
+ * was saved.  False and *error when the saves fail.
+ */
 bool
-save_attempt(BrokerState *state, Run *run, const JsonbValue *envelope, const JsonbValue *input,
-			 int64 parent, JsonbValue *saved, const char **error)
+save_attempt(BrokerState *state, Run *run, const AttemptOutcome *outcome, JsonbValue *saved,
+			 const char **error)
 {
 	const Step *step = &state->playbook->steps[run->step];
 	const Step *task = run->item >= 0 ? step->iterator->body : step;
@@ -206,12 +222,12 @@ save_attempt(BrokerState *state, Run *run, const JsonbValue *envelope, const Jso
 	JsonBuilder builder;
 
 	scope_init(&scope, state, step, run->visit, state->now);
-	scope.input = input;
+	scope.input = outcome->input;
 	if (step->kind != STEP_SAVE)
 	{
-		result_value(envelope, &value);
+		result_value(outcome->envelope, &value);
 		scope.result = &value;
-		scope.envelope = envelope;
+		scope.envelope = outcome->envelope;
 	}
 	if (run->item >= 0 && run->context != NULL)
 	{
@@ -221,15 +237,18 @@ save_attempt(BrokerState *state, Run *run, const JsonbValue *envelope, const Jso
 	else if (run->item < 0 && strcmp(step->type, "iterator") == 0)
 	{
 		json_begin_object(&builder);
-		add_iterator_names(envelope, &builder);
+		add_iterator_names(outcome->envelope, &builder);
 		json_end_object(&builder, &names);
 		scope.names = &names;
 	}
-	return execute_saves(state, run, task, &scope, parent, saved, error);
+	return execute_saves(state, run, task, &scope, outcome->event->event_id, saved, error);
 }
 
-/* See broker_internal.h. */
-void
+/*
+ * Starts an attempt of a step that only saves.  Returns the end of the attempt,
+ * which comes at once: end_attempt() does the saving.
+ */
+AttemptEnd
 start_save_step(BrokerState *state, Run *run, const JsonbValue *transition_input)
 {
 	const Step *step = &state->playbook->steps[run->step];
@@ -238,15 +257,15 @@ start_save_step(BrokerState *state, Run *run, const JsonbValue *transition_input
 	JsonBuilder builder;
 	JsonbValue	input;
 	JsonbValue	context;
-	Event		done;
+	AttemptEnd	end = {NULL, true};
+	Event	   *done;
 
 	memset(&error, 0, sizeof(error));
 	scope_init(&scope, state, step, run->visit, state->now);
 	if (!assemble_input(step, &scope, transition_input, &input, &error))
 	{
-		fail_step(state, run, released_by(run), FAILURE_TEMPLATE, scope_error_text(&error),
-				  NULL, transition_input, NULL);
-		return;
+		fail_start(state, run, FAILURE_TEMPLATE, scope_error_text(&error), transition_input);
+		return end;
 	}
 	if (run->started_event_id == 0)
 	{
@@ -259,10 +278,12 @@ start_save_step(BrokerState *state, Run *run, const JsonbValue *transition_input
 	json_end_object(&builder, &context);
 	run->context = json_to_jsonb(&context);
 	run->state = RUN_OPEN;
-	memset(&done, 0, sizeof(done));
-	done.type = EVENT_ACTION_COMPLETED;
-	done.execution_id = state->execution_id;
-	done.event_id = run->started_event_id;
-	done.created_at = state->time;
-	end_attempt(state, run, &done, true);
+	done = palloc0(sizeof(Event));
+	done->type = EVENT_ACTION_COMPLETED;
+	done->execution_id = state->execution_id;
+	done->event_id = run->started_event_id;
+	done->created_at = state->time;
+	done->item = -1;
+	end.event = done;
+	return end;
 }

@@ -1,6 +1,6 @@
 /*
  * common/shmem.c
- *		Small areas of shared memory, without preloading.
+ *		Small named areas of shared memory, without shared_preload_libraries.
  */
 #include "common/common.h"
 
@@ -10,7 +10,11 @@
 
 #include "common/shmem.h"
 
-/* See shared_area.h. */
+/*
+ * Finds or makes an area (common/shmem.h).  AddinShmemInitLock is held until a
+ * new area is initialized, so that no other backend finds it before, and no
+ * longer.
+ */
 void *
 shared_area_attach(const char *name, Size size, void (*initialize) (void *area))
 {
@@ -27,7 +31,7 @@ shared_area_attach(const char *name, Size size, void (*initialize) (void *area))
 	{
 		MemoryContextSwitchTo(memory);
 		FlushErrorState();
-		/* the error has forgotten that a lock is held */
+		/* ereport has reset the count of interrupt holds, of which the lock has one */
 		HOLD_INTERRUPTS();
 	}
 	PG_END_TRY();

@@ -1,7 +1,7 @@
 /*
  * engine/prepare.c
- *		A client's event is made fit to be stored: words normalised, its execution
- *		found and locked, ids, time and node filled in.
+ *		A client's event is made fit to be stored: type and status are normalised,
+ *		the execution is found and locked, ids, time and node are filled in.
  */
 #include "common/common.h"
 
@@ -13,85 +13,17 @@
 #include "utils/timestamp.h"
 
 #include "engine/internal.h"
-#include "engine/execution.h"
-#include "store/store.h"
 
-/* Ids above are for the events that follow */
+/* The largest event_id that a client may choose: later events need larger ones */
 #define LARGEST_CHOSEN_ID	(PG_INT64_MAX - (INT64CONST(1) << 48))
 
-/* See event_internal.h. */
+/* How many events this session has prepared. */
 uint64		prepared_events = 0;
 
-/* See event.h. */
-Jsonb *
-meta_text(const char *key, const char *text)
-{
-	JsonBuilder builder;
-	JsonbValue	value;
-
-	json_begin_object(&builder);
-	json_add_text(&builder, key, text);
-	json_end_object(&builder, &value);
-	return json_to_jsonb(&value);
-}
-
-/* See event_internal.h. */
-bool
-event_has_effect(EventType type)
-{
-	switch (type)
-	{
-		case EVENT_EXECUTION_COMPLETE:
-		case EVENT_EXECUTION_FAILED:
-		case EVENT_EXECUTION_CANCELLED:
-		case EVENT_ACTION_STARTED:
-		case EVENT_ACTION_COMPLETED:
-		case EVENT_ACTION_ERROR:
-		case EVENT_STEP_RESULT:
-		case EVENT_STEP_COMPLETED:
-		case EVENT_STEP_FAILED:
-		case EVENT_STEP_SKIPPED:
-		case EVENT_ITERATOR_COMPLETED:
-		case EVENT_CHILD_SPAWNED:
-			return true;
-		default:
-			return false;
-	}
-}
-
-/* See event_internal.h. */
-bool
-event_is_ignored(const Event *event)
-{
-	JsonbValue	meta;
-	JsonbValue	reason;
-
-	if (event->meta == NULL)
-		return false;
-	json_from_jsonb(event->meta, &meta);
-	return json_get(&meta, "ignored", &reason);
-}
-
-/* Types that give their step a value, be it null. */
-static bool
-sets_value(EventType type)
-{
-	return type == EVENT_ACTION_COMPLETED || type == EVENT_STEP_RESULT ||
-		type == EVENT_STEP_COMPLETED || type == EVENT_STEP_SKIPPED ||
-		type == EVENT_ITERATOR_COMPLETED;
-}
-
-/* Events about one step, whose node can be filled in from its queue row. */
-static bool
-is_run_event(EventType type)
-{
-	return type != EVENT_OTHER && type != EVENT_EXECUTION_START &&
-		!event_type_is_terminal(type);
-}
-
 /*
- * Others must not decide on a state that our snapshot cannot see; and what we
- * cannot see we must not decide on either.
+ * Raises a serialization failure when the newest event of an execution is not the
+ * newest that the transaction's snapshot shows: the transaction cannot decide on
+ * rows that it does not see.
  */
 static void
 check_snapshot(Store *store, int64 execution_id, int64 last_event_id, bool own)
@@ -102,14 +34,14 @@ check_snapshot(Store *store, int64 execution_id, int64 last_event_id, bool own)
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 				 errmsg("could not serialize access to an execution due to concurrent events"),
-				 errdetail("Execution " INT64_FORMAT " went on after this transaction took its snapshot.",
-						   execution_id),
+				 errdetail("Execution " INT64_FORMAT
+						   " went on after this transaction took its snapshot.", execution_id),
 				 errhint("Retry the transaction, or use READ COMMITTED.")));
 }
 
-/* See event_internal.h. */
+/* Raises when other sessions went on with the execution since our snapshot. */
 void
-event_check_snapshot(Store *store, int64 execution_id)
+engine_check_snapshot(Store *store, int64 execution_id)
 {
 	int64		last_id;
 	TimestampTz last_time;
@@ -120,13 +52,16 @@ event_check_snapshot(Store *store, int64 execution_id)
 		check_snapshot(store, execution_id, last_id, own);
 }
 
-/* created_at and event_id, strictly after everything the execution has. */
+/*
+ * Sets created_at and event_id, strictly after those of the execution's events and
+ * of the decisions that are being written.  fresh: the execution has no events.
+ */
 static void
 assign_time(Store *store, Event *event, bool fresh)
 {
 	int64		last_id = 0;
 	TimestampTz last_time = 0;
-	Writing    *others = writing_on(event->execution_id);
+	EvaluationFrame *frame = frame_find_writing(event->execution_id);
 	bool		own;
 
 	event->created_at = GetCurrentTimestamp();
@@ -136,10 +71,10 @@ assign_time(Store *store, Event *event, bool fresh)
 		check_snapshot(store, event->execution_id, last_id, own);
 		event->created_at = Max(event->created_at, last_time + 1);
 	}
-	if (others != NULL)
+	if (frame != NULL)
 	{
-		event->created_at = Max(event->created_at, others->time + 1);
-		last_id = Max(last_id, others->last_event_id);
+		event->created_at = Max(event->created_at, frame->time + 1);
+		last_id = Max(last_id, frame->last_event_id);
 	}
 	if (event->event_id != 0)
 		return;
@@ -151,26 +86,29 @@ assign_time(Store *store, Event *event, bool fresh)
 	event->event_id = Max(event_id_at(event->created_at), last_id + 1);
 }
 
-/* See event_internal.h. */
+/* Sets created_at and event_id, later than those of the execution's events. */
 void
 event_assign_time(Store *store, Event *event)
 {
 	assign_time(store, event, false);
 }
 
-/* The columns every event can be given from its execution and its queue row. */
+/*
+ * Fills in the node columns and parent_event_id from the execution and the queue
+ * row of the step.
+ */
 static void
 fill_node(Store *store, Event *event)
 {
 	QueueRow	row;
 	const char *task_id;
-	int			item = event_item(event);
+	int			item = event->item;
 
-	if (!is_run_event(event->type))
+	if (!event_type_is_about_run(event->type))
 	{
 		if (event->node_id == NULL &&
 			(event->type != EVENT_OTHER || event->node_name == NULL))
-			event->node_id = psprintf(INT64_FORMAT, event->execution_id);
+			event_set_node_id(event, psprintf(INT64_FORMAT, event->execution_id));
 		return;
 	}
 	if (event->node_name == NULL ||
@@ -181,7 +119,7 @@ fill_node(Store *store, Event *event)
 		task_id = row.node_id;
 	else
 	{
-		/* one worker goes through all items, and tells of each */
+		/* a worker that goes through all items reports each of them */
 		if (item < 0 ||
 			!store_find_task(store, event->execution_id, event->node_name, -1, &row))
 			return;
@@ -189,7 +127,7 @@ fill_node(Store *store, Event *event)
 		row.node_id = psprintf("%s[%d]", task_id, item);
 	}
 	if (event->node_id == NULL)
-		event->node_id = row.node_id;
+		event_set_node_id(event, row.node_id);
 	if (event->node_type == NULL)
 		event->node_type = row.node_type;
 	if (event->parent_event_id == 0 &&
@@ -197,14 +135,18 @@ fill_node(Store *store, Event *event)
 		event->parent_event_id = row.event_id;
 }
 
-/* A start names its playbook; everything else belongs to an execution. */
+/*
+ * Finds the execution of an event, and locks it.  An execution_start names a
+ * playbook and gets a new execution (*fresh).  Returns false when the execution of
+ * an execution_start has already started.
+ */
 static bool
 find_execution(Store *store, Event *event, Execution *execution, bool *fresh)
 {
 	*fresh = false;
 	if (event->type == EVENT_EXECUTION_START)
 	{
-		/* no lock: until we commit, nobody else can see the execution */
+		/* no lock: before this transaction commits, no other one sees the execution */
 		if (event->execution_id == 0)
 			event->execution_id = new_execution_id();
 		*fresh = !store_get_execution(store, event->execution_id, execution);
@@ -217,7 +159,7 @@ find_execution(Store *store, Event *event, Execution *execution, bool *fresh)
 				(errcode(ERRCODE_NOT_NULL_VIOLATION),
 				 errmsg("event \"%s\" names no execution", event->event_type),
 				 errhint("Give execution_id; only execution_start gets a new one.")));
-	execution_lock(event->execution_id);
+	engine_lock(event->execution_id);
 	if (!store_get_execution(store, event->execution_id, execution))
 		ereport(ERROR,
 				(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
@@ -227,7 +169,7 @@ find_execution(Store *store, Event *event, Execution *execution, bool *fresh)
 	return true;
 }
 
-/* type and status, from the words the client used. */
+/* Sets type and status from the words that the client used. */
 static void
 normalise_words(Event *event)
 {
@@ -244,37 +186,42 @@ normalise_words(Event *event)
 				(errmsg("unknown event status \"%s\", stored as PENDING", given),
 				 errhint("The words are STARTED, RUNNING, PAUSED, PENDING, FAILED, COMPLETED, CANCELLED.")));
 	event->type = event_type_of(event->event_type, event->status);
-	if (event->type == EVENT_ITERATION_STARTED && event_child(event) != 0)
-		event->type = EVENT_CHILD_SPAWNED;
+	event_parse(event);
 }
 
 /*
- * The execution as this event finds it: what was stored while the broker was
- * off comes first, so that the order of the log is the order of decisions.
+ * Fills in the columns that the execution determines.  Decides on its pending
+ * events first, so that decisions follow the order of the log.  Marks an event
+ * that comes after the end of the execution as ignored.
  */
 static void
 meet_execution(Store *store, Event *event, Execution *execution)
 {
 	bool		over;
 
-	if (noetl_broker && event_has_effect(event->type) &&
-		writing_on(event->execution_id) == NULL &&
+	if (noetl_broker && event_type_has_effect(event->type) &&
+		frame_find_writing(event->execution_id) == NULL &&
 		store_any_pending(store, event->execution_id))
 	{
-		(void) decide_pending(store, event->execution_id);
-		if (!store_get_execution(store, event->execution_id, execution))
-			elog(ERROR, "execution " INT64_FORMAT " has vanished", event->execution_id);
+		(void) evaluate_pending(store, event->execution_id);
+		execution_get(store, event->execution_id, execution);
 	}
 	event->catalog_id = execution->catalog_id;
 	event->parent_execution_id = execution->parent_execution_id;
 	over = !execution->running;
 	if (!over && event_type_is_terminal(event->type))
 		over = store_pending_end(store, event->execution_id) != 0;
-	if (over && event_has_effect(event->type))
-		event->meta = meta_text("ignored", "the execution is over");
+	if (over && event_type_has_effect(event->type))
+	{
+		event->annotation = json_text_object("ignored", "the execution is over");
+		event->ignored = true;
+	}
 }
 
-/* See event_internal.h. */
+/*
+ * Makes an event fit to be stored; takes the execution lock.  Returns false when
+ * an event with this event_id is stored already.
+ */
 bool
 prepare_event(Store *store, Event *event, bool has_result)
 {
@@ -296,7 +243,8 @@ prepare_event(Store *store, Event *event, bool has_result)
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 				 errmsg("event_id " INT64_FORMAT " is too large", event->event_id),
-				 errdetail("The largest a client may choose is " INT64_FORMAT ": later events of the execution need larger ones.",
+				 errdetail("The largest a client may choose is " INT64_FORMAT
+						   ": later events of the execution need larger ones.",
 						   LARGEST_CHOSEN_ID)));
 	if (!fresh)
 	{
@@ -306,11 +254,14 @@ prepare_event(Store *store, Event *event, bool has_result)
 		meet_execution(store, event, &execution);
 	}
 	else
-		event->meta = meta_text("started_by", GetUserNameFromId(GetUserId(), false));
+	{
+		event->started_by = GetUserNameFromId(GetUserId(), false);
+		event->annotation = json_text_object("started_by", event->started_by);
+	}
 	assign_time(store, event, fresh);
 	prepared_events++;
 	fill_node(store, event);
-	if (!has_result && sets_value(event->type))
+	if (!has_result && event_type_defaults_to_null(event->type))
 	{
 		JsonbValue	null;
 
@@ -320,7 +271,7 @@ prepare_event(Store *store, Event *event, bool has_result)
 	return true;
 }
 
-/* One changed column of a trigger's row. */
+/* Replaces a bigint column of a trigger's row, unless the value is 0. */
 static void
 change_int64(Datum *values, bool *nulls, bool *replace, int attribute, int64 value)
 {
@@ -331,7 +282,7 @@ change_int64(Datum *values, bool *nulls, bool *replace, int attribute, int64 val
 	replace[attribute - 1] = true;
 }
 
-/* The same for text. */
+/* Replaces a text column of a trigger's row, unless the value is NULL. */
 static void
 change_text(Datum *values, bool *nulls, bool *replace, int attribute, const char *value)
 {
@@ -342,7 +293,7 @@ change_text(Datum *values, bool *nulls, bool *replace, int attribute, const char
 	replace[attribute - 1] = true;
 }
 
-/* See event_internal.h. */
+/* Returns the row of a BEFORE trigger with what prepare_event() has changed. */
 HeapTuple
 prepared_tuple(TriggerData *trigger, const Event *event)
 {
@@ -368,23 +319,26 @@ prepared_tuple(TriggerData *trigger, const Event *event)
 		nulls[EVENT_COL_RESULT - 1] = false;
 		replace[EVENT_COL_RESULT - 1] = true;
 	}
-	if (event->meta != NULL)
+	if (event->annotation != NULL)
 	{
 		bool		isnull;
 		Datum		old = slot_getattr(trigger->tg_trigslot, EVENT_COL_META, &isnull);
 		Jsonb	   *old_meta = isnull ? NULL : DatumGetJsonbP(old);
 
-		values[EVENT_COL_META - 1] = PointerGetDatum(event->meta);
+		values[EVENT_COL_META - 1] = PointerGetDatum(event->annotation);
 		if (old_meta != NULL && JB_ROOT_IS_OBJECT(old_meta))
 			values[EVENT_COL_META - 1] =
-				DirectFunctionCall2(jsonb_concat, old, PointerGetDatum(event->meta));
+				DirectFunctionCall2(jsonb_concat, old, PointerGetDatum(event->annotation));
 		nulls[EVENT_COL_META - 1] = false;
 		replace[EVENT_COL_META - 1] = true;
 	}
 	return heap_modify_tuple(trigger->tg_trigtuple, desc, values, nulls, replace);
 }
 
-/* See event_internal.h. */
+/*
+ * Returns whether pg_restore or replication brings the row back; nothing is
+ * decided on such a row.
+ */
 bool
 event_is_history(const Event *event)
 {

@@ -8,9 +8,9 @@
  *		element: x					code: …
  *		task: {tool: python, …}
  *
- * Both become the map on the left.  Who goes through the items is decided
- * here, too: the broker where the items are child playbooks or shall be spread
- * over all workers (mode: distributed), else one worker.
+ * Both become the map on the left.  This file also decides who goes through the
+ * items: the broker where the items are child playbooks or are spread over all
+ * workers (mode: distributed), else one worker.
  */
 #include "common/common.h"
 
@@ -19,78 +19,14 @@
 
 #include "playbook/internal.h"
 
-/* What an iterator is made of, and other names of it. */
-static const struct
-{
-	const char *key;
-	const char *names[4];
-}			iterator_keys[] = {
-	{"collection", {"collection", "data", "in", NULL}},
-	{"element", {"element", "iterator", NULL}},
-	{"where", {"where", "filter", NULL}},
-	{"order_by", {"order_by", NULL}},
-	{"limit", {"limit", NULL}},
-	{"chunk", {"chunk", NULL}},
-	{"mode", {"mode", NULL}},
-	{"concurrency", {"concurrency", NULL}},
-	{"on_error", {"on_error", NULL}},
-};
-
-/* What belongs to the step as a whole, also where "loop" is written on it. */
-static const char *const step_keys[] = {
-	"when", "pass", "result", "return", "on_error", "max_visits", "timeout",
-	"priority", "desc", "description", NULL
-};
-
-/* Is a word one of a NULL-terminated list? */
-static bool
-one_of(const char *word, const char *const *list)
-{
-	for (int i = 0; list[i] != NULL; i++)
-		if (strcmp(word, list[i]) == 0)
-			return true;
-	return false;
-}
-
-/* A string at the place of another node. */
-static YamlNode *
-new_string(const YamlNode *like, const char *text)
-{
-	YamlNode   *node = palloc0(sizeof(YamlNode));
-
-	node->kind = YN_STRING;
-	node->line = like->line;
-	node->column = like->column;
-	node->string = pstrdup(text);
-	node->length = strlen(text);
-	return node;
-}
-
-/* Appends a member with a key of our own choice. */
+/* Appends a member under a key that the document does not contain. */
 static void
 add_named(YamlNode *map, const char *key, const YamlNode *value)
 {
-	playbook_add_pair(map, new_string(value, key), unconstify(YamlNode *, value));
+	playbook_add_pair(map, playbook_new_string(value, key), unconstify(YamlNode *, value));
 }
 
-/* A member by the first of its names that is there; *name says which. */
-static const YamlNode *
-member_by_names(const YamlNode *map, const char *const *names, const char **name)
-{
-	for (int i = 0; names[i] != NULL; i++)
-	{
-		const YamlNode *value = playbook_member(map, names[i]);
-
-		if (value != NULL)
-		{
-			*name = names[i];
-			return value;
-		}
-	}
-	return NULL;
-}
-
-/* Is a value a member of a map, under whatever name? */
+/* Returns whether a value is a member of a map, under whatever key. */
 static bool
 has_value(const YamlNode *map, const YamlNode *value)
 {
@@ -100,13 +36,13 @@ has_value(const YamlNode *map, const YamlNode *value)
 	return false;
 }
 
-/* What a step with "loop" does for each item: the step without what is the loop's. */
+/*
+ * Returns what a step with "loop" does for each item: the step without the
+ * keys of the loop.
+ */
 static const YamlNode *
 body_of_loop(const StepSource *source)
 {
-	static const char *const outside[] = {
-		"step", "next", "next_mode", "join", "loop", NULL
-	};
 	const YamlNode *merged = source->merged;
 	YamlNode   *body = playbook_new_map(merged, merged->count);
 
@@ -114,19 +50,21 @@ body_of_loop(const StepSource *source)
 	{
 		const char *key = merged->pairs[i].key->string;
 
-		if (!one_of(key, outside) && !one_of(key, step_keys))
+		if (!key_in(key, loop_frame_keys) && !key_in(key, whole_step_keys))
 			playbook_add_pair(body, merged->pairs[i].key, merged->pairs[i].value);
 	}
 	return body;
 }
 
-/* The nested task as written: a map, a list of maps, or the name of a task. */
+/*
+ * Returns the nested task as written: a map, a list of maps, or the map of a
+ * workbook task that is named; NULL after an issue.
+ */
 static const YamlNode *
 body_of_iterator(Compiler *compiler, const StepSource *source)
 {
 	static const char *const names[] = {"task", "workbook", "tasks", NULL};
-	const char *name;
-	const YamlNode *body = member_by_names(source->merged, names, &name);
+	const YamlNode *body = playbook_first_member(source->merged, names);
 	char	   *text = playbook_scalar_text(body);
 
 	if (body != NULL && text == NULL)
@@ -148,7 +86,7 @@ body_of_iterator(Compiler *compiler, const StepSource *source)
 	return NULL;
 }
 
-/* One nested task with its references resolved; false after an issue. */
+/* Resolves the references of one nested task; false after an issue. */
 static bool
 resolve_body(Compiler *compiler, const YamlNode *node, const char *name,
 			 StepSource *body)
@@ -183,8 +121,8 @@ resolve_body(Compiler *compiler, const YamlNode *node, const char *name,
 }
 
 /*
- * All nested tasks, resolved, as one node for the worker.  Exactly one of them
- * is also given as a source, for the broker.
+ * Resolves all nested tasks and returns them as one node for the worker; NULL
+ * after an issue.  *single: the only one, for the broker.
  */
 static const YamlNode *
 resolve_bodies(Compiler *compiler, const YamlNode *written, const char *name,
@@ -222,30 +160,29 @@ resolve_bodies(Compiler *compiler, const YamlNode *written, const char *name,
 	return resolved ? list : NULL;
 }
 
-/* The canonical map: the iterator's own members, then everything else. */
+/* Returns the canonical map of an iterator: its own members, then all others. */
 static YamlNode *
 canonical_map(const StepSource *source, const YamlNode *loop, const YamlNode *task)
 {
 	const YamlNode *merged = source->merged;
-	YamlNode   *map = playbook_new_map(merged, merged->count + lengthof(iterator_keys) + 2);
-	const char *name;
+	YamlNode   *map = playbook_new_map(merged, merged->count + ITERATOR_KEYS + 2);
 
-	for (int i = 0; i < lengthof(iterator_keys); i++)
+	for (int i = 0; i < ITERATOR_KEYS; i++)
 	{
-		const YamlNode *value = member_by_names(loop, iterator_keys[i].names, &name);
+		const YamlNode *value = playbook_first_member(loop, iterator_keys[i].names);
 
 		if (value != NULL)
 			add_named(map, iterator_keys[i].key, value);
 	}
 	add_named(map, "task", task);
-	add_named(map, "type", new_string(merged, "iterator"));
+	add_named(map, "type", playbook_new_string(merged, "iterator"));
 	for (int i = 0; i < merged->count; i++)
 	{
 		const char *key = merged->pairs[i].key->string;
 		bool		wanted;
 
 		if (loop != merged)
-			wanted = one_of(key, step_keys) && yaml_member(map, key) == NULL;
+			wanted = key_in(key, whole_step_keys) && yaml_member(map, key) == NULL;
 		else
 			wanted = !has_value(map, merged->pairs[i].value) &&
 				strcmp(key, "type") != 0 && strcmp(key, "tool") != 0 &&
@@ -257,7 +194,7 @@ canonical_map(const StepSource *source, const YamlNode *loop, const YamlNode *ta
 	return map;
 }
 
-/* An iterator without what it goes through, or without a name for it. */
+/* Reports an iterator without a collection or an element, and an unknown mode. */
 static void
 check_parts(Compiler *compiler, const YamlNode *map, const StepSource *source)
 {
@@ -276,14 +213,14 @@ check_parts(Compiler *compiler, const YamlNode *map, const StepSource *source)
 		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
 					   element ? element : where, "Write: element: item.",
 					   "the iterator does not say how its items are called");
-	if (mode != NULL && !template_has_tags(mode, strlen(mode)) && !one_of(mode, modes))
+	if (mode != NULL && !template_has_tags(mode, strlen(mode)) && !key_in(mode, modes))
 		playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING,
 					   playbook_member(map, "mode"),
 					   "It is sequential (the default), async, parallel or distributed.",
 					   "unknown mode \"%s\"", mode);
 }
 
-/* Are the items to be spread over all workers? */
+/* Returns whether the items are spread over all workers. */
 static bool
 is_distributed(const YamlNode *map)
 {
@@ -292,7 +229,7 @@ is_distributed(const YamlNode *map)
 	return mode != NULL && pg_strcasecmp(mode, "distributed") == 0;
 }
 
-/* Does the broker go through the items, or one worker? */
+/* Returns whether the broker goes through the items, instead of one worker. */
 static bool
 broker_expands(const YamlNode *map, const StepSource *body)
 {
@@ -300,7 +237,10 @@ broker_expands(const YamlNode *map, const StepSource *body)
 		(strcmp(body->type, "playbook") == 0 || is_distributed(map));
 }
 
-/* Compiles order_by: an expression over the item, or the path of a member. */
+/*
+ * Compiles order_by: an expression over the item, or the path of a member.
+ * NULL: there is none.
+ */
 static IteratorOrder *
 compile_order(Compiler *compiler, const YamlNode *node)
 {
@@ -323,7 +263,7 @@ compile_order(Compiler *compiler, const YamlNode *node)
 
 /*
  * Turns a step that goes through a collection, however it is written, into one
- * of type iterator.  source->body is set when the broker shall expand it.
+ * of type iterator.  Sets source->body when the broker expands it.
  */
 void
 playbook_resolve_iterator(Compiler *compiler, const char *name, StepSource *source)
@@ -345,7 +285,7 @@ playbook_resolve_iterator(Compiler *compiler, const char *name, StepSource *sour
 					   "loop must be a mapping");
 		return;
 	}
-	if (loop != NULL && playbook_control_type(source->type))
+	if (loop != NULL && type_is_control(source->type))
 	{
 		playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING, loop,
 					   "Give the step a type, or let an iterator do a playbook for each item.",
@@ -369,7 +309,7 @@ playbook_resolve_iterator(Compiler *compiler, const char *name, StepSource *sour
 						   "a distributed iterator has exactly one task");
 		if (source->body == NULL)
 		{
-			/* the worker's, but what does not parse is wrong already */
+			/* the worker evaluates these; what does not parse is reported now */
 			(void) playbook_compile_condition(compiler, playbook_member(map, "where"));
 			(void) compile_order(compiler, playbook_member(map, "order_by"));
 		}
@@ -383,7 +323,7 @@ playbook_resolve_iterator(Compiler *compiler, const char *name, StepSource *sour
 	MemoryContextSwitchTo(caller);
 }
 
-/* A member compiled, or NULL. */
+/* Compiles a member of a map; NULL: there is none. */
 static TemplateDoc *
 optional_doc(Compiler *compiler, const YamlNode *map, const char *key)
 {
@@ -392,7 +332,10 @@ optional_doc(Compiler *compiler, const YamlNode *map, const char *key)
 	return node != NULL ? playbook_compile_doc(compiler, node) : NULL;
 }
 
-/* Compiles what the broker needs to go through the items; not yet the body. */
+/*
+ * Compiles what the broker needs to go through the items; the body is compiled
+ * later.
+ */
 IteratorSpec *
 playbook_compile_iterator(Compiler *compiler, const StepSource *source)
 {
@@ -413,8 +356,8 @@ playbook_compile_iterator(Compiler *compiler, const StepSource *source)
 }
 
 /*
- * A playbook inside a playbook has templates of its own, which are none of
- * ours; unless one expression is all there is, which yields the playbook.
+ * Compiles the content of a child playbook.  It has templates of its own, so
+ * it is a constant; unless it is one expression, which yields the playbook.
  */
 static TemplateDoc *
 compile_content(Compiler *compiler, const YamlNode *node)
@@ -435,8 +378,7 @@ playbook_compile_child(Compiler *compiler, const StepSource *source)
 		"path", "resource_path", "playbook_path", NULL
 	};
 	ChildSpec  *child = palloc0(sizeof(ChildSpec));
-	const char *name;
-	const YamlNode *path = member_by_names(source->merged, paths, &name);
+	const YamlNode *path = playbook_first_member(source->merged, paths);
 
 	child->content = compile_content(compiler, playbook_member(source->merged, "content"));
 	child->version = optional_doc(compiler, source->merged, "version");

@@ -3,63 +3,48 @@
  *		Saves that the database executes itself.
  *
  * A save into postgres that names no other database is compiled into the step;
- * the worker does not get to see it.  Of a list of saves the database executes
- * all or none.  Every other save is a raw part of the action.
+ * it does not reach the worker.  Of a list of saves the database executes all or
+ * none.  Every other save is a raw part of the action.
  */
 #include "common/common.h"
 
 #include "playbook/internal.h"
 #include "save/save.h"
 
-/* Keys by which a save says where it goes; storage may hold all the others. */
-static const char *const storage_keys[] = {"storage", "tool", "type", NULL};
-static const char *const kind_keys[] = {"kind", "type", "tool", "storage", "name", NULL};
-
-/* Whoever names one of these means another connection than the broker's own. */
-static const char *const connection_keys[] = {
-	"auth", "credential", "credentials", "connection", "connection_string",
-	"conninfo", "dsn", "url", "database_url", "host", "port", "user", "username",
-	"password", "dbname", "database", "sslmode", "db_host", "db_port", "db_user",
-	"db_password", "db_name", "db_sslmode", NULL
-};
-
-/* The first of several members that is there, or NULL. */
-static const YamlNode *
-first_member(const YamlNode *map, const char *const *keys)
-{
-	const YamlNode *value = NULL;
-
-	for (int i = 0; value == NULL && keys[i] != NULL; i++)
-		value = playbook_member(map, keys[i]);
-	return value;
-}
-
-/* A member of a save, or of the map in which its storage is written. */
+/*
+ * Returns the first of several members of a save, or of the map in which its
+ * storage is written; or NULL.
+ */
 static const YamlNode *
 save_member(const YamlNode *save, const char *const *keys)
 {
-	const YamlNode *value = first_member(save, keys);
+	const YamlNode *value = playbook_first_member(save, keys);
 
-	return value != NULL ? value : first_member(first_member(save, storage_keys), keys);
+	if (value != NULL)
+		return value;
+	return playbook_first_member(playbook_first_member(save, storage_keys), keys);
 }
 
-/* Is one save for the database that the broker runs in? */
+/* Returns whether one save goes to the database that the broker runs in. */
 static bool
 is_ours(const YamlNode *save)
 {
-	const YamlNode *storage = first_member(save, storage_keys);
+	const YamlNode *storage = playbook_first_member(save, storage_keys);
 	char	   *kind;
 	char	   *type;
 
 	if (storage != NULL && storage->kind == YN_MAP)
-		storage = first_member(storage, kind_keys);
+		storage = playbook_first_member(storage, storage_kind_keys);
 	kind = playbook_scalar_text(storage);
 	type = kind != NULL ? save_storage_type(kind) : NULL;
 	return type != NULL && strcmp(type, "postgres") == 0 &&
 		save_member(save, connection_keys) == NULL;
 }
 
-/* See playbook_compiler.h. */
+/*
+ * Returns whether the database itself executes a save, or all of a list of
+ * saves.
+ */
 bool
 playbook_saves_here(const YamlNode *save)
 {
@@ -71,7 +56,7 @@ playbook_saves_here(const YamlNode *save)
 	return save->count > 0;
 }
 
-/* What is wrong with a save can be seen only where it is no template. */
+/* Returns whether a part of a save can be checked now, as it is no template. */
 static bool
 is_constant(const YamlNode *node)
 {
@@ -79,7 +64,7 @@ is_constant(const YamlNode *node)
 		!template_has_tags(node->string, node->length);
 }
 
-/* A save without something that its mode needs. */
+/* Reports a save without a part that its mode needs. */
 static void
 require(Compiler *compiler, const YamlNode *save, const YamlNode *part,
 		const char *what, char *hint)
@@ -89,7 +74,10 @@ require(Compiler *compiler, const YamlNode *save, const YamlNode *part,
 					   save, hint, "the save has no %s", what);
 }
 
-/* What is wrong with a save into a table, as far as the document says. */
+/*
+ * Reports what is wrong with a save into a table, as far as its parts are
+ * constants.
+ */
 static void
 check_parts(Compiler *compiler, const YamlNode *save, const YamlNode *mode,
 			const YamlNode *table, const YamlNode *key, const YamlNode *data)
@@ -112,7 +100,7 @@ check_parts(Compiler *compiler, const YamlNode *save, const YamlNode *mode,
 		require(compiler, save, key, "key", "Name the columns that tell rows apart: key: id.");
 }
 
-/* A part of a save compiled, or NULL. */
+/* Compiles a part of a save; NULL: there is none. */
 static TemplateDoc *
 optional_doc(Compiler *compiler, const YamlNode *node)
 {
@@ -141,7 +129,10 @@ compile_save(Compiler *compiler, const YamlNode *save, SaveSpec *spec)
 	spec->statement = optional_doc(compiler, save_member(save, statement));
 }
 
-/* See playbook_compiler.h. */
+/*
+ * Compiles the saves that the database itself executes into the step; others
+ * are left.
+ */
 void
 playbook_compile_saves(Compiler *compiler, Step *step, const YamlNode *save)
 {

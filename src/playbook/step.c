@@ -12,11 +12,6 @@
 
 #include "playbook/internal.h"
 
-/* In order of increasing precedence. */
-const char *const playbook_step_inputs[] = {
-	"input", "payload", "with", "args", "params", "data", NULL
-};
-
 /* The action under construction: where each member came from. */
 typedef struct ActionBuilder
 {
@@ -55,29 +50,6 @@ static TemplateDoc *retry_number(Compiler *compiler, const YamlNode *node);
 static void compile_limits(Compiler *compiler, Step *step,
 						   const StepSource *source);
 static void take_raw_roots(Compiler *compiler, Step *step);
-
-/* Is a word one of a NULL-terminated list? */
-static bool
-one_of(const char *word, const char *const *list)
-{
-	int			i;
-
-	for (i = 0; list[i] != NULL; i++)
-		if (strcmp(word, list[i]) == 0)
-			return true;
-	return false;
-}
-
-/* Types that the broker itself completes. */
-bool
-playbook_control_type(const char *type)
-{
-	static const char *const control[] = {
-		"", "start", "end", "route", "router", "noop", NULL
-	};
-
-	return one_of(type, control);
-}
 
 /* Compiles the step of the given index. */
 void
@@ -120,7 +92,10 @@ playbook_compile_step(Compiler *compiler, int index)
 	playbook_lint_step(compiler, step, &source);
 }
 
-/* What is done, with which input, and how often. */
+/*
+ * Compiles what a step or the body of an iterator does, with which input, and
+ * how often.
+ */
 static void
 compile_work(Compiler *compiler, Step *step, const StepSource *source)
 {
@@ -143,7 +118,10 @@ compile_work(Compiler *compiler, Step *step, const StepSource *source)
 	take_raw_roots(compiler, step);
 }
 
-/* What is done for each item of an iterator, as a step without transitions. */
+/*
+ * Returns what is done for each item of an iterator, as a step without
+ * transitions.
+ */
 static Step *
 compile_body(Compiler *compiler, const Step *iterator, const StepSource *source)
 {
@@ -154,7 +132,7 @@ compile_body(Compiler *compiler, const Step *iterator, const StepSource *source)
 	body->line = source->node->line;
 	body->column = source->node->column;
 	body->type = pstrdup(source->type);
-	if (playbook_control_type(body->type))
+	if (type_is_control(body->type))
 		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
 					   source->type_node ? source->type_node : source->node,
 					   "Say what it does: type: python (or http, postgres, playbook ...).",
@@ -164,7 +142,7 @@ compile_body(Compiler *compiler, const Step *iterator, const StepSource *source)
 	return body;
 }
 
-/* The save of a step, under either of its names. */
+/* Returns the save of a step, under either of its keys; NULL: there is none. */
 static const YamlNode *
 find_save(const StepSource *source, const char **key)
 {
@@ -174,7 +152,10 @@ find_save(const StepSource *source, const char **key)
 	return save != NULL ? save : playbook_member(source->merged, "sink");
 }
 
-/* What is left to a worker after child executions: to save their result. */
+/*
+ * Returns the action of a worker that saves the result of child executions;
+ * NULL: there is none to save.
+ */
 static TemplateDoc *
 compile_save_action(Compiler *compiler, const StepSource *source)
 {
@@ -197,7 +178,7 @@ compile_save_action(Compiler *compiler, const StepSource *source)
 	return doc;
 }
 
-/* The data of an end's save, which is the result of the execution. */
+/* Compiles the data of an end's save, which is the result of the execution. */
 static TemplateDoc *
 compile_saved_data(Compiler *compiler, const StepSource *source)
 {
@@ -218,7 +199,7 @@ compile_saved_data(Compiler *compiler, const StepSource *source)
 	return NULL;
 }
 
-/* Decides how the step behaves; its transitions are known. */
+/* Decides how a step behaves; its transitions are known. */
 static void
 compile_kind(Step *step, const StepSource *source)
 {
@@ -233,7 +214,7 @@ compile_kind(Step *step, const StepSource *source)
 		step->kind = STEP_ITERATOR;
 	else if (strcmp(step->type, "playbook") == 0)
 		step->kind = STEP_PLAYBOOK;
-	else if (!playbook_control_type(step->type))
+	else if (!type_is_control(step->type))
 		step->kind = STEP_ACTION;
 	else if (save != NULL)
 	{
@@ -271,7 +252,7 @@ compile_action(Compiler *compiler, Step *step, const StepSource *source,
 		const YamlPair *pair = &merged->pairs[i];
 
 		CHECK_FOR_INTERRUPTS();
-		if (playbook_key_forwarded(pair->key->string) &&
+		if (key_is_forwarded(pair->key->string) &&
 			strcmp(pair->key->string, "data") != 0 &&
 			!(step->saves != NULL && pair->value == save))
 			add_member(compiler, builder, pair,
@@ -303,7 +284,7 @@ add_member(Compiler *compiler, ActionBuilder *builder, const YamlPair *pair,
 	doc->children[doc->count++] = value;
 }
 
-/* Appends a member that no document says. */
+/* Appends a member that the document does not contain. */
 static void
 add_constant(ActionBuilder *builder, const char *key, const char *text)
 {
@@ -316,30 +297,23 @@ add_constant(ActionBuilder *builder, const char *key, const char *text)
 	doc->children[doc->count++] = value;
 }
 
-/* Is the value of a key program text, in which braces mean something else? */
-bool
-playbook_key_is_code(const char *key)
-{
-	return strncmp(key, "code", 4) == 0;
-}
-
 /* Compiles a member of the action as its key demands. */
 static TemplateDoc *
 compile_member(Compiler *compiler, const char *type, const YamlPair *pair)
 {
-	static const char *const raw[] = {"retry", "save", "sink", NULL};
-	static const char *const iterator_raw[] = {"task", "where", "order_by", NULL};
 	const char *key = pair->key->string;
 
-	if (playbook_key_is_code(key))
+	if (key_is_code(key))
 		return playbook_constant_doc(pair->value);
-	if (one_of(key, raw) ||
-		(strcmp(type, "iterator") == 0 && one_of(key, iterator_raw)))
+	if (key_is_raw(key, type))
 		return playbook_raw_doc(compiler, key, pair->value);
 	return playbook_compile_doc(compiler, pair->value);
 }
 
-/* Keys of a tool map that would steer a step belong to the action alone. */
+/*
+ * Appends the keys of a tool map that would steer a step: inside a tool they
+ * belong to the action.
+ */
 static void
 add_tool_keys(Compiler *compiler, ActionBuilder *builder, const YamlNode *map)
 {
@@ -348,13 +322,13 @@ add_tool_keys(Compiler *compiler, ActionBuilder *builder, const YamlNode *map)
 	if (map == NULL || map->kind != YN_MAP)
 		return;
 	for (i = 0; i < map->count; i++)
-		if (!playbook_key_forwarded(map->pairs[i].key->string) &&
+		if (!key_is_forwarded(map->pairs[i].key->string) &&
 			!has_member(builder, map->pairs[i].key))
 			add_member(compiler, builder, &map->pairs[i],
 					   playbook_compile_doc(compiler, map->pairs[i].value));
 }
 
-/* Does the action have a member of that name already? */
+/* Returns whether the action has a member of that name already. */
 static bool
 has_member(const ActionBuilder *builder, const YamlNode *key)
 {
@@ -369,7 +343,7 @@ has_member(const ActionBuilder *builder, const YamlNode *key)
 }
 
 /*
- * Adds the input of one level.  A map that is a member of the action too has
+ * Adds the input of one level.  A map that is also a member of the action has
  * been compiled already.
  */
 static void
@@ -381,13 +355,13 @@ compile_input(Compiler *compiler, Step *step, const YamlNode *map,
 	int			i;
 
 	if (input->layers == NULL)
-		input->layers = palloc(sizeof(TemplateDoc *) * lengthof(playbook_step_inputs) * 2);
-	for (i = 0; playbook_step_inputs[i] != NULL; i++)
+		input->layers = palloc(sizeof(TemplateDoc *) * (STEP_INPUT_KEYS + 1) * 2);
+	for (i = 0; step_input_keys[i] != NULL; i++)
 	{
-		const YamlNode *value = playbook_member(map, playbook_step_inputs[i]);
+		const YamlNode *value = playbook_member(map, step_input_keys[i]);
 		TemplateDoc *doc = NULL;
 
-		if (value == NULL || (strcmp(playbook_step_inputs[i], "params") == 0 &&
+		if (value == NULL || (strcmp(step_input_keys[i], "params") == 0 &&
 							  strcmp(step->type, "http") == 0))
 			continue;
 		for (member = 0; builder->doc && member < builder->doc->count; member++)
@@ -428,7 +402,10 @@ compile_on_error(Compiler *compiler, Step *step, const YamlNode *node)
 	playbook_compile_next(compiler, node, NULL, &step->on_error_next);
 }
 
-/* Reads a retry policy: a switch, a number of attempts, or a map. */
+/*
+ * Reads a retry policy: a switch, a number of attempts, or a map.  NULL: one
+ * attempt.
+ */
 static RetryPolicy *
 compile_retry(Compiler *compiler, const YamlNode *node)
 {
@@ -472,7 +449,7 @@ compile_retry(Compiler *compiler, const YamlNode *node)
 	return policy;
 }
 
-/* A number of a retry policy, or a template that will yield one. */
+/* Compiles a number of a retry policy, or a template that yields one. */
 static TemplateDoc *
 retry_number(Compiler *compiler, const YamlNode *node)
 {
@@ -498,7 +475,10 @@ retry_number(Compiler *compiler, const YamlNode *node)
 	return playbook_compile_doc(compiler, node);
 }
 
-/* An integer key of a step; false when there is none that fits. */
+/*
+ * Reads an integer key of a step; false: it is missing, or does not fit and is
+ * reported.
+ */
 static bool
 integer_key(Compiler *compiler, const YamlNode *node, IssueSeverity severity,
 			int minimum, const char *key, int *value)

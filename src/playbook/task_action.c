@@ -3,85 +3,52 @@
  *		The action of a task that a worker starts itself: what a worker
  *		iterator does for each item.
  *
- * The same rules as those by which playbook_step.c compiles an action and
- * flow.c renders it, over JSON: such a task is only known as part of another
- * one's action.
+ * The rules are those by which playbook/step.c compiles an action and
+ * broker/action.c renders it, applied to JSON: such a task is only known as a part
+ * of another task's action.
  */
 #include "common/common.h"
 
-#include "miscadmin.h"
 #include "utils/formatting.h"
 
 #include "playbook/internal.h"
 #include "playbook/task_action.h"
 
-/* Left as they are: they are rendered when their names exist. */
-static const char *const raw_keys[] = {"retry", "save", "sink", NULL};
-static const char *const iterator_raw_keys[] = {"task", "where", "order_by", NULL};
-
-static const char *const on_error_key[] = {"on_error", NULL};
-
-/* Is a key one of a NULL-terminated list? */
-static bool
-key_in(const JsonbValue *key, const char *const *list)
-{
-	for (; *list != NULL; list++)
-		if (strlen(*list) == key->val.string.len &&
-			memcmp(*list, key->val.string.val, key->val.string.len) == 0)
-			return true;
-	return false;
-}
-
-/* Program text and what is rendered later. */
-static bool
-is_raw(const JsonbValue *key, const char *type)
-{
-	return key_in(key, raw_keys) ||
-		(strcmp(type, "iterator") == 0 && key_in(key, iterator_raw_keys)) ||
-		playbook_key_is_code(pnstrdup(key->val.string.val, key->val.string.len));
-}
-
-/* Renders any value. */
-static bool
-render(const JsonbValue *value, const TemplateScope *scope, JsonbValue *rendered,
-	   SourceError *error)
-{
-	TemplateDoc *doc = template_doc_compile(value, error);
-
-	return doc != NULL && template_doc_render(doc, scope, rendered, error);
-}
-
-/* Adds the members of a map that belong to the action, rendered. */
+/*
+ * Adds the members of a map that belong to the action, rendered, but not those
+ * of "left_out".  False and *error when a template raises.
+ */
 static bool
 add_rendered(JsonBuilder *builder, const JsonbValue *map, const char *type,
-			 const char *const *type_keys, const TemplateScope *scope,
+			 const char *const *left_out, const TemplateScope *scope,
 			 SourceError *error)
 {
-	JsonbIterator *it = JsonbIteratorInit(map->val.binary.data);
-	JsonbIteratorToken token;
+	JsonbIterator *it = json_walk(map);
 	JsonbValue	key;
 	JsonbValue	value;
+	char	   *name;
 
-	while ((token = JsonbIteratorNext(&it, &key, true)) != WJB_DONE)
+	while (json_next_member(&it, &key, &value))
 	{
-		CHECK_FOR_INTERRUPTS();
-		if (token != WJB_KEY)
-			continue;
-		(void) JsonbIteratorNext(&it, &value, true);
-		if (key_in(&key, type_keys))
+		name = pnstrdup(key.val.string.val, key.val.string.len);
+		if (key_in(name, left_out))
 			continue;
 		/* on_error steers a step, and the items of an iterator */
-		if (!(strcmp(type, "iterator") == 0 && key_in(&key, on_error_key)) &&
-			!playbook_key_forwarded(pnstrdup(key.val.string.val, key.val.string.len)))
+		if (!(strcmp(type, "iterator") == 0 && strcmp(name, "on_error") == 0) &&
+			!key_is_forwarded(name))
 			continue;
-		if (!is_raw(&key, type) && !render(&value, scope, &value, error))
+		if (!key_is_raw(name, type) && !key_is_code(name) &&
+			!template_render_value(&value, scope, &value, error))
 			return false;
 		json_add_n(builder, key.val.string.val, key.val.string.len, &value);
 	}
 	return true;
 }
 
-/* The type of a task, lower-cased, or NULL; *tool is the map of a tool, if any. */
+/*
+ * Returns the type of a task, lower-cased, or NULL; *tool: the map of its
+ * tool, or null.
+ */
 static char *
 task_type(const JsonbValue *task, JsonbValue *tool)
 {
@@ -96,7 +63,10 @@ task_type(const JsonbValue *task, JsonbValue *tool)
 	return type != NULL ? asc_tolower(type, strlen(type)) : NULL;
 }
 
-/* The input: its layers in order of increasing precedence. */
+/*
+ * Puts together the input: its layers in order of increasing precedence, then
+ * "above".
+ */
 static void
 assemble_data(const JsonbValue *action, const char *type, const JsonbValue *above,
 			  JsonbValue *data)
@@ -105,9 +75,9 @@ assemble_data(const JsonbValue *action, const char *type, const JsonbValue *abov
 	JsonbValue	layer;
 
 	json_begin_object(&builder);
-	for (int i = 0; playbook_step_inputs[i] != NULL; i++)
+	for (int i = 0; step_input_keys[i] != NULL; i++)
 	{
-		const char *key = playbook_step_inputs[i];
+		const char *key = step_input_keys[i];
 
 		if ((strcmp(key, "params") == 0 && strcmp(type, "http") == 0) ||
 			!json_get(action, key, &layer))
@@ -121,12 +91,14 @@ assemble_data(const JsonbValue *action, const char *type, const JsonbValue *abov
 	json_end_object(&builder, data);
 }
 
-/* See task_action.h. */
+/*
+ * Builds the action of a task that is written as a map of a playbook.  False
+ * and *error when a template raises or the task has no type.
+ */
 bool
 task_action(const JsonbValue *task, const TemplateScope *scope, const JsonbValue *input,
 			JsonbValue *action, SourceError *error)
 {
-	static const char *const type_keys[] = {"type", "tool", NULL};
 	static const char *const tool_keys[] = {"kind", NULL};
 	JsonBuilder builder;
 	JsonbValue	tool;

@@ -7,7 +7,7 @@
  *		task {with: {a, b}}, step {with: {b'}}	->	{with: {a, b'}}
  *
  * Maps are laid over maps as YAML nodes, before anything is compiled, so that
- * every value still knows where it was written.
+ * every value keeps the position at which it was written.
  */
 #include "common/common.h"
 
@@ -27,14 +27,6 @@ static YamlNode *lay_over(const YamlNode *below, const YamlNode *above);
 static YamlNode *without(const YamlNode *map, const char *const *keys);
 static bool resolve_task(Compiler *compiler, const char *name,
 						 StepSource *source);
-
-/* A task does not decide where its step stands in the graph. */
-static const char *const graph_keys[] = {
-	"step", "next", "next_mode", "join", NULL
-};
-
-/* What the reference to a task says of its type is not the task's type. */
-static const char *const type_keys[] = {"type", "tool", NULL};
 
 /* Reads the names of the workbook: a list of tasks, or a map by name. */
 void
@@ -106,7 +98,7 @@ add_task(Compiler *compiler, const YamlNode *where, const YamlNode *task,
 					   name, compiler->task_nodes[known]->line);
 }
 
-/* A task by name, for a step that refers to it, or NULL. */
+/* Returns a task by name and marks it as used; NULL: there is none. */
 const YamlNode *
 playbook_find_task(Compiler *compiler, const char *name)
 {
@@ -119,8 +111,8 @@ playbook_find_task(Compiler *compiler, const char *name)
 }
 
 /*
- * Tasks that no step refers to are not compiled; but a template that does not
- * parse is wrong already.  Comes after all steps.
+ * Reports templates that do not parse in tasks that no step refers to.  Such
+ * tasks are not compiled.  Comes after all steps.
  */
 void
 playbook_check_idle_tasks(Compiler *compiler)
@@ -130,7 +122,7 @@ playbook_check_idle_tasks(Compiler *compiler)
 		const YamlNode *task = compiler->task_nodes[i];
 
 		for (int j = 0; !compiler->task_used[i] && j < task->count; j++)
-			if (!playbook_key_is_code(task->pairs[j].key->string))
+			if (!key_is_code(task->pairs[j].key->string))
 				(void) playbook_raw_doc(compiler, task->pairs[j].key->string,
 										task->pairs[j].value);
 	}
@@ -138,7 +130,7 @@ playbook_check_idle_tasks(Compiler *compiler)
 	memset(&compiler->raw_roots, 0, sizeof(NameTable));
 }
 
-/* The task that a name most likely means, as a hint. */
+/* Returns a hint with the task that a name most likely means, or NULL. */
 static char *
 suggest_task(Compiler *compiler, const char *name)
 {
@@ -154,7 +146,10 @@ suggest_task(Compiler *compiler, const char *name)
 	return NULL;
 }
 
-/* The action type of a step or task, lower-cased; "" for none. */
+/*
+ * Returns the action type of a step or task, lower-cased; "" for none.
+ * *where: the node that names it, or NULL.
+ */
 static char *
 action_type(Compiler *compiler, const YamlNode *map, const YamlNode **where)
 {
@@ -195,33 +190,10 @@ action_type(Compiler *compiler, const YamlNode *map, const YamlNode **where)
 	return asc_tolower(type, length);
 }
 
-/* A map without members, at the place of another one. */
-YamlNode *
-playbook_new_map(const YamlNode *like, int capacity)
-{
-	YamlNode   *map = palloc0(sizeof(YamlNode));
-
-	map->kind = YN_MAP;
-	map->line = like->line;
-	map->column = like->column;
-	map->pairs = palloc_extended(sizeof(YamlPair) * (capacity + 1),
-								 MCXT_ALLOC_HUGE);
-	return map;
-}
-
-/* Appends a member; new_map has made room for it. */
-void
-playbook_add_pair(YamlNode *map, YamlNode *key, YamlNode *value)
-{
-	map->pairs[map->count].key = key;
-	map->pairs[map->count].value = value;
-	map->count++;
-}
-
 /*
- * Moves the keys of a tool map up beside it; what the step itself says wins,
- * and "tool" becomes the kind.  Keys that steer a step stay where they are:
- * inside a tool they are the action's (playbook_step.c adds them).
+ * Moves the keys of a tool map up beside it.  The step's own keys win, and
+ * "tool" becomes the kind.  Keys that steer a step stay where they are: inside
+ * a tool they belong to the action, and playbook/step.c adds them.
  */
 static YamlNode *
 raise_tool(const YamlNode *map)
@@ -237,7 +209,7 @@ raise_tool(const YamlNode *map)
 	raised = playbook_new_map(map, tool->count);
 	for (i = 0; i < tool->count; i++)
 		if (strcmp(tool->pairs[i].key->string, "kind") != 0 &&
-			playbook_key_forwarded(tool->pairs[i].key->string))
+			key_is_forwarded(tool->pairs[i].key->string))
 			playbook_add_pair(raised, tool->pairs[i].key, tool->pairs[i].value);
 	own = playbook_new_map(map, map->count);
 	for (i = 0; i < map->count; i++)
@@ -288,26 +260,23 @@ lay_over(const YamlNode *below, const YamlNode *above)
 	return merged;
 }
 
-/* A map without some of its keys. */
+/* Returns a map without some of its keys. */
 static YamlNode *
 without(const YamlNode *map, const char *const *keys)
 {
 	YamlNode   *rest = playbook_new_map(map, map->count);
 	int			i;
-	int			j;
 
 	for (i = 0; i < map->count; i++)
-	{
-		for (j = 0; keys[j] != NULL; j++)
-			if (strcmp(map->pairs[i].key->string, keys[j]) == 0)
-				break;
-		if (keys[j] == NULL)
+		if (!key_in(map->pairs[i].key->string, keys))
 			playbook_add_pair(rest, map->pairs[i].key, map->pairs[i].value);
-	}
 	return rest;
 }
 
-/* Finds the task of a workbook step and lays the step over it. */
+/*
+ * Finds the task of a workbook step and lays the step over it; false after an
+ * issue.
+ */
 static bool
 resolve_task(Compiler *compiler, const char *name, StepSource *source)
 {
@@ -349,7 +318,7 @@ resolve_task(Compiler *compiler, const char *name, StepSource *source)
 	return true;
 }
 
-/* Collects what a step is made of; false after saying what is wrong. */
+/* Collects what a step is made of; false after an issue. */
 bool
 playbook_resolve_step(Compiler *compiler, const YamlNode *node,
 					  const char *name, StepSource *source)

@@ -2,8 +2,8 @@
  * store/iteration.c
  *		Reads and writes for iterators and child executions.
  *
- * How far an iterator has come stands in the log: the newest event that ended
- * an item is found from the end of the index on results, whatever their number.
+ * The newest event that ended an item says how far an iterator has come.  It is
+ * the last one in the index on results, however many results there are.
  */
 #include "common/common.h"
 
@@ -12,22 +12,20 @@
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
-#include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "store/internal.h"
-#include "store/slot.h"
+#include "store/table.h"
 
 /* ---------------------------------------------------------------------------
  * Items that have not started
  * ---------------------------------------------------------------------------
  */
 
-/* See store_internal.h. */
+/* Fills in the row of an item. */
 void
 store_fill_item(TupleTableSlot *slot, int64 execution_id, const char *step_name,
 				int index, JsonbValue *item)
@@ -39,7 +37,7 @@ store_fill_item(TupleTableSlot *slot, int64 execution_id, const char *step_name,
 	slot_set_jsonb(slot, ITEM_ITEM, json_to_jsonb(item));
 }
 
-/* See store.h. */
+/* Inserts items that start later, each in memory that is freed after it. */
 void
 store_add_items(Store *store, int64 execution_id, const char *step_name,
 				int first, int count, JsonbValue *items)
@@ -61,7 +59,7 @@ store_add_items(Store *store, int64 execution_id, const char *step_name,
 	MemoryContextDelete(memory);
 }
 
-/* Opens a scan of the items of a step from "index" on; one: only that. */
+/* Opens a scan of the items of a step, from "index" on or (one) of that item. */
 static void
 scan_items(StoreScan *scan, Store *store, int64 execution_id, const char *step_name,
 		   int index, bool one)
@@ -77,7 +75,7 @@ scan_items(StoreScan *scan, Store *store, int64 execution_id, const char *step_n
 	index_rescan(scan->scan, keys, 3, NULL, 0);
 }
 
-/* See store.h. */
+/* Reads an item that has not started; returns false when there is no such row. */
 bool
 store_get_item(Store *store, int64 execution_id, const char *step_name, int index,
 			   JsonbValue *item)
@@ -93,7 +91,7 @@ store_get_item(Store *store, int64 execution_id, const char *step_name, int inde
 	return found;
 }
 
-/* Deletes what a scan finds. */
+/* Deletes the items that a scan finds, and closes it. */
 static void
 delete_found(Store *store, StoreScan *scan)
 {
@@ -104,7 +102,7 @@ delete_found(Store *store, StoreScan *scan)
 	store_scan_close(scan);
 }
 
-/* See store.h. */
+/* Deletes one item of a step. */
 void
 store_delete_item(Store *store, int64 execution_id, const char *step_name, int index)
 {
@@ -115,7 +113,7 @@ store_delete_item(Store *store, int64 execution_id, const char *step_name, int i
 	delete_found(store, &scan);
 }
 
-/* See store.h. */
+/* Deletes all items of a step. */
 void
 store_delete_items(Store *store, int64 execution_id, const char *step_name)
 {
@@ -132,22 +130,21 @@ store_delete_items(Store *store, int64 execution_id, const char *step_name)
  */
 
 /*
- * Does the event in a slot end an item of the iteration?  It counts only with
- * the counters that the broker writes.
+ * Reads the event in a slot and returns whether it ends an item of the iteration
+ * that began with event "since".  Only events with the broker's counters count.
  */
 static bool
-ends_item(TupleTableSlot *slot, int64 since, bool *failed, JsonbValue *meta)
+read_item_end(TupleTableSlot *slot, int64 since, Event *event)
 {
-	EventType	type = event_type_of(slot_text(slot, EVENT_COL_EVENT_TYPE), NULL);
-	int64		total;
-
-	*failed = type == EVENT_ITERATION_FAILED;
-	if ((!*failed && type != EVENT_ITERATION_COMPLETED) ||
-		DatumGetInt64(slot_column(slot, EVENT_COL_EVENT_ID)) <= since ||
-		slot_attisnull(slot, EVENT_COL_META))
+	memset(event, 0, sizeof(Event));
+	event->type = event_type_of(slot_text(slot, EVENT_COL_EVENT_TYPE), NULL);
+	event->event_id = DatumGetInt64(slot_column(slot, EVENT_COL_EVENT_ID));
+	if ((event->type != EVENT_ITERATION_COMPLETED && event->type != EVENT_ITERATION_FAILED) ||
+		event->event_id <= since)
 		return false;
-	json_from_jsonb(slot_jsonb(slot, EVENT_COL_META), meta);
-	return json_get_int(meta, "total", &total) && json_get_int(meta, "done", &total);
+	event->meta = slot_jsonb(slot, EVENT_COL_META);
+	event_parse(event);
+	return event->progress.found;
 }
 
 /* Opens a scan of the result-bearing events of a step since another event. */
@@ -166,64 +163,49 @@ scan_results(StoreScan *scan, Store *store, int64 execution_id, const char *step
 	index_rescan(scan->scan, keys, 3, NULL, 0);
 }
 
-/* A counter of the event's meta. */
-static int
-counter(const JsonbValue *meta, const char *key)
-{
-	int64		number;
-
-	return json_get_int(meta, key, &number) ? (int) number : 0;
-}
-
-/* See store.h. */
+/* Reads the counters of the newest event that ended an item. */
 void
 store_iteration_progress(Store *store, int64 execution_id, const char *step_name,
 						 int64 since, IterationProgress *progress)
 {
 	StoreScan	scan;
-	bool		failed;
 
 	memset(progress, 0, sizeof(IterationProgress));
 	scan_results(&scan, store, execution_id, step_name, since, BackwardScanDirection);
 	while (!progress->found && store_scan_next(&scan))
 	{
-		JsonbValue	meta;
+		Event		event;
 
-		if (!ends_item(scan.slot, since, &failed, &meta))
-			continue;
-		progress->found = true;
-		progress->started = counter(&meta, "started");
-		progress->done = counter(&meta, "done");
-		progress->failed = counter(&meta, "failed");
+		if (read_item_end(scan.slot, since, &event))
+			*progress = event.progress;
 	}
 	store_scan_close(&scan);
 }
 
-/* See store.h. */
+/* Returns the results of the items that ended, in the order of the log. */
 List *
 store_iteration_results(Store *store, int64 execution_id, const char *step_name, int64 since,
 						TimestampTz until)
 {
 	StoreScan	scan;
 	List	   *results = NIL;
-	bool		failed;
 
 	scan_results(&scan, store, execution_id, step_name, since, ForwardScanDirection);
 	while (store_scan_next(&scan))
 	{
 		IterationResult *result;
-		JsonbValue	meta;
+		Event		event;
 
 		if (DatumGetTimestampTz(slot_column(scan.slot, EVENT_COL_CREATED_AT)) > until)
 			break;
-		if (!ends_item(scan.slot, since, &failed, &meta))
+		if (!read_item_end(scan.slot, since, &event))
 			continue;
 		result = palloc0(sizeof(IterationResult));
 		result->index = DatumGetInt32(slot_column(scan.slot, EVENT_COL_CURRENT_INDEX));
-		result->failed = failed;
+		result->failed = event.type == EVENT_ITERATION_FAILED;
 		json_from_jsonb(slot_jsonb(scan.slot, EVENT_COL_RESULT), &result->value);
 		result->error = slot_text(scan.slot, EVENT_COL_ERROR);
-		(void) json_get_int(&meta, "child_execution_id", &result->child_execution_id);
+		result->child_execution_id = event.ended_child;
 		results = lappend(results, result);
 	}
 	store_scan_close(&scan);
@@ -235,7 +217,7 @@ store_iteration_results(Store *store, int64 execution_id, const char *step_name,
  * ---------------------------------------------------------------------------
  */
 
-/* In many databases no execution has a parent: the index is empty then. */
+/* Returns whether no execution has a parent, as its index is empty. */
 static bool
 no_children_at_all(void)
 {
@@ -246,7 +228,7 @@ no_children_at_all(void)
 	return empty;
 }
 
-/* See store.h. */
+/* Returns the running children of an execution (store/store.h). */
 List *
 store_running_children(Store *store, int64 execution_id, int64 parent_event_id)
 {
@@ -277,7 +259,7 @@ store_running_children(Store *store, int64 execution_id, int64 parent_event_id)
 	return children;
 }
 
-/* See store.h. */
+/* Writes a parent into the row of an execution, which must exist. */
 void
 store_adopt_execution(Store *store, int64 execution_id, int64 parent_execution_id,
 					  int64 parent_event_id, int item)
@@ -290,7 +272,7 @@ store_adopt_execution(Store *store, int64 execution_id, int64 parent_execution_i
 	store_key_int64(&key, 1, execution_id);
 	if (!store_fetch_first(store, table, REL_EXECUTION_PKEY, SnapshotSelf, &key, 1,
 						   ForwardScanDirection))
-		elog(ERROR, "execution " INT64_FORMAT " has vanished", execution_id);
+		store_row_missing(REL_EXECUTION, execution_id);
 	new = table->insert_slot;
 	slot_begin_version(new, table->scan_slot);
 	slot_set_id(new, EXECUTION_PARENT_ID, parent_execution_id);
@@ -301,7 +283,7 @@ store_adopt_execution(Store *store, int64 execution_id, int64 parent_execution_i
 	store_write_update(store, table, table->scan_slot, new);
 }
 
-/* See store.h. */
+/* Reads the item that a child was started for from the child's execution_start. */
 bool
 store_child_item(Store *store, int64 execution_id, JsonbValue *item)
 {
@@ -313,16 +295,11 @@ store_child_item(Store *store, int64 execution_id, JsonbValue *item)
 	return true;
 }
 
-/* See store.h. */
+/* Returns the attempt that started a child, from the child's execution_start. */
 int
 store_child_attempt(Store *store, int64 execution_id)
 {
 	Event		start;
-	JsonbValue	meta;
-	int64		attempt;
 
-	if (!store_start_event(store, execution_id, &start) || start.meta == NULL)
-		return 0;
-	json_from_jsonb(start.meta, &meta);
-	return json_get_int(&meta, "attempt", &attempt) ? (int) attempt : 0;
+	return store_start_event(store, execution_id, &start) ? start.attempt : 0;
 }
