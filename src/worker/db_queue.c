@@ -279,7 +279,8 @@ db_wait_for_work(double seconds)
 
 	if (db_pooled())
 	{
-		double		pause = FIRST_POLL_SECONDS * (double) (1 << (empty_leases < 10 ? empty_leases : 10));
+		double		pause = FIRST_POLL_SECONDS *
+			(double) (1 << (empty_leases < 10 ? empty_leases : 10));
 
 		pause_for(fmin(fmin(pause, options.poll), seconds));
 		return DB_OK;

@@ -127,8 +127,8 @@ const Statement db_statements[STATEMENT_COUNT] =
 	/* a program sees the names of the item as its input */
 	[RENDER] = {"render", TASK_COLUMNS("$8", "$9")
 		" , (q.action -> 'retry')::text"
-		" FROM (SELECT n.n AS queue_id, " UNQUEUED("$5", "$6", "$7") ", a.a ->> 'type' AS node_type,"
-		" CASE a.a ->> 'type' WHEN 'python' THEN a.a || jsonb_build_object('data',"
+		" FROM (SELECT n.n AS queue_id, " UNQUEUED("$5", "$6", "$7") ","
+		" a.a ->> 'type' AS node_type, CASE a.a ->> 'type' WHEN 'python' THEN a.a || jsonb_build_object('data',"
 		"  (n.names - 'parent' - $7::text) || (a.a -> 'data')) ELSE a.a END AS action"
 		" FROM jsonb_array_elements($3::jsonb) WITH ORDINALITY n(names, n), LATERAL ("
 		"  SELECT noetl.task_action($1::jsonb, $2::jsonb, n.names, $4::jsonb) AS a"

@@ -545,4 +545,3 @@ duckdb_available(void)
 	}
 	return true;
 }
-

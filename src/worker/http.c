@@ -571,4 +571,3 @@ http_available(void)
 {
 	return curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
 }
-

@@ -229,7 +229,8 @@ shall_repeat(Slot *slot)
 	double		delay;
 	Outcome    *out = &slot->job.out;
 
-	if (slot->task.retry == NULL || db_retry_delay(&slot->task, out, slot->attempt, &delay) != DB_OK)
+	if (slot->task.retry == NULL ||
+		db_retry_delay(&slot->task, out, slot->attempt, &delay) != DB_OK)
 		return false;
 	if (isinf(delay))
 	{
@@ -477,7 +478,8 @@ iterator_execute(Task *task, Outcome *out)
 	it.values = xcalloc((size_t) it.plan.nitems, sizeof(char *));
 	it.messages = xcalloc((size_t) it.plan.nitems, sizeof(char *));
 	open_slots(&it);
-	snprintf(context, sizeof(context), "{\"total\":%d,\"concurrency\":%d}", it.plan.nitems, it.nslots);
+	snprintf(context, sizeof(context), "{\"total\":%d,\"concurrency\":%d}", it.plan.nitems,
+			 it.nslots);
 	if (it.reports)
 		events_add(task, "iterator_started", NULL, context, NULL, NULL);
 	if (go_through(&it))
@@ -497,4 +499,3 @@ iterator_stop_helpers(void)
 {
 	helpers_stop(false);
 }
-

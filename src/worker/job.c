@@ -172,4 +172,3 @@ save_execute(Task *task, Outcome *out)
 	out->kind = OUTCOME_DONE;
 	return OUTCOME_DONE;
 }
-

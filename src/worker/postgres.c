@@ -577,4 +577,3 @@ postgres_execute(Task *task, Outcome *out)
 	sb_free(&target.conninfo);
 	return kind;
 }
-

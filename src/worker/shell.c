@@ -202,4 +202,3 @@ shell_execute(Task *task, Outcome *out)
 	sb_free(&output.err);
 	return kind;
 }
-

@@ -14,7 +14,8 @@ part_of(CURLU *url, CURLUPart part)
 {
 	char	   *text = NULL;
 
-	if (curl_url_get(url, part, &text, part == CURLUPART_PORT ? CURLU_DEFAULT_PORT : 0) != CURLUE_OK)
+	if (curl_url_get(url, part, &text, part == CURLUPART_PORT ? CURLU_DEFAULT_PORT : 0) !=
+		CURLUE_OK)
 		return NULL;
 	return text;
 }
@@ -113,7 +114,8 @@ cut_userinfo(StringBuf *text)
 {
 	char	   *p = text->data;
 
-	while (text->len > 0 && (p = memmem(p, text->len - (size_t) (p - text->data), "://", 3)) != NULL)
+	while (text->len > 0 &&
+		   (p = memmem(p, text->len - (size_t) (p - text->data), "://", 3)) != NULL)
 	{
 		char	   *end = text->data + text->len;
 		char	   *at = NULL;
