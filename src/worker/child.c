@@ -20,6 +20,7 @@
 #endif
 
 #include "child.h"
+#include "environment.h"
 #include "options.h"
 #include "signals.h"
 
@@ -116,10 +117,10 @@ is_set_by_task(const ChildSpec *spec, const char *variable)
 static void
 set_environment(const ChildSpec *spec)
 {
-	char	  **ours = environ;
+	char	  **ours = environment_all();
 
 	environ = NULL;
-	for (int i = 0; ours != NULL && ours[i] != NULL; i++)
+	for (int i = 0; ours[i] != NULL; i++)
 	{
 		if ((spec->inherits_environment || is_basic_variable(ours[i]) ||
 			 is_passed_variable(ours[i])) && !is_set_by_task(spec, ours[i]))

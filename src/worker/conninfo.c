@@ -6,7 +6,7 @@
  * PGPASSWORD ...), a password file, a service file and client certificates.  These
  * belong to the operator of the worker.  A connection to a host that a playbook
  * names must not use them, or the playbook could send the worker's password to any
- * host.  Only the variables that demand encryption and its checks stay.
+ * host.
  */
 #define _GNU_SOURCE
 #include <stdlib.h>
@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "conninfo.h"
+#include "environment.h"
 
 /* A path at which there is no file: libpq then uses none and does not complain */
 #define NO_FILE "/dev/null/none"
@@ -98,43 +99,20 @@ conninfo_check_playbook(const char *conninfo, StringBuf *error)
 	return error->len == 0;
 }
 
-/* Tells whether a variable ("NAME=value") is hidden from a connection. */
-static bool
-is_hidden(const char *variable)
+/*
+ * Connects as PQconnectdbParams() does, with everything that the environment of the
+ * worker says.  For connections that an option of the worker names.
+ */
+PGconn *
+conninfo_open(const char *const *keys, const char *const *values)
 {
-	static const char *const shown[] = {
-		"PGSSLMODE=", "PGSSLROOTCERT=", "PGSSLCRL=", "PGSSLCRLDIR=",
-		"PGSSLMINPROTOCOLVERSION=", "PGSSLMAXPROTOCOLVERSION=",
-		"PGCHANNELBINDING=", "PGREQUIREAUTH="
-	};
+	char	  **before = environ;
+	PGconn	   *conn;
 
-	if (strncmp(variable, "PG", 2) != 0)
-		return false;
-	for (size_t i = 0; i < LENGTH(shown); i++)
-	{
-		if (strncmp(variable, shown[i], strlen(shown[i])) == 0)
-			return false;
-	}
-	return true;
-}
-
-/* Returns the environment without the variables that are hidden. */
-static char **
-hide_variables(void)
-{
-	size_t		count = 0;
-	size_t		kept = 0;
-	char	  **shown;
-
-	while (environ[count] != NULL)
-		count++;
-	shown = xcalloc(count + 1, sizeof(char *));
-	for (size_t i = 0; i < count; i++)
-	{
-		if (!is_hidden(environ[i]))
-			shown[kept++] = environ[i];
-	}
-	return shown;
+	environ = environment_all();
+	conn = PQconnectdbParams(keys, values, 1);
+	environ = before;
+	return conn;
 }
 
 /*
@@ -147,8 +125,8 @@ conninfo_connect(const char *conninfo, ConninfoSource source)
 {
 	const char *keys[8] = {"fallback_application_name", "dbname", "client_encoding"};
 	const char *values[8] = {"noetl-worker task", conninfo, "UTF8"};
-	bool		hides = source == CONNINFO_PLAYBOOK ||
-		(source == CONNINFO_CREDENTIAL && conninfo_has_host(conninfo));
+	bool		completes = source == CONNINFO_OPTION ||
+		(source == CONNINFO_CREDENTIAL && !conninfo_has_host(conninfo));
 	char	  **before = environ;
 	PGconn	   *conn;
 
@@ -161,11 +139,9 @@ conninfo_connect(const char *conninfo, ConninfoSource source)
 		keys[5] = "sslkey";
 		values[5] = NO_FILE;
 	}
-	if (hides)
-		environ = hide_variables();
+	if (completes)
+		environ = environment_all();
 	conn = PQconnectStartParams(keys, values, 1);
-	if (hides)
-		free(environ);
 	environ = before;
 	return conn;
 }

@@ -23,6 +23,7 @@ extern void conninfo_add(StringBuf *conninfo, const char *keyword, const char *v
 extern bool conninfo_is_valid(const char *conninfo);
 extern bool conninfo_has_host(const char *conninfo);
 extern bool conninfo_check_playbook(const char *conninfo, StringBuf *error);
+extern PGconn *conninfo_open(const char *const *keys, const char *const *values);
 extern PGconn *conninfo_connect(const char *conninfo, ConninfoSource source);
 extern bool server_is_absent(const char *error);
 

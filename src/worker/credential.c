@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "credential.h"
+#include "environment.h"
 
 #define PREFIX "NOETL_AUTH_"
 #define MAX_CREDENTIAL_FIELDS 64
@@ -31,7 +32,7 @@ credential_value(const char *name, StringBuf *variable)
 
 		sb_add(variable, &c, 1);
 	}
-	return getenv(variable->data);
+	return environment_value(variable->data);
 }
 
 /* Tells whether a playbook may name a variable as a secret: NOETL_AUTH_* only. */

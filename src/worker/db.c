@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conninfo.h"
 #include "db.h"
 #include "log.h"
 #include "options.h"
@@ -361,7 +362,7 @@ db_open(void)
 
 	db_close();
 	snprintf(application, sizeof(application), "noetl-worker %s", options.name);
-	conn = PQconnectdbParams(keys, values, 1);
+	conn = conninfo_open(keys, values);
 	if (PQstatus(conn) != CONNECTION_OK)
 	{
 		remember_error(NULL);

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "child.h"
+#include "conninfo.h"
 #include "options.h"
 #include "signals.h"
 #include "strbuf.h"
@@ -44,7 +45,7 @@ connect_desk(void)
 	const char *const keys[] = {"fallback_application_name", "dbname", "client_encoding", NULL};
 	const char *const values[] = {"noetl-worker", options.conninfo, "UTF8", NULL};
 
-	conn = PQconnectdbParams(keys, values, 1);
+	conn = conninfo_open(keys, values);
 	if (PQstatus(conn) == CONNECTION_OK)
 		return true;
 	fprintf(stderr, "noetl-worker: %s", PQerrorMessage(conn));

@@ -355,15 +355,16 @@ run_statements(void *arg)
  * ---------------------------------------------------------------------------
  */
 
-/* Which file the task is about: its own, or that of the execution. */
+/*
+ * Finds the file of the task's database: the one that it names, else one of the
+ * execution.  The input of a task never decides.
+ */
 static void
 find_database(const Task *task, StringBuf *path)
 {
 	const char *name = task_field(task, "database");
 	const char *directory = getenv("NOETL_DUCKDB_DIR");
 
-	if (name == NULL)
-		name = task_field(task, "data.database");
 	if (name != NULL && name[0] != '\0')
 	{
 		sb_str(path, name);
@@ -492,6 +493,10 @@ duckdb_execute(Task *task, Outcome *out)
 	DuckHandle	database = NULL;
 	OutcomeKind kind = find_commands(task, &commands, out);
 
+	if (kind == OUTCOME_DONE && task_field(task, "database") == NULL &&
+		task_field(task, "data.database") != NULL)
+		kind = outcome_fail(out, "the database of a task is not taken from its input: write"
+							" database beside tool");
 	if (kind == OUTCOME_DONE)
 	{
 		find_database(task, &path);

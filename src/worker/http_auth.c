@@ -26,6 +26,7 @@
 #include <string.h>
 
 #include "credential.h"
+#include "environment.h"
 #include "http.h"
 #include "url.h"
 
@@ -50,7 +51,7 @@ hosts_of_variable(const char *variable)
 	const char *hosts;
 
 	sb_printf(&name, "%s_HOSTS", variable);
-	hosts = getenv(name.data);
+	hosts = environment_value(name.data);
 	sb_free(&name);
 	return hosts;
 }
@@ -91,7 +92,7 @@ load_variable(AuthEntry *entry, const char *variable, Outcome *out)
 					 " can be named there", variable);
 		return false;
 	}
-	entry->env = getenv(variable);
+	entry->env = environment_value(variable);
 	entry->hosts = hosts_of_variable(variable);
 	if (entry->env == NULL)
 		outcome_fail(out, "the worker has no environment variable %s, which auth names",

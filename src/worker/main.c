@@ -10,6 +10,7 @@
 #include <sys/prctl.h>
 #endif
 
+#include "environment.h"
 #include "options.h"
 #include "signals.h"
 #include "worker.h"
@@ -48,6 +49,7 @@ main(int argc, char **argv)
 {
 	open_standard_descriptors();
 	protect_memory();
+	environment_hide();
 	parse_options(argc, argv);
 	install_signals();
 	if (options.helper)
