@@ -2,8 +2,8 @@
  * child.c
  *		Child processes with their output on pipes.
  *
- * Each child leads a process group of its own: a Ctrl-C at the terminal
- * reaches only the worker, and what a task has started ends with it.
+ * Each child leads a process group of its own: Ctrl-C at the terminal reaches only the
+ * worker, and what a task has started ends with the task.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -170,8 +170,8 @@ exec_child(const ChildSpec *spec, int out, int err, int channel, pid_t parent)
 }
 
 /*
- * Starts a program.  False, with errno, when pipes or processes have run
- * out; a program that cannot be executed shows up as exit code 127.
+ * Starts a program.  Returns false, with errno, when there are no more pipes or
+ * processes; a program that cannot be executed ends with exit code 127.
  */
 bool
 child_start(Child *child, const ChildSpec *spec)
@@ -213,9 +213,8 @@ child_start(Child *child, const ChildSpec *spec)
 }
 
 /*
- * Collects the exit status if there is one; true when the child is gone.
- * Its process group is killed before that, while its number cannot have
- * been given to anyone else.
+ * Reaps the child if it has ended; returns true when it is gone.  Its process group is
+ * killed before that, while no other process can have its number.
  */
 bool
 child_reap(Child *child, bool block)
@@ -240,7 +239,7 @@ child_reap(Child *child, bool block)
 	return true;
 }
 
-/* Ends the child and everything in its process group, now. */
+/* Kills the child and everything in its process group. */
 void
 child_kill(Child *child)
 {
@@ -260,7 +259,7 @@ child_close(Child *child)
 	close_fd(&child->channel);
 }
 
-/* Says how a reaped child ended. */
+/* Returns a text that says how a reaped child ended. */
 const char *
 child_fate(const Child *child)
 {

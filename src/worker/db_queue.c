@@ -66,7 +66,7 @@ db_deep_types(void)
 	return deep_types;
 }
 
-/* Copies a value of a result. */
+/* Returns a copy of a value of a result, NULL for null. */
 static char *
 text_or_null(const PGresult *result, int row, int column)
 {
@@ -114,7 +114,7 @@ db_read_tasks(const PGresult *result, TaskList *list)
 	}
 }
 
-/* Leases the next tasks. */
+/* Leases tasks; *list may stay empty. */
 DbStatus
 db_lease(TaskList *list)
 {
@@ -134,7 +134,7 @@ db_lease(TaskList *list)
 	return status;
 }
 
-/* Stores a result; DB_REFUSED when the lease is lost. */
+/* Reports a result.  DB_REFUSED: the lease is lost. */
 DbStatus
 db_complete(const Task *task, const char *json, const char *attached)
 {
@@ -144,8 +144,8 @@ db_complete(const Task *task, const char *json, const char *attached)
 }
 
 /*
- * Stores a result and leases the next tasks in one round trip; DB_REFUSED
- * when the lease was lost, and then the next tasks are leased nevertheless.
+ * Reports a result and leases the next tasks in one round trip.  DB_REFUSED: the
+ * lease is lost; the next tasks are leased all the same.
  */
 DbStatus
 db_complete_and_lease(const Task *task, const char *json, const char *attached,
@@ -166,7 +166,7 @@ db_complete_and_lease(const Task *task, const char *json, const char *attached,
 	return status == DB_OK && db_lease_was_lost() ? DB_REFUSED : status;
 }
 
-/* Reports a failure; DB_REFUSED when the lease is lost. */
+/* Reports a failure.  DB_REFUSED: the lease is lost. */
 DbStatus
 db_fail(const Task *task, const char *error, const char *json, const char *attached)
 {
@@ -177,7 +177,7 @@ db_fail(const Task *task, const char *error, const char *json, const char *attac
 	return db_run_boolean(FAIL, 5, params);
 }
 
-/* Writes the ids of tasks not yet finished as a bigint[] literal. */
+/* Writes the ids of the tasks that have not ended as a bigint[] literal. */
 static void
 id_array(const TaskList *list, StringBuf *array)
 {
@@ -187,7 +187,7 @@ id_array(const TaskList *list, StringBuf *array)
 	sb_str(array, "}");
 }
 
-/* Marks the task that the server no longer grants us. */
+/* Marks a task whose lease the server does not renew. */
 static void
 mark_lost(TaskList *list, const char *queue_id)
 {
@@ -222,7 +222,7 @@ db_heartbeat(TaskList *list)
 	return status;
 }
 
-/* Gives a task back, so that it need not wait for its lease to run out. */
+/* Gives a task back before its lease ends. */
 DbStatus
 db_release(const Task *task)
 {
@@ -232,8 +232,8 @@ db_release(const Task *task)
 }
 
 /*
- * Gives back what is leased to us without our knowing: the connection broke
- * while the answer was on its way.
+ * Gives back tasks that are leased to this worker and not in the list: the session
+ * was lost while the answer to the lease was on its way.
  */
 DbStatus
 db_release_unknown(const TaskList *list)
@@ -254,7 +254,7 @@ db_release_unknown(const TaskList *list)
 	return status;
 }
 
-/* Is there any task of our types, due or not, that is not finished? */
+/* Asks whether any task of the types to lease, due or not, has not ended. */
 DbStatus
 db_work_left(bool *left)
 {

@@ -2,11 +2,10 @@
  * db_sql.c
  *		The statements that the worker sends to the broker.
  *
- * The server takes the action apart (it has the JSON parser): an action comes
- * either as it is, for executors that parse it themselves, or flattened into
- * netstrings.  Only the children of "data" are not followed deeper: it holds
- * values, not settings.  Executors with deep_fields get those as well, and of
- * the bodies of requests as much as a form needs.
+ * The server takes the action apart, because it has the JSON parser: an action is
+ * returned either as it is (ACTION_JSON) or flattened into netstrings.  Members of
+ * "data" are not taken apart deeper: they are values, not settings.  For
+ * ACTION_DEEP_FIELDS they are, and bodies of requests as far as a form needs it.
  *
  *		{"command": "ls", "env": {"A": "1"}}
  *			-> 9:1scommand,2:ls,5:1oenv,0:,7:2senv.A,1:1,
@@ -22,8 +21,8 @@
 	"(q.node_type IN ('iterator', 'save') OR q.action ?| '{save,sink}')"
 
 /*
- * raw, deep: the parameters with the types whose action is not taken apart,
- * and whose action is taken apart further
+ * The columns of a task.  raw and deep are the parameters with the types of
+ * ACTION_JSON and of ACTION_DEEP_FIELDS.
  */
 #define TASK_COLUMNS(raw, deep) \
 	"SELECT q.queue_id, q.execution_id, coalesce(q.node_id, ''),\n" \
@@ -64,12 +63,12 @@
 	step "::text AS node_name, 1 AS attempts, NULL::timestamptz AS deadline," \
 	" NULL::jsonb AS context, NULL::integer AS current_index, NULL::bigint AS catalog_id"
 
-/* What workers wrap is the value: {"status": ..., "data": value} */
+/* The value of a result: the data of {"status": ..., "data": value}, else all of it */
 #define VALUE_OF(envelope) \
 	"CASE WHEN jsonb_typeof(" envelope ") = 'object' AND " envelope " ? 'status' AND " \
 	envelope " ? 'data' THEN " envelope " -> 'data' ELSE " envelope " END"
 
-/* A result, with what is attached to it in its place */
+/* A result, with the attached value at data.data */
 #define RESULT(result, attached) \
 	"CASE WHEN " attached "::text IS NULL THEN " result "::jsonb" \
 	" ELSE jsonb_set(" result "::jsonb, '{data,data}', " attached "::jsonb) END"

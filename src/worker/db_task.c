@@ -72,7 +72,7 @@ names_of(const Task *task)
 	return task->names != NULL ? task->names : "{}";
 }
 
-/* Copies a value of a result. */
+/* Returns a copy of a value of a result, NULL for null. */
 static char *
 text_at(const PGresult *result, int row, int column)
 {

@@ -3,10 +3,10 @@
  *		Tasks of type http: one request by libcurl.
  *
  * The result is {"status": "success", "data": {"status_code": 200, "headers":
- * {...}, "url": "...", "elapsed": 0.12, "data": ...}}.  The body becomes data:
- * as JSON when its Content-Type says that it is JSON and the server can parse
- * it, else as text; bytes that are no text are put into data_base64 instead.
- * Names of headers are in lower case, the values of repeated ones are joined.
+ * {...}, "url": "...", "elapsed": 0.12, "data": ...}}.  The body becomes data: JSON
+ * when its Content-Type says so and the server can parse it, else text; other bytes
+ * are in data_base64.  Names of headers are in lower case, the values of repeated
+ * ones are joined.
  *
  * A status of 400 or more fails the task with the same result beside the
  * error, so that a retry condition can look at status_code.  Without a
@@ -47,15 +47,15 @@ typedef struct HttpResponse
 	char		curl_error[CURL_ERROR_SIZE];
 } HttpResponse;
 
-/* Kept between tasks, because its connections are */
+/* Kept between tasks, with its connections */
 static CURLM *multi = NULL;
 
-/* What curl wants to be told about */
+/* The sockets and the time that curl waits for */
 static struct pollfd sockets[MAX_SOCKETS];
 static int	nsockets = 0;
 static double timer = 0;		/* monotonic seconds; 0: none */
 
-/* curl names a socket and what to watch it for. */
+/* Called by curl: notes a socket and the events to watch it for. */
 static int
 watch_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket_arg)
 {
@@ -84,7 +84,7 @@ watch_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket_arg
 	return 0;
 }
 
-/* curl says when it wants to be called even if nothing happens. */
+/* Called by curl: notes when to call it at the latest. */
 static int
 set_timer(CURLM *m, long milliseconds, void *arg)
 {
@@ -94,7 +94,7 @@ set_timer(CURLM *m, long milliseconds, void *arg)
 	return 0;
 }
 
-/* Lets go of the kept connections. */
+/* Closes the kept connections. */
 void
 http_disconnect(void)
 {
@@ -105,7 +105,7 @@ http_disconnect(void)
 	timer = 0;
 }
 
-/* The end of curl in this process. */
+/* Ends the use of curl in this process. */
 void
 http_shutdown(void)
 {
@@ -113,7 +113,7 @@ http_shutdown(void)
 	curl_global_cleanup();
 }
 
-/* Forgets the headers, of a redirect for example. */
+/* Frees the headers of a response. */
 static void
 clear_headers(HttpResponse *response)
 {
@@ -128,7 +128,7 @@ clear_headers(HttpResponse *response)
 	sb_reset(&response->reason);
 }
 
-/* Adds a header to those of its name. */
+/* Adds a header; the values of one name are joined. */
 static void
 store_header(HttpResponse *response, const char *name, size_t name_len,
 			 const char *value, size_t len)
@@ -156,7 +156,7 @@ store_header(HttpResponse *response, const char *name, size_t name_len,
 	sb_add(&header->value, value, len);
 }
 
-/* curl has a header line; a status line begins a new response. */
+/* Called by curl: takes a header line; a status line begins a new response. */
 static size_t
 take_header(char *line, size_t size, size_t count, void *arg)
 {
@@ -195,7 +195,7 @@ take_header(char *line, size_t size, size_t count, void *arg)
 	return given;
 }
 
-/* curl has a piece of the body. */
+/* Called by curl: takes a piece of the body. */
 static size_t
 take_body(char *data, size_t size, size_t count, void *arg)
 {
@@ -211,7 +211,7 @@ take_body(char *data, size_t size, size_t count, void *arg)
 	return len;
 }
 
-/* Names the only protocols there are for us, also after a redirect. */
+/* Allows http and https only. */
 static void
 restrict_protocols(CURL *easy)
 {
@@ -224,10 +224,7 @@ restrict_protocols(CURL *easy)
 #endif
 }
 
-/*
- * Chooses the method.  curl must know the standard ones as such: one that is
- * merely a name would be kept where a redirect changes it to GET.
- */
+/* Sets the method and the body. */
 static void
 set_method(CURL *easy, const HttpRequest *request)
 {
@@ -248,7 +245,7 @@ set_method(CURL *easy, const HttpRequest *request)
 		curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
 }
 
-/* Tells curl everything about the request. */
+/* Sets the options of a transfer. */
 static void
 set_options(CURL *easy, HttpRequest *request, HttpResponse *response,
 			const Task *task)
@@ -286,7 +283,7 @@ set_options(CURL *easy, HttpRequest *request, HttpResponse *response,
 	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, response->curl_error);
 }
 
-/* Lets curl look at what is ready, and at the time. */
+/* Calls curl for the sockets that are ready, and when its time has come. */
 static void
 let_curl_work(const struct pollfd *ready, int nready)
 {
@@ -309,7 +306,7 @@ let_curl_work(const struct pollfd *ready, int nready)
 	}
 }
 
-/* Waits for the end of the request; ABORTED as task_wait() says. */
+/* Waits for the end of a transfer.  ABORTED: the task is to be abandoned. */
 static OutcomeKind
 run_request(Task *task, CURLcode *code)
 {
@@ -339,7 +336,7 @@ run_request(Task *task, CURLcode *code)
 	}
 }
 
-/* Does the response call its body JSON? */
+/* Tells whether the Content-Type of a response is JSON. */
 static bool
 is_json(const HttpResponse *response)
 {
@@ -385,7 +382,7 @@ write_base64(StringBuf *json, const char *data, size_t len)
 	sb_str(json, "\"");
 }
 
-/* Ends the result with the body, in the form that suits it. */
+/* Ends the result with the body: JSON, text or base64. */
 static void
 write_body(Outcome *out, HttpResponse *response)
 {
@@ -446,7 +443,7 @@ write_response(Outcome *out, CURL *easy, HttpResponse *response, double elapsed)
 	return out->kind;
 }
 
-/* Says why there is no response. */
+/* Makes the error of a transfer the failure of the task. */
 static OutcomeKind
 fail_transfer(Outcome *out, const HttpResponse *response, CURLcode code)
 {
@@ -456,7 +453,7 @@ fail_transfer(Outcome *out, const HttpResponse *response, CURLcode code)
 						response->curl_error : curl_easy_strerror(code));
 }
 
-/* Makes sure that there is a place for connections. */
+/* Creates what keeps connections, once; returns false without memory. */
 static bool
 open_connections(void)
 {
@@ -470,7 +467,7 @@ open_connections(void)
 	return true;
 }
 
-/* Forgets a response, of a redirect for example. */
+/* Frees a response. */
 static void
 free_response(HttpResponse *response)
 {
@@ -565,7 +562,7 @@ http_execute(Task *task, Outcome *out)
 	return kind;
 }
 
-/* Can this machine execute http tasks? */
+/* Initializes curl; returns false when that fails. */
 bool
 http_available(void)
 {

@@ -120,7 +120,7 @@ check_bound(const HttpRequest *request, const AuthEntry *entry, const char *name
 	return false;
 }
 
-/* A part that the playbook gives, directly or under inline. */
+/* Returns a part that the playbook gives, directly or under inline, or NULL. */
 static const char *
 own_part(const AuthEntry *entry, const char *name)
 {
@@ -139,7 +139,7 @@ own_part(const AuthEntry *entry, const char *name)
 	return NULL;
 }
 
-/* A part under one of its names, of the playbook or else of the credential. */
+/* Returns a part under one of its names, of the playbook, else of the credential. */
 static const char *
 part(const AuthEntry *entry, const char *const *names)
 {
@@ -155,7 +155,7 @@ part(const AuthEntry *entry, const char *const *names)
 	return NULL;
 }
 
-/* Adds each member of a map of headers; what describes the map is no header. */
+/* Adds the members of a map as headers, but for type and hosts. */
 static bool
 add_each(HttpRequest *request, const Task *task, const Field *map, Outcome *out)
 {
@@ -172,7 +172,7 @@ add_each(HttpRequest *request, const Task *task, const Field *map, Outcome *out)
 	return true;
 }
 
-/* Type header: one named header, or maps of them. */
+/* Adds what type header asks for: one named header, or maps of them. */
 static bool
 add_plain_headers(HttpRequest *request, const AuthEntry *entry, Outcome *out)
 {
@@ -260,7 +260,7 @@ add_api_key(HttpRequest *request, const AuthEntry *entry, Outcome *out)
 	return http_add_header(request, name != NULL ? name : "X-API-Key", value, out);
 }
 
-/* Adds what one entry asks for, now that all its parts can be found. */
+/* Adds what one entry asks for; its credential has been loaded. */
 static bool
 add_entry(HttpRequest *request, const AuthEntry *entry, Outcome *out)
 {

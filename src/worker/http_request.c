@@ -14,12 +14,11 @@
  *						and what transitions added
  *
  * The input may spell the request out: its maps query (or params) and headers
- * are laid over those of the step, and its body (or payload, json) is the
- * body; then its other members are there for templates only.  Otherwise it is
- * what the method has a use for: the query of GET, HEAD and DELETE unless the
- * step has params, the JSON body of the others unless the step has a body.
- * The broker merges payload into the input as well; what came from there is
- * no part of the input here, so that {"query": {...}} can be a payload.
+ * are laid over those of the step, and its body (or payload, json) is the body; its
+ * other members are for templates only then.  Otherwise the input is the query of
+ * GET, HEAD and DELETE unless the step has params, and the JSON body of the other
+ * methods unless the step has a body.  The broker merges payload into the input too;
+ * its members do not count as input here, so that {"query": {...}} can be a payload.
  */
 #define _GNU_SOURCE
 #include <ctype.h>
@@ -52,7 +51,7 @@ http_field(const Task *task, const char *path, int depth)
 	return NULL;
 }
 
-/* The name of a field as a member of a map (or item of a list), else NULL. */
+/* Returns the name of a field that is a member of a map or a list, else NULL. */
 const char *
 http_member(const Field *map, const Field *field)
 {
@@ -64,7 +63,7 @@ http_member(const Field *map, const Field *field)
 	return field->path + len + 1;
 }
 
-/* The first of some keys that the action has with a value. */
+/* Returns the field of the first key that has a value, or NULL. */
 static const Field *
 first_of(const Task *task, const char *const *keys)
 {
@@ -93,7 +92,7 @@ input_part(const Task *task, const char *key, bool map_only)
 	return http_field(task, path, 2) == NULL ? field : NULL;
 }
 
-/* Reads a switch that may have been written as text. */
+/* Reads a boolean that may be text; absent means true. */
 static bool
 read_switch(const Task *task, const char *key, const char *alias)
 {
@@ -138,8 +137,8 @@ add_pair(StringBuf *sb, const char *name, const char *value, char separator)
 }
 
 /*
- * Appends the members of a map as a query; null ones are left out.  Members
- * that `above` has too are left to it.
+ * Appends the members of a map as a query, without null ones and without those that
+ * the map `above` has too.
  */
 static void
 add_pairs(StringBuf *sb, const Task *task, const Field *map, const Field *above,
@@ -259,7 +258,7 @@ http_add_header(HttpRequest *request, const char *name, const char *value, Outco
 	return true;
 }
 
-/* Adds a map of headers. */
+/* Adds the headers of a map; returns false with a failed outcome. */
 static bool
 add_headers(HttpRequest *request, const Task *task, const Field *map, Outcome *out)
 {
@@ -276,8 +275,8 @@ add_headers(HttpRequest *request, const Task *task, const Field *map, Outcome *o
 }
 
 /*
- * Copies the url without its fragment.  Behind the host, what must not stand
- * in a url is encoded, because templates put all kinds of text there.
+ * Copies the url without its fragment.  Behind the host, characters that a url must
+ * not have are encoded, because values of templates have them.
  */
 static bool
 copy_url(HttpRequest *request, const Task *task, Outcome *out)
@@ -321,7 +320,7 @@ copy_url(HttpRequest *request, const Task *task, Outcome *out)
 	return true;
 }
 
-/* Moves the user and the password of the url to where curl keeps them from hosts. */
+/* Moves user and password from the url to the basic authentication of the request. */
 static void
 take_userinfo(HttpRequest *request)
 {
@@ -361,7 +360,7 @@ parse_url(HttpRequest *request, Outcome *out)
 	return true;
 }
 
-/* Does the method expect its parameters in the query? */
+/* Tells whether the method has its parameters in the query. */
 static bool
 uses_query(const HttpRequest *request)
 {
@@ -388,7 +387,7 @@ add_query(HttpRequest *request, const Task *task, const Field *own, const Field 
 	}
 }
 
-/* Does the Content-Type that the task gave contain this? */
+/* Tells whether the Content-Type of the task contains a text. */
 static bool
 content_type_is(const HttpRequest *request, const char *type)
 {
@@ -397,7 +396,7 @@ content_type_is(const HttpRequest *request, const char *type)
 	return value != NULL && strcasestr(value, type) != NULL;
 }
 
-/* Writes the body and, unless the task gave one, its Content-Type. */
+/* Writes the body, and a Content-Type unless the task has one. */
 static bool
 write_body(HttpRequest *request, const Task *task, const Field *field, Outcome *out)
 {
@@ -435,7 +434,7 @@ write_body(HttpRequest *request, const Task *task, const Field *field, Outcome *
 	return http_add_header(request, "Content-Type", type, out);
 }
 
-/* The first part of the input under one of two or three keys. */
+/* Returns the part of the input under the first key that has one, or NULL. */
 static const Field *
 input_part_of(const Task *task, const char *const *keys, bool map_only)
 {
@@ -446,7 +445,7 @@ input_part_of(const Task *task, const char *const *keys, bool map_only)
 	return field;
 }
 
-/* The input, unless it is empty. */
+/* Returns the input, NULL when it is empty. */
 static const Field *
 plain_input(const Task *task)
 {
@@ -541,7 +540,7 @@ http_request_headers(HttpRequest *request)
 	return request->sent;
 }
 
-/* Forgets who the task is, because the request goes to another origin. */
+/* Removes all authentication, because the request goes to another origin. */
 static void
 drop_identity(HttpRequest *request)
 {

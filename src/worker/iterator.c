@@ -7,9 +7,9 @@
  *		                       iteration_completed | iteration_failed
  *		     ─> {"status": "success", "data": [value of each item], "count": n}
  *
- * An item occupies a slot from its beginning to its end.  There is one slot,
- * in which everything happens in this process, or with mode: async several,
- * each with a helper: a process that executes what the slot is at.
+ * An item occupies a slot from its beginning to its end.  Without mode: async there
+ * is one slot, whose tasks this process executes; with it there are several, each
+ * with a helper process.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -28,7 +28,7 @@
 #define DEFAULT_CONCURRENCY 8
 #define RENDER_AHEAD 32			/* items whose task is rendered at once */
 
-/* Where an item is at */
+/* The progress of an item */
 typedef struct Slot
 {
 	int			item;			/* -1: the slot is free */
@@ -66,8 +66,8 @@ typedef struct Iteration
  */
 
 /*
- * Reports about an item.  Those of an iterator inside an iterator would look
- * like the outer one's.
+ * Adds an event about an item.  Items of an iterator inside an iterator have none:
+ * these would look like those of the outer one.
  */
 static void
 report_item(const Iteration *it, int item, const char *type, const char *result,
@@ -79,7 +79,7 @@ report_item(const Iteration *it, int item, const char *type, const char *result,
 		events_add(&about, type, it->plan.items[item], NULL, result, error);
 }
 
-/* Frees what the slot's item has needed. */
+/* Frees the item of a slot. */
 static void
 clear_slot(Slot *slot)
 {
@@ -91,7 +91,7 @@ clear_slot(Slot *slot)
 	slot->again_at = 0;
 }
 
-/* An item has its value. */
+/* Ends an item with its value. */
 static void
 complete_item(Iteration *it, Slot *slot, const char *value)
 {
@@ -101,7 +101,7 @@ complete_item(Iteration *it, Slot *slot, const char *value)
 	clear_slot(slot);
 }
 
-/* An item has failed, and unless on_error is continue the iterator with it. */
+/* Ends an item as failed; the iterator fails too unless on_error is continue. */
 static void
 fail_item(Iteration *it, Slot *slot, const char *error, const char *result)
 {
@@ -120,7 +120,7 @@ fail_item(Iteration *it, Slot *slot, const char *error, const char *result)
  * ---------------------------------------------------------------------------
  */
 
-/* Takes the rendered first task of an item, rendering some ahead. */
+/* Takes the first task of an item; those of further items are rendered with it. */
 static DbStatus
 render_first(Iteration *it, int item, Task *task)
 {
@@ -151,7 +151,7 @@ render_first(Iteration *it, int item, Task *task)
 	return status;
 }
 
-/* Renders a later task of the body, which sees what the earlier ones gave. */
+/* Renders a later task of the body, whose templates see values of earlier ones. */
 static DbStatus
 render_next(Iteration *it, Slot *slot)
 {
@@ -191,7 +191,7 @@ add_names(Iteration *it, Slot *slot, const char *value)
 	slot->names = more.data;
 }
 
-/* Begins the task that the slot is at; false when the item has ended at once. */
+/* Begins the current task of a slot; returns false when the item has ended. */
 static bool
 begin_task(Iteration *it, Slot *slot)
 {
@@ -209,7 +209,7 @@ begin_task(Iteration *it, Slot *slot)
 	return true;
 }
 
-/* Begins an item. */
+/* Begins the next item in a slot. */
 static void
 begin_item(Iteration *it, Slot *slot)
 {
@@ -220,8 +220,8 @@ begin_item(Iteration *it, Slot *slot)
 }
 
 /*
- * The task of a slot has ended with its saves.  Shall it be done once more?
- * Then it is known when.
+ * Tells whether the task of a slot, which has ended with its saves, is to be executed
+ * again; sets the time of the next attempt then.
  */
 static bool
 shall_repeat(Slot *slot)
@@ -245,7 +245,7 @@ shall_repeat(Slot *slot)
 	return true;
 }
 
-/* The task of a slot has ended: what comes next?  False: the item has ended. */
+/* Ends the task of a slot and begins the next; returns false when the item has ended. */
 static bool
 end_task(Iteration *it, Slot *slot)
 {
@@ -269,10 +269,7 @@ end_task(Iteration *it, Slot *slot)
 	return begin_task(it, slot);
 }
 
-/*
- * Moves a slot on until it has to wait: for its helper, or for the time of the
- * next attempt.
- */
+/* Advances a slot until it waits for its helper or for the next attempt. */
 static void
 advance(Iteration *it, Slot *slot)
 {
@@ -307,7 +304,7 @@ advance(Iteration *it, Slot *slot)
  * ---------------------------------------------------------------------------
  */
 
-/* Waits for any slot; false when the iterator is to be abandoned. */
+/* Waits for any slot; returns false when the iterator is to be abandoned. */
 static bool
 wait_for_slots(Iteration *it)
 {
@@ -343,7 +340,7 @@ wait_for_slots(Iteration *it)
 	return true;
 }
 
-/* Goes through the items; false when the task is to be abandoned. */
+/* Executes all items; returns false when the task is to be abandoned. */
 static bool
 go_through(Iteration *it)
 {
@@ -367,7 +364,7 @@ go_through(Iteration *it)
 	}
 }
 
-/* As many slots as items may be under way at once. */
+/* Makes a slot for each item that may be executed at the same time. */
 static void
 open_slots(Iteration *it)
 {
@@ -388,7 +385,7 @@ open_slots(Iteration *it)
 	}
 }
 
-/* Writes which items have failed. */
+/* Writes the items that have failed. */
 static void
 write_errors(const Iteration *it, StringBuf *json)
 {
@@ -435,7 +432,7 @@ write_result(const Iteration *it, Outcome *out)
 	return out->kind;
 }
 
-/* Frees everything. */
+/* Frees an iteration. */
 static void
 end_iteration(Iteration *it)
 {

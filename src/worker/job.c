@@ -11,7 +11,7 @@
 #include "executor.h"
 #include "job.h"
 
-/* Begins, or begins anew. */
+/* Begins a job, or begins it again. */
 void
 job_begin(Job *job, Task *task, bool wants_value)
 {
@@ -23,7 +23,7 @@ job_begin(Job *job, Task *task, bool wants_value)
 	outcome_reset(&job->out);
 }
 
-/* Lets go of everything but the memory of the outcomes. */
+/* Frees everything but the memory of the outcomes. */
 void
 job_end(Job *job)
 {
@@ -33,21 +33,21 @@ job_end(Job *job)
 	job->task = NULL;
 }
 
-/* Where the outcome of what job_next() gave belongs. */
+/* Returns the outcome of the task that job_next() has returned. */
 Outcome *
 job_outcome(Job *job)
 {
 	return job->save < 0 ? &job->out : &job->save_out;
 }
 
-/* A task that is nothing but a save. */
+/* Tells whether a task is of type save. */
 static bool
 is_save_step(const Task *task)
 {
 	return strcmp(task->type, "save") == 0;
 }
 
-/* Does anything come after the task? */
+/* Tells whether a task has saves. */
 static bool
 has_saves(const Task *task)
 {
@@ -56,7 +56,7 @@ has_saves(const Task *task)
 		 strcmp(task->save, "false") != 0);
 }
 
-/* What was saved is the value of a task that is nothing but a save. */
+/* Writes the saved data as the value of a task of type save. */
 static void
 write_saved_data(Job *job)
 {
@@ -77,7 +77,10 @@ write_saved_data(Job *job)
 	sb_str(json, "}");
 }
 
-/* The task is done: takes its value, finds out what to save.  False: it ends here. */
+/*
+ * Takes the value of the task, which has ended, and asks what to save.  Returns false
+ * when the job ends here.
+ */
 static bool
 begin_saves(Job *job)
 {
@@ -98,7 +101,7 @@ begin_saves(Job *job)
 	return status == DB_OK && out->kind == OUTCOME_DONE;
 }
 
-/* A save has ended; false when it has failed, and with it the job. */
+/* Ends a save; returns false when it has failed, and with it the job. */
 static bool
 finish_save(Job *job)
 {
@@ -123,7 +126,7 @@ finish_save(Job *job)
 	return false;
 }
 
-/* What to execute next, or NULL: the job has ended as job->out says. */
+/* Returns the task to execute next; NULL: the job has ended as job->out says. */
 Task *
 job_next(Job *job)
 {
@@ -153,7 +156,7 @@ job_next(Job *job)
 	return NULL;
 }
 
-/* Does a job here and now. */
+/* Executes a job in this process; returns the kind of its outcome. */
 OutcomeKind
 job_run(Job *job)
 {
@@ -164,7 +167,7 @@ job_run(Job *job)
 	return job->out.kind;
 }
 
-/* A task of type save does nothing itself: its saves follow. */
+/* Executes a task of type save: nothing, its saves follow. */
 OutcomeKind
 save_execute(Task *task, Outcome *out)
 {

@@ -104,7 +104,7 @@ outcome_reset(Outcome *out)
 	out->kind = OUTCOME_DONE;
 }
 
-/* Gives the memory of an outcome back. */
+/* Frees the memory of an outcome. */
 void
 outcome_free(Outcome *out)
 {

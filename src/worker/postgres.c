@@ -2,14 +2,13 @@
  * postgres.c
  *		Tasks of type postgres: SQL in the database the task names.
  *
- * A text is sent as it is: the server's own parser finds the statements in
- * it, and makes them one transaction.  Every statement gives one member of
- * the result:
+ * A text is sent as it is: the server finds its statements and executes them in one
+ * transaction.  Every statement gives one member of the result:
  *
  *		{"status": "success", "data": {"command_0": {"status": "success",
  *		 "rows": [{...}], "row_count": 1, "columns": ["a"], "message": "SELECT 1"}}}
  *
- * Everything is asynchronous, because meanwhile the lease must be renewed.
+ * Everything is asynchronous, because the lease is renewed meanwhile.
  */
 #define _GNU_SOURCE
 #include <libpq-fe.h>
@@ -47,7 +46,7 @@ static ConninfoSource conn_source;
 static bool conn_pooled = false;	/* the next task gets a new one */
 static const Task *current = NULL;
 
-/* How far the statements of one task have come */
+/* The progress of the statements of one task */
 typedef struct Progress
 {
 	StringBuf	data;			/* members command_0, command_1, … */
@@ -136,7 +135,7 @@ write_value(StringBuf *json, const PGresult *result, int row, int column)
 		json_string(json, text, len);
 }
 
-/* Begins the member of a statement. */
+/* Begins the member of a statement in the result. */
 static void
 open_statement(Progress *p)
 {
@@ -146,7 +145,7 @@ open_statement(Progress *p)
 	p->in_rows = true;
 }
 
-/* Ends it, now that the number of rows is known. */
+/* Ends the member of a statement, whose number of rows is known now. */
 static void
 close_statement(Progress *p, const PGresult *result)
 {
@@ -189,7 +188,7 @@ write_rows(Progress *p, const PGresult *result)
 	}
 }
 
-/* Makes a failure that the server has not reported that of the task. */
+/* Makes an error that the server has not reported the failure of the task. */
 static void
 fail_locally(Progress *p, const char *text)
 {
@@ -199,7 +198,7 @@ fail_locally(Progress *p, const char *text)
 	sb_printf(&p->error, "%s (command_%d)", text, p->statements);
 }
 
-/* Makes the server's error that of the task, with its details. */
+/* Makes an error of the server, with its details, the failure of the task. */
 static void
 fail_from_server(Progress *p, const PGresult *result)
 {
@@ -269,7 +268,7 @@ take_result(Progress *p, const PGresult *result)
 	return true;
 }
 
-/* Waits until the socket has something for libpq; false: task abandoned. */
+/* Waits for the socket; returns false when the task is to be abandoned. */
 static bool
 wait_for_socket(Task *task, short events, double until)
 {
@@ -302,8 +301,8 @@ await_result(Task *task, bool *usable)
 }
 
 /*
- * Sends one text and digests all its results.  Single-row mode keeps one row
- * at a time in memory, so that the size limit holds before the memory is full.
+ * Sends one text and takes all its results.  Single-row mode keeps one row at a time
+ * in memory, so that the limit of the size holds before the memory is full.
  */
 static OutcomeKind
 run_text(Task *task, const char *text, Progress *p)
@@ -520,7 +519,7 @@ run_commands(Task *task, const Commands *commands, const Target *target,
 	}
 }
 
-/* Turns the end of the statements into the outcome. */
+/* Writes the outcome of the statements. */
 static void
 write_outcome(const Progress *p, const Commands *commands, Outcome *out)
 {
