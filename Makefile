@@ -21,6 +21,11 @@ EXTENSION = noetl
 EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(here)/noetl.control)
 MODULE_big = noetl
 DATA = sql/noetl--$(EXTVERSION).sql
+DOCS = README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md LICENSE
+# Installed below DOCS as they lie here, so that the links between them hold.
+DOC_PAGES = architecture development events execution-model iterators operations \
+	performance playbooks python-broker reference templates transitions workers
+DOC_FILES = $(DOC_PAGES:%=doc/%.md) doc/img/architecture.svg
 
 # The setup test creates the extension, so it always comes first.
 REGRESS = $(basename $(notdir $(sort $(wildcard $(here)/test/sql/*.sql))))
@@ -112,6 +117,20 @@ ifeq ($(shell command -v $$(sed -n 's/^CLANG *= *//p' $(dir $(PGXS))../Makefile.
 override with_llvm = no
 endif
 include $(PGXS)
+
+# The documents have names that those of other extensions may have, too.
+docmoduledir := extension/noetl
+docs_in = $(DESTDIR)$(docdir)/$(docmoduledir)
+install: install-doc
+install-doc: installdirs
+	$(MKDIR_P) '$(docs_in)/doc/img'
+	for file in $(DOC_FILES); do \
+		$(INSTALL_DATA) $(here)/$$file '$(docs_in)'/$$file || exit 1; \
+	done
+uninstall: uninstall-doc
+uninstall-doc:
+	rm -rf '$(docs_in)/doc'
+.PHONY: install-doc uninstall-doc
 
 # What was built for another PostgreSQL or by another compiler is built anew.
 build/for: force

@@ -168,7 +168,8 @@ build || abort
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/noetl-check.XXXXXX")
 chmod 755 "$work"
-cp -R "$tree/test" "$tree/expected" "$work/"
+cp -R "$tree/test" "$tree/expected" "$tree/doc" "$tree"/*.md "$tree/LICENSE" "$tree/Makefile" "$work/"
+(cd "$tree" && cp --parents src/*/README.md "$work/")
 make_directory "$work/home" "$work/tmp"
 [ ${#as_user[@]} -eq 0 ] || chown -R "$server_user" "$work"
 export HOME=$work/home TMPDIR=$work/tmp

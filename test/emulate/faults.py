@@ -1,7 +1,7 @@
 """What is wrong with a playbook, found without the extension.
 
-PyYAML reads the document, Jinja2 the templates; the rules are those that the
-README states.  load() gives a Document; its faults are (line, what) where line
+PyYAML reads the document, Jinja2 the templates; the rules are those that
+doc/playbooks.md states.  load() gives a Document; its faults are (line, what) where line
 is None when the place is not one line.
 """
 import jinja2
@@ -161,7 +161,7 @@ def check_step(document, node, names, tasks):
 
 
 def check_edges(document, node, names):
-    """Everything a "next" may be: see the README."""
+    """Everything a "next" may be: see doc/transitions.md."""
     if isinstance(node, yaml.SequenceNode):
         for child in node.value:
             check_edges(document, child, names)

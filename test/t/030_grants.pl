@@ -1,5 +1,5 @@
 # A role that may insert events and nothing else drives an execution; the
-# worker runs with the grants that the README names.
+# worker runs with the grants that doc/operations.md names.
 use strict;
 use warnings;
 

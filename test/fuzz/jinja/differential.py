@@ -34,7 +34,7 @@ NOT_JSON = re.compile(r"(<|&lt;|%3c)[\w.]*(generator|method|function|object|clas
                       r"object.{1,5}at.{1,5}0x|(<|&lt;|%3c)(class |built-in|bound|function)|\bset\(\)|dict_\w+iterator|g.?e.?n.?e.?r.?a.?t.?o.?r", re.I | re.S)
 # Filters and functions that Jinja2 does not have.
 OURS = re.compile(r"to_json|from_json|b64(en|de)code|quote_(literal|ident)|\bnow\b")
-# Results that are refused on purpose; see the list of deviations in the README.
+# Results that are refused on purpose; see the list of deviations in doc/templates.md.
 REFUSED = re.compile(r"is not supported|is not allowed|not a value|not a JSON value|is not JSON|exceeds noetl|more than \d+ digits|"
                      r"nests or recurses|not real|surrogate|NUL|template needs too much")
 
@@ -60,7 +60,7 @@ def refuse_objects(value):
 
 
 def environment():
-    """Jinja2 as the README promises it."""
+    """Jinja2 as doc/templates.md promises it."""
     env = jinja2.Environment(optimized=False)
     env.code_generator_class = Unfolded
     env.finalize = refuse_objects
