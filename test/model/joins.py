@@ -23,7 +23,7 @@ Where the description leaves a choice, this model takes the following ones.
     those of error handlers included, whether or not the entry reaches them.
     The begin of the execution is no step; its arrival starts the entry at once.
  2. An arrival that starts a run at once has started it before any waiting run
-    is looked at; several do so in the order of the transitions.
+    is looked at; several do so in the order of their arrivals.
  3. "Earlier" components are those that can reach the step's.  Of the waiting
     runs that may start the first one in document order does: components that
     cannot reach each other do not care which of them goes first.
@@ -63,10 +63,8 @@ class Graph:
         self.sources = [{s for s in range(len(steps)) if t in targets[s]} for t in range(len(steps))]
         self.reach = [self.reachable(targets, s) for s in range(len(steps))]
         for t, step in enumerate(steps):
-            if step.kind == "end":
-                step.mode = "all"
-            else:
-                step.mode = step.join or DEFAULTS[len(self.sources[t]) <= 1]
+            is_end = step.kind == "end" or step.name == "end" and not targets[t]
+            step.mode = "all" if is_end else step.join or DEFAULTS[len(self.sources[t]) <= 1]
 
     @staticmethod
     def reachable(targets, start):
@@ -120,6 +118,7 @@ class Execution:
     def __init__(self, graph, decide, max_visits=10000):
         self.graph, self.decide, self.max_visits = graph, decide, max_visits
         self.live = []              # Run
+        self.beginning = []         # those of them that start at once
         self.ended = []             # Run, in the order of their ends
         self.visits = Counter()     # step -> how many there have been
         self.dropped = []           # (source, step)
@@ -154,13 +153,15 @@ class Execution:
         waiting = next((r for r in self.live if r.step == t and not r.started), None)
         if mode == "any" and self.visits[t] > self.newest(arrival, t):
             self.dropped.append((source and source.key, t))
-            return None
+            return
         if waiting is None:
             self.visits[t] += 1
             waiting = Run(t, self.visits[t])
             self.live.append(waiting)
         waiting.join(arrival)
-        return waiting if mode != "all" or source is None else None
+        if mode != "all" or source is None:
+            waiting.started = True
+            self.beginning.append(waiting)
 
     @staticmethod
     def newest(arrival, t):
@@ -181,9 +182,12 @@ class Execution:
         """Starts what can start, one at a time, until nothing can."""
         while self.end is None:
             ready = [r for r in self.live if not r.started and self.may_start(r)]
-            if not ready:
+            if self.beginning:
+                self.start(self.beginning.pop(0))
+            elif ready:
+                self.start(min(ready, key=lambda r: r.step))
+            else:
                 break
-            self.start(min(ready, key=lambda r: r.step))
         if self.end is None and not self.live:
             self.finish("execution_complete")
 
@@ -200,7 +204,7 @@ class Execution:
             self.leave(run, False)
 
     def complete(self, run, failed=False):
-        """A run that has started ends; whoever does its work says so."""
+        """A run that has started ends: whoever does its work says so."""
         self.leave(run, failed)
         self.settle()
 
@@ -209,17 +213,9 @@ class Execution:
         self.end_run(run)
         if failed and not handled:
             self.finish("execution_failed")
-        self.depart(run, targets, data)
-
-    def depart(self, run, targets, data):
-        """All its arrivals are there before the first run of one of them goes on."""
-        at_once = [self.arrive(t, run, data.get(t)) for t in targets if self.end is None]
-        for other in at_once:
-            if other is not None:
-                other.started = True
-        for other in at_once:
-            if other is not None and self.end is None:
-                self.start(other)
+        for t in targets:
+            if self.end is None:
+                self.arrive(t, run, data.get(t))
 
     def end_run(self, run):
         self.live.remove(run)
@@ -228,6 +224,7 @@ class Execution:
     def finish(self, event):
         self.end = event
         self.live = []
+        self.beginning = []
 
 
 # ---------------------------------------------------------------------------
