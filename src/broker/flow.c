@@ -54,7 +54,7 @@ next_visit(BrokerState *state, const Step *step)
 {
 	StepValue  *value;
 
-	if (!step->cyclic && !step->join_any)
+	if (!step->cyclic && step->join != JOIN_ANY)
 		return 1;
 	value = scope_step_value(state, step->index);
 	if (!value->found)
@@ -132,7 +132,7 @@ can_start(BrokerState *state, const Run *waiting)
 	const Step *step = &playbook->steps[waiting->step];
 	ListCell   *lc;
 
-	if (step->join_any && step->kind != STEP_END)
+	if (step->join == JOIN_ANY && step->kind != STEP_END)
 		return true;
 	foreach(lc, state->runs)
 	{

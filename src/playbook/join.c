@@ -38,7 +38,7 @@ playbook_compile_join(Compiler *compiler, Step *step, const YamlNode *join)
 		step->join = JOIN_ANY;
 	else
 		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
-					   join, "It is each (every arrival starts the step), all (it waits for the last one) or any (the first one starts it).",
+					   join, "It is each, all or any.",
 					   "unknown join \"%s\"", word ? word : "");
 	if (step->is_end && step->join != JOIN_ALL && step->join != JOIN_DEFAULT)
 		playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING, join,
