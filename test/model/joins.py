@@ -63,7 +63,7 @@ class Graph:
         self.sources = [{s for s in range(len(steps)) if t in targets[s]} for t in range(len(steps))]
         self.reach = [self.reachable(targets, s) for s in range(len(steps))]
         for t, step in enumerate(steps):
-            is_end = step.kind == "end" or step.name == "end" and not targets[t]
+            is_end = step.kind == "end" or step.name == "end" and not step.edges
             step.mode = "all" if is_end else step.join or DEFAULTS[len(self.sources[t]) <= 1]
 
     @staticmethod
