@@ -110,7 +110,14 @@ put_items(ReturnSetInfo *result, const IteratorQuery *query, const IteratorItems
 {
 	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "row of an item",
 												  ALLOCSET_DEFAULT_SIZES);
+	ItemScope	scope;
 
+	memset(&scope, 0, sizeof(scope));
+	scope.element = query->element;
+	scope.step = query->step;
+	scope.count = items->count;
+	scope.chunked = query->chunk > 0;
+	scope.parent = parent;
 	for (int i = 0; i < items->count; i++)
 	{
 		MemoryContext old = MemoryContextSwitchTo(scratch);
@@ -119,8 +126,9 @@ put_items(ReturnSetInfo *result, const IteratorQuery *query, const IteratorItems
 		bool		nulls[3] = {false};
 
 		CHECK_FOR_INTERRUPTS();
-		iterator_item_names(query->element, query->step, i, items->count,
-							&items->values[i], query->chunk > 0, parent, &names);
+		scope.index = i;
+		scope.item = &items->values[i];
+		iterator_item_names(&scope, &names);
 		values[0] = Int32GetDatum(i);
 		values[1] = JsonbPGetDatum(json_to_jsonb(&items->values[i]));
 		values[2] = JsonbPGetDatum(json_to_jsonb(&names));

@@ -65,7 +65,7 @@ noetl_retry_delay(PG_FUNCTION_ARGS)
 	attempt.scope = &scope.template;
 	attempt.number = PG_GETARG_INT32(3);
 	attempt.success = PG_GETARG_BOOL(4);
-	attempt.luck = retry_luck();
+	attempt.jitter = retry_jitter();
 	names_scope_init(&scope, PG_GETARG_JSONB_P(1),
 					 attempt_names(PG_GETARG_JSONB_P(2), &response, &attempt,
 								   PG_ARGISNULL(5) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(5))),

@@ -13,119 +13,17 @@
 #ifndef NOETL_BROKER_BROKER_H
 #define NOETL_BROKER_BROKER_H
 
+#include "broker/collection.h"
+#include "broker/condition.h"
+#include "broker/event.h"
 #include "broker/event_type.h"
+#include "broker/model.h"
+#include "broker/node_id.h"
+#include "broker/retry.h"
+#include "broker/run.h"
+#include "broker/save.h"
+#include "broker/scope.h"
 #include "playbook/playbook.h"
-
-/* A row of noetl.event, as it was or as it will be stored. */
-typedef struct Event
-{
-	int64		execution_id;
-	int64		event_id;
-	int64		parent_event_id;	/* 0: none */
-	int64		parent_execution_id;	/* 0: none */
-	int64		catalog_id;		/* 0: none */
-	TimestampTz created_at;
-	EventType	type;			/* what event_type means */
-	const char *event_type;
-	const char *node_id;
-	const char *node_name;
-	const char *node_type;
-	const char *status;
-	Jsonb	   *context;		/* NULL: none, also below */
-	Jsonb	   *result;
-	Jsonb	   *meta;
-	const char *error;
-	bool		has_index;		/* about an item of an iterator: */
-	int			current_index;
-	Jsonb	   *current_item;
-	const char *worker_id;
-	const struct Event *recalled;	/* decided again: as it is in the log */
-} Event;
-
-typedef enum RunState
-{
-	RUN_WAITING,				/* at a join: arrivals that cannot start yet */
-	RUN_QUEUED,
-	RUN_RETRY,					/* the next attempt is due later */
-	RUN_LEASED,
-	RUN_OPEN,					/* started, its work is done by children or by
-								 * tasks for each of its items */
-	RUN_CANCELLED,				/* leased when its execution ended: not live */
-	RUN_ENDED					/* consumed in this evaluation: not live */
-} RunState;
-
-/* One branch that reached a step. */
-typedef struct Arrival
-{
-	int			from;			/* step, -1: the start of the execution */
-	int64		event_id;		/* the event that released it */
-	bool		has_data;
-	JsonbValue	data;			/* transition-level input, an object */
-} Arrival;
-
-/* One visit of one step. */
-typedef struct Run
-{
-	int			step;
-	int			visit;
-	int			item;			/* of the step's iterator; -1: the step itself */
-	RunState	state;
-	bool		kept;			/* to be stored in this evaluation */
-	bool		is_task;		/* it is a row of the queue, not of noetl.run */
-	bool		stored;			/* exists outside this evaluation */
-	bool		changed;		/* RUN_WAITING: has an arrival that is not stored */
-	List	   *arrivals;		/* Arrival *, RUN_WAITING */
-
-	/* all but waiting ones */
-	int64		started_event_id;
-	int64		released_by;	/* the event that let it start */
-	int			attempts;		/* how often it was leased, or has failed */
-	int			max_attempts;
-	TimestampTz available_at;	/* RUN_RETRY */
-	int64		timeout;		/* of an attempt, in microseconds; 0: none */
-	TimestampTz deadline;		/* of the attempt in flight; 0: none */
-	Jsonb	   *context;		/* of a task: queue.context; of an open run: what
-								 * iteration.c and child.c say */
-
-	/* tasks only */
-	int64		queue_id;
-	const char *type;			/* NULL: the step's */
-	int64		child_execution_id; /* whose result is saved, 0: none */
-	int			priority;
-	const char *worker_id;		/* holder of the lease, or NULL */
-	Jsonb	   *action;
-
-	void	   *handle;			/* store.c's: where the row is */
-} Run;
-
-/* The newest value of a step. */
-typedef struct StepValue
-{
-	bool		found;
-	int			visit;
-	int64		event_id;
-	JsonbValue	envelope;		/* result as it was sent */
-	JsonbValue	value;			/* what templates see (result.c) */
-} StepValue;
-
-/* How far an iterator has come; meta of the events that end its items. */
-typedef struct IterationProgress
-{
-	bool		found;			/* an item has ended */
-	int			started;
-	int			done;
-	int			failed;
-} IterationProgress;
-
-/* How an item of an iterator ended. */
-typedef struct IterationResult
-{
-	int			index;
-	bool		failed;
-	JsonbValue	value;			/* jbvNull where it failed */
-	const char *error;
-	int64		child_execution_id; /* 0: none */
-} IterationResult;
 
 struct SaveError;
 
@@ -164,32 +62,8 @@ typedef struct ValueSource
 	void	   *arg;
 } ValueSource;
 
-/* A child execution to be started. */
-typedef struct ChildStart
-{
-	int64		execution_id;
-	int64		catalog_id;
-	int64		parent_event_id;	/* step_started of the parent's step */
-	int			item;			/* of the parent's iterator, -1: none */
-	Jsonb	   *current_item;	/* the item, or NULL */
-	Jsonb	   *input;			/* laid over the child's workload */
-	int64		timeout;		/* the parent's, in microseconds; 0: none */
-	int			attempt;		/* of the parent's iterator, from 1; 0: none */
-} ChildStart;
-
-/* A child execution that is over. */
-typedef struct ChildEnd
-{
-	int64		execution_id;
-	int64		parent_event_id;
-	int			item;
-	bool		completed;
-	Jsonb	   *result;			/* NULL: none */
-	const char *error;
-	TimestampTz time;			/* of its last event: the parent's follow */
-} ChildEnd;
-
-typedef struct BrokerState
+/* The state of an execution while one event is decided on. */
+struct BrokerState
 {
 	const Playbook *playbook;
 	int64		execution_id;
@@ -217,7 +91,7 @@ typedef struct BrokerState
 	List	   *known;			/* StepValues of this evaluation (scope.c) */
 	List	   *decisions;		/* Decision *, what came out */
 	int64		last_event_id;	/* newest event, for lineage */
-} BrokerState;
+};
 
 typedef enum DecisionKind
 {
@@ -264,15 +138,6 @@ typedef struct Decision
 	JsonbValue *items;
 } Decision;
 
-/*
- * Members of meta by which the reaper says why it ended an attempt, or an
- * execution; also the kind of the failure.
- */
-#define REAPED_LEASE	"lease_expired"
-#define REAPED_TIMEOUT	"timed_out"
-/* The kind of the failure of a step that was visited too often. */
-#define VISITED_TOO_OFTEN	"max_visits"
-
 /* Decides on one stored event. */
 extern void broker_decide(BrokerState *state, const Event *event);
 
@@ -285,36 +150,10 @@ extern void broker_run_due(BrokerState *state, int step);
 /* The execution cannot even begin: it fails with this reason. */
 extern void broker_refuse(BrokerState *state, const Event *event, const char *reason);
 
-extern Run *run_make(int step, int visit, RunState state);
-
-/* Is it waiting, in the queue or open? */
-extern bool run_is_live(const Run *run);
-/* When something is to be done about a run that is no task; 0: never. */
-extern TimestampTz run_due_at(const Run *run);
-
-/*
- * "<execution>:<step>[:<visit>]", followed by "[<index>]" for an item of an
- * iterator (item -1: none); and what a node id says of them (visit 0, item -1:
- * nothing).
- */
-extern char *node_id_make(int64 execution_id, const char *step, int visit, int item);
-extern int	node_id_visit(const char *node_id, int64 execution_id, const char *step);
-extern int	node_id_item(const char *node_id, int64 execution_id, const char *step);
-/* Which item an event is about; -1: a step as a whole. */
-extern int	event_item(const Event *event);
-/* The child execution that the context of an event names; 0: none. */
-extern int64 event_child(const Event *event);
-
 /* result.c: the value of a step from the result that was sent. */
 extern void result_value(const JsonbValue *envelope, JsonbValue *value);
 
 /* The status code of a response, wherever the envelope has it. */
 extern bool result_status_code(const JsonbValue *envelope, JsonbValue *value);
-
-/* The other parts of the door. */
-#include "broker/collection.h"
-#include "broker/retry.h"
-#include "broker/save.h"
-#include "broker/scope.h"
 
 #endif							/* NOETL_BROKER_BROKER_H */

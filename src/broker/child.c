@@ -5,24 +5,23 @@
  *		start_playbook ──> step_started (again: action_started), the run is open,
  *		      ^            DECIDE_START_CHILD
  *		      │                                     │
- *		      │ retry                               v the child ends
- *		end_attempt <── action_completed / action_error <── broker_child_ended
+ *		      │ settle                              v the child ends
+ *		end_attempt <── action_completed / action_error <── playbook_child_ended
  *
  * Context of an open run: {"data": its input, "child_execution_id": …,
- * "timeout": microseconds}.
+ * "timeout": microseconds}.  A run whose task is done while executions that its
+ * worker started still run: {"data": …, "this": its result, "event_id":
+ * action_completed, "timeout": microseconds}.
  */
 #include "common/common.h"
 
 #include <limits.h>
 
 #include "broker/internal.h"
-#include "broker/retry.h"
-#include "broker/scope.h"
-#include "playbook/playbook.h"
 
-/* A rendered value as text: what a path or version may be written as. */
+/* Returns a rendered path or version as text; NULL: the value is null. */
 static char *
-value_text(const JsonbValue *value)
+rendered_text(const JsonbValue *value)
 {
 	Jsonb	   *jsonb;
 
@@ -34,7 +33,10 @@ value_text(const JsonbValue *value)
 	return JsonbToCString(NULL, &jsonb->root, VARSIZE(jsonb));
 }
 
-/* Renders an optional document as text; *text is NULL when there is none. */
+/*
+ * Renders an optional document as text; *text is NULL when there is none.  False
+ * and *error when it raises.
+ */
 static bool
 render_text(const TemplateDoc *doc, Scope *scope, char **text, char **error)
 {
@@ -50,11 +52,11 @@ render_text(const TemplateDoc *doc, Scope *scope, char **text, char **error)
 		*error = scope_error_text(&failure);
 		return false;
 	}
-	*text = value_text(&value);
+	*text = rendered_text(&value);
 	return true;
 }
 
-/* The version a step names; 0: the newest. */
+/* Reads the version that a step names; 0: the newest.  False and *error for others. */
 static bool
 parse_version(const char *text, int *version, char **error)
 {
@@ -74,7 +76,10 @@ parse_version(const char *text, int *version, char **error)
 	return true;
 }
 
-/* Finds the playbook, or enters the one that is written in the step itself. */
+/*
+ * Returns the catalog_id of the playbook that a task calls, or registers the one
+ * that is written in the task itself; 0 and *error: there is none.
+ */
 static int64
 find_child_playbook(BrokerState *state, const Step *task, Scope *scope, char **error)
 {
@@ -107,7 +112,10 @@ find_child_playbook(BrokerState *state, const Step *task, Scope *scope, char **e
 	return catalog_id;
 }
 
-/* See broker_internal.h. */
+/*
+ * Returns the catalog_id of the playbook that a task calls, when its templates
+ * cannot name another one for another item; else 0.
+ */
 int64
 pin_child(BrokerState *state, const Step *task, Scope *scope)
 {
@@ -121,7 +129,10 @@ pin_child(BrokerState *state, const Step *task, Scope *scope)
 	return find_child_playbook(state, task, scope, &error);
 }
 
-/* See broker_internal.h. */
+/*
+ * Returns the child that a task calls, with its input; NULL and *error when it
+ * cannot be started.  pinned: its catalog_id where that is known, else 0.
+ */
 ChildStart *
 prepare_child(BrokerState *state, const Step *task, Scope *scope,
 			  const JsonbValue *transition_input, int64 pinned, char **error)
@@ -155,7 +166,10 @@ prepare_child(BrokerState *state, const Step *task, Scope *scope,
 	return child;
 }
 
-/* See broker_internal.h. */
+/*
+ * Starts an attempt of a step that is a child execution: the first emits
+ * step_started, the others action_started.
+ */
 void
 start_playbook(BrokerState *state, Run *run, const JsonbValue *transition_input)
 {
@@ -173,16 +187,14 @@ start_playbook(BrokerState *state, Run *run, const JsonbValue *transition_input)
 	scope.input = transition_input;
 	if (!timeout_render(step->timeout, &scope.template, &run->timeout, &failure))
 	{
-		fail_step(state, run, released_by(run), FAILURE_TEMPLATE, scope_error_text(&failure),
-				  NULL, transition_input, NULL);
+		fail_start(state, run, FAILURE_TEMPLATE, scope_error_text(&failure), transition_input);
 		return;
 	}
 	run->max_attempts = retry_max_attempts(step->retry, &scope.template);
 	child = prepare_child(state, step, &scope, transition_input, 0, &error);
 	if (child == NULL)
 	{
-		fail_step(state, run, released_by(run), FAILURE_PLAYBOOK, error, NULL,
-				  transition_input, NULL);
+		fail_start(state, run, FAILURE_PLAYBOOK, error, transition_input);
 		return;
 	}
 	json_begin_object(&builder);
@@ -207,10 +219,13 @@ start_playbook(BrokerState *state, Run *run, const JsonbValue *transition_input)
 	json_end_object(&builder, &value);
 	run->context = json_to_jsonb(&value);
 	open_run(state, run);
-	decide(state, DECIDE_START_CHILD, run)->child = child;
+	decision_add(state, DECIDE_START_CHILD, run)->child = child;
 }
 
-/* See broker_internal.h. */
+/*
+ * Finds the result of a child execution as its parent sees it.  Where the child
+ * completed without a result, the value of its return_step counts.
+ */
 void
 child_result(BrokerState *state, const Step *task, const ChildEnd *end, JsonbValue *result)
 {
@@ -228,23 +243,7 @@ child_result(BrokerState *state, const Step *task, const ChildEnd *end, JsonbVal
 		(void) state->values.child_value(state->values.arg, end->execution_id, name, result);
 }
 
-/* The run whose children a child is one of, if it is still open. */
-static Run *
-find_parent_run(BrokerState *state, const ChildEnd *end)
-{
-	ListCell   *lc;
-
-	foreach(lc, state->runs)
-	{
-		Run		   *run = (Run *) lfirst(lc);
-
-		if (run->state == RUN_OPEN && run->started_event_id == end->parent_event_id)
-			return run;
-	}
-	return NULL;
-}
-
-/* Is it the child of the attempt that is under way? */
+/* Returns whether a child is that of the attempt under way. */
 static bool
 is_current_child(const Run *run, const ChildEnd *end)
 {
@@ -258,14 +257,21 @@ is_current_child(const Run *run, const ChildEnd *end)
 		child == end->execution_id;
 }
 
-/* What happened to the child, as an event of the step. */
-static void
-playbook_ended(BrokerState *state, Run *run, const Step *step, const ChildEnd *end)
+/*
+ * Emits what happened to a child as an event of its step; returns the end of the
+ * attempt.  A child of an earlier attempt has no effect.
+ */
+AttemptEnd
+playbook_child_ended(BrokerState *state, Run *run, const ChildEnd *end)
 {
+	const Step *step = &state->playbook->steps[run->step];
+	AttemptEnd	attempt = {NULL, end->completed};
 	Event	   *event;
 	JsonBuilder builder;
 	JsonbValue	value;
 
+	if (!is_current_child(run, end))
+		return attempt;
 	event = emit(state, end->completed ? EVENT_ACTION_COMPLETED : EVENT_ACTION_ERROR,
 				 step, run->visit, run->started_event_id);
 	child_result(state, step, end, &value);
@@ -276,23 +282,23 @@ playbook_ended(BrokerState *state, Run *run, const Step *step, const ChildEnd *e
 	json_add_int(&builder, "child_execution_id", end->execution_id);
 	json_end_object(&builder, &value);
 	event->meta = json_to_jsonb(&value);
-	end_attempt(state, run, event, end->completed);
+	attempt.event = event;
+	return attempt;
 }
 
-/* See broker_internal.h. */
+/* Opens a run whose task is done while executions that its worker started run. */
 void
-await_spawned(BrokerState *state, Run *run, const Event *event,
-			  const JsonbValue *envelope, const JsonbValue *input)
+await_spawned(BrokerState *state, Run *run, const AttemptOutcome *outcome)
 {
 	JsonBuilder builder;
 	JsonbValue	value;
 
-	decide(state, DECIDE_CLOSE, run);
+	decision_add(state, DECIDE_CLOSE, run);
 	json_begin_object(&builder);
-	if (input != NULL)
-		json_add(&builder, "data", input);
-	json_add(&builder, "this", envelope);
-	json_add_int(&builder, "event_id", event->event_id);
+	if (outcome->input != NULL)
+		json_add(&builder, "data", outcome->input);
+	json_add(&builder, "this", outcome->envelope);
+	json_add_int(&builder, "event_id", outcome->event->event_id);
 	json_add_int(&builder, "timeout", run->timeout);
 	json_end_object(&builder, &value);
 	run->context = json_to_jsonb(&value);
@@ -300,12 +306,12 @@ await_spawned(BrokerState *state, Run *run, const Event *event,
 	run->stored = false;
 	run->available_at = 0;
 	run->state = RUN_OPEN;
-	decide(state, DECIDE_KEEP, run);
+	decision_add(state, DECIDE_KEEP, run);
 }
 
-/* The last of the executions that a worker started is over: so is its step. */
-static void
-spawned_ended(BrokerState *state, Run *run)
+/* Completes a run after the last of the executions that its worker started. */
+void
+complete_spawned(BrokerState *state, Run *run)
 {
 	Completion	completion;
 	JsonbValue	context;
@@ -322,26 +328,4 @@ spawned_ended(BrokerState *state, Run *run)
 	if (run_input(run, &input))
 		completion.input = &input;
 	complete_step(state, run, &completion);
-}
-
-/* See broker.h. */
-void
-broker_child_ended(BrokerState *state, const ChildEnd *end)
-{
-	Run		   *run = find_parent_run(state, end);
-	const Step *step;
-
-	if (state->finished || run == NULL)
-		return;
-	step = &state->playbook->steps[run->step];
-	if (step->kind == STEP_ITERATOR)
-		item_child_ended(state, run, end);
-	else if (step->kind == STEP_PLAYBOOK && is_current_child(run, end))
-		playbook_ended(state, run, step, end);
-	else if (step->kind == STEP_ACTION &&
-			 !state->values.has_children(state->values.arg, run->started_event_id))
-		spawned_ended(state, run);
-	else
-		return;
-	settle(state);
 }

@@ -19,6 +19,7 @@
 #include "utils/numeric.h"
 
 #include "broker/collection.h"
+#include "broker/condition.h"
 #include "broker/scope.h"
 #include "jinja/internal.h"
 
@@ -29,44 +30,47 @@
  * ---------------------------------------------------------------------------
  */
 
-/* {index, current_index, item, count}, or what old playbooks call by step name. */
+/*
+ * Builds {index, current_index, item, count}.  Under the name of the step, old
+ * playbooks call the second member "result_index".
+ */
 static void
-build_position(const char *index_name, int index, int count,
-			   const JsonbValue *item, JsonbValue *position)
+build_position(const ItemScope *scope, const char *index_name, JsonbValue *position)
 {
 	JsonBuilder builder;
 
 	json_begin_object(&builder);
-	json_add_int(&builder, "index", index);
-	json_add_int(&builder, index_name, index);
-	json_add(&builder, "item", item);
-	json_add_int(&builder, "count", count);
+	json_add_int(&builder, "index", scope->index);
+	json_add_int(&builder, index_name, scope->index);
+	json_add(&builder, "item", scope->item);
+	json_add_int(&builder, "count", scope->count);
 	json_end_object(&builder, position);
 }
 
-/* See iterator.h.  Of equal names the element wins, then those of every iterator. */
+/*
+ * Builds the object of the names inside an item.  Of equal names that of the
+ * element wins, then those of every iterator.
+ */
 void
-iterator_item_names(const char *element, const char *step, int index, int count,
-					const JsonbValue *item, bool chunked,
-					const JsonbValue *parent, JsonbValue *names)
+iterator_item_names(const ItemScope *scope, JsonbValue *names)
 {
 	JsonBuilder builder;
 	JsonbValue	value;
 
 	json_begin_object(&builder);
-	if (step != NULL)
+	if (scope->step != NULL)
 	{
-		build_position("result_index", index, count, item, &value);
-		json_add(&builder, step, &value);
+		build_position(scope, "result_index", &value);
+		json_add(&builder, scope->step, &value);
 	}
-	if (chunked)
-		json_add(&builder, "batch", item);
+	if (scope->chunked)
+		json_add(&builder, "batch", scope->item);
 	json_null(&value);
-	json_add(&builder, "parent", parent != NULL ? parent : &value);
-	json_add_int(&builder, "index", index);
-	build_position("current_index", index, count, item, &value);
+	json_add(&builder, "parent", scope->parent != NULL ? scope->parent : &value);
+	json_add_int(&builder, "index", scope->index);
+	build_position(scope, "current_index", &value);
 	json_add(&builder, "_loop", &value);
-	json_add(&builder, element, item);
+	json_add(&builder, scope->element, scope->item);
 	json_end_object(&builder, names);
 }
 
@@ -101,9 +105,7 @@ item_lookup(void *arg, const char *name, int length, JsonbValue *value)
 	}
 	if (is_item_name(scope, name, length))
 	{
-		iterator_item_names(scope->element, scope->step, scope->index,
-							scope->count, scope->item, scope->chunked,
-							scope->parent, &names);
+		iterator_item_names(scope, &names);
 		(void) json_get_n(&names, name, length, value);
 		return TEMPLATE_VALUE;
 	}
@@ -313,7 +315,7 @@ filter_items(const IteratorQuery *query, const TemplateScope *outer,
 		CHECK_FOR_INTERRUPTS();
 		scope.index = i;
 		scope.item = &items->values[i];
-		evaluated = condition_truth(query->where, &scope.template, &holds, error);
+		evaluated = condition_evaluate(query->where, &scope.template, &holds, error);
 		MemoryContextSwitchTo(old);
 		if (!evaluated)
 			return blame_item(error, "where", i);

@@ -43,19 +43,10 @@ extern bool iterator_count(const JsonbValue *value, const char *what,
 						   int minimum, int otherwise, int *count,
 						   SourceError *error);
 
-/*
- * The object of the names inside an item: <element>, _loop, index, batch (when
- * chunked), parent and <step>.  "step" and "parent" may be NULL.
- */
-extern void iterator_item_names(const char *element, const char *step,
-								int index, int count, const JsonbValue *item,
-								bool chunked, const JsonbValue *parent,
-								JsonbValue *names);
-
-/* The same names as a scope over another; hand "template" to the engine. */
+/* The names inside an item of an iterator, laid over those of another scope. */
 typedef struct ItemScope
 {
-	TemplateScope template;
+	TemplateScope template;		/* hand this to the template engine */
 	const TemplateScope *outer;
 	const char *element;
 	const char *step;			/* or NULL */
@@ -63,9 +54,15 @@ typedef struct ItemScope
 	int			count;
 	const JsonbValue *item;
 	bool		chunked;
-	const JsonbValue *parent;	/* or NULL */
+	const JsonbValue *parent;	/* the names of an outer iterator's item, or NULL */
 	bool		members;		/* members of the item are names, too */
 } ItemScope;
+
+/*
+ * Builds the object of the names inside an item: <element>, _loop, index, batch
+ * (when chunked), parent and <step>.  The scope needs no outer one for this.
+ */
+extern void iterator_item_names(const ItemScope *scope, JsonbValue *names);
 
 /* Fills "template"; the caller has filled the rest. */
 extern void iterator_item_scope(ItemScope *scope);

@@ -18,20 +18,13 @@
  */
 #include "common/common.h"
 
-#include <limits.h>
-#include <math.h>
-
 #include "broker/internal.h"
-#include "broker/input.h"
-#include "broker/retry.h"
-#include "broker/scope.h"
-#include "playbook/playbook.h"
 
 /* Decides that the incoming event has no effect, and says why. */
 static void
 ignore(BrokerState *state, const char *reason)
 {
-	decide(state, DECIDE_IGNORE, NULL)->reason = reason;
+	decision_add(state, DECIDE_IGNORE, NULL)->reason = reason;
 }
 
 /* The first branch of an execution. */
@@ -63,34 +56,17 @@ begin_execution(BrokerState *state, const Event *event)
 	settle(state);
 }
 
-/* The attempt a worker says it speaks of; 0: it does not say. */
-static int
-event_attempt(const Event *event)
-{
-	JsonbValue	meta;
-	int64		attempt;
-
-	if (event->meta == NULL)
-		return 0;
-	json_from_jsonb(event->meta, &meta);
-	if (!json_get_int(&meta, "attempt", &attempt) || attempt < 0 || attempt > INT_MAX)
-		return 0;
-	return (int) attempt;
-}
-
 /* Why an event may not speak for a run, or NULL. */
 static const char *
-stale_reason(const Run *run, const Step *step, const Event *event)
+stale_reason(const Run *run, const Event *event)
 {
-	int			visit = node_id_visit(event->node_id, event->execution_id, step->name);
-	int			attempt = event_attempt(event);
+	int			attempt = event->attempt;
 
-	if (visit > 0 && visit != run->visit)
+	if (event->visit > 0 && event->visit != run->visit)
 		return "another visit of the step is running";
 	if (run->state == RUN_WAITING)
 		return "the step has not started";
-	if (!run->is_task && event->type != EVENT_STEP_COMPLETED &&
-		event->type != EVENT_STEP_FAILED && event->type != EVENT_STEP_SKIPPED)
+	if (!run->is_task && !event_type_sent_by(event->type, SENT_BY_CLIENT))
 		return "its work is done by other executions or tasks";
 	if (run->state == RUN_LEASED)
 	{
@@ -112,244 +88,6 @@ stale_reason(const Run *run, const Step *step, const Event *event)
 	return NULL;
 }
 
-/* Which attempt has just ended: an unleased run was driven by hand. */
-static int
-ended_attempt(const Run *run)
-{
-	return run->state == RUN_LEASED ? Max(run->attempts, 1) : run->attempts + 1;
-}
-
-/* The next attempt of an open run begins. */
-static void
-restart_run(BrokerState *state, Run *run)
-{
-	const Step *step = &state->playbook->steps[run->step];
-	JsonbValue	input;
-
-	input_of_arrivals(run->arrivals, &input);
-	if (step->kind == STEP_PLAYBOOK)
-		start_playbook(state, run, &input);
-	else if (step->kind == STEP_SAVE)
-		start_save_step(state, run, &input);
-	else
-		start_iterator(state, run, &input);
-}
-
-/* The delay that an action_retry of the log tells. */
-static double
-recalled_delay(const Event *retry)
-{
-	JsonbValue	meta;
-	JsonbValue	value;
-	double		delay = 0;
-
-	if (retry->meta != NULL)
-	{
-		json_from_jsonb(retry->meta, &meta);
-		if (json_get(&meta, "delay", &value))
-			(void) json_number(&value, &delay);
-	}
-	return delay;
-}
-
-/* action_retry, and the row back into the queue; an open run begins again. */
-static void
-retry_run(BrokerState *state, Run *run, const Step *step, const Event *event,
-		  int attempt, double delay)
-{
-	Event	   *retry = emit_item(state, EVENT_ACTION_RETRY, step, run->visit, run->item,
-								  event->event_id);
-	JsonBuilder builder;
-	JsonbValue	value;
-
-	if (retry->recalled != NULL)
-		delay = recalled_delay(retry->recalled);
-	json_begin_object(&builder);
-	json_add_int(&builder, "attempt", attempt);
-	json_add_int(&builder, "max_attempts", run->max_attempts);
-	json_float(&value, delay);
-	json_add(&builder, "delay", &value);
-	json_end_object(&builder, &value);
-	retry->meta = json_to_jsonb(&value);
-	run->attempts = attempt;
-	run->available_at = event->created_at + (int64) rint(delay * USECS_PER_SEC);
-	run->worker_id = NULL;
-	if (run->is_task)
-	{
-		run->state = delay > 0 ? RUN_RETRY : RUN_QUEUED;
-		decide(state, DECIDE_RETRY, run);
-	}
-	else if (delay > 0 || step->kind == STEP_SAVE)
-	{
-		run->state = RUN_RETRY;	/* a save that fails at once must not loop here */
-		decide(state, DECIDE_KEEP, run);
-	}
-	else
-		restart_run(state, run);
-}
-
-/*
- * A task that only saves what children have done: the step's result is not
- * the save's.
- */
-static bool
-saved_result(const Run *run, const Step *task, JsonbValue *envelope, int64 *child)
-{
-	JsonbValue	context;
-
-	*child = 0;
-	if (!run->is_task || !is_open_step(task) || run->context == NULL)
-		return false;
-	json_from_jsonb(run->context, &context);
-	(void) json_get_int(&context, "child_execution_id", child);
-	return json_get(&context, "this", envelope);
-}
-
-/* Did the reaper write this event, for the reason "flag"? */
-static bool
-is_reaped(const Event *event, const char *flag)
-{
-	JsonbValue	meta;
-	JsonbValue	value;
-
-	if (event->meta == NULL)
-		return false;
-	json_from_jsonb(event->meta, &meta);
-	return json_get(&meta, flag, &value) && value.type == jbvBool && value.val.boolean;
-}
-
-/* What follows from an attempt that is not repeated. */
-static void
-conclude(BrokerState *state, Run *run, const Step *step, const Event *event, bool success,
-		 FailureKind kind, const char *error, const JsonbValue *envelope, const JsonbValue *input)
-{
-	const Step *task = run->item >= 0 ? step->iterator->body : step;
-	JsonbValue	saved;
-	int64		child;
-	bool		was_save = saved_result(run, task, &saved, &child);
-	Completion	completion;
-
-	if (run->item >= 0)
-	{
-		Run		   *iterator = live_run(state, run->step);
-
-		decide(state, DECIDE_CLOSE, run);
-		run->state = RUN_ENDED;
-		end_item(state, iterator, run->item, success, was_save ? &saved : envelope, error,
-				 child, event->event_id);
-		return;
-	}
-	if (!success)
-	{
-		fail_step(state, run, event->event_id, kind, error, envelope, input, NULL);
-		return;
-	}
-	if (step->kind == STEP_ACTION &&
-		state->values.has_children(state->values.arg, run->started_event_id))
-	{
-		run->attempts = ended_attempt(run) - 1;
-		await_spawned(state, run, event, envelope, input);
-		return;
-	}
-	if (!run->is_task && step->save_action != NULL)
-	{
-		Scope		scope;
-
-		scope_init(&scope, state, step, run->visit, state->now);
-		scope.input = input;
-		start_save(state, run, step, &scope, envelope);
-		return;
-	}
-	memset(&completion, 0, sizeof(completion));
-	completion.type = EVENT_STEP_COMPLETED;
-	completion.parent = event->event_id;
-	completion.envelope = was_save ? &saved : envelope;
-	completion.write_result = was_save || step->kind == STEP_SAVE;
-	completion.input = input;
-	complete_step(state, run, &completion);
-}
-
-/* Is the attempt that the scope is about to be repeated? */
-static RetryVerdict
-ask_policy(const BrokerState *state, const Run *run, const Step *task, Scope *scope,
-		   double *delay)
-{
-	RetryAttempt attempt;
-
-	attempt.scope = &scope->template;
-	attempt.number = scope->attempt;
-	attempt.success = scope->success;
-	attempt.luck = state->jitter;
-	return retry_decide(task->retry, &attempt, run->max_attempts, delay);
-}
-
-/* See broker_internal.h. */
-void
-end_attempt(BrokerState *state, Run *run, const Event *event, bool success)
-{
-	const Step *step = &state->playbook->steps[run->step];
-	const Step *task = run->item >= 0 ? step->iterator->body : step;
-	Scope		scope;
-	JsonbValue	envelope;
-	JsonbValue	input;
-	JsonbValue	saved;
-	bool		has_input = run_input(run, &input);
-	double		delay = 0;
-	RetryVerdict verdict;
-	FailureKind kind = is_reaped(event, REAPED_TIMEOUT) ? FAILURE_TIMED_OUT : FAILURE_ACTION;
-	const char *error = event->error;
-	bool		expired = is_reaped(event, REAPED_LEASE);
-
-	if (event->result != NULL)
-		json_from_jsonb(event->result, &envelope);
-	else
-		json_null(&envelope);
-	if (!success && error == NULL)
-		error = "the action failed";
-
-	scope_init(&scope, state, step, run->visit, state->now);
-	scope.is_retry = true;
-	scope.response = &envelope;
-	scope.envelope = &envelope;
-	scope.success = success;
-	scope.error = error;
-	scope.attempt = ended_attempt(run);
-	scope.input = has_input ? &input : NULL;
-	if (!run->is_task)
-		run->max_attempts = retry_max_attempts(task->retry, &scope.template);
-	if (expired)
-		verdict = scope.attempt < run->max_attempts ? RETRY_YES : RETRY_EXHAUSTED;
-	else if (step->kind == STEP_SAVE)
-		verdict = RETRY_NO;		/* it has not done anything yet */
-	else
-		verdict = ask_policy(state, run, task, &scope, &delay);
-	if (success && verdict == RETRY_NO && task->saves != NULL &&
-		!save_attempt(state, run, &envelope, scope.input, event->event_id, &saved, &error))
-	{
-		success = false;
-		kind = FAILURE_SAVE;
-		scope.success = false;
-		scope.error = error;
-		verdict = ask_policy(state, run, task, &scope, &delay);
-	}
-
-	if (verdict == RETRY_YES)
-	{
-		if (!expired)
-			run->deadline = 0;
-		retry_run(state, run, step, event, scope.attempt, delay);
-		return;
-	}
-	if (success && verdict == RETRY_EXHAUSTED)
-	{
-		success = false;
-		kind = FAILURE_RETRY_EXHAUSTED;
-		error = psprintf("retry_when still holds after %d attempts", scope.attempt);
-	}
-	conclude(state, run, step, event, success, kind, error,
-			 success && step->kind == STEP_SAVE ? &saved : &envelope, scope.input);
-}
-
 /* A client ends a step itself, without a worker's action event. */
 static void
 end_step_by_client(BrokerState *state, Run *run, const Event *event)
@@ -357,6 +95,7 @@ end_step_by_client(BrokerState *state, Run *run, const Event *event)
 	Completion	completion;
 	JsonbValue	envelope;
 	JsonbValue	input;
+	bool		has_input = run_input(run, &input);
 
 	if (event->result != NULL)
 		json_from_jsonb(event->result, &envelope);
@@ -364,18 +103,19 @@ end_step_by_client(BrokerState *state, Run *run, const Event *event)
 		json_null(&envelope);
 	if (event->type == EVENT_STEP_FAILED)
 	{
-		fail_step(state, run, event->event_id, FAILURE_CLIENT,
-				  event->error != NULL ? event->error : "the step failed",
-				  &envelope, run_input(run, &input) ? &input : NULL, NULL);
+		StepFailure failure = {FAILURE_CLIENT, event->event_id,
+			event->error != NULL ? event->error : "the step failed",
+		&envelope, has_input ? &input : NULL, NULL};
+
+		fail_step(state, run, &failure);
 		return;
 	}
 	memset(&completion, 0, sizeof(completion));
-	completion.announced = event->type != EVENT_STEP_RESULT &&
-		event->type != EVENT_ITERATOR_COMPLETED;
+	completion.announced = event_type_sent_by(event->type, SENT_BY_CLIENT);
 	completion.type = completion.announced ? event->type : EVENT_STEP_COMPLETED;
 	completion.parent = event->event_id;
 	completion.envelope = &envelope;
-	if (run_input(run, &input))
+	if (has_input)
 		completion.input = &input;
 	complete_step(state, run, &completion);
 }
@@ -388,19 +128,19 @@ static Run *
 find_run(BrokerState *state, const Step *step, const Event *event, const char **reason)
 {
 	Run		   *run = live_run(state, step->index);
-	int			item = step->kind == STEP_ITERATOR ? event_item(event) : -1;
+	int			item = step->kind == STEP_ITERATOR ? event->item : -1;
 
 	if (run == NULL)
 		*reason = "the step is not running";
 	else if (item < 0)
-		*reason = stale_reason(run, step, event);
+		*reason = stale_reason(run, event);
 	else if (state->item == NULL || run->state != RUN_OPEN ||
 			 state->item->visit != run->visit)
 		*reason = "the item is not running";
 	else
 	{
 		run = state->item;
-		*reason = stale_reason(run, step, event);
+		*reason = stale_reason(run, event);
 	}
 	return *reason == NULL ? run : NULL;
 }
@@ -420,10 +160,10 @@ adopt(BrokerState *state, Run *run, const Event *event)
 		return;
 	}
 	child = palloc0(sizeof(ChildStart));
-	child->execution_id = event_child(event);
+	child->execution_id = event->started_child;
 	child->parent_event_id = run->started_event_id;
 	child->item = event->has_index ? event->current_index : -1;
-	decide(state, DECIDE_ADOPT, run)->child = child;
+	decision_add(state, DECIDE_ADOPT, run)->child = child;
 }
 
 /* An event about one step: find its run and do what the event says. */
@@ -434,6 +174,7 @@ decide_run_event(BrokerState *state, const Event *event)
 	Run		   *run;
 	int			index;
 	const char *reason = NULL;
+	AttemptEnd	attempt;
 
 	index = event->node_name == NULL ? -1 :
 		playbook_find_step(state->playbook, event->node_name, strlen(event->node_name));
@@ -450,9 +191,8 @@ decide_run_event(BrokerState *state, const Event *event)
 		return;
 	}
 
-	if (event->parent_event_id == 0 ||
-		node_id_visit(event->node_id, event->execution_id, step->name) <= 0)
-		decide(state, DECIDE_LOCATE, run);
+	if (event->parent_event_id == 0 || event->visit <= 0)
+		decision_add(state, DECIDE_LOCATE, run);
 
 	switch (event->type)
 	{
@@ -467,14 +207,14 @@ decide_run_event(BrokerState *state, const Event *event)
 				run->attempts++;
 				run->worker_id = event->worker_id;
 				run->state = RUN_LEASED;
-				decide(state, DECIDE_LEASE, run);
+				decision_add(state, DECIDE_LEASE, run);
 			}
 			return;
 		case EVENT_ACTION_COMPLETED:
-			end_attempt(state, run, event, true);
-			break;
 		case EVENT_ACTION_ERROR:
-			end_attempt(state, run, event, false);
+			attempt.event = event;
+			attempt.success = event->type == EVENT_ACTION_COMPLETED;
+			end_attempt(state, run, attempt);
 			break;
 		default:
 			if (run->item >= 0)
@@ -483,7 +223,7 @@ decide_run_event(BrokerState *state, const Event *event)
 				return;
 			}
 			if (run->state == RUN_OPEN)
-				decide(state, DECIDE_ABANDON, run);
+				decision_add(state, DECIDE_ABANDON, run);
 			end_step_by_client(state, run, event);
 			break;
 	}
@@ -514,20 +254,70 @@ broker_run_due(BrokerState *state, int step)
 		(run->state != RUN_OPEN && run->state != RUN_RETRY))
 		return;
 	if (run->state == RUN_RETRY)
-		restart_run(state, run);
+		run->restart = true;
 	else
 	{
+		AttemptEnd	attempt = {NULL, false};
+
 		event = emit(state, EVENT_ACTION_ERROR, &state->playbook->steps[step], run->visit,
 					 run->started_event_id);
 		event->error = timeout_error(run_timeout(run));
+		event->reaped = REAPED_TIMEOUT;
 		json_begin_object(&builder);
 		json_add_int(&builder, "attempt", run->attempts + 1);
 		json_add_bool(&builder, REAPED_TIMEOUT, true);
 		json_add_text(&builder, "kind", REAPED_TIMEOUT);
 		json_end_object(&builder, &value);
 		event->meta = json_to_jsonb(&value);
-		decide(state, DECIDE_ABANDON, run);
-		end_attempt(state, run, event, false);
+		decision_add(state, DECIDE_ABANDON, run);
+		attempt.event = event;
+		end_attempt(state, run, attempt);
+	}
+	settle(state);
+}
+
+/* Returns the open run that a child was started for; NULL: it is over. */
+static Run *
+find_parent_run(BrokerState *state, const ChildEnd *end)
+{
+	ListCell   *lc;
+
+	foreach(lc, state->runs)
+	{
+		Run		   *run = (Run *) lfirst(lc);
+
+		if (run->state == RUN_OPEN && run->started_event_id == end->parent_event_id)
+			return run;
+	}
+	return NULL;
+}
+
+/*
+ * Decides on the end of a child execution.  The end of one that nothing waits for
+ * any more has no effect.
+ */
+void
+broker_child_ended(BrokerState *state, const ChildEnd *end)
+{
+	Run		   *run = find_parent_run(state, end);
+
+	if (state->finished || run == NULL)
+		return;
+	switch (state->playbook->steps[run->step].kind)
+	{
+		case STEP_ITERATOR:
+			end_attempt(state, run, item_child_ended(state, run, end));
+			break;
+		case STEP_PLAYBOOK:
+			end_attempt(state, run, playbook_child_ended(state, run, end));
+			break;
+		case STEP_ACTION:
+			if (state->values.has_children(state->values.arg, run->started_event_id))
+				return;
+			complete_spawned(state, run);
+			break;
+		default:
+			return;
 	}
 	settle(state);
 }
@@ -536,12 +326,9 @@ broker_run_due(BrokerState *state, int step)
 static void
 end_by_client(BrokerState *state, const Event *event)
 {
-	const char *status = event->type == EVENT_EXECUTION_COMPLETE ? "COMPLETED" :
-		event->type == EVENT_EXECUTION_FAILED ? "FAILED" : "CANCELLED";
-
-	finish(state, status, event->error, event->result,
+	end_execution(state, event_type_status(event->type), event->error, event->result,
 		   event->type == EVENT_EXECUTION_CANCELLED ||
-		   is_reaped(event, REAPED_TIMEOUT));
+		   event_is_reaped(event, REAPED_TIMEOUT));
 }
 
 /* Takes the event's place in the execution's time. */
@@ -568,7 +355,7 @@ broker_refuse(BrokerState *state, const Event *event, const char *reason)
 	json_end_object(&builder, &result);
 	failure->result = json_to_jsonb(&result);
 	failure->error = psprintf("execution could not start: %s", reason);
-	finish(state, "FAILED", failure->error, failure->result, false);
+	end_execution(state, "FAILED", failure->error, failure->result, false);
 }
 
 /* See broker.h. */
@@ -577,45 +364,17 @@ broker_decide(BrokerState *state, const Event *event)
 {
 	set_time(state, event);
 
-	switch (event->type)
+	if (event->type == EVENT_EXECUTION_START)
 	{
-		case EVENT_EXECUTION_START:
-			if (!state->finished)
-				begin_execution(state, event);
-			return;
-		case EVENT_EXECUTION_COMPLETE:
-		case EVENT_EXECUTION_FAILED:
-		case EVENT_EXECUTION_CANCELLED:
-			if (state->finished)
-				ignore(state, "the execution is over");
-			else
-				end_by_client(state, event);
-			return;
-		case EVENT_ACTION_STARTED:
-		case EVENT_ACTION_COMPLETED:
-		case EVENT_ACTION_ERROR:
-		case EVENT_STEP_RESULT:
-		case EVENT_STEP_COMPLETED:
-		case EVENT_STEP_FAILED:
-		case EVENT_STEP_SKIPPED:
-		case EVENT_ITERATOR_COMPLETED:
-		case EVENT_CHILD_SPAWNED:
-			if (state->finished)
-				ignore(state, "the execution is over");
-			else
-				decide_run_event(state, event);
-			return;
-		case EVENT_EXECUTION_ADOPTED:
-		case EVENT_STEP_STARTED:
-		case EVENT_ACTION_RETRY:
-		case EVENT_SAVE:
-		case EVENT_SAVE_COMPLETED:
-		case EVENT_SAVE_FAILED:
-		case EVENT_ITERATOR_STARTED:
-		case EVENT_ITERATION_STARTED:
-		case EVENT_ITERATION_COMPLETED:
-		case EVENT_ITERATION_FAILED:
-		case EVENT_OTHER:
-			return;
+		if (!state->finished)
+			begin_execution(state, event);
 	}
+	else if (!event_type_has_effect(event->type))
+		return;
+	else if (state->finished)
+		ignore(state, "the execution is over");
+	else if (event_type_is_terminal(event->type))
+		end_by_client(state, event);
+	else
+		decide_run_event(state, event);
 }

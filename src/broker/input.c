@@ -4,6 +4,7 @@
  */
 #include "common/common.h"
 
+#include "broker/broker.h"
 #include "broker/input.h"
 
 /* Lays one rendered layer on the object being built; a lone value is "input". */

@@ -2,18 +2,23 @@
  * broker/internal.h
  *		What the files of the decision core share with each other only.
  *
- *		broker.c     an event comes in: whose run is it, what does it mean
- *		flow.c       steps start and end, branches arrive and join
- *		child.c      steps that are child executions
- *		iteration.c  steps that are iterators
- *		save_broker.c  saves that the database executes itself
- *		decision.c   decisions are noted down; executions end
+ * A file calls those below it:
+ *
+ *		decide.c         an event comes in: which run it is about, what it means
+ *		settle.c         runs that can start are started, until none is left
+ *		attempt.c        an attempt has ended: it is repeated, or its step ends
+ *		child.c          steps that are child executions
+ *		iteration.c      steps that are iterators
+ *		save.c           saves that the database itself executes
+ *		action.c         tasks for workers
+ *		flow.c           steps end, branches leave them, arrive and join
+ *		execution_end.c  the end of an execution
+ *		decision.c       the list of decisions
  */
 #ifndef NOETL_BROKER_INTERNAL_H
 #define NOETL_BROKER_INTERNAL_H
 
 #include "broker/broker.h"
-#include "common/common.h"
 #include "broker/transition.h"
 
 /* Why a run failed; step_failed.meta.kind says it by name. */
@@ -33,129 +38,219 @@ typedef enum FailureKind
 	FAILURE_MAX_VISITS
 } FailureKind;
 
-/* What is said about a run when it ends well. */
+/* A run that ends well. */
 typedef struct Completion
 {
 	EventType	type;			/* step_completed or step_skipped */
-	int64		parent;			/* the event that ended it */
+	int64		parent;			/* the event that ended the run */
 	const JsonbValue *envelope; /* its result */
-	bool		write_result;	/* the emitted event carries the result: no
+	bool		write_result;	/* the emitted event carries the result, as no
 								 * action_completed does */
-	bool		silent;			/* the entry router: no event */
-	bool		announced;		/* the client sent step_completed itself */
-	const JsonbValue *input;
-	const char *error;			/* on_error: continue */
+	bool		silent;			/* the router that begins the execution: no event */
+	bool		announced;		/* the client has sent the event itself */
+	const JsonbValue *input;	/* of the run, or NULL */
+	const char *error;			/* on_error: continue; or NULL */
 } Completion;
+
+/* A run that fails for good. */
+typedef struct StepFailure
+{
+	FailureKind kind;
+	int64		parent;			/* the event that ended the run */
+	const char *error;
+	const JsonbValue *envelope; /* its result, or NULL */
+	const JsonbValue *input;	/* of the run, or NULL */
+	const JsonbValue *tried;	/* meta.transitions of a "next" that failed, or NULL */
+} StepFailure;
+
+/* How an attempt of a run, or of an item of its iterator, ended. */
+typedef struct AttemptEnd
+{
+	const Event *event;			/* that ended it; NULL: the attempt goes on */
+	bool		success;
+} AttemptEnd;
+
+/* What is known of an attempt that has ended. */
+typedef struct AttemptOutcome
+{
+	const Event *event;			/* that ended it */
+	bool		success;
+	FailureKind kind;			/* where it failed, like error */
+	const char *error;
+	const JsonbValue *envelope; /* its result */
+	const JsonbValue *input;	/* of the run, or NULL */
+} AttemptOutcome;
+
+/* How an item of an iterator ended, for good. */
+typedef struct ItemEnd
+{
+	int			index;
+	bool		success;
+	const JsonbValue *value;	/* where it succeeded */
+	const char *error;			/* where it failed */
+	int64		child_execution_id; /* the child that was the item, 0: none */
+	int64		parent;			/* the event that ended the item */
+} ItemEnd;
 
 /* ---- decision.c ---- */
 
-/* Appends a decision of a kind; the caller fills in the rest. */
-extern Decision *decide(BrokerState *state, DecisionKind kind, Run *run);
+/* Appends a decision of a kind and returns it; the caller fills in the rest. */
+extern Decision *decision_add(BrokerState *state, DecisionKind kind, Run *run);
 
-/* A follow-up event, a microsecond after the newest; step NULL: of the execution. */
+/*
+ * Emits an event, a microsecond after the newest, and returns it; step NULL: the
+ * event is about the execution.  The caller may fill in the other columns.
+ */
 extern Event *emit(BrokerState *state, EventType type, const Step *step, int visit,
 				   int64 parent);
 
-/* The same about an item of the step's iterator; -1: of the step as a whole. */
+/* The same about an item of the step's iterator; -1: the step as a whole. */
 extern Event *emit_item(BrokerState *state, EventType type, const Step *step, int visit,
 						int item, int64 parent);
 
-/* Notes that the execution is over; revoke: leased work is to be stopped. */
-extern void finish(BrokerState *state, const char *status, const char *error,
-				   Jsonb *result, bool revoke);
-extern void fail_execution(BrokerState *state, const Step *step, const char *reason,
-						   int64 parent);
-extern void complete_execution(BrokerState *state, const Step *end, int64 parent);
+/* Returns the word for a kind of failure, for meta.kind. */
 extern const char *failure_name(FailureKind kind);
 
-/* ---- broker.c ---- */
+/* ---- execution_end.c ---- */
 
-/* An attempt of a run or of an item ended, well or not: retry, fail or complete. */
-extern void end_attempt(BrokerState *state, Run *run, const Event *event, bool success);
+/* Ends the execution; revoke: workers are told to stop what they have leased. */
+extern void end_execution(BrokerState *state, const char *status, const char *error,
+						  Jsonb *result, bool revoke);
+
+/* Fails the execution because of a step whose failure nothing handles. */
+extern void fail_execution(BrokerState *state, const Step *step, const char *reason,
+						   int64 parent);
+
+/* Completes the execution; end: the end that was reached, or NULL. */
+extern void complete_execution(BrokerState *state, const Step *end, int64 parent);
+
+/* ---- flow.c ---- */
+
+/* Returns the live run of a step, of which there is never more than one; or NULL. */
+extern Run *live_run(BrokerState *state, int step);
+
+/* Returns the newest of the events that released the arrivals of a run. */
+extern int64 released_by(const Run *run);
+
+/* Returns whether a step, as the first of an execution, has no event of its own. */
+extern bool is_silent_entry(const Playbook *playbook, const Step *step);
+
+/* Finds the input that a run was started with; false: it has none. */
+extern bool run_input(const Run *run, JsonbValue *input);
+
+/* A branch reaches a step: it begins a visit there or joins the one that waits. */
+extern void arrive(BrokerState *state, const Departure *departure, int from,
+				   int64 event_id);
+
+/* Opens a run whose work is not a task of its own; its timeout begins. */
+extern void open_run(BrokerState *state, Run *run);
+
+/* Ends a run well: its transitions are evaluated and its branches leave. */
+extern void complete_step(BrokerState *state, Run *run, const Completion *completion);
+
+/* Ends a run that failed for good: on_error decides what follows. */
+extern void fail_step(BrokerState *state, Run *run, const StepFailure *failure);
+
+/* Ends a run that could not be started with its input (or NULL). */
+extern void fail_start(BrokerState *state, Run *run, FailureKind kind, const char *error,
+					   const JsonbValue *input);
+
+/* ---- action.c ---- */
+
+/* Returns whether other executions or tasks do the work of a step. */
+extern bool is_open_step(const Step *step);
+
+/*
+ * Puts together the input of an action or child: the step's own, and that of the
+ * transition above it.  False and *error when a template raises.
+ */
+extern bool assemble_input(const Step *task, Scope *scope, const JsonbValue *transition_input,
+						   JsonbValue *input, SourceError *error);
+
+/* Renders what the worker will get.  False and *error when a template raises. */
+extern bool prepare_action(BrokerState *state, Run *run, const Step *task, Scope *scope,
+						   const JsonbValue *transition_input, SourceError *error);
+
+/* Adds the names under which a save sees the results of all items. */
+extern void add_iterator_names(const JsonbValue *envelope, JsonBuilder *builder);
+
+/* Starts a run whose work is a task: step_started and a row of the queue. */
+extern void start_action(BrokerState *state, Run *run, const JsonbValue *transition_input);
+
+/*
+ * Enqueues a task of type save, of the run itself or of one of its items, that
+ * saves what its children have done.
+ */
+extern void start_save(BrokerState *state, Run *run, const Step *task, Scope *scope,
+					   const JsonbValue *envelope);
+
+/* ---- save.c ---- */
+
+/*
+ * Executes the saves of a task in a scope like that of the task's templates, and
+ * emits what became of each.  *saved: what was saved.  False and *error when
+ * they fail.
+ */
+extern bool execute_saves(BrokerState *state, const Run *run, const Step *task, Scope *scope,
+						  int64 parent, JsonbValue *saved, const char **error);
+
+/* The same after a successful attempt of a run or of an item. */
+extern bool save_attempt(BrokerState *state, Run *run, const AttemptOutcome *outcome,
+						 JsonbValue *saved, const char **error);
+
+/* Starts an attempt of a step that only saves, and returns its end. */
+extern AttemptEnd start_save_step(BrokerState *state, Run *run,
+								  const JsonbValue *transition_input);
 
 /* ---- child.c ---- */
 
-/* Starts the child execution that a step is. */
+/* Starts an attempt of a step that is a child execution. */
 extern void start_playbook(BrokerState *state, Run *run, const JsonbValue *transition_input);
+
 /*
- * Which playbook a task calls and with what; NULL and *error when it cannot be
- * started.  pinned: its catalog_id when it is known already, else 0.
+ * Returns the child that a task calls, with its input; NULL and *error when it
+ * cannot be started.  pinned: its catalog_id where that is known, else 0.
  */
 extern ChildStart *prepare_child(BrokerState *state, const Step *task, Scope *scope,
 								 const JsonbValue *transition_input, int64 pinned,
 								 char **error);
-/* The playbook that is called, when it is the same for every item; else 0. */
+
+/* Returns the catalog_id of a playbook that is the same for every item; else 0. */
 extern int64 pin_child(BrokerState *state, const Step *task, Scope *scope);
-/* The task is done but executions that its worker started are not: it stays open. */
-extern void await_spawned(BrokerState *state, Run *run, const Event *event,
-						  const JsonbValue *envelope, const JsonbValue *input);
-/* The result of a child execution, as its parent sees it. */
+
+/* Opens a run whose task is done while executions that its worker started run. */
+extern void await_spawned(BrokerState *state, Run *run, const AttemptOutcome *outcome);
+
+/* Completes such a run, after the last of these executions. */
+extern void complete_spawned(BrokerState *state, Run *run);
+
+/* Finds the result of a child execution as its parent sees it. */
 extern void child_result(BrokerState *state, const Step *task, const ChildEnd *end,
 						 JsonbValue *result);
 
+/* Returns the end of the attempt whose child has ended; none for another attempt's. */
+extern AttemptEnd playbook_child_ended(BrokerState *state, Run *run, const ChildEnd *end);
+
 /* ---- iteration.c ---- */
 
-extern void start_iterator(BrokerState *state, Run *run, const JsonbValue *transition_input);
-/* An item of an iterator has ended; it is not to be repeated. */
-extern void end_item(BrokerState *state, Run *run, int index, bool success,
-					 const JsonbValue *envelope, const char *error,
-					 int64 child_execution_id, int64 parent);
-extern void item_child_ended(BrokerState *state, Run *run, const ChildEnd *end);
+/* Starts an attempt of an iterator; returns its end where no item is in flight. */
+extern AttemptEnd start_iterator(BrokerState *state, Run *run,
+								 const JsonbValue *transition_input);
 
-/* ---- save_broker.c ---- */
+/* Ends an item of an iterator, for good; returns the end of the iterator's attempt. */
+extern AttemptEnd end_item(BrokerState *state, Run *run, const ItemEnd *end);
 
-/*
- * Executes the saves of a task, whose scope is as for its own templates, and
- * says so in the log.  *saved: what was saved.  False and *error when they fail.
- */
-extern bool execute_saves(BrokerState *state, const Run *run, const Step *task, Scope *scope,
-						  int64 parent, JsonbValue *saved, const char **error);
-/* The same after an attempt of a run or of an item that went well. */
-extern bool save_attempt(BrokerState *state, Run *run, const JsonbValue *envelope,
-						 const JsonbValue *input, int64 parent, JsonbValue *saved,
-						 const char **error);
-/* A step that does nothing but save. */
-extern void start_save_step(BrokerState *state, Run *run, const JsonbValue *transition_input);
+/* The same when the child that is the item has ended. */
+extern AttemptEnd item_child_ended(BrokerState *state, Run *run, const ChildEnd *end);
 
-/* ---- flow.c ---- */
+/* ---- attempt.c ---- */
 
-/* Is the work of a run done elsewhere than in its own queue row? */
-extern bool is_open_step(const Step *step);
-/* That work begins, and the time it may take. */
-extern void open_run(BrokerState *state, Run *run);
-/* The input of an action or child: the step's own, the transition's above it. */
-extern bool assemble_input(const Step *task, Scope *scope, const JsonbValue *transition_input,
-						   JsonbValue *input, SourceError *error);
-/* Renders what the worker will get.  False and *error when a template raises. */
-extern bool prepare_action(BrokerState *state, Run *run, const Step *task, Scope *scope,
-						   const JsonbValue *transition_input, SourceError *error);
-/* The values of names that raw parts of a task refer to. */
-extern void add_raw_roots(const Step *task, Scope *scope, JsonBuilder *builder);
-/* What a save sees of the results of all items, as names. */
-extern void add_iterator_names(const JsonbValue *envelope, JsonBuilder *builder);
-/*
- * What a step saves after its children are done is a task of type save, of the
- * run itself or (item) of one of its items.
- */
-extern void start_save(BrokerState *state, Run *run, const Step *task, Scope *scope,
-					   const JsonbValue *envelope);
-/* The arrival that let a join go: the newest. */
-extern int64 released_by(const Run *run);
-/* A run whose join is complete begins; what needs no worker also ends here. */
-extern void start_run(BrokerState *state, Run *run);
-/* Does a step, as the first of an execution, leave no event of its own? */
-extern bool is_silent_entry(const Playbook *playbook, const Step *step);
-/* The live run of a step: there is never more than one. */
-extern Run *live_run(BrokerState *state, int step);
-/* The input an action was given; false when it has none. */
-extern bool run_input(const Run *run, JsonbValue *input);
-extern void arrive(BrokerState *state, const Departure *departure, int from,
-				   int64 event_id);
-extern void complete_step(BrokerState *state, Run *run, const Completion *completion);
-extern void fail_step(BrokerState *state, Run *run, int64 parent, FailureKind kind,
-					  const char *error, const JsonbValue *envelope,
-					  const JsonbValue *input, const JsonbValue *tried);
-/* Starts what can start, keeps what must wait, completes what is done. */
+/* Repeats an attempt that has ended, or ends the run; does nothing if it goes on. */
+extern void end_attempt(BrokerState *state, Run *run, AttemptEnd end);
+
+/* ---- settle.c ---- */
+
+/* Starts every run that can start, keeps those that wait, completes the execution. */
 extern void settle(BrokerState *state);
 
 #endif							/* NOETL_BROKER_INTERNAL_H */

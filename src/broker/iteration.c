@@ -19,10 +19,6 @@
 #include "miscadmin.h"
 
 #include "broker/internal.h"
-#include "broker/collection.h"
-#include "broker/retry.h"
-#include "broker/scope.h"
-#include "playbook/playbook.h"
 
 /* How many items are in flight unless the iterator says so itself */
 #define ASYNC_CONCURRENCY		8
@@ -110,8 +106,16 @@ static void
 item_scope(const Iteration *iteration, int index, const JsonbValue *item,
 		   JsonbValue *names, Scope *scope)
 {
-	iterator_item_names(iteration->spec->element, iteration->step->name, index,
-						iteration->total, item, iteration->spec->chunk != NULL, NULL, names);
+	ItemScope	item_names;
+
+	memset(&item_names, 0, sizeof(item_names));
+	item_names.element = iteration->spec->element;
+	item_names.step = iteration->step->name;
+	item_names.index = index;
+	item_names.count = iteration->total;
+	item_names.item = item;
+	item_names.chunked = iteration->spec->chunk != NULL;
+	iterator_item_names(&item_names, names);
 	scope_init(scope, iteration->state, iteration->step, iteration->run->visit,
 			   iteration->state->now);
 	scope->names = names;
@@ -185,7 +189,7 @@ start_item_child(Iteration *iteration, int index, const JsonbValue *item, Scope 
 	child->current_item = json_to_jsonb(item);
 	child->parent_event_id = iteration->run->started_event_id;
 	(void) emit_item_started(iteration, index, item, child->execution_id);
-	decide(iteration->state, DECIDE_START_CHILD, iteration->run)->child = child;
+	decision_add(iteration->state, DECIDE_START_CHILD, iteration->run)->child = child;
 	return true;
 }
 
@@ -212,7 +216,7 @@ start_item_task(Iteration *iteration, int index, const JsonbValue *item, Scope *
 		*error = scope_error_text(&failure);
 		return false;
 	}
-	decide(iteration->state, DECIDE_ENQUEUE, task);
+	decision_add(iteration->state, DECIDE_ENQUEUE, task);
 	return true;
 }
 
@@ -229,38 +233,45 @@ start_item(Iteration *iteration, int index, const JsonbValue *item, char **error
 	return start_item_task(iteration, index, item, &scope, error);
 }
 
-/* iteration_completed or iteration_failed; counts, and says which item follows. */
-static void
-emit_item_ended(Iteration *iteration, int index, bool success, const JsonbValue *value,
-				const char *error, int64 child_execution_id, int64 parent, int *next)
+/*
+ * Counts the end of an item and emits iteration_completed or iteration_failed.
+ * Returns the item that starts in its place; -1: none.
+ */
+static int
+emit_item_ended(Iteration *iteration, const ItemEnd *end)
 {
 	IterationProgress *progress = &iteration->progress;
 	Event	   *event;
 	JsonBuilder builder;
 	JsonbValue	null;
 	JsonbValue	meta;
+	int			next = -1;
 
 	json_null(&null);
 	progress->done++;
-	if (!success)
+	if (!end->success)
 		progress->failed++;
-	*next = -1;
-	if (progress->started < iteration->total && (success || iteration->spec->continues))
-		*next = progress->started++;
+	if (progress->started < iteration->total &&
+		(end->success || iteration->spec->continues))
+		next = progress->started++;
 	event = emit_item(iteration->state,
-					  success ? EVENT_ITERATION_COMPLETED : EVENT_ITERATION_FAILED,
-					  iteration->step, iteration->run->visit, index, parent);
-	event->result = json_to_jsonb(success ? value : &null);
-	event->error = success ? NULL : error;
+					  end->success ? EVENT_ITERATION_COMPLETED : EVENT_ITERATION_FAILED,
+					  iteration->step, iteration->run->visit, end->index, end->parent);
+	event->result = json_to_jsonb(end->success ? end->value : &null);
+	event->error = end->success ? NULL : end->error;
+	event->progress = *progress;
+	event->progress.found = true;
+	event->ended_child = end->child_execution_id;
 	json_begin_object(&builder);
 	json_add_int(&builder, "started", progress->started);
 	json_add_int(&builder, "done", progress->done);
 	json_add_int(&builder, "failed", progress->failed);
 	json_add_int(&builder, "total", iteration->total);
-	if (child_execution_id != 0)
-		json_add_int(&builder, "child_execution_id", child_execution_id);
+	if (end->child_execution_id != 0)
+		json_add_int(&builder, "child_execution_id", end->child_execution_id);
 	json_end_object(&builder, &meta);
 	event->meta = json_to_jsonb(&meta);
+	return next;
 }
 
 /* ---------------------------------------------------------------------------
@@ -280,10 +291,8 @@ unwritten_results(const Iteration *iteration)
 		const Decision *decision = (Decision *) lfirst(lc);
 		const Event *event = decision->event;
 		IterationResult *result;
-		JsonbValue	meta;
 
-		if (decision->kind != DECIDE_EMIT ||
-			(event->type != EVENT_ITERATION_COMPLETED && event->type != EVENT_ITERATION_FAILED) ||
+		if (decision->kind != DECIDE_EMIT || !event->progress.found ||
 			strcmp(event->node_name, iteration->step->name) != 0)
 			continue;
 		result = palloc0(sizeof(IterationResult));
@@ -291,8 +300,7 @@ unwritten_results(const Iteration *iteration)
 		result->failed = event->type == EVENT_ITERATION_FAILED;
 		json_from_jsonb(event->result, &result->value);
 		result->error = event->error;
-		json_from_jsonb(event->meta, &meta);
-		(void) json_get_int(&meta, "child_execution_id", &result->child_execution_id);
+		result->child_execution_id = event->ended_child;
 		results = lappend(results, result);
 	}
 	return results;
@@ -418,37 +426,42 @@ build_result(const Iteration *iteration, JsonbValue *result)
 	json_end_object(&builder, result);
 }
 
-/* All items have ended. */
-static void
-finish_iterator(Iteration *iteration, int64 parent)
+/* Emits iterator_completed after the last item; returns the end of the attempt. */
+static AttemptEnd
+complete_iterator(Iteration *iteration, int64 parent)
 {
 	BrokerState *state = iteration->state;
 	Run		   *run = iteration->run;
+	AttemptEnd	end = {NULL, true};
 	JsonbValue	result;
 	Event	   *event;
 
 	build_result(iteration, &result);
 	event = emit(state, EVENT_ITERATOR_COMPLETED, iteration->step, run->visit, parent);
 	event->result = json_to_jsonb(&result);
-	end_attempt(state, run, event, true);
+	end.event = event;
+	return end;
 }
 
-/* An item has failed, and with it the iterator. */
-static void
+/*
+ * Abandons an iterator of which an item has failed; returns the end of the
+ * attempt.  The log has no other event for it than that of the item.
+ */
+static AttemptEnd
 fail_iterator(Iteration *iteration, const char *error, int64 parent)
 {
 	BrokerState *state = iteration->state;
-	Run		   *run = iteration->run;
-	Event		failure;
+	Event	   *failure = palloc0(sizeof(Event));
+	AttemptEnd	end = {failure, false};
 
-	memset(&failure, 0, sizeof(failure));
-	failure.type = EVENT_ACTION_ERROR;
-	failure.execution_id = state->execution_id;
-	failure.event_id = parent;
-	failure.created_at = state->time;
-	failure.error = error;
-	decide(state, DECIDE_ABANDON, run);
-	end_attempt(state, run, &failure, false);
+	failure->type = EVENT_ACTION_ERROR;
+	failure->execution_id = state->execution_id;
+	failure->event_id = parent;
+	failure->created_at = state->time;
+	failure->error = error;
+	failure->item = -1;
+	decision_add(state, DECIDE_ABANDON, iteration->run);
+	return end;
 }
 
 /* The item to be started next. */
@@ -463,63 +476,56 @@ next_item(const Iteration *iteration, int index, JsonbValue *item)
 		return;
 	}
 	if (values->waiting_item(values->arg, iteration->step->name, index, item))
-		decide(iteration->state, DECIDE_TAKE_ITEM, iteration->run)->first_item = index;
+		decision_add(iteration->state, DECIDE_TAKE_ITEM, iteration->run)->first_item = index;
 	else
 		json_null(item);
 }
 
 /*
- * An item has ended: says so, starts those that may start now, and ends the
- * iterator after the last.  Items that fail at their start end here too, in a
- * loop, as there may be many.  False: the iterator is over.
+ * Ends an item, starts the one that may start now, and ends the attempt of the
+ * iterator after the last.  Items that fail when they start end here too, in a
+ * loop, as there may be many.
  */
-static bool
-item_ended(Iteration *iteration, int index, bool success, const JsonbValue *value,
-		   const char *error, int64 child_execution_id, int64 parent)
+static AttemptEnd
+item_ended(Iteration *iteration, ItemEnd end)
 {
 	BrokerState *state = iteration->state;
-	int			next;
+	AttemptEnd	none = {NULL, false};
+	char	   *error;
+	JsonbValue	item;
 
 	for (;;)
 	{
-		JsonbValue	item;
-		char	   *failure;
+		int			next;
 
 		CHECK_FOR_INTERRUPTS();
-		emit_item_ended(iteration, index, success, value, error, child_execution_id, parent, &next);
-		parent = state->last_event_id;
-		if (!success && !iteration->spec->continues)
-		{
-			fail_iterator(iteration, psprintf("item %d: %s", index, error), parent);
-			return false;
-		}
+		next = emit_item_ended(iteration, &end);
+		end.parent = state->last_event_id;
+		if (!end.success && !iteration->spec->continues)
+			return fail_iterator(iteration, psprintf("item %d: %s", end.index, end.error),
+								 end.parent);
 		if (next < 0)
 			break;
 		next_item(iteration, next, &item);
-		if (start_item(iteration, next, &item, &failure))
+		if (start_item(iteration, next, &item, &error))
 			break;
-		index = next;
-		success = false;
-		error = failure;
-		child_execution_id = 0;
+		end.index = next;
+		end.success = false;
+		end.error = error;
+		end.child_execution_id = 0;
 	}
-	if (iteration->progress.done < iteration->total)
-		return true;
-	finish_iterator(iteration, parent);
-	return false;
+	return iteration->progress.done < iteration->total ? none :
+		complete_iterator(iteration, end.parent);
 }
 
-/* See broker_internal.h. */
-void
-end_item(BrokerState *state, Run *run, int index, bool success, const JsonbValue *envelope,
-		 const char *error, int64 child_execution_id, int64 parent)
+/* Ends an item of an open iterator; returns the end of the iterator's attempt. */
+AttemptEnd
+end_item(BrokerState *state, Run *run, const ItemEnd *end)
 {
 	Iteration	iteration;
-	JsonbValue	value;
 
 	open_iteration(&iteration, state, run);
-	result_value(envelope, &value);
-	(void) item_ended(&iteration, index, success, &value, error, child_execution_id, parent);
+	return item_ended(&iteration, *end);
 }
 
 /*
@@ -543,35 +549,58 @@ emit_child_completed(const Iteration *iteration, const ChildEnd *end, const Json
 	return event->event_id;
 }
 
-/* The child of an item is done: its save decides whether the item is. */
-static void
+/* Saves what the child of an item has done, which decides how the item ends. */
+static AttemptEnd
 save_child(Iteration *iteration, const ChildEnd *end, const JsonbValue *envelope)
 {
 	BrokerState *state = iteration->state;
-	Run		   *item = run_make(iteration->run->step, iteration->run->visit, RUN_OPEN);
+	Run		   *run = run_make(iteration->run->step, iteration->run->visit, RUN_OPEN);
 	Scope		scope;
 	JsonbValue	names;
 	JsonbValue	value;
 	JsonbValue	saved;
-	const char *error = NULL;
-	bool		success;
+	ItemEnd		item;
 
-	item->item = end->item;
+	memset(&item, 0, sizeof(item));
+	item.index = run->item = end->item;
+	item.value = envelope;
+	item.child_execution_id = end->execution_id;
 	state->values.child_item(state->values.arg, end->execution_id, &value);
 	item_scope(iteration, end->item, &value, &names, &scope);
 	result_value(envelope, &value);
 	scope.result = &value;
 	scope.envelope = envelope;
-	success = execute_saves(state, item, iteration->spec->body, &scope,
-							emit_child_completed(iteration, end, envelope), &saved, &error);
-	(void) item_ended(iteration, end->item, success, envelope, error, end->execution_id,
-					  state->last_event_id);
+	item.success = execute_saves(state, run, iteration->spec->body, &scope,
+								 emit_child_completed(iteration, end, envelope), &saved,
+								 &item.error);
+	item.parent = state->last_event_id;
+	return item_ended(iteration, item);
+}
+
+/* Has a worker save what the child of an item has done; the item ends after that. */
+static void
+enqueue_child_save(Iteration *iteration, const ChildEnd *end, const JsonbValue *envelope)
+{
+	BrokerState *state = iteration->state;
+	const Run  *run = iteration->run;
+	Run		   *task = run_make(run->step, run->visit, RUN_QUEUED);
+	Scope		scope;
+	JsonbValue	names;
+	JsonbValue	item;
+
+	state->values.child_item(state->values.arg, end->execution_id, &item);
+	item_scope(iteration, end->item, &item, &names, &scope);
+	task->item = end->item;
+	task->started_event_id = run->started_event_id;
+	task->released_by = emit_child_completed(iteration, end, envelope);
+	task->child_execution_id = end->execution_id;
+	start_save(state, task, iteration->spec->body, &scope, envelope);
 }
 
 /*
- * Is it an item of the attempt that is under way?  A child that was busy when
- * its attempt failed ends when it has time to, and the next attempt may have
- * begun; and whoever starts an execution may name a parent.
+ * Returns whether a child belongs to the attempt that is under way.  A child that
+ * was busy when its attempt failed ends later, and the next attempt may have
+ * begun; and whoever starts an execution may name any parent.
  */
 static bool
 is_current_item(BrokerState *state, const Run *run, const ChildEnd *end)
@@ -580,41 +609,38 @@ is_current_item(BrokerState *state, const Run *run, const ChildEnd *end)
 		run->attempts + 1;
 }
 
-/* See broker_internal.h. */
-void
+/*
+ * The child of an item has ended: ends the item, or saves what the child has done
+ * first.  Returns the end of the iterator's attempt.
+ */
+AttemptEnd
 item_child_ended(BrokerState *state, Run *run, const ChildEnd *end)
 {
-	const IteratorSpec *spec = state->playbook->steps[run->step].iterator;
+	const Step *body = state->playbook->steps[run->step].iterator->body;
+	AttemptEnd	none = {NULL, false};
 	Iteration	iteration;
 	JsonbValue	value;
+	ItemEnd		item;
 
 	if (!is_current_item(state, run, end))
-		return;
+		return none;
 	open_iteration(&iteration, state, run);
-	child_result(state, spec->body, end, &value);
-	if (end->completed && spec->body->saves != NULL)
+	child_result(state, body, end, &value);
+	if (end->completed && body->saves != NULL)
+		return save_child(&iteration, end, &value);
+	if (end->completed && body->save_action != NULL)
 	{
-		save_child(&iteration, end, &value);
-		return;
+		enqueue_child_save(&iteration, end, &value);
+		return none;
 	}
-	if (end->completed && spec->body->save_action != NULL)
-	{
-		Scope		scope;
-		JsonbValue	names;
-		JsonbValue	item;
-		Run		   *task = run_make(run->step, run->visit, RUN_QUEUED);
-
-		state->values.child_item(state->values.arg, end->execution_id, &item);
-		item_scope(&iteration, end->item, &item, &names, &scope);
-		task->item = end->item;
-		task->started_event_id = run->started_event_id;
-		task->released_by = emit_child_completed(&iteration, end, &value);
-		task->child_execution_id = end->execution_id;
-		start_save(state, task, spec->body, &scope, &value);
-		return;
-	}
-	(void) item_ended(&iteration, end->item, end->completed, &value, end->error,
-					  end->execution_id, run->started_event_id);
+	memset(&item, 0, sizeof(item));
+	item.index = end->item;
+	item.success = end->completed;
+	item.value = &value;
+	item.error = end->error;
+	item.child_execution_id = end->execution_id;
+	item.parent = run->started_event_id;
+	return item_ended(&iteration, item);
 }
 
 /* ---------------------------------------------------------------------------
@@ -708,13 +734,15 @@ emit_started(Iteration *iteration, const IteratorItems *items)
 
 /*
  * Starts as many items as may be in flight; the others are left for later.
- * Those that fail at once make room for others.
+ * Items that fail when they start make room for others.  Returns the end of the
+ * attempt, if all of them fail or one failure ends it.
  */
-static void
+static AttemptEnd
 start_items(Iteration *iteration, const IteratorItems *items)
 {
 	BrokerState *state = iteration->state;
 	int			first = Min(iteration->total, iteration->concurrency);
+	AttemptEnd	end = {NULL, false};
 	Decision   *decision;
 
 	iteration->items = items;
@@ -722,52 +750,76 @@ start_items(Iteration *iteration, const IteratorItems *items)
 	for (int i = 0; i < first; i++)
 	{
 		char	   *error;
+		ItemEnd		item;
 
 		CHECK_FOR_INTERRUPTS();
-		if (!start_item(iteration, i, &items->values[i], &error) &&
-			!item_ended(iteration, i, false, NULL, error, 0, state->last_event_id))
-			return;
+		if (start_item(iteration, i, &items->values[i], &error))
+			continue;
+		memset(&item, 0, sizeof(item));
+		item.index = i;
+		item.error = error;
+		item.parent = state->last_event_id;
+		end = item_ended(iteration, item);
+		if (end.event != NULL)
+			return end;
 	}
 	first = iteration->progress.started;
 	if (first == iteration->total)
-		return;
-	decision = decide(state, DECIDE_ADD_ITEMS, iteration->run);
+		return end;
+	decision = decision_add(state, DECIDE_ADD_ITEMS, iteration->run);
 	decision->first_item = first;
 	decision->nitems = iteration->total - first;
 	decision->items = items->values + first;
+	return end;
 }
 
-/* See broker_internal.h. */
-void
+/*
+ * Renders what an attempt of an iterator begins with: its input, its items and
+ * its timeout.  False when that fails the run.
+ */
+static bool
+prepare_iterator(Iteration *iteration, Scope *scope, const JsonbValue *transition_input,
+				 IteratorItems *items)
+{
+	const Step *step = iteration->step;
+	Run		   *run = iteration->run;
+	FailureKind kind = FAILURE_COLLECTION;
+	SourceError error;
+
+	memset(&error, 0, sizeof(error));
+	scope->input = transition_input;
+	if (assemble_input(step, scope, transition_input, &iteration->input, &error) &&
+		find_items(iteration, scope, items, &error))
+	{
+		if (timeout_render(step->timeout, &scope->template, &run->timeout, &error))
+			return true;
+		kind = FAILURE_TEMPLATE;
+	}
+	fail_start(iteration->state, run, kind, scope_error_text(&error), transition_input);
+	return false;
+}
+
+/*
+ * Starts an attempt of an iterator.  Returns the end of the attempt where the
+ * collection is empty or no item can be started.
+ */
+AttemptEnd
 start_iterator(BrokerState *state, Run *run, const JsonbValue *transition_input)
 {
+	AttemptEnd	none = {NULL, false};
 	Iteration	iteration;
 	IteratorItems items;
 	Scope		scope;
-	SourceError error;
 
 	memset(&iteration, 0, sizeof(iteration));
 	iteration.state = state;
 	iteration.run = run;
 	iteration.step = &state->playbook->steps[run->step];
 	iteration.spec = iteration.step->iterator;
-	memset(&error, 0, sizeof(error));
 	scope_init(&scope, state, iteration.step, run->visit, state->now);
-	scope.input = transition_input;
-	if (!assemble_input(iteration.step, &scope, transition_input, &iteration.input, &error) ||
-		!find_items(&iteration, &scope, &items, &error))
-	{
-		fail_step(state, run, released_by(run), FAILURE_COLLECTION, scope_error_text(&error),
-				  NULL, transition_input, NULL);
-		return;
-	}
+	if (!prepare_iterator(&iteration, &scope, transition_input, &items))
+		return none;
 	iteration.has_input = true;
-	if (!timeout_render(iteration.step->timeout, &scope.template, &run->timeout, &error))
-	{
-		fail_step(state, run, released_by(run), FAILURE_TEMPLATE, scope_error_text(&error),
-				  NULL, transition_input, NULL);
-		return;
-	}
 	run->max_attempts = retry_max_attempts(iteration.step->retry, &scope.template);
 	iteration.total = items.count;
 	emit_started(&iteration, &items);
@@ -775,12 +827,11 @@ start_iterator(BrokerState *state, Run *run, const JsonbValue *transition_input)
 	if (iteration.total == 0)
 	{
 		store_context(&iteration);
-		finish_iterator(&iteration, iteration.since);
-		return;
+		return complete_iterator(&iteration, iteration.since);
 	}
 	if (iteration.spec->body->kind == STEP_PLAYBOOK)
 		iteration.catalog_id = pin_child(state, iteration.spec->body, &scope);
 	store_context(&iteration);
 	open_run(state, run);
-	start_items(&iteration, &items);
+	return start_items(&iteration, &items);
 }

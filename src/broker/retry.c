@@ -10,6 +10,7 @@
 #include "common/pg_prng.h"
 #endif
 
+#include "broker/condition.h"
 #include "broker/retry.h"
 
 #define DEFAULT_MAX_ATTEMPTS	3
@@ -20,7 +21,7 @@
 
 /* See retry.h. */
 double
-retry_luck(void)
+retry_jitter(void)
 {
 #if PG_VERSION_NUM >= 150000
 	return pg_prng_double(&pg_global_prng_state);
@@ -88,7 +89,7 @@ backoff(const RetryPolicy *policy, const RetryAttempt *attempt)
 	if (!(delay < longest))
 		delay = longest;
 	if (policy_jitter(policy->jitter, scope))
-		delay *= 0.5 + attempt->luck;
+		delay *= 0.5 + attempt->jitter;
 	return rint(Min(delay, LONGEST_DELAY) * USECS_PER_SEC) / USECS_PER_SEC;
 }
 
@@ -103,11 +104,11 @@ retry_decide(const RetryPolicy *policy, const RetryAttempt *attempt, int max_att
 	if (policy == NULL)
 		return RETRY_NO;
 	if (policy->stop_when != NULL &&
-		(!condition_truth(policy->stop_when, attempt->scope, &holds, &error) || holds))
+		(!condition_evaluate(policy->stop_when, attempt->scope, &holds, &error) || holds))
 		return RETRY_NO;
 	if (policy->retry_when != NULL)
 	{
-		if (!condition_truth(policy->retry_when, attempt->scope, &holds, &error) || !holds)
+		if (!condition_evaluate(policy->retry_when, attempt->scope, &holds, &error) || !holds)
 			return RETRY_NO;
 	}
 	else if (attempt->success)

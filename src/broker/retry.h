@@ -20,14 +20,14 @@ typedef struct RetryAttempt
 	const TemplateScope *scope; /* knows error, result, status_code ... */
 	int			number;			/* from 1 */
 	bool		success;
-	double		luck;			/* in [0, 1): for the jitter */
+	double		jitter;			/* in [0, 1): spreads the delay */
 } RetryAttempt;
 
 /* The bound that goes into the queue row; 1 without a policy. */
 extern int	retry_max_attempts(const RetryPolicy *policy, const TemplateScope *scope);
 
 /* Uniform in [0, 1). */
-extern double retry_luck(void);
+extern double retry_jitter(void);
 
 /* Asks the policy about an attempt.  *delay is in seconds. */
 extern RetryVerdict retry_decide(const RetryPolicy *policy, const RetryAttempt *attempt,

@@ -193,10 +193,13 @@ execute_saves(BrokerState *state, const Run *run, const Step *task, Scope *scope
 	return true;
 }
 
-/* See broker_internal.h. */
+/*
+ * Saves what a successful attempt of a run or of an item has done.  *saved: what
+ * was saved.  False and *error when the saves fail.
+ */
 bool
-save_attempt(BrokerState *state, Run *run, const JsonbValue *envelope, const JsonbValue *input,
-			 int64 parent, JsonbValue *saved, const char **error)
+save_attempt(BrokerState *state, Run *run, const AttemptOutcome *outcome, JsonbValue *saved,
+			 const char **error)
 {
 	const Step *step = &state->playbook->steps[run->step];
 	const Step *task = run->item >= 0 ? step->iterator->body : step;
@@ -206,12 +209,12 @@ save_attempt(BrokerState *state, Run *run, const JsonbValue *envelope, const Jso
 	JsonBuilder builder;
 
 	scope_init(&scope, state, step, run->visit, state->now);
-	scope.input = input;
+	scope.input = outcome->input;
 	if (step->kind != STEP_SAVE)
 	{
-		result_value(envelope, &value);
+		result_value(outcome->envelope, &value);
 		scope.result = &value;
-		scope.envelope = envelope;
+		scope.envelope = outcome->envelope;
 	}
 	if (run->item >= 0 && run->context != NULL)
 	{
@@ -221,15 +224,18 @@ save_attempt(BrokerState *state, Run *run, const JsonbValue *envelope, const Jso
 	else if (run->item < 0 && strcmp(step->type, "iterator") == 0)
 	{
 		json_begin_object(&builder);
-		add_iterator_names(envelope, &builder);
+		add_iterator_names(outcome->envelope, &builder);
 		json_end_object(&builder, &names);
 		scope.names = &names;
 	}
-	return execute_saves(state, run, task, &scope, parent, saved, error);
+	return execute_saves(state, run, task, &scope, outcome->event->event_id, saved, error);
 }
 
-/* See broker_internal.h. */
-void
+/*
+ * Starts an attempt of a step that only saves.  Returns the end of the attempt,
+ * which comes at once: end_attempt() does the saving.
+ */
+AttemptEnd
 start_save_step(BrokerState *state, Run *run, const JsonbValue *transition_input)
 {
 	const Step *step = &state->playbook->steps[run->step];
@@ -238,15 +244,15 @@ start_save_step(BrokerState *state, Run *run, const JsonbValue *transition_input
 	JsonBuilder builder;
 	JsonbValue	input;
 	JsonbValue	context;
-	Event		done;
+	AttemptEnd	end = {NULL, true};
+	Event	   *done;
 
 	memset(&error, 0, sizeof(error));
 	scope_init(&scope, state, step, run->visit, state->now);
 	if (!assemble_input(step, &scope, transition_input, &input, &error))
 	{
-		fail_step(state, run, released_by(run), FAILURE_TEMPLATE, scope_error_text(&error),
-				  NULL, transition_input, NULL);
-		return;
+		fail_start(state, run, FAILURE_TEMPLATE, scope_error_text(&error), transition_input);
+		return end;
 	}
 	if (run->started_event_id == 0)
 	{
@@ -259,10 +265,12 @@ start_save_step(BrokerState *state, Run *run, const JsonbValue *transition_input
 	json_end_object(&builder, &context);
 	run->context = json_to_jsonb(&context);
 	run->state = RUN_OPEN;
-	memset(&done, 0, sizeof(done));
-	done.type = EVENT_ACTION_COMPLETED;
-	done.execution_id = state->execution_id;
-	done.event_id = run->started_event_id;
-	done.created_at = state->time;
-	end_attempt(state, run, &done, true);
+	done = palloc0(sizeof(Event));
+	done->type = EVENT_ACTION_COMPLETED;
+	done->execution_id = state->execution_id;
+	done->event_id = run->started_event_id;
+	done->created_at = state->time;
+	done->item = -1;
+	end.event = done;
+	return end;
 }

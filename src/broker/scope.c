@@ -17,7 +17,7 @@
 
 #include "miscadmin.h"
 
-#include "broker/scope.h"
+#include "broker/broker.h"
 
 typedef struct KnownValue
 {
@@ -379,44 +379,4 @@ scope_error_text(const SourceError *error)
 		return psprintf("%s (line %d, column %d)",
 						error->message, error->line, error->column);
 	return pstrdup(error->message);
-}
-
-/* A condition's own position turns the engine's into one in the playbook. */
-bool
-condition_truth(const Condition *condition, const TemplateScope *scope,
-				bool *result, SourceError *error)
-{
-	if (condition->template == NULL)
-	{
-		*result = condition->constant;
-		return true;
-	}
-	memset(error, 0, sizeof(SourceError));
-	if (template_truth(condition->template, scope, result, error))
-		return true;
-	if (condition->line > 0 && error->line > 0)
-	{
-		YamlNode	text;
-
-		memset(&text, 0, sizeof(text));
-		text.text_line = condition->line;
-		text.text_column = condition->column;
-		text.block = condition->block;
-		yaml_locate(&text, error->line, error->column,
-					&error->line, &error->column);
-	}
-	return false;
-}
-
-/* The same for who only has an event to write the error into. */
-bool
-condition_holds(const Condition *condition, Scope *scope, bool *result,
-				char **error)
-{
-	SourceError failure;
-
-	if (condition_truth(condition, &scope->template, result, &failure))
-		return true;
-	*error = scope_error_text(&failure);
-	return false;
 }

@@ -5,7 +5,8 @@
 #ifndef NOETL_BROKER_SCOPE_H
 #define NOETL_BROKER_SCOPE_H
 
-#include "broker/broker.h"
+#include "broker/model.h"
+#include "playbook/playbook.h"
 
 /* What is known besides the execution while one template is evaluated. */
 typedef struct Scope
@@ -51,13 +52,5 @@ extern void scope_init_workload(Scope *scope, BrokerState *state, TimestampTz no
 
 /* An error message with the place in the playbook. */
 extern char *scope_error_text(const SourceError *error);
-
-/* Truth of a condition over any scope; false and *error when it raises. */
-extern bool condition_truth(const Condition *condition, const TemplateScope *scope,
-							bool *result, SourceError *error);
-
-/* The same over a playbook's; false and *error (text) when it raises. */
-extern bool condition_holds(const Condition *condition, Scope *scope,
-							bool *result, char **error);
 
 #endif							/* NOETL_BROKER_SCOPE_H */

@@ -10,6 +10,7 @@
  */
 #include "common/common.h"
 
+#include "broker/broker.h"
 #include "broker/input.h"
 #include "broker/transition.h"
 

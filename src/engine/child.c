@@ -90,6 +90,7 @@ child_start(const BrokerState *state, const ChildStart *start)
 	event.has_index = start->item >= 0;
 	event.current_index = start->item;
 	event.current_item = start->current_item;
+	event_parse(&event);
 
 	store = store_open(InvalidOid);
 	write_own_event(store, &event);

@@ -142,16 +142,10 @@ TimestampTz
 execution_deadline(const Event *start)
 {
 	int64		timeout = playbook_get(start->catalog_id)->timeout;
-	int64		given;
-	JsonbValue	meta;
 
-	if (start->meta != NULL)
-	{
-		json_from_jsonb(start->meta, &meta);
-		if (json_get_int(&meta, "timeout", &given) && given > 0 && given < LONGEST_TIMEOUT &&
-			(timeout == 0 || given < timeout))
-			timeout = given;
-	}
+	if (start->timeout > 0 && start->timeout < LONGEST_TIMEOUT &&
+		(timeout == 0 || start->timeout < timeout))
+		timeout = start->timeout;
 	return timeout > 0 ? start->created_at + timeout : 0;
 }
 

@@ -112,11 +112,6 @@ extern void event_assign_time(Store *store, Event *event);
 /* How many events this backend has prepared: is one still the newest? */
 extern uint64 prepared_events;
 
-/* Which types a finished execution takes no notice of. */
-extern bool event_has_effect(EventType type);
-/* Is an event marked as one without effect? */
-extern bool event_is_ignored(const Event *event);
-
 /*
  * A row that already carries its event_id, created_at and catalog_id is
  * history: pg_restore and replication bring such rows back, as the tables'

@@ -35,60 +35,6 @@ meta_text(const char *key, const char *text)
 	return json_to_jsonb(&value);
 }
 
-/* See event_internal.h. */
-bool
-event_has_effect(EventType type)
-{
-	switch (type)
-	{
-		case EVENT_EXECUTION_COMPLETE:
-		case EVENT_EXECUTION_FAILED:
-		case EVENT_EXECUTION_CANCELLED:
-		case EVENT_ACTION_STARTED:
-		case EVENT_ACTION_COMPLETED:
-		case EVENT_ACTION_ERROR:
-		case EVENT_STEP_RESULT:
-		case EVENT_STEP_COMPLETED:
-		case EVENT_STEP_FAILED:
-		case EVENT_STEP_SKIPPED:
-		case EVENT_ITERATOR_COMPLETED:
-		case EVENT_CHILD_SPAWNED:
-			return true;
-		default:
-			return false;
-	}
-}
-
-/* See event_internal.h. */
-bool
-event_is_ignored(const Event *event)
-{
-	JsonbValue	meta;
-	JsonbValue	reason;
-
-	if (event->meta == NULL)
-		return false;
-	json_from_jsonb(event->meta, &meta);
-	return json_get(&meta, "ignored", &reason);
-}
-
-/* Types that give their step a value, be it null. */
-static bool
-sets_value(EventType type)
-{
-	return type == EVENT_ACTION_COMPLETED || type == EVENT_STEP_RESULT ||
-		type == EVENT_STEP_COMPLETED || type == EVENT_STEP_SKIPPED ||
-		type == EVENT_ITERATOR_COMPLETED;
-}
-
-/* Events about one step, whose node can be filled in from its queue row. */
-static bool
-is_run_event(EventType type)
-{
-	return type != EVENT_OTHER && type != EVENT_EXECUTION_START &&
-		!event_type_is_terminal(type);
-}
-
 /*
  * Others must not decide on a state that our snapshot cannot see; and what we
  * cannot see we must not decide on either.
@@ -164,13 +110,13 @@ fill_node(Store *store, Event *event)
 {
 	QueueRow	row;
 	const char *task_id;
-	int			item = event_item(event);
+	int			item = event->item;
 
-	if (!is_run_event(event->type))
+	if (!event_type_is_about_run(event->type))
 	{
 		if (event->node_id == NULL &&
 			(event->type != EVENT_OTHER || event->node_name == NULL))
-			event->node_id = psprintf(INT64_FORMAT, event->execution_id);
+			event_set_node_id(event, psprintf(INT64_FORMAT, event->execution_id));
 		return;
 	}
 	if (event->node_name == NULL ||
@@ -189,7 +135,7 @@ fill_node(Store *store, Event *event)
 		row.node_id = psprintf("%s[%d]", task_id, item);
 	}
 	if (event->node_id == NULL)
-		event->node_id = row.node_id;
+		event_set_node_id(event, row.node_id);
 	if (event->node_type == NULL)
 		event->node_type = row.node_type;
 	if (event->parent_event_id == 0 &&
@@ -244,8 +190,7 @@ normalise_words(Event *event)
 				(errmsg("unknown event status \"%s\", stored as PENDING", given),
 				 errhint("The words are STARTED, RUNNING, PAUSED, PENDING, FAILED, COMPLETED, CANCELLED.")));
 	event->type = event_type_of(event->event_type, event->status);
-	if (event->type == EVENT_ITERATION_STARTED && event_child(event) != 0)
-		event->type = EVENT_CHILD_SPAWNED;
+	event_parse(event);
 }
 
 /*
@@ -257,7 +202,7 @@ meet_execution(Store *store, Event *event, Execution *execution)
 {
 	bool		over;
 
-	if (noetl_broker && event_has_effect(event->type) &&
+	if (noetl_broker && event_type_has_effect(event->type) &&
 		writing_on(event->execution_id) == NULL &&
 		store_any_pending(store, event->execution_id))
 	{
@@ -270,8 +215,11 @@ meet_execution(Store *store, Event *event, Execution *execution)
 	over = !execution->running;
 	if (!over && event_type_is_terminal(event->type))
 		over = store_pending_end(store, event->execution_id) != 0;
-	if (over && event_has_effect(event->type))
-		event->meta = meta_text("ignored", "the execution is over");
+	if (over && event_type_has_effect(event->type))
+	{
+		event->annotation = meta_text("ignored", "the execution is over");
+		event->ignored = true;
+	}
 }
 
 /* See event_internal.h. */
@@ -306,11 +254,14 @@ prepare_event(Store *store, Event *event, bool has_result)
 		meet_execution(store, event, &execution);
 	}
 	else
-		event->meta = meta_text("started_by", GetUserNameFromId(GetUserId(), false));
+	{
+		event->started_by = GetUserNameFromId(GetUserId(), false);
+		event->annotation = meta_text("started_by", event->started_by);
+	}
 	assign_time(store, event, fresh);
 	prepared_events++;
 	fill_node(store, event);
-	if (!has_result && sets_value(event->type))
+	if (!has_result && event_type_defaults_to_null(event->type))
 	{
 		JsonbValue	null;
 
@@ -368,16 +319,16 @@ prepared_tuple(TriggerData *trigger, const Event *event)
 		nulls[EVENT_COL_RESULT - 1] = false;
 		replace[EVENT_COL_RESULT - 1] = true;
 	}
-	if (event->meta != NULL)
+	if (event->annotation != NULL)
 	{
 		bool		isnull;
 		Datum		old = slot_getattr(trigger->tg_trigslot, EVENT_COL_META, &isnull);
 		Jsonb	   *old_meta = isnull ? NULL : DatumGetJsonbP(old);
 
-		values[EVENT_COL_META - 1] = PointerGetDatum(event->meta);
+		values[EVENT_COL_META - 1] = PointerGetDatum(event->annotation);
 		if (old_meta != NULL && JB_ROOT_IS_OBJECT(old_meta))
 			values[EVENT_COL_META - 1] =
-				DirectFunctionCall2(jsonb_concat, old, PointerGetDatum(event->meta));
+				DirectFunctionCall2(jsonb_concat, old, PointerGetDatum(event->annotation));
 		nulls[EVENT_COL_META - 1] = false;
 		replace[EVENT_COL_META - 1] = true;
 	}

@@ -116,9 +116,7 @@ noetl_event_before(PG_FUNCTION_ARGS)
 	if (event.type == EVENT_EXECUTION_START || event.type == EVENT_ITERATION_STARTED)
 	{
 		/* the context names a playbook or a child; the rest stays as it is */
-		store_read_event(trigger->tg_trigslot, &event);
-		event.result = NULL;
-		event.meta = NULL;
+		event.context = slot_jsonb(trigger->tg_trigslot, EVENT_COL_CONTEXT);
 	}
 
 	decide_registered();
@@ -460,7 +458,7 @@ drop_late_task(Store *store, const Event *event)
 	if ((event->type == EVENT_ACTION_COMPLETED || event->type == EVENT_ACTION_ERROR) &&
 		event->node_name != NULL &&
 		store_find_task(store, event->execution_id, event->node_name,
-						event_item(event), &row) &&
+						event->item, &row) &&
 		(event->worker_id == NULL || row.worker_id == NULL ||
 		 strcmp(event->worker_id, row.worker_id) == 0))
 		(void) store_delete_task(store, row.queue_id);
@@ -484,7 +482,7 @@ begin_evaluation(BrokerState *state, ValueContext *values, Store *store,
 	state->version = execution->version;
 	state->depth = execution->depth;
 	state->started_by = execution->started_by;
-	state->jitter = retry_luck();
+	state->jitter = retry_jitter();
 	values_init(values, store, state, !newest);
 	state->values = values->source;
 	if (!newest)
@@ -504,19 +502,19 @@ decide_event(Store *store, const Event *event, bool newest)
 	ValueContext values;
 	char	   *error = NULL;
 
-	if (event->type != EVENT_EXECUTION_START && !event_has_effect(event->type))
+	if (!event_type_is_decided(event->type))
 		return 0;
 	if (!store_get_execution(store, event->execution_id, &execution))
 		elog(ERROR, "execution " INT64_FORMAT " has vanished", event->execution_id);
 	if (!execution.running)
 	{
-		if (event->type != EVENT_EXECUTION_START && !event_is_ignored(event))
+		if (event->type != EVENT_EXECUTION_START && !event->ignored)
 			store_annotate_event(store, event->execution_id, event->event_id,
 								 meta_text("ignored", "the execution is over"));
 		drop_late_task(store, event);
 		return 0;
 	}
-	if (event_is_ignored(event))
+	if (event->ignored)
 		return 0;
 
 	begin_evaluation(&state, &values, store, &execution, newest);
@@ -526,9 +524,9 @@ decide_event(Store *store, const Event *event, bool newest)
 	{
 		state.runs = store_load_runs(store, event->execution_id, state.playbook,
 									 event->node_name);
-		if (event->node_name != NULL && event_item(event) >= 0)
+		if (event->node_name != NULL && event->item >= 0)
 			state.item = store_load_item(store, event->execution_id, state.playbook,
-										 event->node_name, event_item(event));
+										 event->node_name, event->item);
 	}
 	if (error != NULL)
 		broker_refuse(&state, event, error);
@@ -615,9 +613,8 @@ event_stored(Store *store, const Event *event, uint64 number)
 		execution_insert(store, event, NULL);
 	if (noetl_broker && others == NULL)
 		(void) decide_event(store, event, number == prepared_events);
-	else if (event->type == EVENT_EXECUTION_START ||
-			 (event_has_effect(event->type) &&
-			  !(event_type_is_terminal(event->type) && event_is_ignored(event))))
+	else if (event_type_is_decided(event->type) &&
+			 !(event_type_is_terminal(event->type) && event->ignored))
 	{
 		store_insert_pending(store, event);
 		if (noetl_broker)
@@ -682,19 +679,17 @@ noetl_event_after(PG_FUNCTION_ARGS)
 bool
 event_ingest(Store *store, Event *event)
 {
-	Jsonb	   *meta = event->meta;
 	uint64		number;
 
-	event->meta = NULL;
 	if (!prepare_event(store, event, event->result != NULL))
 		return false;
 	number = prepared_events;
 	if (event->meta == NULL)
-		event->meta = meta;
-	else if (meta != NULL)
+		event->meta = event->annotation;
+	else if (event->annotation != NULL)
 		event->meta = DatumGetJsonbP(DirectFunctionCall2(jsonb_concat,
-														 PointerGetDatum(meta),
-														 PointerGetDatum(event->meta)));
+														 PointerGetDatum(event->meta),
+														 PointerGetDatum(event->annotation)));
 	write_own_event(store, event);
 	event_stored(store, event, number);
 	return true;

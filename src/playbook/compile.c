@@ -26,51 +26,16 @@ static void load_steps(Compiler *compiler, const YamlNode *workflow);
 static void add_step(Compiler *compiler, const YamlNode *node, char *name,
 					 const YamlNode *where);
 static const YamlNode *name_node(const YamlNode *node);
-static char *step_name(Compiler *compiler, const YamlNode *node,
-					   const YamlNode **where);
+static char *read_step_name(Compiler *compiler, const YamlNode *node,
+							const YamlNode **where);
 static void compile_steps(Compiler *compiler);
-static Playbook *finish(Compiler *compiler, List **issues);
+static Playbook *hand_over(Compiler *compiler, List **issues);
 
 /* Names that mean something else in every template. */
 static const char *const reserved_names[] = {
 	"workload", "work", "context", "result", "results", "this", "data",
 	"args", "input", "env", "job", "execution_id", NULL
 };
-
-/* A member that is there and not null. */
-const YamlNode *
-playbook_member(const YamlNode *map, const char *key)
-{
-	const YamlNode *value;
-
-	if (map == NULL || map->kind != YN_MAP)
-		return NULL;
-	value = yaml_member(map, key);
-	return value != NULL && value->kind != YN_NULL ? value : NULL;
-}
-
-/* The text of a scalar as written (a step may be called 1), or NULL. */
-char *
-playbook_scalar_text(const YamlNode *node)
-{
-	if (node == NULL || node->kind == YN_NULL || node->kind == YN_LIST ||
-		node->kind == YN_MAP || node->length == 0)
-		return NULL;
-	return pnstrdup(node->string, node->length);
-}
-
-/* Is a name the given word, whatever its case and the space around it? */
-bool
-playbook_name_is(const char *name, const char *word)
-{
-	int			length = strlen(name);
-	int			skip = strspn(name, " \t\r\n");
-
-	while (length > skip && strchr(" \t\r\n", name[length - 1]) != NULL)
-		length--;
-	return length - skip == (int) strlen(word) &&
-		pg_strncasecmp(name + skip, word, length - skip) == 0;
-}
 
 /* An empty playbook in a memory context of its own. */
 static Playbook *
@@ -144,12 +109,12 @@ playbook_compile_document(const YamlNode *root, MemoryContext parent,
 			compile_steps(&compiler);
 	}
 	MemoryContextSwitchTo(caller);
-	return finish(&compiler, issues);
+	return hand_over(&compiler, issues);
 }
 
 /* Hands over the issues, and the playbook if none of them is an error. */
 static Playbook *
-finish(Compiler *compiler, List **issues)
+hand_over(Compiler *compiler, List **issues)
 {
 	MemoryContextDelete(compiler->scratch);
 	*issues = playbook_sorted_issues(compiler);
@@ -314,7 +279,7 @@ load_steps(Compiler *compiler, const YamlNode *workflow)
 	for (i = 0; i < workflow->count; i++)
 	{
 		const YamlNode *where;
-		char	   *name = step_name(compiler, workflow->items[i], &where);
+		char	   *name = read_step_name(compiler, workflow->items[i], &where);
 		int			known;
 
 		CHECK_FOR_INTERRUPTS();
@@ -372,7 +337,7 @@ name_node(const YamlNode *node)
 
 /* What a step is called, or NULL after saying what is wrong. */
 static char *
-step_name(Compiler *compiler, const YamlNode *node, const YamlNode **where)
+read_step_name(Compiler *compiler, const YamlNode *node, const YamlNode **where)
 {
 	char	   *name;
 	int			i;
@@ -440,11 +405,4 @@ compile_steps(Compiler *compiler)
 	pfree(edges.first);
 	pfree(edges.targets);
 	playbook_lint_graph(compiler);
-}
-
-/* Index of a step by name, or -1. */
-int
-playbook_find_step(const Playbook *playbook, const char *name, int length)
-{
-	return name_table_find(&playbook->step_index, name, length);
 }

@@ -161,7 +161,7 @@ collect_raw_roots(Compiler *compiler, const char *key, const YamlNode *node)
 	for (i = 0; i < node->count; i++)
 		if (node->kind == YN_LIST)
 			collect_raw_roots(compiler, key, node->items[i]);
-		else if (!playbook_key_is_code(node->pairs[i].key->string))
+		else if (!key_is_code(node->pairs[i].key->string))
 			collect_raw_roots(compiler, node->pairs[i].key->string, node->pairs[i].value);
 	if (node->kind != YN_STRING)
 		return;

@@ -16,6 +16,8 @@
 #ifndef NOETL_PLAYBOOK_INTERNAL_H
 #define NOETL_PLAYBOOK_INTERNAL_H
 
+#include "playbook/keys.h"
+#include "playbook/node.h"
 #include "playbook/playbook.h"
 
 /* With as many errors compilation stops; more warnings are not listed. */
@@ -69,17 +71,8 @@ typedef struct StepSource
 	bool		is_loop;		/* it is written as a step with "loop" */
 } StepSource;
 
-/* playbook.c */
-extern char *playbook_scalar_text(const YamlNode *node);
-extern const YamlNode *playbook_member(const YamlNode *map, const char *key);
-extern bool playbook_name_is(const char *name, const char *word);
-
 /* playbook_step.c */
 extern void playbook_compile_step(Compiler *compiler, int index);
-extern bool playbook_key_is_code(const char *key);
-extern bool playbook_control_type(const char *type);
-/* Members that are input, in order of increasing precedence; NULL ends them. */
-extern const char *const playbook_step_inputs[];
 
 /* playbook_task.c */
 extern void playbook_load_tasks(Compiler *compiler);
@@ -87,8 +80,6 @@ extern void playbook_check_idle_tasks(Compiler *compiler);
 extern bool playbook_resolve_step(Compiler *compiler, const YamlNode *node,
 								  const char *name, StepSource *source);
 
-extern YamlNode *playbook_new_map(const YamlNode *like, int capacity);
-extern void playbook_add_pair(YamlNode *map, YamlNode *key, YamlNode *value);
 extern const YamlNode *playbook_find_task(Compiler *compiler, const char *name);
 
 /* playbook_iterator.c */
@@ -143,7 +134,6 @@ extern int64 playbook_constant_timeout(Compiler *compiler,
 									   const YamlNode *node);
 
 /* playbook_lint.c */
-extern bool playbook_key_forwarded(const char *key);
 extern void playbook_lint_step(Compiler *compiler, const Step *step,
 							   const StepSource *source);
 extern void playbook_lint_target(Compiler *compiler, const YamlNode *map);

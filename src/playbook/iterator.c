@@ -19,75 +19,11 @@
 
 #include "playbook/internal.h"
 
-/* What an iterator is made of, and other names of it. */
-static const struct
-{
-	const char *key;
-	const char *names[4];
-}			iterator_keys[] = {
-	{"collection", {"collection", "data", "in", NULL}},
-	{"element", {"element", "iterator", NULL}},
-	{"where", {"where", "filter", NULL}},
-	{"order_by", {"order_by", NULL}},
-	{"limit", {"limit", NULL}},
-	{"chunk", {"chunk", NULL}},
-	{"mode", {"mode", NULL}},
-	{"concurrency", {"concurrency", NULL}},
-	{"on_error", {"on_error", NULL}},
-};
-
-/* What belongs to the step as a whole, also where "loop" is written on it. */
-static const char *const step_keys[] = {
-	"when", "pass", "result", "return", "on_error", "max_visits", "timeout",
-	"priority", "desc", "description", NULL
-};
-
-/* Is a word one of a NULL-terminated list? */
-static bool
-one_of(const char *word, const char *const *list)
-{
-	for (int i = 0; list[i] != NULL; i++)
-		if (strcmp(word, list[i]) == 0)
-			return true;
-	return false;
-}
-
-/* A string at the place of another node. */
-static YamlNode *
-new_string(const YamlNode *like, const char *text)
-{
-	YamlNode   *node = palloc0(sizeof(YamlNode));
-
-	node->kind = YN_STRING;
-	node->line = like->line;
-	node->column = like->column;
-	node->string = pstrdup(text);
-	node->length = strlen(text);
-	return node;
-}
-
 /* Appends a member with a key of our own choice. */
 static void
 add_named(YamlNode *map, const char *key, const YamlNode *value)
 {
-	playbook_add_pair(map, new_string(value, key), unconstify(YamlNode *, value));
-}
-
-/* A member by the first of its names that is there; *name says which. */
-static const YamlNode *
-member_by_names(const YamlNode *map, const char *const *names, const char **name)
-{
-	for (int i = 0; names[i] != NULL; i++)
-	{
-		const YamlNode *value = playbook_member(map, names[i]);
-
-		if (value != NULL)
-		{
-			*name = names[i];
-			return value;
-		}
-	}
-	return NULL;
+	playbook_add_pair(map, playbook_new_string(value, key), unconstify(YamlNode *, value));
 }
 
 /* Is a value a member of a map, under whatever name? */
@@ -104,9 +40,6 @@ has_value(const YamlNode *map, const YamlNode *value)
 static const YamlNode *
 body_of_loop(const StepSource *source)
 {
-	static const char *const outside[] = {
-		"step", "next", "next_mode", "join", "loop", NULL
-	};
 	const YamlNode *merged = source->merged;
 	YamlNode   *body = playbook_new_map(merged, merged->count);
 
@@ -114,7 +47,7 @@ body_of_loop(const StepSource *source)
 	{
 		const char *key = merged->pairs[i].key->string;
 
-		if (!one_of(key, outside) && !one_of(key, step_keys))
+		if (!key_in(key, loop_frame_keys) && !key_in(key, whole_step_keys))
 			playbook_add_pair(body, merged->pairs[i].key, merged->pairs[i].value);
 	}
 	return body;
@@ -125,8 +58,7 @@ static const YamlNode *
 body_of_iterator(Compiler *compiler, const StepSource *source)
 {
 	static const char *const names[] = {"task", "workbook", "tasks", NULL};
-	const char *name;
-	const YamlNode *body = member_by_names(source->merged, names, &name);
+	const YamlNode *body = playbook_first_member(source->merged, names);
 	char	   *text = playbook_scalar_text(body);
 
 	if (body != NULL && text == NULL)
@@ -227,25 +159,24 @@ static YamlNode *
 canonical_map(const StepSource *source, const YamlNode *loop, const YamlNode *task)
 {
 	const YamlNode *merged = source->merged;
-	YamlNode   *map = playbook_new_map(merged, merged->count + lengthof(iterator_keys) + 2);
-	const char *name;
+	YamlNode   *map = playbook_new_map(merged, merged->count + ITERATOR_KEYS + 2);
 
-	for (int i = 0; i < lengthof(iterator_keys); i++)
+	for (int i = 0; i < ITERATOR_KEYS; i++)
 	{
-		const YamlNode *value = member_by_names(loop, iterator_keys[i].names, &name);
+		const YamlNode *value = playbook_first_member(loop, iterator_keys[i].names);
 
 		if (value != NULL)
 			add_named(map, iterator_keys[i].key, value);
 	}
 	add_named(map, "task", task);
-	add_named(map, "type", new_string(merged, "iterator"));
+	add_named(map, "type", playbook_new_string(merged, "iterator"));
 	for (int i = 0; i < merged->count; i++)
 	{
 		const char *key = merged->pairs[i].key->string;
 		bool		wanted;
 
 		if (loop != merged)
-			wanted = one_of(key, step_keys) && yaml_member(map, key) == NULL;
+			wanted = key_in(key, whole_step_keys) && yaml_member(map, key) == NULL;
 		else
 			wanted = !has_value(map, merged->pairs[i].value) &&
 				strcmp(key, "type") != 0 && strcmp(key, "tool") != 0 &&
@@ -276,7 +207,7 @@ check_parts(Compiler *compiler, const YamlNode *map, const StepSource *source)
 		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
 					   element ? element : where, "Write: element: item.",
 					   "the iterator does not say how its items are called");
-	if (mode != NULL && !template_has_tags(mode, strlen(mode)) && !one_of(mode, modes))
+	if (mode != NULL && !template_has_tags(mode, strlen(mode)) && !key_in(mode, modes))
 		playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING,
 					   playbook_member(map, "mode"),
 					   "It is sequential (the default), async, parallel or distributed.",
@@ -347,7 +278,7 @@ playbook_resolve_iterator(Compiler *compiler, const char *name, StepSource *sour
 					   "loop must be a mapping");
 		return;
 	}
-	if (loop != NULL && playbook_control_type(source->type))
+	if (loop != NULL && type_is_control(source->type))
 	{
 		playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING, loop,
 					   "Give the step a type, or let an iterator do a playbook for each item.",
@@ -437,8 +368,7 @@ playbook_compile_child(Compiler *compiler, const StepSource *source)
 		"path", "resource_path", "playbook_path", NULL
 	};
 	ChildSpec  *child = palloc0(sizeof(ChildSpec));
-	const char *name;
-	const YamlNode *path = member_by_names(source->merged, paths, &name);
+	const YamlNode *path = playbook_first_member(source->merged, paths);
 
 	child->content = compile_content(compiler, playbook_member(source->merged, "content"));
 	child->version = optional_doc(compiler, source->merged, "version");

@@ -8,63 +8,9 @@
 
 #include "playbook/internal.h"
 
-/* Keys that steer a step and never reach a worker. */
-static const char *const control_keys[] = {
-	"step", "desc", "description", "next", "type", "when", "pass", "result",
-	"return", "join", "next_mode", "on_error", "max_visits", "timeout_action",
-	NULL
-};
-
-/* Keys that a misspelling is compared with, besides control_keys. */
-static const char *const common_keys[] = {
-	"tool", "retry", "args", "with", "input", "payload", "params", "data",
-	"timeout", "save", "sink", "priority", "code", "command", "commands",
-	"method", "endpoint", "headers", NULL
-};
-
-/* Keys of known actions that resemble another key and are not misspelled. */
-static const char *const action_keys[] = {
-	"auth", "body", "chunk", "code_b64", "command_b64", "commands_b64",
-	"collection", "content", "count", "credential", "credentials", "date",
-	"direction", "element", "env", "file", "files", "input_data", "iterator",
-	"join_on", "key", "keys", "limit", "loop", "mode", "name", "notes", "order_by",
-	"path", "project_id", "provider", "query", "queries", "runtime", "sake",
-	"script", "sql", "source", "storage", "table", "target", "task", "tasks",
-	"test", "text", "time", "timeouts", "tools", "url", "version", "where",
-	"width", NULL
-};
-
-/* What only an action needs: a step with one of them and no type forgot it. */
-static const char *const action_marks[] = {
-	"code", "code_b64", "command", "commands", "command_b64", "sql", "query",
-	"url", "endpoint", "script", NULL
-};
-
-static const char *const target_keys[] = {
-	"step", "when", "then", "else", "condition", "input", "payload", "with",
-	"args", "data", NULL
-};
-
-static const char *const retry_keys[] = {
-	"max_attempts", "initial_delay", "retry_delay", "backoff_multiplier",
-	"max_delay", "jitter", "retry_when", "stop_when", NULL
-};
-
 static void lint_keys(Compiler *compiler, const YamlNode *map,
 					  const char *const *known, const char *const *more,
 					  const char *const *harmless);
-
-/* Is a word in a list? */
-static bool
-listed(const char *const *list, const char *word)
-{
-	int			i;
-
-	for (i = 0; list[i] != NULL; i++)
-		if (strcmp(list[i], word) == 0)
-			return true;
-	return false;
-}
 
 /* The word of a list that another one looks like, or NULL. */
 static const char *
@@ -76,13 +22,6 @@ resembles(const char *const *list, const char *word)
 		if (playbook_looks_like(word, list[i]))
 			return list[i];
 	return NULL;
-}
-
-/* Does a key of a step reach the worker? */
-bool
-playbook_key_forwarded(const char *key)
-{
-	return !listed(control_keys, key);
 }
 
 /* Warns of keys that look like a misspelling of a known one. */
@@ -98,8 +37,8 @@ lint_keys(Compiler *compiler, const YamlNode *map, const char *const *known,
 		const char *meant;
 
 		CHECK_FOR_INTERRUPTS();
-		if (listed(known, key->string) || listed(more, key->string) ||
-			listed(harmless, key->string))
+		if (key_in(key->string, known) || key_in(key->string, more) ||
+			key_in(key->string, harmless))
 			continue;
 		meant = resembles(known, key->string);
 		if (meant == NULL)
@@ -141,7 +80,7 @@ playbook_lint_step(Compiler *compiler, const Step *step,
 	if (step->kind == STEP_ACTION || step->kind == STEP_SAVE || source->type_node != NULL)
 		return;
 	for (i = 0; i < source->node->count; i++)
-		if (listed(action_marks, source->node->pairs[i].key->string))
+		if (key_in(source->node->pairs[i].key->string, action_marks))
 		{
 			playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING,
 						   source->node->pairs[i].key,

@@ -11,48 +11,25 @@
 #include "playbook/internal.h"
 #include "save/save.h"
 
-/* Keys by which a save says where it goes; storage may hold all the others. */
-static const char *const storage_keys[] = {"storage", "tool", "type", NULL};
-static const char *const kind_keys[] = {"kind", "type", "tool", "storage", "name", NULL};
-
-/* Whoever names one of these means another connection than the broker's own. */
-static const char *const connection_keys[] = {
-	"auth", "credential", "credentials", "connection", "connection_string",
-	"conninfo", "dsn", "url", "database_url", "host", "port", "user", "username",
-	"password", "dbname", "database", "sslmode", "db_host", "db_port", "db_user",
-	"db_password", "db_name", "db_sslmode", NULL
-};
-
-/* The first of several members that is there, or NULL. */
-static const YamlNode *
-first_member(const YamlNode *map, const char *const *keys)
-{
-	const YamlNode *value = NULL;
-
-	for (int i = 0; value == NULL && keys[i] != NULL; i++)
-		value = playbook_member(map, keys[i]);
-	return value;
-}
-
 /* A member of a save, or of the map in which its storage is written. */
 static const YamlNode *
 save_member(const YamlNode *save, const char *const *keys)
 {
-	const YamlNode *value = first_member(save, keys);
+	const YamlNode *value = playbook_first_member(save, keys);
 
-	return value != NULL ? value : first_member(first_member(save, storage_keys), keys);
+	return value != NULL ? value : playbook_first_member(playbook_first_member(save, storage_keys), keys);
 }
 
 /* Is one save for the database that the broker runs in? */
 static bool
 is_ours(const YamlNode *save)
 {
-	const YamlNode *storage = first_member(save, storage_keys);
+	const YamlNode *storage = playbook_first_member(save, storage_keys);
 	char	   *kind;
 	char	   *type;
 
 	if (storage != NULL && storage->kind == YN_MAP)
-		storage = first_member(storage, kind_keys);
+		storage = playbook_first_member(storage, storage_kind_keys);
 	kind = playbook_scalar_text(storage);
 	type = kind != NULL ? save_storage_type(kind) : NULL;
 	return type != NULL && strcmp(type, "postgres") == 0 &&

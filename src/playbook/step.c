@@ -12,11 +12,6 @@
 
 #include "playbook/internal.h"
 
-/* In order of increasing precedence. */
-const char *const playbook_step_inputs[] = {
-	"input", "payload", "with", "args", "params", "data", NULL
-};
-
 /* The action under construction: where each member came from. */
 typedef struct ActionBuilder
 {
@@ -55,29 +50,6 @@ static TemplateDoc *retry_number(Compiler *compiler, const YamlNode *node);
 static void compile_limits(Compiler *compiler, Step *step,
 						   const StepSource *source);
 static void take_raw_roots(Compiler *compiler, Step *step);
-
-/* Is a word one of a NULL-terminated list? */
-static bool
-one_of(const char *word, const char *const *list)
-{
-	int			i;
-
-	for (i = 0; list[i] != NULL; i++)
-		if (strcmp(word, list[i]) == 0)
-			return true;
-	return false;
-}
-
-/* Types that the broker itself completes. */
-bool
-playbook_control_type(const char *type)
-{
-	static const char *const control[] = {
-		"", "start", "end", "route", "router", "noop", NULL
-	};
-
-	return one_of(type, control);
-}
 
 /* Compiles the step of the given index. */
 void
@@ -154,7 +126,7 @@ compile_body(Compiler *compiler, const Step *iterator, const StepSource *source)
 	body->line = source->node->line;
 	body->column = source->node->column;
 	body->type = pstrdup(source->type);
-	if (playbook_control_type(body->type))
+	if (type_is_control(body->type))
 		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
 					   source->type_node ? source->type_node : source->node,
 					   "Say what it does: type: python (or http, postgres, playbook ...).",
@@ -233,7 +205,7 @@ compile_kind(Step *step, const StepSource *source)
 		step->kind = STEP_ITERATOR;
 	else if (strcmp(step->type, "playbook") == 0)
 		step->kind = STEP_PLAYBOOK;
-	else if (!playbook_control_type(step->type))
+	else if (!type_is_control(step->type))
 		step->kind = STEP_ACTION;
 	else if (save != NULL)
 	{
@@ -271,7 +243,7 @@ compile_action(Compiler *compiler, Step *step, const StepSource *source,
 		const YamlPair *pair = &merged->pairs[i];
 
 		CHECK_FOR_INTERRUPTS();
-		if (playbook_key_forwarded(pair->key->string) &&
+		if (key_is_forwarded(pair->key->string) &&
 			strcmp(pair->key->string, "data") != 0 &&
 			!(step->saves != NULL && pair->value == save))
 			add_member(compiler, builder, pair,
@@ -316,25 +288,15 @@ add_constant(ActionBuilder *builder, const char *key, const char *text)
 	doc->children[doc->count++] = value;
 }
 
-/* Is the value of a key program text, in which braces mean something else? */
-bool
-playbook_key_is_code(const char *key)
-{
-	return strncmp(key, "code", 4) == 0;
-}
-
 /* Compiles a member of the action as its key demands. */
 static TemplateDoc *
 compile_member(Compiler *compiler, const char *type, const YamlPair *pair)
 {
-	static const char *const raw[] = {"retry", "save", "sink", NULL};
-	static const char *const iterator_raw[] = {"task", "where", "order_by", NULL};
 	const char *key = pair->key->string;
 
-	if (playbook_key_is_code(key))
+	if (key_is_code(key))
 		return playbook_constant_doc(pair->value);
-	if (one_of(key, raw) ||
-		(strcmp(type, "iterator") == 0 && one_of(key, iterator_raw)))
+	if (key_is_raw(key, type))
 		return playbook_raw_doc(compiler, key, pair->value);
 	return playbook_compile_doc(compiler, pair->value);
 }
@@ -348,7 +310,7 @@ add_tool_keys(Compiler *compiler, ActionBuilder *builder, const YamlNode *map)
 	if (map == NULL || map->kind != YN_MAP)
 		return;
 	for (i = 0; i < map->count; i++)
-		if (!playbook_key_forwarded(map->pairs[i].key->string) &&
+		if (!key_is_forwarded(map->pairs[i].key->string) &&
 			!has_member(builder, map->pairs[i].key))
 			add_member(compiler, builder, &map->pairs[i],
 					   playbook_compile_doc(compiler, map->pairs[i].value));
@@ -381,13 +343,13 @@ compile_input(Compiler *compiler, Step *step, const YamlNode *map,
 	int			i;
 
 	if (input->layers == NULL)
-		input->layers = palloc(sizeof(TemplateDoc *) * lengthof(playbook_step_inputs) * 2);
-	for (i = 0; playbook_step_inputs[i] != NULL; i++)
+		input->layers = palloc(sizeof(TemplateDoc *) * (STEP_INPUT_KEYS + 1) * 2);
+	for (i = 0; step_input_keys[i] != NULL; i++)
 	{
-		const YamlNode *value = playbook_member(map, playbook_step_inputs[i]);
+		const YamlNode *value = playbook_member(map, step_input_keys[i]);
 		TemplateDoc *doc = NULL;
 
-		if (value == NULL || (strcmp(playbook_step_inputs[i], "params") == 0 &&
+		if (value == NULL || (strcmp(step_input_keys[i], "params") == 0 &&
 							  strcmp(step->type, "http") == 0))
 			continue;
 		for (member = 0; builder->doc && member < builder->doc->count; member++)

@@ -15,32 +15,6 @@
 #include "playbook/internal.h"
 #include "playbook/task_action.h"
 
-/* Left as they are: they are rendered when their names exist. */
-static const char *const raw_keys[] = {"retry", "save", "sink", NULL};
-static const char *const iterator_raw_keys[] = {"task", "where", "order_by", NULL};
-
-static const char *const on_error_key[] = {"on_error", NULL};
-
-/* Is a key one of a NULL-terminated list? */
-static bool
-key_in(const JsonbValue *key, const char *const *list)
-{
-	for (; *list != NULL; list++)
-		if (strlen(*list) == key->val.string.len &&
-			memcmp(*list, key->val.string.val, key->val.string.len) == 0)
-			return true;
-	return false;
-}
-
-/* Program text and what is rendered later. */
-static bool
-is_raw(const JsonbValue *key, const char *type)
-{
-	return key_in(key, raw_keys) ||
-		(strcmp(type, "iterator") == 0 && key_in(key, iterator_raw_keys)) ||
-		playbook_key_is_code(pnstrdup(key->val.string.val, key->val.string.len));
-}
-
 /* Renders any value. */
 static bool
 render(const JsonbValue *value, const TemplateScope *scope, JsonbValue *rendered,
@@ -54,13 +28,14 @@ render(const JsonbValue *value, const TemplateScope *scope, JsonbValue *rendered
 /* Adds the members of a map that belong to the action, rendered. */
 static bool
 add_rendered(JsonBuilder *builder, const JsonbValue *map, const char *type,
-			 const char *const *type_keys, const TemplateScope *scope,
+			 const char *const *left_out, const TemplateScope *scope,
 			 SourceError *error)
 {
 	JsonbIterator *it = JsonbIteratorInit(map->val.binary.data);
 	JsonbIteratorToken token;
 	JsonbValue	key;
 	JsonbValue	value;
+	char	   *name;
 
 	while ((token = JsonbIteratorNext(&it, &key, true)) != WJB_DONE)
 	{
@@ -68,13 +43,15 @@ add_rendered(JsonBuilder *builder, const JsonbValue *map, const char *type,
 		if (token != WJB_KEY)
 			continue;
 		(void) JsonbIteratorNext(&it, &value, true);
-		if (key_in(&key, type_keys))
+		name = pnstrdup(key.val.string.val, key.val.string.len);
+		if (key_in(name, left_out))
 			continue;
 		/* on_error steers a step, and the items of an iterator */
-		if (!(strcmp(type, "iterator") == 0 && key_in(&key, on_error_key)) &&
-			!playbook_key_forwarded(pnstrdup(key.val.string.val, key.val.string.len)))
+		if (!(strcmp(type, "iterator") == 0 && strcmp(name, "on_error") == 0) &&
+			!key_is_forwarded(name))
 			continue;
-		if (!is_raw(&key, type) && !render(&value, scope, &value, error))
+		if (!key_is_raw(name, type) && !key_is_code(name) &&
+			!render(&value, scope, &value, error))
 			return false;
 		json_add_n(builder, key.val.string.val, key.val.string.len, &value);
 	}
@@ -105,9 +82,9 @@ assemble_data(const JsonbValue *action, const char *type, const JsonbValue *abov
 	JsonbValue	layer;
 
 	json_begin_object(&builder);
-	for (int i = 0; playbook_step_inputs[i] != NULL; i++)
+	for (int i = 0; step_input_keys[i] != NULL; i++)
 	{
-		const char *key = playbook_step_inputs[i];
+		const char *key = step_input_keys[i];
 
 		if ((strcmp(key, "params") == 0 && strcmp(type, "http") == 0) ||
 			!json_get(action, key, &layer))
@@ -126,7 +103,6 @@ bool
 task_action(const JsonbValue *task, const TemplateScope *scope, const JsonbValue *input,
 			JsonbValue *action, SourceError *error)
 {
-	static const char *const type_keys[] = {"type", "tool", NULL};
 	static const char *const tool_keys[] = {"kind", NULL};
 	JsonBuilder builder;
 	JsonbValue	tool;

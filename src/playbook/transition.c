@@ -13,11 +13,6 @@
 
 #include "playbook/internal.h"
 
-/* In order of increasing precedence. */
-static const char *const target_inputs[] = {
-	"input", "payload", "with", "args", "data", NULL
-};
-
 static bool exclusive_mode(Compiler *compiler, const YamlNode *mode);
 static void compile_entry(Compiler *compiler, const YamlNode *node,
 						  Transition *entry);
@@ -205,12 +200,12 @@ compile_layers(Compiler *compiler, const YamlNode *map,
 	int			i;
 
 	input->layers = palloc(sizeof(TemplateDoc *) *
-						   (lengthof(target_inputs) + (below ? below->count : 0)));
+						   (TARGET_INPUT_KEYS + (below ? below->count : 0)));
 	for (i = 0; below != NULL && i < below->count; i++)
 		input->layers[input->count++] = below->layers[i];
-	for (i = 0; target_inputs[i] != NULL; i++)
+	for (i = 0; target_input_keys[i] != NULL; i++)
 	{
-		const YamlNode *value = playbook_member(map, target_inputs[i]);
+		const YamlNode *value = playbook_member(map, target_input_keys[i]);
 
 		if (value != NULL)
 			input->layers[input->count++] = playbook_compile_doc(compiler, value);

@@ -28,14 +28,6 @@ static YamlNode *without(const YamlNode *map, const char *const *keys);
 static bool resolve_task(Compiler *compiler, const char *name,
 						 StepSource *source);
 
-/* A task does not decide where its step stands in the graph. */
-static const char *const graph_keys[] = {
-	"step", "next", "next_mode", "join", NULL
-};
-
-/* What the reference to a task says of its type is not the task's type. */
-static const char *const type_keys[] = {"type", "tool", NULL};
-
 /* Reads the names of the workbook: a list of tasks, or a map by name. */
 void
 playbook_load_tasks(Compiler *compiler)
@@ -130,7 +122,7 @@ playbook_check_idle_tasks(Compiler *compiler)
 		const YamlNode *task = compiler->task_nodes[i];
 
 		for (int j = 0; !compiler->task_used[i] && j < task->count; j++)
-			if (!playbook_key_is_code(task->pairs[j].key->string))
+			if (!key_is_code(task->pairs[j].key->string))
 				(void) playbook_raw_doc(compiler, task->pairs[j].key->string,
 										task->pairs[j].value);
 	}
@@ -195,29 +187,6 @@ action_type(Compiler *compiler, const YamlNode *map, const YamlNode **where)
 	return asc_tolower(type, length);
 }
 
-/* A map without members, at the place of another one. */
-YamlNode *
-playbook_new_map(const YamlNode *like, int capacity)
-{
-	YamlNode   *map = palloc0(sizeof(YamlNode));
-
-	map->kind = YN_MAP;
-	map->line = like->line;
-	map->column = like->column;
-	map->pairs = palloc_extended(sizeof(YamlPair) * (capacity + 1),
-								 MCXT_ALLOC_HUGE);
-	return map;
-}
-
-/* Appends a member; new_map has made room for it. */
-void
-playbook_add_pair(YamlNode *map, YamlNode *key, YamlNode *value)
-{
-	map->pairs[map->count].key = key;
-	map->pairs[map->count].value = value;
-	map->count++;
-}
-
 /*
  * Moves the keys of a tool map up beside it; what the step itself says wins,
  * and "tool" becomes the kind.  Keys that steer a step stay where they are:
@@ -237,7 +206,7 @@ raise_tool(const YamlNode *map)
 	raised = playbook_new_map(map, tool->count);
 	for (i = 0; i < tool->count; i++)
 		if (strcmp(tool->pairs[i].key->string, "kind") != 0 &&
-			playbook_key_forwarded(tool->pairs[i].key->string))
+			key_is_forwarded(tool->pairs[i].key->string))
 			playbook_add_pair(raised, tool->pairs[i].key, tool->pairs[i].value);
 	own = playbook_new_map(map, map->count);
 	for (i = 0; i < map->count; i++)
@@ -294,16 +263,10 @@ without(const YamlNode *map, const char *const *keys)
 {
 	YamlNode   *rest = playbook_new_map(map, map->count);
 	int			i;
-	int			j;
 
 	for (i = 0; i < map->count; i++)
-	{
-		for (j = 0; keys[j] != NULL; j++)
-			if (strcmp(map->pairs[i].key->string, keys[j]) == 0)
-				break;
-		if (keys[j] == NULL)
+		if (!key_in(map->pairs[i].key->string, keys))
 			playbook_add_pair(rest, map->pairs[i].key, map->pairs[i].value);
-	}
 	return rest;
 }
 

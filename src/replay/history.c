@@ -99,7 +99,7 @@ static int64
 started_child(const Event *event)
 {
 	return event->type == EVENT_STEP_STARTED || event->type == EVENT_ACTION_STARTED ||
-		event->type == EVENT_CHILD_SPAWNED ? event_child(event) : 0;
+		event->type == EVENT_CHILD_SPAWNED ? event->started_child : 0;
 }
 
 /* ValueSource.new_execution_id: the next that the log names. */
@@ -222,19 +222,12 @@ static bool
 past_allows_visit(void *arg, int visit, int limit)
 {
 	Event		event;
-	JsonbValue	meta;
-	char	   *kind = NULL;
 
 	if (visit == 1 || limit > 0)
 		return visit <= Max(limit, 1);
 	if (!next_event((Replay *) arg, &event))
 		return visit <= noetl_max_visits;
-	if (event.type == EVENT_STEP_FAILED && event.meta != NULL)
-	{
-		json_from_jsonb(event.meta, &meta);
-		kind = json_get_text(&meta, "kind");
-	}
-	return kind == NULL || strcmp(kind, VISITED_TOO_OFTEN) != 0;
+	return event.failure == NULL || strcmp(event.failure, VISITED_TOO_OFTEN) != 0;
 }
 
 /* ValueSource.allows_depth */
@@ -247,19 +240,6 @@ past_allows_depth(void *arg, int depth)
 		depth <= noetl_max_depth;
 }
 
-/* What became of a save that the database has executed; false: it is none of those. */
-static bool
-save_outcome(const Event *event, JsonbValue *meta)
-{
-	JsonbValue	storage;
-
-	if ((event->type != EVENT_SAVE_COMPLETED && event->type != EVENT_SAVE_FAILED) ||
-		event->worker_id != NULL || event->meta == NULL)
-		return false;
-	json_from_jsonb(event->meta, meta);
-	return json_get(meta, "storage", &storage);
-}
-
 /* ValueSource.save: it has been saved then, or has failed. */
 static bool
 past_save(void *arg, List *requests, SaveError *error)
@@ -270,24 +250,20 @@ past_save(void *arg, List *requests, SaveError *error)
 	for (int64 i = replay->next_own; i < replay->count && done < list_length(requests); i++)
 	{
 		Event		event;
-		JsonbValue	meta;
-		int64		number = 0;
 
 		CHECK_FOR_INTERRUPTS();
 		if (!store_get_event(replay->store, replay->execution_id,
 							 replay->places[i].event_id, &event) ||
-			!save_outcome(&event, &meta))
+			!event.save.found || event.worker_id != NULL)
 			continue;
 		if (event.type == EVENT_SAVE_FAILED)
 		{
-			(void) json_get_int(&meta, "save", &number);
 			error->message = event.error;
-			error->sqlstate = json_get_text(&meta, "sqlstate");
-			error->number = Min(Max(number, 0), list_length(requests) - 1);
+			error->sqlstate = event.save.sqlstate;
+			error->number = Min(event.save.number, list_length(requests) - 1);
 			return false;
 		}
-		(void) json_get_int(&meta, "rows",
-							&((SaveRequest *) list_nth(requests, done++))->rows);
+		((SaveRequest *) list_nth(requests, done++))->rows = event.save.rows;
 	}
 	return true;
 }
@@ -300,7 +276,7 @@ is_recalled(const Event *emitted, const Event *logged)
 		logged->node_id != NULL && strcmp(emitted->node_id, logged->node_id) == 0 &&
 		(event_type_is_terminal(emitted->type) ||
 		 emitted->parent_event_id == logged->parent_event_id) &&
-		!event_is_ignored(logged);
+		!logged->ignored;
 }
 
 /* BrokerState.recall */

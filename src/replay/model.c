@@ -489,13 +489,12 @@ note_value(Model *model, int step, const Event *event)
 {
 	ModelValue *value = &model->values[step];
 
-	if (!event_type_sets_value(event->type) || value->created_at >= event->created_at ||
-		node_id_item(event->node_id, event->execution_id, event->node_name) >= 0)
+	if (!event_type_carries_value(event->type) || event->item_in_node_id ||
+		value->created_at >= event->created_at)
 		return;
 	value->created_at = event->created_at;
 	value->event_id = event->event_id;
-	value->visit = Max(node_id_visit(event->node_id, event->execution_id,
-									 event->node_name), 1);
+	value->visit = Max(event->visit, 1);
 }
 
 /* The end of an item says how far its iterator has come. */
@@ -503,22 +502,12 @@ static void
 note_progress(Model *model, int step, const Event *event)
 {
 	ModelRow   *row;
-	JsonbValue	meta;
-	int64		number;
 
-	if ((event->type != EVENT_ITERATION_COMPLETED && event->type != EVENT_ITERATION_FAILED) ||
-		event->meta == NULL)
+	if (!event->progress.found)
 		return;
 	row = model_find_run(model, step);
-	if (row == NULL || row->since == 0 || event->event_id <= row->since)
-		return;
-	json_from_jsonb(event->meta, &meta);
-	if (!json_get_int(&meta, "total", &number) || !json_get_int(&meta, "done", &number))
-		return;					/* not the broker's */
-	row->progress.found = true;
-	row->progress.done = (int) number;
-	row->progress.started = json_get_int(&meta, "started", &number) ? (int) number : 0;
-	row->progress.failed = json_get_int(&meta, "failed", &number) ? (int) number : 0;
+	if (row != NULL && row->since != 0 && event->event_id > row->since)
+		row->progress = event->progress;
 }
 
 /* See replay.h. */

@@ -67,21 +67,13 @@ count_ancestors(Store *store, int64 parent_id)
 static const char *
 started_by(const Event *start)
 {
-	const char *role = NULL;
-	JsonbValue	meta;
-
-	if (start->meta != NULL)
-	{
-		json_from_jsonb(start->meta, &meta);
-		role = json_get_text(&meta, "started_by");
-	}
-	if (role == NULL)
+	if (start->started_by == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the log of execution " INT64_FORMAT " does not say who started it",
 						start->execution_id),
 				 errdetail("Its execution_start event has no \"started_by\" in its meta.")));
-	return role;
+	return start->started_by;
 }
 
 /* The row of noetl.execution, from the event that started it. */
@@ -256,9 +248,9 @@ decide_again(Replay *replay, const Event *event)
 	else
 	{
 		state.runs = model_load_runs(replay->model);
-		if (event_item(event) >= 0)
+		if (event->item >= 0)
 			state.item = model_load_item(replay->model, event_step(replay, event),
-										 event_item(event));
+										 event->item);
 		own = lend_lease(replay, &state, event);
 		broker_decide(&state, event);
 	}
@@ -270,8 +262,8 @@ decide_again(Replay *replay, const Event *event)
 static bool
 was_decided(const Replay *replay, const Event *event)
 {
-	return (event->type == EVENT_EXECUTION_START || event_has_effect(event->type)) &&
-		!event_is_ignored(event) &&
+	return event_type_is_decided(event->type) &&
+		!event->ignored &&
 		!(replay->any_pending &&
 		  store_is_pending(replay->store, event->execution_id, event->created_at,
 						   event->event_id));
@@ -286,20 +278,17 @@ was_decided(const Replay *replay, const Event *event)
 static bool
 tells_child_end(const Replay *replay, const ModelRow *row, const Event *event, ChildEnd *end)
 {
-	JsonbValue	meta;
 	const ModelChild *child;
 
 	if ((event->type != EVENT_ACTION_COMPLETED && event->type != EVENT_ACTION_ERROR &&
 		 event->type != EVENT_ITERATION_COMPLETED && event->type != EVENT_ITERATION_FAILED) ||
-		event->meta == NULL || event->parent_event_id != row->run.started_event_id)
+		event->ended_child == 0 || event->parent_event_id != row->run.started_event_id)
 		return false;
-	memset(end, 0, sizeof(ChildEnd));
-	json_from_jsonb(event->meta, &meta);
-	if (!json_get_int(&meta, "child_execution_id", &end->execution_id))
-		return false;
-	child = model_find_child(replay->model, end->execution_id);
+	child = model_find_child(replay->model, event->ended_child);
 	if (child == NULL || child->key.step != row->key.step)
 		return false;
+	memset(end, 0, sizeof(ChildEnd));
+	end->execution_id = event->ended_child;
 	end->parent_event_id = child->parent_event_id;
 	end->item = child->key.item;
 	end->completed = event->type == EVENT_ACTION_COMPLETED ||
@@ -332,18 +321,11 @@ tells_spawned_end(const Replay *replay, const ModelRow *row, const Event *event,
 static bool
 tells_run_due(const ModelRow *row, const Event *event)
 {
-	JsonbValue	meta;
-	JsonbValue	flag;
 	int64		released_by = 0;
 	ListCell   *lc;
 
 	if (row->run.state == RUN_OPEN)
-	{
-		if (event->type != EVENT_ACTION_ERROR || event->meta == NULL)
-			return false;
-		json_from_jsonb(event->meta, &meta);
-		return json_get(&meta, REAPED_TIMEOUT, &flag);
-	}
+		return event->type == EVENT_ACTION_ERROR && event_is_reaped(event, REAPED_TIMEOUT);
 	foreach(lc, row->run.arrivals)
 		released_by = Max(released_by, ((Arrival *) lfirst(lc))->event_id);
 	switch (event->type)
@@ -374,12 +356,12 @@ decide_message(Replay *replay, const Event *event)
 	ChildEnd	end;
 	bool		child_ended;
 
-	if (row == NULL || row->run.state == RUN_WAITING || event_is_ignored(event))
+	if (row == NULL || row->run.state == RUN_WAITING || event->ignored)
 		return false;
 	child_ended = row->run.state == RUN_OPEN &&
 		(tells_child_end(replay, row, event, &end) ||
 		 tells_spawned_end(replay, row, event, &end));
-	if (!child_ended && (event_item(event) >= 0 || !tells_run_due(row, event)))
+	if (!child_ended && (event->item >= 0 || !tells_run_due(row, event)))
 		return false;
 
 	begin_evaluation(replay, &state);
@@ -452,7 +434,7 @@ walk_log(Replay *replay)
 		{
 			if (was_decided(replay, &event))
 				decide_again(replay, &event);
-			else if (!event_has_effect(event.type))
+			else if (!event_type_has_effect(event.type))
 				model_note_event(replay->model, &event);
 		}
 		MemoryContextSwitchTo(old);

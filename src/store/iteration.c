@@ -132,22 +132,21 @@ store_delete_items(Store *store, int64 execution_id, const char *step_name)
  */
 
 /*
- * Does the event in a slot end an item of the iteration?  It counts only with
- * the counters that the broker writes.
+ * Reads the event in a slot and returns whether it ends an item of the iteration
+ * that began with event "since".  Only events with the broker's counters count.
  */
 static bool
-ends_item(TupleTableSlot *slot, int64 since, bool *failed, JsonbValue *meta)
+read_item_end(TupleTableSlot *slot, int64 since, Event *event)
 {
-	EventType	type = event_type_of(slot_text(slot, EVENT_COL_EVENT_TYPE), NULL);
-	int64		total;
-
-	*failed = type == EVENT_ITERATION_FAILED;
-	if ((!*failed && type != EVENT_ITERATION_COMPLETED) ||
-		DatumGetInt64(slot_column(slot, EVENT_COL_EVENT_ID)) <= since ||
-		slot_attisnull(slot, EVENT_COL_META))
+	memset(event, 0, sizeof(Event));
+	event->type = event_type_of(slot_text(slot, EVENT_COL_EVENT_TYPE), NULL);
+	event->event_id = DatumGetInt64(slot_column(slot, EVENT_COL_EVENT_ID));
+	if ((event->type != EVENT_ITERATION_COMPLETED && event->type != EVENT_ITERATION_FAILED) ||
+		event->event_id <= since)
 		return false;
-	json_from_jsonb(slot_jsonb(slot, EVENT_COL_META), meta);
-	return json_get_int(meta, "total", &total) && json_get_int(meta, "done", &total);
+	event->meta = slot_jsonb(slot, EVENT_COL_META);
+	event_parse(event);
+	return event->progress.found;
 }
 
 /* Opens a scan of the result-bearing events of a step since another event. */
@@ -166,35 +165,21 @@ scan_results(StoreScan *scan, Store *store, int64 execution_id, const char *step
 	index_rescan(scan->scan, keys, 3, NULL, 0);
 }
 
-/* A counter of the event's meta. */
-static int
-counter(const JsonbValue *meta, const char *key)
-{
-	int64		number;
-
-	return json_get_int(meta, key, &number) ? (int) number : 0;
-}
-
 /* See store.h. */
 void
 store_iteration_progress(Store *store, int64 execution_id, const char *step_name,
 						 int64 since, IterationProgress *progress)
 {
 	StoreScan	scan;
-	bool		failed;
 
 	memset(progress, 0, sizeof(IterationProgress));
 	scan_results(&scan, store, execution_id, step_name, since, BackwardScanDirection);
 	while (!progress->found && store_scan_next(&scan))
 	{
-		JsonbValue	meta;
+		Event		event;
 
-		if (!ends_item(scan.slot, since, &failed, &meta))
-			continue;
-		progress->found = true;
-		progress->started = counter(&meta, "started");
-		progress->done = counter(&meta, "done");
-		progress->failed = counter(&meta, "failed");
+		if (read_item_end(scan.slot, since, &event))
+			*progress = event.progress;
 	}
 	store_scan_close(&scan);
 }
@@ -206,24 +191,23 @@ store_iteration_results(Store *store, int64 execution_id, const char *step_name,
 {
 	StoreScan	scan;
 	List	   *results = NIL;
-	bool		failed;
 
 	scan_results(&scan, store, execution_id, step_name, since, ForwardScanDirection);
 	while (store_scan_next(&scan))
 	{
 		IterationResult *result;
-		JsonbValue	meta;
+		Event		event;
 
 		if (DatumGetTimestampTz(slot_column(scan.slot, EVENT_COL_CREATED_AT)) > until)
 			break;
-		if (!ends_item(scan.slot, since, &failed, &meta))
+		if (!read_item_end(scan.slot, since, &event))
 			continue;
 		result = palloc0(sizeof(IterationResult));
 		result->index = DatumGetInt32(slot_column(scan.slot, EVENT_COL_CURRENT_INDEX));
-		result->failed = failed;
+		result->failed = event.type == EVENT_ITERATION_FAILED;
 		json_from_jsonb(slot_jsonb(scan.slot, EVENT_COL_RESULT), &result->value);
 		result->error = slot_text(scan.slot, EVENT_COL_ERROR);
-		(void) json_get_int(&meta, "child_execution_id", &result->child_execution_id);
+		result->child_execution_id = event.ended_child;
 		results = lappend(results, result);
 	}
 	store_scan_close(&scan);
@@ -318,11 +302,6 @@ int
 store_child_attempt(Store *store, int64 execution_id)
 {
 	Event		start;
-	JsonbValue	meta;
-	int64		attempt;
 
-	if (!store_start_event(store, execution_id, &start) || start.meta == NULL)
-		return 0;
-	json_from_jsonb(start.meta, &meta);
-	return json_get_int(&meta, "attempt", &attempt) ? (int) attempt : 0;
+	return store_start_event(store, execution_id, &start) ? start.attempt : 0;
 }

@@ -349,8 +349,7 @@ store_read_event(TupleTableSlot *slot, Event *event)
 	event->context = slot_jsonb(slot, EVENT_COL_CONTEXT);
 	event->result = slot_jsonb(slot, EVENT_COL_RESULT);
 	event->meta = slot_jsonb(slot, EVENT_COL_META);
-	if (event->type == EVENT_ITERATION_STARTED && event_child(event) != 0)
-		event->type = EVENT_CHILD_SPAWNED;
+	event_parse(event);
 }
 
 /* See store.h. */
@@ -576,22 +575,25 @@ store_locate_event(Store *store, int64 execution_id, int64 event_id,
 	write_event_version(store);
 }
 
-/* Does this result-bearing event set its step's value? */
+/*
+ * Reads as much of a result-bearing event of a step as tells whether it sets the
+ * step's value, and returns whether it does.
+ */
 static bool
-sets_value(TupleTableSlot *slot)
+read_value_event(TupleTableSlot *slot, int64 execution_id, const char *step_name, Event *event)
 {
-	char	   *type = slot_text(slot, EVENT_COL_EVENT_TYPE);
-	Jsonb	   *meta;
-	JsonbValue	value;
-	JsonbValue	ignored;
-
-	if (!event_type_sets_value(event_type_of(type, NULL)))
+	memset(event, 0, sizeof(Event));
+	event->type = event_type_of(slot_text(slot, EVENT_COL_EVENT_TYPE), NULL);
+	if (!event_type_carries_value(event->type))
 		return false;
-	meta = slot_jsonb(slot, EVENT_COL_META);
-	if (meta == NULL)
-		return true;
-	json_from_jsonb(meta, &value);
-	return !json_get(&value, "ignored", &ignored);
+	event->execution_id = execution_id;
+	event->event_id = DatumGetInt64(slot_column(slot, EVENT_COL_EVENT_ID));
+	event->created_at = DatumGetTimestampTz(slot_column(slot, EVENT_COL_CREATED_AT));
+	event->node_name = step_name;
+	event->node_id = slot_text(slot, EVENT_COL_NODE_ID);
+	event->meta = slot_jsonb(slot, EVENT_COL_META);
+	event_parse(event);
+	return event_sets_value(event);
 }
 
 /* See store.h. */
@@ -631,20 +633,15 @@ store_step_value(Store *store, int64 execution_id, const char *step_name,
 	index_rescan(scan.scan, keys, 2, NULL, 0);
 	while (!value->found && store_scan_next(&scan))
 	{
-		char	   *node_id;
+		Event		event;
 
-		if (!sets_value(scan.slot) ||
+		if (!read_value_event(scan.slot, execution_id, step_name, &event) ||
 			(decided &&
-			 store_is_pending(store, execution_id,
-							  DatumGetTimestampTz(slot_column(scan.slot, EVENT_COL_CREATED_AT)),
-							  DatumGetInt64(slot_column(scan.slot, EVENT_COL_EVENT_ID)))))
+			 store_is_pending(store, execution_id, event.created_at, event.event_id)))
 			continue;
-		node_id = slot_text(scan.slot, EVENT_COL_NODE_ID);
-		if (node_id_item(node_id, execution_id, step_name) >= 0)
-			continue;			/* of an item of the step's iterator */
 		value->found = true;
-		value->visit = Max(node_id_visit(node_id, execution_id, step_name), 1);
-		value->event_id = DatumGetInt64(slot_column(scan.slot, EVENT_COL_EVENT_ID));
+		value->visit = Max(event.visit, 1);
+		value->event_id = event.event_id;
 		json_from_jsonb(slot_jsonb(scan.slot, EVENT_COL_RESULT), &value->envelope);
 	}
 	store_scan_close(&scan);

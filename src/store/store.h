@@ -133,9 +133,12 @@ typedef enum EventColumn
 	EVENT_COLUMNS = EVENT_COL_STACK_TRACE
 } EventColumn;
 
-/* A stored or incoming row as an Event; payloads are detoasted. */
+/* Reads a row as an Event, detoasts its payloads and parses them (event_parse). */
 extern void store_read_event(TupleTableSlot *slot, Event *event);
-/* The same without context, result and meta, which may be large. */
+/*
+ * Reads a row without context, result and meta, which may be large; nothing is
+ * parsed.
+ */
 extern void store_read_event_head(TupleTableSlot *slot, Event *event);
 extern void store_insert_event(Store *store, const Event *event);
 

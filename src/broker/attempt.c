@@ -1,0 +1,283 @@
+/*
+ * broker/attempt.c
+ *		An attempt has ended: the retry policy is asked, and what it does not
+ *		repeat ends its run, or its item.
+ *
+ *		end_attempt ── repeated ──> action_retry; a task goes back into the
+ *		     │                      queue, an open run is marked for settle()
+ *		     ├── of an item ──────> end_item(), which may end the attempt of the
+ *		     │                      iterator: then that is asked, too
+ *		     └── of a run ────────> complete_step() or fail_step()
+ */
+#include "common/common.h"
+
+#include <math.h>
+
+#include "broker/internal.h"
+
+/* Returns which attempt has just ended: a run without lease was driven by hand. */
+static int
+ended_attempt(const Run *run)
+{
+	return run->state == RUN_LEASED ? Max(run->attempts, 1) : run->attempts + 1;
+}
+
+/* Returns what an attempt does: the step, or what its iterator does for an item. */
+static const Step *
+task_of(const BrokerState *state, const Run *run)
+{
+	const Step *step = &state->playbook->steps[run->step];
+
+	return run->item >= 0 ? step->iterator->body : step;
+}
+
+/*
+ * Emits action_retry and has the attempt repeated after a delay in seconds.  A
+ * task goes back into the queue.  An open run begins again: when its time comes,
+ * or when settle() finds it marked.
+ */
+static void
+retry_run(BrokerState *state, Run *run, const Event *event, int attempt, double delay)
+{
+	const Step *step = &state->playbook->steps[run->step];
+	Event	   *retry = emit_item(state, EVENT_ACTION_RETRY, step, run->visit, run->item,
+								  event->event_id);
+	JsonBuilder builder;
+	JsonbValue	value;
+
+	if (retry->recalled != NULL)
+		delay = retry->recalled->delay;
+	json_begin_object(&builder);
+	json_add_int(&builder, "attempt", attempt);
+	json_add_int(&builder, "max_attempts", run->max_attempts);
+	json_float(&value, delay);
+	json_add(&builder, "delay", &value);
+	json_end_object(&builder, &value);
+	retry->meta = json_to_jsonb(&value);
+	run->attempts = attempt;
+	run->available_at = event->created_at + (int64) rint(delay * USECS_PER_SEC);
+	run->worker_id = NULL;
+	if (run->is_task)
+	{
+		run->state = delay > 0 ? RUN_RETRY : RUN_QUEUED;
+		decision_add(state, DECIDE_RETRY, run);
+	}
+	else if (delay > 0 || step->kind == STEP_SAVE)
+	{
+		run->state = RUN_RETRY; /* a save that fails at once must not loop here */
+		decision_add(state, DECIDE_KEEP, run);
+	}
+	else
+		run->restart = true;
+}
+
+/*
+ * Finds the result that a task saved which does nothing but save what children
+ * have done: the result of its step is not what the save returned.  False: the
+ * task is another one.
+ */
+static bool
+saved_result(const Run *run, const Step *task, JsonbValue *envelope, int64 *child)
+{
+	JsonbValue	context;
+
+	*child = 0;
+	if (!run->is_task || !is_open_step(task) || run->context == NULL)
+		return false;
+	json_from_jsonb(run->context, &context);
+	(void) json_get_int(&context, "child_execution_id", child);
+	return json_get(&context, "this", envelope);
+}
+
+/* Ends an item whose attempt is not repeated; returns the end of the iterator's. */
+static AttemptEnd
+conclude_item(BrokerState *state, Run *run, const AttemptOutcome *outcome)
+{
+	JsonbValue	saved;
+	JsonbValue	value;
+	ItemEnd		item;
+
+	memset(&item, 0, sizeof(item));
+	item.index = run->item;
+	item.success = outcome->success;
+	item.error = outcome->error;
+	item.parent = outcome->event->event_id;
+	result_value(saved_result(run, task_of(state, run), &saved, &item.child_execution_id) ?
+				 &saved : outcome->envelope, &value);
+	item.value = &value;
+	decision_add(state, DECIDE_CLOSE, run);
+	run->state = RUN_ENDED;
+	return end_item(state, live_run(state, run->step), &item);
+}
+
+/* Ends a run whose attempt is not repeated, unless work follows from the attempt. */
+static void
+conclude_run(BrokerState *state, Run *run, const AttemptOutcome *outcome)
+{
+	const Step *step = &state->playbook->steps[run->step];
+	JsonbValue	saved;
+	int64		child;
+	bool		was_save = saved_result(run, step, &saved, &child);
+	Completion	completion;
+
+	if (!outcome->success)
+	{
+		StepFailure failure = {outcome->kind, outcome->event->event_id, outcome->error,
+		outcome->envelope, outcome->input, NULL};
+
+		fail_step(state, run, &failure);
+		return;
+	}
+	if (step->kind == STEP_ACTION &&
+		state->values.has_children(state->values.arg, run->started_event_id))
+	{
+		run->attempts = ended_attempt(run) - 1;
+		await_spawned(state, run, outcome);
+		return;
+	}
+	if (!run->is_task && step->save_action != NULL)
+	{
+		Scope		scope;
+
+		scope_init(&scope, state, step, run->visit, state->now);
+		scope.input = outcome->input;
+		start_save(state, run, step, &scope, outcome->envelope);
+		return;
+	}
+	memset(&completion, 0, sizeof(completion));
+	completion.type = EVENT_STEP_COMPLETED;
+	completion.parent = outcome->event->event_id;
+	completion.envelope = was_save ? &saved : outcome->envelope;
+	completion.write_result = was_save || step->kind == STEP_SAVE;
+	completion.input = outcome->input;
+	complete_step(state, run, &completion);
+}
+
+/* Asks the retry policy about the attempt that a scope knows of. */
+static RetryVerdict
+ask_policy(const BrokerState *state, const Run *run, Scope *scope, double *delay)
+{
+	RetryAttempt attempt;
+
+	attempt.scope = &scope->template;
+	attempt.number = scope->attempt;
+	attempt.success = scope->success;
+	attempt.jitter = state->jitter;
+	return retry_decide(task_of(state, run)->retry, &attempt, run->max_attempts, delay);
+}
+
+/*
+ * Returns whether an attempt is repeated, and *delay after how many seconds.  An
+ * attempt that is not repeated is saved, and that may fail it: then the policy
+ * is asked again.
+ */
+static RetryVerdict
+judge(BrokerState *state, Run *run, AttemptOutcome *outcome, JsonbValue *saved, double *delay)
+{
+	const Step *step = &state->playbook->steps[run->step];
+	const Step *task = task_of(state, run);
+	RetryVerdict verdict;
+	Scope		scope;
+
+	*delay = 0;
+	scope_init(&scope, state, step, run->visit, state->now);
+	scope.is_retry = true;
+	scope.response = outcome->envelope;
+	scope.envelope = outcome->envelope;
+	scope.success = outcome->success;
+	scope.error = outcome->error;
+	scope.attempt = ended_attempt(run);
+	scope.input = outcome->input;
+	if (!run->is_task)
+		run->max_attempts = retry_max_attempts(task->retry, &scope.template);
+	if (event_is_reaped(outcome->event, REAPED_LEASE))
+		return scope.attempt < run->max_attempts ? RETRY_YES : RETRY_EXHAUSTED;
+	if (step->kind == STEP_SAVE)
+		verdict = RETRY_NO;		/* it has not saved anything yet */
+	else
+		verdict = ask_policy(state, run, &scope, delay);
+	if (outcome->success && verdict == RETRY_NO && task->saves != NULL &&
+		!save_attempt(state, run, outcome, saved, &outcome->error))
+	{
+		outcome->success = false;
+		outcome->kind = FAILURE_SAVE;
+		scope.success = false;
+		scope.error = outcome->error;
+		verdict = ask_policy(state, run, &scope, delay);
+	}
+	return verdict;
+}
+
+/* Fills in what is known of an attempt that an event has ended. */
+static void
+outcome_init(AttemptOutcome *outcome, const AttemptEnd *end, JsonbValue *envelope)
+{
+	const Event *event = end->event;
+
+	memset(outcome, 0, sizeof(AttemptOutcome));
+	outcome->event = event;
+	outcome->success = end->success;
+	outcome->kind = event_is_reaped(event, REAPED_TIMEOUT) ?
+		FAILURE_TIMED_OUT : FAILURE_ACTION;
+	outcome->error = event->error;
+	if (!outcome->success && outcome->error == NULL)
+		outcome->error = "the action failed";
+	if (event->result != NULL)
+		json_from_jsonb(event->result, envelope);
+	else
+		json_null(envelope);
+	outcome->envelope = envelope;
+}
+
+/* Ends one attempt; returns the end of the iterator's, if this was an item's. */
+static AttemptEnd
+end_one_attempt(BrokerState *state, Run *run, const AttemptEnd *end)
+{
+	const Step *step = &state->playbook->steps[run->step];
+	AttemptEnd	nothing = {NULL, false};
+	AttemptOutcome outcome;
+	JsonbValue	envelope;
+	JsonbValue	input;
+	JsonbValue	saved;
+	int			attempt = ended_attempt(run);
+	double		delay;
+	RetryVerdict verdict;
+
+	outcome_init(&outcome, end, &envelope);
+	if (run_input(run, &input))
+		outcome.input = &input;
+	verdict = judge(state, run, &outcome, &saved, &delay);
+	if (verdict == RETRY_YES)
+	{
+		if (!event_is_reaped(end->event, REAPED_LEASE))
+			run->deadline = 0;
+		retry_run(state, run, end->event, attempt, delay);
+		return nothing;
+	}
+	if (outcome.success && verdict == RETRY_EXHAUSTED)
+	{
+		outcome.success = false;
+		outcome.kind = FAILURE_RETRY_EXHAUSTED;
+		outcome.error = psprintf("retry_when still holds after %d attempts", attempt);
+	}
+	if (outcome.success && step->kind == STEP_SAVE)
+		outcome.envelope = &saved;
+	if (run->item >= 0)
+		return conclude_item(state, run, &outcome);
+	conclude_run(state, run, &outcome);
+	return nothing;
+}
+
+/*
+ * Repeats an attempt of a run or of an item that has ended, or ends the run.  The
+ * last item of an iterator also ends the attempt of the iterator's run.
+ */
+void
+end_attempt(BrokerState *state, Run *run, AttemptEnd end)
+{
+	while (end.event != NULL)
+	{
+		end = end_one_attempt(state, run, &end);
+		run = live_run(state, run->step);
+	}
+}

@@ -1,0 +1,170 @@
+/*
+ * broker/event.c
+ *		What the node_id, the context and the meta of an event say.
+ */
+#include "common/common.h"
+
+#include <limits.h>
+
+#include "broker/event.h"
+#include "broker/node_id.h"
+
+/* Fills in the visit and the item that an event is about. */
+static void
+parse_node(Event *event)
+{
+	event->visit = node_id_visit(event->node_id, event->execution_id, event->node_name);
+	event->item = node_id_item(event->node_id, event->execution_id, event->node_name);
+	event->item_in_node_id = event->item >= 0;
+	if (event->item < 0 && event->has_index && event->current_index >= 0)
+		event->item = event->current_index;
+}
+
+/* Fills in the child execution that an event says it has started. */
+static void
+parse_context(Event *event)
+{
+	JsonbValue	context;
+
+	if (event->context == NULL)
+		return;
+	json_from_jsonb(event->context, &context);
+	(void) json_get_int(&context, "child_execution_id", &event->started_child);
+}
+
+/* Returns a counter of the progress of an iterator; 0: there is none. */
+static int
+counter(const JsonbValue *meta, const char *key)
+{
+	int64		number;
+
+	return json_get_int(meta, key, &number) ? (int) number : 0;
+}
+
+/*
+ * Fills in how far the iterator has come when an item ends.  Only the broker
+ * writes both the total and the number of ended items.
+ */
+static void
+parse_progress(const JsonbValue *meta, IterationProgress *progress)
+{
+	int64		number;
+
+	if (!json_get_int(meta, "total", &number) || !json_get_int(meta, "done", &number))
+		return;
+	progress->found = true;
+	progress->done = (int) number;
+	progress->started = counter(meta, "started");
+	progress->failed = counter(meta, "failed");
+}
+
+/* Fills in what became of a save; a worker's saves name no storage. */
+static void
+parse_save(const JsonbValue *meta, SaveOutcome *save)
+{
+	JsonbValue	storage;
+	int64		number;
+
+	if (!json_get(meta, "storage", &storage))
+		return;
+	save->found = true;
+	if (json_get_int(meta, "save", &number))
+		save->number = (int) Min(Max(number, 0), INT_MAX);
+	(void) json_get_int(meta, "rows", &save->rows);
+	save->sqlstate = json_get_text(meta, "sqlstate");
+}
+
+/* Returns whether a member of meta is there and true. */
+static bool
+flag(const JsonbValue *meta, const char *key)
+{
+	JsonbValue	value;
+
+	return json_get(meta, key, &value) && value.type == jbvBool && value.val.boolean;
+}
+
+/* Fills in what the meta of an event says; some members belong to few types. */
+static void
+parse_meta(Event *event)
+{
+	JsonbValue	meta;
+	JsonbValue	value;
+	int64		attempt;
+
+	if (event->meta == NULL)
+		return;
+	json_from_jsonb(event->meta, &meta);
+	event->ignored = json_get(&meta, "ignored", &value);
+	if (json_get_int(&meta, "attempt", &attempt) && attempt > 0 && attempt <= INT_MAX)
+		event->attempt = (int) attempt;
+	if (flag(&meta, REAPED_LEASE))
+		event->reaped = REAPED_LEASE;
+	else if (flag(&meta, REAPED_TIMEOUT))
+		event->reaped = REAPED_TIMEOUT;
+	(void) json_get_int(&meta, "child_execution_id", &event->ended_child);
+	switch (event->type)
+	{
+		case EVENT_ACTION_RETRY:
+			if (json_get(&meta, "delay", &value))
+				(void) json_number(&value, &event->delay);
+			break;
+		case EVENT_STEP_FAILED:
+			event->failure = json_get_text(&meta, "kind");
+			break;
+		case EVENT_ITERATION_COMPLETED:
+		case EVENT_ITERATION_FAILED:
+			parse_progress(&meta, &event->progress);
+			break;
+		case EVENT_SAVE_COMPLETED:
+		case EVENT_SAVE_FAILED:
+			parse_save(&meta, &event->save);
+			break;
+		case EVENT_EXECUTION_START:
+			event->started_by = json_get_text(&meta, "started_by");
+			(void) json_get_int(&meta, "timeout", &event->timeout);
+			break;
+		default:
+			break;
+	}
+}
+
+/*
+ * Fills in what node_id, current_index, context and meta of an event say.  A
+ * worker that has started an execution for its step tells so by an
+ * iteration_started that names the execution.
+ */
+void
+event_parse(Event *event)
+{
+	parse_node(event);
+	parse_context(event);
+	parse_meta(event);
+	if (event->type == EVENT_ITERATION_STARTED && event->started_child != 0)
+		event->type = EVENT_CHILD_SPAWNED;
+}
+
+/* Gives an event a node_id, and fills in what that says. */
+void
+event_set_node_id(Event *event, const char *node_id)
+{
+	event->node_id = node_id;
+	parse_node(event);
+}
+
+/* Returns whether the reaper wrote an event, for this reason (REAPED_…). */
+bool
+event_is_reaped(const Event *event, const char *reason)
+{
+	return event->reaped != NULL && strcmp(event->reaped, reason) == 0;
+}
+
+/*
+ * Returns whether the result of an event, if it has one, is the value of its
+ * step: the event counts and is not about an item.
+ */
+bool
+event_sets_value(const Event *event)
+{
+	return event_type_carries_value(event->type) && !event->ignored &&
+		!event->item_in_node_id;
+}

@@ -1,0 +1,175 @@
+/*
+ * broker/execution_end.c
+ *		The end of an execution, which is the last of the decisions on it.
+ */
+#include "common/common.h"
+
+#include "broker/internal.h"
+
+/*
+ * Abandons an open run, or a leased one, as its execution ends: workers may finish
+ * what they have leased, unless it is revoked.
+ */
+static void
+abandon(BrokerState *state, Run *run, bool revoke)
+{
+	Decision   *decision = decision_add(state, DECIDE_ABANDON, run);
+
+	decision->leave = true;
+	decision->revoke = revoke;
+}
+
+/*
+ * Ends the execution with a status.  Queued work is withdrawn; leased work may
+ * finish in vain, or is revoked.  Runs are not live any more.
+ */
+void
+end_execution(BrokerState *state, const char *status, const char *error,
+	   Jsonb *result, bool revoke)
+{
+	Decision   *decision;
+	ListCell   *lc;
+
+	foreach(lc, state->runs)
+	{
+		Run		   *run = (Run *) lfirst(lc);
+
+		switch (run->state)
+		{
+			case RUN_QUEUED:
+			case RUN_RETRY:
+			case RUN_WAITING:
+			case RUN_OPEN:
+				if (run->state == RUN_OPEN)
+					abandon(state, run, revoke);
+				if (run->is_task)
+					decision_add(state, DECIDE_CLOSE, run);
+				else if (run->stored || run->kept)
+					decision_add(state, DECIDE_FORGET, run);
+				run->state = RUN_ENDED;
+				break;
+			case RUN_LEASED:
+				/* leased by hand, without a name: there is no worker to be told */
+				if (run->worker_id == NULL)
+					decision_add(state, DECIDE_CLOSE, run);
+				else if (revoke)
+					decision_add(state, DECIDE_REVOKE, run);
+				if (revoke)
+					abandon(state, run, true);
+				run->state = RUN_CANCELLED;
+				break;
+			case RUN_CANCELLED:
+			case RUN_ENDED:
+				break;
+		}
+	}
+	state->finished = true;
+	decision = decision_add(state, DECIDE_FINISH, NULL);
+	decision->status = status;
+	decision->revoke = revoke;
+	decision->error = error;
+	decision->result = result;
+}
+
+/* Fails the execution because of a step whose failure nothing handles. */
+void
+fail_execution(BrokerState *state, const Step *step, const char *reason,
+			   int64 parent)
+{
+	Event	   *event = emit(state, EVENT_EXECUTION_FAILED, NULL, 0, parent);
+	JsonBuilder builder;
+	JsonbValue	result;
+
+	json_begin_object(&builder);
+	json_add_text(&builder, "failed_step", step->name);
+	json_add_text(&builder, "reason", reason);
+	json_end_object(&builder, &result);
+	event->result = json_to_jsonb(&result);
+	event->error = psprintf("execution failed at step %s: %s", step->name, reason);
+	end_execution(state, "FAILED", event->error, event->result, false);
+}
+
+/*
+ * Finds the result of the execution: the mapping of its end, or what its end
+ * returned.  False and *error when the mapping raises.
+ */
+static bool
+final_result(BrokerState *state, const Step *end, JsonbValue *result,
+			 SourceError *error)
+{
+	StepValue  *value = NULL;
+	Scope		scope;
+
+	json_null(result);
+	if (end == NULL)
+		return true;
+	scope_init(&scope, state, end, 1, state->now);
+	if (end->kind != STEP_END)
+	{
+		value = scope_step_value(state, end->index);
+		if (!value->found)
+			return true;
+		scope.result = &value->value;
+		scope.envelope = &value->envelope;
+		*result = value->value;
+	}
+	if (end->result != NULL)
+		return template_doc_render(end->result, &scope.template, result, error);
+	if (end->save_data != NULL)
+		return template_doc_render(end->save_data, &scope.template, result, error);
+	return true;
+}
+
+/*
+ * Completes the execution, of which nothing is live any more.  end: the end that
+ * was reached, or NULL: then the end's value counts, if it has run as an
+ * ordinary step.  A mapping that raises fails the execution.
+ */
+void
+complete_execution(BrokerState *state, const Step *end, int64 parent)
+{
+	const Playbook *playbook = state->playbook;
+	JsonbValue	result;
+	JsonBuilder meta;
+	JsonbValue	value;
+	SourceError error;
+	Event	   *event;
+
+	if (end == NULL && playbook->end >= 0 &&
+		playbook->steps[playbook->end].kind != STEP_END &&
+		scope_step_value(state, playbook->end)->found)
+		end = &playbook->steps[playbook->end];
+
+	memset(&error, 0, sizeof(error));
+	if (!final_result(state, end, &result, &error))
+	{
+		char	   *text = scope_error_text(&error);
+
+		if (end->kind == STEP_END)	/* another step has its own event already */
+		{
+			event = emit(state, EVENT_STEP_FAILED, end, 1, parent);
+			event->error = text;
+			json_begin_object(&meta);
+			json_add_text(&meta, "kind", failure_name(FAILURE_TEMPLATE));
+			json_end_object(&meta, &value);
+			event->meta = json_to_jsonb(&value);
+			parent = event->event_id;
+		}
+		fail_execution(state, end, text, parent);
+		return;
+	}
+
+	event = emit(state, EVENT_EXECUTION_COMPLETE, NULL, 0, parent);
+	if (end != NULL)
+		event->node_name = end->name;
+	else
+	{
+		json_begin_object(&meta);
+		json_add_text(&meta, "reason",
+					  playbook->end < 0 ? "no_end" : "no_transition");
+		json_end_object(&meta, &value);
+		event->meta = json_to_jsonb(&value);
+	}
+	event->result = json_to_jsonb(&result);
+	end_execution(state, "COMPLETED", NULL, event->result, false);
+}

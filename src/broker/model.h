@@ -1,0 +1,203 @@
+/*
+ * broker/model.h
+ *		The data that the broker decides with: events, runs, the values of steps,
+ *		the items of iterators and child executions.
+ *
+ * Everything here is allocated in the memory context of one evaluation.
+ */
+#ifndef NOETL_BROKER_MODEL_H
+#define NOETL_BROKER_MODEL_H
+
+#include "nodes/pg_list.h"
+
+#include "broker/event_type.h"
+#include "common/common.h"
+
+/* The state of one evaluation; broker.h defines it. */
+typedef struct BrokerState BrokerState;
+
+/* How far an iterator has come. */
+typedef struct IterationProgress
+{
+	bool		found;			/* an item has ended */
+	int			started;
+	int			done;
+	int			failed;
+} IterationProgress;
+
+/* What became of a save that the database itself has executed. */
+typedef struct SaveOutcome
+{
+	bool		found;
+	int			number;			/* which of several saves, from 0 */
+	int64		rows;			/* how many it wrote */
+	const char *sqlstate;		/* of its failure, or NULL */
+} SaveOutcome;
+
+/*
+ * A row of noetl.event, as it is stored or as it is going to be stored.  The
+ * second half says what node_id, context and meta contain: event_parse() fills
+ * it in when the row is read, and nobody opens these columns again.
+ */
+typedef struct Event
+{
+	int64		execution_id;
+	int64		event_id;
+	int64		parent_event_id;	/* 0: none */
+	int64		parent_execution_id;	/* 0: none */
+	int64		catalog_id;		/* 0: none */
+	TimestampTz created_at;
+	EventType	type;			/* what event_type means */
+	const char *event_type;
+	const char *node_id;
+	const char *node_name;
+	const char *node_type;
+	const char *status;
+	Jsonb	   *context;		/* NULL: none, or not loaded; also below */
+	Jsonb	   *result;
+	Jsonb	   *meta;
+	Jsonb	   *annotation;		/* what is to be laid over meta before the event is
+								 * stored, or NULL */
+	const char *error;
+	bool		has_index;		/* the event is about an item of an iterator: */
+	int			current_index;
+	Jsonb	   *current_item;
+	const char *worker_id;
+	const struct Event *recalled;	/* the event of the log that a repeated decision
+								 * found, or NULL */
+
+	/* node_id, or current_index where node_id names no item */
+	int			visit;			/* of the step; 0: unknown */
+	int			item;			/* of the step's iterator; -1: the step as a whole */
+	bool		item_in_node_id;
+
+	/* context */
+	int64		started_child;	/* the child execution it names; 0: none */
+
+	/* meta */
+	bool		ignored;		/* the event has no effect */
+	int			attempt;		/* the attempt the event is about; 0: unknown */
+	const char *reaped;			/* REAPED_…: why the reaper ended an attempt or an
+								 * execution; or NULL */
+	int64		ended_child;	/* the child execution whose end it tells; 0: none */
+	double		delay;			/* action_retry: seconds until the next attempt */
+	const char *failure;		/* step_failed: the kind of the failure, or NULL */
+	IterationProgress progress; /* the end of an item, written by the broker */
+	SaveOutcome save;			/* save_completed and save_failed */
+	const char *started_by;		/* execution_start: role, or NULL */
+	int64		timeout;		/* execution_start: in microseconds; 0: none */
+} Event;
+
+/*
+ * Members of meta by which the reaper says why it ended an attempt, or an
+ * execution; also the kind of the failure.
+ */
+#define REAPED_LEASE	"lease_expired"
+#define REAPED_TIMEOUT	"timed_out"
+
+/* The kind of the failure of a step that was visited too often. */
+#define VISITED_TOO_OFTEN	"max_visits"
+
+typedef enum RunState
+{
+	RUN_WAITING,				/* at a join: it has arrivals and cannot start yet */
+	RUN_QUEUED,
+	RUN_RETRY,					/* the next attempt is due later */
+	RUN_LEASED,
+	RUN_OPEN,					/* started; children, or tasks for each of its
+								 * items, do its work */
+	RUN_CANCELLED,				/* leased when its execution ended: not live */
+	RUN_ENDED					/* consumed in this evaluation: not live */
+} RunState;
+
+/* One branch that reached a step. */
+typedef struct Arrival
+{
+	int			from;			/* step, -1: the start of the execution */
+	int64		event_id;		/* the event that released the branch */
+	bool		has_data;
+	JsonbValue	data;			/* transition-level input, an object */
+} Arrival;
+
+/* One visit of one step. */
+typedef struct Run
+{
+	int			step;
+	int			visit;
+	int			item;			/* of the step's iterator; -1: the step itself */
+	RunState	state;
+	bool		kept;			/* this evaluation stores it */
+	bool		is_task;		/* it is a row of the queue, not of noetl.run */
+	bool		stored;			/* it exists outside this evaluation */
+	bool		changed;		/* RUN_WAITING: it has an arrival that is not stored */
+	bool		restart;		/* settle() begins its next attempt */
+	List	   *arrivals;		/* Arrival *, RUN_WAITING */
+
+	/* all but waiting runs */
+	int64		started_event_id;
+	int64		released_by;	/* the event that let it start */
+	int			attempts;		/* how often it was leased, or has failed */
+	int			max_attempts;
+	TimestampTz available_at;	/* RUN_RETRY */
+	int64		timeout;		/* of an attempt, in microseconds; 0: none */
+	TimestampTz deadline;		/* of the attempt in flight; 0: none */
+	Jsonb	   *context;		/* of a task: queue.context; of an open run: its
+								 * form is in broker/iteration.c and broker/child.c */
+
+	/* tasks only */
+	int64		queue_id;
+	const char *type;			/* NULL: the step's */
+	int64		child_execution_id; /* the child whose result it saves, 0: none */
+	int			priority;
+	const char *worker_id;		/* holder of the lease, or NULL */
+	Jsonb	   *action;
+
+	void	   *handle;			/* where the row is; only its reader knows more */
+} Run;
+
+/* The newest value of a step. */
+typedef struct StepValue
+{
+	bool		found;
+	int			visit;
+	int64		event_id;
+	JsonbValue	envelope;		/* the result as it was sent */
+	JsonbValue	value;			/* what templates see of it (broker/result.c) */
+} StepValue;
+
+/* How an item of an iterator ended. */
+typedef struct IterationResult
+{
+	int			index;
+	bool		failed;
+	JsonbValue	value;			/* jbvNull where it failed */
+	const char *error;
+	int64		child_execution_id; /* 0: none */
+} IterationResult;
+
+/* A child execution that is going to be started. */
+typedef struct ChildStart
+{
+	int64		execution_id;
+	int64		catalog_id;
+	int64		parent_event_id;	/* step_started of the parent's step */
+	int			item;			/* of the parent's iterator, -1: none */
+	Jsonb	   *current_item;	/* the item, or NULL */
+	Jsonb	   *input;			/* laid over the child's workload */
+	int64		timeout;		/* the parent's, in microseconds; 0: none */
+	int			attempt;		/* of the parent's iterator, from 1; 0: none */
+} ChildStart;
+
+/* A child execution that is over. */
+typedef struct ChildEnd
+{
+	int64		execution_id;
+	int64		parent_event_id;
+	int			item;
+	bool		completed;
+	Jsonb	   *result;			/* NULL: none */
+	const char *error;
+	TimestampTz time;			/* of its last event: the parent's events follow */
+} ChildEnd;
+
+#endif							/* NOETL_BROKER_MODEL_H */

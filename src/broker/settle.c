@@ -1,0 +1,209 @@
+/*
+ * broker/settle.c
+ *		Runs that can start are started, one after the other, until none is left.
+ *
+ *		arrivals ──> a run waits ── nothing live reaches it ──> it starts
+ *		     ^                                                    │
+ *		     └── branches <── routers, skipped steps, failures ───┘
+ *
+ * Everything else that is decided leaves waiting runs and marked runs behind;
+ * this loop is the only place that starts them.
+ */
+#include "common/common.h"
+
+#include "miscadmin.h"
+
+#include "broker/input.h"
+#include "broker/internal.h"
+
+/* Returns whether a waiting run can start, as no other branch can reach its step. */
+static bool
+can_start(BrokerState *state, const Run *waiting)
+{
+	const Playbook *playbook = state->playbook;
+	const Step *step = &playbook->steps[waiting->step];
+	ListCell   *lc;
+
+	if ((step->join == JOIN_ANY) && step->kind != STEP_END)
+		return true;
+	foreach(lc, state->runs)
+	{
+		const Run  *other = (Run *) lfirst(lc);
+		const Step *at = &playbook->steps[other->step];
+
+		if (other == waiting || !run_is_live(other))
+			continue;
+		if (step->kind == STEP_END)
+		{
+			if (other->state != RUN_WAITING || at->kind != STEP_END)
+				return false;
+			continue;
+		}
+		if (other->state == RUN_WAITING && at->component >= step->component)
+			continue;
+		if (playbook_reaches(playbook, other->step, waiting->step))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Returns the run that is to be started next, or NULL: one whose attempt begins
+ * again, else the first that can start, in the order of arrival.
+ */
+static Run *
+next_to_start(BrokerState *state)
+{
+	ListCell   *lc;
+
+	foreach(lc, state->runs)
+		if (((Run *) lfirst(lc))->restart)
+			return (Run *) lfirst(lc);
+	foreach(lc, state->runs)
+	{
+		Run		   *run = (Run *) lfirst(lc);
+
+		if (run->state == RUN_WAITING && can_start(state, run))
+			return run;
+	}
+	return NULL;
+}
+
+/*
+ * Evaluates "when" and "pass": *skipped says whether the step is not done.
+ * False and *error when one of them raises.
+ */
+static bool
+find_skipped(const Step *step, Scope *scope, bool *skipped, char **error)
+{
+	bool		holds;
+
+	*skipped = false;
+	if (step->when != NULL)
+	{
+		if (!condition_holds(step->when, scope, &holds, error))
+			return false;
+		*skipped = !holds;
+	}
+	if (!*skipped && step->pass != NULL)
+	{
+		if (!condition_holds(step->pass, scope, &holds, error))
+			return false;
+		*skipped = holds;
+	}
+	return true;
+}
+
+/* Begins an attempt of a run; what ends at once is ended here. */
+static void
+begin_attempt(BrokerState *state, Run *run, const JsonbValue *input)
+{
+	switch (state->playbook->steps[run->step].kind)
+	{
+		case STEP_ACTION:
+			start_action(state, run, input);
+			break;
+		case STEP_PLAYBOOK:
+			start_playbook(state, run, input);
+			break;
+		case STEP_SAVE:
+			end_attempt(state, run, start_save_step(state, run, input));
+			break;
+		case STEP_ITERATOR:
+			end_attempt(state, run, start_iterator(state, run, input));
+			break;
+		case STEP_ROUTER:
+		case STEP_NOOP:
+		case STEP_END:
+			elog(ERROR, "step %d has no attempts", run->step);
+	}
+}
+
+/* Completes a run that has nothing to do. */
+static void
+complete_idle(BrokerState *state, Run *run, const JsonbValue *input, bool skipped)
+{
+	Completion	completion;
+	JsonbValue	none;
+
+	json_null(&none);
+	memset(&completion, 0, sizeof(completion));
+	completion.type = skipped ? EVENT_STEP_SKIPPED : EVENT_STEP_COMPLETED;
+	completion.parent = released_by(run);
+	completion.envelope = &none;
+	completion.write_result = true;
+	completion.input = input;
+	complete_step(state, run, &completion);
+}
+
+/* Starts a run; a step that needs no worker also ends here. */
+static void
+start_run(BrokerState *state, Run *run)
+{
+	const Step *step = &state->playbook->steps[run->step];
+	Scope		scope;
+	JsonbValue	input;
+	bool		skipped;
+	char	   *error;
+
+	if (!state->values.allows_visit(state->values.arg, run->visit, step->max_visits))
+	{
+		fail_start(state, run, FAILURE_MAX_VISITS,
+				   psprintf("step visited more than %d times", run->visit - 1), NULL);
+		return;
+	}
+	input_of_arrivals(run->arrivals, &input);
+	scope_init(&scope, state, step, run->visit, state->now);
+	scope.input = &input;
+	if (!find_skipped(step, &scope, &skipped, &error))
+		fail_start(state, run, FAILURE_CONDITION, error, &input);
+	else if (skipped || step->kind == STEP_ROUTER || step->kind == STEP_NOOP)
+		complete_idle(state, run, &input, skipped);
+	else if (step->kind == STEP_END)
+		complete_execution(state, step, released_by(run));
+	else
+		begin_attempt(state, run, &input);
+}
+
+/* Begins the next attempt of an open run. */
+static void
+restart_run(BrokerState *state, Run *run)
+{
+	JsonbValue	input;
+
+	run->restart = false;
+	input_of_arrivals(run->arrivals, &input);
+	begin_attempt(state, run, &input);
+}
+
+/*
+ * Starts what can start, keeps what must wait, and completes the execution when
+ * nothing is live any more.  Comes after every change.
+ */
+void
+settle(BrokerState *state)
+{
+	Run		   *run;
+	ListCell   *lc;
+	bool		live = false;
+
+	while (!state->finished && (run = next_to_start(state)) != NULL)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (run->restart)
+			restart_run(state, run);
+		else
+			start_run(state, run);
+	}
+	if (state->finished)
+		return;
+	foreach(lc, state->runs)
+	{
+		run = (Run *) lfirst(lc);
+		if (run->state == RUN_WAITING && run->changed)
+			decision_add(state, DECIDE_KEEP, run);
+		live = live || run_is_live(run);
+	}
+	if (!live)
+		complete_execution(state, NULL, state->last_event_id);
+}

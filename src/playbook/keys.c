@@ -1,0 +1,142 @@
+/*
+ * playbook/keys.c
+ *		The keys of a playbook's maps: which there are, and what they are for.
+ */
+#include "common/common.h"
+
+#include "playbook/keys.h"
+
+const char *const step_input_keys[STEP_INPUT_KEYS + 1] = {
+	"input", "payload", "with", "args", "params", "data", NULL
+};
+
+const char *const target_input_keys[TARGET_INPUT_KEYS + 1] = {
+	"input", "payload", "with", "args", "data", NULL
+};
+
+const char *const control_keys[] = {
+	"step", "desc", "description", "next", "type", "when", "pass", "result",
+	"return", "join", "next_mode", "on_error", "max_visits", "timeout_action",
+	NULL
+};
+
+const char *const common_keys[] = {
+	"tool", "retry", "args", "with", "input", "payload", "params", "data",
+	"timeout", "save", "sink", "priority", "code", "command", "commands",
+	"method", "endpoint", "headers", NULL
+};
+
+const char *const action_keys[] = {
+	"auth", "body", "chunk", "code_b64", "command_b64", "commands_b64",
+	"collection", "content", "count", "credential", "credentials", "date",
+	"direction", "element", "env", "file", "files", "input_data", "iterator",
+	"join_on", "key", "keys", "limit", "loop", "mode", "name", "notes", "order_by",
+	"path", "project_id", "provider", "query", "queries", "runtime", "sake",
+	"script", "sql", "source", "storage", "table", "target", "task", "tasks",
+	"test", "text", "time", "timeouts", "tools", "url", "version", "where",
+	"width", NULL
+};
+
+const char *const action_marks[] = {
+	"code", "code_b64", "command", "commands", "command_b64", "sql", "query",
+	"url", "endpoint", "script", NULL
+};
+
+const char *const target_keys[] = {
+	"step", "when", "then", "else", "condition", "input", "payload", "with",
+	"args", "data", NULL
+};
+
+const char *const retry_keys[] = {
+	"max_attempts", "initial_delay", "retry_delay", "backoff_multiplier",
+	"max_delay", "jitter", "retry_when", "stop_when", NULL
+};
+
+const char *const graph_keys[] = {
+	"step", "next", "next_mode", "join", NULL
+};
+
+const char *const type_keys[] = {"type", "tool", NULL};
+
+const char *const whole_step_keys[] = {
+	"when", "pass", "result", "return", "on_error", "max_visits", "timeout",
+	"priority", "desc", "description", NULL
+};
+
+const char *const loop_frame_keys[] = {
+	"step", "next", "next_mode", "join", "loop", NULL
+};
+
+const IteratorKey iterator_keys[ITERATOR_KEYS] = {
+	{"collection", {"collection", "data", "in", NULL}},
+	{"element", {"element", "iterator", NULL}},
+	{"where", {"where", "filter", NULL}},
+	{"order_by", {"order_by", NULL}},
+	{"limit", {"limit", NULL}},
+	{"chunk", {"chunk", NULL}},
+	{"mode", {"mode", NULL}},
+	{"concurrency", {"concurrency", NULL}},
+	{"on_error", {"on_error", NULL}},
+};
+
+const char *const storage_keys[] = {"storage", "tool", "type", NULL};
+
+const char *const storage_kind_keys[] = {"kind", "type", "tool", "storage", "name", NULL};
+
+const char *const connection_keys[] = {
+	"auth", "credential", "credentials", "connection", "connection_string",
+	"conninfo", "dsn", "url", "database_url", "host", "port", "user", "username",
+	"password", "dbname", "database", "sslmode", "db_host", "db_port", "db_user",
+	"db_password", "db_name", "db_sslmode", NULL
+};
+
+/* Keys of an action that the worker renders, and more of an iterator's. */
+static const char *const raw_keys[] = {"retry", "save", "sink", NULL};
+static const char *const iterator_raw_keys[] = {"task", "where", "order_by", NULL};
+
+/* Types whose steps the broker itself completes. */
+static const char *const control_types[] = {
+	"", "start", "end", "route", "router", "noop", NULL
+};
+
+/* Returns whether a list contains a key. */
+bool
+key_in(const char *key, const char *const *list)
+{
+	for (; *list != NULL; list++)
+		if (strcmp(key, *list) == 0)
+			return true;
+	return false;
+}
+
+/* Returns whether a key of a step reaches the worker. */
+bool
+key_is_forwarded(const char *key)
+{
+	return !key_in(key, control_keys);
+}
+
+/* Returns whether the value of a key is program text, in which braces mean nothing. */
+bool
+key_is_code(const char *key)
+{
+	return strncmp(key, "code", 4) == 0;
+}
+
+/*
+ * Returns whether the value of a key of an action is left as written: its names
+ * exist only when the worker renders it.
+ */
+bool
+key_is_raw(const char *key, const char *action_type)
+{
+	return key_in(key, raw_keys) ||
+		(strcmp(action_type, "iterator") == 0 && key_in(key, iterator_raw_keys));
+}
+
+/* Returns whether the broker itself completes steps of a type. */
+bool
+type_is_control(const char *type)
+{
+	return key_in(type, control_types);
+}
