@@ -14,7 +14,8 @@ typedef struct Scope
 	BrokerState *state;
 	TemplateScope template;		/* hand this to the template engine */
 	const Step *step;			/* whose template it is, or NULL */
-	int			visit;
+	Run		   *run;			/* of that step, which sees what it descends from; or
+								 * NULL */
 
 	const JsonbValue *names;	/* names inside an item of an iterator, or NULL */
 	const JsonbValue *result;	/* the step's value, or NULL */
@@ -31,9 +32,12 @@ typedef struct Scope
 } Scope;
 
 extern void scope_init(Scope *scope, BrokerState *state, const Step *step,
-					   int visit, TimestampTz now);
+					   Run *run, TimestampTz now);
 
-/* The newest value of a step, remembered for the rest of the evaluation. */
+/*
+ * The value of the newest visit of a step that has ended, whoever descends from it;
+ * remembered for the rest of the evaluation.
+ */
 extern StepValue *scope_step_value(BrokerState *state, int step);
 
 /* Tells later look-ups what this evaluation has just found out. */
