@@ -3,12 +3,17 @@
 #   make                 build the extension and the worker
 #   make install         install both into the PostgreSQL that PG_CONFIG names
 #   make check           install what is missing, run every suite in a temporary
-#                        server; SUITES="regress isolation tap diff" and
+#                        server; SUITES="style regress isolation tap diff" and
 #                        REGRESS="yaml" select
 #   make installcheck    run the SQL and isolation suites in a running server
 #   make quickstart      see a playbook run, from zero; make quickstart-stop
 #   make bench           measure, side by side with plain rows
 #   make fuzz-jinja      random templates beside Jinja2; COUNT=500000 SEED=random
+#   make coverage        run the suites (SUITES=...) with a build of its own, and
+#                        print how many lines of each file they reach
+#   make format          format the C lines that differ from the commit BASE
+#                        (HEAD) or are too wide; ALL=1 formats all, which is more
+#                        than the sources want; "make check" looks at the width
 #   make check-versions  compile and test with other versions of PostgreSQL
 #
 # PG_CONFIG=/usr/lib/postgresql/NN/bin/pg_config chooses the PostgreSQL.
@@ -35,6 +40,7 @@ ISOLATION = $(basename $(notdir $(sort $(wildcard $(here)/test/specs/*.spec))))
 # These goals find or install PostgreSQL themselves and run before there is a
 # pg_config.  PGXS stays out of their way: it has a "check" of its own.
 DRIVERS = check quickstart quickstart-stop bench stress check-versions fuzz-jinja
+DRIVERS += coverage format
 
 ifneq ($(filter $(DRIVERS),$(MAKECMDGOALS)),)
 
@@ -61,6 +67,13 @@ COUNT = 500000
 SEED = random
 fuzz-jinja:
 	@SUITES=diff PROGRAMS=jinja COUNT='$(COUNT)' SEED='$(SEED)' bash $(here)/test/check.sh
+
+coverage:
+	@REGRESS='$(REGRESS)' ISOLATION='$(ISOLATION)' SUITES='$(SUITES)' \
+		bash $(here)/test/coverage.sh
+
+format:
+	@BASE='$(BASE)' ALL='$(ALL)' bash $(here)/test/format.sh
 
 check-versions:
 	@bash $(here)/test/versions.sh $(VERSIONS)

@@ -2,6 +2,8 @@
 # Runs every suite in a temporary server and counts what passed.  "make check"
 # calls it; see there for SUITES and REGRESS.  KEEP=1 leaves the directory.
 #
+#   style      executables in test/style that print TAP about the sources and the
+#              objects built from them
 #   regress    test/sql/*.sql against expected/*.out
 #   isolation  test/specs/*.spec against expected/*.out
 #   tap        test/t/*.pl, each with servers of its own
@@ -15,7 +17,7 @@ program="make check"
 . "$(dirname "$0")/lib.sh"
 
 passed=0 failed=0 skipped=0
-suites=${SUITES:-regress isolation tap diff}
+suites=${SUITES:-style regress isolation tap diff}
 work=
 
 # Whatever happened: stop all servers, leave nothing behind, say how it ended.
@@ -25,7 +27,7 @@ finish()
     trap - EXIT INT TERM
     if [ -n "$work" ]; then
         find "$work" -name postmaster.pid 2>/dev/null | while read -r pid; do
-            "${as_user[@]}" "$bindir/pg_ctl" -D "$(dirname "$pid")" -s -m immediate stop >/dev/null 2>&1
+            "${as_user[@]}" "$bindir/pg_ctl" -D "$(dirname "$pid")" -s -m "${STOP:-immediate}" stop >/dev/null 2>&1
         done
         if [ -n "${KEEP:-}" ]; then say "Kept: $work"; else rm -rf "$work"; fi
     fi
@@ -141,6 +143,17 @@ run_perl_tests()
     done
 }
 
+# The sources need not be readable for the server user.
+run_style()
+{
+    local file as_user=()
+    say; say "== style"
+    for file in "$tree"/test/style/*; do
+        [ -f "$file" ] && [ -x "$file" ] || continue
+        run_tap "style/$(basename "$file")" env PYTHONDONTWRITEBYTECODE=1 "$file"
+    done
+}
+
 run_programs()
 {
     local file name
@@ -162,7 +175,7 @@ version=$(sed -n "s/^default_version *= *'\(.*\)'/\1/p" "$tree/noetl.control")
 [ "$(grep -c "\"version\": \"$version\"" "$tree/META.json")" -eq 2 ] && [ -f "$tree/sql/noetl--$version.sql" ] ||
     abort "META.json or sql/ is not of version $version, which noetl.control names"
 
-install_packages server tests || abort
+check_pg_config && check_executable_directory "${TMPDIR:-/tmp}" && install_packages server tests || abort
 choose_server_user
 build || abort
 
@@ -170,6 +183,8 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/noetl-check.XXXXXX")
 chmod 755 "$work"
 cp -R "$tree/test" "$tree/expected" "$tree/doc" "$tree"/*.md "$tree/LICENSE" "$tree/Makefile" "$work/"
 (cd "$tree" && cp --parents src/*/README.md "$work/")
+# The test of the quickstart makes one, as the server user.
+case " $suites " in *" tap "*) copy_tree "$work/source" ;; esac
 make_directory "$work/home" "$work/tmp"
 [ ${#as_user[@]} -eq 0 ] || chown -R "$server_user" "$work"
 export HOME=$work/home TMPDIR=$work/tmp
@@ -183,6 +198,7 @@ start_server "$work" || abort
 
 for suite in $suites; do
     case $suite in
+        style) run_style ;;
         regress)
             regress_options='' run_regress regress "$pgxs/src/test/regress/pg_regress" $REGRESS ;;
         isolation)

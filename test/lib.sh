@@ -1,11 +1,17 @@
-# Shared by check.sh, quickstart.sh and bench/run.sh: finding or installing
-# PostgreSQL, building, and running a private server.  Sourced by bash.
+# shellcheck shell=bash
+# Shared by the programs behind "make check", "make quickstart", "make bench" and
+# so on: finding or installing PostgreSQL, building, and running a private
+# server.  Sourced by bash.
 
 tree=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 minimum_version=14
 
 say() { printf '%s\n' "$*"; }
 complain() { printf '%s: %s\n' "${program:-noetl}" "$*" >&2; }
+
+# The server user reads what root builds and installs here.  A directory with a
+# server in it is closed by its own mode.
+umask 022
 
 # Make's own variables must not reach the make we call ourselves.
 unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES GNUMAKEFLAGS
@@ -60,6 +66,84 @@ debian_version()
     apt-cache depends postgresql 2>/dev/null | sed -n 's/.*Depends: postgresql-\([0-9][0-9]*\)$/\1/p' | head -n 1
 }
 
+# Fails and complains when PG_CONFIG names something that cannot be used and that
+# apt cannot mend.  Must not change anything: it runs before packages are
+# installed.
+check_pg_config()
+{
+    local version bindir choose="PG_CONFIG=/path/to/pg_config chooses another; without PG_CONFIG, one is found or installed"
+    [ -n "${PG_CONFIG:-}" ] || return 0
+    if ! command -v "$PG_CONFIG" >/dev/null; then
+        # Debian's own path names a version even before it exists.
+        [[ $PG_CONFIG =~ ^/usr/lib/postgresql/([0-9]+)/bin/pg_config$ ]] &&
+            [ "${BASH_REMATCH[1]}" -ge "$minimum_version" ] && command -v apt-get >/dev/null && return 0
+        complain "PG_CONFIG is \"$PG_CONFIG\", and there is no such program; $choose"
+        return 1
+    fi
+    version=$("$PG_CONFIG" --version 2>/dev/null) || version=
+    if [[ ! $version =~ ^PostgreSQL\ ([0-9]+) ]]; then
+        complain "PG_CONFIG is \"$PG_CONFIG\", which is not PostgreSQL's pg_config; $choose"
+        return 1
+    fi
+    if [ "${BASH_REMATCH[1]}" -lt "$minimum_version" ]; then
+        complain "PG_CONFIG is \"$PG_CONFIG\" of $version; PostgreSQL $minimum_version or newer is needed; $choose"
+        return 1
+    fi
+    bindir=$("$PG_CONFIG" --bindir)
+    if ! usable_pg_config "$PG_CONFIG" && [[ $bindir != /usr/lib/postgresql/* ]]; then
+        complain "PG_CONFIG is \"$PG_CONFIG\", whose server headers are missing; $choose"
+        return 1
+    fi
+}
+
+# Fails and complains when the server user cannot run programs in directory $1,
+# which the variable $2 (default TMPDIR) names.  Must not leave anything behind.
+check_executable_directory()
+{
+    local probe run=() status=0 choose="${2:-TMPDIR=...} chooses another directory"
+    [ "$(id -u)" -ne 0 ] || run=(runuser -u "$(id -un postgres 2>/dev/null || echo nobody)" --)
+    if ! probe=$(mktemp "$1/noetl-probe.XXXXXX" 2>/dev/null); then
+        complain "cannot write in $1; $choose"
+        return 1
+    fi
+    printf '#!/bin/sh\nexit 0\n' >"$probe"
+    chmod 755 "$probe"
+    "${run[@]}" "$probe" 2>/dev/null || status=$?
+    rm -f "$probe"
+    [ "$status" -ne 0 ] || return 0
+    complain "programs cannot be run in $1${run[2]:+ by the user ${run[2]}} (mounted noexec, or below a closed directory?); $choose"
+    return 1
+}
+
+# Runs $3... with its output in the file $2, and says every few seconds what it is
+# doing: the function $1 prints that, from the file or otherwise.  The same line
+# comes only twice a minute.
+with_progress()
+{
+    local describe=$1 log=$2 status=0 reporter
+    shift 2
+    (
+        shown='' at=$SECONDS begun=$SECONDS
+        while sleep 5 >/dev/null 2>&1 && kill -0 $$ 2>/dev/null; do
+            doing=$($describe 2>/dev/null) || true
+            [ "$doing" != "$shown" ] || [ $((SECONDS - at)) -ge 30 ] || continue
+            shown=$doing at=$SECONDS
+            say "  ... $((SECONDS - begun)) s: ${doing:-working}"
+        done
+    ) &
+    reporter=$!
+    "$@" </dev/null >"$log" 2>&1 || status=$?
+    kill "$reporter" 2>/dev/null || true
+    wait "$reporter" 2>/dev/null || true
+    return "$status"
+}
+
+# Describes by the last line of the output, cut to a line of a terminal.
+last_log_line() { tail -n 1 "$log" | tr '\r' '\n' | tail -n 1 | cut -c 1-70; }
+
+# Describes a build by the objects that are there.
+count_objects() { say "$(find "$tree/src" -name '*.o' | wc -l) objects"; }
+
 # Prints the Debian packages that are missing.  $@: what is needed beyond
 # building: "server", "tests", "stress".
 missing_packages()
@@ -112,9 +196,9 @@ apt_install()
     if [[ " $* " =~ " postgresql"(-[0-9]+)?" " ]]; then
         "${as_root[@]}" sh -c "mkdir -p '${conf%/*}' && echo 'create_main_cluster = false' >'$conf'"
     fi
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -y --no-install-recommends \
-        -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=120 install "$@" \
-        </dev/null >"$log" 2>&1 || status=$?
+    with_progress last_log_line "$log" \
+        "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -y --no-install-recommends \
+        -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=120 install "$@" || status=$?
     if [ -e "$conf" ]; then
         "${as_root[@]}" rm -f "$conf"
         say "(No PostgreSQL server was set up; pg_createcluster makes one when you want it.)"
@@ -124,37 +208,48 @@ apt_install()
     return "$status"
 }
 
-# Installs what is missing by apt, as root or by sudo, or says what it would
-# have needed.  Sets PG_CONFIG.
+# Installs by apt, as root or by sudo, the packages that the command $@ prints, or
+# says what it would have needed.
+install_missing()
+{
+    local packages log
+    packages=$("$@")
+    [ -n "$packages" ] || return 0
+    if ! command -v apt-get >/dev/null; then
+        complain "missing, and there is no apt-get here; please install the equivalents of:"
+        complain "   " $packages
+        return 1
+    fi
+    if ! find_root; then
+        complain "packages are missing, and we are neither root nor allowed to sudo; please run as root:"
+        complain "    apt-get update && apt-get install" $packages
+        return 1
+    fi
+    # Lists that are a day old may name files that the mirror has dropped.
+    if [ -z "$(debian_version)" ] ||
+        [ -z "$(find /var/lib/apt/lists -name '*Packages*' -mtime -1 -print -quit 2>/dev/null)" ] ||
+        ! apt-get install --simulate $packages >/dev/null 2>&1; then
+        say "Reading the package lists"
+        log=$(mktemp)
+        with_progress last_log_line "$log" \
+            "${as_root[@]}" apt-get -o Acquire::Retries=3 update ||
+            grep -E '^[EW]:' "$log" >&2
+        rm -f "$log"
+        packages=$("$@")
+    fi
+    say "Installing" $packages
+    if ! apt_install $packages; then
+        complain "apt-get could not install:" $packages
+        return 1
+    fi
+}
+
+# Installs what is missing to build, and for $@ as in missing_packages.  Sets
+# PG_CONFIG, bindir and pgxs.
 install_packages()
 {
     local packages
-    packages=$(missing_packages "$@")
-    if [ -n "$packages" ]; then
-        if ! command -v apt-get >/dev/null; then
-            complain "missing, and there is no apt-get here; please install the equivalents of:"
-            complain "   " $packages
-            return 1
-        fi
-        if ! find_root; then
-            complain "packages are missing, and we are neither root nor allowed to sudo; please run as root:"
-            complain "    apt-get update && apt-get install" $packages
-            return 1
-        fi
-        # Lists that are a day old may name files that the mirror has dropped.
-        if [ -z "$(debian_version)" ] ||
-            [ -z "$(find /var/lib/apt/lists -name '*Packages*' -mtime -1 -print -quit 2>/dev/null)" ] ||
-            ! apt-get install --simulate $packages >/dev/null 2>&1; then
-            say "Reading the package lists"
-            "${as_root[@]}" apt-get -qq -o Acquire::Retries=3 update </dev/null
-            packages=$(missing_packages "$@")
-        fi
-        say "Installing" $packages
-        if ! apt_install $packages; then
-            complain "apt-get could not install:" $packages
-            return 1
-        fi
-    fi
+    check_pg_config && install_missing missing_packages "$@" || return 1
     if ! find_pg_config; then
         complain "no PostgreSQL to build with (PG_CONFIG is \"${PG_CONFIG:-}\")"
         return 1
@@ -198,13 +293,22 @@ build()
 {
     local log
     log=$(mktemp)
-    if ! locked_make -j "$(nproc)" all >"$log" 2>&1; then
+    if ! with_progress count_objects "$log" locked_make -j "$(nproc)" all; then
         cat "$log" >&2
         rm -f "$log"
         complain "the build failed"
         return 1
     fi
     rm -f "$log"
+}
+
+# Copies to the directory $1 what the extension is made of, built or not, and the
+# tests.  Times are kept, so that what was built is not built again.
+copy_tree()
+{
+    mkdir -p "$1"
+    tar -C "$tree" -cf - --exclude=./.git --exclude=./build/versions --exclude=./results --exclude=./tmp_check . |
+        tar -C "$1" -xpf - --no-same-owner
 }
 
 # Creates a cluster in $1/data (socket in $1) that finds the extension below

@@ -11,6 +11,7 @@
 #include "utils/tuplestore.h"
 
 #include "broker/broker.h"
+#include "value/value.h"
 
 PG_FUNCTION_INFO_V1(noetl_iterator_items);
 
@@ -36,7 +37,7 @@ read_where(const JsonbValue *action)
 		return NULL;
 	condition = palloc0(sizeof(Condition));
 	if (where.type != jbvString)
-		condition->constant = json_truth(&where);
+		condition->constant = value_json_truth(&where);
 	else
 	{
 		condition->template = template_compile(where.val.string.val, where.val.string.len,

@@ -7,12 +7,11 @@
  */
 #include "common/common.h"
 
-#include "access/xact.h"
 #include "common/hashfn.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-#include "jinja/internal.h"
+#include "jinja/jinja.h"
 
 #define CACHE_SLOTS		256
 #define CACHE_MAX_TEXT	(64 * 1024)
@@ -30,18 +29,6 @@ static CacheEntry cache[CACHE_SLOTS];
 PG_FUNCTION_INFO_V1(noetl_render_text);
 PG_FUNCTION_INFO_V1(noetl_render_jsonb);
 PG_FUNCTION_INFO_V1(noetl_evaluate);
-
-/* Turns what is wrong with a template into an SQL error. */
-void
-template_raise(const SourceError *error)
-{
-	ereport(ERROR,
-			(errcode(error->sqlerrcode),
-			 errmsg("%s", error->message),
-			 error->line > 0 ? errdetail("Line %d, column %d of the template.",
-										 error->line, error->column) : 0,
-			 error->hint ? errhint("%s", error->hint) : 0));
-}
 
 /* Compiles, raising on errors. */
 static Template *
@@ -66,8 +53,7 @@ cached_template(const char *text, int length, TemplateMode mode)
 	Template   *template;
 
 	if (entry->context != NULL && entry->hash == hash && entry->mode == mode &&
-		entry->template->original_length == length &&
-		memcmp(entry->template->original, text, length) == 0)
+		template_has_source(entry->template, text, length))
 		return entry->template;
 	if (length > CACHE_MAX_TEXT)
 		return compile_or_raise(text, length, mode);
@@ -85,88 +71,6 @@ cached_template(const char *text, int length, TemplateMode mode)
 	entry->mode = mode;
 	entry->template = template;
 	return template;
-}
-
-/* The members of the context object are the free names. */
-static TemplateBinding
-lookup_member(void *arg, const char *name, int length, JsonbValue *value)
-{
-	if (getKeyJsonValueFromContainer(arg, name, length, value) == NULL)
-		return TEMPLATE_UNKNOWN;
-	return TEMPLATE_VALUE;
-}
-
-/* The same where every member is taken for the value of a step. */
-static TemplateBinding
-lookup_step_value(void *arg, const char *name, int length, JsonbValue *value)
-{
-	TemplateBinding binding = lookup_member(arg, name, length, value);
-
-	return binding == TEMPLATE_VALUE ? TEMPLATE_STEP_VALUE : binding;
-}
-
-/* In which envelope they came nobody knows any more. */
-static TemplateBinding
-no_envelope(void *arg, const char *name, int length, JsonbValue *value)
-{
-	return TEMPLATE_UNDEFINED;
-}
-
-/* A scope over a context object. */
-TemplateScope
-template_object_scope(Jsonb *context)
-{
-	TemplateScope scope;
-
-	if (!JB_ROOT_IS_OBJECT(context))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("template context must be a JSON object")));
-	memset(&scope, 0, sizeof(scope));
-	scope.lookup = lookup_member;
-	scope.arg = &context->root;
-	scope.now = GetCurrentTransactionStartTimestamp();
-	return scope;
-}
-
-/* Is a name that of a step, and what is left of the envelope it came in? */
-static bool
-find_step(JsonbContainer *context, const char *name, int length, JsonbValue *envelope)
-{
-	JsonbValue	steps;
-
-	return getKeyJsonValueFromContainer(context, "_steps", strlen("_steps"), &steps) != NULL &&
-		json_get_n(&steps, name, length, envelope);
-}
-
-/* The members of queue.context, of which some are values of steps. */
-static TemplateBinding
-lookup_context(void *arg, const char *name, int length, JsonbValue *value)
-{
-	TemplateBinding binding = lookup_member(arg, name, length, value);
-	JsonbValue	envelope;
-
-	return binding == TEMPLATE_VALUE && find_step(arg, name, length, &envelope) ?
-		TEMPLATE_STEP_VALUE : binding;
-}
-
-/* The envelope, without the value itself. */
-static TemplateBinding
-context_envelope(void *arg, const char *name, int length, JsonbValue *value)
-{
-	return find_step(arg, name, length, value) && json_is_object(value) ?
-		TEMPLATE_VALUE : TEMPLATE_UNDEFINED;
-}
-
-/* See template.h. */
-TemplateScope
-template_context_scope(Jsonb *context)
-{
-	TemplateScope scope = template_object_scope(context);
-
-	scope.lookup = lookup_context;
-	scope.envelope = context_envelope;
-	return scope;
 }
 
 /* noetl.render(template text, context jsonb) */
@@ -190,22 +94,16 @@ Datum
 noetl_render_jsonb(PG_FUNCTION_ARGS)
 {
 	Jsonb	   *document = PG_GETARG_JSONB_P(0);
-	TemplateScope scope = template_object_scope(PG_GETARG_JSONB_P(1));
 	bool		step_values = PG_NARGS() > 2 && PG_GETARG_BOOL(2);
+	TemplateScope scope = step_values ?
+		template_steps_scope(PG_GETARG_JSONB_P(1)) :
+		template_object_scope(PG_GETARG_JSONB_P(1));
 	JsonbValue	value;
 	JsonbValue	result;
 	TemplateDoc *doc;
 	SourceError error;
 
-	memset(&value, 0, sizeof(value));
-	value.type = jbvBinary;
-	value.val.binary.data = &document->root;
-	value.val.binary.len = VARSIZE(document) - VARHDRSZ;
-	if (step_values)
-	{
-		scope.lookup = lookup_step_value;
-		scope.envelope = no_envelope;
-	}
+	json_from_jsonb(document, &value);
 	doc = template_doc_compile(&value, &error);
 	if (doc == NULL || !template_doc_render(doc, &scope, &result, &error))
 		template_raise(&error);

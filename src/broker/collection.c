@@ -21,7 +21,7 @@
 #include "broker/collection.h"
 #include "broker/condition.h"
 #include "broker/scope.h"
-#include "jinja/internal.h"
+#include "jinja/jinja.h"
 
 #define SHOWN_TEXT	40			/* bytes of a collection that is no list */
 
@@ -168,18 +168,6 @@ describe(const JsonbValue *value)
 	}
 }
 
-/* Text that spells a value; false when it spells none. */
-static bool
-parse_text(const JsonbValue *text, JsonbValue *value)
-{
-	Value		parsed;
-
-	if (!json_from_text(text->val.string.val, text->val.string.len, &parsed))
-		return false;
-	value_to_json(NULL, &parsed, value);
-	return true;
-}
-
 /* Is the text empty but for white space? */
 static bool
 is_blank(const JsonbValue *text)
@@ -237,7 +225,8 @@ find_list(const JsonbValue *value, const char *element, JsonbValue *list,
 	if (json_is_object(value))
 		return find_list_in_map(value, element, list, empty);
 	/* text in text is not looked into: no list is written like that */
-	return value->type == jbvString && parse_text(value, &parsed) &&
+	return value->type == jbvString &&
+		json_from_text(value->val.string.val, value->val.string.len, &parsed) &&
 		parsed.type != jbvString && find_list(&parsed, element, list, empty);
 }
 

@@ -12,6 +12,7 @@
 
 #include "broker/condition.h"
 #include "broker/retry.h"
+#include "value/value.h"
 
 #define DEFAULT_MAX_ATTEMPTS	3
 #define DEFAULT_INITIAL_DELAY	1.0
@@ -58,7 +59,7 @@ policy_jitter(const TemplateDoc *doc, const TemplateScope *scope)
 		return true;
 	memset(&error, 0, sizeof(error));
 	return !template_doc_render(doc, scope, &value, &error) ||
-		json_truth(&value);
+		value_json_truth(&value);
 }
 
 /* See retry.h. */
@@ -141,7 +142,7 @@ member_condition(const JsonbValue *written, const char *key, Condition **conditi
 	if (!json_get(written, key, &value) || value.type == jbvNull)
 		return true;
 	*condition = palloc0(sizeof(Condition));
-	(*condition)->constant = json_truth(&value);
+	(*condition)->constant = value_json_truth(&value);
 	if (value.type != jbvString)
 		return true;
 	(*condition)->template = template_compile(value.val.string.val, value.val.string.len,

@@ -1,7 +1,11 @@
 /*
  * common/common.h
- *		What every file of the extension shares: GUCs and the differences
- *		between PostgreSQL versions.
+ *		The prelude that every file includes first: differences between
+ *		PostgreSQL versions, and the helpers that belong to no other room.
+ *
+ * The functions form families, one a file: json_ (json_build.h), name_table_,
+ * word_, double_text, source_error, guc_, shared_area_ (shmem.h), rows_
+ * (srf.h), and the ids of time_id.h.
  */
 #ifndef NOETL_COMMON_COMMON_H
 #define NOETL_COMMON_COMMON_H
@@ -18,8 +22,8 @@
 #include "fmgr.h"
 
 /*
- * Entry points are visible, nothing else is.  PostgreSQL 16 and later mark them;
- * before, only Windows knew the mark.
+ * Only the entry points are visible to other libraries. PostgreSQL 16 and
+ * later mark entry points; earlier versions mark them on Windows only.
  */
 #if PG_VERSION_NUM < 160000 && defined(__GNUC__)
 #undef PGDLLEXPORT
@@ -37,20 +41,25 @@ CppConcat(pg_finfo_,funcname) (void) \
 extern int no_such_variable
 #endif
 
-/* PostgreSQL 18 spells it as a prefix; so do we, everywhere. */
+/*
+ * pg_noreturn is a prefix from PostgreSQL 18 on; this source writes it so for
+ * every version.
+ */
 #if PG_VERSION_NUM < 180000
 #define pg_noreturn pg_attribute_noreturn()
 #endif
 
 /*
- * What our heavyweight locks are about: field4 of an advisory lock tag, of
- * which the SQL functions use 1 and 2.  pg_locks shows it as objsubid.
+ * Classes of the heavyweight locks of the extension: field4 of an advisory
+ * lock tag, of which the SQL functions use 1 and 2. pg_locks shows it as
+ * objsubid.
  */
 #define LOCK_CLASS_PATH			0x6e01	/* registering versions of a path */
 #define LOCK_CLASS_CATALOG		0x6e02	/* starting or deleting a version */
 #define LOCK_CLASS_EXECUTION	0x6e03	/* deciding on an execution */
 #define LOCK_CLASS_WAITERS		0x6e04	/* idle workers */
 
+#include "common/double_text.h"
 #include "common/guc.h"
 #include "common/json_build.h"
 #include "common/name_table.h"
@@ -58,5 +67,6 @@ extern int no_such_variable
 #include "common/source_error.h"
 #include "common/srf.h"
 #include "common/time_id.h"
+#include "common/word.h"
 
 #endif							/* NOETL_COMMON_COMMON_H */

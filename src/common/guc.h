@@ -6,7 +6,7 @@
 #ifndef NOETL_COMMON_GUC_H
 #define NOETL_COMMON_GUC_H
 
-/* noetl.template_coerce: which rendered text becomes a JSON value again. */
+/* noetl.template_coerce: which rendered text becomes a JSON value. */
 typedef enum TemplateCoerce
 {
 	COERCE_OFF,

@@ -1,6 +1,6 @@
 /*
  * common/json_build.c
- *		Small conveniences over PostgreSQL's Jsonb that several rooms need.
+ *		Functions over PostgreSQL's Jsonb that several rooms need.
  */
 #include "common/common.h"
 
@@ -12,7 +12,10 @@
 
 #include "common/json_build.h"
 
-/* Datums hold scalars as one-element arrays; hide that from everybody. */
+/*
+ * Sets *value to the contents of a datum: jbvBinary, or the scalar that the
+ * datum stores as an array of one element. The value points into the datum.
+ */
 void
 json_from_jsonb(const Jsonb *jsonb, JsonbValue *value)
 {
@@ -27,7 +30,7 @@ json_from_jsonb(const Jsonb *jsonb, JsonbValue *value)
 	}
 }
 
-/* The datum of a value; JsonbValueToJsonb wants a non-const argument. */
+/* Returns the datum of a value. */
 Jsonb *
 json_to_jsonb(const JsonbValue *value)
 {
@@ -36,14 +39,47 @@ json_to_jsonb(const JsonbValue *value)
 	return JsonbValueToJsonb(&copy);
 }
 
-/* The JSON null. */
+/*
+ * Reads JSON text into *value.  Returns false when the text is no JSON, and
+ * raises any error that is not about the text.
+ */
+bool
+json_from_text(const char *s, int length, JsonbValue *value)
+{
+	MemoryContext context = CurrentMemoryContext;
+	volatile bool ok = true;
+	char	   *text = pnstrdup(s, length);
+	Jsonb	   *volatile jsonb = NULL;
+
+	PG_TRY();
+	{
+		jsonb = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
+	}
+	PG_CATCH();
+	{
+		int			code = geterrcode();
+
+		if (ERRCODE_TO_CATEGORY(code) != ERRCODE_DATA_EXCEPTION &&
+			ERRCODE_TO_CATEGORY(code) != ERRCODE_PROGRAM_LIMIT_EXCEEDED)
+			PG_RE_THROW();
+		MemoryContextSwitchTo(context);
+		FlushErrorState();
+		ok = false;
+	}
+	PG_END_TRY();
+	if (ok)
+		json_from_jsonb(jsonb, value);
+	return ok;
+}
+
+/* Sets *value to null. */
 void
 json_null(JsonbValue *value)
 {
 	value->type = jbvNull;
 }
 
-/* A JSON boolean. */
+/* Sets *value to a boolean. */
 void
 json_bool(JsonbValue *value, bool boolean)
 {
@@ -51,7 +87,7 @@ json_bool(JsonbValue *value, bool boolean)
 	value->val.boolean = boolean;
 }
 
-/* A JSON number from an integer. */
+/* Sets *value to an integer. */
 void
 json_int(JsonbValue *value, int64 number)
 {
@@ -59,7 +95,17 @@ json_int(JsonbValue *value, int64 number)
 	value->val.numeric = int64_to_numeric(number);
 }
 
-/* A JSON number from a finite double, by its shortest decimal form. */
+/* Returns the numeric that a decimal text spells; raises when it spells none. */
+Numeric
+json_numeric(const char *text)
+{
+	return DatumGetNumeric(DirectFunctionCall3(numeric_in,
+											   CStringGetDatum(unconstify(char *, text)),
+											   ObjectIdGetDatum(InvalidOid),
+											   Int32GetDatum(-1)));
+}
+
+/* Sets *value to a finite double, with 15 digits. */
 void
 json_float(JsonbValue *value, double number)
 {
@@ -67,13 +113,10 @@ json_float(JsonbValue *value, double number)
 
 	snprintf(text, sizeof(text), "%.15g", number);
 	value->type = jbvNumeric;
-	value->val.numeric =
-		DatumGetNumeric(DirectFunctionCall3(numeric_in, CStringGetDatum(text),
-											ObjectIdGetDatum(InvalidOid),
-											Int32GetDatum(-1)));
+	value->val.numeric = json_numeric(text);
 }
 
-/* A JSON string; an absent C string is null. */
+/* Sets *value to a string, which is not copied; NULL gives null. */
 void
 json_string(JsonbValue *value, const char *string)
 {
@@ -87,7 +130,7 @@ json_string(JsonbValue *value, const char *string)
 	value->val.string.len = strlen(string);
 }
 
-/* Is it a map? */
+/* Returns whether the value is an object. */
 bool
 json_is_object(const JsonbValue *value)
 {
@@ -95,7 +138,10 @@ json_is_object(const JsonbValue *value)
 		JsonContainerIsObject(value->val.binary.data);
 }
 
-/* Is it a list?  (A scalar in disguise is not.) */
+/*
+ * Returns whether the value is an array; a scalar that is stored as an array
+ * is none.
+ */
 bool
 json_is_array(const JsonbValue *value)
 {
@@ -104,7 +150,27 @@ json_is_array(const JsonbValue *value)
 		!JsonContainerIsScalar(value->val.binary.data);
 }
 
-/* Member lookup by binary search, nothing is copied. */
+/*
+ * Returns how many bytes a container takes.  A container does not store its
+ * size; the end of its last entry gives it.
+ */
+int
+json_container_size(const JsonbContainer *container)
+{
+	int			entries = JsonContainerSize(container) *
+		(JsonContainerIsObject(container) ? 2 : 1);
+	int			size = offsetof(JsonbContainer, children) + entries * sizeof(JEntry);
+
+	if (entries == 0)
+		return size;
+	return size + getJsonbOffset(container, entries - 1) +
+		getJsonbLength(container, entries - 1);
+}
+
+/*
+ * Sets *member to a member of an object, which is not copied; false when there
+ * is none.
+ */
 bool
 json_get_n(const JsonbValue *object, const char *key, int length,
 		   JsonbValue *member)
@@ -115,14 +181,17 @@ json_get_n(const JsonbValue *object, const char *key, int length,
 										member) != NULL;
 }
 
-/* json_get_n for the usual NUL-terminated key. */
+/* Does the same for a NUL-terminated key. */
 bool
 json_get(const JsonbValue *object, const char *key, JsonbValue *member)
 {
 	return json_get_n(object, key, strlen(key), member);
 }
 
-/* What clients give as text: strings only, numbers are not spelled out. */
+/*
+ * Returns the text of a member that is a string, otherwise NULL; a number is
+ * not converted.
+ */
 char *
 json_get_text(const JsonbValue *object, const char *key)
 {
@@ -133,7 +202,10 @@ json_get_text(const JsonbValue *object, const char *key)
 	return pnstrdup(member.val.string.val, member.val.string.len);
 }
 
-/* Reads a number out of a value, lenient towards numbers sent as text. */
+/*
+ * Sets *number to the number that a value is or that its text spells; false
+ * when it is none.
+ */
 bool
 json_number(const JsonbValue *value, double *number)
 {
@@ -157,7 +229,10 @@ json_number(const JsonbValue *value, double *number)
 	return false;
 }
 
-/* Integers of meta and context: attempt, version. */
+/*
+ * Sets *number to a member that is an integer or text of one; false when there
+ * is none.
+ */
 bool
 json_get_int(const JsonbValue *object, const char *key, int64 *number)
 {
@@ -171,7 +246,7 @@ json_get_int(const JsonbValue *object, const char *key, int64 *number)
 		bool		fits;
 		Datum		text;
 
-		/* through text: exact for all 64 bits, and no error for fractions */
+		/* through text: exact for all 64 bits, and no error for a fraction */
 		text = DirectFunctionCall1(numeric_out, NumericGetDatum(member.val.numeric));
 		errno = 0;
 		{
@@ -188,7 +263,53 @@ json_get_int(const JsonbValue *object, const char *key, int64 *number)
 	return true;
 }
 
-/* Opens an object; every json_add until json_end_object goes into it. */
+/* Begins to walk over the members of an object or the elements of an array. */
+JsonbIterator *
+json_walk(const JsonbValue *container)
+{
+	JsonbIterator *it = JsonbIteratorInit(container->val.binary.data);
+	JsonbValue	whole;
+
+	(void) JsonbIteratorNext(&it, &whole, true);
+	return it;
+}
+
+/* Sets *key and *value to the next member of an object; false at the end. */
+bool
+json_next_member(JsonbIterator **it, JsonbValue *key, JsonbValue *value)
+{
+	CHECK_FOR_INTERRUPTS();
+	if (JsonbIteratorNext(it, key, true) != WJB_KEY)
+		return false;
+	(void) JsonbIteratorNext(it, value, true);
+	return true;
+}
+
+/* Sets *element to the next element of an array; false at the end. */
+bool
+json_next_element(JsonbIterator **it, JsonbValue *element)
+{
+	CHECK_FOR_INTERRUPTS();
+	return JsonbIteratorNext(it, element, true) == WJB_ELEM;
+}
+
+/* Copies a value with everything in it into CurrentMemoryContext. */
+void
+json_copy(const JsonbValue *from, JsonbValue *to)
+{
+	*to = *from;
+	if (from->type == jbvString)
+		to->val.string.val = pnstrdup(from->val.string.val, from->val.string.len);
+	else if (from->type == jbvNumeric)
+		to->val.numeric = DatumGetNumericCopy(NumericGetDatum(from->val.numeric));
+	else if (from->type == jbvBinary)
+	{
+		to->val.binary.data = palloc(from->val.binary.len);
+		memcpy(to->val.binary.data, from->val.binary.data, from->val.binary.len);
+	}
+}
+
+/* Opens an object; every json_add until json_end_object adds to it. */
 void
 json_begin_object(JsonBuilder *builder)
 {
@@ -196,7 +317,7 @@ json_begin_object(JsonBuilder *builder)
 	pushJsonbValue(&builder->state, WJB_BEGIN_OBJECT, NULL);
 }
 
-/* Opens an array; every json_push until json_end_array goes into it. */
+/* Opens an array; every json_push until json_end_array adds to it. */
 void
 json_begin_array(JsonBuilder *builder)
 {
@@ -265,14 +386,14 @@ json_push(JsonBuilder *builder, const JsonbValue *element)
 	pushJsonbValue(&builder->state, WJB_ELEM, &copy);
 }
 
-/* Turns a freshly built tree into the compact form values travel in. */
+/* Turns a tree under construction into the compact form. */
 static void
 compact(JsonbValue *tree, JsonbValue *value)
 {
 	json_from_jsonb(JsonbValueToJsonb(tree), value);
 }
 
-/* Closes the object; of keys added twice the last wins. */
+/* Closes the object; of members with the same key the last one stays. */
 void
 json_end_object(JsonBuilder *builder, JsonbValue *value)
 {
@@ -286,29 +407,28 @@ json_end_array(JsonBuilder *builder, JsonbValue *value)
 	compact(pushJsonbValue(&builder->state, WJB_END_ARRAY, NULL), value);
 }
 
-/* Copies members, so that objects can be laid over each other in a builder. */
+/*
+ * Adds every member of an object to the open object; any other value adds
+ * nothing.
+ */
 void
 json_add_members(JsonBuilder *builder, const JsonbValue *object)
 {
 	JsonbIterator *it;
-	JsonbIteratorToken token;
 	JsonbValue	key;
 	JsonbValue	value;
 
 	if (!json_is_object(object))
 		return;
-	it = JsonbIteratorInit(object->val.binary.data);
-	while ((token = JsonbIteratorNext(&it, &key, true)) != WJB_DONE)
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (token != WJB_KEY)
-			continue;
-		JsonbIteratorNext(&it, &value, true);
+	it = json_walk(object);
+	while (json_next_member(&it, &key, &value))
 		json_add_n(builder, key.val.string.val, key.val.string.len, &value);
-	}
 }
 
-/* The element of a list of maps that has this name, if any. */
+/*
+ * Sets *found to the element of a list of maps that has this name; false when
+ * there is none.
+ */
 static bool
 find_named(const JsonbValue *list, const JsonbValue *name, JsonbValue *found)
 {
@@ -331,7 +451,9 @@ find_named(const JsonbValue *list, const JsonbValue *name, JsonbValue *found)
 	return false;
 }
 
-/* Is it a non-empty list of maps that all have a name? */
+/*
+ * Returns whether the value is a non-empty list of maps that all have a name.
+ */
 static bool
 is_named_list(const JsonbValue *value)
 {
@@ -351,7 +473,10 @@ is_named_list(const JsonbValue *value)
 	return n > 0;
 }
 
-/* Merges two lists of named maps: the order of "below", new names at the end. */
+/*
+ * Merges two lists of named maps: the order is that of "below", new names are
+ * at the end.
+ */
 static void
 merge_named_lists(const JsonbValue *below, const JsonbValue *above,
 				  JsonbValue *result)
@@ -390,14 +515,13 @@ merge_named_lists(const JsonbValue *below, const JsonbValue *above,
 	json_end_array(&builder, result);
 }
 
-/* Start parameters over workload defaults; see json.h for the rules. */
+/* Lays one value over another, "above" over "below", shallow or deep. */
 void
 json_merge(const JsonbValue *below, const JsonbValue *above, bool deep,
 		   JsonbValue *result)
 {
 	JsonBuilder builder;
 	JsonbIterator *it;
-	JsonbIteratorToken token;
 	JsonbValue	key;
 	JsonbValue	value;
 
@@ -416,15 +540,11 @@ json_merge(const JsonbValue *below, const JsonbValue *above, bool deep,
 
 	json_begin_object(&builder);
 	json_add_members(&builder, below);
-	it = JsonbIteratorInit(above->val.binary.data);
-	while ((token = JsonbIteratorNext(&it, &key, true)) != WJB_DONE)
+	it = json_walk(above);
+	while (json_next_member(&it, &key, &value))
 	{
 		JsonbValue	other;
 
-		CHECK_FOR_INTERRUPTS();
-		if (token != WJB_KEY)
-			continue;
-		JsonbIteratorNext(&it, &value, true);
 		if (deep && json_get_n(below, key.val.string.val, key.val.string.len, &other))
 			json_merge(&other, &value, true, &value);
 		json_add_n(&builder, key.val.string.val, key.val.string.len, &value);

@@ -1,18 +1,30 @@
 /*
  * common/json_build.h
- *		Small conveniences over PostgreSQL's Jsonb that several rooms need.
+ *		Functions over PostgreSQL's Jsonb that several rooms need.
  *
  * A "JSON value" is a JsonbValue that is a scalar or jbvBinary; none of these
- * functions takes or returns in-memory trees.
+ * functions takes or returns a tree under construction.
  */
 #ifndef NOETL_COMMON_JSON_BUILD_H
 #define NOETL_COMMON_JSON_BUILD_H
 
 #include "utils/jsonb.h"
 
-/* Wraps a datum's contents as a value: jbvBinary, or the scalar it holds. */
+/*
+ * Sets *value to a datum's contents: jbvBinary, or the scalar that the datum
+ * holds.
+ */
 extern void json_from_jsonb(const Jsonb *jsonb, JsonbValue *value);
 extern Jsonb *json_to_jsonb(const JsonbValue *value);
+
+/* Reads JSON text; false when the text is no JSON. */
+extern bool json_from_text(const char *s, int length, JsonbValue *value);
+
+/* Copies a value with everything in it into CurrentMemoryContext. */
+extern void json_copy(const JsonbValue *from, JsonbValue *to);
+
+/* Returns the numeric that a decimal text spells. */
+extern Numeric json_numeric(const char *text);
 
 extern void json_null(JsonbValue *value);
 extern void json_bool(JsonbValue *value, bool boolean);
@@ -24,17 +36,37 @@ extern void json_string(JsonbValue *value, const char *string);
 extern bool json_is_object(const JsonbValue *value);
 extern bool json_is_array(const JsonbValue *value);
 
-/* Member of an object; false when there is none or it is no object. */
+/* Returns how many bytes a container takes. */
+extern int	json_container_size(const JsonbContainer *container);
+
+/*
+ * Sets *member to a member of an object; false when there is none or the value
+ * is no object.
+ */
 extern bool json_get(const JsonbValue *object, const char *key, JsonbValue *member);
 extern bool json_get_n(const JsonbValue *object, const char *key, int length,
 					   JsonbValue *member);
 
-/* A string member as text, or NULL. */
+/*
+ * Walks over a container: json_walk begins, json_next_member goes over an
+ * object, json_next_element over an array.  The keys and values point into it.
+ */
+extern JsonbIterator *json_walk(const JsonbValue *container);
+extern bool json_next_member(JsonbIterator **it, JsonbValue *key, JsonbValue *value);
+extern bool json_next_element(JsonbIterator **it, JsonbValue *element);
+
+/* Returns the text of a member that is a string, or NULL. */
 extern char *json_get_text(const JsonbValue *object, const char *key);
-/* An integer member (number or numeric text); false when there is none. */
+/*
+ * Sets *number to a member that is an integer or text of one; false when there
+ * is none.
+ */
 extern bool json_get_int(const JsonbValue *object, const char *key, int64 *number);
 
-/* The number a value holds, or that its text spells. */
+/*
+ * Sets *number to the number that a value is or that its text spells; false
+ * when it is none.
+ */
 extern bool json_number(const JsonbValue *value, double *number);
 
 /* Builds an object member by member. */
@@ -55,13 +87,13 @@ extern void json_push(JsonBuilder *builder, const JsonbValue *element);
 extern void json_end_object(JsonBuilder *builder, JsonbValue *value);
 extern void json_end_array(JsonBuilder *builder, JsonbValue *value);
 
-/* Every member of "object" into the builder's open object. */
+/* Adds every member of "object" to the open object. */
 extern void json_add_members(JsonBuilder *builder, const JsonbValue *object);
 
 /*
- * Lays one object over another.  Shallow: its members win.  Deep: maps are
- * merged recursively, lists whose elements are maps with a "name" by name,
- * anything else is replaced.
+ * Lays one object over another. Shallow: the members of "above" replace those
+ * of "below". Deep: maps are merged recursively, lists whose elements are maps
+ * with a "name" are merged by name, any other value is replaced.
  */
 extern void json_merge(const JsonbValue *below, const JsonbValue *above,
 					   bool deep, JsonbValue *result);

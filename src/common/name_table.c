@@ -2,7 +2,7 @@
  * common/name_table.c
  *		A set of names that grows while a document is read.
  *
- * dynahash would cost a memory context and kilobytes for every mapping; most
+ * A dynahash table takes a memory context and kilobytes for every mapping; most
  * mappings have a handful of keys, for which comparing is fastest.
  */
 #include "common/common.h"
@@ -11,7 +11,7 @@
 
 #include "common/name_table.h"
 
-/* Number of a name, or -1. */
+/* Returns the number of a name, or -1. */
 int
 name_table_find(const NameTable *table, const char *name, int length)
 {
@@ -51,7 +51,7 @@ name_table_place(NameTable *table, int number)
 	table->slots[slot] = number;
 }
 
-/* Adds a name that is not there; its number is the count before. */
+/* Adds a name that is not in the table yet; returns its number. */
 int
 name_table_add(NameTable *table, const char *name, int length)
 {
@@ -88,7 +88,7 @@ name_table_add(NameTable *table, const char *name, int length)
 	return table->count - 1;
 }
 
-/* Frees a table; a document may have a million of them. */
+/* Frees the memory of a table; a document may have a million tables. */
 void
 name_table_free(NameTable *table)
 {

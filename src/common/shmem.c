@@ -10,7 +10,10 @@
 
 #include "common/shmem.h"
 
-/* See shared_area.h. */
+/*
+ * Returns the area of shared memory of that name, and makes it when it is new:
+ * all zeros, then passed to initialize. Returns NULL when there is no room.
+ */
 void *
 shared_area_attach(const char *name, Size size, void (*initialize) (void *area))
 {
@@ -27,7 +30,10 @@ shared_area_attach(const char *name, Size size, void (*initialize) (void *area))
 	{
 		MemoryContextSwitchTo(memory);
 		FlushErrorState();
-		/* the error has forgotten that a lock is held */
+		/*
+		 * error handling reset the count of interrupt holds; the lock is still
+		 * held
+		 */
 		HOLD_INTERRUPTS();
 	}
 	PG_END_TRY();

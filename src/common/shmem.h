@@ -2,8 +2,9 @@
  * common/shmem.h
  *		Small areas of shared memory, without preloading.
  *
- * The server keeps some room for latecomers.  It may have been used up by others:
- * whoever asks must be able to do without.
+ * The server keeps some room for areas that are requested after its start.
+ * Other extensions may have used it up: callers must be able to work without
+ * an area.
  */
 #ifndef NOETL_COMMON_SHMEM_H
 #define NOETL_COMMON_SHMEM_H
@@ -11,12 +12,15 @@
 #include "utils/rel.h"
 
 /*
- * Finds or makes the area of that name; initialize is called for a new one, which
- * is all zeros.  NULL: there is no room.
+ * Returns the area of that name, or NULL when there is no room. A new area is
+ * all zeros and is passed to initialize.
  */
 extern void *shared_area_attach(const char *name, Size size, void (*initialize) (void *area));
 
-/* Whose contents a note is about: changes when the table is truncated or made anew. */
+/*
+ * Returns a number for the contents of a table, which changes when the table
+ * is truncated or made anew.
+ */
 static inline Oid
 shared_area_subject(Relation table)
 {

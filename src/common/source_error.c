@@ -1,12 +1,12 @@
 /*
  * common/source_error.c
- *		What is wrong with a piece of source text: YAML, a template, a value.
+ *		Errors in a piece of source text: YAML, a template, a value.
  */
 #include "common/common.h"
 
 #include "common/source_error.h"
 
-/* Fills in an error; returns false so that callers can "return" it. */
+/* Fills *error; returns false so that callers can return the result. */
 bool
 source_error_at(SourceError *error, int sqlerrcode, int line, int column,
 				char *message, char *hint)
@@ -19,7 +19,7 @@ source_error_at(SourceError *error, int sqlerrcode, int line, int column,
 	return false;
 }
 
-/* Fills in an error about a value whose place is not known; returns false. */
+/* Fills *error for a value whose place is not known; returns false. */
 bool
 source_error(SourceError *error, char *message, char *hint)
 {

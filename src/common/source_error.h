@@ -1,11 +1,11 @@
 /*
  * common/source_error.h
- *		What is wrong with a piece of source text: YAML, a template, a value.
+ *		Errors in a piece of source text: YAML, a template, a value.
  */
 #ifndef NOETL_COMMON_SOURCE_ERROR_H
 #define NOETL_COMMON_SOURCE_ERROR_H
 
-/* What is wrong with a piece of source text, and where. */
+/* An error in a piece of source text, and its place. */
 typedef struct SourceError
 {
 	int			sqlerrcode;		/* an ERRCODE_* */

@@ -10,7 +10,10 @@
 
 #include "common/srf.h"
 
-/* See rows.h. */
+/*
+ * Puts an empty set of rows into the caller's ReturnSetInfo and returns that.
+ * Raises when the caller cannot accept a set.
+ */
 ReturnSetInfo *
 rows_begin(FunctionCallInfo fcinfo)
 {

@@ -8,7 +8,9 @@
 #include "fmgr.h"
 #include "nodes/execnodes.h"
 
-/* Puts an empty set of rows into the caller's ReturnSetInfo, and returns that. */
+/*
+ * Puts an empty set of rows into the caller's ReturnSetInfo, and returns that.
+ */
 extern ReturnSetInfo *rows_begin(FunctionCallInfo fcinfo);
 
 #endif							/* NOETL_COMMON_SRF_H */

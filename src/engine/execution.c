@@ -13,6 +13,7 @@
 #include "engine/execution.h"
 #include "broker/broker.h"
 #include "playbook/playbook.h"
+#include "value/value.h"
 #include "wakeup/wakeup.h"
 
 /* ---------------------------------------------------------------------------
@@ -210,7 +211,7 @@ execution_render_workload(BrokerState *state, const Event *event, Jsonb **worklo
 		JsonbValue	deep;
 
 		json_from_jsonb(event->context, &context);
-		if (!json_get(&context, "literal", &deep) || !json_truth(&deep))
+		if (!json_get(&context, "literal", &deep) || !value_json_truth(&deep))
 		{
 			doc = template_doc_compile(&parameters, &error);
 			if (doc == NULL ||
@@ -218,7 +219,7 @@ execution_render_workload(BrokerState *state, const Event *event, Jsonb **worklo
 				return scope_error_text(&error);
 		}
 		json_merge(&merged, &parameters,
-				   json_get(&context, "merge", &deep) && json_truth(&deep), &merged);
+				   json_get(&context, "merge", &deep) && value_json_truth(&deep), &merged);
 	}
 	*workload = json_to_jsonb(&merged);
 	return NULL;

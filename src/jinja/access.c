@@ -1,6 +1,6 @@
 /*
  * jinja/access.c
- *		obj.name, obj[x] and obj[a:b]
+ *		Access to parts of a value: obj.name, obj[x] and obj[a:b].
  */
 #include "common/common.h"
 
@@ -8,25 +8,25 @@
 
 #include "jinja/internal.h"
 
-/* A builtin method bound to its object; false if it has none of that name. */
+/*
+ * Sets *result to a builtin method bound to its object; returns false when the
+ * type of the object has none of that name.
+ */
 bool
-value_has_method(const Value *object, const Value *name, Value *result)
+jinja_bind_method(const Value *object, const Value *name, Value *result)
 {
 	const Builtin *builtin = jinja_find_method(object, name->u.string, name->length);
-	Method	   *method;
 
 	if (builtin == NULL)
 		return false;
-	method = palloc(sizeof(Method));
-	method->builtin = builtin;
-	method->self = *object;
-	memset(result, 0, sizeof(Value));
-	result->kind = VAL_METHOD;
-	result->u.method = method;
+	*result = jinja_make_method(builtin, object);
 	return true;
 }
 
-/* What a macro tells of itself, so that a template can call it the right way. */
+/*
+ * Sets *result to an attribute of a macro; returns false when a macro has none
+ * of that name.
+ */
 static bool
 macro_attribute(Eval *ev, const Macro *macro, const Value *name, Value *result)
 {
@@ -42,7 +42,7 @@ macro_attribute(Eval *ev, const Macro *macro, const Value *name, Value *result)
 		int			i;
 
 		for (i = 0; i < params->count; i += 2)
-			items[i / 2] = value_text(ev->template->names[params->items[i]->name].name);
+			items[i / 2] = utext_from_cstring(ev->template->names[params->items[i]->name].name);
 		*result = value_tuple(params->count / 2, items);
 	}
 	else if (utext_is(name, "catch_kwargs"))
@@ -58,22 +58,41 @@ macro_attribute(Eval *ev, const Macro *macro, const Value *name, Value *result)
 	return true;
 }
 
-/* The attributes of values that are not methods. */
+/*
+ * Sets *result to an attribute of a loop, macro or cycler that is not a
+ * method; returns false when there is none.
+ */
+static bool
+object_attribute(Eval *ev, const Value *object, const Value *name, Value *result)
+{
+	if (jinja_is_object(object, &jinja_loop_type))
+		return jinja_loop_attribute(&ev->budget, (Loop *) object->u.object,
+									name->u.string, name->length, result);
+	if (jinja_is_object(object, &jinja_macro_type))
+		return macro_attribute(ev, (const Macro *) object->u.object, name, result);
+	if (jinja_is_object(object, &jinja_cycler_type) && utext_is(name, "current"))
+	{
+		const Cycler *cycler = (const Cycler *) object->u.object;
+
+		*result = cycler->items[cycler->position];
+		return true;
+	}
+	return false;
+}
+
+/*
+ * Sets *result to an attribute that is not a method; returns false when there
+ * is none.
+ */
 static bool
 plain_attribute(Eval *ev, const Value *object, const Value *name, Value *result)
 {
 	switch ((ValueKind) object->kind)
 	{
 		case VAL_NAMESPACE:
-			return dict_get(ev, object, name, result);
-		case VAL_LOOP:
-			return jinja_loop_attribute(ev, object->u.loop, name->u.string,
-										name->length, result);
-		case VAL_CYCLER:
-			if (!utext_is(name, "current"))
-				return false;
-			*result = object->u.cycler->items[object->u.cycler->position];
-			return true;
+			return dict_get(&ev->budget, object, name, result);
+		case VAL_OBJECT:
+			return object_attribute(ev, object, name, result);
 		case VAL_TUPLE:
 			if (!(object->flags & VF_GROUP))
 				return false;
@@ -108,18 +127,19 @@ plain_attribute(Eval *ev, const Value *object, const Value *name, Value *result)
 			else
 				return false;
 			return true;
-		case VAL_MACRO:
-			return macro_attribute(ev, object->u.macro, name, result);
 		default:
 			return false;
 	}
 }
 
-/* An item by number; negative numbers count from the end. */
+/*
+ * Sets *result to an item by number; negative numbers count from the end.
+ * Returns false when there is none.
+ */
 static bool
 item_at(Eval *ev, const Value *object, int64 index, Value *result)
 {
-	int64		count = value_length(ev, object);
+	int64		count = value_length(&ev->budget, object);
 
 	if (index < 0)
 		index += count;
@@ -137,7 +157,7 @@ item_at(Eval *ev, const Value *object, int64 index, Value *result)
 	return true;
 }
 
-/* Can the value be a key? */
+/* Returns whether the value can be a key. */
 static bool
 is_hashable(const Value *key)
 {
@@ -152,9 +172,9 @@ is_hashable(const Value *key)
 		case VAL_VIEW:
 			return key->u.view->kind == VIEW_VALUES;
 		case VAL_TUPLE:
-			for (i = 0; i < list_count(key); i++)
+			for (i = 0; i < seq_count(key); i++)
 			{
-				if (!is_hashable(&list_items(key)[i]))
+				if (!is_hashable(&seq_items(key)[i]))
 					return false;
 			}
 			return true;
@@ -164,8 +184,8 @@ is_hashable(const Value *key)
 }
 
 /*
- * What Python's obj[key] gives, where it gives anything.  Keys that cannot
- * be keys are simply not there, as in Jinja2.
+ * Sets *result to Python's object[key]; returns false where Python raises. A
+ * key that is not hashable is no key of any dict, as in Jinja2.
  */
 static bool
 plain_item(Eval *ev, const Value *object, const Value *key, Value *result)
@@ -175,7 +195,7 @@ plain_item(Eval *ev, const Value *object, const Value *key, Value *result)
 		case VAL_DICT:
 			if (!is_hashable(key))
 				return false;
-			return dict_get(ev, object, key, result);
+			return dict_get(&ev->budget, object, key, result);
 		case VAL_STRING:
 		case VAL_LIST:
 		case VAL_TUPLE:
@@ -191,9 +211,11 @@ plain_item(Eval *ev, const Value *object, const Value *key, Value *result)
 }
 
 /*
- * The value of a step answers where it lacks a key: from its own "data" when
- * it is an envelope or a response, .data and .result are the value itself, and
- * the rest (.status, an iterator's .errors) is in the envelope it came in.
+ * Sets *result to what the value of a step has under a key that it lacks
+ * itself. The key is looked up in its "data" when the value is an envelope or
+ * a response; .data and .result are the value itself; anything else (.status,
+ * .errors of an iterator) is looked up in the envelope that the value came in.
+ * Returns false when there is none.
  */
 static bool
 step_fallback(Eval *ev, const Value *object, const Value *key, Value *result)
@@ -218,7 +240,7 @@ step_fallback(Eval *ev, const Value *object, const Value *key, Value *result)
 	return jinja_step_envelope(ev, object, key, result);
 }
 
-/* Marks the data of a step value, so that .data.data works on it as well. */
+/* Marks the data of a step value as one, so that .data.data works on it. */
 static void
 mark_step_data(const Value *object, const Value *key, Value *result)
 {
@@ -226,7 +248,7 @@ mark_step_data(const Value *object, const Value *key, Value *result)
 		result->flags |= VF_STEP;
 }
 
-/* object.name: a method or attribute first, then an item */
+/* Returns object.name: a method or attribute, otherwise an item. */
 Value
 jinja_getattr(Eval *ev, const Value *object, const Value *name)
 {
@@ -234,7 +256,7 @@ jinja_getattr(Eval *ev, const Value *object, const Value *name)
 
 	if (object->kind == VAL_UNDEFINED)
 		value_fail_undefined(object);
-	if (value_has_method(object, name, &result) ||
+	if (jinja_bind_method(object, name, &result) ||
 		plain_attribute(ev, object, name, &result))
 		return result;
 	if (plain_item(ev, object, name, &result))
@@ -245,16 +267,16 @@ jinja_getattr(Eval *ev, const Value *object, const Value *name)
 	if (step_fallback(ev, object, name, &result))
 		return result;
 	if (jinja_is_mutation(object, name->u.string, name->length))
-		jinja_fail_refused("Values cannot be changed; build a new one, or keep state in a namespace.",
+		value_fail_refused("Values cannot be changed; build a new one, or keep state in a namespace.",
 						   "method \"%.*s\" of '%s' object is not supported",
 						   name->length, name->u.string, value_type(object));
 	return value_undefined_attribute(object, name);
 }
 
 /*
- * object.name that is not called.  In a playbook it cannot mean a method, so
- * that {{ workload.items }} is the key, and {{ step.count }} of an iterator is
- * how many results it has.
+ * Returns object.name that is not called. In a playbook the name then cannot
+ * mean a method: {{ workload.items }} is the key, and {{ step.count }} of an
+ * iterator is the number of its results.
  */
 Value
 jinja_getattr_uncalled(Eval *ev, const Value *object, const Value *name)
@@ -262,17 +284,17 @@ jinja_getattr_uncalled(Eval *ev, const Value *object, const Value *name)
 	Value		found = jinja_getattr(ev, object, name);
 	Value		item;
 
-	if (found.kind != VAL_METHOD || ev->scope->envelope == NULL)
+	if (!jinja_is_object(&found, &jinja_method_type) || ev->scope->envelope == NULL)
 		return found;
 	if (object->kind == VAL_LIST && (object->flags & VF_STEP) && utext_is(name, "count"))
-		return value_int(value_length(ev, object));
+		return value_int(value_length(&ev->budget, object));
 	if (object->kind != VAL_DICT || !plain_item(ev, object, name, &item))
 		return found;
 	mark_step_data(object, name, &item);
 	return item;
 }
 
-/* object[key]: an item first, then an attribute */
+/* Returns object[key]: an item, otherwise an attribute. */
 Value
 jinja_getitem(Eval *ev, const Value *object, const Value *key)
 {
@@ -288,13 +310,13 @@ jinja_getitem(Eval *ev, const Value *object, const Value *key)
 	if (step_fallback(ev, object, key, &result))
 		return result;
 	if (key->kind == VAL_STRING &&
-		(value_has_method(object, key, &result) ||
+		(jinja_bind_method(object, key, &result) ||
 		 plain_attribute(ev, object, key, &result)))
 		return result;
 	return value_undefined_attribute(object, key);
 }
 
-/* One bound of a slice. */
+/* Returns one bound of a slice.  Raises when the bound is no integer. */
 static int64
 slice_bound(const Value *bound, int64 fallback)
 {
@@ -308,11 +330,13 @@ slice_bound(const Value *bound, int64 fallback)
 		return number_compare(bound, &zero, &unordered) < 0 ? PG_INT64_MIN : PG_INT64_MAX;
 	}
 	if (bound->kind != VAL_INT && bound->kind != VAL_BOOL)
-		jinja_fail("slice indices must be integers or None");
+		value_fail("slice indices must be integers or None");
 	return value_index(bound, "slice");
 }
 
-/* Clamps a bound to the sequence, as Python's slice.indices() does. */
+/*
+ * Returns a bound limited to the sequence, as Python's slice.indices() does.
+ */
 static int64
 clamp_bound(int64 bound, int64 count, bool backward)
 {
@@ -327,7 +351,7 @@ clamp_bound(int64 bound, int64 count, bool backward)
 	return bound;
 }
 
-/* A slice of a range is a range. */
+/* Returns a slice of a range, which is a range. */
 static Value
 slice_range(const ValueRange *range, int64 start, int64 stop, int64 step, int64 count)
 {
@@ -342,7 +366,7 @@ slice_range(const ValueRange *range, int64 start, int64 stop, int64 step, int64 
 	return v;
 }
 
-/* object[start:stop:step] */
+/* Returns object[start:stop:step]. */
 Value
 jinja_getslice(Eval *ev, const Value *object, const Value *start_value,
 			   const Value *stop_value, const Value *step_value)
@@ -360,15 +384,15 @@ jinja_getslice(Eval *ev, const Value *object, const Value *start_value,
 	if (object->kind == VAL_UNDEFINED)
 		value_fail_undefined(object);
 	if (object->kind == VAL_DICT)
-		jinja_fail("unhashable type: 'slice'");
+		value_fail("unhashable type: 'slice'");
 	if (object->kind != VAL_STRING && object->kind != VAL_LIST &&
 		object->kind != VAL_TUPLE && object->kind != VAL_RANGE)
-		jinja_fail("'%s' object is not subscriptable", value_type(object));
+		value_fail("'%s' object is not subscriptable", value_type(object));
 	if (step == 0)
-		jinja_fail("slice step cannot be zero");
+		value_fail("slice step cannot be zero");
 	if (step == PG_INT64_MIN)
 		step = -PG_INT64_MAX;
-	length = value_length(ev, object);
+	length = value_length(&ev->budget, object);
 	start = clamp_bound(slice_bound(start_value, step > 0 ? 0 : PG_INT64_MAX), length, step < 0);
 	if (value_given_not_none(stop_value))
 		stop = clamp_bound(slice_bound(stop_value, 0), length, step < 0);
@@ -382,12 +406,12 @@ jinja_getslice(Eval *ev, const Value *object, const Value *start_value,
 		return utext_slice(object, start, stop, step, count);
 	if (object->kind == VAL_RANGE)
 		return slice_range(object->u.range, start, stop, step, count);
-	from = list_items(object);
+	from = seq_items(object);
 	items = palloc_extended((count + 1) * sizeof(Value), MCXT_ALLOC_HUGE);
 	for (i = 0; i < count; i++)
 		items[i] = from[start + i * step];
 	result = value_list(count, items);
 	result.kind = object->kind;
-	jinja_check_memory(ev);
+	value_check_memory(&ev->budget);
 	return result;
 }

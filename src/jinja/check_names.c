@@ -1,7 +1,9 @@
 /*
  * jinja/check_names.c
- *		What a template's names mean: which are free, which the template binds
- *		itself; and the checks that need to know it.
+ *		The names of a template: the free ones and those that the template binds.
+ *
+ * Checks that need this knowledge are made here: special names of macros and
+ * loops, unknown filters and tests.
  */
 #include "common/common.h"
 
@@ -30,7 +32,7 @@ static void check_expression(Checker *c, Scope *scope, TemplateNode *node, bool 
 static void check_body(Checker *c, Scope *scope, NodeList *body, bool soft);
 
 /* ------------------------------------------------------------------------
- * Walking over every name of a tree, in Jinja2's order
+ * Walk over every name of a tree, in the order of Jinja2
  * ------------------------------------------------------------------------
  */
 static void walk(const TemplateNode *node, bool store, NameVisitor visit, void *arg);
@@ -119,7 +121,7 @@ typedef struct SpecialNames
 	uint8		found;
 } SpecialNames;
 
-/* Notes which of caller, varargs and kwargs are read before being bound. */
+/* Notes which of caller, varargs and kwargs are read before they are bound. */
 static void
 note_special(void *arg, const TemplateNode *node, bool store)
 {
@@ -144,7 +146,7 @@ note_special(void *arg, const TemplateNode *node, bool store)
 	}
 }
 
-/* Refuses {% set loop = ... %} inside a loop. */
+/* Raises for {% set loop = ... %} inside a loop. */
 static void
 refuse_loop_target(void *arg, const TemplateNode *node, bool store)
 {
@@ -155,7 +157,10 @@ refuse_loop_target(void *arg, const TemplateNode *node, bool store)
 						   "cannot assign to special loop variable in for-loop target");
 }
 
-/* Finds out which special names a macro's body uses. */
+/*
+ * Notes which special names the body of a macro uses. Raises for parameters
+ * that contradict each other.
+ */
 static void
 check_special(Checker *c, TemplateNode *macro)
 {
@@ -173,7 +178,7 @@ check_special(Checker *c, TemplateNode *macro)
 		{
 			if (macro->items.items[j]->name == macro->items.items[i]->name)
 				jinja_syntax_error(macro->items.items[i]->pos,
-								   "duplicate parameter \"%s\"", clip_name(name, strlen(name)));
+								   "duplicate parameter \"%s\"", value_clip_name(name, strlen(name)));
 		}
 		if (strcmp(name, "varargs") == 0)
 			parameters |= NF_VARARGS;
@@ -200,7 +205,7 @@ check_special(Checker *c, TemplateNode *macro)
 
 /* Binds a name in a scope. */
 static void
-bind(Scope *scope, int name)
+bind_name(Scope *scope, int name)
 {
 	if (scope->count == scope->allocated)
 	{
@@ -213,16 +218,16 @@ bind(Scope *scope, int name)
 	scope->names[scope->count++] = name;
 }
 
-/* Binds a name given as text, if the template mentions it at all. */
+/* Binds a name given as text, when the template mentions it. */
 static void
-bind_text(Checker *c, Scope *scope, const char *name)
+bind_mentioned(Checker *c, Scope *scope, const char *name)
 {
 	int			i;
 
 	for (i = 0; i < c->template->nnames; i++)
 	{
 		if (strcmp(c->template->names[i].name, name) == 0)
-			bind(scope, i);
+			bind_name(scope, i);
 	}
 }
 
@@ -233,7 +238,7 @@ bind_target(Checker *c, Scope *scope, TemplateNode *target, bool soft)
 	int			i;
 
 	if (target->type == NODE_NAME)
-		bind(scope, target->name);
+		bind_name(scope, target->name);
 	else if (target->type == NODE_NSREF)
 		check_expression(c, scope, target, soft);
 	else
@@ -243,7 +248,7 @@ bind_target(Checker *c, Scope *scope, TemplateNode *target, bool soft)
 	}
 }
 
-/* A name is read: it is free unless some scope binds it. */
+/* Notes that a name is read: the name is free unless some scope binds it. */
 static void
 check_name(Checker *c, const Scope *scope, const TemplateNode *node)
 {
@@ -274,8 +279,8 @@ check_name(Checker *c, const Scope *scope, const TemplateNode *node)
 }
 
 /*
- * An unknown filter or test spoils the whole template, but not where it might
- * never be reached ("soft": inside if), as in Jinja2.
+ * Notes an unknown filter or test as the fault of the template, except where
+ * it may never be reached ("soft": inside if), as in Jinja2.
  */
 static void
 check_builtin(Template *t, const TemplateNode *node, bool soft)
@@ -295,7 +300,7 @@ check_builtin(Template *t, const TemplateNode *node, bool soft)
 	t->fault = palloc0(sizeof(SourceError));
 	t->fault->sqlerrcode = ERRCODE_UNDEFINED_FUNCTION;
 	t->fault->message = psprintf("no %s named \"%s\"", kind,
-								 clip_name(node->value.u.string, node->value.length));
+								 value_clip_name(node->value.u.string, node->value.length));
 	jinja_locate(t->source, t->length, node->pos, &t->fault->line, &t->fault->column);
 }
 
@@ -339,7 +344,7 @@ check_expression(Checker *c, Scope *scope, TemplateNode *node, bool soft)
 	check_expression(c, scope, node->starstar, soft);
 }
 
-/* Checks a loop: target and "loop" are bound in its body only. */
+/* Checks a loop: the target and "loop" are bound in its body only. */
 static void
 check_for(Checker *c, Scope *outer, TemplateNode *node, bool soft)
 {
@@ -352,7 +357,7 @@ check_for(Checker *c, Scope *outer, TemplateNode *node, bool soft)
 	bind_target(c, &test, node->left, false);
 	check_expression(c, &test, node->third, false);
 	bind_target(c, &body, node->left, false);
-	bind_text(c, &body, "loop");
+	bind_mentioned(c, &body, "loop");
 	check_body(c, &body, &node->body, false);
 	check_body(c, &orelse, &node->orelse, false);
 }
@@ -366,16 +371,16 @@ check_macro(Checker *c, Scope *outer, TemplateNode *node)
 
 	check_special(c, node);
 	for (i = 0; i < node->items.count; i += 2)
-		bind(&body, node->items.items[i]->name);
-	bind_text(c, &body, "caller");
-	bind_text(c, &body, "varargs");
-	bind_text(c, &body, "kwargs");
+		bind_name(&body, node->items.items[i]->name);
+	bind_mentioned(c, &body, "caller");
+	bind_mentioned(c, &body, "varargs");
+	bind_mentioned(c, &body, "kwargs");
 	for (i = 1; i < node->items.count; i += 2)
 		check_expression(c, &body, node->items.items[i], false);
 	check_body(c, &body, &node->body, false);
 }
 
-/* Checks a with block: values are seen from outside. */
+/* Checks a with block: its values are evaluated in the scope outside. */
 static void
 check_with(Checker *c, Scope *outer, TemplateNode *node, bool soft)
 {
@@ -421,7 +426,7 @@ check_statement(Checker *c, Scope *scope, TemplateNode *node, bool soft)
 			bind_target(c, scope, node->left, soft);
 			break;
 		case NODE_MACRO:
-			bind(scope, node->name);
+			bind_name(scope, node->name);
 			check_macro(c, scope, node);
 			break;
 		case NODE_CALL_BLOCK:
@@ -445,7 +450,7 @@ check_statement(Checker *c, Scope *scope, TemplateNode *node, bool soft)
 }
 
 /*
- * Checks a list of statements.  Macros are bound first: one may call another
+ * Checks a list of statements. Macros are bound first: one may call another
  * that is defined further down.
  */
 static void
@@ -456,13 +461,16 @@ check_body(Checker *c, Scope *scope, NodeList *body, bool soft)
 	for (i = 0; i < body->count; i++)
 	{
 		if (body->items[i]->type == NODE_MACRO)
-			bind(scope, body->items[i]->name);
+			bind_name(scope, body->items[i]->name);
 	}
 	for (i = 0; i < body->count; i++)
 		check_statement(c, scope, body->items[i], soft);
 }
 
-/* Finds the free names of a compiled template and checks what needs them. */
+/*
+ * Finds the free names of a compiled template, and checks what depends on
+ * them.
+ */
 void
 jinja_check_names(Template *template)
 {

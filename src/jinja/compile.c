@@ -1,12 +1,12 @@
 /*
  * jinja/compile.c
- *		Text -> Template: scanned, parsed, its names checked, its scopes known.
+ *		Compilation of a template: text, tokens, nodes, then names and scopes.
  */
 #include "common/common.h"
 
 #include "jinja/internal.h"
 
-/* Does the text contain any template tag? */
+/* Returns whether the text contains any template tag. */
 bool
 template_has_tags(const char *text, int length)
 {
@@ -23,12 +23,15 @@ template_has_tags(const char *text, int length)
 	return false;
 }
 
-/* Is the template exactly one {{ expression }}, white space aside? */
+/*
+ * Returns the expression of a template that is exactly one {{ expression }},
+ * white space aside, or NULL.
+ */
 static TemplateNode *
 find_native(const Template *t)
 {
 	Value		text = utext_make(t->source, t->length);
-	TemplateNode	   *found = NULL;
+	TemplateNode *found = NULL;
 	int			i;
 
 	text = utext_strip(&text, NULL, true, true);
@@ -37,7 +40,7 @@ find_native(const Template *t)
 		return NULL;
 	for (i = 0; i < t->body.count; i++)
 	{
-		TemplateNode	   *node = t->body.items[i];
+		TemplateNode *node = t->body.items[i];
 
 		if (node->type == NODE_DATA &&
 			utext_strip(&node->value, NULL, true, true).length == 0)
@@ -49,7 +52,7 @@ find_native(const Template *t)
 	return found;
 }
 
-/* An expression without delimiters. */
+/* Parses an expression without delimiters. */
 static void
 parse_bare_expression(Parser *p)
 {
@@ -62,7 +65,7 @@ parse_bare_expression(Parser *p)
 						   jinja_describe_token(token));
 }
 
-/* Compiles; raises on errors. */
+/* Compiles a template.  Raises on errors. */
 static void
 compile(Template *t)
 {
@@ -94,7 +97,29 @@ compile(Template *t)
 		pfree(p.tokens.tokens);
 }
 
-/* Compiles; on a syntax error returns NULL and fills *error. */
+/*
+ * Fills *error from an error that was caught; pos is where in the source it
+ * occurred, or -1.  too_deep is the message for an exhausted stack.
+ */
+void
+jinja_describe_error(const Template *template, const ErrorData *edata, int pos,
+					 const char *too_deep, SourceError *error)
+{
+	memset(error, 0, sizeof(SourceError));
+	error->sqlerrcode = edata->sqlerrcode;
+	error->message = edata->message;
+	error->hint = edata->hint;
+	if (edata->sqlerrcode == ERRCODE_STATEMENT_TOO_COMPLEX)
+	{
+		error->message = pstrdup(too_deep);
+		error->hint = NULL;
+	}
+	if (template->source && pos >= 0)
+		jinja_locate(template->source, template->length, pos,
+					 &error->line, &error->column);
+}
+
+/* Compiles a template; returns NULL and fills *error on a syntax error. */
 Template *
 template_compile(const char *text, int length, TemplateMode mode,
 				 SourceError *error)
@@ -119,35 +144,33 @@ template_compile(const char *text, int length, TemplateMode mode,
 
 		MemoryContextSwitchTo(context);
 		edata = CopyErrorData();
-		if (!jinja_error_is_ours(edata->sqlerrcode))
+		if (!value_error_is_data(edata->sqlerrcode))
 			PG_RE_THROW();
 		FlushErrorState();
-		memset(error, 0, sizeof(SourceError));
-		error->sqlerrcode = edata->sqlerrcode;
-		error->message = edata->message;
-		error->hint = edata->hint;
-		if (edata->sqlerrcode == ERRCODE_STATEMENT_TOO_COMPLEX)
-		{
-			error->message = pstrdup("template nests too deeply");
-			error->hint = NULL;
-		}
-		if (t->source && jinja_error_position >= 0)
-			jinja_locate(t->source, t->length, jinja_error_position,
-						 &error->line, &error->column);
+		jinja_describe_error(t, edata, jinja_error_position,
+							 "template nests too deeply", error);
 		t = NULL;
 	}
 	PG_END_TRY();
 	return t;
 }
 
-/* What makes every evaluation of a template fail, or NULL. */
+/* Returns whether the template was compiled from this text. */
+bool
+template_has_source(const Template *template, const char *text, int length)
+{
+	return template->original_length == length &&
+		memcmp(template->original, text, length) == 0;
+}
+
+/* Returns the error that every evaluation of a template is, or NULL. */
 const SourceError *
 template_fault(const Template *template)
 {
 	return template->fault;
 }
 
-/* The free names of a template. */
+/* Returns the number of free names of a template and sets *names to them. */
 int
 template_roots(const Template *template, const char *const **names)
 {

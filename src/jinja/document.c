@@ -8,7 +8,7 @@
 
 #include "jinja/internal.h"
 
-/* Compiles a string: a template if it has tags, else itself. */
+/* Compiles a string: a template if it has tags, otherwise a constant. */
 static TemplateDoc *
 compile_string(const JsonbValue *value, SourceError *error)
 {
@@ -23,7 +23,7 @@ compile_string(const JsonbValue *value, SourceError *error)
 	return doc->template ? doc : NULL;
 }
 
-/* Does a container have a template in any of its strings? */
+/* Returns whether any string of a container has a template in it. */
 static bool
 container_has_tags(JsonbContainer *container)
 {
@@ -71,7 +71,10 @@ compile_container(JsonbContainer *container, SourceError *error)
 	return doc;
 }
 
-/* Compiles every string of a JSON value; see template.h. */
+/*
+ * Compiles every string of a JSON value; returns NULL and fills *error on a
+ * syntax error.
+ */
 TemplateDoc *
 template_doc_compile(const JsonbValue *value, SourceError *error)
 {
@@ -97,7 +100,7 @@ template_doc_compile(const JsonbValue *value, SourceError *error)
 	return doc;
 }
 
-/* Does somebody know every free name of the template? */
+/* Returns whether the scope knows every free name of the template. */
 bool
 jinja_scope_knows(const Template *template, const TemplateScope *scope)
 {
@@ -115,7 +118,10 @@ jinja_scope_knows(const Template *template, const TemplateScope *scope)
 	return true;
 }
 
-/* An error inside a string, in coordinates of the file around it. */
+/*
+ * Turns the position of an error inside a string into one in the file around
+ * it.
+ */
 static void
 relocate(const TemplateDoc *doc, SourceError *error)
 {
@@ -128,13 +134,13 @@ relocate(const TemplateDoc *doc, SourceError *error)
 	}
 	else
 	{
-		/* where a quoted string is folded is forgotten: say where it begins */
+		/* the folds of a quoted string are not known: take its beginning */
 		error->line = doc->line;
 		error->column = doc->column;
 	}
 }
 
-/* Renders one string. */
+/* Renders one string of a document. */
 static bool
 render_string(const TemplateDoc *doc, const TemplateScope *scope,
 			  JsonbValue *result, SourceError *error)
@@ -184,7 +190,7 @@ push_doc(const TemplateDoc *doc, const TemplateScope *scope,
 	return true;
 }
 
-/* Renders a document; see template.h. */
+/* Renders a document; false and *error when that fails. */
 bool
 template_doc_render(const TemplateDoc *doc, const TemplateScope *scope,
 					JsonbValue *result, SourceError *error)
@@ -207,4 +213,14 @@ template_doc_render(const TemplateDoc *doc, const TemplateScope *scope,
 	result->val.binary.data = &jsonb->root;
 	result->val.binary.len = VARSIZE(jsonb) - VARHDRSZ;
 	return true;
+}
+
+/* Compiles a JSON value as a document and renders it; false and *error if it fails. */
+bool
+template_render_value(const JsonbValue *value, const TemplateScope *scope,
+					  JsonbValue *result, SourceError *error)
+{
+	TemplateDoc *doc = template_doc_compile(value, error);
+
+	return doc != NULL && template_doc_render(doc, scope, result, error);
 }

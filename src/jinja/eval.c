@@ -1,91 +1,13 @@
 /*
  * jinja/eval.c
- *		Expressions -> values, and evaluation as a whole.
+ *		Evaluation of expressions, and of a template as a whole.
  */
 #include "common/common.h"
 
 #include "miscadmin.h"
-#include "utils/datum.h"
 #include "utils/memutils.h"
 
 #include "jinja/internal.h"
-
-/* ------------------------------------------------------------------------
- * Errors
- * ------------------------------------------------------------------------
- */
-
-/* Raises what Python would raise as TypeError, ValueError and the like. */
-void
-jinja_fail(const char *fmt,...)
-{
-	StringInfoData buf;
-
-	initStringInfo(&buf);
-	for (;;)
-	{
-		va_list		args;
-		int			needed;
-
-		va_start(args, fmt);
-		needed = appendStringInfoVA(&buf, fmt, args);
-		va_end(args);
-		if (needed == 0)
-			break;
-		enlargeStringInfo(&buf, needed);
-	}
-	ereport(ERROR,
-			(errcode(ERRCODE_DATA_EXCEPTION), errmsg("%s", buf.data)));
-}
-
-/* Raises that a bound was reached. */
-void
-jinja_fail_limit(const char *fmt,...)
-{
-	char		message[256];
-	va_list		args;
-
-	va_start(args, fmt);
-	vsnprintf(message, sizeof(message), fmt, args);
-	va_end(args);
-	ereport(ERROR,
-			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("%s", message)));
-}
-
-/* Raises that something of Python or Jinja2 is refused. */
-void
-jinja_fail_refused(const char *hint, const char *fmt,...)
-{
-	char		message[256];
-	va_list		args;
-
-	va_start(args, fmt);
-	vsnprintf(message, sizeof(message), fmt, args);
-	va_end(args);
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("%s", message),
-			 hint ? errhint("%s", hint) : errcode(ERRCODE_FEATURE_NOT_SUPPORTED)));
-}
-
-/*
- * Errors that mean the template is at fault: ours, and those that numeric,
- * jsonb and the stack check raise.  All others (cancel, out of memory,
- * internal errors) are not ours to swallow.
- */
-bool
-jinja_error_is_ours(int sqlerrcode)
-{
-	switch (ERRCODE_TO_CATEGORY(sqlerrcode))
-	{
-		case ERRCODE_DATA_EXCEPTION:
-		case ERRCODE_PROGRAM_LIMIT_EXCEEDED:
-		case ERRCODE_FEATURE_NOT_SUPPORTED:
-			return true;
-		default:
-			return sqlerrcode == ERRCODE_SYNTAX_ERROR ||
-				sqlerrcode == ERRCODE_UNDEFINED_FUNCTION;
-	}
-}
 
 /* ------------------------------------------------------------------------
  * Names
@@ -93,7 +15,8 @@ jinja_error_is_ours(int sqlerrcode)
  */
 
 /*
- * Asks the caller for a free name, once.  In the caller's memory: it may keep
+ * Returns the value of a free name, asking the caller's scope once for each
+ * name. The scope runs in the caller's memory context, because it may keep
  * what it finds for the next template.
  */
 static Value
@@ -102,7 +25,6 @@ lookup_free(Eval *ev, int name)
 	const TemplateName *n = &ev->template->names[name];
 	FreeName   *free = &ev->free[name];
 	JsonbValue	json;
-	Value		v = {VAL_GLOBAL};
 
 	if (!free->resolved)
 	{
@@ -130,15 +52,18 @@ lookup_free(Eval *ev, int name)
 				free->value = value_undefined_name(n->name, n->length);
 				break;
 			case TEMPLATE_UNKNOWN:
-				v.u.builtin = n->global;
-				free->value = n->global ? v : value_undefined_name(n->name, n->length);
+				free->value = n->global ? jinja_make_function(n->global) :
+					value_undefined_name(n->name, n->length);
 				break;
 		}
 	}
 	return free->value;
 }
 
-/* A member of the envelope that the value of a step came in. */
+/*
+ * Sets *result to a member of the envelope that the value of a step came in;
+ * returns false when there is none.
+ */
 bool
 jinja_step_envelope(Eval *ev, const Value *step, const Value *key, Value *result)
 {
@@ -165,7 +90,10 @@ jinja_step_envelope(Eval *ev, const Value *step, const Value *key, Value *result
 	return true;
 }
 
-/* The value of a name: innermost scope first, then the caller's. */
+/*
+ * Returns the value of a name: from the innermost scope of the template that
+ * binds it, otherwise from the caller's scope.
+ */
 Value
 jinja_lookup(Eval *ev, int name)
 {
@@ -193,7 +121,7 @@ jinja_lookup(Eval *ev, int name)
  * ------------------------------------------------------------------------
  */
 
-/* Adds the items of *args. */
+/* Adds the items of *args to a call. */
 static void
 append_star(Eval *ev, const TemplateNode *node, CallArgs *call)
 {
@@ -202,17 +130,19 @@ append_star(Eval *ev, const TemplateNode *node, CallArgs *call)
 	int			n;
 
 	if (!value_is_iterable(&star))
-		jinja_fail("argument after * must be an iterable, not %s", value_type(&star));
-	list = value_collect(ev, &star);
-	n = list_count(&list);
+		value_fail("argument after * must be an iterable, not %s", value_type(&star));
+	list = value_collect(&ev->budget, &star);
+	n = seq_count(&list);
 	call->args = call->args ?
 		repalloc_huge(call->args, (call->nargs + n + 1) * sizeof(Value)) :
 		palloc_extended((n + 1) * sizeof(Value), MCXT_ALLOC_HUGE);
-	memcpy(call->args + call->nargs, list_items(&list), n * sizeof(Value));
+	memcpy(call->args + call->nargs, seq_items(&list), n * sizeof(Value));
 	call->nargs += n;
 }
 
-/* Adds a keyword argument. */
+/*
+ * Adds a keyword argument to a call. Raises when the keyword is there already.
+ */
 static void
 append_keyword(CallArgs *call, const char *name, int length, const Value *value)
 {
@@ -222,8 +152,8 @@ append_keyword(CallArgs *call, const char *name, int length, const Value *value)
 	{
 		if (call->keywords[i].length == length &&
 			memcmp(call->keywords[i].name, name, length) == 0)
-			jinja_fail("got multiple values for keyword argument '%s'",
-					   clip_name(name, length));
+			value_fail("got multiple values for keyword argument '%s'",
+					   value_clip_name(name, length));
 	}
 	if (call->keywords == NULL)
 		call->keywords = palloc(sizeof(Keyword));
@@ -235,7 +165,7 @@ append_keyword(CallArgs *call, const char *name, int length, const Value *value)
 	call->nkeywords++;
 }
 
-/* Adds the members of **kwargs. */
+/* Adds the members of **kwargs to a call. */
 static void
 append_starstar(Eval *ev, const TemplateNode *node, CallArgs *call)
 {
@@ -243,16 +173,16 @@ append_starstar(Eval *ev, const TemplateNode *node, CallArgs *call)
 	int			i;
 
 	if (dict.kind != VAL_DICT)
-		jinja_fail("argument after ** must be a mapping, not %s", value_type(&dict));
+		value_fail("argument after ** must be a mapping, not %s", value_type(&dict));
 	dict_deform(dict.u.dict, dict.flags);
 	if (dict.u.dict->count > 1000)
-		jinja_fail_limit("more than 1000 keyword arguments");
+		value_fail_limit("more than 1000 keyword arguments");
 	for (i = 0; i < dict.u.dict->count; i++)
 	{
 		DictEntry  *entry = &dict.u.dict->entries[i];
 
 		if (entry->key.kind != VAL_STRING)
-			jinja_fail("keywords must be strings");
+			value_fail("keywords must be strings");
 		append_keyword(call, entry->key.u.string, entry->key.length, &entry->value);
 	}
 }
@@ -284,7 +214,10 @@ jinja_eval_args(Eval *ev, const TemplateNode *node, CallArgs *call)
 		append_starstar(ev, node->starstar, call);
 }
 
-/* Puts the arguments of a call where a builtin expects them, and calls it. */
+/*
+ * Puts the arguments of a call where a builtin expects them, and calls it.
+ * Raises when they do not fit its parameters.
+ */
 Value
 jinja_invoke(Eval *ev, const Builtin *builtin, const Value *self,
 			 const CallArgs *call)
@@ -301,7 +234,7 @@ jinja_invoke(Eval *ev, const Builtin *builtin, const Value *self,
 	while (nparams < MAX_PARAMS && builtin->params[nparams] != NULL)
 		nparams++;
 	if (call->nargs > nparams)
-		jinja_fail("%s() takes at most %d arguments (%d given)",
+		value_fail("%s() takes at most %d arguments (%d given)",
 				   builtin->name, nparams, call->nargs);
 	for (i = 0; i < call->nargs; i++)
 		argv[i + 1] = call->args[i];
@@ -316,55 +249,62 @@ jinja_invoke(Eval *ev, const Builtin *builtin, const Value *self,
 				break;
 		}
 		if (i == nparams)
-			jinja_fail("%s() got an unexpected keyword argument '%s'",
-					   builtin->name, clip_name(keyword->name, keyword->length));
+			value_fail("%s() got an unexpected keyword argument '%s'",
+					   builtin->name, value_clip_name(keyword->name, keyword->length));
 		if (value_given(&argv[i + 1]))
-			jinja_fail("%s() got multiple values for argument '%s'",
+			value_fail("%s() got multiple values for argument '%s'",
 					   builtin->name, builtin->params[i]);
 		argv[i + 1] = keyword->value;
 	}
 	for (i = 0; i < builtin->required; i++)
 	{
 		if (!value_given(&argv[i + 1]))
-			jinja_fail("%s() missing required argument '%s'",
+			value_fail("%s() missing required argument '%s'",
 					   builtin->name, builtin->params[i]);
 	}
 	return builtin->fn(ev, argv, call);
 }
 
-/* Calls a value. */
+/*
+ * Returns the result of calling a joiner: empty text the first time, then its
+ * separator.
+ */
+static Value
+call_joiner(Cycler *joiner, const CallArgs *call)
+{
+	if (call->nargs > 0 || call->nkeywords > 0)
+		value_fail("joiner takes no arguments when called");
+	if (joiner->used)
+		return joiner->items[0];
+	joiner->used = true;
+	return utext_make("", 0);
+}
+
+/* Calls a value.  Raises when it is not callable. */
 Value
 jinja_call(Eval *ev, const Value *callee, const CallArgs *call)
 {
+	ValueObject	   *object = callee->u.object;
 	Value		none = value_none();
 
 	check_stack_depth();
-	switch ((ValueKind) callee->kind)
-	{
-		case VAL_METHOD:
-			return jinja_invoke(ev, callee->u.method->builtin,
-								&callee->u.method->self, call);
-		case VAL_GLOBAL:
-			return jinja_invoke(ev, callee->u.builtin, &none, call);
-		case VAL_MACRO:
-			return jinja_call_macro(ev, callee->u.macro, call);
-		case VAL_LOOP:
-			return jinja_call_loop(ev, callee->u.loop, call);
-		case VAL_JOINER:
-			if (call->nargs > 0 || call->nkeywords > 0)
-				jinja_fail("joiner takes no arguments when called");
-			if (callee->u.cycler->used)
-				return callee->u.cycler->items[0];
-			callee->u.cycler->used = true;
-			return utext_make("", 0);
-		case VAL_UNDEFINED:
-			value_fail_undefined(callee);
-		default:
-			jinja_fail("'%s' object is not callable", value_type(callee));
-	}
+	if (callee->kind == VAL_UNDEFINED)
+		value_fail_undefined(callee);
+	if (jinja_is_object(callee, &jinja_method_type))
+		return jinja_invoke(ev, ((Method *) object)->builtin,
+							&((Method *) object)->self, call);
+	if (jinja_is_object(callee, &jinja_function_type))
+		return jinja_invoke(ev, ((Method *) object)->builtin, &none, call);
+	if (jinja_is_object(callee, &jinja_macro_type))
+		return jinja_call_macro(ev, (Macro *) object, call);
+	if (jinja_is_object(callee, &jinja_loop_type))
+		return jinja_call_loop(ev, (Loop *) object, call);
+	if (jinja_is_object(callee, &jinja_joiner_type))
+		return call_joiner((Cycler *) object, call);
+	value_fail("'%s' object is not callable", value_type(callee));
 }
 
-/* What is called: x.name means a method first. */
+/* Evaluates the callee of a call, where x.name means a method first. */
 static Value
 eval_callee(Eval *ev, const TemplateNode *node)
 {
@@ -377,7 +317,7 @@ eval_callee(Eval *ev, const TemplateNode *node)
 	return jinja_getattr(ev, &object, &node->value);
 }
 
-/* f(...) */
+/* Evaluates a call. */
 static Value
 eval_call(Eval *ev, const TemplateNode *node)
 {
@@ -389,7 +329,7 @@ eval_call(Eval *ev, const TemplateNode *node)
 	return jinja_call(ev, &callee, &call);
 }
 
-/* A filter or test that is unknown is an error where it is reached. */
+/* Raises when the filter or test of a node is unknown. */
 static void
 require_builtin(const TemplateNode *node, const char *kind)
 {
@@ -397,10 +337,10 @@ require_builtin(const TemplateNode *node, const char *kind)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_FUNCTION),
 				 errmsg("no %s named \"%s\"", kind,
-						clip_name(node->value.u.string, node->value.length))));
+						value_clip_name(node->value.u.string, node->value.length))));
 }
 
-/* Applies a filter node to a value. */
+/* Returns the result of the filter of a node, applied to a value. */
 Value
 jinja_apply_filter(Eval *ev, const TemplateNode *node, const Value *input)
 {
@@ -412,7 +352,7 @@ jinja_apply_filter(Eval *ev, const TemplateNode *node, const Value *input)
 	return jinja_invoke(ev, node->builtin, input, &call);
 }
 
-/* x is test */
+/* Evaluates "x is test". */
 static Value
 eval_test(Eval *ev, const TemplateNode *node)
 {
@@ -425,7 +365,7 @@ eval_test(Eval *ev, const TemplateNode *node)
 	require_builtin(node, "test");
 	result = jinja_invoke(ev, node->builtin, &operand, &call);
 	if (node->flags & NF_NEGATED)
-		return value_bool(!value_truth(ev, &result));
+		return value_bool(!value_truth(&ev->budget, &result));
 	return result;
 }
 
@@ -434,57 +374,55 @@ eval_test(Eval *ev, const TemplateNode *node)
  * ------------------------------------------------------------------------
  */
 
-/* Repeats a list or tuple. */
+/* Returns a list or tuple repeated. */
 static Value
 repeat_list(Eval *ev, const Value *list, int64 times)
 {
-	int			n = list_count(list);
-	Value	   *from = list_items(list);
+	int			n = seq_count(list);
+	Value	   *from = seq_items(list);
 	Value	   *items;
 	Value		result;
 	int64		i;
 
 	if (times <= 0 || n == 0)
 		times = n = 0;
-	if (times > noetl_template_max_iterations ||
-		times * n > noetl_template_max_iterations)
-		jinja_fail_limit("template exceeds noetl.template_max_iterations (%d)",
-						 noetl_template_max_iterations);
+	value_check_items(times);
+	value_check_items(times * n);
 	items = palloc_extended((times * n + 1) * sizeof(Value), MCXT_ALLOC_HUGE);
 	for (i = 0; i < times; i++)
 		memcpy(items + i * n, from, n * sizeof(Value));
 	result = value_list(times * n, items);
 	result.kind = list->kind;
-	jinja_check_memory(ev);
+	value_check_memory(&ev->budget);
 	return result;
 }
 
-/* One list or tuple after the other. */
+/* Returns the items of two lists or tuples in one. */
 static Value
 concat_lists(Eval *ev, const Value *a, const Value *b)
 {
-	int64		n = (int64) list_count(a) + list_count(b);
+	int64		n = (int64) seq_count(a) + seq_count(b);
 	Value	   *items = palloc_extended((n + 1) * sizeof(Value), MCXT_ALLOC_HUGE);
 	Value		result;
 
-	memcpy(items, list_items(a), list_count(a) * sizeof(Value));
-	memcpy(items + list_count(a), list_items(b), list_count(b) * sizeof(Value));
+	memcpy(items, seq_items(a), seq_count(a) * sizeof(Value));
+	memcpy(items + seq_count(a), seq_items(b), seq_count(b) * sizeof(Value));
 	result = value_list(n, items);
 	result.kind = a->kind;
-	jinja_check_memory(ev);
+	value_check_memory(&ev->budget);
 	return result;
 }
 
-/* Is it a sequence that * can repeat? */
+/* Returns whether "*" can repeat the value. */
 static bool
 is_repeatable(const Value *v)
 {
 	return v->kind == VAL_STRING || v->kind == VAL_LIST || v->kind == VAL_TUPLE;
 }
 
-/* Arithmetic operators, on whatever they are given. */
+/* Returns the result of an arithmetic operator on values of any kind. */
 Value
-jinja_binary(Eval *ev, Operator op, const Value *a, const Value *b)
+jinja_binary(Eval *ev, ValueOperator op, const Value *a, const Value *b)
 {
 	static const char *const names[] = {
 		[OP_ADD] = "+", [OP_SUB] = "-", [OP_MUL] = "*", [OP_DIV] = "/",
@@ -492,9 +430,9 @@ jinja_binary(Eval *ev, Operator op, const Value *a, const Value *b)
 	};
 
 	if (value_is_number(a) && value_is_number(b))
-		return number_binary(ev, op, a, b);
+		return number_binary(op, a, b);
 	if (a->kind == VAL_STRING && op == OP_MOD)
-		return percent_format(ev, a, b);
+		return format_percent(&ev->budget, a, b);
 	if (a->kind == VAL_UNDEFINED)
 		value_fail_undefined(a);
 	if (b->kind == VAL_UNDEFINED)
@@ -502,7 +440,7 @@ jinja_binary(Eval *ev, Operator op, const Value *a, const Value *b)
 	if (op == OP_ADD && a->kind == b->kind)
 	{
 		if (a->kind == VAL_STRING)
-			return utext_concat(ev, a, b);
+			return utext_concat(a, b);
 		if (a->kind == VAL_LIST || a->kind == VAL_TUPLE)
 			return concat_lists(ev, a, b);
 	}
@@ -514,30 +452,30 @@ jinja_binary(Eval *ev, Operator op, const Value *a, const Value *b)
 	}
 	if (op == OP_MUL && is_repeatable(b) && value_is_integer(a))
 		return jinja_binary(ev, op, b, a);
-	jinja_fail("unsupported operand type(s) for %s: '%s' and '%s'",
+	value_fail("unsupported operand type(s) for %s: '%s' and '%s'",
 			   names[op], value_type(a), value_type(b));
 }
 
-/* One comparison. */
+/* Returns the result of one comparison. */
 static bool
-compare_operation(Eval *ev, Operator op, const Value *a, const Value *b)
+compare_operation(Eval *ev, ValueOperator op, const Value *a, const Value *b)
 {
 	switch (op)
 	{
 		case OP_EQ:
-			return value_equal(ev, a, b);
+			return value_equal(&ev->budget, a, b);
 		case OP_NE:
-			return !value_equal(ev, a, b);
+			return !value_equal(&ev->budget, a, b);
 		case OP_IN:
-			return value_contains(ev, b, a);
+			return value_contains(&ev->budget, b, a);
 		case OP_NOT_IN:
-			return !value_contains(ev, b, a);
+			return !value_contains(&ev->budget, b, a);
 		default:
-			return value_order(ev, op, a, b);
+			return value_order(&ev->budget, op, a, b);
 	}
 }
 
-/* a < b < c */
+/* Evaluates a chain of comparisons: a < b < c. */
 static Value
 eval_compare(Eval *ev, const TemplateNode *node)
 {
@@ -557,7 +495,7 @@ eval_compare(Eval *ev, const TemplateNode *node)
 	return value_bool(true);
 }
 
-/* a ~ b ~ c */
+/* Evaluates a ~ b ~ c. */
 static Value
 eval_concat(Eval *ev, const TemplateNode *node)
 {
@@ -578,11 +516,11 @@ eval_concat(Eval *ev, const TemplateNode *node)
 	initStringInfo(&buf);
 	for (i = 0; i < node->items.count; i++)
 	{
-		Value		text = value_soft_str(ev, &parts[i]);
+		Value		text = value_soft_str(&ev->budget, &parts[i]);
 
 		if (markup)
 			text = utext_escape(&text);
-		utext_check_size((int64) buf.len + text.length);
+		value_check_size((int64) buf.len + text.length);
 		appendBinaryStringInfo(&buf, text.u.string, text.length);
 	}
 	result = utext_from_buffer(&buf);
@@ -591,7 +529,7 @@ eval_concat(Eval *ev, const TemplateNode *node)
 	return result;
 }
 
-/* {a: b} */
+/* Evaluates {a: b}. */
 static Value
 eval_dict(Eval *ev, const TemplateNode *node)
 {
@@ -605,12 +543,12 @@ eval_dict(Eval *ev, const TemplateNode *node)
 
 		ev->pos = node->items.items[i]->pos;
 		key.flags &= ~(VF_STEP | VF_STEPS);
-		dict_set(ev, dict.u.dict, &key, &value);
+		dict_set(&ev->budget, dict.u.dict, &key, &value);
 	}
 	return dict;
 }
 
-/* [a, b] or (a, b) */
+/* Evaluates [a, b] or (a, b). */
 static Value
 eval_list(Eval *ev, const TemplateNode *node)
 {
@@ -626,7 +564,7 @@ eval_list(Eval *ev, const TemplateNode *node)
 	return list;
 }
 
-/* object[a:b:c] */
+/* Evaluates object[a:b:c]. */
 static Value
 eval_slice(Eval *ev, const TemplateNode *node)
 {
@@ -644,7 +582,7 @@ eval_slice(Eval *ev, const TemplateNode *node)
 	return jinja_getslice(ev, &object, &bounds[0], &bounds[1], &bounds[2]);
 }
 
-/* -a and +a */
+/* Evaluates -a and +a. */
 static Value
 eval_sign(Eval *ev, const TemplateNode *node)
 {
@@ -655,27 +593,27 @@ eval_sign(Eval *ev, const TemplateNode *node)
 	if (operand.kind == VAL_UNDEFINED)
 		value_fail_undefined(&operand);
 	if (!value_is_number(&operand))
-		jinja_fail("bad operand type for unary %s: '%s'",
+		value_fail("bad operand type for unary %s: '%s'",
 				   node->type == NODE_NEGATE ? "-" : "+", value_type(&operand));
 	if (node->type == NODE_NEGATE)
 		return number_negate(&operand);
-	return operand.kind == VAL_BOOL ? number_binary(ev, OP_ADD, &operand, &zero) : operand;
+	return operand.kind == VAL_BOOL ? number_binary(OP_ADD, &operand, &zero) : operand;
 }
 
-/* a if b else c */
+/* Evaluates "a if b else c". */
 static Value
 eval_conditional(Eval *ev, const TemplateNode *node)
 {
 	Value		condition = jinja_eval(ev, node->third);
 
-	if (value_truth(ev, &condition))
+	if (value_truth(&ev->budget, &condition))
 		return jinja_eval(ev, node->left);
 	if (node->right)
 		return jinja_eval(ev, node->right);
 	return value_undefined_hint("the inline if-expression evaluated to false and no else section was defined");
 }
 
-/* Any expression. */
+/* Evaluates an expression. */
 Value
 jinja_eval(Eval *ev, const TemplateNode *node)
 {
@@ -717,13 +655,13 @@ jinja_eval(Eval *ev, const TemplateNode *node)
 			return eval_conditional(ev, node);
 		case NODE_AND:
 			a = jinja_eval(ev, node->left);
-			return value_truth(ev, &a) ? jinja_eval(ev, node->right) : a;
+			return value_truth(&ev->budget, &a) ? jinja_eval(ev, node->right) : a;
 		case NODE_OR:
 			a = jinja_eval(ev, node->left);
-			return value_truth(ev, &a) ? a : jinja_eval(ev, node->right);
+			return value_truth(&ev->budget, &a) ? a : jinja_eval(ev, node->right);
 		case NODE_NOT:
 			a = jinja_eval(ev, node->left);
-			return value_bool(!value_truth(ev, &a));
+			return value_bool(!value_truth(&ev->budget, &a));
 		case NODE_NEGATE:
 		case NODE_PLUS:
 			return eval_sign(ev, node);
@@ -742,67 +680,53 @@ jinja_eval(Eval *ev, const TemplateNode *node)
 }
 
 /* ------------------------------------------------------------------------
- * The door
+ * Entry points
  * ------------------------------------------------------------------------
  */
 
-/* What an evaluation is asked for. */
+/* What an evaluation gives. */
 typedef enum Purpose
 {
 	FOR_VALUE,
 	FOR_TRUTH
 } Purpose;
 
-/* Copies a result out of the evaluation's memory. */
+/*
+ * Renders the statements of a template into text, and sets *result to what the
+ * text is as JSON.
+ */
 static void
-copy_result(MemoryContext context, const JsonbValue *from, JsonbValue *to)
-{
-	MemoryContext old = MemoryContextSwitchTo(context);
-
-	*to = *from;
-	if (from->type == jbvString)
-	{
-		to->val.string.val = palloc(from->val.string.len + 1);
-		memcpy(to->val.string.val, from->val.string.val, from->val.string.len);
-		to->val.string.val[from->val.string.len] = '\0';
-	}
-	else if (from->type == jbvNumeric)
-		to->val.numeric = DatumGetNumeric(datumCopy(NumericGetDatum(from->val.numeric), false, -1));
-	else if (from->type == jbvBinary)
-	{
-		to->val.binary.data = palloc(from->val.binary.len);
-		memcpy(to->val.binary.data, from->val.binary.data, from->val.binary.len);
-	}
-	MemoryContextSwitchTo(old);
-}
-
-/* Evaluates a template as text. */
-static void
-render_text(Eval *ev, JsonbValue *result)
+render_body(Eval *ev, JsonbValue *result)
 {
 	StringInfoData buf;
 
 	initStringInfo(&buf);
 	ev->out = &buf;
 	jinja_exec(ev, &ev->template->body);
-	coerce_text(buf.data, buf.len, result);
+	value_coerce_text(buf.data, buf.len, result);
 }
 
-/* Truth of a condition's value: strings have a rule of their own. */
+/*
+ * Returns the truth of the value of a condition; strings follow the rule of
+ * value_json_truth.
+ */
 static bool
-condition_truth(Eval *ev, const Value *value)
+truth_as_condition(Eval *ev, const Value *value)
 {
 	JsonbValue	json;
 
 	if (value->kind != VAL_STRING)
-		return value_truth(ev, value);
+		return value_truth(&ev->budget, value);
 	json.type = jbvString;
 	json.val.string.val = unconstify(char *, value->u.string);
 	json.val.string.len = value->length;
-	return json_truth(&json);
+	return value_json_truth(&json);
 }
 
-/* Evaluates; result and truth as the purpose is.  Raises on errors. */
+/*
+ * Evaluates a template and sets *result or *truth, as the purpose asks. Raises
+ * on errors.
+ */
 static void
 evaluate(Eval *ev, Purpose purpose, JsonbValue *result, bool *truth)
 {
@@ -820,46 +744,32 @@ evaluate(Eval *ev, Purpose purpose, JsonbValue *result, bool *truth)
 		value = jinja_eval(ev, ev->template->native);
 		if (purpose == FOR_TRUTH)
 		{
-			*truth = condition_truth(ev, &value);
+			*truth = truth_as_condition(ev, &value);
 			return;
 		}
-		value_to_json(ev, &value, result);
+		value_to_json(&ev->budget, &value, result);
 		if (result->type == jbvBinary)
-			utext_check_size(result->val.binary.len);
+			value_check_size(result->val.binary.len);
 		return;
 	}
 	else
-		render_text(ev, result);
+		render_body(ev, result);
 	if (purpose == FOR_TRUTH)
-		*truth = json_truth(result);
+		*truth = value_json_truth(result);
 }
 
-/* Fills *error from the error that was just caught. */
-static void
-describe_error(const Eval *ev, const ErrorData *edata, SourceError *error)
-{
-	memset(error, 0, sizeof(SourceError));
-	error->sqlerrcode = edata->sqlerrcode;
-	error->message = edata->message;
-	error->hint = edata->hint;
-	if (ev->template->source && ev->pos >= 0)
-		jinja_locate(ev->template->source, ev->template->length, ev->pos,
-					 &error->line, &error->column);
-	if (edata->sqlerrcode == ERRCODE_STATEMENT_TOO_COMPLEX)
-	{
-		error->message = pstrdup("template nests or recurses too deeply");
-		error->hint = NULL;
-	}
-}
-
-/* Runs an evaluation in memory of its own, turning errors into *error. */
+/*
+ * Evaluates a template in a memory context of its own. Returns false and fills
+ * *error for errors of the template; raises any other error, and all errors of
+ * the caller's scope.
+ */
 static bool
-run(const Template *template, const TemplateScope *scope, Purpose purpose,
-	JsonbValue *result, bool *truth, SourceError *error)
+run_evaluation(const Template *template, const TemplateScope *scope, Purpose purpose,
+			   JsonbValue *result, bool *truth, SourceError *error)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	uint32		holdoff = InterruptHoldoffCount;
-	Eval		ev = {template, scope};
+	Eval		ev = {.template = template, .scope = scope};
 	volatile bool ok = true;
 
 	if (template->fault != NULL)
@@ -869,19 +779,19 @@ run(const Template *template, const TemplateScope *scope, Purpose purpose,
 	}
 	ev.pos = -1;
 	ev.caller = caller;
-	ev.context = AllocSetContextCreate(caller, "template evaluation",
-									   ALLOCSET_DEFAULT_SIZES);
+	ev.budget.context = AllocSetContextCreate(caller, "template evaluation",
+											  ALLOCSET_DEFAULT_SIZES);
 	PG_TRY();
 	{
 		JsonbValue	value;
 
-		MemoryContextSwitchTo(ev.context);
+		MemoryContextSwitchTo(ev.budget.context);
 		memset(&value, 0, sizeof(value));
 		ev.free = palloc0((template->nnames + 1) * sizeof(FreeName));
 		evaluate(&ev, purpose, &value, truth);
 		MemoryContextSwitchTo(caller);
 		if (purpose == FOR_VALUE)
-			copy_result(caller, &value, result);
+			json_copy(&value, result);
 	}
 	PG_CATCH();
 	{
@@ -889,77 +799,33 @@ run(const Template *template, const TemplateScope *scope, Purpose purpose,
 
 		MemoryContextSwitchTo(caller);
 		edata = CopyErrorData();
-		if (ev.in_lookup || !jinja_error_is_ours(edata->sqlerrcode))
+		if (ev.in_lookup || !value_error_is_data(edata->sqlerrcode))
 			PG_RE_THROW();
 		FlushErrorState();
 		InterruptHoldoffCount = holdoff;
-		describe_error(&ev, edata, error);
+		jinja_describe_error(template, edata, ev.pos,
+							 "template nests or recurses too deeply", error);
 		ok = false;
 	}
 	PG_END_TRY();
-	MemoryContextDelete(ev.context);
+	MemoryContextDelete(ev.budget.context);
 	return ok;
 }
 
-/* Renders; see template.h. */
+/* Renders a template; false and *error when that fails. */
 bool
 template_render(const Template *template, const TemplateScope *scope,
 				JsonbValue *result, SourceError *error)
 {
-	return run(template, scope, FOR_VALUE, result, NULL, error);
+	return run_evaluation(template, scope, FOR_VALUE, result, NULL, error);
 }
 
-/* Truth of a condition; see template.h. */
+/*
+ * Sets *result to the truth of a condition; false and *error when that fails.
+ */
 bool
 template_truth(const Template *template, const TemplateScope *scope,
 			   bool *result, SourceError *error)
 {
-	return run(template, scope, FOR_TRUTH, NULL, result, error);
-}
-
-/* Truth of a JSON value as a condition: some strings are false. */
-bool
-json_truth(const JsonbValue *value)
-{
-	static const char *const no[] = {
-		"false", "0", "no", "n", "off", "none", "null", "{}", "[]"
-	};
-	Value		text;
-	int			i;
-
-	switch (value->type)
-	{
-		case jbvNull:
-			return false;
-		case jbvBool:
-			return value->val.boolean;
-		case jbvNumeric:
-			{
-				Value		number = number_from_json(value->val.numeric);
-
-				return value_truth(NULL, &number);
-			}
-		case jbvString:
-			text = utext_make(value->val.string.val, value->val.string.len);
-			text = utext_strip(&text, NULL, true, true);
-			if (text.length == 0)
-				return false;
-			if (text.length > 8)
-				return true;
-			for (i = 0; i < lengthof(no); i++)
-			{
-				if (strlen(no[i]) == text.length &&
-					pg_strncasecmp(no[i], text.u.string, text.length) == 0)
-					return false;
-			}
-			return true;
-		case jbvBinary:
-			return JsonContainerSize(value->val.binary.data) > 0;
-		case jbvArray:
-			return value->val.array.nElems > 0;
-		case jbvObject:
-			return value->val.object.nPairs > 0;
-		default:
-			return true;
-	}
+	return run_evaluation(template, scope, FOR_TRUTH, NULL, result, error);
 }

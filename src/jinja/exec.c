@@ -1,6 +1,6 @@
 /*
  * jinja/exec.c
- *		Statements: output, scopes, loops and macros.
+ *		Execution of statements: output, scopes, loops and macros.
  */
 #include "common/common.h"
 
@@ -15,7 +15,7 @@
 
 /* Gives a name a value in a scope. */
 static void
-bind(Frame *frame, int name, const Value *value)
+bind_value(Frame *frame, int name, const Value *value)
 {
 	int			i;
 
@@ -41,7 +41,10 @@ bind(Frame *frame, int name, const Value *value)
 	frame->count++;
 }
 
-/* Opens a scope inside the current one; it hides names that it will set. */
+/*
+ * Opens a scope inside the current one and returns it. The names in "hidden"
+ * are undefined in the scope until it sets them.
+ */
 Frame *
 jinja_push_frame(Eval *ev, const NameList *hidden)
 {
@@ -55,12 +58,15 @@ jinja_push_frame(Eval *ev, const NameList *hidden)
 		const TemplateName *name = &ev->template->names[hidden->names[i]];
 		Value		undefined = value_undefined_name(name->name, name->length);
 
-		bind(frame, hidden->names[i], &undefined);
+		bind_value(frame, hidden->names[i], &undefined);
 	}
 	return frame;
 }
 
-/* Number of a name the engine itself binds; -1 if the template has it not. */
+/*
+ * Returns the number of a name that the engine itself binds, or -1 when the
+ * template does not mention it.
+ */
 static int
 find_name(const Eval *ev, const char *name)
 {
@@ -75,17 +81,23 @@ find_name(const Eval *ev, const char *name)
 	return -1;
 }
 
-/* Binds such a name. */
+/*
+ * Gives a name that the engine itself binds a value, when the template
+ * mentions the name.
+ */
 static void
-bind_text(Eval *ev, Frame *frame, const char *name, const Value *value)
+bind_known_name(Eval *ev, Frame *frame, const char *name, const Value *value)
 {
 	int			number = find_name(ev, name);
 
 	if (number >= 0)
-		bind(frame, number, value);
+		bind_value(frame, number, value);
 }
 
-/* Unpacks a value into the names of a tuple. */
+/*
+ * Unpacks a value into the targets of a tuple. Raises when their numbers
+ * differ.
+ */
 static void
 assign_tuple(Eval *ev, const TemplateNode *target, const Value *value)
 {
@@ -97,26 +109,26 @@ assign_tuple(Eval *ev, const TemplateNode *target, const Value *value)
 	int			i;
 
 	if (!value_is_iterable(value))
-		jinja_fail("cannot unpack non-iterable %s object", value_type(value));
-	it = value_iterate(ev, value);
-	while (n < wanted && iter_next(ev, it, &items[n]))
+		value_fail("cannot unpack non-iterable %s object", value_type(value));
+	it = value_iterate(&ev->budget, value);
+	while (n < wanted && iter_next(&ev->budget, it, &items[n]))
 		n++;
 	if (n < wanted)
-		jinja_fail("not enough values to unpack (expected %d, got %d)", wanted, n);
-	if (iter_next(ev, it, &extra))
-		jinja_fail("too many values to unpack (expected %d)", wanted);
+		value_fail("not enough values to unpack (expected %d, got %d)", wanted, n);
+	if (iter_next(&ev->budget, it, &extra))
+		value_fail("too many values to unpack (expected %d)", wanted);
 	for (i = 0; i < wanted; i++)
 		jinja_assign(ev, target->items.items[i], &items[i]);
 }
 
-/* Assigns to a name, a tuple of names or an attribute of a namespace. */
+/* Assigns to a name, a tuple of targets or an attribute of a namespace. */
 void
 jinja_assign(Eval *ev, const TemplateNode *target, const Value *value)
 {
 	Value		object;
 
 	if (target->type == NODE_NAME)
-		bind(ev->frame, target->name, value);
+		bind_value(ev->frame, target->name, value);
 	else if (target->type == NODE_TUPLE)
 	{
 		ev->pos = target->pos;
@@ -127,8 +139,8 @@ jinja_assign(Eval *ev, const TemplateNode *target, const Value *value)
 		object = jinja_lookup(ev, target->name);
 		ev->pos = target->pos;
 		if (object.kind != VAL_NAMESPACE)
-			jinja_fail("cannot assign attribute on non-namespace object");
-		dict_set(ev, object.u.dict, &target->value, value);
+			value_fail("cannot assign attribute on non-namespace object");
+		dict_set(&ev->budget, object.u.dict, &target->value, value);
 	}
 }
 
@@ -137,35 +149,49 @@ jinja_assign(Eval *ev, const TemplateNode *target, const Value *value)
  * ------------------------------------------------------------------------
  */
 
+/* Appends text to the output of the template. */
+static void
+output_text(Eval *ev, const char *s, int length)
+{
+	value_check_size((int64) ev->out->len + length);
+	appendBinaryStringInfo(ev->out, s, length);
+}
+
 /* Prints a value. */
 static void
 print_value(Eval *ev, const Value *value)
 {
 	Value		text;
 
-	utext_check_size(ev->out->len);
+	value_check_size(ev->out->len);
 	if (!ev->autoescape)
 	{
-		value_str_into(ev, ev->out, value);
+		value_str_into(&ev->budget, ev->out, value);
 		return;
 	}
-	text = value_soft_str(ev, value);
+	text = value_soft_str(&ev->budget, value);
 	text = utext_escape(&text);
-	jinja_output(ev, text.u.string, text.length);
+	output_text(ev, text.u.string, text.length);
 }
 
-/* Prints what a filter or call block gave: Jinja2 takes only text for it. */
+/*
+ * Prints the result of a filter or call block; Jinja2 accepts only text as the
+ * result.
+ */
 static void
 print_block(Eval *ev, const TemplateNode *node, const Value *value)
 {
 	ev->pos = node->pos;
 	if (value->kind != VAL_STRING)
-		jinja_fail("%s block must give a string, not %s",
+		value_fail("%s block must give a string, not %s",
 				   node->type == NODE_FILTER_BLOCK ? "filter" : "call", value_type(value));
-	jinja_output(ev, value->u.string, value->length);
+	output_text(ev, value->u.string, value->length);
 }
 
-/* Runs statements in a scope of their own, catching what they print. */
+/*
+ * Runs statements in a scope of their own; returns the text that they print,
+ * filtered where the block has filters.
+ */
 static Value
 capture(Eval *ev, const TemplateNode *node)
 {
@@ -191,7 +217,7 @@ capture(Eval *ev, const TemplateNode *node)
 		for (; filter != NULL; filter = filter->left)
 		{
 			if (n == lengthof(chain))
-				jinja_fail_limit("more than %d filters in a row", n);
+				value_fail_limit("more than %d filters in a row", n);
 			chain[n++] = filter;
 		}
 		while (n > 0)
@@ -207,24 +233,26 @@ capture(Eval *ev, const TemplateNode *node)
  * ------------------------------------------------------------------------
  */
 
-/* The items of a loop for which its condition holds. */
+/* Iterator over the items of a loop for which its condition holds. */
 typedef struct FilteredIterator
 {
 	Iterator	base;
+	Eval	   *ev;
 	Iterator   *source;
 	const TemplateNode *node;
 	Frame	   *frame;
 } FilteredIterator;
 
-/* The next of them. */
+/* Returns the next item for which the condition of the loop holds. */
 static bool
-filtered_next(Eval *ev, Iterator *base, Value *item)
+filtered_next(Budget *budget, Iterator *base, Value *item)
 {
 	FilteredIterator *it = (FilteredIterator *) base;
+	Eval	   *ev = it->ev;
 	Frame	   *saved = ev->frame;
 	bool		found = false;
 
-	while (!found && iter_next(ev, it->source, item))
+	while (!found && iter_next(&ev->budget, it->source, item))
 	{
 		Value		condition;
 
@@ -232,22 +260,25 @@ filtered_next(Eval *ev, Iterator *base, Value *item)
 		jinja_push_frame(ev, NULL);
 		jinja_assign(ev, it->node->left, item);
 		condition = jinja_eval(ev, it->node->third);
-		found = value_truth(ev, &condition);
+		found = value_truth(&ev->budget, &condition);
 	}
 	ev->frame = saved;
 	return found;
 }
 
-/* The next item of a loop, which may have been read ahead. */
+/*
+ * Sets *item to the next item of a loop, which may have been read ahead; false
+ * at the end.
+ */
 bool
-jinja_loop_advance(Eval *ev, Loop *loop, Value *item)
+jinja_loop_advance(Budget *budget, Loop *loop, Value *item)
 {
 	if (loop->has_after)
 	{
 		*item = loop->after;
 		loop->has_after = false;
 	}
-	else if (loop->exhausted || !iter_next(ev, loop->source, item))
+	else if (loop->exhausted || !iter_next(budget, loop->source, item))
 	{
 		loop->exhausted = true;
 		return false;
@@ -258,13 +289,13 @@ jinja_loop_advance(Eval *ev, Loop *loop, Value *item)
 	return true;
 }
 
-/* Reads one item ahead; false at the end. */
+/* Reads one item ahead; returns false at the end. */
 static bool
-loop_peek(Eval *ev, Loop *loop)
+loop_peek(Budget *budget, Loop *loop)
 {
 	if (loop->has_after)
 		return true;
-	if (loop->exhausted || !iter_next(ev, loop->source, &loop->after))
+	if (loop->exhausted || !iter_next(budget, loop->source, &loop->after))
 	{
 		loop->exhausted = true;
 		return false;
@@ -273,41 +304,44 @@ loop_peek(Eval *ev, Loop *loop)
 	return true;
 }
 
-/* loop.length; a generator is read to its end for it. */
+/* Returns loop.length; reads an iterator to its end. */
 int64
-jinja_loop_length(Eval *ev, Loop *loop)
+jinja_loop_length(Budget *budget, Loop *loop)
 {
 	if (loop->length < 0)
 	{
 		if (value_has_length(&loop->iterable))
-			loop->length = value_length(ev, &loop->iterable);
+			loop->length = value_length(budget, &loop->iterable);
 		else
 		{
 			Value		source = value_iterator(loop->source);
-			Value		rest = value_collect(ev, &source);
+			Value		rest = value_collect(budget, &source);
 
-			loop->source = iterate_array(list_count(&rest), list_items(&rest));
+			loop->source = iter_array(seq_count(&rest), seq_items(&rest));
 			loop->exhausted = false;
-			loop->length = list_count(&rest) + loop->index0 + 1 + loop->has_after;
+			loop->length = seq_count(&rest) + loop->index0 + 1 + loop->has_after;
 		}
 	}
 	return loop->length;
 }
 
-/* loop.previtem and loop.nextitem */
+/* Returns loop.nextitem or loop.previtem. */
 static Value
-loop_neighbour(Eval *ev, Loop *loop, bool next)
+loop_neighbour(Budget *budget, Loop *loop, bool next)
 {
 	if (next)
-		return loop_peek(ev, loop) ? loop->after :
+		return loop_peek(budget, loop) ? loop->after :
 			value_undefined_hint("there is no next item");
 	return loop->index0 > 0 ? loop->before :
 		value_undefined_hint("there is no previous item");
 }
 
-/* The attributes of "loop" that are no methods. */
+/*
+ * Sets *result to an attribute of "loop"; returns false when "loop" has none
+ * of that name. Methods are not attributes here.
+ */
 bool
-jinja_loop_attribute(Eval *ev, Loop *loop, const char *name, int length,
+jinja_loop_attribute(Budget *budget, Loop *loop, const char *name, int length,
 					 Value *result)
 {
 	Value		n = utext_make(name, length);
@@ -319,65 +353,69 @@ jinja_loop_attribute(Eval *ev, Loop *loop, const char *name, int length,
 	else if (utext_is(&n, "first"))
 		*result = value_bool(loop->index0 == 0);
 	else if (utext_is(&n, "last"))
-		*result = value_bool(!loop_peek(ev, loop));
+		*result = value_bool(!loop_peek(budget, loop));
 	else if (utext_is(&n, "length"))
-		*result = value_int(jinja_loop_length(ev, loop));
+		*result = value_int(jinja_loop_length(budget, loop));
 	else if (utext_is(&n, "revindex"))
-		*result = value_int(jinja_loop_length(ev, loop) - loop->index0);
+		*result = value_int(jinja_loop_length(budget, loop) - loop->index0);
 	else if (utext_is(&n, "revindex0"))
-		*result = value_int(jinja_loop_length(ev, loop) - loop->index0 - 1);
+		*result = value_int(jinja_loop_length(budget, loop) - loop->index0 - 1);
 	else if (utext_is(&n, "depth"))
 		*result = value_int(loop->depth0 + 1);
 	else if (utext_is(&n, "depth0"))
 		*result = value_int(loop->depth0);
 	else if (utext_is(&n, "previtem"))
-		*result = loop_neighbour(ev, loop, false);
+		*result = loop_neighbour(budget, loop, false);
 	else if (utext_is(&n, "nextitem"))
-		*result = loop_neighbour(ev, loop, true);
+		*result = loop_neighbour(budget, loop, true);
 	else
 		return false;
 	return true;
 }
 
-/* Runs the body of a loop for each item, and the else part if there is none. */
+/*
+ * Runs the body of a loop for each item, or the else part when there is no
+ * item.
+ */
 static void
 run_loop(Eval *ev, const TemplateNode *node, const Value *iterable, int depth0)
 {
 	Frame	   *outer = ev->frame;
 	Loop	   *loop = palloc0(sizeof(Loop));
-	Value		loop_value = {VAL_LOOP};
+	Value		loop_value = value_object(&loop->base);
 	int			loop_name = find_name(ev, "loop");
 	Value		item;
 	bool		empty = true;
 
 	ev->pos = node->right->pos;
-	loop->source = value_iterate(ev, iterable);
+	loop->base.type = &jinja_loop_type;
+	loop->source = value_iterate(&ev->budget, iterable);
 	loop->iterable = *iterable;
 	loop->node = node->flags & NF_RECURSIVE ? unconstify(TemplateNode *, node) : NULL;
 	loop->frame = outer;
 	loop->index0 = -1;
 	loop->depth0 = depth0;
 	loop->length = -1;
-	loop_value.u.loop = loop;
 	if (node->third)
 	{
 		FilteredIterator *it = palloc(sizeof(FilteredIterator));
 
 		it->base.next = filtered_next;
 		it->base.type = "generator";
+		it->ev = ev;
 		it->source = loop->source;
 		it->node = node;
 		it->frame = outer;
 		loop->source = &it->base;
 		loop->iterable = value_iterator(&it->base);
 	}
-	while (jinja_loop_advance(ev, loop, &item))
+	while (jinja_loop_advance(&ev->budget, loop, &item))
 	{
 		empty = false;
 		jinja_push_frame(ev, &node->hidden);
 		jinja_assign(ev, node->left, &item);
 		if (loop_name >= 0)
-			bind(ev->frame, loop_name, &loop_value);
+			bind_value(ev->frame, loop_name, &loop_value);
 		jinja_exec(ev, &node->body);
 		ev->frame = outer;
 	}
@@ -389,7 +427,7 @@ run_loop(Eval *ev, const TemplateNode *node, const Value *iterable, int depth0)
 	}
 }
 
-/* for */
+/* Runs "for". */
 static void
 exec_for(Eval *ev, const TemplateNode *node)
 {
@@ -398,7 +436,7 @@ exec_for(Eval *ev, const TemplateNode *node)
 	run_loop(ev, node, &iterable, 0);
 }
 
-/* loop(iterable) inside a recursive loop */
+/* Returns what loop(iterable) inside a recursive loop prints. */
 Value
 jinja_call_loop(Eval *ev, Loop *loop, const CallArgs *call)
 {
@@ -409,9 +447,9 @@ jinja_call_loop(Eval *ev, Loop *loop, const CallArgs *call)
 
 	check_stack_depth();
 	if (call->nargs != 1 || call->nkeywords != 0)
-		jinja_fail("loop() takes exactly one argument");
+		value_fail("loop() takes exactly one argument");
 	if (loop->node == NULL)
-		jinja_fail("the loop must have the 'recursive' marker to be called recursively");
+		value_fail("the loop must have the 'recursive' marker to be called recursively");
 	initStringInfo(&buf);
 	ev->out = &buf;
 	ev->frame = loop->frame;
@@ -429,24 +467,29 @@ jinja_call_loop(Eval *ev, Loop *loop, const CallArgs *call)
  * ------------------------------------------------------------------------
  */
 
-/* A macro as a value, with the scope it was defined in. */
+/*
+ * Returns a macro as a value, together with the scope that it is defined in.
+ */
 static Value
 make_macro(Eval *ev, const TemplateNode *node)
 {
-	Value		v = {VAL_MACRO};
+	Macro	   *macro = palloc0(sizeof(Macro));
 
-	v.u.macro = palloc0(sizeof(Macro));
-	v.u.macro->node = node;
-	v.u.macro->closure = ev->frame;
+	macro->base.type = &jinja_macro_type;
+	macro->node = node;
+	macro->closure = ev->frame;
 	if (node->type == NODE_MACRO)
 	{
-		v.u.macro->name = ev->template->names[node->name].name;
-		v.u.macro->name_length = ev->template->names[node->name].length;
+		macro->name = ev->template->names[node->name].name;
+		macro->name_length = ev->template->names[node->name].length;
 	}
-	return v;
+	return value_object(&macro->base);
 }
 
-/* Takes a keyword argument out of a call; false if it is not there. */
+/*
+ * Removes a keyword argument from a call; returns false when the call has none
+ * of that name.
+ */
 static bool
 take_keyword(CallArgs *call, const char *name, Value *value)
 {
@@ -467,7 +510,10 @@ take_keyword(CallArgs *call, const char *name, Value *value)
 	return false;
 }
 
-/* Binds the parameters of a macro that were given by position or name. */
+/*
+ * Binds the parameters of a macro to the arguments of a call. Returns whether
+ * the parameter "caller" was bound.
+ */
 static bool
 bind_parameters(Eval *ev, Macro *macro, CallArgs *call, Frame *frame)
 {
@@ -488,14 +534,14 @@ bind_parameters(Eval *ev, Macro *macro, CallArgs *call, Frame *frame)
 			if (strcmp(name, "caller") == 0)
 				found_caller = true;
 		}
-		bind(frame, params->items[i]->name, &value);
+		bind_value(frame, params->items[i]->name, &value);
 	}
 	if (call->nargs >= params->count / 2)
 		found_caller = (macro->node->flags & NF_EXPLICIT_CALLER) != 0;
 	return found_caller;
 }
 
-/* Gives parameters that were not given their defaults. */
+/* Gives parameters without an argument their defaults. */
 static void
 bind_defaults(Eval *ev, Macro *macro, Frame *frame)
 {
@@ -516,13 +562,16 @@ bind_defaults(Eval *ev, Macro *macro, Frame *frame)
 			value = jinja_eval(ev, params->items[i + 1]);
 		else
 			value = value_undefined_hint(psprintf("parameter '%s' was not provided",
-												  clip_name(ev->template->names[name].name,
-															ev->template->names[name].length)));
-		bind(frame, name, &value);
+												  value_clip_name(ev->template->names[name].name,
+																  ev->template->names[name].length)));
+		bind_value(frame, name, &value);
 	}
 }
 
-/* Binds caller, kwargs and varargs, and refuses what is left over. */
+/*
+ * Binds caller, kwargs and varargs, and raises for arguments that are left
+ * over.
+ */
 static void
 bind_special(Eval *ev, Macro *macro, CallArgs *call, Frame *frame,
 			 bool found_caller)
@@ -537,7 +586,7 @@ bind_special(Eval *ev, Macro *macro, CallArgs *call, Frame *frame,
 	{
 		if (!take_keyword(call, "caller", &value) || value.kind == VAL_NONE)
 			value = value_undefined_hint("No caller defined");
-		bind_text(ev, frame, "caller", &value);
+		bind_known_name(ev, frame, "caller", &value);
 	}
 	if (node->flags & NF_KWARGS)
 	{
@@ -546,26 +595,26 @@ bind_special(Eval *ev, Macro *macro, CallArgs *call, Frame *frame,
 		{
 			Value		key = utext_make(call->keywords[i].name, call->keywords[i].length);
 
-			dict_set(ev, extra.u.dict, &key, &call->keywords[i].value);
+			dict_set(&ev->budget, extra.u.dict, &key, &call->keywords[i].value);
 		}
-		bind_text(ev, frame, "kwargs", &extra);
+		bind_known_name(ev, frame, "kwargs", &extra);
 	}
 	else if (call->nkeywords > 0)
-		jinja_fail("macro %s takes no keyword argument '%s'",
-				   macro->name ? clip_name(macro->name, macro->name_length) : "block",
-				   clip_name(call->keywords[0].name, call->keywords[0].length));
+		value_fail("macro %s takes no keyword argument '%s'",
+				   macro->name ? value_clip_name(macro->name, macro->name_length) : "block",
+				   value_clip_name(call->keywords[0].name, call->keywords[0].length));
 	if (node->flags & NF_VARARGS)
 	{
 		i = Min(nparams, call->nargs);
 		value = value_tuple(call->nargs - i, call->args ? call->args + i : NULL);
-		bind_text(ev, frame, "varargs", &value);
+		bind_known_name(ev, frame, "varargs", &value);
 	}
 	else if (call->nargs > nparams)
-		jinja_fail("macro %s takes not more than %d argument(s)",
-				   macro->name ? clip_name(macro->name, macro->name_length) : "block", nparams);
+		value_fail("macro %s takes not more than %d argument(s)",
+				   macro->name ? value_clip_name(macro->name, macro->name_length) : "block", nparams);
 }
 
-/* Calls a macro: its value is what it prints. */
+/* Calls a macro; returns what it prints. */
 Value
 jinja_call_macro(Eval *ev, Macro *macro, const CallArgs *given)
 {
@@ -578,7 +627,7 @@ jinja_call_macro(Eval *ev, Macro *macro, const CallArgs *given)
 	Value		result;
 
 	check_stack_depth();
-	jinja_count_iteration(ev);
+	value_count_iteration(&ev->budget);
 	if (call.nkeywords > 0)
 	{
 		call.keywords = palloc(call.nkeywords * sizeof(Keyword));
@@ -600,7 +649,7 @@ jinja_call_macro(Eval *ev, Macro *macro, const CallArgs *given)
 	return result;
 }
 
-/* call: the block becomes the macro "caller" of the call */
+/* Runs "call": the block becomes the macro "caller" of the call. */
 static void
 exec_call_block(Eval *ev, const TemplateNode *node)
 {
@@ -629,7 +678,7 @@ exec_call_block(Eval *ev, const TemplateNode *node)
  * ------------------------------------------------------------------------
  */
 
-/* if; the branch of an elif is an if of its own */
+/* Runs "if".  The branch of an elif is an "if" of its own. */
 static void
 exec_if(Eval *ev, const TemplateNode *node)
 {
@@ -637,7 +686,7 @@ exec_if(Eval *ev, const TemplateNode *node)
 	{
 		Value		condition = jinja_eval(ev, node->third);
 
-		if (value_truth(ev, &condition))
+		if (value_truth(&ev->budget, &condition))
 		{
 			jinja_exec(ev, &node->body);
 			return;
@@ -649,7 +698,7 @@ exec_if(Eval *ev, const TemplateNode *node)
 	jinja_exec(ev, &node->orelse);
 }
 
-/* with: values are evaluated outside */
+/* Runs "with"; the values are evaluated in the scope outside. */
 static void
 exec_with(Eval *ev, const TemplateNode *node)
 {
@@ -670,7 +719,7 @@ exec_with(Eval *ev, const TemplateNode *node)
 	ev->frame = outer;
 }
 
-/* autoescape */
+/* Runs "autoescape". */
 static void
 exec_autoescape(Eval *ev, const TemplateNode *node)
 {
@@ -678,14 +727,14 @@ exec_autoescape(Eval *ev, const TemplateNode *node)
 	Frame	   *outer = ev->frame;
 	bool		saved = ev->autoescape;
 
-	ev->autoescape = value_truth(ev, &on);
+	ev->autoescape = value_truth(&ev->budget, &on);
 	jinja_push_frame(ev, &node->hidden);
 	jinja_exec(ev, &node->body);
 	ev->frame = outer;
 	ev->autoescape = saved;
 }
 
-/* One statement. */
+/* Runs one statement. */
 static void
 exec_statement(Eval *ev, const TemplateNode *node)
 {
@@ -694,7 +743,7 @@ exec_statement(Eval *ev, const TemplateNode *node)
 	switch ((NodeType) node->type)
 	{
 		case NODE_DATA:
-			jinja_output(ev, node->value.u.string, node->value.length);
+			output_text(ev, node->value.u.string, node->value.length);
 			break;
 		case NODE_PRINT:
 			value = jinja_eval(ev, node->left);
@@ -718,7 +767,7 @@ exec_statement(Eval *ev, const TemplateNode *node)
 			break;
 		case NODE_MACRO:
 			value = make_macro(ev, node);
-			bind(ev->frame, node->name, &value);
+			bind_value(ev->frame, node->name, &value);
 			break;
 		case NODE_CALL_BLOCK:
 			exec_call_block(ev, node);
@@ -738,7 +787,7 @@ exec_statement(Eval *ev, const TemplateNode *node)
 	}
 }
 
-/* Runs statements. */
+/* Runs a list of statements. */
 void
 jinja_exec(Eval *ev, const NodeList *body)
 {

@@ -19,9 +19,12 @@
  * ------------------------------------------------------------------------
  */
 
-/* A small integer argument. */
+/*
+ * Returns a small integer argument; an int64 beyond the range of int becomes
+ * its limit.
+ */
 int
-argument_int(const Value *value, int fallback)
+jinja_argument_int(const Value *value, int fallback)
 {
 	int64		i;
 
@@ -33,11 +36,11 @@ argument_int(const Value *value, int fallback)
 	return i < INT_MIN ? INT_MIN : (int) i;
 }
 
-/* An argument of which only the truth matters. */
+/* Returns the truth of an argument. */
 bool
-argument_bool(Eval *ev, const Value *value, bool fallback)
+jinja_argument_bool(Eval *ev, const Value *value, bool fallback)
 {
-	return value_given(value) ? value_truth(ev, value) : fallback;
+	return value_given(value) ? value_truth(&ev->budget, value) : fallback;
 }
 
 /* ------------------------------------------------------------------------
@@ -45,16 +48,19 @@ argument_bool(Eval *ev, const Value *value, bool fallback)
  * ------------------------------------------------------------------------
  */
 
-/* abs */
+/* The filter abs. */
 static Value
 filter_abs(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	if (!value_is_number(&argv[0]))
-		jinja_fail("bad operand type for abs(): '%s'", value_type(&argv[0]));
+		value_fail("bad operand type for abs(): '%s'", value_type(&argv[0]));
 	return number_abs(&argv[0]);
 }
 
-/* Python's float(); false where it raises TypeError or ValueError. */
+/*
+ * Sets *result to Python's float(value); returns false where Python raises
+ * TypeError or ValueError.
+ */
 static bool
 to_float(const Value *value, double *result)
 {
@@ -69,7 +75,7 @@ to_float(const Value *value, double *result)
 		number_parse_float(value->u.string, value->length, result);
 }
 
-/* float */
+/* The filter float. */
 static Value
 filter_float(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -80,7 +86,7 @@ filter_float(Eval *ev, const Value *argv, const CallArgs *call)
 	return value_given(&argv[1]) ? argv[1] : value_float(0.0);
 }
 
-/* int */
+/* The filter int. */
 static Value
 filter_int(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -107,7 +113,7 @@ filter_int(Eval *ev, const Value *argv, const CallArgs *call)
 	return number_from_double_trunc(d);
 }
 
-/* round */
+/* The filter round. */
 static Value
 filter_round(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -116,13 +122,13 @@ filter_round(Eval *ev, const Value *argv, const CallArgs *call)
 
 	if (value_given(&argv[2]) && !up && !utext_is(&argv[2], "floor") &&
 		!utext_is(&argv[2], "common"))
-		jinja_fail("method must be common, ceil or floor");
+		value_fail("method must be common, ceil or floor");
 	if (argv[0].kind == VAL_UNDEFINED)
 		value_fail_undefined(&argv[0]);
 	if (!value_is_number(&argv[0]))
-		jinja_fail("type %s cannot be rounded", value_type(&argv[0]));
+		value_fail("type %s cannot be rounded", value_type(&argv[0]));
 	if (up || utext_is(&argv[2], "floor"))
-		return number_ceil_floor(ev, &argv[0],
+		return number_ceil_floor(&argv[0],
 								 value_given(&argv[1]) ? value_index(&argv[1], "round") : 0, up);
 	if (argv[1].kind == VAL_NONE)
 	{
@@ -133,12 +139,12 @@ filter_round(Eval *ev, const Value *argv, const CallArgs *call)
 						value_given(&argv[1]) ? value_index(&argv[1], "round") : 0);
 }
 
-/* filesizeformat */
+/* The filter filesizeformat. */
 static Value
 filter_filesizeformat(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	static const char prefixes[] = "kMGTPEZY";
-	bool		binary = argument_bool(ev, &argv[1], false);
+	bool		binary = jinja_argument_bool(ev, &argv[1], false);
 	double		base = binary ? 1024 : 1000;
 	double		bytes;
 	double		unit = base;
@@ -148,13 +154,13 @@ filter_filesizeformat(Eval *ev, const Value *argv, const CallArgs *call)
 	int			i;
 
 	if (!to_float(&argv[0], &bytes))
-		jinja_fail("could not convert to float");
+		value_fail("could not convert to float");
 	if (bytes == 1)
-		return value_text("1 Byte");
+		return utext_from_cstring("1 Byte");
 	if (bytes < base)
 	{
 		whole = number_from_double_trunc(bytes);
-		return value_text(psprintf("%s Bytes", number_text(&whole, &length)));
+		return utext_from_cstring(psprintf("%s Bytes", number_text(&whole, &length)));
 	}
 	for (i = 0; i < 8; i++)
 	{
@@ -167,9 +173,9 @@ filter_filesizeformat(Eval *ev, const Value *argv, const CallArgs *call)
 		snprintf(number, sizeof(number), "%s", isnan(bytes) ? "nan" : "inf");
 	else
 		snprintf(number, sizeof(number), "%.1f", base * bytes / unit);
-	return value_text(psprintf("%s %c%sB", number,
-							   binary && i == 0 ? 'K' : prefixes[i],
-							   binary ? "i" : ""));
+	return utext_from_cstring(psprintf("%s %c%sB", number,
+									   binary && i == 0 ? 'K' : prefixes[i],
+									   binary ? "i" : ""));
 }
 
 /* ------------------------------------------------------------------------
@@ -177,17 +183,17 @@ filter_filesizeformat(Eval *ev, const Value *argv, const CallArgs *call)
  * ------------------------------------------------------------------------
  */
 
-/* default */
+/* The filter default. */
 static Value
 filter_default(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	if (argv[0].kind == VAL_UNDEFINED ||
-		(argument_bool(ev, &argv[2], false) && !value_truth(ev, &argv[0])))
+		(jinja_argument_bool(ev, &argv[2], false) && !value_truth(&ev->budget, &argv[0])))
 		return value_given(&argv[1]) ? argv[1] : utext_make("", 0);
 	return argv[0];
 }
 
-/* attr: an attribute, never an item */
+/* The filter attr: an attribute, never an item. */
 static Value
 filter_attr(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -195,63 +201,63 @@ filter_attr(Eval *ev, const Value *argv, const CallArgs *call)
 	Value		result;
 
 	if (argv[1].kind != VAL_STRING)
-		jinja_fail("attribute name must be string, not '%s'", value_type(&argv[1]));
+		value_fail("attribute name must be string, not '%s'", value_type(&argv[1]));
 	if (argv[0].kind == VAL_UNDEFINED)
 		value_fail_undefined(&argv[0]);
 	if (argv[1].length > 0 && argv[1].u.string[0] == '_')
-		jinja_fail_refused("Names that begin with an underscore are private.",
+		value_fail_refused("Names that begin with an underscore are private.",
 						   "access to attribute \"%s\" is not allowed",
-						   clip_name(argv[1].u.string, argv[1].length));
-	if (argv[0].kind == VAL_DICT && !value_has_method(&argv[0], &argv[1], &result))
+						   value_clip_name(argv[1].u.string, argv[1].length));
+	if (argv[0].kind == VAL_DICT && !jinja_bind_method(&argv[0], &argv[1], &result))
 		return value_undefined_attribute(&argv[0], &argv[1]);
 	dict = argv[0];
 	dict.flags &= ~VF_STEP;
 	return jinja_getattr(ev, &dict, &argv[1]);
 }
 
-/* string */
+/* The filter string. */
 static Value
 filter_string(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	return value_soft_str(ev, &argv[0]);
+	return value_soft_str(&ev->budget, &argv[0]);
 }
 
-/* safe */
+/* The filter safe. */
 static Value
 filter_safe(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Value		text = value_str(ev, &argv[0]);
+	Value		text = value_str(&ev->budget, &argv[0]);
 
 	text.flags = VF_MARKUP;
 	return text;
 }
 
-/* escape */
+/* The filter escape. */
 static Value
 filter_escape(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Value		text = value_soft_str(ev, &argv[0]);
+	Value		text = value_soft_str(&ev->budget, &argv[0]);
 
 	return utext_escape(&text);
 }
 
-/* forceescape */
+/* The filter forceescape. */
 static Value
 filter_forceescape(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Value		text = value_str(ev, &argv[0]);
+	Value		text = value_str(&ev->budget, &argv[0]);
 
 	return utext_escape(&text);
 }
 
-/* pprint */
+/* The filter pprint. */
 static Value
 filter_pprint(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	return value_pprint(ev, &argv[0]);
+	return value_pprint(&ev->budget, &argv[0]);
 }
 
-/* tojson: sorted keys, and nothing that HTML would read as markup */
+/* The filter tojson: sorted keys, and nothing that HTML reads as markup. */
 static Value
 filter_tojson(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -261,7 +267,7 @@ filter_tojson(Eval *ev, const Value *argv, const CallArgs *call)
 	int			i;
 
 	initStringInfo(&json);
-	value_json_text(ev, &json, &argv[0], &argv[1], true, true);
+	value_json_text(&ev->budget, &json, &argv[0], &argv[1], true, true);
 	initStringInfo(&buf);
 	for (i = 0; i < json.len; i++)
 	{
@@ -272,13 +278,16 @@ filter_tojson(Eval *ev, const Value *argv, const CallArgs *call)
 		else
 			appendStringInfoChar(&buf, c);
 	}
-	utext_check_size(buf.len);
+	value_check_size(buf.len);
 	result = utext_from_buffer(&buf);
 	result.flags = VF_MARKUP;
 	return result;
 }
 
-/* to_json: JSON text as it is, for SQL and HTTP bodies */
+/*
+ * The filter to_json: JSON text without escapes for HTML, for SQL and HTTP
+ * bodies.
+ */
 static Value
 filter_to_json(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -286,61 +295,64 @@ filter_to_json(Eval *ev, const Value *argv, const CallArgs *call)
 	Value		none = value_none();
 
 	initStringInfo(&buf);
-	value_json_text(ev, &buf, argv[0].kind == VAL_UNDEFINED ? &none : &argv[0],
+	value_json_text(&ev->budget, &buf, argv[0].kind == VAL_UNDEFINED ? &none : &argv[0],
 					&argv[1], false, false);
 	return utext_from_buffer(&buf);
 }
 
-/* from_json: JSON text as a value */
+/* The filter from_json: the value of a JSON text. */
 static Value
 filter_from_json(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Value		text = value_str(ev, &argv[0]);
+	Value		text = value_str(&ev->budget, &argv[0]);
 	Value		result;
 
 	if (argv[0].kind == VAL_UNDEFINED)
 		value_fail_undefined(&argv[0]);
-	if (!json_from_text(text.u.string, text.length, &result))
-		jinja_fail("invalid JSON text");
+	if (!value_from_json_text(text.u.string, text.length, &result))
+		value_fail("invalid JSON text");
 	return result;
 }
 
-/* b64encode */
+/* The filter b64encode. */
 static Value
 filter_b64encode(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Value		text = value_str(ev, &argv[0]);
+	Value		text = value_str(&ev->budget, &argv[0]);
 	int			size;
 	char	   *encoded;
 	int			length;
 
-	utext_check_size((int64) text.length * 4 / 3 + 4);
+	value_check_size((int64) text.length * 4 / 3 + 4);
 	size = pg_b64_enc_len(text.length);
 	encoded = palloc(size + 1);
-	/* char * until PostgreSQL 17, uint8 * from then on */
+	/* pg_b64_encode takes char * up to PostgreSQL 17, uint8 * from 18 on */
 	length = pg_b64_encode((const void *) text.u.string, text.length, encoded, size);
 	if (length < 0)
 		elog(ERROR, "base64 encoding failed");
 	return utext_make(encoded, length);
 }
 
-/* b64decode */
+/* The filter b64decode. */
 static Value
 filter_b64decode(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Value		text = value_str(ev, &argv[0]);
+	Value		text = value_str(&ev->budget, &argv[0]);
 	int			size = pg_b64_dec_len(text.length);
 	char	   *decoded = palloc(size + 1);
 	int			length = pg_b64_decode(text.u.string, text.length, (void *) decoded, size);
 
 	if (length < 0)
-		jinja_fail("invalid base64 text");
+		value_fail("invalid base64 text");
 	if (memchr(decoded, '\0', length) != NULL || !pg_verifymbstr(decoded, length, true))
-		jinja_fail("base64 text does not decode to text");
+		value_fail("base64 text does not decode to text");
 	return utext_make(decoded, length);
 }
 
-/* Text for SQL: strings as they are, containers as JSON. */
+/*
+ * Returns the text of a value for SQL: strings as they are, other values as
+ * JSON.
+ */
 static Value
 sql_text(Eval *ev, const Value *value)
 {
@@ -351,16 +363,16 @@ sql_text(Eval *ev, const Value *value)
 		return *value;
 	if (value->kind == VAL_ITERATOR || value->kind == VAL_RANGE || value->kind == VAL_VIEW)
 	{
-		Value		list = value_collect(ev, value);
+		Value		list = value_collect(&ev->budget, value);
 
 		return sql_text(ev, &list);
 	}
 	initStringInfo(&buf);
-	value_json_text(ev, &buf, value, &none, false, false);
+	value_json_text(&ev->budget, &buf, value, &none, false, false);
 	return utext_from_buffer(&buf);
 }
 
-/* quote_literal: PostgreSQL's own quoting; none becomes NULL */
+/* The filter quote_literal: PostgreSQL's own quoting; none becomes NULL. */
 static Value
 filter_quote_literal(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -369,13 +381,13 @@ filter_quote_literal(Eval *ev, const Value *argv, const CallArgs *call)
 	if (argv[0].kind == VAL_UNDEFINED)
 		value_fail_undefined(&argv[0]);
 	if (argv[0].kind == VAL_NONE)
-		return value_text("NULL");
+		return utext_from_cstring("NULL");
 	text = sql_text(ev, &argv[0]);
-	utext_check_size((int64) text.length * 2 + 3);
-	return value_text(quote_literal_cstr(utext_cstring(&text)));
+	value_check_size((int64) text.length * 2 + 3);
+	return utext_from_cstring(quote_literal_cstr(utext_cstring(&text)));
 }
 
-/* quote_ident: PostgreSQL's own quoting */
+/* The filter quote_ident: PostgreSQL's own quoting. */
 static Value
 filter_quote_ident(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -383,9 +395,9 @@ filter_quote_ident(Eval *ev, const Value *argv, const CallArgs *call)
 
 	if (argv[0].kind == VAL_UNDEFINED)
 		value_fail_undefined(&argv[0]);
-	text = value_str(ev, &argv[0]);
-	utext_check_size((int64) text.length * 2 + 3);
-	return value_text(quote_identifier(utext_cstring(&text)));
+	text = value_str(&ev->budget, &argv[0]);
+	value_check_size((int64) text.length * 2 + 3);
+	return utext_from_cstring(quote_identifier(utext_cstring(&text)));
 }
 
 /* ------------------------------------------------------------------------
@@ -393,72 +405,72 @@ filter_quote_ident(Eval *ev, const Value *argv, const CallArgs *call)
  * ------------------------------------------------------------------------
  */
 
-/* Sorted by name (find_builtin searches by halves). */
+/* Sorted by name, because jinja_find_builtin searches by halves. */
 static const Builtin filters[] = {
 	{"abs", filter_abs, 0},
 	{"attr", filter_attr, 1, {"name"}},
 	{"b64decode", filter_b64decode, 0},
 	{"b64encode", filter_b64encode, 0},
-	{"batch", filter_batch, 1, {"linecount", "fill_with"}},
-	{"capitalize", filter_capitalize, 0},
-	{"center", filter_center, 0, {"width"}},
-	{"count", filter_length, 0},
+	{"batch", jinja_filter_batch, 1, {"linecount", "fill_with"}},
+	{"capitalize", jinja_filter_capitalize, 0},
+	{"center", jinja_filter_center, 0, {"width"}},
+	{"count", jinja_filter_length, 0},
 	{"d", filter_default, 0, {"default_value", "boolean"}},
 	{"default", filter_default, 0, {"default_value", "boolean"}},
-	{"dictsort", filter_dictsort, 0, {"case_sensitive", "by", "reverse"}},
+	{"dictsort", jinja_filter_dictsort, 0, {"case_sensitive", "by", "reverse"}},
 	{"e", filter_escape, 0},
 	{"escape", filter_escape, 0},
 	{"filesizeformat", filter_filesizeformat, 0, {"binary"}},
-	{"first", filter_first, 0},
+	{"first", jinja_filter_first, 0},
 	{"float", filter_float, 0, {"default"}},
 	{"forceescape", filter_forceescape, 0},
-	{"format", filter_format, -1},
+	{"format", jinja_filter_format, -1},
 	{"from_json", filter_from_json, 0},
-	{"groupby", filter_groupby, 1, {"attribute", "default", "case_sensitive"}},
-	{"indent", filter_indent, 0, {"width", "first", "blank"}},
+	{"groupby", jinja_filter_groupby, 1, {"attribute", "default", "case_sensitive"}},
+	{"indent", jinja_filter_indent, 0, {"width", "first", "blank"}},
 	{"int", filter_int, 0, {"default", "base"}},
-	{"items", filter_items, 0},
-	{"join", filter_join, 0, {"d", "attribute"}},
-	{"last", filter_last, 0},
-	{"length", filter_length, 0},
-	{"list", filter_list, 0},
-	{"lower", filter_lower, 0},
-	{"map", filter_map, -1},
-	{"max", filter_max, 0, {"case_sensitive", "attribute"}},
-	{"min", filter_min, 0, {"case_sensitive", "attribute"}},
+	{"items", jinja_filter_items, 0},
+	{"join", jinja_filter_join, 0, {"d", "attribute"}},
+	{"last", jinja_filter_last, 0},
+	{"length", jinja_filter_length, 0},
+	{"list", jinja_filter_list, 0},
+	{"lower", jinja_filter_lower, 0},
+	{"map", jinja_filter_map, -1},
+	{"max", jinja_filter_max, 0, {"case_sensitive", "attribute"}},
+	{"min", jinja_filter_min, 0, {"case_sensitive", "attribute"}},
 	{"pprint", filter_pprint, 0},
 	{"quote_ident", filter_quote_ident, 0},
 	{"quote_literal", filter_quote_literal, 0},
-	{"reject", filter_reject, -1},
-	{"rejectattr", filter_rejectattr, -1},
-	{"replace", filter_replace, 2, {"old", "new", "count"}},
-	{"reverse", filter_reverse, 0},
+	{"reject", jinja_filter_reject, -1},
+	{"rejectattr", jinja_filter_rejectattr, -1},
+	{"replace", jinja_filter_replace, 2, {"old", "new", "count"}},
+	{"reverse", jinja_filter_reverse, 0},
 	{"round", filter_round, 0, {"precision", "method"}},
 	{"safe", filter_safe, 0},
-	{"select", filter_select, -1},
-	{"selectattr", filter_selectattr, -1},
-	{"slice", filter_slice, 1, {"slices", "fill_with"}},
-	{"sort", filter_sort, 0, {"reverse", "case_sensitive", "attribute"}},
+	{"select", jinja_filter_select, -1},
+	{"selectattr", jinja_filter_selectattr, -1},
+	{"slice", jinja_filter_slice, 1, {"slices", "fill_with"}},
+	{"sort", jinja_filter_sort, 0, {"reverse", "case_sensitive", "attribute"}},
 	{"string", filter_string, 0},
-	{"striptags", filter_striptags, 0},
-	{"sum", filter_sum, 0, {"attribute", "start"}},
-	{"title", filter_title, 0},
+	{"striptags", jinja_filter_striptags, 0},
+	{"sum", jinja_filter_sum, 0, {"attribute", "start"}},
+	{"title", jinja_filter_title, 0},
 	{"to_json", filter_to_json, 0, {"indent"}},
 	{"tojson", filter_tojson, 0, {"indent"}},
-	{"trim", filter_trim, 0, {"chars"}},
-	{"truncate", filter_truncate, 0, {"length", "killwords", "end", "leeway"}},
-	{"unique", filter_unique, 0, {"case_sensitive", "attribute"}},
-	{"upper", filter_upper, 0},
-	{"urlencode", filter_urlencode, 0},
-	{"urlize", filter_urlize, 0, {"trim_url_limit", "nofollow", "target", "rel", "extra_schemes"}},
-	{"wordcount", filter_wordcount, 0},
-	{"wordwrap", filter_wordwrap, 0, {"width", "break_long_words", "wrapstring", "break_on_hyphens"}},
-	{"xmlattr", filter_xmlattr, 0, {"autospace"}},
+	{"trim", jinja_filter_trim, 0, {"chars"}},
+	{"truncate", jinja_filter_truncate, 0, {"length", "killwords", "end", "leeway"}},
+	{"unique", jinja_filter_unique, 0, {"case_sensitive", "attribute"}},
+	{"upper", jinja_filter_upper, 0},
+	{"urlencode", jinja_filter_urlencode, 0},
+	{"urlize", jinja_filter_urlize, 0, {"trim_url_limit", "nofollow", "target", "rel", "extra_schemes"}},
+	{"wordcount", jinja_filter_wordcount, 0},
+	{"wordwrap", jinja_filter_wordwrap, 0, {"width", "break_long_words", "wrapstring", "break_on_hyphens"}},
+	{"xmlattr", jinja_filter_xmlattr, 0, {"autospace"}},
 };
 
-/* Finds a builtin in a sorted table. */
+/* Returns the builtin of a name in a table that is sorted by name, or NULL. */
 const Builtin *
-find_builtin(const Builtin *table, int count, const char *name, int length)
+jinja_find_builtin(const Builtin *table, int count, const char *name, int length)
 {
 	int			low = 0;
 	int			high = count - 1;
@@ -480,14 +492,17 @@ find_builtin(const Builtin *table, int count, const char *name, int length)
 	return NULL;
 }
 
-/* The filter of a name, or NULL. */
+/* Returns the filter of a name, or NULL. */
 const Builtin *
 jinja_find_filter(const char *name, int length)
 {
-	return find_builtin(filters, lengthof(filters), name, length);
+	return jinja_find_builtin(filters, lengthof(filters), name, length);
 }
 
-/* A filter that Jinja2 has and we refuse: its result cannot be repeated. */
+/*
+ * Returns whether the name is a filter of Jinja2 whose result changes from one
+ * rendering to the next, which is refused.
+ */
 bool
 jinja_refused_filter(const char *name, int length)
 {

@@ -1,6 +1,6 @@
 /*
  * jinja/filters.h
- *		Filters that live in several files and meet in one table.
+ *		Filters of several files, which jinja/filters.c puts into one table.
  */
 #ifndef NOETL_JINJA_FILTERS_H
 #define NOETL_JINJA_FILTERS_H
@@ -8,9 +8,9 @@
 #include "jinja/internal.h"
 
 #define FILTER(name) \
-	extern Value filter_##name(Eval *ev, const Value *argv, const CallArgs *call)
+	extern Value jinja_filter_##name(Eval *ev, const Value *argv, const CallArgs *call)
 
-/* template_filters_seq.c */
+/* jinja/filters_sequence.c */
 FILTER(batch);
 FILTER(dictsort);
 FILTER(first);
@@ -33,7 +33,7 @@ FILTER(sort);
 FILTER(sum);
 FILTER(unique);
 
-/* template_filters_text.c */
+/* jinja/filters_text.c */
 FILTER(capitalize);
 FILTER(center);
 FILTER(format);
@@ -47,7 +47,7 @@ FILTER(upper);
 FILTER(wordcount);
 FILTER(wordwrap);
 
-/* template_html.c */
+/* jinja/html.c */
 FILTER(striptags);
 FILTER(urlencode);
 FILTER(urlize);

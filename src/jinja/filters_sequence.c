@@ -2,9 +2,9 @@
  * jinja/filters_sequence.c
  *		Filters on sequences.
  *
- * Those that are generators in Jinja2 are lazy here too: an item is computed
- * when somebody asks for it, so that an error in one that nobody asks for
- * stays unseen.
+ * Filters that are generators in Jinja2 are lazy here too: an item is computed
+ * when it is asked for, so that an error in an item that nobody asks for does
+ * not occur.
  */
 #include "common/common.h"
 
@@ -20,16 +20,16 @@
  * ------------------------------------------------------------------------
  */
 
-/* "a.b.0" taken apart */
+/* The parts of an attribute like "a.b.0". */
 typedef struct Path
 {
 	int			count;
 	Value	   *parts;
-	const Value *fallback;		/* for what is undefined on the way */
+	const Value *fallback;		/* replaces undefined values on the way */
 	bool		ignore_case;
 } Path;
 
-/* Do only decimal digits make up the text? */
+/* Returns whether the text consists of decimal digits. */
 static bool
 is_digits(const Value *text)
 {
@@ -43,7 +43,9 @@ is_digits(const Value *text)
 	return text->length > 0;
 }
 
-/* Prepares a path; no attribute: the item itself. */
+/*
+ * Sets *path to the parts of an attribute; no attribute means the item itself.
+ */
 static void
 prepare_path(Path *path, const Value *attribute, bool ignore_case)
 {
@@ -63,8 +65,8 @@ prepare_path(Path *path, const Value *attribute, bool ignore_case)
 		return;
 	}
 	list = utext_split(attribute, &dot, -1, false);
-	path->count = list_count(&list);
-	path->parts = list_items(&list);
+	path->count = seq_count(&list);
+	path->parts = seq_items(&list);
 	for (i = 0; i < path->count; i++)
 	{
 		Value		number;
@@ -75,7 +77,7 @@ prepare_path(Path *path, const Value *attribute, bool ignore_case)
 	}
 }
 
-/* What stands at the end of a path. */
+/* Returns the value at the end of a path. */
 static Value
 follow_path(Eval *ev, const Path *path, const Value *item)
 {
@@ -102,6 +104,7 @@ typedef struct Generator Generator;
 struct Generator
 {
 	Iterator	base;
+	Eval	   *ev;				/* the evaluation that made the generator */
 	bool		started;
 	Value		input;
 	Iterator   *source;			/* NULL: nothing to walk over */
@@ -120,13 +123,15 @@ struct Generator
 	Value		list;
 };
 
-/* A generator over an input. */
+/* Returns a generator over an input, which is opened later. */
 static Generator *
-make_generator(bool (*next) (Eval *, Iterator *, Value *), const Value *input)
+make_generator(Eval *ev, bool (*next) (Budget *, Iterator *, Value *),
+			   const Value *input)
 {
 	Generator  *g = palloc0(sizeof(Generator));
 
 	g->base.next = next;
+	g->ev = ev;
 	g->base.type = "generator";
 	g->input = *input;
 	return g;
@@ -134,23 +139,25 @@ make_generator(bool (*next) (Eval *, Iterator *, Value *), const Value *input)
 
 /* Opens the input of a generator when its first item is asked for. */
 static void
-start_generator(Eval *ev, Generator *g, bool if_true)
+start_generator(Budget *budget, Generator *g, bool if_true)
 {
 	if (g->started)
 		return;
 	g->started = true;
-	if (!if_true || value_truth(ev, &g->input))
-		g->source = value_iterate(ev, &g->input);
+	if (!if_true || value_truth(budget, &g->input))
+		g->source = value_iterate(budget, &g->input);
 }
 
-/* The generator as a value. */
+/* Returns a generator as a value. */
 static Value
 generator_value(Generator *g)
 {
 	return value_iterator(&g->base);
 }
 
-/* A filter or test by a name that is only known now. */
+/*
+ * Returns the filter or test whose name is a value. Raises when there is none.
+ */
 static const Builtin *
 find_by_value(const Value *name, bool filter)
 {
@@ -164,24 +171,25 @@ find_by_value(const Value *name, bool filter)
 	if (builtin == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_FUNCTION),
-				 errmsg("no %s named %s", filter ? "filter" : "test", quote_repr(name))));
+				 errmsg("no %s named %s", filter ? "filter" : "test", value_quote(name))));
 	return builtin;
 }
 
-/* map: the next item */
+/* Returns the next item of map. */
 static bool
-map_next(Eval *ev, Iterator *base, Value *item)
+map_next(Budget *budget, Iterator *base, Value *item)
 {
 	Generator  *g = (Generator *) base;
+	Eval	   *ev = g->ev;
 	Value		input;
 
-	start_generator(ev, g, true);
-	if (g->source == NULL || !iter_next(ev, g->source, &input))
+	start_generator(budget, g, true);
+	if (g->source == NULL || !iter_next(budget, g->source, &input))
 		return false;
 	if (g->negate)
-		jinja_fail("map requires a filter argument");
+		value_fail("map requires a filter argument");
 	if (value_given(&g->seen))
-		jinja_fail("unexpected keyword argument %s", quote_repr(&g->seen));
+		value_fail("unexpected keyword argument %s", value_quote(&g->seen));
 	if (g->attribute)
 		*item = follow_path(ev, &g->path, &input);
 	else
@@ -193,11 +201,11 @@ map_next(Eval *ev, Iterator *base, Value *item)
 	return true;
 }
 
-/* map: an attribute, or a filter with its arguments */
+/* The filter map: an attribute, or a filter with its arguments. */
 Value
-filter_map(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_map(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Generator  *g = make_generator(map_next, &argv[0]);
+	Generator  *g = make_generator(ev, map_next, &argv[0]);
 	int			i;
 
 	g->call = *call;
@@ -208,8 +216,8 @@ filter_map(Eval *ev, const Value *argv, const CallArgs *call)
 		g->call.nargs--;
 		return generator_value(g);
 	}
-	/* nothing to map: the arguments are not looked at */
-	if (!value_truth(ev, &argv[0]))
+	/* no item to map: the arguments are not looked at */
+	if (!value_truth(&ev->budget, &argv[0]))
 		return generator_value(g);
 	g->attribute = true;
 	for (i = 0; i < call->nkeywords; i++)
@@ -229,14 +237,15 @@ filter_map(Eval *ev, const Value *argv, const CallArgs *call)
 	return generator_value(g);
 }
 
-/* select and its like: the next item */
+/* Returns the next item of select, reject, selectattr or rejectattr. */
 static bool
-select_next(Eval *ev, Iterator *base, Value *item)
+select_next(Budget *budget, Iterator *base, Value *item)
 {
 	Generator  *g = (Generator *) base;
+	Eval	   *ev = g->ev;
 
-	start_generator(ev, g, true);
-	while (g->source != NULL && iter_next(ev, g->source, item))
+	start_generator(budget, g, true);
+	while (g->source != NULL && iter_next(budget, g->source, item))
 	{
 		Value		tested = g->attribute ? follow_path(ev, &g->path, item) : *item;
 		bool		truth;
@@ -248,24 +257,24 @@ select_next(Eval *ev, Iterator *base, Value *item)
 			if (g->builtin == NULL)
 				g->builtin = find_by_value(&g->fill, false);
 			result = jinja_invoke(ev, g->builtin, &tested, &g->call);
-			truth = value_truth(ev, &result);
+			truth = value_truth(budget, &result);
 		}
 		else
-			truth = value_truth(ev, &tested);
+			truth = value_truth(budget, &tested);
 		if (truth != g->negate)
 			return true;
 	}
 	return false;
 }
 
-/* Common part of the four. */
+/* Returns the generator of select, reject, selectattr or rejectattr. */
 static Value
 make_select(Eval *ev, const Value *argv, const CallArgs *call, bool attribute, bool negate)
 {
-	Generator  *g = make_generator(select_next, &argv[0]);
+	Generator  *g = make_generator(ev, select_next, &argv[0]);
 
-	/* nothing to choose from: the arguments are not looked at */
-	if (!value_truth(ev, &argv[0]))
+	/* no item to choose from: the arguments are not looked at */
+	if (!value_truth(&ev->budget, &argv[0]))
 		return generator_value(g);
 	g->call = *call;
 	g->attribute = attribute;
@@ -273,7 +282,7 @@ make_select(Eval *ev, const Value *argv, const CallArgs *call, bool attribute, b
 	if (attribute)
 	{
 		if (call->nargs == 0)
-			jinja_fail("missing parameter for attribute name");
+			value_fail("missing parameter for attribute name");
 		prepare_path(&g->path, &call->args[0], false);
 		g->call.args++;
 		g->call.nargs--;
@@ -287,75 +296,76 @@ make_select(Eval *ev, const Value *argv, const CallArgs *call, bool attribute, b
 	return generator_value(g);
 }
 
-/* select */
+/* The filter select. */
 Value
-filter_select(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_select(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	return make_select(ev, argv, call, false, false);
 }
 
-/* reject */
+/* The filter reject. */
 Value
-filter_reject(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_reject(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	return make_select(ev, argv, call, false, true);
 }
 
-/* selectattr */
+/* The filter selectattr. */
 Value
-filter_selectattr(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_selectattr(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	return make_select(ev, argv, call, true, false);
 }
 
-/* rejectattr */
+/* The filter rejectattr. */
 Value
-filter_rejectattr(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_rejectattr(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	return make_select(ev, argv, call, true, true);
 }
 
-/* unique: the next item */
+/* Returns the next item of unique. */
 static bool
-unique_next(Eval *ev, Iterator *base, Value *item)
+unique_next(Budget *budget, Iterator *base, Value *item)
 {
 	Generator  *g = (Generator *) base;
+	Eval	   *ev = g->ev;
 	Value		found;
 
-	start_generator(ev, g, false);
-	while (iter_next(ev, g->source, item))
+	start_generator(budget, g, false);
+	while (iter_next(budget, g->source, item))
 	{
 		Value		key = follow_path(ev, &g->path, item);
 
-		if (dict_get(ev, &g->seen, &key, &found))
+		if (dict_get(budget, &g->seen, &key, &found))
 			continue;
-		dict_set(ev, g->seen.u.dict, &key, &key);
+		dict_set(budget, g->seen.u.dict, &key, &key);
 		return true;
 	}
 	return false;
 }
 
-/* unique */
+/* The filter unique. */
 Value
-filter_unique(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_unique(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Generator  *g = make_generator(unique_next, &argv[0]);
+	Generator  *g = make_generator(ev, unique_next, &argv[0]);
 
-	prepare_path(&g->path, &argv[2], !argument_bool(ev, &argv[1], false));
+	prepare_path(&g->path, &argv[2], !jinja_argument_bool(ev, &argv[1], false));
 	g->seen = value_new_dict(8);
 	return generator_value(g);
 }
 
-/* batch: the next row */
+/* Returns the next row of batch. */
 static bool
-batch_next(Eval *ev, Iterator *base, Value *item)
+batch_next(Budget *budget, Iterator *base, Value *item)
 {
 	Generator  *g = (Generator *) base;
 	int64		allocated = 8;
 	Value	   *row = palloc(allocated * sizeof(Value));
 	int64		count = 0;
 
-	start_generator(ev, g, false);
+	start_generator(budget, g, false);
 	if (g->position)
 	{
 		row[count++] = g->list;
@@ -365,7 +375,7 @@ batch_next(Eval *ev, Iterator *base, Value *item)
 	{
 		Value		next;
 
-		if (!iter_next(ev, g->source, &next))
+		if (!iter_next(budget, g->source, &next))
 			break;
 		if (count == g->size)
 		{
@@ -387,30 +397,31 @@ batch_next(Eval *ev, Iterator *base, Value *item)
 	{
 		Value		have = value_int(count);
 
-		if (value_order(ev, OP_LT, &have, &g->seen))
-			jinja_fail("cannot fill up to a size that is no integer");
+		if (value_order(budget, OP_LT, &have, &g->seen))
+			value_fail("cannot fill up to a size that is no integer");
 	}
 	else if (value_given_not_none(&g->fill) && count < g->size)
 	{
-		if (g->size > noetl_template_max_iterations)
-			jinja_fail_limit("template exceeds noetl.template_max_iterations (%d)",
-							 noetl_template_max_iterations);
+		value_check_items(g->size);
 		row = repalloc_huge(row, g->size * sizeof(Value));
 		while (count < g->size)
 			row[count++] = g->fill;
-		jinja_check_memory(ev);
+		value_check_memory(budget);
 	}
 	*item = value_list(count, row);
 	return true;
 }
 
-/* batch */
+/* The filter batch. */
 Value
-filter_batch(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_batch(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Generator  *g = make_generator(batch_next, &argv[0]);
+	Generator  *g = make_generator(ev, batch_next, &argv[0]);
 
-	/* Jinja2 only compares the size, so anything will do unless it must fill */
+	/*
+	 * Jinja2 only compares the size: any value is accepted unless rows are
+	 * filled
+	 */
 	g->negate = !value_is_integer(&argv[1]);
 	g->seen = argv[1];
 	g->size = -1;
@@ -423,9 +434,9 @@ filter_batch(Eval *ev, const Value *argv, const CallArgs *call)
 	return generator_value(g);
 }
 
-/* slice: the next column */
+/* Returns the next column of slice. */
 static bool
-slice_next(Eval *ev, Iterator *base, Value *item)
+slice_next(Budget *budget, Iterator *base, Value *item)
 {
 	Generator  *g = (Generator *) base;
 	int64		length;
@@ -438,19 +449,19 @@ slice_next(Eval *ev, Iterator *base, Value *item)
 	if (!g->started)
 	{
 		g->started = true;
-		g->list = value_collect(ev, &g->input);
+		g->list = value_collect(budget, &g->input);
 		if (g->size == 0)
-			jinja_fail("integer division or modulo by zero");
+			value_fail("integer division or modulo by zero");
 	}
 	if (g->position >= g->size)
 		return false;
-	length = list_count(&g->list);
+	length = seq_count(&g->list);
 	per_slice = length / g->size;
 	extra = length % g->size;
 	start = g->position * per_slice + Min(g->position, extra);
 	count = per_slice + (g->position < extra ? 1 : 0);
 	items = palloc_extended((count + 2) * sizeof(Value), MCXT_ALLOC_HUGE);
-	memcpy(items, list_items(&g->list) + start, count * sizeof(Value));
+	memcpy(items, seq_items(&g->list) + start, count * sizeof(Value));
 	if (value_given_not_none(&g->fill) && g->position >= extra)
 		items[count++] = g->fill;
 	g->position++;
@@ -458,20 +469,23 @@ slice_next(Eval *ev, Iterator *base, Value *item)
 	return true;
 }
 
-/* slice */
+/* The filter slice. */
 Value
-filter_slice(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_slice(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Generator  *g = make_generator(slice_next, &argv[0]);
+	Generator  *g = make_generator(ev, slice_next, &argv[0]);
 
 	g->size = value_index(&argv[1], "slice");
 	g->fill = argv[2];
 	return generator_value(g);
 }
 
-/* items: the next pair; what is no mapping fails here, as in Jinja2 */
+/*
+ * Returns the next pair of items. Raises for a value that is no mapping, as
+ * Jinja2 does here and not earlier.
+ */
 static bool
-items_next(Eval *ev, Iterator *base, Value *item)
+items_next(Budget *budget, Iterator *base, Value *item)
 {
 	Generator  *g = (Generator *) base;
 	DictEntry  *entry;
@@ -479,7 +493,7 @@ items_next(Eval *ev, Iterator *base, Value *item)
 	if (g->input.kind == VAL_UNDEFINED)
 		return false;
 	if (g->input.kind != VAL_DICT)
-		jinja_fail("can only get item pairs from a mapping");
+		value_fail("can only get item pairs from a mapping");
 	dict_deform(g->input.u.dict, g->input.flags);
 	if (g->position >= g->input.u.dict->count)
 		return false;
@@ -488,11 +502,11 @@ items_next(Eval *ev, Iterator *base, Value *item)
 	return true;
 }
 
-/* items */
+/* The filter items. */
 Value
-filter_items(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_items(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	return generator_value(make_generator(items_next, &argv[0]));
+	return generator_value(make_generator(ev, items_next, &argv[0]));
 }
 
 /* ------------------------------------------------------------------------
@@ -508,13 +522,16 @@ typedef struct SortItem
 
 typedef struct SortContext
 {
-	Eval	   *ev;
+	Budget	   *budget;
 	bool		reverse;
 } SortContext;
 
-/* For qsort_arg: by key, then by position, so that the sort is stable. */
+/*
+ * Compares two items for qsort_arg: by key, then by position, so that the sort
+ * is stable.
+ */
 static int
-compare_items(const void *a, const void *b, void *arg)
+compare_sort_items(const void *a, const void *b, void *arg)
 {
 	const SortItem *x = a;
 	const SortItem *y = b;
@@ -522,22 +539,22 @@ compare_items(const void *a, const void *b, void *arg)
 	int			c;
 
 	CHECK_FOR_INTERRUPTS();
-	c = value_compare(context->ev, &x->key, &y->key, "<");
+	c = value_compare(context->budget, &x->key, &y->key, "<");
 	if (c != 0)
 		return context->reverse ? -c : c;
 	return x->position - y->position;
 }
 
-/* Sorts values by keys. */
+/* Sorts items by their keys. */
 static void
-sort_items(Eval *ev, SortItem *items, int count, bool reverse)
+sort_by_key(Budget *budget, SortItem *items, int count, bool reverse)
 {
-	SortContext context = {ev, reverse};
+	SortContext context = {budget, reverse};
 
-	qsort_arg(items, count, sizeof(SortItem), compare_items, &context);
+	qsort_arg(items, count, sizeof(SortItem), compare_sort_items, &context);
 }
 
-/* Values back out of what was sorted. */
+/* Returns the values of sorted items as a list. */
 static Value
 sorted_list(const SortItem *items, int count)
 {
@@ -549,14 +566,14 @@ sorted_list(const SortItem *items, int count)
 	return value_list(count, values);
 }
 
-/* sort: keys are lists, one member for each attribute */
+/* The filter sort: keys are lists with one member for each attribute. */
 Value
-filter_sort(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_sort(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Value		list = value_collect(ev, &argv[0]);
-	int			count = list_count(&list);
+	Value		list = value_collect(&ev->budget, &argv[0]);
+	int			count = seq_count(&list);
 	SortItem   *items = palloc_extended((count + 1) * sizeof(SortItem), MCXT_ALLOC_HUGE);
-	bool		ignore_case = !argument_bool(ev, &argv[2], false);
+	bool		ignore_case = !jinja_argument_bool(ev, &argv[2], false);
 	Value		comma = utext_make(",", 1);
 	Value		names = value_list(1, unconstify(Value *, &argv[3]));
 	Path	   *paths;
@@ -566,30 +583,30 @@ filter_sort(Eval *ev, const Value *argv, const CallArgs *call)
 
 	if (argv[3].kind == VAL_STRING)
 		names = utext_split(&argv[3], &comma, -1, false);
-	npaths = list_count(&names);
+	npaths = seq_count(&names);
 	paths = palloc(npaths * sizeof(Path));
 	for (k = 0; k < npaths; k++)
-		prepare_path(&paths[k], &list_items(&names)[k], ignore_case);
+		prepare_path(&paths[k], &seq_items(&names)[k], ignore_case);
 	for (i = 0; i < count; i++)
 	{
 		Value	   *keys = palloc(npaths * sizeof(Value));
 
 		for (k = 0; k < npaths; k++)
-			keys[k] = follow_path(ev, &paths[k], &list_items(&list)[i]);
+			keys[k] = follow_path(ev, &paths[k], &seq_items(&list)[i]);
 		items[i].key = value_list(npaths, keys);
-		items[i].value = list_items(&list)[i];
+		items[i].value = seq_items(&list)[i];
 		items[i].position = i;
 	}
-	jinja_check_memory(ev);
-	sort_items(ev, items, count, argument_int(&argv[1], 0) != 0);
+	value_check_memory(&ev->budget);
+	sort_by_key(&ev->budget, items, count, jinja_argument_int(&argv[1], 0) != 0);
 	return sorted_list(items, count);
 }
 
-/* dictsort: pairs by key or value */
+/* The filter dictsort: pairs sorted by key or value. */
 Value
-filter_dictsort(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_dictsort(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	bool		ignore_case = !argument_bool(ev, &argv[1], false);
+	bool		ignore_case = !jinja_argument_bool(ev, &argv[1], false);
 	int			column = 0;
 	SortItem   *items;
 	int			count;
@@ -598,11 +615,11 @@ filter_dictsort(Eval *ev, const Value *argv, const CallArgs *call)
 	if (utext_is(&argv[2], "value"))
 		column = 1;
 	else if (value_given(&argv[2]) && !utext_is(&argv[2], "key"))
-		jinja_fail("you can only sort by either \"key\" or \"value\"");
+		value_fail("you can only sort by either \"key\" or \"value\"");
 	if (argv[0].kind == VAL_UNDEFINED)
 		value_fail_undefined(&argv[0]);
 	if (argv[0].kind != VAL_DICT)
-		jinja_fail("'%s' object has no attribute 'items'", value_type(&argv[0]));
+		value_fail("'%s' object has no attribute 'items'", value_type(&argv[0]));
 	dict_deform(argv[0].u.dict, argv[0].flags);
 	count = argv[0].u.dict->count;
 	items = palloc_extended((count + 1) * sizeof(SortItem), MCXT_ALLOC_HUGE);
@@ -616,17 +633,17 @@ filter_dictsort(Eval *ev, const Value *argv, const CallArgs *call)
 			items[i].key = utext_lower(&items[i].key);
 		items[i].position = i;
 	}
-	sort_items(ev, items, count, argument_int(&argv[3], 0) != 0);
+	sort_by_key(&ev->budget, items, count, jinja_argument_int(&argv[3], 0) != 0);
 	return sorted_list(items, count);
 }
 
-/* groupby: (grouper, list) for each value of an attribute */
+/* The filter groupby: (grouper, list) for each value of an attribute. */
 Value
-filter_groupby(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_groupby(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	bool		case_sensitive = argument_bool(ev, &argv[3], false);
-	Value		list = value_collect(ev, &argv[0]);
-	int			count = list_count(&list);
+	bool		case_sensitive = jinja_argument_bool(ev, &argv[3], false);
+	Value		list = value_collect(&ev->budget, &argv[0]);
+	int			count = seq_count(&list);
 	SortItem   *items = palloc_extended((count + 1) * sizeof(SortItem), MCXT_ALLOC_HUGE);
 	Value	   *groups = palloc_extended((count + 1) * sizeof(Value), MCXT_ALLOC_HUGE);
 	Value		values;
@@ -640,11 +657,11 @@ filter_groupby(Eval *ev, const Value *argv, const CallArgs *call)
 		path.fallback = &argv[2];
 	for (i = 0; i < count; i++)
 	{
-		items[i].value = list_items(&list)[i];
+		items[i].value = seq_items(&list)[i];
 		items[i].key = follow_path(ev, &path, &items[i].value);
 		items[i].position = i;
 	}
-	sort_items(ev, items, count, false);
+	sort_by_key(&ev->budget, items, count, false);
 	values = sorted_list(items, count);
 	path.ignore_case = false;
 	for (start = 0; start < count; start = i)
@@ -653,9 +670,9 @@ filter_groupby(Eval *ev, const Value *argv, const CallArgs *call)
 		Value		key;
 
 		for (i = start + 1; i < count &&
-			 value_equal(ev, &items[start].key, &items[i].key); i++)
+			 value_equal(&ev->budget, &items[start].key, &items[i].key); i++)
 			CHECK_FOR_INTERRUPTS();
-		group = value_list(i - start, list_items(&values) + start);
+		group = value_list(i - start, seq_items(&values) + start);
 		key = follow_path(ev, &path, &items[start].value);
 		groups[ngroups] = value_pair(&key, &group);
 		groups[ngroups++].flags = VF_GROUP;
@@ -663,25 +680,25 @@ filter_groupby(Eval *ev, const Value *argv, const CallArgs *call)
 	return value_list(ngroups, groups);
 }
 
-/* The first of the smallest or largest items. */
+/* Returns the first of the smallest or largest items. */
 static Value
-find_extreme(Eval *ev, const Value *argv, Operator op)
+find_extreme(Eval *ev, const Value *argv, ValueOperator op)
 {
-	Iterator   *it = value_iterate(ev, &argv[0]);
+	Iterator   *it = value_iterate(&ev->budget, &argv[0]);
 	Path		path;
 	Value		best;
 	Value		best_key;
 	Value		item;
 
-	prepare_path(&path, &argv[2], !argument_bool(ev, &argv[1], false));
-	if (!iter_next(ev, it, &best))
+	prepare_path(&path, &argv[2], !jinja_argument_bool(ev, &argv[1], false));
+	if (!iter_next(&ev->budget, it, &best))
 		return value_undefined_hint("No aggregated item, sequence was empty.");
 	best_key = follow_path(ev, &path, &best);
-	while (iter_next(ev, it, &item))
+	while (iter_next(&ev->budget, it, &item))
 	{
 		Value		key = follow_path(ev, &path, &item);
 
-		if (value_order(ev, op, &key, &best_key))
+		if (value_order(&ev->budget, op, &key, &best_key))
 		{
 			best = item;
 			best_key = key;
@@ -690,68 +707,68 @@ find_extreme(Eval *ev, const Value *argv, Operator op)
 	return best;
 }
 
-/* min */
+/* The filter min. */
 Value
-filter_min(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_min(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	return find_extreme(ev, argv, OP_LT);
 }
 
-/* max */
+/* The filter max. */
 Value
-filter_max(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_max(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	return find_extreme(ev, argv, OP_GT);
 }
 
 /* ------------------------------------------------------------------------
- * The rest
+ * Single items, text and sums
  * ------------------------------------------------------------------------
  */
 
-/* first */
+/* The filter first. */
 Value
-filter_first(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_first(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Iterator   *it = value_iterate(ev, &argv[0]);
+	Iterator   *it = value_iterate(&ev->budget, &argv[0]);
 	Value		item;
 
-	if (iter_next(ev, it, &item))
+	if (iter_next(&ev->budget, it, &item))
 		return item;
 	return value_undefined_hint("No first item, sequence was empty.");
 }
 
-/* last */
+/* The filter last. */
 Value
-filter_last(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_last(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Iterator   *it = iterate_backward(ev, &argv[0]);
+	Iterator   *it = iter_backward(&ev->budget, &argv[0]);
 	Value		item;
 
 	if (it == NULL)
-		jinja_fail("'%s' object is not reversible", value_type(&argv[0]));
-	if (iter_next(ev, it, &item))
+		value_fail("'%s' object is not reversible", value_type(&argv[0]));
+	if (iter_next(&ev->budget, it, &item))
 		return item;
 	return value_undefined_hint("No last item, sequence was empty.");
 }
 
-/* length */
+/* The filter length. */
 Value
-filter_length(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_length(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	return value_int(value_length(ev, &argv[0]));
+	return value_int(value_length(&ev->budget, &argv[0]));
 }
 
-/* list */
+/* The filter list. */
 Value
-filter_list(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_list(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	return value_collect(ev, &argv[0]);
+	return value_collect(&ev->budget, &argv[0]);
 }
 
-/* reverse: a string, or an iterator that walks the other way */
+/* The filter reverse: a string, or an iterator in the other direction. */
 Value
-filter_reverse(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_reverse(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	int64		length;
 	Iterator   *it;
@@ -759,26 +776,26 @@ filter_reverse(Eval *ev, const Value *argv, const CallArgs *call)
 
 	if (argv[0].kind == VAL_STRING)
 	{
-		length = value_length(ev, &argv[0]);
+		length = value_length(&ev->budget, &argv[0]);
 		return utext_slice(&argv[0], length - 1, -1, -1, length);
 	}
-	it = iterate_backward(ev, &argv[0]);
+	it = iter_backward(&ev->budget, &argv[0]);
 	if (it != NULL)
 		return value_iterator(it);
 	if (!value_is_iterable(&argv[0]))
-		jinja_fail("argument must be iterable");
-	list = value_collect(ev, &argv[0]);
-	it = iterate_backward(ev, &list);
+		value_fail("argument must be iterable");
+	list = value_collect(&ev->budget, &argv[0]);
+	it = iter_backward(&ev->budget, &list);
 	list = value_iterator(it);
-	return value_collect(ev, &list);
+	return value_collect(&ev->budget, &list);
 }
 
-/* join */
+/* The filter join. */
 Value
-filter_join(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_join(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Iterator   *it = value_iterate(ev, &argv[0]);
-	Value		separator = value_given(&argv[1]) ? value_soft_str(ev, &argv[1]) : utext_make("", 0);
+	Iterator   *it = value_iterate(&ev->budget, &argv[0]);
+	Value		separator = value_given(&argv[1]) ? value_soft_str(&ev->budget, &argv[1]) : utext_make("", 0);
 	bool		markup = false;
 	Value		joined;
 	Value		list;
@@ -789,26 +806,26 @@ filter_join(Eval *ev, const Value *argv, const CallArgs *call)
 
 	prepare_path(&path, &argv[2], false);
 	joined = value_iterator(it);
-	list = value_collect(ev, &joined);
+	list = value_collect(&ev->budget, &joined);
 	initStringInfo(&buf);
-	for (i = 0; i < list_count(&list); i++)
+	for (i = 0; i < seq_count(&list); i++)
 	{
-		Value		item = follow_path(ev, &path, &list_items(&list)[i]);
+		Value		item = follow_path(ev, &path, &seq_items(&list)[i]);
 
-		list.u.list->items[i] = value_soft_str(ev, &item);
+		list.u.list->items[i] = value_soft_str(&ev->budget, &item);
 		if (list.u.list->items[i].flags & VF_MARKUP)
 			markup = true;
 	}
 	markup = ev->autoescape && (markup || (separator.flags & VF_MARKUP));
 	if (markup)
 		separator = utext_escape(&separator);
-	for (i = 0; i < list_count(&list); i++)
+	for (i = 0; i < seq_count(&list); i++)
 	{
-		Value		text = list_items(&list)[i];
+		Value		text = seq_items(&list)[i];
 
 		if (markup)
 			text = utext_escape(&text);
-		utext_check_size((int64) buf.len + text.length + separator.length);
+		value_check_size((int64) buf.len + text.length + separator.length);
 		if (i > 0)
 			appendBinaryStringInfo(&buf, separator.u.string, separator.length);
 		appendBinaryStringInfo(&buf, text.u.string, text.length);
@@ -819,19 +836,19 @@ filter_join(Eval *ev, const Value *argv, const CallArgs *call)
 	return result;
 }
 
-/* sum */
+/* The filter sum. */
 Value
-filter_sum(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_sum(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Iterator   *it = value_iterate(ev, &argv[0]);
+	Iterator   *it = value_iterate(&ev->budget, &argv[0]);
 	Value		total = value_given(&argv[2]) ? argv[2] : value_int(0);
 	Path		path;
 	Value		item;
 
 	if (total.kind == VAL_STRING)
-		jinja_fail("sum() can't sum strings");
+		value_fail("sum() can't sum strings");
 	prepare_path(&path, &argv[1], false);
-	while (iter_next(ev, it, &item))
+	while (iter_next(&ev->budget, it, &item))
 	{
 		Value		next = follow_path(ev, &path, &item);
 

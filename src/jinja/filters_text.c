@@ -8,40 +8,42 @@
 
 #include "jinja/internal.h"
 #include "jinja/filters.h"
-#include "value/unicode.h"
 
-/* upper */
+/* The filter upper. */
 Value
-filter_upper(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_upper(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Value		text = value_soft_str(ev, &argv[0]);
+	Value		text = value_soft_str(&ev->budget, &argv[0]);
 
 	return utext_upper(&text);
 }
 
-/* lower */
+/* The filter lower. */
 Value
-filter_lower(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_lower(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Value		text = value_soft_str(ev, &argv[0]);
+	Value		text = value_soft_str(&ev->budget, &argv[0]);
 
 	return utext_lower(&text);
 }
 
-/* capitalize */
+/* The filter capitalize. */
 Value
-filter_capitalize(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_capitalize(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Value		text = value_soft_str(ev, &argv[0]);
+	Value		text = value_soft_str(&ev->budget, &argv[0]);
 
 	return utext_capitalize(&text);
 }
 
-/* title: words begin after a hyphen, white space or an opening bracket */
+/*
+ * The filter title: a word begins after a hyphen, white space or an opening
+ * bracket.
+ */
 Value
-filter_title(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_title(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Value		text = value_soft_str(ev, &argv[0]);
+	Value		text = value_soft_str(&ev->budget, &argv[0]);
 	StringInfoData buf;
 	int			pos = 0;
 
@@ -75,40 +77,40 @@ filter_title(Eval *ev, const Value *argv, const CallArgs *call)
 		part = utext_lower(&part);
 		appendBinaryStringInfo(&buf, part.u.string, part.length);
 	}
-	utext_check_size(buf.len);
+	value_check_size(buf.len);
 	return utext_from_buffer(&buf);
 }
 
-/* trim */
+/* The filter trim. */
 Value
-filter_trim(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_trim(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Value		text = value_soft_str(ev, &argv[0]);
+	Value		text = value_soft_str(&ev->budget, &argv[0]);
 
 	if (!value_given_not_none(&argv[1]))
 		return utext_strip(&text, NULL, true, true);
 	if (argv[1].kind != VAL_STRING)
-		jinja_fail("strip arg must be None or str");
+		value_fail("strip arg must be None or str");
 	return utext_strip(&text, &argv[1], true, true);
 }
 
-/* center */
+/* The filter center. */
 Value
-filter_center(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_center(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Value		text = value_soft_str(ev, &argv[0]);
+	Value		text = value_soft_str(&ev->budget, &argv[0]);
 
 	return utext_pad(&text, value_given(&argv[1]) ? value_index(&argv[1], "center") : 80,
-					NULL, 0);
+					 NULL, 0);
 }
 
-/* replace */
+/* The filter replace. */
 Value
-filter_replace(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_replace(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Value		text = value_soft_str(ev, &argv[0]);
-	Value		old = value_soft_str(ev, &argv[1]);
-	Value		new = value_soft_str(ev, &argv[2]);
+	Value		text = value_soft_str(&ev->budget, &argv[0]);
+	Value		old = value_soft_str(&ev->budget, &argv[1]);
+	Value		new = value_soft_str(&ev->budget, &argv[2]);
 	int64		count = value_given_not_none(&argv[3]) ? value_index(&argv[3], "replace") : -1;
 	Value		result;
 
@@ -127,16 +129,16 @@ filter_replace(Eval *ev, const Value *argv, const CallArgs *call)
 	return result;
 }
 
-/* format: printf-style, with positional or keyword arguments */
+/* The filter format: printf-style, with positional or keyword arguments. */
 Value
-filter_format(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_format(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Value		text = value_soft_str(ev, &argv[0]);
+	Value		text = value_soft_str(&ev->budget, &argv[0]);
 	Value		args;
 	int			i;
 
 	if (call->nargs > 0 && call->nkeywords > 0)
-		jinja_fail("can't handle positional and keyword arguments at the same time");
+		value_fail("can't handle positional and keyword arguments at the same time");
 	if (call->nkeywords == 0)
 		args = value_tuple(call->nargs, call->args);
 	else
@@ -146,28 +148,28 @@ filter_format(Eval *ev, const Value *argv, const CallArgs *call)
 		{
 			Value		key = utext_make(call->keywords[i].name, call->keywords[i].length);
 
-			dict_set(ev, args.u.dict, &key, &call->keywords[i].value);
+			dict_set(&ev->budget, args.u.dict, &key, &call->keywords[i].value);
 		}
 	}
-	return percent_format(ev, &text, &args);
+	return format_percent(&ev->budget, &text, &args);
 }
 
-/* A string argument, or an error as Python's + would give. */
+/* Raises what Python's + raises, unless the value is a string. */
 static void
 require_text(const Value *value)
 {
 	if (value->kind == VAL_UNDEFINED)
 		value_fail_undefined(value);
 	if (value->kind != VAL_STRING)
-		jinja_fail("unsupported operand type(s) for +: '%s' and 'str'", value_type(value));
+		value_fail("unsupported operand type(s) for +: '%s' and 'str'", value_type(value));
 }
 
-/* indent */
+/* The filter indent. */
 Value
-filter_indent(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_indent(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	bool		first = argument_bool(ev, &argv[2], false);
-	bool		blank = argument_bool(ev, &argv[3], false);
+	bool		first = jinja_argument_bool(ev, &argv[2], false);
+	bool		blank = jinja_argument_bool(ev, &argv[3], false);
 	Value		indention = utext_make(" ", 1);
 	Value		newline = utext_make("\n", 1);
 	Value		text;
@@ -179,18 +181,18 @@ filter_indent(Eval *ev, const Value *argv, const CallArgs *call)
 		indention = argv[1];
 	else
 		indention = utext_repeat(&indention, value_given(&argv[1]) ?
-								value_index(&argv[1], "indent") : 4);
+								 value_index(&argv[1], "indent") : 4);
 	require_text(&argv[0]);
-	text = utext_concat(ev, &argv[0], &newline);
+	text = utext_concat(&argv[0], &newline);
 	if ((argv[0].flags & VF_MARKUP) && argv[1].kind == VAL_STRING)
 		indention.flags |= VF_MARKUP;
 	lines = utext_splitlines(&text, false);
 	initStringInfo(&buf);
-	for (i = 0; i < list_count(&lines); i++)
+	for (i = 0; i < seq_count(&lines); i++)
 	{
-		const Value *line = &list_items(&lines)[i];
+		const Value *line = &seq_items(&lines)[i];
 
-		utext_check_size((int64) buf.len + indention.length + line->length + 1);
+		value_check_size((int64) buf.len + indention.length + line->length + 1);
 		if (i > 0)
 			appendStringInfoChar(&buf, '\n');
 		if (i > 0 ? (blank || line->length > 0) : first)
@@ -202,47 +204,43 @@ filter_indent(Eval *ev, const Value *argv, const CallArgs *call)
 	return text;
 }
 
-/* truncate: at a word, unless killwords; a little too long is let pass */
+/*
+ * The filter truncate: cuts at a word, unless killwords; text that exceeds the
+ * length by at most the leeway stays whole.
+ */
 Value
-filter_truncate(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_truncate(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	int64		length = value_given(&argv[1]) ? value_index(&argv[1], "truncate") : 255;
 	Value		end = value_given(&argv[3]) ? argv[3] : utext_make("...", 3);
 	int64		leeway = value_given_not_none(&argv[4]) ? value_index(&argv[4], "truncate") : 5;
-	int64		end_chars = value_length(ev, &end);
+	int64		end_chars = value_length(&ev->budget, &end);
 	Value		kept;
 	int			space;
 
 	if (length < end_chars)
-		jinja_fail("expected length >= " INT64_FORMAT ", got " INT64_FORMAT, end_chars, length);
+		value_fail("expected length >= " INT64_FORMAT ", got " INT64_FORMAT, end_chars, length);
 	if (leeway < 0)
-		jinja_fail("expected leeway >= 0, got " INT64_FORMAT, leeway);
-	if ((double) value_length(ev, &argv[0]) <= (double) length + leeway)
+		value_fail("expected leeway >= 0, got " INT64_FORMAT, leeway);
+	if ((double) value_length(&ev->budget, &argv[0]) <= (double) length + leeway)
 		return argv[0];
 	if (argv[0].kind != VAL_STRING || end.kind != VAL_STRING)
-		jinja_fail("'%s' object cannot be truncated", value_type(&argv[0]));
+		value_fail("'%s' object cannot be truncated", value_type(&argv[0]));
 	kept = utext_slice(&argv[0], 0, 0, 1, length - end_chars);
-	if (!argument_bool(ev, &argv[2], false))
+	if (!jinja_argument_bool(ev, &argv[2], false))
 	{
 		space = utext_rfind(kept.u.string, kept.length, " ", 1, kept.length);
 		if (space >= 0)
 			kept.length = space;
 	}
-	return utext_concat(ev, &kept, &end);
+	return utext_concat(&kept, &end);
 }
 
-/* Is the character part of a word, as \w has it? */
-static bool
-is_word(uint32 c)
-{
-	return c == '_' || unicode_is(c, UC_ALPHA | UC_DECIMAL | UC_DIGIT | UC_NUMERIC);
-}
-
-/* wordcount */
+/* The filter wordcount. */
 Value
-filter_wordcount(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_wordcount(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Value		text = value_soft_str(ev, &argv[0]);
+	Value		text = value_soft_str(&ev->budget, &argv[0]);
 	int64		count = 0;
 	bool		inside = false;
 	int			pos = 0;
@@ -250,7 +248,7 @@ filter_wordcount(Eval *ev, const Value *argv, const CallArgs *call)
 	while (pos < text.length)
 	{
 		int			used;
-		bool		word = is_word(utext_decode(text.u.string + pos, text.length - pos, &used));
+		bool		word = unicode_is_word(utext_decode(text.u.string + pos, text.length - pos, &used));
 
 		if (word && !inside)
 			count++;
@@ -275,32 +273,38 @@ typedef struct Wrapper
 	bool		on_hyphens;
 	const Value *newline;
 	StringInfo	out;
-	int			lines;			/* written so far, of this paragraph */
+	int			lines;			/* lines written so far of this paragraph */
 } Wrapper;
 
-/* The white space textwrap knows. */
+/* Returns whether the character is white space for textwrap. */
 static bool
-is_blank(uint32 c)
+is_wrap_space(uint32 c)
 {
 	return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-/* Punctuation or letters that may stand before a dash. */
+/*
+ * Returns whether the character is a letter or punctuation that may stand
+ * before a dash.
+ */
 static bool
 is_word_or_punctuation(uint32 c)
 {
-	return is_word(c) || c == '!' || c == '"' || c == '\'' || c == '&' ||
+	return unicode_is_word(c) || c == '!' || c == '"' || c == '\'' || c == '&' ||
 		c == '.' || c == ',' || c == '?';
 }
 
-/* A letter: part of a word and no digit. */
+/* Returns whether the character is part of a word and no digit. */
 static bool
 is_letter(uint32 c)
 {
-	return is_word(c) && !unicode_is(c, UC_DECIMAL);
+	return unicode_is_word(c) && !unicode_is(c, UC_DECIMAL);
 }
 
-/* Do two or more hyphens begin here, with a word after them? */
+/*
+ * Returns the length of a dash at pos: two or more hyphens with a word after
+ * them. Returns 0 when there is none.
+ */
 static int
 match_dash(const Wrapper *w, int pos)
 {
@@ -310,12 +314,12 @@ match_dash(const Wrapper *w, int pos)
 		return 0;
 	while (end < w->length && w->chars[end] == '-')
 		end++;
-	if (end - pos < 2 || end >= w->length || !is_word(w->chars[end]))
+	if (end - pos < 2 || end >= w->length || !unicode_is_word(w->chars[end]))
 		return 0;
 	return end - pos;
 }
 
-/* May the line be broken after the hyphen at pos? */
+/* Returns whether the line may be broken after the hyphen at pos. */
 static bool
 breaks_after_hyphen(const Wrapper *w, int pos)
 {
@@ -333,15 +337,18 @@ breaks_after_hyphen(const Wrapper *w, int pos)
 	return next < w->length && is_letter(c[next]);
 }
 
-/* End of the chunk that begins at pos: white space, a dash or a word. */
+/*
+ * Returns the end of the chunk that begins at pos: white space, a dash or a
+ * word.
+ */
 static int
 chunk_end(const Wrapper *w, int pos)
 {
 	int			end = pos;
 
-	if (is_blank(w->chars[pos]))
+	if (is_wrap_space(w->chars[pos]))
 	{
-		while (end < w->length && is_blank(w->chars[end]))
+		while (end < w->length && is_wrap_space(w->chars[end]))
 			end++;
 		return end;
 	}
@@ -352,7 +359,7 @@ chunk_end(const Wrapper *w, int pos)
 		if (dash > 0)
 			return pos + dash;
 	}
-	for (end = pos + 1; end < w->length && !is_blank(w->chars[end]); end++)
+	for (end = pos + 1; end < w->length && !is_wrap_space(w->chars[end]); end++)
 	{
 		if (!w->on_hyphens)
 			continue;
@@ -372,10 +379,10 @@ emit_line(Wrapper *w, int start, int end)
 		appendBinaryStringInfo(w->out, w->newline->u.string, w->newline->length);
 	for (; start < end; start++)
 		utext_append_char(w->out, w->chars[start]);
-	utext_check_size(w->out->len);
+	value_check_size(w->out->len);
 }
 
-/* Is the stretch nothing but white space (Unicode's, here)? */
+/* Returns whether a stretch of the line is white space of Unicode. */
 static bool
 all_space(const Wrapper *w, int start, int end)
 {
@@ -387,7 +394,9 @@ all_space(const Wrapper *w, int start, int end)
 	return true;
 }
 
-/* Where to cut a word that does not fit into the space that is left. */
+/*
+ * Returns where to cut a word that does not fit into the space that is left.
+ */
 static int
 cut_long_word(const Wrapper *w, int start, int end, int space)
 {
@@ -418,7 +427,7 @@ wrap(Wrapper *w)
 	int			pos = 0;
 	int			end = w->length > 0 ? chunk_end(w, 0) : 0;
 
-	/* pos..end is the chunk at hand; a cut word leaves its rest there */
+	/* pos..end is the current chunk; a cut word leaves its rest there */
 	while (pos < w->length)
 	{
 		int			line = pos;
@@ -466,9 +475,9 @@ wrap(Wrapper *w)
 	}
 }
 
-/* wordwrap */
+/* The filter wordwrap: Python's textwrap. */
 Value
-filter_wordwrap(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_wordwrap(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	Value		newline = value_given_not_none(&argv[3]) ? argv[3] : utext_make("\n", 1);
 	int64		width = value_given(&argv[1]) ? value_index(&argv[1], "wordwrap") : 79;
@@ -478,17 +487,17 @@ filter_wordwrap(Eval *ev, const Value *argv, const CallArgs *call)
 
 	require_text(&argv[0]);
 	if (newline.kind != VAL_STRING)
-		jinja_fail("'%s' object has no attribute 'join'", value_type(&newline));
+		value_fail("'%s' object has no attribute 'join'", value_type(&newline));
 	lines = utext_splitlines(&argv[0], false);
-	if (width <= 0 && list_count(&lines) > 0)
-		jinja_fail("invalid width " INT64_FORMAT " (must be > 0)", width);
+	if (width <= 0 && seq_count(&lines) > 0)
+		value_fail("invalid width " INT64_FORMAT " (must be > 0)", width);
 	initStringInfo(&buf);
-	for (i = 0; i < list_count(&lines); i++)
+	for (i = 0; i < seq_count(&lines); i++)
 	{
-		const Value *line = &list_items(&lines)[i];
+		const Value *line = &seq_items(&lines)[i];
 		uint32	   *chars = palloc_extended((line->length + 1) * sizeof(uint32), MCXT_ALLOC_HUGE);
 		Wrapper		w = {chars, 0, Min(width, INT_MAX / 2),
-			argument_bool(ev, &argv[2], true), argument_bool(ev, &argv[4], true),
+			jinja_argument_bool(ev, &argv[2], true), jinja_argument_bool(ev, &argv[4], true),
 		&newline, &buf, 0};
 		int			pos = 0;
 
@@ -502,7 +511,7 @@ filter_wordwrap(Eval *ev, const Value *argv, const CallArgs *call)
 		if (i > 0)
 			appendBinaryStringInfo(&buf, newline.u.string, newline.length);
 		wrap(&w);
-		jinja_check_memory(ev);
+		value_check_memory(&ev->budget);
 	}
 	return utext_from_buffer(&buf);
 }

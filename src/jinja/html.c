@@ -8,7 +8,6 @@
 
 #include "jinja/internal.h"
 #include "jinja/filters.h"
-#include "value/unicode.h"
 #include "jinja/entities.h"
 
 /* ------------------------------------------------------------------------
@@ -16,7 +15,7 @@
  * ------------------------------------------------------------------------
  */
 
-/* The text of a named reference, or NULL. */
+/* Returns the text of a named reference, or NULL. */
 static const char *
 find_entity(const char *name, int length)
 {
@@ -40,7 +39,7 @@ find_entity(const char *name, int length)
 	return NULL;
 }
 
-/* What HTML5 makes of a numeric reference. */
+/* Appends the character that HTML5 gives a numeric reference. */
 static void
 append_numeric(StringInfo buf, uint64 c)
 {
@@ -63,7 +62,10 @@ append_numeric(StringInfo buf, uint64 c)
 		utext_append_char(buf, (uint32) c);
 }
 
-/* A reference like &#38; or &#x26; at s; returns its length or 0. */
+/*
+ * Appends the character of a reference like &#38; or &#x26; at s; returns the
+ * length of the reference, or 0 when there is none.
+ */
 static int
 unescape_numeric(StringInfo buf, const char *s, int length)
 {
@@ -94,7 +96,10 @@ unescape_numeric(StringInfo buf, const char *s, int length)
 	return pos;
 }
 
-/* A reference like &amp; at s, also cut short; returns its length or 0. */
+/*
+ * Appends the text of a reference like &amp; at s, which may lack its end;
+ * returns the length of the reference, or 0 when there is none.
+ */
 static int
 unescape_named(StringInfo buf, const char *s, int length)
 {
@@ -125,9 +130,9 @@ unescape_named(StringInfo buf, const char *s, int length)
 	return end;
 }
 
-/* Python's html.unescape() */
+/* Returns Python's html.unescape(). */
 Value
-html_unescape(const Value *s)
+jinja_unescape(const Value *s)
 {
 	StringInfoData buf;
 	int			pos = 0;
@@ -151,7 +156,10 @@ html_unescape(const Value *s)
 	return utext_from_buffer(&buf);
 }
 
-/* Removes every stretch from an opening to the next closing mark. */
+/*
+ * Returns the text without every stretch from an opening to the next closing
+ * mark.
+ */
 static Value
 remove_between(const Value *s, const char *open, const char *close)
 {
@@ -176,9 +184,9 @@ remove_between(const Value *s, const char *open, const char *close)
 	return utext_from_buffer(&buf);
 }
 
-/* Markup.striptags(), in linear time */
+/* Returns Markup.striptags(), in linear time. */
 Value
-html_striptags(const Value *s)
+jinja_striptags(const Value *s)
 {
 	Value		text = remove_between(s, "<!--", "-->");
 	Value		words;
@@ -188,29 +196,29 @@ html_striptags(const Value *s)
 	text = remove_between(&text, "<", ">");
 	words = utext_split(&text, NULL, -1, false);
 	initStringInfo(&buf);
-	for (i = 0; i < list_count(&words); i++)
+	for (i = 0; i < seq_count(&words); i++)
 	{
 		if (i > 0)
 			appendStringInfoChar(&buf, ' ');
-		appendBinaryStringInfo(&buf, list_items(&words)[i].u.string,
-							   list_items(&words)[i].length);
+		appendBinaryStringInfo(&buf, seq_items(&words)[i].u.string,
+							   seq_items(&words)[i].length);
 	}
 	text = utext_from_buffer(&buf);
-	return html_unescape(&text);
+	return jinja_unescape(&text);
 }
 
-/* striptags */
+/* The filter striptags. */
 Value
-filter_striptags(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_striptags(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Value		text = value_str(ev, &argv[0]);
+	Value		text = value_str(&ev->budget, &argv[0]);
 
-	return html_striptags(&text);
+	return jinja_striptags(&text);
 }
 
-/* xmlattr: attributes of a tag from a dict */
+/* The filter xmlattr: attributes of a tag from a dict. */
 Value
-filter_xmlattr(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_xmlattr(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	StringInfoData buf;
 	Value		result;
@@ -219,7 +227,7 @@ filter_xmlattr(Eval *ev, const Value *argv, const CallArgs *call)
 	if (argv[0].kind == VAL_UNDEFINED)
 		value_fail_undefined(&argv[0]);
 	if (argv[0].kind != VAL_DICT)
-		jinja_fail("'%s' object has no attribute 'items'", value_type(&argv[0]));
+		value_fail("'%s' object has no attribute 'items'", value_type(&argv[0]));
 	dict_deform(argv[0].u.dict, argv[0].flags);
 	initStringInfo(&buf);
 	for (i = 0; i < argv[0].u.dict->count; i++)
@@ -231,28 +239,28 @@ filter_xmlattr(Eval *ev, const Value *argv, const CallArgs *call)
 		if (entry->value.kind == VAL_NONE || entry->value.kind == VAL_UNDEFINED)
 			continue;
 		if (entry->key.kind != VAL_STRING)
-			jinja_fail("expected string or bytes-like object, got '%s'", value_type(&entry->key));
+			value_fail("expected string or bytes-like object, got '%s'", value_type(&entry->key));
 		for (k = 0; k < entry->key.length; k++)
 		{
 			char		c = entry->key.u.string[k];
 
 			if (c == ' ' || (c >= '\t' && c <= '\r') || c == '/' || c == '>' || c == '=')
-				jinja_fail("invalid character in attribute name: %s", quote_repr(&entry->key));
+				value_fail("invalid character in attribute name: %s", value_quote(&entry->key));
 		}
 		if (buf.len > 0)
 			appendStringInfoChar(&buf, ' ');
 		text = utext_escape(&entry->key);
 		appendBinaryStringInfo(&buf, text.u.string, text.length);
 		appendStringInfoString(&buf, "=\"");
-		text = value_soft_str(ev, &entry->value);
+		text = value_soft_str(&ev->budget, &entry->value);
 		text = utext_escape(&text);
-		utext_check_size((int64) buf.len + text.length);
+		value_check_size((int64) buf.len + text.length);
 		appendBinaryStringInfo(&buf, text.u.string, text.length);
 		appendStringInfoChar(&buf, '"');
 	}
 	result = utext_from_buffer(&buf);
-	if (buf.len > 0 && argument_bool(ev, &argv[1], true))
-		result = value_text(psprintf(" %s", buf.data));
+	if (buf.len > 0 && jinja_argument_bool(ev, &argv[1], true))
+		result = utext_from_cstring(psprintf(" %s", buf.data));
 	if (ev->autoescape)
 		result.flags = VF_MARKUP;
 	return result;
@@ -267,10 +275,10 @@ filter_xmlattr(Eval *ev, const Value *argv, const CallArgs *call)
 static void
 url_quote(Eval *ev, StringInfo buf, const Value *value, bool query)
 {
-	Value		text = value_str(ev, value);
+	Value		text = value_str(&ev->budget, value);
 	int			i;
 
-	utext_check_size((int64) buf->len + (int64) text.length * 3);
+	value_check_size((int64) buf->len + (int64) text.length * 3);
 	for (i = 0; i < text.length; i++)
 	{
 		unsigned char c = text.u.string[i];
@@ -286,9 +294,9 @@ url_quote(Eval *ev, StringInfo buf, const Value *value, bool query)
 	}
 }
 
-/* urlencode: a text, or the pairs of a query string */
+/* The filter urlencode: a text, or the pairs of a query string. */
 Value
-filter_urlencode(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_urlencode(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	StringInfoData buf;
 	Iterator   *it;
@@ -306,25 +314,25 @@ filter_urlencode(Eval *ev, const Value *argv, const CallArgs *call)
 	{
 		CallArgs	none = {0};
 
-		pairs = filter_items(ev, &argv[0], &none);
+		pairs = jinja_filter_items(ev, &argv[0], &none);
 	}
-	it = value_iterate(ev, &pairs);
-	while (iter_next(ev, it, &pair))
+	it = value_iterate(&ev->budget, &pairs);
+	while (iter_next(&ev->budget, it, &pair))
 	{
 		Value		list;
 
 		if (!value_is_iterable(&pair))
-			jinja_fail("cannot unpack non-iterable %s object", value_type(&pair));
-		list = value_collect(ev, &pair);
-		if (list_count(&list) != 2)
-			jinja_fail(list_count(&list) < 2 ? "not enough values to unpack (expected 2)" :
+			value_fail("cannot unpack non-iterable %s object", value_type(&pair));
+		list = value_collect(&ev->budget, &pair);
+		if (seq_count(&list) != 2)
+			value_fail(seq_count(&list) < 2 ? "not enough values to unpack (expected 2)" :
 					   "too many values to unpack (expected 2)");
 		if (!first)
 			appendStringInfoChar(&buf, '&');
 		first = false;
-		url_quote(ev, &buf, &list_items(&list)[0], true);
+		url_quote(ev, &buf, &seq_items(&list)[0], true);
 		appendStringInfoChar(&buf, '=');
-		url_quote(ev, &buf, &list_items(&list)[1], true);
+		url_quote(ev, &buf, &seq_items(&list)[1], true);
 	}
 	return utext_from_buffer(&buf);
 }
@@ -334,7 +342,7 @@ filter_urlencode(Eval *ev, const Value *argv, const CallArgs *call)
  * ------------------------------------------------------------------------
  */
 
-/* What urlize was asked for. */
+/* The options of urlize. */
 typedef struct Urlize
 {
 	int64		limit;			/* -1: none */
@@ -342,14 +350,7 @@ typedef struct Urlize
 	const Value *schemes;		/* list of extra schemes, or NULL */
 } Urlize;
 
-/* Is the character part of a word, as \w has it? */
-static bool
-is_word(uint32 c)
-{
-	return c == '_' || unicode_is(c, UC_ALPHA | UC_DECIMAL | UC_DIGIT | UC_NUMERIC);
-}
-
-/* Does the text go on with this word, in any case? */
+/* Returns whether the text begins with the word, in any case. */
 static bool
 starts(const char *s, int length, const char *word)
 {
@@ -358,7 +359,7 @@ starts(const char *s, int length, const char *word)
 	return length >= n && pg_strncasecmp(s, word, n) == 0;
 }
 
-/* [:port][/path] up to the end */
+/* Returns whether the rest of the text is [:port][/path]. */
 static bool
 match_url_tail(const char *s, int length)
 {
@@ -377,7 +378,9 @@ match_url_tail(const char *s, int length)
 	return length == 0 || strchr("/?#", s[0]) != NULL;
 }
 
-/* Length of a host made of labels and dots; characters of \w, % and -. */
+/*
+ * Returns the length of a host of labels and dots: characters of \w, % and -.
+ */
 static int
 host_length(const char *s, int length)
 {
@@ -388,14 +391,14 @@ host_length(const char *s, int length)
 		int			used;
 		uint32		c = utext_decode(s + pos, length - pos, &used);
 
-		if (c != '.' && c != '%' && c != '-' && !is_word(c))
+		if (c != '.' && c != '%' && c != '-' && !unicode_is_word(c))
 			break;
 		pos += used;
 	}
 	return pos;
 }
 
-/* Number of characters that are ASCII letters; -1: others are among them. */
+/* Returns the length if all characters are ASCII letters, otherwise -1. */
 static int
 letters_only(const char *s, int length)
 {
@@ -409,7 +412,10 @@ letters_only(const char *s, int length)
 	return length;
 }
 
-/* Is the last label a top-level domain: letters, or xn-- and a word? */
+/*
+ * Returns whether a label is a top-level domain: letters, or "xn--" and a
+ * word.
+ */
 static bool
 is_tld(const char *s, int length)
 {
@@ -426,14 +432,17 @@ is_tld(const char *s, int length)
 		int			used;
 		uint32		c = utext_decode(s + pos, length - pos, &used);
 
-		if (c != '%' && !is_word(c))
+		if (c != '%' && !unicode_is_word(c))
 			return false;
 		pos += used;
 	}
 	return chars >= 2 && chars <= 59;
 }
 
-/* Are all labels before the last one well formed (min characters or more)? */
+/*
+ * Returns whether all labels before the last one have between min and max
+ * characters.
+ */
 static bool
 labels_ok(const char *s, int length, int min, int max)
 {
@@ -458,7 +467,10 @@ labels_ok(const char *s, int length, int min, int max)
 	return true;
 }
 
-/* Does host[0..length) plus the tail make a link?  Tries shorter hosts too. */
+/*
+ * Returns whether the text is a host with an optional port and path; basic:
+ * only hosts of a few well-known domains count.
+ */
 static bool
 match_host(const char *s, int length, bool basic)
 {
@@ -487,7 +499,10 @@ match_host(const char *s, int length, bool basic)
 	return false;
 }
 
-/* An IPv4 address, or one in brackets; returns its length or 0. */
+/*
+ * Returns the length of an IPv4 address or of an IPv6 address in brackets, or
+ * 0 when there is none.
+ */
 static int
 match_address(const char *s, int length)
 {
@@ -534,7 +549,10 @@ match_address(const char *s, int length)
 	return pos;
 }
 
-/* Is the word a link that begins with a scheme, www. or a known domain? */
+/*
+ * Returns whether the word is a link that begins with a scheme, with www. or
+ * is of a well-known domain.
+ */
 static bool
 is_link(const char *s, int length)
 {
@@ -553,13 +571,15 @@ is_link(const char *s, int length)
 	return match_host(s, length, true);
 }
 
-/* Is the word an address like user@host.tld? */
+/* Returns whether the word is an address like user@host.tld. */
 static bool
 is_email(const char *s, int length)
 {
 	int			at = utext_rfind(s, length, "@", 1, length);
 
-	/* an earlier @ may belong to the user: \S+ takes all it can */
+	/*
+	 * an earlier @ may belong to the user, because \S+ takes as much as it can
+	 */
 	while (at > 0)
 	{
 		const char *host = s + at + 1;
@@ -572,7 +592,7 @@ is_email(const char *s, int length)
 		{
 			uint32		c = utext_decode(host + pos, n - pos, &used);
 
-			if (pos == 0 ? !is_word(c) : (!is_word(c) && c != '.' && c != '-'))
+			if (pos == 0 ? !unicode_is_word(c) : (!unicode_is_word(c) && c != '.' && c != '-'))
 				break;
 			if (c == '.')
 				dot = pos;
@@ -586,7 +606,7 @@ is_email(const char *s, int length)
 	return false;
 }
 
-/* Writes a link. */
+/* Appends a link. */
 static void
 append_link(StringInfo buf, const Urlize *u, const char *prefix, const char *s,
 			int length, int64 limit, const char *attributes)
@@ -600,10 +620,10 @@ append_link(StringInfo buf, const Urlize *u, const char *prefix, const char *s,
 	else
 		appendBinaryStringInfo(buf, s, length);
 	appendStringInfoString(buf, "</a>");
-	utext_check_size(buf->len);
+	value_check_size(buf->len);
 }
 
-/* A word without the punctuation around it. */
+/* Appends a word that has no punctuation around it, as a link if it is one. */
 static void
 append_middle(StringInfo buf, const Urlize *u, const char *s, int length)
 {
@@ -628,9 +648,9 @@ append_middle(StringInfo buf, const Urlize *u, const char *s, int length)
 		append_link(buf, u, "mailto:", s, length, -1, "");
 		return;
 	}
-	for (i = 0; u->schemes && i < list_count(u->schemes); i++)
+	for (i = 0; u->schemes && i < seq_count(u->schemes); i++)
 	{
-		const Value *scheme = &list_items(u->schemes)[i];
+		const Value *scheme = &seq_items(u->schemes)[i];
 
 		if (length > scheme->length &&
 			memcmp(s, scheme->u.string, scheme->length) == 0)
@@ -642,7 +662,7 @@ append_middle(StringInfo buf, const Urlize *u, const char *s, int length)
 	appendBinaryStringInfo(buf, s, length);
 }
 
-/* Length of the opening brackets at the start of a word. */
+/* Returns the length of the opening brackets at the start of a word. */
 static int
 head_length(const char *s, int length)
 {
@@ -660,7 +680,10 @@ head_length(const char *s, int length)
 	return pos;
 }
 
-/* Length of the closing brackets and punctuation at its end. */
+/*
+ * Returns the length of the closing brackets and punctuation at the end of a
+ * word.
+ */
 static int
 tail_length(const char *s, int length)
 {
@@ -678,7 +701,7 @@ tail_length(const char *s, int length)
 	return length - end;
 }
 
-/* How often a bracket stands in a stretch of text. */
+/* Returns how often a bracket occurs in a text. */
 static int
 count_text(const char *s, int length, const char *what)
 {
@@ -694,7 +717,10 @@ count_text(const char *s, int length, const char *what)
 	return count;
 }
 
-/* Gives closing brackets in the tail back to brackets opened in the middle. */
+/*
+ * Moves closing brackets from the tail of a word to its middle while the
+ * middle has open ones; returns the length of the middle.
+ */
 static int
 balance_brackets(const char *s, int middle, int tail)
 {
@@ -721,7 +747,7 @@ balance_brackets(const char *s, int middle, int tail)
 	return middle;
 }
 
-/* One word with everything around it. */
+/* Appends a word with the brackets and punctuation around it. */
 static void
 append_word(StringInfo buf, const Urlize *u, const char *s, int length)
 {
@@ -733,17 +759,17 @@ append_word(StringInfo buf, const Urlize *u, const char *s, int length)
 	if (middle > 0)
 		append_middle(buf, u, s + head, middle);
 	appendBinaryStringInfo(buf, s + head + middle, length - head - middle);
-	utext_check_size(buf->len);
+	value_check_size(buf->len);
 }
 
-/* For qsort: words of rel in order. */
+/* Compares two strings for qsort. */
 static int
 compare_words(const void *a, const void *b)
 {
 	return utext_compare(a, b);
 }
 
-/* The rel and target attributes of the links. */
+/* Returns the text of the attributes rel and target of all links. */
 static char *
 link_attributes(Eval *ev, const Value *argv)
 {
@@ -756,17 +782,17 @@ link_attributes(Eval *ev, const Value *argv)
 	int			i;
 
 	if (rel.kind != VAL_STRING)
-		jinja_fail("'%s' object has no attribute 'split'", value_type(&rel));
+		value_fail("'%s' object has no attribute 'split'", value_type(&rel));
 	rel.flags = 0;
-	rel = utext_concat(ev, &rel, &blank);
-	if (argument_bool(ev, &argv[2], false))
-		rel = utext_concat(ev, &rel, &nofollow);
+	rel = utext_concat(&rel, &blank);
+	if (jinja_argument_bool(ev, &argv[2], false))
+		rel = utext_concat(&rel, &nofollow);
 	words = utext_split(&rel, NULL, -1, false);
-	w = list_items(&words);
-	qsort(w, list_count(&words), sizeof(Value), compare_words);
+	w = seq_items(&words);
+	qsort(w, seq_count(&words), sizeof(Value), compare_words);
 	initStringInfo(&buf);
 	appendStringInfoString(&buf, " rel=\"");
-	for (i = 0; i < list_count(&words); i++)
+	for (i = 0; i < seq_count(&words); i++)
 	{
 		if (i > 0 && utext_compare(&w[i], &w[i - 1]) == 0)
 			continue;
@@ -775,9 +801,9 @@ link_attributes(Eval *ev, const Value *argv)
 		utext_escape_into(&buf, w[i].u.string, w[i].length);
 	}
 	appendStringInfoChar(&buf, '"');
-	if (value_given(&argv[3]) && value_truth(ev, &argv[3]))
+	if (value_given(&argv[3]) && value_truth(&ev->budget, &argv[3]))
 	{
-		Value		target = value_soft_str(ev, &argv[3]);
+		Value		target = value_soft_str(&ev->budget, &argv[3]);
 
 		target = utext_escape(&target);
 		appendStringInfo(&buf, " target=\"%.*s\"", target.length, target.u.string);
@@ -785,7 +811,7 @@ link_attributes(Eval *ev, const Value *argv)
 	return buf.data;
 }
 
-/* Insists that an extra scheme looks like one. */
+/* Raises unless an extra scheme has the form of one. */
 static void
 check_scheme(const Value *scheme)
 {
@@ -793,27 +819,27 @@ check_scheme(const Value *scheme)
 	int			used;
 
 	if (scheme->kind != VAL_STRING)
-		jinja_fail("expected string or bytes-like object, got '%s'", value_type(scheme));
+		value_fail("expected string or bytes-like object, got '%s'", value_type(scheme));
 	while (pos < scheme->length)
 	{
 		uint32		c = utext_decode(scheme->u.string + pos, scheme->length - pos, &used);
 
-		if (!is_word(c) && c != '.' && c != '+' && c != '-')
+		if (!unicode_is_word(c) && c != '.' && c != '+' && c != '-')
 			break;
 		pos += used;
 	}
 	if (utext_chars(scheme->u.string, pos) < 2 || pos >= scheme->length ||
 		scheme->u.string[pos] != ':' || scheme->length - pos > 3 ||
 		strspn(scheme->u.string + pos + 1, "/") < scheme->length - pos - 1)
-		jinja_fail("%s is not a valid URI scheme prefix", quote_repr(scheme));
+		value_fail("%s is not a valid URI scheme prefix", value_quote(scheme));
 }
 
-/* urlize */
+/* The filter urlize. */
 Value
-filter_urlize(Eval *ev, const Value *argv, const CallArgs *call)
+jinja_filter_urlize(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	Urlize		u = {-1, link_attributes(ev, argv), NULL};
-	Value		text = value_soft_str(ev, &argv[0]);
+	Value		text = value_soft_str(&ev->budget, &argv[0]);
 	Value		schemes;
 	StringInfoData buf;
 	int			pos = 0;
@@ -824,9 +850,9 @@ filter_urlize(Eval *ev, const Value *argv, const CallArgs *call)
 		u.limit = value_index(&argv[1], "urlize");
 	if (value_given_not_none(&argv[5]))
 	{
-		schemes = value_collect(ev, &argv[5]);
-		for (i = 0; i < list_count(&schemes); i++)
-			check_scheme(&list_items(&schemes)[i]);
+		schemes = value_collect(&ev->budget, &argv[5]);
+		for (i = 0; i < seq_count(&schemes); i++)
+			check_scheme(&seq_items(&schemes)[i]);
 		u.schemes = &schemes;
 	}
 	text = utext_escape(&text);

@@ -2,11 +2,14 @@
  * jinja/jinja.h
  *		Jinja2 3.1 over JSON values: compile once, evaluate many times.
  *
- * A template is compiled into the CurrentMemoryContext, is immutable from
- * then on, and may be evaluated any number of times, also recursively.  The
- * engine knows nothing of playbooks or tables: the values of free names come
- * from the caller's TemplateScope, one call for each name that is really
- * evaluated, so that a name in an untaken branch costs nothing.
+ * A template is compiled into the CurrentMemoryContext, is immutable from then
+ * on, and may be evaluated any number of times, also recursively. The engine
+ * knows nothing of playbooks or tables: the values of free names come from the
+ * caller's TemplateScope, which is asked once for each name that is evaluated,
+ * so that a name in a branch not taken costs nothing.
+ *
+ * The functions of the door begin with template_, those of the room with
+ * jinja_.
  */
 #ifndef NOETL_JINJA_JINJA_H
 #define NOETL_JINJA_JINJA_H
@@ -18,12 +21,12 @@
 
 typedef struct Template Template;
 
-/* What the scope says of a free name. */
+/* The answer of a scope about a free name. */
 typedef enum TemplateBinding
 {
-	TEMPLATE_UNKNOWN,			/* nobody knows the name: undefined; and a
-								 * document string that refers to it is left
-								 * alone under keep_unknown */
+	TEMPLATE_UNKNOWN,			/* the name is unknown: undefined; a document
+								 * string that refers to it stays verbatim
+								 * under keep_unknown */
 	TEMPLATE_UNDEFINED,			/* a known name without a value (yet) */
 	TEMPLATE_VALUE,				/* *value is set */
 	TEMPLATE_STEP_VALUE,		/* *value is set and is the value of a step:
@@ -37,15 +40,15 @@ typedef TemplateBinding (*TemplateLookup) (void *arg, const char *name,
 
 typedef struct TemplateScope
 {
-	TemplateLookup lookup;		/* values handed out must live as long as the
-								 * evaluation; scalars or jbvBinary */
-	TemplateLookup envelope;	/* the envelope that the value of step x came
-								 * in, an object: what x.status is.
-								 * TEMPLATE_VALUE, or nothing; NULL where
-								 * templates are plain Jinja2 */
+	TemplateLookup lookup;		/* returns values, scalars or jbvBinary, that
+								 * live as long as the evaluation */
+	TemplateLookup envelope;	/* returns the envelope, an object, that the
+								 * value of a step came in, for x.status:
+								 * TEMPLATE_VALUE or any other binding for
+								 * none; NULL where templates are plain Jinja2 */
 	void	   *arg;
-	TimestampTz now;			/* what now() says: fixed for an evaluation,
-								 * so that it can be derived again */
+	TimestampTz now;			/* the result of now(): fixed for an evaluation,
+								 * so that a rendering can be repeated */
 	bool		keep_unknown;	/* documents: a string with a root name that
 								 * is TEMPLATE_UNKNOWN stays verbatim */
 } TemplateScope;
@@ -57,55 +60,58 @@ typedef enum TemplateMode
 								 * expression */
 } TemplateMode;
 
-/* Compiles; on a syntax error returns NULL and fills *error. */
+/* Compiles a template; on a syntax error returns NULL and fills *error. */
 extern Template *template_compile(const char *text, int length,
 								  TemplateMode mode, SourceError *error);
 
 /*
- * An unknown filter or test is no syntax error, but makes every evaluation
- * fail (as in Jinja2, which refuses such a template before it runs it).  This
- * is that error, or NULL.
+ * Returns the error that every evaluation of the template is, or NULL. An
+ * unknown filter or test is no syntax error, but Jinja2 refuses such a
+ * template before it runs.
  */
 extern const SourceError *template_fault(const Template *template);
 
-/* Does the text contain any template tag at all ("{{", "{%", "{#")? */
+/* Returns whether the template was compiled from this text. */
+extern bool template_has_source(const Template *template, const char *text, int length);
+
+/* Returns whether the text contains a template tag: "{{", "{%" or "{#". */
 extern bool template_has_tags(const char *text, int length);
 
 /*
- * The free names of a template, each once, in order of appearance.  Names of
- * global functions (range, now, ...) that are only called are not among them.
+ * Sets *names to the free names of a template, each once, in order of
+ * appearance, and returns their number. Names of global functions (range, now,
+ * ...) that are only called are not among them.
  */
 extern int	template_roots(const Template *template, const char *const **names);
 
 /*
- * Renders: exactly one {{ expression }} gives the native value, anything else
- * text, coerced as noetl.template_coerce says.  The result is a scalar or
- * jbvBinary in CurrentMemoryContext; undefined gives jbvNull.  False and
- * *error when evaluation fails; query cancel and out of memory are raised.
+ * Renders a template. Exactly one {{ expression }} gives its native value, any
+ * other template gives text, coerced as noetl.template_coerce says. The result
+ * is a scalar or jbvBinary in CurrentMemoryContext; undefined gives jbvNull.
+ * Returns false and fills *error when evaluation fails; query cancel and out
+ * of memory are raised.
  */
 extern bool template_render(const Template *template,
 							const TemplateScope *scope,
 							JsonbValue *result, SourceError *error);
 
-/* Truth of a condition, by the rule of json_truth.  False: *error is set. */
+/*
+ * Sets *result to the truth of a condition, by the rule of value_json_truth;
+ * false and *error when evaluation fails.
+ */
 extern bool template_truth(const Template *template,
 						   const TemplateScope *scope,
 						   bool *result, SourceError *error);
 
 /*
- * Truth of a JSON value: Python's, and of strings (trimmed, in any case) those
- * are false that say so: "", false, 0, no, n, off, none, null, {}, [].
- */
-extern bool json_truth(const JsonbValue *value);
-
-/*
- * A JSON document with templates in it, compiled.  The struct is open so that
- * whoever knows where the pieces came from (playbook.c) can build it.
+ * A JSON document with templates in its strings, compiled. The struct is open
+ * so that the playbook compiler, which knows the position of each string, can
+ * build one.
  */
 typedef enum TemplateDocKind
 {
-	DOC_CONSTANT,				/* a value without templates, or to be left
-								 * alone */
+	DOC_CONSTANT,				/* a value without templates, or one that is not
+								 * rendered */
 	DOC_TEMPLATE,				/* a string with tags */
 	DOC_ARRAY,
 	DOC_OBJECT
@@ -127,28 +133,45 @@ struct TemplateDoc
 };
 
 /*
- * Compiles every string of a JSON value.  NULL and *error on a syntax error.
- * The document points into the value, which must live as long as it does.
+ * Compiles every string of a JSON value; returns NULL and fills *error on a
+ * syntax error. The document points into the value, which must live as long.
  */
 extern TemplateDoc *template_doc_compile(const JsonbValue *value,
 										 SourceError *error);
 
-/* Renders a document recursively (values, not keys). */
+/*
+ * Renders a document recursively (values, not keys); false and *error when a
+ * template fails.
+ */
 extern bool template_doc_render(const TemplateDoc *doc,
 								const TemplateScope *scope,
 								JsonbValue *result, SourceError *error);
 
+/* Compiles a JSON value as a document and renders it once. */
+extern bool template_render_value(const JsonbValue *value,
+								  const TemplateScope *scope,
+								  JsonbValue *result, SourceError *error);
+
 /*
- * For functions callable from SQL: a scope over the members of an object (or
- * an error), and a SourceError raised.
+ * Returns a scope over the members of an object; raises an SQL error for any
+ * other value.
  */
 extern TemplateScope template_object_scope(Jsonb *context);
+
 /*
- * The same over a queue.context, in which templates mean what they mean in the
- * playbook: its member "_steps" says which members are values of steps, and
- * what else was in the envelopes they came in.
+ * Returns such a scope in which every member is the value of a step without an
+ * envelope.
+ */
+extern TemplateScope template_steps_scope(Jsonb *context);
+
+/*
+ * Returns a scope over a queue.context, in which templates mean what they mean
+ * in the playbook: its member "_steps" names the members that are values of
+ * steps, and holds the rest of the envelopes that the values came in.
  */
 extern TemplateScope template_context_scope(Jsonb *context);
+
+/* Raises an error of a template as an SQL error. */
 pg_noreturn extern void template_raise(const SourceError *error);
 
 #endif							/* NOETL_JINJA_JINJA_H */

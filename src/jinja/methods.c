@@ -1,6 +1,6 @@
 /*
  * jinja/methods.c
- *		Methods of dicts, lists, numbers and helpers, and the global functions.
+ *		Methods of dicts, lists, numbers, cyclers and loops, and the global functions.
  */
 #include "common/common.h"
 
@@ -18,20 +18,20 @@
  * ------------------------------------------------------------------------
  */
 
-/* get */
+/* dict.get() */
 static Value
 dict_method_get(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	Value		result;
 
 	if (call->nkeywords > 0)
-		jinja_fail("get() takes no keyword arguments");
-	if (dict_get(ev, &argv[0], &argv[1], &result))
+		value_fail("get() takes no keyword arguments");
+	if (dict_get(&ev->budget, &argv[0], &argv[1], &result))
 		return result;
 	return value_given(&argv[2]) ? argv[2] : value_none();
 }
 
-/* keys, values and items */
+/* Returns a view of a dict. */
 static Value
 make_view(const Value *dict, ViewKind kind)
 {
@@ -44,45 +44,45 @@ make_view(const Value *dict, ViewKind kind)
 	return v;
 }
 
-/* keys */
+/* dict.keys() */
 static Value
 dict_method_keys(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	return make_view(&argv[0], VIEW_KEYS);
 }
 
-/* values */
+/* dict.values() */
 static Value
 dict_method_values(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	return make_view(&argv[0], VIEW_VALUES);
 }
 
-/* items */
+/* dict.items() */
 static Value
 dict_method_items(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	return make_view(&argv[0], VIEW_ITEMS);
 }
 
-/* copy: values never change, so the thing itself will do */
+/* copy(): the object itself, because values never change. */
 static Value
 method_copy(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	return argv[0];
 }
 
-/* fromkeys */
+/* dict.fromkeys() */
 static Value
 dict_method_fromkeys(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	Value		dict = value_new_dict(4);
 	Value		none = value_none();
-	Iterator   *it = value_iterate(ev, &argv[1]);
+	Iterator   *it = value_iterate(&ev->budget, &argv[1]);
 	Value		key;
 
-	while (iter_next(ev, it, &key))
-		dict_set(ev, dict.u.dict, &key, value_given(&argv[2]) ? &argv[2] : &none);
+	while (iter_next(&ev->budget, it, &key))
+		dict_set(&ev->budget, dict.u.dict, &key, value_given(&argv[2]) ? &argv[2] : &none);
 	return dict;
 }
 
@@ -101,30 +101,30 @@ static const Builtin dict_methods[] = {
  * ------------------------------------------------------------------------
  */
 
-/* count */
+/* list.count() */
 static Value
 list_method_count(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Iterator   *it = value_iterate(ev, &argv[0]);
+	Iterator   *it = value_iterate(&ev->budget, &argv[0]);
 	int64		count = 0;
 	Value		item;
 
-	while (iter_next(ev, it, &item))
+	while (iter_next(&ev->budget, it, &item))
 	{
-		if (value_identical(&item, &argv[1]) || value_equal(ev, &item, &argv[1]))
+		if (value_identical(&item, &argv[1]) || value_equal(&ev->budget, &item, &argv[1]))
 			count++;
 	}
 	return value_int(count);
 }
 
-/* index, optionally between two positions */
+/* list.index(), optionally between two positions. */
 static Value
 list_method_index(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	int64		length = value_length(ev, &argv[0]);
+	int64		length = value_length(&ev->budget, &argv[0]);
 	int64		start = value_given(&argv[2]) ? value_index(&argv[2], "index") : 0;
 	int64		stop = value_given(&argv[3]) ? value_index(&argv[3], "index") : length;
-	Iterator   *it = value_iterate(ev, &argv[0]);
+	Iterator   *it = value_iterate(&ev->budget, &argv[0]);
 	int64		i = 0;
 	Value		item;
 
@@ -132,13 +132,13 @@ list_method_index(Eval *ev, const Value *argv, const CallArgs *call)
 		start = Max(start + length, 0);
 	if (stop < 0)
 		stop = Max(stop + length, 0);
-	for (; iter_next(ev, it, &item); i++)
+	for (; iter_next(&ev->budget, it, &item); i++)
 	{
 		if (i >= start && i < stop &&
-			(value_identical(&item, &argv[1]) || value_equal(ev, &item, &argv[1])))
+			(value_identical(&item, &argv[1]) || value_equal(&ev->budget, &item, &argv[1])))
 			return value_int(i);
 	}
-	jinja_fail("value is not in %s", value_type(&argv[0]));
+	value_fail("value is not in %s", value_type(&argv[0]));
 }
 
 /* Sorted by name. */
@@ -153,7 +153,7 @@ static const Builtin list_methods[] = {
  * ------------------------------------------------------------------------
  */
 
-/* bit_length */
+/* int.bit_length() */
 static Value
 int_method_bit_length(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -161,15 +161,15 @@ int_method_bit_length(Eval *ev, const Value *argv, const CallArgs *call)
 	Value		two = value_int(2);
 	int64		bits = 0;
 
-	while (value_truth(ev, &rest))
+	while (value_truth(&ev->budget, &rest))
 	{
-		rest = number_binary(ev, OP_FLOORDIV, &rest, &two);
+		rest = number_binary(OP_FLOORDIV, &rest, &two);
 		bits++;
 	}
 	return value_int(bits);
 }
 
-/* bit_count */
+/* int.bit_count() */
 static Value
 int_method_bit_count(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -177,24 +177,24 @@ int_method_bit_count(Eval *ev, const Value *argv, const CallArgs *call)
 	Value		two = value_int(2);
 	int64		bits = 0;
 
-	while (value_truth(ev, &rest))
+	while (value_truth(&ev->budget, &rest))
 	{
-		Value		bit = number_binary(ev, OP_MOD, &rest, &two);
+		Value		bit = number_binary(OP_MOD, &rest, &two);
 
 		bits += bit.u.integer;
-		rest = number_binary(ev, OP_FLOORDIV, &rest, &two);
+		rest = number_binary(OP_FLOORDIV, &rest, &two);
 	}
 	return value_int(bits);
 }
 
-/* conjugate */
+/* conjugate() of numbers. */
 static Value
 number_method_conjugate(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	return argv[0].kind == VAL_BOOL ? value_int(argv[0].u.boolean) : argv[0];
 }
 
-/* is_integer: of an int since Python 3.12 */
+/* is_integer() of numbers; int has it since Python 3.12. */
 static Value
 number_method_is_integer(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -204,7 +204,7 @@ number_method_is_integer(Eval *ev, const Value *argv, const CallArgs *call)
 					  argv[0].u.real == floor(argv[0].u.real));
 }
 
-/* as_integer_ratio */
+/* as_integer_ratio() of numbers. */
 static Value
 number_method_as_integer_ratio(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -222,15 +222,15 @@ number_method_as_integer_ratio(Eval *ev, const Value *argv, const CallArgs *call
 		return value_pair(&numerator, &denominator);
 	}
 	if (!isfinite(argv[0].u.real))
-		jinja_fail("cannot convert infinity or NaN to integer ratio");
+		value_fail("cannot convert infinity or NaN to integer ratio");
 	d = frexp(argv[0].u.real, &exponent);
 	for (; d != floor(d); d *= 2)
 		exponent--;
 	numerator = number_from_double_trunc(d);
 	power = value_int(abs(exponent));
-	power = number_binary(ev, OP_POW, &two, &power);
+	power = number_binary(OP_POW, &two, &power);
 	if (exponent > 0)
-		numerator = number_binary(ev, OP_MUL, &numerator, &power);
+		numerator = number_binary(OP_MUL, &numerator, &power);
 	else
 		denominator = power;
 	return value_pair(&numerator, &denominator);
@@ -257,22 +257,22 @@ static const Builtin float_methods[] = {
  * ------------------------------------------------------------------------
  */
 
-/* next */
+/* cycler.next() */
 static Value
 cycler_method_next(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Cycler	   *cycler = argv[0].u.cycler;
+	Cycler	   *cycler = (Cycler *) argv[0].u.object;
 	Value		current = cycler->items[cycler->position];
 
 	cycler->position = (cycler->position + 1) % cycler->count;
 	return current;
 }
 
-/* reset */
+/* cycler.reset() */
 static Value
 cycler_method_reset(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	argv[0].u.cycler->position = 0;
+	((Cycler *) argv[0].u.object)->position = 0;
 	return value_none();
 }
 
@@ -282,28 +282,28 @@ static const Builtin cycler_methods[] = {
 	{"reset", cycler_method_reset, 0},
 };
 
-/* loop.cycle */
+/* loop.cycle() */
 static Value
 loop_method_cycle(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	if (call->nkeywords > 0)
-		jinja_fail("cycle() got an unexpected keyword argument");
+		value_fail("cycle() got an unexpected keyword argument");
 	if (call->nargs == 0)
-		jinja_fail("no items for cycling given");
-	return call->args[argv[0].u.loop->index0 % call->nargs];
+		value_fail("no items for cycling given");
+	return call->args[((Loop *) argv[0].u.object)->index0 % call->nargs];
 }
 
-/* loop.changed */
+/* loop.changed() */
 static Value
 loop_method_changed(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Loop	   *loop = argv[0].u.loop;
+	Loop	   *loop = (Loop *) argv[0].u.object;
 	Value		value = value_tuple(call->nargs, call->args);
 
 	if (call->nkeywords > 0)
-		jinja_fail("changed() got an unexpected keyword argument");
+		value_fail("changed() got an unexpected keyword argument");
 	if (value_given(&loop->last_changed) &&
-		value_equal(ev, &loop->last_changed, &value))
+		value_equal(&ev->budget, &loop->last_changed, &value))
 		return value_bool(false);
 	loop->last_changed = value;
 	return value_bool(true);
@@ -320,16 +320,16 @@ static const Builtin loop_methods[] = {
  * ------------------------------------------------------------------------
  */
 
-#define FIND(table) find_builtin(table, lengthof(table), name, length)
+#define FIND(table) jinja_find_builtin(table, lengthof(table), name, length)
 
-/* The method of a value's type, or NULL. */
+/* Returns the method of a value's type, or NULL. */
 const Builtin *
 jinja_find_method(const Value *object, const char *name, int length)
 {
 	switch ((ValueKind) object->kind)
 	{
 		case VAL_STRING:
-			return find_string_method(object, name, length);
+			return jinja_find_string_method(object, name, length);
 		case VAL_DICT:
 			return FIND(dict_methods);
 		case VAL_LIST:
@@ -343,16 +343,19 @@ jinja_find_method(const Value *object, const char *name, int length)
 			return FIND(int_methods);
 		case VAL_FLOAT:
 			return FIND(float_methods);
-		case VAL_CYCLER:
-			return FIND(cycler_methods);
-		case VAL_LOOP:
-			return FIND(loop_methods);
+		case VAL_OBJECT:
+			if (jinja_is_object(object, &jinja_cycler_type))
+				return FIND(cycler_methods);
+			return jinja_is_object(object, &jinja_loop_type) ? FIND(loop_methods) : NULL;
 		default:
 			return NULL;
 	}
 }
 
-/* Is it a method of Python that changes its object, or deals in bytes? */
+/*
+ * Returns whether the name is a method of Python that changes its object or
+ * returns bytes.
+ */
 bool
 jinja_is_mutation(const Value *object, const char *name, int length)
 {
@@ -398,7 +401,7 @@ jinja_is_mutation(const Value *object, const char *name, int length)
  * ------------------------------------------------------------------------
  */
 
-/* range */
+/* The function range. */
 static Value
 global_range(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -407,14 +410,14 @@ global_range(Eval *ev, const Value *argv, const CallArgs *call)
 	uint64		span;
 
 	if (call->nkeywords > 0)
-		jinja_fail("range() takes no keyword arguments");
+		value_fail("range() takes no keyword arguments");
 	if (call->nargs < 1 || call->nargs > 3)
-		jinja_fail("range expected 1 to 3 arguments, got %d", call->nargs);
+		value_fail("range expected 1 to 3 arguments, got %d", call->nargs);
 	range->start = call->nargs > 1 ? value_index(&call->args[0], "range") : 0;
 	range->stop = value_index(&call->args[call->nargs > 1 ? 1 : 0], "range");
 	range->step = call->nargs > 2 ? value_index(&call->args[2], "range") : 1;
 	if (range->step == 0)
-		jinja_fail("range() arg 3 must not be zero");
+		value_fail("range() arg 3 must not be zero");
 	if (range->step > 0 ? range->start >= range->stop : range->start <= range->stop)
 		range->count = 0;
 	else
@@ -423,14 +426,17 @@ global_range(Eval *ev, const Value *argv, const CallArgs *call)
 			(uint64) range->start - (uint64) range->stop;
 		span = (span - 1) / (range->step > 0 ? (uint64) range->step : -(uint64) range->step) + 1;
 		if (span > PG_INT64_MAX)
-			jinja_fail("range is too large");
+			value_fail("range is too large");
 		range->count = span;
 	}
 	v.u.range = range;
 	return v;
 }
 
-/* dict and namespace: from a mapping, pairs and keywords */
+/*
+ * Returns a dict from a mapping, pairs and keywords, for the functions dict
+ * and namespace.
+ */
 static Value
 build_dict(Eval *ev, const char *name, const CallArgs *call)
 {
@@ -440,47 +446,47 @@ build_dict(Eval *ev, const char *name, const CallArgs *call)
 	int			i;
 
 	if (call->nargs > 1)
-		jinja_fail("%s expected at most 1 argument, got %d", name, call->nargs);
+		value_fail("%s expected at most 1 argument, got %d", name, call->nargs);
 	if (call->nargs == 1 && call->args[0].kind == VAL_DICT)
 	{
 		const ValueDict *from = call->args[0].u.dict;
 
 		dict_deform(call->args[0].u.dict, call->args[0].flags);
 		for (i = 0; i < from->count; i++)
-			dict_set(ev, dict.u.dict, &from->entries[i].key, &from->entries[i].value);
+			dict_set(&ev->budget, dict.u.dict, &from->entries[i].key, &from->entries[i].value);
 	}
 	else if (call->nargs == 1)
 	{
 		if (call->args[0].kind == VAL_UNDEFINED)
 			value_fail_undefined(&call->args[0]);
-		it = value_iterate(ev, &call->args[0]);
-		while (iter_next(ev, it, &pair))
+		it = value_iterate(&ev->budget, &call->args[0]);
+		while (iter_next(&ev->budget, it, &pair))
 		{
-			Value		list = value_collect(ev, &pair);
+			Value		list = value_collect(&ev->budget, &pair);
 
-			if (list_count(&list) != 2)
-				jinja_fail("dictionary update sequence element has length %d; 2 is required",
-						   list_count(&list));
-			dict_set(ev, dict.u.dict, &list_items(&list)[0], &list_items(&list)[1]);
+			if (seq_count(&list) != 2)
+				value_fail("dictionary update sequence element has length %d; 2 is required",
+						   seq_count(&list));
+			dict_set(&ev->budget, dict.u.dict, &seq_items(&list)[0], &seq_items(&list)[1]);
 		}
 	}
 	for (i = 0; i < call->nkeywords; i++)
 	{
 		Value		key = utext_make(call->keywords[i].name, call->keywords[i].length);
 
-		dict_set(ev, dict.u.dict, &key, &call->keywords[i].value);
+		dict_set(&ev->budget, dict.u.dict, &key, &call->keywords[i].value);
 	}
 	return dict;
 }
 
-/* dict */
+/* The function dict. */
 static Value
 global_dict(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	return build_dict(ev, "dict", call);
 }
 
-/* namespace */
+/* The function namespace. */
 static Value
 global_namespace(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -490,36 +496,36 @@ global_namespace(Eval *ev, const Value *argv, const CallArgs *call)
 	return v;
 }
 
-/* cycler */
+/* The function cycler. */
 static Value
 global_cycler(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Value		v = {VAL_CYCLER};
+	Cycler	   *cycler = palloc0(sizeof(Cycler));
 
 	if (call->nkeywords > 0)
-		jinja_fail("cycler() takes no keyword arguments");
+		value_fail("cycler() takes no keyword arguments");
 	if (call->nargs == 0)
-		jinja_fail("at least one item has to be provided");
-	v.u.cycler = palloc0(sizeof(Cycler));
-	v.u.cycler->count = call->nargs;
-	v.u.cycler->items = call->args;
-	return v;
+		value_fail("at least one item has to be provided");
+	cycler->base.type = &jinja_cycler_type;
+	cycler->count = call->nargs;
+	cycler->items = call->args;
+	return value_object(&cycler->base);
 }
 
-/* joiner */
+/* The function joiner. */
 static Value
 global_joiner(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Value		v = {VAL_JOINER};
+	Cycler	   *joiner = palloc0(sizeof(Cycler));
 
-	v.u.cycler = palloc0(sizeof(Cycler));
-	v.u.cycler->count = 1;
-	v.u.cycler->items = palloc(sizeof(Value));
-	v.u.cycler->items[0] = value_given(&argv[1]) ? argv[1] : utext_make(", ", 2);
-	return v;
+	joiner->base.type = &jinja_joiner_type;
+	joiner->count = 1;
+	joiner->items = palloc(sizeof(Value));
+	joiner->items[0] = value_given(&argv[1]) ? argv[1] : utext_make(", ", 2);
+	return value_object(&joiner->base);
 }
 
-/* now: the time of the evaluation, in UTC, as ISO 8601 text */
+/* The function now: the time of the evaluation, in UTC, as ISO 8601 text. */
 static Value
 global_now(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -527,17 +533,20 @@ global_now(Eval *ev, const Value *argv, const CallArgs *call)
 	fsec_t		fsec;
 
 	if (timestamp2tm(ev->scope->now, NULL, &tm, &fsec, NULL, NULL) != 0)
-		jinja_fail("timestamp out of range");
-	return value_text(psprintf("%04d-%02d-%02dT%02d:%02d:%02d.%06d+00:00",
-							   tm.tm_year, tm.tm_mon, tm.tm_mday,
-							   tm.tm_hour, tm.tm_min, tm.tm_sec, (int) fsec));
+		value_fail("timestamp out of range");
+	return utext_from_cstring(psprintf("%04d-%02d-%02dT%02d:%02d:%02d.%06d+00:00",
+									   tm.tm_year, tm.tm_mon, tm.tm_mday,
+									   tm.tm_hour, tm.tm_min, tm.tm_sec, (int) fsec));
 }
 
-/* lipsum: its result cannot be repeated */
+/*
+ * The function lipsum, which is refused: its result changes from one call to
+ * the next.
+ */
 static Value
 global_lipsum(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	jinja_fail_refused("A template must give the same result whenever it is rendered again.",
+	value_fail_refused("A template must give the same result whenever it is rendered again.",
 					   "function \"lipsum\" is not supported");
 }
 
@@ -552,9 +561,9 @@ static const Builtin globals[] = {
 	{"range", global_range, -1},
 };
 
-/* The global function of a name, or NULL. */
+/* Returns the global function of a name, or NULL. */
 const Builtin *
 jinja_find_global(const char *name, int length)
 {
-	return find_builtin(globals, lengthof(globals), name, length);
+	return jinja_find_builtin(globals, lengthof(globals), name, length);
 }

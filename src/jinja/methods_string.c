@@ -2,7 +2,7 @@
  * jinja/methods_string.c
  *		The methods of strings.
  *
- * On Markup they escape what they are given and return Markup, as those of
+ * The methods of Markup escape their arguments and return Markup, as those of
  * markupsafe do.
  */
 #include "common/common.h"
@@ -11,49 +11,53 @@
 
 #include "jinja/internal.h"
 #include "jinja/methods.h"
-#include "value/unicode.h"
 
-/* Every method has this form. */
+/* Declares the function of a method. */
 #define METHOD(name) \
 	static Value string_##name(Eval *ev, const Value *argv, const CallArgs *call)
 
-/* A string argument; escaped when the string itself is Markup. */
+/* Returns a string argument, escaped when the string itself is Markup. */
 static Value
 text_argument(const Value *self, const Value *value)
 {
 	if (value->kind == VAL_UNDEFINED)
 		value_fail_undefined(value);
 	if (value->kind != VAL_STRING)
-		jinja_fail("must be str, not %s", value_type(value));
+		value_fail("must be str, not %s", value_type(value));
 	return self->flags & VF_MARKUP ? utext_escape(value) : *value;
 }
 
-/* Case */
+/* str.upper() */
 METHOD(upper)
 {
 	return utext_upper(&argv[0]);
 }
 
+/* str.lower() */
 METHOD(lower)
 {
 	return utext_lower(&argv[0]);
 }
 
+/* str.title() */
 METHOD(title)
 {
 	return utext_title(&argv[0]);
 }
 
+/* str.capitalize() */
 METHOD(capitalize)
 {
 	return utext_capitalize(&argv[0]);
 }
 
+/* str.swapcase() */
 METHOD(swapcase)
 {
 	return utext_swapcase(&argv[0]);
 }
 
+/* str.casefold(); markupsafe does not make it Markup. */
 METHOD(casefold)
 {
 	Value		v = utext_casefold(&argv[0]);
@@ -62,7 +66,7 @@ METHOD(casefold)
 	return v;
 }
 
-/* Stripping; chars may be none */
+/* Returns the string without characters at its ends; the set may be none. */
 static Value
 strip(const Value *argv, bool left, bool right)
 {
@@ -74,22 +78,25 @@ strip(const Value *argv, bool left, bool right)
 	return utext_strip(&argv[0], &chars, left, right);
 }
 
+/* str.strip() */
 METHOD(strip)
 {
 	return strip(argv, true, true);
 }
 
+/* str.lstrip() */
 METHOD(lstrip)
 {
 	return strip(argv, true, false);
 }
 
+/* str.rstrip() */
 METHOD(rstrip)
 {
 	return strip(argv, false, true);
 }
 
-/* Splitting */
+/* Returns the parts of the string, split from the left or from the right. */
 static Value
 split(const Value *argv, bool right)
 {
@@ -98,26 +105,29 @@ split(const Value *argv, bool right)
 	if (!value_given_not_none(&argv[1]))
 		return utext_split(&argv[0], NULL, max, right);
 	if (argv[1].kind != VAL_STRING)
-		jinja_fail("must be str or None, not %s", value_type(&argv[1]));
+		value_fail("must be str or None, not %s", value_type(&argv[1]));
 	return utext_split(&argv[0], &argv[1], max, right);
 }
 
+/* str.split() */
 METHOD(split)
 {
 	return split(argv, false);
 }
 
+/* str.rsplit() */
 METHOD(rsplit)
 {
 	return split(argv, true);
 }
 
+/* str.splitlines() */
 METHOD(splitlines)
 {
-	return utext_splitlines(&argv[0], argument_bool(ev, &argv[1], false));
+	return utext_splitlines(&argv[0], jinja_argument_bool(ev, &argv[1], false));
 }
 
-/* partition and rpartition: before, separator, after */
+/* Returns (before, separator, after). */
 static Value
 partition(Eval *ev, const Value *argv, bool right)
 {
@@ -127,10 +137,10 @@ partition(Eval *ev, const Value *argv, bool right)
 	int			i;
 
 	if (argv[0].flags & VF_MARKUP)
-		sep = value_soft_str(ev, &sep);
+		sep = value_soft_str(&ev->budget, &sep);
 	sep = text_argument(&argv[0], &sep);
 	if (sep.length == 0)
-		jinja_fail("empty separator");
+		value_fail("empty separator");
 	found = right ? utext_rfind(argv[0].u.string, argv[0].length, sep.u.string, sep.length, argv[0].length) :
 		utext_find(argv[0].u.string, argv[0].length, sep.u.string, sep.length, 0);
 	for (i = 0; i < 3; i++)
@@ -142,45 +152,47 @@ partition(Eval *ev, const Value *argv, bool right)
 		items[0] = utext_make(argv[0].u.string, found);
 		items[1] = sep;
 		items[2] = utext_make(argv[0].u.string + found + sep.length,
-							 argv[0].length - found - sep.length);
+							  argv[0].length - found - sep.length);
 	}
 	for (i = 0; i < 3; i++)
 		items[i].flags = argv[0].flags & VF_MARKUP;
 	return value_tuple(3, items);
 }
 
+/* str.partition() */
 METHOD(partition)
 {
 	return partition(ev, argv, false);
 }
 
+/* str.rpartition() */
 METHOD(rpartition)
 {
 	return partition(ev, argv, true);
 }
 
-/* The items of an iterable with the string between them */
+/* str.join() */
 METHOD(join)
 {
-	Value		list = value_collect(ev, &argv[1]);
+	Value		list = value_collect(&ev->budget, &argv[1]);
 	bool		markup = (argv[0].flags & VF_MARKUP) != 0;
 	StringInfoData buf;
 	Value		result;
 	int			i;
 
 	initStringInfo(&buf);
-	for (i = 0; i < list_count(&list); i++)
+	for (i = 0; i < seq_count(&list); i++)
 	{
-		Value		item = list_items(&list)[i];
+		Value		item = seq_items(&list)[i];
 
 		if (markup)
 		{
-			item = value_soft_str(ev, &item);
+			item = value_soft_str(&ev->budget, &item);
 			item = utext_escape(&item);
 		}
 		else if (item.kind != VAL_STRING)
-			jinja_fail("sequence item %d: expected str instance, %s found", i, value_type(&item));
-		utext_check_size((int64) buf.len + item.length + argv[0].length);
+			value_fail("sequence item %d: expected str instance, %s found", i, value_type(&item));
+		value_check_size((int64) buf.len + item.length + argv[0].length);
 		if (i > 0)
 			appendBinaryStringInfo(&buf, argv[0].u.string, argv[0].length);
 		appendBinaryStringInfo(&buf, item.u.string, item.length);
@@ -191,12 +203,13 @@ METHOD(join)
 	return result;
 }
 
+/* str.replace() */
 METHOD(replace)
 {
 	Value		old = text_argument(&argv[0], &argv[1]);
 	Value		new = text_argument(&argv[0], &argv[2]);
 	Value		result = utext_replace(&argv[0], &old, &new, value_given(&argv[3]) ?
-									  value_index(&argv[3], "replace") : -1);
+									   value_index(&argv[3], "replace") : -1);
 
 	result.flags = argv[0].flags & VF_MARKUP;
 	return result;
@@ -216,7 +229,7 @@ typedef struct Window
 	bool		valid;
 } Window;
 
-/* One bound of the window. */
+/* Returns one bound of the window. */
 static int64
 window_bound(const Value *value, int64 fallback, int64 length)
 {
@@ -228,7 +241,7 @@ window_bound(const Value *value, int64 fallback, int64 length)
 	return bound < 0 ? Max(bound + length, 0) : bound;
 }
 
-/* Turns start and end arguments into a window. */
+/* Returns the window that start and end arguments mean. */
 static Window
 make_window(const Value *self, const Value *start, const Value *end)
 {
@@ -243,7 +256,7 @@ make_window(const Value *self, const Value *start, const Value *end)
 	return w;
 }
 
-/* Character position of a substring, or -1. */
+/* Returns the character position of a substring, or -1. */
 static int64
 find(const Value *argv, bool right)
 {
@@ -254,7 +267,7 @@ find(const Value *argv, bool right)
 	if (sub->kind == VAL_UNDEFINED)
 		value_fail_undefined(sub);
 	if (sub->kind != VAL_STRING)
-		jinja_fail("must be str, not %s", value_type(sub));
+		value_fail("must be str, not %s", value_type(sub));
 	if (!w.valid)
 		return -1;
 	found = right ? utext_rfind(argv[0].u.string, w.to, sub->u.string, sub->length, w.to) :
@@ -264,34 +277,39 @@ find(const Value *argv, bool right)
 	return utext_chars(argv[0].u.string, found);
 }
 
+/* str.find() */
 METHOD(find)
 {
 	return value_int(find(argv, false));
 }
 
+/* str.rfind() */
 METHOD(rfind)
 {
 	return value_int(find(argv, true));
 }
 
+/* str.index() */
 METHOD(index)
 {
 	int64		found = find(argv, false);
 
 	if (found < 0)
-		jinja_fail("substring not found");
+		value_fail("substring not found");
 	return value_int(found);
 }
 
+/* str.rindex() */
 METHOD(rindex)
 {
 	int64		found = find(argv, true);
 
 	if (found < 0)
-		jinja_fail("substring not found");
+		value_fail("substring not found");
 	return value_int(found);
 }
 
+/* str.count() */
 METHOD(count)
 {
 	Window		w = make_window(&argv[0], &argv[2], &argv[3]);
@@ -300,7 +318,7 @@ METHOD(count)
 	int			pos = w.from;
 
 	if (sub->kind != VAL_STRING)
-		jinja_fail("must be str, not %s", value_type(sub));
+		value_fail("must be str, not %s", value_type(sub));
 	if (!w.valid)
 		return value_int(0);
 	if (sub->length == 0)
@@ -313,7 +331,10 @@ METHOD(count)
 	return value_int(count);
 }
 
-/* startswith and endswith: one string or a tuple of them */
+/*
+ * Returns whether the string begins or ends with a string or with one of a
+ * tuple.
+ */
 static bool
 has_affix(const Value *argv, const Value *affix, bool end)
 {
@@ -322,12 +343,12 @@ has_affix(const Value *argv, const Value *affix, bool end)
 
 	if (affix->kind == VAL_TUPLE)
 	{
-		for (i = 0; i < list_count(affix); i++)
+		for (i = 0; i < seq_count(affix); i++)
 		{
-			if (list_items(affix)[i].kind != VAL_STRING)
-				jinja_fail("tuple for startswith or endswith must only contain str, not %s",
-						   value_type(&list_items(affix)[i]));
-			if (has_affix(argv, &list_items(affix)[i], end))
+			if (seq_items(affix)[i].kind != VAL_STRING)
+				value_fail("tuple for startswith or endswith must only contain str, not %s",
+						   value_type(&seq_items(affix)[i]));
+			if (has_affix(argv, &seq_items(affix)[i], end))
 				return true;
 		}
 		return false;
@@ -335,30 +356,33 @@ has_affix(const Value *argv, const Value *affix, bool end)
 	if (affix->kind == VAL_UNDEFINED)
 		value_fail_undefined(affix);
 	if (affix->kind != VAL_STRING)
-		jinja_fail("first arg must be str or a tuple of str, not %s", value_type(affix));
+		value_fail("first arg must be str or a tuple of str, not %s", value_type(affix));
 	if (!w.valid || affix->length > w.to - w.from)
 		return false;
 	return memcmp(argv[0].u.string + (end ? w.to - affix->length : w.from),
 				  affix->u.string, affix->length) == 0;
 }
 
+/* str.startswith() */
 METHOD(startswith)
 {
 	return value_bool(has_affix(argv, &argv[1], false));
 }
 
+/* str.endswith() */
 METHOD(endswith)
 {
 	return value_bool(has_affix(argv, &argv[1], true));
 }
 
+/* str.removeprefix() */
 METHOD(removeprefix)
 {
 	Value		affix = argv[1];
 	Value		result = utext_make(argv[0].u.string, argv[0].length);
 
 	if (affix.kind != VAL_STRING)
-		jinja_fail("removeprefix() argument must be str, not %s", value_type(&affix));
+		value_fail("removeprefix() argument must be str, not %s", value_type(&affix));
 	if (affix.length <= argv[0].length &&
 		memcmp(argv[0].u.string, affix.u.string, affix.length) == 0)
 	{
@@ -368,13 +392,14 @@ METHOD(removeprefix)
 	return result;
 }
 
+/* str.removesuffix() */
 METHOD(removesuffix)
 {
 	Value		affix = argv[1];
 	Value		result = utext_make(argv[0].u.string, argv[0].length);
 
 	if (affix.kind != VAL_STRING)
-		jinja_fail("removesuffix() argument must be str, not %s", value_type(&affix));
+		value_fail("removesuffix() argument must be str, not %s", value_type(&affix));
 	if (affix.length <= argv[0].length &&
 		memcmp(argv[0].u.string + argv[0].length - affix.length,
 			   affix.u.string, affix.length) == 0)
@@ -387,7 +412,7 @@ METHOD(removesuffix)
  * ------------------------------------------------------------------------
  */
 
-/* center, ljust, rjust */
+/* Returns the string padded: ljust, center or rjust by the sign of side. */
 static Value
 pad(const Value *argv, int side)
 {
@@ -400,21 +425,25 @@ pad(const Value *argv, int side)
 	return utext_pad(&argv[0], width, &fill, side);
 }
 
+/* str.center() */
 METHOD(center)
 {
 	return pad(argv, 0);
 }
 
+/* str.ljust() */
 METHOD(ljust)
 {
 	return pad(argv, -1);
 }
 
+/* str.rjust() */
 METHOD(rjust)
 {
 	return pad(argv, 1);
 }
 
+/* str.zfill() */
 METHOD(zfill)
 {
 	int64		width = value_index(&argv[1], "width");
@@ -431,9 +460,10 @@ METHOD(zfill)
 		rest.length--;
 	}
 	padded = utext_pad(&rest, width - sign.length, &zero, 1);
-	return sign.length > 0 ? utext_concat(ev, &sign, &padded) : padded;
+	return sign.length > 0 ? utext_concat(&sign, &padded) : padded;
 }
 
+/* str.expandtabs() */
 METHOD(expandtabs)
 {
 	int64		tab = value_given(&argv[1]) ? value_index(&argv[1], "tabsize") : 8;
@@ -452,7 +482,7 @@ METHOD(expandtabs)
 		{
 			int64		spaces = tab > 0 ? tab - column % tab : 0;
 
-			utext_check_size(buf.len + spaces);
+			value_check_size(buf.len + spaces);
 			appendStringInfoSpaces(&buf, spaces);
 			column += spaces;
 		}
@@ -463,7 +493,7 @@ METHOD(expandtabs)
 		}
 		pos += used;
 	}
-	utext_check_size(buf.len);
+	value_check_size(buf.len);
 	result = utext_from_buffer(&buf);
 	result.flags = argv[0].flags & VF_MARKUP;
 	return result;
@@ -474,7 +504,10 @@ METHOD(expandtabs)
  * ------------------------------------------------------------------------
  */
 
-/* Has every character one of the properties, and is there any character? */
+/*
+ * Returns whether every character has one of the properties, and there is a
+ * character.
+ */
 static Value
 all_chars(const Value *self, uint16 flags)
 {
@@ -491,41 +524,49 @@ all_chars(const Value *self, uint16 flags)
 	return value_bool(self->length > 0);
 }
 
+/* str.isalnum() */
 METHOD(isalnum)
 {
 	return all_chars(&argv[0], UC_ALPHA | UC_DECIMAL | UC_DIGIT | UC_NUMERIC);
 }
 
+/* str.isalpha() */
 METHOD(isalpha)
 {
 	return all_chars(&argv[0], UC_ALPHA);
 }
 
+/* str.isdecimal() */
 METHOD(isdecimal)
 {
 	return all_chars(&argv[0], UC_DECIMAL);
 }
 
+/* str.isdigit() */
 METHOD(isdigit)
 {
 	return all_chars(&argv[0], UC_DIGIT);
 }
 
+/* str.isnumeric() */
 METHOD(isnumeric)
 {
 	return all_chars(&argv[0], UC_NUMERIC);
 }
 
+/* str.isspace() */
 METHOD(isspace)
 {
 	return all_chars(&argv[0], UC_SPACE);
 }
 
+/* str.isprintable() */
 METHOD(isprintable)
 {
 	return argv[0].length == 0 ? value_bool(true) : all_chars(&argv[0], UC_PRINTABLE);
 }
 
+/* str.isascii() */
 METHOD(isascii)
 {
 	int			i;
@@ -538,6 +579,7 @@ METHOD(isascii)
 	return value_bool(true);
 }
 
+/* str.isidentifier() */
 METHOD(isidentifier)
 {
 	Value		rest = argv[0];
@@ -551,7 +593,7 @@ METHOD(isidentifier)
 	return rest.length == 0 ? value_bool(true) : all_chars(&rest, UC_ID_CONTINUE);
 }
 
-/* islower and isupper are tests as well */
+/* Returns the result of a test: islower and isupper are tests as well. */
 static Value
 run_test(Eval *ev, const Value *self, const char *name)
 {
@@ -560,16 +602,19 @@ run_test(Eval *ev, const Value *self, const char *name)
 	return jinja_invoke(ev, jinja_find_test(name, strlen(name)), self, &none);
 }
 
+/* str.islower() */
 METHOD(islower)
 {
 	return run_test(ev, &argv[0], "lower");
 }
 
+/* str.isupper() */
 METHOD(isupper)
 {
 	return run_test(ev, &argv[0], "upper");
 }
 
+/* str.istitle() */
 METHOD(istitle)
 {
 	bool		cased = false;
@@ -580,7 +625,7 @@ METHOD(istitle)
 	{
 		int			used;
 		uint16		flags = unicode_flags(utext_decode(argv[0].u.string + pos,
-													  argv[0].length - pos, &used));
+													   argv[0].length - pos, &used));
 
 		if (flags & (UC_UPPER | UC_TITLE))
 		{
@@ -606,19 +651,21 @@ METHOD(istitle)
  * ------------------------------------------------------------------------
  */
 
+/* str.format() */
 METHOD(format)
 {
-	return brace_format(ev, &argv[0], call);
+	return jinja_format_braces(ev, &argv[0], call);
 }
 
+/* str.format_map() */
 METHOD(format_map)
 {
 	CallArgs	args = {0};
 	int			i;
 
-	/* Python looks into it only when a field asks for something */
+	/* Python looks into the mapping only when a field asks for a member */
 	if (argv[1].kind != VAL_DICT)
-		return brace_format(ev, &argv[0], &args);
+		return jinja_format_braces(ev, &argv[0], &args);
 	dict_deform(argv[1].u.dict, argv[1].flags);
 	args.keywords = palloc((argv[1].u.dict->count + 1) * sizeof(Keyword));
 	for (i = 0; i < argv[1].u.dict->count; i++)
@@ -631,17 +678,19 @@ METHOD(format_map)
 		args.keywords[args.nkeywords].length = entry->key.length;
 		args.keywords[args.nkeywords++].value = entry->value;
 	}
-	return brace_format(ev, &argv[0], &args);
+	return jinja_format_braces(ev, &argv[0], &args);
 }
 
+/* Markup.unescape() */
 METHOD(unescape)
 {
-	return html_unescape(&argv[0]);
+	return jinja_unescape(&argv[0]);
 }
 
+/* Markup.striptags() */
 METHOD(striptags)
 {
-	return html_striptags(&argv[0]);
+	return jinja_striptags(&argv[0]);
 }
 
 /* Sorted by name. */
@@ -698,15 +747,15 @@ static const Builtin markup_methods[] = {
 	{"unescape", string_unescape, 0},
 };
 
-/* The method of a string, or NULL. */
+/* Returns the method of a string, or NULL. */
 const Builtin *
-find_string_method(const Value *object, const char *name, int length)
+jinja_find_string_method(const Value *object, const char *name, int length)
 {
 	const Builtin *builtin = NULL;
 
 	if (object->flags & VF_MARKUP)
-		builtin = find_builtin(markup_methods, lengthof(markup_methods), name, length);
+		builtin = jinja_find_builtin(markup_methods, lengthof(markup_methods), name, length);
 	if (builtin == NULL)
-		builtin = find_builtin(string_methods, lengthof(string_methods), name, length);
+		builtin = jinja_find_builtin(string_methods, lengthof(string_methods), name, length);
 	return builtin;
 }

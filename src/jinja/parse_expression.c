@@ -1,12 +1,12 @@
 /*
  * jinja/parse_expression.c
- *		Tokens -> compiled form: expressions.
+ *		The parser of expressions: tokens into nodes.
  *
- * A hand-written precedence parser, not bison: Jinja2's grammar depends on
- * context in ways a grammar file hides (bare tuples end where the statement
- * says so, "is divisibleby 3" takes an argument without parentheses, filters
- * bind tighter than a sign), and every node wants its exact position.  The
- * functions follow the precedence levels, loosest first.
+ * The parser is written by hand, not with bison: Jinja2's grammar depends on
+ * context in ways that a grammar file hides (a bare tuple ends where the
+ * statement says so, "is divisibleby 3" takes an argument without parentheses,
+ * filters bind tighter than a sign), and every node needs its exact position.
+ * The functions follow the levels of precedence, loosest first.
  */
 #include "common/common.h"
 
@@ -22,18 +22,18 @@ static TemplateNode *parse_postfix(Parser *p, TemplateNode *node);
 static TemplateNode *parse_unary(Parser *p, bool with_filter);
 
 /* ------------------------------------------------------------------------
- * Helpers shared with template_stmt.c
+ * Tokens and nodes, also for parse_statement.c
  * ------------------------------------------------------------------------
  */
 
-/* The token at hand. */
+/* Returns the current token. */
 Token *
 jinja_token(Parser *p)
 {
 	return &p->tokens.tokens[p->current];
 }
 
-/* The one after it. */
+/* Returns the token after the current one. */
 Token *
 jinja_look(Parser *p)
 {
@@ -42,7 +42,7 @@ jinja_look(Parser *p)
 	return &p->tokens.tokens[p->current + 1];
 }
 
-/* Goes on; returns the token that was at hand. */
+/* Goes to the next token; returns the one that was current. */
 Token *
 jinja_next(Parser *p)
 {
@@ -53,7 +53,7 @@ jinja_next(Parser *p)
 	return token;
 }
 
-/* Python's names of the tokens, for messages. */
+/* Returns Jinja2's name of a token, for messages. */
 const char *
 jinja_token_name(TokenType type)
 {
@@ -78,16 +78,19 @@ jinja_token_name(TokenType type)
 	return names[type];
 }
 
-/* What a token is called in a message. */
+/* Returns what a message calls a token. */
 char *
 jinja_describe_token(const Token *token)
 {
 	if (token->type == TOK_NAME)
-		return clip_name(token->value.u.string, token->value.length);
+		return value_clip_name(token->value.u.string, token->value.length);
 	return pstrdup(jinja_token_name(token->type));
 }
 
-/* Insists on a token. */
+/*
+ * Goes past a token of this type and returns it. Raises when another token is
+ * current.
+ */
 Token *
 jinja_expect(Parser *p, TokenType type)
 {
@@ -102,7 +105,9 @@ jinja_expect(Parser *p, TokenType type)
 					   jinja_token_name(type), jinja_describe_token(token));
 }
 
-/* Goes past a token if it is there. */
+/*
+ * Goes past a token of this type; returns false when another token is current.
+ */
 bool
 jinja_skip_if(Parser *p, TokenType type)
 {
@@ -112,21 +117,21 @@ jinja_skip_if(Parser *p, TokenType type)
 	return true;
 }
 
-/* Is the token this word? */
+/* Returns whether the token is this word. */
 bool
 jinja_token_is(const Token *token, const char *name)
 {
 	return token->type == TOK_NAME && utext_is(&token->value, name);
 }
 
-/* Is the token at hand this word? */
+/* Returns whether the current token is this word. */
 bool
 jinja_at_name(Parser *p, const char *name)
 {
 	return jinja_token_is(jinja_token(p), name);
 }
 
-/* Goes past a word if it is there. */
+/* Goes past a word; returns false when another token is current. */
 bool
 jinja_skip_name(Parser *p, const char *name)
 {
@@ -136,7 +141,7 @@ jinja_skip_name(Parser *p, const char *name)
 	return true;
 }
 
-/* Insists on a word. */
+/* Goes past a word.  Raises when another token is current. */
 void
 jinja_expect_name(Parser *p, const char *name)
 {
@@ -148,18 +153,18 @@ jinja_expect_name(Parser *p, const char *name)
 					   name, jinja_describe_token(token));
 }
 
-/* A new node. */
+/* Returns a new node. */
 TemplateNode *
 jinja_node(NodeType type, int pos)
 {
-	TemplateNode	   *node = palloc0(sizeof(TemplateNode));
+	TemplateNode *node = palloc0(sizeof(TemplateNode));
 
 	node->type = type;
 	node->pos = pos;
 	return node;
 }
 
-/* Appends to a list of nodes. */
+/* Appends a node to a list. */
 void
 jinja_append(NodeList *list, TemplateNode *node)
 {
@@ -175,7 +180,7 @@ jinja_append(NodeList *list, TemplateNode *node)
 	list->items[list->count++] = node;
 }
 
-/* The number of a name; equal names have equal numbers. */
+/* Returns the number of a name; equal names have equal numbers. */
 int
 jinja_intern(Parser *p, const char *name, int length)
 {
@@ -205,11 +210,11 @@ jinja_intern(Parser *p, const char *name, int length)
 	return t->nnames++;
 }
 
-/* A node for a binary operator. */
+/* Returns a node for a binary operator. */
 static TemplateNode *
-binary(NodeType type, Operator op, TemplateNode *left, TemplateNode *right, int pos)
+binary(NodeType type, ValueOperator op, TemplateNode *left, TemplateNode *right, int pos)
 {
-	TemplateNode	   *node = jinja_node(type, pos);
+	TemplateNode *node = jinja_node(type, pos);
 
 	node->op = op;
 	node->left = left;
@@ -222,7 +227,7 @@ binary(NodeType type, Operator op, TemplateNode *left, TemplateNode *right, int 
  * ------------------------------------------------------------------------
  */
 
-/* An expression; "x if y else z" only where it is allowed. */
+/* Parses an expression; "x if y else z" only where it is allowed. */
 TemplateNode *
 jinja_parse_expression(Parser *p, bool conditional)
 {
@@ -230,17 +235,17 @@ jinja_parse_expression(Parser *p, bool conditional)
 	return conditional ? parse_conditional(p) : parse_or(p);
 }
 
-/* a if b else c */
+/* Parses "a if b else c". */
 static TemplateNode *
 parse_conditional(Parser *p)
 {
-	TemplateNode	   *node;
+	TemplateNode *node;
 
 	check_stack_depth();
 	node = parse_or(p);
 	while (jinja_at_name(p, "if"))
 	{
-		TemplateNode	   *cond = jinja_node(NODE_CONDITIONAL, jinja_next(p)->pos);
+		TemplateNode *cond = jinja_node(NODE_CONDITIONAL, jinja_next(p)->pos);
 
 		cond->left = node;
 		cond->third = parse_or(p);
@@ -251,25 +256,25 @@ parse_conditional(Parser *p)
 	return node;
 }
 
-/* not a */
+/* Parses "not a" and comparisons. */
 static TemplateNode *
 parse_not(Parser *p)
 {
 	static const struct
 	{
 		TokenType	token;
-		Operator	op;
+		ValueOperator op;
 	}			comparisons[] = {
 		{TOK_EQ, OP_EQ}, {TOK_NE, OP_NE}, {TOK_LT, OP_LT}, {TOK_LE, OP_LE},
 		{TOK_GT, OP_GT}, {TOK_GE, OP_GE}
 	};
-	TemplateNode	   *left;
-	TemplateNode	   *compare = NULL;
+	TemplateNode *left;
+	TemplateNode *compare = NULL;
 
 	check_stack_depth();
 	if (jinja_at_name(p, "not"))
 	{
-		TemplateNode	   *node = jinja_node(NODE_NOT, jinja_next(p)->pos);
+		TemplateNode *node = jinja_node(NODE_NOT, jinja_next(p)->pos);
 
 		node->left = parse_not(p);
 		return node;
@@ -280,7 +285,7 @@ parse_not(Parser *p)
 		Token	   *token = jinja_token(p);
 		int			op = -1;
 		int			i;
-		TemplateNode	   *operand;
+		TemplateNode *operand;
 
 		for (i = 0; i < lengthof(comparisons); i++)
 		{
@@ -312,11 +317,11 @@ parse_not(Parser *p)
 	return compare ? compare : left;
 }
 
-/* a and b */
+/* Parses "a and b". */
 static TemplateNode *
 parse_and(Parser *p)
 {
-	TemplateNode	   *left = parse_not(p);
+	TemplateNode *left = parse_not(p);
 
 	while (jinja_at_name(p, "and"))
 	{
@@ -327,11 +332,11 @@ parse_and(Parser *p)
 	return left;
 }
 
-/* a or b */
+/* Parses "a or b". */
 static TemplateNode *
 parse_or(Parser *p)
 {
-	TemplateNode	   *left = parse_and(p);
+	TemplateNode *left = parse_and(p);
 
 	while (jinja_at_name(p, "or"))
 	{
@@ -342,11 +347,11 @@ parse_or(Parser *p)
 	return left;
 }
 
-/* a ** b, from the left as Jinja2 has it */
+/* Parses a ** b; from the left, as Jinja2 does. */
 static TemplateNode *
 parse_power(Parser *p)
 {
-	TemplateNode	   *left = parse_unary(p, true);
+	TemplateNode *left = parse_unary(p, true);
 
 	while (jinja_token(p)->type == TOK_POW)
 	{
@@ -357,17 +362,17 @@ parse_power(Parser *p)
 	return left;
 }
 
-/* a * b, a / b, a // b, a % b */
+/* Parses a * b, a / b, a // b and a % b. */
 static TemplateNode *
 parse_product(Parser *p)
 {
-	TemplateNode	   *left = parse_power(p);
+	TemplateNode *left = parse_power(p);
 
 	for (;;)
 	{
 		TokenType	type = jinja_token(p)->type;
 		int			pos;
-		Operator	op;
+		ValueOperator op;
 
 		if (type == TOK_MUL)
 			op = OP_MUL;
@@ -384,12 +389,12 @@ parse_product(Parser *p)
 	}
 }
 
-/* a ~ b ~ c */
+/* Parses a ~ b ~ c. */
 static TemplateNode *
 parse_concat(Parser *p)
 {
-	TemplateNode	   *first = parse_product(p);
-	TemplateNode	   *node;
+	TemplateNode *first = parse_product(p);
+	TemplateNode *node;
 
 	if (jinja_token(p)->type != TOK_TILDE)
 		return first;
@@ -400,11 +405,11 @@ parse_concat(Parser *p)
 	return node;
 }
 
-/* a + b, a - b; "~" binds tighter than these */
+/* Parses a + b and a - b; "~" binds tighter. */
 static TemplateNode *
 parse_sum(Parser *p)
 {
-	TemplateNode	   *left = parse_concat(p);
+	TemplateNode *left = parse_concat(p);
 
 	for (;;)
 	{
@@ -419,7 +424,7 @@ parse_sum(Parser *p)
 	}
 }
 
-/* Arguments of a call, a filter or a test. */
+/* Parses the arguments of a call, a filter or a test. */
 static void
 parse_arguments(Parser *p, TemplateNode *node)
 {
@@ -449,7 +454,7 @@ parse_arguments(Parser *p, TemplateNode *node)
 				 jinja_look(p)->type == TOK_ASSIGN)
 		{
 			Token	   *name = jinja_next(p);
-			TemplateNode	   *keyword = jinja_node(NODE_KEYWORD, name->pos);
+			TemplateNode *keyword = jinja_node(NODE_KEYWORD, name->pos);
 
 			jinja_next(p);
 			keyword->value = name->value;
@@ -465,12 +470,12 @@ parse_arguments(Parser *p, TemplateNode *node)
 	jinja_expect(p, TOK_RPAREN);
 }
 
-/* One index or slice between brackets. */
+/* Parses one index or slice between brackets. */
 static TemplateNode *
 parse_subscribed(Parser *p)
 {
-	TemplateNode	   *parts[3] = {NULL, NULL, NULL};
-	TemplateNode	   *slice;
+	TemplateNode *parts[3] = {NULL, NULL, NULL};
+	TemplateNode *slice;
 	int			pos = jinja_token(p)->pos;
 	int			i;
 
@@ -496,12 +501,12 @@ parse_subscribed(Parser *p)
 	return slice;
 }
 
-/* [index], [start:stop:step] or [a, b] */
+/* Parses [index], [start:stop:step] or [a, b] after an object. */
 static TemplateNode *
 parse_brackets(Parser *p, TemplateNode *object)
 {
 	int			pos = jinja_next(p)->pos;
-	TemplateNode	   *node;
+	TemplateNode *node;
 	NodeList	items = {0};
 	bool		slices = false;
 
@@ -535,13 +540,13 @@ parse_brackets(Parser *p, TemplateNode *object)
 	return node;
 }
 
-/* .name or .0 */
+/* Parses .name or .0 after an object. */
 static TemplateNode *
 parse_dot(Parser *p, TemplateNode *object)
 {
 	int			pos = jinja_next(p)->pos;
 	Token	   *token = jinja_next(p);
-	TemplateNode	   *node;
+	TemplateNode *node;
 
 	if (token->type == TOK_NAME)
 	{
@@ -549,7 +554,7 @@ parse_dot(Parser *p, TemplateNode *object)
 			jinja_unsupported(token->pos,
 							  "Names that begin with an underscore are private; the key of an object can be written as an item: x['_key'].",
 							  "access to attribute \"%s\" is not allowed",
-							  clip_name(token->value.u.string, token->value.length));
+							  value_clip_name(token->value.u.string, token->value.length));
 		node = jinja_node(NODE_GETATTR, pos);
 		node->value = token->value;
 	}
@@ -565,11 +570,11 @@ parse_dot(Parser *p, TemplateNode *object)
 	return node;
 }
 
-/* f(...) */
+/* Parses the arguments of f(...). */
 static TemplateNode *
 parse_call(Parser *p, TemplateNode *callee)
 {
-	TemplateNode	   *node = jinja_node(NODE_CALL, jinja_token(p)->pos);
+	TemplateNode *node = jinja_node(NODE_CALL, jinja_token(p)->pos);
 
 	node->left = callee;
 	callee->flags |= NF_CALLEE;
@@ -577,7 +582,7 @@ parse_call(Parser *p, TemplateNode *callee)
 	return node;
 }
 
-/* What may follow a primary expression. */
+/* Parses everything that may follow a primary expression. */
 static TemplateNode *
 parse_postfix(Parser *p, TemplateNode *node)
 {
@@ -600,7 +605,7 @@ parse_postfix(Parser *p, TemplateNode *node)
 	}
 }
 
-/* The name of a filter or test, which may have dots in it. */
+/* Parses the name of a filter or test, which may have dots. */
 static Value
 parse_dotted_name(Parser *p)
 {
@@ -621,13 +626,16 @@ parse_dotted_name(Parser *p)
 	return utext_make(buf.data, buf.len);
 }
 
-/* |filter(...) once or several times; start_inline: without the first bar. */
+/*
+ * Parses |filter(...), once or several times; start_inline: without the first
+ * bar.
+ */
 TemplateNode *
 jinja_parse_filter(Parser *p, TemplateNode *node, bool start_inline)
 {
 	while (start_inline || jinja_token(p)->type == TOK_PIPE)
 	{
-		TemplateNode	   *filter;
+		TemplateNode *filter;
 
 		if (!start_inline)
 			jinja_next(p);
@@ -644,12 +652,12 @@ jinja_parse_filter(Parser *p, TemplateNode *node, bool start_inline)
 	return node;
 }
 
-/* is [not] test [argument] */
+/* Parses "is [not] test [argument]". */
 static TemplateNode *
 parse_test(Parser *p, TemplateNode *operand)
 {
 	int			pos = jinja_next(p)->pos;
-	TemplateNode	   *node = jinja_node(NODE_TEST, pos);
+	TemplateNode *node = jinja_node(NODE_TEST, pos);
 	TokenType	type;
 
 	if (jinja_skip_name(p, "not"))
@@ -674,7 +682,7 @@ parse_test(Parser *p, TemplateNode *operand)
 	return node;
 }
 
-/* Filters, tests and calls after an operand. */
+/* Parses filters, tests and calls after an operand. */
 static TemplateNode *
 parse_filter_expression(Parser *p, TemplateNode *node)
 {
@@ -693,12 +701,12 @@ parse_filter_expression(Parser *p, TemplateNode *node)
 	}
 }
 
-/* Signs; they bind tighter than filters. */
+/* Parses signs, which bind tighter than filters. */
 static TemplateNode *
 parse_unary(Parser *p, bool with_filter)
 {
 	Token	   *token = jinja_token(p);
-	TemplateNode	   *node;
+	TemplateNode *node;
 
 	check_stack_depth();
 	if (token->type == TOK_SUB || token->type == TOK_ADD)
@@ -713,11 +721,11 @@ parse_unary(Parser *p, bool with_filter)
 	return with_filter ? parse_filter_expression(p, node) : node;
 }
 
-/* [a, b] */
+/* Parses [a, b]. */
 static TemplateNode *
 parse_list(Parser *p)
 {
-	TemplateNode	   *node = jinja_node(NODE_LIST, jinja_next(p)->pos);
+	TemplateNode *node = jinja_node(NODE_LIST, jinja_next(p)->pos);
 
 	while (jinja_token(p)->type != TOK_RBRACKET)
 	{
@@ -731,11 +739,11 @@ parse_list(Parser *p)
 	return node;
 }
 
-/* {a: b} */
+/* Parses {a: b}. */
 static TemplateNode *
 parse_dict(Parser *p)
 {
-	TemplateNode	   *node = jinja_node(NODE_DICT, jinja_next(p)->pos);
+	TemplateNode *node = jinja_node(NODE_DICT, jinja_next(p)->pos);
 
 	while (jinja_token(p)->type != TOK_RBRACE)
 	{
@@ -751,12 +759,12 @@ parse_dict(Parser *p)
 	return node;
 }
 
-/* A name, or one of the constants that look like names. */
+/* Parses a name or one of the constants true, false and none. */
 static TemplateNode *
 parse_name(Parser *p, bool with_namespace)
 {
 	Token	   *token = jinja_next(p);
-	TemplateNode	   *node = jinja_node(NODE_CONST, token->pos);
+	TemplateNode *node = jinja_node(NODE_CONST, token->pos);
 
 	if (jinja_token_is(token, "true") || jinja_token_is(token, "True"))
 		node->value = value_bool(true);
@@ -777,12 +785,12 @@ parse_name(Parser *p, bool with_namespace)
 	return node;
 }
 
-/* Adjacent string literals are one string. */
+/* Parses adjacent string literals, which are one string. */
 static TemplateNode *
 parse_string(Parser *p)
 {
 	Token	   *token = jinja_next(p);
-	TemplateNode	   *node = jinja_node(NODE_CONST, token->pos);
+	TemplateNode *node = jinja_node(NODE_CONST, token->pos);
 	StringInfoData buf;
 
 	node->value = token->value;
@@ -799,12 +807,12 @@ parse_string(Parser *p)
 	return node;
 }
 
-/* A literal, a name or something in brackets. */
+/* Parses a literal, a name or an expression in brackets. */
 static TemplateNode *
 parse_primary(Parser *p, bool with_namespace)
 {
 	Token	   *token = jinja_token(p);
-	TemplateNode	   *node;
+	TemplateNode *node;
 
 	check_stack_depth();
 	switch (token->type)
@@ -834,15 +842,15 @@ parse_primary(Parser *p, bool with_namespace)
 }
 
 /*
- * Expressions with commas between them are a tuple, also without
- * parentheses; it ends where the tag does or at the word end_name.
- * simplified: only what can be assigned to.
+ * Parses expressions with commas between them, which are a tuple even without
+ * parentheses. The tuple ends where the tag does or at the word end_name;
+ * simplified: only targets of assignments are allowed.
  */
 TemplateNode *
 jinja_parse_tuple(Parser *p, bool simplified, bool conditional,
 				  const char *end_name, bool parenthesized, bool with_namespace)
 {
-	TemplateNode	   *tuple = jinja_node(NODE_TUPLE, jinja_token(p)->pos);
+	TemplateNode *tuple = jinja_node(NODE_TUPLE, jinja_token(p)->pos);
 	bool		is_tuple = false;
 
 	for (;;)

@@ -1,6 +1,6 @@
 /*
  * jinja/parse_statement.c
- *		Tokens -> compiled form: statements and the text between tags.
+ *		The parser of statements and of the text between tags: tokens into nodes.
  */
 #include "common/common.h"
 
@@ -11,7 +11,7 @@
 
 static void parse_until(Parser *p, NodeList *body, const char *const *end_tags);
 
-/* Tags that Jinja2 or its extensions have and we refuse, with the reason. */
+/* Tags of Jinja2 or its extensions that are refused, with the reason. */
 static const struct
 {
 	const char *tag;
@@ -29,7 +29,7 @@ static const struct
 	{"debug", "Not part of the core language; print what you want to see with |pprint."},
 };
 
-/* An unknown tag, or an end tag where it does not belong. */
+/* Raises for an unknown tag, or for an end tag that ends nothing. */
 static void
 fail_unknown_tag(Parser *p, Token *token)
 {
@@ -49,7 +49,7 @@ fail_unknown_tag(Parser *p, Token *token)
 					   jinja_describe_token(token));
 }
 
-/* Can the expression be assigned to? */
+/* Returns whether the expression can be assigned to. */
 static bool
 can_assign(const TemplateNode *node)
 {
@@ -67,25 +67,25 @@ can_assign(const TemplateNode *node)
 	return true;
 }
 
-/* A target of for, set or with. */
+/* Parses a target of for, set or with. */
 static TemplateNode *
 parse_target(Parser *p, const char *end_name, bool with_namespace)
 {
 	int			pos = jinja_token(p)->pos;
-	TemplateNode	   *target = jinja_parse_tuple(p, true, true, end_name, false,
-										   with_namespace);
+	TemplateNode *target = jinja_parse_tuple(p, true, true, end_name, false,
+											 with_namespace);
 
 	if (!can_assign(target))
 		jinja_syntax_error(pos, "cannot assign to this expression");
 	return target;
 }
 
-/* A target that must be a plain name. */
+/* Parses a target that must be a plain name. */
 static TemplateNode *
 parse_target_name(Parser *p)
 {
 	Token	   *token = jinja_expect(p, TOK_NAME);
-	TemplateNode	   *node = jinja_node(NODE_NAME, token->pos);
+	TemplateNode *node = jinja_node(NODE_NAME, token->pos);
 
 	if (jinja_token_is(token, "true") || jinja_token_is(token, "false") ||
 		jinja_token_is(token, "none") || jinja_token_is(token, "True") ||
@@ -95,7 +95,10 @@ parse_target_name(Parser *p)
 	return node;
 }
 
-/* The body of a statement, up to one of its end tags, which is at hand then. */
+/*
+ * Parses the body of a statement up to one of its end tags, which is current
+ * afterwards.
+ */
 static void
 parse_statements(Parser *p, NodeList *body, const char *const *end_tags)
 {
@@ -104,7 +107,7 @@ parse_statements(Parser *p, NodeList *body, const char *const *end_tags)
 	parse_until(p, body, end_tags);
 }
 
-/* The body of a statement that has just one end tag. */
+/* Parses the body of a statement that has one end tag. */
 static void
 parse_block(Parser *p, NodeList *body, const char *end_tag)
 {
@@ -114,12 +117,12 @@ parse_block(Parser *p, NodeList *body, const char *end_tag)
 	jinja_next(p);
 }
 
-/* for target in expression [if condition] [recursive] */
+/* Parses "for target in expression [if condition] [recursive]". */
 static TemplateNode *
 parse_for(Parser *p)
 {
 	static const char *const end_tags[] = {"endfor", "else", NULL};
-	TemplateNode	   *node = jinja_node(NODE_FOR, jinja_next(p)->pos);
+	TemplateNode *node = jinja_node(NODE_FOR, jinja_next(p)->pos);
 
 	node->left = parse_target(p, "in", false);
 	jinja_expect_name(p, "in");
@@ -134,17 +137,20 @@ parse_for(Parser *p)
 	return node;
 }
 
-/* if condition ... elif ... else; an elif is an if in the else branch. */
+/*
+ * Parses "if condition ... elif ... else". An elif is an "if" in the else
+ * branch.
+ */
 static TemplateNode *
 parse_if(Parser *p)
 {
 	static const char *const end_tags[] = {"elif", "else", "endif", NULL};
-	TemplateNode	   *first = NULL;
-	TemplateNode	   *node = NULL;
+	TemplateNode *first = NULL;
+	TemplateNode *node = NULL;
 
 	for (;;)
 	{
-		TemplateNode	   *branch = jinja_node(NODE_IF, jinja_next(p)->pos);
+		TemplateNode *branch = jinja_node(NODE_IF, jinja_next(p)->pos);
 
 		if (node != NULL)
 		{
@@ -164,11 +170,11 @@ parse_if(Parser *p)
 	return first;
 }
 
-/* set target = expression, or set target ... endset */
+/* Parses "set target = expression", or "set target ... endset". */
 static TemplateNode *
 parse_set(Parser *p)
 {
-	TemplateNode	   *node = jinja_node(NODE_SET, jinja_next(p)->pos);
+	TemplateNode *node = jinja_node(NODE_SET, jinja_next(p)->pos);
 
 	node->left = parse_target(p, NULL, true);
 	if (jinja_skip_if(p, TOK_ASSIGN))
@@ -182,11 +188,11 @@ parse_set(Parser *p)
 	return node;
 }
 
-/* with a = 1, b = 2 */
+/* Parses "with a = 1, b = 2". */
 static TemplateNode *
 parse_with(Parser *p)
 {
-	TemplateNode	   *node = jinja_node(NODE_WITH, jinja_next(p)->pos);
+	TemplateNode *node = jinja_node(NODE_WITH, jinja_next(p)->pos);
 
 	while (jinja_token(p)->type != TOK_BLOCK_END)
 	{
@@ -200,7 +206,7 @@ parse_with(Parser *p)
 	return node;
 }
 
-/* (a, b = 1): parameters, as target and default (or NULL) in turn */
+/* Parses parameters, (a, b = 1), as target and default (or NULL) in turn. */
 static void
 parse_signature(Parser *p, TemplateNode *node)
 {
@@ -228,11 +234,11 @@ parse_signature(Parser *p, TemplateNode *node)
 	jinja_expect(p, TOK_RPAREN);
 }
 
-/* macro name(parameters) */
+/* Parses "macro name(parameters)". */
 static TemplateNode *
 parse_macro(Parser *p)
 {
-	TemplateNode	   *node = jinja_node(NODE_MACRO, jinja_next(p)->pos);
+	TemplateNode *node = jinja_node(NODE_MACRO, jinja_next(p)->pos);
 
 	node->name = parse_target_name(p)->name;
 	parse_signature(p, node);
@@ -240,12 +246,12 @@ parse_macro(Parser *p)
 	return node;
 }
 
-/* call[(parameters)] macro(...) */
+/* Parses "call[(parameters)] macro(...)". */
 static TemplateNode *
 parse_call_block(Parser *p)
 {
 	int			pos = jinja_next(p)->pos;
-	TemplateNode	   *node = jinja_node(NODE_CALL_BLOCK, pos);
+	TemplateNode *node = jinja_node(NODE_CALL_BLOCK, pos);
 
 	node->name = -1;
 	if (jinja_token(p)->type == TOK_LPAREN)
@@ -257,29 +263,29 @@ parse_call_block(Parser *p)
 	return node;
 }
 
-/* filter name|name(...) */
+/* Parses "filter name|name(...)". */
 static TemplateNode *
 parse_filter_block(Parser *p)
 {
-	TemplateNode	   *node = jinja_node(NODE_FILTER_BLOCK, jinja_next(p)->pos);
+	TemplateNode *node = jinja_node(NODE_FILTER_BLOCK, jinja_next(p)->pos);
 
 	node->right = jinja_parse_filter(p, NULL, true);
 	parse_block(p, &node->body, "endfilter");
 	return node;
 }
 
-/* print a, b: not documented, but part of the core */
+/* Parses "print a, b", which Jinja2 has without documenting it. */
 static TemplateNode *
 parse_print(Parser *p)
 {
 	int			pos = jinja_next(p)->pos;
-	TemplateNode	   *node = jinja_node(NODE_IF, pos);
+	TemplateNode *node = jinja_node(NODE_IF, pos);
 
 	node->third = jinja_node(NODE_CONST, pos);
 	node->third->value = value_bool(true);
 	while (jinja_token(p)->type != TOK_BLOCK_END)
 	{
-		TemplateNode	   *print;
+		TemplateNode *print;
 
 		if (node->body.count > 0)
 			jinja_expect(p, TOK_COMMA);
@@ -290,25 +296,25 @@ parse_print(Parser *p)
 	return node;
 }
 
-/* autoescape expression */
+/* Parses "autoescape expression". */
 static TemplateNode *
 parse_autoescape(Parser *p)
 {
-	TemplateNode	   *node = jinja_node(NODE_AUTOESCAPE, jinja_next(p)->pos);
+	TemplateNode *node = jinja_node(NODE_AUTOESCAPE, jinja_next(p)->pos);
 
 	node->left = jinja_parse_expression(p, true);
 	parse_block(p, &node->body, "endautoescape");
 	return node;
 }
 
-/* One statement, whatever it is. */
+/* Parses one statement. */
 static TemplateNode *
 parse_statement(Parser *p)
 {
 	static const struct
 	{
 		const char *tag;
-		TemplateNode	   *(*parse) (Parser *p);
+		TemplateNode *(*parse) (Parser *p);
 	}			statements[] = {
 		{"if", parse_if}, {"for", parse_for}, {"set", parse_set},
 		{"macro", parse_macro}, {"call", parse_call_block},
@@ -317,7 +323,7 @@ parse_statement(Parser *p)
 	};
 	Token	   *token = jinja_token(p);
 	const char *outer = p->innermost;
-	TemplateNode	   *node = NULL;
+	TemplateNode *node = NULL;
 	int			i;
 
 	check_stack_depth();
@@ -337,14 +343,17 @@ parse_statement(Parser *p)
 	return NULL;				/* keep compiler quiet */
 }
 
-/* Text, {{ }} and statements up to one of the end tags (NULL: the end). */
+/*
+ * Parses text, {{ }} and statements up to one of the end tags; NULL means the
+ * end of the template.
+ */
 static void
 parse_until(Parser *p, NodeList *body, const char *const *end_tags)
 {
 	for (;;)
 	{
 		Token	   *token = jinja_token(p);
-		TemplateNode	   *node;
+		TemplateNode *node;
 		int			i;
 
 		CHECK_FOR_INTERRUPTS();
@@ -382,7 +391,7 @@ parse_until(Parser *p, NodeList *body, const char *const *end_tags)
 	}
 }
 
-/* A whole template. */
+/* Parses a whole template. */
 void
 jinja_parse_body(Parser *p, NodeList *body)
 {

@@ -1,8 +1,8 @@
 /*
  * jinja/scan.c
- *		Template text -> tokens.
+ *		The scanner: template text into tokens.
  *
- * The rules are Jinja2's: "{{", "{%" and "{#" begin a tag; "-" beside a
+ * The rules are those of Jinja2: "{{", "{%" and "{#" begin a tag; "-" beside a
  * delimiter strips white space on that side; end delimiters count only while
  * brackets are balanced, so that {{ {'a': {}} }} works.
  */
@@ -14,7 +14,6 @@
 #include "miscadmin.h"
 
 #include "jinja/internal.h"
-#include "value/unicode.h"
 
 int			jinja_error_position = -1;
 
@@ -27,7 +26,7 @@ typedef struct Scanner
 	StringInfoData brackets;	/* closing brackets expected */
 } Scanner;
 
-/* A syntax error, at a position for the caller's line and column. */
+/* Raises a syntax error at a position in the source. */
 void
 jinja_syntax_error(int pos, const char *fmt,...)
 {
@@ -42,7 +41,7 @@ jinja_syntax_error(int pos, const char *fmt,...)
 			(errcode(ERRCODE_SYNTAX_ERROR), errmsg("%s", message)));
 }
 
-/* Something Jinja2 has and we refuse. */
+/* Raises that something of Jinja2 is refused, at a position in the source. */
 void
 jinja_unsupported(int pos, const char *hint, const char *fmt,...)
 {
@@ -56,7 +55,7 @@ jinja_unsupported(int pos, const char *hint, const char *fmt,...)
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("%s", message),
-			 hint ? errhint("%s", hint) : errcode(ERRCODE_FEATURE_NOT_SUPPORTED)));
+			 hint ? errhint("%s", hint) : 0));
 }
 
 /* Turns a byte offset into line and column, both from 1, in characters. */
@@ -81,8 +80,8 @@ jinja_locate(const char *source, int length, int pos, int *line, int *column)
 }
 
 /*
- * Every line break becomes "\n" and one trailing line break is dropped, as
- * Jinja2 does before it looks at anything.
+ * Returns a copy of the source in which every line break is "\n" and one
+ * trailing line break is dropped; Jinja2 does so first, too.
  */
 char *
 jinja_normalize_source(const char *text, int length, int *newlength)
@@ -109,7 +108,7 @@ jinja_normalize_source(const char *text, int length, int *newlength)
 	return result;
 }
 
-/* Adds a token that stands at pos. */
+/* Adds a token that begins at pos, and returns it. */
 static Token *
 add_token(Scanner *s, TokenType type, int pos, int length)
 {
@@ -133,7 +132,7 @@ add_token(Scanner *s, TokenType type, int pos, int length)
 	return token;
 }
 
-/* Does the source continue with this text at pos? */
+/* Returns whether the source continues with this text at pos. */
 static bool
 at(const Scanner *s, int pos, const char *text)
 {
@@ -143,7 +142,7 @@ at(const Scanner *s, int pos, const char *text)
 		memcmp(s->source + pos, text, length) == 0;
 }
 
-/* Position after any white space, in Python's sense of it. */
+/* Returns the position after white space of Unicode. */
 static int
 skip_space(const Scanner *s, int pos)
 {
@@ -159,7 +158,7 @@ skip_space(const Scanner *s, int pos)
 	return pos;
 }
 
-/* Adds template text, without trailing white space if strip. */
+/* Adds template text; strip: without trailing white space. */
 static void
 add_data(Scanner *s, int from, int to, bool strip)
 {
@@ -175,38 +174,21 @@ add_data(Scanner *s, int from, int to, bool strip)
 }
 
 /*
- * If a raw block begins at pos ("{%", sign, "raw", "%}"), returns the
- * position after its opening tag, else -1.
+ * Matches the tag "raw" or "endraw" at pos ("{%", sign, word, sign, "%}").
+ * Returns the position after the tag and after the white space that "-%}"
+ * strips, or -1 when another tag stands there.  Only "endraw" may end in "+%}".
  */
 static int
-match_raw_begin(const Scanner *s, int pos)
+match_raw_tag(const Scanner *s, int pos, const char *word)
 {
 	pos += 2;
 	if (pos < s->length && (s->source[pos] == '-' || s->source[pos] == '+'))
 		pos++;
 	pos = skip_space(s, pos);
-	if (!at(s, pos, "raw"))
+	if (!at(s, pos, word))
 		return -1;
-	pos = skip_space(s, pos + 3);
-	if (at(s, pos, "-%}"))
-		return skip_space(s, pos + 3);
-	if (at(s, pos, "%}"))
-		return pos + 2;
-	return -1;
-}
-
-/* Like match_raw_begin for the end of a raw block. */
-static int
-match_raw_end(const Scanner *s, int pos)
-{
-	pos += 2;
-	if (pos < s->length && (s->source[pos] == '-' || s->source[pos] == '+'))
-		pos++;
-	pos = skip_space(s, pos);
-	if (!at(s, pos, "endraw"))
-		return -1;
-	pos = skip_space(s, pos + 6);
-	if (at(s, pos, "+%}"))
+	pos = skip_space(s, pos + strlen(word));
+	if (at(s, pos, "+%}") && strcmp(word, "endraw") == 0)
 		return pos + 3;
 	if (at(s, pos, "-%}"))
 		return skip_space(s, pos + 3);
@@ -215,7 +197,7 @@ match_raw_end(const Scanner *s, int pos)
 	return -1;
 }
 
-/* Copies a raw block out as data; body is where its text begins. */
+/* Adds the text of a raw block as data.  "body" is where the text begins. */
 static void
 scan_raw(Scanner *s, int body)
 {
@@ -227,7 +209,7 @@ scan_raw(Scanner *s, int body)
 
 		if (s->source[pos] != '{' || !at(s, pos, "{%"))
 			continue;
-		end = match_raw_end(s, pos);
+		end = match_raw_tag(s, pos, "endraw");
 		if (end < 0)
 			continue;
 		add_data(s, body, pos, s->source[pos + 2] == '-');
@@ -293,7 +275,7 @@ scan_name(Scanner *s)
 		utext_make(s->source + start, s->pos - start);
 }
 
-/* Digits with single underscores between them; position after them. */
+/* Returns the position after digits with single underscores between them. */
 static int
 skip_digits(const Scanner *s, int pos)
 {
@@ -311,7 +293,7 @@ skip_digits(const Scanner *s, int pos)
 	return pos;
 }
 
-/* End of a float literal at pos, or -1 if there is none. */
+/* Returns the end of a float literal at pos, or -1 when there is none. */
 static int
 match_float(const Scanner *s, int pos)
 {
@@ -341,7 +323,7 @@ match_float(const Scanner *s, int pos)
 	return pos == -1 ? end : -1;
 }
 
-/* End of an integer literal in a base with a prefix letter. */
+/* Returns the end of an integer literal whose prefix names its base, or -1. */
 static int
 match_prefixed(const Scanner *s, int pos, const char *digits)
 {
@@ -361,7 +343,10 @@ match_prefixed(const Scanner *s, int pos, const char *digits)
 	return end > pos + 2 ? end : -1;
 }
 
-/* End of an integer literal; "0" followed by digits ends after the zeros. */
+/*
+ * Returns the end of an integer literal and sets *base; a literal that begins
+ * with 0 ends after its zeros.
+ */
 static int
 match_integer(const Scanner *s, int pos, int *base)
 {
@@ -434,7 +419,7 @@ scan_number(Scanner *s)
 	s->pos = end;
 }
 
-/* Reads n hexadecimal digits of an escape in a string literal. */
+/* Returns the value of hexadecimal digits of an escape in a string literal. */
 static uint32
 scan_hex(const Scanner *s, int pos, int end, int digits)
 {
@@ -468,7 +453,10 @@ append_escape(StringInfo buf, int pos, uint32 c)
 	utext_append_char(buf, c);
 }
 
-/* One escape; pos is after the backslash.  Returns the position after it. */
+/*
+ * Appends the character of an escape; pos is after the backslash. Returns the
+ * position after the escape.
+ */
 static int
 scan_escape(const Scanner *s, StringInfo buf, int pos, int end)
 {
@@ -508,7 +496,9 @@ scan_escape(const Scanner *s, StringInfo buf, int pos, int end)
 	appendStringInfoChar(buf, '\\');
 	if ((unsigned char) c >= 0x80)
 	{
-		/* Python escapes it first, and what is left is that escape's text */
+		/*
+		 * Python escapes the character first; the text of that escape remains
+		 */
 		int			used;
 		uint32		ch = utext_decode(s->source + pos, end - pos, &used);
 
@@ -556,13 +546,13 @@ scan_string(Scanner *s)
 			else
 				appendStringInfoChar(&buf, s->source[pos++]);
 		}
-		/* add_token may have moved nothing since, so token is still valid */
+		/* no token was added since, so that the pointer is still valid */
 		token->value = utext_make(buf.data, buf.len);
 	}
 	s->pos = end + 1;
 }
 
-/* Keeps count of brackets, so that end delimiters inside them do not count. */
+/* Counts brackets: end delimiters inside brackets do not end a tag. */
 static void
 balance(Scanner *s, char c)
 {
@@ -629,7 +619,7 @@ scan_operator(Scanner *s)
 					   used, s->source + s->pos);
 }
 
-/* One token inside a tag or an expression. */
+/* Adds one token inside a tag or an expression. */
 static void
 scan_token(Scanner *s)
 {
@@ -654,7 +644,10 @@ scan_token(Scanner *s)
 		scan_operator(s);
 }
 
-/* Position after the end delimiter at s->pos, or -1 if there is none. */
+/*
+ * Returns the position after the end delimiter at s->pos, or -1 when there is
+ * none.
+ */
 static int
 match_end(const Scanner *s, bool block)
 {
@@ -670,7 +663,7 @@ match_end(const Scanner *s, bool block)
 	return -1;
 }
 
-/* The inside of {{ }} or {% %}, with its end. */
+/* Adds the tokens inside {{ }} or {% %}, and its end. */
 static void
 scan_tag(Scanner *s, bool block)
 {
@@ -698,7 +691,10 @@ scan_tag(Scanner *s, bool block)
 	}
 }
 
-/* The next tag at or after pos, or the end of the source. */
+/*
+ * Returns the position of the next tag at or after pos, or the end of the
+ * source.
+ */
 static int
 find_tag(const Scanner *s, int pos)
 {
@@ -717,7 +713,7 @@ find_tag(const Scanner *s, int pos)
 	return s->length;
 }
 
-/* One stretch of text and the tag that ends it. */
+/* Adds one stretch of text and the tag that ends it. */
 static void
 scan_root(Scanner *s)
 {
@@ -736,7 +732,7 @@ scan_root(Scanner *s)
 		return;
 	}
 	block = s->source[tag + 1] == '%';
-	if (block && (raw = match_raw_begin(s, tag)) >= 0)
+	if (block && (raw = match_raw_tag(s, tag, "raw")) >= 0)
 	{
 		scan_raw(s, raw);
 		return;
@@ -751,7 +747,7 @@ scan_root(Scanner *s)
 
 /*
  * Fills the list with the tokens of a whole template, or of one expression
- * without delimiters.  Raises on what is no token.
+ * without delimiters. Raises for text that is no token.
  */
 void
 jinja_scan(const char *source, int length, bool expression, TokenList *tokens)

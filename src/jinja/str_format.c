@@ -1,14 +1,14 @@
 /*
  * jinja/str_format.c
- *		'{:d}'.format(x)
+ *		Python's str.format(): '{:d}'.format(x).
  */
 #include "common/common.h"
 
 #include <math.h>
 
-#include "value/format.h"
+#include "jinja/internal.h"
 
-/* The state of one format() call. */
+/* The state of one call of format(). */
 typedef struct BraceFormat
 {
 	const CallArgs *call;
@@ -17,7 +17,7 @@ typedef struct BraceFormat
 	bool		markup;
 } BraceFormat;
 
-/* Digits of a width or precision. */
+/* Reads the digits of a width or precision; returns -1 when there are none. */
 static int64
 spec_amount(const char **p, const char *end)
 {
@@ -27,13 +27,13 @@ spec_amount(const char **p, const char *end)
 	{
 		amount = Max(amount, 0) * 10 + (**p - '0');
 		if (amount > INT_MAX)
-			jinja_fail("too many decimal digits in format string");
+			value_fail("too many decimal digits in format string");
 		(*p)++;
 	}
 	return amount;
 }
 
-/* Takes a format specification apart. */
+/* Reads a format specification.  Raises when it is malformed. */
 static void
 parse_spec(const Value *text, FormatSpec *spec)
 {
@@ -58,7 +58,7 @@ parse_spec(const Value *text, FormatSpec *spec)
 	if (p < end && (*p == '+' || *p == '-' || *p == ' '))
 		spec->sign = *p++;
 	if (p < end && *p == 'z')
-		jinja_fail_refused(NULL, "format option \"z\" is not supported");
+		value_fail_refused(NULL, "format option \"z\" is not supported");
 	if (p < end && *p == '#')
 	{
 		spec->alternate = true;
@@ -76,22 +76,25 @@ parse_spec(const Value *text, FormatSpec *spec)
 	if (p < end && (*p == ',' || *p == '_'))
 		spec->grouping = *p++;
 	if (p < end && (*p == ',' || *p == '_'))
-		jinja_fail("cannot specify both ',' and '_'");
+		value_fail("cannot specify both ',' and '_'");
 	spec->precision = -1;
 	if (p < end && *p == '.')
 	{
 		p++;
 		spec->precision = spec_amount(&p, end);
 		if (spec->precision < 0)
-			jinja_fail("format specifier missing precision");
+			value_fail("format specifier missing precision");
 	}
 	if (p < end)
 		spec->type = *p++;
 	if (p < end || (unsigned char) spec->type >= 0x80)
-		jinja_fail("invalid format specifier");
+		value_fail("invalid format specifier");
 }
 
-/* Fills text up to the width. */
+/*
+ * Appends text filled up to the width. The first "lead" bytes are sign and
+ * prefix, which stand before the filling of "=".
+ */
 static void
 append_aligned(StringInfo buf, const char *s, int length, int lead,
 			   const FormatSpec *spec, char align)
@@ -101,7 +104,7 @@ append_aligned(StringInfo buf, const char *s, int length, int lead,
 		align == '=' ? missing : 0;
 	int64		i;
 
-	utext_check_size(buf->len + length + missing * 4);
+	value_check_size(buf->len + length + missing * 4);
 	if (align == '=')
 		appendBinaryStringInfo(buf, s, lead);
 	for (i = 0; i < before; i++)
@@ -112,29 +115,29 @@ append_aligned(StringInfo buf, const char *s, int length, int lead,
 		utext_append_char(buf, spec->fill ? spec->fill : ' ');
 }
 
-/* A string by a specification. */
+/* Appends a string by a specification. */
 static void
 spec_text(StringInfo buf, const FormatSpec *spec, const Value *value)
 {
 	Value		text = *value;
 
 	if (spec->type != 0 && spec->type != 's')
-		jinja_fail("unknown format code '%c' for object of type 'str'", spec->type);
+		value_fail("unknown format code '%c' for object of type 'str'", spec->type);
 	if (spec->sign)
-		jinja_fail("sign not allowed in string format specifier");
+		value_fail("sign not allowed in string format specifier");
 	if (spec->alternate)
-		jinja_fail("alternate form (#) not allowed in string format specifier");
+		value_fail("alternate form (#) not allowed in string format specifier");
 	if (spec->align == '=' && !spec->zero)
-		jinja_fail("'=' alignment not allowed in string format specifier");
+		value_fail("'=' alignment not allowed in string format specifier");
 	if (spec->grouping)
-		jinja_fail("cannot specify '%c' with 's'", spec->grouping);
+		value_fail("cannot specify '%c' with 's'", spec->grouping);
 	if (spec->precision >= 0)
 		text.length = utext_offset(text.u.string, text.length, spec->precision);
 	append_aligned(buf, text.u.string, text.length, 0, spec,
 				   spec->align && !spec->zero ? spec->align : '<');
 }
 
-/* Sign, prefix and digits by a specification. */
+/* Appends sign, prefix and digits by a specification. */
 static void
 spec_number(StringInfo buf, const FormatSpec *spec, bool negative,
 			const char *prefix, const char *digits, int group)
@@ -144,13 +147,13 @@ spec_number(StringInfo buf, const FormatSpec *spec, bool negative,
 	char	   *text;
 
 	if (spec->grouping || (spec->fill == '0' && spec->align == '='))
-		digits = group_digits(digits, spec->grouping, group,
-							  spec->fill == '0' && spec->align == '=' ? spec->width - lead : 0);
+		digits = format_group_digits(digits, spec->grouping, group,
+									 spec->fill == '0' && spec->align == '=' ? spec->width - lead : 0);
 	text = psprintf("%s%s%s", sign, prefix, digits);
 	append_aligned(buf, text, strlen(text), lead, spec, spec->align ? spec->align : '>');
 }
 
-/* A double by a specification. */
+/* Appends a double by a specification. */
 static void
 spec_double(StringInfo buf, const FormatSpec *spec, double d)
 {
@@ -170,7 +173,7 @@ spec_double(StringInfo buf, const FormatSpec *spec, double d)
 		char		text[400];
 
 		precision = Max(precision, 1);
-		digits = double_digits(fabs(d), 'g', precision, spec->alternate);
+		digits = format_double_digits(fabs(d), 'g', precision, spec->alternate);
 		if (isfinite(d))
 		{
 			snprintf(text, sizeof(text), "%.*e", (int) Min(precision, MAX_PRECISION) - 1, fabs(d));
@@ -191,18 +194,18 @@ spec_double(StringInfo buf, const FormatSpec *spec, double d)
 		}
 	}
 	else if (type == '%')
-		digits = psprintf("%s%%", double_digits(fabs(d * 100), 'f',
-												precision < 0 ? 6 : precision, spec->alternate));
+		digits = psprintf("%s%%", format_double_digits(fabs(d * 100), 'f',
+													   precision < 0 ? 6 : precision, spec->alternate));
 	else if (strchr("eEfFgG", type))
-		digits = double_digits(fabs(d), type, precision < 0 ? 6 :
-							   (type | 0x20) == 'g' && precision == 0 ? 1 : precision,
-							   spec->alternate);
+		digits = format_double_digits(fabs(d), type, precision < 0 ? 6 :
+									  (type | 0x20) == 'g' && precision == 0 ? 1 : precision,
+									  spec->alternate);
 	else
-		jinja_fail("unknown format code '%c' for object of type 'float'", type);
+		value_fail("unknown format code '%c' for object of type 'float'", type);
 	spec_number(buf, spec, negative, "", digits, 3);
 }
 
-/* An integer by a specification. */
+/* Appends an integer by a specification. */
 static void
 spec_integer(StringInfo buf, const FormatSpec *spec, const Value *value)
 {
@@ -218,17 +221,17 @@ spec_integer(StringInfo buf, const FormatSpec *spec, const Value *value)
 		return;
 	}
 	if (strchr("bcdoxXn", type) == NULL)
-		jinja_fail("unknown format code '%c' for object of type 'int'", type);
+		value_fail("unknown format code '%c' for object of type 'int'", type);
 	if (spec->precision >= 0)
-		jinja_fail("precision not allowed in integer format specifier");
+		value_fail("precision not allowed in integer format specifier");
 	if (type == 'c')
 	{
 		FormatSpec	c = {0};
 
 		if (spec->sign)
-			jinja_fail("sign not allowed with integer format specifier 'c'");
+			value_fail("sign not allowed with integer format specifier 'c'");
 		if (spec->alternate || spec->grouping)
-			jinja_fail("option not allowed with integer format specifier 'c'");
+			value_fail("option not allowed with integer format specifier 'c'");
 		c.type = 'c';
 		initStringInfo(&text);
 		format_char(&text, &c, value);
@@ -236,22 +239,22 @@ spec_integer(StringInfo buf, const FormatSpec *spec, const Value *value)
 		return;
 	}
 	if (spec->grouping == ',' && base != 10)
-		jinja_fail("cannot specify ',' with '%c'", type);
+		value_fail("cannot specify ',' with '%c'", type);
 	if (spec->grouping && type == 'n')
-		jinja_fail("cannot specify '%c' with 'n'", spec->grouping);
+		value_fail("cannot specify '%c' with 'n'", spec->grouping);
 	if (spec->alternate && base != 10)
 	{
 		prefix[0] = '0';
 		prefix[1] = type;
 	}
 	spec_number(buf, spec, number_is_negative(value), prefix,
-				integer_digits(&magnitude, base, type == 'X'), base == 10 ? 3 : 4);
+				format_integer_digits(&magnitude, base, type == 'X'), base == 10 ? 3 : 4);
 }
 
-/* format(value, specification) */
+/* Appends format(value, specification). */
 static void
-format_value(Eval *ev, StringInfo buf, const Value *value, const Value *spec_text_value,
-			 bool markup)
+apply_spec(Eval *ev, StringInfo buf, const Value *value, const Value *spec_text_value,
+		   bool markup)
 {
 	FormatSpec	spec;
 	Value		number = *value;
@@ -259,15 +262,15 @@ format_value(Eval *ev, StringInfo buf, const Value *value, const Value *spec_tex
 
 	if (spec_text_value->length == 0)
 	{
-		text = value_soft_str(ev, value);
+		text = value_soft_str(&ev->budget, value);
 		if (markup)
 			text = utext_escape(&text);
-		utext_check_size((int64) buf->len + text.length);
+		value_check_size((int64) buf->len + text.length);
 		appendBinaryStringInfo(buf, text.u.string, text.length);
 		return;
 	}
 	if (value->kind == VAL_STRING && (value->flags & VF_MARKUP))
-		jinja_fail("unsupported format specification for Markup");
+		value_fail("unsupported format specification for Markup");
 	parse_spec(spec_text_value, &spec);
 	if (markup)
 	{
@@ -275,7 +278,7 @@ format_value(Eval *ev, StringInfo buf, const Value *value, const Value *spec_tex
 		Value		none = *spec_text_value;
 
 		initStringInfo(&plain);
-		format_value(ev, &plain, value, &none, false);
+		apply_spec(ev, &plain, value, &none, false);
 		utext_escape_into(buf, plain.data, plain.len);
 		return;
 	}
@@ -288,10 +291,13 @@ format_value(Eval *ev, StringInfo buf, const Value *value, const Value *spec_tex
 	else if (value_is_integer(&number))
 		spec_integer(buf, &spec, &number);
 	else
-		jinja_fail("unsupported format string passed to %s.__format__", value_type(value));
+		value_fail("unsupported format string passed to %s.__format__", value_type(value));
 }
 
-/* The argument a field begins with. */
+/*
+ * Returns the argument that a field names by number, by keyword or by its
+ * place.
+ */
 static Value
 field_argument(BraceFormat *f, const char *name, int length)
 {
@@ -305,18 +311,18 @@ field_argument(BraceFormat *f, const char *name, int length)
 		if (f->next != 0 || f->automatic)
 		{
 			if (f->automatic != (length == 0))
-				jinja_fail("cannot switch between manual field specification and automatic field numbering");
+				value_fail("cannot switch between manual field specification and automatic field numbering");
 		}
 		f->automatic = length == 0;
 		i = f->next++;
 		if (length > 0)
 		{
 			if (!number_parse_int(name, length, 10, &number) || number.kind != VAL_INT)
-				jinja_fail("too many decimal digits in format string");
+				value_fail("too many decimal digits in format string");
 			i = (int) Min(number.u.integer, INT_MAX);
 		}
 		if (i >= f->call->nargs)
-			jinja_fail("replacement index %d out of range for positional args tuple", i);
+			value_fail("replacement index %d out of range for positional args tuple", i);
 		return f->call->args[i];
 	}
 	for (i = 0; i < f->call->nkeywords; i++)
@@ -325,10 +331,10 @@ field_argument(BraceFormat *f, const char *name, int length)
 			memcmp(f->call->keywords[i].name, name, length) == 0)
 			return f->call->keywords[i].value;
 	}
-	jinja_fail("key %s is missing", quote_repr(&text));
+	value_fail("key %s is missing", value_quote(&text));
 }
 
-/* [index] after the name of a field */
+/* Returns the item of [index] after the name of a field. */
 static Value
 field_item(Eval *ev, const Value *object, const char *name, int length)
 {
@@ -337,7 +343,7 @@ field_item(Eval *ev, const Value *object, const char *name, int length)
 	Value		result;
 
 	if (length == 0)
-		jinja_fail("empty attribute in format string");
+		value_fail("empty attribute in format string");
 	if (isdigit((unsigned char) name[0]) && strspn(name, "0123456789") >= length &&
 		number_parse_int(name, length, 10, &number))
 		key = number;
@@ -346,16 +352,16 @@ field_item(Eval *ev, const Value *object, const char *name, int length)
 		object->kind == VAL_DICT)
 	{
 		result = jinja_getitem(ev, object, &key);
-		if (result.kind == VAL_UNDEFINED || result.kind == VAL_METHOD)
-			jinja_fail("%s not found", quote_repr(&key));
+		if (result.kind == VAL_UNDEFINED || jinja_is_object(&result, &jinja_method_type))
+			value_fail("%s not found", value_quote(&key));
 		return result;
 	}
 	if (object->kind == VAL_UNDEFINED)
 		value_fail_undefined(object);
-	jinja_fail("'%s' object is not subscriptable", value_type(object));
+	value_fail("'%s' object is not subscriptable", value_type(object));
 }
 
-/* name[index].attribute: the value of a field */
+/* Returns the value of a field: name[index]. */
 static Value
 field_value(Eval *ev, BraceFormat *f, const char *name, int length)
 {
@@ -370,15 +376,15 @@ field_value(Eval *ev, BraceFormat *f, const char *name, int length)
 		const char *close;
 
 		if (name[end] != '[')
-			jinja_fail_refused("Use an item: {0[key]}.",
+			value_fail_refused("Use an item: {0[key]}.",
 							   "attribute access in format() is not supported");
 		close = memchr(name + end, ']', length - end);
 		if (close == NULL)
-			jinja_fail("missing ']' in format string");
+			value_fail("missing ']' in format string");
 		value = field_item(ev, &value, name + end + 1, close - name - end - 1);
 		end = close - name + 1;
 		if (end < length && name[end] != '[' && name[end] != '.')
-			jinja_fail("only '.' or '[' may follow ']' in format field specifier");
+			value_fail("only '.' or '[' may follow ']' in format field specifier");
 	}
 	return value;
 }
@@ -386,7 +392,9 @@ field_value(Eval *ev, BraceFormat *f, const char *name, int length)
 static void brace_into(Eval *ev, StringInfo buf, BraceFormat *f, const char *p,
 					   const char *end, int depth);
 
-/* One field, without its braces: name!conversion:specification */
+/*
+ * Appends one field, given without its braces: name!conversion:specification.
+ */
 static void
 format_field(Eval *ev, StringInfo buf, BraceFormat *f, const char *p,
 			 const char *end, int depth)
@@ -405,7 +413,7 @@ format_field(Eval *ev, StringInfo buf, BraceFormat *f, const char *p,
 		else if (*p == ']')
 			brackets = 0;
 		else if (*p == '{' && brackets == 0)
-			jinja_fail("unexpected '{' in field name");
+			value_fail("unexpected '{' in field name");
 		p++;
 	}
 	value = field_value(ev, f, name, p - name);
@@ -414,30 +422,30 @@ format_field(Eval *ev, StringInfo buf, BraceFormat *f, const char *p,
 		p++;
 		conversion = p < end ? *p++ : 0;
 		if (conversion == 0 || (p < end && *p != ':'))
-			jinja_fail("expected ':' after conversion specifier");
+			value_fail("expected ':' after conversion specifier");
 	}
 	if (conversion == 's')
-		value = value_str(ev, &value);
+		value = value_str(&ev->budget, &value);
 	else if (conversion == 'r')
-		value = value_repr(ev, &value);
+		value = value_repr(&ev->budget, &value);
 	else if (conversion == 'a')
-		value = ascii_repr(ev, &value);
+		value = value_ascii(&ev->budget, &value);
 	else if (conversion != 0)
-		jinja_fail("unknown conversion specifier '%c'", conversion);
+		value_fail("unknown conversion specifier '%c'", conversion);
 	initStringInfo(&spec);
 	if (p < end)
 		brace_into(ev, &spec, f, p + 1, end, depth + 1);
 	spec_value = utext_from_buffer(&spec);
-	format_value(ev, buf, &value, &spec_value, f->markup && depth == 0);
+	apply_spec(ev, buf, &value, &spec_value, f->markup && depth == 0);
 }
 
-/* Text with fields in braces. */
+/* Appends text with fields in braces. */
 static void
 brace_into(Eval *ev, StringInfo buf, BraceFormat *f, const char *p,
 		   const char *end, int depth)
 {
 	if (depth > 2)
-		jinja_fail("max string recursion exceeded");
+		value_fail("max string recursion exceeded");
 	while (p < end)
 	{
 		const char *start = p;
@@ -455,7 +463,7 @@ brace_into(Eval *ev, StringInfo buf, BraceFormat *f, const char *p,
 			continue;
 		}
 		if (*p == '}')
-			jinja_fail("single '}' encountered in format string");
+			value_fail("single '}' encountered in format string");
 		for (p++; p < end && nesting > 0; p++)
 		{
 			if (*p == '{')
@@ -464,16 +472,16 @@ brace_into(Eval *ev, StringInfo buf, BraceFormat *f, const char *p,
 				nesting--;
 		}
 		if (nesting > 0)
-			jinja_fail(start + 1 == end ? "single '{' encountered in format string" :
+			value_fail(start + 1 == end ? "single '{' encountered in format string" :
 					   "expected '}' before end of string");
 		format_field(ev, buf, f, start + 1, p - 1, depth);
 	}
-	utext_check_size(buf->len);
+	value_check_size(buf->len);
 }
 
-/* format.format(...) */
+/* Returns format.format(...). */
 Value
-brace_format(Eval *ev, const Value *format, const CallArgs *call)
+jinja_format_braces(Eval *ev, const Value *format, const CallArgs *call)
 {
 	BraceFormat f = {call, 0, false, (format->flags & VF_MARKUP) != 0};
 	StringInfoData buf;

@@ -1,11 +1,11 @@
 /*
  * jinja/symbols.c
- *		Which names a scope hides before it has given them a value.
+ *		The names that a scope hides before it gives them a value.
  *
- * Jinja2 decides when it compiles where a name lives: one that a scope sets,
- * without having read it first, belongs to that scope from its beginning.
+ * Jinja2 decides at compile time where a name lives: a name that a scope sets,
+ * without having read it before, belongs to that scope from its beginning.
  * Inner scopes then see it as undefined until it is set, even if the context
- * has a value of that name.  This file repeats that decision.
+ * has a value of that name.  This file makes the same decision.
  */
 #include "common/common.h"
 
@@ -13,7 +13,7 @@
 
 #include "jinja/internal.h"
 
-/* What a name of a scope is before the scope runs. */
+/* The source of the value that a name of a scope has before the scope runs. */
 typedef enum Load
 {
 	LOAD_PARAMETER,
@@ -40,14 +40,14 @@ typedef struct Symbols
 typedef struct Analyser
 {
 	Template   *template;
-	Symbols    *symbols;		/* of the scope being looked at */
+	Symbols    *symbols;		/* of the scope under analysis */
 } Analyser;
 
 static void visit_body(Analyser *a, const NodeList *body);
 static void visit_expression(Analyser *a, const TemplateNode *node);
 static void analyse_inner(Template *t, const Symbols *outer, NodeList *body);
 
-/* The entry of a name in this very scope, or NULL. */
+/* Returns the entry of a name in this very scope, or NULL. */
 static Symbol *
 find_symbol(const Symbols *s, int name)
 {
@@ -61,7 +61,7 @@ find_symbol(const Symbols *s, int name)
 	return NULL;
 }
 
-/* Does this scope or one outside it know the name? */
+/* Returns whether this scope or one outside knows the name. */
 static bool
 is_known(const Symbols *s, int name)
 {
@@ -73,7 +73,7 @@ is_known(const Symbols *s, int name)
 	return false;
 }
 
-/* Adds a name. */
+/* Adds a name to a scope. */
 static Symbol *
 add_symbol(Symbols *s, int name, Load load)
 {
@@ -93,7 +93,7 @@ add_symbol(Symbols *s, int name, Load load)
 	return symbol;
 }
 
-/* A name is read. */
+/* Notes that a name is read. */
 static void
 load_name(Symbols *s, int name)
 {
@@ -101,7 +101,7 @@ load_name(Symbols *s, int name)
 		add_symbol(s, name, LOAD_RESOLVE);
 }
 
-/* A name is set. */
+/* Notes that a name is set. */
 static void
 store_name(Symbols *s, int name)
 {
@@ -112,7 +112,7 @@ store_name(Symbols *s, int name)
 	symbol->stored = true;
 }
 
-/* A name is a parameter of the scope. */
+/* Notes that a name is a parameter of the scope. */
 static void
 declare_parameter(Symbols *s, int name)
 {
@@ -124,7 +124,7 @@ declare_parameter(Symbols *s, int name)
 	symbol->stored = true;
 }
 
-/* Declares a name the engine binds, if the template mentions it. */
+/* Declares a name that the engine binds, when the template mentions it. */
 static void
 declare_text(Template *t, Symbols *s, const char *name)
 {
@@ -137,7 +137,9 @@ declare_text(Template *t, Symbols *s, const char *name)
 	}
 }
 
-/* The names of a target; parameter: of a loop or with block. */
+/*
+ * Notes the names of a target; parameter: the target of a loop or with block.
+ */
 static void
 visit_target(Analyser *a, const TemplateNode *target, bool parameter)
 {
@@ -156,7 +158,7 @@ visit_target(Analyser *a, const TemplateNode *target, bool parameter)
 	}
 }
 
-/* The names an expression reads. */
+/* Notes the names that an expression reads. */
 static void
 visit_expression(Analyser *a, const TemplateNode *node)
 {
@@ -181,7 +183,7 @@ visit_expression(Analyser *a, const TemplateNode *node)
 	visit_expression(a, node->starstar);
 }
 
-/* A copy of a scope, for a branch. */
+/* Returns a copy of a scope, for a branch. */
 static Symbols
 copy_symbols(const Symbols *s)
 {
@@ -193,7 +195,10 @@ copy_symbols(const Symbols *s)
 	return copy;
 }
 
-/* Takes what a branch found into the scope; it overrides what is there. */
+/*
+ * Takes the names of a branch into the scope; they override what the scope
+ * knows.
+ */
 static void
 merge_branch(Symbols *s, const Symbols *branch)
 {
@@ -211,8 +216,9 @@ merge_branch(Symbols *s, const Symbols *branch)
 }
 
 /*
- * After an if, what only its branches set comes from outside until then: one
- * of them may not be taken.
+ * Takes the names of the branches of an "if" into the scope. A name that only
+ * branches set has the value from outside before, because a branch may not be
+ * taken.
  */
 static void
 merge_branches(Symbols *s, const Symbols *branches, int count)
@@ -233,7 +239,7 @@ merge_branches(Symbols *s, const Symbols *branches, int count)
 	}
 }
 
-/* elif: an if without branches of its own after it */
+/* Notes the names of an elif: an "if" without branches after it. */
 static void
 visit_elif(Analyser *a, const TemplateNode *node)
 {
@@ -248,7 +254,10 @@ visit_elif(Analyser *a, const TemplateNode *node)
 	merge_branches(s, &branch, 1);
 }
 
-/* if: body, elif parts and else are looked at side by side. */
+/*
+ * Notes the names of an "if": body, elif parts and else are analysed side by
+ * side.
+ */
 static void
 visit_if(Analyser *a, const TemplateNode *node)
 {
@@ -277,7 +286,7 @@ visit_if(Analyser *a, const TemplateNode *node)
 	merge_branches(s, branches, 3);
 }
 
-/* One statement, as far as it concerns the scope it stands in. */
+/* Notes the names of a statement that belong to the scope around it. */
 static void
 visit_statement(Analyser *a, const TemplateNode *node)
 {
@@ -320,7 +329,7 @@ visit_statement(Analyser *a, const TemplateNode *node)
 	}
 }
 
-/* Statements of one scope. */
+/* Notes the names of the statements of one scope. */
 static void
 visit_body(Analyser *a, const NodeList *body)
 {
@@ -330,7 +339,7 @@ visit_body(Analyser *a, const NodeList *body)
 		visit_statement(a, body->items[i]);
 }
 
-/* Notes the names a scope hides. */
+/* Adds the names that a scope hides to a list. */
 static void
 note_undefined(const Symbols *s, NameList *list)
 {
@@ -346,7 +355,10 @@ note_undefined(const Symbols *s, NameList *list)
 	}
 }
 
-/* A scope with parameters declared already: its own body, then inner ones. */
+/*
+ * Analyses a scope whose parameters are declared: its own body, then inner
+ * scopes.
+ */
 static void
 analyse_scope(Template *t, Symbols *s, NodeList *body, NameList *hidden)
 {
@@ -357,7 +369,7 @@ analyse_scope(Template *t, Symbols *s, NodeList *body, NameList *hidden)
 	analyse_inner(t, s, body);
 }
 
-/* The scopes a statement opens. */
+/* Analyses the scopes that a statement opens. */
 static void
 analyse_statement(Template *t, const Symbols *outer, TemplateNode *node)
 {
@@ -411,7 +423,7 @@ analyse_statement(Template *t, const Symbols *outer, TemplateNode *node)
 	}
 }
 
-/* The scopes that the statements of a body open. */
+/* Analyses the scopes that the statements of a body open. */
 static void
 analyse_inner(Template *t, const Symbols *outer, NodeList *body)
 {
@@ -421,7 +433,7 @@ analyse_inner(Template *t, const Symbols *outer, NodeList *body)
 		analyse_statement(t, outer, body->items[i]);
 }
 
-/* Finds out, for every scope of a template, which names it hides. */
+/* Notes, for every scope of a template, the names that it hides. */
 void
 jinja_analyse_scopes(Template *template)
 {

@@ -1,136 +1,130 @@
 /*
  * jinja/tests.c
- *		The tests: what may stand after "is".
+ *		The tests: what may follow "is".
  */
 #include "common/common.h"
 
 #include "jinja/internal.h"
-#include "value/unicode.h"
 
-/* defined */
+/* The test defined. */
 static Value
 test_defined(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	return value_bool(argv[0].kind != VAL_UNDEFINED);
 }
 
-/* undefined */
+/* The test undefined. */
 static Value
 test_undefined(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	return value_bool(argv[0].kind == VAL_UNDEFINED);
 }
 
-/* none */
+/* The test none. */
 static Value
 test_none(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	return value_bool(argv[0].kind == VAL_NONE);
 }
 
-/* boolean */
+/* The test boolean. */
 static Value
 test_boolean(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	return value_bool(argv[0].kind == VAL_BOOL);
 }
 
-/* true */
+/* The test true. */
 static Value
 test_true(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	return value_bool(argv[0].kind == VAL_BOOL && argv[0].u.boolean);
 }
 
-/* false */
+/* The test false. */
 static Value
 test_false(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	return value_bool(argv[0].kind == VAL_BOOL && !argv[0].u.boolean);
 }
 
-/* integer: booleans are none */
+/* The test integer; a bool is none. */
 static Value
 test_integer(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	return value_bool(argv[0].kind == VAL_INT || argv[0].kind == VAL_BIGINT);
 }
 
-/* float */
+/* The test float. */
 static Value
 test_float(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	return value_bool(argv[0].kind == VAL_FLOAT);
 }
 
-/* number: booleans are, too */
+/* The test number; a bool is one. */
 static Value
 test_number(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	return value_bool(value_is_number(&argv[0]));
 }
 
-/* string */
+/* The test string. */
 static Value
 test_string(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	return value_bool(argv[0].kind == VAL_STRING);
 }
 
-/* mapping */
+/* The test mapping. */
 static Value
 test_mapping(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	return value_bool(argv[0].kind == VAL_DICT);
 }
 
-/* sequence: whatever has a length and items, strings and dicts included */
+/*
+ * The test sequence: values with a length and items, strings and dicts
+ * included.
+ */
 static Value
 test_sequence(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	return value_bool(value_has_length(&argv[0]) && argv[0].kind != VAL_VIEW && argv[0].kind != VAL_LOOP);
+	return value_bool(value_has_length(&argv[0]) && argv[0].kind != VAL_VIEW &&
+					  argv[0].kind != VAL_OBJECT);
 }
 
-/* iterable */
+/* The test iterable. */
 static Value
 test_iterable(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	return value_bool(value_is_iterable(&argv[0]));
 }
 
-/* callable */
+/* The test callable. */
 static Value
 test_callable(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	switch ((ValueKind) argv[0].kind)
-	{
-		case VAL_UNDEFINED:
-		case VAL_METHOD:
-		case VAL_GLOBAL:
-		case VAL_MACRO:
-		case VAL_LOOP:
-		case VAL_JOINER:
-			return value_bool(true);
-		default:
-			return value_bool(false);
-	}
+	return value_bool(argv[0].kind == VAL_UNDEFINED ||
+					  (argv[0].kind == VAL_OBJECT &&
+					   !jinja_is_object(&argv[0], &jinja_cycler_type)));
 }
 
-/* escaped */
+/* The test escaped. */
 static Value
 test_escaped(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	return value_bool(argv[0].kind == VAL_STRING && (argv[0].flags & VF_MARKUP));
 }
 
-/* a % b, which odd, even and divisibleby ask for */
+/* Returns a % b, for odd, even and divisibleby. */
 static Value
 remainder_of(Eval *ev, const Value *a, const Value *b)
 {
 	return jinja_binary(ev, OP_MOD, a, b);
 }
 
-/* odd */
+/* The test odd. */
 static Value
 test_odd(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -138,10 +132,10 @@ test_odd(Eval *ev, const Value *argv, const CallArgs *call)
 	Value		one = value_int(1);
 	Value		rest = remainder_of(ev, &argv[0], &two);
 
-	return value_bool(value_equal(ev, &rest, &one));
+	return value_bool(value_equal(&ev->budget, &rest, &one));
 }
 
-/* even */
+/* The test even. */
 static Value
 test_even(Eval *ev, const Value *argv, const CallArgs *call)
 {
@@ -149,24 +143,27 @@ test_even(Eval *ev, const Value *argv, const CallArgs *call)
 	Value		zero = value_int(0);
 	Value		rest = remainder_of(ev, &argv[0], &two);
 
-	return value_bool(value_equal(ev, &rest, &zero));
+	return value_bool(value_equal(&ev->budget, &rest, &zero));
 }
 
-/* divisibleby */
+/* The test divisibleby. */
 static Value
 test_divisibleby(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	Value		zero = value_int(0);
 	Value		rest = remainder_of(ev, &argv[0], &argv[1]);
 
-	return value_bool(value_equal(ev, &rest, &zero));
+	return value_bool(value_equal(&ev->budget, &rest, &zero));
 }
 
-/* Are all cased characters of the one case, and is there any? */
+/*
+ * Returns whether all cased characters have one case, and there is a cased
+ * character.
+ */
 static bool
 has_case(Eval *ev, const Value *value, uint16 wanted, uint16 other)
 {
-	Value		text = value_str(ev, value);
+	Value		text = value_str(&ev->budget, value);
 	bool		cased = false;
 	int			pos = 0;
 
@@ -174,7 +171,7 @@ has_case(Eval *ev, const Value *value, uint16 wanted, uint16 other)
 	{
 		int			used;
 		uint16		flags = unicode_flags(utext_decode(text.u.string + pos,
-													  text.length - pos, &used));
+													   text.length - pos, &used));
 
 		if (flags & (other | UC_TITLE))
 			return false;
@@ -185,90 +182,90 @@ has_case(Eval *ev, const Value *value, uint16 wanted, uint16 other)
 	return cased;
 }
 
-/* lower */
+/* The test lower. */
 static Value
 test_lower(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	return value_bool(has_case(ev, &argv[0], UC_LOWER, UC_UPPER));
 }
 
-/* upper */
+/* The test upper. */
 static Value
 test_upper(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	return value_bool(has_case(ev, &argv[0], UC_UPPER, UC_LOWER));
 }
 
-/* sameas */
+/* The test sameas. */
 static Value
 test_sameas(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	return value_bool(value_identical(&argv[0], &argv[1]));
 }
 
-/* in */
+/* The test in. */
 static Value
 test_in(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	return value_bool(value_contains(ev, &argv[1], &argv[0]));
+	return value_bool(value_contains(&ev->budget, &argv[1], &argv[0]));
 }
 
-/* eq */
+/* The test eq. */
 static Value
 test_eq(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	return value_bool(value_equal(ev, &argv[0], &argv[1]));
+	return value_bool(value_equal(&ev->budget, &argv[0], &argv[1]));
 }
 
-/* ne */
+/* The test ne. */
 static Value
 test_ne(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	return value_bool(!value_equal(ev, &argv[0], &argv[1]));
+	return value_bool(!value_equal(&ev->budget, &argv[0], &argv[1]));
 }
 
-/* lt */
+/* The test lt. */
 static Value
 test_lt(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	return value_bool(value_order(ev, OP_LT, &argv[0], &argv[1]));
+	return value_bool(value_order(&ev->budget, OP_LT, &argv[0], &argv[1]));
 }
 
-/* le */
+/* The test le. */
 static Value
 test_le(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	return value_bool(value_order(ev, OP_LE, &argv[0], &argv[1]));
+	return value_bool(value_order(&ev->budget, OP_LE, &argv[0], &argv[1]));
 }
 
-/* gt */
+/* The test gt. */
 static Value
 test_gt(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	return value_bool(value_order(ev, OP_GT, &argv[0], &argv[1]));
+	return value_bool(value_order(&ev->budget, OP_GT, &argv[0], &argv[1]));
 }
 
-/* ge */
+/* The test ge. */
 static Value
 test_ge(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	return value_bool(value_order(ev, OP_GE, &argv[0], &argv[1]));
+	return value_bool(value_order(&ev->budget, OP_GE, &argv[0], &argv[1]));
 }
 
-/* filter: is there one of that name? */
+/* The test filter: there is a filter of that name. */
 static Value
 test_filter(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	(void) value_hash(ev, &argv[0]);
+	(void) value_hash(&ev->budget, &argv[0]);
 	return value_bool(argv[0].kind == VAL_STRING &&
 					  jinja_find_filter(argv[0].u.string, argv[0].length) != NULL);
 }
 
-/* test: is there one of that name? */
+/* The test test: there is a test of that name. */
 static Value
 test_test(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	(void) value_hash(ev, &argv[0]);
+	(void) value_hash(&ev->budget, &argv[0]);
 	return value_bool(argv[0].kind == VAL_STRING &&
 					  jinja_find_test(argv[0].u.string, argv[0].length) != NULL);
 }
@@ -316,9 +313,9 @@ static const Builtin tests[] = {
 	{"upper", test_upper, 0},
 };
 
-/* The test of a name, or NULL. */
+/* Returns the test of a name, or NULL. */
 const Builtin *
 jinja_find_test(const char *name, int length)
 {
-	return find_builtin(tests, lengthof(tests), name, length);
+	return jinja_find_builtin(tests, lengthof(tests), name, length);
 }

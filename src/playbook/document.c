@@ -13,6 +13,7 @@
 #include "utils/memutils.h"
 
 #include "playbook/internal.h"
+#include "value/value.h"
 
 static bool has_tags(const YamlNode *node);
 static void copy_value(const YamlNode *node, JsonbValue *value);
@@ -275,7 +276,7 @@ playbook_compile_condition(Compiler *compiler, const YamlNode *node)
 	if (node->kind != YN_STRING)
 	{
 		yaml_to_json(node, &value);
-		condition->constant = json_truth(&value);
+		condition->constant = value_json_truth(&value);
 		return condition;
 	}
 	condition->template = template_compile(node->string, node->length,

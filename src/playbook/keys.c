@@ -103,10 +103,7 @@ static const char *const control_types[] = {
 bool
 key_in(const char *key, const char *const *list)
 {
-	for (; *list != NULL; list++)
-		if (strcmp(key, *list) == 0)
-			return true;
-	return false;
+	return word_in(key, strlen(key), list);
 }
 
 /* Returns whether a key of a step reaches the worker. */

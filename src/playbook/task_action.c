@@ -9,21 +9,10 @@
  */
 #include "common/common.h"
 
-#include "miscadmin.h"
 #include "utils/formatting.h"
 
 #include "playbook/internal.h"
 #include "playbook/task_action.h"
-
-/* Renders any value. */
-static bool
-render(const JsonbValue *value, const TemplateScope *scope, JsonbValue *rendered,
-	   SourceError *error)
-{
-	TemplateDoc *doc = template_doc_compile(value, error);
-
-	return doc != NULL && template_doc_render(doc, scope, rendered, error);
-}
 
 /* Adds the members of a map that belong to the action, rendered. */
 static bool
@@ -31,18 +20,13 @@ add_rendered(JsonBuilder *builder, const JsonbValue *map, const char *type,
 			 const char *const *left_out, const TemplateScope *scope,
 			 SourceError *error)
 {
-	JsonbIterator *it = JsonbIteratorInit(map->val.binary.data);
-	JsonbIteratorToken token;
+	JsonbIterator *it = json_walk(map);
 	JsonbValue	key;
 	JsonbValue	value;
 	char	   *name;
 
-	while ((token = JsonbIteratorNext(&it, &key, true)) != WJB_DONE)
+	while (json_next_member(&it, &key, &value))
 	{
-		CHECK_FOR_INTERRUPTS();
-		if (token != WJB_KEY)
-			continue;
-		(void) JsonbIteratorNext(&it, &value, true);
 		name = pnstrdup(key.val.string.val, key.val.string.len);
 		if (key_in(name, left_out))
 			continue;
@@ -51,7 +35,7 @@ add_rendered(JsonBuilder *builder, const JsonbValue *map, const char *type,
 			!key_is_forwarded(name))
 			continue;
 		if (!key_is_raw(name, type) && !key_is_code(name) &&
-			!render(&value, scope, &value, error))
+			!template_render_value(&value, scope, &value, error))
 			return false;
 		json_add_n(builder, key.val.string.val, key.val.string.len, &value);
 	}

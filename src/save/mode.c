@@ -18,7 +18,10 @@ static const struct
 	{"overwrite", SAVE_OVERWRITE}
 };
 
-/* Finds the mode that a word means; returns false for an unknown word. */
+/*
+ * Sets *mode to the mode that a word means, in any case; false for an unknown
+ * word.
+ */
 bool
 save_mode(const char *word, int length, SaveMode *mode)
 {

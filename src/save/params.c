@@ -9,7 +9,7 @@
 
 #include "save/params.h"
 
-/* May a character be part of a name, or (first) begin one? */
+/* Returns whether a character may be part of a name, or (first) begin one. */
 static bool
 is_name_char(char c, bool first)
 {
@@ -17,7 +17,7 @@ is_name_char(char c, bool first)
 		(!first && c >= '0' && c <= '9');
 }
 
-/* Length of a name; 0: there is none. */
+/* Returns the length of a name, or 0 when there is none. */
 static int
 name_length(const char *text)
 {
@@ -28,7 +28,10 @@ name_length(const char *text)
 	return length;
 }
 
-/* Behind a closing quote; doubled ones and, where it counts, \' do not close. */
+/*
+ * Returns the position after a closing quote; a doubled quote and, with
+ * escapes, \' do not close.
+ */
 static const char *
 skip_quoted(const char *text, char quote, bool escapes)
 {
@@ -44,7 +47,7 @@ skip_quoted(const char *text, char quote, bool escapes)
 	return text;
 }
 
-/* Behind a comment; those in the style of C nest. */
+/* Returns the position after a comment; comments in the style of C nest. */
 static const char *
 skip_comment(const char *text)
 {
@@ -70,7 +73,10 @@ skip_comment(const char *text)
 	return text;
 }
 
-/* Behind a string in dollars, or behind the dollar that begins none. */
+/*
+ * Returns the position after a dollar-quoted string, or after a dollar that
+ * begins none.
+ */
 static const char *
 skip_dollars(const char *text)
 {
@@ -85,7 +91,10 @@ skip_dollars(const char *text)
 	return found != NULL ? found + length : text + strlen(text);
 }
 
-/* Behind what has to be copied as it is; the text itself: nothing of the kind. */
+/*
+ * Returns the position after text that is copied as it is, or the text itself
+ * when no such text begins here.
+ */
 static const char *
 skip_verbatim(const char *text, char before)
 {
@@ -108,7 +117,7 @@ skip_verbatim(const char *text, char before)
 	}
 }
 
-/* See save_params.h. */
+/* Returns a statement with its parameters replaced. */
 char *
 save_replace_params(const char *statement, SaveParam replace, void *arg)
 {

@@ -7,13 +7,16 @@
 
 #include "lib/stringinfo.h"
 
-/* Appends what stands for :name; false: it is no parameter and stays. */
+/*
+ * Appends the replacement of :name; returns false when it is no parameter, and
+ * the text stays.
+ */
 typedef bool (*SaveParam) (void *arg, StringInfo sql, const char *name, int length);
 
 /*
- * The statement with its parameters replaced.  What looks like one inside of
- * strings, quoted identifiers and comments is none, nor is the type in
- * value::type or the bound in a[1:n].
+ * Returns the statement with its parameters replaced. Text inside of strings,
+ * quoted identifiers and comments holds no parameters; nor are the type in
+ * value::type and the bound in a[1:n] parameters.
  */
 extern char *save_replace_params(const char *statement, SaveParam replace, void *arg);
 

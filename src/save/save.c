@@ -1,8 +1,8 @@
 /*
  * save/save.c
- *		What a step saves: a save in any of its forms becomes tasks.
+ *		A save in any of its forms becomes tasks.
  *
- * Where it goes to is written in many ways, all of which mean the same:
+ * The storage of a save is written in many ways, all of which mean the same:
  *
  *		storage: postgres			storage: {kind: postgres, table: t, …}
  *		tool: postgres				storage: {type: …}, {tool: …}
@@ -15,39 +15,25 @@
 
 #include "save/save.h"
 
-/* Is a word one of a NULL-terminated list? */
-static bool
-one_of(const char *word, int length, const char *const *list)
-{
-	for (; *list != NULL; list++)
-		if (strlen(*list) == length && memcmp(word, *list, length) == 0)
-			return true;
-	return false;
-}
-
-/* Every member of a map but some. */
+/* Adds every member of a map but those with some keys. */
 static void
 add_members_without(JsonBuilder *builder, const JsonbValue *map, const char *const *keys)
 {
-	JsonbIterator *it = JsonbIteratorInit(map->val.binary.data);
-	JsonbIteratorToken token;
+	JsonbIterator *it = json_walk(map);
 	JsonbValue	key;
 	JsonbValue	value;
 
-	while ((token = JsonbIteratorNext(&it, &key, true)) != WJB_DONE)
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (token != WJB_KEY)
-			continue;
-		(void) JsonbIteratorNext(&it, &value, true);
-		if (!one_of(key.val.string.val, key.val.string.len, keys))
+	while (json_next_member(&it, &key, &value))
+		if (!word_in(key.val.string.val, key.val.string.len, keys))
 			json_add_n(builder, key.val.string.val, key.val.string.len, &value);
-	}
 }
 
-/* The first of some members that is there and not null. */
+/*
+ * Sets *value to the first of some members that exists and is not null; false
+ * when there is none.
+ */
 static bool
-first_member(const JsonbValue *map, const char *const *keys, JsonbValue *value)
+first_given(const JsonbValue *map, const char *const *keys, JsonbValue *value)
 {
 	for (; *keys != NULL; keys++)
 		if (json_get(map, *keys, value) && value->type != jbvNull)
@@ -56,8 +42,9 @@ first_member(const JsonbValue *map, const char *const *keys, JsonbValue *value)
 }
 
 /*
- * One save as a flat map: what a storage map says is laid below what the save
- * itself says, and the storage's name is its member "storage".
+ * Sets *flat to a save as a flat map: the members of a storage map are below
+ * those of the save itself, and the name of the storage is the member
+ * "storage". False and *error for an invalid save.
  */
 static bool
 flatten(const JsonbValue *save, JsonbValue *flat, SourceError *error)
@@ -73,16 +60,16 @@ flatten(const JsonbValue *save, JsonbValue *flat, SourceError *error)
 		storage = *save;
 	else if (!json_is_object(save))
 		return source_error(error, "a save must be a map", "Write: save: {storage: postgres, table: …, data: …}.");
-	else if (!first_member(save, names, &storage))
+	else if (!first_given(save, names, &storage))
 		json_null(&storage);
 	named = storage.type == jbvString;
 	if (named)
 		name = storage;
 	else if (json_is_object(&storage))
-		named = first_member(&storage, inner, &name);
+		named = first_given(&storage, inner, &name);
 	else if (storage.type != jbvNull)
 		return source_error(error, "the storage of a save must be a name or a map",
-					  "It is event, postgres, duckdb or http.");
+							"It is event, postgres, duckdb or http.");
 	json_begin_object(&builder);
 	if (json_is_object(&storage))
 		add_members_without(&builder, &storage, inner);
@@ -107,7 +94,7 @@ typedef struct ParamScope
 	JsonbValue	params;
 } ParamScope;
 
-/* The parameters, then everybody's names. */
+/* Looks a name up among the parameters, then in the scope outside. */
 static TemplateBinding
 param_lookup(void *arg, const char *name, int length, JsonbValue *value)
 {
@@ -118,7 +105,7 @@ param_lookup(void *arg, const char *name, int length, JsonbValue *value)
 	return scope->outer->lookup(scope->outer->arg, name, length, value);
 }
 
-/* Steps keep their envelopes. */
+/* Looks the envelope of a step up in the scope outside. */
 static TemplateBinding
 param_envelope(void *arg, const char *name, int length, JsonbValue *value)
 {
@@ -127,17 +114,9 @@ param_envelope(void *arg, const char *name, int length, JsonbValue *value)
 	return scope->outer->envelope(scope->outer->arg, name, length, value);
 }
 
-/* Renders any value. */
-static bool
-render(const JsonbValue *value, const TemplateScope *scope, JsonbValue *rendered,
-	   SourceError *error)
-{
-	TemplateDoc *doc = template_doc_compile(value, error);
-
-	return doc != NULL && template_doc_render(doc, scope, rendered, error);
-}
-
-/* Renders a flat save; its statement last, because it may name the parameters. */
+/*
+ * Renders a flat save; its statement last, because it may name the parameters.
+ */
 static bool
 render_save(const JsonbValue *flat, const TemplateScope *outer, JsonbValue *settings,
 			SourceError *error)
@@ -152,7 +131,7 @@ render_save(const JsonbValue *flat, const TemplateScope *outer, JsonbValue *sett
 	json_begin_object(&builder);
 	add_members_without(&builder, flat, statement_key);
 	json_end_object(&builder, &rest);
-	if (!render(&rest, outer, settings, error))
+	if (!template_render_value(&rest, outer, settings, error))
 		return false;
 	if (!json_get(flat, "statement", &statement))
 		return true;
@@ -163,9 +142,9 @@ render_save(const JsonbValue *flat, const TemplateScope *outer, JsonbValue *sett
 	if (outer->envelope != NULL)
 		scope.template.envelope = param_envelope;
 	scope.template.arg = &scope;
-	if (!first_member(settings, params_keys, &scope.params))
+	if (!first_given(settings, params_keys, &scope.params))
 		json_null(&scope.params);
-	if (!render(&statement, &scope.template, &statement, error))
+	if (!template_render_value(&statement, &scope.template, &statement, error))
 		return false;
 	json_begin_object(&builder);
 	json_add_members(&builder, settings);
@@ -179,7 +158,7 @@ render_save(const JsonbValue *flat, const TemplateScope *outer, JsonbValue *sett
  * ---------------------------------------------------------------------------
  */
 
-/* See save.h. */
+/* Returns the task type of a storage, or NULL for an unknown name. */
 char *
 save_storage_type(const char *name)
 {
@@ -199,7 +178,10 @@ save_storage_type(const char *name)
 	return NULL;
 }
 
-/* Finds out where a rendered save goes to. */
+/*
+ * Sets the type of the task of a rendered save; false and *error when the
+ * storage is unknown.
+ */
 static bool
 find_type(const JsonbValue *settings, SaveTask *task, SourceError *error)
 {
@@ -209,15 +191,15 @@ find_type(const JsonbValue *settings, SaveTask *task, SourceError *error)
 	if (name == NULL && (json_get(settings, "table", &member) ||
 						 json_get(settings, "statement", &member)))
 		return source_error(error, "the save names no storage",
-					  "Write: storage: postgres (or duckdb).");
+							"Write: storage: postgres (or duckdb).");
 	task->type = save_storage_type(name != NULL ? name : "event");
 	if (task->type == NULL)
 		return source_error(error, psprintf("unknown storage \"%s\"", name),
-					  "It is event, postgres, duckdb or http.");
+							"It is event, postgres, duckdb or http.");
 	return true;
 }
 
-/* How many rows the data are. */
+/* Returns the number of rows of the data. */
 static int
 count_rows(const JsonbValue *data)
 {
@@ -226,7 +208,10 @@ count_rows(const JsonbValue *data)
 	return data->type == jbvNull ? 0 : 1;
 }
 
-/* The action of a save: what is neither its own affair nor its data. */
+/*
+ * Builds the action of a task: the settings that are neither those of the save
+ * itself nor its data.
+ */
 static void
 build_action(const JsonbValue *settings, SaveTask *task)
 {
@@ -247,14 +232,14 @@ build_action(const JsonbValue *settings, SaveTask *task)
 		add_members_without(&builder, settings, http ? own_http : own);
 	if (http && !json_get(settings, "method", &member))
 		json_add_text(&builder, "method", "POST");
-	if (http && task->data.type != jbvNull && !first_member(settings, bodies, &member))
+	if (http && task->data.type != jbvNull && !first_given(settings, bodies, &member))
 		json_add(&builder, "payload", &task->data);
 	if (task->sql != NULL)
 		json_add_text(&builder, "command", task->sql);
 	json_end_object(&builder, &task->action);
 }
 
-/* One save as a task. */
+/* Returns one save as a task; NULL and *error when the save is invalid. */
 static SaveTask *
 save_task(const JsonbValue *save, const TemplateScope *scope, SourceError *error)
 {
@@ -272,7 +257,7 @@ save_task(const JsonbValue *save, const TemplateScope *scope, SourceError *error
 	if (!find_type(&settings, task, error))
 		return NULL;
 	task->table = json_get_text(&settings, "table");
-	if (!first_member(&settings, data_keys, &task->data))
+	if (!first_given(&settings, data_keys, &task->data))
 		json_null(&task->data);
 	task->rows = count_rows(&task->data);
 	if ((strcmp(task->type, "postgres") == 0 || strcmp(task->type, "duckdb") == 0) &&
@@ -283,7 +268,10 @@ save_task(const JsonbValue *save, const TemplateScope *scope, SourceError *error
 	return task;
 }
 
-/* See save.h. */
+/*
+ * Sets *tasks to the tasks of a save in any of its forms; false and *error
+ * when a save is invalid.
+ */
 bool
 save_tasks(const JsonbValue *save, const TemplateScope *scope, List **tasks,
 		   SourceError *error)
@@ -302,11 +290,9 @@ save_tasks(const JsonbValue *save, const TemplateScope *scope, List **tasks,
 			*tasks = list_make1(task);
 		return task != NULL;
 	}
-	it = JsonbIteratorInit(save->val.binary.data);
-	(void) JsonbIteratorNext(&it, &element, true);
-	while (JsonbIteratorNext(&it, &element, true) == WJB_ELEM)
+	it = json_walk(save);
+	while (json_next_element(&it, &element))
 	{
-		CHECK_FOR_INTERRUPTS();
 		task = save_task(&element, scope, error);
 		if (task == NULL)
 			return false;

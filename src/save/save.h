@@ -1,6 +1,6 @@
 /*
  * save/save.h
- *		What a step saves: a save in any of its forms becomes tasks.
+ *		The saves of a step: a save in any of its forms becomes tasks.
  *
  *		save: {storage: postgres, auth: pg, table: t, mode: upsert, key: id,
  *			   data: {id: …}}
@@ -15,60 +15,69 @@
 
 #include "jinja/jinja.h"
 
-/* How the rows of a save go into their table. */
+/* How the rows of a save are written into their table. */
 typedef enum SaveMode
 {
 	SAVE_INSERT,				/* also "append" */
 	SAVE_UPSERT,
 	SAVE_UPDATE,
 	SAVE_OVERWRITE,				/* all rows of the table are deleted first */
-	SAVE_STATEMENT				/* no rows: a statement of the playbook's */
+	SAVE_STATEMENT				/* no rows: the playbook has its own statement */
 } SaveMode;
 
-/* One save, rendered: who does it is a matter of its type. */
+/* One save, rendered.  Its type decides what performs it. */
 typedef struct SaveTask
 {
 	char	   *type;			/* event, postgres, duckdb, http */
 	char	   *table;			/* as written, or NULL */
-	int			rows;			/* of data */
-	char	   *sql;			/* postgres, duckdb: the statements; "" when there
-								 * is nothing to do */
-	JsonbValue	data;			/* what is saved; null when nothing is given */
-	JsonbValue	action;			/* for a worker: what a queue row of this type
-								 * would hold */
+	int			rows;			/* number of rows of data */
+	char	   *sql;			/* postgres, duckdb: the statements; "" when no
+								 * row is to be written */
+	JsonbValue	data;			/* the data that is saved; null: none is given */
+	JsonbValue	action;			/* for a worker: the action of a queue row of
+								 * this type */
 } SaveTask;
 
 /*
  * Renders a save (a map, the name of a storage, or a list of them) into a list
- * of SaveTask *.  The scope knows result, this and data; it is NULL for a save
- * that has been rendered already.  False and *error when a template raises or
- * the save makes no sense.
+ * of SaveTask *. The scope has the names result, this and data; it is NULL for
+ * a save that has been rendered already. False and *error when a template
+ * fails or the save is invalid.
  */
 extern bool save_tasks(const JsonbValue *save, const TemplateScope *scope,
 					   List **tasks, SourceError *error);
 
-/* The task type of a storage, by any of its names; NULL: nobody knows it. */
+/*
+ * Returns the task type of a storage, by any of its names, or NULL for an
+ * unknown name.
+ */
 extern char *save_storage_type(const char *name);
 
 /*
- * Finds the mode that a word means, in any case; returns false when no mode has
- * that name.  SAVE_STATEMENT has no word.
+ * Sets *mode to the mode that a word means, in any case; false when no mode
+ * has that name. SAVE_STATEMENT has no word.
  */
 extern bool save_mode(const char *word, int length, SaveMode *mode);
 
 /* Returns the word for a mode; "statement" for SAVE_STATEMENT. */
 extern const char *save_mode_name(SaveMode mode);
 
-/* save_statement.c */
+/* save/statement.c */
 
-/* The name that is meant by one as written in SQL: plain ones in lower case. */
+/*
+ * Returns the name that an SQL identifier as written means: plain ones in
+ * lower case.
+ */
 extern char *save_fold_name(const char *name);
-/* Columns (char *): a name, names with commas between them, or a list. */
+/*
+ * Returns the columns (char *) of a name, of names with commas between them,
+ * or of a list.
+ */
 extern List *save_keys(const JsonbValue *value);
 
 /*
- * The statements that store "data" as "mode" says, separated by semicolons.
- * "settings" has table, mode, key, keys, statement and params.
+ * Sets *sql to the statements that store "data" as the mode says, separated by
+ * semicolons. "settings" has table, mode, key, keys, statement and params.
  */
 extern bool save_statements(const JsonbValue *settings, const JsonbValue *data,
 							bool duckdb, char **sql, SourceError *error);

@@ -3,8 +3,8 @@
  *		The SQL of a save.
  *
  * Values are written as literals whose type the target decides, as if a user
- * had typed them: '…' for text, JSON text for maps.  Lists may be for a column
- * of an array type or one of jsonb, so the target is asked to convert them.
+ * had typed them: '…' for text, JSON text for maps.  A list may be meant for a
+ * column of an array type or one of jsonb, so the target is asked to convert it.
  * Names are written as in SQL: plain ones are folded to lower case, "Quoted"
  * ones are not.
  */
@@ -20,10 +20,12 @@
 
 #define ROWS_PER_STATEMENT	500
 
-/* Digits without quotes have a type, which columns of text or jsonb refuse. */
+/*
+ * A number without quotes has a type, which columns of text or jsonb refuse.
+ */
 typedef enum NumberForm
 {
-	PLAIN,						/* as a user would write it in an expression */
+	PLAIN,						/* as in an expression that a user writes */
 	INTEGERS_QUOTED,			/* for a column: a fraction can be rounded */
 	QUOTED						/* to be compared with a column */
 } NumberForm;
@@ -47,7 +49,7 @@ typedef struct RowSave
  * ---------------------------------------------------------------------------
  */
 
-/* Can a name be written in SQL without quotes? */
+/* Returns whether a name can be written in SQL without quotes. */
 static bool
 is_plain(const char *name)
 {
@@ -59,7 +61,7 @@ is_plain(const char *name)
 	return true;
 }
 
-/* See save.h. */
+/* Returns the name that an SQL identifier as written means. */
 char *
 save_fold_name(const char *name)
 {
@@ -76,7 +78,10 @@ save_fold_name(const char *name)
 	return folded;
 }
 
-/* Always quoted: which words are reserved is the target's affair. */
+/*
+ * Returns a name in quotes; which words are reserved depends on the target, so
+ * that every name gets quotes.
+ */
 static char *
 quote_name(const char *name)
 {
@@ -94,7 +99,10 @@ quote_name(const char *name)
 	return quoted.data;
 }
 
-/* schema.table, each part quoted; dots inside quotes are part of the name. */
+/*
+ * Returns schema.table with each part in quotes; a dot inside quotes is part
+ * of the name.
+ */
 static char *
 quote_table(const char *text)
 {
@@ -121,7 +129,7 @@ quote_table(const char *text)
 	}
 }
 
-/* A text literal; DuckDB knows no other escape than a doubled quote. */
+/* Appends a text literal; the only escape of DuckDB is a doubled quote. */
 static void
 add_text_literal(StringInfo sql, const char *text, int length, bool duckdb)
 {
@@ -142,7 +150,7 @@ add_text_literal(StringInfo sql, const char *text, int length, bool duckdb)
 	appendStringInfoChar(sql, '\'');
 }
 
-/* A map or list as a literal of its JSON text. */
+/* Appends a map or list as a literal of its JSON text. */
 static void
 add_json_literal(StringInfo sql, const JsonbValue *value, bool duckdb)
 {
@@ -153,8 +161,8 @@ add_json_literal(StringInfo sql, const JsonbValue *value, bool duckdb)
 }
 
 /*
- * A number as its digits, quoted where its type must not matter; "--5" would
- * begin a comment.
+ * Appends the digits of a number, in quotes where its type must not matter. A
+ * negative number is in parentheses, because "--5" begins a comment.
  */
 static void
 add_number(StringInfo sql, const JsonbValue *value, NumberForm form)
@@ -168,7 +176,7 @@ add_number(StringInfo sql, const JsonbValue *value, NumberForm form)
 		appendStringInfo(sql, digits[0] == '-' ? "(%s)" : "%s", digits);
 }
 
-/* A value as a literal. */
+/* Appends a value as a literal. */
 static void
 add_literal(StringInfo sql, const JsonbValue *value, bool duckdb, NumberForm form)
 {
@@ -192,7 +200,7 @@ add_literal(StringInfo sql, const JsonbValue *value, bool duckdb, NumberForm for
 	}
 }
 
-/* The value of a column in a row. */
+/* Appends the value of a column in a row. */
 static void
 add_value(StringInfo sql, const RowSave *save, int row, int column)
 {
@@ -220,9 +228,9 @@ add_value(StringInfo sql, const RowSave *save, int row, int column)
  * ---------------------------------------------------------------------------
  */
 
-/* Is a column one of the keys? */
+/* Returns whether a column is one of the keys. */
 static bool
-is_key(const RowSave *save, const char *column)
+is_key_column(const RowSave *save, const char *column)
 {
 	ListCell   *lc;
 
@@ -232,7 +240,7 @@ is_key(const RowSave *save, const char *column)
 	return false;
 }
 
-/* Does a row say something about a column? */
+/* Returns whether a row has a column. */
 static bool
 has_column(const RowSave *save, int row, int column)
 {
@@ -241,7 +249,7 @@ has_column(const RowSave *save, int row, int column)
 	return json_get(&save->rows[row], save->members[column], &value);
 }
 
-/* Do two rows have the same columns? */
+/* Returns whether two rows have the same columns. */
 static bool
 same_columns(const RowSave *save, int a, int b)
 {
@@ -251,7 +259,7 @@ same_columns(const RowSave *save, int a, int b)
 	return true;
 }
 
-/* INSERT of a range of rows, which have the same columns. */
+/* Appends the INSERT of a range of rows, which have the same columns. */
 static void
 add_insert(StringInfo sql, const RowSave *save, int first, int end)
 {
@@ -279,7 +287,9 @@ add_insert(StringInfo sql, const RowSave *save, int first, int end)
 	}
 }
 
-/* What happens to a row that is there already; all have the columns of this one. */
+/*
+ * Appends the ON CONFLICT clause for rows that have the columns of this one.
+ */
 static void
 add_conflict(StringInfo sql, const RowSave *save, int row)
 {
@@ -297,7 +307,7 @@ add_conflict(StringInfo sql, const RowSave *save, int row)
 	{
 		char	   *column = quote_name(save->columns[i]);
 
-		if (is_key(save, save->columns[i]) || !has_column(save, row, i))
+		if (is_key_column(save, save->columns[i]) || !has_column(save, row, i))
 			continue;
 		appendStringInfo(sql, "%s%s = EXCLUDED.%s", first ? ") DO UPDATE SET " : ", ",
 						 column, column);
@@ -307,7 +317,7 @@ add_conflict(StringInfo sql, const RowSave *save, int row)
 		appendStringInfoString(sql, ") DO NOTHING");
 }
 
-/* UPDATE of one row. */
+/* Appends the UPDATE of one row. */
 static void
 add_update(StringInfo sql, const RowSave *save, int row)
 {
@@ -316,7 +326,7 @@ add_update(StringInfo sql, const RowSave *save, int row)
 	appendStringInfo(sql, "UPDATE %s SET ", save->table);
 	for (int i = 0; i < save->ncolumns; i++)
 	{
-		if (is_key(save, save->columns[i]) || !has_column(save, row, i))
+		if (is_key_column(save, save->columns[i]) || !has_column(save, row, i))
 			continue;
 		appendStringInfo(sql, "%s%s = ", first ? "" : ", ", quote_name(save->columns[i]));
 		add_value(sql, save, row, i);
@@ -327,7 +337,7 @@ add_update(StringInfo sql, const RowSave *save, int row)
 	{
 		JsonbValue	value;
 
-		if (!is_key(save, save->columns[i]))
+		if (!is_key_column(save, save->columns[i]))
 			continue;
 		if (!json_get(&save->rows[row], save->members[i], &value))
 			json_null(&value);
@@ -338,7 +348,10 @@ add_update(StringInfo sql, const RowSave *save, int row)
 	}
 }
 
-/* Behind the last row that one statement writes, beginning with this one. */
+/*
+ * Returns the row after the last one that one statement writes, beginning with
+ * "first".
+ */
 static int
 end_of_statement(const RowSave *save, int first)
 {
@@ -350,13 +363,16 @@ end_of_statement(const RowSave *save, int first)
 	return end;
 }
 
-/* All statements of a save, in the order in which they are to run. */
+/* Returns all statements of a save, in the order in which they run. */
 static char *
 write_statements(const RowSave *save)
 {
 	StringInfoData sql;
 	int			end;
-	/* what PostgreSQL does by itself with statements that are sent together */
+	/*
+	 * PostgreSQL itself runs statements that are sent together in one
+	 * transaction
+	 */
 	bool		bracket = save->duckdb && (save->mode == SAVE_OVERWRITE ||
 										   end_of_statement(save, 0) < save->nrows);
 
@@ -387,7 +403,10 @@ write_statements(const RowSave *save)
  * ---------------------------------------------------------------------------
  */
 
-/* Reads the mode of the settings, insert by default; false and *error for an unknown word. */
+/*
+ * Sets *mode to the mode of the settings, insert by default; false and *error
+ * for an unknown word.
+ */
 static bool
 read_mode(const JsonbValue *settings, SaveMode *mode, SourceError *error)
 {
@@ -400,7 +419,7 @@ read_mode(const JsonbValue *settings, SaveMode *mode, SourceError *error)
 						"It is append, insert, overwrite, update or upsert.");
 }
 
-/* Appends the names in a text with commas. */
+/* Appends the names of a text with commas to a list. */
 static List *
 split_names(List *names, char *text)
 {
@@ -422,7 +441,7 @@ split_names(List *names, char *text)
 	return names;
 }
 
-/* See save.h. */
+/* Returns the columns (char *) that a value names. */
 List *
 save_keys(const JsonbValue *value)
 {
@@ -434,15 +453,14 @@ save_keys(const JsonbValue *value)
 		return split_names(NIL, pnstrdup(value->val.string.val, value->val.string.len));
 	if (!json_is_array(value))
 		return NIL;
-	it = JsonbIteratorInit(value->val.binary.data);
-	(void) JsonbIteratorNext(&it, &element, true);
-	while (JsonbIteratorNext(&it, &element, true) == WJB_ELEM)
+	it = json_walk(value);
+	while (json_next_element(&it, &element))
 		if (element.type == jbvString)
 			names = split_names(names, pnstrdup(element.val.string.val, element.val.string.len));
 	return names;
 }
 
-/* The keys, under either of their names. */
+/* Returns the keys of the settings. */
 static List *
 read_keys(const JsonbValue *settings)
 {
@@ -456,18 +474,14 @@ read_keys(const JsonbValue *settings)
 static void
 collect_columns(RowSave *save, const JsonbValue *row, NameTable *table)
 {
-	JsonbIterator *it = JsonbIteratorInit(row->val.binary.data);
-	JsonbIteratorToken token;
+	JsonbIterator *it = json_walk(row);
 	JsonbValue	key;
 	JsonbValue	value;
 
-	while ((token = JsonbIteratorNext(&it, &key, true)) != WJB_DONE)
+	while (json_next_member(&it, &key, &value))
 	{
 		char	   *member;
 
-		if (token != WJB_KEY)
-			continue;
-		(void) JsonbIteratorNext(&it, &value, true);
 		if (name_table_find(table, key.val.string.val, key.val.string.len) >= 0)
 			continue;
 		member = pnstrdup(key.val.string.val, key.val.string.len);
@@ -484,7 +498,10 @@ collect_columns(RowSave *save, const JsonbValue *row, NameTable *table)
 	}
 }
 
-/* Reads the data: a map, or a list of maps. */
+/*
+ * Reads the data: a map, or a list of maps; false and *error for any other
+ * value.
+ */
 static bool
 read_rows(RowSave *save, const JsonbValue *data, SourceError *error)
 {
@@ -504,39 +521,42 @@ read_rows(RowSave *save, const JsonbValue *data, SourceError *error)
 	}
 	if (!json_is_array(data))
 		return source_error(error, data->type == jbvNull ? "the save has no data" :
-					  "the data of a save into a table must be a map or a list of maps",
-					  "Write: data: {column: value}.");
+							"the data of a save into a table must be a map or a list of maps",
+							"Write: data: {column: value}.");
 	save->rows = palloc_extended(sizeof(JsonbValue) *
 								 Max(JsonContainerSize(data->val.binary.data), 1),
 								 MCXT_ALLOC_HUGE);
-	it = JsonbIteratorInit(data->val.binary.data);
-	(void) JsonbIteratorNext(&it, &element, true);
-	while (JsonbIteratorNext(&it, &element, true) == WJB_ELEM)
+	it = json_walk(data);
+	while (json_next_element(&it, &element))
 	{
-		CHECK_FOR_INTERRUPTS();
 		if (!json_is_object(&element) || JsonContainerSize(element.val.binary.data) == 0)
 			return source_error(error, psprintf("row %d of the data of the save is no map", save->nrows),
-						  "Write: data: [{column: value}, …].");
+								"Write: data: [{column: value}, …].");
 		save->rows[save->nrows++] = element;
 		collect_columns(save, &element, &table);
 	}
 	return true;
 }
 
-/* Does a row have a column that is (or is not) a key of this name? */
+/*
+ * Returns whether a row has this key, or with NULL, a column that is no key.
+ */
 static bool
 row_has(const RowSave *save, int row, const char *key)
 {
 	for (int i = 0; i < save->ncolumns; i++)
-		if ((key != NULL ? strcmp(save->columns[i], key) == 0 : !is_key(save, save->columns[i])) &&
+		if ((key != NULL ? strcmp(save->columns[i], key) == 0 : !is_key_column(save, save->columns[i])) &&
 			has_column(save, row, i))
 			return true;
 	return false;
 }
 
-/* Do the keys make sense for the mode and each row? */
+/*
+ * Checks that the keys fit the mode and that each row has them; false and
+ * *error when not.
+ */
 static bool
-check_keys(const RowSave *save, const char *mode, SourceError *error)
+check_row_keys(const RowSave *save, const char *mode, SourceError *error)
 {
 	if (save->mode != SAVE_UPDATE && save->mode != SAVE_UPSERT)
 		return true;
@@ -551,8 +571,8 @@ check_keys(const RowSave *save, const char *mode, SourceError *error)
 		foreach(lc, save->keys)
 			if (!row_has(save, row, (char *) lfirst(lc)))
 				return source_error(error, psprintf("%sthe data of the save lack%s the key \"%s\"",
-											  where, save->nrows == 1 ? "" : "s",
-											  (char *) lfirst(lc)), NULL);
+													where, save->nrows == 1 ? "" : "s",
+													(char *) lfirst(lc)), NULL);
 		if (save->mode == SAVE_UPDATE && !row_has(save, row, NULL))
 			return source_error(error, psprintf("%sthe save has nothing to update but its key",
 												where), NULL);
@@ -561,18 +581,18 @@ check_keys(const RowSave *save, const char *mode, SourceError *error)
 }
 
 /* ---------------------------------------------------------------------------
- * A statement of the user's own
+ * A statement of the playbook
  * ---------------------------------------------------------------------------
  */
 
-/* Whose parameters they are, and how they are to be written. */
+/* The parameters of a statement, and how they are written. */
 typedef struct Literals
 {
 	const JsonbValue *params;
 	bool		duckdb;
 } Literals;
 
-/* SaveParam: the value as a literal. */
+/* Appends the value of a parameter as a literal; a SaveParam. */
 static bool
 add_param(void *arg, StringInfo sql, const char *name, int length)
 {
@@ -585,7 +605,7 @@ add_param(void *arg, StringInfo sql, const char *name, int length)
 	return true;
 }
 
-/* A statement as it was written, with its parameters. */
+/* Sets *sql to a statement of the playbook with its parameters replaced. */
 static bool
 write_statement(const JsonbValue *settings, const JsonbValue *statement,
 				const JsonbValue *data, bool duckdb, char **sql, SourceError *error)
@@ -602,7 +622,10 @@ write_statement(const JsonbValue *settings, const JsonbValue *statement,
 	return true;
 }
 
-/* See save.h. */
+/*
+ * Sets *sql to the statements of a save; false and *error when the settings or
+ * the data are invalid.
+ */
 bool
 save_statements(const JsonbValue *settings, const JsonbValue *data, bool duckdb,
 				char **sql, SourceError *error)
@@ -621,7 +644,7 @@ save_statements(const JsonbValue *settings, const JsonbValue *data, bool duckdb,
 	save.keys = read_keys(settings);
 	if (!read_mode(settings, &save.mode, error) ||
 		!read_rows(&save, data, error) ||
-		!check_keys(&save, json_get_text(settings, "mode"), error))
+		!check_row_keys(&save, json_get_text(settings, "mode"), error))
 		return false;
 	*sql = write_statements(&save);
 	return true;

@@ -1,14 +1,14 @@
 /*
  * value/format.c
- *		Numbers as text, and '%d' % x.
+ *		Numbers as text, and printf-style formatting ('%d' % x).
  */
 #include "common/common.h"
 
 #include <math.h>
 
-#include "value/format.h"
+#include "value/value.h"
 
-/* Where arguments come from. */
+/* The arguments of one format. */
 typedef struct ArgSource
 {
 	Value		args;			/* the right operand of % */
@@ -22,9 +22,9 @@ typedef struct ArgSource
  * ------------------------------------------------------------------------
  */
 
-/* Digits of a non-negative integer in base 2, 8, 10 or 16. */
+/* Returns the digits of a non-negative integer in base 2, 8, 10 or 16. */
 char *
-integer_digits(const Value *value, int base, bool upper)
+format_integer_digits(const Value *value, int base, bool upper)
 {
 	const char *symbols = upper ? "0123456789ABCDEF" : "0123456789abcdef";
 	Value		rest = *value;
@@ -38,10 +38,10 @@ integer_digits(const Value *value, int base, bool upper)
 	initStringInfo(&buf);
 	while (value_truth(NULL, &rest))
 	{
-		Value		digit = number_binary(NULL, OP_MOD, &rest, &divisor);
+		Value		digit = number_binary(OP_MOD, &rest, &divisor);
 
 		appendStringInfoChar(&buf, symbols[digit.u.integer]);
-		rest = number_binary(NULL, OP_FLOORDIV, &rest, &divisor);
+		rest = number_binary(OP_FLOORDIV, &rest, &divisor);
 	}
 	if (buf.len == 0)
 		appendStringInfoChar(&buf, '0');
@@ -55,7 +55,7 @@ integer_digits(const Value *value, int base, bool upper)
 	return buf.data;
 }
 
-/* Puts a point into digits that have none, as "#" asks for. */
+/* Returns digits with a decimal point, which "#" asks for. */
 static char *
 force_point(char *text)
 {
@@ -66,9 +66,9 @@ force_point(char *text)
 	return psprintf("%.*s.%s", mantissa, text, text + mantissa);
 }
 
-/* Digits of a non-negative double by type e, f or g. */
+/* Returns the digits of a non-negative double by type e, f or g. */
 char *
-double_digits(double d, char type, int64 precision, bool alternate)
+format_double_digits(double d, char type, int64 precision, bool alternate)
 {
 	char		format[8] = {'%', '.', '*', (char) (type | 0x20), '\0'};
 	char		text[1024];
@@ -80,7 +80,7 @@ double_digits(double d, char type, int64 precision, bool alternate)
 	if (isinf(d))
 		return pstrdup(type < 'a' ? "INF" : "inf");
 	if (precision > MAX_PRECISION)
-		jinja_fail_limit("precision of more than %d digits is not supported", MAX_PRECISION);
+		value_fail_limit("precision of more than %d digits is not supported", MAX_PRECISION);
 	if ((type | 0x20) != 'g' || !alternate)
 		snprintf(text, sizeof(text), format, (int) precision, d);
 	else
@@ -104,9 +104,12 @@ double_digits(double d, char type, int64 precision, bool alternate)
 	return result;
 }
 
-/* Groups the digits before the point; pads with zeros to a width. */
+/*
+ * Returns digits with a separator between groups before the point, padded with
+ * zeros to a width.
+ */
 char *
-group_digits(const char *digits, char separator, int group, int64 width)
+format_group_digits(const char *digits, char separator, int group, int64 width)
 {
 	int			whole = strspn(digits, "0123456789abcdefABCDEF");
 	const char *rest;
@@ -125,7 +128,7 @@ group_digits(const char *digits, char separator, int group, int64 width)
 		while (total + (total - 1) / group + (int64) strlen(rest) < width)
 			total++;
 	}
-	utext_check_size(total * 2);
+	value_check_size(total * 2);
 	initStringInfo(&buf);
 	for (i = 0; i < total; i++)
 	{
@@ -137,7 +140,7 @@ group_digits(const char *digits, char separator, int group, int64 width)
 	return buf.data;
 }
 
-/* Is an integer or double below zero (or minus zero)? */
+/* Returns whether an integer or double is below zero or is minus zero. */
 bool
 number_is_negative(const Value *v)
 {
@@ -149,13 +152,13 @@ number_is_negative(const Value *v)
 	return number_compare(v, &zero, &unordered) < 0;
 }
 
-/* Pads text to a width in characters. */
+/* Appends text padded with blanks to a width in characters. */
 static void
 append_padded(StringInfo buf, const char *s, int length, int64 width, bool left)
 {
 	int64		missing = width - utext_chars(s, length);
 
-	utext_check_size(buf->len + length + Max(missing, 0));
+	value_check_size(buf->len + length + Max(missing, 0));
 	if (!left && missing > 0)
 		appendStringInfoSpaces(buf, missing);
 	appendBinaryStringInfo(buf, s, length);
@@ -163,7 +166,7 @@ append_padded(StringInfo buf, const char *s, int length, int64 width, bool left)
 		appendStringInfoSpaces(buf, missing);
 }
 
-/* %c */
+/* Appends the result of %c. */
 void
 format_char(StringInfo buf, const FormatSpec *spec, const Value *value)
 {
@@ -177,39 +180,15 @@ format_char(StringInfo buf, const FormatSpec *spec, const Value *value)
 		int64		c = value_index(value, "%c");
 
 		if (c == 0)
-			jinja_fail_refused("JSON text in PostgreSQL cannot hold the character NUL.",
+			value_fail_refused("JSON text in PostgreSQL cannot hold the character NUL.",
 							   "%%c of 0 would be NUL");
 		if (c < 0 || c > 0x10FFFF || (c >= 0xD800 && c <= 0xDFFF))
-			jinja_fail("%%c arg not in range(0x110000)");
+			value_fail("%%c arg not in range(0x110000)");
 		utext_append_char(&text, (uint32) c);
 	}
 	else
-		jinja_fail("%%c requires int or char");
+		value_fail("%%c requires int or char");
 	append_padded(buf, text.data, text.len, spec->width, spec->align == '<');
-}
-
-/* repr() with everything but ASCII escaped */
-Value
-ascii_repr(Eval *ev, const Value *value)
-{
-	Value		text = value_repr(ev, value);
-	StringInfoData buf;
-	int			pos = 0;
-
-	initStringInfo(&buf);
-	while (pos < text.length)
-	{
-		int			used;
-		uint32		c = utext_decode(text.u.string + pos, text.length - pos, &used);
-
-		if (c < 0x80)
-			appendStringInfoChar(&buf, (char) c);
-		else
-			appendStringInfo(&buf, c < 0x100 ? "\\x%02x" : c < 0x10000 ? "\\u%04x" : "\\U%08x", c);
-		pos += used;
-	}
-	utext_check_size(buf.len);
-	return utext_from_buffer(&buf);
 }
 
 /* ------------------------------------------------------------------------
@@ -217,21 +196,21 @@ ascii_repr(Eval *ev, const Value *value)
  * ------------------------------------------------------------------------
  */
 
-/* The next argument. */
+/* Returns the next argument.  Raises when there is none. */
 static Value
 next_argument(ArgSource *source)
 {
 	if (source->tuple)
 	{
-		if (source->next < list_count(&source->args))
-			return list_items(&source->args)[source->next++];
+		if (source->next < seq_count(&source->args))
+			return seq_items(&source->args)[source->next++];
 	}
 	else if (source->next++ == 0)
 		return source->args;
-	jinja_fail("not enough arguments for format string");
+	value_fail("not enough arguments for format string");
 }
 
-/* A width or precision: digits or * */
+/* Reads a width or precision: digits, or "*" for the next argument. */
 static int64
 parse_amount(const char **p, const char *end, ArgSource *source)
 {
@@ -243,20 +222,20 @@ parse_amount(const char **p, const char *end, ArgSource *source)
 
 		(*p)++;
 		if (v.kind != VAL_INT && v.kind != VAL_BOOL)
-			jinja_fail("* wants int");
+			value_fail("* wants int");
 		return v.kind == VAL_BOOL ? v.u.boolean : Max(Min(v.u.integer, INT_MAX), -INT_MAX);
 	}
 	while (*p < end && isdigit((unsigned char) **p))
 	{
 		amount = amount * 10 + (**p - '0');
 		if (amount > INT_MAX)
-			jinja_fail("width or precision too big");
+			value_fail("width or precision too big");
 		(*p)++;
 	}
 	return amount;
 }
 
-/* Flags, width, precision and type of a conversion. */
+/* Reads flags, width, precision and type of a conversion. */
 static void
 parse_conversion(const char **p, const char *end, ArgSource *source, FormatSpec *spec)
 {
@@ -295,11 +274,11 @@ parse_conversion(const char **p, const char *end, ArgSource *source, FormatSpec 
 	if (*p < end && (**p == 'h' || **p == 'l' || **p == 'L'))
 		(*p)++;
 	if (*p >= end)
-		jinja_fail("incomplete format");
+		value_fail("incomplete format");
 	spec->type = *(*p)++;
 }
 
-/* Sign, prefix and digits, with zeros or spaces before or after. */
+/* Appends sign, prefix and digits, padded with zeros or blanks. */
 static void
 append_number(StringInfo buf, bool negative, const char *prefix,
 			  const char *digits, const FormatSpec *spec)
@@ -308,7 +287,7 @@ append_number(StringInfo buf, bool negative, const char *prefix,
 	int64		used = strlen(sign) + strlen(prefix) + strlen(digits);
 	StringInfoData number;
 
-	utext_check_size(buf->len + Max(used, spec->width));
+	value_check_size(buf->len + Max(used, spec->width));
 	initStringInfo(&number);
 	appendStringInfo(&number, "%s%s", sign, prefix);
 	if (spec->zero && spec->align != '<')
@@ -320,7 +299,7 @@ append_number(StringInfo buf, bool negative, const char *prefix,
 	append_padded(buf, number.data, number.len, spec->width, spec->align == '<');
 }
 
-/* %d %i %u %o %x %X */
+/* Appends the result of %d %i %u %o %x %X. */
 static void
 format_integer(StringInfo buf, const FormatSpec *spec, const Value *value)
 {
@@ -334,25 +313,25 @@ format_integer(StringInfo buf, const FormatSpec *spec, const Value *value)
 	if (value->kind == VAL_UNDEFINED)
 		value_fail_undefined(value);
 	if (!value_is_number(value))
-		jinja_fail("%%%c format: a real number is required, not %s", type, value_type(value));
+		value_fail("%%%c format: a real number is required, not %s", type, value_type(value));
 	if (value->kind == VAL_FLOAT)
 	{
 		if (base != 10)
-			jinja_fail("%%%c format: an integer is required, not float", type);
+			value_fail("%%%c format: an integer is required, not float", type);
 		number = number_from_double_trunc(value->u.real);
 	}
 	else if (value->kind == VAL_BOOL)
 		number = value_int(value->u.boolean);
 	magnitude = number_abs(&number);
-	digits = integer_digits(&magnitude, base, type == 'X');
+	digits = format_integer_digits(&magnitude, base, type == 'X');
 	if (spec->precision > (int64) strlen(digits))
-		digits = group_digits(digits, 0, 3, spec->precision);
+		digits = format_group_digits(digits, 0, 3, spec->precision);
 	if (spec->alternate && base != 10)
 		prefix = type == 'o' ? "0o" : type == 'x' ? "0x" : "0X";
 	append_number(buf, number_is_negative(&number), prefix, digits, spec);
 }
 
-/* %e %f %g in both cases */
+/* Appends the result of %e %f %g in both cases. */
 static void
 format_double(StringInfo buf, const FormatSpec *spec, const Value *value)
 {
@@ -361,26 +340,26 @@ format_double(StringInfo buf, const FormatSpec *spec, const Value *value)
 	if (value->kind == VAL_UNDEFINED)
 		value_fail_undefined(value);
 	if (!value_is_number(value))
-		jinja_fail("must be real number, not %s", value_type(value));
+		value_fail("must be real number, not %s", value_type(value));
 	d = number_to_double(value);
 	append_number(buf, signbit(d) && !isnan(d), "",
-				  double_digits(fabs(d), spec->type,
-								spec->precision < 0 ? 6 :
-								(spec->type | 0x20) == 'g' && spec->precision == 0 ? 1 :
-								spec->precision, spec->alternate), spec);
+				  format_double_digits(fabs(d), spec->type,
+									   spec->precision < 0 ? 6 :
+									   (spec->type | 0x20) == 'g' && spec->precision == 0 ? 1 :
+									   spec->precision, spec->alternate), spec);
 }
 
-/* %s %r %a */
+/* Appends the result of %s %r %a. */
 static void
-format_text(Eval *ev, StringInfo buf, const FormatSpec *spec, const Value *value,
+format_text(Budget *budget, StringInfo buf, const FormatSpec *spec, const Value *value,
 			bool markup)
 {
 	Value		text;
 
 	if (spec->type == 's')
-		text = value_soft_str(ev, value);
+		text = value_soft_str(budget, value);
 	else
-		text = spec->type == 'r' ? value_repr(ev, value) : ascii_repr(ev, value);
+		text = spec->type == 'r' ? value_repr(budget, value) : value_ascii(budget, value);
 	if (markup)
 		text = utext_escape(&text);
 	if (spec->precision >= 0)
@@ -388,9 +367,9 @@ format_text(Eval *ev, StringInfo buf, const FormatSpec *spec, const Value *value
 	append_padded(buf, text.u.string, text.length, spec->width, spec->align == '<');
 }
 
-/* The key of %(key)s, and its value. */
+/* Returns the argument that the key of %(key)s names; *p is after "(". */
 static Value
-mapping_argument(Eval *ev, const char **p, const char *end, ArgSource *source)
+mapping_argument(Budget *budget, const char **p, const char *end, ArgSource *source)
 {
 	const char *start = *p;
 	int			depth = 1;
@@ -398,7 +377,7 @@ mapping_argument(Eval *ev, const char **p, const char *end, ArgSource *source)
 	Value		result;
 
 	if (!source->mapping)
-		jinja_fail("format requires a mapping");
+		value_fail("format requires a mapping");
 	while (*p < end && depth > 0)
 	{
 		if (**p == '(')
@@ -408,21 +387,21 @@ mapping_argument(Eval *ev, const char **p, const char *end, ArgSource *source)
 		(*p)++;
 	}
 	if (depth > 0)
-		jinja_fail("incomplete format key");
+		value_fail("incomplete format key");
 	key = utext_make(start, *p - 1 - start);
 	if (source->args.kind == VAL_UNDEFINED)
 		value_fail_undefined(&source->args);
 	if (source->args.kind != VAL_DICT)
-		jinja_fail("list indices must be integers or slices, not str");
-	source->next = 1;			/* nothing is left for a plain conversion */
-	if (!dict_get(ev, &source->args, &key, &result))
-		jinja_fail("key %s is missing", quote_repr(&key));
+		value_fail("list indices must be integers or slices, not str");
+	source->next = 1;			/* no argument is left for a plain conversion */
+	if (!dict_get(budget, &source->args, &key, &result))
+		value_fail("key %s is missing", value_quote(&key));
 	return result;
 }
 
-/* One conversion; *p is after the percent sign. */
+/* Appends the result of one conversion; *p is after the percent sign. */
 static void
-format_conversion(Eval *ev, StringInfo buf, const char **p, const char *end,
+format_conversion(Budget *budget, StringInfo buf, const char **p, const char *end,
 				  ArgSource *source, bool markup)
 {
 	FormatSpec	spec;
@@ -436,7 +415,7 @@ format_conversion(Eval *ev, StringInfo buf, const char **p, const char *end,
 	if (*p < end && **p == '(')
 	{
 		(*p)++;
-		value = mapping_argument(ev, p, end, source);
+		value = mapping_argument(budget, p, end, source);
 	}
 	parse_conversion(p, end, source, &spec);
 	if (!value_given(&value))
@@ -446,7 +425,7 @@ format_conversion(Eval *ev, StringInfo buf, const char **p, const char *end,
 		case 's':
 		case 'r':
 		case 'a':
-			format_text(ev, buf, &spec, &value, markup);
+			format_text(budget, buf, &spec, &value, markup);
 			break;
 		case 'd':
 		case 'i':
@@ -468,13 +447,13 @@ format_conversion(Eval *ev, StringInfo buf, const char **p, const char *end,
 			format_char(buf, &spec, &value);
 			break;
 		default:
-			jinja_fail("unsupported format character '%c'", spec.type);
+			value_fail("unsupported format character '%c'", spec.type);
 	}
 }
 
-/* format % args */
+/* Returns format % args. */
 Value
-percent_format(Eval *ev, const Value *format, const Value *args)
+format_percent(Budget *budget, const Value *format, const Value *args)
 {
 	const char *p = format->u.string;
 	const char *end = p + format->length;
@@ -494,16 +473,16 @@ percent_format(Eval *ev, const Value *format, const Value *args)
 		if (percent == NULL)
 			percent = end;
 		appendBinaryStringInfo(&buf, p, percent - p);
-		utext_check_size(buf.len);
+		value_check_size(buf.len);
 		p = percent;
 		if (p == end)
 			break;
 		p++;
-		format_conversion(ev, &buf, &p, end, &source, markup);
+		format_conversion(budget, &buf, &p, end, &source, markup);
 	}
-	if (source.tuple ? source.next < list_count(&source.args) :
+	if (source.tuple ? source.next < seq_count(&source.args) :
 		(source.next == 0 && !source.mapping))
-		jinja_fail("not all arguments converted during string formatting");
+		value_fail("not all arguments converted during string formatting");
 	result = utext_from_buffer(&buf);
 	if (markup)
 		result.flags = VF_MARKUP;

@@ -1,16 +1,16 @@
 /*
  * value/format.h
- *		What the two ways of formatting share: '%d' % x and '{:d}'.format(x).
+ *		Shared parts of the two ways of formatting: '%d' % x and '{:d}'.format(x).
  */
 #ifndef NOETL_VALUE_FORMAT_H
 #define NOETL_VALUE_FORMAT_H
 
-#include "jinja/internal.h"
+#include "value/value.h"
 
-/* The C library is asked for no more digits than this. */
+/* Precisions above this are refused. */
 #define MAX_PRECISION	340
 
-/* What a conversion or format specification says. */
+/* The contents of a conversion or format specification. */
 typedef struct FormatSpec
 {
 	uint32		fill;			/* 0: not given */
@@ -24,22 +24,25 @@ typedef struct FormatSpec
 	char		type;			/* 0: not given */
 } FormatSpec;
 
-/* Digits of a non-negative integer in base 2, 8, 10 or 16. */
-extern char *integer_digits(const Value *value, int base, bool upper);
+/* Returns the digits of a non-negative integer in base 2, 8, 10 or 16. */
+extern char *format_integer_digits(const Value *value, int base, bool upper);
 
-/* Digits of a non-negative double by type e, f or g. */
-extern char *double_digits(double d, char type, int64 precision, bool alternate);
+/* Returns the digits of a non-negative double by type e, f or g. */
+extern char *format_double_digits(double d, char type, int64 precision, bool alternate);
 
-/* Groups the digits before the point; pads with zeros to a width. */
-extern char *group_digits(const char *digits, char separator, int group, int64 width);
+/*
+ * Returns digits with a separator between groups, padded with zeros to a
+ * width.
+ */
+extern char *format_group_digits(const char *digits, char separator, int group, int64 width);
 
-/* Is an integer or double below zero (or minus zero)? */
+/* Returns whether a number is below zero or is minus zero. */
 extern bool number_is_negative(const Value *v);
 
-/* %c */
-extern void format_char(StringInfo buf, const FormatSpec *spec, const Value *value);
+/* Returns format % args. */
+extern Value format_percent(Budget *budget, const Value *format, const Value *args);
 
-/* repr() with everything but ASCII escaped */
-extern Value ascii_repr(Eval *ev, const Value *value);
+/* Appends the result of %c. */
+extern void format_char(StringInfo buf, const FormatSpec *spec, const Value *value);
 
 #endif							/* NOETL_VALUE_FORMAT_H */

@@ -1,38 +1,12 @@
 /*
  * value/iterate.c
- *		Walking over values, one item at a time.
+ *		Iteration over values.
  */
 #include "common/common.h"
 
-#include "miscadmin.h"
-#include "utils/memutils.h"
+#include "value/value.h"
 
-#include "jinja/internal.h"
-
-/* Counts a step against noetl.template_max_iterations. */
-void
-jinja_count_iteration(Eval *ev)
-{
-	CHECK_FOR_INTERRUPTS();
-	if (++ev->iterations > noetl_template_max_iterations)
-		jinja_fail_limit("template exceeds noetl.template_max_iterations (%d)",
-						 noetl_template_max_iterations);
-	if ((ev->iterations & 63) == 0)
-		jinja_check_memory(ev);
-}
-
-/*
- * Bounds the memory of an evaluation: nothing is freed before its end, so a
- * loop that builds values could otherwise grow without limit.
- */
-void
-jinja_check_memory(Eval *ev)
-{
-	if (ev->context->mem_allocated > (Size) noetl_template_max_output * 8 + 64 * 1024 * 1024)
-		jinja_fail_limit("template needs too much memory");
-}
-
-/* A generator as a value. */
+/* Returns an iterator as a value. */
 Value
 value_iterator(Iterator *it)
 {
@@ -42,7 +16,7 @@ value_iterator(Iterator *it)
 	return v;
 }
 
-/* An array of values, forward or backward */
+/* Iterator over an array of values, forward or backward. */
 typedef struct ListIterator
 {
 	Iterator	base;
@@ -52,9 +26,9 @@ typedef struct ListIterator
 	int			step;
 } ListIterator;
 
-/* The next item of an array. */
+/* Returns the next item of an array. */
 static bool
-array_next(Eval *ev, Iterator *base, Value *item)
+array_next(Budget *budget, Iterator *base, Value *item)
 {
 	ListIterator *it = (ListIterator *) base;
 
@@ -65,9 +39,9 @@ array_next(Eval *ev, Iterator *base, Value *item)
 	return true;
 }
 
-/* Iterates over an array. */
+/* Returns an iterator over an array, which is not copied. */
 Iterator *
-iterate_array(int count, Value *items)
+iter_array(int count, Value *items)
 {
 	ListIterator *it = palloc(sizeof(ListIterator));
 
@@ -80,11 +54,11 @@ iterate_array(int count, Value *items)
 	return &it->base;
 }
 
-/* Iterates over an array from its end. */
+/* Returns an iterator over an array from its end. */
 static Iterator *
-iterate_array_backward(int count, Value *items)
+iter_array_backward(int count, Value *items)
 {
-	ListIterator *it = (ListIterator *) iterate_array(count, items);
+	ListIterator *it = (ListIterator *) iter_array(count, items);
 
 	it->base.type = "list_reverseiterator";
 	it->position = count - 1;
@@ -93,7 +67,7 @@ iterate_array_backward(int count, Value *items)
 	return &it->base;
 }
 
-/* The characters of a string */
+/* Iterator over the characters of a string. */
 typedef struct TextIterator
 {
 	Iterator	base;
@@ -101,9 +75,9 @@ typedef struct TextIterator
 	int			position;
 } TextIterator;
 
-/* The next character. */
+/* Returns the next character of a string. */
 static bool
-text_next(Eval *ev, Iterator *base, Value *item)
+text_next(Budget *budget, Iterator *base, Value *item)
 {
 	TextIterator *it = (TextIterator *) base;
 	int			used;
@@ -111,13 +85,13 @@ text_next(Eval *ev, Iterator *base, Value *item)
 	if (it->position >= it->text.length)
 		return false;
 	(void) utext_decode(it->text.u.string + it->position,
-					   it->text.length - it->position, &used);
+						it->text.length - it->position, &used);
 	*item = utext_make(it->text.u.string + it->position, used);
 	it->position += used;
 	return true;
 }
 
-/* The numbers of a range */
+/* Iterator over the numbers of a range. */
 typedef struct RangeIterator
 {
 	Iterator	base;
@@ -126,9 +100,9 @@ typedef struct RangeIterator
 	int64		left;
 } RangeIterator;
 
-/* The next number. */
+/* Returns the next number of a range. */
 static bool
-range_next(Eval *ev, Iterator *base, Value *item)
+range_next(Budget *budget, Iterator *base, Value *item)
 {
 	RangeIterator *it = (RangeIterator *) base;
 
@@ -140,7 +114,7 @@ range_next(Eval *ev, Iterator *base, Value *item)
 	return true;
 }
 
-/* The members of a dict */
+/* Iterator over the keys, values or members of a dict. */
 typedef struct DictIterator
 {
 	Iterator	base;
@@ -150,9 +124,9 @@ typedef struct DictIterator
 	int			step;
 } DictIterator;
 
-/* The next member. */
+/* Returns the next key, value or member of a dict. */
 static bool
-dict_next(Eval *ev, Iterator *base, Value *item)
+dict_next(Budget *budget, Iterator *base, Value *item)
 {
 	DictIterator *it = (DictIterator *) base;
 	DictEntry  *entry;
@@ -170,7 +144,7 @@ dict_next(Eval *ev, Iterator *base, Value *item)
 	return true;
 }
 
-/* Iterates over a dict. */
+/* Returns an iterator over a dict or over one of its views. */
 static Iterator *
 iterate_dict(ValueDict *dict, ViewKind kind, uint8 flags, bool backward)
 {
@@ -186,7 +160,7 @@ iterate_dict(ValueDict *dict, ViewKind kind, uint8 flags, bool backward)
 	return &it->base;
 }
 
-/* Iterates over a range. */
+/* Returns an iterator over a range. */
 static Iterator *
 iterate_range(const ValueRange *range, bool backward)
 {
@@ -205,7 +179,7 @@ iterate_range(const ValueRange *range, bool backward)
 	return &it->base;
 }
 
-/* Can the value be iterated over? */
+/* Returns whether the value can be iterated over. */
 bool
 value_is_iterable(const Value *value)
 {
@@ -219,41 +193,22 @@ value_is_iterable(const Value *value)
 		case VAL_RANGE:
 		case VAL_VIEW:
 		case VAL_ITERATOR:
-		case VAL_LOOP:
 			return true;
+		case VAL_OBJECT:
+			return value->u.object->type->iterate != NULL;
 		default:
 			return false;
 	}
 }
 
-/* What is left of a loop, each item with the loop itself. */
-typedef struct LoopIterator
-{
-	Iterator	base;
-	Value		loop;
-} LoopIterator;
-
-/* The loop's next item. */
-static bool
-loop_next(Eval *ev, Iterator *base, Value *item)
-{
-	LoopIterator *it = (LoopIterator *) base;
-	Value		next;
-
-	if (!jinja_loop_advance(ev, it->loop.u.loop, &next))
-		return false;
-	*item = value_pair(&next, &it->loop);
-	return true;
-}
-
-/* Python's iter() */
+/* Returns Python's iter().  Raises for a value that is not iterable. */
 Iterator *
-value_iterate(Eval *ev, const Value *value)
+value_iterate(Budget *budget, const Value *value)
 {
 	switch ((ValueKind) value->kind)
 	{
 		case VAL_UNDEFINED:
-			return iterate_array(0, NULL);
+			return iter_array(0, NULL);
 		case VAL_STRING:
 			{
 				TextIterator *it = palloc(sizeof(TextIterator));
@@ -266,7 +221,7 @@ value_iterate(Eval *ev, const Value *value)
 			}
 		case VAL_LIST:
 		case VAL_TUPLE:
-			return iterate_array(value->u.list->count, list_items(value));
+			return iter_array(value->u.list->count, seq_items(value));
 		case VAL_DICT:
 			return iterate_dict(value->u.dict, VIEW_KEYS, value->flags, false);
 		case VAL_RANGE:
@@ -276,36 +231,32 @@ value_iterate(Eval *ev, const Value *value)
 								value->u.view->flags, false);
 		case VAL_ITERATOR:
 			return value->u.iterator;
-		case VAL_LOOP:
-			{
-				LoopIterator *it = palloc(sizeof(LoopIterator));
-
-				it->base.next = loop_next;
-				it->base.type = "LoopContext";
-				it->loop = *value;
-				return &it->base;
-			}
+		case VAL_OBJECT:
+			if (value->u.object->type->iterate)
+				return value->u.object->type->iterate(value->u.object);
+			break;
 		default:
-			jinja_fail("'%s' object is not iterable", value_type(value));
+			break;
 	}
+	value_fail("'%s' object is not iterable", value_type(value));
 }
 
-/* Python's reversed(), or NULL where that raises TypeError */
+/* Returns Python's reversed(), or NULL where Python raises TypeError. */
 Iterator *
-iterate_backward(Eval *ev, const Value *value)
+iter_backward(Budget *budget, const Value *value)
 {
 	Value		list;
 
 	switch ((ValueKind) value->kind)
 	{
 		case VAL_UNDEFINED:
-			return iterate_array(0, NULL);
+			return iter_array(0, NULL);
 		case VAL_STRING:
-			list = value_collect(ev, value);
-			return iterate_array_backward(list_count(&list), list_items(&list));
+			list = value_collect(budget, value);
+			return iter_array_backward(seq_count(&list), seq_items(&list));
 		case VAL_LIST:
 		case VAL_TUPLE:
-			return iterate_array_backward(value->u.list->count, list_items(value));
+			return iter_array_backward(value->u.list->count, seq_items(value));
 		case VAL_DICT:
 			return iterate_dict(value->u.dict, VIEW_KEYS, value->flags, true);
 		case VAL_RANGE:
@@ -318,9 +269,9 @@ iterate_backward(Eval *ev, const Value *value)
 	}
 }
 
-/* Python's list() */
+/* Returns Python's list().  Raises for a value that is not iterable. */
 Value
-value_collect(Eval *ev, const Value *value)
+value_collect(Budget *budget, const Value *value)
 {
 	Iterator   *it;
 	Value	   *items;
@@ -334,7 +285,7 @@ value_collect(Eval *ev, const Value *value)
 		copy.flags = 0;
 		return copy;
 	}
-	it = value_iterate(ev, value);
+	it = value_iterate(budget, value);
 	items = palloc(allocated * sizeof(Value));
 	for (;;)
 	{
@@ -343,7 +294,7 @@ value_collect(Eval *ev, const Value *value)
 			allocated *= 2;
 			items = repalloc_huge(items, allocated * sizeof(Value));
 		}
-		if (!iter_next(ev, it, &items[count]))
+		if (!iter_next(budget, it, &items[count]))
 			break;
 		count++;
 	}

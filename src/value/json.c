@@ -1,6 +1,6 @@
 /*
  * value/json.c
- *		Between JSON and values.
+ *		Conversion between JSON and values.
  */
 #include "common/common.h"
 
@@ -10,9 +10,12 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
-#include "jinja/internal.h"
+#include "value/value.h"
 
-/* Wraps a jsonb container; nothing in it is looked at yet. */
+/*
+ * Returns a jsonb container as a value, without looking into it. The value
+ * points into the container, which must live as long.
+ */
 Value
 value_from_container(JsonbContainer *container, uint8 flags)
 {
@@ -41,7 +44,7 @@ value_from_container(JsonbContainer *container, uint8 flags)
 	return v;
 }
 
-/* A JSON value as a value. */
+/* Returns a JSON value as a value; strings and containers are not copied. */
 Value
 value_from_json(const JsonbValue *json, uint8 flags)
 {
@@ -71,22 +74,10 @@ value_from_json(const JsonbValue *json, uint8 flags)
 	return v;
 }
 
-/* Refuses what JSON has no form for. */
-void
-jinja_fail_not_json(const Value *value)
-{
-	if (value->kind == VAL_METHOD)
-		jinja_fail_refused("Call it with (), or write ['name'] for the key of an object.",
-						   "method \"%s\" of '%s' object is not a value",
-						   value->u.method->builtin->name,
-						   value_type(&value->u.method->self));
-	if (value->kind == VAL_GLOBAL)
-		jinja_fail_refused("Call it with ().", "function \"%s\" is not a value",
-						   value->u.builtin->name);
-	jinja_fail_refused(NULL, "'%s' object is not a JSON value", value_type(value));
-}
-
-/* A number for JSON: a float keeps a fraction part. */
+/*
+ * Sets *result to a number; a float keeps a fraction part. Raises for infinity
+ * and NaN.
+ */
 static void
 number_to_json(const Value *value, JsonbValue *result)
 {
@@ -99,18 +90,15 @@ number_to_json(const Value *value, JsonbValue *result)
 		return;
 	}
 	if (!isfinite(value->u.real))
-		jinja_fail("%s is not JSON", number_repr_double(value->u.real));
-	n = DatumGetNumeric(DirectFunctionCall3(numeric_in,
-											CStringGetDatum(number_repr_double(value->u.real)),
-											ObjectIdGetDatum(InvalidOid),
-											Int32GetDatum(-1)));
+		value_fail("%s is not JSON", number_repr_double(value->u.real));
+	n = json_numeric(number_repr_double(value->u.real));
 	if (DatumGetInt32(DirectFunctionCall1(numeric_scale, NumericGetDatum(n))) == 0)
 		n = DatumGetNumeric(DirectFunctionCall2(numeric_round, NumericGetDatum(n),
 												Int32GetDatum(1)));
 	result->val.numeric = n;
 }
 
-/* A string for JSON. */
+/* Sets *result to a string, which is not copied. */
 static void
 string_to_json(const char *s, int length, JsonbValue *result)
 {
@@ -119,7 +107,10 @@ string_to_json(const char *s, int length, JsonbValue *result)
 	result->val.string.len = length;
 }
 
-/* A key as JSON text: Python's json turns numbers and constants into it. */
+/*
+ * Returns the text of a key as Python's json module writes it: numbers and
+ * constants become text.
+ */
 static Value
 key_text(const Value *key)
 {
@@ -131,23 +122,23 @@ key_text(const Value *key)
 		case VAL_STRING:
 			return *key;
 		case VAL_NONE:
-			return value_text("null");
+			return utext_from_cstring("null");
 		case VAL_BOOL:
-			return value_text(key->u.boolean ? "true" : "false");
+			return utext_from_cstring(key->u.boolean ? "true" : "false");
 		case VAL_INT:
 		case VAL_BIGINT:
 		case VAL_FLOAT:
 			text = number_text(key, &length);
 			return utext_make(text, length);
 		default:
-			jinja_fail("keys must be str, int, float, bool or None, not %s",
+			value_fail("keys must be str, int, float, bool or None, not %s",
 					   value_type(key));
 	}
 }
 
-/* Pushes a value as element, member or whole. */
+/* Pushes a value as an element, as the value of a member or as a whole. */
 static JsonbValue *
-push_json(Eval *ev, JsonbParseState **state, const Value *value,
+push_json(Budget *budget, JsonbParseState **state, const Value *value,
 		  JsonbIteratorToken token)
 {
 	JsonbValue	json;
@@ -167,11 +158,11 @@ push_json(Eval *ev, JsonbParseState **state, const Value *value,
 		case VAL_ITERATOR:
 			if (value->kind == VAL_LIST && value->u.list->json)
 				break;
-			list = value->kind == VAL_TUPLE ? *value : value_collect(ev, value);
+			list = value->kind == VAL_TUPLE ? *value : value_collect(budget, value);
 			pushJsonbValue(state, WJB_BEGIN_ARRAY, NULL);
-			it = iterate_array(list_count(&list), list_items(&list));
-			while (it->next(ev, it, &item))
-				push_json(ev, state, &item, WJB_ELEM);
+			it = iter_array(seq_count(&list), seq_items(&list));
+			while (it->next(budget, it, &item))
+				push_json(budget, state, &item, WJB_ELEM);
 			return pushJsonbValue(state, WJB_END_ARRAY, NULL);
 		case VAL_DICT:
 			if (value->u.dict->json)
@@ -183,19 +174,22 @@ push_json(Eval *ev, JsonbParseState **state, const Value *value,
 
 				string_to_json(key.u.string, key.length, &json);
 				pushJsonbValue(state, WJB_KEY, &json);
-				push_json(ev, state, &value->u.dict->entries[i].value, WJB_VALUE);
+				push_json(budget, state, &value->u.dict->entries[i].value, WJB_VALUE);
 			}
 			return pushJsonbValue(state, WJB_END_OBJECT, NULL);
 		default:
 			break;
 	}
-	value_to_json(ev, value, &json);
+	value_to_json(budget, value, &json);
 	return pushJsonbValue(state, token, &json);
 }
 
-/* A value as JSON: a scalar or jbvBinary. */
+/*
+ * Sets *result to a value as JSON: a scalar or jbvBinary. Raises for a value
+ * that JSON has no form for.
+ */
 void
-value_to_json(Eval *ev, const Value *value, JsonbValue *result)
+value_to_json(Budget *budget, const Value *value, JsonbValue *result)
 {
 	JsonbParseState *state = NULL;
 	JsonbValue *built;
@@ -240,30 +234,13 @@ value_to_json(Eval *ev, const Value *value, JsonbValue *result)
 		case VAL_ITERATOR:
 			break;
 		default:
-			jinja_fail_not_json(value);
+			value_fail_not_json(value);
 	}
-	built = push_json(ev, &state, value, WJB_ELEM);
+	built = push_json(budget, &state, value, WJB_ELEM);
 	jsonb = JsonbValueToJsonb(built);
 	result->type = jbvBinary;
 	result->val.binary.data = &jsonb->root;
 	result->val.binary.len = VARSIZE(jsonb) - VARHDRSZ;
-}
-
-/*
- * How many bytes a container takes.  A container does not say so itself; its
- * last entry's end does.
- */
-int
-json_container_size(const JsonbContainer *container)
-{
-	int			entries = JsonContainerSize(container) *
-		(JsonContainerIsObject(container) ? 2 : 1);
-	int			size = offsetof(JsonbContainer, children) + entries * sizeof(JEntry);
-
-	if (entries == 0)
-		return size;
-	return size + getJsonbOffset(container, entries - 1) +
-		getJsonbLength(container, entries - 1);
 }
 
 /* ------------------------------------------------------------------------
@@ -271,7 +248,9 @@ json_container_size(const JsonbContainer *container)
  * ------------------------------------------------------------------------
  */
 
-/* A string in quotes; ascii: everything else as \uXXXX. */
+/*
+ * Appends a string in quotes; with "ascii" all other characters become \uXXXX.
+ */
 static void
 dump_string(StringInfo buf, const char *s, int length, bool ascii)
 {
@@ -310,10 +289,10 @@ dump_string(StringInfo buf, const char *s, int length, bool ascii)
 		i += used;
 	}
 	appendStringInfoChar(buf, '"');
-	utext_check_size(buf->len);
+	value_check_size(buf->len);
 }
 
-/* How JSON text is laid out. */
+/* Layout of JSON text. */
 typedef struct JsonStyle
 {
 	Value		indent;			/* string for each level; VAL_NONE: one line */
@@ -321,22 +300,25 @@ typedef struct JsonStyle
 	bool		ascii;
 } JsonStyle;
 
-static void dump_value(Eval *ev, StringInfo buf, const Value *value,
-					  const JsonStyle *style, int level);
+static void dump_value(Budget *budget, StringInfo buf, const Value *value,
+					   const JsonStyle *style, int level);
 
-/* Line break and indentation between items, if asked for. */
+/* Appends a line break and indentation, unless the text is to be one line. */
 static void
 dump_newline(StringInfo buf, const JsonStyle *style, int level)
 {
 	if (style->indent.kind == VAL_NONE)
 		return;
-	utext_check_size((int64) buf->len + 1 + (int64) style->indent.length * level);
+	value_check_size((int64) buf->len + 1 + (int64) style->indent.length * level);
 	appendStringInfoChar(buf, '\n');
 	for (; level > 0; level--)
 		appendBinaryStringInfo(buf, style->indent.u.string, style->indent.length);
 }
 
-/* What stands between two items. */
+/*
+ * Appends what stands before an item: a comma, except for the first, and the
+ * line break.
+ */
 static void
 dump_separator(StringInfo buf, const JsonStyle *style, int level, bool first)
 {
@@ -345,9 +327,9 @@ dump_separator(StringInfo buf, const JsonStyle *style, int level, bool first)
 	dump_newline(buf, style, level);
 }
 
-/* For qsort: keys as Python orders them. */
+/* Compares the keys of two entries as Python orders them; for qsort_arg. */
 static int
-compare_keys(const void *a, const void *b, void *arg)
+compare_dict_keys(const void *a, const void *b, void *arg)
 {
 	const DictEntry *x = *(DictEntry *const *) a;
 	const DictEntry *y = *(DictEntry *const *) b;
@@ -356,9 +338,9 @@ compare_keys(const void *a, const void *b, void *arg)
 	return c != 0 ? c : (x > y) - (x < y);
 }
 
-/* An object. */
+/* Appends a dict as an object. */
 static void
-dump_object(Eval *ev, StringInfo buf, const Value *value,
+dump_object(Budget *budget, StringInfo buf, const Value *value,
 			const JsonStyle *style, int level)
 {
 	ValueDict  *dict = value->u.dict;
@@ -370,7 +352,7 @@ dump_object(Eval *ev, StringInfo buf, const Value *value,
 	for (i = 0; i < dict->count; i++)
 		entries[i] = &dict->entries[i];
 	if (style->sort)
-		qsort_arg(entries, dict->count, sizeof(DictEntry *), compare_keys, ev);
+		qsort_arg(entries, dict->count, sizeof(DictEntry *), compare_dict_keys, budget);
 	appendStringInfoChar(buf, '{');
 	for (i = 0; i < dict->count; i++)
 	{
@@ -380,17 +362,17 @@ dump_object(Eval *ev, StringInfo buf, const Value *value,
 		dump_separator(buf, style, level + 1, i == 0);
 		dump_string(buf, key.u.string, key.length, style->ascii);
 		appendStringInfoString(buf, ": ");
-		dump_value(ev, buf, &entries[i]->value, style, level + 1);
+		dump_value(budget, buf, &entries[i]->value, style, level + 1);
 	}
 	if (dict->count > 0)
 		dump_newline(buf, style, level);
 	appendStringInfoChar(buf, '}');
 }
 
-/* Any value. */
+/* Appends any value. */
 static void
-dump_value(Eval *ev, StringInfo buf, const Value *value,
-		  const JsonStyle *style, int level)
+dump_value(Budget *budget, StringInfo buf, const Value *value,
+		   const JsonStyle *style, int level)
 {
 	char	   *text;
 	int			length;
@@ -409,7 +391,7 @@ dump_value(Eval *ev, StringInfo buf, const Value *value,
 		case VAL_BIGINT:
 		case VAL_FLOAT:
 			if (value->kind == VAL_FLOAT && !isfinite(value->u.real))
-				jinja_fail("%s is not JSON", number_repr_double(value->u.real));
+				value_fail("%s is not JSON", number_repr_double(value->u.real));
 			text = number_text(value, &length);
 			appendBinaryStringInfo(buf, text, length);
 			break;
@@ -423,28 +405,28 @@ dump_value(Eval *ev, StringInfo buf, const Value *value,
 			{
 				CHECK_FOR_INTERRUPTS();
 				dump_separator(buf, style, level + 1, i == 0);
-				dump_value(ev, buf, &list_items(value)[i], style, level + 1);
+				dump_value(budget, buf, &seq_items(value)[i], style, level + 1);
 			}
 			if (value->u.list->count > 0)
 				dump_newline(buf, style, level);
 			appendStringInfoChar(buf, ']');
 			break;
 		case VAL_DICT:
-			dump_object(ev, buf, value, style, level);
+			dump_object(budget, buf, value, style, level);
 			break;
 		default:
-			jinja_fail("object of type %s is not JSON serializable",
+			value_fail("object of type %s is not JSON serializable",
 					   value_type(value));
 	}
-	utext_check_size(buf->len);
+	value_check_size(buf->len);
 }
 
 /*
- * Appends JSON text as Python's json.dumps writes it.  The indentation is a
- * number of spaces or the string itself; none, absent: all on one line.
+ * Appends JSON text as Python's json.dumps writes it. The indentation is a
+ * number of spaces or a string; without one all text is on one line.
  */
 void
-value_json_text(Eval *ev, StringInfo buf, const Value *value,
+value_json_text(Budget *budget, StringInfo buf, const Value *value,
 				const Value *indent, bool sort, bool ascii)
 {
 	JsonStyle	style = {value_none(), sort, ascii};
@@ -454,40 +436,25 @@ value_json_text(Eval *ev, StringInfo buf, const Value *value,
 		style.indent = *indent;
 	else if (value_given_not_none(indent))
 		style.indent = utext_repeat(&space, Min(Max(value_index(indent, "indent"), 0), 1000));
-	dump_value(ev, buf, value, &style, 0);
+	dump_value(budget, buf, value, &style, 0);
 }
 
-/* Reads JSON text; false when it is none. */
+/*
+ * Sets *result to the value of a JSON text; returns false when the text is no
+ * JSON.
+ */
 bool
-json_from_text(const char *s, int length, Value *result)
+value_from_json_text(const char *s, int length, Value *result)
 {
-	MemoryContext context = CurrentMemoryContext;
-	volatile bool ok = true;
-	char	   *text = pnstrdup(s, length);
-	Jsonb	   *volatile jsonb = NULL;
+	JsonbValue	json;
 
-	PG_TRY();
-	{
-		jsonb = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
-	}
-	PG_CATCH();
-	{
-		int			code = geterrcode();
-
-		if (ERRCODE_TO_CATEGORY(code) != ERRCODE_DATA_EXCEPTION &&
-			ERRCODE_TO_CATEGORY(code) != ERRCODE_PROGRAM_LIMIT_EXCEEDED)
-			PG_RE_THROW();
-		MemoryContextSwitchTo(context);
-		FlushErrorState();
-		ok = false;
-	}
-	PG_END_TRY();
-	if (ok)
-		*result = value_from_container(&jsonb->root, 0);
-	return ok;
+	if (!json_from_text(s, length, &json))
+		return false;
+	*result = value_from_json(&json, 0);
+	return true;
 }
 
-/* Is the text one that noetl.template_coerce wants to see as JSON? */
+/* Returns whether noetl.template_coerce asks to read the text as JSON. */
 static bool
 may_be_json(const Value *text)
 {
@@ -504,8 +471,9 @@ may_be_json(const Value *text)
 }
 
 /*
- * What the Python project makes of text that is no JSON: 007 is a number, and
- * items with commas between them are a list.
+ * Reads text that is no JSON as NoETL's Python broker does: 007 is a number,
+ * and items separated by commas are a list. Returns false when the text is
+ * neither.
  */
 static bool
 loose_value(const Value *text, Value *value)
@@ -519,16 +487,19 @@ loose_value(const Value *text, Value *value)
 		length--;
 	}
 	if (length < text->length && strspn(digits, "0123456789") >= length)
-		return json_from_text(digits, length, value);
+		return value_from_json_text(digits, length, value);
 	if (memchr(text->u.string, ',', text->length) == NULL)
 		return false;
 	digits = psprintf("[%.*s]", text->length, text->u.string);
-	return json_from_text(digits, text->length + 2, value);
+	return value_from_json_text(digits, text->length + 2, value);
 }
 
-/* Rendered text as a JSON value: itself, or what it says. */
+/*
+ * Sets *result to a rendered text: the JSON value that the text spells where
+ * noetl.template_coerce asks for that, otherwise a string.
+ */
 void
-coerce_text(const char *s, int length, JsonbValue *result)
+value_coerce_text(const char *s, int length, JsonbValue *result)
 {
 	Value		text = utext_make(s, length);
 	Value		value;
@@ -543,9 +514,56 @@ coerce_text(const char *s, int length, JsonbValue *result)
 	else if (noetl_template_coerce == COERCE_ALL && utext_is(&text, "None"))
 		result->type = jbvNull;
 	else if (may_be_json(&text) &&
-			 (json_from_text(text.u.string, text.length, &value) ||
+			 (value_from_json_text(text.u.string, text.length, &value) ||
 			  (noetl_template_coerce == COERCE_ALL && loose_value(&text, &value))))
 		value_to_json(NULL, &value, result);
 	else
 		string_to_json(s, length, result);
+}
+
+/* Returns the truth of a JSON value as a condition; some strings are false. */
+bool
+value_json_truth(const JsonbValue *value)
+{
+	static const char *const no[] = {
+		"false", "0", "no", "n", "off", "none", "null", "{}", "[]"
+	};
+	Value		text;
+	int			i;
+
+	switch (value->type)
+	{
+		case jbvNull:
+			return false;
+		case jbvBool:
+			return value->val.boolean;
+		case jbvNumeric:
+			{
+				Value		number = number_from_json(value->val.numeric);
+
+				return value_truth(NULL, &number);
+			}
+		case jbvString:
+			text = utext_make(value->val.string.val, value->val.string.len);
+			text = utext_strip(&text, NULL, true, true);
+			if (text.length == 0)
+				return false;
+			if (text.length > 8)
+				return true;
+			for (i = 0; i < lengthof(no); i++)
+			{
+				if (strlen(no[i]) == text.length &&
+					pg_strncasecmp(no[i], text.u.string, text.length) == 0)
+					return false;
+			}
+			return true;
+		case jbvBinary:
+			return JsonContainerSize(value->val.binary.data) > 0;
+		case jbvArray:
+			return value->val.array.nElems > 0;
+		case jbvObject:
+			return value->val.object.nPairs > 0;
+		default:
+			return true;
+	}
 }

@@ -12,14 +12,12 @@
 
 #include "common/hashfn.h"
 #include "common/int.h"
-#include "common/shortest_dec.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
 #include "utils/memutils.h"
 
-#include "jinja/internal.h"
-#include "value/unicode.h"
+#include "value/value.h"
 
 /* Integers with more digits than this are refused. */
 #define MAX_DIGITS	20000
@@ -31,17 +29,7 @@ static Numeric int64_min_numeric;
 static Numeric int64_max_numeric;
 static Numeric digits_limit;
 
-/* A numeric from text. */
-static Numeric
-numeric_from_text(const char *s)
-{
-	return DatumGetNumeric(DirectFunctionCall3(numeric_in,
-											   CStringGetDatum(unconstify(char *, s)),
-											   ObjectIdGetDatum(InvalidOid),
-											   Int32GetDatum(-1)));
-}
-
-/* Order of two numerics. */
+/* Compares two numerics: negative, zero or positive. */
 static int
 numeric_order(Numeric a, Numeric b)
 {
@@ -49,7 +37,7 @@ numeric_order(Numeric a, Numeric b)
 											 NumericGetDatum(b)));
 }
 
-/* Makes the constants that decide where an integer is kept. */
+/* Makes the constants that decide how an integer is kept. */
 static void
 prepare_limits(void)
 {
@@ -60,25 +48,28 @@ prepare_limits(void)
 	old = MemoryContextSwitchTo(TopMemoryContext);
 	int64_min_numeric = int64_to_numeric(PG_INT64_MIN);
 	int64_max_numeric = int64_to_numeric(PG_INT64_MAX);
-	digits_limit = numeric_from_text("1e20000");
+	digits_limit = json_numeric("1e20000");
 	MemoryContextSwitchTo(old);
 }
 
-/* Is it a number (bool included)? */
+/* Returns whether the value is a number; a bool is one. */
 bool
 value_is_number(const Value *value)
 {
 	return value->kind >= VAL_BOOL && value->kind <= VAL_FLOAT;
 }
 
-/* Is it an integer (bool included)? */
+/* Returns whether the value is an integer; a bool is one. */
 bool
 value_is_integer(const Value *value)
 {
 	return value->kind >= VAL_BOOL && value->kind <= VAL_BIGINT;
 }
 
-/* An integer from a numeric without fraction. */
+/*
+ * Returns the integer that a numeric without fraction is. Raises for one with
+ * too many digits.
+ */
 Value
 number_from_numeric(Numeric n)
 {
@@ -91,24 +82,27 @@ number_from_numeric(Numeric n)
 														   NumericGetDatum(n))));
 	if (numeric_order(DatumGetNumeric(DirectFunctionCall1(numeric_abs, NumericGetDatum(n))),
 					  digits_limit) >= 0)
-		jinja_fail_limit("integer has more than %d digits", MAX_DIGITS);
+		value_fail_limit("integer has more than %d digits", MAX_DIGITS);
 	v.u.big = n;
 	return v;
 }
 
-/* A number from JSON: with a fraction part, even ".0", it is a float. */
+/*
+ * Returns the number that a JSON number is; one with a fraction part, even
+ * ".0", is a float.
+ */
 Value
 number_from_json(Numeric n)
 {
 	if (numeric_is_nan(n) || numeric_is_inf(n))
-		jinja_fail("NaN and infinity are not JSON");
+		value_fail("NaN and infinity are not JSON");
 	if (DatumGetInt32(DirectFunctionCall1(numeric_scale, NumericGetDatum(n))) > 0)
 		return value_float(DatumGetFloat8(DirectFunctionCall1(numeric_float8,
 															  NumericGetDatum(n))));
 	return number_from_numeric(n);
 }
 
-/* An integer as numeric. */
+/* Returns an integer as a numeric; the value must not be a float. */
 Numeric
 number_to_numeric(const Value *value)
 {
@@ -125,24 +119,29 @@ number_to_numeric(const Value *value)
 	}
 }
 
-/* The integer part of a double, exactly. */
+/*
+ * Returns the integer part of a double, exactly. Raises for infinity and NaN.
+ */
 Value
 number_from_double_trunc(double d)
 {
 	char		text[400];
 
 	if (isnan(d))
-		jinja_fail("cannot convert float NaN to integer");
+		value_fail("cannot convert float NaN to integer");
 	if (isinf(d))
-		jinja_fail("cannot convert float infinity to integer");
+		value_fail("cannot convert float infinity to integer");
 	d = trunc(d);
 	if (d >= -9.2e18 && d <= 9.2e18)
 		return value_int((int64) d);
 	snprintf(text, sizeof(text), "%.0f", d);
-	return number_from_numeric(numeric_from_text(text));
+	return number_from_numeric(json_numeric(text));
 }
 
-/* The nearest double. */
+/*
+ * Returns the double nearest to a number. Raises for an integer that is too
+ * large.
+ */
 double
 number_to_double(const Value *value)
 {
@@ -160,12 +159,12 @@ number_to_double(const Value *value)
 			d = strtod(DatumGetCString(DirectFunctionCall1(numeric_out,
 														   NumericGetDatum(value->u.big))), NULL);
 			if (isinf(d))
-				jinja_fail("int too large to convert to float");
+				value_fail("int too large to convert to float");
 			return d;
 	}
 }
 
-/* Compares an integer with a double, without rounding either. */
+/* Compares an integer with a double without rounding either. */
 static int
 compare_with_double(const Value *a, double d)
 {
@@ -190,7 +189,7 @@ compare_with_double(const Value *a, double d)
 	return fraction > 0 ? -1 : fraction < 0 ? 1 : 0;
 }
 
-/* Three-way comparison; NaN is unordered. */
+/* Compares two numbers; sets *unordered when one of them is NaN. */
 int
 number_compare(const Value *a, const Value *b, bool *unordered)
 {
@@ -214,7 +213,10 @@ number_compare(const Value *a, const Value *b, bool *unordered)
 	}
 }
 
-/* Equal numbers have equal hashes, whatever their type. */
+/*
+ * Returns the hash of a number; equal numbers have equal hashes, whatever
+ * their type.
+ */
 uint32
 number_hash(const Value *value)
 {
@@ -243,7 +245,7 @@ number_hash(const Value *value)
 	return hash_bytes((unsigned char *) &d, sizeof(d));
 }
 
-/* An operation on numerics that gives an integer. */
+/* Returns the integer result of an operation on numerics. */
 static Value
 big_operation(PGFunction function, const Value *a, const Value *b)
 {
@@ -253,7 +255,7 @@ big_operation(PGFunction function, const Value *a, const Value *b)
 																   NumericGetDatum(number_to_numeric(b)))));
 }
 
-/* Is an integer negative? */
+/* Returns whether an integer is negative. */
 static bool
 is_negative(const Value *v)
 {
@@ -263,7 +265,7 @@ is_negative(const Value *v)
 	return number_compare(v, &zero, &unordered) < 0;
 }
 
-/* a // b and a % b for integers, rounding down */
+/* Returns a // b or a % b for integers, rounding down. */
 static Value
 integer_divide(const Value *a, const Value *b, bool want_remainder)
 {
@@ -272,7 +274,7 @@ integer_divide(const Value *a, const Value *b, bool want_remainder)
 	Value		one = value_int(1);
 
 	if (!value_truth(NULL, b))
-		jinja_fail("integer division or modulo by zero");
+		value_fail("integer division or modulo by zero");
 	if (a->kind != VAL_BIGINT && b->kind != VAL_BIGINT)
 	{
 		int64		x = a->kind == VAL_BOOL ? a->u.boolean : a->u.integer;
@@ -288,13 +290,16 @@ integer_divide(const Value *a, const Value *b, bool want_remainder)
 	remainder = big_operation(numeric_mod, a, b);
 	if (value_truth(NULL, &remainder) && is_negative(&remainder) != is_negative(b))
 	{
-		quotient = number_binary(NULL, OP_SUB, &quotient, &one);
-		remainder = number_binary(NULL, OP_ADD, &remainder, b);
+		quotient = number_binary(OP_SUB, &quotient, &one);
+		remainder = number_binary(OP_ADD, &remainder, b);
 	}
 	return want_remainder ? remainder : quotient;
 }
 
-/* a / b for integers that doubles cannot hold: long division, then rounding */
+/*
+ * Returns a / b for integers that doubles cannot hold: long division, then one
+ * rounding.
+ */
 static double
 divide_exactly(const Value *a, const Value *b)
 {
@@ -303,30 +308,30 @@ divide_exactly(const Value *a, const Value *b)
 	char	   *text_a = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(number_to_numeric(&x))));
 	char	   *text_b = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(number_to_numeric(&y))));
 	int			shift = Max(0, (int) strlen(text_b) - (int) strlen(text_a) + 40);
-	Value		power = number_from_numeric(numeric_from_text(psprintf("1e%d", shift)));
-	Value		scaled = number_binary(NULL, OP_MUL, &x, &power);
+	Value		power = number_from_numeric(json_numeric(psprintf("1e%d", shift)));
+	Value		scaled = number_binary(OP_MUL, &x, &power);
 	Value		quotient = integer_divide(&scaled, &y, false);
 	Value		remainder = integer_divide(&scaled, &y, true);
 	int			length;
 	char	   *digits = number_text(&quotient, &length);
 	double		d;
 
-	/* a digit after the last one tells that the division did not come out */
+	/* a digit after the last one stands for a remainder */
 	d = strtod(psprintf("%s%se-%d", digits,
 						value_truth(NULL, &remainder) ? ".1" : "", shift), NULL);
 	if (isinf(d))
-		jinja_fail("integer division result too large for a float");
+		value_fail("integer division result too large for a float");
 	return is_negative(a) != is_negative(b) ? -d : d;
 }
 
-/* Python's / for integers */
+/* Returns Python's / for integers. */
 static Value
 true_divide(const Value *a, const Value *b)
 {
 	const int64 exact = INT64CONST(1) << 53;
 
 	if (!value_truth(NULL, b))
-		jinja_fail("division by zero");
+		value_fail("division by zero");
 	if (a->kind != VAL_BIGINT && b->kind != VAL_BIGINT)
 	{
 		int64		x = a->kind == VAL_BOOL ? a->u.boolean : a->u.integer;
@@ -340,23 +345,26 @@ true_divide(const Value *a, const Value *b)
 	return value_float(divide_exactly(a, b));
 }
 
-/* a ** b for doubles */
+/*
+ * Returns a ** b for doubles. Raises where the result is not a finite real
+ * number.
+ */
 static Value
 float_power(double x, double y)
 {
 	double		d;
 
 	if (x == 0 && y < 0)
-		jinja_fail("0.0 cannot be raised to a negative power");
+		value_fail("0.0 cannot be raised to a negative power");
 	if (x < 0 && isfinite(x) && isfinite(y) && y != floor(y))
-		jinja_fail("a negative number to a fractional power is not real");
+		value_fail("a negative number to a fractional power is not real");
 	d = pow(x, y);
 	if (isinf(d) && isfinite(x) && isfinite(y))
-		jinja_fail("numerical result out of range");
+		value_fail("numerical result out of range");
 	return value_float(d);
 }
 
-/* a ** b for integers */
+/* Returns a ** b for integers. */
 static Value
 integer_power(const Value *a, const Value *b)
 {
@@ -379,28 +387,28 @@ integer_power(const Value *a, const Value *b)
 		return base.u.integer == 0 ? value_int(!value_truth(NULL, b)) : base;
 	}
 	if (b->kind == VAL_BIGINT)
-		jinja_fail_limit("integer has more than %d digits", MAX_DIGITS);
+		value_fail_limit("integer has more than %d digits", MAX_DIGITS);
 	exponent = b->kind == VAL_BOOL ? b->u.boolean : b->u.integer;
 	if (base.kind == VAL_INT)
 		size = log10(fabs((double) base.u.integer));
 	else
 		size = 18;
 	if (size * exponent > MAX_DIGITS + 1)
-		jinja_fail_limit("integer has more than %d digits", MAX_DIGITS);
+		value_fail_limit("integer has more than %d digits", MAX_DIGITS);
 	while (exponent > 0)
 	{
 		if (exponent & 1)
-			result = number_binary(NULL, OP_MUL, &result, &base);
+			result = number_binary(OP_MUL, &result, &base);
 		exponent >>= 1;
 		if (exponent > 0)
-			base = number_binary(NULL, OP_MUL, &base, &base);
+			base = number_binary(OP_MUL, &base, &base);
 	}
 	return result;
 }
 
-/* + - * on integers */
+/* Returns the result of + - * on integers. */
 static Value
-integer_binary(Operator op, const Value *a, const Value *b)
+integer_binary(ValueOperator op, const Value *a, const Value *b)
 {
 	int64		result;
 
@@ -420,7 +428,7 @@ integer_binary(Operator op, const Value *a, const Value *b)
 						 numeric_mul, a, b);
 }
 
-/* // and % on doubles, as CPython computes them */
+/* Returns // or % on doubles, as CPython computes them. */
 static Value
 float_divide(double x, double y, bool want_remainder)
 {
@@ -429,7 +437,7 @@ float_divide(double x, double y, bool want_remainder)
 	double		whole;
 
 	if (y == 0)
-		jinja_fail(want_remainder ? "float modulo" : "float floor division by zero");
+		value_fail(want_remainder ? "float modulo" : "float floor division by zero");
 	remainder = fmod(x, y);
 	quotient = (x - remainder) / y;
 	if (remainder != 0)
@@ -452,9 +460,9 @@ float_divide(double x, double y, bool want_remainder)
 	return value_float(whole);
 }
 
-/* An arithmetic operation on two numbers. */
+/* Returns the result of an arithmetic operation on two numbers. */
 Value
-number_binary(Eval *ev, Operator op, const Value *a, const Value *b)
+number_binary(ValueOperator op, const Value *a, const Value *b)
 {
 	double		x;
 	double		y;
@@ -487,7 +495,7 @@ number_binary(Eval *ev, Operator op, const Value *a, const Value *b)
 			return value_float(x * y);
 		case OP_DIV:
 			if (y == 0)
-				jinja_fail("float division by zero");
+				value_fail("float division by zero");
 			return value_float(x / y);
 		case OP_FLOORDIV:
 			return float_divide(x, y, false);
@@ -498,7 +506,7 @@ number_binary(Eval *ev, Operator op, const Value *a, const Value *b)
 	}
 }
 
-/* -a */
+/* Returns -a. */
 Value
 number_negate(const Value *a)
 {
@@ -509,7 +517,7 @@ number_negate(const Value *a)
 	return integer_binary(OP_SUB, &zero, a);
 }
 
-/* abs(a) */
+/* Returns abs(a). */
 Value
 number_abs(const Value *a)
 {
@@ -520,7 +528,10 @@ number_abs(const Value *a)
 	return is_negative(a) ? number_negate(a) : *a;
 }
 
-/* An int64 where Python wants an index. */
+/*
+ * Returns the int64 that a value is where Python wants an index. Raises for
+ * any other value; "what" names the operation.
+ */
 int64
 value_index(const Value *value, const char *what)
 {
@@ -529,10 +540,10 @@ value_index(const Value *value, const char *what)
 	if (value->kind == VAL_INT)
 		return value->u.integer;
 	if (value->kind == VAL_BIGINT)
-		jinja_fail("%s: integer is too large", what);
+		value_fail("%s: integer is too large", what);
 	if (value->kind == VAL_UNDEFINED)
 		value_fail_undefined(value);
-	jinja_fail("%s: '%s' object cannot be interpreted as an integer",
+	value_fail("%s: '%s' object cannot be interpreted as an integer",
 			   what, value_type(value));
 }
 
@@ -556,10 +567,10 @@ round_integer(const Value *value, int64 places)
 
 	if (places > MAX_DIGITS)
 		return value_int(0);
-	power = number_from_numeric(numeric_from_text(psprintf("1e%d", (int) places - 1)));
+	power = number_from_numeric(json_numeric(psprintf("1e%d", (int) places - 1)));
 	half = value_int(5);
-	half = number_binary(NULL, OP_MUL, &half, &power);
-	power = number_binary(NULL, OP_MUL, &half, &two);
+	half = number_binary(OP_MUL, &half, &power);
+	power = number_binary(OP_MUL, &half, &two);
 	quotient = integer_divide(value, &power, false);
 	remainder = integer_divide(value, &power, true);
 	c = number_compare(&remainder, &half, &unordered);
@@ -570,8 +581,8 @@ round_integer(const Value *value, int64 places)
 		c = odd.u.integer ? 1 : -1;
 	}
 	if (c > 0)
-		quotient = number_binary(NULL, OP_ADD, &quotient, &one);
-	return number_binary(NULL, OP_MUL, &quotient, &power);
+		quotient = number_binary(OP_ADD, &quotient, &one);
+	return number_binary(OP_MUL, &quotient, &power);
 }
 
 /* Rounds a double to a multiple of 10**places, half to even. */
@@ -586,16 +597,16 @@ round_left(double d, int places)
 	if (places > 308)
 		return 0.0 * d;
 
-	/* what the fraction adds matters only beside an exact half */
+	/* a fraction matters only beside an exact half */
 	integer = number_from_double_trunc(whole);
 	if (whole != fabs(d))
 	{
 		Value		two = value_int(2);
 		Value		one = value_int(1);
 
-		integer = number_binary(NULL, OP_MUL, &integer, &two);
-		integer = number_binary(NULL, OP_ADD, &integer, &one);
-		integer = number_binary(NULL, OP_MUL, &integer, &(Value) {.kind = VAL_INT,.u.integer = 5});
+		integer = number_binary(OP_MUL, &integer, &two);
+		integer = number_binary(OP_ADD, &integer, &one);
+		integer = number_binary(OP_MUL, &integer, &(Value) {.kind = VAL_INT,.u.integer = 5});
 		places++;
 		rounded = round_integer(&integer, places);
 		rounded = integer_divide(&rounded, &(Value) {.kind = VAL_INT,.u.integer = 10}, false);
@@ -606,7 +617,7 @@ round_left(double d, int places)
 	return d < 0 ? -result : result;
 }
 
-/* Python's round(value, digits) */
+/* Returns Python's round(value, digits). */
 Value
 number_round(const Value *value, int64 digits)
 {
@@ -627,22 +638,22 @@ number_round(const Value *value, int64 digits)
 	snprintf(text, sizeof(text), "%.*f", (int) digits, d);
 	d = strtod(text, NULL);
 	if (isinf(d))
-		jinja_fail("rounded value too large to represent");
+		value_fail("rounded value too large to represent");
 	return value_float(d);
 }
 
-/* The "ceil" and "floor" methods of the round filter */
+/* Returns the result of the methods "ceil" and "floor" of the filter round. */
 Value
-number_ceil_floor(Eval *ev, const Value *value, int64 digits, bool ceil_up)
+number_ceil_floor(const Value *value, int64 digits, bool ceil_up)
 {
 	Value		ten = value_int(10);
 	Value		exponent = value_int(digits);
-	Value		power = number_binary(ev, OP_POW, &ten, &exponent);
-	Value		scaled = number_binary(ev, OP_MUL, value, &power);
+	Value		power = number_binary(OP_POW, &ten, &exponent);
+	Value		scaled = number_binary(OP_MUL, value, &power);
 
 	if (scaled.kind == VAL_FLOAT)
 		scaled = number_from_double_trunc(ceil_up ? ceil(scaled.u.real) : floor(scaled.u.real));
-	return number_binary(ev, OP_DIV, &scaled, &power);
+	return number_binary(OP_DIV, &scaled, &power);
 }
 
 /* ------------------------------------------------------------------------
@@ -650,79 +661,18 @@ number_ceil_floor(Eval *ev, const Value *value, int64 digits, bool ceil_up)
  * ------------------------------------------------------------------------
  */
 
-/* Python's repr() of a double: shortest digits that read back the same */
+/* Returns Python's repr() of a double. */
 char *
 number_repr_double(double d)
 {
-	char		shortest[DOUBLE_SHORTEST_DECIMAL_LEN];
-	char		digits[DOUBLE_SHORTEST_DECIMAL_LEN];
-	StringInfoData buf;
-	char	   *p = shortest;
-	int			n = 0;
-	int			point = 0;
-	bool		seen_point = false;
-	int			i;
-
 	if (isnan(d))
 		return pstrdup("nan");
 	if (isinf(d))
 		return pstrdup(d > 0 ? "inf" : "-inf");
-	initStringInfo(&buf);
-	if (signbit(d))
-		appendStringInfoChar(&buf, '-');
-	double_to_shortest_decimal_buf(fabs(d), shortest);
-
-	/* take it apart: value = 0.DIGITS * 10^point */
-	for (; *p && *p != 'e'; p++)
-	{
-		if (*p == '.')
-			seen_point = true;
-		else
-		{
-			if (n > 0 || *p != '0')
-				digits[n++] = *p;
-			else if (seen_point)
-				point--;
-			if (!seen_point && n > 0)
-				point++;
-		}
-	}
-	if (*p == 'e')
-		point += atoi(p + 1);
-	while (n > 0 && digits[n - 1] == '0')
-		n--;
-	if (n == 0)
-	{
-		digits[n++] = '0';
-		point = 1;
-	}
-	if (point > 16 || point < -3)
-	{
-		appendStringInfoChar(&buf, digits[0]);
-		if (n > 1)
-		{
-			appendStringInfoChar(&buf, '.');
-			appendBinaryStringInfo(&buf, digits + 1, n - 1);
-		}
-		appendStringInfo(&buf, "e%c%02d", point > 0 ? '+' : '-', abs(point - 1));
-		return buf.data;
-	}
-	if (point <= 0)
-		appendStringInfoString(&buf, "0.");
-	for (i = point; i < 0; i++)
-		appendStringInfoChar(&buf, '0');
-	for (i = 0; i < Max(n, point); i++)
-	{
-		if (i == point && i > 0)
-			appendStringInfoChar(&buf, '.');
-		appendStringInfoChar(&buf, i < n ? digits[i] : '0');
-	}
-	if (n <= point)
-		appendStringInfoString(&buf, ".0");
-	return buf.data;
+	return double_text(d, true);
 }
 
-/* Python's str() of a number */
+/* Returns Python's str() of a number and sets *length. */
 char *
 number_text(const Value *value, int *length)
 {
@@ -743,7 +693,7 @@ number_text(const Value *value, int *length)
 		text = DatumGetCString(DirectFunctionCall1(numeric_out,
 												   NumericGetDatum(value->u.big)));
 		if (strlen(text) > MAX_TEXT_DIGITS + 1)
-			jinja_fail("integer has more than %d digits, too many to be converted to text",
+			value_fail("integer has more than %d digits, too many to be converted to text",
 					   MAX_TEXT_DIGITS);
 	}
 	*length = strlen(text);
@@ -751,8 +701,8 @@ number_text(const Value *value, int *length)
 }
 
 /*
- * Strips white space and turns digits of any script into ASCII ones; NULL
- * when a character cannot be part of a number.
+ * Returns the text without white space around it and with digits of any script
+ * as ASCII digits. Returns NULL when a character cannot be part of a number.
  */
 static char *
 clean_number(const char *s, int length)
@@ -780,7 +730,7 @@ clean_number(const char *s, int length)
 	return buf.data;
 }
 
-/* Value of a digit in any base up to 36, or 99. */
+/* Returns the value of a digit in any base up to 36, or 99. */
 static int
 digit_value(char c)
 {
@@ -793,7 +743,7 @@ digit_value(char c)
 	return 99;
 }
 
-/* Goes past a prefix like 0x; returns the base it means or the one given. */
+/* Skips a prefix like 0x; returns the base that it means, or the given one. */
 static int
 skip_prefix(const char **p, int base)
 {
@@ -815,7 +765,10 @@ skip_prefix(const char **p, int base)
 	return base == 0 ? 10 : base;
 }
 
-/* Digits of an integer, or false. */
+/*
+ * Sets *result to the integer that digits spell; returns false when they spell
+ * none.
+ */
 static bool
 accumulate(const char *p, int base, bool negative, Value *result)
 {
@@ -832,8 +785,8 @@ accumulate(const char *p, int base, bool negative, Value *result)
 		if (digit_value(*p) >= base)
 			return false;
 		digit = value_int(digit_value(*p));
-		total = number_binary(NULL, OP_MUL, &total, &factor);
-		total = number_binary(NULL, OP_ADD, &total, &digit);
+		total = number_binary(OP_MUL, &total, &factor);
+		total = number_binary(OP_ADD, &total, &digit);
 		if (++digits > MAX_TEXT_DIGITS)
 			return false;
 	}
@@ -841,7 +794,9 @@ accumulate(const char *p, int base, bool negative, Value *result)
 	return digits > 0;
 }
 
-/* Python's int(text, base) */
+/*
+ * Reads text as Python's int(text, base); returns false where Python raises.
+ */
 bool
 number_parse_int(const char *s, int length, int base, Value *result)
 {
@@ -862,7 +817,7 @@ number_parse_int(const char *s, int length, int base, Value *result)
 	return accumulate(p, base, negative, result);
 }
 
-/* Python's float(text) */
+/* Reads text as Python's float(text); returns false where Python raises. */
 bool
 number_parse_float(const char *s, int length, double *result)
 {

@@ -1,20 +1,22 @@
 /*
  * value/pprint.c
- *		Python's pprint.pformat(): repr, broken into lines of 80 characters.
+ *		Python's pprint.pformat(): repr() broken into lines of 80 characters.
  */
 #include "common/common.h"
 
 #include "miscadmin.h"
 
-#include "jinja/internal.h"
-#include "value/unicode.h"
+#include "value/value.h"
 
 #define WIDTH 80
 
-static void format(Eval *ev, StringInfo buf, const Value *value, int indent,
-				   int allowance);
+static void pprint_into(Budget *budget, StringInfo buf, const Value *value,
+						int indent, int allowance);
 
-/* For qsort: keys in order; those that have none by type name. */
+/*
+ * Compares two entries of a dict for qsort_arg: by key, or by the type of the
+ * key where keys have no order.
+ */
 static int
 compare_entries(const void *a, const void *b, void *arg)
 {
@@ -30,9 +32,9 @@ compare_entries(const void *a, const void *b, void *arg)
 	return c != 0 ? c : (x > y) - (x < y);
 }
 
-/* The entries of a dict by key. */
+/* Returns the entries of a dict sorted by key. */
 static DictEntry **
-sorted_entries(Eval *ev, const Value *value)
+sorted_entries(Budget *budget, const Value *value)
 {
 	ValueDict  *dict = value->u.dict;
 	DictEntry **entries = palloc((dict->count + 1) * sizeof(DictEntry *));
@@ -41,64 +43,64 @@ sorted_entries(Eval *ev, const Value *value)
 	dict_deform(dict, value->flags);
 	for (i = 0; i < dict->count; i++)
 		entries[i] = &dict->entries[i];
-	qsort_arg(entries, dict->count, sizeof(DictEntry *), compare_entries, ev);
+	qsort_arg(entries, dict->count, sizeof(DictEntry *), compare_entries, budget);
 	return entries;
 }
 
-/* repr() with the keys of dicts sorted, on one line */
+/* Appends repr() on one line, with the keys of dicts sorted. */
 static void
-flat(Eval *ev, StringInfo buf, const Value *value)
+flat_repr(Budget *budget, StringInfo buf, const Value *value)
 {
 	int			i;
 
 	check_stack_depth();
 	if (value->kind == VAL_DICT)
 	{
-		DictEntry **entries = sorted_entries(ev, value);
+		DictEntry **entries = sorted_entries(budget, value);
 
 		appendStringInfoChar(buf, '{');
 		for (i = 0; i < value->u.dict->count; i++)
 		{
 			if (i > 0)
 				appendStringInfoString(buf, ", ");
-			flat(ev, buf, &entries[i]->key);
+			flat_repr(budget, buf, &entries[i]->key);
 			appendStringInfoString(buf, ": ");
-			flat(ev, buf, &entries[i]->value);
+			flat_repr(budget, buf, &entries[i]->value);
 		}
 		appendStringInfoChar(buf, '}');
 	}
 	else if (value->kind == VAL_LIST || value->kind == VAL_TUPLE)
 	{
 		appendStringInfoChar(buf, value->kind == VAL_LIST ? '[' : '(');
-		for (i = 0; i < list_count(value); i++)
+		for (i = 0; i < seq_count(value); i++)
 		{
 			if (i > 0)
 				appendStringInfoString(buf, ", ");
-			flat(ev, buf, &list_items(value)[i]);
+			flat_repr(budget, buf, &seq_items(value)[i]);
 		}
 		if (value->kind == VAL_TUPLE && i == 1)
 			appendStringInfoChar(buf, ',');
 		appendStringInfoChar(buf, value->kind == VAL_LIST ? ']' : ')');
 	}
 	else
-		value_repr_into(ev, buf, value);
-	utext_check_size(buf->len);
+		value_repr_into(budget, buf, value);
+	value_check_size(buf->len);
 }
 
-/* Line break and indentation. */
+/* Appends a line break and indentation. */
 static void
 new_line(StringInfo buf, int indent)
 {
-	utext_check_size((int64) buf->len + indent + 1);
+	value_check_size((int64) buf->len + indent + 1);
 	appendStringInfoChar(buf, '\n');
 	appendStringInfoSpaces(buf, indent);
 }
 
-/* The members of a dict, one a line. */
+/* Appends the members of a dict, one on a line. */
 static void
-format_dict(Eval *ev, StringInfo buf, const Value *value, int indent, int allowance)
+pprint_dict(Budget *budget, StringInfo buf, const Value *value, int indent, int allowance)
 {
-	DictEntry **entries = sorted_entries(ev, value);
+	DictEntry **entries = sorted_entries(budget, value);
 	int			count = value->u.dict->count;
 	int			i;
 
@@ -110,12 +112,12 @@ format_dict(Eval *ev, StringInfo buf, const Value *value, int indent, int allowa
 
 		CHECK_FOR_INTERRUPTS();
 		initStringInfo(&key);
-		flat(ev, &key, &entries[i]->key);
+		flat_repr(budget, &key, &entries[i]->key);
 		chars = (int) utext_chars(key.data, key.len);
 		appendBinaryStringInfo(buf, key.data, key.len);
 		appendStringInfoString(buf, ": ");
-		format(ev, buf, &entries[i]->value, indent + 1 + chars + 2,
-			   i == count - 1 ? allowance + 1 : 1);
+		pprint_into(budget, buf, &entries[i]->value, indent + 1 + chars + 2,
+					i == count - 1 ? allowance + 1 : 1);
 		if (i < count - 1)
 		{
 			appendStringInfoChar(buf, ',');
@@ -125,12 +127,12 @@ format_dict(Eval *ev, StringInfo buf, const Value *value, int indent, int allowa
 	appendStringInfoChar(buf, '}');
 }
 
-/* The items of a list or tuple, one a line. */
+/* Appends the items of a list or tuple, one on a line. */
 static void
-format_items(Eval *ev, StringInfo buf, const Value *value, int indent, int allowance)
+pprint_items(Budget *budget, StringInfo buf, const Value *value, int indent, int allowance)
 {
 	bool		tuple = value->kind == VAL_TUPLE;
-	int			count = list_count(value);
+	int			count = seq_count(value);
 	const char *end = !tuple ? "]" : count == 1 ? ",)" : ")";
 	int			i;
 
@@ -138,8 +140,8 @@ format_items(Eval *ev, StringInfo buf, const Value *value, int indent, int allow
 	for (i = 0; i < count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		format(ev, buf, &list_items(value)[i], indent + 1,
-			   i == count - 1 ? allowance + (int) strlen(end) : 1);
+		pprint_into(budget, buf, &seq_items(value)[i], indent + 1,
+					i == count - 1 ? allowance + (int) strlen(end) : 1);
 		if (i < count - 1)
 		{
 			appendStringInfoChar(buf, ',');
@@ -149,7 +151,7 @@ format_items(Eval *ev, StringInfo buf, const Value *value, int indent, int allow
 	appendStringInfoString(buf, end);
 }
 
-/* The pieces a long string is cut into, as repr()s. */
+/* The repr()s of the pieces that a long string is cut into. */
 typedef struct Pieces
 {
 	int			count;
@@ -157,9 +159,9 @@ typedef struct Pieces
 	Value	   *items;
 } Pieces;
 
-/* Adds the repr() of a piece. */
+/* Appends the repr() of a piece of a string. */
 static void
-add_piece(Eval *ev, Pieces *pieces, const char *s, int length)
+add_repr(Budget *budget, Pieces *pieces, const char *s, int length)
 {
 	Value		text = utext_make(s, length);
 
@@ -170,11 +172,11 @@ add_piece(Eval *ev, Pieces *pieces, const char *s, int length)
 			repalloc_huge(pieces->items, pieces->allocated * sizeof(Value)) :
 			palloc(pieces->allocated * sizeof(Value));
 	}
-	pieces->items[pieces->count++] = value_repr(ev, &text);
-	jinja_check_memory(ev);
+	pieces->items[pieces->count++] = value_repr(budget, &text);
+	value_check_memory(budget);
 }
 
-/* Position after a run of non-space and the white space that follows it. */
+/* Returns the position after a word and the white space that follows. */
 static int
 word_end(const Value *line, int pos)
 {
@@ -193,19 +195,19 @@ word_end(const Value *line, int pos)
 	return pos;
 }
 
-/* Length of repr() of a stretch of text, in characters. */
+/* Returns the length in characters of repr() of a piece of text. */
 static int64
-repr_chars(Eval *ev, const char *s, int length)
+repr_chars(Budget *budget, const char *s, int length)
 {
 	Value		text = utext_make(s, length);
 
-	text = value_repr(ev, &text);
+	text = value_repr(budget, &text);
 	return utext_chars(text.u.string, text.length);
 }
 
 /* Cuts a line into pieces at white space. */
 static void
-cut_line(Eval *ev, Pieces *pieces, const Value *line, int max, int max_last,
+cut_line(Budget *budget, Pieces *pieces, const Value *line, int max, int max_last,
 		 bool last_line)
 {
 	int			start = 0;
@@ -216,25 +218,25 @@ cut_line(Eval *ev, Pieces *pieces, const Value *line, int max, int max_last,
 		int			end = word_end(line, pos);
 		bool		last = end >= line->length;
 
-		if (repr_chars(ev, line->u.string + start, end - start) >
+		if (repr_chars(budget, line->u.string + start, end - start) >
 			(last && last_line ? max_last : max))
 		{
 			if (pos > start)
-				add_piece(ev, pieces, line->u.string + start, pos - start);
+				add_repr(budget, pieces, line->u.string + start, pos - start);
 			start = pos;
 		}
 		pos = end;
 	}
 	if (pos > start)
-		add_piece(ev, pieces, line->u.string + start, pos - start);
+		add_repr(budget, pieces, line->u.string + start, pos - start);
 }
 
-/* A string that does not fit on a line. */
+/* Appends a string that does not fit on one line. */
 static void
-format_string(Eval *ev, StringInfo buf, const Value *value, int indent, int allowance)
+pprint_string(Budget *budget, StringInfo buf, const Value *value, int indent, int allowance)
 {
 	Value		lines = utext_splitlines(value, true);
-	int			count = list_count(&lines);
+	int			count = seq_count(&lines);
 	bool		outermost = indent == 0;
 	Pieces		pieces = {0};
 	int			i;
@@ -246,14 +248,14 @@ format_string(Eval *ev, StringInfo buf, const Value *value, int indent, int allo
 	}
 	for (i = 0; i < count; i++)
 	{
-		Value	   *line = &list_items(&lines)[i];
+		Value	   *line = &seq_items(&lines)[i];
 		int			max = WIDTH - indent;
 		int			max_here = i == count - 1 ? max - allowance : max;
 
-		if (repr_chars(ev, line->u.string, line->length) <= max_here)
-			add_piece(ev, &pieces, line->u.string, line->length);
+		if (repr_chars(budget, line->u.string, line->length) <= max_here)
+			add_repr(budget, &pieces, line->u.string, line->length);
 		else
-			cut_line(ev, &pieces, line, max, max_here, i == count - 1);
+			cut_line(budget, &pieces, line, max, max_here, i == count - 1);
 	}
 	if (pieces.count == 1)
 	{
@@ -272,44 +274,47 @@ format_string(Eval *ev, StringInfo buf, const Value *value, int indent, int allo
 		appendStringInfoChar(buf, ')');
 }
 
-/* Any value, broken into lines if it does not fit. */
+/*
+ * Appends any value, broken into lines if it does not fit on one. "allowance"
+ * is the room that closing brackets need.
+ */
 static void
-format(Eval *ev, StringInfo buf, const Value *value, int indent, int allowance)
+pprint_into(Budget *budget, StringInfo buf, const Value *value, int indent, int allowance)
 {
 	StringInfoData text;
 
 	check_stack_depth();
 	initStringInfo(&text);
-	flat(ev, &text, value);
+	flat_repr(budget, &text, value);
 	if (utext_chars(text.data, text.len) > WIDTH - indent - allowance)
 	{
 		if (value->kind == VAL_DICT && value->u.dict->count > 0)
 		{
-			format_dict(ev, buf, value, indent, allowance);
+			pprint_dict(budget, buf, value, indent, allowance);
 			return;
 		}
-		if ((value->kind == VAL_LIST || value->kind == VAL_TUPLE) && list_count(value) > 0)
+		if ((value->kind == VAL_LIST || value->kind == VAL_TUPLE) && seq_count(value) > 0)
 		{
-			format_items(ev, buf, value, indent, allowance);
+			pprint_items(budget, buf, value, indent, allowance);
 			return;
 		}
 		if (value->kind == VAL_STRING && !(value->flags & VF_MARKUP) && value->length > 0)
 		{
-			format_string(ev, buf, value, indent, allowance);
+			pprint_string(budget, buf, value, indent, allowance);
 			return;
 		}
 	}
 	appendBinaryStringInfo(buf, text.data, text.len);
 }
 
-/* pprint.pformat(value) */
+/* Returns pprint.pformat(value). */
 Value
-value_pprint(Eval *ev, const Value *value)
+value_pprint(Budget *budget, const Value *value)
 {
 	StringInfoData buf;
 
 	initStringInfo(&buf);
-	format(ev, &buf, value, 0, 0);
-	utext_check_size(buf.len);
+	pprint_into(budget, &buf, value, 0, 0);
+	value_check_size(buf.len);
 	return utext_from_buffer(&buf);
 }

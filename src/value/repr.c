@@ -1,25 +1,16 @@
 /*
  * value/repr.c
- *		Values as text: Python's str() and repr().
+ *		Text of values: Python's str() and repr().
  */
 #include "common/common.h"
 
 #include "miscadmin.h"
 
-#include "jinja/internal.h"
-#include "value/unicode.h"
+#include "value/value.h"
 
-/* Writes to the output of the template. */
+/* Appends Python's repr() of a string. */
 void
-jinja_output(Eval *ev, const char *s, int length)
-{
-	utext_check_size((int64) ev->out->len + length);
-	appendBinaryStringInfo(ev->out, s, length);
-}
-
-/* Python's repr() of a string */
-static void
-repr_string(StringInfo buf, const char *s, int length)
+value_repr_string(StringInfo buf, const char *s, int length)
 {
 	char		quote = '\'';
 	int			i = 0;
@@ -50,27 +41,30 @@ repr_string(StringInfo buf, const char *s, int length)
 		i += used;
 	}
 	appendStringInfoChar(buf, quote);
-	utext_check_size(buf->len);
+	value_check_size(buf->len);
 }
 
-/* A name for a message, cut when it is long. */
+/* Returns a name for a message, cut after 64 characters. */
 char *
-clip_name(const char *name, int length)
+value_clip_name(const char *name, int length)
 {
 	return pnstrdup(name, utext_offset(name, length, 64));
 }
 
-/* repr() of a name or key for a message, cut when it is long. */
+/*
+ * Returns repr() of a name or key for a message, cut after 64 characters. A
+ * value that is neither a string nor a number appears as the name of its type.
+ */
 char *
-quote_repr(const Value *value)
+value_quote(const Value *value)
 {
 	StringInfoData buf;
 	int			length;
 
 	initStringInfo(&buf);
 	if (value->kind == VAL_STRING)
-		repr_string(&buf, value->u.string,
-					utext_offset(value->u.string, value->length, 64));
+		value_repr_string(&buf, value->u.string,
+						  utext_offset(value->u.string, value->length, 64));
 	else if (value_is_number(value))
 		appendStringInfoString(&buf, number_text(value, &length));
 	else
@@ -78,12 +72,12 @@ quote_repr(const Value *value)
 	return buf.data;
 }
 
-/* Items with commas between them. */
+/* Appends the repr() of a list or tuple. */
 static void
-repr_items(Eval *ev, StringInfo buf, const Value *list)
+repr_items(Budget *budget, StringInfo buf, const Value *list)
 {
-	Value	   *items = list_items(list);
-	int			n = list_count(list);
+	Value	   *items = seq_items(list);
+	int			n = seq_count(list);
 	int			i;
 
 	appendStringInfoChar(buf, list->kind == VAL_TUPLE ? '(' : '[');
@@ -92,16 +86,16 @@ repr_items(Eval *ev, StringInfo buf, const Value *list)
 		CHECK_FOR_INTERRUPTS();
 		if (i > 0)
 			appendBinaryStringInfo(buf, ", ", 2);
-		value_repr_into(ev, buf, &items[i]);
+		value_repr_into(budget, buf, &items[i]);
 	}
 	if (list->kind == VAL_TUPLE && n == 1)
 		appendStringInfoChar(buf, ',');
 	appendStringInfoChar(buf, list->kind == VAL_TUPLE ? ')' : ']');
 }
 
-/* Members of a dict. */
+/* Appends the repr() of a dict. */
 static void
-repr_dict(Eval *ev, StringInfo buf, ValueDict *dict, uint8 flags)
+repr_dict(Budget *budget, StringInfo buf, ValueDict *dict, uint8 flags)
 {
 	int			i;
 
@@ -112,14 +106,14 @@ repr_dict(Eval *ev, StringInfo buf, ValueDict *dict, uint8 flags)
 		CHECK_FOR_INTERRUPTS();
 		if (i > 0)
 			appendBinaryStringInfo(buf, ", ", 2);
-		value_repr_into(ev, buf, &dict->entries[i].key);
+		value_repr_into(budget, buf, &dict->entries[i].key);
 		appendBinaryStringInfo(buf, ": ", 2);
-		value_repr_into(ev, buf, &dict->entries[i].value);
+		value_repr_into(budget, buf, &dict->entries[i].value);
 	}
 	appendStringInfoChar(buf, '}');
 }
 
-/* A range as it would be written. */
+/* Appends the repr() of a range. */
 static void
 repr_range(StringInfo buf, const ValueRange *range)
 {
@@ -130,22 +124,22 @@ repr_range(StringInfo buf, const ValueRange *range)
 	appendStringInfoChar(buf, ')');
 }
 
-/* A view of a dict, or a generator: its items as a list. */
+/* Appends a view or an iterator as a list of its items. */
 static void
-repr_iterable(Eval *ev, StringInfo buf, const Value *value)
+repr_iterable(Budget *budget, StringInfo buf, const Value *value)
 {
-	Value		list = value_collect(ev, value);
+	Value		list = value_collect(budget, value);
 
 	if (value->kind == VAL_VIEW)
 		appendStringInfo(buf, "%s(", value_type(value));
-	repr_items(ev, buf, &list);
+	repr_items(budget, buf, &list);
 	if (value->kind == VAL_VIEW)
 		appendStringInfoChar(buf, ')');
 }
 
 /* Appends repr(value). */
 void
-value_repr_into(Eval *ev, StringInfo buf, const Value *value)
+value_repr_into(Budget *budget, StringInfo buf, const Value *value)
 {
 	check_stack_depth();
 	switch ((ValueKind) value->kind)
@@ -153,7 +147,7 @@ value_repr_into(Eval *ev, StringInfo buf, const Value *value)
 		case VAL_STRING:
 			if (value->flags & VF_MARKUP)
 				appendStringInfoString(buf, "Markup(");
-			repr_string(buf, value->u.string, value->length);
+			value_repr_string(buf, value->u.string, value->length);
 			if (value->flags & VF_MARKUP)
 				appendStringInfoChar(buf, ')');
 			break;
@@ -161,15 +155,15 @@ value_repr_into(Eval *ev, StringInfo buf, const Value *value)
 			appendStringInfoString(buf, "Undefined");
 			break;
 		default:
-			value_str_into(ev, buf, value);
+			value_str_into(budget, buf, value);
 			break;
 	}
-	utext_check_size(buf->len);
+	value_check_size(buf->len);
 }
 
-/* Appends str(value). */
+/* Appends str(value).  Raises for an object that has no text. */
 void
-value_str_into(Eval *ev, StringInfo buf, const Value *value)
+value_str_into(Budget *budget, StringInfo buf, const Value *value)
 {
 	char	   *text;
 	int			length;
@@ -191,19 +185,19 @@ value_str_into(Eval *ev, StringInfo buf, const Value *value)
 			appendBinaryStringInfo(buf, text, length);
 			break;
 		case VAL_STRING:
-			utext_check_size((int64) buf->len + value->length);
+			value_check_size((int64) buf->len + value->length);
 			appendBinaryStringInfo(buf, value->u.string, value->length);
 			break;
 		case VAL_LIST:
 		case VAL_TUPLE:
-			repr_items(ev, buf, value);
+			repr_items(budget, buf, value);
 			break;
 		case VAL_DICT:
-			repr_dict(ev, buf, value->u.dict, value->flags);
+			repr_dict(budget, buf, value->u.dict, value->flags);
 			break;
 		case VAL_NAMESPACE:
 			appendStringInfoString(buf, "<Namespace ");
-			repr_dict(ev, buf, value->u.dict, 0);
+			repr_dict(budget, buf, value->u.dict, 0);
 			appendStringInfoChar(buf, '>');
 			break;
 		case VAL_RANGE:
@@ -211,65 +205,74 @@ value_str_into(Eval *ev, StringInfo buf, const Value *value)
 			break;
 		case VAL_VIEW:
 		case VAL_ITERATOR:
-			repr_iterable(ev, buf, value);
+			repr_iterable(budget, buf, value);
 			break;
-		case VAL_LOOP:
-			appendStringInfo(buf, "<LoopContext " INT64_FORMAT "/" INT64_FORMAT ">",
-							 value->u.loop->index0 + 1,
-							 jinja_loop_length(ev, value->u.loop));
+		case VAL_OBJECT:
+			if (value->u.object->type->repr == NULL)
+				value_fail_not_json(value);
+			value->u.object->type->repr(budget, buf, value->u.object);
 			break;
-		case VAL_MACRO:
-			if (value->u.macro->name)
-			{
-				appendStringInfoString(buf, "<Macro ");
-				repr_string(buf, value->u.macro->name, value->u.macro->name_length);
-				appendStringInfoChar(buf, '>');
-			}
-			else
-				appendStringInfoString(buf, "<Macro anonymous>");
-			break;
-		case VAL_CYCLER:
-		case VAL_JOINER:
-		case VAL_METHOD:
-		case VAL_GLOBAL:
-			jinja_fail_not_json(value);
 	}
-	utext_check_size(buf->len);
+	value_check_size(buf->len);
 }
 
-/* str(value); Markup becomes a plain string. */
+/* Returns str(value); Markup becomes a plain string. */
 Value
-value_str(Eval *ev, const Value *value)
+value_str(Budget *budget, const Value *value)
 {
 	StringInfoData buf;
 
 	if (value->kind == VAL_STRING)
 		return utext_make(value->u.string, value->length);
 	initStringInfo(&buf);
-	value_str_into(ev, &buf, value);
+	value_str_into(budget, &buf, value);
 	return utext_from_buffer(&buf);
 }
 
-/* str(value), but Markup stays what it is. */
+/* Returns str(value); Markup stays Markup. */
 Value
-value_soft_str(Eval *ev, const Value *value)
+value_soft_str(Budget *budget, const Value *value)
 {
 	Value		result;
 
 	if (value->kind != VAL_STRING)
-		return value_str(ev, value);
+		return value_str(budget, value);
 	result = *value;
 	result.flags &= VF_MARKUP;
 	return result;
 }
 
-/* repr(value) */
+/* Returns repr(value). */
 Value
-value_repr(Eval *ev, const Value *value)
+value_repr(Budget *budget, const Value *value)
 {
 	StringInfoData buf;
 
 	initStringInfo(&buf);
-	value_repr_into(ev, &buf, value);
+	value_repr_into(budget, &buf, value);
+	return utext_from_buffer(&buf);
+}
+
+/* Returns repr(value) with all characters outside ASCII escaped. */
+Value
+value_ascii(Budget *budget, const Value *value)
+{
+	Value		text = value_repr(budget, value);
+	StringInfoData buf;
+	int			pos = 0;
+
+	initStringInfo(&buf);
+	while (pos < text.length)
+	{
+		int			used;
+		uint32		c = utext_decode(text.u.string + pos, text.length - pos, &used);
+
+		if (c < 0x80)
+			appendStringInfoChar(&buf, (char) c);
+		else
+			appendStringInfo(&buf, c < 0x100 ? "\\x%02x" : c < 0x10000 ? "\\u%04x" : "\\U%08x", c);
+		pos += used;
+	}
+	value_check_size(buf.len);
 	return utext_from_buffer(&buf);
 }

@@ -1,20 +1,19 @@
 /*
  * value/string.c
- *		What Python's str does, over UTF-8.
+ *		Strings: Python's str over UTF-8.
  *
- * Positions and lengths that a template sees count characters; a byte that
- * is not valid UTF-8 counts as one character and is passed through, so that
- * databases with another encoding work as far as ASCII goes.
+ * Positions and lengths that a template sees count characters.  A byte that is
+ * not valid UTF-8 counts as one character and is passed through, so that
+ * databases with another encoding work for ASCII.
  */
 #include "common/common.h"
 
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 
-#include "jinja/internal.h"
-#include "value/unicode.h"
+#include "value/value.h"
 
-/* A value for text that lives long enough already. */
+/* Returns a string value for text, which is not copied. */
 Value
 utext_make(const char *s, int length)
 {
@@ -25,7 +24,14 @@ utext_make(const char *s, int length)
 	return v;
 }
 
-/* A value for a copy of the text. */
+/* Returns a string value for a C string, which is not copied. */
+Value
+utext_from_cstring(const char *string)
+{
+	return utext_make(string, strlen(string));
+}
+
+/* Returns a string value for a copy of the text. */
 Value
 utext_copy(const char *s, int length)
 {
@@ -36,23 +42,16 @@ utext_copy(const char *s, int length)
 	return utext_make(copy, length);
 }
 
-/* A value for what a buffer holds. */
+/*
+ * Returns a string value for the contents of a buffer, which are not copied.
+ */
 Value
 utext_from_buffer(StringInfo buf)
 {
 	return utext_make(buf->data, buf->len);
 }
 
-/* Refuses text longer than noetl.template_max_output. */
-void
-utext_check_size(int64 bytes)
-{
-	if (bytes > noetl_template_max_output)
-		jinja_fail_limit("template value exceeds noetl.template_max_output (%d bytes)",
-						 noetl_template_max_output);
-}
-
-/* Is a string value equal to a C string? */
+/* Returns whether a value is a string equal to a C string. */
 bool
 utext_is(const Value *s, const char *literal)
 {
@@ -62,7 +61,7 @@ utext_is(const Value *s, const char *literal)
 		memcmp(s->u.string, literal, length) == 0;
 }
 
-/* NUL-terminated copy. */
+/* Returns a NUL-terminated copy. */
 char *
 utext_cstring(const Value *s)
 {
@@ -70,8 +69,8 @@ utext_cstring(const Value *s)
 }
 
 /*
- * The character at s, and how many bytes it takes.  Invalid bytes are given
- * as surrogates, which no valid text contains.
+ * Returns the character at s and sets *used to the number of its bytes. An
+ * invalid byte becomes a surrogate, which no valid text contains.
  */
 uint32
 utext_decode(const char *s, int length, int *used)
@@ -129,7 +128,7 @@ utext_append_char(StringInfo buf, uint32 c)
 	}
 }
 
-/* Number of characters. */
+/* Returns the number of characters. */
 int64
 utext_chars(const char *s, int length)
 {
@@ -148,7 +147,7 @@ utext_chars(const char *s, int length)
 	return count;
 }
 
-/* Byte offset of a character, at most the length. */
+/* Returns the byte offset of a character, at most the length. */
 int
 utext_offset(const char *s, int length, int64 chars)
 {
@@ -166,7 +165,7 @@ utext_offset(const char *s, int length, int64 chars)
 	return i;
 }
 
-/* Where the character before end begins. */
+/* Returns the byte offset of the character that ends at "end". */
 static int
 previous(const char *s, int end)
 {
@@ -179,7 +178,7 @@ previous(const char *s, int end)
 	return start + used == end ? start : end - 1;
 }
 
-/* s * times */
+/* Returns s * times. */
 Value
 utext_repeat(const Value *s, int64 times)
 {
@@ -195,9 +194,9 @@ utext_repeat(const Value *s, int64 times)
 		return result;
 	}
 	if (times > noetl_template_max_output)
-		utext_check_size(times);
+		value_check_size(times);
 	total = times * s->length;
-	utext_check_size(total);
+	value_check_size(total);
 	to = palloc(total + 1);
 	for (i = 0; i < times; i++)
 		memcpy(to + i * s->length, s->u.string, s->length);
@@ -207,9 +206,9 @@ utext_repeat(const Value *s, int64 times)
 	return result;
 }
 
-/* a + b; if one of them is Markup, the other one is escaped. */
+/* Returns a + b; when one of the two is Markup, the other one is escaped. */
 Value
-utext_concat(Eval *ev, const Value *a, const Value *b)
+utext_concat(const Value *a, const Value *b)
 {
 	bool		markup = ((a->flags | b->flags) & VF_MARKUP) != 0;
 	Value		x = *a;
@@ -221,7 +220,7 @@ utext_concat(Eval *ev, const Value *a, const Value *b)
 		x = utext_escape(&x);
 	if (markup && !(y.flags & VF_MARKUP))
 		y = utext_escape(&y);
-	utext_check_size((int64) x.length + y.length);
+	value_check_size((int64) x.length + y.length);
 	to = palloc(x.length + y.length + 1);
 	memcpy(to, x.u.string, x.length);
 	memcpy(to + x.length, y.u.string, y.length);
@@ -232,7 +231,7 @@ utext_concat(Eval *ev, const Value *a, const Value *b)
 	return result;
 }
 
-/* Order by code points; bytes of UTF-8 sort alike. */
+/* Compares by code points; the bytes of UTF-8 have the same order. */
 int
 utext_compare(const Value *a, const Value *b)
 {
@@ -243,7 +242,7 @@ utext_compare(const Value *a, const Value *b)
 	return (a->length > b->length) - (a->length < b->length);
 }
 
-/* Byte offset of a substring at or after from, or -1. */
+/* Returns the byte offset of the first substring at or after "from", or -1. */
 int
 utext_find(const char *s, int length, const char *sub, int sublength, int from)
 {
@@ -264,7 +263,10 @@ utext_find(const char *s, int length, const char *sub, int sublength, int from)
 	return -1;
 }
 
-/* The last one that ends at or before end, or -1. */
+/*
+ * Returns the byte offset of the last substring that ends at or before "end",
+ * or -1.
+ */
 int
 utext_rfind(const char *s, int length, const char *sub, int sublength, int end)
 {
@@ -279,7 +281,7 @@ utext_rfind(const char *s, int length, const char *sub, int sublength, int end)
 	return -1;
 }
 
-/* Is the character one of those in the set (NULL: white space)? */
+/* Returns whether the character is in the set; the set NULL is white space. */
 static bool
 in_set(uint32 c, const char *ch, int used, const Value *chars)
 {
@@ -299,7 +301,10 @@ in_set(uint32 c, const char *ch, int used, const Value *chars)
 	return false;
 }
 
-/* strip, lstrip, rstrip */
+/*
+ * Returns the string without characters of a set at one or both ends: strip,
+ * lstrip and rstrip.
+ */
 Value
 utext_strip(const Value *s, const Value *chars, bool left, bool right)
 {
@@ -331,7 +336,10 @@ utext_strip(const Value *s, const Value *chars, bool left, bool right)
 	return result;
 }
 
-/* replace; count < 0: all.  An empty old text matches between characters. */
+/*
+ * Returns the string with occurrences of "old" replaced, all of them if count
+ * is negative. An empty "old" matches between characters.
+ */
 Value
 utext_replace(const Value *s, const Value *old, const Value *new, int64 count)
 {
@@ -344,12 +352,12 @@ utext_replace(const Value *s, const Value *old, const Value *new, int64 count)
 	for (; count != 0; count--)
 	{
 		int			found = utext_find(s->u.string, s->length,
-									  old->u.string, old->length, pos);
+									   old->u.string, old->length, pos);
 
 		if (found < 0)
 			break;
 		CHECK_FOR_INTERRUPTS();
-		utext_check_size((int64) buf.len + new->length + (found - pos));
+		value_check_size((int64) buf.len + new->length + (found - pos));
 		appendBinaryStringInfo(&buf, s->u.string + pos, found - pos);
 		appendBinaryStringInfo(&buf, new->u.string, new->length);
 		pos = found + old->length;
@@ -364,12 +372,12 @@ utext_replace(const Value *s, const Value *old, const Value *new, int64 count)
 			pos += used;
 		}
 	}
-	utext_check_size((int64) buf.len + s->length - pos);
+	value_check_size((int64) buf.len + s->length - pos);
 	appendBinaryStringInfo(&buf, s->u.string + pos, s->length - pos);
 	return utext_from_buffer(&buf);
 }
 
-/* A growing array of pieces. */
+/* A growing array of pieces of a string. */
 typedef struct Pieces
 {
 	int			count;
@@ -378,7 +386,7 @@ typedef struct Pieces
 	uint8		flags;
 } Pieces;
 
-/* Adds a piece. */
+/* Appends a piece. */
 static void
 add_piece(Pieces *pieces, const char *s, int length)
 {
@@ -397,7 +405,10 @@ add_piece(Pieces *pieces, const char *s, int length)
 	pieces->count++;
 }
 
-/* Turns the order around, for splitting from the right. */
+/*
+ * Reverses the order of the pieces; splitting from the right finds them
+ * backward.
+ */
 static void
 reverse_pieces(Pieces *pieces)
 {
@@ -412,7 +423,7 @@ reverse_pieces(Pieces *pieces)
 	}
 }
 
-/* Splits at runs of white space. */
+/* Splits at runs of white space, from the left. */
 static void
 split_space(Pieces *pieces, const Value *s, int64 max)
 {
@@ -448,7 +459,7 @@ split_space(Pieces *pieces, const Value *s, int64 max)
 	}
 }
 
-/* The same from the right. */
+/* Splits at runs of white space, from the right. */
 static void
 rsplit_space(Pieces *pieces, const Value *s, int64 max)
 {
@@ -486,7 +497,10 @@ rsplit_space(Pieces *pieces, const Value *s, int64 max)
 	}
 }
 
-/* split and rsplit; sep NULL: white space; max < 0: everywhere */
+/*
+ * Returns a list of the parts between separators: split and rsplit. A
+ * separator NULL means white space; a negative max means no limit.
+ */
 Value
 utext_split(const Value *s, const Value *sep, int64 max, bool right)
 {
@@ -500,7 +514,7 @@ utext_split(const Value *s, const Value *sep, int64 max, bool right)
 			split_space(&pieces, s, max);
 	}
 	else if (sep->length == 0)
-		jinja_fail("empty separator");
+		value_fail("empty separator");
 	else if (right)
 	{
 		int			end = s->length;
@@ -508,7 +522,7 @@ utext_split(const Value *s, const Value *sep, int64 max, bool right)
 
 		while (max != 0 &&
 			   (found = utext_rfind(s->u.string, s->length, sep->u.string,
-								   sep->length, end)) >= 0)
+									sep->length, end)) >= 0)
 		{
 			add_piece(&pieces, s->u.string + found + sep->length,
 					  end - found - sep->length);
@@ -524,7 +538,7 @@ utext_split(const Value *s, const Value *sep, int64 max, bool right)
 
 		while (max != 0 &&
 			   (found = utext_find(s->u.string, s->length, sep->u.string,
-								  sep->length, pos)) >= 0)
+								   sep->length, pos)) >= 0)
 		{
 			add_piece(&pieces, s->u.string + pos, found - pos);
 			pos = found + sep->length;
@@ -537,7 +551,7 @@ utext_split(const Value *s, const Value *sep, int64 max, bool right)
 	return value_list(pieces.count, pieces.items);
 }
 
-/* Is it one of the characters splitlines() breaks at? */
+/* Returns whether splitlines() breaks at the character. */
 static bool
 is_line_break(uint32 c)
 {
@@ -545,7 +559,7 @@ is_line_break(uint32 c)
 		c == 0x85 || c == 0x2028 || c == 0x2029;
 }
 
-/* splitlines */
+/* Returns a list of the lines. */
 Value
 utext_splitlines(const Value *s, bool keepends)
 {
@@ -577,7 +591,7 @@ utext_splitlines(const Value *s, bool keepends)
  * ------------------------------------------------------------------------
  */
 
-/* Is the capital sigma at pos the last letter of a word? */
+/* Returns whether the capital sigma at pos is the last letter of a word. */
 static bool
 is_final_sigma(const Value *s, int pos, int after)
 {
@@ -610,7 +624,7 @@ is_final_sigma(const Value *s, int pos, int after)
 	return true;
 }
 
-/* Appends the mapping of the character at pos. */
+/* Appends the case mapping of the character at pos. */
 static void
 append_mapped(StringInfo buf, const Value *s, int pos, uint32 c, int used, CaseMap map)
 {
@@ -628,13 +642,26 @@ append_mapped(StringInfo buf, const Value *s, int pos, uint32 c, int used, CaseM
 		utext_append_char(buf, to[i]);
 }
 
-/* Maps a whole string: the first character one way, the rest another. */
+/* Returns the contents of a buffer; the text is Markup if the original is. */
+static Value
+mapped_text(StringInfo buf, const Value *original)
+{
+	Value		result = utext_from_buffer(buf);
+
+	value_check_size(buf->len);
+	result.flags = original->flags & VF_MARKUP;
+	return result;
+}
+
+/*
+ * Returns a string with the first character mapped one way and the rest
+ * another.
+ */
 static Value
 map_case(const Value *s, CaseMap first, CaseMap rest)
 {
 	StringInfoData buf;
 	int			pos = 0;
-	Value		result;
 
 	initStringInfo(&buf);
 	enlargeStringInfo(&buf, s->length);
@@ -646,48 +673,47 @@ map_case(const Value *s, CaseMap first, CaseMap rest)
 		append_mapped(&buf, s, pos, c, used, pos == 0 ? first : rest);
 		pos += used;
 	}
-	utext_check_size(buf.len);
-	result = utext_from_buffer(&buf);
-	result.flags = s->flags & VF_MARKUP;
-	return result;
+	return mapped_text(&buf, s);
 }
 
-/* upper */
+/* Returns str.upper(). */
 Value
 utext_upper(const Value *s)
 {
 	return map_case(s, CASE_UPPER, CASE_UPPER);
 }
 
-/* lower */
+/* Returns str.lower(). */
 Value
 utext_lower(const Value *s)
 {
 	return map_case(s, CASE_LOWER, CASE_LOWER);
 }
 
-/* capitalize */
+/* Returns str.capitalize(). */
 Value
 utext_capitalize(const Value *s)
 {
 	return map_case(s, CASE_TITLE, CASE_LOWER);
 }
 
-/* casefold */
+/* Returns str.casefold(). */
 Value
 utext_casefold(const Value *s)
 {
 	return map_case(s, CASE_FOLD, CASE_FOLD);
 }
 
-/* str.title(): a letter after anything without case begins a word */
+/*
+ * Returns str.title(): a letter begins a word after any character without
+ * case.
+ */
 Value
 utext_title(const Value *s)
 {
 	StringInfoData buf;
 	bool		inside = false;
 	int			pos = 0;
-	Value		result;
 
 	initStringInfo(&buf);
 	while (pos < s->length)
@@ -699,19 +725,15 @@ utext_title(const Value *s)
 		inside = unicode_is(c, UC_CASED);
 		pos += used;
 	}
-	utext_check_size(buf.len);
-	result = utext_from_buffer(&buf);
-	result.flags = s->flags & VF_MARKUP;
-	return result;
+	return mapped_text(&buf, s);
 }
 
-/* swapcase */
+/* Returns str.swapcase(). */
 Value
 utext_swapcase(const Value *s)
 {
 	StringInfoData buf;
 	int			pos = 0;
-	Value		result;
 
 	initStringInfo(&buf);
 	while (pos < s->length)
@@ -727,10 +749,7 @@ utext_swapcase(const Value *s)
 			utext_append_char(&buf, c);
 		pos += used;
 	}
-	utext_check_size(buf.len);
-	result = utext_from_buffer(&buf);
-	result.flags = s->flags & VF_MARKUP;
-	return result;
+	return mapped_text(&buf, s);
 }
 
 /* ------------------------------------------------------------------------
@@ -738,7 +757,10 @@ utext_swapcase(const Value *s)
  * ------------------------------------------------------------------------
  */
 
-/* side < 0: ljust, 0: center, > 0: rjust */
+/*
+ * Returns the string padded to a width: ljust if side is negative, center if
+ * it is zero, rjust if it is positive. The fill NULL is a blank.
+ */
 Value
 utext_pad(const Value *s, int64 width, const Value *fill, int side)
 {
@@ -753,12 +775,12 @@ utext_pad(const Value *s, int64 width, const Value *fill, int side)
 	if (fill == NULL)
 		fill = &space;
 	if (utext_chars(fill->u.string, fill->length) != 1)
-		jinja_fail("the fill character must be exactly one character long");
+		value_fail("the fill character must be exactly one character long");
 	if (missing <= 0)
 		return result;
 	if (missing > noetl_template_max_output)
-		utext_check_size(missing);
-	utext_check_size(s->length + missing * fill->length);
+		value_check_size(missing);
+	value_check_size(s->length + missing * fill->length);
 	if (side < 0)
 		left = 0;
 	else if (side > 0)
@@ -779,7 +801,10 @@ utext_pad(const Value *s, int64 width, const Value *fill, int side)
 	return result;
 }
 
-/* count characters from start on, every step-th; indexes are valid */
+/*
+ * Returns count characters from start on, every step-th of them. The caller
+ * has checked the indexes.
+ */
 Value
 utext_slice(const Value *s, int64 start, int64 stop, int64 step, int64 count)
 {
@@ -797,7 +822,7 @@ utext_slice(const Value *s, int64 start, int64 stop, int64 step, int64 count)
 		int			from = utext_offset(s->u.string, s->length, start);
 
 		result = utext_make(s->u.string + from,
-						   utext_offset(s->u.string + from, s->length - from, count));
+							utext_offset(s->u.string + from, s->length - from, count));
 	}
 	else
 	{
@@ -859,10 +884,10 @@ utext_escape_into(StringInfo buf, const char *s, int length)
 				appendStringInfoChar(buf, s[i]);
 		}
 	}
-	utext_check_size(buf->len);
+	value_check_size(buf->len);
 }
 
-/* Text as Markup: escaped unless it is Markup already. */
+/* Returns the text as Markup; text that is Markup already stays as it is. */
 Value
 utext_escape(const Value *s)
 {

@@ -7,7 +7,7 @@
 #include "value/unicode.h"
 #include "value/unicode_data.h"
 
-/* The properties of ASCII, for speed. */
+/* The properties of ASCII characters, for speed. */
 const uint16 unicode_ascii_flags[128] = {
 	0x0000, 0x0000, 0x0000, 0x0000, 0x0000, 0x0000, 0x0000, 0x0000,
 	0x0000, 0x0020, 0x0020, 0x0020, 0x0020, 0x0020, 0x0000, 0x0000,
@@ -27,7 +27,7 @@ const uint16 unicode_ascii_flags[128] = {
 	0x0E91, 0x0E91, 0x0E91, 0x0010, 0x0010, 0x0010, 0x0010, 0x0000,
 };
 
-/* All properties of a character outside ASCII: binary search. */
+/* Returns all properties of a character outside ASCII. */
 uint16
 unicode_flags_slow(uint32 c)
 {
@@ -48,7 +48,10 @@ unicode_flags_slow(uint32 c)
 	return 0;
 }
 
-/* The characters that map to several, if c is one of them. */
+/*
+ * Sets to[] to the characters that c maps to when there are several; returns
+ * their number, or 0.
+ */
 static int
 find_special(const CaseSpecial *specials, int count, uint32 c, uint32 *to)
 {
@@ -74,7 +77,7 @@ find_special(const CaseSpecial *specials, int count, uint32 c, uint32 *to)
 	return 0;
 }
 
-/* The one-to-one mapping of a character. */
+/* Returns the character that c maps to alone. */
 static uint32
 find_simple(const CaseRange *ranges, int count, uint32 c)
 {
@@ -105,7 +108,10 @@ find_simple(const CaseRange *ranges, int count, uint32 c)
 	return c;
 }
 
-/* Maps a character without regard to its neighbours; returns how many. */
+/*
+ * Sets to[] to the mapping of a character, regardless of its neighbours;
+ * returns the number of characters.
+ */
 int
 unicode_map(CaseMap map, uint32 c, uint32 *to)
 {
@@ -131,7 +137,7 @@ unicode_map(CaseMap map, uint32 c, uint32 *to)
 	return 1;
 }
 
-/* The value of a decimal digit of any script, or -1. */
+/* Returns the value of a decimal digit of any script, or -1. */
 int
 unicode_decimal(uint32 c)
 {

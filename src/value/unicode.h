@@ -2,9 +2,9 @@
  * value/unicode.h
  *		Character properties and case mapping as Python's str has them.
  *
- * Own tables rather than libc or ICU: the same template must give the same
- * text in every database, whatever its locale and however the server was
- * built, and libc cannot map one character to several.
+ * The tables are part of the source: the same template gives the same text in
+ * every database, whatever its locale and however the server was built, and
+ * libc cannot map one character to several.
  */
 #ifndef NOETL_VALUE_UNICODE_H
 #define NOETL_VALUE_UNICODE_H
@@ -34,18 +34,25 @@ typedef enum CaseMap
 extern uint16 unicode_flags_slow(uint32 c);
 extern const uint16 unicode_ascii_flags[128];
 
-/* All properties of a character. */
+/* Returns all properties of a character. */
 static inline uint16
 unicode_flags(uint32 c)
 {
 	return c < 128 ? unicode_ascii_flags[c] : unicode_flags_slow(c);
 }
 
-/* Has the character one of these properties? */
+/* Returns whether the character has one of these properties. */
 static inline bool
 unicode_is(uint32 c, uint16 flags)
 {
 	return (unicode_flags(c) & flags) != 0;
+}
+
+/* Returns whether a character is part of a word, as \w of Python's re has it. */
+static inline bool
+unicode_is_word(uint32 c)
+{
+	return c == '_' || unicode_is(c, UC_ALPHA | UC_DECIMAL | UC_DIGIT | UC_NUMERIC);
 }
 
 extern int	unicode_map(CaseMap map, uint32 c, uint32 *to);

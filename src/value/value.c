@@ -1,6 +1,6 @@
 /*
  * value/value.c
- *		Values: truth, equality, order, lists and dicts.
+ *		Values of any kind: constructors, truth, equality and order.
  */
 #include "common/common.h"
 
@@ -9,21 +9,14 @@
 #include "common/hashfn.h"
 #include "miscadmin.h"
 
-#include "jinja/internal.h"
+#include "value/value.h"
 
 /* ------------------------------------------------------------------------
  * Constructors
  * ------------------------------------------------------------------------
  */
 
-/* A value for a C string that lives long enough. */
-Value
-value_text(const char *string)
-{
-	return utext_make(string, strlen(string));
-}
-
-/* A list of items that live long enough. */
+/* Returns a list of items, which are not copied. */
 Value
 value_list(int count, Value *items)
 {
@@ -36,7 +29,7 @@ value_list(int count, Value *items)
 	return v;
 }
 
-/* A tuple. */
+/* Returns a tuple of items, which are not copied. */
 Value
 value_tuple(int count, Value *items)
 {
@@ -46,7 +39,7 @@ value_tuple(int count, Value *items)
 	return v;
 }
 
-/* A tuple of two. */
+/* Returns a tuple of two items, which are copied. */
 Value
 value_pair(const Value *a, const Value *b)
 {
@@ -57,7 +50,7 @@ value_pair(const Value *a, const Value *b)
 	return value_tuple(2, items);
 }
 
-/* Common part of the undefined values. */
+/* Returns an undefined value; a NULL argument is not known. */
 static Value
 make_undefined(const char *hint, const char *owner, const Value *name)
 {
@@ -71,7 +64,7 @@ make_undefined(const char *hint, const char *owner, const Value *name)
 	return v;
 }
 
-/* What a name without a value gives. */
+/* Returns the value of a name that has no value. */
 Value
 value_undefined_name(const char *name, int length)
 {
@@ -80,41 +73,21 @@ value_undefined_name(const char *name, int length)
 	return make_undefined(NULL, NULL, &v);
 }
 
-/* What a missing attribute or item gives. */
+/* Returns the value of an attribute or item that the owner lacks. */
 Value
 value_undefined_attribute(const Value *owner, const Value *name)
 {
 	return make_undefined(NULL, value_type(owner), name);
 }
 
-/* Undefined for a reason of its own. */
+/* Returns an undefined value whose error message is the hint. */
 Value
 value_undefined_hint(const char *hint)
 {
 	return make_undefined(hint, NULL, NULL);
 }
 
-/* Raises what touching an undefined value raises. */
-void
-value_fail_undefined(const Value *value)
-{
-	const Undefined *u = value->u.undefined;
-	char	   *name;
-
-	if (u->hint)
-		jinja_fail("%s", u->hint);
-	name = quote_repr(&u->name);
-	if (u->owner == NULL)
-		jinja_fail("%s is undefined", name);
-	if (strcmp(u->owner, "NoneType") == 0)
-		jinja_fail("None has no %s %s",
-				   u->name.kind == VAL_STRING ? "attribute" : "element", name);
-	if (u->name.kind == VAL_STRING)
-		jinja_fail("'%s object' has no attribute %s", u->owner, name);
-	jinja_fail("%s object has no element %s", u->owner, name);
-}
-
-/* Python's name of a value's type. */
+/* Returns Python's name of the type of a value. */
 const char *
 value_type(const Value *value)
 {
@@ -149,232 +122,18 @@ value_type(const Value *value)
 			return value->u.iterator->type;
 		case VAL_NAMESPACE:
 			return "Namespace";
-		case VAL_CYCLER:
-			return "Cycler";
-		case VAL_JOINER:
-			return "Joiner";
-		case VAL_LOOP:
-			return "LoopContext";
-		case VAL_MACRO:
-			return "Macro";
-		case VAL_METHOD:
-			return "builtin_function_or_method";
-		case VAL_GLOBAL:
-			return "type";
+		case VAL_OBJECT:
+			return value->u.object->type->name;
 	}
 	return "object";
 }
 
-/* ------------------------------------------------------------------------
- * Lists and dicts
- * ------------------------------------------------------------------------
+/*
+ * Returns Python's hash(): equal values have equal hashes. Raises for a value
+ * that is not hashable.
  */
-
-/* Number of items of a list or tuple. */
-int
-list_count(const Value *value)
-{
-	return value->u.list->count;
-}
-
-/* Items of a list or tuple; deforms one that came from jsonb. */
-Value *
-list_items(const Value *value)
-{
-	ValueList  *list = value->u.list;
-	JsonbIterator *it;
-	JsonbValue	item;
-	JsonbIteratorToken token;
-	int			i = 0;
-
-	if (list->items != NULL)
-		return list->items;
-	list->items = palloc_extended((list->count + 1) * sizeof(Value), MCXT_ALLOC_HUGE);
-	it = JsonbIteratorInit(list->json);
-	while ((token = JsonbIteratorNext(&it, &item, true)) != WJB_DONE)
-	{
-		if (token == WJB_ELEM)
-			list->items[i++] = value_from_json(&item, 0);
-	}
-	return list->items;
-}
-
-/* An empty dict with room for some entries. */
-Value
-value_new_dict(int size)
-{
-	Value		v = {VAL_DICT};
-
-	v.u.dict = palloc0(sizeof(ValueDict));
-	v.u.dict->allocated = Max(size, 4);
-	v.u.dict->entries = palloc_extended(v.u.dict->allocated * sizeof(DictEntry),
-										MCXT_ALLOC_HUGE);
-	return v;
-}
-
-/* Gives a dict from jsonb entries, in jsonb's order. */
-void
-dict_deform(ValueDict *dict, uint8 flags)
-{
-	JsonbIterator *it;
-	JsonbValue	item;
-	JsonbIteratorToken token;
-	int			i = 0;
-
-	if (dict->entries != NULL)
-		return;
-	dict->allocated = dict->count + 1;
-	dict->entries = palloc_extended(dict->allocated * sizeof(DictEntry),
-									MCXT_ALLOC_HUGE);
-	it = JsonbIteratorInit(dict->json);
-	while ((token = JsonbIteratorNext(&it, &item, true)) != WJB_DONE)
-	{
-		if (token == WJB_KEY)
-		{
-			dict->entries[i].key = value_from_json(&item, 0);
-			dict->entries[i].hash = hash_bytes((const unsigned char *) item.val.string.val,
-											   item.val.string.len);
-		}
-		else if (token == WJB_VALUE)
-			dict->entries[i++].value =
-				value_from_json(&item, flags & VF_STEPS ? VF_STEP : 0);
-	}
-}
-
-/* Builds or rebuilds the hash index. */
-static void
-dict_index(ValueDict *dict)
-{
-	int			i;
-
-	dict->nbuckets = 16;
-	while (dict->nbuckets < dict->allocated * 2)
-		dict->nbuckets *= 2;
-	dict->buckets = palloc_extended(dict->nbuckets * sizeof(int32), MCXT_ALLOC_HUGE);
-	memset(dict->buckets, -1, dict->nbuckets * sizeof(int32));
-	for (i = 0; i < dict->count; i++)
-	{
-		uint32		b = dict->entries[i].hash & (dict->nbuckets - 1);
-
-		while (dict->buckets[b] >= 0)
-			b = (b + 1) & (dict->nbuckets - 1);
-		dict->buckets[b] = i;
-	}
-}
-
-/* Number of the entry with a key, or -1. */
-static int
-dict_find(Eval *ev, ValueDict *dict, const Value *key, uint32 hash)
-{
-	int			i;
-	uint32		b;
-
-	if (dict->nbuckets == 0)
-	{
-		for (i = 0; i < dict->count; i++)
-		{
-			if (dict->entries[i].hash == hash &&
-				value_equal(ev, &dict->entries[i].key, key))
-				return i;
-		}
-		return -1;
-	}
-	b = hash & (dict->nbuckets - 1);
-	while ((i = dict->buckets[b]) >= 0)
-	{
-		if (dict->entries[i].hash == hash &&
-			value_equal(ev, &dict->entries[i].key, key))
-			return i;
-		b = (b + 1) & (dict->nbuckets - 1);
-	}
-	return -1;
-}
-
-/* The member with a key that is a string. */
-bool
-dict_get_text(const Value *value, const char *key, int length, Value *result)
-{
-	ValueDict  *dict = value->u.dict;
-	Value		k;
-	int			i;
-
-	if (dict->entries == NULL)
-	{
-		JsonbValue	found;
-
-		if (getKeyJsonValueFromContainer(dict->json, key, length, &found) == NULL)
-			return false;
-		*result = value_from_json(&found, value->flags & VF_STEPS ? VF_STEP : 0);
-		return true;
-	}
-	k = utext_make(key, length);
-	i = dict_find(NULL, dict, &k, hash_bytes((const unsigned char *) key, length));
-	if (i < 0)
-		return false;
-	*result = dict->entries[i].value;
-	return true;
-}
-
-/* The member with any key; raises when the key cannot be one. */
-bool
-dict_get(Eval *ev, const Value *value, const Value *key, Value *result)
-{
-	uint32		hash;
-	int			i;
-
-	if (key->kind == VAL_STRING)
-		return dict_get_text(value, key->u.string, key->length, result);
-	hash = value_hash(ev, key);
-	if (value->u.dict->entries == NULL)
-		return false;
-	i = dict_find(ev, value->u.dict, key, hash);
-	if (i < 0)
-		return false;
-	*result = value->u.dict->entries[i].value;
-	return true;
-}
-
-/* Adds or replaces a member; only for dicts that are being built. */
-void
-dict_set(Eval *ev, ValueDict *dict, const Value *key, const Value *value)
-{
-	uint32		hash = value_hash(ev, key);
-	int			i = dict_find(ev, dict, key, hash);
-
-	if (i >= 0)
-	{
-		dict->entries[i].value = *value;
-		return;
-	}
-	if (dict->count == dict->allocated)
-	{
-		dict->allocated *= 2;
-		dict->entries = repalloc_huge(dict->entries,
-									  dict->allocated * sizeof(DictEntry));
-		dict->nbuckets = 0;
-	}
-	i = dict->count++;
-	dict->entries[i].key = *key;
-	dict->entries[i].value = *value;
-	dict->entries[i].hash = hash;
-	if (dict->nbuckets == 0)
-	{
-		if (dict->count > 8)
-			dict_index(dict);
-	}
-	else
-	{
-		uint32		b = hash & (dict->nbuckets - 1);
-
-		while (dict->buckets[b] >= 0)
-			b = (b + 1) & (dict->nbuckets - 1);
-		dict->buckets[b] = i;
-	}
-}
-
-/* Python's hash(): equal values have equal hashes. */
 uint32
-value_hash(Eval *ev, const Value *value)
+value_hash(Budget *budget, const Value *value)
 {
 	uint32		hash;
 	int			i;
@@ -394,17 +153,17 @@ value_hash(Eval *ev, const Value *value)
 			hash = 0x345678;
 			check_stack_depth();
 			for (i = 0; i < value->u.list->count; i++)
-				hash = hash_combine(hash, value_hash(ev, &value->u.list->items[i]));
+				hash = hash_combine(hash, value_hash(budget, &value->u.list->items[i]));
 			return hash;
 		case VAL_RANGE:
 			return hash_combine((uint32) value->u.range->count,
 								value->u.range->count ? (uint32) value->u.range->start : 0);
 		case VAL_LIST:
 		case VAL_DICT:
-			jinja_fail("unhashable type: '%s'", value_type(value));
+			value_fail("unhashable type: '%s'", value_type(value));
 		case VAL_VIEW:
 			if (value->u.view->kind != VIEW_VALUES)
-				jinja_fail("unhashable type: '%s'", value_type(value));
+				value_fail("unhashable type: '%s'", value_type(value));
 			return 1;
 		default:
 			return value->kind;
@@ -416,9 +175,9 @@ value_hash(Eval *ev, const Value *value)
  * ------------------------------------------------------------------------
  */
 
-/* Python's bool() */
+/* Returns Python's bool(). */
 bool
-value_truth(Eval *ev, const Value *value)
+value_truth(Budget *budget, const Value *value)
 {
 	switch ((ValueKind) value->kind)
 	{
@@ -445,16 +204,17 @@ value_truth(Eval *ev, const Value *value)
 			return value->u.range->count > 0;
 		case VAL_VIEW:
 			return value->u.view->dict->count > 0;
-		case VAL_LOOP:
-			return jinja_loop_length(ev, value->u.loop) > 0;
+		case VAL_OBJECT:
+			return value->u.object->type->length == NULL ||
+				value->u.object->type->length(budget, value->u.object) > 0;
 		default:
 			return true;
 	}
 }
 
-/* Are two sequences equal item by item? */
+/* Returns whether two sequences are equal item by item. */
 static bool
-items_equal(Eval *ev, const Value *a, const Value *b)
+items_equal(Budget *budget, const Value *a, const Value *b)
 {
 	Value	   *x;
 	Value	   *y;
@@ -462,20 +222,20 @@ items_equal(Eval *ev, const Value *a, const Value *b)
 
 	if (a->u.list->count != b->u.list->count)
 		return false;
-	x = list_items(a);
-	y = list_items(b);
+	x = seq_items(a);
+	y = seq_items(b);
 	for (i = 0; i < a->u.list->count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (!value_identical(&x[i], &y[i]) && !value_equal(ev, &x[i], &y[i]))
+		if (!value_identical(&x[i], &y[i]) && !value_equal(budget, &x[i], &y[i]))
 			return false;
 	}
 	return true;
 }
 
-/* Do two dicts have the same members? */
+/* Returns whether two dicts have equal members. */
 static bool
-dicts_equal(Eval *ev, const Value *a, const Value *b)
+dicts_equal(Budget *budget, const Value *a, const Value *b)
 {
 	int			i;
 
@@ -488,15 +248,15 @@ dicts_equal(Eval *ev, const Value *a, const Value *b)
 		Value		other;
 
 		CHECK_FOR_INTERRUPTS();
-		if (!dict_get(ev, b, &entry->key, &other) ||
+		if (!dict_get(budget, b, &entry->key, &other) ||
 			(!value_identical(&entry->value, &other) &&
-			 !value_equal(ev, &entry->value, &other)))
+			 !value_equal(budget, &entry->value, &other)))
 			return false;
 	}
 	return true;
 }
 
-/* Are two ranges the same sequence? */
+/* Returns whether two ranges are the same sequence. */
 static bool
 ranges_equal(const ValueRange *a, const ValueRange *b)
 {
@@ -505,29 +265,32 @@ ranges_equal(const ValueRange *a, const ValueRange *b)
 						   (a->count == 1 || a->step == b->step)));
 }
 
-/* The members of a view of keys or items as a set are compared. */
+/*
+ * Returns whether two views are equal: views of keys or items are compared as
+ * sets, a view of values equals itself only.
+ */
 static bool
-views_equal(Eval *ev, const Value *a, const Value *b)
+views_equal(Budget *budget, const Value *a, const Value *b)
 {
 	Iterator   *it;
 	Value		item;
 
 	if (a->u.view->kind == VIEW_VALUES || b->u.view->kind == VIEW_VALUES)
 		return a->u.view == b->u.view;
-	if (value_length(ev, a) != value_length(ev, b))
+	if (value_length(budget, a) != value_length(budget, b))
 		return false;
-	it = value_iterate(ev, a);
-	while (iter_next(ev, it, &item))
+	it = value_iterate(budget, a);
+	while (iter_next(budget, it, &item))
 	{
-		if (!value_contains(ev, b, &item))
+		if (!value_contains(budget, b, &item))
 			return false;
 	}
 	return true;
 }
 
-/* Python's == */
+/* Returns Python's ==. */
 bool
-value_equal(Eval *ev, const Value *a, const Value *b)
+value_equal(Budget *budget, const Value *a, const Value *b)
 {
 	check_stack_depth();
 	if (value_is_number(a) && value_is_number(b))
@@ -549,21 +312,21 @@ value_equal(Eval *ev, const Value *a, const Value *b)
 				memcmp(a->u.string, b->u.string, a->length) == 0;
 		case VAL_LIST:
 		case VAL_TUPLE:
-			return items_equal(ev, a, b);
+			return items_equal(budget, a, b);
 		case VAL_DICT:
-			return dicts_equal(ev, a, b);
+			return dicts_equal(budget, a, b);
 		case VAL_RANGE:
 			return ranges_equal(a->u.range, b->u.range);
 		case VAL_VIEW:
-			return views_equal(ev, a, b);
+			return views_equal(budget, a, b);
 		default:
 			return value_identical(a, b);
 	}
 }
 
 /*
- * Python's "is": small values have no identity of their own here, so equal
- * scalars of one type count as the same object.
+ * Returns Python's "is". Small values have no identity here, so equal scalars
+ * of one type count as the same object.
  */
 bool
 value_identical(const Value *a, const Value *b)
@@ -593,15 +356,16 @@ value_identical(const Value *a, const Value *b)
 		case VAL_DICT:
 			return a->u.dict == b->u.dict ||
 				(a->u.dict->json && a->u.dict->json == b->u.dict->json);
-		case VAL_METHOD:
-			return a->u.method->builtin == b->u.method->builtin &&
-				value_identical(&a->u.method->self, &b->u.method->self);
+		case VAL_OBJECT:
+			return a->u.object == b->u.object ||
+				(a->u.object->type == b->u.object->type && a->u.object->type->identical &&
+				 a->u.object->type->identical(a->u.object, b->u.object));
 		default:
 			return a->u.list == b->u.list;
 	}
 }
 
-/* What Python says when values have no order. */
+/* Raises what Python raises for values that have no order. */
 static void
 fail_order(const Value *a, const Value *b, const char *op)
 {
@@ -609,16 +373,16 @@ fail_order(const Value *a, const Value *b, const char *op)
 		value_fail_undefined(a);
 	if (b->kind == VAL_UNDEFINED)
 		value_fail_undefined(b);
-	jinja_fail("'%s' not supported between instances of '%s' and '%s'",
+	value_fail("'%s' not supported between instances of '%s' and '%s'",
 			   op, value_type(a), value_type(b));
 }
 
-/* The first pair of items that differs decides. */
+/* Compares two sequences by the first pair of items that differs. */
 static bool
-order_items(Eval *ev, Operator op, const Value *a, const Value *b)
+order_items(Budget *budget, ValueOperator op, const Value *a, const Value *b)
 {
-	Value	   *x = list_items(a);
-	Value	   *y = list_items(b);
+	Value	   *x = seq_items(a);
+	Value	   *y = seq_items(b);
 	int			n = Min(a->u.list->count, b->u.list->count);
 	int			i;
 	Value		p;
@@ -627,40 +391,46 @@ order_items(Eval *ev, Operator op, const Value *a, const Value *b)
 	for (i = 0; i < n; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (!value_identical(&x[i], &y[i]) && !value_equal(ev, &x[i], &y[i]))
-			return value_order(ev, op, &x[i], &y[i]);
+		if (!value_identical(&x[i], &y[i]) && !value_equal(budget, &x[i], &y[i]))
+			return value_order(budget, op, &x[i], &y[i]);
 	}
 	p = value_int(a->u.list->count);
 	q = value_int(b->u.list->count);
-	return value_order(ev, op, &p, &q);
+	return value_order(budget, op, &p, &q);
 }
 
-/* Is a subset (or superset) relation between views of keys asked for? */
+/*
+ * Returns whether one view of keys or items is a subset or superset of the
+ * other, as op says.
+ */
 static bool
-order_views(Eval *ev, Operator op, const Value *a, const Value *b)
+order_views(Budget *budget, ValueOperator op, const Value *a, const Value *b)
 {
 	bool		less = op == OP_LT || op == OP_LE;
 	const Value *small = less ? a : b;
 	const Value *large = less ? b : a;
-	int64		n = value_length(ev, small);
-	int64		m = value_length(ev, large);
+	int64		n = value_length(budget, small);
+	int64		m = value_length(budget, large);
 	Iterator   *it;
 	Value		item;
 
 	if (op == OP_LT || op == OP_GT ? n >= m : n > m)
 		return false;
-	it = value_iterate(ev, small);
-	while (iter_next(ev, it, &item))
+	it = value_iterate(budget, small);
+	while (iter_next(budget, it, &item))
 	{
-		if (!value_contains(ev, large, &item))
+		if (!value_contains(budget, large, &item))
 			return false;
 	}
 	return true;
 }
 
-/* < <= > >= */
+/*
+ * Returns the result of one of the operators < <= > >=. Raises for values that
+ * have no order.
+ */
 bool
-value_order(Eval *ev, Operator op, const Value *a, const Value *b)
+value_order(Budget *budget, ValueOperator op, const Value *a, const Value *b)
 {
 	static const char *const names[] = {
 		[OP_LT] = "<", [OP_LE] = "<=", [OP_GT] = ">", [OP_GE] = ">="
@@ -679,10 +449,10 @@ value_order(Eval *ev, Operator op, const Value *a, const Value *b)
 	else if (a->kind == VAL_STRING && b->kind == VAL_STRING)
 		c = utext_compare(a, b);
 	else if (a->kind == b->kind && (a->kind == VAL_LIST || a->kind == VAL_TUPLE))
-		return order_items(ev, op, a, b);
+		return order_items(budget, op, a, b);
 	else if (a->kind == VAL_VIEW && b->kind == VAL_VIEW &&
 			 a->u.view->kind != VIEW_VALUES && b->u.view->kind != VIEW_VALUES)
-		return order_views(ev, op, a, b);
+		return order_views(budget, op, a, b);
 	else
 		fail_order(a, b, names[op]);
 	switch (op)
@@ -698,16 +468,16 @@ value_order(Eval *ev, Operator op, const Value *a, const Value *b)
 	}
 }
 
-/* Three-way comparison for sorting; op is what a failure is blamed on. */
+/* Compares two values for sorting: returns -1, 0 or 1. */
 int
-value_compare(Eval *ev, const Value *a, const Value *b, const char *op)
+value_compare(Budget *budget, const Value *a, const Value *b, const char *op)
 {
-	if (value_order(ev, OP_LT, a, b))
+	if (value_order(budget, OP_LT, a, b))
 		return -1;
-	return value_order(ev, OP_LT, b, a) ? 1 : 0;
+	return value_order(budget, OP_LT, b, a) ? 1 : 0;
 }
 
-/* Does a range contain a number? */
+/* Returns whether a range contains a number. */
 static bool
 range_contains(const ValueRange *range, const Value *item)
 {
@@ -737,9 +507,9 @@ range_contains(const ValueRange *range, const Value *item)
 	return ((uint64) range->start - (uint64) i) % -(uint64) range->step == 0;
 }
 
-/* Python's "in" */
+/* Returns Python's "item in container". */
 bool
-value_contains(Eval *ev, const Value *container, const Value *item)
+value_contains(Budget *budget, const Value *container, const Value *item)
 {
 	Value		found;
 	Iterator   *it;
@@ -748,12 +518,12 @@ value_contains(Eval *ev, const Value *container, const Value *item)
 	{
 		case VAL_STRING:
 			if (item->kind != VAL_STRING)
-				jinja_fail("'in <string>' requires string as left operand, not %s",
+				value_fail("'in <string>' requires string as left operand, not %s",
 						   value_type(item));
 			return utext_find(container->u.string, container->length,
-							 item->u.string, item->length, 0) >= 0;
+							  item->u.string, item->length, 0) >= 0;
 		case VAL_DICT:
-			return dict_get(ev, container, item, &found);
+			return dict_get(budget, container, item, &found);
 		case VAL_RANGE:
 			return range_contains(container->u.range, item);
 		case VAL_VIEW:
@@ -762,24 +532,24 @@ value_contains(Eval *ev, const Value *container, const Value *item)
 				Value		dict = {VAL_DICT};
 
 				dict.u.dict = container->u.view->dict;
-				return dict_get(ev, &dict, item, &found);
+				return dict_get(budget, &dict, item, &found);
 			}
 			break;
 		default:
 			break;
 	}
 	if (!value_is_iterable(container))
-		jinja_fail("argument of type '%s' is not iterable", value_type(container));
-	it = value_iterate(ev, container);
-	while (iter_next(ev, it, &found))
+		value_fail("argument of type '%s' is not iterable", value_type(container));
+	it = value_iterate(budget, container);
+	while (iter_next(budget, it, &found))
 	{
-		if (value_identical(&found, item) || value_equal(ev, &found, item))
+		if (value_identical(&found, item) || value_equal(budget, &found, item))
 			return true;
 	}
 	return false;
 }
 
-/* Can len() be taken of it? */
+/* Returns whether the value has a len(). */
 bool
 value_has_length(const Value *value)
 {
@@ -792,16 +562,17 @@ value_has_length(const Value *value)
 		case VAL_DICT:
 		case VAL_RANGE:
 		case VAL_VIEW:
-		case VAL_LOOP:
 			return true;
+		case VAL_OBJECT:
+			return value->u.object->type->length != NULL;
 		default:
 			return false;
 	}
 }
 
-/* Python's len() */
+/* Returns Python's len().  Raises for a value that has none. */
 int64
-value_length(Eval *ev, const Value *value)
+value_length(Budget *budget, const Value *value)
 {
 	switch ((ValueKind) value->kind)
 	{
@@ -818,9 +589,12 @@ value_length(Eval *ev, const Value *value)
 			return value->u.range->count;
 		case VAL_VIEW:
 			return value->u.view->dict->count;
-		case VAL_LOOP:
-			return jinja_loop_length(ev, value->u.loop);
+		case VAL_OBJECT:
+			if (value->u.object->type->length)
+				return value->u.object->type->length(budget, value->u.object);
+			break;
 		default:
-			jinja_fail("object of type '%s' has no len()", value_type(value));
+			break;
 	}
+	value_fail("object of type '%s' has no len()", value_type(value));
 }

@@ -3,17 +3,17 @@
  *		Composes the events of libyaml into a tree with positions.
  *
  *		text --libyaml--> events --compose_*--> YamlNode tree
- *							 anchors in a hash ^   | scalars: yaml_scalar.c
+ *							 anchors in a hash ^   | scalars: yaml/scalar.c
  *
- * libyaml's document API is not used: its time grows with the square of the
- * number of anchors and it knows no limits.  Here nesting, aliases, size and
- * directives are bounded while the events come in.  An alias shares the node
- * it names, so the "tree" may be a DAG; the size it would have when written
- * out is what is counted and bounded.
+ * The document API of libyaml is not used: its time grows with the square of
+ * the number of anchors, and it has no limits.  Here nesting, aliases, size and
+ * directives are limited while the events come in.  An alias shares the node
+ * that it names, so the "tree" may be a DAG; the limits apply to the size that
+ * the document has with all aliases written out.
  *
- * What is wrong with the text is never raised: every function returns NULL or
- * false and leaves the reason in ParseState.error.  Errors of the server
- * (cancel, out of memory) are raised, and libyaml's memory freed on the way.
+ * An error of the text is never raised: every function returns NULL or false
+ * and leaves the reason in ParseState.error.  Errors of the server (cancel, out
+ * of memory) are raised, and the memory of libyaml is freed before.
  */
 #include "common/common.h"
 
@@ -33,7 +33,7 @@
 #define TAG_PREFIX			"tag:yaml.org,2002:"
 #define TEMPLATE_HINT		"Quote the template: \"{{ ... }}\"."
 
-/* A node and what is needed only while the tree grows. */
+/* A node, and what is needed only while the tree grows. */
 typedef struct SizedNode
 {
 	YamlNode	node;			/* must be first */
@@ -89,7 +89,7 @@ static SizedNode *compose_node(ParseState *state, int depth);
  * ----------
  */
 
-/* What to do about an error of libyaml, where that can be said. */
+/* Returns a hint for an error of libyaml, or NULL when none is known. */
 static char *
 libyaml_hint(ParseState *state, const char *problem, int line, int context_line)
 {
@@ -120,7 +120,7 @@ libyaml_hint(ParseState *state, const char *problem, int line, int context_line)
 	return NULL;
 }
 
-/* Turns what libyaml left in its parser into an error of ours. */
+/* Fills the error from what libyaml left in its parser; returns false. */
 static bool
 libyaml_error(ParseState *state)
 {
@@ -153,11 +153,14 @@ libyaml_error(ParseState *state)
 	else
 		message = pstrdup(problem);
 	return source_error_at(state->error, ERRCODE_INVALID_TEXT_REPRESENTATION,
-							 line, column, message,
-							 libyaml_hint(state, problem, line, context_line));
+						   line, column, message,
+						   libyaml_hint(state, problem, line, context_line));
 }
 
-/* An error at a place in the document.  NULL, for callers to return. */
+/*
+ * Fills the error for a place in the document; returns NULL, for callers to
+ * return.
+ */
 static SizedNode *
 error_at(ParseState *state, int sqlerrcode, int line, int column,
 		 char *message, char *hint)
@@ -166,7 +169,9 @@ error_at(ParseState *state, int sqlerrcode, int line, int column,
 	return NULL;
 }
 
-/* An error where the current event begins. */
+/*
+ * Fills the error for the place where the current event begins; returns NULL.
+ */
 static SizedNode *
 error_at_event(ParseState *state, int sqlerrcode, char *message, char *hint)
 {
@@ -180,11 +185,12 @@ error_at_event(ParseState *state, int sqlerrcode, char *message, char *hint)
  */
 
 /*
- * Fetches the next event and follows it in the source text: marks count
- * characters, and only ever grow, so that this costs no more than one pass.
+ * Fetches the next event and follows it in the source text; false on an error.
+ * Marks count characters and never go back, so that all calls together cost
+ * one pass over the text.
  */
 static bool
-next_event(ParseState *state)
+fetch_event(ParseState *state)
 {
 	CHECK_FOR_INTERRUPTS();
 	if (state->have_event)
@@ -207,7 +213,7 @@ next_event(ParseState *state)
 	return true;
 }
 
-/* A node that begins where the current event does. */
+/* Returns a node that begins where the current event begins. */
 static SizedNode *
 make_node(ParseState *state, YamlKind kind)
 {
@@ -220,7 +226,10 @@ make_node(ParseState *state, YamlKind kind)
 	return result;
 }
 
-/* Pays for values and text out of the document's budget. */
+/*
+ * Counts values and text against the limits of the document; false when it
+ * exceeds them.
+ */
 static bool
 charge(ParseState *state, int nodes, int text)
 {
@@ -238,8 +247,8 @@ charge(ParseState *state, int nodes, int text)
 }
 
 /*
- * Opens the anchor of the node that is about to be composed.  *number is -1
- * when it has none.  False when the name is taken, as in PyYAML.
+ * Opens the anchor of the node that is composed next; *number is -1 when the
+ * node has none. Returns false when the name is taken, as in PyYAML.
  */
 static bool
 open_anchor(ParseState *state, const yaml_char_t *name, int *number)
@@ -278,7 +287,7 @@ open_anchor(ParseState *state, const yaml_char_t *name, int *number)
 	return true;
 }
 
-/* From here on aliases may name the node. */
+/* Makes the node known to aliases of its anchor. */
 static void
 close_anchor(ParseState *state, int number, SizedNode *node)
 {
@@ -286,7 +295,10 @@ close_anchor(ParseState *state, int number, SizedNode *node)
 		state->anchors[number].node = node;
 }
 
-/* The node an alias names, paid for as if it stood there again. */
+/*
+ * Returns the node that an alias names, counted against the limits as if it
+ * were written again.
+ */
 static SizedNode *
 compose_alias(ParseState *state, int depth)
 {
@@ -317,7 +329,9 @@ compose_alias(ParseState *state, int depth)
 	return node;
 }
 
-/* The error for a tag that this kind of node cannot have. */
+/*
+ * Fills the error for a tag that this kind of node cannot have; returns NULL.
+ */
 static SizedNode *
 tag_error(ParseState *state, const char *tag, const char *kind)
 {
@@ -352,7 +366,10 @@ tag_error(ParseState *state, const char *tag, const char *kind)
 						  "Quote a text that begins with \"!\".");
 }
 
-/* Is a collection's tag absent or the one that it has anyway? */
+/*
+ * Returns whether the tag of a collection is absent or the default one;
+ * otherwise the error is filled.
+ */
 static bool
 check_collection_tag(ParseState *state, const yaml_char_t *event_tag,
 					 const char *wanted, const char *kind)
@@ -366,7 +383,10 @@ check_collection_tag(ParseState *state, const yaml_char_t *event_tag,
 	return false;
 }
 
-/* The type of the scalar of the current event.  False: a tag is wrong. */
+/*
+ * Sets *result to the type of the scalar of the current event; false when its
+ * tag is wrong.
+ */
 static bool
 scalar_tag(ParseState *state, YamlTag *result)
 {
@@ -416,7 +436,7 @@ scalar_tag(ParseState *state, YamlTag *result)
  * ----------
  */
 
-/* How the scalar of the current event is written, as far as that matters. */
+/* Returns how the scalar of the current event is written. */
 static YamlStyle
 scalar_style(ParseState *state)
 {
@@ -436,8 +456,8 @@ scalar_style(ParseState *state)
 }
 
 /*
- * A scalar.  "<<" and "=" mean something only as keys, where is_key lets
- * them through.
+ * Returns the node of a scalar. "<<" and "=" have a meaning only as keys,
+ * where is_key accepts them.
  */
 static SizedNode *
 compose_scalar(ParseState *state, bool is_key)
@@ -473,7 +493,7 @@ compose_scalar(ParseState *state, bool is_key)
 	return result;
 }
 
-/* Guards every list and mapping before anything inside it is read. */
+/* Checks the limits before anything inside a list or mapping is read. */
 static bool
 enter_collection(ParseState *state, int depth)
 {
@@ -497,7 +517,7 @@ include_size(SizedNode *whole, const SizedNode *part)
 	whole->height = Max(whole->height, part->height + 1);
 }
 
-/* A list, from its start event to its end event. */
+/* Returns the node of a list, from its start event to its end event. */
 static SizedNode *
 compose_list(ParseState *state, int depth)
 {
@@ -517,7 +537,7 @@ compose_list(ParseState *state, int depth)
 		YamlNode   *list = &result->node;
 		SizedNode  *item;
 
-		if (!next_event(state))
+		if (!fetch_event(state))
 			return NULL;
 		if (state->event.type == YAML_SEQUENCE_END_EVENT)
 			break;
@@ -539,7 +559,10 @@ compose_list(ParseState *state, int depth)
 	return result;
 }
 
-/* The error for a key that JSON cannot have; mostly it is a bare template. */
+/*
+ * Fills the error for a key that JSON cannot have, which mostly is a template
+ * without quotes; returns NULL.
+ */
 static SizedNode *
 key_error(ParseState *state, const YamlNode *map)
 {
@@ -563,9 +586,9 @@ key_error(ParseState *state, const YamlNode *map)
 }
 
 /*
- * A key, as text.  *merge is set for "<<".  Keys that are no strings get the
- * text they have in JSON, in a node of their own: an alias may share the
- * other one.
+ * Returns the node of a key, as text. *merge is set for "<<". A key that is no
+ * string gets the text that it has in JSON, in a node of its own, because an
+ * alias may share the other node.
  */
 static SizedNode *
 compose_key(ParseState *state, int depth, const YamlNode *map, bool *merge)
@@ -616,7 +639,7 @@ add_pair(MapBuilder *builder, YamlNode *key, YamlNode *value)
 	builder->pairs[number].value = value;
 }
 
-/* The error for a second pair with the same key. */
+/* Fills the error for a second pair with the same key; returns NULL. */
 static SizedNode *
 duplicate_key(ParseState *state, const YamlNode *first, const YamlNode *second,
 			  bool merge)
@@ -630,7 +653,7 @@ duplicate_key(ParseState *state, const YamlNode *first, const YamlNode *second,
 					"Remove or rename one of the two keys.");
 }
 
-/* Remembers a mapping to merge. */
+/* Notes a mapping to merge. */
 static void
 add_merge(MapBuilder *builder, YamlNode *map)
 {
@@ -647,8 +670,8 @@ add_merge(MapBuilder *builder, YamlNode *map)
 }
 
 /*
- * Takes the value of a "<<" key: a mapping, or a list of them in which the
- * earlier ones win.
+ * Notes the value of a "<<" key: a mapping, or a list of mappings in which the
+ * earlier ones win. False on an error.
  */
 static bool
 collect_merge(ParseState *state, MapBuilder *builder, YamlNode *value)
@@ -678,7 +701,7 @@ collect_merge(ParseState *state, MapBuilder *builder, YamlNode *value)
 	return false;
 }
 
-/* Adds pairs that replace earlier ones with the same key. */
+/* Adds pairs; they replace earlier pairs with the same key. */
 static void
 overlay_pairs(MapBuilder *builder, const YamlPair *pairs, int count)
 {
@@ -695,7 +718,10 @@ overlay_pairs(MapBuilder *builder, const YamlPair *pairs, int count)
 	}
 }
 
-/* Ends a mapping: merged pairs first, its own over them, as PyYAML does. */
+/*
+ * Ends a mapping: the merged pairs first, its own pairs over them, as in
+ * PyYAML.
+ */
 static void
 finish_map(MapBuilder *builder, SizedNode *result)
 {
@@ -723,7 +749,10 @@ finish_map(MapBuilder *builder, SizedNode *result)
 	name_table_free(&builder->names);
 }
 
-/* One pair of a mapping; the current event is its key. */
+/*
+ * Adds one pair of a mapping, whose key is the current event; false on an
+ * error.
+ */
 static bool
 compose_pair(ParseState *state, MapBuilder *builder, const YamlNode *map,
 			 int depth)
@@ -741,7 +770,7 @@ compose_pair(ParseState *state, MapBuilder *builder, const YamlNode *map,
 	if (!merge && number >= 0)
 		return duplicate_key(state, builder->pairs[number].key, &key->node,
 							 false) != NULL;
-	if (!next_event(state))
+	if (!fetch_event(state))
 		return false;
 	value = compose_node(state, depth);
 	if (value == NULL)
@@ -755,7 +784,7 @@ compose_pair(ParseState *state, MapBuilder *builder, const YamlNode *map,
 	return true;
 }
 
-/* A mapping, from its start event to its end event. */
+/* Returns the node of a mapping, from its start event to its end event. */
 static SizedNode *
 compose_map(ParseState *state, int depth)
 {
@@ -772,7 +801,7 @@ compose_map(ParseState *state, int depth)
 	result->height = 1;
 	for (;;)
 	{
-		if (!next_event(state))
+		if (!fetch_event(state))
 			return NULL;
 		if (state->event.type == YAML_MAPPING_END_EVENT)
 			break;
@@ -784,7 +813,10 @@ compose_map(ParseState *state, int depth)
 	return result;
 }
 
-/* The node that the current event begins; depth collections are around it. */
+/*
+ * Returns the node that the current event begins, inside of "depth"
+ * collections.
+ */
 static SizedNode *
 compose_node(ParseState *state, int depth)
 {
@@ -810,8 +842,8 @@ compose_node(ParseState *state, int depth)
  */
 
 /*
- * Bounds the number of directives before libyaml sees them: it compares each
- * %TAG with all others.  They can stand only in front of a document.
+ * Checks the number of directives before libyaml reads them: libyaml compares
+ * each %TAG with all others. Directives can occur only in front of a document.
  */
 static bool
 check_directives(ParseState *state)
@@ -836,21 +868,21 @@ check_directives(ParseState *state)
 			prologue = false;
 		if (count > MAX_DIRECTIVES)
 			return source_error_at(state->error,
-									 ERRCODE_PROGRAM_LIMIT_EXCEEDED, line, 1,
-									 psprintf("document has more than %d directives",
-											  MAX_DIRECTIVES), NULL);
+								   ERRCODE_PROGRAM_LIMIT_EXCEEDED, line, 1,
+								   psprintf("document has more than %d directives",
+											MAX_DIRECTIVES), NULL);
 	}
 	return true;
 }
 
-/* The one document of the stream. */
+/* Returns the root of the one document of the stream. */
 static YamlNode *
 compose_stream(ParseState *state)
 {
 	SizedNode  *root;
 
-	if (!next_event(state) ||	/* stream start */
-		!next_event(state))
+	if (!fetch_event(state) ||	/* stream start */
+		!fetch_event(state))
 		return NULL;
 	if (state->event.type == YAML_STREAM_END_EVENT)
 	{
@@ -859,12 +891,12 @@ compose_stream(ParseState *state)
 		root->node.string = pstrdup("");
 		return &root->node;
 	}
-	if (!next_event(state))		/* past the document start */
+	if (!fetch_event(state))		/* past the document start */
 		return NULL;
 	root = compose_node(state, 0);
 	if (root == NULL ||
-		!next_event(state) ||	/* document end */
-		!next_event(state))
+		!fetch_event(state) ||	/* document end */
+		!fetch_event(state))
 		return NULL;
 	if (state->event.type != YAML_STREAM_END_EVENT)
 	{
@@ -877,8 +909,8 @@ compose_stream(ParseState *state)
 }
 
 /*
- * Runs libyaml over the text, and frees its memory however that ends: libyaml
- * knows nothing of memory contexts.
+ * Runs libyaml over the text, and frees the memory of libyaml however that
+ * ends: libyaml does not use memory contexts.
  */
 static YamlNode *
 run_parser(ParseState *state)
@@ -906,7 +938,7 @@ run_parser(ParseState *state)
 	return state->root;
 }
 
-/* See yaml.h. */
+/* Parses one document; returns NULL and fills *error on malformed input. */
 YamlNode *
 yaml_parse_document(const char *text, int length, SourceError *error)
 {
@@ -924,15 +956,15 @@ yaml_parse_document(const char *text, int length, SourceError *error)
 	if (GetDatabaseEncoding() != PG_UTF8)
 	{
 		source_error_at(error, ERRCODE_FEATURE_NOT_SUPPORTED, 1, 1,
-						  "YAML can be read only in a database with encoding UTF8",
-						  NULL);
+						"YAML can be read only in a database with encoding UTF8",
+						NULL);
 		return NULL;
 	}
 	if (length > MAX_LENGTH)
 	{
 		source_error_at(error, ERRCODE_PROGRAM_LIMIT_EXCEEDED, 1, 1,
-						  psprintf("document is larger than %d MB",
-								   MAX_LENGTH / (1024 * 1024)), NULL);
+						psprintf("document is larger than %d MB",
+								 MAX_LENGTH / (1024 * 1024)), NULL);
 		return NULL;
 	}
 	if (!check_directives(&state))
@@ -940,7 +972,10 @@ yaml_parse_document(const char *text, int length, SourceError *error)
 	return run_parser(&state);
 }
 
-/* See yaml.h. */
+/*
+ * Returns the value of a member of a map, or NULL when there is none or the
+ * node is no map.
+ */
 YamlNode *
 yaml_member(const YamlNode *map, const char *key)
 {

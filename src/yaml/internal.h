@@ -1,6 +1,6 @@
 /*
  * yaml/internal.h
- *		What yaml.c, yaml_scalar.c and yaml_json.c share and nobody else needs.
+ *		Declarations that only the files of the YAML reader share.
  */
 #ifndef NOETL_YAML_INTERNAL_H
 #define NOETL_YAML_INTERNAL_H
@@ -19,7 +19,7 @@ typedef enum YamlTag
 	YAML_TAG_VALUE				/* "=" */
 } YamlTag;
 
-/* yaml_scalar.c */
+/* yaml/scalar.c */
 extern YamlTag yaml_resolve_plain(const char *text, int length);
 extern bool yaml_construct_scalar(YamlNode *node, YamlTag tag,
 								  SourceError *error);
@@ -35,7 +35,7 @@ typedef enum YamlStyle
 	YAML_STYLE_FOLDED
 } YamlStyle;
 
-/* yaml_source.c */
+/* yaml/source.c */
 extern char *yaml_quote_text(const char *text, int length);
 extern int	yaml_line_break(const char *p, const char *end);
 extern const char *yaml_line_end(const char *p, const char *end);
@@ -47,7 +47,7 @@ extern bool yaml_line_has_bare_template(const char *text, int length,
 extern void yaml_offset_position(const char *text, int length, size_t offset,
 								 int *line, int *column);
 
-/* yaml_position.c */
+/* yaml/position.c */
 extern void yaml_locate_text(YamlNode *node, YamlStyle style,
 							 const char *text, int length, int offset);
 

@@ -1,16 +1,16 @@
 /*
  * yaml/position.c
- *		Where the text of a scalar stands in its document.
+ *		The position in a document of the text of a scalar.
  *
- * Somebody who finds a mistake inside a text knows the line and column in the
- * text; the author wants them in the file.  Quotes, escapes and folding stand
- * between the two:
+ * An error inside a text has a line and column in the text; the author of the
+ * document needs those in the file.  Quotes, escapes and folding are between the
+ * two:
  *
  *		when: "{{ a == \"x\"			text: {{ a == "x" and b }}
  *		  and b }}"
  *
- * A scalar is walked once more beside its source, and every place where they
- * stop running in step is noted (YamlStretch).
+ * A scalar is walked over once more beside its source, and every place where the
+ * two stop running in step is noted (YamlStretch).
  */
 #include "common/common.h"
 
@@ -20,7 +20,7 @@
 
 #define MAX_STRETCHES		10000	/* beyond that, positions are estimates */
 
-/* What libyaml takes for the name of an anchor. */
+/* The characters that libyaml accepts in the name of an anchor. */
 #define ANCHOR_CHARACTERS \
 	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
 
@@ -36,7 +36,10 @@ typedef struct Walk
 	int			column;
 } Walk;
 
-/* How many characters of a set begin a text that has an end but no NUL. */
+/*
+ * Returns how many characters of a set begin a text that has an end but no
+ * NUL.
+ */
 static size_t
 strspn_limited(const char *p, const char *end, const char *set)
 {
@@ -48,8 +51,8 @@ strspn_limited(const char *p, const char *end, const char *set)
 }
 
 /*
- * Moves over the tag and the anchor in front of a scalar, keeping count of
- * line and column, because an event begins with them.
+ * Returns the position after the tag and the anchor in front of a scalar, and
+ * counts line and column; an event begins with them.
  */
 static const char *
 skip_properties(const char *p, const char *end, int *line, int *column)
@@ -100,8 +103,8 @@ skip_properties(const char *p, const char *end, int *line, int *column)
 }
 
 /*
- * Indentation of a block scalar: that of its first line with text in it, less
- * the blanks that belong to the text ("|2" says so).
+ * Returns the indentation of a block scalar: that of its first line with text,
+ * less the blanks that belong to the text ("|2" says so).
  */
 static int
 block_indentation(const char *header, const char *end, const YamlNode *node)
@@ -124,7 +127,7 @@ block_indentation(const char *header, const char *end, const YamlNode *node)
 	return 0;
 }
 
-/* Notes that text and source go on in step from here. */
+/* Notes that text and source run in step from here on. */
 static void
 begin_stretch(Walk *walk)
 {
@@ -146,7 +149,10 @@ begin_stretch(Walk *walk)
 	stretch->column = walk->column;
 }
 
-/* One byte that is the same on both sides; false when it is not. */
+/*
+ * Goes over one byte that is the same in text and source; false when the bytes
+ * differ.
+ */
 static bool
 step(Walk *walk)
 {
@@ -159,7 +165,7 @@ step(Walk *walk)
 	return true;
 }
 
-/* Skips at most so many line breaks of the text. */
+/* Skips at most "most" line breaks of the text. */
 static void
 skip_text_breaks(Walk *walk, int most)
 {
@@ -176,7 +182,10 @@ skip_text_breaks(Walk *walk, int most)
 	}
 }
 
-/* Skips what line breaks became: one blank, or at most so many breaks. */
+/*
+ * Skips what line breaks of the source became in the text: one blank, or at
+ * most "most" breaks.
+ */
 static void
 skip_folded(Walk *walk, int most)
 {
@@ -187,9 +196,9 @@ skip_folded(Walk *walk, int most)
 }
 
 /*
- * Skips line breaks and the blanks around them, in the source only.  Returns
- * how many breaks the text can have in their place: folding eats the first,
- * unless it is one of Unicode's own.
+ * Skips line breaks and the blanks around them, in the source only. Returns
+ * how many breaks the text can have in their place: folding removes the first
+ * one, unless it is one of Unicode's own.
  */
 static int
 skip_line_breaks(Walk *walk)
@@ -218,7 +227,9 @@ skip_line_breaks(Walk *walk)
 	return kept;
 }
 
-/* Steps over an escape of a double-quoted text, which is one character. */
+/*
+ * Skips an escape of a double-quoted text, which is one character of the text.
+ */
 static void
 skip_escape(Walk *walk)
 {
@@ -253,7 +264,7 @@ skip_escape(Walk *walk)
 	while ((text[walk->offset] & 0xC0) == 0x80);
 }
 
-/* Walks a plain or quoted scalar. */
+/* Walks over a plain or quoted scalar. */
 static void
 walk_flow(Walk *walk, YamlStyle style)
 {
@@ -293,7 +304,7 @@ walk_flow(Walk *walk, YamlStyle style)
 	}
 }
 
-/* Walks a folded block scalar from the line after its header. */
+/* Walks over a folded block scalar from the line after its header. */
 static void
 walk_folded(Walk *walk, int indentation)
 {
@@ -321,8 +332,8 @@ walk_folded(Walk *walk, int indentation)
 }
 
 /*
- * Finds out where the text of a scalar stands; offset is where its event
- * begins, whose position the node has.
+ * Notes in a node where the text of the scalar is in the source. "offset" is
+ * where its event begins; the node has the position of the event.
  */
 void
 yaml_locate_text(YamlNode *node, YamlStyle style, const char *text, int length,
@@ -360,7 +371,7 @@ yaml_locate_text(YamlNode *node, YamlStyle style, const char *text, int length,
 		walk_flow(&walk, style);
 }
 
-/* Byte of a text that a line and column in it mean. */
+/* Returns the byte offset of a line and column in a text. */
 static int
 text_offset(const YamlNode *node, int line, int column)
 {
@@ -381,9 +392,9 @@ text_offset(const YamlNode *node, int line, int column)
 }
 
 /*
- * See yaml.h.  Of a scalar that is only remembered by the place of its text,
- * without stretches, the answer is right for the first line and for literal
- * block scalars, and the beginning of the text otherwise.
+ * Turns line and column inside the text of a scalar into those in the file.
+ * For a scalar without stretches the result is right in the first line and in
+ * literal block scalars, and is the beginning of the text otherwise.
  */
 void
 yaml_locate(const YamlNode *scalar, int line, int column,

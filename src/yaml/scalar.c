@@ -1,24 +1,23 @@
 /*
  * yaml/scalar.c
- *		What a scalar means: the YAML 1.1 rules of PyYAML's safe_load.
+ *		The values of scalars: the YAML 1.1 rules of PyYAML's safe_load.
  *
- * PyYAML describes its resolver with regular expressions; here each is a
- * small matcher, so that the time is linear in the text.  Numbers are exact:
- * integers of any base go through decimal text, floats are the shortest
+ * PyYAML describes its resolver with regular expressions; here each is a small
+ * matcher, so that the time is linear in the text.  Numbers are exact: integers
+ * of any base are converted through decimal text, floats are the shortest
  * decimal that gives the same double again, as Python prints them.
  */
 #include "common/common.h"
 
 #include <math.h>
 
-#include "common/shortest_dec.h"
 #include "utils/builtins.h"
 
 #include "yaml/internal.h"
 
 /*
- * Longest number literal, in characters.  Python refuses to print or read
- * longer integers, and base conversion is quadratic.
+ * Longest number literal, in characters. Python refuses to print or read
+ * longer integers, and the conversion between bases takes quadratic time.
  */
 #define MAX_NUMBER_LENGTH 4300
 
@@ -33,26 +32,7 @@ typedef struct BigInt
 	uint32		limbs[BIGINT_LIMBS];
 } BigInt;
 
-/* Compares a text of known length with a word, as every rule below needs. */
-static inline bool
-text_is(const char *text, int length, const char *word)
-{
-	return length == (int) strlen(word) && memcmp(text, word, length) == 0;
-}
-
-/* Is the text one of a NULL-terminated list of words? */
-static bool
-text_in(const char *text, int length, const char *const *words)
-{
-	for (; *words != NULL; words++)
-	{
-		if (text_is(text, length, *words))
-			return true;
-	}
-	return false;
-}
-
-/* Skips characters of a set; the building block of the matchers. */
+/* Returns the position after characters of a set. */
 static inline const char *
 skip_set(const char *p, const char *end, const char *set)
 {
@@ -61,7 +41,7 @@ skip_set(const char *p, const char *end, const char *set)
 	return p;
 }
 
-/* Skips an optional sign. */
+/* Returns the position after an optional sign. */
 static inline const char *
 skip_sign(const char *p, const char *end)
 {
@@ -69,8 +49,8 @@ skip_sign(const char *p, const char *end)
 }
 
 /*
- * Skips (:[0-5]?[0-9])+, the base-60 groups of YAML 1.1.  NULL when there is
- * not one whole group.
+ * Returns the position after (:[0-5]?[0-9])+, the base-60 groups of YAML 1.1,
+ * or NULL when there is no whole group.
  */
 static const char *
 skip_sexagesimal(const char *p, const char *end)
@@ -90,7 +70,7 @@ skip_sexagesimal(const char *p, const char *end)
 	return p == start ? NULL : p;
 }
 
-/* Is the text an integer of YAML 1.1 as PyYAML reads it? */
+/* Returns whether the text is an integer of YAML 1.1 as PyYAML reads it. */
 static bool
 is_int(const char *text, int length)
 {
@@ -117,8 +97,9 @@ is_int(const char *text, int length)
 }
 
 /*
- * Skips an exponent.  YAML 1.1 demands a sign in it (1e3 is text), Python's
- * float(), which reads what is tagged !!float, does not.
+ * Returns the position after an exponent. YAML 1.1 demands a sign in an
+ * exponent (1e3 is text); Python's float(), which reads what is tagged
+ * !!float, does not.
  */
 static const char *
 skip_exponent(const char *p, const char *end, bool need_sign)
@@ -135,7 +116,7 @@ skip_exponent(const char *p, const char *end, bool need_sign)
 	return after == digits ? p : after;
 }
 
-/* Is the text one of the spellings of infinity or not-a-number? */
+/* Returns whether the text is a spelling of infinity or not-a-number. */
 static bool
 is_not_finite(const char *text, int length)
 {
@@ -143,11 +124,11 @@ is_not_finite(const char *text, int length)
 	static const char *const nan[] = {".nan", ".NaN", ".NAN", NULL};
 	const char *p = skip_sign(text, text + length);
 
-	return text_in(p, length - (int) (p - text), inf) ||
-		text_in(text, length, nan);
+	return word_in(p, length - (int) (p - text), inf) ||
+		word_in(text, length, nan);
 }
 
-/* Is the text a float of YAML 1.1 as PyYAML reads it? */
+/* Returns whether the text is a float of YAML 1.1 as PyYAML reads it. */
 static bool
 is_float(const char *text, int length)
 {
@@ -180,8 +161,8 @@ is_float(const char *text, int length)
 }
 
 /*
- * Can Python's float() read the text?  What carries the tag !!float may be
- * an integer or have an exponent without sign.
+ * Returns whether Python's float() can read the text. A text with the tag
+ * !!float may be an integer or have an exponent without sign.
  */
 static bool
 is_tagged_float(const char *text, int length)
@@ -205,8 +186,8 @@ is_tagged_float(const char *text, int length)
 }
 
 /*
- * The type of a plain scalar without a tag.  Dates resolve to text on
- * purpose: JSON has no other form for them.
+ * Returns the type of a plain scalar without a tag. A date is text, because
+ * JSON has no other form for it.
  */
 YamlTag
 yaml_resolve_plain(const char *text, int length)
@@ -222,13 +203,13 @@ yaml_resolve_plain(const char *text, int length)
 		return YAML_TAG_NULL;
 	if (length <= 5)
 	{
-		if (text_in(text, length, bools))
+		if (word_in(text, length, bools))
 			return YAML_TAG_BOOL;
-		if (text_in(text, length, nulls))
+		if (word_in(text, length, nulls))
 			return YAML_TAG_NULL;
-		if (text_is(text, length, "<<"))
+		if (word_is(text, length, "<<"))
 			return YAML_TAG_MERGE;
-		if (text_is(text, length, "="))
+		if (word_is(text, length, "="))
 			return YAML_TAG_VALUE;
 	}
 	if (is_float(text, length))
@@ -238,7 +219,7 @@ yaml_resolve_plain(const char *text, int length)
 	return YAML_TAG_STR;
 }
 
-/* value = value * multiplier + addend; the only arithmetic bases need. */
+/* Sets value to value * multiplier + addend. */
 static void
 bigint_multiply_add(BigInt *value, uint32 multiplier, uint32 addend)
 {
@@ -260,8 +241,8 @@ bigint_multiply_add(BigInt *value, uint32 multiplier, uint32 addend)
 }
 
 /*
- * Adds the digits of a literal in the given base, many at a time so that the
- * quadratic cost is paid for words, not for digits.
+ * Adds the digits of a literal in a base. Many digits are added at a time, so
+ * that the quadratic cost counts limbs and not digits.
  */
 static void
 bigint_add_digits(BigInt *value, const char *digits, int length, int base)
@@ -289,7 +270,7 @@ bigint_add_digits(BigInt *value, const char *digits, int length, int base)
 	bigint_multiply_add(value, multiplier, addend);
 }
 
-/* Decimal text of a big integer, since that is what numeric_in reads. */
+/* Returns the decimal text of a big integer, which numeric_in reads. */
 static char *
 bigint_text(const BigInt *value, bool negative)
 {
@@ -306,7 +287,9 @@ bigint_text(const BigInt *value, bool negative)
 	return result;
 }
 
-/* Copies a number without the underscores that YAML allows in it. */
+/*
+ * Returns a copy of a number without the underscores that YAML allows in it.
+ */
 static char *
 strip_underscores(const char *text, int length)
 {
@@ -323,8 +306,9 @@ strip_underscores(const char *text, int length)
 }
 
 /*
- * Canonical decimal text of an integer that is_int accepted and whose length
- * is bounded.  NULL when nothing but underscores follows the base prefix.
+ * Returns the canonical decimal text of an integer that is_int accepts and
+ * whose length is limited. Returns NULL when only underscores follow the base
+ * prefix.
  */
 static char *
 int_text(const char *text, int length)
@@ -359,8 +343,8 @@ int_text(const char *text, int length)
 }
 
 /*
- * The double of a float literal, computed as PyYAML does, also in base 60:
- * from the last group to the first, in floating point.
+ * Returns the double of a float literal, computed as PyYAML does, also in base
+ * 60: from the last group to the first, in floating point.
  */
 static double
 float_value(const char *text, int length)
@@ -386,98 +370,7 @@ float_value(const char *text, int length)
 	return value;
 }
 
-/* The shortest decimal of a double: 0.DIGITS times ten to the power "point". */
-typedef struct Decimal
-{
-	bool		negative;
-	int			ndigits;		/* 0: the value is zero */
-	int			point;
-	char		digits[DOUBLE_SHORTEST_DECIMAL_LEN];
-} Decimal;
-
-/* Takes the server's shortest text of a double apart. */
-static void
-decimal_from_double(double value, Decimal *decimal)
-{
-	char		shortest[DOUBLE_SHORTEST_DECIMAL_LEN];
-	bool		seen_point = false;
-
-	memset(decimal, 0, sizeof(Decimal));
-	double_to_shortest_decimal_buf(value, shortest);
-	for (char *p = shortest; *p != '\0'; p++)
-	{
-		if (*p == '-')
-			decimal->negative = true;
-		else if (*p == '.')
-			seen_point = true;
-		else if (*p == 'e')
-		{
-			decimal->point += atoi(p + 1);
-			break;
-		}
-		else if (decimal->ndigits > 0 || *p != '0')
-		{
-			decimal->digits[decimal->ndigits++] = *p;
-			if (!seen_point)
-				decimal->point++;
-		}
-		else if (seen_point)
-			decimal->point--;
-	}
-	while (decimal->ndigits > 1 && decimal->digits[decimal->ndigits - 1] == '0')
-		decimal->ndigits--;
-}
-
-/*
- * Text of a finite double with the digits of Python's repr: with an exponent
- * where repr has one, or written out, because a number must keep its scale.
- */
-static char *
-float_text(double value, bool exponent_allowed)
-{
-	Decimal		decimal;
-	char	   *result = palloc(400);	/* the smallest double needs 343 */
-	char	   *p = result;
-	int			point;
-
-	decimal_from_double(value, &decimal);
-	point = decimal.point;
-	if (decimal.negative)
-		*p++ = '-';
-	if (decimal.ndigits == 0)
-	{
-		strcpy(p, "0.0");
-		return result;
-	}
-	if (exponent_allowed && (point > 16 || point < -3))
-	{
-		*p++ = decimal.digits[0];
-		if (decimal.ndigits > 1)
-			p += sprintf(p, ".%.*s", decimal.ndigits - 1, decimal.digits + 1);
-		sprintf(p, "e%c%02d", point > 0 ? '+' : '-', abs(point - 1));
-		return result;
-	}
-	if (point <= 0)
-	{
-		*p++ = '0';
-		*p++ = '.';
-		for (int i = point; i < 0; i++)
-			*p++ = '0';
-	}
-	for (int i = 0; i < decimal.ndigits || i <= point; i++)
-	{
-		if (i == point && point > 0)
-			*p++ = '.';
-		if (i < decimal.ndigits)
-			*p++ = decimal.digits[i];
-		else if (point > 0)
-			*p++ = '0';
-	}
-	*p = '\0';
-	return result;
-}
-
-/* A numeric from decimal text that is known to be good and of bounded size. */
+/* Returns the numeric of decimal text that is known to be well formed. */
 static Numeric
 numeric_from_text(const char *text)
 {
@@ -487,7 +380,9 @@ numeric_from_text(const char *text)
 											   Int32GetDatum(-1)));
 }
 
-/* Fills in an integer or float node, or says why it cannot be one. */
+/*
+ * Makes a node an integer or a float; false and *error when the text is none.
+ */
 static bool
 construct_number(YamlNode *node, YamlTag tag, SourceError *error)
 {
@@ -498,26 +393,26 @@ construct_number(YamlNode *node, YamlTag tag, SourceError *error)
 	if (!(tag == YAML_TAG_INT ? is_int(text, length) :
 		  is_tagged_float(text, length)))
 		return source_error_at(error, ERRCODE_INVALID_TEXT_REPRESENTATION,
-								 node->line, node->column,
-								 psprintf("%s is not %s",
-										  yaml_quote_text(text, length),
-										  tag == YAML_TAG_INT ? "an integer" : "a float"),
-								 NULL);
+							   node->line, node->column,
+							   psprintf("%s is not %s",
+										yaml_quote_text(text, length),
+										tag == YAML_TAG_INT ? "an integer" : "a float"),
+							   NULL);
 	if (length > MAX_NUMBER_LENGTH)
 		return source_error_at(error, ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
-								 node->line, node->column,
-								 psprintf("number has more than %d characters",
-										  MAX_NUMBER_LENGTH),
-								 "Quote the value to keep it as text.");
+							   node->line, node->column,
+							   psprintf("number has more than %d characters",
+										MAX_NUMBER_LENGTH),
+							   "Quote the value to keep it as text.");
 	if (tag == YAML_TAG_INT)
 	{
 		decimal = int_text(text, length);
 		if (decimal == NULL)
 			return source_error_at(error, ERRCODE_INVALID_TEXT_REPRESENTATION,
-									 node->line, node->column,
-									 psprintf("%s has no digits",
-											  yaml_quote_text(text, length)),
-									 "Quote the value to keep it as text.");
+								   node->line, node->column,
+								   psprintf("%s has no digits",
+											yaml_quote_text(text, length)),
+								   "Quote the value to keep it as text.");
 	}
 	else
 	{
@@ -525,17 +420,17 @@ construct_number(YamlNode *node, YamlTag tag, SourceError *error)
 
 		if (is_not_finite(text, length))
 			return source_error_at(error, ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
-									 node->line, node->column,
-									 psprintf("%s has no JSON form", text),
-									 "JSON numbers are finite; quote the value to keep it as text.");
+								   node->line, node->column,
+								   psprintf("%s has no JSON form", text),
+								   "JSON numbers are finite; quote the value to keep it as text.");
 		value = float_value(text, length);
 		if (isinf(value) || isnan(value))
 			return source_error_at(error, ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
-									 node->line, node->column,
-									 psprintf("%s is too large for a float",
-											  yaml_quote_text(text, length)),
-									 "Quote the value to keep it as text.");
-		decimal = float_text(value, false);
+								   node->line, node->column,
+								   psprintf("%s is too large for a float",
+											yaml_quote_text(text, length)),
+								   "Quote the value to keep it as text.");
+		decimal = double_text(value, false);
 	}
 	node->kind = YN_NUMBER;
 	node->number = numeric_from_text(decimal);
@@ -543,7 +438,9 @@ construct_number(YamlNode *node, YamlTag tag, SourceError *error)
 	return true;
 }
 
-/* Fills in a boolean node; a tagged one may be in any mix of cases. */
+/*
+ * Makes a node a boolean; the text of a tagged one may be in any mix of cases.
+ */
 static bool
 construct_bool(YamlNode *node, SourceError *error)
 {
@@ -556,22 +453,22 @@ construct_bool(YamlNode *node, SourceError *error)
 	{
 		for (int i = 0; i < node->length; i++)
 			word[i] = pg_ascii_tolower((unsigned char) node->string[i]);
-		node->boolean = text_in(word, node->length, truths);
-		known = node->boolean || text_in(word, node->length, falsehoods);
+		node->boolean = word_in(word, node->length, truths);
+		known = node->boolean || word_in(word, node->length, falsehoods);
 	}
 	if (!known)
 		return source_error_at(error, ERRCODE_INVALID_TEXT_REPRESENTATION,
-								 node->line, node->column,
-								 psprintf("%s is not a boolean",
-										  yaml_quote_text(node->string, node->length)),
-								 NULL);
+							   node->line, node->column,
+							   psprintf("%s is not a boolean",
+										yaml_quote_text(node->string, node->length)),
+							   NULL);
 	node->kind = YN_BOOL;
 	return true;
 }
 
 /*
  * Gives a scalar node, whose string is set, the value that its tag demands.
- * False with *error filled when the text does not fit the tag.
+ * Returns false and fills *error when the text does not fit the tag.
  */
 bool
 yaml_construct_scalar(YamlNode *node, YamlTag tag, SourceError *error)
@@ -595,7 +492,10 @@ yaml_construct_scalar(YamlNode *node, YamlTag tag, SourceError *error)
 	return true;
 }
 
-/* The text of a constructed scalar as a JSON key, as json.dumps writes it. */
+/*
+ * Returns the text of a constructed scalar as a JSON key, as json.dumps writes
+ * it.
+ */
 char *
 yaml_key_text(const YamlNode *node, YamlTag tag)
 {
@@ -608,7 +508,7 @@ yaml_key_text(const YamlNode *node, YamlTag tag)
 		case YAML_TAG_INT:
 			return int_text(node->string, node->length);
 		case YAML_TAG_FLOAT:
-			return float_text(float_value(node->string, node->length), true);
+			return double_text(float_value(node->string, node->length), true);
 		case YAML_TAG_STR:
 		case YAML_TAG_MERGE:
 		case YAML_TAG_VALUE:

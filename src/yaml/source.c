@@ -10,8 +10,8 @@
 #define MAX_QUOTED			60	/* bytes of the document in a message */
 
 /*
- * A piece of the document for a message: quoted, short whatever it is, and
- * without control characters.
+ * Returns a piece of the document for a message: in quotes, cut when it is
+ * long, and without control characters.
  */
 char *
 yaml_quote_text(const char *text, int length)
@@ -35,8 +35,8 @@ yaml_quote_text(const char *text, int length)
 }
 
 /*
- * Length of the line break at p, or 0: libyaml's idea of one (YAML 1.1 has
- * five), because its marks count lines by it.
+ * Returns the length of the line break at p, or 0. The five line breaks of
+ * YAML 1.1 count, because libyaml's marks count lines by them.
  */
 int
 yaml_line_break(const char *p, const char *end)
@@ -53,7 +53,7 @@ yaml_line_break(const char *p, const char *end)
 	return 0;
 }
 
-/* End of the line at p, without its break. */
+/* Returns the end of the line at p, without its break. */
 const char *
 yaml_line_end(const char *p, const char *end)
 {
@@ -62,7 +62,7 @@ yaml_line_end(const char *p, const char *end)
 	return p;
 }
 
-/* Start of the line after the one that ends at p; end at the last. */
+/* Returns the start of the line after the one at p, or "end". */
 const char *
 yaml_next_line(const char *p, const char *end)
 {
@@ -70,7 +70,7 @@ yaml_next_line(const char *p, const char *end)
 	return p < end ? p + yaml_line_break(p, end) : end;
 }
 
-/* A line of the source (1-based), to show it or to look for a reason in it. */
+/* Returns a line of the source (1-based) and sets *line_length. */
 const char *
 yaml_source_line(const char *text, int length, int line, int *line_length)
 {
@@ -87,8 +87,8 @@ yaml_source_line(const char *text, int length, int line, int *line_length)
 }
 
 /*
- * Does a line hold a template that is not quoted?  The commonest mistake in
- * a playbook, and libyaml's messages do not lead there.
+ * Returns whether a line has a template without quotes. That is the most
+ * common mistake in a playbook, and the messages of libyaml do not name it.
  */
 bool
 yaml_line_has_bare_template(const char *text, int length, int line)
@@ -109,7 +109,10 @@ yaml_line_has_bare_template(const char *text, int length, int line)
 	return false;
 }
 
-/* Position of a byte in the text, for errors of libyaml without a mark. */
+/*
+ * Sets line and column of a byte in the text, for errors of libyaml without a
+ * mark.
+ */
 void
 yaml_offset_position(const char *text, int length, size_t offset,
 					 int *line, int *column)
@@ -134,19 +137,4 @@ yaml_offset_position(const char *text, int length, size_t offset,
 		if ((*p & 0xC0) != 0x80)
 			(*column)++;
 	}
-}
-
-/* Raises an error of yaml_parse_document with the line of the text it is about. */
-void
-yaml_raise(const SourceError *error, const char *text, int length)
-{
-	int			line_length;
-	const char *line = yaml_source_line(text, length, error->line, &line_length);
-
-	ereport(ERROR,
-			(errcode(error->sqlerrcode),
-			 errmsg("invalid YAML at line %d, column %d: %s",
-					error->line, error->column, error->message),
-			 errdetail("Line %d: %s", error->line, yaml_quote_text(line, line_length)),
-			 error->hint ? errhint("%s", error->hint) : 0));
 }

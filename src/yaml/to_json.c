@@ -9,7 +9,7 @@
 
 #include "yaml/internal.h"
 
-/* The jsonb form of a scalar, pointing into the node. */
+/* Sets *value to the JSON value of a scalar; it points into the node. */
 static void
 scalar_value(const YamlNode *node, JsonbValue *value)
 {
@@ -36,7 +36,7 @@ scalar_value(const YamlNode *node, JsonbValue *value)
 	}
 }
 
-/* Pushes a node, with all that is in it, as an element or a value. */
+/* Pushes a node with everything in it, as an element or a value. */
 static JsonbValue *
 push_node(JsonbParseState **state, const YamlNode *node, JsonbIteratorToken token)
 {
@@ -66,7 +66,7 @@ push_node(JsonbParseState **state, const YamlNode *node, JsonbIteratorToken toke
 	}
 }
 
-/* See yaml.h. */
+/* Sets *result to the JSON value of a node. */
 void
 yaml_to_json(const YamlNode *node, JsonbValue *result)
 {

@@ -1,10 +1,10 @@
 /*
  * yaml/yaml.h
- *		YAML 1.1 documents as a tree that remembers where everything stood.
+ *		YAML 1.1 documents as a tree that keeps positions.
  *
- * libyaml tokenises; the scalar rules are those of PyYAML's safe_load.  The
- * tree knows nothing of playbooks.  Everything is allocated in the caller's
- * CurrentMemoryContext and freed with it.
+ * libyaml tokenises; the scalar rules are those of PyYAML's safe_load. The
+ * tree knows nothing of playbooks. It is allocated in the caller's
+ * CurrentMemoryContext and freed with that.
  */
 #ifndef NOETL_YAML_YAML_H
 #define NOETL_YAML_YAML_H
@@ -33,7 +33,10 @@ typedef struct YamlPair
 	YamlNode   *value;
 } YamlPair;
 
-/* From this byte of the text on, the source reads the same, here. */
+/*
+ * From this byte of the text on, text and source are the same, up to the next
+ * stretch.
+ */
 typedef struct YamlStretch
 {
 	int			offset;
@@ -49,17 +52,18 @@ struct YamlNode
 
 	/*
 	 * Where the text of a scalar begins, so that a position inside the text
-	 * can be turned into a position in the file: its first character stands
-	 * at (text_line, text_column); later lines of a block scalar begin at
-	 * text_column too, of a plain or quoted one nobody knows (0).
+	 * can be turned into a position in the file: its first character is at
+	 * (text_line, text_column). Later lines of a block scalar begin at
+	 * text_column too; of a plain or quoted scalar the beginnings of later
+	 * lines are not known.
 	 */
 	int			text_line;
 	int			text_column;
 	bool		block;			/* literal or folded block scalar */
 
 	/*
-	 * The stretches of a text that is not a piece of the source as it stands
-	 * (escapes, folded lines), in order; none when it is.
+	 * The stretches, in order, of a text that differs from its source
+	 * (escapes, folded lines); none when the two are the same.
 	 */
 	int			nstretches;
 	YamlStretch *stretches;
@@ -76,8 +80,8 @@ struct YamlNode
 };
 
 /*
- * Parses one document.  On malformed input returns NULL and fills *error;
- * never raises for what the text contains.  An empty document is YN_NULL.
+ * Parses one document. On malformed input returns NULL and fills *error; never
+ * raises for what the text contains. An empty document is YN_NULL.
  */
 extern YamlNode *yaml_parse_document(const char *text, int length,
 									 SourceError *error);
@@ -88,12 +92,12 @@ extern YamlNode *yaml_parse_document(const char *text, int length,
  */
 pg_noreturn extern void yaml_raise(const SourceError *error, const char *text, int length);
 
-/* The value of a member of a map, or NULL. */
+/* Returns the value of a member of a map, or NULL. */
 extern YamlNode *yaml_member(const YamlNode *map, const char *key);
 
 /*
- * The JSON value of a node: a scalar, or jbvBinary for lists and maps.
- * Raises only for what jsonb itself cannot hold (too large).
+ * Sets *result to the JSON value of a node: a scalar, or jbvBinary for lists
+ * and maps. Raises only for what jsonb itself cannot hold (too large).
  */
 extern void yaml_to_json(const YamlNode *node, JsonbValue *result);
 

@@ -108,8 +108,8 @@ start_workers(int count)
 static PGresult *
 take_answer(PGconn *connection)
 {
-	PGresult   *answer;
-	PGresult   *next;
+	PGresult *answer;
+	PGresult *next;
 
 	if (!PQconsumeInput(connection))
 		fail("connection", PQerrorMessage(connection));
@@ -127,7 +127,7 @@ take_answer(PGconn *connection)
 static int
 go_on(Worker *worker, Task *got)
 {
-	PGresult   *answer = take_answer(worker->connection);
+	PGresult *answer = take_answer(worker->connection);
 	char		query[256];
 	int			has_task = 0;
 
@@ -219,7 +219,7 @@ measure_latency(int ntasks, double per_second)
 			ngot += go_on(&workers[i], &got[ngot]);
 		if (pending)
 		{
-			PGresult   *answer = take_answer(starter);
+			PGresult *answer = take_answer(starter);
 
 			if (answer != NULL)
 			{

@@ -108,7 +108,7 @@ pstrdup(const char *in)
 }
 
 char *
-psprintf(const char *format,...)
+psprintf(const char *format, ...)
 {
 	char		buffer[1000];
 	va_list		args;
@@ -150,8 +150,7 @@ numeric_in(PG_FUNCTION_ARGS)
 
 /* numeric_in is the one function called this way: text stays text. */
 Datum
-DirectFunctionCall3Coll(PGFunction function, Oid collation,
-						Datum arg1, Datum arg2, Datum arg3)
+DirectFunctionCall3Coll(PGFunction function, Oid collation, Datum arg1, Datum arg2, Datum arg3)
 {
 	if (function != numeric_in)
 		abort();
@@ -195,19 +194,19 @@ errcode(int sqlerrcode)
 }
 
 int
-errmsg(const char *format,...)
+errmsg(const char *format, ...)
 {
 	return 0;
 }
 
 int
-errmsg_internal(const char *format,...)
+errmsg_internal(const char *format, ...)
 {
 	return 0;
 }
 
 int
-errdetail(const char *format,...)
+errdetail(const char *format, ...)
 {
 	return 0;
 }

@@ -15,5 +15,6 @@ mkdir -p "$out/yaml_corpus"
     "$root/test/fuzz/yaml_fuzz.c" "$root/test/fuzz/server_shim.c" "$root/src/yaml/compose.c" \
     "$root/src/yaml/scalar.c" "$root/src/yaml/source.c" \
     "$root/src/yaml/position.c" "$root/src/common/name_table.c" "$root/src/common/source_error.c" \
+    "$root/src/common/double_text.c" \
     -L"$("$config" --pkglibdir)" -L"$("$config" --libdir)" -lpgcommon -lpgport -lyaml -lm
 echo "$out/yaml_fuzz -dict=$root/test/fuzz/yaml.dict -max_len=4000 -timeout=5 $out/yaml_corpus"

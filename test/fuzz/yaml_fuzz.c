@@ -3,31 +3,32 @@
  *		A libFuzzer target: whatever the text, yaml_parse_document must answer
  *		with a tree or an error that keep the promises of yaml.h.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "server_shim.h"
-#include "yaml_internal.h"
+#include "yaml/internal.h"
 
 #undef fprintf
 
 #define MAX_DEPTH 500
 #define MAX_VALUES 1000000
 
-#define CHECK(condition) \
-	do { \
-		if (!(condition)) \
-		{ \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-			abort(); \
-		} \
+#define CHECK(condition)                                                                           \
+	do                                                                                             \
+	{                                                                                              \
+		if (!(condition))                                                                          \
+		{                                                                                          \
+			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                        \
+			abort();                                                                               \
+		}                                                                                          \
 	} while (0)
 
 /* What must hold for the text of every scalar, keys included. */
 static void
 check_scalar(const YamlNode *node)
 {
-	int			line;
-	int			column;
+	int line;
+	int column;
 
 	CHECK(node->string != NULL);
 	CHECK(strlen(node->string) == node->length);
@@ -41,14 +42,14 @@ check_scalar(const YamlNode *node)
 
 /* The document, and how many positions in it are still to be checked. */
 static const char *source;
-static int	source_length;
-static int	positions_left;
+static int source_length;
+static int positions_left;
 
 /* The byte of the source at a position; lines end as libyaml says. */
 static int
 source_byte(int line, int column)
 {
-	int			length;
+	int length;
 	const char *p = yaml_source_line(source, source_length, line, &length);
 	const char *end = p + length;
 
@@ -68,21 +69,21 @@ source_byte(int line, int column)
 static void
 check_positions(const YamlNode *node)
 {
-	int			line = 1;
-	int			column = 1;
+	int line = 1;
+	int column = 1;
 
-	if (node->block && (strstr(node->string, "\xE2\x80\xA8") ||
-						strstr(node->string, "\xE2\x80\xA9")))
+	if (node->block &&
+		(strstr(node->string, "\xE2\x80\xA8") || strstr(node->string, "\xE2\x80\xA9")))
 		return;
 	for (int i = 0; i < node->length && positions_left > 0; i++)
 	{
-		char		c = node->string[i];
+		char c = node->string[i];
 
 		if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'))
 		{
-			int			file_line;
-			int			file_column;
-			int			found;
+			int file_line;
+			int file_column;
+			int found;
 
 			positions_left--;
 			yaml_locate(node, line, column, &file_line, &file_column);
@@ -103,7 +104,7 @@ check_positions(const YamlNode *node)
 static int
 check_node(const YamlNode *node, int depth)
 {
-	int			values = 1;
+	int values = 1;
 
 	CHECK(depth <= MAX_DEPTH);
 	CHECK(node->line >= 1 && node->column >= 1);
@@ -139,19 +140,19 @@ check_node(const YamlNode *node, int depth)
 	return values;
 }
 
-int			LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Text from the server has no NUL, so neither has what is tried here. */
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	SourceError error;
-	YamlNode   *root;
-	char	   *text;
+	YamlNode *root;
+	char *text;
 
 	if (memchr(data, '\0', size) != NULL)
 		return -1;
-	text = malloc(size);		/* no terminator: a text datum has none */
+	text = malloc(size); /* no terminator: a text datum has none */
 	memcpy(text, data, size);
 	source = text;
 	source_length = size;

@@ -10,32 +10,33 @@
  * UndefinedBehaviorSanitizer; fuzz_alloc.h gives each of their allocations
  * red zones of its own.
  */
-#include "noetl.h"
+#include "common/common.h"
 
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-#include "template.h"
+#include "jinja/jinja.h"
+#include "value/value.h"
 #include "fuzz_alloc.h"
 
 PG_MODULE_MAGIC;
 
 void		_PG_init(void);
 extern int	LLVMFuzzerRunDriver(int *argc, char ***argv,
-								int (*callback) (const uint8_t *data, size_t size));
+							   int (*callback)(const uint8_t *data, size_t size));
 
 int			noetl_template_coerce = COERCE_ALL;
 int			noetl_template_max_output = 100000;
 int			noetl_template_max_iterations = 5000;
 
 static const char context_text[] =
-"{\"a\": {\"b\": [1, 2.5, \"x\", null, {\"x\": true}], \"items\": 1}, \"n\": 42, \"f\": 2.675,"
-" \"s\": \"Hello <b>W\\u00f6rld</b> http://example.com/a\", \"xs\": [3, 1, 2, 10000000000000000000000],"
-" \"ys\": [\"b\", \"A\", \"\\u03a3\"], \"d\": {\"k\": \"v\", \"z\": null},"
-" \"rows\": [{\"a\": 1, \"name\": \"x\"}, {\"a\": 2, \"name\": \"Y\"}],"
-" \"step\": {\"status\": \"ok\", \"data\": {\"x\": 1}}}";
+	"{\"a\": {\"b\": [1, 2.5, \"x\", null, {\"x\": true}], \"items\": 1}, \"n\": 42, \"f\": 2.675,"
+	" \"s\": \"Hello <b>W\\u00f6rld</b> http://example.com/a\", \"xs\": [3, 1, 2, 10000000000000000000000],"
+	" \"ys\": [\"b\", \"A\", \"\\u03a3\"], \"d\": {\"k\": \"v\", \"z\": null},"
+	" \"rows\": [{\"a\": 1, \"name\": \"x\"}, {\"a\": 2, \"name\": \"Y\"}],"
+	" \"step\": {\"status\": \"ok\", \"data\": {\"x\": 1}}}";
 
 static Jsonb *context;
 
@@ -56,7 +57,7 @@ run_one(const uint8_t *data, size_t size)
 	TemplateScope scope = {lookup, NULL, 0, false};
 	SourceError error;
 	JsonbValue	value;
-	Template   *template;
+	Template *template;
 	bool		truth;
 
 	if (size < 1 || memchr(data, '\0', size) != NULL)
@@ -87,7 +88,7 @@ run_one(const uint8_t *data, size_t size)
 	{
 		template = template_compile((const char *) data + 1, size - 1, TEMPLATE_TEXT, &error);
 		if (template && template_render(template, &scope, &value, &error))
-			(void) json_truth(&value);
+			(void) value_json_truth(&value);
 	}
 	MemoryContextSwitchTo(TopMemoryContext);
 	MemoryContextReset(memory);

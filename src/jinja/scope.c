@@ -1,0 +1,115 @@
+/*
+ * jinja/scope.c
+ *		Scopes whose free names are the members of a JSON object, and the SQL
+ *		error of a template.
+ */
+#include "common/common.h"
+
+#include "access/xact.h"
+
+#include "jinja/jinja.h"
+
+/* Raises an error of a template as an SQL error. */
+void
+template_raise(const SourceError *error)
+{
+	ereport(ERROR,
+			(errcode(error->sqlerrcode),
+			 errmsg("%s", error->message),
+			 error->line > 0 ? errdetail("Line %d, column %d of the template.",
+										 error->line, error->column) : 0,
+			 error->hint ? errhint("%s", error->hint) : 0));
+}
+
+/* Looks a name up among the members of the context object. */
+static TemplateBinding
+lookup_member(void *arg, const char *name, int length, JsonbValue *value)
+{
+	if (getKeyJsonValueFromContainer(arg, name, length, value) == NULL)
+		return TEMPLATE_UNKNOWN;
+	return TEMPLATE_VALUE;
+}
+
+/* Does the same, and marks every member as the value of a step. */
+static TemplateBinding
+lookup_step_value(void *arg, const char *name, int length, JsonbValue *value)
+{
+	TemplateBinding binding = lookup_member(arg, name, length, value);
+
+	return binding == TEMPLATE_VALUE ? TEMPLATE_STEP_VALUE : binding;
+}
+
+/* Finds no envelope: the context object does not keep envelopes. */
+static TemplateBinding
+no_envelope(void *arg, const char *name, int length, JsonbValue *value)
+{
+	return TEMPLATE_UNDEFINED;
+}
+
+/* Returns a scope over the members of an object; raises for any other value. */
+TemplateScope
+template_object_scope(Jsonb *context)
+{
+	TemplateScope scope;
+
+	if (!JB_ROOT_IS_OBJECT(context))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("template context must be a JSON object")));
+	memset(&scope, 0, sizeof(scope));
+	scope.lookup = lookup_member;
+	scope.arg = &context->root;
+	scope.now = GetCurrentTransactionStartTimestamp();
+	return scope;
+}
+
+/* Returns a scope over the members of an object, each the value of a step. */
+TemplateScope
+template_steps_scope(Jsonb *context)
+{
+	TemplateScope scope = template_object_scope(context);
+
+	scope.lookup = lookup_step_value;
+	scope.envelope = no_envelope;
+	return scope;
+}
+
+/* Finds the rest of the envelope of a step; false when no step has the name. */
+static bool
+find_step(JsonbContainer *context, const char *name, int length, JsonbValue *envelope)
+{
+	JsonbValue	steps;
+
+	return getKeyJsonValueFromContainer(context, "_steps", strlen("_steps"), &steps) != NULL &&
+		json_get_n(&steps, name, length, envelope);
+}
+
+/* Looks a name up in a queue.context, whose "_steps" names the values of steps. */
+static TemplateBinding
+lookup_context(void *arg, const char *name, int length, JsonbValue *value)
+{
+	TemplateBinding binding = lookup_member(arg, name, length, value);
+	JsonbValue	envelope;
+
+	return binding == TEMPLATE_VALUE && find_step(arg, name, length, &envelope) ?
+		TEMPLATE_STEP_VALUE : binding;
+}
+
+/* Finds the envelope of a step without the value that came in it. */
+static TemplateBinding
+context_envelope(void *arg, const char *name, int length, JsonbValue *value)
+{
+	return find_step(arg, name, length, value) && json_is_object(value) ?
+		TEMPLATE_VALUE : TEMPLATE_UNDEFINED;
+}
+
+/* Returns a scope over a queue.context. */
+TemplateScope
+template_context_scope(Jsonb *context)
+{
+	TemplateScope scope = template_object_scope(context);
+
+	scope.lookup = lookup_context;
+	scope.envelope = context_envelope;
+	return scope;
+}

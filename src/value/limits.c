@@ -1,0 +1,50 @@
+/*
+ * value/limits.c
+ *		Limits on what one evaluation consumes: memory, size of a value, items.
+ */
+#include "common/common.h"
+
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "value/value.h"
+
+/*
+ * Refuses to go on when the evaluation holds too much memory.  Memory is not
+ * freed before the evaluation ends, so a loop that builds values would
+ * otherwise grow without limit.
+ */
+void
+value_check_memory(Budget *budget)
+{
+	if (budget->context->mem_allocated > (Size) noetl_template_max_output * 8 + 64 * 1024 * 1024)
+		value_fail_limit("template needs too much memory");
+}
+
+/* Refuses text longer than noetl.template_max_output. */
+void
+value_check_size(int64 bytes)
+{
+	if (bytes > noetl_template_max_output)
+		value_fail_limit("template value exceeds noetl.template_max_output (%d bytes)",
+						 noetl_template_max_output);
+}
+
+/* Refuses a number of items above noetl.template_max_iterations. */
+void
+value_check_items(int64 count)
+{
+	if (count > noetl_template_max_iterations)
+		value_fail_limit("template exceeds noetl.template_max_iterations (%d)",
+						 noetl_template_max_iterations);
+}
+
+/* Counts a step of an iterator against noetl.template_max_iterations. */
+void
+value_count_iteration(Budget *budget)
+{
+	CHECK_FOR_INTERRUPTS();
+	value_check_items(++budget->iterations);
+	if ((budget->iterations & 63) == 0)
+		value_check_memory(budget);
+}
