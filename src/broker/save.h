@@ -31,11 +31,4 @@ typedef struct SaveError
 	int			number;			/* which one failed, counted from 0 */
 } SaveError;
 
-/*
- * Executes all SaveRequests or none of them, as the named role, in a
- * subtransaction.  False and *error when one fails; what ends the transaction
- * anyway (cancel, serialization failure) is raised.
- */
-extern bool save_execute(List *requests, const char *role, SaveError *error);
-
 #endif							/* NOETL_BROKER_SAVE_H */

@@ -105,6 +105,7 @@ playbook_compile_document(const YamlNode *root, MemoryContext parent,
 		workflow = find_workflow(&compiler);
 		if (workflow != NULL)
 			load_steps(&compiler, workflow);
+		playbook_outline(&compiler);
 		if (compiler.playbook->nsteps > 0)
 			compile_steps(&compiler);
 	}

@@ -139,6 +139,9 @@ extern void playbook_lint_step(Compiler *compiler, const Step *step,
 extern void playbook_lint_target(Compiler *compiler, const YamlNode *map);
 extern void playbook_lint_graph(Compiler *compiler);
 
+/* outline.c */
+extern void playbook_outline(Compiler *compiler);
+
 /* playbook_issue.c */
 extern void playbook_issue(Compiler *compiler, IssueSeverity severity,
 						   int sqlerrcode, const YamlNode *node, char *hint,

@@ -159,6 +159,9 @@ typedef struct Step
 								 * workbook step the task's type */
 	char	   *task_name;		/* workbook step: the task its value is visible
 								 * as too, when no step has that name; or NULL */
+	char	   *written_type;	/* as the step writes it, lower-cased; without a
+								 * type: start, end or router */
+	char	   *description;	/* or NULL */
 	StepKind	kind;
 	bool		is_entry;
 	bool		is_end;			/* named or typed "end" and without next */
@@ -208,6 +211,13 @@ typedef struct Step
 								 * from run to run (Playbook.tracked), or -1 */
 } Step;
 
+/* A task of the workbook, whether or not a step uses it. */
+typedef struct TaskOutline
+{
+	char	   *name;			/* NULL: it has none, also below */
+	char	   *type;			/* as written, lower-cased */
+} TaskOutline;
+
 typedef struct Playbook
 {
 	MemoryContext context;		/* holds everything below */
@@ -216,6 +226,8 @@ typedef struct Playbook
 	char	   *name;			/* metadata.name, or NULL */
 	int			nsteps;
 	Step	   *steps;
+	int			ntasks;
+	TaskOutline *tasks;			/* in document order */
 	int			entry;			/* index of the first step to run */
 	int			end;			/* index of the first is_end step, or -1 */
 	TemplateDoc *workload;		/* defaults, an object, or NULL */
