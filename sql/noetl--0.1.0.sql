@@ -132,7 +132,7 @@ CREATE TABLE noetl.run (
     attempts     integer     NOT NULL DEFAULT 0,
     due_at       timestamptz,
     context      jsonb,
-    PRIMARY KEY (execution_id, step_name)
+    PRIMARY KEY (execution_id, step_name, visit)
 );
 COMMENT ON TABLE noetl.run IS
     'live steps without a queue row: waiting at a join for branches that can still arrive; open, with child executions or tasks that do the work; or waiting for a retry';
@@ -158,9 +158,10 @@ $$;
 CREATE TABLE noetl.item (
     execution_id bigint  NOT NULL,
     step_name    text    NOT NULL,
+    visit        integer NOT NULL CHECK (visit > 0),
     item_index   integer NOT NULL,
     item         jsonb   NOT NULL,
-    PRIMARY KEY (execution_id, step_name, item_index)
+    PRIMARY KEY (execution_id, step_name, visit, item_index)
 );
 COMMENT ON TABLE noetl.item IS
     'items of open iterators that have not started';

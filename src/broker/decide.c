@@ -149,16 +149,16 @@ find_visit(BrokerState *state, const Step *step, const Event *event)
 static Run *
 find_run(BrokerState *state, const Step *step, const Event *event, const char **reason)
 {
-	Run		   *run = find_visit(state, step, event);
 	int			item = step->kind == STEP_ITERATOR ? event->item : -1;
+	Run		   *run = item >= 0 && state->item != NULL ?
+		live_run(state, step->index, state->item->visit) : find_visit(state, step, event);
 
 	if (run == NULL)
 		*reason = live_run(state, step->index, 0) != NULL ?
 			"another visit of the step is running" : "the step is not running";
 	else if (item < 0)
 		*reason = stale_reason(run, event);
-	else if (state->item == NULL || run->state != RUN_OPEN ||
-			 state->item->visit != run->visit)
+	else if (state->item == NULL || run->state != RUN_OPEN)
 		*reason = "the item is not running";
 	else
 	{

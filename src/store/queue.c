@@ -236,6 +236,14 @@ run_scan_open(QueueScan *scan, Store *store, int64 execution_id, int item)
 	queue_scan_open(scan, store, REL_QUEUE_RUN_IDX, keys, 3);
 }
 
+/* The visit of a step that the row in the scan slot is of. */
+static int
+row_visit(const QueueScan *scan, int64 execution_id, const char *node_name)
+{
+	return Max(node_id_visit(slot_text(scan->slot, QUEUE_COL_NODE_ID), execution_id,
+							 node_name), 1);
+}
+
 /* Is the row in the scan slot one of this step? */
 static bool
 is_of_step(const QueueScan *scan, const char *node_name)
@@ -244,6 +252,18 @@ is_of_step(const QueueScan *scan, const char *node_name)
 
 	return strlen(node_name) == VARSIZE_ANY_EXHDR(name) &&
 		memcmp(node_name, VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name)) == 0;
+}
+
+/* Has this worker leased the row in the scan slot?  NULL: nobody asks. */
+static bool
+is_held_by(const QueueScan *scan, const char *worker_id)
+{
+	const char *holder;
+
+	if (worker_id == NULL || slot_attisnull(scan->slot, QUEUE_COL_WORKER_ID))
+		return false;
+	holder = slot_text(scan->slot, QUEUE_COL_WORKER_ID);
+	return strcmp(holder, worker_id) == 0;
 }
 
 /*
@@ -295,23 +315,29 @@ read_run(TupleTableSlot *slot, int64 execution_id, const Playbook *playbook,
 /* See store.h. */
 Run *
 store_load_item(Store *store, int64 execution_id, const Playbook *playbook,
-				const char *node_name, int item)
+				const char *node_name, int visit, int item)
 {
 	QueueScan	scan;
-	Run		   *run = NULL;
+	Run		   *oldest = NULL;
 
 	run_scan_open(&scan, store, execution_id, item);
-	while (run == NULL && queue_scan_next(&scan))
-		if (is_of_step(&scan, node_name))
-			run = read_run(scan.slot, execution_id, playbook, node_name);
+	while (queue_scan_next(&scan))
+	{
+		Run		   *run = is_of_step(&scan, node_name) ?
+			read_run(scan.slot, execution_id, playbook, node_name) : NULL;
+
+		if (run != NULL && (visit == 0 || run->visit == visit) &&
+			(oldest == NULL || run->visit < oldest->visit))
+			oldest = run;
+	}
 	queue_scan_close(&scan);
-	return run;
+	return oldest;
 }
 
 /* See store.h. */
 void
-store_abandon_items(Store *store, int64 execution_id, const char *node_name, bool leave,
-					bool revoke)
+store_abandon_items(Store *store, int64 execution_id, const char *node_name, int visit,
+					bool leave, bool revoke)
 {
 	QueueScan	scan;
 	ScanKeyData keys[2];
@@ -325,7 +351,8 @@ store_abandon_items(Store *store, int64 execution_id, const char *node_name, boo
 	{
 		QueueRow   *row;
 
-		if (!is_of_step(&scan, node_name))
+		if (!is_of_step(&scan, node_name) ||
+			row_visit(&scan, execution_id, node_name) != visit)
 			continue;
 		row = palloc(sizeof(QueueRow));
 		read_row(scan.slot, row);
@@ -375,19 +402,32 @@ store_queue_load_runs(Store *store, int64 execution_id,
 
 /* See store.h. */
 bool
-store_find_task(Store *store, int64 execution_id, const char *node_name,
-				int item, QueueRow *row)
+store_find_task(Store *store, int64 execution_id, const TaskQuery *query, QueueRow *row)
 {
 	QueueScan	scan;
-	bool		found = false;
+	int			best = 0;
+	bool		best_is_held = false;
 
-	run_scan_open(&scan, store, execution_id, item);
-	while (!found && queue_scan_next(&scan))
-		found = is_of_step(&scan, node_name);
-	if (found)
+	run_scan_open(&scan, store, execution_id, query->item);
+	while ((query->visit == 0 || best == 0) && queue_scan_next(&scan))
+	{
+		bool		held;
+		int			visit;
+
+		if (!is_of_step(&scan, query->node_name))
+			continue;
+		visit = row_visit(&scan, execution_id, query->node_name);
+		if (query->visit != 0 && visit != query->visit)
+			continue;
+		held = is_held_by(&scan, query->worker_id);
+		if (best != 0 && (held != best_is_held ? best_is_held : visit > best))
+			continue;
+		best = visit;
+		best_is_held = held;
 		read_row(scan.slot, row);
+	}
 	queue_scan_close(&scan);
-	return found;
+	return best != 0;
 }
 
 /* See store_internal.h. */

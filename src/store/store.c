@@ -616,33 +616,75 @@ store_is_pending(Store *store, int64 execution_id, TimestampTz created_at, int64
 	return found;
 }
 
+/* The value that an event sets. */
+static void
+read_value(TupleTableSlot *slot, const Event *event, StepValue *value)
+{
+	value->found = true;
+	value->visit = Max(event->visit, 1);
+	value->event_id = event->event_id;
+	value->parent_event_id = DatumGetInt64(slot_column(slot, EVENT_COL_PARENT_EVENT_ID));
+	json_from_jsonb(slot_jsonb(slot, EVENT_COL_RESULT), &value->envelope);
+}
+
+/*
+ * When the visit began whose value an event sets: at its step_started, to which
+ * parents lead; a visit without one began when it ended.  What ended before that
+ * is of an earlier visit.
+ */
+static TimestampTz
+visit_begun_at(Store *store, const Event *value)
+{
+	TimestampTz begun_at = value->created_at;
+	int64		event_id = value->event_id;
+	Event		event;
+
+	while (event_id != 0 && store_get_event(store, value->execution_id, event_id, &event) &&
+		   event.node_id != NULL && strcmp(event.node_id, value->node_id) == 0)
+	{
+		CHECK_FOR_INTERRUPTS();
+		begun_at = event.created_at;
+		event_id = event.type == EVENT_STEP_STARTED ? 0 : event.parent_event_id;
+	}
+	return begun_at;
+}
+
 /* See store.h. */
 void
-store_step_value(Store *store, int64 execution_id, const char *step_name,
-				 bool decided, StepValue *value)
+store_step_value(Store *store, int64 execution_id, const ValueQuery *query,
+				 StepValue *value)
 {
 	StoreTable *table = store_event_table(store, execution_id);
 	StoreScan	scan;
-	ScanKeyData keys[2];
+	ScanKeyData keys[3];
+	int			nkeys = query->until == DT_NOEND ? 2 : 3;
+	TimestampTz begun_at = DT_NOEND;
 
 	memset(value, 0, sizeof(StepValue));
-	store_scan_open(&scan, store, table, REL_EVENT_RESULT_IDX, SnapshotSelf, 2,
+	store_scan_open(&scan, store, table, REL_EVENT_RESULT_IDX, SnapshotSelf, nkeys,
 			  BackwardScanDirection);
 	store_key_int64(&keys[0], 1, execution_id);
-	store_key_text(&keys[1], 2, scan.index->rd_indcollation[1], step_name);
-	index_rescan(scan.scan, keys, 2, NULL, 0);
-	while (!value->found && store_scan_next(&scan))
+	store_key_text(&keys[1], 2, scan.index->rd_indcollation[1], query->step_name);
+	ScanKeyInit(&keys[2], 3, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE,
+				TimestampTzGetDatum(query->until));
+	index_rescan(scan.scan, keys, nkeys, NULL, 0);
+	while (store_scan_next(&scan))
 	{
 		Event		event;
 
-		if (!read_value_event(scan.slot, execution_id, step_name, &event) ||
-			(decided &&
+		if (!read_value_event(scan.slot, execution_id, query->step_name, &event) ||
+			(query->decided &&
 			 store_is_pending(store, execution_id, event.created_at, event.event_id)))
 			continue;
-		value->found = true;
-		value->visit = Max(event.visit, 1);
-		value->event_id = event.event_id;
-		json_from_jsonb(slot_jsonb(scan.slot, EVENT_COL_RESULT), &value->envelope);
+		if (value->found && event.created_at < begun_at)
+			break;
+		if ((query->visit != 0 && query->visit != Max(event.visit, 1)) ||
+			(value->found && Max(event.visit, 1) <= value->visit))
+			continue;
+		read_value(scan.slot, &event, value);
+		if (query->visit != 0 || !query->highest)
+			break;
+		begun_at = visit_begun_at(store, &event);
 	}
 	store_scan_close(&scan);
 }
@@ -672,6 +714,7 @@ write_arrivals(const List *arrivals, const Playbook *playbook)
 		json_add_int(&entry, "event_id", arrival->event_id);
 		if (arrival->has_data)
 			json_add(&entry, "data", &arrival->data);
+		lineage_write(playbook, arrival->lineage, &entry);
 		json_end_object(&entry, &value);
 		json_push(&list, &value);
 	}
@@ -699,6 +742,7 @@ read_arrivals(const Jsonb *stored, const Playbook *playbook)
 			playbook_find_step(playbook, from, strlen(from));
 		json_get_int(entry, "event_id", &arrival->event_id);
 		arrival->has_data = json_get(entry, "data", &arrival->data);
+		arrival->lineage = lineage_read(playbook, entry);
 		arrivals = lappend(arrivals, arrival);
 	}
 	return arrivals;

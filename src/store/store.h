@@ -160,9 +160,20 @@ extern void store_annotate_event(Store *store, int64 execution_id,
 /* Fills in the node of a stored event that does not name its run. */
 extern void store_locate_event(Store *store, int64 execution_id, int64 event_id,
 							   const Step *step, const Run *run);
-/* The newest result-bearing event of a step that counts; decided: pending ones do not. */
-extern void store_step_value(Store *store, int64 execution_id,
-							 const char *step_name, bool decided, StepValue *value);
+/* Which value of a step is asked for. */
+typedef struct ValueQuery
+{
+	const char *step_name;
+	int			visit;			/* 0: the newest that has ended */
+	bool		highest;		/* the newest is the one with the highest number, not
+								 * the one that ended last */
+	bool		decided;		/* events that wait for their decision do not count */
+	TimestampTz until;			/* nor do those after this time; DT_NOEND: all count */
+} ValueQuery;
+
+/* The value that the newest result-bearing event of a step, or of a visit, sets. */
+extern void store_step_value(Store *store, int64 execution_id, const ValueQuery *query,
+							 StepValue *value);
 
 /*
  * Live runs: queue rows and waiting joins.  Only the run of step "with_action"
@@ -176,24 +187,25 @@ extern void store_delete_run(Store *store, Run *run);
 
 /* ---- iterators and children (store_iteration.c) ---- */
 
-/* Items of an iterator that start later. */
+/* Items of a visit of an iterator that start later. */
 extern void store_add_items(Store *store, int64 execution_id, const char *step_name,
-							int first, int count, JsonbValue *items);
+							int visit, int first, int count, JsonbValue *items);
 extern bool store_get_item(Store *store, int64 execution_id, const char *step_name,
-						   int index, JsonbValue *item);
+						   int visit, int index, JsonbValue *item);
 extern void store_delete_item(Store *store, int64 execution_id, const char *step_name,
-							  int index);
-extern void store_delete_items(Store *store, int64 execution_id, const char *step_name);
+							  int visit, int index);
+extern void store_delete_items(Store *store, int64 execution_id, const char *step_name,
+							   int visit);
 
-/* How far an iterator has come since the event that began it. */
+/* How far a visit of an iterator has come since the event that began it. */
 extern void store_iteration_progress(Store *store, int64 execution_id, const char *step_name,
-									 int64 since, IterationProgress *progress);
+									 int visit, int64 since, IterationProgress *progress);
 /*
  * IterationResult * of items that ended up to a time (DT_NOEND: now), in the
  * order of the log.
  */
 extern List *store_iteration_results(Store *store, int64 execution_id,
-									 const char *step_name, int64 since,
+									 const char *step_name, int visit, int64 since,
 									 TimestampTz until);
 
 /* Ids of running children of a step (of any, parent_event_id 0), as a list of int64 *. */
@@ -272,21 +284,31 @@ typedef struct QueueRow
 extern void store_queue_load_runs(Store *store, int64 execution_id,
 								  const Playbook *playbook,
 								  const char *with_action, List **runs);
+/* Which task of an execution is meant. */
+typedef struct TaskQuery
+{
+	const char *node_name;
+	int			visit;			/* 0: the oldest that the worker has leased, else the
+								 * oldest */
+	int			item;			/* of the step's iterator; -1: the step itself */
+	const char *worker_id;		/* or NULL */
+} TaskQuery;
+
+/* The queue row of a task, whatever its state; false: there is none. */
+extern bool store_find_task(Store *store, int64 execution_id, const TaskQuery *query,
+							QueueRow *row);
 /*
- * The queue row of a step (item -1) or of an item of its iterator, whatever
- * its state; false: there is none.
+ * The task of an item of a visit of an iterator (0: of the oldest that has one);
+ * NULL: there is none, or it is over.
  */
-extern bool store_find_task(Store *store, int64 execution_id,
-							const char *node_name, int item, QueueRow *row);
-/* The task of an item of an iterator; NULL: there is none, or it is over. */
 extern Run *store_load_item(Store *store, int64 execution_id, const Playbook *playbook,
-							const char *node_name, int item);
+							const char *node_name, int visit, int item);
 /*
- * Withdraws the tasks of an iterator's items.  leave: those that are leased may
+ * Withdraws the tasks of the items of a visit of an iterator.  leave: those that are leased may
  * finish in vain, or (revoke) are told so at their next heartbeat.
  */
 extern void store_abandon_items(Store *store, int64 execution_id,
-								const char *node_name, bool leave, bool revoke);
+								const char *node_name, int visit, bool leave, bool revoke);
 extern void store_enqueue(Store *store, const BrokerState *state, Run *run);
 extern void store_close_task(Store *store, Run *run);
 extern void store_retry_task(Store *store, Run *run);
@@ -363,6 +385,7 @@ typedef struct DueRun
 {
 	int64		execution_id;
 	const char *step_name;
+	int			visit;
 } DueRun;
 
 /* Open runs whose timeout or retry is due, at most "limit" (DueRun *). */
