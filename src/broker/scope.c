@@ -2,7 +2,7 @@
  * broker/scope.c
  *		The names that templates of a playbook see.
  *
- * Looked up in this order, the first that knows the name answers:
+ * The first of these groups that has the name gives the value:
  *
  *		names inside an item of an iterator
  *		result this data input args error …   of the step at hand
@@ -13,7 +13,7 @@
  *		keys of the workload
  *		path version, names of workbook tasks
  *
- * Nothing is loaded before a template really asks for it.
+ * A value is loaded when a template asks for it, and not before.
  */
 #include "common/common.h"
 
@@ -141,14 +141,7 @@ scope_set_step_value(BrokerState *state, int step, int visit, int64 event_id,
 	result_value(envelope, &known->value.value);
 }
 
-/* Compares a name that is not NUL-terminated. */
-static inline bool
-name_is(const char *name, int length, const char *word)
-{
-	return strncmp(name, word, length) == 0 && word[length] == '\0';
-}
-
-/* {"id", "uuid", "execution_id", "node_id"} of the step at hand. */
+/* Builds "job": {"id", "uuid", "execution_id", "node_id"} of the step at hand. */
 static void
 build_job(Scope *scope, JsonbValue *value)
 {
@@ -168,7 +161,7 @@ build_job(Scope *scope, JsonbValue *value)
 	json_end_object(&builder, value);
 }
 
-/* step -> value of every step that has one. */
+/* Builds "results": the value of every step that has one, by name. */
 static void
 build_results(Scope *scope, JsonbValue *value)
 {
@@ -188,7 +181,7 @@ build_results(Scope *scope, JsonbValue *value)
 	json_end_object(&builder, value);
 }
 
-/* Names that exist only while a retry policy is asked. */
+/* Finds a name that exists only while a retry policy is asked. */
 static TemplateBinding
 lookup_retry(Scope *scope, const char *name, int length, JsonbValue *value)
 {
@@ -223,7 +216,7 @@ lookup_retry(Scope *scope, const char *name, int length, JsonbValue *value)
 	return TEMPLATE_UNKNOWN;
 }
 
-/* Names that exist only while a step's own templates are evaluated. */
+/* Finds a name that exists only while a step's own templates are evaluated. */
 static TemplateBinding
 lookup_own(Scope *scope, const char *name, int length, JsonbValue *value)
 {
@@ -266,7 +259,7 @@ lookup_own(Scope *scope, const char *name, int length, JsonbValue *value)
 	return TEMPLATE_UNKNOWN;
 }
 
-/* Names every template of the execution sees. */
+/* Finds a name that every template of the execution sees. */
 static TemplateBinding
 lookup_common(Scope *scope, const char *name, int length, JsonbValue *value)
 {
@@ -295,8 +288,9 @@ lookup_common(Scope *scope, const char *name, int length, JsonbValue *value)
 }
 
 /*
- * A task's value is its newest user's, when no step has the task's name.
- * *found stays NULL when none has run; false: there is no such task.
+ * Finds the value of a workbook task, by a name that no step has: that of the
+ * newest step that uses the task.  *found stays NULL when none of them has
+ * run.  False: there is no such task.
  */
 static bool
 find_task_value(Scope *scope, const char *name, int length, StepValue **found)
@@ -320,7 +314,10 @@ find_task_value(Scope *scope, const char *name, int length, StepValue **found)
 	return is_task;
 }
 
-/* The template engine's question; see the picture at the top. */
+/*
+ * Finds the value of a name for the template engine, in the order that the
+ * head of this file lists.
+ */
 static TemplateBinding
 scope_lookup(void *arg, const char *name, int length, JsonbValue *value)
 {
@@ -371,7 +368,7 @@ scope_lookup(void *arg, const char *name, int length, JsonbValue *value)
 	return TEMPLATE_STEP_VALUE;
 }
 
-/* The envelope in which the value of a step came. */
+/* Finds the envelope in which the value of a step came. */
 static TemplateBinding
 scope_envelope(void *arg, const char *name, int length, JsonbValue *value)
 {
@@ -394,7 +391,10 @@ scope_envelope(void *arg, const char *name, int length, JsonbValue *value)
 	return TEMPLATE_VALUE;
 }
 
-/* Before anything has run only the execution itself is known. */
+/*
+ * Finds a name for the templates of a workload, which see only the execution
+ * itself.
+ */
 static TemplateBinding
 workload_lookup(void *arg, const char *name, int length, JsonbValue *value)
 {
@@ -403,7 +403,7 @@ workload_lookup(void *arg, const char *name, int length, JsonbValue *value)
 	return TEMPLATE_UNKNOWN;
 }
 
-/* A scope for templates of "step"; the caller adds what only it knows. */
+/* Begins a scope for templates of a step; the caller adds what only it knows. */
 void
 scope_init(Scope *scope, BrokerState *state, const Step *step, Run *run,
 		   TimestampTz now)
@@ -418,7 +418,10 @@ scope_init(Scope *scope, BrokerState *state, const Step *step, Run *run,
 	scope->template.now = now;
 }
 
-/* See scope.h. */
+/*
+ * Begins the scope of the templates of a workload: execution_id, job and now()
+ * only.
+ */
 void
 scope_init_workload(Scope *scope, BrokerState *state, TimestampTz now)
 {
@@ -428,7 +431,11 @@ scope_init_workload(Scope *scope, BrokerState *state, TimestampTz now)
 	scope->template.keep_unknown = true;
 }
 
-/* Values that the worker needs to render what the broker leaves raw. */
+/*
+ * Finds the value of one name, for queue.context.  *is_step: it is the value
+ * of a step, which came in *envelope (or null).  False: the name is unknown or
+ * undefined.
+ */
 bool
 scope_name(Scope *scope, const char *name, JsonbValue *value, JsonbValue *envelope,
 		   bool *is_step)
@@ -441,7 +448,10 @@ scope_name(Scope *scope, const char *name, JsonbValue *value, JsonbValue *envelo
 	return binding != TEMPLATE_UNKNOWN && binding != TEMPLATE_UNDEFINED;
 }
 
-/* Errors in events read like errors of registration. */
+/*
+ * Returns an error message with its place in the playbook, in the form in
+ * which registration reports errors.
+ */
 char *
 scope_error_text(const SourceError *error)
 {

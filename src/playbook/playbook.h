@@ -2,12 +2,12 @@
  * playbook/playbook.h
  *		The compiled playbook: what a YAML document means, as numbers.
  *
- * A playbook is compiled once per backend and kept (playbook_get in catalog_store.h).  Steps are
- * numbered in document order; every name is resolved, every template parsed,
- * and which step can reach which is known, so that the broker compares
- * integers and tests bits.
+ * A playbook is compiled once per backend and kept (playbook_get() of
+ * catalog/catalog.h).  Steps are numbered in document order, every name is
+ * resolved, every template is parsed, and it is known which step can reach
+ * which: the broker compares integers and tests bits.
  *
- *		document text -> yaml.c tree -> playbook.c (steps) -> graph.c (bits)
+ *		text ─ yaml ─> tree ─ playbook/compile.c ─> steps ─ playbook/graph.c ─> bits
  */
 #ifndef NOETL_PLAYBOOK_PLAYBOOK_H
 #define NOETL_PLAYBOOK_PLAYBOOK_H
@@ -18,7 +18,7 @@
 #include "jinja/jinja.h"
 #include "yaml/yaml.h"
 
-/* How a step behaves, whatever its type is called. */
+/* How a step behaves, whatever the name of its type. */
 typedef enum StepKind
 {
 	STEP_ROUTER,				/* no action: completes in the broker, silently
@@ -140,7 +140,7 @@ typedef struct IteratorSpec
 								 * name are the iterator's */
 } IteratorSpec;
 
-/* A save that the database executes itself; see playbook_save.c. */
+/* A save that the database itself executes (playbook/save.c). */
 typedef struct SaveSpec
 {
 	TemplateDoc *data;			/* a row or rows. Any of these may be NULL */
@@ -197,7 +197,7 @@ typedef struct Step
 	StepJoin	join;
 	int			max_visits;		/* 0: noetl.max_visits */
 	int			priority;		/* of its queue rows; default 0 */
-	TemplateDoc *timeout;		/* of an attempt (timeout.h), or NULL */
+	TemplateDoc *timeout;		/* of an attempt (playbook/duration.h), or NULL */
 
 	int			component;		/* strongly connected component, numbered in
 								 * topological order: edges go from lower to
@@ -247,7 +247,7 @@ typedef enum IssueSeverity
 	ISSUE_ERROR
 } IssueSeverity;
 
-/* What registration has to say about a document. */
+/* An error or a warning about a document. */
 typedef struct PlaybookIssue
 {
 	IssueSeverity severity;
@@ -273,8 +273,8 @@ extern Playbook *playbook_compile_document(const YamlNode *root,
 										   List **issues);
 
 /*
- * What a document calls itself: its catalog path (or NULL) and its name (or
- * NULL), also when it does not compile.
+ * Finds the catalog path (or NULL) and the name (or NULL) that a document gives
+ * itself, also when it does not compile.
  */
 extern void playbook_document_names(const YamlNode *root, char **path,
 									char **name);
@@ -292,11 +292,11 @@ extern bool iterator_compile_order(const char *text, int length,
 #define PLAYBOOK_MAX_NAME	512 /* bytes of a step's name: it is indexed */
 #define PLAYBOOK_MAX_PATH	1024	/* bytes of a catalog path: likewise */
 
-/* Index of a step by name, or -1. */
+/* Returns the index of a step; -1: no step has that name. */
 extern int	playbook_find_step(const Playbook *playbook, const char *name,
 							   int length);
 
-/* Can t be reached from s over one or more edges? */
+/* Returns whether step t can be reached from step s over one or more edges. */
 static inline bool
 playbook_reaches(const Playbook *playbook, int s, int t)
 {

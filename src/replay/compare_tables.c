@@ -3,7 +3,7 @@
  *		The rows of an execution, compared with the model and replaced.
  *
  * Each expected row is filled in by the functions that fill new rows, and compared
- * column by column with the row that is there (store/rows.h).  Columns that the
+ * column by column with the row that is there (store/compare.h).  Columns that the
  * log does not determine, such as leases, are not compared.
  */
 #include "common/common.h"

@@ -1,9 +1,9 @@
 /*
- * store/rows.h
+ * store/compare.h
  *		Rows of a table, compared with expected ones and replaced by them.
  */
-#ifndef NOETL_STORE_ROWS_H
-#define NOETL_STORE_ROWS_H
+#ifndef NOETL_STORE_COMPARE_H
+#define NOETL_STORE_COMPARE_H
 
 #include "store/store.h"
 #include "utils/snapshot.h"
@@ -82,4 +82,4 @@ typedef struct LogPlace
  */
 extern LogPlace *store_list_log(Store *store, int64 execution_id, int64 *count);
 
-#endif							/* NOETL_STORE_ROWS_H */
+#endif							/* NOETL_STORE_COMPARE_H */

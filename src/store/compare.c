@@ -1,5 +1,5 @@
 /*
- * store/rows.c
+ * store/compare.c
  *		Rows of a table, compared with expected ones and replaced by them.
  *
  * Each expected row is filled into the insert slot of its table by the functions
