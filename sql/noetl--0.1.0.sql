@@ -141,7 +141,7 @@ COMMENT ON COLUMN noetl.run.attempts IS 'the number of attempts that have failed
 COMMENT ON COLUMN noetl.run.due_at IS 'open: when the timeout ends the run; retry: when the next attempt is due';
 COMMENT ON COLUMN noetl.run.context IS 'the input that the run was started with; of an iterator also the number of items';
 COMMENT ON COLUMN noetl.run.arrivals IS
-    'the branches that have arrived: [{"from": step, "event_id": id, "data": input of the transition}]';
+    'the branches that have arrived: [{"from": step, "visit": of that step if it is not the first, "event_id": id, "data": input of the transition, "sees": newest visit of each parallel step that it descends from}]';
 
 CREATE INDEX run_due_idx ON noetl.run (due_at) WHERE due_at IS NOT NULL;
 

@@ -127,6 +127,7 @@ arrive(BrokerState *state, const Departure *departure, Run *source, int64 event_
 	}
 	arrival = palloc0(sizeof(Arrival));
 	arrival->from = source != NULL ? source->step : -1;
+	arrival->visit = source != NULL ? source->visit : 1;
 	arrival->event_id = event_id;
 	arrival->has_data = departure->has_data;
 	arrival->data = departure->data;

@@ -114,6 +114,7 @@ typedef enum RunState
 typedef struct Arrival
 {
 	int			from;			/* step, -1: the start of the execution */
+	int			visit;			/* of that step, from 1 */
 	int64		event_id;		/* the event that released the branch */
 	bool		has_data;
 	JsonbValue	data;			/* transition-level input, an object */

@@ -15,7 +15,7 @@ class Run:
         self.state = "waiting"      # waiting, queued, retry, leased
         self.begins = False         # waits for nothing
         self.lineage = {}           # step -> newest visit that it descends from
-        self.arrivals = []          # (from, order, data)
+        self.arrivals = []          # (from, visit, data)
         self.attempts = 0
         self.worker = None
         self.position = None
@@ -49,7 +49,6 @@ class Model:
         self.log = []               # [type, step, visit, ignored]
         self.pending = []
         self.over = False
-        self.order = 0
 
     def answer(self, step, visit):
         """What the action of a visit returns: the same in every history."""
@@ -231,8 +230,7 @@ class Model:
                 run = Run(target, self.visits[target])
                 run.begins = mode != "all" or source is None
                 self.runs.append(run)
-            self.order += 1
-            run.arrivals.append((source.step if source else -1, self.order, data))
+            run.arrivals.append((source.step if source else -1, source.visit if source else 1, data))
             for step, visit in lineage.items():
                 run.lineage[step] = max(visit, run.lineage.get(step, 0))
 

@@ -35,6 +35,8 @@ Where the description leaves a choice, this model takes the following ones.
  6. "Newest" is the highest number.  A run that ended badly is a completed one
     too.  While the transitions of a run are evaluated it sees itself.
  7. A dropped arrival leaves no trace in what later runs see.
+ 8. The data of arrivals is merged in document order of their source steps, and
+    of several visits of one step in the order of their numbers, not of time.
 """
 import random
 import sys
@@ -104,8 +106,8 @@ class Run:
 class Arrival:
     """source: the Run that ended, or None; data: what its transition carries."""
 
-    def __init__(self, source, number, data):
-        self.source, self.number, self.data = source, number, data
+    def __init__(self, source, data):
+        self.source, self.data = source, data
         self.lineage = {} if source is None else {**source.ancestors, source.key: source}
 
 
@@ -123,7 +125,6 @@ class Execution:
         self.visits = Counter()     # step -> how many there have been
         self.dropped = []           # (source, step)
         self.end = None             # the terminal event
-        self.numbers = 0
         self.arrive(0, None, None)
         self.settle()
 
@@ -138,9 +139,9 @@ class Execution:
         return max(own or others, key=lambda r: r.visit, default=None)
 
     def data(self, run):
-        """What the arrivals of a run carried: later ones win, in document order of the sources."""
+        """What the arrivals of a run carried: later ones win, in the order of sources and visits."""
         merged = {}
-        for a in sorted(run.arrivals, key=lambda a: (-1 if a.source is None else a.source.step, a.number)):
+        for a in sorted(run.arrivals, key=lambda a: (-1, 0) if a.source is None else a.source.key):
             merged.update(a.data or {})
         return merged
 
@@ -148,8 +149,7 @@ class Execution:
 
     def arrive(self, t, source, data):
         mode = self.graph.steps[t].mode
-        self.numbers += 1
-        arrival = Arrival(source, self.numbers, data)
+        arrival = Arrival(source, data)
         waiting = next((r for r in self.live if r.step == t and not r.started), None)
         if mode == "any" and self.visits[t] > self.newest(arrival, t):
             self.dropped.append((source and source.key, t))

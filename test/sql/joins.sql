@@ -33,12 +33,12 @@ workflow:
 - step: start
   next: fetch
 - step: fetch
-  type: http
-  url: "https://example.org/items?after={{ (fetch | default({})).last | default(0) }}"
+  type: python
+  code: x
+  args: {after: "{{ (fetch | default({})).last }}"}
   next:
-  - save
-  - when: "{{ result.more }}"
-    then: [fetch]
+  - then: [save]
+  - {when: "{{ result.more }}", then: [fetch]}
 - step: save
   type: python
   code: x
@@ -137,9 +137,9 @@ VALUES (newest('joins/each'), 'action_completed', 'log', '2');
 SELECT * FROM story('joins/each');
 -- … or for the oldest that he holds.
 SELECT noetl.execute('joins/each') > 0 AS started;
-SELECT pg_temp.done('joins/each', 'b'), pg_temp.done('joins/each', 'a');
-SELECT count(*) AS first FROM noetl.lease('w1', 1);
-SELECT count(*) AS second FROM noetl.lease('w2', 1);
+SELECT step FROM work('{}', 2);
+SELECT replace(node_id, execution_id || ':', '') AS first FROM noetl.lease('w1', 1);
+SELECT replace(node_id, execution_id || ':', '') AS second FROM noetl.lease('w2', 1);
 INSERT INTO noetl.event (execution_id, event_type, node_name, result, worker_id)
 VALUES (newest('joins/each'), 'action_completed', 'log', '2', 'w2');
 SELECT task FROM pg_temp.tasks('joins/each');
@@ -148,7 +148,15 @@ VALUES (newest('joins/each'), 'action_completed', 'log', '3', 'w2');
 SELECT task FROM pg_temp.tasks('joins/each');
 SELECT e.node_id ~ ':2$' AS second_visit, e.meta ->> 'ignored' AS ignored FROM noetl.event e
  WHERE e.execution_id = newest('joins/each') AND e.worker_id = 'w2' AND e.event_type = 'action_completed' ORDER BY e.event_id;
-SELECT noetl.cancel(newest('joins/each'));
+-- Who names a visit that is over, or has not begun, speaks for none.
+INSERT INTO noetl.event (execution_id, event_type, node_name, node_id, result)
+SELECT newest('joins/each'), 'action_completed', 'log', newest('joins/each') || node, '4'
+  FROM unnest('{:log:2,:log:3}'::text[]) node;
+SELECT replace(e.node_id, e.execution_id || ':', '') AS node, e.meta ->> 'ignored' AS ignored FROM noetl.event e
+ WHERE e.execution_id = newest('joins/each') AND e.meta ? 'ignored' ORDER BY e.event_id;
+SELECT noetl.complete(queue_id, '5', 'w1') FROM noetl.queue WHERE execution_id = newest('joins/each');
+SELECT status FROM noetl.execution WHERE execution_id = newest('joins/each');
+SELECT * FROM noetl.verify(newest('joins/each'));
 
 -- "any": the first one starts it, the others are dropped and the log says so;
 -- in a cycle once a round.
@@ -183,17 +191,17 @@ SELECT noetl.register($$
 apiVersion: noetl.io/v1
 kind: Playbook
 path: joins/diamond
-workload: {right: false}
+workload: {both: false}
 workflow:
 - step: start
-  next: [left, {when: "{{ right }}", then: [right]}]
+  next: [left, {when: "{{ both }}", then: [right]}]
 - {step: left, type: python, code: x, next: end}
 - {step: right, type: python, code: x, next: end}
 - {step: end, type: python, code: x, args: {l: "{{ (left | default({})).n }}", r: "{{ (right | default({})).n }}"}}
 $$) > 0 AS registered;
 SELECT noetl.execute('joins/diamond') > 0 AS started;
 SELECT * FROM work('{"left": {"n": 1}, "right": {"n": 2}}');
-SELECT noetl.execute('joins/diamond', '{"right": true}') > 0 AS started;
+SELECT noetl.execute('joins/diamond', '{"both": true}') > 0 AS started;
 SELECT * FROM work('{"left": {"n": 1}, "right": {"n": 2}}');
 SELECT * FROM story('joins/diamond');
 
@@ -228,10 +236,10 @@ workflow:
   type: python
   code: x
   next:
-  - work
+  - handle
   - when: "{{ result.n < items }}"
     then: [next_item]
-- step: work
+- step: handle
   type: python
   code: x
   args: {n: "{{ next_item.n }}"}
@@ -245,7 +253,7 @@ SELECT noetl.execute('joins/failures') > 0 AS started;
 SELECT pg_temp.done('joins/failures', 'next_item', '{"n": 1}'), pg_temp.done('joins/failures', 'next_item:2', '{"n": 2}'),
        pg_temp.done('joins/failures', 'next_item:3', '{"n": 3}');
 SELECT count(*) AS leased FROM noetl.lease('w', 10);
-SELECT noetl.fail(queue_id, 'no', 'w') FROM noetl.queue WHERE node_id ~ ':work:2$';
+SELECT noetl.fail(queue_id, 'no', 'w') FROM noetl.queue WHERE node_id ~ ':handle:2$';
 SELECT replace(node_id, execution_id || ':', '') AS task, status, attempts FROM noetl.queue ORDER BY node_id COLLATE "C";
 SELECT * FROM noetl.verify(newest('joins/failures'));
 -- What is lost is made again from the log.
@@ -254,9 +262,9 @@ SELECT noetl.rebuild(newest('joins/failures')) AS changes;
 SELECT * FROM noetl.verify(newest('joins/failures'));
 SELECT * FROM pg_temp.tasks('joins/failures');
 SELECT count(*) AS leased FROM noetl.lease('w', 10);
-SELECT noetl.fail(queue_id, 'not again', 'w') FROM noetl.queue WHERE node_id ~ ':work:2$';
+SELECT noetl.fail(queue_id, 'not again', 'w') FROM noetl.queue WHERE node_id ~ ':handle:2$';
 SELECT * FROM pg_temp.tasks('joins/failures');
-SELECT pg_temp.done('joins/failures', 'work:3'), pg_temp.done('joins/failures', 'repair'), pg_temp.done('joins/failures', 'work');
+SELECT pg_temp.done('joins/failures', 'handle:3'), pg_temp.done('joins/failures', 'repair'), pg_temp.done('joins/failures', 'handle');
 SELECT * FROM story('joins/failures');
 SELECT * FROM noetl.verify(newest('joins/failures'));
 
@@ -321,7 +329,10 @@ SELECT noetl.complete(q.queue_id, jsonb_build_object('said', q.action #> '{data,
 SELECT * FROM pg_temp.tasks('joins/children') WHERE task ~ 'note';
 SELECT * FROM pg_temp.waiting('joins/children');
 SELECT * FROM noetl.verify(newest('joins/children'));
-SELECT count(*) AS worked FROM work('{"items": 7}');
+SELECT pg_temp.done('joins/children', 'items[1]', '20'), pg_temp.done('joins/children', 'items[2]', '30');
+SELECT * FROM pg_temp.tasks('joins/children') WHERE task ~ 'note:4';
+SELECT pg_temp.done('joins/children', 'note:' || n) FROM generate_series(2, 4) n;
+SELECT pg_temp.done('joins/children', 'note');
 SELECT status, error FROM noetl.execution WHERE execution_id = newest('joins/children');
 SELECT event, node, note FROM story('joins/children') WHERE event ~ '^(step|execution|iterator)_';
 SELECT * FROM noetl.verify(newest('joins/children'));
