@@ -349,6 +349,9 @@ $$) > 0 AS registered;
 SELECT noetl.execute('joins/limit') > 0 AS started;
 SELECT pg_temp.done('joins/limit', 'a'), pg_temp.done('joins/limit', 'a:2');
 SELECT * FROM story('joins/limit');
+-- What was leased then finishes in vain.
+SELECT pg_temp.done('joins/limit', 'b');
+SELECT count(*) AS left_behind FROM noetl.queue;
 
 -- What registration says.
 SELECT severity, path, message, hint FROM noetl.validate($$
