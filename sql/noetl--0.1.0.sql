@@ -422,8 +422,11 @@ CREATE FUNCTION noetl.status(execution_id bigint) RETURNS jsonb
                   GROUP BY e.node_name) s), '{}'),
         'live', coalesce((
             SELECT jsonb_agg(jsonb_build_object('step', l.step, 'state', l.state, 'worker_id', l.worker_id,
-                                                'attempts', l.attempts) || l.items ORDER BY l.step)
-            FROM (SELECT q.node_name AS step, q.status AS state, q.worker_id, q.attempts, '{}'::jsonb AS items
+                                                'attempts', l.attempts)
+                             || CASE WHEN l.visit > 1 THEN jsonb_build_object('visit', l.visit) ELSE '{}' END
+                             || l.items ORDER BY l.step, l.visit)
+            FROM (SELECT q.node_name AS step, q.status AS state, q.worker_id, q.attempts, '{}'::jsonb AS items,
+                         coalesce(substring(q.node_id FROM '^[0-9]+:.*:([0-9]{1,9})$')::int, 1) AS visit
                   FROM noetl.queue q WHERE q.execution_id = x.execution_id AND q.current_index IS NULL
                   UNION ALL
                   SELECT r.step_name, r.state, NULL, NULL,
@@ -436,15 +439,18 @@ CREATE FUNCTION noetl.status(execution_id bigint) RETURNS jsonb
                                     WHERE e.execution_id = r.execution_id AND e.node_name = r.step_name
                                       AND e.result IS NOT NULL AND e.meta ? 'total'
                                       AND e.event_type IN ('iteration_completed', 'iteration_failed')
+                                      AND e.node_id = concat(r.execution_id, ':', r.step_name,
+                                              CASE WHEN r.visit > 1 THEN ':' || r.visit END, '[', e.current_index, ']')
                                       AND e.event_id > (r.context ->> 'since')::bigint
                                     ORDER BY e.created_at DESC LIMIT 1), '{}'))
-                              ELSE '{}' END
+                              ELSE '{}' END,
+                         r.visit
                   FROM noetl.run r WHERE r.execution_id = x.execution_id) l), '[]'))
     FROM noetl.execution x
     WHERE x.execution_id = status.execution_id
     $$;
 COMMENT ON FUNCTION noetl.status(bigint) IS
-    'returns progress and result of an execution: status, result, error, steps {status, visits, attempts, at}, live [{step, state, worker_id, attempts, of an iterator also items {total, started, done, failed}}]; null when the execution does not exist';
+    'returns progress and result of an execution: status, result, error, steps {status, visits, attempts, at}, live [{step, state, worker_id, attempts, visit unless it is the first, of an iterator also items {total, started, done, failed}}]; null when the execution does not exist';
 
 -- ---------------------------------------------------------------------------
 -- Queue (src/api/queue.c, src/api/wait.c)

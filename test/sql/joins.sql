@@ -60,7 +60,7 @@ SELECT * FROM pg_temp.tasks('joins/pages');
 SELECT pg_temp.done('joins/pages', 'fetch:3', '{"last": 30, "more": false}');
 SELECT pg_temp.done('joins/pages', 'save:2', '{"rows": 2}');
 SELECT * FROM pg_temp.waiting('joins/pages');
-SELECT live #>> '{}' AS live FROM jsonb_path_query(noetl.status(newest('joins/pages')), '$.live[*] ? (@.state == "leased").step') live;
+SELECT live FROM jsonb_array_elements(noetl.status(newest('joins/pages')) -> 'live') live;
 SELECT * FROM noetl.verify(newest('joins/pages'));
 -- The first save ends last: it still follows page 1.
 SELECT pg_temp.done('joins/pages', 'save:3', '{"rows": 3}');
@@ -316,6 +316,7 @@ SELECT * FROM noetl.verify(newest('joins/children'));
 SELECT pg_temp.done('joins/children', 'items:2[1]', '50'), pg_temp.done('joins/children', 'items[0]', '10');
 SELECT * FROM pg_temp.tasks('joins/children');
 SELECT * FROM noetl.verify(newest('joins/children'));
+SELECT live - 'worker_id' AS live FROM jsonb_array_elements(noetl.status(newest('joins/children')) -> 'live') live;
 DELETE FROM noetl.run WHERE execution_id = newest('joins/children');
 DELETE FROM noetl.item WHERE execution_id = newest('joins/children');
 SELECT noetl.rebuild(newest('joins/children')) AS changes;
@@ -336,6 +337,48 @@ SELECT pg_temp.done('joins/children', 'note');
 SELECT status, error FROM noetl.execution WHERE execution_id = newest('joins/children');
 SELECT event, node, note FROM story('joins/children') WHERE event ~ '^(step|execution|iterator)_';
 SELECT * FROM noetl.verify(newest('joins/children'));
+
+-- Timeouts and retries of steps that are open come due visit by visit.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: joins/timeouts
+workflow:
+- step: page
+  type: python
+  code: x
+  next:
+  - then: [{step: child, args: {n: "{{ result.n }}"}}]
+  - when: "{{ result.n < 3 }}"
+    then: [page]
+- step: child
+  type: playbook
+  playbook_path: joins/child
+  timeout: 1 hour
+  retry: {max_attempts: 2, initial_delay: 3600, max_delay: 3600, jitter: false}
+  on_error: continue
+  next: {step: note, args: {said: "{{ result }}"}}
+- {step: note, join: each, type: python, code: x}
+$$) > 0 AS registered;
+SELECT noetl.execute('joins/timeouts') > 0 AS started;
+SELECT pg_temp.done('joins/timeouts', 'page', '{"n": 1}'), pg_temp.done('joins/timeouts', 'page:2', '{"n": 2}'),
+       pg_temp.done('joins/timeouts', 'page:3', '{"n": 3}');
+UPDATE noetl.run SET due_at = now() WHERE execution_id = newest('joins/timeouts') AND visit IN (2, 3);
+SELECT noetl.enqueue_next(newest('joins/timeouts'));
+SELECT * FROM pg_temp.waiting('joins/timeouts');
+UPDATE noetl.run SET due_at = now() WHERE execution_id = newest('joins/timeouts') AND visit = 3;
+SELECT noetl.enqueue_next(newest('joins/timeouts'));
+SELECT * FROM pg_temp.waiting('joins/timeouts');
+UPDATE noetl.run SET due_at = now() WHERE execution_id = newest('joins/timeouts') AND visit = 3;
+SELECT noetl.enqueue_next(newest('joins/timeouts'));
+SELECT * FROM pg_temp.waiting('joins/timeouts');
+SELECT task, input -> 'said' ->> 'error' AS error FROM pg_temp.tasks('joins/timeouts');
+SELECT noetl.complete(q.queue_id, jsonb_build_object('said', 'well'), 'w')
+  FROM noetl.queue q WHERE q.node_name = 'task' AND q.action #>> '{data,n}' = '1';
+SELECT * FROM pg_temp.tasks('joins/timeouts');
+SELECT event, node, note FROM story('joins/timeouts') WHERE event ~ '^(step|execution|action_(error|retry))' AND node <> 'page';
+SELECT noetl.cancel(newest('joins/timeouts'));
+SELECT count(noetl.complete(queue_id, '1', 'w')) AS in_vain FROM noetl.queue;
 
 -- A visit of a step is one too many.
 SELECT noetl.register($$
