@@ -367,16 +367,19 @@ def check_stories():
     assert runs == {"fetch": 2, "save": 2, "report": 1} and x.sees(x.live[0], 1).visit == 2, runs
 
 
-def main():
-    plays = int(sys.argv[1]) if len(sys.argv) > 1 else 20000
-    seed = int(sys.argv[2]) if len(sys.argv) > 2 else 1
+def check(plays, seed):
+    """Plays so many random graphs and orders; an AssertionError tells what is wrong."""
     check_stories()
     done = graphs = 0
     while done < plays:
         done += check_order(seed * 1000000 + graphs)
         done += check_any(seed * 1000000 + graphs)
         graphs += 1
-    print(f"ok: {done} plays of {graphs} graphs (seed {seed})")
+    return f"{done} plays of {graphs} graphs (seed {seed})"
+
+
+def main():
+    print("ok:", check(int(sys.argv[1]) if len(sys.argv) > 1 else 20000, int(sys.argv[2]) if len(sys.argv) > 2 else 1))
 
 
 if __name__ == "__main__":
