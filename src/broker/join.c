@@ -168,7 +168,10 @@ note_dropped(BrokerState *state, const List *departures, Run *source, JsonBuilde
 	}
 }
 
-/* Returns whether a run that waits for other branches need not wait any more. */
+/*
+ * Returns whether a run that waits for other branches need not wait any more.  No
+ * run that starts at once is left when this is asked.
+ */
 static bool
 can_start(BrokerState *state, const Run *waiting)
 {
@@ -180,7 +183,7 @@ can_start(BrokerState *state, const Run *waiting)
 	{
 		const Run  *other = (Run *) lfirst(lc);
 		const Step *at = &playbook->steps[other->step];
-		bool		waits = other->state == RUN_WAITING && !other->at_once;
+		bool		waits = other->state == RUN_WAITING;
 
 		if (other == waiting || !run_is_live(other))
 			continue;
