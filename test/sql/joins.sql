@@ -135,13 +135,13 @@ SELECT * FROM pg_temp.tasks('joins/each');
 INSERT INTO noetl.event (execution_id, event_type, node_name, result)
 VALUES (newest('joins/each'), 'action_completed', 'log', '2');
 SELECT * FROM story('joins/each');
--- … or for the oldest that he holds.
+-- … or for the oldest that he holds; so does who has ids of his own.
 SELECT noetl.execute('joins/each') > 0 AS started;
 SELECT step FROM work('{}', 2);
 SELECT replace(node_id, execution_id || ':', '') AS first FROM noetl.lease('w1', 1);
 SELECT replace(node_id, execution_id || ':', '') AS second FROM noetl.lease('w2', 1);
-INSERT INTO noetl.event (execution_id, event_type, node_name, result, worker_id)
-VALUES (newest('joins/each'), 'action_completed', 'log', '2', 'w2');
+INSERT INTO noetl.event (execution_id, event_type, node_name, node_id, result, worker_id)
+VALUES (newest('joins/each'), 'action_completed', 'log', 'mine', '2', 'w2');
 SELECT task FROM pg_temp.tasks('joins/each');
 INSERT INTO noetl.event (execution_id, event_type, node_name, result, worker_id)
 VALUES (newest('joins/each'), 'action_completed', 'log', '3', 'w2');
