@@ -102,7 +102,7 @@ extern int	evaluate_event(Store *store, const Event *event, bool newest);
  * Decides on the time of an open run that has come (see broker_run_due).
  * Returns the number of tasks that are enqueued.
  */
-extern int	evaluate_run_due(int64 execution_id, const char *step_name);
+extern int	evaluate_run_due(int64 execution_id, const char *step_name, int visit);
 /*
  * ValueSource.save.  Events that the statements insert into the execution that
  * is decided on wait until its decisions are written.

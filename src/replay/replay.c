@@ -148,7 +148,8 @@ lend_lease(const Replay *replay, BrokerState *state, const Event *event)
 	ListCell   *lc;
 
 	foreach(lc, state->runs)
-		if (own == NULL && ((Run *) lfirst(lc))->step == step)
+		if (own == NULL && ((Run *) lfirst(lc))->step == step &&
+			((Run *) lfirst(lc))->visit == event->visit)
 			own = (Run *) lfirst(lc);
 	if (own == NULL || !own->is_task)
 		return own;
@@ -255,7 +256,7 @@ decide_again(Replay *replay, const Event *event)
 		state.runs = model_load_runs(replay->model);
 		if (event->item >= 0)
 			state.item = model_load_item(replay->model, event_step(replay, event),
-										 event->item);
+										 event->visit, event->item);
 		own = lend_lease(replay, &state, event);
 		broker_decide(&state, event);
 	}
@@ -290,7 +291,8 @@ tells_child_end(const Replay *replay, const ModelRow *row, const Event *event, C
 		event->ended_child == 0 || event->parent_event_id != row->run.started_event_id)
 		return false;
 	child = model_find_child(replay->model, event->ended_child);
-	if (child == NULL || child->key.step != row->key.step)
+	if (child == NULL || child->key.step != row->key.step ||
+		child->key.visit != row->key.visit)
 		return false;
 	memset(end, 0, sizeof(ChildEnd));
 	end->execution_id = event->ended_child;
@@ -359,7 +361,7 @@ static bool
 decide_message(Replay *replay, const Event *event)
 {
 	int			step = event_step(replay, event);
-	ModelRow   *row = step < 0 ? NULL : model_find_run(replay->model, step);
+	ModelRow   *row = step < 0 ? NULL : model_find_run(replay->model, step, event->visit);
 	BrokerState state;
 	ChildEnd	end;
 	bool		child_ended;
@@ -386,7 +388,7 @@ decide_message(Replay *replay, const Event *event)
 		replay->children_over = false;
 	}
 	else
-		broker_run_due(&state, step);
+		broker_run_due(&state, step, row->key.visit);
 	if (replay->broken == NULL && !replay->places[replay->here].recalled)
 		replay_event_vain(replay, event, "nothing led to it");
 	if (replay->broken == NULL)
@@ -487,7 +489,7 @@ replay_execution(Replay *replay, int64 execution_id, Comparison *comparison)
 static ModelRow *
 waiting_run(const Replay *replay, const ModelChild *child)
 {
-	ModelRow   *row = model_find_run(replay->model, child->key.step);
+	ModelRow   *row = model_find_run(replay->model, child->key.step, child->key.visit);
 
 	return row != NULL && row->run.state == RUN_OPEN &&
 		row->run.started_event_id == child->parent_event_id ? row : NULL;
