@@ -680,13 +680,13 @@ ends_transaction(int sqlerrcode)
 		ERRCODE_TO_CATEGORY(sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION;
 }
 
-/* See save_broker.h. */
+/* See broker/save.h. */
 bool
 save_execute(List *requests, const char *role, SaveError *error)
 {
 	MemoryContext memory = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool saved = true;
+	ErrorData  *volatile data = NULL;
 
 	error->number = 0;
 	BeginInternalSubTransaction(NULL);
@@ -695,26 +695,24 @@ save_execute(List *requests, const char *role, SaveError *error)
 	{
 		execute_requests(requests, role, error);
 		ReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(memory);
-		CurrentResourceOwner = owner;
 	}
 	PG_CATCH();
 	{
-		ErrorData  *data;
-
 		MemoryContextSwitchTo(memory);
 		data = CopyErrorData();
-		if (ends_transaction(data->sqlerrcode))
-			PG_RE_THROW();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(memory);
-		CurrentResourceOwner = owner;
-		error->message = error_text(data, (SaveRequest *) list_nth(requests, error->number));
-		error->sqlstate = pstrdup(unpack_sql_state(data->sqlerrcode));
-		FreeErrorData(data);
-		saved = false;
 	}
 	PG_END_TRY();
-	return saved;
+	MemoryContextSwitchTo(memory);
+	CurrentResourceOwner = owner;
+	if (data == NULL)
+		return true;
+	/* raised only now: nobody else would end the subtransaction */
+	if (ends_transaction(data->sqlerrcode))
+		ReThrowError(data);
+	error->message = error_text(data, (SaveRequest *) list_nth(requests, error->number));
+	error->sqlstate = pstrdup(unpack_sql_state(data->sqlerrcode));
+	FreeErrorData(data);
+	return false;
 }
