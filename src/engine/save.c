@@ -37,6 +37,7 @@
 
 #include "save/save.h"
 #include "broker/broker.h"
+#include "engine/save_session.h"
 
 /* ---------------------------------------------------------------------------
  * Kept plans
@@ -48,6 +49,7 @@
 typedef struct KeptPlan
 {
 	uint32		hash;
+	Oid			role;			/* under which names were resolved, rights looked up */
 	char	   *text;
 	int			nparams;
 	Oid		   *types;			/* of the parameters, as the parser found them */
@@ -105,6 +107,7 @@ keep_plan(const char *text, int nparams)
 
 	for (int i = 0; i < KEPT_PLANS; i++)
 		if (kept_plans[i].plan != NULL && kept_plans[i].hash == hash &&
+			kept_plans[i].role == GetUserId() &&
 			strcmp(kept_plans[i].text, text) == 0)
 		{
 			kept_plans[i].used = ++uses;
@@ -114,6 +117,7 @@ keep_plan(const char *text, int nparams)
 	kept->memory = AllocSetContextCreate(TopMemoryContext, "noetl save", ALLOCSET_SMALL_SIZES);
 	old = MemoryContextSwitchTo(kept->memory);
 	kept->hash = hash;
+	kept->role = GetUserId();
 	kept->text = pstrdup(text);
 	kept->nparams = nparams;
 	kept->types = palloc0(sizeof(Oid) * Max(nparams, 1));
@@ -599,52 +603,25 @@ save_statement(const SaveRequest *request)
  * ---------------------------------------------------------------------------
  */
 
-/* What a save does must not depend on the session it happens to be done in. */
-static void
-pin_settings(void)
-{
-	static const char *const settings[][2] = {
-		{"search_path", "pg_catalog, pg_temp"},
-		{"row_security", "on"},
-		{"standard_conforming_strings", "on"},
-		{"DateStyle", "ISO, MDY"},
-		{"IntervalStyle", "postgres"}
-	};
-
-	for (int i = 0; i < lengthof(settings); i++)
-		(void) set_config_option(settings[i][0], settings[i][1], PGC_USERSET, PGC_S_SESSION,
-								 GUC_ACTION_SAVE, true, 0, false);
-}
-
-/* Becomes the role, for as long as the subtransaction lasts. */
-static void
-assume_role(const char *name)
+/* The role that a save acts as. */
+static Oid
+role_of_save(const char *name)
 {
 	Oid			role = get_role_oid(name, true);
-	Oid			user;
-	int			context;
 
 	if (!OidIsValid(role))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("role \"%s\", which started the execution, does not exist", name)));
-	GetUserIdAndSecContext(&user, &context);
-	SetUserIdAndSecContext(role, context | SECURITY_LOCAL_USERID_CHANGE |
-						   SECURITY_RESTRICTED_OPERATION);
+	return role;
 }
 
 /* All requests, one after the other. */
 static void
-execute_requests(List *requests, const char *role, SaveError *error)
+execute_requests(List *requests, SaveError *error)
 {
-	Oid			user;
-	int			context;
-	int			nesting = NewGUCNestLevel();
 	ListCell   *lc;
 
-	GetUserIdAndSecContext(&user, &context);
-	pin_settings();
-	assume_role(role);
 	SPI_connect();
 	foreach(lc, requests)
 	{
@@ -656,8 +633,6 @@ execute_requests(List *requests, const char *role, SaveError *error)
 			save_statement(request) : save_rows(request);
 	}
 	SPI_finish();
-	AtEOXact_GUC(false, nesting);
-	SetUserIdAndSecContext(user, context);
 }
 
 /* Names are looked up where a maintenance command would, which surprises. */
@@ -687,13 +662,18 @@ save_execute(List *requests, const char *role, SaveError *error)
 	MemoryContext memory = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
 	ErrorData  *volatile data = NULL;
+	SaveSession session;
 
 	error->number = 0;
+	save_session_note(&session);
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(memory);
 	PG_TRY();
 	{
-		execute_requests(requests, role, error);
+		save_session_enter(&session, role_of_save(role));
+		execute_requests(requests, error);
+		save_session_leave(&session);
+		save_session_reveal(&session);
 		ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
@@ -701,11 +681,13 @@ save_execute(List *requests, const char *role, SaveError *error)
 		MemoryContextSwitchTo(memory);
 		data = CopyErrorData();
 		FlushErrorState();
+		save_session_reveal(&session);
 		RollbackAndReleaseCurrentSubTransaction();
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(memory);
 	CurrentResourceOwner = owner;
+	save_session_clean(&session);
 	if (data == NULL)
 		return true;
 	/* raised only now: nobody else would end the subtransaction */
