@@ -69,7 +69,8 @@ parse_version(const char *text, int *version, char **error)
 	number = strtol(text, &end, 10);
 	if (*end != '\0' || number < 0 || number > INT_MAX)
 	{
-		*error = psprintf("the version of a playbook must be a number or \"latest\", not \"%s\"", text);
+		*error = psprintf("the version of a playbook must be a number or \"latest\", not \"%s\"",
+						  text);
 		return false;
 	}
 	*version = (int) number;

@@ -2,7 +2,7 @@
  * broker/scope.c
  *		The names that templates of a playbook see.
  *
- * Looked up in this order, the first that knows the name answers:
+ * The first of these groups that has the name gives the value:
  *
  *		names inside an item of an iterator
  *		result this data input args error …   of the step at hand
@@ -11,7 +11,7 @@
  *		keys of the workload
  *		path version, names of workbook tasks
  *
- * Nothing is loaded before a template really asks for it.
+ * A value is loaded when a template asks for it, and not before.
  */
 #include "common/common.h"
 
@@ -25,7 +25,10 @@ typedef struct KnownValue
 	StepValue	value;
 } KnownValue;
 
-/* Values do not change while one event is evaluated, except by us. */
+/*
+ * Returns the newest value of a step, and remembers it for the rest of the
+ * evaluation: only the evaluation itself changes values.
+ */
 StepValue *
 scope_step_value(BrokerState *state, int step)
 {
@@ -48,7 +51,10 @@ scope_step_value(BrokerState *state, int step)
 	return &known->value;
 }
 
-/* What was decided a moment ago need not be read back. */
+/*
+ * Remembers a value that this evaluation has given a step, so that it is not
+ * read back.
+ */
 void
 scope_set_step_value(BrokerState *state, int step, int visit, int64 event_id,
 					 const JsonbValue *envelope)
@@ -72,14 +78,7 @@ scope_set_step_value(BrokerState *state, int step, int visit, int64 event_id,
 	result_value(envelope, &known->value.value);
 }
 
-/* Compares a name that is not NUL-terminated. */
-static inline bool
-name_is(const char *name, int length, const char *word)
-{
-	return strncmp(name, word, length) == 0 && word[length] == '\0';
-}
-
-/* {"id", "uuid", "execution_id", "node_id"} of the step at hand. */
+/* Builds "job": {"id", "uuid", "execution_id", "node_id"} of the step at hand. */
 static void
 build_job(Scope *scope, JsonbValue *value)
 {
@@ -98,7 +97,7 @@ build_job(Scope *scope, JsonbValue *value)
 	json_end_object(&builder, value);
 }
 
-/* step -> value of every step that has one. */
+/* Builds "results": the value of every step that has one, by name. */
 static void
 build_results(Scope *scope, JsonbValue *value)
 {
@@ -118,7 +117,7 @@ build_results(Scope *scope, JsonbValue *value)
 	json_end_object(&builder, value);
 }
 
-/* Names that exist only while a retry policy is asked. */
+/* Finds a name that exists only while a retry policy is asked. */
 static TemplateBinding
 lookup_retry(Scope *scope, const char *name, int length, JsonbValue *value)
 {
@@ -153,7 +152,7 @@ lookup_retry(Scope *scope, const char *name, int length, JsonbValue *value)
 	return TEMPLATE_UNKNOWN;
 }
 
-/* Names that exist only while a step's own templates are evaluated. */
+/* Finds a name that exists only while a step's own templates are evaluated. */
 static TemplateBinding
 lookup_own(Scope *scope, const char *name, int length, JsonbValue *value)
 {
@@ -196,7 +195,7 @@ lookup_own(Scope *scope, const char *name, int length, JsonbValue *value)
 	return TEMPLATE_UNKNOWN;
 }
 
-/* Names every template of the execution sees. */
+/* Finds a name that every template of the execution sees. */
 static TemplateBinding
 lookup_common(Scope *scope, const char *name, int length, JsonbValue *value)
 {
@@ -225,8 +224,9 @@ lookup_common(Scope *scope, const char *name, int length, JsonbValue *value)
 }
 
 /*
- * A task's value is its newest user's, when no step has the task's name.
- * *found stays NULL when none has run; false: there is no such task.
+ * Finds the value of a workbook task, by a name that no step has: that of the
+ * newest step that uses the task.  *found stays NULL when none of them has
+ * run.  False: there is no such task.
  */
 static bool
 find_task_value(BrokerState *state, const char *name, int length, StepValue **found)
@@ -250,7 +250,10 @@ find_task_value(BrokerState *state, const char *name, int length, StepValue **fo
 	return is_task;
 }
 
-/* The template engine's question; see the picture at the top. */
+/*
+ * Finds the value of a name for the template engine, in the order that the
+ * head of this file lists.
+ */
 static TemplateBinding
 scope_lookup(void *arg, const char *name, int length, JsonbValue *value)
 {
@@ -301,7 +304,7 @@ scope_lookup(void *arg, const char *name, int length, JsonbValue *value)
 	return TEMPLATE_STEP_VALUE;
 }
 
-/* The envelope in which the value of a step came. */
+/* Finds the envelope in which the value of a step came. */
 static TemplateBinding
 scope_envelope(void *arg, const char *name, int length, JsonbValue *value)
 {
@@ -324,7 +327,10 @@ scope_envelope(void *arg, const char *name, int length, JsonbValue *value)
 	return TEMPLATE_VALUE;
 }
 
-/* Before anything has run only the execution itself is known. */
+/*
+ * Finds a name for the templates of a workload, which see only the execution
+ * itself.
+ */
 static TemplateBinding
 workload_lookup(void *arg, const char *name, int length, JsonbValue *value)
 {
@@ -333,7 +339,7 @@ workload_lookup(void *arg, const char *name, int length, JsonbValue *value)
 	return TEMPLATE_UNKNOWN;
 }
 
-/* A scope for templates of "step"; the caller adds what only it knows. */
+/* Begins a scope for templates of a step; the caller adds what only it knows. */
 void
 scope_init(Scope *scope, BrokerState *state, const Step *step, int visit,
 		   TimestampTz now)
@@ -348,7 +354,10 @@ scope_init(Scope *scope, BrokerState *state, const Step *step, int visit,
 	scope->template.now = now;
 }
 
-/* See scope.h. */
+/*
+ * Begins the scope of the templates of a workload: execution_id, job and now()
+ * only.
+ */
 void
 scope_init_workload(Scope *scope, BrokerState *state, TimestampTz now)
 {
@@ -358,7 +367,11 @@ scope_init_workload(Scope *scope, BrokerState *state, TimestampTz now)
 	scope->template.keep_unknown = true;
 }
 
-/* Values that the worker needs to render what the broker leaves raw. */
+/*
+ * Finds the value of one name, for queue.context.  *is_step: it is the value
+ * of a step, which came in *envelope (or null).  False: the name is unknown or
+ * undefined.
+ */
 bool
 scope_name(Scope *scope, const char *name, JsonbValue *value, JsonbValue *envelope,
 		   bool *is_step)
@@ -371,7 +384,10 @@ scope_name(Scope *scope, const char *name, JsonbValue *value, JsonbValue *envelo
 	return binding != TEMPLATE_UNKNOWN && binding != TEMPLATE_UNDEFINED;
 }
 
-/* Errors in events read like errors of registration. */
+/*
+ * Returns an error message with its place in the playbook, in the form in
+ * which registration reports errors.
+ */
 char *
 scope_error_text(const SourceError *error)
 {

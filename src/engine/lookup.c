@@ -1,6 +1,6 @@
 /*
  * engine/lookup.c
- *		What the broker's questions about the past are answered from.
+ *		Answers to the broker's questions about the past of an execution.
  */
 #include "common/common.h"
 
@@ -8,7 +8,6 @@
 
 #include "catalog/catalog.h"
 #include "engine/internal.h"
-#include "store/store.h"
 
 /* ValueSource.step_value */
 static void
@@ -81,7 +80,10 @@ add_playbook(void *arg, const char *content, const char *path, char **error)
 	return catalog_add(content, path, error);
 }
 
-/* ValueSource.child_value; the events of a child may be in another partition. */
+/*
+ * ValueSource.child_value.  The events of another execution may be in another
+ * partition, so another store reads them.
+ */
 static bool
 child_value(void *arg, int64 execution_id, const char *step_name, JsonbValue *value)
 {
@@ -104,9 +106,9 @@ has_children(void *arg, int64 parent_event_id)
 	return store_running_children(context->store, context->execution_id, parent_event_id) != NIL;
 }
 
-/* See event_internal.h. */
-bool
-values_child_item(void *arg, int64 execution_id, JsonbValue *item)
+/* ValueSource.child_item */
+static bool
+child_item(void *arg, int64 execution_id, JsonbValue *item)
 {
 	Store	   *store = store_open(InvalidOid);
 	bool		found = store_child_item(store, execution_id, item);
@@ -115,9 +117,9 @@ values_child_item(void *arg, int64 execution_id, JsonbValue *item)
 	return found;
 }
 
-/* See event_internal.h. */
-int
-values_child_attempt(void *arg, int64 execution_id)
+/* ValueSource.child_attempt */
+static int
+child_attempt(void *arg, int64 execution_id)
 {
 	Store	   *store = store_open(InvalidOid);
 	int			attempt = store_child_attempt(store, execution_id);
@@ -147,7 +149,15 @@ allows_depth(void *arg, int depth)
 	return depth <= noetl_max_depth;
 }
 
-/* See event_internal.h. */
+/* Sets the members of a ValueSource whose answers never change. */
+void
+engine_set_constant_lookups(ValueSource *source)
+{
+	source->child_item = child_item;
+	source->child_attempt = child_attempt;
+}
+
+/* Prepares *values for an evaluation. */
 void
 values_init(ValueContext *values, Store *store, BrokerState *state, bool catching_up)
 {
@@ -161,8 +171,6 @@ values_init(ValueContext *values, Store *store, BrokerState *state, bool catchin
 		.add_playbook = add_playbook,
 		.child_value = child_value,
 		.has_children = has_children,
-		.child_item = values_child_item,
-		.child_attempt = values_child_attempt,
 		.new_execution_id = next_execution_id,
 		.allows_visit = allows_visit,
 		.allows_depth = allows_depth,
@@ -171,6 +179,7 @@ values_init(ValueContext *values, Store *store, BrokerState *state, bool catchin
 
 	memset(values, 0, sizeof(ValueContext));
 	values->source = source;
+	engine_set_constant_lookups(&values->source);
 	values->source.arg = values;
 	values->store = store;
 	values->execution_id = state->execution_id;

@@ -119,6 +119,9 @@ server_value(const struct config_generic *setting)
 {
 	const char *value = built_in_value(setting);
 
+	/* the one string that the server fills in itself when nobody does */
+	if (strcmp(setting->name, "timezone_abbreviations") == 0)
+		value = "Default";
 	for (ConfigVariable *item = configuration(); item != NULL; item = item->next)
 		if (item->errmsg == NULL && pg_strcasecmp(item->name, setting->name) == 0)
 			value = item->value;

@@ -2,8 +2,8 @@
  * playbook/graph.c
  *		Which step can reach which.
  *
- * Tarjan's strongly connected components, without recursion because the
- * depth of the graph is the author's choice.  A component is finished only
+ * The algorithm is Tarjan's for strongly connected components, without recursion
+ * because the depth of the graph is the author's choice.  A component is finished only
  * after everything it can reach, so that in the order of finishing each
  * one's reach is the union of what is already known:
  *
@@ -24,7 +24,7 @@ typedef struct Graph
 	Playbook   *playbook;
 	int		   *first;			/* edges of s: targets[first[s]] … */
 	int		   *targets;
-	int		   *order;			/* when a step was first seen; 0: not yet */
+	int		   *order;			/* number by first sight of a step; 0: not seen */
 	int		   *low;
 	int		   *next_edge;		/* where the walk goes on at a step */
 	int		   *walk;			/* the way from the root to here */
@@ -39,7 +39,7 @@ static void build_edges(Graph *graph);
 static void walk_from(Graph *graph, int root);
 static void finish_component(Graph *graph, int root);
 
-/* Fills component, cyclic and reach from the transitions. */
+/* Fills in component, cyclic and reach from the transitions. */
 void
 graph_analyse(Playbook *playbook)
 {
@@ -71,7 +71,10 @@ graph_analyse(Playbook *playbook)
 	pfree(memory);
 }
 
-/* Writes the targets of a list where "targets" is given; returns their number. */
+/*
+ * Counts the targets of a list of transitions, and writes them where "targets"
+ * is given.
+ */
 static int
 list_edges(const TransitionList *list, int *targets)
 {
@@ -119,7 +122,7 @@ build_edges(Graph *graph)
 	}
 }
 
-/* Depth first from one step that nobody has seen yet. */
+/* Walks depth first from a step that was not seen before. */
 static void
 walk_from(Graph *graph, int root)
 {

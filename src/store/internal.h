@@ -55,24 +55,6 @@ extern void store_defer_event(Store *store, StoreTable *table);
 extern Relation store_open_index(Store *store, StoreRelation which);
 
 /*
- * New rows, in slots that can be written: also those that are only compared
- * with what is stored.  store_fill_end: what changes when an execution ends.
- */
-extern void store_fill_execution(TupleTableSlot *slot, const Execution *execution,
-								 TimestampTz started_at);
-extern void store_fill_end(TupleTableSlot *slot, const char *status, const char *error,
-						   const Jsonb *result, TimestampTz ended_at);
-extern void store_fill_workload(TupleTableSlot *slot, int64 execution_id,
-								TimestampTz created_at, const Jsonb *data);
-extern void store_fill_run(TupleTableSlot *slot, int64 execution_id, const Run *run,
-						   const Playbook *playbook, TimestampTz created_at);
-extern void store_fill_item(TupleTableSlot *slot, int64 execution_id, const char *step_name,
-							int index, JsonbValue *item);
-/* Without a place in the queue; store_place_task gives it the last one. */
-extern void store_fill_task(TupleTableSlot *slot, const BrokerState *state, const Run *run);
-extern void store_place_task(TupleTableSlot *slot);
-
-/*
  * Locks the newest version of a queue row and leaves it in the scan slot.
  * False when the row is gone, or (skip) when somebody else holds it.
  */

@@ -403,6 +403,7 @@ extern void store_write_delete(Store *store, StoreTable *table, TupleTableSlot *
 
 /* The other parts of the door. */
 #include "store/id.h"
+#include "store/compare.h"
 #include "store/slot.h"
 
 #endif							/* NOETL_STORE_STORE_H */

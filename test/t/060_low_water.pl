@@ -82,7 +82,9 @@ $session->pump until $out =~ /^t$/m;
 is(found_after_churn('SELECT 1'), "1\nfound 0", 'what others enqueue late is not seen yet');
 my $read = entries_read();
 $node->safe_psql('postgres', 'CALL churn(500)');
-cmp_ok(entries_read() - $read, '<', 500 * 100, 'and costs those who go on nothing');
+# Each lease would read the thousands of entries of the tasks before; the mark
+# leaves a look at all of them now and then, more often on a slow machine.
+cmp_ok(entries_read() - $read, '<', 500 * 400, 'and costs those who go on nothing');
 $in = "PREPARE TRANSACTION 'late';\n\\q\n";
 $session->finish;
 is(found_after_churn("COMMIT PREPARED 'late'"), 'found 1', 'prepared when it was late already');

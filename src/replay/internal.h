@@ -1,30 +1,31 @@
 /*
- * replay/replay.h
- *		What the rows of an execution should be, by its log.
+ * replay/internal.h
+ *		What the files of replay share: the rows that an execution should have, by
+ *		its log.
  *
  *		noetl.event ─ in order ─> broker_decide() ─> Model
  *		     │                      ^     │ decisions
  *		     └ recalled, asked ─────┘<────┘
  *		Model ─ compared with, or written over ─> tables
  *
- *		replay.c        the SQL functions; goes through the log
- *		replay_past.c   what the log answers to the broker's questions
- *		replay_event.c  what came out again, compared with the log
- *		replay_model.c  the rows in memory, as decisions make them
- *		store_replay.c  the rows in the tables, compared and replaced
+ *		replay.c          the SQL functions; the log is decided again
+ *		history.c         what the log answers to the broker's questions
+ *		compare_event.c   emitted events, compared with the log
+ *		model.c           the rows in memory, as decisions make them
+ *		compare_tables.c  the rows in the tables, compared and replaced
  *
- * The model holds what is live, never the history.
+ * The model holds what is live at the current place of the log, never the history.
  */
-#ifndef NOETL_REPLAY_REPLAY_H
-#define NOETL_REPLAY_REPLAY_H
+#ifndef NOETL_REPLAY_INTERNAL_H
+#define NOETL_REPLAY_INTERNAL_H
 
 #include "utils/hsearch.h"
 
 #include "store/store.h"
 
-/* ---- replay_model.c ---- */
+/* ---- model.c ---- */
 
-/* Whose row it is: of a step's visit, or of an item of its iterator (else -1). */
+/* The key of a row: a visit of a step (item -1), or an item of its iterator. */
 typedef struct ModelKey
 {
 	int			step;
@@ -38,23 +39,23 @@ typedef struct ModelRow
 	ModelKey	key;
 	Run			run;			/* what it points to is in "memory" */
 	MemoryContext memory;
-	bool		found;			/* has been seen in its table */
-	int64		parent_execution_id;	/* when it was begun */
+	bool		found;			/* its table has it */
+	int64		parent_execution_id;	/* of the execution, when the run began */
 
 	/* noetl.run only */
 	TimestampTz created_at;
-	bool		settled;		/* of children that a worker started: one still
+	bool		settled;		/* of children that a worker started, one still
 								 * runs, or their end has been noted */
 	/* open iterators: */
-	int64		since;			/* their iterator_started */
+	int64		since;			/* the event_id of their iterator_started */
 	IterationProgress progress;
-	Jsonb	   *items;			/* that have not started, a list; or NULL */
-	int			first_item;		/* index of its first … */
-	int			next_item;		/* … and of the first that still waits */
-	int			end_item;		/* one more than the last's */
+	Jsonb	   *items;			/* the list of those that had not started; or NULL */
+	int			first_item;		/* index of the first in the list */
+	int			next_item;		/* index of the first that still waits */
+	int			end_item;		/* index of the last, plus one */
 } ModelRow;
 
-/* A task in the queue whose run has ended: there as long as a worker holds it. */
+/* A task whose run has ended; it stays in the queue while a worker holds it. */
 typedef struct ModelLeftover
 {
 	ModelKey	key;
@@ -62,18 +63,18 @@ typedef struct ModelLeftover
 	bool		revoked;		/* the worker was told to stop */
 } ModelLeftover;
 
-/* A child execution whose end has not come. */
+/* A child execution whose end the log has not told yet. */
 typedef struct ModelChild
 {
 	int64		execution_id;
-	ModelKey	key;			/* of the run, or the item, it was started for */
+	ModelKey	key;			/* of the run or item that started it */
 	int64		parent_event_id;
 } ModelChild;
 
-/* Where a step's newest value is in the log. */
+/* Where the newest value of a step is in the log. */
 typedef struct ModelValue
 {
-	TimestampTz created_at;		/* 0: it has none */
+	TimestampTz created_at;		/* 0: the step has none */
 	int64		event_id;
 	int			visit;
 } ModelValue;
@@ -84,7 +85,7 @@ typedef struct Model
 	const Playbook *playbook;
 	Execution	execution;
 	TimestampTz started_at;
-	const char *status;			/* NULL: it runs */
+	const char *status;			/* NULL: the execution runs */
 	const char *error;
 	Jsonb	   *result;
 	TimestampTz ended_at;
@@ -92,49 +93,39 @@ typedef struct Model
 	HTAB	   *rows;			/* ModelRow by ModelKey */
 	HTAB	   *leftovers;		/* ModelLeftover by ModelKey */
 	HTAB	   *children;		/* ModelChild by execution_id */
-	List	   *tasks;			/* ModelRows of steps in noetl.queue … */
-	List	   *runs;			/* … and in noetl.run, in the order of the index */
-	int		   *rank;			/* of the steps' names in that order */
+	List	   *tasks;			/* ModelRows of steps in noetl.queue, and … */
+	List	   *runs;			/* … in noetl.run, each in the order of the index */
+	int		   *rank;			/* by step: the place of its name in that order */
 	ModelValue *values;			/* by step */
 } Model;
 
+/* Creates an empty model in CurrentMemoryContext. */
 extern Model *model_create(const Playbook *playbook);
-/* The runs as store_load_runs() would load them, for one evaluation. */
+/* Returns copies of the runs, as store_load_runs() loads them, for one evaluation. */
 extern List *model_load_runs(const Model *model);
-/* The same for store_load_item(). */
+/* Returns a copy of the task of an item, as store_load_item() loads it, or NULL. */
 extern Run *model_load_item(const Model *model, int step, int item);
 /*
- * Does what a decision says; "own" is the run that the event was about, event
- * NULL: it was about none.
+ * Applies a decision to the model.  own: the run that the event was about, or
+ * NULL.  event: NULL when the decision was made without an event.
  */
 extern void model_apply(Model *model, const BrokerState *state, const Event *event,
 						const Decision *decision, const Run *own);
-/* Takes note of what an event tells, whatever is decided on it. */
+/* Notes what an event says by itself: adoption, the value of a step, progress. */
 extern void model_note_event(Model *model, const Event *event);
-/* The row of a step in noetl.run, or NULL. */
+/* Each returns NULL when there is none; model_find_run() looks into noetl.run. */
 extern ModelRow *model_find_run(const Model *model, int step);
 extern ModelRow *model_find(const Model *model, int step, int visit, int item);
 extern ModelLeftover *model_find_leftover(const Model *model, int step, int visit, int item);
 extern ModelChild *model_find_child(const Model *model, int64 execution_id);
 extern void model_remove_child(Model *model, int64 execution_id);
 
-/* ---- store_replay.c ---- */
+/* ---- compare_tables.c ---- */
 
-/* Where an event is in the log. */
-typedef struct LogPlace
-{
-	TimestampTz created_at;
-	int64		event_id;
-	bool		recalled;		/* the broker's own, decided again already */
-} LogPlace;
-
-/* The whole log of an execution, in the order in which it was written. */
-extern LogPlace *store_list_log(Store *store, int64 execution_id, int64 *count);
-
-/* What shall be done about rows that are not as they should be. */
+/* What is done about rows that are not as they should be. */
 typedef struct Comparison
 {
-	bool		repair;			/* change them */
+	bool		repair;			/* change the rows */
 	int64		differences;
 	void		(*report) (void *arg, const char *relation, const char *key,
 						   const Jsonb *expected, const Jsonb *found);
@@ -146,8 +137,8 @@ extern void comparison_report(Comparison *comparison, const char *relation,
 							  const char *key, const Jsonb *expected,
 							  const Jsonb *found);
 /* Compares every row of the execution with the model. */
-extern void store_compare(Store *store, Model *model, Comparison *comparison);
-/* "step", "step:2", "step:2[7]": a node id without the execution. */
+extern void compare_tables(Store *store, Model *model, Comparison *comparison);
+/* Returns a node id without its execution: "step", "step:2", "step:2[7]". */
 extern const char *node_key(int64 execution_id, const char *node_id);
 
 /* ---- replay.c ---- */
@@ -161,27 +152,30 @@ typedef struct Replay
 	LogPlace   *places;
 	int64		count;
 	int64		here;			/* place of the event that is decided on */
-	int64		next_own;		/* before it nothing is left to be recalled */
+	int64		next_own;		/* the first place that can still be recalled */
 	bool		any_pending;
-	bool		children_over;	/* what is decided on says so */
-	const char *broken;			/* why it cannot go on, or NULL */
+	bool		children_over;	/* the decision is about the last child's end */
+	const char *broken;			/* why replay cannot go on, or NULL */
 } Replay;
 
-/* ---- replay_past.c ---- */
+/* Reads an event of the list of places; raises when a user has deleted it meanwhile. */
+extern void replay_get_event(const Replay *replay, int64 event_id, Event *event);
 
-/* The broker's questions are answered by the log up to here. */
+/* ---- history.c ---- */
+
+/* Makes the log, up to the current event, answer the broker's questions. */
 extern void past_init(Replay *replay, BrokerState *state);
 
-/* ---- replay_event.c ---- */
+/* ---- compare_event.c ---- */
 
-/* Nothing after this can be understood. */
+/* Reports why replay cannot go on; only the first reason counts. */
 extern void replay_break(Replay *replay, const char *reason, const char *key,
 						 const Jsonb *expected, const Jsonb *found);
-/* The log does not have an event that should be there. */
+/* Reports that the log lacks an emitted event. */
 extern void replay_event_missing(Replay *replay, const Event *event);
-/* An event that counted, says the log, but should have had no effect. */
+/* Reports an event that the log does not mark as ignored, but should. */
 extern void replay_event_vain(Replay *replay, const Event *event, const char *reason);
-/* An event of the broker's must say what it would say today. */
+/* Compares an emitted event with the recalled one and reports the differences. */
 extern void replay_compare_event(Replay *replay, const Event *emitted);
 
-#endif							/* NOETL_REPLAY_REPLAY_H */
+#endif							/* NOETL_REPLAY_INTERNAL_H */
