@@ -36,7 +36,8 @@ CREATE TABLE noetl.execution (
     error               text,
     depth               integer     NOT NULL DEFAULT 0,
     current_index       integer,
-    started_by          text        NOT NULL DEFAULT current_user,
+    started_by          regrole     NOT NULL
+                        DEFAULT pg_catalog.to_regrole(pg_catalog.quote_ident(current_user)),
     deadline            timestamptz
 );
 COMMENT ON TABLE noetl.execution IS

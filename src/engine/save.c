@@ -36,6 +36,7 @@
 #include "utils/varlena.h"
 
 #include "engine/internal.h"
+#include "engine/role.h"
 #include "engine/save_session.h"
 
 /* ---------------------------------------------------------------------------
@@ -603,19 +604,6 @@ save_statement(const SaveRequest *request)
  * ---------------------------------------------------------------------------
  */
 
-/* The role that a save acts as. */
-static Oid
-role_of_save(const char *name)
-{
-	Oid			role = get_role_oid(name, true);
-
-	if (!OidIsValid(role))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("role \"%s\", which started the execution, does not exist", name)));
-	return role;
-}
-
 /* Executes all requests, in order; error->number is the one at hand. */
 static void
 execute_requests(List *requests, SaveError *error)
@@ -647,6 +635,8 @@ error_text(const ErrorData *data, const SaveRequest *request)
 		 data->sqlerrcode == ERRCODE_UNDEFINED_FUNCTION))
 		return psprintf("%s (write the schema before names that are not in pg_catalog)",
 						data->message);
+	if (data->sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE && data->hint != NULL)
+		return psprintf("%s (%s)", data->message, data->hint);
 	return pstrdup(data->message);
 }
 
@@ -660,7 +650,7 @@ ends_transaction(int sqlerrcode)
 
 /* Executes all requests or none of them; returns false and sets *error. */
 bool
-save_execute(List *requests, const char *role, SaveError *error)
+save_execute(List *requests, Oid role, SaveError *error)
 {
 	MemoryContext memory = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -673,7 +663,8 @@ save_execute(List *requests, const char *role, SaveError *error)
 	MemoryContextSwitchTo(memory);
 	PG_TRY();
 	{
-		save_session_enter(&session, role_of_save(role));
+		role_check_save(role);
+		save_session_enter(&session, role);
 		execute_requests(requests, error);
 		save_session_leave(&session);
 		save_session_reveal(&session);
