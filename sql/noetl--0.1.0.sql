@@ -232,6 +232,8 @@ CREATE TABLE noetl.queue (
 ALTER SEQUENCE noetl.queue_seq OWNED BY noetl.queue.queue_id;
 COMMENT ON TABLE noetl.queue IS
     'tasks that are ready, leased or waiting for a retry; the transaction that records the end of a task deletes its row';
+COMMENT ON COLUMN noetl.queue.status IS
+    'the broker writes queued, leased, retry (ready at available_at) and cancelled (a worker''s lease has been revoked); done and dead are kept for clients that mark rows instead of deleting them, and such a row is no task any more';
 COMMENT ON COLUMN noetl.queue.action IS
     'the keys of the step, rendered; "data" is the input';
 COMMENT ON COLUMN noetl.queue.context IS

@@ -551,23 +551,18 @@ unheard_children(Replay *replay)
 		const Step *step = &replay->model->playbook->steps[child->key.step];
 		ModelRow   *row = waiting_run(replay, child);
 		ChildEnd   *end = palloc(sizeof(ChildEnd));
-		Execution	execution;
-		const char *status;
-		const char *error;
-		Jsonb	   *result;
+		ExecutionEnd ended;
 		JsonBuilder builder;
 		JsonbValue	value;
 
-		if (row->settled ||
-			!store_get_end(replay->store, child->execution_id, &execution, &status, &result,
-						   &error))
+		if (row->settled || !store_get_end(replay->store, child->execution_id, &ended))
 			continue;
 		row->settled = is_spawned(replay, child);
-		engine_describe_end(&execution, status, result, error, 0, end);
+		engine_describe_end(&ended.execution, ended.status, ended.result, ended.error, 0, end);
 		ends = lappend(ends, end);
 		json_begin_object(&builder);
 		json_add_int(&builder, "child_execution_id", child->execution_id);
-		json_add_text(&builder, "status", status);
+		json_add_text(&builder, "status", ended.status);
 		json_end_object(&builder, &value);
 		comparison_report(replay->comparison, "event",
 						  node_key(replay->execution_id,

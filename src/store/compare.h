@@ -1,6 +1,7 @@
 /*
  * store/compare.h
- *		Rows of a table, compared with expected ones and replaced by them.
+ *		A part of the door (store/store.h): rows of a table, compared with expected
+ *		ones and replaced by them; the log of an execution as a whole.
  */
 #ifndef NOETL_STORE_COMPARE_H
 #define NOETL_STORE_COMPARE_H
@@ -35,7 +36,7 @@ extern void store_rows_end_scan(StoreRows *rows);
  */
 extern bool store_rows_lock(StoreRows *rows);
 
-/* Are the compared columns of the expected and the found row equal? */
+/* Returns whether the compared columns of the expected and the found row are equal. */
 extern bool store_rows_equal(const StoreRows *rows);
 /*
  * Returns the compared columns of the expected row (found: of the found one) as an

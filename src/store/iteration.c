@@ -2,8 +2,8 @@
  * store/iteration.c
  *		Reads and writes for iterators and child executions.
  *
- * How far an iterator has come stands in the log: the newest event that ended
- * an item is found from the end of the index on results, whatever their number.
+ * The newest event that ended an item says how far an iterator has come.  It is
+ * the last one in the index on results, however many results there are.
  */
 #include "common/common.h"
 
@@ -12,22 +12,20 @@
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
-#include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "store/internal.h"
-#include "store/slot.h"
+#include "store/table.h"
 
 /* ---------------------------------------------------------------------------
  * Items that have not started
  * ---------------------------------------------------------------------------
  */
 
-/* See store_internal.h. */
+/* Fills in the row of an item. */
 void
 store_fill_item(TupleTableSlot *slot, int64 execution_id, const char *step_name,
 				int index, JsonbValue *item)
@@ -39,7 +37,7 @@ store_fill_item(TupleTableSlot *slot, int64 execution_id, const char *step_name,
 	slot_set_jsonb(slot, ITEM_ITEM, json_to_jsonb(item));
 }
 
-/* See store.h. */
+/* Inserts items that start later, each in memory that is freed after it. */
 void
 store_add_items(Store *store, int64 execution_id, const char *step_name,
 				int first, int count, JsonbValue *items)
@@ -61,7 +59,7 @@ store_add_items(Store *store, int64 execution_id, const char *step_name,
 	MemoryContextDelete(memory);
 }
 
-/* Opens a scan of the items of a step from "index" on; one: only that. */
+/* Opens a scan of the items of a step, from "index" on or (one) of that item. */
 static void
 scan_items(StoreScan *scan, Store *store, int64 execution_id, const char *step_name,
 		   int index, bool one)
@@ -77,7 +75,7 @@ scan_items(StoreScan *scan, Store *store, int64 execution_id, const char *step_n
 	index_rescan(scan->scan, keys, 3, NULL, 0);
 }
 
-/* See store.h. */
+/* Reads an item that has not started; returns false when there is no such row. */
 bool
 store_get_item(Store *store, int64 execution_id, const char *step_name, int index,
 			   JsonbValue *item)
@@ -93,7 +91,7 @@ store_get_item(Store *store, int64 execution_id, const char *step_name, int inde
 	return found;
 }
 
-/* Deletes what a scan finds. */
+/* Deletes the items that a scan finds, and closes it. */
 static void
 delete_found(Store *store, StoreScan *scan)
 {
@@ -104,7 +102,7 @@ delete_found(Store *store, StoreScan *scan)
 	store_scan_close(scan);
 }
 
-/* See store.h. */
+/* Deletes one item of a step. */
 void
 store_delete_item(Store *store, int64 execution_id, const char *step_name, int index)
 {
@@ -115,7 +113,7 @@ store_delete_item(Store *store, int64 execution_id, const char *step_name, int i
 	delete_found(store, &scan);
 }
 
-/* See store.h. */
+/* Deletes all items of a step. */
 void
 store_delete_items(Store *store, int64 execution_id, const char *step_name)
 {
@@ -165,7 +163,7 @@ scan_results(StoreScan *scan, Store *store, int64 execution_id, const char *step
 	index_rescan(scan->scan, keys, 3, NULL, 0);
 }
 
-/* See store.h. */
+/* Reads the counters of the newest event that ended an item. */
 void
 store_iteration_progress(Store *store, int64 execution_id, const char *step_name,
 						 int64 since, IterationProgress *progress)
@@ -184,7 +182,7 @@ store_iteration_progress(Store *store, int64 execution_id, const char *step_name
 	store_scan_close(&scan);
 }
 
-/* See store.h. */
+/* Returns the results of the items that ended, in the order of the log. */
 List *
 store_iteration_results(Store *store, int64 execution_id, const char *step_name, int64 since,
 						TimestampTz until)
@@ -219,7 +217,7 @@ store_iteration_results(Store *store, int64 execution_id, const char *step_name,
  * ---------------------------------------------------------------------------
  */
 
-/* In many databases no execution has a parent: the index is empty then. */
+/* Returns whether no execution has a parent, as its index is empty. */
 static bool
 no_children_at_all(void)
 {
@@ -230,7 +228,7 @@ no_children_at_all(void)
 	return empty;
 }
 
-/* See store.h. */
+/* Returns the running children of an execution (store/store.h). */
 List *
 store_running_children(Store *store, int64 execution_id, int64 parent_event_id)
 {
@@ -261,7 +259,7 @@ store_running_children(Store *store, int64 execution_id, int64 parent_event_id)
 	return children;
 }
 
-/* See store.h. */
+/* Writes a parent into the row of an execution, which must exist. */
 void
 store_adopt_execution(Store *store, int64 execution_id, int64 parent_execution_id,
 					  int64 parent_event_id, int item)
@@ -274,7 +272,7 @@ store_adopt_execution(Store *store, int64 execution_id, int64 parent_execution_i
 	store_key_int64(&key, 1, execution_id);
 	if (!store_fetch_first(store, table, REL_EXECUTION_PKEY, SnapshotSelf, &key, 1,
 						   ForwardScanDirection))
-		elog(ERROR, "execution " INT64_FORMAT " has vanished", execution_id);
+		store_row_missing(REL_EXECUTION, execution_id);
 	new = table->insert_slot;
 	slot_begin_version(new, table->scan_slot);
 	slot_set_id(new, EXECUTION_PARENT_ID, parent_execution_id);
@@ -285,7 +283,7 @@ store_adopt_execution(Store *store, int64 execution_id, int64 parent_execution_i
 	store_write_update(store, table, table->scan_slot, new);
 }
 
-/* See store.h. */
+/* Reads the item that a child was started for from the child's execution_start. */
 bool
 store_child_item(Store *store, int64 execution_id, JsonbValue *item)
 {
@@ -297,7 +295,7 @@ store_child_item(Store *store, int64 execution_id, JsonbValue *item)
 	return true;
 }
 
-/* See store.h. */
+/* Returns the attempt that started a child, from the child's execution_start. */
 int
 store_child_attempt(Store *store, int64 execution_id)
 {
