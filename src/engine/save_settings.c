@@ -22,6 +22,7 @@
 #include "utils/guc.h"
 #include "utils/guc_tables.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
 #include "utils/timestamp.h"
 #if PG_VERSION_NUM >= 160000
 #include "utils/conffiles.h"
