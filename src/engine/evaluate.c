@@ -25,7 +25,7 @@
 static const Event *own_event = NULL;
 
 /*
- * Is the row of a trigger the event that write_own_event() is storing?  The row
+ * Returns whether the row of a trigger is the event that write_own_event() is storing.  The row
  * of another event can be one that a user's trigger inserts meanwhile.
  */
 bool

@@ -90,7 +90,7 @@ extern void values_init(ValueContext *values, Store *store, BrokerState *state,
 
 /* Stores an event that the broker emits; the triggers leave it as it is. */
 extern void write_own_event(Store *store, const Event *event);
-/* Is the row of a trigger the one that write_own_event() is storing? */
+/* Returns whether the row of a trigger is the one that write_own_event() is storing. */
 extern bool is_own_event(TupleTableSlot *slot);
 /*
  * Decides on a stored event; the caller holds the execution lock.  newest: no
@@ -159,7 +159,7 @@ extern void event_assign_time(Store *store, Event *event);
 extern uint64 prepared_events;
 
 /*
- * Is a row history?  Rows that carry event_id, created_at and catalog_id and are
+ * Returns whether a row is history.  Rows that carry event_id, created_at and catalog_id and are
  * inserted as the tables' owner are brought back by pg_restore or replication:
  * they are stored as they are and nothing is decided.
  */

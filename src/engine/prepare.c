@@ -337,7 +337,10 @@ prepared_tuple(TriggerData *trigger, const Event *event)
 	return heap_modify_tuple(trigger->tg_trigtuple, desc, values, nulls, replace);
 }
 
-/* Is a row brought back by pg_restore or replication?  Nothing is decided on it. */
+/*
+ * Returns whether pg_restore or replication brings the row back; nothing is
+ * decided on such a row.
+ */
 bool
 event_is_history(const Event *event)
 {

@@ -392,7 +392,10 @@ read_key(const Side *side, const Model *model, ModelKey *key)
 	return key->step >= 0;
 }
 
-/* Is the found row the task of a run that has ended, which a worker may still hold? */
+/*
+ * Returns whether the found row is the task of a run that has ended, which a
+ * worker may still hold.
+ */
 static bool
 is_leftover(const Side *side, const Model *model, const ModelKey *key)
 {

@@ -271,7 +271,7 @@ past_save(void *arg, List *requests, SaveError *error)
 	return true;
 }
 
-/* Is an event of the log the one that is emitted again? */
+/* Returns whether an event of the log is the one that is emitted again. */
 static bool
 is_recalled(const Event *emitted, const Event *logged)
 {

@@ -160,7 +160,7 @@ lend_lease(const Replay *replay, BrokerState *state, const Event *event)
 	return own;
 }
 
-/* Did an execution that a worker has started become a child, by its log? */
+/* Returns whether an execution that a worker has started became a child, by its log. */
 static bool
 was_adopted(const Replay *replay, const ChildStart *child)
 {
@@ -261,7 +261,7 @@ decide_again(Replay *replay, const Event *event)
 		follow_decisions(replay, &state, event, own);
 }
 
-/* Did the broker decide on an event? */
+/* Returns whether the broker decided on an event. */
 static bool
 was_decided(const Replay *replay, const Event *event)
 {
@@ -277,7 +277,7 @@ was_decided(const Replay *replay, const Event *event)
  * ---------------------------------------------------------------------------
  */
 
-/* Is an event the first that followed from the end of a child?  Fills in *end. */
+/* Returns whether an event is the first that followed from the end of a child; fills in *end. */
 static bool
 tells_child_end(const Replay *replay, const ModelRow *row, const Event *event, ChildEnd *end)
 {
@@ -323,7 +323,7 @@ tells_spawned_end(const Replay *replay, const ModelRow *row, const Event *event,
 	return true;
 }
 
-/* Is an event the first that followed from the due time of a run? */
+/* Returns whether an event is the first that followed from the due time of a run. */
 static bool
 tells_run_due(const ModelRow *row, const Event *event)
 {
@@ -491,7 +491,7 @@ waiting_run(const Replay *replay, const ModelChild *child)
 		row->run.started_event_id == child->parent_event_id ? row : NULL;
 }
 
-/* Was a child started by a worker?  Of such children the end of the last counts. */
+/* Returns whether a worker started a child; of such children the end of the last counts. */
 static bool
 is_spawned(const Replay *replay, const ModelChild *child)
 {
