@@ -8,7 +8,6 @@
 #include "miscadmin.h"
 #include "utils/syscache.h"
 
-#include "common/guc.h"
 #include "engine/engine.h"
 #include "engine/role.h"
 #include "utils/acl.h"

@@ -5,8 +5,6 @@
 #ifndef NOETL_ENGINE_ROLE_H
 #define NOETL_ENGINE_ROLE_H
 
-#include "common/json_build.h"
-
 /*
  * Adds what execution_start says of a role to an object: "started_by", its name,
  * and "started_by_oid", which stays when it is renamed.
