@@ -62,17 +62,15 @@ count_ancestors(Store *store, int64 parent_id)
 	return depth;
 }
 
-/* Returns the role on whose behalf an execution runs, by its start. */
-static const char *
-started_by(const Event *start)
+/* Returns the role that started an execution, by its start and its row, if there is one. */
+static Oid
+started_by(Store *store, const Event *start)
 {
-	if (start->started_by == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("the log of execution " INT64_FORMAT " does not say who started it",
-						start->execution_id),
-				 errdetail("Its execution_start event has no \"started_by\" in its meta.")));
-	return start->started_by;
+	Execution	row;
+
+	if (!store_get_execution(store, start->execution_id, &row))
+		row.started_by = InvalidOid;
+	return engine_started_by(start, row.started_by);
 }
 
 /* Creates the model of an execution from its execution_start. */
@@ -92,7 +90,7 @@ begin_model(Replay *replay, const Event *start)
 		execution->parent_event_id = start->parent_event_id;
 	execution->depth = count_ancestors(others, start->parent_execution_id);
 	execution->item = start->has_index ? start->current_index : -1;
-	execution->started_by = started_by(start);
+	execution->started_by = started_by(others, start);
 	execution->deadline = engine_deadline(start);
 	if (!catalog_describe(start->catalog_id, &execution->path, &execution->version))
 		ereport(ERROR,
@@ -148,7 +146,8 @@ lend_lease(const Replay *replay, BrokerState *state, const Event *event)
 	ListCell   *lc;
 
 	foreach(lc, state->runs)
-		if (own == NULL && ((Run *) lfirst(lc))->step == step)
+		if (own == NULL && ((Run *) lfirst(lc))->step == step &&
+			((Run *) lfirst(lc))->visit == event->visit)
 			own = (Run *) lfirst(lc);
 	if (own == NULL || !own->is_task)
 		return own;
@@ -255,7 +254,7 @@ decide_again(Replay *replay, const Event *event)
 		state.runs = model_load_runs(replay->model);
 		if (event->item >= 0)
 			state.item = model_load_item(replay->model, event_step(replay, event),
-										 event->item);
+										 event->visit, event->item);
 		own = lend_lease(replay, &state, event);
 		broker_decide(&state, event);
 	}
@@ -290,7 +289,8 @@ tells_child_end(const Replay *replay, const ModelRow *row, const Event *event, C
 		event->ended_child == 0 || event->parent_event_id != row->run.started_event_id)
 		return false;
 	child = model_find_child(replay->model, event->ended_child);
-	if (child == NULL || child->key.step != row->key.step)
+	if (child == NULL || child->key.step != row->key.step ||
+		child->key.visit != row->key.visit)
 		return false;
 	memset(end, 0, sizeof(ChildEnd));
 	end->execution_id = event->ended_child;
@@ -359,7 +359,7 @@ static bool
 decide_message(Replay *replay, const Event *event)
 {
 	int			step = event_step(replay, event);
-	ModelRow   *row = step < 0 ? NULL : model_find_run(replay->model, step);
+	ModelRow   *row = step < 0 ? NULL : model_find_run(replay->model, step, event->visit);
 	BrokerState state;
 	ChildEnd	end;
 	bool		child_ended;
@@ -386,7 +386,7 @@ decide_message(Replay *replay, const Event *event)
 		replay->children_over = false;
 	}
 	else
-		broker_run_due(&state, step);
+		broker_run_due(&state, step, row->key.visit);
 	if (replay->broken == NULL && !replay->places[replay->here].recalled)
 		replay_event_vain(replay, event, "nothing led to it");
 	if (replay->broken == NULL)
@@ -487,7 +487,7 @@ replay_execution(Replay *replay, int64 execution_id, Comparison *comparison)
 static ModelRow *
 waiting_run(const Replay *replay, const ModelChild *child)
 {
-	ModelRow   *row = model_find_run(replay->model, child->key.step);
+	ModelRow   *row = model_find_run(replay->model, child->key.step, child->key.visit);
 
 	return row != NULL && row->run.state == RUN_OPEN &&
 		row->run.started_event_id == child->parent_event_id ? row : NULL;

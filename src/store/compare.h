@@ -64,7 +64,7 @@ extern void store_fill_workload(TupleTableSlot *slot, int64 execution_id,
 extern void store_fill_run(TupleTableSlot *slot, int64 execution_id, const Run *run,
 						   const Playbook *playbook, TimestampTz created_at);
 extern void store_fill_item(TupleTableSlot *slot, int64 execution_id, const char *step_name,
-							int index, JsonbValue *item);
+							int visit, int index, JsonbValue *item);
 /* Fills a queue row without a place in the queue; store_place_task() gives it the last. */
 extern void store_fill_task(TupleTableSlot *slot, const BrokerState *state, const Run *run);
 extern void store_place_task(TupleTableSlot *slot);

@@ -230,6 +230,7 @@ note_run(void *arg, TupleTableSlot *slot)
 	run = palloc(sizeof(DueRun));
 	run->execution_id = DatumGetInt64(slot_column(slot, RUN_EXECUTION_ID));
 	run->step_name = slot_text(slot, RUN_STEP_NAME);
+	run->visit = DatumGetInt32(slot_column(slot, RUN_VISIT));
 	if (is_wanted(due, run->execution_id))
 		due->rows = lappend(due->rows, run);
 	return true;
@@ -248,13 +249,14 @@ store_run_is_due(Store *store, const DueRun *run)
 {
 	StoreTable *table = store_table(store, REL_RUN);
 	StoreScan	scan;
-	ScanKeyData keys[2];
+	ScanKeyData keys[3];
 	TimestampTz due_at = 0;
 
-	store_scan_open(&scan, store, table, REL_RUN_PKEY, SnapshotSelf, 2, ForwardScanDirection);
+	store_scan_open(&scan, store, table, REL_RUN_PKEY, SnapshotSelf, 3, ForwardScanDirection);
 	store_key_int64(&keys[0], 1, run->execution_id);
 	store_key_text(&keys[1], 2, scan.index->rd_indcollation[1], run->step_name);
-	index_rescan(scan.scan, keys, 2, NULL, 0);
+	ScanKeyInit(&keys[2], 3, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(run->visit));
+	index_rescan(scan.scan, keys, 3, NULL, 0);
 	if (store_scan_next(&scan))
 		due_at = DatumGetTimestampTz(slot_column(scan.slot, RUN_DUE_AT));
 	store_scan_close(&scan);

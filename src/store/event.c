@@ -8,6 +8,7 @@
 #include "access/htup_details.h"
 #include "access/xact.h"
 #include "executor/executor.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
@@ -285,36 +286,80 @@ read_value_event(TupleTableSlot *slot, int64 execution_id, const char *step_name
 	return event_sets_value(event);
 }
 
+/* Reads the value that an event sets. */
+static void
+read_value(TupleTableSlot *slot, const Event *event, StepValue *value)
+{
+	value->found = true;
+	value->visit = Max(event->visit, 1);
+	value->event_id = event->event_id;
+	value->parent_event_id = DatumGetInt64(slot_column(slot, EVENT_COL_PARENT_EVENT_ID));
+	json_from_jsonb(slot_jsonb(slot, EVENT_COL_RESULT), &value->envelope);
+}
+
 /*
- * Reads the newest value of a step, scanning its result-bearing events
- * backwards.
+ * Returns when the visit began whose value an event sets: at its step_started, to
+ * which parents lead.  A visit without one began when it ended.  What ended before
+ * that is of an earlier visit.
+ */
+static TimestampTz
+visit_begun_at(Store *store, const Event *value)
+{
+	TimestampTz begun_at = value->created_at;
+	int64		event_id = value->event_id;
+	Event		event;
+
+	while (event_id != 0 &&
+		   store_get_event(store, value->execution_id, event_id, &event) &&
+		   event.node_id != NULL && strcmp(event.node_id, value->node_id) == 0)
+	{
+		CHECK_FOR_INTERRUPTS();
+		begun_at = event.created_at;
+		event_id = event.type == EVENT_STEP_STARTED ? 0 : event.parent_event_id;
+	}
+	return begun_at;
+}
+
+/*
+ * Reads the newest value of a step or of one of its visits, scanning its
+ * result-bearing events backwards.  The visit with the highest number is found
+ * when what comes before it began.
  */
 void
-store_step_value(Store *store, int64 execution_id, const char *step_name,
-				 bool decided, StepValue *value)
+store_step_value(Store *store, int64 execution_id, const ValueQuery *query,
+				 StepValue *value)
 {
 	StoreTable *table = store_event_table(store, execution_id);
 	StoreScan	scan;
-	ScanKeyData keys[2];
+	ScanKeyData keys[3];
+	int			nkeys = query->until == DT_NOEND ? 2 : 3;
+	TimestampTz begun_at = DT_NOEND;
 
 	memset(value, 0, sizeof(StepValue));
-	store_scan_open(&scan, store, table, REL_EVENT_RESULT_IDX, SnapshotSelf, 2,
+	store_scan_open(&scan, store, table, REL_EVENT_RESULT_IDX, SnapshotSelf, nkeys,
 			  BackwardScanDirection);
 	store_key_int64(&keys[0], 1, execution_id);
-	store_key_text(&keys[1], 2, scan.index->rd_indcollation[1], step_name);
-	index_rescan(scan.scan, keys, 2, NULL, 0);
-	while (!value->found && store_scan_next(&scan))
+	store_key_text(&keys[1], 2, scan.index->rd_indcollation[1], query->step_name);
+	ScanKeyInit(&keys[2], 3, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE,
+				TimestampTzGetDatum(query->until));
+	index_rescan(scan.scan, keys, nkeys, NULL, 0);
+	while (store_scan_next(&scan))
 	{
 		Event		event;
 
-		if (!read_value_event(scan.slot, execution_id, step_name, &event) ||
-			(decided &&
+		if (!read_value_event(scan.slot, execution_id, query->step_name, &event) ||
+			(query->decided &&
 			 store_is_pending(store, execution_id, event.created_at, event.event_id)))
 			continue;
-		value->found = true;
-		value->visit = Max(event.visit, 1);
-		value->event_id = event.event_id;
-		json_from_jsonb(slot_jsonb(scan.slot, EVENT_COL_RESULT), &value->envelope);
+		if (value->found && event.created_at < begun_at)
+			break;
+		if ((query->visit != 0 && query->visit != Max(event.visit, 1)) ||
+			(value->found && Max(event.visit, 1) <= value->visit))
+			continue;
+		read_value(scan.slot, &event, value);
+		if (query->visit != 0 || !query->highest)
+			break;
+		begun_at = visit_begun_at(store, &event);
 	}
 	store_scan_close(&scan);
 }

@@ -28,18 +28,19 @@
 /* Fills in the row of an item. */
 void
 store_fill_item(TupleTableSlot *slot, int64 execution_id, const char *step_name,
-				int index, JsonbValue *item)
+				int visit, int index, JsonbValue *item)
 {
 	slot_begin(slot);
 	slot_set_id(slot, ITEM_EXECUTION_ID, execution_id);
 	slot_set_text(slot, ITEM_STEP_NAME, step_name);
+	slot_set(slot, ITEM_VISIT, Int32GetDatum(visit));
 	slot_set(slot, ITEM_INDEX, Int32GetDatum(index));
 	slot_set_jsonb(slot, ITEM_ITEM, json_to_jsonb(item));
 }
 
 /* Inserts items that start later, each in memory that is freed after it. */
 void
-store_add_items(Store *store, int64 execution_id, const char *step_name,
+store_add_items(Store *store, int64 execution_id, const char *step_name, int visit,
 				int first, int count, JsonbValue *items)
 {
 	StoreTable *table = store_table(store, REL_ITEM);
@@ -50,7 +51,8 @@ store_add_items(Store *store, int64 execution_id, const char *step_name,
 	for (int i = 0; i < count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		store_fill_item(table->insert_slot, execution_id, step_name, first + i, &items[i]);
+		store_fill_item(table->insert_slot, execution_id, step_name, visit, first + i,
+						&items[i]);
 		store_write_insert(store, table);
 		ExecClearTuple(table->insert_slot);
 		MemoryContextReset(memory);
@@ -59,31 +61,35 @@ store_add_items(Store *store, int64 execution_id, const char *step_name,
 	MemoryContextDelete(memory);
 }
 
-/* Opens a scan of the items of a step, from "index" on or (one) of that item. */
+/*
+ * Opens a scan of the items of a visit of a step, from "index" on or (one) of that
+ * item.
+ */
 static void
 scan_items(StoreScan *scan, Store *store, int64 execution_id, const char *step_name,
-		   int index, bool one)
+		   int visit, int index, bool one)
 {
 	StoreTable *table = store_table(store, REL_ITEM);
-	ScanKeyData keys[3];
+	ScanKeyData keys[4];
 
-	store_scan_open(scan, store, table, REL_ITEM_PKEY, SnapshotSelf, 3, ForwardScanDirection);
+	store_scan_open(scan, store, table, REL_ITEM_PKEY, SnapshotSelf, 4, ForwardScanDirection);
 	store_key_int64(&keys[0], 1, execution_id);
 	store_key_text(&keys[1], 2, scan->index->rd_indcollation[1], step_name);
-	ScanKeyInit(&keys[2], 3, one ? BTEqualStrategyNumber : BTGreaterEqualStrategyNumber,
+	ScanKeyInit(&keys[2], 3, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(visit));
+	ScanKeyInit(&keys[3], 4, one ? BTEqualStrategyNumber : BTGreaterEqualStrategyNumber,
 				one ? F_INT4EQ : F_INT4GE, Int32GetDatum(index));
-	index_rescan(scan->scan, keys, 3, NULL, 0);
+	index_rescan(scan->scan, keys, 4, NULL, 0);
 }
 
 /* Reads an item that has not started; returns false when there is no such row. */
 bool
-store_get_item(Store *store, int64 execution_id, const char *step_name, int index,
+store_get_item(Store *store, int64 execution_id, const char *step_name, int visit, int index,
 			   JsonbValue *item)
 {
 	StoreScan	scan;
 	bool		found;
 
-	scan_items(&scan, store, execution_id, step_name, index, true);
+	scan_items(&scan, store, execution_id, step_name, visit, index, true);
 	found = store_scan_next(&scan);
 	if (found)
 		json_from_jsonb(slot_jsonb(scan.slot, ITEM_ITEM), item);
@@ -104,23 +110,24 @@ delete_found(Store *store, StoreScan *scan)
 
 /* Deletes one item of a step. */
 void
-store_delete_item(Store *store, int64 execution_id, const char *step_name, int index)
+store_delete_item(Store *store, int64 execution_id, const char *step_name, int visit,
+				  int index)
 {
 	StoreScan	scan;
 
 	CommandCounterIncrement();
-	scan_items(&scan, store, execution_id, step_name, index, true);
+	scan_items(&scan, store, execution_id, step_name, visit, index, true);
 	delete_found(store, &scan);
 }
 
 /* Deletes all items of a step. */
 void
-store_delete_items(Store *store, int64 execution_id, const char *step_name)
+store_delete_items(Store *store, int64 execution_id, const char *step_name, int visit)
 {
 	StoreScan	scan;
 
 	CommandCounterIncrement();
-	scan_items(&scan, store, execution_id, step_name, 0, false);
+	scan_items(&scan, store, execution_id, step_name, visit, 0, false);
 	delete_found(store, &scan);
 }
 
@@ -129,54 +136,67 @@ store_delete_items(Store *store, int64 execution_id, const char *step_name)
  * ---------------------------------------------------------------------------
  */
 
+/* An attempt of an iterator: of a visit of a step, begun with an event. */
+typedef struct IterationKey
+{
+	int64		execution_id;
+	const char *step_name;
+	int			visit;
+	int64		since;
+} IterationKey;
+
 /*
- * Reads the event in a slot and returns whether it ends an item of the iteration
- * that began with event "since".  Only events with the broker's counters count.
+ * Reads the event in a slot and returns whether it ends an item of an iteration.
+ * Only events with the broker's counters count.
  */
 static bool
-read_item_end(TupleTableSlot *slot, int64 since, Event *event)
+read_item_end(TupleTableSlot *slot, const IterationKey *key, Event *event)
 {
 	memset(event, 0, sizeof(Event));
 	event->type = event_type_of(slot_text(slot, EVENT_COL_EVENT_TYPE), NULL);
 	event->event_id = DatumGetInt64(slot_column(slot, EVENT_COL_EVENT_ID));
 	if ((event->type != EVENT_ITERATION_COMPLETED && event->type != EVENT_ITERATION_FAILED) ||
-		event->event_id <= since)
+		event->event_id <= key->since)
 		return false;
+	event->execution_id = key->execution_id;
+	event->node_name = key->step_name;
+	event->node_id = slot_text(slot, EVENT_COL_NODE_ID);
 	event->meta = slot_jsonb(slot, EVENT_COL_META);
 	event_parse(event);
-	return event->progress.found;
+	return event->progress.found && event->visit == key->visit;
 }
 
 /* Opens a scan of the result-bearing events of a step since another event. */
 static void
-scan_results(StoreScan *scan, Store *store, int64 execution_id, const char *step_name,
-			 int64 since, ScanDirection direction)
+scan_results(StoreScan *scan, Store *store, const IterationKey *key,
+			 ScanDirection direction)
 {
-	StoreTable *table = store_event_table(store, execution_id);
+	StoreTable *table = store_event_table(store, key->execution_id);
 	ScanKeyData keys[3];
 
 	store_scan_open(scan, store, table, REL_EVENT_RESULT_IDX, SnapshotSelf, 3, direction);
-	store_key_int64(&keys[0], 1, execution_id);
-	store_key_text(&keys[1], 2, scan->index->rd_indcollation[1], step_name);
+	store_key_int64(&keys[0], 1, key->execution_id);
+	store_key_text(&keys[1], 2, scan->index->rd_indcollation[1], key->step_name);
 	ScanKeyInit(&keys[2], 3, BTGreaterEqualStrategyNumber, F_TIMESTAMPTZ_GE,
-				TimestampTzGetDatum(id_time(since)));
+				TimestampTzGetDatum(id_time(key->since)));
 	index_rescan(scan->scan, keys, 3, NULL, 0);
 }
 
 /* Reads the counters of the newest event that ended an item. */
 void
-store_iteration_progress(Store *store, int64 execution_id, const char *step_name,
+store_iteration_progress(Store *store, int64 execution_id, const char *step_name, int visit,
 						 int64 since, IterationProgress *progress)
 {
+	IterationKey key = {execution_id, step_name, visit, since};
 	StoreScan	scan;
 
 	memset(progress, 0, sizeof(IterationProgress));
-	scan_results(&scan, store, execution_id, step_name, since, BackwardScanDirection);
+	scan_results(&scan, store, &key, BackwardScanDirection);
 	while (!progress->found && store_scan_next(&scan))
 	{
 		Event		event;
 
-		if (read_item_end(scan.slot, since, &event))
+		if (read_item_end(scan.slot, &key, &event))
 			*progress = event.progress;
 	}
 	store_scan_close(&scan);
@@ -184,13 +204,14 @@ store_iteration_progress(Store *store, int64 execution_id, const char *step_name
 
 /* Returns the results of the items that ended, in the order of the log. */
 List *
-store_iteration_results(Store *store, int64 execution_id, const char *step_name, int64 since,
-						TimestampTz until)
+store_iteration_results(Store *store, int64 execution_id, const char *step_name, int visit,
+						int64 since, TimestampTz until)
 {
+	IterationKey key = {execution_id, step_name, visit, since};
 	StoreScan	scan;
 	List	   *results = NIL;
 
-	scan_results(&scan, store, execution_id, step_name, since, ForwardScanDirection);
+	scan_results(&scan, store, &key, ForwardScanDirection);
 	while (store_scan_next(&scan))
 	{
 		IterationResult *result;
@@ -198,7 +219,7 @@ store_iteration_results(Store *store, int64 execution_id, const char *step_name,
 
 		if (DatumGetTimestampTz(slot_column(scan.slot, EVENT_COL_CREATED_AT)) > until)
 			break;
-		if (!read_item_end(scan.slot, since, &event))
+		if (!read_item_end(scan.slot, &key, &event))
 			continue;
 		result = palloc0(sizeof(IterationResult));
 		result->index = DatumGetInt32(slot_column(scan.slot, EVENT_COL_CURRENT_INDEX));

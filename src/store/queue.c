@@ -57,29 +57,54 @@ is_of_step(const QueueScan *scan, const char *node_name)
 		memcmp(node_name, VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name)) == 0;
 }
 
-/* Returns the live task of an item of an iterator as a run, or NULL. */
-Run *
-store_load_item(Store *store, int64 execution_id, const Playbook *playbook,
-				const char *node_name, int item)
+/* Returns the visit of a step that the row in the scan slot is of. */
+static int
+row_visit(const QueueScan *scan, int64 execution_id, const char *node_name)
 {
-	QueueScan	scan;
-	Run		   *run = NULL;
+	return Max(node_id_visit(slot_text(scan->slot, QUEUE_COL_NODE_ID), execution_id,
+							 node_name), 1);
+}
 
-	run_scan_open(&scan, store, execution_id, item);
-	while (run == NULL && queue_scan_next(&scan))
-		if (is_of_step(&scan, node_name))
-			run = queue_read_run(scan.slot, execution_id, playbook, node_name);
-	queue_scan_close(&scan);
-	return run;
+/* Returns whether a worker (NULL: nobody) has leased the row in the scan slot. */
+static bool
+is_held_by(const QueueScan *scan, const char *worker_id)
+{
+	return worker_id != NULL && !slot_attisnull(scan->slot, QUEUE_COL_WORKER_ID) &&
+		strcmp(slot_text(scan->slot, QUEUE_COL_WORKER_ID), worker_id) == 0;
 }
 
 /*
- * Withdraws the tasks of an iterator's items.  The rows are read first and then
+ * Returns the live task of an item of a visit of an iterator (0: of the oldest
+ * visit that has one) as a run, or NULL.
+ */
+Run *
+store_load_item(Store *store, int64 execution_id, const Playbook *playbook,
+				const char *node_name, int visit, int item)
+{
+	QueueScan	scan;
+	Run		   *oldest = NULL;
+
+	run_scan_open(&scan, store, execution_id, item);
+	while (queue_scan_next(&scan))
+	{
+		Run		   *run = is_of_step(&scan, node_name) ?
+			queue_read_run(scan.slot, execution_id, playbook, node_name) : NULL;
+
+		if (run != NULL && (visit == 0 || run->visit == visit) &&
+			(oldest == NULL || run->visit < oldest->visit))
+			oldest = run;
+	}
+	queue_scan_close(&scan);
+	return oldest;
+}
+
+/*
+ * Withdraws the tasks of the items of a visit of an iterator.  The rows are read first and then
  * locked one by one.
  */
 void
-store_abandon_items(Store *store, int64 execution_id, const char *node_name, bool leave,
-					bool revoke)
+store_abandon_items(Store *store, int64 execution_id, const char *node_name, int visit,
+					bool leave, bool revoke)
 {
 	QueueScan	scan;
 	ScanKeyData keys[2];
@@ -93,7 +118,8 @@ store_abandon_items(Store *store, int64 execution_id, const char *node_name, boo
 	{
 		QueueRow   *row;
 
-		if (!is_of_step(&scan, node_name))
+		if (!is_of_step(&scan, node_name) ||
+			row_visit(&scan, execution_id, node_name) != visit)
 			continue;
 		row = palloc(sizeof(QueueRow));
 		queue_read_row(scan.slot, row);
@@ -140,21 +166,38 @@ queue_load_runs(Store *store, int64 execution_id, const Playbook *playbook,
 	run_low_water_end(execution_id, first);
 }
 
-/* Reads the task of a step, or of an item of its iterator, whatever its status. */
+/*
+ * Reads the task of a visit of a step, or of an item of its iterator, whatever its
+ * status.  Without a visit all visits are looked at: the oldest counts, first among
+ * those that the worker has leased.
+ */
 bool
-store_find_task(Store *store, int64 execution_id, const char *node_name,
-				int item, QueueRow *row)
+store_find_task(Store *store, int64 execution_id, const TaskQuery *query, QueueRow *row)
 {
 	QueueScan	scan;
-	bool		found = false;
+	int			best = 0;
+	bool		best_is_held = false;
 
-	run_scan_open(&scan, store, execution_id, item);
-	while (!found && queue_scan_next(&scan))
-		found = is_of_step(&scan, node_name);
-	if (found)
+	run_scan_open(&scan, store, execution_id, query->item);
+	while ((query->visit == 0 || best == 0) && queue_scan_next(&scan))
+	{
+		bool		held;
+		int			visit;
+
+		if (!is_of_step(&scan, query->node_name))
+			continue;
+		visit = row_visit(&scan, execution_id, query->node_name);
+		if (query->visit != 0 && visit != query->visit)
+			continue;
+		held = is_held_by(&scan, query->worker_id);
+		if (best != 0 && (held != best_is_held ? best_is_held : visit > best))
+			continue;
+		best = visit;
+		best_is_held = held;
 		queue_read_row(scan.slot, row);
+	}
 	queue_scan_close(&scan);
-	return found;
+	return best != 0;
 }
 
 /* Inserts the task of a run at the end of the queue, or keeps it back. */

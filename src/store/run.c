@@ -31,9 +31,12 @@ write_arrivals(const List *arrivals, const Playbook *playbook)
 		json_begin_object(&entry);
 		if (arrival->from >= 0)
 			json_add_text(&entry, "from", playbook->steps[arrival->from].name);
+		if (arrival->visit > 1)
+			json_add_int(&entry, "visit", arrival->visit);
 		json_add_int(&entry, "event_id", arrival->event_id);
 		if (arrival->has_data)
 			json_add(&entry, "data", &arrival->data);
+		lineage_write(playbook, arrival->lineage, &entry);
 		json_end_object(&entry, &value);
 		json_push(&list, &value);
 	}
@@ -56,11 +59,14 @@ read_arrivals(const Jsonb *stored, const Playbook *playbook)
 		JsonbValue *entry = getIthJsonbValueFromContainer(list.val.binary.data, i);
 		Arrival    *arrival = palloc0(sizeof(Arrival));
 		char	   *from = json_get_text(entry, "from");
+		int64		visit;
 
+		arrival->visit = json_get_int(entry, "visit", &visit) ? (int) visit : 1;
 		arrival->from = from == NULL ? -1 :
 			playbook_find_step(playbook, from, strlen(from));
 		json_get_int(entry, "event_id", &arrival->event_id);
 		arrival->has_data = json_get(entry, "data", &arrival->data);
+		arrival->lineage = lineage_read(playbook, entry);
 		arrivals = lappend(arrivals, arrival);
 	}
 	return arrivals;

@@ -89,7 +89,7 @@ typedef struct Execution
 	bool		running;
 	int			depth;			/* how many ancestors it has */
 	int			item;			/* of the parent's iterator; -1: none */
-	const char *started_by;		/* role */
+	Oid			started_by;		/* role */
 	TimestampTz started_at;		/* when read; ignored when written */
 	TimestampTz deadline;		/* 0: none */
 } Execution;
@@ -202,12 +202,21 @@ extern void store_annotate_event(Store *store, int64 execution_id,
 extern void store_locate_event(Store *store, int64 execution_id, int64 event_id,
 							   const Step *step, const Run *run);
 
-/*
- * Reads the newest value of a step.  decided: only events that have been decided
- * on count, not pending ones.  value->found tells whether there is a value.
- */
-extern void store_step_value(Store *store, int64 execution_id,
-							 const char *step_name, bool decided, StepValue *value);
+/* Which value of a step is asked for. */
+typedef struct ValueQuery
+{
+	const char *step_name;
+	int			visit;			/* 0: the newest that has ended */
+	bool		highest;		/* the newest is the one with the highest number, not
+								 * the one that ended last */
+	bool		decided;		/* only events that have been decided on count, not
+								 * pending ones … */
+	TimestampTz until;			/* … and those up to this time; DT_NOEND: all */
+} ValueQuery;
+
+/* Reads a value of a step.  value->found tells whether there is one. */
+extern void store_step_value(Store *store, int64 execution_id, const ValueQuery *query,
+							 StepValue *value);
 
 /* ---------------------------------------------------------------------------
  * Runs (noetl.run: waiting and open steps; noetl.queue: tasks)
@@ -233,29 +242,33 @@ extern void store_delete_run(Store *store, Run *run);
  * ---------------------------------------------------------------------------
  */
 
-/* Inserts items that start later: "count" of them, the first with index "first". */
+/*
+ * Inserts items of a visit of a step that start later: "count" of them, the first
+ * with index "first".
+ */
 extern void store_add_items(Store *store, int64 execution_id, const char *step_name,
-							int first, int count, JsonbValue *items);
+							int visit, int first, int count, JsonbValue *items);
 
 /* Reads an item that has not started; returns false when there is no such row. */
 extern bool store_get_item(Store *store, int64 execution_id, const char *step_name,
-						   int index, JsonbValue *item);
+						   int visit, int index, JsonbValue *item);
 
-/* Deletes one item, or all items, of a step. */
+/* Deletes one item, or all items, of a visit of a step. */
 extern void store_delete_item(Store *store, int64 execution_id, const char *step_name,
-							  int index);
-extern void store_delete_items(Store *store, int64 execution_id, const char *step_name);
+							  int visit, int index);
+extern void store_delete_items(Store *store, int64 execution_id, const char *step_name,
+							   int visit);
 
-/* Reads how far an iterator has come since the event that began it. */
+/* Reads how far a visit of an iterator has come since the event that began it. */
 extern void store_iteration_progress(Store *store, int64 execution_id, const char *step_name,
-									 int64 since, IterationProgress *progress);
+									 int visit, int64 since, IterationProgress *progress);
 
 /*
  * Returns the results (IterationResult *) of the items that ended up to a time
  * (DT_NOEND: all), in the order of the log.
  */
 extern List *store_iteration_results(Store *store, int64 execution_id,
-									 const char *step_name, int64 since,
+									 const char *step_name, int visit, int64 since,
 									 TimestampTz until);
 
 /* ---------------------------------------------------------------------------
@@ -356,12 +369,19 @@ typedef struct QueueRow
 /* Reads a task; returns false when it has no row. */
 extern bool store_get_task(Store *store, int64 queue_id, QueueRow *row);
 
-/*
- * Reads the task of a step (item -1) or of an item of its iterator, whatever its
- * status; returns false when it has no row.
- */
-extern bool store_find_task(Store *store, int64 execution_id,
-							const char *node_name, int item, QueueRow *row);
+/* Which task of an execution is meant. */
+typedef struct TaskQuery
+{
+	const char *node_name;
+	int			visit;			/* 0: the oldest that the worker has leased, else the
+								 * oldest */
+	int			item;			/* of the step's iterator; -1: the step itself */
+	const char *worker_id;		/* or NULL */
+} TaskQuery;
+
+/* Reads a task, whatever its status; returns false when it has no row. */
+extern bool store_find_task(Store *store, int64 execution_id, const TaskQuery *query,
+							QueueRow *row);
 
 /* Returns whether a row that was read is still the newest version. */
 extern bool store_task_unchanged(Store *store, const QueueRow *row);
@@ -369,17 +389,20 @@ extern bool store_task_unchanged(Store *store, const QueueRow *row);
 /* Deletes a row whatever its status; returns false when it is gone. */
 extern bool store_delete_task(Store *store, int64 queue_id);
 
-/* Returns the live task of an item of an iterator as a run, or NULL. */
+/*
+ * Returns the live task of an item of a visit of an iterator (0: of the oldest
+ * visit that has one) as a run, or NULL.
+ */
 extern Run *store_load_item(Store *store, int64 execution_id, const Playbook *playbook,
-							const char *node_name, int item);
+							const char *node_name, int visit, int item);
 
 /*
- * Withdraws the tasks of an iterator's items.  leave: leased rows stay, so that
+ * Withdraws the tasks of the items of a visit of an iterator.  leave: leased rows stay, so that
  * their workers may finish; revoke: those rows are marked as cancelled, which
  * the workers are told at their next heartbeat.
  */
 extern void store_abandon_items(Store *store, int64 execution_id,
-								const char *node_name, bool leave, bool revoke);
+								const char *node_name, int visit, bool leave, bool revoke);
 
 /*
  * What decisions do with the task of a run.  The caller holds the execution's
@@ -454,6 +477,7 @@ typedef struct DueRun
 {
 	int64		execution_id;
 	const char *step_name;
+	int			visit;
 } DueRun;
 
 /* Makes retries that are due ready; returns how many. */
