@@ -1,5 +1,30 @@
 \echo Use "CREATE EXTENSION noetl" to load this file. \quit
 
+-- What lies in the schema before could be found instead of what this file creates,
+-- and an owner could change all of it afterwards.
+DO $$
+DECLARE
+    namespace pg_catalog.pg_namespace;
+BEGIN
+    SELECT * INTO STRICT namespace FROM pg_catalog.pg_namespace
+     WHERE nspname OPERATOR(pg_catalog.=) 'noetl';
+    IF namespace.nspowner OPERATOR(pg_catalog.<>) (SELECT r.oid FROM pg_catalog.pg_roles AS r
+        WHERE r.rolname OPERATOR(pg_catalog.=) current_user) THEN
+        RAISE EXCEPTION 'schema "noetl" belongs to another role'
+            USING ERRCODE = 'insufficient_privilege',
+                  HINT = 'Drop or rename it: CREATE EXTENSION creates its own.';
+    END IF;
+    IF EXISTS (SELECT FROM pg_catalog.pg_depend AS d
+        WHERE d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_namespace'::pg_catalog.regclass
+          AND d.refobjid OPERATOR(pg_catalog.=) namespace.oid
+          AND d.classid OPERATOR(pg_catalog.<>) 'pg_catalog.pg_extension'::pg_catalog.regclass) THEN
+        RAISE EXCEPTION 'schema "noetl" is not empty'
+            USING ERRCODE = 'duplicate_object',
+                  HINT = 'Drop or rename it: CREATE EXTENSION creates its own.';
+    END IF;
+END
+$$;
+
 -- ---------------------------------------------------------------------------
 -- Tables (src/store)
 -- ---------------------------------------------------------------------------
@@ -38,7 +63,8 @@ CREATE TABLE noetl.execution (
     error               text,
     depth               integer     NOT NULL DEFAULT 0,
     current_index       integer,
-    started_by          text        NOT NULL DEFAULT current_user,
+    started_by          regrole     NOT NULL
+                        DEFAULT pg_catalog.to_regrole(pg_catalog.quote_ident(current_user)),
     deadline            timestamptz
 );
 COMMENT ON TABLE noetl.execution IS
@@ -134,7 +160,7 @@ CREATE TABLE noetl.run (
     attempts     integer     NOT NULL DEFAULT 0,
     due_at       timestamptz,
     context      jsonb,
-    PRIMARY KEY (execution_id, step_name)
+    PRIMARY KEY (execution_id, step_name, visit)
 );
 COMMENT ON TABLE noetl.run IS
     'live steps without a queue row: waiting at a join for branches that can still arrive; open, with child executions or tasks that do the work; or waiting for a retry';
@@ -143,7 +169,7 @@ COMMENT ON COLUMN noetl.run.attempts IS 'the number of attempts that have failed
 COMMENT ON COLUMN noetl.run.due_at IS 'open: when the timeout ends the run; retry: when the next attempt is due';
 COMMENT ON COLUMN noetl.run.context IS 'the input that the run was started with; of an iterator also the number of items';
 COMMENT ON COLUMN noetl.run.arrivals IS
-    'the branches that have arrived: [{"from": step, "event_id": id, "data": input of the transition}]';
+    'the branches that have arrived: [{"from": step, "visit": of that step if it is not the first, "event_id": id, "data": input of the transition, "sees": newest visit of each parallel step that it descends from}]';
 
 CREATE INDEX run_due_idx ON noetl.run (due_at) WHERE due_at IS NOT NULL;
 
@@ -160,9 +186,10 @@ $$;
 CREATE TABLE noetl.item (
     execution_id bigint  NOT NULL,
     step_name    text    NOT NULL,
+    visit        integer NOT NULL CHECK (visit > 0),
     item_index   integer NOT NULL,
     item         jsonb   NOT NULL,
-    PRIMARY KEY (execution_id, step_name, item_index)
+    PRIMARY KEY (execution_id, step_name, visit, item_index)
 );
 COMMENT ON TABLE noetl.item IS
     'items of open iterators that have not started';
@@ -226,6 +253,8 @@ CREATE TABLE noetl.queue (
 ALTER SEQUENCE noetl.queue_seq OWNED BY noetl.queue.queue_id;
 COMMENT ON TABLE noetl.queue IS
     'tasks that are ready, leased or waiting for a retry; the transaction that records the end of a task deletes its row';
+COMMENT ON COLUMN noetl.queue.status IS
+    'the broker writes queued, leased, retry (ready at available_at) and cancelled (a worker''s lease has been revoked); done and dead are kept for clients that mark rows instead of deleting them, and such a row is no task any more';
 COMMENT ON COLUMN noetl.queue.action IS
     'the keys of the step, rendered; "data" is the input';
 COMMENT ON COLUMN noetl.queue.context IS
@@ -439,8 +468,11 @@ CREATE FUNCTION noetl.status(execution_id bigint) RETURNS jsonb
                   GROUP BY e.node_name) s), '{}'),
         'live', coalesce((
             SELECT jsonb_agg(jsonb_build_object('step', l.step, 'state', l.state, 'worker_id', l.worker_id,
-                                                'attempts', l.attempts) || l.items ORDER BY l.step)
-            FROM (SELECT q.node_name AS step, q.status AS state, q.worker_id, q.attempts, '{}'::jsonb AS items
+                                                'attempts', l.attempts)
+                             || CASE WHEN l.visit > 1 THEN jsonb_build_object('visit', l.visit) ELSE '{}' END
+                             || l.items ORDER BY l.step, l.visit)
+            FROM (SELECT q.node_name AS step, q.status AS state, q.worker_id, q.attempts, '{}'::jsonb AS items,
+                         coalesce(substring(q.node_id FROM '^[0-9]+:.*:([0-9]{1,9})$')::int, 1) AS visit
                   FROM noetl.queue q WHERE q.execution_id = x.execution_id AND q.current_index IS NULL
                   UNION ALL
                   SELECT r.step_name, r.state, NULL, NULL,
@@ -453,15 +485,18 @@ CREATE FUNCTION noetl.status(execution_id bigint) RETURNS jsonb
                                     WHERE e.execution_id = r.execution_id AND e.node_name = r.step_name
                                       AND e.result IS NOT NULL AND e.meta ? 'total'
                                       AND e.event_type IN ('iteration_completed', 'iteration_failed')
+                                      AND e.node_id = concat(r.execution_id, ':', r.step_name,
+                                              CASE WHEN r.visit > 1 THEN ':' || r.visit END, '[', e.current_index, ']')
                                       AND e.event_id > (r.context ->> 'since')::bigint
                                     ORDER BY e.created_at DESC LIMIT 1), '{}'))
-                              ELSE '{}' END
+                              ELSE '{}' END,
+                         r.visit
                   FROM noetl.run r WHERE r.execution_id = x.execution_id) l), '[]'))
     FROM noetl.execution x
     WHERE x.execution_id = status.execution_id
     $$;
 COMMENT ON FUNCTION noetl.status(bigint) IS
-    'returns progress and result of an execution: status, result, error, steps {status, visits, attempts, at}, live [{step, state, worker_id, attempts, of an iterator also items {total, started, done, failed}}]; null when the execution does not exist';
+    'returns progress and result of an execution: status, result, error, steps {status, visits, attempts, at}, live [{step, state, worker_id, attempts, visit unless it is the first, of an iterator also items {total, started, done, failed}}]; null when the execution does not exist';
 
 -- ---------------------------------------------------------------------------
 -- Queue (src/api/queue.c, src/api/wait.c)
@@ -613,6 +648,43 @@ REVOKE ALL ON FUNCTION noetl.event_before(), noetl.event_after(),
     noetl.complete_and_lease(bigint, jsonb, text, integer, interval, text[]),
     noetl.verify(bigint), noetl.rebuild(bigint) FROM PUBLIC;
 REVOKE ALL ON PROCEDURE noetl.wait_for_work(interval, text[], boolean) FROM PUBLIC;
+
+-- What ALTER DEFAULT PRIVILEGES has handed out on all this is taken back.
+DO $$
+DECLARE
+    command pg_catalog.text;
+BEGIN
+    FOR command IN
+        SELECT pg_catalog.format('REVOKE ALL ON %s FROM %s', o.object,
+                   CASE WHEN a.grantee OPERATOR(pg_catalog.=) 0::pg_catalog.oid THEN 'PUBLIC'
+                        ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END)
+          FROM (SELECT CASE WHEN c.relkind OPERATOR(pg_catalog.=) 'S'::pg_catalog."char" THEN 'SEQUENCE '
+                            ELSE 'TABLE ' END
+                       OPERATOR(pg_catalog.||) c.oid::pg_catalog.regclass::pg_catalog.text AS object,
+                       c.relacl AS acl, c.relowner AS owner, true AS from_public, c.relnamespace AS namespace
+                  FROM pg_catalog.pg_class AS c
+                UNION ALL
+                SELECT 'ROUTINE ' OPERATOR(pg_catalog.||) p.oid::pg_catalog.regprocedure::pg_catalog.text,
+                       p.proacl, p.proowner, false, p.pronamespace
+                  FROM pg_catalog.pg_proc AS p
+                UNION ALL
+                SELECT 'TYPE ' OPERATOR(pg_catalog.||) t.oid::pg_catalog.regtype::pg_catalog.text,
+                       t.typacl, t.typowner, false, t.typnamespace
+                  FROM pg_catalog.pg_type AS t
+                UNION ALL
+                SELECT 'SCHEMA noetl', n.nspacl, n.nspowner, false, n.oid
+                  FROM pg_catalog.pg_namespace AS n) AS o
+         CROSS JOIN LATERAL pg_catalog.aclexplode(o.acl) AS a
+         WHERE o.namespace OPERATOR(pg_catalog.=) 'noetl'::pg_catalog.regnamespace
+           AND a.grantee OPERATOR(pg_catalog.<>) o.owner
+           AND (o.from_public OR a.grantee OPERATOR(pg_catalog.<>) 0::pg_catalog.oid)
+         GROUP BY 1
+    LOOP
+        EXECUTE command;
+    END LOOP;
+    REVOKE CREATE ON SCHEMA noetl FROM PUBLIC;
+END
+$$;
 
 SELECT pg_catalog.pg_extension_config_dump('noetl.catalog', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.catalog_catalog_id_seq', '');

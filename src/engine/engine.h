@@ -41,11 +41,11 @@ extern int	engine_catch_up(int64 execution_id);
  * Does what waits in noetl.pending and what the passing of time makes due: retries
  * become ready, expired leases are taken back, what exceeds its timeout fails.  Of
  * one execution or of all (0).  Returns the number of tasks that become ready.
- * Never waits for another session: what one is busy with is left to that session or to the next call.
- * asked: the caller wants decisions even while the broker is off, and has time.
- * *more: the call has done its portion, and something that is due is left.  What
- * fails of all executions (0) is recorded in noetl.reaper_failure; the failure of
- * one that is named is raised.
+ * Never waits for another session: what one is busy with is left to that session
+ * or to the next call.  asked: the caller wants decisions even while the broker is
+ * off, and has time.  *more: the call has done its portion, and something that is
+ * due is left.  What fails of all executions (0) is recorded in
+ * noetl.reaper_failure; the failure of one that is named is raised.
  */
 extern int	engine_reap(int64 execution_id, bool asked, bool *more);
 
@@ -95,5 +95,11 @@ extern void engine_describe_end(const Execution *execution, const char *status,
  * lock.  Returns the number of tasks that are enqueued.
  */
 extern int	engine_decide_child_end(int64 execution_id, const ChildEnd *end);
+
+/*
+ * Returns the role that started an execution, by its execution_start; in_row: the
+ * role in its row, InvalidOid when there is none.  Raises when that is unknown.
+ */
+extern Oid	engine_started_by(const Event *start, Oid in_row);
 
 #endif							/* NOETL_ENGINE_ENGINE_H */

@@ -91,7 +91,7 @@ extern void values_init(ValueContext *values, Store *store, BrokerState *state,
 
 /* Stores an event that the broker emits; the triggers leave it as it is. */
 extern void write_own_event(Store *store, const Event *event);
-/* Is the row of a trigger the one that write_own_event() is storing? */
+/* Returns whether the row of a trigger is the one that write_own_event() is storing. */
 extern bool is_own_event(TupleTableSlot *slot);
 /*
  * Decides on a stored event; the caller holds the execution lock.  newest: no
@@ -103,7 +103,7 @@ extern int	evaluate_event(Store *store, const Event *event, bool newest);
  * Decides on the time of an open run that has come (see broker_run_due).
  * Returns the number of tasks that are enqueued.
  */
-extern int	evaluate_run_due(int64 execution_id, const char *step_name);
+extern int	evaluate_run_due(int64 execution_id, const char *step_name, int visit);
 /*
  * ValueSource.save.  Events that the statements insert into the execution that
  * is decided on wait until its decisions are written.
@@ -160,7 +160,7 @@ extern void event_assign_time(Store *store, Event *event);
 extern uint64 prepared_events;
 
 /*
- * Is a row history?  Rows that carry event_id, created_at and catalog_id and are
+ * Returns whether a row is history.  Rows that carry event_id, created_at and catalog_id and are
  * inserted as the tables' owner are brought back by pg_restore or replication:
  * they are stored as they are and nothing is decided.
  */
@@ -222,9 +222,9 @@ extern bool limited_must_wait(int64 execution_id);
 extern void execution_resolve(Event *event);
 /*
  * Writes the row of noetl.execution for a stored execution_start.  started_by:
- * the role on whose behalf the execution runs; NULL: the current role.
+ * the role on whose behalf the execution runs; InvalidOid: the current role.
  */
-extern void execution_insert(Store *store, const Event *event, const char *started_by);
+extern void execution_insert(Store *store, const Event *event, Oid started_by);
 /*
  * Renders the workload of an execution and stores it.  Returns NULL, or the text
  * of the error when a template fails.
@@ -244,7 +244,7 @@ extern void execution_get(Store *store, int64 execution_id, Execution *execution
  * subtransaction.  Returns false and sets *error when one fails.  Raises what
  * ends the transaction anyway (cancel, serialization failure).
  */
-extern bool save_execute(List *requests, const char *role, SaveError *error);
+extern bool save_execute(List *requests, Oid role, SaveError *error);
 
 /* ---- task_event.c ---- */
 

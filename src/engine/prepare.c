@@ -13,6 +13,7 @@
 #include "utils/timestamp.h"
 
 #include "engine/internal.h"
+#include "engine/role.h"
 
 /* The largest event_id that a client may choose: later events need larger ones */
 #define LARGEST_CHOSEN_ID	(PG_INT64_MAX - (INT64CONST(1) << 48))
@@ -100,9 +101,9 @@ event_assign_time(Store *store, Event *event)
 static void
 fill_node(Store *store, Event *event)
 {
+	TaskQuery	query = {event->node_name, event->visit, event->item, event->worker_id};
 	QueueRow	row;
 	const char *task_id;
-	int			item = event->item;
 
 	if (!event_type_is_about_run(event->type))
 	{
@@ -115,16 +116,16 @@ fill_node(Store *store, Event *event)
 		(event->node_id != NULL && event->node_type != NULL &&
 		 event->parent_event_id != 0))
 		return;
-	if (store_find_task(store, event->execution_id, event->node_name, item, &row))
+	if (store_find_task(store, event->execution_id, &query, &row))
 		task_id = row.node_id;
 	else
 	{
 		/* a worker that goes through all items reports each of them */
-		if (item < 0 ||
-			!store_find_task(store, event->execution_id, event->node_name, -1, &row))
+		query.item = -1;
+		if (event->item < 0 || !store_find_task(store, event->execution_id, &query, &row))
 			return;
 		task_id = row.node_id;
-		row.node_id = psprintf("%s[%d]", task_id, item);
+		row.node_id = psprintf("%s[%d]", task_id, event->item);
 	}
 	if (event->node_id == NULL)
 		event_set_node_id(event, row.node_id);
@@ -256,7 +257,8 @@ prepare_event(Store *store, Event *event, bool has_result)
 	else
 	{
 		event->started_by = GetUserNameFromId(GetUserId(), false);
-		event->annotation = json_text_object("started_by", event->started_by);
+		event->started_by_oid = GetUserId();
+		event->annotation = role_describe(GetUserId());
 	}
 	assign_time(store, event, fresh);
 	prepared_events++;
@@ -335,7 +337,10 @@ prepared_tuple(TriggerData *trigger, const Event *event)
 	return heap_modify_tuple(trigger->tg_trigtuple, desc, values, nulls, replace);
 }
 
-/* Is a row brought back by pg_restore or replication?  Nothing is decided on it. */
+/*
+ * Returns whether pg_restore or replication brings the row back; nothing is
+ * decided on such a row.
+ */
 bool
 event_is_history(const Event *event)
 {

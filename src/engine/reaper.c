@@ -82,6 +82,7 @@ static bool
 reap_lease(Store *store, const QueueRow *due)
 {
 	QueueRow	row;
+	TaskQuery	query;
 	Execution	execution;
 	TimestampTz now = GetCurrentTimestamp();
 
@@ -106,7 +107,11 @@ reap_lease(Store *store, const QueueRow *due)
 								 "lease expired", REAPED_LEASE);
 	else
 		return false;
-	return store_find_task(store, row.execution_id, row.node_name, row.item, &row) &&
+	query.node_name = row.node_name;
+	query.visit = node_id_visit(row.node_id, row.execution_id, row.node_name);
+	query.item = row.item;
+	query.worker_id = NULL;
+	return store_find_task(store, row.execution_id, &query, &row) &&
 		strcmp(row.status, "queued") == 0;
 }
 
@@ -148,7 +153,7 @@ reap_run(Store *store, const DueRun *due)
 	if (!lock_family(store, due->execution_id, &execution) || !execution.running ||
 		!store_run_is_due(store, due))
 		return 0;
-	return evaluate_run_due(due->execution_id, due->step_name);
+	return evaluate_run_due(due->execution_id, due->step_name, due->visit);
 }
 
 /* ---------------------------------------------------------------------------

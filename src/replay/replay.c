@@ -62,17 +62,15 @@ count_ancestors(Store *store, int64 parent_id)
 	return depth;
 }
 
-/* Returns the role on whose behalf an execution runs, by its start. */
-static const char *
-started_by(const Event *start)
+/* Returns the role that started an execution, by its start and its row, if there is one. */
+static Oid
+started_by(Store *store, const Event *start)
 {
-	if (start->started_by == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("the log of execution " INT64_FORMAT " does not say who started it",
-						start->execution_id),
-				 errdetail("Its execution_start event has no \"started_by\" in its meta.")));
-	return start->started_by;
+	Execution	row;
+
+	if (!store_get_execution(store, start->execution_id, &row))
+		row.started_by = InvalidOid;
+	return engine_started_by(start, row.started_by);
 }
 
 /* Creates the model of an execution from its execution_start. */
@@ -92,7 +90,7 @@ begin_model(Replay *replay, const Event *start)
 		execution->parent_event_id = start->parent_event_id;
 	execution->depth = count_ancestors(others, start->parent_execution_id);
 	execution->item = start->has_index ? start->current_index : -1;
-	execution->started_by = started_by(start);
+	execution->started_by = started_by(others, start);
 	execution->deadline = engine_deadline(start);
 	if (!catalog_describe(start->catalog_id, &execution->path, &execution->version))
 		ereport(ERROR,
@@ -148,7 +146,8 @@ lend_lease(const Replay *replay, BrokerState *state, const Event *event)
 	ListCell   *lc;
 
 	foreach(lc, state->runs)
-		if (own == NULL && ((Run *) lfirst(lc))->step == step)
+		if (own == NULL && ((Run *) lfirst(lc))->step == step &&
+			((Run *) lfirst(lc))->visit == event->visit)
 			own = (Run *) lfirst(lc);
 	if (own == NULL || !own->is_task)
 		return own;
@@ -162,7 +161,7 @@ lend_lease(const Replay *replay, BrokerState *state, const Event *event)
 	return own;
 }
 
-/* Did an execution that a worker has started become a child, by its log? */
+/* Returns whether an execution that a worker has started became a child, by its log. */
 static bool
 was_adopted(const Replay *replay, const ChildStart *child)
 {
@@ -255,7 +254,7 @@ decide_again(Replay *replay, const Event *event)
 		state.runs = model_load_runs(replay->model);
 		if (event->item >= 0)
 			state.item = model_load_item(replay->model, event_step(replay, event),
-										 event->item);
+										 event->visit, event->item);
 		own = lend_lease(replay, &state, event);
 		broker_decide(&state, event);
 	}
@@ -263,7 +262,7 @@ decide_again(Replay *replay, const Event *event)
 		follow_decisions(replay, &state, event, own);
 }
 
-/* Did the broker decide on an event? */
+/* Returns whether the broker decided on an event. */
 static bool
 was_decided(const Replay *replay, const Event *event)
 {
@@ -279,7 +278,7 @@ was_decided(const Replay *replay, const Event *event)
  * ---------------------------------------------------------------------------
  */
 
-/* Is an event the first that followed from the end of a child?  Fills in *end. */
+/* Returns whether an event is the first that followed from the end of a child; fills in *end. */
 static bool
 tells_child_end(const Replay *replay, const ModelRow *row, const Event *event, ChildEnd *end)
 {
@@ -290,7 +289,8 @@ tells_child_end(const Replay *replay, const ModelRow *row, const Event *event, C
 		event->ended_child == 0 || event->parent_event_id != row->run.started_event_id)
 		return false;
 	child = model_find_child(replay->model, event->ended_child);
-	if (child == NULL || child->key.step != row->key.step)
+	if (child == NULL || child->key.step != row->key.step ||
+		child->key.visit != row->key.visit)
 		return false;
 	memset(end, 0, sizeof(ChildEnd));
 	end->execution_id = event->ended_child;
@@ -325,7 +325,7 @@ tells_spawned_end(const Replay *replay, const ModelRow *row, const Event *event,
 	return true;
 }
 
-/* Is an event the first that followed from the due time of a run? */
+/* Returns whether an event is the first that followed from the due time of a run. */
 static bool
 tells_run_due(const ModelRow *row, const Event *event)
 {
@@ -359,7 +359,7 @@ static bool
 decide_message(Replay *replay, const Event *event)
 {
 	int			step = event_step(replay, event);
-	ModelRow   *row = step < 0 ? NULL : model_find_run(replay->model, step);
+	ModelRow   *row = step < 0 ? NULL : model_find_run(replay->model, step, event->visit);
 	BrokerState state;
 	ChildEnd	end;
 	bool		child_ended;
@@ -386,7 +386,7 @@ decide_message(Replay *replay, const Event *event)
 		replay->children_over = false;
 	}
 	else
-		broker_run_due(&state, step);
+		broker_run_due(&state, step, row->key.visit);
 	if (replay->broken == NULL && !replay->places[replay->here].recalled)
 		replay_event_vain(replay, event, "nothing led to it");
 	if (replay->broken == NULL)
@@ -487,13 +487,13 @@ replay_execution(Replay *replay, int64 execution_id, Comparison *comparison)
 static ModelRow *
 waiting_run(const Replay *replay, const ModelChild *child)
 {
-	ModelRow   *row = model_find_run(replay->model, child->key.step);
+	ModelRow   *row = model_find_run(replay->model, child->key.step, child->key.visit);
 
 	return row != NULL && row->run.state == RUN_OPEN &&
 		row->run.started_event_id == child->parent_event_id ? row : NULL;
 }
 
-/* Was a child started by a worker?  Of such children the end of the last counts. */
+/* Returns whether a worker started a child; of such children the end of the last counts. */
 static bool
 is_spawned(const Replay *replay, const ModelChild *child)
 {
@@ -553,23 +553,18 @@ unheard_children(Replay *replay)
 		const Step *step = &replay->model->playbook->steps[child->key.step];
 		ModelRow   *row = waiting_run(replay, child);
 		ChildEnd   *end = palloc(sizeof(ChildEnd));
-		Execution	execution;
-		const char *status;
-		const char *error;
-		Jsonb	   *result;
+		ExecutionEnd ended;
 		JsonBuilder builder;
 		JsonbValue	value;
 
-		if (row->settled ||
-			!store_get_end(replay->store, child->execution_id, &execution, &status, &result,
-						   &error))
+		if (row->settled || !store_get_end(replay->store, child->execution_id, &ended))
 			continue;
 		row->settled = is_spawned(replay, child);
-		engine_describe_end(&execution, status, result, error, 0, end);
+		engine_describe_end(&ended.execution, ended.status, ended.result, ended.error, 0, end);
 		ends = lappend(ends, end);
 		json_begin_object(&builder);
 		json_add_int(&builder, "child_execution_id", child->execution_id);
-		json_add_text(&builder, "status", status);
+		json_add_text(&builder, "status", ended.status);
 		json_end_object(&builder, &value);
 		comparison_report(replay->comparison, "event",
 						  node_key(replay->execution_id,
