@@ -394,7 +394,7 @@ repeat_list(Eval *ev, const Value *list, int64 times)
 		memcpy(items + i * n, from, n * sizeof(Value));
 	result = value_list(times * n, items);
 	result.kind = list->kind;
-	value_check_memory(&ev->budget);
+	value_check_memory();
 	return result;
 }
 
@@ -410,7 +410,7 @@ concat_lists(Eval *ev, const Value *a, const Value *b)
 	memcpy(items + seq_count(a), seq_items(b), seq_count(b) * sizeof(Value));
 	result = value_list(n, items);
 	result.kind = a->kind;
-	value_check_memory(&ev->budget);
+	value_check_memory();
 	return result;
 }
 

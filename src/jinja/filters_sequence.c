@@ -406,7 +406,7 @@ batch_next(Budget *budget, Iterator *base, Value *item)
 		row = repalloc_huge(row, g->size * sizeof(Value));
 		while (count < g->size)
 			row[count++] = g->fill;
-		value_check_memory(budget);
+		value_check_memory();
 	}
 	*item = value_list(count, row);
 	return true;
@@ -597,7 +597,7 @@ jinja_filter_sort(Eval *ev, const Value *argv, const CallArgs *call)
 		items[i].value = seq_items(&list)[i];
 		items[i].position = i;
 	}
-	value_check_memory(&ev->budget);
+	value_check_memory();
 	sort_by_key(&ev->budget, items, count, jinja_argument_int(&argv[1], 0) != 0);
 	return sorted_list(items, count);
 }
