@@ -295,7 +295,7 @@ loop_method_changed(Eval *ev, const Value *argv, const CallArgs *call)
 	if (value_given(&loop->last_changed) &&
 		value_equal(&ev->budget, &loop->last_changed, &value))
 		return value_bool(false);
-	loop->last_changed = value;
+	loop->last_changed = jinja_keep(ev, &value, GetMemoryChunkContext(loop));
 	return value_bool(true);
 }
 
