@@ -384,15 +384,6 @@ jinja_loop_attribute(Budget *budget, Loop *loop, const char *name, int length,
 	return true;
 }
 
-/* Frees a scope that no value refers to. */
-static void
-free_frame(Frame *frame)
-{
-	if (frame->bindings)
-		pfree(frame->bindings);
-	pfree(frame);
-}
-
 /*
  * Runs the body of a loop for each item, or the else part when there is no
  * item.
@@ -434,16 +425,19 @@ run_loop(Eval *ev, const TemplateNode *node, const Value *iterable, int depth0)
 	while (jinja_loop_advance(&ev->budget, loop, &item))
 	{
 		int64		closures = ev->closures;
-		Frame	   *frame = jinja_push_frame(ev, &node->hidden);
+		Level		level;
 
 		empty = false;
+		jinja_begin_level(ev, &level);
+		jinja_push_frame(ev, &node->hidden);
 		assign_target(ev, node->left, &item);
 		if (loop_name >= 0)
 			bind_value(ev->frame, loop_name, &loop_value);
 		jinja_exec(ev, &node->body);
 		ev->frame = outer;
-		if (ev->closures == closures)
-			free_frame(frame);
+		if (ev->closures != closures)
+			level.kept = true;
+		jinja_end_level(ev, &level);
 	}
 	if (empty && node->orelse.count > 0)
 	{

@@ -8,7 +8,6 @@
 #ifndef NOETL_JINJA_INTERNAL_H
 #define NOETL_JINJA_INTERNAL_H
 
-#include "common/name_table.h"
 #include "jinja/jinja.h"
 #include "value/value.h"
 
@@ -346,7 +345,8 @@ struct Eval
 	StringInfo	out;
 	int64		closures;		/* values made so far that refer to a frame */
 	Level	   *level;
-	MemoryContext spare;		/* empty context of a level, or NULL */
+	int			nspares;
+	MemoryContext spares[4];	/* empty contexts for levels */
 	int			next_growing;
 	Growing		growing[GROWING];
 };

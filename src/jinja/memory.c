@@ -2,8 +2,8 @@
  * jinja/memory.c
  *		What an evaluation frees before it ends.
  *
- * A statement runs in a memory context of its own, a Level, that is emptied
- * when the statement ends.  A value that outlives the statement (the value of
+ * A statement, and each round of a loop, runs in a memory context of its own, a
+ * Level, that is emptied at its end.  A value that outlives the level (the value of
  * a name, of a namespace) is copied out of it; where a copy costs more than it
  * frees, or the value has an identity, the level is kept until the evaluation
  * ends.
@@ -25,9 +25,9 @@
 void
 jinja_begin_level(Eval *ev, Level *level)
 {
-	level->context = ev->spare;
-	ev->spare = NULL;
-	if (level->context == NULL)
+	if (ev->nspares > 0)
+		level->context = ev->spares[--ev->nspares];
+	else
 		level->context = AllocSetContextCreate(ev->budget.context, "template statement",
 											   ALLOCSET_START_SMALL_SIZES);
 	level->kept = false;
@@ -44,12 +44,12 @@ jinja_end_level(Eval *ev, Level *level)
 	ev->level = level->outer;
 	if (level->kept)
 		return;
-	if (ev->spare != NULL)
+	if (ev->nspares == lengthof(ev->spares))
 		MemoryContextDelete(level->context);
 	else
 	{
 		MemoryContextReset(level->context);
-		ev->spare = level->context;
+		ev->spares[ev->nspares++] = level->context;
 	}
 }
 

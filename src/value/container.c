@@ -107,7 +107,9 @@ dict_index(ValueDict *dict)
 		dict->nbuckets *= 2;
 	if (dict->buckets != NULL)
 		pfree(dict->buckets);
-	dict->buckets = MemoryContextAllocExtended(GetMemoryChunkContext(dict), dict->nbuckets * sizeof(int32), MCXT_ALLOC_HUGE);
+	dict->buckets = MemoryContextAllocExtended(GetMemoryChunkContext(dict),
+											   dict->nbuckets * sizeof(int32),
+											   MCXT_ALLOC_HUGE);
 	memset(dict->buckets, -1, dict->nbuckets * sizeof(int32));
 	for (i = 0; i < dict->count; i++)
 	{

@@ -471,7 +471,7 @@ reading_cost(const char *s, int length)
 		else if (!quoted && (s[i] == '[' || s[i] == '{'))
 			values += 3;
 	}
-	return values * 3 * sizeof(JsonbValue) + (Size) length * 2;
+	return values * 6 * sizeof(JsonbValue) + (Size) length * 2;
 }
 
 /*

@@ -649,13 +649,17 @@ append_mapped(StringInfo buf, const Value *s, int pos, uint32 c, int used, CaseM
 	int			n;
 	int			i;
 
-	bounds_work(15);
 	if (c < 128)
 	{
-		(void) unicode_map(map, c, to);
-		appendStringInfoCharMacro(buf, (char) to[0]);
+		bounds_work(4);
+		if (map == CASE_UPPER || map == CASE_TITLE)
+			c -= c >= 'a' && c <= 'z' ? 'a' - 'A' : 0;
+		else
+			c += c >= 'A' && c <= 'Z' ? 'a' - 'A' : 0;
+		appendStringInfoCharMacro(buf, (char) c);
 		return;
 	}
+	bounds_work(25);
 	if (map == CASE_LOWER && c == 0x3A3)
 	{
 		utext_append_char(buf, is_final_sigma(s, pos, pos + used) ? 0x3C2 : 0x3C3);

@@ -30,7 +30,6 @@
 #include "utils/jsonb.h"
 #include "utils/numeric.h"
 
-#include "common/bounds.h"
 #include "common/common.h"
 #include "value/unicode.h"
 
