@@ -7,7 +7,7 @@
 
 #include "api/names_scope.h"
 
-/* Is a name one of those of the action's result? */
+/* Returns whether a name is one of those of the action's result. */
 static bool
 is_result(const NamesScope *scope, const char *name, int length)
 {

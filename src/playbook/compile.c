@@ -412,6 +412,7 @@ static void
 compile_steps(Compiler *compiler)
 {
 	Playbook   *playbook = compiler->playbook;
+	EdgeList	edges;
 	int			i;
 
 	playbook->steps[playbook->entry].is_entry = true;
@@ -430,6 +431,10 @@ compile_steps(Compiler *compiler)
 	playbook_check_idle_tasks(compiler);
 	if (compiler->graph_broken)
 		return;
-	graph_analyse(playbook);
+	graph_list_edges(playbook, &edges);
+	graph_analyse(playbook, &edges);
+	playbook_resolve_joins(compiler, &edges);
+	pfree(edges.first);
+	pfree(edges.targets);
 	playbook_lint_graph(compiler);
 }
