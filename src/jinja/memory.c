@@ -21,10 +21,21 @@
 /* Up to so many items a list is copied; a longer one keeps its level. */
 #define SMALL_LIST	16
 
-/* Opens a level; every allocation until jinja_end_level goes there. */
+/* An evaluation that holds no more memory than this frees none before its end. */
+#ifndef SMALL_EVALUATION
+#define SMALL_EVALUATION	(32 * 1024)
+#endif
+
+/*
+ * Opens a level; every allocation until jinja_end_level goes there.  In a small
+ * evaluation the level stays without a context, and nothing changes.
+ */
 void
 jinja_begin_level(Eval *ev, Level *level)
 {
+	level->context = NULL;
+	if (ev->level == NULL && ev->budget.context->mem_allocated <= SMALL_EVALUATION)
+		return;
 	if (ev->nspares > 0)
 		level->context = ev->spares[--ev->nspares];
 	else
@@ -40,6 +51,8 @@ jinja_begin_level(Eval *ev, Level *level)
 void
 jinja_end_level(Eval *ev, Level *level)
 {
+	if (level->context == NULL)
+		return;
 	MemoryContextSwitchTo(level->saved);
 	ev->level = level->outer;
 	if (level->kept)

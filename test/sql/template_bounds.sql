@@ -72,8 +72,9 @@ SELECT pg_temp.try(t) FROM unnest(ARRAY[
 SELECT pg_temp.try('{{ 1' || repeat(' + 1', 100000) || ' }}');
 RESET noetl.template_max_memory;
 
--- A value that is kept is the value, however it was kept.
-SELECT pg_temp.try(t, '{"d": {"k": [1, {"x": "y"}]}}') FROM unnest(ARRAY[
+-- A value that is kept is the value, however it was kept.  Only an evaluation
+-- that is not small frees anything before its end.
+SELECT pg_temp.try('{% set filler = "x" * 50000 %}' || t, '{"d": {"k": [1, {"x": "y"}]}}') FROM unnest(ARRAY[
   '{% set ns = namespace(a="a") %}{% set b = ns.a %}{% for i in range(3) %}{% set ns.a = ns.a ~ i %}{% set ns.b = ns.a ~ "!" %}{% endfor %}{{ b }} {{ ns.a }} {{ ns.b }}',
   '{% set ns = namespace(l=[[0]], m=[]) %}{% for i in range(3) %}{% set l = ns.l %}{% set ns.l = ns.l + [[i|string ~ "x"]] %}{% set ns.m = l + ["?"] %}{% endfor %}{{ ns.l }} {{ ns.m }}',
   '{% set ns = namespace(x=none) %}{% for i in range(20) %}{% for j in [i] %}{% set ns.x = [("v" ~ i)|upper, d.k|last] %}{% endfor %}{% endfor %}{{ ns.x }}',
