@@ -36,9 +36,10 @@ SELECT count(*) AS cases, count(*) FILTER (WHERE found IS DISTINCT FROM expected
                         UNION ALL SELECT repeat('aab', length) FROM generate_series(1, 30, 3) length) needles) results;
 RESET statement_timeout;
 
--- An evaluation that takes too long ends by itself, at a position.
+-- An evaluation that takes too long ends by itself, at a position; which one
+-- that is depends on the machine.
 SET noetl.template_max_time = '100ms';
-SELECT pg_temp.try(t) FROM unnest(ARRAY[
+SELECT regexp_replace(pg_temp.try(t), 'column \d+', 'column …') FROM unnest(ARRAY[
   E'first line\n{% for i in range(1000000) %}{{ "x"*50000 }}{% endfor %}',
   '{{ range(1000000)|map("string")|map("center", 3000)|select("eq", "b")|list }}',
   '{% macro f(n) %}{% if n %}{{ f(n-1) }}{{ f(n-1) }}{% endif %}{% endmacro %}{{ f(18) }}{{ f(18) }}',
