@@ -324,7 +324,7 @@ breaks_after_hyphen(const Wrapper *w, int pos)
 {
 	const uint32 *c = w->chars;
 	bool		before = (pos >= 2 && is_letter(c[pos - 1]) && is_letter(c[pos - 2])) ||
-		(pos >= 3 && is_word_or_punctuation(c[pos - 1]) && c[pos - 2] == '-' &&
+		(pos >= 3 && is_letter(c[pos - 1]) && c[pos - 2] == '-' &&
 		 is_letter(c[pos - 3]));
 	int			next = pos + 1;
 

@@ -101,6 +101,6 @@ SELECT pg_temp.try(t, '{"x": {"_id": 7, "__c": {"_d": 8}}}') FROM unnest(ARRAY[
   '{{ "  a b  c  ".split(none, 1) }} {{ "  a b  c  ".rsplit(none, 1) }} {{ "  a  ".split(none, 0) }}',
   '{{ (-0.0)|round(-1)|string }} {{ (-3.0)|round(-1)|string }} {{ -4.0|round(-1)|string }}',
   '{{ []|tojson(10**9) }} {{ 1|tojson(10**9) }}', '{{ [1]|tojson(10**9) }}',
-  '{{ [1]|tojson(1200)|length }}',
+  '{{ [1]|tojson(1200)|length }}', '{{ "ab-3-cd a-b-cd"|wordwrap(7) }} {{ "aa-٣-bb a-²-cd"|wordwrap(7) }}',
   '{{ (10**19000).bit_length() }} {{ (10**19000).bit_count() }} {{ "%x"|format(10**40) }} {{ "{:o} {:b}".format(10**20, 5) }}'
 ]) AS t;
