@@ -59,6 +59,7 @@ extern int no_such_variable
 #define LOCK_CLASS_EXECUTION	0x6e03	/* deciding on an execution */
 #define LOCK_CLASS_WAITERS		0x6e04	/* idle workers */
 
+#include "common/bounds.h"
 #include "common/double_text.h"
 #include "common/guc.h"
 #include "common/json_build.h"
