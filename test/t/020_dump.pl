@@ -92,7 +92,7 @@ foreach my $way (@ways)
 }
 
 # Of the schema alone, as doc/operations.md says.
-foreach my $options ([ '-e', 'noetl', '-n', 'noetl' ], [ '--load-via-partition-root', '-n', 'noetl' ])
+foreach my $options ([ '-e', 'noetl', '-n', 'noetl' ], [ '-a', '-e', 'noetl', '-t', 'noetl.event*' ])
 {
 	my $file = $node->basedir . '/schema.dump';
 	$node->command_ok([ 'pg_dump', @$options, '-f', $file, $node->connstr('source') ],
