@@ -772,6 +772,15 @@ AS $$
 $$;
 COMMENT ON FUNCTION noetl.span(interval) IS 'a duration in words, rounded down';
 
+CREATE FUNCTION noetl.some_of(words text[]) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT array_to_string(words[1:20], ', ')
+           || CASE WHEN cardinality(words) > 20 THEN format(' and %s more', cardinality(words) - 20) ELSE '' END
+$$;
+COMMENT ON FUNCTION noetl.some_of(text[]) IS 'the first 20 words, and how many more there are';
+
 CREATE VIEW noetl.worker AS
     SELECT r.name AS worker_id,
            ARRAY(SELECT t FROM jsonb_object_keys(CASE jsonb_typeof(r.capabilities -> 'types')
@@ -991,13 +1000,13 @@ AS $$
                 WHEN NOT EXISTS (SELECT FROM takers AS t WHERE t.alive)
                 THEN format('No worker has asked for type "%s" for %s; worker "%s" was the last.', task.node_type,
                             noetl.span(clock_timestamp() - last.at), last.worker_id)
-                ELSE format('%s of type "%s"; %s tasks of this type are ahead of this one.',
+                ELSE format('%s of type "%s"; tasks of this type ahead of this one: %s.',
                             CASE n.alive WHEN 1 THEN format('Worker "%s" takes tasks', last.worker_id)
                                          ELSE n.alive || ' workers take tasks' END,
                             task.node_type,
                             CASE ahead.n WHEN 1000 THEN '1000 or more' ELSE ahead.n::text END) END,
            CASE WHEN EXISTS (SELECT FROM takers AS t WHERE t.alive) THEN
-                     CASE WHEN ahead.n = 0 THEN 'The worker may be busy with other tasks: see noetl.worker.'
+                     CASE WHEN ahead.n = 0 THEN 'The workers may be busy with other tasks: see noetl.worker.'
                           ELSE 'Start more workers, or give the step a higher priority.' END
                 WHEN near.type IS NOT NULL
                 THEN format('Workers ask for "%s": correct the type of the step, or start a worker for "%s".',
@@ -1026,12 +1035,12 @@ AS $$
          WHERE r.execution_id = run.execution_id
            AND (r.step_name, r.visit) IS DISTINCT FROM (run.step_name, run.visit)
     ), awaited AS (
-        SELECT string_agg(l.step || CASE WHEN l.visit > 1 THEN format(' (visit %s)', l.visit) ELSE '' END
-                          || ' (' || l.state || ')', ', ' ORDER BY l.step, l.visit) AS steps
+        SELECT noetl.some_of(array_agg(l.step || CASE WHEN l.visit > 1 THEN format(' (visit %s)', l.visit) ELSE '' END
+                                       || ' (' || l.state || ')' ORDER BY l.step, l.visit)) AS steps
           FROM live AS l
          WHERE noetl.join_awaits(catalog_id, run.step_name, l.step, l.state = 'waiting')
     ), arrived AS (
-        SELECT string_agg(DISTINCT a ->> 'from', ', ' ORDER BY a ->> 'from') AS steps
+        SELECT noetl.some_of(array_agg(DISTINCT a ->> 'from' ORDER BY a ->> 'from')) AS steps
           FROM jsonb_array_elements(run.arrivals) AS a
     )
     SELECT coalesce('branches that can still arrive: ' || awaited.steps, 'nothing'),
@@ -1090,9 +1099,12 @@ AS $$
                 WHEN child.oldest IS NOT NULL THEN format('child executions: %s running', child.running)
                 ELSE 'child executions or items' END,
            concat_ws(' ',
-               format('%s of %s items are done, %s of them failed.', items.done, items.total, items.failed),
-               format('Child executions: %s running, %s ended, %s of them failed or cancelled; the oldest that runs is %s.',
-                      child.running, child.n - child.running, child.failed, child.oldest),
+               CASE WHEN items.total IS NOT NULL
+                    THEN format('%s of %s items are done, %s of them failed.', items.done, items.total, items.failed) END,
+               CASE WHEN child.n > 0
+                    THEN format('Child executions: %s running, %s ended, %s of them failed or cancelled%s.', child.running,
+                                child.n - child.running, child.failed,
+                                coalesce('; the oldest that runs is ' || child.oldest, '')) END,
                CASE WHEN task.n > 0 THEN format('Items in flight: %s leased%s, %s ready, %s waiting for the next attempt.',
                       task.leased, coalesce(' by ' || left(task.workers, 200), ''), task.ready, task.retry) END,
                CASE WHEN task.leased = 0 THEN queued.detail END),
@@ -1136,7 +1148,7 @@ CREATE FUNCTION noetl.why(execution_id bigint)
     RETURNS TABLE (step text, state text, since timestamptz, due timestamptz,
                    waits_for text, detail text, hint text)
     LANGUAGE sql STABLE STRICT SECURITY DEFINER PARALLEL RESTRICTED
-    SET search_path = pg_catalog, pg_temp
+    SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO'
 AS $$
     WITH x AS (
         SELECT * FROM noetl.execution AS e WHERE e.execution_id = why.execution_id
@@ -1174,8 +1186,8 @@ AS $$
           FROM noetl.why_locked(why.execution_id) AS l
         UNION ALL
         SELECT 2, NULL, 'pending', p.since, NULL, 'noetl.enqueue_next()',
-               format('%s events are stored and not decided yet%s.', p.n,
-                      coalesce('; noetl.broker is off in ' || concat_ws(', ', b.here, b.there), '')),
+               format('Events that are stored and not decided yet: %s%s.', p.n,
+                      coalesce('; noetl.broker is off in ' || nullif(concat_ws(', ', b.here, b.there), ''), '')),
                concat_ws(' ', CASE WHEN b.there IS NOT NULL OR b.here IS NOT NULL THEN 'Set noetl.broker = on;' END,
                          'SELECT noetl.enqueue_next() decides them.')
           FROM pending AS p, broker AS b, x

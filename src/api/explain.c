@@ -39,7 +39,7 @@ static const StateColour state_colours[] = {
 	{"open", "#d3f0f2", "#0f6d75"},
 };
 
-/* Returns what a step is in, in words: "completed, 2 visits, 3 attempts, 0.2 s"; or NULL. */
+/* Returns the state of a step in words: "completed, 2 visits, 0.2 s"; or NULL. */
 static char *
 progress_text(const GraphNode *node)
 {
@@ -108,7 +108,8 @@ append_text_step(StringInfo out, const Graph *graph, int index, int *edge)
 		append_line(out, graph->nodes[graph->edges[*edge].to].step->name, 512);
 		if (label)
 		{
-			appendStringInfoString(out, graph->edges[*edge].kind == GRAPH_EDGE_NEXT ? "  when " : "  ");
+			appendStringInfoString(out, graph->edges[*edge].kind == GRAPH_EDGE_NEXT ?
+								   "  when " : "  ");
 			append_line(out, label, 200);
 		}
 		appendStringInfoChar(out, '\n');

@@ -175,6 +175,13 @@ graph_load_progress(Graph *graph, int64 execution_id)
 		node->took = graph_value(row, 7);
 		node->error = graph_value(row, 8);
 	}
+	/* the entry leaves no event where it has nothing to do */
+	if (graph->nodes[graph->playbook->entry].state == NULL && SPI_processed > 0)
+	{
+		graph->nodes[graph->playbook->entry].state = "completed";
+		graph->nodes[graph->playbook->entry].visits = 1;
+		graph->nodes[graph->playbook->entry].attempts = 1;
+	}
 }
 
 /* ---------------------------------------------------------------------------

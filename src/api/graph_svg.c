@@ -78,10 +78,9 @@ node_y(const GraphNode *node)
 	return MARGIN / 2 + node->layer * LAYER_HEIGHT;
 }
 
-/* Appends the line of an edge; *label_x and *label_y get the place of its label. */
+/* Appends the line of an edge. */
 static void
-append_edge_path(StringInfo out, const Graph *graph, int index, double centre,
-				 double *label_x, double *label_y)
+append_edge_path(StringInfo out, const Graph *graph, int index, double centre)
 {
 	const GraphEdge *edge = &graph->edges[index];
 	const GraphNode *from = &graph->nodes[edge->from];
@@ -92,8 +91,6 @@ append_edge_path(StringInfo out, const Graph *graph, int index, double centre,
 	double		y2 = node_y(to);
 	double		side;
 
-	*label_x = (x1 + x2) / 2;
-	*label_y = (y1 + y2) / 2 + 4;
 	if (to->layer == from->layer + 1)
 		appendStringInfo(out, "M%.0f %.0fC%.0f %.0f %.0f %.0f %.0f %.0f", x1, y1,
 						 x1, y1 + 28, x2, y2 - 28, x2, y2);
@@ -101,7 +98,6 @@ append_edge_path(StringInfo out, const Graph *graph, int index, double centre,
 	{
 		side = (x1 + x2) / 2 + (x2 >= x1 ? 1 : -1) * (COLUMN_WIDTH / 2.0 - 8 + index % 4 * 5) *
 			(Abs(x1 - x2) < 1 ? 1 : 0);
-		*label_x = side;
 		appendStringInfo(out, "M%.0f %.0fC%.0f %.0f %.0f %.0f %.0f %.0fS%.0f %.0f %.0f %.0f",
 						 x1, y1, x1, y1 + 40, side, y1 + 16, side, (y1 + y2) / 2,
 						 x2, y2 - 40, x2, y2);
@@ -114,25 +110,23 @@ append_edge_path(StringInfo out, const Graph *graph, int index, double centre,
 		y1 -= NODE_HEIGHT / 2.0;
 		y2 += NODE_HEIGHT / 2.0;
 		side = Max(x1, x2) + 24 + index % 3 * 5;
-		*label_x = side;
-		*label_y = (y1 + y2) / 2;
 		appendStringInfo(out, "M%.0f %.0fC%.0f %.0f %.0f %.0f %.0f %.0f", x1, y1,
 						 side, y1, side, y2, x2, y2);
 	}
 }
 
-/* Appends an edge with its label. */
+/* Appends an edge. */
 static void
 append_edge(StringInfo out, const Graph *graph, int index, double centre)
 {
 	const GraphEdge *edge = &graph->edges[index];
 	const char *label = graph_edge_label(edge);
-	double		x;
-	double		y;
 
-	appendStringInfo(out, "<path class=\"edge%s%s\" marker-end=\"url(#arrow)\" d=\"",
-					 edge->kind == GRAPH_EDGE_ERROR ? " on-error" : "", edge->back ? " back" : "");
-	append_edge_path(out, graph, index, centre, &x, &y);
+	appendStringInfo(out, "<path class=\"edge%s%s%s\" marker-end=\"url(#arrow)\" d=\"",
+					 edge->kind == GRAPH_EDGE_ERROR ? " on-error" : "", edge->back ? " back" : "",
+					 graph->nodes[edge->to].layer - graph->nodes[edge->from].layer > 3 ?
+					 " long" : "");
+	append_edge_path(out, graph, index, centre);
 	appendStringInfoString(out, "\"><title>");
 	html_append(out, graph->nodes[edge->from].step->name);
 	appendStringInfoString(out, " \xe2\x86\x92 ");
@@ -143,11 +137,36 @@ append_edge(StringInfo out, const Graph *graph, int index, double centre)
 		append_cut(out, label, 500);
 	}
 	appendStringInfoString(out, "</title></path>\n");
-	if (label == NULL || graph->nnodes > MAX_LABELLED)
-		return;
-	appendStringInfo(out, "<text class=\"label\" x=\"%.0f\" y=\"%.0f\">", x, y);
-	append_cut(out, label, 22);
-	appendStringInfoString(out, "</text>\n");
+}
+
+/*
+ * Appends the labels of the edges below the steps that the edges leave, at most
+ * two for a step.
+ */
+static void
+append_labels(StringInfo out, const Graph *graph, double centre)
+{
+	int			from = -1;
+	int			count = 0;
+
+	for (int i = 0; i < graph->nedges; i++)
+	{
+		const GraphEdge *edge = &graph->edges[i];
+		const char *label = graph_edge_label(edge);
+		double		x1 = node_x(&graph->nodes[edge->from], centre);
+		double		x2 = node_x(&graph->nodes[edge->to], centre);
+
+		if (edge->from != from)
+			count = 0;
+		from = edge->from;
+		if (label == NULL || ++count > 2)
+			continue;
+		appendStringInfo(out, "<text class=\"label\" x=\"%.0f\" y=\"%.0f\">",
+						 x1 + Max(-60, Min(60, (x2 - x1) / 4)),
+						 node_y(&graph->nodes[edge->from]) + NODE_HEIGHT + 5 + 13 * count);
+		append_cut(out, label, 24);
+		appendStringInfoString(out, "</text>\n");
+	}
 }
 
 /* Appends a step as a box with its name, its kind and its state. */
@@ -204,5 +223,7 @@ graph_append_svg(StringInfo out, const Graph *graph)
 		append_edge(out, graph, i, width / 2);
 	for (int i = 0; i < graph->nnodes; i++)
 		append_node(out, &graph->nodes[i], width / 2);
+	if (graph->nnodes <= MAX_LABELLED)
+		append_labels(out, graph, width / 2);
 	appendStringInfoString(out, "</svg>\n");
 }

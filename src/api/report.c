@@ -23,15 +23,20 @@ PG_FUNCTION_INFO_V1(noetl_report);
 
 /* A value as text that fits the page: its first 4,000 characters, and its size. */
 #define VALUE(column) \
-	"CASE WHEN pg_column_size(" column ") > 1000000 THEN NULL ELSE left(jsonb_pretty(" column "), 4000) END, " \
-	"CASE WHEN pg_column_size(" column ") > 1000000 THEN pg_size_pretty(pg_column_size(" column ")::bigint)" \
-	" WHEN length(jsonb_pretty(" column ")) > 4000 THEN length(jsonb_pretty(" column ")) || ' characters' END"
+	"CASE WHEN pg_column_size(" column ") > 1000000 THEN NULL" \
+	" ELSE left(jsonb_pretty(" column "), 4000) END, " \
+	"CASE WHEN pg_column_size(" column ") > 1000000" \
+	" THEN pg_size_pretty(pg_column_size(" column ")::bigint)" \
+	" WHEN length(jsonb_pretty(" column ")) > 4000" \
+	" THEN length(jsonb_pretty(" column ")) || ' characters' END"
 
 #define TIME(column) "to_char(" column ", 'YYYY-MM-DD HH24:MI:SS.MSOF')"
 
 static const char execution_query[] =
 	"SELECT x.path, x.version, x.status, " TIME("x.started_at") ", " TIME("x.ended_at") ","
-	" noetl.span(coalesce(x.ended_at, clock_timestamp()) - x.started_at), x.started_by::text,"
+	" CASE WHEN coalesce(x.ended_at, clock_timestamp()) - x.started_at < interval '2 min'"
+	" THEN round(extract(epoch FROM coalesce(x.ended_at, clock_timestamp()) - x.started_at)::numeric, 3) || ' s'"
+	" ELSE noetl.span(coalesce(x.ended_at, clock_timestamp()) - x.started_at) END, x.started_by::text,"
 	" x.parent_execution_id, left(x.error, 4000), x.catalog_id,"
 	VALUE("x.result") ", " VALUE("w.data")
 	" FROM noetl.execution AS x LEFT JOIN noetl.workload AS w ON w.execution_id = x.execution_id"
@@ -103,13 +108,14 @@ append_limit_note(StringInfo out)
 static void
 append_head(StringInfo out, int64 execution_id)
 {
-	appendStringInfoString(out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+	appendStringInfoString(out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n"
+						   "<meta charset=\"utf-8\">\n"
 						   "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
 						   "<meta http-equiv=\"Content-Security-Policy\""
 						   " content=\"default-src 'none'; style-src 'unsafe-inline'\">\n<title>");
 	html_append(out, graph_value(0, 1));
-	appendStringInfo(out, " \xc2\xb7 " INT64_FORMAT "</title>\n<style>\n%s</style>\n</head>\n<body>\n<h1>",
-					 execution_id, report_style);
+	appendStringInfo(out, " \xc2\xb7 " INT64_FORMAT "</title>\n<style>\n%s</style>\n</head>\n"
+					 "<body>\n<h1>", execution_id, report_style);
 	html_append(out, graph_value(0, 1));
 	appendStringInfoChar(out, ' ');
 	append_tag(out, graph_value(0, 3));
@@ -133,10 +139,10 @@ append_head(StringInfo out, int64 execution_id)
 static void
 append_why(StringInfo out, int64 execution_id)
 {
-	graph_query("SELECT w.step, w.state, w.detail, w.hint FROM noetl.why($1) AS w LIMIT 100",
+	graph_query("SELECT w.step, w.state, w.detail, w.hint FROM noetl.why($1) AS w LIMIT 21",
 				execution_id);
 	appendStringInfoString(out, "<h2>What it waits for</h2>\n");
-	for (uint64 row = 0; row < SPI_processed; row++)
+	for (uint64 row = 0; row < Min(SPI_processed, 20); row++)
 	{
 		appendStringInfoString(out, "<div class=\"why\">");
 		append_tag(out, graph_value(row, 2));
@@ -156,6 +162,8 @@ append_why(StringInfo out, int64 execution_id)
 		}
 		appendStringInfoString(out, "</div>\n");
 	}
+	if (SPI_processed > 20)
+		appendStringInfoString(out, "<p class=\"note\">There is more: noetl.why() has all of it.</p>\n");
 }
 
 /* Appends the events that tell of errors. */
@@ -245,7 +253,8 @@ append_timeline(StringInfo out, int64 execution_id)
 				" " SHARE("t.queued_at - s.zero") ","
 				" " SHARE("coalesce(t.started_at, t.ended_at, clock_timestamp()) - t.queued_at") ","
 				" " SHARE("coalesce(t.started_at, t.ended_at) - s.zero") ","
-				" " SHARE("coalesce(t.ended_at, clock_timestamp()) - coalesce(t.started_at, t.ended_at)")
+				" " SHARE("coalesce(t.ended_at, clock_timestamp())"
+						  " - coalesce(t.started_at, t.ended_at)")
 				" FROM t, s", execution_id);
 	appendStringInfoString(out, "<h2>Timeline</h2>\n");
 	for (uint64 row = 0; row < SPI_processed; row++)
@@ -332,9 +341,9 @@ noetl_report(PG_FUNCTION_ARGS)
 	catalog_id = strtoll(graph_value(0, 10), NULL, 10);
 	for (int i = 0; i < 4; i++)
 		values[i] = graph_value(0, 11 + i);
+	append_errors(&out, execution_id);
 	if (running)
 		append_why(&out, execution_id);
-	append_errors(&out, execution_id);
 	append_graph(&out, catalog_id, execution_id);
 	append_timeline(&out, execution_id);
 	appendStringInfoString(&out, "<h2>Values</h2>\n");

@@ -36,7 +36,7 @@ static const char report_style[] =
 	".s-queued rect,.s-retry rect,.s-waiting rect{fill:var(--wait-bg);stroke:var(--wait)}\n"
 	".s-skipped rect,.s-abandoned rect,.s-cancelled rect{fill:var(--off-bg)}\n"
 	".s-none rect{stroke-dasharray:4 3}\n"
-	".edge{fill:none;stroke:var(--off);stroke-width:1.2;opacity:.8}.on-error{stroke:var(--bad);stroke-dasharray:5 3}\n"
+	".edge{fill:none;stroke:var(--off);stroke-width:1.2;opacity:.8}.long{opacity:.35}.on-error{stroke:var(--bad);stroke-dasharray:5 3}\n"
 	".back{stroke-dasharray:2 3}.tip{fill:var(--off)}\n"
 	".label{text-anchor:middle;font-size:11px;fill:var(--dim);paint-order:stroke;stroke:var(--panel);stroke-width:4px}\n"
 	".row{display:grid;grid-template-columns:minmax(8em,18%) 1fr minmax(10em,20%);gap:10px;align-items:center;"
@@ -48,7 +48,7 @@ static const char report_style[] =
 	"details{border-bottom:1px solid var(--line)}summary{cursor:pointer;padding:4px 0}\n"
 	"summary .at{color:var(--dim);font-variant-numeric:tabular-nums}\n"
 	"@media(max-width:640px){body{padding:10px}.row{grid-template-columns:1fr;gap:2px}"
-	"dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:6px}}\n"
+	"}\n"
 	"@media print{.graph,pre{max-height:none}}\n";
 
 #endif							/* NOETL_API_REPORT_STYLE_H */
