@@ -1,10 +1,10 @@
 \echo Use "CREATE EXTENSION noetl" to load this file. \quit
 
 -- ---------------------------------------------------------------------------
--- Tables (store.c)
+-- Tables (src/store)
 -- ---------------------------------------------------------------------------
 
--- Anybody may name the schema; what is in it is protected piece by piece.
+-- The right to use the schema gives no right on what it contains.
 GRANT USAGE ON SCHEMA noetl TO PUBLIC;
 
 CREATE SEQUENCE noetl.id_seq AS integer MINVALUE 0 START 0 MAXVALUE 4095 CYCLE;
@@ -40,13 +40,13 @@ CREATE TABLE noetl.execution (
     deadline            timestamptz
 );
 COMMENT ON TABLE noetl.execution IS
-    'one row per execution: written at its start and at its end, never in between';
+    'one row per execution, written at its start and at its end only';
 COMMENT ON COLUMN noetl.execution.parent_event_id IS
-    'of a child: the step_started of the parent''s step';
-COMMENT ON COLUMN noetl.execution.depth IS 'how many ancestors it has; noetl.max_depth bounds it';
-COMMENT ON COLUMN noetl.execution.current_index IS 'of a child that an iterator started: its item';
-COMMENT ON COLUMN noetl.execution.started_by IS 'the role that started it, or its topmost ancestor: saves inside the database act as it';
-COMMENT ON COLUMN noetl.execution.deadline IS 'when the playbook''s timeout ends it';
+    'of a child: the step_started event of the parent''s step';
+COMMENT ON COLUMN noetl.execution.depth IS 'the number of ancestors; noetl.max_depth bounds it';
+COMMENT ON COLUMN noetl.execution.current_index IS 'of a child that an iterator started: the index of its item';
+COMMENT ON COLUMN noetl.execution.started_by IS 'the role that started the execution or its topmost ancestor; saves inside the database run as this role';
+COMMENT ON COLUMN noetl.execution.deadline IS 'when a timeout ends the execution';
 
 CREATE INDEX execution_parent_idx ON noetl.execution (parent_execution_id)
     WHERE parent_execution_id IS NOT NULL;
@@ -60,7 +60,8 @@ CREATE TABLE noetl.workload (
 COMMENT ON TABLE noetl.workload IS
     'the rendered workload of each execution: playbook defaults merged with the start parameters';
 
--- The log.  No foreign keys and few indexes: each costs every event.
+-- The log.  It has no foreign keys and few indexes, because each makes every
+-- INSERT slower.
 CREATE TABLE noetl.event (
     execution_id        bigint      NOT NULL DEFAULT noetl.next_id(),
     event_id            bigint      NOT NULL,
@@ -85,31 +86,31 @@ CREATE TABLE noetl.event (
     PRIMARY KEY (execution_id, event_id)
 ) PARTITION BY RANGE (execution_id);
 COMMENT ON TABLE noetl.event IS
-    'the event log, the source of truth: INSERT here drives executions. Give execution_id, event_type, node_name and what you have to say; the rest is filled in';
+    'the event log, from which all other rows of an execution follow. An INSERT drives the execution: it gives execution_id, event_type, node_name and its payload, and the trigger fills in the rest';
 COMMENT ON COLUMN noetl.event.event_id IS
-    'strictly increasing inside an execution; give your own to make a repeated INSERT harmless';
+    'strictly increasing inside an execution; a client that chooses its own can repeat an INSERT without effect';
 COMMENT ON COLUMN noetl.event.created_at IS
     'strictly increasing inside an execution (clock time, not transaction time)';
 COMMENT ON COLUMN noetl.event.status IS
-    'STARTED, RUNNING, PAUSED, PENDING, FAILED, COMPLETED or CANCELLED: the trigger sees to it, a CHECK would be parsed for every event';
+    'STARTED, RUNNING, PAUSED, PENDING, FAILED, COMPLETED or CANCELLED; the trigger ensures this at less cost than a CHECK';
 COMMENT ON COLUMN noetl.event.meta IS
-    'ignored: why an event had no effect; attempt, queue_id: whose result this is; transitions: what each "next" entry decided; started_by: of execution_start, on whose behalf';
+    'ignored: why the event had no effect; attempt: the attempt that the event is about; transitions: the outcome of each "next" entry; started_by: of an execution_start, the role that the execution runs for';
 
--- Results are read often and may be large: lz4 unpacks several times faster.
+-- Results are read often and may be large: lz4 decompresses several times faster
+-- than pglz.
 DO $$
 BEGIN
     ALTER TABLE noetl.event ALTER context SET COMPRESSION lz4, ALTER result SET COMPRESSION lz4;
 EXCEPTION WHEN feature_not_supported THEN
-    NULL;  -- this PostgreSQL was built without lz4
+    NULL;  -- this server was built without lz4
 END
 $$;
 
 CREATE TABLE noetl.event_default PARTITION OF noetl.event DEFAULT;
 COMMENT ON TABLE noetl.event_default IS
-    'events of executions for which no range partition was made';
+    'events of executions for which there is no range partition';
 
--- Values of steps, found from the newest backwards.  Broker events that carry
--- no value have no result and cost this index nothing.
+-- Finds the newest value of a step.  Events without a value are not in the index.
 CREATE INDEX event_result_idx ON noetl.event (execution_id, node_name, created_at)
     WHERE result IS NOT NULL;
 
@@ -131,20 +132,20 @@ CREATE TABLE noetl.run (
     attempts     integer     NOT NULL DEFAULT 0,
     due_at       timestamptz,
     context      jsonb,
-    PRIMARY KEY (execution_id, step_name)
+    PRIMARY KEY (execution_id, step_name, visit)
 );
 COMMENT ON TABLE noetl.run IS
-    'steps that are live without a queue row: waiting at a join for branches that can still arrive, or open: their work is done by child executions or by tasks for each of their items';
-COMMENT ON COLUMN noetl.run.event_id IS 'open, retry: the step_started of this run';
-COMMENT ON COLUMN noetl.run.attempts IS 'attempts that have failed';
-COMMENT ON COLUMN noetl.run.due_at IS 'open: when its timeout ends it; retry: when the next attempt is due';
-COMMENT ON COLUMN noetl.run.context IS 'what the run was started with: its input and, of an iterator, how many items there are';
+    'live steps without a queue row: waiting at a join for branches that can still arrive; open, with child executions or tasks that do the work; or waiting for a retry';
+COMMENT ON COLUMN noetl.run.event_id IS 'open, retry: the step_started event of this run';
+COMMENT ON COLUMN noetl.run.attempts IS 'the number of attempts that have failed';
+COMMENT ON COLUMN noetl.run.due_at IS 'open: when the timeout ends the run; retry: when the next attempt is due';
+COMMENT ON COLUMN noetl.run.context IS 'the input that the run was started with; of an iterator also the number of items';
 COMMENT ON COLUMN noetl.run.arrivals IS
-    'who has arrived: [{"from": step, "event_id": id, "data": input of the transition}]';
+    'the branches that have arrived: [{"from": step, "visit": of that step if it is not the first, "event_id": id, "data": input of the transition, "sees": newest visit of each parallel step that it descends from}]';
 
 CREATE INDEX run_due_idx ON noetl.run (due_at) WHERE due_at IS NOT NULL;
 
--- The arrivals at a join of hundreds of branches are written with each of them.
+-- Each branch that arrives at a join rewrites the arrivals of all branches.
 DO $$
 BEGIN
     ALTER TABLE noetl.run ALTER arrivals SET COMPRESSION lz4;
@@ -153,18 +154,19 @@ EXCEPTION WHEN feature_not_supported THEN
 END
 $$;
 
--- Items of iterators that the broker expands; written once, deleted when started.
+-- An item is inserted when its iterator starts and deleted when the item starts.
 CREATE TABLE noetl.item (
     execution_id bigint  NOT NULL,
     step_name    text    NOT NULL,
+    visit        integer NOT NULL CHECK (visit > 0),
     item_index   integer NOT NULL,
     item         jsonb   NOT NULL,
-    PRIMARY KEY (execution_id, step_name, item_index)
+    PRIMARY KEY (execution_id, step_name, visit, item_index)
 );
 COMMENT ON TABLE noetl.item IS
-    'items of open iterators that have not started yet';
+    'items of open iterators that have not started';
 
--- Events stored while noetl.broker was off.
+-- Written while noetl.broker is off, and while decisions are being written.
 CREATE TABLE noetl.pending (
     execution_id bigint      NOT NULL,
     created_at   timestamptz NOT NULL,
@@ -172,7 +174,7 @@ CREATE TABLE noetl.pending (
     PRIMARY KEY (execution_id, created_at, event_id)
 );
 COMMENT ON TABLE noetl.pending IS
-    'events that were stored while noetl.broker was off and wait for noetl.enqueue_next()';
+    'events that wait for their decision, such as those stored while noetl.broker was off; noetl.enqueue_next() decides on them';
 
 CREATE SEQUENCE noetl.queue_seq AS bigint;
 
@@ -186,7 +188,7 @@ CREATE TABLE noetl.queue (
     action              jsonb       NOT NULL,
     context             jsonb,
     status              text        NOT NULL DEFAULT 'queued'
-                        CHECK (status IN ('queued', 'leased', 'retry', 'done', 'dead', 'cancelled')),
+                        CHECK (status IN ('queued', 'leased', 'retry', 'cancelled')),
     priority            integer     NOT NULL DEFAULT 0,
     attempts            integer     NOT NULL DEFAULT 0,
     max_attempts        integer     NOT NULL DEFAULT 1,
@@ -204,16 +206,18 @@ CREATE TABLE noetl.queue (
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);
 ALTER SEQUENCE noetl.queue_seq OWNED BY noetl.queue.queue_id;
 COMMENT ON TABLE noetl.queue IS
-    'work to do and work in flight; a finished task leaves the table in the transaction that records it';
+    'tasks that are ready, leased or waiting for a retry; the transaction that records the end of a task deletes its row';
+COMMENT ON COLUMN noetl.queue.status IS
+    'the broker writes queued, leased, retry (ready at available_at) and cancelled (a worker''s lease has been revoked); done and dead are kept for clients that mark rows instead of deleting them, and such a row is no task any more';
 COMMENT ON COLUMN noetl.queue.action IS
-    'what to do: the step''s keys, rendered; "data" is the input';
+    'the keys of the step, rendered; "data" is the input';
 COMMENT ON COLUMN noetl.queue.context IS
     'values of the names that unrendered parts of the action refer to';
-COMMENT ON COLUMN noetl.queue.event_id IS 'the step_started event of this run';
-COMMENT ON COLUMN noetl.queue.current_index IS 'of an item of an iterator: its index';
-COMMENT ON COLUMN noetl.queue.timeout IS 'how long an attempt may take, from its first lease on';
-COMMENT ON COLUMN noetl.queue.deadline IS 'when the timeout of the attempt in flight ends it; no lease lasts longer';
-COMMENT ON COLUMN noetl.queue.lease_until IS 'when the lease ends, unless extended; queued: the deadline of an attempt that has lost its lease';
+COMMENT ON COLUMN noetl.queue.event_id IS 'the step_started event of the task''s run';
+COMMENT ON COLUMN noetl.queue.current_index IS 'of an item of an iterator: the index';
+COMMENT ON COLUMN noetl.queue.timeout IS 'how long an attempt may take, counted from its first lease';
+COMMENT ON COLUMN noetl.queue.deadline IS 'when the timeout ends the current attempt; no lease lasts longer';
+COMMENT ON COLUMN noetl.queue.lease_until IS 'when the lease ends unless it is extended; of a queued row: the deadline of an attempt that has lost its lease';
 
 CREATE INDEX queue_ready_idx ON noetl.queue (node_type, priority DESC, queue_id) WHERE status = 'queued';
 CREATE INDEX queue_run_idx ON noetl.queue (execution_id, current_index, queue_id);
@@ -233,71 +237,71 @@ CREATE TABLE noetl.runtime (
     created_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
     updated_at     timestamptz NOT NULL DEFAULT clock_timestamp()
 );
-COMMENT ON TABLE noetl.runtime IS 'workers that announce themselves; nothing depends on it';
+COMMENT ON TABLE noetl.runtime IS 'workers that announce themselves; no function reads the table';
 
 -- ---------------------------------------------------------------------------
--- YAML and templates: functions of their arguments alone (yaml.c, template*.c)
+-- YAML and templates: functions of their arguments alone (src/api)
 -- ---------------------------------------------------------------------------
 
 CREATE FUNCTION noetl.parse_yaml(content text) RETURNS jsonb
     AS 'MODULE_PATHNAME', 'noetl_parse_yaml'
     LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION noetl.parse_yaml(text) IS
-    'the JSON value of one YAML 1.1 document, by the rules of PyYAML''s safe_load; duplicate keys are errors';
+    'returns the JSON value of one YAML 1.1 document, by the rules of PyYAML''s safe_load; duplicate keys are errors';
 
 CREATE FUNCTION noetl.render(template text, context jsonb) RETURNS jsonb
     AS 'MODULE_PATHNAME', 'noetl_render_text'
     LANGUAGE C STRICT STABLE PARALLEL SAFE;
 COMMENT ON FUNCTION noetl.render(text, jsonb) IS
-    'renders a Jinja2 template; the members of context are its variables; exactly one {{ expression }} gives the native JSON value';
+    'renders a Jinja2 template, whose variables are the members of context; a template of exactly one {{ expression }} returns its JSON value';
 
 CREATE FUNCTION noetl.render(template jsonb, context jsonb) RETURNS jsonb
     AS 'MODULE_PATHNAME', 'noetl_render_jsonb'
     LANGUAGE C STRICT STABLE PARALLEL SAFE;
 COMMENT ON FUNCTION noetl.render(jsonb, jsonb) IS
-    'renders every string of a JSON document (values, not keys)';
+    'renders every string of a JSON document, except keys';
 
 CREATE FUNCTION noetl.render(template jsonb, context jsonb, step_values boolean) RETURNS jsonb
     AS 'MODULE_PATHNAME', 'noetl_render_jsonb'
     LANGUAGE C STRICT STABLE PARALLEL SAFE;
 COMMENT ON FUNCTION noetl.render(jsonb, jsonb, boolean) IS
-    'the same; step_values: every member of context answers as the value of a step does, so that x.data and x.result are x where it has no such key. For what a task leaves to its worker';
+    'renders every string of a JSON document for the worker of a task; step_values: the members of context are values of steps, so that x.data and x.result are x when x has no such key';
 
 CREATE FUNCTION noetl.evaluate(condition text, context jsonb) RETURNS boolean
     AS 'MODULE_PATHNAME', 'noetl_evaluate'
     LANGUAGE C STRICT STABLE PARALLEL SAFE;
 COMMENT ON FUNCTION noetl.evaluate(text, jsonb) IS
-    'truth of a condition: a template, or an expression without braces';
+    'returns whether a condition is true; the condition is a template, or an expression without braces';
 
 CREATE FUNCTION noetl.iterator_items(action jsonb, context jsonb, step text DEFAULT NULL)
     RETURNS TABLE (index integer, item jsonb, names jsonb)
     AS 'MODULE_PATHNAME', 'noetl_iterator_items'
     LANGUAGE C STABLE PARALLEL SAFE;
 COMMENT ON FUNCTION noetl.iterator_items(jsonb, jsonb, text) IS
-    'the items of a task of type iterator (collection, where, order_by, limit, chunk of its action), and the names inside each, to be laid over its context for noetl.render()';
+    'returns the items of a task of type iterator, by collection, where, order_by, limit and chunk of its action, and the names of each item, which lie over those of the context';
 
 CREATE FUNCTION noetl.task_action(task jsonb, context jsonb, names jsonb, input jsonb DEFAULT '{}') RETURNS jsonb
     AS 'MODULE_PATHNAME', 'noetl_task_action'
     LANGUAGE C STRICT STABLE PARALLEL SAFE;
 COMMENT ON FUNCTION noetl.task_action(jsonb, jsonb, jsonb, jsonb) IS
-    'the action of a task inside another one''s action (the body of an iterator): rendered with names over context, its input, with input laid over it, as "data", its type as "type"';
+    'returns the action of a task that is the body of an iterator, rendered with names over context; "data" is its input with the argument input laid over it, "type" its type';
 
 CREATE FUNCTION noetl.save_tasks(save jsonb, context jsonb, names jsonb)
     RETURNS TABLE (index integer, type text, action jsonb, data jsonb, summary jsonb)
     AS 'MODULE_PATHNAME', 'noetl_save_tasks'
     LANGUAGE C STABLE PARALLEL SAFE;
 COMMENT ON FUNCTION noetl.save_tasks(jsonb, jsonb, jsonb) IS
-    'what a save, in any of its forms, asks a worker to do: tasks of type event, postgres (the SQL is the action''s command), duckdb or http; rendered with names (result, this, data ...) over context; names null: it has been rendered already';
+    'returns the tasks that a save asks a worker to do, of type event, postgres (the SQL is the action''s command), duckdb or http; rendered with names (result, this, data ...) over context, or not at all when names is null';
 
 CREATE FUNCTION noetl.retry_delay(policy jsonb, context jsonb, names jsonb, attempt integer, success boolean, error text, result jsonb)
     RETURNS double precision
     AS 'MODULE_PATHNAME', 'noetl_retry_delay'
     LANGUAGE C VOLATILE PARALLEL SAFE;
 COMMENT ON FUNCTION noetl.retry_delay(jsonb, jsonb, jsonb, integer, boolean, text, jsonb) IS
-    'seconds after which a task inside another one is to be repeated by its retry policy; infinity: no attempt is left; null: it is not to be';
+    'returns the seconds until the next attempt of a task that is the body of an iterator, by its retry policy; infinity: no attempt is left; null: the policy asks for no other attempt';
 
 -- ---------------------------------------------------------------------------
--- Catalog (catalog.c)
+-- Catalog (src/api/catalog.c, src/catalog)
 -- ---------------------------------------------------------------------------
 
 CREATE TABLE noetl.catalog (
@@ -314,9 +318,9 @@ CREATE TABLE noetl.catalog (
 );
 COMMENT ON TABLE noetl.catalog IS
     'registered playbooks, one row per version; a row never changes (noetl.register adds versions)';
-COMMENT ON COLUMN noetl.catalog.path IS 'what noetl.execute() names; several versions share it';
+COMMENT ON COLUMN noetl.catalog.path IS 'the name that noetl.execute() is given; the versions of a playbook share it';
 COMMENT ON COLUMN noetl.catalog.version IS 'counts from 1 within the path';
-COMMENT ON COLUMN noetl.catalog.kind IS 'kind of document: Playbook';
+COMMENT ON COLUMN noetl.catalog.kind IS 'the kind of the document: Playbook';
 COMMENT ON COLUMN noetl.catalog.content IS 'the document exactly as it was registered';
 COMMENT ON COLUMN noetl.catalog.digest IS 'SHA-256 of content: registering the same text twice adds no version';
 COMMENT ON COLUMN noetl.catalog.payload IS 'the parsed document';
@@ -330,14 +334,14 @@ CREATE FUNCTION noetl.register(content text, path text DEFAULT NULL) RETURNS big
     LANGUAGE C VOLATILE PARALLEL UNSAFE;
 REVOKE ALL ON FUNCTION noetl.register(text, text) FROM PUBLIC;
 COMMENT ON FUNCTION noetl.register(text, text) IS
-    'validates a playbook and stores it as the next version of its path (or of the given one); returns catalog_id, for known content that of the version that has it';
+    'validates a playbook and stores it as the next version of the given path, or of the path that it names; returns its catalog_id. Content that is stored already adds no version: the catalog_id of that version is returned';
 
 CREATE FUNCTION noetl.validate(content text)
     RETURNS TABLE (severity text, line integer, col integer, path text, message text, hint text)
     AS 'MODULE_PATHNAME', 'noetl_validate'
     LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 10;
 COMMENT ON FUNCTION noetl.validate(text) IS
-    'what noetl.register() would say about a playbook: every error and warning with its position; no rows when it is flawless';
+    'returns every error and warning that noetl.register() has for a playbook, with its position; no rows when there is none';
 
 CREATE FUNCTION noetl.catalog_guard() RETURNS trigger
     AS 'MODULE_PATHNAME', 'noetl_catalog_guard'
@@ -349,23 +353,23 @@ COMMENT ON FUNCTION noetl.catalog_guard() IS
 CREATE TRIGGER catalog_guard BEFORE UPDATE OR DELETE ON noetl.catalog
     FOR EACH ROW EXECUTE FUNCTION noetl.catalog_guard();
 COMMENT ON TRIGGER catalog_guard ON noetl.catalog IS
-    'registered playbooks stay as they are';
+    'keeps registered playbooks unchanged';
 
 -- ---------------------------------------------------------------------------
--- Events and decisions (event.c)
+-- Events and decisions (src/engine/triggers.c, src/api/execution.c)
 -- ---------------------------------------------------------------------------
 
 CREATE FUNCTION noetl.event_before() RETURNS trigger
     AS 'MODULE_PATHNAME', 'noetl_event_before'
     LANGUAGE C;
 COMMENT ON FUNCTION noetl.event_before() IS
-    'fills in what an event lacks, takes the execution''s lock, makes a repeated event_id a no-op';
+    'trigger of noetl.event: takes the execution lock and fills in the columns that the client left out; suppresses a row whose event_id is stored already';
 
 CREATE FUNCTION noetl.event_after() RETURNS trigger
     AS 'MODULE_PATHNAME', 'noetl_event_after'
     LANGUAGE C;
 COMMENT ON FUNCTION noetl.event_after() IS
-    'decides what follows from an event, in the transaction that stores it';
+    'trigger of noetl.event: decides what follows from an event, in the transaction that stores it';
 
 CREATE TRIGGER event_before BEFORE INSERT ON noetl.event
     FOR EACH ROW EXECUTE FUNCTION noetl.event_before();
@@ -377,17 +381,17 @@ CREATE FUNCTION noetl.execute(path text, parameters jsonb DEFAULT '{}', version 
     AS 'MODULE_PATHNAME', 'noetl_execute'
     LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION noetl.execute(text, jsonb, integer, boolean) IS
-    'starts an execution of the playbook (newest version unless given); parameters are laid over its workload, deeply if merge; returns the execution_id';
+    'starts an execution of a playbook, of its newest version unless one is given; parameters are laid over its workload, recursively if merge; returns the execution_id';
 
 CREATE FUNCTION noetl.cancel(execution_id bigint, reason text DEFAULT NULL) RETURNS boolean
     AS 'MODULE_PATHNAME', 'noetl_cancel'
     LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION noetl.cancel(bigint, text) IS
-    'cancels a running execution: queued work is withdrawn, workers learn of it at their next heartbeat; false when it was over already';
+    'cancels a running execution: queued tasks are withdrawn, and workers are told at their next heartbeat; returns false when the execution is over';
 
 CREATE VIEW noetl.event_log AS
     SELECT * FROM noetl.event;
-COMMENT ON VIEW noetl.event_log IS 'the event log under its old name; ORDER BY event_id';
+COMMENT ON VIEW noetl.event_log IS 'the event log under the name that the Python project uses; ORDER BY event_id';
 
 CREATE FUNCTION noetl.status(execution_id bigint) RETURNS jsonb
     LANGUAGE sql STABLE STRICT SECURITY DEFINER PARALLEL SAFE
@@ -418,8 +422,11 @@ CREATE FUNCTION noetl.status(execution_id bigint) RETURNS jsonb
                   GROUP BY e.node_name) s), '{}'),
         'live', coalesce((
             SELECT jsonb_agg(jsonb_build_object('step', l.step, 'state', l.state, 'worker_id', l.worker_id,
-                                                'attempts', l.attempts) || l.items ORDER BY l.step)
-            FROM (SELECT q.node_name AS step, q.status AS state, q.worker_id, q.attempts, '{}'::jsonb AS items
+                                                'attempts', l.attempts)
+                             || CASE WHEN l.visit > 1 THEN jsonb_build_object('visit', l.visit) ELSE '{}' END
+                             || l.items ORDER BY l.step, l.visit)
+            FROM (SELECT q.node_name AS step, q.status AS state, q.worker_id, q.attempts, '{}'::jsonb AS items,
+                         coalesce(substring(q.node_id FROM '^[0-9]+:.*:([0-9]{1,9})$')::int, 1) AS visit
                   FROM noetl.queue q WHERE q.execution_id = x.execution_id AND q.current_index IS NULL
                   UNION ALL
                   SELECT r.step_name, r.state, NULL, NULL,
@@ -432,25 +439,28 @@ CREATE FUNCTION noetl.status(execution_id bigint) RETURNS jsonb
                                     WHERE e.execution_id = r.execution_id AND e.node_name = r.step_name
                                       AND e.result IS NOT NULL AND e.meta ? 'total'
                                       AND e.event_type IN ('iteration_completed', 'iteration_failed')
+                                      AND e.node_id = concat(r.execution_id, ':', r.step_name,
+                                              CASE WHEN r.visit > 1 THEN ':' || r.visit END, '[', e.current_index, ']')
                                       AND e.event_id > (r.context ->> 'since')::bigint
                                     ORDER BY e.created_at DESC LIMIT 1), '{}'))
-                              ELSE '{}' END
+                              ELSE '{}' END,
+                         r.visit
                   FROM noetl.run r WHERE r.execution_id = x.execution_id) l), '[]'))
     FROM noetl.execution x
     WHERE x.execution_id = status.execution_id
     $$;
 COMMENT ON FUNCTION noetl.status(bigint) IS
-    'progress and result of an execution: status, result, error, steps {status, visits, attempts, at}, live [{step, state, worker_id, attempts, of an iterator also items {total, started, done, failed}}]; null when it does not exist';
+    'returns progress and result of an execution: status, result, error, steps {status, visits, attempts, at}, live [{step, state, worker_id, attempts, visit unless it is the first, of an iterator also items {total, started, done, failed}}]; null when the execution does not exist';
 
 -- ---------------------------------------------------------------------------
--- Queue (queue.c, wake.c)
+-- Queue (src/api/queue.c, src/api/wait.c)
 -- ---------------------------------------------------------------------------
 
 CREATE FUNCTION noetl.enqueue_next(execution_id bigint DEFAULT NULL) RETURNS bigint
     AS 'MODULE_PATHNAME', 'noetl_enqueue_next'
     LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION noetl.enqueue_next(bigint) IS
-    'does whatever is due, of one execution or of all: events stored while noetl.broker was off, retries, expired leases, timeouts; returns the number of tasks that became ready';
+    'does what is due, of one execution or of all: decides on events stored while noetl.broker was off, makes retries ready, takes back expired leases, ends what exceeds its timeout; returns the number of tasks that became ready';
 
 CREATE FUNCTION noetl.lease(worker_id text, max_tasks integer DEFAULT 1, lease interval DEFAULT '60 s',
                             types text[] DEFAULT NULL) RETURNS SETOF noetl.queue
@@ -463,31 +473,31 @@ CREATE FUNCTION noetl.reserve(worker_id text, max_tasks integer DEFAULT 1, lease
                               types text[] DEFAULT NULL) RETURNS SETOF noetl.queue
     AS 'MODULE_PATHNAME', 'noetl_lease'
     LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
-COMMENT ON FUNCTION noetl.reserve(text, integer, interval, text[]) IS 'the same as noetl.lease';
+COMMENT ON FUNCTION noetl.reserve(text, integer, interval, text[]) IS 'an alias of noetl.lease';
 
 CREATE FUNCTION noetl.heartbeat(queue_id bigint, worker_id text, extend interval DEFAULT '60 s') RETURNS boolean
     AS 'MODULE_PATHNAME', 'noetl_heartbeat'
     LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION noetl.heartbeat(bigint, text, interval) IS
-    'extends a lease from now; false: the lease is lost or the execution was cancelled, stop working';
+    'extends a lease, counted from now; returns false when the lease is lost or the execution was cancelled: the worker must stop';
 
 CREATE FUNCTION noetl.release(queue_id bigint, worker_id text) RETURNS boolean
     AS 'MODULE_PATHNAME', 'noetl_release'
     LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION noetl.release(bigint, text) IS
-    'gives a leased task back unfinished, without counting the attempt; false: the lease is lost';
+    'gives a leased task back unfinished; the attempt does not count; returns false when the lease is lost';
 
 CREATE FUNCTION noetl.complete(queue_id bigint, result jsonb, worker_id text) RETURNS boolean
     AS 'MODULE_PATHNAME', 'noetl_complete'
     LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION noetl.complete(bigint, jsonb, text) IS
-    'reports the result of a leased task (action_completed) and decides what follows; false: the lease is lost';
+    'stores the result of a leased task (action_completed) and decides what follows; returns false when the lease is lost';
 
 CREATE FUNCTION noetl.fail(queue_id bigint, error text, worker_id text, result jsonb DEFAULT NULL) RETURNS boolean
     AS 'MODULE_PATHNAME', 'noetl_fail'
     LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION noetl.fail(bigint, text, text, jsonb) IS
-    'reports that a leased task failed (action_error); its retry policy decides what follows; false: the lease is lost';
+    'stores that a leased task failed (action_error); its retry policy decides what follows; returns false when the lease is lost';
 
 CREATE FUNCTION noetl.complete_and_lease(queue_id bigint, result jsonb, worker_id text,
                                          max_tasks integer DEFAULT 1, lease interval DEFAULT '60 s',
@@ -495,16 +505,16 @@ CREATE FUNCTION noetl.complete_and_lease(queue_id bigint, result jsonb, worker_i
     AS 'MODULE_PATHNAME', 'noetl_complete_and_lease'
     LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
 COMMENT ON FUNCTION noetl.complete_and_lease(bigint, jsonb, text, integer, interval, text[]) IS
-    'noetl.complete and noetl.lease in one round trip and one commit; warns when the lease was lost';
+    'does what noetl.complete and noetl.lease do, in one round trip and one commit; warns when the lease was lost';
 
 CREATE PROCEDURE noetl.wait_for_work(timeout interval, types text[] DEFAULT NULL, INOUT due boolean DEFAULT NULL)
     AS 'MODULE_PATHNAME', 'noetl_wait_for_work'
     LANGUAGE C;
 COMMENT ON PROCEDURE noetl.wait_for_work(interval, text[], boolean) IS
-    'sleeps until a task of the given types may be leased (due = true) or the timeout is over; holds no snapshot, so CALL it outside of a transaction';
+    'sleeps until a task of the given types may be ready (due is true) or the timeout is over; holds no snapshot while it sleeps, so it must be called outside of a transaction block';
 
 -- ---------------------------------------------------------------------------
--- The log as the source of truth (replay.c)
+-- Executions checked against their log (src/replay)
 -- ---------------------------------------------------------------------------
 
 CREATE FUNCTION noetl.verify(execution_id bigint)
@@ -512,123 +522,77 @@ CREATE FUNCTION noetl.verify(execution_id bigint)
     AS 'MODULE_PATHNAME', 'noetl_verify'
     LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE ROWS 1;
 COMMENT ON FUNCTION noetl.verify(bigint) IS
-    'decides an execution again from its event log and compares: the rows of execution, workload, run, item and queue that are not as they should be, and the events that do not follow from the ones before; no rows when all is well';
+    'decides an execution again from its event log and returns the differences: rows of execution, workload, run, item and queue that are not as the log says, and events that do not follow from those before; no rows when there are none';
 
 CREATE FUNCTION noetl.rebuild(execution_id bigint) RETURNS bigint
     AS 'MODULE_PATHNAME', 'noetl_rebuild'
     LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION noetl.rebuild(bigint) IS
-    'makes the rows of an execution what its event log says; returns how many were not';
+    'replaces the rows of an execution that are not as its event log says; returns how many there were';
 
 -- ---------------------------------------------------------------------------
--- Views of an execution's playbook (need noetl.execution and noetl.catalog)
+-- Views of an execution's playbook (src/api/workflow.c; the views need
+-- noetl.execution and noetl.catalog)
 -- ---------------------------------------------------------------------------
 
-CREATE FUNCTION noetl.step_transitions(step jsonb)
-    RETURNS TABLE (to_step text, condition text, with_params jsonb)
-    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE ROWS 2
-    SET search_path = pg_catalog, pg_temp
-AS $$
-    WITH next AS (
-        SELECT coalesce(step -> 'next' -> 'arcs', step -> 'next') AS value
-    ), entry AS (
-        SELECT e.value, e.ordinality,
-               coalesce(e.value ->> 'when', e.value ->> 'condition') AS condition
-          FROM next,
-               jsonb_array_elements(CASE jsonb_typeof(next.value)
-                                        WHEN 'array' THEN next.value
-                                        WHEN 'null' THEN '[]'
-                                        ELSE jsonb_build_array(next.value) END)
-               WITH ORDINALITY AS e (value, ordinality)
-         WHERE next.value IS NOT NULL
-    ), branch AS (
-        SELECT ordinality, 1 AS side, condition,
-               CASE WHEN jsonb_typeof(value) <> 'object' THEN value
-                    WHEN value ? 'then' THEN value -> 'then'
-                    WHEN value ? 'step' THEN value END AS targets
-          FROM entry
-        UNION ALL
-        SELECT ordinality, 2,
-               CASE WHEN condition IS NULL THEN 'else'
-                    ELSE 'else of ' || condition END,
-               value -> 'else'
-          FROM entry
-    )
-    SELECT coalesce(t.value ->> 'step', t.value #>> '{}'), b.condition,
-           i.params
-      FROM branch AS b,
-           jsonb_array_elements(CASE jsonb_typeof(b.targets)
-                                    WHEN 'array' THEN b.targets
-                                    WHEN 'null' THEN '[]'
-                                    ELSE jsonb_build_array(b.targets) END)
-           WITH ORDINALITY AS t (value, ordinality),
-           LATERAL (SELECT jsonb_object_agg(p.key, p.value ORDER BY l.ordinality) AS params
-                      FROM unnest(ARRAY['input', 'payload', 'with', 'args', 'data'])
-                           WITH ORDINALITY AS l (key, ordinality),
-                           LATERAL jsonb_each(CASE jsonb_typeof(t.value -> l.key)
-                                                  WHEN 'object' THEN t.value -> l.key
-                                                  WHEN 'null' THEN '{}'
-                                                  ELSE jsonb_build_object('input', t.value -> l.key)
-                                              END) AS p
-                     WHERE t.value -> l.key IS NOT NULL) AS i
-     WHERE b.targets IS NOT NULL
-     ORDER BY b.ordinality, b.side, t.ordinality
-$$;
-COMMENT ON FUNCTION noetl.step_transitions(jsonb) IS
-    'the transitions of a step of a playbook, in whichever form its "next" is written';
+CREATE FUNCTION noetl.playbook_steps(catalog_id bigint, digest bytea)
+    RETURNS TABLE (step_name text, step_type text, description text, raw_config jsonb)
+    AS 'MODULE_PATHNAME', 'noetl_playbook_steps'
+    LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 1000 ROWS 10;
+COMMENT ON FUNCTION noetl.playbook_steps(bigint, bytea) IS
+    'the steps of a playbook, in document order; no rows unless the digest is that of the catalog row';
+
+CREATE FUNCTION noetl.playbook_tasks(catalog_id bigint, digest bytea)
+    RETURNS TABLE (task_name text, task_type text, raw_config jsonb)
+    AS 'MODULE_PATHNAME', 'noetl_playbook_tasks'
+    LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 1000 ROWS 5;
+COMMENT ON FUNCTION noetl.playbook_tasks(bigint, bytea) IS
+    'the workbook tasks of a playbook, in document order; no rows unless the digest is that of the catalog row';
+
+CREATE FUNCTION noetl.playbook_transitions(catalog_id bigint, digest bytea)
+    RETURNS TABLE (from_step text, to_step text, condition text, with_params jsonb)
+    AS 'MODULE_PATHNAME', 'noetl_playbook_transitions'
+    LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 1000 ROWS 20;
+COMMENT ON FUNCTION noetl.playbook_transitions(bigint, bytea) IS
+    'the transitions of a playbook, in whichever form "next" is written; no rows unless the digest is that of the catalog row';
 
 CREATE VIEW noetl.workflow AS
     SELECT x.execution_id,
-           x.execution_id || ':' || coalesce(s.value ->> 'step', s.value ->> 'name') AS step_id,
-           coalesce(s.value ->> 'step', s.value ->> 'name') AS step_name,
-           lower(btrim(coalesce(s.value ->> 'type', s.value -> 'tool' ->> 'kind',
-                                s.value ->> 'tool',
-                                CASE lower(btrim(coalesce(s.value ->> 'step', s.value ->> 'name')))
-                                    WHEN 'start' THEN 'start'
-                                    WHEN 'end' THEN 'end'
-                                    ELSE 'router' END))) AS step_type,
-           coalesce(s.value ->> 'desc', s.value ->> 'description') AS description,
-           s.value AS raw_config
+           x.execution_id || ':' || s.step_name AS step_id,
+           s.step_name,
+           s.step_type,
+           s.description,
+           s.raw_config
       FROM noetl.execution AS x
       JOIN noetl.catalog AS c USING (catalog_id)
-     CROSS JOIN LATERAL jsonb_array_elements(coalesce(nullif(c.payload -> 'workflow', 'null'),
-                                                      c.payload -> 'steps')) AS s;
+     CROSS JOIN LATERAL noetl.playbook_steps(x.catalog_id, c.digest) AS s;
 COMMENT ON VIEW noetl.workflow IS 'the steps of each execution''s playbook';
 
 CREATE VIEW noetl.workbook AS
     SELECT x.execution_id,
-           x.execution_id || ':' || t.name AS task_id,
-           t.name AS task_name,
-           lower(btrim(coalesce(t.task ->> 'type', t.task -> 'tool' ->> 'kind',
-                                t.task ->> 'tool'))) AS task_type,
-           t.task AS raw_config
+           x.execution_id || ':' || t.task_name AS task_id,
+           t.task_name,
+           t.task_type,
+           t.raw_config
       FROM noetl.execution AS x
       JOIN noetl.catalog AS c USING (catalog_id)
-     CROSS JOIN LATERAL (SELECT coalesce(nullif(c.payload -> 'workbook', 'null'),
-                                         nullif(c.payload -> 'tasks', 'null')) AS tasks) AS w
-     CROSS JOIN LATERAL (
-           SELECT coalesce(l.value ->> 'name', l.value ->> 'task') AS name, l.value AS task
-             FROM jsonb_array_elements(CASE jsonb_typeof(w.tasks) WHEN 'array' THEN w.tasks
-                                                                  ELSE '[]' END) AS l
-           UNION ALL
-           SELECT m.key, m.value
-             FROM jsonb_each(CASE jsonb_typeof(w.tasks) WHEN 'object' THEN w.tasks
-                                                        ELSE '{}' END) AS m) AS t;
+     CROSS JOIN LATERAL noetl.playbook_tasks(x.catalog_id, c.digest) AS t;
 COMMENT ON VIEW noetl.workbook IS 'the workbook tasks of each execution''s playbook';
 
 CREATE VIEW noetl.transition AS
-    SELECT w.execution_id, w.step_name AS from_step, t.to_step, t.condition, t.with_params
-      FROM noetl.workflow AS w
-     CROSS JOIN LATERAL noetl.step_transitions(w.raw_config) AS t;
+    SELECT x.execution_id, t.from_step, t.to_step, t.condition, t.with_params
+      FROM noetl.execution AS x
+      JOIN noetl.catalog AS c USING (catalog_id)
+     CROSS JOIN LATERAL noetl.playbook_transitions(x.catalog_id, c.digest) AS t;
 COMMENT ON VIEW noetl.transition IS
-    'the transitions of each execution''s playbook; condition is null where it is always taken';
+    'the transitions of each execution''s playbook; condition is null for one that is always taken';
 
 -- ---------------------------------------------------------------------------
 -- Privileges, dump configuration
 -- ---------------------------------------------------------------------------
 
--- Who may do what is granted, not presumed.  Left to everybody: functions of
--- their arguments alone, and the default of event.execution_id.
+-- Rights must be granted.  PUBLIC keeps functions of their arguments alone, the
+-- default of event.execution_id, and functions that ask for a catalog row's digest.
 REVOKE ALL ON FUNCTION noetl.event_before(), noetl.event_after(),
     noetl.execute(text, jsonb, integer, boolean), noetl.cancel(bigint, text), noetl.status(bigint),
     noetl.enqueue_next(bigint), noetl.lease(text, integer, interval, text[]),
@@ -1087,6 +1051,7 @@ AS $$
                               WHERE e.execution_id = run.execution_id AND e.node_name = run.step_name
                                 AND e.result IS NOT NULL AND e.meta ? 'total'
                                 AND e.event_type IN ('iteration_completed', 'iteration_failed')
+                                AND noetl.visit_of(e.node_id, e.execution_id, e.node_name) = run.visit
                                 AND e.event_id > (run.context ->> 'since')::bigint
                               ORDER BY e.created_at DESC LIMIT 1) AS p ON true
          WHERE run.context ? 'total'

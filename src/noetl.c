@@ -1,7 +1,6 @@
 /*
  * noetl.c
- *		Module start: the magic block; settings and background processes are
- *		registered.
+ *		Module start: the magic block, the settings and the background processes.
  */
 #include "common/common.h"
 
@@ -13,7 +12,10 @@ PG_MODULE_MAGIC;
 
 PGDLLEXPORT void _PG_init(void);
 
-/* Registers what the library brings; called once by each process that loads it. */
+/*
+ * Defines the settings and registers the background processes.  Each process that
+ * loads the library calls it once.
+ */
 void
 _PG_init(void)
 {

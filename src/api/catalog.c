@@ -16,7 +16,7 @@ PG_FUNCTION_INFO_V1(noetl_validate);
 static text *choose_path(FunctionCallInfo fcinfo, const Document *document);
 static void put_issues(ReturnSetInfo *result, const List *issues);
 
-/* The path to register under: the argument, or what the document says. */
+/* Returns the path argument, or the path that the document says. */
 static text *
 choose_path(FunctionCallInfo fcinfo, const Document *document)
 {
@@ -58,7 +58,7 @@ noetl_register(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(catalog_store_document(&document, content, path));
 }
 
-/* noetl.validate(content): every issue of a document, as rows. */
+/* noetl.validate(content): returns the issues of a document as rows. */
 Datum
 noetl_validate(PG_FUNCTION_ARGS)
 {
@@ -70,7 +70,7 @@ noetl_validate(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* Turns issues into rows (severity, line, col, path, message, hint). */
+/* Puts issues into the result set (severity, line, col, path, message, hint). */
 static void
 put_issues(ReturnSetInfo *result, const List *issues)
 {

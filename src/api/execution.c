@@ -1,7 +1,7 @@
 /*
  * api/execution.c
- *		noetl.execute() and noetl.cancel(): events about executions as a whole,
- *		as functions.
+ *		noetl.execute() and noetl.cancel(): functions that store events about an
+ *		execution as a whole.
  */
 #include "common/common.h"
 
@@ -12,7 +12,10 @@
 PG_FUNCTION_INFO_V1(noetl_execute);
 PG_FUNCTION_INFO_V1(noetl_cancel);
 
-/* noetl.execute(path, parameters, version, merge) */
+/*
+ * noetl.execute(path, parameters, version, merge): stores an execution_start;
+ * returns the execution_id.
+ */
 Datum
 noetl_execute(PG_FUNCTION_ARGS)
 {
@@ -42,12 +45,15 @@ noetl_execute(PG_FUNCTION_ARGS)
 	event.event_type = event_type_name(EVENT_EXECUTION_START);
 	event.context = json_to_jsonb(&value);
 	store = store_open(InvalidOid);
-	(void) event_ingest(store, &event);
+	(void) engine_ingest(store, &event);
 	store_close(store);
 	PG_RETURN_INT64(event.execution_id);
 }
 
-/* noetl.cancel(execution_id, reason) */
+/*
+ * noetl.cancel(execution_id, reason): stores an execution_cancelled; returns false
+ * when the execution is over.
+ */
 Datum
 noetl_cancel(PG_FUNCTION_ARGS)
 {
@@ -64,11 +70,11 @@ noetl_cancel(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(1))
 		event.error = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	store = store_open(InvalidOid);
-	execution_lock(event.execution_id);
+	engine_lock(event.execution_id);
 	over = store_get_execution(store, event.execution_id, &execution) &&
 		!execution.running;
 	if (!over)
-		(void) event_ingest(store, &event);
+		(void) engine_ingest(store, &event);
 	store_close(store);
 	PG_RETURN_BOOL(!over);
 }

@@ -1,6 +1,6 @@
 /*
  * api/id.c
- *		noetl.next_id() and noetl.id_time(): ids from SQL.
+ *		noetl.next_id() and noetl.id_time().
  */
 #include "common/common.h"
 
@@ -11,14 +11,14 @@
 PG_FUNCTION_INFO_V1(noetl_next_id);
 PG_FUNCTION_INFO_V1(noetl_id_time);
 
-/* noetl.next_id(): the default of event.execution_id. */
+/* noetl.next_id(): returns a new id; it is the default of event.execution_id. */
 Datum
 noetl_next_id(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_INT64(new_execution_id());
 }
 
-/* noetl.id_time(bigint): when an id was made, to the millisecond. */
+/* noetl.id_time(bigint): returns when an id was made, to the millisecond. */
 Datum
 noetl_id_time(PG_FUNCTION_ARGS)
 {

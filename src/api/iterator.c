@@ -1,7 +1,7 @@
 /*
  * api/iterator.c
- *		noetl.iterator_items(): the items of an iterator for who goes through
- *		them outside the database.
+ *		noetl.iterator_items(): the items of an iterator, for a worker that goes
+ *		through them itself.
  */
 #include "common/common.h"
 
@@ -15,7 +15,7 @@
 
 PG_FUNCTION_INFO_V1(noetl_iterator_items);
 
-/* An action that is none of an iterator. */
+/* Raises because the arguments are not the action of an iterator. */
 static void
 refuse_action(const char *message)
 {
@@ -25,7 +25,7 @@ refuse_action(const char *message)
 			 errhint("Pass the action and the context of a queue row of type iterator.")));
 }
 
-/* The condition "where", which the broker leaves as it was written. */
+/* Compiles the condition "where" of an action; NULL: there is none. */
 static const Condition *
 read_where(const JsonbValue *action)
 {
@@ -48,7 +48,7 @@ read_where(const JsonbValue *action)
 	return condition;
 }
 
-/* What items are sorted by, likewise. */
+/* Compiles the "order_by" of an action; NULL: there is none. */
 static const IteratorOrder *
 read_order(const JsonbValue *action)
 {
@@ -70,7 +70,7 @@ read_order(const JsonbValue *action)
 	return order;
 }
 
-/* limit or chunk; "minimum" is the least that makes sense. */
+/* Reads limit or chunk, which is at least "minimum"; "otherwise" when it is missing. */
 static int
 read_count(const JsonbValue *action, const char *key, int minimum, int otherwise)
 {
@@ -85,7 +85,7 @@ read_count(const JsonbValue *action, const char *key, int minimum, int otherwise
 	return count;
 }
 
-/* The query that an action spells out. */
+/* Reads the query of an action; raises when it is not the action of an iterator. */
 static void
 read_query(const JsonbValue *action, JsonbValue *collection, IteratorQuery *query)
 {
@@ -104,7 +104,7 @@ read_query(const JsonbValue *action, JsonbValue *collection, IteratorQuery *quer
 	query->chunk = read_count(action, "chunk", 1, 0);
 }
 
-/* Turns items into rows (index, item, names). */
+/* Puts items into the result set (index, item, names). */
 static void
 put_items(ReturnSetInfo *result, const IteratorQuery *query, const IteratorItems *items,
 		  const JsonbValue *parent)
@@ -140,10 +140,10 @@ put_items(ReturnSetInfo *result, const IteratorQuery *query, const IteratorItems
 }
 
 /*
- * noetl.iterator_items(action jsonb, context jsonb, step text)
+ * noetl.iterator_items(action jsonb, context jsonb, step text): returns the items.
  *
- * The context of an iterator inside an iterator has a member "_item", the
- * names of the item that it is done for: what the inner one calls "parent".
+ * The context of an iterator inside an iterator has a member "_item": the names of
+ * the outer item, which the inner items know as "parent".
  */
 Datum
 noetl_iterator_items(PG_FUNCTION_ARGS)

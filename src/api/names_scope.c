@@ -1,13 +1,13 @@
 /*
  * api/names_scope.c
- *		Names that lie over those of a queue.context: inside an item of an
- *		iterator, or where what an action gave is saved.
+ *		A template scope of two layers: the names of an item of an iterator, or of
+ *		the result that is saved, over those of a queue.context.
  */
 #include "common/common.h"
 
 #include "api/names_scope.h"
 
-/* Is it the name of what the action has just given? */
+/* Returns whether a name is one of those of the action's result. */
 static bool
 is_result(const NamesScope *scope, const char *name, int length)
 {
@@ -19,7 +19,7 @@ is_result(const NamesScope *scope, const char *name, int length)
 	return false;
 }
 
-/* The upper layer first. */
+/* TemplateScope.lookup: looks into the upper layer first. */
 static TemplateBinding
 names_lookup(void *arg, const char *name, int length, JsonbValue *value)
 {
@@ -32,7 +32,7 @@ names_lookup(void *arg, const char *name, int length, JsonbValue *value)
 	return is_result(scope, name, length) ? TEMPLATE_STEP_VALUE : binding;
 }
 
-/* The envelope of what a name stands for; that of the result is "this". */
+/* TemplateScope.envelope: that of the result is "this". */
 static TemplateBinding
 names_envelope(void *arg, const char *name, int length, JsonbValue *value)
 {
@@ -48,7 +48,7 @@ names_envelope(void *arg, const char *name, int length, JsonbValue *value)
 	return scope->below.envelope(scope->below.arg, name, length, value);
 }
 
-/* See names_scope.h. */
+/* Fills in a scope over two objects. */
 void
 names_scope_init(NamesScope *scope, Jsonb *context, Jsonb *names,
 				 bool has_result)

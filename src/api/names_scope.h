@@ -1,23 +1,23 @@
 /*
  * api/names_scope.h
- *		Names that lie over those of a queue.context.
+ *		A template scope of two layers: names over those of a queue.context.
  */
 #ifndef NOETL_API_NAMES_SCOPE_H
 #define NOETL_API_NAMES_SCOPE_H
 
 #include "jinja/jinja.h"
 
-/* Hand "template" to the engine. */
+/* The caller hands "template" to the template engine. */
 typedef struct NamesScope
 {
 	TemplateScope template;
 	TemplateScope above;
 	TemplateScope below;
-	const Jsonb *names;			/* what "above" is made of */
-	bool		has_result;		/* result, response, this: what an action gave */
+	const Jsonb *names;			/* the names of "above" */
+	bool		has_result;		/* result, response and this are an action's result */
 } NamesScope;
 
-/* A scope over two objects; they are not copied. */
+/* Fills in *scope; the two objects are not copied and must outlive it. */
 extern void names_scope_init(NamesScope *scope, Jsonb *context, Jsonb *names,
 							 bool has_result);
 

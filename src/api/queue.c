@@ -1,23 +1,22 @@
 /*
  * api/queue.c
- *		The functions workers call: lease, heartbeat, complete, fail, release;
- *		and enqueue_next, which does whatever is due (reaper.c).
+ *		The functions that workers call: lease, heartbeat, complete, fail, release;
+ *		and enqueue_next, which does whatever is due.
  *
- * A lease belongs to (worker_id, attempt).  Whoever wants to end a task takes
- * the execution's lock first and looks at the row again under it, so that a
- * lease that was lost cannot slip through.
+ * A lease belongs to (worker_id, attempt).  A function that ends a task takes the
+ * execution lock and then reads the row again, so that a lease that was lost
+ * meanwhile does not count.
  */
 #include "common/common.h"
 
-#include "catalog/pg_type.h"
 #include "miscadmin.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
 #include "api/announce.h"
+#include "api/arguments.h"
 #include "engine/engine.h"
 #include "store/store.h"
 #include "playbook/playbook.h"
@@ -31,22 +30,22 @@ PG_FUNCTION_INFO_V1(noetl_fail);
 PG_FUNCTION_INFO_V1(noetl_release);
 PG_FUNCTION_INFO_V1(noetl_complete_and_lease);
 
-/* A busy backend looks at the timers this often */
+/* A session that leases without pause runs the timers this often */
 #define TIMER_INTERVAL_US	INT64CONST(250000)
-/* A lease that finds only rows that others have taken looks this often */
+/* How often a lease scans the queue when it finds only rows that others have taken */
 #define LEASE_TRIES		3
 
-/* noetl.enqueue_next(execution_id) */
+/* noetl.enqueue_next(execution_id): returns the number of tasks that become ready. */
 Datum
 noetl_enqueue_next(PG_FUNCTION_ARGS)
 {
 	int64		execution_id = PG_ARGISNULL(0) ? 0 : PG_GETARG_INT64(0);
 	int64		enqueued;
 
-	/* who asks by name may have set a time by hand, or committed late */
+	/* the caller may have set a time by hand: no timer is skipped */
 	store_read_all_timers();
-	enqueued = event_catch_up(execution_id);
-	enqueued += reaper_run(execution_id, true);
+	enqueued = engine_catch_up(execution_id);
+	enqueued += engine_reap(execution_id, true);
 	PG_RETURN_INT64(enqueued);
 }
 
@@ -55,7 +54,7 @@ noetl_enqueue_next(PG_FUNCTION_ARGS)
  * ---------------------------------------------------------------------------
  */
 
-/* A worker's name; without one nobody could tell whose the lease is. */
+/* Returns the worker_id argument; raises when it is null or empty. */
 static char *
 worker_argument(FunctionCallInfo fcinfo, int argument)
 {
@@ -73,14 +72,14 @@ worker_argument(FunctionCallInfo fcinfo, int argument)
 	return worker_id;
 }
 
-/* An interval in microseconds; NULL: the default lease. */
+/* Returns an interval argument in microseconds; NULL: the default lease. */
 static int64
 lease_argument(FunctionCallInfo fcinfo, int argument)
 {
 	int64		us;
 
 	if (PG_ARGISNULL(argument))
-		return DEFAULT_LEASE_US;
+		return ENGINE_DEFAULT_LEASE_US;
 	if (!timeout_of_interval(PG_GETARG_INTERVAL_P(argument), &us))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -88,25 +87,7 @@ lease_argument(FunctionCallInfo fcinfo, int argument)
 	return us;
 }
 
-/* The types a worker takes; NULL or empty: any. */
-static void
-types_argument(FunctionCallInfo fcinfo, int argument, LeaseRequest *request)
-{
-	Datum	   *elements;
-	bool	   *nulls;
-	int			n;
-
-	if (PG_ARGISNULL(argument))
-		return;
-	deconstruct_array(PG_GETARG_ARRAYTYPE_P(argument), TEXTOID, -1, false,
-					  TYPALIGN_INT, &elements, &nulls, &n);
-	request->types = palloc(sizeof(char *) * Max(n, 1));
-	for (int i = 0; i < n; i++)
-		if (!nulls[i])
-			request->types[request->ntypes++] = TextDatumGetCString(elements[i]);
-}
-
-/* LeasedRow: into the result set. */
+/* LeasedRow: puts the row into the result set. */
 static void
 return_row(void *arg, TupleTableSlot *slot)
 {
@@ -114,7 +95,10 @@ return_row(void *arg, TupleTableSlot *slot)
 	tuplestore_puttupleslot((Tuplestorestate *) arg, slot);
 }
 
-/* Is it time for this backend to look after timers? */
+/*
+ * Is it time for this session to run the timers?  idle: it has found nothing to
+ * lease.
+ */
 static bool
 timers_wanted(bool idle)
 {
@@ -127,17 +111,17 @@ timers_wanted(bool idle)
 	return true;
 }
 
-/* Looks after them on the way to something else. */
+/* Runs the timers; returns the number of tasks that become ready. */
 static int
 run_timers(Store *store)
 {
 	store_write_deferred(store);
-	return reaper_run(0, false);
+	return engine_reap(0, false);
 }
 
 /*
- * Leases up to max_tasks.  A backend that finds nothing, or has not done so for
- * a while, looks after retries and expired leases on the way.
+ * Leases up to max_tasks.  Runs the timers first if this session has not done so
+ * for a while, and again when there is nothing to lease.
  */
 static void
 lease(Store *store, LeaseRequest *request)
@@ -165,7 +149,7 @@ lease(Store *store, LeaseRequest *request)
 		wake_at_commit(NULL);
 }
 
-/* Fills a request from arguments (max_tasks, lease, types) and leases. */
+/* Leases by the arguments max_tasks, lease and types, which begin at "first". */
 static void
 lease_by_arguments(FunctionCallInfo fcinfo, Store *store, const char *worker_id, int first)
 {
@@ -175,7 +159,7 @@ lease_by_arguments(FunctionCallInfo fcinfo, Store *store, const char *worker_id,
 	request.worker_id = worker_id;
 	request.max_tasks = PG_ARGISNULL(first) ? 1 : PG_GETARG_INT32(first);
 	request.lease_us = lease_argument(fcinfo, first + 1);
-	types_argument(fcinfo, first + 2, &request);
+	request.ntypes = text_array_argument(fcinfo, first + 2, &request.types);
 	request.callback = return_row;
 	request.arg = rows_begin(fcinfo)->setResult;
 	request.taken = wake_not_needed;
@@ -222,11 +206,11 @@ noetl_heartbeat(PG_FUNCTION_ARGS)
 	held = store_extend_lease(store, PG_GETARG_INT64(0), worker_id, now + extend, now);
 	store_close(store);
 	if (held)
-		wake_timer(now + extend);	/* it may end sooner than it would have */
+		wake_timer(now + extend);	/* the new end may be earlier than the old one */
 	PG_RETURN_BOOL(held);
 }
 
-/* Does the worker still hold this row, be it in vain? */
+/* Returns whether the worker holds this row, also when the execution is over. */
 static bool
 holds(const QueueRow *row, const char *worker_id)
 {
@@ -234,7 +218,10 @@ holds(const QueueRow *row, const char *worker_id)
 		(strcmp(row->status, "leased") == 0 || strcmp(row->status, "cancelled") == 0);
 }
 
-/* A task given back after its execution ended has no place in the queue. */
+/*
+ * Gives a task back to the queue.  The task of an execution that is over is
+ * deleted instead.  Returns whether the task is ready again.
+ */
 static bool
 release_task(Store *store, int64 queue_id, const char *worker_id)
 {
@@ -243,7 +230,7 @@ release_task(Store *store, int64 queue_id, const char *worker_id)
 
 	if (!store_get_task(store, queue_id, &row))
 		return false;
-	execution_lock(row.execution_id);
+	engine_lock(row.execution_id);
 	if (store_get_execution(store, row.execution_id, &execution) && execution.running)
 		return store_release_task(store, queue_id, worker_id);
 	if (store_get_task(store, queue_id, &row) && holds(&row, worker_id))
@@ -274,14 +261,14 @@ noetl_release(PG_FUNCTION_ARGS)
  * ---------------------------------------------------------------------------
  */
 
-/* Is the time over that the attempt had?  A worker may find out before us. */
+/* Returns whether the attempt has exceeded its timeout; the worker may report before the reaper. */
 static bool
 is_overdue(const QueueRow *row)
 {
 	return row->deadline != 0 && row->deadline <= GetCurrentTimestamp();
 }
 
-/* Reports the end of a leased task.  False: the lease was lost. */
+/* Stores the end of a leased task; returns false when the lease was lost. */
 static bool
 end_task(Store *store, int64 queue_id, const char *worker_id, EventType type,
 		 Jsonb *result, const char *error)
@@ -291,18 +278,18 @@ end_task(Store *store, int64 queue_id, const char *worker_id, EventType type,
 
 	if (store_get_task(store, queue_id, &row))
 	{
-		execution_lock(row.execution_id);
+		engine_lock(row.execution_id);
 		held = (store_task_unchanged(store, &row) || store_get_task(store, queue_id, &row)) &&
 			holds(&row, worker_id);
 	}
 	if (held)
-		task_event_ingest(store, &row, type, result, error,
-						 type == EVENT_ACTION_ERROR && is_overdue(&row) ?
-						 REAPED_TIMEOUT : NULL);
+		engine_ingest_task_event(store, &row, type, result, error,
+								 type == EVENT_ACTION_ERROR && is_overdue(&row) ?
+								 REAPED_TIMEOUT : NULL);
 	return held && strcmp(row.status, "cancelled") != 0;
 }
 
-/* The same as all that a function does. */
+/* Does the same with a store of its own. */
 static bool
 end_one_task(int64 queue_id, const char *worker_id, EventType type,
 			 Jsonb *result, const char *error)

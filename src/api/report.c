@@ -114,8 +114,8 @@ append_head(StringInfo out, int64 execution_id)
 						   "<meta http-equiv=\"Content-Security-Policy\""
 						   " content=\"default-src 'none'; style-src 'unsafe-inline'\">\n<title>");
 	html_append(out, graph_value(0, 1));
-	appendStringInfo(out, " \xc2\xb7 " INT64_FORMAT "</title>\n<style>\n%s</style>\n</head>\n"
-					 "<body>\n<h1>", execution_id, report_style);
+	appendStringInfo(out, " \xc2\xb7 " INT64_FORMAT "</title>\n<style>\n%s</style>\n"
+					 "</head>\n<body>\n<h1>", execution_id, report_style);
 	html_append(out, graph_value(0, 1));
 	appendStringInfoChar(out, ' ');
 	append_tag(out, graph_value(0, 3));
@@ -251,7 +251,8 @@ append_timeline(StringInfo out, int64 execution_id)
 				" round(extract(epoch FROM coalesce(t.ended_at, clock_timestamp())"
 				" - coalesce(t.started_at, t.queued_at))::numeric, 3) || ' s',"
 				" " SHARE("t.queued_at - s.zero") ","
-				" " SHARE("coalesce(t.started_at, t.ended_at, clock_timestamp()) - t.queued_at") ","
+				" " SHARE("coalesce(t.started_at, t.ended_at, clock_timestamp())"
+						  " - t.queued_at") ","
 				" " SHARE("coalesce(t.started_at, t.ended_at) - s.zero") ","
 				" " SHARE("coalesce(t.ended_at, clock_timestamp())"
 						  " - coalesce(t.started_at, t.ended_at)")

@@ -1,7 +1,7 @@
 /*
  * api/retry.c
- *		noetl.retry_delay(): the retry of a task inside another one, for the
- *		worker that does both.
+ *		noetl.retry_delay(): the retry of a task inside another task, for the worker
+ *		that does both.
  */
 #include "common/common.h"
 
@@ -13,7 +13,7 @@
 
 PG_FUNCTION_INFO_V1(noetl_retry_delay);
 
-/* The names of a retry policy, over those of the item. */
+/* Returns the names that a retry policy sees: of the attempt, over those of the item. */
 static Jsonb *
 attempt_names(Jsonb *names, const JsonbValue *response, const RetryAttempt *attempt,
 			  char *error)
@@ -42,8 +42,8 @@ attempt_names(Jsonb *names, const JsonbValue *response, const RetryAttempt *atte
  * noetl.retry_delay(policy jsonb, context jsonb, names jsonb, attempt integer,
  *		success boolean, error text, result jsonb)
  *
- * Seconds until the next attempt; infinity: the policy wants one, but none is
- * left; null: it does not.
+ * Returns the seconds until the next attempt.  Infinity: the policy asks for one but
+ * no attempt is left.  Null: the policy asks for none.
  */
 Datum
 noetl_retry_delay(PG_FUNCTION_ARGS)

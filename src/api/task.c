@@ -1,7 +1,7 @@
 /*
  * api/task.c
- *		What the broker leaves raw in an action, rendered for the worker that
- *		has the names: noetl.task_action(), noetl.save_tasks().
+ *		noetl.task_action() and noetl.save_tasks(): parts of an action that the
+ *		broker leaves unrendered, rendered for the worker that knows their names.
  */
 #include "common/common.h"
 
@@ -16,7 +16,10 @@
 PG_FUNCTION_INFO_V1(noetl_task_action);
 PG_FUNCTION_INFO_V1(noetl_save_tasks);
 
-/* noetl.task_action(task jsonb, context jsonb, names jsonb, input jsonb) */
+/*
+ * noetl.task_action(task jsonb, context jsonb, names jsonb, input jsonb): returns
+ * the rendered action of a task.
+ */
 Datum
 noetl_task_action(PG_FUNCTION_ARGS)
 {
@@ -38,7 +41,7 @@ noetl_task_action(PG_FUNCTION_ARGS)
 	PG_RETURN_JSONB_P(json_to_jsonb(&action));
 }
 
-/* One row (index, type, action, data, summary) for a save. */
+/* Puts one task of a save into the result set (index, type, action, data, summary). */
 static void
 put_task(ReturnSetInfo *result, int index, const SaveTask *task)
 {
@@ -62,7 +65,10 @@ put_task(ReturnSetInfo *result, int index, const SaveTask *task)
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
-/* noetl.save_tasks(save jsonb, context jsonb, names jsonb) */
+/*
+ * noetl.save_tasks(save jsonb, context jsonb, names jsonb): returns the tasks that a
+ * save consists of.
+ */
 Datum
 noetl_save_tasks(PG_FUNCTION_ARGS)
 {

@@ -2,8 +2,8 @@
  * api/template.c
  *		noetl.render() and noetl.evaluate(): templates from SQL.
  *
- * Compiled templates are kept in a small cache of the backend, keyed by their
- * text: the same few templates tend to be rendered over many rows.
+ * A statement often renders the same few templates for many rows.  The session
+ * keeps compiled templates in a small cache, by their text.
  */
 #include "common/common.h"
 
@@ -30,7 +30,7 @@ PG_FUNCTION_INFO_V1(noetl_render_text);
 PG_FUNCTION_INFO_V1(noetl_render_jsonb);
 PG_FUNCTION_INFO_V1(noetl_evaluate);
 
-/* Compiles, raising on errors. */
+/* Compiles a template; raises when it has a syntax error. */
 static Template *
 compile_or_raise(const char *text, int length, TemplateMode mode)
 {
@@ -42,7 +42,7 @@ compile_or_raise(const char *text, int length, TemplateMode mode)
 	return template;
 }
 
-/* A compiled template from the cache; a slot holds one, the newest wins. */
+/* Returns a compiled template from the cache.  A new one replaces that of its slot. */
 static Template *
 cached_template(const char *text, int length, TemplateMode mode)
 {

@@ -4,29 +4,28 @@
  */
 #include "common/common.h"
 
-#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "pgstat.h"
 #include "storage/latch.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
+#include "api/arguments.h"
 #include "engine/engine.h"
 #include "store/store.h"
 #include "wakeup/wakeup.h"
 
 PG_FUNCTION_INFO_V1(noetl_wait_for_work);
 
-/* How long an overdue timer that others are busy with may be slept over */
+/* How long to leave an overdue timer to the session that is busy with it */
 #define BUSY_TIMER_MS			200
-/* However long the wait, look at the clock this often */
+/* The longest sleep before the clock is read again */
 #define LONGEST_SLEEP_MS		(60 * 60 * 1000)
 
 /* A session that waits for work. */
@@ -38,8 +37,8 @@ typedef struct Waiter
 } Waiter;
 
 /*
- * Is there something to lease?  What has become due is made ready on the way.
- * *until: when to look again at the latest.
+ * Runs the timers and returns whether a task is ready.  *until: when to look again
+ * at the latest.
  */
 static bool
 work_is_due(const Waiter *waiter, TimestampTz *until)
@@ -50,7 +49,7 @@ work_is_due(const Waiter *waiter, TimestampTz *until)
 	bool		ready;
 	bool		timed;
 
-	(void) reaper_run(0, false);
+	(void) engine_reap(0, false);
 	store = store_open(InvalidOid);
 	ready = store_any_ready(store, waiter->ntypes, waiter->types);
 	timed = !ready && store_next_timer(store, &timer);
@@ -65,8 +64,8 @@ work_is_due(const Waiter *waiter, TimestampTz *until)
 }
 
 /*
- * Sleeps until work is due or the time is over.  Every look is a transaction
- * of its own, so that no snapshot is held while sleeping.
+ * Sleeps until work is due or the time is over; returns whether work is due.  Each
+ * look is a transaction of its own, so that no snapshot is held while sleeping.
  */
 static bool
 sleep_for_work(const Waiter *waiter)
@@ -93,22 +92,7 @@ sleep_for_work(const Waiter *waiter)
 	}
 }
 
-/* The array of types, copied to where it survives commits. */
-static void
-copy_types(ArrayType *array, Waiter *waiter)
-{
-	Datum	   *elements;
-	bool	   *nulls;
-	int			n;
-
-	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &n);
-	waiter->types = palloc(sizeof(char *) * Max(n, 1));
-	for (int i = 0; i < n; i++)
-		if (!nulls[i])
-			waiter->types[waiter->ntypes++] = TextDatumGetCString(elements[i]);
-}
-
-/* A CALL outside a transaction block may commit; anything else may not sleep. */
+/* Raises unless the caller is a CALL outside of a transaction block, which may commit. */
 static void
 require_nonatomic(FunctionCallInfo fcinfo)
 {
@@ -121,7 +105,7 @@ require_nonatomic(FunctionCallInfo fcinfo)
 				 errhint("CALL it outside of a transaction.")));
 }
 
-/* CALL noetl.wait_for_work(timeout, types, due) */
+/* CALL noetl.wait_for_work(timeout, types, due): sets due. */
 Datum
 noetl_wait_for_work(PG_FUNCTION_ARGS)
 {
@@ -137,13 +121,15 @@ noetl_wait_for_work(PG_FUNCTION_ARGS)
 	memory = AllocSetContextCreate(TopMemoryContext, "noetl waiter",
 								   ALLOCSET_SMALL_SIZES);
 	old = MemoryContextSwitchTo(memory);
-	if (!PG_ARGISNULL(1))
-		copy_types(PG_GETARG_ARRAYTYPE_P(1), &waiter);
+	waiter.ntypes = text_array_argument(fcinfo, 1, &waiter.types);
 	waiter.deadline = DT_NOEND;
 	if (!PG_ARGISNULL(0))
-		waiter.deadline = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
-																  TimestampTzGetDatum(GetCurrentTimestamp()),
+	{
+		Datum		now = TimestampTzGetDatum(GetCurrentTimestamp());
+
+		waiter.deadline = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval, now,
 																  PG_GETARG_DATUM(0)));
+	}
 	MemoryContextSwitchTo(old);
 
 	SPI_connect_ext(SPI_OPT_NONATOMIC);

@@ -11,8 +11,8 @@
 PG_FUNCTION_INFO_V1(noetl_parse_yaml);
 
 /*
- * noetl.parse_yaml(text): shows what a playbook's text means as JSON, which
- * is how authors find out what YAML made of it.
+ * noetl.parse_yaml(text): returns the JSON value of a document, by which authors
+ * see how YAML reads their text.
  */
 Datum
 noetl_parse_yaml(PG_FUNCTION_ARGS)

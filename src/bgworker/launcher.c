@@ -1,11 +1,11 @@
 /*
  * bgworker/launcher.c
- *		The process that starts workers in time, in each database that has
- *		something to do.
+ *		The process that starts a worker in each database when something is due
+ *		there.
  *
- * At its start it does not know what is due, so it looks into every database
- * once.  After that it sleeps until the earliest time of the schedule, unless it
- * is woken because there is an earlier one.
+ * At its start the launcher does not know what is due, so it starts a worker in
+ * every database once.  After that it sleeps until the earliest time of the
+ * schedule.  A session that commits an earlier time wakes it.
  */
 #include "common/common.h"
 
@@ -33,19 +33,20 @@
 #include "utils/wait_event.h"
 #endif
 
-#include "wakeup/internal.h"
+#include "bgworker/bgworker.h"
+#include "wakeup/wakeup.h"
 
 /* Databases served at once */
 #define MAX_WORKERS			3
-/* A worker that fails is started again after a second, then two, … */
+/* A worker that fails is started again after 1, 2, 4 … seconds, at most: */
 #define LONGEST_PAUSE_S		60
-/* However far the next time is, look at the clock this often */
+/* The longest sleep before the clock is read again */
 #define LONGEST_SLEEP_US	(INT64CONST(3600) * USECS_PER_SEC)
 
 /* What only the launcher knows of a slot. */
 typedef struct Served
 {
-	Oid			database;		/* InvalidOid: not looked at yet */
+	Oid			database;		/* InvalidOid: not known yet */
 	bool		allowed;		/* by noetl.timer_databases */
 	BackgroundWorkerHandle *worker; /* or NULL */
 	int			failures;		/* in succession */
@@ -54,14 +55,14 @@ typedef struct Served
 
 static Served served[TIMER_DATABASES];
 
-/* Nobody needs to wake us any more. */
+/* on_shmem_exit: sessions need not wake the launcher any more. */
 static void
 forget_launcher(int code, Datum arg)
 {
 	timer_shared->launcher = NULL;
 }
 
-/* Is a database one of those that shall be served? */
+/* Returns whether noetl.timer serves a database. */
 static bool
 is_allowed(const Form_pg_database database)
 {
@@ -78,7 +79,7 @@ is_allowed(const Form_pg_database database)
 	return false;
 }
 
-/* Takes note of a database; one that was not served until now is looked into. */
+/* Notes that a database exists; one that was not served until now is due at once. */
 static void
 note_database(const Form_pg_database database, bool *exists)
 {
@@ -108,7 +109,7 @@ note_database(const Form_pg_database database, bool *exists)
 	known->allowed = true;
 }
 
-/* Compares the slots with the databases that there are. */
+/* Compares the slots with the databases that exist, and frees those of dropped ones. */
 static void
 find_databases(void)
 {
@@ -136,7 +137,7 @@ find_databases(void)
 		}
 }
 
-/* Are there slots of databases that we have not looked at? */
+/* Returns whether there are slots of databases that the launcher does not know. */
 static bool
 any_unknown(void)
 {
@@ -147,7 +148,7 @@ any_unknown(void)
 	return false;
 }
 
-/* When a database that cannot be served may be tried again. */
+/* Puts off the next try in a database, longer after each failure. */
 static void
 put_off(Served *known)
 {
@@ -157,7 +158,7 @@ put_off(Served *known)
 	known->not_before = GetCurrentTimestamp() + seconds * USECS_PER_SEC;
 }
 
-/* Has the worker of a slot ended?  One that failed is needed again. */
+/* Returns whether the worker of a slot has ended; a database whose worker failed is due again. */
 static bool
 has_ended(int i)
 {
@@ -179,7 +180,7 @@ has_ended(int i)
 	return true;
 }
 
-/* Wakes a worker that stayed, in case it is needed sooner than it knows. */
+/* Wakes a worker that sleeps: it may be needed earlier than it knows. */
 static void
 wake_worker(const Served *known)
 {
@@ -193,7 +194,7 @@ wake_worker(const Served *known)
 		SetLatch(&process->procLatch);
 }
 
-/* Starts a worker; should there be no place for one, later. */
+/* Starts a worker, or puts that off when the server has no free process. */
 static void
 start_worker(int i)
 {
@@ -223,7 +224,7 @@ start_worker(int i)
 	put_off(known);
 }
 
-/* How many workers run; those that may be needed sooner than they know are woken. */
+/* Returns how many workers run; wakes those that are needed soon. */
 static int
 count_workers(TimestampTz now)
 {
@@ -240,8 +241,8 @@ count_workers(TimestampTz now)
 }
 
 /*
- * Starts what has to be started, one database after the other; returns when to
- * look again at the latest.
+ * Starts workers in the databases that are due, in turn.  Returns when the launcher
+ * must look again at the latest.
  */
 static TimestampTz
 serve(void)
@@ -280,7 +281,7 @@ serve(void)
 	return until;
 }
 
-/* The life of the launcher. */
+/* The main function of the launcher. */
 void
 noetl_timer_launcher(Datum arg)
 {
@@ -313,5 +314,5 @@ noetl_timer_launcher(Datum arg)
 						 Max((until - GetCurrentTimestamp()) / 1000 + 1, 1),
 						 PG_WAIT_EXTENSION);
 	}
-	proc_exit(1);				/* whoever stopped us: another one takes our place */
+	proc_exit(1);				/* the postmaster starts another launcher */
 }

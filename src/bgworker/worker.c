@@ -2,8 +2,9 @@
  * bgworker/worker.c
  *		The process that does what is due in one database.
  *
- * It says that it will be needed at no time before it looks, and when it will be
- * needed afterwards: whatever is committed in between moves that forward.
+ * Before a worker looks for what is due it sets the time of its slot to "never";
+ * afterwards it lowers the time to what will be due next.  A transaction that
+ * commits in between lowers it too, so nothing is missed.
  */
 #include "common/common.h"
 
@@ -23,12 +24,13 @@
 #endif
 
 #include "engine/engine.h"
-#include "wakeup/internal.h"
+#include "bgworker/bgworker.h"
+#include "wakeup/wakeup.h"
 
-/* How long what others are busy with is left to them */
+/* How long to leave what is overdue to the session that is busy with it */
 #define BUSY_US			INT64CONST(200000)
 
-/* When something will be due next. */
+/* Returns when something will be due next. */
 static TimestampTz
 next_timer(void)
 {
@@ -42,8 +44,8 @@ next_timer(void)
 }
 
 /*
- * What noetl.enqueue_next() does, in a transaction of its own; *next: when that
- * will be needed again.  Returns whether anything was done.
+ * Does what noetl.enqueue_next() does, in a transaction of its own.  *next: when
+ * something will be due again.  Returns whether anything was written.
  */
 static bool
 do_what_is_due(TimestampTz *next)
@@ -58,8 +60,8 @@ do_what_is_due(TimestampTz *next)
 	if (noetl_broker && OidIsValid(get_extension_oid("noetl", true)))
 	{
 		store_read_all_timers();
-		(void) event_catch_up(0);
-		(void) reaper_run(0, true);
+		(void) engine_catch_up(0);
+		(void) engine_reap(0, true);
 		done = TransactionIdIsValid(GetTopTransactionIdIfAny());
 		*next = next_timer();
 	}
@@ -70,7 +72,7 @@ do_what_is_due(TimestampTz *next)
 	return done;
 }
 
-/* Sleeps until that time, or until somebody needs us sooner. */
+/* Sleeps until a time, or until another process sets the latch. */
 static void
 sleep_until(TimestampTz when)
 {
@@ -79,7 +81,7 @@ sleep_until(TimestampTz when)
 					 PG_WAIT_EXTENSION);
 }
 
-/* The life of a worker. */
+/* The main function of a worker; arg: the number of its slot. */
 void
 noetl_timer_worker(Datum arg)
 {

@@ -4,8 +4,8 @@
  *
  *		collection ─> list ─> where ─> order_by ─> limit ─> chunk ─> items
  *
- * Pure: no tables.  What templates leave behind is freed after each item, so
- * that a collection needs little more memory than its list of items.
+ * This file reads no tables.  The memory that templates use is freed after each
+ * item, so that a collection needs little more memory than its list of items.
  */
 #include "common/common.h"
 
@@ -74,14 +74,7 @@ iterator_item_names(const ItemScope *scope, JsonbValue *names)
 	json_end_object(&builder, names);
 }
 
-/* Is a name, as the engine gives it, this one? */
-static bool
-name_is(const char *name, int length, const char *other)
-{
-	return strlen(other) == length && memcmp(name, other, length) == 0;
-}
-
-/* Is it a name of every iterator, or of this one's step? */
+/* Returns whether every iterator, or this one's step, has a name. */
 static bool
 is_item_name(const ItemScope *scope, const char *name, int length)
 {
@@ -91,7 +84,10 @@ is_item_name(const ItemScope *scope, const char *name, int length)
 		(scope->step != NULL && name_is(name, length, scope->step));
 }
 
-/* The names of the item, then its members where wanted, then everybody's. */
+/*
+ * Finds the value of a name: the names of the item, then its members where
+ * they are names, then the names of the outer scope.
+ */
 static TemplateBinding
 item_lookup(void *arg, const char *name, int length, JsonbValue *value)
 {
@@ -114,7 +110,10 @@ item_lookup(void *arg, const char *name, int length, JsonbValue *value)
 	return scope->outer->lookup(scope->outer->arg, name, length, value);
 }
 
-/* Envelopes belong to steps, which the names of the item hide. */
+/*
+ * Finds the envelope of a name.  Only steps have envelopes, and names of the
+ * item hide those of steps.
+ */
 static TemplateBinding
 item_envelope(void *arg, const char *name, int length, JsonbValue *value)
 {
@@ -126,7 +125,7 @@ item_envelope(void *arg, const char *name, int length, JsonbValue *value)
 	return scope->outer->envelope(scope->outer->arg, name, length, value);
 }
 
-/* See iterator.h. */
+/* Fills in the template scope of an item; the caller has filled in the rest. */
 void
 iterator_item_scope(ItemScope *scope)
 {
@@ -141,18 +140,20 @@ iterator_item_scope(ItemScope *scope)
  * ---------------------------------------------------------------------------
  */
 
-/* What a value is, to somebody who expected a list. */
+/* Returns what a value is, in words, for a message that a list was expected. */
 static char *
 describe(const JsonbValue *value)
 {
+	Datum		number;
+
 	switch (value->type)
 	{
 		case jbvBool:
 			return value->val.boolean ? "true" : "false";
 		case jbvNumeric:
+			number = NumericGetDatum(value->val.numeric);
 			return psprintf("the number %s",
-							DatumGetCString(DirectFunctionCall1(numeric_out,
-																NumericGetDatum(value->val.numeric))));
+							DatumGetCString(DirectFunctionCall1(numeric_out, number)));
 		case jbvString:
 			{
 				int			shown = Min(value->val.string.len, SHOWN_TEXT);
@@ -168,7 +169,7 @@ describe(const JsonbValue *value)
 	}
 }
 
-/* Is the text empty but for white space? */
+/* Returns whether a text is empty but for white space. */
 static bool
 is_blank(const JsonbValue *text)
 {
@@ -181,7 +182,10 @@ is_blank(const JsonbValue *text)
 static bool find_list(const JsonbValue *value, const char *element,
 					  JsonbValue *list, bool *empty);
 
-/* The list in a map: by a key that is likely to hold it, or its only value. */
+/*
+ * Finds the list in a map: under a key that usually holds it, or as the only
+ * value.
+ */
 static bool
 find_list_in_map(const JsonbValue *map, const char *element, JsonbValue *list,
 				 bool *empty)
@@ -205,7 +209,10 @@ find_list_in_map(const JsonbValue *map, const char *element, JsonbValue *list,
 	return find_list(&member, element, list, empty);
 }
 
-/* The list that a value is, spells or holds; false when there is none. */
+/*
+ * Finds the list that a value is, spells or holds; false: there is none.
+ * *empty: the value is null or blank and counts as a list without elements.
+ */
 static bool
 find_list(const JsonbValue *value, const char *element, JsonbValue *list,
 		  bool *empty)
@@ -230,7 +237,10 @@ find_list(const JsonbValue *value, const char *element, JsonbValue *list,
 		parsed.type != jbvString && find_list(&parsed, element, list, empty);
 }
 
-/* The elements of the collection, in their order. */
+/*
+ * Lists the elements of the collection in their order.  False and *error when
+ * the collection holds no list.
+ */
 static bool
 list_elements(const IteratorQuery *query, IteratorItems *items,
 			  SourceError *error)
@@ -265,7 +275,10 @@ list_elements(const IteratorQuery *query, IteratorItems *items,
  * ---------------------------------------------------------------------------
  */
 
-/* The scope of what is asked of an item, before items have their final index. */
+/*
+ * Fills in the scope of the templates that filter and sort items, before the
+ * items have their final index.
+ */
 static void
 query_scope(const IteratorQuery *query, const TemplateScope *outer, int count,
 			ItemScope *scope)
@@ -278,7 +291,7 @@ query_scope(const IteratorQuery *query, const TemplateScope *outer, int count,
 	iterator_item_scope(scope);
 }
 
-/* An error of the template of one item. */
+/* Adds the number of the item to the error of a template.  Returns false. */
 static bool
 blame_item(SourceError *error, const char *what, int index)
 {
@@ -286,7 +299,7 @@ blame_item(SourceError *error, const char *what, int index)
 	return false;
 }
 
-/* Keeps the items for which the condition holds. */
+/* Keeps the items for which "where" holds.  False and *error when it raises. */
 static bool
 filter_items(const IteratorQuery *query, const TemplateScope *outer,
 			 IteratorItems *items, MemoryContext scratch, SourceError *error)
@@ -327,7 +340,7 @@ typedef struct SortItem
 	int			index;
 } SortItem;
 
-/* Values of different kinds have an order, too; nothing comes last. */
+/* Returns the place of a kind of value in the order of keys; null comes last. */
 static int
 kind_rank(const JsonbValue *value)
 {
@@ -348,7 +361,7 @@ kind_rank(const JsonbValue *value)
 
 static int	compare_keys(const JsonbValue *a, const JsonbValue *b);
 
-/* Lists are compared by their first elements that differ. */
+/* Compares two lists by their first elements that differ. */
 static int
 compare_lists(const JsonbValue *a, const JsonbValue *b)
 {
@@ -373,7 +386,7 @@ compare_lists(const JsonbValue *a, const JsonbValue *b)
 	}
 }
 
-/* Numbers by value, text by code point, lists by element. */
+/* Compares two keys: numbers by value, text by code point, lists by element. */
 static int
 compare_keys(const JsonbValue *a, const JsonbValue *b)
 {
@@ -404,7 +417,10 @@ compare_keys(const JsonbValue *a, const JsonbValue *b)
 	}
 }
 
-/* Of equal items the earlier one stays first, downwards too. */
+/*
+ * Compares two items for the sort; of equal items the earlier one stays first,
+ * also when the order is descending.
+ */
 static int
 compare_items(const void *a, const void *b, void *arg)
 {
@@ -417,7 +433,7 @@ compare_items(const void *a, const void *b, void *arg)
 	return order != 0 ? order : (left->index > right->index) - (left->index < right->index);
 }
 
-/* A key outlives the evaluation that made it. */
+/* Copies a key out of the memory of the evaluation that made it. */
 static void
 keep_key(const JsonbValue *key, JsonbValue *copy)
 {
@@ -430,7 +446,7 @@ keep_key(const JsonbValue *key, JsonbValue *copy)
 		json_from_jsonb(json_to_jsonb(key), copy);
 }
 
-/* The key of every item. */
+/* Evaluates the sort key of every item.  False and *error when one raises. */
 static bool
 find_keys(const IteratorQuery *query, const TemplateScope *outer,
 		  const IteratorItems *items, SortItem *sorted, MemoryContext scratch,
@@ -460,7 +476,7 @@ find_keys(const IteratorQuery *query, const TemplateScope *outer,
 	return true;
 }
 
-/* Puts the items into the order that is asked for. */
+/* Sorts the items by order_by.  False and *error when a key raises. */
 static bool
 sort_items(const IteratorQuery *query, const TemplateScope *outer,
 		   IteratorItems *items, MemoryContext scratch, SourceError *error)
@@ -488,11 +504,11 @@ sort_items(const IteratorQuery *query, const TemplateScope *outer,
 }
 
 /* ---------------------------------------------------------------------------
- * chunk, and all of it
+ * chunk, and the whole query
  * ---------------------------------------------------------------------------
  */
 
-/* Makes lists of so many items; the last may be shorter. */
+/* Replaces the items by lists of a number of items; the last may be shorter. */
 static void
 chunk_items(IteratorItems *items, int size)
 {
@@ -514,7 +530,10 @@ chunk_items(IteratorItems *items, int size)
 	items->count = chunks;
 }
 
-/* See iterator.h. */
+/*
+ * Finds the items of a collection: list, where, order_by, limit, chunk.  False
+ * and *error when the collection holds no list or a template raises.
+ */
 bool
 iterator_items(const IteratorQuery *query, const TemplateScope *outer,
 			   IteratorItems *items, SourceError *error)
@@ -540,7 +559,11 @@ iterator_items(const IteratorQuery *query, const TemplateScope *outer,
 	return true;
 }
 
-/* See iterator.h. */
+/*
+ * Reads a number that a playbook gives for limit, chunk or concurrency; null
+ * means "otherwise".  False and *error when it is not a whole number of at
+ * least "minimum".
+ */
 bool
 iterator_count(const JsonbValue *value, const char *what, int minimum,
 			   int otherwise, int *count, SourceError *error)

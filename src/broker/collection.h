@@ -7,7 +7,7 @@
 
 #include "playbook/playbook.h"
 
-/* What is asked of a collection; applied in this order. */
+/* How the items of a collection are chosen; applied in this order. */
 typedef struct IteratorQuery
 {
 	const JsonbValue *collection;
@@ -27,16 +27,17 @@ typedef struct IteratorItems
 } IteratorItems;
 
 /*
- * The items.  "outer" knows the names that are not the item's.  False and
- * *error when the collection cannot be gone through, or a template raises.
+ * Finds the items of a collection.  "outer" knows the names that are not the
+ * item's.  False and *error when the collection holds no list, or when a template
+ * raises.
  */
 extern bool iterator_items(const IteratorQuery *query,
 						   const TemplateScope *outer,
 						   IteratorItems *items, SourceError *error);
 
 /*
- * A number that a playbook gives for limit, chunk or concurrency ("what");
- * null gives "otherwise".  False and *error when it is no whole number of at
+ * Reads a number that a playbook gives for limit, chunk or concurrency ("what");
+ * null means "otherwise".  False and *error when it is not a whole number of at
  * least "minimum".
  */
 extern bool iterator_count(const JsonbValue *value, const char *what,
@@ -64,7 +65,7 @@ typedef struct ItemScope
  */
 extern void iterator_item_names(const ItemScope *scope, JsonbValue *names);
 
-/* Fills "template"; the caller has filled the rest. */
+/* Fills in "template"; the caller has filled in the rest. */
 extern void iterator_item_scope(ItemScope *scope);
 
 #endif							/* NOETL_BROKER_COLLECTION_H */

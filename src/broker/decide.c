@@ -2,13 +2,15 @@
  * broker/decide.c
  *		The decision core: (playbook, state of an execution, event) -> decisions.
  *
- *		event ──> which run is meant? is the sender entitled to speak for it?
+ *		event ──> find_run: the run that the event is about and may speak for
+ *		            │
+ *		            v
+ *		        end_attempt ── retry policy repeats it ──> action_retry
  *		            │ completed             │ failed
  *		            v                       v
- *		        complete_step            retry? ── yes ─> action_retry
- *		            │   transitions         │ no
- *		            │<──── on_error ── fail_step ──> execution_failed
- *		            v
+ *		        complete_step          fail_step ──> execution_failed
+ *		            │ transitions           │ on_error
+ *		            v                       v
  *		        arrivals ──> settle: start every waiting run that nothing live
  *		            ^          │      can still reach; when nothing is live,
  *		            │ routers  │      execution_complete
@@ -27,7 +29,7 @@ ignore(BrokerState *state, const char *reason)
 	decision_add(state, DECIDE_IGNORE, NULL)->reason = reason;
 }
 
-/* The first branch of an execution. */
+/* Starts the first branch of an execution. */
 static void
 begin_execution(BrokerState *state, const Event *event)
 {
@@ -52,18 +54,16 @@ begin_execution(BrokerState *state, const Event *event)
 		complete_step(state, run, &completion);
 	}
 	else
-		arrive(state, &departure, -1, event->event_id);
+		arrive(state, &departure, NULL, event->event_id);
 	settle(state);
 }
 
-/* Why an event may not speak for a run, or NULL. */
+/* Returns why an event may not speak for a run; NULL: it may. */
 static const char *
 stale_reason(const Run *run, const Event *event)
 {
 	int			attempt = event->attempt;
 
-	if (event->visit > 0 && event->visit != run->visit)
-		return "another visit of the step is running";
 	if (run->state == RUN_WAITING)
 		return "the step has not started";
 	if (!run->is_task && !event_type_sent_by(event->type, SENT_BY_CLIENT))
@@ -88,7 +88,7 @@ stale_reason(const Run *run, const Event *event)
 	return NULL;
 }
 
-/* A client ends a step itself, without a worker's action event. */
+/* A client ends a step itself, without an action event of a worker. */
 static void
 end_step_by_client(BrokerState *state, Run *run, const Event *event)
 {
@@ -121,21 +121,47 @@ end_step_by_client(BrokerState *state, Run *run, const Event *event)
 }
 
 /*
- * The run that an event is about: of a step, or of one of the items that the
- * broker goes through for it.  NULL: *reason says why the event has no effect.
+ * Returns the live visit of a step that an event is about: the one that it names,
+ * else the oldest that its worker has leased, else the oldest.  NULL: there is none.
+ */
+static Run *
+find_visit(BrokerState *state, const Step *step, const Event *event)
+{
+	Run		   *oldest = NULL;
+	ListCell   *lc;
+
+	if (event->visit > 0 || event->worker_id == NULL || !step->revisited)
+		return live_run(state, step->index, event->visit);
+	foreach(lc, state->runs)
+	{
+		Run		   *run = (Run *) lfirst(lc);
+
+		if (run->step == step->index && run->state == RUN_LEASED && run->worker_id != NULL &&
+			strcmp(run->worker_id, event->worker_id) == 0 &&
+			(oldest == NULL || run->visit < oldest->visit))
+			oldest = run;
+	}
+	return oldest != NULL ? oldest : live_run(state, step->index, 0);
+}
+
+/*
+ * Returns the run that an event is about: of a step, or of one of the items
+ * that the broker goes through for it.  NULL: *reason says why the event has
+ * no effect.
  */
 static Run *
 find_run(BrokerState *state, const Step *step, const Event *event, const char **reason)
 {
-	Run		   *run = live_run(state, step->index);
 	int			item = step->kind == STEP_ITERATOR ? event->item : -1;
+	Run		   *run = item >= 0 && state->item != NULL ?
+		live_run(state, step->index, state->item->visit) : find_visit(state, step, event);
 
 	if (run == NULL)
-		*reason = "the step is not running";
+		*reason = live_run(state, step->index, 0) != NULL ?
+			"another visit of the step is running" : "the step is not running";
 	else if (item < 0)
 		*reason = stale_reason(run, event);
-	else if (state->item == NULL || run->state != RUN_OPEN ||
-			 state->item->visit != run->visit)
+	else if (state->item == NULL || run->state != RUN_OPEN)
 		*reason = "the item is not running";
 	else
 	{
@@ -146,8 +172,9 @@ find_run(BrokerState *state, const Step *step, const Event *event, const char **
 }
 
 /*
- * The worker has started an execution on behalf of its step.  The end of a
- * child that has an index would be taken for the end of that item.
+ * Makes an execution that a worker has started on behalf of its step a child
+ * of the run.  Items that are tasks have none: the end of a child with an
+ * index would be taken for the end of that item.
  */
 static void
 adopt(BrokerState *state, Run *run, const Event *event)
@@ -166,7 +193,10 @@ adopt(BrokerState *state, Run *run, const Event *event)
 	decision_add(state, DECIDE_ADOPT, run)->child = child;
 }
 
-/* An event about one step: find its run and do what the event says. */
+/*
+ * Decides on an event about one step: finds its run and does what the event
+ * says.
+ */
 static void
 decide_run_event(BrokerState *state, const Event *event)
 {
@@ -230,7 +260,10 @@ decide_run_event(BrokerState *state, const Event *event)
 	settle(state);
 }
 
-/* How long an open run was allowed to take. */
+/*
+ * Returns how long an open run was allowed to take, in microseconds; 0:
+ * without limit.
+ */
 static int64
 run_timeout(const Run *run)
 {
@@ -241,11 +274,14 @@ run_timeout(const Run *run)
 	return json_get_int(&context, "timeout", &us) ? us : 0;
 }
 
-/* See broker.h. */
+/*
+ * Decides on an open run whose time has come: its next attempt begins, or it
+ * times out.  A run that is over, or is a task, has no effect.
+ */
 void
-broker_run_due(BrokerState *state, int step)
+broker_run_due(BrokerState *state, int step, int visit)
 {
-	Run		   *run = live_run(state, step);
+	Run		   *run = live_run(state, step, visit);
 	Event	   *event;
 	JsonBuilder builder;
 	JsonbValue	value;
@@ -331,7 +367,7 @@ end_by_client(BrokerState *state, const Event *event)
 		   event_is_reaped(event, REAPED_TIMEOUT));
 }
 
-/* Takes the event's place in the execution's time. */
+/* Moves the time of the execution on to that of an event. */
 static void
 set_time(BrokerState *state, const Event *event)
 {
@@ -340,7 +376,7 @@ set_time(BrokerState *state, const Event *event)
 	state->last_event_id = Max(state->last_event_id, event->event_id);
 }
 
-/* See broker.h. */
+/* Fails an execution that cannot begin, for this reason. */
 void
 broker_refuse(BrokerState *state, const Event *event, const char *reason)
 {
@@ -358,7 +394,7 @@ broker_refuse(BrokerState *state, const Event *event, const char *reason)
 	end_execution(state, "FAILED", failure->error, failure->result, false);
 }
 
-/* See broker.h. */
+/* Decides on one stored event.  Its effect is appended to state->decisions. */
 void
 broker_decide(BrokerState *state, const Event *event)
 {

@@ -7,7 +7,10 @@
 #include "broker/broker.h"
 #include "broker/input.h"
 
-/* Lays one rendered layer on the object being built; a lone value is "input". */
+/*
+ * Lays one rendered layer on the object under construction; a value that is no
+ * map becomes its member "input".
+ */
 static void
 add_layer(JsonBuilder *builder, const JsonbValue *layer)
 {
@@ -17,7 +20,10 @@ add_layer(JsonBuilder *builder, const JsonbValue *layer)
 		json_add(builder, "input", layer);
 }
 
-/* See input.h. */
+/*
+ * Renders the layers and lays them over each other, the last on top.  False
+ * and *error when a template raises.
+ */
 bool
 input_render(const InputLayers *layers, Scope *scope, JsonbValue *result,
 			 SourceError *error)
@@ -37,7 +43,10 @@ input_render(const InputLayers *layers, Scope *scope, JsonbValue *result,
 	return true;
 }
 
-/* The order of the playbook, not of time, decides which branch wins. */
+/*
+ * Compares two arrivals: the order of the playbook, not of time, decides which
+ * branch wins.
+ */
 static int
 compare_arrivals(const ListCell *a, const ListCell *b)
 {
@@ -46,11 +55,16 @@ compare_arrivals(const ListCell *a, const ListCell *b)
 
 	if (left->from != right->from)
 		return left->from < right->from ? -1 : 1;
+	if (left->visit != right->visit)
+		return left->visit < right->visit ? -1 : 1;
 	return left->event_id < right->event_id ? -1 :
 		left->event_id > right->event_id;
 }
 
-/* See input.h. */
+/*
+ * Lays the transition-level inputs of arrivals over each other, in document
+ * order.
+ */
 void
 input_of_arrivals(const List *arrivals, JsonbValue *result)
 {
@@ -70,7 +84,7 @@ input_of_arrivals(const List *arrivals, JsonbValue *result)
 	json_end_object(&builder, result);
 }
 
-/* See input.h. */
+/* Lays one input over another, member by member. */
 void
 input_overlay(const JsonbValue *below, const JsonbValue *above,
 			  JsonbValue *result)

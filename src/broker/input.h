@@ -14,10 +14,10 @@
 extern bool input_render(const InputLayers *layers, Scope *scope,
 						 JsonbValue *result, SourceError *error);
 
-/* Transition-level input of coalesced arrivals, in document order. */
+/* Lays the transition-level inputs of arrivals over each other, in document order. */
 extern void input_of_arrivals(const List *arrivals, JsonbValue *result);
 
-/* "above" over "below", member by member. */
+/* Lays "above" over "below", member by member. */
 extern void input_overlay(const JsonbValue *below, const JsonbValue *above,
 						  JsonbValue *result);
 

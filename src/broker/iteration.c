@@ -9,7 +9,7 @@
  *		    last one ───> iterator_completed with the results by index
  *
  * The log is the only counter: the newest event that ended an item says how
- * many have started and ended, so no row is updated for each of them.
+ * many items have started and ended, so that no row is updated for each item.
  * Context of an open run: {"data": input, "total": …, "concurrency": …,
  * "since": its iterator_started, "catalog_id": the playbook of all items or 0,
  * "timeout": microseconds}.
@@ -20,7 +20,7 @@
 
 #include "broker/internal.h"
 
-/* How many items are in flight unless the iterator says so itself */
+/* How many items are in flight, unless the iterator names a concurrency */
 #define ASYNC_CONCURRENCY		8
 #define DISTRIBUTED_CONCURRENCY	1000
 
@@ -47,7 +47,7 @@ typedef struct Iteration
  * ---------------------------------------------------------------------------
  */
 
-/* Writes the context of the run. */
+/* Writes what an iterator has to remember into the context of its run. */
 static void
 store_context(Iteration *iteration)
 {
@@ -66,7 +66,7 @@ store_context(Iteration *iteration)
 	iteration->run->context = json_to_jsonb(&value);
 }
 
-/* An integer of the context. */
+/* Returns an integer of the run's context; 0: it is not there. */
 static int64
 context_int(const Iteration *iteration, const char *key)
 {
@@ -75,7 +75,10 @@ context_int(const Iteration *iteration, const char *key)
 	return json_get_int(&iteration->context, key, &number) ? number : 0;
 }
 
-/* An iterator under way: its context, and from the log how far it has come. */
+/*
+ * Reads an iterator under way: its context, and from the log how far it has
+ * come.
+ */
 static void
 open_iteration(Iteration *iteration, BrokerState *state, Run *run)
 {
@@ -90,8 +93,8 @@ open_iteration(Iteration *iteration, BrokerState *state, Run *run)
 	iteration->concurrency = (int) context_int(iteration, "concurrency");
 	iteration->since = context_int(iteration, "since");
 	iteration->catalog_id = context_int(iteration, "catalog_id");
-	state->values.progress(state->values.arg, iteration->step->name, iteration->since,
-						   &iteration->progress);
+	state->values.progress(state->values.arg, iteration->step->name, run->visit,
+						   iteration->since, &iteration->progress);
 	if (!iteration->progress.found)
 		iteration->progress.started = Min(iteration->total, iteration->concurrency);
 }
@@ -101,7 +104,7 @@ open_iteration(Iteration *iteration, BrokerState *state, Run *run)
  * ---------------------------------------------------------------------------
  */
 
-/* The scope of an item's templates. */
+/* Fills in the scope of an item's templates. */
 static void
 item_scope(const Iteration *iteration, int index, const JsonbValue *item,
 		   JsonbValue *names, Scope *scope)
@@ -116,16 +119,16 @@ item_scope(const Iteration *iteration, int index, const JsonbValue *item,
 	item_names.item = item;
 	item_names.chunked = iteration->spec->chunk != NULL;
 	iterator_item_names(&item_names, names);
-	scope_init(scope, iteration->state, iteration->step, iteration->run->visit,
+	scope_init(scope, iteration->state, iteration->step, iteration->run,
 			   iteration->state->now);
 	scope->names = names;
 	scope->input = iteration->has_input ? &iteration->input : NULL;
 }
 
 /*
- * What is laid over the input of each item: where the step itself is done for
- * each of them, what came with the transition.  A nested task sees the
- * iterator's input under its names (data, input, args) only.
+ * Builds what is laid over the input of each item: the iterator's own input,
+ * where the step itself is done for each item.  A nested task sees that input
+ * only under its names (data, input, args).
  */
 static void
 item_input(const Iteration *iteration, JsonbValue *input)
@@ -138,7 +141,10 @@ item_input(const Iteration *iteration, JsonbValue *input)
 	json_end_object(&builder, input);
 }
 
-/* iteration_started. */
+/*
+ * Emits iteration_started and returns it. child_execution_id: the child that
+ * is the item; 0: none.
+ */
 static Event *
 emit_item_started(const Iteration *iteration, int index, const JsonbValue *item,
 				  int64 child_execution_id)
@@ -159,7 +165,10 @@ emit_item_started(const Iteration *iteration, int index, const JsonbValue *item,
 	return event;
 }
 
-/* A child execution for an item; false and *error when it cannot be started. */
+/*
+ * Starts the child execution of an item.  False and *error when it cannot be
+ * started.
+ */
 static bool
 start_item_child(Iteration *iteration, int index, const JsonbValue *item, Scope *scope,
 				 char **error)
@@ -193,7 +202,7 @@ start_item_child(Iteration *iteration, int index, const JsonbValue *item, Scope 
 	return true;
 }
 
-/* A task for an item; false and *error when its templates raise. */
+/* Enqueues the task of an item.  False and *error when its templates raise. */
 static bool
 start_item_task(Iteration *iteration, int index, const JsonbValue *item, Scope *scope,
 				char **error)
@@ -220,7 +229,7 @@ start_item_task(Iteration *iteration, int index, const JsonbValue *item, Scope *
 	return true;
 }
 
-/* Starts one item; false and *error when it fails at once. */
+/* Starts one item.  False and *error when it fails at once. */
 static bool
 start_item(Iteration *iteration, int index, const JsonbValue *item, char **error)
 {
@@ -279,7 +288,10 @@ emit_item_ended(Iteration *iteration, const ItemEnd *end)
  * ---------------------------------------------------------------------------
  */
 
-/* What the log says of ended items that is not written yet. */
+/*
+ * Returns the results of items whose end this evaluation has emitted: the log
+ * does not have them yet.
+ */
 static List *
 unwritten_results(const Iteration *iteration)
 {
@@ -293,6 +305,7 @@ unwritten_results(const Iteration *iteration)
 		IterationResult *result;
 
 		if (decision->kind != DECIDE_EMIT || !event->progress.found ||
+			event->visit != iteration->run->visit ||
 			strcmp(event->node_name, iteration->step->name) != 0)
 			continue;
 		result = palloc0(sizeof(IterationResult));
@@ -306,14 +319,15 @@ unwritten_results(const Iteration *iteration)
 	return results;
 }
 
-/* Results in the order of the items; NULL where an item has none. */
+/* Returns the results in the order of the items; NULL where an item has none. */
 static IterationResult **
 results_by_index(const Iteration *iteration)
 {
 	ValueSource *values = &iteration->state->values;
-	IterationResult **by_index = palloc_extended(sizeof(IterationResult *) * Max(iteration->total, 1), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	Size		size = sizeof(IterationResult *) * Max(iteration->total, 1);
+	IterationResult **by_index = palloc_extended(size, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	List	   *results = values->iteration_results(values->arg, iteration->step->name,
-													iteration->since);
+													iteration->run->visit, iteration->since);
 	ListCell   *lc;
 
 	results = list_concat(results, unwritten_results(iteration));
@@ -327,7 +341,7 @@ results_by_index(const Iteration *iteration)
 	return by_index;
 }
 
-/* Does the list of all results stay within the bound of a value? */
+/* Returns whether the list of all results stays within the bound of a value. */
 static bool
 results_fit(const Iteration *iteration, IterationResult **results)
 {
@@ -346,7 +360,7 @@ results_fit(const Iteration *iteration, IterationResult **results)
 	return size <= noetl_template_max_output;
 }
 
-/* {index, message} of every item that failed. */
+/* Adds "errors": {index, message} of every item that failed. */
 static void
 add_errors(const Iteration *iteration, IterationResult **results, JsonBuilder *builder)
 {
@@ -373,8 +387,9 @@ add_errors(const Iteration *iteration, IterationResult **results, JsonBuilder *b
 }
 
 /*
- * {status, data: results by index, total_iterations, child_executions, errors}:
- * an envelope, like that of a worker, so that the value of the step is the list.
+ * Builds the result of the iterator: {status, data: results by index,
+ * total_iterations, child_executions, errors}.  It is an envelope, like that
+ * of a worker, so that the value of the step is the list.
  */
 static void
 build_result(const Iteration *iteration, JsonbValue *result)
@@ -398,7 +413,7 @@ build_result(const Iteration *iteration, JsonbValue *result)
 	}
 	else
 	{
-		/* too large for one value: they stay where they are */
+		/* too large for one value: the events of the items keep them */
 		JsonBuilder reference;
 
 		json_begin_object(&reference);
@@ -464,7 +479,10 @@ fail_iterator(Iteration *iteration, const char *error, int64 parent)
 	return end;
 }
 
-/* The item to be started next. */
+/*
+ * Finds the item that is started next: among all items when the iterator
+ * begins, else in noetl.item, which gives it up.
+ */
 static void
 next_item(const Iteration *iteration, int index, JsonbValue *item)
 {
@@ -475,7 +493,8 @@ next_item(const Iteration *iteration, int index, JsonbValue *item)
 		*item = iteration->items->values[index];
 		return;
 	}
-	if (values->waiting_item(values->arg, iteration->step->name, index, item))
+	if (values->waiting_item(values->arg, iteration->step->name, iteration->run->visit,
+							 index, item))
 		decision_add(iteration->state, DECIDE_TAKE_ITEM, iteration->run)->first_item = index;
 	else
 		json_null(item);
@@ -529,8 +548,8 @@ end_item(BrokerState *state, Run *run, const ItemEnd *end)
 }
 
 /*
- * action_completed of an item whose child is done but not saved yet; returns
- * its id.
+ * Emits action_completed for an item whose child is done and not saved yet;
+ * returns the id of the event.
  */
 static int64
 emit_child_completed(const Iteration *iteration, const ChildEnd *end, const JsonbValue *value)
@@ -625,7 +644,7 @@ item_child_ended(BrokerState *state, Run *run, const ChildEnd *end)
 	if (!is_current_item(state, run, end))
 		return none;
 	open_iteration(&iteration, state, run);
-	child_result(state, body, end, &value);
+	child_result(state, run, body, end, &value);
 	if (end->completed && body->saves != NULL)
 		return save_child(&iteration, end, &value);
 	if (end->completed && body->save_action != NULL)
@@ -648,7 +667,7 @@ item_child_ended(BrokerState *state, Run *run, const ChildEnd *end)
  * ---------------------------------------------------------------------------
  */
 
-/* A count that a template may yield. */
+/* Renders a count; without a template it is "otherwise". */
 static bool
 render_count(const TemplateDoc *doc, Scope *scope, const char *what, int minimum,
 			 int otherwise, int *count, SourceError *error)
@@ -661,7 +680,7 @@ render_count(const TemplateDoc *doc, Scope *scope, const char *what, int minimum
 		 iterator_count(&value, what, minimum, otherwise, count, error));
 }
 
-/* How many items are in flight at once. */
+/* Finds how many items are in flight at once. */
 static bool
 render_concurrency(Iteration *iteration, Scope *scope, SourceError *error)
 {
@@ -672,10 +691,14 @@ render_concurrency(Iteration *iteration, Scope *scope, SourceError *error)
 	iteration->concurrency = 1;
 	if (spec->sequential)
 		return true;
-	return render_count(spec->concurrency, scope, "concurrency", 1, otherwise, &iteration->concurrency, error);
+	return render_count(spec->concurrency, scope, "concurrency", 1, otherwise,
+						&iteration->concurrency, error);
 }
 
-/* The items, with everything that is asked of them applied. */
+/*
+ * Finds the items: the collection, filtered, sorted, limited and chunked.
+ * False and *error when a template raises or the collection holds no list.
+ */
 static bool
 find_items(Iteration *iteration, Scope *scope, IteratorItems *items, SourceError *error)
 {
@@ -701,7 +724,7 @@ find_items(Iteration *iteration, Scope *scope, IteratorItems *items, SourceError
 	return iterator_items(&query, &scope->template, items, error);
 }
 
-/* step_started, once, and iterator_started, at each attempt. */
+/* Emits step_started with the first attempt, and iterator_started with each. */
 static void
 emit_started(Iteration *iteration, const IteratorItems *items)
 {
@@ -713,11 +736,7 @@ emit_started(Iteration *iteration, const IteratorItems *items)
 	JsonbValue	value;
 
 	if (run->started_event_id == 0)
-	{
-		event = emit(state, EVENT_STEP_STARTED, iteration->step, run->visit, released_by(run));
-		run->started_event_id = event->event_id;
-		run->released_by = event->parent_event_id;
-	}
+		(void) emit_step_started(state, run);
 	event = emit(state, EVENT_ITERATOR_STARTED, iteration->step, run->visit, run->started_event_id);
 	iteration->since = event->event_id;
 	json_begin_array(&list);
@@ -816,7 +835,7 @@ start_iterator(BrokerState *state, Run *run, const JsonbValue *transition_input)
 	iteration.run = run;
 	iteration.step = &state->playbook->steps[run->step];
 	iteration.spec = iteration.step->iterator;
-	scope_init(&scope, state, iteration.step, run->visit, state->now);
+	scope_init(&scope, state, iteration.step, run, state->now);
 	if (!prepare_iterator(&iteration, &scope, transition_input, &items))
 		return none;
 	iteration.has_input = true;

@@ -7,8 +7,9 @@
 #include "broker/broker.h"
 
 /*
- * Workers wrap what the task returned: {"status": …, "data": …}.  The value of
- * the step is then the data, otherwise the result itself.
+ * Finds the value of a step in the result that was sent.  Workers wrap what a
+ * task returned: {"status": …, "data": …}; the value is then the data,
+ * otherwise the result itself.
  */
 void
 result_value(const JsonbValue *envelope, JsonbValue *value)
@@ -20,7 +21,10 @@ result_value(const JsonbValue *envelope, JsonbValue *value)
 		*value = *envelope;
 }
 
-/* The status code wherever the envelope keeps it. */
+/*
+ * Finds the status code of a response, at whatever level of the envelope it
+ * is.  False: there is none.
+ */
 bool
 result_status_code(const JsonbValue *response, JsonbValue *value)
 {

@@ -20,7 +20,7 @@
 #define DEFAULT_MAX_DELAY		60.0
 #define LONGEST_DELAY			(365.0 * 86400.0)
 
-/* See retry.h. */
+/* Returns a random number, uniform in [0, 1). */
 double
 retry_jitter(void)
 {
@@ -31,7 +31,10 @@ retry_jitter(void)
 #endif
 }
 
-/* A number of the policy; what cannot be read as one is the default. */
+/*
+ * Renders a number of the policy; a value that is not a number counts as the
+ * default.
+ */
 static double
 policy_number(const TemplateDoc *doc, const TemplateScope *scope, double otherwise)
 {
@@ -48,7 +51,7 @@ policy_number(const TemplateDoc *doc, const TemplateScope *scope, double otherwi
 	return number;
 }
 
-/* The jitter switch, true unless said otherwise. */
+/* Renders the jitter switch, which is on by default. */
 static bool
 policy_jitter(const TemplateDoc *doc, const TemplateScope *scope)
 {
@@ -62,7 +65,7 @@ policy_jitter(const TemplateDoc *doc, const TemplateScope *scope)
 		value_json_truth(&value);
 }
 
-/* See retry.h. */
+/* Returns how many attempts a policy allows; 1 without a policy. */
 int
 retry_max_attempts(const RetryPolicy *policy, const TemplateScope *scope)
 {
@@ -75,8 +78,9 @@ retry_max_attempts(const RetryPolicy *policy, const TemplateScope *scope)
 }
 
 /*
- * min(initial · multiplier^(n-1), max), then jitter; in whole microseconds, so
- * that the log says exactly when the next attempt is due.
+ * Returns the delay before the next attempt, in seconds: min(initial *
+ * multiplier^(n-1), max), then jitter.  It is a whole number of microseconds,
+ * so that the log says exactly when the attempt is due.
  */
 static double
 backoff(const RetryPolicy *policy, const RetryAttempt *attempt)
@@ -94,7 +98,10 @@ backoff(const RetryPolicy *policy, const RetryAttempt *attempt)
 	return rint(Min(delay, LONGEST_DELAY) * USECS_PER_SEC) / USECS_PER_SEC;
 }
 
-/* See retry.h. */
+/*
+ * Asks a policy whether an attempt is repeated, and *delay after how many
+ * seconds.  A condition that raises counts as a policy that does not repeat.
+ */
 RetryVerdict
 retry_decide(const RetryPolicy *policy, const RetryAttempt *attempt, int max_attempts,
 			 double *delay)
@@ -120,7 +127,10 @@ retry_decide(const RetryPolicy *policy, const RetryAttempt *attempt, int max_att
 	return RETRY_YES;
 }
 
-/* A member of a policy as a document, or NULL; false after an error. */
+/*
+ * Compiles a member of a written policy as a document; NULL: there is none.
+ * False after an error.
+ */
 static bool
 member_doc(const JsonbValue *written, const char *key, TemplateDoc **doc, SourceError *error)
 {
@@ -132,7 +142,10 @@ member_doc(const JsonbValue *written, const char *key, TemplateDoc **doc, Source
 	return *doc != NULL;
 }
 
-/* A member of a policy as a condition, or NULL; false after an error. */
+/*
+ * Compiles a member of a written policy as a condition; NULL: there is none.
+ * False after an error.
+ */
 static bool
 member_condition(const JsonbValue *written, const char *key, Condition **condition,
 				 SourceError *error)
@@ -150,7 +163,10 @@ member_condition(const JsonbValue *written, const char *key, Condition **conditi
 	return (*condition)->template != NULL;
 }
 
-/* See retry.h. */
+/*
+ * Compiles a policy that is written as JSON; *result is NULL for a policy that
+ * never repeats.  False and *error when it makes no sense.
+ */
 bool
 retry_from_json(const JsonbValue *written, RetryPolicy **result, SourceError *error)
 {

@@ -23,17 +23,17 @@ typedef struct RetryAttempt
 	double		jitter;			/* in [0, 1): spreads the delay */
 } RetryAttempt;
 
-/* The bound that goes into the queue row; 1 without a policy. */
+/* Returns how many attempts a policy allows; 1 without a policy. */
 extern int	retry_max_attempts(const RetryPolicy *policy, const TemplateScope *scope);
 
-/* Uniform in [0, 1). */
+/* Returns a random number, uniform in [0, 1). */
 extern double retry_jitter(void);
 
-/* Asks the policy about an attempt.  *delay is in seconds. */
+/* Returns whether a policy repeats an attempt, and *delay after how many seconds. */
 extern RetryVerdict retry_decide(const RetryPolicy *policy, const RetryAttempt *attempt,
 								 int max_attempts, double *delay);
 
-/* A policy written as JSON; NULL for none.  False and *error for nonsense. */
+/* Compiles a policy written as JSON; NULL: none.  False and *error when it makes no sense. */
 extern bool retry_from_json(const JsonbValue *written, RetryPolicy **policy,
 							SourceError *error);
 

@@ -6,7 +6,7 @@
  *		action_completed ─> save_completed ─> step_completed
  *		                └─> save_failed ──> retry | step_failed
  *
- * Part of the decision core: what is written is asked through ValueSource.save.
+ * This file writes no tables: ValueSource.save executes the requests.
  */
 #include "common/common.h"
 
@@ -15,7 +15,10 @@
 #include "broker/save.h"
 #include "broker/scope.h"
 
-/* Renders one part; *value is jbvNull when there is none. */
+/*
+ * Renders one part of a save; *value is jbvNull when there is none.  False and
+ * *error when a template raises.
+ */
 static bool
 render_part(const TemplateDoc *doc, Scope *scope, JsonbValue *value, char **error)
 {
@@ -31,7 +34,7 @@ render_part(const TemplateDoc *doc, Scope *scope, JsonbValue *value, char **erro
 	return false;
 }
 
-/* The same for a part that must be text. */
+/* Renders a part of a save that must be text; *text is NULL when there is none. */
 static bool
 render_text(const TemplateDoc *doc, Scope *scope, const char *what, const char **text,
 			char **error)
@@ -51,7 +54,10 @@ render_text(const TemplateDoc *doc, Scope *scope, const char *what, const char *
 	return true;
 }
 
-/* Which mode is meant; a statement needs none. */
+/*
+ * Finds the mode of a save; a statement needs none.  False and *error for an
+ * unknown one.
+ */
 static bool
 find_mode(const SaveSpec *spec, Scope *scope, SaveMode *mode, char **error)
 {
@@ -68,7 +74,7 @@ find_mode(const SaveSpec *spec, Scope *scope, SaveMode *mode, char **error)
 	return false;
 }
 
-/* A statement; its templates see its parameters, too. */
+/* Renders a save that is a statement; its templates see its parameters, too. */
 static bool
 make_statement(const SaveSpec *spec, Scope *scope, SaveRequest *request, char **error)
 {
@@ -91,7 +97,7 @@ make_statement(const SaveSpec *spec, Scope *scope, SaveRequest *request, char **
 	return rendered;
 }
 
-/* What a save says now; false and *error when it makes no sense. */
+/* Renders a save into a request.  False and *error when it makes no sense. */
 static bool
 make_request(const SaveSpec *spec, Scope *scope, SaveRequest *request, char **error)
 {
@@ -109,7 +115,10 @@ make_request(const SaveSpec *spec, Scope *scope, SaveRequest *request, char **er
 	return true;
 }
 
-/* Says in the log what became of a save; of several, of which (else -1). */
+/*
+ * Emits what became of a save. number: which of several saves it is; -1: it is
+ * the only one. error: NULL when it succeeded.
+ */
 static void
 emit_save(BrokerState *state, const Run *run, int64 parent, const SaveRequest *request,
 		  int number, const SaveError *error)
@@ -139,7 +148,7 @@ emit_save(BrokerState *state, const Run *run, int64 parent, const SaveRequest *r
 	event->meta = json_to_jsonb(&value);
 }
 
-/* What was saved, as the value of a step that does nothing else. */
+/* Finds what was saved: the value of a step that does nothing else. */
 static void
 saved_value(const List *requests, JsonbValue *saved)
 {
@@ -157,7 +166,11 @@ saved_value(const List *requests, JsonbValue *saved)
 	json_end_array(&list, saved);
 }
 
-/* See broker_internal.h. */
+/*
+ * Executes the saves of a task in a scope like that of the task's templates,
+ * and emits what became of each.  *saved: what was saved.  False and *error
+ * when they fail; then nothing is saved.
+ */
 bool
 execute_saves(BrokerState *state, const Run *run, const Step *task, Scope *scope,
 			  int64 parent, JsonbValue *saved, const char **error)
@@ -208,7 +221,7 @@ save_attempt(BrokerState *state, Run *run, const AttemptOutcome *outcome, JsonbV
 	JsonbValue	names;
 	JsonBuilder builder;
 
-	scope_init(&scope, state, step, run->visit, state->now);
+	scope_init(&scope, state, step, run, state->now);
 	scope.input = outcome->input;
 	if (step->kind != STEP_SAVE)
 	{
@@ -248,18 +261,14 @@ start_save_step(BrokerState *state, Run *run, const JsonbValue *transition_input
 	Event	   *done;
 
 	memset(&error, 0, sizeof(error));
-	scope_init(&scope, state, step, run->visit, state->now);
+	scope_init(&scope, state, step, run, state->now);
 	if (!assemble_input(step, &scope, transition_input, &input, &error))
 	{
 		fail_start(state, run, FAILURE_TEMPLATE, scope_error_text(&error), transition_input);
 		return end;
 	}
 	if (run->started_event_id == 0)
-	{
-		Event	   *event = emit(state, EVENT_STEP_STARTED, step, run->visit, released_by(run));
-
-		run->started_event_id = event->event_id;
-	}
+		(void) emit_step_started(state, run);
 	json_begin_object(&builder);
 	json_add(&builder, "data", &input);
 	json_end_object(&builder, &context);

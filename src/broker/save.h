@@ -1,10 +1,10 @@
 /*
  * broker/save.h
- *		Saves inside the database: what is to be saved, and saving it.
+ *		Saves that the database itself executes.
  *
- *		playbook_save.c   SaveSpec: templates
- *		save_broker.c     SaveRequest: what they say now, and the events
- *		save_execute.c    SQL, as the role that started the execution
+ *		playbook/save.c   compiles a save into a SaveSpec of templates
+ *		broker/save.c     renders it into a SaveRequest, and emits the events
+ *		engine/save.c     executes SQL as the role that started the execution
  */
 #ifndef NOETL_BROKER_SAVE_H
 #define NOETL_BROKER_SAVE_H
@@ -30,12 +30,5 @@ typedef struct SaveError
 	const char *sqlstate;
 	int			number;			/* which one failed, counted from 0 */
 } SaveError;
-
-/*
- * Executes all SaveRequests or none of them, as the named role, in a
- * subtransaction.  False and *error when one fails; what ends the transaction
- * anyway (cancel, serialization failure) is raised.
- */
-extern bool save_execute(List *requests, const char *role, SaveError *error);
 
 #endif							/* NOETL_BROKER_SAVE_H */

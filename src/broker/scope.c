@@ -2,16 +2,18 @@
  * broker/scope.c
  *		The names that templates of a playbook see.
  *
- * Looked up in this order, the first that knows the name answers:
+ * The first of these groups that has the name gives the value:
  *
  *		names inside an item of an iterator
  *		result this data input args error …   of the step at hand
  *		execution_id job workload work context results
- *		steps                                 newest value of each
+ *		steps                                 value of the newest visit of each
+ *											  that the run descends from, if there
+ *											  are parallel visits; else of the newest
  *		keys of the workload
  *		path version, names of workbook tasks
  *
- * Nothing is loaded before a template really asks for it.
+ * A value is loaded when a template asks for it, and not before.
  */
 #include "common/common.h"
 
@@ -22,49 +24,116 @@
 typedef struct KnownValue
 {
 	int			step;
+	int			visit;			/* of a parallel step; 0: the newest */
 	StepValue	value;
 } KnownValue;
 
-/* Values do not change while one event is evaluated, except by us. */
-StepValue *
-scope_step_value(BrokerState *state, int step)
+/* Returns what is known of a visit of a step (0: the newest), or NULL. */
+static KnownValue *
+find_known(const BrokerState *state, int step, int visit)
 {
-	KnownValue *known;
 	ListCell   *lc;
 
 	foreach(lc, state->known)
 	{
-		known = (KnownValue *) lfirst(lc);
-		if (known->step == step)
-			return &known->value;
+		KnownValue *known = (KnownValue *) lfirst(lc);
+
+		if (known->step == step && known->visit == visit)
+			return known;
 	}
-	known = palloc0(sizeof(KnownValue));
+	return NULL;
+}
+
+/* Adds a visit of a step (0: the newest), of which nothing is known yet. */
+static KnownValue *
+add_known(BrokerState *state, int step, int visit)
+{
+	KnownValue *known = palloc0(sizeof(KnownValue));
+
 	known->step = step;
-	state->values.step_value(state->values.arg,
-							 state->playbook->steps[step].name, &known->value);
+	known->visit = visit;
+	state->known = lappend(state->known, known);
+	return known;
+}
+
+/* Returns the value of a visit (0: the newest) that ended before an event. */
+static StepValue *
+visit_value(BrokerState *state, int index, int visit, int64 before)
+{
+	KnownValue *known = find_known(state, index, visit);
+
+	if (known != NULL)
+		return &known->value;
+	known = add_known(state, index, visit);
+	state->values.step_value(state->values.arg, &state->playbook->steps[index], visit,
+							 before, &known->value);
 	if (known->value.found)
 		result_value(&known->value.envelope, &known->value.value);
-	state->known = lappend(state->known, known);
 	return &known->value;
 }
 
-/* What was decided a moment ago need not be read back. */
+/*
+ * Returns the value of the newest visit of a step that has ended.  Values do not
+ * change while one event is evaluated, except by scope_set_step_value().
+ */
+StepValue *
+scope_step_value(BrokerState *state, int step)
+{
+	StepValue  *newest = visit_value(state, step, 0, 0);
+	ListCell   *lc;
+
+	if (!state->playbook->steps[step].parallel)
+		return newest;
+	foreach(lc, state->known)
+	{
+		KnownValue *known = (KnownValue *) lfirst(lc);
+
+		if (known->step == step && known->value.found &&
+			(!newest->found || known->value.visit > newest->visit))
+			newest = &known->value;
+	}
+	return newest;
+}
+
+/*
+ * Returns the value of a step as the run of a scope sees it: itself, once it has
+ * ended; else the newest visit that it descends from; else the newest there is.
+ */
+static StepValue *
+seen_value(Scope *scope, int index)
+{
+	BrokerState *state = scope->state;
+	const Step *step = &state->playbook->steps[index];
+	Run		   *run = scope->run;
+	KnownValue *own;
+	StepValue  *value;
+	int			visit;
+
+	if (step->tracked < 0 || run == NULL)
+		return scope_step_value(state, index);
+	own = run->step == index ? find_known(state, index, run->visit) : NULL;
+	if (own != NULL && own->value.found)
+		return &own->value;
+	visit = lineage_visit(lineage_of(state, run), step);
+	if (visit > 0)
+	{
+		value = visit_value(state, index, visit, run->started_event_id);
+		if (value->found)
+			return value;
+	}
+	return scope_step_value(state, index);
+}
+
+/* Notes the value of a visit that has ended: it need not be read back. */
 void
 scope_set_step_value(BrokerState *state, int step, int visit, int64 event_id,
 					 const JsonbValue *envelope)
 {
-	KnownValue *known = NULL;
-	ListCell   *lc;
+	int			key = state->playbook->steps[step].parallel ? visit : 0;
+	KnownValue *known = find_known(state, step, key);
 
-	foreach(lc, state->known)
-		if (((KnownValue *) lfirst(lc))->step == step)
-			known = (KnownValue *) lfirst(lc);
 	if (known == NULL)
-	{
-		known = palloc0(sizeof(KnownValue));
-		known->step = step;
-		state->known = lappend(state->known, known);
-	}
+		known = add_known(state, step, key);
 	known->value.found = true;
 	known->value.visit = visit;
 	known->value.event_id = event_id;
@@ -72,14 +141,7 @@ scope_set_step_value(BrokerState *state, int step, int visit, int64 event_id,
 	result_value(envelope, &known->value.value);
 }
 
-/* Compares a name that is not NUL-terminated. */
-static inline bool
-name_is(const char *name, int length, const char *word)
-{
-	return strncmp(name, word, length) == 0 && word[length] == '\0';
-}
-
-/* {"id", "uuid", "execution_id", "node_id"} of the step at hand. */
+/* Builds "job": {"id", "uuid", "execution_id", "node_id"} of the step at hand. */
 static void
 build_job(Scope *scope, JsonbValue *value)
 {
@@ -94,11 +156,12 @@ build_job(Scope *scope, JsonbValue *value)
 	json_add_int(&builder, "execution_id", id);
 	if (scope->step != NULL)
 		json_add_text(&builder, "node_id",
-					  node_id_make(id, scope->step->name, Max(scope->visit, 1), -1));
+					  node_id_make(id, scope->step->name,
+								   scope->run != NULL ? scope->run->visit : 1, -1));
 	json_end_object(&builder, value);
 }
 
-/* step -> value of every step that has one. */
+/* Builds "results": the value of every step that has one, by name. */
 static void
 build_results(Scope *scope, JsonbValue *value)
 {
@@ -111,14 +174,14 @@ build_results(Scope *scope, JsonbValue *value)
 		StepValue  *step;
 
 		CHECK_FOR_INTERRUPTS();
-		step = scope_step_value(scope->state, i);
+		step = seen_value(scope, i);
 		if (step->found)
 			json_add(&builder, playbook->steps[i].name, &step->value);
 	}
 	json_end_object(&builder, value);
 }
 
-/* Names that exist only while a retry policy is asked. */
+/* Finds a name that exists only while a retry policy is asked. */
 static TemplateBinding
 lookup_retry(Scope *scope, const char *name, int length, JsonbValue *value)
 {
@@ -153,7 +216,7 @@ lookup_retry(Scope *scope, const char *name, int length, JsonbValue *value)
 	return TEMPLATE_UNKNOWN;
 }
 
-/* Names that exist only while a step's own templates are evaluated. */
+/* Finds a name that exists only while a step's own templates are evaluated. */
 static TemplateBinding
 lookup_own(Scope *scope, const char *name, int length, JsonbValue *value)
 {
@@ -196,7 +259,7 @@ lookup_own(Scope *scope, const char *name, int length, JsonbValue *value)
 	return TEMPLATE_UNKNOWN;
 }
 
-/* Names every template of the execution sees. */
+/* Finds a name that every template of the execution sees. */
 static TemplateBinding
 lookup_common(Scope *scope, const char *name, int length, JsonbValue *value)
 {
@@ -225,13 +288,14 @@ lookup_common(Scope *scope, const char *name, int length, JsonbValue *value)
 }
 
 /*
- * A task's value is its newest user's, when no step has the task's name.
- * *found stays NULL when none has run; false: there is no such task.
+ * Finds the value of a workbook task, by a name that no step has: that of the
+ * newest step that uses the task.  *found stays NULL when none of them has
+ * run.  False: there is no such task.
  */
 static bool
-find_task_value(BrokerState *state, const char *name, int length, StepValue **found)
+find_task_value(Scope *scope, const char *name, int length, StepValue **found)
 {
-	const Playbook *playbook = state->playbook;
+	const Playbook *playbook = scope->state->playbook;
 	bool		is_task = false;
 
 	*found = NULL;
@@ -243,14 +307,17 @@ find_task_value(BrokerState *state, const char *name, int length, StepValue **fo
 		if (step->task_name == NULL || !name_is(name, length, step->task_name))
 			continue;
 		is_task = true;
-		known = scope_step_value(state, i);
+		known = seen_value(scope, i);
 		if (known->found && (*found == NULL || known->event_id >= (*found)->event_id))
 			*found = known;
 	}
 	return is_task;
 }
 
-/* The template engine's question; see the picture at the top. */
+/*
+ * Finds the value of a name for the template engine, in the order that the
+ * head of this file lists.
+ */
 static TemplateBinding
 scope_lookup(void *arg, const char *name, int length, JsonbValue *value)
 {
@@ -271,7 +338,7 @@ scope_lookup(void *arg, const char *name, int length, JsonbValue *value)
 	step = playbook_find_step(state->playbook, name, length);
 	if (step >= 0)
 	{
-		StepValue  *known = scope_step_value(state, step);
+		StepValue  *known = seen_value(scope, step);
 
 		if (!known->found)
 			return TEMPLATE_UNDEFINED;
@@ -293,7 +360,7 @@ scope_lookup(void *arg, const char *name, int length, JsonbValue *value)
 		json_int(value, state->version);
 		return TEMPLATE_VALUE;
 	}
-	if (!find_task_value(state, name, length, &task))
+	if (!find_task_value(scope, name, length, &task))
 		return TEMPLATE_UNKNOWN;
 	if (task == NULL)
 		return TEMPLATE_UNDEFINED;
@@ -301,7 +368,7 @@ scope_lookup(void *arg, const char *name, int length, JsonbValue *value)
 	return TEMPLATE_STEP_VALUE;
 }
 
-/* The envelope in which the value of a step came. */
+/* Finds the envelope in which the value of a step came. */
 static TemplateBinding
 scope_envelope(void *arg, const char *name, int length, JsonbValue *value)
 {
@@ -313,9 +380,9 @@ scope_envelope(void *arg, const char *name, int length, JsonbValue *value)
 	if (name_is(name, length, "result"))
 		envelope = scope->envelope;
 	else if (step >= 0)
-		known = scope_step_value(scope->state, step);
+		known = seen_value(scope, step);
 	else
-		(void) find_task_value(scope->state, name, length, &known);
+		(void) find_task_value(scope, name, length, &known);
 	if (known != NULL && known->found)
 		envelope = &known->envelope;
 	if (envelope == NULL)
@@ -324,7 +391,10 @@ scope_envelope(void *arg, const char *name, int length, JsonbValue *value)
 	return TEMPLATE_VALUE;
 }
 
-/* Before anything has run only the execution itself is known. */
+/*
+ * Finds a name for the templates of a workload, which see only the execution
+ * itself.
+ */
 static TemplateBinding
 workload_lookup(void *arg, const char *name, int length, JsonbValue *value)
 {
@@ -333,32 +403,39 @@ workload_lookup(void *arg, const char *name, int length, JsonbValue *value)
 	return TEMPLATE_UNKNOWN;
 }
 
-/* A scope for templates of "step"; the caller adds what only it knows. */
+/* Begins a scope for templates of a step; the caller adds what only it knows. */
 void
-scope_init(Scope *scope, BrokerState *state, const Step *step, int visit,
+scope_init(Scope *scope, BrokerState *state, const Step *step, Run *run,
 		   TimestampTz now)
 {
 	memset(scope, 0, sizeof(Scope));
 	scope->state = state;
 	scope->step = step;
-	scope->visit = visit;
+	scope->run = run;
 	scope->template.lookup = scope_lookup;
 	scope->template.envelope = scope_envelope;
 	scope->template.arg = scope;
 	scope->template.now = now;
 }
 
-/* See scope.h. */
+/*
+ * Begins the scope of the templates of a workload: execution_id, job and now()
+ * only.
+ */
 void
 scope_init_workload(Scope *scope, BrokerState *state, TimestampTz now)
 {
-	scope_init(scope, state, NULL, 0, now);
+	scope_init(scope, state, NULL, NULL, now);
 	scope->template.lookup = workload_lookup;
 	scope->template.envelope = NULL;
 	scope->template.keep_unknown = true;
 }
 
-/* Values that the worker needs to render what the broker leaves raw. */
+/*
+ * Finds the value of one name, for queue.context.  *is_step: it is the value
+ * of a step, which came in *envelope (or null).  False: the name is unknown or
+ * undefined.
+ */
 bool
 scope_name(Scope *scope, const char *name, JsonbValue *value, JsonbValue *envelope,
 		   bool *is_step)
@@ -371,7 +448,10 @@ scope_name(Scope *scope, const char *name, JsonbValue *value, JsonbValue *envelo
 	return binding != TEMPLATE_UNKNOWN && binding != TEMPLATE_UNDEFINED;
 }
 
-/* Errors in events read like errors of registration. */
+/*
+ * Returns an error message with its place in the playbook, in the form in
+ * which registration reports errors.
+ */
 char *
 scope_error_text(const SourceError *error)
 {

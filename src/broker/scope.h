@@ -1,6 +1,6 @@
 /*
  * broker/scope.h
- *		The names that templates of a playbook see: see scope.c.
+ *		The names that templates of a playbook see.
  */
 #ifndef NOETL_BROKER_SCOPE_H
 #define NOETL_BROKER_SCOPE_H
@@ -14,7 +14,8 @@ typedef struct Scope
 	BrokerState *state;
 	TemplateScope template;		/* hand this to the template engine */
 	const Step *step;			/* whose template it is, or NULL */
-	int			visit;
+	Run		   *run;			/* of that step, which sees what it descends from; or
+								 * NULL */
 
 	const JsonbValue *names;	/* names inside an item of an iterator, or NULL */
 	const JsonbValue *result;	/* the step's value, or NULL */
@@ -30,27 +31,38 @@ typedef struct Scope
 	int			attempt;
 } Scope;
 
-extern void scope_init(Scope *scope, BrokerState *state, const Step *step,
-					   int visit, TimestampTz now);
+/* Returns whether a name of a template, which no NUL ends, is a word. */
+static inline bool
+name_is(const char *name, int length, const char *word)
+{
+	return strncmp(name, word, length) == 0 && word[length] == '\0';
+}
 
-/* The newest value of a step, remembered for the rest of the evaluation. */
+/* Begins a scope for templates of a step; the caller adds what only it knows. */
+extern void scope_init(Scope *scope, BrokerState *state, const Step *step,
+					   Run *run, TimestampTz now);
+
+/*
+ * Returns the value of the newest visit of a step that has ended, whoever descends
+ * from it; it is remembered for the rest of the evaluation.
+ */
 extern StepValue *scope_step_value(BrokerState *state, int step);
 
-/* Tells later look-ups what this evaluation has just found out. */
+/* Remembers a value that this evaluation has given a step. */
 extern void scope_set_step_value(BrokerState *state, int step, int visit,
 								 int64 event_id, const JsonbValue *envelope);
 
 /*
- * The value of any one name, for queue.context; and whether it is that of a
- * step, with the envelope (or null) that it came in.
+ * Finds the value of one name, for queue.context.  *is_step: it is the value of a
+ * step, which came in *envelope (or null).  False: unknown or undefined.
  */
 extern bool scope_name(Scope *scope, const char *name, JsonbValue *value,
 					   JsonbValue *envelope, bool *is_step);
 
-/* The start-time scope of a workload: execution_id, job and now() only. */
+/* Begins the scope of the templates of a workload: execution_id, job, now() only. */
 extern void scope_init_workload(Scope *scope, BrokerState *state, TimestampTz now);
 
-/* An error message with the place in the playbook. */
+/* Returns an error message with its place in the playbook. */
 extern char *scope_error_text(const SourceError *error);
 
 #endif							/* NOETL_BROKER_SCOPE_H */

@@ -33,7 +33,10 @@ static const char *const outcome_names[] = {
 	"untried", "taken", "else", "false", "error"
 };
 
-/* The first mention of a target wins. */
+/*
+ * Returns whether a list of departures leads to a step already: the first
+ * mention of a target wins.
+ */
 static bool
 already_taken(const List *departures, int step)
 {
@@ -45,7 +48,10 @@ already_taken(const List *departures, int step)
 	return false;
 }
 
-/* A target's input; what only the worker knows is left for it, as in a step. */
+/*
+ * Renders the input of a target; names that only the worker knows stay as
+ * written, as in a step.
+ */
 static bool
 render_input(const Target *target, Scope *scope, JsonbValue *input,
 			 SourceError *error)
@@ -60,7 +66,8 @@ render_input(const Target *target, Scope *scope, JsonbValue *input,
 
 /*
  * Takes the targets of an entry.  Their input is rendered here, where the
- * completed step's result is in scope; if that raises, none is taken.
+ * completed step's result is in scope; if that raises, none is taken: false
+ * and *error.
  */
 static bool
 take(const Target *targets, int ntargets, Scope *scope,
@@ -92,7 +99,10 @@ take(const Target *targets, int ntargets, Scope *scope,
 	return true;
 }
 
-/* Decides one entry that is not a list-level "else".  What raises is false. */
+/*
+ * Evaluates one entry that is not a list-level "else" and takes its targets.
+ * A condition that raises counts as false.
+ */
 static void
 try_entry(const Transition *entry, Scope *scope, TransitionOutcome *outcome,
 		  EntryResult *result)
@@ -122,7 +132,10 @@ try_entry(const Transition *entry, Scope *scope, TransitionOutcome *outcome,
 		result->outcome = ENTRY_ERROR;
 }
 
-/* The names an entry leads to, or would have led to. */
+/*
+ * Adds to a record the names of the steps that an entry leads to, or would
+ * have led to.
+ */
 static void
 add_targets(JsonBuilder *record, const Transition *entry, EntryOutcome outcome,
 			const Playbook *playbook)
@@ -144,7 +157,10 @@ add_targets(JsonBuilder *record, const Transition *entry, EntryOutcome outcome,
 	json_add(record, "to", &value);
 }
 
-/* meta.transitions: see the picture at the top. */
+/*
+ * Builds meta.transitions, a record of every entry; the head of this file has
+ * an example.
+ */
 static void
 record_outcome(const TransitionList *list, const EntryResult *results,
 			   const Playbook *playbook, TransitionOutcome *outcome)
@@ -174,7 +190,11 @@ record_outcome(const TransitionList *list, const EntryResult *results,
 	json_end_array(&records, &outcome->meta);
 }
 
-/* See transition.h. */
+/*
+ * Decides which entries of a list are taken, and records what became of each.
+ * Entries "else" are taken if no condition held; a list that is exclusive ends
+ * with its first match.
+ */
 void
 transitions_evaluate(const TransitionList *list, Scope *scope,
 					 TransitionOutcome *outcome)

@@ -23,6 +23,7 @@ typedef struct TransitionOutcome
 	JsonbValue	meta;			/* meta.transitions */
 } TransitionOutcome;
 
+/* Decides which entries of a list are taken, and records what became of each. */
 extern void transitions_evaluate(const TransitionList *list, Scope *scope,
 								 TransitionOutcome *outcome);
 

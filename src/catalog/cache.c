@@ -2,12 +2,12 @@
  * catalog/cache.c
  *		Compiled playbooks of this backend, by catalog_id.
  *
- * Catalog rows never change, so an entry is right until the row itself goes:
- * DELETE (whose trigger sends a relcache invalidation), TRUNCATE, DROP
- * EXTENSION, or a rollback of the transaction that inserted it.  Callbacks
- * only tag; entries are dropped at the next look-up.  Whoever holds a
- * playbook may keep it until the end of the transaction, therefore a dropped
- * one that was used in this transaction goes to a graveyard until then.
+ * A catalog row never changes, so an entry is valid until the row is gone: by
+ * DELETE (the trigger sends a relcache invalidation), TRUNCATE, DROP EXTENSION, or
+ * the rollback of the transaction that inserted the row.  Callbacks only mark the
+ * cache as stale; the next look-up drops the entries.  A caller may use a playbook
+ * until the end of the transaction.  A dropped playbook that this transaction has
+ * used is therefore retired: its memory context is kept until then.
  */
 #include "common/common.h"
 
@@ -26,13 +26,13 @@ typedef struct CacheEntry
 	int64		catalog_id;		/* hash key */
 	Playbook   *playbook;
 	bool		own;			/* row inserted by this transaction */
-	uint64		transaction;	/* in which it was used last */
-	uint64		used;			/* clock of the LRU order */
+	uint64		transaction;	/* that used it last */
+	uint64		used;			/* use_count when it was used last */
 } CacheEntry;
 
 static HTAB *cache = NULL;
 static MemoryContext cache_context = NULL;
-static List *graveyard = NIL;	/* MemoryContexts */
+static List *retired_contexts = NIL;	/* of playbooks, until the transaction ends */
 static Oid	cached_relation = InvalidOid;
 static bool cache_stale = false;
 static bool cache_has_own = false;
@@ -49,7 +49,7 @@ static void transaction_ended(XactEvent event, void *arg);
 static void subtransaction_ended(SubXactEvent event, SubTransactionId id,
 								 SubTransactionId parent, void *arg);
 
-/* The compiled playbook of a catalog row. */
+/* Returns the compiled playbook of a catalog row; raises when there is none. */
 Playbook *
 playbook_get(int64 catalog_id)
 {
@@ -77,7 +77,7 @@ playbook_get(int64 catalog_id)
 	return entry->playbook;
 }
 
-/* Sets the cache up and asks to be told when it may be wrong. */
+/* Creates the cache and, once in a session, registers its callbacks. */
 static void
 create_cache(void)
 {
@@ -99,7 +99,7 @@ create_cache(void)
 						HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
-/* Reads and compiles a row; what is stored was valid when it was registered. */
+/* Reads and compiles a catalog row; raises when it is missing or does not compile. */
 static Playbook *
 load_playbook(int64 catalog_id, bool *own)
 {
@@ -140,7 +140,7 @@ load_playbook(int64 catalog_id, bool *own)
 	return playbook;
 }
 
-/* Takes an entry out; its playbook lives on while somebody may hold it. */
+/* Removes an entry; retires the playbook if this transaction has used it. */
 static void
 drop_entry(CacheEntry *entry)
 {
@@ -150,7 +150,7 @@ drop_entry(CacheEntry *entry)
 	{
 		MemoryContext caller = MemoryContextSwitchTo(cache_context);
 
-		graveyard = lappend(graveyard, context);
+		retired_contexts = lappend(retired_contexts, context);
 		MemoryContextSwitchTo(caller);
 	}
 	else
@@ -158,7 +158,7 @@ drop_entry(CacheEntry *entry)
 	hash_search(cache, &entry->catalog_id, HASH_REMOVE, NULL);
 }
 
-/* Drops everything after an invalidation. */
+/* Removes all entries after an invalidation. */
 static void
 drop_stale(void)
 {
@@ -172,7 +172,7 @@ drop_stale(void)
 	cache_has_own = false;
 }
 
-/* Drops the least recently used entry of an earlier transaction, if full. */
+/* Removes the least recently used entry of an earlier transaction, if the cache is full. */
 static void
 make_room(void)
 {
@@ -191,7 +191,7 @@ make_room(void)
 		drop_entry(oldest);
 }
 
-/* Something happened to the catalog table, or to everything. */
+/* Relcache callback: marks the cache as stale when the catalog table has changed. */
 static void
 relation_invalidated(Datum arg, Oid relation)
 {
@@ -199,7 +199,10 @@ relation_invalidated(Datum arg, Oid relation)
 		cache_stale = true;
 }
 
-/* Nobody holds a playbook any more; rows of an aborted transaction are gone. */
+/*
+ * XactCallback: frees retired playbooks.  Marks the cache as stale when the
+ * transaction that inserted some of the rows has been rolled back.
+ */
 static void
 transaction_ended(XactEvent event, void *arg)
 {
@@ -212,10 +215,10 @@ transaction_ended(XactEvent event, void *arg)
 		event != XACT_EVENT_PARALLEL_ABORT)
 		return;
 	transaction_count++;
-	foreach(cell, graveyard)
+	foreach(cell, retired_contexts)
 		MemoryContextDelete(lfirst(cell));
-	list_free(graveyard);
-	graveyard = NIL;
+	list_free(retired_contexts);
+	retired_contexts = NIL;
 	if (cache_has_own)
 	{
 		if (event != XACT_EVENT_COMMIT)
@@ -229,7 +232,7 @@ transaction_ended(XactEvent event, void *arg)
 		make_room();
 }
 
-/* A row that was inserted under a savepoint may be gone with it. */
+/* SubXactCallback: marks the cache as stale when rows may have been rolled back. */
 static void
 subtransaction_ended(SubXactEvent event, SubTransactionId id,
 					 SubTransactionId parent, void *arg)

@@ -1,6 +1,6 @@
 /*
  * catalog/guard.c
- *		The trigger of noetl.catalog: registered playbooks stay as they are.
+ *		The trigger of noetl.catalog, which protects registered playbooks.
  */
 #include "common/common.h"
 
@@ -15,7 +15,7 @@
 
 PG_FUNCTION_INFO_V1(noetl_catalog_guard);
 
-/* Do two versions of a row define the same playbook?  "meta" is free. */
+/* Returns whether two versions of a row are equal in all columns but "meta". */
 static bool
 same_definition(HeapTuple old, HeapTuple new, TupleDesc desc)
 {
@@ -42,8 +42,9 @@ same_definition(HeapTuple old, HeapTuple new, TupleDesc desc)
 }
 
 /*
- * Trigger of noetl.catalog: executions and compiled playbooks rely on a row
- * staying as it was registered.
+ * BEFORE UPDATE OR DELETE ON noetl.catalog FOR EACH ROW: raises when a row would
+ * change, or when executions refer to a deleted row.  Executions and compiled
+ * playbooks depend on the row as it was registered.
  */
 Datum
 noetl_catalog_guard(PG_FUNCTION_ARGS)

@@ -1,6 +1,6 @@
 /*
  * catalog/register.c
- *		Registering a playbook: its document is read, judged and stored.
+ *		Registering a playbook: its document is read, checked and stored.
  */
 #include "common/common.h"
 
@@ -15,7 +15,7 @@
 static PlaybookIssue *yaml_issue(const SourceError *error);
 static PlaybookIssue *missing_path_issue(void);
 
-/* Parses and compiles a document; "valid" says whether it may be stored. */
+/* Parses and compiles a document; document->valid: it may be stored. */
 void
 catalog_read_document(const text *content, bool needs_path, Document *document)
 {
@@ -44,7 +44,7 @@ catalog_read_document(const text *content, bool needs_path, Document *document)
 		MemoryContextDelete(playbook->context);
 }
 
-/* What is wrong with a document that is not even YAML. */
+/* Returns the issue of a document that is no YAML. */
 static PlaybookIssue *
 yaml_issue(const SourceError *error)
 {
@@ -60,7 +60,7 @@ yaml_issue(const SourceError *error)
 	return issue;
 }
 
-/* What to say to a document that does not say what it is called. */
+/* Returns the issue of a document without a path. */
 static PlaybookIssue *
 missing_path_issue(void)
 {
@@ -74,7 +74,7 @@ missing_path_issue(void)
 	return issue;
 }
 
-/* Where an issue stands, for DETAIL. */
+/* Returns the place of an issue, for DETAIL. */
 static char *
 issue_detail(const char *path, const PlaybookIssue *issue, int others)
 {
@@ -97,7 +97,7 @@ issue_detail(const char *path, const PlaybookIssue *issue, int others)
 	return detail.data;
 }
 
-/* Raises the first error, or every warning when there is none. */
+/* Raises the first error of a document; without errors emits every warning. */
 void
 catalog_report_issues(const Document *document, const char *path)
 {
@@ -135,14 +135,17 @@ catalog_report_issues(const Document *document, const char *path)
 	}
 }
 
-/* By what a content is known. */
+/* Returns the SHA-256 of a content. */
 static bytea *
 content_digest(text *content)
 {
 	return DatumGetByteaPP(DirectFunctionCall1(sha256_bytea, PointerGetDatum(content)));
 }
 
-/* Stores a valid document as the next version of a path, unless it is there. */
+/*
+ * Stores a valid document as the next version of a path, unless a version with the
+ * same content is there.  Returns the catalog_id.
+ */
 int64
 catalog_store_document(const Document *document, text *content, text *path)
 {
@@ -158,7 +161,7 @@ catalog_store_document(const Document *document, text *content, text *path)
 						  digest, JsonbValueToJsonb(&payload));
 }
 
-/* The first error of a document as one line. */
+/* Returns the first error of a document as one line. */
 static char *
 first_error(const Document *document)
 {
@@ -177,7 +180,10 @@ first_error(const Document *document)
 	return pstrdup("the inline playbook is not valid");
 }
 
-/* A document that is part of another one; false and *error when it is not valid. */
+/*
+ * Reads a document that is part of another playbook.  Returns false and sets *error
+ * when it is not valid.
+ */
 static bool
 read_inline(text *content, const char *path, Document *document, text **path_text,
 			char **error)
@@ -192,7 +198,7 @@ read_inline(text *content, const char *path, Document *document, text **path_tex
 	return true;
 }
 
-/* Stores a document that is part of another playbook. */
+/* Stores a document that is part of another playbook; returns its catalog_id. */
 int64
 catalog_add(const char *content, const char *path, char **error)
 {
@@ -204,7 +210,7 @@ catalog_add(const char *content, const char *path, char **error)
 		catalog_store_document(&document, content_text, path_text) : 0;
 }
 
-/* Finds a document that is part of another playbook. */
+/* Finds a document that is part of another playbook; returns its catalog_id. */
 int64
 catalog_look_up(const char *content, const char *path, char **error)
 {

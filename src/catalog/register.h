@@ -1,16 +1,16 @@
 /*
  * catalog/register.h
- *		Registering a playbook: its document is read, judged and stored.
+ *		Registering a playbook: its document is read, checked and stored.
  */
 #ifndef NOETL_CATALOG_REGISTER_H
 #define NOETL_CATALOG_REGISTER_H
 
 #include "playbook/playbook.h"
 
-/* A document that was read, and what there is to say about it. */
+/* A document that was read, and its issues. */
 typedef struct Document
 {
-	YamlNode   *root;			/* NULL: not even YAML */
+	YamlNode   *root;			/* NULL: it is no YAML */
 	char	   *path;			/* catalog path as the document says, or NULL */
 	char	   *name;
 	bool		valid;
@@ -18,14 +18,17 @@ typedef struct Document
 } Document;
 
 /*
- * Parses and compiles a document; "valid" says whether it may be stored.
- * needs_path: a document without a path is not valid.  Raises nothing for what
- * the document contains.
+ * Parses and compiles a document; document->valid: it may be stored.  needs_path: a
+ * document without a path is not valid.  Must not raise for what the document
+ * contains.
  */
 extern void catalog_read_document(const text *content, bool needs_path,
 								  Document *document);
 
-/* Raises the first error of a document, or every warning when it has no error. */
+/*
+ * Raises the first error of a document; without errors emits every warning.  path:
+ * for DETAIL; NULL: the playbook has none.
+ */
 extern void catalog_report_issues(const Document *document, const char *path);
 
 /*
@@ -41,7 +44,10 @@ extern int64 catalog_store_document(const Document *document, text *content, tex
  */
 extern int64 catalog_add(const char *content, const char *path, char **error);
 
-/* The same for a document that should be stored already: nothing is stored. */
+/*
+ * Returns the catalog_id of such a document that is stored already.  Stores nothing:
+ * returns 0 and sets *error when it is not stored.
+ */
 extern int64 catalog_look_up(const char *content, const char *path, char **error);
 
 #endif							/* NOETL_CATALOG_REGISTER_H */

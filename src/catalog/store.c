@@ -2,9 +2,9 @@
  * catalog/store.c
  *		Reads and writes of noetl.catalog through kept plans.
  *
- * Registering is rare and compiled playbooks are cached, so SPI is fast
- * enough; a kept plan finds the table again by name when the extension was
- * dropped and created in between.
+ * Registering is rare and compiled playbooks are cached, so SPI is fast enough.  A
+ * kept plan finds the table again, by name, after the extension was dropped and
+ * created.
  */
 #include "common/common.h"
 
@@ -36,6 +36,12 @@ static CatalogQuery read_content = {
 	"SELECT content, xmin FROM noetl.catalog"
 	" WHERE catalog_id OPERATOR(pg_catalog.=) $1",
 	1, {INT8OID}, NULL
+};
+
+static CatalogQuery read_payload = {
+	"SELECT payload FROM noetl.catalog"
+	" WHERE catalog_id OPERATOR(pg_catalog.=) $1 AND digest OPERATOR(pg_catalog.=) $2",
+	2, {INT8OID, BYTEAOID}, NULL
 };
 
 static CatalogQuery find_versions = {
@@ -74,7 +80,7 @@ static CatalogQuery describe = {
 	1, {INT8OID}, NULL
 };
 
-/* Whose rights to return to. */
+/* The user to return to. */
 typedef struct OwnerSwitch
 {
 	Oid			user;
@@ -86,7 +92,7 @@ static void end_as_owner(const OwnerSwitch *before);
 static void run(CatalogQuery *query, Datum *values, Snapshot snapshot, int expected);
 static int64 look_up_versions(Datum *values, Snapshot snapshot, int *version);
 
-/* OID of noetl.catalog. */
+/* Returns the OID of noetl.catalog; raises when the extension is not installed. */
 Oid
 catalog_relation(void)
 {
@@ -103,7 +109,7 @@ catalog_relation(void)
 	return relation;
 }
 
-/* Connects to SPI with the rights of the table's owner. */
+/* Connects to SPI as the table's owner; *before: the user until now. */
 static void
 begin_as_owner(OwnerSwitch *before)
 {
@@ -123,7 +129,7 @@ begin_as_owner(OwnerSwitch *before)
 						   SECURITY_NOFORCE_RLS);
 }
 
-/* Returns to the caller's rights; an error does so by itself. */
+/* Disconnects and returns to the user of before; an error does so by itself. */
 static void
 end_as_owner(const OwnerSwitch *before)
 {
@@ -132,7 +138,7 @@ end_as_owner(const OwnerSwitch *before)
 		elog(ERROR, "SPI_finish failed");
 }
 
-/* Runs a query, planned once per session. */
+/* Runs a query, whose plan is kept for the session; raises on another result. */
 static void
 run(CatalogQuery *query, Datum *values, Snapshot snapshot, int expected)
 {
@@ -156,7 +162,7 @@ run(CatalogQuery *query, Datum *values, Snapshot snapshot, int expected)
 			 SPI_result_code_string(result));
 }
 
-/* The document of a catalog row. */
+/* Reads the document of a catalog row; returns false when there is no such row. */
 bool
 catalog_read_content(int64 catalog_id, char **content, int *length, bool *own)
 {
@@ -187,7 +193,37 @@ catalog_read_content(int64 catalog_id, char **content, int *length, bool *own)
 	return found;
 }
 
-/* Newest version of a path and newest row with a digest, as a snapshot sees them. */
+/* Returns the parsed document of a catalog row with a digest, or NULL. */
+Jsonb *
+catalog_read_payload(int64 catalog_id, bytea *digest)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	Datum		values[2];
+	OwnerSwitch before;
+	Jsonb	   *payload = NULL;
+	bool		isnull;
+
+	values[0] = Int64GetDatum(catalog_id);
+	values[1] = PointerGetDatum(digest);
+	begin_as_owner(&before);
+	run(&read_payload, values, InvalidSnapshot, SPI_OK_SELECT);
+	if (SPI_processed > 0)
+	{
+		Datum		datum = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1,
+										  &isnull);
+		MemoryContext spi = MemoryContextSwitchTo(caller);
+
+		payload = DatumGetJsonbPCopy(datum);
+		MemoryContextSwitchTo(spi);
+	}
+	end_as_owner(&before);
+	return payload;
+}
+
+/*
+ * Returns the newest row of a path with a digest, or 0, as a snapshot shows it.
+ * *version: the newest version of the path; 0: none.
+ */
 static int64
 look_up_versions(Datum *values, Snapshot snapshot, int *version)
 {
@@ -204,9 +240,9 @@ look_up_versions(Datum *values, Snapshot snapshot, int *version)
 }
 
 /*
- * Registering waits here for others that register the same path; the lock
- * lasts until they have committed.  A transaction with a snapshot of its own
- * cannot see what they did and has to start again.
+ * Waits for other transactions that register the same path, and looks up the path.
+ * Raises a serialization failure when this transaction's snapshot (REPEATABLE READ)
+ * does not show what they have registered.
  */
 int64
 catalog_lock_path(text *path, bytea *digest, int *version)
@@ -242,7 +278,7 @@ catalog_lock_path(text *path, bytea *digest, int *version)
 	return catalog_id;
 }
 
-/* Stores a version of a playbook. */
+/* Stores a version of a playbook; returns its catalog_id. */
 int64
 catalog_insert(text *path, int version, text *kind, text *content,
 			   bytea *digest, Jsonb *payload)
@@ -270,7 +306,7 @@ catalog_insert(text *path, int version, text *kind, text *content,
 	return catalog_id;
 }
 
-/* Does any execution refer to the row? */
+/* Returns whether any execution refers to the row. */
 bool
 catalog_is_used(int64 catalog_id)
 {
@@ -286,7 +322,7 @@ catalog_is_used(int64 catalog_id)
 	return used;
 }
 
-/* What an execution_start names. */
+/* Finds a version of a path (0: the newest); returns false when there is none. */
 bool
 catalog_find(const char *path, int version, TimestampTz before, int64 *catalog_id)
 {
@@ -308,7 +344,7 @@ catalog_find(const char *path, int version, TimestampTz before, int64 *catalog_i
 	return found;
 }
 
-/* The newest version of a path that has a content; 0: none. */
+/* Returns the newest version of a path that has the digest; 0: none. */
 int64
 catalog_find_content(text *path, bytea *digest)
 {
@@ -325,7 +361,7 @@ catalog_find_content(text *path, bytea *digest)
 	return catalog_id;
 }
 
-/* What a row is called. */
+/* Reads path and version of a row; returns false when there is no such row. */
 bool
 catalog_describe(int64 catalog_id, const char **path, int *version)
 {
@@ -344,7 +380,8 @@ catalog_describe(int64 catalog_id, const char **path, int *version)
 		HeapTuple	row = SPI_tuptable->vals[0];
 		TupleDesc	desc = SPI_tuptable->tupdesc;
 
-		*path = MemoryContextStrdup(caller, TextDatumGetCString(SPI_getbinval(row, desc, 1, &isnull)));
+		*path = MemoryContextStrdup(caller,
+									TextDatumGetCString(SPI_getbinval(row, desc, 1, &isnull)));
 		*version = DatumGetInt32(SPI_getbinval(row, desc, 2, &isnull));
 	}
 	end_as_owner(&before);
@@ -352,8 +389,9 @@ catalog_describe(int64 catalog_id, const char **path, int *version)
 }
 
 /*
- * Starting an execution and deleting its playbook exclude each other until
- * commit, in memory: a row lock would rewrite the row at every start.
+ * Takes the lock by which starting an execution and deleting its playbook exclude
+ * each other until commit.  It is no row lock, which would write to the row at each
+ * start.
  */
 void
 catalog_lock_version(int64 catalog_id, bool to_delete)

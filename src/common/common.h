@@ -4,7 +4,7 @@
  *		PostgreSQL versions, and the helpers that belong to no other room.
  *
  * The functions form families, one a file: json_ (json_build.h), name_table_,
- * word_, double_text, source_error, guc_, shared_area_ (shmem.h), rows_
+ * text_array_, word_, double_text, source_error, guc_, shared_area_ (shmem.h), rows_
  * (srf.h), and the ids of time_id.h.
  */
 #ifndef NOETL_COMMON_COMMON_H
@@ -67,6 +67,7 @@ extern int no_such_variable
 #include "common/shmem.h"
 #include "common/source_error.h"
 #include "common/srf.h"
+#include "common/text_array.h"
 #include "common/time_id.h"
 #include "common/word.h"
 

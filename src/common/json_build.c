@@ -407,6 +407,19 @@ json_end_array(JsonBuilder *builder, JsonbValue *value)
 	compact(pushJsonbValue(&builder->state, WJB_END_ARRAY, NULL), value);
 }
 
+/* Returns the object {key: text}. */
+Jsonb *
+json_text_object(const char *key, const char *text)
+{
+	JsonBuilder builder;
+	JsonbValue	value;
+
+	json_begin_object(&builder);
+	json_add_text(&builder, key, text);
+	json_end_object(&builder, &value);
+	return json_to_jsonb(&value);
+}
+
 /*
  * Adds every member of an object to the open object; any other value adds
  * nothing.

@@ -87,6 +87,9 @@ extern void json_push(JsonBuilder *builder, const JsonbValue *element);
 extern void json_end_object(JsonBuilder *builder, JsonbValue *value);
 extern void json_end_array(JsonBuilder *builder, JsonbValue *value);
 
+/* Returns the object {key: text}. */
+extern Jsonb *json_text_object(const char *key, const char *text);
+
 /* Adds every member of "object" to the open object. */
 extern void json_add_members(JsonBuilder *builder, const JsonbValue *object);
 

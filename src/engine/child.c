@@ -1,24 +1,25 @@
 /*
  * engine/child.c
- *		Child executions are started, cancelled, and tell their parents that
- *		they are over.
+ *		Child executions: they are started, adopted and cancelled, and their
+ *		parents are told of their end.
  *
- * Locks are taken from the child to the parent.  Where a parent has to lock a
- * child it does not wait: a child that is busy finds the request in
- * noetl.pending.
+ * A transaction takes the lock of a child before the lock of its parent.  Where a
+ * parent has to lock a child it does not wait: the request to cancel a child that
+ * is busy goes to noetl.pending.
  */
 #include "common/common.h"
 
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "catalog/catalog.h"
 #include "engine/internal.h"
-#include "engine/execution.h"
 
-/* {path, version, workload, merge, literal}: what execute() would have written. */
+/*
+ * Returns the context of a child's execution_start: {path, version, workload,
+ * merge, literal}, as noetl.execute() writes it.
+ */
 static Jsonb *
 start_context(const ChildStart *start, const char *path, int version)
 {
@@ -31,13 +32,13 @@ start_context(const ChildStart *start, const char *path, int version)
 	json_from_jsonb(start->input, &value);
 	json_add(&builder, "workload", &value);
 	json_add_bool(&builder, "merge", true);
-	/* values are no templates, whatever they contain */
+	/* the input is rendered already: its strings are no templates */
 	json_add_bool(&builder, "literal", true);
 	json_end_object(&builder, &value);
 	return json_to_jsonb(&value);
 }
 
-/* {started_by, timeout, attempt}: what the row of the child says beyond its playbook. */
+/* Returns the meta of a child's execution_start: {started_by, timeout, attempt}. */
 static Jsonb *
 start_meta(const ChildStart *start, const char *started_by)
 {
@@ -54,7 +55,10 @@ start_meta(const ChildStart *start, const char *started_by)
 	return json_to_jsonb(&value);
 }
 
-/* See event_internal.h. */
+/*
+ * Starts a child execution: writes its execution_start and its row, and decides
+ * on the start.  Returns the number of tasks that are enqueued.
+ */
 int
 child_start(const BrokerState *state, const ChildStart *start)
 {
@@ -76,7 +80,7 @@ child_start(const BrokerState *state, const ChildStart *start)
 	event.event_type = event_type_name(EVENT_EXECUTION_START);
 	event.status = "STARTED";
 	event.execution_id = start->execution_id;
-	/* the parent's events of this evaluation are a microsecond each apart */
+	/* later than the parent's events, which are a microsecond apart */
 	event.created_at = Max(GetCurrentTimestamp(), state->time);
 	event.event_id = event_id_at(event.created_at);
 	event.parent_execution_id = state->execution_id;
@@ -95,12 +99,12 @@ child_start(const BrokerState *state, const ChildStart *start)
 	store = store_open(InvalidOid);
 	write_own_event(store, &event);
 	execution_insert(store, &event, state->started_by);
-	enqueued = decide_event(store, &event, true);
+	enqueued = evaluate_event(store, &event, true);
 	store_close(store);
 	return enqueued;
 }
 
-/* Its log says from when on an execution has a parent. */
+/* Writes the event that says from when on an execution has a parent. */
 static void
 write_adoption(Store *store, const Execution *execution, const BrokerState *state,
 			   const ChildStart *child)
@@ -125,18 +129,20 @@ write_adoption(Store *store, const Execution *execution, const BrokerState *stat
 }
 
 /*
- * See event_internal.h.  Waiting for the child's lock while holding the
- * parent's is safe: before it is adopted it has nothing to tell the parent.
+ * Makes an execution that a worker has started a child of the step that the worker
+ * works on.  An execution that is over, or has a parent, stays as it is.  This
+ * function waits for the child's lock while the parent's is held.  That cannot
+ * deadlock: an execution without a parent takes no parent's lock.
  */
 void
-adopt_child(const BrokerState *state, const ChildStart *child)
+child_adopt(const BrokerState *state, const ChildStart *child)
 {
 	Store	   *store;
 	Execution	execution;
 
 	if (child->execution_id == state->execution_id)
 		return;
-	execution_lock(child->execution_id);
+	engine_lock(child->execution_id);
 	store = store_open(InvalidOid);
 	if (store_get_execution(store, child->execution_id, &execution) && execution.running &&
 		execution.parent_execution_id == 0)
@@ -148,9 +154,9 @@ adopt_child(const BrokerState *state, const ChildStart *child)
 	store_close(store);
 }
 
-/* See event_internal.h. */
+/* Cancels an execution whose lock is held; one that is over stays as it is. */
 void
-cancel_child(int64 execution_id)
+child_cancel(int64 execution_id)
 {
 	Store	   *store = store_open(InvalidOid);
 	Execution	execution;
@@ -162,12 +168,15 @@ cancel_child(int64 execution_id)
 		event.execution_id = execution_id;
 		event.event_type = event_type_name(EVENT_EXECUTION_CANCELLED);
 		event.error = "the parent execution does not need it any more";
-		(void) event_ingest(store, &event);
+		(void) engine_ingest(store, &event);
 	}
 	store_close(store);
 }
 
-/* A child that is busy will find this when it looks for its next event. */
+/*
+ * Asks for a child to be cancelled by the session that holds its lock, which looks
+ * into noetl.pending before its next decision.
+ */
 static void
 request_cancel(Store *store, int64 execution_id)
 {
@@ -179,9 +188,9 @@ request_cancel(Store *store, int64 execution_id)
 	store_insert_pending(store, &event);
 }
 
-/* See event_internal.h. */
+/* Cancels the running children of an open run, without waiting for their locks. */
 void
-cancel_children(Store *store, int64 execution_id, int64 parent_event_id)
+child_cancel_all(Store *store, int64 execution_id, int64 parent_event_id)
 {
 	List	   *children = store_running_children(store, execution_id, parent_event_id);
 	ListCell   *lc;
@@ -193,61 +202,46 @@ cancel_children(Store *store, int64 execution_id, int64 parent_event_id)
 		CHECK_FOR_INTERRUPTS();
 		check_stack_depth();
 		if (execution_trylock(child))
-			cancel_child(child);
+			child_cancel(child);
 		else
 			request_cancel(store, child);
 	}
 }
 
-/* See event_internal.h. */
+/* Fills in what the parent of an execution is told of the execution's end. */
 void
-add_message(Writing *frame, const ChildEnd *end)
+engine_describe_end(const Execution *execution, const char *status, Jsonb *result,
+					const char *error, TimestampTz time, ChildEnd *end)
 {
-	MemoryContext old = MemoryContextSwitchTo(frame->memory);
-	ChildEnd   *copy = palloc(sizeof(ChildEnd));
-
-	*copy = *end;
-	if (end->result != NULL)
-	{
-		copy->result = palloc(VARSIZE(end->result));
-		memcpy(copy->result, end->result, VARSIZE(end->result));
-	}
-	if (end->error != NULL)
-		copy->error = pstrdup(end->error);
-	frame->messages = lappend(frame->messages, copy);
-	MemoryContextSwitchTo(old);
-}
-
-/* See event_internal.h. */
-void
-child_message(const Execution *execution, const char *status, Jsonb *result,
-			  const char *error, TimestampTz time, ChildEnd *message)
-{
-	memset(message, 0, sizeof(ChildEnd));
-	message->execution_id = execution->execution_id;
-	message->parent_event_id = execution->parent_event_id;
-	message->item = execution->item;
-	message->completed = strcmp(status, "COMPLETED") == 0;
-	message->result = result;
-	message->error = error;
-	message->time = time;
-	if (!message->completed && error == NULL)
-		message->error = strcmp(status, "CANCELLED") == 0 ?
+	memset(end, 0, sizeof(ChildEnd));
+	end->execution_id = execution->execution_id;
+	end->parent_event_id = execution->parent_event_id;
+	end->item = execution->item;
+	end->completed = strcmp(status, "COMPLETED") == 0;
+	end->result = result;
+	end->error = error;
+	end->time = time;
+	if (!end->completed && error == NULL)
+		end->error = strcmp(status, "CANCELLED") == 0 ?
 			"the child execution was cancelled" : "the child execution failed";
 }
 
-/* See event_internal.h. */
+/*
+ * Tells the parent of an execution that the execution is over.  A parent whose
+ * decisions this session is writing is told when they are written.  Returns the
+ * number of tasks that are enqueued.
+ */
 int
-tell_parent(const Execution *execution, const Decision *end, TimestampTz time)
+child_tell_parent(const Execution *execution, const Decision *end, TimestampTz time)
 {
-	Writing    *frame = frame_of(execution->parent_execution_id);
-	ChildEnd	message;
+	EvaluationFrame *frame = frame_find(execution->parent_execution_id);
+	ChildEnd	child_end;
 
-	child_message(execution, end->status, end->result, end->error, time, &message);
+	engine_describe_end(execution, end->status, end->result, end->error, time, &child_end);
 	if (frame != NULL)
 	{
-		add_message(frame, &message);
+		frame_add_child_end(frame, &child_end);
 		return 0;
 	}
-	return decide_child_end(execution->parent_execution_id, &message);
+	return engine_decide_child_end(execution->parent_execution_id, &child_end);
 }

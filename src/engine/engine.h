@@ -1,30 +1,96 @@
 /*
  * engine/engine.h
- *		The way of an event: normalised, stored, decided upon.
+ *		The way of an event: it is prepared, stored and decided on.
+ *
+ * Clients reach the engine through the triggers of noetl.event.  The functions
+ * below are for the rooms above: SQL-callable functions, the timer process, and
+ * replay, which decides stored events again.
  */
 #ifndef NOETL_ENGINE_ENGINE_H
 #define NOETL_ENGINE_ENGINE_H
 
 #include "store/store.h"
 
+/* The length of a lease that the caller does not give, in microseconds. */
+#define ENGINE_DEFAULT_LEASE_US	(INT64CONST(60) * 1000 * 1000)
+
+/* ---- events made inside the server ---- */
+
 /*
- * What a client's INSERT does, without going through a trigger: fills in
- * *event, stores it and decides on it.  False when the event was there already.
+ * Prepares *event, stores it and decides on it, as a client's INSERT does.
+ * Returns false when the event is stored already.
  */
-extern bool event_ingest(Store *store, Event *event);
+extern bool engine_ingest(Store *store, Event *event);
 
-/* Decides on events that were stored while the broker was off. */
-extern int	event_catch_up(int64 execution_id);
+/*
+ * Does the same for an event about a task, whose node, attempt and worker are
+ * those of the task's row.  flag: why the reaper ends the attempt (REAPED_…), or
+ * NULL.
+ */
+extern void engine_ingest_task_event(Store *store, const QueueRow *row, EventType type,
+									 Jsonb *result, const char *error, const char *flag);
 
-/* The time of an open run of a step has come: see broker_run_due. */
-extern int	event_run_due(int64 execution_id, const char *step_name);
+/*
+ * Decides on the events that were stored while the broker was off: of one
+ * execution, or of all (0).  Returns the number of tasks that are enqueued.  An
+ * execution that another session is busy with is left out, unless it is named.
+ */
+extern int	engine_catch_up(int64 execution_id);
 
-/* A member {key: text} as a jsonb object, for meta. */
-extern Jsonb *meta_text(const char *key, const char *text);
+/*
+ * Does what the passing of time makes due: retries become ready, expired leases
+ * are taken back, what exceeds its timeout fails.  Of one execution or of all
+ * (0).  Returns the number of tasks that become ready.  Never waits for another
+ * session: what one is busy with is left to that session or to the next call.
+ * asked: the caller wants decisions even while the broker is off.
+ */
+extern int	engine_reap(int64 execution_id, bool asked);
 
-/* The other parts of the door. */
-#include "engine/execution.h"
-#include "engine/reaper.h"
-#include "engine/task_event.h"
+/* ---- the execution lock ---- */
+
+/* Serialises the evaluation of an execution until the end of the transaction. */
+extern void engine_lock(int64 execution_id);
+/* Releases the lock before the end of the transaction, if nothing was changed. */
+extern void engine_unlock(int64 execution_id);
+
+/* ---- for replay ---- */
+
+/*
+ * Takes the execution lock.  Raises when this session is deciding on the
+ * execution, because its rows are then half written.
+ */
+extern void engine_lock_for_replay(int64 execution_id);
+
+/*
+ * Raises a serialization failure when another session has stored events of the
+ * execution after this transaction took its snapshot (REPEATABLE READ).
+ */
+extern void engine_check_snapshot(Store *store, int64 execution_id);
+
+/* Sets the members of a ValueSource whose answers never change. */
+extern void engine_set_constant_lookups(ValueSource *source);
+
+/*
+ * Returns the deadline of an execution: by its playbook's timeout, or by its
+ * start's (meta: "timeout", microseconds) if that is shorter.  0: it has none.
+ */
+extern TimestampTz engine_deadline(const Event *start);
+
+/*
+ * Renders the workload that an execution_start asks for into *workload.
+ * Returns NULL, or the text of the error when a template fails.
+ */
+extern char *engine_render_workload(BrokerState *state, const Event *event,
+									Jsonb **workload);
+
+/* Fills in what the parent of an execution is told of the execution's end. */
+extern void engine_describe_end(const Execution *execution, const char *status,
+								Jsonb *result, const char *error, TimestampTz time,
+								ChildEnd *end);
+/*
+ * Decides, for the parent execution, on the end of a child.  Takes the parent's
+ * lock.  Returns the number of tasks that are enqueued.
+ */
+extern int	engine_decide_child_end(int64 execution_id, const ChildEnd *end);
 
 #endif							/* NOETL_ENGINE_ENGINE_H */

@@ -1,70 +1,38 @@
 /*
  * engine/execution.c
- *		An execution as a whole: its lock, its start (playbook, row, workload).
+ *		The start of an execution: its playbook, its row, its workload.
  */
 #include "common/common.h"
 
 #include "miscadmin.h"
-#include "storage/lock.h"
 #include "utils/builtins.h"
 
 #include "catalog/catalog.h"
-#include "engine/engine.h"
-#include "engine/execution.h"
+#include "engine/internal.h"
 #include "broker/broker.h"
 #include "playbook/playbook.h"
 #include "value/value.h"
 #include "wakeup/wakeup.h"
 
-/* ---------------------------------------------------------------------------
- * The execution lock
- * ---------------------------------------------------------------------------
+/*
+ * Reads an execution that must be there.  Raises when it is not: a user has
+ * deleted its row, which the execution lock does not prevent.
  */
-
-/* The lock tag of an execution: nobody's table row, so nothing rots. */
-static void
-execution_lock_tag(LOCKTAG *tag, int64 execution_id)
-{
-	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, (uint32) (execution_id >> 32),
-						 (uint32) execution_id, LOCK_CLASS_EXECUTION);
-}
-
-/* See execution.h. */
 void
-execution_lock(int64 execution_id)
+execution_get(Store *store, int64 execution_id, Execution *execution)
 {
-	LOCKTAG		tag;
-
-	execution_lock_tag(&tag, execution_id);
-	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+	if (!store_get_execution(store, execution_id, execution))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("execution " INT64_FORMAT " has been deleted", execution_id),
+				 errdetail("Its row in noetl.execution is missing while one of its events is decided on."),
+				 errhint("Restore the row with noetl.rebuild(), or delete the events of the execution too.")));
 }
 
-/* See execution.h. */
-bool
-execution_trylock(int64 execution_id)
-{
-	LOCKTAG		tag;
-
-	execution_lock_tag(&tag, execution_id);
-	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
-}
-
-/* See execution.h. */
-void
-execution_unlock(int64 execution_id)
-{
-	LOCKTAG		tag;
-
-	execution_lock_tag(&tag, execution_id);
-	(void) LockRelease(&tag, ExclusiveLock, false);
-}
-
-/* ---------------------------------------------------------------------------
- * The start
- * ---------------------------------------------------------------------------
+/*
+ * Reads the start parameters, "workload" or "parameters" of the context; returns
+ * false when there are none.
  */
-
-/* The start parameters; also under the name execute() uses. */
 static bool
 start_parameters(const Event *event, JsonbValue *parameters)
 {
@@ -78,7 +46,10 @@ start_parameters(const Event *event, JsonbValue *parameters)
 		parameters->type != jbvNull;
 }
 
-/* Which version to start; 0: the newest, as "latest" and no word on it mean. */
+/*
+ * Returns the version that a context names; 0, the newest, when it names none or
+ * says "latest".
+ */
 static int64
 start_version(const JsonbValue *context)
 {
@@ -99,7 +70,10 @@ start_version(const JsonbValue *context)
 	return 0;
 }
 
-/* See execution.h. */
+/*
+ * Finds the playbook of an execution_start and fills in catalog_id and the node
+ * columns.  Keeps the playbook from being deleted until the end of the transaction.
+ */
 void
 execution_resolve(Event *event)
 {
@@ -124,7 +98,8 @@ execution_resolve(Event *event)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 version > 0 ?
-				 errmsg("playbook \"%s\" version " INT64_FORMAT " is not registered", path, version) :
+				 errmsg("playbook \"%s\" version " INT64_FORMAT " is not registered",
+						path, version) :
 				 errmsg("playbook \"%s\" is not registered", path),
 				 errhint("Register it with noetl.register().")));
 	catalog_lock_version(event->catalog_id, false);
@@ -138,9 +113,9 @@ execution_resolve(Event *event)
 		event->node_type = "playbook";
 }
 
-/* See execution.h. */
+/* Returns the deadline of an execution; 0: it has none. */
 TimestampTz
-execution_deadline(const Event *start)
+engine_deadline(const Event *start)
 {
 	int64		timeout = playbook_get(start->catalog_id)->timeout;
 
@@ -150,7 +125,7 @@ execution_deadline(const Event *start)
 	return timeout > 0 ? start->created_at + timeout : 0;
 }
 
-/* See execution.h. */
+/* Writes the row of noetl.execution for a stored execution_start. */
 void
 execution_insert(Store *store, const Event *event, const char *started_by)
 {
@@ -176,15 +151,18 @@ execution_insert(Store *store, const Event *event, const char *started_by)
 				 errmsg("the playbook to be executed is not registered"),
 				 errdetail("There is no catalog entry " INT64_FORMAT ".", event->catalog_id),
 				 errhint("Register the playbook with noetl.register().")));
-	execution.deadline = execution_deadline(event);
+	execution.deadline = engine_deadline(event);
 	if (execution.deadline != 0)
 		wake_for_timer(execution.deadline);
 	store_insert_execution(store, &execution, event->created_at);
 }
 
-/* See execution.h. */
+/*
+ * Renders the workload of an execution: the playbook's defaults, with the start
+ * parameters laid over them.  Returns NULL, or the text of the error.
+ */
 char *
-execution_render_workload(BrokerState *state, const Event *event, Jsonb **workload)
+engine_render_workload(BrokerState *state, const Event *event, Jsonb **workload)
 {
 	Scope		scope;
 	SourceError error;
@@ -225,12 +203,12 @@ execution_render_workload(BrokerState *state, const Event *event, Jsonb **worklo
 	return NULL;
 }
 
-/* See execution.h. */
+/* Renders the workload and stores it.  Returns NULL, or the text of the error. */
 char *
 execution_make_workload(Store *store, BrokerState *state, const Event *event)
 {
 	Jsonb	   *workload;
-	char	   *error = execution_render_workload(state, event, &workload);
+	char	   *error = engine_render_workload(state, event, &workload);
 
 	if (error == NULL)
 		store_insert_workload(store, event->execution_id, event->created_at, workload);

@@ -1,9 +1,10 @@
 /*
  * engine/in_flight.c
- *		Events between their two triggers: prepared, perhaps stored, not decided.
+ *		Rows of noetl.event between their BEFORE and their AFTER trigger.
  *
- * The AFTER triggers of a statement run when all its rows are stored.  Here
- * those wait of which the decision is due, so that it need not be so late.
+ * The AFTER triggers of a statement fire when all rows of the statement are
+ * stored.  The list below names the rows whose decision is due, so that a row can
+ * be decided on before the next row of the statement is prepared.
  */
 #include "common/common.h"
 
@@ -13,94 +14,113 @@
 
 #include "engine/in_flight.h"
 
-/* First in, first out; anything left at the end of a transaction is void. */
+/* First in, first out; the end of a transaction empties the list. */
 static struct
 {
-	Registered *entries;
+	RowInFlight *rows;
 	int			capacity;
 	int			first;
-	int			count;
-	bool		callback;
-}			registered;
+	int			count;			/* place after the last, counted as "first" is */
+	bool		callback;		/* forget_rows() is registered */
+}			in_flight;
 
-/* Rows that never reached their AFTER trigger are forgotten. */
+/* XactCallback: forgets rows that never reached their AFTER trigger. */
 static void
-forget_registered(XactEvent xact_event, void *arg)
+forget_rows(XactEvent xact_event, void *arg)
 {
-	registered.first = registered.count = 0;
-	if (registered.capacity > 1024)
+	in_flight.first = in_flight.count = 0;
+	if (in_flight.capacity > 1024)
 	{
-		pfree(registered.entries);
-		registered.entries = NULL;
-		registered.capacity = 0;
+		pfree(in_flight.rows);
+		in_flight.rows = NULL;
+		in_flight.capacity = 0;
 	}
 }
 
-/* See event_register.h. */
+/* Adds a row at the end of the list. */
 void
-registered_add(int64 execution_id, int64 event_id, uint64 number)
+in_flight_add(int64 execution_id, int64 event_id, uint64 number)
 {
-	Registered *entry;
+	RowInFlight *row;
 
-	if (!registered.callback)
+	if (!in_flight.callback)
 	{
-		RegisterXactCallback(forget_registered, NULL);
-		registered.callback = true;
+		RegisterXactCallback(forget_rows, NULL);
+		in_flight.callback = true;
 	}
-	if (registered.first == registered.count)
-		registered.first = registered.count = 0;
-	if (registered.count == registered.capacity)
+	if (in_flight.first == in_flight.count)
+		in_flight.first = in_flight.count = 0;
+	if (in_flight.count == in_flight.capacity)
 	{
-		int			capacity = Max(64, registered.capacity * 2);
+		int			capacity = Max(64, in_flight.capacity * 2);
 
-		registered.entries = registered.entries == NULL ?
-			MemoryContextAlloc(TopMemoryContext, capacity * sizeof(Registered)) :
-			repalloc(registered.entries, capacity * sizeof(Registered));
-		registered.capacity = capacity;
+		in_flight.rows = in_flight.rows == NULL ?
+			MemoryContextAlloc(TopMemoryContext, capacity * sizeof(RowInFlight)) :
+			repalloc(in_flight.rows, capacity * sizeof(RowInFlight));
+		in_flight.capacity = capacity;
 	}
-	entry = &registered.entries[registered.count++];
-	entry->execution_id = execution_id;
-	entry->event_id = event_id;
-	entry->depth = DatumGetInt32(pg_trigger_depth(NULL));
-	entry->number = number;
+	row = &in_flight.rows[in_flight.count++];
+	row->execution_id = execution_id;
+	row->event_id = event_id;
+	row->depth = DatumGetInt32(pg_trigger_depth(NULL));
+	row->number = number;
 }
 
-/* See event_register.h.  Those before the place move up. */
+/* Removes the row at a place; the rows before it move one place up. */
 void
-registered_remove(int place)
+in_flight_remove(int place)
 {
-	memmove(&registered.entries[registered.first + 1],
-			&registered.entries[registered.first],
-			place * sizeof(Registered));
-	registered.first++;
+	memmove(&in_flight.rows[in_flight.first + 1],
+			&in_flight.rows[in_flight.first],
+			place * sizeof(RowInFlight));
+	in_flight.first++;
 }
 
-/* See event_register.h. */
+/* Copies the row at a place into *row; returns false when there are fewer rows. */
 bool
-registered_get(int place, Registered *entry)
+in_flight_get(int place, RowInFlight *row)
 {
-	if (registered.first + place >= registered.count)
+	if (in_flight.first + place >= in_flight.count)
 		return false;
-	*entry = registered.entries[registered.first + place];
+	*row = in_flight.rows[in_flight.first + place];
 	return true;
 }
 
-/* See event_register.h.  It is the first, unless triggers insert events. */
+/*
+ * Takes a row out of the list; returns false when it is not there.  Unless
+ * users' triggers insert events, it is the first one.
+ */
 bool
-registered_take(int64 execution_id, int64 event_id, Registered *entry)
+in_flight_take(int64 execution_id, int64 event_id, RowInFlight *row)
 {
-	for (int place = 0; registered_get(place, entry); place++)
-		if (entry->execution_id == execution_id && entry->event_id == event_id)
+	for (int place = 0; in_flight_get(place, row); place++)
+		if (row->execution_id == execution_id && row->event_id == event_id)
 		{
-			registered_remove(place);
+			in_flight_remove(place);
 			return true;
 		}
 	return false;
 }
 
-/* See event_register.h.  Only while we are in another trigger of it, deeper. */
+/*
+ * Returns whether a row may still reach the table.  It may only while the
+ * session is inside a trigger of the row's INSERT, which is deeper than the
+ * row's own.
+ */
 bool
-registered_in_flight(const Registered *entry)
+in_flight_may_arrive(const RowInFlight *row)
 {
-	return entry->depth < DatumGetInt32(pg_trigger_depth(NULL));
+	return row->depth < DatumGetInt32(pg_trigger_depth(NULL));
+}
+
+/* Returns whether any row of an execution is in flight. */
+bool
+in_flight_any(int64 execution_id)
+{
+	RowInFlight row;
+
+	for (int place = 0; in_flight_get(place, &row); place++)
+		if (row.execution_id == execution_id)
+			return true;
+	return false;
 }

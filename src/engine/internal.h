@@ -1,12 +1,21 @@
 /*
  * engine/internal.h
- *		What the files that handle events share with each other only.
+ *		What the files of the engine share with each other only.
  *
- *		event.c          the triggers; stored events are decided upon
- *		event_child.c    child executions are started, cancelled, and tell their
- *		                 parents that they are over
- *		event_values.c   what the broker's questions are answered from
- *		event_prepare.c  incoming rows are made fit to be stored
+ *		triggers.c    the two triggers of noetl.event
+ *		ingest.c      events made inside the server; what follows the storing
+ *		prepare.c     an incoming event is made fit to be stored
+ *		in_flight.c   events between their two triggers
+ *		evaluate.c    a decision is made and written
+ *		frame.c       evaluation frames
+ *		pending.c     events that wait for their decision
+ *		lookup.c      answers to the broker's questions
+ *		execution.c   the start of an execution
+ *		child.c       child executions
+ *		save.c        saves that the database executes
+ *		task_event.c  events about tasks
+ *		reaper.c      what the passing of time makes due
+ *		lock.c        the execution lock
  */
 #ifndef NOETL_ENGINE_INTERNAL_H
 #define NOETL_ENGINE_INTERNAL_H
@@ -15,23 +24,48 @@
 
 #include "engine/engine.h"
 
+/* ---- frame.c ---- */
+
 /*
- * A user's BEFORE trigger may insert an event while the decisions on another
- * of the same execution are half written: it comes after all of these.
+ * An evaluation frame: the decisions on an execution that this session is
+ * writing.  A user's trigger that fires meanwhile may insert events of the same
+ * execution, or of others, so frames nest.  What such an event asks of an
+ * execution that has a frame is noted in the frame and done when the decisions
+ * are written.
  */
-typedef struct Writing
+typedef struct EvaluationFrame
 {
 	int64		execution_id;
 	TimestampTz time;			/* of the last event to be written */
-	int64		last_event_id;
+	int64		last_event_id;	/* its event_id */
 	bool		interrupted;	/* an event waits in noetl.pending */
-	bool		draining;		/* all is written; what came up meanwhile is
-								 * being decided on */
-	List	   *messages;		/* ChildEnd * of children that ended meanwhile */
-	MemoryContext memory;		/* of the messages */
+	bool		draining;		/* the decisions are written; what was noted
+								 * meanwhile is decided on */
+	List	   *child_ends;		/* ChildEnd * of children that ended meanwhile */
+	MemoryContext memory;		/* of child_ends */
 	int			enqueued;		/* tasks, so far */
-	struct Writing *outer;
-} Writing;
+	struct EvaluationFrame *outer;	/* the next frame, or NULL */
+} EvaluationFrame;
+
+/* Returns the innermost frame of an execution, or NULL. */
+extern EvaluationFrame *frame_find(int64 execution_id);
+/* Returns the same, or NULL when the frame's decisions are all written. */
+extern EvaluationFrame *frame_find_writing(int64 execution_id);
+/*
+ * Makes *frame the innermost frame, of the execution of a state.  The caller
+ * removes it with frame_pop(), also when an error is raised.
+ */
+extern void frame_push(EvaluationFrame *frame, const BrokerState *state);
+extern void frame_pop(const EvaluationFrame *frame);
+/* Notes the end of a child until the frame's decisions are written. */
+extern void frame_add_child_end(EvaluationFrame *frame, const ChildEnd *end);
+/*
+ * Does what was noted in a frame that has been popped, or leaves that to the
+ * execution's outer frame.  Returns the number of tasks that are enqueued.
+ */
+extern int	frame_settle(Store *store, EvaluationFrame *frame);
+
+/* ---- lookup.c ---- */
 
 /* What the broker's questions about the past are answered from. */
 typedef struct ValueContext
@@ -42,91 +76,152 @@ typedef struct ValueContext
 	bool		catching_up;	/* newer events are stored but not decided on */
 	BrokerState *state;			/* of the evaluation */
 	bool		interrupted;	/* a save has left an event in noetl.pending */
-	List	   *messages;		/* ChildEnd * of children that a save has ended */
+	List	   *child_ends;		/* ChildEnd * of children that a save has ended */
 	bool		workload_known;
 	bool		workload_exists;
 	JsonbValue	workload;
 } ValueContext;
 
-/* ---- event.c ---- */
+/* Prepares *values for an evaluation; values->source is then for the broker. */
+extern void values_init(ValueContext *values, Store *store, BrokerState *state,
+						bool catching_up);
 
-/* The decisions on an execution that are being written, or NULL. */
-extern Writing *writing_on(int64 execution_id);
-/* The same, also when they are written and what came up is being decided on. */
-extern Writing *frame_of(int64 execution_id);
-/* Appends an event of the broker's own making. */
+/* ---- evaluate.c ---- */
+
+/* Stores an event that the broker emits; the triggers leave it as it is. */
 extern void write_own_event(Store *store, const Event *event);
+/* Returns whether the row of a trigger is the one that write_own_event() is storing. */
+extern bool is_own_event(TupleTableSlot *slot);
 /*
- * Decides on a stored event under the execution lock; returns the number of
- * tasks it enqueued.  newest: no event of the execution is newer.
+ * Decides on a stored event; the caller holds the execution lock.  newest: no
+ * event of the execution is newer.  Returns the number of tasks that are
+ * enqueued.
  */
-extern int	decide_event(Store *store, const Event *event, bool newest);
-/* Decides, for its parent, on the end of a child execution. */
-extern int	decide_child_end(int64 execution_id, const ChildEnd *end);
+extern int	evaluate_event(Store *store, const Event *event, bool newest);
 /*
- * ValueSource.save.  What the statements do to the execution that is being
- * decided on waits until these decisions are written.
+ * Decides on the time of an open run that has come (see broker_run_due).
+ * Returns the number of tasks that are enqueued.
+ */
+extern int	evaluate_run_due(int64 execution_id, const char *step_name, int visit);
+/*
+ * ValueSource.save.  Events that the statements insert into the execution that
+ * is decided on wait until its decisions are written.
  */
 extern bool evaluate_save(void *arg, List *requests, struct SaveError *error);
-/* Decides on the pending events of one execution, oldest first. */
-extern int	decide_pending(Store *store, int64 execution_id);
 
-/* ---- event_child.c ---- */
+/* ---- ingest.c ---- */
+
+/*
+ * Does what follows the storing of an event: decides on it, or notes it in
+ * noetl.pending.  number: of prepared events, when the event was prepared.
+ */
+extern void event_stored(Store *store, const Event *event, uint64 number);
+/*
+ * Does the same for the rows in flight that are stored already, although their
+ * AFTER trigger has not fired.
+ */
+extern void settle_rows_in_flight(void);
+
+/* ---- pending.c ---- */
+
+/*
+ * Decides on the pending events of one execution, oldest first; the caller
+ * holds the execution lock.  Returns the number of tasks that are enqueued.
+ */
+extern int	evaluate_pending(Store *store, int64 execution_id);
+
+/* ---- child.c ---- */
 
 /* Starts a child execution; returns the number of tasks that are enqueued. */
 extern int	child_start(const BrokerState *state, const ChildStart *start);
 /* Makes an execution that a worker has started a child of the step it works on. */
-extern void adopt_child(const BrokerState *state, const ChildStart *child);
+extern void child_adopt(const BrokerState *state, const ChildStart *child);
+/* Cancels an execution whose lock is held; one that is over stays as it is. */
+extern void child_cancel(int64 execution_id);
 /* Cancels the running children of an open run. */
-extern void cancel_children(Store *store, int64 execution_id, int64 parent_event_id);
-/* Cancels one; its lock is held. */
-extern void cancel_child(int64 execution_id);
-/* Keeps the end of a child until the decisions on its parent are written. */
-extern void add_message(Writing *frame, const ChildEnd *end);
-/* What its parent is told of an execution that is over. */
-extern void child_message(const Execution *execution, const char *status, Jsonb *result,
-						  const char *error, TimestampTz time, ChildEnd *message);
-/* An execution is over: its parent goes on.  Returns the number of tasks. */
-extern int	tell_parent(const Execution *execution, const Decision *end, TimestampTz time);
-
-/* ---- event_values.c ---- */
-
-/* ValueSource.child_item and child_attempt: of how a child began, which never changes. */
-extern bool values_child_item(void *arg, int64 execution_id, JsonbValue *item);
-extern int	values_child_attempt(void *arg, int64 execution_id);
-
-extern void values_init(ValueContext *values, Store *store, BrokerState *state,
-						bool catching_up);
-
-/* ---- event_prepare.c ---- */
-
+extern void child_cancel_all(Store *store, int64 execution_id, int64 parent_event_id);
 /*
- * Under REPEATABLE READ: others must not have gone on with the execution since
- * our snapshot was taken.
+ * Tells the parent of an execution that the execution is over, at once or by
+ * the parent's frame.  Returns the number of tasks that are enqueued.
  */
-extern void event_check_snapshot(Store *store, int64 execution_id);
+extern int	child_tell_parent(const Execution *execution, const Decision *end,
+							  TimestampTz time);
 
-/* created_at and event_id of an event that its execution does not have yet. */
+/* ---- prepare.c ---- */
+
+/* Sets created_at and event_id, later than those of the execution's events. */
 extern void event_assign_time(Store *store, Event *event);
 
-/* How many events this backend has prepared: is one still the newest? */
+/*
+ * How many events this session has prepared.  The number that an event had is
+ * still the newest when no other event has been prepared since.
+ */
 extern uint64 prepared_events;
 
 /*
- * A row that already carries its event_id, created_at and catalog_id is
- * history: pg_restore and replication bring such rows back, as the tables'
- * owner.  It is stored as it is and nothing is decided.
+ * Returns whether a row is history.  Rows that carry event_id, created_at and catalog_id and are
+ * inserted as the tables' owner are brought back by pg_restore or replication:
+ * they are stored as they are and nothing is decided.
  */
 extern bool event_is_history(const Event *event);
 
 /*
- * Makes a client's event fit to be stored; takes the execution lock.  False
- * when it is stored already (same event_id).  has_result: result is not NULL,
- * although event->result need not be loaded.
+ * Makes an event fit to be stored; takes the execution lock.  Returns false when
+ * an event with this event_id is stored already.  has_result: result is not
+ * NULL, although event->result may not be loaded.
  */
 extern bool prepare_event(Store *store, Event *event, bool has_result);
 
-/* The row as prepared: only what prepare_event may have changed is replaced. */
+/* Returns the row of a BEFORE trigger with what prepare_event() has changed. */
 extern HeapTuple prepared_tuple(TriggerData *trigger, const Event *event);
+
+/* ---- lock.c ---- */
+
+/*
+ * Takes the execution lock unless another transaction holds it; returns whether
+ * it was taken.
+ */
+extern bool execution_trylock(int64 execution_id);
+
+/* ---- execution.c ---- */
+
+/*
+ * Finds the playbook that the context of an execution_start names, and fills in
+ * catalog_id and the node columns.  Raises when there is none.
+ */
+extern void execution_resolve(Event *event);
+/*
+ * Writes the row of noetl.execution for a stored execution_start.  started_by:
+ * the role on whose behalf the execution runs; NULL: the current role.
+ */
+extern void execution_insert(Store *store, const Event *event, const char *started_by);
+/*
+ * Renders the workload of an execution and stores it.  Returns NULL, or the text
+ * of the error when a template fails.
+ */
+extern char *execution_make_workload(Store *store, BrokerState *state,
+									 const Event *event);
+/*
+ * Reads an execution that must be there.  Raises when a user has deleted its
+ * row while this transaction was deciding on it.
+ */
+extern void execution_get(Store *store, int64 execution_id, Execution *execution);
+
+/* ---- save.c ---- */
+
+/*
+ * Executes all SaveRequests or none of them, as the named role, in a
+ * subtransaction.  Returns false and sets *error when one fails.  Raises what
+ * ends the transaction anyway (cancel, serialization failure).
+ */
+extern bool save_execute(List *requests, const char *role, SaveError *error);
+
+/* ---- task_event.c ---- */
+
+/*
+ * Returns the meta of an event: the attempt (0: none) and why the reaper ended
+ * the attempt (REAPED_…), or NULL.
+ */
+extern Jsonb *task_event_meta(const char *flag, int attempt);
 
 #endif							/* NOETL_ENGINE_INTERNAL_H */

@@ -1,6 +1,6 @@
 /*
  * engine/lookup.c
- *		What the broker's questions about the past are answered from.
+ *		Answers to the broker's questions about the past of an execution.
  */
 #include "common/common.h"
 
@@ -8,16 +8,35 @@
 
 #include "catalog/catalog.h"
 #include "engine/internal.h"
-#include "store/store.h"
 
 /* ValueSource.step_value */
 static void
-step_value(void *arg, const char *step_name, StepValue *value)
+step_value(void *arg, const Step *step, int visit, int64 before, StepValue *value)
 {
 	ValueContext *context = (ValueContext *) arg;
+	ValueQuery	query;
 
-	store_step_value(context->store, context->execution_id, step_name,
-					 context->catching_up, value);
+	memset(&query, 0, sizeof(query));
+	query.step_name = step->name;
+	query.visit = visit;
+	query.highest = step->parallel;
+	query.decided = context->catching_up;
+	query.until = before != 0 ? id_time(before) : DT_NOEND;
+	store_step_value(context->store, context->execution_id, &query, value);
+}
+
+/* ValueSource.event_meta */
+static bool
+event_meta(void *arg, int64 event_id, JsonbValue *meta)
+{
+	ValueContext *context = (ValueContext *) arg;
+	Event		event;
+
+	if (!store_get_event(context->store, context->execution_id, event_id, &event) ||
+		event.meta == NULL)
+		return false;
+	json_from_jsonb(event.meta, meta);
+	return true;
 }
 
 /* ValueSource.workload */
@@ -39,30 +58,33 @@ workload(void *arg, JsonbValue *workload)
 
 /* ValueSource.progress */
 static void
-progress(void *arg, const char *step_name, int64 since, IterationProgress *progress)
+progress(void *arg, const char *step_name, int visit, int64 since,
+		 IterationProgress *progress)
 {
 	ValueContext *context = (ValueContext *) arg;
 
-	store_iteration_progress(context->store, context->execution_id, step_name, since, progress);
+	store_iteration_progress(context->store, context->execution_id, step_name, visit, since,
+							 progress);
 }
 
 /* ValueSource.iteration_results */
 static List *
-iteration_results(void *arg, const char *step_name, int64 since)
+iteration_results(void *arg, const char *step_name, int visit, int64 since)
 {
 	ValueContext *context = (ValueContext *) arg;
 
-	return store_iteration_results(context->store, context->execution_id, step_name, since,
-								   DT_NOEND);
+	return store_iteration_results(context->store, context->execution_id, step_name, visit,
+								   since, DT_NOEND);
 }
 
 /* ValueSource.waiting_item */
 static bool
-waiting_item(void *arg, const char *step_name, int index, JsonbValue *item)
+waiting_item(void *arg, const char *step_name, int visit, int index, JsonbValue *item)
 {
 	ValueContext *context = (ValueContext *) arg;
 
-	return store_get_item(context->store, context->execution_id, step_name, index, item);
+	return store_get_item(context->store, context->execution_id, step_name, visit, index,
+						  item);
 }
 
 /* ValueSource.find_playbook */
@@ -81,14 +103,21 @@ add_playbook(void *arg, const char *content, const char *path, char **error)
 	return catalog_add(content, path, error);
 }
 
-/* ValueSource.child_value; the events of a child may be in another partition. */
+/*
+ * ValueSource.child_value.  The events of another execution may be in another
+ * partition, so another store reads them.
+ */
 static bool
 child_value(void *arg, int64 execution_id, const char *step_name, JsonbValue *value)
 {
 	Store	   *store = store_open(InvalidOid);
 	StepValue	found;
+	ValueQuery	query;
 
-	store_step_value(store, execution_id, step_name, false, &found);
+	memset(&query, 0, sizeof(query));
+	query.step_name = step_name;
+	query.until = DT_NOEND;
+	store_step_value(store, execution_id, &query, &found);
 	if (found.found)
 		result_value(&found.envelope, value);
 	store_close(store);
@@ -104,9 +133,9 @@ has_children(void *arg, int64 parent_event_id)
 	return store_running_children(context->store, context->execution_id, parent_event_id) != NIL;
 }
 
-/* See event_internal.h. */
-bool
-values_child_item(void *arg, int64 execution_id, JsonbValue *item)
+/* ValueSource.child_item */
+static bool
+child_item(void *arg, int64 execution_id, JsonbValue *item)
 {
 	Store	   *store = store_open(InvalidOid);
 	bool		found = store_child_item(store, execution_id, item);
@@ -115,9 +144,9 @@ values_child_item(void *arg, int64 execution_id, JsonbValue *item)
 	return found;
 }
 
-/* See event_internal.h. */
-int
-values_child_attempt(void *arg, int64 execution_id)
+/* ValueSource.child_attempt */
+static int
+child_attempt(void *arg, int64 execution_id)
 {
 	Store	   *store = store_open(InvalidOid);
 	int			attempt = store_child_attempt(store, execution_id);
@@ -147,12 +176,21 @@ allows_depth(void *arg, int depth)
 	return depth <= noetl_max_depth;
 }
 
-/* See event_internal.h. */
+/* Sets the members of a ValueSource whose answers never change. */
+void
+engine_set_constant_lookups(ValueSource *source)
+{
+	source->child_item = child_item;
+	source->child_attempt = child_attempt;
+}
+
+/* Prepares *values for an evaluation. */
 void
 values_init(ValueContext *values, Store *store, BrokerState *state, bool catching_up)
 {
 	static const ValueSource source = {
 		.step_value = step_value,
+		.event_meta = event_meta,
 		.workload = workload,
 		.progress = progress,
 		.iteration_results = iteration_results,
@@ -161,8 +199,6 @@ values_init(ValueContext *values, Store *store, BrokerState *state, bool catchin
 		.add_playbook = add_playbook,
 		.child_value = child_value,
 		.has_children = has_children,
-		.child_item = values_child_item,
-		.child_attempt = values_child_attempt,
 		.new_execution_id = next_execution_id,
 		.allows_visit = allows_visit,
 		.allows_depth = allows_depth,
@@ -171,6 +207,7 @@ values_init(ValueContext *values, Store *store, BrokerState *state, bool catchin
 
 	memset(values, 0, sizeof(ValueContext));
 	values->source = source;
+	engine_set_constant_lookups(&values->source);
 	values->source.arg = values;
 	values->store = store;
 	values->execution_id = state->execution_id;

@@ -1,7 +1,7 @@
 /*
  * engine/prepare.c
- *		A client's event is made fit to be stored: words normalised, its execution
- *		found and locked, ids, time and node filled in.
+ *		A client's event is made fit to be stored: type and status are normalised,
+ *		the execution is found and locked, ids, time and node are filled in.
  */
 #include "common/common.h"
 
@@ -13,31 +13,17 @@
 #include "utils/timestamp.h"
 
 #include "engine/internal.h"
-#include "engine/execution.h"
-#include "store/store.h"
 
-/* Ids above are for the events that follow */
+/* The largest event_id that a client may choose: later events need larger ones */
 #define LARGEST_CHOSEN_ID	(PG_INT64_MAX - (INT64CONST(1) << 48))
 
-/* See event_internal.h. */
+/* How many events this session has prepared. */
 uint64		prepared_events = 0;
 
-/* See event.h. */
-Jsonb *
-meta_text(const char *key, const char *text)
-{
-	JsonBuilder builder;
-	JsonbValue	value;
-
-	json_begin_object(&builder);
-	json_add_text(&builder, key, text);
-	json_end_object(&builder, &value);
-	return json_to_jsonb(&value);
-}
-
 /*
- * Others must not decide on a state that our snapshot cannot see; and what we
- * cannot see we must not decide on either.
+ * Raises a serialization failure when the newest event of an execution is not the
+ * newest that the transaction's snapshot shows: the transaction cannot decide on
+ * rows that it does not see.
  */
 static void
 check_snapshot(Store *store, int64 execution_id, int64 last_event_id, bool own)
@@ -48,14 +34,14 @@ check_snapshot(Store *store, int64 execution_id, int64 last_event_id, bool own)
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 				 errmsg("could not serialize access to an execution due to concurrent events"),
-				 errdetail("Execution " INT64_FORMAT " went on after this transaction took its snapshot.",
-						   execution_id),
+				 errdetail("Execution " INT64_FORMAT
+						   " went on after this transaction took its snapshot.", execution_id),
 				 errhint("Retry the transaction, or use READ COMMITTED.")));
 }
 
-/* See event_internal.h. */
+/* Raises when other sessions went on with the execution since our snapshot. */
 void
-event_check_snapshot(Store *store, int64 execution_id)
+engine_check_snapshot(Store *store, int64 execution_id)
 {
 	int64		last_id;
 	TimestampTz last_time;
@@ -66,13 +52,16 @@ event_check_snapshot(Store *store, int64 execution_id)
 		check_snapshot(store, execution_id, last_id, own);
 }
 
-/* created_at and event_id, strictly after everything the execution has. */
+/*
+ * Sets created_at and event_id, strictly after those of the execution's events and
+ * of the decisions that are being written.  fresh: the execution has no events.
+ */
 static void
 assign_time(Store *store, Event *event, bool fresh)
 {
 	int64		last_id = 0;
 	TimestampTz last_time = 0;
-	Writing    *others = writing_on(event->execution_id);
+	EvaluationFrame *frame = frame_find_writing(event->execution_id);
 	bool		own;
 
 	event->created_at = GetCurrentTimestamp();
@@ -82,10 +71,10 @@ assign_time(Store *store, Event *event, bool fresh)
 		check_snapshot(store, event->execution_id, last_id, own);
 		event->created_at = Max(event->created_at, last_time + 1);
 	}
-	if (others != NULL)
+	if (frame != NULL)
 	{
-		event->created_at = Max(event->created_at, others->time + 1);
-		last_id = Max(last_id, others->last_event_id);
+		event->created_at = Max(event->created_at, frame->time + 1);
+		last_id = Max(last_id, frame->last_event_id);
 	}
 	if (event->event_id != 0)
 		return;
@@ -97,20 +86,23 @@ assign_time(Store *store, Event *event, bool fresh)
 	event->event_id = Max(event_id_at(event->created_at), last_id + 1);
 }
 
-/* See event_internal.h. */
+/* Sets created_at and event_id, later than those of the execution's events. */
 void
 event_assign_time(Store *store, Event *event)
 {
 	assign_time(store, event, false);
 }
 
-/* The columns every event can be given from its execution and its queue row. */
+/*
+ * Fills in the node columns and parent_event_id from the execution and the queue
+ * row of the step.
+ */
 static void
 fill_node(Store *store, Event *event)
 {
+	TaskQuery	query = {event->node_name, event->visit, event->item, event->worker_id};
 	QueueRow	row;
 	const char *task_id;
-	int			item = event->item;
 
 	if (!event_type_is_about_run(event->type))
 	{
@@ -123,16 +115,16 @@ fill_node(Store *store, Event *event)
 		(event->node_id != NULL && event->node_type != NULL &&
 		 event->parent_event_id != 0))
 		return;
-	if (store_find_task(store, event->execution_id, event->node_name, item, &row))
+	if (store_find_task(store, event->execution_id, &query, &row))
 		task_id = row.node_id;
 	else
 	{
-		/* one worker goes through all items, and tells of each */
-		if (item < 0 ||
-			!store_find_task(store, event->execution_id, event->node_name, -1, &row))
+		/* a worker that goes through all items reports each of them */
+		query.item = -1;
+		if (event->item < 0 || !store_find_task(store, event->execution_id, &query, &row))
 			return;
 		task_id = row.node_id;
-		row.node_id = psprintf("%s[%d]", task_id, item);
+		row.node_id = psprintf("%s[%d]", task_id, event->item);
 	}
 	if (event->node_id == NULL)
 		event_set_node_id(event, row.node_id);
@@ -143,14 +135,18 @@ fill_node(Store *store, Event *event)
 		event->parent_event_id = row.event_id;
 }
 
-/* A start names its playbook; everything else belongs to an execution. */
+/*
+ * Finds the execution of an event, and locks it.  An execution_start names a
+ * playbook and gets a new execution (*fresh).  Returns false when the execution of
+ * an execution_start has already started.
+ */
 static bool
 find_execution(Store *store, Event *event, Execution *execution, bool *fresh)
 {
 	*fresh = false;
 	if (event->type == EVENT_EXECUTION_START)
 	{
-		/* no lock: until we commit, nobody else can see the execution */
+		/* no lock: before this transaction commits, no other one sees the execution */
 		if (event->execution_id == 0)
 			event->execution_id = new_execution_id();
 		*fresh = !store_get_execution(store, event->execution_id, execution);
@@ -163,7 +159,7 @@ find_execution(Store *store, Event *event, Execution *execution, bool *fresh)
 				(errcode(ERRCODE_NOT_NULL_VIOLATION),
 				 errmsg("event \"%s\" names no execution", event->event_type),
 				 errhint("Give execution_id; only execution_start gets a new one.")));
-	execution_lock(event->execution_id);
+	engine_lock(event->execution_id);
 	if (!store_get_execution(store, event->execution_id, execution))
 		ereport(ERROR,
 				(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
@@ -173,7 +169,7 @@ find_execution(Store *store, Event *event, Execution *execution, bool *fresh)
 	return true;
 }
 
-/* type and status, from the words the client used. */
+/* Sets type and status from the words that the client used. */
 static void
 normalise_words(Event *event)
 {
@@ -194,8 +190,9 @@ normalise_words(Event *event)
 }
 
 /*
- * The execution as this event finds it: what was stored while the broker was
- * off comes first, so that the order of the log is the order of decisions.
+ * Fills in the columns that the execution determines.  Decides on its pending
+ * events first, so that decisions follow the order of the log.  Marks an event
+ * that comes after the end of the execution as ignored.
  */
 static void
 meet_execution(Store *store, Event *event, Execution *execution)
@@ -203,12 +200,11 @@ meet_execution(Store *store, Event *event, Execution *execution)
 	bool		over;
 
 	if (noetl_broker && event_type_has_effect(event->type) &&
-		writing_on(event->execution_id) == NULL &&
+		frame_find_writing(event->execution_id) == NULL &&
 		store_any_pending(store, event->execution_id))
 	{
-		(void) decide_pending(store, event->execution_id);
-		if (!store_get_execution(store, event->execution_id, execution))
-			elog(ERROR, "execution " INT64_FORMAT " has vanished", event->execution_id);
+		(void) evaluate_pending(store, event->execution_id);
+		execution_get(store, event->execution_id, execution);
 	}
 	event->catalog_id = execution->catalog_id;
 	event->parent_execution_id = execution->parent_execution_id;
@@ -217,12 +213,15 @@ meet_execution(Store *store, Event *event, Execution *execution)
 		over = store_pending_end(store, event->execution_id) != 0;
 	if (over && event_type_has_effect(event->type))
 	{
-		event->annotation = meta_text("ignored", "the execution is over");
+		event->annotation = json_text_object("ignored", "the execution is over");
 		event->ignored = true;
 	}
 }
 
-/* See event_internal.h. */
+/*
+ * Makes an event fit to be stored; takes the execution lock.  Returns false when
+ * an event with this event_id is stored already.
+ */
 bool
 prepare_event(Store *store, Event *event, bool has_result)
 {
@@ -244,7 +243,8 @@ prepare_event(Store *store, Event *event, bool has_result)
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 				 errmsg("event_id " INT64_FORMAT " is too large", event->event_id),
-				 errdetail("The largest a client may choose is " INT64_FORMAT ": later events of the execution need larger ones.",
+				 errdetail("The largest a client may choose is " INT64_FORMAT
+						   ": later events of the execution need larger ones.",
 						   LARGEST_CHOSEN_ID)));
 	if (!fresh)
 	{
@@ -256,7 +256,7 @@ prepare_event(Store *store, Event *event, bool has_result)
 	else
 	{
 		event->started_by = GetUserNameFromId(GetUserId(), false);
-		event->annotation = meta_text("started_by", event->started_by);
+		event->annotation = json_text_object("started_by", event->started_by);
 	}
 	assign_time(store, event, fresh);
 	prepared_events++;
@@ -271,7 +271,7 @@ prepare_event(Store *store, Event *event, bool has_result)
 	return true;
 }
 
-/* One changed column of a trigger's row. */
+/* Replaces a bigint column of a trigger's row, unless the value is 0. */
 static void
 change_int64(Datum *values, bool *nulls, bool *replace, int attribute, int64 value)
 {
@@ -282,7 +282,7 @@ change_int64(Datum *values, bool *nulls, bool *replace, int attribute, int64 val
 	replace[attribute - 1] = true;
 }
 
-/* The same for text. */
+/* Replaces a text column of a trigger's row, unless the value is NULL. */
 static void
 change_text(Datum *values, bool *nulls, bool *replace, int attribute, const char *value)
 {
@@ -293,7 +293,7 @@ change_text(Datum *values, bool *nulls, bool *replace, int attribute, const char
 	replace[attribute - 1] = true;
 }
 
-/* See event_internal.h. */
+/* Returns the row of a BEFORE trigger with what prepare_event() has changed. */
 HeapTuple
 prepared_tuple(TriggerData *trigger, const Event *event)
 {
@@ -335,7 +335,10 @@ prepared_tuple(TriggerData *trigger, const Event *event)
 	return heap_modify_tuple(trigger->tg_trigtuple, desc, values, nulls, replace);
 }
 
-/* See event_internal.h. */
+/*
+ * Returns whether pg_restore or replication brings the row back; nothing is
+ * decided on such a row.
+ */
 bool
 event_is_history(const Event *event)
 {

@@ -1,32 +1,30 @@
 /*
  * engine/reaper.c
- *		What becomes due by the passing of time alone: retries, leases that ran
- *		out, timeouts of steps and of executions.
+ *		What the passing of time makes due: retries, expired leases, timeouts of
+ *		steps and of executions.
  *
- * Whoever leases does this on the way, and noetl.enqueue_next() on demand.
- * Each thing that is due becomes an event in its execution's log; the broker
- * decides what follows, as it would for an event of a worker's.
+ * Sessions that lease tasks call the reaper now and then, noetl.enqueue_next() and
+ * the timer process call it every time.  Whatever is due becomes an event in the
+ * log of its execution, and the broker decides on it as on an event of a worker.
  */
 #include "common/common.h"
 
 #include "miscadmin.h"
 #include "utils/timestamp.h"
 
-#include "engine/engine.h"
-#include "engine/execution.h"
-#include "engine/task_event.h"
-#include "engine/reaper.h"
+#include "engine/internal.h"
 #include "playbook/playbook.h"
 #include "wakeup/wakeup.h"
 
-/* Rows looked after in one go, of each kind */
+/* Rows that one call takes on, of each kind */
 #define REAPER_BATCH	1000
 
 /*
- * Locks an execution and, because its end concerns them, all of its ancestors:
- * what follows must not wait for anybody, as this transaction may hold many.
- * False when somebody is busy with one of them, or when there are undecided
- * events, which come first.  What does not exist any more does not run either.
+ * Locks an execution and all of its ancestors, which its end concerns.  It never
+ * waits: this transaction may hold the locks of many executions.  Returns false
+ * when another session holds one of the locks, or when the broker is off and
+ * undecided events come first.  *execution of one that does not exist says that it
+ * does not run.
  */
 static bool
 lock_family(Store *store, int64 execution_id, Execution *execution)
@@ -50,11 +48,15 @@ lock_family(Store *store, int64 execution_id, Execution *execution)
 	return true;
 }
 
-/* One lease whose end has come, if it is ours to look after. */
+/*
+ * Takes back a lease that has expired, or ends an attempt that has exceeded its
+ * timeout.  Returns whether the task is ready for another worker.
+ */
 static bool
 reap_lease(Store *store, const QueueRow *due)
 {
 	QueueRow	row;
+	TaskQuery	query;
 	Execution	execution;
 	TimestampTz now = GetCurrentTimestamp();
 
@@ -67,24 +69,27 @@ reap_lease(Store *store, const QueueRow *due)
 		(void) store_delete_task(store, row.queue_id);
 		return false;
 	}
-	/* the log says what happened; the broker decides what follows */
 	if (row.deadline != 0 && row.deadline <= now)
 	{
 		if (strcmp(row.status, "leased") != 0)
-			row.attempts++;		/* nobody came for it in time */
-		task_event_ingest(store, &row, EVENT_ACTION_ERROR, NULL,
-						 timeout_error(row.timeout), REAPED_TIMEOUT);
+			row.attempts++;		/* no worker leased it in time */
+		engine_ingest_task_event(store, &row, EVENT_ACTION_ERROR, NULL,
+								 timeout_error(row.timeout), REAPED_TIMEOUT);
 	}
 	else if (strcmp(row.status, "leased") == 0)
-		task_event_ingest(store, &row, EVENT_ACTION_ERROR, NULL,
-						 "lease expired", REAPED_LEASE);
+		engine_ingest_task_event(store, &row, EVENT_ACTION_ERROR, NULL,
+								 "lease expired", REAPED_LEASE);
 	else
 		return false;
-	return store_find_task(store, row.execution_id, row.node_name, row.item, &row) &&
+	query.node_name = row.node_name;
+	query.visit = node_id_visit(row.node_id, row.execution_id, row.node_name);
+	query.item = row.item;
+	query.worker_id = NULL;
+	return store_find_task(store, row.execution_id, &query, &row) &&
 		strcmp(row.status, "queued") == 0;
 }
 
-/* One execution that took too long, if it still runs. */
+/* Ends an execution that has exceeded its timeout, if it still runs. */
 static void
 reap_execution(Store *store, int64 execution_id)
 {
@@ -107,10 +112,13 @@ reap_execution(Store *store, int64 execution_id)
 	json_end_object(&builder, &value);
 	event.result = json_to_jsonb(&value);
 	event.meta = task_event_meta(REAPED_TIMEOUT, 0);
-	(void) event_ingest(store, &event);
+	(void) engine_ingest(store, &event);
 }
 
-/* A step that is open, or whose next attempt is due; returns what it enqueues. */
+/*
+ * Ends an open step that has exceeded its timeout, or starts its next attempt.
+ * Returns the number of tasks that are enqueued.
+ */
 static int
 reap_run(Store *store, const DueRun *due)
 {
@@ -119,12 +127,12 @@ reap_run(Store *store, const DueRun *due)
 	if (!lock_family(store, due->execution_id, &execution) || !execution.running ||
 		!store_run_is_due(store, due))
 		return 0;
-	return event_run_due(due->execution_id, due->step_name);
+	return evaluate_run_due(due->execution_id, due->step_name, due->visit);
 }
 
-/* See reaper.h. */
+/* Does what is due, of one execution or of all (0). */
 int
-reaper_run(int64 execution_id, bool asked)
+engine_reap(int64 execution_id, bool asked)
 {
 	Store	   *store = store_open(InvalidOid);
 	int			ready = store_promote_due(store, execution_id, REAPER_BATCH);

@@ -6,12 +6,12 @@
  *		                        SELECT r.a, r.b
  *		                        FROM jsonb_to_record($1) AS r (a int4, b int4[])
  *
- * Values travel as one jsonb parameter and are converted by PostgreSQL to the
- * types of the columns; only names become part of a statement, quoted.
+ * The values are one jsonb parameter, and PostgreSQL converts them to the types of
+ * the columns.  Only names become part of a statement, quoted.
  *
- * Everything runs in one subtransaction, as a security-restricted operation with
- * the search path of a maintenance command: pg_catalog and nothing else.  The
- * session is some worker's, and must have no say in what the role does.
+ * All saves of a task run in one subtransaction, as a security-restricted operation
+ * with the search path of a maintenance command: pg_catalog and nothing else.  The
+ * session belongs to some worker and must not influence what the role does.
  */
 #include "common/common.h"
 
@@ -35,8 +35,7 @@
 #include "utils/syscache.h"
 #include "utils/varlena.h"
 
-#include "save/save.h"
-#include "broker/broker.h"
+#include "engine/internal.h"
 
 /* ---------------------------------------------------------------------------
  * Kept plans
@@ -52,15 +51,15 @@ typedef struct KeptPlan
 	int			nparams;
 	Oid		   *types;			/* of the parameters, as the parser found them */
 	SPIPlanPtr	plan;
-	MemoryContext memory;		/* of all that */
-	uint64		used;			/* when, on the clock of uses */
-	int			running;		/* executions under way: triggers may save, too */
+	MemoryContext memory;		/* of text and types */
+	uint64		used;			/* the value of "uses" when it was used last */
+	int			running;		/* how often it is being executed: triggers may save, too */
 } KeptPlan;
 
 static KeptPlan kept_plans[KEPT_PLANS];
 static uint64 uses = 0;
 
-/* Parser hook: the types of parameters are what the statement makes of them. */
+/* Parser hook: the parser infers the types of the parameters. */
 static void
 infer_types(ParseState *pstate, void *arg)
 {
@@ -73,7 +72,7 @@ infer_types(ParseState *pstate, void *arg)
 #endif
 }
 
-/* Makes room for a statement; the one that was not used for longest goes. */
+/* Returns a free place; frees that of the least recently used plan. */
 static KeptPlan *
 take_place(void)
 {
@@ -94,7 +93,7 @@ take_place(void)
 	return kept;
 }
 
-/* The plan of a statement with so many parameters. */
+/* Returns the kept plan of a statement, a new one if need be. */
 static KeptPlan *
 keep_plan(const char *text, int nparams)
 {
@@ -129,8 +128,8 @@ keep_plan(const char *text, int nparams)
 }
 
 /*
- * Refuses what belongs to the session: its temporary tables, with triggers that
- * would run as the role; statements that are more than one, or no query.
+ * Raises when a text is more than one statement or no query, and when it uses a
+ * temporary table of the session, whose triggers would run as the role.
  */
 static void
 check_plan(KeptPlan *kept)
@@ -159,7 +158,7 @@ check_plan(KeptPlan *kept)
 							get_rel_name(lfirst_oid(lc)))));
 }
 
-/* Brings the plan up to date before it is looked at. */
+/* Brings the plan up to date, so that check_plan() sees what will be executed. */
 static void
 revalidate(KeptPlan *kept)
 {
@@ -169,7 +168,7 @@ revalidate(KeptPlan *kept)
 		ReleaseCachedPlan(plan, CurrentResourceOwner);
 }
 
-/* Executes a statement; returns how many rows it is about. */
+/* Executes a statement; returns the number of rows that it processed. */
 static int64
 execute(KeptPlan *kept, ParamListInfo params)
 {
@@ -192,7 +191,7 @@ execute(KeptPlan *kept, ParamListInfo params)
 	return (int64) SPI_processed;
 }
 
-/* The same with one jsonb as its parameter. */
+/* Executes a statement that has one jsonb parameter. */
 static int64
 execute_with_json(const char *text, const JsonbValue *value)
 {
@@ -218,7 +217,7 @@ typedef struct SaveTable
 	const SaveRequest *request;
 } SaveTable;
 
-/* Finds the table; where no schema is written, it is "public". */
+/* Finds the table of a request; a name without schema is in "public". */
 static void
 find_table(const SaveRequest *request, SaveTable *table)
 {
@@ -246,7 +245,7 @@ typedef struct SaveColumn
 	bool		is_key;
 } SaveColumn;
 
-/* Is a column one of those that tell rows apart? */
+/* Returns whether a column is a key of the request. */
 static bool
 is_key(const SaveTable *table, const char *column)
 {
@@ -258,7 +257,7 @@ is_key(const SaveTable *table, const char *column)
 	return false;
 }
 
-/* The members of a row, which are its columns. */
+/* Returns the columns of a row (SaveColumn *): the members of the object. */
 static List *
 row_columns(const SaveTable *table, const JsonbValue *row)
 {
@@ -291,12 +290,13 @@ row_columns(const SaveTable *table, const JsonbValue *row)
 	return columns;
 }
 
-/* "member type": a column of the row that comes as a parameter. */
+/* Returns "member type", which defines a column of the parameter's row. */
 static char *
 column_definition(const SaveTable *table, const SaveColumn *column)
 {
 	HeapTuple	tuple = SearchSysCacheAttName(table->relid, column->name);
 	Form_pg_attribute attribute;
+	char	   *type;
 	char	   *definition;
 
 	if (!HeapTupleIsValid(tuple) ||
@@ -305,14 +305,14 @@ column_definition(const SaveTable *table, const SaveColumn *column)
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
 				 errmsg("table \"%s\" has no column \"%s\"", table->name, column->name)));
 	attribute = (Form_pg_attribute) GETSTRUCT(tuple);
-	definition = psprintf("%s %s", column->member,
-						  format_type_extended(attribute->atttypid, attribute->atttypmod,
-											   FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY));
+	type = format_type_extended(attribute->atttypid, attribute->atttypmod,
+								FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
+	definition = psprintf("%s %s", column->member, type);
 	ReleaseSysCache(tuple);
 	return definition;
 }
 
-/* FROM: the row that comes as a parameter, with the types of the table. */
+/* Appends FROM: the row of the parameter, with the types of the table. */
 static void
 append_source(StringInfo sql, const SaveTable *table, const List *columns)
 {
@@ -344,7 +344,7 @@ append_assignments(StringInfo sql, const List *columns, bool excluded)
 	return count;
 }
 
-/* Every key must be among the data, or rows could not be told apart. */
+/* Raises unless there are keys and all of them are among the columns. */
 static void
 check_keys(const SaveTable *table, const List *columns)
 {
@@ -369,7 +369,7 @@ check_keys(const SaveTable *table, const List *columns)
 	}
 }
 
-/* What happens to a row that is there already. */
+/* Appends ON CONFLICT: a row that exists is updated. */
 static void
 append_conflict(StringInfo sql, const SaveTable *table, const List *columns)
 {
@@ -390,7 +390,7 @@ append_conflict(StringInfo sql, const SaveTable *table, const List *columns)
 	appendStringInfoString(sql, "NOTHING");
 }
 
-/* The statement that adds a row with these columns. */
+/* Returns the statement that inserts, or upserts, a row. */
 static char *
 insert_statement(const SaveTable *table, const List *columns)
 {
@@ -412,7 +412,7 @@ insert_statement(const SaveTable *table, const List *columns)
 	return sql.data;
 }
 
-/* The statement that changes the rows with the keys of a row. */
+/* Returns the statement that updates the rows that have the keys of a row. */
 static char *
 update_statement(const SaveTable *table, const List *columns)
 {
@@ -440,7 +440,7 @@ update_statement(const SaveTable *table, const List *columns)
 	return sql.data;
 }
 
-/* Writes one row. */
+/* Writes one row; returns how many rows were written. */
 static int64
 save_row(const SaveTable *table, const JsonbValue *row)
 {
@@ -453,7 +453,7 @@ save_row(const SaveTable *table, const JsonbValue *row)
 							 insert_statement(table, columns), row);
 }
 
-/* Writes all rows of a request. */
+/* Writes all rows of a request; returns how many rows were written. */
 static int64
 save_rows(const SaveRequest *request)
 {
@@ -486,7 +486,7 @@ save_rows(const SaveRequest *request)
  * ---------------------------------------------------------------------------
  */
 
-/* The conversion of JSON values to the types of a statement's parameters. */
+/* Returns the statement that converts JSON values to the types of the parameters. */
 static char *
 conversion_statement(const KeptPlan *kept, int nvalues)
 {
@@ -507,7 +507,7 @@ conversion_statement(const KeptPlan *kept, int nvalues)
 	return sql.data;
 }
 
-/* Values of a statement's parameters ({"1": …}), in their types. */
+/* Converts the values ({"1": …}) to the types of a statement's parameters. */
 static ParamListInfo
 convert_params(const KeptPlan *kept, int nvalues, const JsonbValue *values)
 {
@@ -527,7 +527,7 @@ convert_params(const KeptPlan *kept, int nvalues, const JsonbValue *values)
 	return params;
 }
 
-/* Parameters that have got a number. */
+/* The named parameters that have a number so far. */
 typedef struct Numbering
 {
 	const JsonbValue *params;
@@ -535,7 +535,7 @@ typedef struct Numbering
 	JsonBuilder values;			/* {"1": …} */
 } Numbering;
 
-/* Notes the value of the next parameter. */
+/* Gives the next number to a parameter. */
 static void
 number_value(Numbering *numbering, char *name, const JsonbValue *value)
 {
@@ -543,7 +543,7 @@ number_value(Numbering *numbering, char *name, const JsonbValue *value)
 	json_add(&numbering->values, psprintf("%d", list_length(numbering->names)), value);
 }
 
-/* SaveParam: :name becomes $1. */
+/* SaveParam: replaces :name by $n; returns false when there is no such parameter. */
 static bool
 number_param(void *arg, StringInfo sql, const char *name, int length)
 {
@@ -566,7 +566,7 @@ number_param(void *arg, StringInfo sql, const char *name, int length)
 	return true;
 }
 
-/* Executes a request that is a statement of its author's. */
+/* Executes the statement of a request; returns the number of rows processed. */
 static int64
 save_statement(const SaveRequest *request)
 {
@@ -584,7 +584,7 @@ save_statement(const SaveRequest *request)
 	numbering.params = params;
 	json_begin_object(&numbering.values);
 	text = save_replace_params(request->statement, number_param, &numbering);
-	if (json_is_array(params))	/* they are $1, $2, … already */
+	if (json_is_array(params))	/* the statement says $1, $2, … itself */
 		for (int i = 0; i < JsonContainerSize(params->val.binary.data); i++)
 			number_value(&numbering, NULL,
 						 getIthJsonbValueFromContainer(params->val.binary.data, i));
@@ -599,7 +599,7 @@ save_statement(const SaveRequest *request)
  * ---------------------------------------------------------------------------
  */
 
-/* What a save does must not depend on the session it happens to be done in. */
+/* Sets the settings on which the result of a save could depend. */
 static void
 pin_settings(void)
 {
@@ -616,7 +616,7 @@ pin_settings(void)
 								 GUC_ACTION_SAVE, true, 0, false);
 }
 
-/* Becomes the role, for as long as the subtransaction lasts. */
+/* Switches to a role until the end of the subtransaction; raises when it is missing. */
 static void
 assume_role(const char *name)
 {
@@ -633,7 +633,7 @@ assume_role(const char *name)
 						   SECURITY_RESTRICTED_OPERATION);
 }
 
-/* All requests, one after the other. */
+/* Executes all requests, in order; error->number is the one at hand. */
 static void
 execute_requests(List *requests, const char *role, SaveError *error)
 {
@@ -660,7 +660,10 @@ execute_requests(List *requests, const char *role, SaveError *error)
 	SetUserIdAndSecContext(user, context);
 }
 
-/* Names are looked up where a maintenance command would, which surprises. */
+/*
+ * Returns the text of an error; a name that was not found may lack its schema, and
+ * the text says so.
+ */
 static const char *
 error_text(const ErrorData *data, const SaveRequest *request)
 {
@@ -672,7 +675,7 @@ error_text(const ErrorData *data, const SaveRequest *request)
 	return pstrdup(data->message);
 }
 
-/* What ends the transaction is nobody's to handle. */
+/* Returns whether an error ends the transaction, so that a save must not handle it. */
 static bool
 ends_transaction(int sqlerrcode)
 {
@@ -680,7 +683,7 @@ ends_transaction(int sqlerrcode)
 		ERRCODE_TO_CATEGORY(sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION;
 }
 
-/* See save_broker.h. */
+/* Executes all requests or none of them; returns false and sets *error. */
 bool
 save_execute(List *requests, const char *role, SaveError *error)
 {

@@ -1,14 +1,13 @@
 /*
  * engine/task_event.c
- *		Events about tasks of the queue, made inside the server: the reaper's,
- *		and those of the functions that workers call.
+ *		Events about tasks of the queue: the reaper's, and those of the functions
+ *		that workers call.
  */
 #include "common/common.h"
 
-#include "engine/engine.h"
-#include "engine/task_event.h"
+#include "engine/internal.h"
 
-/* See task_event.h. */
+/* Returns the meta of an event: {attempt, flag, kind}. */
 Jsonb *
 task_event_meta(const char *flag, int attempt)
 {
@@ -26,10 +25,10 @@ task_event_meta(const char *flag, int attempt)
 	return json_to_jsonb(&value);
 }
 
-/* See task_event.h. */
+/* Stores an event about a task, as the task's row says, and decides on it. */
 void
-task_event_ingest(Store *store, const QueueRow *row, EventType type,
-				 Jsonb *result, const char *error, const char *flag)
+engine_ingest_task_event(Store *store, const QueueRow *row, EventType type,
+						 Jsonb *result, const char *error, const char *flag)
 {
 	Event		event;
 
@@ -46,5 +45,5 @@ task_event_ingest(Store *store, const QueueRow *row, EventType type,
 	event.result = result;
 	event.error = error;
 	event.meta = task_event_meta(flag, row->attempts);
-	(void) event_ingest(store, &event);
+	(void) engine_ingest(store, &event);
 }

@@ -177,8 +177,8 @@ check_special(Checker *c, TemplateNode *macro)
 		for (j = 0; j < i; j += 2)
 		{
 			if (macro->items.items[j]->name == macro->items.items[i]->name)
-				jinja_syntax_error(macro->items.items[i]->pos,
-								   "duplicate parameter \"%s\"", value_clip_name(name, strlen(name)));
+				jinja_syntax_error(macro->items.items[i]->pos, "duplicate parameter \"%s\"",
+								   value_clip_name(name, strlen(name)));
 		}
 		if (strcmp(name, "varargs") == 0)
 			parameters |= NF_VARARGS;

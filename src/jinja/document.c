@@ -101,8 +101,8 @@ template_doc_compile(const JsonbValue *value, SourceError *error)
 }
 
 /* Returns whether the scope knows every free name of the template. */
-bool
-jinja_scope_knows(const Template *template, const TemplateScope *scope)
+static bool
+scope_knows(const Template *template, const TemplateScope *scope)
 {
 	int			i;
 
@@ -145,7 +145,7 @@ static bool
 render_string(const TemplateDoc *doc, const TemplateScope *scope,
 			  JsonbValue *result, SourceError *error)
 {
-	if (scope->keep_unknown && !jinja_scope_knows(doc->template, scope))
+	if (scope->keep_unknown && !scope_knows(doc->template, scope))
 	{
 		*result = doc->value;
 		return true;

@@ -84,7 +84,8 @@ jinja_step_envelope(Eval *ev, const Value *step, const Value *key, Value *result
 	MemoryContextSwitchTo(own);
 	if (binding != TEMPLATE_VALUE || json.type != jbvBinary ||
 		!JsonContainerIsObject(json.val.binary.data) ||
-		getKeyJsonValueFromContainer(json.val.binary.data, key->u.string, key->length, &member) == NULL)
+		getKeyJsonValueFromContainer(json.val.binary.data, key->u.string, key->length, &member) ==
+			NULL)
 		return false;
 	*result = value_from_json(&member, 0);
 	return true;

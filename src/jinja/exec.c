@@ -8,6 +8,8 @@
 
 #include "jinja/internal.h"
 
+static void assign_target(Eval *ev, const TemplateNode *target, const Value *value);
+
 /* ------------------------------------------------------------------------
  * Scopes
  * ------------------------------------------------------------------------
@@ -118,12 +120,12 @@ assign_tuple(Eval *ev, const TemplateNode *target, const Value *value)
 	if (iter_next(&ev->budget, it, &extra))
 		value_fail("too many values to unpack (expected %d)", wanted);
 	for (i = 0; i < wanted; i++)
-		jinja_assign(ev, target->items.items[i], &items[i]);
+		assign_target(ev, target->items.items[i], &items[i]);
 }
 
 /* Assigns to a name, a tuple of targets or an attribute of a namespace. */
-void
-jinja_assign(Eval *ev, const TemplateNode *target, const Value *value)
+static void
+assign_target(Eval *ev, const TemplateNode *target, const Value *value)
 {
 	Value		object;
 
@@ -258,7 +260,7 @@ filtered_next(Budget *budget, Iterator *base, Value *item)
 
 		ev->frame = it->frame;
 		jinja_push_frame(ev, NULL);
-		jinja_assign(ev, it->node->left, item);
+		assign_target(ev, it->node->left, item);
 		condition = jinja_eval(ev, it->node->third);
 		found = value_truth(&ev->budget, &condition);
 	}
@@ -413,7 +415,7 @@ run_loop(Eval *ev, const TemplateNode *node, const Value *iterable, int depth0)
 	{
 		empty = false;
 		jinja_push_frame(ev, &node->hidden);
-		jinja_assign(ev, node->left, &item);
+		assign_target(ev, node->left, &item);
 		if (loop_name >= 0)
 			bind_value(ev->frame, loop_name, &loop_value);
 		jinja_exec(ev, &node->body);
@@ -561,9 +563,10 @@ bind_defaults(Eval *ev, Macro *macro, Frame *frame)
 		if (params->items[i + 1])
 			value = jinja_eval(ev, params->items[i + 1]);
 		else
-			value = value_undefined_hint(psprintf("parameter '%s' was not provided",
-												  value_clip_name(ev->template->names[name].name,
-																  ev->template->names[name].length)));
+			value = value_undefined_hint(
+				psprintf("parameter '%s' was not provided",
+						 value_clip_name(ev->template->names[name].name,
+										 ev->template->names[name].length)));
 		bind_value(frame, name, &value);
 	}
 }
@@ -611,7 +614,8 @@ bind_special(Eval *ev, Macro *macro, CallArgs *call, Frame *frame,
 	}
 	else if (call->nargs > nparams)
 		value_fail("macro %s takes not more than %d argument(s)",
-				   macro->name ? value_clip_name(macro->name, macro->name_length) : "block", nparams);
+				   macro->name ? value_clip_name(macro->name, macro->name_length) : "block",
+				   nparams);
 }
 
 /* Calls a macro; returns what it prints. */
@@ -713,7 +717,7 @@ exec_with(Eval *ev, const TemplateNode *node)
 		ev->frame = outer;
 		value = jinja_eval(ev, node->items.items[i + 1]);
 		ev->frame = frame;
-		jinja_assign(ev, node->items.items[i], &value);
+		assign_target(ev, node->items.items[i], &value);
 	}
 	jinja_exec(ev, &node->body);
 	ev->frame = outer;
@@ -757,13 +761,13 @@ exec_statement(Eval *ev, const TemplateNode *node)
 			break;
 		case NODE_SET:
 			value = jinja_eval(ev, node->right);
-			jinja_assign(ev, node->left, &value);
+			assign_target(ev, node->left, &value);
 			break;
 		case NODE_SET_BLOCK:
 			value = capture(ev, node);
 			if (ev->autoescape && value.kind == VAL_STRING)
 				value.flags |= VF_MARKUP;
-			jinja_assign(ev, node->left, &value);
+			assign_target(ev, node->left, &value);
 			break;
 		case NODE_MACRO:
 			value = make_macro(ev, node);

@@ -462,9 +462,15 @@ static const Builtin filters[] = {
 	{"unique", jinja_filter_unique, 0, {"case_sensitive", "attribute"}},
 	{"upper", jinja_filter_upper, 0},
 	{"urlencode", jinja_filter_urlencode, 0},
-	{"urlize", jinja_filter_urlize, 0, {"trim_url_limit", "nofollow", "target", "rel", "extra_schemes"}},
+	{"urlize",
+	 jinja_filter_urlize,
+	 0,
+	 {"trim_url_limit", "nofollow", "target", "rel", "extra_schemes"}},
 	{"wordcount", jinja_filter_wordcount, 0},
-	{"wordwrap", jinja_filter_wordwrap, 0, {"width", "break_long_words", "wrapstring", "break_on_hyphens"}},
+	{"wordwrap",
+	 jinja_filter_wordwrap,
+	 0,
+	 {"width", "break_long_words", "wrapstring", "break_on_hyphens"}},
 	{"xmlattr", jinja_filter_xmlattr, 0, {"autospace"}},
 };
 

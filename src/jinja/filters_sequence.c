@@ -795,7 +795,8 @@ Value
 jinja_filter_join(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	Iterator   *it = value_iterate(&ev->budget, &argv[0]);
-	Value		separator = value_given(&argv[1]) ? value_soft_str(&ev->budget, &argv[1]) : utext_make("", 0);
+	Value		separator = value_given(&argv[1]) ? value_soft_str(&ev->budget, &argv[1]) :
+													utext_make("", 0);
 	bool		markup = false;
 	Value		joined;
 	Value		list;

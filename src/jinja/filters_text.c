@@ -248,7 +248,8 @@ jinja_filter_wordcount(Eval *ev, const Value *argv, const CallArgs *call)
 	while (pos < text.length)
 	{
 		int			used;
-		bool		word = unicode_is_word(utext_decode(text.u.string + pos, text.length - pos, &used));
+		bool		word = unicode_is_word(
+			utext_decode(text.u.string + pos, text.length - pos, &used));
 
 		if (word && !inside)
 			count++;

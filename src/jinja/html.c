@@ -865,7 +865,9 @@ jinja_filter_urlize(Eval *ev, const Value *argv, const CallArgs *call)
 		while (pos < text.length)
 		{
 			int			used;
-			bool		is_space = unicode_is(utext_decode(text.u.string + pos, text.length - pos, &used), UC_SPACE);
+			bool		is_space = unicode_is(utext_decode(text.u.string + pos, text.length - pos,
+														   &used),
+											  UC_SPACE);
 
 			if (pos == start)
 				space = is_space;

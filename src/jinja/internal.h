@@ -117,13 +117,13 @@ typedef struct TokenList
 extern char *jinja_normalize_source(const char *text, int length, int *newlength);
 extern void jinja_scan(const char *source, int length, bool expression,
 					   TokenList *tokens);
-extern const char *jinja_token_name(TokenType type);
 extern void jinja_locate(const char *source, int length, int pos,
 						 int *line, int *column);
 
 /* Raise an error at a byte offset of the source. */
 pg_noreturn extern void jinja_syntax_error(int pos, const char *fmt,...) pg_attribute_printf(2, 3);
-pg_noreturn extern void jinja_unsupported(int pos, const char *hint, const char *fmt,...) pg_attribute_printf(3, 4);
+pg_noreturn extern void jinja_unsupported(int pos, const char *hint, const char *fmt, ...)
+	pg_attribute_printf(3, 4);
 
 extern void jinja_describe_error(const Template *template, const ErrorData *edata,
 								 int pos, const char *too_deep, SourceError *error);
@@ -256,7 +256,6 @@ typedef struct Parser
 
 /* jinja/parse_expression.c */
 extern Token *jinja_token(Parser *p);
-extern Token *jinja_look(Parser *p);
 extern Token *jinja_next(Parser *p);
 extern Token *jinja_expect(Parser *p, TokenType type);
 extern bool jinja_skip_if(Parser *p, TokenType type);
@@ -404,7 +403,6 @@ extern void jinja_exec(Eval *ev, const NodeList *body);
 extern Frame *jinja_push_frame(Eval *ev, const NameList *hidden);
 extern Value jinja_call_macro(Eval *ev, Macro *macro, const CallArgs *call);
 extern Value jinja_call_loop(Eval *ev, Loop *loop, const CallArgs *call);
-extern void jinja_assign(Eval *ev, const TemplateNode *target, const Value *value);
 extern int64 jinja_loop_length(Budget *budget, Loop *loop);
 extern bool jinja_loop_advance(Budget *budget, Loop *loop, Value *item);
 extern bool jinja_loop_attribute(Budget *budget, Loop *loop, const char *name,
@@ -434,9 +432,5 @@ extern Value jinja_striptags(const Value *s);
 extern Value jinja_unescape(const Value *s);
 extern int	jinja_argument_int(const Value *value, int fallback);
 extern bool jinja_argument_bool(Eval *ev, const Value *value, bool fallback);
-
-/* jinja/document.c */
-extern bool jinja_scope_knows(const Template *template,
-							  const TemplateScope *scope);
 
 #endif							/* NOETL_JINJA_INTERNAL_H */

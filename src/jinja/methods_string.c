@@ -141,7 +141,8 @@ partition(Eval *ev, const Value *argv, bool right)
 	sep = text_argument(&argv[0], &sep);
 	if (sep.length == 0)
 		value_fail("empty separator");
-	found = right ? utext_rfind(argv[0].u.string, argv[0].length, sep.u.string, sep.length, argv[0].length) :
+	found = right ?
+		utext_rfind(argv[0].u.string, argv[0].length, sep.u.string, sep.length, argv[0].length) :
 		utext_find(argv[0].u.string, argv[0].length, sep.u.string, sep.length, 0);
 	for (i = 0; i < 3; i++)
 		items[i] = utext_make("", 0);

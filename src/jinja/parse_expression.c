@@ -34,8 +34,8 @@ jinja_token(Parser *p)
 }
 
 /* Returns the token after the current one. */
-Token *
-jinja_look(Parser *p)
+static Token *
+look_ahead(Parser *p)
 {
 	if (p->current + 1 >= p->tokens.count)
 		return jinja_token(p);
@@ -54,8 +54,8 @@ jinja_next(Parser *p)
 }
 
 /* Returns Jinja2's name of a token, for messages. */
-const char *
-jinja_token_name(TokenType type)
+static const char *
+token_name(TokenType type)
 {
 	static const char *const names[] = {
 		[TOK_EOF] = "end of template", [TOK_DATA] = "template data / text",
@@ -84,7 +84,7 @@ jinja_describe_token(const Token *token)
 {
 	if (token->type == TOK_NAME)
 		return value_clip_name(token->value.u.string, token->value.length);
-	return pstrdup(jinja_token_name(token->type));
+	return pstrdup(token_name(token->type));
 }
 
 /*
@@ -100,9 +100,9 @@ jinja_expect(Parser *p, TokenType type)
 		return jinja_next(p);
 	if (token->type == TOK_EOF)
 		jinja_syntax_error(token->pos, "unexpected end of template, expected \"%s\"",
-						   jinja_token_name(type));
+						   token_name(type));
 	jinja_syntax_error(token->pos, "expected token \"%s\", got \"%s\"",
-					   jinja_token_name(type), jinja_describe_token(token));
+					   token_name(type), jinja_describe_token(token));
 }
 
 /*
@@ -296,7 +296,7 @@ parse_not(Parser *p)
 			jinja_next(p);
 		else if (jinja_skip_name(p, "in"))
 			op = OP_IN;
-		else if (jinja_token_is(token, "not") && jinja_token_is(jinja_look(p), "in"))
+		else if (jinja_token_is(token, "not") && jinja_token_is(look_ahead(p), "in"))
 		{
 			jinja_next(p);
 			jinja_next(p);
@@ -451,7 +451,7 @@ parse_arguments(Parser *p, TemplateNode *node)
 			node->starstar = jinja_parse_expression(p, true);
 		}
 		else if (jinja_token(p)->type == TOK_NAME && !node->starstar &&
-				 jinja_look(p)->type == TOK_ASSIGN)
+				 look_ahead(p)->type == TOK_ASSIGN)
 		{
 			Token	   *name = jinja_next(p);
 			TemplateNode *keyword = jinja_node(NODE_KEYWORD, name->pos);

@@ -148,7 +148,8 @@ spec_number(StringInfo buf, const FormatSpec *spec, bool negative,
 
 	if (spec->grouping || (spec->fill == '0' && spec->align == '='))
 		digits = format_group_digits(digits, spec->grouping, group,
-									 spec->fill == '0' && spec->align == '=' ? spec->width - lead : 0);
+									 spec->fill == '0' && spec->align == '=' ? spec->width - lead :
+																			   0);
 	text = psprintf("%s%s%s", sign, prefix, digits);
 	append_aligned(buf, text, strlen(text), lead, spec, spec->align ? spec->align : '>');
 }
@@ -194,8 +195,9 @@ spec_double(StringInfo buf, const FormatSpec *spec, double d)
 		}
 	}
 	else if (type == '%')
-		digits = psprintf("%s%%", format_double_digits(fabs(d * 100), 'f',
-													   precision < 0 ? 6 : precision, spec->alternate));
+		digits = psprintf("%s%%",
+						  format_double_digits(fabs(d * 100), 'f', precision < 0 ? 6 : precision,
+											   spec->alternate));
 	else if (strchr("eEfFgG", type))
 		digits = format_double_digits(fabs(d), type, precision < 0 ? 6 :
 									  (type | 0x20) == 'g' && precision == 0 ? 1 : precision,

@@ -3,9 +3,9 @@
  *		From a document to a compiled playbook.
  *
  * Three passes over the workflow: names first, so that an edge may point
- * forward; then each step (playbook_step.c); then what only the whole graph
- * shows (graph.c, playbook_lint.c).  A fault is noted and compilation goes
- * on, so that an author sees every fault at once; only the result is withheld.
+ * forward; then each step (playbook/step.c); then what only the whole graph
+ * shows (playbook/graph.c, playbook/lint.c).  Compilation goes on after a fault,
+ * so that an author sees every fault at once; then there is no result.
  */
 #include "common/common.h"
 
@@ -37,7 +37,7 @@ static const char *const reserved_names[] = {
 	"args", "input", "env", "job", "execution_id", NULL
 };
 
-/* An empty playbook in a memory context of its own. */
+/* Returns an empty playbook in a memory context of its own. */
 static Playbook *
 new_playbook(MemoryContext parent)
 {
@@ -50,7 +50,7 @@ new_playbook(MemoryContext parent)
 	return playbook;
 }
 
-/* Compiles a document's text. */
+/* Compiles the text of a document; NULL when one of the issues is an error. */
 Playbook *
 playbook_compile(const char *content, int length, MemoryContext parent,
 				 List **issues)
@@ -76,7 +76,7 @@ playbook_compile(const char *content, int length, MemoryContext parent,
 	return playbook;
 }
 
-/* Compiles a parsed document. */
+/* Compiles a parsed document; NULL when one of the issues is an error. */
 Playbook *
 playbook_compile_document(const YamlNode *root, MemoryContext parent,
 						  List **issues)
@@ -105,6 +105,7 @@ playbook_compile_document(const YamlNode *root, MemoryContext parent,
 		workflow = find_workflow(&compiler);
 		if (workflow != NULL)
 			load_steps(&compiler, workflow);
+		playbook_outline(&compiler);
 		if (compiler.playbook->nsteps > 0)
 			compile_steps(&compiler);
 	}
@@ -112,7 +113,10 @@ playbook_compile_document(const YamlNode *root, MemoryContext parent,
 	return hand_over(&compiler, issues);
 }
 
-/* Hands over the issues, and the playbook if none of them is an error. */
+/*
+ * Returns the playbook, or NULL if one of the issues is an error; *issues: all
+ * issues.
+ */
 static Playbook *
 hand_over(Compiler *compiler, List **issues)
 {
@@ -124,7 +128,7 @@ hand_over(Compiler *compiler, List **issues)
 	return NULL;
 }
 
-/* apiVersion, kind, and what the playbook is called. */
+/* Compiles apiVersion, kind, and the path and the name of the playbook. */
 static void
 compile_heads(Compiler *compiler)
 {
@@ -144,7 +148,10 @@ compile_heads(Compiler *compiler)
 	playbook_document_names(root, &playbook->path, &playbook->name);
 }
 
-/* What a document calls itself; old ones say so at the top level. */
+/*
+ * Finds the path and the name of a document; old documents have them at the
+ * top level.
+ */
 void
 playbook_document_names(const YamlNode *root, char **path, char **name)
 {
@@ -160,7 +167,7 @@ playbook_document_names(const YamlNode *root, char **path, char **name)
 		*path = *name;
 }
 
-/* A name or path is a scalar, and short enough for an index. */
+/* Reports a name or path that is not a scalar, or is too long for an index. */
 static void
 check_head(Compiler *compiler, const YamlNode *node, const char *key)
 {
@@ -175,7 +182,10 @@ check_head(Compiler *compiler, const YamlNode *node, const char *key)
 					   PLAYBOOK_MAX_PATH);
 }
 
-/* Another version may mean other things by the same words. */
+/*
+ * Reports an apiVersion that is missing or unknown: another version may mean
+ * other things by the same words.
+ */
 static void
 check_version(Compiler *compiler)
 {
@@ -191,7 +201,7 @@ check_version(Compiler *compiler)
 					   "unknown apiVersion \"%s\"", version ? version : "");
 }
 
-/* Only playbooks run. */
+/* Reports a kind that is missing or is not a playbook. */
 static void
 check_kind(Compiler *compiler)
 {
@@ -207,7 +217,7 @@ check_kind(Compiler *compiler)
 					   "kind \"%s\" is not a playbook", kind ? kind : "");
 }
 
-/* The defaults that every execution starts from. */
+/* Compiles the defaults that every execution starts from. */
 static void
 compile_workload(Compiler *compiler)
 {
@@ -221,7 +231,7 @@ compile_workload(Compiler *compiler)
 	compiler->playbook->workload = playbook_compile_doc(compiler, node);
 }
 
-/* The list of steps, or NULL after saying what is wrong with it. */
+/* Returns the list of steps; NULL after an issue. */
 static const YamlNode *
 find_workflow(Compiler *compiler)
 {
@@ -262,8 +272,8 @@ find_workflow(Compiler *compiler)
 }
 
 /*
- * Numbers the steps and finds the entry.  Those whose name is taken come last:
- * they are refused, but their other faults are worth knowing.
+ * Numbers the steps and finds the entry.  Steps whose name is taken come last:
+ * the playbook is refused, but other faults in them are reported, too.
  */
 static void
 load_steps(Compiler *compiler, const YamlNode *workflow)
@@ -326,7 +336,7 @@ add_step(Compiler *compiler, const YamlNode *node, char *name,
 	compiler->step_nodes[playbook->nsteps++] = node;
 }
 
-/* Where a step says what it is called, or NULL. */
+/* Returns the node that names a step, or NULL. */
 static const YamlNode *
 name_node(const YamlNode *node)
 {
@@ -335,7 +345,7 @@ name_node(const YamlNode *node)
 	return name ? name : playbook_member(node, "name");
 }
 
-/* What a step is called, or NULL after saying what is wrong. */
+/* Returns the name of a step; NULL after an issue. */
 static char *
 read_step_name(Compiler *compiler, const YamlNode *node, const YamlNode **where)
 {
@@ -380,6 +390,7 @@ static void
 compile_steps(Compiler *compiler)
 {
 	Playbook   *playbook = compiler->playbook;
+	EdgeList	edges;
 	int			i;
 
 	playbook->steps[playbook->entry].is_entry = true;
@@ -398,6 +409,10 @@ compile_steps(Compiler *compiler)
 	playbook_check_idle_tasks(compiler);
 	if (compiler->graph_broken)
 		return;
-	graph_analyse(playbook);
+	graph_list_edges(playbook, &edges);
+	graph_analyse(playbook, &edges);
+	playbook_resolve_joins(compiler, &edges);
+	pfree(edges.first);
+	pfree(edges.targets);
 	playbook_lint_graph(compiler);
 }

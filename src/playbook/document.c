@@ -22,7 +22,7 @@ static void collect_raw_roots(Compiler *compiler, const char *key,
 							  const YamlNode *node);
 static char *value_source(const YamlNode *node);
 
-/* Does a value contain any template? */
+/* Returns whether a value contains a template, however deep. */
 static bool
 has_tags(const YamlNode *node)
 {
@@ -49,7 +49,7 @@ has_tags(const YamlNode *node)
 	}
 }
 
-/* A string node as a JSON string of its own. */
+/* Copies the text of a node into a JSON string. */
 static void
 string_value(const YamlNode *node, JsonbValue *value)
 {
@@ -58,7 +58,7 @@ string_value(const YamlNode *node, JsonbValue *value)
 	value->val.string.len = node->length;
 }
 
-/* The JSON value of a node, sharing no memory with the tree. */
+/* Finds the JSON value of a node; it shares no memory with the tree. */
 static void
 copy_value(const YamlNode *node, JsonbValue *value)
 {
@@ -71,7 +71,7 @@ copy_value(const YamlNode *node, JsonbValue *value)
 									  false, -1));
 }
 
-/* A value that is handed on as it is, whatever it contains. */
+/* Returns a value as a document without templates, whatever it contains. */
 TemplateDoc *
 playbook_constant_doc(const YamlNode *node)
 {
@@ -83,8 +83,8 @@ playbook_constant_doc(const YamlNode *node)
 }
 
 /*
- * A value whose templates the worker renders: a constant here, but the names
- * that it refers to are noted, and a template that does not parse is an issue.
+ * Returns a value whose templates the worker renders: a constant here.  Notes
+ * the names that it refers to, and reports a template that does not parse.
  */
 TemplateDoc *
 playbook_raw_doc(Compiler *compiler, const char *key, const YamlNode *node)
@@ -93,9 +93,9 @@ playbook_raw_doc(Compiler *compiler, const char *key, const YamlNode *node)
 	return playbook_constant_doc(node);
 }
 
-/* Notes the free names of a template that the worker will render. */
+/* Adds the free names of a template to a set. */
 static void
-add_raw_roots_of(Compiler *compiler, const Template *template)
+add_roots(NameTable *table, const Template *template)
 {
 	const char *const *names;
 	int			count = template_roots(template, &names);
@@ -104,15 +104,30 @@ add_raw_roots_of(Compiler *compiler, const Template *template)
 	{
 		int			length = strlen(names[i]);
 
-		if (name_table_find(&compiler->raw_roots, names[i], length) < 0)
-			name_table_add(&compiler->raw_roots, pnstrdup(names[i], length),
-						   length);
+		if (name_table_find(table, names[i], length) < 0)
+			name_table_add(table, pnstrdup(names[i], length), length);
 	}
 }
 
+/* See internal.h. */
+void
+playbook_mention(Compiler *compiler, const Template *template)
+{
+	add_roots(&compiler->mentioned, template);
+}
+
+/* Notes the free names of a template that the worker will render. */
+static void
+add_raw_roots_of(Compiler *compiler, const Template *template)
+{
+	add_roots(&compiler->raw_roots, template);
+	playbook_mention(compiler, template);
+}
+
 /*
- * Text that is an expression although it has no braces.  One that does not
- * parse is reported where it is compiled to be evaluated, or fails there.
+ * Notes the free names of text that is an expression although it has no
+ * braces.  One that does not parse is reported where it is compiled to be
+ * evaluated, or fails there.
  */
 static void
 collect_expression_roots(Compiler *compiler, const char *key, const YamlNode *node)
@@ -198,6 +213,8 @@ playbook_compile_doc(Compiler *compiler, const YamlNode *node)
 			playbook_template_warning(compiler, node, template_fault(doc->template));
 			doc->kind = DOC_CONSTANT;
 		}
+		else
+			playbook_mention(compiler, doc->template);
 		return doc;
 	}
 	doc->count = node->count;
@@ -218,7 +235,7 @@ playbook_compile_doc(Compiler *compiler, const YamlNode *node)
 	return doc;
 }
 
-/* What a value that is no string looks like in meta.transitions. */
+/* Returns the text of a value that is not a string, for meta.transitions. */
 static char *
 value_source(const YamlNode *node)
 {
@@ -232,7 +249,7 @@ value_source(const YamlNode *node)
 	return JsonbToCString(NULL, &jsonb->root, VARSIZE(jsonb));
 }
 
-/* Compiles the value of a "when"; NULL when there is none. */
+/* Compiles a condition; NULL when there is none. */
 Condition *
 playbook_compile_condition(Compiler *compiler, const YamlNode *node)
 {
@@ -269,5 +286,7 @@ playbook_compile_condition(Compiler *compiler, const YamlNode *node)
 		playbook_source_issue(compiler, node, &error);
 	else if (template_fault(condition->template) != NULL)
 		playbook_source_issue(compiler, node, template_fault(condition->template));
+	else
+		playbook_mention(compiler, condition->template);
 	return condition;
 }

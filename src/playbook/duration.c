@@ -2,8 +2,8 @@
  * playbook/duration.c
  *		What a timeout says: seconds, or the text of an interval.
  *
- * Counted in microseconds from then on: a day has 24 hours and a month 30 days,
- * so that a deadline does not depend on anybody's time zone.
+ * Timeouts are kept in microseconds: a day has 24 hours and a month 30 days, so
+ * that a deadline does not depend on a time zone.
  */
 #include "common/common.h"
 
@@ -18,7 +18,10 @@
 static const char *const wrong =
 "a timeout must be longer than zero and shorter than a century";
 
-/* See timeout.h.  Each part is bounded, so that the sum cannot overflow. */
+/*
+ * Converts an interval to microseconds; false unless it is positive and less
+ * than a century.  Each part is bounded, so that the sum cannot overflow.
+ */
 bool
 timeout_of_interval(const Interval *interval, int64 *us)
 {
@@ -31,7 +34,7 @@ timeout_of_interval(const Interval *interval, int64 *us)
 	return *us > 0 && *us < LONGEST_TIMEOUT;
 }
 
-/* See timeout.h. */
+/* Returns microseconds as an interval, as noetl.queue keeps them. */
 Interval *
 timeout_to_interval(int64 us)
 {
@@ -41,7 +44,7 @@ timeout_to_interval(int64 us)
 	return interval;
 }
 
-/* Reads the text of an interval; false when it is none. */
+/* Reads the text of an interval; false: it is not one. */
 static bool
 read_interval(char *text, Interval **interval)
 {
@@ -66,7 +69,11 @@ read_interval(char *text, Interval **interval)
 	return ok;
 }
 
-/* See timeout.h. */
+/*
+ * Reads a timeout, in microseconds; 0: none, for null and empty text.  False
+ * and *error when the value is neither seconds nor an interval, or is out of
+ * range.
+ */
 bool
 timeout_parse(const JsonbValue *value, int64 *us, char **error)
 {
@@ -103,7 +110,11 @@ timeout_parse(const JsonbValue *value, int64 *us, char **error)
 	return false;
 }
 
-/* See timeout.h. */
+/*
+ * Renders a timeout, in microseconds; 0: none, also where the template is left
+ * to the worker because it has an unknown name.  False and *error like
+ * timeout_parse().
+ */
 bool
 timeout_render(const TemplateDoc *doc, const TemplateScope *scope, int64 *us,
 			   SourceError *error)
@@ -127,7 +138,7 @@ timeout_render(const TemplateDoc *doc, const TemplateScope *scope, int64 *us,
 	return false;
 }
 
-/* See timeout.h. */
+/* Returns the message of a timeout: "timed out after 1.5 seconds". */
 char *
 timeout_error(int64 us)
 {

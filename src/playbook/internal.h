@@ -1,17 +1,20 @@
 /*
  * playbook/internal.h
- *		What the files that compile a playbook share; nobody else needs it.
+ *		What the files that compile a playbook share with each other only.
  *
- *		playbook.c			the document: its heads, the table of steps
- *		playbook_step.c		one step: type, action, input, retry, on_error
- *		playbook_task.c		workbook tasks and tool maps: laying maps over maps
- *		playbook_iterator.c	iterators in all their forms, child playbooks
- *		playbook_next.c		transitions
- *		playbook_save.c		saves that need no worker
- *		playbook_timeout.c	timeouts
- *		playbook_doc.c		templates: documents and conditions
- *		playbook_lint.c		warnings about what is legal but looks wrong
- *		playbook_issue.c	the list of issues
+ * A file calls those below it:
+ *
+ *		compile.c		the document: its heads, the table of steps
+ *		step.c			one step: type, action, input, retry, on_error
+ *		iterator.c		iterators in all their forms, child playbooks
+ *		workbook.c		workbook tasks and tool maps: maps are laid over maps
+ *		transition.c	transitions
+ *		save.c			saves that need no worker
+ *		timeout.c		timeouts
+ *		lint.c			warnings of what is legal but looks wrong
+ *		document.c		templates: documents and conditions
+ *		issue.c			the list of issues
+ *		keys.c, node.c	keys of maps, and YAML nodes
  */
 #ifndef NOETL_PLAYBOOK_INTERNAL_H
 #define NOETL_PLAYBOOK_INTERNAL_H
@@ -31,7 +34,7 @@ typedef struct Compiler
 	const YamlNode *root;
 	NameTable	tasks;			/* names of the workbook's tasks */
 	const YamlNode **task_nodes;	/* their maps, by number */
-	bool	   *task_used;		/* does a step refer to it? */
+	bool	   *task_used;		/* whether a step refers to the task */
 	const YamlNode **step_nodes;	/* the steps as written, by index */
 	Playbook   *playbook;
 	MemoryContext scratch;		/* what only compilation needs */
@@ -45,7 +48,15 @@ typedef struct Compiler
 	bool		graph_broken;	/* an edge or a step is missing */
 
 	NameTable	raw_roots;		/* of the step at hand */
+	NameTable	mentioned;		/* free names of all templates */
 } Compiler;
+
+/* The edges of all steps: those of s are targets[first[s]] … targets[first[s + 1] - 1]. */
+typedef struct EdgeList
+{
+	int		   *first;
+	int		   *targets;
+} EdgeList;
 
 /* A step with everything that it is made of. */
 typedef struct StepSource
@@ -63,10 +74,10 @@ typedef struct StepSource
 	bool		is_loop;		/* it is written as a step with "loop" */
 } StepSource;
 
-/* playbook_step.c */
+/* step.c */
 extern void playbook_compile_step(Compiler *compiler, int index);
 
-/* playbook_task.c */
+/* workbook.c */
 extern void playbook_load_tasks(Compiler *compiler);
 extern void playbook_check_idle_tasks(Compiler *compiler);
 extern bool playbook_resolve_step(Compiler *compiler, const YamlNode *node,
@@ -74,7 +85,7 @@ extern bool playbook_resolve_step(Compiler *compiler, const YamlNode *node,
 
 extern const YamlNode *playbook_find_task(Compiler *compiler, const char *name);
 
-/* playbook_iterator.c */
+/* iterator.c */
 extern void playbook_resolve_iterator(Compiler *compiler, const char *name,
 									  StepSource *source);
 extern IteratorSpec *playbook_compile_iterator(Compiler *compiler,
@@ -82,11 +93,11 @@ extern IteratorSpec *playbook_compile_iterator(Compiler *compiler,
 extern ChildSpec *playbook_compile_child(Compiler *compiler,
 										 const StepSource *source);
 
-/* playbook_next.c */
+/* transition.c */
 extern void playbook_compile_next(Compiler *compiler, const YamlNode *node,
 								  const YamlNode *mode, TransitionList *list);
 
-/* playbook_doc.c */
+/* document.c */
 extern TemplateDoc *playbook_compile_doc(Compiler *compiler,
 										 const YamlNode *node);
 extern TemplateDoc *playbook_constant_doc(const YamlNode *node);
@@ -95,26 +106,46 @@ extern TemplateDoc *playbook_raw_doc(Compiler *compiler, const char *key,
 extern Condition *playbook_compile_condition(Compiler *compiler,
 											 const YamlNode *node);
 
-/* playbook_save.c */
+/* Notes that a template refers to its free names. */
+extern void playbook_mention(Compiler *compiler, const Template *template);
 
-/* Does the database execute a save (or a list of them) itself? */
+/* graph.c */
+
+/* Lists the transitions and error handlers of all steps, in CurrentMemoryContext. */
+extern void graph_list_edges(const Playbook *playbook, EdgeList *edges);
+/* Fills component, cyclic and reach. */
+extern void graph_analyse(Playbook *playbook, const EdgeList *edges);
+
+/* join.c */
+
+/* Reads "join"; without one the graph decides. */
+extern void playbook_compile_join(Compiler *compiler, Step *step, const YamlNode *join);
+/* Fills join where it was not written, revisited, parallel and tracked. */
+extern void playbook_resolve_joins(Compiler *compiler, const EdgeList *edges);
+
+/* save.c */
+
+/* Returns whether the database itself executes a save, or all of a list of saves. */
 extern bool playbook_saves_here(const YamlNode *save);
-/* Compiles it into the step, if so. */
+/* Compiles such saves into the step; others are left. */
 extern void playbook_compile_saves(Compiler *compiler, Step *step, const YamlNode *save);
 
-/* playbook_timeout.c */
+/* timeout.c */
 extern TemplateDoc *playbook_compile_timeout(Compiler *compiler,
 											 const YamlNode *node);
 extern int64 playbook_constant_timeout(Compiler *compiler,
 									   const YamlNode *node);
 
-/* playbook_lint.c */
+/* lint.c */
 extern void playbook_lint_step(Compiler *compiler, const Step *step,
 							   const StepSource *source);
 extern void playbook_lint_target(Compiler *compiler, const YamlNode *map);
 extern void playbook_lint_graph(Compiler *compiler);
 
-/* playbook_issue.c */
+/* outline.c */
+extern void playbook_outline(Compiler *compiler);
+
+/* issue.c */
 extern void playbook_issue(Compiler *compiler, IssueSeverity severity,
 						   int sqlerrcode, const YamlNode *node, char *hint,
 						   const char *format,...) pg_attribute_printf(6, 7);

@@ -1,12 +1,12 @@
 /*
  * playbook/issue.c
- *		What compilation has to say about a document: issues with their
- *		position, their place in the document and a suggestion.
+ *		Issues of a document: errors and warnings, with their position, their
+ *		place in the document and a suggestion.
  *
- * An issue names the node that it is about.  Where that node stands in the
- * document (workflow[2].next[0].step) is looked up only then, so that
- * compiling a document without faults pays nothing for it, and so that text
- * that came from a workbook task is reported where it was written.
+ * An issue names the node that it is about.  The path of that node in the
+ * document (workflow[2].next[0].step) is looked up when the issue is reported:
+ * compiling a document without faults does not pay for it, and text from a
+ * workbook task is reported where it was written.
  */
 #include "common/common.h"
 
@@ -29,7 +29,7 @@ static void report_located(Compiler *compiler, IssueSeverity severity,
 static bool swapped(const char *word, const char *known);
 static int	compare_issues(const ListCell *a, const ListCell *b);
 
-/* Is there no room for another issue of its kind? */
+/* Returns whether the list has no room for another issue of this severity. */
 static bool
 too_many(Compiler *compiler, IssueSeverity severity)
 {
@@ -41,7 +41,7 @@ too_many(Compiler *compiler, IssueSeverity severity)
 	return true;
 }
 
-/* Has compilation found more errors than anybody reads? */
+/* Returns whether compilation stops, as the list has no room for another error. */
 bool
 playbook_issues_full(const Compiler *compiler)
 {
@@ -124,7 +124,7 @@ report_located(Compiler *compiler, IssueSeverity severity,
 }
 
 /*
- * Warns of a template of which a worker may make more than the broker can: an
+ * Warns of a template that a worker may understand and the broker does not: an
  * unknown filter is the author's mistake or another program's extension.
  */
 void
@@ -187,7 +187,7 @@ compare_issues(const ListCell *a, const ListCell *b)
 	return strcmp(left->message, right->message);
 }
 
-/* The issues in document order, whatever pass found them. */
+/* Returns the issues in document order, whatever pass found them. */
 List *
 playbook_sorted_issues(Compiler *compiler)
 {
@@ -208,7 +208,7 @@ playbook_sorted_issues(Compiler *compiler)
 	return compiler->issues;
 }
 
-/* Spells the way to a node, or to the key of a pair. */
+/* Appends the path of a node, or of the key of a pair: workflow[2].next[0].step. */
 static void
 append_path(Compiler *compiler, const YamlNode *wanted, StringInfo path)
 {
@@ -217,7 +217,10 @@ append_path(Compiler *compiler, const YamlNode *wanted, StringInfo path)
 		search_path(compiler->root, wanted, false, path);
 }
 
-/* The same below a node; "ordered": what stands elsewhere can be skipped. */
+/*
+ * Appends the path of a node below another one; false: it is not there.
+ * ordered: lines ascend, so that parts of the tree can be skipped.
+ */
 static bool
 search_path(const YamlNode *node, const YamlNode *wanted, bool ordered,
 			StringInfo path)
@@ -252,7 +255,7 @@ search_path(const YamlNode *node, const YamlNode *wanted, bool ordered,
 	return false;
 }
 
-/* Where a member of a list or map begins. */
+/* Returns the line in which a member of a list or map begins. */
 static int
 child_line(const YamlNode *node, int i)
 {
@@ -260,7 +263,7 @@ child_line(const YamlNode *node, int i)
 		node->pairs[i].key->line;
 }
 
-/* Do two words differ by two neighbours that changed places? */
+/* Returns whether two words differ only by two neighbours that changed places. */
 static bool
 swapped(const char *word, const char *known)
 {
@@ -274,8 +277,8 @@ swapped(const char *word, const char *known)
 }
 
 /*
- * Could "word" be a slip of the pen for "known"?  One edit (two in a long
- * word), or two neighbours swapped.
+ * Returns whether a word may be a misspelling of another: one edit (two in a
+ * long word), or two neighbours swapped.
  */
 bool
 playbook_looks_like(const char *word, const char *known)
@@ -292,14 +295,14 @@ playbook_looks_like(const char *word, const char *known)
 										 1, 1, 1, limit, true) <= limit;
 }
 
-/* The hint that goes with a near miss; NULL without one. */
+/* Returns the hint for a near miss; NULL without one. */
 char *
 playbook_did_you_mean(const char *known)
 {
 	return known ? psprintf("Did you mean \"%s\"?", known) : NULL;
 }
 
-/* The step that a name most likely means, as a hint, or NULL. */
+/* Returns a hint with the step that a name most likely means, or NULL. */
 char *
 playbook_suggest_step(Compiler *compiler, const char *name)
 {

@@ -8,9 +8,9 @@
  *		element: x					code: …
  *		task: {tool: python, …}
  *
- * Both become the map on the left.  Who goes through the items is decided
- * here, too: the broker where the items are child playbooks or shall be spread
- * over all workers (mode: distributed), else one worker.
+ * Both become the map on the left.  This file also decides who goes through the
+ * items: the broker where the items are child playbooks or are spread over all
+ * workers (mode: distributed), else one worker.
  */
 #include "common/common.h"
 
@@ -19,14 +19,14 @@
 
 #include "playbook/internal.h"
 
-/* Appends a member with a key of our own choice. */
+/* Appends a member under a key that the document does not contain. */
 static void
 add_named(YamlNode *map, const char *key, const YamlNode *value)
 {
 	playbook_add_pair(map, playbook_new_string(value, key), unconstify(YamlNode *, value));
 }
 
-/* Is a value a member of a map, under whatever name? */
+/* Returns whether a value is a member of a map, under whatever key. */
 static bool
 has_value(const YamlNode *map, const YamlNode *value)
 {
@@ -36,7 +36,10 @@ has_value(const YamlNode *map, const YamlNode *value)
 	return false;
 }
 
-/* What a step with "loop" does for each item: the step without what is the loop's. */
+/*
+ * Returns what a step with "loop" does for each item: the step without the
+ * keys of the loop.
+ */
 static const YamlNode *
 body_of_loop(const StepSource *source)
 {
@@ -53,7 +56,10 @@ body_of_loop(const StepSource *source)
 	return body;
 }
 
-/* The nested task as written: a map, a list of maps, or the name of a task. */
+/*
+ * Returns the nested task as written: a map, a list of maps, or the map of a
+ * workbook task that is named; NULL after an issue.
+ */
 static const YamlNode *
 body_of_iterator(Compiler *compiler, const StepSource *source)
 {
@@ -80,7 +86,7 @@ body_of_iterator(Compiler *compiler, const StepSource *source)
 	return NULL;
 }
 
-/* One nested task with its references resolved; false after an issue. */
+/* Resolves the references of one nested task; false after an issue. */
 static bool
 resolve_body(Compiler *compiler, const YamlNode *node, const char *name,
 			 StepSource *body)
@@ -115,8 +121,8 @@ resolve_body(Compiler *compiler, const YamlNode *node, const char *name,
 }
 
 /*
- * All nested tasks, resolved, as one node for the worker.  Exactly one of them
- * is also given as a source, for the broker.
+ * Resolves all nested tasks and returns them as one node for the worker; NULL
+ * after an issue.  *single: the only one, for the broker.
  */
 static const YamlNode *
 resolve_bodies(Compiler *compiler, const YamlNode *written, const char *name,
@@ -154,7 +160,7 @@ resolve_bodies(Compiler *compiler, const YamlNode *written, const char *name,
 	return resolved ? list : NULL;
 }
 
-/* The canonical map: the iterator's own members, then everything else. */
+/* Returns the canonical map of an iterator: its own members, then all others. */
 static YamlNode *
 canonical_map(const StepSource *source, const YamlNode *loop, const YamlNode *task)
 {
@@ -188,7 +194,7 @@ canonical_map(const StepSource *source, const YamlNode *loop, const YamlNode *ta
 	return map;
 }
 
-/* An iterator without what it goes through, or without a name for it. */
+/* Reports an iterator without a collection or an element, and an unknown mode. */
 static void
 check_parts(Compiler *compiler, const YamlNode *map, const StepSource *source)
 {
@@ -214,7 +220,7 @@ check_parts(Compiler *compiler, const YamlNode *map, const StepSource *source)
 					   "unknown mode \"%s\"", mode);
 }
 
-/* Are the items to be spread over all workers? */
+/* Returns whether the items are spread over all workers. */
 static bool
 is_distributed(const YamlNode *map)
 {
@@ -223,7 +229,7 @@ is_distributed(const YamlNode *map)
 	return mode != NULL && pg_strcasecmp(mode, "distributed") == 0;
 }
 
-/* Does the broker go through the items, or one worker? */
+/* Returns whether the broker goes through the items, instead of one worker. */
 static bool
 broker_expands(const YamlNode *map, const StepSource *body)
 {
@@ -231,7 +237,10 @@ broker_expands(const YamlNode *map, const StepSource *body)
 		(strcmp(body->type, "playbook") == 0 || is_distributed(map));
 }
 
-/* Compiles order_by: an expression over the item, or the path of a member. */
+/*
+ * Compiles order_by: an expression over the item, or the path of a member.
+ * NULL: there is none.
+ */
 static IteratorOrder *
 compile_order(Compiler *compiler, const YamlNode *node)
 {
@@ -249,12 +258,14 @@ compile_order(Compiler *compiler, const YamlNode *node)
 	}
 	if (!iterator_compile_order(node->string, node->length, order, &error))
 		playbook_source_issue(compiler, node, &error);
+	else
+		playbook_mention(compiler, order->key);
 	return order;
 }
 
 /*
  * Turns a step that goes through a collection, however it is written, into one
- * of type iterator.  source->body is set when the broker shall expand it.
+ * of type iterator.  Sets source->body when the broker expands it.
  */
 void
 playbook_resolve_iterator(Compiler *compiler, const char *name, StepSource *source)
@@ -300,7 +311,7 @@ playbook_resolve_iterator(Compiler *compiler, const char *name, StepSource *sour
 						   "a distributed iterator has exactly one task");
 		if (source->body == NULL)
 		{
-			/* the worker's, but what does not parse is wrong already */
+			/* the worker evaluates these; what does not parse is reported now */
 			(void) playbook_compile_condition(compiler, playbook_member(map, "where"));
 			(void) compile_order(compiler, playbook_member(map, "order_by"));
 		}
@@ -314,7 +325,7 @@ playbook_resolve_iterator(Compiler *compiler, const char *name, StepSource *sour
 	MemoryContextSwitchTo(caller);
 }
 
-/* A member compiled, or NULL. */
+/* Compiles a member of a map; NULL: there is none. */
 static TemplateDoc *
 optional_doc(Compiler *compiler, const YamlNode *map, const char *key)
 {
@@ -323,7 +334,10 @@ optional_doc(Compiler *compiler, const YamlNode *map, const char *key)
 	return node != NULL ? playbook_compile_doc(compiler, node) : NULL;
 }
 
-/* Compiles what the broker needs to go through the items; not yet the body. */
+/*
+ * Compiles what the broker needs to go through the items; the body is compiled
+ * later.
+ */
 IteratorSpec *
 playbook_compile_iterator(Compiler *compiler, const StepSource *source)
 {
@@ -344,8 +358,8 @@ playbook_compile_iterator(Compiler *compiler, const StepSource *source)
 }
 
 /*
- * A playbook inside a playbook has templates of its own, which are none of
- * ours; unless one expression is all there is, which yields the playbook.
+ * Compiles the content of a child playbook.  It has templates of its own, so
+ * it is a constant; unless it is one expression, which yields the playbook.
  */
 static TemplateDoc *
 compile_content(Compiler *compiler, const YamlNode *node)

@@ -1,6 +1,6 @@
 /*
  * playbook/lint.c
- *		Warnings: what is legal but is hardly what the author meant.
+ *		Warnings of what is legal but is hardly what the author meant.
  */
 #include "common/common.h"
 
@@ -12,7 +12,7 @@ static void lint_keys(Compiler *compiler, const YamlNode *map,
 					  const char *const *known, const char *const *more,
 					  const char *const *harmless);
 
-/* The word of a list that another one looks like, or NULL. */
+/* Returns the word of a list that another word looks like, or NULL. */
 static const char *
 resembles(const char *const *list, const char *word)
 {
@@ -50,7 +50,7 @@ lint_keys(Compiler *compiler, const YamlNode *map, const char *const *known,
 	}
 }
 
-/* Looks over the keys of a transition entry or target. */
+/* Warns of misspelled keys of a transition entry or target. */
 void
 playbook_lint_target(Compiler *compiler, const YamlNode *map)
 {
@@ -59,7 +59,7 @@ playbook_lint_target(Compiler *compiler, const YamlNode *map)
 	lint_keys(compiler, map, target_keys, none, none);
 }
 
-/* Looks over a compiled step. */
+/* Warns of what is doubtful in a compiled step. */
 void
 playbook_lint_step(Compiler *compiler, const Step *step,
 				   const StepSource *source)
@@ -91,7 +91,7 @@ playbook_lint_step(Compiler *compiler, const Step *step,
 		}
 }
 
-/* Looks over the graph: steps that no execution can come to. */
+/* Warns of steps that no execution can reach. */
 void
 playbook_lint_graph(Compiler *compiler)
 {

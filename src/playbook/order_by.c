@@ -8,7 +8,7 @@
 
 #include "playbook/playbook.h"
 
-/* Is the text the path of a member: names and dots only? */
+/* Returns whether a text is the path of a member: names and dots only. */
 static bool
 is_path(const char *text, int length)
 {
@@ -29,7 +29,10 @@ is_path(const char *text, int length)
 	return !begins;
 }
 
-/* Takes a word off the end of a text, with the white space before it. */
+/*
+ * Takes a word off the end of a text, with the white space before it; false:
+ * the text does not end with it.
+ */
 static bool
 take_last_word(const char *text, int *length, const char *word)
 {
@@ -44,7 +47,10 @@ take_last_word(const char *text, int *length, const char *word)
 	return rest > 0;
 }
 
-/* Compiles order_by; playbook.h describes the forms and the result. */
+/*
+ * Compiles order_by: a path or an expression, with a direction.  False and
+ * *error when it does not parse.
+ */
 bool
 iterator_compile_order(const char *text, int length, IteratorOrder *order,
 					   SourceError *error)

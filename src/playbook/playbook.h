@@ -2,12 +2,12 @@
  * playbook/playbook.h
  *		The compiled playbook: what a YAML document means, as numbers.
  *
- * A playbook is compiled once per backend and kept (playbook_get in catalog_store.h).  Steps are
- * numbered in document order; every name is resolved, every template parsed,
- * and which step can reach which is known, so that the broker compares
- * integers and tests bits.
+ * A playbook is compiled once per backend and kept (playbook_get() of
+ * catalog/catalog.h).  Steps are numbered in document order, every name is
+ * resolved, every template is parsed, and it is known which step can reach
+ * which: the broker compares integers and tests bits.
  *
- *		document text -> yaml.c tree -> playbook.c (steps) -> graph.c (bits)
+ *		text ─ yaml ─> tree ─ playbook/compile.c ─> steps ─ playbook/graph.c ─> bits
  */
 #ifndef NOETL_PLAYBOOK_PLAYBOOK_H
 #define NOETL_PLAYBOOK_PLAYBOOK_H
@@ -18,7 +18,7 @@
 #include "jinja/jinja.h"
 #include "yaml/yaml.h"
 
-/* How a step behaves, whatever its type is called. */
+/* How a step behaves, whatever the name of its type. */
 typedef enum StepKind
 {
 	STEP_ROUTER,				/* no action: completes in the broker, silently
@@ -74,6 +74,15 @@ typedef struct TransitionList
 	int			count;
 	Transition *entries;
 } TransitionList;
+
+/* What an arrival at a step does. */
+typedef enum StepJoin
+{
+	JOIN_DEFAULT,				/* not written; never in a compiled playbook */
+	JOIN_EACH,					/* it starts a run of its own, at once */
+	JOIN_ALL,					/* it waits while a live run can still reach the step */
+	JOIN_ANY					/* the first starts a run, its siblings are dropped */
+} StepJoin;
 
 typedef enum OnError
 {
@@ -131,7 +140,7 @@ typedef struct IteratorSpec
 								 * name are the iterator's */
 } IteratorSpec;
 
-/* A save that the database executes itself; see playbook_save.c. */
+/* A save that the database itself executes (playbook/save.c). */
 typedef struct SaveSpec
 {
 	TemplateDoc *data;			/* a row or rows. Any of these may be NULL */
@@ -150,6 +159,9 @@ typedef struct Step
 								 * workbook step the task's type */
 	char	   *task_name;		/* workbook step: the task its value is visible
 								 * as too, when no step has that name; or NULL */
+	char	   *written_type;	/* as the step writes it, lower-cased; without a
+								 * type: start, end or router */
+	char	   *description;	/* or NULL */
 	StepKind	kind;
 	bool		is_entry;
 	bool		is_end;			/* named or typed "end" and without next */
@@ -182,16 +194,29 @@ typedef struct Step
 	IteratorSpec *iterator;		/* STEP_ITERATOR */
 	TemplateDoc *save_action;	/* these two: the action of type save that
 								 * follows, or NULL */
-	bool		join_any;
+	StepJoin	join;
 	int			max_visits;		/* 0: noetl.max_visits */
 	int			priority;		/* of its queue rows; default 0 */
-	TemplateDoc *timeout;		/* of an attempt (timeout.h), or NULL */
+	TemplateDoc *timeout;		/* of an attempt (playbook/duration.h), or NULL */
 
 	int			component;		/* strongly connected component, numbered in
 								 * topological order: edges go from lower to
 								 * higher or stay inside */
 	bool		cyclic;			/* can be reached from itself */
+	bool		revisited;		/* an execution may visit it more than once */
+	bool		parallel;		/* revisited, and branches that do not wait for each
+								 * other lead to it: its newest visit need not be one
+								 * that a run descends from */
+	int			tracked;		/* its place among those whose visits are handed on
+								 * from run to run (Playbook.tracked), or -1 */
 } Step;
+
+/* A task of the workbook, whether or not a step uses it. */
+typedef struct TaskOutline
+{
+	char	   *name;			/* NULL: it has none, also below */
+	char	   *type;			/* as written, lower-cased */
+} TaskOutline;
 
 typedef struct Playbook
 {
@@ -201,6 +226,8 @@ typedef struct Playbook
 	char	   *name;			/* metadata.name, or NULL */
 	int			nsteps;
 	Step	   *steps;
+	int			ntasks;
+	TaskOutline *tasks;			/* in document order */
 	int			entry;			/* index of the first step to run */
 	int			end;			/* index of the first is_end step, or -1 */
 	TemplateDoc *workload;		/* defaults, an object, or NULL */
@@ -209,6 +236,9 @@ typedef struct Playbook
 	int			reach_words;	/* uint64 words in a row of reach */
 	uint64	   *reach;			/* row s, bit t: t can be reached from s over one
 								 * or more edges */
+	int			ntracked;		/* parallel steps that templates refer to, or whose
+								 * join asks for their visits; mostly none */
+	int		   *tracked;		/* their indexes, in document order */
 } Playbook;
 
 typedef enum IssueSeverity
@@ -217,7 +247,7 @@ typedef enum IssueSeverity
 	ISSUE_ERROR
 } IssueSeverity;
 
-/* What registration has to say about a document. */
+/* An error or a warning about a document. */
 typedef struct PlaybookIssue
 {
 	IssueSeverity severity;
@@ -243,8 +273,8 @@ extern Playbook *playbook_compile_document(const YamlNode *root,
 										   List **issues);
 
 /*
- * What a document calls itself: its catalog path (or NULL) and its name (or
- * NULL), also when it does not compile.
+ * Finds the catalog path (or NULL) and the name (or NULL) that a document gives
+ * itself, also when it does not compile.
  */
 extern void playbook_document_names(const YamlNode *root, char **path,
 									char **name);
@@ -262,7 +292,7 @@ extern bool iterator_compile_order(const char *text, int length,
 #define PLAYBOOK_MAX_NAME	512 /* bytes of a step's name: it is indexed */
 #define PLAYBOOK_MAX_PATH	1024	/* bytes of a catalog path: likewise */
 
-/* Index of a step by name, or -1. */
+/* Returns the index of a step; -1: no step has that name. */
 extern int	playbook_find_step(const Playbook *playbook, const char *name,
 							   int length);
 
@@ -272,16 +302,13 @@ extern int	playbook_find_step(const Playbook *playbook, const char *name,
  */
 extern bool playbook_looks_like(const char *word, const char *known);
 
-/* Can t be reached from s over one or more edges? */
+/* Returns whether step t can be reached from step s over one or more edges. */
 static inline bool
 playbook_reaches(const Playbook *playbook, int s, int t)
 {
 	return (playbook->reach[(size_t) s * playbook->reach_words + t / 64] >>
 			(t % 64)) & 1;
 }
-
-/* graph.c: fills component, cyclic and reach from the transitions. */
-extern void graph_analyse(Playbook *playbook);
 
 /* The other parts of the door. */
 #include "playbook/duration.h"

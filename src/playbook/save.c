@@ -3,24 +3,29 @@
  *		Saves that the database executes itself.
  *
  * A save into postgres that names no other database is compiled into the step;
- * the worker does not get to see it.  Of a list of saves the database executes
- * all or none.  Every other save is a raw part of the action.
+ * it does not reach the worker.  Of a list of saves the database executes all or
+ * none.  Every other save is a raw part of the action.
  */
 #include "common/common.h"
 
 #include "playbook/internal.h"
 #include "save/save.h"
 
-/* A member of a save, or of the map in which its storage is written. */
+/*
+ * Returns the first of several members of a save, or of the map in which its
+ * storage is written; or NULL.
+ */
 static const YamlNode *
 save_member(const YamlNode *save, const char *const *keys)
 {
 	const YamlNode *value = playbook_first_member(save, keys);
 
-	return value != NULL ? value : playbook_first_member(playbook_first_member(save, storage_keys), keys);
+	if (value != NULL)
+		return value;
+	return playbook_first_member(playbook_first_member(save, storage_keys), keys);
 }
 
-/* Is one save for the database that the broker runs in? */
+/* Returns whether one save goes to the database that the broker runs in. */
 static bool
 is_ours(const YamlNode *save)
 {
@@ -36,7 +41,10 @@ is_ours(const YamlNode *save)
 		save_member(save, connection_keys) == NULL;
 }
 
-/* See playbook_compiler.h. */
+/*
+ * Returns whether the database itself executes a save, or all of a list of
+ * saves.
+ */
 bool
 playbook_saves_here(const YamlNode *save)
 {
@@ -48,7 +56,7 @@ playbook_saves_here(const YamlNode *save)
 	return save->count > 0;
 }
 
-/* What is wrong with a save can be seen only where it is no template. */
+/* Returns whether a part of a save can be checked now, as it is no template. */
 static bool
 is_constant(const YamlNode *node)
 {
@@ -56,7 +64,7 @@ is_constant(const YamlNode *node)
 		!template_has_tags(node->string, node->length);
 }
 
-/* A save without something that its mode needs. */
+/* Reports a save without a part that its mode needs. */
 static void
 require(Compiler *compiler, const YamlNode *save, const YamlNode *part,
 		const char *what, char *hint)
@@ -66,7 +74,10 @@ require(Compiler *compiler, const YamlNode *save, const YamlNode *part,
 					   save, hint, "the save has no %s", what);
 }
 
-/* What is wrong with a save into a table, as far as the document says. */
+/*
+ * Reports what is wrong with a save into a table, as far as its parts are
+ * constants.
+ */
 static void
 check_parts(Compiler *compiler, const YamlNode *save, const YamlNode *mode,
 			const YamlNode *table, const YamlNode *key, const YamlNode *data)
@@ -89,7 +100,7 @@ check_parts(Compiler *compiler, const YamlNode *save, const YamlNode *mode,
 		require(compiler, save, key, "key", "Name the columns that tell rows apart: key: id.");
 }
 
-/* A part of a save compiled, or NULL. */
+/* Compiles a part of a save; NULL: there is none. */
 static TemplateDoc *
 optional_doc(Compiler *compiler, const YamlNode *node)
 {
@@ -118,7 +129,10 @@ compile_save(Compiler *compiler, const YamlNode *save, SaveSpec *spec)
 	spec->statement = optional_doc(compiler, save_member(save, statement));
 }
 
-/* See playbook_compiler.h. */
+/*
+ * Compiles the saves that the database itself executes into the step; others
+ * are left.
+ */
 void
 playbook_compile_saves(Compiler *compiler, Step *step, const YamlNode *save)
 {

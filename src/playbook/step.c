@@ -92,7 +92,10 @@ playbook_compile_step(Compiler *compiler, int index)
 	playbook_lint_step(compiler, step, &source);
 }
 
-/* What is done, with which input, and how often. */
+/*
+ * Compiles what a step or the body of an iterator does, with which input, and
+ * how often.
+ */
 static void
 compile_work(Compiler *compiler, Step *step, const StepSource *source)
 {
@@ -115,7 +118,10 @@ compile_work(Compiler *compiler, Step *step, const StepSource *source)
 	take_raw_roots(compiler, step);
 }
 
-/* What is done for each item of an iterator, as a step without transitions. */
+/*
+ * Returns what is done for each item of an iterator, as a step without
+ * transitions.
+ */
 static Step *
 compile_body(Compiler *compiler, const Step *iterator, const StepSource *source)
 {
@@ -136,7 +142,7 @@ compile_body(Compiler *compiler, const Step *iterator, const StepSource *source)
 	return body;
 }
 
-/* The save of a step, under either of its names. */
+/* Returns the save of a step, under either of its keys; NULL: there is none. */
 static const YamlNode *
 find_save(const StepSource *source, const char **key)
 {
@@ -146,7 +152,10 @@ find_save(const StepSource *source, const char **key)
 	return save != NULL ? save : playbook_member(source->merged, "sink");
 }
 
-/* What is left to a worker after child executions: to save their result. */
+/*
+ * Returns the action of a worker that saves the result of child executions;
+ * NULL: there is none to save.
+ */
 static TemplateDoc *
 compile_save_action(Compiler *compiler, const StepSource *source)
 {
@@ -169,7 +178,7 @@ compile_save_action(Compiler *compiler, const StepSource *source)
 	return doc;
 }
 
-/* The data of an end's save, which is the result of the execution. */
+/* Compiles the data of an end's save, which is the result of the execution. */
 static TemplateDoc *
 compile_saved_data(Compiler *compiler, const StepSource *source)
 {
@@ -190,7 +199,7 @@ compile_saved_data(Compiler *compiler, const StepSource *source)
 	return NULL;
 }
 
-/* Decides how the step behaves; its transitions are known. */
+/* Decides how a step behaves; its transitions are known. */
 static void
 compile_kind(Step *step, const StepSource *source)
 {
@@ -275,7 +284,7 @@ add_member(Compiler *compiler, ActionBuilder *builder, const YamlPair *pair,
 	doc->children[doc->count++] = value;
 }
 
-/* Appends a member that no document says. */
+/* Appends a member that the document does not contain. */
 static void
 add_constant(ActionBuilder *builder, const char *key, const char *text)
 {
@@ -301,7 +310,10 @@ compile_member(Compiler *compiler, const char *type, const YamlPair *pair)
 	return playbook_compile_doc(compiler, pair->value);
 }
 
-/* Keys of a tool map that would steer a step belong to the action alone. */
+/*
+ * Appends the keys of a tool map that would steer a step: inside a tool they
+ * belong to the action.
+ */
 static void
 add_tool_keys(Compiler *compiler, ActionBuilder *builder, const YamlNode *map)
 {
@@ -316,7 +328,7 @@ add_tool_keys(Compiler *compiler, ActionBuilder *builder, const YamlNode *map)
 					   playbook_compile_doc(compiler, map->pairs[i].value));
 }
 
-/* Does the action have a member of that name already? */
+/* Returns whether the action has a member of that name already. */
 static bool
 has_member(const ActionBuilder *builder, const YamlNode *key)
 {
@@ -331,7 +343,7 @@ has_member(const ActionBuilder *builder, const YamlNode *key)
 }
 
 /*
- * Adds the input of one level.  A map that is a member of the action too has
+ * Adds the input of one level.  A map that is also a member of the action has
  * been compiled already.
  */
 static void
@@ -390,7 +402,10 @@ compile_on_error(Compiler *compiler, Step *step, const YamlNode *node)
 	playbook_compile_next(compiler, node, NULL, &step->on_error_next);
 }
 
-/* Reads a retry policy: a switch, a number of attempts, or a map. */
+/*
+ * Reads a retry policy: a switch, a number of attempts, or a map.  NULL: one
+ * attempt.
+ */
 static RetryPolicy *
 compile_retry(Compiler *compiler, const YamlNode *node)
 {
@@ -434,7 +449,7 @@ compile_retry(Compiler *compiler, const YamlNode *node)
 	return policy;
 }
 
-/* A number of a retry policy, or a template that will yield one. */
+/* Compiles a number of a retry policy, or a template that yields one. */
 static TemplateDoc *
 retry_number(Compiler *compiler, const YamlNode *node)
 {
@@ -460,7 +475,10 @@ retry_number(Compiler *compiler, const YamlNode *node)
 	return playbook_compile_doc(compiler, node);
 }
 
-/* An integer key of a step; false when there is none that fits. */
+/*
+ * Reads an integer key of a step; false: it is missing, or does not fit and is
+ * reported.
+ */
 static bool
 integer_key(Compiler *compiler, const YamlNode *node, IssueSeverity severity,
 			int minimum, const char *key, int *value)
@@ -493,15 +511,7 @@ integer_key(Compiler *compiler, const YamlNode *node, IssueSeverity severity,
 static void
 compile_limits(Compiler *compiler, Step *step, const StepSource *source)
 {
-	const YamlNode *join = playbook_member(source->node, "join");
-	char	   *word = playbook_scalar_text(join);
-
-	if (word != NULL && pg_strcasecmp(word, "any") == 0)
-		step->join_any = true;
-	else if (join != NULL && (word == NULL || pg_strcasecmp(word, "all") != 0))
-		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
-					   join, "It is all (the default) or any.",
-					   "unknown join \"%s\"", word ? word : "");
+	playbook_compile_join(compiler, step, playbook_member(source->node, "join"));
 	integer_key(compiler, playbook_member(source->merged, "max_visits"),
 				ISSUE_ERROR, 1, "max_visits", &step->max_visits);
 	integer_key(compiler, playbook_member(source->merged, "priority"),

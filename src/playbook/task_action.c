@@ -3,9 +3,9 @@
  *		The action of a task that a worker starts itself: what a worker
  *		iterator does for each item.
  *
- * The same rules as those by which playbook_step.c compiles an action and
- * flow.c renders it, over JSON: such a task is only known as part of another
- * one's action.
+ * The rules are those by which playbook/step.c compiles an action and
+ * broker/action.c renders it, applied to JSON: such a task is only known as a part
+ * of another task's action.
  */
 #include "common/common.h"
 
@@ -14,7 +14,10 @@
 #include "playbook/internal.h"
 #include "playbook/task_action.h"
 
-/* Adds the members of a map that belong to the action, rendered. */
+/*
+ * Adds the members of a map that belong to the action, rendered, but not those
+ * of "left_out".  False and *error when a template raises.
+ */
 static bool
 add_rendered(JsonBuilder *builder, const JsonbValue *map, const char *type,
 			 const char *const *left_out, const TemplateScope *scope,
@@ -42,7 +45,10 @@ add_rendered(JsonBuilder *builder, const JsonbValue *map, const char *type,
 	return true;
 }
 
-/* The type of a task, lower-cased, or NULL; *tool is the map of a tool, if any. */
+/*
+ * Returns the type of a task, lower-cased, or NULL; *tool: the map of its
+ * tool, or null.
+ */
 static char *
 task_type(const JsonbValue *task, JsonbValue *tool)
 {
@@ -57,7 +63,10 @@ task_type(const JsonbValue *task, JsonbValue *tool)
 	return type != NULL ? asc_tolower(type, strlen(type)) : NULL;
 }
 
-/* The input: its layers in order of increasing precedence. */
+/*
+ * Puts together the input: its layers in order of increasing precedence, then
+ * "above".
+ */
 static void
 assemble_data(const JsonbValue *action, const char *type, const JsonbValue *above,
 			  JsonbValue *data)
@@ -82,7 +91,10 @@ assemble_data(const JsonbValue *action, const char *type, const JsonbValue *abov
 	json_end_object(&builder, data);
 }
 
-/* See task_action.h. */
+/*
+ * Builds the action of a task that is written as a map of a playbook.  False
+ * and *error when a template raises or the task has no type.
+ */
 bool
 task_action(const JsonbValue *task, const TemplateScope *scope, const JsonbValue *input,
 			JsonbValue *action, SourceError *error)

@@ -8,10 +8,10 @@
 #include "jinja/jinja.h"
 
 /*
- * What queue.action would hold for a task, written as a map of a playbook: its
- * templates rendered, its input put together as "data", its type in "type".
- * "input" is laid over the task's own input.  False and *error when a
- * template raises or the task has no type.
+ * Builds what queue.action would hold for a task that is written as a map of a
+ * playbook: its templates are rendered, its input is put together as "data", its
+ * type is in "type".  "input" is laid over the task's own input.  False and *error
+ * when a template raises or the task has no type.
  */
 extern bool task_action(const JsonbValue *task, const TemplateScope *scope,
 						const JsonbValue *input, JsonbValue *action,

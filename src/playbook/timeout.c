@@ -9,7 +9,7 @@
 
 static char *const timeout_hint = "Write seconds or an interval: 30, 1.5, \"5 minutes\".";
 
-/* Reads a timeout without templates; says what is wrong with it. */
+/* Reads a timeout without templates and reports what is wrong with it; 0: none. */
 static int64
 constant_timeout(Compiler *compiler, const YamlNode *node)
 {
@@ -24,14 +24,14 @@ constant_timeout(Compiler *compiler, const YamlNode *node)
 	return us;
 }
 
-/* Is it a template, of which only the execution will know what it says? */
+/* Returns whether a timeout is a template, which only an execution can render. */
 static bool
 is_template(const YamlNode *node)
 {
 	return node->kind == YN_STRING && template_has_tags(node->string, node->length);
 }
 
-/* The timeout of a step: a constant that makes sense, or a template. */
+/* Compiles the timeout of a step: a constant that makes sense, or a template. */
 TemplateDoc *
 playbook_compile_timeout(Compiler *compiler, const YamlNode *node)
 {
@@ -42,7 +42,10 @@ playbook_compile_timeout(Compiler *compiler, const YamlNode *node)
 	return playbook_compile_doc(compiler, node);
 }
 
-/* The timeout of an execution, known before any of its values are; 0: none. */
+/*
+ * Reads the timeout of an execution, in microseconds; 0: none.  It is needed
+ * before any value is known, so a template is an error.
+ */
 int64
 playbook_constant_timeout(Compiler *compiler, const YamlNode *node)
 {

@@ -1,6 +1,6 @@
 /*
  * playbook/transition.c
- *		Transitions: the many ways to write "next", as one list.
+ *		Transitions: all the ways to write "next" become one list.
  *
  *		next: b							next: {step: b, args: {…}}
  *		next: [b, c]					next: {when: c, then: [b], else: [d]}
@@ -25,7 +25,7 @@ static void compile_layers(Compiler *compiler, const YamlNode *map,
 static void warn_missing_else(Compiler *compiler, const YamlNode *entries,
 							  const TransitionList *list);
 
-/* Compiles a step's "next" or its list of failure transitions. */
+/* Compiles the "next" of a step, or its list of failure transitions. */
 void
 playbook_compile_next(Compiler *compiler, const YamlNode *node,
 					  const YamlNode *mode, TransitionList *list)
@@ -65,7 +65,7 @@ playbook_compile_next(Compiler *compiler, const YamlNode *node,
 		warn_missing_else(compiler, entries, list);
 }
 
-/* Reads next_mode. */
+/* Reads next_mode: returns whether the first match is the only one. */
 static bool
 exclusive_mode(Compiler *compiler, const YamlNode *mode)
 {
@@ -152,7 +152,7 @@ compile_targets(Compiler *compiler, const YamlNode *node,
 	return count;
 }
 
-/* Compiles one target; false after saying what is wrong with it. */
+/* Compiles one target; false after an issue. */
 static bool
 compile_target(Compiler *compiler, const YamlNode *node,
 			   const InputLayers *below, Target *target)
@@ -192,7 +192,7 @@ compile_target(Compiler *compiler, const YamlNode *node,
 	return false;
 }
 
-/* The input of a target: what it says laid over what its entry says. */
+/* Compiles the input of a target, laid over that of its entry. */
 static void
 compile_layers(Compiler *compiler, const YamlNode *map,
 			   const InputLayers *below, InputLayers *input)
@@ -212,7 +212,10 @@ compile_layers(Compiler *compiler, const YamlNode *map,
 	}
 }
 
-/* An unconditional entry beside a "when" runs as well, which few mean. */
+/*
+ * Warns of an unconditional entry beside a "when": it is taken as well, which
+ * is rarely meant.
+ */
 static void
 warn_missing_else(Compiler *compiler, const YamlNode *entries,
 				  const TransitionList *list)

@@ -7,7 +7,7 @@
  *		task {with: {a, b}}, step {with: {b'}}	->	{with: {a, b'}}
  *
  * Maps are laid over maps as YAML nodes, before anything is compiled, so that
- * every value still knows where it was written.
+ * every value keeps the position at which it was written.
  */
 #include "common/common.h"
 
@@ -98,7 +98,7 @@ add_task(Compiler *compiler, const YamlNode *where, const YamlNode *task,
 					   name, compiler->task_nodes[known]->line);
 }
 
-/* A task by name, for a step that refers to it, or NULL. */
+/* Returns a task by name and marks it as used; NULL: there is none. */
 const YamlNode *
 playbook_find_task(Compiler *compiler, const char *name)
 {
@@ -111,8 +111,8 @@ playbook_find_task(Compiler *compiler, const char *name)
 }
 
 /*
- * Tasks that no step refers to are not compiled; but a template that does not
- * parse is wrong already.  Comes after all steps.
+ * Reports templates that do not parse in tasks that no step refers to.  Such
+ * tasks are not compiled.  Comes after all steps.
  */
 void
 playbook_check_idle_tasks(Compiler *compiler)
@@ -130,7 +130,7 @@ playbook_check_idle_tasks(Compiler *compiler)
 	memset(&compiler->raw_roots, 0, sizeof(NameTable));
 }
 
-/* The task that a name most likely means, as a hint. */
+/* Returns a hint with the task that a name most likely means, or NULL. */
 static char *
 suggest_task(Compiler *compiler, const char *name)
 {
@@ -146,7 +146,10 @@ suggest_task(Compiler *compiler, const char *name)
 	return NULL;
 }
 
-/* The action type of a step or task, lower-cased; "" for none. */
+/*
+ * Returns the action type of a step or task, lower-cased; "" for none.
+ * *where: the node that names it, or NULL.
+ */
 static char *
 action_type(Compiler *compiler, const YamlNode *map, const YamlNode **where)
 {
@@ -188,9 +191,9 @@ action_type(Compiler *compiler, const YamlNode *map, const YamlNode **where)
 }
 
 /*
- * Moves the keys of a tool map up beside it; what the step itself says wins,
- * and "tool" becomes the kind.  Keys that steer a step stay where they are:
- * inside a tool they are the action's (playbook_step.c adds them).
+ * Moves the keys of a tool map up beside it.  The step's own keys win, and
+ * "tool" becomes the kind.  Keys that steer a step stay where they are: inside
+ * a tool they belong to the action, and playbook/step.c adds them.
  */
 static YamlNode *
 raise_tool(const YamlNode *map)
@@ -257,7 +260,7 @@ lay_over(const YamlNode *below, const YamlNode *above)
 	return merged;
 }
 
-/* A map without some of its keys. */
+/* Returns a map without some of its keys. */
 static YamlNode *
 without(const YamlNode *map, const char *const *keys)
 {
@@ -270,7 +273,10 @@ without(const YamlNode *map, const char *const *keys)
 	return rest;
 }
 
-/* Finds the task of a workbook step and lays the step over it. */
+/*
+ * Finds the task of a workbook step and lays the step over it; false after an
+ * issue.
+ */
 static bool
 resolve_task(Compiler *compiler, const char *name, StepSource *source)
 {
@@ -312,7 +318,7 @@ resolve_task(Compiler *compiler, const char *name, StepSource *source)
 	return true;
 }
 
-/* Collects what a step is made of; false after saying what is wrong. */
+/* Collects what a step is made of; false after an issue. */
 bool
 playbook_resolve_step(Compiler *compiler, const YamlNode *node,
 					  const char *name, StepSource *source)

@@ -1,16 +1,15 @@
 /*
  * replay/compare_event.c
- *		Events that came out of deciding again, compared with the log.
+ *		Events that are emitted again, compared with the log.
  */
 #include "common/common.h"
 
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-#include "engine/internal.h"
-#include "replay/replay.h"
+#include "replay/internal.h"
 
-/* See replay.h. */
+/* Notes why replay cannot go on, and reports it; only the first reason counts. */
 void
 replay_break(Replay *replay, const char *reason, const char *key,
 			 const Jsonb *expected, const Jsonb *found)
@@ -21,7 +20,7 @@ replay_break(Replay *replay, const char *reason, const char *key,
 	comparison_report(replay->comparison, "event", key, expected, found);
 }
 
-/* See replay.h. */
+/* Reports that the log lacks an emitted event. */
 void
 replay_event_missing(Replay *replay, const Event *event)
 {
@@ -43,7 +42,7 @@ replay_event_missing(Replay *replay, const Event *event)
 	MemoryContextSwitchTo(old);
 }
 
-/* An object with one member. */
+/* Returns the object {key: member}; NULL becomes null. */
 static Jsonb *
 make_member(const char *key, const Jsonb *member)
 {
@@ -59,7 +58,7 @@ make_member(const char *key, const Jsonb *member)
 	return json_to_jsonb(&value);
 }
 
-/* See replay.h. */
+/* Reports an event that the log does not mark as ignored, but should. */
 void
 replay_event_vain(Replay *replay, const Event *event, const char *reason)
 {
@@ -71,7 +70,7 @@ replay_event_vain(Replay *replay, const Event *event, const char *reason)
 						  event->node_name == NULL ? "the execution" : event->node_name,
 						  reason),
 				 psprintf(INT64_FORMAT, event->event_id),
-				 make_member("meta", meta_text("ignored", reason)),
+				 make_member("meta", json_text_object("ignored", reason)),
 				 make_member("meta", event->meta));
 	MemoryContextSwitchTo(old);
 }
@@ -81,6 +80,7 @@ replay_event_vain(Replay *replay, const Event *event, const char *reason)
  * ---------------------------------------------------------------------------
  */
 
+/* The columns that differ, as two objects. */
 typedef struct EventDifference
 {
 	JsonBuilder expected;
@@ -88,7 +88,7 @@ typedef struct EventDifference
 	bool		any;
 } EventDifference;
 
-/* Notes a column that differs; NULL is null. */
+/* Adds a column that differs to both objects; NULL becomes null. */
 static void
 differ(EventDifference *difference, const char *column, const JsonbValue *expected,
 	   const JsonbValue *found)
@@ -119,7 +119,7 @@ compare_text(EventDifference *difference, const char *column, const char *expect
 	differ(difference, column, expected != NULL ? &left : NULL, found != NULL ? &right : NULL);
 }
 
-/* The same for a number, of which "none" stands for NULL. */
+/* Compares a number column; the number "none" stands for NULL. */
 static void
 compare_number(EventDifference *difference, const char *column, int64 expected, int64 found,
 			   int64 none)
@@ -134,7 +134,7 @@ compare_number(EventDifference *difference, const char *column, int64 expected, 
 	differ(difference, column, expected != none ? &left : NULL, found != none ? &right : NULL);
 }
 
-/* The same for a document. */
+/* Compares a jsonb column. */
 static void
 compare_jsonb(EventDifference *difference, const char *column, Jsonb *expected, Jsonb *found)
 {
@@ -151,7 +151,7 @@ compare_jsonb(EventDifference *difference, const char *column, Jsonb *expected, 
 	differ(difference, column, expected != NULL ? &left : NULL, found != NULL ? &right : NULL);
 }
 
-/* See replay.h. */
+/* Compares an emitted event with the recalled one, column by column. */
 void
 replay_compare_event(Replay *replay, const Event *emitted)
 {

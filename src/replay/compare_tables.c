@@ -1,91 +1,23 @@
 /*
  * replay/compare_tables.c
- *		The log read as a whole; rows compared with what it says, and replaced.
+ *		The rows of an execution, compared with the model and replaced.
  *
- * Each expected row is written into the insert slot of its table, by the same
- * functions that write new rows, and compared column by column with the row
- * that was found.  What the log cannot know (places in the queue, leases) is
- * not among the columns.
+ * Each expected row is filled in by the functions that fill new rows, and compared
+ * column by column with the row that is there (store/compare.h).  Columns that the
+ * log does not determine, such as leases, are not compared.
  */
 #include "common/common.h"
 
-#include "access/genam.h"
 #include "access/xact.h"
-#include "catalog/pg_type.h"
-#include "executor/executor.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/datetime.h"
-#include "utils/json.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/rel.h"
-#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
-#include "utils/typcache.h"
 
-#include "replay/replay.h"
-#include "store/internal.h"
-#include "store/store.h"
+#include "replay/internal.h"
 
 /* ---------------------------------------------------------------------------
- * The log
- * ---------------------------------------------------------------------------
- */
-
-/* For qsort: by time, which never stands still in an execution. */
-static int
-compare_places(const void *a, const void *b)
-{
-	TimestampTz left = ((const LogPlace *) a)->created_at;
-	TimestampTz right = ((const LogPlace *) b)->created_at;
-
-	return left < right ? -1 : left > right;
-}
-
-/*
- * See replay.h.  The index has the order of ids, which clients may choose; so
- * the places, not the events, are kept and sorted.
- */
-LogPlace *
-store_list_log(Store *store, int64 execution_id, int64 *count)
-{
-	StoreTable *table = store_event_table(store, execution_id);
-	StoreScan	scan;
-	ScanKeyData key;
-	int64		capacity = 64;
-	LogPlace   *places = palloc(sizeof(LogPlace) * capacity);
-	bool		sorted = true;
-
-	*count = 0;
-	store_key_int64(&key, 1, execution_id);
-	store_scan_open(&scan, store, table, REL_EVENT_PKEY, SnapshotSelf, 1, ForwardScanDirection);
-	index_rescan(scan.scan, &key, 1, NULL, 0);
-	while (store_scan_next(&scan))
-	{
-		LogPlace   *place;
-
-		if (*count == capacity)
-		{
-			capacity *= 2;
-			places = repalloc_huge(places, sizeof(LogPlace) * capacity);
-		}
-		place = &places[*count];
-		place->event_id = DatumGetInt64(slot_column(scan.slot, EVENT_COL_EVENT_ID));
-		place->created_at = DatumGetTimestampTz(slot_column(scan.slot, EVENT_COL_CREATED_AT));
-		place->recalled = false;
-		if (*count > 0 && place->created_at < place[-1].created_at)
-			sorted = false;
-		(*count)++;
-	}
-	store_scan_close(&scan);
-	if (!sorted)
-		qsort(places, *count, sizeof(LogPlace), compare_places);
-	return places;
-}
-
-/* ---------------------------------------------------------------------------
- * Rows
+ * One row
  * ---------------------------------------------------------------------------
  */
 
@@ -113,10 +45,8 @@ static const int queue_columns[] = {
 /* One table in the course of a comparison. */
 typedef struct Side
 {
-	Store	   *store;
-	StoreTable *table;
+	StoreRows	rows;
 	const char *name;
-	const int  *columns;
 	Comparison *comparison;
 } Side;
 
@@ -125,14 +55,12 @@ static void
 side_open(Side *side, Store *store, StoreRelation which, const char *name,
 		  const int *columns, Comparison *comparison)
 {
-	side->store = store;
-	side->table = store_table(store, which);
+	store_rows_open(&side->rows, store, which, columns);
 	side->name = name;
-	side->columns = columns;
 	side->comparison = comparison;
 }
 
-/* See replay.h. */
+/* Reports a difference; either side may be missing. */
 void
 comparison_report(Comparison *comparison, const char *relation, const char *key,
 				  const Jsonb *expected, const Jsonb *found)
@@ -142,131 +70,37 @@ comparison_report(Comparison *comparison, const char *relation, const char *key,
 		comparison->report(comparison->arg, relation, key, expected, found);
 }
 
-/* A column as a member of an object; NULL is null. */
-static void
-add_column(JsonBuilder *builder, Form_pg_attribute attribute, Datum value, bool isnull)
-{
-	char		buffer[MAXDATELEN + 1];
-	JsonbValue	member;
-	Oid			output;
-	bool		varlena;
-
-	if (isnull)
-		json_null(&member);
-	else
-		switch (attribute->atttypid)
-		{
-			case INT4OID:
-				json_int(&member, DatumGetInt32(value));
-				break;
-			case INT8OID:
-				json_int(&member, DatumGetInt64(value));
-				break;
-			case JSONBOID:
-				json_from_jsonb(DatumGetJsonbP(value), &member);
-				break;
-			case TIMESTAMPTZOID:
-				JsonEncodeDateTime(buffer, value, TIMESTAMPTZOID, NULL);
-				json_string(&member, pstrdup(buffer));
-				break;
-			default:
-				getTypeOutputInfo(attribute->atttypid, &output, &varlena);
-				json_string(&member, OidOutputFunctionCall(output, value));
-				break;
-		}
-	json_add(builder, NameStr(attribute->attname), &member);
-}
-
-/* Is a column the same in both slots? */
-static bool
-same_column(Form_pg_attribute attribute, TupleTableSlot *expected, TupleTableSlot *found)
-{
-	int			i = attribute->attnum - 1;
-	bool		isnull;
-	Datum		value = slot_getattr(found, attribute->attnum, &isnull);
-	TypeCacheEntry *type;
-
-	if (isnull || expected->tts_isnull[i])
-		return isnull == expected->tts_isnull[i];
-	type = lookup_type_cache(attribute->atttypid, TYPECACHE_EQ_OPR_FINFO);
-	return DatumGetBool(FunctionCall2Coll(&type->eq_opr_finfo, attribute->attcollation,
-										  expected->tts_values[i], value));
-}
-
-/*
- * The columns of the expected row (found: of the row that is there) as an
- * object: all, or those in which they differ.
- */
-static Jsonb *
-describe(const Side *side, bool found, bool different)
-{
-	TupleDesc	desc = RelationGetDescr(side->table->relation);
-	TupleTableSlot *slot = found ? side->table->scan_slot : side->table->insert_slot;
-	JsonBuilder builder;
-	JsonbValue	value;
-
-	if (found)
-		slot_getallattrs(slot);
-	json_begin_object(&builder);
-	for (const int *column = side->columns; *column != 0; column++)
-	{
-		Form_pg_attribute attribute = TupleDescAttr(desc, *column - 1);
-
-		if (!different ||
-			!same_column(attribute, side->table->insert_slot, side->table->scan_slot))
-			add_column(&builder, attribute, slot->tts_values[*column - 1],
-					   slot->tts_isnull[*column - 1]);
-	}
-	json_end_object(&builder, &value);
-	return json_to_jsonb(&value);
-}
-
-/* Is the row in the scan slot as the one in the insert slot? */
-static bool
-same_row(const Side *side)
-{
-	TupleDesc	desc = RelationGetDescr(side->table->relation);
-
-	for (const int *column = side->columns; *column != 0; column++)
-		if (!same_column(TupleDescAttr(desc, *column - 1), side->table->insert_slot,
-						 side->table->scan_slot))
-			return false;
-	return true;
-}
-
-/* The row that was found is to be as the expected one. */
+/* Compares the found row with the expected one; repairs it if that is asked for. */
 static void
 compare_row(const Side *side, const char *key)
 {
-	StoreTable *table = side->table;
-
-	if (same_row(side))
+	if (store_rows_equal(&side->rows))
 		return;
-	comparison_report(side->comparison, side->name, key, describe(side, false, true),
-					  describe(side, true, true));
+	comparison_report(side->comparison, side->name, key,
+					  store_rows_describe(&side->rows, false, true),
+					  store_rows_describe(&side->rows, true, true));
 	if (side->comparison->repair)
-	{
-		ExecStoreVirtualTuple(table->insert_slot);
-		store_write_update(side->store, table, table->scan_slot, table->insert_slot);
-	}
+		store_rows_update(&side->rows);
 }
 
-/* There is no row where one is expected. */
+/* Reports that the expected row is missing; writes it if that is asked for. */
 static void
 row_missing(const Side *side, const char *key)
 {
-	comparison_report(side->comparison, side->name, key, describe(side, false, false), NULL);
+	comparison_report(side->comparison, side->name, key,
+					  store_rows_describe(&side->rows, false, false), NULL);
 	if (side->comparison->repair)
-		store_write_insert(side->store, side->table);
+		store_rows_insert(&side->rows);
 }
 
-/* There is a row where none is expected. */
+/* Reports a row that should not be there; deletes it if that is asked for. */
 static void
 row_extra(const Side *side, const char *key)
 {
-	comparison_report(side->comparison, side->name, key, NULL, describe(side, true, false));
+	comparison_report(side->comparison, side->name, key, NULL,
+					  store_rows_describe(&side->rows, true, false));
 	if (side->comparison->repair)
-		store_write_delete(side->store, side->table, side->table->scan_slot);
+		store_rows_delete(&side->rows);
 }
 
 /* ---------------------------------------------------------------------------
@@ -274,25 +108,14 @@ row_extra(const Side *side, const char *key)
  * ---------------------------------------------------------------------------
  */
 
-/* An id as a key. */
+/* Returns an id as a key. */
 static char *
 id_text(int64 id)
 {
 	return psprintf(INT64_FORMAT, id);
 }
 
-/* The single row with a bigint primary key. */
-static bool
-find_by_id(const Side *side, StoreRelation index, int64 id)
-{
-	ScanKeyData key;
-
-	store_key_int64(&key, 1, id);
-	return store_fetch_first(side->store, side->table, index, SnapshotSelf, &key, 1,
-							 ForwardScanDirection);
-}
-
-/* noetl.execution */
+/* Compares the row of noetl.execution. */
 static void
 compare_execution(Store *store, const Model *model, Comparison *comparison)
 {
@@ -300,17 +123,17 @@ compare_execution(Store *store, const Model *model, Comparison *comparison)
 	Side		side;
 
 	side_open(&side, store, REL_EXECUTION, "execution", execution_columns, comparison);
-	store_fill_execution(side.table->insert_slot, &model->execution, model->started_at);
+	store_fill_execution(side.rows.expected, &model->execution, model->started_at);
 	if (model->status != NULL)
-		store_fill_end(side.table->insert_slot, model->status, model->error,
+		store_fill_end(side.rows.expected, model->status, model->error,
 					   model->result, model->ended_at);
-	if (find_by_id(&side, REL_EXECUTION_PKEY, id))
+	if (store_rows_find(&side.rows, REL_EXECUTION_PKEY, id))
 		compare_row(&side, id_text(id));
 	else
 		row_missing(&side, id_text(id));
 }
 
-/* noetl.workload */
+/* Compares the row of noetl.workload. */
 static void
 compare_workload(Store *store, const Model *model, Comparison *comparison)
 {
@@ -319,14 +142,14 @@ compare_workload(Store *store, const Model *model, Comparison *comparison)
 	bool		found;
 
 	side_open(&side, store, REL_WORKLOAD, "workload", workload_columns, comparison);
-	found = find_by_id(&side, REL_WORKLOAD_PKEY, id);
+	found = store_rows_find(&side.rows, REL_WORKLOAD_PKEY, id);
 	if (model->workload == NULL)
 	{
 		if (found)
 			row_extra(&side, id_text(id));
 		return;
 	}
-	store_fill_workload(side.table->insert_slot, id, model->started_at, model->workload);
+	store_fill_workload(side.rows.expected, id, model->started_at, model->workload);
 	if (found)
 		compare_row(&side, id_text(id));
 	else
@@ -334,14 +157,15 @@ compare_workload(Store *store, const Model *model, Comparison *comparison)
 }
 
 /*
- * The expected row of noetl.run into the insert slot.  How long a run may still
- * wait for what its worker has started depends on when that leased the task: it
- * is taken over from the row that is there (NULL: none), else granted anew.
+ * Fills in the expected row of noetl.run.  The due time of a run that waits for
+ * children of its worker depends on the lease, which the log does not have.  It is
+ * taken over from the row that is there (found); without one the timeout starts
+ * again.
  */
 static void
 fill_run(const Side *side, const Model *model, const ModelRow *row, TupleTableSlot *found)
 {
-	TupleTableSlot *slot = side->table->insert_slot;
+	TupleTableSlot *slot = side->rows.expected;
 
 	store_fill_run(slot, model->execution.execution_id, &row->run, model->playbook,
 				   row->created_at);
@@ -356,37 +180,58 @@ fill_run(const Side *side, const Model *model, const ModelRow *row, TupleTableSl
 				 TimestampTzGetDatum(row->created_at + row->run.timeout));
 }
 
-/* noetl.run */
+/* Returns a node id without its execution. */
+const char *
+node_key(int64 execution_id, const char *node_id)
+{
+	char	   *prefix = psprintf(INT64_FORMAT ":", execution_id);
+
+	return strncmp(node_id, prefix, strlen(prefix)) == 0 ?
+		node_id + strlen(prefix) : node_id;
+}
+
+/* Returns the key of a visit of a step, or of one of its items (else -1). */
+static const char *
+visit_key(const char *step_name, int visit, int item)
+{
+	return node_key(0, node_id_make(0, step_name, visit, item));
+}
+
+/* Returns the key of an expected row of noetl.run or noetl.queue. */
+static const char *
+row_key(const Model *model, const ModelRow *row)
+{
+	return visit_key(model->playbook->steps[row->key.step].name, row->key.visit,
+					 row->key.item);
+}
+
+/* Compares the rows of noetl.run. */
 static void
 compare_runs(Store *store, Model *model, Comparison *comparison)
 {
 	Side		side;
-	StoreScan	scan;
-	ScanKeyData key;
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	ListCell   *lc;
 
 	side_open(&side, store, REL_RUN, "run", run_columns, comparison);
-	store_key_int64(&key, 1, model->execution.execution_id);
-	store_scan_open(&scan, store, side.table, REL_RUN_PKEY, snapshot, 1, ForwardScanDirection);
-	index_rescan(scan.scan, &key, 1, NULL, 0);
-	while (store_scan_next(&scan))
+	store_rows_scan(&side.rows, REL_RUN_PKEY, model->execution.execution_id);
+	while (store_rows_next(&side.rows))
 	{
-		char	   *name = slot_text(scan.slot, RUN_STEP_NAME);
+		char	   *name = slot_text(side.rows.found, RUN_STEP_NAME);
 		int			step = playbook_find_step(model->playbook, name, strlen(name));
-		ModelRow   *row = step < 0 ? NULL : model_find_run(model, step);
+		int			visit = DatumGetInt32(slot_column(side.rows.found, RUN_VISIT));
+		ModelRow   *row = step < 0 ? NULL : model_find_run(model, step, visit);
+		const char *key = visit_key(name, visit, -1);
 
 		if (row == NULL)
-			row_extra(&side, name);
+			row_extra(&side, key);
 		else
 		{
 			row->found = true;
-			fill_run(&side, model, row, scan.slot);
-			compare_row(&side, name);
+			fill_run(&side, model, row, side.rows.found);
+			compare_row(&side, key);
 		}
 	}
-	store_scan_close(&scan);
-	UnregisterSnapshot(snapshot);
+	store_rows_end_scan(&side.rows);
 	foreach(lc, model->runs)
 	{
 		ModelRow   *row = (ModelRow *) lfirst(lc);
@@ -394,7 +239,7 @@ compare_runs(Store *store, Model *model, Comparison *comparison)
 		if (row->found)
 			continue;
 		fill_run(&side, model, row, NULL);
-		row_missing(&side, model->playbook->steps[row->key.step].name);
+		row_missing(&side, row_key(model, row));
 	}
 }
 
@@ -403,86 +248,74 @@ compare_runs(Store *store, Model *model, Comparison *comparison)
  * ---------------------------------------------------------------------------
  */
 
-/* "step[7]" */
-static char *
-item_key(const char *step_name, int index)
-{
-	return psprintf("%s[%d]", step_name, index);
-}
-
-/* An expected row of noetl.item into the insert slot. */
+/* Fills in an expected row of noetl.item. */
 static void
 fill_item(const Side *side, const Model *model, const ModelRow *row, int index)
 {
 	JsonbValue	list;
 
 	json_from_jsonb(row->items, &list);
-	store_fill_item(side->table->insert_slot, model->execution.execution_id,
-					model->playbook->steps[row->key.step].name, index,
+	store_fill_item(side->rows.expected, model->execution.execution_id,
+					model->playbook->steps[row->key.step].name, row->key.visit, index,
 					getIthJsonbValueFromContainer(list.val.binary.data,
 												  index - row->first_item));
 }
 
-/* Items that are expected before one that was found, or at the end, but are not there. */
+/* Reports expected items, up to an index, that are not there. */
 static void
 items_missing(const Side *side, const Model *model, ModelRow *row, int until)
 {
 	for (; row->next_item < Min(until, row->end_item); row->next_item++)
 	{
 		fill_item(side, model, row, row->next_item);
-		row_missing(side, item_key(model->playbook->steps[row->key.step].name,
-								   row->next_item));
+		row_missing(side, visit_key(model->playbook->steps[row->key.step].name,
+									row->key.visit, row->next_item));
 	}
 }
 
-/* The row in the scan slot; they come in the order of their index. */
+/* Compares the row of an item that was found; rows come in the order of their index. */
 static void
 compare_item(const Side *side, const Model *model)
 {
-	char	   *name = slot_text(side->table->scan_slot, ITEM_STEP_NAME);
-	int			index = DatumGetInt32(slot_column(side->table->scan_slot, ITEM_INDEX));
+	char	   *name = slot_text(side->rows.found, ITEM_STEP_NAME);
+	int			visit = DatumGetInt32(slot_column(side->rows.found, ITEM_VISIT));
+	int			index = DatumGetInt32(slot_column(side->rows.found, ITEM_INDEX));
 	int			step = playbook_find_step(model->playbook, name, strlen(name));
-	ModelRow   *row = step < 0 ? NULL : model_find_run(model, step);
+	ModelRow   *row = step < 0 ? NULL : model_find_run(model, step, visit);
 
 	if (row == NULL || row->items == NULL || index < row->next_item ||
 		index >= row->end_item)
 	{
-		row_extra(side, item_key(name, index));
+		row_extra(side, visit_key(name, visit, index));
 		return;
 	}
 	items_missing(side, model, row, index);
 	fill_item(side, model, row, index);
-	compare_row(side, item_key(name, index));
+	compare_row(side, visit_key(name, visit, index));
 	row->next_item = index + 1;
 }
 
-/* noetl.item */
+/* Compares the rows of noetl.item. */
 static void
 compare_items(Store *store, Model *model, Comparison *comparison)
 {
 	MemoryContext memory = AllocSetContextCreate(CurrentMemoryContext, "noetl replayed item",
 												 ALLOCSET_DEFAULT_SIZES);
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	Side		side;
-	StoreScan	scan;
-	ScanKeyData key;
 	ListCell   *lc;
 
 	side_open(&side, store, REL_ITEM, "item", item_columns, comparison);
-	store_key_int64(&key, 1, model->execution.execution_id);
-	store_scan_open(&scan, store, side.table, REL_ITEM_PKEY, snapshot, 1, ForwardScanDirection);
-	index_rescan(scan.scan, &key, 1, NULL, 0);
-	while (store_scan_next(&scan))
+	store_rows_scan(&side.rows, REL_ITEM_PKEY, model->execution.execution_id);
+	while (store_rows_next(&side.rows))
 	{
 		MemoryContext old = MemoryContextSwitchTo(memory);
 
 		compare_item(&side, model);
 		MemoryContextSwitchTo(old);
-		ExecClearTuple(side.table->insert_slot);
+		ExecClearTuple(side.rows.expected);
 		MemoryContextReset(memory);
 	}
-	store_scan_close(&scan);
-	UnregisterSnapshot(snapshot);
+	store_rows_end_scan(&side.rows);
 	MemoryContextDelete(memory);
 	foreach(lc, model->runs)
 		items_missing(&side, model, (ModelRow *) lfirst(lc), PG_INT32_MAX);
@@ -493,27 +326,7 @@ compare_items(Store *store, Model *model, Comparison *comparison)
  * ---------------------------------------------------------------------------
  */
 
-/* See replay.h. */
-const char *
-node_key(int64 execution_id, const char *node_id)
-{
-	char	   *prefix = psprintf(INT64_FORMAT ":", execution_id);
-
-	return strncmp(node_id, prefix, strlen(prefix)) == 0 ?
-		node_id + strlen(prefix) : node_id;
-}
-
-/* The same of an expected row. */
-static const char *
-row_key(const Model *model, const ModelRow *row)
-{
-	int64		id = model->execution.execution_id;
-
-	return node_key(id, node_id_make(id, model->playbook->steps[row->key.step].name,
-									 row->key.visit, row->key.item));
-}
-
-/* How many attempts have failed so far. */
+/* Returns how many attempts of a run have failed. */
 static int
 failed_attempts(const Run *run)
 {
@@ -521,14 +334,14 @@ failed_attempts(const Run *run)
 }
 
 /*
- * The expected row into the insert slot.  Its status is the one a rebuilt row
- * gets; the lease of the row that is there (NULL: none) is taken over if it
- * can be one of this task.
+ * Fills in an expected row of noetl.queue, with the status that a rebuilt row gets.
+ * The lease of the row that is there (found; NULL: none) is taken over if it can
+ * belong to this task.
  */
 static void
 fill_task(const Side *side, const Model *model, const ModelRow *row, TupleTableSlot *found)
 {
-	TupleTableSlot *slot = side->table->insert_slot;
+	TupleTableSlot *slot = side->rows.expected;
 	const Run  *run = &row->run;
 	bool		delayed = run->state == RUN_RETRY &&
 		run->available_at > GetCurrentTimestamp();
@@ -565,11 +378,11 @@ fill_task(const Side *side, const Model *model, const ModelRow *row, TupleTableS
 	}
 }
 
-/* Whose row is in the scan slot?  False: nobody's. */
+/* Reads the key of the found row of noetl.queue; false: the step does not exist. */
 static bool
 read_key(const Side *side, const Model *model, ModelKey *key)
 {
-	TupleTableSlot *slot = side->table->scan_slot;
+	TupleTableSlot *slot = side->rows.found;
 	char	   *name = slot_text(slot, QUEUE_COL_NODE_NAME);
 
 	key->step = playbook_find_step(model->playbook, name, strlen(name));
@@ -580,11 +393,14 @@ read_key(const Side *side, const Model *model, ModelKey *key)
 	return key->step >= 0;
 }
 
-/* Is the row in the scan slot one of a run that has ended, in vain in a worker's hands? */
+/*
+ * Returns whether the found row is the task of a run that has ended, which a
+ * worker may still hold.
+ */
 static bool
 is_leftover(const Side *side, const Model *model, const ModelKey *key)
 {
-	TupleTableSlot *slot = side->table->scan_slot;
+	TupleTableSlot *slot = side->rows.found;
 	ModelLeftover *leftover = model_find_leftover(model, key->step, key->visit, key->item);
 
 	return leftover != NULL &&
@@ -594,8 +410,8 @@ is_leftover(const Side *side, const Model *model, const ModelKey *key)
 }
 
 /*
- * Is the row in the scan slot as it should be?  If not, *row is the one that it
- * should be, which is in the insert slot then, or NULL: it should not be there.
+ * Is the found row as it should be?  If not, *row is the row that it should be, and
+ * is filled in as the expected one; NULL: it should not be there.
  */
 static bool
 task_is_right(const Side *side, const Model *model, ModelRow **row)
@@ -607,11 +423,11 @@ task_is_right(const Side *side, const Model *model, ModelRow **row)
 		return false;
 	*row = model_find(model, key.step, key.visit, key.item);
 	if (*row != NULL && (!(*row)->run.is_task || (*row)->found))
-		*row = NULL;			/* a second row of a task is one too many */
+		*row = NULL;			/* the task has another row already */
 	if (*row != NULL)
 	{
-		fill_task(side, model, *row, side->table->scan_slot);
-		if (same_row(side))
+		fill_task(side, model, *row, side->rows.found);
+		if (store_rows_equal(&side->rows))
 		{
 			(*row)->found = true;
 			return true;
@@ -620,51 +436,52 @@ task_is_right(const Side *side, const Model *model, ModelRow **row)
 	return is_leftover(side, model, &key);
 }
 
-/* Puts a task back into the queue, behind all the others. */
+/* Inserts a task at the end of the queue. */
 static void
 insert_task(const Side *side, const Model *model, const ModelRow *row)
 {
 	fill_task(side, model, row, NULL);
-	store_place_task(side->table->insert_slot);
-	store_write_insert(side->store, side->table);
+	store_place_task(side->rows.expected);
+	store_rows_insert(&side->rows);
 }
 
 /*
- * The row in the scan slot is not as it should be.  It is not corrected but
- * replaced: whoever has leased it would not know what has changed.
+ * Compares the row of a task that was found.  A row that is not as it should be is
+ * replaced by a new one, because the worker that has leased it would not learn of
+ * a change.
  */
 static void
-compare_task(const Side *side, const Model *model, Snapshot snapshot)
+compare_task(Side *side, const Model *model)
 {
 	ModelRow   *row;
-	ItemPointerData tid = side->table->scan_slot->tts_tid;
 	const char *key;
 
 	if (task_is_right(side, model, &row))
 		return;
-	/* workers change rows without the lock of the execution: look again */
+	/* workers change rows without the execution lock: read the row again */
 	if (side->comparison->repair &&
-		(!store_lock_row(side->table, &tid, snapshot, false, NULL) ||
+		(!store_rows_lock(&side->rows) ||
 		 task_is_right(side, model, &row)))
 		return;
 	key = node_key(model->execution.execution_id,
-				   slot_text(side->table->scan_slot, QUEUE_COL_NODE_ID));
+				   slot_text(side->rows.found, QUEUE_COL_NODE_ID));
 	if (row == NULL)
 	{
 		row_extra(side, key);
 		return;
 	}
 	row->found = true;
-	comparison_report(side->comparison, side->name, key, describe(side, false, true),
-					  describe(side, true, true));
+	comparison_report(side->comparison, side->name, key,
+					  store_rows_describe(&side->rows, false, true),
+					  store_rows_describe(&side->rows, true, true));
 	if (side->comparison->repair)
 	{
-		store_write_delete(side->store, side->table, side->table->scan_slot);
+		store_rows_delete(&side->rows);
 		insert_task(side, model, row);
 	}
 }
 
-/* For list_sort: in the order in which they were begun. */
+/* For list_sort: in the order in which the runs began. */
 static int
 compare_tasks(const ListCell *a, const ListCell *b)
 {
@@ -676,7 +493,7 @@ compare_tasks(const ListCell *a, const ListCell *b)
 	return left->key.item - right->key.item;
 }
 
-/* Expected rows of noetl.queue that were not found. */
+/* Returns the expected rows of noetl.queue (ModelRow *) that were not found. */
 static List *
 missing_tasks(const Model *model)
 {
@@ -692,25 +509,19 @@ missing_tasks(const Model *model)
 	return missing;
 }
 
-/* noetl.queue */
+/* Compares the rows of noetl.queue. */
 static void
 compare_queue(Store *store, Model *model, Comparison *comparison)
 {
 	Side		side;
-	StoreScan	scan;
-	ScanKeyData key;
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	List	   *missing;
 	ListCell   *lc;
 
 	side_open(&side, store, REL_QUEUE, "queue", queue_columns, comparison);
-	store_key_int64(&key, 1, model->execution.execution_id);
-	store_scan_open(&scan, store, side.table, REL_QUEUE_RUN_IDX, snapshot, 1, ForwardScanDirection);
-	index_rescan(scan.scan, &key, 1, NULL, 0);
-	while (store_scan_next(&scan))
-		compare_task(&side, model, snapshot);
-	store_scan_close(&scan);
-	UnregisterSnapshot(snapshot);
+	store_rows_scan(&side.rows, REL_QUEUE_RUN_IDX, model->execution.execution_id);
+	while (store_rows_next(&side.rows))
+		compare_task(&side, model);
+	store_rows_end_scan(&side.rows);
 
 	missing = missing_tasks(model);
 	foreach(lc, missing)
@@ -719,15 +530,15 @@ compare_queue(Store *store, Model *model, Comparison *comparison)
 
 		fill_task(&side, model, row, NULL);
 		comparison_report(comparison, side.name, row_key(model, row),
-						  describe(&side, false, false), NULL);
+						  store_rows_describe(&side.rows, false, false), NULL);
 		if (comparison->repair)
 			insert_task(&side, model, row);
 	}
 }
 
-/* See replay.h. */
+/* Compares every row of the execution with the model. */
 void
-store_compare(Store *store, Model *model, Comparison *comparison)
+compare_tables(Store *store, Model *model, Comparison *comparison)
 {
 	CommandCounterIncrement();
 	compare_execution(store, model, comparison);

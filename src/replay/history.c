@@ -2,37 +2,72 @@
  * replay/history.c
  *		What the log answers to the broker's questions when it decides again.
  *
- * Every answer is the one of then: values are those up to the event that is
- * decided on, the ids of child executions and of their playbooks are those
- * that the log, or the child's own log, goes on to name.
+ * Every answer is the one that the first decision was given.  Values are those up
+ * to the event that is decided on.  The ids of child executions and their playbooks
+ * are those that the following events, or the child's own log, name.
  */
 #include "common/common.h"
 
 #include "miscadmin.h"
 
 #include "catalog/catalog.h"
-#include "engine/internal.h"
-#include "replay/replay.h"
+#include "engine/engine.h"
+#include "replay/internal.h"
 #include "broker/broker.h"
+
+/*
+ * Finds the value of a visit that ended before an event (0: before the current
+ * one).  The model does not keep the values of earlier visits.
+ */
+static void
+past_visit_value(Replay *replay, const Step *step, int visit, int64 before, StepValue *value)
+{
+	ValueQuery	query;
+
+	memset(&query, 0, sizeof(query));
+	query.step_name = step->name;
+	query.visit = visit;
+	query.until = replay->places[replay->here].created_at;
+	if (before != 0)
+		query.until = Min(query.until, id_time(before));
+	store_step_value(replay->store, replay->execution_id, &query, value);
+}
+
+/* ValueSource.event_meta */
+static bool
+past_event_meta(void *arg, int64 event_id, JsonbValue *meta)
+{
+	Replay	   *replay = (Replay *) arg;
+	Event		event;
+
+	if (!store_get_event(replay->store, replay->execution_id, event_id, &event) ||
+		event.meta == NULL)
+		return false;
+	json_from_jsonb(event.meta, meta);
+	return true;
+}
 
 /* ValueSource.step_value */
 static void
-past_step_value(void *arg, const char *step_name, StepValue *value)
+past_step_value(void *arg, const Step *step, int visit, int64 before, StepValue *value)
 {
 	Replay	   *replay = (Replay *) arg;
-	Model	   *model = replay->model;
-	int			step = playbook_find_step(model->playbook, step_name, strlen(step_name));
-	ModelValue *place = &model->values[step];
+	ModelValue *place = &replay->model->values[step->index];
 	Event		event;
 
 	memset(value, 0, sizeof(StepValue));
+	if (visit > 0)
+	{
+		past_visit_value(replay, step, visit, before, value);
+		return;
+	}
 	if (place->created_at == 0)
 		return;
-	if (!store_get_event(replay->store, replay->execution_id, place->event_id, &event))
-		elog(ERROR, "event " INT64_FORMAT " has vanished", place->event_id);
+	replay_get_event(replay, place->event_id, &event);
 	value->found = true;
 	value->visit = place->visit;
 	value->event_id = place->event_id;
+	value->parent_event_id = event.parent_event_id;
 	json_from_jsonb(event.result, &value->envelope);
 }
 
@@ -48,43 +83,45 @@ past_workload(void *arg, JsonbValue *workload)
 	return true;
 }
 
-/* The row of an open iterator. */
+/* Returns the row of an open iterator, or NULL. */
 static ModelRow *
-find_iterator(Replay *replay, const char *step_name)
+find_iterator(Replay *replay, const char *step_name, int visit)
 {
 	Model	   *model = replay->model;
 
 	return model_find_run(model, playbook_find_step(model->playbook, step_name,
-													strlen(step_name)));
+													strlen(step_name)), visit);
 }
 
 /* ValueSource.progress */
 static void
-past_progress(void *arg, const char *step_name, int64 since, IterationProgress *progress)
+past_progress(void *arg, const char *step_name, int visit, int64 since,
+			  IterationProgress *progress)
 {
-	ModelRow   *row = find_iterator((Replay *) arg, step_name);
+	ModelRow   *row = find_iterator((Replay *) arg, step_name, visit);
 
 	memset(progress, 0, sizeof(IterationProgress));
 	if (row != NULL && row->since == since)
 		*progress = row->progress;
 }
 
-/* ValueSource.iteration_results: events after the newest we have come to do not count. */
+/* ValueSource.iteration_results: up to the newest event that replay has reached. */
 static List *
-past_iteration_results(void *arg, const char *step_name, int64 since)
+past_iteration_results(void *arg, const char *step_name, int visit, int64 since)
 {
 	Replay	   *replay = (Replay *) arg;
 	TimestampTz until = Max(replay->places[replay->here].created_at,
 							replay->places[Max(replay->next_own, 1) - 1].created_at);
 
-	return store_iteration_results(replay->store, replay->execution_id, step_name, since, until);
+	return store_iteration_results(replay->store, replay->execution_id, step_name, visit,
+								   since, until);
 }
 
 /* ValueSource.waiting_item */
 static bool
-past_waiting_item(void *arg, const char *step_name, int index, JsonbValue *item)
+past_waiting_item(void *arg, const char *step_name, int visit, int index, JsonbValue *item)
 {
-	ModelRow   *row = find_iterator((Replay *) arg, step_name);
+	ModelRow   *row = find_iterator((Replay *) arg, step_name, visit);
 	JsonbValue	list;
 
 	if (row == NULL || row->items == NULL || index < row->next_item || index >= row->end_item)
@@ -94,7 +131,7 @@ past_waiting_item(void *arg, const char *step_name, int index, JsonbValue *item)
 	return true;
 }
 
-/* The child that the broker has started, by this event; 0: it is none of those. */
+/* Returns the child that an event says the broker has started; 0: none. */
 static int64
 started_child(const Event *event)
 {
@@ -102,7 +139,7 @@ started_child(const Event *event)
 		event->type == EVENT_CHILD_SPAWNED ? event->started_child : 0;
 }
 
-/* ValueSource.new_execution_id: the next that the log names. */
+/* ValueSource.new_execution_id: the id of the next child that the log names. */
 static int64
 past_new_execution_id(void *arg)
 {
@@ -114,9 +151,7 @@ past_new_execution_id(void *arg)
 		int64		child;
 
 		CHECK_FOR_INTERRUPTS();
-		if (!store_get_event(replay->store, replay->execution_id,
-							 replay->places[i].event_id, &event))
-			elog(ERROR, "event " INT64_FORMAT " has vanished", replay->places[i].event_id);
+		replay_get_event(replay, replay->places[i].event_id, &event);
 		child = started_child(&event);
 		if (child != 0)
 			return child;
@@ -125,8 +160,8 @@ past_new_execution_id(void *arg)
 }
 
 /*
- * The event that is about to be recalled; false: it does not follow at once, as
- * what was decided on later than it was stored.
+ * Reads the event that is recalled next, if it follows the current event at once.
+ * Returns false otherwise, as for an event that was decided on later.
  */
 static bool
 next_event(Replay *replay, Event *event)
@@ -138,7 +173,7 @@ next_event(Replay *replay, Event *event)
 		store_get_event(replay->store, replay->execution_id, replay->places[i].event_id, event);
 }
 
-/* The playbook of the child that is about to be started; 0: there is none. */
+/* Returns the playbook of the child that is started next; 0: there is none. */
 static int64
 next_child_playbook(Replay *replay)
 {
@@ -151,7 +186,7 @@ next_child_playbook(Replay *replay)
 	child = started_child(&event);
 	if (child != 0)
 	{
-		/* its log may be in another partition */
+		/* the log of the child may be in another partition */
 		Store	   *store = store_open(InvalidOid);
 
 		if (store_start_event(store, child, &event))
@@ -162,8 +197,8 @@ next_child_playbook(Replay *replay)
 }
 
 /*
- * ValueSource.find_playbook.  The newest version may have been another one, or
- * none; the child, if it was started, knows.
+ * ValueSource.find_playbook: the version that was the newest then.  If the child
+ * was started, its log names the version.
  */
 static int64
 past_find_playbook(void *arg, const char *path, int version)
@@ -180,7 +215,7 @@ past_find_playbook(void *arg, const char *path, int version)
 	return catalog_find(path, version, before, &catalog_id) ? catalog_id : 0;
 }
 
-/* ValueSource.add_playbook: it has been added then. */
+/* ValueSource.add_playbook: adds nothing; the first decision has added it. */
 static int64
 past_add_playbook(void *arg, const char *content, const char *path, char **error)
 {
@@ -189,7 +224,10 @@ past_add_playbook(void *arg, const char *content, const char *path, char **error
 	return catalog_id != 0 ? catalog_id : catalog_look_up(content, path, error);
 }
 
-/* ValueSource.child_value: it was, if any, in the event that told of the child's end. */
+/*
+ * ValueSource.child_value: unknown here.  The event that told of the child's end
+ * already has the value as its result.
+ */
 static bool
 past_child_value(void *arg, int64 execution_id, const char *step_name, JsonbValue *value)
 {
@@ -197,8 +235,8 @@ past_child_value(void *arg, int64 execution_id, const char *step_name, JsonbValu
 }
 
 /*
- * ValueSource.has_children.  If there were none, what followed stands next; else
- * it came when the last of them was over.
+ * ValueSource.has_children.  Without running children the consequences follow the
+ * event at once; otherwise they followed the end of the last child.
  */
 static bool
 past_has_children(void *arg, int64 parent_event_id)
@@ -217,7 +255,10 @@ past_has_children(void *arg, int64 parent_event_id)
 	return any && !next_event(replay, &event);
 }
 
-/* ValueSource.allows_visit: settings may have changed; the log says what they were. */
+/*
+ * ValueSource.allows_visit: by the next event, because noetl.max_visits may have
+ * been another one then.
+ */
 static bool
 past_allows_visit(void *arg, int visit, int limit)
 {
@@ -230,7 +271,7 @@ past_allows_visit(void *arg, int visit, int limit)
 	return event.failure == NULL || strcmp(event.failure, VISITED_TOO_OFTEN) != 0;
 }
 
-/* ValueSource.allows_depth */
+/* ValueSource.allows_depth: by the next event, like allows_visit. */
 static bool
 past_allows_depth(void *arg, int depth)
 {
@@ -240,7 +281,7 @@ past_allows_depth(void *arg, int depth)
 		depth <= noetl_max_depth;
 }
 
-/* ValueSource.save: it has been saved then, or has failed. */
+/* ValueSource.save: saves nothing; the log says how the saves ended. */
 static bool
 past_save(void *arg, List *requests, SaveError *error)
 {
@@ -268,7 +309,7 @@ past_save(void *arg, List *requests, SaveError *error)
 	return true;
 }
 
-/* Is this the event that was emitted then? */
+/* Returns whether an event of the log is the one that is emitted again. */
 static bool
 is_recalled(const Event *emitted, const Event *logged)
 {
@@ -279,7 +320,10 @@ is_recalled(const Event *emitted, const Event *logged)
 		!logged->ignored;
 }
 
-/* BrokerState.recall */
+/*
+ * BrokerState.recall: returns the next event of the log that is like the emitted
+ * one.  Returns NULL and reports when there is none.
+ */
 static const Event *
 past_recall(void *arg, const Event *event)
 {
@@ -303,12 +347,13 @@ past_recall(void *arg, const Event *event)
 	return NULL;
 }
 
-/* See replay.h. */
+/* Makes the log, up to the current event, answer the broker's questions. */
 void
 past_init(Replay *replay, BrokerState *state)
 {
 	static const ValueSource source = {
 		.step_value = past_step_value,
+		.event_meta = past_event_meta,
 		.workload = past_workload,
 		.progress = past_progress,
 		.iteration_results = past_iteration_results,
@@ -317,8 +362,6 @@ past_init(Replay *replay, BrokerState *state)
 		.add_playbook = past_add_playbook,
 		.child_value = past_child_value,
 		.has_children = past_has_children,
-		.child_item = values_child_item,
-		.child_attempt = values_child_attempt,
 		.new_execution_id = past_new_execution_id,
 		.allows_visit = past_allows_visit,
 		.allows_depth = past_allows_depth,
@@ -326,6 +369,7 @@ past_init(Replay *replay, BrokerState *state)
 	};
 
 	state->values = source;
+	engine_set_constant_lookups(&state->values);
 	state->values.arg = replay;
 	state->recall = past_recall;
 	state->recall_arg = replay;

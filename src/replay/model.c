@@ -2,9 +2,9 @@
  * replay/model.c
  *		The rows of an execution in memory, as decisions make them.
  *
- * What event.c and store.c do with a decision in tables is done here to a
- * ModelRow, which is read back as the tables are: in the order of the index
- * and as a fresh copy for each evaluation.
+ * A decision changes ModelRows as it changes rows of tables (engine/evaluate.c).
+ * An evaluation reads them as it reads tables: in the order of the index, and as
+ * copies of its own.
  */
 #include "common/common.h"
 
@@ -14,14 +14,14 @@
 #include "utils/memutils.h"
 #include "utils/varlena.h"
 
-#include "replay/replay.h"
+#include "replay/internal.h"
 
 /* ---------------------------------------------------------------------------
  * The model as a whole
  * ---------------------------------------------------------------------------
  */
 
-/* For qsort_arg: steps in the order of the names in an index. */
+/* For qsort_arg: by the names of steps, in the order of an index. */
 static int
 compare_names(const void *a, const void *b, void *arg)
 {
@@ -32,7 +32,7 @@ compare_names(const void *a, const void *b, void *arg)
 	return varstr_cmp(left, strlen(left), right, strlen(right), DEFAULT_COLLATION_OID);
 }
 
-/* The place of each step where the tables' indexes sort by name. */
+/* Returns, for each step, the place of its name in the order of the indexes. */
 static int *
 rank_names(const Playbook *playbook)
 {
@@ -48,7 +48,7 @@ rank_names(const Playbook *playbook)
 	return rank;
 }
 
-/* A hash table in CurrentMemoryContext. */
+/* Creates a hash table in CurrentMemoryContext. */
 static HTAB *
 make_table(const char *name, Size keysize, Size entrysize)
 {
@@ -60,7 +60,7 @@ make_table(const char *name, Size keysize, Size entrysize)
 	return hash_create(name, 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
-/* An execution of which nothing is known yet, in CurrentMemoryContext. */
+/* Creates an empty model in CurrentMemoryContext. */
 Model *
 model_create(const Playbook *playbook)
 {
@@ -78,7 +78,7 @@ model_create(const Playbook *playbook)
 	return model;
 }
 
-/* A key without anything between its members. */
+/* Returns a key; the struct has no padding. */
 static ModelKey
 make_key(int step, int visit, int item)
 {
@@ -90,7 +90,7 @@ make_key(int step, int visit, int item)
 	return key;
 }
 
-/* See replay.h. */
+/* Returns the row of a run or an item, or NULL. */
 ModelRow *
 model_find(const Model *model, int step, int visit, int item)
 {
@@ -99,7 +99,7 @@ model_find(const Model *model, int step, int visit, int item)
 	return (ModelRow *) hash_search(model->rows, &key, HASH_FIND, NULL);
 }
 
-/* See replay.h. */
+/* Returns the leftover of a run or an item, or NULL. */
 ModelLeftover *
 model_find_leftover(const Model *model, int step, int visit, int item)
 {
@@ -108,30 +108,27 @@ model_find_leftover(const Model *model, int step, int visit, int item)
 	return (ModelLeftover *) hash_search(model->leftovers, &key, HASH_FIND, NULL);
 }
 
-/* See replay.h. */
+/* Returns a child whose end the log has not told yet, or NULL. */
 ModelChild *
 model_find_child(const Model *model, int64 execution_id)
 {
 	return (ModelChild *) hash_search(model->children, &execution_id, HASH_FIND, NULL);
 }
 
-/* See replay.h. */
+/* Forgets a child. */
 void
 model_remove_child(Model *model, int64 execution_id)
 {
 	(void) hash_search(model->children, &execution_id, HASH_REMOVE, NULL);
 }
 
-/* See replay.h. */
+/* Returns the row of a visit of a step in noetl.run, or NULL. */
 ModelRow *
-model_find_run(const Model *model, int step)
+model_find_run(const Model *model, int step, int visit)
 {
-	ListCell   *lc;
+	ModelRow   *row = model_find(model, step, visit, -1);
 
-	foreach(lc, model->runs)
-		if (((ModelRow *) lfirst(lc))->key.step == step)
-			return (ModelRow *) lfirst(lc);
-	return NULL;
+	return row == NULL || row->run.is_task ? NULL : row;
 }
 
 /* ---------------------------------------------------------------------------
@@ -139,7 +136,7 @@ model_find_run(const Model *model, int step)
  * ---------------------------------------------------------------------------
  */
 
-/* A run for one evaluation, which may change it as it likes. */
+/* Returns a copy of a run, which an evaluation may change. */
 static Run *
 copy_run(ModelRow *row)
 {
@@ -147,7 +144,8 @@ copy_run(ModelRow *row)
 
 	*run = row->run;
 	run->arrivals = list_copy(run->arrivals);
-	run->released_by = 0;		/* nobody reads it back */
+	run->lineage = NULL;
+	run->released_by = 0;		/* tables do not keep it */
 	run->child_execution_id = 0;
 	if (!run->is_task)
 		run->timeout = 0;
@@ -158,7 +156,7 @@ copy_run(ModelRow *row)
 	return run;
 }
 
-/* See replay.h. */
+/* Returns copies of the runs, in the order in which the tables give them. */
 List *
 model_load_runs(const Model *model)
 {
@@ -172,13 +170,12 @@ model_load_runs(const Model *model)
 	return runs;
 }
 
-/* See replay.h. */
+/* Returns a copy of the task of an item, or NULL. */
 Run *
-model_load_item(const Model *model, int step, int item)
+model_load_item(const Model *model, int step, int visit, int item)
 {
-	ModelRow   *iterator = model_find_run(model, step);
-	ModelRow   *row = iterator == NULL ? NULL :
-		model_find(model, step, iterator->key.visit, item);
+	ModelRow   *row = model_find_run(model, step, visit) == NULL ? NULL :
+		model_find(model, step, visit, item);
 
 	return row == NULL ? NULL : copy_run(row);
 }
@@ -188,7 +185,7 @@ model_load_item(const Model *model, int step, int item)
  * ---------------------------------------------------------------------------
  */
 
-/* A document that outlives the evaluation. */
+/* Copies a document, which then outlives the evaluation; NULL stays NULL. */
 static Jsonb *
 keep_jsonb(const Jsonb *jsonb)
 {
@@ -196,7 +193,7 @@ keep_jsonb(const Jsonb *jsonb)
 		(Jsonb *) DatumGetPointer(datumCopy(PointerGetDatum(jsonb), false, -1));
 }
 
-/* The list that the row of a step is in; the rows of items are in none. */
+/* Returns the list that the row of a step belongs to; NULL for the row of an item. */
 static List **
 list_of(Model *model, const ModelRow *row)
 {
@@ -205,7 +202,7 @@ list_of(Model *model, const ModelRow *row)
 	return row->run.is_task ? &model->tasks : &model->runs;
 }
 
-/* Into its list, where the index would show it. */
+/* Inserts a row into its list, in the order of the index. */
 static void
 list_row(Model *model, ModelRow *row)
 {
@@ -225,7 +222,7 @@ list_row(Model *model, ModelRow *row)
 	MemoryContextSwitchTo(old);
 }
 
-/* A new row for a run. */
+/* Creates the row of a run. */
 static ModelRow *
 add_row(Model *model, Run *run)
 {
@@ -251,7 +248,7 @@ add_row(Model *model, Run *run)
 	return row;
 }
 
-/* A row goes. */
+/* Deletes a row. */
 static void
 remove_row(Model *model, ModelRow *row)
 {
@@ -263,7 +260,7 @@ remove_row(Model *model, ModelRow *row)
 	(void) hash_search(model->rows, &row->key, HASH_REMOVE, NULL);
 }
 
-/* A task whose run has ended may still be in the hands of a worker. */
+/* Replaces the row of a run that has ended by a leftover: a worker may hold it. */
 static void
 leave_task(Model *model, ModelRow *row, bool revoked)
 {
@@ -275,9 +272,22 @@ leave_task(Model *model, ModelRow *row, bool revoked)
 	remove_row(model, row);
 }
 
-/* Keeps the arrivals that a waiting run did not have yet. */
+/* Copies a lineage, which then outlives the evaluation; NULL stays NULL. */
+static const int *
+keep_lineage(const Playbook *playbook, const int *lineage)
+{
+	int		   *copy;
+
+	if (lineage == NULL)
+		return NULL;
+	copy = palloc(sizeof(int) * playbook->ntracked);
+	memcpy(copy, lineage, sizeof(int) * playbook->ntracked);
+	return copy;
+}
+
+/* Copies the arrivals that the row of a waiting run does not have yet. */
 static void
-keep_arrivals(ModelRow *row, const Run *run)
+keep_arrivals(const Playbook *playbook, ModelRow *row, const Run *run)
 {
 	for (int i = list_length(row->run.arrivals); i < list_length(run->arrivals); i++)
 	{
@@ -286,11 +296,12 @@ keep_arrivals(ModelRow *row, const Run *run)
 		*arrival = *(Arrival *) list_nth(run->arrivals, i);
 		if (arrival->has_data)
 			json_from_jsonb(json_to_jsonb(&arrival->data), &arrival->data);
+		arrival->lineage = keep_lineage(playbook, arrival->lineage);
 		row->run.arrivals = lappend(row->run.arrivals, arrival);
 	}
 }
 
-/* Which iterator_started began an open run's work; 0: it is no iterator. */
+/* Returns the event_id of an iterator's iterator_started; 0: it is no iterator. */
 static int64
 context_since(const Jsonb *context)
 {
@@ -303,7 +314,7 @@ context_since(const Jsonb *context)
 	return json_get_int(&value, "since", &since) ? since : 0;
 }
 
-/* DECIDE_KEEP */
+/* DECIDE_KEEP: stores a run in noetl.run. */
 static void
 put_run(Model *model, const BrokerState *state, Run *run)
 {
@@ -320,7 +331,7 @@ put_run(Model *model, const BrokerState *state, Run *run)
 	row->run.deadline = run->deadline;
 	row->run.timeout = run->timeout;
 	row->run.context = keep_jsonb(run->context);
-	keep_arrivals(row, run);
+	keep_arrivals(model->playbook, row, run);
 	if (since != row->since)
 		memset(&row->progress, 0, sizeof(IterationProgress));
 	row->since = since;
@@ -328,7 +339,7 @@ put_run(Model *model, const BrokerState *state, Run *run)
 	MemoryContextSwitchTo(old);
 }
 
-/* DECIDE_ENQUEUE */
+/* DECIDE_ENQUEUE: stores a run in noetl.queue. */
 static void
 enqueue(Model *model, Run *run)
 {
@@ -343,7 +354,7 @@ enqueue(Model *model, Run *run)
 	MemoryContextSwitchTo(old);
 }
 
-/* DECIDE_ADD_ITEMS */
+/* DECIDE_ADD_ITEMS: stores the items of an iterator that start later. */
 static void
 add_items(ModelRow *row, const Decision *decision)
 {
@@ -361,7 +372,7 @@ add_items(ModelRow *row, const Decision *decision)
 	MemoryContextSwitchTo(old);
 }
 
-/* DECIDE_START_CHILD, DECIDE_ADOPT */
+/* DECIDE_START_CHILD, DECIDE_ADOPT: notes a child. */
 static void
 add_child(Model *model, const Run *run, const ChildStart *start)
 {
@@ -372,7 +383,7 @@ add_child(Model *model, const Run *run, const ChildStart *start)
 	child->parent_event_id = start->parent_event_id;
 }
 
-/* DECIDE_ABANDON: nothing that was begun for a run counts any more. */
+/* DECIDE_ABANDON: withdraws the children and items of an open run. */
 static void
 abandon(Model *model, ModelRow *open, const Decision *decision)
 {
@@ -389,7 +400,8 @@ abandon(Model *model, ModelRow *open, const Decision *decision)
 	hash_seq_init(&all, model->rows);
 	while ((row = (ModelRow *) hash_seq_search(&all)) != NULL)
 	{
-		if (row->key.item < 0 || row->key.step != open->key.step)
+		if (row->key.item < 0 || row->key.step != open->key.step ||
+			row->key.visit != open->key.visit)
 			continue;
 		if (decision->leave)
 			leave_task(model, row, decision->revoke);
@@ -398,7 +410,7 @@ abandon(Model *model, ModelRow *open, const Decision *decision)
 	}
 }
 
-/* DECIDE_FINISH */
+/* DECIDE_FINISH: ends the execution. */
 static void
 finish_execution(Model *model, const BrokerState *state, const Event *event,
 				 const Decision *decision)
@@ -413,13 +425,13 @@ finish_execution(Model *model, const BrokerState *state, const Event *event,
 	model->ended_at = event != NULL && event_type_is_terminal(event->type) ?
 		event->created_at : state->time;
 	MemoryContextSwitchTo(old);
-	/* what was withdrawn may have been leased in truth */
+	/* the log does not say which tasks were leased: all may be leftovers */
 	hash_seq_init(&all, model->rows);
 	while ((row = (ModelRow *) hash_seq_search(&all)) != NULL)
 		leave_task(model, row, decision->revoke);
 }
 
-/* See replay.h. */
+/* Applies a decision to the model. */
 void
 model_apply(Model *model, const BrokerState *state, const Event *event,
 			const Decision *decision, const Run *own)
@@ -462,7 +474,7 @@ model_apply(Model *model, const BrokerState *state, const Event *event,
 			row->run.available_at = run->available_at;
 			break;
 		case DECIDE_CLOSE:
-			/* at the end, what others had is left to finish_execution() */
+			/* at the end, finish_execution() sees to the tasks of other workers */
 			if (!state->finished || run == own || !run->stored)
 				remove_row(model, row);
 			break;
@@ -483,21 +495,25 @@ model_apply(Model *model, const BrokerState *state, const Event *event,
  * ---------------------------------------------------------------------------
  */
 
-/* A result may be the value of its step: the newest by time counts. */
+/*
+ * Notes where the value of a step is: that of the newest event counts, of a
+ * parallel step that of the visit with the highest number.
+ */
 static void
 note_value(Model *model, int step, const Event *event)
 {
 	ModelValue *value = &model->values[step];
 
 	if (!event_type_carries_value(event->type) || event->item_in_node_id ||
-		value->created_at >= event->created_at)
+		value->created_at >= event->created_at ||
+		(model->playbook->steps[step].parallel && Max(event->visit, 1) < value->visit))
 		return;
 	value->created_at = event->created_at;
 	value->event_id = event->event_id;
 	value->visit = Max(event->visit, 1);
 }
 
-/* The end of an item says how far its iterator has come. */
+/* Notes how far an iterator has come, which the end of each item says. */
 static void
 note_progress(Model *model, int step, const Event *event)
 {
@@ -505,12 +521,12 @@ note_progress(Model *model, int step, const Event *event)
 
 	if (!event->progress.found)
 		return;
-	row = model_find_run(model, step);
+	row = model_find_run(model, step, event->visit);
 	if (row != NULL && row->since != 0 && event->event_id > row->since)
 		row->progress = event->progress;
 }
 
-/* See replay.h. */
+/* Notes what an event says by itself, whatever is decided on it. */
 void
 model_note_event(Model *model, const Event *event)
 {

@@ -3,34 +3,33 @@
  *		The SQL functions verify() and rebuild(): an execution is decided again,
  *		event by event, from its log.
  *
- * Of the log, what clients and workers sent is decided on; what the broker
- * wrote must come out of that again, in the same order, and lends the decisions
- * its ids and times:
+ * Events that clients and workers sent are decided on.  Events that the broker
+ * emitted must be emitted again, in the same order.  An emitted event recalls its
+ * counterpart in the log and takes over its id and time:
  *
  *		execution_start ─ decide ─> step_started ≡ ┐
  *		step_started <───────────────── recalled ──┘
  *		action_completed ─ decide ─> step_completed ≡, step_started ≡ …
  *
- * An event that was stored while the broker was off was decided on later, so
- * what follows from it may stand far behind it.  And what the broker decided on
- * without an event of its own, the end of a child or the passing of time, is
- * known by the first event that followed from it.
+ * An event that was stored while the broker was off was decided on later, so the
+ * events that follow from it may be much later in the log.  The broker also decides
+ * on the end of a child and on the passing of time, which are no events: the first
+ * event that followed shows where that was.
  *
- * The log does not say who held a lease.  It says which events counted: the
- * sender of one is taken to have held the lease then.
+ * The log does not say which worker held a lease.  It says which events had an
+ * effect: the sender of such an event is assumed to have held the lease.
  */
 #include "common/common.h"
 
+#include "access/xact.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/tuplestore.h"
 
 #include "catalog/catalog.h"
-#include "engine/internal.h"
-#include "engine/in_flight.h"
 #include "engine/engine.h"
-#include "replay/replay.h"
+#include "replay/internal.h"
 #include "wakeup/wakeup.h"
 
 PG_FUNCTION_INFO_V1(noetl_verify);
@@ -41,7 +40,7 @@ PG_FUNCTION_INFO_V1(noetl_rebuild);
  * ---------------------------------------------------------------------------
  */
 
-/* How many ancestors an execution has, whether or not their rows are there. */
+/* Returns how many ancestors an execution has, also when their rows are missing. */
 static int
 count_ancestors(Store *store, int64 parent_id)
 {
@@ -63,7 +62,7 @@ count_ancestors(Store *store, int64 parent_id)
 	return depth;
 }
 
-/* On whose behalf an execution runs: its start says so. */
+/* Returns the role on whose behalf an execution runs, by its start. */
 static const char *
 started_by(const Event *start)
 {
@@ -76,13 +75,13 @@ started_by(const Event *start)
 	return start->started_by;
 }
 
-/* The row of noetl.execution, from the event that started it. */
+/* Creates the model of an execution from its execution_start. */
 static void
 begin_model(Replay *replay, const Event *start)
 {
 	Model	   *model = model_create(playbook_get(start->catalog_id));
 	Execution  *execution = &model->execution;
-	Store	   *others = store_open(InvalidOid);	/* another partition, perhaps */
+	Store	   *others = store_open(InvalidOid);	/* the partition may be another one */
 
 	replay->model = model;
 	model->started_at = start->created_at;
@@ -94,9 +93,15 @@ begin_model(Replay *replay, const Event *start)
 	execution->depth = count_ancestors(others, start->parent_execution_id);
 	execution->item = start->has_index ? start->current_index : -1;
 	execution->started_by = started_by(start);
-	execution->deadline = execution_deadline(start);
+	execution->deadline = engine_deadline(start);
 	if (!catalog_describe(start->catalog_id, &execution->path, &execution->version))
-		elog(ERROR, "playbook " INT64_FORMAT " has vanished", start->catalog_id);
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("playbook with catalog_id " INT64_FORMAT " does not exist",
+						start->catalog_id),
+				 errdetail("Execution " INT64_FORMAT " was started from it.",
+						   start->execution_id),
+				 errhint("Restore its row in noetl.catalog.")));
 	store_close(others);
 }
 
@@ -105,7 +110,7 @@ begin_model(Replay *replay, const Event *start)
  * ---------------------------------------------------------------------------
  */
 
-/* What every evaluation begins with. */
+/* Fills in the state that every evaluation begins with. */
 static void
 begin_evaluation(Replay *replay, BrokerState *state)
 {
@@ -122,7 +127,7 @@ begin_evaluation(Replay *replay, BrokerState *state)
 	past_init(replay, state);
 }
 
-/* The step an event is about; -1: none. */
+/* Returns the step that an event is about; -1: none. */
 static int
 event_step(const Replay *replay, const Event *event)
 {
@@ -132,8 +137,8 @@ event_step(const Replay *replay, const Event *event)
 }
 
 /*
- * The run an event is about, if a worker can have had it, with the lease that
- * the sender must have had.
+ * Returns the run that an event is about, or NULL.  A task gets the lease that the
+ * sender of the event must have had.
  */
 static Run *
 lend_lease(const Replay *replay, BrokerState *state, const Event *event)
@@ -143,7 +148,8 @@ lend_lease(const Replay *replay, BrokerState *state, const Event *event)
 	ListCell   *lc;
 
 	foreach(lc, state->runs)
-		if (own == NULL && ((Run *) lfirst(lc))->step == step)
+		if (own == NULL && ((Run *) lfirst(lc))->step == step &&
+			((Run *) lfirst(lc))->visit == event->visit)
 			own = (Run *) lfirst(lc);
 	if (own == NULL || !own->is_task)
 		return own;
@@ -157,11 +163,11 @@ lend_lease(const Replay *replay, BrokerState *state, const Event *event)
 	return own;
 }
 
-/* Did an execution that a worker has started become a child?  Its log says so. */
+/* Returns whether an execution that a worker has started became a child, by its log. */
 static bool
 was_adopted(const Replay *replay, const ChildStart *child)
 {
-	Store	   *store = store_open(InvalidOid);	/* another partition, perhaps */
+	Store	   *store = store_open(InvalidOid);	/* the partition may be another one */
 	LogPlace   *places;
 	int64		count;
 	bool		adopted = false;
@@ -181,7 +187,7 @@ was_adopted(const Replay *replay, const ChildStart *child)
 	return adopted;
 }
 
-/* Compares what was decided with the log, and does it. */
+/* Compares the decisions with the log and applies them to the model. */
 static void
 follow_decisions(Replay *replay, const BrokerState *state, const Event *event, const Run *own)
 {
@@ -210,13 +216,13 @@ follow_decisions(Replay *replay, const BrokerState *state, const Event *event, c
 	}
 }
 
-/* The first event of an execution. */
+/* Decides on the execution_start again. */
 static void
 decide_start(Replay *replay, BrokerState *state, const Event *event)
 {
 	Model	   *model = replay->model;
 	Jsonb	   *workload = NULL;
-	char	   *error = execution_render_workload(state, event, &workload);
+	char	   *error = engine_render_workload(state, event, &workload);
 
 	if (error != NULL)
 	{
@@ -228,7 +234,7 @@ decide_start(Replay *replay, BrokerState *state, const Event *event)
 	broker_decide(state, event);
 }
 
-/* An event of a client or a worker. */
+/* Decides again on an event of a client or a worker. */
 static void
 decide_again(Replay *replay, const Event *event)
 {
@@ -250,7 +256,7 @@ decide_again(Replay *replay, const Event *event)
 		state.runs = model_load_runs(replay->model);
 		if (event->item >= 0)
 			state.item = model_load_item(replay->model, event_step(replay, event),
-										 event->item);
+										 event->visit, event->item);
 		own = lend_lease(replay, &state, event);
 		broker_decide(&state, event);
 	}
@@ -258,7 +264,7 @@ decide_again(Replay *replay, const Event *event)
 		follow_decisions(replay, &state, event, own);
 }
 
-/* Was there anything to decide on? */
+/* Returns whether the broker decided on an event. */
 static bool
 was_decided(const Replay *replay, const Event *event)
 {
@@ -274,7 +280,7 @@ was_decided(const Replay *replay, const Event *event)
  * ---------------------------------------------------------------------------
  */
 
-/* Is it the first event about the end of a child?  Then *end is what was said. */
+/* Returns whether an event is the first that followed from the end of a child; fills in *end. */
 static bool
 tells_child_end(const Replay *replay, const ModelRow *row, const Event *event, ChildEnd *end)
 {
@@ -285,7 +291,8 @@ tells_child_end(const Replay *replay, const ModelRow *row, const Event *event, C
 		event->ended_child == 0 || event->parent_event_id != row->run.started_event_id)
 		return false;
 	child = model_find_child(replay->model, event->ended_child);
-	if (child == NULL || child->key.step != row->key.step)
+	if (child == NULL || child->key.step != row->key.step ||
+		child->key.visit != row->key.visit)
 		return false;
 	memset(end, 0, sizeof(ChildEnd));
 	end->execution_id = event->ended_child;
@@ -298,7 +305,10 @@ tells_child_end(const Replay *replay, const ModelRow *row, const Event *event, C
 	return true;
 }
 
-/* Is it what a run was waiting for that has done its own work? */
+/*
+ * Is an event the first that followed from the end of the last child that a run's
+ * worker has started?  Fills in *end.
+ */
 static bool
 tells_spawned_end(const Replay *replay, const ModelRow *row, const Event *event, ChildEnd *end)
 {
@@ -317,7 +327,7 @@ tells_spawned_end(const Replay *replay, const ModelRow *row, const Event *event,
 	return true;
 }
 
-/* Is it the first event about the time of an open run that has come? */
+/* Returns whether an event is the first that followed from the due time of a run. */
 static bool
 tells_run_due(const ModelRow *row, const Event *event)
 {
@@ -344,14 +354,14 @@ tells_run_due(const ModelRow *row, const Event *event)
 }
 
 /*
- * Decides again on what was said without an event, if this is the first event
- * that followed from it.  False: it is not.
+ * Decides again on the end of a child or on the passing of time, if an event is
+ * the first that followed from it.  Returns whether it is.
  */
 static bool
 decide_message(Replay *replay, const Event *event)
 {
 	int			step = event_step(replay, event);
-	ModelRow   *row = step < 0 ? NULL : model_find_run(replay->model, step);
+	ModelRow   *row = step < 0 ? NULL : model_find_run(replay->model, step, event->visit);
 	BrokerState state;
 	ChildEnd	end;
 	bool		child_ended;
@@ -378,7 +388,7 @@ decide_message(Replay *replay, const Event *event)
 		replay->children_over = false;
 	}
 	else
-		broker_run_due(&state, step);
+		broker_run_due(&state, step, row->key.visit);
 	if (replay->broken == NULL && !replay->places[replay->here].recalled)
 		replay_event_vain(replay, event, "nothing led to it");
 	if (replay->broken == NULL)
@@ -391,7 +401,22 @@ decide_message(Replay *replay, const Event *event)
  * ---------------------------------------------------------------------------
  */
 
-/* Without a start nothing is known; also not which playbook it is. */
+/*
+ * Reads an event of the list of places.  Raises when a user has deleted it since
+ * the list was made, which the execution lock does not prevent.
+ */
+void
+replay_get_event(const Replay *replay, int64 event_id, Event *event)
+{
+	if (!store_get_event(replay->store, replay->execution_id, event_id, event))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("event " INT64_FORMAT " of execution " INT64_FORMAT " has been deleted",
+						event_id, replay->execution_id),
+				 errhint("Retry when the event log is not being changed.")));
+}
+
+/* Creates the model; a log that does not begin with an execution_start is broken. */
 static void
 begin_log(Replay *replay, const Event *event)
 {
@@ -400,11 +425,11 @@ begin_log(Replay *replay, const Event *event)
 	else
 		replay_break(replay, "The log does not begin with an execution_start.",
 					 psprintf(INT64_FORMAT, event->event_id),
-					 meta_text("event_type", event_type_name(EVENT_EXECUTION_START)),
-					 meta_text("event_type", event->event_type));
+					 json_text_object("event_type", event_type_name(EVENT_EXECUTION_START)),
+					 json_text_object("event_type", event->event_type));
 }
 
-/* The model of an execution, by its log; stops where the log makes no sense. */
+/* Decides the whole log again; stops where the log cannot be followed. */
 static void
 walk_log(Replay *replay)
 {
@@ -423,8 +448,7 @@ walk_log(Replay *replay)
 			continue;
 		if (replay->here > 0)
 			MemoryContextSwitchTo(memory);
-		if (!store_get_event(replay->store, replay->execution_id, place->event_id, &event))
-			elog(ERROR, "event " INT64_FORMAT " has vanished", place->event_id);
+		replay_get_event(replay, place->event_id, &event);
 		if (replay->here == 0)
 		{
 			begin_log(replay, &event);
@@ -443,29 +467,12 @@ walk_log(Replay *replay)
 	MemoryContextDelete(memory);
 }
 
-/* A user's trigger may call us while decisions are half written, or due. */
-static bool
-is_being_decided(int64 execution_id)
-{
-	Registered	entry;
-
-	for (int place = 0; registered_get(place, &entry); place++)
-		if (entry.execution_id == execution_id)
-			return true;
-	return frame_of(execution_id) != NULL;
-}
-
-/* Locks an execution and decides everything in it again. */
+/* Locks an execution and decides its log again. */
 static void
 replay_execution(Replay *replay, int64 execution_id, Comparison *comparison)
 {
 	memset(replay, 0, sizeof(Replay));
-	execution_lock(execution_id);
-	if (is_being_decided(execution_id))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_IN_USE),
-				 errmsg("execution " INT64_FORMAT " is being decided on", execution_id),
-				 errhint("Call this function outside of triggers of noetl's tables.")));
+	engine_lock_for_replay(execution_id);
 	replay->store = store_open(InvalidOid);
 	replay->execution_id = execution_id;
 	replay->comparison = comparison;
@@ -478,24 +485,24 @@ replay_execution(Replay *replay, int64 execution_id, Comparison *comparison)
 	walk_log(replay);
 }
 
-/* The open run that a child was started for; NULL: nobody waits for it any more. */
+/* Returns the open run that waits for a child, or NULL. */
 static ModelRow *
 waiting_run(const Replay *replay, const ModelChild *child)
 {
-	ModelRow   *row = model_find_run(replay->model, child->key.step);
+	ModelRow   *row = model_find_run(replay->model, child->key.step, child->key.visit);
 
 	return row != NULL && row->run.state == RUN_OPEN &&
 		row->run.started_event_id == child->parent_event_id ? row : NULL;
 }
 
-/* Was a child started by a worker?  Then only the end of the last one counts. */
+/* Returns whether a worker started a child; of such children the end of the last counts. */
 static bool
 is_spawned(const Replay *replay, const ModelChild *child)
 {
 	return replay->model->playbook->steps[child->key.step].kind == STEP_ACTION;
 }
 
-/* For list_sort: in the order in which they were started. */
+/* For list_sort: in the order in which the children were started. */
 static int
 compare_children(const ListCell *a, const ListCell *b)
 {
@@ -505,7 +512,7 @@ compare_children(const ListCell *a, const ListCell *b)
 	return left < right ? -1 : left > right;
 }
 
-/* Children that somebody waits for. */
+/* Returns the children (ModelChild *) that an open run waits for. */
 static List *
 awaited_children(const Replay *replay)
 {
@@ -532,8 +539,8 @@ awaited_children(const Replay *replay)
 }
 
 /*
- * Children that are over without the log saying so: nobody could be told while
- * the row of their parent was missing.  Returns what is to be told (ChildEnd *).
+ * Reports children that are over although the log does not say so: their parent
+ * could not be told while its row was missing.  Returns what to tell it (ChildEnd *).
  */
 static List *
 unheard_children(Replay *replay)
@@ -548,23 +555,18 @@ unheard_children(Replay *replay)
 		const Step *step = &replay->model->playbook->steps[child->key.step];
 		ModelRow   *row = waiting_run(replay, child);
 		ChildEnd   *end = palloc(sizeof(ChildEnd));
-		Execution	execution;
-		const char *status;
-		const char *error;
-		Jsonb	   *result;
+		ExecutionEnd ended;
 		JsonBuilder builder;
 		JsonbValue	value;
 
-		if (row->settled ||
-			!store_get_end(replay->store, child->execution_id, &execution, &status, &result,
-						   &error))
+		if (row->settled || !store_get_end(replay->store, child->execution_id, &ended))
 			continue;
 		row->settled = is_spawned(replay, child);
-		child_message(&execution, status, result, error, 0, end);
+		engine_describe_end(&ended.execution, ended.status, ended.result, ended.error, 0, end);
 		ends = lappend(ends, end);
 		json_begin_object(&builder);
 		json_add_int(&builder, "child_execution_id", child->execution_id);
-		json_add_text(&builder, "status", status);
+		json_add_text(&builder, "status", ended.status);
 		json_end_object(&builder, &value);
 		comparison_report(replay->comparison, "event",
 						  node_key(replay->execution_id,
@@ -580,7 +582,7 @@ unheard_children(Replay *replay)
  * ---------------------------------------------------------------------------
  */
 
-/* Comparison.report: a row of the result set. */
+/* Comparison.report: puts a row into the result set. */
 static void
 return_difference(void *arg, const char *relation, const char *key,
 				  const Jsonb *expected, const Jsonb *found)
@@ -596,7 +598,7 @@ return_difference(void *arg, const char *relation, const char *key,
 	tuplestore_putvalues(info->setResult, info->setDesc, values, nulls);
 }
 
-/* noetl.verify(execution_id) */
+/* noetl.verify(execution_id): returns the differences and changes nothing. */
 Datum
 noetl_verify(PG_FUNCTION_ARGS)
 {
@@ -610,16 +612,16 @@ noetl_verify(PG_FUNCTION_ARGS)
 	replay_execution(&replay, execution_id, &comparison);
 	if (replay.broken == NULL)
 	{
-		store_compare(replay.store, replay.model, &comparison);
+		compare_tables(replay.store, replay.model, &comparison);
 		(void) unheard_children(&replay);
 	}
 	store_close(replay.store);
-	/* nothing was changed, and many executions may be looked at in one go */
-	execution_unlock(execution_id);
+	/* one statement may verify many executions; nothing was changed */
+	engine_unlock(execution_id);
 	return (Datum) 0;
 }
 
-/* noetl.rebuild(execution_id) */
+/* noetl.rebuild(execution_id): changes the rows and returns how many differed. */
 Datum
 noetl_rebuild(PG_FUNCTION_ARGS)
 {
@@ -631,7 +633,7 @@ noetl_rebuild(PG_FUNCTION_ARGS)
 
 	memset(&comparison, 0, sizeof(comparison));
 	replay_execution(&replay, execution_id, &comparison);
-	event_check_snapshot(replay.store, execution_id);
+	engine_check_snapshot(replay.store, execution_id);
 	if (replay.broken != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -641,12 +643,12 @@ noetl_rebuild(PG_FUNCTION_ARGS)
 				 errhint("Nothing was changed. Events may have been removed or altered, or a setting that decisions depend on, such as noetl.max_visits, may have been another one when they were written.")));
 	comparison.differences = 0;
 	comparison.repair = true;
-	store_compare(replay.store, replay.model, &comparison);
+	compare_tables(replay.store, replay.model, &comparison);
 	ends = unheard_children(&replay);
 	store_close(replay.store);
 	CommandCounterIncrement();
 	foreach(lc, ends)
-		(void) decide_child_end(execution_id, (ChildEnd *) lfirst(lc));
+		(void) engine_decide_child_end(execution_id, (ChildEnd *) lfirst(lc));
 	if (comparison.differences > 0)
 		wake_at_commit(NULL);
 	PG_RETURN_INT64(comparison.differences);

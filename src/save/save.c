@@ -59,7 +59,8 @@ flatten(const JsonbValue *save, JsonbValue *flat, SourceError *error)
 	if (save->type == jbvString)
 		storage = *save;
 	else if (!json_is_object(save))
-		return source_error(error, "a save must be a map", "Write: save: {storage: postgres, table: …, data: …}.");
+		return source_error(error, "a save must be a map",
+							"Write: save: {storage: postgres, table: …, data: …}.");
 	else if (!first_given(save, names, &storage))
 		json_null(&storage);
 	named = storage.type == jbvString;
@@ -69,7 +70,7 @@ flatten(const JsonbValue *save, JsonbValue *flat, SourceError *error)
 		named = first_given(&storage, inner, &name);
 	else if (storage.type != jbvNull)
 		return source_error(error, "the storage of a save must be a name or a map",
-							"It is event, postgres, duckdb or http.");
+							"Use event, postgres, duckdb or http.");
 	json_begin_object(&builder);
 	if (json_is_object(&storage))
 		add_members_without(&builder, &storage, inner);
@@ -195,7 +196,7 @@ find_type(const JsonbValue *settings, SaveTask *task, SourceError *error)
 	task->type = save_storage_type(name != NULL ? name : "event");
 	if (task->type == NULL)
 		return source_error(error, psprintf("unknown storage \"%s\"", name),
-							"It is event, postgres, duckdb or http.");
+							"Use event, postgres, duckdb or http.");
 	return true;
 }
 

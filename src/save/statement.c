@@ -416,7 +416,7 @@ read_mode(const JsonbValue *settings, SaveMode *mode, SourceError *error)
 	if (word == NULL || save_mode(word, strlen(word), mode))
 		return true;
 	return source_error(error, psprintf("unknown mode \"%s\"", word),
-						"It is append, insert, overwrite, update or upsert.");
+						"Use append, insert, overwrite, update or upsert.");
 }
 
 /* Appends the names of a text with commas to a list. */
@@ -530,7 +530,8 @@ read_rows(RowSave *save, const JsonbValue *data, SourceError *error)
 	while (json_next_element(&it, &element))
 	{
 		if (!json_is_object(&element) || JsonContainerSize(element.val.binary.data) == 0)
-			return source_error(error, psprintf("row %d of the data of the save is no map", save->nrows),
+			return source_error(error,
+								psprintf("row %d of the data of the save is no map", save->nrows),
 								"Write: data: [{column: value}, …].");
 		save->rows[save->nrows++] = element;
 		collect_columns(save, &element, &table);
@@ -545,7 +546,8 @@ static bool
 row_has(const RowSave *save, int row, const char *key)
 {
 	for (int i = 0; i < save->ncolumns; i++)
-		if ((key != NULL ? strcmp(save->columns[i], key) == 0 : !is_key_column(save, save->columns[i])) &&
+		if ((key != NULL ? strcmp(save->columns[i], key) == 0 :
+						   !is_key_column(save, save->columns[i])) &&
 			has_column(save, row, i))
 			return true;
 	return false;
@@ -637,7 +639,8 @@ save_statements(const JsonbValue *settings, const JsonbValue *data, bool duckdb,
 	if (json_get(settings, "statement", &statement) && statement.type != jbvNull)
 		return write_statement(settings, &statement, data, duckdb, sql, error);
 	if (table == NULL || table[0] == '\0')
-		return source_error(error, "the save names no table", "Write: table: name, or a statement.");
+		return source_error(error, "the save names no table",
+							"Write: table: name, or a statement.");
 	memset(&save, 0, sizeof(save));
 	save.duckdb = duckdb;
 	save.table = quote_table(table);

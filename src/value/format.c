@@ -117,7 +117,8 @@ format_group_digits(const char *digits, char separator, int group, int64 width)
 	int64		total;
 	int64		i;
 
-	if (strspn(digits, "0123456789") > 0 && strchr(digits, '.') == NULL && strchr(digits, 'e') && group == 3)
+	if (strspn(digits, "0123456789") > 0 && strchr(digits, '.') == NULL && strchr(digits, 'e') &&
+		group == 3)
 		whole = strcspn(digits, "e");
 	rest = digits + whole;
 	if (separator == 0)

@@ -16,7 +16,7 @@
  * Returns a jsonb container as a value, without looking into it. The value
  * points into the container, which must live as long.
  */
-Value
+static Value
 value_from_container(JsonbContainer *container, uint8 flags)
 {
 	Value		v = {VAL_LIST, flags};

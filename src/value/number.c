@@ -70,7 +70,7 @@ value_is_integer(const Value *value)
  * Returns the integer that a numeric without fraction is. Raises for one with
  * too many digits.
  */
-Value
+static Value
 number_from_numeric(Numeric n)
 {
 	Value		v = {VAL_BIGINT};
@@ -250,9 +250,9 @@ static Value
 big_operation(PGFunction function, const Value *a, const Value *b)
 {
 	CHECK_FOR_INTERRUPTS();
-	return number_from_numeric(DatumGetNumeric(DirectFunctionCall2(function,
-																   NumericGetDatum(number_to_numeric(a)),
-																   NumericGetDatum(number_to_numeric(b)))));
+	return number_from_numeric(
+		DatumGetNumeric(DirectFunctionCall2(function, NumericGetDatum(number_to_numeric(a)),
+											NumericGetDatum(number_to_numeric(b)))));
 }
 
 /* Returns whether an integer is negative. */
@@ -305,8 +305,10 @@ divide_exactly(const Value *a, const Value *b)
 {
 	Value		x = number_abs(a);
 	Value		y = number_abs(b);
-	char	   *text_a = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(number_to_numeric(&x))));
-	char	   *text_b = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(number_to_numeric(&y))));
+	char	   *text_a = DatumGetCString(
+		DirectFunctionCall1(numeric_out, NumericGetDatum(number_to_numeric(&x))));
+	char	   *text_b = DatumGetCString(
+		DirectFunctionCall1(numeric_out, NumericGetDatum(number_to_numeric(&y))));
 	int			shift = Max(0, (int) strlen(text_b) - (int) strlen(text_a) + 40);
 	Value		power = number_from_numeric(json_numeric(psprintf("1e%d", shift)));
 	Value		scaled = number_binary(OP_MUL, &x, &power);
@@ -628,7 +630,8 @@ number_round(const Value *value, int64 digits)
 	{
 		if (value->kind == VAL_BOOL)
 			return number_round(&(Value) {.kind = VAL_INT,.u.integer = value->u.boolean}, digits);
-		return digits < 0 ? round_integer(value, digits == PG_INT64_MIN ? PG_INT64_MAX : -digits) : *value;
+		return digits < 0 ? round_integer(value, digits == PG_INT64_MIN ? PG_INT64_MAX : -digits) :
+							*value;
 	}
 	d = value->u.real;
 	if (!isfinite(d) || digits > 323)

@@ -185,7 +185,9 @@ word_end(const Value *line, int pos)
 	while (pos < line->length)
 	{
 		int			used;
-		bool		is_space = unicode_is(utext_decode(line->u.string + pos, line->length - pos, &used), UC_SPACE);
+		bool		is_space = unicode_is(utext_decode(line->u.string + pos, line->length - pos,
+													   &used),
+										  UC_SPACE);
 
 		if (space && !is_space)
 			break;

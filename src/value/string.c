@@ -31,17 +31,6 @@ utext_from_cstring(const char *string)
 	return utext_make(string, strlen(string));
 }
 
-/* Returns a string value for a copy of the text. */
-Value
-utext_copy(const char *s, int length)
-{
-	char	   *copy = palloc(length + 1);
-
-	memcpy(copy, s, length);
-	copy[length] = '\0';
-	return utext_make(copy, length);
-}
-
 /*
  * Returns a string value for the contents of a buffer, which are not copied.
  */

@@ -293,7 +293,8 @@ pg_noreturn extern void value_fail(const char *fmt,...) pg_attribute_printf(1, 2
 pg_noreturn extern void value_fail_limit(const char *fmt,...) pg_attribute_printf(1, 2);
 
 /* Raises that a feature of Python or Jinja2 is not supported. */
-pg_noreturn extern void value_fail_refused(const char *hint, const char *fmt,...) pg_attribute_printf(2, 3);
+pg_noreturn extern void value_fail_refused(const char *hint, const char *fmt, ...)
+	pg_attribute_printf(2, 3);
 
 /* Raises that JSON has no form for the value. */
 pg_noreturn extern void value_fail_not_json(const Value *value);
@@ -374,7 +375,6 @@ extern Value number_abs(const Value *a);
 extern int	number_compare(const Value *a, const Value *b, bool *unordered);
 extern double number_to_double(const Value *value);
 extern Numeric number_to_numeric(const Value *value);
-extern Value number_from_numeric(Numeric n);
 extern Value number_from_double_trunc(double d);
 extern Value number_from_json(Numeric n);
 extern Value number_round(const Value *value, int64 digits);
@@ -391,7 +391,6 @@ extern uint32 number_hash(const Value *value);
  */
 extern Value utext_make(const char *s, int length);
 extern Value utext_from_cstring(const char *string);
-extern Value utext_copy(const char *s, int length);
 extern Value utext_from_buffer(StringInfo buf);
 extern int64 utext_chars(const char *s, int length);
 extern int	utext_offset(const char *s, int length, int64 chars);
@@ -443,7 +442,6 @@ extern char *value_clip_name(const char *name, int length);
  * ------------------------------------------------------------------------
  */
 extern Value value_from_json(const JsonbValue *json, uint8 flags);
-extern Value value_from_container(JsonbContainer *container, uint8 flags);
 extern bool value_from_json_text(const char *s, int length, Value *result);
 extern void value_to_json(Budget *budget, const Value *value, JsonbValue *result);
 extern void value_json_text(Budget *budget, StringInfo buf, const Value *value,

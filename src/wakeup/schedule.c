@@ -7,11 +7,11 @@
  *		worker <───────────────────────────────────┘
  *		  └─ does what is due, says when it will be needed again, and ends
  *
- * Nobody polls: whoever commits something that will be due compares it with what
- * the launcher knows, and wakes it if that is later.  A worker stays only while it
- * is needed often, so a database with nothing to do has no process, and can be
- * dropped.  Everything here needs shared_preload_libraries; without it (or with
- * noetl.timer off) the settings exist and have no effect.
+ * No process polls.  A session that commits something with a due time lowers the
+ * time in the slot of its database, and wakes the launcher if that was later.  A
+ * worker stays only while it is needed often, so a database with nothing to do has
+ * no process and can be dropped.  The schedule needs shared_preload_libraries;
+ * without it, or with noetl.timer off, the settings exist and have no effect.
  */
 #include "common/common.h"
 
@@ -24,9 +24,9 @@
 #include "utils/guc.h"
 #include "utils/varlena.h"
 
-#include "wakeup/internal.h"
+#include "wakeup/wakeup.h"
 
-/* The launcher is started again after this many seconds if it fails */
+/* The postmaster restarts a launcher that fails after this many seconds */
 #define LAUNCHER_RESTART	5
 
 TimerShared *timer_shared = NULL;
@@ -44,21 +44,21 @@ static shmem_request_hook_type next_request_hook = NULL;
  * ---------------------------------------------------------------------------
  */
 
-/* See timer_internal.h. */
+/* Returns when a worker must look into the database of a slot. */
 TimestampTz
 timer_due(TimerSlot *slot)
 {
 	return (TimestampTz) pg_atomic_read_u64(&slot->due);
 }
 
-/* See timer_internal.h. */
+/* Sets the time, earlier or later. */
 void
 timer_set_due(TimerSlot *slot, TimestampTz when)
 {
 	pg_atomic_write_u64(&slot->due, (uint64) when);
 }
 
-/* See timer_internal.h. */
+/* Moves the time forward; returns false when it is not earlier than it was. */
 bool
 timer_lower_due(TimerSlot *slot, TimestampTz when)
 {
@@ -70,7 +70,7 @@ timer_lower_due(TimerSlot *slot, TimestampTz when)
 	return false;
 }
 
-/* See timer_internal.h. */
+/* Returns the slot of a database, a new one if need be; NULL: all are in use. */
 TimerSlot *
 timer_slot(Oid database)
 {
@@ -92,7 +92,7 @@ timer_slot(Oid database)
 	return found;
 }
 
-/* See timer_internal.h. */
+/* Frees the slot of a database that has been dropped. */
 void
 timer_free_slot(TimerSlot *slot)
 {
@@ -101,7 +101,10 @@ timer_free_slot(TimerSlot *slot)
 	LWLockRelease(slots_lock);
 }
 
-/* See timer.h. */
+/*
+ * Lowers the time of this session's database, and wakes the launcher if that
+ * changed it.  Does nothing when the library was not preloaded.
+ */
 void
 timer_expect(TimestampTz when)
 {
@@ -124,7 +127,7 @@ timer_expect(TimestampTz when)
  * ---------------------------------------------------------------------------
  */
 
-/* Asks for shared memory. */
+/* shmem_request_hook: asks for shared memory. */
 static void
 request_memory(void)
 {
@@ -136,7 +139,7 @@ request_memory(void)
 	RequestNamedLWLockTranche("noetl_timer", 1);
 }
 
-/* Finds it, or sets it up. */
+/* shmem_startup_hook: finds the shared memory, or initialises it. */
 static void
 start_memory(void)
 {
@@ -156,7 +159,7 @@ start_memory(void)
 	LWLockRelease(AddinShmemInitLock);
 }
 
-/* A process that runs wherever the server can be written to. */
+/* Registers the launcher, which runs wherever the server can be written to. */
 static void
 register_launcher(void)
 {
@@ -173,7 +176,7 @@ register_launcher(void)
 	RegisterBackgroundWorker(&worker);
 }
 
-/* GucStringCheckHook: a list of names. */
+/* GucStringCheckHook: accepts a list of names. */
 static bool
 check_databases(char **value, void **extra, GucSource source)
 {
@@ -186,7 +189,7 @@ check_databases(char **value, void **extra, GucSource source)
 	return valid;
 }
 
-/* See timer.h. */
+/* Defines the settings; registers the launcher while the library is preloaded. */
 void
 timer_init(void)
 {

@@ -1,6 +1,6 @@
 /*
  * wakeup/wakeup.c
- *		Waking idle workers.
+ *		Idle workers are woken when a transaction commits work for them.
  */
 #include "common/common.h"
 
@@ -17,47 +17,46 @@
 #endif
 #include "utils/memutils.h"
 
-#include "wakeup/schedule.h"
 #include "wakeup/wakeup.h"
 
-/* In place of a type: whoever waits, for new timers */
+/* In place of the hash of a type: the tag that every waiter holds, for timers */
 #define TIMER_HASH				2
 
-/* Tasks of one type. */
+/* How many tasks of one type are ready. */
 typedef struct Noted
 {
-	uint32		type_hash;		/* 0: any; or TIMER_HASH */
+	uint32		type_hash;		/* 0: any type; or TIMER_HASH */
 	int			tasks;
 } Noted;
 
-/* What this transaction has made ready. */
+/* What this transaction has made ready; read when it commits. */
 static struct
 {
 	Noted	   *types;
 	int			capacity;
 	int			count;
-	TimestampTz timer;			/* the first that will be due; 0: none */
+	TimestampTz timer;			/* the earliest time that will be due; 0: none */
 	bool		callback;
 }			noted;
 
-/* Spreads wake-ups over the waiters. */
+/* Spreads wake-ups over the waiters: where to begin in the list of holders. */
 static uint32 wake_turn = 0;
 
-/* The tag waiters for a type hold. */
+/* Fills in the lock tag that waiters for a type hold. */
 static void
 waiter_tag(LOCKTAG *tag, uint32 type_hash)
 {
 	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, 0, type_hash, LOCK_CLASS_WAITERS);
 }
 
-/* Odd: 0 is the tag of those who take any type, and there is TIMER_HASH. */
+/* Returns the hash of a type.  It is odd: 0 and TIMER_HASH have other meanings. */
 static uint32
 type_hash(const char *type)
 {
 	return DatumGetUInt32(hash_any((const unsigned char *) type, strlen(type))) | 1;
 }
 
-/* The process behind a virtual transaction, or NULL. */
+/* Returns the process behind a virtual transaction, or NULL. */
 static PGPROC *
 waiter_process(const VirtualTransactionId *vxid)
 {
@@ -68,7 +67,7 @@ waiter_process(const VirtualTransactionId *vxid)
 #endif
 }
 
-/* Wakes up to "tasks" of those who hold a tag; returns how many. */
+/* Wakes up to "tasks" of the sessions that hold a tag; returns how many. */
 static int
 wake_holders(uint32 hash, int tasks)
 {
@@ -94,7 +93,10 @@ wake_holders(uint32 hash, int tasks)
 	return woken;
 }
 
-/* After commit the rows are visible: now somebody may look. */
+/*
+ * XactCallback: wakes waiters after commit, when they can see the rows, and
+ * forgets what was noted.
+ */
 static void
 wake_waiters(XactEvent event, void *arg)
 {
@@ -118,7 +120,7 @@ wake_waiters(XactEvent event, void *arg)
 	}
 }
 
-/* At the end of the transaction, what was noted will be read. */
+/* Registers the callback, once in a session. */
 static void
 ensure_callback(void)
 {
@@ -128,7 +130,7 @@ ensure_callback(void)
 	noted.callback = true;
 }
 
-/* The entry of a hash. */
+/* Returns the entry of a hash, a new one if need be. */
 static Noted *
 note(uint32 hash)
 {
@@ -156,7 +158,7 @@ note(uint32 hash)
 	return &noted.types[i];
 }
 
-/* See wake.h. */
+/* Wakes one waiter of any type at commit, because of a new due time. */
 void
 wake_for_timer(TimestampTz when)
 {
@@ -164,7 +166,7 @@ wake_for_timer(TimestampTz when)
 	wake_timer(when);
 }
 
-/* See wake.h. */
+/* Tells the timer process at commit of a time that will be due. */
 void
 wake_timer(TimestampTz when)
 {
@@ -173,17 +175,17 @@ wake_timer(TimestampTz when)
 		noted.timer = when;
 }
 
-/* See wake.h. */
+/* Wakes a waiter for a task of a type (NULL: of any type) at commit. */
 void
 wake_at_commit(const char *type)
 {
 	note(type == NULL ? 0 : type_hash(type))->tasks++;
-	/* said again it is sent once, and a savepoint may have taken the first back */
+	/* a repeated NOTIFY is sent once; rolling back a savepoint can undo the first */
 	if (noetl_notify)
 		Async_Notify("noetl_queue", "");
 }
 
-/* See wake.h. */
+/* Takes one wake_at_commit() back. */
 void
 wake_not_needed(const char *type)
 {
@@ -194,7 +196,7 @@ wake_not_needed(const char *type)
 			noted.types[i].tasks--;
 }
 
-/* Takes or gives back one of the tags. */
+/* Takes or releases the lock tag of a hash, for the session. */
 static void
 hold_tag(uint32 hash, bool waiting)
 {
@@ -207,7 +209,7 @@ hold_tag(uint32 hash, bool waiting)
 		(void) LockRelease(&tag, ShareLock, true);
 }
 
-/* See wake.h. */
+/* Enters this session into the waiters for the types, or takes it out. */
 void
 wake_set_waiting(int ntypes, char **types, bool waiting)
 {

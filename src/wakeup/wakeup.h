@@ -1,36 +1,42 @@
 /*
  * wakeup/wakeup.h
- *		Waking idle workers: no polling, no NOTIFY, no shared memory of our own.
+ *		Idle workers are woken without polling and without NOTIFY.
  *
- * A waiter holds a share lock on a well-known tag (one per task type, and one
- * for "any type").  Whoever commits new work asks the lock table who holds the
- * tag and sets one latch per task.  A worker that leases and leaves work
- * behind wakes the next one, so no task is forgotten when two commits hit the
- * same sleeper.
+ * A waiter holds a share lock on a well-known lock tag: one for each task type,
+ * and one for "any type".  A session that commits new work looks up the holders of
+ * the tag in the lock table and sets one latch for each task.  A worker that
+ * leases a task and leaves others behind wakes the next worker, so no task is
+ * forgotten when two commits wake the same waiter.
  */
 #ifndef NOETL_WAKEUP_WAKEUP_H
 #define NOETL_WAKEUP_WAKEUP_H
 
 #include "datatype/timestamp.h"
 
-/* A task of this type becomes ready when the transaction commits; NULL: some. */
+/*
+ * Wakes one waiter when the transaction commits, because a task of this type
+ * (NULL: of any type) becomes ready.
+ */
 extern void wake_at_commit(const char *type);
 
 /*
- * Something other than the end of a lease will be due then: one of those who
- * wait, of whatever type, looks when the transaction commits, lest all of them
- * sleep longer.
+ * Wakes one waiter of any type when the transaction commits, because something
+ * other than the end of a lease will be due at "when" and all waiters may sleep
+ * longer.
  */
 extern void wake_for_timer(TimestampTz when);
-/* The same for timers that are many: only the background process needs to know. */
+/*
+ * Tells only the timer process of a due time.  For times that are many, such as
+ * the ends of leases.
+ */
 extern void wake_timer(TimestampTz when);
 
-/* One of them was taken by this transaction itself. */
+/* Takes one wake_at_commit() back: this transaction has taken the task itself. */
 extern void wake_not_needed(const char *type);
 
 /*
  * Enters this session into the waiters for the types (none: any type), or takes
- * it out.  The session holds one lock tag per type meanwhile.
+ * it out.  A waiting session holds one lock tag for each type.
  */
 extern void wake_set_waiting(int ntypes, char **types, bool waiting);
 

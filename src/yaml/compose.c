@@ -98,14 +98,18 @@ libyaml_hint(ParseState *state, const char *problem, int line, int context_line)
 		const char *problem;
 		char	   *hint;
 	}			hints[] = {
-		{"mapping values are not allowed", "Quote a value that contains \": \", and check the indentation."},
-		{"cannot start any token", "Indent with spaces, not tabs, and quote a value that begins with a special character."},
+		{"mapping values are not allowed",
+		 "Quote a value that contains \": \", and check the indentation."},
+		{"cannot start any token",
+		 "Indent with spaces, not tabs, and quote a value that begins with a special character."},
 		{"did not find expected key", "Check the indentation and the quotes."},
 		{"did not find expected '-' indicator", "Check the indentation."},
 		{"could not find expected ':'", "Check the indentation and the quotes."},
 		{"found unexpected end of stream", "Close the quote."},
-		{"control characters are not allowed", "Remove the character, or write it as an escape in double quotes."},
-		{"found invalid Unicode character escape code", "Write characters outside the basic plane as \\U and eight digits."},
+		{"control characters are not allowed",
+		 "Remove the character, or write it as an escape in double quotes."},
+		{"found invalid Unicode character escape code",
+		 "Write characters outside the basic plane as \\U and eight digits."},
 	};
 
 	if (line > 0 && (yaml_line_has_bare_template(state->text, state->length, line) ||

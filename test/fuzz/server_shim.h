@@ -1,6 +1,6 @@
 /*
  * server_shim.h
- *		See server_shim.c.
+ *		The stand-in for the server that the YAML reader is fuzzed with.
  */
 #ifndef SERVER_SHIM_H
 #define SERVER_SHIM_H

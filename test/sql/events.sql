@@ -133,3 +133,25 @@ SELECT noetl.cancel(:x);
 REVOKE ALL ON noetl.event FROM noetl_clerk;
 DROP ROLE noetl_clerk;
 DROP TABLE invoice;
+
+-- An execution that is deleted while one of its events waits for its decision.
+SET noetl.broker = off;
+SELECT noetl.execute('events/insert') AS x \gset
+DELETE FROM noetl.execution WHERE execution_id = :x;
+SET noetl.broker = on;
+CREATE FUNCTION pg_temp.catch_up(id bigint) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    hint text;
+BEGIN
+    RETURN noetl.enqueue_next(id);
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS hint = PG_EXCEPTION_HINT;
+    RETURN replace(concat_ws(' | ', SQLSTATE, SQLERRM, hint), id::text, 'X');
+END $$;
+SELECT pg_temp.catch_up(:x);
+BEGIN;
+SELECT noetl.rebuild(:x) > 0 AS restored;
+SELECT pg_temp.catch_up(:x);
+ROLLBACK;
+DELETE FROM noetl.event WHERE execution_id = :x;
+SELECT pg_temp.catch_up(:x);

@@ -154,6 +154,20 @@ SELECT step_id, step_name, step_type, description, raw_config ->> 'name' AS name
 SELECT task_id, task_name, task_type, raw_config FROM noetl.workbook WHERE execution_id = 17;
 SELECT from_step, to_step, condition, with_params FROM noetl.transition WHERE execution_id = 17;
 
+-- The right to read a view is enough; without the digest of the catalog row the
+-- functions behind the views say nothing.
+CREATE ROLE playbook_test_reader;
+GRANT USAGE ON SCHEMA noetl TO playbook_test_reader;
+GRANT SELECT ON noetl.workflow, noetl.workbook, noetl.transition TO playbook_test_reader;
+SET LOCAL ROLE playbook_test_reader;
+SELECT (SELECT count(*) FROM noetl.workflow WHERE execution_id = 17) AS steps,
+       (SELECT count(*) FROM noetl.workbook WHERE execution_id = 17) AS tasks,
+       (SELECT count(*) FROM noetl.transition WHERE execution_id = 17) AS transitions;
+SELECT (SELECT count(*) FROM noetl.playbook_steps(:views, '')) AS steps,
+       (SELECT count(*) FROM noetl.playbook_tasks(:views, '')) AS tasks,
+       (SELECT count(*) FROM noetl.playbook_transitions(:views, '')) AS transitions;
+RESET ROLE;
+
 -- A registered playbook stays as it is, and while an execution refers to it.
 SAVEPOINT before;
 UPDATE noetl.catalog SET content = 'x' WHERE catalog_id = :views;

@@ -1,0 +1,446 @@
+/*
+ * engine/evaluate.c
+ *		A decision is made on one event, on the end of a child or on the passing
+ *		of time, and is written.
+ *
+ *		state of the execution ── broker_decide ──> list of decisions ──> tables
+ */
+#include "common/common.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "utils/timestamp.h"
+
+#include "broker/broker.h"
+#include "catalog/catalog.h"
+#include "engine/internal.h"
+#include "wakeup/wakeup.h"
+
+/* ---------------------------------------------------------------------------
+ * Decisions are written
+ * ---------------------------------------------------------------------------
+ */
+
+/* The event of the broker's own that is being stored, or NULL. */
+static const Event *own_event = NULL;
+
+/*
+ * Returns whether the row of a trigger is the event that write_own_event() is storing.  The row
+ * of another event can be one that a user's trigger inserts meanwhile.
+ */
+bool
+is_own_event(TupleTableSlot *slot)
+{
+	return own_event != NULL &&
+		DatumGetInt64(slot_column(slot, EVENT_COL_EXECUTION_ID)) == own_event->execution_id &&
+		DatumGetInt64(slot_column(slot, EVENT_COL_EVENT_ID)) == own_event->event_id;
+}
+
+/* Stores an event that the broker emits; the triggers leave it as it is. */
+void
+write_own_event(Store *store, const Event *event)
+{
+	const Event *outer = own_event;
+
+	own_event = event;
+	PG_TRY();
+	{
+		store_insert_event(store, event);
+	}
+	PG_FINALLY();
+	{
+		own_event = outer;
+	}
+	PG_END_TRY();
+}
+
+/* Returns the name of the step that a decision is about. */
+static const char *
+step_name(const BrokerState *state, const Decision *decision)
+{
+	return state->playbook->steps[decision->run->step].name;
+}
+
+/* Returns the type of the workers that may take a task. */
+static const char *
+task_type(const BrokerState *state, const Run *run)
+{
+	return run->type != NULL ? run->type : state->playbook->steps[run->step].type;
+}
+
+/* Withdraws what was begun for an open run that ends before its work is done. */
+static void
+abandon_run(Store *store, const BrokerState *state, const Decision *decision)
+{
+	const char *name = step_name(state, decision);
+
+	if (state->playbook->steps[decision->run->step].kind == STEP_ITERATOR)
+	{
+		store_delete_items(store, state->execution_id, name, decision->run->visit);
+		store_abandon_items(store, state->execution_id, name, decision->run->visit,
+							decision->leave, decision->revoke);
+	}
+	child_cancel_all(store, state->execution_id, decision->run->started_event_id);
+}
+
+/* Writes one decision; returns the number of tasks that it enqueues. */
+static int
+write_decision(Store *store, BrokerState *state, const Event *event,
+			   const Decision *decision)
+{
+	int			enqueued = 0;
+
+	switch (decision->kind)
+	{
+		case DECIDE_EMIT:
+			write_own_event(store, decision->event);
+			break;
+		case DECIDE_KEEP:
+			store_put_run(store, state->execution_id, decision->run,
+						  state->playbook, state->now);
+			if (run_due_at(decision->run) != 0)
+				wake_for_timer(run_due_at(decision->run));
+			break;
+		case DECIDE_ABANDON:
+			abandon_run(store, state, decision);
+			break;
+		case DECIDE_ADD_ITEMS:
+			store_add_items(store, state->execution_id, step_name(state, decision),
+							decision->run->visit, decision->first_item, decision->nitems,
+							decision->items);
+			break;
+		case DECIDE_TAKE_ITEM:
+			store_delete_item(store, state->execution_id, step_name(state, decision),
+							  decision->run->visit, decision->first_item);
+			break;
+		case DECIDE_START_CHILD:
+			enqueued = child_start(state, decision->child);
+			break;
+		case DECIDE_ADOPT:
+			child_adopt(state, decision->child);
+			break;
+		case DECIDE_FORGET:
+			store_delete_run(store, decision->run);
+			break;
+		case DECIDE_ENQUEUE:
+			store_enqueue(store, state, decision->run);
+			wake_at_commit(task_type(state, decision->run));
+			enqueued = 1;
+			break;
+		case DECIDE_LEASE:
+			store_lease_task(store, decision->run,
+							 decision->run->worker_id == NULL ? 0 :
+							 event->created_at + ENGINE_DEFAULT_LEASE_US);
+			wake_timer(event->created_at + ENGINE_DEFAULT_LEASE_US);
+			if (decision->run->deadline != 0)
+				wake_timer(decision->run->deadline);
+			break;
+		case DECIDE_RETRY:
+			store_retry_task(store, decision->run);
+			if (decision->run->state == RUN_RETRY)
+				wake_timer(decision->run->available_at);
+			wake_at_commit(task_type(state, decision->run));
+			break;
+		case DECIDE_CLOSE:
+			store_close_task(store, decision->run);
+			break;
+		case DECIDE_REVOKE:
+			store_revoke_task(store, decision->run);
+			break;
+		case DECIDE_FINISH:
+			store_finish_execution(store, state->execution_id, decision->status,
+								   decision->error, decision->result,
+								   event != NULL && event_type_is_terminal(event->type) ?
+								   event->created_at : state->time);
+			break;
+		case DECIDE_IGNORE:
+			store_annotate_event(store, state->execution_id, event->event_id,
+								 json_text_object("ignored", decision->reason));
+			break;
+		case DECIDE_LOCATE:
+			store_locate_event(store, state->execution_id, event->event_id,
+							   &state->playbook->steps[decision->run->step],
+							   decision->run);
+			break;
+		case DECIDE_ANNOTATE:
+			store_annotate_event(store, state->execution_id, event->event_id,
+								 decision->meta);
+			break;
+	}
+	return enqueued;
+}
+
+/* Returns the decision that ends the execution, or NULL. */
+static const Decision *
+end_of_execution(const BrokerState *state)
+{
+	ListCell   *lc;
+
+	foreach(lc, state->decisions)
+	{
+		const Decision *decision = (Decision *) lfirst(lc);
+
+		if (decision->kind == DECIDE_FINISH)
+			return decision;
+	}
+	return NULL;
+}
+
+/*
+ * Marks a pending event that would end an execution which an earlier event ends.
+ * A client sent it while the broker was off, or a save has caused it.
+ */
+static void
+ignore_pending_end(Store *store, int64 execution_id)
+{
+	int64		event_id = store_pending_end(store, execution_id);
+
+	if (event_id != 0)
+		store_annotate_event(store, execution_id, event_id,
+							 json_text_object("ignored", "the execution is over"));
+}
+
+/*
+ * Writes all decisions of an evaluation, in their order, and does what came up
+ * while they were written.  Returns the number of tasks that are enqueued.
+ */
+static int
+write_decisions(Store *store, BrokerState *state, const Execution *execution,
+				const Event *event)
+{
+	const ValueContext *values = (ValueContext *) state->values.arg;
+	const Decision *end;
+	EvaluationFrame frame;
+	ListCell   *lc;
+
+	if (state->finished && (values->catching_up || values->interrupted))
+		ignore_pending_end(store, state->execution_id);
+	frame_push(&frame, state);
+	frame.interrupted = values->interrupted;
+	frame.child_ends = values->child_ends;
+	PG_TRY();
+	{
+		foreach(lc, state->decisions)
+		{
+			Decision   *decision = (Decision *) lfirst(lc);
+
+			CHECK_FOR_INTERRUPTS();
+			frame.enqueued += write_decision(store, state, event, decision);
+		}
+	}
+	PG_FINALLY();
+	{
+		frame_pop(&frame);
+	}
+	PG_END_TRY();
+	frame.enqueued += frame_settle(store, &frame);
+	end = end_of_execution(state);
+	if (end != NULL && execution->parent_execution_id != 0)
+		frame.enqueued += child_tell_parent(execution, end, state->time);
+	return frame.enqueued;
+}
+
+/*
+ * ValueSource.save: executes the saves of a task.  What the statements do to the
+ * execution that is decided on is noted, and decided on when its decisions are
+ * written.  Returns false and sets *error when a save fails.
+ */
+bool
+evaluate_save(void *arg, List *requests, struct SaveError *error)
+{
+	ValueContext *values = (ValueContext *) arg;
+	BrokerState *state = values->state;
+	uint64		prepared = prepared_events;
+	EvaluationFrame frame;
+	volatile bool saved = false;
+	int64		last_event_id;
+	TimestampTz last_time;
+	bool		own;
+
+	/* rows that the store keeps back must not be part of the subtransaction */
+	store_write_deferred(values->store);
+	frame_push(&frame, state);
+	PG_TRY();
+	{
+		saved = save_execute(requests, state->started_by, error);
+	}
+	PG_FINALLY();
+	{
+		frame_pop(&frame);
+	}
+	PG_END_TRY();
+	if (!saved)
+		return false;
+	values->interrupted = values->interrupted || frame.interrupted;
+	values->child_ends = list_concat(values->child_ends, frame.child_ends);
+	/* events that are emitted from now on follow those that the statements inserted */
+	if (prepared != prepared_events &&
+		store_last_event(values->store, state->execution_id, 0, &last_event_id,
+						 &last_time, &own))
+	{
+		state->time = Max(state->time, last_time);
+		state->last_event_id = Max(state->last_event_id, last_event_id);
+	}
+	return true;
+}
+
+/* ---------------------------------------------------------------------------
+ * Decisions are made
+ * ---------------------------------------------------------------------------
+ */
+
+/*
+ * Deletes the task of an execution that is over when its worker reports.  The
+ * task was in flight at the end; the report is stored as ignored.
+ */
+static void
+drop_late_task(Store *store, const Event *event)
+{
+	TaskQuery	query = {event->node_name, event->visit, event->item, event->worker_id};
+	QueueRow	row;
+
+	if ((event->type == EVENT_ACTION_COMPLETED || event->type == EVENT_ACTION_ERROR) &&
+		event->node_name != NULL &&
+		store_find_task(store, event->execution_id, &query, &row) &&
+		(event->worker_id == NULL || row.worker_id == NULL ||
+		 strcmp(event->worker_id, row.worker_id) == 0))
+		(void) store_delete_task(store, row.queue_id);
+}
+
+/*
+ * Fills in the state that every evaluation begins with.  newest: no event of the
+ * execution is newer than the one that is decided on.
+ */
+static void
+begin_evaluation(BrokerState *state, ValueContext *values, Store *store,
+				 const Execution *execution, bool newest)
+{
+	bool		own;
+
+	memset(state, 0, sizeof(BrokerState));
+	state->playbook = playbook_get(execution->catalog_id);
+	state->execution_id = execution->execution_id;
+	state->parent_execution_id = execution->parent_execution_id;
+	state->path = execution->path;
+	state->version = execution->version;
+	state->depth = execution->depth;
+	state->started_by = execution->started_by;
+	state->jitter = retry_jitter();
+	values_init(values, store, state, !newest);
+	state->values = values->source;
+	if (!newest)
+	{
+		(void) store_last_event(store, execution->execution_id, 0, &state->last_event_id,
+								&state->time, &own);
+		state->time = Max(state->time, GetCurrentTimestamp());
+	}
+}
+
+/* Decides on a stored event; returns the number of tasks that are enqueued. */
+int
+evaluate_event(Store *store, const Event *event, bool newest)
+{
+	BrokerState state;
+	Execution	execution;
+	ValueContext values;
+	char	   *error = NULL;
+
+	if (!event_type_is_decided(event->type))
+		return 0;
+	execution_get(store, event->execution_id, &execution);
+	if (!execution.running)
+	{
+		if (event->type != EVENT_EXECUTION_START && !event->ignored)
+			store_annotate_event(store, event->execution_id, event->event_id,
+								 json_text_object("ignored", "the execution is over"));
+		drop_late_task(store, event);
+		return 0;
+	}
+	if (event->ignored)
+		return 0;
+
+	begin_evaluation(&state, &values, store, &execution, newest);
+	if (event->type == EVENT_EXECUTION_START)
+		error = execution_make_workload(store, &state, event);
+	else
+	{
+		state.runs = store_load_runs(store, event->execution_id, state.playbook,
+									 event->node_name);
+		if (event->node_name != NULL && event->item >= 0)
+			state.item = store_load_item(store, event->execution_id, state.playbook,
+										 event->node_name, event->visit, event->item);
+	}
+	if (error != NULL)
+		broker_refuse(&state, event, error);
+	else
+		broker_decide(&state, event);
+	return write_decisions(store, &state, &execution, event);
+}
+
+/*
+ * Fills in the state of an execution that is decided on without an event of its
+ * own; takes its lock.  Returns false when the execution is over.
+ */
+static bool
+begin_without_event(BrokerState *state, ValueContext *values, Store *store,
+					int64 execution_id, Execution *execution)
+{
+	engine_lock(execution_id);
+	if (!store_get_execution(store, execution_id, execution) || !execution->running)
+		return false;
+	if (store_any_pending(store, execution_id))
+	{
+		(void) evaluate_pending(store, execution_id);
+		CommandCounterIncrement();
+		if (!store_get_execution(store, execution_id, execution) || !execution->running)
+			return false;
+	}
+	engine_check_snapshot(store, execution_id);
+	begin_evaluation(state, values, store, execution, false);
+	state->now = state->time + 1;	/* the time of the first event that is emitted */
+	state->runs = store_load_runs(store, execution_id, state->playbook, NULL);
+	return true;
+}
+
+/* Decides, for the parent execution, on the end of a child. */
+int
+engine_decide_child_end(int64 execution_id, const ChildEnd *end)
+{
+	Store	   *store = store_open(InvalidOid);
+	BrokerState state;
+	Execution	execution;
+	ValueContext values;
+	int			enqueued = 0;
+
+	if (begin_without_event(&state, &values, store, execution_id, &execution))
+	{
+		state.time = Max(state.time, end->time);
+		state.now = state.time + 1;
+		broker_child_ended(&state, end);
+		enqueued = write_decisions(store, &state, &execution, NULL);
+	}
+	store_close(store);
+	return enqueued;
+}
+
+/* Decides on the time of an open run that has come. */
+int
+evaluate_run_due(int64 execution_id, const char *step_name, int visit)
+{
+	Store	   *store = store_open(InvalidOid);
+	BrokerState state;
+	Execution	execution;
+	ValueContext values;
+	int			step;
+	int			enqueued = 0;
+
+	if (begin_without_event(&state, &values, store, execution_id, &execution))
+	{
+		step = playbook_find_step(state.playbook, step_name, strlen(step_name));
+		if (step >= 0)
+			broker_run_due(&state, step, visit);
+		enqueued = write_decisions(store, &state, &execution, NULL);
+	}
+	store_close(store);
+	return enqueued;
+}

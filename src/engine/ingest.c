@@ -1,0 +1,81 @@
+/*
+ * engine/ingest.c
+ *		Events made inside the server, and what follows the storing of any event.
+ */
+#include "common/common.h"
+
+#include "utils/builtins.h"
+
+#include "engine/in_flight.h"
+#include "engine/internal.h"
+
+/*
+ * Decides on an event that has been stored, or notes it in noetl.pending: when
+ * the broker is off, or when decisions on the execution are being written.
+ */
+void
+event_stored(Store *store, const Event *event, uint64 number)
+{
+	EvaluationFrame *frame = frame_find_writing(event->execution_id);
+
+	if (event->type == EVENT_EXECUTION_START)
+		execution_insert(store, event, NULL);
+	if (noetl_broker && frame == NULL)
+		(void) evaluate_event(store, event, number == prepared_events);
+	else if (event_type_is_decided(event->type) &&
+			 !(event_type_is_terminal(event->type) && event->ignored))
+	{
+		store_insert_pending(store, event);
+		if (noetl_broker)
+			frame->interrupted = true;
+	}
+}
+
+/*
+ * Decides on the rows in flight that are stored.  A row that is neither stored
+ * nor can arrive any more was suppressed by a user's trigger, and is forgotten.
+ */
+void
+settle_rows_in_flight(void)
+{
+	RowInFlight row;
+	int			place = 0;
+
+	while (in_flight_get(place, &row))
+	{
+		Store	   *store = store_open(InvalidOid);
+		Event		event;
+		bool		stored = store_get_event(store, row.execution_id, row.event_id, &event);
+
+		if (stored || !in_flight_may_arrive(&row))
+		{
+			in_flight_remove(place);
+			if (stored)
+				event_stored(store, &event, row.number);
+			place = 0;
+		}
+		else
+			place++;
+		store_close(store);
+	}
+}
+
+/* Prepares an event, stores it and decides on it; false: it is stored already. */
+bool
+engine_ingest(Store *store, Event *event)
+{
+	uint64		number;
+
+	if (!prepare_event(store, event, event->result != NULL))
+		return false;
+	number = prepared_events;
+	if (event->meta == NULL)
+		event->meta = event->annotation;
+	else if (event->annotation != NULL)
+		event->meta = DatumGetJsonbP(DirectFunctionCall2(jsonb_concat,
+														 PointerGetDatum(event->meta),
+														 PointerGetDatum(event->annotation)));
+	write_own_event(store, event);
+	event_stored(store, event, number);
+	return true;
+}
