@@ -114,8 +114,8 @@ append_head(StringInfo out, int64 execution_id)
 						   "<meta http-equiv=\"Content-Security-Policy\""
 						   " content=\"default-src 'none'; style-src 'unsafe-inline'\">\n<title>");
 	html_append(out, graph_value(0, 1));
-	appendStringInfo(out, " \xc2\xb7 " INT64_FORMAT "</title>\n<style>\n%s</style>\n"
-					 "</head>\n<body>\n<h1>", execution_id, report_style);
+	appendStringInfo(out, " \xc2\xb7 " INT64_FORMAT "</title>\n", execution_id);
+	appendStringInfo(out, "<style>\n%s</style>\n</head>\n<body>\n<h1>", report_style);
 	html_append(out, graph_value(0, 1));
 	appendStringInfoChar(out, ' ');
 	append_tag(out, graph_value(0, 3));
@@ -290,9 +290,12 @@ append_timeline(StringInfo out, int64 execution_id)
 static void
 append_events(StringInfo out, int64 execution_id)
 {
-	graph_query("SELECT " TIME("e.created_at") ", e.event_type, e.node_name, e.status, e.worker_id,"
-				" left(e.error, 4000), e.current_index, " VALUE("e.context") ", " VALUE("e.result") ","
-				" " VALUE("e.meta") " FROM noetl.event AS e"
+	graph_query("SELECT " TIME("e.created_at") ", e.event_type, e.node_name, e.status,"
+				" e.worker_id, left(e.error, 4000), e.current_index,"
+				" " VALUE("e.context") ","
+				" " VALUE("e.result") ","
+				" " VALUE("e.meta")
+				" FROM noetl.event AS e"
 				" WHERE e.execution_id = $1 ORDER BY e.event_id LIMIT " MAX_ROWS, execution_id);
 	appendStringInfoString(out, "<h2>Events</h2>\n");
 	for (uint64 row = 0; row < SPI_processed; row++)
