@@ -101,7 +101,8 @@ static void
 append_limit_note(StringInfo out)
 {
 	if (SPI_processed >= strtoul(MAX_ROWS, NULL, 10))
-		appendStringInfoString(out, "<p class=\"note\">Only the first " MAX_ROWS " are shown.</p>\n");
+		appendStringInfoString(out, "<p class=\"note\">Only the first " MAX_ROWS
+							   " are shown.</p>\n");
 }
 
 /* Appends the beginning of the page; the row of the execution is in SPI_tuptable. */

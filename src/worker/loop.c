@@ -343,6 +343,7 @@ run_worker(void)
 		return 1;
 	}
 	db_set_types(types);
+	db_announce();
 	log_line(LOG_NORMAL, "worker %s executes %s", options.name, types);
 	free(types);
 	while (step == STEP_AGAIN && !gave_up && !stopping())

@@ -130,6 +130,7 @@ extern const char *db_message(void);
 extern const char *db_sqlstate(void);
 extern bool db_error_is_passing(void);
 extern void db_set_types(const char *array);
+extern void db_announce(void);
 extern void db_send_started(Task *task);
 extern void db_settle(void);
 extern DbStatus db_lease(TaskList *list);
