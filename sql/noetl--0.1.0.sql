@@ -831,7 +831,7 @@ CREATE VIEW noetl.backlog AS
            count(*) FILTER (WHERE q.status = 'queued') AS ready,
            count(*) FILTER (WHERE q.status = 'leased') AS leased,
            count(*) FILTER (WHERE q.status = 'retry') AS retry,
-           clock_timestamp() - min(q.created_at) FILTER (WHERE q.status = 'queued') AS oldest_age
+           now() - min(q.created_at) FILTER (WHERE q.status = 'queued') AS oldest_age
       FROM noetl.queue AS q
       LEFT JOIN noetl.execution AS x USING (execution_id)
      WHERE q.status IN ('queued', 'leased', 'retry')
@@ -841,7 +841,7 @@ COMMENT ON VIEW noetl.backlog IS
 
 CREATE VIEW noetl.running AS
     SELECT x.execution_id, x.path, x.version, x.started_at,
-           clock_timestamp() - x.started_at AS running_for,
+           now() - x.started_at AS running_for,
            x.deadline, x.parent_execution_id, x.started_by,
            (SELECT count(*)::integer FROM noetl.queue AS q
              WHERE q.execution_id = x.execution_id AND q.status IN ('queued', 'leased', 'retry')) AS tasks,
@@ -884,7 +884,7 @@ CREATE FUNCTION noetl.timeline(execution_id bigint)
                    queued_at timestamptz, started_at timestamptz, ended_at timestamptz,
                    status text, error text)
     LANGUAGE sql STABLE STRICT SECURITY DEFINER PARALLEL SAFE
-    SET search_path = pg_catalog, pg_temp
+    SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
     WITH log AS (
         SELECT e.event_id, e.node_id, e.node_name, e.current_index, e.created_at, e.status, e.error,
@@ -946,7 +946,7 @@ CREATE FUNCTION noetl.progress(execution_id bigint)
     RETURNS TABLE (step text, state text, visits integer, attempts integer,
                    started_at timestamptz, ended_at timestamptz, error text)
     LANGUAGE sql STABLE STRICT SECURITY DEFINER PARALLEL SAFE
-    SET search_path = pg_catalog, pg_temp
+    SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
     WITH past AS (
         SELECT e.node_name AS step,
@@ -1012,9 +1012,11 @@ AS $$
     ), ahead AS (
         SELECT count(*) AS n
           FROM (SELECT FROM noetl.queue AS q
-                 WHERE q.status = 'queued' AND q.node_type = task.node_type
-                   AND (q.priority > task.priority
-                        OR q.priority = task.priority AND q.queue_id < task.queue_id)
+                 WHERE q.status = 'queued' AND q.node_type = task.node_type AND q.priority > task.priority
+                UNION ALL
+                SELECT FROM noetl.queue AS q
+                 WHERE q.status = 'queued' AND q.node_type = task.node_type AND q.priority = task.priority
+                   AND q.queue_id < task.queue_id
                  LIMIT 1000) AS q
     ), near AS (
         SELECT noetl.similar_word(task.node_type, ARRAY(SELECT a.type FROM asked AS a WHERE a.alive
@@ -1176,7 +1178,7 @@ CREATE FUNCTION noetl.why(execution_id bigint)
     RETURNS TABLE (step text, state text, since timestamptz, due timestamptz,
                    waits_for text, detail text, hint text)
     LANGUAGE sql STABLE STRICT SECURITY DEFINER PARALLEL RESTRICTED
-    SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO'
+    SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET jit = off
 AS $$
     WITH x AS (
         SELECT * FROM noetl.execution AS e WHERE e.execution_id = why.execution_id
@@ -1293,7 +1295,9 @@ COMMENT ON FUNCTION noetl.why(bigint) IS
 -- estimates or from index probes that stop after 10,000 entries.
 CREATE FUNCTION noetl.metrics() RETURNS text
     LANGUAGE sql STABLE SECURITY DEFINER PARALLEL RESTRICTED
-    SET search_path = pg_catalog, pg_temp
+    SET search_path = pg_catalog, pg_temp SET jit = off
+    -- also while the tables have never been analyzed
+    SET enable_seqscan = off SET enable_bitmapscan = off
 AS $$
     WITH RECURSIVE kind AS (
         (SELECT q.node_type, q.priority FROM noetl.queue AS q
@@ -1401,7 +1405,7 @@ COMMENT ON FUNCTION noetl.explain(text, text) IS
 CREATE FUNCTION noetl.report(execution_id bigint) RETURNS text
     AS 'MODULE_PATHNAME', 'noetl_report'
     LANGUAGE C STABLE STRICT PARALLEL RESTRICTED SECURITY DEFINER
-    SET search_path = pg_catalog, pg_temp;
+    SET search_path = pg_catalog, pg_temp SET jit = off;
 COMMENT ON FUNCTION noetl.report(bigint) IS
     'one HTML page about an execution that loads nothing: errors, graph, timeline, events with input and result';
 

@@ -27,7 +27,8 @@ apiVersion: noetl.io/v1
 kind: Playbook
 path: zoo/join
 workflow:
-- {step: start, next: [left, right]}
+- {step: start, next: [left, right, aside]}
+- {step: aside, type: lion, command: x}
 - {step: left, type: zebra, command: x, next: both}
 - {step: right, type: lion, command: x, next: both}
 - {step: both, type: zebra, command: x, next: end}
@@ -135,6 +136,9 @@ UPDATE noetl.runtime SET last_heartbeat = now() - interval '30 s';
 SELECT count(*) FROM noetl.lease('keeper', 1, '1 min', '{okapi}');
 UPDATE noetl.runtime SET last_heartbeat = now() - interval '30 s';
 SELECT count(*) FROM noetl.lease('keeper', 1, '1 min', '{okapi}');
+\c -
+SELECT count(*) FROM noetl.lease('keeper', 1, '1 min', '{okapi}');
+\pset format unaligned
 SELECT name, last_heartbeat < now() - interval '29 s' AS as_it_was FROM noetl.runtime ORDER BY 1;
 SELECT noetl.announce('');
 -- All of it reads only.
