@@ -58,6 +58,7 @@ names_scope_init(NamesScope *scope, Jsonb *context, Jsonb *names,
 	scope->names = names;
 	scope->has_result = has_result;
 	scope->template = scope->below;
+	scope->template.needs = NEEDS_VALUES;
 	scope->template.lookup = names_lookup;
 	scope->template.envelope = names_envelope;
 	scope->template.arg = scope;

@@ -143,6 +143,7 @@ prepare_child(BrokerState *state, const Step *task, Scope *scope,
 	SourceError failure;
 
 	memset(&failure, 0, sizeof(failure));
+	scope->template.needs = NEEDS_VALUES;
 	if (!assemble_input(task, scope, transition_input, &input, &failure))
 	{
 		*error = scope_error_text(&failure);
@@ -151,9 +152,11 @@ prepare_child(BrokerState *state, const Step *task, Scope *scope,
 	child->input = json_to_jsonb(&input);
 	child->catalog_id = pinned;
 	scope->input = &input;
+	scope->members = &input;
 	if (child->catalog_id == 0)
 		child->catalog_id = find_child_playbook(state, task, scope, error);
 	scope->input = NULL;
+	scope->members = NULL;
 	if (child->catalog_id == 0)
 		return NULL;
 	if (!state->values.allows_depth(state->values.arg, state->depth + 1))

@@ -705,8 +705,12 @@ find_items(Iteration *iteration, Scope *scope, IteratorItems *items, SourceError
 	JsonbValue	collection;
 	int			limit;
 	int			chunk;
+	bool		rendered;
 
-	if (!template_doc_render(spec->collection, &scope->template, &collection, error) ||
+	scope->template.refuse_missing = true;
+	rendered = template_doc_render(spec->collection, &scope->template, &collection, error);
+	scope->template.refuse_missing = false;
+	if (!rendered ||
 		!render_count(spec->limit, scope, "limit", 0, -1, &limit, error) ||
 		!render_count(spec->chunk, scope, "chunk", 1, 0, &chunk, error) ||
 		!render_concurrency(iteration, scope, error))
@@ -806,11 +810,14 @@ prepare_iterator(Iteration *iteration, Scope *scope, const JsonbValue *transitio
 	Run		   *run = iteration->run;
 	FailureKind kind = FAILURE_COLLECTION;
 	SourceError error;
+	bool		rendered;
 
 	memset(&error, 0, sizeof(error));
 	scope->input = transition_input;
-	if (assemble_input(step, scope, transition_input, &iteration->input, &error) &&
-		find_items(iteration, scope, items, &error))
+	scope->template.needs = NEEDS_VALUES;
+	rendered = assemble_input(step, scope, transition_input, &iteration->input, &error);
+	scope->members = &iteration->input;
+	if (rendered && find_items(iteration, scope, items, &error))
 	{
 		if (timeout_render(step->timeout, &scope->template, &run->timeout, &error))
 			return true;

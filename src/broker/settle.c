@@ -155,6 +155,7 @@ start_run(BrokerState *state, Run *run)
 	input_of_arrivals(run->arrivals, &input);
 	scope_init(&scope, state, step, run->visit, state->now);
 	scope.input = &input;
+	scope.members = &input;
 	if (!find_skipped(step, &scope, &skipped, &error))
 		fail_start(state, run, FAILURE_CONDITION, error, &input);
 	else if (skipped || step->kind == STEP_ROUTER || step->kind == STEP_NOOP)

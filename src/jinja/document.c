@@ -100,22 +100,72 @@ template_doc_compile(const JsonbValue *value, SourceError *error)
 	return doc;
 }
 
-/* Returns whether the scope knows every free name of the template. */
-static bool
-scope_knows(const Template *template, const TemplateScope *scope)
+/* Who can render a string, by its free names. */
+typedef enum Renderer
 {
+	RENDERER_SCOPE,
+	RENDERER_WORKER,
+	RENDERER_NOBODY
+} Renderer;
+
+/*
+ * Returns who can render a template; *unknown: the number of a name that is in
+ * the way.
+ */
+static Renderer
+find_renderer(const Template *template, const TemplateScope *scope, int *unknown)
+{
+	Renderer	renderer = RENDERER_SCOPE;
 	int			i;
 
 	for (i = 0; i < template->nnames; i++)
 	{
 		const TemplateName *name = &template->names[i];
+		TemplateBinding binding;
 		JsonbValue	value;
 
-		if (name->free && name->global == NULL &&
-			scope->lookup(scope->arg, name->name, name->length, &value) == TEMPLATE_UNKNOWN)
-			return false;
+		if (!name->free || name->global != NULL)
+			continue;
+		binding = scope->lookup(scope->arg, name->name, name->length, &value);
+		if (binding == TEMPLATE_LATER)
+		{
+			renderer = RENDERER_WORKER;
+			*unknown = i;
+		}
+		else if (binding == TEMPLATE_UNKNOWN && !name->optional)
+		{
+			*unknown = i;
+			return RENDERER_NOBODY;
+		}
 	}
-	return true;
+	return renderer;
+}
+
+/* Fills in the error of a template with a name that nobody, or only the worker, has. */
+static void
+unknown_name(const Template *template, int number, bool worker, SourceError *error)
+{
+	TemplateNameInfo info;
+	char	   *name;
+
+	(void) template_name(template, number, &info);
+	memset(error, 0, sizeof(SourceError));
+	error->sqlerrcode = ERRCODE_UNDEFINED_OBJECT;
+	name = value_clip_name(info.name, info.length);
+	if (worker)
+	{
+		error->message = psprintf("only a worker knows the name \"%s\"", name);
+		error->hint = "The broker renders this template itself; use the name in an action.";
+	}
+	else
+	{
+		error->message = psprintf("no step, workload key or other known name is called \"%s\"",
+								  name);
+		error->hint = psprintf("Give a start parameter a default in workload, or write: %s | default('').",
+							   name);
+	}
+	error->line = info.line;
+	error->column = info.column;
 }
 
 /*
@@ -145,12 +195,19 @@ static bool
 render_string(const TemplateDoc *doc, const TemplateScope *scope,
 			  JsonbValue *result, SourceError *error)
 {
-	if (scope->keep_unknown && !scope_knows(doc->template, scope))
+	Renderer	renderer = RENDERER_SCOPE;
+	int			unknown = 0;
+
+	if (scope->needs != NEEDS_NOTHING)
+		renderer = find_renderer(doc->template, scope, &unknown);
+	if (renderer == RENDERER_WORKER && scope->needs == NEEDS_NAMES)
 	{
 		*result = doc->value;
 		return true;
 	}
-	if (template_render(doc->template, scope, result, error))
+	if (renderer != RENDERER_SCOPE)
+		unknown_name(doc->template, unknown, renderer == RENDERER_WORKER, error);
+	else if (template_render(doc->template, scope, result, error))
 		return true;
 	relocate(doc, error);
 	return false;

@@ -5,6 +5,7 @@
 #include "common/common.h"
 
 #include "playbook/keys.h"
+#include "playbook/playbook.h"
 
 const char *const step_input_keys[STEP_INPUT_KEYS + 1] = {
 	"input", "payload", "with", "args", "params", "data", NULL
@@ -88,6 +89,10 @@ const char *const connection_keys[] = {
 	"conninfo", "dsn", "url", "database_url", "host", "port", "user", "username",
 	"password", "dbname", "database", "sslmode", "db_host", "db_port", "db_user",
 	"db_password", "db_name", "db_sslmode", NULL
+};
+
+const char *const playbook_worker_names[] = {
+	"env", "secret", "secrets", "credential", "credentials", "keychain", NULL
 };
 
 /* Keys of an action that the worker renders, and more of an iterator's. */

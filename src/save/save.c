@@ -101,6 +101,11 @@ param_lookup(void *arg, const char *name, int length, JsonbValue *value)
 {
 	ParamScope *scope = (ParamScope *) arg;
 
+	if (word_is(name, length, "params"))
+	{
+		*value = scope->params;
+		return TEMPLATE_VALUE;
+	}
 	if (json_get_n(&scope->params, name, length, value))
 		return TEMPLATE_VALUE;
 	return scope->outer->lookup(scope->outer->arg, name, length, value);
