@@ -86,6 +86,7 @@ playbook_compile_document(const YamlNode *root, MemoryContext parent,
 	const YamlNode *workflow;
 
 	compiler.root = root;
+	compiler.at_step = -1;
 	compiler.issue_context = caller;
 	compiler.playbook = new_playbook(parent);
 	compiler.scratch = AllocSetContextCreate(caller, "noetl playbook compiler",
@@ -286,6 +287,8 @@ load_steps(Compiler *compiler, const YamlNode *workflow)
 	playbook->steps = palloc0(sizeof(Step) * workflow->count);
 	compiler->step_nodes = MemoryContextAlloc(compiler->scratch,
 											  sizeof(YamlNode *) * workflow->count);
+	compiler->merged_nodes = MemoryContextAllocZero(compiler->scratch,
+													sizeof(YamlNode *) * workflow->count);
 	for (i = 0; i < workflow->count; i++)
 	{
 		const YamlNode *where;
@@ -406,6 +409,7 @@ compile_steps(Compiler *compiler)
 			playbook->end = i;
 	}
 	playbook_check_idle_tasks(compiler);
+	playbook_lint_names(compiler);
 	if (compiler->graph_broken)
 		return;
 	graph_analyse(playbook);

@@ -117,6 +117,8 @@ playbook_find_task(Compiler *compiler, const char *name)
 void
 playbook_check_idle_tasks(Compiler *compiler)
 {
+	List	   *noted = compiler->uses;	/* no step says what its task sees */
+
 	for (int i = 0; i < compiler->tasks.count; i++)
 	{
 		const YamlNode *task = compiler->task_nodes[i];
@@ -126,6 +128,7 @@ playbook_check_idle_tasks(Compiler *compiler)
 				(void) playbook_raw_doc(compiler, task->pairs[j].key->string,
 										task->pairs[j].value);
 	}
+	compiler->uses = noted;
 	name_table_free(&compiler->raw_roots);
 	memset(&compiler->raw_roots, 0, sizeof(NameTable));
 }
