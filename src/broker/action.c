@@ -104,7 +104,8 @@ rest_of_envelope(const JsonbValue *envelope, JsonbValue *rest)
 /*
  * Adds the values of the names that raw parts of a task refer to.  The member
  * "_steps" says which of them are values of steps, and what else came with each;
- * "_undefined" which are known but have no value yet.
+ * "_undefined" which are known but have no value yet; "_self" is the name of the
+ * step itself, by which its saves know the result.
  */
 static void
 add_raw_roots(const Step *task, Scope *scope, JsonBuilder *builder)
@@ -120,6 +121,8 @@ add_raw_roots(const Step *task, Scope *scope, JsonBuilder *builder)
 		JsonbValue	envelope;
 		bool		is_step;
 
+		if (scope->step != NULL && strcmp(task->raw_roots[i], scope->step->name) == 0)
+			json_add_text(builder, "_self", scope->step->name);
 		switch (scope_name(scope, task->raw_roots[i], &value, &envelope, &is_step))
 		{
 			case TEMPLATE_UNKNOWN:
@@ -242,7 +245,7 @@ start_save(BrokerState *state, Run *run, const Step *task, Scope *scope,
 	json_add(&builder, "result", &value);
 	json_add(&builder, "this", envelope);
 	if (run->child_execution_id != 0)
-		json_add_int(&builder, "child_execution_id", run->child_execution_id);
+		json_add_id(&builder, "child_execution_id", run->child_execution_id);
 	json_end_object(&builder, &value);
 	run->context = json_to_jsonb(&value);
 

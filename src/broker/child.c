@@ -202,7 +202,7 @@ start_playbook(BrokerState *state, Run *run, const JsonbValue *transition_input)
 		return;
 	}
 	json_begin_object(&builder);
-	json_add_int(&builder, "child_execution_id", child->execution_id);
+	json_add_id(&builder, "child_execution_id", child->execution_id);
 	json_end_object(&builder, &value);
 	if (run->started_event_id == 0)
 	{
@@ -218,7 +218,7 @@ start_playbook(BrokerState *state, Run *run, const JsonbValue *transition_input)
 	json_begin_object(&builder);
 	json_from_jsonb(child->input, &value);
 	json_add(&builder, "data", &value);
-	json_add_int(&builder, "child_execution_id", child->execution_id);
+	json_add_id(&builder, "child_execution_id", child->execution_id);
 	json_add_int(&builder, "timeout", run->timeout);
 	json_end_object(&builder, &value);
 	run->context = json_to_jsonb(&value);
@@ -228,7 +228,8 @@ start_playbook(BrokerState *state, Run *run, const JsonbValue *transition_input)
 
 /*
  * Finds the result of a child execution as its parent sees it.  Where the child
- * completed without a result, the value of its return_step counts.
+ * completed without a result, the value of its return_step counts, else that of the
+ * last step that completed with an action.
  */
 void
 child_result(BrokerState *state, const Step *task, const ChildEnd *end, JsonbValue *result)
@@ -236,6 +237,7 @@ child_result(BrokerState *state, const Step *task, const ChildEnd *end, JsonbVal
 	Scope		scope;
 	char	   *name;
 	char	   *error;
+	const char *last;
 
 	json_null(result);
 	if (end->result != NULL)
@@ -243,8 +245,14 @@ child_result(BrokerState *state, const Step *task, const ChildEnd *end, JsonbVal
 	if (!end->completed || result->type != jbvNull)
 		return;
 	scope_init(&scope, state, task, 1, state->now);
-	if (render_text(task->child->return_step, &scope, &name, &error) && name != NULL)
-		(void) state->values.child_value(state->values.arg, end->execution_id, name, result);
+	if (render_text(task->child->return_step, &scope, &name, &error) && name != NULL &&
+		state->values.child_value(state->values.arg, end->execution_id, name, result) &&
+		result->type != jbvNull)
+		return;
+	last = state->values.child_last_step(state->values.arg, end->execution_id);
+	if (last == NULL ||
+		!state->values.child_value(state->values.arg, end->execution_id, last, result))
+		json_null(result);
 }
 
 /* Returns whether a child is that of the attempt under way. */
@@ -283,7 +291,7 @@ playbook_child_ended(BrokerState *state, Run *run, const ChildEnd *end)
 	event->error = end->completed ? NULL : end->error;
 	json_begin_object(&builder);
 	json_add_int(&builder, "attempt", run->attempts + 1);
-	json_add_int(&builder, "child_execution_id", end->execution_id);
+	json_add_id(&builder, "child_execution_id", end->execution_id);
 	json_end_object(&builder, &value);
 	event->meta = json_to_jsonb(&value);
 	attempt.event = event;

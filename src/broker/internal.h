@@ -135,6 +135,9 @@ extern int64 released_by(const Run *run);
 /* Returns whether a step, as the first of an execution, has no event of its own. */
 extern bool is_silent_entry(const Playbook *playbook, const Step *step);
 
+/* Returns whether some entry of a list has a condition. */
+extern bool has_conditions(const TransitionList *list);
+
 /* Finds the input that a run was started with; false: it has none. */
 extern bool run_input(const Run *run, JsonbValue *input);
 

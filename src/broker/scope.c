@@ -86,13 +86,11 @@ build_job(Scope *scope, JsonbValue *value)
 {
 	JsonBuilder builder;
 	int64		id = scope->state->execution_id;
-	char		text[32];
 
-	snprintf(text, sizeof(text), INT64_FORMAT, id);
 	json_begin_object(&builder);
-	json_add_int(&builder, "id", id);
-	json_add_text(&builder, "uuid", text);
-	json_add_int(&builder, "execution_id", id);
+	json_add_id(&builder, "id", id);
+	json_add_id(&builder, "uuid", id);
+	json_add_id(&builder, "execution_id", id);
 	if (scope->step != NULL)
 		json_add_text(&builder, "node_id",
 					  node_id_make(id, scope->step->name, Max(scope->visit, 1), -1));
@@ -154,6 +152,17 @@ lookup_retry(Scope *scope, const char *name, int length, JsonbValue *value)
 	return TEMPLATE_UNKNOWN;
 }
 
+/*
+ * Returns whether a name is that of the step whose templates are evaluated, or
+ * "step", which means the same.
+ */
+static bool
+is_own_step(const Scope *scope, const char *name, int length)
+{
+	return scope->step != NULL &&
+		(name_is(name, length, scope->step->name) || name_is(name, length, "step"));
+}
+
 /* Finds a name that exists only while a step's own templates are evaluated. */
 static TemplateBinding
 lookup_own(Scope *scope, const char *name, int length, JsonbValue *value)
@@ -182,7 +191,8 @@ lookup_own(Scope *scope, const char *name, int length, JsonbValue *value)
 		json_string(value, scope->error);
 		return TEMPLATE_VALUE;
 	}
-	if (scope->is_save && scope->result != NULL && name_is(name, length, "data"))
+	if (scope->is_save && scope->result != NULL &&
+		(name_is(name, length, "data") || is_own_step(scope, name, length)))
 	{
 		*value = *scope->result;
 		return TEMPLATE_STEP_VALUE;
@@ -205,7 +215,7 @@ lookup_common(Scope *scope, const char *name, int length, JsonbValue *value)
 
 	if (name_is(name, length, "execution_id"))
 	{
-		json_int(value, state->execution_id);
+		json_id(value, state->execution_id);
 		return TEMPLATE_VALUE;
 	}
 	if (name_is(name, length, "job"))
@@ -321,7 +331,8 @@ scope_envelope(void *arg, const char *name, int length, JsonbValue *value)
 
 	if (scope->members != NULL && json_get_n(scope->members, name, length, &member))
 		return TEMPLATE_UNDEFINED;
-	if (name_is(name, length, "result"))
+	if (name_is(name, length, "result") ||
+		(scope->is_save && scope->result != NULL && is_own_step(scope, name, length)))
 		envelope = scope->envelope;
 	else if (step >= 0)
 		known = scope_step_value(scope->state, step);

@@ -205,10 +205,15 @@ render_string(const TemplateDoc *doc, const TemplateScope *scope,
 		*result = doc->value;
 		return true;
 	}
+	if (renderer == RENDERER_SCOPE &&
+		template_render(doc->template, scope, result, error))
+	{
+		if (doc->read_json && result->type == jbvString)
+			(void) json_from_text(result->val.string.val, result->val.string.len, result);
+		return true;
+	}
 	if (renderer != RENDERER_SCOPE)
 		unknown_name(doc->template, unknown, renderer == RENDERER_WORKER, error);
-	else if (template_render(doc->template, scope, result, error))
-		return true;
 	relocate(doc, error);
 	return false;
 }
@@ -270,6 +275,32 @@ template_doc_render(const TemplateDoc *doc, const TemplateScope *scope,
 	result->val.binary.data = &jsonb->root;
 	result->val.binary.len = VARSIZE(jsonb) - VARHDRSZ;
 	return true;
+}
+
+/* Returns whether a template is one expression with tojson as its last filter. */
+static bool
+ends_in_tojson(const Template *template)
+{
+	const TemplateNode *node = template->native;
+
+	return node != NULL && node->type == NODE_FILTER &&
+		(word_is(node->value.u.string, node->value.length, "tojson") ||
+		 word_is(node->value.u.string, node->value.length, "to_json"));
+}
+
+/*
+ * Makes the strings of a document that are one expression with tojson as its last
+ * filter yield the value instead of its text.
+ */
+void
+template_doc_read_json(TemplateDoc *doc)
+{
+	check_stack_depth();
+	if (doc->kind == DOC_TEMPLATE && doc->template != NULL)
+		doc->read_json = ends_in_tojson(doc->template);
+	else if (doc->kind == DOC_ARRAY || doc->kind == DOC_OBJECT)
+		for (int i = 0; i < doc->count; i++)
+			template_doc_read_json(doc->children[i]);
 }
 
 /* Compiles a JSON value as a document and renders it; false and *error if it fails. */

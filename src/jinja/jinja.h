@@ -157,6 +157,8 @@ struct TemplateDoc
 	int			line;			/* DOC_TEMPLATE: position of the string in its */
 	int			column;			/* file, 0 = unknown; errors are relative to it */
 	bool		block;
+	bool		read_json;		/* DOC_TEMPLATE: text that it yields is JSON, and is
+								 * read as such */
 	int			count;			/* DOC_ARRAY, DOC_OBJECT */
 	JsonbValue *keys;			/* DOC_OBJECT: jbvString, unique */
 	TemplateDoc **children;
@@ -176,6 +178,12 @@ extern TemplateDoc *template_doc_compile(const JsonbValue *value,
 extern bool template_doc_render(const TemplateDoc *doc,
 								const TemplateScope *scope,
 								JsonbValue *result, SourceError *error);
+
+/*
+ * Makes the strings of a document that are one expression with tojson as its last
+ * filter yield the value instead of its text.
+ */
+extern void template_doc_read_json(TemplateDoc *doc);
 
 /* Compiles a JSON value as a document and renders it once. */
 extern bool template_render_value(const JsonbValue *value,

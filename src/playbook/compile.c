@@ -388,6 +388,30 @@ read_step_name(Compiler *compiler, const YamlNode *node, const YamlNode **where)
 	return name;
 }
 
+/* Hands targets of type python the value instead of the text of x | tojson. */
+static void
+read_json_of_targets(const Playbook *playbook, const Target *targets, int ntargets)
+{
+	for (int i = 0; i < ntargets; i++)
+		if (targets[i].step >= 0 &&
+			strcmp(playbook->steps[targets[i].step].type, "python") == 0)
+			for (int j = 0; j < targets[i].input.count; j++)
+				template_doc_read_json(targets[i].input.layers[j]);
+}
+
+/* The same for all targets of a list of transitions. */
+static void
+read_json_of(const Playbook *playbook, const TransitionList *list)
+{
+	for (int i = 0; i < list->count; i++)
+	{
+		const Transition *entry = &list->entries[i];
+
+		read_json_of_targets(playbook, entry->targets, entry->ntargets);
+		read_json_of_targets(playbook, entry->else_targets, entry->nelse);
+	}
+}
+
 /* Compiles every step, then what follows from all of them. */
 static void
 compile_steps(Compiler *compiler)
@@ -407,6 +431,11 @@ compile_steps(Compiler *compiler)
 		playbook_compile_step(compiler, i);
 		if (playbook->end < 0 && playbook->steps[i].is_end)
 			playbook->end = i;
+	}
+	for (i = 0; i < playbook->nsteps; i++)
+	{
+		read_json_of(playbook, &playbook->steps[i].next);
+		read_json_of(playbook, &playbook->steps[i].on_error_next);
 	}
 	playbook_check_idle_tasks(compiler);
 	playbook_lint_names(compiler);

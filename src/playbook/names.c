@@ -37,7 +37,8 @@ static const char *const retry_roots[] = {
 	"error", "result", "this", "response", "status_code", "success", "attempt", NULL
 };
 static const char *const save_roots[] = {
-	"result", "this", "response", "params", "results", "count", "child_execution_id", NULL
+	"result", "this", "response", "params", "results", "count", "child_execution_id",
+	"step", NULL
 };
 static const char *const item_roots[] = {
 	"_loop", "index", "parent", "batch", "result", NULL

@@ -384,6 +384,9 @@ compile_input(Compiler *compiler, Step *step, const YamlNode *map,
 				doc = builder->doc->children[member];
 		if (doc == NULL)
 			doc = playbook_compile_doc(compiler, value);
+		/* programs that their authors tried get the value, not its text */
+		if (strcmp(step->type, "python") == 0)
+			template_doc_read_json(doc);
 		input->layers[input->count++] = doc;
 	}
 }

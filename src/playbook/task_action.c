@@ -117,12 +117,16 @@ render_input(const JsonbValue *map, const JsonbValue *above, const char *type,
 	{
 		JsonBuilder builder;
 		JsonbValue	layer;
+		TemplateDoc *doc;
 
 		if (!is_layer(step_input_keys[i], type) ||
 			(above != NULL && json_get(above, step_input_keys[i], &layer)) ||
 			!json_get(map, step_input_keys[i], &layer))
 			continue;
-		if (!template_render_value(&layer, &scope->template, &layer, error))
+		doc = template_doc_compile(&layer, error);
+		if (doc != NULL && strcmp(type, "python") == 0)
+			template_doc_read_json(doc);
+		if (doc == NULL || !template_doc_render(doc, &scope->template, &layer, error))
 			return false;
 		json_add(action, step_input_keys[i], &layer);
 		if (layer.type == jbvNull)

@@ -245,6 +245,17 @@ build_action(const JsonbValue *settings, SaveTask *task)
 	json_end_object(&builder, &task->action);
 }
 
+/* Returns whether a save is nothing but commands for a database. */
+static bool
+has_commands(const JsonbValue *settings)
+{
+	static const char *const commands[] = {"commands", "command", "sql", NULL};
+	static const char *const others[] = {"table", "statement", NULL};
+	JsonbValue	value;
+
+	return first_given(settings, commands, &value) && !first_given(settings, others, &value);
+}
+
 /* Returns one save as a task; NULL and *error when the save is invalid. */
 static SaveTask *
 save_task(const JsonbValue *save, const TemplateScope *scope, SourceError *error)
@@ -267,6 +278,7 @@ save_task(const JsonbValue *save, const TemplateScope *scope, SourceError *error
 		json_null(&task->data);
 	task->rows = count_rows(&task->data);
 	if ((strcmp(task->type, "postgres") == 0 || strcmp(task->type, "duckdb") == 0) &&
+		!has_commands(&settings) &&
 		!save_statements(&settings, &task->data, strcmp(task->type, "duckdb") == 0,
 						 &task->sql, error))
 		return NULL;

@@ -154,3 +154,131 @@ SELECT noetl.render('["{{ s.a }}", "{{ s.data.a }}", "{{ s.b }}"]'::jsonb, '{"s"
 INSERT INTO noetl.event (event_type, context) VALUES ('execution_start', '{"path": "names/parameters", "workload": {"msg": "100 {% off"}}') RETURNING execution_id AS x \gset
 SELECT status, error FROM noetl.execution WHERE execution_id = :x;
 SELECT count(noetl.cancel(execution_id)) AS cancelled FROM noetl.execution WHERE status = 'RUNNING';
+
+-- A switch that is left out does not skip the step; the log says why it had no effect.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: names/pass
+workload: {x: 1}
+workflow:
+- {step: calc, type: python, code: x, pass: "{{ workload.skip.calc }}", next: idle}
+- {step: idle, pass: "{{ workload.skip.idle }}", next: end}
+- step: end
+$$) > 0 AS registered;
+SELECT noetl.execute('names/pass') AS x \gset
+SELECT step FROM work();
+SELECT event_type, node_name, meta - 'transitions' AS meta FROM noetl.event WHERE execution_id = :x ORDER BY event_id;
+SELECT * FROM noetl.verify(:x);
+
+-- What became of the conditions of start is told by the end of the execution.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: names/start
+workload: {size: 3}
+workflow:
+- step: start
+  next:
+  - {when: "{{ settings.state == 'ready' }}", then: busy}
+  - {when: "{{ size > 2 }}", then: big}
+  - {else: end}
+- {step: busy, type: python, code: x, next: end}
+- {step: big, type: python, code: x, next: end}
+- step: end
+$$) > 0 AS registered;
+SELECT noetl.execute('names/start') AS x \gset
+SELECT step FROM work();
+SELECT * FROM story('names/start');
+SELECT * FROM noetl.verify(:x);
+SELECT noetl.execute('names/start', '{"size": 1}') AS x \gset
+SELECT * FROM story('names/start');
+SELECT * FROM noetl.verify(:x);
+SELECT noetl.execute('names/start', '{"size": "1 {"}') AS x \gset
+SELECT * FROM story('names/start');
+
+-- A child without a result: the value of its last step that did something.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: names/child
+workflow:
+- {step: first, type: python, code: x, next: second}
+- {step: second, type: python, code: x, next: third}
+- {step: third, next: end}
+- step: end
+$$) > 0 AS registered;
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: names/parent
+workflow:
+- {step: call, type: playbook, path: names/child, next: named}
+- {step: named, type: playbook, path: names/child, return_step: first, next: end}
+- {step: end, result: {call: "{{ call }}", named: "{{ named }}", id: "{{ execution_id is string }}", job: "{{ job.id is string }}"}}
+$$) > 0 AS registered;
+SELECT noetl.execute('names/parent') AS x \gset
+SELECT step FROM work('{"first": {"n": 1}, "second": {"n": 2}}');
+SELECT result FROM noetl.execution WHERE execution_id = :x;
+
+-- Identifiers inside JSON are text.
+SELECT DISTINCT jsonb_typeof(context -> 'child_execution_id') AS started, jsonb_typeof(meta -> 'child_execution_id') AS ended,
+       jsonb_typeof(noetl.status(execution_id) -> 'execution_id') AS status
+FROM noetl.event WHERE execution_id = :x AND (context ? 'child_execution_id' OR meta ? 'child_execution_id') ORDER BY 1;
+
+-- x | tojson as the input of a program: the value; elsewhere, the text.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: names/tojson
+workload: {profile: {name: Zoe, years: 4}}
+workflow:
+- step: start
+  next: [{step: read, data: {given: "{{ workload.profile | tojson }}"}}, {step: other, data: {given: "{{ workload.profile | tojson }}"}}]
+- {step: read, type: python, code: x, args: {profile: "{{ workload.profile | tojson }}", text: "p {{ workload.profile | tojson }}", bad: "{{ 'x' | upper }}"}}
+- {step: other, type: shell, command: x, args: {profile: "{{ workload.profile | tojson }}"}}
+$$) > 0 AS registered;
+SELECT noetl.execute('names/tojson') AS x \gset
+SELECT node_name, action -> 'data' AS data FROM noetl.queue ORDER BY queue_id;
+SELECT step FROM work();
+SELECT noetl.task_action('{"type": "python", "code": "x", "args": {"p": "{{ p | tojson }}"}}', '{"p": {"a": 1}}', '{}', '{}') -> 'data' AS data;
+
+-- Saves: into JSON and text columns; their own parameters; the step by its name.
+CREATE TABLE names_saved (id text PRIMARY KEY, j jsonb, t text, js json);
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: names/save
+workflow:
+- step: calc
+  type: python
+  code: x
+  save:
+  - storage: postgres
+    table: names_saved
+    data: {id: rows, j: "{{ result | tojson }}", t: "{{ result | tojson }}", js: "{{ calc }}"}
+  - storage: postgres
+    statement: "INSERT INTO names_saved VALUES ('{{ params.id }}', $j${{ params.v }}$j$, '{{ id }} {{ calc.n }} {{ step.data.n }}')"
+    params: {id: "k{{ result.n }}", v: "{{ result | tojson }}"}
+$$) > 0 AS registered;
+SELECT noetl.execute('names/save') AS x \gset
+SELECT step FROM work('{"calc": {"n": 3, "q": "it''s"}}');
+SELECT id, jsonb_typeof(j) AS j, t, json_typeof(js) AS js FROM names_saved ORDER BY id DESC;
+DROP TABLE names_saved;
+-- The same on a worker, which knows the name of the step; and commands of a duckdb save.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: names/worker_save
+workflow:
+- {step: calc, type: python, code: x, save: {storage: http, url: "http://h/{{ calc.n }}/{{ step.n }}"}}
+$$) > 0 AS registered;
+SELECT noetl.execute('names/worker_save') AS x \gset
+SELECT (noetl.save_tasks(action -> 'save', context, '{"result": {"n": 3}, "this": {"status": "success", "data": {"n": 3}}}')).action FROM noetl.queue;
+SELECT step FROM work();
+SELECT type, action FROM noetl.save_tasks('{"storage": {"tool": "duckdb", "commands": "CREATE TABLE seen AS SELECT {{ result.n }} AS n;\nSELECT * FROM seen"}}', '{}', '{"result": {"n": 3}}');
+SELECT type, action FROM noetl.save_tasks('{"storage": "duckdb", "commands": ["SELECT {{ params.n }}"], "params": {"n": 1}}', '{}', '{}');
+
+-- An event of a type that nothing knows is kept, and says that it had no effect.
+INSERT INTO noetl.event (execution_id, event_type, meta) VALUES (:x, 'steo_completed', '{"by": "me"}');
+SELECT event_type, meta FROM noetl.event WHERE execution_id = :x ORDER BY event_id DESC LIMIT 1;

@@ -4,7 +4,7 @@ apiVersion: noetl.io/v1
 kind: Playbook
 path: values/names
 workload:
-  greeting: "hello {{ execution_id is number }}"
+  greeting: "hello {{ execution_id is string }}"
   nested: {a: 1, b: {c: 2}}
   servers: [{name: x, port: 1}, {name: y, port: 2}]
 workflow:
