@@ -8,6 +8,7 @@
 #   make installcheck    run the SQL and isolation suites in a running server
 #   make quickstart      see a playbook run, from zero; make quickstart-stop
 #   make bench           measure, side by side with plain rows
+#   make bench-instructions   count instructions of the hot path by callgrind
 #   make fuzz-jinja      random templates beside Jinja2; COUNT=500000 SEED=random
 #   make coverage        run the suites (SUITES=...) with a build of its own, and
 #                        print how many lines of each file they reach
@@ -39,7 +40,7 @@ ISOLATION = $(basename $(notdir $(sort $(wildcard $(here)/test/specs/*.spec))))
 
 # These goals find or install PostgreSQL themselves and run before there is a
 # pg_config.  PGXS stays out of their way: it has a "check" of its own.
-DRIVERS = check quickstart quickstart-stop bench stress check-versions fuzz-jinja
+DRIVERS = check quickstart quickstart-stop bench bench-instructions stress check-versions fuzz-jinja
 DRIVERS += coverage format
 
 ifneq ($(filter $(DRIVERS),$(MAKECMDGOALS)),)
@@ -59,6 +60,9 @@ quickstart-stop:
 
 bench:
 	@bash $(here)/test/bench/run.sh
+
+bench-instructions:
+	@CALLS='$(CALLS)' bash $(here)/test/bench/instructions.sh
 
 stress:
 	@SEED='$(SEED)' bash $(here)/test/stress/run.sh

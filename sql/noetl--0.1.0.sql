@@ -145,7 +145,7 @@ CREATE TABLE noetl.run (
     attempts     integer     NOT NULL DEFAULT 0,
     due_at       timestamptz,
     context      jsonb,
-    PRIMARY KEY (execution_id, step_name)
+    PRIMARY KEY (execution_id, step_name, visit)
 );
 COMMENT ON TABLE noetl.run IS
     'live steps without a queue row: waiting at a join for branches that can still arrive; open, with child executions or tasks that do the work; or waiting for a retry';
@@ -154,7 +154,7 @@ COMMENT ON COLUMN noetl.run.attempts IS 'the number of attempts that have failed
 COMMENT ON COLUMN noetl.run.due_at IS 'open: when the timeout ends the run; retry: when the next attempt is due';
 COMMENT ON COLUMN noetl.run.context IS 'the input that the run was started with; of an iterator also the number of items';
 COMMENT ON COLUMN noetl.run.arrivals IS
-    'the branches that have arrived: [{"from": step, "event_id": id, "data": input of the transition}]';
+    'the branches that have arrived: [{"from": step, "visit": of that step if it is not the first, "event_id": id, "data": input of the transition, "sees": newest visit of each parallel step that it descends from}]';
 
 CREATE INDEX run_due_idx ON noetl.run (due_at) WHERE due_at IS NOT NULL;
 
@@ -171,9 +171,10 @@ $$;
 CREATE TABLE noetl.item (
     execution_id bigint  NOT NULL,
     step_name    text    NOT NULL,
+    visit        integer NOT NULL CHECK (visit > 0),
     item_index   integer NOT NULL,
     item         jsonb   NOT NULL,
-    PRIMARY KEY (execution_id, step_name, item_index)
+    PRIMARY KEY (execution_id, step_name, visit, item_index)
 );
 COMMENT ON TABLE noetl.item IS
     'items of open iterators that have not started';
@@ -219,6 +220,8 @@ CREATE TABLE noetl.queue (
 ALTER SEQUENCE noetl.queue_seq OWNED BY noetl.queue.queue_id;
 COMMENT ON TABLE noetl.queue IS
     'tasks that are ready, leased or waiting for a retry; the transaction that records the end of a task deletes its row';
+COMMENT ON COLUMN noetl.queue.status IS
+    'the broker writes queued, leased, retry (ready at available_at) and cancelled (a worker''s lease has been revoked); done and dead are kept for clients that mark rows instead of deleting them, and such a row is no task any more';
 COMMENT ON COLUMN noetl.queue.action IS
     'the keys of the step, rendered; "data" is the input';
 COMMENT ON COLUMN noetl.queue.context IS
@@ -432,8 +435,11 @@ CREATE FUNCTION noetl.status(execution_id bigint) RETURNS jsonb
                   GROUP BY e.node_name) s), '{}'),
         'live', coalesce((
             SELECT jsonb_agg(jsonb_build_object('step', l.step, 'state', l.state, 'worker_id', l.worker_id,
-                                                'attempts', l.attempts) || l.items ORDER BY l.step)
-            FROM (SELECT q.node_name AS step, q.status AS state, q.worker_id, q.attempts, '{}'::jsonb AS items
+                                                'attempts', l.attempts)
+                             || CASE WHEN l.visit > 1 THEN jsonb_build_object('visit', l.visit) ELSE '{}' END
+                             || l.items ORDER BY l.step, l.visit)
+            FROM (SELECT q.node_name AS step, q.status AS state, q.worker_id, q.attempts, '{}'::jsonb AS items,
+                         coalesce(substring(q.node_id FROM '^[0-9]+:.*:([0-9]{1,9})$')::int, 1) AS visit
                   FROM noetl.queue q WHERE q.execution_id = x.execution_id AND q.current_index IS NULL
                   UNION ALL
                   SELECT r.step_name, r.state, NULL, NULL,
@@ -446,15 +452,18 @@ CREATE FUNCTION noetl.status(execution_id bigint) RETURNS jsonb
                                     WHERE e.execution_id = r.execution_id AND e.node_name = r.step_name
                                       AND e.result IS NOT NULL AND e.meta ? 'total'
                                       AND e.event_type IN ('iteration_completed', 'iteration_failed')
+                                      AND e.node_id = concat(r.execution_id, ':', r.step_name,
+                                              CASE WHEN r.visit > 1 THEN ':' || r.visit END, '[', e.current_index, ']')
                                       AND e.event_id > (r.context ->> 'since')::bigint
                                     ORDER BY e.created_at DESC LIMIT 1), '{}'))
-                              ELSE '{}' END
+                              ELSE '{}' END,
+                         r.visit
                   FROM noetl.run r WHERE r.execution_id = x.execution_id) l), '[]'))
     FROM noetl.execution x
     WHERE x.execution_id = status.execution_id
     $$;
 COMMENT ON FUNCTION noetl.status(bigint) IS
-    'returns progress and result of an execution: status, result, error, steps {status, visits, attempts, at}, live [{step, state, worker_id, attempts, of an iterator also items {total, started, done, failed}}]; null when the execution does not exist';
+    'returns progress and result of an execution: status, result, error, steps {status, visits, attempts, at}, live [{step, state, worker_id, attempts, visit unless it is the first, of an iterator also items {total, started, done, failed}}]; null when the execution does not exist';
 
 -- ---------------------------------------------------------------------------
 -- Queue (src/api/queue.c, src/api/wait.c)

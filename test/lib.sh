@@ -153,6 +153,7 @@ missing_packages()
     have gcc || have cc || say gcc
     [ -f /usr/include/stdio.h ] || say libc6-dev
     case " $* " in *" stress "*) /usr/bin/python3 -c "import psycopg2" 2>/dev/null || say python3-psycopg2 ;; esac
+    case " $* " in *" instructions "*) have valgrind || say valgrind ;; esac
     [ -f /usr/include/yaml.h ] || [ -f /usr/local/include/yaml.h ] || say libyaml-dev
     have curl-config || say libcurl4-openssl-dev
     version=$(debian_version)

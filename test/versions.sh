@@ -64,8 +64,11 @@ check_version()
     elif [ -z "$suite" ]; then
         outcome[$version]="not checked: not installed here, and no Debian release carries it"
         return
-    elif [ "$(id -u)" -ne 0 ] || ! command -v debootstrap >/dev/null; then
-        outcome[$version]="not checked: needs root and debootstrap"
+    elif [ "$(id -u)" -ne 0 ]; then
+        outcome[$version]="not checked: needs root"
+        return
+    elif ! command -v debootstrap >/dev/null && ! { find_root && apt_install debootstrap; }; then
+        outcome[$version]="not checked: debootstrap could not be installed"
         return
     else
         root=$roots/$suite

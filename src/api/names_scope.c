@@ -21,7 +21,7 @@ is_self(const NamesScope *scope, const char *name, int length)
 		self.val.string.len == length && memcmp(self.val.string.val, name, length) == 0;
 }
 
-/* Is a name one of those of the action's result? */
+/* Returns whether a name is one of those of the action's result. */
 static bool
 is_result(const NamesScope *scope, const char *name, int length)
 {

@@ -198,7 +198,7 @@ noetl_heartbeat(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(held);
 }
 
-/* Does the worker hold this row?  Also when the execution is over. */
+/* Returns whether the worker holds this row, also when the execution is over. */
 static bool
 holds(const QueueRow *row, const char *worker_id)
 {
@@ -249,7 +249,7 @@ noetl_release(PG_FUNCTION_ARGS)
  * ---------------------------------------------------------------------------
  */
 
-/* Has the attempt exceeded its timeout?  The worker may report before the reaper. */
+/* Returns whether the attempt has exceeded its timeout; the worker may report before the reaper. */
 static bool
 is_overdue(const QueueRow *row)
 {

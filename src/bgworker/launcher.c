@@ -62,7 +62,7 @@ forget_launcher(int code, Datum arg)
 	timer_shared->launcher = NULL;
 }
 
-/* Does noetl.timer serve a database? */
+/* Returns whether noetl.timer serves a database. */
 static bool
 is_allowed(const Form_pg_database database)
 {
@@ -137,7 +137,7 @@ find_databases(void)
 		}
 }
 
-/* Are there slots of databases that the launcher does not know? */
+/* Returns whether there are slots of databases that the launcher does not know. */
 static bool
 any_unknown(void)
 {
@@ -158,7 +158,7 @@ put_off(Served *known)
 	known->not_before = GetCurrentTimestamp() + seconds * USECS_PER_SEC;
 }
 
-/* Has the worker of a slot ended?  A database whose worker failed is due again. */
+/* Returns whether the worker of a slot has ended; a database whose worker failed is due again. */
 static bool
 has_ended(int i)
 {

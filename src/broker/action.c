@@ -274,10 +274,9 @@ start_action(BrokerState *state, Run *run, const JsonbValue *transition_input)
 	const Step *step = &state->playbook->steps[run->step];
 	SourceError error;
 	Scope		scope;
-	Event	   *event;
 
 	memset(&error, 0, sizeof(error));
-	scope_init(&scope, state, step, run->visit, state->now);
+	scope_init(&scope, state, step, run, state->now);
 	if (!prepare_action(state, run, step, &scope, transition_input, &error))
 	{
 		fail_start(state, run, FAILURE_TEMPLATE, scope_error_text(&error), transition_input);
@@ -285,9 +284,7 @@ start_action(BrokerState *state, Run *run, const JsonbValue *transition_input)
 	}
 	if (run->stored)
 		decision_add(state, DECIDE_FORGET, run);
-	event = emit(state, EVENT_STEP_STARTED, step, run->visit, released_by(run));
-	run->started_event_id = event->event_id;
-	run->released_by = event->parent_event_id;
+	(void) emit_step_started(state, run);
 	run->state = RUN_QUEUED;
 	run->is_task = true;
 	run->stored = false;

@@ -107,7 +107,7 @@ conclude_item(BrokerState *state, Run *run, const AttemptOutcome *outcome)
 	item.value = &value;
 	decision_add(state, DECIDE_CLOSE, run);
 	run->state = RUN_ENDED;
-	return end_item(state, live_run(state, run->step), &item);
+	return end_item(state, live_run(state, run->step, run->visit), &item);
 }
 
 /* Ends a run whose attempt is not repeated, unless work follows from the attempt. */
@@ -139,7 +139,7 @@ conclude_run(BrokerState *state, Run *run, const AttemptOutcome *outcome)
 	{
 		Scope		scope;
 
-		scope_init(&scope, state, step, run->visit, state->now);
+		scope_init(&scope, state, step, run, state->now);
 		scope.input = outcome->input;
 		start_save(state, run, step, &scope, outcome->envelope);
 		return;
@@ -180,7 +180,7 @@ judge(BrokerState *state, Run *run, AttemptOutcome *outcome, JsonbValue *saved, 
 	Scope		scope;
 
 	*delay = 0;
-	scope_init(&scope, state, step, run->visit, state->now);
+	scope_init(&scope, state, step, run, state->now);
 	scope.is_retry = true;
 	scope.response = outcome->envelope;
 	scope.envelope = outcome->envelope;
@@ -278,6 +278,6 @@ end_attempt(BrokerState *state, Run *run, AttemptEnd end)
 	while (end.event != NULL)
 	{
 		end = end_one_attempt(state, run, &end);
-		run = live_run(state, run->step);
+		run = live_run(state, run->step, run->visit);
 	}
 }

@@ -17,6 +17,7 @@
 #include "broker/condition.h"
 #include "broker/event.h"
 #include "broker/event_type.h"
+#include "broker/lineage.h"
 #include "broker/model.h"
 #include "broker/node_id.h"
 #include "broker/retry.h"
@@ -30,15 +31,24 @@ struct SaveError;
 /* The questions of the core about the past of its execution, as functions. */
 typedef struct ValueSource
 {
-	void		(*step_value) (void *arg, const char *step_name, StepValue *value);
+	/*
+	 * The value of a visit of a step that ended before an event (0: before now), or
+	 * (visit 0) of the newest visit that has ended: of a parallel step the one with
+	 * the highest number.
+	 */
+	void		(*step_value) (void *arg, const Step *step, int visit, int64 before,
+							   StepValue *value);
+	/* the meta of an event; false: it has none */
+	bool		(*event_meta) (void *arg, int64 event_id, JsonbValue *meta);
 	bool		(*workload) (void *arg, JsonbValue *workload);
-	/* how far an iterator has come since the event that began it */
-	void		(*progress) (void *arg, const char *step_name, int64 since,
+	/* how far a visit of an iterator has come since the event that began its attempt */
+	void		(*progress) (void *arg, const char *step_name, int visit, int64 since,
 							 IterationProgress *progress);
 	/* IterationResult *, in the order of the log */
-	List	   *(*iteration_results) (void *arg, const char *step_name, int64 since);
+	List	   *(*iteration_results) (void *arg, const char *step_name, int visit,
+									  int64 since);
 	/* an item that has not started */
-	bool		(*waiting_item) (void *arg, const char *step_name, int index,
+	bool		(*waiting_item) (void *arg, const char *step_name, int visit, int index,
 								 JsonbValue *item);
 	/* catalog_id of a playbook, 0: there is none; content: the document itself */
 	int64		(*find_playbook) (void *arg, const char *path, int version);
@@ -78,7 +88,7 @@ struct BrokerState
 	int			depth;			/* how many ancestors it has */
 	const char *started_by;		/* role */
 	bool		finished;		/* a terminal event has been written */
-	List	   *runs;			/* Run *, one for each live step */
+	List	   *runs;			/* Run *, one for each live visit of a step */
 	Run		   *item;			/* the item the event is about, or NULL */
 	ValueSource values;
 	TimestampTz now;			/* of the event decided on: what now() says */
@@ -96,6 +106,7 @@ struct BrokerState
 	JsonbValue *entry_tried;	/* meta.transitions of the silent entry, if it ends
 								 * in this evaluation; or NULL */
 	List	   *known;			/* values that broker/scope.c remembers */
+	Run		   *end_run;		/* the run of the end, if it ended just now */
 	List	   *decisions;		/* Decision *, the outcome */
 	int64		last_event_id;	/* the newest event of the execution */
 };
@@ -154,7 +165,7 @@ extern void broker_decide(BrokerState *state, const Event *event);
 extern void broker_child_ended(BrokerState *state, const ChildEnd *end);
 
 /* Decides on an open run whose time has come: for its next attempt, or its timeout. */
-extern void broker_run_due(BrokerState *state, int step);
+extern void broker_run_due(BrokerState *state, int step, int visit);
 
 /* Fails an execution that cannot begin, for this reason. */
 extern void broker_refuse(BrokerState *state, const Event *event, const char *reason);

@@ -187,7 +187,7 @@ start_playbook(BrokerState *state, Run *run, const JsonbValue *transition_input)
 	char	   *error;
 
 	memset(&failure, 0, sizeof(failure));
-	scope_init(&scope, state, step, run->visit, state->now);
+	scope_init(&scope, state, step, run, state->now);
 	scope.input = transition_input;
 	if (!timeout_render(step->timeout, &scope.template, &run->timeout, &failure))
 	{
@@ -205,11 +205,7 @@ start_playbook(BrokerState *state, Run *run, const JsonbValue *transition_input)
 	json_add_id(&builder, "child_execution_id", child->execution_id);
 	json_end_object(&builder, &value);
 	if (run->started_event_id == 0)
-	{
-		event = emit(state, EVENT_STEP_STARTED, step, run->visit, released_by(run));
-		run->started_event_id = event->event_id;
-		run->released_by = event->parent_event_id;
-	}
+		event = emit_step_started(state, run);
 	else
 		event = emit(state, EVENT_ACTION_STARTED, step, run->visit, run->started_event_id);
 	event->context = json_to_jsonb(&value);
@@ -232,7 +228,8 @@ start_playbook(BrokerState *state, Run *run, const JsonbValue *transition_input)
  * last step that completed with an action.
  */
 void
-child_result(BrokerState *state, const Step *task, const ChildEnd *end, JsonbValue *result)
+child_result(BrokerState *state, Run *run, const Step *task, const ChildEnd *end,
+			 JsonbValue *result)
 {
 	Scope		scope;
 	char	   *name;
@@ -244,7 +241,7 @@ child_result(BrokerState *state, const Step *task, const ChildEnd *end, JsonbVal
 		json_from_jsonb(end->result, result);
 	if (!end->completed || result->type != jbvNull)
 		return;
-	scope_init(&scope, state, task, 1, state->now);
+	scope_init(&scope, state, task, run, state->now);
 	if (render_text(task->child->return_step, &scope, &name, &error) && name != NULL &&
 		state->values.child_value(state->values.arg, end->execution_id, name, result) &&
 		result->type != jbvNull)
@@ -286,7 +283,7 @@ playbook_child_ended(BrokerState *state, Run *run, const ChildEnd *end)
 		return attempt;
 	event = emit(state, end->completed ? EVENT_ACTION_COMPLETED : EVENT_ACTION_ERROR,
 				 step, run->visit, run->started_event_id);
-	child_result(state, step, end, &value);
+	child_result(state, run, step, end, &value);
 	event->result = json_to_jsonb(&value);
 	event->error = end->completed ? NULL : end->error;
 	json_begin_object(&builder);

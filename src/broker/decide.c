@@ -54,7 +54,7 @@ begin_execution(BrokerState *state, const Event *event)
 		complete_step(state, run, &completion);
 	}
 	else
-		arrive(state, &departure, -1, event->event_id);
+		arrive(state, &departure, NULL, event->event_id);
 	settle(state);
 }
 
@@ -64,8 +64,6 @@ stale_reason(const Run *run, const Event *event)
 {
 	int			attempt = event->attempt;
 
-	if (event->visit > 0 && event->visit != run->visit)
-		return "another visit of the step is running";
 	if (run->state == RUN_WAITING)
 		return "the step has not started";
 	if (!run->is_task && !event_type_sent_by(event->type, SENT_BY_CLIENT))
@@ -123,6 +121,30 @@ end_step_by_client(BrokerState *state, Run *run, const Event *event)
 }
 
 /*
+ * Returns the live visit of a step that an event is about: the one that it names,
+ * else the oldest that its worker has leased, else the oldest.  NULL: there is none.
+ */
+static Run *
+find_visit(BrokerState *state, const Step *step, const Event *event)
+{
+	Run		   *oldest = NULL;
+	ListCell   *lc;
+
+	if (event->visit > 0 || event->worker_id == NULL || !step->revisited)
+		return live_run(state, step->index, event->visit);
+	foreach(lc, state->runs)
+	{
+		Run		   *run = (Run *) lfirst(lc);
+
+		if (run->step == step->index && run->state == RUN_LEASED && run->worker_id != NULL &&
+			strcmp(run->worker_id, event->worker_id) == 0 &&
+			(oldest == NULL || run->visit < oldest->visit))
+			oldest = run;
+	}
+	return oldest != NULL ? oldest : live_run(state, step->index, 0);
+}
+
+/*
  * Returns the run that an event is about: of a step, or of one of the items
  * that the broker goes through for it.  NULL: *reason says why the event has
  * no effect.
@@ -130,15 +152,16 @@ end_step_by_client(BrokerState *state, Run *run, const Event *event)
 static Run *
 find_run(BrokerState *state, const Step *step, const Event *event, const char **reason)
 {
-	Run		   *run = live_run(state, step->index);
 	int			item = step->kind == STEP_ITERATOR ? event->item : -1;
+	Run		   *run = item >= 0 && state->item != NULL ?
+		live_run(state, step->index, state->item->visit) : find_visit(state, step, event);
 
 	if (run == NULL)
-		*reason = "the step is not running";
+		*reason = live_run(state, step->index, 0) != NULL ?
+			"another visit of the step is running" : "the step is not running";
 	else if (item < 0)
 		*reason = stale_reason(run, event);
-	else if (state->item == NULL || run->state != RUN_OPEN ||
-			 state->item->visit != run->visit)
+	else if (state->item == NULL || run->state != RUN_OPEN)
 		*reason = "the item is not running";
 	else
 	{
@@ -256,9 +279,9 @@ run_timeout(const Run *run)
  * times out.  A run that is over, or is a task, has no effect.
  */
 void
-broker_run_due(BrokerState *state, int step)
+broker_run_due(BrokerState *state, int step, int visit)
 {
-	Run		   *run = live_run(state, step);
+	Run		   *run = live_run(state, step, visit);
 	Event	   *event;
 	JsonBuilder builder;
 	JsonbValue	value;

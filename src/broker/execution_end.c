@@ -90,11 +90,29 @@ fail_execution(BrokerState *state, const Step *step, const char *reason,
 }
 
 /*
+ * Returns the run of an end that has completed as an ordinary step, perhaps long
+ * ago: what descends from it is known.
+ */
+static Run *
+ended_run(BrokerState *state, const Step *end)
+{
+	const StepValue *value = scope_step_value(state, end->index);
+	Run		   *run = state->end_run;
+
+	if (run == NULL)
+	{
+		run = run_make(end->index, value->visit, RUN_ENDED);
+		run->started_event_id = value->parent_event_id;
+	}
+	return run;
+}
+
+/*
  * Finds the result of the execution: the mapping of its end, or what its end
  * returned.  False and *error when the mapping raises.
  */
 static bool
-final_result(BrokerState *state, const Step *end, JsonbValue *result,
+final_result(BrokerState *state, const Step *end, Run *run, JsonbValue *result,
 			 SourceError *error)
 {
 	StepValue  *value = NULL;
@@ -103,7 +121,7 @@ final_result(BrokerState *state, const Step *end, JsonbValue *result,
 	json_null(result);
 	if (end == NULL)
 		return true;
-	scope_init(&scope, state, end, 1, state->now);
+	scope_init(&scope, state, end, run, state->now);
 	if (end->kind != STEP_END)
 	{
 		value = scope_step_value(state, end->index);
@@ -162,14 +180,15 @@ completion_meta(BrokerState *state, bool endless)
 }
 
 /*
- * Completes the execution, of which nothing is live any more.  end: the end that
- * was reached, or NULL: then the end's value counts, if it has run as an
+ * Completes the execution, of which nothing is live any more.  run: that of the
+ * end that was reached, or NULL: then the end's value counts, if it has run as an
  * ordinary step.  A mapping that raises fails the execution.
  */
 void
-complete_execution(BrokerState *state, const Step *end, int64 parent)
+complete_execution(BrokerState *state, Run *run, int64 parent)
 {
 	const Playbook *playbook = state->playbook;
+	const Step *end = run != NULL ? &playbook->steps[run->step] : NULL;
 	JsonbValue	result;
 	JsonBuilder meta;
 	JsonbValue	value;
@@ -179,10 +198,13 @@ complete_execution(BrokerState *state, const Step *end, int64 parent)
 	if (end == NULL && playbook->end >= 0 &&
 		playbook->steps[playbook->end].kind != STEP_END &&
 		scope_step_value(state, playbook->end)->found)
+	{
 		end = &playbook->steps[playbook->end];
+		run = ended_run(state, end);
+	}
 
 	memset(&error, 0, sizeof(error));
-	if (!final_result(state, end, &result, &error))
+	if (!final_result(state, end, run, &result, &error))
 	{
 		char	   *text = scope_error_text(&error);
 

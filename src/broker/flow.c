@@ -1,62 +1,17 @@
 /*
  * broker/flow.c
- *		Steps end; branches leave them, arrive and join.
+ *		Steps end; branches leave them.
  *
  *		complete_step ── transitions ──> arrive: a run waits at each target
  *		fail_step ──┬─ on_error ───────> arrive, as above
  *		            └─ unhandled ──────> the execution fails
  *
- * Runs that wait are started elsewhere (broker/settle.c).
+ * How branches join is said in broker/join.c; runs that wait are started in
+ * broker/settle.c.
  */
 #include "common/common.h"
 
 #include "broker/internal.h"
-
-/* ---------------------------------------------------------------------------
- * Arrivals and joins
- * ---------------------------------------------------------------------------
- */
-
-/* Returns the live run of a step, of which there is never more than one; or NULL. */
-Run *
-live_run(BrokerState *state, int step)
-{
-	ListCell   *lc;
-
-	foreach(lc, state->runs)
-	{
-		Run		   *run = (Run *) lfirst(lc);
-
-		if (run->step == step && run_is_live(run))
-			return run;
-	}
-	return NULL;
-}
-
-/*
- * Returns whether a step, as the first of an execution, has no event of its own:
- * an unconditional router is no more than a list of steps.
- */
-bool
-is_silent_entry(const Playbook *playbook, const Step *step)
-{
-	return step->index == playbook->entry && step->kind == STEP_ROUTER &&
-		step->when == NULL && step->pass == NULL;
-}
-
-/* Returns the visit that an arrival at an idle step begins; 0: it comes too late. */
-static int
-next_visit(BrokerState *state, const Step *step)
-{
-	StepValue  *value;
-
-	if (!step->cyclic && !step->join_any)
-		return 1;
-	value = scope_step_value(state, step->index);
-	if (!value->found)
-		return is_silent_entry(state->playbook, step) ? 2 : 1;
-	return step->cyclic ? value->visit + 1 : 0;
-}
 
 /* Returns whether some entry of a list has a condition. */
 bool
@@ -67,88 +22,6 @@ has_conditions(const TransitionList *list)
 			return true;
 	return false;
 }
-
-/* Returns the newest of the events that released the arrivals of a run. */
-int64
-released_by(const Run *run)
-{
-	int64		newest = 0;
-	ListCell   *lc;
-
-	foreach(lc, run->arrivals)
-		newest = Max(newest, ((Arrival *) lfirst(lc))->event_id);
-	return newest;
-}
-
-/*
- * A branch reaches a step: a new run waits there, or the branch joins the run
- * that waits.  It has no effect where the step runs or wants no more arrivals.
- */
-void
-arrive(BrokerState *state, const Departure *departure, int from, int64 event_id)
-{
-	const Step *step = &state->playbook->steps[departure->step];
-	Run		   *run = live_run(state, departure->step);
-	Arrival    *arrival;
-
-	if (run == NULL)
-	{
-		int			visit = next_visit(state, step);
-
-		if (visit == 0)
-			return;
-		run = run_make(departure->step, visit, RUN_WAITING);
-		state->runs = lappend(state->runs, run);
-	}
-	else if (run->state != RUN_WAITING)
-		return;
-
-	arrival = palloc0(sizeof(Arrival));
-	arrival->from = from;
-	arrival->event_id = event_id;
-	arrival->has_data = departure->has_data;
-	arrival->data = departure->data;
-	run->arrivals = lappend(run->arrivals, arrival);
-	run->changed = true;
-}
-
-/*
- * Notes in meta the departures that will have no effect: their step runs already,
- * or took the first arrival and wants no other.  Without the note the log would
- * promise a step that never starts.
- */
-static void
-note_coalesced(BrokerState *state, const List *departures, JsonBuilder *meta)
-{
-	JsonBuilder names;
-	JsonbValue	value;
-	bool		any = false;
-	ListCell   *lc;
-
-	foreach(lc, departures)
-	{
-		const Step *step = &state->playbook->steps[((Departure *) lfirst(lc))->step];
-		Run		   *run = live_run(state, step->index);
-
-		if (run != NULL ? run->state == RUN_WAITING : next_visit(state, step) > 0)
-			continue;
-		if (!any)
-			json_begin_array(&names);
-		any = true;
-		json_string(&value, step->name);
-		json_push(&names, &value);
-	}
-	if (any)
-	{
-		json_end_array(&names, &value);
-		json_add(meta, "coalesced", &value);
-	}
-}
-
-/* ---------------------------------------------------------------------------
- * Steps
- * ---------------------------------------------------------------------------
- */
 
 /* Finds the input that a run was started with; false: it has none. */
 bool
@@ -161,6 +34,22 @@ run_input(const Run *run, JsonbValue *input)
 		return false;
 	json_from_jsonb(source, &object);
 	return json_get(&object, "data", input);
+}
+
+/*
+ * Emits step_started of a run and returns it; the run refers to it from now on.
+ * It says in meta.sees which visits of parallel steps the run descends from.
+ */
+Event *
+emit_step_started(BrokerState *state, Run *run)
+{
+	Event	   *event = emit(state, EVENT_STEP_STARTED, &state->playbook->steps[run->step],
+							 run->visit, released_by(run));
+
+	event->meta = lineage_meta(state->playbook, lineage_of(state, run));
+	run->started_event_id = event->event_id;
+	run->released_by = event->parent_event_id;
+	return event;
 }
 
 /* Opens a run whose work is not a task of its own; its timeout begins. */
@@ -182,21 +71,23 @@ end_run(BrokerState *state, Run *run)
 		decision_add(state, DECIDE_FORGET, run);
 	run->state = RUN_ENDED;
 	state->runs = list_delete_ptr(state->runs, run);
+	if (run->step == state->playbook->end)
+		state->end_run = run;
 }
 
 /* Sends the branches that transitions have taken to their steps. */
 static void
-depart(BrokerState *state, const List *departures, int from, int64 event_id)
+depart(BrokerState *state, const List *departures, Run *source, int64 event_id)
 {
 	ListCell   *lc;
 
 	foreach(lc, departures)
-		arrive(state, (Departure *) lfirst(lc), from, event_id);
+		arrive(state, (Departure *) lfirst(lc), source, event_id);
 }
 
 /* Returns the meta of the event that ends a step; NULL: none. */
 static Jsonb *
-completion_meta(BrokerState *state, const TransitionOutcome *outcome,
+completion_meta(BrokerState *state, Run *run, const TransitionOutcome *outcome,
 				bool skipped)
 {
 	JsonBuilder meta;
@@ -209,7 +100,7 @@ completion_meta(BrokerState *state, const TransitionOutcome *outcome,
 		json_add_bool(&meta, "skipped", true);
 	if (outcome->recorded)
 		json_add(&meta, "transitions", &outcome->meta);
-	note_coalesced(state, outcome->departures, &meta);
+	note_dropped(state, outcome->departures, run, &meta);
 	json_end_object(&meta, &value);
 	return json_to_jsonb(&value);
 }
@@ -231,7 +122,7 @@ complete_step(BrokerState *state, Run *run, const Completion *completion)
 	result_value(completion->envelope, &value);
 	scope_set_step_value(state, run->step, run->visit,
 						 completion->parent, completion->envelope);
-	scope_init(&scope, state, step, run->visit, state->now);
+	scope_init(&scope, state, step, run, state->now);
 	scope.result = &value;
 	scope.envelope = completion->envelope;
 	scope.input = completion->input;
@@ -247,7 +138,7 @@ complete_step(BrokerState *state, Run *run, const Completion *completion)
 	}
 
 	end_run(state, run);
-	meta = completion_meta(state, &outcome, completion->type == EVENT_STEP_SKIPPED);
+	meta = completion_meta(state, run, &outcome, completion->type == EVENT_STEP_SKIPPED);
 	if (completion->announced)
 	{
 		if (meta != NULL)
@@ -271,7 +162,7 @@ complete_step(BrokerState *state, Run *run, const Completion *completion)
 		*state->entry_tried = outcome.meta;
 		decision_add(state, DECIDE_ANNOTATE, NULL)->meta = meta;
 	}
-	depart(state, outcome.departures, run->step, release);
+	depart(state, outcome.departures, run, release);
 }
 
 /* on_error: continue.  The run ends well, and the failure is the step's value. */
@@ -298,7 +189,7 @@ continue_after_error(BrokerState *state, Run *run, const StepFailure *failure)
 
 /* on_error: transitions.  Evaluates them in a scope that knows of the failure. */
 static void
-evaluate_handlers(BrokerState *state, const Run *run, const StepFailure *failure,
+evaluate_handlers(BrokerState *state, Run *run, const StepFailure *failure,
 				  const JsonbValue *envelope, TransitionOutcome *outcome)
 {
 	const Step *step = &state->playbook->steps[run->step];
@@ -306,7 +197,7 @@ evaluate_handlers(BrokerState *state, const Run *run, const StepFailure *failure
 	JsonbValue	value;
 
 	result_value(envelope, &value);
-	scope_init(&scope, state, step, run->visit, state->now);
+	scope_init(&scope, state, step, run, state->now);
 	scope.result = &value;
 	scope.envelope = envelope;
 	scope.input = failure->input;
@@ -316,7 +207,8 @@ evaluate_handlers(BrokerState *state, const Run *run, const StepFailure *failure
 
 /* Returns the meta of step_failed: what failed, and which transitions were tried. */
 static Jsonb *
-failure_meta(const StepFailure *failure, const TransitionOutcome *handlers)
+failure_meta(BrokerState *state, Run *run, const StepFailure *failure,
+			 const TransitionOutcome *handlers)
 {
 	JsonBuilder meta;
 	JsonbValue	value;
@@ -327,6 +219,7 @@ failure_meta(const StepFailure *failure, const TransitionOutcome *handlers)
 		json_add(&meta, "transitions", failure->tried);
 	if (handlers->recorded)
 		json_add(&meta, failure->tried != NULL ? "on_error" : "transitions", &handlers->meta);
+	note_dropped(state, handlers->departures, run, &meta);
 	json_end_object(&meta, &value);
 	return json_to_jsonb(&value);
 }
@@ -361,9 +254,9 @@ fail_step(BrokerState *state, Run *run, const StepFailure *failure)
 	event = emit(state, EVENT_STEP_FAILED, step, run->visit, failure->parent);
 	event->error = failure->error;
 	event->result = json_to_jsonb(envelope);
-	event->meta = failure_meta(failure, &handlers);
+	event->meta = failure_meta(state, run, failure, &handlers);
 	if (handlers.departures != NIL)
-		depart(state, handlers.departures, run->step, event->event_id);
+		depart(state, handlers.departures, run, event->event_id);
 	else
 		fail_execution(state, step, failure->error, event->event_id);
 }

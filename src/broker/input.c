@@ -82,6 +82,8 @@ compare_arrivals(const ListCell *a, const ListCell *b)
 
 	if (left->from != right->from)
 		return left->from < right->from ? -1 : 1;
+	if (left->visit != right->visit)
+		return left->visit < right->visit ? -1 : 1;
 	return left->event_id < right->event_id ? -1 :
 		left->event_id > right->event_id;
 }

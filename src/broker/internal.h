@@ -11,7 +11,8 @@
  *		iteration.c      steps that are iterators
  *		save.c           saves that the database itself executes
  *		action.c         tasks for workers
- *		flow.c           steps end, branches leave them, arrive and join
+ *		flow.c           steps end, branches leave them
+ *		join.c           branches arrive at steps and join there
  *		execution_end.c  the end of an execution
  *		decision.c       the list of decisions
  */
@@ -121,19 +122,10 @@ extern void end_execution(BrokerState *state, const char *status, const char *er
 extern void fail_execution(BrokerState *state, const Step *step, const char *reason,
 						   int64 parent);
 
-/* Completes the execution; end: the end that was reached, or NULL. */
-extern void complete_execution(BrokerState *state, const Step *end, int64 parent);
+/* Completes the execution; run: that of the end that was reached, or NULL. */
+extern void complete_execution(BrokerState *state, Run *run, int64 parent);
 
 /* ---- flow.c ---- */
-
-/* Returns the live run of a step, of which there is never more than one; or NULL. */
-extern Run *live_run(BrokerState *state, int step);
-
-/* Returns the newest of the events that released the arrivals of a run. */
-extern int64 released_by(const Run *run);
-
-/* Returns whether a step, as the first of an execution, has no event of its own. */
-extern bool is_silent_entry(const Playbook *playbook, const Step *step);
 
 /* Returns whether some entry of a list has a condition. */
 extern bool has_conditions(const TransitionList *list);
@@ -141,9 +133,8 @@ extern bool has_conditions(const TransitionList *list);
 /* Finds the input that a run was started with; false: it has none. */
 extern bool run_input(const Run *run, JsonbValue *input);
 
-/* A branch reaches a step: it begins a visit there or joins the one that waits. */
-extern void arrive(BrokerState *state, const Departure *departure, int from,
-				   int64 event_id);
+/* Emits step_started of a run and returns it; the run refers to it from now on. */
+extern Event *emit_step_started(BrokerState *state, Run *run);
 
 /* Opens a run whose work is not a task of its own; its timeout begins. */
 extern void open_run(BrokerState *state, Run *run);
@@ -157,6 +148,33 @@ extern void fail_step(BrokerState *state, Run *run, const StepFailure *failure);
 /* Ends a run that could not be started with its input (or NULL). */
 extern void fail_start(BrokerState *state, Run *run, FailureKind kind, const char *error,
 					   const JsonbValue *input);
+
+/* ---- join.c ---- */
+
+/*
+ * Returns the live run of a visit of a step (of its oldest live visit: 0), or NULL.
+ */
+extern Run *live_run(BrokerState *state, int step, int visit);
+
+/* Returns the newest of the events that released the arrivals of a run. */
+extern int64 released_by(const Run *run);
+
+/* Returns whether a step, as the first of an execution, has no event of its own. */
+extern bool is_silent_entry(const Playbook *playbook, const Step *step);
+
+/*
+ * A branch reaches a step, from a run that has ended (NULL: from the start): it
+ * begins a visit there or joins the one that waits.
+ */
+extern void arrive(BrokerState *state, const Departure *departure, Run *source,
+				   int64 event_id);
+
+/* Notes in meta the departures of a run whose steps take no more arrivals. */
+extern void note_dropped(BrokerState *state, const List *departures, Run *source,
+						 JsonBuilder *meta);
+
+/* Returns the run that is to be started next, or NULL. */
+extern Run *next_to_start(BrokerState *state);
 
 /* ---- action.c ---- */
 
@@ -228,8 +246,8 @@ extern void await_spawned(BrokerState *state, Run *run, const AttemptOutcome *ou
 extern void complete_spawned(BrokerState *state, Run *run);
 
 /* Finds the result of a child execution as its parent sees it. */
-extern void child_result(BrokerState *state, const Step *task, const ChildEnd *end,
-						 JsonbValue *result);
+extern void child_result(BrokerState *state, Run *run, const Step *task,
+						 const ChildEnd *end, JsonbValue *result);
 
 /* Returns the end of the attempt whose child has ended; none for another attempt's. */
 extern AttemptEnd playbook_child_ended(BrokerState *state, Run *run, const ChildEnd *end);

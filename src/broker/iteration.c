@@ -93,8 +93,8 @@ open_iteration(Iteration *iteration, BrokerState *state, Run *run)
 	iteration->concurrency = (int) context_int(iteration, "concurrency");
 	iteration->since = context_int(iteration, "since");
 	iteration->catalog_id = context_int(iteration, "catalog_id");
-	state->values.progress(state->values.arg, iteration->step->name, iteration->since,
-						   &iteration->progress);
+	state->values.progress(state->values.arg, iteration->step->name, run->visit,
+						   iteration->since, &iteration->progress);
 	if (!iteration->progress.found)
 		iteration->progress.started = Min(iteration->total, iteration->concurrency);
 }
@@ -119,7 +119,7 @@ item_scope(const Iteration *iteration, int index, const JsonbValue *item,
 	item_names.item = item;
 	item_names.chunked = iteration->spec->chunk != NULL;
 	iterator_item_names(&item_names, names);
-	scope_init(scope, iteration->state, iteration->step, iteration->run->visit,
+	scope_init(scope, iteration->state, iteration->step, iteration->run,
 			   iteration->state->now);
 	scope->names = names;
 	scope->input = iteration->has_input ? &iteration->input : NULL;
@@ -305,6 +305,7 @@ unwritten_results(const Iteration *iteration)
 		IterationResult *result;
 
 		if (decision->kind != DECIDE_EMIT || !event->progress.found ||
+			event->visit != iteration->run->visit ||
 			strcmp(event->node_name, iteration->step->name) != 0)
 			continue;
 		result = palloc0(sizeof(IterationResult));
@@ -326,7 +327,7 @@ results_by_index(const Iteration *iteration)
 	Size		size = sizeof(IterationResult *) * Max(iteration->total, 1);
 	IterationResult **by_index = palloc_extended(size, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	List	   *results = values->iteration_results(values->arg, iteration->step->name,
-													iteration->since);
+													iteration->run->visit, iteration->since);
 	ListCell   *lc;
 
 	results = list_concat(results, unwritten_results(iteration));
@@ -492,7 +493,8 @@ next_item(const Iteration *iteration, int index, JsonbValue *item)
 		*item = iteration->items->values[index];
 		return;
 	}
-	if (values->waiting_item(values->arg, iteration->step->name, index, item))
+	if (values->waiting_item(values->arg, iteration->step->name, iteration->run->visit,
+							 index, item))
 		decision_add(iteration->state, DECIDE_TAKE_ITEM, iteration->run)->first_item = index;
 	else
 		json_null(item);
@@ -642,7 +644,7 @@ item_child_ended(BrokerState *state, Run *run, const ChildEnd *end)
 	if (!is_current_item(state, run, end))
 		return none;
 	open_iteration(&iteration, state, run);
-	child_result(state, body, end, &value);
+	child_result(state, run, body, end, &value);
 	if (end->completed && body->saves != NULL)
 		return save_child(&iteration, end, &value);
 	if (end->completed && body->save_action != NULL)
@@ -738,11 +740,7 @@ emit_started(Iteration *iteration, const IteratorItems *items)
 	JsonbValue	value;
 
 	if (run->started_event_id == 0)
-	{
-		event = emit(state, EVENT_STEP_STARTED, iteration->step, run->visit, released_by(run));
-		run->started_event_id = event->event_id;
-		run->released_by = event->parent_event_id;
-	}
+		(void) emit_step_started(state, run);
 	event = emit(state, EVENT_ITERATOR_STARTED, iteration->step, run->visit, run->started_event_id);
 	iteration->since = event->event_id;
 	json_begin_array(&list);
@@ -844,7 +842,7 @@ start_iterator(BrokerState *state, Run *run, const JsonbValue *transition_input)
 	iteration.run = run;
 	iteration.step = &state->playbook->steps[run->step];
 	iteration.spec = iteration.step->iterator;
-	scope_init(&scope, state, iteration.step, run->visit, state->now);
+	scope_init(&scope, state, iteration.step, run, state->now);
 	if (!prepare_iterator(&iteration, &scope, transition_input, &items))
 		return none;
 	iteration.has_input = true;

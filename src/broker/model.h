@@ -114,9 +114,11 @@ typedef enum RunState
 typedef struct Arrival
 {
 	int			from;			/* step, -1: the start of the execution */
+	int			visit;			/* of that step, from 1 */
 	int64		event_id;		/* the event that released the branch */
 	bool		has_data;
 	JsonbValue	data;			/* transition-level input, an object */
+	const int  *lineage;		/* the visits it descends from (broker/lineage.h) */
 } Arrival;
 
 /* One visit of one step. */
@@ -130,8 +132,12 @@ typedef struct Run
 	bool		is_task;		/* it is a row of the queue, not of noetl.run */
 	bool		stored;			/* it exists outside this evaluation */
 	bool		changed;		/* RUN_WAITING: it has an arrival that is not stored */
+	bool		at_once;		/* RUN_WAITING: it waits for nothing, as its step joins
+								 * no branches */
 	bool		restart;		/* settle() begins its next attempt */
 	List	   *arrivals;		/* Arrival *, RUN_WAITING */
+
+	const int  *lineage;		/* the visits it descends from; NULL: not read yet */
 
 	/* all but waiting runs */
 	int64		started_event_id;
@@ -155,12 +161,13 @@ typedef struct Run
 	void	   *handle;			/* where the row is; only its reader knows more */
 } Run;
 
-/* The newest value of a step. */
+/* The value of a step, of its newest visit or of another one. */
 typedef struct StepValue
 {
 	bool		found;
 	int			visit;
 	int64		event_id;
+	int64		parent_event_id;	/* of that event; 0: unknown */
 	JsonbValue	envelope;		/* the result as it was sent */
 	JsonbValue	value;			/* what templates see of it (broker/result.c) */
 } StepValue;

@@ -222,7 +222,7 @@ save_attempt(BrokerState *state, Run *run, const AttemptOutcome *outcome, JsonbV
 	JsonbValue	names;
 	JsonBuilder builder;
 
-	scope_init(&scope, state, step, run->visit, state->now);
+	scope_init(&scope, state, step, run, state->now);
 	scope.template.needs = NEEDS_VALUES;
 	scope.input = outcome->input;
 	scope.members = outcome->input;
@@ -264,7 +264,7 @@ start_save_step(BrokerState *state, Run *run, const JsonbValue *transition_input
 	Event	   *done;
 
 	memset(&error, 0, sizeof(error));
-	scope_init(&scope, state, step, run->visit, state->now);
+	scope_init(&scope, state, step, run, state->now);
 	scope.template.needs = NEEDS_VALUES;
 	if (!assemble_input(step, &scope, transition_input, &input, &error))
 	{
@@ -272,11 +272,7 @@ start_save_step(BrokerState *state, Run *run, const JsonbValue *transition_input
 		return end;
 	}
 	if (run->started_event_id == 0)
-	{
-		Event	   *event = emit(state, EVENT_STEP_STARTED, step, run->visit, released_by(run));
-
-		run->started_event_id = event->event_id;
-	}
+		(void) emit_step_started(state, run);
 	json_begin_object(&builder);
 	json_add(&builder, "data", &input);
 	json_end_object(&builder, &context);

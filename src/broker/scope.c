@@ -8,7 +8,9 @@
  *		result this data input args error …   of the step at hand
  *		execution_id job workload work context results
  *		members of the input, in strings of the step itself
- *		steps                                 newest value of each
+ *		steps                                 value of the newest visit of each
+ *											  that the run descends from, if there
+ *											  are parallel visits; else of the newest
  *		keys of the workload
  *		path version, names of workbook tasks
  *
@@ -24,55 +26,116 @@
 typedef struct KnownValue
 {
 	int			step;
+	int			visit;			/* of a parallel step; 0: the newest */
 	StepValue	value;
 } KnownValue;
 
-/*
- * Returns the newest value of a step, and remembers it for the rest of the
- * evaluation: only the evaluation itself changes values.
- */
-StepValue *
-scope_step_value(BrokerState *state, int step)
+/* Returns what is known of a visit of a step (0: the newest), or NULL. */
+static KnownValue *
+find_known(const BrokerState *state, int step, int visit)
 {
-	KnownValue *known;
 	ListCell   *lc;
 
 	foreach(lc, state->known)
 	{
-		known = (KnownValue *) lfirst(lc);
-		if (known->step == step)
-			return &known->value;
+		KnownValue *known = (KnownValue *) lfirst(lc);
+
+		if (known->step == step && known->visit == visit)
+			return known;
 	}
-	known = palloc0(sizeof(KnownValue));
+	return NULL;
+}
+
+/* Adds a visit of a step (0: the newest), of which nothing is known yet. */
+static KnownValue *
+add_known(BrokerState *state, int step, int visit)
+{
+	KnownValue *known = palloc0(sizeof(KnownValue));
+
 	known->step = step;
-	state->values.step_value(state->values.arg,
-							 state->playbook->steps[step].name, &known->value);
+	known->visit = visit;
+	state->known = lappend(state->known, known);
+	return known;
+}
+
+/* Returns the value of a visit (0: the newest) that ended before an event. */
+static StepValue *
+visit_value(BrokerState *state, int index, int visit, int64 before)
+{
+	KnownValue *known = find_known(state, index, visit);
+
+	if (known != NULL)
+		return &known->value;
+	known = add_known(state, index, visit);
+	state->values.step_value(state->values.arg, &state->playbook->steps[index], visit,
+							 before, &known->value);
 	if (known->value.found)
 		result_value(&known->value.envelope, &known->value.value);
-	state->known = lappend(state->known, known);
 	return &known->value;
 }
 
 /*
- * Remembers a value that this evaluation has given a step, so that it is not
- * read back.
+ * Returns the value of the newest visit of a step that has ended.  Values do not
+ * change while one event is evaluated, except by scope_set_step_value().
  */
+StepValue *
+scope_step_value(BrokerState *state, int step)
+{
+	StepValue  *newest = visit_value(state, step, 0, 0);
+	ListCell   *lc;
+
+	if (!state->playbook->steps[step].parallel)
+		return newest;
+	foreach(lc, state->known)
+	{
+		KnownValue *known = (KnownValue *) lfirst(lc);
+
+		if (known->step == step && known->value.found &&
+			(!newest->found || known->value.visit > newest->visit))
+			newest = &known->value;
+	}
+	return newest;
+}
+
+/*
+ * Returns the value of a step as the run of a scope sees it: itself, once it has
+ * ended; else the newest visit that it descends from; else the newest there is.
+ */
+static StepValue *
+seen_value(Scope *scope, int index)
+{
+	BrokerState *state = scope->state;
+	const Step *step = &state->playbook->steps[index];
+	Run		   *run = scope->run;
+	KnownValue *own;
+	StepValue  *value;
+	int			visit;
+
+	if (step->tracked < 0 || run == NULL)
+		return scope_step_value(state, index);
+	own = run->step == index ? find_known(state, index, run->visit) : NULL;
+	if (own != NULL && own->value.found)
+		return &own->value;
+	visit = lineage_visit(lineage_of(state, run), step);
+	if (visit > 0)
+	{
+		value = visit_value(state, index, visit, run->started_event_id);
+		if (value->found)
+			return value;
+	}
+	return scope_step_value(state, index);
+}
+
+/* Notes the value of a visit that has ended: it need not be read back. */
 void
 scope_set_step_value(BrokerState *state, int step, int visit, int64 event_id,
 					 const JsonbValue *envelope)
 {
-	KnownValue *known = NULL;
-	ListCell   *lc;
+	int			key = state->playbook->steps[step].parallel ? visit : 0;
+	KnownValue *known = find_known(state, step, key);
 
-	foreach(lc, state->known)
-		if (((KnownValue *) lfirst(lc))->step == step)
-			known = (KnownValue *) lfirst(lc);
 	if (known == NULL)
-	{
-		known = palloc0(sizeof(KnownValue));
-		known->step = step;
-		state->known = lappend(state->known, known);
-	}
+		known = add_known(state, step, key);
 	known->value.found = true;
 	known->value.visit = visit;
 	known->value.event_id = event_id;
@@ -93,7 +156,8 @@ build_job(Scope *scope, JsonbValue *value)
 	json_add_id(&builder, "execution_id", id);
 	if (scope->step != NULL)
 		json_add_text(&builder, "node_id",
-					  node_id_make(id, scope->step->name, Max(scope->visit, 1), -1));
+					  node_id_make(id, scope->step->name,
+								   scope->run != NULL ? scope->run->visit : 1, -1));
 	json_end_object(&builder, value);
 }
 
@@ -110,7 +174,7 @@ build_results(Scope *scope, JsonbValue *value)
 		StepValue  *step;
 
 		CHECK_FOR_INTERRUPTS();
-		step = scope_step_value(scope->state, i);
+		step = seen_value(scope, i);
 		if (step->found)
 			json_add(&builder, playbook->steps[i].name, &step->value);
 	}
@@ -241,9 +305,9 @@ lookup_common(Scope *scope, const char *name, int length, JsonbValue *value)
  * run.  False: there is no such task.
  */
 static bool
-find_task_value(BrokerState *state, const char *name, int length, StepValue **found)
+find_task_value(Scope *scope, const char *name, int length, StepValue **found)
 {
-	const Playbook *playbook = state->playbook;
+	const Playbook *playbook = scope->state->playbook;
 	bool		is_task = false;
 
 	*found = NULL;
@@ -255,7 +319,7 @@ find_task_value(BrokerState *state, const char *name, int length, StepValue **fo
 		if (step->task_name == NULL || !name_is(name, length, step->task_name))
 			continue;
 		is_task = true;
-		known = scope_step_value(state, i);
+		known = seen_value(scope, i);
 		if (known->found && (*found == NULL || known->event_id >= (*found)->event_id))
 			*found = known;
 	}
@@ -289,7 +353,7 @@ scope_lookup(void *arg, const char *name, int length, JsonbValue *value)
 	step = playbook_find_step(state->playbook, name, length);
 	if (step >= 0)
 	{
-		StepValue  *known = scope_step_value(state, step);
+		StepValue  *known = seen_value(scope, step);
 
 		if (!known->found)
 			return TEMPLATE_UNDEFINED;
@@ -311,7 +375,7 @@ scope_lookup(void *arg, const char *name, int length, JsonbValue *value)
 		json_int(value, state->version);
 		return TEMPLATE_VALUE;
 	}
-	if (!find_task_value(state, name, length, &task))
+	if (!find_task_value(scope, name, length, &task))
 		return word_in(name, length, playbook_worker_names) ? TEMPLATE_LATER : TEMPLATE_UNKNOWN;
 	if (task == NULL)
 		return TEMPLATE_UNDEFINED;
@@ -335,9 +399,9 @@ scope_envelope(void *arg, const char *name, int length, JsonbValue *value)
 		(scope->is_save && scope->result != NULL && is_own_step(scope, name, length)))
 		envelope = scope->envelope;
 	else if (step >= 0)
-		known = scope_step_value(scope->state, step);
+		known = seen_value(scope, step);
 	else
-		(void) find_task_value(scope->state, name, length, &known);
+		(void) find_task_value(scope, name, length, &known);
 	if (known != NULL && known->found)
 		envelope = &known->envelope;
 	if (envelope == NULL)
@@ -380,13 +444,13 @@ workload_lookup(void *arg, const char *name, int length, JsonbValue *value)
 
 /* Begins a scope for templates of a step; the caller adds what only it knows. */
 void
-scope_init(Scope *scope, BrokerState *state, const Step *step, int visit,
+scope_init(Scope *scope, BrokerState *state, const Step *step, Run *run,
 		   TimestampTz now)
 {
 	memset(scope, 0, sizeof(Scope));
 	scope->state = state;
 	scope->step = step;
-	scope->visit = visit;
+	scope->run = run;
 	scope->template.lookup = scope_lookup;
 	scope->template.envelope = scope_envelope;
 	scope->template.arg = scope;
@@ -420,7 +484,7 @@ workload_defaults(BrokerState *state, TimestampTz now, const JsonbValue *paramet
 		*defaults = doc->value;
 		return true;
 	}
-	scope_init(&scope, state, NULL, 0, now);
+	scope_init(&scope, state, NULL, NULL, now);
 	scope.template.lookup = workload_lookup;
 	scope.template.envelope = NULL;
 	scope.template.needs = NEEDS_NAMES;

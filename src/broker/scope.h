@@ -14,7 +14,8 @@ typedef struct Scope
 	BrokerState *state;
 	TemplateScope template;		/* hand this to the template engine */
 	const Step *step;			/* whose template it is, or NULL */
-	int			visit;
+	Run		   *run;			/* of that step, which sees what it descends from; or
+								 * NULL */
 
 	const JsonbValue *names;	/* names inside an item of an iterator, or NULL */
 	const JsonbValue *result;	/* the step's value, or NULL */
@@ -42,9 +43,12 @@ name_is(const char *name, int length, const char *word)
 
 /* Begins a scope for templates of a step; the caller adds what only it knows. */
 extern void scope_init(Scope *scope, BrokerState *state, const Step *step,
-					   int visit, TimestampTz now);
+					   Run *run, TimestampTz now);
 
-/* Returns the newest value of a step; it is remembered for the rest of the evaluation. */
+/*
+ * Returns the value of the newest visit of a step that has ended, whoever descends
+ * from it; it is remembered for the rest of the evaluation.
+ */
 extern StepValue *scope_step_value(BrokerState *state, int step);
 
 /* Remembers a value that this evaluation has given a step. */

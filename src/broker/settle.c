@@ -16,59 +16,6 @@
 #include "broker/input.h"
 #include "broker/internal.h"
 
-/* Returns whether a waiting run can start, as no other branch can reach its step. */
-static bool
-can_start(BrokerState *state, const Run *waiting)
-{
-	const Playbook *playbook = state->playbook;
-	const Step *step = &playbook->steps[waiting->step];
-	ListCell   *lc;
-
-	if (step->join_any && step->kind != STEP_END)
-		return true;
-	foreach(lc, state->runs)
-	{
-		const Run  *other = (Run *) lfirst(lc);
-		const Step *at = &playbook->steps[other->step];
-
-		if (other == waiting || !run_is_live(other))
-			continue;
-		if (step->kind == STEP_END)
-		{
-			if (other->state != RUN_WAITING || at->kind != STEP_END)
-				return false;
-			continue;
-		}
-		if (other->state == RUN_WAITING && at->component >= step->component)
-			continue;
-		if (playbook_reaches(playbook, other->step, waiting->step))
-			return false;
-	}
-	return true;
-}
-
-/*
- * Returns the run that is to be started next, or NULL: one whose attempt begins
- * again, else the first that can start, in the order of arrival.
- */
-static Run *
-next_to_start(BrokerState *state)
-{
-	ListCell   *lc;
-
-	foreach(lc, state->runs)
-		if (((Run *) lfirst(lc))->restart)
-			return (Run *) lfirst(lc);
-	foreach(lc, state->runs)
-	{
-		Run		   *run = (Run *) lfirst(lc);
-
-		if (run->state == RUN_WAITING && can_start(state, run))
-			return run;
-	}
-	return NULL;
-}
-
 /*
  * Evaluates "when" and "pass": *skipped says whether the step is not done.
  * False and *error when "when" raises.  A "pass" that raises counts as false, and
@@ -182,7 +129,7 @@ start_run(BrokerState *state, Run *run)
 		return;
 	}
 	input_of_arrivals(run->arrivals, &input);
-	scope_init(&scope, state, step, run->visit, state->now);
+	scope_init(&scope, state, step, run, state->now);
 	scope.input = &input;
 	scope.members = &input;
 	if (!find_skipped(step, &scope, &skipped, &pass_error, &error))
@@ -190,7 +137,7 @@ start_run(BrokerState *state, Run *run)
 	else if (skipped || step->kind == STEP_ROUTER || step->kind == STEP_NOOP)
 		complete_idle(state, run, &input, skipped);
 	else if (step->kind == STEP_END)
-		complete_execution(state, step, released_by(run));
+		complete_execution(state, run, released_by(run));
 	else
 		begin_attempt(state, run, &input);
 	if (pass_error != NULL)

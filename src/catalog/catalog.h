@@ -62,7 +62,7 @@ extern bool catalog_describe(int64 catalog_id, const char **path, int *version);
  */
 extern void catalog_lock_version(int64 catalog_id, bool to_delete);
 
-/* Does any execution refer to the row? */
+/* Returns whether any execution refers to the row. */
 extern bool catalog_is_used(int64 catalog_id);
 
 /*

@@ -15,7 +15,7 @@
 
 PG_FUNCTION_INFO_V1(noetl_catalog_guard);
 
-/* Are two versions of a row equal in all columns but "meta"? */
+/* Returns whether two versions of a row are equal in all columns but "meta". */
 static bool
 same_definition(HeapTuple old, HeapTuple new, TupleDesc desc)
 {

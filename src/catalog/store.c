@@ -306,7 +306,7 @@ catalog_insert(text *path, int version, text *kind, text *content,
 	return catalog_id;
 }
 
-/* Does any execution refer to the row? */
+/* Returns whether any execution refers to the row. */
 bool
 catalog_is_used(int64 catalog_id)
 {

@@ -1,6 +1,6 @@
 /*
  * common/shmem.c
- *		Small areas of shared memory, without preloading.
+ *		Small named areas of shared memory, without shared_preload_libraries.
  */
 #include "common/common.h"
 
@@ -11,8 +11,9 @@
 #include "common/shmem.h"
 
 /*
- * Returns the area of shared memory of that name, and makes it when it is new:
- * all zeros, then passed to initialize. Returns NULL when there is no room.
+ * Finds or makes an area (common/shmem.h).  AddinShmemInitLock is held until a
+ * new area is initialized, so that no other backend finds it before, and no
+ * longer.
  */
 void *
 shared_area_attach(const char *name, Size size, void (*initialize) (void *area))
@@ -30,10 +31,7 @@ shared_area_attach(const char *name, Size size, void (*initialize) (void *area))
 	{
 		MemoryContextSwitchTo(memory);
 		FlushErrorState();
-		/*
-		 * error handling reset the count of interrupt holds; the lock is still
-		 * held
-		 */
+		/* ereport has reset the count of interrupt holds, of which the lock has one */
 		HOLD_INTERRUPTS();
 	}
 	PG_END_TRY();

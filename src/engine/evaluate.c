@@ -25,7 +25,7 @@
 static const Event *own_event = NULL;
 
 /*
- * Is the row of a trigger the event that write_own_event() is storing?  The row
+ * Returns whether the row of a trigger is the event that write_own_event() is storing.  The row
  * of another event can be one that a user's trigger inserts meanwhile.
  */
 bool
@@ -76,9 +76,9 @@ abandon_run(Store *store, const BrokerState *state, const Decision *decision)
 
 	if (state->playbook->steps[decision->run->step].kind == STEP_ITERATOR)
 	{
-		store_delete_items(store, state->execution_id, name);
-		store_abandon_items(store, state->execution_id, name, decision->leave,
-							decision->revoke);
+		store_delete_items(store, state->execution_id, name, decision->run->visit);
+		store_abandon_items(store, state->execution_id, name, decision->run->visit,
+							decision->leave, decision->revoke);
 	}
 	child_cancel_all(store, state->execution_id, decision->run->started_event_id);
 }
@@ -106,11 +106,12 @@ write_decision(Store *store, BrokerState *state, const Event *event,
 			break;
 		case DECIDE_ADD_ITEMS:
 			store_add_items(store, state->execution_id, step_name(state, decision),
-							decision->first_item, decision->nitems, decision->items);
+							decision->run->visit, decision->first_item, decision->nitems,
+							decision->items);
 			break;
 		case DECIDE_TAKE_ITEM:
 			store_delete_item(store, state->execution_id, step_name(state, decision),
-							  decision->first_item);
+							  decision->run->visit, decision->first_item);
 			break;
 		case DECIDE_START_CHILD:
 			enqueued = child_start(state, decision->child);
@@ -295,12 +296,12 @@ evaluate_save(void *arg, List *requests, struct SaveError *error)
 static void
 drop_late_task(Store *store, const Event *event)
 {
+	TaskQuery	query = {event->node_name, event->visit, event->item, event->worker_id};
 	QueueRow	row;
 
 	if ((event->type == EVENT_ACTION_COMPLETED || event->type == EVENT_ACTION_ERROR) &&
 		event->node_name != NULL &&
-		store_find_task(store, event->execution_id, event->node_name,
-						event->item, &row) &&
+		store_find_task(store, event->execution_id, &query, &row) &&
 		(event->worker_id == NULL || row.worker_id == NULL ||
 		 strcmp(event->worker_id, row.worker_id) == 0))
 		(void) store_delete_task(store, row.queue_id);
@@ -367,7 +368,7 @@ evaluate_event(Store *store, const Event *event, bool newest)
 									 event->node_name);
 		if (event->node_name != NULL && event->item >= 0)
 			state.item = store_load_item(store, event->execution_id, state.playbook,
-										 event->node_name, event->item);
+										 event->node_name, event->visit, event->item);
 	}
 	if (error != NULL)
 		broker_refuse(&state, event, error);
@@ -424,7 +425,7 @@ engine_decide_child_end(int64 execution_id, const ChildEnd *end)
 
 /* Decides on the time of an open run that has come. */
 int
-evaluate_run_due(int64 execution_id, const char *step_name)
+evaluate_run_due(int64 execution_id, const char *step_name, int visit)
 {
 	Store	   *store = store_open(InvalidOid);
 	BrokerState state;
@@ -437,7 +438,7 @@ evaluate_run_due(int64 execution_id, const char *step_name)
 	{
 		step = playbook_find_step(state.playbook, step_name, strlen(step_name));
 		if (step >= 0)
-			broker_run_due(&state, step);
+			broker_run_due(&state, step, visit);
 		enqueued = write_decisions(store, &state, &execution, NULL);
 	}
 	store_close(store);

@@ -103,8 +103,9 @@ in_flight_take(int64 execution_id, int64 event_id, RowInFlight *row)
 }
 
 /*
- * May a row still reach the table?  Only while the session is inside a trigger
- * of the row's INSERT, which is deeper than the row's own.
+ * Returns whether a row may still reach the table.  It may only while the
+ * session is inside a trigger of the row's INSERT, which is deeper than the
+ * row's own.
  */
 bool
 in_flight_may_arrive(const RowInFlight *row)
@@ -112,7 +113,7 @@ in_flight_may_arrive(const RowInFlight *row)
 	return row->depth < DatumGetInt32(pg_trigger_depth(NULL));
 }
 
-/* Is any row of an execution in flight? */
+/* Returns whether any row of an execution is in flight. */
 bool
 in_flight_any(int64 execution_id)
 {

@@ -21,9 +21,9 @@ extern bool in_flight_take(int64 execution_id, int64 event_id, RowInFlight *row)
 extern bool in_flight_get(int place, RowInFlight *row);
 /* Removes the row at a place; the rows before it move one place up. */
 extern void in_flight_remove(int place);
-/* May the row still reach the table? */
+/* Returns whether the row may still reach the table. */
 extern bool in_flight_may_arrive(const RowInFlight *row);
-/* Is any row of an execution in flight? */
+/* Returns whether any row of an execution is in flight. */
 extern bool in_flight_any(int64 execution_id);
 
 #endif							/* NOETL_ENGINE_IN_FLIGHT_H */

@@ -90,7 +90,7 @@ extern void values_init(ValueContext *values, Store *store, BrokerState *state,
 
 /* Stores an event that the broker emits; the triggers leave it as it is. */
 extern void write_own_event(Store *store, const Event *event);
-/* Is the row of a trigger the one that write_own_event() is storing? */
+/* Returns whether the row of a trigger is the one that write_own_event() is storing. */
 extern bool is_own_event(TupleTableSlot *slot);
 /*
  * Decides on a stored event; the caller holds the execution lock.  newest: no
@@ -102,7 +102,7 @@ extern int	evaluate_event(Store *store, const Event *event, bool newest);
  * Decides on the time of an open run that has come (see broker_run_due).
  * Returns the number of tasks that are enqueued.
  */
-extern int	evaluate_run_due(int64 execution_id, const char *step_name);
+extern int	evaluate_run_due(int64 execution_id, const char *step_name, int visit);
 /*
  * ValueSource.save.  Events that the statements insert into the execution that
  * is decided on wait until its decisions are written.
@@ -159,7 +159,7 @@ extern void event_assign_time(Store *store, Event *event);
 extern uint64 prepared_events;
 
 /*
- * Is a row history?  Rows that carry event_id, created_at and catalog_id and are
+ * Returns whether a row is history.  Rows that carry event_id, created_at and catalog_id and are
  * inserted as the tables' owner are brought back by pg_restore or replication:
  * they are stored as they are and nothing is decided.
  */

@@ -11,12 +11,32 @@
 
 /* ValueSource.step_value */
 static void
-step_value(void *arg, const char *step_name, StepValue *value)
+step_value(void *arg, const Step *step, int visit, int64 before, StepValue *value)
 {
 	ValueContext *context = (ValueContext *) arg;
+	ValueQuery	query;
 
-	store_step_value(context->store, context->execution_id, step_name,
-					 context->catching_up, value);
+	memset(&query, 0, sizeof(query));
+	query.step_name = step->name;
+	query.visit = visit;
+	query.highest = step->parallel;
+	query.decided = context->catching_up;
+	query.until = before != 0 ? id_time(before) : DT_NOEND;
+	store_step_value(context->store, context->execution_id, &query, value);
+}
+
+/* ValueSource.event_meta */
+static bool
+event_meta(void *arg, int64 event_id, JsonbValue *meta)
+{
+	ValueContext *context = (ValueContext *) arg;
+	Event		event;
+
+	if (!store_get_event(context->store, context->execution_id, event_id, &event) ||
+		event.meta == NULL)
+		return false;
+	json_from_jsonb(event.meta, meta);
+	return true;
 }
 
 /* ValueSource.workload */
@@ -38,30 +58,33 @@ workload(void *arg, JsonbValue *workload)
 
 /* ValueSource.progress */
 static void
-progress(void *arg, const char *step_name, int64 since, IterationProgress *progress)
+progress(void *arg, const char *step_name, int visit, int64 since,
+		 IterationProgress *progress)
 {
 	ValueContext *context = (ValueContext *) arg;
 
-	store_iteration_progress(context->store, context->execution_id, step_name, since, progress);
+	store_iteration_progress(context->store, context->execution_id, step_name, visit, since,
+							 progress);
 }
 
 /* ValueSource.iteration_results */
 static List *
-iteration_results(void *arg, const char *step_name, int64 since)
+iteration_results(void *arg, const char *step_name, int visit, int64 since)
 {
 	ValueContext *context = (ValueContext *) arg;
 
-	return store_iteration_results(context->store, context->execution_id, step_name, since,
-								   DT_NOEND);
+	return store_iteration_results(context->store, context->execution_id, step_name, visit,
+								   since, DT_NOEND);
 }
 
 /* ValueSource.waiting_item */
 static bool
-waiting_item(void *arg, const char *step_name, int index, JsonbValue *item)
+waiting_item(void *arg, const char *step_name, int visit, int index, JsonbValue *item)
 {
 	ValueContext *context = (ValueContext *) arg;
 
-	return store_get_item(context->store, context->execution_id, step_name, index, item);
+	return store_get_item(context->store, context->execution_id, step_name, visit, index,
+						  item);
 }
 
 /* ValueSource.find_playbook */
@@ -89,8 +112,12 @@ child_value(void *arg, int64 execution_id, const char *step_name, JsonbValue *va
 {
 	Store	   *store = store_open(InvalidOid);
 	StepValue	found;
+	ValueQuery	query;
 
-	store_step_value(store, execution_id, step_name, false, &found);
+	memset(&query, 0, sizeof(query));
+	query.step_name = step_name;
+	query.until = DT_NOEND;
+	store_step_value(store, execution_id, &query, &found);
 	if (found.found)
 		result_value(&found.envelope, value);
 	store_close(store);
@@ -198,6 +225,7 @@ values_init(ValueContext *values, Store *store, BrokerState *state, bool catchin
 {
 	static const ValueSource source = {
 		.step_value = step_value,
+		.event_meta = event_meta,
 		.workload = workload,
 		.progress = progress,
 		.iteration_results = iteration_results,

@@ -100,9 +100,9 @@ event_assign_time(Store *store, Event *event)
 static void
 fill_node(Store *store, Event *event)
 {
+	TaskQuery	query = {event->node_name, event->visit, event->item, event->worker_id};
 	QueueRow	row;
 	const char *task_id;
-	int			item = event->item;
 
 	if (!event_type_is_about_run(event->type))
 	{
@@ -115,16 +115,16 @@ fill_node(Store *store, Event *event)
 		(event->node_id != NULL && event->node_type != NULL &&
 		 event->parent_event_id != 0))
 		return;
-	if (store_find_task(store, event->execution_id, event->node_name, item, &row))
+	if (store_find_task(store, event->execution_id, &query, &row))
 		task_id = row.node_id;
 	else
 	{
 		/* a worker that goes through all items reports each of them */
-		if (item < 0 ||
-			!store_find_task(store, event->execution_id, event->node_name, -1, &row))
+		query.item = -1;
+		if (event->item < 0 || !store_find_task(store, event->execution_id, &query, &row))
 			return;
 		task_id = row.node_id;
-		row.node_id = psprintf("%s[%d]", task_id, item);
+		row.node_id = psprintf("%s[%d]", task_id, event->item);
 	}
 	if (event->node_id == NULL)
 		event_set_node_id(event, row.node_id);
@@ -340,7 +340,10 @@ prepared_tuple(TriggerData *trigger, const Event *event)
 	return heap_modify_tuple(trigger->tg_trigtuple, desc, values, nulls, replace);
 }
 
-/* Is a row brought back by pg_restore or replication?  Nothing is decided on it. */
+/*
+ * Returns whether pg_restore or replication brings the row back; nothing is
+ * decided on such a row.
+ */
 bool
 event_is_history(const Event *event)
 {

@@ -56,6 +56,7 @@ static bool
 reap_lease(Store *store, const QueueRow *due)
 {
 	QueueRow	row;
+	TaskQuery	query;
 	Execution	execution;
 	TimestampTz now = GetCurrentTimestamp();
 
@@ -80,7 +81,11 @@ reap_lease(Store *store, const QueueRow *due)
 								 "lease expired", REAPED_LEASE);
 	else
 		return false;
-	return store_find_task(store, row.execution_id, row.node_name, row.item, &row) &&
+	query.node_name = row.node_name;
+	query.visit = node_id_visit(row.node_id, row.execution_id, row.node_name);
+	query.item = row.item;
+	query.worker_id = NULL;
+	return store_find_task(store, row.execution_id, &query, &row) &&
 		strcmp(row.status, "queued") == 0;
 }
 
@@ -122,7 +127,7 @@ reap_run(Store *store, const DueRun *due)
 	if (!lock_family(store, due->execution_id, &execution) || !execution.running ||
 		!store_run_is_due(store, due))
 		return 0;
-	return evaluate_run_due(due->execution_id, due->step_name);
+	return evaluate_run_due(due->execution_id, due->step_name, due->visit);
 }
 
 /* Does what is due, of one execution or of all (0). */

@@ -245,7 +245,7 @@ typedef struct SaveColumn
 	bool		is_key;
 } SaveColumn;
 
-/* Is a column a key of the request? */
+/* Returns whether a column is a key of the request. */
 static bool
 is_key(const SaveTable *table, const char *column)
 {
@@ -675,7 +675,7 @@ error_text(const ErrorData *data, const SaveRequest *request)
 	return pstrdup(data->message);
 }
 
-/* Does an error end the transaction, so that a save must not handle it? */
+/* Returns whether an error ends the transaction, so that a save must not handle it. */
 static bool
 ends_transaction(int sqlerrcode)
 {

@@ -417,6 +417,7 @@ static void
 compile_steps(Compiler *compiler)
 {
 	Playbook   *playbook = compiler->playbook;
+	EdgeList	edges;
 	int			i;
 
 	playbook->steps[playbook->entry].is_entry = true;
@@ -441,6 +442,10 @@ compile_steps(Compiler *compiler)
 	playbook_lint_names(compiler);
 	if (compiler->graph_broken)
 		return;
-	graph_analyse(playbook);
+	graph_list_edges(playbook, &edges);
+	graph_analyse(playbook, &edges);
+	playbook_resolve_joins(compiler, &edges);
+	pfree(edges.first);
+	pfree(edges.targets);
 	playbook_lint_graph(compiler);
 }

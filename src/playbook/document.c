@@ -93,9 +93,9 @@ playbook_raw_doc(Compiler *compiler, const char *key, const YamlNode *node)
 	return playbook_constant_doc(node);
 }
 
-/* Notes the free names of a template that the worker will render. */
+/* Adds the free names of a template to a set. */
 static void
-add_raw_roots_of(Compiler *compiler, const Template *template)
+add_roots(NameTable *table, const Template *template)
 {
 	const char *const *names;
 	int			count = template_roots(template, &names);
@@ -104,10 +104,24 @@ add_raw_roots_of(Compiler *compiler, const Template *template)
 	{
 		int			length = strlen(names[i]);
 
-		if (name_table_find(&compiler->raw_roots, names[i], length) < 0)
-			name_table_add(&compiler->raw_roots, pnstrdup(names[i], length),
-						   length);
+		if (name_table_find(table, names[i], length) < 0)
+			name_table_add(table, pnstrdup(names[i], length), length);
 	}
+}
+
+/* See internal.h. */
+void
+playbook_mention(Compiler *compiler, const Template *template)
+{
+	add_roots(&compiler->mentioned, template);
+}
+
+/* Notes the free names of a template that the worker will render. */
+static void
+add_raw_roots_of(Compiler *compiler, const Template *template)
+{
+	add_roots(&compiler->raw_roots, template);
+	playbook_mention(compiler, template);
 }
 
 /*
@@ -210,7 +224,10 @@ playbook_compile_doc(Compiler *compiler, const YamlNode *node)
 			doc->kind = DOC_CONSTANT;
 		}
 		else
+		{
 			playbook_note_names(compiler, node, doc->template, 0);
+			playbook_mention(compiler, doc->template);
+		}
 		return doc;
 	}
 	doc->count = node->count;
@@ -283,6 +300,9 @@ playbook_compile_condition(Compiler *compiler, const YamlNode *node)
 	else if (template_fault(condition->template) != NULL)
 		playbook_source_issue(compiler, node, template_fault(condition->template));
 	else
+	{
 		playbook_note_names(compiler, node, condition->template, 0);
+		playbook_mention(compiler, condition->template);
+	}
 	return condition;
 }

@@ -17,13 +17,13 @@
 
 #include "miscadmin.h"
 
-#include "playbook/playbook.h"
+#include "playbook/internal.h"
 
 typedef struct Graph
 {
 	Playbook   *playbook;
-	int		   *first;			/* edges of s: targets[first[s]] … */
-	int		   *targets;
+	const int  *first;			/* edges of s: targets[first[s]] … */
+	const int  *targets;
 	int		   *order;			/* number by first sight of a step; 0: not seen */
 	int		   *low;
 	int		   *next_edge;		/* where the walk goes on at a step */
@@ -35,13 +35,12 @@ typedef struct Graph
 } Graph;
 
 static int	list_edges(const TransitionList *list, int *targets);
-static void build_edges(Graph *graph);
 static void walk_from(Graph *graph, int root);
 static void finish_component(Graph *graph, int root);
 
 /* Fills in component, cyclic and reach from the transitions. */
 void
-graph_analyse(Playbook *playbook)
+graph_analyse(Playbook *playbook, const EdgeList *edges)
 {
 	Graph		graph = {0};
 	int			n = playbook->nsteps;
@@ -52,22 +51,21 @@ graph_analyse(Playbook *playbook)
 	playbook->reach = MemoryContextAllocZero(playbook->context,
 											 sizeof(uint64) * n *
 											 playbook->reach_words);
-	memory = palloc0(sizeof(int) * 6 * (n + 1));
+	memory = palloc0(sizeof(int) * 5 * (n + 1));
 	graph.playbook = playbook;
-	graph.first = memory;
-	graph.order = memory + (n + 1);
-	graph.low = memory + (n + 1) * 2;
-	graph.next_edge = memory + (n + 1) * 3;
-	graph.walk = memory + (n + 1) * 4;
-	graph.stack = memory + (n + 1) * 5;
-	build_edges(&graph);
+	graph.first = edges->first;
+	graph.targets = edges->targets;
+	graph.order = memory;
+	graph.low = memory + (n + 1);
+	graph.next_edge = memory + (n + 1) * 2;
+	graph.walk = memory + (n + 1) * 3;
+	graph.stack = memory + (n + 1) * 4;
 	for (i = 0; i < n; i++)
 		if (graph.order[i] == 0)
 			walk_from(&graph, i);
 	for (i = 0; i < n; i++)
 		playbook->steps[i].component =
 			graph.ncomponents - 1 - playbook->steps[i].component;
-	pfree(graph.targets);
 	pfree(memory);
 }
 
@@ -96,26 +94,24 @@ list_edges(const TransitionList *list, int *targets)
 	return count;
 }
 
-/* Collects the edges of all steps: their transitions and error handlers. */
-static void
-build_edges(Graph *graph)
+/* See internal.h. */
+void
+graph_list_edges(const Playbook *playbook, EdgeList *edges)
 {
-	const Playbook *playbook = graph->playbook;
 	int			count = 0;
-	int			i;
 
-	for (i = 0; i < playbook->nsteps; i++)
+	edges->first = palloc(sizeof(int) * (playbook->nsteps + 1));
+	for (int i = 0; i < playbook->nsteps; i++)
 	{
-		graph->first[i] = count;
+		edges->first[i] = count;
 		count += list_edges(&playbook->steps[i].next, NULL);
 		count += list_edges(&playbook->steps[i].on_error_next, NULL);
 	}
-	graph->first[playbook->nsteps] = count;
-	graph->targets = palloc_extended(sizeof(int) * (count + 1),
-									 MCXT_ALLOC_HUGE);
-	for (i = 0; i < playbook->nsteps; i++)
+	edges->first[playbook->nsteps] = count;
+	edges->targets = palloc_extended(sizeof(int) * (count + 1), MCXT_ALLOC_HUGE);
+	for (int i = 0; i < playbook->nsteps; i++)
 	{
-		int		   *targets = graph->targets + graph->first[i];
+		int		   *targets = edges->targets + edges->first[i];
 
 		targets += list_edges(&playbook->steps[i].next, targets);
 		list_edges(&playbook->steps[i].on_error_next, targets);

@@ -49,6 +49,7 @@ typedef struct Compiler
 	bool		graph_broken;	/* an edge or a step is missing */
 
 	NameTable	raw_roots;		/* of the step at hand */
+	NameTable	mentioned;		/* free names of all templates */
 
 	/* names.c */
 	List	   *uses;			/* names that may be unknown */
@@ -63,6 +64,13 @@ typedef struct Compiler
 #define SEES_RETRY		0x04	/* the same, response, status_code … */
 #define SEES_SAVE		0x08	/* the same, params, results … */
 #define SEES_ITEM		0x10	/* the names inside an item of an iterator */
+
+/* The edges of all steps: those of s are targets[first[s]] … targets[first[s + 1] - 1]. */
+typedef struct EdgeList
+{
+	int		   *first;
+	int		   *targets;
+} EdgeList;
 
 /* A step with everything that it is made of. */
 typedef struct StepSource
@@ -111,6 +119,23 @@ extern TemplateDoc *playbook_raw_doc(Compiler *compiler, const char *key,
 									 const YamlNode *node);
 extern Condition *playbook_compile_condition(Compiler *compiler,
 											 const YamlNode *node);
+
+/* Notes that a template refers to its free names. */
+extern void playbook_mention(Compiler *compiler, const Template *template);
+
+/* graph.c */
+
+/* Lists the transitions and error handlers of all steps, in CurrentMemoryContext. */
+extern void graph_list_edges(const Playbook *playbook, EdgeList *edges);
+/* Fills component, cyclic and reach. */
+extern void graph_analyse(Playbook *playbook, const EdgeList *edges);
+
+/* join.c */
+
+/* Reads "join"; without one the graph decides. */
+extern void playbook_compile_join(Compiler *compiler, Step *step, const YamlNode *join);
+/* Fills join where it was not written, revisited, parallel and tracked. */
+extern void playbook_resolve_joins(Compiler *compiler, const EdgeList *edges);
 
 /* save.c */
 

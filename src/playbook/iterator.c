@@ -258,6 +258,8 @@ compile_order(Compiler *compiler, const YamlNode *node)
 	}
 	if (!iterator_compile_order(node->string, node->length, order, &error))
 		playbook_source_issue(compiler, node, &error);
+	else
+		playbook_mention(compiler, order->key);
 	return order;
 }
 

@@ -75,6 +75,15 @@ typedef struct TransitionList
 	Transition *entries;
 } TransitionList;
 
+/* What an arrival at a step does. */
+typedef enum StepJoin
+{
+	JOIN_DEFAULT,				/* not written; never in a compiled playbook */
+	JOIN_EACH,					/* it starts a run of its own, at once */
+	JOIN_ALL,					/* it waits while a live run can still reach the step */
+	JOIN_ANY					/* the first starts a run, its siblings are dropped */
+} StepJoin;
+
 typedef enum OnError
 {
 	ON_ERROR_FAIL,
@@ -185,7 +194,7 @@ typedef struct Step
 	IteratorSpec *iterator;		/* STEP_ITERATOR */
 	TemplateDoc *save_action;	/* these two: the action of type save that
 								 * follows, or NULL */
-	bool		join_any;
+	StepJoin	join;
 	int			max_visits;		/* 0: noetl.max_visits */
 	int			priority;		/* of its queue rows; default 0 */
 	TemplateDoc *timeout;		/* of an attempt (playbook/duration.h), or NULL */
@@ -194,6 +203,12 @@ typedef struct Step
 								 * topological order: edges go from lower to
 								 * higher or stay inside */
 	bool		cyclic;			/* can be reached from itself */
+	bool		revisited;		/* an execution may visit it more than once */
+	bool		parallel;		/* revisited, and branches that do not wait for each
+								 * other lead to it: its newest visit need not be one
+								 * that a run descends from */
+	int			tracked;		/* its place among those whose visits are handed on
+								 * from run to run (Playbook.tracked), or -1 */
 } Step;
 
 /* A task of the workbook, whether or not a step uses it. */
@@ -221,6 +236,9 @@ typedef struct Playbook
 	int			reach_words;	/* uint64 words in a row of reach */
 	uint64	   *reach;			/* row s, bit t: t can be reached from s over one
 								 * or more edges */
+	int			ntracked;		/* parallel steps that templates refer to, or whose
+								 * join asks for their visits; mostly none */
+	int		   *tracked;		/* their indexes, in document order */
 } Playbook;
 
 typedef enum IssueSeverity
@@ -288,9 +306,6 @@ playbook_reaches(const Playbook *playbook, int s, int t)
 	return (playbook->reach[(size_t) s * playbook->reach_words + t / 64] >>
 			(t % 64)) & 1;
 }
-
-/* Fills in component, cyclic and reach from the transitions. */
-extern void graph_analyse(Playbook *playbook);
 
 /* The other parts of the door. */
 #include "playbook/duration.h"

@@ -529,15 +529,7 @@ integer_key(Compiler *compiler, const YamlNode *node, IssueSeverity severity,
 static void
 compile_limits(Compiler *compiler, Step *step, const StepSource *source)
 {
-	const YamlNode *join = playbook_member(source->node, "join");
-	char	   *word = playbook_scalar_text(join);
-
-	if (word != NULL && pg_strcasecmp(word, "any") == 0)
-		step->join_any = true;
-	else if (join != NULL && (word == NULL || pg_strcasecmp(word, "all") != 0))
-		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
-					   join, "It is all (the default) or any.",
-					   "unknown join \"%s\"", word ? word : "");
+	playbook_compile_join(compiler, step, playbook_member(source->node, "join"));
 	integer_key(compiler, playbook_member(source->merged, "max_visits"),
 				ISSUE_ERROR, 1, "max_visits", &step->max_visits);
 	integer_key(compiler, playbook_member(source->merged, "priority"),

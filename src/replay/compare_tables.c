@@ -180,6 +180,31 @@ fill_run(const Side *side, const Model *model, const ModelRow *row, TupleTableSl
 				 TimestampTzGetDatum(row->created_at + row->run.timeout));
 }
 
+/* Returns a node id without its execution. */
+const char *
+node_key(int64 execution_id, const char *node_id)
+{
+	char	   *prefix = psprintf(INT64_FORMAT ":", execution_id);
+
+	return strncmp(node_id, prefix, strlen(prefix)) == 0 ?
+		node_id + strlen(prefix) : node_id;
+}
+
+/* Returns the key of a visit of a step, or of one of its items (else -1). */
+static const char *
+visit_key(const char *step_name, int visit, int item)
+{
+	return node_key(0, node_id_make(0, step_name, visit, item));
+}
+
+/* Returns the key of an expected row of noetl.run or noetl.queue. */
+static const char *
+row_key(const Model *model, const ModelRow *row)
+{
+	return visit_key(model->playbook->steps[row->key.step].name, row->key.visit,
+					 row->key.item);
+}
+
 /* Compares the rows of noetl.run. */
 static void
 compare_runs(Store *store, Model *model, Comparison *comparison)
@@ -193,15 +218,17 @@ compare_runs(Store *store, Model *model, Comparison *comparison)
 	{
 		char	   *name = slot_text(side.rows.found, RUN_STEP_NAME);
 		int			step = playbook_find_step(model->playbook, name, strlen(name));
-		ModelRow   *row = step < 0 ? NULL : model_find_run(model, step);
+		int			visit = DatumGetInt32(slot_column(side.rows.found, RUN_VISIT));
+		ModelRow   *row = step < 0 ? NULL : model_find_run(model, step, visit);
+		const char *key = visit_key(name, visit, -1);
 
 		if (row == NULL)
-			row_extra(&side, name);
+			row_extra(&side, key);
 		else
 		{
 			row->found = true;
 			fill_run(&side, model, row, side.rows.found);
-			compare_row(&side, name);
+			compare_row(&side, key);
 		}
 	}
 	store_rows_end_scan(&side.rows);
@@ -212,7 +239,7 @@ compare_runs(Store *store, Model *model, Comparison *comparison)
 		if (row->found)
 			continue;
 		fill_run(&side, model, row, NULL);
-		row_missing(&side, model->playbook->steps[row->key.step].name);
+		row_missing(&side, row_key(model, row));
 	}
 }
 
@@ -220,13 +247,6 @@ compare_runs(Store *store, Model *model, Comparison *comparison)
  * item
  * ---------------------------------------------------------------------------
  */
-
-/* Returns the key of an item: "step[7]". */
-static char *
-item_key(const char *step_name, int index)
-{
-	return psprintf("%s[%d]", step_name, index);
-}
 
 /* Fills in an expected row of noetl.item. */
 static void
@@ -236,7 +256,7 @@ fill_item(const Side *side, const Model *model, const ModelRow *row, int index)
 
 	json_from_jsonb(row->items, &list);
 	store_fill_item(side->rows.expected, model->execution.execution_id,
-					model->playbook->steps[row->key.step].name, index,
+					model->playbook->steps[row->key.step].name, row->key.visit, index,
 					getIthJsonbValueFromContainer(list.val.binary.data,
 												  index - row->first_item));
 }
@@ -248,8 +268,8 @@ items_missing(const Side *side, const Model *model, ModelRow *row, int until)
 	for (; row->next_item < Min(until, row->end_item); row->next_item++)
 	{
 		fill_item(side, model, row, row->next_item);
-		row_missing(side, item_key(model->playbook->steps[row->key.step].name,
-								   row->next_item));
+		row_missing(side, visit_key(model->playbook->steps[row->key.step].name,
+									row->key.visit, row->next_item));
 	}
 }
 
@@ -258,19 +278,20 @@ static void
 compare_item(const Side *side, const Model *model)
 {
 	char	   *name = slot_text(side->rows.found, ITEM_STEP_NAME);
+	int			visit = DatumGetInt32(slot_column(side->rows.found, ITEM_VISIT));
 	int			index = DatumGetInt32(slot_column(side->rows.found, ITEM_INDEX));
 	int			step = playbook_find_step(model->playbook, name, strlen(name));
-	ModelRow   *row = step < 0 ? NULL : model_find_run(model, step);
+	ModelRow   *row = step < 0 ? NULL : model_find_run(model, step, visit);
 
 	if (row == NULL || row->items == NULL || index < row->next_item ||
 		index >= row->end_item)
 	{
-		row_extra(side, item_key(name, index));
+		row_extra(side, visit_key(name, visit, index));
 		return;
 	}
 	items_missing(side, model, row, index);
 	fill_item(side, model, row, index);
-	compare_row(side, item_key(name, index));
+	compare_row(side, visit_key(name, visit, index));
 	row->next_item = index + 1;
 }
 
@@ -304,26 +325,6 @@ compare_items(Store *store, Model *model, Comparison *comparison)
  * queue
  * ---------------------------------------------------------------------------
  */
-
-/* Returns a node id without its execution. */
-const char *
-node_key(int64 execution_id, const char *node_id)
-{
-	char	   *prefix = psprintf(INT64_FORMAT ":", execution_id);
-
-	return strncmp(node_id, prefix, strlen(prefix)) == 0 ?
-		node_id + strlen(prefix) : node_id;
-}
-
-/* Returns the key of an expected row of noetl.queue. */
-static const char *
-row_key(const Model *model, const ModelRow *row)
-{
-	int64		id = model->execution.execution_id;
-
-	return node_key(id, node_id_make(id, model->playbook->steps[row->key.step].name,
-									 row->key.visit, row->key.item));
-}
 
 /* Returns how many attempts of a run have failed. */
 static int
@@ -392,7 +393,10 @@ read_key(const Side *side, const Model *model, ModelKey *key)
 	return key->step >= 0;
 }
 
-/* Is the found row the task of a run that has ended, which a worker may still hold? */
+/*
+ * Returns whether the found row is the task of a run that has ended, which a
+ * worker may still hold.
+ */
 static bool
 is_leftover(const Side *side, const Model *model, const ModelKey *key)
 {

@@ -15,23 +15,59 @@
 #include "replay/internal.h"
 #include "broker/broker.h"
 
-/* ValueSource.step_value */
+/*
+ * Finds the value of a visit that ended before an event (0: before the current
+ * one).  The model does not keep the values of earlier visits.
+ */
 static void
-past_step_value(void *arg, const char *step_name, StepValue *value)
+past_visit_value(Replay *replay, const Step *step, int visit, int64 before, StepValue *value)
+{
+	ValueQuery	query;
+
+	memset(&query, 0, sizeof(query));
+	query.step_name = step->name;
+	query.visit = visit;
+	query.until = replay->places[replay->here].created_at;
+	if (before != 0)
+		query.until = Min(query.until, id_time(before));
+	store_step_value(replay->store, replay->execution_id, &query, value);
+}
+
+/* ValueSource.event_meta */
+static bool
+past_event_meta(void *arg, int64 event_id, JsonbValue *meta)
 {
 	Replay	   *replay = (Replay *) arg;
-	Model	   *model = replay->model;
-	int			step = playbook_find_step(model->playbook, step_name, strlen(step_name));
-	ModelValue *place = &model->values[step];
+	Event		event;
+
+	if (!store_get_event(replay->store, replay->execution_id, event_id, &event) ||
+		event.meta == NULL)
+		return false;
+	json_from_jsonb(event.meta, meta);
+	return true;
+}
+
+/* ValueSource.step_value */
+static void
+past_step_value(void *arg, const Step *step, int visit, int64 before, StepValue *value)
+{
+	Replay	   *replay = (Replay *) arg;
+	ModelValue *place = &replay->model->values[step->index];
 	Event		event;
 
 	memset(value, 0, sizeof(StepValue));
+	if (visit > 0)
+	{
+		past_visit_value(replay, step, visit, before, value);
+		return;
+	}
 	if (place->created_at == 0)
 		return;
 	replay_get_event(replay, place->event_id, &event);
 	value->found = true;
 	value->visit = place->visit;
 	value->event_id = place->event_id;
+	value->parent_event_id = event.parent_event_id;
 	json_from_jsonb(event.result, &value->envelope);
 }
 
@@ -49,19 +85,20 @@ past_workload(void *arg, JsonbValue *workload)
 
 /* Returns the row of an open iterator, or NULL. */
 static ModelRow *
-find_iterator(Replay *replay, const char *step_name)
+find_iterator(Replay *replay, const char *step_name, int visit)
 {
 	Model	   *model = replay->model;
 
 	return model_find_run(model, playbook_find_step(model->playbook, step_name,
-													strlen(step_name)));
+													strlen(step_name)), visit);
 }
 
 /* ValueSource.progress */
 static void
-past_progress(void *arg, const char *step_name, int64 since, IterationProgress *progress)
+past_progress(void *arg, const char *step_name, int visit, int64 since,
+			  IterationProgress *progress)
 {
-	ModelRow   *row = find_iterator((Replay *) arg, step_name);
+	ModelRow   *row = find_iterator((Replay *) arg, step_name, visit);
 
 	memset(progress, 0, sizeof(IterationProgress));
 	if (row != NULL && row->since == since)
@@ -70,20 +107,21 @@ past_progress(void *arg, const char *step_name, int64 since, IterationProgress *
 
 /* ValueSource.iteration_results: up to the newest event that replay has reached. */
 static List *
-past_iteration_results(void *arg, const char *step_name, int64 since)
+past_iteration_results(void *arg, const char *step_name, int visit, int64 since)
 {
 	Replay	   *replay = (Replay *) arg;
 	TimestampTz until = Max(replay->places[replay->here].created_at,
 							replay->places[Max(replay->next_own, 1) - 1].created_at);
 
-	return store_iteration_results(replay->store, replay->execution_id, step_name, since, until);
+	return store_iteration_results(replay->store, replay->execution_id, step_name, visit,
+								   since, until);
 }
 
 /* ValueSource.waiting_item */
 static bool
-past_waiting_item(void *arg, const char *step_name, int index, JsonbValue *item)
+past_waiting_item(void *arg, const char *step_name, int visit, int index, JsonbValue *item)
 {
-	ModelRow   *row = find_iterator((Replay *) arg, step_name);
+	ModelRow   *row = find_iterator((Replay *) arg, step_name, visit);
 	JsonbValue	list;
 
 	if (row == NULL || row->items == NULL || index < row->next_item || index >= row->end_item)
@@ -287,7 +325,7 @@ past_save(void *arg, List *requests, SaveError *error)
 	return true;
 }
 
-/* Is an event of the log the one that is emitted again? */
+/* Returns whether an event of the log is the one that is emitted again. */
 static bool
 is_recalled(const Event *emitted, const Event *logged)
 {
@@ -331,6 +369,7 @@ past_init(Replay *replay, BrokerState *state)
 {
 	static const ValueSource source = {
 		.step_value = past_step_value,
+		.event_meta = past_event_meta,
 		.workload = past_workload,
 		.progress = past_progress,
 		.iteration_results = past_iteration_results,

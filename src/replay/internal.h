@@ -104,7 +104,7 @@ extern Model *model_create(const Playbook *playbook);
 /* Returns copies of the runs, as store_load_runs() loads them, for one evaluation. */
 extern List *model_load_runs(const Model *model);
 /* Returns a copy of the task of an item, as store_load_item() loads it, or NULL. */
-extern Run *model_load_item(const Model *model, int step, int item);
+extern Run *model_load_item(const Model *model, int step, int visit, int item);
 /*
  * Applies a decision to the model.  own: the run that the event was about, or
  * NULL.  event: NULL when the decision was made without an event.
@@ -114,7 +114,7 @@ extern void model_apply(Model *model, const BrokerState *state, const Event *eve
 /* Notes what an event says by itself: adoption, the value of a step, progress. */
 extern void model_note_event(Model *model, const Event *event);
 /* Each returns NULL when there is none; model_find_run() looks into noetl.run. */
-extern ModelRow *model_find_run(const Model *model, int step);
+extern ModelRow *model_find_run(const Model *model, int step, int visit);
 extern ModelRow *model_find(const Model *model, int step, int visit, int item);
 extern ModelLeftover *model_find_leftover(const Model *model, int step, int visit, int item);
 extern ModelChild *model_find_child(const Model *model, int64 execution_id);

@@ -122,16 +122,13 @@ model_remove_child(Model *model, int64 execution_id)
 	(void) hash_search(model->children, &execution_id, HASH_REMOVE, NULL);
 }
 
-/* Returns the row of a step in noetl.run, or NULL. */
+/* Returns the row of a visit of a step in noetl.run, or NULL. */
 ModelRow *
-model_find_run(const Model *model, int step)
+model_find_run(const Model *model, int step, int visit)
 {
-	ListCell   *lc;
+	ModelRow   *row = model_find(model, step, visit, -1);
 
-	foreach(lc, model->runs)
-		if (((ModelRow *) lfirst(lc))->key.step == step)
-			return (ModelRow *) lfirst(lc);
-	return NULL;
+	return row == NULL || row->run.is_task ? NULL : row;
 }
 
 /* ---------------------------------------------------------------------------
@@ -147,6 +144,7 @@ copy_run(ModelRow *row)
 
 	*run = row->run;
 	run->arrivals = list_copy(run->arrivals);
+	run->lineage = NULL;
 	run->released_by = 0;		/* tables do not keep it */
 	run->child_execution_id = 0;
 	if (!run->is_task)
@@ -174,11 +172,10 @@ model_load_runs(const Model *model)
 
 /* Returns a copy of the task of an item, or NULL. */
 Run *
-model_load_item(const Model *model, int step, int item)
+model_load_item(const Model *model, int step, int visit, int item)
 {
-	ModelRow   *iterator = model_find_run(model, step);
-	ModelRow   *row = iterator == NULL ? NULL :
-		model_find(model, step, iterator->key.visit, item);
+	ModelRow   *row = model_find_run(model, step, visit) == NULL ? NULL :
+		model_find(model, step, visit, item);
 
 	return row == NULL ? NULL : copy_run(row);
 }
@@ -275,9 +272,22 @@ leave_task(Model *model, ModelRow *row, bool revoked)
 	remove_row(model, row);
 }
 
+/* Copies a lineage, which then outlives the evaluation; NULL stays NULL. */
+static const int *
+keep_lineage(const Playbook *playbook, const int *lineage)
+{
+	int		   *copy;
+
+	if (lineage == NULL)
+		return NULL;
+	copy = palloc(sizeof(int) * playbook->ntracked);
+	memcpy(copy, lineage, sizeof(int) * playbook->ntracked);
+	return copy;
+}
+
 /* Copies the arrivals that the row of a waiting run does not have yet. */
 static void
-keep_arrivals(ModelRow *row, const Run *run)
+keep_arrivals(const Playbook *playbook, ModelRow *row, const Run *run)
 {
 	for (int i = list_length(row->run.arrivals); i < list_length(run->arrivals); i++)
 	{
@@ -286,6 +296,7 @@ keep_arrivals(ModelRow *row, const Run *run)
 		*arrival = *(Arrival *) list_nth(run->arrivals, i);
 		if (arrival->has_data)
 			json_from_jsonb(json_to_jsonb(&arrival->data), &arrival->data);
+		arrival->lineage = keep_lineage(playbook, arrival->lineage);
 		row->run.arrivals = lappend(row->run.arrivals, arrival);
 	}
 }
@@ -320,7 +331,7 @@ put_run(Model *model, const BrokerState *state, Run *run)
 	row->run.deadline = run->deadline;
 	row->run.timeout = run->timeout;
 	row->run.context = keep_jsonb(run->context);
-	keep_arrivals(row, run);
+	keep_arrivals(model->playbook, row, run);
 	if (since != row->since)
 		memset(&row->progress, 0, sizeof(IterationProgress));
 	row->since = since;
@@ -389,7 +400,8 @@ abandon(Model *model, ModelRow *open, const Decision *decision)
 	hash_seq_init(&all, model->rows);
 	while ((row = (ModelRow *) hash_seq_search(&all)) != NULL)
 	{
-		if (row->key.item < 0 || row->key.step != open->key.step)
+		if (row->key.item < 0 || row->key.step != open->key.step ||
+			row->key.visit != open->key.visit)
 			continue;
 		if (decision->leave)
 			leave_task(model, row, decision->revoke);
@@ -483,14 +495,18 @@ model_apply(Model *model, const BrokerState *state, const Event *event,
  * ---------------------------------------------------------------------------
  */
 
-/* Notes where the value of a step is: that of the newest event counts. */
+/*
+ * Notes where the value of a step is: that of the newest event counts, of a
+ * parallel step that of the visit with the highest number.
+ */
 static void
 note_value(Model *model, int step, const Event *event)
 {
 	ModelValue *value = &model->values[step];
 
 	if (!event_type_carries_value(event->type) || event->item_in_node_id ||
-		value->created_at >= event->created_at)
+		value->created_at >= event->created_at ||
+		(model->playbook->steps[step].parallel && Max(event->visit, 1) < value->visit))
 		return;
 	value->created_at = event->created_at;
 	value->event_id = event->event_id;
@@ -505,7 +521,7 @@ note_progress(Model *model, int step, const Event *event)
 
 	if (!event->progress.found)
 		return;
-	row = model_find_run(model, step);
+	row = model_find_run(model, step, event->visit);
 	if (row != NULL && row->since != 0 && event->event_id > row->since)
 		row->progress = event->progress;
 }

@@ -148,7 +148,8 @@ lend_lease(const Replay *replay, BrokerState *state, const Event *event)
 	ListCell   *lc;
 
 	foreach(lc, state->runs)
-		if (own == NULL && ((Run *) lfirst(lc))->step == step)
+		if (own == NULL && ((Run *) lfirst(lc))->step == step &&
+			((Run *) lfirst(lc))->visit == event->visit)
 			own = (Run *) lfirst(lc);
 	if (own == NULL || !own->is_task)
 		return own;
@@ -162,7 +163,7 @@ lend_lease(const Replay *replay, BrokerState *state, const Event *event)
 	return own;
 }
 
-/* Did an execution that a worker has started become a child, by its log? */
+/* Returns whether an execution that a worker has started became a child, by its log. */
 static bool
 was_adopted(const Replay *replay, const ChildStart *child)
 {
@@ -255,7 +256,7 @@ decide_again(Replay *replay, const Event *event)
 		state.runs = model_load_runs(replay->model);
 		if (event->item >= 0)
 			state.item = model_load_item(replay->model, event_step(replay, event),
-										 event->item);
+										 event->visit, event->item);
 		own = lend_lease(replay, &state, event);
 		broker_decide(&state, event);
 	}
@@ -263,7 +264,7 @@ decide_again(Replay *replay, const Event *event)
 		follow_decisions(replay, &state, event, own);
 }
 
-/* Did the broker decide on an event? */
+/* Returns whether the broker decided on an event. */
 static bool
 was_decided(const Replay *replay, const Event *event)
 {
@@ -279,7 +280,7 @@ was_decided(const Replay *replay, const Event *event)
  * ---------------------------------------------------------------------------
  */
 
-/* Is an event the first that followed from the end of a child?  Fills in *end. */
+/* Returns whether an event is the first that followed from the end of a child; fills in *end. */
 static bool
 tells_child_end(const Replay *replay, const ModelRow *row, const Event *event, ChildEnd *end)
 {
@@ -290,7 +291,8 @@ tells_child_end(const Replay *replay, const ModelRow *row, const Event *event, C
 		event->ended_child == 0 || event->parent_event_id != row->run.started_event_id)
 		return false;
 	child = model_find_child(replay->model, event->ended_child);
-	if (child == NULL || child->key.step != row->key.step)
+	if (child == NULL || child->key.step != row->key.step ||
+		child->key.visit != row->key.visit)
 		return false;
 	memset(end, 0, sizeof(ChildEnd));
 	end->execution_id = event->ended_child;
@@ -325,7 +327,7 @@ tells_spawned_end(const Replay *replay, const ModelRow *row, const Event *event,
 	return true;
 }
 
-/* Is an event the first that followed from the due time of a run? */
+/* Returns whether an event is the first that followed from the due time of a run. */
 static bool
 tells_run_due(const ModelRow *row, const Event *event)
 {
@@ -359,7 +361,7 @@ static bool
 decide_message(Replay *replay, const Event *event)
 {
 	int			step = event_step(replay, event);
-	ModelRow   *row = step < 0 ? NULL : model_find_run(replay->model, step);
+	ModelRow   *row = step < 0 ? NULL : model_find_run(replay->model, step, event->visit);
 	BrokerState state;
 	ChildEnd	end;
 	bool		child_ended;
@@ -386,7 +388,7 @@ decide_message(Replay *replay, const Event *event)
 		replay->children_over = false;
 	}
 	else
-		broker_run_due(&state, step);
+		broker_run_due(&state, step, row->key.visit);
 	if (replay->broken == NULL && !replay->places[replay->here].recalled)
 		replay_event_vain(replay, event, "nothing led to it");
 	if (replay->broken == NULL)
@@ -487,13 +489,13 @@ replay_execution(Replay *replay, int64 execution_id, Comparison *comparison)
 static ModelRow *
 waiting_run(const Replay *replay, const ModelChild *child)
 {
-	ModelRow   *row = model_find_run(replay->model, child->key.step);
+	ModelRow   *row = model_find_run(replay->model, child->key.step, child->key.visit);
 
 	return row != NULL && row->run.state == RUN_OPEN &&
 		row->run.started_event_id == child->parent_event_id ? row : NULL;
 }
 
-/* Was a child started by a worker?  Of such children the end of the last counts. */
+/* Returns whether a worker started a child; of such children the end of the last counts. */
 static bool
 is_spawned(const Replay *replay, const ModelChild *child)
 {
@@ -553,23 +555,18 @@ unheard_children(Replay *replay)
 		const Step *step = &replay->model->playbook->steps[child->key.step];
 		ModelRow   *row = waiting_run(replay, child);
 		ChildEnd   *end = palloc(sizeof(ChildEnd));
-		Execution	execution;
-		const char *status;
-		const char *error;
-		Jsonb	   *result;
+		ExecutionEnd ended;
 		JsonBuilder builder;
 		JsonbValue	value;
 
-		if (row->settled ||
-			!store_get_end(replay->store, child->execution_id, &execution, &status, &result,
-						   &error))
+		if (row->settled || !store_get_end(replay->store, child->execution_id, &ended))
 			continue;
 		row->settled = is_spawned(replay, child);
-		engine_describe_end(&execution, status, result, error, 0, end);
+		engine_describe_end(&ended.execution, ended.status, ended.result, ended.error, 0, end);
 		ends = lappend(ends, end);
 		json_begin_object(&builder);
 		json_add_id(&builder, "child_execution_id", child->execution_id);
-		json_add_text(&builder, "status", status);
+		json_add_text(&builder, "status", ended.status);
 		json_end_object(&builder, &value);
 		comparison_report(replay->comparison, "event",
 						  node_key(replay->execution_id,

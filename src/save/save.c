@@ -121,26 +121,25 @@ param_envelope(void *arg, const char *name, int length, JsonbValue *value)
 }
 
 /*
- * Renders a flat save; its statement last, because it may name the parameters.
+ * Renders a flat save; its statement or commands last, because they may name the
+ * parameters.
  */
 static bool
 render_save(const JsonbValue *flat, const TemplateScope *outer, JsonbValue *settings,
 			SourceError *error)
 {
-	static const char *const statement_key[] = {"statement", NULL};
+	static const char *const late_keys[] = {"statement", "commands", "command", "sql", NULL};
 	static const char *const params_keys[] = {"params", "data", "args", NULL};
 	JsonBuilder builder;
-	JsonbValue	statement;
+	JsonbValue	late;
 	JsonbValue	rest;
 	ParamScope	scope;
 
 	json_begin_object(&builder);
-	add_members_without(&builder, flat, statement_key);
+	add_members_without(&builder, flat, late_keys);
 	json_end_object(&builder, &rest);
 	if (!template_render_value(&rest, outer, settings, error))
 		return false;
-	if (!json_get(flat, "statement", &statement))
-		return true;
 	memset(&scope, 0, sizeof(scope));
 	scope.outer = outer;
 	scope.template = *outer;
@@ -150,11 +149,16 @@ render_save(const JsonbValue *flat, const TemplateScope *outer, JsonbValue *sett
 	scope.template.arg = &scope;
 	if (!first_given(settings, params_keys, &scope.params))
 		json_null(&scope.params);
-	if (!template_render_value(&statement, &scope.template, &statement, error))
-		return false;
 	json_begin_object(&builder);
 	json_add_members(&builder, settings);
-	json_add(&builder, "statement", &statement);
+	for (int i = 0; late_keys[i] != NULL; i++)
+	{
+		if (!json_get(flat, late_keys[i], &late))
+			continue;
+		if (!template_render_value(&late, &scope.template, &late, error))
+			return false;
+		json_add(&builder, late_keys[i], &late);
+	}
 	json_end_object(&builder, settings);
 	return true;
 }

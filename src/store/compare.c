@@ -20,7 +20,7 @@
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
 
-#include "store/internal.h"
+#include "store/table.h"
 
 /* ---------------------------------------------------------------------------
  * Rows are found
@@ -101,7 +101,7 @@ store_rows_lock(StoreRows *rows)
  * ---------------------------------------------------------------------------
  */
 
-/* Is a column equal in both slots?  NULL equals NULL. */
+/* Returns whether a column is equal in both slots; NULL equals NULL. */
 static bool
 same_column(Form_pg_attribute attribute, TupleTableSlot *expected, TupleTableSlot *found)
 {
@@ -117,7 +117,7 @@ same_column(Form_pg_attribute attribute, TupleTableSlot *expected, TupleTableSlo
 										  expected->tts_values[i], value));
 }
 
-/* Are the compared columns of the expected and the found row equal? */
+/* Returns whether the compared columns of the expected and the found row are equal. */
 bool
 store_rows_equal(const StoreRows *rows)
 {

@@ -1,6 +1,7 @@
 /*
  * store/compare.h
- *		Rows of a table, compared with expected ones and replaced by them.
+ *		A part of the door (store/store.h): rows of a table, compared with expected
+ *		ones and replaced by them; the log of an execution as a whole.
  */
 #ifndef NOETL_STORE_COMPARE_H
 #define NOETL_STORE_COMPARE_H
@@ -35,7 +36,7 @@ extern void store_rows_end_scan(StoreRows *rows);
  */
 extern bool store_rows_lock(StoreRows *rows);
 
-/* Are the compared columns of the expected and the found row equal? */
+/* Returns whether the compared columns of the expected and the found row are equal. */
 extern bool store_rows_equal(const StoreRows *rows);
 /*
  * Returns the compared columns of the expected row (found: of the found one) as an
@@ -63,7 +64,7 @@ extern void store_fill_workload(TupleTableSlot *slot, int64 execution_id,
 extern void store_fill_run(TupleTableSlot *slot, int64 execution_id, const Run *run,
 						   const Playbook *playbook, TimestampTz created_at);
 extern void store_fill_item(TupleTableSlot *slot, int64 execution_id, const char *step_name,
-							int index, JsonbValue *item);
+							int visit, int index, JsonbValue *item);
 /* Fills a queue row without a place in the queue; store_place_task() gives it the last. */
 extern void store_fill_task(TupleTableSlot *slot, const BrokerState *state, const Run *run);
 extern void store_place_task(TupleTableSlot *slot);

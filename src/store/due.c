@@ -1,25 +1,24 @@
 /*
  * store/due.c
- *		What becomes due outside of the queue: deadlines of executions, timeouts
- *		and retries of steps that are open.
+ *		What becomes due: retries and ends of leases in the queue, deadlines of
+ *		executions, timeouts and retries of open steps.
  *
- * Whoever looks holds no lock of any execution yet, so the tables are read with
- * a fresh MVCC snapshot; what is found is looked at again under the lock.
+ * The callers hold no execution's lock yet.  So the tables are read with a fresh
+ * MVCC snapshot, and callers check a row again under the lock.
  */
 #include "common/common.h"
 
 #include "access/genam.h"
-#include "access/tableam.h"
 #include "access/xact.h"
-#include "executor/executor.h"
-#include "miscadmin.h"
 #include "utils/fmgroids.h"
+#include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "store/internal.h"
-#include "store/slot.h"
+#include "store/deferred.h"
 #include "store/due_low_water.h"
+#include "store/queue_row.h"
+#include "store/table.h"
 
 /* An index whose first column is a time. */
 typedef struct TimerIndex
@@ -27,8 +26,16 @@ typedef struct TimerIndex
 	StoreRelation table;
 	StoreRelation index;
 	int			column;			/* of the table: the time */
-	TimeMark	mark;			/* where due times can begin */
+	DueLowWater mark;			/* where due times can begin */
 } TimerIndex;
+
+static TimerIndex retries = {
+	REL_QUEUE, REL_QUEUE_RETRY_IDX, QUEUE_COL_AVAILABLE_AT
+};
+
+static TimerIndex leases = {
+	REL_QUEUE, REL_QUEUE_LEASE_IDX, QUEUE_COL_LEASE_UNTIL
+};
 
 static TimerIndex executions = {
 	REL_EXECUTION, REL_EXECUTION_DEADLINE_IDX, EXECUTION_DEADLINE
@@ -38,136 +45,230 @@ static TimerIndex runs = {
 	REL_RUN, REL_RUN_DUE_IDX, RUN_DUE_AT
 };
 
-/* Called with each row; false: enough. */
+static TimerIndex *const timers[] = {&retries, &leases, &executions, &runs};
+
+/* ---------------------------------------------------------------------------
+ * Scans
+ * ---------------------------------------------------------------------------
+ */
+
+/* Sets the keys of a scan that reads the times from "from" to "to". */
+static void
+timer_keys(ScanKey keys, TimestampTz from, TimestampTz to)
+{
+	ScanKeyInit(&keys[0], 1, BTGreaterEqualStrategyNumber, F_TIMESTAMPTZ_GE,
+				TimestampTzGetDatum(from));
+	ScanKeyInit(&keys[1], 1, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE,
+				TimestampTzGetDatum(to));
+}
+
+/* Called with each row; returns false to end the scan. */
 typedef bool (*TimerRow) (void *arg, TupleTableSlot *slot);
 
-/* Hands the rows of [from, to] to the callback, earliest first. */
+/* Calls a function with the rows from "from" to "to", the earliest first. */
 static void
 timer_scan(Store *store, const TimerIndex *timer, TimestampTz from, TimestampTz to,
 		   TimerRow callback, void *arg)
 {
 	StoreTable *table = store_table(store, timer->table);
-	Relation	index = store_open_index(store, timer->index);
 	Snapshot	snapshot;
-	IndexScanDesc scan;
+	StoreScan	scan;
 	ScanKeyData keys[2];
 
+	deferred_write(store, timer->table);
 	CommandCounterIncrement();
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
-#if PG_VERSION_NUM >= 180000
-	scan = index_beginscan(table->relation, index, snapshot, NULL, 2, 0);
-#else
-	scan = index_beginscan(table->relation, index, snapshot, 2, 0);
-#endif
-	ScanKeyInit(&keys[0], 1, BTGreaterEqualStrategyNumber, F_TIMESTAMPTZ_GE,
-				TimestampTzGetDatum(from));
-	ScanKeyInit(&keys[1], 1, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE,
-				TimestampTzGetDatum(to));
-	index_rescan(scan, keys, 2, NULL, 0);
-	while (index_getnext_slot(scan, ForwardScanDirection, table->scan_slot))
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (!callback(arg, table->scan_slot))
+	store_scan_open(&scan, store, table, timer->index, snapshot, 2, ForwardScanDirection);
+	timer_keys(keys, from, to);
+	index_rescan(scan.scan, keys, 2, NULL, 0);
+	while (store_scan_next(&scan))
+		if (!callback(arg, scan.slot))
 			break;
-	}
-	index_endscan(scan);
+	store_scan_close(&scan);
 	UnregisterSnapshot(snapshot);
 }
 
-/* What is due, of one execution or of all (0). */
+/* Rows that are due, of one execution or of all (0). */
 typedef struct DueRows
 {
 	int64		execution_id;
 	int			limit;
-	bool		any;
+	bool		any;			/* a row was seen */
 	List	   *rows;
 } DueRows;
 
-/* TimerRow: notes the execution. */
+/* Returns the rows of a timer that are due, in the form that a function notes. */
+static List *
+due_rows(Store *store, TimerIndex *timer, int64 execution_id, int limit, TimerRow note)
+{
+	DueRows		due;
+	TimestampTz from = due_low_water_begin(&timer->mark);
+
+	memset(&due, 0, sizeof(due));
+	due.execution_id = execution_id;
+	due.limit = limit;
+	timer_scan(store, timer, from, GetCurrentTimestamp(), note, &due);
+	due_low_water_end(&timer->mark, !due.any);
+	return due.rows;
+}
+
+/* Notes that a row was seen; returns false when enough rows are noted. */
+static bool
+note_row(DueRows *due)
+{
+	due->any = true;
+	return list_length(due->rows) < due->limit;
+}
+
+/* Returns whether rows of an execution are wanted. */
+static bool
+is_wanted(const DueRows *due, int64 execution_id)
+{
+	return due->execution_id == 0 || due->execution_id == execution_id;
+}
+
+/* ---------------------------------------------------------------------------
+ * The queue
+ * ---------------------------------------------------------------------------
+ */
+
+/* Makes retries that are due ready (store/store.h). */
+int
+store_promote_due(Store *store, int64 execution_id, int limit)
+{
+	QueueScan	scan;
+	ScanKeyData keys[2];
+	int			promoted = 0;
+	bool		emptied = true;
+
+	timer_keys(keys, due_low_water_begin(&retries.mark), GetCurrentTimestamp());
+	queue_scan_open(&scan, store, REL_QUEUE_RETRY_IDX, keys, 2);
+	while (queue_scan_next(&scan))
+	{
+		ItemPointerData tid = scan.slot->tts_tid;
+
+		if (promoted >= limit ||
+			(execution_id != 0 && execution_id !=
+			 DatumGetInt64(slot_column(scan.slot, QUEUE_COL_EXECUTION_ID))) ||
+			!store_lock_row(scan.table, &tid, scan.snapshot, true, NULL))
+		{
+			emptied = false;
+			if (promoted >= limit)
+				break;
+			continue;
+		}
+		queue_make_ready(queue_new_version(scan.table));
+		queue_write_version(store, scan.table);
+		promoted++;
+	}
+	queue_scan_close(&scan);
+	/* the rows that were made ready are due again if this transaction rolls back */
+	due_low_water_end(&retries.mark, emptied && promoted == 0);
+	return promoted;
+}
+
+/* TimerRow: notes a row of the queue. */
+static bool
+note_lease(void *arg, TupleTableSlot *slot)
+{
+	DueRows    *due = (DueRows *) arg;
+	QueueRow   *row;
+
+	if (!note_row(due))
+		return false;
+	row = palloc(sizeof(QueueRow));
+	queue_read_row(slot, row);
+	if (is_wanted(due, row->execution_id))
+		due->rows = lappend(due->rows, row);
+	return true;
+}
+
+/* Returns the rows whose lease has run out (store/store.h). */
+List *
+store_expired_leases(Store *store, int64 execution_id, int limit)
+{
+	return due_rows(store, &leases, execution_id, limit, note_lease);
+}
+
+/* ---------------------------------------------------------------------------
+ * Executions and runs
+ * ---------------------------------------------------------------------------
+ */
+
+/* TimerRow: notes an execution. */
 static bool
 note_execution(void *arg, TupleTableSlot *slot)
 {
 	DueRows    *due = (DueRows *) arg;
 	int64	   *id;
 
-	due->any = true;
-	if (list_length(due->rows) >= due->limit)
+	if (!note_row(due))
 		return false;
 	id = palloc(sizeof(int64));
 	*id = DatumGetInt64(slot_column(slot, EXECUTION_ID));
-	if (due->execution_id == 0 || due->execution_id == *id)
+	if (is_wanted(due, *id))
 		due->rows = lappend(due->rows, id);
 	return true;
 }
 
-/* See store.h. */
+/* Returns the executions whose deadline has passed (store/store.h). */
 List *
 store_due_executions(Store *store, int64 execution_id, int limit)
 {
-	DueRows		due;
-	TimestampTz from = time_mark_begin(&executions.mark);
-
-	memset(&due, 0, sizeof(due));
-	due.execution_id = execution_id;
-	due.limit = limit;
-	timer_scan(store, &executions, from, GetCurrentTimestamp(), note_execution, &due);
-	time_mark_end(&executions.mark, !due.any);
-	return due.rows;
+	return due_rows(store, &executions, execution_id, limit, note_execution);
 }
 
-/* TimerRow: notes the run. */
+/* TimerRow: notes a run. */
 static bool
 note_run(void *arg, TupleTableSlot *slot)
 {
 	DueRows    *due = (DueRows *) arg;
 	DueRun	   *run;
 
-	due->any = true;
-	if (list_length(due->rows) >= due->limit)
+	if (!note_row(due))
 		return false;
 	run = palloc(sizeof(DueRun));
 	run->execution_id = DatumGetInt64(slot_column(slot, RUN_EXECUTION_ID));
 	run->step_name = slot_text(slot, RUN_STEP_NAME);
-	if (due->execution_id == 0 || due->execution_id == run->execution_id)
+	run->visit = DatumGetInt32(slot_column(slot, RUN_VISIT));
+	if (is_wanted(due, run->execution_id))
 		due->rows = lappend(due->rows, run);
 	return true;
 }
 
-/* See store.h. */
+/* Returns the open runs that are due (store/store.h). */
 List *
 store_due_runs(Store *store, int64 execution_id, int limit)
 {
-	DueRows		due;
-	TimestampTz from = time_mark_begin(&runs.mark);
-
-	memset(&due, 0, sizeof(due));
-	due.execution_id = execution_id;
-	due.limit = limit;
-	timer_scan(store, &runs, from, GetCurrentTimestamp(), note_run, &due);
-	time_mark_end(&runs.mark, !due.any);
-	return due.rows;
+	return due_rows(store, &runs, execution_id, limit, note_run);
 }
 
-/* See store.h. */
+/* Returns whether a run is still due (store/store.h). */
 bool
 store_run_is_due(Store *store, const DueRun *run)
 {
 	StoreTable *table = store_table(store, REL_RUN);
 	StoreScan	scan;
-	ScanKeyData keys[2];
+	ScanKeyData keys[3];
 	TimestampTz due_at = 0;
 
-	store_scan_open(&scan, store, table, REL_RUN_PKEY, SnapshotSelf, 2, ForwardScanDirection);
+	store_scan_open(&scan, store, table, REL_RUN_PKEY, SnapshotSelf, 3, ForwardScanDirection);
 	store_key_int64(&keys[0], 1, run->execution_id);
 	store_key_text(&keys[1], 2, scan.index->rd_indcollation[1], run->step_name);
-	index_rescan(scan.scan, keys, 2, NULL, 0);
+	ScanKeyInit(&keys[2], 3, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(run->visit));
+	index_rescan(scan.scan, keys, 3, NULL, 0);
 	if (store_scan_next(&scan))
 		due_at = DatumGetTimestampTz(slot_column(scan.slot, RUN_DUE_AT));
 	store_scan_close(&scan);
 	return due_at != 0 && due_at <= GetCurrentTimestamp();
 }
 
-/* The earliest time in an index. */
+/* ---------------------------------------------------------------------------
+ * The next time
+ * ---------------------------------------------------------------------------
+ */
+
+/* The first time in an index. */
 typedef struct FirstTime
 {
 	int			column;
@@ -175,7 +276,7 @@ typedef struct FirstTime
 	TimestampTz when;
 } FirstTime;
 
-/* TimerRow: the first is all we want to know. */
+/* TimerRow: notes the time of the first row, and ends the scan. */
 static bool
 note_time(void *arg, TupleTableSlot *slot)
 {
@@ -186,34 +287,30 @@ note_time(void *arg, TupleTableSlot *slot)
 	return false;
 }
 
-/* Moves *when forward to the first time of an index. */
-static bool
-earlier(Store *store, const TimerIndex *timer, bool found, TimestampTz *when)
-{
-	FirstTime	first = {timer->column, false, 0};
-
-	timer_scan(store, timer, timer->mark.begin == 0 ? DT_NOBEGIN : timer->mark.begin,
-			   found ? *when : DT_NOEND, note_time, &first);
-	if (first.found)
-		*when = first.when;
-	return found || first.found;
-}
-
-/* See store.h. */
+/* Finds when anything is due next (store/store.h). */
 bool
 store_next_timer(Store *store, TimestampTz *when)
 {
-	bool		found = store_queue_next_timer(store, when);
+	bool		found = false;
 
-	found = earlier(store, &executions, found, when);
-	return earlier(store, &runs, found, when);
+	for (int i = 0; i < lengthof(timers); i++)
+	{
+		FirstTime	first = {timers[i]->column, false, 0};
+
+		/* only an earlier time than the one that is known is of interest */
+		timer_scan(store, timers[i], due_low_water_first(&timers[i]->mark),
+				   found ? *when : DT_NOEND, note_time, &first);
+		if (first.found)
+			*when = first.when;
+		found = found || first.found;
+	}
+	return found;
 }
 
-/* See store.h. */
+/* Makes the next scans of all timers full ones (store/store.h). */
 void
 store_read_all_timers(void)
 {
-	store_queue_read_all_timers();
-	executions.mark.next_full = 0;
-	runs.mark.next_full = 0;
+	for (int i = 0; i < lengthof(timers); i++)
+		due_low_water_reset(&timers[i]->mark);
 }

@@ -1,20 +1,20 @@
 /*
  * store/due_low_water.c
- *		Where the due times of an index can begin.
+ *		The low-water mark of an index on due times.
  */
 #include "common/common.h"
 
-#include "store/full_scan.h"
 #include "store/due_low_water.h"
+#include "store/full_scan.h"
 
-/* An index that is read in less time is read in full every time */
+/* When a full scan takes less time than this, every scan is a full one. */
 #define CHEAP_SCAN_US		INT64CONST(1000)
-/* Transactions that set a timer are expected to end within this time */
+/* A transaction that writes a due time is expected to end within this time. */
 #define TIMER_SLACK_US		INT64CONST(1000000)
 
-/* See time_mark.h. */
+/* Begins a scan (store/due_low_water.h). */
 TimestampTz
-time_mark_begin(TimeMark *mark)
+due_low_water_begin(DueLowWater *mark)
 {
 	mark->scan_began = GetCurrentTimestamp();
 	mark->full = mark->begin == 0 || mark->begin > mark->scan_began ||
@@ -22,9 +22,9 @@ time_mark_begin(TimeMark *mark)
 	return mark->full ? DT_NOBEGIN : mark->begin;
 }
 
-/* See time_mark.h. */
+/* Ends a scan (store/due_low_water.h). */
 void
-time_mark_end(TimeMark *mark, bool emptied)
+due_low_water_end(DueLowWater *mark, bool emptied)
 {
 	if (emptied)
 		mark->begin = mark->scan_began - TIMER_SLACK_US;
@@ -33,4 +33,18 @@ time_mark_end(TimeMark *mark, bool emptied)
 	mark->next_full = 0;
 	if (emptied && GetCurrentTimestamp() - mark->scan_began >= CHEAP_SCAN_US)
 		mark->next_full = next_full_scan_time(mark->scan_began, 0);
+}
+
+/* Returns where a search for the next due time starts. */
+TimestampTz
+due_low_water_first(const DueLowWater *mark)
+{
+	return mark->begin == 0 ? DT_NOBEGIN : mark->begin;
+}
+
+/* Makes the next scan a full one. */
+void
+due_low_water_reset(DueLowWater *mark)
+{
+	mark->next_full = 0;
 }

@@ -1,29 +1,41 @@
 /*
  * store/due_low_water.h
- *		Where the due times of an index can begin.
+ *		The low-water mark of an index on due times: a time before which the index
+ *		finds no row.
+ *
+ * An index on due times is read up to now, again and again.  A due time lies in
+ * the future when it is written.  So the part that a scan has found empty stays
+ * empty, apart from times that become visible late or that a user changes by
+ * hand.  Full scans find those.  As long as a full scan takes little time, every
+ * scan is a full one.  Otherwise full scans are made as often as their share of
+ * the time allows (store/full_scan.h).
  */
 #ifndef NOETL_STORE_DUE_LOW_WATER_H
 #define NOETL_STORE_DUE_LOW_WATER_H
 
 #include "datatype/timestamp.h"
 
-/*
- * Of an index on a time everything up to now is read again and again.  Times lie
- * in the future when they are written, so what has been read to its end a moment
- * ago stays empty.  Everything is read whenever that is cheap, and otherwise as
- * often as is affordable: for stragglers, and for times that somebody has changed
- * by hand.
- */
-typedef struct TimeMark
+typedef struct DueLowWater
 {
-	TimestampTz begin;			/* 0: the beginning */
-	TimestampTz next_full;		/* 0: at once */
+	TimestampTz begin;			/* the mark; 0: none is known */
+	TimestampTz next_full;		/* when the next full scan is due; 0: at once */
 	TimestampTz scan_began;
-	bool		full;
-} TimeMark;
+	bool		full;			/* the scan is a full one */
+} DueLowWater;
 
-extern TimestampTz time_mark_begin(TimeMark *mark);
-/* emptied: the scan found nothing that is still there. */
-extern void time_mark_end(TimeMark *mark, bool emptied);
+/* Begins a scan; returns the time at which it starts, DT_NOBEGIN for a full scan. */
+extern TimestampTz due_low_water_begin(DueLowWater *mark);
+
+/*
+ * Ends a scan.  emptied: the scan has left no row that is due.  Only then the
+ * mark is raised; the caller must not count rows whose removal may roll back.
+ */
+extern void due_low_water_end(DueLowWater *mark, bool emptied);
+
+/* Returns the time at which a search for the next due time starts. */
+extern TimestampTz due_low_water_first(const DueLowWater *mark);
+
+/* Makes the next scan a full one. */
+extern void due_low_water_reset(DueLowWater *mark);
 
 #endif							/* NOETL_STORE_DUE_LOW_WATER_H */

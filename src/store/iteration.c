@@ -2,8 +2,8 @@
  * store/iteration.c
  *		Reads and writes for iterators and child executions.
  *
- * How far an iterator has come stands in the log: the newest event that ended
- * an item is found from the end of the index on results, whatever their number.
+ * The newest event that ended an item says how far an iterator has come.  It is
+ * the last one in the index on results, however many results there are.
  */
 #include "common/common.h"
 
@@ -12,36 +12,35 @@
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
-#include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "store/internal.h"
-#include "store/slot.h"
+#include "store/table.h"
 
 /* ---------------------------------------------------------------------------
  * Items that have not started
  * ---------------------------------------------------------------------------
  */
 
-/* See store_internal.h. */
+/* Fills in the row of an item. */
 void
 store_fill_item(TupleTableSlot *slot, int64 execution_id, const char *step_name,
-				int index, JsonbValue *item)
+				int visit, int index, JsonbValue *item)
 {
 	slot_begin(slot);
 	slot_set_id(slot, ITEM_EXECUTION_ID, execution_id);
 	slot_set_text(slot, ITEM_STEP_NAME, step_name);
+	slot_set(slot, ITEM_VISIT, Int32GetDatum(visit));
 	slot_set(slot, ITEM_INDEX, Int32GetDatum(index));
 	slot_set_jsonb(slot, ITEM_ITEM, json_to_jsonb(item));
 }
 
-/* See store.h. */
+/* Inserts items that start later, each in memory that is freed after it. */
 void
-store_add_items(Store *store, int64 execution_id, const char *step_name,
+store_add_items(Store *store, int64 execution_id, const char *step_name, int visit,
 				int first, int count, JsonbValue *items)
 {
 	StoreTable *table = store_table(store, REL_ITEM);
@@ -52,7 +51,8 @@ store_add_items(Store *store, int64 execution_id, const char *step_name,
 	for (int i = 0; i < count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		store_fill_item(table->insert_slot, execution_id, step_name, first + i, &items[i]);
+		store_fill_item(table->insert_slot, execution_id, step_name, visit, first + i,
+						&items[i]);
 		store_write_insert(store, table);
 		ExecClearTuple(table->insert_slot);
 		MemoryContextReset(memory);
@@ -61,31 +61,35 @@ store_add_items(Store *store, int64 execution_id, const char *step_name,
 	MemoryContextDelete(memory);
 }
 
-/* Opens a scan of the items of a step from "index" on; one: only that. */
+/*
+ * Opens a scan of the items of a visit of a step, from "index" on or (one) of that
+ * item.
+ */
 static void
 scan_items(StoreScan *scan, Store *store, int64 execution_id, const char *step_name,
-		   int index, bool one)
+		   int visit, int index, bool one)
 {
 	StoreTable *table = store_table(store, REL_ITEM);
-	ScanKeyData keys[3];
+	ScanKeyData keys[4];
 
-	store_scan_open(scan, store, table, REL_ITEM_PKEY, SnapshotSelf, 3, ForwardScanDirection);
+	store_scan_open(scan, store, table, REL_ITEM_PKEY, SnapshotSelf, 4, ForwardScanDirection);
 	store_key_int64(&keys[0], 1, execution_id);
 	store_key_text(&keys[1], 2, scan->index->rd_indcollation[1], step_name);
-	ScanKeyInit(&keys[2], 3, one ? BTEqualStrategyNumber : BTGreaterEqualStrategyNumber,
+	ScanKeyInit(&keys[2], 3, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(visit));
+	ScanKeyInit(&keys[3], 4, one ? BTEqualStrategyNumber : BTGreaterEqualStrategyNumber,
 				one ? F_INT4EQ : F_INT4GE, Int32GetDatum(index));
-	index_rescan(scan->scan, keys, 3, NULL, 0);
+	index_rescan(scan->scan, keys, 4, NULL, 0);
 }
 
-/* See store.h. */
+/* Reads an item that has not started; returns false when there is no such row. */
 bool
-store_get_item(Store *store, int64 execution_id, const char *step_name, int index,
+store_get_item(Store *store, int64 execution_id, const char *step_name, int visit, int index,
 			   JsonbValue *item)
 {
 	StoreScan	scan;
 	bool		found;
 
-	scan_items(&scan, store, execution_id, step_name, index, true);
+	scan_items(&scan, store, execution_id, step_name, visit, index, true);
 	found = store_scan_next(&scan);
 	if (found)
 		json_from_jsonb(slot_jsonb(scan.slot, ITEM_ITEM), item);
@@ -93,7 +97,7 @@ store_get_item(Store *store, int64 execution_id, const char *step_name, int inde
 	return found;
 }
 
-/* Deletes what a scan finds. */
+/* Deletes the items that a scan finds, and closes it. */
 static void
 delete_found(Store *store, StoreScan *scan)
 {
@@ -104,25 +108,26 @@ delete_found(Store *store, StoreScan *scan)
 	store_scan_close(scan);
 }
 
-/* See store.h. */
+/* Deletes one item of a step. */
 void
-store_delete_item(Store *store, int64 execution_id, const char *step_name, int index)
+store_delete_item(Store *store, int64 execution_id, const char *step_name, int visit,
+				  int index)
 {
 	StoreScan	scan;
 
 	CommandCounterIncrement();
-	scan_items(&scan, store, execution_id, step_name, index, true);
+	scan_items(&scan, store, execution_id, step_name, visit, index, true);
 	delete_found(store, &scan);
 }
 
-/* See store.h. */
+/* Deletes all items of a step. */
 void
-store_delete_items(Store *store, int64 execution_id, const char *step_name)
+store_delete_items(Store *store, int64 execution_id, const char *step_name, int visit)
 {
 	StoreScan	scan;
 
 	CommandCounterIncrement();
-	scan_items(&scan, store, execution_id, step_name, 0, false);
+	scan_items(&scan, store, execution_id, step_name, visit, 0, false);
 	delete_found(store, &scan);
 }
 
@@ -131,68 +136,82 @@ store_delete_items(Store *store, int64 execution_id, const char *step_name)
  * ---------------------------------------------------------------------------
  */
 
+/* An attempt of an iterator: of a visit of a step, begun with an event. */
+typedef struct IterationKey
+{
+	int64		execution_id;
+	const char *step_name;
+	int			visit;
+	int64		since;
+} IterationKey;
+
 /*
- * Reads the event in a slot and returns whether it ends an item of the iteration
- * that began with event "since".  Only events with the broker's counters count.
+ * Reads the event in a slot and returns whether it ends an item of an iteration.
+ * Only events with the broker's counters count.
  */
 static bool
-read_item_end(TupleTableSlot *slot, int64 since, Event *event)
+read_item_end(TupleTableSlot *slot, const IterationKey *key, Event *event)
 {
 	memset(event, 0, sizeof(Event));
 	event->type = event_type_of(slot_text(slot, EVENT_COL_EVENT_TYPE), NULL);
 	event->event_id = DatumGetInt64(slot_column(slot, EVENT_COL_EVENT_ID));
 	if ((event->type != EVENT_ITERATION_COMPLETED && event->type != EVENT_ITERATION_FAILED) ||
-		event->event_id <= since)
+		event->event_id <= key->since)
 		return false;
+	event->execution_id = key->execution_id;
+	event->node_name = key->step_name;
+	event->node_id = slot_text(slot, EVENT_COL_NODE_ID);
 	event->meta = slot_jsonb(slot, EVENT_COL_META);
 	event_parse(event);
-	return event->progress.found;
+	return event->progress.found && event->visit == key->visit;
 }
 
 /* Opens a scan of the result-bearing events of a step since another event. */
 static void
-scan_results(StoreScan *scan, Store *store, int64 execution_id, const char *step_name,
-			 int64 since, ScanDirection direction)
+scan_results(StoreScan *scan, Store *store, const IterationKey *key,
+			 ScanDirection direction)
 {
-	StoreTable *table = store_event_table(store, execution_id);
+	StoreTable *table = store_event_table(store, key->execution_id);
 	ScanKeyData keys[3];
 
 	store_scan_open(scan, store, table, REL_EVENT_RESULT_IDX, SnapshotSelf, 3, direction);
-	store_key_int64(&keys[0], 1, execution_id);
-	store_key_text(&keys[1], 2, scan->index->rd_indcollation[1], step_name);
+	store_key_int64(&keys[0], 1, key->execution_id);
+	store_key_text(&keys[1], 2, scan->index->rd_indcollation[1], key->step_name);
 	ScanKeyInit(&keys[2], 3, BTGreaterEqualStrategyNumber, F_TIMESTAMPTZ_GE,
-				TimestampTzGetDatum(id_time(since)));
+				TimestampTzGetDatum(id_time(key->since)));
 	index_rescan(scan->scan, keys, 3, NULL, 0);
 }
 
-/* See store.h. */
+/* Reads the counters of the newest event that ended an item. */
 void
-store_iteration_progress(Store *store, int64 execution_id, const char *step_name,
+store_iteration_progress(Store *store, int64 execution_id, const char *step_name, int visit,
 						 int64 since, IterationProgress *progress)
 {
+	IterationKey key = {execution_id, step_name, visit, since};
 	StoreScan	scan;
 
 	memset(progress, 0, sizeof(IterationProgress));
-	scan_results(&scan, store, execution_id, step_name, since, BackwardScanDirection);
+	scan_results(&scan, store, &key, BackwardScanDirection);
 	while (!progress->found && store_scan_next(&scan))
 	{
 		Event		event;
 
-		if (read_item_end(scan.slot, since, &event))
+		if (read_item_end(scan.slot, &key, &event))
 			*progress = event.progress;
 	}
 	store_scan_close(&scan);
 }
 
-/* See store.h. */
+/* Returns the results of the items that ended, in the order of the log. */
 List *
-store_iteration_results(Store *store, int64 execution_id, const char *step_name, int64 since,
-						TimestampTz until)
+store_iteration_results(Store *store, int64 execution_id, const char *step_name, int visit,
+						int64 since, TimestampTz until)
 {
+	IterationKey key = {execution_id, step_name, visit, since};
 	StoreScan	scan;
 	List	   *results = NIL;
 
-	scan_results(&scan, store, execution_id, step_name, since, ForwardScanDirection);
+	scan_results(&scan, store, &key, ForwardScanDirection);
 	while (store_scan_next(&scan))
 	{
 		IterationResult *result;
@@ -200,7 +219,7 @@ store_iteration_results(Store *store, int64 execution_id, const char *step_name,
 
 		if (DatumGetTimestampTz(slot_column(scan.slot, EVENT_COL_CREATED_AT)) > until)
 			break;
-		if (!read_item_end(scan.slot, since, &event))
+		if (!read_item_end(scan.slot, &key, &event))
 			continue;
 		result = palloc0(sizeof(IterationResult));
 		result->index = DatumGetInt32(slot_column(scan.slot, EVENT_COL_CURRENT_INDEX));
@@ -219,7 +238,7 @@ store_iteration_results(Store *store, int64 execution_id, const char *step_name,
  * ---------------------------------------------------------------------------
  */
 
-/* In many databases no execution has a parent: the index is empty then. */
+/* Returns whether no execution has a parent, as its index is empty. */
 static bool
 no_children_at_all(void)
 {
@@ -230,7 +249,7 @@ no_children_at_all(void)
 	return empty;
 }
 
-/* See store.h. */
+/* Returns the running children of an execution (store/store.h). */
 List *
 store_running_children(Store *store, int64 execution_id, int64 parent_event_id)
 {
@@ -261,7 +280,7 @@ store_running_children(Store *store, int64 execution_id, int64 parent_event_id)
 	return children;
 }
 
-/* See store.h. */
+/* Writes a parent into the row of an execution, which must exist. */
 void
 store_adopt_execution(Store *store, int64 execution_id, int64 parent_execution_id,
 					  int64 parent_event_id, int item)
@@ -274,7 +293,7 @@ store_adopt_execution(Store *store, int64 execution_id, int64 parent_execution_i
 	store_key_int64(&key, 1, execution_id);
 	if (!store_fetch_first(store, table, REL_EXECUTION_PKEY, SnapshotSelf, &key, 1,
 						   ForwardScanDirection))
-		elog(ERROR, "execution " INT64_FORMAT " has vanished", execution_id);
+		store_row_missing(REL_EXECUTION, execution_id);
 	new = table->insert_slot;
 	slot_begin_version(new, table->scan_slot);
 	slot_set_id(new, EXECUTION_PARENT_ID, parent_execution_id);
@@ -285,7 +304,7 @@ store_adopt_execution(Store *store, int64 execution_id, int64 parent_execution_i
 	store_write_update(store, table, table->scan_slot, new);
 }
 
-/* See store.h. */
+/* Reads the item that a child was started for from the child's execution_start. */
 bool
 store_child_item(Store *store, int64 execution_id, JsonbValue *item)
 {
@@ -297,7 +316,7 @@ store_child_item(Store *store, int64 execution_id, JsonbValue *item)
 	return true;
 }
 
-/* See store.h. */
+/* Returns the attempt that started a child, from the child's execution_start. */
 int
 store_child_attempt(Store *store, int64 execution_id)
 {

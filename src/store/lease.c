@@ -1,140 +1,25 @@
 /*
  * store/lease.c
- *		Leasing: which tasks are ready, and those that are leased as they come
- *		into being.
- *
- * Who completes a task and leases the next in one call mostly gets the one that
- * the first has made ready.  While a call has said that it will lease, tasks are
- * kept back, and the lease writes those it takes as leased at once: one version
- * of the row instead of two, and no entry in the index of ready rows.  Whoever
- * looks at the queue meanwhile has them written first.
+ *		Finding ready rows of the queue, and leasing them.
  */
 #include "common/common.h"
 
 #include "access/genam.h"
-#include "access/htup_details.h"
 #include "access/itup.h"
 #include "access/xact.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
-#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "store/deferred.h"
 #include "store/low_water.h"
-#include "store/store.h"
-#include "store/internal.h"
 #include "store/queue_row.h"
-#include "store/slot.h"
 #include "store/recent_leases.h"
-
-/* ---------------------------------------------------------------------------
- * Tasks that are not written yet
- * ---------------------------------------------------------------------------
- */
-
-/* One of them. */
-typedef struct DeferredTask
-{
-	HeapTuple	row;
-	int64		queue_id;
-	int			priority;
-} DeferredTask;
-
-/* See store.h.  Triggers would see rows come and change; they shall. */
-void
-store_defer_tasks(Store *store)
-{
-	Deferred   *deferred = store_deferred(store);
-
-	if (store_table(store, REL_QUEUE)->result_rel->ri_TrigDesc == NULL)
-		deferred->memory = CurrentMemoryContext;
-}
-
-/* See store_queue.h. */
-bool
-queue_defer(Store *store, StoreTable *table)
-{
-	Deferred   *deferred = store_deferred(store);
-	TupleTableSlot *slot = table->insert_slot;
-	MemoryContext old;
-	DeferredTask *task;
-
-	if (deferred->memory == NULL)
-		return false;
-	ExecStoreVirtualTuple(slot);
-	old = MemoryContextSwitchTo(deferred->memory);
-	task = palloc(sizeof(DeferredTask));
-	task->row = ExecCopySlotHeapTuple(slot);
-	task->queue_id = DatumGetInt64(slot_column(slot, QUEUE_COL_QUEUE_ID));
-	task->priority = DatumGetInt32(slot_column(slot, QUEUE_COL_PRIORITY));
-	deferred->tasks = lappend(deferred->tasks, task);
-	MemoryContextSwitchTo(old);
-	return true;
-}
-
-/* See store_queue.h. */
-bool
-queue_forget(Store *store, int64 queue_id)
-{
-	Deferred   *deferred = store_deferred(store);
-	ListCell   *lc;
-
-	foreach(lc, deferred->tasks)
-		if (((DeferredTask *) lfirst(lc))->queue_id == queue_id)
-		{
-			deferred->tasks = list_delete_ptr(deferred->tasks, lfirst(lc));
-			return true;
-		}
-	return false;
-}
-
-/* Fills the insert slot from a task that was kept back. */
-static TupleTableSlot *
-fill_slot(StoreTable *table, const DeferredTask *task)
-{
-	TupleTableSlot *slot = table->insert_slot;
-
-	ExecClearTuple(slot);
-	heap_deform_tuple(task->row, slot->tts_tupleDescriptor, slot->tts_values,
-					  slot->tts_isnull);
-	return ExecStoreVirtualTuple(slot);
-}
-
-/* See store_internal.h. */
-void
-queue_write_deferred(Store *store)
-{
-	Deferred   *deferred = store_deferred(store);
-	StoreTable *table;
-	List	   *tasks = deferred->tasks;
-	ListCell   *lc;
-
-	if (tasks == NIL)
-		return;
-	deferred->tasks = NIL;
-	table = store_table(store, REL_QUEUE);
-	foreach(lc, tasks)
-	{
-		(void) fill_slot(table, (DeferredTask *) lfirst(lc));
-		store_write_insert(store, table);
-	}
-}
-
-/* Which of two tasks is to be leased first. */
-static int
-compare_deferred(const ListCell *a, const ListCell *b)
-{
-	const DeferredTask *left = (const DeferredTask *) lfirst(a);
-	const DeferredTask *right = (const DeferredTask *) lfirst(b);
-
-	if (left->priority != right->priority)
-		return left->priority > right->priority ? -1 : 1;
-	return left->queue_id < right->queue_id ? -1 : left->queue_id > right->queue_id;
-}
+#include "store/table.h"
 
 /* ---------------------------------------------------------------------------
  * Ready rows
@@ -142,10 +27,11 @@ compare_deferred(const ListCell *a, const ListCell *b)
  */
 
 /*
- * The index goes by type, priority and queue_id.  Each type is a stream of rows,
- * highest priority first; of those the best is taken.  Which priorities there are
- * (and, for who takes any, which types) is asked of the index, entry after entry;
- * within a priority a stream begins at its low-water mark.
+ * The index of ready rows is ordered by type, priority (highest first) and
+ * queue_id.  Each type is a stream of rows; of the first rows of all streams the
+ * best one is taken.  Which types and priorities exist is found by probing the
+ * index for the next larger key.  Within a priority a stream starts at the
+ * low-water mark.
  */
 typedef struct ReadyStream
 {
@@ -154,10 +40,10 @@ typedef struct ReadyStream
 	TupleTableSlot *slot;
 	bool		has_row;		/* in the slot */
 	bool		exhausted;
-	bool		in_range;		/* reads this priority: */
+	bool		in_range;		/* the scan reads this priority: */
 	int			priority;
-	int64		first_ready;	/* of it; 0: none so far */
-	bool		doubtful;		/* rows may have been changed by hand */
+	int64		first_ready;	/* its first ready row; 0: none so far */
+	bool		doubtful;		/* a full scan, for rows that were changed by hand */
 } ReadyStream;
 
 typedef struct ReadyScan
@@ -166,16 +52,16 @@ typedef struct ReadyScan
 	Relation	index;
 	Snapshot	snapshot;
 	LowWaterScan water;
-	bool		skip_taken;		/* without looking at the rows */
-	bool		skipped;
+	bool		skip_recent;	/* recent leases are skipped without a visit */
+	bool		skipped;		/* a row was skipped */
 	int			nstreams;
 	ReadyStream *streams;
 } ReadyScan;
 
-/* More types than this are looked for among those that there are. */
+/* With more types than this the types in the index are read, not those asked for. */
 #define FEW_TYPES			8
 
-/* An index scan with four keys.  It is no small thing: a page and more of memory. */
+/* Begins an index scan with four keys.  It takes more than a page of memory. */
 static IndexScanDesc
 begin_scan(const ReadyScan *ready)
 {
@@ -190,7 +76,10 @@ begin_scan(const ReadyScan *ready)
 	return scan;
 }
 
-/* Conditions on type and priority (both ends included) and queue_id (at least "id"). */
+/*
+ * Starts a scan again, with conditions on type, priority (both ends included)
+ * and queue_id (at least "id").
+ */
 static void
 rescan(const ReadyScan *ready, IndexScanDesc scan, StrategyNumber by_type, const char *type,
 	   int highest, int lowest, int64 id)
@@ -201,7 +90,7 @@ rescan(const ReadyScan *ready, IndexScanDesc scan, StrategyNumber by_type, const
 						   by_type == BTEqualStrategyNumber ? F_TEXTEQ :
 						   by_type == BTGreaterStrategyNumber ? F_TEXT_GT : F_TEXT_GE,
 						   CStringGetTextDatum(type));
-	/* only behind an equality does the next column say where to begin */
+	/* a scan starts at the key of a column only when the columns before are fixed */
 	if (highest == lowest)
 		ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(highest));
 	else
@@ -211,7 +100,7 @@ rescan(const ReadyScan *ready, IndexScanDesc scan, StrategyNumber by_type, const
 	index_rescan(scan, keys, 4, NULL, 0);
 }
 
-/* A column of the first entry, dead or alive, that a scan finds; false: none. */
+/* Reads a column of the first entry, dead or alive; returns false when there is none. */
 static bool
 probe(IndexScanDesc scan, int attribute, Datum *value)
 {
@@ -224,7 +113,7 @@ probe(IndexScanDesc scan, int attribute, Datum *value)
 	return true;
 }
 
-/* Is this type among those asked for? */
+/* Returns whether a type is among those that are asked for. */
 static bool
 type_wanted(const char *type, int ntypes, char **types)
 {
@@ -235,7 +124,7 @@ type_wanted(const char *type, int ntypes, char **types)
 	return wanted;
 }
 
-/* One more stream. */
+/* Adds a stream. */
 static void
 add_stream(ReadyScan *ready, const char *type)
 {
@@ -247,12 +136,12 @@ add_stream(ReadyScan *ready, const char *type)
 	stream = &ready->streams[n];
 	memset(stream, 0, sizeof(ReadyStream));
 	stream->type = type;
-	/* rows are locked and changed in the table's own slot */
+	/* rows are locked in the table's own slot, so a stream needs another */
 	stream->slot = MakeSingleTupleTableSlot(ready->table->scan_slot->tts_tupleDescriptor,
 											ready->table->scan_slot->tts_ops);
 }
 
-/* The streams for the types that are asked for. */
+/* Adds the streams of the types that are asked for. */
 static void
 find_streams(ReadyScan *ready, int ntypes, char **types)
 {
@@ -282,25 +171,29 @@ find_streams(ReadyScan *ready, int ntypes, char **types)
 	index_endscan(scan);
 }
 
-/* Everything committed up to now, and all of our own, is seen. */
+/*
+ * Opens a scan that sees everything that is committed, and all changes of this
+ * transaction.
+ */
 static void
-ready_scan_open(ReadyScan *ready, Store *store, bool skip_taken, int ntypes, char **types)
+ready_scan_open(ReadyScan *ready, Store *store, bool skip_recent, int ntypes, char **types)
 {
 	ready->table = store_table(store, REL_QUEUE);
 	ready->index = store_open_index(store, REL_QUEUE_READY_IDX);
 	ready->nstreams = 0;
-	ready->skip_taken = skip_taken;
+	ready->skip_recent = skip_recent;
 	ready->skipped = false;
-	low_water_open(&ready->water, ready->table->relation, !skip_taken);
+	low_water_open(&ready->water, ready->table->relation, !skip_recent);
 	CommandCounterIncrement();
 	ready->snapshot = RegisterSnapshot(GetLatestSnapshot());
 	find_streams(ready, ntypes, types);
 }
 
 /*
- * Goes on to the next lower priority of a stream; false: there is none.  The index
- * is asked for those that are not known: a page of it is read to its end, unless
- * the gap between two priorities ends before.
+ * Begins to read the next lower priority of a stream; returns false when there
+ * is none.  For priorities that are not known the index is probed.  A probe
+ * reads an index page to its end, so it is limited to the gap between two known
+ * priorities.
  */
 static bool
 begin_range(ReadyScan *ready, ReadyStream *stream)
@@ -330,26 +223,26 @@ begin_range(ReadyScan *ready, ReadyStream *stream)
 	return true;
 }
 
-/* The id that the scan has come to, and whether its row can be passed over. */
+/* Returns the id of the current entry, and whether its row need not be visited. */
 static bool
 can_skip(ReadyScan *ready, ReadyStream *stream, int64 *queue_id)
 {
-	TakenState	state;
+	RecentLeaseState state;
 	bool		isnull;
 
 	*queue_id = DatumGetInt64(index_getattr(stream->scan->xs_itup, 3,
 											stream->scan->xs_itupdesc, &isnull));
-	if (!ready->skip_taken || stream->doubtful)
+	if (!ready->skip_recent || stream->doubtful)
 		return false;
-	state = taken_state(ready->table->relation, *queue_id);
-	/* what is held may come back */
-	if (state == TAKEN_HELD && stream->first_ready == 0)
+	state = recent_lease_state(ready->table->relation, *queue_id);
+	/* a row that is held is ready again when its transaction rolls back */
+	if (state == RECENT_LEASE_HELD && stream->first_ready == 0)
 		stream->first_ready = *queue_id;
-	ready->skipped = ready->skipped || state != TAKEN_UNKNOWN;
-	return state != TAKEN_UNKNOWN;
+	ready->skipped = ready->skipped || state != RECENT_LEASE_UNKNOWN;
+	return state != RECENT_LEASE_UNKNOWN;
 }
 
-/* Fetches the next row within the range; false: there is none. */
+/* Fetches the next row of the current priority; returns false when there is none. */
 static bool
 fetch_row(ReadyScan *ready, ReadyStream *stream)
 {
@@ -387,7 +280,7 @@ advance(ReadyScan *ready, ReadyStream *stream)
 	}
 }
 
-/* Is the row of one stream to be leased before that of another? */
+/* Returns whether the row of one stream is to be leased before that of another. */
 static bool
 comes_before(const ReadyStream *a, const ReadyStream *b)
 {
@@ -396,7 +289,7 @@ comes_before(const ReadyStream *a, const ReadyStream *b)
 		DatumGetInt64(slot_column(b->slot, QUEUE_COL_QUEUE_ID));
 }
 
-/* The next ready row, or NULL. */
+/* Returns the next ready row, or NULL. */
 static TupleTableSlot *
 ready_scan_next(ReadyScan *ready)
 {
@@ -416,7 +309,7 @@ ready_scan_next(ReadyScan *ready)
 	return best->slot;
 }
 
-/* Ends the scan and tells what it saw. */
+/* Ends the scan, and reports the first ready rows that it has seen. */
 static void
 ready_scan_close(ReadyScan *ready, bool leased)
 {
@@ -437,8 +330,8 @@ ready_scan_close(ReadyScan *ready, bool leased)
 }
 
 /*
- * When the attempt that a lease begins, or goes on with, has to be over; 0: it
- * has all the time it wants.
+ * Returns the deadline of the attempt that a lease begins or continues; 0: it has
+ * none.
  */
 static TimestampTz
 attempt_deadline(TupleTableSlot *slot, TimestampTz now)
@@ -457,7 +350,7 @@ attempt_deadline(TupleTableSlot *slot, TimestampTz now)
  * ---------------------------------------------------------------------------
  */
 
-/* A lease that is being made. */
+/* The state of a call of store_lease. */
 typedef struct Leasing
 {
 	Store	   *store;
@@ -467,61 +360,39 @@ typedef struct Leasing
 	int			leased;
 } Leasing;
 
-/* Has it all that was asked for? */
+/* Returns whether as many tasks are leased as were asked for. */
 static bool
 is_full(const Leasing *leasing)
 {
 	return leasing->leased >= leasing->request->max_tasks;
 }
 
-/* The type of the task in a slot. */
+/* Returns the type of the task in a slot. */
 static const char *
 type_in(TupleTableSlot *slot)
 {
 	return slot_text(slot, QUEUE_COL_NODE_TYPE);
 }
 
-/* The first task that was kept back, if it comes before the row; NULL: any. */
-static DeferredTask *
-next_deferred(const Leasing *leasing, TupleTableSlot *row)
+/* TaskFilter: returns whether a task is of a type that is asked for. */
+static bool
+is_wanted(const void *arg, TupleTableSlot *slot)
 {
-	List	   *tasks = store_deferred(leasing->store)->tasks;
-	ListCell   *lc;
+	const LeaseRequest *request = (const LeaseRequest *) arg;
 
-	foreach(lc, tasks)
-	{
-		DeferredTask *task = (DeferredTask *) lfirst(lc);
-		TupleTableSlot *slot;
-
-		if (row != NULL)
-		{
-			int			priority = DatumGetInt32(slot_column(row, QUEUE_COL_PRIORITY));
-
-			if (task->priority < priority ||
-				(task->priority == priority && task->queue_id >
-				 DatumGetInt64(slot_column(row, QUEUE_COL_QUEUE_ID))))
-				return NULL;
-		}
-		slot = fill_slot(leasing->table, task);
-		if (type_wanted(type_in(slot), leasing->request->ntypes, leasing->request->types))
-			return task;
-	}
-	return NULL;
+	return type_wanted(type_in(slot), request->ntypes, request->types);
 }
 
-/* Writes tasks that come before the row as leased. */
+/* Writes tasks that were kept back, and come before the row (NULL: all), as leased. */
 static void
 lease_deferred(Leasing *leasing, TupleTableSlot *row)
 {
-	Deferred   *deferred = store_deferred(leasing->store);
 	const LeaseRequest *request = leasing->request;
-	DeferredTask *task;
+	TupleTableSlot *slot;
 
-	while (!is_full(leasing) && (task = next_deferred(leasing, row)) != NULL)
+	while (!is_full(leasing) &&
+		   (slot = deferred_take_task(leasing->store, row, is_wanted, request)) != NULL)
 	{
-		TupleTableSlot *slot = fill_slot(leasing->table, task);
-
-		deferred->tasks = list_delete_ptr(deferred->tasks, task);
 		queue_set_lease(slot, request->worker_id, 1, leasing->now + request->lease_us,
 						attempt_deadline(slot, leasing->now), leasing->now);
 		store_write_insert(leasing->store, leasing->table);
@@ -532,7 +403,7 @@ lease_deferred(Leasing *leasing, TupleTableSlot *row)
 	}
 }
 
-/* May a row be leased now? */
+/* Returns whether a ready row may be leased now. */
 static bool
 may_lease(const Leasing *leasing, TupleTableSlot *slot)
 {
@@ -540,12 +411,15 @@ may_lease(const Leasing *leasing, TupleTableSlot *slot)
 
 	if (DatumGetTimestampTz(slot_column(slot, QUEUE_COL_AVAILABLE_AT)) > leasing->now)
 		return false;
-	/* what is overdue is the reaper's */
+	/* an attempt whose deadline has passed is ended by the reaper */
 	deadline = attempt_deadline(slot, leasing->now);
 	return deadline == 0 || deadline > leasing->now;
 }
 
-/* Leases a row; false: it is gone, or (*held) somebody has it. */
+/*
+ * Leases a row.  Returns false when it is gone, or (*held) another transaction
+ * holds it.
+ */
 static bool
 lease_row(Leasing *leasing, Snapshot snapshot, TupleTableSlot *row, bool *held)
 {
@@ -555,8 +429,8 @@ lease_row(Leasing *leasing, Snapshot snapshot, TupleTableSlot *row, bool *held)
 
 	if (!store_lock_row(table, &tid, snapshot, true, held))
 		return false;
-	taken_note(table->relation,
-			   DatumGetInt64(slot_column(table->scan_slot, QUEUE_COL_QUEUE_ID)));
+	recent_lease_note(table->relation,
+					  DatumGetInt64(slot_column(table->scan_slot, QUEUE_COL_QUEUE_ID)));
 	queue_set_lease(queue_new_version(table), request->worker_id,
 					DatumGetInt32(slot_column(table->scan_slot, QUEUE_COL_ATTEMPTS)) + 1,
 					leasing->now + request->lease_us,
@@ -567,7 +441,7 @@ lease_row(Leasing *leasing, Snapshot snapshot, TupleTableSlot *row, bool *held)
 	return true;
 }
 
-/* See store.h. */
+/* Leases ready rows and tasks that were kept back (store/store.h). */
 int
 store_lease(Store *store, const LeaseRequest *request, bool *more, bool *skipped)
 {
@@ -584,7 +458,7 @@ store_lease(Store *store, const LeaseRequest *request, bool *more, bool *skipped
 	leasing.request = request;
 	leasing.now = GetCurrentTimestamp();
 	leasing.leased = 0;
-	list_sort(store_deferred(store)->tasks, compare_deferred);
+	deferred_sort_tasks(store);
 	ready_scan_open(&ready, store, !request->look_closely, request->ntypes, request->types);
 	while (!*more && (row = ready_scan_next(&ready)) != NULL)
 	{
@@ -604,14 +478,17 @@ store_lease(Store *store, const LeaseRequest *request, bool *more, bool *skipped
 	return leasing.leased;
 }
 
-/* See store.h. */
+/*
+ * Returns whether there is a ready row (store/store.h).  A second, closer scan
+ * is made when the first one may have missed rows of watched transactions.
+ */
 bool
 store_any_ready(Store *store, int ntypes, char **types)
 {
 	ReadyScan	ready;
 	bool		found = false;
 
-	queue_write_deferred(store);
+	deferred_write(store, REL_QUEUE);
 	for (int try = 0; try == 0 || (try == 1 && !found && ready.water.again); try++)
 	{
 		ready_scan_open(&ready, store, false, ntypes, types);

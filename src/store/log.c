@@ -9,7 +9,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "store/internal.h"
+#include "store/table.h"
 
 /* For qsort: by time, which increases strictly inside an execution. */
 static int

@@ -1,7 +1,7 @@
 /*
  * store/low_water.c
- *		Where ready rows of the queue can begin; low_water.h says how that is
- *		known.
+ *		The low-water marks of ready tasks.  store/low_water.h defines them and
+ *		proves that they are correct.
  */
 #include "common/common.h"
 
@@ -15,110 +15,114 @@
 #if PG_VERSION_NUM < 170000
 #include "storage/sinvaladt.h"
 #endif
-#include "storage/spin.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
 #include "store/full_scan.h"
 #include "store/low_water.h"
+#include "store/storage.h"
 
-/* A mark is worth raising by this many ids … */
+/* A mark is raised when it gains at least this many ids, */
 #define MIN_GAIN			64
-/* … and looked after this often */
+/* and lock holders are asked for at most this often. */
 #define MIN_INTERVAL_US		INT64CONST(5000)
-/* Who has held the lock this long … */
+/* A transaction that has held the lock this long is late. */
 #define LATE_US				INT64CONST(100000)
-/* … is watched, unless there are more of them */
+/* At most this many late transactions are watched for one kind. */
 #define WATCHED				8
-/* A scan for what a late one left is left to another after this time */
+/* A rescan that has not ended after this time is left to another backend. */
 #define RESCAN_US			INT64CONST(1000000)
-/* It is cheaper to ask the index for priorities than to try so many */
+/* With more priorities than these, probing the index is cheaper. */
 #define FEW_PRIORITIES		4
 
-/* What is known of the tasks of one type and priority. */
+/* What this backend knows of the tasks of one kind. */
 typedef struct LowWater
 {
-	char		type[NAMEDATALEN];	/* of the tasks */
+	char		type[NAMEDATALEN];
 	int			priority;
 	int64		mark;			/* no ready row is below */
 	int64		candidate;		/* F; 0: none */
 	VirtualTransactionId *holders;	/* H */
 	int			nholders;
-	TimestampTz taken_at;		/* when the candidate was taken */
-	TimestampTz touched;		/* the same, or looked at */
-	uint64		adopting;		/* the scan before which H had ended */
+	TimestampTz taken_at;		/* when the candidate was noted */
+	TimestampTz touched;		/* when H was noted or checked last */
+	uint64		adopting;		/* the scan before which all of H had ended */
 	TimestampTz scan_began;
-	bool		scanning_all;
-	uint64		rescanning;		/* for this; 0: no */
+	bool		scanning_all;	/* the scan reads all entries of the kind */
+	uint64		rescanning;		/* number of the rescan that the scan makes; 0: none */
 	TimestampTz next_full_scan;
-	uint64		last_scan;		/* that asked for it */
-	uint64		looked_after;	/* those who are watched, before this scan */
-	TimestampTz known_until;	/* that the index has entries of it */
+	uint64		last_scan;		/* the last scan of this kind */
+	uint64		looked_after;	/* the scan before which watched ones were checked */
+	TimestampTz known_until;	/* until then the index counts as having entries */
 	struct SharedMark *shared;	/* or NULL */
-	uint64		claim;			/* while it is still about this kind */
-	uint64		lowered;		/* as of that */
+	uint64		claim;			/* shared->claim when the mark was found */
+	uint64		lowered;		/* shared->lowered when the mark was read */
 } LowWater;
 
-/* More kinds of tasks than this come and go without a mark. */
+/* How many kinds a backend knows; a further one replaces the oldest. */
 #define LOW_WATERS			32
 
 static struct
 {
-	Oid			storage;		/* of the queue the marks are about */
+	Oid			storage;		/* of the queue that the marks are about */
 	int			nkinds;
 	LowWater	kinds[LOW_WATERS];
-	LocalTransactionId hidden_in;	/* the transaction that hid rows last */
-	VirtualTransactionId self;	/* that has changed the queue, until it ends */
+	LocalTransactionId hidden_in;	/* the last transaction that hid rows */
+	VirtualTransactionId self;	/* the current one, when it has changed the queue */
 	uint64		scans;
 }			low_water;
 
-/* One that is late: its rows may appear from there on. */
+/* A late transaction: its rows may appear from the base on. */
 typedef struct Watched
 {
 	VirtualTransactionId transaction;
 	int64		base;
 } Watched;
 
-/*
- * A mark is true for everybody, so what one backend finds all may use.  There is
- * room for a little shared memory without preloading; should there be none left,
- * each backend does with its own marks, and nobody is watched.
- */
+/* The mark of a kind, for all backends. */
 typedef struct SharedMark
 {
-	slock_t		mutex;
-	uint64		claim;			/* changes when it is given to another kind */
+	LWLock		lock;			/* guards all that follows, apart from "used" */
+	uint64		claim;			/* counts the kinds that have had this place */
 	Oid			database;
 	Oid			storage;
 	char		type[NAMEDATALEN];
 	int			priority;
 	int64		mark;
-	uint64		lowered;		/* how often it came down: what was known is void */
+	uint64		lowered;		/* counts what makes marks and candidates void */
 	TimestampTz next_full_scan;
-	TimestampTz candidate_taken;	/* by whichever backend */
+	TimestampTz candidate_taken;	/* when any backend noted a candidate last */
 	int			nwatched;
 	Watched		watched[WATCHED];
-	TimestampTz watched_at;
-	uint64		rescan;			/* somebody watched has ended; 0: nothing to do */
+	TimestampTz watched_at;		/* when the watched ones were checked last */
+	uint64		rescan;			/* number of the rescan that is necessary; 0: none */
 	int64		rescan_from;
-	TimestampTz rescan_claimed;
-	TimestampTz used;
+	TimestampTz rescan_claimed; /* when a backend began it; 0: none has */
+	pg_atomic_uint64 used;		/* when a scan read it last */
 } SharedMark;
 
 #define SHARED_MARKS		64
 
 typedef struct SharedMarks
 {
+	LWLock		places;			/* held while a place is given to a kind */
 	pg_atomic_uint64 rescans;	/* how many have become necessary so far */
-	pg_atomic_uint32 watched;	/* how many are, of all kinds */
-	pg_atomic_uint64 additions; /* how many have been so far */
+	pg_atomic_uint32 watched;	/* how many transactions are, for all kinds */
+	pg_atomic_uint64 additions; /* how many times one came to be watched */
 	SharedMark	marks[SHARED_MARKS];
 } SharedMarks;
 
+#define SHARED_MARKS_NAME	"noetl low-water marks"
+
 static SharedMarks *shared_marks = NULL;
 
-/* The current transaction; its own uncommitted changes hide rows from it. */
+/* ---------------------------------------------------------------------------
+ * Lock holders
+ * ---------------------------------------------------------------------------
+ */
+
+/* Returns the number of the current transaction within this backend. */
 static LocalTransactionId
 current_transaction(void)
 {
@@ -130,26 +134,26 @@ current_transaction(void)
 }
 
 /*
- * Vacuum holds a lock of the kind that is looked for, and adds no rows.  The
- * process must still be in that very transaction: a prepared one has the number
- * of a process that may have become anything since.
+ * Returns whether a lock holder is a vacuum, which holds a conflicting lock but
+ * adds no rows.  The process must still be in that very transaction: the
+ * virtual transaction of a prepared transaction names a process that may do
+ * anything by now.
  */
 static bool
 is_vacuum(const VirtualTransactionId *holder)
 {
 #if PG_VERSION_NUM >= 170000
 	PGPROC	   *process = ProcNumberGetProc(holder->procNumber);
-	LocalTransactionId transaction = process != NULL ? process->vxid.lxid : InvalidLocalTransactionId;
+	bool		there = process != NULL && process->vxid.lxid == holder->localTransactionId;
 #else
 	PGPROC	   *process = BackendIdGetProc(holder->backendId);
-	LocalTransactionId transaction = process != NULL ? process->lxid : InvalidLocalTransactionId;
+	bool		there = process != NULL && process->lxid == holder->localTransactionId;
 #endif
 
-	return transaction == holder->localTransactionId && process != NULL &&
-		(process->statusFlags & (PROC_IN_VACUUM | PROC_IS_AUTOVACUUM)) != 0;
+	return there && (process->statusFlags & (PROC_IN_VACUUM | PROC_IS_AUTOVACUUM)) != 0;
 }
 
-/* Who may be about to make rows appear in the queue. */
+/* Returns the other transactions that may make rows of the queue appear. */
 static VirtualTransactionId *
 current_holders(Relation queue, int *count)
 {
@@ -166,7 +170,7 @@ current_holders(Relation queue, int *count)
 	return holders;
 }
 
-/* Is it among them? */
+/* Returns whether a list contains a transaction. */
 static bool
 is_among(VirtualTransactionId transaction, const VirtualTransactionId *list, int count)
 {
@@ -176,20 +180,50 @@ is_among(VirtualTransactionId transaction, const VirtualTransactionId *list, int
 	return false;
 }
 
-/* Prepares them. */
+/* ---------------------------------------------------------------------------
+ * Shared marks
+ * ---------------------------------------------------------------------------
+ */
+
+/* Initializes a new area; all locks are of one tranche. */
 static void
 initialize_shared_marks(void *area)
 {
 	SharedMarks *shared = (SharedMarks *) area;
+	int			tranche = LWLockNewTrancheId();
 
+	LWLockInitialize(&shared->places, tranche);
 	pg_atomic_init_u64(&shared->rescans, 0);
 	pg_atomic_init_u32(&shared->watched, 0);
 	pg_atomic_init_u64(&shared->additions, 0);
 	for (int i = 0; i < SHARED_MARKS; i++)
-		SpinLockInit(&shared->marks[i].mutex);
+	{
+		LWLockInitialize(&shared->marks[i].lock, tranche);
+		pg_atomic_init_u64(&shared->marks[i].used, 0);
+	}
 }
 
-/* One that was watched has ended; the mutex is held. */
+/* Locks the shared mark of a kind, if it has one, and returns it. */
+static SharedMark *
+lock_shared(const LowWater *kind)
+{
+	if (kind->shared != NULL)
+		LWLockAcquire(&kind->shared->lock, LW_EXCLUSIVE);
+	return kind->shared;
+}
+
+/* Unlocks what lock_shared returned. */
+static void
+unlock_shared(SharedMark *shared)
+{
+	if (shared != NULL)
+		LWLockRelease(&shared->lock);
+}
+
+/*
+ * A watched transaction has ended: makes a rescan necessary, and marks and
+ * candidates of other backends void.  The caller holds the lock.
+ */
 static void
 watched_ended(SharedMark *shared, int which)
 {
@@ -204,8 +238,8 @@ watched_ended(SharedMark *shared, int which)
 }
 
 /*
- * Our own transaction has ended: should it be watched, others need not find out.
- * That of a prepared one they have to.
+ * Transaction callback: when this transaction is watched, notes that it has
+ * ended.  The end of a prepared transaction is found by look_after_watched.
  */
 static void
 transaction_ended(XactEvent event, void *arg)
@@ -221,16 +255,16 @@ transaction_ended(XactEvent event, void *arg)
 
 		if (shared->nwatched == 0)
 			continue;
-		SpinLockAcquire(&shared->mutex);
+		LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
 		for (int j = shared->nwatched - 1; j >= 0; j--)
 			if (VirtualTransactionIdEquals(shared->watched[j].transaction, low_water.self))
 				watched_ended(shared, j);
-		SpinLockRelease(&shared->mutex);
+		LWLockRelease(&shared->lock);
 	}
 	SetInvalidVirtualTransactionId(low_water.self);
 }
 
-/* Finds or makes the shared marks, once per backend; NULL: there is no room. */
+/* Finds or makes the shared marks, once per backend; NULL when no room is left. */
 static void
 attach_shared_marks(void)
 {
@@ -239,13 +273,15 @@ attach_shared_marks(void)
 	if (tried)
 		return;
 	tried = true;
-	shared_marks = shared_area_attach("noetl low-water marks", sizeof(SharedMarks),
+	shared_marks = shared_area_attach(SHARED_MARKS_NAME, sizeof(SharedMarks),
 									  initialize_shared_marks);
-	if (shared_marks != NULL)
-		RegisterXactCallback(transaction_ended, NULL);
+	if (shared_marks == NULL)
+		return;
+	LWLockRegisterTranche(shared_marks->places.tranche, SHARED_MARKS_NAME);
+	RegisterXactCallback(transaction_ended, NULL);
 }
 
-/* Is this the mark of the kind? */
+/* Returns whether a shared mark is the one of a kind. */
 static bool
 is_mark_of(const SharedMark *shared, const LowWater *kind)
 {
@@ -253,7 +289,44 @@ is_mark_of(const SharedMark *shared, const LowWater *kind)
 		shared->priority == kind->priority && strcmp(shared->type, kind->type) == 0;
 }
 
-/* Finds the shared mark of a kind, or takes the place that was used the longest ago. */
+/*
+ * Returns the place of a kind, or the one that has not been used for the longest
+ * time.  The caller holds the lock of the places, so no place changes its kind.
+ */
+static SharedMark *
+find_place(const LowWater *kind)
+{
+	SharedMark *oldest = &shared_marks->marks[0];
+
+	for (int i = 0; i < SHARED_MARKS; i++)
+	{
+		SharedMark *place = &shared_marks->marks[i];
+
+		if (is_mark_of(place, kind))
+			return place;
+		if (pg_atomic_read_u64(&place->used) < pg_atomic_read_u64(&oldest->used))
+			oldest = place;
+	}
+	return oldest;
+}
+
+/* Gives a place to a kind, without a mark; the caller holds both locks. */
+static void
+claim_place(SharedMark *place, const LowWater *kind)
+{
+	place->claim++;
+	place->database = MyDatabaseId;
+	place->storage = low_water.storage;
+	strlcpy(place->type, kind->type, NAMEDATALEN);
+	place->priority = kind->priority;
+	place->mark = 0;
+	place->next_full_scan = 0;
+	pg_atomic_fetch_sub_u32(&shared_marks->watched, place->nwatched);
+	place->nwatched = 0;
+	place->rescan = 0;
+}
+
+/* Sets the shared mark of a kind; NULL when there is no shared memory. */
 static void
 share_kind(LowWater *kind)
 {
@@ -263,42 +336,24 @@ share_kind(LowWater *kind)
 	kind->shared = NULL;
 	if (shared_marks == NULL)
 		return;
-	/* places are given away under this lock only */
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	place = &shared_marks->marks[0];
-	for (int i = 0; i < SHARED_MARKS; i++)
-	{
-		if (is_mark_of(&shared_marks->marks[i], kind))
-		{
-			place = &shared_marks->marks[i];
-			break;
-		}
-		if (shared_marks->marks[i].used < place->used)
-			place = &shared_marks->marks[i];
-	}
-	SpinLockAcquire(&place->mutex);
+	LWLockAcquire(&shared_marks->places, LW_EXCLUSIVE);
+	place = find_place(kind);
+	LWLockAcquire(&place->lock, LW_EXCLUSIVE);
 	if (!is_mark_of(place, kind))
-	{
-		place->claim++;
-		place->database = MyDatabaseId;
-		place->storage = low_water.storage;
-		strcpy(place->type, kind->type);
-		place->priority = kind->priority;
-		place->mark = 0;
-		place->next_full_scan = 0;
-		pg_atomic_fetch_sub_u32(&shared_marks->watched, place->nwatched);
-		place->nwatched = 0;
-		place->rescan = 0;
-	}
-	place->used = GetCurrentTimestamp();
+		claim_place(place, kind);
+	pg_atomic_write_u64(&place->used, GetCurrentTimestamp());
 	kind->claim = place->claim;
 	kind->lowered = place->lowered;
-	SpinLockRelease(&place->mutex);
-	LWLockRelease(AddinShmemInitLock);
+	LWLockRelease(&place->lock);
+	LWLockRelease(&shared_marks->places);
 	kind->shared = place;
 }
 
-/* Exchanges what is known: the higher mark is true, unless (lower) it must come down. */
+/*
+ * Makes the mark of the backend and the shared one equal.  The higher one is
+ * kept, unless the shared one has been lowered since this backend read it, or
+ * (lower) the backend's own is to replace it.  The caller holds the lock.
+ */
 static void
 exchange(LowWater *kind, bool lower)
 {
@@ -306,59 +361,59 @@ exchange(LowWater *kind, bool lower)
 
 	if (shared == NULL)
 		return;
-	SpinLockAcquire(&shared->mutex);
 	if (shared->claim != kind->claim)
 	{
-		/* whom nobody watches any more may have left something behind */
+		/* transactions that are not watched any more may have left rows */
 		kind->shared = NULL;
 		kind->mark = kind->candidate = 0;
+		return;
 	}
-	else
+	if (lower)
 	{
-		if (lower)
-		{
-			shared->mark = kind->mark;
-			shared->lowered++;
-		}
-		else if (shared->lowered != kind->lowered)
-		{
-			kind->mark = shared->mark;
-			kind->candidate = 0;
-		}
-		kind->lowered = shared->lowered;
-		kind->mark = shared->mark = Max(kind->mark, shared->mark);
-		kind->next_full_scan = shared->next_full_scan;
-		shared->used = kind->scan_began;
+		shared->mark = kind->mark;
+		shared->lowered++;
 	}
-	SpinLockRelease(&shared->mutex);
+	else if (shared->lowered != kind->lowered)
+	{
+		kind->mark = shared->mark;
+		kind->candidate = 0;
+	}
+	kind->lowered = shared->lowered;
+	kind->mark = shared->mark = Max(kind->mark, shared->mark);
+	kind->next_full_scan = shared->next_full_scan;
 }
 
-/* A queue that was truncated or made anew begins its ids where it likes. */
+/* ---------------------------------------------------------------------------
+ * Before a scan
+ * ---------------------------------------------------------------------------
+ */
+
+/* Forgets all marks when the queue was truncated or made anew. */
 static void
 forget_other_queue(Relation queue)
 {
-	if (low_water.storage == shared_area_subject(queue))
+	if (low_water.storage == relation_storage(queue))
 		return;
-	low_water.storage = shared_area_subject(queue);
+	low_water.storage = relation_storage(queue);
 	low_water.nkinds = 0;
 }
 
 /*
- * Looks after those who are watched.  Of whom has ended, the rows are to be looked
- * for by a scan that begins later; whatever others are about to say of the mark is
- * void.  False: some have come after the holders were asked for, who may be missing
- * among them.
+ * Makes rescans necessary for watched transactions that have ended, which are
+ * those that are not among the lock holders.  additions: how many were watched
+ * when the holders were asked for.  Returns false, and does nothing, when
+ * another has come to be watched since then: it may hold the lock without being
+ * among the holders.
  */
 static bool
 look_after_watched(LowWater *kind, const VirtualTransactionId *holders, int count,
 				   uint64 additions)
 {
-	SharedMark *shared = kind->shared;
+	SharedMark *shared = lock_shared(kind);
 	VirtualTransactionId self;
 	bool		done;
 
 	GET_VXID_FROM_PGPROC(self, *MyProc);
-	SpinLockAcquire(&shared->mutex);
 	done = shared->claim == kind->claim &&
 		pg_atomic_read_u64(&shared_marks->additions) == additions;
 	if (done)
@@ -369,18 +424,36 @@ look_after_watched(LowWater *kind, const VirtualTransactionId *holders, int coun
 				watched_ended(shared, i);
 		shared->watched_at = GetCurrentTimestamp();
 	}
-	SpinLockRelease(&shared->mutex);
+	unlock_shared(shared);
 	return done;
 }
 
-/* Are these watched, or (late) are they from now on? */
+/* Watches a transaction; false when too many are watched.  The caller holds the lock. */
+static bool
+watch(SharedMark *shared, VirtualTransactionId transaction)
+{
+	Watched    *watched;
+
+	if (shared->nwatched == WATCHED)
+		return false;
+	watched = &shared->watched[shared->nwatched++];
+	watched->transaction = transaction;
+	watched->base = shared->mark;
+	pg_atomic_fetch_add_u32(&shared_marks->watched, 1);
+	pg_atomic_fetch_add_u64(&shared_marks->additions, 1);
+	return true;
+}
+
+/*
+ * Returns whether all of the transactions are watched.  late: those that are
+ * not are watched from now on, as far as there is room.
+ */
 static bool
 all_watched(LowWater *kind, const VirtualTransactionId *transactions, int count, bool late)
 {
-	SharedMark *shared = kind->shared;
-	bool		all = true;
+	SharedMark *shared = lock_shared(kind);
+	bool		all = shared->claim == kind->claim;
 
-	SpinLockAcquire(&shared->mutex);
 	for (int i = 0; i < count && all; i++)
 	{
 		bool		watched = false;
@@ -388,25 +461,16 @@ all_watched(LowWater *kind, const VirtualTransactionId *transactions, int count,
 		for (int j = 0; j < shared->nwatched && !watched; j++)
 			watched = VirtualTransactionIdEquals(shared->watched[j].transaction,
 												 transactions[i]);
-		if (watched)
-			continue;
-		all = late && shared->claim == kind->claim && shared->nwatched < WATCHED;
-		if (all)
-		{
-			shared->watched[shared->nwatched].transaction = transactions[i];
-			shared->watched[shared->nwatched++].base = shared->mark;
-			pg_atomic_fetch_add_u32(&shared_marks->watched, 1);
-			pg_atomic_fetch_add_u64(&shared_marks->additions, 1);
-		}
+		all = watched || (late && watch(shared, transactions[i]));
 	}
-	all = all && shared->claim == kind->claim;
-	SpinLockRelease(&shared->mutex);
+	unlock_shared(shared);
 	return all;
 }
 
 /*
- * Have all of H ended, apart from those who are watched?  holders: who holds the
- * lock at the moment; late: who of H still does is watched from now on.
+ * Returns whether all of H have ended, apart from those that are watched.
+ * holders: who holds the lock now.  late: those of H that still hold it are
+ * watched from now on.
  */
 static bool
 holders_ended(LowWater *kind, const VirtualTransactionId *holders, int count, bool late)
@@ -425,7 +489,10 @@ holders_ended(LowWater *kind, const VirtualTransactionId *holders, int count, bo
 	return nleft == 0 || (kind->shared != NULL && all_watched(kind, left, nleft, late));
 }
 
-/* See low_water.h. */
+/*
+ * Begins a scan (store/low_water.h).  The lock table is asked at most once, and
+ * only when a kind has a candidate or watched transactions to check.
+ */
 void
 low_water_open(LowWaterScan *scan, Relation queue, bool closely)
 {
@@ -438,7 +505,6 @@ low_water_open(LowWaterScan *scan, Relation queue, bool closely)
 	scan->queue = queue;
 	scan->number = ++low_water.scans;
 	scan->again = false;
-	/* what this transaction has taken away before is ready again if it fails */
 	scan->clean = low_water.hidden_in != current_transaction();
 	for (int i = 0; i < low_water.nkinds; i++)
 	{
@@ -469,7 +535,12 @@ low_water_open(LowWaterScan *scan, Relation queue, bool closely)
 	scan->rescans = shared_marks == NULL ? 0 : pg_atomic_read_u64(&shared_marks->rescans);
 }
 
-/* Where the kind is kept; NULL: nowhere. */
+/* ---------------------------------------------------------------------------
+ * The scan of a kind
+ * ---------------------------------------------------------------------------
+ */
+
+/* Returns what this backend knows of a kind, or NULL. */
 static LowWater *
 find_kind(const char *type, int priority)
 {
@@ -480,7 +551,10 @@ find_kind(const char *type, int priority)
 	return NULL;
 }
 
-/* See low_water.h. */
+/*
+ * Returns the next lower priority that this backend knows (store/low_water.h).
+ * With many known priorities it returns NO_PRIORITY, and the caller probes.
+ */
 int64
 low_water_priority(const char *type, int64 below)
 {
@@ -502,7 +576,10 @@ low_water_priority(const char *type, int64 below)
 	return known <= FEW_PRIORITIES ? best : NO_PRIORITY;
 }
 
-/* Makes a place for a kind: that which was not asked for the longest. */
+/*
+ * Returns a place for a new kind, if need be that of the kind that was scanned
+ * the longest ago; NULL when the type's name is too long for one.
+ */
 static LowWater *
 add_kind(const char *type, int priority)
 {
@@ -516,7 +593,7 @@ add_kind(const char *type, int priority)
 		for (int i = 1; i < LOW_WATERS; i++)
 			if (low_water.kinds[i].last_scan < kind->last_scan)
 				kind = &low_water.kinds[i];
-	strcpy(kind->type, type);
+	strlcpy(kind->type, type, NAMEDATALEN);
 	kind->priority = priority;
 	kind->mark = kind->candidate = 0;
 	kind->next_full_scan = kind->known_until = 0;
@@ -525,9 +602,74 @@ add_kind(const char *type, int priority)
 	return kind;
 }
 
+/* Returns whether it is time to read all entries of a kind. */
+static bool
+is_full_scan_due(TimestampTz next_full_scan, TimestampTz now)
+{
+	return now >= next_full_scan || next_full_scan - now > FULL_SCAN_US * FULL_SCAN_SHARE;
+}
+
 /*
- * Is all to be read again, or from where on after somebody late has ended?  Only
- * one of us does it.
+ * Returns whether a scan can be the rescan that is necessary: it began after
+ * the end of the watched transaction, its transaction has hidden no rows, and no
+ * other backend is making the rescan.
+ */
+static bool
+can_rescan(const LowWaterScan *scan, const SharedMark *shared, TimestampTz now)
+{
+	return shared->rescan != 0 && shared->rescan <= scan->rescans && scan->clean &&
+		(now - shared->rescan_claimed >= RESCAN_US || now < shared->rescan_claimed);
+}
+
+/* Notes whether a scan from the mark may miss rows of watched transactions. */
+static void
+note_missing(LowWaterScan *scan, const LowWater *kind)
+{
+	const SharedMark *shared = kind->shared;
+
+	if ((shared->nwatched > 0 && kind->looked_after != scan->number) ||
+		(shared->rescan != 0 && kind->rescanning == 0))
+		scan->again = true;
+}
+
+/*
+ * Reads the shared mark, which takes only a shared lock.  Returns false when
+ * something has to be written: the backend's own mark is higher, or a full scan
+ * or a rescan has to be claimed.
+ */
+static bool
+read_shared(LowWaterScan *scan, LowWater *kind)
+{
+	SharedMark *shared = kind->shared;
+	bool		readable;
+
+	if (shared == NULL)
+		return false;
+	pg_atomic_write_u64(&shared->used, kind->scan_began);
+	LWLockAcquire(&shared->lock, LW_SHARED);
+	readable = shared->claim == kind->claim &&
+		(shared->mark >= kind->mark || shared->lowered != kind->lowered) &&
+		!is_full_scan_due(shared->next_full_scan, kind->scan_began) &&
+		!can_rescan(scan, shared, kind->scan_began);
+	if (readable)
+	{
+		if (shared->lowered != kind->lowered)
+			kind->candidate = 0;
+		kind->lowered = shared->lowered;
+		kind->mark = shared->mark;
+		kind->next_full_scan = shared->next_full_scan;
+		kind->scanning_all = false;
+		kind->rescanning = 0;
+		note_missing(scan, kind);
+	}
+	LWLockRelease(&shared->lock);
+	return readable;
+}
+
+/*
+ * Returns where the scan of a kind starts.  A full scan, or a rescan, that is
+ * due is claimed, so that no other backend makes it too.  The caller holds the
+ * lock.
  */
 static int64
 claim_scan(LowWaterScan *scan, LowWater *kind)
@@ -537,36 +679,29 @@ claim_scan(LowWaterScan *scan, LowWater *kind)
 	int64		begin = kind->mark;
 
 	kind->rescanning = 0;
+	kind->scanning_all = is_full_scan_due(kind->next_full_scan, now);
 	if (shared != NULL)
-		SpinLockAcquire(&shared->mutex);
-	kind->scanning_all = now >= kind->next_full_scan ||
-		kind->next_full_scan - now > FULL_SCAN_US * FULL_SCAN_SHARE;
-	if (shared != NULL && shared->claim == kind->claim)
 	{
 		if (kind->scanning_all)
 			shared->next_full_scan = now + FULL_SCAN_US;
-		/* what this transaction has taken away would be missing */
-		if (shared->rescan != 0 && shared->rescan <= scan->rescans && scan->clean &&
-			(now - shared->rescan_claimed >= RESCAN_US || now < shared->rescan_claimed))
+		if (can_rescan(scan, shared, now))
 		{
 			kind->rescanning = shared->rescan;
 			shared->rescan_claimed = now;
 			begin = Min(begin, shared->rescan_from);
 		}
-		if ((shared->nwatched > 0 && kind->looked_after != scan->number) ||
-			(shared->rescan != 0 && kind->rescanning == 0))
-			scan->again = true;
+		note_missing(scan, kind);
 	}
-	if (shared != NULL)
-		SpinLockRelease(&shared->mutex);
 	return kind->scanning_all ? PG_INT64_MIN : begin;
 }
 
-/* See low_water.h. */
+/* Begins the scan of a kind (store/low_water.h). */
 int64
 low_water_begin(LowWaterScan *scan, const char *type, int priority)
 {
 	LowWater   *kind = find_kind(type, priority);
+	SharedMark *locked;
+	int64		begin;
 
 	if (kind == NULL)
 		kind = add_kind(type, priority);
@@ -577,29 +712,45 @@ low_water_begin(LowWaterScan *scan, const char *type, int priority)
 	if (kind->scan_began >= kind->known_until ||
 		kind->known_until - kind->scan_began > FULL_SCAN_US)
 		kind->known_until = kind->scan_began + FULL_SCAN_US;
+	if (read_shared(scan, kind))
+		return kind->mark;
+	locked = lock_shared(kind);
 	exchange(kind, false);
-	return claim_scan(scan, kind);
+	begin = claim_scan(scan, kind);
+	unlock_shared(locked);
+	return begin;
 }
 
-/* One backend at a time is enough to raise the mark: to know H is not cheap. */
+/* Returns whether a candidate was noted less than the interval ago. */
+static bool
+is_candidate_recent(const SharedMark *shared, TimestampTz now)
+{
+	return now >= shared->candidate_taken && now - shared->candidate_taken < MIN_INTERVAL_US;
+}
+
+/*
+ * Returns whether this backend may note a candidate.  One backend in an
+ * interval is enough, since asking for the lock holders is not cheap.
+ */
 static bool
 is_my_turn(LowWater *kind)
 {
-	SharedMark *shared = kind->shared;
 	TimestampTz now = GetCurrentTimestamp();
+	SharedMark *locked;
 	bool		mine;
 
-	if (shared == NULL)
-		return true;
-	SpinLockAcquire(&shared->mutex);
-	mine = now - shared->candidate_taken >= MIN_INTERVAL_US || now < shared->candidate_taken;
-	if (mine)
-		shared->candidate_taken = now;
-	SpinLockRelease(&shared->mutex);
+	/* mostly it is recent, which can be seen without the lock */
+	if (kind->shared != NULL && is_candidate_recent(kind->shared, now))
+		return false;
+	locked = lock_shared(kind);
+	mine = locked == NULL || !is_candidate_recent(locked, now);
+	if (mine && locked != NULL)
+		locked->candidate_taken = now;
+	unlock_shared(locked);
 	return mine;
 }
 
-/* Takes F and H. */
+/* Notes F and H. */
 static void
 take_candidate(LowWater *kind, Relation queue, int64 candidate)
 {
@@ -617,61 +768,71 @@ take_candidate(LowWater *kind, Relation queue, int64 candidate)
 	kind->taken_at = kind->touched = GetCurrentTimestamp();
 }
 
-/* The scan that was claimed is done; another late one may have ended meanwhile. */
+/* Raises the mark to the candidate, or to the row before it that the scan saw. */
 static void
-end_scan(LowWater *kind)
+adopt_candidate(LowWater *kind, int64 first_ready)
 {
-	SharedMark *shared = kind->shared;
+	/* another backend may have found a higher one meanwhile */
+	kind->mark = Max(kind->mark, first_ready == 0 ? kind->candidate :
+					 Min(kind->candidate, first_ready));
+	kind->candidate = 0;
+	exchange(kind, false);
+}
 
+/*
+ * Ends a full scan or a rescan: lowers the mark to a ready row that the scan
+ * saw below it.  A rescan that has become necessary meanwhile stays necessary.
+ */
+static void
+end_claimed_scan(LowWater *kind, int64 first_ready)
+{
+	exchange(kind, false);
+	if (first_ready != 0 && first_ready < kind->mark)
+	{
+		kind->mark = first_ready;
+		exchange(kind, true);
+	}
 	if (kind->scanning_all)
 		kind->next_full_scan = next_full_scan_time(kind->scan_began, FULL_SCAN_US);
-	if (shared != NULL)
-		SpinLockAcquire(&shared->mutex);
-	if (shared != NULL && shared->claim == kind->claim)
+	if (kind->shared != NULL)
 	{
-		shared->next_full_scan = kind->next_full_scan;
-		if (shared->rescan == kind->rescanning)
-			shared->rescan = 0;
+		kind->shared->next_full_scan = kind->next_full_scan;
+		if (kind->shared->rescan == kind->rescanning)
+			kind->shared->rescan = 0;
 	}
-	if (shared != NULL)
-		SpinLockRelease(&shared->mutex);
 	kind->scanning_all = false;
 	kind->rescanning = 0;
 }
 
-/* See low_water.h. */
+/* Ends the scan of a kind (store/low_water.h). */
 void
 low_water_end(LowWaterScan *scan, const char *type, int priority, int64 first_ready)
 {
 	LowWater   *kind = find_kind(type, priority);
+	bool		adopting;
+	bool		claimed;
 
 	if (kind == NULL)
 		return;
-	if (kind->candidate != 0 && kind->adopting == scan->number && scan->clean)
+	adopting = kind->candidate != 0 && kind->adopting == scan->number && scan->clean;
+	claimed = (kind->scanning_all || kind->rescanning != 0) && kind->last_scan == scan->number;
+	if (adopting || claimed)
 	{
-		/* another may have found a higher one meanwhile */
-		kind->mark = Max(kind->mark, first_ready == 0 ? kind->candidate :
-						 Min(kind->candidate, first_ready));
-		kind->candidate = 0;
-		exchange(kind, false);
+		SharedMark *locked = lock_shared(kind);
+
+		if (adopting)
+			adopt_candidate(kind, first_ready);
+		if (claimed)
+			end_claimed_scan(kind, first_ready);
+		unlock_shared(locked);
 	}
-	if ((kind->scanning_all || kind->rescanning != 0) && kind->last_scan == scan->number)
-	{
-		exchange(kind, false);
-		if (first_ready != 0 && first_ready < kind->mark)
-		{
-			kind->mark = first_ready;
-			exchange(kind, true);
-		}
-		end_scan(kind);
-	}
-	/* what this transaction has taken away before would be missing from F */
+	/* F must not miss rows that this transaction has taken away before */
 	if (scan->clean && kind->candidate == 0 && first_ready > kind->mark + MIN_GAIN &&
 		is_my_turn(kind))
 		take_candidate(kind, scan->queue, first_ready);
 }
 
-/* See low_water.h. */
+/* Ends a scan (store/low_water.h). */
 void
 low_water_close(LowWaterScan *scan, bool leased)
 {
@@ -679,7 +840,7 @@ low_water_close(LowWaterScan *scan, bool leased)
 		low_water_hidden();
 }
 
-/* See low_water.h. */
+/* Notes that this transaction takes an id (store/low_water.h). */
 void
 low_water_added(void)
 {
@@ -687,7 +848,7 @@ low_water_added(void)
 	GET_VXID_FROM_PGPROC(low_water.self, *MyProc);
 }
 
-/* See low_water.h. */
+/* Notes that this transaction hides rows (store/low_water.h). */
 void
 low_water_hidden(void)
 {

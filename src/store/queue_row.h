@@ -1,48 +1,71 @@
 /*
  * store/queue_row.h
- *		Scans of the queue and new versions of its rows, for store_queue.c and
- *		store_lease.c.
+ *		Rows of noetl.queue, for the files of this room: scans, reading, locking,
+ *		and filling new versions.
  */
 #ifndef NOETL_STORE_QUEUE_ROW_H
 #define NOETL_STORE_QUEUE_ROW_H
 
+#include "access/genam.h"
 #include "access/relscan.h"
 #include "access/skey.h"
 
-#include "store/store.h"
+#include "store/table.h"
 
-/* A scan of the queue under a snapshot of its own. */
+/* A scan of the queue with a snapshot of its own. */
 typedef struct QueueScan
 {
 	StoreTable *table;
 	Relation	index;
 	IndexScanDesc scan;
 	Snapshot	snapshot;
-	TupleTableSlot *slot;
+	TupleTableSlot *slot;		/* the table's scan slot */
 } QueueScan;
 
-/* Starts a scan; everything committed up to now, and all of our own, is seen. */
+/*
+ * Opens a scan that sees everything that is committed, and all changes of this
+ * transaction.  Writes the tasks that are kept back.
+ */
 extern void queue_scan_open(QueueScan *scan, Store *store, StoreRelation index,
 							ScanKey keys, int nkeys);
-/* The next row in index order. */
+/* Fetches the next row in the order of the index; returns false at the end. */
 extern bool queue_scan_next(QueueScan *scan);
 extern void queue_scan_close(QueueScan *scan);
 
-/* Starts a new version of the row in the scan slot. */
+/* Reads the columns that the callers of queue functions need. */
+extern void queue_read_row(TupleTableSlot *slot, QueueRow *row);
+/*
+ * Returns a live row as a run, with its action if it is of step with_action;
+ * NULL when the playbook has no such step or the row's status is not of a run.
+ */
+extern Run *queue_read_run(TupleTableSlot *slot, int64 execution_id, const Playbook *playbook,
+						   const char *with_action);
+/* Appends the live tasks of an execution (Run *) to a list, under its lock. */
+extern void queue_load_runs(Store *store, int64 execution_id, const Playbook *playbook,
+							const char *with_action, List **runs);
+/* Returns the timeout of a row in microseconds; 0: none. */
+extern int64 queue_read_timeout(TupleTableSlot *slot);
+/* Returns a copy of where a row is, by which it is found again. */
+extern ItemPointer queue_copy_tid(TupleTableSlot *slot);
+
+/*
+ * Finds a row and locks its newest version, which is in the scan slot then;
+ * returns false when it is gone.
+ */
+extern bool queue_lock_row(Store *store, int64 queue_id);
+
+/* Begins a new version of the row in the scan slot, and returns the insert slot. */
 extern TupleTableSlot *queue_new_version(StoreTable *table);
 /* Writes the new version over the row in the scan slot. */
 extern void queue_write_version(Store *store, StoreTable *table);
-/* Sets the columns of a lease; it ends with the attempt it is for. */
+
+/* Makes the new version ready, with a new queue_id behind all ready rows. */
+extern void queue_make_ready(TupleTableSlot *new);
+/* Makes the new version leased; a lease ends with its attempt's deadline (0: none). */
 extern void queue_set_lease(TupleTableSlot *new, const char *worker_id, int attempts,
 							TimestampTz lease_until, TimestampTz deadline,
 							TimestampTz now);
-/* The timeout of a row in microseconds; 0: none. */
-extern int64 queue_read_timeout(TupleTableSlot *slot);
-/* Where a row is, for later changes. */
-extern ItemPointer queue_copy_tid(TupleTableSlot *slot);
-/* Keeps the row in the insert slot back; false: it is to be written now. */
-extern bool queue_defer(Store *store, StoreTable *table);
-/* A row that was kept back shall not be written; false: it has been. */
-extern bool queue_forget(Store *store, int64 queue_id);
+/* Sets a time; 0 is stored as NULL. */
+extern void queue_set_time(TupleTableSlot *new, QueueColumn column, TimestampTz when);
 
 #endif							/* NOETL_STORE_QUEUE_ROW_H */

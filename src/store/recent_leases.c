@@ -1,6 +1,9 @@
 /*
  * store/recent_leases.c
- *		Which ready tasks have just been taken.
+ *		Which ready tasks have just been leased.
+ *
+ * The table in shared memory is a hash table without chains: a task has one
+ * place, and a later task takes the place over.
  */
 #include "common/common.h"
 
@@ -10,68 +13,72 @@
 #include "utils/memutils.h"
 
 #include "store/recent_leases.h"
+#include "store/storage.h"
 
-/* One task; a later one may take its place. */
-typedef struct TakenTask
+/* A task that was leased. */
+typedef struct RecentLease
 {
 	int64		queue_id;		/* 0: the place is free */
 	Oid			database;
 	Oid			storage;		/* of the queue */
-	bool		gone;			/* and not only held */
-} TakenTask;
+	bool		gone;			/* the lease has committed */
+} RecentLease;
 
-/* Neighbours are guarded together. */
+/* Places of consecutive ids share a spinlock. */
 #define GROUPS				32
 #define GROUP_TASKS			32
 
-typedef struct TakenGroup
+typedef struct LeaseGroup
 {
-	slock_t		mutex;
-	TakenTask	tasks[GROUP_TASKS];
-} TakenGroup;
+	slock_t		mutex;			/* held while one place is compared or assigned */
+	RecentLease tasks[GROUP_TASKS];
+} LeaseGroup;
 
-static TakenGroup *groups = NULL;
+static LeaseGroup *groups = NULL;
 
-/* What this transaction has taken, as it is found in the table. */
+/* The leases of this transaction. */
 static struct
 {
-	TakenTask  *tasks;
+	RecentLease *tasks;
 	int			n;
 	int			capacity;
 }			mine;
 
-/* Prepares the table. */
+/* Initializes a new table. */
 static void
-initialize(void *area)
+initialize_groups(void *area)
 {
 	for (int i = 0; i < GROUPS; i++)
-		SpinLockInit(&((TakenGroup *) area)[i].mutex);
+		SpinLockInit(&((LeaseGroup *) area)[i].mutex);
 }
 
-/* Where a task is kept. */
-static TakenTask *
-find_place(int64 queue_id, TakenGroup **group)
+/* Returns the place of a task, and sets the group that it belongs to. */
+static RecentLease *
+find_place(int64 queue_id, LeaseGroup **group)
 {
 	*group = &groups[queue_id / GROUP_TASKS % GROUPS];
 	return &(*group)->tasks[queue_id % GROUP_TASKS];
 }
 
-/* Is it this task? */
+/* Returns whether two notes are about the same task. */
 static bool
-is_same(const TakenTask *a, const TakenTask *b)
+is_same(const RecentLease *a, const RecentLease *b)
 {
 	return a->queue_id == b->queue_id && a->storage == b->storage &&
 		a->database == b->database;
 }
 
-/* Our own transaction has ended: what it has taken is gone, or it is not. */
+/*
+ * Updates the notes of this transaction's leases: the rows are gone, or (gone
+ * false) the notes are removed, as the rows may be ready again.
+ */
 static void
 decide(bool gone)
 {
 	for (int i = 0; i < mine.n; i++)
 	{
-		TakenGroup *group;
-		TakenTask  *place = find_place(mine.tasks[i].queue_id, &group);
+		LeaseGroup *group;
+		RecentLease *place = find_place(mine.tasks[i].queue_id, &group);
 
 		SpinLockAcquire(&group->mutex);
 		if (is_same(place, &mine.tasks[i]))
@@ -85,7 +92,7 @@ decide(bool gone)
 	mine.n = 0;
 }
 
-/* At the end of a transaction, when others see what it did. */
+/* Transaction callback, after the changes have become visible to others. */
 static void
 transaction_ended(XactEvent event, void *arg)
 {
@@ -95,15 +102,18 @@ transaction_ended(XactEvent event, void *arg)
 		decide(false);
 }
 
-/* A part of it is taken back: which tasks that was about is not known. */
+/*
+ * Subtransaction callback: removes all notes of the transaction, since it is not
+ * known which leases are rolled back.
+ */
 static void
-part_ended(SubXactEvent event, SubTransactionId id, SubTransactionId parent, void *arg)
+subtransaction_ended(SubXactEvent event, SubTransactionId id, SubTransactionId parent, void *arg)
 {
 	if (event == SUBXACT_EVENT_ABORT_SUB)
 		decide(false);
 }
 
-/* Once per backend.  False: there is no table. */
+/* Finds or makes the table, once per backend; false when no room is left. */
 static bool
 attach(void)
 {
@@ -112,31 +122,32 @@ attach(void)
 	if (!tried)
 	{
 		tried = true;
-		groups = shared_area_attach("noetl taken tasks", sizeof(TakenGroup) * GROUPS, initialize);
+		groups = shared_area_attach("noetl recent leases", sizeof(LeaseGroup) * GROUPS,
+									initialize_groups);
 		if (groups != NULL)
 		{
 			mine.capacity = GROUPS * GROUP_TASKS;
-			mine.tasks = MemoryContextAlloc(TopMemoryContext, mine.capacity * sizeof(TakenTask));
+			mine.tasks = MemoryContextAlloc(TopMemoryContext, mine.capacity * sizeof(RecentLease));
 			RegisterXactCallback(transaction_ended, NULL);
-			RegisterSubXactCallback(part_ended, NULL);
+			RegisterSubXactCallback(subtransaction_ended, NULL);
 		}
 	}
 	return groups != NULL;
 }
 
-/* See taken.h. */
+/* Notes a lease (store/recent_leases.h). */
 void
-taken_note(Relation queue, int64 queue_id)
+recent_lease_note(Relation queue, int64 queue_id)
 {
-	TakenTask	task;
-	TakenTask  *place;
-	TakenGroup *group;
+	RecentLease task;
+	RecentLease *place;
+	LeaseGroup *group;
 
 	if (queue_id <= 0 || !attach() || mine.n == mine.capacity)
 		return;
 	task.queue_id = queue_id;
 	task.database = MyDatabaseId;
-	task.storage = shared_area_subject(queue);
+	task.storage = relation_storage(queue);
 	task.gone = false;
 	mine.tasks[mine.n++] = task;
 	place = find_place(queue_id, &group);
@@ -145,27 +156,27 @@ taken_note(Relation queue, int64 queue_id)
 	SpinLockRelease(&group->mutex);
 }
 
-/* See taken.h. */
-TakenState
-taken_state(Relation queue, int64 queue_id)
+/* Returns what is known of a task (store/recent_leases.h). */
+RecentLeaseState
+recent_lease_state(Relation queue, int64 queue_id)
 {
-	TakenState	state = TAKEN_UNKNOWN;
-	TakenTask	task;
-	TakenTask  *place;
-	TakenGroup *group;
+	RecentLeaseState state = RECENT_LEASE_UNKNOWN;
+	RecentLease task;
+	RecentLease *place;
+	LeaseGroup *group;
 
 	if (queue_id <= 0 || !attach())
 		return state;
 	place = find_place(queue_id, &group);
-	/* mostly it is not there, which can be seen without the lock */
+	/* mostly the task is not noted, which can be seen without the spinlock */
 	if (place->queue_id != queue_id)
 		return state;
 	task.queue_id = queue_id;
 	task.database = MyDatabaseId;
-	task.storage = shared_area_subject(queue);
+	task.storage = relation_storage(queue);
 	SpinLockAcquire(&group->mutex);
 	if (is_same(place, &task))
-		state = place->gone ? TAKEN_GONE : TAKEN_HELD;
+		state = place->gone ? RECENT_LEASE_GONE : RECENT_LEASE_HELD;
 	SpinLockRelease(&group->mutex);
 	return state;
 }

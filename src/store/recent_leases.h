@@ -1,30 +1,34 @@
 /*
  * store/recent_leases.h
- *		Which ready tasks have just been taken.
+ *		Which ready tasks have just been leased.
  *
- * Until a lease is committed others see its row as ready, and later its entry in
- * the index of ready rows as one that may be: to find out that it is not, they
- * visit the row and ask who has changed it.  With many workers each meets the rows
- * of all others, so it is noted in shared memory, for the latest thousand, that
- * they are held or gone.  A task that becomes ready again takes a new id, so that
- * what is gone remains so, unless somebody changes rows by hand.
+ * Until a lease commits, other backends see its row as ready.  After it has
+ * committed, the index of ready rows still has the row's old entry.  To find
+ * out that such a row cannot be leased, a scan has to visit the row and check
+ * its transaction.  With many workers each of them meets the rows of all others.
+ * So shared memory notes the last thousand leases, and scans skip the rows that
+ * are held by a transaction or gone.  A task that becomes ready again takes a
+ * new id, so a row that is gone stays gone, unless a user changes it by hand:
+ * full scans (store/low_water.h) do not skip rows.
  *
- * Without shared memory nothing is noted, and rows are looked at.
+ * When no shared memory is left, nothing is noted and every row is visited.
  */
 #ifndef NOETL_STORE_RECENT_LEASES_H
 #define NOETL_STORE_RECENT_LEASES_H
 
 #include "utils/relcache.h"
 
-typedef enum TakenState
+typedef enum RecentLeaseState
 {
-	TAKEN_UNKNOWN,				/* look at the row */
-	TAKEN_HELD,					/* by a transaction that may still fail */
-	TAKEN_GONE
-} TakenState;
+	RECENT_LEASE_UNKNOWN,		/* visit the row */
+	RECENT_LEASE_HELD,			/* by a transaction that may still roll back */
+	RECENT_LEASE_GONE			/* the transaction that leased the row has committed */
+} RecentLeaseState;
 
-/* This transaction takes a ready task. */
-extern void taken_note(Relation queue, int64 queue_id);
-extern TakenState taken_state(Relation queue, int64 queue_id);
+/* Notes that this transaction leases a task. */
+extern void recent_lease_note(Relation queue, int64 queue_id);
+
+/* Returns what is known of a task. */
+extern RecentLeaseState recent_lease_state(Relation queue, int64 queue_id);
 
 #endif							/* NOETL_STORE_RECENT_LEASES_H */

@@ -39,7 +39,7 @@ static struct
 	Oid			result_idx;
 }			leaf_indexes;
 
-/* Only tags: looking things up is for those who need them. */
+/* Relcache callback: makes the OIDs unknown.  It must not read catalogs. */
 static void
 relations_changed(Datum arg, Oid relid)
 {
@@ -52,7 +52,7 @@ relations_changed(Datum arg, Oid relid)
 		leaf_indexes.leaf = InvalidOid;
 }
 
-/* Finds every relation by name, once until something about them changes. */
+/* Looks up all relations by name, and the owner; raises an error when one is missing. */
 static void
 find_relations(void)
 {
@@ -84,7 +84,7 @@ find_relations(void)
 	}
 }
 
-/* See store.h. */
+/* Returns the OID of a relation. */
 Oid
 store_relation(StoreRelation which)
 {
@@ -93,7 +93,7 @@ store_relation(StoreRelation which)
 	return relation_oids[which];
 }
 
-/* See store.h. */
+/* Returns the role that owns the tables. */
 Oid
 store_owner(void)
 {
@@ -102,7 +102,10 @@ store_owner(void)
 	return owner_oid;
 }
 
-/* Which partition of noetl.event holds the events of an execution. */
+/*
+ * Returns the partition of noetl.event that holds an execution's events; raises an
+ * error when there is none.
+ */
 Oid
 store_event_leaf(int64 execution_id)
 {
@@ -138,7 +141,7 @@ store_event_leaf(int64 execution_id)
 	return leaf;
 }
 
-/* A partition whose columns stand elsewhere would be misread. */
+/* Raises an error when the columns of a partition have another order. */
 static void
 check_event_leaf(Relation leaf)
 {
@@ -160,7 +163,7 @@ check_event_leaf(Relation leaf)
 					 errhint("Create partitions with CREATE TABLE … PARTITION OF noetl.event.")));
 }
 
-/* Finds the partition's own indexes, which scans need. */
+/* Makes store_index return the event indexes of a partition. */
 void
 store_use_event_leaf(Relation leaf)
 {
@@ -172,7 +175,7 @@ store_use_event_leaf(Relation leaf)
 	leaf_indexes.leaf = RelationGetRelid(leaf);
 }
 
-/* The index to scan; of the event table, the one of the partition in use. */
+/* Returns the index to scan: of noetl.event that of the partition in use. */
 Oid
 store_index(StoreRelation which)
 {

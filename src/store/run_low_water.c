@@ -1,6 +1,6 @@
 /*
  * store/run_low_water.c
- *		Where the queue rows of an execution's runs can begin.
+ *		The low-water marks of executions' runs.
  */
 #include "common/common.h"
 
@@ -10,94 +10,105 @@
 
 #include "store/full_scan.h"
 #include "store/run_low_water.h"
+#include "store/storage.h"
 
-typedef struct RunMark
+typedef struct RunLowWater
 {
 	int64		execution_id;
 	int64		mark;			/* no queue row of its runs is below */
-	TimestampTz next_full;		/* when all is read again, lest somebody meddled */
-} RunMark;
+	TimestampTz next_full;		/* when the next full scan is due */
+} RunLowWater;
 
-#define RUN_MARKS			1024
+/* Executions with the same hash value share a place; the last one has it. */
+#define RUN_LOW_WATERS		1024
+
+/* At most this many marks are noted in one transaction. */
+#define SEEN_CAPACITY		64
 
 static struct
 {
-	Oid			storage;		/* of the queue the marks are about */
-	RunMark		marks[RUN_MARKS];
-	RunMark	   *seen;			/* by this transaction */
+	Oid			storage;		/* of the queue that the marks are about */
+	RunLowWater marks[RUN_LOW_WATERS];
+	RunLowWater *seen;			/* by this transaction, in order */
 	int			nseen;
-	int			capacity;
-}			run_marks;
+}			run_low_water;
 
-/* Where the mark of an execution is kept. */
-static RunMark *
-run_mark_place(int64 execution_id)
+/* Returns the place for the mark of an execution. */
+static RunLowWater *
+run_low_water_place(int64 execution_id)
 {
-	return &run_marks.marks[hash_bytes_uint32((uint32) execution_id ^
-											  (uint32) (execution_id >> 32)) % RUN_MARKS];
+	return &run_low_water.marks[hash_bytes_uint32((uint32) execution_id ^
+												  (uint32) (execution_id >> 32)) % RUN_LOW_WATERS];
 }
 
-/* What was seen through our own changes is true once they are committed. */
+/* Transaction callback: what a transaction has seen becomes known when it commits. */
 static void
-run_marks_decided(XactEvent event, void *arg)
+run_low_water_decided(XactEvent event, void *arg)
 {
 	if (event == XACT_EVENT_COMMIT)
-		for (int i = 0; i < run_marks.nseen; i++)
-			*run_mark_place(run_marks.seen[i].execution_id) = run_marks.seen[i];
+		for (int i = 0; i < run_low_water.nseen; i++)
+			*run_low_water_place(run_low_water.seen[i].execution_id) = run_low_water.seen[i];
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
-		run_marks.nseen = 0;
+		run_low_water.nseen = 0;
 }
 
-/* A part of the changes is taken back: which marks came of it is not known. */
+/*
+ * Subtransaction callback: forgets all that the transaction has seen, since it
+ * is not known which marks depend on the changes that are rolled back.
+ */
 static void
-run_marks_doubted(SubXactEvent event, SubTransactionId id, SubTransactionId parent, void *arg)
+run_low_water_doubted(SubXactEvent event, SubTransactionId id, SubTransactionId parent, void *arg)
 {
 	if (event == SUBXACT_EVENT_ABORT_SUB)
-		run_marks.nseen = 0;
+		run_low_water.nseen = 0;
 }
 
-/* See run_mark.h. */
+/* Begins a scan of an execution's runs (store/run_low_water.h). */
 int64
-run_mark_begin(Relation queue, int64 execution_id)
+run_low_water_begin(Relation queue, int64 execution_id)
 {
-	RunMark    *place = run_mark_place(execution_id);
+	RunLowWater *place = run_low_water_place(execution_id);
 
-	if (run_marks.storage != shared_area_subject(queue))
+	if (run_low_water.storage != relation_storage(queue))
 	{
-		memset(run_marks.marks, 0, sizeof(run_marks.marks));
-		run_marks.nseen = 0;
-		run_marks.storage = shared_area_subject(queue);
+		memset(run_low_water.marks, 0, sizeof(run_low_water.marks));
+		run_low_water.nseen = 0;
+		run_low_water.storage = relation_storage(queue);
 	}
 	if (place->execution_id != execution_id || GetCurrentTimestamp() >= place->next_full)
 		return PG_INT64_MIN;
 	return place->mark;
 }
 
-/* See run_mark.h. */
-void
-run_mark_end(int64 execution_id, int64 first)
+/* Returns an entry for what this transaction sees; the first call makes room. */
+static RunLowWater *
+next_seen(void)
 {
-	const RunMark *place = run_mark_place(execution_id);
+	if (run_low_water.seen == NULL)
+	{
+		RegisterXactCallback(run_low_water_decided, NULL);
+		RegisterSubXactCallback(run_low_water_doubted, NULL);
+		run_low_water.seen = MemoryContextAlloc(TopMemoryContext,
+												SEEN_CAPACITY * sizeof(RunLowWater));
+	}
+	/* a mark that is forgotten only makes a later scan longer */
+	if (run_low_water.nseen == SEEN_CAPACITY)
+		run_low_water.nseen = 0;
+	return &run_low_water.seen[run_low_water.nseen++];
+}
+
+/* Ends a scan of an execution's runs (store/run_low_water.h). */
+void
+run_low_water_end(int64 execution_id, int64 first)
+{
+	const RunLowWater *place = run_low_water_place(execution_id);
 	bool		known = place->execution_id == execution_id;
 	TimestampTz now = GetCurrentTimestamp();
-	RunMark    *seen;
+	RunLowWater *seen;
 
 	if (first == 0 || (known && first == place->mark && now < place->next_full))
 		return;
-	if (run_marks.nseen == run_marks.capacity)
-	{
-		if (run_marks.capacity == 0)
-		{
-			RegisterXactCallback(run_marks_decided, NULL);
-			RegisterSubXactCallback(run_marks_doubted, NULL);
-			run_marks.capacity = 64;
-			run_marks.seen = MemoryContextAlloc(TopMemoryContext,
-												run_marks.capacity * sizeof(RunMark));
-		}
-		else
-			run_marks.nseen = 0;	/* enough is known of one transaction */
-	}
-	seen = &run_marks.seen[run_marks.nseen++];
+	seen = next_seen();
 	seen->execution_id = execution_id;
 	seen->mark = first;
 	seen->next_full = known && now < place->next_full ? place->next_full : now + FULL_SCAN_US;

@@ -1,6 +1,15 @@
 /*
  * store/run_low_water.h
- *		Where the queue rows of an execution's runs can begin.
+ *		The low-water mark of an execution's runs: a queue_id below which the
+ *		execution has no row in the queue.
+ *
+ * The index that the runs of an execution are loaded by holds entries of its
+ * finished tasks below the mark.  Rows of an execution are added and removed
+ * under the execution's lock, and a row that becomes ready again takes a new
+ * id.  So a transaction that loads all of them under that lock knows the smallest
+ * id.  No row appears below it later, unless that transaction removes rows and
+ * rolls back.  Therefore a mark is used only after the transaction that found it
+ * has committed.  Each backend keeps its own marks.
  */
 #ifndef NOETL_STORE_RUN_LOW_WATER_H
 #define NOETL_STORE_RUN_LOW_WATER_H
@@ -8,14 +17,15 @@
 #include "utils/relcache.h"
 
 /*
- * Where the runs of an execution can begin in the index that they are loaded by:
- * its finished tasks lie below.  Rows are added, and go, under the execution's
- * lock, and a row that becomes ready again takes a new id, so whoever loads them
- * all under that lock knows the smallest; nothing appears below it later, unless
- * the transaction fails, so it is believed from the commit on.
+ * Returns the queue_id at which a scan of an execution's runs starts;
+ * PG_INT64_MIN when no mark is known or a full scan is due.
  */
-extern int64 run_mark_begin(Relation queue, int64 execution_id);
-/* first: the smallest id that was seen, 0 when there was none. */
-extern void run_mark_end(int64 execution_id, int64 first);
+extern int64 run_low_water_begin(Relation queue, int64 execution_id);
+
+/*
+ * Ends a scan that has read all runs under the execution's lock.  first: the
+ * smallest queue_id that it has seen, 0 for none.
+ */
+extern void run_low_water_end(int64 execution_id, int64 first);
 
 #endif							/* NOETL_STORE_RUN_LOW_WATER_H */

@@ -1,6 +1,6 @@
 /*
  * store/slot.h
- *		Columns of tuple slots, as the store's files read and fill them.
+ *		A part of the door (store/store.h): columns of tuple slots.
  */
 #ifndef NOETL_STORE_SLOT_H
 #define NOETL_STORE_SLOT_H
@@ -32,11 +32,11 @@ enum
 };
 enum
 {
-	ITEM_EXECUTION_ID = 1, ITEM_STEP_NAME, ITEM_INDEX, ITEM_ITEM,
+	ITEM_EXECUTION_ID = 1, ITEM_STEP_NAME, ITEM_VISIT, ITEM_INDEX, ITEM_ITEM,
 	ITEM_COLUMNS = ITEM_ITEM
 };
 
-/* Column of a slot, or a zero for NULL. */
+/* Returns a column of a slot; NULL is 0. */
 static inline Datum
 slot_column(TupleTableSlot *slot, int attribute)
 {
@@ -46,7 +46,7 @@ slot_column(TupleTableSlot *slot, int attribute)
 	return isnull ? (Datum) 0 : value;
 }
 
-/* Text column as a C string, NULL for NULL. */
+/* Returns a text column as a C string, or NULL. */
 static inline char *
 slot_text(TupleTableSlot *slot, int attribute)
 {
@@ -56,7 +56,7 @@ slot_text(TupleTableSlot *slot, int attribute)
 	return isnull ? NULL : TextDatumGetCString(value);
 }
 
-/* jsonb column, detoasted into our memory; NULL for NULL. */
+/* Returns a copy of a jsonb column, detoasted, or NULL. */
 static inline Jsonb *
 slot_jsonb(TupleTableSlot *slot, int attribute)
 {
@@ -66,7 +66,7 @@ slot_jsonb(TupleTableSlot *slot, int attribute)
 	return isnull ? NULL : DatumGetJsonbPCopy(value);
 }
 
-/* Empties a slot to be filled, all columns NULL. */
+/* Empties a slot that is going to be filled: all columns are NULL. */
 static inline void
 slot_begin(TupleTableSlot *slot)
 {
@@ -74,7 +74,7 @@ slot_begin(TupleTableSlot *slot)
 	memset(slot->tts_isnull, true, slot->tts_tupleDescriptor->natts);
 }
 
-/* Begins a new version of a row: a copy, of which some columns will change. */
+/* Begins a new version of a row: the slot points to the values of "row". */
 static inline void
 slot_begin_version(TupleTableSlot *slot, TupleTableSlot *row)
 {
@@ -101,7 +101,7 @@ slot_set_null(TupleTableSlot *slot, int attribute)
 	slot->tts_isnull[attribute - 1] = true;
 }
 
-/* Sets a text column; a NULL string is NULL. */
+/* Sets a text column; a NULL pointer is stored as NULL. */
 static inline void
 slot_set_text(TupleTableSlot *slot, int attribute, const char *value)
 {
@@ -111,7 +111,7 @@ slot_set_text(TupleTableSlot *slot, int attribute, const char *value)
 		slot_set(slot, attribute, CStringGetTextDatum(value));
 }
 
-/* Sets a bigint column for which 0 means NULL. */
+/* Sets a bigint column; 0 is stored as NULL. */
 static inline void
 slot_set_id(TupleTableSlot *slot, int attribute, int64 value)
 {
@@ -121,7 +121,7 @@ slot_set_id(TupleTableSlot *slot, int attribute, int64 value)
 		slot_set(slot, attribute, Int64GetDatum(value));
 }
 
-/* Sets a jsonb column; a NULL pointer is NULL. */
+/* Sets a jsonb column; a NULL pointer is stored as NULL. */
 static inline void
 slot_set_jsonb(TupleTableSlot *slot, int attribute, const Jsonb *value)
 {

@@ -1,15 +1,31 @@
 /*
  * store/store.h
- *		Every read and write of a table of the extension.
+ *		The door of the room that reads and writes the tables of the extension.
  *
- * A Store is open for one evaluation or one call.  Rows are read by direct
- * index scans and written by the executor's simple-relation path, so that
- * constraints, indexes and users' triggers are honoured at half the cost of
- * SPI.  No privileges are checked here: callers act as the tables' owner.
+ * No other room reads or writes these tables, apart from catalog/, which has
+ * noetl.catalog, and from SQL functions.  A caller opens a Store for one
+ * evaluation or one call, calls the functions below, and closes the Store:
  *
- * What only holders of the execution lock change (execution, workload, event,
- * run, pending) is read with SnapshotSelf; the queue, which workers change
- * without that lock, with a fresh MVCC snapshot.
+ *		store/id.h			ids of new executions
+ *		store/slot.h		columns of tuple slots
+ *		(this file)			executions, events, runs, iterators and children,
+ *							pending events, the queue, leases, what is due
+ *		store/relation.h	the names of tables and indexes
+ *		store/compare.h		rows that are compared with expected ones and replaced,
+ *							and the log of an execution as a whole
+ *
+ * Rows are read by direct index scans and written by the executor's path for
+ * simple relations.  So constraints, indexes and users' triggers are honoured
+ * at half the cost of SPI.  No privileges are checked: the caller acts as the
+ * owner of the tables (store_owner).
+ *
+ * Only holders of an execution's lock change its rows of execution, workload,
+ * event, run, item and pending; these are read with SnapshotSelf.  Workers
+ * change rows of the queue without that lock; the queue is read with a fresh
+ * MVCC snapshot, and a row is locked before it is changed.
+ *
+ * Strings, jsonb values and lists that a function returns live in the current
+ * memory context.  An id of 0, or a time of 0, means none.
  */
 #ifndef NOETL_STORE_STORE_H
 #define NOETL_STORE_STORE_H
@@ -20,61 +36,46 @@
 
 #include "broker/broker.h"
 
-typedef enum StoreRelation
-{
-	/* tables */
-	REL_EXECUTION,
-	REL_WORKLOAD,
-	REL_EVENT,
-	REL_RUN,
-	REL_ITEM,
-	REL_PENDING,
-	REL_QUEUE,
-	/* indexes */
-	REL_EXECUTION_PKEY,
-	REL_EXECUTION_PARENT_IDX,
-	REL_EXECUTION_DEADLINE_IDX,
-	REL_WORKLOAD_PKEY,
-	REL_EVENT_PKEY,
-	REL_EVENT_RESULT_IDX,
-	REL_RUN_PKEY,
-	REL_RUN_DUE_IDX,
-	REL_ITEM_PKEY,
-	REL_PENDING_PKEY,
-	REL_QUEUE_PKEY,
-	REL_QUEUE_READY_IDX,
-	REL_QUEUE_RUN_IDX,
-	REL_QUEUE_RETRY_IDX,
-	REL_QUEUE_LEASE_IDX,
-	/* sequences */
-	REL_ID_SEQ,
-	REL_QUEUE_SEQ,
-	REL_COUNT
-} StoreRelation;
-
-#define STORE_TABLES	(REL_QUEUE + 1)
-
-/* OID of a relation of the extension; raises when it is not installed. */
-extern Oid	store_relation(StoreRelation which);
-
-/* The role that owns the tables. */
-extern Oid	store_owner(void);
-
-/* The partition of noetl.event that holds an execution's events. */
-extern Oid	store_event_leaf(int64 execution_id);
-/* Names the partition whose indexes store_index() gives. */
-extern void store_use_event_leaf(Relation leaf);
-extern Oid	store_index(StoreRelation which);
+/* ---------------------------------------------------------------------------
+ * Stores
+ * ---------------------------------------------------------------------------
+ */
 
 typedef struct Store Store;
 
 /*
- * event_leaf: the partition that holds the execution's events, if the caller
- * knows it (a row trigger does), else InvalidOid.
+ * Opens a store.  event_leaf: the partition of noetl.event that holds the
+ * execution's events when the caller knows it (a row trigger does), or
+ * InvalidOid.  Raises an error when the extension is not installed, during
+ * recovery and in a read-only transaction.  Stores nest: the last one that was
+ * opened is closed first.  After an error a store must not be closed.
  */
 extern Store *store_open(Oid event_leaf);
-/* Fires the AFTER triggers of what was written. */
+
+/* Writes what was kept back, closes the store and fires AFTER triggers. */
 extern void store_close(Store *store);
+
+/*
+ * Announces that the caller is going to call store_lease: until then the store
+ * keeps back the tasks that are enqueued, so that the lease can write them as
+ * leased.  They live in the current memory context.
+ */
+extern void store_defer_tasks(Store *store);
+
+/*
+ * Writes the rows that were kept back.  The store does so before it reads them,
+ * before another store opens, when it closes, and before a user's trigger runs.
+ * A caller that reads the tables in another way has to call it before.
+ */
+extern void store_write_deferred(Store *store);
+
+/* Returns the role that owns the tables. */
+extern Oid	store_owner(void);
+
+/* ---------------------------------------------------------------------------
+ * Executions (noetl.execution, noetl.workload)
+ * ---------------------------------------------------------------------------
+ */
 
 /* A row of noetl.execution, as much as decisions need. */
 typedef struct Execution
@@ -87,25 +88,47 @@ typedef struct Execution
 	int			version;
 	bool		running;
 	int			depth;			/* how many ancestors it has */
-	int			item;			/* of the parent's iterator, -1: none */
+	int			item;			/* of the parent's iterator; -1: none */
 	const char *started_by;		/* role */
-	TimestampTz started_at;		/* as read; store_insert_execution has its own */
+	TimestampTz started_at;		/* when read; ignored when written */
 	TimestampTz deadline;		/* 0: none */
 } Execution;
 
+/* An execution that has ended, and how. */
+typedef struct ExecutionEnd
+{
+	Execution	execution;
+	const char *status;
+	Jsonb	   *result;			/* or NULL */
+	const char *error;			/* or NULL */
+} ExecutionEnd;
+
+/* Reads an execution; returns false when it has no row. */
 extern bool store_get_execution(Store *store, int64 execution_id, Execution *execution);
+
+/* Reads how an execution ended; returns false when it runs or has no row. */
+extern bool store_get_end(Store *store, int64 execution_id, ExecutionEnd *end);
+
+/* Inserts a running execution. */
 extern void store_insert_execution(Store *store, const Execution *execution,
 								   TimestampTz started_at);
-/* How an execution ended; false: it runs, or there is no such row. */
-extern bool store_get_end(Store *store, int64 execution_id, Execution *execution,
-						  const char **status, Jsonb **result, const char **error);
+
+/* Writes the end of an execution; raises an error when its row is missing. */
 extern void store_finish_execution(Store *store, int64 execution_id,
 								   const char *status, const char *error,
 								   const Jsonb *result, TimestampTz ended_at);
 
+/* Reads the workload of an execution; returns false when it has no row. */
 extern bool store_get_workload(Store *store, int64 execution_id, JsonbValue *workload);
+
+/* Inserts the workload of an execution. */
 extern void store_insert_workload(Store *store, int64 execution_id,
 								  TimestampTz created_at, Jsonb *data);
+
+/* ---------------------------------------------------------------------------
+ * Events (noetl.event)
+ * ---------------------------------------------------------------------------
+ */
 
 /* Columns of noetl.event */
 typedef enum EventColumn
@@ -133,95 +156,170 @@ typedef enum EventColumn
 	EVENT_COLUMNS = EVENT_COL_STACK_TRACE
 } EventColumn;
 
-/* Reads a row as an Event, detoasts its payloads and parses them (event_parse). */
-extern void store_read_event(TupleTableSlot *slot, Event *event);
 /*
- * Reads a row without context, result and meta, which may be large; nothing is
+ * Reads a stored or an incoming row; context, result and meta are detoasted and
+ * parsed (event_parse).
+ */
+extern void store_read_event(TupleTableSlot *slot, Event *event);
+
+/*
+ * Reads a row without context, result and meta, which may be large.  Nothing is
  * parsed.
  */
 extern void store_read_event_head(TupleTableSlot *slot, Event *event);
+
+/* Inserts an event, at the latest when the store is closed. */
 extern void store_insert_event(Store *store, const Event *event);
 
 /*
- * The newest event of an execution.  *own: this transaction wrote it.  since: an
- * event that is known, if any: the newest is then found at less expense.
+ * Finds the newest event of an execution; returns false when it has none.  *own
+ * tells whether this transaction wrote it.  since: an event that is known to
+ * exist, from which the search is cheaper, or 0.
  */
 extern bool store_last_event(Store *store, int64 execution_id, int64 since,
 							 int64 *event_id, TimestampTz *created_at, bool *own);
-/* The same as the transaction snapshot sees it (REPEATABLE READ). */
+
+/* Returns the newest event that the transaction's snapshot sees, or 0. */
 extern int64 store_last_event_in_snapshot(Store *store, int64 execution_id);
+
+/* Returns whether an event is stored. */
 extern bool store_event_exists(Store *store, int64 execution_id, int64 event_id);
+
+/* Reads an event; returns false when it is not stored. */
 extern bool store_get_event(Store *store, int64 execution_id, int64 event_id, Event *event);
-/* The execution_start; it need not have the smallest id, as clients may choose theirs. */
+
+/*
+ * Reads the execution_start of an execution; returns false when there is none.
+ * It need not have the smallest id, as clients may choose theirs.
+ */
 extern bool store_start_event(Store *store, int64 execution_id, Event *event);
+
 /* Returns the name of the last step that completed with an action; NULL: none did. */
 extern char *store_last_step(Store *store, int64 execution_id, const Playbook *playbook);
+
 /* Merges members into the meta of a stored event. */
 extern void store_annotate_event(Store *store, int64 execution_id,
 								 int64 event_id, const Jsonb *meta);
-/* Fills in the node of a stored event that does not name its run. */
+
+/* Writes the node into a stored event that does not name its run. */
 extern void store_locate_event(Store *store, int64 execution_id, int64 event_id,
 							   const Step *step, const Run *run);
-/* The newest result-bearing event of a step that counts; decided: pending ones do not. */
-extern void store_step_value(Store *store, int64 execution_id,
-							 const char *step_name, bool decided, StepValue *value);
+
+/* Which value of a step is asked for. */
+typedef struct ValueQuery
+{
+	const char *step_name;
+	int			visit;			/* 0: the newest that has ended */
+	bool		highest;		/* the newest is the one with the highest number, not
+								 * the one that ended last */
+	bool		decided;		/* only events that have been decided on count, not
+								 * pending ones … */
+	TimestampTz until;			/* … and those up to this time; DT_NOEND: all */
+} ValueQuery;
+
+/* Reads a value of a step.  value->found tells whether there is one. */
+extern void store_step_value(Store *store, int64 execution_id, const ValueQuery *query,
+							 StepValue *value);
+
+/* ---------------------------------------------------------------------------
+ * Runs (noetl.run: waiting and open steps; noetl.queue: tasks)
+ * ---------------------------------------------------------------------------
+ */
 
 /*
- * Live runs: queue rows and waiting joins.  Only the run of step "with_action"
- * (or none: NULL) gets its action, which may be large.
+ * Returns the live runs of an execution (Run *), under its lock.  Only the run
+ * of step with_action (NULL: none) gets its action, which may be large.
  */
 extern List *store_load_runs(Store *store, int64 execution_id,
 							 const Playbook *playbook, const char *with_action);
+
+/* Inserts or updates the row of a run that has no task. */
 extern void store_put_run(Store *store, int64 execution_id, Run *run,
 						  const Playbook *playbook, TimestampTz now);
+
+/* Deletes the row of such a run. */
 extern void store_delete_run(Store *store, Run *run);
 
-/* ---- iterators and children (store_iteration.c) ---- */
+/* ---------------------------------------------------------------------------
+ * Iterators (noetl.item, and their events)
+ * ---------------------------------------------------------------------------
+ */
 
-/* Items of an iterator that start later. */
-extern void store_add_items(Store *store, int64 execution_id, const char *step_name,
-							int first, int count, JsonbValue *items);
-extern bool store_get_item(Store *store, int64 execution_id, const char *step_name,
-						   int index, JsonbValue *item);
-extern void store_delete_item(Store *store, int64 execution_id, const char *step_name,
-							  int index);
-extern void store_delete_items(Store *store, int64 execution_id, const char *step_name);
-
-/* How far an iterator has come since the event that began it. */
-extern void store_iteration_progress(Store *store, int64 execution_id, const char *step_name,
-									 int64 since, IterationProgress *progress);
 /*
- * IterationResult * of items that ended up to a time (DT_NOEND: now), in the
- * order of the log.
+ * Inserts items of a visit of a step that start later: "count" of them, the first
+ * with index "first".
+ */
+extern void store_add_items(Store *store, int64 execution_id, const char *step_name,
+							int visit, int first, int count, JsonbValue *items);
+
+/* Reads an item that has not started; returns false when there is no such row. */
+extern bool store_get_item(Store *store, int64 execution_id, const char *step_name,
+						   int visit, int index, JsonbValue *item);
+
+/* Deletes one item, or all items, of a visit of a step. */
+extern void store_delete_item(Store *store, int64 execution_id, const char *step_name,
+							  int visit, int index);
+extern void store_delete_items(Store *store, int64 execution_id, const char *step_name,
+							   int visit);
+
+/* Reads how far a visit of an iterator has come since the event that began it. */
+extern void store_iteration_progress(Store *store, int64 execution_id, const char *step_name,
+									 int visit, int64 since, IterationProgress *progress);
+
+/*
+ * Returns the results (IterationResult *) of the items that ended up to a time
+ * (DT_NOEND: all), in the order of the log.
  */
 extern List *store_iteration_results(Store *store, int64 execution_id,
-									 const char *step_name, int64 since,
+									 const char *step_name, int visit, int64 since,
 									 TimestampTz until);
 
-/* Ids of running children of a step (of any, parent_event_id 0), as a list of int64 *. */
+/* ---------------------------------------------------------------------------
+ * Child executions
+ * ---------------------------------------------------------------------------
+ */
+
+/* Returns the running children (int64 *) of a step, or of any (parent_event_id 0). */
 extern List *store_running_children(Store *store, int64 execution_id, int64 parent_event_id);
-/* Gives a running execution a parent. */
+
+/* Gives a running execution a parent; raises an error when its row is missing. */
 extern void store_adopt_execution(Store *store, int64 execution_id, int64 parent_execution_id,
 								  int64 parent_event_id, int item);
-/* The item that a child execution was started for. */
+
+/* Reads the item that a child was started for; returns false when there is none. */
 extern bool store_child_item(Store *store, int64 execution_id, JsonbValue *item);
-/* Which attempt of an iterator started it for an item, from 1; 0: none. */
+
+/* Returns which attempt of an iterator started a child, from 1; 0: none. */
 extern int	store_child_attempt(Store *store, int64 execution_id);
 
-/* event_id 0: the execution is to be cancelled */
+/* ---------------------------------------------------------------------------
+ * Events that wait for their decision (noetl.pending)
+ * ---------------------------------------------------------------------------
+ */
+
+/* Inserts a pending event; event_id 0 asks for the execution's cancellation. */
 extern void store_insert_pending(Store *store, const Event *event);
-/* Does this event still wait for its decision? */
+
+/* Returns whether an event is pending. */
 extern bool store_is_pending(Store *store, int64 execution_id, TimestampTz created_at,
 							 int64 event_id);
-/* Takes the oldest pending event of an execution from the list. */
+
+/* Deletes the oldest pending event of an execution; returns false when there is none. */
 extern bool store_take_pending(Store *store, int64 execution_id, int64 *event_id);
-/* The first execution after the given one that has pending events. */
+
+/* Finds the next execution after *execution_id that has pending events. */
 extern bool store_next_pending(Store *store, int64 *execution_id);
+
+/* Returns whether an execution has pending events. */
 extern bool store_any_pending(Store *store, int64 execution_id);
-/* The pending event of a client that ends the execution, or 0. */
+
+/* Returns the pending event that ends the execution, or 0. */
 extern int64 store_pending_end(Store *store, int64 execution_id);
 
-/* ---- the queue (store_queue.c) ---- */
+/* ---------------------------------------------------------------------------
+ * Tasks (noetl.queue)
+ * ---------------------------------------------------------------------------
+ */
 
 typedef enum QueueColumn
 {
@@ -264,52 +362,72 @@ typedef struct QueueRow
 	int			attempts;
 	int			max_attempts;
 	int64		event_id;
-	int			item;			/* current_index, -1: none */
+	int			item;			/* current_index; -1: none */
 	TimestampTz lease_until;	/* 0: none */
 	ItemPointerData place;		/* of the version that was read */
 	int64		timeout;		/* of an attempt, in microseconds; 0: none */
 	TimestampTz deadline;		/* of the attempt in flight; 0: none */
 } QueueRow;
 
-extern void store_queue_load_runs(Store *store, int64 execution_id,
-								  const Playbook *playbook,
-								  const char *with_action, List **runs);
+/* Reads a task; returns false when it has no row. */
+extern bool store_get_task(Store *store, int64 queue_id, QueueRow *row);
+
+/* Which task of an execution is meant. */
+typedef struct TaskQuery
+{
+	const char *node_name;
+	int			visit;			/* 0: the oldest that the worker has leased, else the
+								 * oldest */
+	int			item;			/* of the step's iterator; -1: the step itself */
+	const char *worker_id;		/* or NULL */
+} TaskQuery;
+
+/* Reads a task, whatever its status; returns false when it has no row. */
+extern bool store_find_task(Store *store, int64 execution_id, const TaskQuery *query,
+							QueueRow *row);
+
+/* Returns whether a row that was read is still the newest version. */
+extern bool store_task_unchanged(Store *store, const QueueRow *row);
+
+/* Deletes a row whatever its status; returns false when it is gone. */
+extern bool store_delete_task(Store *store, int64 queue_id);
+
 /*
- * The queue row of a step (item -1) or of an item of its iterator, whatever
- * its state; false: there is none.
+ * Returns the live task of an item of a visit of an iterator (0: of the oldest
+ * visit that has one) as a run, or NULL.
  */
-extern bool store_find_task(Store *store, int64 execution_id,
-							const char *node_name, int item, QueueRow *row);
-/* The task of an item of an iterator; NULL: there is none, or it is over. */
 extern Run *store_load_item(Store *store, int64 execution_id, const Playbook *playbook,
-							const char *node_name, int item);
+							const char *node_name, int visit, int item);
+
 /*
- * Withdraws the tasks of an iterator's items.  leave: those that are leased may
- * finish in vain, or (revoke) are told so at their next heartbeat.
+ * Withdraws the tasks of the items of a visit of an iterator.  leave: leased rows stay, so that
+ * their workers may finish; revoke: those rows are marked as cancelled, which
+ * the workers are told at their next heartbeat.
  */
 extern void store_abandon_items(Store *store, int64 execution_id,
-								const char *node_name, bool leave, bool revoke);
+								const char *node_name, int visit, bool leave, bool revoke);
+
+/*
+ * What decisions do with the task of a run.  The caller holds the execution's
+ * lock.  The functions raise an error when the row is missing.
+ */
+/* Inserts the task at the end of the queue. */
 extern void store_enqueue(Store *store, const BrokerState *state, Run *run);
+/* Deletes the task, which has ended. */
 extern void store_close_task(Store *store, Run *run);
+/* Puts the task back into the queue: ready now, or when run->available_at comes. */
 extern void store_retry_task(Store *store, Run *run);
+/* Marks the task as leased by run->worker_id. */
 extern void store_lease_task(Store *store, Run *run, TimestampTz lease_until);
+/* Marks the task as cancelled, which its worker is told at the next heartbeat. */
 extern void store_revoke_task(Store *store, Run *run);
 
-extern bool store_get_task(Store *store, int64 queue_id, QueueRow *row);
-/* Is what was read still the newest version?  Cheaper than reading it again. */
-extern bool store_task_unchanged(Store *store, const QueueRow *row);
-/* Deletes a row whatever its state; false when it is gone. */
-extern bool store_delete_task(Store *store, int64 queue_id);
-/*
- * Owner check and new lease_until in one; false when the lease is lost or the
- * task's deadline has passed.
+/* ---------------------------------------------------------------------------
+ * Leases
+ * ---------------------------------------------------------------------------
  */
-extern bool store_extend_lease(Store *store, int64 queue_id, const char *worker_id,
-							   TimestampTz lease_until, TimestampTz now);
-/* Gives a leased row back, at a new position; false when the lease is lost. */
-extern bool store_release_task(Store *store, int64 queue_id, const char *worker_id);
 
-/* Called with each leased row. */
+/* Called with each row that was leased. */
 typedef void (*LeasedRow) (void *arg, TupleTableSlot *slot);
 
 typedef struct LeaseRequest
@@ -321,91 +439,75 @@ typedef struct LeaseRequest
 	char	  **types;
 	LeasedRow	callback;
 	void	   *arg;
-	bool		look_closely;	/* also at rows that were taken lately, as it seems */
-	/* called with the type of each task that came into being in this call */
+	bool		look_closely;	/* visits rows that seem to be leased already */
+	/* called with the type of each task that was kept back and is leased; or NULL */
 	void		(*taken) (const char *type);
 } LeaseRequest;
 
 /*
- * The caller is going to lease: until then tasks that are enqueued are kept
- * back, to be written as leased.  They live in the current memory context.
- */
-extern void store_defer_tasks(Store *store);
-/*
- * Writes what was kept back.  A store does so before it looks itself, before
- * another one opens, when it closes, and before anybody's triggers run; who
- * looks in another way has to say so.
- */
-extern void store_write_deferred(Store *store);
-
-/*
- * Leases ready rows, highest priority first, skipping those others hold.
- * Returns how many; *more says whether at least one more was seen, *skipped
- * whether rows were skipped that others hold or have just taken.
+ * Leases ready rows, the highest priority first and then the smallest queue_id,
+ * and skips rows that other transactions hold.  Returns how many were leased.
+ * *more tells whether another ready row was seen, *skipped whether rows were
+ * skipped or may have been missed.
  */
 extern int	store_lease(Store *store, const LeaseRequest *request,
 						bool *more, bool *skipped);
-/* Makes the next look at timers a complete one. */
-extern void store_queue_read_all_timers(void);
-/* Makes retries that are due ready; returns how many. */
-extern int	store_promote_due(Store *store, int64 execution_id, int limit);
-/* Is there a ready row of one of the types, locked or not? */
+
+/* Returns whether there is a ready row of one of the types, held or not. */
 extern bool store_any_ready(Store *store, int ntypes, char **types);
-/* When the next retry or the end of a lease is due; false: nothing is scheduled. */
-extern bool store_queue_next_timer(Store *store, TimestampTz *when);
-/* Rows whose lease has run out, at most "limit" (copies). */
-extern List *store_expired_leases(Store *store, int64 execution_id, int limit);
 
-/* ---- what else becomes due (store_timer.c) ---- */
+/*
+ * Extends a lease.  Returns false when the worker does not hold it any more or
+ * the task's deadline has passed.
+ */
+extern bool store_extend_lease(Store *store, int64 queue_id, const char *worker_id,
+							   TimestampTz lease_until, TimestampTz now);
 
-/* Running executions whose deadline has passed, at most "limit" (int64 *). */
-extern List *store_due_executions(Store *store, int64 execution_id, int limit);
-/* A row of noetl.run whose time has come. */
+/* Gives a leased row back, behind all ready rows; returns false when the lease is lost. */
+extern bool store_release_task(Store *store, int64 queue_id, const char *worker_id);
+
+/* ---------------------------------------------------------------------------
+ * What becomes due
+ *
+ * execution_id: of that execution, or of all (0).  limit: at most so many.
+ * The caller holds no execution's lock yet, and checks a row again under the lock
+ * (store_run_is_due, store_find_task).
+ * ---------------------------------------------------------------------------
+ */
+
+/* An open run whose time has come. */
 typedef struct DueRun
 {
 	int64		execution_id;
 	const char *step_name;
+	int			visit;
 } DueRun;
 
-/* Open runs whose timeout or retry is due, at most "limit" (DueRun *). */
+/* Makes retries that are due ready; returns how many. */
+extern int	store_promote_due(Store *store, int64 execution_id, int limit);
+
+/* Returns the rows (QueueRow *) whose lease has run out. */
+extern List *store_expired_leases(Store *store, int64 execution_id, int limit);
+
+/* Returns the running executions (int64 *) whose deadline has passed. */
+extern List *store_due_executions(Store *store, int64 execution_id, int limit);
+
+/* Returns the open runs (DueRun *) whose timeout or retry is due. */
 extern List *store_due_runs(Store *store, int64 execution_id, int limit);
-/* Is it still so, under the lock of its execution? */
+
+/* Returns whether a run is still due; the caller holds the execution's lock. */
 extern bool store_run_is_due(Store *store, const DueRun *run);
-/* Makes the next look at timers a complete one. */
-extern void store_read_all_timers(void);
-/* When anything is due next; false: nothing is scheduled. */
+
+/* Finds when anything is due next; returns false when nothing is scheduled. */
 extern bool store_next_timer(Store *store, TimestampTz *when);
 
-/* For the store's own files only: an open table. */
-typedef struct StoreTable
-{
-	Relation	relation;		/* NULL: not open */
-	bool		writable;		/* its indexes are open too */
-	/* kept from one store to the next: */
-	Oid			relid;
-	uint64		described;		/* when that was */
-	struct ResultRelInfo *result_rel;
-	TupleTableSlot *insert_slot;
-	TupleTableSlot *scan_slot;
-	bool		indexed;		/* its indexes are known: */
-	Oid		   *index_oids;
-	TupleTableSlot **batch;		/* rows to be written together */
-	int			nbatch;
-} StoreTable;
-
-/* Opens a table on first use. */
-extern StoreTable *store_table(Store *store, StoreRelation which);
-/* Writes table->insert_slot. */
-extern void store_write_insert(Store *store, StoreTable *table);
-/* Replaces the row in "old" by "new"; the caller holds it against others. */
-extern void store_write_update(Store *store, StoreTable *table, TupleTableSlot *old,
-							   TupleTableSlot *new);
-/* Deletes the row in "old"; the caller holds it against others. */
-extern void store_write_delete(Store *store, StoreTable *table, TupleTableSlot *old);
+/* Makes the next calls of the functions above read their indexes completely. */
+extern void store_read_all_timers(void);
 
 /* The other parts of the door. */
 #include "store/id.h"
-#include "store/compare.h"
 #include "store/slot.h"
+#include "store/relation.h"
+#include "store/compare.h"
 
 #endif							/* NOETL_STORE_STORE_H */

@@ -1,16 +1,16 @@
 /*
  * store/table.c
- *		The tables that a Store has open, and writing to them.
+ *		Stores: open tables, and writing to them.
  *
- * To describe a table to the executor (its indexes and their predicates, its
- * CHECKs) takes longer than to write a row.  So what a Store has described is
- * kept for the next one, in a pool, until something about the tables changes;
- * only the relations themselves are opened and locked anew:
+ * Describing a table to the executor (its indexes and their predicates, its
+ * CHECKs) takes longer than writing a row.  So a store's descriptions are kept
+ * for the next store, in a pool, until the definition of a table changes.  Only
+ * the relations themselves are opened and locked anew:
  *
  *		store_open ── from the pool, or made ──> in_use ── store_close ──> pool
  *		                                           │
- *		                                           └─ error, or somebody's triggers
- *		                                              left something behind: freed
+ *		                                           └─ after an error, or when triggers
+ *		                                              of users have run: freed
  */
 #include "common/common.h"
 
@@ -29,32 +29,18 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
+#include "store/deferred.h"
 #include "store/low_water.h"
-#include "store/store.h"
-#include "store/internal.h"
+#include "store/table.h"
 
-struct Store
-{
-	MemoryContext memory;		/* holds all of this */
-	EState	   *estate;
-	uint64		generation;		/* when it was made */
-	int			redescribed;	/* how often, for another event partition */
-	int			nest_level;		/* of the transaction that uses it */
-	Oid			event_leaf;
-	StoreTable	tables[STORE_TABLES];
-	Relation	indexes[REL_COUNT]; /* opened for scans */
-	Deferred	deferred;
-	Store	   *next;			/* in its list */
-};
-
-/* A description that is given up goes with the store: after so many of them. */
+/* Descriptions that are replaced are freed with the store; after so many it is. */
 #define MOST_REDESCRIBED	16
 
-/* Those in use, innermost first, and those that wait for their next use. */
+/* The stores in use, the last one opened first, and those in the pool. */
 static Store *in_use = NULL;
 static Store *pool = NULL;
 
-/* Counts changes of the tables. */
+/* Counts the changes of the tables' definitions. */
 static uint64 generation = 0;
 
 /* ---------------------------------------------------------------------------
@@ -62,7 +48,7 @@ static uint64 generation = 0;
  * ---------------------------------------------------------------------------
  */
 
-/* Has a store of the list described this relation? */
+/* Returns whether a store of a list has described a relation. */
 static bool
 knows_relation(const Store *store, Oid relid)
 {
@@ -73,7 +59,7 @@ knows_relation(const Store *store, Oid relid)
 	return false;
 }
 
-/* Relcache callback: only tags. */
+/* Relcache callback: makes all descriptions outdated.  It must not read catalogs. */
 static void
 relation_changed(Datum arg, Oid relid)
 {
@@ -81,7 +67,7 @@ relation_changed(Datum arg, Oid relid)
 		generation++;
 }
 
-/* Syscache callback: CHECKs and index predicates may call functions. */
+/* Syscache callback: the same, as CHECKs and index predicates may call functions. */
 static void
 function_changed(Datum arg, int cache, uint32 hash)
 {
@@ -89,8 +75,8 @@ function_changed(Datum arg, int cache, uint32 hash)
 }
 
 /*
- * After an error nobody comes to close a store.  What it had pinned and opened
- * is released with the transaction; only its memory is ours.
+ * Frees the stores that a failed (sub)transaction has opened.  The server has
+ * released their buffers and relations; only their memory is left.
  */
 static void
 drop_failed(int nest_level)
@@ -104,7 +90,7 @@ drop_failed(int nest_level)
 	}
 }
 
-/* The end of a transaction. */
+/* Transaction callback. */
 static void
 transaction_ends(XactEvent event, void *arg)
 {
@@ -112,7 +98,7 @@ transaction_ends(XactEvent event, void *arg)
 		drop_failed(0);
 }
 
-/* The end of a subtransaction. */
+/* Subtransaction callback. */
 static void
 subtransaction_ends(SubXactEvent event, SubTransactionId id,
 					SubTransactionId parent, void *arg)
@@ -121,7 +107,7 @@ subtransaction_ends(SubXactEvent event, SubTransactionId id,
 		drop_failed(GetCurrentTransactionNestLevel());
 }
 
-/* Once per backend. */
+/* Registers the callbacks, once per backend. */
 static void
 register_callbacks(void)
 {
@@ -141,7 +127,7 @@ register_callbacks(void)
  * ---------------------------------------------------------------------------
  */
 
-/* Describes the tables to the executor; none is opened yet. */
+/* Gives the executor a range table of all tables.  None is opened yet. */
 static void
 init_range_table(EState *estate)
 {
@@ -173,7 +159,7 @@ init_range_table(EState *estate)
 #endif
 }
 
-/* A new one. */
+/* Makes a store. */
 static Store *
 make_store(void)
 {
@@ -191,7 +177,10 @@ make_store(void)
 	return store;
 }
 
-/* One that describes the partition, if there is, else any, else a new one. */
+/*
+ * Takes a store out of the pool: one that describes the partition of events, else
+ * any.  Makes one when the pool is empty.
+ */
 static Store *
 take_store(Oid event_leaf)
 {
@@ -214,14 +203,7 @@ take_store(Oid event_leaf)
 	return take_store(event_leaf);
 }
 
-/* Does it keep rows back? */
-static bool
-has_deferred(const Store *store)
-{
-	return store->deferred.tasks != NIL || store->tables[REL_EVENT].nbatch > 0;
-}
-
-/* See store.h. */
+/* Opens a store (store/store.h): takes one from the pool or makes one. */
 Store *
 store_open(Oid event_leaf)
 {
@@ -230,18 +212,18 @@ store_open(Oid event_leaf)
 	PreventCommandDuringRecovery("a function of noetl");
 	PreventCommandIfReadOnly("a function of noetl");
 	register_callbacks();
-	(void) store_owner();		/* raises, where it does no harm, when we are not installed */
-	if (in_use != NULL && has_deferred(in_use))
+	(void) store_owner();		/* raises an error when the extension is missing */
+	if (in_use != NULL && deferred_any(in_use))
 	{
-		/* rolled back with a subtransaction, they would be missing */
+		/* a rollback of the subtransaction would remove them */
 		if (GetCurrentTransactionNestLevel() > in_use->nest_level)
 			elog(ERROR, "rows are kept back while a subtransaction runs");
 		store_write_deferred(in_use);
 	}
 	store = take_store(event_leaf);
 	store->event_leaf = event_leaf;
-	store->deferred.memory = NULL;
-	store->deferred.tasks = NIL;
+	store->deferred_memory = NULL;
+	store->deferred_tasks = NIL;
 	store->nest_level = GetCurrentTransactionNestLevel();
 	store->next = in_use;
 	in_use = store;
@@ -249,7 +231,7 @@ store_open(Oid event_leaf)
 	return store;
 }
 
-/* Closes a table; false: its description has gathered what must not be kept. */
+/* Closes a table; returns false when its description must not be kept. */
 static bool
 close_table(StoreTable *table)
 {
@@ -278,7 +260,7 @@ close_table(StoreTable *table)
 	return clean;
 }
 
-/* See store.h. */
+/* Closes a store (store/store.h): puts it into the pool, or frees it. */
 void
 store_close(Store *store)
 {
@@ -319,7 +301,7 @@ store_close(Store *store)
  * ---------------------------------------------------------------------------
  */
 
-/* Names the relation in the range table. */
+/* Sets the relation of an entry of the range table. */
 static void
 set_relation(EState *estate, int index, Oid relid)
 {
@@ -331,7 +313,10 @@ set_relation(EState *estate, int index, Oid relid)
 	rte->relid = relid;
 }
 
-/* Is it one of the two triggers that let our own rows pass untouched? */
+/*
+ * Returns whether a trigger is one of the extension's on noetl.event, which do
+ * nothing for rows that the store writes.
+ */
 static bool
 is_own_trigger(const Trigger *trigger)
 {
@@ -342,7 +327,7 @@ is_own_trigger(const Trigger *trigger)
 		(strcmp(name, "event_before") == 0 || strcmp(name, "event_after") == 0);
 }
 
-/* Rows of our own need no triggers of our own; if there are others, all stay. */
+/* Drops the extension's own triggers; when there are others too, all stay. */
 static void
 drop_own_triggers(ResultRelInfo *result_rel)
 {
@@ -354,7 +339,7 @@ drop_own_triggers(ResultRelInfo *result_rel)
 	result_rel->ri_TrigDesc = NULL;
 }
 
-/* What is kept of an open table. */
+/* Describes an open table; the description is kept when the table is closed. */
 static void
 describe_table(Store *store, StoreRelation which)
 {
@@ -378,7 +363,7 @@ describe_table(Store *store, StoreRelation which)
 	table->nbatch = 0;
 }
 
-/* See store.h. */
+/* Returns a table, opening it on first use. */
 StoreTable *
 store_table(Store *store, StoreRelation which)
 {
@@ -405,7 +390,7 @@ store_table(Store *store, StoreRelation which)
 	return table;
 }
 
-/* See store_internal.h. */
+/* Returns the partition of noetl.event that holds an execution's events. */
 StoreTable *
 store_event_table(Store *store, int64 execution_id)
 {
@@ -414,9 +399,9 @@ store_event_table(Store *store, int64 execution_id)
 	return store_table(store, REL_EVENT);
 }
 
-/* Opens the indexes of a table that is going to be written. */
-static void
-open_indexes(Store *store, StoreTable *table)
+/* Opens the indexes of a table, unless they are open. */
+void
+store_open_indexes(Store *store, StoreTable *table)
 {
 	ResultRelInfo *result_rel = table->result_rel;
 	MemoryContext old;
@@ -440,14 +425,7 @@ open_indexes(Store *store, StoreTable *table)
 	table->writable = true;
 }
 
-/* See store_internal.h. */
-Deferred *
-store_deferred(Store *store)
-{
-	return &store->deferred;
-}
-
-/* See store_internal.h. */
+/* Returns an index for scans; it stays open as long as the store. */
 Relation
 store_open_index(Store *store, StoreRelation which)
 {
@@ -456,21 +434,40 @@ store_open_index(Store *store, StoreRelation which)
 	return store->indexes[which];
 }
 
+/* Raises the error that a row is missing (store/table.h). */
+void
+store_row_missing(StoreRelation which, int64 id)
+{
+	char	   *table = get_rel_name(store_relation(which));
+
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 id != 0 ? errmsg("row " INT64_FORMAT " of noetl.%s is missing", id, table) :
+			 errmsg("a row of noetl.%s is missing", table),
+			 errdetail("A statement other than the broker's has deleted it."),
+			 which == REL_EVENT ?
+			 errhint("Rows of noetl.event cannot be made anew; cancel the execution with noetl.cancel().") :
+			 errhint("noetl.rebuild(execution_id) makes the row anew from the event log.")));
+}
+
 /* ---------------------------------------------------------------------------
  * Writing
  * ---------------------------------------------------------------------------
  */
 
-/* Somebody's triggers may look at anything. */
+/*
+ * Opens the indexes of a table that is going to be written.  A user's trigger may
+ * read any table, so what is kept back is written before.
+ */
 static void
 prepare_write(Store *store, StoreTable *table)
 {
 	if (table->result_rel->ri_TrigDesc != NULL)
 		store_write_deferred(store);
-	open_indexes(store, table);
+	store_open_indexes(store, table);
 }
 
-/* A row of the queue may have been ready. */
+/* Reports that a row is changed or removed that may be ready, if it is of the queue. */
 static void
 note_change(Store *store, StoreTable *table)
 {
@@ -478,7 +475,7 @@ note_change(Store *store, StoreTable *table)
 		low_water_hidden();
 }
 
-/* See store.h. */
+/* Inserts the row in the insert slot. */
 void
 store_write_insert(Store *store, StoreTable *table)
 {
@@ -489,7 +486,7 @@ store_write_insert(Store *store, StoreTable *table)
 	ResetPerTupleExprContext(store->estate);
 }
 
-/* See store.h. */
+/* Replaces the row in "old" by the one in "new". */
 void
 store_write_update(Store *store, StoreTable *table, TupleTableSlot *old,
 				   TupleTableSlot *new)
@@ -508,7 +505,7 @@ store_write_update(Store *store, StoreTable *table, TupleTableSlot *old,
 	ResetPerTupleExprContext(store->estate);
 }
 
-/* See store.h. */
+/* Deletes the row in "old". */
 void
 store_write_delete(Store *store, StoreTable *table, TupleTableSlot *old)
 {
@@ -525,100 +522,4 @@ store_write_delete(Store *store, StoreTable *table, TupleTableSlot *old)
 	ExecSimpleRelationDelete(table->result_rel, store->estate, &epq, old);
 	EvalPlanQualEnd(&epq);
 	ResetPerTupleExprContext(store->estate);
-}
-
-/* ---------------------------------------------------------------------------
- * Events that are written together
- * ---------------------------------------------------------------------------
- */
-
-/* As many as one evaluation usually leaves behind, and a few more. */
-#define EVENT_BATCH			16
-
-/* Do rows go into the table without anything that wants them one by one? */
-static bool
-takes_batches(const StoreTable *table)
-{
-	const TupleConstr *constraints = RelationGetDescr(table->relation)->constr;
-
-	return table->result_rel->ri_TrigDesc == NULL &&
-		(constraints == NULL || !constraints->has_generated_stored);
-}
-
-/* See store_internal.h. */
-void
-store_defer_event(Store *store, StoreTable *table)
-{
-	TupleTableSlot *slot = table->insert_slot;
-	MemoryContext old;
-
-	if (!takes_batches(table))
-	{
-		store_write_insert(store, table);
-		return;
-	}
-	if (table->batch == NULL)
-	{
-		old = MemoryContextSwitchTo(store->estate->es_query_cxt);
-		table->batch = palloc(EVENT_BATCH * sizeof(TupleTableSlot *));
-		for (int i = 0; i < EVENT_BATCH; i++)
-			table->batch[i] = MakeSingleTupleTableSlot(slot->tts_tupleDescriptor, slot->tts_ops);
-		MemoryContextSwitchTo(old);
-	}
-	if (table->nbatch == EVENT_BATCH)
-		store_write_events(store);
-	/* the filled slot waits, an empty one takes its place */
-	table->insert_slot = table->batch[table->nbatch];
-	table->batch[table->nbatch++] = slot;
-	ExecStoreVirtualTuple(slot);
-	ExecMaterializeSlot(slot);
-}
-
-/* What the executor does for each row before and after it is stored. */
-static void
-check_row(Store *store, StoreTable *table, TupleTableSlot *slot)
-{
-	if (table->relation->rd_att->constr != NULL)
-		ExecConstraints(table->result_rel, slot, store->estate);
-	if (table->relation->rd_rel->relispartition)
-		ExecPartitionCheck(table->result_rel, slot, store->estate, true);
-}
-
-/* See store_internal.h. */
-void
-store_write_events(Store *store)
-{
-	StoreTable *table = &store->tables[REL_EVENT];
-	int			n = table->nbatch;
-
-	if (table->relation == NULL || n == 0)
-		return;
-	open_indexes(store, table);
-	table->nbatch = 0;
-	if (n == 1)
-		ExecSimpleRelationInsert(table->result_rel, store->estate, table->batch[0]);
-	else
-	{
-		for (int i = 0; i < n; i++)
-			check_row(store, table, table->batch[i]);
-		table_multi_insert(table->relation, table->batch, n, GetCurrentCommandId(true), 0, NULL);
-		for (int i = 0; i < n && table->result_rel->ri_NumIndices > 0; i++)
-			(void) ExecInsertIndexTuples(table->result_rel, table->batch[i], store->estate,
-										 false, false, NULL, NIL
-#if PG_VERSION_NUM >= 160000
-										 ,false
-#endif
-				);
-	}
-	for (int i = 0; i < n; i++)
-		ExecClearTuple(table->batch[i]);
-	ResetPerTupleExprContext(store->estate);
-}
-
-/* See store.h. */
-void
-store_write_deferred(Store *store)
-{
-	store_write_events(store);
-	queue_write_deferred(store);
 }

@@ -255,14 +255,15 @@ workflow:
   code: x
   save:
   - storage: postgres
-    table: names_saved
+    table: public.names_saved
     data: {id: rows, j: "{{ result | tojson }}", t: "{{ result | tojson }}", js: "{{ calc }}"}
   - storage: postgres
-    statement: "INSERT INTO names_saved VALUES ('{{ params.id }}', $j${{ params.v }}$j$, '{{ id }} {{ calc.n }} {{ step.data.n }}')"
+    statement: "INSERT INTO public.names_saved VALUES ('{{ params.id }}', $j${{ params.v }}$j$, '{{ id }} {{ calc.n }} {{ step.data.n }}')"
     params: {id: "k{{ result.n }}", v: "{{ result | tojson }}"}
 $$) > 0 AS registered;
 SELECT noetl.execute('names/save') AS x \gset
 SELECT step FROM work('{"calc": {"n": 3, "q": "it''s"}}');
+SELECT event_type, error FROM noetl.event WHERE execution_id = :x AND error IS NOT NULL;
 SELECT id, jsonb_typeof(j) AS j, t, json_typeof(js) AS js FROM names_saved ORDER BY id DESC;
 DROP TABLE names_saved;
 -- The same on a worker, which knows the name of the step; and commands of a duckdb save.

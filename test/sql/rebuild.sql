@@ -44,7 +44,7 @@ SELECT noetl.rebuild(:x);
 -- Rows are changed by hand.
 UPDATE noetl.queue SET action = action || '{"code": "y"}' WHERE execution_id = :x AND node_name = 'a';
 UPDATE noetl.queue SET priority = 9, context = '{}', attempts = 2 WHERE execution_id = :x AND node_name = 'b';
-UPDATE noetl.run SET visit = 2, arrivals = '[]' WHERE execution_id = :x AND step_name = 'join';
+UPDATE noetl.run SET attempts = 2, arrivals = '[]' WHERE execution_id = :x AND step_name = 'join';
 UPDATE noetl.workload SET data = '{"who": "you"}' WHERE execution_id = :x;
 UPDATE noetl.execution SET status = 'FAILED', error = 'x', version = 7 WHERE execution_id = :x;
 SELECT * FROM differences(:x);
@@ -57,7 +57,7 @@ INSERT INTO noetl.queue (execution_id, catalog_id, node_id, node_name, node_type
     (:x, 0, :'x' || ':b', 'b', 'python', '{}'), (:x, 0, :'x' || ':b:2', 'b', 'python', '{}'), (:x, 0, 'x', 'nobody', 'python', '{}');
 DELETE FROM noetl.run WHERE execution_id = :x;
 INSERT INTO noetl.run (execution_id, step_name, visit, state, arrivals, created_at) VALUES (:x, 'end', 1, 'waiting', '[]', now());
-INSERT INTO noetl.item VALUES (:x, 'a', 0, '1');
+INSERT INTO noetl.item VALUES (:x, 'a', 1, 0, '1');
 DELETE FROM noetl.workload WHERE execution_id = :x;
 SELECT * FROM differences(:x) ORDER BY 1, 2;
 SELECT noetl.rebuild(:x);
@@ -252,7 +252,7 @@ SELECT * FROM differences(:x);
 DELETE FROM noetl.queue WHERE execution_id = :x AND current_index = 1;
 DELETE FROM noetl.item WHERE execution_id = :x AND item_index = 3;
 UPDATE noetl.item SET item = '2' WHERE execution_id = :x AND item_index = 4;
-INSERT INTO noetl.item VALUES (:x, 'each', 0, '3'), (:x, 'each', 6, '2');
+INSERT INTO noetl.item VALUES (:x, 'each', 1, 0, '3'), (:x, 'each', 1, 6, '2');
 UPDATE noetl.run SET context = '{"total": 7, "concurrency": 2, "since": 0}', state = 'waiting' WHERE execution_id = :x;
 SELECT relation, key, expected -> 'item' AS expected, found -> 'item' AS found FROM noetl.verify(:x) ORDER BY 1, 2;
 SELECT noetl.rebuild(:x);

@@ -22,7 +22,7 @@ LANGUAGE sql AS $$
                e.error,
                CASE WHEN e.event_type = 'action_retry' THEN 'delay ' || (e.meta ->> 'delay') END,
                e.meta ->> 'kind', e.meta ->> 'reason', 'ignored: ' || (e.meta ->> 'ignored'),
-               'coalesced: ' || (e.meta ->> 'coalesced'),
+               'dropped: ' || (e.meta ->> 'dropped'),
                (SELECT string_agg(t ->> 'outcome' || ' ' || (t ->> 'to') || coalesce(' ' || (t ->> 'error'), ''), ', ')
                 FROM jsonb_array_elements(e.meta -> 'transitions') t
                 WHERE jsonb_array_length(e.meta -> 'transitions') > 1 OR t ->> 'outcome' <> 'taken'),

@@ -1,0 +1,230 @@
+/*
+ * broker/join.c
+ *		Branches arrive at steps and join there.
+ *
+ *		each	an arrival begins a visit of its own, which starts at once
+ *		all		it waits, and others join it, while a live run can reach the step
+ *		any		the first begins a visit; its siblings, which descend from the
+ *				same visit of the step, are dropped
+ *
+ * Of the visits that wait one starts at a time, and then all others are looked at
+ * again: what the first one leads to may hold them up.
+ */
+#include "common/common.h"
+
+#include "broker/internal.h"
+
+/* Returns the live run of a visit of a step (0: of its oldest live visit), or NULL. */
+Run *
+live_run(BrokerState *state, int step, int visit)
+{
+	Run		   *found = NULL;
+	ListCell   *lc;
+
+	foreach(lc, state->runs)
+	{
+		Run		   *run = (Run *) lfirst(lc);
+
+		if (run->step == step && run_is_live(run) && (visit == 0 || run->visit == visit) &&
+			(found == NULL || run->visit < found->visit))
+			found = run;
+	}
+	return found;
+}
+
+/*
+ * Returns whether a step, as the first of an execution, has no event of its own:
+ * an unconditional router is no more than a list of steps.
+ */
+bool
+is_silent_entry(const Playbook *playbook, const Step *step)
+{
+	return step->index == playbook->entry && step->kind == STEP_ROUTER &&
+		step->when == NULL && step->pass == NULL;
+}
+
+/* Returns the newest of the events that released the arrivals of a run. */
+int64
+released_by(const Run *run)
+{
+	int64		newest = 0;
+	ListCell   *lc;
+
+	foreach(lc, run->arrivals)
+		newest = Max(newest, ((Arrival *) lfirst(lc))->event_id);
+	return newest;
+}
+
+/* Returns how many visits of a step have begun. */
+static int
+visits_begun(BrokerState *state, const Step *step)
+{
+	const StepValue *value = scope_step_value(state, step->index);
+	int			visits;
+	ListCell   *lc;
+
+	visits = value->found ? value->visit : is_silent_entry(state->playbook, step) ? 1 : 0;
+	foreach(lc, state->runs)
+	{
+		const Run  *run = (Run *) lfirst(lc);
+
+		if (run->step == step->index)
+			visits = Max(visits, run->visit);
+	}
+	return visits;
+}
+
+/*
+ * Returns whether a step takes an arrival with this lineage.  With "any" it takes
+ * one for each visit that arrivals descend from; without parallel branches there
+ * are no more of them.
+ */
+static bool
+takes_arrival(BrokerState *state, const Step *step, const int *lineage)
+{
+	if (step->join != JOIN_ANY || (step->revisited && !step->parallel))
+		return true;
+	return visits_begun(state, step) <= lineage_visit(lineage, step);
+}
+
+/* Returns the run of a step that waits for other branches, or NULL. */
+static Run *
+waiting_run(BrokerState *state, int step)
+{
+	ListCell   *lc;
+
+	foreach(lc, state->runs)
+	{
+		Run		   *run = (Run *) lfirst(lc);
+
+		if (run->step == step && run->state == RUN_WAITING && !run->at_once)
+			return run;
+	}
+	return NULL;
+}
+
+/*
+ * A branch reaches a step, from a run that has ended (NULL: from the start): a new
+ * run waits there, or the branch joins the run that waits.  It has no effect where
+ * the step takes no more arrivals.
+ */
+void
+arrive(BrokerState *state, const Departure *departure, Run *source, int64 event_id)
+{
+	const Step *step = &state->playbook->steps[departure->step];
+	const int  *lineage = lineage_after(state, source);
+	Run		   *run = step->join == JOIN_ALL ? waiting_run(state, step->index) : NULL;
+	Arrival    *arrival;
+
+	if (!takes_arrival(state, step, lineage))
+		return;
+	if (run == NULL)
+	{
+		run = run_make(departure->step, step->revisited ? visits_begun(state, step) + 1 : 1,
+					   RUN_WAITING);
+		run->at_once = step->join != JOIN_ALL;
+		state->runs = lappend(state->runs, run);
+	}
+	arrival = palloc0(sizeof(Arrival));
+	arrival->from = source != NULL ? source->step : -1;
+	arrival->visit = source != NULL ? source->visit : 1;
+	arrival->event_id = event_id;
+	arrival->has_data = departure->has_data;
+	arrival->data = departure->data;
+	arrival->lineage = lineage;
+	run->arrivals = lappend(run->arrivals, arrival);
+	run->lineage = NULL;
+	run->changed = true;
+}
+
+/*
+ * Notes in meta the departures that will have no effect, as their steps take no
+ * more arrivals.  Without the note the log would promise a step that never starts.
+ */
+void
+note_dropped(BrokerState *state, const List *departures, Run *source, JsonBuilder *meta)
+{
+	JsonBuilder names;
+	JsonbValue	value;
+	bool		any = false;
+	ListCell   *lc;
+
+	foreach(lc, departures)
+	{
+		const Step *step = &state->playbook->steps[((Departure *) lfirst(lc))->step];
+
+		if (step->join != JOIN_ANY || takes_arrival(state, step, lineage_after(state, source)))
+			continue;
+		if (!any)
+			json_begin_array(&names);
+		any = true;
+		json_string(&value, step->name);
+		json_push(&names, &value);
+	}
+	if (any)
+	{
+		json_end_array(&names, &value);
+		json_add(meta, "dropped", &value);
+	}
+}
+
+/*
+ * Returns whether a run that waits for other branches need not wait any more.  No
+ * run that starts at once is left when this is asked.
+ */
+static bool
+can_start(BrokerState *state, const Run *waiting)
+{
+	const Playbook *playbook = state->playbook;
+	const Step *step = &playbook->steps[waiting->step];
+	ListCell   *lc;
+
+	foreach(lc, state->runs)
+	{
+		const Run  *other = (Run *) lfirst(lc);
+		const Step *at = &playbook->steps[other->step];
+		bool		waits = other->state == RUN_WAITING;
+
+		if (other == waiting || !run_is_live(other))
+			continue;
+		if (step->kind == STEP_END)
+		{
+			if (!waits || at->kind != STEP_END)
+				return false;
+			continue;
+		}
+		if (waits && at->component >= step->component)
+			continue;
+		if (playbook_reaches(playbook, other->step, waiting->step))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Returns the run that is to be started next, or NULL: one whose attempt begins
+ * again; else the first that waits for nothing, in the order of arrival; else the
+ * first in document order that need not wait any more.
+ */
+Run *
+next_to_start(BrokerState *state)
+{
+	Run		   *next = NULL;
+	ListCell   *lc;
+
+	foreach(lc, state->runs)
+		if (((Run *) lfirst(lc))->restart)
+			return (Run *) lfirst(lc);
+	foreach(lc, state->runs)
+		if (((Run *) lfirst(lc))->at_once && ((Run *) lfirst(lc))->state == RUN_WAITING)
+			return (Run *) lfirst(lc);
+	foreach(lc, state->runs)
+	{
+		Run		   *run = (Run *) lfirst(lc);
+
+		if (run->state == RUN_WAITING && (next == NULL || run->step < next->step) &&
+			can_start(state, run))
+			next = run;
+	}
+	return next;
+}

@@ -1,0 +1,365 @@
+/*
+ * store/event.c
+ *		Events: noetl.event.
+ */
+#include "common/common.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "store/deferred.h"
+#include "store/queue_row.h"
+#include "store/table.h"
+
+/* Reads a row with its payloads, and parses them. */
+void
+store_read_event(TupleTableSlot *slot, Event *event)
+{
+	store_read_event_head(slot, event);
+	event->context = slot_jsonb(slot, EVENT_COL_CONTEXT);
+	event->result = slot_jsonb(slot, EVENT_COL_RESULT);
+	event->meta = slot_jsonb(slot, EVENT_COL_META);
+	event_parse(event);
+}
+
+/* Reads the small columns of a row.  Nothing is detoasted or parsed. */
+void
+store_read_event_head(TupleTableSlot *slot, Event *event)
+{
+	memset(event, 0, sizeof(Event));
+	event->execution_id = DatumGetInt64(slot_column(slot, EVENT_COL_EXECUTION_ID));
+	event->event_id = DatumGetInt64(slot_column(slot, EVENT_COL_EVENT_ID));
+	event->parent_event_id = DatumGetInt64(slot_column(slot, EVENT_COL_PARENT_EVENT_ID));
+	event->parent_execution_id = DatumGetInt64(slot_column(slot, EVENT_COL_PARENT_EXECUTION_ID));
+	event->catalog_id = DatumGetInt64(slot_column(slot, EVENT_COL_CATALOG_ID));
+	event->created_at = DatumGetTimestampTz(slot_column(slot, EVENT_COL_CREATED_AT));
+	event->event_type = slot_text(slot, EVENT_COL_EVENT_TYPE);
+	event->node_id = slot_text(slot, EVENT_COL_NODE_ID);
+	event->node_name = slot_text(slot, EVENT_COL_NODE_NAME);
+	event->node_type = slot_text(slot, EVENT_COL_NODE_TYPE);
+	event->status = slot_text(slot, EVENT_COL_STATUS);
+	event->error = slot_text(slot, EVENT_COL_ERROR);
+	event->has_index = !slot_attisnull(slot, EVENT_COL_CURRENT_INDEX);
+	event->current_index = DatumGetInt32(slot_column(slot, EVENT_COL_CURRENT_INDEX));
+	event->worker_id = slot_text(slot, EVENT_COL_WORKER_ID);
+	if (event->event_type != NULL)
+		event->type = event_type_of(event->event_type, event->status);
+}
+
+/*
+ * Fills in the row of an event; the store may write it later, together with
+ * others.
+ */
+void
+store_insert_event(Store *store, const Event *event)
+{
+	StoreTable *table = store_event_table(store, event->execution_id);
+	TupleTableSlot *slot = table->insert_slot;
+
+	slot_begin(slot);
+	slot_set_id(slot, EVENT_COL_EXECUTION_ID, event->execution_id);
+	slot_set_id(slot, EVENT_COL_EVENT_ID, event->event_id);
+	slot_set_id(slot, EVENT_COL_PARENT_EVENT_ID, event->parent_event_id);
+	slot_set_id(slot, EVENT_COL_PARENT_EXECUTION_ID, event->parent_execution_id);
+	slot_set_id(slot, EVENT_COL_CATALOG_ID, event->catalog_id);
+	slot_set(slot, EVENT_COL_CREATED_AT, TimestampTzGetDatum(event->created_at));
+	slot_set_text(slot, EVENT_COL_EVENT_TYPE, event->event_type);
+	slot_set_text(slot, EVENT_COL_NODE_ID, event->node_id);
+	slot_set_text(slot, EVENT_COL_NODE_NAME, event->node_name);
+	slot_set_text(slot, EVENT_COL_NODE_TYPE, event->node_type);
+	slot_set_text(slot, EVENT_COL_STATUS, event->status);
+	slot_set_jsonb(slot, EVENT_COL_CONTEXT, event->context);
+	slot_set_jsonb(slot, EVENT_COL_RESULT, event->result);
+	slot_set_jsonb(slot, EVENT_COL_META, event->meta);
+	slot_set_text(slot, EVENT_COL_ERROR, event->error);
+	if (event->has_index)
+		slot_set(slot, EVENT_COL_CURRENT_INDEX, Int32GetDatum(event->current_index));
+	slot_set_jsonb(slot, EVENT_COL_CURRENT_ITEM, event->current_item);
+	slot_set_text(slot, EVENT_COL_WORKER_ID, event->worker_id);
+	deferred_add_event(store, table);
+}
+
+/*
+ * Fetches the newest event that a snapshot sees; returns false when there is none.
+ * An index scan reads all entries of a page that match its keys.  A key on an
+ * event that is known to exist leaves few of them.
+ */
+static bool
+fetch_last_event(Store *store, int64 execution_id, int64 since, Snapshot snapshot)
+{
+	StoreTable *table = store_event_table(store, execution_id);
+	ScanKeyData keys[2];
+
+	store_key_int64(&keys[0], 1, execution_id);
+	ScanKeyInit(&keys[1], 2, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum(since));
+	return (since > 0 && store_fetch_first(store, table, REL_EVENT_PKEY, snapshot, keys, 2,
+										   BackwardScanDirection)) ||
+		store_fetch_first(store, table, REL_EVENT_PKEY, snapshot, keys, 1,
+						  BackwardScanDirection);
+}
+
+/* Finds the newest event of an execution (store/store.h). */
+bool
+store_last_event(Store *store, int64 execution_id, int64 since, int64 *event_id,
+				 TimestampTz *created_at, bool *own)
+{
+	TupleTableSlot *slot;
+	bool		isnull;
+	HeapTuple	tuple;
+	bool		free_tuple;
+
+	if (!fetch_last_event(store, execution_id, since, SnapshotSelf))
+		return false;
+	slot = store_table(store, REL_EVENT)->scan_slot;
+	*event_id = DatumGetInt64(slot_getattr(slot, EVENT_COL_EVENT_ID, &isnull));
+	*created_at = DatumGetTimestampTz(slot_getattr(slot, EVENT_COL_CREATED_AT, &isnull));
+	tuple = ExecFetchSlotHeapTuple(slot, false, &free_tuple);
+	*own = TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data));
+	if (free_tuple)
+		heap_freetuple(tuple);
+	return true;
+}
+
+/* Returns the newest event that the transaction's snapshot sees, or 0. */
+int64
+store_last_event_in_snapshot(Store *store, int64 execution_id)
+{
+	if (!fetch_last_event(store, execution_id, 0, GetTransactionSnapshot()))
+		return 0;
+	return DatumGetInt64(slot_column(store_table(store, REL_EVENT)->scan_slot,
+								EVENT_COL_EVENT_ID));
+}
+
+/* Fetches an event; returns false when it is not stored. */
+static bool
+fetch_event(Store *store, int64 execution_id, int64 event_id)
+{
+	ScanKeyData keys[2];
+
+	store_key_int64(&keys[0], 1, execution_id);
+	store_key_int64(&keys[1], 2, event_id);
+	return store_fetch_first(store, store_event_table(store, execution_id), REL_EVENT_PKEY,
+							 SnapshotSelf, keys, 2, ForwardScanDirection);
+}
+
+/* Returns whether an event is stored. */
+bool
+store_event_exists(Store *store, int64 execution_id, int64 event_id)
+{
+	return fetch_event(store, execution_id, event_id);
+}
+
+/* Reads an event; returns false when it is not stored. */
+bool
+store_get_event(Store *store, int64 execution_id, int64 event_id, Event *event)
+{
+	if (!fetch_event(store, execution_id, event_id))
+		return false;
+	store_read_event(store_table(store, REL_EVENT)->scan_slot, event);
+	return true;
+}
+
+/* Reads an event without its large columns; returns false when it is not stored. */
+bool
+store_get_event_head(Store *store, int64 execution_id, int64 event_id, Event *event)
+{
+	if (!fetch_event(store, execution_id, event_id))
+		return false;
+	store_read_event_head(store_table(store, REL_EVENT)->scan_slot, event);
+	return true;
+}
+
+/*
+ * Reads the execution_start of an execution, scanning its events by id until it
+ * comes.
+ */
+bool
+store_start_event(Store *store, int64 execution_id, Event *event)
+{
+	StoreTable *table = store_event_table(store, execution_id);
+	StoreScan	scan;
+	ScanKeyData key;
+	bool		found = false;
+
+	store_key_int64(&key, 1, execution_id);
+	store_scan_open(&scan, store, table, REL_EVENT_PKEY, SnapshotSelf, 1,
+					ForwardScanDirection);
+	index_rescan(scan.scan, &key, 1, NULL, 0);
+	while (!found && store_scan_next(&scan))
+	{
+		store_read_event_head(scan.slot, event);
+		found = event->type == EVENT_EXECUTION_START;
+	}
+	if (found)
+	{
+		store_read_event(scan.slot, event);
+		event->current_item = slot_jsonb(scan.slot, EVENT_COL_CURRENT_ITEM);
+	}
+	store_scan_close(&scan);
+	return found;
+}
+
+/*
+ * Begins a new version of a stored event, and returns its slot.  Raises an error
+ * when the event is missing.
+ */
+static TupleTableSlot *
+begin_event_version(Store *store, int64 execution_id, int64 event_id)
+{
+	StoreTable *table;
+
+	deferred_write(store, REL_EVENT);
+	CommandCounterIncrement();
+	if (!fetch_event(store, execution_id, event_id))
+		store_row_missing(REL_EVENT, event_id);
+	table = store_table(store, REL_EVENT);
+	slot_begin_version(table->insert_slot, table->scan_slot);
+	return table->insert_slot;
+}
+
+/* Writes the new version of an event. */
+static void
+write_event_version(Store *store)
+{
+	StoreTable *table = store_table(store, REL_EVENT);
+
+	ExecStoreVirtualTuple(table->insert_slot);
+	store_write_update(store, table, table->scan_slot, table->insert_slot);
+}
+
+/* Merges members into the meta of a stored event. */
+void
+store_annotate_event(Store *store, int64 execution_id, int64 event_id,
+					 const Jsonb *meta)
+{
+	TupleTableSlot *new = begin_event_version(store, execution_id, event_id);
+	Jsonb	   *old = slot_jsonb(store_table(store, REL_EVENT)->scan_slot, EVENT_COL_META);
+	Datum		merged = PointerGetDatum(meta);
+
+	if (old != NULL && JB_ROOT_IS_OBJECT(old))
+		merged = DirectFunctionCall2(jsonb_concat, PointerGetDatum(old), merged);
+	slot_set(new, EVENT_COL_META, merged);
+	write_event_version(store);
+}
+
+/* Writes the node of a run, and its parent event, into a stored event. */
+void
+store_locate_event(Store *store, int64 execution_id, int64 event_id,
+				   const Step *step, const Run *run)
+{
+	TupleTableSlot *new = begin_event_version(store, execution_id, event_id);
+
+	slot_set_text(new, EVENT_COL_NODE_ID,
+				  node_id_make(execution_id, step->name, run->visit, run->item));
+	slot_set_text(new, EVENT_COL_NODE_TYPE, step->type);
+	if (new->tts_isnull[EVENT_COL_PARENT_EVENT_ID - 1])
+		slot_set_id(new, EVENT_COL_PARENT_EVENT_ID, run->started_event_id);
+	write_event_version(store);
+}
+
+/*
+ * Reads as much of a result-bearing event of a step as tells whether it sets the
+ * step's value, and returns whether it does.
+ */
+static bool
+read_value_event(TupleTableSlot *slot, int64 execution_id, const char *step_name, Event *event)
+{
+	memset(event, 0, sizeof(Event));
+	event->type = event_type_of(slot_text(slot, EVENT_COL_EVENT_TYPE), NULL);
+	if (!event_type_carries_value(event->type))
+		return false;
+	event->execution_id = execution_id;
+	event->event_id = DatumGetInt64(slot_column(slot, EVENT_COL_EVENT_ID));
+	event->created_at = DatumGetTimestampTz(slot_column(slot, EVENT_COL_CREATED_AT));
+	event->node_name = step_name;
+	event->node_id = slot_text(slot, EVENT_COL_NODE_ID);
+	event->meta = slot_jsonb(slot, EVENT_COL_META);
+	event_parse(event);
+	return event_sets_value(event);
+}
+
+/* Reads the value that an event sets. */
+static void
+read_value(TupleTableSlot *slot, const Event *event, StepValue *value)
+{
+	value->found = true;
+	value->visit = Max(event->visit, 1);
+	value->event_id = event->event_id;
+	value->parent_event_id = DatumGetInt64(slot_column(slot, EVENT_COL_PARENT_EVENT_ID));
+	json_from_jsonb(slot_jsonb(slot, EVENT_COL_RESULT), &value->envelope);
+}
+
+/*
+ * Returns when the visit began whose value an event sets: at its step_started, to
+ * which parents lead.  A visit without one began when it ended.  What ended before
+ * that is of an earlier visit.
+ */
+static TimestampTz
+visit_begun_at(Store *store, const Event *value)
+{
+	TimestampTz begun_at = value->created_at;
+	int64		event_id = value->event_id;
+	Event		event;
+
+	while (event_id != 0 &&
+		   store_get_event(store, value->execution_id, event_id, &event) &&
+		   event.node_id != NULL && strcmp(event.node_id, value->node_id) == 0)
+	{
+		CHECK_FOR_INTERRUPTS();
+		begun_at = event.created_at;
+		event_id = event.type == EVENT_STEP_STARTED ? 0 : event.parent_event_id;
+	}
+	return begun_at;
+}
+
+/*
+ * Reads the newest value of a step or of one of its visits, scanning its
+ * result-bearing events backwards.  The visit with the highest number is found
+ * when what comes before it began.
+ */
+void
+store_step_value(Store *store, int64 execution_id, const ValueQuery *query,
+				 StepValue *value)
+{
+	StoreTable *table = store_event_table(store, execution_id);
+	StoreScan	scan;
+	ScanKeyData keys[3];
+	int			nkeys = query->until == DT_NOEND ? 2 : 3;
+	TimestampTz begun_at = DT_NOEND;
+
+	memset(value, 0, sizeof(StepValue));
+	store_scan_open(&scan, store, table, REL_EVENT_RESULT_IDX, SnapshotSelf, nkeys,
+			  BackwardScanDirection);
+	store_key_int64(&keys[0], 1, execution_id);
+	store_key_text(&keys[1], 2, scan.index->rd_indcollation[1], query->step_name);
+	ScanKeyInit(&keys[2], 3, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE,
+				TimestampTzGetDatum(query->until));
+	index_rescan(scan.scan, keys, nkeys, NULL, 0);
+	while (store_scan_next(&scan))
+	{
+		Event		event;
+
+		if (!read_value_event(scan.slot, execution_id, query->step_name, &event) ||
+			(query->decided &&
+			 store_is_pending(store, execution_id, event.created_at, event.event_id)))
+			continue;
+		if (value->found && event.created_at < begun_at)
+			break;
+		if ((query->visit != 0 && query->visit != Max(event.visit, 1)) ||
+			(value->found && Max(event.visit, 1) <= value->visit))
+			continue;
+		read_value(scan.slot, &event, value);
+		if (query->visit != 0 || !query->highest)
+			break;
+		begun_at = visit_begun_at(store, &event);
+	}
+	store_scan_close(&scan);
+}

@@ -1,0 +1,248 @@
+/*
+ * store/execution.c
+ *		Executions and their workloads: noetl.execution, noetl.workload.
+ */
+#include "common/common.h"
+
+#include "access/htup_details.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "common/hashfn.h"
+#include "executor/executor.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "store/table.h"
+
+/*
+ * Executions that this backend has read lately, by a hash of their id.  A row
+ * version never changes, and whether it is still the newest one is seen by
+ * visiting it.  So reading an execution again needs no index scan.
+ */
+#define KNOWN_EXECUTIONS	64
+
+typedef struct KnownExecution
+{
+	Oid			relid;
+	TransactionId xmin;
+	ItemPointerData place;
+	Execution	execution;
+} KnownExecution;
+
+static KnownExecution known_executions[KNOWN_EXECUTIONS];
+
+/* Returns the place for an execution. */
+static KnownExecution *
+known_execution(int64 execution_id)
+{
+	return &known_executions[hash_bytes_uint32((uint32) execution_id ^
+											   (uint32) (execution_id >> 32)) % KNOWN_EXECUTIONS];
+}
+
+/* Returns the transaction that wrote the row in a slot. */
+static TransactionId
+slot_xmin(TupleTableSlot *slot)
+{
+	bool		free_tuple;
+	HeapTuple	tuple = ExecFetchSlotHeapTuple(slot, false, &free_tuple);
+	TransactionId xmin = HeapTupleHeaderGetRawXmin(tuple->t_data);
+
+	if (free_tuple)
+		heap_freetuple(tuple);
+	return xmin;
+}
+
+/*
+ * Reads an execution from the backend's memory; returns false when it is not
+ * there or its row has a newer version.
+ */
+static bool
+recall_execution(StoreTable *table, int64 execution_id, Execution *execution)
+{
+	KnownExecution *known = known_execution(execution_id);
+	ItemPointerData tid = known->place;
+
+	if (known->relid != table->relid || known->execution.execution_id != execution_id ||
+		!table_tuple_fetch_row_version(table->relation, &tid, SnapshotSelf, table->scan_slot) ||
+		DatumGetInt64(slot_column(table->scan_slot, EXECUTION_ID)) != execution_id ||
+		slot_xmin(table->scan_slot) != known->xmin)
+		return false;
+	*execution = known->execution;
+	execution->path = pstrdup(known->execution.path);
+	execution->started_by = pstrdup(known->execution.started_by);
+	return true;
+}
+
+/* Keeps the execution whose row is in the scan slot in the backend's memory. */
+static void
+remember_execution(StoreTable *table, const Execution *execution)
+{
+	KnownExecution *known = known_execution(execution->execution_id);
+	char	   *path = MemoryContextStrdup(TopMemoryContext, execution->path);
+	char	   *started_by = MemoryContextStrdup(TopMemoryContext, execution->started_by);
+
+	if (OidIsValid(known->relid))
+	{
+		pfree(unconstify(char *, known->execution.path));
+		pfree(unconstify(char *, known->execution.started_by));
+	}
+	known->relid = table->relid;
+	known->xmin = slot_xmin(table->scan_slot);
+	known->place = table->scan_slot->tts_tid;
+	known->execution = *execution;
+	known->execution.path = path;
+	known->execution.started_by = started_by;
+}
+
+/* Reads a row of noetl.execution; the texts are copied. */
+static void
+read_execution(TupleTableSlot *slot, Execution *execution)
+{
+	char	   *status = slot_text(slot, EXECUTION_STATUS);
+
+	execution->execution_id = DatumGetInt64(slot_column(slot, EXECUTION_ID));
+	execution->catalog_id = DatumGetInt64(slot_column(slot, EXECUTION_CATALOG_ID));
+	execution->parent_execution_id = DatumGetInt64(slot_column(slot, EXECUTION_PARENT_ID));
+	execution->parent_event_id = DatumGetInt64(slot_column(slot, EXECUTION_PARENT_EVENT_ID));
+	execution->path = slot_text(slot, EXECUTION_PATH);
+	execution->version = DatumGetInt32(slot_column(slot, EXECUTION_VERSION));
+	execution->running = strcmp(status, "RUNNING") == 0;
+	execution->depth = DatumGetInt32(slot_column(slot, EXECUTION_DEPTH));
+	execution->item = slot_attisnull(slot, EXECUTION_CURRENT_INDEX) ? -1 :
+		DatumGetInt32(slot_column(slot, EXECUTION_CURRENT_INDEX));
+	execution->started_by = slot_text(slot, EXECUTION_STARTED_BY);
+	execution->started_at = DatumGetTimestampTz(slot_column(slot, EXECUTION_STARTED_AT));
+	execution->deadline = DatumGetTimestampTz(slot_column(slot, EXECUTION_DEADLINE));
+}
+
+/* Reads an execution, from the backend's memory while its row is unchanged. */
+bool
+store_get_execution(Store *store, int64 execution_id, Execution *execution)
+{
+	StoreTable *table = store_table(store, REL_EXECUTION);
+
+	if (recall_execution(table, execution_id, execution))
+		return true;
+	if (!store_fetch_by_id(store, table, REL_EXECUTION_PKEY, execution_id))
+		return false;
+	read_execution(table->scan_slot, execution);
+	remember_execution(table, execution);
+	return true;
+}
+
+/* Fills in the row of a running execution. */
+void
+store_fill_execution(TupleTableSlot *slot, const Execution *execution,
+					 TimestampTz started_at)
+{
+	slot_begin(slot);
+	slot_set_id(slot, EXECUTION_ID, execution->execution_id);
+	slot_set_id(slot, EXECUTION_CATALOG_ID, execution->catalog_id);
+	slot_set_id(slot, EXECUTION_PARENT_ID, execution->parent_execution_id);
+	slot_set_id(slot, EXECUTION_PARENT_EVENT_ID, execution->parent_event_id);
+	slot_set_text(slot, EXECUTION_PATH, execution->path);
+	slot_set(slot, EXECUTION_VERSION, Int32GetDatum(execution->version));
+	slot_set_text(slot, EXECUTION_STATUS, "RUNNING");
+	slot_set(slot, EXECUTION_STARTED_AT, TimestampTzGetDatum(started_at));
+	slot_set(slot, EXECUTION_DEPTH, Int32GetDatum(execution->depth));
+	if (execution->item >= 0)
+		slot_set(slot, EXECUTION_CURRENT_INDEX, Int32GetDatum(execution->item));
+	slot_set_text(slot, EXECUTION_STARTED_BY, execution->started_by);
+	if (execution->deadline != 0)
+		slot_set(slot, EXECUTION_DEADLINE, TimestampTzGetDatum(execution->deadline));
+}
+
+/* Inserts a running execution. */
+void
+store_insert_execution(Store *store, const Execution *execution,
+					   TimestampTz started_at)
+{
+	StoreTable *table = store_table(store, REL_EXECUTION);
+
+	store_fill_execution(table->insert_slot, execution, started_at);
+	store_write_insert(store, table);
+}
+
+/* Fills in what the end of an execution changes in its row. */
+void
+store_fill_end(TupleTableSlot *slot, const char *status, const char *error,
+			   const Jsonb *result, TimestampTz ended_at)
+{
+	slot_set_text(slot, EXECUTION_STATUS, status);
+	slot_set_text(slot, EXECUTION_ERROR, error);
+	slot_set_jsonb(slot, EXECUTION_RESULT, result);
+	slot_set(slot, EXECUTION_ENDED_AT, TimestampTzGetDatum(ended_at));
+	slot_set_null(slot, EXECUTION_DEADLINE);
+}
+
+/* Reads how an execution ended; false when it runs or has no row. */
+bool
+store_get_end(Store *store, int64 execution_id, ExecutionEnd *end)
+{
+	StoreTable *table = store_table(store, REL_EXECUTION);
+	TupleTableSlot *slot = table->scan_slot;
+
+	if (!store_fetch_by_id(store, table, REL_EXECUTION_PKEY, execution_id))
+		return false;
+	read_execution(slot, &end->execution);
+	if (end->execution.running)
+		return false;
+	end->status = slot_text(slot, EXECUTION_STATUS);
+	end->result = slot_jsonb(slot, EXECUTION_RESULT);
+	end->error = slot_text(slot, EXECUTION_ERROR);
+	return true;
+}
+
+/* Writes the end of an execution into its row, which must exist. */
+void
+store_finish_execution(Store *store, int64 execution_id, const char *status,
+					   const char *error, const Jsonb *result,
+					   TimestampTz ended_at)
+{
+	StoreTable *table = store_table(store, REL_EXECUTION);
+	TupleTableSlot *new;
+
+	CommandCounterIncrement();
+	if (!store_fetch_by_id(store, table, REL_EXECUTION_PKEY, execution_id))
+		store_row_missing(REL_EXECUTION, execution_id);
+	new = table->insert_slot;
+	slot_begin_version(new, table->scan_slot);
+	store_fill_end(new, status, error, result, ended_at);
+	ExecStoreVirtualTuple(new);
+	store_write_update(store, table, table->scan_slot, new);
+}
+
+/* Reads the workload of an execution; returns false when it has no row. */
+bool
+store_get_workload(Store *store, int64 execution_id, JsonbValue *workload)
+{
+	StoreTable *table = store_table(store, REL_WORKLOAD);
+
+	if (!store_fetch_by_id(store, table, REL_WORKLOAD_PKEY, execution_id))
+		return false;
+	json_from_jsonb(slot_jsonb(table->scan_slot, WORKLOAD_DATA), workload);
+	return true;
+}
+
+/* Fills in the row of a workload. */
+void
+store_fill_workload(TupleTableSlot *slot, int64 execution_id, TimestampTz created_at,
+					const Jsonb *data)
+{
+	slot_begin(slot);
+	slot_set_id(slot, WORKLOAD_EXECUTION_ID, execution_id);
+	slot_set(slot, WORKLOAD_CREATED_AT, TimestampTzGetDatum(created_at));
+	slot_set_jsonb(slot, WORKLOAD_DATA, data);
+}
+
+/* Inserts the workload of an execution. */
+void
+store_insert_workload(Store *store, int64 execution_id, TimestampTz created_at,
+					  Jsonb *data)
+{
+	StoreTable *table = store_table(store, REL_WORKLOAD);
+
+	store_fill_workload(table->insert_slot, execution_id, created_at, data);
+	store_write_insert(store, table);
+}

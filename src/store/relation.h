@@ -1,0 +1,56 @@
+/*
+ * store/relation.h
+ *		The tables, indexes and sequences of the extension.
+ */
+#ifndef NOETL_STORE_RELATION_H
+#define NOETL_STORE_RELATION_H
+
+#include "utils/relcache.h"
+
+typedef enum StoreRelation
+{
+	/* tables */
+	REL_EXECUTION,
+	REL_WORKLOAD,
+	REL_EVENT,
+	REL_RUN,
+	REL_ITEM,
+	REL_PENDING,
+	REL_QUEUE,
+	/* indexes */
+	REL_EXECUTION_PKEY,
+	REL_EXECUTION_PARENT_IDX,
+	REL_EXECUTION_DEADLINE_IDX,
+	REL_WORKLOAD_PKEY,
+	REL_EVENT_PKEY,
+	REL_EVENT_RESULT_IDX,
+	REL_RUN_PKEY,
+	REL_RUN_DUE_IDX,
+	REL_ITEM_PKEY,
+	REL_PENDING_PKEY,
+	REL_QUEUE_PKEY,
+	REL_QUEUE_READY_IDX,
+	REL_QUEUE_RUN_IDX,
+	REL_QUEUE_RETRY_IDX,
+	REL_QUEUE_LEASE_IDX,
+	/* sequences */
+	REL_ID_SEQ,
+	REL_QUEUE_SEQ,
+	REL_COUNT
+} StoreRelation;
+
+#define STORE_TABLES	(REL_QUEUE + 1)
+
+/* Returns the OID of a relation; raises an error when it is not installed. */
+extern Oid	store_relation(StoreRelation which);
+
+/* Returns the partition of noetl.event that holds an execution's events. */
+extern Oid	store_event_leaf(int64 execution_id);
+
+/* Makes store_index return the event indexes of a partition. */
+extern void store_use_event_leaf(Relation leaf);
+
+/* Returns the index to scan. */
+extern Oid	store_index(StoreRelation which);
+
+#endif							/* NOETL_STORE_RELATION_H */

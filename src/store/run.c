@@ -1,0 +1,207 @@
+/*
+ * store/run.c
+ *		Runs without a task, which wait or are open: noetl.run.
+ */
+#include "common/common.h"
+
+#include "access/genam.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "executor/executor.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "store/queue_row.h"
+#include "store/table.h"
+
+/* Returns arrivals as noetl.run.arrivals stores them. */
+static Jsonb *
+write_arrivals(const List *arrivals, const Playbook *playbook)
+{
+	JsonBuilder list;
+	JsonbValue	value;
+	ListCell   *lc;
+
+	json_begin_array(&list);
+	foreach(lc, arrivals)
+	{
+		const Arrival *arrival = (Arrival *) lfirst(lc);
+		JsonBuilder entry;
+
+		json_begin_object(&entry);
+		if (arrival->from >= 0)
+			json_add_text(&entry, "from", playbook->steps[arrival->from].name);
+		if (arrival->visit > 1)
+			json_add_int(&entry, "visit", arrival->visit);
+		json_add_int(&entry, "event_id", arrival->event_id);
+		if (arrival->has_data)
+			json_add(&entry, "data", &arrival->data);
+		lineage_write(playbook, arrival->lineage, &entry);
+		json_end_object(&entry, &value);
+		json_push(&list, &value);
+	}
+	json_end_array(&list, &value);
+	return json_to_jsonb(&value);
+}
+
+/* Returns stored arrivals (Arrival *). */
+static List *
+read_arrivals(const Jsonb *stored, const Playbook *playbook)
+{
+	List	   *arrivals = NIL;
+	JsonbValue	list;
+	int			n;
+
+	json_from_jsonb(stored, &list);
+	n = json_is_array(&list) ? JsonContainerSize(list.val.binary.data) : 0;
+	for (int i = 0; i < n; i++)
+	{
+		JsonbValue *entry = getIthJsonbValueFromContainer(list.val.binary.data, i);
+		Arrival    *arrival = palloc0(sizeof(Arrival));
+		char	   *from = json_get_text(entry, "from");
+		int64		visit;
+
+		arrival->visit = json_get_int(entry, "visit", &visit) ? (int) visit : 1;
+		arrival->from = from == NULL ? -1 :
+			playbook_find_step(playbook, from, strlen(from));
+		json_get_int(entry, "event_id", &arrival->event_id);
+		arrival->has_data = json_get(entry, "data", &arrival->data);
+		arrival->lineage = lineage_read(playbook, entry);
+		arrivals = lappend(arrivals, arrival);
+	}
+	return arrivals;
+}
+
+/* Where a stored row is, for later deletion. */
+static ItemPointer
+store_copy_tid(TupleTableSlot *slot)
+{
+	ItemPointer tid = palloc(sizeof(ItemPointerData));
+
+	*tid = slot->tts_tid;
+	return tid;
+}
+
+/* Returns an execution's live runs: those with a task, then those without. */
+List *
+store_load_runs(Store *store, int64 execution_id, const Playbook *playbook,
+				const char *with_action)
+{
+	StoreTable *table = store_table(store, REL_RUN);
+	List	   *runs = NIL;
+	StoreScan	scan;
+	ScanKeyData key;
+
+	queue_load_runs(store, execution_id, playbook, with_action, &runs);
+
+	store_key_int64(&key, 1, execution_id);
+	store_scan_open(&scan, store, table, REL_RUN_PKEY, SnapshotSelf, 1, ForwardScanDirection);
+	index_rescan(scan.scan, &key, 1, NULL, 0);
+	while (store_scan_next(&scan))
+	{
+		char	   *name = slot_text(scan.slot, RUN_STEP_NAME);
+		char	   *state = slot_text(scan.slot, RUN_STATE);
+		Run		   *run = run_make(-1, 1, RUN_WAITING);
+
+		run->step = playbook_find_step(playbook, name, strlen(name));
+		if (run->step < 0)
+			continue;
+		run->visit = DatumGetInt32(slot_column(scan.slot, RUN_VISIT));
+		run->state = strcmp(state, "waiting") == 0 ? RUN_WAITING :
+			strcmp(state, "open") == 0 ? RUN_OPEN : RUN_RETRY;
+		run->started_event_id = DatumGetInt64(slot_column(scan.slot, RUN_EVENT_ID));
+		run->attempts = DatumGetInt32(slot_column(scan.slot, RUN_ATTEMPTS));
+		if (run->state == RUN_RETRY)
+			run->available_at = DatumGetTimestampTz(slot_column(scan.slot, RUN_DUE_AT));
+		else
+			run->deadline = DatumGetTimestampTz(slot_column(scan.slot, RUN_DUE_AT));
+		run->context = slot_jsonb(scan.slot, RUN_CONTEXT);
+		run->stored = true;
+		run->arrivals = read_arrivals(slot_jsonb(scan.slot, RUN_ARRIVALS), playbook);
+		run->handle = store_copy_tid(scan.slot);
+		runs = lappend(runs, run);
+	}
+	store_scan_close(&scan);
+	return runs;
+}
+
+/*
+ * Fetches a row again from where it was read.  The caller has held the
+ * execution's lock since then, so the row has no newer version.
+ */
+static void
+store_fetch_by_tid(StoreTable *table, ItemPointer tid)
+{
+	if (!table_tuple_fetch_row_version(table->relation, tid, SnapshotAny,
+									   table->scan_slot))
+		store_row_missing(REL_RUN, 0);
+	ExecMaterializeSlot(table->scan_slot);
+}
+
+/* Fills in the columns of a run that change while it lives. */
+static void
+fill_state(TupleTableSlot *slot, const Run *run, const Playbook *playbook)
+{
+	slot_set_jsonb(slot, RUN_ARRIVALS, write_arrivals(run->arrivals, playbook));
+	slot_set_text(slot, RUN_STATE, run->state == RUN_WAITING ? "waiting" :
+				  run->state == RUN_OPEN ? "open" : "retry");
+	slot_set_id(slot, RUN_EVENT_ID, run->started_event_id);
+	slot_set(slot, RUN_ATTEMPTS, Int32GetDatum(run->attempts));
+	slot_set_jsonb(slot, RUN_CONTEXT, run->context);
+	if (run_due_at(run) != 0)
+		slot_set(slot, RUN_DUE_AT, TimestampTzGetDatum(run_due_at(run)));
+	else
+		slot_set_null(slot, RUN_DUE_AT);
+}
+
+/* Fills in the row of a run without a task. */
+void
+store_fill_run(TupleTableSlot *slot, int64 execution_id, const Run *run,
+			   const Playbook *playbook, TimestampTz created_at)
+{
+	slot_begin(slot);
+	slot_set_id(slot, RUN_EXECUTION_ID, execution_id);
+	slot_set_text(slot, RUN_STEP_NAME, playbook->steps[run->step].name);
+	slot_set(slot, RUN_VISIT, Int32GetDatum(run->visit));
+	slot_set(slot, RUN_CREATED_AT, TimestampTzGetDatum(created_at));
+	fill_state(slot, run, playbook);
+}
+
+/* Inserts the row of a run, or updates it where it was loaded from. */
+void
+store_put_run(Store *store, int64 execution_id, Run *run,
+			  const Playbook *playbook, TimestampTz now)
+{
+	StoreTable *table = store_table(store, REL_RUN);
+	TupleTableSlot *slot = table->insert_slot;
+
+	if (run->stored)
+	{
+		CommandCounterIncrement();
+		store_fetch_by_tid(table, run->handle);
+		slot_begin_version(slot, table->scan_slot);
+		fill_state(slot, run, playbook);
+		ExecStoreVirtualTuple(slot);
+		store_write_update(store, table, table->scan_slot, slot);
+	}
+	else
+	{
+		store_fill_run(slot, execution_id, run, playbook, now);
+		store_write_insert(store, table);
+	}
+	run->stored = true;
+	run->changed = false;
+	run->handle = store_copy_tid(slot);
+}
+
+/* Deletes the row of a run where it was loaded from. */
+void
+store_delete_run(Store *store, Run *run)
+{
+	StoreTable *table = store_table(store, REL_RUN);
+
+	CommandCounterIncrement();
+	store_fetch_by_tid(table, run->handle);
+	store_write_delete(store, table, table->scan_slot);
+	run->stored = false;
+}

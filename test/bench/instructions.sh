@@ -1,0 +1,78 @@
+#!/bin/bash
+# Counts the instructions of the functions on the hot path: "make
+# bench-instructions".  Unlike times, the counts do not depend on what else the
+# machine does.  A backend in single-user mode runs under callgrind; CALLS=61
+# chooses how many steps are counted, after as many of warm-up.
+
+program="make bench-instructions"
+. "$(dirname "$0")/../lib.sh"
+
+calls=${CALLS:-61}
+
+install_packages server instructions || exit 1
+choose_server_user
+build || exit 1
+work=$(mktemp -d "${TMPDIR:-/tmp}/noetl-instructions.XXXXXX")
+chmod 755 "$work"
+make_directory "$work"
+trap 'stop_server "$work" immediate; [ -n "${KEEP:-}" ] || rm -rf "$work"' EXIT
+cd "$work" || exit 1
+create_cluster "$work" "fsync = off" "shared_buffers = 128MB" "autovacuum = off" || exit 1
+start_server "$work" || exit 1
+createdb counted
+psql -qX -d counted -v ON_ERROR_STOP=1 <<'SQL' || exit 1
+CREATE EXTENSION noetl;
+SELECT noetl.register('
+apiVersion: noetl.io/v1
+kind: Playbook
+metadata: {path: linear}
+workflow:
+' || string_agg(format('- {step: s%s, tool: python, code: x, args: {n: "{{ workload.n }}"}, next: [{step: %s}]}',
+                       i, CASE WHEN i < 150 THEN 's' || i + 1 ELSE 'end' END), E'\n' ORDER BY i) || E'\n- {step: end}')
+  FROM generate_series(1, 150) AS i \g /dev/null
+SELECT noetl.register('
+apiVersion: noetl.io/v1
+kind: Playbook
+metadata: {path: single}
+workflow:
+- {step: s, tool: python, code: x, next: [{step: end}]}
+- {step: end}
+') \g /dev/null
+VACUUM ANALYZE;
+SQL
+stop_server "$work"
+
+# Runs statements in a backend of its own; prints the instructions of one call
+# of a function, as the mean of the calls after the warm-up.
+count()
+{
+    local function=$1 statement=$2 prepare=$3 n total
+    for n in "$calls" $((2 * calls)); do
+        {
+            # a worker of its own for each run: what others left leased stays so
+            [ -z "$prepare" ] || printf '%s\n' "${prepare//@/w$n}"
+            yes "${statement//@/w$n}" | head -n "$n"
+        } >"$work/statements"
+        (cd "$work" && "${as_user[@]}" valgrind --tool=callgrind --callgrind-out-file="$work/callgrind.$n" \
+            --toggle-collect="$function" "$bindir/postgres" --single -D "$work/data" counted \
+            <"$work/statements") >"$work/out.$n" 2>&1
+        if grep -qE 'ERROR|PANIC|FATAL' "$work/out.$n"; then
+            grep -E 'ERROR|PANIC|FATAL' "$work/out.$n" | head -n 3 >&2
+            exit 1
+        fi
+        total[n]=$(sed -n 's/^\(totals\|summary\): *//p' "$work/callgrind.$n" | head -n 1)
+    done
+    printf '%-44s %10d\n' "$4" $(((total[2 * calls] - total[calls]) / calls))
+}
+
+make_directory "$work"
+chmod 777 "$work"
+say "instructions a call ($("$bindir/postgres" --version))"
+count noetl_complete_and_lease \
+    "SELECT count(*) FROM noetl.queue q, noetl.complete_and_lease(q.queue_id, '{\"ok\": true}', '@') WHERE q.worker_id = '@';" \
+    "SELECT noetl.execute('linear'); SELECT count(*) FROM noetl.lease('@');" "complete_and_lease, linear"
+count noetl_execute "SELECT noetl.execute('single');" "" "execute"
+count noetl_complete \
+    "SELECT noetl.complete(queue_id, 'true', '@') FROM noetl.lease('@');" \
+    "SELECT count(noetl.execute('single')) FROM generate_series(1, $((2 * calls + 5)));" \
+    "complete, the last step"
