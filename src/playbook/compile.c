@@ -68,7 +68,10 @@ playbook_compile(const char *content, int length, MemoryContext parent,
 	caller = MemoryContextSwitchTo(scratch);
 	root = yaml_parse_document(content, length, &error);
 	if (root == NULL)
+	{
+		yaml_explain(content, length, &error);
 		playbook_source_issue(&compiler, NULL, &error);
+	}
 	MemoryContextSwitchTo(caller);
 	*issues = compiler.issues;
 	playbook = root ? playbook_compile_document(root, parent, issues) : NULL;
@@ -99,6 +102,7 @@ playbook_compile_document(const YamlNode *root, MemoryContext parent,
 	else
 	{
 		compile_heads(&compiler);
+		playbook_lint_document(&compiler);
 		compile_workload(&compiler);
 		compiler.playbook->timeout =
 			playbook_constant_timeout(&compiler, playbook_member(root, "timeout"));
@@ -246,7 +250,10 @@ find_workflow(Compiler *compiler)
 	if (workflow == NULL)
 	{
 		for (i = 0; i < root->count; i++)
-			if (playbook_looks_like(root->pairs[i].key->string, "workflow"))
+			if (root->pairs[i].key->string[0] == '-')
+				hint = "YAML wants a blank after the dash: \"- step: name\".";
+			else if (strcmp(root->pairs[i].key->string, "workflow") != 0 &&
+					 playbook_looks_like(root->pairs[i].key->string, "workflow"))
 				hint = psprintf("Did you mean \"workflow\" where line %d says \"%s\"?",
 								root->pairs[i].key->line,
 								root->pairs[i].key->string);
@@ -257,7 +264,10 @@ find_workflow(Compiler *compiler)
 	if (workflow->kind != YN_LIST || workflow->count == 0)
 	{
 		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
-					   workflow, "Begin each step with \"- step: name\".",
+					   workflow, workflow->kind == YN_MAP && workflow->count > 0 &&
+					   workflow->pairs[0].key->string[0] == '-' ?
+					   "YAML wants a blank after the dash: \"- step: name\"." :
+					   "Begin each step with \"- step: name\".",
 					   "workflow must be a list of steps");
 		return NULL;
 	}

@@ -221,7 +221,9 @@ playbook_compile_doc(Compiler *compiler, const YamlNode *node)
 		else if (template_fault(doc->template) != NULL)
 		{
 			playbook_template_warning(compiler, node, template_fault(doc->template));
-			doc->kind = DOC_CONSTANT;
+			/* a workload is only data until an action needs it */
+			if (compiler->at_step < 0)
+				doc->kind = DOC_CONSTANT;
 		}
 		else
 		{

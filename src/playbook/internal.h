@@ -12,6 +12,7 @@
  *		save.c			saves that need no worker
  *		timeout.c		timeouts
  *		names.c			names in templates that nothing defines
+ *		foreign.c		keys of other engines
  *		lint.c			warnings of what is legal but looks wrong
  *		document.c		templates: documents and conditions
  *		issue.c			the list of issues
@@ -159,7 +160,14 @@ extern void playbook_note_names(Compiler *compiler, const YamlNode *scalar,
 								const Template *template, int sees);
 extern void playbook_lint_names(Compiler *compiler);
 
+/* foreign.c */
+extern void playbook_lint_foreign_step(Compiler *compiler, const YamlNode *step);
+extern void playbook_lint_foreign_document(Compiler *compiler, const YamlNode *root);
+/* Returns what to write instead of a template of Go; NULL: the text has none. */
+extern char *playbook_go_template_hint(const char *text);
+
 /* lint.c */
+extern void playbook_lint_document(Compiler *compiler);
 extern void playbook_lint_step(Compiler *compiler, const Step *step,
 							   const StepSource *source);
 extern void playbook_lint_target(Compiler *compiler, const YamlNode *map);

@@ -94,6 +94,8 @@ playbook_source_issue(Compiler *compiler, const YamlNode *scalar,
 {
 	SourceError located = *error;
 
+	if (scalar != NULL && located.hint == NULL && scalar->string != NULL)
+		located.hint = playbook_go_template_hint(scalar->string);
 	if (scalar != NULL && error->line > 0)
 		yaml_locate(scalar, error->line, error->column,
 					&located.line, &located.column);
@@ -147,7 +149,7 @@ playbook_template_warning(Compiler *compiler, const YamlNode *scalar,
 {
 	SourceError warning = *fault;
 
-	warning.hint = "The text is handed to the worker as it is.";
+	warning.hint = "An action that needs the text fails.";
 	playbook_source_warning(compiler, scalar, &warning);
 }
 

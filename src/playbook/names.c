@@ -64,6 +64,7 @@ static const struct
 	{"tasks", "Write the name of the step itself: its value is called that."},
 	{"inputs", "Write workload.x for what the execution was started with."},
 	{"params", "Write workload.x for what the execution was started with, args.x for the input of the step."},
+	{"token", "Write auth: name, and the worker adds the token of that credential."},
 };
 
 /* Returns whether the workload has a key. */
@@ -288,8 +289,12 @@ resembled(Compiler *compiler, const NameUse *use)
 
 /* Returns what to write instead of a name. */
 static char *
-name_hint(const NameUse *use, const char *meant)
+name_hint(const Compiler *compiler, const NameUse *use, const char *meant)
 {
+	char	   *go = playbook_go_template_hint(use->scalar->string);
+
+	if (go != NULL)
+		return go;
 	if (meant != NULL)
 		return playbook_did_you_mean(meant);
 	for (int i = 0; i < lengthof(foreign_roots); i++)
@@ -297,6 +302,9 @@ name_hint(const NameUse *use, const char *meant)
 			return foreign_roots[i].hint;
 	if (key_in(use->name, result_roots))
 		return "It is known when the step has ended: in next, on_error, retry and save.";
+	if (playbook_member(compiler->root, use->name) != NULL)
+		return psprintf("Templates do not see the keys of the document: write the members of \"%s\" under workload.",
+						use->name);
 	return "If it is a start parameter, give it a default in workload.";
 }
 
@@ -324,7 +332,7 @@ playbook_lint_names(Compiler *compiler)
 			continue;
 		warning.message = psprintf("no step, workload key or other known name is called \"%s\"",
 								   use->name);
-		warning.hint = name_hint(use, meant);
+		warning.hint = name_hint(compiler, use, meant);
 		warning.line = use->line;
 		warning.column = use->column;
 		playbook_source_warning(compiler, use->scalar, &warning);

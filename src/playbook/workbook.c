@@ -183,7 +183,9 @@ action_type(Compiler *compiler, const YamlNode *map, const YamlNode **where)
 	if (type == NULL)
 	{
 		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
-					   node, NULL, "the type of an action must be text");
+					   node, node->kind == YN_LIST ?
+					   "A step does one thing: make each tool a step of its own. The task of an iterator may be a list." :
+					   NULL, "the type of an action must be text");
 		return pstrdup("");
 	}
 	type += strspn(type, " \t\r\n");
