@@ -13,6 +13,31 @@ BEGIN
 END
 $$;
 
+-- What lies in the schema before could be found instead of what this file creates,
+-- and an owner could change all of it afterwards.
+DO $$
+DECLARE
+    namespace pg_catalog.pg_namespace;
+BEGIN
+    SELECT * INTO STRICT namespace FROM pg_catalog.pg_namespace
+     WHERE nspname OPERATOR(pg_catalog.=) 'noetl';
+    IF namespace.nspowner OPERATOR(pg_catalog.<>) (SELECT r.oid FROM pg_catalog.pg_roles AS r
+        WHERE r.rolname OPERATOR(pg_catalog.=) current_user) THEN
+        RAISE EXCEPTION 'schema "noetl" belongs to another role'
+            USING ERRCODE = 'insufficient_privilege',
+                  HINT = 'Drop or rename it: CREATE EXTENSION creates its own.';
+    END IF;
+    IF EXISTS (SELECT FROM pg_catalog.pg_depend AS d
+        WHERE d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_namespace'::pg_catalog.regclass
+          AND d.refobjid OPERATOR(pg_catalog.=) namespace.oid
+          AND d.classid OPERATOR(pg_catalog.<>) 'pg_catalog.pg_extension'::pg_catalog.regclass) THEN
+        RAISE EXCEPTION 'schema "noetl" is not empty'
+            USING ERRCODE = 'duplicate_object',
+                  HINT = 'Drop or rename it: CREATE EXTENSION creates its own.';
+    END IF;
+END
+$$;
+
 -- ---------------------------------------------------------------------------
 -- Tables (src/store)
 -- ---------------------------------------------------------------------------
@@ -49,7 +74,8 @@ CREATE TABLE noetl.execution (
     error               text,
     depth               integer     NOT NULL DEFAULT 0,
     current_index       integer,
-    started_by          text        NOT NULL DEFAULT current_user,
+    started_by          regrole     NOT NULL
+                        DEFAULT pg_catalog.to_regrole(pg_catalog.quote_ident(current_user)),
     deadline            timestamptz
 );
 COMMENT ON TABLE noetl.execution IS
@@ -615,6 +641,43 @@ REVOKE ALL ON FUNCTION noetl.event_before(), noetl.event_after(),
     noetl.complete_and_lease(bigint, jsonb, text, integer, interval, text[]),
     noetl.verify(bigint), noetl.rebuild(bigint) FROM PUBLIC;
 REVOKE ALL ON PROCEDURE noetl.wait_for_work(interval, text[], boolean) FROM PUBLIC;
+
+-- What ALTER DEFAULT PRIVILEGES has handed out on all this is taken back.
+DO $$
+DECLARE
+    command pg_catalog.text;
+BEGIN
+    FOR command IN
+        SELECT pg_catalog.format('REVOKE ALL ON %s FROM %s', o.object,
+                   CASE WHEN a.grantee OPERATOR(pg_catalog.=) 0::pg_catalog.oid THEN 'PUBLIC'
+                        ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END)
+          FROM (SELECT CASE WHEN c.relkind OPERATOR(pg_catalog.=) 'S'::pg_catalog."char" THEN 'SEQUENCE '
+                            ELSE 'TABLE ' END
+                       OPERATOR(pg_catalog.||) c.oid::pg_catalog.regclass::pg_catalog.text AS object,
+                       c.relacl AS acl, c.relowner AS owner, true AS from_public, c.relnamespace AS namespace
+                  FROM pg_catalog.pg_class AS c
+                UNION ALL
+                SELECT 'ROUTINE ' OPERATOR(pg_catalog.||) p.oid::pg_catalog.regprocedure::pg_catalog.text,
+                       p.proacl, p.proowner, false, p.pronamespace
+                  FROM pg_catalog.pg_proc AS p
+                UNION ALL
+                SELECT 'TYPE ' OPERATOR(pg_catalog.||) t.oid::pg_catalog.regtype::pg_catalog.text,
+                       t.typacl, t.typowner, false, t.typnamespace
+                  FROM pg_catalog.pg_type AS t
+                UNION ALL
+                SELECT 'SCHEMA noetl', n.nspacl, n.nspowner, false, n.oid
+                  FROM pg_catalog.pg_namespace AS n) AS o
+         CROSS JOIN LATERAL pg_catalog.aclexplode(o.acl) AS a
+         WHERE o.namespace OPERATOR(pg_catalog.=) 'noetl'::pg_catalog.regnamespace
+           AND a.grantee OPERATOR(pg_catalog.<>) o.owner
+           AND (o.from_public OR a.grantee OPERATOR(pg_catalog.<>) 0::pg_catalog.oid)
+         GROUP BY 1
+    LOOP
+        EXECUTE command;
+    END LOOP;
+    REVOKE CREATE ON SCHEMA noetl FROM PUBLIC;
+END
+$$;
 
 SELECT pg_catalog.pg_extension_config_dump('noetl.catalog', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.catalog_catalog_id_seq', '');

@@ -86,7 +86,7 @@ struct BrokerState
 	const char *path;
 	int			version;
 	int			depth;			/* how many ancestors it has */
-	const char *started_by;		/* role */
+	Oid			started_by;		/* role */
 	bool		finished;		/* a terminal event has been written */
 	List	   *runs;			/* Run *, one for each live visit of a step */
 	Run		   *item;			/* the item the event is about, or NULL */

@@ -121,6 +121,7 @@ parse_meta(Event *event)
 			break;
 		case EVENT_EXECUTION_START:
 			event->started_by = json_get_text(&meta, "started_by");
+			(void) json_get_int(&meta, "started_by_oid", &event->started_by_oid);
 			(void) json_get_int(&meta, "timeout", &event->timeout);
 			break;
 		default:

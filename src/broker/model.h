@@ -84,7 +84,8 @@ typedef struct Event
 	const char *failure;		/* step_failed: the kind of the failure, or NULL */
 	IterationProgress progress; /* the end of an item, written by the broker */
 	SaveOutcome save;			/* save_completed and save_failed */
-	const char *started_by;		/* execution_start: role, or NULL */
+	const char *started_by;		/* execution_start: name of the role, or NULL */
+	int64		started_by_oid; /* and its oid; 0: not known */
 	int64		timeout;		/* execution_start: in microseconds; 0: none */
 } Event;
 

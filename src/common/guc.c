@@ -7,12 +7,14 @@
 
 #include <limits.h>
 
+#include "miscadmin.h"
 #include "utils/guc.h"
 
 #include "common/guc.h"
 
 bool		noetl_broker = true;
 bool		noetl_notify = false;
+bool		noetl_superuser_saves = false;
 int			noetl_max_visits = 10000;
 int			noetl_max_depth = 32;
 int			noetl_node_id = 0;
@@ -40,6 +42,14 @@ guc_define(void)
 							 "Send NOTIFY noetl_queue when a transaction enqueues tasks.",
 							 "Serialises commits; noetl.wait_for_work() does not need it.",
 							 &noetl_notify, false, PGC_USERSET, 0,
+							 NULL, NULL, NULL);
+	/* after the start of the server, only its configuration can set a SIGHUP setting */
+	DefineCustomBoolVariable("noetl.superuser_saves",
+							 "Let saves act as superusers.",
+							 "Off: a save of an execution that a superuser started fails.",
+							 &noetl_superuser_saves, false,
+							 process_shared_preload_libraries_in_progress ?
+							 PGC_POSTMASTER : PGC_SIGHUP, 0,
 							 NULL, NULL, NULL);
 	DefineCustomIntVariable("noetl.max_visits",
 							"How often one step of an execution may run.",

@@ -15,6 +15,7 @@
 
 #include "catalog/catalog.h"
 #include "engine/internal.h"
+#include "engine/role.h"
 
 /*
  * Returns the context of a child's execution_start: {path, version, workload,
@@ -36,15 +37,15 @@ start_context(const ChildStart *start, const char *path, int version)
 	return json_to_jsonb(&value);
 }
 
-/* Returns the meta of a child's execution_start: {started_by, timeout, attempt}. */
+/* Returns the meta of a child's execution_start: who started it, timeout, attempt. */
 static Jsonb *
-start_meta(const ChildStart *start, const char *started_by)
+start_meta(const ChildStart *start, Oid started_by)
 {
 	JsonBuilder builder;
 	JsonbValue	value;
 
 	json_begin_object(&builder);
-	json_add_text(&builder, "started_by", started_by);
+	role_add(&builder, started_by);
 	if (start->timeout > 0)
 		json_add_int(&builder, "timeout", start->timeout);
 	if (start->attempt > 0)

@@ -96,4 +96,10 @@ extern void engine_describe_end(const Execution *execution, const char *status,
  */
 extern int	engine_decide_child_end(int64 execution_id, const ChildEnd *end);
 
+/*
+ * Returns the role that started an execution, by its execution_start; in_row: the
+ * role in its row, InvalidOid when there is none.  Raises when that is unknown.
+ */
+extern Oid	engine_started_by(const Event *start, Oid in_row);
+
 #endif							/* NOETL_ENGINE_ENGINE_H */

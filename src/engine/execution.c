@@ -127,7 +127,7 @@ engine_deadline(const Event *start)
 
 /* Writes the row of noetl.execution for a stored execution_start. */
 void
-execution_insert(Store *store, const Event *event, const char *started_by)
+execution_insert(Store *store, const Event *event, Oid started_by)
 {
 	Execution	execution;
 	Execution	parent;
@@ -143,8 +143,7 @@ execution_insert(Store *store, const Event *event, const char *started_by)
 			execution.depth = parent.depth + 1;
 	}
 	execution.item = event->has_index ? event->current_index : -1;
-	execution.started_by = started_by != NULL ? started_by :
-		GetUserNameFromId(GetUserId(), false);
+	execution.started_by = OidIsValid(started_by) ? started_by : GetUserId();
 	if (!catalog_describe(event->catalog_id, &execution.path, &execution.version))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),

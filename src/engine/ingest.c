@@ -19,7 +19,7 @@ event_stored(Store *store, const Event *event, uint64 number)
 	EvaluationFrame *frame = frame_find_writing(event->execution_id);
 
 	if (event->type == EVENT_EXECUTION_START)
-		execution_insert(store, event, NULL);
+		execution_insert(store, event, InvalidOid);
 	if (noetl_broker && frame == NULL)
 		(void) evaluate_event(store, event, number == prepared_events);
 	else if (event_type_is_decided(event->type) &&

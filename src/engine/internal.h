@@ -192,9 +192,9 @@ extern bool execution_trylock(int64 execution_id);
 extern void execution_resolve(Event *event);
 /*
  * Writes the row of noetl.execution for a stored execution_start.  started_by:
- * the role on whose behalf the execution runs; NULL: the current role.
+ * the role on whose behalf the execution runs; InvalidOid: the current role.
  */
-extern void execution_insert(Store *store, const Event *event, const char *started_by);
+extern void execution_insert(Store *store, const Event *event, Oid started_by);
 /*
  * Renders the workload of an execution and stores it.  Returns NULL, or the text
  * of the error when a template fails.
@@ -214,7 +214,7 @@ extern void execution_get(Store *store, int64 execution_id, Execution *execution
  * subtransaction.  Returns false and sets *error when one fails.  Raises what
  * ends the transaction anyway (cancel, serialization failure).
  */
-extern bool save_execute(List *requests, const char *role, SaveError *error);
+extern bool save_execute(List *requests, Oid role, SaveError *error);
 
 /* ---- task_event.c ---- */
 

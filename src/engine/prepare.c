@@ -13,6 +13,7 @@
 #include "utils/timestamp.h"
 
 #include "engine/internal.h"
+#include "engine/role.h"
 
 /* The largest event_id that a client may choose: later events need larger ones */
 #define LARGEST_CHOSEN_ID	(PG_INT64_MAX - (INT64CONST(1) << 48))
@@ -261,7 +262,8 @@ prepare_event(Store *store, Event *event, bool has_result)
 	else
 	{
 		event->started_by = GetUserNameFromId(GetUserId(), false);
-		event->annotation = json_text_object("started_by", event->started_by);
+		event->started_by_oid = GetUserId();
+		event->annotation = role_describe(GetUserId());
 	}
 	assign_time(store, event, fresh);
 	prepared_events++;

@@ -36,6 +36,8 @@
 #include "utils/varlena.h"
 
 #include "engine/internal.h"
+#include "engine/role.h"
+#include "engine/save_session.h"
 
 /* ---------------------------------------------------------------------------
  * Kept plans
@@ -47,6 +49,7 @@
 typedef struct KeptPlan
 {
 	uint32		hash;
+	Oid			role;			/* under which names were resolved, rights looked up */
 	char	   *text;
 	int			nparams;
 	Oid		   *types;			/* of the parameters, as the parser found them */
@@ -104,6 +107,7 @@ keep_plan(const char *text, int nparams)
 
 	for (int i = 0; i < KEPT_PLANS; i++)
 		if (kept_plans[i].plan != NULL && kept_plans[i].hash == hash &&
+			kept_plans[i].role == GetUserId() &&
 			strcmp(kept_plans[i].text, text) == 0)
 		{
 			kept_plans[i].used = ++uses;
@@ -113,6 +117,7 @@ keep_plan(const char *text, int nparams)
 	kept->memory = AllocSetContextCreate(TopMemoryContext, "noetl save", ALLOCSET_SMALL_SIZES);
 	old = MemoryContextSwitchTo(kept->memory);
 	kept->hash = hash;
+	kept->role = GetUserId();
 	kept->text = pstrdup(text);
 	kept->nparams = nparams;
 	kept->types = palloc0(sizeof(Oid) * Max(nparams, 1));
@@ -642,52 +647,12 @@ save_statement(const SaveRequest *request)
  * ---------------------------------------------------------------------------
  */
 
-/* Sets the settings on which the result of a save could depend. */
-static void
-pin_settings(void)
-{
-	static const char *const settings[][2] = {
-		{"search_path", "pg_catalog, pg_temp"},
-		{"row_security", "on"},
-		{"standard_conforming_strings", "on"},
-		{"DateStyle", "ISO, MDY"},
-		{"IntervalStyle", "postgres"}
-	};
-
-	for (int i = 0; i < lengthof(settings); i++)
-		(void) set_config_option(settings[i][0], settings[i][1], PGC_USERSET, PGC_S_SESSION,
-								 GUC_ACTION_SAVE, true, 0, false);
-}
-
-/* Switches to a role until the end of the subtransaction; raises when it is missing. */
-static void
-assume_role(const char *name)
-{
-	Oid			role = get_role_oid(name, true);
-	Oid			user;
-	int			context;
-
-	if (!OidIsValid(role))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("role \"%s\", which started the execution, does not exist", name)));
-	GetUserIdAndSecContext(&user, &context);
-	SetUserIdAndSecContext(role, context | SECURITY_LOCAL_USERID_CHANGE |
-						   SECURITY_RESTRICTED_OPERATION);
-}
-
 /* Executes all requests, in order; error->number is the one at hand. */
 static void
-execute_requests(List *requests, const char *role, SaveError *error)
+execute_requests(List *requests, SaveError *error)
 {
-	Oid			user;
-	int			context;
-	int			nesting = NewGUCNestLevel();
 	ListCell   *lc;
 
-	GetUserIdAndSecContext(&user, &context);
-	pin_settings();
-	assume_role(role);
 	SPI_connect();
 	foreach(lc, requests)
 	{
@@ -699,8 +664,6 @@ execute_requests(List *requests, const char *role, SaveError *error)
 			save_statement(request) : save_rows(request);
 	}
 	SPI_finish();
-	AtEOXact_GUC(false, nesting);
-	SetUserIdAndSecContext(user, context);
 }
 
 /*
@@ -715,6 +678,8 @@ error_text(const ErrorData *data, const SaveRequest *request)
 		 data->sqlerrcode == ERRCODE_UNDEFINED_FUNCTION))
 		return psprintf("%s (write the schema before names that are not in pg_catalog)",
 						data->message);
+	if (data->sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE && data->hint != NULL)
+		return psprintf("%s (%s)", data->message, data->hint);
 	return pstrdup(data->message);
 }
 
@@ -728,39 +693,45 @@ ends_transaction(int sqlerrcode)
 
 /* Executes all requests or none of them; returns false and sets *error. */
 bool
-save_execute(List *requests, const char *role, SaveError *error)
+save_execute(List *requests, Oid role, SaveError *error)
 {
 	MemoryContext memory = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool saved = true;
+	ErrorData  *volatile data = NULL;
+	SaveSession session;
 
 	error->number = 0;
+	save_session_note(&session);
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(memory);
 	PG_TRY();
 	{
-		execute_requests(requests, role, error);
+		role_check_save(role);
+		save_session_enter(&session, role);
+		execute_requests(requests, error);
+		save_session_leave(&session);
+		save_session_reveal(&session);
 		ReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(memory);
-		CurrentResourceOwner = owner;
 	}
 	PG_CATCH();
 	{
-		ErrorData  *data;
-
 		MemoryContextSwitchTo(memory);
 		data = CopyErrorData();
-		if (ends_transaction(data->sqlerrcode))
-			PG_RE_THROW();
 		FlushErrorState();
+		save_session_reveal(&session);
 		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(memory);
-		CurrentResourceOwner = owner;
-		error->message = error_text(data, (SaveRequest *) list_nth(requests, error->number));
-		error->sqlstate = pstrdup(unpack_sql_state(data->sqlerrcode));
-		FreeErrorData(data);
-		saved = false;
 	}
 	PG_END_TRY();
-	return saved;
+	MemoryContextSwitchTo(memory);
+	CurrentResourceOwner = owner;
+	save_session_clean(&session);
+	if (data == NULL)
+		return true;
+	/* raised only now: nobody else would end the subtransaction */
+	if (ends_transaction(data->sqlerrcode))
+		ReThrowError(data);
+	error->message = error_text(data, (SaveRequest *) list_nth(requests, error->number));
+	error->sqlstate = pstrdup(unpack_sql_state(data->sqlerrcode));
+	FreeErrorData(data);
+	return false;
 }

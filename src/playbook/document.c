@@ -109,7 +109,7 @@ add_roots(NameTable *table, const Template *template)
 	}
 }
 
-/* See internal.h. */
+/* Notes that a template refers to its free names. */
 void
 playbook_mention(Compiler *compiler, const Template *template)
 {

@@ -94,7 +94,7 @@ list_edges(const TransitionList *list, int *targets)
 	return count;
 }
 
-/* See internal.h. */
+/* Lists the transitions and error handlers of all steps, in CurrentMemoryContext. */
 void
 graph_list_edges(const Playbook *playbook, EdgeList *edges)
 {

@@ -22,7 +22,7 @@
 
 #include "playbook/internal.h"
 
-/* See internal.h. */
+/* Reads the join of a step; the graph decides where there is none. */
 void
 playbook_compile_join(Compiler *compiler, Step *step, const YamlNode *join)
 {
@@ -45,7 +45,10 @@ playbook_compile_join(Compiler *compiler, Step *step, const YamlNode *join)
 					   "It has no effect.", "the end of a playbook waits for all branches");
 }
 
-/* Counts the targets of one entry; *only is the one they all are, or -1. */
+/*
+ * Looks at targets: *only is the step that all targets name so far; -1: they name
+ * several, -2: there is none yet.
+ */
 static void
 look_at_targets(const Target *targets, int ntargets, int *only)
 {
@@ -58,7 +61,7 @@ look_at_targets(const Target *targets, int ntargets, int *only)
 	}
 }
 
-/* Do all targets of a list name the same step? */
+/* Returns whether all targets of a list name the same step. */
 static bool
 has_one_target(const TransitionList *list)
 {
@@ -72,7 +75,7 @@ has_one_target(const TransitionList *list)
 	return only != -1;
 }
 
-/* Can more than one transition of a list be taken at once? */
+/* Returns whether more than one transition of a list can be taken at once. */
 static bool
 list_forks(const TransitionList *list)
 {
@@ -97,14 +100,14 @@ list_forks(const TransitionList *list)
 	return held > 1 || failed > 1;
 }
 
-/* Can several branches leave a step? */
+/* Returns whether several branches can leave a step at once. */
 static bool
 step_forks(const Step *step)
 {
 	return list_forks(&step->next) || list_forks(&step->on_error_next);
 }
 
-/* How many steps lead to each step. */
+/* Returns, for each step, how many steps lead to it. */
 static int *
 count_sources(const Playbook *playbook, const EdgeList *edges)
 {
@@ -125,7 +128,7 @@ count_sources(const Playbook *playbook, const EdgeList *edges)
 	return sources;
 }
 
-/* The steps in the order of their components. */
+/* Returns the steps in the order of their components. */
 static int *
 order_by_component(const Playbook *playbook)
 {
@@ -178,7 +181,10 @@ mark_component(Playbook *playbook, const EdgeList *edges, const int *members, in
 	}
 }
 
-/* Does a template refer to the value of a step, perhaps by the name of its task? */
+/*
+ * Returns whether a template refers to the value of a step, perhaps by the name of
+ * its task.
+ */
 static bool
 is_mentioned(const NameTable *mentioned, const Step *step)
 {
@@ -188,7 +194,10 @@ is_mentioned(const NameTable *mentioned, const Step *step)
 		name_table_find(mentioned, "results", strlen("results")) >= 0;
 }
 
-/* See internal.h. */
+/*
+ * Fills in the joins that were not written, and which steps are revisited, parallel
+ * and tracked.
+ */
 void
 playbook_resolve_joins(Compiler *compiler, const EdgeList *edges)
 {

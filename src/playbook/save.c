@@ -100,6 +100,15 @@ check_parts(Compiler *compiler, const YamlNode *save, const YamlNode *mode,
 		require(compiler, save, key, "key", "Name the columns that tell rows apart: key: id.");
 }
 
+/* Warns of a template that becomes part of a statement, and not a value in it. */
+static void
+warn_of_sql(Compiler *compiler, const YamlNode *part, const char *what, char *hint)
+{
+	if (!is_constant(part))
+		playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING, part, hint,
+					   "the template in the save's %s becomes SQL", what);
+}
+
 /* Compiles a part of a save; NULL: there is none. */
 static TemplateDoc *
 optional_doc(Compiler *compiler, const YamlNode *node)
@@ -121,6 +130,10 @@ compile_save(Compiler *compiler, const YamlNode *save, SaveSpec *spec)
 	if (save_member(save, statement) == NULL)
 		check_parts(compiler, save, save_member(save, mode), save_member(save, table),
 					save_member(save, key), save_member(save, data));
+	warn_of_sql(compiler, save_member(save, statement), "statement",
+				"Write :name in the statement, and params: {name: \"{{ ... }}\"}.");
+	warn_of_sql(compiler, save_member(save, table), "table",
+				"Whoever supplies the value chooses the table; name it, in a branch for each if there are several.");
 	spec->data = optional_doc(compiler, save_member(save, data));
 	spec->params = optional_doc(compiler, save_member(save, params));
 	spec->table = optional_doc(compiler, save_member(save, table));

@@ -62,17 +62,15 @@ count_ancestors(Store *store, int64 parent_id)
 	return depth;
 }
 
-/* Returns the role on whose behalf an execution runs, by its start. */
-static const char *
-started_by(const Event *start)
+/* Returns the role that started an execution, by its start and its row, if there is one. */
+static Oid
+started_by(Store *store, const Event *start)
 {
-	if (start->started_by == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("the log of execution " INT64_FORMAT " does not say who started it",
-						start->execution_id),
-				 errdetail("Its execution_start event has no \"started_by\" in its meta.")));
-	return start->started_by;
+	Execution	row;
+
+	if (!store_get_execution(store, start->execution_id, &row))
+		row.started_by = InvalidOid;
+	return engine_started_by(start, row.started_by);
 }
 
 /* Creates the model of an execution from its execution_start. */
@@ -92,7 +90,7 @@ begin_model(Replay *replay, const Event *start)
 		execution->parent_event_id = start->parent_event_id;
 	execution->depth = count_ancestors(others, start->parent_execution_id);
 	execution->item = start->has_index ? start->current_index : -1;
-	execution->started_by = started_by(start);
+	execution->started_by = started_by(others, start);
 	execution->deadline = engine_deadline(start);
 	if (!catalog_describe(start->catalog_id, &execution->path, &execution->version))
 		ereport(ERROR,

@@ -70,7 +70,6 @@ recall_execution(StoreTable *table, int64 execution_id, Execution *execution)
 		return false;
 	*execution = known->execution;
 	execution->path = pstrdup(known->execution.path);
-	execution->started_by = pstrdup(known->execution.started_by);
 	return true;
 }
 
@@ -80,19 +79,14 @@ remember_execution(StoreTable *table, const Execution *execution)
 {
 	KnownExecution *known = known_execution(execution->execution_id);
 	char	   *path = MemoryContextStrdup(TopMemoryContext, execution->path);
-	char	   *started_by = MemoryContextStrdup(TopMemoryContext, execution->started_by);
 
 	if (OidIsValid(known->relid))
-	{
 		pfree(unconstify(char *, known->execution.path));
-		pfree(unconstify(char *, known->execution.started_by));
-	}
 	known->relid = table->relid;
 	known->xmin = slot_xmin(table->scan_slot);
 	known->place = table->scan_slot->tts_tid;
 	known->execution = *execution;
 	known->execution.path = path;
-	known->execution.started_by = started_by;
 }
 
 /* Reads a row of noetl.execution; the texts are copied. */
@@ -111,7 +105,7 @@ read_execution(TupleTableSlot *slot, Execution *execution)
 	execution->depth = DatumGetInt32(slot_column(slot, EXECUTION_DEPTH));
 	execution->item = slot_attisnull(slot, EXECUTION_CURRENT_INDEX) ? -1 :
 		DatumGetInt32(slot_column(slot, EXECUTION_CURRENT_INDEX));
-	execution->started_by = slot_text(slot, EXECUTION_STARTED_BY);
+	execution->started_by = DatumGetObjectId(slot_column(slot, EXECUTION_STARTED_BY));
 	execution->started_at = DatumGetTimestampTz(slot_column(slot, EXECUTION_STARTED_AT));
 	execution->deadline = DatumGetTimestampTz(slot_column(slot, EXECUTION_DEADLINE));
 }
@@ -148,7 +142,7 @@ store_fill_execution(TupleTableSlot *slot, const Execution *execution,
 	slot_set(slot, EXECUTION_DEPTH, Int32GetDatum(execution->depth));
 	if (execution->item >= 0)
 		slot_set(slot, EXECUTION_CURRENT_INDEX, Int32GetDatum(execution->item));
-	slot_set_text(slot, EXECUTION_STARTED_BY, execution->started_by);
+	slot_set(slot, EXECUTION_STARTED_BY, ObjectIdGetDatum(execution->started_by));
 	if (execution->deadline != 0)
 		slot_set(slot, EXECUTION_DEADLINE, TimestampTzGetDatum(execution->deadline));
 }

@@ -89,7 +89,7 @@ typedef struct Execution
 	bool		running;
 	int			depth;			/* how many ancestors it has */
 	int			item;			/* of the parent's iterator; -1: none */
-	const char *started_by;		/* role */
+	Oid			started_by;		/* role */
 	TimestampTz started_at;		/* when read; ignored when written */
 	TimestampTz deadline;		/* 0: none */
 } Execution;

@@ -26,6 +26,9 @@ MAX_TRACEBACK = 100000
 MAX_CACHED = 200
 WHOLE_INPUT_NAMES = {"input_data", "data", "input", "context", "args", "payload", "params"}
 
+# Directories and URLs below which program text may be read
+SCRIPTS = [prefix for prefix in sys.argv[-1].split(",") if prefix]
+
 compiled = {}
 
 
@@ -136,6 +139,28 @@ def to_json(value):
     return body
 
 
+def allowed_script(place):
+    """Raises unless --scripts of the worker has a prefix of a file or a URL."""
+    for prefix in SCRIPTS:
+        if "://" in prefix:
+            if place.startswith(prefix.rstrip("/") + "/") and "/../" not in place:
+                return
+        elif "://" not in place:
+            if place.startswith(os.path.realpath(prefix).rstrip("/") + "/"):
+                return
+    raise PermissionError("script %s is not below what --scripts of the worker names" % place)
+
+
+def fetch_script(url, source):
+    """Reads program text from a URL; a redirect must stay below --scripts too."""
+    import urllib.request
+    allowed_script(url)
+    request = urllib.request.Request(url, headers=source.get("headers") or {})
+    with urllib.request.urlopen(request, timeout=source.get("timeout") or 30) as answer:
+        allowed_script(answer.geturl())
+        return answer.read().decode("utf-8")
+
+
 def read_script(script):
     """Reads program text that the action only names: a path, a URL, or a map of its parts."""
     if isinstance(script, str):
@@ -144,19 +169,20 @@ def read_script(script):
     if isinstance(source, str):
         source = {"type": source}
     path = script.get("path") or script.get("uri") or ""
+    if "\n" in path:
+        raise ValueError("script names a file or a URL; write program text under code")
     kind = source.get("type") or ("http" if "://" in path else "file")
     if kind == "file":
+        path = os.path.realpath(path)
+        allowed_script(path)
         with open(path, encoding="utf-8") as file:
             return file.read()
     if kind in ("http", "https"):
-        import urllib.request
         if "://" not in path:
             path = source.get("endpoint", "").rstrip("/") + "/" + path.lstrip("/")
         if not path.startswith(("http://", "https://")):
             raise ValueError("%s is no http address" % path)
-        request = urllib.request.Request(path, headers=source.get("headers") or {})
-        with urllib.request.urlopen(request, timeout=source.get("timeout") or 30) as answer:
-            return answer.read().decode("utf-8")
+        return fetch_script(path, source)
     raise ValueError("scripts cannot be read from a source of type %s" % kind)
 
 
@@ -168,11 +194,8 @@ def source_of(action):
             import base64
             code = base64.b64decode(action[key]).decode("utf-8")
     for key in ("script", "file"):
-        script = action.get(key)
-        if code is None and isinstance(script, str) and "\n" in script:
-            code = script
-        elif code is None and script:
-            code = read_script(script)
+        if code is None and action.get(key):
+            code = read_script(action[key])
     if not isinstance(code, str) or not code.strip():
         raise ValueError("the python task has no code")
     return code

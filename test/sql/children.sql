@@ -48,7 +48,7 @@ SELECT step, input FROM work('{"calc": {"y": 10}}');
 SELECT * FROM family('children/parent');
 SELECT count(*) FROM noetl.run;
 -- Who belongs to whom.
-SELECT c.depth, c.started_by = current_user AS by_the_same, p.event_type AS parent_event, p.node_name,
+SELECT c.depth, c.started_by = current_user::regrole AS by_the_same, p.event_type AS parent_event, p.node_name,
        (p.context ->> 'child_execution_id')::bigint = c.execution_id AS named
   FROM noetl.execution c JOIN noetl.event p ON p.execution_id = c.parent_execution_id AND p.event_id = c.parent_event_id
  WHERE c.execution_id = newest('children/double');

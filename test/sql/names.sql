@@ -168,7 +168,7 @@ workflow:
 $$) > 0 AS registered;
 SELECT noetl.execute('names/pass') AS x \gset
 SELECT step FROM work();
-SELECT event_type, node_name, meta - 'transitions' AS meta FROM noetl.event WHERE execution_id = :x ORDER BY event_id;
+SELECT event_type, node_name, meta - '{transitions,started_by,started_by_oid}'::text[] AS meta FROM noetl.event WHERE execution_id = :x ORDER BY event_id;
 SELECT * FROM noetl.verify(:x);
 
 -- What became of the conditions of start is told by the end of the execution.

@@ -5,7 +5,7 @@
 
 Sessions enqueue tasks of several types and priorities in transactions of up to
 seconds, of which some fail; workers give up some of what they have leased.  A lease
-does not read where it believes nothing to be (src/low_water.h, src/taken.h); an
+does not read where it believes nothing to be (src/store/low_water.h, src/store/recent_leases.h); an
 error in that would only be noticed when everything is read again, after ten seconds.
 Here each task has to be taken soon after it could be seen.
 """

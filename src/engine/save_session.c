@@ -1,0 +1,290 @@
+/*
+ * engine/save_session.c
+ *		The session that a save happens in, which is some worker's or client's:
+ *		its temporary objects are hidden, its settings replaced, its user
+ *		changed; session locks that the save leaves behind are released.
+ *
+ * While temporary objects are hidden, pg_temp is a namespace that does not
+ * exist.  It is not InvalidOid, because then a CREATE in pg_temp would take the
+ * session's namespace for the leftover of a crash and empty it.
+ *
+ * A PL/pgSQL function looks up the types of its variables at its first call in
+ * a session: that is beyond us.  SECURITY.md says what owners of tables do.
+ */
+#include "common/common.h"
+
+#include "access/genam.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/dependency.h"
+#include "catalog/indexing.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_depend.h"
+#include "catalog/pg_namespace.h"
+#include "miscadmin.h"
+#include "storage/lock.h"
+#include "storage/proc.h"
+#include "utils/elog.h"
+#include "utils/fmgroids.h"
+#include "utils/guc.h"
+#include "utils/inval.h"
+#include "utils/plancache.h"
+#include "utils/syscache.h"
+
+#include "engine/save_session.h"
+
+/* ---------------------------------------------------------------------------
+ * Advisory locks
+ * ---------------------------------------------------------------------------
+ */
+
+typedef struct LockedKey
+{
+	LOCKTAG		tag;
+	LOCKMASK	modes;
+} LockedKey;
+
+typedef struct LockedKeys
+{
+	int			count;
+	int			room;
+	LockedKey  *keys;
+} LockedKeys;
+
+/* Adds a lock to the list, if it is an advisory one. */
+static void
+note_lock(LockedKeys *locks, const PROCLOCK *proclock)
+{
+	const LOCKTAG *tag = &proclock->tag.myLock->tag;
+
+	if (tag->locktag_lockmethodid != USER_LOCKMETHOD || proclock->holdMask == 0)
+		return;
+	if (locks->count == locks->room)
+	{
+		locks->room *= 2;
+		locks->keys = repalloc_huge(locks->keys, locks->room * sizeof(LockedKey));
+	}
+	locks->keys[locks->count].tag = *tag;
+	locks->keys[locks->count++].modes = proclock->holdMask;
+}
+
+/*
+ * The advisory locks that this backend holds.  Only the backend itself changes
+ * which advisory locks are in its list, so no lock is needed to read it.
+ */
+static LockedKeys *
+held_locks(void)
+{
+	LockedKeys *locks = palloc0(sizeof(LockedKeys));
+
+	locks->room = 16;
+	locks->keys = palloc(locks->room * sizeof(LockedKey));
+	for (int i = 0; i < NUM_LOCK_PARTITIONS; i++)
+	{
+#if PG_VERSION_NUM >= 160000
+		dlist_iter	iter;
+
+		dlist_foreach(iter, &MyProc->myProcLocks[i])
+			note_lock(locks, dlist_container(PROCLOCK, procLink, iter.cur));
+#else
+		SHM_QUEUE  *list = &MyProc->myProcLocks[i];
+		PROCLOCK   *proclock = (PROCLOCK *) SHMQueueNext(list, list,
+														 offsetof(PROCLOCK, procLink));
+
+		for (; proclock != NULL;
+			 proclock = (PROCLOCK *) SHMQueueNext(list, &proclock->procLink,
+												  offsetof(PROCLOCK, procLink)))
+			note_lock(locks, proclock);
+#endif
+	}
+	return locks;
+}
+
+/* The modes in which a lock was held before. */
+static LOCKMASK
+held_before(const LockedKeys *locks, const LOCKTAG *tag)
+{
+	for (int i = 0; i < locks->count; i++)
+		if (memcmp(&locks->keys[i].tag, tag, sizeof(LOCKTAG)) == 0)
+			return locks->keys[i].modes;
+	return 0;
+}
+
+/*
+ * Releases what the session holds now and did not hold before.  Locks of the
+ * transaction stay; LockRelease warns of each, as it cannot tell us before.
+ */
+static void
+release_new_locks(const LockedKeys *before)
+{
+	LockedKeys *now = held_locks();
+	int			to_client = client_min_messages;
+	int			to_log = log_min_messages;
+
+	for (int i = 0; i < now->count; i++)
+	{
+		LockedKey  *key = &now->keys[i];
+		LOCKMASK	modes = key->modes & ~held_before(before, &key->tag);
+
+		client_min_messages = log_min_messages = ERROR;
+		for (LOCKMODE mode = 1; mode <= MaxLockMode; mode++)
+			if ((modes & LOCKBIT_ON(mode)) != 0)
+				while (LockRelease(&key->tag, mode, true))
+					;
+		client_min_messages = to_client;
+		log_min_messages = to_log;
+	}
+}
+
+/* ---------------------------------------------------------------------------
+ * Temporary objects
+ * ---------------------------------------------------------------------------
+ */
+
+#define MISSED_RELATIONS	32
+
+/* Relations that were invalidated while the temporary namespace was hidden. */
+static Oid	missed[MISSED_RELATIONS];
+static int	nmissed = 0;			/* beyond the array: all */
+static int	hiding = 0;			/* saves, one inside the other */
+
+/* Relcache callback: an entry built anew meanwhile seems another session's. */
+static void
+note_invalidation(Datum arg, Oid relid)
+{
+	if (hiding == 0)
+		return;
+	if (!OidIsValid(relid) || nmissed >= MISSED_RELATIONS)
+		nmissed = MISSED_RELATIONS + 1;
+	else
+		missed[nmissed++] = relid;
+}
+
+/* Temporary objects can no longer be found, whoever names them. */
+static void
+hide_temporary(SaveSession *session)
+{
+	static bool registered = false;
+
+	GetTempNamespaceState(&session->temp, &session->temp_toast);
+	if (!OidIsValid(session->temp))
+		return;
+#ifdef USE_ASSERT_CHECKING
+	/* SetTempNamespaceState asserts that the backend has none */
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("a session with temporary objects cannot execute saves in a PostgreSQL with assertions")));
+#endif
+	if (!registered)
+		CacheRegisterRelcacheCallback(note_invalidation, (Datum) 0);
+	registered = true;
+	session->nowhere = PG_UINT32_MAX;
+	while (SearchSysCacheExists1(NAMESPACEOID, ObjectIdGetDatum(session->nowhere)))
+		session->nowhere--;
+	if (hiding++ == 0)
+		nmissed = 0;
+	session->hidden = true;
+	SetTempNamespaceState(session->nowhere, session->nowhere);
+	ResetPlanCache();
+}
+
+/* See save_session.h. */
+void
+save_session_reveal(SaveSession *session)
+{
+	if (!session->hidden)
+		return;
+	session->hidden = false;
+	SetTempNamespaceState(session->temp, session->temp_toast);
+	ResetPlanCache();
+	hiding--;
+}
+
+/* Has something been created in a namespace? */
+static bool
+has_objects(Oid namespace)
+{
+	Relation	depend = table_open(DependRelationId, AccessShareLock);
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	bool		found;
+
+	ScanKeyInit(&keys[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(NamespaceRelationId));
+	ScanKeyInit(&keys[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(namespace));
+	scan = systable_beginscan(depend, DependReferenceIndexId, true, NULL, 2, keys);
+	found = HeapTupleIsValid(systable_getnext(scan));
+	systable_endscan(scan);
+	table_close(depend, AccessShareLock);
+	return found;
+}
+
+/* What a save creates in pg_temp would wait there for the session's owner. */
+static void
+refuse_temporary(const SaveSession *session)
+{
+	Oid			temp;
+	Oid			toast;
+	bool		created;
+
+	CommandCounterIncrement();
+	GetTempNamespaceState(&temp, &toast);
+	if (OidIsValid(session->nowhere))
+		created = has_objects(session->nowhere);
+	else
+		created = OidIsValid(temp);
+	if (created)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a save cannot create temporary objects")));
+}
+
+/* ---------------------------------------------------------------------------
+ * Coming and going
+ * ---------------------------------------------------------------------------
+ */
+
+/* See save_session.h. */
+void
+save_session_note(SaveSession *session)
+{
+	memset(session, 0, sizeof(SaveSession));
+	session->locks = held_locks();
+}
+
+/* See save_session.h. */
+void
+save_session_enter(SaveSession *session, Oid role)
+{
+	GetUserIdAndSecContext(&session->user, &session->context);
+	session->nesting = NewGUCNestLevel();
+	save_settings_apply(role);
+	hide_temporary(session);
+	SetUserIdAndSecContext(role, session->context | SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_RESTRICTED_OPERATION);
+}
+
+/* See save_session.h. */
+void
+save_session_leave(SaveSession *session)
+{
+	refuse_temporary(session);
+	AtEOXact_GUC(false, session->nesting);
+	SetUserIdAndSecContext(session->user, session->context);
+}
+
+/* See save_session.h. */
+void
+save_session_clean(SaveSession *session)
+{
+	release_new_locks(session->locks);
+	if (!OidIsValid(session->nowhere) || hiding > 0)
+		return;
+	if (nmissed > MISSED_RELATIONS)
+		InvalidateSystemCaches();
+	else
+		for (int i = 0; i < nmissed; i++)
+			RelationCacheInvalidateEntry(missed[i]);
+	nmissed = 0;
+}
