@@ -1,5 +1,18 @@
 \echo Use "CREATE EXTENSION noetl" to load this file. \quit
 
+-- Lengths and positions in templates and YAML are those of UTF-8.
+DO LANGUAGE plpgsql $$
+BEGIN
+    IF pg_catalog.getdatabaseencoding() OPERATOR(pg_catalog.<>) 'UTF8' THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'feature_not_supported',
+            MESSAGE = 'noetl needs a database whose encoding is UTF8',
+            DETAIL = pg_catalog.format('The encoding of this database is %s.', pg_catalog.getdatabaseencoding()),
+            HINT = 'Create the database with ENCODING ''UTF8'' TEMPLATE template0.';
+    END IF;
+END
+$$;
+
 -- What lies in the schema before could be found instead of what this file creates,
 -- and an owner could change all of it afterwards.
 DO $$
@@ -444,7 +457,7 @@ CREATE FUNCTION noetl.status(execution_id bigint) RETURNS jsonb
     SET search_path = pg_catalog, pg_temp
     AS $$
     SELECT jsonb_build_object(
-        'execution_id', x.execution_id,
+        'execution_id', x.execution_id::text,
         'path', x.path,
         'version', x.version,
         'status', x.status,

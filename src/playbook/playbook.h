@@ -287,6 +287,9 @@ extern void playbook_document_names(const YamlNode *root, char **path,
 extern bool iterator_compile_order(const char *text, int length,
 								   IteratorOrder *order, SourceError *error);
 
+/* Root names of templates that only a worker has values for; NULL ends the list. */
+extern const char *const playbook_worker_names[];
+
 /* The largest playbook that registers. */
 #define PLAYBOOK_MAX_STEPS	20000
 #define PLAYBOOK_MAX_NAME	512 /* bytes of a step's name: it is indexed */

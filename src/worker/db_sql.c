@@ -102,7 +102,7 @@ const Statement db_statements[STATEMENT_COUNT] =
 		"INSERT INTO noetl.event"
 		" (execution_id, event_type, node_name, node_id, worker_id, meta)"
 		" VALUES ($1, 'action_started', $2, $3, $4,"
-	" pg_catalog.jsonb_build_object('queue_id', $5::bigint, 'attempt', $6::int))"},
+	" pg_catalog.jsonb_build_object('queue_id', $5::bigint::text, 'attempt', $6::int))"},
 	[EVENTS] = {"events",
 		"INSERT INTO noetl.event (execution_id, event_type, node_name, node_id, worker_id,"
 		" current_index, current_item, context, result, error)"

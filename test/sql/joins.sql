@@ -89,7 +89,7 @@ workflow:
 - step: j
   type: python
   code: x
-  args: {a_is: "{{ a.n }}"}
+  args: {a_is: "{{ results.a.n }}"}
   next:
   - when: "{{ result.again }}"
     then: [s]
