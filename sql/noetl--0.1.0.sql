@@ -235,6 +235,18 @@ COMMENT ON COLUMN noetl.reaper_failure.sqlstate IS 'the code of the last error';
 COMMENT ON COLUMN noetl.reaper_failure.error IS 'the last error';
 COMMENT ON COLUMN noetl.reaper_failure.next_try_at IS 'nothing is tried before: 1 s after the first failure, then twice as long each time, up to ten minutes';
 
+-- A sample, so that starts of children do not wait for each other.
+CREATE TABLE noetl.family (
+    root_id      bigint  NOT NULL,
+    execution_id bigint  NOT NULL,
+    weight       integer NOT NULL,
+    PRIMARY KEY (root_id, execution_id)
+);
+COMMENT ON TABLE noetl.family IS
+    'a sample of the executions that running executions have started as children, or children of children; by it noetl.max_family and noetl.max_family_live are enforced';
+COMMENT ON COLUMN noetl.family.root_id IS 'the topmost ancestor';
+COMMENT ON COLUMN noetl.family.weight IS 'for how many executions this one stands';
+
 CREATE SEQUENCE noetl.queue_seq AS bigint;
 
 CREATE TABLE noetl.queue (

@@ -507,6 +507,7 @@ extern void store_read_all_timers(void);
 
 /* The other parts of the door. */
 #include "store/failure.h"
+#include "store/family.h"
 #include "store/id.h"
 #include "store/slot.h"
 #include "store/relation.h"
