@@ -32,13 +32,15 @@ $$;
 -- The right to use the schema gives no right on what it contains.
 GRANT USAGE ON SCHEMA noetl TO PUBLIC;
 
-CREATE SEQUENCE noetl.id_seq AS integer MINVALUE 0 START 0 MAXVALUE 4095 CYCLE;
+CREATE SEQUENCE noetl.id_seq AS bigint MINVALUE 0 START 0;
+COMMENT ON SEQUENCE noetl.id_seq IS
+    'the millisecond up to which ids may have been given: after a restart, ids go on from there whatever the clock says';
 
 CREATE FUNCTION noetl.next_id() RETURNS bigint
     AS 'MODULE_PATHNAME', 'noetl_next_id'
     LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION noetl.next_id() IS
-    'a new time-ordered id: milliseconds since 2024-01-01 UTC << 22 | noetl.node_id << 12 | sequence';
+    'a new time-ordered id: milliseconds since 2024-01-01 UTC << 22 | noetl.node_id << 12 | number; ids grow even when the clock goes back';
 
 CREATE FUNCTION noetl.id_time(id bigint) RETURNS timestamptz
     AS 'MODULE_PATHNAME', 'noetl_id_time'
@@ -201,6 +203,24 @@ CREATE TABLE noetl.pending (
 );
 COMMENT ON TABLE noetl.pending IS
     'events that wait for their decision, such as those stored while noetl.broker was off; noetl.enqueue_next() decides on them';
+
+-- Written by the reaper only, and nearly always empty.
+CREATE TABLE noetl.reaper_failure (
+    execution_id bigint      PRIMARY KEY,
+    failures     integer     NOT NULL,
+    sqlstate     text        NOT NULL,
+    error        text        NOT NULL,
+    first_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+    last_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+    next_try_at  timestamptz NOT NULL
+);
+COMMENT ON TABLE noetl.reaper_failure IS
+    'executions for which something is due that could not be done: by whoever leases, by noetl.enqueue_next() and by noetl.timer; the row goes when it is done, or when the execution is over';
+COMMENT ON COLUMN noetl.reaper_failure.execution_id IS '0: retries that could not be made ready';
+COMMENT ON COLUMN noetl.reaper_failure.failures IS 'the number of tries that have failed';
+COMMENT ON COLUMN noetl.reaper_failure.sqlstate IS 'the code of the last error';
+COMMENT ON COLUMN noetl.reaper_failure.error IS 'the last error';
+COMMENT ON COLUMN noetl.reaper_failure.next_try_at IS 'nothing is tried before: 1 s after the first failure, then twice as long each time, up to ten minutes';
 
 CREATE SEQUENCE noetl.queue_seq AS bigint;
 

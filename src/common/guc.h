@@ -23,6 +23,8 @@ extern int	noetl_node_id;		/* noetl.node_id: node bits of new ids */
 extern int	noetl_template_coerce;
 extern int	noetl_template_max_output;	/* bytes */
 extern int	noetl_template_max_iterations;
+extern int	noetl_template_max_memory;	/* kB */
+extern int	noetl_template_max_time;	/* ms; 0: no bound */
 
 /* Defines the settings; called once by each process that loads the library. */
 extern void guc_define(void);
