@@ -23,7 +23,7 @@
 
 /*
  * Returns the context of a child's execution_start: {path, version, workload,
- * merge, literal}, as noetl.execute() writes it.
+ * merge}, as noetl.execute() writes it.
  */
 static Jsonb *
 start_context(const ChildStart *start, const char *path, int version)
@@ -37,8 +37,6 @@ start_context(const ChildStart *start, const char *path, int version)
 	json_from_jsonb(start->input, &value);
 	json_add(&builder, "workload", &value);
 	json_add_bool(&builder, "merge", true);
-	/* the input is rendered already: its strings are no templates */
-	json_add_bool(&builder, "literal", true);
 	json_end_object(&builder, &value);
 	return json_to_jsonb(&value);
 }
