@@ -226,7 +226,8 @@ prepare_action(BrokerState *state, Run *run, const Step *task, Scope *scope,
 	if (rendered && state->playbook->uses_worker_names)
 		left = left_in_action(task, scope, &value, &places);
 	run->context = NULL;
-	if (rendered && (task->nraw_roots > 0 || json_is_array(&places) || (task->saves != NULL && scope->names != NULL)))
+	if (rendered && (task->nraw_roots > 0 || json_is_array(&places) ||
+					 (task->saves != NULL && scope->names != NULL)))
 	{
 		json_begin_object(&builder);
 		add_raw_roots(task, scope, left, &builder);
