@@ -413,6 +413,6 @@ jinja_getslice(Eval *ev, const Value *object, const Value *start_value,
 		items[i] = from[start + i * step];
 	result = value_list(count, items);
 	result.kind = object->kind;
-	value_check_memory(&ev->budget);
+	value_check_memory();
 	return result;
 }

@@ -224,6 +224,7 @@ bind_mentioned(Checker *c, Scope *scope, const char *name)
 {
 	int			i;
 
+	bounds_work(c->template->nnames);
 	for (i = 0; i < c->template->nnames; i++)
 	{
 		if (strcmp(c->template->names[i].name, name) == 0)
@@ -258,6 +259,7 @@ check_name(Checker *c, const Scope *scope, const TemplateNode *node)
 
 	for (; scope != NULL; scope = scope->parent)
 	{
+		bounds_work(scope->count + 1);
 		for (i = 0; i < scope->count; i++)
 		{
 			if (scope->names[i] == node->name)

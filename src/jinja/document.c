@@ -8,6 +8,8 @@
 
 #include "jinja/internal.h"
 
+static TemplateDoc *compile_value(const JsonbValue *value, SourceError *error);
+
 /* Compiles a string: a template if it has tags, otherwise a constant. */
 static TemplateDoc *
 compile_string(const JsonbValue *value, SourceError *error)
@@ -33,7 +35,7 @@ container_has_tags(JsonbContainer *container)
 
 	while ((token = JsonbIteratorNext(&it, &value, false)) != WJB_DONE)
 	{
-		CHECK_FOR_INTERRUPTS();
+		bounds_work(50);
 		if ((token == WJB_VALUE || token == WJB_ELEM) && value.type == jbvString &&
 			template_has_tags(value.val.string.val, value.val.string.len))
 			return true;
@@ -41,16 +43,45 @@ container_has_tags(JsonbContainer *container)
 	return false;
 }
 
-/* Compiles the members of a container. */
+/* Returns a constant. */
 static TemplateDoc *
-compile_container(JsonbContainer *container, SourceError *error)
+make_constant(const JsonbValue *value)
 {
+	TemplateDoc *doc = palloc0(sizeof(TemplateDoc));
+
+	doc->value = *value;
+	return doc;
+}
+
+/* Frees a document of constants. */
+static void
+free_constants(TemplateDoc *doc)
+{
+	int			i;
+
+	for (i = 0; i < doc->count; i++)
+		pfree(doc->children[i]);
+	if (doc->keys)
+		pfree(doc->keys);
+	pfree(doc->children);
+	pfree(doc);
+}
+
+/*
+ * Compiles the members of a container; one without any template becomes a
+ * constant.
+ */
+static TemplateDoc *
+compile_container(const JsonbValue *whole, SourceError *error)
+{
+	JsonbContainer *container = whole->val.binary.data;
 	bool		object = JsonContainerIsObject(container);
 	int			size = JsonContainerSize(container);
 	TemplateDoc *doc = palloc0(sizeof(TemplateDoc));
 	JsonbIterator *it = JsonbIteratorInit(container);
 	JsonbIteratorToken token;
 	JsonbValue	value;
+	bool		constant = true;
 
 	doc->kind = object ? DOC_OBJECT : DOC_ARRAY;
 	doc->children = palloc((size + 1) * sizeof(TemplateDoc *));
@@ -58,17 +89,35 @@ compile_container(JsonbContainer *container, SourceError *error)
 		doc->keys = palloc((size + 1) * sizeof(JsonbValue));
 	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
 	{
+		bounds_work(200);
 		if (token == WJB_KEY)
 			doc->keys[doc->count] = value;
 		else if (token == WJB_VALUE || token == WJB_ELEM)
 		{
-			doc->children[doc->count] = template_doc_compile(&value, error);
-			if (doc->children[doc->count] == NULL)
+			TemplateDoc *child = compile_value(&value, error);
+
+			if (child == NULL)
 				return NULL;
-			doc->count++;
+			constant = constant && child->kind == DOC_CONSTANT;
+			doc->children[doc->count++] = child;
 		}
 	}
-	return doc;
+	if (!constant)
+		return doc;
+	free_constants(doc);
+	return make_constant(whole);
+}
+
+/* Compiles a value that has a template somewhere in it, or may have one. */
+static TemplateDoc *
+compile_value(const JsonbValue *value, SourceError *error)
+{
+	check_stack_depth();
+	if (value->type == jbvString)
+		return compile_string(value, error);
+	if (value->type == jbvBinary)
+		return compile_container(value, error);
+	return make_constant(value);
 }
 
 /*
@@ -78,26 +127,26 @@ compile_container(JsonbContainer *container, SourceError *error)
 TemplateDoc *
 template_doc_compile(const JsonbValue *value, SourceError *error)
 {
-	TemplateDoc *doc;
+	JsonbValue	whole = *value;
 
-	check_stack_depth();
-	if (value->type == jbvString)
-		return compile_string(value, error);
-	if (value->type == jbvBinary)
+	if (value->type == jbvArray || value->type == jbvObject)
 	{
-		JsonbContainer *container = value->val.binary.data;
+		Jsonb	   *jsonb = JsonbValueToJsonb(unconstify(JsonbValue *, value));
+
+		whole.type = jbvBinary;
+		whole.val.binary.data = &jsonb->root;
+		whole.val.binary.len = VARSIZE(jsonb) - VARHDRSZ;
+	}
+	if (whole.type == jbvBinary)
+	{
+		JsonbContainer *container = whole.val.binary.data;
 
 		if (JsonContainerIsScalar(container))
-			return template_doc_compile(getIthJsonbValueFromContainer(container, 0), error);
-		if (container_has_tags(container))
-			return compile_container(container, error);
+			return compile_value(getIthJsonbValueFromContainer(container, 0), error);
+		if (!container_has_tags(container))
+			return make_constant(&whole);
 	}
-	else if (value->type == jbvArray || value->type == jbvObject)
-		return compile_container(&JsonbValueToJsonb(unconstify(JsonbValue *, value))->root,
-								 error);
-	doc = palloc0(sizeof(TemplateDoc));
-	doc->value = *value;
-	return doc;
+	return compile_value(&whole, error);
 }
 
 /* Who can render a string, by its free names. */
@@ -228,7 +277,7 @@ push_doc(const TemplateDoc *doc, const TemplateScope *scope,
 	int			i;
 
 	check_stack_depth();
-	CHECK_FOR_INTERRUPTS();
+	bounds_work(100);
 	if (doc->kind == DOC_CONSTANT || doc->kind == DOC_TEMPLATE)
 	{
 		value = doc->value;

@@ -79,6 +79,34 @@ playbook_compile(const char *content, int length, MemoryContext parent,
 	return playbook;
 }
 
+/* Compiles a parsed document into the playbook of the compiler. */
+static void
+compile_root(Compiler *compiler)
+{
+	const YamlNode *root = compiler->root;
+	const YamlNode *workflow;
+
+	if (root->kind != YN_MAP)
+	{
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
+					   root, "A playbook begins with apiVersion, kind, metadata and workflow.",
+					   "a playbook must be a mapping");
+		return;
+	}
+	compile_heads(compiler);
+	playbook_lint_document(compiler);
+	compile_workload(compiler);
+	compiler->playbook->timeout =
+		playbook_constant_timeout(compiler, playbook_member(root, "timeout"));
+	playbook_load_tasks(compiler);
+	workflow = find_workflow(compiler);
+	if (workflow != NULL)
+		load_steps(compiler, workflow);
+	playbook_outline(compiler);
+	if (compiler->playbook->nsteps > 0)
+		compile_steps(compiler);
+}
+
 /* Compiles a parsed document; NULL when one of the issues is an error. */
 Playbook *
 playbook_compile_document(const YamlNode *root, MemoryContext parent,
@@ -86,7 +114,7 @@ playbook_compile_document(const YamlNode *root, MemoryContext parent,
 {
 	Compiler	compiler = {0};
 	MemoryContext caller = CurrentMemoryContext;
-	const YamlNode *workflow;
+	Bounds		bounds;
 
 	compiler.root = root;
 	compiler.at_step = -1;
@@ -95,25 +123,19 @@ playbook_compile_document(const YamlNode *root, MemoryContext parent,
 	compiler.scratch = AllocSetContextCreate(caller, "noetl playbook compiler",
 											 ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(compiler.playbook->context);
-	if (root->kind != YN_MAP)
-		playbook_issue(&compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
-					   root, "A playbook begins with apiVersion, kind, metadata and workflow.",
-					   "a playbook must be a mapping");
-	else
+	bounds_begin(&bounds, "compilation of a playbook", compiler.playbook->context, false);
+	PG_TRY();
 	{
-		compile_heads(&compiler);
-		playbook_lint_document(&compiler);
-		compile_workload(&compiler);
-		compiler.playbook->timeout =
-			playbook_constant_timeout(&compiler, playbook_member(root, "timeout"));
-		playbook_load_tasks(&compiler);
-		workflow = find_workflow(&compiler);
-		if (workflow != NULL)
-			load_steps(&compiler, workflow);
-		playbook_outline(&compiler);
-		if (compiler.playbook->nsteps > 0)
-			compile_steps(&compiler);
+		compile_root(&compiler);
 	}
+	PG_CATCH();
+	{
+		bounds_end(&bounds);
+		MemoryContextDelete(compiler.playbook->context);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	bounds_end(&bounds);
 	MemoryContextSwitchTo(caller);
 	return hand_over(&compiler, issues);
 }

@@ -189,7 +189,6 @@ extern void playbook_template_warning(Compiler *compiler, const YamlNode *scalar
 extern bool playbook_issues_full(const Compiler *compiler);
 extern List *playbook_sorted_issues(Compiler *compiler);
 extern char *playbook_suggest_step(Compiler *compiler, const char *name);
-extern bool playbook_looks_like(const char *word, const char *known);
 extern char *playbook_did_you_mean(const char *known);
 
 #endif							/* NOETL_PLAYBOOK_INTERNAL_H */

@@ -301,6 +301,12 @@ extern const char *const playbook_worker_names[];
 extern int	playbook_find_step(const Playbook *playbook, const char *name,
 							   int length);
 
+/*
+ * Could "word" be a slip of the pen for "known"?  One edit (two in a long
+ * word), or two neighbours swapped.
+ */
+extern bool playbook_looks_like(const char *word, const char *known);
+
 /* Returns whether step t can be reached from step s over one or more edges. */
 static inline bool
 playbook_reaches(const Playbook *playbook, int s, int t)

@@ -525,6 +525,25 @@ integer_key(Compiler *compiler, const YamlNode *node, IssueSeverity severity,
 	return false;
 }
 
+/* The priority of a step is at most this, and at least its negative. */
+#define HIGHEST_PRIORITY	100
+
+/* Reads the priority; one that is out of bounds counts as the bound. */
+static void
+compile_priority(Compiler *compiler, Step *step, const YamlNode *node)
+{
+	int			priority;
+
+	if (!integer_key(compiler, node, ISSUE_WARNING, PG_INT32_MIN, "priority", &priority))
+		return;
+	step->priority = Max(Min(priority, HIGHEST_PRIORITY), -HIGHEST_PRIORITY);
+	if (step->priority != priority)
+		playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING, node,
+					   psprintf("%d counts as %d.", priority, step->priority),
+					   "priority must be between -%d and %d",
+					   HIGHEST_PRIORITY, HIGHEST_PRIORITY);
+}
+
 /* Reads join, max_visits and priority. */
 static void
 compile_limits(Compiler *compiler, Step *step, const StepSource *source)
@@ -532,8 +551,7 @@ compile_limits(Compiler *compiler, Step *step, const StepSource *source)
 	playbook_compile_join(compiler, step, playbook_member(source->node, "join"));
 	integer_key(compiler, playbook_member(source->merged, "max_visits"),
 				ISSUE_ERROR, 1, "max_visits", &step->max_visits);
-	integer_key(compiler, playbook_member(source->merged, "priority"),
-				ISSUE_WARNING, PG_INT32_MIN, "priority", &step->priority);
+	compile_priority(compiler, step, playbook_member(source->merged, "priority"));
 }
 
 /* Moves the names that raw parts of the action refer to into the step. */

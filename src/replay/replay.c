@@ -220,7 +220,8 @@ decide_start(Replay *replay, BrokerState *state, const Event *event)
 {
 	Model	   *model = replay->model;
 	Jsonb	   *workload = NULL;
-	char	   *error = engine_render_workload(state, event, &workload);
+	const char *error = event->refused != NULL ? event->refused :
+		engine_render_workload(state, event, &workload);
 
 	if (error != NULL)
 	{

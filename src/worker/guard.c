@@ -4,33 +4,23 @@
  *
  * A worker that is killed with SIGKILL cannot end what its tasks have started.  The
  * system kills its direct children (PR_SET_PDEATHSIG), not what these have started.
- * So the worker tells a small process of its own which process groups there are, over
- * a pipe.  The end of the pipe is the end of the worker: the guard kills the groups.
+ * So a small process shares the list of process groups with the worker, and a pipe.
+ * The end of the pipe is the end of the worker: the guard kills the groups.  Nothing
+ * is written to the pipe, so that the guard never runs while the worker lives.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "guard.h"
 #include "log.h"
-#include "wait.h"
 
-#define MAX_GROUPS (4 * MAX_CONCURRENCY)
 #define MAX_CLOSED 65536
-
-typedef struct GuardMessage
-{
-	pid_t		group;
-	bool		running;
-} GuardMessage;
-
-static int	guard_pipe = -1;
-static bool started = false;
 
 /* In the guard: closes all descriptors but one, also the sessions of the worker. */
 static void
@@ -51,82 +41,65 @@ close_all_but(int kept)
 	}
 }
 
-/* In the guard: keeps the list of groups until the worker is gone, and kills them. */
+/* In the guard: waits for the end of the worker, and kills the groups. */
 static void
-run_guard(int fd)
+run_guard(int fd, volatile sig_atomic_t *groups)
 {
-	static pid_t groups[MAX_GROUPS];
-	GuardMessage message;
-	ssize_t		n;
+	char		byte;
 
 	setsid();
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGINT, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 	close_all_but(fd);
-	while ((n = read(fd, &message, sizeof(message))) != 0)
-	{
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n != (ssize_t) sizeof(message))
-			break;
-		for (int i = 0; i < MAX_GROUPS; i++)
-		{
-			if (groups[i] == (message.running ? 0 : message.group))
-			{
-				groups[i] = message.running ? message.group : 0;
-				break;
-			}
-		}
-	}
-	for (int i = 0; i < MAX_GROUPS; i++)
+	while (read(fd, &byte, 1) < 0 && errno == EINTR)
+		;
+	for (int i = 0; i < MAX_CHILDREN; i++)
 	{
 		if (groups[i] > 0)
-			kill(-groups[i], SIGKILL);
+			kill(-(pid_t) groups[i], SIGKILL);
 	}
 	_exit(0);
 }
 
 /* Starts the guard; without one, only direct children die with the worker. */
 static void
-start_guard(void)
+start_process(volatile sig_atomic_t *groups)
 {
 	int			ends[2];
 	pid_t		pid;
 
-	started = true;
 	if (pipe2(ends, O_CLOEXEC) != 0)
 		return;
 	pid = fork();
 	if (pid == 0)
 	{
 		close(ends[1]);
-		run_guard(ends[0]);
+		run_guard(ends[0], groups);
 	}
 	close(ends[0]);
 	if (pid > 0)
-		guard_pipe = ends[1];
-	else
-	{
-		close(ends[1]);
-		log_line(LOG_ALWAYS, "could not start the guard process: %s", strerror(errno));
-	}
+		return;					/* the other end stays open */
+	close(ends[1]);
+	log_line(LOG_ALWAYS, "could not start the guard process: %s", strerror(errno));
 }
 
-/* Tells the guard, which is started when there is none, of a process group. */
-void
-guard_tell(pid_t group, bool running)
+/*
+ * Returns the list of process groups, in which 0 is a free place.  The guard starts
+ * with the first call.
+ */
+volatile sig_atomic_t *
+guard_start(void)
 {
-	GuardMessage message;
-	ssize_t		written;
+	static sig_atomic_t unshared[MAX_CHILDREN];
+	static volatile sig_atomic_t *groups = NULL;
+	void	   *shared;
 
-	if (!started)
-		start_guard();
-	if (guard_pipe < 0)
-		return;
-	memset(&message, 0, sizeof(message));
-	message.group = group;
-	message.running = running;
-	written = write(guard_pipe, &message, sizeof(message));
-	(void) written;				/* the guard is gone: as if there had been none */
+	if (groups != NULL)
+		return groups;
+	shared = mmap(NULL, sizeof(unshared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	groups = shared != MAP_FAILED ? shared : unshared;
+	if (shared != MAP_FAILED)
+		start_process(groups);
+	return groups;
 }

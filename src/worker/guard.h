@@ -5,9 +5,13 @@
 #ifndef GUARD_H
 #define GUARD_H
 
-#include <stdbool.h>
-#include <sys/types.h>
+#include <signal.h>
 
-extern void guard_tell(pid_t group, bool running);
+#include "wait.h"
+
+/* Process groups that a worker may have at the same time */
+#define MAX_CHILDREN (MAX_CONCURRENCY + 20)
+
+extern volatile sig_atomic_t *guard_start(void);
 
 #endif							/* GUARD_H */

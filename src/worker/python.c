@@ -25,7 +25,7 @@
 #include "log.h"
 #include "options.h"
 
-#define MAX_INTERPRETERS 16
+#define MAX_INTERPRETERS 32
 #define IDLE_SECONDS 60			/* then an interpreter is ended */
 #define MAX_LOG_BYTES (1024 * 1024)	/* of one task's output */
 #define START_SECONDS 30

@@ -9,14 +9,11 @@ Frames on descriptor 3, each with a 4-byte length in network order:
 Everything else is the task's: stdout and stderr go to the worker's log,
 stdin is empty.
 """
-import inspect
 import json
 import linecache
 import os
 import struct
 import sys
-import threading
-import traceback
 import types
 
 CHANNEL = 3
@@ -86,7 +83,7 @@ def to_json_value(value):
         return value.value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
-    if inspect.isgenerator(value):
+    if isinstance(value, types.GeneratorType):
         return list(value)
     for method in ("model_dump", "to_dict", "tolist"):
         if callable(getattr(value, method, None)) and not isinstance(value, type):
@@ -221,6 +218,7 @@ def compile_code(code, step):
 
 def bind(main, data):
     """Matches the input with the parameters of main."""
+    import inspect
     try:
         parameters = inspect.signature(main).parameters.values()
     except (TypeError, ValueError):
@@ -258,7 +256,7 @@ def call(main, data):
     """Calls main, and awaits it when it is asynchronous."""
     args, kwargs = bind(main, data)
     value = main(*args, **kwargs)
-    if inspect.isawaitable(value):
+    if hasattr(value, "__await__"):
         import asyncio
         value = asyncio.run(awaited(value))
     return value
@@ -297,6 +295,7 @@ def run_code(request):
 
 def failure(error):
     """Describes an exception, without the frames of this driver."""
+    import traceback
     here = run_code.__code__.co_filename
     trace = error.__traceback__
     while trace is not None and trace.tb_frame.f_code.co_filename == here:
@@ -309,9 +308,15 @@ def failure(error):
                              "traceback": lines[-MAX_TRACEBACK:]})
 
 
+def thread_count():
+    """Counts threads, of which there are others only where threading is imported."""
+    threading = sys.modules.get("threading")
+    return threading.active_count() if threading else 1
+
+
 def answer_to(frame, home, environment):
     """Runs a task; leaves the process as it was, as far as that goes."""
-    threads = threading.active_count()
+    threads = thread_count()
     streams = sys.stdin, sys.stdout, sys.stderr
     path = list(sys.path)
     owner = os.getpid()
@@ -333,7 +338,7 @@ def answer_to(frame, home, environment):
         os._exit(0)             # a fork of the task came back here
     sys.stdin, sys.stdout, sys.stderr = streams
     sys.path[:] = path
-    recycle = threading.active_count() > threads or sys.stdout.closed or sys.stderr.closed
+    recycle = thread_count() > threads or sys.stdout.closed or sys.stderr.closed
     try:
         if os.getcwd() != home:
             os.chdir(home)

@@ -19,11 +19,9 @@
 #include "signals.h"
 #include "wait.h"
 
-#define MAX_CHILDREN (MAX_CONCURRENCY + 4)
-
 static int	signal_pipe[2] = {-1, -1};
 static volatile sig_atomic_t stop_signals = 0;
-static volatile sig_atomic_t children[MAX_CHILDREN];
+static volatile sig_atomic_t *children = NULL;	/* their groups; guard_start() */
 static volatile sig_atomic_t reload_signals = 0;
 static double deadline = 0;		/* end of the grace; 0: not stopping */
 
@@ -48,7 +46,7 @@ handle_stop(int signo)
 {
 	if (++stop_signals > 2)
 	{
-		for (int i = 0; i < MAX_CHILDREN; i++)
+		for (int i = 0; children != NULL && i < MAX_CHILDREN; i++)
 		{
 			if (children[i] > 0)
 				kill(-(pid_t) children[i], SIGKILL);
@@ -165,14 +163,15 @@ reload_wanted(void)
 }
 
 /*
- * Keeps the list of process groups that the third signal kills, and that of the guard
- * process.  Called with false before the process is reaped: until then no other
+ * Keeps the list of process groups, which the third signal and the guard process kill.
+ * Called with false before the process is reaped: until then no other
  * process gets its number.
  */
 void
 track_child(pid_t pid, bool running)
 {
-	guard_tell(pid, running);
+	if (children == NULL)
+		children = guard_start();
 	for (int i = 0; i < MAX_CHILDREN; i++)
 	{
 		if (children[i] == (running ? 0 : pid))
