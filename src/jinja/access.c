@@ -214,8 +214,8 @@ plain_item(Eval *ev, const Value *object, const Value *key, Value *result)
  * Sets *result to what the value of a step has under a key that it lacks
  * itself. The key is looked up in its "data" when the value is an envelope or
  * a response; .data and .result are the value itself, as is .results of a list;
- * anything else (.status, .errors of an iterator) is looked up in the envelope that the value came in.
- * Returns false when there is none.
+ * anything else (.status, .errors of an iterator) is looked up in the envelope
+ * that the value came in.  Returns false when there is none.
  */
 static bool
 step_fallback(Eval *ev, const Value *object, const Value *key, Value *result)
