@@ -357,6 +357,13 @@ CREATE FUNCTION noetl.task_action(task jsonb, context jsonb, names jsonb, input 
 COMMENT ON FUNCTION noetl.task_action(jsonb, jsonb, jsonb, jsonb) IS
     'returns the action of a task that is the body of an iterator, rendered with names over context; "data" is its input with the argument input laid over it, "type" its type';
 
+CREATE FUNCTION noetl.render_left(action jsonb, context jsonb, names jsonb)
+    RETURNS TABLE (rendered_action jsonb, rendered_context jsonb)
+    AS 'MODULE_PATHNAME', 'noetl_render_left'
+    LANGUAGE C STRICT STABLE PARALLEL SAFE ROWS 1;
+COMMENT ON FUNCTION noetl.render_left(jsonb, jsonb, jsonb) IS
+    'returns the action and the context of a queue row with the strings rendered that the broker has left to the worker, which has the names (env ...); the names become members of the context';
+
 CREATE FUNCTION noetl.save_tasks(save jsonb, context jsonb, names jsonb)
     RETURNS TABLE (index integer, type text, action jsonb, data jsonb, summary jsonb)
     AS 'MODULE_PATHNAME', 'noetl_save_tasks'

@@ -9,6 +9,7 @@
 
 #include "broker/input.h"
 #include "broker/internal.h"
+#include "broker/left.h"
 
 /* Returns whether other executions or tasks do the work of a step. */
 bool
@@ -101,62 +102,95 @@ rest_of_envelope(const JsonbValue *envelope, JsonbValue *rest)
 	json_end_object(&builder, rest);
 }
 
+/* The members of queue.context that say what its other members are. */
+typedef struct ContextNotes
+{
+	JsonBuilder steps;			/* "_steps" */
+	JsonBuilder missing;		/* "_undefined" */
+	JsonBuilder places;			/* of the workload's strings that are left */
+	bool		any_step;
+	List	   *added;			/* names (char *) that have been added */
+} ContextNotes;
+
+/* Adds the value of one name that the worker needs. */
+static void
+add_root(const Step *task, char *name, Scope *scope, JsonBuilder *builder,
+		 ContextNotes *notes)
+{
+	JsonbValue	value;
+	JsonbValue	envelope;
+	bool		is_step;
+	TemplateBinding binding;
+
+	if (left_has(notes->added, name, strlen(name)))
+		return;
+	notes->added = lappend(notes->added, name);
+	if (scope->step != NULL && strcmp(name, scope->step->name) == 0)
+		json_add_text(builder, "_self", scope->step->name);
+	binding = scope_name(scope, name, &value, &envelope, &is_step);
+	if (binding == TEMPLATE_UNDEFINED)
+	{
+		json_string(&value, name);
+		json_push(&notes->missing, &value);
+		return;
+	}
+	if (binding == TEMPLATE_UNKNOWN || binding == TEMPLATE_LATER)
+		return;
+	json_add(builder, name, &value);
+	if (scope->state->playbook->uses_worker_names)
+		left_in_name(task, scope, name, &notes->places);
+	if (!is_step)
+		return;
+	notes->any_step = true;
+	rest_of_envelope(&envelope, &value);
+	json_add(&notes->steps, name, &value);
+}
+
+/* Adds a note that is a list, unless it is empty. */
+static void
+add_list(JsonBuilder *builder, const char *key, JsonBuilder *list)
+{
+	JsonbValue	value;
+
+	json_end_array(list, &value);
+	if (JsonContainerSize(value.val.binary.data) > 0)
+		json_add(builder, key, &value);
+}
+
 /*
- * Adds the values of the names that raw parts of a task refer to.  The member
+ * Adds the values of the names that raw parts of a task refer to, and of "more".
  * "_steps" says which of them are values of steps, and what else came with each;
  * "_undefined" which are known but have no value yet; "_self" is the name of the
- * step itself, by which its saves know the result.
+ * step itself, by which its saves know the result; "_left_context" and
+ * "_left_action" are the places of strings that only the worker can render.
  */
 static void
-add_raw_roots(const Step *task, Scope *scope, JsonBuilder *builder)
+add_raw_roots(const Step *task, Scope *scope, const List *more, JsonBuilder *builder)
 {
-	JsonBuilder steps;
+	TemplateNeeds needs = scope->template.needs;
+	ContextNotes notes;
 	JsonbValue	value;
-	bool		any_step = false;
-	JsonBuilder missing;
-	bool		any_missing = false;
+	ListCell   *lc;
 
+	memset(&notes, 0, sizeof(notes));
+	json_begin_object(&notes.steps);
+	json_begin_array(&notes.missing);
+	json_begin_array(&notes.places);
+	scope->template.needs = NEEDS_NOTHING;
+	/* what is left in the workload is rendered before what refers to it */
+	foreach(lc, more)
+		if (scope_name_is_workload((char *) lfirst(lc), strlen((char *) lfirst(lc))))
+			add_root(task, (char *) lfirst(lc), scope, builder, &notes);
 	for (int i = 0; i < task->nraw_roots; i++)
-	{
-		JsonbValue	envelope;
-		bool		is_step;
-
-		if (scope->step != NULL && strcmp(task->raw_roots[i], scope->step->name) == 0)
-			json_add_text(builder, "_self", scope->step->name);
-		switch (scope_name(scope, task->raw_roots[i], &value, &envelope, &is_step))
-		{
-			case TEMPLATE_UNKNOWN:
-			case TEMPLATE_LATER:
-				continue;
-			case TEMPLATE_UNDEFINED:
-				if (!any_missing)
-					json_begin_array(&missing);
-				any_missing = true;
-				json_string(&value, task->raw_roots[i]);
-				json_push(&missing, &value);
-				continue;
-			default:
-				break;
-		}
-		json_add(builder, task->raw_roots[i], &value);
-		if (!is_step)
-			continue;
-		if (!any_step)
-			json_begin_object(&steps);
-		any_step = true;
-		rest_of_envelope(&envelope, &value);
-		json_add(&steps, task->raw_roots[i], &value);
-	}
-	if (any_step)
-	{
-		json_end_object(&steps, &value);
+		add_root(task, task->raw_roots[i], scope, builder, &notes);
+	foreach(lc, more)
+		add_root(task, (char *) lfirst(lc), scope, builder, &notes);
+	scope->template.needs = needs;
+	json_end_object(&notes.steps, &value);
+	if (notes.any_step)
 		json_add(builder, "_steps", &value);
-	}
-	if (any_missing)
-	{
-		json_end_array(&missing, &value);
-		json_add(builder, "_undefined", &value);
-	}
+	add_list(builder, "_undefined", &notes.missing);
+	add_list(builder, "_left_context", &notes.places);
 	if (scope->names != NULL)
 		json_add_members(builder, scope->names);
 }
@@ -172,23 +206,33 @@ prepare_action(BrokerState *state, Run *run, const Step *task, Scope *scope,
 	JsonBuilder builder;
 	JsonbValue	input;
 	JsonbValue	value;
+	JsonbValue	places;
+	List	   *left = NIL;
 	JsonbValue *layers = palloc(sizeof(JsonbValue) * (task->input.count + 1));
 	bool		rendered;
 
+	json_null(&places);
 	scope->template.needs = NEEDS_NAMES;
 	if (!render_layers(task, scope, transition_input, layers, &input, error))
 		return false;
 	scope->input = &input;
+	if (state->playbook->uses_worker_names)
+		left_in_input(task, scope, &input);
 	scope->members = &input;
 	rendered = render_action(task, scope, layers, &value, error) &&
 		timeout_render(task->timeout, &scope->template, &run->timeout, error);
 	if (rendered)
 		run->action = json_to_jsonb(&value);
+	if (rendered && state->playbook->uses_worker_names)
+		left = left_in_action(task, scope, &value, &places);
 	run->context = NULL;
-	if (rendered && (task->nraw_roots > 0 || (task->saves != NULL && scope->names != NULL)))
+	if (rendered && (task->nraw_roots > 0 || json_is_array(&places) ||
+					 (task->saves != NULL && scope->names != NULL)))
 	{
 		json_begin_object(&builder);
-		add_raw_roots(task, scope, &builder);
+		add_raw_roots(task, scope, left, &builder);
+		if (json_is_array(&places) && JsonContainerSize(places.val.binary.data) > 0)
+			json_add(&builder, "_left_action", &places);
 		json_end_object(&builder, &value);
 		run->context = json_to_jsonb(&value);
 	}
@@ -196,6 +240,7 @@ prepare_action(BrokerState *state, Run *run, const Step *task, Scope *scope,
 	run->priority = state->playbook->steps[run->step].priority;
 	scope->input = NULL;
 	scope->members = NULL;
+	scope->left_members = NIL;
 	return rendered;
 }
 
@@ -236,7 +281,7 @@ start_save(BrokerState *state, Run *run, const Step *task, Scope *scope,
 	run->action = json_to_jsonb(&value);
 
 	json_begin_object(&builder);
-	add_raw_roots(task, scope, &builder);
+	add_raw_roots(task, scope, NIL, &builder);
 	if (task->kind == STEP_ITERATOR)
 		add_iterator_names(envelope, &builder);
 	if (has_input)

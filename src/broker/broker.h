@@ -103,6 +103,8 @@ struct BrokerState
 	const Event *(*recall) (void *arg, const Event *event);
 	void	   *recall_arg;
 
+	int			workload_left;	/* what broker/left.c knows: 0: nothing yet; 1, -1:
+								 * the workload has strings for the worker, or none */
 	JsonbValue *entry_tried;	/* meta.transitions of the silent entry, if it ends
 								 * in this evaluation; or NULL */
 	List	   *known;			/* values that broker/scope.c remembers */

@@ -22,6 +22,7 @@
 
 #include "broker/broker.h"
 #include "broker/input.h"
+#include "broker/left.h"
 
 typedef struct KnownValue
 {
@@ -287,10 +288,13 @@ lookup_common(Scope *scope, const char *name, int length, JsonbValue *value)
 		build_job(scope, value);
 		return TEMPLATE_VALUE;
 	}
-	if (name_is(name, length, "workload") || name_is(name, length, "work") ||
-		name_is(name, length, "context"))
+	if (scope_name_is_workload(name, length))
+	{
+		if (scope->template.needs == NEEDS_NAMES && workload_is_left(scope))
+			return TEMPLATE_LATER;
 		return state->values.workload(state->values.arg, value) ?
 			TEMPLATE_VALUE : TEMPLATE_UNDEFINED;
+	}
 	if (name_is(name, length, "results"))
 	{
 		build_results(scope, value);
@@ -348,7 +352,8 @@ scope_lookup(void *arg, const char *name, int length, JsonbValue *value)
 		return binding;
 
 	if (scope->members != NULL && json_get_n(scope->members, name, length, value))
-		return TEMPLATE_VALUE;
+		return scope->template.needs == NEEDS_NAMES &&
+			left_has(scope->left_members, name, length) ? TEMPLATE_LATER : TEMPLATE_VALUE;
 
 	step = playbook_find_step(state->playbook, name, length);
 	if (step >= 0)
@@ -363,7 +368,8 @@ scope_lookup(void *arg, const char *name, int length, JsonbValue *value)
 
 	if (state->values.workload(state->values.arg, &workload) &&
 		json_get_n(&workload, name, length, value))
-		return TEMPLATE_VALUE;
+		return scope->template.needs == NEEDS_NAMES &&
+			workload_key_is_left(scope, name, length) ? TEMPLATE_LATER : TEMPLATE_VALUE;
 
 	if (name_is(name, length, "path"))
 	{
@@ -421,8 +427,7 @@ workload_lookup(void *arg, const char *name, int length, JsonbValue *value)
 
 	if (name_is(name, length, "execution_id") || name_is(name, length, "job"))
 		return lookup_common(scope, name, length, value);
-	if (name_is(name, length, "workload") || name_is(name, length, "work") ||
-		name_is(name, length, "context"))
+	if (scope_name_is_workload(name, length))
 	{
 		*value = *scope->members;
 		return TEMPLATE_VALUE;

@@ -24,6 +24,8 @@ typedef struct Scope
 	const JsonbValue *members;	/* an object whose members are names, too: the
 								 * input, while the step's own strings are
 								 * rendered; or NULL */
+	List	   *left_members;	/* names (char *) of those that only the worker can
+								 * render (broker/left.h) */
 	const char *error;			/* of a failed step */
 	bool		is_save;		/* data is the result's, where there is one */
 
@@ -69,6 +71,14 @@ extern TemplateBinding scope_name(Scope *scope, const char *name, JsonbValue *va
 extern bool workload_defaults(BrokerState *state, TimestampTz now,
 							  const JsonbValue *parameters, JsonbValue *defaults,
 							  SourceError *error);
+
+/* Returns whether a name is one of those of the workload as a whole. */
+static inline bool
+scope_name_is_workload(const char *name, int length)
+{
+	return name_is(name, length, "workload") || name_is(name, length, "work") ||
+		name_is(name, length, "context");
+}
 
 /* Returns an error message with its place in the playbook. */
 extern char *scope_error_text(const SourceError *error);

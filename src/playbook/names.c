@@ -112,6 +112,8 @@ playbook_note_names(Compiler *compiler, const YamlNode *scalar, const Template *
 	{
 		NameUse    *use;
 
+		if (info.free && key_in(info.name, playbook_worker_names))
+			compiler->playbook->uses_worker_names = true;
 		if (!info.free || is_common(compiler, info.name))
 			continue;
 		use = palloc(sizeof(NameUse));

@@ -231,6 +231,8 @@ typedef struct Playbook
 	int			entry;			/* index of the first step to run */
 	int			end;			/* index of the first is_end step, or -1 */
 	TemplateDoc *workload;		/* defaults, an object, or NULL */
+	bool		uses_worker_names;	/* some template refers to a name that only a
+									 * worker has */
 	int64		timeout;		/* of an execution, in microseconds; 0: none */
 	NameTable	step_index;		/* name -> index (playbook_find_step) */
 	int			reach_words;	/* uint64 words in a row of reach */

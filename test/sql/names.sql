@@ -283,3 +283,39 @@ SELECT type, action FROM noetl.save_tasks('{"storage": "duckdb", "commands": ["S
 -- An event of a type that nothing knows is kept, and says that it had no effect.
 INSERT INTO noetl.event (execution_id, event_type, meta) VALUES (:x, 'steo_completed', '{"by": "me"}');
 SELECT event_type, meta FROM noetl.event WHERE execution_id = :x ORDER BY event_id DESC LIMIT 1;
+
+-- Names that only a worker has: the broker leaves the strings, and says where they are.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: names/env
+workload: {host: "{{ env.NO_SUCH_HOST | default('localhost') }}", port: 1, given: ''}
+workflow:
+- {step: start, next: {step: calc, data: {user: "{{ env.USER }}"}}}
+- step: calc
+  type: python
+  code: x
+  args: {host: "{{ workload.host }}", url: "{{ host }}:{{ port }}", given: "{{ given }}", list: [1, "{{ env.USER }}"]}
+  note: "{{ user }} {{ host }} {{ port }}"
+  save: {storage: http, url: "http://{{ workload.host }}/{{ result.n }}/{{ user }}"}
+$$) > 0 AS registered;
+-- Data that looks the same is not rendered.
+SELECT noetl.execute('names/env', '{"given": "{{ env.USER }}"}') AS x \gset
+SELECT action -> 'data' AS data FROM noetl.queue;
+SELECT context - 'workload' AS context FROM noetl.queue;
+SELECT l.rendered_action -> 'data' AS data, l.rendered_action -> 'note' AS note, (noetl.save_tasks(l.rendered_action -> 'save', l.rendered_context, '{"result": {"n": 3}}')).action
+FROM noetl.queue q, noetl.render_left(q.action, q.context, '{"env": {"USER": "zoe"}}') l;
+SELECT l.* FROM noetl.queue q, noetl.render_left(q.action, q.context, '{}') l;
+SELECT step FROM work();
+-- The broker itself cannot render them.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: names/env_child
+workflow:
+- {step: call, type: playbook, path: names/child, args: {user: "{{ env.USER }}"}}
+$$) > 0 AS registered;
+SELECT noetl.execute('names/env_child') AS x \gset
+SELECT error FROM noetl.execution WHERE execution_id = :x;
+-- .results of a list of values.
+SELECT noetl.render('["{{ each.results }}", "{{ each.data }}", "{{ each.results | length }}", "{{ one.results }}"]'::jsonb, '{"each": [1, 2], "one": {"a": 1}}', true);
