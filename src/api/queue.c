@@ -15,6 +15,7 @@
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
+#include "api/announce.h"
 #include "api/arguments.h"
 #include "engine/engine.h"
 #include "store/store.h"
@@ -170,6 +171,16 @@ lease_by_arguments(FunctionCallInfo fcinfo, Store *store, const char *worker_id,
 		lease(store, &request);
 }
 
+/* Notes for which types (an argument) a worker has asked. */
+static void
+announce(FunctionCallInfo fcinfo, const char *worker_id, int argument)
+{
+	bool		any_type = PG_ARGISNULL(argument) ||
+		ARR_NDIM(PG_GETARG_ARRAYTYPE_P(argument)) == 0;
+
+	announce_lease(worker_id, any_type ? (Datum) 0 : PG_GETARG_DATUM(argument), any_type);
+}
+
 /* noetl.lease(worker_id, max_tasks, lease, types) */
 Datum
 noetl_lease(PG_FUNCTION_ARGS)
@@ -179,6 +190,7 @@ noetl_lease(PG_FUNCTION_ARGS)
 
 	lease_by_arguments(fcinfo, store, worker_id, 1);
 	store_close(store);
+	announce(fcinfo, worker_id, 3);
 	return (Datum) 0;
 }
 
@@ -339,5 +351,6 @@ noetl_complete_and_lease(PG_FUNCTION_ARGS)
 						   PG_GETARG_INT64(0))));
 	lease_by_arguments(fcinfo, store, worker_id, 3);
 	store_close(store);
+	announce(fcinfo, worker_id, 5);
 	return (Datum) 0;
 }

@@ -25,18 +25,20 @@ noetl_task_action(PG_FUNCTION_ARGS)
 {
 	NamesScope scope;
 	JsonbValue	task;
+	JsonbValue	names;
 	JsonbValue	input;
 	JsonbValue	action;
 	SourceError error;
 
 	names_scope_init(&scope, PG_GETARG_JSONB_P(1), PG_GETARG_JSONB_P(2), false);
 	json_from_jsonb(PG_GETARG_JSONB_P(0), &task);
+	json_from_jsonb(PG_GETARG_JSONB_P(2), &names);
 	json_from_jsonb(PG_GETARG_JSONB_P(3), &input);
 	if (!json_is_object(&task))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a task must be a JSON object")));
-	if (!task_action(&task, &scope.template, &input, &action, &error))
+	if (!task_action(&task, &scope.template, &names, &input, &action, &error))
 		template_raise(&error);
 	PG_RETURN_JSONB_P(json_to_jsonb(&action));
 }

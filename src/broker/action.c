@@ -17,6 +17,16 @@ is_open_step(const Step *step)
 	return step->kind == STEP_PLAYBOOK || step->kind == STEP_ITERATOR;
 }
 
+/* Puts together the input of a task; layers (or NULL) gets its layers as rendered. */
+static bool
+render_layers(const Step *task, Scope *scope, const JsonbValue *transition_input,
+			  JsonbValue *layers, JsonbValue *input, SourceError *error)
+{
+	if (scope->input == NULL)
+		scope->input = transition_input;
+	return input_render(&task->input, scope, transition_input, layers, input, error);
+}
+
 /*
  * Puts together the input of an action or child: the step's own, and that of the
  * transition above it.  False and *error when a template raises.
@@ -25,13 +35,41 @@ bool
 assemble_input(const Step *task, Scope *scope, const JsonbValue *transition_input,
 			   JsonbValue *input, SourceError *error)
 {
-	JsonbValue	own;
+	return render_layers(task, scope, transition_input, NULL, input, error);
+}
 
-	if (scope->input == NULL)
-		scope->input = transition_input;
-	if (!input_render(&task->input, scope, &own, error))
-		return false;
-	input_overlay(&own, transition_input, input);
+/*
+ * Renders the object that becomes queue.action.  Its strings see the members of
+ * the input as names; what is part of the input is there already, as "layers".
+ */
+static bool
+render_action(const Step *task, Scope *scope, const JsonbValue *layers, JsonbValue *result,
+			  SourceError *error)
+{
+	const TemplateDoc *action = task->action;
+	bool		is_iterator = strcmp(task->type, "iterator") == 0;
+	JsonBuilder builder;
+
+	json_begin_object(&builder);
+	for (int i = 0; i < action->count; i++)
+	{
+		const JsonbValue *key = &action->keys[i];
+		JsonbValue	value;
+		int			layer = 0;
+
+		while (layer < task->input.count && task->input.layers[layer] != action->children[i])
+			layer++;
+		scope->template.refuse_missing = is_iterator &&
+			word_is(key->val.string.val, key->val.string.len, "collection");
+		if (layer < task->input.count)
+			value = layers[layer];
+		else if (!template_doc_render(action->children[i], &scope->template, &value, error))
+			return false;
+		json_add_n(&builder, key->val.string.val, key->val.string.len, &value);
+	}
+	scope->template.refuse_missing = false;
+	json_add(&builder, "data", scope->input);
+	json_end_object(&builder, result);
 	return true;
 }
 
@@ -65,7 +103,9 @@ rest_of_envelope(const JsonbValue *envelope, JsonbValue *rest)
 
 /*
  * Adds the values of the names that raw parts of a task refer to.  The member
- * "_steps" says which of them are values of steps, and what else came with each.
+ * "_steps" says which of them are values of steps, and what else came with each;
+ * "_undefined" which are known but have no value yet; "_self" is the name of the
+ * step itself, by which its saves know the result.
  */
 static void
 add_raw_roots(const Step *task, Scope *scope, JsonBuilder *builder)
@@ -73,14 +113,31 @@ add_raw_roots(const Step *task, Scope *scope, JsonBuilder *builder)
 	JsonBuilder steps;
 	JsonbValue	value;
 	bool		any_step = false;
+	JsonBuilder missing;
+	bool		any_missing = false;
 
 	for (int i = 0; i < task->nraw_roots; i++)
 	{
 		JsonbValue	envelope;
 		bool		is_step;
 
-		if (!scope_name(scope, task->raw_roots[i], &value, &envelope, &is_step))
-			continue;
+		if (scope->step != NULL && strcmp(task->raw_roots[i], scope->step->name) == 0)
+			json_add_text(builder, "_self", scope->step->name);
+		switch (scope_name(scope, task->raw_roots[i], &value, &envelope, &is_step))
+		{
+			case TEMPLATE_UNKNOWN:
+			case TEMPLATE_LATER:
+				continue;
+			case TEMPLATE_UNDEFINED:
+				if (!any_missing)
+					json_begin_array(&missing);
+				any_missing = true;
+				json_string(&value, task->raw_roots[i]);
+				json_push(&missing, &value);
+				continue;
+			default:
+				break;
+		}
 		json_add(builder, task->raw_roots[i], &value);
 		if (!is_step)
 			continue;
@@ -94,6 +151,11 @@ add_raw_roots(const Step *task, Scope *scope, JsonBuilder *builder)
 	{
 		json_end_object(&steps, &value);
 		json_add(builder, "_steps", &value);
+	}
+	if (any_missing)
+	{
+		json_end_array(&missing, &value);
+		json_add(builder, "_undefined", &value);
 	}
 	if (scope->names != NULL)
 		json_add_members(builder, scope->names);
@@ -110,22 +172,18 @@ prepare_action(BrokerState *state, Run *run, const Step *task, Scope *scope,
 	JsonBuilder builder;
 	JsonbValue	input;
 	JsonbValue	value;
+	JsonbValue *layers = palloc(sizeof(JsonbValue) * (task->input.count + 1));
 	bool		rendered;
 
-	scope->template.keep_unknown = true;
-	if (!assemble_input(task, scope, transition_input, &input, error))
+	scope->template.needs = NEEDS_NAMES;
+	if (!render_layers(task, scope, transition_input, layers, &input, error))
 		return false;
 	scope->input = &input;
-	rendered = template_doc_render(task->action, &scope->template, &value, error) &&
+	scope->members = &input;
+	rendered = render_action(task, scope, layers, &value, error) &&
 		timeout_render(task->timeout, &scope->template, &run->timeout, error);
 	if (rendered)
-	{
-		json_begin_object(&builder);
-		json_add_members(&builder, &value);
-		json_add(&builder, "data", &input);
-		json_end_object(&builder, &value);
 		run->action = json_to_jsonb(&value);
-	}
 	run->context = NULL;
 	if (rendered && (task->nraw_roots > 0 || (task->saves != NULL && scope->names != NULL)))
 	{
@@ -137,6 +195,7 @@ prepare_action(BrokerState *state, Run *run, const Step *task, Scope *scope,
 	run->max_attempts = retry_max_attempts(task->retry, &scope->template);
 	run->priority = state->playbook->steps[run->step].priority;
 	scope->input = NULL;
+	scope->members = NULL;
 	return rendered;
 }
 
@@ -186,7 +245,7 @@ start_save(BrokerState *state, Run *run, const Step *task, Scope *scope,
 	json_add(&builder, "result", &value);
 	json_add(&builder, "this", envelope);
 	if (run->child_execution_id != 0)
-		json_add_int(&builder, "child_execution_id", run->child_execution_id);
+		json_add_id(&builder, "child_execution_id", run->child_execution_id);
 	json_end_object(&builder, &value);
 	run->context = json_to_jsonb(&value);
 

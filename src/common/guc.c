@@ -17,6 +17,8 @@ bool		noetl_notify = false;
 bool		noetl_superuser_saves = false;
 int			noetl_max_visits = 10000;
 int			noetl_max_depth = 32;
+int			noetl_max_family = 1000000;
+int			noetl_max_family_live = 100000;
 int			noetl_node_id = 0;
 int			noetl_template_coerce = COERCE_CONTAINERS;
 int			noetl_template_max_output = 64 * 1024 * 1024;
@@ -62,6 +64,16 @@ guc_define(void)
 							"How deep child playbooks may nest.",
 							NULL,
 							&noetl_max_depth, 32, 1, 10000, PGC_SUSET, 0,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("noetl.max_family",
+							"How many executions one execution may start, through children of children too.",
+							"A sample is counted.",
+							&noetl_max_family, 1000000, 1, INT_MAX, PGC_SUSET, 0,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("noetl.max_family_live",
+							"How many of them may run at the same time.",
+							"A sample is counted.",
+							&noetl_max_family_live, 100000, 1, INT_MAX, PGC_SUSET, 0,
 							NULL, NULL, NULL);
 	DefineCustomIntVariable("noetl.node_id",
 							"Number of this database among those that share executions.",

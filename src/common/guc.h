@@ -18,6 +18,8 @@ extern bool noetl_broker;		/* noetl.broker: decide on insert */
 extern bool noetl_notify;		/* noetl.notify: NOTIFY noetl_queue */
 extern bool noetl_superuser_saves;	/* noetl.superuser_saves */
 extern int	noetl_max_visits;	/* noetl.max_visits */
+extern int	noetl_max_family;	/* noetl.max_family: children, also of children */
+extern int	noetl_max_family_live;	/* noetl.max_family_live: that run */
 extern int	noetl_max_depth;	/* noetl.max_depth: child playbooks */
 extern int	noetl_node_id;		/* noetl.node_id: node bits of new ids */
 extern int	noetl_template_coerce;

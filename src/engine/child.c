@@ -23,7 +23,7 @@
 
 /*
  * Returns the context of a child's execution_start: {path, version, workload,
- * merge, literal}, as noetl.execute() writes it.
+ * merge}, as noetl.execute() writes it.
  */
 static Jsonb *
 start_context(const ChildStart *start, const char *path, int version)
@@ -37,15 +37,16 @@ start_context(const ChildStart *start, const char *path, int version)
 	json_from_jsonb(start->input, &value);
 	json_add(&builder, "workload", &value);
 	json_add_bool(&builder, "merge", true);
-	/* the input is rendered already: its strings are no templates */
-	json_add_bool(&builder, "literal", true);
 	json_end_object(&builder, &value);
 	return json_to_jsonb(&value);
 }
 
-/* Returns the meta of a child's execution_start: who started it, timeout, attempt. */
+/*
+ * Returns the meta of a child's execution_start: who started it, timeout, attempt,
+ * and why it must not run, if it must not.
+ */
 static Jsonb *
-start_meta(const ChildStart *start, Oid started_by)
+start_meta(const ChildStart *start, Oid started_by, const char *refused)
 {
 	JsonBuilder builder;
 	JsonbValue	value;
@@ -56,6 +57,8 @@ start_meta(const ChildStart *start, Oid started_by)
 		json_add_int(&builder, "timeout", start->timeout);
 	if (start->attempt > 0)
 		json_add_int(&builder, "attempt", start->attempt);
+	if (refused != NULL)
+		json_add_text(&builder, "refused", refused);
 	json_end_object(&builder, &value);
 	return json_to_jsonb(&value);
 }
@@ -95,13 +98,13 @@ child_start(const BrokerState *state, const ChildStart *start)
 	event.node_name = path;
 	event.node_type = "playbook";
 	event.context = start_context(start, path, version);
-	event.meta = start_meta(start, state->started_by);
+	store = store_open(InvalidOid);
+	event.meta = start_meta(start, state->started_by,
+							family_refusal(store, state->execution_id, start->execution_id));
 	event.has_index = start->item >= 0;
 	event.current_index = start->item;
 	event.current_item = start->current_item;
 	event_parse(&event);
-
-	store = store_open(InvalidOid);
 	write_own_event(store, &event);
 	execution_insert(store, &event, state->started_by);
 	enqueued = evaluate_event(store, &event, true);

@@ -73,6 +73,9 @@ extern void engine_check_snapshot(Store *store, int64 execution_id);
 /* Sets the members of a ValueSource whose answers never change. */
 extern void engine_set_constant_lookups(ValueSource *source);
 
+/* Finds the meta of the execution_start; false: it has none. */
+extern bool engine_start_meta(Store *store, int64 execution_id, JsonbValue *meta);
+
 /*
  * Returns the deadline of an execution: by its playbook's timeout, or by its
  * start's (meta: "timeout", microseconds) if that is shorter.  0: it has none.

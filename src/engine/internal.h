@@ -15,6 +15,7 @@
  *		save.c        saves that the database executes
  *		task_event.c  events about tasks
  *		reaper.c      what the passing of time makes due
+ *		family.c      the bounds of a family of executions
  *		limited.c     work for executions that are not the caller's
  *		lock.c        the execution lock
  */
@@ -192,6 +193,14 @@ extern bool execution_trylock(int64 execution_id);
  * no lock.
  */
 extern bool execution_is_over(Store *store, int64 execution_id);
+
+/* ---- family.c ---- */
+
+/*
+ * Returns why a child of an execution must not run, because of noetl.max_family or
+ * noetl.max_family_live, or NULL.  Counts the child if it belongs to the sample.
+ */
+extern char *family_refusal(Store *store, int64 parent_execution_id, int64 execution_id);
 
 /* ---- limited.c ---- */
 

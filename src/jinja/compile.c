@@ -175,6 +175,27 @@ template_fault(const Template *template)
 	return template->fault;
 }
 
+/* Describes a name of a template by its number; false behind the last name. */
+bool
+template_name(const Template *template, int number, TemplateNameInfo *info)
+{
+	const TemplateName *name;
+
+	if (number >= template->nnames)
+		return false;
+	name = &template->names[number];
+	info->name = name->name;
+	info->length = name->length;
+	info->free = name->free && name->global == NULL;
+	info->optional = name->optional;
+	info->line = 0;
+	info->column = 0;
+	if (info->free)
+		jinja_locate(template->source, template->length, name->pos,
+					 &info->line, &info->column);
+	return true;
+}
+
 /* Returns the number of free names of a template and sets *names to them. */
 int
 template_roots(const Template *template, const char *const **names)

@@ -149,22 +149,72 @@ template_doc_compile(const JsonbValue *value, SourceError *error)
 	return compile_value(&whole, error);
 }
 
-/* Returns whether the scope knows every free name of the template. */
-static bool
-scope_knows(const Template *template, const TemplateScope *scope)
+/* Who can render a string, by its free names. */
+typedef enum Renderer
 {
+	RENDERER_SCOPE,
+	RENDERER_WORKER,
+	RENDERER_NOBODY
+} Renderer;
+
+/*
+ * Returns who can render a template; *unknown: the number of a name that is in
+ * the way.
+ */
+static Renderer
+find_renderer(const Template *template, const TemplateScope *scope, int *unknown)
+{
+	Renderer	renderer = RENDERER_SCOPE;
 	int			i;
 
 	for (i = 0; i < template->nnames; i++)
 	{
 		const TemplateName *name = &template->names[i];
+		TemplateBinding binding;
 		JsonbValue	value;
 
-		if (name->free && name->global == NULL &&
-			scope->lookup(scope->arg, name->name, name->length, &value) == TEMPLATE_UNKNOWN)
-			return false;
+		if (!name->free || name->global != NULL)
+			continue;
+		binding = scope->lookup(scope->arg, name->name, name->length, &value);
+		if (binding == TEMPLATE_LATER)
+		{
+			renderer = RENDERER_WORKER;
+			*unknown = i;
+		}
+		else if (binding == TEMPLATE_UNKNOWN && !name->optional)
+		{
+			*unknown = i;
+			return RENDERER_NOBODY;
+		}
 	}
-	return true;
+	return renderer;
+}
+
+/* Fills in the error of a template with a name that nobody, or only the worker, has. */
+static void
+unknown_name(const Template *template, int number, bool worker, SourceError *error)
+{
+	TemplateNameInfo info;
+	char	   *name;
+
+	(void) template_name(template, number, &info);
+	memset(error, 0, sizeof(SourceError));
+	error->sqlerrcode = ERRCODE_UNDEFINED_OBJECT;
+	name = value_clip_name(info.name, info.length);
+	if (worker)
+	{
+		error->message = psprintf("only a worker knows the name \"%s\"", name);
+		error->hint = "The broker renders this template itself; use the name in an action.";
+	}
+	else
+	{
+		error->message = psprintf("no step, workload key or other known name is called \"%s\"",
+								  name);
+		error->hint = psprintf("Give a start parameter a default in workload, or write: %s | default('').",
+							   name);
+	}
+	error->line = info.line;
+	error->column = info.column;
 }
 
 /*
@@ -194,13 +244,25 @@ static bool
 render_string(const TemplateDoc *doc, const TemplateScope *scope,
 			  JsonbValue *result, SourceError *error)
 {
-	if (scope->keep_unknown && !scope_knows(doc->template, scope))
+	Renderer	renderer = RENDERER_SCOPE;
+	int			unknown = 0;
+
+	if (scope->needs != NEEDS_NOTHING)
+		renderer = find_renderer(doc->template, scope, &unknown);
+	if (renderer == RENDERER_WORKER && scope->needs == NEEDS_NAMES)
 	{
 		*result = doc->value;
 		return true;
 	}
-	if (template_render(doc->template, scope, result, error))
+	if (renderer == RENDERER_SCOPE &&
+		template_render(doc->template, scope, result, error))
+	{
+		if (doc->read_json && result->type == jbvString)
+			(void) json_from_text(result->val.string.val, result->val.string.len, result);
 		return true;
+	}
+	if (renderer != RENDERER_SCOPE)
+		unknown_name(doc->template, unknown, renderer == RENDERER_WORKER, error);
 	relocate(doc, error);
 	return false;
 }
@@ -262,6 +324,32 @@ template_doc_render(const TemplateDoc *doc, const TemplateScope *scope,
 	result->val.binary.data = &jsonb->root;
 	result->val.binary.len = VARSIZE(jsonb) - VARHDRSZ;
 	return true;
+}
+
+/* Returns whether a template is one expression with tojson as its last filter. */
+static bool
+ends_in_tojson(const Template *template)
+{
+	const TemplateNode *node = template->native;
+
+	return node != NULL && node->type == NODE_FILTER &&
+		(word_is(node->value.u.string, node->value.length, "tojson") ||
+		 word_is(node->value.u.string, node->value.length, "to_json"));
+}
+
+/*
+ * Makes the strings of a document that are one expression with tojson as its last
+ * filter yield the value instead of its text.
+ */
+void
+template_doc_read_json(TemplateDoc *doc)
+{
+	check_stack_depth();
+	if (doc->kind == DOC_TEMPLATE && doc->template != NULL)
+		doc->read_json = ends_in_tojson(doc->template);
+	else if (doc->kind == DOC_ARRAY || doc->kind == DOC_OBJECT)
+		for (int i = 0; i < doc->count; i++)
+			template_doc_read_json(doc->children[i]);
 }
 
 /* Compiles a JSON value as a document and renders it; false and *error if it fails. */

@@ -52,6 +52,7 @@ lookup_free(Eval *ev, int name)
 			case TEMPLATE_UNDEFINED:
 				free->value = value_undefined_name(n->name, n->length);
 				break;
+			case TEMPLATE_LATER:
 			case TEMPLATE_UNKNOWN:
 				free->value = n->global ? jinja_make_function(n->global) :
 					value_undefined_name(n->name, n->length);
@@ -782,12 +783,16 @@ evaluate(Eval *ev, Purpose purpose, JsonbValue *result, bool *truth)
 	else if (ev->template->native)
 	{
 		value = jinja_eval(ev, ev->template->native);
+		if (ev->scope->refuse_missing && value.kind == VAL_UNDEFINED &&
+			value_undefined_is_member(&value))
+			value_fail_undefined(&value);
 		if (purpose == FOR_TRUTH)
 		{
 			*truth = truth_as_condition(ev, &value);
 			return;
 		}
 		value_to_json(&ev->budget, &value, result);
+		jinja_exact_number(ev, ev->template->native, &value, result);
 		if (result->type == jbvBinary)
 			value_check_size(result->val.binary.len);
 		return;

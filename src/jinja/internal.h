@@ -226,6 +226,8 @@ typedef struct TemplateName
 	int			length;
 	const Builtin *global;		/* range, dict, ...; or NULL */
 	bool		free;			/* not always bound by the template itself */
+	bool		optional;		/* the template asks whether it has a value */
+	int			pos;			/* where it is free first */
 } TemplateName;
 
 struct Template
@@ -416,6 +418,10 @@ jinja_is_object(const Value *value, const ValueObjectType *type)
 
 /* jinja/eval.c */
 extern Value jinja_eval(Eval *ev, const TemplateNode *node);
+
+/* jinja/exact.c */
+extern void jinja_exact_number(Eval *ev, const TemplateNode *node, const Value *value,
+							   JsonbValue *result);
 extern Value jinja_call(Eval *ev, const Value *callee, const CallArgs *call);
 extern void jinja_eval_args(Eval *ev, const TemplateNode *node, CallArgs *call);
 extern bool jinja_step_envelope(Eval *ev, const Value *step, const Value *key, Value *result);

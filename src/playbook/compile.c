@@ -68,7 +68,10 @@ playbook_compile(const char *content, int length, MemoryContext parent,
 	caller = MemoryContextSwitchTo(scratch);
 	root = yaml_parse_document(content, length, &error);
 	if (root == NULL)
+	{
+		yaml_explain(content, length, &error);
 		playbook_source_issue(&compiler, NULL, &error);
+	}
 	MemoryContextSwitchTo(caller);
 	*issues = compiler.issues;
 	playbook = root ? playbook_compile_document(root, parent, issues) : NULL;
@@ -91,6 +94,7 @@ compile_root(Compiler *compiler)
 		return;
 	}
 	compile_heads(compiler);
+	playbook_lint_document(compiler);
 	compile_workload(compiler);
 	compiler->playbook->timeout =
 		playbook_constant_timeout(compiler, playbook_member(root, "timeout"));
@@ -113,6 +117,7 @@ playbook_compile_document(const YamlNode *root, MemoryContext parent,
 	Bounds		bounds;
 
 	compiler.root = root;
+	compiler.at_step = -1;
 	compiler.issue_context = caller;
 	compiler.playbook = new_playbook(parent);
 	compiler.scratch = AllocSetContextCreate(caller, "noetl playbook compiler",
@@ -267,7 +272,10 @@ find_workflow(Compiler *compiler)
 	if (workflow == NULL)
 	{
 		for (i = 0; i < root->count; i++)
-			if (playbook_looks_like(root->pairs[i].key->string, "workflow"))
+			if (root->pairs[i].key->string[0] == '-')
+				hint = "YAML wants a blank after the dash: \"- step: name\".";
+			else if (strcmp(root->pairs[i].key->string, "workflow") != 0 &&
+					 playbook_looks_like(root->pairs[i].key->string, "workflow"))
 				hint = psprintf("Did you mean \"workflow\" where line %d says \"%s\"?",
 								root->pairs[i].key->line,
 								root->pairs[i].key->string);
@@ -278,7 +286,10 @@ find_workflow(Compiler *compiler)
 	if (workflow->kind != YN_LIST || workflow->count == 0)
 	{
 		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
-					   workflow, "Begin each step with \"- step: name\".",
+					   workflow, workflow->kind == YN_MAP && workflow->count > 0 &&
+					   workflow->pairs[0].key->string[0] == '-' ?
+					   "YAML wants a blank after the dash: \"- step: name\"." :
+					   "Begin each step with \"- step: name\".",
 					   "workflow must be a list of steps");
 		return NULL;
 	}
@@ -308,6 +319,8 @@ load_steps(Compiler *compiler, const YamlNode *workflow)
 	playbook->steps = palloc0(sizeof(Step) * workflow->count);
 	compiler->step_nodes = MemoryContextAlloc(compiler->scratch,
 											  sizeof(YamlNode *) * workflow->count);
+	compiler->merged_nodes = MemoryContextAllocZero(compiler->scratch,
+													sizeof(YamlNode *) * workflow->count);
 	for (i = 0; i < workflow->count; i++)
 	{
 		const YamlNode *where;
@@ -407,6 +420,30 @@ read_step_name(Compiler *compiler, const YamlNode *node, const YamlNode **where)
 	return name;
 }
 
+/* Hands targets of type python the value instead of the text of x | tojson. */
+static void
+read_json_of_targets(const Playbook *playbook, const Target *targets, int ntargets)
+{
+	for (int i = 0; i < ntargets; i++)
+		if (targets[i].step >= 0 &&
+			strcmp(playbook->steps[targets[i].step].type, "python") == 0)
+			for (int j = 0; j < targets[i].input.count; j++)
+				template_doc_read_json(targets[i].input.layers[j]);
+}
+
+/* The same for all targets of a list of transitions. */
+static void
+read_json_of(const Playbook *playbook, const TransitionList *list)
+{
+	for (int i = 0; i < list->count; i++)
+	{
+		const Transition *entry = &list->entries[i];
+
+		read_json_of_targets(playbook, entry->targets, entry->ntargets);
+		read_json_of_targets(playbook, entry->else_targets, entry->nelse);
+	}
+}
+
 /* Compiles every step, then what follows from all of them. */
 static void
 compile_steps(Compiler *compiler)
@@ -428,7 +465,13 @@ compile_steps(Compiler *compiler)
 		if (playbook->end < 0 && playbook->steps[i].is_end)
 			playbook->end = i;
 	}
+	for (i = 0; i < playbook->nsteps; i++)
+	{
+		read_json_of(playbook, &playbook->steps[i].next);
+		read_json_of(playbook, &playbook->steps[i].on_error_next);
+	}
 	playbook_check_idle_tasks(compiler);
+	playbook_lint_names(compiler);
 	if (compiler->graph_broken)
 		return;
 	graph_list_edges(playbook, &edges);

@@ -194,6 +194,9 @@ extern bool store_get_event(Store *store, int64 execution_id, int64 event_id, Ev
  */
 extern bool store_start_event(Store *store, int64 execution_id, Event *event);
 
+/* Returns the name of the last step that completed with an action; NULL: none did. */
+extern char *store_last_step(Store *store, int64 execution_id, const Playbook *playbook);
+
 /* Merges members into the meta of a stored event. */
 extern void store_annotate_event(Store *store, int64 execution_id,
 								 int64 event_id, const Jsonb *meta);
@@ -504,6 +507,7 @@ extern void store_read_all_timers(void);
 
 /* The other parts of the door. */
 #include "store/failure.h"
+#include "store/family.h"
 #include "store/id.h"
 #include "store/slot.h"
 #include "store/relation.h"

@@ -302,6 +302,8 @@ pg_noreturn extern void value_fail_refused(const char *hint, const char *fmt, ..
 /* Raises that JSON has no form for the value. */
 pg_noreturn extern void value_fail_not_json(const Value *value);
 
+/* Returns whether an undefined value is a member that its owner does not have. */
+extern bool value_undefined_is_member(const Value *value);
 /* Raises the error that an operation on an undefined value is. */
 pg_noreturn extern void value_fail_undefined(const Value *value);
 

@@ -64,6 +64,8 @@ extern void db_settle(void);
 /* db_queue.c */
 extern void db_set_types(const char *array);
 extern void db_use_options(void);
+/* Tells who this worker is, where its role may do so. */
+extern void db_announce(void);
 extern DbStatus db_lease(TaskList *list);
 extern DbStatus db_complete(const Task *task, const char *result,
 							const char *attached);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "db.h"
 #include "executor.h"
@@ -43,6 +44,23 @@ db_use_options(void)
 {
 	snprintf(lease_text, sizeof(lease_text), "%d s", options.lease);
 	snprintf(batch_text, sizeof(batch_text), "%d", options.batch);
+}
+
+/*
+ * Tells who this worker is, where its role may do so.  Nothing depends on it:
+ * what a worker leases announces it, too.
+ */
+void
+db_announce(void)
+{
+	char		host[256] = "";
+	char		process[16];
+	const char *params[] = {options.name, types_array, host, NOETL_VERSION, process};
+
+	gethostname(host, sizeof(host) - 1);
+	snprintf(process, sizeof(process), "%d", (int) getpid());
+	if (db_run_boolean(MAY_ANNOUNCE, 0, NULL) == DB_OK)
+		(void) db_run_boolean(ANNOUNCE, 5, params);
 }
 
 /* Returns the types to lease, as a text[] literal. */

@@ -75,6 +75,11 @@
 
 const Statement db_statements[STATEMENT_COUNT] =
 {
+	[MAY_ANNOUNCE] = {"may_announce",
+		"SELECT coalesce(has_function_privilege("
+	"to_regprocedure('noetl.announce(text, text[], jsonb)'), 'EXECUTE'), false)"},
+	[ANNOUNCE] = {"announce", "SELECT noetl.announce($1::text, $2::text[],"
+	" jsonb_build_object('host', $3::text, 'version', $4::text, 'process', $5::int))"},
 	[LEASE] = {"lease", TASK_COLUMNS("$5", "$6")
 	"FROM noetl.lease($1::text, $2::int, $3::interval, $4::text[]) q"},
 	[COMPLETE] = {"complete", "SELECT noetl.complete($1::bigint, "
@@ -97,7 +102,7 @@ const Statement db_statements[STATEMENT_COUNT] =
 		"INSERT INTO noetl.event"
 		" (execution_id, event_type, node_name, node_id, worker_id, meta)"
 		" VALUES ($1, 'action_started', $2, $3, $4,"
-	" pg_catalog.jsonb_build_object('queue_id', $5::bigint, 'attempt', $6::int))"},
+	" pg_catalog.jsonb_build_object('queue_id', $5::bigint::text, 'attempt', $6::int))"},
 	[EVENTS] = {"events",
 		"INSERT INTO noetl.event (execution_id, event_type, node_name, node_id, worker_id,"
 		" current_index, current_item, context, result, error)"

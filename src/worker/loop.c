@@ -460,6 +460,7 @@ run_worker(void)
 		return 1;
 	}
 	db_set_types(types);
+	db_announce();
 	log_line(LOG_NORMAL, "worker %s executes %s", options.name, types);
 	free(types);
 	notify_state("READY=1\nSTATUS=Working as %s", options.name);
