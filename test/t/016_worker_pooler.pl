@@ -16,6 +16,8 @@ plan skip_all => 'there is no pgbouncer here' unless $pgbouncer;
 plan skip_all => 'pgbouncer does not run as root' if $< == 0;
 
 my $node = start_broker();
+$node->append_conf('postgresql.conf', "log_statement = all\n");
+$node->reload;
 my $directory = PostgreSQL::Test::Utils::tempdir_short();
 my $port = PostgreSQL::Test::Cluster::get_free_port();
 my $role = getpwuid($<);
@@ -135,6 +137,7 @@ $settings{ pooled("SELECT current_setting('search_path') || ' ' || current_setti
 my $direct = sql("SELECT current_setting('search_path') || ' ' || current_setting('statement_timeout') || ' ' || current_setting('jit')
 	|| ' ' || current_setting('default_transaction_isolation') || ' ' || current_setting('plan_cache_mode')");
 is(join(' | ', sort keys %settings), $direct, 'the settings of the worker reach no other client');
+unlike(slurp_file($node->logfile), qr/DISCARD ALL/, 'nor does the end of a postgres task');
 is(pooled('SELECT count(*) FROM pg_prepared_statements'), '0', 'and it leaves no prepared statement');
 
 # Idle workers wait without a session of the server.

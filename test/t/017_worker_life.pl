@@ -112,6 +112,9 @@ is($worker->full_result(0), 0, 'the second one does not');
 cmp_ok(time - $begin, '<', 30, 'but ends the worker');
 is(sql("SELECT status || attempts FROM noetl.queue WHERE execution_id = $long"), 'queued0', 'the task is given back');
 
+# No other process of the machine sleeps for so long.
+my $sleep = 100_000_000 + $$;
+
 # The process ids of what a task has started, by their command line.
 sub sleepers
 {
@@ -120,24 +123,24 @@ sub sleepers
 	return grep { $_ != $$ } $text =~ /^\s*(\d+) sleep $seconds$/mg;
 }
 sql("SELECT noetl.cancel($long)");
-my $tree = execute_step("tool: shell\ncommand: '(sleep 87654 & sleep 87654) & setsid -f true; sleep 87654'\n");
-my $items = execute_step(<<'EOT');
+my $tree = execute_step("tool: shell\ncommand: '(sleep $sleep & sleep $sleep) & sleep $sleep'\n");
+my $items = execute_step(<<"EOT");
 type: iterator
 mode: async
 collection: [1, 2]
 element: n
-task: {tool: shell, command: '(sleep 87654 &) ; sleep 87654'}
+task: {tool: shell, command: '(sleep $sleep &) ; sleep $sleep'}
 EOT
 my @two = (start_worker(\my $log1), start_worker(\my $log2));
 my $until = time + 60;
-sleep 0.1 while sleepers(87654) < 7 && time < $until;
-is(scalar(sleepers(87654)), 7, 'tasks have started processes');
+sleep 0.1 while sleepers($sleep) < 7 && time < $until;
+is(scalar(sleepers($sleep)), 7, 'tasks have started processes');
 $_->signal('KILL') foreach @two;
 $_->finish foreach @two;
 $until = time + 20;
-sleep 0.1 while sleepers(87654) > 0 && time < $until;
-is(scalar(sleepers(87654)), 0, 'which do not outlive workers that were killed');
-sql("SELECT noetl.cancel($_) FROM (VALUES (1)) v") foreach $tree, $items;
+sleep 0.1 while sleepers($sleep) > 0 && time < $until;
+is(scalar(sleepers($sleep)), 0, 'which do not outlive workers that were killed');
+sql("SELECT noetl.cancel($_)") foreach $tree, $items;
 
 #
 # The start
