@@ -666,74 +666,6 @@ COMMENT ON VIEW noetl.transition IS
     'the transitions of each execution''s playbook; condition is null for one that is always taken';
 
 -- ---------------------------------------------------------------------------
--- Privileges, dump configuration
--- ---------------------------------------------------------------------------
-
--- Rights must be granted.  PUBLIC keeps functions of their arguments alone, the
--- default of event.execution_id, and functions that ask for a catalog row's digest.
-REVOKE ALL ON FUNCTION noetl.event_before(), noetl.event_after(),
-    noetl.execute(text, jsonb, integer, boolean), noetl.cancel(bigint, text), noetl.status(bigint),
-    noetl.enqueue_next(bigint), noetl.lease(text, integer, interval, text[]),
-    noetl.reserve(text, integer, interval, text[]), noetl.heartbeat(bigint, text, interval),
-    noetl.release(bigint, text), noetl.complete(bigint, jsonb, text),
-    noetl.fail(bigint, text, text, jsonb),
-    noetl.complete_and_lease(bigint, jsonb, text, integer, interval, text[]),
-    noetl.verify(bigint), noetl.rebuild(bigint) FROM PUBLIC;
-REVOKE ALL ON PROCEDURE noetl.wait_for_work(interval, text[], boolean) FROM PUBLIC;
-
--- What ALTER DEFAULT PRIVILEGES has handed out on all this is taken back.
-DO $$
-DECLARE
-    command pg_catalog.text;
-BEGIN
-    FOR command IN
-        SELECT pg_catalog.format('REVOKE ALL ON %s FROM %s', o.object,
-                   CASE WHEN a.grantee OPERATOR(pg_catalog.=) 0::pg_catalog.oid THEN 'PUBLIC'
-                        ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END)
-          FROM (SELECT CASE WHEN c.relkind OPERATOR(pg_catalog.=) 'S'::pg_catalog."char" THEN 'SEQUENCE '
-                            ELSE 'TABLE ' END
-                       OPERATOR(pg_catalog.||) c.oid::pg_catalog.regclass::pg_catalog.text AS object,
-                       c.relacl AS acl, c.relowner AS owner, true AS from_public, c.relnamespace AS namespace
-                  FROM pg_catalog.pg_class AS c
-                UNION ALL
-                SELECT 'ROUTINE ' OPERATOR(pg_catalog.||) p.oid::pg_catalog.regprocedure::pg_catalog.text,
-                       p.proacl, p.proowner, false, p.pronamespace
-                  FROM pg_catalog.pg_proc AS p
-                UNION ALL
-                SELECT 'TYPE ' OPERATOR(pg_catalog.||) t.oid::pg_catalog.regtype::pg_catalog.text,
-                       t.typacl, t.typowner, false, t.typnamespace
-                  FROM pg_catalog.pg_type AS t
-                UNION ALL
-                SELECT 'SCHEMA noetl', n.nspacl, n.nspowner, false, n.oid
-                  FROM pg_catalog.pg_namespace AS n) AS o
-         CROSS JOIN LATERAL pg_catalog.aclexplode(o.acl) AS a
-         WHERE o.namespace OPERATOR(pg_catalog.=) 'noetl'::pg_catalog.regnamespace
-           AND a.grantee OPERATOR(pg_catalog.<>) o.owner
-           AND (o.from_public OR a.grantee OPERATOR(pg_catalog.<>) 0::pg_catalog.oid)
-         GROUP BY 1
-    LOOP
-        EXECUTE command;
-    END LOOP;
-    REVOKE CREATE ON SCHEMA noetl FROM PUBLIC;
-END
-$$;
-
-SELECT pg_catalog.pg_extension_config_dump('noetl.catalog', '');
-SELECT pg_catalog.pg_extension_config_dump('noetl.catalog_catalog_id_seq', '');
-SELECT pg_catalog.pg_extension_config_dump('noetl.execution', '');
-SELECT pg_catalog.pg_extension_config_dump('noetl.workload', '');
-SELECT pg_catalog.pg_extension_config_dump('noetl.event', '');
-SELECT pg_catalog.pg_extension_config_dump('noetl.event_default', '');
-SELECT pg_catalog.pg_extension_config_dump('noetl.run', '');
-SELECT pg_catalog.pg_extension_config_dump('noetl.item', '');
-SELECT pg_catalog.pg_extension_config_dump('noetl.pending', '');
-SELECT pg_catalog.pg_extension_config_dump('noetl.queue', '');
-SELECT pg_catalog.pg_extension_config_dump('noetl.queue_seq', '');
-SELECT pg_catalog.pg_extension_config_dump('noetl.id_seq', '');
-SELECT pg_catalog.pg_extension_config_dump('noetl.runtime', '');
-SELECT pg_catalog.pg_extension_config_dump('noetl.runtime_runtime_id_seq', '');
-
--- ---------------------------------------------------------------------------
 -- In the operator's hands: functions and views that only read, and the workers'
 -- notes about themselves (why.c, announce.c, explain.c, report.c)
 -- ---------------------------------------------------------------------------
@@ -1466,3 +1398,73 @@ REVOKE ALL ON FUNCTION noetl.note_worker(text, text[], jsonb), noetl.announce(te
     noetl.why_queued(noetl.queue), noetl.why_waiting(noetl.run, bigint), noetl.why_open(noetl.run),
     noetl.why_locked(bigint), noetl.why(bigint), noetl.metrics(), noetl.explain(text, text),
     noetl.report(bigint) FROM PUBLIC;
+
+-- ---------------------------------------------------------------------------
+-- Privileges, dump configuration: last, for all that the script creates
+-- ---------------------------------------------------------------------------
+
+-- Rights must be granted.  PUBLIC keeps functions of their arguments alone, the
+-- default of event.execution_id, and functions that ask for a catalog row's digest.
+REVOKE ALL ON FUNCTION noetl.event_before(), noetl.event_after(),
+    noetl.execute(text, jsonb, integer, boolean), noetl.cancel(bigint, text), noetl.status(bigint),
+    noetl.enqueue_next(bigint), noetl.lease(text, integer, interval, text[]),
+    noetl.reserve(text, integer, interval, text[]), noetl.heartbeat(bigint, text, interval),
+    noetl.release(bigint, text), noetl.complete(bigint, jsonb, text),
+    noetl.fail(bigint, text, text, jsonb),
+    noetl.complete_and_lease(bigint, jsonb, text, integer, interval, text[]),
+    noetl.verify(bigint), noetl.rebuild(bigint) FROM PUBLIC;
+REVOKE ALL ON PROCEDURE noetl.wait_for_work(interval, text[], boolean) FROM PUBLIC;
+
+-- What ALTER DEFAULT PRIVILEGES has handed out on all this is taken back.
+DO $$
+DECLARE
+    command pg_catalog.text;
+BEGIN
+    FOR command IN
+        SELECT pg_catalog.format('REVOKE ALL ON %s FROM %s', o.object,
+                   CASE WHEN a.grantee OPERATOR(pg_catalog.=) 0::pg_catalog.oid THEN 'PUBLIC'
+                        ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END)
+          FROM (SELECT CASE WHEN c.relkind OPERATOR(pg_catalog.=) 'S'::pg_catalog."char" THEN 'SEQUENCE '
+                            ELSE 'TABLE ' END
+                       OPERATOR(pg_catalog.||) c.oid::pg_catalog.regclass::pg_catalog.text AS object,
+                       c.relacl AS acl, c.relowner AS owner, true AS from_public, c.relnamespace AS namespace
+                  FROM pg_catalog.pg_class AS c
+                UNION ALL
+                SELECT 'ROUTINE ' OPERATOR(pg_catalog.||) p.oid::pg_catalog.regprocedure::pg_catalog.text,
+                       p.proacl, p.proowner, false, p.pronamespace
+                  FROM pg_catalog.pg_proc AS p
+                UNION ALL
+                SELECT 'TYPE ' OPERATOR(pg_catalog.||) t.oid::pg_catalog.regtype::pg_catalog.text,
+                       t.typacl, t.typowner, false, t.typnamespace
+                  FROM pg_catalog.pg_type AS t
+                UNION ALL
+                SELECT 'SCHEMA noetl', n.nspacl, n.nspowner, false, n.oid
+                  FROM pg_catalog.pg_namespace AS n) AS o
+         CROSS JOIN LATERAL pg_catalog.aclexplode(o.acl) AS a
+         WHERE o.namespace OPERATOR(pg_catalog.=) 'noetl'::pg_catalog.regnamespace
+           AND a.grantee OPERATOR(pg_catalog.<>) o.owner
+           AND (o.from_public OR a.grantee OPERATOR(pg_catalog.<>) 0::pg_catalog.oid)
+         GROUP BY 1
+    LOOP
+        EXECUTE command;
+    END LOOP;
+    REVOKE CREATE ON SCHEMA noetl FROM PUBLIC;
+END
+$$;
+
+SELECT pg_catalog.pg_extension_config_dump('noetl.catalog', '');
+SELECT pg_catalog.pg_extension_config_dump('noetl.catalog_catalog_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('noetl.execution', '');
+SELECT pg_catalog.pg_extension_config_dump('noetl.workload', '');
+SELECT pg_catalog.pg_extension_config_dump('noetl.event', '');
+SELECT pg_catalog.pg_extension_config_dump('noetl.event_default', '');
+SELECT pg_catalog.pg_extension_config_dump('noetl.run', '');
+SELECT pg_catalog.pg_extension_config_dump('noetl.item', '');
+SELECT pg_catalog.pg_extension_config_dump('noetl.pending', '');
+SELECT pg_catalog.pg_extension_config_dump('noetl.family', '');
+SELECT pg_catalog.pg_extension_config_dump('noetl.reaper_failure', '');
+SELECT pg_catalog.pg_extension_config_dump('noetl.queue', '');
+SELECT pg_catalog.pg_extension_config_dump('noetl.queue_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('noetl.id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('noetl.runtime', '');
+SELECT pg_catalog.pg_extension_config_dump('noetl.runtime_runtime_id_seq', '');
