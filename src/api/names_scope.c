@@ -7,13 +7,20 @@
 
 #include "api/names_scope.h"
 
-/* Is a name that of the step itself, or "step", which means the same? */
+/*
+ * Returns whether a name is that of the step itself, or "step", which means the
+ * same.  The names of an item, among them that of its iterator, win over it.
+ */
 static bool
 is_self(const NamesScope *scope, const char *name, int length)
 {
+	JsonbValue	names;
 	JsonbValue	context;
 	JsonbValue	self;
 
+	json_from_jsonb(scope->names, &names);
+	if (json_get_n(&names, name, length, &self))
+		return false;
 	if (word_is(name, length, "step"))
 		return true;
 	json_from_jsonb(scope->context, &context);

@@ -97,7 +97,8 @@ guard_start(void)
 
 	if (groups != NULL)
 		return groups;
-	shared = mmap(NULL, sizeof(unshared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	shared = mmap(NULL, sizeof(unshared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+				  -1, 0);
 	groups = shared != MAP_FAILED ? shared : unshared;
 	if (shared != MAP_FAILED)
 		start_process(groups);

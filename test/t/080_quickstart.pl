@@ -134,7 +134,7 @@ foreach my $command (@printed)
 		next;
 	}
 	$output = try_command($command, 'first');
-	like($output, qr/"execution_id": \d+/, ':id is set') if $command =~ /:id/;
+	like($output, qr/"execution_id": "\d+"/, ':id is set') if $command =~ /:id/;
 	like($output, qr/^    "status"/m, 'jsonb is laid out') if $command =~ /jsonb_pretty/;
 }
 is($waiting, 1, 'one worker waits for more');
