@@ -653,6 +653,40 @@ REVOKE ALL ON FUNCTION noetl.event_before(), noetl.event_after(),
     noetl.verify(bigint), noetl.rebuild(bigint) FROM PUBLIC;
 REVOKE ALL ON PROCEDURE noetl.wait_for_work(interval, text[], boolean) FROM PUBLIC;
 
+CREATE FUNCTION noetl.create_roles() RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    name text;
+BEGIN
+    FOREACH name IN ARRAY ARRAY['noetl_client', 'noetl_worker', 'noetl_author', 'noetl_reader', 'noetl_admin'] LOOP
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) THEN
+            EXECUTE format('CREATE ROLE %I NOLOGIN', name);
+        END IF;
+    END LOOP;
+    GRANT INSERT ON noetl.event TO noetl_client, noetl_worker;
+    GRANT SELECT ON noetl.execution, noetl.event, noetl.event_log, noetl.workload, noetl.run, noetl.item,
+        noetl.pending, noetl.queue, noetl.workflow, noetl.workbook, noetl.transition TO noetl_client, noetl_reader;
+    GRANT SELECT ON noetl.catalog TO noetl_author, noetl_reader;
+    GRANT SELECT ON noetl.queue TO noetl_worker;
+    GRANT EXECUTE ON FUNCTION noetl.execute(text, jsonb, integer, boolean), noetl.cancel(bigint, text) TO noetl_client;
+    GRANT EXECUTE ON FUNCTION noetl.status(bigint) TO noetl_client, noetl_reader;
+    GRANT EXECUTE ON FUNCTION noetl.register(text, text) TO noetl_author;
+    GRANT EXECUTE ON FUNCTION noetl.lease(text, integer, interval, text[]),
+        noetl.reserve(text, integer, interval, text[]), noetl.heartbeat(bigint, text, interval),
+        noetl.release(bigint, text), noetl.complete(bigint, jsonb, text), noetl.fail(bigint, text, text, jsonb),
+        noetl.complete_and_lease(bigint, jsonb, text, integer, interval, text[]) TO noetl_worker;
+    GRANT EXECUTE ON PROCEDURE noetl.wait_for_work(interval, text[], boolean) TO noetl_worker;
+    GRANT EXECUTE ON FUNCTION noetl.enqueue_next(bigint), noetl.verify(bigint), noetl.rebuild(bigint) TO noetl_admin;
+    GRANT SELECT ON noetl.runtime TO noetl_admin;
+    GRANT noetl_client, noetl_worker, noetl_author, noetl_reader TO noetl_admin;
+END
+$$;
+REVOKE ALL ON FUNCTION noetl.create_roles() FROM PUBLIC;
+COMMENT ON FUNCTION noetl.create_roles() IS
+    'creates the roles noetl_client, noetl_worker, noetl_author, noetl_reader and noetl_admin where they do not exist, and grants them their rights in this database; needs CREATEROLE and the rights of the extension''s owner';
+
 -- What ALTER DEFAULT PRIVILEGES has handed out on all this is taken back.
 DO $$
 DECLARE

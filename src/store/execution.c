@@ -140,7 +140,8 @@ store_started_by(int64 execution_id, Oid *role)
 	bool		isnull;
 
 	ScanKeyInit(&key, EXECUTION_ID, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(execution_id));
-	scan = systable_beginscan(table, store_relation(REL_EXECUTION_PKEY), true, SnapshotSelf, 1, &key);
+	scan = systable_beginscan(table, store_relation(REL_EXECUTION_PKEY), true,
+							  SnapshotSelf, 1, &key);
 	tuple = systable_getnext(scan);
 	if (HeapTupleIsValid(tuple))
 		*role = DatumGetObjectId(heap_getattr(tuple, EXECUTION_STARTED_BY,
