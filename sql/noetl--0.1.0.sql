@@ -1,5 +1,18 @@
 \echo Use "CREATE EXTENSION noetl" to load this file. \quit
 
+-- Lengths and positions in templates and YAML are those of UTF-8.
+DO LANGUAGE plpgsql $$
+BEGIN
+    IF pg_catalog.getdatabaseencoding() OPERATOR(pg_catalog.<>) 'UTF8' THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'feature_not_supported',
+            MESSAGE = 'noetl needs a database whose encoding is UTF8',
+            DETAIL = pg_catalog.format('The encoding of this database is %s.', pg_catalog.getdatabaseencoding()),
+            HINT = 'Create the database with ENCODING ''UTF8'' TEMPLATE template0.';
+    END IF;
+END
+$$;
+
 -- What lies in the schema before could be found instead of what this file creates,
 -- and an owner could change all of it afterwards.
 DO $$
@@ -32,13 +45,15 @@ $$;
 -- The right to use the schema gives no right on what it contains.
 GRANT USAGE ON SCHEMA noetl TO PUBLIC;
 
-CREATE SEQUENCE noetl.id_seq AS integer MINVALUE 0 START 0 MAXVALUE 4095 CYCLE;
+CREATE SEQUENCE noetl.id_seq AS bigint MINVALUE 0 START 0;
+COMMENT ON SEQUENCE noetl.id_seq IS
+    'the millisecond up to which ids may have been given: after a restart, ids go on from there whatever the clock says';
 
 CREATE FUNCTION noetl.next_id() RETURNS bigint
     AS 'MODULE_PATHNAME', 'noetl_next_id'
     LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION noetl.next_id() IS
-    'a new time-ordered id: milliseconds since 2024-01-01 UTC << 22 | noetl.node_id << 12 | sequence';
+    'a new time-ordered id: milliseconds since 2024-01-01 UTC << 22 | noetl.node_id << 12 | number; ids grow even when the clock goes back';
 
 CREATE FUNCTION noetl.id_time(id bigint) RETURNS timestamptz
     AS 'MODULE_PATHNAME', 'noetl_id_time'
@@ -202,6 +217,36 @@ CREATE TABLE noetl.pending (
 COMMENT ON TABLE noetl.pending IS
     'events that wait for their decision, such as those stored while noetl.broker was off; noetl.enqueue_next() decides on them';
 
+-- Written by the reaper only, and nearly always empty.
+CREATE TABLE noetl.reaper_failure (
+    execution_id bigint      PRIMARY KEY,
+    failures     integer     NOT NULL,
+    sqlstate     text        NOT NULL,
+    error        text        NOT NULL,
+    first_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+    last_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+    next_try_at  timestamptz NOT NULL
+);
+COMMENT ON TABLE noetl.reaper_failure IS
+    'executions for which something is due that could not be done: by whoever leases, by noetl.enqueue_next() and by noetl.timer; the row goes when it is done, or when the execution is over';
+COMMENT ON COLUMN noetl.reaper_failure.execution_id IS '0: retries that could not be made ready';
+COMMENT ON COLUMN noetl.reaper_failure.failures IS 'the number of tries that have failed';
+COMMENT ON COLUMN noetl.reaper_failure.sqlstate IS 'the code of the last error';
+COMMENT ON COLUMN noetl.reaper_failure.error IS 'the last error';
+COMMENT ON COLUMN noetl.reaper_failure.next_try_at IS 'nothing is tried before: 1 s after the first failure, then twice as long each time, up to ten minutes';
+
+-- A sample, so that starts of children do not wait for each other.
+CREATE TABLE noetl.family (
+    root_id      bigint  NOT NULL,
+    execution_id bigint  NOT NULL,
+    weight       integer NOT NULL,
+    PRIMARY KEY (root_id, execution_id)
+);
+COMMENT ON TABLE noetl.family IS
+    'a sample of the executions that running executions have started as children, or children of children; by it noetl.max_family and noetl.max_family_live are enforced';
+COMMENT ON COLUMN noetl.family.root_id IS 'the topmost ancestor';
+COMMENT ON COLUMN noetl.family.weight IS 'for how many executions this one stands';
+
 CREATE SEQUENCE noetl.queue_seq AS bigint;
 
 CREATE TABLE noetl.queue (
@@ -313,6 +358,13 @@ CREATE FUNCTION noetl.task_action(task jsonb, context jsonb, names jsonb, input 
     LANGUAGE C STRICT STABLE PARALLEL SAFE;
 COMMENT ON FUNCTION noetl.task_action(jsonb, jsonb, jsonb, jsonb) IS
     'returns the action of a task that is the body of an iterator, rendered with names over context; "data" is its input with the argument input laid over it, "type" its type';
+
+CREATE FUNCTION noetl.render_left(action jsonb, context jsonb, names jsonb)
+    RETURNS TABLE (rendered_action jsonb, rendered_context jsonb)
+    AS 'MODULE_PATHNAME', 'noetl_render_left'
+    LANGUAGE C STRICT STABLE PARALLEL SAFE ROWS 1;
+COMMENT ON FUNCTION noetl.render_left(jsonb, jsonb, jsonb) IS
+    'returns the action and the context of a queue row with the strings rendered that the broker has left to the worker, which has the names (env ...); the names become members of the context';
 
 CREATE FUNCTION noetl.save_tasks(save jsonb, context jsonb, names jsonb)
     RETURNS TABLE (index integer, type text, action jsonb, data jsonb, summary jsonb)
@@ -438,7 +490,7 @@ CREATE FUNCTION noetl.status_unchecked(execution_id bigint) RETURNS jsonb
     SET search_path = pg_catalog, pg_temp
     AS $$
     SELECT jsonb_build_object(
-        'execution_id', x.execution_id,
+        'execution_id', x.execution_id::text,
         'path', x.path,
         'version', x.version,
         'status', x.status,
@@ -679,7 +731,11 @@ BEGIN
         noetl.complete_and_lease(bigint, jsonb, text, integer, interval, text[]) TO noetl_worker;
     GRANT EXECUTE ON PROCEDURE noetl.wait_for_work(interval, text[], boolean) TO noetl_worker;
     GRANT EXECUTE ON FUNCTION noetl.enqueue_next(bigint), noetl.verify(bigint), noetl.rebuild(bigint) TO noetl_admin;
-    GRANT SELECT ON noetl.runtime TO noetl_admin;
+    GRANT EXECUTE ON FUNCTION noetl.announce(text, text[], jsonb) TO noetl_worker;
+    GRANT SELECT ON noetl.running, noetl.failure TO noetl_client, noetl_reader;
+    GRANT SELECT ON noetl.runtime, noetl.worker, noetl.backlog TO noetl_admin;
+    GRANT EXECUTE ON FUNCTION noetl.timeline(bigint), noetl.progress(bigint), noetl.report(bigint),
+        noetl.why(bigint), noetl.explain(text, text), noetl.metrics() TO noetl_admin;
     GRANT noetl_client, noetl_worker, noetl_author, noetl_reader TO noetl_admin;
 END
 $$;
@@ -762,3 +818,737 @@ SELECT pg_catalog.pg_extension_config_dump('noetl.queue_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.runtime', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.runtime_runtime_id_seq', '');
+
+-- ---------------------------------------------------------------------------
+-- In the operator's hands: functions and views that only read, and the workers'
+-- notes about themselves (why.c, announce.c, explain.c, report.c)
+-- ---------------------------------------------------------------------------
+
+-- Executions of a path, of a status and by time (execution_id) without a scan.
+CREATE INDEX execution_path_idx ON noetl.execution (path, execution_id);
+CREATE INDEX execution_running_idx ON noetl.execution (execution_id) WHERE status = 'RUNNING';
+CREATE INDEX execution_failed_idx ON noetl.execution (execution_id) WHERE status IN ('FAILED', 'CANCELLED');
+COMMENT ON INDEX noetl.execution_path_idx IS 'lists the executions of a playbook, newest first';
+COMMENT ON INDEX noetl.execution_running_idx IS 'lists what runs, oldest first';
+COMMENT ON INDEX noetl.execution_failed_idx IS 'lists what failed or was cancelled';
+
+-- Rows are updated once a minute for each worker, in place.
+ALTER TABLE noetl.runtime SET (fillfactor = 50);
+COMMENT ON TABLE noetl.runtime IS
+    'workers that announce themselves, by noetl.announce() or by what they lease; nothing depends on it';
+COMMENT ON COLUMN noetl.runtime.name IS 'the worker_id';
+COMMENT ON COLUMN noetl.runtime.capabilities IS '"types": task type -> when the worker last asked for it; "*" stands for any type';
+COMMENT ON COLUMN noetl.runtime.runtime IS 'host, version and whatever else the worker says; pid and backend_start of its session';
+COMMENT ON COLUMN noetl.runtime.last_heartbeat IS 'when the worker was last seen, to the minute';
+
+CREATE FUNCTION noetl.note_worker(worker_id text, types text[], info jsonb) RETURNS boolean
+    LANGUAGE sql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH asked AS (
+        SELECT CASE WHEN types IS NULL AND info IS NOT NULL THEN '{}'
+                    ELSE (SELECT coalesce(jsonb_object_agg(t, clock_timestamp()), '{}')
+                            FROM (SELECT DISTINCT left(t, 200) AS t
+                                    FROM unnest(coalesce(nullif(types, '{}'), '{*}')) AS t
+                                   WHERE t IS NOT NULL LIMIT 64) AS given) END AS times
+    ), session AS (
+        SELECT jsonb_build_object('pid', pg_backend_pid(),
+                   'backend_start', (SELECT a.backend_start FROM pg_stat_get_activity(pg_backend_pid()) AS a),
+                   'host', coalesce(host(inet_client_addr()), 'local'))
+               || coalesce(CASE jsonb_typeof(info) WHEN 'object' THEN info END, '{}') AS says
+    ), known AS (
+        SELECT r.runtime_id, r.capabilities, r.runtime
+          FROM noetl.runtime AS r WHERE r.name = worker_id
+           FOR UPDATE SKIP LOCKED
+    ), updated AS (
+        UPDATE noetl.runtime AS r
+           SET last_heartbeat = clock_timestamp(), updated_at = clock_timestamp(),
+               capabilities = coalesce(k.capabilities, '{}') || jsonb_build_object('types',
+                   (SELECT coalesce(jsonb_object_agg(e.key, e.value), '{}')
+                      FROM (SELECT * FROM jsonb_each(
+                                CASE jsonb_typeof(k.capabilities -> 'types') WHEN 'object'
+                                     THEN k.capabilities -> 'types' ELSE '{}' END || a.times)
+                             ORDER BY value #>> '{}' DESC LIMIT 64) AS e)),
+               runtime = coalesce(k.runtime, '{}') || s.says
+                         || CASE WHEN k.runtime ? 'host' AND NOT coalesce(info ? 'host', false)
+                                 THEN jsonb_build_object('host', k.runtime -> 'host') ELSE '{}' END
+          FROM known AS k, asked AS a, session AS s
+         WHERE r.runtime_id = k.runtime_id
+           AND (info IS NOT NULL OR r.last_heartbeat < clock_timestamp() - interval '1 minute'
+                OR NOT coalesce(k.capabilities -> 'types', '{}') ?& ARRAY(SELECT jsonb_object_keys(a.times)))
+        RETURNING 1
+    ), inserted AS (
+        INSERT INTO noetl.runtime (name, capabilities, runtime)
+        SELECT worker_id, jsonb_build_object('types', a.times), s.says
+          FROM asked AS a, session AS s
+         WHERE NOT EXISTS (SELECT FROM noetl.runtime AS r WHERE r.name = worker_id)
+        ON CONFLICT DO NOTHING
+        RETURNING 1
+    ), swept AS (
+        DELETE FROM noetl.runtime AS r
+         WHERE EXISTS (SELECT FROM inserted)
+           AND r.runtime_id IN (SELECT o.runtime_id FROM noetl.runtime AS o
+                                 WHERE o.last_heartbeat < clock_timestamp() - interval '7 days'
+                                   AND o.component_type = 'worker'
+                                 LIMIT 100 FOR UPDATE SKIP LOCKED)
+    )
+    SELECT EXISTS (SELECT FROM updated) OR EXISTS (SELECT FROM inserted)
+$$;
+COMMENT ON FUNCTION noetl.note_worker(text, text[], jsonb) IS
+    'writes what noetl.announce() and leases say; internal';
+
+CREATE FUNCTION noetl.announce(worker_id text, types text[] DEFAULT NULL, info jsonb DEFAULT NULL) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'noetl_announce'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION noetl.announce(text, text[], jsonb) IS
+    'a worker says that it is there: the types it takes (null without info: any) and what it is (info: host, version ...); false when nothing was written. Leases do so by themselves, at most once a minute';
+
+CREATE FUNCTION noetl.join_awaits(catalog_id bigint, waiting text, live text, live_waits boolean) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'noetl_join_awaits'
+    LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION noetl.join_awaits(bigint, text, text, boolean) IS
+    'whether a run that waits at a step waits for a live run of another step (live_waits: which waits at a join itself)';
+
+CREATE FUNCTION noetl.similar_word(word text, known text[]) RETURNS text
+    AS 'MODULE_PATHNAME', 'noetl_similar_word'
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION noetl.similar_word(text, text[]) IS
+    'the first of the known words that a misspelled word may stand for; null: none';
+
+CREATE FUNCTION noetl.visit_of(node_id text, execution_id bigint, node_name text) RETURNS integer
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT coalesce(substring(right(node_id, -length(execution_id || ':' || node_name))
+                              FROM '^:([0-9]{1,9})(?:\[|$)')::integer, 1)
+$$;
+COMMENT ON FUNCTION noetl.visit_of(text, bigint, text) IS 'the visit that a node_id names; 1 where it names none';
+
+CREATE FUNCTION noetl.span(duration interval) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE WHEN s < 120 THEN floor(s) || ' s'
+                WHEN s < 7200 THEN floor(s / 60) || ' min'
+                WHEN s < 172800 THEN floor(s / 3600) || ' h'
+                ELSE floor(s / 86400) || ' days' END
+      FROM (SELECT greatest(extract(epoch FROM duration), 0) AS s) AS seconds
+$$;
+COMMENT ON FUNCTION noetl.span(interval) IS 'a duration in words, rounded down';
+
+CREATE FUNCTION noetl.some_of(words text[]) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT array_to_string(words[1:20], ', ')
+           || CASE WHEN cardinality(words) > 20 THEN format(' and %s more', cardinality(words) - 20) ELSE '' END
+$$;
+COMMENT ON FUNCTION noetl.some_of(text[]) IS 'the first 20 words, and how many more there are';
+
+CREATE VIEW noetl.worker AS
+    SELECT r.name AS worker_id,
+           ARRAY(SELECT t FROM jsonb_object_keys(CASE jsonb_typeof(r.capabilities -> 'types')
+                     WHEN 'object' THEN r.capabilities -> 'types' ELSE '{}' END) AS t ORDER BY t) AS types,
+           r.runtime ->> 'host' AS host,
+           r.runtime ->> 'version' AS version,
+           r.last_heartbeat AS seen,
+           (SELECT count(*)::integer FROM noetl.queue AS q
+             WHERE q.worker_id = r.name AND q.status = 'leased') AS in_flight,
+           CASE WHEN NOT pg_is_in_recovery()
+                THEN EXISTS (SELECT FROM pg_stat_activity AS a
+                              WHERE a.pid = (r.runtime ->> 'pid')::integer
+                                AND a.backend_start = (r.runtime ->> 'backend_start')::timestamptz) END AS connected
+      FROM noetl.runtime AS r
+     WHERE r.component_type = 'worker';
+COMMENT ON VIEW noetl.worker IS
+    'workers that have announced themselves: worker_id, the types they ask for ("*": any), host, version, when they were last seen (to the minute), tasks in flight, whether their session is still there (null on a standby)';
+
+CREATE VIEW noetl.backlog AS
+    SELECT q.node_type AS type, x.path, q.priority,
+           count(*) FILTER (WHERE q.status = 'queued') AS ready,
+           count(*) FILTER (WHERE q.status = 'leased') AS leased,
+           count(*) FILTER (WHERE q.status = 'retry') AS retry,
+           now() - min(q.created_at) FILTER (WHERE q.status = 'queued') AS oldest_age
+      FROM noetl.queue AS q
+      LEFT JOIN noetl.execution AS x USING (execution_id)
+     WHERE q.status IN ('queued', 'leased', 'retry')
+     GROUP BY 1, 2, 3;
+COMMENT ON VIEW noetl.backlog IS
+    'tasks by type, path and priority: how many are ready, leased, waiting for their next attempt, and for how long the oldest ready one exists';
+
+CREATE VIEW noetl.running WITH (security_barrier) AS
+    SELECT x.execution_id, x.path, x.version, x.started_at,
+           now() - x.started_at AS running_for,
+           x.deadline, x.parent_execution_id, x.started_by,
+           (SELECT count(*)::integer FROM noetl.queue AS q
+             WHERE q.execution_id = x.execution_id AND q.status IN ('queued', 'leased', 'retry')) AS tasks,
+           (SELECT count(*)::integer FROM noetl.run AS r WHERE r.execution_id = x.execution_id) AS runs
+      FROM noetl.execution AS x
+     WHERE x.status = 'RUNNING' AND noetl.acts_for(x.started_by);
+COMMENT ON VIEW noetl.running IS
+    'executions that run: since when, until when at the latest, how many tasks and other live runs they have. ORDER BY execution_id LIMIT n reads the oldest n only';
+
+CREATE FUNCTION noetl.error_fingerprint(error text) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT left(regexp_replace(regexp_replace(regexp_replace(regexp_replace(left(error, 2000),
+               '[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}', '<uuid>', 'g'),
+               '"[^"]*"|''[^'']*''', '<text>', 'g'),
+               '[0-9]+', '<n>', 'g'),
+               '\s+', ' ', 'g'), 300)
+$$;
+COMMENT ON FUNCTION noetl.error_fingerprint(text) IS
+    'an error without what differs from case to case: numbers, UUIDs and quoted parts';
+
+CREATE VIEW noetl.failure WITH (security_barrier) AS
+    SELECT x.path, s.step, noetl.error_fingerprint(coalesce(s.error, x.error, '')) AS fingerprint,
+           count(*) AS count, min(x.ended_at) AS first, max(x.ended_at) AS last,
+           max(x.execution_id) AS execution_id, min(coalesce(s.error, x.error)) AS example
+      FROM noetl.execution AS x
+      LEFT JOIN LATERAL (SELECT e.node_name AS step, e.error
+                           FROM noetl.event AS e
+                          WHERE e.execution_id = x.execution_id AND e.event_type = 'step_failed'
+                            AND (e.meta -> 'ignored') IS NULL
+                          ORDER BY e.event_id DESC LIMIT 1) AS s ON true
+     WHERE x.status = 'FAILED' AND noetl.acts_for(x.started_by)
+     GROUP BY 1, 2, 3;
+COMMENT ON VIEW noetl.failure IS
+    'executions that failed, grouped by path, step and fingerprint of the error: how many, the first, the last; execution_id and example: one of them';
+
+CREATE FUNCTION noetl.timeline(execution_id bigint)
+    RETURNS TABLE (step text, visit integer, item integer, attempt integer, worker text,
+                   queued_at timestamptz, started_at timestamptz, ended_at timestamptz,
+                   status text, error text)
+    LANGUAGE sql STABLE STRICT SECURITY DEFINER PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp SET jit = off
+AS $$
+    WITH log AS (
+        SELECT e.event_id, e.node_id, e.node_name, e.current_index, e.created_at, e.status, e.error,
+               e.worker_id, e.meta,
+               CASE WHEN e.event_type IN ('action_completed', 'task_complete', 'task_completed', 'task_end',
+                                          'action_error', 'action_failed', 'task_error', 'step_result', 'result')
+                    THEN 'end'
+                    WHEN e.event_type IN ('step_completed', 'step_end', 'step_failed', 'step_skipped') THEN 'close'
+                    WHEN e.event_type IN ('action_started', 'task_start') THEN 'start'
+                    WHEN e.event_type IN ('action_retry', 'step_retry') THEN 'retry'
+                    ELSE 'queue' END AS kind
+          FROM noetl.event AS e
+         WHERE e.execution_id = timeline.execution_id
+           AND e.node_name IS NOT NULL
+           AND e.event_type IN ('step_started', 'iteration_started', 'loop_iteration', 'action_started', 'task_start',
+                                'action_completed', 'task_complete', 'task_completed', 'task_end',
+                                'action_error', 'action_failed', 'task_error', 'action_retry', 'step_retry',
+                                'step_result', 'result', 'step_completed', 'step_end', 'step_failed', 'step_skipped')
+           AND (e.meta -> 'ignored') IS NULL
+    ), numbered AS (
+        SELECT l.*, 1 + count(*) FILTER (WHERE l.kind = 'end')
+                        OVER (PARTITION BY l.node_id ORDER BY l.event_id
+                              ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS n,
+               bool_or(l.kind = 'end') OVER (PARTITION BY l.node_id) AS worked
+          FROM log AS l
+    ), attempt AS (
+        SELECT n.node_id, n.node_name, n.n, min(n.current_index) AS item, min(n.event_id) AS first_event,
+               min(n.created_at + coalesce((n.meta ->> 'delay')::double precision, 0)
+                                  * CASE WHEN n.kind = 'retry' THEN interval '1 s' ELSE interval '0' END)
+                   FILTER (WHERE n.kind IN ('queue', 'retry')) AS queued_at,
+               min(n.created_at) FILTER (WHERE n.kind = 'start') AS started_at,
+               min(n.created_at) FILTER (WHERE n.kind IN ('end', 'close')) AS ended_at,
+               (array_agg(n.status ORDER BY n.event_id) FILTER (WHERE n.kind IN ('end', 'close')))[1] AS status,
+               (array_agg(n.error ORDER BY n.event_id) FILTER (WHERE n.kind IN ('end', 'close')))[1] AS error,
+               max(n.worker_id) AS worker
+          FROM numbered AS n
+         WHERE n.kind <> 'close' OR NOT n.worked
+         GROUP BY n.node_id, n.node_name, n.n
+    )
+    SELECT a.node_name, noetl.visit_of(a.node_id, timeline.execution_id, a.node_name), a.item, a.n::integer,
+           coalesce(a.worker, q.worker_id), a.queued_at,
+           coalesce(a.started_at, CASE WHEN q.status = 'leased' THEN q.last_heartbeat END),
+           a.ended_at, coalesce(a.status, upper(q.status), upper(r.state),
+                                CASE WHEN x.status = 'RUNNING' THEN 'RUNNING' ELSE 'ABANDONED' END), a.error
+      FROM attempt AS a
+      LEFT JOIN noetl.execution AS x ON x.execution_id = timeline.execution_id
+      LEFT JOIN noetl.queue AS q ON a.ended_at IS NULL AND q.execution_id = timeline.execution_id
+                                AND q.node_id = a.node_id
+      LEFT JOIN LATERAL (SELECT r.state FROM noetl.run AS r
+                          WHERE a.ended_at IS NULL AND a.item IS NULL AND r.execution_id = timeline.execution_id
+                            AND r.step_name = a.node_name
+                            AND r.visit = noetl.visit_of(a.node_id, timeline.execution_id, a.node_name)) AS r ON true
+     ORDER BY a.first_event
+$$;
+COMMENT ON FUNCTION noetl.timeline(bigint) IS
+    'a row per attempt of each step (and item), in the order of the log: worker, when it was queued, started and ended, status, error. Steps that need no worker have one row';
+
+CREATE FUNCTION noetl.progress(execution_id bigint)
+    RETURNS TABLE (step text, state text, visits integer, attempts integer,
+                   started_at timestamptz, ended_at timestamptz, error text)
+    LANGUAGE sql STABLE STRICT SECURITY DEFINER PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp SET jit = off
+AS $$
+    WITH past AS (
+        SELECT e.node_name AS step,
+               (array_agg(e.event_type ORDER BY e.event_id DESC))[1] AS event,
+               (array_agg(e.status ORDER BY e.event_id DESC))[1] AS status,
+               greatest(count(DISTINCT e.node_id), 1)::integer AS visits,
+               (count(*) FILTER (WHERE e.event_type = 'action_retry'))::integer + 1 AS attempts,
+               min(e.created_at) AS started_at, max(e.created_at) AS ended_at,
+               (array_agg(e.error ORDER BY e.event_id DESC) FILTER (WHERE e.error IS NOT NULL))[1] AS error
+          FROM noetl.event AS e
+         WHERE e.execution_id = progress.execution_id AND e.current_index IS NULL
+           AND e.event_type IN ('step_started', 'step_completed', 'step_end', 'step_failed',
+                                'step_skipped', 'action_retry')
+           AND (e.meta -> 'ignored') IS NULL
+         GROUP BY e.node_name
+        UNION ALL
+        SELECT e.node_name, 'step_completed', 'COMPLETED', 1, 1, e.created_at, e.created_at, NULL
+          FROM noetl.event AS e
+         WHERE e.execution_id = progress.execution_id
+           AND e.event_type IN ('execution_complete', 'execution_completed', 'execution_end')
+           AND (e.meta -> 'ignored') IS NULL AND e.node_name IS NOT NULL
+    ), live AS (
+        SELECT l.step, string_agg(DISTINCT l.state, ', ' ORDER BY l.state) AS state, count(*)::integer AS runs,
+               min(l.created_at) AS since
+          FROM (SELECT q.node_name AS step, q.status AS state, q.created_at FROM noetl.queue AS q
+                 WHERE q.execution_id = progress.execution_id AND q.current_index IS NULL
+                   AND q.status IN ('queued', 'leased', 'retry')
+                UNION ALL
+                SELECT r.step_name, r.state, r.created_at FROM noetl.run AS r
+                 WHERE r.execution_id = progress.execution_id) AS l
+         GROUP BY l.step
+    )
+    SELECT coalesce(p.step, l.step),
+           coalesce(l.state, CASE WHEN p.event = 'step_skipped' THEN 'skipped'
+                                  WHEN p.event IN ('step_started', 'action_retry') THEN 'abandoned'
+                                  ELSE lower(p.status) END),
+           coalesce(p.visits, l.runs), coalesce(p.attempts, 1), coalesce(p.started_at, l.since),
+           CASE WHEN l.state IS NULL THEN p.ended_at END, CASE WHEN l.state IS NULL THEN p.error END
+      FROM past AS p
+      FULL JOIN live AS l ON l.step = p.step
+$$;
+COMMENT ON FUNCTION noetl.progress(bigint) IS
+    'the state of each step that an execution has reached: queued, leased, retry, waiting, open; completed, failed, skipped, abandoned; with visits, attempts and times';
+
+-- A cause is a branch of the UNION in noetl.why(); those that need more than a
+-- line have a function of their own.
+CREATE FUNCTION noetl.why_queued(task noetl.queue)
+    RETURNS TABLE (waits_for text, detail text, hint text)
+    LANGUAGE sql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH asked AS (
+        SELECT w.worker_id, a.key AS type, (a.value #>> '{}')::timestamptz AS at,
+               coalesce(w.connected, false) OR (a.value #>> '{}')::timestamptz > clock_timestamp() - interval '5 min' AS alive
+          FROM noetl.worker AS w
+          JOIN noetl.runtime AS r ON r.name = w.worker_id
+         CROSS JOIN LATERAL jsonb_each(CASE jsonb_typeof(r.capabilities -> 'types') WHEN 'object'
+                                            THEN r.capabilities -> 'types' ELSE '{}' END) AS a
+    ), takers AS (
+        SELECT a.* FROM asked AS a WHERE a.type IN (task.node_type, '*')
+    ), last AS (
+        SELECT t.* FROM takers AS t ORDER BY t.at DESC LIMIT 1
+    ), ahead AS (
+        SELECT count(*) AS n
+          FROM (SELECT FROM noetl.queue AS q
+                 WHERE q.status = 'queued' AND q.node_type = task.node_type AND q.priority > task.priority
+                UNION ALL
+                SELECT FROM noetl.queue AS q
+                 WHERE q.status = 'queued' AND q.node_type = task.node_type AND q.priority = task.priority
+                   AND q.queue_id < task.queue_id
+                 LIMIT 1000) AS q
+    ), near AS (
+        SELECT noetl.similar_word(task.node_type, ARRAY(SELECT a.type FROM asked AS a WHERE a.alive
+                                                         ORDER BY a.at DESC)) AS type
+    )
+    SELECT format('a worker that takes tasks of type "%s"', task.node_type),
+           CASE WHEN (SELECT count(*) FROM last) = 0
+                THEN format('No worker is known to have asked for type "%s". The task has been ready for %s.',
+                            task.node_type, noetl.span(clock_timestamp() - task.created_at))
+                WHEN NOT EXISTS (SELECT FROM takers AS t WHERE t.alive)
+                THEN format('No worker has asked for type "%s" for %s; worker "%s" was the last.', task.node_type,
+                            noetl.span(clock_timestamp() - last.at), last.worker_id)
+                ELSE format('%s of type "%s"; tasks of this type ahead of this one: %s.',
+                            CASE n.alive WHEN 1 THEN format('Worker "%s" takes tasks', last.worker_id)
+                                         ELSE n.alive || ' workers take tasks' END,
+                            task.node_type,
+                            CASE ahead.n WHEN 1000 THEN '1000 or more' ELSE ahead.n::text END) END,
+           CASE WHEN EXISTS (SELECT FROM takers AS t WHERE t.alive) THEN
+                     CASE WHEN ahead.n = 0 THEN 'The workers may be busy with other tasks: see noetl.worker.'
+                          ELSE 'Start more workers, or give the step a higher priority.' END
+                WHEN near.type IS NOT NULL
+                THEN format('Workers ask for "%s": correct the type of the step, or start a worker for "%s".',
+                            near.type, task.node_type)
+                ELSE format('Start a worker that takes type "%s".', task.node_type) END
+      FROM near
+     CROSS JOIN ahead
+     CROSS JOIN (SELECT count(DISTINCT t.worker_id) FILTER (WHERE t.alive) AS alive FROM takers AS t) AS n
+      LEFT JOIN last ON true
+$$;
+COMMENT ON FUNCTION noetl.why_queued(noetl.queue) IS 'why a ready task is not leased; part of noetl.why()';
+
+CREATE FUNCTION noetl.why_waiting(run noetl.run, catalog_id bigint)
+    RETURNS TABLE (waits_for text, detail text, hint text)
+    LANGUAGE sql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH live AS (
+        SELECT q.node_name AS step, noetl.visit_of(q.node_id, q.execution_id, q.node_name) AS visit, q.status AS state
+          FROM noetl.queue AS q
+         WHERE q.execution_id = run.execution_id AND q.current_index IS NULL
+           AND q.status IN ('queued', 'leased', 'retry')
+        UNION ALL
+        SELECT r.step_name, r.visit, r.state
+          FROM noetl.run AS r
+         WHERE r.execution_id = run.execution_id
+           AND (r.step_name, r.visit) IS DISTINCT FROM (run.step_name, run.visit)
+    ), awaited AS (
+        SELECT noetl.some_of(array_agg(l.step || CASE WHEN l.visit > 1 THEN format(' (visit %s)', l.visit) ELSE '' END
+                                       || ' (' || l.state || ')' ORDER BY l.step, l.visit)) AS steps
+          FROM live AS l
+         WHERE noetl.join_awaits(catalog_id, run.step_name, l.step, l.state = 'waiting')
+    ), arrived AS (
+        SELECT noetl.some_of(array_agg(DISTINCT a ->> 'from' ORDER BY a ->> 'from')) AS steps
+          FROM jsonb_array_elements(run.arrivals) AS a
+    )
+    SELECT coalesce('branches that can still arrive: ' || awaited.steps, 'nothing'),
+           format('The step waits at a join%s; %s.',
+                  coalesce(' (arrived: ' || arrived.steps || ')', ''),
+                  coalesce('still live and able to reach it: ' || awaited.steps,
+                           'no live run can reach it, so it should have started')),
+           CASE WHEN awaited.steps IS NULL
+                THEN format('SELECT * FROM noetl.verify(%1$s); then noetl.rebuild(%1$s).', run.execution_id)
+                ELSE 'Look at the rows of those steps.' END
+      FROM awaited, arrived
+$$;
+COMMENT ON FUNCTION noetl.why_waiting(noetl.run, bigint) IS
+    'which branches a join waits for; part of noetl.why()';
+
+CREATE FUNCTION noetl.why_open(run noetl.run)
+    RETURNS TABLE (waits_for text, detail text, hint text)
+    LANGUAGE sql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH child AS (
+        SELECT count(*) AS n, count(*) FILTER (WHERE c.status = 'RUNNING') AS running,
+               count(*) FILTER (WHERE c.status IN ('FAILED', 'CANCELLED')) AS failed,
+               min(c.execution_id) FILTER (WHERE c.status = 'RUNNING') AS oldest
+          FROM noetl.execution AS c
+         WHERE c.parent_execution_id = run.execution_id AND c.parent_event_id = run.event_id
+    ), task AS (
+        SELECT count(*) AS n, count(*) FILTER (WHERE q.status = 'queued') AS ready,
+               count(*) FILTER (WHERE q.status = 'leased') AS leased,
+               count(*) FILTER (WHERE q.status = 'retry') AS retry,
+               min(q.queue_id) FILTER (WHERE q.status = 'queued') AS first_ready,
+               string_agg(DISTINCT q.worker_id, ', ') FILTER (WHERE q.status = 'leased') AS workers
+          FROM noetl.queue AS q
+         WHERE q.execution_id = run.execution_id AND q.node_name = run.step_name AND q.current_index IS NOT NULL
+           AND noetl.visit_of(q.node_id, q.execution_id, q.node_name) = run.visit
+           AND q.status IN ('queued', 'leased', 'retry')
+    ), items AS (
+        SELECT (run.context ->> 'total')::bigint AS total,
+               coalesce((p.meta ->> 'started')::bigint, child.n + task.n) AS started,
+               coalesce((p.meta ->> 'done')::bigint, 0) AS done,
+               coalesce((p.meta ->> 'failed')::bigint, 0) AS failed
+          FROM child, task
+          LEFT JOIN LATERAL (SELECT e.meta FROM noetl.event AS e
+                              WHERE e.execution_id = run.execution_id AND e.node_name = run.step_name
+                                AND e.result IS NOT NULL AND e.meta ? 'total'
+                                AND e.event_type IN ('iteration_completed', 'iteration_failed')
+                                AND noetl.visit_of(e.node_id, e.execution_id, e.node_name) = run.visit
+                                AND e.event_id > (run.context ->> 'since')::bigint
+                              ORDER BY e.created_at DESC LIMIT 1) AS p ON true
+         WHERE run.context ? 'total'
+    ), queued AS (
+        SELECT w.detail, w.hint FROM task
+          JOIN noetl.queue AS q ON q.queue_id = task.first_ready
+         CROSS JOIN LATERAL noetl.why_queued(q) AS w
+    )
+    SELECT CASE WHEN task.n > 0 THEN format('%s items', items.total - items.done)
+                WHEN child.oldest IS NOT NULL THEN format('child executions: %s running', child.running)
+                ELSE 'child executions or items' END,
+           concat_ws(' ',
+               CASE WHEN items.total IS NOT NULL
+                    THEN format('%s of %s items are done, %s of them failed.', items.done, items.total, items.failed) END,
+               CASE WHEN child.n > 0
+                    THEN format('Child executions: %s running, %s ended, %s of them failed or cancelled%s.', child.running,
+                                child.n - child.running, child.failed,
+                                coalesce('; the oldest that runs is ' || child.oldest, '')) END,
+               CASE WHEN task.n > 0 THEN format('Items in flight: %s leased%s, %s ready, %s waiting for the next attempt.',
+                      task.leased, coalesce(' by ' || left(task.workers, 200), ''), task.ready, task.retry) END,
+               CASE WHEN task.leased = 0 THEN queued.detail END),
+           CASE WHEN child.oldest IS NOT NULL THEN format('SELECT * FROM noetl.why(%s);', child.oldest)
+                WHEN task.leased = 0 AND queued.hint IS NOT NULL THEN queued.hint
+                WHEN task.n = 0 THEN format('Nothing of it is in flight: SELECT * FROM noetl.verify(%s).', run.execution_id) END
+      FROM child
+     CROSS JOIN task
+      LEFT JOIN items ON true
+      LEFT JOIN queued ON true
+$$;
+COMMENT ON FUNCTION noetl.why_open(noetl.run) IS
+    'which children or items an open step waits for; part of noetl.why()';
+
+CREATE FUNCTION noetl.why_locked(execution_id bigint)
+    RETURNS TABLE (since timestamptz, waits_for text, detail text, hint text)
+    LANGUAGE sql STABLE STRICT PARALLEL RESTRICTED
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT a.xact_start, format('session %s', l.pid),
+           format('Session %s (role %s%s) has the lock of the execution in a transaction that began %s ago%s.',
+                  l.pid, a.usename, coalesce(', application ' || quote_literal(nullif(a.application_name, '')), ''),
+                  noetl.span(clock_timestamp() - a.xact_start),
+                  CASE WHEN blocked.n > 0 THEN format('; %s sessions wait for it', blocked.n) ELSE '' END),
+           format('Let that transaction end; SELECT pg_terminate_backend(%s) ends it by force.', l.pid)
+      FROM pg_locks AS l
+      LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid
+     CROSS JOIN LATERAL (SELECT count(*) AS n FROM pg_locks AS w
+                          WHERE NOT w.granted AND w.locktype = l.locktype AND w.database = l.database
+                            AND w.classid = l.classid AND w.objid = l.objid AND w.objsubid = l.objsubid) AS blocked
+     WHERE l.granted AND l.locktype = 'advisory' AND l.objsubid = 28163   -- LOCK_CLASS_EXECUTION
+       AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
+       AND l.classid = ((why_locked.execution_id >> 32) & 4294967295)::oid
+       AND l.objid = (why_locked.execution_id & 4294967295)::oid
+       AND l.pid <> pg_backend_pid()
+$$;
+COMMENT ON FUNCTION noetl.why_locked(bigint) IS
+    'which session has the lock of an execution; part of noetl.why()';
+
+CREATE FUNCTION noetl.why(execution_id bigint)
+    RETURNS TABLE (step text, state text, since timestamptz, due timestamptz,
+                   waits_for text, detail text, hint text)
+    LANGUAGE sql STABLE STRICT SECURITY DEFINER PARALLEL RESTRICTED
+    SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET jit = off
+AS $$
+    WITH x AS (
+        SELECT * FROM noetl.execution AS e WHERE e.execution_id = why.execution_id
+    ), pending AS (
+        SELECT count(*) AS n, min(p.created_at) AS since
+          FROM noetl.pending AS p WHERE p.execution_id = why.execution_id
+    ), broker AS (
+        SELECT CASE WHEN current_setting('noetl.broker', true) IN ('off', 'false', '0', 'no') THEN 'this session' END AS here,
+               (SELECT string_agg(CASE WHEN s.setrole = 0 THEN 'this database'
+                                       ELSE 'role ' || s.setrole::regrole END, ', ')
+                  FROM pg_db_role_setting AS s
+                 WHERE s.setdatabase IN (0, (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database()))
+                   AND EXISTS (SELECT FROM unnest(s.setconfig) AS c
+                                WHERE c IN ('noetl.broker=off', 'noetl.broker=false', 'noetl.broker=0', 'noetl.broker=no'))) AS there
+    ), task AS (
+        SELECT q AS q FROM noetl.queue AS q, x
+         WHERE q.execution_id = why.execution_id AND q.current_index IS NULL AND x.status = 'RUNNING'
+           AND q.status IN ('queued', 'leased', 'retry')
+    ), run AS (
+        SELECT r AS r, x.catalog_id FROM noetl.run AS r, x
+         WHERE r.execution_id = why.execution_id AND x.status = 'RUNNING'
+    ), cause AS (
+        -- the execution as a whole
+        SELECT 0 AS rank, NULL::text AS step, 'unknown' AS state, NULL::timestamptz AS since, NULL::timestamptz AS due,
+               NULL::text AS waits_for, format('There is no execution %s.', why.execution_id) AS detail,
+               'Its transaction may not have committed, or the id is one of another database: see noetl.id_time().' AS hint
+         WHERE NOT EXISTS (SELECT FROM x)
+        UNION ALL
+        SELECT 0, NULL, lower(x.status), x.ended_at, NULL, NULL,
+               format('The execution is over: %s%s.', x.status, coalesce(' (' || left(x.error, 500) || ')', '')),
+               CASE WHEN x.status = 'FAILED' THEN format('SELECT * FROM noetl.timeline(%s) WHERE error IS NOT NULL;', x.execution_id) END
+          FROM x WHERE x.status <> 'RUNNING'
+        UNION ALL
+        SELECT 1, NULL, 'locked', l.since, NULL, l.waits_for, l.detail, l.hint
+          FROM noetl.why_locked(why.execution_id) AS l
+        UNION ALL
+        SELECT 2, NULL, 'pending', p.since, NULL, 'noetl.enqueue_next()',
+               format('Events that are stored and not decided yet: %s%s.', p.n,
+                      coalesce('; noetl.broker is off in ' || nullif(concat_ws(', ', b.here, b.there), ''), '')),
+               concat_ws(' ', CASE WHEN b.there IS NOT NULL OR b.here IS NOT NULL THEN 'Set noetl.broker = on;' END,
+                         'SELECT noetl.enqueue_next() decides them.')
+          FROM pending AS p, broker AS b, x
+         WHERE p.n > 0 AND x.status = 'RUNNING'
+        UNION ALL
+        SELECT 2, NULL, 'broker off', NULL, NULL, 'the setting noetl.broker',
+               format('noetl.broker is off in %s: events are stored there and nothing is decided.', concat_ws(', ', b.here, b.there)),
+               'Set noetl.broker = on; SELECT noetl.enqueue_next() catches up.'
+          FROM pending AS p, broker AS b, x
+         WHERE p.n = 0 AND x.status = 'RUNNING' AND (b.here IS NOT NULL OR b.there IS NOT NULL)
+        UNION ALL
+        SELECT 2, NULL, 'stuck', x.started_at, x.deadline, 'nothing',
+               'The execution runs and has no live run: its rows are not what its log says.',
+               format('SELECT * FROM noetl.verify(%1$s); SELECT noetl.rebuild(%1$s);', x.execution_id)
+          FROM x
+         WHERE x.status = 'RUNNING' AND NOT EXISTS (SELECT FROM task) AND NOT EXISTS (SELECT FROM run)
+           AND NOT EXISTS (SELECT FROM pending WHERE n > 0)
+        -- its tasks
+        UNION ALL
+        SELECT 3, (t.q).node_name, 'queued', (t.q).created_at, (t.q).deadline, w.waits_for, w.detail, w.hint
+          FROM task AS t CROSS JOIN LATERAL noetl.why_queued(t.q) AS w
+         WHERE (t.q).status = 'queued'
+        UNION ALL
+        SELECT 3, (t.q).node_name, 'leased', (t.q).last_heartbeat, coalesce((t.q).lease_until, (t.q).deadline),
+               format('worker "%s"', (t.q).worker_id),
+               format('Worker "%s" has it since %s, attempt %s of %s%s.', (t.q).worker_id, (t.q).last_heartbeat,
+                      (t.q).attempts, (t.q).max_attempts,
+                      CASE WHEN (t.q).lease_until < clock_timestamp()
+                           THEN format('; the lease ran out %s ago and nobody has taken it back',
+                                       noetl.span(clock_timestamp() - (t.q).lease_until))
+                           ELSE format('; the lease lasts until %s%s', (t.q).lease_until,
+                                       coalesce(', the timeout ends at ' || (t.q).deadline, '')) END),
+               CASE WHEN (t.q).lease_until < clock_timestamp()
+                    THEN 'SELECT noetl.enqueue_next(), start a worker, or set noetl.timer = on.'
+                    ELSE 'If the worker is dead, the next attempt begins when the lease has run out.' END
+          FROM task AS t WHERE (t.q).status = 'leased'
+        UNION ALL
+        SELECT 3, (t.q).node_name, 'retry', (t.q).created_at, (t.q).available_at, 'its next attempt',
+               CASE WHEN (t.q).available_at < clock_timestamp()
+                    THEN format('The next attempt (%s of %s failed so far) has been due for %s and nobody has come by.',
+                                (t.q).attempts, (t.q).max_attempts, noetl.span(clock_timestamp() - (t.q).available_at))
+                    ELSE format('%s of %s attempts have failed; the next is due in %s.', (t.q).attempts,
+                                (t.q).max_attempts, noetl.span((t.q).available_at - clock_timestamp())) END,
+               CASE WHEN (t.q).available_at < clock_timestamp()
+                    THEN 'SELECT noetl.enqueue_next(), start a worker, or set noetl.timer = on.'
+                    ELSE format('SELECT * FROM noetl.timeline(%s) shows the errors.', why.execution_id) END
+          FROM task AS t WHERE (t.q).status = 'retry'
+        -- its other live runs
+        UNION ALL
+        SELECT 3, (r.r).step_name, 'waiting', (r.r).created_at, (r.r).due_at, w.waits_for, w.detail, w.hint
+          FROM run AS r CROSS JOIN LATERAL noetl.why_waiting(r.r, r.catalog_id) AS w
+         WHERE (r.r).state = 'waiting'
+        UNION ALL
+        SELECT 3, (r.r).step_name, 'open', (r.r).created_at, (r.r).due_at, w.waits_for, w.detail, w.hint
+          FROM run AS r CROSS JOIN LATERAL noetl.why_open(r.r) AS w
+         WHERE (r.r).state = 'open'
+        UNION ALL
+        SELECT 3, (r.r).step_name, 'retry', (r.r).created_at, (r.r).due_at, 'its next attempt',
+               format('%s attempts have failed; the next %s.', (r.r).attempts,
+                      CASE WHEN (r.r).due_at < clock_timestamp()
+                           THEN format('has been due for %s and nobody has come by', noetl.span(clock_timestamp() - (r.r).due_at))
+                           ELSE format('is due in %s', noetl.span((r.r).due_at - clock_timestamp())) END),
+               CASE WHEN (r.r).due_at < clock_timestamp()
+                    THEN 'SELECT noetl.enqueue_next(), start a worker, or set noetl.timer = on.' END
+          FROM run AS r WHERE (r.r).state = 'retry'
+    )
+    SELECT c.step, c.state, c.since, c.due, c.waits_for, c.detail, c.hint
+      FROM cause AS c
+     ORDER BY c.rank, c.since, c.step
+$$;
+COMMENT ON FUNCTION noetl.why(bigint) IS
+    'why an execution does not move: for each live run what it waits for, in words, and what to do; rows without a step are about the execution as a whole';
+
+-- Counters come from the statistics of the tables, gauges from the planner's
+-- estimates or from index probes that stop after 10,000 entries.
+CREATE FUNCTION noetl.metrics() RETURNS text
+    LANGUAGE sql STABLE SECURITY DEFINER PARALLEL RESTRICTED
+    SET search_path = pg_catalog, pg_temp SET jit = off
+    -- also while the tables have never been analyzed
+    SET enable_seqscan = off SET enable_bitmapscan = off
+AS $$
+    WITH RECURSIVE kind AS (
+        (SELECT q.node_type, q.priority FROM noetl.queue AS q
+          WHERE q.status = 'queued' ORDER BY q.node_type, q.priority DESC LIMIT 1)
+        UNION ALL
+        SELECT n.* FROM kind AS k
+         CROSS JOIN LATERAL (
+            (SELECT q.node_type, q.priority, 1 AS o FROM noetl.queue AS q
+              WHERE q.status = 'queued' AND q.node_type = k.node_type AND q.priority < k.priority
+              ORDER BY q.node_type, q.priority DESC LIMIT 1)
+            UNION ALL
+            (SELECT q.node_type, q.priority, 2 FROM noetl.queue AS q
+              WHERE q.status = 'queued' AND q.node_type > k.node_type
+              ORDER BY q.node_type, q.priority DESC LIMIT 1)
+            ORDER BY o LIMIT 1) AS n0
+         CROSS JOIN LATERAL (SELECT n0.node_type, n0.priority) AS n
+    ), ready AS (
+        SELECT k.node_type AS type, k.priority, c.n, f.created_at
+          FROM (SELECT * FROM kind LIMIT 200) AS k
+         CROSS JOIN LATERAL (SELECT count(*) AS n
+                               FROM (SELECT FROM noetl.queue AS q
+                                      WHERE q.status = 'queued' AND q.node_type = k.node_type AND q.priority = k.priority
+                                      ORDER BY q.queue_id LIMIT 10000) AS q) AS c
+         CROSS JOIN LATERAL (SELECT q.created_at FROM noetl.queue AS q
+                              WHERE q.status = 'queued' AND q.node_type = k.node_type AND q.priority = k.priority
+                              ORDER BY q.queue_id LIMIT 1) AS f
+    ), task AS (
+        SELECT s.status, (SELECT count(*) FROM (SELECT FROM noetl.queue AS q WHERE (q.status IN ('leased', 'cancelled') OR q.deadline IS NOT NULL) AND q.status = 'leased'
+                                   ORDER BY q.lease_until LIMIT 10000) AS l) AS n
+          FROM (VALUES ('leased')) AS s (status)
+        UNION ALL
+        SELECT 'retry', (SELECT count(*) FROM (SELECT FROM noetl.queue AS q WHERE q.status = 'retry' ORDER BY q.available_at LIMIT 10000) AS r)
+    ), stat AS (
+        SELECT c.relname::text AS name, pg_stat_get_tuples_inserted(c.oid) AS ins,
+               pg_stat_get_tuples_updated(c.oid) AS upd, pg_stat_get_tuples_deleted(c.oid) AS del,
+               CASE WHEN c.reltuples >= 0 THEN c.reltuples::bigint ELSE 0 END AS rows,
+               pg_relation_size(c.oid) AS bytes
+          FROM pg_class AS c
+         WHERE c.oid IN ('noetl.execution'::regclass, 'noetl.queue'::regclass, 'noetl.run'::regclass)
+            OR c.oid IN (SELECT i.inhrelid FROM pg_inherits AS i WHERE i.inhparent = 'noetl.event'::regclass)
+    ), event AS (
+        SELECT sum(s.ins) AS ins, sum(s.bytes) AS bytes FROM stat AS s WHERE s.name NOT IN ('execution', 'queue', 'run')
+    ), running AS (
+        SELECT count(*) AS n, min(r.started_at) AS oldest
+          FROM (SELECT x.started_at FROM noetl.execution AS x
+                 WHERE x.status = 'RUNNING' ORDER BY x.execution_id LIMIT 10000) AS r
+    ), worker AS (
+        SELECT count(*) AS n FROM noetl.runtime AS r
+         WHERE r.component_type = 'worker' AND r.last_heartbeat > clock_timestamp() - interval '5 min'
+    ), family (rank, name, type, unit, help) AS (
+        VALUES (1, 'target', 'info', NULL, 'The service and the database it is in'),
+               (2, 'noetl_execution_active', 'gauge', NULL, 'Executions that run; at most 10000 are counted'),
+               (3, 'noetl_execution_oldest_age_seconds', 'gauge', 'seconds', 'For how long the oldest execution has run'),
+               (4, 'noetl_execution_started', 'counter', NULL, 'Executions started since the statistics were reset'),
+               (5, 'noetl_task_ready', 'gauge', NULL, 'Tasks that a worker may lease; at most 10000 of each type and priority are counted'),
+               (6, 'noetl_task_oldest_age_seconds', 'gauge', 'seconds', 'Age of the first ready task of each type and priority'),
+               (7, 'noetl_task_in_flight', 'gauge', NULL, 'Tasks that are leased or wait for their next attempt; at most 10000 of each are counted'),
+               (8, 'noetl_task_enqueued', 'counter', NULL, 'Tasks enqueued since the statistics were reset'),
+               (9, 'noetl_task_finished', 'counter', NULL, 'Tasks that have left the queue since the statistics were reset'),
+               (10, 'noetl_event_stored', 'counter', NULL, 'Events stored since the statistics were reset'),
+               (11, 'noetl_event_storage_bytes', 'gauge', 'bytes', 'Size of the event log without indexes and TOAST'),
+               (12, 'noetl_table_rows', 'gauge', NULL, 'Rows of a table as the planner estimates them'),
+               (13, 'noetl_worker_active', 'gauge', NULL, 'Workers seen within five minutes')
+    ), label AS (
+        SELECT format('{noetl_task_type="%s",noetl_task_priority="%s"}',
+                      replace(replace(replace(r.type, '\', '\\'), '"', '\"'), E'\n', '\n'), r.priority) AS text, r.*
+          FROM ready AS r
+    ), sample (rank, text) AS (
+        SELECT 1, format('target_info{service_name="noetl",service_version="%s",db_system_name="postgresql",db_namespace="%s"} 1',
+                         (SELECT e.extversion FROM pg_extension AS e WHERE e.extname = 'noetl'),
+                         replace(replace(replace(current_database(), '\', '\\'), '"', '\"'), E'\n', '\n'))
+        UNION ALL SELECT 2, 'noetl_execution_active ' || n FROM running
+        UNION ALL SELECT 3, 'noetl_execution_oldest_age_seconds '
+                            || coalesce(round(greatest(extract(epoch FROM clock_timestamp() - oldest), 0)::numeric, 3), 0) FROM running
+        UNION ALL SELECT 4, 'noetl_execution_started_total ' || ins FROM stat WHERE name = 'execution'
+        UNION ALL SELECT 5, 'noetl_task_ready' || l.text || ' ' || l.n FROM label AS l
+        UNION ALL SELECT 6, 'noetl_task_oldest_age_seconds' || l.text || ' '
+                            || round(greatest(extract(epoch FROM clock_timestamp() - l.created_at), 0)::numeric, 3) FROM label AS l
+        UNION ALL SELECT 7, format('noetl_task_in_flight{noetl_task_status="%s"} %s', t.status, t.n) FROM task AS t
+        UNION ALL SELECT 8, 'noetl_task_enqueued_total ' || ins FROM stat WHERE name = 'queue'
+        UNION ALL SELECT 9, 'noetl_task_finished_total ' || del FROM stat WHERE name = 'queue'
+        UNION ALL SELECT 10, 'noetl_event_stored_total ' || coalesce(ins, 0) FROM event
+        UNION ALL SELECT 11, 'noetl_event_storage_bytes ' || coalesce(bytes, 0) FROM event
+        UNION ALL SELECT 12, format('noetl_table_rows{noetl_table_name="%s"} %s', s.name, s.rows)
+                    FROM stat AS s WHERE s.name IN ('execution', 'queue', 'run')
+        UNION ALL SELECT 13, 'noetl_worker_active ' || n FROM worker
+    )
+    SELECT string_agg(concat_ws(E'\n', format('# TYPE %s %s', f.name, f.type),
+                                CASE WHEN f.unit IS NOT NULL THEN format('# UNIT %s %s', f.name, f.unit) END,
+                                format('# HELP %s %s.', f.name, f.help),
+                                (SELECT string_agg(s.text, E'\n' ORDER BY s.text) FROM sample AS s WHERE s.rank = f.rank)),
+                      E'\n' ORDER BY f.rank) || E'\n# EOF\n'
+      FROM family AS f
+$$;
+COMMENT ON FUNCTION noetl.metrics() IS
+    'gauges and counters in the OpenMetrics text format; its cost does not grow with the tables';
+
+CREATE FUNCTION noetl.explain(path_or_execution text, format text DEFAULT 'text') RETURNS text
+    AS 'MODULE_PATHNAME', 'noetl_explain'
+    LANGUAGE C STABLE STRICT PARALLEL RESTRICTED SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION noetl.explain(text, text) IS
+    'the graph of a playbook (its path: the newest version) or of an execution (its id: with states, visits and times) as text, mermaid, dot or json';
+
+CREATE FUNCTION noetl.report(execution_id bigint) RETURNS text
+    AS 'MODULE_PATHNAME', 'noetl_report'
+    LANGUAGE C STABLE STRICT PARALLEL RESTRICTED SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp SET jit = off;
+COMMENT ON FUNCTION noetl.report(bigint) IS
+    'one HTML page about an execution that loads nothing: errors, graph, timeline, events with input and result';
+
+REVOKE ALL ON FUNCTION noetl.note_worker(text, text[], jsonb), noetl.announce(text, text[], jsonb),
+    noetl.join_awaits(bigint, text, text, boolean), noetl.timeline(bigint), noetl.progress(bigint),
+    noetl.why_queued(noetl.queue), noetl.why_waiting(noetl.run, bigint), noetl.why_open(noetl.run),
+    noetl.why_locked(bigint), noetl.why(bigint), noetl.metrics(), noetl.explain(text, text),
+    noetl.report(bigint) FROM PUBLIC;

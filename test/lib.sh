@@ -172,6 +172,7 @@ missing_packages()
     case " $* " in *" tests "*)
         perl -MTest::More -e1 2>/dev/null || say perl
         perl -MIPC::Run -e1 2>/dev/null || say libipc-run-perl
+        [ -x /usr/sbin/pgbouncer ] || have pgbouncer || say pgbouncer
         # The tests that compare with Python's own use Debian's modules.
         /usr/bin/python3 -c 'import yaml' 2>/dev/null || say python3-yaml
         /usr/bin/python3 -c 'import jinja2' 2>/dev/null || say python3-jinja2
@@ -188,8 +189,8 @@ find_root()
     sudo -n true 2>/dev/null || { [ -t 0 ] && sudo true; }
 }
 
-# Installs packages without leaving Debian's default server running: we need
-# the programs, not another server.
+# Installs packages without leaving Debian's default servers running (that is what
+# RUNLEVEL=1 is for): the programs are needed, not another server.
 apt_install()
 {
     local conf=/etc/postgresql-common/createcluster.d/zz-noetl.conf log status=0
@@ -198,7 +199,7 @@ apt_install()
         "${as_root[@]}" sh -c "mkdir -p '${conf%/*}' && echo 'create_main_cluster = false' >'$conf'"
     fi
     with_progress last_log_line "$log" \
-        "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -y --no-install-recommends \
+        "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -y --no-install-recommends \
         -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=120 install "$@" || status=$?
     if [ -e "$conf" ]; then
         "${as_root[@]}" rm -f "$conf"

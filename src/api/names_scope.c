@@ -7,12 +7,28 @@
 
 #include "api/names_scope.h"
 
+/* Is a name that of the step itself, or "step", which means the same? */
+static bool
+is_self(const NamesScope *scope, const char *name, int length)
+{
+	JsonbValue	context;
+	JsonbValue	self;
+
+	if (word_is(name, length, "step"))
+		return true;
+	json_from_jsonb(scope->context, &context);
+	return json_get(&context, "_self", &self) && self.type == jbvString &&
+		self.val.string.len == length && memcmp(self.val.string.val, name, length) == 0;
+}
+
 /* Returns whether a name is one of those of the action's result. */
 static bool
 is_result(const NamesScope *scope, const char *name, int length)
 {
 	static const char *const words[] = {"result", "response", "this"};
 
+	if (scope->has_result && is_self(scope, name, length))
+		return true;
 	for (int i = 0; scope->has_result && i < lengthof(words); i++)
 		if (strlen(words[i]) == length && memcmp(name, words[i], length) == 0)
 			return true;
@@ -26,6 +42,11 @@ names_lookup(void *arg, const char *name, int length, JsonbValue *value)
 	NamesScope *scope = (NamesScope *) arg;
 	TemplateBinding binding;
 
+	if (scope->has_result && is_self(scope, name, length))
+	{
+		name = "result";
+		length = strlen("result");
+	}
 	binding = scope->above.lookup(scope->above.arg, name, length, value);
 	if (binding == TEMPLATE_UNKNOWN)
 		return scope->below.lookup(scope->below.arg, name, length, value);
@@ -56,8 +77,10 @@ names_scope_init(NamesScope *scope, Jsonb *context, Jsonb *names,
 	scope->below = template_context_scope(context);
 	scope->above = template_object_scope(names);
 	scope->names = names;
+	scope->context = context;
 	scope->has_result = has_result;
 	scope->template = scope->below;
+	scope->template.needs = NEEDS_VALUES;
 	scope->template.lookup = names_lookup;
 	scope->template.envelope = names_envelope;
 	scope->template.arg = scope;

@@ -14,6 +14,7 @@ typedef struct NamesScope
 	TemplateScope above;
 	TemplateScope below;
 	const Jsonb *names;			/* the names of "above" */
+	const Jsonb *context;		/* those of "below" */
 	bool		has_result;		/* result, response and this are an action's result */
 } NamesScope;
 

@@ -15,6 +15,7 @@
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
+#include "api/announce.h"
 #include "api/arguments.h"
 #include "engine/engine.h"
 #include "store/store.h"
@@ -40,13 +41,14 @@ noetl_enqueue_next(PG_FUNCTION_ARGS)
 {
 	int64		execution_id = PG_ARGISNULL(0) ? 0 : PG_GETARG_INT64(0);
 	int64		enqueued;
+	bool		more;
 
 	if (execution_id != 0)
 		engine_check_owner_of(execution_id);
 	/* the caller may have set a time by hand: no timer is skipped */
 	store_read_all_timers();
-	enqueued = engine_catch_up(execution_id);
-	enqueued += engine_reap(execution_id, true);
+	enqueued = execution_id == 0 ? 0 : engine_catch_up(execution_id);
+	enqueued += engine_reap(execution_id, true, &more);
 	PG_RETURN_INT64(enqueued);
 }
 
@@ -116,23 +118,24 @@ timers_wanted(bool idle)
 static int
 run_timers(Store *store)
 {
+	bool		more;
+
 	store_write_deferred(store);
-	return engine_reap(0, false);
+	return engine_reap(0, false, &more);
 }
 
 /*
- * Leases up to max_tasks.  Runs the timers first if this session has not done so
- * for a while, and again when there is nothing to lease.
+ * Leases up to max_tasks.  Runs the timers when there is nothing to lease, and
+ * afterwards if this session has not done so for a while: what is due belongs to
+ * others, the lease is the caller's own.
  */
 static void
 lease(Store *store, LeaseRequest *request)
 {
 	int			wanted = request->max_tasks;
-	bool		more = false;
+	const char *more = NULL;
 	bool		skipped = false;
 
-	if (timers_wanted(false))
-		(void) run_timers(store);
 	for (int try = 0; try < LEASE_TRIES && wanted > 0; try++)
 	{
 		int			leased;
@@ -146,8 +149,10 @@ lease(Store *store, LeaseRequest *request)
 		if (!skipped && !(try == 0 && timers_wanted(true) && run_timers(store) > 0))
 			break;
 	}
-	if (more)
-		wake_at_commit(NULL);
+	if (more != NULL)
+		wake_at_commit(more);
+	if (timers_wanted(false))
+		(void) run_timers(store);
 }
 
 /* Leases by the arguments max_tasks, lease and types, which begin at "first". */
@@ -168,6 +173,16 @@ lease_by_arguments(FunctionCallInfo fcinfo, Store *store, const char *worker_id,
 		lease(store, &request);
 }
 
+/* Notes for which types (an argument) a worker has asked. */
+static void
+announce(FunctionCallInfo fcinfo, const char *worker_id, int argument)
+{
+	bool		any_type = PG_ARGISNULL(argument) ||
+		ARR_NDIM(PG_GETARG_ARRAYTYPE_P(argument)) == 0;
+
+	announce_lease(worker_id, any_type ? (Datum) 0 : PG_GETARG_DATUM(argument), any_type);
+}
+
 /* noetl.lease(worker_id, max_tasks, lease, types) */
 Datum
 noetl_lease(PG_FUNCTION_ARGS)
@@ -177,6 +192,7 @@ noetl_lease(PG_FUNCTION_ARGS)
 
 	lease_by_arguments(fcinfo, store, worker_id, 1);
 	store_close(store);
+	announce(fcinfo, worker_id, 3);
 	return (Datum) 0;
 }
 
@@ -211,25 +227,26 @@ holds(const QueueRow *row, const char *worker_id)
 
 /*
  * Gives a task back to the queue.  The task of an execution that is over is
- * deleted instead.  Returns whether the task is ready again.
+ * deleted instead.  Returns the type of the task if it is ready again, or NULL.
  */
-static bool
+static const char *
 release_task(Store *store, int64 queue_id, const char *worker_id)
 {
 	QueueRow	row;
 	Execution	execution;
 
 	if (!store_get_task(store, queue_id, &row))
-		return false;
+		return NULL;
 	engine_lock(row.execution_id);
 	if (store_get_execution(store, row.execution_id, &execution) && execution.running)
-		return store_release_task(store, queue_id, worker_id, engine_check_lease);
+		return store_release_task(store, queue_id, worker_id, engine_check_lease) ?
+			row.node_type : NULL;
 	if (store_get_task(store, queue_id, &row) && holds(&row, worker_id))
 	{
 		engine_check_lease(store, &row);
 		(void) store_delete_task(store, queue_id);
 	}
-	return false;
+	return NULL;
 }
 
 /* noetl.release(queue_id, worker_id) */
@@ -238,16 +255,16 @@ noetl_release(PG_FUNCTION_ARGS)
 {
 	char	   *worker_id = worker_argument(fcinfo, 1);
 	Store	   *store;
-	bool		released;
+	const char *released;
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_BOOL(false);
 	store = store_open(InvalidOid);
 	released = release_task(store, PG_GETARG_INT64(0), worker_id);
 	store_close(store);
-	if (released)
-		wake_at_commit(NULL);
-	PG_RETURN_BOOL(released);
+	if (released != NULL)
+		wake_at_commit(released);
+	PG_RETURN_BOOL(released != NULL);
 }
 
 /* ---------------------------------------------------------------------------
@@ -344,5 +361,6 @@ noetl_complete_and_lease(PG_FUNCTION_ARGS)
 						   PG_GETARG_INT64(0))));
 	lease_by_arguments(fcinfo, store, worker_id, 3);
 	store_close(store);
+	announce(fcinfo, worker_id, 5);
 	return (Datum) 0;
 }

@@ -4,6 +4,7 @@
  */
 #include "common/common.h"
 
+#include "access/twophase.h"
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -25,8 +26,10 @@ PG_FUNCTION_INFO_V1(noetl_wait_for_work);
 
 /* How long to leave an overdue timer to the session that is busy with it */
 #define BUSY_TIMER_MS			200
-/* The longest sleep before the clock is read again */
-#define LONGEST_SLEEP_MS		(60 * 60 * 1000)
+/* The longest sleep before the clock, which may jump, is read again */
+#define LONGEST_SLEEP_MS		(30 * 1000)
+/* ... and where transactions can be prepared: COMMIT PREPARED wakes nobody */
+#define PREPARED_SLEEP_MS		1000
 
 /* A session that waits for work. */
 typedef struct Waiter
@@ -48,14 +51,15 @@ work_is_due(const Waiter *waiter, TimestampTz *until)
 	Store	   *store;
 	bool		ready;
 	bool		timed;
+	bool		more;
 
-	(void) engine_reap(0, false);
+	(void) engine_reap(0, false, &more);
 	store = store_open(InvalidOid);
 	ready = store_any_ready(store, waiter->ntypes, waiter->types);
 	timed = !ready && store_next_timer(store, &timer);
 	store_close(store);
-	*until = waiter->deadline;
-	if (timed)
+	*until = more ? now : waiter->deadline;
+	if (timed && !more)
 	{
 		timer = Max(timer, now + BUSY_TIMER_MS * INT64CONST(1000));
 		*until = Min(*until, timer);
@@ -86,7 +90,8 @@ sleep_for_work(const Waiter *waiter)
 			return due;
 		if (until > now)
 			(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-							 Min((until - now) / 1000 + 1, LONGEST_SLEEP_MS),
+							 Min((until - now) / 1000 + 1,
+								 max_prepared_xacts > 0 ? PREPARED_SLEEP_MS : LONGEST_SLEEP_MS),
 							 PG_WAIT_EXTENSION);
 		CHECK_FOR_INTERRUPTS();
 	}
@@ -122,6 +127,15 @@ noetl_wait_for_work(PG_FUNCTION_ARGS)
 								   ALLOCSET_SMALL_SIZES);
 	old = MemoryContextSwitchTo(memory);
 	waiter.ntypes = text_array_argument(fcinfo, 1, &waiter.types);
+	if (waiter.ntypes > MOST_WAITED)
+	{
+		MemoryContextSwitchTo(old);
+		MemoryContextDelete(memory);
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("noetl.wait_for_work() waits for at most %d types", MOST_WAITED),
+				 errhint("Wait for tasks of any type: types => NULL.")));
+	}
 	waiter.deadline = DT_NOEND;
 	if (!PG_ARGISNULL(0))
 	{
@@ -133,14 +147,14 @@ noetl_wait_for_work(PG_FUNCTION_ARGS)
 	MemoryContextSwitchTo(old);
 
 	SPI_connect_ext(SPI_OPT_NONATOMIC);
-	wake_set_waiting(waiter.ntypes, waiter.types, true);
 	PG_TRY();
 	{
+		wake_begin_waiting(waiter.ntypes, waiter.types);
 		value = BoolGetDatum(sleep_for_work(&waiter));
 	}
 	PG_FINALLY();
 	{
-		wake_set_waiting(waiter.ntypes, waiter.types, false);
+		wake_end_waiting();
 		MemoryContextDelete(memory);
 	}
 	PG_END_TRY();

@@ -40,8 +40,8 @@
 #define MAX_WORKERS			3
 /* A worker that fails is started again after 1, 2, 4 … seconds, at most: */
 #define LONGEST_PAUSE_S		60
-/* The longest sleep before the clock is read again */
-#define LONGEST_SLEEP_US	(INT64CONST(3600) * USECS_PER_SEC)
+/* The longest sleep before the clock, which may jump, is read again */
+#define LONGEST_SLEEP_US	(INT64CONST(30) * USECS_PER_SEC)
 
 /* What only the launcher knows of a slot. */
 typedef struct Served
@@ -311,7 +311,7 @@ noetl_timer_launcher(Datum arg)
 		look = false;
 		until = serve();
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 Max((until - GetCurrentTimestamp()) / 1000 + 1, 1),
+						 Max(Min(until - GetCurrentTimestamp(), LONGEST_SLEEP_US) / 1000 + 1, 1),
 						 PG_WAIT_EXTENSION);
 	}
 	proc_exit(1);				/* the postmaster starts another launcher */

@@ -8,6 +8,7 @@
  */
 #include "common/common.h"
 
+#include "access/twophase.h"
 #include "access/xact.h"
 #include "commands/extension.h"
 #include "miscadmin.h"
@@ -29,6 +30,8 @@
 
 /* How long to leave what is overdue to the session that is busy with it */
 #define BUSY_US			INT64CONST(200000)
+/* How often to look where transactions can be prepared: COMMIT PREPARED tells nobody */
+#define PREPARED_US		INT64CONST(30000000)
 
 /* Returns when something will be due next. */
 static TimestampTz
@@ -39,6 +42,8 @@ next_timer(void)
 
 	if (!store_next_timer(store, &when))
 		when = TIMER_NEVER;
+	if (max_prepared_xacts > 0)
+		when = Min(when, GetCurrentTimestamp() + PREPARED_US);
 	store_close(store);
 	return when;
 }
@@ -59,11 +64,12 @@ do_what_is_due(TimestampTz *next)
 	pgstat_report_activity(STATE_RUNNING, "noetl.enqueue_next()");
 	if (noetl_broker && OidIsValid(get_extension_oid("noetl", true)))
 	{
+		bool		more;
+
 		store_read_all_timers();
-		(void) engine_catch_up(0);
-		(void) engine_reap(0, true);
+		(void) engine_reap(0, true, &more);
 		done = TransactionIdIsValid(GetTopTransactionIdIfAny());
-		*next = next_timer();
+		*next = more ? GetCurrentTimestamp() : next_timer();
 	}
 	PopActiveSnapshot();
 	CommitTransactionCommand();
@@ -72,13 +78,17 @@ do_what_is_due(TimestampTz *next)
 	return done;
 }
 
-/* Sleeps until a time, or until another process sets the latch. */
+/*
+ * Sleeps until a time, at most as long as a worker lingers: the clock may jump.
+ * Another process can end the sleep by setting the latch.
+ */
 static void
 sleep_until(TimestampTz when)
 {
+	TimestampTz us = Min(when - GetCurrentTimestamp(), TIMER_LINGER_US);
+
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-					 Max((when - GetCurrentTimestamp()) / 1000 + 1, 1),
-					 PG_WAIT_EXTENSION);
+					 Max(us / 1000 + 1, 1), PG_WAIT_EXTENSION);
 }
 
 /* The main function of a worker; arg: the number of its slot. */

@@ -9,12 +9,23 @@
 
 #include "broker/input.h"
 #include "broker/internal.h"
+#include "broker/left.h"
 
 /* Returns whether other executions or tasks do the work of a step. */
 bool
 is_open_step(const Step *step)
 {
 	return step->kind == STEP_PLAYBOOK || step->kind == STEP_ITERATOR;
+}
+
+/* Puts together the input of a task; layers (or NULL) gets its layers as rendered. */
+static bool
+render_layers(const Step *task, Scope *scope, const JsonbValue *transition_input,
+			  JsonbValue *layers, JsonbValue *input, SourceError *error)
+{
+	if (scope->input == NULL)
+		scope->input = transition_input;
+	return input_render(&task->input, scope, transition_input, layers, input, error);
 }
 
 /*
@@ -25,13 +36,41 @@ bool
 assemble_input(const Step *task, Scope *scope, const JsonbValue *transition_input,
 			   JsonbValue *input, SourceError *error)
 {
-	JsonbValue	own;
+	return render_layers(task, scope, transition_input, NULL, input, error);
+}
 
-	if (scope->input == NULL)
-		scope->input = transition_input;
-	if (!input_render(&task->input, scope, &own, error))
-		return false;
-	input_overlay(&own, transition_input, input);
+/*
+ * Renders the object that becomes queue.action.  Its strings see the members of
+ * the input as names; what is part of the input is there already, as "layers".
+ */
+static bool
+render_action(const Step *task, Scope *scope, const JsonbValue *layers, JsonbValue *result,
+			  SourceError *error)
+{
+	const TemplateDoc *action = task->action;
+	bool		is_iterator = strcmp(task->type, "iterator") == 0;
+	JsonBuilder builder;
+
+	json_begin_object(&builder);
+	for (int i = 0; i < action->count; i++)
+	{
+		const JsonbValue *key = &action->keys[i];
+		JsonbValue	value;
+		int			layer = 0;
+
+		while (layer < task->input.count && task->input.layers[layer] != action->children[i])
+			layer++;
+		scope->template.refuse_missing = is_iterator &&
+			word_is(key->val.string.val, key->val.string.len, "collection");
+		if (layer < task->input.count)
+			value = layers[layer];
+		else if (!template_doc_render(action->children[i], &scope->template, &value, error))
+			return false;
+		json_add_n(&builder, key->val.string.val, key->val.string.len, &value);
+	}
+	scope->template.refuse_missing = false;
+	json_add(&builder, "data", scope->input);
+	json_end_object(&builder, result);
 	return true;
 }
 
@@ -63,38 +102,95 @@ rest_of_envelope(const JsonbValue *envelope, JsonbValue *rest)
 	json_end_object(&builder, rest);
 }
 
+/* The members of queue.context that say what its other members are. */
+typedef struct ContextNotes
+{
+	JsonBuilder steps;			/* "_steps" */
+	JsonBuilder missing;		/* "_undefined" */
+	JsonBuilder places;			/* of the workload's strings that are left */
+	bool		any_step;
+	List	   *added;			/* names (char *) that have been added */
+} ContextNotes;
+
+/* Adds the value of one name that the worker needs. */
+static void
+add_root(const Step *task, char *name, Scope *scope, JsonBuilder *builder,
+		 ContextNotes *notes)
+{
+	JsonbValue	value;
+	JsonbValue	envelope;
+	bool		is_step;
+	TemplateBinding binding;
+
+	if (left_has(notes->added, name, strlen(name)))
+		return;
+	notes->added = lappend(notes->added, name);
+	if (scope->step != NULL && strcmp(name, scope->step->name) == 0)
+		json_add_text(builder, "_self", scope->step->name);
+	binding = scope_name(scope, name, &value, &envelope, &is_step);
+	if (binding == TEMPLATE_UNDEFINED)
+	{
+		json_string(&value, name);
+		json_push(&notes->missing, &value);
+		return;
+	}
+	if (binding == TEMPLATE_UNKNOWN || binding == TEMPLATE_LATER)
+		return;
+	json_add(builder, name, &value);
+	if (scope->state->playbook->uses_worker_names)
+		left_in_name(task, scope, name, &notes->places);
+	if (!is_step)
+		return;
+	notes->any_step = true;
+	rest_of_envelope(&envelope, &value);
+	json_add(&notes->steps, name, &value);
+}
+
+/* Adds a note that is a list, unless it is empty. */
+static void
+add_list(JsonBuilder *builder, const char *key, JsonBuilder *list)
+{
+	JsonbValue	value;
+
+	json_end_array(list, &value);
+	if (JsonContainerSize(value.val.binary.data) > 0)
+		json_add(builder, key, &value);
+}
+
 /*
- * Adds the values of the names that raw parts of a task refer to.  The member
- * "_steps" says which of them are values of steps, and what else came with each.
+ * Adds the values of the names that raw parts of a task refer to, and of "more".
+ * "_steps" says which of them are values of steps, and what else came with each;
+ * "_undefined" which are known but have no value yet; "_self" is the name of the
+ * step itself, by which its saves know the result; "_left_context" and
+ * "_left_action" are the places of strings that only the worker can render.
  */
 static void
-add_raw_roots(const Step *task, Scope *scope, JsonBuilder *builder)
+add_raw_roots(const Step *task, Scope *scope, const List *more, JsonBuilder *builder)
 {
-	JsonBuilder steps;
+	TemplateNeeds needs = scope->template.needs;
+	ContextNotes notes;
 	JsonbValue	value;
-	bool		any_step = false;
+	ListCell   *lc;
 
+	memset(&notes, 0, sizeof(notes));
+	json_begin_object(&notes.steps);
+	json_begin_array(&notes.missing);
+	json_begin_array(&notes.places);
+	scope->template.needs = NEEDS_NOTHING;
+	/* what is left in the workload is rendered before what refers to it */
+	foreach(lc, more)
+		if (scope_name_is_workload((char *) lfirst(lc), strlen((char *) lfirst(lc))))
+			add_root(task, (char *) lfirst(lc), scope, builder, &notes);
 	for (int i = 0; i < task->nraw_roots; i++)
-	{
-		JsonbValue	envelope;
-		bool		is_step;
-
-		if (!scope_name(scope, task->raw_roots[i], &value, &envelope, &is_step))
-			continue;
-		json_add(builder, task->raw_roots[i], &value);
-		if (!is_step)
-			continue;
-		if (!any_step)
-			json_begin_object(&steps);
-		any_step = true;
-		rest_of_envelope(&envelope, &value);
-		json_add(&steps, task->raw_roots[i], &value);
-	}
-	if (any_step)
-	{
-		json_end_object(&steps, &value);
+		add_root(task, task->raw_roots[i], scope, builder, &notes);
+	foreach(lc, more)
+		add_root(task, (char *) lfirst(lc), scope, builder, &notes);
+	scope->template.needs = needs;
+	json_end_object(&notes.steps, &value);
+	if (notes.any_step)
 		json_add(builder, "_steps", &value);
-	}
+	add_list(builder, "_undefined", &notes.missing);
+	add_list(builder, "_left_context", &notes.places);
 	if (scope->names != NULL)
 		json_add_members(builder, scope->names);
 }
@@ -110,33 +206,41 @@ prepare_action(BrokerState *state, Run *run, const Step *task, Scope *scope,
 	JsonBuilder builder;
 	JsonbValue	input;
 	JsonbValue	value;
+	JsonbValue	places;
+	List	   *left = NIL;
+	JsonbValue *layers = palloc(sizeof(JsonbValue) * (task->input.count + 1));
 	bool		rendered;
 
-	scope->template.keep_unknown = true;
-	if (!assemble_input(task, scope, transition_input, &input, error))
+	json_null(&places);
+	scope->template.needs = NEEDS_NAMES;
+	if (!render_layers(task, scope, transition_input, layers, &input, error))
 		return false;
 	scope->input = &input;
-	rendered = template_doc_render(task->action, &scope->template, &value, error) &&
+	if (state->playbook->uses_worker_names)
+		left_in_input(task, scope, &input);
+	scope->members = &input;
+	rendered = render_action(task, scope, layers, &value, error) &&
 		timeout_render(task->timeout, &scope->template, &run->timeout, error);
 	if (rendered)
-	{
-		json_begin_object(&builder);
-		json_add_members(&builder, &value);
-		json_add(&builder, "data", &input);
-		json_end_object(&builder, &value);
 		run->action = json_to_jsonb(&value);
-	}
+	if (rendered && state->playbook->uses_worker_names)
+		left = left_in_action(task, scope, &value, &places);
 	run->context = NULL;
-	if (rendered && (task->nraw_roots > 0 || (task->saves != NULL && scope->names != NULL)))
+	if (rendered && (task->nraw_roots > 0 || json_is_array(&places) ||
+					 (task->saves != NULL && scope->names != NULL)))
 	{
 		json_begin_object(&builder);
-		add_raw_roots(task, scope, &builder);
+		add_raw_roots(task, scope, left, &builder);
+		if (json_is_array(&places) && JsonContainerSize(places.val.binary.data) > 0)
+			json_add(&builder, "_left_action", &places);
 		json_end_object(&builder, &value);
 		run->context = json_to_jsonb(&value);
 	}
 	run->max_attempts = retry_max_attempts(task->retry, &scope->template);
 	run->priority = state->playbook->steps[run->step].priority;
 	scope->input = NULL;
+	scope->members = NULL;
+	scope->left_members = NIL;
 	return rendered;
 }
 
@@ -177,7 +281,7 @@ start_save(BrokerState *state, Run *run, const Step *task, Scope *scope,
 	run->action = json_to_jsonb(&value);
 
 	json_begin_object(&builder);
-	add_raw_roots(task, scope, &builder);
+	add_raw_roots(task, scope, NIL, &builder);
 	if (task->kind == STEP_ITERATOR)
 		add_iterator_names(envelope, &builder);
 	if (has_input)
@@ -186,7 +290,7 @@ start_save(BrokerState *state, Run *run, const Step *task, Scope *scope,
 	json_add(&builder, "result", &value);
 	json_add(&builder, "this", envelope);
 	if (run->child_execution_id != 0)
-		json_add_int(&builder, "child_execution_id", run->child_execution_id);
+		json_add_id(&builder, "child_execution_id", run->child_execution_id);
 	json_end_object(&builder, &value);
 	run->context = json_to_jsonb(&value);
 

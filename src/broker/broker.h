@@ -57,6 +57,11 @@ typedef struct ValueSource
 	/* the value of a step of another execution */
 	bool		(*child_value) (void *arg, int64 execution_id,
 								const char *step_name, JsonbValue *value);
+	/* the name of the last step of another execution that completed with an action;
+	 * NULL: none did */
+	const char *(*child_last_step) (void *arg, int64 execution_id);
+	/* meta of the execution_start; false: it has none */
+	bool		(*start_meta) (void *arg, JsonbValue *meta);
 	/* whether a child of the step that this event started still runs */
 	bool		(*has_children) (void *arg, int64 parent_event_id);
 	/* the item that a child execution was started for */
@@ -98,6 +103,10 @@ struct BrokerState
 	const Event *(*recall) (void *arg, const Event *event);
 	void	   *recall_arg;
 
+	int			workload_left;	/* what broker/left.c knows: 0: nothing yet; 1, -1:
+								 * the workload has strings for the worker, or none */
+	JsonbValue *entry_tried;	/* meta.transitions of the silent entry, if it ends
+								 * in this evaluation; or NULL */
 	List	   *known;			/* values that broker/scope.c remembers */
 	Run		   *end_run;		/* the run of the end, if it ended just now */
 	List	   *decisions;		/* Decision *, the outcome */

@@ -143,6 +143,7 @@ prepare_child(BrokerState *state, const Step *task, Scope *scope,
 	SourceError failure;
 
 	memset(&failure, 0, sizeof(failure));
+	scope->template.needs = NEEDS_VALUES;
 	if (!assemble_input(task, scope, transition_input, &input, &failure))
 	{
 		*error = scope_error_text(&failure);
@@ -151,9 +152,11 @@ prepare_child(BrokerState *state, const Step *task, Scope *scope,
 	child->input = json_to_jsonb(&input);
 	child->catalog_id = pinned;
 	scope->input = &input;
+	scope->members = &input;
 	if (child->catalog_id == 0)
 		child->catalog_id = find_child_playbook(state, task, scope, error);
 	scope->input = NULL;
+	scope->members = NULL;
 	if (child->catalog_id == 0)
 		return NULL;
 	if (!state->values.allows_depth(state->values.arg, state->depth + 1))
@@ -199,7 +202,7 @@ start_playbook(BrokerState *state, Run *run, const JsonbValue *transition_input)
 		return;
 	}
 	json_begin_object(&builder);
-	json_add_int(&builder, "child_execution_id", child->execution_id);
+	json_add_id(&builder, "child_execution_id", child->execution_id);
 	json_end_object(&builder, &value);
 	if (run->started_event_id == 0)
 		event = emit_step_started(state, run);
@@ -211,7 +214,7 @@ start_playbook(BrokerState *state, Run *run, const JsonbValue *transition_input)
 	json_begin_object(&builder);
 	json_from_jsonb(child->input, &value);
 	json_add(&builder, "data", &value);
-	json_add_int(&builder, "child_execution_id", child->execution_id);
+	json_add_id(&builder, "child_execution_id", child->execution_id);
 	json_add_int(&builder, "timeout", run->timeout);
 	json_end_object(&builder, &value);
 	run->context = json_to_jsonb(&value);
@@ -221,7 +224,8 @@ start_playbook(BrokerState *state, Run *run, const JsonbValue *transition_input)
 
 /*
  * Finds the result of a child execution as its parent sees it.  Where the child
- * completed without a result, the value of its return_step counts.
+ * completed without a result, the value of its return_step counts, else that of the
+ * last step that completed with an action.
  */
 void
 child_result(BrokerState *state, Run *run, const Step *task, const ChildEnd *end,
@@ -230,6 +234,7 @@ child_result(BrokerState *state, Run *run, const Step *task, const ChildEnd *end
 	Scope		scope;
 	char	   *name;
 	char	   *error;
+	const char *last;
 
 	json_null(result);
 	if (end->result != NULL)
@@ -237,8 +242,14 @@ child_result(BrokerState *state, Run *run, const Step *task, const ChildEnd *end
 	if (!end->completed || result->type != jbvNull)
 		return;
 	scope_init(&scope, state, task, run, state->now);
-	if (render_text(task->child->return_step, &scope, &name, &error) && name != NULL)
-		(void) state->values.child_value(state->values.arg, end->execution_id, name, result);
+	if (render_text(task->child->return_step, &scope, &name, &error) && name != NULL &&
+		state->values.child_value(state->values.arg, end->execution_id, name, result) &&
+		result->type != jbvNull)
+		return;
+	last = state->values.child_last_step(state->values.arg, end->execution_id);
+	if (last == NULL ||
+		!state->values.child_value(state->values.arg, end->execution_id, last, result))
+		json_null(result);
 }
 
 /* Returns whether a child is that of the attempt under way. */
@@ -277,7 +288,7 @@ playbook_child_ended(BrokerState *state, Run *run, const ChildEnd *end)
 	event->error = end->completed ? NULL : end->error;
 	json_begin_object(&builder);
 	json_add_int(&builder, "attempt", run->attempts + 1);
-	json_add_int(&builder, "child_execution_id", end->execution_id);
+	json_add_id(&builder, "child_execution_id", end->execution_id);
 	json_end_object(&builder, &value);
 	event->meta = json_to_jsonb(&value);
 	attempt.event = event;

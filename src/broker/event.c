@@ -123,6 +123,7 @@ parse_meta(Event *event)
 			event->started_by = json_get_text(&meta, "started_by");
 			(void) json_get_int(&meta, "started_by_oid", &event->started_by_oid);
 			(void) json_get_int(&meta, "timeout", &event->timeout);
+			event->refused = json_get_text(&meta, "refused");
 			break;
 		default:
 			break;

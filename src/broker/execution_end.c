@@ -139,6 +139,47 @@ final_result(BrokerState *state, const Step *end, Run *run, JsonbValue *result,
 }
 
 /*
+ * Finds what became of the conditions of an entry that has no event of its own;
+ * false: there are none.
+ */
+static bool
+entry_transitions(BrokerState *state, JsonbValue *tried)
+{
+	const Step *entry = &state->playbook->steps[state->playbook->entry];
+	JsonbValue	meta;
+
+	if (!is_silent_entry(state->playbook, entry) || !has_conditions(&entry->next))
+		return false;
+	if (state->entry_tried != NULL)
+	{
+		*tried = *state->entry_tried;
+		return true;
+	}
+	return state->values.start_meta(state->values.arg, &meta) &&
+		json_get(&meta, "transitions", tried);
+}
+
+/* Returns the meta of execution_complete, or NULL; endless: no end was reached. */
+static Jsonb *
+completion_meta(BrokerState *state, bool endless)
+{
+	JsonBuilder meta;
+	JsonbValue	value;
+	bool		tried = entry_transitions(state, &value);
+
+	if (!endless && !tried)
+		return NULL;
+	json_begin_object(&meta);
+	if (endless)
+		json_add_text(&meta, "reason",
+					  state->playbook->end < 0 ? "no_end" : "no_transition");
+	if (tried)
+		json_add(&meta, "transitions", &value);
+	json_end_object(&meta, &value);
+	return json_to_jsonb(&value);
+}
+
+/*
  * Completes the execution, of which nothing is live any more.  run: that of the
  * end that was reached, or NULL: then the end's value counts, if it has run as an
  * ordinary step.  A mapping that raises fails the execution.
@@ -184,14 +225,7 @@ complete_execution(BrokerState *state, Run *run, int64 parent)
 	event = emit(state, EVENT_EXECUTION_COMPLETE, NULL, 0, parent);
 	if (end != NULL)
 		event->node_name = end->name;
-	else
-	{
-		json_begin_object(&meta);
-		json_add_text(&meta, "reason",
-					  playbook->end < 0 ? "no_end" : "no_transition");
-		json_end_object(&meta, &value);
-		event->meta = json_to_jsonb(&value);
-	}
+	event->meta = completion_meta(state, end == NULL);
 	event->result = json_to_jsonb(&result);
 	end_execution(state, "COMPLETED", NULL, event->result, false);
 }

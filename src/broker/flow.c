@@ -13,6 +13,16 @@
 
 #include "broker/internal.h"
 
+/* Returns whether some entry of a list has a condition. */
+bool
+has_conditions(const TransitionList *list)
+{
+	for (int i = 0; i < list->count; i++)
+		if (list->entries[i].when != NULL)
+			return true;
+	return false;
+}
+
 /* Finds the input that a run was started with; false: it has none. */
 bool
 run_input(const Run *run, JsonbValue *input)
@@ -144,6 +154,13 @@ complete_step(BrokerState *state, Run *run, const Completion *completion)
 		if (completion->write_result)
 			event->result = json_to_jsonb(completion->envelope);
 		release = event->event_id;
+	}
+	else if (has_conditions(&step->next))
+	{
+		/* until execution_complete tells of it, execution_start keeps it */
+		state->entry_tried = palloc(sizeof(JsonbValue));
+		*state->entry_tried = outcome.meta;
+		decision_add(state, DECIDE_ANNOTATE, NULL)->meta = meta;
 	}
 	depart(state, outcome.departures, run, release);
 }

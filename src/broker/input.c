@@ -8,39 +8,66 @@
 #include "broker/input.h"
 
 /*
- * Lays one rendered layer on the object under construction; a value that is no
- * map becomes its member "input".
+ * Lays the members of an input over a rendered layer; a layer that is no map is
+ * the member "input".
  */
 static void
-add_layer(JsonBuilder *builder, const JsonbValue *layer)
+lay_under(const JsonbValue *layer, JsonbValue *input)
 {
-	if (json_is_object(layer))
-		json_add_members(builder, layer);
-	else if (layer->type != jbvNull)
-		json_add(builder, "input", layer);
+	JsonBuilder builder;
+	JsonbValue	map = *layer;
+
+	if (layer->type == jbvNull)
+		return;
+	if (!json_is_object(layer))
+	{
+		json_begin_object(&builder);
+		json_add(&builder, "input", layer);
+		json_end_object(&builder, &map);
+	}
+	if (JsonContainerSize(input->val.binary.data) == 0)
+		*input = map;
+	else
+		input_overlay(&map, input, input);
 }
 
 /*
- * Renders the layers and lays them over each other, the last on top.  False
- * and *error when a template raises.
+ * Renders the layers and lays them over each other, the last on top, and "above"
+ * (or NULL) over all.  The strings of a layer see the members of what is above it
+ * as names.  values (or NULL) gets each layer as rendered.  False and *error when
+ * a template raises.
  */
 bool
-input_render(const InputLayers *layers, Scope *scope, JsonbValue *result,
-			 SourceError *error)
+input_render(const InputLayers *layers, Scope *scope, const JsonbValue *above,
+			 JsonbValue *values, JsonbValue *result, SourceError *error)
 {
-	JsonBuilder builder;
+	const JsonbValue *members = scope->members;
+	JsonBuilder empty;
+	JsonbValue	input;
+	bool		rendered = true;
 
-	json_begin_object(&builder);
-	for (int i = 0; i < layers->count; i++)
+	if (above != NULL)
+		input = *above;
+	else
+	{
+		json_begin_object(&empty);
+		json_end_object(&empty, &input);
+	}
+	for (int i = layers->count - 1; rendered && i >= 0; i--)
 	{
 		JsonbValue	layer;
 
-		if (!template_doc_render(layers->layers[i], &scope->template, &layer, error))
-			return false;
-		add_layer(&builder, &layer);
+		scope->members = &input;
+		rendered = template_doc_render(layers->layers[i], &scope->template, &layer, error);
+		if (!rendered)
+			break;
+		if (values != NULL)
+			values[i] = layer;
+		lay_under(&layer, &input);
 	}
-	json_end_object(&builder, result);
-	return true;
+	scope->members = members;
+	*result = input;
+	return rendered;
 }
 
 /*

@@ -8,11 +8,12 @@
 #include "broker/scope.h"
 
 /*
- * Renders the layers and lays them over each other, the last on top, into an
- * object.  False and *error when a template raises.
+ * Renders the layers and lays them over each other, the last on top, and "above"
+ * (or NULL) over all, into an object.  values (or NULL) gets each layer as
+ * rendered.  False and *error when a template raises.
  */
-extern bool input_render(const InputLayers *layers, Scope *scope,
-						 JsonbValue *result, SourceError *error);
+extern bool input_render(const InputLayers *layers, Scope *scope, const JsonbValue *above,
+						 JsonbValue *values, JsonbValue *result, SourceError *error);
 
 /* Lays the transition-level inputs of arrivals over each other, in document order. */
 extern void input_of_arrivals(const List *arrivals, JsonbValue *result);

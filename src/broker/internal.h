@@ -127,6 +127,9 @@ extern void complete_execution(BrokerState *state, Run *run, int64 parent);
 
 /* ---- flow.c ---- */
 
+/* Returns whether some entry of a list has a condition. */
+extern bool has_conditions(const TransitionList *list);
+
 /* Finds the input that a run was started with; false: it has none. */
 extern bool run_input(const Run *run, JsonbValue *input);
 

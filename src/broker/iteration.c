@@ -159,7 +159,7 @@ emit_item_started(const Iteration *iteration, int index, const JsonbValue *item,
 	json_add_int(&builder, "index", index);
 	json_add(&builder, "item", item);
 	if (child_execution_id != 0)
-		json_add_int(&builder, "child_execution_id", child_execution_id);
+		json_add_id(&builder, "child_execution_id", child_execution_id);
 	json_end_object(&builder, &value);
 	event->context = json_to_jsonb(&value);
 	return event;
@@ -277,7 +277,7 @@ emit_item_ended(Iteration *iteration, const ItemEnd *end)
 	json_add_int(&builder, "failed", progress->failed);
 	json_add_int(&builder, "total", iteration->total);
 	if (end->child_execution_id != 0)
-		json_add_int(&builder, "child_execution_id", end->child_execution_id);
+		json_add_id(&builder, "child_execution_id", end->child_execution_id);
 	json_end_object(&builder, &meta);
 	event->meta = json_to_jsonb(&meta);
 	return next;
@@ -417,9 +417,9 @@ build_result(const Iteration *iteration, JsonbValue *result)
 		JsonBuilder reference;
 
 		json_begin_object(&reference);
-		json_add_int(&reference, "execution_id", iteration->state->execution_id);
+		json_add_id(&reference, "execution_id", iteration->state->execution_id);
 		json_add_text(&reference, "node_name", iteration->step->name);
-		json_add_int(&reference, "parent_event_id", iteration->since);
+		json_add_id(&reference, "parent_event_id", iteration->since);
 		json_end_object(&reference, &value);
 		json_add(&builder, "data", &null);
 		json_add(&builder, "data_reference", &value);
@@ -430,7 +430,7 @@ build_result(const Iteration *iteration, JsonbValue *result)
 		json_begin_array(&list);
 		for (int i = 0; i < iteration->total; i++)
 		{
-			json_int(&value, results[i] != NULL ? results[i]->child_execution_id : 0);
+			json_id(&value, results[i] != NULL ? results[i]->child_execution_id : 0);
 			json_push(&list, results[i] != NULL && results[i]->child_execution_id != 0 ?
 					  &value : &null);
 		}
@@ -562,7 +562,7 @@ emit_child_completed(const Iteration *iteration, const ChildEnd *end, const Json
 
 	event->result = json_to_jsonb(value);
 	json_begin_object(&builder);
-	json_add_int(&builder, "child_execution_id", end->execution_id);
+	json_add_id(&builder, "child_execution_id", end->execution_id);
 	json_end_object(&builder, &meta);
 	event->meta = json_to_jsonb(&meta);
 	return event->event_id;
@@ -707,8 +707,12 @@ find_items(Iteration *iteration, Scope *scope, IteratorItems *items, SourceError
 	JsonbValue	collection;
 	int			limit;
 	int			chunk;
+	bool		rendered;
 
-	if (!template_doc_render(spec->collection, &scope->template, &collection, error) ||
+	scope->template.refuse_missing = true;
+	rendered = template_doc_render(spec->collection, &scope->template, &collection, error);
+	scope->template.refuse_missing = false;
+	if (!rendered ||
 		!render_count(spec->limit, scope, "limit", 0, -1, &limit, error) ||
 		!render_count(spec->chunk, scope, "chunk", 1, 0, &chunk, error) ||
 		!render_concurrency(iteration, scope, error))
@@ -804,11 +808,14 @@ prepare_iterator(Iteration *iteration, Scope *scope, const JsonbValue *transitio
 	Run		   *run = iteration->run;
 	FailureKind kind = FAILURE_COLLECTION;
 	SourceError error;
+	bool		rendered;
 
 	memset(&error, 0, sizeof(error));
 	scope->input = transition_input;
-	if (assemble_input(step, scope, transition_input, &iteration->input, &error) &&
-		find_items(iteration, scope, items, &error))
+	scope->template.needs = NEEDS_VALUES;
+	rendered = assemble_input(step, scope, transition_input, &iteration->input, &error);
+	scope->members = &iteration->input;
+	if (rendered && find_items(iteration, scope, items, &error))
 	{
 		if (timeout_render(step->timeout, &scope->template, &run->timeout, &error))
 			return true;

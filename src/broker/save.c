@@ -88,6 +88,7 @@ make_statement(const SaveSpec *spec, Scope *scope, SaveRequest *request, char **
 	json_begin_object(&builder);
 	if (outer != NULL)
 		json_add_members(&builder, outer);
+	json_add(&builder, "params", &request->data);
 	if (json_is_object(&request->data))
 		json_add_members(&builder, &request->data);
 	json_end_object(&builder, &names);
@@ -222,7 +223,9 @@ save_attempt(BrokerState *state, Run *run, const AttemptOutcome *outcome, JsonbV
 	JsonBuilder builder;
 
 	scope_init(&scope, state, step, run, state->now);
+	scope.template.needs = NEEDS_VALUES;
 	scope.input = outcome->input;
+	scope.members = outcome->input;
 	if (step->kind != STEP_SAVE)
 	{
 		result_value(outcome->envelope, &value);
@@ -262,6 +265,7 @@ start_save_step(BrokerState *state, Run *run, const JsonbValue *transition_input
 
 	memset(&error, 0, sizeof(error));
 	scope_init(&scope, state, step, run, state->now);
+	scope.template.needs = NEEDS_VALUES;
 	if (!assemble_input(step, &scope, transition_input, &input, &error))
 	{
 		fail_start(state, run, FAILURE_TEMPLATE, scope_error_text(&error), transition_input);

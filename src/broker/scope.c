@@ -7,6 +7,7 @@
  *		names inside an item of an iterator
  *		result this data input args error …   of the step at hand
  *		execution_id job workload work context results
+ *		members of the input, in strings of the step itself
  *		steps                                 value of the newest visit of each
  *											  that the run descends from, if there
  *											  are parallel visits; else of the newest
@@ -20,6 +21,8 @@
 #include "miscadmin.h"
 
 #include "broker/broker.h"
+#include "broker/input.h"
+#include "broker/left.h"
 
 typedef struct KnownValue
 {
@@ -147,13 +150,11 @@ build_job(Scope *scope, JsonbValue *value)
 {
 	JsonBuilder builder;
 	int64		id = scope->state->execution_id;
-	char		text[32];
 
-	snprintf(text, sizeof(text), INT64_FORMAT, id);
 	json_begin_object(&builder);
-	json_add_int(&builder, "id", id);
-	json_add_text(&builder, "uuid", text);
-	json_add_int(&builder, "execution_id", id);
+	json_add_id(&builder, "id", id);
+	json_add_id(&builder, "uuid", id);
+	json_add_id(&builder, "execution_id", id);
 	if (scope->step != NULL)
 		json_add_text(&builder, "node_id",
 					  node_id_make(id, scope->step->name,
@@ -216,6 +217,17 @@ lookup_retry(Scope *scope, const char *name, int length, JsonbValue *value)
 	return TEMPLATE_UNKNOWN;
 }
 
+/*
+ * Returns whether a name is that of the step whose templates are evaluated, or
+ * "step", which means the same.
+ */
+static bool
+is_own_step(const Scope *scope, const char *name, int length)
+{
+	return scope->step != NULL &&
+		(name_is(name, length, scope->step->name) || name_is(name, length, "step"));
+}
+
 /* Finds a name that exists only while a step's own templates are evaluated. */
 static TemplateBinding
 lookup_own(Scope *scope, const char *name, int length, JsonbValue *value)
@@ -244,7 +256,8 @@ lookup_own(Scope *scope, const char *name, int length, JsonbValue *value)
 		json_string(value, scope->error);
 		return TEMPLATE_VALUE;
 	}
-	if (scope->is_save && scope->result != NULL && name_is(name, length, "data"))
+	if (scope->is_save && scope->result != NULL &&
+		(name_is(name, length, "data") || is_own_step(scope, name, length)))
 	{
 		*value = *scope->result;
 		return TEMPLATE_STEP_VALUE;
@@ -267,7 +280,7 @@ lookup_common(Scope *scope, const char *name, int length, JsonbValue *value)
 
 	if (name_is(name, length, "execution_id"))
 	{
-		json_int(value, state->execution_id);
+		json_id(value, state->execution_id);
 		return TEMPLATE_VALUE;
 	}
 	if (name_is(name, length, "job"))
@@ -275,10 +288,13 @@ lookup_common(Scope *scope, const char *name, int length, JsonbValue *value)
 		build_job(scope, value);
 		return TEMPLATE_VALUE;
 	}
-	if (name_is(name, length, "workload") || name_is(name, length, "work") ||
-		name_is(name, length, "context"))
+	if (scope_name_is_workload(name, length))
+	{
+		if (scope->template.needs == NEEDS_NAMES && workload_is_left(scope))
+			return TEMPLATE_LATER;
 		return state->values.workload(state->values.arg, value) ?
 			TEMPLATE_VALUE : TEMPLATE_UNDEFINED;
+	}
 	if (name_is(name, length, "results"))
 	{
 		build_results(scope, value);
@@ -335,6 +351,10 @@ scope_lookup(void *arg, const char *name, int length, JsonbValue *value)
 	if (binding != TEMPLATE_UNKNOWN)
 		return binding;
 
+	if (scope->members != NULL && json_get_n(scope->members, name, length, value))
+		return scope->template.needs == NEEDS_NAMES &&
+			left_has(scope->left_members, name, length) ? TEMPLATE_LATER : TEMPLATE_VALUE;
+
 	step = playbook_find_step(state->playbook, name, length);
 	if (step >= 0)
 	{
@@ -348,7 +368,8 @@ scope_lookup(void *arg, const char *name, int length, JsonbValue *value)
 
 	if (state->values.workload(state->values.arg, &workload) &&
 		json_get_n(&workload, name, length, value))
-		return TEMPLATE_VALUE;
+		return scope->template.needs == NEEDS_NAMES &&
+			workload_key_is_left(scope, name, length) ? TEMPLATE_LATER : TEMPLATE_VALUE;
 
 	if (name_is(name, length, "path"))
 	{
@@ -361,7 +382,7 @@ scope_lookup(void *arg, const char *name, int length, JsonbValue *value)
 		return TEMPLATE_VALUE;
 	}
 	if (!find_task_value(scope, name, length, &task))
-		return TEMPLATE_UNKNOWN;
+		return word_in(name, length, playbook_worker_names) ? TEMPLATE_LATER : TEMPLATE_UNKNOWN;
 	if (task == NULL)
 		return TEMPLATE_UNDEFINED;
 	*value = task->value;
@@ -376,8 +397,12 @@ scope_envelope(void *arg, const char *name, int length, JsonbValue *value)
 	const JsonbValue *envelope = NULL;
 	StepValue  *known = NULL;
 	int			step = playbook_find_step(scope->state->playbook, name, length);
+	JsonbValue	member;
 
-	if (name_is(name, length, "result"))
+	if (scope->members != NULL && json_get_n(scope->members, name, length, &member))
+		return TEMPLATE_UNDEFINED;
+	if (name_is(name, length, "result") ||
+		(scope->is_save && scope->result != NULL && is_own_step(scope, name, length)))
 		envelope = scope->envelope;
 	else if (step >= 0)
 		known = seen_value(scope, step);
@@ -392,15 +417,34 @@ scope_envelope(void *arg, const char *name, int length, JsonbValue *value)
 }
 
 /*
- * Finds a name for the templates of a workload, which see only the execution
- * itself.
+ * Finds a name for the templates of a workload, which see the execution itself and
+ * the start parameters.
  */
 static TemplateBinding
 workload_lookup(void *arg, const char *name, int length, JsonbValue *value)
 {
+	Scope	   *scope = (Scope *) arg;
+
 	if (name_is(name, length, "execution_id") || name_is(name, length, "job"))
-		return lookup_common((Scope *) arg, name, length, value);
-	return TEMPLATE_UNKNOWN;
+		return lookup_common(scope, name, length, value);
+	if (scope_name_is_workload(name, length))
+	{
+		*value = *scope->members;
+		return TEMPLATE_VALUE;
+	}
+	if (json_get_n(scope->members, name, length, value))
+		return TEMPLATE_VALUE;
+	if (name_is(name, length, "path"))
+	{
+		json_string(value, scope->state->path);
+		return TEMPLATE_VALUE;
+	}
+	if (name_is(name, length, "version"))
+	{
+		json_int(value, scope->state->version);
+		return TEMPLATE_VALUE;
+	}
+	return word_in(name, length, playbook_worker_names) ? TEMPLATE_LATER : TEMPLATE_UNKNOWN;
 }
 
 /* Begins a scope for templates of a step; the caller adds what only it knows. */
@@ -419,24 +463,60 @@ scope_init(Scope *scope, BrokerState *state, const Step *step, Run *run,
 }
 
 /*
- * Begins the scope of the templates of a workload: execution_id, job and now()
- * only.
+ * Renders the defaults of a workload: *defaults is an object.  Their templates see
+ * the execution, the start parameters, and those defaults that stand before them or
+ * contain no template.  False and *error when a template raises.
  */
-void
-scope_init_workload(Scope *scope, BrokerState *state, TimestampTz now)
+bool
+workload_defaults(BrokerState *state, TimestampTz now, const JsonbValue *parameters,
+				  JsonbValue *defaults, SourceError *error)
 {
-	scope_init(scope, state, NULL, NULL, now);
-	scope->template.lookup = workload_lookup;
-	scope->template.envelope = NULL;
-	scope->template.keep_unknown = true;
+	const TemplateDoc *doc = state->playbook->workload;
+	JsonBuilder builder;
+	JsonbValue	seen;
+	Scope		scope;
+
+	json_begin_object(&builder);
+	for (int i = 0; doc != NULL && doc->kind == DOC_OBJECT && i < doc->count; i++)
+		if (doc->children[i]->kind == DOC_CONSTANT)
+			json_add_n(&builder, doc->keys[i].val.string.val, doc->keys[i].val.string.len,
+					   &doc->children[i]->value);
+	json_end_object(&builder, defaults);
+	if (doc == NULL)
+		return true;
+	if (doc->kind == DOC_CONSTANT)
+	{
+		*defaults = doc->value;
+		return true;
+	}
+	scope_init(&scope, state, NULL, NULL, now);
+	scope.template.lookup = workload_lookup;
+	scope.template.envelope = NULL;
+	scope.template.needs = NEEDS_NAMES;
+	for (int i = 0; i < doc->count; i++)
+	{
+		const JsonbValue *key = &doc->keys[i];
+		JsonbValue	value;
+
+		if (doc->children[i]->kind == DOC_CONSTANT)
+			continue;
+		input_overlay(defaults, parameters, &seen);
+		scope.members = &seen;
+		if (!template_doc_render(doc->children[i], &scope.template, &value, error))
+			return false;
+		json_begin_object(&builder);
+		json_add_members(&builder, defaults);
+		json_add_n(&builder, key->val.string.val, key->val.string.len, &value);
+		json_end_object(&builder, defaults);
+	}
+	return true;
 }
 
 /*
- * Finds the value of one name, for queue.context.  *is_step: it is the value
- * of a step, which came in *envelope (or null).  False: the name is unknown or
- * undefined.
+ * Finds the value of one name, for queue.context.  *is_step: it is the value of a
+ * step, which came in *envelope (or null).
  */
-bool
+TemplateBinding
 scope_name(Scope *scope, const char *name, JsonbValue *value, JsonbValue *envelope,
 		   bool *is_step)
 {
@@ -445,7 +525,7 @@ scope_name(Scope *scope, const char *name, JsonbValue *value, JsonbValue *envelo
 	*is_step = binding == TEMPLATE_STEP_VALUE;
 	if (*is_step && scope_envelope(scope, name, strlen(name), envelope) != TEMPLATE_VALUE)
 		json_null(envelope);
-	return binding != TEMPLATE_UNKNOWN && binding != TEMPLATE_UNDEFINED;
+	return binding;
 }
 
 /*

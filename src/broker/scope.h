@@ -21,6 +21,11 @@ typedef struct Scope
 	const JsonbValue *result;	/* the step's value, or NULL */
 	const JsonbValue *envelope; /* "this" */
 	const JsonbValue *input;	/* data, input, args */
+	const JsonbValue *members;	/* an object whose members are names, too: the
+								 * input, while the step's own strings are
+								 * rendered; or NULL */
+	List	   *left_members;	/* names (char *) of those that only the worker can
+								 * render (broker/left.h) */
 	const char *error;			/* of a failed step */
 	bool		is_save;		/* data is the result's, where there is one */
 
@@ -54,13 +59,26 @@ extern void scope_set_step_value(BrokerState *state, int step, int visit,
 
 /*
  * Finds the value of one name, for queue.context.  *is_step: it is the value of a
- * step, which came in *envelope (or null).  False: unknown or undefined.
+ * step, which came in *envelope (or null).
  */
-extern bool scope_name(Scope *scope, const char *name, JsonbValue *value,
-					   JsonbValue *envelope, bool *is_step);
+extern TemplateBinding scope_name(Scope *scope, const char *name, JsonbValue *value,
+								  JsonbValue *envelope, bool *is_step);
 
-/* Begins the scope of the templates of a workload: execution_id, job, now() only. */
-extern void scope_init_workload(Scope *scope, BrokerState *state, TimestampTz now);
+/*
+ * Renders the defaults of a workload, into an object; they see the start
+ * parameters.  False and *error when a template raises.
+ */
+extern bool workload_defaults(BrokerState *state, TimestampTz now,
+							  const JsonbValue *parameters, JsonbValue *defaults,
+							  SourceError *error);
+
+/* Returns whether a name is one of those of the workload as a whole. */
+static inline bool
+scope_name_is_workload(const char *name, int length)
+{
+	return name_is(name, length, "workload") || name_is(name, length, "work") ||
+		name_is(name, length, "context");
+}
 
 /* Returns an error message with its place in the playbook. */
 extern char *scope_error_text(const SourceError *error);

@@ -18,14 +18,16 @@
 
 /*
  * Evaluates "when" and "pass": *skipped says whether the step is not done.
- * False and *error when one of them raises.
+ * False and *error when "when" raises.  A "pass" that raises counts as false, and
+ * *pass_error says why.
  */
 static bool
-find_skipped(const Step *step, Scope *scope, bool *skipped, char **error)
+find_skipped(const Step *step, Scope *scope, bool *skipped, char **pass_error, char **error)
 {
 	bool		holds;
 
 	*skipped = false;
+	*pass_error = NULL;
 	if (step->when != NULL)
 	{
 		if (!condition_holds(step->when, scope, &holds, error))
@@ -34,11 +36,36 @@ find_skipped(const Step *step, Scope *scope, bool *skipped, char **error)
 	}
 	if (!*skipped && step->pass != NULL)
 	{
-		if (!condition_holds(step->pass, scope, &holds, error))
-			return false;
-		*skipped = holds;
+		if (condition_holds(step->pass, scope, &holds, pass_error))
+			*skipped = holds;
 	}
 	return true;
+}
+
+/* Notes in the first event of a run that was emitted just now why "pass" failed. */
+static void
+record_pass_error(BrokerState *state, const Step *step, int since, const char *error)
+{
+	for (int i = since; i < list_length(state->decisions); i++)
+	{
+		const Decision *decision = (Decision *) list_nth(state->decisions, i);
+		JsonBuilder builder;
+		JsonbValue	value;
+
+		if (decision->kind != DECIDE_EMIT || decision->event->node_name == NULL ||
+			strcmp(decision->event->node_name, step->name) != 0)
+			continue;
+		json_begin_object(&builder);
+		if (decision->event->meta != NULL)
+		{
+			json_from_jsonb(decision->event->meta, &value);
+			json_add_members(&builder, &value);
+		}
+		json_add_text(&builder, "pass_error", error);
+		json_end_object(&builder, &value);
+		decision->event->meta = json_to_jsonb(&value);
+		return;
+	}
 }
 
 /* Begins an attempt of a run; what ends at once is ended here. */
@@ -92,6 +119,8 @@ start_run(BrokerState *state, Run *run)
 	JsonbValue	input;
 	bool		skipped;
 	char	   *error;
+	char	   *pass_error;
+	int			since = list_length(state->decisions);
 
 	if (!state->values.allows_visit(state->values.arg, run->visit, step->max_visits))
 	{
@@ -102,7 +131,8 @@ start_run(BrokerState *state, Run *run)
 	input_of_arrivals(run->arrivals, &input);
 	scope_init(&scope, state, step, run, state->now);
 	scope.input = &input;
-	if (!find_skipped(step, &scope, &skipped, &error))
+	scope.members = &input;
+	if (!find_skipped(step, &scope, &skipped, &pass_error, &error))
 		fail_start(state, run, FAILURE_CONDITION, error, &input);
 	else if (skipped || step->kind == STEP_ROUTER || step->kind == STEP_NOOP)
 		complete_idle(state, run, &input, skipped);
@@ -110,6 +140,8 @@ start_run(BrokerState *state, Run *run)
 		complete_execution(state, run, released_by(run));
 	else
 		begin_attempt(state, run, &input);
+	if (pass_error != NULL)
+		record_pass_error(state, step, since, pass_error);
 }
 
 /* Begins the next attempt of an open run. */

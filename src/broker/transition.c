@@ -49,7 +49,7 @@ already_taken(const List *departures, int step)
 }
 
 /*
- * Renders the input of a target; names that only the worker knows stay as
+ * Renders the input of a target; strings that only the worker can render stay as
  * written, as in a step.
  */
 static bool
@@ -58,9 +58,9 @@ render_input(const Target *target, Scope *scope, JsonbValue *input,
 {
 	bool		rendered;
 
-	scope->template.keep_unknown = true;
-	rendered = input_render(&target->input, scope, input, error);
-	scope->template.keep_unknown = false;
+	scope->template.needs = NEEDS_NAMES;
+	rendered = input_render(&target->input, scope, NULL, NULL, input, error);
+	scope->template.needs = NEEDS_NOTHING;
 	return rendered;
 }
 

@@ -27,6 +27,7 @@ catalog_read_document(const text *content, bool needs_path, Document *document)
 										 VARSIZE_ANY_EXHDR(content), &error);
 	if (document->root == NULL)
 	{
+		yaml_explain(VARDATA_ANY(content), VARSIZE_ANY_EXHDR(content), &error);
 		document->issues = list_make1(yaml_issue(&error));
 		return;
 	}

@@ -58,7 +58,10 @@ extern int no_such_variable
 #define LOCK_CLASS_CATALOG		0x6e02	/* starting or deleting a version */
 #define LOCK_CLASS_EXECUTION	0x6e03	/* deciding on an execution */
 #define LOCK_CLASS_WAITERS		0x6e04	/* idle workers */
+#define LOCK_CLASS_IDS			0x6e05	/* reserving time for new ids */
+#define LOCK_CLASS_RUNTIME		0x6e06	/* a worker's row of noetl.runtime */
 
+#include "common/bounds.h"
 #include "common/double_text.h"
 #include "common/guc.h"
 #include "common/json_build.h"

@@ -17,16 +17,14 @@ typedef struct Decimal
 	char		digits[DOUBLE_SHORTEST_DECIMAL_LEN];
 } Decimal;
 
-/* Sets *decimal to the shortest decimal of a finite double. */
+/* Sets *decimal to the decimal that a text spells. */
 static void
-decimal_from_double(double value, Decimal *decimal)
+decimal_from_text(const char *shortest, Decimal *decimal)
 {
-	char		shortest[DOUBLE_SHORTEST_DECIMAL_LEN];
 	bool		seen_point = false;
 
 	memset(decimal, 0, sizeof(Decimal));
-	double_to_shortest_decimal_buf(value, shortest);
-	for (char *p = shortest; *p != '\0'; p++)
+	for (const char *p = shortest; *p != '\0'; p++)
 	{
 		if (*p == '-')
 			decimal->negative = true;
@@ -48,6 +46,28 @@ decimal_from_double(double value, Decimal *decimal)
 	}
 	while (decimal->ndigits > 1 && decimal->digits[decimal->ndigits - 1] == '0')
 		decimal->ndigits--;
+}
+
+/*
+ * Sets *decimal to the shortest decimal of a finite double.  The server's
+ * function leaves out decimals halfway between two doubles, which a reader
+ * rounds to the even one: 1e23 is such a decimal.
+ */
+static void
+decimal_from_double(double value, Decimal *decimal)
+{
+	char		shortest[DOUBLE_SHORTEST_DECIMAL_LEN];
+	char		shorter[DOUBLE_SHORTEST_DECIMAL_LEN + 8];
+	uint64		bits;
+
+	double_to_shortest_decimal_buf(value, shortest);
+	decimal_from_text(shortest, decimal);
+	memcpy(&bits, &value, sizeof(bits));
+	if (decimal->ndigits < 15 || (bits & 1) != 0)
+		return;
+	snprintf(shorter, sizeof(shorter), "%.*e", decimal->ndigits - 2, value);
+	if (strtod(shorter, NULL) == value)
+		decimal_from_text(shorter, decimal);
 }
 
 /* Returns the shortest text of a finite double; an exponent only where allowed. */

@@ -18,10 +18,14 @@ bool		noetl_notify = false;
 bool		noetl_superuser_saves = false;
 int			noetl_max_visits = 10000;
 int			noetl_max_depth = 32;
+int			noetl_max_family = 1000000;
+int			noetl_max_family_live = 100000;
 int			noetl_node_id = 0;
 int			noetl_template_coerce = COERCE_CONTAINERS;
 int			noetl_template_max_output = 64 * 1024 * 1024;
 int			noetl_template_max_iterations = 1000000;
+int			noetl_template_max_memory = 256 * 1024;
+int			noetl_template_max_time = 5000;
 
 static const struct config_enum_entry coerce_options[] = {
 	{"off", COERCE_OFF, false},
@@ -36,9 +40,9 @@ static const struct config_enum_entry isolation_options[] = {
 	{NULL, 0, false}
 };
 
-/* Defines the settings; called once by each process that loads the library. */
-void
-guc_define(void)
+/* Defines noetl.isolation. */
+static void
+define_isolation(void)
 {
 	DefineCustomEnumVariable("noetl.isolation",
 							 "From whom events about an execution are accepted.",
@@ -46,10 +50,17 @@ guc_define(void)
 							 &noetl_isolation, ISOLATION_OWNER,
 							 isolation_options, PGC_SUSET, 0,
 							 NULL, NULL, NULL);
+}
+
+/* Defines the settings; called once by each process that loads the library. */
+void
+guc_define(void)
+{
+	define_isolation();
 	DefineCustomBoolVariable("noetl.broker",
 							 "Decide what comes next when an event is inserted.",
 							 "Off: events are stored and noetl.enqueue_next() evaluates them later.",
-							 &noetl_broker, true, PGC_USERSET, 0,
+							 &noetl_broker, true, PGC_SUSET, 0,
 							 NULL, NULL, NULL);
 	DefineCustomBoolVariable("noetl.notify",
 							 "Send NOTIFY noetl_queue when a transaction enqueues tasks.",
@@ -67,12 +78,22 @@ guc_define(void)
 	DefineCustomIntVariable("noetl.max_visits",
 							"How often one step of an execution may run.",
 							NULL,
-							&noetl_max_visits, 10000, 1, INT_MAX, PGC_USERSET, 0,
+							&noetl_max_visits, 10000, 1, INT_MAX, PGC_SUSET, 0,
 							NULL, NULL, NULL);
 	DefineCustomIntVariable("noetl.max_depth",
 							"How deep child playbooks may nest.",
 							NULL,
-							&noetl_max_depth, 32, 1, 10000, PGC_USERSET, 0,
+							&noetl_max_depth, 32, 1, 10000, PGC_SUSET, 0,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("noetl.max_family",
+							"How many executions one execution may start, through children of children too.",
+							"A sample is counted.",
+							&noetl_max_family, 1000000, 1, INT_MAX, PGC_SUSET, 0,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("noetl.max_family_live",
+							"How many of them may run at the same time.",
+							"A sample is counted.",
+							&noetl_max_family_live, 100000, 1, INT_MAX, PGC_SUSET, 0,
 							NULL, NULL, NULL);
 	DefineCustomIntVariable("noetl.node_id",
 							"Number of this database among those that share executions.",
@@ -83,19 +104,33 @@ guc_define(void)
 							 "Which rendered text becomes a JSON value again.",
 							 "off: none; containers: text that is wholly an object or array; all: scalars too.",
 							 &noetl_template_coerce, COERCE_CONTAINERS,
-							 coerce_options, PGC_USERSET, 0,
+							 coerce_options, PGC_SUSET, 0,
 							 NULL, NULL, NULL);
 	DefineCustomIntVariable("noetl.template_max_output",
 							"Largest value a template may produce.",
 							NULL,
 							&noetl_template_max_output,
 							64 * 1024 * 1024, 1024, 255 * 1024 * 1024,
-							PGC_USERSET, GUC_UNIT_BYTE,
+							PGC_SUSET, GUC_UNIT_BYTE,
 							NULL, NULL, NULL);
 	DefineCustomIntVariable("noetl.template_max_iterations",
 							"How many loop iterations one evaluation of a template may take.",
 							NULL,
 							&noetl_template_max_iterations,
-							1000000, 1, INT_MAX, PGC_USERSET, 0,
+							1000000, 1, INT_MAX, PGC_SUSET, 0,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("noetl.template_max_memory",
+							"How much memory an evaluation or compilation of templates may take.",
+							"Holds for the compilation of a whole playbook, too.",
+							&noetl_template_max_memory,
+							256 * 1024, 1024, MAX_KILOBYTES,
+							PGC_SUSET, GUC_UNIT_KB,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("noetl.template_max_time",
+							"How long one evaluation of a template may take.",
+							"0: without a bound of its own.",
+							&noetl_template_max_time,
+							5000, 0, INT_MAX,
+							PGC_SUSET, GUC_UNIT_MS,
 							NULL, NULL, NULL);
 }

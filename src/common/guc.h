@@ -26,11 +26,15 @@ extern bool noetl_broker;		/* noetl.broker: decide on insert */
 extern bool noetl_notify;		/* noetl.notify: NOTIFY noetl_queue */
 extern bool noetl_superuser_saves;	/* noetl.superuser_saves */
 extern int	noetl_max_visits;	/* noetl.max_visits */
+extern int	noetl_max_family;	/* noetl.max_family: children, also of children */
+extern int	noetl_max_family_live;	/* noetl.max_family_live: that run */
 extern int	noetl_max_depth;	/* noetl.max_depth: child playbooks */
 extern int	noetl_node_id;		/* noetl.node_id: node bits of new ids */
 extern int	noetl_template_coerce;
 extern int	noetl_template_max_output;	/* bytes */
 extern int	noetl_template_max_iterations;
+extern int	noetl_template_max_memory;	/* kB */
+extern int	noetl_template_max_time;	/* ms; 0: no bound */
 
 /* Defines the settings; called once by each process that loads the library. */
 extern void guc_define(void);

@@ -130,6 +130,13 @@ json_string(JsonbValue *value, const char *string)
 	value->val.string.len = strlen(string);
 }
 
+/* Sets *value to an identifier as text: JavaScript and others cut numbers beyond 2^53. */
+void
+json_id(JsonbValue *value, int64 id)
+{
+	json_string(value, psprintf(INT64_FORMAT, id));
+}
+
 /* Returns whether the value is an object. */
 bool
 json_is_object(const JsonbValue *value)
@@ -241,21 +248,22 @@ json_get_int(const JsonbValue *object, const char *key, int64 *number)
 
 	if (!json_get(object, key, &member))
 		return false;
-	if (member.type == jbvNumeric)
+	if (member.type == jbvNumeric || member.type == jbvString)
 	{
-		bool		fits;
-		Datum		text;
+		char	   *text;
+		char	   *end;
 
 		/* through text: exact for all 64 bits, and no error for a fraction */
-		text = DirectFunctionCall1(numeric_out, NumericGetDatum(member.val.numeric));
+		text = member.type == jbvString ?
+			pnstrdup(member.val.string.val, member.val.string.len) :
+			DatumGetCString(DirectFunctionCall1(numeric_out,
+												NumericGetDatum(member.val.numeric)));
 		errno = 0;
-		{
-			char	   *end;
-
-			*number = strtoll(DatumGetCString(text), &end, 10);
-			fits = errno == 0 && *end == '\0';
-		}
-		return fits;
+		*number = strtoll(text, &end, 10);
+		if (errno == 0 && end > text && *end == '\0')
+			return true;
+		if (member.type == jbvNumeric)
+			return false;
 	}
 	if (!json_number(&member, &d) || d != floor(d) || fabs(d) > 9e15)
 		return false;
@@ -354,6 +362,16 @@ json_add_text(JsonBuilder *builder, const char *key, const char *text)
 	JsonbValue	value;
 
 	json_string(&value, text);
+	json_add(builder, key, &value);
+}
+
+/* Adds an identifier as text. */
+void
+json_add_id(JsonBuilder *builder, const char *key, int64 id)
+{
+	JsonbValue	value;
+
+	json_id(&value, id);
 	json_add(builder, key, &value);
 }
 

@@ -33,6 +33,9 @@ extern void json_float(JsonbValue *value, double number);
 /* Does not copy: "string" must outlive the value. */
 extern void json_string(JsonbValue *value, const char *string);
 
+/* An identifier, as text. */
+extern void json_id(JsonbValue *value, int64 id);
+
 extern bool json_is_object(const JsonbValue *value);
 extern bool json_is_array(const JsonbValue *value);
 
@@ -82,6 +85,8 @@ extern void json_add_n(JsonBuilder *builder, const char *key, int length,
 					   const JsonbValue *value);
 extern void json_add_text(JsonBuilder *builder, const char *key, const char *text);
 extern void json_add_int(JsonBuilder *builder, const char *key, int64 number);
+/* Adds an identifier, as text. */
+extern void json_add_id(JsonBuilder *builder, const char *key, int64 id);
 extern void json_add_bool(JsonBuilder *builder, const char *key, bool boolean);
 extern void json_push(JsonBuilder *builder, const JsonbValue *element);
 extern void json_end_object(JsonBuilder *builder, JsonbValue *value);

@@ -35,11 +35,16 @@ id_time_ms(int64 id)
 	return NOETL_EPOCH + (id >> 22) * 1000;
 }
 
-/* Returns an execution_id: millisecond, node number, number of the sequence. */
+/* Returns the millisecond of a time, as ids count; 0 for times before 2024. */
 int64
-execution_id_at(TimestampTz time, int node, int64 sequence)
+time_to_id_ms(TimestampTz time)
 {
-	int64		ms = Max(time - NOETL_EPOCH, 0) / 1000;
+	return Max(time - NOETL_EPOCH, 0) / 1000;
+}
 
-	return (ms << 22) | ((int64) node << 12) | sequence;
+/* Returns an execution_id: millisecond, node number, number in the millisecond. */
+int64
+execution_id_at(int64 ms, int node, int64 number)
+{
+	return (ms << 22) | ((int64) node << 12) | number;
 }

@@ -2,7 +2,7 @@
  * common/time_id.h
  *		Time-ordered 63-bit ids: the arithmetic between ids and times.
  *
- *		execution_id  ms since 2024 << 22 | node (10 bits) << 12 | sequence
+ *		execution_id  ms since 2024 << 22 | node (10 bits) << 12 | number
  *		event_id      ms since 2024 << 22 | µs of the ms << 12
  *
  * Both share one scale, so that a range of ids is a range of time.  An
@@ -23,7 +23,10 @@ extern TimestampTz id_time(int64 id);
 /* Returns the time of any id, to the millisecond: what execution ids keep. */
 extern TimestampTz id_time_ms(int64 id);
 
-/* Returns the execution_id of a time, a node and a number of the sequence. */
-extern int64 execution_id_at(TimestampTz time, int node, int64 sequence);
+/* Returns the millisecond of a time, as ids count; 0 for times before 2024. */
+extern int64 time_to_id_ms(TimestampTz time);
+
+/* Returns the execution_id of a millisecond, a node and a number in the millisecond. */
+extern int64 execution_id_at(int64 ms, int node, int64 number);
 
 #endif							/* NOETL_COMMON_TIME_ID_H */

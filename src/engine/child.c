@@ -16,10 +16,14 @@
 #include "catalog/catalog.h"
 #include "engine/internal.h"
 #include "engine/role.h"
+#include "wakeup/wakeup.h"
+
+/* Children that one transaction cancels at once */
+#define CANCELLED_AT_ONCE	200
 
 /*
  * Returns the context of a child's execution_start: {path, version, workload,
- * merge, literal}, as noetl.execute() writes it.
+ * merge}, as noetl.execute() writes it.
  */
 static Jsonb *
 start_context(const ChildStart *start, const char *path, int version)
@@ -33,15 +37,16 @@ start_context(const ChildStart *start, const char *path, int version)
 	json_from_jsonb(start->input, &value);
 	json_add(&builder, "workload", &value);
 	json_add_bool(&builder, "merge", true);
-	/* the input is rendered already: its strings are no templates */
-	json_add_bool(&builder, "literal", true);
 	json_end_object(&builder, &value);
 	return json_to_jsonb(&value);
 }
 
-/* Returns the meta of a child's execution_start: who started it, timeout, attempt. */
+/*
+ * Returns the meta of a child's execution_start: who started it, timeout, attempt,
+ * and why it must not run, if it must not.
+ */
 static Jsonb *
-start_meta(const ChildStart *start, Oid started_by)
+start_meta(const ChildStart *start, Oid started_by, const char *refused)
 {
 	JsonBuilder builder;
 	JsonbValue	value;
@@ -52,6 +57,8 @@ start_meta(const ChildStart *start, Oid started_by)
 		json_add_int(&builder, "timeout", start->timeout);
 	if (start->attempt > 0)
 		json_add_int(&builder, "attempt", start->attempt);
+	if (refused != NULL)
+		json_add_text(&builder, "refused", refused);
 	json_end_object(&builder, &value);
 	return json_to_jsonb(&value);
 }
@@ -91,13 +98,13 @@ child_start(const BrokerState *state, const ChildStart *start)
 	event.node_name = path;
 	event.node_type = "playbook";
 	event.context = start_context(start, path, version);
-	event.meta = start_meta(start, state->started_by);
+	store = store_open(InvalidOid);
+	event.meta = start_meta(start, state->started_by,
+							family_refusal(store, state->execution_id, start->execution_id));
 	event.has_index = start->item >= 0;
 	event.current_index = start->item;
 	event.current_item = start->current_item;
 	event_parse(&event);
-
-	store = store_open(InvalidOid);
 	write_own_event(store, &event);
 	execution_insert(store, &event, state->started_by);
 	enqueued = evaluate_event(store, &event, true);
@@ -189,11 +196,33 @@ request_cancel(Store *store, int64 execution_id)
 	store_insert_pending(store, &event);
 }
 
-/* Cancels the running children of an open run, without waiting for their locks. */
+/*
+ * Counts what this transaction has cancelled; returns false when it has cancelled
+ * enough.  Each cancelled child costs a lock until the end of the transaction.
+ */
+static bool
+may_cancel_another(void)
+{
+	static LocalTransactionId transaction = 0;
+	static int	cancelled = 0;
+	LocalTransactionId current = own_local_transaction();
+
+	if (transaction != current)
+		cancelled = 0;
+	transaction = current;
+	return cancelled++ < CANCELLED_AT_ONCE;
+}
+
+/*
+ * Cancels the running children of an open run, without waiting for their locks.
+ * Of a large family only the first are cancelled at once.  For the others requests
+ * are left, which need no lock; the reaper fulfils them portion by portion.
+ */
 void
 child_cancel_all(Store *store, int64 execution_id, int64 parent_event_id)
 {
 	List	   *children = store_running_children(store, execution_id, parent_event_id);
+	bool		requested = false;
 	ListCell   *lc;
 
 	foreach(lc, children)
@@ -202,11 +231,16 @@ child_cancel_all(Store *store, int64 execution_id, int64 parent_event_id)
 
 		CHECK_FOR_INTERRUPTS();
 		check_stack_depth();
-		if (execution_trylock(child))
+		if (may_cancel_another() && execution_trylock(child))
 			child_cancel(child);
 		else
+		{
 			request_cancel(store, child);
+			requested = true;
+		}
 	}
+	if (requested)
+		wake_for_timer(GetCurrentTimestamp());
 }
 
 /* Fills in what the parent of an execution is told of the execution's end. */
@@ -227,6 +261,17 @@ engine_describe_end(const Execution *execution, const char *status, Jsonb *resul
 			"the child execution was cancelled" : "the child execution failed";
 }
 
+/* Is the parent of an execution over?  Nothing is to be told then. */
+static bool
+parent_is_over(const Execution *execution)
+{
+	Store	   *store = store_open(InvalidOid);
+	bool		over = execution_is_over(store, execution->parent_execution_id);
+
+	store_close(store);
+	return over;
+}
+
 /*
  * Tells the parent of an execution that the execution is over.  A parent whose
  * decisions this session is writing is told when they are written.  Returns the
@@ -238,6 +283,8 @@ child_tell_parent(const Execution *execution, const Decision *end, TimestampTz t
 	EvaluationFrame *frame = frame_find(execution->parent_execution_id);
 	ChildEnd	child_end;
 
+	if (frame == NULL && parent_is_over(execution))
+		return 0;
 	engine_describe_end(execution, end->status, end->result, end->error, time, &child_end);
 	if (frame != NULL)
 	{

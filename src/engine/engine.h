@@ -31,20 +31,23 @@ extern void engine_ingest_task_event(Store *store, const QueueRow *row, EventTyp
 									 Jsonb *result, const char *error, const char *flag);
 
 /*
- * Decides on the events that were stored while the broker was off: of one
- * execution, or of all (0).  Returns the number of tasks that are enqueued.  An
- * execution that another session is busy with is left out, unless it is named.
+ * Decides on the events of an execution that wait for their decision, such as
+ * those stored while the broker was off.  Waits for the session that is busy with
+ * the execution.  Returns the number of tasks that are enqueued.
  */
 extern int	engine_catch_up(int64 execution_id);
 
 /*
- * Does what the passing of time makes due: retries become ready, expired leases
- * are taken back, what exceeds its timeout fails.  Of one execution or of all
- * (0).  Returns the number of tasks that become ready.  Never waits for another
- * session: what one is busy with is left to that session or to the next call.
- * asked: the caller wants decisions even while the broker is off.
+ * Does what waits in noetl.pending and what the passing of time makes due: retries
+ * become ready, expired leases are taken back, what exceeds its timeout fails.  Of
+ * one execution or of all (0).  Returns the number of tasks that become ready.
+ * Never waits for another session: what one is busy with is left to that session
+ * or to the next call.  asked: the caller wants decisions even while the broker is
+ * off, and has time.  *more: the call has done its portion, and something that is
+ * due is left.  What fails of all executions (0) is recorded in
+ * noetl.reaper_failure; the failure of one that is named is raised.
  */
-extern int	engine_reap(int64 execution_id, bool asked);
+extern int	engine_reap(int64 execution_id, bool asked, bool *more);
 
 /* ---- who may do what (noetl.isolation) ---- */
 
@@ -88,6 +91,9 @@ extern void engine_check_snapshot(Store *store, int64 execution_id);
 
 /* Sets the members of a ValueSource whose answers never change. */
 extern void engine_set_constant_lookups(ValueSource *source);
+
+/* Finds the meta of the execution_start; false: it has none. */
+extern bool engine_start_meta(Store *store, int64 execution_id, JsonbValue *meta);
 
 /*
  * Returns the deadline of an execution: by its playbook's timeout, or by its

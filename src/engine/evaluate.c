@@ -361,7 +361,8 @@ evaluate_event(Store *store, const Event *event, bool newest)
 
 	begin_evaluation(&state, &values, store, &execution, newest);
 	if (event->type == EVENT_EXECUTION_START)
-		error = execution_make_workload(store, &state, event);
+		error = event->refused != NULL ? pstrdup(event->refused) :
+			execution_make_workload(store, &state, event);
 	else
 	{
 		state.runs = store_load_runs(store, event->execution_id, state.playbook,

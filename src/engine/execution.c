@@ -158,43 +158,29 @@ execution_insert(Store *store, const Event *event, Oid started_by)
 
 /*
  * Renders the workload of an execution: the playbook's defaults, with the start
- * parameters laid over them.  Returns NULL, or the text of the error.
+ * parameters, which are data, laid over them.  Returns NULL, or the text of the
+ * error.
  */
 char *
 engine_render_workload(BrokerState *state, const Event *event, Jsonb **workload)
 {
-	Scope		scope;
 	SourceError error;
-	JsonbValue	defaults;
+	JsonbValue	context;
 	JsonbValue	parameters;
 	JsonbValue	merged;
+	JsonbValue	deep;
 	JsonBuilder empty;
-	TemplateDoc *doc;
 
 	memset(&error, 0, sizeof(error));
 	json_begin_object(&empty);
-	json_end_object(&empty, &defaults);
-	merged = defaults;
-	scope_init_workload(&scope, state, event->created_at);
-	if (state->playbook->workload != NULL &&
-		!template_doc_render(state->playbook->workload, &scope.template, &merged, &error))
+	json_end_object(&empty, &merged);
+	if (!start_parameters(event, &parameters))
+		parameters = merged;
+	if (!workload_defaults(state, event->created_at, &parameters, &merged, &error))
 		return scope_error_text(&error);
-	if (!json_is_object(&merged))
-		merged = defaults;
-
-	if (start_parameters(event, &parameters))
+	if (event->context != NULL)
 	{
-		JsonbValue	context;
-		JsonbValue	deep;
-
 		json_from_jsonb(event->context, &context);
-		if (!json_get(&context, "literal", &deep) || !value_json_truth(&deep))
-		{
-			doc = template_doc_compile(&parameters, &error);
-			if (doc == NULL ||
-				!template_doc_render(doc, &scope.template, &parameters, &error))
-				return scope_error_text(&error);
-		}
 		json_merge(&merged, &parameters,
 				   json_get(&context, "merge", &deep) && value_json_truth(&deep), &merged);
 	}

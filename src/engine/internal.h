@@ -16,6 +16,8 @@
  *		save.c        saves that the database executes
  *		task_event.c  events about tasks
  *		reaper.c      what the passing of time makes due
+ *		family.c      the bounds of a family of executions
+ *		limited.c     work for executions that are not the caller's
  *		lock.c        the execution lock
  */
 #ifndef NOETL_ENGINE_INTERNAL_H
@@ -189,11 +191,48 @@ extern HeapTuple prepared_tuple(TriggerData *trigger, const Event *event);
 
 /* ---- lock.c ---- */
 
+/* Returns the number of this session's transaction. */
+extern LocalTransactionId own_local_transaction(void);
+
 /*
  * Takes the execution lock unless another transaction holds it; returns whether
  * it was taken.
  */
 extern bool execution_trylock(int64 execution_id);
+
+/*
+ * Is an execution known to be over?  An end is final, so the answer "yes" needs
+ * no lock.
+ */
+extern bool execution_is_over(Store *store, int64 execution_id);
+
+/* ---- family.c ---- */
+
+/*
+ * Returns why a child of an execution must not run, because of noetl.max_family or
+ * noetl.max_family_live, or NULL.  Counts the child if it belongs to the sample.
+ */
+extern char *family_refusal(Store *store, int64 parent_execution_id, int64 execution_id);
+
+/* ---- limited.c ---- */
+
+/* Work for one execution; what it changes is rolled back when it raises. */
+typedef void (*LimitedWork) (void *arg);
+
+/*
+ * Runs work for an execution (0: for no single one) in a subtransaction with a
+ * limit of time and of waiting for locks; asked: with wide ones.  Returns false
+ * when it failed, which is recorded in noetl.reaper_failure.  Raises only when the
+ * statement that calls is cancelled itself.
+ */
+extern bool limited_run(int64 execution_id, bool asked, LimitedWork work, void *arg);
+/* Is this session inside limited_run()? */
+extern bool limited_is_running(void);
+/*
+ * Has this session failed with an execution a moment ago?  Also when the failure
+ * could not be recorded.
+ */
+extern bool limited_must_wait(int64 execution_id);
 
 /* ---- execution.c ---- */
 

@@ -10,9 +10,24 @@
 
 #include "miscadmin.h"
 #include "storage/lock.h"
+#include "storage/proc.h"
 
 #include "engine/in_flight.h"
 #include "engine/internal.h"
+
+/* Locks of executions that this transaction holds, or nearly: as count_lock() counts */
+static int	locks = 0;
+
+/* Returns the number of this session's transaction. */
+LocalTransactionId
+own_local_transaction(void)
+{
+#if PG_VERSION_NUM >= 170000
+	return MyProc->vxid.lxid;
+#else
+	return MyProc->lxid;
+#endif
+}
 
 /* Fills in the lock tag of an execution. */
 static void
@@ -22,6 +37,27 @@ execution_lock_tag(LOCKTAG *tag, int64 execution_id)
 						 (uint32) execution_id, LOCK_CLASS_EXECUTION);
 }
 
+/*
+ * Counts a lock that this transaction has taken, and warns, once, before the lock
+ * table of the server is full.
+ */
+static void
+count_lock(void)
+{
+	static LocalTransactionId transaction = 0;
+	LocalTransactionId current = own_local_transaction();
+
+	if (transaction != current)
+		locks = 0;
+	transaction = current;
+	if (++locks == max_locks_per_xact * MaxBackends / 2)
+		ereport(WARNING,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("this transaction holds the locks of %d executions", locks),
+				 errdetail("The lock table of the server has room for little more than twice as many locks, of all transactions."),
+				 errhint("Report on fewer executions in one transaction, or increase max_locks_per_transaction.")));
+}
+
 /* Takes the lock of an execution; waits for the transaction that holds it. */
 void
 engine_lock(int64 execution_id)
@@ -29,7 +65,8 @@ engine_lock(int64 execution_id)
 	LOCKTAG		tag;
 
 	execution_lock_tag(&tag, execution_id);
-	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+	if (LockAcquire(&tag, ExclusiveLock, false, false) != LOCKACQUIRE_ALREADY_HELD)
+		count_lock();
 }
 
 /* Takes the lock unless another transaction holds it; returns whether it did. */
@@ -37,9 +74,13 @@ bool
 execution_trylock(int64 execution_id)
 {
 	LOCKTAG		tag;
+	LockAcquireResult result;
 
 	execution_lock_tag(&tag, execution_id);
-	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
+	result = LockAcquire(&tag, ExclusiveLock, false, true);
+	if (result == LOCKACQUIRE_OK)
+		count_lock();
+	return result != LOCKACQUIRE_NOT_AVAIL;
 }
 
 /* Releases the lock; the caller must not have changed the execution. */
@@ -50,6 +91,16 @@ engine_unlock(int64 execution_id)
 
 	execution_lock_tag(&tag, execution_id);
 	(void) LockRelease(&tag, ExclusiveLock, false);
+	locks--;
+}
+
+/* Is an execution known to be over?  An end that is committed is final. */
+bool
+execution_is_over(Store *store, int64 execution_id)
+{
+	Execution	execution;
+
+	return store_get_execution(store, execution_id, &execution) && !execution.running;
 }
 
 /*

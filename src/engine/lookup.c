@@ -124,6 +124,41 @@ child_value(void *arg, int64 execution_id, const char *step_name, JsonbValue *va
 	return found.found;
 }
 
+/* ValueSource.child_last_step */
+static const char *
+child_last_step(void *arg, int64 execution_id)
+{
+	Store	   *store = store_open(InvalidOid);
+	Execution	child;
+	char	   *name = NULL;
+
+	if (store_get_execution(store, execution_id, &child))
+		name = store_last_step(store, execution_id, playbook_get(child.catalog_id));
+	store_close(store);
+	return name;
+}
+
+/* ValueSource.start_meta: finds the meta of the execution_start; false: it has none. */
+bool
+engine_start_meta(Store *store, int64 execution_id, JsonbValue *meta)
+{
+	Event		start;
+
+	if (!store_start_event(store, execution_id, &start) || start.meta == NULL)
+		return false;
+	json_from_jsonb(start.meta, meta);
+	return true;
+}
+
+/* ValueSource.start_meta */
+static bool
+start_meta(void *arg, JsonbValue *meta)
+{
+	ValueContext *context = (ValueContext *) arg;
+
+	return engine_start_meta(context->store, context->execution_id, meta);
+}
+
 /* ValueSource.has_children */
 static bool
 has_children(void *arg, int64 parent_event_id)
@@ -198,6 +233,8 @@ values_init(ValueContext *values, Store *store, BrokerState *state, bool catchin
 		.find_playbook = find_playbook,
 		.add_playbook = add_playbook,
 		.child_value = child_value,
+		.child_last_step = child_last_step,
+		.start_meta = start_meta,
 		.has_children = has_children,
 		.new_execution_id = next_execution_id,
 		.allows_visit = allows_visit,

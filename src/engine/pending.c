@@ -42,45 +42,16 @@ evaluate_pending(Store *store, int64 execution_id)
 	return enqueued;
 }
 
-/*
- * Decides on the pending events of one execution, unless another session holds
- * its lock.  Returns the number of tasks that are enqueued.
- */
-static int
-catch_up_execution(int64 execution_id)
+/* See engine.h. */
+int
+engine_catch_up(int64 execution_id)
 {
 	Store	   *store;
 	int			enqueued;
 
-	if (!execution_trylock(execution_id))
-		return 0;
+	engine_lock(execution_id);
 	store = store_open(InvalidOid);
 	enqueued = evaluate_pending(store, execution_id);
 	store_close(store);
-	return enqueued;
-}
-
-/* Decides on the pending events of one execution, or of all (0). */
-int
-engine_catch_up(int64 execution_id)
-{
-	int64		next = PG_INT64_MIN;
-	int			enqueued = 0;
-
-	if (execution_id != 0)
-	{
-		engine_lock(execution_id);
-		return catch_up_execution(execution_id);
-	}
-	for (;;)
-	{
-		Store	   *store = store_open(InvalidOid);
-		bool		found = store_next_pending(store, &next);
-
-		store_close(store);
-		if (!found)
-			break;
-		enqueued += catch_up_execution(next);
-	}
 	return enqueued;
 }

@@ -212,6 +212,11 @@ meet_execution(Store *store, Event *event, Execution *execution)
 	over = !execution->running;
 	if (!over && event_type_is_terminal(event->type))
 		over = store_pending_end(store, event->execution_id) != 0;
+	if (event->type == EVENT_OTHER)
+	{
+		event->annotation = json_text_object("ignored", "unknown event type");
+		event->ignored = true;
+	}
 	if (over && event_type_has_effect(event->type))
 	{
 		event->annotation = json_text_object("ignored", "the execution is over");

@@ -6,46 +6,72 @@
  * Sessions that lease tasks call the reaper now and then, noetl.enqueue_next() and
  * the timer process call it every time.  Whatever is due becomes an event in the
  * log of its execution, and the broker decides on it as on an event of a worker.
+ *
+ * What is due belongs to others than the caller, so each execution is taken on in
+ * a subtransaction with a limit of time (limited.c).  What fails is recorded in
+ * noetl.reaper_failure, and the execution is left alone for a while.
  */
 #include "common/common.h"
 
 #include "miscadmin.h"
+#include "storage/lock.h"
 #include "utils/timestamp.h"
 
 #include "engine/internal.h"
 #include "playbook/playbook.h"
 #include "wakeup/wakeup.h"
 
-/* Rows that one call takes on, of each kind */
+/* Executions that one call takes on when it has been asked to */
 #define REAPER_BATCH	1000
+/*
+ * Executions that a session takes on while it passes by: no more subtransactions
+ * than PostgreSQL keeps in shared memory, lest other sessions' snapshots get slow
+ */
+#define PASSING_BATCH	32
+/* Such a session begins nothing more after this time */
+#define PASSING_TIME_US	INT64CONST(25000)
 
 /*
- * Locks an execution and all of its ancestors, which its end concerns.  It never
+ * Locks an execution and those of its ancestors that its end concerns.  It never
  * waits: this transaction may hold the locks of many executions.  Returns false
- * when another session holds one of the locks, or when the broker is off and
- * undecided events come first.  *execution of one that does not exist says that it
- * does not run.
+ * when another session holds one of the locks.  *execution of one that does not
+ * exist says that it does not run.
  */
 static bool
-lock_family(Store *store, int64 execution_id, Execution *execution)
+lock_ancestors(Store *store, int64 execution_id, Execution *execution)
 {
 	Execution	ancestor;
 
 	memset(execution, 0, sizeof(Execution));
-	if (!execution_trylock(execution_id) ||
-		(!noetl_broker && store_any_pending(store, execution_id)))
+	if (!execution_trylock(execution_id))
 		return false;
 	if (!store_get_execution(store, execution_id, execution))
 		return true;
 	ancestor = *execution;
 	while (ancestor.parent_execution_id != 0)
 	{
+		if (execution_is_over(store, ancestor.parent_execution_id))
+			break;
 		if (!execution_trylock(ancestor.parent_execution_id))
 			return false;
 		if (!store_get_execution(store, ancestor.parent_execution_id, &ancestor))
 			break;
 	}
 	return true;
+}
+
+/*
+ * Does the same, and returns false as well when the broker is off and undecided
+ * events come first.
+ */
+static bool
+lock_family(Store *store, int64 execution_id, Execution *execution)
+{
+	memset(execution, 0, sizeof(Execution));
+	if (!execution_trylock(execution_id) ||
+		(!noetl_broker && store_any_pending(store, execution_id)))
+		return false;
+	return lock_ancestors(store, execution_id, execution);
 }
 
 /*
@@ -130,42 +156,191 @@ reap_run(Store *store, const DueRun *due)
 	return evaluate_run_due(due->execution_id, due->step_name, due->visit);
 }
 
-/* Does what is due, of one execution or of all (0). */
-int
-engine_reap(int64 execution_id, bool asked)
+/* ---------------------------------------------------------------------------
+ * One thing after the other, each in a limited subtransaction
+ * ---------------------------------------------------------------------------
+ */
+
+/* What one call of the reaper has to do, and how far it has come. */
+typedef struct Reaping
+{
+	int64		execution_id;	/* 0: of all executions */
+	bool		asked;
+	TimestampTz until;			/* nothing more is begun after this time */
+	int			room;			/* how many more executions this call may take on */
+	bool		more;			/* something was left to the next call */
+	int			ready;			/* tasks that have become ready */
+	List	   *failures;		/* ReaperFailure * of executions that wait */
+} Reaping;
+
+/* LimitedWork's argument: one thing that is due. */
+typedef struct DueThing
+{
+	void	   *what;
+	int			ready;
+} DueThing;
+
+/* LimitedWork: makes retries ready. */
+static void
+promote_work(void *arg)
+{
+	DueThing   *thing = (DueThing *) arg;
+	Store	   *store = store_open(InvalidOid);
+
+	thing->ready = store_promote_due(store, *(int64 *) thing->what, REAPER_BATCH, wake_at_commit);
+	store_close(store);
+}
+
+/* LimitedWork: ends an execution. */
+static void
+execution_work(void *arg)
 {
 	Store	   *store = store_open(InvalidOid);
-	int			ready = store_promote_due(store, execution_id, REAPER_BATCH);
-	List	   *leases = store_expired_leases(store, execution_id, REAPER_BATCH);
-	List	   *executions = store_due_executions(store, execution_id, REAPER_BATCH);
-	List	   *runs = noetl_broker || asked ?
-		store_due_runs(store, execution_id, REAPER_BATCH) : NIL;
-	ListCell   *lc;
 
+	reap_execution(store, *(int64 *) ((DueThing *) arg)->what);
 	store_close(store);
-	for (int i = 0; i < ready; i++)
-		wake_at_commit(NULL);
+}
+
+/* LimitedWork: ends an open step, or starts its next attempt. */
+static void
+run_work(void *arg)
+{
+	DueThing   *thing = (DueThing *) arg;
+	Store	   *store = store_open(InvalidOid);
+
+	thing->ready = reap_run(store, (DueRun *) thing->what);
+	store_close(store);
+}
+
+/* LimitedWork: takes a lease back, or ends an attempt. */
+static void
+lease_work(void *arg)
+{
+	DueThing   *thing = (DueThing *) arg;
+	Store	   *store = store_open(InvalidOid);
+
+	thing->ready = reap_lease(store, (QueueRow *) thing->what) ? 1 : 0;
+	store_close(store);
+}
+
+/* LimitedWork: decides on the pending events of an execution nobody is busy with. */
+static void
+pending_work(void *arg)
+{
+	DueThing   *thing = (DueThing *) arg;
+	int64		execution_id = *(int64 *) thing->what;
+	Store	   *store = store_open(InvalidOid);
+	Execution	execution;
+
+	if (lock_ancestors(store, execution_id, &execution))
+		thing->ready = evaluate_pending(store, execution_id);
+	store_close(store);
+}
+
+/*
+ * Does one thing unless its execution is to wait, or this call has done enough.
+ * An error of an execution that the caller has named is the caller's.
+ */
+static void
+reap_one(Reaping *reaping, int64 execution_id, LimitedWork work, void *what)
+{
+	DueThing	thing = {what, 0};
+	const ReaperFailure *failure;
+
+	CHECK_FOR_INTERRUPTS();
+	if (reaping->execution_id != 0)
+	{
+		work(&thing);
+		reaping->ready += thing.ready;
+		return;
+	}
+	failure = reaper_failure_find(reaping->failures, execution_id);
+	if (limited_must_wait(execution_id) ||
+		(failure != NULL && failure->next_try_at > GetCurrentTimestamp()))
+		return;
+	if (reaping->room <= 0 || GetCurrentTimestamp() > reaping->until)
+	{
+		reaping->more = true;
+		return;
+	}
+	reaping->room--;
+	if (limited_run(execution_id, reaping->asked, work, &thing))
+	{
+		reaping->ready += thing.ready;
+		if (failure != NULL)
+			reaper_failure_forget(execution_id);
+	}
+}
+
+/* Decides on events that wait, for the most on requests to cancel a child. */
+static void
+reap_pending(Reaping *reaping)
+{
+	int64		next = PG_INT64_MIN;
+
+	while (!reaping->more)
+	{
+		Store	   *store = store_open(InvalidOid);
+		bool		found = store_next_pending(store, &next);
+		int64		execution_id = next;
+
+		store_close(store);
+		if (!found)
+			break;
+		reap_one(reaping, execution_id, pending_work, &execution_id);
+	}
+}
+
+/* Prepares a call of the reaper. */
+static void
+begin_reaping(Reaping *reaping, int64 execution_id, bool asked)
+{
+	memset(reaping, 0, sizeof(Reaping));
+	reaping->execution_id = execution_id;
+	reaping->asked = asked;
+	reaping->until = asked ? DT_NOEND : GetCurrentTimestamp() + PASSING_TIME_US;
+	reaping->room = asked ? Min(REAPER_BATCH, max_locks_per_xact * MaxBackends / 8) : PASSING_BATCH;
+	if (execution_id == 0)
+		reaping->failures = reaper_failures();
+}
+
+/* Does what is due, of one execution or of all (0). */
+int
+engine_reap(int64 execution_id, bool asked, bool *more)
+{
+	Reaping		reaping;
+	Store	   *store;
+	List	   *leases;
+	List	   *executions;
+	List	   *runs;
+	ListCell   *lc;
+	int			batch;
+
+	*more = false;
+	if (limited_is_running())
+		return 0;				/* called by what the reaper does itself */
+	begin_reaping(&reaping, execution_id, asked);
+	batch = REAPER_BATCH + list_length(reaping.failures);
+	if (asked && execution_id == 0)
+	{
+		if (reaping.failures != NIL)
+			(void) reaper_failures_clean();
+		reap_pending(&reaping);
+	}
+	reap_one(&reaping, 0, promote_work, &reaping.execution_id);
+	store = store_open(InvalidOid);
+	leases = store_expired_leases(store, execution_id, batch);
+	executions = store_due_executions(store, execution_id, batch);
+	runs = noetl_broker || asked ? store_due_runs(store, execution_id, batch) : NIL;
+	store_close(store);
 	foreach(lc, executions)
-	{
-		CHECK_FOR_INTERRUPTS();
-		store = store_open(InvalidOid);
-		reap_execution(store, *(int64 *) lfirst(lc));
-		store_close(store);
-	}
+		reap_one(&reaping, *(int64 *) lfirst(lc), execution_work, lfirst(lc));
 	foreach(lc, runs)
-	{
-		CHECK_FOR_INTERRUPTS();
-		store = store_open(InvalidOid);
-		ready += reap_run(store, (DueRun *) lfirst(lc));
-		store_close(store);
-	}
+		reap_one(&reaping, ((DueRun *) lfirst(lc))->execution_id, run_work, lfirst(lc));
 	foreach(lc, leases)
-	{
-		CHECK_FOR_INTERRUPTS();
-		store = store_open(InvalidOid);
-		if (reap_lease(store, (QueueRow *) lfirst(lc)))
-			ready++;
-		store_close(store);
-	}
-	return ready;
+		reap_one(&reaping, ((QueueRow *) lfirst(lc))->execution_id, lease_work, lfirst(lc));
+	if (!asked && noetl_broker && execution_id == 0)
+		reap_pending(&reaping);
+	*more = reaping.more;
+	return reaping.ready;
 }

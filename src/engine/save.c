@@ -445,14 +445,57 @@ update_statement(const SaveTable *table, const List *columns)
 	return sql.data;
 }
 
+/* Returns whether a column is of type json or jsonb, or of a domain over them. */
+static bool
+is_json_column(const SaveTable *table, const SaveColumn *column)
+{
+	AttrNumber	number = get_attnum(table->relid, column->name);
+	Oid			type = number == InvalidAttrNumber ? InvalidOid :
+		getBaseType(get_atttype(table->relid, number));
+
+	return type == JSONOID || type == JSONBOID;
+}
+
+/*
+ * Replaces text that wholly is a JSON object or array by that value, where it goes
+ * into a column of JSON: {{ x | tojson }} means x there.
+ */
+static void
+read_json_members(const SaveTable *table, const List *columns, JsonbValue *row)
+{
+	JsonbIterator *it = json_walk(row);
+	JsonBuilder builder;
+	JsonbValue	key;
+	JsonbValue	value;
+	int			column = 0;
+
+	json_begin_object(&builder);
+	while (json_next_member(&it, &key, &value))
+	{
+		JsonbValue	read;
+
+		if (value.type == jbvString &&
+			is_json_column(table, (SaveColumn *) list_nth(columns, column)) &&
+			json_from_text(value.val.string.val, value.val.string.len, &read) &&
+			(json_is_object(&read) || json_is_array(&read)))
+			value = read;
+		json_add_n(&builder, key.val.string.val, key.val.string.len, &value);
+		column++;
+	}
+	json_end_object(&builder, row);
+}
+
 /* Writes one row; returns how many rows were written. */
 static int64
-save_row(const SaveTable *table, const JsonbValue *row)
+save_row(const SaveTable *table, const JsonbValue *written)
 {
 	List	   *columns;
+	JsonbValue	typed = *written;
+	const JsonbValue *row = &typed;
 
 	CHECK_FOR_INTERRUPTS();
-	columns = row_columns(table, row);
+	columns = row_columns(table, written);
+	read_json_members(table, columns, &typed);
 	return execute_with_json(table->request->mode == SAVE_UPDATE ?
 							 update_statement(table, columns) :
 							 insert_statement(table, columns), row);

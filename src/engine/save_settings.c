@@ -56,7 +56,7 @@ change(const char *name, const char *value, int elevel)
 							 true, elevel, false);
 }
 
-/* Is it none of a save's business? */
+/* Returns whether a setting stays as it is during a save. */
 static bool
 is_kept(const char *name, int flags)
 {
@@ -83,8 +83,12 @@ built_in_value(const struct config_generic *setting)
 		case PGC_STRING:
 			return ((const struct config_string *) setting)->boot_val;
 		case PGC_ENUM:
-			return config_enum_lookup_by_value((struct config_enum *) unconstify(struct config_generic *, setting),
-											   ((const struct config_enum *) setting)->boot_val);
+			{
+				struct config_generic *found = unconstify(struct config_generic *, setting);
+				struct config_enum *choice = (struct config_enum *) found;
+
+				return config_enum_lookup_by_value(choice, choice->boot_val);
+			}
 	}
 	return NULL;
 }

@@ -213,9 +213,9 @@ plain_item(Eval *ev, const Value *object, const Value *key, Value *result)
 /*
  * Sets *result to what the value of a step has under a key that it lacks
  * itself. The key is looked up in its "data" when the value is an envelope or
- * a response; .data and .result are the value itself; anything else (.status,
- * .errors of an iterator) is looked up in the envelope that the value came in.
- * Returns false when there is none.
+ * a response; .data and .result are the value itself, as is .results of a list;
+ * anything else (.status, .errors of an iterator) is looked up in the envelope
+ * that the value came in.  Returns false when there is none.
  */
 static bool
 step_fallback(Eval *ev, const Value *object, const Value *key, Value *result)
@@ -232,7 +232,8 @@ step_fallback(Eval *ev, const Value *object, const Value *key, Value *result)
 		(data.kind == VAL_DICT || data.kind == VAL_LIST) &&
 		plain_item(ev, &data, key, result))
 		return true;
-	if (utext_is(key, "data") || utext_is(key, "result"))
+	if (utext_is(key, "data") || utext_is(key, "result") ||
+		(object->kind == VAL_LIST && utext_is(key, "results")))
 	{
 		*result = *object;
 		return true;
@@ -412,6 +413,6 @@ jinja_getslice(Eval *ev, const Value *object, const Value *start_value,
 		items[i] = from[start + i * step];
 	result = value_list(count, items);
 	result.kind = object->kind;
-	value_check_memory(&ev->budget);
+	value_check_memory();
 	return result;
 }

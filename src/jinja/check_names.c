@@ -224,6 +224,7 @@ bind_mentioned(Checker *c, Scope *scope, const char *name)
 {
 	int			i;
 
+	bounds_work(c->template->nnames);
 	for (i = 0; i < c->template->nnames; i++)
 	{
 		if (strcmp(c->template->names[i].name, name) == 0)
@@ -258,6 +259,7 @@ check_name(Checker *c, const Scope *scope, const TemplateNode *node)
 
 	for (; scope != NULL; scope = scope->parent)
 	{
+		bounds_work(scope->count + 1);
 		for (i = 0; i < scope->count; i++)
 		{
 			if (scope->names[i] == node->name)
@@ -267,6 +269,7 @@ check_name(Checker *c, const Scope *scope, const TemplateNode *node)
 	if (name->free || (name->global && (node->flags & NF_CALLEE)))
 		return;
 	name->free = true;
+	name->pos = node->pos;
 	if (t->nroots == c->allocated_roots)
 	{
 		c->allocated_roots = c->allocated_roots ? c->allocated_roots * 2 : 4;
@@ -314,6 +317,51 @@ check_list(Checker *c, Scope *scope, NodeList *list, bool soft)
 		check_expression(c, scope, list->items[i], soft);
 }
 
+/*
+ * Notes the names whose truth or presence a question asks for: the template
+ * provides for their absence.
+ */
+static void
+note_question(Checker *c, const TemplateNode *node)
+{
+	if (node == NULL)
+		return;
+	check_stack_depth();
+	if (node->type == NODE_NAME)
+		c->template->names[node->name].optional = true;
+	else if (node->type == NODE_NOT || node->type == NODE_AND || node->type == NODE_OR)
+	{
+		note_question(c, node->left);
+		note_question(c, node->right);
+	}
+}
+
+/* Returns whether a filter or test has one of some names. */
+static bool
+is_called(const TemplateNode *node, const char *const *names)
+{
+	for (; *names != NULL; names++)
+		if (node->value.length == strlen(*names) &&
+			memcmp(node->value.u.string, *names, node->value.length) == 0)
+			return true;
+	return false;
+}
+
+/* Notes what an expression asks of names: x | default(1), x is defined, x or y. */
+static void
+note_questions(Checker *c, const TemplateNode *node)
+{
+	static const char *const filters[] = {"default", "d", NULL};
+	static const char *const tests[] = {"defined", "undefined", "none", NULL};
+
+	if ((node->type == NODE_FILTER && is_called(node, filters)) ||
+		(node->type == NODE_TEST && is_called(node, tests)) ||
+		node->type == NODE_AND || node->type == NODE_OR || node->type == NODE_NOT)
+		note_question(c, node->left);
+	else if (node->type == NODE_CONDITIONAL || node->type == NODE_IF)
+		note_question(c, node->third);
+}
+
 /* Checks an expression. */
 static void
 check_expression(Checker *c, Scope *scope, TemplateNode *node, bool soft)
@@ -321,6 +369,7 @@ check_expression(Checker *c, Scope *scope, TemplateNode *node, bool soft)
 	if (node == NULL)
 		return;
 	check_stack_depth();
+	note_questions(c, node);
 	switch (node->type)
 	{
 		case NODE_NAME:
@@ -409,6 +458,7 @@ check_statement(Checker *c, Scope *scope, TemplateNode *node, bool soft)
 			check_expression(c, scope, node->left, soft);
 			break;
 		case NODE_IF:
+			note_questions(c, node);
 			check_expression(c, scope, node->third, true);
 			check_body(c, scope, &node->body, true);
 			check_body(c, scope, &node->orelse, true);

@@ -95,6 +95,7 @@ compile(Template *t)
 	jinja_analyse_scopes(t);
 	if (p.tokens.tokens)
 		pfree(p.tokens.tokens);
+	name_table_free(&p.names);
 }
 
 /*
@@ -126,6 +127,7 @@ template_compile(const char *text, int length, TemplateMode mode,
 {
 	MemoryContext context = CurrentMemoryContext;
 	Template   *volatile t = palloc0(sizeof(Template));
+	Bounds		bounds;
 	char	   *copy = palloc(length + 1);
 
 	memcpy(copy, text, length);
@@ -134,6 +136,7 @@ template_compile(const char *text, int length, TemplateMode mode,
 	t->original_length = length;
 	t->mode = mode;
 	jinja_error_position = -1;
+	bounds_begin(&bounds, "compilation of a template", context, true);
 	PG_TRY();
 	{
 		compile(t);
@@ -142,6 +145,7 @@ template_compile(const char *text, int length, TemplateMode mode,
 	{
 		ErrorData  *edata;
 
+		bounds_end(&bounds);
 		MemoryContextSwitchTo(context);
 		edata = CopyErrorData();
 		if (!value_error_is_data(edata->sqlerrcode))
@@ -152,6 +156,7 @@ template_compile(const char *text, int length, TemplateMode mode,
 		t = NULL;
 	}
 	PG_END_TRY();
+	bounds_end(&bounds);
 	return t;
 }
 
@@ -168,6 +173,27 @@ const SourceError *
 template_fault(const Template *template)
 {
 	return template->fault;
+}
+
+/* Describes a name of a template by its number; false behind the last name. */
+bool
+template_name(const Template *template, int number, TemplateNameInfo *info)
+{
+	const TemplateName *name;
+
+	if (number >= template->nnames)
+		return false;
+	name = &template->names[number];
+	info->name = name->name;
+	info->length = name->length;
+	info->free = name->free && name->global == NULL;
+	info->optional = name->optional;
+	info->line = 0;
+	info->column = 0;
+	if (info->free)
+		jinja_locate(template->source, template->length, name->pos,
+					 &info->line, &info->column);
+	return true;
 }
 
 /* Returns the number of free names of a template and sets *names to them. */

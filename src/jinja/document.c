@@ -8,6 +8,8 @@
 
 #include "jinja/internal.h"
 
+static TemplateDoc *compile_value(const JsonbValue *value, SourceError *error);
+
 /* Compiles a string: a template if it has tags, otherwise a constant. */
 static TemplateDoc *
 compile_string(const JsonbValue *value, SourceError *error)
@@ -33,7 +35,7 @@ container_has_tags(JsonbContainer *container)
 
 	while ((token = JsonbIteratorNext(&it, &value, false)) != WJB_DONE)
 	{
-		CHECK_FOR_INTERRUPTS();
+		bounds_work(50);
 		if ((token == WJB_VALUE || token == WJB_ELEM) && value.type == jbvString &&
 			template_has_tags(value.val.string.val, value.val.string.len))
 			return true;
@@ -41,16 +43,45 @@ container_has_tags(JsonbContainer *container)
 	return false;
 }
 
-/* Compiles the members of a container. */
+/* Returns a constant. */
 static TemplateDoc *
-compile_container(JsonbContainer *container, SourceError *error)
+make_constant(const JsonbValue *value)
 {
+	TemplateDoc *doc = palloc0(sizeof(TemplateDoc));
+
+	doc->value = *value;
+	return doc;
+}
+
+/* Frees a document of constants. */
+static void
+free_constants(TemplateDoc *doc)
+{
+	int			i;
+
+	for (i = 0; i < doc->count; i++)
+		pfree(doc->children[i]);
+	if (doc->keys)
+		pfree(doc->keys);
+	pfree(doc->children);
+	pfree(doc);
+}
+
+/*
+ * Compiles the members of a container; one without any template becomes a
+ * constant.
+ */
+static TemplateDoc *
+compile_container(const JsonbValue *whole, SourceError *error)
+{
+	JsonbContainer *container = whole->val.binary.data;
 	bool		object = JsonContainerIsObject(container);
 	int			size = JsonContainerSize(container);
 	TemplateDoc *doc = palloc0(sizeof(TemplateDoc));
 	JsonbIterator *it = JsonbIteratorInit(container);
 	JsonbIteratorToken token;
 	JsonbValue	value;
+	bool		constant = true;
 
 	doc->kind = object ? DOC_OBJECT : DOC_ARRAY;
 	doc->children = palloc((size + 1) * sizeof(TemplateDoc *));
@@ -58,17 +89,35 @@ compile_container(JsonbContainer *container, SourceError *error)
 		doc->keys = palloc((size + 1) * sizeof(JsonbValue));
 	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
 	{
+		bounds_work(200);
 		if (token == WJB_KEY)
 			doc->keys[doc->count] = value;
 		else if (token == WJB_VALUE || token == WJB_ELEM)
 		{
-			doc->children[doc->count] = template_doc_compile(&value, error);
-			if (doc->children[doc->count] == NULL)
+			TemplateDoc *child = compile_value(&value, error);
+
+			if (child == NULL)
 				return NULL;
-			doc->count++;
+			constant = constant && child->kind == DOC_CONSTANT;
+			doc->children[doc->count++] = child;
 		}
 	}
-	return doc;
+	if (!constant)
+		return doc;
+	free_constants(doc);
+	return make_constant(whole);
+}
+
+/* Compiles a value that has a template somewhere in it, or may have one. */
+static TemplateDoc *
+compile_value(const JsonbValue *value, SourceError *error)
+{
+	check_stack_depth();
+	if (value->type == jbvString)
+		return compile_string(value, error);
+	if (value->type == jbvBinary)
+		return compile_container(value, error);
+	return make_constant(value);
 }
 
 /*
@@ -78,44 +127,94 @@ compile_container(JsonbContainer *container, SourceError *error)
 TemplateDoc *
 template_doc_compile(const JsonbValue *value, SourceError *error)
 {
-	TemplateDoc *doc;
+	JsonbValue	whole = *value;
 
-	check_stack_depth();
-	if (value->type == jbvString)
-		return compile_string(value, error);
-	if (value->type == jbvBinary)
+	if (value->type == jbvArray || value->type == jbvObject)
 	{
-		JsonbContainer *container = value->val.binary.data;
+		Jsonb	   *jsonb = JsonbValueToJsonb(unconstify(JsonbValue *, value));
+
+		whole.type = jbvBinary;
+		whole.val.binary.data = &jsonb->root;
+		whole.val.binary.len = VARSIZE(jsonb) - VARHDRSZ;
+	}
+	if (whole.type == jbvBinary)
+	{
+		JsonbContainer *container = whole.val.binary.data;
 
 		if (JsonContainerIsScalar(container))
-			return template_doc_compile(getIthJsonbValueFromContainer(container, 0), error);
-		if (container_has_tags(container))
-			return compile_container(container, error);
+			return compile_value(getIthJsonbValueFromContainer(container, 0), error);
+		if (!container_has_tags(container))
+			return make_constant(&whole);
 	}
-	else if (value->type == jbvArray || value->type == jbvObject)
-		return compile_container(&JsonbValueToJsonb(unconstify(JsonbValue *, value))->root,
-								 error);
-	doc = palloc0(sizeof(TemplateDoc));
-	doc->value = *value;
-	return doc;
+	return compile_value(&whole, error);
 }
 
-/* Returns whether the scope knows every free name of the template. */
-static bool
-scope_knows(const Template *template, const TemplateScope *scope)
+/* Who can render a string, by its free names. */
+typedef enum Renderer
 {
+	RENDERER_SCOPE,
+	RENDERER_WORKER,
+	RENDERER_NOBODY
+} Renderer;
+
+/*
+ * Returns who can render a template; *unknown: the number of a name that is in
+ * the way.
+ */
+static Renderer
+find_renderer(const Template *template, const TemplateScope *scope, int *unknown)
+{
+	Renderer	renderer = RENDERER_SCOPE;
 	int			i;
 
 	for (i = 0; i < template->nnames; i++)
 	{
 		const TemplateName *name = &template->names[i];
+		TemplateBinding binding;
 		JsonbValue	value;
 
-		if (name->free && name->global == NULL &&
-			scope->lookup(scope->arg, name->name, name->length, &value) == TEMPLATE_UNKNOWN)
-			return false;
+		if (!name->free || name->global != NULL)
+			continue;
+		binding = scope->lookup(scope->arg, name->name, name->length, &value);
+		if (binding == TEMPLATE_LATER)
+		{
+			renderer = RENDERER_WORKER;
+			*unknown = i;
+		}
+		else if (binding == TEMPLATE_UNKNOWN && !name->optional)
+		{
+			*unknown = i;
+			return RENDERER_NOBODY;
+		}
 	}
-	return true;
+	return renderer;
+}
+
+/* Fills in the error of a template with a name that nobody, or only the worker, has. */
+static void
+unknown_name(const Template *template, int number, bool worker, SourceError *error)
+{
+	TemplateNameInfo info;
+	char	   *name;
+
+	(void) template_name(template, number, &info);
+	memset(error, 0, sizeof(SourceError));
+	error->sqlerrcode = ERRCODE_UNDEFINED_OBJECT;
+	name = value_clip_name(info.name, info.length);
+	if (worker)
+	{
+		error->message = psprintf("only a worker knows the name \"%s\"", name);
+		error->hint = "The broker renders this template itself; use the name in an action.";
+	}
+	else
+	{
+		error->message = psprintf("no step, workload key or other known name is called \"%s\"",
+								  name);
+		error->hint = psprintf("Give a start parameter a default in workload, or write: %s | default('').",
+							   name);
+	}
+	error->line = info.line;
+	error->column = info.column;
 }
 
 /*
@@ -145,13 +244,25 @@ static bool
 render_string(const TemplateDoc *doc, const TemplateScope *scope,
 			  JsonbValue *result, SourceError *error)
 {
-	if (scope->keep_unknown && !scope_knows(doc->template, scope))
+	Renderer	renderer = RENDERER_SCOPE;
+	int			unknown = 0;
+
+	if (scope->needs != NEEDS_NOTHING)
+		renderer = find_renderer(doc->template, scope, &unknown);
+	if (renderer == RENDERER_WORKER && scope->needs == NEEDS_NAMES)
 	{
 		*result = doc->value;
 		return true;
 	}
-	if (template_render(doc->template, scope, result, error))
+	if (renderer == RENDERER_SCOPE &&
+		template_render(doc->template, scope, result, error))
+	{
+		if (doc->read_json && result->type == jbvString)
+			(void) json_from_text(result->val.string.val, result->val.string.len, result);
 		return true;
+	}
+	if (renderer != RENDERER_SCOPE)
+		unknown_name(doc->template, unknown, renderer == RENDERER_WORKER, error);
 	relocate(doc, error);
 	return false;
 }
@@ -166,7 +277,7 @@ push_doc(const TemplateDoc *doc, const TemplateScope *scope,
 	int			i;
 
 	check_stack_depth();
-	CHECK_FOR_INTERRUPTS();
+	bounds_work(100);
 	if (doc->kind == DOC_CONSTANT || doc->kind == DOC_TEMPLATE)
 	{
 		value = doc->value;
@@ -213,6 +324,32 @@ template_doc_render(const TemplateDoc *doc, const TemplateScope *scope,
 	result->val.binary.data = &jsonb->root;
 	result->val.binary.len = VARSIZE(jsonb) - VARHDRSZ;
 	return true;
+}
+
+/* Returns whether a template is one expression with tojson as its last filter. */
+static bool
+ends_in_tojson(const Template *template)
+{
+	const TemplateNode *node = template->native;
+
+	return node != NULL && node->type == NODE_FILTER &&
+		(word_is(node->value.u.string, node->value.length, "tojson") ||
+		 word_is(node->value.u.string, node->value.length, "to_json"));
+}
+
+/*
+ * Makes the strings of a document that are one expression with tojson as its last
+ * filter yield the value instead of its text.
+ */
+void
+template_doc_read_json(TemplateDoc *doc)
+{
+	check_stack_depth();
+	if (doc->kind == DOC_TEMPLATE && doc->template != NULL)
+		doc->read_json = ends_in_tojson(doc->template);
+	else if (doc->kind == DOC_ARRAY || doc->kind == DOC_OBJECT)
+		for (int i = 0; i < doc->count; i++)
+			template_doc_read_json(doc->children[i]);
 }
 
 /* Compiles a JSON value as a document and renders it; false and *error if it fails. */

@@ -35,6 +35,7 @@ lookup_free(Eval *ev, int name)
 		ev->in_lookup = false;
 		MemoryContextSwitchTo(own);
 		free->resolved = true;
+		own = MemoryContextSwitchTo(ev->budget.context);
 		switch (free->binding)
 		{
 			case TEMPLATE_VALUE:
@@ -51,11 +52,13 @@ lookup_free(Eval *ev, int name)
 			case TEMPLATE_UNDEFINED:
 				free->value = value_undefined_name(n->name, n->length);
 				break;
+			case TEMPLATE_LATER:
 			case TEMPLATE_UNKNOWN:
 				free->value = n->global ? jinja_make_function(n->global) :
 					value_undefined_name(n->name, n->length);
 				break;
 		}
+		MemoryContextSwitchTo(own);
 	}
 	return free->value;
 }
@@ -103,6 +106,7 @@ jinja_lookup(Eval *ev, int name)
 
 	for (frame = ev->frame; frame != NULL; frame = frame->parent)
 	{
+		bounds_work(frame->count + 1);
 		for (i = 0; i < frame->count; i++)
 		{
 			if (frame->bindings[i].name != name)
@@ -389,12 +393,13 @@ repeat_list(Eval *ev, const Value *list, int64 times)
 		times = n = 0;
 	value_check_items(times);
 	value_check_items(times * n);
+	bounds_check_memory(times * n * sizeof(Value));
 	items = palloc_extended((times * n + 1) * sizeof(Value), MCXT_ALLOC_HUGE);
 	for (i = 0; i < times; i++)
 		memcpy(items + i * n, from, n * sizeof(Value));
 	result = value_list(times * n, items);
 	result.kind = list->kind;
-	value_check_memory(&ev->budget);
+	value_check_memory();
 	return result;
 }
 
@@ -403,14 +408,16 @@ static Value
 concat_lists(Eval *ev, const Value *a, const Value *b)
 {
 	int64		n = (int64) seq_count(a) + seq_count(b);
-	Value	   *items = palloc_extended((n + 1) * sizeof(Value), MCXT_ALLOC_HUGE);
+	Value	   *items;
 	Value		result;
 
+	bounds_check_memory(n * sizeof(Value));
+	bounds_work(n);
+	items = palloc_extended((n + 1) * sizeof(Value), MCXT_ALLOC_HUGE);
 	memcpy(items, seq_items(a), seq_count(a) * sizeof(Value));
 	memcpy(items + seq_count(a), seq_items(b), seq_count(b) * sizeof(Value));
 	result = value_list(n, items);
 	result.kind = a->kind;
-	value_check_memory(&ev->budget);
 	return result;
 }
 
@@ -496,6 +503,34 @@ eval_compare(Eval *ev, const TemplateNode *node)
 	return value_bool(true);
 }
 
+/* Returns a text with more parts behind it, for "set x = x ~ y". */
+static Value
+append_parts(Eval *ev, const Value *parts, int count)
+{
+	Value		result = parts[0];
+	int			i;
+
+	for (i = 1; i < count; i++)
+	{
+		Value		text = value_soft_str(&ev->budget, &parts[i]);
+
+		result = jinja_append_text(ev, &result, &text);
+	}
+	return result;
+}
+
+/* Returns a + b for "set a = a + b". */
+static Value
+append_binary(Eval *ev, const Value *a, const Value *b)
+{
+	if (a->kind == VAL_STRING && b->kind == VAL_STRING &&
+		((a->flags | b->flags) & VF_MARKUP) == 0)
+		return jinja_append_text(ev, a, b);
+	if ((a->kind == VAL_LIST || a->kind == VAL_TUPLE) && a->kind == b->kind)
+		return jinja_append_list(ev, a, b);
+	return jinja_binary(ev, OP_ADD, a, b);
+}
+
 /* Evaluates a ~ b ~ c. */
 static Value
 eval_concat(Eval *ev, const TemplateNode *node)
@@ -514,6 +549,8 @@ eval_concat(Eval *ev, const TemplateNode *node)
 			markup = true;
 	}
 	ev->pos = node->pos;
+	if ((node->flags & NF_APPEND) && parts[0].kind == VAL_STRING && !markup)
+		return append_parts(ev, parts, node->items.count);
 	initStringInfo(&buf);
 	for (i = 0; i < node->items.count; i++)
 	{
@@ -622,6 +659,7 @@ jinja_eval(Eval *ev, const TemplateNode *node)
 	Value		b;
 
 	check_stack_depth();
+	bounds_work(15);
 	switch ((NodeType) node->type)
 	{
 		case NODE_CONST:
@@ -670,6 +708,8 @@ jinja_eval(Eval *ev, const TemplateNode *node)
 			a = jinja_eval(ev, node->left);
 			b = jinja_eval(ev, node->right);
 			ev->pos = node->pos;
+			if (node->flags & NF_APPEND)
+				return append_binary(ev, &a, &b);
 			return jinja_binary(ev, node->op, &a, &b);
 		case NODE_CONCAT:
 			return eval_concat(ev, node);
@@ -743,12 +783,16 @@ evaluate(Eval *ev, Purpose purpose, JsonbValue *result, bool *truth)
 	else if (ev->template->native)
 	{
 		value = jinja_eval(ev, ev->template->native);
+		if (ev->scope->refuse_missing && value.kind == VAL_UNDEFINED &&
+			value_undefined_is_member(&value))
+			value_fail_undefined(&value);
 		if (purpose == FOR_TRUTH)
 		{
 			*truth = truth_as_condition(ev, &value);
 			return;
 		}
 		value_to_json(&ev->budget, &value, result);
+		jinja_exact_number(ev, ev->template->native, &value, result);
 		if (result->type == jbvBinary)
 			value_check_size(result->val.binary.len);
 		return;
@@ -771,6 +815,7 @@ run_evaluation(const Template *template, const TemplateScope *scope, Purpose pur
 	MemoryContext caller = CurrentMemoryContext;
 	uint32		holdoff = InterruptHoldoffCount;
 	Eval		ev = {.template = template, .scope = scope};
+	Bounds		bounds;
 	volatile bool ok = true;
 
 	if (template->fault != NULL)
@@ -782,6 +827,7 @@ run_evaluation(const Template *template, const TemplateScope *scope, Purpose pur
 	ev.caller = caller;
 	ev.budget.context = AllocSetContextCreate(caller, "template evaluation",
 											  ALLOCSET_DEFAULT_SIZES);
+	bounds_begin(&bounds, "template evaluation", ev.budget.context, true);
 	PG_TRY();
 	{
 		JsonbValue	value;
@@ -798,6 +844,7 @@ run_evaluation(const Template *template, const TemplateScope *scope, Purpose pur
 	{
 		ErrorData  *edata;
 
+		bounds_end(&bounds);
 		MemoryContextSwitchTo(caller);
 		edata = CopyErrorData();
 		if (ev.in_lookup || !value_error_is_data(edata->sqlerrcode))
@@ -809,6 +856,7 @@ run_evaluation(const Template *template, const TemplateScope *scope, Purpose pur
 		ok = false;
 	}
 	PG_END_TRY();
+	bounds_end(&bounds);
 	MemoryContextDelete(ev.budget.context);
 	return ok;
 }

@@ -21,6 +21,7 @@ bind_value(Frame *frame, int name, const Value *value)
 {
 	int			i;
 
+	bounds_work(frame->count);
 	for (i = 0; i < frame->count; i++)
 	{
 		if (frame->bindings[i].name == name)
@@ -33,7 +34,8 @@ bind_value(Frame *frame, int name, const Value *value)
 	{
 		frame->allocated = frame->allocated ? frame->allocated * 2 : 4;
 		if (frame->bindings == NULL)
-			frame->bindings = palloc(frame->allocated * sizeof(Binding));
+			frame->bindings = MemoryContextAlloc(GetMemoryChunkContext(frame),
+												 frame->allocated * sizeof(Binding));
 		else
 			frame->bindings = repalloc(frame->bindings,
 									   frame->allocated * sizeof(Binding));
@@ -75,6 +77,7 @@ find_name(const Eval *ev, const char *name)
 	const Template *t = ev->template;
 	int			i;
 
+	bounds_work(t->nnames);
 	for (i = 0; i < t->nnames; i++)
 	{
 		if (strcmp(t->names[i].name, name) == 0)
@@ -128,9 +131,13 @@ static void
 assign_target(Eval *ev, const TemplateNode *target, const Value *value)
 {
 	Value		object;
+	Value		kept;
 
 	if (target->type == NODE_NAME)
-		bind_value(ev->frame, target->name, value);
+	{
+		kept = jinja_keep(ev, value, GetMemoryChunkContext(ev->frame));
+		bind_value(ev->frame, target->name, &kept);
+	}
 	else if (target->type == NODE_TUPLE)
 	{
 		ev->pos = target->pos;
@@ -142,7 +149,8 @@ assign_target(Eval *ev, const TemplateNode *target, const Value *value)
 		ev->pos = target->pos;
 		if (object.kind != VAL_NAMESPACE)
 			value_fail("cannot assign attribute on non-namespace object");
-		dict_set(&ev->budget, object.u.dict, &target->value, value);
+		kept = jinja_keep(ev, value, GetMemoryChunkContext(object.u.dict));
+		dict_set(&ev->budget, object.u.dict, &target->value, &kept);
 	}
 }
 
@@ -156,6 +164,7 @@ static void
 output_text(Eval *ev, const char *s, int length)
 {
 	value_check_size((int64) ev->out->len + length);
+	bounds_work(length / 8);
 	appendBinaryStringInfo(ev->out, s, length);
 }
 
@@ -411,15 +420,24 @@ run_loop(Eval *ev, const TemplateNode *node, const Value *iterable, int depth0)
 		loop->source = &it->base;
 		loop->iterable = value_iterator(&it->base);
 	}
+	if (loop->node != NULL || node->third != NULL)
+		ev->closures++;
 	while (jinja_loop_advance(&ev->budget, loop, &item))
 	{
+		int64		closures = ev->closures;
+		Level		level;
+
 		empty = false;
+		jinja_begin_level(ev, &level);
 		jinja_push_frame(ev, &node->hidden);
 		assign_target(ev, node->left, &item);
 		if (loop_name >= 0)
 			bind_value(ev->frame, loop_name, &loop_value);
 		jinja_exec(ev, &node->body);
 		ev->frame = outer;
+		if (ev->closures != closures)
+			level.kept = true;
+		jinja_end_level(ev, &level);
 	}
 	if (empty && node->orelse.count > 0)
 	{
@@ -433,9 +451,13 @@ run_loop(Eval *ev, const TemplateNode *node, const Value *iterable, int depth0)
 static void
 exec_for(Eval *ev, const TemplateNode *node)
 {
-	Value		iterable = jinja_eval(ev, node->right);
+	Level		level;
+	Value		iterable;
 
+	jinja_begin_level(ev, &level);
+	iterable = jinja_eval(ev, node->right);
 	run_loop(ev, node, &iterable, 0);
+	jinja_end_level(ev, &level);
 }
 
 /* Returns what loop(iterable) inside a recursive loop prints. */
@@ -480,6 +502,7 @@ make_macro(Eval *ev, const TemplateNode *node)
 	macro->base.type = &jinja_macro_type;
 	macro->node = node;
 	macro->closure = ev->frame;
+	ev->closures++;
 	if (node->type == NODE_MACRO)
 	{
 		macro->name = ev->template->names[node->name].name;
@@ -738,6 +761,50 @@ exec_autoescape(Eval *ev, const TemplateNode *node)
 	ev->autoescape = saved;
 }
 
+/* Returns whether an expression allocates next to nothing. */
+static bool
+is_access(const TemplateNode *node)
+{
+	while (node->type == NODE_GETATTR)
+		node = node->left;
+	return node->type == NODE_NAME || node->type == NODE_CONST;
+}
+
+/* Runs a statement in a level of its own: print, set or a block. */
+static void
+exec_in_level(Eval *ev, const TemplateNode *node)
+{
+	Level		level;
+	Value		value;
+
+	jinja_begin_level(ev, &level);
+	switch ((NodeType) node->type)
+	{
+		case NODE_PRINT:
+			value = jinja_eval(ev, node->left);
+			print_value(ev, &value);
+			break;
+		case NODE_SET:
+			value = jinja_eval(ev, node->right);
+			assign_target(ev, node->left, &value);
+			break;
+		case NODE_SET_BLOCK:
+			value = capture(ev, node);
+			if (ev->autoescape && value.kind == VAL_STRING)
+				value.flags |= VF_MARKUP;
+			assign_target(ev, node->left, &value);
+			break;
+		case NODE_CALL_BLOCK:
+			exec_call_block(ev, node);
+			break;
+		default:
+			value = capture(ev, node);
+			print_block(ev, node, &value);
+			break;
+	}
+	jinja_end_level(ev, &level);
+}
+
 /* Runs one statement. */
 static void
 exec_statement(Eval *ev, const TemplateNode *node)
@@ -750,8 +817,13 @@ exec_statement(Eval *ev, const TemplateNode *node)
 			output_text(ev, node->value.u.string, node->value.length);
 			break;
 		case NODE_PRINT:
-			value = jinja_eval(ev, node->left);
-			print_value(ev, &value);
+			if (!is_access(node->left))
+				exec_in_level(ev, node);
+			else
+			{
+				value = jinja_eval(ev, node->left);
+				print_value(ev, &value);
+			}
 			break;
 		case NODE_IF:
 			exec_if(ev, node);
@@ -760,25 +832,22 @@ exec_statement(Eval *ev, const TemplateNode *node)
 			exec_for(ev, node);
 			break;
 		case NODE_SET:
-			value = jinja_eval(ev, node->right);
-			assign_target(ev, node->left, &value);
-			break;
+			if (is_access(node->right) || node->right->type == NODE_LIST ||
+				node->right->type == NODE_TUPLE || node->right->type == NODE_DICT)
+			{
+				value = jinja_eval(ev, node->right);
+				assign_target(ev, node->left, &value);
+				break;
+			}
+			/* FALLTHROUGH */
 		case NODE_SET_BLOCK:
-			value = capture(ev, node);
-			if (ev->autoescape && value.kind == VAL_STRING)
-				value.flags |= VF_MARKUP;
-			assign_target(ev, node->left, &value);
+		case NODE_CALL_BLOCK:
+		case NODE_FILTER_BLOCK:
+			exec_in_level(ev, node);
 			break;
 		case NODE_MACRO:
 			value = make_macro(ev, node);
 			bind_value(ev->frame, node->name, &value);
-			break;
-		case NODE_CALL_BLOCK:
-			exec_call_block(ev, node);
-			break;
-		case NODE_FILTER_BLOCK:
-			value = capture(ev, node);
-			print_block(ev, node, &value);
 			break;
 		case NODE_WITH:
 			exec_with(ev, node);
@@ -800,7 +869,7 @@ jinja_exec(Eval *ev, const NodeList *body)
 	check_stack_depth();
 	for (i = 0; i < body->count; i++)
 	{
-		CHECK_FOR_INTERRUPTS();
+		bounds_work(40);
 		exec_statement(ev, body->items[i]);
 	}
 }

@@ -10,8 +10,6 @@
 
 #include <math.h>
 
-#include "miscadmin.h"
-
 #include "jinja/internal.h"
 #include "jinja/filters.h"
 
@@ -403,10 +401,11 @@ batch_next(Budget *budget, Iterator *base, Value *item)
 	else if (value_given_not_none(&g->fill) && count < g->size)
 	{
 		value_check_items(g->size);
+		bounds_check_memory(g->size * sizeof(Value));
 		row = repalloc_huge(row, g->size * sizeof(Value));
 		while (count < g->size)
 			row[count++] = g->fill;
-		value_check_memory(budget);
+		value_check_memory();
 	}
 	*item = value_list(count, row);
 	return true;
@@ -460,6 +459,7 @@ slice_next(Budget *budget, Iterator *base, Value *item)
 	extra = length % g->size;
 	start = g->position * per_slice + Min(g->position, extra);
 	count = per_slice + (g->position < extra ? 1 : 0);
+	bounds_work(count);
 	items = palloc_extended((count + 2) * sizeof(Value), MCXT_ALLOC_HUGE);
 	memcpy(items, seq_items(&g->list) + start, count * sizeof(Value));
 	if (value_given_not_none(&g->fill) && g->position >= extra)
@@ -524,6 +524,8 @@ typedef struct SortContext
 {
 	Budget	   *budget;
 	bool		reverse;
+	bool		as_list;		/* keys compare as lists of one key do: equal
+								 * ones need no order */
 } SortContext;
 
 /*
@@ -536,20 +538,31 @@ compare_sort_items(const void *a, const void *b, void *arg)
 	const SortItem *x = a;
 	const SortItem *y = b;
 	SortContext *context = arg;
-	int			c;
+	int			c = 0;
 
-	CHECK_FOR_INTERRUPTS();
-	c = value_compare(context->budget, &x->key, &y->key, "<");
+	bounds_work(20);
+	if (!context->as_list || !value_equal(context->budget, &x->key, &y->key))
+		c = value_compare(context->budget, &x->key, &y->key, "<");
 	if (c != 0)
 		return context->reverse ? -c : c;
 	return x->position - y->position;
 }
 
+/* Returns room for items to sort. */
+static SortItem *
+allocate_items(int count)
+{
+	Size		size = (count + 1) * sizeof(SortItem);
+
+	bounds_check_memory(size);
+	return palloc_extended(size, MCXT_ALLOC_HUGE);
+}
+
 /* Sorts items by their keys. */
 static void
-sort_by_key(Budget *budget, SortItem *items, int count, bool reverse)
+sort_by_key(Budget *budget, SortItem *items, int count, bool reverse, bool as_list)
 {
-	SortContext context = {budget, reverse};
+	SortContext context = {budget, reverse, as_list};
 
 	qsort_arg(items, count, sizeof(SortItem), compare_sort_items, &context);
 }
@@ -566,13 +579,13 @@ sorted_list(const SortItem *items, int count)
 	return value_list(count, values);
 }
 
-/* The filter sort: keys are lists with one member for each attribute. */
+/* The filter sort: several attributes make lists of keys. */
 Value
 jinja_filter_sort(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	Value		list = value_collect(&ev->budget, &argv[0]);
 	int			count = seq_count(&list);
-	SortItem   *items = palloc_extended((count + 1) * sizeof(SortItem), MCXT_ALLOC_HUGE);
+	SortItem   *items = allocate_items(count);
 	bool		ignore_case = !jinja_argument_bool(ev, &argv[2], false);
 	Value		comma = utext_make(",", 1);
 	Value		names = value_list(1, unconstify(Value *, &argv[3]));
@@ -589,16 +602,24 @@ jinja_filter_sort(Eval *ev, const Value *argv, const CallArgs *call)
 		prepare_path(&paths[k], &seq_items(&names)[k], ignore_case);
 	for (i = 0; i < count; i++)
 	{
-		Value	   *keys = palloc(npaths * sizeof(Value));
+		const Value *item = &seq_items(&list)[i];
+		Value	   *keys;
 
-		for (k = 0; k < npaths; k++)
-			keys[k] = follow_path(ev, &paths[k], &seq_items(&list)[i]);
-		items[i].key = value_list(npaths, keys);
+		bounds_work(50);
+		if (npaths == 1)
+			items[i].key = follow_path(ev, &paths[0], item);
+		else
+		{
+			keys = palloc(npaths * sizeof(Value));
+			for (k = 0; k < npaths; k++)
+				keys[k] = follow_path(ev, &paths[k], item);
+			items[i].key = value_list(npaths, keys);
+		}
 		items[i].value = seq_items(&list)[i];
 		items[i].position = i;
 	}
-	value_check_memory(&ev->budget);
-	sort_by_key(&ev->budget, items, count, jinja_argument_int(&argv[1], 0) != 0);
+	value_check_memory();
+	sort_by_key(&ev->budget, items, count, jinja_argument_int(&argv[1], 0) != 0, npaths == 1);
 	return sorted_list(items, count);
 }
 
@@ -622,18 +643,19 @@ jinja_filter_dictsort(Eval *ev, const Value *argv, const CallArgs *call)
 		value_fail("'%s' object has no attribute 'items'", value_type(&argv[0]));
 	dict_deform(argv[0].u.dict, argv[0].flags);
 	count = argv[0].u.dict->count;
-	items = palloc_extended((count + 1) * sizeof(SortItem), MCXT_ALLOC_HUGE);
+	items = allocate_items(count);
 	for (i = 0; i < count; i++)
 	{
 		DictEntry  *entry = &argv[0].u.dict->entries[i];
 
+		bounds_work(50);
 		items[i].value = value_pair(&entry->key, &entry->value);
 		items[i].key = column == 0 ? entry->key : entry->value;
 		if (ignore_case && items[i].key.kind == VAL_STRING)
 			items[i].key = utext_lower(&items[i].key);
 		items[i].position = i;
 	}
-	sort_by_key(&ev->budget, items, count, jinja_argument_int(&argv[3], 0) != 0);
+	sort_by_key(&ev->budget, items, count, jinja_argument_int(&argv[3], 0) != 0, false);
 	return sorted_list(items, count);
 }
 
@@ -644,7 +666,7 @@ jinja_filter_groupby(Eval *ev, const Value *argv, const CallArgs *call)
 	bool		case_sensitive = jinja_argument_bool(ev, &argv[3], false);
 	Value		list = value_collect(&ev->budget, &argv[0]);
 	int			count = seq_count(&list);
-	SortItem   *items = palloc_extended((count + 1) * sizeof(SortItem), MCXT_ALLOC_HUGE);
+	SortItem   *items = allocate_items(count);
 	Value	   *groups = palloc_extended((count + 1) * sizeof(Value), MCXT_ALLOC_HUGE);
 	Value		values;
 	int			ngroups = 0;
@@ -657,11 +679,12 @@ jinja_filter_groupby(Eval *ev, const Value *argv, const CallArgs *call)
 		path.fallback = &argv[2];
 	for (i = 0; i < count; i++)
 	{
+		bounds_work(50);
 		items[i].value = seq_items(&list)[i];
 		items[i].key = follow_path(ev, &path, &items[i].value);
 		items[i].position = i;
 	}
-	sort_by_key(&ev->budget, items, count, false);
+	sort_by_key(&ev->budget, items, count, false, false);
 	values = sorted_list(items, count);
 	path.ignore_case = false;
 	for (start = 0; start < count; start = i)
@@ -671,7 +694,7 @@ jinja_filter_groupby(Eval *ev, const Value *argv, const CallArgs *call)
 
 		for (i = start + 1; i < count &&
 			 value_equal(&ev->budget, &items[start].key, &items[i].key); i++)
-			CHECK_FOR_INTERRUPTS();
+			bounds_work(20);
 		group = value_list(i - start, seq_items(&values) + start);
 		key = follow_path(ev, &path, &items[start].value);
 		groups[ngroups] = value_pair(&key, &group);
@@ -813,6 +836,7 @@ jinja_filter_join(Eval *ev, const Value *argv, const CallArgs *call)
 	{
 		Value		item = follow_path(ev, &path, &seq_items(&list)[i]);
 
+		bounds_work(20);
 		list.u.list->items[i] = value_soft_str(&ev->budget, &item);
 		if (list.u.list->items[i].flags & VF_MARKUP)
 			markup = true;
@@ -824,6 +848,7 @@ jinja_filter_join(Eval *ev, const Value *argv, const CallArgs *call)
 	{
 		Value		text = seq_items(&list)[i];
 
+		bounds_work(10 + (text.length + separator.length) / 8);
 		if (markup)
 			text = utext_escape(&text);
 		value_check_size((int64) buf.len + text.length + separator.length);
@@ -853,7 +878,10 @@ jinja_filter_sum(Eval *ev, const Value *argv, const CallArgs *call)
 	{
 		Value		next = follow_path(ev, &path, &item);
 
-		total = jinja_binary(ev, OP_ADD, &total, &next);
+		if (total.kind == VAL_LIST && next.kind == VAL_LIST)
+			total = jinja_append_list(ev, &total, &next);
+		else
+			total = jinja_binary(ev, OP_ADD, &total, &next);
 	}
 	return total;
 }

@@ -4,8 +4,6 @@
  */
 #include "common/common.h"
 
-#include "miscadmin.h"
-
 #include "jinja/internal.h"
 #include "jinja/filters.h"
 
@@ -53,7 +51,7 @@ jinja_filter_title(Eval *ev, const Value *argv, const CallArgs *call)
 		int			start = pos;
 		bool		separator = false;
 		Value		word;
-		Value		part;
+		int			at = 0;
 		int			used;
 
 		while (pos < text.length)
@@ -69,13 +67,10 @@ jinja_filter_title(Eval *ev, const Value *argv, const CallArgs *call)
 			pos += used;
 		}
 		word = utext_make(text.u.string + start, pos - start);
-		(void) utext_decode(word.u.string, word.length, &used);
-		part = utext_make(word.u.string, used);
-		part = utext_upper(&part);
-		appendBinaryStringInfo(&buf, part.u.string, part.length);
-		part = utext_make(word.u.string + used, word.length - used);
-		part = utext_lower(&part);
-		appendBinaryStringInfo(&buf, part.u.string, part.length);
+		at = utext_append_mapped(&buf, &word, 0, CASE_UPPER);
+		word = utext_make(word.u.string + at, word.length - at);
+		for (at = 0; at < word.length;)
+			at += utext_append_mapped(&buf, &word, at, CASE_LOWER);
 	}
 	value_check_size(buf.len);
 	return utext_from_buffer(&buf);
@@ -192,6 +187,7 @@ jinja_filter_indent(Eval *ev, const Value *argv, const CallArgs *call)
 	{
 		const Value *line = &seq_items(&lines)[i];
 
+		bounds_work(10 + line->length / 8);
 		value_check_size((int64) buf.len + indention.length + line->length + 1);
 		if (i > 0)
 			appendStringInfoChar(&buf, '\n');
@@ -251,6 +247,7 @@ jinja_filter_wordcount(Eval *ev, const Value *argv, const CallArgs *call)
 		bool		word = unicode_is_word(
 			utext_decode(text.u.string + pos, text.length - pos, &used));
 
+		bounds_work(4);
 		if (word && !inside)
 			count++;
 		inside = word;
@@ -315,6 +312,7 @@ match_dash(const Wrapper *w, int pos)
 		return 0;
 	while (end < w->length && w->chars[end] == '-')
 		end++;
+	bounds_work(end - pos);
 	if (end - pos < 2 || end >= w->length || !unicode_is_word(w->chars[end]))
 		return 0;
 	return end - pos;
@@ -326,7 +324,7 @@ breaks_after_hyphen(const Wrapper *w, int pos)
 {
 	const uint32 *c = w->chars;
 	bool		before = (pos >= 2 && is_letter(c[pos - 1]) && is_letter(c[pos - 2])) ||
-		(pos >= 3 && is_word_or_punctuation(c[pos - 1]) && c[pos - 2] == '-' &&
+		(pos >= 3 && is_letter(c[pos - 1]) && c[pos - 2] == '-' &&
 		 is_letter(c[pos - 3]));
 	int			next = pos + 1;
 
@@ -362,6 +360,7 @@ chunk_end(const Wrapper *w, int pos)
 	}
 	for (end = pos + 1; end < w->length && !is_wrap_space(w->chars[end]); end++)
 	{
+		bounds_work(4);
 		if (!w->on_hyphens)
 			continue;
 		if (w->chars[end] == '-' && breaks_after_hyphen(w, end))
@@ -378,6 +377,7 @@ emit_line(Wrapper *w, int start, int end)
 {
 	if (w->lines++ > 0)
 		appendBinaryStringInfo(w->out, w->newline->u.string, w->newline->length);
+	bounds_work((int64) (end - start) * 4);
 	for (; start < end; start++)
 		utext_append_char(w->out, w->chars[start]);
 	value_check_size(w->out->len);
@@ -389,6 +389,7 @@ all_space(const Wrapper *w, int start, int end)
 {
 	for (; start < end; start++)
 	{
+		bounds_work(3);
 		if (!unicode_is(w->chars[start], UC_SPACE))
 			return false;
 	}
@@ -408,10 +409,12 @@ cut_long_word(const Wrapper *w, int start, int end, int space)
 	{
 		for (hyphen = start + space - 1; hyphen > start; hyphen--)
 		{
+			bounds_work(2);
 			if (w->chars[hyphen] != '-')
 				continue;
 			for (i = start; i < hyphen; i++)
 			{
+				bounds_work(2);
 				if (w->chars[i] != '-')
 					return hyphen + 1;
 			}
@@ -434,7 +437,7 @@ wrap(Wrapper *w)
 		int			line = pos;
 		int			last = pos; /* where the line's last chunk begins */
 
-		CHECK_FOR_INTERRUPTS();
+		bounds_work(10);
 		if (w->lines > 0 && all_space(w, pos, end))
 		{
 			pos = line = last = end;
@@ -476,6 +479,16 @@ wrap(Wrapper *w)
 	}
 }
 
+/* Returns room for the characters of a text of so many bytes. */
+static uint32 *
+allocate_chars(int length)
+{
+	Size		size = (length + 1) * sizeof(uint32);
+
+	bounds_check_memory(size);
+	return palloc_extended(size, MCXT_ALLOC_HUGE);
+}
+
 /* The filter wordwrap: Python's textwrap. */
 Value
 jinja_filter_wordwrap(Eval *ev, const Value *argv, const CallArgs *call)
@@ -496,7 +509,7 @@ jinja_filter_wordwrap(Eval *ev, const Value *argv, const CallArgs *call)
 	for (i = 0; i < seq_count(&lines); i++)
 	{
 		const Value *line = &seq_items(&lines)[i];
-		uint32	   *chars = palloc_extended((line->length + 1) * sizeof(uint32), MCXT_ALLOC_HUGE);
+		uint32	   *chars = allocate_chars(line->length);
 		Wrapper		w = {chars, 0, Min(width, INT_MAX / 2),
 			jinja_argument_bool(ev, &argv[2], true), jinja_argument_bool(ev, &argv[4], true),
 		&newline, &buf, 0};
@@ -506,13 +519,14 @@ jinja_filter_wordwrap(Eval *ev, const Value *argv, const CallArgs *call)
 		{
 			int			used;
 
+			bounds_work(3);
 			chars[w.length++] = utext_decode(line->u.string + pos, line->length - pos, &used);
 			pos += used;
 		}
 		if (i > 0)
 			appendBinaryStringInfo(&buf, newline.u.string, newline.length);
 		wrap(&w);
-		value_check_memory(&ev->budget);
+		pfree(chars);
 	}
 	return utext_from_buffer(&buf);
 }

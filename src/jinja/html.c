@@ -4,8 +4,6 @@
  */
 #include "common/common.h"
 
-#include "miscadmin.h"
-
 #include "jinja/internal.h"
 #include "jinja/filters.h"
 #include "jinja/entities.h"
@@ -142,6 +140,7 @@ jinja_unescape(const Value *s)
 	{
 		int			used = 0;
 
+		bounds_work(s->u.string[pos] == '&' ? 3000 : 3);
 		if (s->u.string[pos] == '&' && pos + 1 < s->length)
 			used = s->u.string[pos + 1] == '#' ?
 				unescape_numeric(&buf, s->u.string + pos, s->length - pos) :
@@ -259,8 +258,12 @@ jinja_filter_xmlattr(Eval *ev, const Value *argv, const CallArgs *call)
 		appendStringInfoChar(&buf, '"');
 	}
 	result = utext_from_buffer(&buf);
-	if (buf.len > 0 && jinja_argument_bool(ev, &argv[1], true))
-		result = utext_from_cstring(psprintf(" %s", buf.data));
+	if (result.length > 0 && jinja_argument_bool(ev, &argv[1], true))
+	{
+		Value		space = utext_make(" ", 1);
+
+		result = utext_concat(&space, &result);
+	}
 	if (ev->autoescape)
 		result.flags = VF_MARKUP;
 	return result;
@@ -279,6 +282,7 @@ url_quote(Eval *ev, StringInfo buf, const Value *value, bool query)
 	int			i;
 
 	value_check_size((int64) buf->len + (int64) text.length * 3);
+	bounds_work((int64) text.length * 10);
 	for (i = 0; i < text.length; i++)
 	{
 		unsigned char c = text.u.string[i];
@@ -391,6 +395,7 @@ host_length(const char *s, int length)
 		int			used;
 		uint32		c = utext_decode(s + pos, length - pos, &used);
 
+		bounds_work(10);
 		if (c != '.' && c != '%' && c != '-' && !unicode_is_word(c))
 			break;
 		pos += used;
@@ -592,6 +597,7 @@ is_email(const char *s, int length)
 		{
 			uint32		c = utext_decode(host + pos, n - pos, &used);
 
+			bounds_work(5);
 			if (pos == 0 ? !unicode_is_word(c) : (!unicode_is_word(c) && c != '.' && c != '-'))
 				break;
 			if (c == '.')
@@ -652,6 +658,7 @@ append_middle(StringInfo buf, const Urlize *u, const char *s, int length)
 	{
 		const Value *scheme = &seq_items(u->schemes)[i];
 
+		bounds_work(5);
 		if (length > scheme->length &&
 			memcmp(s, scheme->u.string, scheme->length) == 0)
 		{
@@ -869,6 +876,7 @@ jinja_filter_urlize(Eval *ev, const Value *argv, const CallArgs *call)
 														   &used),
 											  UC_SPACE);
 
+			bounds_work(5);
 			if (pos == start)
 				space = is_space;
 			else if (is_space != space)
@@ -879,7 +887,7 @@ jinja_filter_urlize(Eval *ev, const Value *argv, const CallArgs *call)
 			appendBinaryStringInfo(&buf, text.u.string + start, pos - start);
 		else
 			append_word(&buf, &u, text.u.string + start, pos - start);
-		CHECK_FOR_INTERRUPTS();
+		bounds_work(20);
 	}
 	result = utext_from_buffer(&buf);
 	if (ev->autoescape)

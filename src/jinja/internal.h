@@ -194,6 +194,7 @@ typedef struct NameList
 #define NF_KWARGS		0x10
 #define NF_EXPLICIT_CALLER 0x20 /* macro has a parameter named caller */
 #define NF_ELIF			0x80	/* if */
+#define NF_APPEND		0x01	/* binary, concat: "set x = x + y" */
 #define NF_CALLEE		0x40	/* expression is called: a method is meant */
 
 struct TemplateNode
@@ -225,6 +226,8 @@ typedef struct TemplateName
 	int			length;
 	const Builtin *global;		/* range, dict, ...; or NULL */
 	bool		free;			/* not always bound by the template itself */
+	bool		optional;		/* the template asks whether it has a value */
+	int			pos;			/* where it is free first */
 } TemplateName;
 
 struct Template
@@ -251,6 +254,7 @@ typedef struct Parser
 	Template   *template;
 	TokenList	tokens;
 	int			current;
+	NameTable	names;			/* finds the names of the template */
 	const char *innermost;		/* tag that waits for its end, or NULL */
 } Parser;
 
@@ -309,6 +313,25 @@ typedef struct FreeName
 	Value		value;
 } FreeName;
 
+/* The memory of one statement (jinja/memory.c). */
+typedef struct Level
+{
+	struct Level *outer;
+	MemoryContext context;
+	MemoryContext saved;		/* current when the level was opened */
+	bool		kept;
+} Level;
+
+/* A buffer whose contents may be continued. */
+typedef struct Growing
+{
+	char	   *start;
+	Size		used;
+	Size		allocated;
+} Growing;
+
+#define GROWING		8
+
 /* One evaluation of a template. */
 struct Eval
 {
@@ -322,6 +345,12 @@ struct Eval
 	FreeName   *free;
 	Frame	   *frame;
 	StringInfo	out;
+	int64		closures;		/* values made so far that refer to a frame */
+	Level	   *level;
+	int			nspares;
+	MemoryContext spares[4];	/* empty contexts for levels */
+	int			next_growing;
+	Growing		growing[GROWING];
 };
 
 /* The name "loop" inside a for statement. */
@@ -389,6 +418,10 @@ jinja_is_object(const Value *value, const ValueObjectType *type)
 
 /* jinja/eval.c */
 extern Value jinja_eval(Eval *ev, const TemplateNode *node);
+
+/* jinja/exact.c */
+extern void jinja_exact_number(Eval *ev, const TemplateNode *node, const Value *value,
+							   JsonbValue *result);
 extern Value jinja_call(Eval *ev, const Value *callee, const CallArgs *call);
 extern void jinja_eval_args(Eval *ev, const TemplateNode *node, CallArgs *call);
 extern bool jinja_step_envelope(Eval *ev, const Value *step, const Value *key, Value *result);
@@ -407,6 +440,13 @@ extern int64 jinja_loop_length(Budget *budget, Loop *loop);
 extern bool jinja_loop_advance(Budget *budget, Loop *loop, Value *item);
 extern bool jinja_loop_attribute(Budget *budget, Loop *loop, const char *name,
 								 int length, Value *result);
+
+/* jinja/memory.c */
+extern void jinja_begin_level(Eval *ev, Level *level);
+extern void jinja_end_level(Eval *ev, Level *level);
+extern Value jinja_keep(Eval *ev, const Value *value, MemoryContext context);
+extern Value jinja_append_text(Eval *ev, const Value *a, const Value *b);
+extern Value jinja_append_list(Eval *ev, const Value *a, const Value *b);
 
 /* jinja/access.c: obj.name, obj[x], obj[a:b] */
 extern Value jinja_getattr(Eval *ev, const Value *object, const Value *name);

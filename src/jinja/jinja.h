@@ -24,9 +24,10 @@ typedef struct Template Template;
 /* The answer of a scope about a free name. */
 typedef enum TemplateBinding
 {
-	TEMPLATE_UNKNOWN,			/* the name is unknown: undefined; a document
-								 * string that refers to it stays verbatim
-								 * under keep_unknown */
+	TEMPLATE_UNKNOWN,			/* nothing has the name: undefined, or an error
+								 * (TemplateNeeds) unless the template asks
+								 * whether it is defined */
+	TEMPLATE_LATER,				/* only the worker knows the name */
 	TEMPLATE_UNDEFINED,			/* a known name without a value (yet) */
 	TEMPLATE_VALUE,				/* *value is set */
 	TEMPLATE_STEP_VALUE,		/* *value is set and is the value of a step:
@@ -37,6 +38,15 @@ typedef enum TemplateBinding
 
 typedef TemplateBinding (*TemplateLookup) (void *arg, const char *name,
 										   int length, JsonbValue *value);
+
+/* Which strings of a document must be rendered. */
+typedef enum TemplateNeeds
+{
+	NEEDS_NOTHING,				/* plain Jinja2: what is unknown is undefined */
+	NEEDS_NAMES,				/* a name that nothing has is an error; what only
+								 * the worker can render stays verbatim */
+	NEEDS_VALUES				/* so is a name that only the worker knows */
+} TemplateNeeds;
 
 typedef struct TemplateScope
 {
@@ -49,8 +59,9 @@ typedef struct TemplateScope
 	void	   *arg;
 	TimestampTz now;			/* the result of now(): fixed for an evaluation,
 								 * so that a rendering can be repeated */
-	bool		keep_unknown;	/* documents: a string with a root name that
-								 * is TEMPLATE_UNKNOWN stays verbatim */
+	TemplateNeeds needs;
+	bool		refuse_missing; /* a lone expression that yields a member which
+								 * does not exist is an error */
 } TemplateScope;
 
 typedef enum TemplateMode
@@ -83,6 +94,25 @@ extern bool template_has_tags(const char *text, int length);
  * ...) that are only called are not among them.
  */
 extern int	template_roots(const Template *template, const char *const **names);
+
+/* A name of a template. */
+typedef struct TemplateNameInfo
+{
+	const char *name;			/* ends with NUL */
+	int			length;
+	bool		free;			/* the scope gives its value; else the template
+								 * binds it, or it is a global function */
+	bool		optional;		/* the template asks whether it is defined or
+								 * true: x | default(1), x is defined, x or y */
+	int			line;			/* of a free name: where it is free first */
+	int			column;
+} TemplateNameInfo;
+
+/*
+ * Describes name number 0, 1, ... of a template; false behind the last. The
+ * info points into the template.
+ */
+extern bool template_name(const Template *template, int number, TemplateNameInfo *info);
 
 /*
  * Renders a template. Exactly one {{ expression }} gives its native value, any
@@ -127,6 +157,8 @@ struct TemplateDoc
 	int			line;			/* DOC_TEMPLATE: position of the string in its */
 	int			column;			/* file, 0 = unknown; errors are relative to it */
 	bool		block;
+	bool		read_json;		/* DOC_TEMPLATE: text that it yields is JSON, and is
+								 * read as such */
 	int			count;			/* DOC_ARRAY, DOC_OBJECT */
 	JsonbValue *keys;			/* DOC_OBJECT: jbvString, unique */
 	TemplateDoc **children;
@@ -146,6 +178,12 @@ extern TemplateDoc *template_doc_compile(const JsonbValue *value,
 extern bool template_doc_render(const TemplateDoc *doc,
 								const TemplateScope *scope,
 								JsonbValue *result, SourceError *error);
+
+/*
+ * Makes the strings of a document that are one expression with tojson as its last
+ * filter yield the value instead of its text.
+ */
+extern void template_doc_read_json(TemplateDoc *doc);
 
 /* Compiles a JSON value as a document and renders it once. */
 extern bool template_render_value(const JsonbValue *value,

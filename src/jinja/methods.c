@@ -157,33 +157,23 @@ static const Builtin list_methods[] = {
 static Value
 int_method_bit_length(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Value		rest = number_abs(&argv[0]);
-	Value		two = value_int(2);
-	int64		bits = 0;
+	Value		magnitude = number_abs(&argv[0]);
 
-	while (value_truth(&ev->budget, &rest))
-	{
-		rest = number_binary(OP_FLOORDIV, &rest, &two);
-		bits++;
-	}
-	return value_int(bits);
+	if (!value_truth(&ev->budget, &magnitude))
+		return value_int(0);
+	return value_int(strlen(format_integer_digits(&magnitude, 2, false)));
 }
 
 /* int.bit_count() */
 static Value
 int_method_bit_count(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Value		rest = number_abs(&argv[0]);
-	Value		two = value_int(2);
+	Value		magnitude = number_abs(&argv[0]);
 	int64		bits = 0;
+	const char *digit;
 
-	while (value_truth(&ev->budget, &rest))
-	{
-		Value		bit = number_binary(OP_MOD, &rest, &two);
-
-		bits += bit.u.integer;
-		rest = number_binary(OP_FLOORDIV, &rest, &two);
-	}
+	for (digit = format_integer_digits(&magnitude, 2, false); *digit; digit++)
+		bits += *digit == '1';
 	return value_int(bits);
 }
 
@@ -305,7 +295,7 @@ loop_method_changed(Eval *ev, const Value *argv, const CallArgs *call)
 	if (value_given(&loop->last_changed) &&
 		value_equal(&ev->budget, &loop->last_changed, &value))
 		return value_bool(false);
-	loop->last_changed = value;
+	loop->last_changed = jinja_keep(ev, &value, GetMemoryChunkContext(loop));
 	return value_bool(true);
 }
 

@@ -7,8 +7,6 @@
  */
 #include "common/common.h"
 
-#include "miscadmin.h"
-
 #include "jinja/internal.h"
 #include "jinja/methods.h"
 
@@ -193,6 +191,7 @@ METHOD(join)
 		}
 		else if (item.kind != VAL_STRING)
 			value_fail("sequence item %d: expected str instance, %s found", i, value_type(&item));
+		bounds_work(10 + (item.length + argv[0].length) / 8);
 		value_check_size((int64) buf.len + item.length + argv[0].length);
 		if (i > 0)
 			appendBinaryStringInfo(&buf, argv[0].u.string, argv[0].length);
@@ -349,6 +348,7 @@ has_affix(const Value *argv, const Value *affix, bool end)
 			if (seq_items(affix)[i].kind != VAL_STRING)
 				value_fail("tuple for startswith or endswith must only contain str, not %s",
 						   value_type(&seq_items(affix)[i]));
+			bounds_work(20);
 			if (has_affix(argv, &seq_items(affix)[i], end))
 				return true;
 		}
@@ -360,6 +360,7 @@ has_affix(const Value *argv, const Value *affix, bool end)
 		value_fail("first arg must be str or a tuple of str, not %s", value_type(affix));
 	if (!w.valid || affix->length > w.to - w.from)
 		return false;
+	bounds_work(affix->length / 8);
 	return memcmp(argv[0].u.string + (end ? w.to - affix->length : w.from),
 				  affix->u.string, affix->length) == 0;
 }
@@ -485,11 +486,13 @@ METHOD(expandtabs)
 
 			value_check_size(buf.len + spaces);
 			appendStringInfoSpaces(&buf, spaces);
+			bounds_work(spaces / 4);
 			column += spaces;
 		}
 		else
 		{
 			appendBinaryStringInfo(&buf, argv[0].u.string + pos, used);
+			bounds_work(5);
 			column = c == '\n' || c == '\r' ? 0 : column + 1;
 		}
 		pos += used;
@@ -518,6 +521,7 @@ all_chars(const Value *self, uint16 flags)
 	{
 		int			used;
 
+		bounds_work(4);
 		if (!unicode_is(utext_decode(self->u.string + pos, self->length - pos, &used), flags))
 			return value_bool(false);
 		pos += used;
@@ -572,6 +576,7 @@ METHOD(isascii)
 {
 	int			i;
 
+	bounds_work(argv[0].length);
 	for (i = 0; i < argv[0].length; i++)
 	{
 		if ((unsigned char) argv[0].u.string[i] >= 0x80)
@@ -628,6 +633,7 @@ METHOD(istitle)
 		uint16		flags = unicode_flags(utext_decode(argv[0].u.string + pos,
 													   argv[0].length - pos, &used));
 
+		bounds_work(4);
 		if (flags & (UC_UPPER | UC_TITLE))
 		{
 			if (inside)

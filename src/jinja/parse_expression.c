@@ -159,6 +159,7 @@ jinja_node(NodeType type, int pos)
 {
 	TemplateNode *node = palloc0(sizeof(TemplateNode));
 
+	bounds_work(100);
 	node->type = type;
 	node->pos = pos;
 	return node;
@@ -186,14 +187,10 @@ jinja_intern(Parser *p, const char *name, int length)
 {
 	Template   *t = p->template;
 	TemplateName *entry;
-	int			i;
+	int			i = name_table_find(&p->names, name, length);
 
-	for (i = 0; i < t->nnames; i++)
-	{
-		if (t->names[i].length == length &&
-			memcmp(t->names[i].name, name, length) == 0)
-			return i;
-	}
+	if (i >= 0)
+		return i;
 	if (t->nnames == t->allocated_names)
 	{
 		t->allocated_names = t->allocated_names ? t->allocated_names * 2 : 4;
@@ -206,6 +203,7 @@ jinja_intern(Parser *p, const char *name, int length)
 	memset(entry, 0, sizeof(TemplateName));
 	entry->name = pnstrdup(name, length);
 	entry->length = length;
+	name_table_add(&p->names, entry->name, length);
 	entry->global = jinja_find_global(name, length);
 	return t->nnames++;
 }
@@ -550,10 +548,10 @@ parse_dot(Parser *p, TemplateNode *object)
 
 	if (token->type == TOK_NAME)
 	{
-		if (token->value.u.string[0] == '_')
+		if (token->value.u.string[0] == '_' && jinja_token(p)->type == TOK_LPAREN)
 			jinja_unsupported(token->pos,
-							  "Names that begin with an underscore are private; the key of an object can be written as an item: x['_key'].",
-							  "access to attribute \"%s\" is not allowed",
+							  "Functions whose names begin with an underscore are private.",
+							  "call of \"%s\" is not allowed",
 							  value_clip_name(token->value.u.string, token->value.length));
 		node = jinja_node(NODE_GETATTR, pos);
 		node->value = token->value;

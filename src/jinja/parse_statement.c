@@ -170,6 +170,42 @@ parse_if(Parser *p)
 	return first;
 }
 
+/* Returns whether an expression is the value of a target of "set". */
+static bool
+is_value_of(const TemplateNode *node, const TemplateNode *target)
+{
+	if (target->type == NODE_NAME)
+		return node->type == NODE_NAME && node->name == target->name;
+	return target->type == NODE_NSREF && node->type == NODE_GETATTR &&
+		node->left->type == NODE_NAME && node->left->name == target->name &&
+		node->value.length == target->value.length &&
+		memcmp(node->value.u.string, target->value.u.string, target->value.length) == 0;
+}
+
+/*
+ * Marks the operators of "set x = x + y + z" and "set x = x ~ y", whose result
+ * takes the place of their left operand.
+ */
+static void
+mark_append(TemplateNode *set)
+{
+	TemplateNode *node = set->right;
+
+	if (node->type == NODE_CONCAT)
+	{
+		if (is_value_of(node->items.items[0], set->left))
+			node->flags |= NF_APPEND;
+		return;
+	}
+	while (node->type == NODE_BINARY && node->op == OP_ADD &&
+		   !is_value_of(node->left, set->left))
+		node = node->left;
+	if (node->type != NODE_BINARY || node->op != OP_ADD)
+		return;
+	for (node = set->right; node->type == NODE_BINARY; node = node->left)
+		node->flags |= NF_APPEND;
+}
+
 /* Parses "set target = expression", or "set target ... endset". */
 static TemplateNode *
 parse_set(Parser *p)
@@ -180,6 +216,7 @@ parse_set(Parser *p)
 	if (jinja_skip_if(p, TOK_ASSIGN))
 	{
 		node->right = jinja_parse_tuple(p, false, true, NULL, false, false);
+		mark_append(node);
 		return node;
 	}
 	node->type = NODE_SET_BLOCK;

@@ -11,7 +11,6 @@
 #include <math.h>
 
 #include "mb/pg_wchar.h"
-#include "miscadmin.h"
 
 #include "jinja/internal.h"
 
@@ -90,6 +89,7 @@ jinja_normalize_source(const char *text, int length, int *newlength)
 	int			n = 0;
 	int			i;
 
+	bounds_work(length);
 	for (i = 0; i < length; i++)
 	{
 		if (text[i] == '\r')
@@ -115,6 +115,7 @@ add_token(Scanner *s, TokenType type, int pos, int length)
 	TokenList  *list = s->out;
 	Token	   *token;
 
+	bounds_work(50);
 	if (list->count == list->allocated)
 	{
 		list->allocated = list->allocated ? list->allocated * 2 : 16;
@@ -153,6 +154,7 @@ skip_space(const Scanner *s, int pos)
 
 		if (!unicode_is(c, UC_SPACE))
 			break;
+		bounds_work(4);
 		pos += used;
 	}
 	return pos;
@@ -207,6 +209,7 @@ scan_raw(Scanner *s, int body)
 	{
 		int			end;
 
+		bounds_work(2);
 		if (s->source[pos] != '{' || !at(s, pos, "{%"))
 			continue;
 		end = match_raw_tag(s, pos, "endraw");
@@ -267,6 +270,7 @@ scan_name(Scanner *s)
 			valid = false;
 		else
 			break;
+		bounds_work(4);
 		s->pos += used;
 	}
 	if (!valid)
@@ -521,6 +525,7 @@ scan_string(Scanner *s)
 
 	while (end < s->length && s->source[end] != quote)
 	{
+		bounds_work(2);
 		if (s->source[end] == '\\')
 		{
 			escapes = true;
@@ -539,6 +544,7 @@ scan_string(Scanner *s)
 		int			pos = start + 1;
 
 		initStringInfo(&buf);
+		bounds_work((int64) (end - pos) * 4);
 		while (pos < end)
 		{
 			if (s->source[pos] == '\\')
@@ -672,7 +678,7 @@ scan_tag(Scanner *s, bool block)
 	{
 		int			after = skip_space(s, s->pos);
 
-		CHECK_FOR_INTERRUPTS();
+		bounds_work(20);
 		if (s->brackets.len == 0)
 		{
 			int			end = match_end(s, block);
@@ -757,7 +763,7 @@ jinja_scan(const char *source, int length, bool expression, TokenList *tokens)
 	initStringInfo(&s.brackets);
 	while (s.pos < length)
 	{
-		CHECK_FOR_INTERRUPTS();
+		bounds_work(20);
 		if (expression)
 		{
 			int			after = skip_space(&s, s.pos);

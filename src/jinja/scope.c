@@ -84,13 +84,37 @@ find_step(JsonbContainer *context, const char *name, int length, JsonbValue *env
 		json_get_n(&steps, name, length, envelope);
 }
 
-/* Looks a name up in a queue.context, whose "_steps" names the values of steps. */
+/* Returns whether a queue.context says that a name is known but has no value. */
+static bool
+is_undefined(JsonbContainer *context, const char *name, int length)
+{
+	JsonbValue	names;
+	JsonbValue	known;
+	JsonbIterator *it;
+
+	if (getKeyJsonValueFromContainer(context, "_undefined", strlen("_undefined"), &names) == NULL ||
+		!json_is_array(&names))
+		return false;
+	it = json_walk(&names);
+	while (json_next_element(&it, &known))
+		if (known.type == jbvString && known.val.string.len == length &&
+			memcmp(known.val.string.val, name, length) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * Looks a name up in a queue.context, whose "_steps" names the values of steps and
+ * whose "_undefined" the names without a value.
+ */
 static TemplateBinding
 lookup_context(void *arg, const char *name, int length, JsonbValue *value)
 {
 	TemplateBinding binding = lookup_member(arg, name, length, value);
 	JsonbValue	envelope;
 
+	if (binding == TEMPLATE_UNKNOWN && is_undefined(arg, name, length))
+		return TEMPLATE_UNDEFINED;
 	return binding == TEMPLATE_VALUE && find_step(arg, name, length, &envelope) ?
 		TEMPLATE_STEP_VALUE : binding;
 }

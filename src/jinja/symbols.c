@@ -53,6 +53,7 @@ find_symbol(const Symbols *s, int name)
 {
 	int			i;
 
+	bounds_work(s->count + 1);
 	for (i = 0; i < s->count; i++)
 	{
 		if (s->symbols[i].name == name)
@@ -130,6 +131,7 @@ declare_text(Template *t, Symbols *s, const char *name)
 {
 	int			i;
 
+	bounds_work(t->nnames);
 	for (i = 0; i < t->nnames; i++)
 	{
 		if (strcmp(t->names[i].name, name) == 0)
@@ -189,6 +191,7 @@ copy_symbols(const Symbols *s)
 {
 	Symbols		copy = *s;
 
+	bounds_work(10 + s->count);
 	copy.symbols = palloc((s->allocated + 1) * sizeof(Symbol));
 	if (s->count > 0)
 		memcpy(copy.symbols, s->symbols, s->count * sizeof(Symbol));
@@ -206,8 +209,14 @@ merge_branch(Symbols *s, const Symbols *branch)
 
 	for (i = 0; i < branch->count; i++)
 	{
-		Symbol	   *symbol = find_symbol(s, branch->symbols[i].name);
+		Symbol	   *symbol;
 
+		/* a branch begins as a copy of the scope: most names keep their places */
+		bounds_work(2);
+		if (i < s->count && s->symbols[i].name == branch->symbols[i].name)
+			symbol = &s->symbols[i];
+		else
+			symbol = find_symbol(s, branch->symbols[i].name);
 		if (symbol == NULL)
 			symbol = add_symbol(s, branch->symbols[i].name, LOAD_RESOLVE);
 		symbol->load = branch->symbols[i].load;
@@ -216,7 +225,8 @@ merge_branch(Symbols *s, const Symbols *branch)
 }
 
 /*
- * Takes the names of the branches of an "if" into the scope. A name that only
+ * Takes the names of the branches of an "if" into the scope, and frees the
+ * branches. A name that only
  * branches set has the value from outside before, because a branch may not be
  * taken.
  */
@@ -232,11 +242,15 @@ merge_branches(Symbols *s, const Symbols *branches, int count)
 	for (i = 0; i < s->count; i++)
 	{
 		Symbol	   *symbol = &s->symbols[i];
-		Symbol	   *old = find_symbol(&before, symbol->name);
+		Symbol	   *old = i < before.count ? &before.symbols[i] : NULL;
 
+		bounds_work(2);
 		if (symbol->stored && !(old && old->stored))
 			symbol->load = is_known(s->parent, symbol->name) ? LOAD_ALIAS : LOAD_RESOLVE;
 	}
+	for (b = 0; b < count; b++)
+		pfree(branches[b].symbols);
+	pfree(before.symbols);
 }
 
 /* Notes the names of an elif: an "if" without branches after it. */

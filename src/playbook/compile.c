@@ -68,12 +68,43 @@ playbook_compile(const char *content, int length, MemoryContext parent,
 	caller = MemoryContextSwitchTo(scratch);
 	root = yaml_parse_document(content, length, &error);
 	if (root == NULL)
+	{
+		yaml_explain(content, length, &error);
 		playbook_source_issue(&compiler, NULL, &error);
+	}
 	MemoryContextSwitchTo(caller);
 	*issues = compiler.issues;
 	playbook = root ? playbook_compile_document(root, parent, issues) : NULL;
 	MemoryContextDelete(scratch);
 	return playbook;
+}
+
+/* Compiles a parsed document into the playbook of the compiler. */
+static void
+compile_root(Compiler *compiler)
+{
+	const YamlNode *root = compiler->root;
+	const YamlNode *workflow;
+
+	if (root->kind != YN_MAP)
+	{
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
+					   root, "A playbook begins with apiVersion, kind, metadata and workflow.",
+					   "a playbook must be a mapping");
+		return;
+	}
+	compile_heads(compiler);
+	playbook_lint_document(compiler);
+	compile_workload(compiler);
+	compiler->playbook->timeout =
+		playbook_constant_timeout(compiler, playbook_member(root, "timeout"));
+	playbook_load_tasks(compiler);
+	workflow = find_workflow(compiler);
+	if (workflow != NULL)
+		load_steps(compiler, workflow);
+	playbook_outline(compiler);
+	if (compiler->playbook->nsteps > 0)
+		compile_steps(compiler);
 }
 
 /* Compiles a parsed document; NULL when one of the issues is an error. */
@@ -83,32 +114,28 @@ playbook_compile_document(const YamlNode *root, MemoryContext parent,
 {
 	Compiler	compiler = {0};
 	MemoryContext caller = CurrentMemoryContext;
-	const YamlNode *workflow;
+	Bounds		bounds;
 
 	compiler.root = root;
+	compiler.at_step = -1;
 	compiler.issue_context = caller;
 	compiler.playbook = new_playbook(parent);
 	compiler.scratch = AllocSetContextCreate(caller, "noetl playbook compiler",
 											 ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(compiler.playbook->context);
-	if (root->kind != YN_MAP)
-		playbook_issue(&compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
-					   root, "A playbook begins with apiVersion, kind, metadata and workflow.",
-					   "a playbook must be a mapping");
-	else
+	bounds_begin(&bounds, "compilation of a playbook", compiler.playbook->context, false);
+	PG_TRY();
 	{
-		compile_heads(&compiler);
-		compile_workload(&compiler);
-		compiler.playbook->timeout =
-			playbook_constant_timeout(&compiler, playbook_member(root, "timeout"));
-		playbook_load_tasks(&compiler);
-		workflow = find_workflow(&compiler);
-		if (workflow != NULL)
-			load_steps(&compiler, workflow);
-		playbook_outline(&compiler);
-		if (compiler.playbook->nsteps > 0)
-			compile_steps(&compiler);
+		compile_root(&compiler);
 	}
+	PG_CATCH();
+	{
+		bounds_end(&bounds);
+		MemoryContextDelete(compiler.playbook->context);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	bounds_end(&bounds);
 	MemoryContextSwitchTo(caller);
 	return hand_over(&compiler, issues);
 }
@@ -245,7 +272,10 @@ find_workflow(Compiler *compiler)
 	if (workflow == NULL)
 	{
 		for (i = 0; i < root->count; i++)
-			if (playbook_looks_like(root->pairs[i].key->string, "workflow"))
+			if (root->pairs[i].key->string[0] == '-')
+				hint = "YAML wants a blank after the dash: \"- step: name\".";
+			else if (strcmp(root->pairs[i].key->string, "workflow") != 0 &&
+					 playbook_looks_like(root->pairs[i].key->string, "workflow"))
 				hint = psprintf("Did you mean \"workflow\" where line %d says \"%s\"?",
 								root->pairs[i].key->line,
 								root->pairs[i].key->string);
@@ -256,7 +286,10 @@ find_workflow(Compiler *compiler)
 	if (workflow->kind != YN_LIST || workflow->count == 0)
 	{
 		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
-					   workflow, "Begin each step with \"- step: name\".",
+					   workflow, workflow->kind == YN_MAP && workflow->count > 0 &&
+					   workflow->pairs[0].key->string[0] == '-' ?
+					   "YAML wants a blank after the dash: \"- step: name\"." :
+					   "Begin each step with \"- step: name\".",
 					   "workflow must be a list of steps");
 		return NULL;
 	}
@@ -286,6 +319,8 @@ load_steps(Compiler *compiler, const YamlNode *workflow)
 	playbook->steps = palloc0(sizeof(Step) * workflow->count);
 	compiler->step_nodes = MemoryContextAlloc(compiler->scratch,
 											  sizeof(YamlNode *) * workflow->count);
+	compiler->merged_nodes = MemoryContextAllocZero(compiler->scratch,
+													sizeof(YamlNode *) * workflow->count);
 	for (i = 0; i < workflow->count; i++)
 	{
 		const YamlNode *where;
@@ -385,6 +420,30 @@ read_step_name(Compiler *compiler, const YamlNode *node, const YamlNode **where)
 	return name;
 }
 
+/* Hands targets of type python the value instead of the text of x | tojson. */
+static void
+read_json_of_targets(const Playbook *playbook, const Target *targets, int ntargets)
+{
+	for (int i = 0; i < ntargets; i++)
+		if (targets[i].step >= 0 &&
+			strcmp(playbook->steps[targets[i].step].type, "python") == 0)
+			for (int j = 0; j < targets[i].input.count; j++)
+				template_doc_read_json(targets[i].input.layers[j]);
+}
+
+/* The same for all targets of a list of transitions. */
+static void
+read_json_of(const Playbook *playbook, const TransitionList *list)
+{
+	for (int i = 0; i < list->count; i++)
+	{
+		const Transition *entry = &list->entries[i];
+
+		read_json_of_targets(playbook, entry->targets, entry->ntargets);
+		read_json_of_targets(playbook, entry->else_targets, entry->nelse);
+	}
+}
+
 /* Compiles every step, then what follows from all of them. */
 static void
 compile_steps(Compiler *compiler)
@@ -406,7 +465,13 @@ compile_steps(Compiler *compiler)
 		if (playbook->end < 0 && playbook->steps[i].is_end)
 			playbook->end = i;
 	}
+	for (i = 0; i < playbook->nsteps; i++)
+	{
+		read_json_of(playbook, &playbook->steps[i].next);
+		read_json_of(playbook, &playbook->steps[i].on_error_next);
+	}
 	playbook_check_idle_tasks(compiler);
+	playbook_lint_names(compiler);
 	if (compiler->graph_broken)
 		return;
 	graph_list_edges(playbook, &edges);

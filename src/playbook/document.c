@@ -19,7 +19,7 @@ static bool has_tags(const YamlNode *node);
 static void copy_value(const YamlNode *node, JsonbValue *value);
 static void string_value(const YamlNode *node, JsonbValue *value);
 static void collect_raw_roots(Compiler *compiler, const char *key,
-							  const YamlNode *node);
+							  const YamlNode *node, int sees);
 static char *value_source(const YamlNode *node);
 
 /* Returns whether a value contains a template, however deep. */
@@ -89,7 +89,7 @@ playbook_constant_doc(const YamlNode *node)
 TemplateDoc *
 playbook_raw_doc(Compiler *compiler, const char *key, const YamlNode *node)
 {
-	collect_raw_roots(compiler, key, node);
+	collect_raw_roots(compiler, key, node, 0);
 	return playbook_constant_doc(node);
 }
 
@@ -130,7 +130,8 @@ add_raw_roots_of(Compiler *compiler, const Template *template)
  * evaluated, or fails there.
  */
 static void
-collect_expression_roots(Compiler *compiler, const char *key, const YamlNode *node)
+collect_expression_roots(Compiler *compiler, const char *key, const YamlNode *node,
+						 int sees)
 {
 	static const char *const conditions[] = {
 		"where", "filter", "retry_when", "stop_when"
@@ -146,30 +147,38 @@ collect_expression_roots(Compiler *compiler, const char *key, const YamlNode *no
 		if (strcmp(key, conditions[i]) == 0)
 			compiled = template_compile(node->string, node->length,
 										TEMPLATE_CONDITION, &error);
-	if (compiled != NULL)
-		add_raw_roots_of(compiler, compiled);
+	if (compiled == NULL)
+		return;
+	/* "order_by: age" means a member of the item */
+	if (strcmp(key, "order_by") != 0)
+		playbook_note_names(compiler, node, compiled, sees);
+	add_raw_roots_of(compiler, compiled);
 }
 
-/* Adds the free names of every template in a value to the step's raw_roots. */
+/*
+ * Adds the free names of every template in a value to the step's raw_roots.  sees:
+ * SEES_* of the keys around it.
+ */
 static void
-collect_raw_roots(Compiler *compiler, const char *key, const YamlNode *node)
+collect_raw_roots(Compiler *compiler, const char *key, const YamlNode *node, int sees)
 {
 	Template   *compiled;
 	SourceError error = {0};
 	int			i;
 
 	check_stack_depth();
+	sees |= playbook_key_sees(key);
 	CHECK_FOR_INTERRUPTS();
 	for (i = 0; i < node->count; i++)
 		if (node->kind == YN_LIST)
-			collect_raw_roots(compiler, key, node->items[i]);
+			collect_raw_roots(compiler, key, node->items[i], sees);
 		else if (!key_is_code(node->pairs[i].key->string))
-			collect_raw_roots(compiler, node->pairs[i].key->string, node->pairs[i].value);
+			collect_raw_roots(compiler, node->pairs[i].key->string, node->pairs[i].value, sees);
 	if (node->kind != YN_STRING)
 		return;
 	if (!template_has_tags(node->string, node->length))
 	{
-		collect_expression_roots(compiler, key, node);
+		collect_expression_roots(compiler, key, node, sees);
 		return;
 	}
 	compiled = template_compile(node->string, node->length,
@@ -181,6 +190,7 @@ collect_raw_roots(Compiler *compiler, const char *key, const YamlNode *node)
 	}
 	if (template_fault(compiled) != NULL)
 		playbook_template_warning(compiler, node, template_fault(compiled));
+	playbook_note_names(compiler, node, compiled, sees);
 	add_raw_roots_of(compiler, compiled);
 }
 
@@ -211,10 +221,15 @@ playbook_compile_doc(Compiler *compiler, const YamlNode *node)
 		else if (template_fault(doc->template) != NULL)
 		{
 			playbook_template_warning(compiler, node, template_fault(doc->template));
-			doc->kind = DOC_CONSTANT;
+			/* a workload is only data until an action needs it */
+			if (compiler->at_step < 0)
+				doc->kind = DOC_CONSTANT;
 		}
 		else
+		{
+			playbook_note_names(compiler, node, doc->template, 0);
 			playbook_mention(compiler, doc->template);
+		}
 		return doc;
 	}
 	doc->count = node->count;
@@ -287,6 +302,9 @@ playbook_compile_condition(Compiler *compiler, const YamlNode *node)
 	else if (template_fault(condition->template) != NULL)
 		playbook_source_issue(compiler, node, template_fault(condition->template));
 	else
+	{
+		playbook_note_names(compiler, node, condition->template, 0);
 		playbook_mention(compiler, condition->template);
+	}
 	return condition;
 }

@@ -11,6 +11,8 @@
  *		transition.c	transitions
  *		save.c			saves that need no worker
  *		timeout.c		timeouts
+ *		names.c			names in templates that nothing defines
+ *		foreign.c		keys of other engines
  *		lint.c			warnings of what is legal but looks wrong
  *		document.c		templates: documents and conditions
  *		issue.c			the list of issues
@@ -49,7 +51,20 @@ typedef struct Compiler
 
 	NameTable	raw_roots;		/* of the step at hand */
 	NameTable	mentioned;		/* free names of all templates */
+
+	/* names.c */
+	List	   *uses;			/* names that may be unknown */
+	const YamlNode **merged_nodes;	/* StepSource.merged, by index of the step */
+	int			at_step;		/* the step that is compiled, or -1 */
+	int			sees;			/* SEES_*: what its templates see just now */
 } Compiler;
+
+/* What templates see besides the names that every template sees. */
+#define SEES_INPUT		0x01	/* the members of the step's input */
+#define SEES_RESULT		0x02	/* result, this, error */
+#define SEES_RETRY		0x04	/* the same, response, status_code … */
+#define SEES_SAVE		0x08	/* the same, params, results … */
+#define SEES_ITEM		0x10	/* the names inside an item of an iterator */
 
 /* The edges of all steps: those of s are targets[first[s]] … targets[first[s + 1] - 1]. */
 typedef struct EdgeList
@@ -136,7 +151,23 @@ extern TemplateDoc *playbook_compile_timeout(Compiler *compiler,
 extern int64 playbook_constant_timeout(Compiler *compiler,
 									   const YamlNode *node);
 
+/* names.c */
+
+/* Returns SEES_* that templates under a key of an action have besides those around. */
+extern int	playbook_key_sees(const char *key);
+/* Notes names that may be unknown; sees: SEES_* besides those of the compiler. */
+extern void playbook_note_names(Compiler *compiler, const YamlNode *scalar,
+								const Template *template, int sees);
+extern void playbook_lint_names(Compiler *compiler);
+
+/* foreign.c */
+extern void playbook_lint_foreign_step(Compiler *compiler, const YamlNode *step);
+extern void playbook_lint_foreign_document(Compiler *compiler, const YamlNode *root);
+/* Returns what to write instead of a template of Go; NULL: the text has none. */
+extern char *playbook_go_template_hint(const char *text);
+
 /* lint.c */
+extern void playbook_lint_document(Compiler *compiler);
 extern void playbook_lint_step(Compiler *compiler, const Step *step,
 							   const StepSource *source);
 extern void playbook_lint_target(Compiler *compiler, const YamlNode *map);
@@ -151,12 +182,13 @@ extern void playbook_issue(Compiler *compiler, IssueSeverity severity,
 						   const char *format,...) pg_attribute_printf(6, 7);
 extern void playbook_source_issue(Compiler *compiler, const YamlNode *scalar,
 								  const SourceError *error);
+extern void playbook_source_warning(Compiler *compiler, const YamlNode *scalar,
+									const SourceError *warning);
 extern void playbook_template_warning(Compiler *compiler, const YamlNode *scalar,
 									  const SourceError *fault);
 extern bool playbook_issues_full(const Compiler *compiler);
 extern List *playbook_sorted_issues(Compiler *compiler);
 extern char *playbook_suggest_step(Compiler *compiler, const char *name);
-extern bool playbook_looks_like(const char *word, const char *known);
 extern char *playbook_did_you_mean(const char *known);
 
 #endif							/* NOETL_PLAYBOOK_INTERNAL_H */

@@ -94,6 +94,8 @@ playbook_source_issue(Compiler *compiler, const YamlNode *scalar,
 {
 	SourceError located = *error;
 
+	if (scalar != NULL && located.hint == NULL && scalar->string != NULL)
+		located.hint = playbook_go_template_hint(scalar->string);
 	if (scalar != NULL && error->line > 0)
 		yaml_locate(scalar, error->line, error->column,
 					&located.line, &located.column);
@@ -123,6 +125,20 @@ report_located(Compiler *compiler, IssueSeverity severity,
 	add_issue(compiler, &issue);
 }
 
+/* Warns of what is at a place in a scalar. */
+void
+playbook_source_warning(Compiler *compiler, const YamlNode *scalar,
+						const SourceError *warning)
+{
+	SourceError located = *warning;
+
+	if (warning->line > 0)
+		yaml_locate(scalar, warning->line, warning->column,
+					&located.line, &located.column);
+	located.sqlerrcode = ERRCODE_WARNING;
+	report_located(compiler, ISSUE_WARNING, scalar, &located);
+}
+
 /*
  * Warns of a template that a worker may understand and the broker does not: an
  * unknown filter is the author's mistake or another program's extension.
@@ -131,14 +147,10 @@ void
 playbook_template_warning(Compiler *compiler, const YamlNode *scalar,
 						  const SourceError *fault)
 {
-	SourceError located = *fault;
+	SourceError warning = *fault;
 
-	if (fault->line > 0)
-		yaml_locate(scalar, fault->line, fault->column,
-					&located.line, &located.column);
-	located.sqlerrcode = ERRCODE_WARNING;
-	located.hint = "The text is handed to the worker as it is.";
-	report_located(compiler, ISSUE_WARNING, scalar, &located);
+	warning.hint = "An action that needs the text fails.";
+	playbook_source_warning(compiler, scalar, &warning);
 }
 
 /* Keeps an issue, once: a workbook task is compiled for each of its users. */

@@ -312,8 +312,10 @@ playbook_resolve_iterator(Compiler *compiler, const char *name, StepSource *sour
 		if (source->body == NULL)
 		{
 			/* the worker evaluates these; what does not parse is reported now */
+			compiler->sees = SEES_INPUT | SEES_ITEM;
 			(void) playbook_compile_condition(compiler, playbook_member(map, "where"));
 			(void) compile_order(compiler, playbook_member(map, "order_by"));
+			compiler->sees = 0;
 		}
 		source->is_loop = !is_iterator;
 		source->merged = map;
@@ -347,8 +349,10 @@ playbook_compile_iterator(Compiler *compiler, const StepSource *source)
 
 	spec->collection = optional_doc(compiler, map, "collection");
 	spec->element = playbook_scalar_text(playbook_member(map, "element"));
+	compiler->sees |= SEES_ITEM;
 	spec->where = playbook_compile_condition(compiler, playbook_member(map, "where"));
 	spec->order_by = compile_order(compiler, playbook_member(map, "order_by"));
+	compiler->sees &= ~SEES_ITEM;
 	spec->limit = optional_doc(compiler, map, "limit");
 	spec->chunk = optional_doc(compiler, map, "chunk");
 	spec->concurrency = optional_doc(compiler, map, "concurrency");

@@ -5,6 +5,7 @@
 #include "common/common.h"
 
 #include "playbook/keys.h"
+#include "playbook/playbook.h"
 
 const char *const step_input_keys[STEP_INPUT_KEYS + 1] = {
 	"input", "payload", "with", "args", "params", "data", NULL
@@ -52,6 +53,30 @@ const char *const retry_keys[] = {
 	"max_delay", "jitter", "retry_when", "stop_when", NULL
 };
 
+const char *const save_keys_known[] = {
+	"storage", "tool", "type", "kind", "data", "args", "table", "mode", "key", "keys",
+	"statement", "params", "commands", "command", "sql", "auth", "credential",
+	"credentials", "url", "method", "headers", "payload", "body", "json", "form",
+	"endpoint", "database", "format", "path", "file", "name", "options", NULL
+};
+
+const char *const loop_keys[] = {
+	"collection", "data", "in", "element", "iterator", "where", "filter", "order_by",
+	"limit", "chunk", "mode", "concurrency", "on_error", "task", "until", "enumerate",
+	NULL
+};
+
+const char *const document_keys[] = {
+	"apiVersion", "kind", "metadata", "workload", "workbook", "tasks", "workflow",
+	"steps", "name", "path", "version", "description", "labels", "timeout", NULL
+};
+
+const char *const action_types[] = {
+	"python", "postgres", "shell", "http", "duckdb", "iterator", "save", "playbook",
+	"workbook", "noop", "start", "end", "route", "router", "snowflake", "secrets",
+	"secret", "container", "script", "transfer", "gcs", "nats", "ducklake", NULL
+};
+
 const char *const graph_keys[] = {
 	"step", "next", "next_mode", "join", NULL
 };
@@ -88,6 +113,10 @@ const char *const connection_keys[] = {
 	"conninfo", "dsn", "url", "database_url", "host", "port", "user", "username",
 	"password", "dbname", "database", "sslmode", "db_host", "db_port", "db_user",
 	"db_password", "db_name", "db_sslmode", NULL
+};
+
+const char *const playbook_worker_names[] = {
+	"env", "secret", "secrets", "credential", "credentials", "keychain", NULL
 };
 
 /* Keys of an action that the worker renders, and more of an iterator's. */

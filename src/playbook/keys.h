@@ -26,6 +26,12 @@ extern const char *const action_marks[];
 /* Keys of a transition and of its targets. */
 extern const char *const target_keys[];
 extern const char *const retry_keys[];
+/* Keys of a save, of a loop, and of a document. */
+extern const char *const save_keys_known[];
+extern const char *const loop_keys[];
+extern const char *const document_keys[];
+/* Types of actions that workers of NoETL do, besides those of the broker. */
+extern const char *const action_types[];
 
 /* Keys that a workbook task does not decide for its step. */
 extern const char *const graph_keys[];

@@ -7,6 +7,7 @@
 #include "miscadmin.h"
 
 #include "playbook/internal.h"
+#include "save/save.h"
 
 static void lint_keys(Compiler *compiler, const YamlNode *map,
 					  const char *const *known, const char *const *more,
@@ -50,6 +51,129 @@ lint_keys(Compiler *compiler, const YamlNode *map, const char *const *known,
 	}
 }
 
+/* Warns of misspelled keys of the document, and of those of other engines. */
+void
+playbook_lint_document(Compiler *compiler)
+{
+	static const char *const none[] = {NULL};
+
+	lint_keys(compiler, compiler->root, document_keys, none, none);
+	playbook_lint_foreign_document(compiler, compiler->root);
+}
+
+/* Warns of a type that looks like a misspelling of a known one. */
+static void
+lint_type(Compiler *compiler, const StepSource *source)
+{
+	const char *meant;
+
+	if (source->type_node == NULL || key_in(source->type, action_types))
+		return;
+	meant = resembles(action_types, source->type);
+	if (meant != NULL)
+		playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING, source->type_node,
+					   playbook_did_you_mean(meant),
+					   "no worker that is known does tasks of type \"%s\"", source->type);
+}
+
+/* Returns whether a value can be checked now, as it is no template. */
+static bool
+is_constant(const YamlNode *node)
+{
+	return node->kind != YN_STRING || !template_has_tags(node->string, node->length);
+}
+
+/* Warns of what is doubtful in one save. */
+static void
+lint_save(Compiler *compiler, const YamlNode *save)
+{
+	static const char *const none[] = {NULL};
+	static const char *const targets[] = {
+		"table", "statement", "commands", "command", "sql", NULL
+	};
+	const YamlNode *storage = playbook_first_member(save, storage_keys);
+	const YamlNode *settings = NULL;
+	char	   *kind;
+	char	   *type;
+
+	if (save->kind == YN_MAP)
+		lint_keys(compiler, save, save_keys_known, none, none);
+	else if (save->kind == YN_STRING)
+		storage = save;
+	if (storage != NULL && storage->kind == YN_MAP)
+	{
+		settings = storage;
+		lint_keys(compiler, settings, save_keys_known, none, none);
+		storage = playbook_first_member(settings, storage_kind_keys);
+	}
+	kind = playbook_scalar_text(storage);
+	if (kind == NULL || !is_constant(storage))
+		return;
+	type = save_storage_type(kind);
+	if (type == NULL)
+		playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING, storage,
+					   "Use event, postgres, duckdb or http.",
+					   "unknown storage \"%s\"", kind);
+	else if ((strcmp(type, "postgres") == 0 || strcmp(type, "duckdb") == 0) &&
+			 !playbook_saves_here(save) &&
+			 playbook_first_member(save, targets) == NULL &&
+			 playbook_first_member(settings, targets) == NULL)
+		playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING, storage,
+					   "Write: table: name, or a statement.",
+					   "the save names no table");
+}
+
+/* Warns of what is doubtful in the saves of a step or task. */
+static void
+lint_saves(Compiler *compiler, const YamlNode *map)
+{
+	static const char *const keys[] = {"save", "sink", NULL};
+	const YamlNode *save = playbook_first_member(map, keys);
+
+	if (save == NULL)
+		return;
+	if (save->kind != YN_LIST)
+		lint_save(compiler, save);
+	else
+		for (int i = 0; i < save->count; i++)
+			lint_save(compiler, save->items[i]);
+}
+
+/* Warns of a number of a retry policy that makes no sense. */
+static void
+lint_retry_number(Compiler *compiler, const YamlNode *retry, const char *key, double minimum)
+{
+	const YamlNode *node = playbook_member(retry, key);
+	char	   *text = playbook_scalar_text(node);
+	char	   *end;
+	double		number;
+
+	if (text == NULL || !is_constant(node))
+		return;
+	number = strtod(text, &end);
+	if (*end == '\0' && !(number >= minimum && number < 1e9))
+		playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING, node,
+					   minimum > 0 ? "Write a number from 1 on." :
+					   "Write a number of seconds, or a factor, that is not negative.",
+					   "%s cannot be %s", key, text);
+}
+
+/* Warns of what is doubtful in a retry policy. */
+static void
+lint_retry(Compiler *compiler, const YamlNode *retry)
+{
+	static const char *const none[] = {NULL};
+
+	if (retry == NULL)
+		return;
+	lint_keys(compiler, retry, retry_keys, none, none);
+	lint_retry_number(compiler, retry, "max_attempts", 1);
+	lint_retry_number(compiler, retry, "initial_delay", 0);
+	lint_retry_number(compiler, retry, "retry_delay", 0);
+	lint_retry_number(compiler, retry, "max_delay", 0);
+	lint_retry_number(compiler, retry, "backoff_multiplier", 0);
+}
+
 /* Warns of misspelled keys of a transition entry or target. */
 void
 playbook_lint_target(Compiler *compiler, const YamlNode *map)
@@ -65,12 +189,18 @@ playbook_lint_step(Compiler *compiler, const Step *step,
 				   const StepSource *source)
 {
 	static const char *const none[] = {NULL};
-	const YamlNode *retry = playbook_member(source->merged, "retry");
+	const YamlNode *loop = playbook_member(source->node, "loop");
 	int			i;
 
 	lint_keys(compiler, source->node, control_keys, common_keys, action_keys);
-	if (retry != NULL)
-		lint_keys(compiler, retry, retry_keys, none, none);
+	/* a worker of the author's own may understand any key */
+	if (source->type[0] == '\0' || key_in(source->type, action_types))
+		playbook_lint_foreign_step(compiler, source->node);
+	lint_type(compiler, source);
+	lint_retry(compiler, playbook_member(source->merged, "retry"));
+	lint_saves(compiler, source->merged);
+	if (loop != NULL)
+		lint_keys(compiler, loop, loop_keys, none, none);
 	if ((playbook_name_is(step->name, "end") || strcmp(step->type, "end") == 0) &&
 		step->next.count > 0)
 		playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING,

@@ -231,6 +231,8 @@ typedef struct Playbook
 	int			entry;			/* index of the first step to run */
 	int			end;			/* index of the first is_end step, or -1 */
 	TemplateDoc *workload;		/* defaults, an object, or NULL */
+	bool		uses_worker_names;	/* some template refers to a name that only a
+									 * worker has */
 	int64		timeout;		/* of an execution, in microseconds; 0: none */
 	NameTable	step_index;		/* name -> index (playbook_find_step) */
 	int			reach_words;	/* uint64 words in a row of reach */
@@ -287,6 +289,9 @@ extern void playbook_document_names(const YamlNode *root, char **path,
 extern bool iterator_compile_order(const char *text, int length,
 								   IteratorOrder *order, SourceError *error);
 
+/* Root names of templates that only a worker has values for; NULL ends the list. */
+extern const char *const playbook_worker_names[];
+
 /* The largest playbook that registers. */
 #define PLAYBOOK_MAX_STEPS	20000
 #define PLAYBOOK_MAX_NAME	512 /* bytes of a step's name: it is indexed */
@@ -295,6 +300,12 @@ extern bool iterator_compile_order(const char *text, int length,
 /* Returns the index of a step; -1: no step has that name. */
 extern int	playbook_find_step(const Playbook *playbook, const char *name,
 							   int length);
+
+/*
+ * Could "word" be a slip of the pen for "known"?  One edit (two in a long
+ * word), or two neighbours swapped.
+ */
+extern bool playbook_looks_like(const char *word, const char *known);
 
 /* Returns whether step t can be reached from step s over one or more edges. */
 static inline bool

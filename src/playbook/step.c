@@ -60,8 +60,11 @@ playbook_compile_step(Compiler *compiler, int index)
 	const YamlNode *result;
 	StepSource	source;
 
+	compiler->at_step = index;
 	playbook_resolve_step(compiler, node, step->name, &source);
 	playbook_resolve_iterator(compiler, step->name, &source);
+	compiler->merged_nodes[index] = source.merged;
+	compiler->sees = SEES_RESULT;
 	playbook_compile_next(compiler, playbook_member(node, "next"),
 						  playbook_member(node, "next_mode"), &step->next);
 	compile_on_error(compiler, step, playbook_member(source.merged, "on_error"));
@@ -70,24 +73,31 @@ playbook_compile_step(Compiler *compiler, int index)
 		playbook_find_step(compiler->playbook, source.task_name,
 						   strlen(source.task_name)) < 0)
 		step->task_name = pstrdup(source.task_name);
-	step->when = playbook_compile_condition(compiler,
-											yaml_member(source.merged, "when"));
-	step->pass = playbook_compile_condition(compiler,
-											yaml_member(source.merged, "pass"));
 	result = playbook_member(source.merged, "result");
 	if (result == NULL)
 		result = playbook_member(source.merged, "return");
 	if (result != NULL)
 		step->result = playbook_compile_doc(compiler, result);
+	compiler->sees = SEES_INPUT;
+	step->when = playbook_compile_condition(compiler,
+											yaml_member(source.merged, "when"));
+	step->pass = playbook_compile_condition(compiler,
+											yaml_member(source.merged, "pass"));
 	if (source.body != NULL)
 	{
 		step->iterator = playbook_compile_iterator(compiler, &source);
 		step->iterator->continues = step->on_error == ON_ERROR_CONTINUE;
+		compiler->sees = SEES_INPUT | SEES_ITEM;
 		step->iterator->body = compile_body(compiler, step, source.body);
+		compiler->sees = SEES_INPUT;
 	}
 	compile_work(compiler, step, &source);
 	if (step->is_end && step->result == NULL && step->kind != STEP_SAVE)
+	{
+		compiler->sees = SEES_INPUT | SEES_SAVE;
 		step->save_data = compile_saved_data(compiler, &source);
+	}
+	compiler->sees = 0;
 	compile_limits(compiler, step, &source);
 	playbook_lint_step(compiler, step, &source);
 }
@@ -101,8 +111,11 @@ compile_work(Compiler *compiler, Step *step, const StepSource *source)
 {
 	ActionBuilder builder = {0};
 	const char *key;
+	int			sees = compiler->sees;
 
+	compiler->sees = sees | SEES_SAVE;
 	playbook_compile_saves(compiler, step, find_save(source, &key));
+	compiler->sees = sees;
 	if (step->kind == STEP_ACTION)
 		compile_action(compiler, step, source, &builder);
 	else if (step->kind == STEP_PLAYBOOK)
@@ -112,7 +125,9 @@ compile_work(Compiler *compiler, Step *step, const StepSource *source)
 	if (source->task != NULL)
 		compile_input(compiler, step, source->task, &builder);
 	compile_input(compiler, step, source->own, &builder);
+	compiler->sees = sees | SEES_RETRY;
 	step->retry = compile_retry(compiler, playbook_member(source->merged, "retry"));
+	compiler->sees = sees;
 	step->timeout = playbook_compile_timeout(compiler,
 											 playbook_member(source->merged, "timeout"));
 	take_raw_roots(compiler, step);
@@ -369,6 +384,9 @@ compile_input(Compiler *compiler, Step *step, const YamlNode *map,
 				doc = builder->doc->children[member];
 		if (doc == NULL)
 			doc = playbook_compile_doc(compiler, value);
+		/* programs that their authors tried get the value, not its text */
+		if (strcmp(step->type, "python") == 0)
+			template_doc_read_json(doc);
 		input->layers[input->count++] = doc;
 	}
 }
@@ -507,6 +525,25 @@ integer_key(Compiler *compiler, const YamlNode *node, IssueSeverity severity,
 	return false;
 }
 
+/* The priority of a step is at most this, and at least its negative. */
+#define HIGHEST_PRIORITY	100
+
+/* Reads the priority; one that is out of bounds counts as the bound. */
+static void
+compile_priority(Compiler *compiler, Step *step, const YamlNode *node)
+{
+	int			priority;
+
+	if (!integer_key(compiler, node, ISSUE_WARNING, PG_INT32_MIN, "priority", &priority))
+		return;
+	step->priority = Max(Min(priority, HIGHEST_PRIORITY), -HIGHEST_PRIORITY);
+	if (step->priority != priority)
+		playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING, node,
+					   psprintf("%d counts as %d.", priority, step->priority),
+					   "priority must be between -%d and %d",
+					   HIGHEST_PRIORITY, HIGHEST_PRIORITY);
+}
+
 /* Reads join, max_visits and priority. */
 static void
 compile_limits(Compiler *compiler, Step *step, const StepSource *source)
@@ -514,8 +551,7 @@ compile_limits(Compiler *compiler, Step *step, const StepSource *source)
 	playbook_compile_join(compiler, step, playbook_member(source->node, "join"));
 	integer_key(compiler, playbook_member(source->merged, "max_visits"),
 				ISSUE_ERROR, 1, "max_visits", &step->max_visits);
-	integer_key(compiler, playbook_member(source->merged, "priority"),
-				ISSUE_WARNING, PG_INT32_MIN, "priority", &step->priority);
+	compile_priority(compiler, step, playbook_member(source->merged, "priority"));
 }
 
 /* Moves the names that raw parts of the action refer to into the step. */

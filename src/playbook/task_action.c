@@ -14,6 +14,14 @@
 #include "playbook/internal.h"
 #include "playbook/task_action.h"
 
+/* Returns whether a key of a task is a layer of its input. */
+static bool
+is_layer(const char *key, const char *type)
+{
+	return key_in(key, step_input_keys) &&
+		!(strcmp(key, "params") == 0 && strcmp(type, "http") == 0);
+}
+
 /*
  * Adds the members of a map that belong to the action, rendered, but not those
  * of "left_out".  False and *error when a template raises.
@@ -31,7 +39,7 @@ add_rendered(JsonBuilder *builder, const JsonbValue *map, const char *type,
 	while (json_next_member(&it, &key, &value))
 	{
 		name = pnstrdup(key.val.string.val, key.val.string.len);
-		if (key_in(name, left_out))
+		if (key_in(name, left_out) || is_layer(name, type))
 			continue;
 		/* on_error steers a step, and the items of an iterator */
 		if (!(strcmp(type, "iterator") == 0 && strcmp(name, "on_error") == 0) &&
@@ -63,32 +71,75 @@ task_type(const JsonbValue *task, JsonbValue *tool)
 	return type != NULL ? asc_tolower(type, strlen(type)) : NULL;
 }
 
-/*
- * Puts together the input: its layers in order of increasing precedence, then
- * "above".
- */
-static void
-assemble_data(const JsonbValue *action, const char *type, const JsonbValue *above,
-			  JsonbValue *data)
+/* A scope in which the members of the task's input are names. */
+typedef struct InputScope
 {
-	JsonBuilder builder;
-	JsonbValue	layer;
+	TemplateScope template;
+	const TemplateScope *outer;
+	const JsonbValue *names;	/* of the item, which win */
+	JsonbValue	input;			/* an object */
+} InputScope;
 
-	json_begin_object(&builder);
-	for (int i = 0; step_input_keys[i] != NULL; i++)
+/* Finds a name of the item, then of the input, then of the outer scope. */
+static TemplateBinding
+input_lookup(void *arg, const char *name, int length, JsonbValue *value)
+{
+	InputScope *scope = (InputScope *) arg;
+
+	if (!json_get_n(scope->names, name, length, value) &&
+		json_get_n(&scope->input, name, length, value))
+		return TEMPLATE_VALUE;
+	return scope->outer->lookup(scope->outer->arg, name, length, value);
+}
+
+/* Finds the envelope of a step, which a name of the input hides. */
+static TemplateBinding
+input_envelope(void *arg, const char *name, int length, JsonbValue *value)
+{
+	InputScope *scope = (InputScope *) arg;
+
+	if (scope->outer->envelope == NULL || json_get_n(&scope->input, name, length, value))
+		return TEMPLATE_UNDEFINED;
+	return scope->outer->envelope(scope->outer->arg, name, length, value);
+}
+
+/*
+ * Renders the layers of the input, the highest first, each with the members of what
+ * is above it as names, and lays scope->input over all.  Leaves out those that "above"
+ * (or NULL) has, too.  The rendered layers are added to the action.  False and
+ * *error when a template raises.
+ */
+static bool
+render_input(const JsonbValue *map, const JsonbValue *above, const char *type,
+			 InputScope *scope, JsonBuilder *action, SourceError *error)
+{
+	for (int i = STEP_INPUT_KEYS - 1; i >= 0; i--)
 	{
-		const char *key = step_input_keys[i];
+		JsonBuilder builder;
+		JsonbValue	layer;
+		TemplateDoc *doc;
 
-		if ((strcmp(key, "params") == 0 && strcmp(type, "http") == 0) ||
-			!json_get(action, key, &layer))
+		if (!is_layer(step_input_keys[i], type) ||
+			(above != NULL && json_get(above, step_input_keys[i], &layer)) ||
+			!json_get(map, step_input_keys[i], &layer))
 			continue;
+		doc = template_doc_compile(&layer, error);
+		if (doc != NULL && strcmp(type, "python") == 0)
+			template_doc_read_json(doc);
+		if (doc == NULL || !template_doc_render(doc, &scope->template, &layer, error))
+			return false;
+		json_add(action, step_input_keys[i], &layer);
+		if (layer.type == jbvNull)
+			continue;
+		json_begin_object(&builder);
 		if (json_is_object(&layer))
 			json_add_members(&builder, &layer);
-		else if (layer.type != jbvNull)
+		else
 			json_add(&builder, "input", &layer);
+		json_add_members(&builder, &scope->input);
+		json_end_object(&builder, &scope->input);
 	}
-	json_add_members(&builder, above);
-	json_end_object(&builder, data);
+	return true;
 }
 
 /*
@@ -96,13 +147,13 @@ assemble_data(const JsonbValue *action, const char *type, const JsonbValue *abov
  * and *error when a template raises or the task has no type.
  */
 bool
-task_action(const JsonbValue *task, const TemplateScope *scope, const JsonbValue *input,
-			JsonbValue *action, SourceError *error)
+task_action(const JsonbValue *task, const TemplateScope *outer, const JsonbValue *names,
+			const JsonbValue *input, JsonbValue *action, SourceError *error)
 {
 	static const char *const tool_keys[] = {"kind", NULL};
 	JsonBuilder builder;
 	JsonbValue	tool;
-	JsonbValue	data;
+	InputScope	scope;
 	char	   *type = task_type(task, &tool);
 
 	if (type == NULL)
@@ -113,17 +164,24 @@ task_action(const JsonbValue *task, const TemplateScope *scope, const JsonbValue
 		error->hint = "Write: type: python (or http, postgres ...).";
 		return false;
 	}
+	memset(&scope, 0, sizeof(scope));
+	scope.template = *outer;
+	scope.template.lookup = input_lookup;
+	scope.template.envelope = input_envelope;
+	scope.template.arg = &scope;
+	scope.outer = outer;
+	scope.names = names;
+	scope.input = *input;
 	json_begin_object(&builder);
-	if (json_is_object(&tool) && !add_rendered(&builder, &tool, type, tool_keys, scope, error))
+	if (!render_input(task, NULL, type, &scope, &builder, error) ||
+		(json_is_object(&tool) &&
+		 !render_input(&tool, task, type, &scope, &builder, error)) ||
+		(json_is_object(&tool) &&
+		 !add_rendered(&builder, &tool, type, tool_keys, &scope.template, error)) ||
+		!add_rendered(&builder, task, type, type_keys, &scope.template, error))
 		return false;
-	if (!add_rendered(&builder, task, type, type_keys, scope, error))
-		return false;
-	json_end_object(&builder, action);
-	assemble_data(action, type, input, &data);
-	json_begin_object(&builder);
-	json_add_members(&builder, action);
 	json_add_text(&builder, "type", type);
-	json_add(&builder, "data", &data);
+	json_add(&builder, "data", &scope.input);
 	json_end_object(&builder, action);
 	return true;
 }

@@ -185,6 +185,9 @@ compile_target(Compiler *compiler, const YamlNode *node,
 		target->input = *below;
 	if (target->step >= 0)
 		return true;
+	/* without a step of that name the branch ends here */
+	if (playbook_name_is(name, "end"))
+		return false;
 	compiler->graph_broken = true;
 	playbook_issue(compiler, ISSUE_ERROR, ERRCODE_UNDEFINED_OBJECT, where,
 				   playbook_suggest_step(compiler, name),

@@ -117,6 +117,8 @@ playbook_find_task(Compiler *compiler, const char *name)
 void
 playbook_check_idle_tasks(Compiler *compiler)
 {
+	List	   *noted = compiler->uses;	/* no step says what its task sees */
+
 	for (int i = 0; i < compiler->tasks.count; i++)
 	{
 		const YamlNode *task = compiler->task_nodes[i];
@@ -126,6 +128,7 @@ playbook_check_idle_tasks(Compiler *compiler)
 				(void) playbook_raw_doc(compiler, task->pairs[j].key->string,
 										task->pairs[j].value);
 	}
+	compiler->uses = noted;
 	name_table_free(&compiler->raw_roots);
 	memset(&compiler->raw_roots, 0, sizeof(NameTable));
 }
@@ -180,7 +183,9 @@ action_type(Compiler *compiler, const YamlNode *map, const YamlNode **where)
 	if (type == NULL)
 	{
 		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
-					   node, NULL, "the type of an action must be text");
+					   node, node->kind == YN_LIST ?
+					   "A step does one thing: make each tool a step of its own. The task of an iterator may be a list." :
+					   NULL, "the type of an action must be text");
 		return pstrdup("");
 	}
 	type += strspn(type, " \t\r\n");

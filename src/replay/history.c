@@ -234,6 +234,22 @@ past_child_value(void *arg, int64 execution_id, const char *step_name, JsonbValu
 	return false;
 }
 
+/* ValueSource.child_last_step: unknown here, for the same reason. */
+static const char *
+past_child_last_step(void *arg, int64 execution_id)
+{
+	return NULL;
+}
+
+/* ValueSource.start_meta */
+static bool
+past_start_meta(void *arg, JsonbValue *meta)
+{
+	Replay	   *replay = (Replay *) arg;
+
+	return engine_start_meta(replay->store, replay->execution_id, meta);
+}
+
 /*
  * ValueSource.has_children.  Without running children the consequences follow the
  * event at once; otherwise they followed the end of the last child.
@@ -361,6 +377,8 @@ past_init(Replay *replay, BrokerState *state)
 		.find_playbook = past_find_playbook,
 		.add_playbook = past_add_playbook,
 		.child_value = past_child_value,
+		.child_last_step = past_child_last_step,
+		.start_meta = past_start_meta,
 		.has_children = past_has_children,
 		.new_execution_id = past_new_execution_id,
 		.allows_visit = past_allows_visit,

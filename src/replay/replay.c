@@ -220,7 +220,8 @@ decide_start(Replay *replay, BrokerState *state, const Event *event)
 {
 	Model	   *model = replay->model;
 	Jsonb	   *workload = NULL;
-	char	   *error = engine_render_workload(state, event, &workload);
+	const char *error = event->refused != NULL ? event->refused :
+		engine_render_workload(state, event, &workload);
 
 	if (error != NULL)
 	{
@@ -563,7 +564,7 @@ unheard_children(Replay *replay)
 		engine_describe_end(&ended.execution, ended.status, ended.result, ended.error, 0, end);
 		ends = lappend(ends, end);
 		json_begin_object(&builder);
-		json_add_int(&builder, "child_execution_id", child->execution_id);
+		json_add_id(&builder, "child_execution_id", child->execution_id);
 		json_add_text(&builder, "status", ended.status);
 		json_end_object(&builder, &value);
 		comparison_report(replay->comparison, "event",

@@ -101,6 +101,11 @@ param_lookup(void *arg, const char *name, int length, JsonbValue *value)
 {
 	ParamScope *scope = (ParamScope *) arg;
 
+	if (word_is(name, length, "params"))
+	{
+		*value = scope->params;
+		return TEMPLATE_VALUE;
+	}
 	if (json_get_n(&scope->params, name, length, value))
 		return TEMPLATE_VALUE;
 	return scope->outer->lookup(scope->outer->arg, name, length, value);
@@ -116,26 +121,25 @@ param_envelope(void *arg, const char *name, int length, JsonbValue *value)
 }
 
 /*
- * Renders a flat save; its statement last, because it may name the parameters.
+ * Renders a flat save; its statement or commands last, because they may name the
+ * parameters.
  */
 static bool
 render_save(const JsonbValue *flat, const TemplateScope *outer, JsonbValue *settings,
 			SourceError *error)
 {
-	static const char *const statement_key[] = {"statement", NULL};
+	static const char *const late_keys[] = {"statement", "commands", "command", "sql", NULL};
 	static const char *const params_keys[] = {"params", "data", "args", NULL};
 	JsonBuilder builder;
-	JsonbValue	statement;
+	JsonbValue	late;
 	JsonbValue	rest;
 	ParamScope	scope;
 
 	json_begin_object(&builder);
-	add_members_without(&builder, flat, statement_key);
+	add_members_without(&builder, flat, late_keys);
 	json_end_object(&builder, &rest);
 	if (!template_render_value(&rest, outer, settings, error))
 		return false;
-	if (!json_get(flat, "statement", &statement))
-		return true;
 	memset(&scope, 0, sizeof(scope));
 	scope.outer = outer;
 	scope.template = *outer;
@@ -145,11 +149,16 @@ render_save(const JsonbValue *flat, const TemplateScope *outer, JsonbValue *sett
 	scope.template.arg = &scope;
 	if (!first_given(settings, params_keys, &scope.params))
 		json_null(&scope.params);
-	if (!template_render_value(&statement, &scope.template, &statement, error))
-		return false;
 	json_begin_object(&builder);
 	json_add_members(&builder, settings);
-	json_add(&builder, "statement", &statement);
+	for (int i = 0; late_keys[i] != NULL; i++)
+	{
+		if (!json_get(flat, late_keys[i], &late))
+			continue;
+		if (!template_render_value(&late, &scope.template, &late, error))
+			return false;
+		json_add(&builder, late_keys[i], &late);
+	}
 	json_end_object(&builder, settings);
 	return true;
 }
@@ -240,6 +249,17 @@ build_action(const JsonbValue *settings, SaveTask *task)
 	json_end_object(&builder, &task->action);
 }
 
+/* Returns whether a save is nothing but commands for a database. */
+static bool
+has_commands(const JsonbValue *settings)
+{
+	static const char *const commands[] = {"commands", "command", "sql", NULL};
+	static const char *const others[] = {"table", "statement", NULL};
+	JsonbValue	value;
+
+	return first_given(settings, commands, &value) && !first_given(settings, others, &value);
+}
+
 /* Returns one save as a task; NULL and *error when the save is invalid. */
 static SaveTask *
 save_task(const JsonbValue *save, const TemplateScope *scope, SourceError *error)
@@ -262,6 +282,7 @@ save_task(const JsonbValue *save, const TemplateScope *scope, SourceError *error
 		json_null(&task->data);
 	task->rows = count_rows(&task->data);
 	if ((strcmp(task->type, "postgres") == 0 || strcmp(task->type, "duckdb") == 0) &&
+		!has_commands(&settings) &&
 		!save_statements(&settings, &task->data, strcmp(task->type, "duckdb") == 0,
 						 &task->sql, error))
 		return NULL;

@@ -117,6 +117,7 @@ deferred_add_event(Store *store, StoreTable *table)
 		store_write_insert(store, table);
 		return;
 	}
+	store_set_defaults(store, table);
 	if (table->batch == NULL)
 		make_batch(store, table);
 	if (table->nbatch == EVENT_BATCH)
@@ -162,6 +163,7 @@ deferred_add_task(Store *store, StoreTable *table)
 
 	if (store->deferred_memory == NULL)
 		return false;
+	store_set_defaults(store, table);
 	ExecStoreVirtualTuple(slot);
 	old = MemoryContextSwitchTo(store->deferred_memory);
 	task = palloc(sizeof(DeferredTask));

@@ -134,7 +134,7 @@ is_wanted(const DueRows *due, int64 execution_id)
 
 /* Makes retries that are due ready (store/store.h). */
 int
-store_promote_due(Store *store, int64 execution_id, int limit)
+store_promote_due(Store *store, int64 execution_id, int limit, void (*ready) (const char *type))
 {
 	QueueScan	scan;
 	ScanKeyData keys[2];
@@ -159,6 +159,7 @@ store_promote_due(Store *store, int64 execution_id, int limit)
 		}
 		queue_make_ready(queue_new_version(scan.table));
 		queue_write_version(store, scan.table);
+		ready(slot_text(scan.table->insert_slot, QUEUE_COL_NODE_TYPE));
 		promoted++;
 	}
 	queue_scan_close(&scan);

@@ -300,24 +300,30 @@ read_value(TupleTableSlot *slot, const Event *event, StepValue *value)
 /*
  * Returns when the visit began whose value an event sets: at its step_started, to
  * which parents lead.  A visit without one began when it ended.  What ended before
- * that is of an earlier visit.
+ * that is of an earlier visit.  DT_NOBEGIN: the parents that a client gave do not
+ * tell.
  */
 static TimestampTz
 visit_begun_at(Store *store, const Event *value)
 {
-	TimestampTz begun_at = value->created_at;
 	int64		event_id = value->event_id;
+	bool		ends_step = false;
 	Event		event;
 
-	while (event_id != 0 &&
-		   store_get_event(store, value->execution_id, event_id, &event) &&
-		   event.node_id != NULL && strcmp(event.node_id, value->node_id) == 0)
+	while (event_id != 0 && store_get_event(store, value->execution_id, event_id, &event))
 	{
 		CHECK_FOR_INTERRUPTS();
-		begun_at = event.created_at;
-		event_id = event.type == EVENT_STEP_STARTED ? 0 : event.parent_event_id;
+		if (event.node_name == NULL || strcmp(event.node_name, value->node_name) != 0 ||
+			event.visit != value->visit)
+			return ends_step ? value->created_at : DT_NOBEGIN;
+		if (event.type == EVENT_STEP_STARTED)
+			return event.created_at;
+		ends_step = event_id == value->event_id &&
+			(event.type == EVENT_STEP_COMPLETED || event.type == EVENT_STEP_SKIPPED ||
+			 event.type == EVENT_STEP_FAILED);
+		event_id = event.parent_event_id;
 	}
-	return begun_at;
+	return DT_NOBEGIN;
 }
 
 /*

@@ -443,7 +443,7 @@ lease_row(Leasing *leasing, Snapshot snapshot, TupleTableSlot *row, bool *held)
 
 /* Leases ready rows and tasks that were kept back (store/store.h). */
 int
-store_lease(Store *store, const LeaseRequest *request, bool *more, bool *skipped)
+store_lease(Store *store, const LeaseRequest *request, const char **more, bool *skipped)
 {
 	ReadyScan	ready;
 	Leasing		leasing;
@@ -451,7 +451,7 @@ store_lease(Store *store, const LeaseRequest *request, bool *more, bool *skipped
 	bool		any = false;
 	bool		held;
 
-	*more = false;
+	*more = NULL;
 	*skipped = false;
 	leasing.store = store;
 	leasing.table = store_table(store, REL_QUEUE);
@@ -460,13 +460,13 @@ store_lease(Store *store, const LeaseRequest *request, bool *more, bool *skipped
 	leasing.leased = 0;
 	deferred_sort_tasks(store);
 	ready_scan_open(&ready, store, !request->look_closely, request->ntypes, request->types);
-	while (!*more && (row = ready_scan_next(&ready)) != NULL)
+	while (*more == NULL && (row = ready_scan_next(&ready)) != NULL)
 	{
 		if (!may_lease(&leasing, row))
 			continue;
 		lease_deferred(&leasing, row);
 		if (is_full(&leasing))
-			*more = true;
+			*more = slot_text(row, QUEUE_COL_NODE_TYPE);
 		else if (lease_row(&leasing, ready.snapshot, row, &held))
 			any = true;
 		else

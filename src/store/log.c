@@ -5,6 +5,7 @@
 #include "common/common.h"
 
 #include "access/genam.h"
+#include "miscadmin.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
@@ -60,4 +61,36 @@ store_list_log(Store *store, int64 execution_id, int64 *count)
 	if (!sorted)
 		qsort(places, *count, sizeof(LogPlace), compare_places);
 	return places;
+}
+
+/* See store.h. */
+char *
+store_last_step(Store *store, int64 execution_id, const Playbook *playbook)
+{
+	StoreTable *table = store_event_table(store, execution_id);
+	StoreScan	scan;
+	ScanKeyData key;
+	char	   *name = NULL;
+
+	store_key_int64(&key, 1, execution_id);
+	store_scan_open(&scan, store, table, REL_EVENT_PKEY, SnapshotSelf, 1,
+					BackwardScanDirection);
+	index_rescan(scan.scan, &key, 1, NULL, 0);
+	while (name == NULL && store_scan_next(&scan))
+	{
+		Event		event;
+		int			step;
+
+		CHECK_FOR_INTERRUPTS();
+		store_read_event_head(scan.slot, &event);
+		if (event.type != EVENT_STEP_COMPLETED || event.node_name == NULL)
+			continue;
+		store_read_event(scan.slot, &event);
+		step = playbook_find_step(playbook, event.node_name, strlen(event.node_name));
+		if (!event.ignored && step >= 0 && playbook->steps[step].kind != STEP_ROUTER &&
+			playbook->steps[step].kind != STEP_NOOP)
+			name = pstrdup(event.node_name);
+	}
+	store_scan_close(&scan);
+	return name;
 }

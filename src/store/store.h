@@ -200,6 +200,9 @@ extern bool store_get_event(Store *store, int64 execution_id, int64 event_id, Ev
  */
 extern bool store_start_event(Store *store, int64 execution_id, Event *event);
 
+/* Returns the name of the last step that completed with an action; NULL: none did. */
+extern char *store_last_step(Store *store, int64 execution_id, const Playbook *playbook);
+
 /* Merges members into the meta of a stored event. */
 extern void store_annotate_event(Store *store, int64 execution_id,
 								 int64 event_id, const Jsonb *meta);
@@ -452,11 +455,11 @@ typedef struct LeaseRequest
 /*
  * Leases ready rows, the highest priority first and then the smallest queue_id,
  * and skips rows that other transactions hold.  Returns how many were leased.
- * *more tells whether another ready row was seen, *skipped whether rows were
- * skipped or may have been missed.
+ * *more is the type of another ready row that was seen, or NULL; *skipped tells
+ * whether rows were skipped or may have been missed.
  */
 extern int	store_lease(Store *store, const LeaseRequest *request,
-						bool *more, bool *skipped);
+						const char **more, bool *skipped);
 
 /* Returns whether there is a ready row of one of the types, held or not. */
 extern bool store_any_ready(Store *store, int ntypes, char **types);
@@ -492,8 +495,9 @@ typedef struct DueRun
 	int			visit;
 } DueRun;
 
-/* Makes retries that are due ready; returns how many. */
-extern int	store_promote_due(Store *store, int64 execution_id, int limit);
+/* Makes retries that are due ready, and calls "ready" with their types; returns how many. */
+extern int	store_promote_due(Store *store, int64 execution_id, int limit,
+							  void (*ready) (const char *type));
 
 /* Returns the rows (QueueRow *) whose lease has run out. */
 extern List *store_expired_leases(Store *store, int64 execution_id, int limit);
@@ -514,6 +518,8 @@ extern bool store_next_timer(Store *store, TimestampTz *when);
 extern void store_read_all_timers(void);
 
 /* The other parts of the door. */
+#include "store/failure.h"
+#include "store/family.h"
 #include "store/id.h"
 #include "store/slot.h"
 #include "store/relation.h"

@@ -22,7 +22,9 @@
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "optimizer/optimizer.h"
 #include "parser/parse_relation.h"
+#include "rewrite/rewriteHandler.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -339,6 +341,66 @@ drop_own_triggers(ResultRelInfo *result_rel)
 	result_rel->ri_TrigDesc = NULL;
 }
 
+/* The default of a column that a user has added. */
+typedef struct ColumnDefault
+{
+	int			attribute;
+	ExprState  *value;
+} ColumnDefault;
+
+/* Returns the number of columns that a table comes with; others are users'. */
+static int
+own_columns(StoreRelation which)
+{
+	return which == REL_EVENT ? EVENT_COLUMNS :
+		which == REL_QUEUE ? QUEUE_COLUMNS : MaxAttrNumber;
+}
+
+/* Returns the defaults of the columns that users have added. */
+static List *
+find_defaults(Relation relation, int first)
+{
+	TupleDesc	desc = RelationGetDescr(relation);
+	List	   *defaults = NIL;
+
+	for (int i = first; i < desc->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(desc, i);
+		ColumnDefault *column;
+		Node	   *expression;
+
+		if (attribute->attisdropped || attribute->attgenerated != '\0')
+			continue;
+		expression = build_column_default(relation, i + 1);
+		if (expression == NULL)
+			continue;
+		column = palloc(sizeof(ColumnDefault));
+		column->attribute = i + 1;
+		column->value = ExecInitExpr(expression_planner((Expr *) expression), NULL);
+		defaults = lappend(defaults, column);
+	}
+	return defaults;
+}
+
+/* Sets the columns that users have added to their defaults (store/table.h). */
+void
+store_set_defaults(Store *store, StoreTable *table)
+{
+	ListCell   *lc;
+
+	foreach(lc, table->defaults)
+	{
+		const ColumnDefault *column = (ColumnDefault *) lfirst(lc);
+		bool		isnull;
+		Datum		value = ExecEvalExprSwitchContext(column->value,
+													  GetPerTupleExprContext(store->estate),
+													  &isnull);
+
+		if (!isnull)
+			slot_set(table->insert_slot, column->attribute, value);
+	}
+}
+
 /* Describes an open table; the description is kept when the table is closed. */
 static void
 describe_table(Store *store, StoreRelation which)
@@ -358,6 +420,7 @@ describe_table(Store *store, StoreRelation which)
 		drop_own_triggers(table->result_rel);
 	table->insert_slot = MakeSingleTupleTableSlot(desc, ops);
 	table->scan_slot = MakeSingleTupleTableSlot(desc, ops);
+	table->defaults = find_defaults(table->relation, own_columns(which));
 	table->indexed = false;
 	table->batch = NULL;
 	table->nbatch = 0;
@@ -481,7 +544,10 @@ store_write_insert(Store *store, StoreTable *table)
 {
 	prepare_write(store, table);
 	if (TTS_EMPTY(table->insert_slot))
+	{
+		store_set_defaults(store, table);
 		ExecStoreVirtualTuple(table->insert_slot);
+	}
 	ExecSimpleRelationInsert(table->result_rel, store->estate, table->insert_slot);
 	ResetPerTupleExprContext(store->estate);
 }

@@ -32,6 +32,7 @@ typedef struct StoreTable
 	ResultRelInfo *result_rel;
 	TupleTableSlot *insert_slot;
 	TupleTableSlot *scan_slot;
+	List	   *defaults;		/* ColumnDefault * of columns that users have added */
 	bool		indexed;		/* its indexes are known: */
 	Oid		   *index_oids;
 	TupleTableSlot **batch;		/* rows that are kept back (store/deferred.c) */
@@ -43,6 +44,12 @@ extern StoreTable *store_table(Store *store, StoreRelation which);
 
 /* Returns the partition of noetl.event that holds an execution's events. */
 extern StoreTable *store_event_table(Store *store, int64 execution_id);
+
+/*
+ * Sets those columns of the insert slot that users have added to their defaults.
+ * The values live until the row is written.
+ */
+extern void store_set_defaults(Store *store, StoreTable *table);
 
 /* Inserts the row in the insert slot. */
 extern void store_write_insert(Store *store, StoreTable *table);

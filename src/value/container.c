@@ -5,7 +5,7 @@
 #include "common/common.h"
 
 #include "common/hashfn.h"
-#include "miscadmin.h"
+#include "utils/memutils.h"
 
 #include "value/value.h"
 
@@ -17,8 +17,8 @@ seq_count(const Value *value)
 }
 
 /*
- * Returns the items of a list or tuple. Deforms a list that came from jsonb;
- * the caller must not change the items.
+ * Returns the items of a list or tuple. Deforms a list that came from jsonb,
+ * in the memory context of the list; the caller must not change the items.
  */
 Value *
 seq_items(const Value *value)
@@ -27,17 +27,21 @@ seq_items(const Value *value)
 	JsonbIterator *it;
 	JsonbValue	item;
 	JsonbIteratorToken token;
+	MemoryContext old;
 	int			i = 0;
 
 	if (list->items != NULL)
 		return list->items;
+	old = MemoryContextSwitchTo(GetMemoryChunkContext(list));
 	list->items = palloc_extended((list->count + 1) * sizeof(Value), MCXT_ALLOC_HUGE);
 	it = JsonbIteratorInit(list->json);
 	while ((token = JsonbIteratorNext(&it, &item, true)) != WJB_DONE)
 	{
 		if (token == WJB_ELEM)
 			list->items[i++] = value_from_json(&item, 0);
+		bounds_work(50);
 	}
+	MemoryContextSwitchTo(old);
 	return list->items;
 }
 
@@ -56,7 +60,8 @@ value_new_dict(int size)
 
 /*
  * Gives a dict from jsonb its entries, in the order of jsonb. A dict that has
- * entries stays as it is. VF_STEPS in flags marks the members as values of
+ * entries stays as it is; new ones live in the memory context of the dict.
+ * VF_STEPS in flags marks the members as values of
  * steps.
  */
 void
@@ -65,10 +70,12 @@ dict_deform(ValueDict *dict, uint8 flags)
 	JsonbIterator *it;
 	JsonbValue	item;
 	JsonbIteratorToken token;
+	MemoryContext old;
 	int			i = 0;
 
 	if (dict->entries != NULL)
 		return;
+	old = MemoryContextSwitchTo(GetMemoryChunkContext(dict));
 	dict->allocated = dict->count + 1;
 	dict->entries = palloc_extended(dict->allocated * sizeof(DictEntry),
 									MCXT_ALLOC_HUGE);
@@ -84,7 +91,9 @@ dict_deform(ValueDict *dict, uint8 flags)
 		else if (token == WJB_VALUE)
 			dict->entries[i++].value =
 				value_from_json(&item, flags & VF_STEPS ? VF_STEP : 0);
+		bounds_work(50);
 	}
+	MemoryContextSwitchTo(old);
 }
 
 /* Builds the hash index of a dict, or builds it again. */
@@ -96,14 +105,22 @@ dict_index(ValueDict *dict)
 	dict->nbuckets = 16;
 	while (dict->nbuckets < dict->allocated * 2)
 		dict->nbuckets *= 2;
-	dict->buckets = palloc_extended(dict->nbuckets * sizeof(int32), MCXT_ALLOC_HUGE);
+	if (dict->buckets != NULL)
+		pfree(dict->buckets);
+	dict->buckets = MemoryContextAllocExtended(GetMemoryChunkContext(dict),
+											   dict->nbuckets * sizeof(int32),
+											   MCXT_ALLOC_HUGE);
 	memset(dict->buckets, -1, dict->nbuckets * sizeof(int32));
 	for (i = 0; i < dict->count; i++)
 	{
 		uint32		b = dict->entries[i].hash & (dict->nbuckets - 1);
 
+		bounds_work(10);
 		while (dict->buckets[b] >= 0)
+		{
+			bounds_work(1);
 			b = (b + 1) & (dict->nbuckets - 1);
+		}
 		dict->buckets[b] = i;
 	}
 }
@@ -117,6 +134,7 @@ dict_find(Budget *budget, ValueDict *dict, const Value *key, uint32 hash)
 
 	if (dict->nbuckets == 0)
 	{
+		bounds_work(dict->count);
 		for (i = 0; i < dict->count; i++)
 		{
 			if (dict->entries[i].hash == hash &&
@@ -128,6 +146,7 @@ dict_find(Budget *budget, ValueDict *dict, const Value *key, uint32 hash)
 	b = hash & (dict->nbuckets - 1);
 	while ((i = dict->buckets[b]) >= 0)
 	{
+		bounds_work(1);
 		if (dict->entries[i].hash == hash &&
 			value_equal(budget, &dict->entries[i].key, key))
 			return i;

@@ -81,6 +81,13 @@ value_fail_not_json(const Value *value)
 	value_fail_refused(NULL, "'%s' object is not a JSON value", value_type(value));
 }
 
+/* Returns whether an undefined value is a member that its owner does not have. */
+bool
+value_undefined_is_member(const Value *value)
+{
+	return value->u.undefined->owner != NULL;
+}
+
 /* Raises the error that any operation on this undefined value is. */
 void
 value_fail_undefined(const Value *value)

@@ -27,8 +27,9 @@ char *
 format_integer_digits(const Value *value, int base, bool upper)
 {
 	const char *symbols = upper ? "0123456789ABCDEF" : "0123456789abcdef";
+	int			bits = base == 2 ? 1 : base == 8 ? 3 : 4;
 	Value		rest = *value;
-	Value		divisor = value_int(base);
+	Value		divisor = value_int(INT64CONST(1) << 60);
 	StringInfoData buf;
 	int			length;
 	int			i;
@@ -38,10 +39,15 @@ format_integer_digits(const Value *value, int base, bool upper)
 	initStringInfo(&buf);
 	while (value_truth(NULL, &rest))
 	{
-		Value		digit = number_binary(OP_MOD, &rest, &divisor);
+		/* 60 bits at a time: a multiple of the bits of a digit */
+		int64		portion = number_binary(OP_MOD, &rest, &divisor).u.integer;
 
-		appendStringInfoChar(&buf, symbols[digit.u.integer]);
 		rest = number_binary(OP_FLOORDIV, &rest, &divisor);
+		for (i = 0; i < 60 / bits && (portion != 0 || value_truth(NULL, &rest)); i++)
+		{
+			appendStringInfoChar(&buf, symbols[portion & (base - 1)]);
+			portion >>= bits;
+		}
 	}
 	if (buf.len == 0)
 		appendStringInfoChar(&buf, '0');
@@ -130,6 +136,7 @@ format_group_digits(const char *digits, char separator, int group, int64 width)
 			total++;
 	}
 	value_check_size(total * 2);
+	bounds_work(total * 4);
 	initStringInfo(&buf);
 	for (i = 0; i < total; i++)
 	{
@@ -474,6 +481,7 @@ format_percent(Budget *budget, const Value *format, const Value *args)
 		if (percent == NULL)
 			percent = end;
 		appendBinaryStringInfo(&buf, p, percent - p);
+		bounds_work(20 + (percent - p) / 4);
 		value_check_size(buf.len);
 		p = percent;
 		if (p == end)

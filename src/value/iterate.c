@@ -292,6 +292,7 @@ value_collect(Budget *budget, const Value *value)
 		if (count == allocated)
 		{
 			allocated *= 2;
+			bounds_check_memory(allocated * sizeof(Value));
 			items = repalloc_huge(items, allocated * sizeof(Value));
 		}
 		if (!iter_next(budget, it, &items[count]))

@@ -148,7 +148,7 @@ push_json(Budget *budget, JsonbParseState **state, const Value *value,
 	int			i;
 
 	check_stack_depth();
-	CHECK_FOR_INTERRUPTS();
+	bounds_work(20);
 	switch ((ValueKind) value->kind)
 	{
 		case VAL_LIST:
@@ -262,6 +262,7 @@ dump_string(StringInfo buf, const char *s, int length, bool ascii)
 		int			used;
 		uint32		c = utext_decode(s + i, length - i, &used);
 
+		bounds_work(6);
 		if (c == '"' || c == '\\')
 		{
 			appendStringInfoChar(buf, '\\');
@@ -296,6 +297,7 @@ dump_string(StringInfo buf, const char *s, int length, bool ascii)
 typedef struct JsonStyle
 {
 	Value		indent;			/* string for each level; VAL_NONE: one line */
+	int			times;			/* how often it stands at each level */
 	bool		sort;
 	bool		ascii;
 } JsonStyle;
@@ -309,9 +311,10 @@ dump_newline(StringInfo buf, const JsonStyle *style, int level)
 {
 	if (style->indent.kind == VAL_NONE)
 		return;
-	value_check_size((int64) buf->len + 1 + (int64) style->indent.length * level);
+	value_check_size((int64) buf->len + 1 + (int64) style->indent.length * style->times * level);
+	bounds_work((int64) style->times * level * 4);
 	appendStringInfoChar(buf, '\n');
-	for (; level > 0; level--)
+	for (int64 n = (int64) level * style->times; n > 0; n--)
 		appendBinaryStringInfo(buf, style->indent.u.string, style->indent.length);
 }
 
@@ -333,8 +336,10 @@ compare_dict_keys(const void *a, const void *b, void *arg)
 {
 	const DictEntry *x = *(DictEntry *const *) a;
 	const DictEntry *y = *(DictEntry *const *) b;
-	int			c = value_compare(arg, &x->key, &y->key, "<");
+	int			c;
 
+	bounds_work(10);
+	c = value_compare(arg, &x->key, &y->key, "<");
 	return c != 0 ? c : (x > y) - (x < y);
 }
 
@@ -358,7 +363,7 @@ dump_object(Budget *budget, StringInfo buf, const Value *value,
 	{
 		Value		key = key_text(&entries[i]->key);
 
-		CHECK_FOR_INTERRUPTS();
+		bounds_work(20);
 		dump_separator(buf, style, level + 1, i == 0);
 		dump_string(buf, key.u.string, key.length, style->ascii);
 		appendStringInfoString(buf, ": ");
@@ -367,6 +372,7 @@ dump_object(Budget *budget, StringInfo buf, const Value *value,
 	if (dict->count > 0)
 		dump_newline(buf, style, level);
 	appendStringInfoChar(buf, '}');
+	pfree(entries);
 }
 
 /* Appends any value. */
@@ -394,6 +400,7 @@ dump_value(Budget *budget, StringInfo buf, const Value *value,
 				value_fail("%s is not JSON", number_repr_double(value->u.real));
 			text = number_text(value, &length);
 			appendBinaryStringInfo(buf, text, length);
+			pfree(text);
 			break;
 		case VAL_STRING:
 			dump_string(buf, value->u.string, value->length, style->ascii);
@@ -403,7 +410,7 @@ dump_value(Budget *budget, StringInfo buf, const Value *value,
 			appendStringInfoChar(buf, '[');
 			for (i = 0; i < value->u.list->count; i++)
 			{
-				CHECK_FOR_INTERRUPTS();
+				bounds_work(20);
 				dump_separator(buf, style, level + 1, i == 0);
 				dump_value(budget, buf, &seq_items(value)[i], style, level + 1);
 			}
@@ -429,14 +436,42 @@ void
 value_json_text(Budget *budget, StringInfo buf, const Value *value,
 				const Value *indent, bool sort, bool ascii)
 {
-	JsonStyle	style = {value_none(), sort, ascii};
-	Value		space = utext_make(" ", 1);
+	JsonStyle	style = {value_none(), 1, sort, ascii};
 
 	if (indent->kind == VAL_STRING)
 		style.indent = *indent;
 	else if (value_given_not_none(indent))
-		style.indent = utext_repeat(&space, Min(Max(value_index(indent, "indent"), 0), 1000));
+	{
+		style.indent = utext_make(" ", 1);
+		style.times = Min(Max(value_index(indent, "indent"), 0), INT_MAX);
+	}
 	dump_value(budget, buf, value, &style, 0);
+}
+
+/*
+ * Returns about how much memory the server's JSON reader takes for a text: it
+ * keeps every value of the text in an array before it packs them.
+ */
+static Size
+reading_cost(const char *s, int length)
+{
+	Size		values = 1;
+	bool		quoted = false;
+	int			i;
+
+	bounds_work((int64) length * 10);
+	for (i = 0; i < length; i++)
+	{
+		if (quoted && s[i] == '\\')
+			i++;
+		else if (s[i] == '"')
+			quoted = !quoted;
+		else if (!quoted && (s[i] == ',' || s[i] == ':'))
+			values++;
+		else if (!quoted && (s[i] == '[' || s[i] == '{'))
+			values += 3;
+	}
+	return values * 6 * sizeof(JsonbValue) + (Size) length * 2;
 }
 
 /*
@@ -448,6 +483,8 @@ value_from_json_text(const char *s, int length, Value *result)
 {
 	JsonbValue	json;
 
+	if (length > 10000)
+		bounds_check_memory(reading_cost(s, length));
 	if (!json_from_text(s, length, &json))
 		return false;
 	*result = value_from_json(&json, 0);

@@ -4,21 +4,13 @@
  */
 #include "common/common.h"
 
-#include "miscadmin.h"
-#include "utils/memutils.h"
-
 #include "value/value.h"
 
-/*
- * Refuses to go on when the evaluation holds too much memory.  Memory is not
- * freed before the evaluation ends, so a loop that builds values would
- * otherwise grow without limit.
- */
+/* Refuses to go on when the evaluation holds too much memory. */
 void
-value_check_memory(Budget *budget)
+value_check_memory(void)
 {
-	if (budget->context->mem_allocated > (Size) noetl_template_max_output * 8 + 64 * 1024 * 1024)
-		value_fail_limit("template needs too much memory");
+	bounds_check_memory(0);
 }
 
 /* Refuses text longer than noetl.template_max_output. */
@@ -43,8 +35,6 @@ value_check_items(int64 count)
 void
 value_count_iteration(Budget *budget)
 {
-	CHECK_FOR_INTERRUPTS();
+	bounds_work(50);
 	value_check_items(++budget->iterations);
-	if ((budget->iterations & 63) == 0)
-		value_check_memory(budget);
 }

@@ -12,7 +12,6 @@
 
 #include "common/hashfn.h"
 #include "common/int.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
 #include "utils/memutils.h"
@@ -249,7 +248,7 @@ number_hash(const Value *value)
 static Value
 big_operation(PGFunction function, const Value *a, const Value *b)
 {
-	CHECK_FOR_INTERRUPTS();
+	bounds_work(20000);
 	return number_from_numeric(
 		DatumGetNumeric(DirectFunctionCall2(function, NumericGetDatum(number_to_numeric(a)),
 											NumericGetDatum(number_to_numeric(b)))));
@@ -616,7 +615,7 @@ round_left(double d, int places)
 	else
 		rounded = round_integer(&integer, places);
 	result = number_to_double(&rounded);
-	return d < 0 ? -result : result;
+	return copysign(result, d);
 }
 
 /* Returns Python's round(value, digits). */
@@ -715,6 +714,7 @@ clean_number(const char *s, int length)
 	int			pos = 0;
 
 	text = utext_strip(&text, NULL, true, true);
+	bounds_work((int64) text.length * 10);
 	initStringInfo(&buf);
 	while (pos < text.length)
 	{

@@ -24,6 +24,7 @@ compare_entries(const void *a, const void *b, void *arg)
 	const DictEntry *y = *(DictEntry *const *) b;
 	int			c;
 
+	bounds_work(10);
 	if ((value_is_number(&x->key) && value_is_number(&y->key)) ||
 		(x->key.kind == VAL_STRING && y->key.kind == VAL_STRING))
 		c = value_compare(arg, &x->key, &y->key, "<");
@@ -47,19 +48,30 @@ sorted_entries(Budget *budget, const Value *value)
 	return entries;
 }
 
-/* Appends repr() on one line, with the keys of dicts sorted. */
+/* Returns whether a text cannot fit on a line, whatever its characters are. */
+static bool
+is_long(const StringInfo buf)
+{
+	return buf->len > 4 * WIDTH;
+}
+
+/*
+ * Appends repr() on one line, with the keys of dicts sorted.  A text that does
+ * not fit on a line is cut: only its length matters then.
+ */
 static void
 flat_repr(Budget *budget, StringInfo buf, const Value *value)
 {
 	int			i;
 
 	check_stack_depth();
+	bounds_work(20);
 	if (value->kind == VAL_DICT)
 	{
 		DictEntry **entries = sorted_entries(budget, value);
 
 		appendStringInfoChar(buf, '{');
-		for (i = 0; i < value->u.dict->count; i++)
+		for (i = 0; i < value->u.dict->count && !is_long(buf); i++)
 		{
 			if (i > 0)
 				appendStringInfoString(buf, ", ");
@@ -68,17 +80,18 @@ flat_repr(Budget *budget, StringInfo buf, const Value *value)
 			flat_repr(budget, buf, &entries[i]->value);
 		}
 		appendStringInfoChar(buf, '}');
+		pfree(entries);
 	}
 	else if (value->kind == VAL_LIST || value->kind == VAL_TUPLE)
 	{
 		appendStringInfoChar(buf, value->kind == VAL_LIST ? '[' : '(');
-		for (i = 0; i < seq_count(value); i++)
+		for (i = 0; i < seq_count(value) && !is_long(buf); i++)
 		{
 			if (i > 0)
 				appendStringInfoString(buf, ", ");
 			flat_repr(budget, buf, &seq_items(value)[i]);
 		}
-		if (value->kind == VAL_TUPLE && i == 1)
+		if (value->kind == VAL_TUPLE && seq_count(value) == 1)
 			appendStringInfoChar(buf, ',');
 		appendStringInfoChar(buf, value->kind == VAL_LIST ? ']' : ')');
 	}
@@ -110,11 +123,12 @@ pprint_dict(Budget *budget, StringInfo buf, const Value *value, int indent, int 
 		StringInfoData key;
 		int			chars;
 
-		CHECK_FOR_INTERRUPTS();
+		bounds_work(20);
 		initStringInfo(&key);
-		flat_repr(budget, &key, &entries[i]->key);
+		value_repr_into(budget, &key, &entries[i]->key);
 		chars = (int) utext_chars(key.data, key.len);
 		appendBinaryStringInfo(buf, key.data, key.len);
+		pfree(key.data);
 		appendStringInfoString(buf, ": ");
 		pprint_into(budget, buf, &entries[i]->value, indent + 1 + chars + 2,
 					i == count - 1 ? allowance + 1 : 1);
@@ -139,7 +153,7 @@ pprint_items(Budget *budget, StringInfo buf, const Value *value, int indent, int
 	appendStringInfoChar(buf, tuple ? '(' : '[');
 	for (i = 0; i < count; i++)
 	{
-		CHECK_FOR_INTERRUPTS();
+		bounds_work(20);
 		pprint_into(budget, buf, &seq_items(value)[i], indent + 1,
 					i == count - 1 ? allowance + (int) strlen(end) : 1);
 		if (i < count - 1)
@@ -173,7 +187,7 @@ add_repr(Budget *budget, Pieces *pieces, const char *s, int length)
 			palloc(pieces->allocated * sizeof(Value));
 	}
 	pieces->items[pieces->count++] = value_repr(budget, &text);
-	value_check_memory(budget);
+	value_check_memory();
 }
 
 /* Returns the position after a word and the white space that follows. */
@@ -192,6 +206,7 @@ word_end(const Value *line, int pos)
 		if (space && !is_space)
 			break;
 		space = is_space;
+		bounds_work(4);
 		pos += used;
 	}
 	return pos;
@@ -203,8 +218,12 @@ repr_chars(Budget *budget, const char *s, int length)
 {
 	Value		text = utext_make(s, length);
 
+	int64		chars;
+
 	text = value_repr(budget, &text);
-	return utext_chars(text.u.string, text.length);
+	chars = utext_chars(text.u.string, text.length);
+	pfree(unconstify(char *, text.u.string));
+	return chars;
 }
 
 /* Cuts a line into pieces at white space. */
@@ -288,25 +307,29 @@ pprint_into(Budget *budget, StringInfo buf, const Value *value, int indent, int 
 	check_stack_depth();
 	initStringInfo(&text);
 	flat_repr(budget, &text, value);
-	if (utext_chars(text.data, text.len) > WIDTH - indent - allowance)
+	if (is_long(&text) || utext_chars(text.data, text.len) > WIDTH - indent - allowance)
 	{
 		if (value->kind == VAL_DICT && value->u.dict->count > 0)
 		{
+			pfree(text.data);
 			pprint_dict(budget, buf, value, indent, allowance);
 			return;
 		}
 		if ((value->kind == VAL_LIST || value->kind == VAL_TUPLE) && seq_count(value) > 0)
 		{
+			pfree(text.data);
 			pprint_items(budget, buf, value, indent, allowance);
 			return;
 		}
 		if (value->kind == VAL_STRING && !(value->flags & VF_MARKUP) && value->length > 0)
 		{
+			pfree(text.data);
 			pprint_string(budget, buf, value, indent, allowance);
 			return;
 		}
 	}
 	appendBinaryStringInfo(buf, text.data, text.len);
+	pfree(text.data);
 }
 
 /* Returns pprint.pformat(value). */

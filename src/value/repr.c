@@ -17,12 +17,14 @@ value_repr_string(StringInfo buf, const char *s, int length)
 
 	if (memchr(s, '\'', length) && !memchr(s, '"', length))
 		quote = '"';
+	bounds_work(length / 4);
 	appendStringInfoChar(buf, quote);
 	while (i < length)
 	{
 		int			used;
 		uint32		c = utext_decode(s + i, length - i, &used);
 
+		bounds_work(6);
 		if (c == (uint32) quote || c == '\\')
 		{
 			appendStringInfoChar(buf, '\\');
@@ -83,7 +85,7 @@ repr_items(Budget *budget, StringInfo buf, const Value *list)
 	appendStringInfoChar(buf, list->kind == VAL_TUPLE ? '(' : '[');
 	for (i = 0; i < n; i++)
 	{
-		CHECK_FOR_INTERRUPTS();
+		bounds_work(20);
 		if (i > 0)
 			appendBinaryStringInfo(buf, ", ", 2);
 		value_repr_into(budget, buf, &items[i]);
@@ -103,7 +105,7 @@ repr_dict(Budget *budget, StringInfo buf, ValueDict *dict, uint8 flags)
 	appendStringInfoChar(buf, '{');
 	for (i = 0; i < dict->count; i++)
 	{
-		CHECK_FOR_INTERRUPTS();
+		bounds_work(20);
 		if (i > 0)
 			appendBinaryStringInfo(buf, ", ", 2);
 		value_repr_into(budget, buf, &dict->entries[i].key);
@@ -183,6 +185,7 @@ value_str_into(Budget *budget, StringInfo buf, const Value *value)
 		case VAL_FLOAT:
 			text = number_text(value, &length);
 			appendBinaryStringInfo(buf, text, length);
+			pfree(text);
 			break;
 		case VAL_STRING:
 			value_check_size((int64) buf->len + value->length);
@@ -267,6 +270,7 @@ value_ascii(Budget *budget, const Value *value)
 		int			used;
 		uint32		c = utext_decode(text.u.string + pos, text.length - pos, &used);
 
+		bounds_work(6);
 		if (c < 0x80)
 			appendStringInfoChar(&buf, (char) c);
 		else

@@ -9,7 +9,6 @@
 #include "common/common.h"
 
 #include "mb/pg_wchar.h"
-#include "miscadmin.h"
 
 #include "value/value.h"
 
@@ -32,12 +31,21 @@ utext_from_cstring(const char *string)
 }
 
 /*
- * Returns a string value for the contents of a buffer, which are not copied.
+ * Returns a string value for the contents of a buffer, which must not be used
+ * any more.  A short text does not keep a large buffer.
  */
 Value
 utext_from_buffer(StringInfo buf)
 {
-	return utext_make(buf->data, buf->len);
+	char	   *copy;
+
+	if (buf->len > buf->maxlen / 2)
+		return utext_make(buf->data, buf->len);
+	copy = palloc(buf->len + 1);
+	memcpy(copy, buf->data, buf->len + 1);
+	pfree(buf->data);
+	buf->data = NULL;
+	return utext_make(copy, buf->len);
 }
 
 /* Returns whether a value is a string equal to a C string. */
@@ -124,6 +132,7 @@ utext_chars(const char *s, int length)
 	int64		count = 0;
 	int			i = 0;
 
+	bounds_work(length);
 	while (i < length)
 	{
 		int			used = 1;
@@ -151,6 +160,7 @@ utext_offset(const char *s, int length, int64 chars)
 		i += used;
 		chars--;
 	}
+	bounds_work(i);
 	return i;
 }
 
@@ -188,7 +198,10 @@ utext_repeat(const Value *s, int64 times)
 	value_check_size(total);
 	to = palloc(total + 1);
 	for (i = 0; i < times; i++)
+	{
+		bounds_work(2 + s->length / 8);
 		memcpy(to + i * s->length, s->u.string, s->length);
+	}
 	to[total] = '\0';
 	result = utext_make(to, total);
 	result.flags = s->flags & VF_MARKUP;
@@ -210,6 +223,7 @@ utext_concat(const Value *a, const Value *b)
 	if (markup && !(y.flags & VF_MARKUP))
 		y = utext_escape(&y);
 	value_check_size((int64) x.length + y.length);
+	bounds_work((x.length + y.length) / 4);
 	to = palloc(x.length + y.length + 1);
 	memcpy(to, x.u.string, x.length);
 	memcpy(to + x.length, y.u.string, y.length);
@@ -224,70 +238,75 @@ utext_concat(const Value *a, const Value *b)
 int
 utext_compare(const Value *a, const Value *b)
 {
-	int			c = memcmp(a->u.string, b->u.string, Min(a->length, b->length));
+	int			common = Min(a->length, b->length);
+	int			c = memcmp(a->u.string, b->u.string, common);
 
+	bounds_work(common / 8);
 	if (c != 0)
 		return c;
 	return (a->length > b->length) - (a->length < b->length);
 }
 
-/* Returns the byte offset of the first substring at or after "from", or -1. */
-int
-utext_find(const char *s, int length, const char *sub, int sublength, int from)
+/* A set of characters. */
+typedef struct CharSet
 {
-	const char *p = s + from;
-	const char *end = s + length - sublength;
+	bool		space;			/* the white space of Unicode */
+	bool		ascii[128];
+	int			nothers;
+	uint32	   *others;			/* sorted */
+} CharSet;
 
-	if (sublength == 0)
-		return from <= length ? from : -1;
-	while (p <= end)
-	{
-		p = memchr(p, sub[0], end - p + 1);
-		if (p == NULL)
-			return -1;
-		if (memcmp(p, sub, sublength) == 0)
-			return p - s;
-		p++;
-	}
-	return -1;
+/* Compares two characters; for qsort and bsearch. */
+static int
+compare_chars(const void *a, const void *b)
+{
+	uint32		x = *(const uint32 *) a;
+	uint32		y = *(const uint32 *) b;
+
+	bounds_work(2);
+	return (x > y) - (x < y);
 }
 
-/*
- * Returns the byte offset of the last substring that ends at or before "end",
- * or -1.
- */
-int
-utext_rfind(const char *s, int length, const char *sub, int sublength, int end)
+/* Fills a set with the characters of a string; NULL is white space. */
+static void
+make_set(CharSet *set, const Value *chars)
 {
-	int			i;
+	int			pos = 0;
 
-	for (i = Min(length, end) - sublength; i >= 0; i--)
+	memset(set, 0, sizeof(CharSet));
+	set->space = chars == NULL;
+	while (chars != NULL && pos < chars->length)
 	{
-		if (sublength == 0 ||
-			(s[i] == sub[0] && memcmp(s + i, sub, sublength) == 0))
-			return i;
+		int			used;
+		uint32		c = utext_decode(chars->u.string + pos, chars->length - pos, &used);
+
+		bounds_work(4);
+		if (c < 128)
+			set->ascii[c] = true;
+		else
+		{
+			if (set->others == NULL)
+				set->others = palloc_extended((chars->length - pos) * sizeof(uint32),
+											  MCXT_ALLOC_HUGE);
+			set->others[set->nothers++] = c;
+		}
+		pos += used;
 	}
-	return -1;
+	if (set->nothers > 1)
+		qsort(set->others, set->nothers, sizeof(uint32), compare_chars);
 }
 
-/* Returns whether the character is in the set; the set NULL is white space. */
+/* Returns whether the character is in the set. */
 static bool
-in_set(uint32 c, const char *ch, int used, const Value *chars)
+in_set(const CharSet *set, uint32 c)
 {
-	int			i = 0;
-
-	if (chars == NULL)
+	bounds_work(4);
+	if (set->space)
 		return unicode_is(c, UC_SPACE);
-	while (i < chars->length)
-	{
-		int			n;
-
-		(void) utext_decode(chars->u.string + i, chars->length - i, &n);
-		if (n == used && memcmp(chars->u.string + i, ch, n) == 0)
-			return true;
-		i += n;
-	}
-	return false;
+	if (c < 128)
+		return set->ascii[c];
+	return set->nothers > 0 &&
+		bsearch(&c, set->others, set->nothers, sizeof(uint32), compare_chars) != NULL;
 }
 
 /*
@@ -299,14 +318,16 @@ utext_strip(const Value *s, const Value *chars, bool left, bool right)
 {
 	int			start = 0;
 	int			end = s->length;
+	CharSet		set;
 	Value		result;
 
+	make_set(&set, chars);
 	while (left && start < end)
 	{
 		int			used;
 		uint32		c = utext_decode(s->u.string + start, end - start, &used);
 
-		if (!in_set(c, s->u.string + start, used, chars))
+		if (!in_set(&set, c))
 			break;
 		start += used;
 	}
@@ -316,10 +337,12 @@ utext_strip(const Value *s, const Value *chars, bool left, bool right)
 		int			used;
 		uint32		c = utext_decode(s->u.string + before, end - before, &used);
 
-		if (!in_set(c, s->u.string + before, used, chars))
+		if (!in_set(&set, c))
 			break;
 		end = before;
 	}
+	if (set.others != NULL)
+		pfree(set.others);
 	result = utext_make(s->u.string + start, end - start);
 	result.flags = s->flags & VF_MARKUP;
 	return result;
@@ -345,7 +368,7 @@ utext_replace(const Value *s, const Value *old, const Value *new, int64 count)
 
 		if (found < 0)
 			break;
-		CHECK_FOR_INTERRUPTS();
+		bounds_work(10);
 		value_check_size((int64) buf.len + new->length + (found - pos));
 		appendBinaryStringInfo(&buf, s->u.string + pos, found - pos);
 		appendBinaryStringInfo(&buf, new->u.string, new->length);
@@ -387,8 +410,9 @@ add_piece(Pieces *pieces, const char *s, int length)
 		else
 			pieces->items = repalloc_huge(pieces->items,
 										  pieces->allocated * sizeof(Value));
-		CHECK_FOR_INTERRUPTS();
+		value_check_memory();
 	}
+	bounds_work(10);
 	pieces->items[pieces->count] = utext_make(s, length);
 	pieces->items[pieces->count].flags = pieces->flags;
 	pieces->count++;
@@ -423,14 +447,14 @@ split_space(Pieces *pieces, const Value *s, int64 max)
 		Value		rest = utext_make(s->u.string + pos, s->length - pos);
 		int			start;
 
+		bounds_work(10);
 		rest = utext_strip(&rest, NULL, true, false);
 		start = rest.u.string - s->u.string;
 		if (start >= s->length)
 			return;
 		if (max == 0)
 		{
-			add_piece(pieces, rest.u.string,
-					  utext_strip(&rest, NULL, false, true).length);
+			add_piece(pieces, rest.u.string, rest.length);
 			return;
 		}
 		pos = start;
@@ -438,6 +462,7 @@ split_space(Pieces *pieces, const Value *s, int64 max)
 		{
 			int			used;
 
+			bounds_work(4);
 			if (unicode_is(utext_decode(s->u.string + pos, s->length - pos, &used),
 						   UC_SPACE))
 				break;
@@ -465,7 +490,6 @@ rsplit_space(Pieces *pieces, const Value *s, int64 max)
 			return;
 		if (max == 0)
 		{
-			rest = utext_strip(&rest, NULL, true, false);
 			add_piece(pieces, rest.u.string, rest.length);
 			return;
 		}
@@ -475,6 +499,7 @@ rsplit_space(Pieces *pieces, const Value *s, int64 max)
 			int			before = previous(s->u.string, start);
 			int			used;
 
+			bounds_work(4);
 			if (unicode_is(utext_decode(s->u.string + before, start - before, &used),
 						   UC_SPACE))
 				break;
@@ -562,6 +587,7 @@ utext_splitlines(const Value *s, bool keepends)
 		uint32		c = utext_decode(s->u.string + pos, s->length - pos, &used);
 		int			end = pos;
 
+		bounds_work(3);
 		pos += used;
 		if (!is_line_break(c))
 			continue;
@@ -591,6 +617,7 @@ is_final_sigma(const Value *s, int pos, int after)
 	{
 		uint16		flags;
 
+		bounds_work(5);
 		pos = previous(s->u.string, pos);
 		flags = unicode_flags(utext_decode(s->u.string + pos, s->length - pos, &used));
 		if (flags & UC_CASE_IGNORABLE)
@@ -604,6 +631,7 @@ is_final_sigma(const Value *s, int pos, int after)
 	{
 		uint16		flags;
 
+		bounds_work(5);
 		flags = unicode_flags(utext_decode(s->u.string + after, s->length - after, &used));
 		after += used;
 		if (flags & UC_CASE_IGNORABLE)
@@ -621,6 +649,17 @@ append_mapped(StringInfo buf, const Value *s, int pos, uint32 c, int used, CaseM
 	int			n;
 	int			i;
 
+	if (c < 128)
+	{
+		bounds_work(4);
+		if (map == CASE_UPPER || map == CASE_TITLE)
+			c -= c >= 'a' && c <= 'z' ? 'a' - 'A' : 0;
+		else
+			c += c >= 'A' && c <= 'Z' ? 'a' - 'A' : 0;
+		appendStringInfoCharMacro(buf, (char) c);
+		return;
+	}
+	bounds_work(25);
 	if (map == CASE_LOWER && c == 0x3A3)
 	{
 		utext_append_char(buf, is_final_sigma(s, pos, pos + used) ? 0x3C2 : 0x3C3);
@@ -629,6 +668,20 @@ append_mapped(StringInfo buf, const Value *s, int pos, uint32 c, int used, CaseM
 	n = unicode_map(map, c, to);
 	for (i = 0; i < n; i++)
 		utext_append_char(buf, to[i]);
+}
+
+/*
+ * Appends the mapping of the character at pos of a word; the word is all that
+ * its neighbours are.  Returns the number of bytes of the character.
+ */
+int
+utext_append_mapped(StringInfo buf, const Value *word, int pos, CaseMap map)
+{
+	int			used;
+	uint32		c = utext_decode(word->u.string + pos, word->length - pos, &used);
+
+	append_mapped(buf, word, pos, c, used, map);
+	return used;
 }
 
 /* Returns the contents of a buffer; the text is Markup if the original is. */
@@ -652,8 +705,9 @@ map_case(const Value *s, CaseMap first, CaseMap rest)
 	StringInfoData buf;
 	int			pos = 0;
 
-	initStringInfo(&buf);
-	enlargeStringInfo(&buf, s->length);
+	buf.data = palloc(s->length + 1);
+	buf.maxlen = s->length + 1;
+	resetStringInfo(&buf);
 	while (pos < s->length)
 	{
 		int			used;
@@ -779,6 +833,7 @@ utext_pad(const Value *s, int64 width, const Value *fill, int side)
 	initStringInfo(&buf);
 	for (i = 0; i < missing; i++)
 	{
+		bounds_work(5);
 		if (i == left)
 			appendBinaryStringInfo(&buf, s->u.string, s->length);
 		appendBinaryStringInfo(&buf, fill->u.string, fill->length);
@@ -799,9 +854,7 @@ utext_slice(const Value *s, int64 start, int64 stop, int64 step, int64 count)
 {
 	StringInfoData buf;
 	Value		result;
-	int		   *offsets;
-	int64		chars = 0;
-	int			pos = 0;
+	int			pos;
 	int64		i;
 
 	if (count <= 0)
@@ -815,23 +868,25 @@ utext_slice(const Value *s, int64 start, int64 stop, int64 step, int64 count)
 	}
 	else
 	{
-		offsets = palloc((s->length + 1) * sizeof(int));
-		while (pos < s->length)
-		{
-			int			used;
-
-			offsets[chars++] = pos;
-			(void) utext_decode(s->u.string + pos, s->length - pos, &used);
-			pos += used;
-		}
-		offsets[chars] = s->length;
 		initStringInfo(&buf);
+		pos = utext_offset(s->u.string, s->length, start);
 		for (i = 0; i < count; i++)
 		{
-			int64		at = start + i * step;
+			int			used;
+			int64		left;
 
-			appendBinaryStringInfo(&buf, s->u.string + offsets[at],
-								   offsets[at + 1] - offsets[at]);
+			(void) utext_decode(s->u.string + pos, s->length - pos, &used);
+			appendBinaryStringInfo(&buf, s->u.string + pos, used);
+			if (i + 1 == count)
+				break;
+			bounds_work(5 * Abs(step));
+			for (left = step; left > 0; left--)
+			{
+				(void) utext_decode(s->u.string + pos, s->length - pos, &used);
+				pos += used;
+			}
+			for (left = step; left < 0; left++)
+				pos = previous(s->u.string, pos);
 		}
 		result = utext_from_buffer(&buf);
 	}
@@ -852,6 +907,7 @@ utext_escape_into(StringInfo buf, const char *s, int length)
 
 	for (i = 0; i < length; i++)
 	{
+		bounds_work(3);
 		switch (s[i])
 		{
 			case '&':

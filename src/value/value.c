@@ -148,10 +148,12 @@ value_hash(Budget *budget, const Value *value)
 		case VAL_FLOAT:
 			return number_hash(value);
 		case VAL_STRING:
+			bounds_work(value->length);
 			return hash_bytes((const unsigned char *) value->u.string, value->length);
 		case VAL_TUPLE:
 			hash = 0x345678;
 			check_stack_depth();
+			bounds_work(value->u.list->count);
 			for (i = 0; i < value->u.list->count; i++)
 				hash = hash_combine(hash, value_hash(budget, &value->u.list->items[i]));
 			return hash;
@@ -226,7 +228,7 @@ items_equal(Budget *budget, const Value *a, const Value *b)
 	y = seq_items(b);
 	for (i = 0; i < a->u.list->count; i++)
 	{
-		CHECK_FOR_INTERRUPTS();
+		bounds_work(20);
 		if (!value_identical(&x[i], &y[i]) && !value_equal(budget, &x[i], &y[i]))
 			return false;
 	}
@@ -247,7 +249,7 @@ dicts_equal(Budget *budget, const Value *a, const Value *b)
 		DictEntry  *entry = &a->u.dict->entries[i];
 		Value		other;
 
-		CHECK_FOR_INTERRUPTS();
+		bounds_work(20);
 		if (!dict_get(budget, b, &entry->key, &other) ||
 			(!value_identical(&entry->value, &other) &&
 			 !value_equal(budget, &entry->value, &other)))
@@ -308,6 +310,7 @@ value_equal(Budget *budget, const Value *a, const Value *b)
 		case VAL_NONE:
 			return true;
 		case VAL_STRING:
+			bounds_work(a->length == b->length ? a->length / 8 : 1);
 			return a->length == b->length &&
 				memcmp(a->u.string, b->u.string, a->length) == 0;
 		case VAL_LIST:
@@ -346,6 +349,7 @@ value_identical(const Value *a, const Value *b)
 		case VAL_FLOAT:
 			return a->u.real == b->u.real;
 		case VAL_STRING:
+			bounds_work(a->length == b->length ? a->length / 8 : 1);
 			return a->length == b->length &&
 				((a->flags ^ b->flags) & VF_MARKUP) == 0 &&
 				memcmp(a->u.string, b->u.string, a->length) == 0;
@@ -390,7 +394,7 @@ order_items(Budget *budget, ValueOperator op, const Value *a, const Value *b)
 
 	for (i = 0; i < n; i++)
 	{
-		CHECK_FOR_INTERRUPTS();
+		bounds_work(20);
 		if (!value_identical(&x[i], &y[i]) && !value_equal(budget, &x[i], &y[i]))
 			return value_order(budget, op, &x[i], &y[i]);
 	}

@@ -2,9 +2,11 @@
  * value/value.h
  *		JSON values as Python sees them, and the operations on them.
  *
- * A Value is immutable and lives in the memory context of one evaluation,
- * which is deleted as a whole; no function frees a value.  Every function
- * allocates in CurrentMemoryContext.
+ * A Value is immutable and lives in a memory context that is deleted or reset
+ * as a whole; no function frees a value.  Every function allocates in
+ * CurrentMemoryContext, except that what belongs to a value that is there
+ * already (the items of a list from jsonb, the state of an iterator) goes to
+ * the memory context of that value.
  *
  * The functions form families:
  *
@@ -24,6 +26,7 @@
 #include <limits.h>
 
 #include "lib/stringinfo.h"
+#include "utils/memutils.h"
 #include "utils/jsonb.h"
 #include "utils/numeric.h"
 
@@ -299,13 +302,15 @@ pg_noreturn extern void value_fail_refused(const char *hint, const char *fmt, ..
 /* Raises that JSON has no form for the value. */
 pg_noreturn extern void value_fail_not_json(const Value *value);
 
+/* Returns whether an undefined value is a member that its owner does not have. */
+extern bool value_undefined_is_member(const Value *value);
 /* Raises the error that an operation on an undefined value is. */
 pg_noreturn extern void value_fail_undefined(const Value *value);
 
 /* Returns whether the evaluated data or expression is at fault, not the server. */
 extern bool value_error_is_data(int sqlerrcode);
 
-extern void value_check_memory(Budget *budget);
+extern void value_check_memory(void);
 extern void value_check_size(int64 bytes);
 extern void value_check_items(int64 count);
 extern void value_count_iteration(Budget *budget);
@@ -354,12 +359,20 @@ extern Value value_collect(Budget *budget, const Value *value);
 extern Iterator *iter_array(int count, Value *items);
 extern Iterator *iter_backward(Budget *budget, const Value *value);
 
-/* The next item of an iteration; every step is counted against the limit. */
+/*
+ * The next item of an iteration; every step is counted against the limit.
+ * What an iterator allocates lives as long as the iterator does.
+ */
 static inline bool
 iter_next(Budget *budget, Iterator *it, Value *item)
 {
+	MemoryContext old = MemoryContextSwitchTo(GetMemoryChunkContext(it));
+	bool		found;
+
 	value_count_iteration(budget);
-	return it->next(budget, it, item);
+	found = it->next(budget, it, item);
+	MemoryContextSwitchTo(old);
+	return found;
 }
 
 /* ------------------------------------------------------------------------
@@ -408,6 +421,8 @@ extern Value utext_replace(const Value *s, const Value *old, const Value *new,
 						   int64 count);
 extern Value utext_split(const Value *s, const Value *sep, int64 max, bool right);
 extern Value utext_splitlines(const Value *s, bool keepends);
+extern int	utext_append_mapped(StringInfo buf, const Value *word, int pos,
+								 CaseMap map);
 extern Value utext_upper(const Value *s);
 extern Value utext_lower(const Value *s);
 extern Value utext_title(const Value *s);

@@ -4,6 +4,8 @@
  */
 #include "common/common.h"
 
+#include <limits.h>
+
 #include "access/xact.h"
 #include "commands/async.h"
 #include "common/hashfn.h"
@@ -95,7 +97,8 @@ wake_holders(uint32 hash, int tasks)
 
 /*
  * XactCallback: wakes waiters after commit, when they can see the rows, and
- * forgets what was noted.
+ * forgets what was noted.  Tasks of unknown type, if nobody waits for any type,
+ * wake all who wait.
  */
 static void
 wake_waiters(XactEvent event, void *arg)
@@ -108,7 +111,9 @@ wake_waiters(XactEvent event, void *arg)
 			if (left > 0 && noted.types[i].type_hash != 0)
 				left -= wake_holders(noted.types[i].type_hash, left);
 			if (left > 0 && noted.types[i].type_hash != TIMER_HASH)
-				(void) wake_holders(0, left);
+				left -= wake_holders(0, left);
+			if (left > 0 && noted.types[i].type_hash == 0)
+				(void) wake_holders(TIMER_HASH, INT_MAX);
 		}
 	if (event == XACT_EVENT_COMMIT && noted.timer != 0)
 		timer_expect(noted.timer);
@@ -196,24 +201,44 @@ wake_not_needed(const char *type)
 			noted.types[i].tasks--;
 }
 
-/* Takes or releases the lock tag of a hash, for the session. */
+/* The tags that this session holds. */
+static struct
+{
+	uint32		hashes[1 + MOST_WAITED];
+	int			count;
+}			held;
+
+/* Takes the lock tag of a hash, for the session. */
 static void
-hold_tag(uint32 hash, bool waiting)
+hold_tag(uint32 hash)
 {
 	LOCKTAG		tag;
 
+	if (held.count == lengthof(held.hashes))
+		elog(ERROR, "too many types to wait for");
 	waiter_tag(&tag, hash);
-	if (waiting)
-		(void) LockAcquire(&tag, ShareLock, true, false);
-	else
-		(void) LockRelease(&tag, ShareLock, true);
+	(void) LockAcquire(&tag, ShareLock, true, false);
+	held.hashes[held.count++] = hash;
 }
 
-/* Enters this session into the waiters for the types, or takes it out. */
+/* Enters this session into the waiters for the types. */
 void
-wake_set_waiting(int ntypes, char **types, bool waiting)
+wake_begin_waiting(int ntypes, char **types)
 {
-	hold_tag(TIMER_HASH, waiting);
+	hold_tag(TIMER_HASH);
 	for (int i = 0; i < Max(ntypes, 1); i++)
-		hold_tag(ntypes == 0 ? 0 : type_hash(types[i]), waiting);
+		hold_tag(ntypes == 0 ? 0 : type_hash(types[i]));
+}
+
+/* Takes this session out of the waiters; releases the tags that it holds. */
+void
+wake_end_waiting(void)
+{
+	LOCKTAG		tag;
+
+	while (held.count > 0)
+	{
+		waiter_tag(&tag, held.hashes[--held.count]);
+		(void) LockRelease(&tag, ShareLock, true);
+	}
 }

@@ -34,11 +34,19 @@ extern void wake_timer(TimestampTz when);
 /* Takes one wake_at_commit() back: this transaction has taken the task itself. */
 extern void wake_not_needed(const char *type);
 
+/* The most types that a session can wait for */
+#define MOST_WAITED	64
+
 /*
- * Enters this session into the waiters for the types (none: any type), or takes
- * it out.  A waiting session holds one lock tag for each type.
+ * Enters this session into the waiters for the types, at most MOST_WAITED (none:
+ * any type).  A waiting session holds one lock tag for each type.
  */
-extern void wake_set_waiting(int ntypes, char **types, bool waiting);
+extern void wake_begin_waiting(int ntypes, char **types);
+/*
+ * Takes this session out of the waiters; also when wake_begin_waiting() has
+ * raised.
+ */
+extern void wake_end_waiting(void);
 
 /* The other parts of the door. */
 #include "wakeup/schedule.h"

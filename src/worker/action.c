@@ -1,17 +1,20 @@
 /*
  * action.c
- *		One action: who executes it, and for how long.
+ *		The execution of one task by the executor of its type.
  */
 #define _GNU_SOURCE
 #include <stdlib.h>
 #include <string.h>
 
-#include "worker.h"
+#include "action.h"
+#include "broker.h"
+#include "executor.h"
+#include "url.h"
 
 /*
  * Sets the task's deadline, unless the server has, from its timeout: seconds, or
- * whatever the server can read as an interval.  False, with a failed outcome,
- * when it is neither.
+ * what the server reads as an interval.  Returns false when the timeout is neither
+ * (the outcome is a failure) or the task is to be abandoned.
  */
 static bool
 set_deadline(Task *task, Outcome *out)
@@ -24,12 +27,14 @@ set_deadline(Task *task, Outcome *out)
 	seconds = strtod(task->timeout, &end);
 	if (*end != '\0')
 	{
-		DbStatus	status = db_interval_seconds(task->timeout, &seconds);
+		DbStatus	status = db_interval_seconds(task, task->timeout, &seconds);
 
 		if (status == DB_ERROR)
 			outcome_fail(out, "invalid timeout: %s", db_message());
+		else if (status != DB_OK)
+			out->kind = OUTCOME_ABORTED;
 		if (status != DB_OK)
-			return status == DB_GONE;
+			return false;
 	}
 	if (!(seconds > 0))
 	{
@@ -40,7 +45,7 @@ set_deadline(Task *task, Outcome *out)
 	return true;
 }
 
-/* Why an action whose time is over has failed. */
+/* Makes the end of the timeout the failure of the task. */
 static OutcomeKind
 fail_timed_out(const Task *task, Outcome *out)
 {
@@ -51,7 +56,10 @@ fail_timed_out(const Task *task, Outcome *out)
 						" seconds" : "");
 }
 
-/* Gets ready for a task that somebody else may execute: true if it can begin. */
+/*
+ * Checks a task and sets its deadline.  Returns true when it can be executed, by
+ * this process or a helper process; the outcome says otherwise why not.
+ */
 bool
 prepare_action(Task *task, Outcome *out)
 {
@@ -65,8 +73,9 @@ prepare_action(Task *task, Outcome *out)
 }
 
 /*
- * Executes a task.  ABORTED: not because its own time is over, but because the
- * worker, or the task around it, has to end.
+ * Executes a task and returns the kind of its outcome.  OUTCOME_ABORTED means that
+ * the worker or the task around it has to end; a timeout of the task itself is a
+ * failure.
  */
 OutcomeKind
 execute_action(Task *task, Outcome *out)
@@ -79,6 +88,11 @@ execute_action(Task *task, Outcome *out)
 			out->kind = executor->execute(task, out);
 		else
 			outcome_fail(out, "this worker cannot execute tasks of type \"%s\"", task->type);
+	}
+	if (out->kind == OUTCOME_FAILED && out->attached.len == 0)
+	{
+		cut_userinfo(&out->error);
+		cut_userinfo(&out->result);
 	}
 	if (out->kind == OUTCOME_ABORTED && task->abort == ABORT_TIMEOUT &&
 		(task->outer == NULL || task->outer->abort == ABORT_NONE))

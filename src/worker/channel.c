@@ -14,7 +14,7 @@
 
 #define MAX_FRAME (300u * 1024 * 1024)
 
-/* Leaves room for the length. */
+/* Begins a frame: reserves the place of its length. */
 void
 frame_begin(StringBuf *frame)
 {
@@ -24,7 +24,7 @@ frame_begin(StringBuf *frame)
 	sb_add(frame, &size, sizeof(size));
 }
 
-/* Fills in the length, now that it is known. */
+/* Ends a frame: writes its length. */
 void
 frame_end(StringBuf *frame)
 {
@@ -33,7 +33,7 @@ frame_end(StringBuf *frame)
 	memcpy(frame->data, &size, sizeof(size));
 }
 
-/* How many bytes the frame has with its length, 0 while that is not known. */
+/* Returns the size of a frame with its length, 0 while the length is not there. */
 size_t
 frame_size(const StringBuf *frame)
 {
@@ -45,14 +45,17 @@ frame_size(const StringBuf *frame)
 	return (size_t) ntohl(size) + sizeof(size);
 }
 
-/* Is the frame all there? */
+/* Tells whether a frame is complete. */
 bool
 frame_complete(const StringBuf *frame)
 {
 	return frame->len >= FRAME_HEADER && frame->len >= frame_size(frame);
 }
 
-/* Takes what there is of a frame; false when the other side is gone or mad. */
+/*
+ * Reads what has arrived of a frame, without blocking.  Returns false when the other
+ * side is gone or the frame is too long.
+ */
 bool
 frame_receive(int fd, StringBuf *frame)
 {
@@ -73,7 +76,10 @@ frame_receive(int fd, StringBuf *frame)
 	return true;
 }
 
-/* Sends what can be sent of a frame; false when the other side is gone. */
+/*
+ * Sends what can be sent of a frame, without blocking.  Returns false when the other
+ * side is gone.
+ */
 bool
 frame_send(int fd, const StringBuf *frame, size_t *sent)
 {
@@ -87,7 +93,7 @@ frame_send(int fd, const StringBuf *frame, size_t *sent)
 	return n > 0 || errno == EAGAIN || errno == EINTR;
 }
 
-/* Moves what can be moved of both; false when the channel is broken. */
+/* Sends and receives without blocking; returns false when the channel is broken. */
 bool
 exchange_pump(int fd, Exchange *x)
 {

@@ -2,8 +2,8 @@
  * child.c
  *		Child processes with their output on pipes.
  *
- * Each child leads a process group of its own: a Ctrl-C at the terminal
- * reaches only the worker, and what a task has started ends with it.
+ * Each child leads a process group of its own: Ctrl-C at the terminal reaches only the
+ * worker, and what a task has started ends with the task.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -20,9 +20,11 @@
 #endif
 
 #include "child.h"
-#include "worker.h"
+#include "environment.h"
+#include "options.h"
+#include "signals.h"
 
-/* Closes a descriptor once, whoever comes first. */
+/* Closes a descriptor unless it is closed already. */
 static void
 close_fd(int *fd)
 {
@@ -32,8 +34,8 @@ close_fd(int *fd)
 }
 
 /*
- * Moves a descriptor out of the way of the low numbers it is about to be
- * duplicated to.
+ * Duplicates a descriptor to a number above those that it is about to be duplicated
+ * to.
  */
 static int
 move_up(int fd)
@@ -41,7 +43,7 @@ move_up(int fd)
 	return fd < 0 ? fd : fcntl(fd, F_DUPFD_CLOEXEC, 10);
 }
 
-/* In the child: undo what the worker did to signals. */
+/* In the child: undoes what the worker has done to signals. */
 static void
 restore_signals(void)
 {
@@ -52,6 +54,80 @@ restore_signals(void)
 		signal(changed[i], SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* Tells whether a name is that of a variable ("NAME=value"). */
+static bool
+names_variable(const char *name, size_t len, const char *variable)
+{
+	return strncmp(variable, name, len) == 0 && variable[len] == '=';
+}
+
+/* Tells whether a variable of ours is for every program. */
+static bool
+is_basic_variable(const char *variable)
+{
+	static const char *const basic[] = {
+		"PATH", "HOME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "USER", "LOGNAME", "SHELL"
+	};
+
+	for (size_t i = 0; i < sizeof(basic) / sizeof(basic[0]); i++)
+	{
+		if (names_variable(basic[i], strlen(basic[i]), variable))
+			return true;
+	}
+	return strncmp(variable, "LC_", 3) == 0;
+}
+
+/* Tells whether --pass-env names a variable of ours. */
+static bool
+is_passed_variable(const char *variable)
+{
+	const char *list = options.pass_env != NULL ? options.pass_env : "";
+
+	while (*list != '\0')
+	{
+		size_t		len = strcspn(list, ", ");
+
+		if (len > 0 && names_variable(list, len, variable))
+			return true;
+		list += len;
+		list += strspn(list, ", ");
+	}
+	return false;
+}
+
+/* Tells whether the task itself sets a variable. */
+static bool
+is_set_by_task(const ChildSpec *spec, const char *variable)
+{
+	for (int i = 0; spec->env != NULL && spec->env[i] != NULL; i += 2)
+	{
+		if (names_variable(spec->env[i], strlen(spec->env[i]), variable))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * In the child: makes its environment.  A program of a playbook sees what its task
+ * sets, what --pass-env names and what no program can do without; not the worker's
+ * passwords and credentials.
+ */
+static void
+set_environment(const ChildSpec *spec)
+{
+	char	  **ours = environment_all();
+
+	environ = NULL;
+	for (int i = 0; ours[i] != NULL; i++)
+	{
+		if ((spec->inherits_environment || is_basic_variable(ours[i]) ||
+			 is_passed_variable(ours[i])) && !is_set_by_task(spec, ours[i]))
+			putenv(ours[i]);
+	}
+	for (int i = 0; spec->env != NULL && spec->env[i] != NULL; i += 2)
+		setenv(spec->env[i], spec->env[i + 1], 1);
 }
 
 /* In the child: becomes the program, or says on stderr why not. */
@@ -80,8 +156,7 @@ exec_child(const ChildSpec *spec, int out, int err, int channel, pid_t parent)
 	}
 	if (channel >= 0)
 		dup2(channel, CHILD_CHANNEL_FD);
-	for (int i = 0; spec->env != NULL && spec->env[i] != NULL; i += 2)
-		setenv(spec->env[i], spec->env[i + 1], 1);
+	set_environment(spec);
 	if (spec->cwd != NULL && chdir(spec->cwd) != 0)
 	{
 		fprintf(stderr, "could not change directory to \"%s\": %s\n",
@@ -95,8 +170,8 @@ exec_child(const ChildSpec *spec, int out, int err, int channel, pid_t parent)
 }
 
 /*
- * Starts a program.  False, with errno, when pipes or processes have run
- * out; a program that cannot be executed shows up as exit code 127.
+ * Starts a program.  Returns false, with errno, when there are no more pipes or
+ * processes; a program that cannot be executed ends with exit code 127.
  */
 bool
 child_start(Child *child, const ChildSpec *spec)
@@ -138,9 +213,8 @@ child_start(Child *child, const ChildSpec *spec)
 }
 
 /*
- * Collects the exit status if there is one; true when the child is gone.
- * Its process group is killed before that, while its number cannot have
- * been given to anyone else.
+ * Reaps the child if it has ended; returns true when it is gone.  Its process group is
+ * killed before that, while no other process can have its number.
  */
 bool
 child_reap(Child *child, bool block)
@@ -159,13 +233,13 @@ child_reap(Child *child, bool block)
 	if (result == 0 && info.si_pid == 0)
 		return false;
 	kill(-child->pid, SIGKILL);
-	waitpid(child->pid, &child->status, 0);
 	track_child(child->pid, false);
+	waitpid(child->pid, &child->status, 0);
 	child->pid = 0;
 	return true;
 }
 
-/* Ends the child and everything in its process group, now. */
+/* Kills the child and everything in its process group. */
 void
 child_kill(Child *child)
 {
@@ -176,7 +250,7 @@ child_kill(Child *child)
 	child_reap(child, true);
 }
 
-/* Lets go of the pipes. */
+/* Closes the pipes and the channel. */
 void
 child_close(Child *child)
 {
@@ -185,7 +259,7 @@ child_close(Child *child)
 	close_fd(&child->channel);
 }
 
-/* Says how a reaped child ended. */
+/* Returns a text that says how a reaped child ended. */
 const char *
 child_fate(const Child *child)
 {

@@ -15,6 +15,7 @@ typedef struct ChildSpec
 {
 	const char *const *argv;
 	const char *const *env;		/* name, value, name, value, …, NULL; or NULL */
+	bool		inherits_environment;	/* all of ours, for a helper process */
 	const char *cwd;			/* or NULL */
 	bool		channel;		/* with a socket at CHILD_CHANNEL_FD */
 	bool		shares_output;	/* with ours, instead of pipes */

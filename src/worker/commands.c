@@ -2,7 +2,7 @@
  * commands.c
  *		The commands of a task: SQL, in one text or a list of them.
  *
- * Old playbooks put them among the input: with: {commands: "..."}.
+ * They are keys of the step.  The input of a task never becomes code.
  */
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -46,14 +46,26 @@ take_commands(const Task *task, const char *key, Commands *commands, Outcome *ou
 	return OUTCOME_DONE;
 }
 
-/* Finds the commands under whatever key the playbook uses. */
+/* Tells whether the input of a task has what looks like commands. */
+static bool
+input_has_commands(const Task *task)
+{
+	static const char *const keys[] = {"data.command", "data.commands", "data.sql", "data.query"};
+	const char *text;
+
+	for (size_t k = 0; k < sizeof(keys) / sizeof(keys[0]); k++)
+	{
+		if (task_list(task, keys[k], 0, &text))
+			return true;
+	}
+	return false;
+}
+
+/* Finds the commands of a task; the outcome is a failure when there are none. */
 OutcomeKind
 find_commands(const Task *task, Commands *commands, Outcome *out)
 {
-	static const char *const keys[] = {
-		"command", "commands", "sql", "query", "code", "data.command",
-		"data.commands", "data.sql", "data.query"
-	};
+	static const char *const keys[] = {"command", "commands", "sql", "query", "code"};
 
 	for (size_t k = 0; commands->count == 0 && k < sizeof(keys) / sizeof(keys[0]); k++)
 	{
@@ -61,11 +73,13 @@ find_commands(const Task *task, Commands *commands, Outcome *out)
 			return OUTCOME_FAILED;
 	}
 	if (commands->count == 0)
-		return outcome_fail(out, "the %s task has no command", task->type);
+		return outcome_fail(out, "the %s task has no command%s", task->type,
+							input_has_commands(task) ? "; its input has one, but data does not"
+							" become code: write it beside tool" : "");
 	return OUTCOME_DONE;
 }
 
-/* Frees them. */
+/* Frees the commands. */
 void
 free_commands(Commands *commands)
 {

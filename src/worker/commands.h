@@ -5,7 +5,7 @@
 #ifndef COMMANDS_H
 #define COMMANDS_H
 
-#include "executor.h"
+#include "outcome.h"
 
 typedef struct Commands
 {

@@ -2,8 +2,8 @@
  * credential.c
  *		Credentials of this machine: NOETL_AUTH_<NAME> in the environment.
  *
- * A credential with several parts is a flat JSON object.  It is parsed here,
- * not by the server as other JSON is: secrets do not belong into its log.
+ * A credential with several parts is a flat JSON object.  It is parsed here, not by
+ * the server as other JSON is: the server may log its statements.
  */
 #define _GNU_SOURCE
 #include <ctype.h>
@@ -11,15 +11,20 @@
 #include <string.h>
 
 #include "credential.h"
+#include "environment.h"
 
+#define PREFIX "NOETL_AUTH_"
 #define MAX_CREDENTIAL_FIELDS 64
 
-/* The value of a credential, or NULL; *variable is where it was looked for. */
+/*
+ * Returns the value of a credential, NULL when it is unknown; *variable becomes the
+ * name of the variable that was looked for.
+ */
 const char *
 credential_value(const char *name, StringBuf *variable)
 {
 	sb_reset(variable);
-	sb_str(variable, "NOETL_AUTH_");
+	sb_str(variable, PREFIX);
 	for (const char *p = name; *p != '\0'; p++)
 	{
 		char		c = (char) (isalnum((unsigned char) *p) ?
@@ -27,7 +32,14 @@ credential_value(const char *name, StringBuf *variable)
 
 		sb_add(variable, &c, 1);
 	}
-	return getenv(variable->data);
+	return environment_value(variable->data);
+}
+
+/* Tells whether a playbook may name a variable as a secret: NOETL_AUTH_* only. */
+bool
+credential_is_variable(const char *variable)
+{
+	return strncmp(variable, PREFIX, strlen(PREFIX)) == 0 && variable[strlen(PREFIX)] != '\0';
 }
 
 /* Skips what JSON allows between its tokens. */
@@ -50,7 +62,7 @@ add_code_point(StringBuf *sb, unsigned long c)
 	sb_add(sb, bytes, len);
 }
 
-/* Reads the four digits of a \u escape; -1 when they are not. */
+/* Reads the four digits of a \u escape; returns -1 for other text. */
 static long
 read_hex4(const char *p)
 {
@@ -65,7 +77,7 @@ read_hex4(const char *p)
 	return strtol(digits, NULL, 16);
 }
 
-/* Reads a \u escape or a pair of them; NULL when it is none. */
+/* Reads a \u escape or a pair of them; returns NULL for other text. */
 static const char *
 read_unicode(const char *p, StringBuf *text)
 {
@@ -87,7 +99,7 @@ read_unicode(const char *p, StringBuf *text)
 	return p;
 }
 
-/* Reads a JSON string; returns what follows it, NULL when it is none. */
+/* Reads a JSON string; returns what follows it, NULL for other text. */
 static const char *
 read_string(const char *p, StringBuf *text)
 {
@@ -143,7 +155,7 @@ read_member(const char *p, Field *field)
 	return p != NULL ? skip_space(p) : NULL;
 }
 
-/* Takes a flat JSON object apart; false when it is something else. */
+/* Takes a flat JSON object apart; returns false for other text. */
 bool
 credential_parse(Task *credential, const char *p)
 {
@@ -169,7 +181,7 @@ credential_parse(Task *credential, const char *p)
 	return *skip_space(p + 1) == '\0';
 }
 
-/* Frees what credential_parse() has made. */
+/* Frees the fields that credential_parse() has made. */
 void
 credential_free(Task *credential)
 {

@@ -5,9 +5,10 @@
 #ifndef CREDENTIAL_H
 #define CREDENTIAL_H
 
-#include "executor.h"
+#include "task.h"
 
 extern const char *credential_value(const char *name, StringBuf *variable);
+extern bool credential_is_variable(const char *variable);
 extern bool credential_parse(Task *credential, const char *text);
 extern void credential_free(Task *credential);
 

@@ -1,6 +1,16 @@
 /*
  * db.c
- *		The connection to the broker.
+ *		The session with the broker's database.
+ *
+ * Nothing here blocks without end: every statement has a time limit in the server
+ * and, a little longer, in this process; an answer that does not come ends the
+ * session.  A session that is lost or broken is closed and the caller sees DB_GONE.
+ *
+ * A session is one of two kinds.  A direct one keeps its settings and its prepared
+ * statements.  Behind a pooler that gives each transaction another session of the
+ * server neither would last, and the settings would reach other clients: there
+ * each statement is sent with its settings in a transaction of its own, in one
+ * round trip.  A pooler is noticed by the process number that it invents.
  */
 #define _GNU_SOURCE
 #include <libpq-fe.h>
@@ -8,18 +18,36 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conninfo.h"
 #include "db.h"
+#include "log.h"
+#include "options.h"
+#include "signals.h"
+#include "wait.h"
 
-/* What user settings must not change under the worker's own statements */
+/* An answer may be that much later than the limit of the statement */
+#define ANSWER_MARGIN_SECONDS 5
+
+/* What settings of the user must not change under the worker's own statements */
 static const char session_settings[] =
 "SET search_path = pg_catalog, pg_temp;"
 "SET jit = off;"
 "SET plan_cache_mode = force_generic_plan;"
 "SET default_transaction_isolation = 'read committed';"
-"SET statement_timeout = 0;"
-"SET idle_session_timeout = 0";
+"SET default_transaction_read_only = off;"
+"SET idle_session_timeout = 0;"
+"SET statement_timeout = %d000";
+
+/* The same behind a pooler, inside a transaction */
+static const char begin_statement[] = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
+static const char local_settings[] =
+"SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true),"
+" pg_catalog.set_config('jit', 'off', true),"
+" pg_catalog.set_config('statement_timeout', $1, true)";
 
 static PGconn *conn = NULL;
+static bool pooled = false;
+static bool prepared_was_lost = false;	/* by a pooler that was not noticed */
 static bool prepared[STATEMENT_COUNT];
 static Task *starting = NULL;	/* its action_started is on the way */
 static StringBuf message;
@@ -30,8 +58,8 @@ static bool lease_lost = false;
 #define LEASE_LOST_STATE "55000"
 
 /*
- * The server's NOTICE and WARNING go to our log.  complete_and_lease warns of
- * a lost lease, because its rows are those of the next lease.
+ * Writes the server's notices and warnings into the log.  complete_and_lease()
+ * warns of a lost lease, because its rows are those of the next lease.
  */
 static void
 take_notice(void *arg, const PGresult *notice)
@@ -48,7 +76,7 @@ take_notice(void *arg, const PGresult *notice)
 				 text != NULL ? text : "");
 }
 
-/* Keeps the reason of a failure for the caller, who knows what it means. */
+/* Keeps the text and the SQLSTATE of a failure for the caller. */
 static void
 remember_error(const PGresult *result)
 {
@@ -66,30 +94,25 @@ remember_error(const PGresult *result)
 	snprintf(sqlstate, sizeof(sqlstate), "%s", state != NULL ? state : "");
 }
 
-/* The text of the last error. */
+/* Returns the text of the last error. */
 const char *
 db_message(void)
 {
 	return message.data != NULL ? message.data : "";
 }
 
-/* The SQLSTATE of the last error. */
+/* Returns the SQLSTATE of the last error; empty when it has none. */
 const char *
 db_sqlstate(void)
 {
 	return sqlstate;
 }
 
-/*
- * Can the same statement succeed a little later?  True for serialization
- * failures, lack of resources, locks and cancelled statements.
- */
-bool
-db_error_is_passing(void)
+/* Tells whether the SQLSTATE of the last error is of one of some classes. */
+static bool
+error_is_of_class(const char *const *classes, size_t count)
 {
-	static const char *const classes[] = {"40", "53", "55", "57", "58"};
-
-	for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++)
+	for (size_t i = 0; i < count; i++)
 	{
 		if (strncmp(sqlstate, classes[i], 2) == 0)
 			return true;
@@ -97,14 +120,64 @@ db_error_is_passing(void)
 	return false;
 }
 
-/* Is there a connection, as far as we know? */
+/*
+ * Tells whether the statement that failed last can succeed a little later: after
+ * serialization failures, lack of resources, locks and cancelled statements.
+ */
+bool
+db_error_is_passing(void)
+{
+	static const char *const classes[] = {"08", "25", "40", "53", "55", "57", "58"};
+
+	return error_is_of_class(classes, sizeof(classes) / sizeof(classes[0]));
+}
+
+/*
+ * Tells whether the values that were sent caused the last error: data exceptions
+ * and exceeded limits.  Only these may fail a task.
+ */
+bool
+db_error_is_of_data(void)
+{
+	static const char *const classes[] = {"22", "54"};
+
+	return error_is_of_class(classes, sizeof(classes) / sizeof(classes[0]));
+}
+
+/*
+ * Tells whether the last error says something of this worker or of its session and
+ * nothing of a task: passing errors, missing rights, a missing or foreign schema.  A
+ * statement that took too long is not one: templates of the task made it slow.
+ */
+bool
+db_error_is_ours(void)
+{
+	static const char *const states[] = {"42501", "42883", "42P01", "3F000"};
+
+	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
+	{
+		if (strcmp(sqlstate, states[i]) == 0)
+			return true;
+	}
+	return db_error_is_passing() && strcmp(sqlstate, "57014") != 0 &&
+		strcmp(sqlstate, LEASE_LOST_STATE) != 0;
+}
+
+/* Tells whether a session is open, as far as this process knows. */
 bool
 db_connected(void)
 {
 	return conn != NULL;
 }
 
-/* Gives the connection up; prepared statements go with it. */
+/* Tells whether the session is one of a pooler's. */
+bool
+db_pooled(void)
+{
+	return pooled;
+}
+
+/* Closes the session; prepared statements go with it. */
 void
 db_close(void)
 {
@@ -117,55 +190,72 @@ db_close(void)
 	starting = NULL;
 }
 
-/* Connects once; false, with db_message(), when that fails. */
-bool
-db_open(void)
+/* Closes the session with a text for db_message(). */
+static void
+lose_session(const char *text)
 {
-	char		application[80];
-	const char *const keys[] = {
-		"connect_timeout", "keepalives_idle", "tcp_user_timeout",
-		"fallback_application_name", "dbname", "client_encoding", NULL
-	};
-	const char *const values[] = {
-		"10", "30", "30000", application, options.conninfo, "UTF8", NULL
-	};
-	PGresult   *result;
-	bool		ok;
-
+	sb_reset(&message);
+	sb_str(&message, text);
+	sqlstate[0] = '\0';
 	db_close();
-	snprintf(application, sizeof(application), "noetl-worker %s", options.name);
-	conn = PQconnectdbParams(keys, values, 1);
-	if (PQstatus(conn) != CONNECTION_OK)
-	{
-		remember_error(NULL);
-		db_close();
-		return false;
-	}
-	PQsetNoticeReceiver(conn, take_notice, NULL);
-	result = PQexec(conn, session_settings);
-	ok = PQresultStatus(result) == PGRES_COMMAND_OK;
-	if (!ok)
-	{
-		remember_error(result);
-		db_close();
-	}
-	PQclear(result);
-	return ok;
 }
 
-/* Is this failure one of the connection, not of the statement? */
+/* Returns when an answer to what is sent now is overdue. */
+static double
+answer_deadline(void)
+{
+	return monotonic_now() + options.statement_timeout + ANSWER_MARGIN_SECONDS;
+}
+
+/*
+ * Waits until libpq has the next result.  Returns false when the time is over; the
+ * session is closed then.
+ */
 static bool
-connection_failed(const PGresult *result)
+await_result(double until)
+{
+	for (;;)
+	{
+		int			unsent = PQflush(conn);
+		struct pollfd fd = {.fd = PQsocket(conn),.events = POLLIN};
+
+		if (unsent == 0 && !PQisBusy(conn))
+			return true;
+		if (unsent < 0 || fd.fd < 0)
+			return true;		/* PQgetResult() returns the error */
+		if (monotonic_now() >= until)
+		{
+			lose_session("the server did not answer in time");
+			return false;
+		}
+		if (unsent > 0)
+			fd.events |= POLLOUT;
+		task_wait(NULL, &fd, 1, until);
+		if (fd.revents != 0 && PQconsumeInput(conn) == 0)
+			return true;
+	}
+}
+
+/* Tells whether a failure is one of the session, not of the statement. */
+static bool
+session_failed(const PGresult *result)
 {
 	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
 
 	if (PQstatus(conn) == CONNECTION_BAD || state == NULL)
 		return true;
-	return strncmp(state, "08", 2) == 0 || strncmp(state, "57P", 3) == 0;
+	if (strcmp(state, "26000") == 0 || strcmp(state, "42P05") == 0)
+	{
+		/* a prepared statement is missing or there already: another session */
+		prepared_was_lost = true;
+		return true;
+	}
+	return strncmp(state, "08", 2) == 0 || strncmp(state, "57P", 3) == 0 ||
+		strcmp(state, "25P02") == 0;
 }
 
 /*
- * Judges a result and frees it unless it is good.  A lost connection is
+ * Judges a result and frees it unless it is good.  A session that is lost is
  * closed here, so that everyone sees it at db_connected().
  */
 static DbStatus
@@ -176,7 +266,7 @@ judge(PGresult **result)
 
 	if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK)
 		return DB_OK;
-	gone = connection_failed(*result);
+	gone = session_failed(*result);
 	remember_error(*result);
 	PQclear(*result);
 	*result = NULL;
@@ -185,30 +275,134 @@ judge(PGresult **result)
 	return gone ? DB_GONE : DB_ERROR;
 }
 
+/* Takes all results of one statement; *result is the first, if it is good. */
+static DbStatus
+collect(PGresult **result, double until)
+{
+	DbStatus	status = DB_OK;
+	PGresult   *next;
+
+	*result = NULL;
+	while (conn != NULL && await_result(until) && (next = PQgetResult(conn)) != NULL)
+	{
+		DbStatus	judged = judge(&next);
+
+		if (judged != DB_OK)
+			status = judged;
+		if (*result == NULL && status == DB_OK)
+			*result = next;
+		else
+			PQclear(next);
+	}
+	if (conn == NULL)
+		status = DB_GONE;
+	if (status != DB_OK)
+	{
+		PQclear(*result);
+		*result = NULL;
+	}
+	return status;
+}
+
+/* Reports what libpq could not even send as a lost session. */
+static DbStatus
+not_sent(void)
+{
+	remember_error(NULL);
+	db_close();
+	return DB_GONE;
+}
+
+/* Runs a text without parameters; on DB_OK the caller owns *result. */
+static DbStatus
+run_text(const char *text, PGresult **result)
+{
+	*result = NULL;
+	if (PQsendQuery(conn, text) != 1)
+		return not_sent();
+	return collect(result, answer_deadline());
+}
+
 /*
- * Reads the answer to the action_started that was sent without waiting.
- * That it failed is worth a line, not the task.
+ * Finds out whether a pooler is in between: the process number that the client was
+ * told at the beginning is not that of the server process.  A prepared statement that
+ * was lost shows one too, whatever --pooler says.
+ */
+static DbStatus
+find_pooler(void)
+{
+	PGresult   *result;
+	DbStatus	status;
+
+	pooled = options.pooler == POOLER_YES || prepared_was_lost;
+	if (options.pooler == POOLER_NO || pooled)
+		return DB_OK;
+	status = run_text("SELECT pg_catalog.pg_backend_pid()", &result);
+	if (status == DB_OK)
+		pooled = PQntuples(result) == 1 && atoi(PQgetvalue(result, 0, 0)) != PQbackendPID(conn);
+	PQclear(result);
+	return status;
+}
+
+/* Opens a session, one attempt; returns false, with db_message(), on failure. */
+bool
+db_open(void)
+{
+	char		application[80];
+	char		settings[sizeof(session_settings) + 16];
+	const char *const keys[] = {
+		"connect_timeout", "keepalives_idle", "tcp_user_timeout",
+		"fallback_application_name", "dbname", "client_encoding", NULL
+	};
+	const char *const values[] = {
+		"10", "30", "30000", application, options.conninfo, "UTF8", NULL
+	};
+	PGresult   *result = NULL;
+	DbStatus	status;
+
+	db_close();
+	snprintf(application, sizeof(application), "noetl-worker %s", options.name);
+	conn = conninfo_open(keys, values);
+	if (PQstatus(conn) != CONNECTION_OK)
+	{
+		remember_error(NULL);
+		db_close();
+		return false;
+	}
+	PQsetNoticeReceiver(conn, take_notice, NULL);
+	PQsetnonblocking(conn, 1);
+	status = find_pooler();
+	if (status == DB_OK && !pooled)
+	{
+		snprintf(settings, sizeof(settings), session_settings, options.statement_timeout);
+		status = run_text(settings, &result);
+		PQclear(result);
+	}
+	if (status != DB_OK)
+		db_close();
+	return status == DB_OK;
+}
+
+/*
+ * Reads the answer to the action_started that was sent without waiting.  An error
+ * becomes a line in the log and does not fail the task.
  */
 static DbStatus
 finish_started(void)
 {
-	DbStatus	status = DB_OK;
 	PGresult   *result;
-	Task	   *task = starting;
 
-	while (conn != NULL && starting != NULL &&
-		   (result = PQgetResult(conn)) != NULL)
+	if (conn != NULL && starting != NULL)
 	{
-		status = judge(&result);
+		if (collect(&result, answer_deadline()) == DB_ERROR)
+			log_task(starting, LOG_NORMAL, "action_started was refused: %s", db_message());
 		PQclear(result);
-		if (status == DB_ERROR)
-			log_task(task, LOG_NORMAL, "action_started was refused: %s", db_message());
 	}
 	starting = NULL;
 	return conn == NULL ? DB_GONE : DB_OK;
 }
 
-/* Waits for an outstanding action_started: its task is about to be freed. */
+/* Waits for an outstanding action_started, because its task is about to be freed. */
 void
 db_settle(void)
 {
@@ -216,25 +410,24 @@ db_settle(void)
 		finish_started();
 }
 
-/* Prepares a statement at its first use on this connection. */
+/* Prepares a statement at its first use in this session. */
 static DbStatus
 prepare(StatementId id)
 {
 	PGresult   *result;
-	DbStatus	status = finish_started();
+	DbStatus	status;
 
-	if (status != DB_OK || prepared[id])
-		return status;
-	result = PQprepare(conn, db_statements[id].name, db_statements[id].sql, 0, NULL);
-	status = judge(&result);
+	if (prepared[id])
+		return DB_OK;
+	if (PQsendPrepare(conn, db_statements[id].name, db_statements[id].sql, 0, NULL) != 1)
+		return not_sent();
+	status = collect(&result, answer_deadline());
 	PQclear(result);
 	prepared[id] = status == DB_OK;
 	return status;
 }
 
-/*
- * Did the last statement warn of a lost lease?  Asking forgets it.
- */
+/* Tells whether the last statement warned of a lost lease, and forgets it. */
 bool
 db_lease_was_lost(void)
 {
@@ -244,21 +437,124 @@ db_lease_was_lost(void)
 	return lost;
 }
 
-/* Runs a statement; on DB_OK the caller owns *result. */
-DbStatus
-db_run(StatementId id, int nparams, const char *const *params, PGresult **result)
+/* Runs a statement that the session keeps prepared. */
+static DbStatus
+run_prepared(StatementId id, int nparams, const char *const *params, PGresult **result)
 {
 	DbStatus	status = prepare(id);
 
-	*result = NULL;
 	if (status != DB_OK)
 		return status;
-	*result = PQexecPrepared(conn, db_statements[id].name, nparams, params,
-							 NULL, NULL, 0);
-	return judge(result);
+	if (PQsendQueryPrepared(conn, db_statements[id].name, nparams, params,
+							NULL, NULL, 0) != 1)
+		return not_sent();
+	return collect(result, answer_deadline());
 }
 
-/* Runs a statement that answers one boolean. */
+/* Ends the transaction that a failed statement has left open. */
+static void
+roll_back(void)
+{
+	PGresult   *result;
+	StringBuf	text = message;
+	char		state[sizeof(sqlstate)];
+
+	if (conn == NULL || PQtransactionStatus(conn) == PQTRANS_IDLE)
+		return;
+	/* the first error is the one to tell */
+	memcpy(state, sqlstate, sizeof(state));
+	memset(&message, 0, sizeof(message));
+	(void) run_text("ROLLBACK", &result);
+	PQclear(result);
+	sb_free(&message);
+	message = text;
+	memcpy(sqlstate, state, sizeof(state));
+}
+
+/*
+ * Takes the results of a pipeline of commands; *result is that of the one with the
+ * number `wanted`, and the status that of the first that failed.
+ */
+static DbStatus
+collect_pipeline(int commands, int wanted, PGresult **result, double until)
+{
+	DbStatus	status = DB_OK;
+
+	for (int i = 0; conn != NULL && i <= commands; i++)
+	{
+		PGresult   *next;
+
+		/* the results of one command, which NULL ends; then that of the sync */
+		while (conn != NULL && await_result(until) && (next = PQgetResult(conn)) != NULL)
+		{
+			ExecStatusType kind = PQresultStatus(next);
+			bool		passed_over = kind == PGRES_PIPELINE_SYNC ||
+				kind == PGRES_PIPELINE_ABORTED;
+
+			if (!passed_over && status == DB_OK)
+				status = judge(&next);
+			if (i == wanted && !passed_over && status == DB_OK)
+				*result = next;
+			else
+				PQclear(next);
+			if (kind == PGRES_PIPELINE_SYNC)
+				break;
+		}
+	}
+	return conn == NULL ? DB_GONE : status;
+}
+
+/* Runs a statement with its settings in a transaction, in one round trip. */
+static DbStatus
+run_in_transaction(StatementId id, int nparams, const char *const *params, PGresult **result)
+{
+	char		timeout[16];
+	const char *const settings[] = {timeout};
+	DbStatus	status;
+
+	snprintf(timeout, sizeof(timeout), "%ds", options.statement_timeout);
+	if (PQenterPipelineMode(conn) != 1 ||
+		PQsendQueryParams(conn, begin_statement, 0, NULL, NULL, NULL, NULL, 0) != 1 ||
+		PQsendQueryParams(conn, local_settings, 1, NULL, settings, NULL, NULL, 0) != 1 ||
+		PQsendQueryParams(conn, db_statements[id].sql, nparams, NULL, params, NULL, NULL, 0) != 1 ||
+		PQsendQueryParams(conn, "COMMIT", 0, NULL, NULL, NULL, NULL, 0) != 1 ||
+		PQpipelineSync(conn) != 1)
+		return not_sent();
+	status = collect_pipeline(4, 2, result, answer_deadline());
+	if (conn != NULL && PQexitPipelineMode(conn) != 1)
+		status = not_sent();
+	if (status != DB_OK)
+	{
+		PQclear(*result);
+		*result = NULL;
+		roll_back();
+	}
+	return conn == NULL ? DB_GONE : status;
+}
+
+/*
+ * Runs a statement; on DB_OK the caller owns *result.  A session that is left in a
+ * transaction is broken: it is closed.
+ */
+DbStatus
+db_run(StatementId id, int nparams, const char *const *params, PGresult **result)
+{
+	DbStatus	status = finish_started();
+
+	*result = NULL;
+	if (status == DB_OK)
+		status = pooled ? run_in_transaction(id, nparams, params, result) :
+			run_prepared(id, nparams, params, result);
+	if (conn != NULL && PQtransactionStatus(conn) != PQTRANS_IDLE)
+	{
+		db_close();
+		if (status != DB_OK)
+			status = DB_GONE;
+	}
+	return status;
+}
+
+/* Runs a statement that answers one boolean; DB_REFUSED: it is false. */
 DbStatus
 db_run_boolean(StatementId id, int nparams, const char *const *params)
 {
@@ -273,8 +569,8 @@ db_run_boolean(StatementId id, int nparams, const char *const *params)
 }
 
 /*
- * Sends action_started and does not wait: the task can begin meanwhile, and
- * whatever is sent next on this connection comes after it anyway.
+ * Sends action_started without waiting for the answer: the task can begin
+ * meanwhile, and what is sent next in this session comes after it anyway.
  */
 void
 db_send_started(Task *task)
@@ -283,11 +579,19 @@ db_send_started(Task *task)
 		task->execution_id, task->step, task->node_id, options.name,
 		task->queue_id, task->attempt
 	};
+	int			sent;
 
-	if (task->started || prepare(STARTED) != DB_OK)
+	if (task->started || finish_started() != DB_OK)
 		return;
-	if (PQsendQueryPrepared(conn, db_statements[STARTED].name, 6, params,
-							NULL, NULL, 0) == 1 && PQflush(conn) >= 0)
+	if (pooled)
+		sent = PQsendQueryParams(conn, db_statements[STARTED].sql, 6, NULL, params,
+								 NULL, NULL, 0);
+	else if (prepare(STARTED) == DB_OK)
+		sent = PQsendQueryPrepared(conn, db_statements[STARTED].name, 6, params,
+								   NULL, NULL, 0);
+	else
+		return;
+	if (sent == 1 && PQflush(conn) >= 0)
 	{
 		starting = task;
 		task->started = true;
@@ -307,45 +611,40 @@ cancel_statement(void)
 }
 
 /*
- * Sleeps in the server until a task may be due.  Asynchronous, because a
- * signal has to end it at once.
+ * Runs CALL noetl.wait_for_work(), which sleeps in the server until a task may be
+ * due.  A request to stop cancels it.  A procedure that commits must be a statement
+ * of its own; it needs no settings.
  */
 DbStatus
-db_wait_for_work(double seconds)
+db_run_wait(const char *const *params)
 {
-	char		timeout[32];
-	const char *const params[] = {timeout, db_types()};
 	DbStatus	status = finish_started();
+	double		until = answer_deadline();
 	bool		cancelled = false;
 	PGresult   *result;
 
-	snprintf(timeout, sizeof(timeout), "%.3f s", seconds);
 	if (status != DB_OK)
 		return status;
 	if (PQsendQueryParams(conn, "CALL noetl.wait_for_work($1::interval, $2::text[], NULL)",
 						  2, NULL, params, NULL, NULL, 0) != 1)
-	{
-		remember_error(NULL);
-		db_close();
-		return DB_GONE;
-	}
-	while (conn != NULL && PQisBusy(conn))
+		return not_sent();
+	while (!cancelled && PQisBusy(conn) && monotonic_now() < until)
 	{
 		struct pollfd fd = {.fd = PQsocket(conn),.events = POLLIN};
 
-		if (stopping() && !cancelled)
+		if (PQflush(conn) > 0)
+			fd.events |= POLLOUT;
+		if (stopping())
 		{
 			cancel_statement();
 			cancelled = true;
+			break;
 		}
-		task_wait(NULL, &fd, 1, 0);
+		task_wait(NULL, &fd, 1, until);
 		if (fd.revents != 0 && PQconsumeInput(conn) == 0)
 			break;
 	}
-	while (conn != NULL && (result = PQgetResult(conn)) != NULL)
-	{
-		status = judge(&result);
-		PQclear(result);
-	}
+	status = collect(&result, until);
+	PQclear(result);
 	return cancelled && status == DB_ERROR ? DB_OK : status;
 }

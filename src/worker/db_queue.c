@@ -1,79 +1,97 @@
 /*
  * db_queue.c
- *		The queue: one function per call of the contract.
+ *		The queue: one function for each call of the broker's contract.
  */
 #define _GNU_SOURCE
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "db.h"
+#include "executor.h"
+#include "log.h"
+#include "options.h"
+#include "wait.h"
 
-static char *types_array = NULL;
-static StringBuf raw_array;		/* the types with raw_action, with deep_fields */
-static StringBuf deep_array;
+static char *types_array = NULL;	/* what to lease, as text[] literal */
+static char *json_types = NULL; /* of ACTION_JSON */
+static char *deep_types = NULL; /* of ACTION_DEEP_FIELDS */
+/* Behind a pooler: the first pause between two leases */
+#define FIRST_POLL_SECONDS 0.02
+
+static int	empty_leases = 0;	/* since the last that gave a task */
 static char lease_text[32];
 static char batch_text[16];
 
-/* Appends a type to what becomes a text[] literal. */
-static void
-add_type(StringBuf *array, const Executor *executor)
-{
-	sb_printf(array, "%s%s", array->len > 0 ? "," : "{", executor->type);
-}
-
-/* Sets what to lease, once it is known what can be executed. */
+/* Sets the types to lease, a text[] literal, and takes over options. */
 void
 db_set_types(const char *array)
 {
-	const Executor *executor;
-
 	free(types_array);
+	free(json_types);
+	free(deep_types);
 	types_array = xstrdup(array);
-	sb_reset(&raw_array);
-	sb_reset(&deep_array);
-	for (int i = 0; (executor = executor_at(i)) != NULL; i++)
-	{
-		if (executor->raw_action)
-			add_type(&raw_array, executor);
-		if (executor->deep_fields)
-			add_type(&deep_array, executor);
-	}
-	sb_str(&raw_array, raw_array.len > 0 ? "}" : "{}");
-	sb_str(&deep_array, deep_array.len > 0 ? "}" : "{}");
+	json_types = types_of_form(ACTION_JSON);
+	deep_types = types_of_form(ACTION_DEEP_FIELDS);
+	db_use_options();
+}
+
+/* Takes over options that have changed: lease and batch. */
+void
+db_use_options(void)
+{
 	snprintf(lease_text, sizeof(lease_text), "%d s", options.lease);
 	snprintf(batch_text, sizeof(batch_text), "%d", options.batch);
 }
 
-/* The types to lease, as a text[] literal. */
+/*
+ * Tells who this worker is, where its role may do so.  Nothing depends on it:
+ * what a worker leases announces it, too.
+ */
+void
+db_announce(void)
+{
+	char		host[256] = "";
+	char		process[16];
+	const char *params[] = {options.name, types_array, host, NOETL_VERSION, process};
+
+	gethostname(host, sizeof(host) - 1);
+	snprintf(process, sizeof(process), "%d", (int) getpid());
+	if (db_run_boolean(MAY_ANNOUNCE, 0, NULL) == DB_OK)
+		(void) db_run_boolean(ANNOUNCE, 5, params);
+}
+
+/* Returns the types to lease, as a text[] literal. */
 const char *
 db_types(void)
 {
 	return types_array;
 }
 
-/* The types whose action is not taken apart. */
+/* Returns the types whose action is not taken apart. */
 const char *
-db_raw_types(void)
+db_json_types(void)
 {
-	return raw_array.data;
+	return json_types;
 }
 
-/* The types whose action is taken apart further. */
+/* Returns the types whose action is taken apart further. */
 const char *
 db_deep_types(void)
 {
-	return deep_array.data;
+	return deep_types;
 }
 
-/* Copies a value of a result. */
+/* Returns a copy of a value of a result, NULL for null. */
 static char *
 text_or_null(const PGresult *result, int row, int column)
 {
 	return PQgetisnull(result, row, column) ? NULL : xstrdup(PQgetvalue(result, row, column));
 }
 
-/* Copies rows into tasks. */
+/* Copies rows with TASK_COLUMNS into tasks. */
 void
 db_read_tasks(const PGresult *result, TaskList *list)
 {
@@ -97,7 +115,7 @@ db_read_tasks(const PGresult *result, TaskList *list)
 		task->timeout = text_or_null(result, i, 6);
 		action = text_or_null(result, i, 7);
 		executor = find_executor(task->type);
-		if (executor != NULL && executor->raw_action)
+		if (executor != NULL && executor->form == ACTION_JSON)
 			task->action = action;
 		else
 		{
@@ -110,27 +128,31 @@ db_read_tasks(const PGresult *result, TaskList *list)
 		task->save = text_or_null(result, i, 10);
 		task->input = text_or_null(result, i, 11);
 		task->index = PQgetisnull(result, i, 12) ? -1 : atoi(PQgetvalue(result, i, 12));
+		task->catalog_id = text_or_null(result, i, 13);
 	}
 }
 
-/* Leases the next tasks. */
+/* Leases tasks; *list may stay empty. */
 DbStatus
 db_lease(TaskList *list)
 {
 	const char *const params[] = {
-		options.name, batch_text, lease_text, types_array, raw_array.data,
-		deep_array.data
+		options.name, batch_text, lease_text, types_array, json_types,
+		deep_types
 	};
 	PGresult   *result;
 	DbStatus	status = db_run(LEASE, 6, params, &result);
 
 	if (status == DB_OK)
+	{
 		db_read_tasks(result, list);
+		empty_leases = list->count > 0 ? 0 : empty_leases + 1;
+	}
 	PQclear(result);
 	return status;
 }
 
-/* Stores a result; DB_REFUSED when the lease is lost. */
+/* Reports a result.  DB_REFUSED: the lease is lost. */
 DbStatus
 db_complete(const Task *task, const char *json, const char *attached)
 {
@@ -140,8 +162,8 @@ db_complete(const Task *task, const char *json, const char *attached)
 }
 
 /*
- * Stores a result and leases the next tasks in one round trip; DB_REFUSED
- * when the lease was lost, and then the next tasks are leased nevertheless.
+ * Reports a result and leases the next tasks in one round trip.  DB_REFUSED: the
+ * lease is lost; the next tasks are leased all the same.
  */
 DbStatus
 db_complete_and_lease(const Task *task, const char *json, const char *attached,
@@ -149,7 +171,7 @@ db_complete_and_lease(const Task *task, const char *json, const char *attached,
 {
 	const char *const params[] = {
 		task->queue_id, json, options.name, batch_text, lease_text, types_array,
-		raw_array.data, deep_array.data, attached
+		json_types, deep_types, attached
 	};
 	PGresult   *result;
 	DbStatus	status;
@@ -162,7 +184,7 @@ db_complete_and_lease(const Task *task, const char *json, const char *attached,
 	return status == DB_OK && db_lease_was_lost() ? DB_REFUSED : status;
 }
 
-/* Reports a failure; DB_REFUSED when the lease is lost. */
+/* Reports a failure.  DB_REFUSED: the lease is lost. */
 DbStatus
 db_fail(const Task *task, const char *error, const char *json, const char *attached)
 {
@@ -173,7 +195,7 @@ db_fail(const Task *task, const char *error, const char *json, const char *attac
 	return db_run_boolean(FAIL, 5, params);
 }
 
-/* Writes the ids of tasks not yet finished as a bigint[] literal. */
+/* Writes the ids of the tasks that have not ended as a bigint[] literal. */
 static void
 id_array(const TaskList *list, StringBuf *array)
 {
@@ -183,7 +205,7 @@ id_array(const TaskList *list, StringBuf *array)
 	sb_str(array, "}");
 }
 
-/* Marks the task that the server no longer grants us. */
+/* Marks a task whose lease the server does not renew. */
 static void
 mark_lost(TaskList *list, const char *queue_id)
 {
@@ -218,7 +240,7 @@ db_heartbeat(TaskList *list)
 	return status;
 }
 
-/* Gives a task back, so that it need not wait for its lease to run out. */
+/* Gives a task back before its lease ends. */
 DbStatus
 db_release(const Task *task)
 {
@@ -228,8 +250,8 @@ db_release(const Task *task)
 }
 
 /*
- * Gives back what is leased to us without our knowing: the connection broke
- * while the answer was on its way.
+ * Gives back tasks that are leased to this worker and not in the list: the session
+ * was lost while the answer to the lease was on its way.
  */
 DbStatus
 db_release_unknown(const TaskList *list)
@@ -250,21 +272,7 @@ db_release_unknown(const TaskList *list)
 	return status;
 }
 
-/* Lets the server read a timeout like "5 minutes". */
-DbStatus
-db_interval_seconds(const char *text, double *seconds)
-{
-	const char *const params[] = {text};
-	PGresult   *result;
-	DbStatus	status = db_run(INTERVAL_SECONDS, 1, params, &result);
-
-	if (status == DB_OK)
-		*seconds = strtod(PQgetvalue(result, 0, 0), NULL);
-	PQclear(result);
-	return status;
-}
-
-/* Is there any task of our types, due or not, that is not finished? */
+/* Asks whether any task of the types to lease, due or not, has not ended. */
 DbStatus
 db_work_left(bool *left)
 {
@@ -273,4 +281,28 @@ db_work_left(bool *left)
 
 	*left = status != DB_REFUSED;
 	return status == DB_REFUSED ? DB_OK : status;
+}
+
+/*
+ * Waits until a task may be due, at most for some seconds.  The broker wakes the
+ * session.  Behind a pooler a wait in the server would keep a session of the server
+ * from other clients; there the worker sleeps by itself, the longer the more often
+ * nothing was leased, up to --poll seconds.
+ */
+DbStatus
+db_wait_for_work(double seconds)
+{
+	char		timeout[32];
+	const char *const params[] = {timeout, types_array};
+
+	if (db_pooled())
+	{
+		double		pause = FIRST_POLL_SECONDS *
+			(double) (1 << (empty_leases < 10 ? empty_leases : 10));
+
+		pause_for(fmin(fmin(pause, options.poll), seconds));
+		return DB_OK;
+	}
+	snprintf(timeout, sizeof(timeout), "%.3f s", seconds);
+	return db_run_wait(params);
 }

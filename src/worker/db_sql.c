@@ -2,11 +2,10 @@
  * db_sql.c
  *		The statements that the worker sends to the broker.
  *
- * The server takes the action apart (it has the JSON parser): an action comes
- * either as it is, for executors that parse it themselves, or flattened into
- * netstrings.  Only the children of "data" are not followed deeper: it holds
- * values, not settings.  Executors with deep_fields get those as well, and of
- * the bodies of requests as much as a form needs.
+ * The server takes the action apart, because it has the JSON parser: an action is
+ * returned either as it is (ACTION_JSON) or flattened into netstrings.  Members of
+ * "data" are not taken apart deeper: they are values, not settings.  For
+ * ACTION_DEEP_FIELDS they are, and bodies of requests as far as a form needs it.
  *
  *		{"command": "ls", "env": {"A": "1"}}
  *			-> 9:1scommand,2:ls,5:1oenv,0:,7:2senv.A,1:1,
@@ -17,13 +16,13 @@
 
 #define NETSTRING(x) "octet_length(convert_to(" x ", 'UTF8')) || ':' || " x " || ','"
 
-/* Who renders templates himself needs to know their names */
+/* Tasks whose templates the worker has rendered need the names in them */
 #define NEEDS_NAMES \
 	"(q.node_type IN ('iterator', 'save') OR q.action ?| '{save,sink}')"
 
 /*
- * raw, deep: the parameters with the types whose action is not taken apart,
- * and whose action is taken apart further
+ * The columns of a task.  raw and deep are the parameters with the types of
+ * ACTION_JSON and of ACTION_DEEP_FIELDS.
  */
 #define TASK_COLUMNS(raw, deep) \
 	"SELECT q.queue_id, q.execution_id, coalesce(q.node_id, ''),\n" \
@@ -56,26 +55,31 @@
 	" CASE WHEN " NEEDS_NAMES " THEN coalesce(q.context, '{}')::text END,\n" \
 	" coalesce(q.action -> 'save', q.action -> 'sink')::text,\n" \
 	" CASE WHEN " NEEDS_NAMES " THEN coalesce(q.action -> 'data', '{}')::text END,\n" \
-	" q.current_index\n"
+	" q.current_index, q.catalog_id\n"
 
-/* The rest of what TASK_COLUMNS reads, for a task that stands in no queue */
+/* The rest of what TASK_COLUMNS reads, for a task that is not in the queue */
 #define UNQUEUED(execution_id, node_id, step) \
 	execution_id "::bigint AS execution_id, " node_id "::text AS node_id, " \
 	step "::text AS node_name, 1 AS attempts, NULL::timestamptz AS deadline," \
-	" NULL::jsonb AS context, NULL::integer AS current_index"
+	" NULL::jsonb AS context, NULL::integer AS current_index, NULL::bigint AS catalog_id"
 
-/* What workers wrap is the value: {"status": ..., "data": value} */
+/* The value of a result: the data of {"status": ..., "data": value}, else all of it */
 #define VALUE_OF(envelope) \
 	"CASE WHEN jsonb_typeof(" envelope ") = 'object' AND " envelope " ? 'status' AND " \
 	envelope " ? 'data' THEN " envelope " -> 'data' ELSE " envelope " END"
 
-/* A result, with what is attached to it in its place */
+/* A result, with the attached value at data.data */
 #define RESULT(result, attached) \
 	"CASE WHEN " attached "::text IS NULL THEN " result "::jsonb" \
 	" ELSE jsonb_set(" result "::jsonb, '{data,data}', " attached "::jsonb) END"
 
 const Statement db_statements[STATEMENT_COUNT] =
 {
+	[MAY_ANNOUNCE] = {"may_announce",
+		"SELECT coalesce(has_function_privilege("
+	"to_regprocedure('noetl.announce(text, text[], jsonb)'), 'EXECUTE'), false)"},
+	[ANNOUNCE] = {"announce", "SELECT noetl.announce($1::text, $2::text[],"
+	" jsonb_build_object('host', $3::text, 'version', $4::text, 'process', $5::int))"},
 	[LEASE] = {"lease", TASK_COLUMNS("$5", "$6")
 	"FROM noetl.lease($1::text, $2::int, $3::interval, $4::text[]) q"},
 	[COMPLETE] = {"complete", "SELECT noetl.complete($1::bigint, "
@@ -93,11 +97,12 @@ const Statement db_statements[STATEMENT_COUNT] =
 		"SELECT q.queue_id, noetl.release(q.queue_id, $1::text)"
 		" FROM noetl.queue q WHERE q.worker_id = $1 AND q.status = 'leased'"
 	" AND q.queue_id <> ALL ($2::bigint[])"},
+	/* db_send_started() may send it without settings: names are qualified */
 	[STARTED] = {"started",
 		"INSERT INTO noetl.event"
 		" (execution_id, event_type, node_name, node_id, worker_id, meta)"
 		" VALUES ($1, 'action_started', $2, $3, $4,"
-	" jsonb_build_object('queue_id', $5::bigint, 'attempt', $6::int))"},
+	" pg_catalog.jsonb_build_object('queue_id', $5::bigint::text, 'attempt', $6::int))"},
 	[EVENTS] = {"events",
 		"INSERT INTO noetl.event (execution_id, event_type, node_name, node_id, worker_id,"
 		" current_index, current_item, context, result, error)"
@@ -126,8 +131,8 @@ const Statement db_statements[STATEMENT_COUNT] =
 	/* a program sees the names of the item as its input */
 	[RENDER] = {"render", TASK_COLUMNS("$8", "$9")
 		" , (q.action -> 'retry')::text"
-		" FROM (SELECT n.n AS queue_id, " UNQUEUED("$5", "$6", "$7") ", a.a ->> 'type' AS node_type,"
-		" CASE a.a ->> 'type' WHEN 'python' THEN a.a || jsonb_build_object('data',"
+		" FROM (SELECT n.n AS queue_id, " UNQUEUED("$5", "$6", "$7") ","
+		" a.a ->> 'type' AS node_type, CASE a.a ->> 'type' WHEN 'python' THEN a.a || jsonb_build_object('data',"
 		"  (n.names - 'parent' - $7::text) || (a.a -> 'data')) ELSE a.a END AS action"
 		" FROM jsonb_array_elements($3::jsonb) WITH ORDINALITY n(names, n), LATERAL ("
 		"  SELECT noetl.task_action($1::jsonb, $2::jsonb, n.names, $4::jsonb) AS a"

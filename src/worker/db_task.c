@@ -1,10 +1,10 @@
 /*
  * db_task.c
- *		What a task needs from the broker while it is done: templates that are
- *		rendered only now, values taken out of results, events on the way.
+ *		What a task asks of the broker while it is executed: rendering templates
+ *		that it still has, taking values out of results, storing events.
  *
- * The task is in the middle of its work, so that these calls wait for a lost
- * connection to come back as long as the task itself may take.
+ * The task is in the middle of its work, so these calls wait for a lost session as
+ * long as the task itself may take.
  */
 #define _GNU_SOURCE
 #include <math.h>
@@ -13,13 +13,17 @@
 #include <string.h>
 
 #include "db.h"
+#include "log.h"
+#include "options.h"
+#include "wait.h"
 
 #define MAX_TRIES 10			/* of a statement that may succeed later */
 #define UNREACHABLE_SECONDS_ONCE 60
 
 /*
- * Runs a statement, again after a lost connection or a passing error.  DB_GONE
- * only when the task is to be abandoned, or nobody waits any longer.
+ * Runs a statement, again after a lost session or a passing error.  DB_ERROR: the
+ * server refuses what the task asks for.  DB_GONE: the task is to be abandoned;
+ * Task.abort says why, which may be that the broker does not answer this worker.
  */
 static DbStatus
 run_patiently(Task *task, StatementId id, int nparams, const char *const *params,
@@ -32,12 +36,15 @@ run_patiently(Task *task, StatementId id, int nparams, const char *const *params
 	{
 		DbStatus	status = db_run(id, nparams, params, result);
 
-		if (status == DB_OK)
+		if (status == DB_OK || (status == DB_ERROR && !db_error_is_ours()))
 			return status;
-		if (status == DB_ERROR && (tries >= MAX_TRIES || !db_error_is_passing()))
-			return status;
-		if (options.once && monotonic_now() - begin > UNREACHABLE_SECONDS_ONCE)
-			return status;
+		if ((status == DB_ERROR && (tries >= MAX_TRIES || !db_error_is_passing())) ||
+			(options.once && monotonic_now() - begin > UNREACHABLE_SECONDS_ONCE))
+		{
+			log_task(task, LOG_ALWAYS, "the broker does not answer: %s", db_message());
+			task_set_trouble(task);
+			return DB_GONE;
+		}
 		for (double until = monotonic_now() + delay; monotonic_now() < until;)
 		{
 			if (!task_wait(task, NULL, 0, until))
@@ -49,7 +56,7 @@ run_patiently(Task *task, StatementId id, int nparams, const char *const *params
 	}
 }
 
-/* The names that templates of a task see besides those of its item. */
+/* Returns the names that templates of a task see besides those of its item. */
 static const char *
 context_of(const Task *task)
 {
@@ -58,14 +65,14 @@ context_of(const Task *task)
 	return task->context != NULL ? task->context : "{}";
 }
 
-/* The names of its item. */
+/* Returns the names of its item. */
 static const char *
 names_of(const Task *task)
 {
 	return task->names != NULL ? task->names : "{}";
 }
 
-/* Copies a value of a result. */
+/* Returns a copy of a value of a result, NULL for null. */
 static char *
 text_at(const PGresult *result, int row, int column)
 {
@@ -84,7 +91,7 @@ copy_column(const PGresult *result, int column)
 	return texts;
 }
 
-/* Frees such a copy. */
+/* Frees what copy_column() has made. */
 static void
 free_column(char **texts, int count)
 {
@@ -94,9 +101,9 @@ free_column(char **texts, int count)
 }
 
 /*
- * Makes the result of a task one JSON text that the server accepts, and takes
- * the value out of it.  What is not JSON becomes text, or the failure of the
- * task.
+ * Makes the result of a task one JSON text that the server accepts, and takes the
+ * value out of it.  An attached text that is not JSON becomes a JSON string; another
+ * result that is not JSON fails the task.
  */
 DbStatus
 db_value(Task *task, Outcome *out, char **value)
@@ -142,7 +149,7 @@ db_value(Task *task, Outcome *out, char **value)
 	return status;
 }
 
-/* Reads what concerns the iterator as a whole. */
+/* Reads the parts of a plan that concern the iterator as a whole. */
 static void
 read_plan(const PGresult *result, IteratorPlan *plan)
 {
@@ -161,7 +168,7 @@ read_plan(const PGresult *result, IteratorPlan *plan)
 		plan->nested = plan->nested || PQgetvalue(result, i, 8)[0] == 't';
 }
 
-/* What an iterator is to do, and its items. */
+/* Asks for the plan of an iterator: its tasks and its items. */
 DbStatus
 db_plan_iterator(Task *task, IteratorPlan *plan)
 {
@@ -214,7 +221,7 @@ db_render(Task *task, const IteratorPlan *plan, int task_index, int first, int c
 	StringBuf	array = {0};
 	const char *params[] = {
 		plan->tasks[task_index], plan->context, NULL, plan->input, task->execution_id,
-		task->node_id, task->step, db_raw_types(), db_deep_types()
+		task->node_id, task->step, db_json_types(), db_deep_types()
 	};
 	PGresult   *result = NULL;
 	DbStatus	status;
@@ -235,7 +242,8 @@ db_render(Task *task, const IteratorPlan *plan, int task_index, int first, int c
 	{
 		Task	   *inner = &list->tasks[i];
 
-		inner->retry = text_at(result, i, 13);
+		inner->retry = text_at(result, i, 14);
+		inner->catalog_id = xstrdup(task->catalog_id);
 		inner->outer = task;
 		inner->index = first + i;
 		inner->names = names[i];
@@ -246,21 +254,22 @@ db_render(Task *task, const IteratorPlan *plan, int task_index, int first, int c
 	return status;
 }
 
-/* Takes over what a save asks for. */
+/* Copies rows of a save into tasks. */
 static void
 read_saves(Task *task, const PGresult *result, SaveList *saves)
 {
 	db_read_tasks(result, &saves->list);
-	saves->data = copy_column(result, 13);
-	saves->summaries = copy_column(result, 14);
+	saves->data = copy_column(result, 14);
+	saves->summaries = copy_column(result, 15);
 	for (int i = 0; i < saves->list.count; i++)
 	{
 		saves->list.tasks[i].outer = task;
 		saves->list.tasks[i].index = task->index;
+		saves->list.tasks[i].catalog_id = xstrdup(task->catalog_id);
 	}
 }
 
-/* What is to be saved of a result. */
+/* Asks what is to be saved of a result. */
 DbStatus
 db_saves(Task *task, const char *envelope, const char *value, SaveList *saves)
 {
@@ -268,7 +277,7 @@ db_saves(Task *task, const char *envelope, const char *value, SaveList *saves)
 		task->save, context_of(task), names_of(task),
 		envelope, value, task->input,
 		strcmp(task->type, "iterator") == 0 ? "true" : "false",
-		task->execution_id, task->node_id, task->step, db_raw_types(), db_deep_types()
+		task->execution_id, task->node_id, task->step, db_json_types(), db_deep_types()
 	};
 	PGresult   *result = NULL;
 	DbStatus	status = run_patiently(task, SAVE, 12, params, &result);
@@ -279,13 +288,13 @@ db_saves(Task *task, const char *envelope, const char *value, SaveList *saves)
 	return status;
 }
 
-/* What a step of type save is to save. */
+/* Asks what a step of type save is to save. */
 DbStatus
 db_save_step(Task *task, SaveList *saves)
 {
 	const char *const params[] = {
 		task->action, context_of(task), names_of(task),
-		task->execution_id, task->node_id, task->step, db_raw_types(), db_deep_types()
+		task->execution_id, task->node_id, task->step, db_json_types(), db_deep_types()
 	};
 	PGresult   *result = NULL;
 	DbStatus	status = run_patiently(task, SAVE_STEP, 8, params, &result);
@@ -307,8 +316,8 @@ save_list_free(SaveList *saves)
 }
 
 /*
- * Whether to repeat a task inside another one that has ended so: the delay in
- * seconds, infinite when no attempt is left; or DB_REFUSED.
+ * Asks whether to repeat a task inside another one after an outcome.  *delay is in
+ * seconds, infinite when no attempt is left.  DB_REFUSED: it is not repeated.
  */
 DbStatus
 db_retry_delay(Task *task, const Outcome *out, int attempt, double *delay)
@@ -343,6 +352,23 @@ db_store_events(const Task *task, const char *events)
 	PGresult   *result;
 	DbStatus	status = db_run(EVENTS, 5, params, &result);
 
+	PQclear(result);
+	return status;
+}
+
+/*
+ * Lets the server read a timeout like "5 minutes".  DB_ERROR: the text is not an
+ * interval; DB_GONE: the task is to be abandoned.
+ */
+DbStatus
+db_interval_seconds(Task *task, const char *text, double *seconds)
+{
+	const char *const params[] = {text};
+	PGresult   *result = NULL;
+	DbStatus	status = run_patiently(task, INTERVAL_SECONDS, 1, params, &result);
+
+	if (status == DB_OK)
+		*seconds = strtod(PQgetvalue(result, 0, 0), NULL);
 	PQclear(result);
 	return status;
 }

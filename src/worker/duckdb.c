@@ -2,9 +2,9 @@
  * duckdb.c
  *		Tasks of type duckdb: SQL in a DuckDB database on this machine.
  *
- * The library, libduckdb.so, is loaded when it is there: nothing else of it is
- * needed, neither to build nor to run.  What calls it is written down here,
- * from its C API, which is stable.
+ * The library, libduckdb.so, is loaded at run time when it is installed; building
+ * needs nothing of it.  The declarations here are those of its C API, which is
+ * stable.
  *
  *		database	a file, or :memory:; default: one file for each execution,
  *					so that its steps see each other's tables
@@ -12,9 +12,8 @@
  *
  * The result is {"status": "success", "data": {"command_0": {"rows": [...],
  * "row_count": 1}, ..., "result": [rows of the last statement that had any]}}.
- * Rows are written by DuckDB's own to_json, so that nested values are what
- * they should be.  The calls block, so that a thread makes them, which is
- * interrupted when the task has to end.
+ * DuckDB's own to_json writes rows, so that nested values keep their form.  The calls
+ * block; a thread makes them, which is interrupted when the task has to end.
  */
 #define _GNU_SOURCE
 #include <ctype.h>
@@ -24,6 +23,7 @@
 #include <math.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +32,8 @@
 #include <unistd.h>
 
 #include "commands.h"
-#include "worker.h"
+#include "executor.h"
+#include "log.h"
 
 #define MAX_RESULT_BYTES (256u * 1024 * 1024)
 #define LOCKED_SECONDS 30		/* another process has the file */
@@ -46,7 +47,7 @@ typedef struct DuckResult
 
 typedef void *DuckHandle;
 
-/* What is used of the library */
+/* The functions of the library that are used */
 static struct
 {
 	int			(*open_ext) (const char *, DuckHandle *, DuckHandle, char **);
@@ -87,7 +88,7 @@ static const struct
 	{"duckdb_value_varchar", &duck.value_varchar}
 };
 
-/* One task, as the thread sees it */
+/* The part of a task that the thread works on */
 typedef struct DuckRun
 {
 	DuckHandle	connection;
@@ -104,7 +105,7 @@ typedef struct DuckRun
  * ---------------------------------------------------------------------------
  */
 
-/* Copies a piece of text. */
+/* Returns a copy of a piece of text. */
 static char *
 copy_text(const char *text, size_t len)
 {
@@ -115,7 +116,7 @@ copy_text(const char *text, size_t len)
 	return copy;
 }
 
-/* Where a quoted piece of SQL, or a comment, that begins here ends. */
+/* Returns the end of a quoted piece of SQL or a comment that begins at p. */
 static const char *
 skip_quoted(const char *p, bool escapes)
 {
@@ -154,7 +155,10 @@ skip_quoted(const char *p, bool escapes)
 	return p;
 }
 
-/* Takes the next statement off a text; *word is its first one.  NULL: none. */
+/*
+ * Takes the next statement off a text and returns a copy, NULL at the end.  *word
+ * becomes its first word.
+ */
 static char *
 next_statement(const char **text, char *word, size_t size)
 {
@@ -184,7 +188,7 @@ next_statement(const char **text, char *word, size_t size)
 	return *p == '\0' ? NULL : xstrdup("");
 }
 
-/* May a statement stand behind FROM, in parentheses? */
+/* Tells whether a statement can be a subquery of FROM. */
 static bool
 gives_rows(const char *word)
 {
@@ -201,7 +205,7 @@ gives_rows(const char *word)
 	return false;
 }
 
-/* Writes rows that to_json has made: one column, JSON. */
+/* Writes rows that to_json has made, which have one column of JSON. */
 static void
 write_json_rows(StringBuf *json, DuckResult *result)
 {
@@ -215,7 +219,7 @@ write_json_rows(StringBuf *json, DuckResult *result)
 	}
 }
 
-/* Writes rows of a statement that cannot be wrapped: all values as text. */
+/* Writes rows of a statement that cannot be a subquery; all values are text. */
 static void
 write_text_rows(StringBuf *json, DuckResult *result)
 {
@@ -240,7 +244,7 @@ write_text_rows(StringBuf *json, DuckResult *result)
 	}
 }
 
-/* Adds what a statement gave to the result. */
+/* Adds the rows and the count of a statement to the result. */
 static void
 add_result(DuckRun *run, DuckResult *result, bool json, bool has_rows)
 {
@@ -267,7 +271,7 @@ add_result(DuckRun *run, DuckResult *result, bool json, bool has_rows)
 	run->statements++;
 }
 
-/* A result of nothing but a count of changed rows. */
+/* Tells whether a result is only a count of changed rows. */
 static bool
 is_count(DuckResult *result, const char *word)
 {
@@ -285,7 +289,7 @@ is_count(DuckResult *result, const char *word)
 	return false;
 }
 
-/* Executes one statement; false, with the error, when it fails. */
+/* Executes one statement; returns false, with the error, when it fails. */
 static bool
 run_statement(DuckRun *run, const char *statement, const char *word)
 {
@@ -323,7 +327,7 @@ run_statement(DuckRun *run, const char *statement, const char *word)
 	return ok;
 }
 
-/* The thread: all statements of all commands, until one fails. */
+/* Runs in the thread: executes the statements of all commands, until one fails. */
 static void *
 run_statements(void *arg)
 {
@@ -353,15 +357,16 @@ run_statements(void *arg)
  * ---------------------------------------------------------------------------
  */
 
-/* Which file the task is about: its own, or that of the execution. */
+/*
+ * Finds the file of the task's database: the one that it names, else one of the
+ * execution.  The input of a task never decides.
+ */
 static void
 find_database(const Task *task, StringBuf *path)
 {
 	const char *name = task_field(task, "database");
 	const char *directory = getenv("NOETL_DUCKDB_DIR");
 
-	if (name == NULL)
-		name = task_field(task, "data.database");
 	if (name != NULL && name[0] != '\0')
 	{
 		sb_str(path, name);
@@ -380,8 +385,8 @@ find_database(const Task *task, StringBuf *path)
 }
 
 /*
- * Opens the database, waiting for another process that has it: DuckDB lets
- * only one write at a time.
+ * Opens the database.  DuckDB lets one process write at a time: another process that
+ * has the file is waited for.
  */
 static OutcomeKind
 open_database(Task *task, const char *path, DuckHandle *database, Outcome *out)
@@ -410,7 +415,7 @@ open_database(Task *task, const char *path, DuckHandle *database, Outcome *out)
 	}
 }
 
-/* Waits for the thread; interrupts it when the task is to be abandoned. */
+/* Waits for the thread, and interrupts it when the task is to be abandoned. */
 static OutcomeKind
 await_thread(Task *task, const DuckRun *run, int done)
 {
@@ -434,7 +439,7 @@ await_thread(Task *task, const DuckRun *run, int done)
 	}
 }
 
-/* Starts the thread with all signals blocked: they are the main thread's. */
+/* Starts the thread with all signals blocked; the main thread handles them. */
 static bool
 start_thread(pthread_t *thread, DuckRun *run)
 {
@@ -462,7 +467,7 @@ run_commands(Task *task, DuckHandle database, DuckRun *run, Outcome *out)
 	if (pipe2(done, O_CLOEXEC) != 0)
 	{
 		duck.disconnect(&run->connection);
-		return outcome_fail(out, "could not create a pipe: %s", strerror(errno));
+		return outcome_trouble(task, out, "could not create a pipe: %s", strerror(errno));
 	}
 	run->done = done[1];
 	if (start_thread(&thread, run))
@@ -473,7 +478,7 @@ run_commands(Task *task, DuckHandle database, DuckRun *run, Outcome *out)
 			kind = outcome_fail(out, "%s", run->error.data);
 	}
 	else
-		kind = outcome_fail(out, "could not start a thread");
+		kind = outcome_trouble(task, out, "could not start a thread");
 	duck.disconnect(&run->connection);
 	close(done[0]);
 	close(done[1]);
@@ -481,7 +486,7 @@ run_commands(Task *task, DuckHandle database, DuckRun *run, Outcome *out)
 }
 
 /* Executes one task. */
-static OutcomeKind
+OutcomeKind
 duckdb_execute(Task *task, Outcome *out)
 {
 	Commands	commands = {0};
@@ -490,6 +495,10 @@ duckdb_execute(Task *task, Outcome *out)
 	DuckHandle	database = NULL;
 	OutcomeKind kind = find_commands(task, &commands, out);
 
+	if (kind == OUTCOME_DONE && task_field(task, "database") == NULL &&
+		task_field(task, "data.database") != NULL)
+		kind = outcome_fail(out, "the database of a task is not taken from its input: write"
+							" database beside tool");
 	if (kind == OUTCOME_DONE)
 	{
 		find_database(task, &path);
@@ -517,8 +526,8 @@ duckdb_execute(Task *task, Outcome *out)
 	return kind;
 }
 
-/* Is the library there?  It stays loaded. */
-static bool
+/* Loads the library; returns false when it is absent or too old. */
+bool
 duckdb_available(void)
 {
 	const char *path = getenv("NOETL_LIBDUCKDB");
@@ -543,9 +552,3 @@ duckdb_available(void)
 	}
 	return true;
 }
-
-const Executor duckdb_executor = {
-	.type = "duckdb",
-	.available = duckdb_available,
-	.execute = duckdb_execute
-};

@@ -1,17 +1,21 @@
 /*
  * events.c
- *		What a task tells of its progress: iterations, saves.
+ *		Events that a task has stored while it is executed: iterations, saves.
  *
- * Events are collected and stored a few at a time: those of a fast iterator
- * would otherwise cost more than its work.  Those of a slow one do not wait
- * longer than a moment, because task_wait() looks after them.
+ * Events are collected and stored some at a time: those of a fast iterator would
+ * otherwise cost more than its work.  A hook of task_wait() stores those of a slow
+ * one after a moment.
  */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "worker.h"
+#include "broker.h"
+#include "events.h"
+#include "log.h"
+#include "options.h"
+#include "wait.h"
 
 #define FLUSH_SECONDS 0.25
 #define FLUSH_BYTES (256 * 1024)
@@ -20,7 +24,7 @@
 static StringBuf pending;		/* a JSON list, not yet closed */
 static double due = 0;
 
-/* Adds a member that is JSON already. */
+/* Adds a member that is JSON already; NULL adds none. */
 static void
 add_json(const char *key, const char *json)
 {
@@ -30,7 +34,7 @@ add_json(const char *key, const char *json)
 	sb_str(&pending, json);
 }
 
-/* Notes an event of a task; everything but its type may be absent. */
+/* Collects an event of a task; everything but its type may be NULL. */
 void
 events_add(const Task *task, const char *type, const char *item, const char *context,
 		   const char *result, const char *error)
@@ -50,19 +54,12 @@ events_add(const Task *task, const char *type, const char *item, const char *con
 		due = monotonic_now();
 }
 
-/* When what was collected wants to be stored; 0: there is nothing. */
-double
-events_due(void)
-{
-	return due;
-}
-
 /*
- * Stores what was collected.  Without a connection it stays; what the server
- * refuses is worth a line, not the task.
+ * Stores what has been collected.  It stays collected while there is no session;
+ * what the server refuses becomes a line in the log and does not fail the task.
  */
 void
-events_flush(const Task *task)
+events_flush(Task *task)
 {
 	DbStatus	status = DB_GONE;
 
@@ -89,15 +86,35 @@ events_flush(const Task *task)
 }
 
 /*
- * The task has ended, or is somebody else's now: what cannot be stored at once
- * is forgotten, as it would look like the next task's.
+ * Stores what has been collected, because the task has ended or its lease is lost.
+ * What cannot be stored at once is dropped: it must not become the next task's.
  */
 void
-events_end(const Task *task)
+events_end(Task *task)
 {
 	events_flush(task);
 	if (pending.len > 0)
 		log_task(task, LOG_ALWAYS, "events were lost with the connection");
 	sb_reset(&pending);
 	due = 0;
+}
+
+/* Returns when collected events are to be stored; 0: there are none. */
+static double
+flush_due(void)
+{
+	return due;
+}
+
+static const WaitHook hook = {
+	.due = flush_due,
+	.run = events_flush,
+	.with_task_only = true
+};
+
+/* Adds the hook. */
+void
+events_init(void)
+{
+	wait_add_hook(&hook);
 }

@@ -3,10 +3,10 @@
  *		Tasks of type http: one request by libcurl.
  *
  * The result is {"status": "success", "data": {"status_code": 200, "headers":
- * {...}, "url": "...", "elapsed": 0.12, "data": ...}}.  The body becomes data:
- * as JSON when its Content-Type says that it is JSON and the server can parse
- * it, else as text; bytes that are no text are put into data_base64 instead.
- * Names of headers are in lower case, the values of repeated ones are joined.
+ * {...}, "url": "...", "elapsed": 0.12, "data": ...}}.  The body becomes data: JSON
+ * when its Content-Type says so and the server can parse it, else text; other bytes
+ * are in data_base64.  Names of headers are in lower case, the values of repeated
+ * ones are joined.
  *
  * A status of 400 or more fails the task with the same result beside the
  * error, so that a retry condition can look at status_code.  Without a
@@ -19,8 +19,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "executor.h"
 #include "http.h"
-#include "worker.h"
+#include "url.h"
 
 #define MAX_BODY_BYTES (64 * 1024 * 1024)
 #define MAX_HEADER_BYTES (1024 * 1024)
@@ -46,15 +47,15 @@ typedef struct HttpResponse
 	char		curl_error[CURL_ERROR_SIZE];
 } HttpResponse;
 
-/* Kept between tasks, because its connections are */
+/* Kept between tasks, with its connections */
 static CURLM *multi = NULL;
 
-/* What curl wants to be told about */
+/* The sockets and the time that curl waits for */
 static struct pollfd sockets[MAX_SOCKETS];
 static int	nsockets = 0;
 static double timer = 0;		/* monotonic seconds; 0: none */
 
-/* curl names a socket and what to watch it for. */
+/* Called by curl: notes a socket and the events to watch it for. */
 static int
 watch_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket_arg)
 {
@@ -83,7 +84,7 @@ watch_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket_arg
 	return 0;
 }
 
-/* curl says when it wants to be called even if nothing happens. */
+/* Called by curl: notes when to call it at the latest. */
 static int
 set_timer(CURLM *m, long milliseconds, void *arg)
 {
@@ -93,9 +94,9 @@ set_timer(CURLM *m, long milliseconds, void *arg)
 	return 0;
 }
 
-/* Lets go of the kept connections. */
-static void
-close_connections(void)
+/* Closes the kept connections. */
+void
+http_disconnect(void)
 {
 	if (multi != NULL)
 		curl_multi_cleanup(multi);
@@ -104,15 +105,15 @@ close_connections(void)
 	timer = 0;
 }
 
-/* The end of curl in this process. */
-static void
-shutdown_http(void)
+/* Ends the use of curl in this process. */
+void
+http_shutdown(void)
 {
-	close_connections();
+	http_disconnect();
 	curl_global_cleanup();
 }
 
-/* Forgets the headers, of a redirect for example. */
+/* Frees the headers of a response. */
 static void
 clear_headers(HttpResponse *response)
 {
@@ -127,7 +128,7 @@ clear_headers(HttpResponse *response)
 	sb_reset(&response->reason);
 }
 
-/* Adds a header to those of its name. */
+/* Adds a header; the values of one name are joined. */
 static void
 store_header(HttpResponse *response, const char *name, size_t name_len,
 			 const char *value, size_t len)
@@ -155,7 +156,7 @@ store_header(HttpResponse *response, const char *name, size_t name_len,
 	sb_add(&header->value, value, len);
 }
 
-/* curl has a header line; a status line begins a new response. */
+/* Called by curl: takes a header line; a status line begins a new response. */
 static size_t
 take_header(char *line, size_t size, size_t count, void *arg)
 {
@@ -194,7 +195,7 @@ take_header(char *line, size_t size, size_t count, void *arg)
 	return given;
 }
 
-/* curl has a piece of the body. */
+/* Called by curl: takes a piece of the body. */
 static size_t
 take_body(char *data, size_t size, size_t count, void *arg)
 {
@@ -210,7 +211,7 @@ take_body(char *data, size_t size, size_t count, void *arg)
 	return len;
 }
 
-/* Names the only protocols there are for us, also after a redirect. */
+/* Allows http and https only. */
 static void
 restrict_protocols(CURL *easy)
 {
@@ -223,10 +224,7 @@ restrict_protocols(CURL *easy)
 #endif
 }
 
-/*
- * Chooses the method.  curl must know the standard ones as such: one that is
- * merely a name would be kept where a redirect changes it to GET.
- */
+/* Sets the method and the body. */
 static void
 set_method(CURL *easy, const HttpRequest *request)
 {
@@ -247,16 +245,16 @@ set_method(CURL *easy, const HttpRequest *request)
 		curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
 }
 
-/* Tells curl everything about the request. */
+/* Sets the options of a transfer. */
 static void
-set_options(CURL *easy, const HttpRequest *request, HttpResponse *response,
+set_options(CURL *easy, HttpRequest *request, HttpResponse *response,
 			const Task *task)
 {
-	curl_easy_setopt(easy, CURLOPT_URL, request->url.data);
+	curl_easy_setopt(easy, CURLOPT_CURLU, request->parsed);
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	restrict_protocols(easy);
 	set_method(easy, request);
-	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, request->headers);
+	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, http_request_headers(request));
 	curl_easy_setopt(easy, CURLOPT_USERAGENT, "noetl-worker/" NOETL_VERSION);
 	curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "");
 	if (request->username != NULL)
@@ -270,10 +268,9 @@ set_options(CURL *easy, const HttpRequest *request, HttpResponse *response,
 		curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
 		curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
 	}
-	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, request->follow ? 1L : 0L);
-	curl_easy_setopt(easy, CURLOPT_MAXREDIRS, (long) MAX_REDIRECTS);
 	if (task->deadline == 0)
-		curl_easy_setopt(easy, CURLOPT_TIMEOUT, (long) DEFAULT_SECONDS);
+		curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS,
+						 (long) (fmax(request->give_up - monotonic_now(), 0.001) * 1000));
 	else
 	{
 		/* the worker ends the task itself; curl must not be earlier */
@@ -286,7 +283,7 @@ set_options(CURL *easy, const HttpRequest *request, HttpResponse *response,
 	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, response->curl_error);
 }
 
-/* Lets curl look at what is ready, and at the time. */
+/* Calls curl for the sockets that are ready, and when its time has come. */
 static void
 let_curl_work(const struct pollfd *ready, int nready)
 {
@@ -309,7 +306,7 @@ let_curl_work(const struct pollfd *ready, int nready)
 	}
 }
 
-/* Waits for the end of the request; ABORTED as task_wait() says. */
+/* Waits for the end of a transfer.  ABORTED: the task is to be abandoned. */
 static OutcomeKind
 run_request(Task *task, CURLcode *code)
 {
@@ -339,7 +336,7 @@ run_request(Task *task, CURLcode *code)
 	}
 }
 
-/* Does the response call its body JSON? */
+/* Tells whether the Content-Type of a response is JSON. */
 static bool
 is_json(const HttpResponse *response)
 {
@@ -385,7 +382,7 @@ write_base64(StringBuf *json, const char *data, size_t len)
 	sb_str(json, "\"");
 }
 
-/* Ends the result with the body, in the form that suits it. */
+/* Ends the result with the body: JSON, text or base64. */
 static void
 write_body(Outcome *out, HttpResponse *response)
 {
@@ -412,15 +409,13 @@ write_body(Outcome *out, HttpResponse *response)
 
 /* Turns a response into the outcome. */
 static OutcomeKind
-write_response(Outcome *out, CURL *easy, HttpResponse *response)
+write_response(Outcome *out, CURL *easy, HttpResponse *response, double elapsed)
 {
 	StringBuf  *json = &out->result;
 	long		status = 0;
-	double		elapsed = 0;
 	char	   *url = NULL;
 
 	curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
-	curl_easy_getinfo(easy, CURLINFO_TOTAL_TIME, &elapsed);
 	curl_easy_getinfo(easy, CURLINFO_EFFECTIVE_URL, &url);
 	out->kind = status >= 400 ? OUTCOME_FAILED : OUTCOME_DONE;
 	sb_str(json, "{");
@@ -437,6 +432,7 @@ write_response(Outcome *out, CURL *easy, HttpResponse *response)
 		sb_str(json, i > 0 ? "," : "");
 		json_string(json, response->headers[i].name, strlen(response->headers[i].name));
 		sb_str(json, ":");
+		cut_userinfo(&response->headers[i].value);
 		json_string(json, response->headers[i].value.data, response->headers[i].value.len);
 	}
 	sb_str(json, "}");
@@ -447,7 +443,7 @@ write_response(Outcome *out, CURL *easy, HttpResponse *response)
 	return out->kind;
 }
 
-/* Says why there is no response. */
+/* Makes the error of a transfer the failure of the task. */
 static OutcomeKind
 fail_transfer(Outcome *out, const HttpResponse *response, CURLcode code)
 {
@@ -457,7 +453,7 @@ fail_transfer(Outcome *out, const HttpResponse *response, CURLcode code)
 						response->curl_error : curl_easy_strerror(code));
 }
 
-/* Makes sure that there is a place for connections. */
+/* Creates what keeps connections, once; returns false without memory. */
 static bool
 open_connections(void)
 {
@@ -471,13 +467,83 @@ open_connections(void)
 	return true;
 }
 
-/* Executes one task. */
+/* Frees a response. */
+static void
+free_response(HttpResponse *response)
+{
+	clear_headers(response);
+	sb_free(&response->reason);
+	sb_free(&response->body);
+	memset(response, 0, sizeof(*response));
+}
+
+/*
+ * Sends the request once.  DONE: the response is there; FAILED: it is not, and the
+ * outcome says why.
+ */
 static OutcomeKind
+transfer(Task *task, HttpRequest *request, CURL *easy, HttpResponse *response, Outcome *out)
+{
+	CURLcode	code = CURLE_OK;
+	OutcomeKind kind;
+
+	curl_easy_reset(easy);
+	set_options(easy, request, response, task);
+	curl_multi_add_handle(multi, easy);
+	kind = run_request(task, &code);
+	if (kind == OUTCOME_DONE && code != CURLE_OK)
+		kind = fail_transfer(out, response, code);
+	curl_multi_remove_handle(multi, easy);
+	return kind;
+}
+
+/*
+ * Sends the request and follows redirects.  They are followed here and not by curl,
+ * which would send the headers of auth to other hosts.
+ */
+static OutcomeKind
+transfer_all(Task *task, HttpRequest *request, CURL *easy, Outcome *out)
+{
+	HttpResponse response = {0};
+	OutcomeKind kind;
+	double		elapsed = 0;
+
+	request->give_up = monotonic_now() + DEFAULT_SECONDS;
+	for (int redirects = 0;; redirects++)
+	{
+		char	   *location = NULL;
+		long		status = 0;
+		double		took = 0;
+
+		kind = transfer(task, request, easy, &response, out);
+		if (kind != OUTCOME_DONE)
+			break;
+		curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+		curl_easy_getinfo(easy, CURLINFO_REDIRECT_URL, &location);
+		curl_easy_getinfo(easy, CURLINFO_TOTAL_TIME, &took);
+		elapsed += took;
+		if (!request->follow || location == NULL)
+			kind = write_response(out, easy, &response, elapsed);
+		else if (redirects == MAX_REDIRECTS)
+			kind = outcome_fail(out, "Maximum (%d) redirects followed", MAX_REDIRECTS);
+		else if (http_request_redirect(request, location, status, out))
+		{
+			free_response(&response);
+			continue;
+		}
+		else
+			kind = OUTCOME_FAILED;
+		break;
+	}
+	free_response(&response);
+	return kind;
+}
+
+/* Executes one task. */
+OutcomeKind
 http_execute(Task *task, Outcome *out)
 {
 	HttpRequest request;
-	HttpResponse response = {0};
-	CURLcode	code = CURLE_OK;
 	CURL	   *easy = NULL;
 	OutcomeKind kind = OUTCOME_FAILED;
 
@@ -485,39 +551,20 @@ http_execute(Task *task, Outcome *out)
 	{
 		easy = open_connections() ? curl_easy_init() : NULL;
 		if (easy == NULL)
-			outcome_fail(out, "curl could not be initialized");
+			kind = outcome_trouble(task, out, "curl could not be initialized");
 	}
 	if (easy != NULL)
 	{
-		set_options(easy, &request, &response, task);
-		curl_multi_add_handle(multi, easy);
-		kind = run_request(task, &code);
-		if (kind == OUTCOME_DONE && code == CURLE_OK)
-			kind = write_response(out, easy, &response);
-		else if (kind == OUTCOME_DONE)
-			kind = fail_transfer(out, &response, code);
-		curl_multi_remove_handle(multi, easy);
+		kind = transfer_all(task, &request, easy, out);
 		curl_easy_cleanup(easy);
 	}
-	clear_headers(&response);
-	sb_free(&response.reason);
-	sb_free(&response.body);
 	http_request_free(&request);
 	return kind;
 }
 
-/* Can this machine execute http tasks? */
-static bool
+/* Initializes curl; returns false when that fails. */
+bool
 http_available(void)
 {
 	return curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
 }
-
-const Executor http_executor = {
-	.type = "http",
-	.deep_fields = true,
-	.available = http_available,
-	.execute = http_execute,
-	.idle = close_connections,
-	.shutdown = shutdown_http
-};

@@ -1,6 +1,6 @@
 /*
  * http_auth.c
- *		Who an http task says it is.
+ *		Authentication of an http task.
  *
  *		auth: {type: bearer, token: ...}
  *		auth: {type: basic, username: ..., password: ...}
@@ -9,14 +9,16 @@
  *		auth: {type: header, inline: {X-One: ..., X-Two: ...}}
  *		auth: {type: ..., inline: {what belongs to the type}}
  *		auth: {type: ..., credential: NAME}		or key: NAME
- *		auth: {type: ..., env: VARIABLE}		the token or value itself
+ *		auth: {type: ..., env: NOETL_AUTH_X}	the token or value itself
  *		auth: NAME								a credential with a type
  *		auth: {alias: {any of the above}, ...}	all of them
  *
- * The value of a credential is in the environment: NOETL_AUTH_<NAME> is a
- * flat JSON object such as {"type": "bearer", "token": "..."}.  It is parsed
- * here, not by the server as other JSON is: secrets do not belong into its
- * log.  A header that the task sets itself wins over what auth would set.
+ * The value of a credential is in the environment: NOETL_AUTH_<NAME> is a flat JSON
+ * object such as {"type": "bearer", "token": "...", "hosts": "api.example.com"}.  A
+ * credential is bound to hosts, by its member hosts or the variable
+ * NOETL_AUTH_<NAME>_HOSTS: a playbook that names another host, or takes it from data,
+ * does not get the secret sent there.  A header that the task sets itself wins over
+ * what auth would set.
  */
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -24,8 +26,9 @@
 #include <string.h>
 
 #include "credential.h"
+#include "environment.h"
 #include "http.h"
-#include "worker.h"
+#include "url.h"
 
 #define MAX_PREFIX 200
 
@@ -37,11 +40,25 @@ typedef struct AuthEntry
 	int			depth;			/* of the fields below the prefix */
 	Task		credential;		/* its members are fields of depth 1 */
 	const char *env;			/* value of the variable named by env */
+	const char *hosts;			/* which the credential or variable may go to */
 } AuthEntry;
 
-/* Fetches a credential from the environment. */
+/* Returns the value of NOETL_AUTH_<NAME>_HOSTS for a variable, or NULL. */
+static const char *
+hosts_of_variable(const char *variable)
+{
+	StringBuf	name = {0};
+	const char *hosts;
+
+	sb_printf(&name, "%s_HOSTS", variable);
+	hosts = environment_value(name.data);
+	sb_free(&name);
+	return hosts;
+}
+
+/* Fetches a credential from the environment; returns false with a failed outcome. */
 static bool
-load_credential(Task *credential, const char *name, Outcome *out)
+load_credential(AuthEntry *entry, const char *name, Outcome *out)
 {
 	StringBuf	variable = {0};
 	const char *value = credential_value(name, &variable);
@@ -50,16 +67,60 @@ load_credential(Task *credential, const char *name, Outcome *out)
 	if (value == NULL)
 		outcome_fail(out, "credential \"%s\" is not known here: the worker has no"
 					 " environment variable %s", name, variable.data);
-	else if (!credential_parse(credential, value))
+	else if (!credential_parse(&entry->credential, value))
 		outcome_fail(out, "the environment variable %s is not a flat JSON object",
 					 variable.data);
 	else
 		ok = true;
+	if (ok)
+	{
+		entry->hosts = task_field(&entry->credential, "hosts");
+		if (entry->hosts == NULL)
+			entry->hosts = hosts_of_variable(variable.data);
+	}
 	sb_free(&variable);
 	return ok;
 }
 
-/* A part that the playbook gives, directly or under inline. */
+/* Fetches the variable that env names; returns false with a failed outcome. */
+static bool
+load_variable(AuthEntry *entry, const char *variable, Outcome *out)
+{
+	if (!credential_is_variable(variable))
+	{
+		outcome_fail(out, "auth.env is \"%s\": only variables NOETL_AUTH_<NAME> of the worker"
+					 " can be named there", variable);
+		return false;
+	}
+	entry->env = environment_value(variable);
+	entry->hosts = hosts_of_variable(variable);
+	if (entry->env == NULL)
+		outcome_fail(out, "the worker has no environment variable %s, which auth names",
+					 variable);
+	return entry->env != NULL;
+}
+
+/* Checks that a secret of the worker may go to the host of the request. */
+static bool
+check_bound(const HttpRequest *request, const AuthEntry *entry, const char *name, Outcome *out)
+{
+	char	   *host = NULL;
+
+	if (entry->hosts != NULL && url_is_bound(request->parsed, entry->hosts))
+		return true;
+	if (entry->hosts == NULL)
+		outcome_fail(out, "\"%s\" is bound to no host: the worker needs \"hosts\" in the credential,"
+					 " or a variable NOETL_AUTH_<NAME>_HOSTS, with the hosts it may go to", name);
+	else
+	{
+		(void) curl_url_get(request->parsed, CURLUPART_HOST, &host, 0);
+		outcome_fail(out, "\"%s\" must not go to the host \"%s\"", name, host != NULL ? host : "");
+		curl_free(host);
+	}
+	return false;
+}
+
+/* Returns a part that the playbook gives, directly or under inline, or NULL. */
 static const char *
 own_part(const AuthEntry *entry, const char *name)
 {
@@ -78,7 +139,7 @@ own_part(const AuthEntry *entry, const char *name)
 	return NULL;
 }
 
-/* A part under one of its names, of the playbook or else of the credential. */
+/* Returns a part under one of its names, of the playbook, else of the credential. */
 static const char *
 part(const AuthEntry *entry, const char *const *names)
 {
@@ -94,7 +155,7 @@ part(const AuthEntry *entry, const char *const *names)
 	return NULL;
 }
 
-/* Adds each member of a map of headers; what describes the map is no header. */
+/* Adds the members of a map as headers, but for type and hosts. */
 static bool
 add_each(HttpRequest *request, const Task *task, const Field *map, Outcome *out)
 {
@@ -104,14 +165,14 @@ add_each(HttpRequest *request, const Task *task, const Field *map, Outcome *out)
 		const char *name = map == NULL ? field->path : http_member(map, field);
 
 		if (name != NULL && strchr("snb", field->type) != NULL &&
-			strcmp(name, "type") != 0 &&
+			strcmp(name, "type") != 0 && strcmp(name, "hosts") != 0 &&
 			!http_add_header(request, name, field->text, out))
 			return false;
 	}
 	return true;
 }
 
-/* Type header: one named header, or maps of them. */
+/* Adds what type header asks for: one named header, or maps of them. */
 static bool
 add_plain_headers(HttpRequest *request, const AuthEntry *entry, Outcome *out)
 {
@@ -156,7 +217,7 @@ add_bearer(HttpRequest *request, const AuthEntry *entry, Outcome *out)
 	return ok;
 }
 
-/* Lets curl do basic authentication: it keeps it from other hosts. */
+/* Sets what curl needs for basic authentication. */
 static bool
 add_basic(HttpRequest *request, const AuthEntry *entry, Outcome *out)
 {
@@ -199,7 +260,7 @@ add_api_key(HttpRequest *request, const AuthEntry *entry, Outcome *out)
 	return http_add_header(request, name != NULL ? name : "X-API-Key", value, out);
 }
 
-/* Adds what one entry asks for, now that all its parts can be found. */
+/* Adds what one entry asks for; its credential has been loaded. */
 static bool
 add_entry(HttpRequest *request, const AuthEntry *entry, Outcome *out)
 {
@@ -224,7 +285,7 @@ add_entry(HttpRequest *request, const AuthEntry *entry, Outcome *out)
 	return false;
 }
 
-/* Does the entry hold its secret itself?  Then its key is no credential. */
+/* Tells whether the entry has its secret itself; its key is no credential then. */
 static bool
 has_secret(const AuthEntry *entry)
 {
@@ -249,20 +310,15 @@ resolve_entry(HttpRequest *request, const Task *task, const char *prefix, int de
 	const char *variable = own_part(&entry, "env");
 	bool		ok = true;
 
-	if (variable != NULL)
-		entry.env = getenv(variable);
-	if (variable != NULL && entry.env == NULL)
-	{
-		outcome_fail(out, "the worker has no environment variable %s, which auth names",
-					 variable);
+	if (variable != NULL && (!load_variable(&entry, variable, out) ||
+							 !check_bound(request, &entry, variable, out)))
 		return false;
-	}
 	if (name == NULL)
 		name = own_part(&entry, "credential");
 	if (name == NULL && entry.env == NULL && !has_secret(&entry))
 		name = own_part(&entry, "key");
 	if (name != NULL)
-		ok = load_credential(&entry.credential, name, out);
+		ok = load_credential(&entry, name, out) && check_bound(request, &entry, name, out);
 	ok = ok && add_entry(request, &entry, out);
 	credential_free(&entry.credential);
 	return ok;
@@ -290,9 +346,9 @@ resolve_aliases(HttpRequest *request, const Task *task, const Field *auth,
 	return true;
 }
 
-/* Adds what auth (or credential, the name of one) asks for, if anything. */
-bool
-http_add_auth(HttpRequest *request, const Task *task, Outcome *out)
+/* Adds what auth asks for, or credential, the name of one. */
+static bool
+add_auth(HttpRequest *request, const Task *task, Outcome *out)
 {
 	const Field *auth = http_field(task, "auth", 1);
 	const char *name = task_field(task, "auth");
@@ -307,4 +363,20 @@ http_add_auth(HttpRequest *request, const Task *task, Outcome *out)
 	if (!resolve_aliases(request, task, auth, &any, out))
 		return false;
 	return any || resolve_entry(request, task, "auth.", 2, NULL, out);
+}
+
+/*
+ * Adds the authentication that a task asks for, if any.  Its headers are kept apart
+ * from the task's own, because they must not go to other hosts.  Returns false with a
+ * failed outcome.
+ */
+bool
+http_add_auth(HttpRequest *request, const Task *task, Outcome *out)
+{
+	bool		ok;
+
+	request->adds_auth = true;
+	ok = add_auth(request, task, out);
+	request->adds_auth = false;
+	return ok;
 }

@@ -1,6 +1,6 @@
 /*
  * http_request.c
- *		What an http task asks for.
+ *		The request of an http task.
  *
  *		method			default GET
  *		url, endpoint
@@ -14,12 +14,11 @@
  *						and what transitions added
  *
  * The input may spell the request out: its maps query (or params) and headers
- * are laid over those of the step, and its body (or payload, json) is the
- * body; then its other members are there for templates only.  Otherwise it is
- * what the method has a use for: the query of GET, HEAD and DELETE unless the
- * step has params, the JSON body of the others unless the step has a body.
- * The broker merges payload into the input as well; what came from there is
- * no part of the input here, so that {"query": {...}} can be a payload.
+ * are laid over those of the step, and its body (or payload, json) is the body; its
+ * other members are for templates only then.  Otherwise the input is the query of
+ * GET, HEAD and DELETE unless the step has params, and the JSON body of the other
+ * methods unless the step has a body.  The broker merges payload into the input too;
+ * its members do not count as input here, so that {"query": {...}} can be a payload.
  */
 #define _GNU_SOURCE
 #include <ctype.h>
@@ -28,7 +27,7 @@
 #include <string.h>
 
 #include "http.h"
-#include "worker.h"
+#include "url.h"
 
 #define TOKEN_CHARACTERS \
 	"!#$%&'*+-.^_`|~0123456789" \
@@ -52,7 +51,7 @@ http_field(const Task *task, const char *path, int depth)
 	return NULL;
 }
 
-/* The name of a field as a member of a map (or item of a list), else NULL. */
+/* Returns the name of a field that is a member of a map or a list, else NULL. */
 const char *
 http_member(const Field *map, const Field *field)
 {
@@ -64,7 +63,7 @@ http_member(const Field *map, const Field *field)
 	return field->path + len + 1;
 }
 
-/* The first of some keys that the action has with a value. */
+/* Returns the field of the first key that has a value, or NULL. */
 static const Field *
 first_of(const Task *task, const char *const *keys)
 {
@@ -78,7 +77,7 @@ first_of(const Task *task, const char *const *keys)
 	return NULL;
 }
 
-/* Part of the input that spells the request out; see the top. */
+/* Returns a part of the input that spells the request out, or NULL. */
 static const Field *
 input_part(const Task *task, const char *key, bool map_only)
 {
@@ -93,7 +92,7 @@ input_part(const Task *task, const char *key, bool map_only)
 	return http_field(task, path, 2) == NULL ? field : NULL;
 }
 
-/* Reads a switch that may have been written as text. */
+/* Reads a boolean that may be text; absent means true. */
 static bool
 read_switch(const Task *task, const char *key, const char *alias)
 {
@@ -138,8 +137,8 @@ add_pair(StringBuf *sb, const char *name, const char *value, char separator)
 }
 
 /*
- * Appends the members of a map as a query; null ones are left out.  Members
- * that `above` has too are left to it.
+ * Appends the members of a map as a query, without null ones and without those that
+ * the map `above` has too.
  */
 static void
 add_pairs(StringBuf *sb, const Task *task, const Field *map, const Field *above,
@@ -179,29 +178,56 @@ add_pairs(StringBuf *sb, const Task *task, const Field *map, const Field *above,
 	}
 }
 
-/* Is the header there already?  Names do not depend on case. */
-static const char *
-find_header(const HttpRequest *request, const char *name)
+/* Tells whether a header line has a name, in any case. */
+static bool
+has_name(const char *line, const char *name)
 {
 	size_t		len = strlen(name);
 
-	for (const struct curl_slist *item = request->headers; item != NULL; item = item->next)
+	return strncasecmp(line, name, len) == 0 && (line[len] == ':' || line[len] == ';');
+}
+
+/* Returns the value of a header of the request, NULL when it has none. */
+static const char *
+find_header(const HttpRequest *request, const char *name)
+{
+	const struct curl_slist *lists[] = {request->headers, request->auth_headers};
+
+	for (int i = 0; i < 2; i++)
 	{
-		if (strncasecmp(item->data, name, len) == 0 &&
-			(item->data[len] == ':' || item->data[len] == ';'))
-			return item->data + len + 1;
+		for (const struct curl_slist *item = lists[i]; item != NULL; item = item->next)
+		{
+			if (has_name(item->data, name))
+				return item->data + strlen(name) + 1;
+		}
 	}
 	return NULL;
 }
 
+/* Removes the headers of a name that the task gives. */
+static void
+remove_header(HttpRequest *request, const char *name)
+{
+	struct curl_slist *kept = NULL;
+
+	for (const struct curl_slist *item = request->headers; item != NULL; item = item->next)
+	{
+		if (!has_name(item->data, name))
+			kept = curl_slist_append(kept, item->data);
+	}
+	curl_slist_free_all(request->headers);
+	request->headers = kept;
+}
+
 /*
- * Adds a header unless it is there already: who comes first wins.  A line
- * end in a value would let a value become further headers.
+ * Adds a header unless the request has one of that name.  Refuses line ends, with
+ * which a value could become further headers.  Returns false with a failed outcome.
  */
 bool
 http_add_header(HttpRequest *request, const char *name, const char *value, Outcome *out)
 {
 	StringBuf	line = {0};
+	struct curl_slist **headers = request->adds_auth ? &request->auth_headers : &request->headers;
 	struct curl_slist *list;
 
 	if (name[0] == '\0' || name[strspn(name, TOKEN_CHARACTERS)] != '\0')
@@ -221,18 +247,18 @@ http_add_header(HttpRequest *request, const char *name, const char *value, Outco
 		sb_printf(&line, "%s;", name);
 	else
 		sb_printf(&line, "%s: %s", name, value);
-	list = curl_slist_append(request->headers, line.data);
+	list = curl_slist_append(*headers, line.data);
 	sb_free(&line);
 	if (list == NULL)
 	{
 		outcome_fail(out, "out of memory");
 		return false;
 	}
-	request->headers = list;
+	*headers = list;
 	return true;
 }
 
-/* Adds a map of headers. */
+/* Adds the headers of a map; returns false with a failed outcome. */
 static bool
 add_headers(HttpRequest *request, const Task *task, const Field *map, Outcome *out)
 {
@@ -249,8 +275,8 @@ add_headers(HttpRequest *request, const Task *task, const Field *map, Outcome *o
 }
 
 /*
- * Copies the url without its fragment.  Behind the host, what must not stand
- * in a url is encoded, because templates put all kinds of text there.
+ * Copies the url without its fragment.  Behind the host, characters that a url must
+ * not have are encoded, because values of templates have them.
  */
 static bool
 copy_url(HttpRequest *request, const Task *task, Outcome *out)
@@ -269,6 +295,7 @@ copy_url(HttpRequest *request, const Task *task, Outcome *out)
 	if (strstr(url, "{{") != NULL)
 	{
 		outcome_fail(out, "the url contains a template that could not be rendered: %s", url);
+		cut_userinfo(&out->error);
 		return false;
 	}
 	url += strspn(url, " \t\r\n");
@@ -293,7 +320,47 @@ copy_url(HttpRequest *request, const Task *task, Outcome *out)
 	return true;
 }
 
-/* Does the method expect its parameters in the query? */
+/* Moves user and password from the url to the basic authentication of the request. */
+static void
+take_userinfo(HttpRequest *request)
+{
+	char	   *user = NULL;
+	char	   *password = NULL;
+
+	(void) curl_url_get(request->parsed, CURLUPART_USER, &user, CURLU_URLDECODE);
+	(void) curl_url_get(request->parsed, CURLUPART_PASSWORD, &password, CURLU_URLDECODE);
+	if (user != NULL || password != NULL)
+	{
+		request->username = xstrdup(user != NULL ? user : "");
+		request->password = xstrdup(password != NULL ? password : "");
+		(void) curl_url_set(request->parsed, CURLUPART_USER, NULL, 0);
+		(void) curl_url_set(request->parsed, CURLUPART_PASSWORD, NULL, 0);
+	}
+	curl_free(user);
+	curl_free(password);
+}
+
+/* Parses the url; returns false with a failed outcome. */
+static bool
+parse_url(HttpRequest *request, Outcome *out)
+{
+	CURLUcode	code;
+
+	request->parsed = curl_url();
+	code = request->parsed == NULL ? CURLUE_OUT_OF_MEMORY :
+		curl_url_set(request->parsed, CURLUPART_URL, request->url.data,
+					 CURLU_GUESS_SCHEME | CURLU_NON_SUPPORT_SCHEME);
+	if (code != CURLUE_OK)
+	{
+		cut_userinfo(&request->url);
+		outcome_fail(out, "invalid url \"%s\"", request->url.data);
+		return false;
+	}
+	take_userinfo(request);
+	return true;
+}
+
+/* Tells whether the method has its parameters in the query. */
 static bool
 uses_query(const HttpRequest *request)
 {
@@ -320,7 +387,7 @@ add_query(HttpRequest *request, const Task *task, const Field *own, const Field 
 	}
 }
 
-/* Does the Content-Type that the task gave contain this? */
+/* Tells whether the Content-Type of the task contains a text. */
 static bool
 content_type_is(const HttpRequest *request, const char *type)
 {
@@ -329,7 +396,7 @@ content_type_is(const HttpRequest *request, const char *type)
 	return value != NULL && strcasestr(value, type) != NULL;
 }
 
-/* Writes the body and, unless the task gave one, its Content-Type. */
+/* Writes the body, and a Content-Type unless the task has one. */
 static bool
 write_body(HttpRequest *request, const Task *task, const Field *field, Outcome *out)
 {
@@ -367,7 +434,7 @@ write_body(HttpRequest *request, const Task *task, const Field *field, Outcome *
 	return http_add_header(request, "Content-Type", type, out);
 }
 
-/* The first part of the input under one of two or three keys. */
+/* Returns the part of the input under the first key that has one, or NULL. */
 static const Field *
 input_part_of(const Task *task, const char *const *keys, bool map_only)
 {
@@ -378,7 +445,7 @@ input_part_of(const Task *task, const char *const *keys, bool map_only)
 	return field;
 }
 
-/* The input, unless it is empty. */
+/* Returns the input, NULL when it is empty. */
 static const Field *
 plain_input(const Task *task)
 {
@@ -392,7 +459,7 @@ plain_input(const Task *task)
 	return NULL;
 }
 
-/* Distributes the task's members over url, headers and body; see the top. */
+/* Distributes the task's members over url, headers and body. */
 static bool
 fill_request(HttpRequest *request, const Task *task, Outcome *out)
 {
@@ -424,13 +491,17 @@ fill_request(HttpRequest *request, const Task *task, Outcome *out)
 			query = data;
 	}
 	add_query(request, task, query, above);
-	return add_headers(request, task, headers, out) &&
+	return parse_url(request, out) &&
+		add_headers(request, task, headers, out) &&
 		add_headers(request, task, http_field(task, "headers", 1), out) &&
 		http_add_auth(request, task, out) &&
 		(body == NULL || write_body(request, task, body, out));
 }
 
-/* Reads the task; whatever happens, http_request_free() is due. */
+/*
+ * Reads the request of a task.  Returns false with a failed outcome.  The caller
+ * calls http_request_free() in either case.
+ */
 bool
 http_request_init(HttpRequest *request, const Task *task, Outcome *out)
 {
@@ -450,7 +521,74 @@ http_request_init(HttpRequest *request, const Task *task, Outcome *out)
 	return copy_url(request, task, out) && fill_request(request, task, out);
 }
 
-/* Frees what curl does not need any more. */
+/*
+ * Returns the headers to send: those of the task, and those that auth set as long
+ * as the url has its origin.  The request owns them.
+ */
+struct curl_slist *
+http_request_headers(HttpRequest *request)
+{
+	struct curl_slist *lists[] = {request->headers, request->auth_headers};
+
+	curl_slist_free_all(request->sent);
+	request->sent = NULL;
+	for (int i = 0; i < 2; i++)
+	{
+		for (const struct curl_slist *item = lists[i]; item != NULL; item = item->next)
+			request->sent = curl_slist_append(request->sent, item->data);
+	}
+	return request->sent;
+}
+
+/* Removes all authentication, because the request goes to another origin. */
+static void
+drop_identity(HttpRequest *request)
+{
+	curl_slist_free_all(request->auth_headers);
+	request->auth_headers = NULL;
+	free(request->username);
+	free(request->password);
+	request->username = NULL;
+	request->password = NULL;
+	remove_header(request, "Authorization");
+	remove_header(request, "Cookie");
+	remove_header(request, "Host");
+}
+
+/*
+ * Makes the request that follows a redirect with a status to an absolute url.  As
+ * browsers do, 303 and a POST that meets 301 or 302 become a GET without body.
+ * Returns false with a failed outcome.
+ */
+bool
+http_request_redirect(HttpRequest *request, const char *url, long status, Outcome *out)
+{
+	CURLU	   *before = request->parsed;
+	bool		is_post = strcmp(request->method, "POST") == 0;
+
+	sb_reset(&request->url);
+	sb_str(&request->url, url);
+	request->parsed = NULL;
+	if (!parse_url(request, out))
+	{
+		curl_url_cleanup(before);
+		return false;
+	}
+	if (!url_same_origin(before, request->parsed))
+		drop_identity(request);
+	curl_url_cleanup(before);
+	if ((status == 303 && strcmp(request->method, "HEAD") != 0) ||
+		((status == 301 || status == 302) && is_post))
+	{
+		free(request->method);
+		request->method = xstrdup("GET");
+		request->has_body = false;
+		remove_header(request, "Content-Type");
+	}
+	return true;
+}
+
+/* Frees a request. */
 void
 http_request_free(HttpRequest *request)
 {
@@ -460,4 +598,7 @@ http_request_free(HttpRequest *request)
 	sb_free(&request->url);
 	sb_free(&request->body);
 	curl_slist_free_all(request->headers);
+	curl_slist_free_all(request->auth_headers);
+	curl_slist_free_all(request->sent);
+	curl_url_cleanup(request->parsed);
 }

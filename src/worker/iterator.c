@@ -7,9 +7,9 @@
  *		                       iteration_completed | iteration_failed
  *		     ─> {"status": "success", "data": [value of each item], "count": n}
  *
- * An item occupies a lane from its beginning to its end.  There is one lane,
- * in which everything happens in this process, or with mode: async several,
- * each with a mate: a process that executes what the lane is at.
+ * An item occupies a slot from its beginning to its end.  Without mode: async there
+ * is one slot, whose tasks this process executes; with it there are several, each
+ * with a helper process.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -18,32 +18,36 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mate.h"
-#include "worker.h"
+#include "action.h"
+#include "events.h"
+#include "executor.h"
+#include "helper.h"
+#include "job.h"
+#include "log.h"
 
 #define DEFAULT_CONCURRENCY 8
 #define RENDER_AHEAD 32			/* items whose task is rendered at once */
 
-/* Where an item is at */
-typedef struct Lane
+/* The progress of an item */
+typedef struct Slot
 {
-	int			item;			/* -1: the lane is free */
+	int			item;			/* -1: the slot is free */
 	int			step;			/* which task of the body */
 	int			attempt;
 	Task		task;			/* rendered */
 	char	   *names;			/* JSON, with what earlier tasks gave; or NULL */
 	Job			job;
-	Mate	   *mate;			/* NULL: this process */
-	bool		running;		/* the mate is at work */
+	Helper	   *helper;			/* NULL: this process */
+	bool		running;		/* the helper is at work */
 	double		again_at;		/* when the next attempt begins; 0: none waits */
-} Lane;
+} Slot;
 
 typedef struct Iteration
 {
 	Task	   *task;
 	IteratorPlan plan;
-	Lane	   *lanes;
-	int			nlanes;
+	Slot	   *slots;
+	int			nslots;
 	int			next;			/* item that begins next */
 	int			ended;
 	bool		reports;		/* not inside another iterator */
@@ -62,8 +66,8 @@ typedef struct Iteration
  */
 
 /*
- * Reports about an item.  Those of an iterator inside an iterator would look
- * like the outer one's.
+ * Adds an event about an item.  Items of an iterator inside an iterator have none:
+ * these would look like those of the outer one.
  */
 static void
 report_item(const Iteration *it, int item, const char *type, const char *result,
@@ -75,40 +79,40 @@ report_item(const Iteration *it, int item, const char *type, const char *result,
 		events_add(&about, type, it->plan.items[item], NULL, result, error);
 }
 
-/* Frees what the lane's item has needed. */
+/* Frees the item of a slot. */
 static void
-clear_lane(Lane *lane)
+clear_slot(Slot *slot)
 {
-	job_end(&lane->job);
-	task_free(&lane->task);
-	free(lane->names);
-	lane->names = NULL;
-	lane->item = -1;
-	lane->again_at = 0;
+	job_end(&slot->job);
+	task_free(&slot->task);
+	free(slot->names);
+	slot->names = NULL;
+	slot->item = -1;
+	slot->again_at = 0;
 }
 
-/* An item has its value. */
+/* Ends an item with its value. */
 static void
-complete_item(Iteration *it, Lane *lane, const char *value)
+complete_item(Iteration *it, Slot *slot, const char *value)
 {
-	it->values[lane->item] = xstrdup(value);
-	report_item(it, lane->item, "iteration_completed", value, NULL);
+	it->values[slot->item] = xstrdup(value);
+	report_item(it, slot->item, "iteration_completed", value, NULL);
 	it->ended++;
-	clear_lane(lane);
+	clear_slot(slot);
 }
 
-/* An item has failed, and unless on_error is continue the iterator with it. */
+/* Ends an item as failed; the iterator fails too unless on_error is continue. */
 static void
-fail_item(Iteration *it, Lane *lane, const char *error, const char *result)
+fail_item(Iteration *it, Slot *slot, const char *error, const char *result)
 {
-	log_task(it->task, LOG_DETAIL, "item %d failed: %s", lane->item, error);
-	report_item(it, lane->item, "iteration_failed", result, error);
-	it->messages[lane->item] = xstrdup(error);
+	log_task(it->task, LOG_DETAIL, "item %d failed: %s", slot->item, error);
+	report_item(it, slot->item, "iteration_failed", result, error);
+	it->messages[slot->item] = xstrdup(error);
 	if (!it->plan.continues && it->failure.len == 0)
-		sb_printf(&it->failure, "item %d: %s", lane->item, error);
+		sb_printf(&it->failure, "item %d: %s", slot->item, error);
 	it->failed++;
 	it->ended++;
-	clear_lane(lane);
+	clear_slot(slot);
 }
 
 /* ---------------------------------------------------------------------------
@@ -116,7 +120,7 @@ fail_item(Iteration *it, Lane *lane, const char *error, const char *result)
  * ---------------------------------------------------------------------------
  */
 
-/* Takes the rendered first task of an item, rendering some ahead. */
+/* Takes the first task of an item; those of further items are rendered with it. */
 static DbStatus
 render_first(Iteration *it, int item, Task *task)
 {
@@ -147,17 +151,17 @@ render_first(Iteration *it, int item, Task *task)
 	return status;
 }
 
-/* Renders a later task of the body, which sees what the earlier ones gave. */
+/* Renders a later task of the body, whose templates see values of earlier ones. */
 static DbStatus
-render_next(Iteration *it, Lane *lane)
+render_next(Iteration *it, Slot *slot)
 {
 	TaskList	list = {0};
-	DbStatus	status = db_render(it->task, &it->plan, lane->step, lane->item, 1,
-								   &lane->names, &list);
+	DbStatus	status = db_render(it->task, &it->plan, slot->step, slot->item, 1,
+								   &slot->names, &list);
 
 	if (status == DB_OK)
 	{
-		lane->task = list.tasks[0];
+		slot->task = list.tasks[0];
 		memset(&list.tasks[0], 0, sizeof(Task));
 	}
 	task_list_free(&list);
@@ -166,10 +170,10 @@ render_next(Iteration *it, Lane *lane)
 
 /* Adds the value of a task to the names of its item. */
 static void
-add_names(Iteration *it, Lane *lane, const char *value)
+add_names(Iteration *it, Slot *slot, const char *value)
 {
-	const char *names = lane->names != NULL ? lane->names : it->plan.names[lane->item];
-	const char *name = it->plan.task_names[lane->step];
+	const char *names = slot->names != NULL ? slot->names : it->plan.names[slot->item];
+	const char *name = it->plan.task_names[slot->step];
 	StringBuf	more = {0};
 
 	sb_add(&more, names, strlen(names) - 1);	/* without the brace */
@@ -183,117 +187,115 @@ add_names(Iteration *it, Lane *lane, const char *value)
 		sb_str(&more, value);
 	}
 	sb_str(&more, "}");
-	free(lane->names);
-	lane->names = more.data;
+	free(slot->names);
+	slot->names = more.data;
 }
 
-/* Begins the task that the lane is at; false when the item has ended at once. */
+/* Begins the current task of a slot; returns false when the item has ended. */
 static bool
-begin_task(Iteration *it, Lane *lane)
+begin_task(Iteration *it, Slot *slot)
 {
 	DbStatus	status;
 
-	status = lane->step == 0 ? render_first(it, lane->item, &lane->task) : render_next(it, lane);
+	status = slot->step == 0 ? render_first(it, slot->item, &slot->task) : render_next(it, slot);
 	if (status != DB_OK)
 	{
 		if (it->task->abort == ABORT_NONE)
-			fail_item(it, lane, db_message(), NULL);
+			fail_item(it, slot, db_message(), NULL);
 		return false;
 	}
-	lane->attempt = 1;
-	job_begin(&lane->job, &lane->task, true);
+	slot->attempt = 1;
+	job_begin(&slot->job, &slot->task, true);
 	return true;
 }
 
-/* Begins an item. */
+/* Begins the next item in a slot. */
 static void
-begin_item(Iteration *it, Lane *lane)
+begin_item(Iteration *it, Slot *slot)
 {
-	lane->item = it->next++;
-	lane->step = 0;
-	report_item(it, lane->item, "iteration_started", NULL, NULL);
-	(void) begin_task(it, lane);
+	slot->item = it->next++;
+	slot->step = 0;
+	report_item(it, slot->item, "iteration_started", NULL, NULL);
+	(void) begin_task(it, slot);
 }
 
 /*
- * The task of a lane has ended with its saves.  Shall it be done once more?
- * Then it is known when.
+ * Tells whether the task of a slot, which has ended with its saves, is to be executed
+ * again; sets the time of the next attempt then.
  */
 static bool
-shall_repeat(Lane *lane)
+shall_repeat(Slot *slot)
 {
 	double		delay;
-	Outcome    *out = &lane->job.out;
+	Outcome    *out = &slot->job.out;
 
-	if (lane->task.retry == NULL || db_retry_delay(&lane->task, out, lane->attempt, &delay) != DB_OK)
+	if (slot->task.retry == NULL ||
+		db_retry_delay(&slot->task, out, slot->attempt, &delay) != DB_OK)
 		return false;
 	if (isinf(delay))
 	{
 		if (out->kind == OUTCOME_DONE)
-			outcome_fail(out, "retry_when still holds after %d attempts", lane->attempt);
+			outcome_fail(out, "retry_when still holds after %d attempts", slot->attempt);
 		return false;
 	}
-	log_task(lane->task.outer, LOG_DETAIL, "item %d: attempt %d in %.1f s%s%s", lane->item,
-			 ++lane->attempt, delay, out->kind == OUTCOME_FAILED ? ": " : "",
+	log_task(slot->task.outer, LOG_DETAIL, "item %d: attempt %d in %.1f s%s%s", slot->item,
+			 ++slot->attempt, delay, out->kind == OUTCOME_FAILED ? ": " : "",
 			 out->kind == OUTCOME_FAILED ? out->error.data : "");
-	lane->again_at = monotonic_now() + delay;
+	slot->again_at = monotonic_now() + delay;
 	return true;
 }
 
-/* The task of a lane has ended: what comes next?  False: the item has ended. */
+/* Ends the task of a slot and begins the next; returns false when the item has ended. */
 static bool
-end_task(Iteration *it, Lane *lane)
+end_task(Iteration *it, Slot *slot)
 {
-	const Outcome *out = &lane->job.out;
+	const Outcome *out = &slot->job.out;
 
-	if (shall_repeat(lane))
+	if (shall_repeat(slot))
 		return true;
 	if (out->kind == OUTCOME_FAILED)
 	{
-		fail_item(it, lane, out->error.data, out->result.len > 0 ? out->result.data : NULL);
+		fail_item(it, slot, out->error.data, out->result.len > 0 ? out->result.data : NULL);
 		return false;
 	}
-	add_names(it, lane, lane->job.value);
-	if (lane->step + 1 == it->plan.ntasks)
+	add_names(it, slot, slot->job.value);
+	if (slot->step + 1 == it->plan.ntasks)
 	{
-		complete_item(it, lane, lane->job.value);
+		complete_item(it, slot, slot->job.value);
 		return false;
 	}
-	lane->step++;
-	task_free(&lane->task);
-	return begin_task(it, lane);
+	slot->step++;
+	task_free(&slot->task);
+	return begin_task(it, slot);
 }
 
-/*
- * Moves a lane on until it has to wait: for its mate, or for the time of the
- * next attempt.
- */
+/* Advances a slot until it waits for its helper or for the next attempt. */
 static void
-advance(Iteration *it, Lane *lane)
+advance(Iteration *it, Slot *slot)
 {
-	while (lane->item >= 0 && !lane->running && it->task->abort == ABORT_NONE)
+	while (slot->item >= 0 && !slot->running && it->task->abort == ABORT_NONE)
 	{
 		Task	   *task;
 
-		if (lane->again_at > 0 && monotonic_now() < lane->again_at)
+		if (slot->again_at > 0 && monotonic_now() < slot->again_at)
 			return;
-		if (lane->again_at > 0)
-			job_begin(&lane->job, &lane->task, true);
-		lane->again_at = 0;
-		task = job_next(&lane->job);
-		if (task == NULL && lane->job.out.kind == OUTCOME_ABORTED)
+		if (slot->again_at > 0)
+			job_begin(&slot->job, &slot->task, true);
+		slot->again_at = 0;
+		task = job_next(&slot->job);
+		if (task == NULL && slot->job.out.kind == OUTCOME_ABORTED)
 			return;
 		if (task == NULL)
-			(void) end_task(it, lane);
-		else if (lane->mate == NULL)
-			execute_action(task, job_outcome(&lane->job));
-		else if (!prepare_action(task, job_outcome(&lane->job)))
+			(void) end_task(it, slot);
+		else if (slot->helper == NULL)
+			execute_action(task, job_outcome(&slot->job));
+		else if (!prepare_action(task, job_outcome(&slot->job)))
 			continue;
-		else if (mate_send(lane->mate, task))
-			lane->running = true;
+		else if (helper_send(slot->helper, task))
+			slot->running = true;
 		else
-			outcome_fail(job_outcome(&lane->job), "could not start a process: %s",
-						 strerror(errno));
+			outcome_trouble(task, job_outcome(&slot->job), "could not start a process: %s",
+							strerror(errno));
 	}
 }
 
@@ -302,39 +304,43 @@ advance(Iteration *it, Lane *lane)
  * ---------------------------------------------------------------------------
  */
 
-/* Waits for any lane; false when the iterator is to be abandoned. */
+/* Waits for any slot; returns false when the iterator is to be abandoned. */
 static bool
-wait_for_lanes(Iteration *it)
+wait_for_slots(Iteration *it)
 {
 	struct pollfd fds[MAX_CONCURRENCY];
-	Lane	   *waiting[MAX_CONCURRENCY];
+	Slot	   *waiting[MAX_CONCURRENCY];
 	int			n = 0;
 	double		until = 0;
 
-	for (int i = 0; i < it->nlanes; i++)
+	for (int i = 0; i < it->nslots; i++)
 	{
-		Lane	   *lane = &it->lanes[i];
+		Slot	   *slot = &it->slots[i];
 
-		if (lane->running)
+		if (slot->running)
 		{
-			waiting[n] = lane;
-			fds[n++] = mate_poll(lane->mate);
+			waiting[n] = slot;
+			fds[n++] = helper_poll(slot->helper);
 		}
-		else if (lane->item >= 0 && lane->again_at > 0)
-			until = until == 0 ? lane->again_at : fmin(until, lane->again_at);
+		else if (slot->item >= 0 && slot->again_at > 0)
+			until = until == 0 ? slot->again_at : fmin(until, slot->again_at);
 	}
 	if (!task_wait(it->task, fds, n, n == 0 && until == 0 ? monotonic_now() : until))
 		return false;
 	for (int i = 0; i < n; i++)
 	{
 		if (fds[i].revents != 0 &&
-			mate_receive(waiting[i]->mate, job_outcome(&waiting[i]->job)))
+			helper_receive(waiting[i]->helper, job_outcome(&waiting[i]->job)))
+		{
 			waiting[i]->running = false;
+			if (job_outcome(&waiting[i]->job)->kind == OUTCOME_ABORTED)
+				task_set_trouble(it->task);
+		}
 	}
 	return true;
 }
 
-/* Goes through the items; false when the task is to be abandoned. */
+/* Executes all items; returns false when the task is to be abandoned. */
 static bool
 go_through(Iteration *it)
 {
@@ -342,44 +348,44 @@ go_through(Iteration *it)
 	{
 		bool		busy = false;
 
-		for (int i = 0; i < it->nlanes; i++)
+		for (int i = 0; i < it->nslots; i++)
 		{
-			Lane	   *lane = &it->lanes[i];
+			Slot	   *slot = &it->slots[i];
 
-			if (lane->item < 0 && it->next < it->plan.nitems && it->failure.len == 0)
-				begin_item(it, lane);
-			advance(it, lane);
-			busy = busy || lane->item >= 0;
+			if (slot->item < 0 && it->next < it->plan.nitems && it->failure.len == 0)
+				begin_item(it, slot);
+			advance(it, slot);
+			busy = busy || slot->item >= 0;
 		}
 		if (!busy && (it->next == it->plan.nitems || it->failure.len > 0))
 			return it->task->abort == ABORT_NONE;
-		if (!wait_for_lanes(it))
+		if (!wait_for_slots(it))
 			return false;
 	}
 }
 
-/* As many lanes as items may be under way at once. */
+/* Makes a slot for each item that may be executed at the same time. */
 static void
-open_lanes(Iteration *it)
+open_slots(Iteration *it)
 {
 	const IteratorPlan *plan = &it->plan;
 	int			wanted = plan->concurrency > 0 ? plan->concurrency : DEFAULT_CONCURRENCY;
 
 	/* only this process can go through the items of an inner iterator */
-	it->nlanes = plan->parallel && !plan->nested ? wanted : 1;
-	if (it->nlanes > MAX_CONCURRENCY)
-		it->nlanes = MAX_CONCURRENCY;
-	if (it->nlanes > plan->nitems)
-		it->nlanes = plan->nitems > 0 ? plan->nitems : 1;
-	it->lanes = xcalloc((size_t) it->nlanes, sizeof(Lane));
-	for (int i = 0; i < it->nlanes; i++)
+	it->nslots = plan->parallel && !plan->nested ? wanted : 1;
+	if (it->nslots > MAX_CONCURRENCY)
+		it->nslots = MAX_CONCURRENCY;
+	if (it->nslots > plan->nitems)
+		it->nslots = plan->nitems > 0 ? plan->nitems : 1;
+	it->slots = xcalloc((size_t) it->nslots, sizeof(Slot));
+	for (int i = 0; i < it->nslots; i++)
 	{
-		it->lanes[i].item = -1;
-		it->lanes[i].mate = it->nlanes > 1 ? mate_at(i) : NULL;
+		it->slots[i].item = -1;
+		it->slots[i].helper = it->nslots > 1 ? helper_at(i) : NULL;
 	}
 }
 
-/* Writes which items have failed. */
+/* Writes the items that have failed. */
 static void
 write_errors(const Iteration *it, StringBuf *json)
 {
@@ -426,17 +432,17 @@ write_result(const Iteration *it, Outcome *out)
 	return out->kind;
 }
 
-/* Frees everything. */
+/* Frees an iteration. */
 static void
 end_iteration(Iteration *it)
 {
-	for (int i = 0; i < it->nlanes; i++)
+	for (int i = 0; i < it->nslots; i++)
 	{
-		clear_lane(&it->lanes[i]);
-		outcome_free(&it->lanes[i].job.out);
-		outcome_free(&it->lanes[i].job.save_out);
+		clear_slot(&it->slots[i]);
+		outcome_free(&it->slots[i].job.out);
+		outcome_free(&it->slots[i].job.save_out);
 	}
-	free(it->lanes);
+	free(it->slots);
 	task_list_free(&it->ahead);
 	for (int i = 0; i < it->plan.nitems; i++)
 	{
@@ -450,7 +456,7 @@ end_iteration(Iteration *it)
 }
 
 /* Executes one iterator. */
-static OutcomeKind
+OutcomeKind
 iterator_execute(Task *task, Outcome *out)
 {
 	Iteration	it = {.task = task,.reports = task->outer == NULL};
@@ -459,7 +465,7 @@ iterator_execute(Task *task, Outcome *out)
 
 	if (status != DB_OK)
 	{
-		if (task->abort != ABORT_NONE)
+		if (status == DB_GONE)
 			out->kind = OUTCOME_ABORTED;
 		else
 			outcome_fail(out, "%s", db_message());
@@ -468,32 +474,25 @@ iterator_execute(Task *task, Outcome *out)
 	}
 	it.values = xcalloc((size_t) it.plan.nitems, sizeof(char *));
 	it.messages = xcalloc((size_t) it.plan.nitems, sizeof(char *));
-	open_lanes(&it);
-	snprintf(context, sizeof(context), "{\"total\":%d,\"concurrency\":%d}", it.plan.nitems, it.nlanes);
+	open_slots(&it);
+	snprintf(context, sizeof(context), "{\"total\":%d,\"concurrency\":%d}", it.plan.nitems,
+			 it.nslots);
 	if (it.reports)
 		events_add(task, "iterator_started", NULL, context, NULL, NULL);
 	if (go_through(&it))
 		write_result(&it, out);
 	else
 	{
-		mates_stop(true);
+		helpers_stop(true);
 		out->kind = OUTCOME_ABORTED;
 	}
 	end_iteration(&it);
 	return out->kind;
 }
 
-/* Nothing to do: the mates need not stay. */
-static void
-stop_mates(void)
+/* Ends the helper processes; the next iterator starts them again. */
+void
+iterator_stop_helpers(void)
 {
-	mates_stop(false);
+	helpers_stop(false);
 }
-
-const Executor iterator_executor = {
-	.type = "iterator",
-	.raw_action = true,
-	.execute = iterator_execute,
-	.idle = stop_mates,
-	.shutdown = stop_mates
-};

@@ -1,20 +1,17 @@
 /*
  * job.c
- *		A task with what it saves: the task first, then each of its saves,
- *		which are tasks again.
- *
- *		job_begin --> job_next --> (execute) --> job_next --> ... --> NULL
- *
- * Whoever has the job executes what job_next() gives and leaves the outcome
- * in job_outcome(); in the end job->out is that of the whole.
+ *		A task with what it saves.
  */
 #define _GNU_SOURCE
 #include <stdlib.h>
 #include <string.h>
 
-#include "worker.h"
+#include "action.h"
+#include "events.h"
+#include "executor.h"
+#include "job.h"
 
-/* Begins, or begins anew. */
+/* Begins a job, or begins it again. */
 void
 job_begin(Job *job, Task *task, bool wants_value)
 {
@@ -26,7 +23,7 @@ job_begin(Job *job, Task *task, bool wants_value)
 	outcome_reset(&job->out);
 }
 
-/* Lets go of everything but the memory of the outcomes. */
+/* Frees everything but the memory of the outcomes. */
 void
 job_end(Job *job)
 {
@@ -36,21 +33,21 @@ job_end(Job *job)
 	job->task = NULL;
 }
 
-/* Where the outcome of what job_next() gave belongs. */
+/* Returns the outcome of the task that job_next() has returned. */
 Outcome *
 job_outcome(Job *job)
 {
 	return job->save < 0 ? &job->out : &job->save_out;
 }
 
-/* A task that is nothing but a save. */
+/* Tells whether a task is of type save. */
 static bool
 is_save_step(const Task *task)
 {
 	return strcmp(task->type, "save") == 0;
 }
 
-/* Does anything come after the task? */
+/* Tells whether a task has saves. */
 static bool
 has_saves(const Task *task)
 {
@@ -59,7 +56,7 @@ has_saves(const Task *task)
 		 strcmp(task->save, "false") != 0);
 }
 
-/* What was saved is the value of a task that is nothing but a save. */
+/* Writes the saved data as the value of a task of type save. */
 static void
 write_saved_data(Job *job)
 {
@@ -80,7 +77,10 @@ write_saved_data(Job *job)
 	sb_str(json, "}");
 }
 
-/* The task is done: takes its value, finds out what to save.  False: it ends here. */
+/*
+ * Takes the value of the task, which has ended, and asks what to save.  Returns false
+ * when the job ends here.
+ */
 static bool
 begin_saves(Job *job)
 {
@@ -94,14 +94,14 @@ begin_saves(Job *job)
 	if (status == DB_OK && out->kind == OUTCOME_DONE && has_saves(task))
 		status = is_save_step(task) ? db_save_step(task, &job->saves) :
 			db_saves(task, out->result.data, job->value, &job->saves);
-	if (status == DB_GONE && task->abort != ABORT_NONE)
+	if (status == DB_GONE)
 		out->kind = OUTCOME_ABORTED;
 	else if (status != DB_OK)
 		outcome_fail(out, "%s: %s", job->value != NULL ? "save" : "result", db_message());
 	return status == DB_OK && out->kind == OUTCOME_DONE;
 }
 
-/* A save has ended; false when it has failed, and with it the job. */
+/* Ends a save; returns false when it has failed, and with it the job. */
 static bool
 finish_save(Job *job)
 {
@@ -126,7 +126,7 @@ finish_save(Job *job)
 	return false;
 }
 
-/* What to execute next, or NULL: the job has ended as job->out says. */
+/* Returns the task to execute next; NULL: the job has ended as job->out says. */
 Task *
 job_next(Job *job)
 {
@@ -156,7 +156,7 @@ job_next(Job *job)
 	return NULL;
 }
 
-/* Does a job here and now. */
+/* Executes a job in this process; returns the kind of its outcome. */
 OutcomeKind
 job_run(Job *job)
 {
@@ -167,17 +167,11 @@ job_run(Job *job)
 	return job->out.kind;
 }
 
-/* A task of type save does nothing itself: its saves follow. */
-static OutcomeKind
+/* Executes a task of type save: nothing, its saves follow. */
+OutcomeKind
 save_execute(Task *task, Outcome *out)
 {
 	(void) task;
 	out->kind = OUTCOME_DONE;
 	return OUTCOME_DONE;
 }
-
-const Executor save_executor = {
-	.type = "save",
-	.raw_action = true,
-	.execute = save_execute
-};

@@ -10,7 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "worker.h"
+#include "log.h"
+#include "options.h"
 
 /*
  * Writes one line in a single write(), so that lines of several workers
@@ -49,7 +50,7 @@ log_write(const char *label, const char *fmt, va_list args)
 	}
 	line.data[line.len++] = '\n';
 	written = write(STDERR_FILENO, line.data, line.len);
-	(void) written;				/* nobody is left to be told */
+	(void) written;				/* there is no other place to report it */
 }
 
 /* Says something about the worker itself. */

@@ -6,7 +6,13 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <unistd.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
 
+#include "environment.h"
+#include "options.h"
+#include "signals.h"
 #include "worker.h"
 
 /*
@@ -25,12 +31,30 @@ open_standard_descriptors(void)
 		close(fd);
 }
 
-/* Options, signals, loop. */
+/*
+ * Keeps other processes of this user, such as the programs of playbooks, from
+ * reading the memory and the environment of the worker, which have credentials.
+ */
+static void
+protect_memory(void)
+{
+#ifdef __linux__
+	prctl(PR_SET_DUMPABLE, 0);
+#endif
+}
+
+/* Reads the command line and runs what it asks for. */
 int
 main(int argc, char **argv)
 {
 	open_standard_descriptors();
+	protect_memory();
+	environment_hide();
 	parse_options(argc, argv);
 	install_signals();
-	return options.mate ? run_mate() : run_worker();
+	if (options.helper)
+		return run_helper();
+	if (options.command == NULL || options.desk_worker)
+		return run_worker();
+	return run_desk();
 }

@@ -1,142 +1,97 @@
 /*
  * options.c
- *		The command line.
+ *		The command line and the file of --config: one table of options for both.
  */
 #define _GNU_SOURCE
+#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include "worker.h"
+#include "log.h"
+#include "options.h"
+#include "strbuf.h"
 
 #ifndef NOETL_VERSION
 #error "NOETL_VERSION comes from the Makefile"
 #endif
 
-Options		options = {
-	.conninfo = "",.python = "python3",.lease = 60,.batch = 1,.grace = 10
+static const Options defaults = {
+	.conninfo = "",.python = "python3",.lease = 60,.batch = 1,.grace = 10,
+	.statement_timeout = 60,.poll = 1,.wait_for_server = -1
 };
 
-static const char help_text[] =
-"noetl-worker - execute the tasks of noetl playbooks\n"
-"\n"
-"SYNOPSIS\n"
-"  noetl-worker [OPTION]...\n"
-"\n"
-"DESCRIPTION\n"
-"  Leases tasks from the queue of the noetl extension, executes them and\n"
-"  reports how they ended.  Any number of workers may run, on any machine.\n"
-"  Without --connect, libpq's environment (PGHOST, PGDATABASE, ...) applies.\n"
-"\n"
-"OPTIONS\n"
-"  -d, --connect CONNINFO   database of the broker: connection string or URI\n"
-"  -1, --once               drain the queue and exit: when no task of the types\n"
-"                           below is left, be it queued, waiting for its retry\n"
-"                           or leased by another worker; fails when the\n"
-"                           database is away for a minute\n"
-"  -n, --name ID            worker_id, unique among running workers\n"
-"                           (default: host:pid:random)\n"
-"  -t, --types LIST         task types to execute, comma separated\n"
-"                           (default: all this machine can: python,postgres,shell,\n"
-"                           http,duckdb,iterator,save)\n"
-"  -l, --lease SECONDS      length of a lease, renewed at a third of it (60)\n"
-"  -b, --batch N            tasks to lease at once; executed one by one (1)\n"
-"  -g, --grace SECONDS      time a running task gets to end after SIGTERM (10)\n"
-"      --idle-timeout SECONDS\n"
-"                           exit after that long without a task (default: never)\n"
-"      --python PATH        interpreter for python tasks (python3)\n"
-"      --postgres-conninfo CONNINFO\n"
-"                           target of postgres tasks that name none\n"
-"                           (default: the database of the broker)\n"
-"  -q, --quiet              print errors only\n"
-"  -v, --verbose            print more\n"
-"  -V, --version            print the version and exit\n"
-"  -h, --help               print this and exit\n"
-"\n"
-"TASKS\n"
-"  python     code (or code_b64) in one python3 process that stays alive.\n"
-"             main(...) gets the input (data) as keyword arguments, or as one\n"
-"             dict when its only parameter is not a key of the input; it may be\n"
-"             async.  Without main, the variable result is the result.  Only an\n"
-"             exception fails the task; prints go to this log.\n"
-"  postgres   command, commands, sql, query or code (also ..._b64).  One text is\n"
-"             sent as it is, its statements sharing a transaction; a list runs\n"
-"             in one transaction, or, when one of its commands cannot (VACUUM,\n"
-"             CREATE DATABASE), each command in its own.  Connects to db_host,\n"
-"             db_port, db_user, db_password, db_name or dsn of auth or data;\n"
-"             to what NOETL_AUTH_<NAME> says when auth or credential names a\n"
-"             credential; else to --postgres-conninfo.\n"
-"  shell      command, cmd or commands by /bin/sh -c, with env and cwd.  A list\n"
-"             stops at the first that fails.  What is left running in the\n"
-"             background ends with the task.\n"
-"  http       url (or endpoint), method, headers, params, payload (or body, json:\n"
-"             maps and lists are sent as JSON; form: urlencoded), auth, verify,\n"
-"             follow_redirects.  The input (data) of a task without params or body\n"
-"             is the query of GET, HEAD and DELETE, the body of other methods.  A\n"
-"             status of 400 or more fails the task.  Proxies are taken from\n"
-"             http_proxy, https_proxy, no_proxy.  Without timeout: 30 seconds.\n"
-"  duckdb     command, commands, sql, query or code, in the file that database\n"
-"             names, or in one of the execution's own in NOETL_DUCKDB_DIR.  Only\n"
-"             where libduckdb.so is to be found.\n"
-"  iterator   the task, or tasks, of an iterator for each of its items.  With\n"
-"             mode: async up to concurrency (8, at most 64) of them at the same\n"
-"             time, each in a process of its own.\n"
-"  save       what a step saves that does nothing else.  Other tasks are followed\n"
-"             by what they save: into postgres, duckdb or http, by the rules for\n"
-"             tasks of these types.  A save that fails fails the task.\n"
-"  timeout (seconds or an interval) on a task ends it as failed.\n"
-"\n"
-"SIGNALS\n"
-"  SIGTERM, SIGINT, SIGHUP  finish the running task, or give it back to the queue\n"
-"                           when it takes longer than --grace; then exit\n"
-"  a second one             kill the task and exit at once\n"
-"\n"
-"ENVIRONMENT\n"
-"  PGHOST, PGPORT, PGUSER, PGDATABASE, PGPASSWORD, ...\n"
-"  NOETL_AUTH_<NAME>        the credential <name> (upper case, other characters\n"
-"                           as _): for postgres a connection string or\n"
-"                           {\"db_host\": ..., \"db_user\": ...}; for http\n"
-"                           {\"type\": \"bearer\", \"token\": ...}, or type basic with\n"
-"                           username, password, or api_key with header, value\n"
-"  NOETL_LIBDUCKDB          DuckDB's library (libduckdb.so)\n"
-"  NOETL_DUCKDB_DIR         where the files of executions are (a directory of this\n"
-"                           user in TMPDIR); to remove them is your affair\n"
-"\n"
-"EXIT STATUS\n"
-"  0 drained, stopped or idle for too long; 1 error; 2 wrong usage\n";
+Options		options;
 
-enum
+typedef enum OptionKind
 {
-	OPT_IDLE_TIMEOUT = 256, OPT_PYTHON, OPT_POSTGRES, OPT_MATE
+	KIND_TEXT,
+	KIND_NUMBER,
+	KIND_FLAG,
+	KIND_POOLER,
+	KIND_SETTING,				/* may be given several times */
+	KIND_ACTION					/* --help, --version */
+} OptionKind;
+
+typedef struct OptionSpec
+{
+	const char *name;
+	char		letter;			/* or 0 */
+	OptionKind	kind;
+	size_t		offset;			/* of the value in Options */
+	int			low;			/* of a number */
+	int			high;
+	bool		only_command_line;
+	bool		stays;			/* a reload does not change it */
+} OptionSpec;
+
+#define FIELD(name) offsetof(Options, name)
+
+#define TEXT(n, l, field) .name = n,.letter = l,.kind = KIND_TEXT,.offset = FIELD(field)
+#define FLAG(n, l, field) .name = n,.letter = l,.kind = KIND_FLAG,.offset = FIELD(field)
+#define NUMBER(n, l, field, from, to) \
+	.name = n,.letter = l,.kind = KIND_NUMBER,.offset = FIELD(field),.low = from,.high = to
+
+static const OptionSpec specs[] = {
+	{TEXT("config", 'c', config),.only_command_line = true,.stays = true},
+	{TEXT("connect", 'd', conninfo),.stays = true},
+	{FLAG("once", '1', once),.stays = true},
+	{TEXT("name", 'n', name),.stays = true},
+	{TEXT("types", 't', types),.stays = true},
+	{NUMBER("lease", 'l', lease, 1, 86400)},
+	{NUMBER("batch", 'b', batch, 1, 10000)},
+	{NUMBER("grace", 'g', grace, 0, 86400)},
+	{NUMBER("idle-timeout", 0, idle_timeout, 1, INT_MAX)},
+	{NUMBER("wait-for-server", 0, wait_for_server, 0, INT_MAX)},
+	{NUMBER("statement-timeout", 0, statement_timeout, 10, 86400)},
+	{.name = "pooler",.kind = KIND_POOLER,.offset = FIELD(pooler)},
+	{NUMBER("poll", 0, poll, 1, 3600)},
+	{TEXT("python", 0, python)},
+	{TEXT("pass-env", 0, pass_env)},
+	{TEXT("scripts", 0, scripts)},
+	{TEXT("postgres-conninfo", 0, postgres_conninfo)},
+	{FLAG("quiet", 'q', quiet)},
+	{FLAG("verbose", 'v', verbose)},
+	{FLAG("json", 0, json),.only_command_line = true},
+	{.name = "set",.kind = KIND_SETTING,.only_command_line = true},
+	{FLAG(&HELPER_OPTION[2], 0, helper),.only_command_line = true},
+	{FLAG(&DESK_WORKER_OPTION[2], 0, desk_worker),.only_command_line = true},
+	{.name = "version",.letter = 'V',.kind = KIND_ACTION,.only_command_line = true},
+	{.name = "help",.letter = 'h',.kind = KIND_ACTION,.only_command_line = true}
 };
 
-/* For our own use: be one of the mates of a worker */
-#define MATE_OPTION "execute-items"
+#define SPEC_COUNT ((int) (sizeof(specs) / sizeof(specs[0])))
 
-static const struct option long_options[] = {
-	{"connect", required_argument, NULL, 'd'},
-	{"once", no_argument, NULL, '1'},
-	{"name", required_argument, NULL, 'n'},
-	{"types", required_argument, NULL, 't'},
-	{"lease", required_argument, NULL, 'l'},
-	{"batch", required_argument, NULL, 'b'},
-	{"grace", required_argument, NULL, 'g'},
-	{"idle-timeout", required_argument, NULL, OPT_IDLE_TIMEOUT},
-	{"python", required_argument, NULL, OPT_PYTHON},
-	{"postgres-conninfo", required_argument, NULL, OPT_POSTGRES},
-	{MATE_OPTION, no_argument, NULL, OPT_MATE},
-	{"quiet", no_argument, NULL, 'q'},
-	{"verbose", no_argument, NULL, 'v'},
-	{"version", no_argument, NULL, 'V'},
-	{"help", no_argument, NULL, 'h'},
-	{NULL, 0, NULL, 0}
-};
+static int	own_argc = 0;
+static char **own_argv = NULL;
 
-/* Ends with exit code 2, saying where to read more. */
+/* Ends with exit code 2 after a line that says where to read more. */
 static void
 wrong_usage(void)
 {
@@ -144,22 +99,233 @@ wrong_usage(void)
 	exit(2);
 }
 
-/* Reads a number of an option, refusing what a typing error would give. */
-static int
-number(const char *option, const char *text, int low, int high)
+/* Reads a number; returns false, with *error, when it is none or out of range. */
+static bool
+read_number(const OptionSpec *spec, const char *text, int *number, StringBuf *error)
 {
 	char	   *end;
 	long		value;
 
 	errno = 0;
 	value = strtol(text, &end, 10);
-	if (errno != 0 || end == text || *end != '\0' || value < low || value > high)
+	if (errno != 0 || end == text || *end != '\0' || value < spec->low || value > spec->high)
 	{
-		fprintf(stderr, "noetl-worker: --%s must be a number from %d to %d, not \"%s\"\n",
-				option, low, high, text);
-		wrong_usage();
+		sb_printf(error, "--%s must be a number from %d to %d, not \"%s\"",
+				  spec->name, spec->low, spec->high, text);
+		return false;
 	}
-	return (int) value;
+	*number = (int) value;
+	return true;
+}
+
+/* Reads a flag of the file: no value, yes or no. */
+static bool
+read_flag(const OptionSpec *spec, const char *text, bool *flag, StringBuf *error)
+{
+	*flag = text == NULL || text[0] == '\0' || strcmp(text, "yes") == 0 ||
+		strcmp(text, "true") == 0 || strcmp(text, "on") == 0;
+	if (*flag || strcmp(text, "no") == 0 || strcmp(text, "false") == 0 || strcmp(text, "off") == 0)
+		return true;
+	sb_printf(error, "%s must be yes or no, not \"%s\"", spec->name, text);
+	return false;
+}
+
+/* Reads the value of --pooler. */
+static bool
+read_pooler(const char *text, Pooler *pooler, StringBuf *error)
+{
+	if (strcmp(text, "auto") == 0)
+		*pooler = POOLER_AUTO;
+	else if (strcmp(text, "yes") == 0)
+		*pooler = POOLER_YES;
+	else if (strcmp(text, "no") == 0)
+		*pooler = POOLER_NO;
+	else
+		sb_printf(error, "--pooler must be auto, yes or no, not \"%s\"", text);
+	return error->len == 0;
+}
+
+/* Adds the argument of --set. */
+static bool
+add_setting(Options *into, const char *text, StringBuf *error)
+{
+	if (strchr(text, '=') == NULL || text[0] == '=')
+	{
+		sb_printf(error, "--set must be NAME=VALUE, not \"%s\"", text);
+		return false;
+	}
+	into->settings = xrealloc(into->settings, sizeof(char *) * (size_t) (into->nsettings + 1));
+	into->settings[into->nsettings++] = text;
+	return true;
+}
+
+/*
+ * Sets an option; the value must stay where it is.  Returns false, with *error, when
+ * the value is wrong.
+ */
+static bool
+set_option(Options *into, const OptionSpec *spec, const char *value, StringBuf *error)
+{
+	void	   *field = (char *) into + spec->offset;
+
+	switch (spec->kind)
+	{
+		case KIND_TEXT:
+			*(const char **) field = value;
+			return true;
+		case KIND_NUMBER:
+			return read_number(spec, value, field, error);
+		case KIND_FLAG:
+			return read_flag(spec, value, field, error);
+		case KIND_POOLER:
+			return read_pooler(value, field, error);
+		case KIND_SETTING:
+			return add_setting(into, value, error);
+		case KIND_ACTION:
+			break;
+	}
+	if (spec->letter == 'V')
+		puts("noetl-worker " NOETL_VERSION);
+	else
+		fputs(help_text, stdout);
+	exit(0);
+}
+
+/* Cuts white space from both ends of a text. */
+static char *
+trim(char *text)
+{
+	char	   *end;
+
+	while (isspace((unsigned char) *text))
+		text++;
+	end = text + strlen(text);
+	while (end > text && isspace((unsigned char) end[-1]))
+		*--end = '\0';
+	return text;
+}
+
+/* Applies one line of the file, which it changes. */
+static bool
+apply_line(Options *into, char *line, StringBuf *error)
+{
+	char	   *name = trim(line);
+	char	   *value;
+
+	if (name[0] == '\0' || name[0] == '#')
+		return true;
+	value = name + strcspn(name, "= \t");
+	if (*value != '\0')
+	{
+		char		end = *value;
+
+		*value++ = '\0';
+		value = trim(value);
+		if (end != '=' && *value == '=')
+			value = trim(value + 1);
+	}
+	for (int i = 0; i < SPEC_COUNT; i++)
+	{
+		if (strcmp(specs[i].name, name) != 0 || specs[i].only_command_line)
+			continue;
+		/* options live as long as the process */
+		return set_option(into, &specs[i], xstrdup(value), error);
+	}
+	sb_printf(error, "there is no option \"%s\"", name);
+	return false;
+}
+
+/* Warns of a file with a password that others can read. */
+static void
+check_mode(FILE *file, const char *path, bool has_password)
+{
+	struct stat info;
+
+	if (has_password && fstat(fileno(file), &info) == 0 && (info.st_mode & 077) != 0)
+		fprintf(stderr, "noetl-worker: %s has a password and can be read by others\n", path);
+}
+
+/* Applies the file of --config; returns false, with *error, at the first error. */
+static bool
+apply_file(Options *into, const char *path, StringBuf *error)
+{
+	FILE	   *file = fopen(path, "re");
+	char	   *line = NULL;
+	size_t		size = 0;
+	bool		has_password = false;
+	bool		ok = true;
+
+	if (file == NULL)
+	{
+		sb_printf(error, "could not open \"%s\": %s", path, strerror(errno));
+		return false;
+	}
+	for (int number = 1; ok && getline(&line, &size, file) >= 0; number++)
+	{
+		StringBuf	reason = {0};
+
+		has_password = has_password || strstr(line, "password") != NULL;
+		ok = apply_line(into, line, &reason);
+		if (!ok)
+			sb_printf(error, "%s:%d: %s", path, number, reason.data);
+		sb_free(&reason);
+	}
+	check_mode(file, path, has_password);
+	free(line);
+	fclose(file);
+	return ok;
+}
+
+/* Makes what getopt_long() wants of the table. */
+static void
+make_getopt_tables(struct option *names, char *letters)
+{
+	for (int i = 0; i < SPEC_COUNT; i++)
+	{
+		bool		has_value = specs[i].kind != KIND_FLAG && specs[i].kind != KIND_ACTION;
+
+		names[i] = (struct option) {specs[i].name, has_value, NULL, 1000 + i};
+		if (specs[i].letter == '\0')
+			continue;
+		*letters++ = specs[i].letter;
+		if (has_value)
+			*letters++ = ':';
+	}
+	names[SPEC_COUNT] = (struct option) {NULL, 0, NULL, 0};
+	*letters = '\0';
+}
+
+/*
+ * Applies the command line, or of it only --config.  Returns false, with *error, at
+ * the first wrong value; exits at an unknown option.
+ */
+static bool
+apply_command_line(Options *into, bool only_config, StringBuf *error)
+{
+	struct option names[SPEC_COUNT + 1];
+	char		letters[2 * SPEC_COUNT + 1];
+	bool		ok = true;
+	int			opt;
+
+	make_getopt_tables(names, letters);
+	optind = 0;
+	opterr = !only_config;
+	while (ok && (opt = getopt_long(own_argc, own_argv, letters, names, NULL)) != -1)
+	{
+		const OptionSpec *spec = NULL;
+
+		for (int i = 0; i < SPEC_COUNT; i++)
+		{
+			if (opt == 1000 + i || (specs[i].letter != '\0' && opt == specs[i].letter))
+				spec = &specs[i];
+		}
+		if (spec == NULL && !only_config)
+			wrong_usage();
+		if (spec != NULL && (!only_config || spec->offset == FIELD(config)) &&
+			(!only_config || spec->kind == KIND_TEXT))
+			ok = set_option(into, spec, optarg, error);
+	}
+	return ok;
 }
 
 /* Makes a worker_id that no other worker has, not even after a restart. */
@@ -182,112 +348,107 @@ default_name(void)
 	return name;
 }
 
-/* Applies one option that has an argument. */
+/* Reads the file and the command line, which wins, into options. */
+static bool
+read_options(Options *into, StringBuf *error)
+{
+	*into = defaults;
+	if (!apply_command_line(into, true, error) ||
+		(into->config != NULL && !apply_file(into, into->config, error)) ||
+		!apply_command_line(into, false, error))
+		return false;
+	if (into->postgres_conninfo == NULL)
+		into->postgres_conninfo = into->conninfo;
+	into->verbosity = into->verbose ? LOG_DETAIL : into->quiet ? LOG_ALWAYS : LOG_NORMAL;
+	/* the list of steps is drawn on the same terminal */
+	if (into->desk_worker && isatty(STDERR_FILENO) && !into->verbose)
+		into->verbosity = LOG_ALWAYS;
+	return true;
+}
+
+/* Takes the command and its arguments from what is left of the command line. */
 static void
-set_value(int opt, const char *value)
+read_command(void)
 {
-	switch (opt)
-	{
-		case 'd':
-			options.conninfo = value;
-			break;
-		case 'n':
-			options.name = value;
-			break;
-		case 't':
-			options.types = value;
-			break;
-		case 'l':
-			options.lease = number("lease", value, 1, 86400);
-			break;
-		case 'b':
-			options.batch = number("batch", value, 1, 10000);
-			break;
-		case 'g':
-			options.grace = number("grace", value, 0, 86400);
-			break;
-		case OPT_IDLE_TIMEOUT:
-			options.idle_timeout = number("idle-timeout", value, 1, INT_MAX);
-			break;
-		case OPT_PYTHON:
-			options.python = value;
-			break;
-		case OPT_POSTGRES:
-			options.postgres_conninfo = value;
-			break;
-	}
+	bool		is_run;
+
+	if (optind >= own_argc)
+		return;
+	options.command = own_argv[optind];
+	options.arguments = (const char *const *) own_argv + optind + 1;
+	options.narguments = own_argc - optind - 1;
+	is_run = strcmp(options.command, "run") == 0;
+	if (!is_run && strcmp(options.command, "validate") != 0)
+		fprintf(stderr, "noetl-worker: unexpected argument \"%s\"\n", options.command);
+	else if (is_run ? options.narguments != 1 : options.narguments < 1)
+		fprintf(stderr, "noetl-worker: \"%s\" needs %s\n", options.command,
+				is_run ? "a file or the path of a playbook" : "files");
+	else
+		return;
+	wrong_usage();
 }
 
-static const char **mate_argv = NULL;
-
-/*
- * The command that starts a mate: this program with the same options.  Its
- * file may have been replaced meanwhile, so it is not looked for by name where
- * that can be avoided.
- */
-static void
-remember_command(int argc, char **argv)
-{
-	int			count = 0;
-
-	mate_argv = xcalloc((size_t) argc + 2, sizeof(char *));
-	mate_argv[count++] = access("/proc/self/exe", X_OK) == 0 ? "/proc/self/exe" : argv[0];
-	mate_argv[count++] = "--" MATE_OPTION;
-	for (int i = 1; i < argc; i++)
-		mate_argv[count++] = argv[i];
-}
-
-/* For execvp. */
-const char *const *
-mate_command(void)
-{
-	return mate_argv;
-}
-
-/* Reads the command line into options; exits when that is all there is to do. */
+/* Reads the command line; exits when that is all there is to do, or it is wrong. */
 void
 parse_options(int argc, char **argv)
 {
-	int			opt;
+	StringBuf	error = {0};
 
-	remember_command(argc, argv);
-	while ((opt = getopt_long(argc, argv, "d:1n:t:l:b:g:qvVh", long_options, NULL)) != -1)
+	own_argc = argc;
+	own_argv = argv;
+	if (!read_options(&options, &error))
 	{
-		switch (opt)
-		{
-			case '1':
-				options.once = true;
-				break;
-			case OPT_MATE:
-				options.mate = true;
-				break;
-			case 'q':
-				options.verbosity = LOG_ALWAYS;
-				break;
-			case 'v':
-				options.verbosity = LOG_DETAIL;
-				break;
-			case 'V':
-				puts("noetl-worker " NOETL_VERSION);
-				exit(0);
-			case 'h':
-				fputs(help_text, stdout);
-				exit(0);
-			case '?':
-				wrong_usage();
-				break;
-			default:
-				set_value(opt, optarg);
-				break;
-		}
-	}
-	if (optind < argc)
-	{
-		fprintf(stderr, "noetl-worker: unexpected argument \"%s\"\n", argv[optind]);
+		fprintf(stderr, "noetl-worker: %s\n", error.data);
 		wrong_usage();
 	}
+	read_command();
 	if (options.name == NULL || options.name[0] == '\0')
 		options.name = default_name();
-	if (options.postgres_conninfo == NULL)
-		options.postgres_conninfo = options.conninfo;
+}
+
+/*
+ * Reads the options again.  What shows who the worker is and where it works stays.
+ * Returns false, with a line in the log and the options as before, at an error.
+ */
+bool
+reload_options(void)
+{
+	Options		fresh;
+	StringBuf	error = {0};
+
+	if (!read_options(&fresh, &error))
+	{
+		log_line(LOG_ALWAYS, "the options stay as they are: %s", error.data);
+		sb_free(&error);
+		return false;
+	}
+	for (int i = 0; i < SPEC_COUNT; i++)
+	{
+		size_t		size = specs[i].kind == KIND_TEXT ? sizeof(char *) :
+			specs[i].kind == KIND_FLAG ? sizeof(bool) :
+			specs[i].kind == KIND_POOLER ? sizeof(Pooler) : sizeof(int);
+
+		if (!specs[i].stays && !specs[i].only_command_line)
+			memcpy((char *) &options + specs[i].offset, (char *) &fresh + specs[i].offset, size);
+	}
+	options.verbosity = fresh.verbosity;
+	free(fresh.settings);
+	return true;
+}
+
+/*
+ * Returns the argument vector that starts this program with the same options and one
+ * more.  /proc/self/exe is this program even after its file has been replaced.
+ */
+const char *const *
+own_command(const char *option)
+{
+	const char **argv = xcalloc((size_t) own_argc + 2, sizeof(char *));
+	int			count = 0;
+
+	argv[count++] = access("/proc/self/exe", X_OK) == 0 ? "/proc/self/exe" : own_argv[0];
+	argv[count++] = option;
+	for (int i = 1; i < own_argc; i++)
+		argv[count++] = own_argv[i];
+	return argv;
 }

@@ -2,14 +2,13 @@
  * postgres.c
  *		Tasks of type postgres: SQL in the database the task names.
  *
- * A text is sent as it is: the server's own parser finds the statements in
- * it, and makes them one transaction.  Every statement gives one member of
- * the result:
+ * A text is sent as it is: the server finds its statements and executes them in one
+ * transaction.  Every statement gives one member of the result:
  *
  *		{"status": "success", "data": {"command_0": {"status": "success",
  *		 "rows": [{...}], "row_count": 1, "columns": ["a"], "message": "SELECT 1"}}}
  *
- * Everything is asynchronous, because meanwhile the lease must be renewed.
+ * Everything is asynchronous, because the lease is renewed meanwhile.
  */
 #define _GNU_SOURCE
 #include <libpq-fe.h>
@@ -19,8 +18,10 @@
 #include <string.h>
 
 #include "commands.h"
+#include "executor.h"
+#include "log.h"
+#include "options.h"
 #include "postgres_target.h"
-#include "worker.h"
 
 #define MAX_RESULT_BYTES (256u * 1024 * 1024)
 #define CONNECT_SECONDS 15		/* for one attempt */
@@ -41,9 +42,11 @@
 /* The last connection is kept: the next task often wants the same */
 static PGconn *conn = NULL;
 static StringBuf conn_target;
+static ConninfoSource conn_source;
+static bool conn_pooled = false;	/* the next task gets a new one */
 static const Task *current = NULL;
 
-/* How far the statements of one task have come */
+/* The progress of the statements of one task */
 typedef struct Progress
 {
 	StringBuf	data;			/* members command_0, command_1, … */
@@ -57,7 +60,7 @@ typedef struct Progress
 	StringBuf	error;
 } Progress;
 
-/* What the server says on the way goes to the log, with the task's name. */
+/* Writes the server's notices into the log, with the task's name. */
 static void
 log_notice(void *arg, const PGresult *result)
 {
@@ -69,9 +72,9 @@ log_notice(void *arg, const PGresult *result)
 			 text != NULL ? text : "");
 }
 
-/* Drops the kept connection. */
-static void
-disconnect(void)
+/* Closes the kept connection. */
+void
+postgres_disconnect(void)
 {
 	if (conn != NULL)
 		PQfinish(conn);
@@ -79,7 +82,7 @@ disconnect(void)
 	sb_free(&conn_target);
 }
 
-/* Ends what the server is doing for us, and the connection with it. */
+/* Cancels the running statement and closes the connection. */
 static void
 cancel_and_disconnect(void)
 {
@@ -89,10 +92,10 @@ cancel_and_disconnect(void)
 	if (cancel != NULL)
 		PQcancel(cancel, error, sizeof(error));
 	PQfreeCancel(cancel);
-	disconnect();
+	postgres_disconnect();
 }
 
-/* Can the text of this type stand in JSON as it is? */
+/* Tells whether the text of a type is JSON already. */
 static bool
 is_json_literal(Oid type, const char *text)
 {
@@ -132,7 +135,7 @@ write_value(StringBuf *json, const PGresult *result, int row, int column)
 		json_string(json, text, len);
 }
 
-/* Begins the member of a statement. */
+/* Begins the member of a statement in the result. */
 static void
 open_statement(Progress *p)
 {
@@ -142,7 +145,7 @@ open_statement(Progress *p)
 	p->in_rows = true;
 }
 
-/* Ends it, now that the number of rows is known. */
+/* Ends the member of a statement, whose number of rows is known now. */
 static void
 close_statement(Progress *p, const PGresult *result)
 {
@@ -185,7 +188,7 @@ write_rows(Progress *p, const PGresult *result)
 	}
 }
 
-/* Notes a failure that is not the server's. */
+/* Makes an error that the server has not reported the failure of the task. */
 static void
 fail_locally(Progress *p, const char *text)
 {
@@ -195,7 +198,7 @@ fail_locally(Progress *p, const char *text)
 	sb_printf(&p->error, "%s (command_%d)", text, p->statements);
 }
 
-/* Notes the server's error, with everything that helps to understand it. */
+/* Makes an error of the server, with its details, the failure of the task. */
 static void
 fail_from_server(Progress *p, const PGresult *result)
 {
@@ -226,7 +229,7 @@ fail_from_server(Progress *p, const PGresult *result)
 		json_member(&p->details, fields[i].key, PQresultErrorField(result, fields[i].code));
 }
 
-/* Digests one result; false when the connection cannot be used any more. */
+/* Adds one result; returns false when the connection cannot be used any more. */
 static bool
 take_result(Progress *p, const PGresult *result)
 {
@@ -265,7 +268,7 @@ take_result(Progress *p, const PGresult *result)
 	return true;
 }
 
-/* Waits until the socket has something for libpq; false: task abandoned. */
+/* Waits for the socket; returns false when the task is to be abandoned. */
 static bool
 wait_for_socket(Task *task, short events, double until)
 {
@@ -275,8 +278,31 @@ wait_for_socket(Task *task, short events, double until)
 }
 
 /*
- * Sends one text and digests all its results.  Single-row mode keeps one row
- * at a time in memory, so that the size limit holds before the memory is full.
+ * Waits until libpq has the next result of what was sent.  *usable becomes false
+ * when the connection breaks.  Returns false when the task is to be abandoned; the
+ * connection is closed then.
+ */
+static bool
+await_result(Task *task, bool *usable)
+{
+	int			unsent = PQflush(conn);
+
+	while (*usable && (unsent > 0 || PQisBusy(conn)))
+	{
+		if (!wait_for_socket(task, unsent > 0 ? POLLIN | POLLOUT : POLLIN, 0))
+		{
+			cancel_and_disconnect();
+			return false;
+		}
+		*usable = PQconsumeInput(conn) == 1;
+		unsent = *usable ? PQflush(conn) : 0;
+	}
+	return true;
+}
+
+/*
+ * Sends one text and takes all its results.  Single-row mode keeps one row at a time
+ * in memory, so that the limit of the size holds before the memory is full.
  */
 static OutcomeKind
 run_text(Task *task, const char *text, Progress *p)
@@ -287,18 +313,8 @@ run_text(Task *task, const char *text, Progress *p)
 	PQsetSingleRowMode(conn);
 	while (usable && !p->lost)
 	{
-		int			unsent = PQflush(conn);
-
-		while (usable && (unsent > 0 || PQisBusy(conn)))
-		{
-			if (!wait_for_socket(task, unsent > 0 ? POLLIN | POLLOUT : POLLIN, 0))
-			{
-				cancel_and_disconnect();
-				return OUTCOME_ABORTED;
-			}
-			usable = PQconsumeInput(conn) == 1;
-			unsent = usable ? PQflush(conn) : 0;
-		}
+		if (!await_result(task, &usable))
+			return OUTCOME_ABORTED;
 		result = PQgetResult(conn);
 		if (result == NULL)
 			break;
@@ -315,7 +331,7 @@ run_text(Task *task, const char *text, Progress *p)
 	return p->failed ? OUTCOME_FAILED : OUTCOME_DONE;
 }
 
-/* Runs a statement of our own, whose result nobody wants to see. */
+/* Runs a statement that is not the task's, without adding to the result. */
 static OutcomeKind
 run_quietly(Task *task, const char *text, Progress *p)
 {
@@ -328,24 +344,46 @@ run_quietly(Task *task, const char *text, Progress *p)
 	return kind;
 }
 
-/* One attempt to connect, without blocking. */
+/*
+ * Finds out whether a pooler is in between, as the broker's session does.  Then the
+ * connection is not kept: what cleans its session would reach other clients.
+ */
 static OutcomeKind
-connect_once(Task *task, const char *target, StringBuf *error)
+find_pooler(Task *task)
 {
-	const char *const keys[] = {
-		"fallback_application_name", "dbname", "client_encoding", NULL
-	};
-	const char *const values[] = {"noetl-worker task", target, "UTF8", NULL};
+	bool		usable = PQsendQuery(conn, "SELECT pg_catalog.pg_backend_pid()") == 1;
+	PGresult   *result;
+
+	conn_pooled = options.pooler == POOLER_YES;
+	while (usable)
+	{
+		if (!await_result(task, &usable))
+			return OUTCOME_ABORTED;
+		result = PQgetResult(conn);
+		if (result == NULL)
+			break;
+		if (PQntuples(result) == 1 && options.pooler == POOLER_AUTO)
+			conn_pooled = atoi(PQgetvalue(result, 0, 0)) != PQbackendPID(conn);
+		PQclear(result);
+	}
+	return PQstatus(conn) == CONNECTION_OK ? OUTCOME_DONE : OUTCOME_FAILED;
+}
+
+/* Makes one attempt to connect, without blocking. */
+static OutcomeKind
+connect_once(Task *task, const Target *target, StringBuf *error)
+{
 	double		until = monotonic_now() + CONNECT_SECONDS;
 	PostgresPollingStatusType state = PGRES_POLLING_WRITING;
+	OutcomeKind kind;
 
-	disconnect();
-	conn = PQconnectStartParams(keys, values, 1);
+	postgres_disconnect();
+	conn = conninfo_connect(target->conninfo.data, target->source);
 	while (PQstatus(conn) != CONNECTION_BAD && state != PGRES_POLLING_OK)
 	{
 		if (!wait_for_socket(task, state == PGRES_POLLING_READING ? POLLIN : POLLOUT, until))
 		{
-			disconnect();
+			postgres_disconnect();
 			return OUTCOME_ABORTED;
 		}
 		state = PQconnectPoll(conn);
@@ -356,49 +394,35 @@ connect_once(Task *task, const char *target, StringBuf *error)
 	{
 		PQsetnonblocking(conn, 1);
 		PQsetNoticeReceiver(conn, log_notice, NULL);
-		sb_str(&conn_target, target);
-		return OUTCOME_DONE;
+		sb_str(&conn_target, target->conninfo.data);
+		conn_source = target->source;
+		kind = find_pooler(task);
+		if (kind != OUTCOME_FAILED)
+			return kind;
 	}
 	sb_reset(error);
 	sb_str(error, PQstatus(conn) == CONNECTION_BAD ? PQerrorMessage(conn) : "timeout expired");
 	while (error->len > 0 && error->data[error->len - 1] == '\n')
 		error->data[--error->len] = '\0';
-	disconnect();
+	postgres_disconnect();
 	return OUTCOME_FAILED;
 }
 
-/* Is it worth waiting for this server?  Not when it knows us and refuses. */
-static bool
-may_come_back(const char *error)
-{
-	static const char *const passing[] = {
-		"Connection refused", "No such file or directory", "starting up",
-		"shutting down", "recovery", "terminating connection",
-		"closed the connection", "too many clients", "Connection reset"
-	};
-
-	for (size_t i = 0; i < sizeof(passing) / sizeof(passing[0]); i++)
-	{
-		if (strstr(error, passing[i]) != NULL)
-			return true;
-	}
-	return false;
-}
-
 /*
- * Gets a connection to the target: the kept one, swept clean of what the
- * last task left in its session, or a new one.  Nothing has been executed
- * yet, so a server that is just restarting is waited for.
+ * Gets a connection to the target: the kept one, after DISCARD ALL has ended what
+ * the last task left in its session, or a new one.  Nothing has been executed yet,
+ * so the task waits for a server that restarts.
  */
 static OutcomeKind
-connect_target(Task *task, const char *target, Outcome *out)
+connect_target(Task *task, const Target *target, Outcome *out)
 {
 	StringBuf	error = {0};
 	double		give_up = monotonic_now() + UNREACHABLE_SECONDS;
 	double		delay = 0.1;
 	OutcomeKind kind = OUTCOME_FAILED;
 
-	if (conn != NULL && strcmp(conn_target.data, target) == 0)
+	if (conn != NULL && !conn_pooled && conn_source == target->source &&
+		strcmp(conn_target.data, target->conninfo.data) == 0)
 	{
 		Progress	sweep = {0};
 
@@ -412,7 +436,7 @@ connect_target(Task *task, const char *target, Outcome *out)
 		kind = connect_once(task, target, &error);
 		if (kind != OUTCOME_FAILED)
 			break;
-		if (!may_come_back(error.data) || monotonic_now() + delay > give_up)
+		if (!server_is_absent(error.data) || monotonic_now() + delay > give_up)
 		{
 			outcome_fail(out, "could not connect to the database: %s", error.data);
 			break;
@@ -449,11 +473,11 @@ run_all(Task *task, const Commands *commands, bool together, Progress *p)
 	/* closing the connection is the surest way to roll back */
 	if (kind == OUTCOME_FAILED && conn != NULL &&
 		PQtransactionStatus(conn) != PQTRANS_IDLE)
-		disconnect();
+		postgres_disconnect();
 	return kind;
 }
 
-/* Forgets an attempt, before the next one. */
+/* Frees what an attempt has collected, before the next one. */
 static void
 reset_progress(Progress *p)
 {
@@ -467,10 +491,10 @@ reset_progress(Progress *p)
  * Runs the commands, and once more when
  *	- a command of the list cannot run inside a transaction: nothing of the
  *	  list has happened then, and now each command has its own transaction;
- *	- the connection broke: as with a lost lease, better twice than never.
+ *	- the connection broke: as after a lost lease, a task may be executed twice.
  */
 static OutcomeKind
-run_commands(Task *task, const Commands *commands, const char *target,
+run_commands(Task *task, const Commands *commands, const Target *target,
 			 Progress *p, Outcome *out)
 {
 	bool		together = commands->count > 1;
@@ -495,7 +519,7 @@ run_commands(Task *task, const Commands *commands, const char *target,
 	}
 }
 
-/* Turns the end of the statements into the outcome. */
+/* Writes the outcome of the statements. */
 static void
 write_outcome(const Progress *p, const Commands *commands, Outcome *out)
 {
@@ -528,33 +552,27 @@ write_outcome(const Progress *p, const Commands *commands, Outcome *out)
 }
 
 /* Executes one task. */
-static OutcomeKind
+OutcomeKind
 postgres_execute(Task *task, Outcome *out)
 {
 	Commands	commands = {0};
 	Progress	progress = {0};
-	StringBuf	target = {0};
+	Target		target = {0};
 	OutcomeKind kind = find_commands(task, &commands, out);
 
 	current = task;
+	sb_str(&target.conninfo, "");
+	if (kind == OUTCOME_DONE && !find_target(task, &target, out))
+		kind = OUTCOME_FAILED;
 	if (kind == OUTCOME_DONE)
 	{
-		sb_str(&target, "");
-		find_target(task, &target);
-		kind = run_commands(task, &commands, target.data, &progress, out);
+		kind = run_commands(task, &commands, &target, &progress, out);
 		if (kind == OUTCOME_DONE || progress.failed)
 			write_outcome(&progress, &commands, out);
 	}
 	current = NULL;
 	free_commands(&commands);
 	reset_progress(&progress);
-	sb_free(&target);
+	sb_free(&target.conninfo);
 	return kind;
 }
-
-const Executor postgres_executor = {
-	.type = "postgres",
-	.execute = postgres_execute,
-	.idle = disconnect,
-	.shutdown = disconnect
-};

@@ -9,19 +9,21 @@
  *		auth: {pg: {type: postgres, key: pg_local}}	the same, under an alias
  *		auth: {dsn: "..."}							a connection string
  *		auth: {db_host: ..., db_user: ...}			its parts
- *		data: {db_host: ..., db_user: ...}			its parts, as input
  *
- * The value of a credential is in the environment, NOETL_AUTH_PG_LOCAL: a
- * connection string, or its parts as a JSON object.
+ * The value of a credential is in the environment, NOETL_AUTH_PG_LOCAL: a connection
+ * string, or its parts as a JSON object.  A task that names nothing is for the
+ * database of --postgres-conninfo.  The input of a task never decides: whoever can
+ * start an execution can give it.
  */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
+#include "conninfo.h"
 #include "credential.h"
+#include "options.h"
 #include "postgres_target.h"
-#include "worker.h"
 
 #define MAX_NAMES 4
 #define MAX_PREFIX 200
@@ -48,7 +50,7 @@ static const char *const string_names[] = {"dsn", "connection_string", "conninfo
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
-/* Looks a name up below a prefix; an empty value counts as absent. */
+/* Returns the value of a name below a prefix; NULL when it is absent or empty. */
 static const char *
 lookup(const Task *task, const char *prefix, const char *name)
 {
@@ -60,21 +62,7 @@ lookup(const Task *task, const char *prefix, const char *name)
 	return value != NULL && value[0] != '\0' ? value : NULL;
 }
 
-/* Appends keyword='value', quoted as libpq wants it. */
-static void
-add_keyword(StringBuf *conninfo, const char *keyword, const char *value)
-{
-	sb_printf(conninfo, "%s%s='", conninfo->len > 0 ? " " : "", keyword);
-	for (const char *p = value; *p != '\0'; p++)
-	{
-		if (*p == '\'' || *p == '\\')
-			sb_add(conninfo, "\\", 1);
-		sb_add(conninfo, p, 1);
-	}
-	sb_add(conninfo, "'", 1);
-}
-
-/* Takes a connection out of one map of the action, if it describes one. */
+/* Takes a connection out of one map of the action; returns false for another map. */
 static bool
 from_map(const Task *task, const char *prefix, bool only_first, StringBuf *conninfo)
 {
@@ -96,12 +84,12 @@ from_map(const Task *task, const char *prefix, bool only_first, StringBuf *conni
 			 parts[i].names[n] != NULL; n++)
 			value = lookup(task, prefix, parts[i].names[n]);
 		if (value != NULL)
-			add_keyword(conninfo, parts[i].keyword, value);
+			conninfo_add(conninfo, parts[i].keyword, value);
 	}
 	return conninfo->len > 0;
 }
 
-/* Is a map of auth about a database like ours? */
+/* Tells whether a map of auth says that it is for PostgreSQL. */
 static bool
 is_postgres(const Task *task, const char *prefix)
 {
@@ -114,8 +102,8 @@ is_postgres(const Task *task, const char *prefix)
 }
 
 /*
- * Finds the map that auth gives under an alias of the user's choice: the first
- * that says it is for postgres, else the first.
+ * Finds the map that auth gives under an alias: the first that says it is for
+ * PostgreSQL, else the first.
  */
 static void
 alias_prefix(const Task *task, char *prefix)
@@ -137,7 +125,7 @@ alias_prefix(const Task *task, char *prefix)
 	}
 }
 
-/* Finds the name of a credential, in all the places where it is written. */
+/* Returns the name of a credential from the places where it is written, or NULL. */
 static const char *
 credential_name(const Task *task, const char *alias)
 {
@@ -156,44 +144,120 @@ credential_name(const Task *task, const char *alias)
 }
 
 /*
- * Takes a connection out of the value of a credential: a connection string, or
- * its parts as JSON.
+ * Takes a connection out of the value of a credential: a connection string, or its
+ * parts as JSON.  Returns false, with a failed outcome, when there is none.
  */
 static bool
-from_credential(const char *name, StringBuf *conninfo)
+from_credential(const char *name, StringBuf *conninfo, Outcome *out)
 {
 	StringBuf	variable = {0};
 	const char *value = credential_value(name, &variable);
 	Task		parts_of = {0};
 
-	if (value != NULL && value[strspn(value, " \t\r\n")] != '{')
+	if (value == NULL)
+		outcome_fail(out, "credential \"%s\" is not known here: the worker has no"
+					 " environment variable %s", name, variable.data);
+	else if (value[strspn(value, " \t\r\n")] != '{')
 		sb_str(conninfo, value);
-	else if (value != NULL && credential_parse(&parts_of, value))
+	else if (credential_parse(&parts_of, value))
 		(void) from_map(&parts_of, "", false, conninfo);
+	if (value != NULL && (conninfo->len == 0 || !conninfo_is_valid(conninfo->data)))
+	{
+		sb_reset(conninfo);
+		outcome_fail(out, "the environment variable %s is not a connection string and not"
+					 " a flat JSON object with the parts of one", variable.data);
+	}
 	credential_free(&parts_of);
 	sb_free(&variable);
 	return conninfo->len > 0;
 }
 
-/* Writes the connection string of the task's database. */
-void
-find_target(const Task *task, StringBuf *conninfo)
+/*
+ * Takes a connection that the playbook spells out.  Returns false when the task has
+ * none; *conninfo stays empty then.
+ */
+static bool
+from_playbook(const Task *task, const char *alias, StringBuf *conninfo)
 {
-	char		alias[MAX_PREFIX];
-	const char *name;
-
-	alias_prefix(task, alias);
-	if (from_map(task, "auth.", false, conninfo) ||
+	return from_map(task, "auth.", false, conninfo) ||
 		(alias[0] != '\0' && from_map(task, alias, false, conninfo)) ||
 		from_map(task, "credential.", false, conninfo) ||
-		from_map(task, "", true, conninfo) ||
-		from_map(task, "data.", true, conninfo))
-		return;
+		from_map(task, "", true, conninfo);
+}
+
+/* Tells whether a key that should name a credential is there and names none. */
+static bool
+names_nothing(const Task *task)
+{
+	static const char *const keys[] = {"auth", "credential"};
+
+	for (int i = 0; i < task->nfields; i++)
+	{
+		const Field *field = &task->fields[i];
+
+		for (size_t k = 0; field->depth == 1 && k < LENGTH(keys); k++)
+		{
+			if (strcmp(field->path, keys[k]) == 0 &&
+				(field->type == '0' || (field->type == 's' && field->text[0] == '\0')))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Makes a connection among the input the failure of the task. */
+static bool
+refuse_input(const Task *task, Outcome *out)
+{
+	StringBuf	conninfo = {0};
+	bool		found = from_map(task, "data.", true, &conninfo);
+
+	sb_free(&conninfo);
+	if (found)
+		outcome_fail(out, "a connection is not taken from the input of a task: move db_host,"
+					 " dsn and the like from data to auth, or name a credential there");
+	return found;
+}
+
+/*
+ * Finds the database of a task.  Returns false, with a failed outcome, when the
+ * task names one that this worker must not or cannot use.
+ */
+bool
+find_target(const Task *task, Target *target, Outcome *out)
+{
+	StringBuf	error = {0};
+	char		alias[MAX_PREFIX];
+	const char *name;
+	bool		ok = true;
+
+	alias_prefix(task, alias);
 	name = credential_name(task, alias);
-	if (name != NULL && from_credential(name, conninfo))
-		return;
+	if (from_playbook(task, alias, &target->conninfo))
+	{
+		target->source = CONNINFO_PLAYBOOK;
+		if (name != NULL)
+			sb_printf(&error, "credential \"%s\" has a connection of its own, beside which the"
+					  " playbook must not give parts of one", name);
+		ok = error.len == 0 && conninfo_check_playbook(target->conninfo.data, &error);
+		if (!ok)
+			outcome_fail(out, "%s", error.data);
+		sb_free(&error);
+		return ok;
+	}
 	if (name != NULL)
-		log_task(task, LOG_NORMAL, "credential \"%s\" is not known here (no usable NOETL_AUTH_"
-				 " variable): using the default database", name);
-	sb_str(conninfo, options.postgres_conninfo);
+	{
+		target->source = CONNINFO_CREDENTIAL;
+		return from_credential(name, &target->conninfo, out);
+	}
+	if (names_nothing(task))
+	{
+		outcome_fail(out, "auth is there and names no credential");
+		return false;
+	}
+	if (refuse_input(task, out))
+		return false;
+	target->source = CONNINFO_OPTION;
+	sb_str(&target->conninfo, options.postgres_conninfo);
+	return true;
 }

@@ -1,12 +1,19 @@
 /*
  * postgres_target.h
- *		Between the two files of the postgres executor.
+ *		The database of a postgres task.
  */
 #ifndef POSTGRES_TARGET_H
 #define POSTGRES_TARGET_H
 
-#include "executor.h"
+#include "conninfo.h"
+#include "outcome.h"
 
-extern void find_target(const Task *task, StringBuf *conninfo);
+typedef struct Target
+{
+	ConninfoSource source;
+	StringBuf	conninfo;
+} Target;
+
+extern bool find_target(const Task *task, Target *target, Outcome *out);
 
 #endif							/* POSTGRES_TARGET_H */

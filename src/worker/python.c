@@ -1,11 +1,14 @@
 /*
  * python.c
- *		Tasks of type python: a python3 process that stays alive.
+ *		Tasks of type python: interpreters that stay alive, one for each playbook.
  *
- * python_driver.py, embedded at build time, runs in the child and talks over
- * a socket of its own, so that whatever a task prints cannot be mistaken for
- * an answer.  A child that ends, hangs or answers nonsense is replaced before
- * the next task.
+ * python_driver.py, embedded at build time, runs in the child and talks over a socket
+ * of its own, so that what a task prints cannot be mistaken for an answer.  A child
+ * that ends, hangs or gives a malformed answer is replaced before the next task.
+ *
+ * A program can change the interpreter that it runs in, so an interpreter executes
+ * the programs of one playbook only: the first task that it gets binds it.  When all
+ * places are taken, the one that was idle longest is started anew.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -18,8 +21,12 @@
 
 #include "channel.h"
 #include "child.h"
-#include "worker.h"
+#include "executor.h"
+#include "log.h"
+#include "options.h"
 
+#define MAX_INTERPRETERS 32
+#define IDLE_SECONDS 60			/* then an interpreter is ended */
 #define MAX_LOG_BYTES (1024 * 1024)	/* of one task's output */
 #define START_SECONDS 30
 #define FINAL_READS 64			/* more than a pipe holds */
@@ -37,11 +44,19 @@ typedef struct LineLog
 	size_t		total;
 } LineLog;
 
-static Child python = CHILD_INIT;
-static LineLog out_log;
-static LineLog err_log;
+typedef struct Interpreter
+{
+	Child		child;
+	char	   *playbook;		/* the catalog_id that it is bound to; NULL: free */
+	double		used_at;
+	LineLog		out_log;
+	LineLog		err_log;
+} Interpreter;
 
-/* Says what the child printed, one line each, up to a bound per task. */
+static Interpreter interpreters[MAX_INTERPRETERS];
+static bool initialized = false;
+
+/* Logs what the child has printed, a line at a time, up to a bound for each task. */
 static void
 log_output(const Task *task, LineLog *log, const char *text, size_t len)
 {
@@ -60,7 +75,7 @@ log_output(const Task *task, LineLog *log, const char *text, size_t len)
 	}
 }
 
-/* Takes what a pipe of the child holds, a little at a time. */
+/* Takes what a pipe of the child has; returns false when that is nothing. */
 static bool
 read_output(const Task *task, int *fd, LineLog *log)
 {
@@ -71,7 +86,7 @@ read_output(const Task *task, int *fd, LineLog *log)
 		log_output(task, log, buffer, (size_t) n);
 	if (n == 0)
 	{
-		/* at its end it would be readable for ever */
+		/* at its end it would stay readable */
 		close(*fd);
 		*fd = -1;
 	}
@@ -80,10 +95,10 @@ read_output(const Task *task, int *fd, LineLog *log)
 
 /* Takes what is left of a task's output, and ends its last line. */
 static void
-finish_output(const Task *task)
+finish_output(const Task *task, Interpreter *python)
 {
-	LineLog    *logs[] = {&out_log, &err_log};
-	int		   *fds[] = {&python.out, &python.err};
+	LineLog    *logs[] = {&python->out_log, &python->err_log};
+	int		   *fds[] = {&python->child.out, &python->child.err};
 
 	for (int i = 0; i < 2; i++)
 	{
@@ -96,27 +111,51 @@ finish_output(const Task *task)
 	}
 }
 
-/* Ends the child for good. */
+/* Ends an interpreter and frees its place. */
 static void
-stop_python(void)
+stop_python(Interpreter *python)
 {
-	child_kill(&python);
-	child_close(&python);
+	child_kill(&python->child);
+	child_close(&python->child);
+	free(python->playbook);
+	python->playbook = NULL;
+}
+
+/* Ends all interpreters. */
+void
+python_shutdown(void)
+{
+	for (int i = 0; initialized && i < MAX_INTERPRETERS; i++)
+		stop_python(&interpreters[i]);
+}
+
+/* Ends the interpreters that have not been used for a while. */
+void
+python_idle(void)
+{
+	for (int i = 0; initialized && i < MAX_INTERPRETERS; i++)
+	{
+		if (interpreters[i].playbook != NULL &&
+			monotonic_now() - interpreters[i].used_at > IDLE_SECONDS)
+			stop_python(&interpreters[i]);
+	}
 }
 
 /*
- * Sends the request, if any, and waits for the answer.  DONE: it is there;
+ * Sends the request, if any, and waits for the answer.  DONE: the answer is there;
  * FAILED: the child is gone or out of step; ABORTED: as task_wait() says.
  */
 static OutcomeKind
-exchange(Task *task, Exchange *x, double until)
+exchange(Task *task, Interpreter *python, Exchange *x, double until)
 {
+	Child	   *child = &python->child;
+
 	while (!frame_complete(&x->answer))
 	{
 		struct pollfd fds[3] = {
-			{.fd = python.channel,.events = POLLIN},
-			{.fd = python.out,.events = POLLIN},
-			{.fd = python.err,.events = POLLIN}
+			{.fd = child->channel,.events = POLLIN},
+			{.fd = child->out,.events = POLLIN},
+			{.fd = child->err,.events = POLLIN}
 		};
 
 		if (x->sent < x->request.len)
@@ -124,10 +163,10 @@ exchange(Task *task, Exchange *x, double until)
 		if (!task_wait(task, fds, 3, until))
 			return OUTCOME_ABORTED;
 		if (fds[1].revents != 0)
-			read_output(task, &python.out, &out_log);
+			read_output(task, &child->out, &python->out_log);
 		if (fds[2].revents != 0)
-			read_output(task, &python.err, &err_log);
-		if (fds[0].revents != 0 && !exchange_pump(python.channel, x))
+			read_output(task, &child->err, &python->err_log);
+		if (fds[0].revents != 0 && !exchange_pump(child->channel, x))
 			return OUTCOME_FAILED;
 		if (until > 0 && monotonic_now() >= until)
 			return OUTCOME_FAILED;
@@ -136,43 +175,79 @@ exchange(Task *task, Exchange *x, double until)
 }
 
 /*
- * Starts the child and waits until it says hello: only then do we know that
- * the interpreter exists and understands the driver.
+ * Returns the place of the interpreter for a playbook: the one that is bound to it,
+ * else one that runs and is not bound, else an empty one, else the one that was idle
+ * longest, which is ended.
+ */
+static Interpreter *
+find_interpreter(const char *playbook)
+{
+	Interpreter *best = NULL;
+
+	for (int i = 0; !initialized && i < MAX_INTERPRETERS; i++)
+		interpreters[i].child = (Child) CHILD_INIT;
+	initialized = true;
+	for (int i = 0; i < MAX_INTERPRETERS; i++)
+	{
+		Interpreter *python = &interpreters[i];
+
+		if (python->playbook != NULL && strcmp(python->playbook, playbook) == 0)
+			return python;
+		if (best == NULL)
+			best = python;
+		else if (python->playbook == NULL)
+		{
+			if (best->playbook != NULL || python->child.pid > best->child.pid)
+				best = python;
+		}
+		else if (best->playbook != NULL && python->used_at < best->used_at)
+			best = python;
+	}
+	if (best->playbook != NULL)
+		stop_python(best);
+	return best;
+}
+
+/*
+ * Starts the child unless it runs, and waits until the driver says hello: that shows
+ * that the interpreter exists and understands the driver.
  */
 static OutcomeKind
-start_python(Task *task)
+start_python(Task *task, Interpreter *python)
 {
-	const char *const argv[] = {options.python, "-c", driver_source, NULL};
+	const char *const argv[] = {
+		options.python, "-c", driver_source, options.scripts != NULL ? options.scripts : "", NULL
+	};
 	ChildSpec	spec = {.argv = argv,.channel = true};
 	Exchange	hello = {0};
 	OutcomeKind kind;
 
-	if (python.pid != 0 && !child_reap(&python, false))
+	if (python->child.pid != 0 && !child_reap(&python->child, false))
 		return OUTCOME_DONE;
-	child_close(&python);
-	if (!child_start(&python, &spec))
+	child_close(&python->child);
+	if (!child_start(&python->child, &spec))
 	{
 		log_line(LOG_ALWAYS, "could not start %s: %s", options.python, strerror(errno));
 		return OUTCOME_FAILED;
 	}
-	kind = exchange(task, &hello, monotonic_now() + START_SECONDS);
+	kind = exchange(task, python, &hello, monotonic_now() + START_SECONDS);
 	if (kind == OUTCOME_DONE && hello.answer.len >= FRAME_HEADER + ANSWER_HEADER)
 		log_line(LOG_DETAIL, "python %s runs as process %d",
-				 hello.answer.data + FRAME_HEADER + ANSWER_HEADER, (int) python.pid);
+				 hello.answer.data + FRAME_HEADER + ANSWER_HEADER, (int) python->child.pid);
 	else
 	{
-		finish_output(task);
-		stop_python();
+		finish_output(task, python);
+		stop_python(python);
 	}
 	sb_free(&hello.answer);
 	return kind;
 }
 
-/* Can this machine execute python tasks? */
-static bool
+/* Tells whether this machine can execute python tasks. */
+bool
 python_available(void)
 {
-	bool		ok = start_python(NULL) == OUTCOME_DONE;
+	bool		ok = start_python(NULL, find_interpreter("")) == OUTCOME_DONE;
 
 	if (!ok)
 		log_line(LOG_ALWAYS, "\"%s\" is not a python interpreter that could be started",
@@ -217,54 +292,53 @@ read_answer(const StringBuf *answer, Outcome *out, bool *recycle)
 	return out->kind;
 }
 
-/* Explains a child that ended, or broke the protocol, during the task. */
+/* Makes the end of the child during a task, or a broken channel, its failure. */
 static OutcomeKind
-lost_python(Outcome *out)
+lost_python(Interpreter *python, Outcome *out)
 {
-	if (!child_reap(&python, false))
+	Child	   *child = &python->child;
+
+	if (!child_reap(child, false))
 	{
 		/* the channel is closed first, the process ends a moment later */
 		double		until = monotonic_now() + 1;
 
-		while (!child_reap(&python, false) && monotonic_now() < until)
+		while (!child_reap(child, false) && monotonic_now() < until)
 			task_wait(NULL, NULL, 0, until);
 	}
-	if (python.pid != 0)
+	if (child->pid != 0)
 		return outcome_fail(out, "the task broke the channel between the python process and the worker");
-	return outcome_fail(out, "the python process %s", child_fate(&python));
+	return outcome_fail(out, "the python process %s", child_fate(child));
 }
 
-/* Executes one task in the child, which is started when there is none. */
-static OutcomeKind
+/* Executes one task in the interpreter of its playbook. */
+OutcomeKind
 python_execute(Task *task, Outcome *out)
 {
+	const char *playbook = task->catalog_id != NULL ? task->catalog_id : task->execution_id;
+	Interpreter *python = find_interpreter(playbook);
 	Exchange	x = {0};
-	OutcomeKind kind = start_python(task);
+	OutcomeKind kind = start_python(task, python);
 	bool		recycle = true;
 
 	if (kind == OUTCOME_ABORTED)
 		return kind;
 	if (kind == OUTCOME_FAILED)
-		return outcome_fail(out, "could not start the python interpreter \"%s\"",
-							options.python);
+		return outcome_trouble(task, out, "could not start the python interpreter \"%s\"",
+							   options.python);
+	if (python->playbook == NULL)
+		python->playbook = xstrdup(playbook);
 	write_request(task, &x.request);
-	kind = exchange(task, &x, 0);
+	kind = exchange(task, python, &x, 0);
 	if (kind == OUTCOME_DONE)
 		kind = read_answer(&x.answer, out, &recycle);
 	else if (kind == OUTCOME_FAILED)
-		kind = lost_python(out);
-	finish_output(task);
-	if (recycle || python.out < 0 || python.err < 0)
-		stop_python();
+		kind = lost_python(python, out);
+	finish_output(task, python);
+	python->used_at = monotonic_now();
+	if (recycle || python->child.out < 0 || python->child.err < 0)
+		stop_python(python);
 	sb_free(&x.request);
 	sb_free(&x.answer);
 	return kind;
 }
-
-const Executor python_executor = {
-	.type = "python",
-	.raw_action = true,
-	.available = python_available,
-	.execute = python_execute,
-	.shutdown = stop_python
-};

@@ -9,14 +9,11 @@ Frames on descriptor 3, each with a 4-byte length in network order:
 Everything else is the task's: stdout and stderr go to the worker's log,
 stdin is empty.
 """
-import inspect
 import json
 import linecache
 import os
 import struct
 import sys
-import threading
-import traceback
 import types
 
 CHANNEL = 3
@@ -25,6 +22,9 @@ MAX_ERROR = 10000
 MAX_TRACEBACK = 100000
 MAX_CACHED = 200
 WHOLE_INPUT_NAMES = {"input_data", "data", "input", "context", "args", "payload", "params"}
+
+# Directories and URLs below which program text may be read
+SCRIPTS = [prefix for prefix in sys.argv[-1].split(",") if prefix]
 
 compiled = {}
 
@@ -83,7 +83,7 @@ def to_json_value(value):
         return value.value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
-    if inspect.isgenerator(value):
+    if isinstance(value, types.GeneratorType):
         return list(value)
     for method in ("model_dump", "to_dict", "tolist"):
         if callable(getattr(value, method, None)) and not isinstance(value, type):
@@ -136,6 +136,28 @@ def to_json(value):
     return body
 
 
+def allowed_script(place):
+    """Raises unless --scripts of the worker has a prefix of a file or a URL."""
+    for prefix in SCRIPTS:
+        if "://" in prefix:
+            if place.startswith(prefix.rstrip("/") + "/") and "/../" not in place:
+                return
+        elif "://" not in place:
+            if place.startswith(os.path.realpath(prefix).rstrip("/") + "/"):
+                return
+    raise PermissionError("script %s is not below what --scripts of the worker names" % place)
+
+
+def fetch_script(url, source):
+    """Reads program text from a URL; a redirect must stay below --scripts too."""
+    import urllib.request
+    allowed_script(url)
+    request = urllib.request.Request(url, headers=source.get("headers") or {})
+    with urllib.request.urlopen(request, timeout=source.get("timeout") or 30) as answer:
+        allowed_script(answer.geturl())
+        return answer.read().decode("utf-8")
+
+
 def read_script(script):
     """Reads program text that the action only names: a path, a URL, or a map of its parts."""
     if isinstance(script, str):
@@ -144,19 +166,20 @@ def read_script(script):
     if isinstance(source, str):
         source = {"type": source}
     path = script.get("path") or script.get("uri") or ""
+    if "\n" in path:
+        raise ValueError("script names a file or a URL; write program text under code")
     kind = source.get("type") or ("http" if "://" in path else "file")
     if kind == "file":
+        path = os.path.realpath(path)
+        allowed_script(path)
         with open(path, encoding="utf-8") as file:
             return file.read()
     if kind in ("http", "https"):
-        import urllib.request
         if "://" not in path:
             path = source.get("endpoint", "").rstrip("/") + "/" + path.lstrip("/")
         if not path.startswith(("http://", "https://")):
             raise ValueError("%s is no http address" % path)
-        request = urllib.request.Request(path, headers=source.get("headers") or {})
-        with urllib.request.urlopen(request, timeout=source.get("timeout") or 30) as answer:
-            return answer.read().decode("utf-8")
+        return fetch_script(path, source)
     raise ValueError("scripts cannot be read from a source of type %s" % kind)
 
 
@@ -168,11 +191,8 @@ def source_of(action):
             import base64
             code = base64.b64decode(action[key]).decode("utf-8")
     for key in ("script", "file"):
-        script = action.get(key)
-        if code is None and isinstance(script, str) and "\n" in script:
-            code = script
-        elif code is None and script:
-            code = read_script(script)
+        if code is None and action.get(key):
+            code = read_script(action[key])
     if not isinstance(code, str) or not code.strip():
         raise ValueError("the python task has no code")
     return code
@@ -198,6 +218,7 @@ def compile_code(code, step):
 
 def bind(main, data):
     """Matches the input with the parameters of main."""
+    import inspect
     try:
         parameters = inspect.signature(main).parameters.values()
     except (TypeError, ValueError):
@@ -235,7 +256,7 @@ def call(main, data):
     """Calls main, and awaits it when it is asynchronous."""
     args, kwargs = bind(main, data)
     value = main(*args, **kwargs)
-    if inspect.isawaitable(value):
+    if hasattr(value, "__await__"):
         import asyncio
         value = asyncio.run(awaited(value))
     return value
@@ -274,6 +295,7 @@ def run_code(request):
 
 def failure(error):
     """Describes an exception, without the frames of this driver."""
+    import traceback
     here = run_code.__code__.co_filename
     trace = error.__traceback__
     while trace is not None and trace.tb_frame.f_code.co_filename == here:
@@ -286,9 +308,15 @@ def failure(error):
                              "traceback": lines[-MAX_TRACEBACK:]})
 
 
+def thread_count():
+    """Counts threads, of which there are others only where threading is imported."""
+    threading = sys.modules.get("threading")
+    return threading.active_count() if threading else 1
+
+
 def answer_to(frame, home, environment):
     """Runs a task; leaves the process as it was, as far as that goes."""
-    threads = threading.active_count()
+    threads = thread_count()
     streams = sys.stdin, sys.stdout, sys.stderr
     path = list(sys.path)
     owner = os.getpid()
@@ -310,7 +338,7 @@ def answer_to(frame, home, environment):
         os._exit(0)             # a fork of the task came back here
     sys.stdin, sys.stdout, sys.stderr = streams
     sys.path[:] = path
-    recycle = threading.active_count() > threads or sys.stdout.closed or sys.stderr.closed
+    recycle = thread_count() > threads or sys.stdout.closed or sys.stderr.closed
     try:
         if os.getcwd() != home:
             os.chdir(home)

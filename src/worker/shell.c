@@ -3,8 +3,8 @@
  *		Tasks of type shell: commands by /bin/sh.
  *
  * The result is {"status": ..., "data": {"stdout", "stderr", "exit_code"}}.
- * A command that exits with anything but 0 fails the task, the same result
- * beside the error, so that a retry condition can look at it.
+ * A command with another exit code than 0 fails the task, with the same result, so
+ * that a retry condition can look at it.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -19,7 +19,7 @@
 
 #define MAX_OUTPUT_BYTES (10 * 1024 * 1024)
 
-/* What the commands of one task have said so far */
+/* The output of the commands of one task */
 typedef struct ShellOutput
 {
 	StringBuf	out;
@@ -27,8 +27,8 @@ typedef struct ShellOutput
 } ShellOutput;
 
 /*
- * Takes what a pipe holds; false when that is nothing.  Beyond the limit the output is
- * read and dropped: a command that cannot write would never end.
+ * Takes what a pipe has; returns false when that is nothing.  Output beyond the limit
+ * is read and dropped: a command that cannot write would never end.
  */
 static bool
 collect(int *fd, StringBuf *text)
@@ -52,7 +52,7 @@ collect(int *fd, StringBuf *text)
 	return n > 0;
 }
 
-/* Makes the environment of a command: who runs it, then the task's env. */
+/* Makes the variables that a task sets: NOETL_EXECUTION_ID, NOETL_STEP and its env. */
 static const char **
 make_environment(const Task *task)
 {
@@ -79,9 +79,9 @@ make_environment(const Task *task)
 }
 
 /*
- * Runs one command to its end; false when the task is to be abandoned.  A
- * command ends when its shell ends: what the shell leaves running is killed,
- * or it would outlive the task and hold the pipes.
+ * Waits for the end of one command; returns false when the task is to be abandoned.
+ * A command ends when its shell ends; what the shell leaves running is killed, or it
+ * would outlive the task and hold the pipes.
  */
 static bool
 run_command(Task *task, Child *child, ShellOutput *output)
@@ -111,7 +111,7 @@ run_command(Task *task, Child *child, ShellOutput *output)
 	return true;
 }
 
-/* Writes the envelope around what a task's commands have said. */
+/* Writes the result of the commands of a task. */
 static void
 write_result(Outcome *out, const ShellOutput *output, const char *error, int exit_code)
 {
@@ -128,7 +128,7 @@ write_result(Outcome *out, const ShellOutput *output, const char *error, int exi
 	sb_printf(json, ",\"exit_code\":%d}}", exit_code);
 }
 
-/* Explains why a command counts as failed. */
+/* Makes the exit of a command the failure of the task. */
 static void
 fail_command(Outcome *out, const ShellOutput *output, const Child *child,
 			 int index, bool single)
@@ -165,7 +165,7 @@ run_commands(Task *task, const char *key, ShellOutput *output, Outcome *out)
 		if (text == NULL)
 			kind = outcome_fail(out, "command %d is not a text", i + 1);
 		else if (!child_start(&child, &spec))
-			kind = outcome_fail(out, "could not start /bin/sh: %s", strerror(errno));
+			kind = outcome_trouble(task, out, "could not start /bin/sh: %s", strerror(errno));
 		else if (!run_command(task, &child, output))
 			kind = OUTCOME_ABORTED;
 		else if (child.status != 0)
@@ -179,7 +179,7 @@ run_commands(Task *task, const char *key, ShellOutput *output, Outcome *out)
 }
 
 /* Finds the commands of the task and runs them. */
-static OutcomeKind
+OutcomeKind
 shell_execute(Task *task, Outcome *out)
 {
 	static const char *const keys[] = {"command", "cmd", "commands"};
@@ -202,8 +202,3 @@ shell_execute(Task *task, Outcome *out)
 	sb_free(&output.err);
 	return kind;
 }
-
-const Executor shell_executor = {
-	.type = "shell",
-	.execute = shell_execute
-};

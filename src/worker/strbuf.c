@@ -14,7 +14,7 @@
 
 #include "strbuf.h"
 
-/* Ends the program: a worker out of memory cannot even report a failure. */
+/* Ends the program, which cannot report a failure without memory. */
 static void
 out_of_memory(void)
 {
@@ -22,7 +22,7 @@ out_of_memory(void)
 	exit(1);
 }
 
-/* Allocation that cannot fail, so that callers need no error path for it. */
+/* Allocates memory; ends the program when there is none. */
 void *
 xmalloc(size_t size)
 {
@@ -33,7 +33,7 @@ xmalloc(size_t size)
 	return p;
 }
 
-/* The zeroed form of xmalloc, with calloc's overflow check. */
+/* Allocates memory of zeros; ends the program when there is none. */
 void *
 xcalloc(size_t count, size_t size)
 {
@@ -44,7 +44,7 @@ xcalloc(size_t count, size_t size)
 	return p;
 }
 
-/* The growing form of xmalloc. */
+/* Resizes memory; ends the program when there is none. */
 void *
 xrealloc(void *p, size_t size)
 {
@@ -54,7 +54,7 @@ xrealloc(void *p, size_t size)
 	return p;
 }
 
-/* Copies text; NULL stays NULL because absent values are common here. */
+/* Returns a copy of a text, NULL for NULL. */
 char *
 xstrdup(const char *s)
 {
@@ -66,7 +66,7 @@ xstrdup(const char *s)
 	return memcpy(xmalloc(size), s, size);
 }
 
-/* Doubles the buffer, so that building a text costs linear time. */
+/* Makes room for more bytes; doubles the buffer, so that appending costs linear time. */
 void
 sb_reserve(StringBuf *sb, size_t more)
 {
@@ -83,7 +83,7 @@ sb_reserve(StringBuf *sb, size_t more)
 	}
 }
 
-/* Appends bytes and keeps the text terminated for libpq and printf. */
+/* Appends bytes; the text stays terminated. */
 void
 sb_add(StringBuf *sb, const void *data, size_t len)
 {
@@ -94,7 +94,7 @@ sb_add(StringBuf *sb, const void *data, size_t len)
 	sb->data[sb->len] = '\0';
 }
 
-/* Appends a C string, the commonest case. */
+/* Appends a C string. */
 void
 sb_str(StringBuf *sb, const char *s)
 {
@@ -129,7 +129,7 @@ sb_reset(StringBuf *sb)
 		sb->data[0] = '\0';
 }
 
-/* Gives the memory back, for buffers that grew with one big result. */
+/* Frees the memory of a buffer, which can be used again. */
 void
 sb_free(StringBuf *sb)
 {
@@ -179,7 +179,7 @@ utf8_length(const unsigned char *s, size_t left)
 	return len;
 }
 
-/* Is this text that the database could store as it is? */
+/* Tells whether bytes are text that the database can store: UTF-8 without NUL. */
 bool
 utf8_is_text(const char *s, size_t len)
 {
@@ -195,7 +195,7 @@ utf8_is_text(const char *s, size_t len)
 	return true;
 }
 
-/* Writes one byte that JSON does not allow to stand for itself. */
+/* Writes the escape of a byte that JSON does not allow in a string. */
 static void
 json_escape(StringBuf *sb, unsigned char c)
 {
@@ -225,7 +225,7 @@ json_escape(StringBuf *sb, unsigned char c)
 	}
 }
 
-/* Writes text of unknown quality as a JSON string that jsonb accepts. */
+/* Writes bytes as a JSON string that jsonb accepts; invalid ones become U+FFFD. */
 void
 json_string(StringBuf *sb, const char *s, size_t len)
 {
@@ -256,8 +256,8 @@ json_string(StringBuf *sb, const char *s, size_t len)
 }
 
 /*
- * Writes "key": "text", with the comma a member needs unless it is the
- * first; an absent text writes nothing, as optional error fields want.
+ * Appends a member "key": "text" to a JSON object that is still open, with a comma
+ * unless it is the first.  An absent text adds nothing.
  */
 void
 json_member(StringBuf *sb, const char *key, const char *text)

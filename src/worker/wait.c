@@ -1,111 +1,33 @@
 /*
  * wait.c
- *		Waiting: for a task's descriptors, its timeout, its heartbeats and
- *		the signals, all in one poll().
- *
- * Signal handlers write one byte into a pipe of our own, so that a signal
- * that arrives just before poll() still ends it.
+ *		Waiting for descriptors, time and signals in one poll().
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
-#include "worker.h"
+#include "signals.h"
+#include "wait.h"
 
-#define MAX_CHILDREN (MAX_CONCURRENCY + 4)
+#define MAX_HOOKS 4
+#define MAX_POLL_MILLISECONDS 60000
 
-static int	signal_pipe[2] = {-1, -1};
-static volatile sig_atomic_t stop_signals = 0;
-static volatile sig_atomic_t children[MAX_CHILDREN];
-static double stop_deadline = 0;
+static const WaitHook *hooks[MAX_HOOKS];
+static int	nhooks = 0;
 
-static TaskList *beating = NULL;	/* whose leases are renewed */
-static double next_beat = 0;
-static double reconnect_delay = 0;
-
-/* Wakes the poll; safe in a handler because write() is. */
-static void
-wake(void)
-{
-	int			saved_errno = errno;
-	ssize_t		written = write(signal_pipe[1], "", 1);
-
-	(void) written;				/* a full pipe wakes as well */
-	errno = saved_errno;
-}
-
-/*
- * The first signal asks for a graceful end.  The second one ends the worker
- * and whatever it started at once; the leases then run out by themselves.
- */
-static void
-handle_stop(int signo)
-{
-	if (++stop_signals > 1)
-	{
-		for (int i = 0; i < MAX_CHILDREN; i++)
-		{
-			if (children[i] > 0)
-				kill(-(pid_t) children[i], SIGKILL);
-		}
-		_exit(128 + signo);
-	}
-	wake();
-}
-
-/* A child ended: whoever waits for it must look. */
-static void
-handle_child(int signo)
-{
-	(void) signo;
-	wake();
-}
-
-/* Sets up the pipe and the handlers before anything can be interrupted. */
+/* Adds a hook for the rest of the process. */
 void
-install_signals(void)
+wait_add_hook(const WaitHook *hook)
 {
-	struct sigaction action;
-	struct sigaction before;
-
-	if (pipe2(signal_pipe, O_CLOEXEC | O_NONBLOCK) != 0)
-	{
-		log_line(LOG_ALWAYS, "could not create a pipe: %s", strerror(errno));
-		exit(1);
-	}
-	memset(&action, 0, sizeof(action));
-	sigemptyset(&action.sa_mask);
-	sigaddset(&action.sa_mask, SIGTERM);
-	sigaddset(&action.sa_mask, SIGINT);
-	sigaddset(&action.sa_mask, SIGHUP);
-	action.sa_flags = SA_RESTART;
-	action.sa_handler = handle_stop;
-	sigaction(SIGTERM, &action, NULL);
-	sigaction(SIGINT, &action, NULL);
-	/* a closed terminal ends the worker as well, unless nohup says no */
-	if (sigaction(SIGHUP, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
-		sigaction(SIGHUP, &action, NULL);
-	action.sa_handler = handle_child;
-	action.sa_flags = SA_RESTART | SA_NOCLDSTOP;
-	sigaction(SIGCHLD, &action, NULL);
-	action.sa_handler = SIG_IGN;
-	sigaction(SIGPIPE, &action, NULL);
+	if (nhooks == MAX_HOOKS)
+		abort();
+	hooks[nhooks++] = hook;
 }
 
-/* For who polls on its own: readable when a signal came. */
-int
-signal_fd(void)
-{
-	return signal_pipe[0];
-}
-
-/* Time that never jumps, for every deadline here. */
+/* Returns the time of the monotonic clock in seconds. */
 double
 monotonic_now(void)
 {
@@ -115,69 +37,10 @@ monotonic_now(void)
 	return (double) ts.tv_sec + (double) ts.tv_nsec / 1e9;
 }
 
-/* Has somebody asked this worker to end? */
-bool
-stopping(void)
-{
-	if (stop_signals > 0 && stop_deadline == 0)
-	{
-		stop_deadline = monotonic_now() + options.grace;
-		log_line(options.mate ? LOG_DETAIL : LOG_NORMAL, "stopping");
-	}
-	return stop_signals > 0;
-}
-
-/* Is the time of grace over that a running task gets? */
-bool
-stop_overdue(void)
-{
-	return stopping() && monotonic_now() >= stop_deadline;
-}
-
-/* Keeps the list of process groups that a second signal kills. */
-void
-track_child(pid_t pid, bool running)
-{
-	for (int i = 0; i < MAX_CHILDREN; i++)
-	{
-		if (children[i] == (running ? 0 : pid))
-		{
-			children[i] = running ? pid : 0;
-			return;
-		}
-	}
-}
-
-/* Names the leases to renew while tasks run; NULL ends that. */
-void
-set_heartbeat(TaskList *list)
-{
-	beating = list;
-	next_beat = monotonic_now() + options.lease / 3.0;
-	reconnect_delay = 0;
-}
-
 /*
- * Renews the leases.  Without a connection it tries to get one, ever more
- * slowly, and never gives the task up for it: only the server can tell
- * whether the lease is still ours.
+ * Tells whether a task, or a task around it, must be abandoned now; sets
+ * Task.abort then.
  */
-static void
-heartbeat(void)
-{
-	double		pause = options.lease / 3.0;
-
-	if ((db_connected() || db_open()) && db_heartbeat(beating) != DB_GONE)
-		reconnect_delay = 0;
-	else
-	{
-		reconnect_delay = reconnect_delay == 0 ? 0.2 : fmin(reconnect_delay * 2, 5);
-		pause = fmin(pause, reconnect_delay);
-	}
-	next_beat = monotonic_now() + pause;
-}
-
-/* Finds out whether the task must be abandoned now. */
 static bool
 abandoned(Task *task, double now)
 {
@@ -194,34 +57,57 @@ abandoned(Task *task, double now)
 	return task->abort != ABORT_NONE;
 }
 
-/* The nearer of two points in time, of which 0 means never. */
+/* Returns the sooner of two points in time; 0 means never. */
 static double
 sooner(double a, double b)
 {
 	return a == 0 || (b > 0 && b < a) ? b : a;
 }
 
-/* Empties the signal pipe; tells whether there was a signal. */
+/*
+ * Runs the hooks that are due.  Returns true when one has run; sets *next to the
+ * time of the next one otherwise.
+ */
 static bool
-drain_signals(void)
+run_hooks(Task *task, double now, double *next)
 {
-	char		bytes[64];
-	bool		any = false;
+	*next = 0;
+	for (int i = 0; i < nhooks; i++)
+	{
+		double		due = task == NULL && hooks[i]->with_task_only ? 0 : hooks[i]->due();
 
-	while (read(signal_pipe[0], bytes, sizeof(bytes)) > 0)
-		any = true;
-	return any;
+		if (due > 0 && now >= due)
+		{
+			hooks[i]->run(task);
+			return true;
+		}
+		*next = sooner(*next, due);
+	}
+	return false;
+}
+
+/* Returns when poll() must end at the latest; 0: never. */
+static double
+wake_time(const Task *task, double until, double next_hook)
+{
+	double		at = sooner(until, next_hook);
+
+	for (const Task *t = task; t != NULL; t = t->outer)
+		at = sooner(at, t->deadline);
+	return task != NULL ? sooner(at, stop_deadline()) : at;
 }
 
 /*
- * Waits until a descriptor is ready, a child ended, or the time `until` (0:
- * never) has come; see executor.h.  The task may be NULL when the worker
- * itself waits.
+ * Waits until a descriptor is ready, a signal has arrived, or the time `until`
+ * (0: never) has come, and runs hooks meanwhile.  Returns false when the task is
+ * to be abandoned; Task.abort says why.  The task is NULL when the worker itself
+ * waits.
  */
 bool
 task_wait(Task *task, struct pollfd *fds, int nfds, double until)
 {
 	struct pollfd all[MAX_WAIT_FDS + 1];
+	double		next_hook;
 	int			ready;
 
 	if (nfds > MAX_WAIT_FDS)
@@ -229,33 +115,18 @@ task_wait(Task *task, struct pollfd *fds, int nfds, double until)
 	for (;;)
 	{
 		double		now = monotonic_now();
-		double		wake_at = until;
+		double		at;
 
 		if (abandoned(task, now))
 			return false;
-		if (task != NULL && beating != NULL)
-		{
-			if (now >= next_beat)
-			{
-				heartbeat();
-				continue;
-			}
-			wake_at = sooner(wake_at, next_beat);
-		}
-		if (task != NULL && events_due() > 0 && now >= events_due())
-		{
-			events_flush(task);
+		if (run_hooks(task, now, &next_hook))
 			continue;
-		}
-		for (const Task *t = task; t != NULL; t = t->outer)
-			wake_at = sooner(wake_at, t->deadline);
-		if (task != NULL)
-			wake_at = sooner(sooner(wake_at, events_due()), stop_deadline);
+		at = wake_time(task, until, next_hook);
 		if (nfds > 0)
 			memcpy(all, fds, sizeof(*fds) * (size_t) nfds);
-		all[nfds] = (struct pollfd) {.fd = signal_pipe[0],.events = POLLIN};
-		ready = poll(all, (nfds_t) nfds + 1, wake_at == 0 ? -1 :
-					 (int) fmin(ceil(fmax(wake_at - now, 0) * 1000), 60000));
+		all[nfds] = (struct pollfd) {.fd = signal_fd(),.events = POLLIN};
+		ready = poll(all, (nfds_t) nfds + 1, at == 0 ? -1 :
+					 (int) fmin(ceil(fmax(at - now, 0) * 1000), MAX_POLL_MILLISECONDS));
 		if (ready < 0 && errno != EINTR)
 			return true;
 		for (int i = 0; i < nfds; i++)
@@ -268,7 +139,7 @@ task_wait(Task *task, struct pollfd *fds, int nfds, double until)
 	}
 }
 
-/* Sleeps unless the worker is asked to end; false when it is. */
+/* Sleeps unless the worker is asked to end; returns false when it is. */
 bool
 pause_for(double seconds)
 {

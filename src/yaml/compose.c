@@ -861,6 +861,7 @@ check_directives(ParseState *state)
 	{
 		const char *first = p;
 
+		CHECK_FOR_INTERRUPTS();
 		while (first < end && (*first == ' ' || *first == '\t'))
 			first++;
 		if (end - p >= 3 && memcmp(p, "...", 3) == 0)

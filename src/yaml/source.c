@@ -138,3 +138,27 @@ yaml_offset_position(const char *text, int length, size_t offset,
 			(*column)++;
 	}
 }
+
+/* Gives a YAML error a hint where its line, or the one before, is indented with a tab. */
+void
+yaml_explain(const char *content, int length, SourceError *error)
+{
+	const char *end = content + length;
+	const char *line = content;
+
+	for (int number = 1; line < end && number <= error->line; number++)
+	{
+		const char *next = memchr(line, '\n', end - line);
+		const char *text = line;
+
+		next = next == NULL ? end : next + 1;
+		while (text < next && *text == ' ')
+			text++;
+		if (number >= error->line - 1 && text < next && *text == '\t')
+			error->hint = "Indent with blanks: YAML does not allow tabs there.";
+		else if (number >= error->line - 1 && next - text > 5 &&
+				 strncmp(text, "-step:", 6) == 0)
+			error->hint = "YAML wants a blank after the dash: \"- step: name\".";
+		line = next;
+	}
+}

@@ -87,6 +87,12 @@ extern YamlNode *yaml_parse_document(const char *text, int length,
 									 SourceError *error);
 
 /*
+ * Gives an error of yaml_parse_document a hint where the text around it is indented
+ * with a tab, or a dash lacks its blank.
+ */
+extern void yaml_explain(const char *text, int length, SourceError *error);
+
+/*
  * Raises an error of yaml_parse_document over the text that was parsed; DETAIL
  * shows the line.
  */

@@ -79,9 +79,9 @@ class Model:
         over = self.over or (event["type"] in TERMINAL and
                              any(e[0]["type"] in TERMINAL and not e[1][3] for e in self.pending))
         self.log.append(record)
-        if over and event["type"] != "note":
+        if over or event["type"] == "note":
             record[3] = True
-        elif event["type"] != "note":
+        else:
             self.pending.append((event, record))
             if broker:
                 self.catch_up()

@@ -140,5 +140,3 @@ $$) > 0 AS registered;
 SELECT noetl.execute('conditions/skip') > 0 AS started;
 SELECT step FROM work();
 SELECT * FROM story('conditions/skip');
-SELECT noetl.execute('conditions/skip', '{"need": "{{ 1 / 0 }}"}') > 0 AS started;
-SELECT * FROM story('conditions/skip');

@@ -147,8 +147,15 @@ SELECT noetl.execute('failure/render') > 0 AS started;
 SELECT * FROM work();
 SELECT * FROM story('failure/render');
 -- Nor can a workload that cannot be rendered stop the start from being logged.
-SELECT noetl.execute('failure/render', '{"zero": "{{ 1 / 0 }}"}') > 0 AS started;
-SELECT * FROM story('failure/render');
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: failure/start
+workload: {zero: "{{ 1 / 0 }}"}
+workflow: [{step: a, type: python, code: x}]
+$$) > 0 AS registered;
+SELECT noetl.execute('failure/start') > 0 AS started;
+SELECT * FROM story('failure/start');
 -- A mapping that cannot be rendered fails at the end.
 SELECT noetl.register($$
 apiVersion: noetl.io/v1

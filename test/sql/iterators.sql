@@ -189,7 +189,7 @@ workflow:
 - {step: end, result: ["{{ each }}", "{{ each.errors }}"]}
 $$) > 0 AS registered;
 SELECT noetl.execute('iterators/spread') > 0 AS started;
-SELECT regexp_replace(node_id, '^\d+', '') AS node_id, node_type, current_index, action -> 'data' AS data, max_attempts FROM noetl.queue;
+SELECT regexp_replace(node_id, '^\d+', '') AS node_id, node_type, current_index, action -> 'data' AS data, max_attempts FROM noetl.queue ORDER BY current_index;
 -- by hand, without the functions
 INSERT INTO noetl.event (execution_id, event_type, node_name, node_id, result)
 SELECT execution_id, 'action_completed', node_name, node_id, '{"status": "success", "data": 1}' FROM noetl.queue WHERE current_index = 0;

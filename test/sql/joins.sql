@@ -89,7 +89,7 @@ workflow:
 - step: j
   type: python
   code: x
-  args: {a_is: "{{ a.n }}"}
+  args: {a_is: "{{ results.a.n }}"}
   next:
   - when: "{{ result.again }}"
     then: [s]
@@ -337,6 +337,30 @@ SELECT pg_temp.done('joins/children', 'note');
 SELECT status, error FROM noetl.execution WHERE execution_id = newest('joins/children');
 SELECT event, node, note FROM story('joins/children') WHERE event ~ '^(step|execution|iterator)_';
 SELECT * FROM noetl.verify(newest('joins/children'));
+
+-- A visit gets the next number, whichever of the earlier ones ended last.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: joins/numbers
+workflow:
+- step: page
+  type: python
+  code: x
+  next: [{then: [items]}, {when: "{{ result.more }}", then: [page]}]
+- step: items
+  type: iterator
+  mode: distributed
+  collection: [1]
+  element: row
+  task: {type: python, code: x, args: {row: "{{ row }}"}}
+$$) > 0 AS registered;
+SELECT noetl.execute('joins/numbers') > 0 AS started;
+SELECT pg_temp.done('joins/numbers', 'page', '{"more": true}'), pg_temp.done('joins/numbers', 'page:2', '{"more": true}'),
+       pg_temp.done('joins/numbers', 'items:2[0]'), pg_temp.done('joins/numbers', 'items[0]'),
+       pg_temp.done('joins/numbers', 'page:3', '{"more": false}'), pg_temp.done('joins/numbers', 'items:3[0]');
+SELECT status FROM noetl.execution WHERE execution_id = newest('joins/numbers');
+SELECT * FROM noetl.verify(newest('joins/numbers'));
 
 -- Timeouts and retries of steps that are open come due visit by visit.
 SELECT noetl.register($$

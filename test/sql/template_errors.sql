@@ -21,7 +21,7 @@ SELECT pg_temp.problem(t) FROM unnest(ARRAY[
 -- What does not exist here, or is refused
 SELECT pg_temp.problem(t) FROM unnest(ARRAY[
   '{% include "x" %}', '{% extends "x" %}', '{% block b %}{% endblock %}', '{% import "x" as y %}', '{% do xs.append(1) %}',
-  '{{ xs|nofilter }}', '{{ n is notest }}', '{{ xs|random }}', '{{ lipsum() }}', '{{ d._x }}', '{{ s.__class__ }}', '{{ s|attr("__class__") }}',
+  '{{ xs|nofilter }}', '{{ n is notest }}', '{{ xs|random }}', '{{ lipsum() }}', '{{ d._x() }}', '{{ s.__class__() }}', '{{ s|attr("__class__") }}',
   '{{ xs.append(1) }}', '{{ d.update(1) }}', '{{ d.items }}', '{{ range }}', '{{ "{0.x}".format(d) }}', '{{ "\N{DIGIT ONE}" }}', '{{ "\ud800" }}', '{{ "\x00" }}']) AS t;
 SELECT noetl.render('{% if false %}{{ n|nofilter }}{% endif %}never reached{{ "" }}', '{}') AS unknown_filter_not_reached;
 

@@ -4,7 +4,7 @@ apiVersion: noetl.io/v1
 kind: Playbook
 path: values/names
 workload:
-  greeting: "hello {{ execution_id is number }}"
+  greeting: "hello {{ execution_id is string }}"
   nested: {a: 1, b: {c: 2}}
   servers: [{name: x, port: 1}, {name: y, port: 2}]
 workflow:
@@ -58,7 +58,7 @@ SELECT result - 'version' AS result FROM noetl.execution WHERE execution_id = :x
 
 -- Parameters are laid over the workload: its keys, or deeply.
 SELECT noetl.execute('values/names', '{"nested": {"b": 5}, "servers": [{"name": "y", "port": 9}, {"name": "z"}], "at": "{{ execution_id }}"}') AS x \gset
-SELECT jsonb_typeof(data -> 'at') AS at, data - 'at' AS workload FROM noetl.workload WHERE execution_id = :x;
+SELECT data -> 'at' AS at, data - 'at' AS workload FROM noetl.workload WHERE execution_id = :x;
 SELECT noetl.execute('values/names', '{"nested": {"b": {"d": 5}}, "servers": [{"name": "y", "port": 9}, {"name": "z"}]}', NULL, true) AS x \gset
 SELECT data AS workload FROM noetl.workload WHERE execution_id = :x;
 SELECT count(noetl.cancel(execution_id)) AS cancelled FROM noetl.execution WHERE status = 'RUNNING' AND path = 'values/names';

@@ -167,7 +167,7 @@ command_fails_like(
 	qr/unknown task type "cobol"/,
 	'a type it cannot execute is refused');
 command_fails_like(
-	[ 'noetl-worker', '--once', '--connect', 'host=/nonexistent' ],
+	[ 'noetl-worker', '--once', '--connect', 'host=/nonexistent', '--wait-for-server', '1' ],
 	qr/could not connect to the broker/,
 	'no server, no worker');
 

@@ -234,7 +234,7 @@ auth:
   third: {type: header, inline: {X-One: "1"}}
 YAML
 	named => request("url: $base/echo\nauth: my-basic\n"),
-	from_env => request("url: $base/echo\nauth: {type: bearer, env: SOME_TOKEN}\n"),
+	from_env => request("url: $base/echo\nauth: {type: bearer, env: NOETL_AUTH_SOME_TOKEN}\n"),
 	unknown => request("url: $base/echo\nauth: nobody\n"),
 	plain => request("url: $base/text\n"),
 	broken => request("url: $base/broken\n"),
@@ -258,9 +258,10 @@ YAML
 	injected => request("url: $base/echo\nheaders: {X-One: \"a\\r\\nX-Api-Key: b\"}\n"),
 	no_url => request("method: GET\n"));
 
-$ENV{NOETL_AUTH_MY_TOKEN} = '{"token": "\u0061b\"c"}';
-$ENV{NOETL_AUTH_MY_BASIC} = '{"type": "basic", "username": "you", "password": "pw"}';
-$ENV{SOME_TOKEN} = 'xyz';
+$ENV{NOETL_AUTH_MY_TOKEN} = '{"token": "\u0061b\"c", "hosts": "127.0.0.1"}';
+$ENV{NOETL_AUTH_MY_BASIC} = '{"type": "basic", "username": "you", "password": "pw", "hosts": "example.org, 127.0.0.1"}';
+$ENV{NOETL_AUTH_SOME_TOKEN} = 'xyz';
+$ENV{NOETL_AUTH_SOME_TOKEN_HOSTS} = 'http://127.0.0.1';
 my $log;
 my $worker = start_worker(\$log, '--once', '--types', 'http');
 $worker->finish;

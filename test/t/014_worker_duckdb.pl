@@ -46,7 +46,7 @@ my $execution = execute(<<'EOT', '{numbers: [10, 11, 12]}');
   next: act
 - step: act
   tool: duckdb
-  with: {commands: "SELECT id, tags, m FROM t WHERE id >= 10 ORDER BY id"}
+  commands: "SELECT id, tags, m FROM t WHERE id >= 10 ORDER BY id"
   next: save
 - step: save
   tool: python

@@ -91,6 +91,15 @@ foreach my $way (@ways)
 		'0', "$name: no join is left waiting");
 }
 
+# Of the schema alone, as doc/operations.md says.
+foreach my $options ([ '-e', 'noetl', '-n', 'noetl' ], [ '-a', '-e', 'noetl', '-t', 'noetl.event*' ])
+{
+	my $file = $node->basedir . '/schema.dump';
+	$node->command_ok([ 'pg_dump', @$options, '-f', $file, $node->connstr('source') ],
+		"pg_dump @$options succeeds");
+	like(slurp_file($file), qr/action_completed/, '... with the events');
+}
+
 # The log is enough: what is not in it is who had leased what.
 $node->safe_psql('postgres', 'CREATE DATABASE rebuilt');
 $node->safe_psql('rebuilt', 'CREATE EXTENSION noetl');

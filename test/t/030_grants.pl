@@ -89,5 +89,19 @@ is(executions(), 'COMPLETED|2', 'and completes the other execution');
 ($status, $stdout, $stderr) = as_role('worker', 'DELETE FROM noetl.queue');
 like($stderr, qr/permission denied/, 'it may not touch the queue by itself');
 
+# Its leases tell which types it takes; who it is it may say with a grant.
+sub worker_row
+{
+	return $node->safe_psql('postgres',
+		"SELECT 'shell' = ANY (types), version, host IS NOT NULL FROM noetl.worker WHERE worker_id = 'announced'");
+}
+my @announced = ('noetl-worker', '--once', '--name', 'announced', '--connect',
+	$node->connstr('postgres') . ' user=worker');
+$node->command_ok([@announced], 'a worker that may not announce itself works');
+is(worker_row(), 't||t', 'what it leases says that it is there');
+$node->safe_psql('postgres', 'GRANT EXECUTE ON FUNCTION noetl.announce TO worker');
+$node->command_ok([@announced], 'so does one that may');
+like(worker_row(), qr/^t\|[0-9.]+\|t$/, 'and its version is known');
+
 $node->stop;
 done_testing();

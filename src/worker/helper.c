@@ -1,18 +1,18 @@
 /*
- * mate.c
- *		Processes that execute the items of an iterator side by side.
+ * helper.c
+ *		Helper processes: they execute the items of an iterator at the same time.
  *
- * An executor is straight-line code with a state of its own, so that what is
- * to happen at the same time happens in processes of its own: this program
- * once more, told to execute what comes over its channel.  The worker keeps
- * the connection to the broker, renders, reports and saves; a mate knows
- * nothing but the task at hand.
+ * An executor is straight-line code with state of its own, so each item that is
+ * executed at the same time gets a process: this program with an internal option
+ * that makes it execute the tasks that arrive on its channel.  The worker keeps
+ * the session with the broker, renders, reports and saves; a helper process knows
+ * only the task at hand.
  *
- *		worker				 mate
+ *		worker				 helper process
  *		task       -------->  execute_action()
  *		outcome    <--------
  *
- * Frames are netstrings, see write_task() and write_outcome().
+ * A frame is a list of netstrings; write_task() and write_outcome() define them.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -23,20 +23,28 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "action.h"
 #include "channel.h"
 #include "child.h"
-#include "mate.h"
+#include "executor.h"
+#include "helper.h"
+#include "log.h"
+#include "netstring.h"
+#include "options.h"
+#include "signals.h"
+#include "wait.h"
+#include "worker.h"
 
 #define STOP_SECONDS 3			/* then it is killed */
 
-struct Mate
+struct Helper
 {
 	Child		child;
 	Exchange	x;
 	bool		busy;
 };
 
-static Mate mates[MAX_CONCURRENCY];
+static Helper helpers[MAX_CONCURRENCY];
 static bool initialized = false;
 
 /* ---------------------------------------------------------------------------
@@ -44,14 +52,14 @@ static bool initialized = false;
  * ---------------------------------------------------------------------------
  */
 
-/* The mate of a place; it is started when it is needed. */
-Mate *
-mate_at(int index)
+/* Returns the helper of a slot; helper_send() starts its process. */
+Helper *
+helper_at(int index)
 {
 	for (int i = 0; !initialized && i < MAX_CONCURRENCY; i++)
-		mates[i].child = (Child) CHILD_INIT;
+		helpers[i].child = (Child) CHILD_INIT;
 	initialized = true;
-	return &mates[index];
+	return &helpers[index];
 }
 
 /* Appends a text that may be absent. */
@@ -61,7 +69,7 @@ add_text(StringBuf *frame, const char *text)
 	add_netstring(frame, text, text != NULL ? strlen(text) : 0);
 }
 
-/* Appends the fields of a task, as the server had written them. */
+/* Appends the fields of a task in the form that task_parse_fields() reads. */
 static void
 add_fields(StringBuf *frame, const Task *task)
 {
@@ -81,7 +89,7 @@ add_fields(StringBuf *frame, const Task *task)
 	sb_free(&label);
 }
 
-/* Writes what a mate needs to know of a task. */
+/* Writes the parts of a task that a helper process needs. */
 static void
 write_task(StringBuf *frame, const Task *task)
 {
@@ -92,6 +100,7 @@ write_task(StringBuf *frame, const Task *task)
 	frame_begin(frame);
 	add_text(frame, task->type);
 	add_text(frame, task->execution_id);
+	add_text(frame, task->catalog_id);
 	add_text(frame, task->node_id);
 	add_text(frame, task->step);
 	add_text(frame, task->timeout);
@@ -101,58 +110,65 @@ write_task(StringBuf *frame, const Task *task)
 	frame_end(frame);
 }
 
-/* Starts the process, unless it is there. */
+/* Starts the process of a helper unless it runs; returns false with errno. */
 static bool
-start_mate(Mate *mate)
+start_helper(Helper *helper)
 {
-	ChildSpec	spec = {.argv = mate_command(),.channel = true,.shares_output = true};
+	static const char *const *command = NULL;
+	ChildSpec	spec = {.channel = true,.shares_output = true,.inherits_environment = true};
 
-	if (mate->child.pid != 0 && !child_reap(&mate->child, false))
+	if (helper->child.pid != 0 && !child_reap(&helper->child, false))
 		return true;
-	child_close(&mate->child);
-	return child_start(&mate->child, &spec);
+	child_close(&helper->child);
+	if (command == NULL)
+		command = own_command(HELPER_OPTION);
+	spec.argv = command;
+	return child_start(&helper->child, &spec);
 }
 
-/* Gives a mate a task; false when there is no process for it. */
+/*
+ * Sends a task to a helper, whose process is started when there is none.  Returns
+ * false, with errno, when no process can be started.
+ */
 bool
-mate_send(Mate *mate, const Task *task)
+helper_send(Helper *helper, const Task *task)
 {
-	if (!start_mate(mate))
+	if (!start_helper(helper))
 		return false;
-	sb_reset(&mate->x.answer);
-	mate->x.sent = 0;
-	write_task(&mate->x.request, task);
-	mate->busy = true;
+	sb_reset(&helper->x.answer);
+	helper->x.sent = 0;
+	write_task(&helper->x.request, task);
+	helper->busy = true;
 	return true;
 }
 
-/* What to wait for. */
+/* Returns the descriptor and events to wait for before helper_receive(). */
 struct pollfd
-mate_poll(const Mate *mate)
+helper_poll(const Helper *helper)
 {
-	short		events = mate->x.sent < mate->x.request.len ? POLLIN | POLLOUT : POLLIN;
+	short		events = helper->x.sent < helper->x.request.len ? POLLIN | POLLOUT : POLLIN;
 
-	return (struct pollfd) {.fd = mate->child.channel,.events = events};
+	return (struct pollfd) {.fd = helper->child.channel,.events = events};
 }
 
-/* Explains a mate that is gone. */
+/* Makes the loss of the process the failure of its task. */
 static void
-lose_mate(Mate *mate, Outcome *out)
+lose_helper(Helper *helper, Outcome *out)
 {
 	double		until = monotonic_now() + 1;
 
 	/* the channel is closed first, the process ends a moment later */
-	while (!child_reap(&mate->child, false) && monotonic_now() < until)
+	while (!child_reap(&helper->child, false) && monotonic_now() < until)
 		task_wait(NULL, NULL, 0, until);
-	if (mate->child.pid == 0)
-		outcome_fail(out, "the process that executed the task %s", child_fate(&mate->child));
+	if (helper->child.pid == 0)
+		outcome_fail(out, "the process that executed the task %s", child_fate(&helper->child));
 	else
 		outcome_fail(out, "the process that executed the task gave a malformed answer");
-	child_kill(&mate->child);
-	child_close(&mate->child);
+	child_kill(&helper->child);
+	child_close(&helper->child);
 }
 
-/* Turns an answer into the outcome; false when it is none. */
+/* Reads an outcome from a frame; returns false when the frame is malformed. */
 static bool
 read_outcome(StringBuf *frame, Outcome *out)
 {
@@ -166,7 +182,8 @@ read_outcome(StringBuf *frame, Outcome *out)
 			return false;
 	}
 	outcome_reset(out);
-	out->kind = texts[0][0] == 'D' ? OUTCOME_DONE : OUTCOME_FAILED;
+	out->kind = texts[0][0] == 'D' ? OUTCOME_DONE :
+		texts[0][0] == 'F' ? OUTCOME_FAILED : OUTCOME_ABORTED;
 	sb_str(&out->error, texts[1]);
 	sb_str(&out->result, texts[2]);
 	sb_str(&out->attached, texts[3]);
@@ -174,56 +191,59 @@ read_outcome(StringBuf *frame, Outcome *out)
 	return true;
 }
 
-/* Moves what there is to move; true when the outcome is there. */
+/*
+ * Sends and receives what can be without blocking.  Returns true when the outcome
+ * is complete.
+ */
 bool
-mate_receive(Mate *mate, Outcome *out)
+helper_receive(Helper *helper, Outcome *out)
 {
-	if (!exchange_pump(mate->child.channel, &mate->x))
-		lose_mate(mate, out);
-	else if (!frame_complete(&mate->x.answer))
+	if (!exchange_pump(helper->child.channel, &helper->x))
+		lose_helper(helper, out);
+	else if (!frame_complete(&helper->x.answer))
 		return false;
-	else if (!read_outcome(&mate->x.answer, out))
-		lose_mate(mate, out);
-	mate->busy = false;
+	else if (!read_outcome(&helper->x.answer, out))
+		lose_helper(helper, out);
+	helper->busy = false;
 	return true;
 }
 
 /*
- * Ends the mates: all of them, or those that are at work.  They get a moment
- * to end what they have started, on other machines too.
+ * Ends all helper processes, or the busy ones.  SIGTERM gives them STOP_SECONDS to
+ * end what they have started, on other machines too.
  */
 void
-mates_stop(bool only_busy)
+helpers_stop(bool only_busy)
 {
 	double		until = monotonic_now() + STOP_SECONDS;
 
 	for (int i = 0; i < MAX_CONCURRENCY; i++)
 	{
-		if (mates[i].child.pid != 0 && (mates[i].busy || !only_busy))
-			kill(mates[i].child.pid, SIGTERM);
+		if (helpers[i].child.pid != 0 && (helpers[i].busy || !only_busy))
+			kill(helpers[i].child.pid, SIGTERM);
 	}
 	for (int i = 0; i < MAX_CONCURRENCY; i++)
 	{
-		Mate	   *mate = &mates[i];
+		Helper	   *helper = &helpers[i];
 
-		if (mate->child.pid == 0 || (!mate->busy && only_busy))
+		if (helper->child.pid == 0 || (!helper->busy && only_busy))
 			continue;
-		while (!child_reap(&mate->child, false) && monotonic_now() < until)
+		while (!child_reap(&helper->child, false) && monotonic_now() < until)
 			task_wait(NULL, NULL, 0, until);
-		child_kill(&mate->child);
-		child_close(&mate->child);
-		sb_free(&mate->x.request);
-		sb_free(&mate->x.answer);
-		mate->busy = false;
+		child_kill(&helper->child);
+		child_close(&helper->child);
+		sb_free(&helper->x.request);
+		sb_free(&helper->x.answer);
+		helper->busy = false;
 	}
 }
 
 /* ---------------------------------------------------------------------------
- * The mate's side
+ * The helper process's side
  * ---------------------------------------------------------------------------
  */
 
-/* Waits for a whole frame; false when there will be none. */
+/* Waits for a whole frame; returns false at the end of the channel. */
 static bool
 await_frame(StringBuf *frame)
 {
@@ -239,7 +259,7 @@ await_frame(StringBuf *frame)
 	return true;
 }
 
-/* Takes a text off a frame; an empty one is absent. */
+/* Takes a text off a frame; returns NULL for an empty or missing one. */
 static char *
 take_text(char **cursor)
 {
@@ -250,7 +270,7 @@ take_text(char **cursor)
 	return text != NULL && text[0] != '\0' ? xstrdup(text) : NULL;
 }
 
-/* Reads a task; see write_task(). */
+/* Reads the task that write_task() has written. */
 static void
 read_task(StringBuf *frame, Task *task)
 {
@@ -261,6 +281,7 @@ read_task(StringBuf *frame, Task *task)
 	task->index = -1;
 	task->type = take_text(&cursor);
 	task->execution_id = take_text(&cursor);
+	task->catalog_id = take_text(&cursor);
 	task->node_id = take_text(&cursor);
 	task->step = take_text(&cursor);
 	task->timeout = take_text(&cursor);
@@ -274,7 +295,7 @@ read_task(StringBuf *frame, Task *task)
 	free(seconds);
 }
 
-/* Writes an outcome; false when nobody wants it any more. */
+/* Sends an outcome; returns false when the worker is gone. */
 static bool
 write_outcome(StringBuf *frame, const Outcome *out)
 {
@@ -284,7 +305,7 @@ write_outcome(StringBuf *frame, const Outcome *out)
 
 	snprintf(number, sizeof(number), "%zu", out->attached_at);
 	frame_begin(frame);
-	add_text(frame, out->kind == OUTCOME_DONE ? "D" : "F");
+	add_text(frame, out->kind == OUTCOME_DONE ? "D" : out->kind == OUTCOME_FAILED ? "F" : "T");
 	add_netstring(frame, out->error.data, out->error.len);
 	add_netstring(frame, out->result.data, out->result.len);
 	add_netstring(frame, out->attached.data, out->attached.len);
@@ -300,15 +321,15 @@ write_outcome(StringBuf *frame, const Outcome *out)
 	return open;
 }
 
-/* The life of a mate: task after task, until its worker wants no more. */
+/* Executes tasks until the worker closes the channel; returns the exit code. */
 int
-run_mate(void)
+run_helper(void)
 {
 	StringBuf	frame = {0};
 	Outcome		out = {0};
 	bool		open = true;
 
-	options.grace = 0;			/* the worker has been patient already */
+	options.grace = 0;			/* the worker has granted it already */
 	fcntl(CHILD_CHANNEL_FD, F_SETFL, O_NONBLOCK);
 	fcntl(CHILD_CHANNEL_FD, F_SETFD, FD_CLOEXEC);
 	while (open && await_frame(&frame))
@@ -316,7 +337,9 @@ run_mate(void)
 		Task		task;
 
 		read_task(&frame, &task);
-		open = execute_action(&task, &out) != OUTCOME_ABORTED && write_outcome(&frame, &out);
+		execute_action(&task, &out);
+		open = (out.kind != OUTCOME_ABORTED || task.abort == ABORT_TROUBLE) &&
+			write_outcome(&frame, &out);
 		task_free(&task);
 	}
 	shutdown_executors();

@@ -1,0 +1,290 @@
+/*
+ * broker/left.c
+ *		Strings of an action that only the worker can render.
+ *
+ *		args: {host: "{{ env.HOST | default('h') }}"}
+ *			-> queue.context._left: {"action": [["args", "host"], ["data", "host"]],
+ *									 "context": []}
+ *
+ * A string is left where the playbook itself has written the template: text that
+ * came as data never is, whatever it looks like.
+ */
+#include "common/common.h"
+
+#include "miscadmin.h"
+
+#include "broker/broker.h"
+#include "broker/left.h"
+
+typedef struct Search
+{
+	Scope	   *scope;			/* NULL: the names of workers alone tell */
+	JsonBuilder *places;		/* or NULL */
+	List	   *names;			/* that the strings refer to */
+	bool		found;
+} Search;
+
+/* Returns whether a name is one that only a worker has. */
+static bool
+only_worker_has(Scope *scope, const TemplateNameInfo *info)
+{
+	JsonbValue	value;
+
+	if (scope == NULL)
+		return word_in(info->name, info->length, playbook_worker_names);
+	return scope->template.lookup(scope->template.arg, info->name, info->length,
+								  &value) == TEMPLATE_LATER;
+}
+
+/* Notes a string, if it is left; the path to it is a list of texts. */
+static void
+note_string(Search *search, const TemplateDoc *doc, const JsonbValue *value,
+			const List *path)
+{
+	TemplateNameInfo info;
+	bool		left = false;
+	ListCell   *lc;
+	JsonBuilder builder;
+	JsonbValue	place;
+
+	if (value->type != jbvString || doc->value.val.string.len != value->val.string.len ||
+		memcmp(doc->value.val.string.val, value->val.string.val, value->val.string.len) != 0)
+		return;
+	for (int i = 0; template_name(doc->template, i, &info); i++)
+		left = left || (info.free && only_worker_has(search->scope, &info));
+	if (!left)
+		return;
+	search->found = true;
+	for (int i = 0; template_name(doc->template, i, &info); i++)
+		if (info.free)
+			search->names = lappend(search->names, pstrdup(info.name));
+	if (search->places == NULL)
+		return;
+	json_begin_array(&builder);
+	foreach(lc, path)
+	{
+		JsonbValue	step;
+
+		json_string(&step, (char *) lfirst(lc));
+		json_push(&builder, &step);
+	}
+	json_end_array(&builder, &place);
+	json_push(search->places, &place);
+}
+
+/* Searches a document and what it was rendered to, side by side. */
+static void
+search_doc(Search *search, const TemplateDoc *doc, const JsonbValue *value, List *path)
+{
+	check_stack_depth();
+	CHECK_FOR_INTERRUPTS();
+	if (doc->kind == DOC_TEMPLATE && doc->template != NULL)
+		note_string(search, doc, value, path);
+	for (int i = 0; doc->kind == DOC_OBJECT && i < doc->count; i++)
+	{
+		const JsonbValue *key = &doc->keys[i];
+		JsonbValue	member;
+
+		if (json_get_n(value, key->val.string.val, key->val.string.len, &member))
+			search_doc(search, doc->children[i], &member,
+					   lappend(list_copy(path), pnstrdup(key->val.string.val,
+														 key->val.string.len)));
+	}
+	for (int i = 0; doc->kind == DOC_ARRAY && i < doc->count; i++)
+		if (json_is_array(value) && i < JsonContainerSize(value->val.binary.data))
+			search_doc(search, doc->children[i],
+					   getIthJsonbValueFromContainer(value->val.binary.data, i),
+					   lappend(list_copy(path), psprintf("%d", i)));
+}
+
+/* Searches the input that transitions of a list give to a step. */
+static void
+search_transitions(Search *search, const TransitionList *list, int step,
+				   const JsonbValue *input, List *path)
+{
+	for (int i = 0; i < list->count; i++)
+	{
+		const Transition *entry = &list->entries[i];
+
+		for (int j = 0; j < entry->ntargets + entry->nelse; j++)
+		{
+			const Target *target = j < entry->ntargets ? &entry->targets[j] :
+				&entry->else_targets[j - entry->ntargets];
+
+			for (int k = 0; target->step == step && k < target->input.count; k++)
+				search_doc(search, target->input.layers[k], input, path);
+		}
+	}
+}
+
+/* See left.h. */
+bool
+workload_is_left(Scope *scope)
+{
+	BrokerState *state = scope->state;
+	const Playbook *playbook = state->playbook;
+	Search		search = {NULL};
+	JsonbValue	workload;
+
+	if (!playbook->uses_worker_names || playbook->workload == NULL)
+		return false;
+	if (state->workload_left == 0)
+	{
+		if (state->values.workload(state->values.arg, &workload))
+			search_doc(&search, playbook->workload, &workload, NIL);
+		state->workload_left = search.found ? 1 : -1;
+	}
+	return state->workload_left > 0;
+}
+
+/* See left.h. */
+bool
+workload_key_is_left(Scope *scope, const char *name, int length)
+{
+	const TemplateDoc *doc = scope->state->playbook->workload;
+	Search		search = {NULL};
+	JsonbValue	workload;
+	JsonbValue	member;
+
+	if (!workload_is_left(scope) ||
+		!scope->state->values.workload(scope->state->values.arg, &workload))
+		return false;
+	for (int i = 0; doc->kind == DOC_OBJECT && i < doc->count; i++)
+		if (word_is(doc->keys[i].val.string.val, doc->keys[i].val.string.len, name) &&
+			json_get_n(&workload, name, length, &member))
+			search_doc(&search, doc->children[i], &member, NIL);
+	return search.found;
+}
+
+/* Searches the input of a task; its strings do not see the input as a whole. */
+static void
+search_input(Search *search, const Step *task, const JsonbValue *input, List *path)
+{
+	const Playbook *playbook = search->scope->state->playbook;
+	const JsonbValue *members = search->scope->members;
+	List	   *left = search->scope->left_members;
+
+	search->scope->members = NULL;
+	search->scope->left_members = NIL;
+	for (int i = 0; i < task->input.count; i++)
+		search_doc(search, task->input.layers[i], input, path);
+	for (int i = 0; i < playbook->nsteps; i++)
+	{
+		search_transitions(search, &playbook->steps[i].next, task->index, input, path);
+		search_transitions(search, &playbook->steps[i].on_error_next, task->index,
+						   input, path);
+	}
+	search->scope->members = members;
+	search->scope->left_members = left;
+}
+
+/* See left.h. */
+void
+left_in_input(const Step *task, Scope *scope, const JsonbValue *input)
+{
+	JsonBuilder builder;
+	Search		search = {scope, &builder};
+	JsonbValue	places;
+	JsonbValue	place;
+	JsonbIterator *it;
+
+	json_begin_array(&builder);
+	search_input(&search, task, input, NIL);
+	json_end_array(&builder, &places);
+	it = json_walk(&places);
+	while (json_next_element(&it, &place))
+	{
+		JsonbValue *key = getIthJsonbValueFromContainer(place.val.binary.data, 0);
+
+		if (key != NULL)
+			scope->left_members = lappend(scope->left_members,
+										  pnstrdup(key->val.string.val, key->val.string.len));
+	}
+}
+
+/* See left.h. */
+List *
+left_in_action(const Step *task, Scope *scope, const JsonbValue *action, JsonbValue *places)
+{
+	JsonBuilder builder;
+	Search		search = {scope, &builder};
+	JsonbValue	value;
+	List	   *known = NIL;
+	ListCell   *lc;
+
+	json_begin_array(&builder);
+	for (int i = 0; i < task->action->count; i++)
+	{
+		const TemplateDoc *doc = task->action->children[i];
+		const JsonbValue *key = &task->action->keys[i];
+		const JsonbValue *members = scope->members;
+
+		if (!json_get_n(action, key->val.string.val, key->val.string.len, &value))
+			continue;
+		for (int j = 0; j < task->input.count; j++)
+			if (task->input.layers[j] == doc)
+				scope->members = NULL;
+		search_doc(&search, doc, &value,
+				   list_make1(pnstrdup(key->val.string.val, key->val.string.len)));
+		scope->members = members;
+	}
+	if (json_get(action, "data", &value))
+		search_input(&search, task, &value, list_make1("data"));
+	json_end_array(&builder, places);
+	foreach(lc, search.names)
+	{
+		char	   *name = (char *) lfirst(lc);
+
+		if (!word_in(name, strlen(name), playbook_worker_names))
+			known = lappend(known, name);
+	}
+	return known;
+}
+
+/* Returns whether a list of names has one. */
+bool
+left_has(const List *names, const char *name, int length)
+{
+	ListCell   *lc;
+
+	foreach(lc, names)
+		if (word_is(name, length, (char *) lfirst(lc)))
+			return true;
+	return false;
+}
+
+/* See left.h. */
+void
+left_in_name(const Step *task, Scope *scope, const char *name, JsonBuilder *places)
+{
+	const TemplateDoc *doc = scope->state->playbook->workload;
+	Search		search = {NULL, places};
+	JsonbValue	workload;
+	JsonbValue	member;
+
+	if (left_has(scope->left_members, name, strlen(name)))
+	{
+		JsonBuilder input;
+		JsonbValue	object;
+
+		if (!json_get(scope->members, name, &member))
+			return;
+		json_begin_object(&input);
+		json_add(&input, name, &member);
+		json_end_object(&input, &object);
+		search.scope = scope;
+		scope->template.needs = NEEDS_NAMES;
+		search_input(&search, task, &object, NIL);
+		scope->template.needs = NEEDS_NOTHING;
+		return;
+	}
+	if (!workload_is_left(scope) ||
+		!scope->state->values.workload(scope->state->values.arg, &workload))
+		return;
+	if (scope_name_is_workload(name, strlen(name)))
+		search_doc(&search, doc, &workload, list_make1(pstrdup(name)));
+	for (int i = 0; doc->kind == DOC_OBJECT && i < doc->count; i++)
+		if (word_is(doc->keys[i].val.string.val, doc->keys[i].val.string.len, name) &&
+			json_get(&workload, name, &member))
+			search_doc(&search, doc->children[i], &member, list_make1(pstrdup(name)));
+}

@@ -1,0 +1,342 @@
+/*
+ * playbook/names.c
+ *		Warnings of names in templates that nothing defines.
+ *
+ * While a document is compiled, names that not every template sees are noted.
+ * When all steps are known it is decided which of them nothing gives: which input
+ * a step has is said by the transitions that lead to it, too.
+ */
+#include "common/common.h"
+
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "playbook/internal.h"
+
+/* A name in a template that may be unknown. */
+typedef struct NameUse
+{
+	const YamlNode *scalar;
+	const char *name;
+	int			line;			/* in the scalar */
+	int			column;
+	bool		optional;
+	int			step;			/* -1: the workload */
+	int			sees;
+} NameUse;
+
+/* Names that every template of a step sees, besides steps and workload keys. */
+static const char *const common_roots[] = {
+	"workload", "work", "context", "results", "execution_id", "job", "path", "version",
+	NULL
+};
+
+static const char *const input_roots[] = {"data", "input", "args", NULL};
+static const char *const result_roots[] = {"result", "this", "error", NULL};
+static const char *const retry_roots[] = {
+	"error", "result", "this", "response", "status_code", "success", "attempt", NULL
+};
+static const char *const save_roots[] = {
+	"result", "this", "response", "params", "results", "count", "child_execution_id",
+	"step", NULL
+};
+static const char *const item_roots[] = {
+	"_loop", "index", "parent", "batch", "result", NULL
+};
+
+/* Names by which other engines, or NoETL v2, call something that we have. */
+static const struct
+{
+	const char *name;
+	char	   *hint;
+}			foreign_roots[] = {
+	{"event", "Events have no name in conditions: \"next\" follows success, on_error follows a failure."},
+	{"outcome", "Write result for the value of the step, and on_error for its failure."},
+	{"output", "Write result, or the name of the step."},
+	{"response", "Write result, or the name of the step."},
+	{"ctx", "Write workload.x, or the name of the step that has the value."},
+	{"vars", "Write workload.x, or the name of the step that has the value."},
+	{"iter", "Name the item yourself, with element, and use that name."},
+	{"item", "Name the item yourself, with element, and use that name."},
+	{"_prev", "Write the name of the step whose value it is."},
+	{"_task", "Write the name of the step whose value it is."},
+	{"steps", "Write the name of the step itself: its value is called that."},
+	{"tasks", "Write the name of the step itself: its value is called that."},
+	{"inputs", "Write workload.x for what the execution was started with."},
+	{"params", "Write workload.x for what the execution was started with, args.x for the input of the step."},
+	{"token", "Write auth: name, and the worker adds the token of that credential."},
+};
+
+/* Returns whether the workload has a key. */
+static bool
+workload_has(const Compiler *compiler, const char *name)
+{
+	const YamlNode *workload = playbook_member(compiler->root, "workload");
+
+	return workload != NULL && workload->kind == YN_MAP && yaml_member(workload, name) != NULL;
+}
+
+/* Returns whether every template of the document sees a name. */
+static bool
+is_common(const Compiler *compiler, const char *name)
+{
+	return key_in(name, common_roots) || key_in(name, playbook_worker_names) ||
+		workload_has(compiler, name) ||
+		playbook_find_step(compiler->playbook, name, strlen(name)) >= 0 ||
+		name_table_find(&compiler->tasks, name, strlen(name)) >= 0;
+}
+
+/* Returns what templates under a key see besides those around it. */
+int
+playbook_key_sees(const char *key)
+{
+	if (strcmp(key, "save") == 0 || strcmp(key, "sink") == 0)
+		return SEES_SAVE | SEES_INPUT;
+	if (strcmp(key, "retry") == 0)
+		return SEES_RETRY;
+	if (strcmp(key, "task") == 0 || strcmp(key, "where") == 0 ||
+		strcmp(key, "filter") == 0 || strcmp(key, "order_by") == 0)
+		return SEES_ITEM | SEES_INPUT;
+	return 0;
+}
+
+/* Notes the names of a template that may be unknown. */
+void
+playbook_note_names(Compiler *compiler, const YamlNode *scalar, const Template *template,
+					int sees)
+{
+	MemoryContext caller = MemoryContextSwitchTo(compiler->scratch);
+	TemplateNameInfo info;
+
+	for (int i = 0; template_name(template, i, &info); i++)
+	{
+		NameUse    *use;
+
+		if (info.free && key_in(info.name, playbook_worker_names))
+			compiler->playbook->uses_worker_names = true;
+		if (!info.free || is_common(compiler, info.name))
+			continue;
+		use = palloc(sizeof(NameUse));
+		use->scalar = scalar;
+		use->name = pnstrdup(info.name, info.length);
+		use->line = info.line;
+		use->column = info.column;
+		use->optional = info.optional;
+		use->step = compiler->at_step;
+		use->sees = compiler->sees | sees;
+		compiler->uses = lappend(compiler->uses, use);
+	}
+	MemoryContextSwitchTo(caller);
+}
+
+/* ---------------------------------------------------------------------------
+ * The input of steps
+ * ---------------------------------------------------------------------------
+ */
+
+/* Returns whether a layer of input gives a name, or may give any. */
+static bool
+layer_has(const TemplateDoc *layer, const char *name)
+{
+	JsonbValue	member;
+
+	if (layer->kind == DOC_CONSTANT)
+		return strcmp(name, "input") == 0 || json_get(&layer->value, name, &member);
+	for (int i = 0; layer->kind == DOC_OBJECT && i < layer->count; i++)
+		if (word_is(layer->keys[i].val.string.val, layer->keys[i].val.string.len, name))
+			return true;
+	return layer->kind == DOC_TEMPLATE;
+}
+
+/* Returns whether some layers of input give a name. */
+static bool
+input_has(const InputLayers *input, const char *name)
+{
+	for (int i = 0; i < input->count; i++)
+		if (layer_has(input->layers[i], name))
+			return true;
+	return false;
+}
+
+/* Adds the input that transitions give to their targets. */
+static void
+add_arrivals(const TransitionList *list, List **arrivals)
+{
+	for (int i = 0; i < list->count; i++)
+	{
+		const Transition *entry = &list->entries[i];
+
+		for (int j = 0; j < entry->ntargets; j++)
+			if (entry->targets[j].step >= 0 && entry->targets[j].input.count > 0)
+				arrivals[entry->targets[j].step] =
+					lappend(arrivals[entry->targets[j].step], &entry->targets[j].input);
+		for (int j = 0; j < entry->nelse; j++)
+			if (entry->else_targets[j].step >= 0 && entry->else_targets[j].input.count > 0)
+				arrivals[entry->else_targets[j].step] =
+					lappend(arrivals[entry->else_targets[j].step],
+							&entry->else_targets[j].input);
+	}
+}
+
+/* Returns the inputs (InputLayers *) that arrive at each step. */
+static List **
+find_arrivals(const Playbook *playbook)
+{
+	List	  **arrivals = palloc0(sizeof(List *) * playbook->nsteps);
+
+	for (int i = 0; i < playbook->nsteps; i++)
+	{
+		add_arrivals(&playbook->steps[i].next, arrivals);
+		add_arrivals(&playbook->steps[i].on_error_next, arrivals);
+	}
+	return arrivals;
+}
+
+/* Returns whether the input of a step, or what arrives there, gives a name. */
+static bool
+step_input_has(const Step *step, const List *arrivals, const char *name)
+{
+	ListCell   *lc;
+
+	if (input_has(&step->input, name) ||
+		(step->iterator != NULL && input_has(&step->iterator->body->input, name)))
+		return true;
+	foreach(lc, arrivals)
+		if (input_has(lfirst(lc), name))
+			return true;
+	return false;
+}
+
+/*
+ * Returns whether a node gives a name to the items of an iterator or to a save: as
+ * an element, as the name of a nested task, or as a member of some input.
+ */
+static bool
+node_gives(const YamlNode *node, const char *name)
+{
+	static const char *const naming[] = {"element", "iterator", "name", "task", NULL};
+
+	check_stack_depth();
+	for (int i = 0; i < node->count; i++)
+	{
+		const YamlNode *child = node->kind == YN_LIST ? node->items[i] : node->pairs[i].value;
+		const char *key = node->kind == YN_LIST ? "" : node->pairs[i].key->string;
+
+		CHECK_FOR_INTERRUPTS();
+		if (key_in(key, naming) && child->kind == YN_STRING && strcmp(child->string, name) == 0)
+			return true;
+		if (key_in(key, step_input_keys) && child->kind == YN_MAP &&
+			yaml_member(child, name) != NULL)
+			return true;
+		if (node_gives(child, name))
+			return true;
+	}
+	return false;
+}
+
+/* ---------------------------------------------------------------------------
+ * Warnings
+ * ---------------------------------------------------------------------------
+ */
+
+/* Returns whether something gives the name where it is used. */
+static bool
+is_given(const Compiler *compiler, const NameUse *use, List *const *arrivals)
+{
+	const Step *step;
+
+	if (use->step < 0)
+		return false;
+	step = &compiler->playbook->steps[use->step];
+	if (key_in(use->name, input_roots) ||
+		((use->sees & SEES_RESULT) && key_in(use->name, result_roots)) ||
+		((use->sees & SEES_RETRY) && key_in(use->name, retry_roots)) ||
+		((use->sees & SEES_SAVE) && key_in(use->name, save_roots)) ||
+		((use->sees & SEES_ITEM) && key_in(use->name, item_roots)))
+		return true;
+	if ((use->sees & SEES_INPUT) && step_input_has(step, arrivals[use->step], use->name))
+		return true;
+	return (use->sees & (SEES_ITEM | SEES_SAVE)) &&
+		compiler->merged_nodes[use->step] != NULL &&
+		node_gives(compiler->merged_nodes[use->step], use->name);
+}
+
+/* Returns the known name that another looks like, or NULL. */
+static const char *
+resembled(Compiler *compiler, const NameUse *use)
+{
+	const Playbook *playbook = compiler->playbook;
+	const YamlNode *workload = playbook_member(compiler->root, "workload");
+
+	if (++compiler->nsuggestions > PLAYBOOK_MAX_SUGGESTIONS)
+		return NULL;
+	for (int i = 0; common_roots[i] != NULL; i++)
+		if (playbook_looks_like(use->name, common_roots[i]))
+			return common_roots[i];
+	for (int i = 0; workload != NULL && workload->kind == YN_MAP && i < workload->count; i++)
+		if (playbook_looks_like(use->name, workload->pairs[i].key->string))
+			return workload->pairs[i].key->string;
+	for (int i = 0; i < playbook->nsteps; i++)
+		if (playbook_looks_like(use->name, playbook->steps[i].name))
+			return playbook->steps[i].name;
+	for (int i = 0; (use->sees & SEES_RESULT) && result_roots[i] != NULL; i++)
+		if (playbook_looks_like(use->name, result_roots[i]))
+			return result_roots[i];
+	if (use->step >= 0 && playbook->steps[use->step].iterator != NULL &&
+		playbook->steps[use->step].iterator->element != NULL &&
+		playbook_looks_like(use->name, playbook->steps[use->step].iterator->element))
+		return playbook->steps[use->step].iterator->element;
+	return NULL;
+}
+
+/* Returns what to write instead of a name. */
+static char *
+name_hint(const Compiler *compiler, const NameUse *use, const char *meant)
+{
+	char	   *go = playbook_go_template_hint(use->scalar->string);
+
+	if (go != NULL)
+		return go;
+	if (meant != NULL)
+		return playbook_did_you_mean(meant);
+	for (int i = 0; i < lengthof(foreign_roots); i++)
+		if (strcmp(use->name, foreign_roots[i].name) == 0)
+			return foreign_roots[i].hint;
+	if (key_in(use->name, result_roots))
+		return "It is known when the step has ended: in next, on_error, retry and save.";
+	if (playbook_member(compiler->root, use->name) != NULL)
+		return psprintf("Templates do not see the keys of the document: write the members of \"%s\" under workload.",
+						use->name);
+	return "If it is a start parameter, give it a default in workload.";
+}
+
+/* Warns of the names that nothing defines.  Comes after all steps. */
+void
+playbook_lint_names(Compiler *compiler)
+{
+	List	  **arrivals;
+	ListCell   *lc;
+
+	if (compiler->uses == NIL)
+		return;
+	arrivals = find_arrivals(compiler->playbook);
+	foreach(lc, compiler->uses)
+	{
+		NameUse    *use = lfirst(lc);
+		const char *meant;
+		SourceError warning = {0};
+
+		CHECK_FOR_INTERRUPTS();
+		if (is_given(compiler, use, arrivals))
+			continue;
+		meant = resembled(compiler, use);
+		if (use->optional && meant == NULL)
+			continue;
+		warning.message = psprintf("no step, workload key or other known name is called \"%s\"",
+								   use->name);
+		warning.hint = name_hint(compiler, use, meant);
+		warning.line = use->line;
+		warning.column = use->column;
+		playbook_source_warning(compiler, use->scalar, &warning);
+	}
+}

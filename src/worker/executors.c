@@ -1,0 +1,195 @@
+/*
+ * executors.c
+ *		The table of task types.
+ */
+#define _GNU_SOURCE
+#include <stdlib.h>
+#include <string.h>
+
+#include "executor.h"
+#include "log.h"
+#include "options.h"
+
+static const Executor executors[] = {
+	{
+		.type = "python",
+		.form = ACTION_JSON,
+		.available = python_available,
+		.execute = python_execute,
+		.idle = python_idle,
+		.shutdown = python_shutdown
+	},
+	{
+		.type = "postgres",
+		.form = ACTION_FIELDS,
+		.execute = postgres_execute,
+		.idle = postgres_disconnect,
+		.shutdown = postgres_disconnect
+	},
+	{
+		.type = "shell",
+		.form = ACTION_FIELDS,
+		.execute = shell_execute
+	},
+	{
+		.type = "http",
+		.form = ACTION_DEEP_FIELDS,
+		.available = http_available,
+		.execute = http_execute,
+		.idle = http_disconnect,
+		.shutdown = http_shutdown
+	},
+	{
+		.type = "duckdb",
+		.form = ACTION_FIELDS,
+		.is_optional = true,
+		.available = duckdb_available,
+		.execute = duckdb_execute
+	},
+	{
+		.type = "iterator",
+		.form = ACTION_JSON,
+		.execute = iterator_execute,
+		.idle = iterator_stop_helpers,
+		.shutdown = iterator_stop_helpers
+	},
+	{
+		.type = "save",
+		.form = ACTION_JSON,
+		.execute = save_execute
+	}
+};
+
+#define EXECUTOR_COUNT ((int) (sizeof(executors) / sizeof(executors[0])))
+
+/* Returns the row of a task type, NULL when this program has none. */
+const Executor *
+find_executor(const char *type)
+{
+	for (int i = 0; i < EXECUTOR_COUNT; i++)
+	{
+		if (strcmp(executors[i].type, type) == 0)
+			return &executors[i];
+	}
+	return NULL;
+}
+
+/*
+ * Tells whether this machine can execute tasks of a type.  The executor is asked
+ * once in the life of the process.
+ */
+bool
+executor_usable(const Executor *executor)
+{
+	static signed char known[EXECUTOR_COUNT];	/* 0: not yet asked */
+	signed char *answer = &known[executor - executors];
+
+	if (*answer == 0)
+		*answer = executor->available == NULL || executor->available() ? 1 : -1;
+	return *answer > 0;
+}
+
+/* Lets the executors free what only a busy worker should hold. */
+void
+idle_executors(void)
+{
+	for (int i = 0; i < EXECUTOR_COUNT; i++)
+	{
+		if (executors[i].idle != NULL)
+			executors[i].idle();
+	}
+}
+
+/* Ends everything that executors have started. */
+void
+shutdown_executors(void)
+{
+	for (int i = 0; i < EXECUTOR_COUNT; i++)
+	{
+		if (executors[i].shutdown != NULL)
+			executors[i].shutdown();
+	}
+}
+
+/* Appends a type to a text[] literal that is still open. */
+static void
+add_type(StringBuf *array, const Executor *executor)
+{
+	sb_printf(array, "%s%s", array->len > 1 ? "," : "", executor->type);
+}
+
+/* Returns the types whose executors want the action in a form, as text[] literal. */
+char *
+types_of_form(ActionForm form)
+{
+	StringBuf	array = {0};
+
+	sb_str(&array, "{");
+	for (int i = 0; i < EXECUTOR_COUNT; i++)
+	{
+		if (executors[i].form == form)
+			add_type(&array, &executors[i]);
+	}
+	sb_str(&array, "}");
+	return array.data;
+}
+
+/* Adds every type that this machine can execute. */
+static void
+choose_all(StringBuf *array)
+{
+	for (int i = 0; i < EXECUTOR_COUNT; i++)
+	{
+		if (executor_usable(&executors[i]))
+			add_type(array, &executors[i]);
+		else
+			log_line(executors[i].is_optional ? LOG_DETAIL : LOG_ALWAYS,
+					 "tasks of type %s are left to other workers", executors[i].type);
+	}
+}
+
+/* Adds the types of a list; false, with a line in the log, when one is unusable. */
+static bool
+choose_listed(StringBuf *array, const char *list)
+{
+	char	   *copy = xstrdup(list);
+	char	   *save = NULL;
+	bool		ok = true;
+
+	for (char *name = strtok_r(copy, ", ", &save); ok && name != NULL;
+		 name = strtok_r(NULL, ", ", &save))
+	{
+		const Executor *executor = find_executor(name);
+
+		if (executor == NULL)
+			log_line(LOG_ALWAYS, "unknown task type \"%s\" in --types", name);
+		else if (!executor_usable(executor))
+			log_line(LOG_ALWAYS, "this machine cannot execute tasks of type \"%s\"", name);
+		else
+			add_type(array, executor);
+		ok = executor != NULL && executor_usable(executor);
+	}
+	free(copy);
+	return ok;
+}
+
+/*
+ * Returns the types to lease as a text[] literal: those of --types, else all
+ * that this machine can execute.  NULL when a type of --types cannot be executed.
+ */
+char *
+choose_types(void)
+{
+	StringBuf	array = {0};
+
+	sb_str(&array, "{");
+	if (options.types == NULL)
+		choose_all(&array);
+	else if (!choose_listed(&array, options.types))
+	{
+		sb_free(&array);
+		return NULL;
+	}
+	sb_str(&array, "}");
+	return array.data;
+}

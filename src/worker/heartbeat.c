@@ -1,0 +1,70 @@
+/*
+ * heartbeat.c
+ *		Renewing the leases of tasks while they are executed, as a hook of
+ *		task_wait().
+ */
+#define _GNU_SOURCE
+#include <math.h>
+#include <stddef.h>
+
+#include "broker.h"
+#include "heartbeat.h"
+#include "options.h"
+#include "wait.h"
+
+#define FIRST_RECONNECT_SECONDS 0.2
+#define MAX_RECONNECT_SECONDS 5
+
+static TaskList *leased = NULL; /* whose leases are renewed; NULL: none */
+static double next_renewal = 0;
+static double reconnect_delay = 0;
+
+/* Returns when the leases are to be renewed next; 0: there are none. */
+static double
+renewal_due(void)
+{
+	return leased != NULL ? next_renewal : 0;
+}
+
+/*
+ * Renews the leases.  Without a session it tries to open one, ever more slowly,
+ * and does not give the task up: only the server can tell whether a lease holds.
+ */
+static void
+renew(Task *task)
+{
+	double		pause = options.lease / 3.0;
+
+	(void) task;
+	if ((db_connected() || db_open()) && db_heartbeat(leased) != DB_GONE)
+		reconnect_delay = 0;
+	else
+	{
+		reconnect_delay = reconnect_delay == 0 ? FIRST_RECONNECT_SECONDS :
+			fmin(reconnect_delay * 2, MAX_RECONNECT_SECONDS);
+		pause = fmin(pause, reconnect_delay);
+	}
+	next_renewal = monotonic_now() + pause;
+}
+
+static const WaitHook hook = {
+	.due = renewal_due,
+	.run = renew,
+	.with_task_only = true
+};
+
+/* Adds the hook. */
+void
+heartbeat_init(void)
+{
+	wait_add_hook(&hook);
+}
+
+/* Names the leases to renew while tasks are executed; NULL ends that. */
+void
+heartbeat_set(TaskList *list)
+{
+	leased = list;
+	next_renewal = monotonic_now() + options.lease / 3.0;
+	reconnect_delay = 0;
+}

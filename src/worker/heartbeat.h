@@ -1,0 +1,13 @@
+/*
+ * heartbeat.h
+ *		Renewing the leases of tasks while they are executed.
+ */
+#ifndef HEARTBEAT_H
+#define HEARTBEAT_H
+
+#include "task.h"
+
+extern void heartbeat_init(void);
+extern void heartbeat_set(TaskList *list);
+
+#endif							/* HEARTBEAT_H */

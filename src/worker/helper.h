@@ -1,0 +1,20 @@
+/*
+ * helper.h
+ *		Helper processes: they execute the items of an iterator at the same time.
+ */
+#ifndef HELPER_H
+#define HELPER_H
+
+#include <poll.h>
+
+#include "outcome.h"
+
+typedef struct Helper Helper;
+
+extern Helper *helper_at(int index);
+extern bool helper_send(Helper *helper, const Task *task);
+extern struct pollfd helper_poll(const Helper *helper);
+extern bool helper_receive(Helper *helper, Outcome *out);
+extern void helpers_stop(bool only_busy);
+
+#endif							/* HELPER_H */

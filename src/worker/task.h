@@ -1,0 +1,82 @@
+/*
+ * task.h
+ *		A task: what the broker says is to be done.
+ */
+#ifndef TASK_H
+#define TASK_H
+
+#include <stdbool.h>
+
+#include "strbuf.h"
+
+/* Why a running task has to be abandoned */
+typedef enum AbortReason
+{
+	ABORT_NONE,
+	ABORT_TIMEOUT,				/* its own timeout passed */
+	ABORT_LEASE_LOST,			/* another worker has it, or it was cancelled */
+	ABORT_STOPPED,				/* this worker is being stopped */
+	ABORT_TROUBLE				/* this worker cannot execute it now */
+} AbortReason;
+
+/*
+ * One value inside the action, as the server took it apart: "commands.0",
+ * "env.HOME", "auth.key".  The server is the JSON parser of the worker.
+ */
+typedef struct Field
+{
+	int			depth;			/* 1 for a key of the action itself */
+	char		type;			/* s)tring n)umber b)oolean 0)null o)bject a)rray */
+	char	   *path;
+	char	   *text;			/* the value as text; for containers empty, or
+								 * JSON for ACTION_DEEP_FIELDS */
+} Field;
+
+typedef struct Task
+{
+	char	   *queue_id;
+	char	   *execution_id;
+	char	   *catalog_id;		/* of its playbook; NULL: not known */
+	char	   *node_id;
+	char	   *step;
+	char	   *type;
+	char	   *attempt;
+	char	   *timeout;		/* as written in the action, or NULL */
+	char	   *action;			/* JSON text, for ACTION_JSON */
+	char	   *field_data;		/* what fields point into */
+	Field	   *fields;
+	int			nfields;
+	char	   *context;		/* JSON: names for templates it still has; or NULL */
+	char	   *save;			/* JSON: what to save afterwards, raw; or NULL */
+	char	   *input;			/* JSON: its input, where it has a context */
+	char	   *retry;			/* JSON: of a task inside another; or NULL */
+	double		deadline;		/* monotonic seconds; 0: none */
+	bool		started;		/* action_started has been stored */
+	bool		lost;			/* the lease is known to be lost */
+	AbortReason abort;
+
+	/* a task inside another: an item of an iterator, a save */
+	struct Task *outer;			/* NULL: the task is in the queue */
+	int			index;			/* of the item; -1: none */
+	const char *names;			/* JSON: names of the item; NULL: none */
+	const char *element;		/* the name of the item itself */
+	const char *outer_context;	/* JSON: names besides those; or NULL */
+} Task;
+
+/* The tasks of one lease */
+typedef struct TaskList
+{
+	Task	   *tasks;
+	int			count;
+	int			next;			/* first that has not been executed */
+} TaskList;
+
+extern void task_parse_fields(Task *task);
+extern void task_set_trouble(Task *task);
+extern void task_free(Task *task);
+extern void task_list_free(TaskList *list);
+extern const char *task_field(const Task *task, const char *path);
+extern bool task_list(const Task *task, const char *path, int index,
+					  const char **text);
+
+#endif							/* TASK_H */

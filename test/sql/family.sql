@@ -1,0 +1,59 @@
+-- An execution that starts its own playbook twice is bounded.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: family/bomb
+workflow:
+- step: start
+  next: [a, b]
+- {step: a, type: playbook, path: family/bomb}
+- {step: b, type: playbook, path: family/bomb}
+$$) > 0 AS registered;
+-- Errors are handled, so that nothing but the bound ends it.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: family/deaf
+workflow:
+- step: each
+  type: iterator
+  collection: [1, 2]
+  element: n
+  mode: async
+  on_error: continue
+  task: {type: playbook, path: family/deaf}
+$$) > 0 AS registered;
+SET noetl.max_family = 100;
+SELECT noetl.execute('family/bomb') > 0 AS started;
+SELECT status, error FROM noetl.execution WHERE execution_id = newest('family/bomb') AND parent_execution_id IS NULL;
+SELECT count(*) <= 200 AS bounded, count(*) FILTER (WHERE status = 'RUNNING') AS running
+  FROM noetl.execution WHERE path = 'family/bomb';
+SELECT DISTINCT meta ->> 'refused' AS refused FROM noetl.event
+ WHERE event_type = 'execution_start' AND meta ? 'refused';
+-- Replayed, it is the same.
+SELECT count(*) FROM noetl.execution e, LATERAL noetl.verify(e.execution_id) v WHERE path = 'family/bomb';
+SELECT noetl.execute('family/deaf') > 0 AS started;
+SELECT count(*) <= 200 AS bounded FROM noetl.execution WHERE path = 'family/deaf';
+-- Those that run at the same time.
+RESET noetl.max_family;
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: family/wide
+workflow:
+- step: each
+  type: iterator
+  collection: "{{ range(30) }}"
+  element: n
+  mode: async
+  concurrency: 30
+  on_error: continue
+  task:
+    type: playbook
+    content: "{apiVersion: noetl.io/v1, kind: Playbook, path: family/one, workflow: [{step: a, type: python, code: x}]}"
+$$) > 0 AS registered;
+SET noetl.max_family_live = 10;
+SELECT noetl.execute('family/wide') > 0 AS started;
+SELECT status, count(*), min(error) FROM noetl.execution WHERE parent_execution_id = newest('family/wide') GROUP BY status ORDER BY status;
+RESET noetl.max_family_live;
+SELECT noetl.cancel(newest('family/wide'));

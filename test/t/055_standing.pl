@@ -1,0 +1,254 @@
+# One execution's trouble is its own: what cannot be finished fails and holds
+# nobody else, and a family of any size is cancelled with a lock table of stock
+# size.  NOETL_SCALE=full: 20,000 children, otherwise a quarter.
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+my $full = ($ENV{NOETL_SCALE} // '') eq 'full';
+my $children = $full ? 20000 : 5000;
+
+# The size of the lock table goes with max_connections.
+my $node = PostgreSQL::Test::Cluster->new('main');
+$node->init;
+$node->append_conf('postgresql.conf', "fsync = off\nshared_buffers = 256MB\nmax_connections = "
+	. ($full ? 100 : 15));
+$node->start;
+
+sub sql { return $node->safe_psql('postgres', $_[0]); }
+
+sql(q{
+	CREATE EXTENSION noetl;
+	SELECT noetl.register('
+apiVersion: noetl.io/v1
+kind: Playbook
+path: standing/one
+workflow:
+- {step: a, type: python, code: x, next: end}
+- step: end
+');
+	SELECT noetl.register('
+apiVersion: noetl.io/v1
+kind: Playbook
+path: standing/family
+workload: {n: 10}
+workflow:
+- step: each
+  type: iterator
+  collection: "{{ range(workload.n) }}"
+  element: n
+  mode: async
+  concurrency: "{{ workload.n }}"
+  task: {type: playbook, path: standing/one}
+  next: end
+- step: end
+');
+	-- What a user''s trigger does to events of some executions.
+	CREATE TABLE trouble (execution_id bigint PRIMARY KEY, kind text);
+	CREATE TABLE locked ();
+	CREATE FUNCTION make_trouble() RETURNS trigger LANGUAGE plpgsql AS $$
+	DECLARE what text := (SELECT kind FROM trouble t WHERE t.execution_id = new.execution_id);
+	BEGIN
+		IF new.event_type <> 'action_error' THEN RETURN new; END IF;
+		IF what = 'error' THEN RAISE 'no %', new.event_type USING ERRCODE = 'XX123'; END IF;
+		IF what = 'slow' THEN PERFORM pg_sleep(60); END IF;
+		IF what = 'lock' THEN LOCK locked; END IF;
+		IF what = 'memory' THEN RAISE 'out of shared memory' USING ERRCODE = '53200'; END IF;
+		RETURN new;
+	END $$;
+	CREATE TRIGGER make_trouble BEFORE INSERT ON noetl.event
+		FOR EACH ROW EXECUTE FUNCTION make_trouble();
+});
+
+# --- What the reaper cannot finish ---
+
+my $blocker = $node->background_psql('postgres');
+$blocker->query_safe('BEGIN; LOCK locked');
+for my $kind (qw(error slow lock memory))
+{
+	sql(qq{
+		WITH x AS (SELECT noetl.execute('standing/one') AS id)
+		INSERT INTO trouble SELECT id, '$kind' FROM x;
+		SELECT noetl.lease('w1', 1, '1 ms');
+	});
+}
+sql(q{SELECT noetl.execute('standing/one') FROM generate_series(1, 20)});
+
+my $began = time;
+my $leased = sql(q{SELECT count(*) FROM noetl.lease('w2', 10)});
+is($leased, 10, 'a lease is made beside what cannot be finished');
+cmp_ok(time - $began, '<', 5, '... soon');
+# The portion of one call is small, so several are needed.
+my $until = time + 20;
+sleep 0.1, sql(q{SELECT noetl.release(queue_id, 'w3') FROM noetl.lease('w3', 1)})
+  while time < $until && sql(q{SELECT count(*) FROM noetl.reaper_failure}) < 4;
+is( sql(q{
+	SELECT string_agg(kind || ' ' || sqlstate || ' ' || (failures > 0) || ' ' || (next_try_at > last_at) || ' ' || error, E'\n' ORDER BY kind)
+	  FROM noetl.reaper_failure JOIN trouble USING (execution_id)}),
+	join("\n",
+		'error XX123 true true no action_error',
+		'lock 55P03 true true canceling statement due to lock timeout',
+		'memory 53200 true true out of shared memory',
+		'slow 57014 true true the decision took too long'),
+	'why each of them was not finished is recorded');
+$began = time;
+is(sql(q{SELECT noetl.enqueue_next()}), '0', 'enqueue_next() does not fail');
+sql(q{SELECT noetl.lease('w2', 1)});
+is( sql(q{
+	SELECT count(*) FROM noetl.queue q JOIN trouble t USING (execution_id) WHERE q.status = 'leased'}),
+	4, 'their leases stay');
+isnt($node->psql('postgres', q{
+	SELECT noetl.enqueue_next(execution_id) FROM trouble WHERE kind = 'error'}),
+	0, 'enqueue_next() of one execution raises its error');
+isnt($node->psql('postgres', q{
+	SET statement_timeout = '100 ms';
+	SELECT noetl.enqueue_next(execution_id) FROM trouble WHERE kind = 'slow'}),
+	0, 'the time limit of the caller counts');
+$blocker->query_safe('COMMIT');
+sql(q{
+	DELETE FROM trouble;
+	UPDATE noetl.reaper_failure SET next_try_at = now();
+});
+sleep 1.1;
+sql(q{SELECT noetl.enqueue_next()});
+is(sql(q{SELECT count(*) FROM noetl.reaper_failure}), 0, 'what is finished is forgotten');
+is(sql(q{SELECT count(*) FROM noetl.execution WHERE status = 'FAILED'}), 4, '... all of it');
+$blocker->quit;
+
+# --- A family of many children ---
+
+# Starts a family; returns the execution_id.
+sub start_family
+{
+	sql(q{SELECT noetl.cancel(execution_id) FROM noetl.execution WHERE status = 'RUNNING'});
+	sql(q{TRUNCATE noetl.queue, noetl.execution, noetl.event, noetl.run, noetl.workload});
+	return sql(qq{SELECT noetl.execute('standing/family', '{"n": $children}')});
+}
+
+# The family is over, by portions, without a word from anybody but a worker.
+sub check_over
+{
+	my ($family, $status, $name) = @_;
+	is(sql(qq{SELECT status FROM noetl.execution WHERE execution_id = $family}), $status, $name);
+	my $left = sql(q{SELECT count(*) FROM noetl.execution WHERE status = 'RUNNING'});
+	cmp_ok($left, '>', $children / 2, '... most children wait for their turn');
+	# while other executions go on
+	sql(q{SELECT noetl.execute('standing/one', NULL)});
+	is( sql(q{CALL noetl.wait_for_work('0.1 s', '{none}'); SELECT count(*) < } . $left .
+		  q{ FROM noetl.execution WHERE status = 'RUNNING'}), "f\nt", 'who waits for work does a portion');
+	my $last = $left + 1;
+	my $until = time + 120;
+	while ($left > 1 && time < $until)
+	{
+		sql(q{SELECT noetl.enqueue_next()});
+		$left = sql(q{SELECT count(*) FROM noetl.execution WHERE status = 'RUNNING'});
+		last if $left == $last;
+		$last = $left;
+	}
+	is($left, 1, '... all are cancelled in the end');
+	is( sql(q{SELECT (SELECT count(*) FROM noetl.queue), (SELECT count(*) FROM noetl.pending)}),
+		'1|0', '... and nothing of them is left');
+	is( sql(qq{SELECT count(*) FROM noetl.execution WHERE parent_execution_id = $family AND status = 'CANCELLED'}),
+		$status eq 'FAILED' && $name =~ /child/ ? $children - 1 : $children, '... each of them');
+}
+
+my $family = start_family();
+is(sql("SELECT noetl.cancel($family)"), 't', "cancel of $children children");
+check_over($family, 'CANCELLED', 'cancelled');
+
+$family = start_family();
+sql("UPDATE noetl.execution SET deadline = now() WHERE execution_id = $family");
+sql('SELECT noetl.enqueue_next()');
+check_over($family, 'FAILED', 'timed out');
+
+$family = start_family();
+sql(q{SELECT noetl.fail(queue_id, 'no', 'w1') FROM noetl.lease('w1', 1)});
+check_over($family, 'FAILED', 'a child has failed');
+
+# --- One statement and many executions ---
+
+sql(q{
+	TRUNCATE noetl.queue, noetl.execution, noetl.event, noetl.run, noetl.workload;
+	SELECT noetl.execute('standing/one') FROM generate_series(1, } . ($full ? 40000 : 10000) . q{);
+});
+my ($status, $out, $error) = $node->psql('postgres', q{
+	INSERT INTO noetl.event (execution_id, event_type, node_name)
+	SELECT execution_id, 'action_completed', node_name FROM noetl.queue});
+isnt($status, 0, 'more executions in one statement than the lock table holds');
+like($error, qr/WARNING:  this transaction holds the locks of \d+ executions.*HINT:  Report on fewer executions.*ERROR:  out of shared memory/s, '... which is said before');
+
+# --- Waiters ---
+
+isnt($node->psql('postgres', q{
+	CALL noetl.wait_for_work('1 s', string_to_array(repeat('a,', 64) || 'a', ','))}), 0, 'nobody waits for more than 64 types');
+is( sql(q{CALL noetl.wait_for_work('0.01 s', string_to_array(repeat('a,', 63) || 'a', ','));
+	SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'}), "f\n0", 'no lock outlives the wait');
+($status, $out, $error) = $node->psql('postgres', q{
+	TRUNCATE noetl.queue;
+	SET statement_timeout = '200 ms';
+	CALL noetl.wait_for_work('10 s', '{a,b}');
+	SELECT count(*) FROM pg_locks WHERE locktype = 'advisory';
+}, on_error_stop => 0);
+is($out, '0', 'nor a wait that is cancelled');
+
+# Who waits for a type is woken by what makes a task of the type ready.
+sub woken_by
+{
+	my ($what, $name) = @_;
+	sql(q{
+		TRUNCATE noetl.queue;
+		SELECT noetl.execute('standing/one');
+		SELECT noetl.lease('w1');
+	});
+	my $began = time;
+	my $out = '';
+	my $waiter = IPC::Run::start(
+		[ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c',
+			q{CALL noetl.wait_for_work('20 s', '{python}')} ], '>', \$out);
+	my $until = time + 10;
+	sleep 0.1 until time > $until || sql(q{SELECT count(*) > 0 FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ShareLock'}) eq 't';
+	sleep 0.3;
+	sql($what);
+	$waiter->finish;
+	is($out, "t\n", "$name wakes who waits for the type");
+	cmp_ok(time - $began, '<', 10, '... at once');
+}
+woken_by(q{SELECT noetl.release(queue_id, 'w1') FROM noetl.queue}, 'release');
+woken_by(q{
+	UPDATE noetl.queue SET lease_until = now() - interval '1 s', max_attempts = 3;
+	SELECT noetl.enqueue_next()}, 'the reaper');
+woken_by(q{
+	DELETE FROM noetl.queue;
+	SELECT noetl.rebuild(execution_id) FROM noetl.execution WHERE status = 'RUNNING'
+	 ORDER BY started_at DESC LIMIT 1}, 'rebuild');
+woken_by(q{
+	UPDATE noetl.queue SET status = 'queued', worker_id = NULL, lease_until = NULL;
+	INSERT INTO noetl.queue (execution_id, catalog_id, node_id, node_name, node_type, action)
+	SELECT execution_id, catalog_id, node_id, node_name, node_type, action FROM noetl.queue;
+	SELECT noetl.lease('w2', 1)}, 'a lease that leaves others behind');
+
+# --- The clock goes back ---
+
+# As if ids had been given up to tomorrow.
+my $tomorrow = sql(q{
+	SELECT setval('noetl.id_seq', floor(extract(epoch FROM now() + interval '1 day' - timestamptz '2024-01-01 00:00:00+00') * 1000)::bigint)});
+my $id = sql(q{SELECT noetl.next_id()});
+cmp_ok($id >> 22, '>=', $tomorrow, 'ids go on from where they were');
+is( sql(q{SELECT count(DISTINCT id), count(*) FILTER (WHERE id <= before)
+	FROM (SELECT id, lag(id) OVER (ORDER BY n) AS before
+	        FROM (SELECT n, noetl.next_id() AS id FROM generate_series(1, 10000) n) x) y}),
+	'10000|0', '... and grow while the clock stands');
+my $last = sql(q{SELECT noetl.next_id()});
+$node->restart;
+cmp_ok(sql(q{SELECT noetl.next_id()}), '>', $last, '... also after a restart');
+$node->stop('immediate');
+$node->start;
+cmp_ok(sql(q{SELECT noetl.next_id()}), '>', $last, '... and after a crash');
+cmp_ok(sql(q{SELECT noetl.id_time(noetl.next_id()) - now() < interval '1 day 1 min'}), 'eq', 't',
+	'... no further than need be');
+
+done_testing();
