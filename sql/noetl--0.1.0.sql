@@ -273,7 +273,8 @@ CREATE TABLE noetl.queue (
     event_id            bigint,
     current_index       integer,
     timeout             interval,
-    deadline            timestamptz
+    deadline            timestamptz,
+    leased_by           oid
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);
 ALTER SEQUENCE noetl.queue_seq OWNED BY noetl.queue.queue_id;
 COMMENT ON TABLE noetl.queue IS
@@ -288,6 +289,7 @@ COMMENT ON COLUMN noetl.queue.event_id IS 'the step_started event of the task''s
 COMMENT ON COLUMN noetl.queue.current_index IS 'of an item of an iterator: the index';
 COMMENT ON COLUMN noetl.queue.timeout IS 'how long an attempt may take, counted from its first lease';
 COMMENT ON COLUMN noetl.queue.deadline IS 'when the timeout ends the current attempt; no lease lasts longer';
+COMMENT ON COLUMN noetl.queue.leased_by IS 'the role that has leased the task: the lease is good for its members only';
 COMMENT ON COLUMN noetl.queue.lease_until IS 'when the lease ends unless it is extended; of a queued row: the deadline of an attempt that has lost its lease';
 
 CREATE INDEX queue_ready_idx ON noetl.queue (node_type, priority DESC, queue_id) WHERE status = 'queued';
@@ -467,11 +469,23 @@ CREATE FUNCTION noetl.cancel(execution_id bigint, reason text DEFAULT NULL) RETU
 COMMENT ON FUNCTION noetl.cancel(bigint, text) IS
     'cancels a running execution: queued tasks are withdrawn, and workers are told at their next heartbeat; returns false when the execution is over';
 
-CREATE VIEW noetl.event_log AS
-    SELECT * FROM noetl.event;
+CREATE FUNCTION noetl.acts_for(role oid) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'noetl_acts_for'
+    LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION noetl.acts_for(oid) IS
+    'returns whether the current role may act for executions that run for a role: it is a member of the role or of noetl_admin, or a superuser, or noetl.isolation is off';
+
+CREATE FUNCTION noetl.may_read(execution_id bigint) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'noetl_may_read'
+    LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION noetl.may_read(bigint) IS
+    'returns whether the current role may read the rows of an execution (see noetl.acts_for)';
+
+CREATE VIEW noetl.event_log WITH (security_barrier) AS
+    SELECT * FROM noetl.event AS e WHERE noetl.may_read(e.execution_id);
 COMMENT ON VIEW noetl.event_log IS 'the event log under the name that the Python project uses; ORDER BY event_id';
 
-CREATE FUNCTION noetl.status(execution_id bigint) RETURNS jsonb
+CREATE FUNCTION noetl.status_unchecked(execution_id bigint) RETURNS jsonb
     LANGUAGE sql STABLE STRICT SECURITY DEFINER PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -525,8 +539,14 @@ CREATE FUNCTION noetl.status(execution_id bigint) RETURNS jsonb
                          r.visit
                   FROM noetl.run r WHERE r.execution_id = x.execution_id) l), '[]'))
     FROM noetl.execution x
-    WHERE x.execution_id = status.execution_id
+    WHERE x.execution_id = status_unchecked.execution_id
     $$;
+COMMENT ON FUNCTION noetl.status_unchecked(bigint) IS
+    'what noetl.status() returns, without its check of rights; to be granted to nobody';
+
+CREATE FUNCTION noetl.status(execution_id bigint) RETURNS jsonb
+    AS 'MODULE_PATHNAME', 'noetl_status'
+    LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION noetl.status(bigint) IS
     'returns progress and result of an execution: status, result, error, steps {status, visits, attempts, at}, live [{step, state, worker_id, attempts, visit unless it is the first, of an iterator also items {total, started, done, failed}}]; null when the execution does not exist';
 
@@ -634,7 +654,7 @@ CREATE FUNCTION noetl.playbook_transitions(catalog_id bigint, digest bytea)
 COMMENT ON FUNCTION noetl.playbook_transitions(bigint, bytea) IS
     'the transitions of a playbook, in whichever form "next" is written; no rows unless the digest is that of the catalog row';
 
-CREATE VIEW noetl.workflow AS
+CREATE VIEW noetl.workflow WITH (security_barrier) AS
     SELECT x.execution_id,
            x.execution_id || ':' || s.step_name AS step_id,
            s.step_name,
@@ -643,10 +663,11 @@ CREATE VIEW noetl.workflow AS
            s.raw_config
       FROM noetl.execution AS x
       JOIN noetl.catalog AS c USING (catalog_id)
-     CROSS JOIN LATERAL noetl.playbook_steps(x.catalog_id, c.digest) AS s;
+     CROSS JOIN LATERAL noetl.playbook_steps(x.catalog_id, c.digest) AS s
+     WHERE noetl.acts_for(x.started_by);
 COMMENT ON VIEW noetl.workflow IS 'the steps of each execution''s playbook';
 
-CREATE VIEW noetl.workbook AS
+CREATE VIEW noetl.workbook WITH (security_barrier) AS
     SELECT x.execution_id,
            x.execution_id || ':' || t.task_name AS task_id,
            t.task_name,
@@ -654,14 +675,16 @@ CREATE VIEW noetl.workbook AS
            t.raw_config
       FROM noetl.execution AS x
       JOIN noetl.catalog AS c USING (catalog_id)
-     CROSS JOIN LATERAL noetl.playbook_tasks(x.catalog_id, c.digest) AS t;
+     CROSS JOIN LATERAL noetl.playbook_tasks(x.catalog_id, c.digest) AS t
+     WHERE noetl.acts_for(x.started_by);
 COMMENT ON VIEW noetl.workbook IS 'the workbook tasks of each execution''s playbook';
 
-CREATE VIEW noetl.transition AS
+CREATE VIEW noetl.transition WITH (security_barrier) AS
     SELECT x.execution_id, t.from_step, t.to_step, t.condition, t.with_params
       FROM noetl.execution AS x
       JOIN noetl.catalog AS c USING (catalog_id)
-     CROSS JOIN LATERAL noetl.playbook_transitions(x.catalog_id, c.digest) AS t;
+     CROSS JOIN LATERAL noetl.playbook_transitions(x.catalog_id, c.digest) AS t
+     WHERE noetl.acts_for(x.started_by);
 COMMENT ON VIEW noetl.transition IS
     'the transitions of each execution''s playbook; condition is null for one that is always taken';
 
@@ -823,7 +846,7 @@ CREATE VIEW noetl.backlog AS
 COMMENT ON VIEW noetl.backlog IS
     'tasks by type, path and priority: how many are ready, leased, waiting for their next attempt, and for how long the oldest ready one exists';
 
-CREATE VIEW noetl.running AS
+CREATE VIEW noetl.running WITH (security_barrier) AS
     SELECT x.execution_id, x.path, x.version, x.started_at,
            now() - x.started_at AS running_for,
            x.deadline, x.parent_execution_id, x.started_by,
@@ -831,7 +854,7 @@ CREATE VIEW noetl.running AS
              WHERE q.execution_id = x.execution_id AND q.status IN ('queued', 'leased', 'retry')) AS tasks,
            (SELECT count(*)::integer FROM noetl.run AS r WHERE r.execution_id = x.execution_id) AS runs
       FROM noetl.execution AS x
-     WHERE x.status = 'RUNNING';
+     WHERE x.status = 'RUNNING' AND noetl.acts_for(x.started_by);
 COMMENT ON VIEW noetl.running IS
     'executions that run: since when, until when at the latest, how many tasks and other live runs they have. ORDER BY execution_id LIMIT n reads the oldest n only';
 
@@ -848,7 +871,7 @@ $$;
 COMMENT ON FUNCTION noetl.error_fingerprint(text) IS
     'an error without what differs from case to case: numbers, UUIDs and quoted parts';
 
-CREATE VIEW noetl.failure AS
+CREATE VIEW noetl.failure WITH (security_barrier) AS
     SELECT x.path, s.step, noetl.error_fingerprint(coalesce(s.error, x.error, '')) AS fingerprint,
            count(*) AS count, min(x.ended_at) AS first, max(x.ended_at) AS last,
            max(x.execution_id) AS execution_id, min(coalesce(s.error, x.error)) AS example
@@ -858,7 +881,7 @@ CREATE VIEW noetl.failure AS
                           WHERE e.execution_id = x.execution_id AND e.event_type = 'step_failed'
                             AND (e.meta -> 'ignored') IS NULL
                           ORDER BY e.event_id DESC LIMIT 1) AS s ON true
-     WHERE x.status = 'FAILED'
+     WHERE x.status = 'FAILED' AND noetl.acts_for(x.started_by)
      GROUP BY 1, 2, 3;
 COMMENT ON VIEW noetl.failure IS
     'executions that failed, grouped by path, step and fingerprint of the error: how many, the first, the last; execution_id and example: one of them';
@@ -1406,7 +1429,7 @@ REVOKE ALL ON FUNCTION noetl.note_worker(text, text[], jsonb), noetl.announce(te
 -- Rights must be granted.  PUBLIC keeps functions of their arguments alone, the
 -- default of event.execution_id, and functions that ask for a catalog row's digest.
 REVOKE ALL ON FUNCTION noetl.event_before(), noetl.event_after(),
-    noetl.execute(text, jsonb, integer, boolean), noetl.cancel(bigint, text), noetl.status(bigint),
+    noetl.execute(text, jsonb, integer, boolean), noetl.cancel(bigint, text), noetl.status_unchecked(bigint), noetl.status(bigint),
     noetl.enqueue_next(bigint), noetl.lease(text, integer, interval, text[]),
     noetl.reserve(text, integer, interval, text[]), noetl.heartbeat(bigint, text, interval),
     noetl.release(bigint, text), noetl.complete(bigint, jsonb, text),
@@ -1414,6 +1437,44 @@ REVOKE ALL ON FUNCTION noetl.event_before(), noetl.event_after(),
     noetl.complete_and_lease(bigint, jsonb, text, integer, interval, text[]),
     noetl.verify(bigint), noetl.rebuild(bigint) FROM PUBLIC;
 REVOKE ALL ON PROCEDURE noetl.wait_for_work(interval, text[], boolean) FROM PUBLIC;
+
+CREATE FUNCTION noetl.create_roles() RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    name text;
+BEGIN
+    FOREACH name IN ARRAY ARRAY['noetl_client', 'noetl_worker', 'noetl_author', 'noetl_reader', 'noetl_admin'] LOOP
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) THEN
+            EXECUTE format('CREATE ROLE %I NOLOGIN', name);
+        END IF;
+    END LOOP;
+    GRANT INSERT ON noetl.event TO noetl_client, noetl_worker;
+    GRANT SELECT ON noetl.execution, noetl.event, noetl.event_log, noetl.workload, noetl.run, noetl.item,
+        noetl.pending, noetl.queue, noetl.workflow, noetl.workbook, noetl.transition TO noetl_client, noetl_reader;
+    GRANT SELECT ON noetl.catalog TO noetl_author, noetl_reader;
+    GRANT SELECT ON noetl.queue TO noetl_worker;
+    GRANT EXECUTE ON FUNCTION noetl.execute(text, jsonb, integer, boolean), noetl.cancel(bigint, text) TO noetl_client;
+    GRANT EXECUTE ON FUNCTION noetl.status(bigint) TO noetl_client, noetl_reader;
+    GRANT EXECUTE ON FUNCTION noetl.register(text, text) TO noetl_author;
+    GRANT EXECUTE ON FUNCTION noetl.lease(text, integer, interval, text[]),
+        noetl.reserve(text, integer, interval, text[]), noetl.heartbeat(bigint, text, interval),
+        noetl.release(bigint, text), noetl.complete(bigint, jsonb, text), noetl.fail(bigint, text, text, jsonb),
+        noetl.complete_and_lease(bigint, jsonb, text, integer, interval, text[]) TO noetl_worker;
+    GRANT EXECUTE ON PROCEDURE noetl.wait_for_work(interval, text[], boolean) TO noetl_worker;
+    GRANT EXECUTE ON FUNCTION noetl.enqueue_next(bigint), noetl.verify(bigint), noetl.rebuild(bigint) TO noetl_admin;
+    GRANT EXECUTE ON FUNCTION noetl.announce(text, text[], jsonb) TO noetl_worker;
+    GRANT SELECT ON noetl.running, noetl.failure TO noetl_client, noetl_reader;
+    GRANT SELECT ON noetl.runtime, noetl.worker, noetl.backlog TO noetl_admin;
+    GRANT EXECUTE ON FUNCTION noetl.timeline(bigint), noetl.progress(bigint), noetl.report(bigint),
+        noetl.why(bigint), noetl.explain(text, text), noetl.metrics() TO noetl_admin;
+    GRANT noetl_client, noetl_worker, noetl_author, noetl_reader TO noetl_admin;
+END
+$$;
+REVOKE ALL ON FUNCTION noetl.create_roles() FROM PUBLIC;
+COMMENT ON FUNCTION noetl.create_roles() IS
+    'creates the roles noetl_client, noetl_worker, noetl_author, noetl_reader and noetl_admin where they do not exist, and grants them their rights in this database; needs CREATEROLE and the rights of the extension''s owner';
 
 -- What ALTER DEFAULT PRIVILEGES has handed out on all this is taken back.
 DO $$
@@ -1451,6 +1512,30 @@ BEGIN
     REVOKE CREATE ON SCHEMA noetl FROM PUBLIC;
 END
 $$;
+
+-- Who may read which rows, if granted SELECT.  Superusers and the owner read all;
+-- workers read the queue.  INSERT is decided on by the trigger of noetl.event.
+ALTER TABLE noetl.execution ENABLE ROW LEVEL SECURITY;
+ALTER TABLE noetl.workload ENABLE ROW LEVEL SECURITY;
+ALTER TABLE noetl.event ENABLE ROW LEVEL SECURITY;
+ALTER TABLE noetl.event_default ENABLE ROW LEVEL SECURITY;
+ALTER TABLE noetl.run ENABLE ROW LEVEL SECURITY;
+ALTER TABLE noetl.item ENABLE ROW LEVEL SECURITY;
+ALTER TABLE noetl.pending ENABLE ROW LEVEL SECURITY;
+ALTER TABLE noetl.queue ENABLE ROW LEVEL SECURITY;
+CREATE POLICY members_read ON noetl.execution FOR SELECT USING (noetl.acts_for(started_by));
+CREATE POLICY members_read ON noetl.workload FOR SELECT USING (noetl.may_read(execution_id));
+CREATE POLICY members_read ON noetl.event FOR SELECT USING (noetl.may_read(execution_id));
+CREATE POLICY clients_insert ON noetl.event FOR INSERT WITH CHECK (true);
+CREATE POLICY members_read ON noetl.event_default FOR SELECT USING (noetl.may_read(execution_id));
+CREATE POLICY clients_insert ON noetl.event_default FOR INSERT WITH CHECK (true);
+CREATE POLICY members_read ON noetl.run FOR SELECT USING (noetl.may_read(execution_id));
+CREATE POLICY members_read ON noetl.item FOR SELECT USING (noetl.may_read(execution_id));
+CREATE POLICY members_read ON noetl.pending FOR SELECT USING (noetl.may_read(execution_id));
+CREATE POLICY members_read ON noetl.queue FOR SELECT USING (noetl.may_read(execution_id));
+CREATE POLICY workers_read ON noetl.queue FOR SELECT USING ((SELECT pg_catalog.has_function_privilege(
+    'noetl.lease(pg_catalog.text, pg_catalog.int4, pg_catalog.interval, pg_catalog.text[])'::pg_catalog.regprocedure,
+    'EXECUTE')));
 
 SELECT pg_catalog.pg_extension_config_dump('noetl.catalog', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.catalog_catalog_id_seq', '');

@@ -5,12 +5,18 @@
  */
 #include "common/common.h"
 
+#include "catalog/pg_type.h"
+#include "nodes/value.h"
+#include "parser/parse_func.h"
 #include "utils/builtins.h"
 
 #include "engine/engine.h"
 
 PG_FUNCTION_INFO_V1(noetl_execute);
 PG_FUNCTION_INFO_V1(noetl_cancel);
+PG_FUNCTION_INFO_V1(noetl_status);
+PG_FUNCTION_INFO_V1(noetl_acts_for);
+PG_FUNCTION_INFO_V1(noetl_may_read);
 
 /*
  * noetl.execute(path, parameters, version, merge): stores an execution_start;
@@ -60,6 +66,7 @@ noetl_cancel(PG_FUNCTION_ARGS)
 	Event		event;
 	Execution	execution;
 	Store	   *store;
+	bool		found;
 	bool		over;
 
 	if (PG_ARGISNULL(0))
@@ -71,10 +78,50 @@ noetl_cancel(PG_FUNCTION_ARGS)
 		event.error = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	store = store_open(InvalidOid);
 	engine_lock(event.execution_id);
-	over = store_get_execution(store, event.execution_id, &execution) &&
-		!execution.running;
+	found = store_get_execution(store, event.execution_id, &execution);
+	if (found)
+		engine_check_owner(&execution);
+	over = found && !execution.running;
 	if (!over)
 		(void) engine_ingest(store, &event);
 	store_close(store);
 	PG_RETURN_BOOL(!over);
+}
+
+/*
+ * noetl.status(execution_id): checks the right of the current role, and returns what
+ * noetl.status_unchecked() says, which runs as the owner of the tables.
+ */
+Datum
+noetl_status(PG_FUNCTION_ARGS)
+{
+	Oid			types[] = {INT8OID};
+	FmgrInfo	function;
+	LOCAL_FCINFO(call, 1);
+	Datum		status;
+
+	engine_check_owner_of(PG_GETARG_INT64(0));
+	fmgr_info(LookupFuncName(list_make2(makeString("noetl"), makeString("status_unchecked")),
+							 1, types, false), &function);
+	InitFunctionCallInfoData(*call, &function, 1, InvalidOid, NULL, NULL);
+	call->args[0].value = PG_GETARG_DATUM(0);
+	call->args[0].isnull = false;
+	status = FunctionCallInvoke(call);
+	if (call->isnull)
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(status);
+}
+
+/* noetl.acts_for(role): may the current role act for an execution of this role? */
+Datum
+noetl_acts_for(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(engine_acts_for(PG_GETARG_OID(0)));
+}
+
+/* noetl.may_read(execution_id): may the current role read the execution's rows? */
+Datum
+noetl_may_read(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(engine_may_read(PG_GETARG_INT64(0)));
 }

@@ -43,6 +43,8 @@ noetl_enqueue_next(PG_FUNCTION_ARGS)
 	int64		enqueued;
 	bool		more;
 
+	if (execution_id != 0)
+		engine_check_owner_of(execution_id);
 	/* the caller may have set a time by hand: no timer is skipped */
 	store_read_all_timers();
 	enqueued = execution_id == 0 ? 0 : engine_catch_up(execution_id);
@@ -207,7 +209,8 @@ noetl_heartbeat(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0))
 		PG_RETURN_BOOL(false);
 	store = store_open(InvalidOid);
-	held = store_extend_lease(store, PG_GETARG_INT64(0), worker_id, now + extend, now);
+	held = store_extend_lease(store, PG_GETARG_INT64(0), worker_id, engine_check_lease,
+							  now + extend, now);
 	store_close(store);
 	if (held)
 		wake_timer(now + extend);	/* the new end may be earlier than the old one */
@@ -236,9 +239,13 @@ release_task(Store *store, int64 queue_id, const char *worker_id)
 		return NULL;
 	engine_lock(row.execution_id);
 	if (store_get_execution(store, row.execution_id, &execution) && execution.running)
-		return store_release_task(store, queue_id, worker_id) ? row.node_type : NULL;
+		return store_release_task(store, queue_id, worker_id, engine_check_lease) ?
+			row.node_type : NULL;
 	if (store_get_task(store, queue_id, &row) && holds(&row, worker_id))
+	{
+		engine_check_lease(store, &row);
 		(void) store_delete_task(store, queue_id);
+	}
 	return NULL;
 }
 
@@ -287,9 +294,12 @@ end_task(Store *store, int64 queue_id, const char *worker_id, EventType type,
 			holds(&row, worker_id);
 	}
 	if (held)
+	{
+		engine_check_lease(store, &row);
 		engine_ingest_task_event(store, &row, type, result, error,
 								 type == EVENT_ACTION_ERROR && is_overdue(&row) ?
 								 REAPED_TIMEOUT : NULL);
+	}
 	return held && strcmp(row.status, "cancelled") != 0;
 }
 

@@ -12,6 +12,7 @@
 
 #include "common/guc.h"
 
+int			noetl_isolation = ISOLATION_OWNER;
 bool		noetl_broker = true;
 bool		noetl_notify = false;
 bool		noetl_superuser_saves = false;
@@ -33,10 +34,29 @@ static const struct config_enum_entry coerce_options[] = {
 	{NULL, 0, false}
 };
 
+static const struct config_enum_entry isolation_options[] = {
+	{"owner", ISOLATION_OWNER, false},
+	{"off", ISOLATION_OFF, false},
+	{NULL, 0, false}
+};
+
+/* Defines noetl.isolation. */
+static void
+define_isolation(void)
+{
+	DefineCustomEnumVariable("noetl.isolation",
+							 "From whom events about an execution are accepted.",
+							 "owner: members of its role, noetl_admin, and of a leased task who has leased it; off: everybody with the privilege.",
+							 &noetl_isolation, ISOLATION_OWNER,
+							 isolation_options, PGC_SUSET, 0,
+							 NULL, NULL, NULL);
+}
+
 /* Defines the settings; called once by each process that loads the library. */
 void
 guc_define(void)
 {
+	define_isolation();
 	DefineCustomBoolVariable("noetl.broker",
 							 "Decide what comes next when an event is inserted.",
 							 "Off: events are stored and noetl.enqueue_next() evaluates them later.",

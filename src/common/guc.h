@@ -14,6 +14,14 @@ typedef enum TemplateCoerce
 	COERCE_ALL
 } TemplateCoerce;
 
+/* noetl.isolation: from whom events about an execution are accepted. */
+typedef enum Isolation
+{
+	ISOLATION_OFF,				/* from everybody with the privilege */
+	ISOLATION_OWNER				/* from members of its role, and who has leased the task */
+} Isolation;
+
+extern int	noetl_isolation;	/* noetl.isolation */
 extern bool noetl_broker;		/* noetl.broker: decide on insert */
 extern bool noetl_notify;		/* noetl.notify: NOTIFY noetl_queue */
 extern bool noetl_superuser_saves;	/* noetl.superuser_saves */

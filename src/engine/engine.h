@@ -49,6 +49,25 @@ extern int	engine_catch_up(int64 execution_id);
  */
 extern int	engine_reap(int64 execution_id, bool asked, bool *more);
 
+/* ---- who may do what (noetl.isolation) ---- */
+
+/*
+ * Returns whether the current role may act for the role of an execution: it is a
+ * member of that role or of noetl_admin, or a superuser, or noetl.isolation is off.
+ */
+extern bool engine_acts_for(Oid started_by);
+/* Raises unless the current role may act for the role of an execution. */
+extern void engine_check_owner(const Execution *execution);
+/* The same by the id of an execution; one that does not exist is nobody's. */
+extern void engine_check_owner_of(int64 execution_id);
+/* Raises unless the current role has leased the task, or may act for the execution's. */
+extern void engine_check_lease(Store *store, const QueueRow *row);
+/*
+ * Returns whether the current role may read the rows of an execution: it may act
+ * for it, or this session is just storing an event of it.
+ */
+extern bool engine_may_read(int64 execution_id);
+
 /* ---- the execution lock ---- */
 
 /* Serialises the evaluation of an execution until the end of the transaction. */

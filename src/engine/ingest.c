@@ -66,7 +66,7 @@ engine_ingest(Store *store, Event *event)
 {
 	uint64		number;
 
-	if (!prepare_event(store, event, event->result != NULL))
+	if (!prepare_event(store, event, event->result != NULL, false))
 		return false;
 	number = prepared_events;
 	if (event->meta == NULL)

@@ -5,6 +5,7 @@
  *		triggers.c    the two triggers of noetl.event
  *		ingest.c      events made inside the server; what follows the storing
  *		prepare.c     an incoming event is made fit to be stored
+ *		isolation.c   who may send an event about an execution
  *		in_flight.c   events between their two triggers
  *		evaluate.c    a decision is made and written
  *		frame.c       evaluation frames
@@ -170,9 +171,20 @@ extern bool event_is_history(const Event *event);
 /*
  * Makes an event fit to be stored; takes the execution lock.  Returns false when
  * an event with this event_id is stored already.  has_result: result is not
- * NULL, although event->result may not be loaded.
+ * NULL, although event->result may not be loaded.  by_client: the current role has
+ * to have the right to send the event.
  */
-extern bool prepare_event(Store *store, Event *event, bool has_result);
+extern bool prepare_event(Store *store, Event *event, bool has_result, bool by_client);
+
+/* ---- isolation.c ---- */
+
+/*
+ * Raises unless noetl.isolation lets the current role send an event.  execution: the
+ * one that the event is about; NULL: the event starts one.
+ */
+extern void isolation_check_event(Store *store, Event *event, const Execution *execution);
+
+/* ---- prepare.c, for the triggers ---- */
 
 /* Returns the row of a BEFORE trigger with what prepare_event() has changed. */
 extern HeapTuple prepared_tuple(TriggerData *trigger, const Event *event);

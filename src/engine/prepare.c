@@ -229,7 +229,7 @@ meet_execution(Store *store, Event *event, Execution *execution)
  * an event with this event_id is stored already.
  */
 bool
-prepare_event(Store *store, Event *event, bool has_result)
+prepare_event(Store *store, Event *event, bool has_result, bool by_client)
 {
 	Execution	execution;
 	bool		fresh;
@@ -252,11 +252,13 @@ prepare_event(Store *store, Event *event, bool has_result)
 				 errdetail("The largest a client may choose is " INT64_FORMAT
 						   ": later events of the execution need larger ones.",
 						   LARGEST_CHOSEN_ID)));
+	if (!fresh && event->event_id != 0 &&
+		store_event_exists(store, event->execution_id, event->event_id))
+		return false;
+	if (by_client && noetl_isolation != ISOLATION_OFF)
+		isolation_check_event(store, event, fresh ? NULL : &execution);
 	if (!fresh)
 	{
-		if (event->event_id != 0 &&
-			store_event_exists(store, event->execution_id, event->event_id))
-			return false;
 		meet_execution(store, event, &execution);
 	}
 	else

@@ -73,7 +73,7 @@ noetl_event_before(PG_FUNCTION_ARGS)
 	settle_rows_in_flight();
 	store = store_open(RelationGetRelid(trigger->tg_relation));
 	prepared = prepare_event(store, &event,
-							 !slot_attisnull(trigger->tg_trigslot, EVENT_COL_RESULT));
+							 !slot_attisnull(trigger->tg_trigslot, EVENT_COL_RESULT), true);
 	store_close(store);
 	if (!prepared)
 		return PointerGetDatum(NULL);

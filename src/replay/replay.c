@@ -605,6 +605,7 @@ noetl_verify(PG_FUNCTION_ARGS)
 	Comparison	comparison;
 	Replay		replay;
 
+	engine_check_owner_of(execution_id);
 	memset(&comparison, 0, sizeof(comparison));
 	comparison.report = return_difference;
 	comparison.arg = rows_begin(fcinfo);
@@ -630,6 +631,7 @@ noetl_rebuild(PG_FUNCTION_ARGS)
 	List	   *ends;
 	ListCell   *lc;
 
+	engine_check_owner_of(execution_id);
 	memset(&comparison, 0, sizeof(comparison));
 	replay_execution(&replay, execution_id, &comparison);
 	engine_check_snapshot(replay.store, execution_id);

@@ -4,12 +4,16 @@
  */
 #include "common/common.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "common/hashfn.h"
 #include "executor/executor.h"
+#include "utils/fmgroids.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
@@ -123,6 +127,28 @@ store_get_execution(Store *store, int64 execution_id, Execution *execution)
 	read_execution(table->scan_slot, execution);
 	remember_execution(table, execution);
 	return true;
+}
+
+/* See store/store.h. */
+bool
+store_started_by(int64 execution_id, Oid *role)
+{
+	Relation	table = table_open(store_relation(REL_EXECUTION), AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	bool		isnull;
+
+	ScanKeyInit(&key, EXECUTION_ID, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(execution_id));
+	scan = systable_beginscan(table, store_relation(REL_EXECUTION_PKEY), true,
+							  SnapshotSelf, 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+		*role = DatumGetObjectId(heap_getattr(tuple, EXECUTION_STARTED_BY,
+											  RelationGetDescr(table), &isnull));
+	systable_endscan(scan);
+	table_close(table, AccessShareLock);
+	return HeapTupleIsValid(tuple);
 }
 
 /* Fills in the row of a running execution. */

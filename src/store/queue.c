@@ -381,29 +381,36 @@ store_delete_task(Store *store, int64 queue_id)
 	return true;
 }
 
-/* Locks a row and reads it; returns false unless the worker holds its lease. */
+/*
+ * Locks a row and reads it; returns false unless the worker holds its lease.  Raises
+ * when the current role may not use the lease.
+ */
 static bool
-lock_leased(Store *store, int64 queue_id, const char *worker_id, QueueRow *row)
+lock_leased(Store *store, int64 queue_id, const char *worker_id, LeaseCheck check,
+			QueueRow *row)
 {
 	if (!queue_lock_row(store, queue_id))
 		return false;
 	queue_read_row(store_table(store, REL_QUEUE)->scan_slot, row);
-	return strcmp(row->status, "leased") == 0 && row->worker_id != NULL &&
-		strcmp(row->worker_id, worker_id) == 0;
+	if (strcmp(row->status, "leased") != 0 || row->worker_id == NULL ||
+		strcmp(row->worker_id, worker_id) != 0)
+		return false;
+	check(store, row);
+	return true;
 }
 
 /* Extends a lease; returns false when it is lost or the deadline has passed. */
 bool
 store_extend_lease(Store *store, int64 queue_id, const char *worker_id,
-				   TimestampTz lease_until, TimestampTz now)
+				   LeaseCheck check, TimestampTz lease_until, TimestampTz now)
 {
 	StoreTable *table = store_table(store, REL_QUEUE);
 	QueueRow	row;
 
-	if (!lock_leased(store, queue_id, worker_id, &row) ||
+	if (!lock_leased(store, queue_id, worker_id, check, &row) ||
 		(row.deadline != 0 && row.deadline <= now))
 		return false;
-	queue_set_lease(queue_new_version(table), worker_id, row.attempts, lease_until,
+	queue_extend_lease(queue_new_version(table), worker_id, row.attempts, lease_until,
 			  row.deadline, now);
 	queue_write_version(store, table);
 	return true;
@@ -411,13 +418,13 @@ store_extend_lease(Store *store, int64 queue_id, const char *worker_id,
 
 /* Makes a leased row ready again, without counting the attempt. */
 bool
-store_release_task(Store *store, int64 queue_id, const char *worker_id)
+store_release_task(Store *store, int64 queue_id, const char *worker_id, LeaseCheck check)
 {
 	StoreTable *table = store_table(store, REL_QUEUE);
 	TupleTableSlot *new;
 	QueueRow	row;
 
-	if (!lock_leased(store, queue_id, worker_id, &row))
+	if (!lock_leased(store, queue_id, worker_id, check, &row))
 		return false;
 	new = queue_new_version(table);
 	queue_make_ready(new);

@@ -93,6 +93,7 @@ queue_read_row(TupleTableSlot *slot, QueueRow *row)
 	row->node_type = slot_text(slot, QUEUE_COL_NODE_TYPE);
 	row->status = slot_text(slot, QUEUE_COL_STATUS);
 	row->worker_id = slot_text(slot, QUEUE_COL_WORKER_ID);
+	row->leased_by = DatumGetObjectId(slot_column(slot, QUEUE_COL_LEASED_BY));
 	row->attempts = DatumGetInt32(slot_column(slot, QUEUE_COL_ATTEMPTS));
 	row->max_attempts = DatumGetInt32(slot_column(slot, QUEUE_COL_MAX_ATTEMPTS));
 	row->event_id = DatumGetInt64(slot_column(slot, QUEUE_COL_EVENT_ID));
@@ -301,6 +302,7 @@ queue_make_ready(TupleTableSlot *new)
 	slot_set_null(new, QUEUE_COL_AVAILABLE_AT);
 	slot_set_null(new, QUEUE_COL_LEASE_UNTIL);
 	slot_set_null(new, QUEUE_COL_WORKER_ID);
+	slot_set_null(new, QUEUE_COL_LEASED_BY);
 	slot_set_null(new, QUEUE_COL_DEADLINE);
 }
 
@@ -318,6 +320,15 @@ queue_set_time(TupleTableSlot *new, QueueColumn column, TimestampTz when)
 void
 queue_set_lease(TupleTableSlot *new, const char *worker_id, int attempts,
 		  TimestampTz lease_until, TimestampTz deadline, TimestampTz now)
+{
+	slot_set(new, QUEUE_COL_LEASED_BY, ObjectIdGetDatum(GetUserId()));
+	queue_extend_lease(new, worker_id, attempts, lease_until, deadline, now);
+}
+
+/* Makes the new version leased, by the role that it names already. */
+void
+queue_extend_lease(TupleTableSlot *new, const char *worker_id, int attempts,
+				   TimestampTz lease_until, TimestampTz deadline, TimestampTz now)
 {
 	if (deadline != 0)
 		lease_until = lease_until != 0 ? Min(lease_until, deadline) : deadline;

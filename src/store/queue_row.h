@@ -61,10 +61,17 @@ extern void queue_write_version(Store *store, StoreTable *table);
 
 /* Makes the new version ready, with a new queue_id behind all ready rows. */
 extern void queue_make_ready(TupleTableSlot *new);
-/* Makes the new version leased; a lease ends with its attempt's deadline (0: none). */
+/*
+ * Makes the new version leased, by the current role; a lease ends with its attempt's
+ * deadline (0: none).
+ */
 extern void queue_set_lease(TupleTableSlot *new, const char *worker_id, int attempts,
 							TimestampTz lease_until, TimestampTz deadline,
 							TimestampTz now);
+/* The same, by the role that the row names already. */
+extern void queue_extend_lease(TupleTableSlot *new, const char *worker_id, int attempts,
+							   TimestampTz lease_until, TimestampTz deadline,
+							   TimestampTz now);
 /* Sets a time; 0 is stored as NULL. */
 extern void queue_set_time(TupleTableSlot *new, QueueColumn column, TimestampTz when);
 

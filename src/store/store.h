@@ -106,6 +106,12 @@ typedef struct ExecutionEnd
 /* Reads an execution; returns false when it has no row. */
 extern bool store_get_execution(Store *store, int64 execution_id, Execution *execution);
 
+/*
+ * Finds the role that an execution runs for; returns false when there is no such
+ * execution.  Needs no Store, and works where nothing can be written.
+ */
+extern bool store_started_by(int64 execution_id, Oid *role);
+
 /* Reads how an execution ended; returns false when it runs or has no row. */
 extern bool store_get_end(Store *store, int64 execution_id, ExecutionEnd *end);
 
@@ -346,7 +352,8 @@ typedef enum QueueColumn
 	QUEUE_COL_CURRENT_INDEX,
 	QUEUE_COL_TIMEOUT,
 	QUEUE_COL_DEADLINE,
-	QUEUE_COLUMNS = QUEUE_COL_DEADLINE
+	QUEUE_COL_LEASED_BY,
+	QUEUE_COLUMNS = QUEUE_COL_LEASED_BY
 } QueueColumn;
 
 /* What the callers of queue functions need of a row. */
@@ -359,6 +366,7 @@ typedef struct QueueRow
 	const char *node_type;
 	const char *status;
 	const char *worker_id;		/* or NULL */
+	Oid			leased_by;		/* role; InvalidOid: none */
 	int			attempts;
 	int			max_attempts;
 	int64		event_id;
@@ -456,15 +464,19 @@ extern int	store_lease(Store *store, const LeaseRequest *request,
 /* Returns whether there is a ready row of one of the types, held or not. */
 extern bool store_any_ready(Store *store, int ntypes, char **types);
 
+/* Raises unless the current role may use the lease of a row. */
+typedef void (*LeaseCheck) (Store *store, const QueueRow *row);
+
 /*
  * Extends a lease.  Returns false when the worker does not hold it any more or
  * the task's deadline has passed.
  */
 extern bool store_extend_lease(Store *store, int64 queue_id, const char *worker_id,
-							   TimestampTz lease_until, TimestampTz now);
+							   LeaseCheck check, TimestampTz lease_until, TimestampTz now);
 
 /* Gives a leased row back, behind all ready rows; returns false when the lease is lost. */
-extern bool store_release_task(Store *store, int64 queue_id, const char *worker_id);
+extern bool store_release_task(Store *store, int64 queue_id, const char *worker_id,
+							   LeaseCheck check);
 
 /* ---------------------------------------------------------------------------
  * What becomes due

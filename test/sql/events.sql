@@ -124,10 +124,12 @@ SELECT noetl.execute('events/insert') AS x \gset
 INSERT INTO noetl.event (execution_id, event_id, created_at, catalog_id, event_type, node_name, status)
 SELECT :x, 5, '2001-01-01 UTC', catalog_id, 'action_completed', 'a', 'COMPLETED' FROM noetl.execution WHERE execution_id = :x;
 SELECT event_type, created_at < '2002-01-01' AS old FROM noetl.event WHERE execution_id = :x ORDER BY created_at;
+SET noetl.isolation = off;
 SET ROLE noetl_clerk;
 INSERT INTO noetl.event (execution_id, event_id, created_at, catalog_id, event_type, node_name, status)
 VALUES (:x, 6, '2001-01-01 UTC', 1, 'action_completed', 'a', 'COMPLETED');
 RESET ROLE;
+RESET noetl.isolation;
 SELECT event_type, node_name, created_at < '2002-01-01' AS old FROM noetl.event WHERE execution_id = :x ORDER BY created_at;
 SELECT noetl.cancel(:x);
 REVOKE ALL ON noetl.event FROM noetl_clerk;

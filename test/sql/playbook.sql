@@ -154,11 +154,12 @@ SELECT step_id, step_name, step_type, description, raw_config ->> 'name' AS name
 SELECT task_id, task_name, task_type, raw_config FROM noetl.workbook WHERE execution_id = 17;
 SELECT from_step, to_step, condition, with_params FROM noetl.transition WHERE execution_id = 17;
 
--- The right to read a view is enough; without the digest of the catalog row the
--- functions behind the views say nothing.
+-- The right to read a view is enough for one's own executions; without the digest
+-- of the catalog row the functions behind the views say nothing.
 CREATE ROLE playbook_test_reader;
 GRANT USAGE ON SCHEMA noetl TO playbook_test_reader;
 GRANT SELECT ON noetl.workflow, noetl.workbook, noetl.transition TO playbook_test_reader;
+UPDATE noetl.execution SET started_by = 'playbook_test_reader' WHERE execution_id = 17;
 SET LOCAL ROLE playbook_test_reader;
 SELECT (SELECT count(*) FROM noetl.workflow WHERE execution_id = 17) AS steps,
        (SELECT count(*) FROM noetl.workbook WHERE execution_id = 17) AS tasks,

@@ -9,9 +9,10 @@ use Test::More;
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
-$node->append_conf('postgresql.conf', "deadlock_timeout = 10ms\ntimezone = 'Asia/Tokyo'\n");
+$node->append_conf('postgresql.conf', "deadlock_timeout = 10ms\nnoetl.isolation = off\ntimezone = 'Asia/Tokyo'\n");
 $node->start;
-# "starter" starts executions and owns tables; "mallory" reports the results.
+# "starter" starts executions and owns tables; "mallory" reports the results: what
+# keeps them apart without noetl.isolation.
 $node->safe_psql(
 	'postgres', q{
 	CREATE EXTENSION noetl;
