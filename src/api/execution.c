@@ -112,14 +112,14 @@ noetl_status(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(status);
 }
 
-/* noetl.acts_for(role): may the current role act for an execution of this role? */
+/* noetl.acts_for(role): whether the current role may act for an execution of a role. */
 Datum
 noetl_acts_for(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BOOL(engine_acts_for(PG_GETARG_OID(0)));
 }
 
-/* noetl.may_read(execution_id): may the current role read the execution's rows? */
+/* noetl.may_read(execution_id): whether the current role may read the execution's rows. */
 Datum
 noetl_may_read(PG_FUNCTION_ARGS)
 {

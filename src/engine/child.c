@@ -261,7 +261,7 @@ engine_describe_end(const Execution *execution, const char *status, Jsonb *resul
 			"the child execution was cancelled" : "the child execution failed";
 }
 
-/* Is the parent of an execution over?  Nothing is to be told then. */
+/* Returns whether the parent of an execution is over; it is told nothing then. */
 static bool
 parent_is_over(const Execution *execution)
 {

@@ -226,7 +226,7 @@ typedef void (*LimitedWork) (void *arg);
  * statement that calls is cancelled itself.
  */
 extern bool limited_run(int64 execution_id, bool asked, LimitedWork work, void *arg);
-/* Is this session inside limited_run()? */
+/* Returns whether this session is inside limited_run(). */
 extern bool limited_is_running(void);
 /*
  * Has this session failed with an execution a moment ago?  Also when the failure

@@ -50,14 +50,14 @@ exceed_limit(void)
 	SetLatch(MyLatch);
 }
 
-/* Is this session inside limited_run()? */
+/* Returns whether this session is inside limited_run(). */
 bool
 limited_is_running(void)
 {
 	return running;
 }
 
-/* Has this session failed with an execution a moment ago? */
+/* Returns whether this session has failed with an execution a moment ago. */
 bool
 limited_must_wait(int64 execution_id)
 {
@@ -107,7 +107,7 @@ end_limit(void)
 		QueryCancelPending = false;
 }
 
-/* Does an error end the statement that called us, rather than our work? */
+/* Returns whether an error ends the caller's statement, and not only the limited work. */
 static bool
 concerns_caller(const ErrorData *error)
 {

@@ -94,7 +94,7 @@ engine_unlock(int64 execution_id)
 	locks--;
 }
 
-/* Is an execution known to be over?  An end that is committed is final. */
+/* Returns whether an execution is known to be over; a committed end is final. */
 bool
 execution_is_over(Store *store, int64 execution_id)
 {

@@ -200,7 +200,7 @@ save_session_reveal(SaveSession *session)
 	hiding--;
 }
 
-/* Has something been created in a namespace? */
+/* Returns whether something has been created in a namespace. */
 static bool
 has_objects(Oid namespace)
 {

@@ -17,7 +17,7 @@
 #include "miscadmin.h"
 #include "port/atomics.h"
 #include "storage/lock.h"
-#include "storage/spin.h"
+#include "storage/lwlock.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/timestamp.h"
@@ -29,11 +29,13 @@
 #define RESERVE_MS			1000
 /* Sequences that the shared area remembers; others are looked at by each session */
 #define KNOWN_SEQUENCES		64
+/* Name of the shared area and of its lock */
+#define SHARED_IDS_NAME		"noetl ids"
 
 typedef struct SharedIds
 {
 	pg_atomic_uint64 newest;
-	slock_t		mutex;
+	LWLock		lock;			/* guards what follows */
 	int			nknown;
 	struct
 	{
@@ -55,20 +57,23 @@ initialize_ids(void *area)
 	SharedIds  *ids = (SharedIds *) area;
 
 	pg_atomic_init_u64(&ids->newest, 0);
-	SpinLockInit(&ids->mutex);
+	LWLockInitialize(&ids->lock, LWLockNewTrancheId());
 }
 
-/* Is "newest" beyond the sequence?  If not, the caller sees to that: it is known now. */
+/*
+ * Returns whether a session has noted that "newest" lies beyond the sequence; if
+ * none has, the caller raises "newest" and notes it.
+ */
 static bool
 is_known(Oid sequence)
 {
 	bool		found = false;
 
-	SpinLockAcquire(&shared->mutex);
+	LWLockAcquire(&shared->lock, LW_SHARED);
 	for (int i = 0; i < shared->nknown && !found; i++)
 		found = shared->known[i].database == MyDatabaseId &&
 			shared->known[i].sequence == sequence;
-	SpinLockRelease(&shared->mutex);
+	LWLockRelease(&shared->lock);
 	return found;
 }
 
@@ -76,14 +81,14 @@ is_known(Oid sequence)
 static void
 note_known(Oid sequence)
 {
-	SpinLockAcquire(&shared->mutex);
+	LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
 	if (shared->nknown < KNOWN_SEQUENCES)
 	{
 		shared->known[shared->nknown].database = MyDatabaseId;
 		shared->known[shared->nknown].sequence = sequence;
 		shared->nknown++;
 	}
-	SpinLockRelease(&shared->mutex);
+	LWLockRelease(&shared->lock);
 }
 
 /* Takes or releases the lock on the sequence, which is held for a moment only. */
@@ -164,7 +169,11 @@ meet_sequence(Oid sequence)
 	static bool tried = false;
 
 	if (!tried)
-		shared = shared_area_attach("noetl ids", sizeof(SharedIds), initialize_ids);
+	{
+		shared = shared_area_attach(SHARED_IDS_NAME, sizeof(SharedIds), initialize_ids);
+		if (shared != NULL)
+			LWLockRegisterTranche(shared->lock.tranche, SHARED_IDS_NAME);
+	}
 	tried = true;
 	reserved = 0;
 	if (shared != NULL && !is_known(sequence))
@@ -175,7 +184,7 @@ meet_sequence(Oid sequence)
 	own_sequence = sequence;
 }
 
-/* See id.h. */
+/* Returns a new execution id; the door says what it promises. */
 int64
 new_execution_id(void)
 {

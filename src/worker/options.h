@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 
-/* Is a pooler between the worker and the server? */
+/* Whether a pooler is between the worker and the server. */
 typedef enum Pooler
 {
 	POOLER_AUTO,				/* found out for each session */
