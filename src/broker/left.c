@@ -3,8 +3,7 @@
  *		Strings of an action that only the worker can render.
  *
  *		args: {host: "{{ env.HOST | default('h') }}"}
- *			-> queue.context._left: {"action": [["args", "host"], ["data", "host"]],
- *									 "context": []}
+ *			-> queue.context._left_action: [["args", "host"], ["data", "host"]]
  *
  * A string is left where the playbook itself has written the template: text that
  * came as data never is, whatever it looks like.
