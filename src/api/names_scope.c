@@ -57,7 +57,9 @@ names_lookup(void *arg, const char *name, int length, JsonbValue *value)
 	binding = scope->above.lookup(scope->above.arg, name, length, value);
 	if (binding == TEMPLATE_UNKNOWN)
 		return scope->below.lookup(scope->below.arg, name, length, value);
-	return is_result(scope, name, length) ? TEMPLATE_STEP_VALUE : binding;
+	if (is_result(scope, name, length))
+		return TEMPLATE_STEP_VALUE;
+	return scope->strict ? TEMPLATE_STRICT_VALUE : binding;
 }
 
 /* TemplateScope.envelope: that of the result is "this". */
@@ -86,6 +88,7 @@ names_scope_init(NamesScope *scope, Jsonb *context, Jsonb *names,
 	scope->names = names;
 	scope->context = context;
 	scope->has_result = has_result;
+	scope->strict = false;
 	scope->template = scope->below;
 	scope->template.needs = NEEDS_VALUES;
 	scope->template.lookup = names_lookup;

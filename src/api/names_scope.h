@@ -16,6 +16,7 @@ typedef struct NamesScope
 	const Jsonb *names;			/* the names of "above" */
 	const Jsonb *context;		/* those of "below" */
 	bool		has_result;		/* result, response and this are an action's result */
+	bool		strict;			/* members that values of "names" lack are errors */
 } NamesScope;
 
 /* Fills in *scope; the two objects are not copied and must outlive it. */

@@ -156,6 +156,7 @@ render_places(Jsonb *document, Jsonb *context, const char *member, Jsonb *names)
 		json_from_jsonb(DatumGetJsonbP(found), &value);
 		/* what is rendered in a context is seen by what is rendered after it */
 		names_scope_init(&scope, of_context ? document : context, names, false);
+		scope.strict = true;
 		memset(&error, 0, sizeof(error));
 		if (!template_render_value(&value, &scope.template, &value, &error))
 			template_raise(&error);
@@ -164,6 +165,40 @@ render_places(Jsonb *document, Jsonb *context, const char *member, Jsonb *names)
 													  BoolGetDatum(false)));
 	}
 	return document;
+}
+
+/*
+ * Returns a context with names added that it does not have; what else its templates
+ * render sees them, and "_strict" lists them.
+ */
+static Jsonb *
+add_names(Jsonb *context, Jsonb *names)
+{
+	JsonBuilder object;
+	JsonBuilder list;
+	JsonbIterator *it;
+	JsonbValue	root;
+	JsonbValue	key;
+	JsonbValue	value;
+	JsonbValue	known;
+
+	json_begin_object(&object);
+	json_begin_array(&list);
+	json_from_jsonb(names, &root);
+	it = json_walk(&root);
+	json_from_jsonb(context, &root);
+	while (json_next_member(&it, &key, &value))
+	{
+		if (json_get_n(&root, key.val.string.val, key.val.string.len, &known))
+			continue;
+		json_add_n(&object, key.val.string.val, key.val.string.len, &value);
+		json_push(&list, &key);
+	}
+	json_end_array(&list, &value);
+	json_add(&object, "_strict", &value);
+	json_end_object(&object, &value);
+	return DatumGetJsonbP(DirectFunctionCall2(jsonb_concat, JsonbPGetDatum(context),
+											  JsonbPGetDatum(json_to_jsonb(&value))));
 }
 
 /*
@@ -185,8 +220,7 @@ noetl_render_left(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a context and names must be JSON objects")));
 	context = render_places(context, context, "_left_context", names);
-	context = DatumGetJsonbP(DirectFunctionCall2(jsonb_concat, JsonbPGetDatum(context),
-												 JsonbPGetDatum(names)));
+	context = add_names(context, names);
 	action = render_places(action, context, "_left_action", names);
 	result = rows_begin(fcinfo);
 	values[0] = JsonbPGetDatum(action);

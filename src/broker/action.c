@@ -157,6 +157,22 @@ add_list(JsonBuilder *builder, const char *key, JsonBuilder *list)
 		json_add(builder, key, &value);
 }
 
+#define TURNS 4
+
+/*
+ * Returns when a name is added, so that what is left in its value is rendered before
+ * what refers to it: the workload, its keys, members of the input, the input.
+ */
+static int
+turn_of(const Scope *scope, const char *name)
+{
+	int			length = strlen(name);
+
+	return scope_name_is_workload(name, length) ? 0 :
+		scope_name_is_input(name, length) ? 3 :
+		left_has(scope->left_members, name, length) ? 2 : 1;
+}
+
 /*
  * Adds the values of the names that raw parts of a task refer to, and of "more".
  * "_steps" says which of them are values of steps, and what else came with each;
@@ -170,6 +186,7 @@ add_raw_roots(const Step *task, Scope *scope, const List *more, JsonBuilder *bui
 	TemplateNeeds needs = scope->template.needs;
 	ContextNotes notes;
 	JsonbValue	value;
+	List	   *names = NIL;
 	ListCell   *lc;
 
 	memset(&notes, 0, sizeof(notes));
@@ -177,14 +194,13 @@ add_raw_roots(const Step *task, Scope *scope, const List *more, JsonBuilder *bui
 	json_begin_array(&notes.missing);
 	json_begin_array(&notes.places);
 	scope->template.needs = NEEDS_NOTHING;
-	/* what is left in the workload is rendered before what refers to it */
-	foreach(lc, more)
-		if (scope_name_is_workload((char *) lfirst(lc), strlen((char *) lfirst(lc))))
-			add_root(task, (char *) lfirst(lc), scope, builder, &notes);
 	for (int i = 0; i < task->nraw_roots; i++)
-		add_root(task, task->raw_roots[i], scope, builder, &notes);
-	foreach(lc, more)
-		add_root(task, (char *) lfirst(lc), scope, builder, &notes);
+		names = lappend(names, task->raw_roots[i]);
+	names = list_concat(names, more);
+	for (int turn = 0; turn < TURNS; turn++)
+		foreach(lc, names)
+			if (turn_of(scope, (char *) lfirst(lc)) == turn)
+				add_root(task, (char *) lfirst(lc), scope, builder, &notes);
 	scope->template.needs = needs;
 	json_end_object(&notes.steps, &value);
 	if (notes.any_step)

@@ -3,8 +3,7 @@
  *		Strings of an action that only the worker can render.
  *
  *		args: {host: "{{ env.HOST | default('h') }}"}
- *			-> queue.context._left: {"action": [["args", "host"], ["data", "host"]],
- *									 "context": []}
+ *			-> queue.context._left_action: [["args", "host"], ["data", "host"]]
  *
  * A string is left where the playbook itself has written the template: text that
  * came as data never is, whatever it looks like.
@@ -218,15 +217,20 @@ left_in_action(const Step *task, Scope *scope, const JsonbValue *action, JsonbVa
 		const TemplateDoc *doc = task->action->children[i];
 		const JsonbValue *key = &task->action->keys[i];
 		const JsonbValue *members = scope->members;
+		List	   *left = scope->left_members;
 
 		if (!json_get_n(action, key->val.string.val, key->val.string.len, &value))
 			continue;
 		for (int j = 0; j < task->input.count; j++)
 			if (task->input.layers[j] == doc)
+			{
 				scope->members = NULL;
+				scope->left_members = NIL;
+			}
 		search_doc(&search, doc, &value,
 				   list_make1(pnstrdup(key->val.string.val, key->val.string.len)));
 		scope->members = members;
+		scope->left_members = left;
 	}
 	if (json_get(action, "data", &value))
 		search_input(&search, task, &value, list_make1("data"));
@@ -262,6 +266,14 @@ left_in_name(const Step *task, Scope *scope, const char *name, JsonBuilder *plac
 	JsonbValue	workload;
 	JsonbValue	member;
 
+	if (scope->left_members != NIL && scope_name_is_input(name, strlen(name)))
+	{
+		search.scope = scope;
+		scope->template.needs = NEEDS_NAMES;
+		search_input(&search, task, scope->input, list_make1(pstrdup(name)));
+		scope->template.needs = NEEDS_NOTHING;
+		return;
+	}
 	if (left_has(scope->left_members, name, strlen(name)))
 	{
 		JsonBuilder input;

@@ -32,7 +32,7 @@ extern List *left_in_action(const Step *task, Scope *scope, const JsonbValue *ac
 
 /*
  * Adds the paths of the strings that are left in the value of a name: the workload,
- * one of its keys, or a member of the input.
+ * one of its keys, the input or a member of it.
  */
 extern void left_in_name(const Step *task, Scope *scope, const char *name,
 						 JsonBuilder *places);

@@ -262,12 +262,11 @@ lookup_own(Scope *scope, const char *name, int length, JsonbValue *value)
 		*value = *scope->result;
 		return TEMPLATE_STEP_VALUE;
 	}
-	if (scope->input != NULL &&
-		(name_is(name, length, "data") || name_is(name, length, "input") ||
-		 name_is(name, length, "args")))
+	if (scope->input != NULL && scope_name_is_input(name, length))
 	{
 		*value = *scope->input;
-		return TEMPLATE_VALUE;
+		return scope->template.needs == NEEDS_NAMES && scope->left_members != NIL ?
+			TEMPLATE_LATER : TEMPLATE_VALUE;
 	}
 	return TEMPLATE_UNKNOWN;
 }

@@ -72,6 +72,14 @@ extern bool workload_defaults(BrokerState *state, TimestampTz now,
 							  const JsonbValue *parameters, JsonbValue *defaults,
 							  SourceError *error);
 
+/* Returns whether a name is one of those of the input as a whole. */
+static inline bool
+scope_name_is_input(const char *name, int length)
+{
+	return word_is(name, length, "data") || word_is(name, length, "input") ||
+		word_is(name, length, "args");
+}
+
 /* Returns whether a name is one of those of the workload as a whole. */
 static inline bool
 scope_name_is_workload(const char *name, int length)

@@ -249,6 +249,20 @@ mark_step_data(const Value *object, const Value *key, Value *result)
 		result->flags |= VF_STEP;
 }
 
+/* Returns the undefined value of a member that an object lacks. */
+static Value
+missing_member(const Value *object, const Value *key)
+{
+	Value		missing;
+
+	if (object->kind != VAL_DICT || !(object->flags & VF_STRICT))
+		return value_undefined_attribute(object, key);
+	missing = value_undefined_hint(psprintf("this worker gives templates no variable %s",
+											value_quote(key)));
+	missing.flags |= VF_STRICT;
+	return missing;
+}
+
 /* Returns object.name: a method or attribute, otherwise an item. */
 Value
 jinja_getattr(Eval *ev, const Value *object, const Value *name)
@@ -271,7 +285,7 @@ jinja_getattr(Eval *ev, const Value *object, const Value *name)
 		value_fail_refused("Values cannot be changed; build a new one, or keep state in a namespace.",
 						   "method \"%.*s\" of '%s' object is not supported",
 						   name->length, name->u.string, value_type(object));
-	return value_undefined_attribute(object, name);
+	return missing_member(object, name);
 }
 
 /*
@@ -314,7 +328,7 @@ jinja_getitem(Eval *ev, const Value *object, const Value *key)
 		(jinja_bind_method(object, key, &result) ||
 		 plain_attribute(ev, object, key, &result)))
 		return result;
-	return value_undefined_attribute(object, key);
+	return missing_member(object, key);
 }
 
 /* Returns one bound of a slice.  Raises when the bound is no integer. */

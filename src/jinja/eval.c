@@ -49,6 +49,9 @@ lookup_free(Eval *ev, int name)
 			case TEMPLATE_STEP_VALUES:
 				free->value = value_from_json(&json, VF_STEPS);
 				break;
+			case TEMPLATE_STRICT_VALUE:
+				free->value = value_from_json(&json, VF_STRICT);
+				break;
 			case TEMPLATE_UNDEFINED:
 				free->value = value_undefined_name(n->name, n->length);
 				break;

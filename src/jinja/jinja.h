@@ -32,8 +32,10 @@ typedef enum TemplateBinding
 	TEMPLATE_VALUE,				/* *value is set */
 	TEMPLATE_STEP_VALUE,		/* *value is set and is the value of a step:
 								 * .data / .result fall back to it */
-	TEMPLATE_STEP_VALUES		/* *value is an object whose members are step
+	TEMPLATE_STEP_VALUES,		/* *value is an object whose members are step
 								 * values (the name "results") */
+	TEMPLATE_STRICT_VALUE		/* *value is an object; to print a member that it
+								 * lacks is an error */
 } TemplateBinding;
 
 typedef TemplateBinding (*TemplateLookup) (void *arg, const char *name,

@@ -84,15 +84,15 @@ find_step(JsonbContainer *context, const char *name, int length, JsonbValue *env
 		json_get_n(&steps, name, length, envelope);
 }
 
-/* Returns whether a queue.context says that a name is known but has no value. */
+/* Returns whether a member of a queue.context is a list that has a name. */
 static bool
-is_undefined(JsonbContainer *context, const char *name, int length)
+is_listed(JsonbContainer *context, const char *member, const char *name, int length)
 {
 	JsonbValue	names;
 	JsonbValue	known;
 	JsonbIterator *it;
 
-	if (getKeyJsonValueFromContainer(context, "_undefined", strlen("_undefined"), &names) == NULL ||
+	if (getKeyJsonValueFromContainer(context, member, strlen(member), &names) == NULL ||
 		!json_is_array(&names))
 		return false;
 	it = json_walk(&names);
@@ -104,8 +104,8 @@ is_undefined(JsonbContainer *context, const char *name, int length)
 }
 
 /*
- * Looks a name up in a queue.context, whose "_steps" names the values of steps and
- * whose "_undefined" the names without a value.
+ * Looks a name up in a queue.context, whose "_steps" names the values of steps,
+ * "_undefined" the names without a value and "_strict" what the worker has added.
  */
 static TemplateBinding
 lookup_context(void *arg, const char *name, int length, JsonbValue *value)
@@ -113,8 +113,10 @@ lookup_context(void *arg, const char *name, int length, JsonbValue *value)
 	TemplateBinding binding = lookup_member(arg, name, length, value);
 	JsonbValue	envelope;
 
-	if (binding == TEMPLATE_UNKNOWN && is_undefined(arg, name, length))
+	if (binding == TEMPLATE_UNKNOWN && is_listed(arg, "_undefined", name, length))
 		return TEMPLATE_UNDEFINED;
+	if (binding == TEMPLATE_VALUE && is_listed(arg, "_strict", name, length))
+		return TEMPLATE_STRICT_VALUE;
 	return binding == TEMPLATE_VALUE && find_step(arg, name, length, &envelope) ?
 		TEMPLATE_STEP_VALUE : binding;
 }

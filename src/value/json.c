@@ -198,8 +198,12 @@ value_to_json(Budget *budget, const Value *value, JsonbValue *result)
 	memset(result, 0, sizeof(JsonbValue));
 	switch ((ValueKind) value->kind)
 	{
-		case VAL_ABSENT:
 		case VAL_UNDEFINED:
+			if (value->flags & VF_STRICT)
+				value_fail_undefined(value);
+			result->type = jbvNull;
+			return;
+		case VAL_ABSENT:
 		case VAL_NONE:
 			result->type = jbvNull;
 			return;

@@ -173,8 +173,11 @@ value_str_into(Budget *budget, StringInfo buf, const Value *value)
 	check_stack_depth();
 	switch ((ValueKind) value->kind)
 	{
-		case VAL_ABSENT:
 		case VAL_UNDEFINED:
+			if (value->flags & VF_STRICT)
+				value_fail_undefined(value);
+			break;
+		case VAL_ABSENT:
 			break;
 		case VAL_NONE:
 			appendStringInfoString(buf, "None");

@@ -62,6 +62,8 @@ typedef enum ValueKind
 #define VF_STEP		0x02		/* value of a step: .data/.result fall back */
 #define VF_STEPS	0x04		/* dict whose members are values of steps */
 #define VF_GROUP	0x08		/* tuple (grouper, list) made by groupby */
+#define VF_STRICT	0x10		/* dict: to print a member that it lacks is an
+								 * error; undefined: such a member */
 
 typedef struct Value Value;
 typedef struct ValueList ValueList;

@@ -45,6 +45,26 @@ set_deadline(Task *task, Outcome *out)
 	return true;
 }
 
+/*
+ * Renders what the broker has left to this worker, before anything else is done with
+ * the task.  Returns false when the outcome is that it cannot be.
+ */
+static bool
+render_left(Task *task, Outcome *out)
+{
+	DbStatus	status;
+
+	if (!task->left)
+		return true;
+	outcome_reset(out);
+	status = db_render_left(task);
+	if (status == DB_ERROR)
+		outcome_fail(out, "%s", db_message());
+	else if (status != DB_OK)
+		out->kind = OUTCOME_ABORTED;
+	return status == DB_OK;
+}
+
 /* Makes the end of the timeout the failure of the task. */
 static OutcomeKind
 fail_timed_out(const Task *task, Outcome *out)
@@ -80,7 +100,7 @@ prepare_action(Task *task, Outcome *out)
 OutcomeKind
 execute_action(Task *task, Outcome *out)
 {
-	if (prepare_action(task, out))
+	if (render_left(task, out) && prepare_action(task, out))
 	{
 		const Executor *executor = find_executor(task->type);
 

@@ -82,6 +82,7 @@ extern DbStatus db_work_left(bool *left);
 /* db_task.c */
 extern DbStatus db_interval_seconds(Task *task, const char *text, double *seconds);
 extern DbStatus db_value(Task *task, Outcome *out, char **value);
+extern DbStatus db_render_left(Task *task);
 extern DbStatus db_plan_iterator(Task *task, IteratorPlan *plan);
 extern void iterator_plan_free(IteratorPlan *plan);
 extern DbStatus db_render(Task *task, const IteratorPlan *plan, int task_index,

@@ -115,7 +115,8 @@ db_read_tasks(const PGresult *result, TaskList *list)
 		task->timeout = text_or_null(result, i, 6);
 		action = text_or_null(result, i, 7);
 		executor = find_executor(task->type);
-		if (executor != NULL && executor->form == ACTION_JSON)
+		task->left = PQgetvalue(result, i, 14)[0] == 't';
+		if (task->left || (executor != NULL && executor->form == ACTION_JSON))
 			task->action = action;
 		else
 		{

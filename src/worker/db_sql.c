@@ -20,6 +20,19 @@
 #define NEEDS_NAMES \
 	"(q.node_type IN ('iterator', 'save') OR q.action ?| '{save,sink}')"
 
+/* The members of a context that say where strings are which the worker renders */
+#define LEFT_MEMBERS "'{_left_action,_left_context}'"
+
+/*
+ * Is there something that only this worker can render: strings that the broker has
+ * left, or parts that are still raw and mention the environment?
+ */
+#define IS_LEFT \
+	"coalesce(q.context ?| " LEFT_MEMBERS " OR (q.context IS NOT NULL AND CASE" \
+	" WHEN q.node_type IN ('iterator', 'save') THEN strpos(q.action::text, 'env') > 0" \
+	" WHEN q.action ?| '{save,sink}'" \
+	" THEN strpos(concat(q.action -> 'save', q.action -> 'sink'), 'env') > 0 END), false)"
+
 /*
  * The columns of a task.  raw and deep are the parameters with the types of
  * ACTION_JSON and of ACTION_DEEP_FIELDS.
@@ -27,7 +40,7 @@
 #define TASK_COLUMNS(raw, deep) \
 	"SELECT q.queue_id, q.execution_id, coalesce(q.node_id, ''),\n" \
 	" coalesce(q.node_name, ''), q.node_type, q.attempts, q.action ->> 'timeout',\n" \
-	" CASE WHEN q.node_type = ANY (" raw "::text[]) THEN q.action::text ELSE (\n" \
+	" CASE WHEN q.node_type = ANY (" raw "::text[]) OR " IS_LEFT " THEN q.action::text ELSE (\n" \
 	" WITH RECURSIVE f(depth, path, value) AS (\n" \
 	"  SELECT 0, '', q.action\n" \
 	"  UNION ALL\n" \
@@ -52,10 +65,10 @@
 	"   ELSE f.value #>> '{}' END AS text\n" \
 	"  FROM f WHERE f.depth > 0) l) END,\n" \
 	" extract(epoch FROM q.deadline - clock_timestamp()),\n" \
-	" CASE WHEN " NEEDS_NAMES " THEN coalesce(q.context, '{}')::text END,\n" \
+	" CASE WHEN " NEEDS_NAMES " OR " IS_LEFT " THEN coalesce(q.context, '{}')::text END,\n" \
 	" coalesce(q.action -> 'save', q.action -> 'sink')::text,\n" \
 	" CASE WHEN " NEEDS_NAMES " THEN coalesce(q.action -> 'data', '{}')::text END,\n" \
-	" q.current_index, q.catalog_id\n"
+	" q.current_index, q.catalog_id, " IS_LEFT "\n"
 
 /* The rest of what TASK_COLUMNS reads, for a task that is not in the queue */
 #define UNQUEUED(execution_id, node_id, step) \
@@ -128,6 +141,13 @@ const Statement db_statements[STATEMENT_COUNT] =
 	"  ELSE jsonb_build_array(s.a -> 'task') END) WITH ORDINALITY t(task, n) ORDER BY t.n"},
 	[ITEMS] = {"items", "SELECT i.item::text, i.names::text"
 	" FROM noetl.iterator_items($1::jsonb, $2::jsonb, $3::text) i ORDER BY i.index"},
+	/* the row of the lease with the rendered action; its context comes beside it */
+	[RENDER_LEFT] = {"render_left", TASK_COLUMNS("$8", "$9")
+		" , l.context::text FROM (SELECT rendered_action AS action,"
+		" rendered_context - " LEFT_MEMBERS "::text[] AS context"
+		" FROM noetl.render_left($1::jsonb, $2::jsonb, $3::jsonb) OFFSET 0) l, LATERAL ("
+		"SELECT 0 AS queue_id, " UNQUEUED("$5", "$6", "$7") ","
+	" $4::text AS node_type, l.action) q"},
 	/* a program sees the names of the item as its input */
 	[RENDER] = {"render", TASK_COLUMNS("$8", "$9")
 		" , (q.action -> 'retry')::text"

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "db.h"
+#include "environment.h"
 #include "log.h"
 #include "options.h"
 #include "wait.h"
@@ -149,6 +150,61 @@ db_value(Task *task, Outcome *out, char **value)
 	return status;
 }
 
+/* Moves what a rendered task has into the task as it was leased. */
+static void
+take_rendered(Task *task, Task *rendered)
+{
+	char	  **const parts[][2] = {
+		{&task->timeout, &rendered->timeout}, {&task->action, &rendered->action},
+		{&task->field_data, &rendered->field_data}, {&task->context, &rendered->context},
+		{&task->save, &rendered->save}, {&task->input, &rendered->input}
+	};
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+	{
+		free(*parts[i][0]);
+		*parts[i][0] = *parts[i][1];
+		*parts[i][1] = NULL;
+	}
+	free(task->fields);
+	task->fields = rendered->fields;
+	task->nfields = rendered->nfields;
+	rendered->fields = NULL;
+	task->left = false;
+}
+
+/*
+ * Lets the server render what is left in a task with the variables of the environment
+ * that templates may see.
+ */
+DbStatus
+db_render_left(Task *task)
+{
+	StringBuf	names = {0};
+	const char *params[] = {
+		task->action, task->context, NULL, task->type, task->execution_id, task->node_id,
+		task->step, db_json_types(), db_deep_types()
+	};
+	PGresult   *result = NULL;
+	TaskList	list = {0};
+	DbStatus	status;
+
+	environment_names(&names);
+	params[2] = names.data;
+	status = run_patiently(task, RENDER_LEFT, 9, params, &result);
+	sb_free(&names);
+	if (status == DB_OK)
+	{
+		db_read_tasks(result, &list);
+		free(list.tasks[0].context);
+		list.tasks[0].context = text_at(result, 0, 15);
+		take_rendered(task, &list.tasks[0]);
+	}
+	task_list_free(&list);
+	PQclear(result);
+	return status;
+}
+
 /* Reads the parts of a plan that concern the iterator as a whole. */
 static void
 read_plan(const PGresult *result, IteratorPlan *plan)
@@ -242,7 +298,7 @@ db_render(Task *task, const IteratorPlan *plan, int task_index, int first, int c
 	{
 		Task	   *inner = &list->tasks[i];
 
-		inner->retry = text_at(result, i, 14);
+		inner->retry = text_at(result, i, 15);
 		inner->catalog_id = xstrdup(task->catalog_id);
 		inner->outer = task;
 		inner->index = first + i;
@@ -259,8 +315,8 @@ static void
 read_saves(Task *task, const PGresult *result, SaveList *saves)
 {
 	db_read_tasks(result, &saves->list);
-	saves->data = copy_column(result, 14);
-	saves->summaries = copy_column(result, 15);
+	saves->data = copy_column(result, 15);
+	saves->summaries = copy_column(result, 16);
 	for (int i = 0; i < saves->list.count; i++)
 	{
 		saves->list.tasks[i].outer = task;

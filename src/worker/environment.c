@@ -9,10 +9,12 @@
  */
 #define _GNU_SOURCE
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "environment.h"
+#include "options.h"
 #include "strbuf.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
@@ -80,4 +82,41 @@ environment_value(const char *name)
 			return *variable + len + 1;
 	}
 	return NULL;
+}
+
+/* Adds the variables that a list of names (comma separated; or NULL) has to an object. */
+static void
+add_variables(StringBuf *json, const char *list)
+{
+	while (list != NULL && *list != '\0')
+	{
+		size_t		len = strcspn(list, ", ");
+		char	   *name = xmalloc(len + 1);
+		const char *value;
+
+		memcpy(name, list, len);
+		name[len] = '\0';
+		value = len > 0 ? environment_value(name) : NULL;
+		if (value != NULL)
+			json_member(json, name, value);
+		free(name);
+		list += len;
+		list += strspn(list, ", ");
+	}
+}
+
+/*
+ * Writes the names that templates see of this worker: {"env": {...}} with the
+ * variables that --env and --pass-env name and that are set.
+ */
+void
+environment_names(StringBuf *json)
+{
+	StringBuf	variables = {0};
+
+	sb_str(&variables, "{");
+	add_variables(&variables, options.pass_env);
+	add_variables(&variables, options.env);
+	sb_printf(json, "{\"env\":%s}}", variables.data);
+	sb_free(&variables);
 }

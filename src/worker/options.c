@@ -74,6 +74,7 @@ static const OptionSpec specs[] = {
 	{NUMBER("poll", 0, poll, 1, 3600)},
 	{TEXT("python", 0, python)},
 	{TEXT("pass-env", 0, pass_env)},
+	{TEXT("env", 0, env)},
 	{TEXT("scripts", 0, scripts)},
 	{TEXT("postgres-conninfo", 0, postgres_conninfo)},
 	{FLAG("quiet", 'q', quiet)},

@@ -23,7 +23,9 @@ typedef struct Options
 	const char *name;			/* worker_id */
 	const char *types;			/* comma separated, as given */
 	const char *python;
-	const char *pass_env;		/* names of variables that programs see; or NULL */
+	const char *pass_env;		/* names of variables that programs and templates
+								 * see; or NULL */
+	const char *env;			/* names of those that only templates see; or NULL */
 	const char *scripts;		/* where program text may be read from; or NULL */
 	int			lease;			/* seconds */
 	int			batch;

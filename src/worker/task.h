@@ -51,6 +51,8 @@ typedef struct Task
 	char	   *input;			/* JSON: its input, where it has a context */
 	char	   *retry;			/* JSON: of a task inside another; or NULL */
 	double		deadline;		/* monotonic seconds; 0: none */
+	bool		left;			/* its action, all of it JSON text, and its context
+								 * have strings that the worker renders */
 	bool		started;		/* action_started has been stored */
 	bool		lost;			/* the lease is known to be lost */
 	AbortReason abort;

@@ -306,6 +306,29 @@ SELECT context - 'workload' AS context FROM noetl.queue;
 SELECT l.rendered_action -> 'data' AS data, l.rendered_action -> 'note' AS note, (noetl.save_tasks(l.rendered_action -> 'save', l.rendered_context, '{"result": {"n": 3}}')).action
 FROM noetl.queue q, noetl.render_left(q.action, q.context, '{"env": {"USER": "zoe"}}') l;
 SELECT l.* FROM noetl.queue q, noetl.render_left(q.action, q.context, '{}') l;
+SELECT l.* FROM noetl.queue q, noetl.render_left(q.action, q.context, '{"env": {}}') l;
+SELECT step FROM work();
+-- A string that refers to the input as a whole is left with it.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: names/env_input
+workload: {host: "{{ env.HOST | default('localhost') }}"}
+workflow:
+- step: calc
+  type: python
+  code: x
+  note: "{{ data.url }} {{ input.url }} {{ args['url'] }}"
+  data: {url: "{{ host }}:1"}
+  save: {storage: http, url: "{{ env.MISSING }}/{{ env.HOST }}"}
+$$) > 0 AS registered;
+SELECT noetl.execute('names/env_input') AS x \gset
+SELECT l.rendered_action -> 'note' AS note, l.rendered_context - 'workload' AS context
+FROM noetl.queue q, noetl.render_left(q.action, q.context, '{"env": {}}') l;
+SELECT (noetl.save_tasks(l.rendered_action -> 'save', l.rendered_context, '{}')).action
+FROM noetl.queue q, noetl.render_left(q.action, q.context, '{"env": {"HOST": "h"}}') l;
+SELECT (noetl.save_tasks(l.rendered_action -> 'save', l.rendered_context, '{}')).action
+FROM noetl.queue q, noetl.render_left(q.action, q.context, '{"env": {"HOST": "h", "MISSING": "m"}}') l;
 SELECT step FROM work();
 -- The broker itself cannot render them.
 SELECT noetl.register($$
