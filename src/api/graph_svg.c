@@ -5,6 +5,8 @@
  */
 #include "common/common.h"
 
+#include <math.h>
+
 #include "mb/pg_wchar.h"
 
 #include "api/graph.h"
@@ -97,7 +99,7 @@ append_edge_path(StringInfo out, const Graph *graph, int index, double centre)
 	else if (to->layer > from->layer)
 	{
 		side = (x1 + x2) / 2 + (x2 >= x1 ? 1 : -1) * (COLUMN_WIDTH / 2.0 - 8 + index % 4 * 5) *
-			(Abs(x1 - x2) < 1 ? 1 : 0);
+			(fabs(x1 - x2) < 1 ? 1 : 0);
 		appendStringInfo(out, "M%.0f %.0fC%.0f %.0f %.0f %.0f %.0f %.0fS%.0f %.0f %.0f %.0f",
 						 x1, y1, x1, y1 + 40, side, y1 + 16, side, (y1 + y2) / 2,
 						 x2, y2 - 40, x2, y2);
@@ -211,7 +213,7 @@ graph_append_svg(StringInfo out, const Graph *graph)
 	double		height = MARGIN + graph->nlayers * LAYER_HEIGHT - (LAYER_HEIGHT - NODE_HEIGHT);
 
 	for (int i = 0; i < graph->nnodes; i++)
-		half = Max(half, Abs(graph->nodes[i].order));
+		half = Max(half, fabs(graph->nodes[i].order));
 	width = half * 2 * COLUMN_WIDTH + NODE_WIDTH + 2 * MARGIN + COLUMN_WIDTH / 2.0;
 	appendStringInfo(out, "<svg viewBox=\"0 0 %.0f %.0f\" width=\"%.0f\" height=\"%.0f\" role=\"img\""
 					 " aria-label=\"graph of the playbook\">\n"

@@ -879,7 +879,7 @@ utext_slice(const Value *s, int64 start, int64 stop, int64 step, int64 count)
 			appendBinaryStringInfo(&buf, s->u.string + pos, used);
 			if (i + 1 == count)
 				break;
-			bounds_work(5 * Abs(step));
+			bounds_work(5 * (step < 0 ? -step : step));
 			for (left = step; left > 0; left--)
 			{
 				(void) utext_decode(s->u.string + pos, s->length - pos, &used);
