@@ -20,7 +20,10 @@
 /* How often the order in the layers is improved */
 #define ORDER_SWEEPS	6
 
-/* See graph.h. */
+/*
+ * Runs a query with one bigint parameter in the caller's snapshot; the rows are
+ * in SPI_tuptable.  SPI must be connected.
+ */
 void
 graph_query(const char *text, int64 parameter)
 {
@@ -32,14 +35,14 @@ graph_query(const char *text, int64 parameter)
 		elog(ERROR, "SPI_execute failed: %s", SPI_result_code_string(result));
 }
 
-/* See graph.h. */
+/* Returns the text of a column of a row in SPI_tuptable; NULL for null. */
 char *
 graph_value(uint64 row, int column)
 {
 	return SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column);
 }
 
-/* See graph.h. */
+/* Returns what a step is, in one word. */
 const char *
 graph_kind_name(const Step *step)
 {
@@ -63,7 +66,7 @@ graph_kind_name(const Step *step)
 	return step->type[0] ? step->type : "action";
 }
 
-/* See graph.h. */
+/* Returns the label of an edge, or NULL. */
 const char *
 graph_edge_label(const GraphEdge *edge)
 {
@@ -123,7 +126,7 @@ add_transitions(Graph *graph, int from, const TransitionList *list, bool on_erro
 	}
 }
 
-/* See graph.h. */
+/* Returns the graph of a playbook, in CurrentMemoryContext. */
 Graph *
 graph_build(int64 catalog_id)
 {
@@ -147,7 +150,7 @@ graph_build(int64 catalog_id)
 	return graph;
 }
 
-/* See graph.h. */
+/* Reads the states of the steps in an execution; SPI must be connected. */
 void
 graph_load_progress(Graph *graph, int64 execution_id)
 {
@@ -361,7 +364,7 @@ follow_neighbours(Graph *graph, const Adjacency *neighbours, bool incoming, doub
 		graph->nodes[i].order = places[i];
 }
 
-/* See graph.h. */
+/* Gives every node a layer and a place in it. */
 void
 graph_lay_out(Graph *graph)
 {

@@ -19,7 +19,7 @@
 /* Larger graphs have no labels at their edges */
 #define MAX_LABELLED	60
 
-/* See graph.h. */
+/* Appends text with what HTML gives a meaning replaced. */
 void
 html_append(StringInfo out, const char *text)
 {
@@ -204,7 +204,7 @@ append_node(StringInfo out, const GraphNode *node, double centre)
 	appendStringInfoString(out, "</title></g>\n");
 }
 
-/* See graph.h. */
+/* Appends the graph as an SVG element. */
 void
 graph_append_svg(StringInfo out, const Graph *graph)
 {

@@ -116,7 +116,10 @@ search_transitions(Search *search, const TransitionList *list, int step,
 	}
 }
 
-/* See left.h. */
+/*
+ * Returns whether the workload has strings that only the worker can render: then
+ * what refers to the workload is left to the worker, too.
+ */
 bool
 workload_is_left(Scope *scope)
 {
@@ -136,7 +139,7 @@ workload_is_left(Scope *scope)
 	return state->workload_left > 0;
 }
 
-/* See left.h. */
+/* Returns whether one key of the workload has such strings. */
 bool
 workload_key_is_left(Scope *scope, const char *name, int length)
 {
@@ -177,7 +180,10 @@ search_input(Search *search, const Step *task, const JsonbValue *input, List *pa
 	search->scope->left_members = left;
 }
 
-/* See left.h. */
+/*
+ * Notes in scope->left_members which members of the input of a task, as it was put
+ * together, have strings that are left: what refers to them is left, too.
+ */
 void
 left_in_input(const Step *task, Scope *scope, const JsonbValue *input)
 {
@@ -201,7 +207,11 @@ left_in_input(const Step *task, Scope *scope, const JsonbValue *input)
 	}
 }
 
-/* See left.h. */
+/*
+ * Finds the strings of an action, as it was rendered, that are left to the worker.
+ * *places: the paths of these strings.  Returns the names that they refer to, and
+ * that the worker does not have (char *).
+ */
 List *
 left_in_action(const Step *task, Scope *scope, const JsonbValue *action, JsonbValue *places)
 {
@@ -257,7 +267,10 @@ left_has(const List *names, const char *name, int length)
 	return false;
 }
 
-/* See left.h. */
+/*
+ * Adds the paths of the strings that are left in the value of a name: the workload,
+ * one of its keys, the input or a member of it.
+ */
 void
 left_in_name(const Step *task, Scope *scope, const char *name, JsonBuilder *places)
 {

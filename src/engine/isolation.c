@@ -67,7 +67,10 @@ is_member(Oid role)
 	return member;
 }
 
-/* See engine.h. */
+/*
+ * Returns whether the current role may act for the role of an execution: it is a
+ * member of that role or of noetl_admin, or a superuser, or noetl.isolation is off.
+ */
 bool
 engine_acts_for(Oid started_by)
 {
@@ -87,7 +90,7 @@ raise_foreign(int64 execution_id)
 			 errhint("Members of %s may act for every execution.", ADMIN_ROLE)));
 }
 
-/* See engine.h. */
+/* Raises unless the current role may act for the role of an execution. */
 void
 engine_check_owner(const Execution *execution)
 {
@@ -95,7 +98,7 @@ engine_check_owner(const Execution *execution)
 		raise_foreign(execution->execution_id);
 }
 
-/* See engine.h. */
+/* The same by the id of an execution; one that does not exist is nobody's. */
 void
 engine_check_owner_of(int64 execution_id)
 {
@@ -114,7 +117,7 @@ has_leased(const QueueRow *row)
 		(row->leased_by == GetUserId() || has_privs_of_role(GetUserId(), row->leased_by));
 }
 
-/* See engine.h. */
+/* Raises unless the current role has leased the task, or may act for the execution's. */
 void
 engine_check_lease(Store *store, const QueueRow *row)
 {
@@ -133,7 +136,10 @@ engine_check_lease(Store *store, const QueueRow *row)
 			 errhint("A lease belongs to the role that called noetl.lease().")));
 }
 
-/* See engine.h. */
+/*
+ * Returns whether the current role may read the rows of an execution: it may act
+ * for it, or this session is just storing an event of it.
+ */
 bool
 engine_may_read(int64 execution_id)
 {
@@ -192,7 +198,10 @@ check_relative(Store *store, int64 execution_id)
 		raise_foreign(execution_id);
 }
 
-/* See internal.h. */
+/*
+ * Raises unless noetl.isolation lets the current role send an event.  execution: the
+ * one that the event is about; NULL: the event starts one.
+ */
 void
 isolation_check_event(Store *store, Event *event, const Execution *execution)
 {

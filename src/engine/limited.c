@@ -183,7 +183,12 @@ record(int64 execution_id, const ErrorData *error)
 				 errdetail("The failure could not be recorded: %s", second->message)));
 }
 
-/* See internal.h. */
+/*
+ * Runs work for an execution (0: for no single one) in a subtransaction with a
+ * limit of time and of waiting for locks; asked: with wide ones.  Returns false
+ * when it failed, which is recorded in noetl.reaper_failure.  Raises only when the
+ * statement that calls is cancelled itself.
+ */
 bool
 limited_run(int64 execution_id, bool asked, LimitedWork work, void *arg)
 {

@@ -42,7 +42,11 @@ evaluate_pending(Store *store, int64 execution_id)
 	return enqueued;
 }
 
-/* See engine.h. */
+/*
+ * Decides on the events of an execution that wait for their decision, such as
+ * those stored while the broker was off.  Waits for the session that is busy with
+ * the execution.  Returns the number of tasks that are enqueued.
+ */
 int
 engine_catch_up(int64 execution_id)
 {

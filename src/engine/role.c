@@ -12,7 +12,10 @@
 #include "engine/role.h"
 #include "utils/acl.h"
 
-/* See role.h. */
+/*
+ * Adds what execution_start says of a role to an object: "started_by", its name,
+ * and "started_by_oid", which stays when it is renamed.
+ */
 void
 role_add(JsonBuilder *builder, Oid role)
 {
@@ -23,7 +26,7 @@ role_add(JsonBuilder *builder, Oid role)
 	json_add_int(builder, "started_by_oid", role);
 }
 
-/* See role.h. */
+/* The same as an object. */
 Jsonb *
 role_describe(Oid role)
 {
@@ -36,7 +39,7 @@ role_describe(Oid role)
 	return json_to_jsonb(&value);
 }
 
-/* See role.h. */
+/* Raises unless saves may act as the role. */
 void
 role_check_save(Oid role)
 {

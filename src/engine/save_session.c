@@ -188,7 +188,10 @@ hide_temporary(SaveSession *session)
 	ResetPlanCache();
 }
 
-/* See save_session.h. */
+/*
+ * Makes temporary objects visible again, after success and after an error;
+ * raises nothing.
+ */
 void
 save_session_reveal(SaveSession *session)
 {
@@ -245,7 +248,7 @@ refuse_temporary(const SaveSession *session)
  * ---------------------------------------------------------------------------
  */
 
-/* See save_session.h. */
+/* Notes what the session has; called outside of the save's subtransaction. */
 void
 save_session_note(SaveSession *session)
 {
@@ -253,7 +256,11 @@ save_session_note(SaveSession *session)
 	session->locks = held_locks();
 }
 
-/* See save_session.h. */
+/*
+ * Becomes the role, as a security-restricted operation, with the settings that
+ * a new session of the role has and without temporary objects.  Called inside
+ * the subtransaction.
+ */
 void
 save_session_enter(SaveSession *session, Oid role)
 {
@@ -265,7 +272,7 @@ save_session_enter(SaveSession *session, Oid role)
 						   SECURITY_RESTRICTED_OPERATION);
 }
 
-/* See save_session.h. */
+/* The save has succeeded: raises when it made temporary objects, and goes back. */
 void
 save_session_leave(SaveSession *session)
 {
@@ -274,7 +281,7 @@ save_session_leave(SaveSession *session)
 	SetUserIdAndSecContext(session->user, session->context);
 }
 
-/* See save_session.h. */
+/* Outside of the subtransaction again: releases locks that the save left behind. */
 void
 save_session_clean(SaveSession *session)
 {

@@ -191,7 +191,7 @@ apply_settings_of(Relation relation, Oid database, Oid role)
 	systable_endscan(scan);
 }
 
-/* See save_session.h. */
+/* Gives all settings the values that they have in a new session of the role. */
 void
 save_settings_apply(Oid role)
 {

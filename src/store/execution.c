@@ -129,7 +129,10 @@ store_get_execution(Store *store, int64 execution_id, Execution *execution)
 	return true;
 }
 
-/* See store/store.h. */
+/*
+ * Finds the role that an execution runs for; returns false when there is no such
+ * execution.  Needs no Store, and works where nothing can be written.
+ */
 bool
 store_started_by(int64 execution_id, Oid *role)
 {

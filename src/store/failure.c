@@ -60,7 +60,10 @@ read_failures(Relation relation)
 	return failures;
 }
 
-/* See failure.h. */
+/*
+ * Returns what is recorded (ReaperFailure * with execution_id and next_try_at),
+ * ordered by execution_id.
+ */
 List *
 reaper_failures(void)
 {
@@ -76,7 +79,7 @@ reaper_failures(void)
 	return failures;
 }
 
-/* See failure.h. */
+/* Returns the entry of an execution, or NULL. */
 const ReaperFailure *
 reaper_failure_find(const List *failures, int64 execution_id)
 {
@@ -120,7 +123,10 @@ execute_as_owner(const char *sql, int nargs, Oid *types, Datum *values)
 	return processed;
 }
 
-/* See failure.h. */
+/*
+ * Records a failure, and puts the next try off: by 1 s, then by twice as long as
+ * before, up to ten minutes.  The caller holds the lock of the execution.
+ */
 void
 reaper_failure_record(const ReaperFailure *failure)
 {
@@ -146,7 +152,7 @@ reaper_failure_record(const ReaperFailure *failure)
 							3, types, values);
 }
 
-/* See failure.h. */
+/* Deletes the record of an execution. */
 void
 reaper_failure_forget(int64 execution_id)
 {
@@ -158,7 +164,7 @@ reaper_failure_forget(int64 execution_id)
 							1, types, values);
 }
 
-/* See failure.h. */
+/* Deletes the records of executions that are over; returns how many. */
 int64
 reaper_failures_clean(void)
 {

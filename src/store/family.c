@@ -24,7 +24,10 @@ count_of(int column)
 	return isnull ? 0 : DatumGetInt64(value);
 }
 
-/* See family.h. */
+/*
+ * Notes a child of the sample, which stands for "weight" children, and estimates
+ * how many children of the family were started and how many of them run.
+ */
 void
 store_note_family(int64 root, int64 execution_id, int weight, int64 *started, int64 *live)
 {
@@ -57,7 +60,7 @@ store_note_family(int64 root, int64 execution_id, int weight, int64 *started, in
 	SetUserIdAndSecContext(user, context);
 }
 
-/* See family.h. */
+/* Forgets the families whose topmost execution is over. */
 void
 store_forget_families(void)
 {

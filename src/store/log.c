@@ -63,7 +63,7 @@ store_list_log(Store *store, int64 execution_id, int64 *count)
 	return places;
 }
 
-/* See store.h. */
+/* Returns the name of the last step that completed with an action; NULL: none did. */
 char *
 store_last_step(Store *store, int64 execution_id, const Playbook *playbook)
 {
