@@ -306,12 +306,12 @@ change_text(Datum *values, bool *nulls, bool *replace, int attribute, const char
 HeapTuple
 prepared_tuple(TriggerData *trigger, const Event *event)
 {
-	Datum		values[EVENT_COLUMNS];
-	bool		nulls[EVENT_COLUMNS];
-	bool		replace[EVENT_COLUMNS];
 	TupleDesc	desc = RelationGetDescr(trigger->tg_relation);
+	/* users may have added columns */
+	Datum	   *values = palloc(desc->natts * sizeof(Datum));
+	bool	   *nulls = palloc(desc->natts * sizeof(bool));
+	bool	   *replace = palloc0(desc->natts * sizeof(bool));
 
-	memset(replace, 0, sizeof(replace));
 	change_int64(values, nulls, replace, EVENT_COL_EXECUTION_ID, event->execution_id);
 	change_int64(values, nulls, replace, EVENT_COL_EVENT_ID, event->event_id);
 	change_int64(values, nulls, replace, EVENT_COL_PARENT_EVENT_ID, event->parent_event_id);
