@@ -18,7 +18,7 @@ typedef enum TemplateCoerce
 typedef enum Isolation
 {
 	ISOLATION_OFF,				/* from everybody with the privilege */
-	ISOLATION_OWNER				/* from members of its role, and who has leased the task */
+	ISOLATION_OWNER				/* from members of its role, and the role that leased the task */
 } Isolation;
 
 extern int	noetl_isolation;	/* noetl.isolation */

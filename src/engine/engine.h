@@ -49,7 +49,7 @@ extern int	engine_catch_up(int64 execution_id);
  */
 extern int	engine_reap(int64 execution_id, bool asked, bool *more);
 
-/* ---- who may do what (noetl.isolation) ---- */
+/* ---- rights over executions (noetl.isolation) ---- */
 
 /*
  * Returns whether the current role may act for the role of an execution: it is a
