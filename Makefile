@@ -26,7 +26,10 @@ here := $(patsubst %/,%,$(dir $(firstword $(MAKEFILE_LIST))))
 EXTENSION = noetl
 EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(here)/noetl.control)
 MODULE_big = noetl
-DATA = sql/noetl--$(EXTVERSION).sql
+# The script is the parts of sql/noetl, in the order of their names.
+SCRIPT = sql/noetl--$(EXTVERSION).sql
+DATA_built = $(SCRIPT)
+SCRIPT_PARTS = $(sort $(wildcard $(here)/sql/noetl/*.sql))
 DOCS = README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md LICENSE
 # Installed below DOCS as they lie here, so that the links between them hold.
 DOC_PAGES = architecture development events execution-model iterators operations \
@@ -148,6 +151,11 @@ uninstall: uninstall-doc
 uninstall-doc:
 	rm -rf '$(docs_in)/doc'
 .PHONY: install-doc uninstall-doc
+
+# A part that is gone is noticed by the date of its folder.
+$(SCRIPT): $(SCRIPT_PARTS) $(here)/sql/noetl $(here)/noetl.control
+	@mkdir -p $(@D)
+	awk 'FNR == 1 && NR > 1 { print "" } { print }' $(SCRIPT_PARTS) > $@
 
 # What was built for another PostgreSQL or by another compiler is built anew.
 build/for: force

@@ -170,10 +170,10 @@ run_programs()
 trap finish EXIT
 trap 'abort interrupted' INT TERM
 
-# Three files name the version.
+# Two files name the version.
 version=$(sed -n "s/^default_version *= *'\(.*\)'/\1/p" "$tree/noetl.control")
-[ "$(grep -c "\"version\": \"$version\"" "$tree/META.json")" -eq 2 ] && [ -f "$tree/sql/noetl--$version.sql" ] ||
-    abort "META.json or sql/ is not of version $version, which noetl.control names"
+[ "$(grep -c "\"version\": \"$version\"" "$tree/META.json")" -eq 2 ] ||
+    abort "META.json is not of version $version, which noetl.control names"
 
 check_pg_config && check_executable_directory "${TMPDIR:-/tmp}" && install_packages server tests || abort
 choose_server_user

@@ -1,0 +1,273 @@
+-- ---------------------------------------------------------------------------
+-- Tables (src/store)
+-- ---------------------------------------------------------------------------
+
+-- The right to use the schema gives no right on what it contains.
+GRANT USAGE ON SCHEMA noetl TO PUBLIC;
+
+CREATE SEQUENCE noetl.id_seq AS bigint MINVALUE 0 START 0;
+COMMENT ON SEQUENCE noetl.id_seq IS
+    'the millisecond up to which ids may have been given: after a restart, ids go on from there whatever the clock says';
+
+CREATE FUNCTION noetl.next_id() RETURNS bigint
+    AS 'MODULE_PATHNAME', 'noetl_next_id'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION noetl.next_id() IS
+    'a new time-ordered id: milliseconds since 2024-01-01 UTC << 22 | noetl.node_id << 12 | number; ids grow even when the clock goes back';
+
+CREATE FUNCTION noetl.id_time(id bigint) RETURNS timestamptz
+    AS 'MODULE_PATHNAME', 'noetl_id_time'
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION noetl.id_time(bigint) IS
+    'when an execution_id or event_id was made (to the millisecond)';
+
+CREATE TABLE noetl.execution (
+    execution_id        bigint      PRIMARY KEY,
+    catalog_id          bigint      NOT NULL,
+    parent_execution_id bigint,
+    parent_event_id     bigint,
+    path                text        NOT NULL,
+    version             integer     NOT NULL,
+    status              text        NOT NULL
+                        CHECK (status IN ('RUNNING', 'COMPLETED', 'FAILED', 'CANCELLED')),
+    started_at          timestamptz NOT NULL,
+    ended_at            timestamptz,
+    result              jsonb,
+    error               text,
+    depth               integer     NOT NULL DEFAULT 0,
+    current_index       integer,
+    started_by          regrole     NOT NULL
+                        DEFAULT pg_catalog.to_regrole(pg_catalog.quote_ident(current_user)),
+    deadline            timestamptz
+);
+COMMENT ON TABLE noetl.execution IS
+    'one row per execution, written at its start and at its end only';
+COMMENT ON COLUMN noetl.execution.parent_event_id IS
+    'of a child: the step_started event of the parent''s step';
+COMMENT ON COLUMN noetl.execution.depth IS 'the number of ancestors; noetl.max_depth bounds it';
+COMMENT ON COLUMN noetl.execution.current_index IS 'of a child that an iterator started: the index of its item';
+COMMENT ON COLUMN noetl.execution.started_by IS 'the role that started the execution or its topmost ancestor; saves inside the database run as this role';
+COMMENT ON COLUMN noetl.execution.deadline IS 'when a timeout ends the execution';
+
+CREATE INDEX execution_parent_idx ON noetl.execution (parent_execution_id)
+    WHERE parent_execution_id IS NOT NULL;
+CREATE INDEX execution_deadline_idx ON noetl.execution (deadline) WHERE deadline IS NOT NULL;
+
+CREATE TABLE noetl.workload (
+    execution_id bigint      PRIMARY KEY,
+    created_at   timestamptz NOT NULL,
+    data         jsonb       NOT NULL
+);
+COMMENT ON TABLE noetl.workload IS
+    'the rendered workload of each execution: playbook defaults merged with the start parameters';
+
+-- The log.  It has no foreign keys and few indexes, because each makes every
+-- INSERT slower.
+CREATE TABLE noetl.event (
+    execution_id        bigint      NOT NULL DEFAULT noetl.next_id(),
+    event_id            bigint      NOT NULL,
+    parent_event_id     bigint,
+    parent_execution_id bigint,
+    catalog_id          bigint,
+    created_at          timestamptz NOT NULL,
+    event_type          text        NOT NULL,
+    node_id             text,
+    node_name           text,
+    node_type           text,
+    status              text        NOT NULL,
+    duration            double precision,
+    context             jsonb,
+    result              jsonb,
+    meta                jsonb,
+    error               text,
+    current_index       integer,
+    current_item        jsonb,
+    worker_id           text,
+    stack_trace         text,
+    PRIMARY KEY (execution_id, event_id)
+) PARTITION BY RANGE (execution_id);
+COMMENT ON TABLE noetl.event IS
+    'the event log, from which all other rows of an execution follow. An INSERT drives the execution: it gives execution_id, event_type, node_name and its payload, and the trigger fills in the rest';
+COMMENT ON COLUMN noetl.event.event_id IS
+    'strictly increasing inside an execution; a client that chooses its own can repeat an INSERT without effect';
+COMMENT ON COLUMN noetl.event.created_at IS
+    'strictly increasing inside an execution (clock time, not transaction time)';
+COMMENT ON COLUMN noetl.event.status IS
+    'STARTED, RUNNING, PAUSED, PENDING, FAILED, COMPLETED or CANCELLED; the trigger ensures this at less cost than a CHECK';
+COMMENT ON COLUMN noetl.event.meta IS
+    'ignored: why the event had no effect; attempt: the attempt that the event is about; transitions: the outcome of each "next" entry; started_by: of an execution_start, the role that the execution runs for';
+
+-- Results are read often and may be large: lz4 decompresses several times faster
+-- than pglz.
+DO $$
+BEGIN
+    ALTER TABLE noetl.event ALTER context SET COMPRESSION lz4, ALTER result SET COMPRESSION lz4;
+EXCEPTION WHEN feature_not_supported THEN
+    NULL;  -- this server was built without lz4
+END
+$$;
+
+CREATE TABLE noetl.event_default PARTITION OF noetl.event DEFAULT;
+COMMENT ON TABLE noetl.event_default IS
+    'events of executions for which there is no range partition';
+
+-- Finds the newest value of a step.  Events without a value are not in the index.
+CREATE INDEX event_result_idx ON noetl.event (execution_id, node_name, created_at)
+    WHERE result IS NOT NULL;
+
+-- Exactly one terminal event per execution.
+CREATE UNIQUE INDEX event_terminal_idx ON noetl.event (execution_id)
+    WHERE event_type IN ('execution_complete', 'execution_completed', 'execution_end',
+                         'execution_failed', 'workflow_failed', 'execution_cancelled')
+      AND (meta -> 'ignored') IS NULL;
+
+-- Live runs that are not in the queue.
+CREATE TABLE noetl.run (
+    execution_id bigint      NOT NULL,
+    step_name    text        NOT NULL,
+    visit        integer     NOT NULL CHECK (visit > 0),
+    state        text        NOT NULL CHECK (state IN ('waiting', 'open', 'retry')),
+    arrivals     jsonb       NOT NULL,
+    created_at   timestamptz NOT NULL,
+    event_id     bigint,
+    attempts     integer     NOT NULL DEFAULT 0,
+    due_at       timestamptz,
+    context      jsonb,
+    PRIMARY KEY (execution_id, step_name, visit)
+);
+COMMENT ON TABLE noetl.run IS
+    'live steps without a queue row: waiting at a join for branches that can still arrive; open, with child executions or tasks that do the work; or waiting for a retry';
+COMMENT ON COLUMN noetl.run.event_id IS 'open, retry: the step_started event of this run';
+COMMENT ON COLUMN noetl.run.attempts IS 'the number of attempts that have failed';
+COMMENT ON COLUMN noetl.run.due_at IS 'open: when the timeout ends the run; retry: when the next attempt is due';
+COMMENT ON COLUMN noetl.run.context IS 'the input that the run was started with; of an iterator also the number of items';
+COMMENT ON COLUMN noetl.run.arrivals IS
+    'the branches that have arrived: [{"from": step, "visit": of that step if it is not the first, "event_id": id, "data": input of the transition, "sees": newest visit of each parallel step that it descends from}]';
+
+CREATE INDEX run_due_idx ON noetl.run (due_at) WHERE due_at IS NOT NULL;
+
+-- Each branch that arrives at a join rewrites the arrivals of all branches.
+DO $$
+BEGIN
+    ALTER TABLE noetl.run ALTER arrivals SET COMPRESSION lz4;
+EXCEPTION WHEN feature_not_supported THEN
+    NULL;
+END
+$$;
+
+-- An item is inserted when its iterator starts and deleted when the item starts.
+CREATE TABLE noetl.item (
+    execution_id bigint  NOT NULL,
+    step_name    text    NOT NULL,
+    visit        integer NOT NULL CHECK (visit > 0),
+    item_index   integer NOT NULL,
+    item         jsonb   NOT NULL,
+    PRIMARY KEY (execution_id, step_name, visit, item_index)
+);
+COMMENT ON TABLE noetl.item IS
+    'items of open iterators that have not started';
+
+-- Written while noetl.broker is off, and while decisions are being written.
+CREATE TABLE noetl.pending (
+    execution_id bigint      NOT NULL,
+    created_at   timestamptz NOT NULL,
+    event_id     bigint      NOT NULL,
+    PRIMARY KEY (execution_id, created_at, event_id)
+);
+COMMENT ON TABLE noetl.pending IS
+    'events that wait for their decision, such as those stored while noetl.broker was off; noetl.enqueue_next() decides on them';
+
+-- Written by the reaper only, and nearly always empty.
+CREATE TABLE noetl.reaper_failure (
+    execution_id bigint      PRIMARY KEY,
+    failures     integer     NOT NULL,
+    sqlstate     text        NOT NULL,
+    error        text        NOT NULL,
+    first_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+    last_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+    next_try_at  timestamptz NOT NULL
+);
+COMMENT ON TABLE noetl.reaper_failure IS
+    'executions for which something is due that could not be done: by whoever leases, by noetl.enqueue_next() and by noetl.timer; the row goes when it is done, or when the execution is over';
+COMMENT ON COLUMN noetl.reaper_failure.execution_id IS '0: retries that could not be made ready';
+COMMENT ON COLUMN noetl.reaper_failure.failures IS 'the number of tries that have failed';
+COMMENT ON COLUMN noetl.reaper_failure.sqlstate IS 'the code of the last error';
+COMMENT ON COLUMN noetl.reaper_failure.error IS 'the last error';
+COMMENT ON COLUMN noetl.reaper_failure.next_try_at IS 'nothing is tried before: 1 s after the first failure, then twice as long each time, up to ten minutes';
+
+-- A sample, so that starts of children do not wait for each other.
+CREATE TABLE noetl.family (
+    root_id      bigint  NOT NULL,
+    execution_id bigint  NOT NULL,
+    weight       integer NOT NULL,
+    PRIMARY KEY (root_id, execution_id)
+);
+COMMENT ON TABLE noetl.family IS
+    'a sample of the executions that running executions have started as children, or children of children; by it noetl.max_family and noetl.max_family_live are enforced';
+COMMENT ON COLUMN noetl.family.root_id IS 'the topmost ancestor';
+COMMENT ON COLUMN noetl.family.weight IS 'for how many executions this one stands';
+
+CREATE SEQUENCE noetl.queue_seq AS bigint;
+
+CREATE TABLE noetl.queue (
+    queue_id            bigint      NOT NULL DEFAULT nextval('noetl.queue_seq') PRIMARY KEY,
+    execution_id        bigint      NOT NULL,
+    catalog_id          bigint      NOT NULL,
+    node_id             text        NOT NULL,
+    node_name           text        NOT NULL,
+    node_type           text        NOT NULL,
+    action              jsonb       NOT NULL,
+    context             jsonb,
+    status              text        NOT NULL DEFAULT 'queued'
+                        CHECK (status IN ('queued', 'leased', 'retry', 'cancelled')),
+    priority            integer     NOT NULL DEFAULT 0,
+    attempts            integer     NOT NULL DEFAULT 0,
+    max_attempts        integer     NOT NULL DEFAULT 1,
+    available_at        timestamptz,
+    lease_until         timestamptz,
+    worker_id           text,
+    last_heartbeat      timestamptz,
+    created_at          timestamptz NOT NULL DEFAULT clock_timestamp(),
+    parent_execution_id bigint,
+    parent_event_id     bigint,
+    event_id            bigint,
+    current_index       integer,
+    timeout             interval,
+    deadline            timestamptz,
+    leased_by           oid
+) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);
+ALTER SEQUENCE noetl.queue_seq OWNED BY noetl.queue.queue_id;
+COMMENT ON TABLE noetl.queue IS
+    'tasks that are ready, leased or waiting for a retry; the transaction that records the end of a task deletes its row';
+COMMENT ON COLUMN noetl.queue.status IS
+    'the broker writes queued, leased, retry (ready at available_at) and cancelled (a worker''s lease has been revoked); done and dead are kept for clients that mark rows instead of deleting them, and such a row is no task any more';
+COMMENT ON COLUMN noetl.queue.action IS
+    'the keys of the step, rendered; "data" is the input';
+COMMENT ON COLUMN noetl.queue.context IS
+    'values of the names that unrendered parts of the action refer to';
+COMMENT ON COLUMN noetl.queue.event_id IS 'the step_started event of the task''s run';
+COMMENT ON COLUMN noetl.queue.current_index IS 'of an item of an iterator: the index';
+COMMENT ON COLUMN noetl.queue.timeout IS 'how long an attempt may take, counted from its first lease';
+COMMENT ON COLUMN noetl.queue.deadline IS 'when the timeout ends the current attempt; no lease lasts longer';
+COMMENT ON COLUMN noetl.queue.leased_by IS 'the role that has leased the task: the lease is good for its members only';
+COMMENT ON COLUMN noetl.queue.lease_until IS 'when the lease ends unless it is extended; of a queued row: the deadline of an attempt that has lost its lease';
+
+CREATE INDEX queue_ready_idx ON noetl.queue (node_type, priority DESC, queue_id) WHERE status = 'queued';
+CREATE INDEX queue_run_idx ON noetl.queue (execution_id, current_index, queue_id);
+CREATE INDEX queue_retry_idx ON noetl.queue (available_at) WHERE status = 'retry';
+CREATE INDEX queue_lease_idx ON noetl.queue (lease_until)
+    WHERE status IN ('leased', 'cancelled') OR deadline IS NOT NULL;
+
+CREATE TABLE noetl.runtime (
+    runtime_id     bigint      GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+    name           text        NOT NULL UNIQUE,
+    component_type text        NOT NULL DEFAULT 'worker',
+    status         text        NOT NULL DEFAULT 'ready',
+    capabilities   jsonb,
+    capacity       integer,
+    runtime        jsonb,
+    last_heartbeat timestamptz NOT NULL DEFAULT clock_timestamp(),
+    created_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+    updated_at     timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE noetl.runtime IS 'workers that announce themselves; no function reads the table';

@@ -1,0 +1,114 @@
+-- ---------------------------------------------------------------------------
+-- Events and decisions (src/engine/triggers.c, src/api/execution.c)
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION noetl.event_before() RETURNS trigger
+    AS 'MODULE_PATHNAME', 'noetl_event_before'
+    LANGUAGE C;
+COMMENT ON FUNCTION noetl.event_before() IS
+    'trigger of noetl.event: takes the execution lock and fills in the columns that the client left out; suppresses a row whose event_id is stored already';
+
+CREATE FUNCTION noetl.event_after() RETURNS trigger
+    AS 'MODULE_PATHNAME', 'noetl_event_after'
+    LANGUAGE C;
+COMMENT ON FUNCTION noetl.event_after() IS
+    'trigger of noetl.event: decides what follows from an event, in the transaction that stores it';
+
+CREATE TRIGGER event_before BEFORE INSERT ON noetl.event
+    FOR EACH ROW EXECUTE FUNCTION noetl.event_before();
+CREATE TRIGGER event_after AFTER INSERT ON noetl.event
+    FOR EACH ROW EXECUTE FUNCTION noetl.event_after();
+
+CREATE FUNCTION noetl.execute(path text, parameters jsonb DEFAULT '{}', version integer DEFAULT NULL,
+                              merge boolean DEFAULT false) RETURNS bigint
+    AS 'MODULE_PATHNAME', 'noetl_execute'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION noetl.execute(text, jsonb, integer, boolean) IS
+    'starts an execution of a playbook, of its newest version unless one is given; parameters are laid over its workload, recursively if merge; returns the execution_id';
+
+CREATE FUNCTION noetl.cancel(execution_id bigint, reason text DEFAULT NULL) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'noetl_cancel'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION noetl.cancel(bigint, text) IS
+    'cancels a running execution: queued tasks are withdrawn, and workers are told at their next heartbeat; returns false when the execution is over';
+
+CREATE FUNCTION noetl.acts_for(role oid) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'noetl_acts_for'
+    LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION noetl.acts_for(oid) IS
+    'returns whether the current role may act for executions that run for a role: it is a member of the role or of noetl_admin, or a superuser, or noetl.isolation is off';
+
+CREATE FUNCTION noetl.may_read(execution_id bigint) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'noetl_may_read'
+    LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION noetl.may_read(bigint) IS
+    'returns whether the current role may read the rows of an execution (see noetl.acts_for)';
+
+CREATE VIEW noetl.event_log WITH (security_barrier) AS
+    SELECT * FROM noetl.event AS e WHERE noetl.may_read(e.execution_id);
+COMMENT ON VIEW noetl.event_log IS 'the event log under the name that the Python project uses; ORDER BY event_id';
+
+CREATE FUNCTION noetl.status_unchecked(execution_id bigint) RETURNS jsonb
+    LANGUAGE sql STABLE STRICT SECURITY DEFINER PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+    SELECT jsonb_build_object(
+        'execution_id', x.execution_id::text,
+        'path', x.path,
+        'version', x.version,
+        'status', x.status,
+        'started_at', x.started_at,
+        'ended_at', x.ended_at,
+        'result', x.result,
+        'error', x.error,
+        'steps', coalesce((
+            SELECT jsonb_object_agg(s.node_name, jsonb_build_object(
+                       'status', s.status, 'visits', s.visits, 'attempts', s.attempts, 'at', s.at))
+            FROM (SELECT e.node_name,
+                         (array_agg(e.status ORDER BY e.event_id DESC))[1] AS status,
+                         greatest(count(DISTINCT e.node_id), 1) AS visits,
+                         count(*) FILTER (WHERE e.event_type = 'action_retry' AND e.current_index IS NULL) + 1 AS attempts,
+                         max(e.created_at) AS at
+                  FROM noetl.event e
+                  WHERE e.execution_id = x.execution_id
+                    AND e.event_type IN ('step_started', 'step_completed', 'step_end', 'step_failed',
+                                         'step_skipped', 'action_retry')
+                    AND (e.meta -> 'ignored') IS NULL
+                  GROUP BY e.node_name) s), '{}'),
+        'live', coalesce((
+            SELECT jsonb_agg(jsonb_build_object('step', l.step, 'state', l.state, 'worker_id', l.worker_id,
+                                                'attempts', l.attempts)
+                             || CASE WHEN l.visit > 1 THEN jsonb_build_object('visit', l.visit) ELSE '{}' END
+                             || l.items ORDER BY l.step, l.visit)
+            FROM (SELECT q.node_name AS step, q.status AS state, q.worker_id, q.attempts, '{}'::jsonb AS items,
+                         coalesce(substring(q.node_id FROM '^[0-9]+:.*:([0-9]{1,9})$')::int, 1) AS visit
+                  FROM noetl.queue q WHERE q.execution_id = x.execution_id AND q.current_index IS NULL
+                  UNION ALL
+                  SELECT r.step_name, r.state, NULL, NULL,
+                         CASE WHEN r.context ? 'total'
+                              THEN jsonb_build_object('items', jsonb_build_object('total', r.context -> 'total',
+                                       'done', 0, 'failed', 0) || coalesce(
+                                  (SELECT jsonb_build_object('started', e.meta -> 'started', 'done', e.meta -> 'done',
+                                                             'failed', e.meta -> 'failed')
+                                     FROM noetl.event e
+                                    WHERE e.execution_id = r.execution_id AND e.node_name = r.step_name
+                                      AND e.result IS NOT NULL AND e.meta ? 'total'
+                                      AND e.event_type IN ('iteration_completed', 'iteration_failed')
+                                      AND e.node_id = concat(r.execution_id, ':', r.step_name,
+                                              CASE WHEN r.visit > 1 THEN ':' || r.visit END, '[', e.current_index, ']')
+                                      AND e.event_id > (r.context ->> 'since')::bigint
+                                    ORDER BY e.created_at DESC LIMIT 1), '{}'))
+                              ELSE '{}' END,
+                         r.visit
+                  FROM noetl.run r WHERE r.execution_id = x.execution_id) l), '[]'))
+    FROM noetl.execution x
+    WHERE x.execution_id = status_unchecked.execution_id
+    $$;
+COMMENT ON FUNCTION noetl.status_unchecked(bigint) IS
+    'what noetl.status() returns, without its check of rights; to be granted to nobody';
+
+CREATE FUNCTION noetl.status(execution_id bigint) RETURNS jsonb
+    AS 'MODULE_PATHNAME', 'noetl_status'
+    LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION noetl.status(bigint) IS
+    'returns progress and result of an execution: status, result, error, steps {status, visits, attempts, at}, live [{step, state, worker_id, attempts, visit unless it is the first, of an iterator also items {total, started, done, failed}}]; null when the execution does not exist';
