@@ -45,6 +45,7 @@ BEGIN
     GRANT SELECT ON noetl.runtime, noetl.worker, noetl.backlog TO noetl_admin;
     GRANT EXECUTE ON FUNCTION noetl.timeline(bigint), noetl.progress(bigint), noetl.report(bigint),
         noetl.why(bigint), noetl.explain(text, text), noetl.metrics() TO noetl_admin;
+    GRANT EXECUTE ON FUNCTION noetl.retry(bigint, text, jsonb, text), noetl.skip(bigint, text, jsonb, text), noetl.redrive(bigint, jsonb, text) TO noetl_client;
     GRANT noetl_client, noetl_worker, noetl_author, noetl_reader TO noetl_admin;
 END
 $$;

@@ -72,6 +72,13 @@ typedef struct ValueSource
 	/* whether a step may be visited that often, or a child nest that deep */
 	bool		(*allows_visit) (void *arg, int visit, int limit);
 	bool		(*allows_depth) (void *arg, int depth);
+	/* whether a step without on_error is held when it fails */
+	bool		(*holds_by_default) (void *arg);
+	/* the context of an event; false: it has none */
+	bool		(*event_context) (void *arg, int64 event_id, JsonbValue *context);
+	/* what became of the items of an iterator ("total" of them) between two events */
+	ItemState  *(*item_states) (void *arg, const char *step_name, int visit, int64 since,
+								int64 before, int total);
 	/* executes SaveRequests (broker/save.h); false: nothing is saved */
 	bool		(*save) (void *arg, List *requests, struct SaveError *error);
 	void	   *arg;
@@ -87,6 +94,7 @@ struct BrokerState
 	int			version;
 	int			depth;			/* how many ancestors it has */
 	Oid			started_by;		/* role */
+	int			drive;			/* how often it was set going; 1: not redriven */
 	bool		finished;		/* a terminal event has been written */
 	List	   *runs;			/* Run *, one for each live visit of a step */
 	Run		   *item;			/* the item the event is about, or NULL */
@@ -133,6 +141,13 @@ typedef enum DecisionKind
 								 * available_at */
 	DECIDE_CLOSE,				/* delete the queue row of "run" */
 	DECIDE_REVOKE,				/* mark the leased row of "run" cancelled */
+	DECIDE_STOP,				/* remember "run", which the end of the execution
+								 * stops, for a redrive: the log does it */
+	DECIDE_REDRIVE,				/* the execution runs again, from its drive "drive" on;
+								 * tasks that are left of earlier drives are deleted */
+	DECIDE_REDRIVE_CHILD,		/* set the execution "child" going again, of which
+								 * "run" waits for the end; without an id: all
+								 * executions that the worker of "run" started */
 	DECIDE_FINISH,				/* end the execution with status, result, error;
 								 * revoke: leased tasks are revoked */
 	DECIDE_IGNORE,				/* mark the event as ignored for "reason" */
@@ -152,10 +167,12 @@ typedef struct Decision
 	const char *reason;
 	bool		leave;
 	bool		revoke;
+	int			drive;
 	Jsonb	   *result;
 	Jsonb	   *meta;
 	ChildStart *child;
 	int			first_item;		/* index of items[0] */
+	const int  *indexes;		/* of all items, where they do not follow each other */
 	int			nitems;
 	JsonbValue *items;
 } Decision;

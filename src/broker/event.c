@@ -102,6 +102,8 @@ parse_meta(Event *event)
 	else if (flag(&meta, REAPED_TIMEOUT))
 		event->reaped = REAPED_TIMEOUT;
 	(void) json_get_int(&meta, "child_execution_id", &event->ended_child);
+	if (event->type == EVENT_EXECUTION_REDRIVEN || event_type_is_terminal(event->type))
+		event->drive = counter(&meta, "drive");
 	switch (event->type)
 	{
 		case EVENT_ACTION_RETRY:

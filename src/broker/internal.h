@@ -9,6 +9,7 @@
  *		attempt.c        an attempt has ended: it is repeated, or its step ends
  *		child.c          steps that are child executions
  *		iteration.c      steps that are iterators
+ *		recover.c        runs come to rest after a failure, and go on
  *		save.c           saves that the database itself executes
  *		action.c         tasks for workers
  *		flow.c           steps end, branches leave them
@@ -252,7 +253,36 @@ extern void child_result(BrokerState *state, Run *run, const Step *task,
 /* Returns the end of the attempt whose child has ended; none for another attempt's. */
 extern AttemptEnd playbook_child_ended(BrokerState *state, Run *run, const ChildEnd *end);
 
+/* ---- recover.c ---- */
+
+/* Returns how many attempts a run had made before it was given new ones. */
+extern int	attempts_before(const Run *run);
+
+/* Adds that number to the context of a run that is no task. */
+extern void add_attempts_before(const Run *run, JsonBuilder *context);
+
+/* Returns whether a failure holds its run instead of failing the execution. */
+extern bool holds_failure(BrokerState *state, const Run *run, const StepFailure *failure);
+
+/* Holds a run that has failed. */
+extern void hold_run(BrokerState *state, Run *run, const StepFailure *failure);
+
+/* Remembers a live run, or (failed) one that fails its execution, for a redrive. */
+extern void stop_run(BrokerState *state, Run *run, bool failed);
+
+/* step_resumed: a held run goes on. */
+extern void resume_by_event(BrokerState *state, Run *run, const Event *event);
+
+/* execution_redriven: the runs that the end of the execution has stopped go on. */
+extern void redrive_runs(BrokerState *state, const Event *event);
+
 /* ---- iteration.c ---- */
+
+/*
+ * Starts the items of an iterator again that have not completed, or has their child
+ * executions set going again; the run is open.  cause: the event that led to it.
+ */
+extern AttemptEnd resume_iterator(BrokerState *state, Run *run, int64 cause);
 
 /* Starts an attempt of an iterator; returns its end where no item is in flight. */
 extern AttemptEnd start_iterator(BrokerState *state, Run *run,
@@ -265,6 +295,9 @@ extern AttemptEnd end_item(BrokerState *state, Run *run, const ItemEnd *end);
 extern AttemptEnd item_child_ended(BrokerState *state, Run *run, const ChildEnd *end);
 
 /* ---- attempt.c ---- */
+
+/* Returns which attempt of a run has just ended. */
+extern int	ended_attempt(const Run *run);
 
 /* Repeats an attempt that has ended, or ends the run; does nothing if it goes on. */
 extern void end_attempt(BrokerState *state, Run *run, AttemptEnd end);

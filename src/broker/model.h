@@ -82,6 +82,7 @@ typedef struct Event
 	int64		ended_child;	/* the child execution whose end it tells; 0: none */
 	double		delay;			/* action_retry: seconds until the next attempt */
 	const char *failure;		/* step_failed: the kind of the failure, or NULL */
+	int			drive;			/* of an end or a redrive of the execution; 0: not said */
 	IterationProgress progress; /* the end of an item, written by the broker */
 	SaveOutcome save;			/* save_completed and save_failed */
 	const char *started_by;		/* execution_start: name of the role, or NULL */
@@ -108,6 +109,7 @@ typedef enum RunState
 	RUN_LEASED,
 	RUN_OPEN,					/* started; children, or tasks for each of its
 								 * items, do its work */
+	RUN_HELD,					/* failed; it goes on when it is resumed or skipped */
 	RUN_CANCELLED,				/* leased when its execution ended: not live */
 	RUN_ENDED					/* consumed in this evaluation: not live */
 } RunState;
@@ -137,6 +139,8 @@ typedef struct Run
 	bool		at_once;		/* RUN_WAITING: it waits for nothing, as its step joins
 								 * no branches */
 	bool		restart;		/* settle() begins its next attempt */
+	bool		failed;			/* of a stopped run: it had failed */
+	bool		rewritten;		/* its arrivals replace those that are stored */
 	List	   *arrivals;		/* Arrival *, RUN_WAITING */
 
 	const int  *lineage;		/* the visits it descends from; NULL: not read yet */
@@ -146,6 +150,8 @@ typedef struct Run
 	int64		released_by;	/* the event that let it start */
 	int			attempts;		/* how often it was leased, or has failed */
 	int			max_attempts;
+	int			attempts_before;	/* made before it was given new ones; of a run
+									 * that is no task, context says it too */
 	TimestampTz available_at;	/* RUN_RETRY */
 	int64		timeout;		/* of an attempt, in microseconds; 0: none */
 	TimestampTz deadline;		/* of the attempt in flight; 0: none */
@@ -183,6 +189,15 @@ typedef struct IterationResult
 	const char *error;
 	int64		child_execution_id; /* 0: none */
 } IterationResult;
+
+/* What the log says of an item of an iterator. */
+typedef struct ItemState
+{
+	bool		started;
+	bool		completed;
+	int			retries;		/* of its task */
+	int64		child_execution_id; /* 0: none */
+} ItemState;
 
 /* A child execution that is going to be started. */
 typedef struct ChildStart

@@ -49,6 +49,41 @@ extern int	engine_catch_up(int64 execution_id);
  */
 extern int	engine_reap(int64 execution_id, bool asked, bool *more);
 
+/* ---- after a failure ---- */
+
+/* Who has executions go on, and how. */
+typedef struct RecoverRequest
+{
+	Jsonb	   *input;			/* is laid over that of what begins anew; or NULL */
+	const char *reason;			/* or NULL */
+} RecoverRequest;
+
+/*
+ * Has the held run of a step go on, or (engine_redrive) an execution that is over with
+ * the runs that its end has stopped.  The caller holds the execution lock.  Returns the
+ * child executions (ChildStart *) that the caller has to set going again; one without
+ * an id stands for all that the worker of the step with its parent_event_id started.
+ */
+extern List *engine_resume_step(Store *store, const Execution *execution, const Step *step,
+								int visit, const RecoverRequest *request);
+extern List *engine_redrive(Store *store, const Execution *execution, List *runs,
+							const RecoverRequest *request);
+/* Completes a live run of a step with a value (NULL: null) in place of its work. */
+extern void engine_skip_step(Store *store, const Execution *execution, const Step *step,
+							 int visit, Jsonb *value, const char *reason);
+/*
+ * Takes the lock of an execution, raises unless it exists and the current role may act
+ * for it, and decides on what waits in noetl.pending.  Raises as well when the broker is
+ * off, and when this session is deciding on the execution.
+ */
+extern void engine_begin_recovery(Store *store, int64 execution_id, Execution *execution);
+/*
+ * Cancels a running execution whose parent does not need it any more.  wait: waits for
+ * its lock, and does nothing unless the parent is over; otherwise raises when another
+ * session holds the lock.
+ */
+extern void engine_end_orphan(int64 execution_id, bool wait);
+
 /* ---- rights over executions (noetl.isolation) ---- */
 
 /*

@@ -83,6 +83,24 @@ abandon_run(Store *store, const BrokerState *state, const Decision *decision)
 	child_cancel_all(store, state->execution_id, decision->run->started_event_id);
 }
 
+/* Has an execution that was over run again; its timeout begins anew. */
+static void
+redrive_execution(Store *store, const BrokerState *state, const Event *event, int drive)
+{
+	Event		start;
+	TimestampTz deadline = 0;
+
+	if (store_start_event(store, state->execution_id, &start))
+		deadline = engine_deadline(&start);
+	if (deadline != 0)
+	{
+		deadline += event->created_at - start.created_at;
+		wake_for_timer(deadline);
+	}
+	store_redrive_execution(store, state->execution_id, drive, deadline);
+	store_delete_tasks(store, state->execution_id);
+}
+
 /* Writes one decision; returns the number of tasks that it enqueues. */
 static int
 write_decision(Store *store, BrokerState *state, const Event *event,
@@ -106,8 +124,8 @@ write_decision(Store *store, BrokerState *state, const Event *event,
 			break;
 		case DECIDE_ADD_ITEMS:
 			store_add_items(store, state->execution_id, step_name(state, decision),
-							decision->run->visit, decision->first_item, decision->nitems,
-							decision->items);
+							decision->run->visit, decision->first_item, decision->indexes,
+							decision->nitems, decision->items);
 			break;
 		case DECIDE_TAKE_ITEM:
 			store_delete_item(store, state->execution_id, step_name(state, decision),
@@ -146,6 +164,12 @@ write_decision(Store *store, BrokerState *state, const Event *event,
 			break;
 		case DECIDE_REVOKE:
 			store_revoke_task(store, decision->run);
+			break;
+		case DECIDE_STOP:		/* the log tells of it */
+		case DECIDE_REDRIVE_CHILD:	/* done by evaluate_resumed()'s caller */
+			break;
+		case DECIDE_REDRIVE:
+			redrive_execution(store, state, event, decision->drive);
 			break;
 		case DECIDE_FINISH:
 			store_finish_execution(store, state->execution_id, decision->status,
@@ -325,6 +349,7 @@ begin_evaluation(BrokerState *state, ValueContext *values, Store *store,
 	state->version = execution->version;
 	state->depth = execution->depth;
 	state->started_by = execution->started_by;
+	state->drive = execution->drive;
 	state->jitter = retry_jitter();
 	values_init(values, store, state, !newest);
 	state->values = values->source;
@@ -376,6 +401,36 @@ evaluate_event(Store *store, const Event *event, bool newest)
 	else
 		broker_decide(&state, event);
 	return write_decisions(store, &state, &execution, event);
+}
+
+/*
+ * Decides on a stored event that has runs of an execution go on: step_resumed, or (runs)
+ * execution_redriven with the runs that the end has stopped.  Returns the child
+ * executions (ChildStart *) that the caller has to set going again.
+ */
+List *
+evaluate_resumed(Store *store, const Event *event, const Execution *execution, List *runs)
+{
+	BrokerState state;
+	ValueContext values;
+	List	   *children = NIL;
+	ListCell   *lc;
+
+	begin_evaluation(&state, &values, store, execution, true);
+	if (event->type == EVENT_EXECUTION_REDRIVEN)
+	{
+		state.drive++;
+		state.runs = runs;
+	}
+	else
+		state.runs = store_load_runs(store, event->execution_id, state.playbook,
+									 event->node_name);
+	broker_decide(&state, event);
+	(void) write_decisions(store, &state, execution, event);
+	foreach(lc, state.decisions)
+		if (((Decision *) lfirst(lc))->kind == DECIDE_REDRIVE_CHILD)
+			children = lappend(children, ((Decision *) lfirst(lc))->child);
+	return children;
 }
 
 /*

@@ -14,6 +14,7 @@
  *		execution.c   the start of an execution
  *		child.c       child executions
  *		save.c        saves that the database executes
+ *		recover.c     steps and executions that go on after a failure
  *		task_event.c  events about tasks
  *		reaper.c      what the passing of time makes due
  *		family.c      the bounds of a family of executions
@@ -101,6 +102,13 @@ extern bool is_own_event(TupleTableSlot *slot);
  * enqueued.
  */
 extern int	evaluate_event(Store *store, const Event *event, bool newest);
+/*
+ * Decides on a stored event that has runs of an execution go on, which runs or (runs)
+ * was over.  Returns the child executions (ChildStart *) that the caller has to set
+ * going again.
+ */
+extern List *evaluate_resumed(Store *store, const Event *event, const Execution *execution,
+							  List *runs);
 /*
  * Decides on the time of an open run that has come (see broker_run_due).
  * Returns the number of tasks that are enqueued.

@@ -190,6 +190,19 @@ normalise_words(Event *event)
 	event_parse(event);
 }
 
+/* Returns {"drive": number}: which drive of its execution an event ends. */
+static Jsonb *
+drive_meta(int drive)
+{
+	JsonBuilder builder;
+	JsonbValue	value;
+
+	json_begin_object(&builder);
+	json_add_int(&builder, "drive", drive);
+	json_end_object(&builder, &value);
+	return json_to_jsonb(&value);
+}
+
 /*
  * Fills in the columns that the execution determines.  Decides on its pending
  * events first, so that decisions follow the order of the log.  Marks an event
@@ -222,6 +235,9 @@ meet_execution(Store *store, Event *event, Execution *execution)
 		event->annotation = json_text_object("ignored", "the execution is over");
 		event->ignored = true;
 	}
+	if (!event->ignored && event_type_is_terminal(event->type) &&
+		(execution->drive > 1 || event->drive != 0))
+		event->annotation = drive_meta(execution->drive);
 }
 
 /*

@@ -92,6 +92,9 @@ begin_model(Replay *replay, const Event *start)
 	execution->item = start->has_index ? start->current_index : -1;
 	execution->started_by = started_by(others, start);
 	execution->deadline = engine_deadline(start);
+	execution->drive = 1;
+	if (execution->deadline != 0)
+		model->timeout = execution->deadline - start->created_at;
 	if (!catalog_describe(start->catalog_id, &execution->path, &execution->version))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
@@ -122,6 +125,7 @@ begin_evaluation(Replay *replay, BrokerState *state)
 	state->version = execution->version;
 	state->depth = execution->depth;
 	state->started_by = execution->started_by;
+	state->drive = execution->drive;
 	past_init(replay, state);
 }
 
@@ -240,9 +244,10 @@ decide_again(Replay *replay, const Event *event)
 	BrokerState state;
 	Run		   *own = NULL;
 
-	if (replay->model->status != NULL)
+	if ((replay->model->status != NULL) != (event->type == EVENT_EXECUTION_REDRIVEN))
 	{
-		replay_event_vain(replay, event, "the execution is over");
+		replay_event_vain(replay, event, replay->model->status != NULL ?
+						  "the execution is over" : "the execution runs");
 		return;
 	}
 	model_note_event(replay->model, event);
@@ -250,6 +255,12 @@ decide_again(Replay *replay, const Event *event)
 	replay->next_own = Max(replay->next_own, replay->here + 1);
 	if (event->type == EVENT_EXECUTION_START)
 		decide_start(replay, &state, event);
+	else if (event->type == EVENT_EXECUTION_REDRIVEN)
+	{
+		state.drive++;
+		state.runs = model_stopped_runs(replay->model);
+		broker_decide(&state, event);
+	}
 	else
 	{
 		state.runs = model_load_runs(replay->model);
@@ -365,7 +376,8 @@ decide_message(Replay *replay, const Event *event)
 	ChildEnd	end;
 	bool		child_ended;
 
-	if (row == NULL || row->run.state == RUN_WAITING || event->ignored)
+	if (row == NULL || row->run.state == RUN_WAITING || row->run.state == RUN_HELD ||
+		event->ignored)
 		return false;
 	child_ended = row->run.state == RUN_OPEN &&
 		(tells_child_end(replay, row, event, &end) ||
@@ -467,7 +479,7 @@ walk_log(Replay *replay)
 }
 
 /* Locks an execution and decides its log again. */
-static void
+void
 replay_execution(Replay *replay, int64 execution_id, Comparison *comparison)
 {
 	memset(replay, 0, sizeof(Replay));
@@ -482,6 +494,18 @@ replay_execution(Replay *replay, int64 execution_id, Comparison *comparison)
 				 errmsg("execution " INT64_FORMAT " has no event log", execution_id)));
 	replay->any_pending = store_any_pending(replay->store, execution_id);
 	walk_log(replay);
+}
+
+/* Raises: the log cannot be followed. */
+void
+replay_raise_broken(const Replay *replay)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("execution " INT64_FORMAT " does not follow from its event log",
+					replay->execution_id),
+			 errdetail_internal("%s", replay->broken),
+			 errhint("Nothing was changed. Events may have been removed or altered, or a setting that decisions depend on, such as noetl.max_visits, may have been another one when they were written.")));
 }
 
 /* Returns the open run that waits for a child, or NULL. */
@@ -636,12 +660,7 @@ noetl_rebuild(PG_FUNCTION_ARGS)
 	replay_execution(&replay, execution_id, &comparison);
 	engine_check_snapshot(replay.store, execution_id);
 	if (replay.broken != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("execution " INT64_FORMAT " does not follow from its event log",
-						execution_id),
-				 errdetail_internal("%s", replay.broken),
-				 errhint("Nothing was changed. Events may have been removed or altered, or a setting that decisions depend on, such as noetl.max_visits, may have been another one when they were written.")));
+		replay_raise_broken(&replay);
 	comparison.differences = 0;
 	comparison.repair = true;
 	compare_tables(replay.store, replay.model, &comparison);

@@ -1,0 +1,168 @@
+/*
+ * engine/recover.c
+ *		Steps and executions go on after a failure.
+ *
+ * Each request becomes an event: step_resumed, step_skipped or execution_redriven.
+ * The events are the broker's own, so that nobody else can send them.
+ */
+#include "common/common.h"
+
+#include "miscadmin.h"
+
+#include "engine/in_flight.h"
+#include "engine/internal.h"
+
+/* Returns the meta of an event that somebody asked for: {by, reason, drive}. */
+static Jsonb *
+request_meta(const char *reason, int drive)
+{
+	JsonBuilder builder;
+	JsonbValue	value;
+
+	json_begin_object(&builder);
+	json_add_text(&builder, "by", GetUserNameFromId(GetUserId(), false));
+	if (reason != NULL)
+		json_add_text(&builder, "reason", reason);
+	if (drive > 0)
+		json_add_int(&builder, "drive", drive);
+	json_end_object(&builder, &value);
+	return json_to_jsonb(&value);
+}
+
+/* Returns {"data": input}, or NULL when no input is given. */
+static Jsonb *
+input_context(Jsonb *input)
+{
+	JsonBuilder builder;
+	JsonbValue	value;
+
+	if (input == NULL)
+		return NULL;
+	json_begin_object(&builder);
+	json_from_jsonb(input, &value);
+	json_add(&builder, "data", &value);
+	json_end_object(&builder, &value);
+	return json_to_jsonb(&value);
+}
+
+/* Fills in an event about a visit of a step. */
+static void
+describe_step(Event *event, EventType type, const Execution *execution, const Step *step,
+			  int visit)
+{
+	memset(event, 0, sizeof(Event));
+	event->event_type = event_type_name(type);
+	event->execution_id = execution->execution_id;
+	event->node_name = step->name;
+	event->node_id = node_id_make(execution->execution_id, step->name, visit, -1);
+	event->node_type = step->type[0] != '\0' ? step->type : "router";
+}
+
+/* Prepares an event and stores it without deciding on it. */
+static void
+store_request(Store *store, Event *event)
+{
+	if (!prepare_event(store, event, event->result != NULL, false))
+		elog(ERROR, "an event with a new id is stored already");
+	write_own_event(store, event);
+	event_parse(event);
+}
+
+/* Has the held run of a step go on; returns the children to be set going again. */
+List *
+engine_resume_step(Store *store, const Execution *execution, const Step *step, int visit,
+				   const RecoverRequest *request)
+{
+	Event		event;
+
+	describe_step(&event, EVENT_STEP_RESUMED, execution, step, visit);
+	event.context = input_context(request->input);
+	event.meta = request_meta(request->reason, 0);
+	store_request(store, &event);
+	return evaluate_resumed(store, &event, execution, NIL);
+}
+
+/* Has an execution that is over go on; returns the children to be set going again. */
+List *
+engine_redrive(Store *store, const Execution *execution, List *runs,
+			   const RecoverRequest *request)
+{
+	Event		event;
+
+	memset(&event, 0, sizeof(event));
+	event.event_type = event_type_name(EVENT_EXECUTION_REDRIVEN);
+	event.execution_id = execution->execution_id;
+	event.node_name = execution->path;
+	event.node_type = "playbook";
+	event.context = input_context(request->input);
+	event.meta = request_meta(request->reason, execution->drive + 1);
+	store_request(store, &event);
+	return evaluate_resumed(store, &event, execution, runs);
+}
+
+/* Completes a live run of a step with a value in place of its work. */
+void
+engine_skip_step(Store *store, const Execution *execution, const Step *step, int visit,
+				 Jsonb *value, const char *reason)
+{
+	Event		event;
+
+	describe_step(&event, EVENT_STEP_SKIPPED, execution, step, visit);
+	event.result = value;
+	event.meta = request_meta(reason, 0);
+	(void) engine_ingest(store, &event);
+}
+
+/* Takes the lock of an execution that somebody wants to go on (engine/engine.h). */
+void
+engine_begin_recovery(Store *store, int64 execution_id, Execution *execution)
+{
+	engine_lock_for_replay(execution_id);
+	if (!store_get_execution(store, execution_id, execution))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("execution " INT64_FORMAT " does not exist", execution_id)));
+	engine_check_owner(execution);
+	if (!noetl_broker)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("nothing goes on while noetl.broker is off"),
+				 errhint("Set noetl.broker = on.")));
+	if (store_any_pending(store, execution_id))
+	{
+		(void) evaluate_pending(store, execution_id);
+		CommandCounterIncrement();
+		execution_get(store, execution_id, execution);
+	}
+	engine_check_snapshot(store, execution_id);
+}
+
+/* Cancels a running execution that nothing waits for any more (engine/engine.h). */
+void
+engine_end_orphan(int64 execution_id, bool wait)
+{
+	Store	   *store;
+	Execution	execution;
+	bool		orphan;
+
+	if (wait)
+	{
+		/* the parent may have gone on while this transaction waited */
+		engine_lock(execution_id);
+		store = store_open(InvalidOid);
+		orphan = store_get_execution(store, execution_id, &execution) &&
+			execution.parent_execution_id != 0 &&
+			execution_is_over(store, execution.parent_execution_id);
+		store_close(store);
+		if (!orphan)
+			return;
+	}
+	else if (!execution_trylock(execution_id))
+		ereport(ERROR,
+				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+				 errmsg("execution " INT64_FORMAT " is busy", execution_id),
+				 errdetail("It is a child execution that is being cancelled."),
+				 errhint("Try again in a moment.")));
+	child_cancel(execution_id);
+	CommandCounterIncrement();
+}
