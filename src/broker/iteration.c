@@ -245,9 +245,9 @@ start_item_task(Iteration *iteration, int index, const JsonbValue *item, Scope *
 	item_input(iteration, &input);
 	memset(&failure, 0, sizeof(failure));
 	prepared = prepare_action(iteration->state, task, body, scope, &input, &failure);
-	if (iteration->states != NULL && iteration->states[index].started)
+	if (iteration->states != NULL)
 	{
-		task->attempts = task->attempts_before = iteration->states[index].retries + 1;
+		task->attempts = task->attempts_before = iteration->states[index].attempts;
 		task->max_attempts += task->attempts_before;
 	}
 	task->released_by = emit_item_started(iteration, index, item, 0)->event_id;

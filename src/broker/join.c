@@ -74,19 +74,6 @@ visits_begun(BrokerState *state, const Step *step)
 	return visits;
 }
 
-/*
- * Returns whether a step takes an arrival with this lineage.  With "any" it takes
- * one for each visit that arrivals descend from; without parallel branches there
- * are no more of them.
- */
-static bool
-takes_arrival(BrokerState *state, const Step *step, const int *lineage)
-{
-	if (step->join != JOIN_ANY || (step->revisited && !step->parallel))
-		return true;
-	return visits_begun(state, step) <= lineage_visit(lineage, step);
-}
-
 /* Returns the run of a step that waits for other branches, or NULL. */
 static Run *
 waiting_run(BrokerState *state, int step)
@@ -101,6 +88,33 @@ waiting_run(BrokerState *state, int step)
 			return run;
 	}
 	return NULL;
+}
+
+/*
+ * Returns whether a step that joins its branches once has ended before all of them
+ * arrived, as it was skipped while it waited.
+ */
+static bool
+was_skipped(BrokerState *state, const Step *step)
+{
+	return step->join == JOIN_ALL && !step->revisited && step->kind != STEP_END &&
+		waiting_run(state, step->index) == NULL &&
+		scope_step_value(state, step->index)->found;
+}
+
+/*
+ * Returns whether a step takes an arrival with this lineage.  With "any" it takes
+ * one for each visit that arrivals descend from; without parallel branches there
+ * are no more of them.
+ */
+static bool
+takes_arrival(BrokerState *state, const Step *step, const int *lineage)
+{
+	if (was_skipped(state, step))
+		return false;
+	if (step->join != JOIN_ANY || (step->revisited && !step->parallel))
+		return true;
+	return visits_begun(state, step) <= lineage_visit(lineage, step);
 }
 
 /*
@@ -153,7 +167,7 @@ note_dropped(BrokerState *state, const List *departures, Run *source, JsonBuilde
 	{
 		const Step *step = &state->playbook->steps[((Departure *) lfirst(lc))->step];
 
-		if (step->join != JOIN_ANY || takes_arrival(state, step, lineage_after(state, source)))
+		if (step->join == JOIN_EACH || takes_arrival(state, step, lineage_after(state, source)))
 			continue;
 		if (!any)
 			json_begin_array(&names);

@@ -193,9 +193,8 @@ typedef struct IterationResult
 /* What the log says of an item of an iterator. */
 typedef struct ItemState
 {
-	bool		started;
 	bool		completed;
-	int			retries;		/* of its task */
+	int			attempts;		/* 0: it has not started */
 	int64		child_execution_id; /* 0: none */
 } ItemState;
 

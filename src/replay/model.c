@@ -249,7 +249,7 @@ add_row(Model *model, Run *run)
 	return row;
 }
 
-/* Deletes a row. */
+/* Deletes a row; what it points to lasts until the decisions on this event are applied. */
 static void
 remove_row(Model *model, ModelRow *row)
 {
@@ -257,7 +257,7 @@ remove_row(Model *model, ModelRow *row)
 
 	if (list != NULL)
 		*list = list_delete_ptr(*list, row);
-	MemoryContextDelete(row->memory);
+	MemoryContextSetParent(row->memory, CurrentMemoryContext);
 	(void) hash_search(model->rows, &row->key, HASH_REMOVE, NULL);
 }
 

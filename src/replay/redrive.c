@@ -174,18 +174,23 @@ redrive_one(Recovery *recovery, int64 execution_id)
 	List	   *runs;
 	List	   *children;
 	ListCell   *lc;
+	RecoverRequest request = recovery->request;
+	ExecutionEnd end;
 
 	engine_begin_recovery(store, execution_id, &execution);
-	if (execution.running)
+	if (!store_get_end(store, execution_id, &end))
 	{
 		store_close(store);
 		return;
 	}
+	/* what was cancelled because of another failure is done as it was meant */
+	if (execution_id != recovery->root && strcmp(end.status, "FAILED") != 0)
+		request.input = NULL;
 	runs = stopped_runs(execution_id);
 	foreach(lc, runs)
 		if (((Run *) lfirst(lc))->state == RUN_HELD)
 			recovery->steps++;
-	children = engine_redrive(store, &execution, runs, &recovery->request);
+	children = engine_redrive(store, &execution, runs, &request);
 	store_close(store);
 	redrive_children(recovery, execution_id, children);
 }

@@ -241,12 +241,12 @@ note_item(const Event *event, ItemState *state)
 	{
 		case EVENT_ITERATION_STARTED:
 		case EVENT_CHILD_SPAWNED:
-			state->started = true;
+			state->attempts++;
 			if (event->started_child != 0)
 				state->child_execution_id = event->started_child;
 			break;
 		case EVENT_ACTION_RETRY:
-			state->retries++;
+			state->attempts++;
 			break;
 		case EVENT_ITERATION_COMPLETED:
 			state->completed = true;
@@ -268,7 +268,7 @@ store_item_states(Store *store, int64 execution_id, const char *step_name, int v
 										 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	MemoryContext memory = AllocSetContextCreate(CurrentMemoryContext, "noetl item states",
 												 ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(memory);
+	MemoryContext old = CurrentMemoryContext;
 	StoreTable *table = store_event_table(store, execution_id);
 	StoreScan	scan;
 	ScanKeyData keys[3];
@@ -283,6 +283,7 @@ store_item_states(Store *store, int64 execution_id, const char *step_name, int v
 		Event		event;
 
 		CHECK_FOR_INTERRUPTS();
+		MemoryContextSwitchTo(memory);
 		store_read_event_head(scan.slot, &event);
 		if (event.has_index && event.node_name != NULL &&
 			strcmp(event.node_name, step_name) == 0)
@@ -292,10 +293,10 @@ store_item_states(Store *store, int64 execution_id, const char *step_name, int v
 				(event.type != EVENT_ITERATION_COMPLETED || event.progress.found))
 				note_item(&event, &states[event.item]);
 		}
+		MemoryContextSwitchTo(old);
 		MemoryContextReset(memory);
 	}
 	store_scan_close(&scan);
-	MemoryContextSwitchTo(old);
 	MemoryContextDelete(memory);
 	return states;
 }
