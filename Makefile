@@ -17,6 +17,8 @@
 #                        than the sources want; "make check" looks at the width
 #   make check-versions  compile and test with other versions of PostgreSQL
 #   make check-packages  build the Debian packages, install, use and purge them
+#   make check-images    build the images of docker/Dockerfile, and run them
+#   make dist            the archive for PGXN, in build/
 #
 # PG_CONFIG=/usr/lib/postgresql/NN/bin/pg_config chooses the PostgreSQL.
 
@@ -33,7 +35,7 @@ DATA_built = $(SCRIPT)
 SCRIPT_PARTS = $(sort $(wildcard $(here)/sql/noetl/*.sql))
 DOCS = README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md LICENSE
 # Installed below DOCS as they lie here, so that the links between them hold.
-DOC_PAGES = architecture development events execution-model iterators operations \
+DOC_PAGES = architecture development events execution-model installing iterators operations \
 	performance playbooks python-broker reference templates transitions workers
 DOC_FILES = $(DOC_PAGES:%=doc/%.md) doc/img/architecture.svg
 
@@ -45,7 +47,7 @@ ISOLATION = $(basename $(notdir $(sort $(wildcard $(here)/test/specs/*.spec))))
 # These goals find or install PostgreSQL themselves and run before there is a
 # pg_config.  PGXS stays out of their way: it has a "check" of its own.
 DRIVERS = check quickstart quickstart-stop bench bench-instructions stress check-versions fuzz-jinja
-DRIVERS += coverage format check-packages
+DRIVERS += coverage format check-packages check-images dist
 
 ifneq ($(filter $(DRIVERS),$(MAKECMDGOALS)),)
 
@@ -85,6 +87,17 @@ format:
 
 check-packages:
 	@bash $(here)/test/packages.sh
+
+check-images:
+	@bash $(here)/test/images.sh
+
+# The archive for PGXN: what is committed, and the script.
+dist:
+	@cd $(here) && mkdir -p build && rm -f build/noetl-$(EXTVERSION).zip && \
+	awk 'FNR == 1 && NR > 1 { print "" } { print }' sql/noetl/*.sql > sql/noetl--$(EXTVERSION).sql && \
+	git archive --format=zip -o build/noetl-$(EXTVERSION).zip \
+		--prefix=noetl-$(EXTVERSION)/sql/ --add-file=sql/noetl--$(EXTVERSION).sql \
+		--prefix=noetl-$(EXTVERSION)/ HEAD && echo build/noetl-$(EXTVERSION).zip
 
 check-versions:
 	@bash $(here)/test/versions.sh $(VERSIONS)
