@@ -38,7 +38,8 @@ CREATE TABLE noetl.execution (
     current_index       integer,
     started_by          regrole     NOT NULL
                         DEFAULT pg_catalog.to_regrole(pg_catalog.quote_ident(current_user)),
-    deadline            timestamptz
+    deadline            timestamptz,
+    labels              jsonb
 );
 COMMENT ON TABLE noetl.execution IS
     'one row per execution, written at its start and at its end only';
@@ -48,10 +49,13 @@ COMMENT ON COLUMN noetl.execution.depth IS 'the number of ancestors; noetl.max_d
 COMMENT ON COLUMN noetl.execution.current_index IS 'of a child that an iterator started: the index of its item';
 COMMENT ON COLUMN noetl.execution.started_by IS 'the role that started the execution or its topmost ancestor; saves inside the database run as this role';
 COMMENT ON COLUMN noetl.execution.deadline IS 'when a timeout ends the execution';
+COMMENT ON COLUMN noetl.execution.labels IS 'names and texts that its start and its playbook''s metadata have given it; null: none';
 
 CREATE INDEX execution_parent_idx ON noetl.execution (parent_execution_id)
     WHERE parent_execution_id IS NOT NULL;
 CREATE INDEX execution_deadline_idx ON noetl.execution (deadline) WHERE deadline IS NOT NULL;
+CREATE INDEX execution_labels_idx ON noetl.execution USING gin (labels jsonb_path_ops) WHERE labels IS NOT NULL;
+COMMENT ON INDEX noetl.execution_labels_idx IS 'finds executions by labels @> …';
 
 CREATE TABLE noetl.workload (
     execution_id bigint      PRIMARY KEY,

@@ -20,11 +20,11 @@ CREATE TRIGGER event_after AFTER INSERT ON noetl.event
     FOR EACH ROW EXECUTE FUNCTION noetl.event_after();
 
 CREATE FUNCTION noetl.execute(path text, parameters jsonb DEFAULT '{}', version integer DEFAULT NULL,
-                              merge boolean DEFAULT false) RETURNS bigint
+                              merge boolean DEFAULT false, labels jsonb DEFAULT NULL) RETURNS bigint
     AS 'MODULE_PATHNAME', 'noetl_execute'
     LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION noetl.execute(text, jsonb, integer, boolean) IS
-    'starts an execution of a playbook, of its newest version unless one is given; parameters are laid over its workload, recursively if merge; returns the execution_id';
+COMMENT ON FUNCTION noetl.execute(text, jsonb, integer, boolean, jsonb) IS
+    'starts an execution of a playbook, of its newest version unless one is given; parameters are laid over its workload, recursively if merge; labels over those of its metadata; returns the execution_id';
 
 CREATE FUNCTION noetl.cancel(execution_id bigint, reason text DEFAULT NULL) RETURNS boolean
     AS 'MODULE_PATHNAME', 'noetl_cancel'
@@ -60,7 +60,9 @@ CREATE FUNCTION noetl.status_unchecked(execution_id bigint) RETURNS jsonb
         'started_at', x.started_at,
         'ended_at', x.ended_at,
         'result', x.result,
-        'error', x.error,
+        'error', x.error)
+        || CASE WHEN x.labels IS NULL THEN '{}' ELSE jsonb_build_object('labels', x.labels) END
+        || jsonb_build_object(
         'steps', coalesce((
             SELECT jsonb_object_agg(s.node_name, jsonb_build_object(
                        'status', s.status, 'visits', s.visits, 'attempts', s.attempts, 'at', s.at))

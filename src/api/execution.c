@@ -19,7 +19,7 @@ PG_FUNCTION_INFO_V1(noetl_acts_for);
 PG_FUNCTION_INFO_V1(noetl_may_read);
 
 /*
- * noetl.execute(path, parameters, version, merge): stores an execution_start;
+ * noetl.execute(path, parameters, version, merge, labels): stores an execution_start;
  * returns the execution_id.
  */
 Datum
@@ -45,6 +45,11 @@ noetl_execute(PG_FUNCTION_ARGS)
 		json_add_int(&builder, "version", PG_GETARG_INT32(2));
 	if (!PG_ARGISNULL(3) && PG_GETARG_BOOL(3))
 		json_add_bool(&builder, "merge", true);
+	if (!PG_ARGISNULL(4))
+	{
+		json_from_jsonb(PG_GETARG_JSONB_P(4), &value);
+		json_add(&builder, "labels", &value);
+	}
 	json_end_object(&builder, &value);
 
 	memset(&event, 0, sizeof(event));

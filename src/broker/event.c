@@ -20,7 +20,27 @@ parse_node(Event *event)
 		event->item = event->current_index;
 }
 
-/* Fills in the child execution that an event says it has started. */
+/* Fills in what the context of an execution_start asks for. */
+static void
+parse_terms(Event *event, const JsonbValue *context)
+{
+	StartTerms	terms;
+	JsonbValue	labels;
+
+	memset(&terms, 0, sizeof(terms));
+	if (json_get(context, "labels", &labels) && json_is_object(&labels) &&
+		JsonContainerSize(labels.val.binary.data) > 0)
+		terms.labels = json_to_jsonb(&labels);
+	if (terms.labels == NULL)
+		return;
+	event->terms = palloc(sizeof(StartTerms));
+	*event->terms = terms;
+}
+
+/*
+ * Fills in what the context of an event says: the child execution that it has
+ * started, or what the execution that it starts is like.
+ */
 static void
 parse_context(Event *event)
 {
@@ -29,7 +49,10 @@ parse_context(Event *event)
 	if (event->context == NULL)
 		return;
 	json_from_jsonb(event->context, &context);
-	(void) json_get_int(&context, "child_execution_id", &event->started_child);
+	if (event->type == EVENT_EXECUTION_START)
+		parse_terms(event, &context);
+	else
+		(void) json_get_int(&context, "child_execution_id", &event->started_child);
 }
 
 /* Returns a counter of the progress of an iterator; 0: there is none. */

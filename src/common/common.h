@@ -65,6 +65,7 @@ extern int no_such_variable
 #include "common/double_text.h"
 #include "common/guc.h"
 #include "common/json_build.h"
+#include "common/labels.h"
 #include "common/name_table.h"
 #include "common/shmem.h"
 #include "common/source_error.h"

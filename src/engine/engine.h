@@ -101,6 +101,9 @@ extern bool engine_start_meta(Store *store, int64 execution_id, JsonbValue *meta
  */
 extern TimestampTz engine_deadline(const Event *start);
 
+/* Returns the labels of an execution: its start's over its playbook's; NULL: none. */
+extern Jsonb *engine_labels(const Event *start);
+
 /*
  * Renders the workload that an execution_start asks for into *workload.
  * Returns NULL, or the text of the error when a template fails.

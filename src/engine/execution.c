@@ -107,6 +107,7 @@ execution_resolve(Event *event)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("the workload of an execution must be a JSON object")));
+	start_check(event);
 	if (event->node_name == NULL)
 		event->node_name = path;
 	if (event->node_type == NULL)
@@ -123,6 +124,23 @@ engine_deadline(const Event *start)
 		(timeout == 0 || start->timeout < timeout))
 		timeout = start->timeout;
 	return timeout > 0 ? start->created_at + timeout : 0;
+}
+
+/* Returns the labels of an execution: its start's over its playbook's; NULL: none. */
+Jsonb *
+engine_labels(const Event *start)
+{
+	Jsonb	   *defaults = playbook_get(start->catalog_id)->labels;
+	Jsonb	   *given = start->terms == NULL ? NULL : start->terms->labels;
+	JsonbValue	below;
+	JsonbValue	above;
+
+	if (defaults == NULL || given == NULL)
+		return given != NULL ? given : defaults;
+	json_from_jsonb(defaults, &below);
+	json_from_jsonb(given, &above);
+	json_merge(&below, &above, false, &below);
+	return json_to_jsonb(&below);
 }
 
 /* Writes the row of noetl.execution for a stored execution_start. */
@@ -153,6 +171,7 @@ execution_insert(Store *store, const Event *event, Oid started_by)
 	execution.deadline = engine_deadline(event);
 	if (execution.deadline != 0)
 		wake_for_timer(execution.deadline);
+	execution.labels = engine_labels(event);
 	store_insert_execution(store, &execution, event->created_at);
 }
 

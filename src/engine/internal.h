@@ -12,6 +12,7 @@
  *		pending.c     events that wait for their decision
  *		lookup.c      answers to the broker's questions
  *		execution.c   the start of an execution
+ *		start.c       what a start asks for besides its playbook
  *		child.c       child executions
  *		save.c        saves that the database executes
  *		task_event.c  events about tasks
@@ -257,6 +258,14 @@ extern char *execution_make_workload(Store *store, BrokerState *state,
  * row while this transaction was deciding on it.
  */
 extern void execution_get(Store *store, int64 execution_id, Execution *execution);
+
+/* ---- start.c ---- */
+
+/*
+ * Checks what an execution_start of a client asks for besides its playbook.
+ * Raises when that makes no sense.
+ */
+extern void start_check(const Event *event);
 
 /* ---- save.c ---- */
 

@@ -234,6 +234,7 @@ typedef struct Playbook
 	bool		uses_worker_names;	/* some template refers to a name that only a
 									 * worker has */
 	int64		timeout;		/* of an execution, in microseconds; 0: none */
+	Jsonb	   *labels;			/* of its executions: name -> text, or NULL */
 	NameTable	step_index;		/* name -> index (playbook_find_step) */
 	int			reach_words;	/* uint64 words in a row of reach */
 	uint64	   *reach;			/* row s, bit t: t can be reached from s over one

@@ -92,6 +92,7 @@ begin_model(Replay *replay, const Event *start)
 	execution->item = start->has_index ? start->current_index : -1;
 	execution->started_by = started_by(others, start);
 	execution->deadline = engine_deadline(start);
+	execution->labels = engine_labels(start);
 	if (!catalog_describe(start->catalog_id, &execution->path, &execution->version))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),

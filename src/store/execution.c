@@ -112,6 +112,7 @@ read_execution(TupleTableSlot *slot, Execution *execution)
 	execution->started_by = DatumGetObjectId(slot_column(slot, EXECUTION_STARTED_BY));
 	execution->started_at = DatumGetTimestampTz(slot_column(slot, EXECUTION_STARTED_AT));
 	execution->deadline = DatumGetTimestampTz(slot_column(slot, EXECUTION_DEADLINE));
+	execution->labels = NULL;
 }
 
 /* Reads an execution, from the backend's memory while its row is unchanged. */
@@ -174,6 +175,7 @@ store_fill_execution(TupleTableSlot *slot, const Execution *execution,
 	slot_set(slot, EXECUTION_STARTED_BY, ObjectIdGetDatum(execution->started_by));
 	if (execution->deadline != 0)
 		slot_set(slot, EXECUTION_DEADLINE, TimestampTzGetDatum(execution->deadline));
+	slot_set_jsonb(slot, EXECUTION_LABELS, execution->labels);
 }
 
 /* Inserts a running execution. */

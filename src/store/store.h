@@ -92,6 +92,7 @@ typedef struct Execution
 	Oid			started_by;		/* role */
 	TimestampTz started_at;		/* when read; ignored when written */
 	TimestampTz deadline;		/* 0: none */
+	Jsonb	   *labels;			/* when written: NULL: none; not read */
 } Execution;
 
 /* An execution that has ended, and how. */
