@@ -8,6 +8,7 @@
 
 #include "broker/event.h"
 #include "broker/node_id.h"
+#include "playbook/playbook.h"
 
 /* Fills in the visit and the item that an event is about. */
 static void
@@ -20,21 +21,44 @@ parse_node(Event *event)
 		event->item = event->current_index;
 }
 
+/* Returns the terms of an event, empty ones if it has none yet. */
+StartTerms *
+event_terms(Event *event)
+{
+	if (event->terms == NULL)
+		event->terms = palloc0(sizeof(StartTerms));
+	return event->terms;
+}
+
 /* Fills in what the context of an execution_start asks for. */
 static void
 parse_terms(Event *event, const JsonbValue *context)
 {
-	StartTerms	terms;
 	JsonbValue	labels;
+	char	   *key = json_get_text(context, "key");
+	int64		priority;
 
-	memset(&terms, 0, sizeof(terms));
 	if (json_get(context, "labels", &labels) && json_is_object(&labels) &&
 		JsonContainerSize(labels.val.binary.data) > 0)
-		terms.labels = json_to_jsonb(&labels);
-	if (terms.labels == NULL)
-		return;
-	event->terms = palloc(sizeof(StartTerms));
-	*event->terms = terms;
+		event_terms(event)->labels = json_to_jsonb(&labels);
+	if (key != NULL)
+		event_terms(event)->key = key;
+	if (json_get_int(context, "priority", &priority))
+		event_terms(event)->priority =
+			(int) Max(Min(priority, HIGHEST_PRIORITY), -HIGHEST_PRIORITY);
+}
+
+/* Fills in what the broker has noted of the terms of a start. */
+static void
+parse_noted_terms(Event *event, const JsonbValue *meta)
+{
+	char	   *run_at = json_get_text(meta, "run_at");
+	char	   *schedule = json_get_text(meta, "schedule");
+
+	if (run_at != NULL)
+		event_terms(event)->run_at = time_from_text(run_at);
+	if (schedule != NULL)
+		event_terms(event)->schedule = schedule;
 }
 
 /*
@@ -147,6 +171,10 @@ parse_meta(Event *event)
 			(void) json_get_int(&meta, "started_by_oid", &event->started_by_oid);
 			(void) json_get_int(&meta, "timeout", &event->timeout);
 			event->refused = json_get_text(&meta, "refused");
+			parse_noted_terms(event, &meta);
+			break;
+		case EVENT_EXECUTION_RESCHEDULED:
+			parse_noted_terms(event, &meta);
 			break;
 		default:
 			break;

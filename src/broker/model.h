@@ -38,6 +38,10 @@ typedef struct SaveOutcome
 typedef struct StartTerms
 {
 	Jsonb	   *labels;			/* name -> text, or NULL */
+	const char *key;			/* a business key, or NULL */
+	int			priority;		/* of tasks whose step has none of its own */
+	TimestampTz run_at;			/* the execution begins then; 0: at once */
+	const char *schedule;		/* the schedule that started it, or NULL */
 } StartTerms;
 
 /*
@@ -79,7 +83,7 @@ typedef struct Event
 
 	/* context */
 	int64		started_child;	/* the child execution it names; 0: none */
-	StartTerms *terms;			/* execution_start: NULL: none */
+	StartTerms *terms;			/* execution_start, execution_rescheduled; NULL: none */
 
 	/* meta */
 	bool		ignored;		/* the event has no effect */

@@ -72,6 +72,7 @@ extern int no_such_variable
 #include "common/srf.h"
 #include "common/text_array.h"
 #include "common/time_id.h"
+#include "common/time_text.h"
 #include "common/word.h"
 
 #endif							/* NOETL_COMMON_COMMON_H */

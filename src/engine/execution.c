@@ -107,7 +107,6 @@ execution_resolve(Event *event)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("the workload of an execution must be a JSON object")));
-	start_check(event);
 	if (event->node_name == NULL)
 		event->node_name = path;
 	if (event->node_type == NULL)
@@ -168,10 +167,13 @@ execution_insert(Store *store, const Event *event, Oid started_by)
 				 errmsg("the playbook to be executed is not registered"),
 				 errdetail("There is no catalog entry " INT64_FORMAT ".", event->catalog_id),
 				 errhint("Register the playbook with noetl.register().")));
-	execution.deadline = engine_deadline(event);
+	engine_fill_terms(&execution, event);
+	if (execution.scheduled)
+		wake_for_timer(execution.run_at);
+	else
+		execution.deadline = engine_deadline(event);
 	if (execution.deadline != 0)
 		wake_for_timer(execution.deadline);
-	execution.labels = engine_labels(event);
 	store_insert_execution(store, &execution, event->created_at);
 }
 

@@ -262,10 +262,15 @@ extern void execution_get(Store *store, int64 execution_id, Execution *execution
 /* ---- start.c ---- */
 
 /*
- * Checks what an execution_start of a client asks for besides its playbook.
- * Raises when that makes no sense.
+ * Checks what the context of an execution_start asks for besides its playbook, and
+ * takes its key.  Raises when that makes no sense.  Returns false when another
+ * execution has the key and nothing is to be started (event->execution_id).
  */
-extern void start_check(const Event *event);
+extern bool start_prepare(Event *event);
+/* Returns what the meta of an execution_start says of its role and its terms. */
+extern Jsonb *start_describe(const Event *event, Oid role);
+/* Begins a scheduled execution, whose lock is held; returns the number of tasks. */
+extern int	start_begin(Store *store, const Execution *execution);
 
 /* ---- save.c ---- */
 
