@@ -35,8 +35,7 @@ DATA_built = $(SCRIPT)
 SCRIPT_PARTS = $(sort $(wildcard $(here)/sql/noetl/*.sql))
 DOCS = README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md LICENSE
 # Installed below DOCS as they lie here, so that the links between them hold.
-DOC_PAGES = architecture development events execution-model installing iterators operations \
-	performance playbooks python-broker reference templates transitions workers
+DOC_PAGES = $(basename $(notdir $(sort $(wildcard $(here)/doc/*.md))))
 DOC_FILES = $(DOC_PAGES:%=doc/%.md) doc/img/architecture.svg
 
 # The setup test creates the extension, so it always comes first.
