@@ -8,6 +8,7 @@
 
 #include "broker/event.h"
 #include "broker/node_id.h"
+#include "playbook/playbook.h"
 
 /* Fills in the visit and the item that an event is about. */
 static void
@@ -20,7 +21,7 @@ parse_node(Event *event)
 		event->item = event->current_index;
 }
 
-/* Fills in the child execution that an event says it has started. */
+/* Fills in the child execution that an event says it has started, or the signal. */
 static void
 parse_context(Event *event)
 {
@@ -29,6 +30,12 @@ parse_context(Event *event)
 	if (event->context == NULL)
 		return;
 	json_from_jsonb(event->context, &context);
+	if (event->type == EVENT_SIGNAL)
+	{
+		event->signal_id = json_get_text(&context, "id");
+		event->signal_key = json_get_text(&context, "key");
+		return;
+	}
 	(void) json_get_int(&context, "child_execution_id", &event->started_child);
 }
 
@@ -83,6 +90,17 @@ flag(const JsonbValue *meta, const char *key)
 	return json_get(meta, key, &value) && value.type == jbvBool && value.val.boolean;
 }
 
+/* Returns a moment that the broker has written into meta; 0: there is none. */
+static TimestampTz
+moment(const JsonbValue *meta, const char *key)
+{
+	char	   *text = json_get_text(meta, key);
+	TimestampTz when;
+	char	   *error;
+
+	return text != NULL && moment_parse(text, NULL, &when, &error) ? when : 0;
+}
+
 /* Fills in what the meta of an event says; some members belong to few types. */
 static void
 parse_meta(Event *event)
@@ -107,6 +125,16 @@ parse_meta(Event *event)
 		case EVENT_ACTION_RETRY:
 			if (json_get(&meta, "delay", &value))
 				(void) json_number(&value, &event->delay);
+			break;
+		case EVENT_STEP_STARTED:
+			event->until = moment(&meta, "until");
+			break;
+		case EVENT_STEP_COMPLETED:
+			event->ended_by = json_get_text(&meta, "ended_by");
+			break;
+		case EVENT_SIGNAL:
+			event->sent_by = json_get_text(&meta, "sent_by");
+			event->sent_at = moment(&meta, "sent_at");
 			break;
 		case EVENT_STEP_FAILED:
 			event->failure = json_get_text(&meta, "kind");

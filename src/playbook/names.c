@@ -252,7 +252,8 @@ is_given(const Compiler *compiler, const NameUse *use, List *const *arrivals)
 		((use->sees & SEES_RESULT) && key_in(use->name, result_roots)) ||
 		((use->sees & SEES_RETRY) && key_in(use->name, retry_roots)) ||
 		((use->sees & SEES_SAVE) && key_in(use->name, save_roots)) ||
-		((use->sees & SEES_ITEM) && key_in(use->name, item_roots)))
+		((use->sees & SEES_ITEM) && key_in(use->name, item_roots)) ||
+		((use->sees & SEES_SIGNAL) && strcmp(use->name, "signal") == 0))
 		return true;
 	if ((use->sees & SEES_INPUT) && step_input_has(step, arrivals[use->step], use->name))
 		return true;
