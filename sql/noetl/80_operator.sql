@@ -478,11 +478,11 @@ AS $$
                'until ' || run.due_at),
            format('The step waits%s%s%s; nobody works on it.',
                   coalesce(' for a signal: ' || noetl.some_of(run.signals), ''),
-                  coalesce(format(', or a message with the key "%s"', run.signal_key), ''),
+                  ', under the key "' || run.signal_key || '"',
                   CASE WHEN run.due_at < clock_timestamp()
                        THEN format('; its time came %s ago and nobody has come by',
                                    noetl.span(clock_timestamp() - run.due_at))
-                       ELSE coalesce(format('; time ends the wait in %s', noetl.span(run.due_at - clock_timestamp())), '') END),
+                       ELSE '; time ends the wait in ' || noetl.span(run.due_at - clock_timestamp()) END),
            CASE WHEN run.due_at < clock_timestamp()
                 THEN 'SELECT noetl.enqueue_next(), start a worker, or set noetl.timer = on.'
                 WHEN run.signals IS NOT NULL

@@ -69,12 +69,13 @@ noetl_send(PG_FUNCTION_ARGS)
 	request.id = text_argument(fcinfo, 4);
 	if (!PG_ARGISNULL(3))
 	{
-		if (!timeout_of_interval(PG_GETARG_INTERVAL_P(3), &keep_us))
-			keep_us = 0;
-		if (keep_us <= 0 || keep_us > LONGEST_KEEP)
+		const Interval *keep = PG_GETARG_INTERVAL_P(3);
+		bool		none = keep->time == 0 && keep->day == 0 && keep->month == 0;
+
+		if (!none && (!timeout_of_interval(keep, &keep_us) || keep_us > LONGEST_KEEP))
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("keep must be longer than zero and not longer than ten years"),
+					 errmsg("keep must not be negative or longer than ten years"),
 					 errhint("Without keep, a signal that nobody waits for is not kept.")));
 	}
 	PG_RETURN_INT64(engine_send(&request, keep_us));

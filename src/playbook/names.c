@@ -283,6 +283,8 @@ resembled(Compiler *compiler, const NameUse *use)
 	for (int i = 0; (use->sees & SEES_RESULT) && result_roots[i] != NULL; i++)
 		if (playbook_looks_like(use->name, result_roots[i]))
 			return result_roots[i];
+	if ((use->sees & SEES_SIGNAL) && playbook_looks_like(use->name, "signal"))
+		return "signal";
 	if (use->step >= 0 && playbook->steps[use->step].iterator != NULL &&
 		playbook->steps[use->step].iterator->element != NULL &&
 		playbook_looks_like(use->name, playbook->steps[use->step].iterator->element))

@@ -24,12 +24,20 @@
  * ---------------------------------------------------------------------------
  */
 
+/* Returns a snapshot of all that is committed, and of what this transaction has done. */
+static Snapshot
+fresh_snapshot(void)
+{
+	CommandCounterIncrement();
+	return RegisterSnapshot(GetLatestSnapshot());
+}
+
 /* Adds the executions of waits with a key: those for one signal, or for several. */
 static List *
 add_waiting(Store *store, List *executions, const char *key, const char *name)
 {
 	StoreTable *table = store_table(store, REL_RUN);
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	Snapshot	snapshot = fresh_snapshot();
 	StoreScan	scan;
 	ScanKeyData keys[2];
 
@@ -122,7 +130,7 @@ store_next_message(Store *store, const char *name, const char *key, int64 after,
 				   Message *message)
 {
 	StoreTable *table = store_table(store, REL_MESSAGE);
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	Snapshot	snapshot = fresh_snapshot();
 	TimestampTz now = GetCurrentTimestamp();
 	bool		found = false;
 	StoreScan	scan;
@@ -150,7 +158,7 @@ bool
 store_lock_message(Store *store, Message *message)
 {
 	StoreTable *table = store_table(store, REL_MESSAGE);
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	Snapshot	snapshot = fresh_snapshot();
 	ItemPointerData place = message->place;
 	bool		locked = store_lock_row(table, &place, snapshot, false, NULL);
 
@@ -181,7 +189,7 @@ bool
 store_message_known(Store *store, const char *name, const char *key, const char *id)
 {
 	StoreTable *table = store_table(store, REL_MESSAGE);
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	Snapshot	snapshot = fresh_snapshot();
 	bool		found;
 	StoreScan	scan;
 	ScanKeyData keys[3];
@@ -203,7 +211,7 @@ void
 store_sweep_messages(Store *store, int limit)
 {
 	StoreTable *table = store_table(store, REL_MESSAGE);
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	Snapshot	snapshot = fresh_snapshot();
 	StoreScan	scan;
 	ScanKeyData key;
 
