@@ -111,6 +111,19 @@ keep_signal(Store *store, const BrokerState *state, const Decision *decision)
 	store_keep_signal(store, state->execution_id, &row);
 }
 
+/* Ends the execution: nobody's signals are kept for it, and who waits for it is woken. */
+static void
+finish(Store *store, const BrokerState *state, const Event *event, const Decision *decision)
+{
+	store_finish_execution(store, state->execution_id, decision->status, decision->error,
+						   decision->result,
+						   event != NULL && event_type_is_terminal(event->type) ?
+						   event->created_at : state->time);
+	if (state->playbook->takes_signals)
+		store_forget_signals(store, state->execution_id);
+	wake_at_end(state->execution_id);
+}
+
 /* Writes one decision; returns the number of tasks that it enqueues. */
 static int
 write_decision(Store *store, BrokerState *state, const Event *event,
@@ -177,13 +190,7 @@ write_decision(Store *store, BrokerState *state, const Event *event,
 			store_revoke_task(store, decision->run);
 			break;
 		case DECIDE_FINISH:
-			store_finish_execution(store, state->execution_id, decision->status,
-								   decision->error, decision->result,
-								   event != NULL && event_type_is_terminal(event->type) ?
-								   event->created_at : state->time);
-			if (state->playbook->takes_signals)
-				store_forget_signals(store, state->execution_id);
-			wake_at_end(state->execution_id);
+			finish(store, state, event, decision);
 			break;
 		case DECIDE_KEEP_SIGNAL:
 			keep_signal(store, state, decision);
