@@ -21,6 +21,7 @@ skippable(RunState state)
 			return 3;
 		case RUN_RETRY:
 		case RUN_QUEUED:
+		case RUN_AWAITING:
 			return 2;
 		case RUN_WAITING:
 			return 1;

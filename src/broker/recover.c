@@ -253,6 +253,28 @@ redrive_child(BrokerState *state, Run *run, int64 execution_id)
 	decision_add(state, DECIDE_REDRIVE_CHILD, run)->child = child;
 }
 
+/* Has a wait go on that was withdrawn: it ends at the time that it was to end. */
+static void
+reopen_wait(BrokerState *state, Run *run)
+{
+	JsonbValue	context;
+	TimestampTz until;
+	char	   *text;
+	char	   *error = NULL;
+
+	run_context(run, &context);
+	text = json_get_text(&context, "until");
+	run->timeout = context_int(run, "timeout");
+	run->state = RUN_AWAITING;
+	run->deadline = 0;
+	if (text != NULL && moment_parse(text, NULL, &until, &error))
+		run->deadline = until;
+	if (run->timeout > 0 &&
+		(run->deadline == 0 || state->time + run->timeout < run->deadline))
+		run->deadline = state->time + run->timeout;
+	decision_add(state, DECIDE_KEEP, run);
+}
+
 /* Saves again what the children of a run have done. */
 static void
 resume_save(BrokerState *state, Run *run, const JsonbValue *envelope)
@@ -300,6 +322,8 @@ resume_run(BrokerState *state, Run *run, const JsonbValue *input, bool anew, int
 		reopen(state, run);
 		redrive_child(state, run, 0);
 	}
+	else if (!anew && !run->failed && step->kind == STEP_WAIT)
+		reopen_wait(state, run);
 	else if (!anew && step->kind == STEP_ITERATOR && context_int(run, "since") != 0)
 	{
 		reopen(state, run);
@@ -340,6 +364,7 @@ resume_by_event(BrokerState *state, Run *run, const Event *event)
 	JsonbValue	input;
 	bool		given = given_input(event, &input);
 
+	run->failed = true;
 	resume_run(state, run, given ? &input : NULL, given, event->event_id);
 }
 

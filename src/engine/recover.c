@@ -84,10 +84,11 @@ engine_resume_step(Store *store, const Execution *execution, const Step *step, i
 
 /* Has an execution that is over go on; returns the children to be set going again. */
 List *
-engine_redrive(Store *store, const Execution *execution, List *runs,
+engine_redrive(Store *store, const Execution *execution, List *runs, const List *signals,
 			   const RecoverRequest *request)
 {
 	Event		event;
+	ListCell   *lc;
 
 	memset(&event, 0, sizeof(event));
 	event.event_type = event_type_name(EVENT_EXECUTION_REDRIVEN);
@@ -97,6 +98,8 @@ engine_redrive(Store *store, const Execution *execution, List *runs,
 	event.context = input_context(request->input);
 	event.meta = request_meta(request->reason, execution->drive + 1);
 	store_request(store, &event);
+	foreach(lc, signals)
+		store_keep_signal(store, execution->execution_id, (SignalRow *) lfirst(lc));
 	return evaluate_resumed(store, &event, execution, runs);
 }
 

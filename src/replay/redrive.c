@@ -142,10 +142,14 @@ redrive_children(Recovery *recovery, int64 execution_id, const List *children)
  * ---------------------------------------------------------------------------
  */
 
-/* Returns the runs that the end of an execution has stopped, by its log. */
+/*
+ * Returns the runs that the end of an execution has stopped, by its log, and *signals,
+ * the signals (SignalRow *) that were kept then.
+ */
 static List *
-stopped_runs(int64 execution_id)
+stopped_runs(int64 execution_id, List **signals)
 {
+	ListCell   *lc;
 	Comparison	comparison;
 	Replay		replay;
 	List	   *runs;
@@ -161,6 +165,9 @@ stopped_runs(int64 execution_id)
 				 errdetail("It could not be started."),
 				 errhint("Start another execution with noetl.execute().")));
 	runs = model_stopped_runs(replay.model);
+	*signals = NIL;
+	foreach(lc, replay.model->stopped_signals)
+		*signals = lappend(*signals, &((ModelSignal *) lfirst(lc))->row);
 	store_close(replay.store);
 	return runs;
 }
@@ -172,6 +179,7 @@ redrive_one(Recovery *recovery, int64 execution_id)
 	Store	   *store = store_open(InvalidOid);
 	Execution	execution;
 	List	   *runs;
+	List	   *signals;
 	List	   *children;
 	ListCell   *lc;
 	RecoverRequest request = recovery->request;
@@ -186,11 +194,11 @@ redrive_one(Recovery *recovery, int64 execution_id)
 	/* what was cancelled because of another failure is done as it was meant */
 	if (execution_id != recovery->root && strcmp(end.status, "FAILED") != 0)
 		request.input = NULL;
-	runs = stopped_runs(execution_id);
+	runs = stopped_runs(execution_id, &signals);
 	foreach(lc, runs)
 		if (((Run *) lfirst(lc))->state == RUN_HELD)
 			recovery->steps++;
-	children = engine_redrive(store, &execution, runs, &request);
+	children = engine_redrive(store, &execution, runs, signals, &request);
 	store_close(store);
 	redrive_children(recovery, execution_id, children);
 }

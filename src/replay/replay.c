@@ -91,10 +91,13 @@ begin_model(Replay *replay, const Event *start)
 	execution->depth = count_ancestors(others, start->parent_execution_id);
 	execution->item = start->has_index ? start->current_index : -1;
 	execution->started_by = started_by(others, start);
-	execution->deadline = engine_deadline(start);
+	engine_fill_terms(execution, start);
+	if (!execution->scheduled)
+		execution->deadline = engine_deadline(start);
+	replay->start = *start;
+	model->key = start->terms == NULL ? NULL : start->terms->key;
 	execution->drive = 1;
-	if (execution->deadline != 0)
-		model->timeout = execution->deadline - start->created_at;
+	model->timeout = engine_deadline(start) != 0 ? engine_deadline(start) - start->created_at : 0;
 	if (!catalog_describe(start->catalog_id, &execution->path, &execution->version))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
@@ -124,6 +127,7 @@ begin_evaluation(Replay *replay, BrokerState *state)
 	state->path = execution->path;
 	state->version = execution->version;
 	state->depth = execution->depth;
+	state->priority = execution->priority;
 	state->started_by = execution->started_by;
 	state->drive = execution->drive;
 	past_init(replay, state);
@@ -259,6 +263,7 @@ decide_again(Replay *replay, const Event *event)
 	{
 		state.drive++;
 		state.runs = model_stopped_runs(replay->model);
+		replay->model->signals = replay->model->stopped_signals;
 		broker_decide(&state, event);
 	}
 	else
@@ -274,11 +279,56 @@ decide_again(Replay *replay, const Event *event)
 		follow_decisions(replay, &state, event, own);
 }
 
+/* Decides again on the beginning of a scheduled execution. */
+static void
+decide_due(Replay *replay, const Event *due)
+{
+	Execution  *execution = &replay->model->execution;
+	BrokerState state;
+	Event		rescheduled;
+	Event		begin;
+
+	if (replay->rescheduled != 0)
+		replay_get_event(replay, replay->rescheduled, &rescheduled);
+	engine_begin_event(&begin, &replay->start, replay->rescheduled != 0 ? &rescheduled : NULL,
+					   due);
+	execution->scheduled = false;
+	execution->deadline = engine_deadline(&begin);
+	replay->model->started_at = begin.created_at;
+	begin_evaluation(replay, &state);
+	replay->next_own = Max(replay->next_own, replay->here + 1);
+	decide_start(replay, &state, &begin);
+	if (replay->broken == NULL)
+		follow_decisions(replay, &state, &begin, NULL);
+}
+
+/*
+ * Follows the time of a scheduled execution: it is put off, or it has come.  Returns
+ * whether an event is about that.
+ */
+static bool
+follow_schedule(Replay *replay, const Event *event)
+{
+	if (!replay->model->execution.scheduled || replay->model->status != NULL)
+		return false;
+	if (event->type == EVENT_EXECUTION_DUE)
+		decide_due(replay, event);
+	else if (event->type == EVENT_EXECUTION_RESCHEDULED && event->terms != NULL)
+	{
+		replay->model->execution.run_at = event->terms->run_at;
+		replay->rescheduled = event->event_id;
+	}
+	else
+		return false;
+	return true;
+}
+
 /* Returns whether the broker decided on an event. */
 static bool
 was_decided(const Replay *replay, const Event *event)
 {
 	return event_type_is_decided(event->type) &&
+		!(event->type == EVENT_EXECUTION_START && engine_is_scheduled(event)) &&
 		!event->ignored &&
 		!(replay->any_pending &&
 		  store_is_pending(replay->store, event->execution_id, event->created_at,
@@ -326,7 +376,8 @@ tells_spawned_end(const Replay *replay, const ModelRow *row, const Event *event,
 	int64		event_id;
 
 	if (replay->model->playbook->steps[row->key.step].kind != STEP_ACTION ||
-		(event->type != EVENT_STEP_COMPLETED && event->type != EVENT_STEP_FAILED) ||
+		(event->type != EVENT_STEP_COMPLETED && event->type != EVENT_STEP_FAILED &&
+		 event->type != EVENT_STEP_HELD) ||
 		row->run.context == NULL)
 		return false;
 	json_from_jsonb(row->run.context, &context);
@@ -346,6 +397,11 @@ tells_run_due(const ModelRow *row, const Event *event)
 
 	if (row->run.state == RUN_OPEN)
 		return event->type == EVENT_ACTION_ERROR && event_is_reaped(event, REAPED_TIMEOUT);
+	if (row->run.state == RUN_AWAITING)
+		return event->parent_event_id == row->run.started_event_id &&
+			(event->type == EVENT_STEP_COMPLETED ? event->ended_by != NULL :
+			 (event->type == EVENT_STEP_FAILED || event->type == EVENT_STEP_HELD) &&
+			 event->failure != NULL && strcmp(event->failure, REAPED_TIMEOUT) == 0);
 	foreach(lc, row->run.arrivals)
 		released_by = Max(released_by, ((Arrival *) lfirst(lc))->event_id);
 	switch (event->type)
@@ -356,6 +412,7 @@ tells_run_due(const ModelRow *row, const Event *event)
 		case EVENT_SAVE_FAILED:
 			return event->parent_event_id == row->run.started_event_id;
 		case EVENT_STEP_FAILED:
+		case EVENT_STEP_HELD:
 		case EVENT_STEP_COMPLETED:
 			return event->parent_event_id == released_by;
 		default:
@@ -465,7 +522,8 @@ walk_log(Replay *replay)
 			begin_log(replay, &event);
 			MemoryContextSwitchTo(memory);
 		}
-		if (replay->broken == NULL && !decide_message(replay, &event))
+		if (replay->broken == NULL && !follow_schedule(replay, &event) &&
+			!decide_message(replay, &event))
 		{
 			if (was_decided(replay, &event))
 				decide_again(replay, &event);

@@ -7,7 +7,9 @@
 #include "access/genam.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "catalog/pg_type.h"
 #include "executor/executor.h"
+#include "utils/array.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
@@ -109,7 +111,8 @@ store_load_runs(Store *store, int64 execution_id, const Playbook *playbook,
 		run->visit = DatumGetInt32(slot_column(scan.slot, RUN_VISIT));
 		run->state = strcmp(state, "waiting") == 0 ? RUN_WAITING :
 			strcmp(state, "open") == 0 ? RUN_OPEN :
-			strcmp(state, "held") == 0 ? RUN_HELD : RUN_RETRY;
+			strcmp(state, "held") == 0 ? RUN_HELD :
+			strcmp(state, "awaiting") == 0 ? RUN_AWAITING : RUN_RETRY;
 		run->started_event_id = DatumGetInt64(slot_column(scan.slot, RUN_EVENT_ID));
 		run->attempts = DatumGetInt32(slot_column(scan.slot, RUN_ATTEMPTS));
 		if (run->state == RUN_RETRY)
@@ -139,6 +142,34 @@ store_fetch_by_tid(StoreTable *table, ItemPointer tid)
 	ExecMaterializeSlot(table->scan_slot);
 }
 
+/* Fills in the signals that a run waits for, and their key. */
+static void
+fill_signals(TupleTableSlot *slot, const Run *run)
+{
+	JsonbValue	context;
+	JsonbValue	names;
+	JsonbValue	name;
+	JsonbIterator *it;
+	ArrayBuildState *array = NULL;
+
+	slot_set_null(slot, RUN_SIGNALS);
+	slot_set_null(slot, RUN_SIGNAL_KEY);
+	if (run->state != RUN_AWAITING)
+		return;
+	json_from_jsonb(run->context, &context);
+	if (!json_get(&context, "signals", &names))
+		return;
+	it = json_walk(&names);
+	while (json_next_element(&it, &name))
+		array = accumArrayResult(array,
+								 PointerGetDatum(cstring_to_text_with_len(name.val.string.val,
+																		  name.val.string.len)),
+								 false, TEXTOID, CurrentMemoryContext);
+	if (array != NULL)
+		slot_set(slot, RUN_SIGNALS, makeArrayResult(array, CurrentMemoryContext));
+	slot_set_text(slot, RUN_SIGNAL_KEY, json_get_text(&context, "key"));
+}
+
 /* Fills in the columns of a run that change while it lives. */
 static void
 fill_state(TupleTableSlot *slot, const Run *run, const Playbook *playbook)
@@ -146,7 +177,8 @@ fill_state(TupleTableSlot *slot, const Run *run, const Playbook *playbook)
 	slot_set_jsonb(slot, RUN_ARRIVALS, write_arrivals(run->arrivals, playbook));
 	slot_set_text(slot, RUN_STATE, run->state == RUN_WAITING ? "waiting" :
 				  run->state == RUN_OPEN ? "open" :
-				  run->state == RUN_HELD ? "held" : "retry");
+				  run->state == RUN_HELD ? "held" :
+				  run->state == RUN_AWAITING ? "awaiting" : "retry");
 	slot_set_id(slot, RUN_EVENT_ID, run->started_event_id);
 	slot_set(slot, RUN_ATTEMPTS, Int32GetDatum(run->attempts));
 	slot_set_jsonb(slot, RUN_CONTEXT, run->context);
@@ -154,6 +186,7 @@ fill_state(TupleTableSlot *slot, const Run *run, const Playbook *playbook)
 		slot_set(slot, RUN_DUE_AT, TimestampTzGetDatum(run_due_at(run)));
 	else
 		slot_set_null(slot, RUN_DUE_AT);
+	fill_signals(slot, run);
 }
 
 /* Fills in the row of a run without a task. */

@@ -55,7 +55,7 @@ SELECT * FROM recover_work('{"pay": {"fail": "card refused"}}');
 SELECT * FROM recover_live('recover/hold');
 SELECT status, error FROM noetl.execution WHERE execution_id = newest('recover/hold');
 SELECT noetl.status(newest('recover/hold')) -> 'steps' -> 'pay' ->> 'status' AS pay;
-SELECT step, state, waits_for, regexp_replace(detail, '\d{4}-\d\d-\d\d[^:]*:\d\d:[0-9.]+\+\d\d', '<time>') AS detail, regexp_replace(hint, '\d{9,}', '<id>', 'g') AS hint FROM noetl.why(newest('recover/hold'));
+SELECT step, state, waits_for, regexp_replace(detail, '\d{4}-\d\d-\d\d[^:]*:\d\d:[0-9.]+[-+]\d\d', '<time>') AS detail, regexp_replace(hint, '\d{9,}', '<id>', 'g') AS hint FROM noetl.why(newest('recover/hold'));
 SELECT state FROM noetl.progress(newest('recover/hold')) WHERE step = 'pay';
 -- Work that is late has no effect.
 INSERT INTO noetl.event (execution_id, event_type, node_name, worker_id, result)
