@@ -427,6 +427,14 @@ evaluate_event(Store *store, const Event *event, bool newest)
 
 	if (!event_type_is_decided(event->type))
 		return 0;
+	if (event->type == EVENT_EXECUTION_REDRIVEN || event->type == EVENT_STEP_RESUMED)
+	{
+		/* a superuser has inserted it: its effect is more than the event */
+		if (!event->ignored)
+			store_annotate_event(store, event->execution_id, event->event_id,
+								 json_text_object("ignored", "only a function has executions go on"));
+		return 0;
+	}
 	execution_get(store, event->execution_id, &execution);
 	if (!execution.running)
 	{

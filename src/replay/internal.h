@@ -12,6 +12,7 @@
  *		history.c         what the log answers to the broker's questions
  *		compare_event.c   emitted events, compared with the log
  *		redrive.c         SQL functions that have executions go on after a failure
+ *		redrive_all.c     the same for many executions
  *		model.c           the rows in memory, as decisions make them
  *		compare_tables.c  the rows in the tables, compared and replaced
  *

@@ -186,7 +186,9 @@ redrive_one(Recovery *recovery, int64 execution_id)
 	ExecutionEnd end;
 
 	engine_begin_recovery(store, execution_id, &execution);
-	if (!store_get_end(store, execution_id, &end))
+	/* somebody else may have it go on, without the lock (redrive_all.c) */
+	if (execution.running || !store_lock_execution(store, execution_id) ||
+		!store_get_end(store, execution_id, &end))
 	{
 		store_close(store);
 		return;
@@ -200,6 +202,8 @@ redrive_one(Recovery *recovery, int64 execution_id)
 			recovery->steps++;
 	children = engine_redrive(store, &execution, runs, signals, &request);
 	store_close(store);
+	recovery->redriven = lappend(recovery->redriven, palloc(sizeof(int64)));
+	*(int64 *) llast(recovery->redriven) = execution_id;
 	redrive_children(recovery, execution_id, children);
 }
 

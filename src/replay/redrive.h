@@ -14,6 +14,7 @@ typedef struct Recovery
 	RecoverRequest request;
 	int64		root;			/* the topmost execution that goes on */
 	int			steps;			/* how many steps go on */
+	List	   *redriven;		/* int64 *, the executions that go on */
 	bool		orphans;		/* running executions had to be cancelled */
 } Recovery;
 

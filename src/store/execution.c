@@ -324,6 +324,25 @@ store_reschedule_execution(Store *store, int64 execution_id, TimestampTz run_at)
 	write_version(store, table);
 }
 
+/* Locks the newest version of the row of an execution; false: it has none. */
+bool
+store_lock_execution(Store *store, int64 execution_id)
+{
+	StoreTable *table = store_table(store, REL_EXECUTION);
+	ItemPointerData place;
+	Snapshot	snapshot;
+	bool		locked;
+
+	CommandCounterIncrement();
+	if (!store_fetch_by_id(store, table, REL_EXECUTION_PKEY, execution_id))
+		return false;
+	place = table->scan_slot->tts_tid;
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	locked = store_lock_row(table, &place, snapshot, false, NULL);
+	UnregisterSnapshot(snapshot);
+	return locked;
+}
+
 /* Has an execution that is over run again; its row must exist. */
 void
 store_redrive_execution(Store *store, int64 execution_id, int drive, TimestampTz deadline)

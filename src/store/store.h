@@ -124,7 +124,13 @@ extern bool store_is_running(int64 execution_id, bool *running);
 /* Reads how an execution ended; returns false when it runs or has no row. */
 extern bool store_get_end(Store *store, int64 execution_id, ExecutionEnd *end);
 
-/* Inserts a running execution. */
+/*
+ * Locks the row of an execution until the end of the transaction; waits for who changes
+ * it.  Returns false when it has no row.
+ */
+extern bool store_lock_execution(Store *store, int64 execution_id);
+
+/* Inserts an execution. */
 extern void store_insert_execution(Store *store, const Execution *execution,
 								   TimestampTz started_at);
 

@@ -279,5 +279,67 @@ EXCEPTION WHEN OTHERS THEN RAISE NOTICE '%', regexp_replace(SQLERRM, '\d{9,}', '
 DO $$ BEGIN PERFORM noetl.redrive(1);
 EXCEPTION WHEN OTHERS THEN RAISE NOTICE '%', SQLERRM; END $$;
 \set VERBOSITY default
+
+-- Many at once: those that failed at one step with one error.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: recover/bulk
+workflow:
+- {step: feed, type: http, url: x, next: end}
+- step: end
+$$) > 0 AS registered;
+SELECT count(noetl.execute('recover/bulk', labels => jsonb_build_object('farm', (i % 2)::text))) FROM generate_series(1, 6) AS i;
+SELECT count(*) FROM recover_work('{"feed": {"fail": "no hay in barn 7"}}', 4);
+SELECT count(*) FROM recover_work('{"feed": {"fail": "no water"}}', 2);
+SELECT status, count(*) FROM noetl.execution WHERE path = 'recover/bulk' GROUP BY 1;
+SELECT count(*) FROM noetl.redrive_all('recover/bulk', '%no hay%');
+SELECT count(*) FROM noetl.redrive_all('recover/bulk', '%no hay%', labels => '{"farm": "1"}');
+SELECT count(*) FROM noetl.redrive_all('recover/bulk', since => now() + interval '1 min');
+SELECT count(*) FROM noetl.redrive_all('recover/bulk', '%no hay%', max => 3, dry_run => false);
+SELECT status, count(*) FROM noetl.execution WHERE path = 'recover/bulk' GROUP BY 1 ORDER BY 1;
+SELECT count(*) FROM noetl.redrive_all('recover/bulk', '%no hay%', dry_run => false);
+SELECT count(*) FROM noetl.redrive_all('recover/bulk', '%no hay%', dry_run => false);
+SELECT count(v) AS wrong FROM noetl.execution AS x LEFT JOIN LATERAL noetl.verify(x.execution_id) AS v ON true WHERE path = 'recover/bulk';
+-- Others may not have somebody's executions go on.
+CREATE ROLE recover_stranger;
+GRANT EXECUTE ON FUNCTION noetl.redrive_all(text, text, timestamptz, jsonb, integer, boolean),
+    noetl.retry(bigint, text, jsonb, text), noetl.skip(bigint, text, jsonb, text), noetl.redrive(bigint, jsonb, text) TO recover_stranger;
+SET ROLE recover_stranger;
+SELECT count(*) FROM noetl.redrive_all(dry_run => false);
+RESET ROLE;
+SELECT min(execution_id) AS x FROM noetl.execution WHERE path = 'recover/bulk' AND status = 'FAILED' \gset
+SET ROLE recover_stranger;
+\set VERBOSITY sqlstate
+SELECT noetl.redrive(:x);
+SELECT noetl.retry(:x);
+SELECT noetl.skip(:x, 'feed');
+\set VERBOSITY default
+RESET ROLE;
+DROP OWNED BY recover_stranger;
+DROP ROLE recover_stranger;
+-- The broker's own events are refused from everybody else.
+CREATE ROLE recover_client;
+GRANT INSERT ON noetl.event TO recover_client;
+SET ROLE recover_client;
+\set VERBOSITY terse
+INSERT INTO noetl.event (execution_id, event_type) VALUES (:x, 'execution_redriven');
+INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (:x, 'step_resumed', 'feed');
+\set VERBOSITY default
+RESET ROLE;
+DROP OWNED BY recover_client;
+DROP ROLE recover_client;
+-- Held steps, and running executions.
+SET noetl.on_error = hold;
+SELECT count(*) FROM recover_work('{"feed": {"fail": "still no hay"}}');
+RESET noetl.on_error;
+SELECT count(*) FROM noetl.retry_all('recover/bulk', '%still%');
+SELECT count(*) FROM noetl.retry_all('recover/bulk', '%other%');
+SELECT count(*) FROM noetl.retry_all('recover/bulk', '%still%', max => 2, dry_run => false);
+SELECT count(*) FROM noetl.cancel_all('recover/bulk', '%still%', dry_run => false);
+SELECT count(*) FROM noetl.cancel_all('recover/bulk');
+SELECT count(*) FROM recover_work();
+SELECT status, drive, count(*) FROM noetl.execution WHERE path = 'recover/bulk' GROUP BY 1, 2 ORDER BY 1, 2;
+SELECT count(v) AS wrong FROM noetl.execution AS x LEFT JOIN LATERAL noetl.verify(x.execution_id) AS v ON true WHERE path = 'recover/bulk';
 DROP FUNCTION recover_work, recover_wrong, recover_live;
 SELECT count(*) AS tasks_left FROM noetl.queue;
