@@ -23,6 +23,13 @@ CREATE FUNCTION noetl.redrive(execution_id bigint, input jsonb DEFAULT NULL, rea
 COMMENT ON FUNCTION noetl.redrive(bigint, jsonb, text) IS
     'has an execution go on that failed or was cancelled, together with its parents and children that did: what was completed stays, other steps get new attempts; an input is laid over that of the steps that failed; returns how many steps go on, 0 when the execution is running';
 
+CREATE FUNCTION noetl.fork(execution_id bigint, from_step text, parameters jsonb DEFAULT NULL,
+                           version integer DEFAULT NULL, visit integer DEFAULT NULL) RETURNS bigint
+    AS 'MODULE_PATHNAME', 'noetl_fork'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION noetl.fork(bigint, text, jsonb, integer, integer) IS
+    'starts an execution from the middle of another, whatever its status: at a run of a step, of the newest visit unless one is given, with the values of the steps that had completed before; parameters are laid over the workload; of the same version unless one is given; returns the execution_id';
+
 CREATE FUNCTION noetl.redrive_all(path text DEFAULT NULL, error_like text DEFAULT NULL, since timestamptz DEFAULT NULL,
                                   labels jsonb DEFAULT NULL, max integer DEFAULT 1000, dry_run boolean DEFAULT true)
     RETURNS SETOF bigint
@@ -49,6 +56,7 @@ COMMENT ON FUNCTION noetl.cancel_all(text, text, timestamptz, jsonb, integer, bo
 
 REVOKE ALL ON FUNCTION noetl.retry(bigint, text, jsonb, text), noetl.skip(bigint, text, jsonb, text),
     noetl.redrive(bigint, jsonb, text),
+    noetl.fork(bigint, text, jsonb, integer, integer),
     noetl.redrive_all(text, text, timestamptz, jsonb, integer, boolean),
     noetl.retry_all(text, text, timestamptz, jsonb, integer, boolean),
     noetl.cancel_all(text, text, timestamptz, jsonb, integer, boolean) FROM PUBLIC;

@@ -16,6 +16,7 @@
 #include "broker/collection.h"
 #include "broker/condition.h"
 #include "broker/event.h"
+#include "broker/input.h"
 #include "broker/event_type.h"
 #include "broker/lineage.h"
 #include "broker/model.h"

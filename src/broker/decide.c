@@ -429,8 +429,13 @@ broker_decide(BrokerState *state, const Event *event)
 
 	if (event->type == EVENT_EXECUTION_START)
 	{
-		if (!state->finished)
+		if (!state->finished && !event->forked)
 			begin_execution(state, event);
+	}
+	else if (event->type == EVENT_EXECUTION_FORKED)
+	{
+		arrive_by_fork(state, event);
+		settle(state);
 	}
 	else if (event->type == EVENT_EXECUTION_REDRIVEN)
 	{

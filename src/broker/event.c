@@ -200,6 +200,7 @@ parse_meta(Event *event)
 			(void) json_get_int(&meta, "started_by_oid", &event->started_by_oid);
 			(void) json_get_int(&meta, "timeout", &event->timeout);
 			event->refused = json_get_text(&meta, "refused");
+			event->forked = json_get(&meta, "forked", &value);
 			parse_noted_terms(event, &meta);
 			break;
 		case EVENT_EXECUTION_RESCHEDULED:

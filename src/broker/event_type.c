@@ -116,6 +116,15 @@ static const EventTypeInfo event_types[] = {
 		{"execution_adopted"},
 		.status = "RUNNING", .senders = BROKER
 	},
+	[EVENT_EXECUTION_FORKED] = {
+		{"execution_forked"},
+		.status = "RUNNING", .senders = BROKER
+	},
+	[EVENT_STEP_CARRIED] = {
+		{"step_carried"},
+		.status = "COMPLETED", .senders = BROKER,
+		.about_run = true, .value = VALUE_OR_NULL
+	},
 	[EVENT_EXECUTION_REDRIVEN] = {
 		{"execution_redriven"},
 		.status = "RUNNING", .senders = BROKER
@@ -329,5 +338,6 @@ bool
 event_type_is_decided(EventType type)
 {
 	return type == EVENT_EXECUTION_START || type == EVENT_EXECUTION_REDRIVEN ||
+		type == EVENT_EXECUTION_FORKED ||
 		event_types[type].has_effect;
 }

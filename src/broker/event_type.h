@@ -29,6 +29,8 @@ typedef enum EventType
 	EVENT_EXECUTION_CANCELLED,
 	EVENT_EXECUTION_ADOPTED,
 	EVENT_EXECUTION_REDRIVEN,
+	EVENT_EXECUTION_FORKED,		/* it begins at a step, with values of another one */
+	EVENT_STEP_CARRIED,			/* a value of that one */
 	EVENT_EXECUTION_RESCHEDULED,	/* it has another run_at and other parameters */
 	EVENT_EXECUTION_DUE,		/* its run_at has come: it begins */
 	EVENT_ITERATOR_STARTED,

@@ -172,6 +172,9 @@ extern bool is_silent_entry(const Playbook *playbook, const Step *step);
 extern void arrive(BrokerState *state, const Departure *departure, Run *source,
 				   int64 event_id);
 
+/* An execution that was forked begins with a run of a step, with its input. */
+extern void arrive_by_fork(BrokerState *state, const Event *event);
+
 /* Notes in meta the departures of a run whose steps take no more arrivals. */
 extern void note_dropped(BrokerState *state, const List *departures, Run *source,
 						 JsonBuilder *meta);

@@ -152,6 +152,37 @@ arrive(BrokerState *state, const Departure *departure, Run *source, int64 event_
 }
 
 /*
+ * execution_forked: a run of a step waits for nothing, with the input and the lineage that
+ * it had in the other execution.
+ */
+void
+arrive_by_fork(BrokerState *state, const Event *event)
+{
+	JsonbValue	context;
+	Arrival    *arrival = palloc0(sizeof(Arrival));
+	char	   *name;
+	int			index;
+	Run		   *run;
+
+	json_from_jsonb(event->context, &context);
+	name = json_get_text(&context, "step");
+	index = name == NULL ? -1 : playbook_find_step(state->playbook, name, strlen(name));
+	if (index < 0)
+		return;
+	run = run_make(index, state->playbook->steps[index].revisited ?
+				   visits_begun(state, &state->playbook->steps[index]) + 1 : 1, RUN_WAITING);
+	run->at_once = true;
+	run->changed = true;
+	arrival->from = -1;
+	arrival->visit = 1;
+	arrival->event_id = event->event_id;
+	arrival->has_data = json_get(&context, "data", &arrival->data);
+	arrival->lineage = lineage_read(state->playbook, &context);
+	run->arrivals = list_make1(arrival);
+	state->runs = lappend(state->runs, run);
+}
+
+/*
  * Notes in meta the departures that will have no effect, as their steps take no
  * more arrivals.  Without the note the log would promise a step that never starts.
  */

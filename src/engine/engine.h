@@ -85,6 +85,29 @@ extern void engine_begin_recovery(Store *store, int64 execution_id, Execution *e
  */
 extern void engine_end_orphan(int64 execution_id, bool wait);
 
+/* The value of a step that an execution takes over from another. */
+typedef struct CarriedValue
+{
+	const Step *step;
+	StepValue	value;
+} CarriedValue;
+
+/* An execution that begins in the middle of another. */
+typedef struct ForkRequest
+{
+	int64		source;
+	int64		source_event;	/* with which the run began there */
+	const char *path;
+	int			version;
+	int64		catalog_id;
+	Jsonb	   *parameters;
+	Jsonb	   *context;		/* of execution_forked: step, data, sees */
+	List	   *values;			/* CarriedValue * */
+} ForkRequest;
+
+/* Starts such an execution and returns its id. */
+extern int64 engine_fork(const ForkRequest *request);
+
 /* ---- signals ---- */
 
 /* What a sender says. */

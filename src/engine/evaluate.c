@@ -154,6 +154,16 @@ lease_task(Store *store, const Event *event, Run *run)
 		wake_timer(run->deadline);
 }
 
+/* Stores a run that has no task. */
+static void
+keep_run(Store *store, const BrokerState *state, Run *run, EvaluationFrame *frame)
+{
+	store_put_run(store, state->execution_id, run, state->playbook, state->now);
+	if (run_due_at(run) != 0)
+		wake_for_timer(run_due_at(run));
+	note_opened_wait(frame, state, run);
+}
+
 /* Writes one decision; returns the number of tasks that it enqueues. */
 static int
 write_decision(Store *store, BrokerState *state, const Event *event,
@@ -167,11 +177,7 @@ write_decision(Store *store, BrokerState *state, const Event *event,
 			write_own_event(store, decision->event);
 			break;
 		case DECIDE_KEEP:
-			store_put_run(store, state->execution_id, decision->run,
-						  state->playbook, state->now);
-			if (run_due_at(decision->run) != 0)
-				wake_for_timer(run_due_at(decision->run));
-			note_opened_wait(frame, state, decision->run);
+			keep_run(store, state, decision->run, frame);
 			break;
 		case DECIDE_ABANDON:
 			abandon_run(store, state, decision);
@@ -215,7 +221,7 @@ write_decision(Store *store, BrokerState *state, const Event *event,
 			store_revoke_task(store, decision->run);
 			break;
 		case DECIDE_STOP:		/* the log tells of it */
-		case DECIDE_REDRIVE_CHILD:	/* done by evaluate_resumed()'s caller */
+		case DECIDE_REDRIVE_CHILD:	/* evaluate_resumed()'s caller does it */
 			break;
 		case DECIDE_REDRIVE:
 			redrive_execution(store, state, event, decision->drive);
@@ -427,7 +433,8 @@ evaluate_event(Store *store, const Event *event, bool newest)
 
 	if (!event_type_is_decided(event->type))
 		return 0;
-	if (event->type == EVENT_EXECUTION_REDRIVEN || event->type == EVENT_STEP_RESUMED)
+	if (event->type == EVENT_EXECUTION_REDRIVEN || event->type == EVENT_STEP_RESUMED ||
+		event->type == EVENT_EXECUTION_FORKED)
 	{
 		/* a superuser has inserted it: its effect is more than the event */
 		if (!event->ignored)

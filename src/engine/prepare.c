@@ -274,6 +274,11 @@ prepare_event(Store *store, Event *event, bool has_result, bool by_client)
 		return false;
 	if (event->type == EVENT_SIGNAL)
 		signal_check(event);
+	if (by_client && event->forked)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("meta.forked is the broker's own"),
+				 errhint("noetl.fork() starts an execution from the middle of another.")));
 	if (by_client && noetl_isolation != ISOLATION_OFF)
 		isolation_check_event(store, event, fresh ? NULL : &execution);
 	if (!fresh)

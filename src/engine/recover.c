@@ -169,3 +169,82 @@ engine_end_orphan(int64 execution_id, bool wait)
 	child_cancel(execution_id);
 	CommandCounterIncrement();
 }
+
+/* Returns {"forked": {execution_id, event_id}}. */
+static Jsonb *
+fork_meta(int64 execution_id, int64 event_id)
+{
+	JsonBuilder builder;
+	JsonBuilder inner;
+	JsonbValue	value;
+
+	json_begin_object(&inner);
+	json_add_id(&inner, "execution_id", execution_id);
+	json_add_id(&inner, "event_id", event_id);
+	json_end_object(&inner, &value);
+	json_begin_object(&builder);
+	json_add(&builder, "forked", &value);
+	json_end_object(&builder, &value);
+	return json_to_jsonb(&value);
+}
+
+/* Stores the execution_start of a forked execution; returns its id. */
+static int64
+start_forked(Store *store, const ForkRequest *request)
+{
+	Event		event;
+	JsonBuilder builder;
+	JsonbValue	value;
+
+	json_begin_object(&builder);
+	json_add_text(&builder, "path", request->path);
+	json_add_int(&builder, "version", request->version);
+	json_from_jsonb(request->parameters, &value);
+	json_add(&builder, "workload", &value);
+	json_end_object(&builder, &value);
+	memset(&event, 0, sizeof(event));
+	event.event_type = event_type_name(EVENT_EXECUTION_START);
+	event.context = json_to_jsonb(&value);
+	event.meta = fork_meta(request->source, request->source_event);
+	(void) engine_ingest(store, &event);
+	return event.execution_id;
+}
+
+/* Starts an execution in the middle of another; returns its id. */
+int64
+engine_fork(const ForkRequest *request)
+{
+	Store	   *store = store_open(InvalidOid);
+	int64		execution_id = start_forked(store, request);
+	Execution	execution;
+	Event		event;
+	ListCell   *lc;
+
+	execution_get(store, execution_id, &execution);
+	if (!execution.running)
+	{
+		store_close(store);
+		return execution_id;
+	}
+	foreach(lc, request->values)
+	{
+		const CarriedValue *carried = (CarriedValue *) lfirst(lc);
+
+		describe_step(&event, EVENT_STEP_CARRIED, &execution, carried->step,
+					  carried->value.visit);
+		event.result = json_to_jsonb(&carried->value.envelope);
+		event.meta = fork_meta(request->source, carried->value.event_id);
+		store_request(store, &event);
+	}
+	memset(&event, 0, sizeof(event));
+	event.event_type = event_type_name(EVENT_EXECUTION_FORKED);
+	event.execution_id = execution_id;
+	event.node_name = execution.path;
+	event.node_type = "playbook";
+	event.context = request->context;
+	event.meta = fork_meta(request->source, request->source_event);
+	store_request(store, &event);
+	(void) evaluate_resumed(store, &event, &execution, NIL);
+	store_close(store);
+	return execution_id;
+}

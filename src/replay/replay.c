@@ -497,6 +497,16 @@ begin_log(Replay *replay, const Event *event)
 					 json_text_object("event_type", event->event_type));
 }
 
+/* Returns whether the event up to which the log is decided again has followed. */
+static bool
+until_reached(const Replay *replay)
+{
+	for (int64 i = replay->here; i < Max(replay->next_own, replay->here + 1); i++)
+		if (replay->places[i].event_id == replay->until)
+			return true;
+	return false;
+}
+
 /* Decides the whole log again; stops where the log cannot be followed. */
 static void
 walk_log(Replay *replay)
@@ -532,15 +542,18 @@ walk_log(Replay *replay)
 		}
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(memory);
+		if (replay->until != 0 && until_reached(replay))
+			break;
 	}
 	MemoryContextDelete(memory);
 }
 
-/* Locks an execution and decides its log again. */
+/* Locks an execution and decides its log again, until an event (0: all) has followed. */
 void
-replay_execution(Replay *replay, int64 execution_id, Comparison *comparison)
+replay_until(Replay *replay, int64 execution_id, Comparison *comparison, int64 until)
 {
 	memset(replay, 0, sizeof(Replay));
+	replay->until = until;
 	engine_lock_for_replay(execution_id);
 	replay->store = store_open(InvalidOid);
 	replay->execution_id = execution_id;
@@ -552,6 +565,13 @@ replay_execution(Replay *replay, int64 execution_id, Comparison *comparison)
 				 errmsg("execution " INT64_FORMAT " has no event log", execution_id)));
 	replay->any_pending = store_any_pending(replay->store, execution_id);
 	walk_log(replay);
+}
+
+/* Locks an execution and decides its log again. */
+void
+replay_execution(Replay *replay, int64 execution_id, Comparison *comparison)
+{
+	replay_until(replay, execution_id, comparison, 0);
 }
 
 /* Raises: the log cannot be followed. */

@@ -341,5 +341,69 @@ SELECT count(*) FROM noetl.cancel_all('recover/bulk');
 SELECT count(*) FROM recover_work();
 SELECT status, drive, count(*) FROM noetl.execution WHERE path = 'recover/bulk' GROUP BY 1, 2 ORDER BY 1, 2;
 SELECT count(v) AS wrong FROM noetl.execution AS x LEFT JOIN LATERAL noetl.verify(x.execution_id) AS v ON true WHERE path = 'recover/bulk';
+
+-- A new execution from the middle of another, which stays as it is.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: recover/fork
+workload: {rate: 2}
+workflow:
+- {step: load, type: http, url: x, next: price}
+- step: price
+  type: http
+  url: x
+  args: {amount: "{{ load.amount }}", rate: "{{ workload.rate }}"}
+  next: [{when: "{{ price.ok }}", then: [{step: send, args: {note: "{{ price.ok }}"}}]}]
+- {step: send, type: http, url: x, args: {amount: "{{ load.amount }}"}, next: end}
+- {step: end, result: "{{ send }}"}
+$$) > 0 AS registered;
+SELECT noetl.execute('recover/fork') AS x \gset
+SELECT step, input FROM recover_work('{"load": {"amount": 7}, "price": {"ok": 1}, "send": {"sent": 1}}');
+SELECT noetl.fork(:x, 'price', '{"rate": 3}') AS y \gset
+SELECT count(*) FROM noetl.verify(:y);
+SELECT step, input FROM recover_work('{"price": {"ok": 2}, "send": {"sent": 2}}');
+SELECT status, result, parent_execution_id FROM noetl.execution WHERE execution_id = :y;
+SELECT event, node FROM story('recover/fork');
+-- The input that the transition gave is kept.
+SELECT noetl.fork(:x, 'send') AS y \gset
+SELECT step, input, wrong FROM recover_work('{"send": {"fail": "no"}}');
+SELECT noetl.redrive(:y);
+SELECT step, input, wrong FROM recover_work('{"send": {"sent": 3}}');
+SELECT status, result FROM noetl.execution WHERE execution_id IN (:x, :y) ORDER BY execution_id;
+BEGIN;
+DELETE FROM noetl.execution WHERE execution_id = :y;
+SELECT noetl.rebuild(:y);
+SELECT * FROM noetl.verify(:y);
+COMMIT;
+\set VERBOSITY terse
+DO $$ BEGIN PERFORM noetl.fork(newest('recover/fork'), 'load');
+EXCEPTION WHEN OTHERS THEN RAISE NOTICE '%', regexp_replace(SQLERRM, '\d{9,}', 'N'); END $$;
+SELECT noetl.fork(:x, 'price', version => 9);
+INSERT INTO noetl.event (event_type, context, meta) VALUES ('execution_start', '{"path": "recover/fork"}', '{"forked": {}}');
+\set VERBOSITY default
+-- A wait that was withdrawn still ends at its time, and a signal that was kept is kept.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: recover/wait
+workflow:
+- {step: start, next: [nap, ask]}
+- {step: nap, type: wait, for: 3600, signal: wake, next: end}
+- {step: ask, type: http, url: x, next: ok}
+- {step: ok, type: wait, signal: approve, next: end}
+- {step: end, result: "{{ ok }}"}
+$$) > 0 AS registered;
+SELECT noetl.execute('recover/wait') AS x \gset
+SELECT due_at AS due FROM noetl.run WHERE execution_id = :x AND step_name = 'nap' \gset
+SELECT noetl.signal(:x, 'approve', '"early"');
+SELECT noetl.cancel(:x);
+SELECT noetl.redrive(:x);
+SELECT due_at = :'due' AS same FROM noetl.run WHERE execution_id = :x AND step_name = 'nap';
+SELECT * FROM noetl.verify(:x);
+SELECT step, wrong FROM recover_work();
+SELECT noetl.skip(:x, 'nap');
+SELECT status, result FROM noetl.execution WHERE execution_id = :x;
+SELECT * FROM noetl.verify(:x);
 DROP FUNCTION recover_work, recover_wrong, recover_live;
 SELECT count(*) AS tasks_left FROM noetl.queue;
