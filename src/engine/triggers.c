@@ -70,6 +70,8 @@ noetl_event_before(PG_FUNCTION_ARGS)
 		/* the context names a playbook, a child, or the id of a signal */
 		event.context = slot_jsonb(trigger->tg_trigslot, EVENT_COL_CONTEXT);
 	}
+	if (event.type == EVENT_EXECUTION_START || event_type_is_terminal(event.type))
+		event.meta = slot_jsonb(trigger->tg_trigslot, EVENT_COL_META);
 
 	settle_rows_in_flight();
 	store = store_open(RelationGetRelid(trigger->tg_relation));

@@ -405,5 +405,13 @@ SELECT step, wrong FROM recover_work();
 SELECT noetl.skip(:x, 'nap');
 SELECT status, result FROM noetl.execution WHERE execution_id = :x;
 SELECT * FROM noetl.verify(:x);
+
+-- Whatever a client says, the end that it sends is that of the drive under way.
+SELECT noetl.execute('recover/bulk') AS x \gset
+INSERT INTO noetl.event (execution_id, event_type, meta) VALUES (:x, 'execution_failed', '{"drive": 2}');
+SELECT noetl.redrive(:x);
+INSERT INTO noetl.event (execution_id, event_type, meta) VALUES (:x, 'execution_failed', '{"drive": 1, "mine": true}');
+SELECT event_type, meta - 'by' - 'started_by' - 'started_by_oid' AS meta FROM noetl.event WHERE execution_id = :x AND event_type LIKE 'execution%' ORDER BY event_id;
+SELECT * FROM noetl.verify(:x);
 DROP FUNCTION recover_work, recover_wrong, recover_live;
 SELECT count(*) AS tasks_left FROM noetl.queue;
