@@ -22,6 +22,7 @@
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "executor/spi.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "parser/parse_param.h"
 #include "tcop/cmdtag.h"
@@ -38,6 +39,7 @@
 #include "engine/internal.h"
 #include "engine/role.h"
 #include "engine/save_session.h"
+#include "playbook/playbook.h"
 
 /* ---------------------------------------------------------------------------
  * Kept plans
@@ -132,6 +134,9 @@ keep_plan(const char *text, int nparams)
 	return kept;
 }
 
+/* What the statement that is executed belongs to, for error messages. */
+static const char *executing = "a save";
+
 /*
  * Raises when a text is more than one statement or no query, and when it uses a
  * temporary table of the session, whose triggers would run as the role.
@@ -146,21 +151,30 @@ check_plan(KeptPlan *kept)
 	if (list_length(sources) != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("a save has exactly one statement")));
+				 errmsg("%s has exactly one statement", executing)));
 	source = (CachedPlanSource *) linitial(sources);
 	foreach(lc, source->query_list)
 		if (((Query *) lfirst(lc))->commandType == CMD_UTILITY)
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("%s is not allowed in a save",
-							GetCommandTagName(source->commandTag)),
+					 errmsg("%s is not allowed in %s",
+							GetCommandTagName(source->commandTag), executing),
 					 errhint("Use INSERT, UPDATE, DELETE, MERGE or SELECT.")));
 	foreach(lc, source->relationOids)
 		if (isAnyTempNamespace(get_rel_namespace(lfirst_oid(lc))))
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("a save cannot use the temporary table \"%s\"",
+					 errmsg("%s cannot use the temporary table \"%s\"", executing,
 							get_rel_name(lfirst_oid(lc)))));
+}
+
+/* Returns whether a statement returns rows. */
+static bool
+returns_rows(const KeptPlan *kept)
+{
+	CachedPlanSource *source = linitial(SPI_plan_get_plan_sources(kept->plan));
+
+	return source->resultDesc != NULL;
 }
 
 /* Brings the plan up to date, so that check_plan() sees what will be executed. */
@@ -173,10 +187,14 @@ revalidate(KeptPlan *kept)
 		ReleaseCachedPlan(plan, CurrentResourceOwner);
 }
 
-/* Executes a statement; returns the number of rows that it processed. */
+/*
+ * Executes a statement; returns the number of rows that it processed.  The rows
+ * that it returns go to the receiver, or with NULL to SPI.
+ */
 static int64
-execute(KeptPlan *kept, ParamListInfo params)
+execute(KeptPlan *kept, ParamListInfo params, DestReceiver *receiver)
 {
+	SPIExecuteOptions options = {.params = params, .dest = receiver};
 	volatile int code = 0;
 
 	revalidate(kept);
@@ -184,7 +202,7 @@ execute(KeptPlan *kept, ParamListInfo params)
 	kept->running++;
 	PG_TRY();
 	{
-		code = SPI_execute_plan_with_paramlist(kept->plan, params, false, 0);
+		code = SPI_execute_plan_extended(kept->plan, &options);
 	}
 	PG_FINALLY();
 	{
@@ -206,7 +224,7 @@ execute_with_json(const char *text, const JsonbValue *value)
 	params->params[0].isnull = false;
 	params->params[0].pflags = PARAM_FLAG_CONST;
 	params->params[0].ptype = JSONBOID;
-	return execute(keep_plan(text, 1), params);
+	return execute(keep_plan(text, 1), params, NULL);
 }
 
 /* ---------------------------------------------------------------------------
@@ -513,7 +531,7 @@ save_rows(const SaveRequest *request)
 
 	find_table(request, &table);
 	if (request->mode == SAVE_OVERWRITE)
-		(void) execute(keep_plan(psprintf("DELETE FROM %s", table.qualified), 0), NULL);
+		(void) execute(keep_plan(psprintf("DELETE FROM %s", table.qualified), 0), NULL, NULL);
 	if (!json_is_array(data))
 		return save_row(&table, data);
 	memory = AllocSetContextCreate(CurrentMemoryContext, "noetl saved row",
@@ -575,11 +593,19 @@ convert_params(const KeptPlan *kept, int nvalues, const JsonbValue *values)
 	return params;
 }
 
+/* A place of the text where a name has been replaced. */
+typedef struct Replacement
+{
+	int			end;			/* behind it, in the new text */
+	int			grown;			/* how much longer the new text is up to there */
+} Replacement;
+
 /* The named parameters that have a number so far. */
 typedef struct Numbering
 {
 	const JsonbValue *params;
 	List	   *names;			/* char *, by number */
+	List	   *replacements;	/* Replacement *, in the order of the text */
 	JsonBuilder values;			/* {"1": …} */
 } Numbering;
 
@@ -591,6 +617,19 @@ number_value(Numbering *numbering, char *name, const JsonbValue *value)
 	json_add(&numbering->values, psprintf("%d", list_length(numbering->names)), value);
 }
 
+/* Notes that the end of a text now stands for a name of that length. */
+static void
+note_replacement(Numbering *numbering, const StringInfo sql, int start, int length)
+{
+	Replacement *replacement = palloc(sizeof(Replacement));
+
+	replacement->end = sql->len;
+	replacement->grown = sql->len - start - (length + 1);
+	if (numbering->replacements != NIL)
+		replacement->grown += ((Replacement *) llast(numbering->replacements))->grown;
+	numbering->replacements = lappend(numbering->replacements, replacement);
+}
+
 /* SaveParam: replaces :name by $n; returns false when there is no such parameter. */
 static bool
 number_param(void *arg, StringInfo sql, const char *name, int length)
@@ -598,6 +637,7 @@ number_param(void *arg, StringInfo sql, const char *name, int length)
 	Numbering  *numbering = (Numbering *) arg;
 	JsonbValue	value;
 	int			number = 0;
+	int			start = sql->len;
 	ListCell   *lc;
 
 	if (!json_get_n(numbering->params, name, length, &value))
@@ -611,35 +651,59 @@ number_param(void *arg, StringInfo sql, const char *name, int length)
 		number = list_length(numbering->names);
 	}
 	appendStringInfo(sql, "$%d", number);
+	note_replacement(numbering, sql, start, length);
 	return true;
 }
 
-/* Executes the statement of a request; returns the number of rows processed. */
-static int64
-save_statement(const SaveRequest *request)
+/* Returns the text that PostgreSQL gets, and the values of its parameters. */
+static char *
+number_statement(const SaveRequest *request, Numbering *numbering, JsonbValue *values)
 {
 	const JsonbValue *params = &request->data;
+	char	   *text;
+
+	memset(numbering, 0, sizeof(Numbering));
+	numbering->params = params;
+	json_begin_object(&numbering->values);
+	text = save_replace_params(request->statement, number_param, numbering);
+	if (json_is_array(params))	/* the statement says $1, $2, … itself */
+		for (int i = 0; i < JsonContainerSize(params->val.binary.data); i++)
+			number_value(numbering, NULL,
+						 getIthJsonbValueFromContainer(params->val.binary.data, i));
+	json_end_object(&numbering->values, values);
+	return text;
+}
+
+/*
+ * Executes the statement of a request; returns the number of rows processed.  What
+ * it returns stays in the memory context.
+ */
+static int64
+save_statement(SaveRequest *request, MemoryContext memory)
+{
+	DestReceiver *receiver = NULL;
 	Numbering	numbering;
 	JsonbValue	values;
 	KeptPlan   *kept;
 	char	   *text;
+	int64		rows;
 
 	if (request->statement == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the save has no statement")));
-	memset(&numbering, 0, sizeof(numbering));
-	numbering.params = params;
-	json_begin_object(&numbering.values);
-	text = save_replace_params(request->statement, number_param, &numbering);
-	if (json_is_array(params))	/* the statement says $1, $2, … itself */
-		for (int i = 0; i < JsonContainerSize(params->val.binary.data); i++)
-			number_value(&numbering, NULL,
-						 getIthJsonbValueFromContainer(params->val.binary.data, i));
-	json_end_object(&numbering.values, &values);
+				 errmsg("%s has no statement", executing)));
+	text = number_statement(request, &numbering, &values);
 	kept = keep_plan(text, list_length(numbering.names));
 	check_plan(kept);
-	return execute(kept, convert_params(kept, list_length(numbering.names), &values));
+	if (request->wants_rows)
+		receiver = save_rows_begin(memory);
+	rows = execute(kept, convert_params(kept, list_length(numbering.names), &values), receiver);
+	if (receiver != NULL && returns_rows(kept))
+	{
+		request->returns = true;
+		save_rows_end(receiver, &request->returned);
+	}
+	return rows;
 }
 
 /* ---------------------------------------------------------------------------
@@ -651,6 +715,7 @@ save_statement(const SaveRequest *request)
 static void
 execute_requests(List *requests, SaveError *error)
 {
+	MemoryContext memory = CurrentMemoryContext;
 	ListCell   *lc;
 
 	SPI_connect();
@@ -661,7 +726,7 @@ execute_requests(List *requests, SaveError *error)
 		CHECK_FOR_INTERRUPTS();
 		error->number = foreach_current_index(lc);
 		request->rows = request->mode == SAVE_STATEMENT ?
-			save_statement(request) : save_rows(request);
+			save_statement(request, memory) : save_rows(request);
 	}
 	SPI_finish();
 }
@@ -683,6 +748,51 @@ error_text(const ErrorData *data, const SaveRequest *request)
 	return pstrdup(data->message);
 }
 
+/*
+ * Returns the place of an error in the statement as it is written, in characters
+ * from 1; 0: the error is not about a place in it.
+ */
+static int
+error_position(const ErrorData *data, const SaveRequest *request)
+{
+	Numbering	numbering;
+	JsonbValue	values;
+	ListCell   *lc;
+	char	   *text;
+	int			offset;
+	int			grown = 0;
+
+	if (request->mode != SAVE_STATEMENT || request->statement == NULL ||
+		data->internalpos <= 0 || data->internalquery == NULL)
+		return 0;
+	text = number_statement(request, &numbering, &values);
+	if (strcmp(text, data->internalquery) != 0)
+		return 0;				/* in a function that the statement calls */
+	offset = pg_mbcharcliplen(text, strlen(text), data->internalpos - 1);
+	foreach(lc, numbering.replacements)
+		if (((Replacement *) lfirst(lc))->end <= offset)
+			grown = ((Replacement *) lfirst(lc))->grown;
+	return pg_mbstrlen_with_len(request->statement, offset - grown) + 1;
+}
+
+/* Fills in what is known of an error; timeout: that ended the statement, or 0. */
+static void
+describe_error(const ErrorData *data, const SaveRequest *request, int64 timeout, SaveError *error)
+{
+	error->sqlstate = pstrdup(unpack_sql_state(data->sqlerrcode));
+	error->primary = pstrdup(data->message);
+	error->timed_out = timeout > 0;
+	if (error->timed_out)
+		error->message = timeout_error(timeout);
+	else
+		error->message = error_text(data, request);
+	if (data->detail != NULL)
+		error->detail = pstrdup(data->detail);
+	if (data->hint != NULL)
+		error->hint = pstrdup(data->hint);
+	error->position = error_position(data, request);
+}
+
 /* Returns whether an error ends the transaction, so that a save must not handle it. */
 static bool
 ends_transaction(int sqlerrcode)
@@ -691,47 +801,69 @@ ends_transaction(int sqlerrcode)
 		ERRCODE_TO_CATEGORY(sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION;
 }
 
-/* Executes all requests or none of them; returns false and sets *error. */
-bool
-save_execute(List *requests, Oid role, SaveError *error)
+/* Executes all requests in a subtransaction; returns what one of them raised, or NULL. */
+static ErrorData *
+execute_in_subtransaction(List *requests, Oid role, SaveSession *session, SaveError *error,
+						  bool *timed_out)
 {
 	MemoryContext memory = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
 	ErrorData  *volatile data = NULL;
-	SaveSession session;
+	SaveTimeout timeout;
 
-	error->number = 0;
-	save_session_note(&session);
+	*timed_out = false;
+	save_timeout_begin(&timeout, ((SaveRequest *) linitial(requests))->timeout);
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(memory);
 	PG_TRY();
 	{
 		role_check_save(role);
-		save_session_enter(&session, role);
+		save_session_enter(session, role);
 		execute_requests(requests, error);
-		save_session_leave(&session);
-		save_session_reveal(&session);
+		(void) save_timeout_end(&timeout);
+		save_session_leave(session);
+		save_session_reveal(session);
 		ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
 	{
+		*timed_out = save_timeout_end(&timeout);
 		MemoryContextSwitchTo(memory);
 		data = CopyErrorData();
 		FlushErrorState();
-		save_session_reveal(&session);
+		save_session_reveal(session);
 		RollbackAndReleaseCurrentSubTransaction();
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(memory);
 	CurrentResourceOwner = owner;
+	*timed_out = *timed_out && data != NULL && data->sqlerrcode == ERRCODE_QUERY_CANCELED;
+	return data;
+}
+
+/* Executes all requests or none of them; returns false and sets *error. */
+bool
+save_execute(List *requests, Oid role, SaveError *error)
+{
+	const char *outer = executing;
+	const SaveRequest *request = (SaveRequest *) linitial(requests);
+	SaveSession session;
+	ErrorData  *data;
+	bool		timed_out;
+
+	error->number = 0;
+	executing = request->node_id != NULL ? "a step of type sql" : "a save";
+	save_session_note(&session);
+	data = execute_in_subtransaction(requests, role, &session, error, &timed_out);
+	executing = outer;
 	save_session_clean(&session);
 	if (data == NULL)
 		return true;
 	/* raised only now: nobody else would end the subtransaction */
-	if (ends_transaction(data->sqlerrcode))
+	if (ends_transaction(data->sqlerrcode) && !timed_out)
 		ReThrowError(data);
-	error->message = error_text(data, (SaveRequest *) list_nth(requests, error->number));
-	error->sqlstate = pstrdup(unpack_sql_state(data->sqlerrcode));
+	request = (SaveRequest *) list_nth(requests, error->number);
+	describe_error(data, request, timed_out ? request->timeout : 0, error);
 	FreeErrorData(data);
 	return false;
 }

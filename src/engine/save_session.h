@@ -5,6 +5,10 @@
 #ifndef NOETL_ENGINE_SAVE_SESSION_H
 #define NOETL_ENGINE_SAVE_SESSION_H
 
+#include "tcop/dest.h"
+#include "utils/jsonb.h"
+#include "utils/timestamp.h"
+
 /* What is put back when a save is over. */
 typedef struct SaveSession
 {
@@ -38,5 +42,22 @@ extern void save_session_clean(SaveSession *session);
 
 /* Gives all settings the values that they have in a new session of the role. */
 extern void save_settings_apply(Oid role);
+
+/* The limit of time of one statement (save_timeout.c). */
+typedef struct SaveTimeout
+{
+	TimestampTz outer;			/* the deadline of the statement around it; 0: none */
+	bool		is_set;
+} SaveTimeout;
+
+/* Begins the limit of a statement, in microseconds; 0: it has none of its own. */
+extern void save_timeout_begin(SaveTimeout *timeout, int64 us);
+/* Ends it; returns whether it has cancelled the statement.  Raises nothing. */
+extern bool save_timeout_end(SaveTimeout *timeout);
+
+/* Returns a receiver of rows (save_rows.c), which stay in the memory context. */
+extern DestReceiver *save_rows_begin(MemoryContext memory);
+/* Finds the list of the rows that it has got, as objects. */
+extern void save_rows_end(DestReceiver *self, JsonbValue *rows);
 
 #endif							/* NOETL_ENGINE_SAVE_SESSION_H */

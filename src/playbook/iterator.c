@@ -100,6 +100,14 @@ resolve_body(Compiler *compiler, const YamlNode *node, const char *name,
 	}
 	if (!playbook_resolve_step(compiler, node, name, body))
 		return false;
+	if (strcmp(body->type, "sql") == 0)
+	{
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_FEATURE_NOT_SUPPORTED,
+					   body->type_node ? body->type_node : node,
+					   "One statement does all items: SELECT … FROM jsonb_to_recordset(:items::jsonb) AS …; or make the step a playbook, and call that for each item.",
+					   "a task of type sql cannot be done for each item");
+		return false;
+	}
 	if (body->type[0] == '\0')
 	{
 		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,

@@ -207,7 +207,8 @@ playbook_lint_step(Compiler *compiler, const Step *step,
 					   playbook_member(source->node, "next"),
 					   "It is an ordinary step then; call it something else.",
 					   "the end of the playbook has a \"next\"");
-	if (step->kind == STEP_ACTION || step->kind == STEP_SAVE || source->type_node != NULL)
+	if (step->kind == STEP_ACTION || step->kind == STEP_SAVE || step->kind == STEP_SQL ||
+		source->type_node != NULL)
 		return;
 	for (i = 0; i < source->node->count; i++)
 		if (key_in(source->node->pairs[i].key->string, action_marks))

@@ -28,6 +28,7 @@ typedef enum StepKind
 								 * step_completed of its own */
 	STEP_ACTION,				/* queued for a worker */
 	STEP_SAVE,					/* only saves, and the database does it itself */
+	STEP_SQL,					/* a statement that the broker executes */
 	STEP_PLAYBOOK,				/* done by a child execution */
 	STEP_ITERATOR,				/* a child or a task for each item */
 	STEP_END					/* the end of the playbook: no action, no next */
@@ -190,10 +191,11 @@ typedef struct Step
 	TemplateDoc *save_data;		/* what an end saves, or NULL */
 	int			nsaves;
 	SaveSpec   *saves;			/* executed when the work is done */
+	SaveSpec   *sql;			/* STEP_SQL: the statement and its params */
 	ChildSpec  *child;			/* STEP_PLAYBOOK */
 	IteratorSpec *iterator;		/* STEP_ITERATOR */
-	TemplateDoc *save_action;	/* these two: the action of type save that
-								 * follows, or NULL */
+	TemplateDoc *save_action;	/* these two and STEP_SQL: the action of type
+								 * save that follows, or NULL */
 	StepJoin	join;
 	int			max_visits;		/* 0: noetl.max_visits */
 	int			priority;		/* of its queue rows; default 0 */

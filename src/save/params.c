@@ -144,3 +144,58 @@ save_replace_params(const char *statement, SaveParam replace, void *arg)
 	}
 	return sql.data;
 }
+
+/* Returns the position after blanks and comments. */
+static const char *
+skip_blanks(const char *text)
+{
+	for (;;)
+	{
+		if (isspace((unsigned char) *text))
+			text++;
+		else if ((text[0] == '-' && text[1] == '-') || (text[0] == '/' && text[1] == '*'))
+			text = skip_comment(text);
+		else
+			return text;
+	}
+}
+
+/* Finds the first word of a statement, and whether another statement follows. */
+void
+save_outline_statement(const char *statement, const char **word, int *length, bool *several)
+{
+	const char *text = skip_blanks(statement);
+
+	while (*text == '(')
+		text = skip_blanks(text + 1);
+	*word = text;
+	*length = name_length(text);
+	*several = false;
+	while (*text != '\0')
+	{
+		const char *next = skip_verbatim(text, text > statement ? text[-1] : ' ');
+
+		if (*text == ';')
+		{
+			while (*text == ';')
+				text = skip_blanks(text + 1);
+			*several = *text != '\0';
+			return;
+		}
+		text = next > text ? next : text + 1;
+	}
+}
+
+/* Returns whether a word begins a statement that the broker executes. */
+bool
+save_statement_is_allowed(const char *word, int length)
+{
+	static const char *const allowed[] = {
+		"select", "insert", "update", "delete", "merge", "with", "values", "table"
+	};
+
+	for (int i = 0; i < lengthof(allowed); i++)
+		if (strlen(allowed[i]) == length && pg_strncasecmp(allowed[i], word, length) == 0)
+			return true;
+	return false;
+}
