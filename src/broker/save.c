@@ -198,6 +198,7 @@ execute_saves(BrokerState *state, const Run *run, const Step *task, Scope *scope
 
 		failure.number = i;
 		request->wants_rows = task->kind == STEP_SAVE;
+		request->max_bytes = noetl_template_max_output;
 		(void) make_request(&task->saves[i], scope, request, &message);
 		requests = lappend(requests, request);
 	}

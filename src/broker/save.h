@@ -22,7 +22,8 @@ typedef struct SaveRequest
 	List	   *keys;			/* char *: columns that tell rows apart, folded */
 	const char *statement;
 	JsonbValue	data;			/* a row, a list of rows; or parameters */
-	bool		wants_rows;		/* what the statement returns is wanted */
+	bool		wants_rows;		/* what the statement returns is wanted: */
+	int			max_bytes;		/* no more than that */
 	const char *node_id;		/* of a step of type sql; NULL: it is a save */
 	int64		timeout;		/* of such a step, in microseconds; 0: none */
 

@@ -29,6 +29,7 @@ make_request(const BrokerState *state, const Run *run, Scope *scope, SaveRequest
 	memset(request, 0, sizeof(SaveRequest));
 	request->mode = SAVE_STATEMENT;
 	request->wants_rows = true;
+	request->max_bytes = noetl_template_max_output;
 	request->node_id = node_id_make(state->execution_id, step->name, run->visit, -1);
 	request->data = *scope->input;
 	if (step->sql->params != NULL)

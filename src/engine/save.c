@@ -26,6 +26,7 @@
 #include "miscadmin.h"
 #include "parser/parse_param.h"
 #include "tcop/cmdtag.h"
+#include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -158,7 +159,8 @@ check_plan(KeptPlan *kept)
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 					 errmsg("%s is not allowed in %s",
-							GetCommandTagName(source->commandTag), executing),
+							GetCommandTagName(CreateCommandTag(((Query *) lfirst(lc))->utilityStmt)),
+							executing),
 					 errhint("Use INSERT, UPDATE, DELETE, MERGE or SELECT.")));
 	foreach(lc, source->relationOids)
 		if (isAnyTempNamespace(get_rel_namespace(lfirst_oid(lc))))
@@ -696,7 +698,7 @@ save_statement(SaveRequest *request, MemoryContext memory)
 	kept = keep_plan(text, list_length(numbering.names));
 	check_plan(kept);
 	if (request->wants_rows)
-		receiver = save_rows_begin(memory);
+		receiver = save_rows_begin(memory, request->max_bytes);
 	rows = execute(kept, convert_params(kept, list_length(numbering.names), &values), receiver);
 	if (receiver != NULL && returns_rows(kept))
 	{

@@ -24,6 +24,7 @@ typedef struct RowReceiver
 	MemoryContext row_memory;	/* emptied after each row */
 	JsonBuilder list;
 	int64		size;			/* of the list so far, in bytes */
+	int			max_bytes;
 	int			ncolumns;
 	char	  **names;
 	FmgrInfo   *to_jsonb;		/* by column */
@@ -81,21 +82,22 @@ take_row(TupleTableSlot *slot, DestReceiver *self)
 	RowReceiver *receiver = (RowReceiver *) self;
 	MemoryContext old = MemoryContextSwitchTo(receiver->row_memory);
 	JsonbValue	row;
+	JsonbValue	copy;
 	Jsonb	   *jsonb;
 
 	slot_getallattrs(slot);
 	jsonb = row_to_jsonb(receiver, slot);
 	receiver->size += VARSIZE(jsonb);
-	if (receiver->size > noetl_template_max_output)
+	if (receiver->size > receiver->max_bytes)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("the rows of the statement are larger than noetl.template_max_output"),
-				 errdetail("The setting allows %d bytes.", noetl_template_max_output),
+				 errdetail("The setting allows %d bytes.", receiver->max_bytes),
 				 errhint("Select fewer rows or columns.")));
 	MemoryContextSwitchTo(receiver->memory);
 	json_from_jsonb(jsonb, &row);
-	json_copy(&row, &row);
-	json_push(&receiver->list, &row);
+	json_copy(&row, &copy);
+	json_push(&receiver->list, &copy);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(receiver->row_memory);
 	return true;
@@ -107,9 +109,12 @@ end_rows(DestReceiver *self)
 {
 }
 
-/* Returns a receiver whose rows stay in the memory context. */
+/*
+ * Returns a receiver whose rows stay in the memory context and may take so many
+ * bytes.  The setting itself is that of a new session while the statement runs.
+ */
 DestReceiver *
-save_rows_begin(MemoryContext memory)
+save_rows_begin(MemoryContext memory, int max_bytes)
 {
 	MemoryContext old = MemoryContextSwitchTo(memory);
 	RowReceiver *receiver = palloc0(sizeof(RowReceiver));
@@ -120,6 +125,7 @@ save_rows_begin(MemoryContext memory)
 	receiver->pub.rDestroy = end_rows;
 	receiver->pub.mydest = DestNone;
 	receiver->memory = memory;
+	receiver->max_bytes = max_bytes;
 	receiver->row_memory = AllocSetContextCreate(memory, "noetl returned row",
 												 ALLOCSET_DEFAULT_SIZES);
 	json_begin_array(&receiver->list);

@@ -55,8 +55,11 @@ extern void save_timeout_begin(SaveTimeout *timeout, int64 us);
 /* Ends it; returns whether it has cancelled the statement.  Raises nothing. */
 extern bool save_timeout_end(SaveTimeout *timeout);
 
-/* Returns a receiver of rows (save_rows.c), which stay in the memory context. */
-extern DestReceiver *save_rows_begin(MemoryContext memory);
+/*
+ * Returns a receiver of rows (save_rows.c), which stay in the memory context.  It
+ * raises when they are larger than max_bytes.
+ */
+extern DestReceiver *save_rows_begin(MemoryContext memory, int max_bytes);
 /* Finds the list of the rows that it has got, as objects. */
 extern void save_rows_end(DestReceiver *self, JsonbValue *rows);
 

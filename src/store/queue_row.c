@@ -145,7 +145,7 @@ load_payload(TupleTableSlot *slot, const Playbook *playbook, Run *run)
 	run->action = slot_jsonb(slot, QUEUE_COL_ACTION);
 	run->timeout = queue_read_timeout(slot);
 	run->deadline = DatumGetTimestampTz(slot_column(slot, QUEUE_COL_DEADLINE));
-	if (step->kind == STEP_PLAYBOOK || step->kind == STEP_ITERATOR)
+	if (step->kind == STEP_PLAYBOOK || step->kind == STEP_ITERATOR || step->kind == STEP_SQL)
 		run->context = slot_jsonb(slot, QUEUE_COL_CONTEXT);
 }
 
