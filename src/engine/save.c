@@ -465,23 +465,33 @@ update_statement(const SaveTable *table, const List *columns)
 	return sql.data;
 }
 
-/* Returns whether a column is of type json or jsonb, or of a domain over them. */
-static bool
-is_json_column(const SaveTable *table, const SaveColumn *column)
-{
-	AttrNumber	number = get_attnum(table->relid, column->name);
-	Oid			type = number == InvalidAttrNumber ? InvalidOid :
-		getBaseType(get_atttype(table->relid, number));
-
-	return type == JSONOID || type == JSONBOID;
-}
-
 /*
- * Replaces text that wholly is a JSON object or array by that value, where it goes
- * into a column of JSON: {{ x | tojson }} means x there.
+ * Replaces text that wholly is a JSON object or array by that value, where the type
+ * is json, jsonb or a domain over them: {{ x | tojson }} means x there.  Replaces a
+ * number like 2.0 by 2 where the type is an integer.
  */
 static void
-read_json_members(const SaveTable *table, const List *columns, JsonbValue *row)
+adapt_value(Oid type, JsonbValue *value)
+{
+	JsonbValue	read;
+	Oid			base;
+
+	if (type == INT2OID || type == INT4OID || type == INT8OID)
+	{
+		if (save_read_whole(value, &read))
+			*value = read;
+		return;
+	}
+	if (value->type != jbvString || !OidIsValid(type))
+		return;
+	base = getBaseType(type);
+	if ((base == JSONOID || base == JSONBOID) && save_read_json(value, &read))
+		*value = read;
+}
+
+/* Does the same to the values of a row, by the types of its columns. */
+static void
+adapt_members(const SaveTable *table, const List *columns, JsonbValue *row)
 {
 	JsonbIterator *it = json_walk(row);
 	JsonBuilder builder;
@@ -492,15 +502,12 @@ read_json_members(const SaveTable *table, const List *columns, JsonbValue *row)
 	json_begin_object(&builder);
 	while (json_next_member(&it, &key, &value))
 	{
-		JsonbValue	read;
+		const SaveColumn *written = (SaveColumn *) list_nth(columns, column++);
+		AttrNumber	number = get_attnum(table->relid, written->name);
 
-		if (value.type == jbvString &&
-			is_json_column(table, (SaveColumn *) list_nth(columns, column)) &&
-			json_from_text(value.val.string.val, value.val.string.len, &read) &&
-			(json_is_object(&read) || json_is_array(&read)))
-			value = read;
+		if (number != InvalidAttrNumber)
+			adapt_value(get_atttype(table->relid, number), &value);
 		json_add_n(&builder, key.val.string.val, key.val.string.len, &value);
-		column++;
 	}
 	json_end_object(&builder, row);
 }
@@ -515,7 +522,7 @@ save_row(const SaveTable *table, const JsonbValue *written)
 
 	CHECK_FOR_INTERRUPTS();
 	columns = row_columns(table, written);
-	read_json_members(table, columns, &typed);
+	adapt_members(table, columns, &typed);
 	return execute_with_json(table->request->mode == SAVE_UPDATE ?
 							 update_statement(table, columns) :
 							 insert_statement(table, columns), row);
@@ -580,10 +587,24 @@ static ParamListInfo
 convert_params(const KeptPlan *kept, int nvalues, const JsonbValue *values)
 {
 	ParamListInfo params;
+	JsonBuilder builder;
+	JsonbValue	typed;
 
 	if (nvalues == 0)
 		return NULL;
-	(void) execute_with_json(conversion_statement(kept, nvalues), values);
+	json_begin_object(&builder);
+	for (int i = 0; i < nvalues; i++)
+	{
+		char	   *name = psprintf("%d", i + 1);
+		JsonbValue	value;
+
+		if (!json_get(values, name, &value))
+			json_null(&value);
+		adapt_value(kept->types[i], &value);
+		json_add(&builder, name, &value);
+	}
+	json_end_object(&builder, &typed);
+	(void) execute_with_json(conversion_statement(kept, nvalues), &typed);
 	params = makeParamList(nvalues);
 	for (int i = 0; i < nvalues; i++)
 	{
@@ -595,84 +616,24 @@ convert_params(const KeptPlan *kept, int nvalues, const JsonbValue *values)
 	return params;
 }
 
-/* A place of the text where a name has been replaced. */
-typedef struct Replacement
-{
-	int			end;			/* behind it, in the new text */
-	int			grown;			/* how much longer the new text is up to there */
-} Replacement;
-
-/* The named parameters that have a number so far. */
-typedef struct Numbering
-{
-	const JsonbValue *params;
-	List	   *names;			/* char *, by number */
-	List	   *replacements;	/* Replacement *, in the order of the text */
-	JsonBuilder values;			/* {"1": …} */
-} Numbering;
-
-/* Gives the next number to a parameter. */
+/* Adds the value of a parameter to an object {"1": …}; a SaveNumbering's "add". */
 static void
-number_value(Numbering *numbering, char *name, const JsonbValue *value)
+add_parameter(void *arg, int number, const JsonbValue *value)
 {
-	numbering->names = lappend(numbering->names, name);
-	json_add(&numbering->values, psprintf("%d", list_length(numbering->names)), value);
-}
-
-/* Notes that the end of a text now stands for a name of that length. */
-static void
-note_replacement(Numbering *numbering, const StringInfo sql, int start, int length)
-{
-	Replacement *replacement = palloc(sizeof(Replacement));
-
-	replacement->end = sql->len;
-	replacement->grown = sql->len - start - (length + 1);
-	if (numbering->replacements != NIL)
-		replacement->grown += ((Replacement *) llast(numbering->replacements))->grown;
-	numbering->replacements = lappend(numbering->replacements, replacement);
-}
-
-/* SaveParam: replaces :name by $n; returns false when there is no such parameter. */
-static bool
-number_param(void *arg, StringInfo sql, const char *name, int length)
-{
-	Numbering  *numbering = (Numbering *) arg;
-	JsonbValue	value;
-	int			number = 0;
-	int			start = sql->len;
-	ListCell   *lc;
-
-	if (!json_get_n(numbering->params, name, length, &value))
-		return false;
-	foreach(lc, numbering->names)
-		if (strlen(lfirst(lc)) == length && memcmp(lfirst(lc), name, length) == 0)
-			number = foreach_current_index(lc) + 1;
-	if (number == 0)
-	{
-		number_value(numbering, pnstrdup(name, length), &value);
-		number = list_length(numbering->names);
-	}
-	appendStringInfo(sql, "$%d", number);
-	note_replacement(numbering, sql, start, length);
-	return true;
+	json_add((JsonBuilder *) arg, psprintf("%d", number), value);
 }
 
 /* Returns the text that PostgreSQL gets, and the values of its parameters. */
 static char *
-number_statement(const SaveRequest *request, Numbering *numbering, JsonbValue *values)
+number_statement(const SaveRequest *request, SaveNumbering *numbering, JsonbValue *values)
 {
-	const JsonbValue *params = &request->data;
+	JsonBuilder builder;
 	char	   *text;
 
-	memset(numbering, 0, sizeof(Numbering));
-	numbering->params = params;
-	json_begin_object(&numbering->values);
-	text = save_replace_params(request->statement, number_param, numbering);
-	if (json_is_array(params))	/* the statement says $1, $2, … itself */
-		for (int i = 0; i < JsonContainerSize(params->val.binary.data); i++)
-			number_value(numbering, NULL,
-						 getIthJsonbValueFromContainer(params->val.binary.data, i));
-	json_end_object(&numbering->values, values);
+	json_begin_object(&builder);
+	text = save_number_params(numbering, request->statement, &request->data, add_parameter,
+							  &builder);
+	json_end_object(&builder, values);
 	return text;
 }
 
@@ -684,7 +645,7 @@ static int64
 save_statement(SaveRequest *request, MemoryContext memory)
 {
 	DestReceiver *receiver = NULL;
-	Numbering	numbering;
+	SaveNumbering numbering;
 	JsonbValue	values;
 	KeptPlan   *kept;
 	char	   *text;
@@ -757,12 +718,10 @@ error_text(const ErrorData *data, const SaveRequest *request)
 static int
 error_position(const ErrorData *data, const SaveRequest *request)
 {
-	Numbering	numbering;
+	SaveNumbering numbering;
 	JsonbValue	values;
-	ListCell   *lc;
 	char	   *text;
 	int			offset;
-	int			grown = 0;
 
 	if (request->mode != SAVE_STATEMENT || request->statement == NULL ||
 		data->internalpos <= 0 || data->internalquery == NULL)
@@ -771,10 +730,7 @@ error_position(const ErrorData *data, const SaveRequest *request)
 	if (strcmp(text, data->internalquery) != 0)
 		return 0;				/* in a function that the statement calls */
 	offset = pg_mbcharcliplen(text, strlen(text), data->internalpos - 1);
-	foreach(lc, numbering.replacements)
-		if (((Replacement *) lfirst(lc))->end <= offset)
-			grown = ((Replacement *) lfirst(lc))->grown;
-	return pg_mbstrlen_with_len(request->statement, offset - grown) + 1;
+	return pg_mbstrlen_with_len(request->statement, save_place_of(&numbering, offset)) + 1;
 }
 
 /* Fills in what is known of an error; timeout: that ended the statement, or 0. */
