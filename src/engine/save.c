@@ -467,25 +467,23 @@ update_statement(const SaveTable *table, const List *columns)
 
 /*
  * Replaces text that wholly is a JSON object or array by that value, where the type
- * is json, jsonb or a domain over them: {{ x | tojson }} means x there.  Replaces a
- * number like 2.0 by 2 where the type is an integer.
+ * is json or jsonb: {{ x | tojson }} means x there.  Replaces a number like 2.0 by 2
+ * where the type is an integer.  A domain counts as what it is over.
  */
 static void
 adapt_value(Oid type, JsonbValue *value)
 {
 	JsonbValue	read;
-	Oid			base;
 
+	if (!OidIsValid(type) || (value->type != jbvString && value->type != jbvNumeric))
+		return;
+	type = getBaseType(type);
 	if (type == INT2OID || type == INT4OID || type == INT8OID)
 	{
 		if (save_read_whole(value, &read))
 			*value = read;
-		return;
 	}
-	if (value->type != jbvString || !OidIsValid(type))
-		return;
-	base = getBaseType(type);
-	if ((base == JSONOID || base == JSONBOID) && save_read_json(value, &read))
+	else if ((type == JSONOID || type == JSONBOID) && save_read_json(value, &read))
 		*value = read;
 }
 
@@ -576,7 +574,8 @@ conversion_statement(const KeptPlan *kept, int nvalues)
 					(errcode(ERRCODE_INDETERMINATE_DATATYPE),
 					 errmsg("could not determine data type of parameter $%d", i + 1)));
 		appendStringInfo(&sql, "%s\"%d\" %s", i > 0 ? ", " : "", i + 1,
-						 format_type_extended(kept->types[i], -1, FORMAT_TYPE_FORCE_QUALIFY));
+						 format_type_extended(kept->types[i], -1, FORMAT_TYPE_TYPEMOD_GIVEN |
+											  FORMAT_TYPE_FORCE_QUALIFY));
 	}
 	appendStringInfoChar(&sql, ')');
 	return sql.data;

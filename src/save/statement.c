@@ -8,9 +8,9 @@
  *		[{"a": 1}, …]  ─>  INSERT INTO t (a) SELECT r.a
  *		                   FROM jsonb_populate_recordset(NULL::t, '[{"a": 1}, …]') AS r
  *
- * Text that is a JSON object or list is written as a literal, whose type the column
- * decides: into a column of json it is that value.  2.0 is 2 for an integer column.
- * duckdb gets literals only.
+ * Text that is a JSON object or list is that value for a column of json, and 2.0 is
+ * 2 for one of integers: PostgreSQL is asked for the type of the column.  duckdb gets
+ * literals only.
  * Names are written as in SQL: plain ones are folded to lower case, "Quoted"
  * ones are not.
  */
@@ -25,7 +25,9 @@
 #include "save/params.h"
 
 #define ROWS_PER_STATEMENT	500
+/* Types in PostgreSQL for which a value may be another one. */
 #define INTEGER_TYPES		"'{smallint,integer,bigint}'::pg_catalog.regtype[]"
+#define JSON_TYPES			"'{json,jsonb}'::pg_catalog.regtype[]"
 
 /*
  * A number without quotes has a type, which columns of text or json refuse.
@@ -34,8 +36,7 @@ typedef enum NumberForm
 {
 	PLAIN,						/* as in an expression that a user writes */
 	INTEGERS_QUOTED,			/* for a column: a fraction can be rounded */
-	QUOTED,						/* of a type that the place decides */
-	DIGITS						/* in JSON */
+	QUOTED						/* of a type that the place decides */
 } NumberForm;
 
 /* A save that writes rows of a table. */
@@ -181,7 +182,7 @@ add_number(StringInfo sql, const JsonbValue *value, NumberForm form)
 	if (form == QUOTED || (form == INTEGERS_QUOTED && strchr(digits, '.') == NULL))
 		appendStringInfo(sql, "'%s'", digits);
 	else
-		appendStringInfo(sql, digits[0] == '-' && form != DIGITS ? "(%s)" : "%s", digits);
+		appendStringInfo(sql, digits[0] == '-' ? "(%s)" : "%s", digits);
 }
 
 /* Appends a value as a literal. */
@@ -292,16 +293,21 @@ add_record(StringInfo sql, const RowSave *save, int column, const JsonbValue *va
 	add_json_literal(sql, &record, false);
 }
 
-/* Appends a number like 2.0: an integer column gets 2. */
+/*
+ * Appends a value that is another one for a column of some types, or of domains
+ * over them.
+ */
 static void
-add_whole(StringInfo sql, const RowSave *save, int column, const JsonbValue *value,
-		  const JsonbValue *whole)
+add_choice(StringInfo sql, const RowSave *save, int column, const JsonbValue *value,
+		   const JsonbValue *other, const char *types)
 {
 	const char *name = quote_name(save->columns[column]);
 
-	appendStringInfo(sql, "(pg_catalog.jsonb_populate_record(NULL::%s, CASE WHEN pg_catalog.pg_typeof((NULL::%s).%s)"
-					 " = ANY (" INTEGER_TYPES ") THEN ", save->table, save->table, name);
-	add_record(sql, save, column, whole);
+	appendStringInfo(sql, "(pg_catalog.jsonb_populate_record(NULL::%s, CASE WHEN (WITH RECURSIVE b (id, base) AS"
+					 " (SELECT oid, typbasetype FROM pg_catalog.pg_type WHERE oid = pg_catalog.pg_typeof((NULL::%s).%s)"
+					 " UNION ALL SELECT oid, typbasetype FROM b JOIN pg_catalog.pg_type ON oid = b.base)"
+					 " SELECT id FROM b WHERE base = 0) = ANY (%s) THEN ", save->table, save->table, name, types);
+	add_record(sql, save, column, other);
 	appendStringInfoString(sql, " ELSE ");
 	add_record(sql, save, column, value);
 	appendStringInfo(sql, " END::pg_catalog.jsonb)).%s", name);
@@ -318,9 +324,9 @@ add_value(StringInfo sql, const RowSave *save, int row, int column)
 	if (save->duckdb)
 		add_literal(sql, &value, true, INTEGERS_QUOTED);
 	else if (save_read_json(&value, &read))
-		add_literal(sql, &value, false, QUOTED);
+		add_choice(sql, save, column, &value, &read, JSON_TYPES);
 	else if (save_read_whole(&value, &read))
-		add_whole(sql, save, column, &value, &read);
+		add_choice(sql, save, column, &value, &read, INTEGER_TYPES);
 	else
 		appendStringInfo(sql, "r.%s", quote_name(save->columns[column]));
 }
@@ -723,17 +729,32 @@ add_param(void *arg, StringInfo sql, const char *name, int length)
 	return true;
 }
 
-/* The parameters of a statement by number: text that is JSON apart from the others. */
+/* The parameters of a statement by number. */
 typedef struct Numbered
 {
 	SaveNumbering numbering;
-	JsonBuilder values;			/* {"1": …}: the others */
+	JsonBuilder values;			/* {"1": …} */
 	StringInfoData formats;		/* "%L, %L" */
-	StringInfoData arguments;	/* what is formatted: columns of the converted row */
-	StringInfoData wholes;		/* statements that make 2.0 the value 2 */
+	StringInfoData columns;		/* of the converted row */
+	StringInfoData choices;		/* statements that replace values by their types */
 } Numbered;
 
-/* Adds a parameter; a SaveNumbered. */
+/* Appends a statement that replaces a value where the parameter has some type. */
+static void
+add_replacement(StringInfo sql, int number, const JsonbValue *other, const char *types)
+{
+	JsonBuilder builder;
+	JsonbValue	record;
+
+	json_begin_object(&builder);
+	json_add(&builder, psprintf("%d", number), other);
+	json_end_object(&builder, &record);
+	appendStringInfo(sql, "\tIF bases[%d] = ANY (%s) THEN\n\t\tvals := vals || ", number, types);
+	add_json_literal(sql, &record, false);
+	appendStringInfoString(sql, ";\n\tEND IF;\n");
+}
+
+/* Adds a parameter; a SaveNumbering's "add". */
 static void
 add_numbered(void *arg, int number, const JsonbValue *value)
 {
@@ -741,21 +762,12 @@ add_numbered(void *arg, int number, const JsonbValue *value)
 	JsonbValue	read;
 
 	appendStringInfoString(&numbered->formats, number > 1 ? ", %L" : "%L");
-	appendStringInfoString(&numbered->arguments, ", ");
-	if (save_read_json(value, &read))
-	{
-		add_literal(&numbered->arguments, value, false, QUOTED);
-		return;
-	}
-	if (save_read_whole(value, &read))
-	{
-		appendStringInfo(&numbered->wholes, "\tIF types[%d] = ANY (" INTEGER_TYPES ") THEN\n"
-						 "\t\tvals := vals || '{\"%d\": ", number, number);
-		add_number(&numbered->wholes, &read, DIGITS);
-		appendStringInfoString(&numbered->wholes, "}';\n\tEND IF;\n");
-	}
-	appendStringInfo(&numbered->arguments, "r.\"%d\"", number);
+	appendStringInfo(&numbered->columns, ", r.\"%d\"", number);
 	json_add(&numbered->values, psprintf("%d", number), value);
+	if (save_read_json(value, &read))
+		add_replacement(&numbered->choices, number, &read, JSON_TYPES);
+	else if (save_read_whole(value, &read))
+		add_replacement(&numbered->choices, number, &read, INTEGER_TYPES);
 }
 
 /*
@@ -771,10 +783,11 @@ typed_statement(const char *statement, const Numbered *numbered, const JsonbValu
 
 	initStringInfo(&convert);
 	appendStringInfo(&convert, "SELECT pg_catalog.format('%s'%s) FROM pg_catalog.jsonb_to_record($1) AS r (",
-					 numbered->formats.data, numbered->arguments.data);
+					 numbered->formats.data, numbered->columns.data);
 	initStringInfo(&block);
 	appendStringInfoString(&block, "DECLARE\n"
 						   "\ttypes pg_catalog.regtype[];\n"
+						   "\tbases pg_catalog.regtype[];\n"
 						   "\tvals pg_catalog.jsonb := ");
 	add_json_literal(&block, values, false);
 	appendStringInfo(&block, ";\n"
@@ -788,11 +801,15 @@ typed_statement(const char *statement, const Numbered *numbered, const JsonbValu
 					 "\tSELECT s.parameter_types INTO types FROM pg_catalog.pg_prepared_statements AS s WHERE s.name = 'noetl_save';\n"
 					 "\tIF pg_catalog.cardinality(types) < %d THEN\n"
 					 "\t\tRAISE 'could not determine data type of parameter $%d' USING ERRCODE = '42P18';\n"
-					 "\tEND IF;\n%s",
+					 "\tEND IF;\n"
+					 "\tWITH RECURSIVE b (n, id, base) AS (\n"
+					 "\t\tSELECT p.n, y.oid, y.typbasetype FROM pg_catalog.unnest(types) WITH ORDINALITY AS p (type, n) JOIN pg_catalog.pg_type AS y ON y.oid = p.type\n"
+					 "\t\tUNION ALL SELECT b.n, y.oid, y.typbasetype FROM b JOIN pg_catalog.pg_type AS y ON y.oid = b.base)\n"
+					 "\tSELECT pg_catalog.array_agg(b.id::pg_catalog.regtype ORDER BY b.n) INTO bases FROM b WHERE b.base = 0;\n%s",
 					 quote_literal_cstr(psprintf("PREPARE noetl_save AS %s", statement)),
-					 nparams, nparams, numbered->wholes.data);
+					 nparams, nparams, numbered->choices.data);
 	appendStringInfo(&block,
-					 "\tSELECT pg_catalog.string_agg(pg_catalog.format('%%I %%s', p.n, p.type), ', ' ORDER BY p.n) INTO columns\n"
+					 "\tSELECT pg_catalog.string_agg(pg_catalog.format('%%I %%s', p.n, pg_catalog.format_type(p.type, -1)), ', ' ORDER BY p.n) INTO columns\n"
 					 "\tFROM pg_catalog.unnest(types) WITH ORDINALITY AS p (type, n);\n"
 					 "\tEXECUTE %s || columns || ')' INTO arguments USING vals;\n"
 					 "\tEXECUTE 'EXECUTE noetl_save (' || arguments || ')';\n"
@@ -820,8 +837,8 @@ write_typed(const char *statement, const JsonbValue *params, char **sql)
 		return false;
 	json_begin_object(&numbered.values);
 	initStringInfo(&numbered.formats);
-	initStringInfo(&numbered.arguments);
-	initStringInfo(&numbered.wholes);
+	initStringInfo(&numbered.columns);
+	initStringInfo(&numbered.choices);
 	text = save_number_params(&numbered.numbering, statement, params, add_numbered, &numbered);
 	json_end_object(&numbered.values, &values);
 	if (numbered.numbering.names == NIL)
