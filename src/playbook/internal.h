@@ -149,6 +149,9 @@ extern void playbook_compile_saves(Compiler *compiler, Step *step, const YamlNod
  * when the database does not execute that itself.
  */
 extern const YamlNode *playbook_save_of_step(const StepSource *source);
+/* Warns of a template in a statement, where there is one; what: whose it is. */
+extern void playbook_warn_of_sql(Compiler *compiler, const YamlNode *statement,
+								 const char *what);
 /* Compiles the statement of a step of type sql. */
 extern SaveSpec *playbook_compile_sql(Compiler *compiler, const StepSource *source);
 

@@ -111,9 +111,13 @@ warn_of_sql(Compiler *compiler, const YamlNode *part, const char *what, char *hi
 					   "the template in the %s becomes SQL", what);
 }
 
-/* What to write instead of a template in a statement. */
-static char *const params_hint =
-	"Write :name in the statement, and params: {name: \"{{ ... }}\"}.";
+/* Warns of a template in a statement; what: whose it is. */
+void
+playbook_warn_of_sql(Compiler *compiler, const YamlNode *statement, const char *what)
+{
+	warn_of_sql(compiler, statement, what,
+				"Write :name in the statement, and params: {name: \"{{ ... }}\"}.");
+}
 
 /* Reports a constant statement that the broker does not execute; owner: whose it is. */
 static void
@@ -163,7 +167,7 @@ compile_save(Compiler *compiler, const YamlNode *save, SaveSpec *spec)
 	if (save_member(save, statement) == NULL)
 		check_parts(compiler, save, save_member(save, mode), save_member(save, table),
 					save_member(save, key), save_member(save, data));
-	warn_of_sql(compiler, save_member(save, statement), "save's statement", params_hint);
+	playbook_warn_of_sql(compiler, save_member(save, statement), "save's statement");
 	warn_of_sql(compiler, save_member(save, table), "save's table",
 				"Whoever supplies the value chooses the table; name it, in a branch for each if there are several.");
 	spec->data = optional_doc(compiler, save_member(save, data));
@@ -246,7 +250,7 @@ playbook_compile_sql(Compiler *compiler, const StepSource *source)
 
 	check_sql(compiler, source, statement);
 	check_statement(compiler, statement, "a step of type sql");
-	warn_of_sql(compiler, statement, "statement", params_hint);
+	playbook_warn_of_sql(compiler, statement, "statement");
 	spec->params = optional_doc(compiler, playbook_member(source->merged, "params"));
 	compiler->sees |= SEES_SAVE;
 	spec->statement = optional_doc(compiler, statement);

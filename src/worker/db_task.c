@@ -20,6 +20,7 @@
 
 #define MAX_TRIES 10			/* of a statement that may succeed later */
 #define UNREACHABLE_SECONDS_ONCE 60
+#define UNTRANSLATABLE_CHARACTER "22P05"	/* what jsonb says of \u0000 */
 
 /*
  * Runs a statement, again after a lost session or a passing error.  DB_ERROR: the
@@ -104,7 +105,7 @@ free_column(char **texts, int count)
 /*
  * Makes the result of a task one JSON text that the server accepts, and takes the
  * value out of it.  An attached text that is not JSON becomes a JSON string; another
- * result that is not JSON fails the task.
+ * result that is not JSON, and one with the character NUL, fails the task.
  */
 DbStatus
 db_value(Task *task, Outcome *out, char **value)
@@ -124,7 +125,10 @@ db_value(Task *task, Outcome *out, char **value)
 		status = run_patiently(task, VALUE, 2, params, &result);
 		if (status != DB_ERROR)
 			break;
-		if (outcome_inline_attached(out))
+		if (strcmp(db_sqlstate(), UNTRANSLATABLE_CHARACTER) == 0 && out->kind == OUTCOME_DONE)
+			outcome_fail(out, "the result contains the character NUL (\\u0000), which the database"
+						 " cannot store: encode it, for example with base64");
+		else if (outcome_inline_attached(out))
 			log_task(task, LOG_DETAIL, "stored as text: %s", db_message());
 		else if (out->kind == OUTCOME_DONE)
 			outcome_fail(out, "the database refused the result: %s", db_message());

@@ -261,6 +261,19 @@ workflow:
 - {step: j, type: sql, statement: "DROP TABLE t"}
 $$);
 
+-- Templates in the SQL of saves are warned of, whoever executes them.
+SELECT severity, line, col, message, hint FROM noetl.validate($$
+apiVersion: noetl.io/v1
+kind: Playbook
+name: sql/warned
+workflow:
+- {step: start, next: [a, b, c, d]}
+- {step: a, type: python, code: x, save: {storage: postgres, statement: "SELECT '{{ result }}'"}}
+- {step: b, type: python, code: x, save: [{storage: {kind: postgres, auth: pg, statement: "SELECT '{{ result }}'"}}, {storage: postgres, auth: pg, statement: "SELECT :a", params: {a: "{{ result }}"}}]}
+- {step: c, type: iterator, collection: [1], element: n, task: {type: python, code: x, save: {storage: postgres, auth: pg, statement: "SELECT {{ n }}"}}}
+- {step: d, type: save, storage: postgres, table: "{{ workload.t }}", data: {n: 1}}
+$$);
+
 -- All of it follows from the logs; no statement is executed again.
 TRUNCATE stock, kept;
 SET noetl.max_visits = 500;

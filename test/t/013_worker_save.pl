@@ -310,5 +310,33 @@ is(slurp_file("$directory/requests"), qq(POST /in {"a": 1}\nPUT /put [1, 1]\nPOS
 is(events_of($execution, 'result'), 'save_completed {"got": 1}, save_started, save_completed, save_started, save_completed, save_completed, action_completed {"a": 1}', 'the event log');
 is(result_of($execution, 'error', 'action_error', 'refused'), 'save (http): HTTP 500 No', 'http that is refused');
 
+#
+# Commands, parameters and templates; NUL
+#
+sql('CREATE TABLE stated (id int, many int[], doc jsonb, kept text DEFAULT \'default\')');
+$execution = execute(<<'EOT');
+- step: act
+  tool: python
+  code: "result = {'n': 3, 'many': [1, 2]}"
+  save:
+    - {storage: postgres, auth: pg_own, statement: "INSERT INTO stated (id, many, doc) SELECT :n, :many, :doc WHERE :n = ANY (:some)", params: {n: "{{ result.n }}", many: "{{ result.many }}", doc: "{{ result | tojson }}", some: [3, 4.0]}}
+    - {storage: postgres, auth: pg_own, statement: "UPDATE stated SET id = {{ params.n }} + :n", params: {n: "{{ act.n }}"}}
+    - {storage: postgres, auth: pg_own, statement: "INSERT INTO stated (id) VALUES ($2), ($1)", params: [10, 11]}
+    - {storage: postgres, auth: pg_own, table: stated, data: [{id: 12, kept: null}, {id: 13}]}
+    - {storage: postgres, auth: pg_own, statement: "CREATE TABLE made (n int); INSERT INTO made VALUES (:n)", params: {n: 1}}
+    - {storage: postgres, auth: pg_own, commands: "INSERT INTO made VALUES ({{ result.n }}); VACUUM made"}
+  on_error: continue
+EOT
+my $nul = execute_step(<<'EOT');
+tool: postgres
+auth: pg_own
+command: "SELECT '\"\\\\u0000\"'::json AS nul"
+EOT
+drain();
+is(rows('stated'), '(10,,,default) (11,,,default) (12,,,) (13,,,default) (6,"{1,2}","{""n"": 3, ""many"": [1, 2]}",default)', 'parameters have the types that PostgreSQL infers');
+is(rows('made'), '(1)', 'several statements get their parameters as literals');
+is(result_of($execution, 'error', 'action_error'), 'save (postgres): VACUUM cannot run inside a transaction block (SQLSTATE 25001, command_1); give the statements as a list (commands) to run each in its own transaction', 'commands are executed as in a task');
+is(result_of($nul, 'error', 'action_error'), 'the result contains the character NUL (\u0000), which the database cannot store: encode it, for example with base64', 'NUL in a result');
+
 is(sql('SELECT count(*) FROM noetl.queue'), 0, 'nothing is left');
 done_testing();
