@@ -324,6 +324,7 @@ begin_evaluation(BrokerState *state, ValueContext *values, Store *store,
 	state->path = execution->path;
 	state->version = execution->version;
 	state->depth = execution->depth;
+	state->priority = execution->priority;
 	state->started_by = execution->started_by;
 	state->jitter = retry_jitter();
 	values_init(values, store, state, !newest);

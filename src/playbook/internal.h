@@ -155,6 +155,9 @@ extern void playbook_warn_of_sql(Compiler *compiler, const YamlNode *statement,
 /* Compiles the statement of a step of type sql. */
 extern SaveSpec *playbook_compile_sql(Compiler *compiler, const StepSource *source);
 
+/* labels.c */
+extern void playbook_compile_labels(Compiler *compiler);
+
 /* timeout.c */
 extern TemplateDoc *playbook_compile_timeout(Compiler *compiler,
 											 const YamlNode *node);
