@@ -159,8 +159,7 @@ check_plan(KeptPlan *kept)
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 					 errmsg("%s is not allowed in %s",
-							GetCommandTagName(CreateCommandTag(((Query *) lfirst(lc))->utilityStmt)),
-							executing),
+							CreateCommandName(((Query *) lfirst(lc))->utilityStmt), executing),
 					 errhint("Use INSERT, UPDATE, DELETE, MERGE or SELECT.")));
 	foreach(lc, source->relationOids)
 		if (isAnyTempNamespace(get_rel_namespace(lfirst_oid(lc))))

@@ -7,7 +7,6 @@
 
 #include "mb/pg_wchar.h"
 
-#include "common/json_build.h"
 #include "save/params.h"
 
 /* Returns whether a character may be part of a name, or (first) begin one. */
