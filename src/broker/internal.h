@@ -240,6 +240,14 @@ extern bool render_statement(const SaveSpec *spec, Scope *scope, SaveRequest *re
 extern AttemptEnd start_sql_step(BrokerState *state, Run *run,
 								 const JsonbValue *transition_input);
 
+/*
+ * Executes the statement of the item end->index of an iterator, and its saves; *end
+ * says how the item ended.  parent: its iteration_started.
+ */
+extern void execute_sql_item(BrokerState *state, const Run *run, const Step *task,
+							 Scope *scope, const JsonbValue *transition_input,
+							 int64 parent, ItemEnd *end);
+
 /* ---- child.c ---- */
 
 /* Starts an attempt of a step that is a child execution. */

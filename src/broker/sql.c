@@ -14,15 +14,24 @@
 
 #include "broker/internal.h"
 
+/* An attempt of a step, or of an item of an iterator. */
+typedef struct Attempt
+{
+	const Run  *run;
+	const Step *task;			/* the step, or what the iterator does for an item */
+	int			item;			/* -1: the step itself */
+	int64		parent;			/* the event that began it */
+} Attempt;
+
 /*
  * Renders the statement of a step with its parameters: the list under "params",
  * else the input of the step.  False and *error when a template raises.
  */
 static bool
-make_request(const BrokerState *state, const Run *run, Scope *scope, SaveRequest *request,
-			 SourceError *error)
+make_request(const BrokerState *state, const Attempt *attempt, Scope *scope,
+			 SaveRequest *request, SourceError *error)
 {
-	const Step *step = &state->playbook->steps[run->step];
+	const Step *step = attempt->task;
 	JsonbValue	params;
 	char	   *message = NULL;
 
@@ -30,7 +39,8 @@ make_request(const BrokerState *state, const Run *run, Scope *scope, SaveRequest
 	request->mode = SAVE_STATEMENT;
 	request->wants_rows = true;
 	request->max_bytes = noetl_template_max_output;
-	request->node_id = node_id_make(state->execution_id, step->name, run->visit, -1);
+	request->node_id = node_id_make(state->execution_id, step->name, attempt->run->visit,
+									attempt->item);
 	request->data = *scope->input;
 	if (step->sql->params != NULL)
 	{
@@ -127,16 +137,16 @@ error_text(const SaveError *error)
 
 /* Executes the statement and emits what became of it; returns that event. */
 static Event *
-execute_statement(BrokerState *state, const Run *run, SaveRequest *request, bool *success)
+execute_statement(BrokerState *state, const Attempt *attempt, SaveRequest *request,
+				  bool *success)
 {
-	const Step *step = &state->playbook->steps[run->step];
 	SaveError	error;
 	Event	   *event;
 
 	memset(&error, 0, sizeof(error));
 	*success = state->values.save(state->values.arg, list_make1(request), &error);
-	event = emit(state, *success ? EVENT_ACTION_COMPLETED : EVENT_ACTION_ERROR, step,
-				 run->visit, run->started_event_id);
+	event = emit_item(state, *success ? EVENT_ACTION_COMPLETED : EVENT_ACTION_ERROR,
+					  attempt->task, attempt->run->visit, attempt->item, attempt->parent);
 	if (*success)
 		event->result = describe_rows(request);
 	else
@@ -146,8 +156,26 @@ execute_statement(BrokerState *state, const Run *run, SaveRequest *request, bool
 		if (error.timed_out)
 			event->reaped = REAPED_TIMEOUT;
 	}
-	event->meta = attempt_meta(run, !*success && error.timed_out);
+	event->meta = attempt_meta(attempt->run, !*success && error.timed_out);
 	return event;
+}
+
+/*
+ * Renders the input and the request of an attempt.  False and *error when a template
+ * raises.
+ */
+static bool
+prepare_statement(BrokerState *state, const Attempt *attempt, Scope *scope,
+				  const JsonbValue *transition_input, JsonbValue *input,
+				  SaveRequest *request, SourceError *error)
+{
+	memset(error, 0, sizeof(SourceError));
+	scope->template.needs = NEEDS_VALUES;
+	if (!assemble_input(attempt->task, scope, transition_input, input, error))
+		return false;
+	scope->input = input;
+	scope->members = input;
+	return make_request(state, attempt, scope, request, error);
 }
 
 /*
@@ -158,6 +186,7 @@ AttemptEnd
 start_sql_step(BrokerState *state, Run *run, const JsonbValue *transition_input)
 {
 	const Step *step = &state->playbook->steps[run->step];
+	Attempt		attempt = {run, step, -1, 0};
 	AttemptEnd	end = {NULL, false};
 	SaveRequest *request = palloc(sizeof(SaveRequest));
 	Scope		scope;
@@ -166,15 +195,8 @@ start_sql_step(BrokerState *state, Run *run, const JsonbValue *transition_input)
 	JsonbValue	input;
 	JsonbValue	context;
 
-	memset(&error, 0, sizeof(error));
 	scope_init(&scope, state, step, run, state->now);
-	scope.template.needs = NEEDS_VALUES;
-	if (assemble_input(step, &scope, transition_input, &input, &error))
-	{
-		scope.input = &input;
-		scope.members = &input;
-	}
-	if (scope.members == NULL || !make_request(state, run, &scope, request, &error))
+	if (!prepare_statement(state, &attempt, &scope, transition_input, &input, request, &error))
 	{
 		fail_start(state, run, FAILURE_TEMPLATE, scope_error_text(&error), transition_input);
 		return end;
@@ -186,6 +208,48 @@ start_sql_step(BrokerState *state, Run *run, const JsonbValue *transition_input)
 	json_end_object(&builder, &context);
 	run->context = json_to_jsonb(&context);
 	run->state = RUN_OPEN;
-	end.event = execute_statement(state, run, request, &end.success);
+	attempt.parent = run->started_event_id;
+	end.event = execute_statement(state, &attempt, request, &end.success);
 	return end;
+}
+
+/*
+ * Executes the statement of an item of an iterator, and its saves; *end says how
+ * the item ended.  parent: its iteration_started.
+ */
+void
+execute_sql_item(BrokerState *state, const Run *run, const Step *task, Scope *scope,
+				 const JsonbValue *transition_input, int64 parent, ItemEnd *end)
+{
+	Attempt		attempt = {run, task, end->index, parent};
+	SaveRequest *request = palloc(sizeof(SaveRequest));
+	JsonbValue *value = palloc(sizeof(JsonbValue));
+	JsonbValue *input = palloc(sizeof(JsonbValue));
+	JsonbValue	envelope;
+	JsonbValue	saved;
+	SourceError error;
+	Event	   *event;
+	Run		   *item;
+
+	end->parent = parent;
+	end->success = false;
+	if (!prepare_statement(state, &attempt, scope, transition_input, input, request, &error))
+	{
+		end->error = scope_error_text(&error);
+		return;
+	}
+	event = execute_statement(state, &attempt, request, &end->success);
+	end->parent = event->event_id;
+	end->error = event->error;
+	json_from_jsonb(event->result, &envelope);
+	result_value(&envelope, value);
+	end->value = value;
+	if (!end->success || task->saves == NULL)
+		return;
+	item = run_make(run->step, run->visit, RUN_OPEN);
+	item->item = end->index;
+	scope->result = value;
+	scope->envelope = &envelope;
+	end->success = execute_saves(state, item, task, scope, event->event_id, &saved, &end->error);
+	end->parent = state->last_event_id;
 }

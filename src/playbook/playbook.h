@@ -137,8 +137,8 @@ typedef struct IteratorSpec
 	bool		is_loop;		/* the step itself is what is done: its input is
 								 * laid over that of each item */
 	bool		continues;		/* on_error: continue: a failed item is null */
-	struct Step *body;			/* STEP_ACTION or STEP_PLAYBOOK; its index and
-								 * name are the iterator's */
+	struct Step *body;			/* STEP_ACTION, STEP_PLAYBOOK or STEP_SQL; its
+								 * index and name are the iterator's */
 } IteratorSpec;
 
 /* A save that the database itself executes (playbook/save.c). */

@@ -137,6 +137,24 @@ compile_work(Compiler *compiler, Step *step, const StepSource *source)
 	take_raw_roots(compiler, step);
 }
 
+/* Reports what a statement that is done for each item cannot have. */
+static void
+check_sql_body(Compiler *compiler, const Step *body, const StepSource *source)
+{
+	const YamlNode *retry = playbook_member(source->merged, "retry");
+	const char *key;
+
+	if (body->retry != NULL)
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_FEATURE_NOT_SUPPORTED, retry,
+					   "Write retry beside the iterator, or make the item a playbook.",
+					   "a statement that is done for each item is not repeated");
+	if (body->save_action != NULL)
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_FEATURE_NOT_SUPPORTED,
+					   find_save(source, &key),
+					   "Write save beside the iterator, or make the item a playbook.",
+					   "a statement that is done for each item saves inside the database only");
+}
+
 /*
  * Returns what is done for each item of an iterator, as a step without
  * transitions.
@@ -156,8 +174,11 @@ compile_body(Compiler *compiler, const Step *iterator, const StepSource *source)
 					   source->type_node ? source->type_node : source->node,
 					   "Say what it does: type: python (or http, postgres, playbook ...).",
 					   "the task of the iterator does nothing");
-	body->kind = strcmp(body->type, "playbook") == 0 ? STEP_PLAYBOOK : STEP_ACTION;
+	body->kind = strcmp(body->type, "playbook") == 0 ? STEP_PLAYBOOK :
+		strcmp(body->type, "sql") == 0 ? STEP_SQL : STEP_ACTION;
 	compile_work(compiler, body, source);
+	if (body->kind == STEP_SQL)
+		check_sql_body(compiler, body, source);
 	return body;
 }
 

@@ -219,6 +219,39 @@ SELECT noetl.execute('sql/parts') > 0 AS started;
 SELECT status, result FROM noetl.execution WHERE execution_id = newest('sql/parts');
 SELECT noetl.explain('sql/child', 'mermaid');
 
+-- For each item of an iterator, one after the other, in the same transaction.
+SELECT run('items', $$
+- step: each
+  type: iterator
+  collection: "{{ workload.ids }}"
+  element: n
+  on_error: continue
+  where: "{{ n != 9 }}"
+  task:
+    type: sql
+    statement: INSERT INTO public.kept VALUES (10 / :n, to_jsonb(:i::int)) RETURNING n
+    params: {n: "{{ n }}", i: "{{ _loop.index }}"}
+    save: {storage: postgres, table: kept, data: {n: "{{ result[0].n * 1000 }}"}}
+  next: again
+- step: again
+  loop: {collection: [[1, a], [2, b]], element: pair, mode: async, concurrency: 5}
+  type: sql
+  statement: SELECT :x::int + 1 AS y, :pair::jsonb AS pair, letter FROM (VALUES ('{{ pair[1] }}')) AS v (letter)
+  args: {x: "{{ pair[0] }}", pair: "{{ pair }}"}
+  next: end
+- {step: end, result: ["{{ each }}", "{{ each.errors }}", "{{ again }}"]}
+$$, '{"ids": [1, 0, 9, 5]}') > 0 AS started;
+SELECT event, node, CASE jsonb_typeof(result) WHEN 'object' THEN result - 'error' ELSE result END AS result, error FROM events('sql/items');
+SELECT * FROM kept WHERE n IN (10, 2, 10000, 2000) AND (doc IS NULL OR jsonb_typeof(doc) = 'number') ORDER BY n, doc;
+SELECT * FROM noetl.verify(newest('sql/items'));
+SELECT count(*) FROM noetl.item;
+SELECT run('stops', $$
+- {step: each, type: iterator, collection: [1, 0, 2], element: n, mode: distributed, task: {type: sql, statement: 'INSERT INTO public.kept VALUES (77 / :n)', params: {n: "{{ n }}"}}}
+$$) > 0 AS started;
+SELECT event, node, error FROM events('sql/stops');
+SELECT count(*) FROM kept WHERE n = 77;
+SELECT * FROM noetl.verify(newest('sql/stops'));
+
 -- As the role that started the execution.
 CREATE ROLE regress_noetl_sql;
 GRANT USAGE ON SCHEMA noetl, public TO regress_noetl_sql;
@@ -256,8 +289,8 @@ workflow:
 - {step: e, type: sql, statement: /* nothing */}
 - {step: f, type: sql, statement: "SELECT * FROM t WHERE id = '{{ workload.id }}'"}
 - {step: g, type: sql, statement: [SELECT 1, SELECT 2], auth: pg}
-- {step: h, type: iterator, collection: [1], element: n, mode: distributed, task: {type: sql, statement: SELECT 1}}
-- {step: i, loop: {collection: [1], element: n}, type: sql, statement: SELECT 1}
+- {step: h, type: iterator, collection: [1], element: n, mode: distributed, task: {type: sql, statement: SELECT 1, retry: 2, save: {storage: event}}}
+- {step: i, type: iterator, collection: [1], element: n, task: [{type: sql, statement: SELECT 1}, {type: python, code: x}]}
 - {step: j, type: sql, statement: "DROP TABLE t"}
 $$);
 
