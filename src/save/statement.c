@@ -307,7 +307,8 @@ add_choice(StringInfo sql, const RowSave *save, int column, const JsonbValue *va
 					 " (WITH RECURSIVE b (id, base) AS (SELECT oid, typbasetype"
 					 " FROM pg_catalog.pg_type WHERE oid = pg_catalog.pg_typeof((NULL::%s).%s)"
 					 " UNION ALL SELECT oid, typbasetype FROM b JOIN pg_catalog.pg_type ON oid = b.base)"
-					 " SELECT id FROM b WHERE base = 0) = ANY (%s) THEN ", save->table, save->table, name, types);
+					 " SELECT id FROM b WHERE base = 0) = ANY (%s) THEN ",
+					 save->table, save->table, name, types);
 	add_record(sql, save, column, other);
 	appendStringInfoString(sql, " ELSE ");
 	add_record(sql, save, column, value);
