@@ -34,7 +34,8 @@ typedef struct KeyShape
 static const KeyShape shapes[] = {
 	{"document", "apiVersion", "\"type\": \"string\", \"examples\": [\"noetl.io/v1\"]"},
 	{"document", "kind", "\"type\": \"string\", \"examples\": [\"Playbook\"]"},
-	{"document", "metadata", "\"type\": \"object\", " ABOUT("name, path, version, description, labels")},
+	{"document", "metadata", "\"type\": \"object\", "
+	ABOUT("name, path, version, description, labels")},
 	{"document", "path", TEXT_OR("\"null\"") ", " ABOUT("The path in the catalog")},
 	{"document", "labels", SEE("labels", "Labels of all executions")},
 	{"document", "workload", ABOUT("Defaults of the parameters; rendered once, at the start")},
@@ -46,17 +47,21 @@ static const KeyShape shapes[] = {
 	{"step", "step", "\"type\": [\"string\", \"number\", \"boolean\"], " ABOUT("The name of the step")},
 	{"step", "name", ABOUT("The name of the step, or of the task of a step of type workbook")},
 	{"step", "type", SEE("type", "Who does the step")},
-	{"step", "tool", "\"anyOf\": [{" REF("type") "}, {\"type\": \"object\"}, {\"type\": \"array\"}]"},
+	{"step", "tool", "\"anyOf\": [{" REF("type") "}, "
+	"{\"type\": \"object\"}, {\"type\": \"array\"}]"},
 	{"step", "next", SEE("next", "What comes after the step")},
-	{"step", "next_mode", "\"enum\": [\"inclusive\", \"exclusive\"], " ABOUT("exclusive: the first entry that matches only")},
-	{"step", "join", "\"enum\": [\"each\", \"all\", \"any\"], " ABOUT("Whether the step starts for each arrival, after all of them, or at the first")},
+	{"step", "next_mode", "\"enum\": [\"inclusive\", \"exclusive\"], "
+	ABOUT("exclusive: the first entry that matches only")},
+	{"step", "join", "\"enum\": [\"each\", \"all\", \"any\"], "
+	ABOUT("Whether the step starts for each arrival, after all of them, or at the first")},
 	{"step", "on_error", ABOUT("What a failure does: fail, continue, hold, {step: handler}, or a list like next")},
 	{"step", "on_lost", "\"enum\": [\"retry\", \"fail\"], " ABOUT("What the loss of the worker does")},
 	{"step", "max_visits", TEXT_OR("\"integer\"") ", " ABOUT("How often the step may run in an execution")},
 	{"step", "retry", SEE("retry", "When and how often a failed attempt is made again")},
 	{"step", "timeout", SEE("duration", "How long an attempt may take, from its first lease")},
 	{"step", "queue_timeout", SEE("duration", "How long the task may wait for a worker")},
-	{"step", "priority", TEXT_OR("\"integer\", \"number\", \"null\"") ", " ABOUT("Tasks of a higher priority are handed out first")},
+	{"step", "priority", TEXT_OR("\"integer\", \"number\", \"null\"") ", "
+	ABOUT("Tasks of a higher priority are handed out first")},
 	{"step", "save", SEE("save", "Where the result is stored")},
 	{"step", "sink", SEE("save", "Another name of save")},
 	{"step", "loop", SEE("loop", "The step is done for each item of a list")},
