@@ -34,35 +34,47 @@ typedef struct KeyShape
 static const KeyShape shapes[] = {
 	{"document", "apiVersion", "\"type\": \"string\", \"examples\": [\"noetl.io/v1\"]"},
 	{"document", "kind", "\"type\": \"string\", \"examples\": [\"Playbook\"]"},
-	{"document", "metadata", "\"type\": \"object\", " ABOUT("name, path, version, description, labels")},
+	{"document", "metadata", "\"type\": \"object\", "
+	ABOUT("name, path, version, description, labels")},
 	{"document", "path", TEXT_OR("\"null\"") ", " ABOUT("The path in the catalog")},
 	{"document", "labels", SEE("labels", "Labels of all executions")},
 	{"document", "workload", ABOUT("Defaults of the parameters; rendered once, at the start")},
 	{"document", "workbook", SEE("workbook", "Named tasks, which steps of type workbook refer to")},
 	{"document", "tasks", SEE("workbook", "Another name of workbook")},
-	{"document", "workflow", SEE("workflow", "The steps; the first, or \\\"start\\\", is the entry")},
+	{"document", "workflow", SEE("workflow",
+	"The steps; the first, or \\\"start\\\", is the entry")},
 	{"document", "steps", SEE("workflow", "Another name of workflow")},
 	{"document", "timeout", SEE("duration", "How long an execution may take")},
-	{"step", "step", "\"type\": [\"string\", \"number\", \"boolean\"], " ABOUT("The name of the step")},
+	{"step", "step", "\"type\": [\"string\", \"number\", \"boolean\"], "
+	ABOUT("The name of the step")},
 	{"step", "name", ABOUT("The name of the step, or of the task of a step of type workbook")},
 	{"step", "type", SEE("type", "Who does the step")},
-	{"step", "tool", "\"anyOf\": [{" REF("type") "}, {\"type\": \"object\"}, {\"type\": \"array\"}]"},
+	{"step", "tool", "\"anyOf\": [{" REF("type") "}, "
+	"{\"type\": \"object\"}, {\"type\": \"array\"}]"},
 	{"step", "next", SEE("next", "What comes after the step")},
-	{"step", "next_mode", "\"enum\": [\"inclusive\", \"exclusive\"], " ABOUT("exclusive: the first entry that matches only")},
-	{"step", "join", "\"enum\": [\"each\", \"all\", \"any\"], " ABOUT("Whether the step starts for each arrival, after all of them, or at the first")},
-	{"step", "on_error", ABOUT("What a failure does: fail, continue, hold, {step: handler}, or a list like next")},
-	{"step", "on_lost", "\"enum\": [\"retry\", \"fail\"], " ABOUT("What the loss of the worker does")},
-	{"step", "max_visits", TEXT_OR("\"integer\"") ", " ABOUT("How often the step may run in an execution")},
+	{"step", "next_mode", "\"enum\": [\"inclusive\", \"exclusive\"], "
+	ABOUT("exclusive: the first entry that matches only")},
+	{"step", "join", "\"enum\": [\"each\", \"all\", \"any\"], "
+	ABOUT("Whether the step starts for each arrival, after all of them, or at the first")},
+	{"step", "on_error",
+	ABOUT("What a failure does: fail, continue, hold, {step: handler}, or a list like next")},
+	{"step", "on_lost", "\"enum\": [\"retry\", \"fail\"], "
+	ABOUT("What the loss of the worker does")},
+	{"step", "max_visits", TEXT_OR("\"integer\"") ", "
+	ABOUT("How often the step may run in an execution")},
 	{"step", "retry", SEE("retry", "When and how often a failed attempt is made again")},
 	{"step", "timeout", SEE("duration", "How long an attempt may take, from its first lease")},
 	{"step", "queue_timeout", SEE("duration", "How long the task may wait for a worker")},
-	{"step", "priority", TEXT_OR("\"integer\", \"number\", \"null\"") ", " ABOUT("Tasks of a higher priority are handed out first")},
+	{"step", "priority", TEXT_OR("\"integer\", \"number\", \"null\"") ", "
+	ABOUT("Tasks of a higher priority are handed out first")},
 	{"step", "save", SEE("save", "Where the result is stored")},
 	{"step", "sink", SEE("save", "Another name of save")},
 	{"step", "loop", SEE("loop", "The step is done for each item of a list")},
-	{"step", "code", TEXT_OR("\"object\", \"null\"") ", " ABOUT("Program text; it is never rendered")},
+	{"step", "code", TEXT_OR("\"object\", \"null\"") ", "
+	ABOUT("Program text; it is never rendered")},
 	{"step", "statement", ABOUT("SQL of a step of type sql; :name stands for a parameter")},
-	{"target", "step", "\"type\": [\"string\", \"number\", \"boolean\"], " ABOUT("The name of a step")},
+	{"target", "step", "\"type\": [\"string\", \"number\", \"boolean\"], "
+	ABOUT("The name of a step")},
 	{"target", "then", SEE("targets", "The steps that follow if the condition is true")},
 	{"target", "else", SEE("targets", "The steps that follow if it is not")},
 	{"retry", "max_attempts", TEXT_OR("\"integer\"") ", \"default\": 3"},
@@ -73,11 +85,15 @@ static const KeyShape shapes[] = {
 	{"retry", "jitter", TEXT_OR("\"boolean\"") ", \"default\": true"},
 	{"retry", "retry_when", SEE("condition", "Another attempt is made if this is true")},
 	{"retry", "stop_when", SEE("condition", "No other attempt is made if this is true")},
-	{"loop", "mode", TEXT_OR("\"null\"") ", \"examples\": [\"sequential\", \"async\", \"parallel\", \"distributed\"]"},
+	{"loop", "mode", TEXT_OR("\"null\"")
+	", \"examples\": [\"sequential\", \"async\", \"parallel\", \"distributed\"]"},
 	{"loop", "concurrency", TEXT_OR("\"integer\", \"null\"")},
 	{"loop", "task", "\"type\": [\"object\", \"array\"], " ABOUT("What is done for each item")},
-	{"save", "storage", TEXT_OR("\"object\"") ", \"examples\": [\"event\", \"postgres\", \"duckdb\", \"http\"]"},
-	{"save", "mode", "\"type\": \"string\", \"examples\": [\"append\", \"insert\", \"overwrite\", \"update\", \"upsert\"]"},
+	{"save", "storage", TEXT_OR("\"object\"")
+	", \"examples\": [\"event\", \"postgres\", \"duckdb\", \"http\"]"},
+	{"save", "mode",
+	"\"type\": \"string\", \"examples\": [\"append\", \"insert\", \"overwrite\", \"update\", "
+	"\"upsert\"]"},
 	{NULL, "when", SEE("condition", "Nothing happens unless this is true")},
 	{NULL, "condition", SEE("condition", "Another name of when")},
 	{NULL, "pass", SEE("condition", "The step is skipped if this is true")},
@@ -96,7 +112,8 @@ static const char fixed_definitions[] =
 "\"workflow\": {\"type\": [\"array\", \"null\"], \"items\": {\"$ref\": \"#/definitions/step\"}},"
 "\"workbook\": {\"anyOf\": [{\"type\": \"null\"},"
 " {\"type\": \"array\", \"items\": {\"type\": \"object\"}},"
-" {\"type\": \"object\", \"additionalProperties\": {\"type\": [\"object\", \"array\", \"string\"]}}]},"
+" {\"type\": \"object\", \"additionalProperties\": {\"type\": [\"object\", \"array\", "
+	"\"string\"]}}]},"
 "\"targets\": {\"anyOf\": [{\"type\": \"null\"}, {\"$ref\": \"#/definitions/name\"},"
 " {\"$ref\": \"#/definitions/target\"},"
 " {\"type\": \"array\", \"items\": {\"$ref\": \"#/definitions/targets\"}}]},"
@@ -174,7 +191,8 @@ playbook_schema(void)
 	initStringInfo(&schema);
 	appendStringInfoString(&schema, "{\"$schema\": \"http://json-schema.org/draft-07/schema#\", "
 						   "\"title\": \"NoETL playbook\", \"type\": \"object\", "
-						   "\"anyOf\": [{\"required\": [\"workflow\"]}, {\"required\": [\"steps\"]}], ");
+						   "\"anyOf\": [{\"required\": [\"workflow\"]}, {\"required\": "
+	"[\"steps\"]}], ");
 	append_properties(&schema, "document", document);
 	appendStringInfo(&schema, ", \"definitions\": {%s", fixed_definitions);
 	append_types(&schema);
