@@ -234,7 +234,9 @@ CREATE TABLE noetl.queue (
     current_index       integer,
     timeout             interval,
     deadline            timestamptz,
-    leased_by           oid
+    leased_by           oid,
+    lost_leases         integer     NOT NULL DEFAULT 0,
+    queue_timeout       interval
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);
 ALTER SEQUENCE noetl.queue_seq OWNED BY noetl.queue.queue_id;
 COMMENT ON TABLE noetl.queue IS
@@ -249,6 +251,8 @@ COMMENT ON COLUMN noetl.queue.event_id IS 'the step_started event of the task''s
 COMMENT ON COLUMN noetl.queue.current_index IS 'of an item of an iterator: the index';
 COMMENT ON COLUMN noetl.queue.timeout IS 'how long an attempt may take, counted from its first lease';
 COMMENT ON COLUMN noetl.queue.deadline IS 'when the timeout ends the current attempt; no lease lasts longer';
+COMMENT ON COLUMN noetl.queue.lost_leases IS 'how many leases have run out; they count among attempts but use up none of max_attempts';
+COMMENT ON COLUMN noetl.queue.queue_timeout IS 'how long the task may wait for its first lease; deadline and lease_until say until when';
 COMMENT ON COLUMN noetl.queue.leased_by IS 'the role that has leased the task: the lease is good for its members only';
 COMMENT ON COLUMN noetl.queue.lease_until IS 'when the lease ends unless it is extended; of a queued row: the deadline of an attempt that has lost its lease';
 

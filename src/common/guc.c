@@ -17,6 +17,7 @@ bool		noetl_broker = true;
 bool		noetl_notify = false;
 bool		noetl_superuser_saves = false;
 int			noetl_max_visits = 10000;
+int			noetl_max_lost_leases = 3;
 int			noetl_max_depth = 32;
 int			noetl_max_family = 1000000;
 int			noetl_max_family_live = 100000;
@@ -79,6 +80,11 @@ guc_define(void)
 							"How often one step of an execution may run.",
 							NULL,
 							&noetl_max_visits, 10000, 1, INT_MAX, PGC_SUSET, 0,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("noetl.max_lost_leases",
+							"How often a task whose lease runs out goes back into the queue.",
+							"The next loss fails its step.",
+							&noetl_max_lost_leases, 3, 0, INT_MAX, PGC_SUSET, 0,
 							NULL, NULL, NULL);
 	DefineCustomIntVariable("noetl.max_depth",
 							"How deep child playbooks may nest.",

@@ -198,6 +198,8 @@ typedef struct Step
 	int			max_visits;		/* 0: noetl.max_visits */
 	int			priority;		/* of its queue rows; default 0 */
 	TemplateDoc *timeout;		/* of an attempt (playbook/duration.h), or NULL */
+	TemplateDoc *queue_timeout; /* until its first lease, or NULL */
+	bool		fails_when_lost;	/* on_lost: fail */
 
 	int			component;		/* strongly connected component, numbered in
 								 * topological order: edges go from lower to

@@ -151,7 +151,8 @@ lend_lease(const Replay *replay, BrokerState *state, const Event *event)
 			own = (Run *) lfirst(lc);
 	if (own == NULL || !own->is_task)
 		return own;
-	if (own->state != RUN_LEASED && event->type != EVENT_ACTION_STARTED)
+	if (own->state != RUN_LEASED && event->type != EVENT_ACTION_STARTED &&
+		!event_is_reaped(event, REAPED_QUEUE))
 	{
 		own->state = RUN_LEASED;
 		own->attempts++;

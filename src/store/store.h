@@ -353,7 +353,9 @@ typedef enum QueueColumn
 	QUEUE_COL_TIMEOUT,
 	QUEUE_COL_DEADLINE,
 	QUEUE_COL_LEASED_BY,
-	QUEUE_COLUMNS = QUEUE_COL_LEASED_BY
+	QUEUE_COL_LOST_LEASES,
+	QUEUE_COL_QUEUE_TIMEOUT,
+	QUEUE_COLUMNS = QUEUE_COL_QUEUE_TIMEOUT
 } QueueColumn;
 
 /* What the callers of queue functions need of a row. */
@@ -368,13 +370,16 @@ typedef struct QueueRow
 	const char *worker_id;		/* or NULL */
 	Oid			leased_by;		/* role; InvalidOid: none */
 	int			attempts;
+	int			lost;			/* how many leases have run out */
 	int			max_attempts;
 	int64		event_id;
 	int			item;			/* current_index; -1: none */
 	TimestampTz lease_until;	/* 0: none */
 	ItemPointerData place;		/* of the version that was read */
 	int64		timeout;		/* of an attempt, in microseconds; 0: none */
-	TimestampTz deadline;		/* of the attempt in flight; 0: none */
+	TimestampTz deadline;		/* of the attempt in flight, or of the wait for the
+								 * first lease; 0: none */
+	int64		queue_timeout;	/* of that wait, while it lasts; 0: none */
 } QueueRow;
 
 /* Reads a task; returns false when it has no row. */
@@ -520,6 +525,7 @@ extern void store_read_all_timers(void);
 /* The other parts of the door. */
 #include "store/failure.h"
 #include "store/family.h"
+#include "store/runtime.h"
 #include "store/id.h"
 #include "store/slot.h"
 #include "store/relation.h"
