@@ -32,6 +32,7 @@ typedef struct StoreTable
 	ResultRelInfo *result_rel;
 	TupleTableSlot *insert_slot;
 	TupleTableSlot *scan_slot;
+	struct StatementTriggers *statement;	/* of users, or NULL (store/statement.c) */
 	List	   *defaults;		/* ColumnDefault * of columns that users have added */
 	bool		indexed;		/* its indexes are known: */
 	Oid		   *index_oids;
@@ -118,6 +119,7 @@ struct Store
 	int			redescribed;	/* how often, for another event partition */
 	int			nest_level;		/* of the transaction that uses it */
 	Oid			event_leaf;
+	Oid			event_root;		/* noetl.event, of which event_leaf is a partition */
 	StoreTable	tables[STORE_TABLES];
 	Relation	indexes[REL_COUNT]; /* opened for scans */
 	MemoryContext deferred_memory;	/* of the tasks; NULL: tasks are not kept back */
