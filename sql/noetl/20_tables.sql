@@ -119,7 +119,11 @@ CREATE INDEX event_result_idx ON noetl.event (execution_id, node_name, created_a
 CREATE UNIQUE INDEX event_terminal_idx ON noetl.event (execution_id)
     WHERE event_type IN ('execution_complete', 'execution_completed', 'execution_end',
                          'execution_failed', 'workflow_failed', 'execution_cancelled')
-      AND (meta -> 'ignored') IS NULL;
+      AND (meta -> 'ignored') IS NULL AND catalog_id IS NOT NULL;
+
+-- Events that were stored while the triggers were off: none, mostly.
+CREATE INDEX event_undecided_idx ON noetl.event (execution_id, created_at)
+    WHERE catalog_id IS NULL;
 
 -- Live runs that are not in the queue.
 CREATE TABLE noetl.run (

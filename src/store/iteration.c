@@ -163,7 +163,7 @@ read_item_end(TupleTableSlot *slot, const IterationKey *key, Event *event)
 	event->node_id = slot_text(slot, EVENT_COL_NODE_ID);
 	event->meta = slot_jsonb(slot, EVENT_COL_META);
 	event_parse(event);
-	return event->progress.found && event->visit == key->visit;
+	return event->progress.found && event->visit == key->visit && !event->ignored;
 }
 
 /* Opens a scan of the result-bearing events of a step since another event. */

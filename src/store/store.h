@@ -526,6 +526,7 @@ extern void store_read_all_timers(void);
 #include "store/failure.h"
 #include "store/family.h"
 #include "store/runtime.h"
+#include "store/undecided.h"
 #include "store/id.h"
 #include "store/slot.h"
 #include "store/relation.h"

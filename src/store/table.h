@@ -136,6 +136,14 @@ extern Relation store_open_index(Store *store, StoreRelation which);
 /* Fetches the row with a bigint primary key; returns false when there is none. */
 extern bool store_fetch_by_id(Store *store, StoreTable *table, StoreRelation index, int64 id);
 
+/*
+ * Begins a new version of a stored event, and returns its slot.  Raises an error when the
+ * event is missing.  store_write_event_version() writes it.
+ */
+extern TupleTableSlot *store_begin_event_version(Store *store, int64 execution_id,
+												 int64 event_id);
+extern void store_write_event_version(Store *store);
+
 /* Reads an event without its large columns; returns false when it is not stored. */
 extern bool store_get_event_head(Store *store, int64 execution_id, int64 event_id,
 								 Event *event);
