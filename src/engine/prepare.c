@@ -132,12 +132,31 @@ is_record(const Event *event)
 		event_type_sent_by(event->type, SENT_BY_WORKER);
 }
 
-/* Marks a record as ignored when its sender does not hold the lease of the task. */
+/* Returns what the end of an item is marked with: {"iterator_attempt": n}. */
+static Jsonb *
+attempt_note(int attempt)
+{
+	JsonBuilder builder;
+	JsonbValue	value;
+
+	json_begin_object(&builder);
+	json_add_int(&builder, "iterator_attempt", attempt);
+	json_end_object(&builder, &value);
+	return json_to_jsonb(&value);
+}
+
+/*
+ * Marks a record as ignored when its sender does not hold the lease of the task.  The
+ * end of an item of a worker's iterator is marked with the attempt that it belongs to.
+ */
 static void
 check_record(Event *event, const QueueRow *row)
 {
 	if (!is_record(event) || event->ignored)
 		return;
+	if (row->item < 0 && (event->type == EVENT_ITERATION_COMPLETED ||
+						  event->type == EVENT_ITERATION_FAILED))
+		event->annotation = attempt_note(Max(row->attempts - row->lost, 1));
 	if (row->worker_id == NULL && row->attempts > 0 && event->worker_id != NULL)
 		ignore(event, "the lease was lost");
 	else if (row->worker_id != NULL && event->worker_id != NULL &&

@@ -382,6 +382,21 @@ typedef struct QueueRow
 	int64		queue_timeout;	/* of that wait, while it lasts; 0: none */
 } QueueRow;
 
+/* How an item of an iterator ended that a worker goes through itself. */
+typedef struct WorkerItem
+{
+	int			index;
+	bool		failed;
+	Jsonb	   *value;
+	const char *error;			/* or NULL */
+} WorkerItem;
+
+/*
+ * Returns the items (WorkerItem *) that have ended in the attempt of a leased task, in
+ * the order of the log.
+ */
+extern List *store_worker_items(Store *store, const QueueRow *row);
+
 /* Reads a task; returns false when it has no row. */
 extern bool store_get_task(Store *store, int64 queue_id, QueueRow *row);
 
