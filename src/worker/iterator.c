@@ -344,7 +344,17 @@ advance(Iteration *it, Slot *slot)
  * ---------------------------------------------------------------------------
  */
 
-/* Waits for any slot; returns false when the iterator is to be abandoned. */
+/* Returns whether an item is left that may begin. */
+static bool
+may_begin(const Iteration *it)
+{
+	return it->next < it->plan.nitems && it->failure.len == 0;
+}
+
+/*
+ * Waits for any slot, but not while a slot is free that can be used; returns false when
+ * the iterator is to be abandoned.
+ */
 static bool
 wait_for_slots(Iteration *it)
 {
@@ -352,6 +362,7 @@ wait_for_slots(Iteration *it)
 	Slot	   *waiting[MAX_CONCURRENCY];
 	int			n = 0;
 	double		until = 0;
+	bool		at_once = false;
 
 	for (int i = 0; i < it->nslots; i++)
 	{
@@ -364,8 +375,11 @@ wait_for_slots(Iteration *it)
 		}
 		else if (slot->item >= 0 && slot->again_at > 0)
 			until = until == 0 ? slot->again_at : fmin(until, slot->again_at);
+		else if (slot->item < 0 && may_begin(it))
+			at_once = true;
 	}
-	if (!task_wait(it->task, fds, n, n == 0 && until == 0 ? monotonic_now() : until))
+	at_once = at_once || (n == 0 && until == 0);
+	if (!task_wait(it->task, fds, n, at_once ? monotonic_now() : until))
 		return false;
 	for (int i = 0; i < n; i++)
 	{
@@ -392,7 +406,7 @@ go_through(Iteration *it)
 		{
 			Slot	   *slot = &it->slots[i];
 
-			if (slot->item < 0 && it->next < it->plan.nitems && it->failure.len == 0)
+			if (slot->item < 0 && may_begin(it))
 				begin_item(it, slot);
 			advance(it, slot);
 			busy = busy || slot->item >= 0;

@@ -307,7 +307,7 @@ $execution = execute(<<"EOT");
 EOT
 drain();
 is(slurp_file("$directory/requests"), qq(POST /in {"a": 1}\nPUT /put [1, 1]\nPOST /refuse 1\n), 'http');
-is(events_of($execution, 'result'), 'save_completed {"got": 1}, save_started, save_completed, save_started, save_completed, save_completed, action_completed {"a": 1}', 'the event log');
+is(events_of($execution, 'result'), 'save_started, save_completed {"got": 1}, save_started, save_completed, save_started, save_completed, save_started, save_completed, action_completed {"a": 1}', 'the event log');
 is(result_of($execution, 'error', 'action_error', 'refused'), 'save (http): HTTP 500 No', 'http that is refused');
 
 is(sql('SELECT count(*) FROM noetl.queue'), 0, 'nothing is left');
