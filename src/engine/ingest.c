@@ -20,11 +20,15 @@ event_stored(Store *store, const Event *event, uint64 number)
 	EvaluationFrame *frame = frame_find_writing(event->execution_id);
 
 	if (event->type == EVENT_EXECUTION_START)
+	{
 		execution_insert(store, event, InvalidOid);
+		if (engine_is_scheduled(event))
+			return 0;			/* nothing is decided before its time */
+	}
 	if (noetl_broker && frame == NULL)
 		return evaluate_event(store, event, number == prepared_events);
 	if (event_type_is_decided(event->type) &&
-			 !(event_type_is_terminal(event->type) && event->ignored))
+		!(event_type_is_terminal(event->type) && event->ignored))
 	{
 		store_insert_pending(store, event);
 		if (noetl_broker)

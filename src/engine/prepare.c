@@ -313,7 +313,8 @@ null_result(void)
 
 /*
  * Makes an event fit to be stored; takes the execution lock.  Returns false when
- * an event with this event_id is stored already.
+ * an event with this event_id is stored already, or when another execution has the
+ * key of an execution_start (event->execution_id is then that execution).
  */
 bool
 prepare_event(Store *store, Event *event, bool has_result, bool by_client)
@@ -342,6 +343,8 @@ prepare_event(Store *store, Event *event, bool has_result, bool by_client)
 	if (!fresh && event->event_id != 0 &&
 		store_event_exists(store, event->execution_id, event->event_id))
 		return false;
+	if (event->type == EVENT_SIGNAL)
+		signal_check(event);
 	if (by_client && noetl_isolation != ISOLATION_OFF)
 		isolation_check_event(store, event, fresh ? NULL : &execution);
 	if (!fresh)
@@ -350,12 +353,16 @@ prepare_event(Store *store, Event *event, bool has_result, bool by_client)
 	}
 	else
 	{
+		if (!start_prepare(event))
+			return false;
 		event->started_by = GetUserNameFromId(GetUserId(), false);
 		event->started_by_oid = GetUserId();
-		event->annotation = role_describe(GetUserId());
+		event->annotation = start_describe(event, GetUserId());
 	}
 	assign_time(store, event, fresh);
 	prepared_events++;
+	if (event->type == EVENT_SIGNAL && !event->ignored)
+		signal_annotate(event);
 	fill_node(store, event);
 	if (!has_result && event_type_defaults_to_null(event->type))
 		event->result = null_result();
@@ -374,6 +381,8 @@ prepare_stored_event(Store *store, Event *event)
 	bool		known;
 
 	normalise_words(event);
+	if (event->type == EVENT_SIGNAL)
+		signal_check(event);
 	known = store_get_execution(store, event->execution_id, &execution);
 	if (!known && (event->type != EVENT_EXECUTION_START || !engine_acts_for(store_owner())))
 		return false;
@@ -382,9 +391,11 @@ prepare_stored_event(Store *store, Event *event)
 	else
 	{
 		execution_resolve(event);
+		if (!start_prepare(event))
+			return false;		/* another execution has its key */
 		event->started_by = GetUserNameFromId(GetUserId(), false);
 		event->started_by_oid = GetUserId();
-		event->annotation = role_describe(GetUserId());
+		event->annotation = start_describe(event, GetUserId());
 	}
 	if (known && event->type == EVENT_EXECUTION_START)
 	{
@@ -394,6 +405,8 @@ prepare_stored_event(Store *store, Event *event)
 	}
 	assign_time(store, event, false);
 	prepared_events++;
+	if (event->type == EVENT_SIGNAL && !event->ignored)
+		signal_annotate(event);
 	fill_node(store, event);
 	if (event->result == NULL && event_type_defaults_to_null(event->type))
 		event->result = null_result();
