@@ -53,11 +53,23 @@ define_isolation(void)
 							 NULL, NULL, NULL);
 }
 
+/* Defines noetl.max_lost_leases. */
+static void
+define_max_lost_leases(void)
+{
+	DefineCustomIntVariable("noetl.max_lost_leases",
+							"How often a task whose lease runs out goes back into the queue.",
+							"The next loss fails its step.",
+							&noetl_max_lost_leases, 3, 0, INT_MAX, PGC_SUSET, 0,
+							NULL, NULL, NULL);
+}
+
 /* Defines the settings; called once by each process that loads the library. */
 void
 guc_define(void)
 {
 	define_isolation();
+	define_max_lost_leases();
 	DefineCustomBoolVariable("noetl.broker",
 							 "Decide what comes next when an event is inserted.",
 							 "Off: events are stored and noetl.enqueue_next() evaluates them later.",
@@ -80,11 +92,6 @@ guc_define(void)
 							"How often one step of an execution may run.",
 							NULL,
 							&noetl_max_visits, 10000, 1, INT_MAX, PGC_SUSET, 0,
-							NULL, NULL, NULL);
-	DefineCustomIntVariable("noetl.max_lost_leases",
-							"How often a task whose lease runs out goes back into the queue.",
-							"The next loss fails its step.",
-							&noetl_max_lost_leases, 3, 0, INT_MAX, PGC_SUSET, 0,
 							NULL, NULL, NULL);
 	DefineCustomIntVariable("noetl.max_depth",
 							"How deep child playbooks may nest.",

@@ -539,7 +539,8 @@ leave_undecided(Replay *replay)
 		else
 			comparison_report(replay->comparison, "event",
 							  psprintf(INT64_FORMAT, replay->places[i].event_id),
-							  NULL, json_text_object("undecided", "stored while the triggers of noetl.event were off"));
+							  NULL,
+							  json_text_object("undecided", "stored while the triggers were off"));
 	}
 	replay->undecided = replay->count - kept;
 	replay->count = kept;
