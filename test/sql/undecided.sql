@@ -45,6 +45,26 @@ SELECT noetl.enqueue_next(:x);
 SELECT * FROM log_of(:x) OFFSET 8;
 SELECT * FROM noetl.verify(:x);
 
+-- Nobody sees the value of a result that has not been decided on.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: undecided/three
+workflow:
+- {step: a, type: python, code: x, next: b}
+- {step: b, type: python, code: x, next: c}
+- {step: c, type: python, code: x, data: {got: "{{ a.v }}"}}
+$$) > 0 AS registered;
+SELECT noetl.execute('undecided/three') AS x \gset
+INSERT INTO noetl.event (execution_id, event_type, node_name, result) VALUES (:x, 'action_completed', 'a', '{"v": 1}');
+SELECT quietly(:x, 7, 'action_completed', 'a', '{"v": 42}');
+INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (:x, 'action_completed', 'b');
+SELECT action -> 'data' AS data FROM noetl.queue WHERE execution_id = :x;
+SELECT noetl.enqueue_next(:x);
+SELECT meta ->> 'ignored' AS ignored FROM noetl.event WHERE execution_id = :x AND event_id = 7;
+SELECT * FROM noetl.verify(:x);
+SELECT noetl.cancel(:x);
+
 -- A whole execution, from its start; whoever decides on the start owns it.
 SELECT noetl.next_id() AS x \gset
 SELECT quietly(:x, 1, 'execution_start', NULL, NULL, '{"path": "undecided/two", "workload": {"n": 2}}', '2 s');
