@@ -148,7 +148,11 @@ CREATE INDEX event_result_idx ON noetl.event (execution_id, node_name, created_a
 CREATE UNIQUE INDEX event_terminal_idx ON noetl.event (execution_id)
     WHERE event_type IN ('execution_complete', 'execution_completed', 'execution_end',
                          'execution_failed', 'workflow_failed', 'execution_cancelled')
-      AND (meta -> 'ignored') IS NULL;
+      AND (meta -> 'ignored') IS NULL AND catalog_id IS NOT NULL;
+
+-- Events that were stored while the triggers were off: none, mostly.
+CREATE INDEX event_undecided_idx ON noetl.event (execution_id, created_at)
+    WHERE catalog_id IS NULL;
 
 -- Live runs that are not in the queue.
 CREATE TABLE noetl.run (
@@ -322,7 +326,9 @@ CREATE TABLE noetl.queue (
     current_index       integer,
     timeout             interval,
     deadline            timestamptz,
-    leased_by           oid
+    leased_by           oid,
+    lost_leases         integer     NOT NULL DEFAULT 0,
+    queue_timeout       interval
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);
 ALTER SEQUENCE noetl.queue_seq OWNED BY noetl.queue.queue_id;
 COMMENT ON TABLE noetl.queue IS
@@ -337,6 +343,8 @@ COMMENT ON COLUMN noetl.queue.event_id IS 'the step_started event of the task''s
 COMMENT ON COLUMN noetl.queue.current_index IS 'of an item of an iterator: the index';
 COMMENT ON COLUMN noetl.queue.timeout IS 'how long an attempt may take, counted from its first lease';
 COMMENT ON COLUMN noetl.queue.deadline IS 'when the timeout ends the current attempt; no lease lasts longer';
+COMMENT ON COLUMN noetl.queue.lost_leases IS 'how many leases have run out; they count among attempts but use up none of max_attempts';
+COMMENT ON COLUMN noetl.queue.queue_timeout IS 'how long the task may wait for its first lease; deadline and lease_until say until when';
 COMMENT ON COLUMN noetl.queue.leased_by IS 'the role that has leased the task: the lease is good for its members only';
 COMMENT ON COLUMN noetl.queue.lease_until IS 'when the lease ends unless it is extended; of a queued row: the deadline of an attempt that has lost its lease';
 

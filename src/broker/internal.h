@@ -36,6 +36,8 @@ typedef enum FailureKind
 	FAILURE_PLAYBOOK,
 	FAILURE_TIMED_OUT,
 	FAILURE_SAVE,
+	FAILURE_LEASE_EXPIRED,
+	FAILURE_QUEUE_TIMEOUT,
 	/* a step cannot go on after these, whatever on_error says */
 	FAILURE_TRANSITION,
 	FAILURE_MAX_VISITS

@@ -46,6 +46,8 @@ static void compile_input(Compiler *compiler, Step *step,
 						  const YamlNode *map, const ActionBuilder *builder);
 static void compile_on_error(Compiler *compiler, Step *step,
 							 const YamlNode *node);
+static void compile_on_lost(Compiler *compiler, Step *step,
+							const YamlNode *node);
 static RetryPolicy *compile_retry(Compiler *compiler, const YamlNode *node);
 static TemplateDoc *retry_number(Compiler *compiler, const YamlNode *node);
 static void compile_limits(Compiler *compiler, Step *step,
@@ -136,6 +138,10 @@ compile_work(Compiler *compiler, Step *step, const StepSource *source)
 	compiler->sees = sees;
 	step->timeout = playbook_compile_timeout(compiler,
 											 playbook_member(source->merged, "timeout"));
+	step->queue_timeout = playbook_compile_timeout(compiler,
+												   playbook_member(source->merged,
+																   "queue_timeout"));
+	compile_on_lost(compiler, step, playbook_member(source->merged, "on_lost"));
 	take_raw_roots(compiler, step);
 }
 
@@ -466,6 +472,21 @@ compile_on_error(Compiler *compiler, Step *step, const YamlNode *node)
 	}
 	step->on_error = ON_ERROR_HANDLER;
 	playbook_compile_next(compiler, node, NULL, &step->on_error_next);
+}
+
+/* Reads on_lost: requeue (the default) or fail. */
+static void
+compile_on_lost(Compiler *compiler, Step *step, const YamlNode *node)
+{
+	char	   *word = node == NULL ? NULL : playbook_scalar_text(node);
+
+	if (node == NULL || (word != NULL && pg_strcasecmp(word, "requeue") == 0))
+		return;
+	step->fails_when_lost = word != NULL && pg_strcasecmp(word, "fail") == 0;
+	if (!step->fails_when_lost)
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
+					   node, "It is fail, or requeue, which is what happens without it.",
+					   "on_lost must be fail or requeue");
 }
 
 /*

@@ -118,11 +118,14 @@ const Statement db_statements[STATEMENT_COUNT] =
 	" pg_catalog.jsonb_build_object('queue_id', $5::bigint::text, 'attempt', $6::int))"},
 	[EVENTS] = {"events",
 		"INSERT INTO noetl.event (execution_id, event_type, node_name, node_id, worker_id,"
-		" current_index, current_item, context, result, error)"
+		" current_index, current_item, context, result, error, meta)"
 		" SELECT $1::bigint, e.event_type, $2::text, $3::text, $4::text,"
-		" e.current_index, e.current_item, e.context, e.result, e.error"
+		" e.current_index, e.current_item, e.context, CASE WHEN e.event_type IN"
+		" ('iteration_completed', 'iteration_failed') THEN coalesce(e.result, 'null')"
+		" ELSE e.result END, e.error,"
+		" jsonb_build_object('attempt', $6::int) || coalesce(e.meta, '{}')"
 		" FROM jsonb_to_recordset($5::jsonb) AS e(event_type text, current_index integer,"
-	" current_item jsonb, context jsonb, result jsonb, error text)"},
+	" current_item jsonb, context jsonb, result jsonb, error text, meta jsonb)"},
 	[VALUE] = {"value", "SELECT e.e::text, (" VALUE_OF("e.e") ")::text"
 	" FROM (SELECT " RESULT("$1", "$2") " AS e) e"},
 	/* one row for each task in the body of an iterator */
@@ -139,8 +142,11 @@ const Statement db_statements[STATEMENT_COUNT] =
 		" FROM (SELECT $1::jsonb AS a) s, LATERAL jsonb_array_elements("
 		" CASE jsonb_typeof(s.a -> 'task') WHEN 'array' THEN s.a -> 'task'"
 	"  ELSE jsonb_build_array(s.a -> 'task') END) WITH ORDINALITY t(task, n) ORDER BY t.n"},
-	[ITEMS] = {"items", "SELECT i.item::text, i.names::text"
-	" FROM noetl.iterator_items($1::jsonb, $2::jsonb, $3::text) i ORDER BY i.index"},
+	/* with what has become of items before the task was given back or lost */
+	[ITEMS] = {"items", "SELECT i.item::text, i.names::text, d.failed, d.value::text, d.error"
+		" FROM noetl.iterator_items($1::jsonb, $2::jsonb, $3::text) i"
+		" LEFT JOIN noetl.items_done($4::bigint, $5::text) d ON d.index = i.index"
+	" ORDER BY i.index"},
 	/* the row of the lease with the rendered action; its context comes beside it */
 	[RENDER_LEFT] = {"render_left", TASK_COLUMNS("$8", "$9")
 		" , l.context::text FROM (SELECT rendered_action AS action,"

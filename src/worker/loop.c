@@ -200,7 +200,11 @@ give_back(Task *task)
 	DbStatus	status = DB_GONE;
 
 	if (db_connected())
+	{
+		/* whoever comes next goes on where they end; afterwards they would be too late */
+		events_flush(task);
 		status = db_release(task);
+	}
 	if (status == DB_OK)
 		log_task(task, LOG_NORMAL, "%s given back", task->type);
 	else
