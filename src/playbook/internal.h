@@ -122,6 +122,8 @@ extern Condition *playbook_compile_condition(Compiler *compiler,
 											 const YamlNode *node);
 
 /* Notes that a template refers to its free names. */
+extern void playbook_note_program(Compiler *compiler, const char *key,
+								  const YamlNode *node);
 extern void playbook_mention(Compiler *compiler, const Template *template);
 
 /* graph.c */

@@ -318,6 +318,8 @@ compile_member(Compiler *compiler, const char *type, const YamlPair *pair)
 {
 	const char *key = pair->key->string;
 
+	if (strcmp(type, "python") == 0)
+		playbook_note_program(compiler, key, pair->value);
 	if (key_is_code(key))
 		return playbook_constant_doc(pair->value);
 	if (key_is_raw(key, type))

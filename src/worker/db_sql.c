@@ -65,7 +65,8 @@
 	"   ELSE f.value #>> '{}' END AS text\n" \
 	"  FROM f WHERE f.depth > 0) l) END,\n" \
 	" extract(epoch FROM q.deadline - clock_timestamp()),\n" \
-	" CASE WHEN " NEEDS_NAMES " OR " IS_LEFT " THEN coalesce(q.context, '{}')::text END,\n" \
+	" CASE WHEN " NEEDS_NAMES " OR " IS_LEFT " THEN coalesce(q.context, '{}')::text\n" \
+	"  WHEN q.node_type = 'python' THEN q.context::text END,\n" \
 	" coalesce(q.action -> 'save', q.action -> 'sink')::text,\n" \
 	" CASE WHEN " NEEDS_NAMES " THEN coalesce(q.action -> 'data', '{}')::text END,\n" \
 	" q.current_index, q.catalog_id, " IS_LEFT "\n"

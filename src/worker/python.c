@@ -259,12 +259,16 @@ python_available(void)
 static void
 write_request(const Task *task, StringBuf *request)
 {
+	const char *context = task_program_context(task);
+
 	frame_begin(request);
 	sb_str(request, "{\"execution_id\":");
 	json_string(request, task->execution_id, strlen(task->execution_id));
 	json_member(request, "step", task->step);
 	sb_str(request, ",\"action\":");
 	sb_str(request, task->action != NULL ? task->action : "{}");
+	sb_str(request, ",\"context\":");
+	sb_str(request, context != NULL ? context : "null");
 	sb_str(request, "}");
 	frame_end(request);
 }
