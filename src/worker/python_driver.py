@@ -317,6 +317,7 @@ def context_of(request, data):
     steps = {name: StepValue(value) if isinstance(value, dict) else value
              for name, value in (given.get("results") or {}).items()}
     context = dict(workload) if isinstance(workload, dict) else {}
+    context.update((k, v) for k, v in given.items() if k[:1] != "_")
     context.update(steps, results=steps, workload=workload, execution_id=request["execution_id"])
     context.update(data)
     return context
