@@ -579,6 +579,46 @@ http_execute(Task *task, Outcome *out)
 	return kind;
 }
 
+/*
+ * Fetches a text for a task of another type; the fields of "request" say which and how.
+ * Anything but a success of the server is a failure.
+ */
+OutcomeKind
+http_fetch(Task *task, const Task *request, StringBuf *text, Outcome *out)
+{
+	HttpRequest http;
+	HttpResponse response = {0};
+	Outcome		said = {0};
+	CURL	   *easy = NULL;
+	long		status = 0;
+	OutcomeKind kind = OUTCOME_FAILED;
+
+	if (http_request_init(&http, request, out))
+	{
+		easy = open_connections() ? curl_easy_init() : NULL;
+		if (easy == NULL)
+			kind = outcome_trouble(task, out, "curl could not be initialized");
+	}
+	if (easy != NULL)
+	{
+		http.give_up = monotonic_now() + DEFAULT_SECONDS;
+		kind = transfer(task, &http, easy, &response, out);
+		curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+		if (kind == OUTCOME_DONE && status / 100 != 2)
+		{
+			describe_failure(&said, &http, http.url.data, status, &response);
+			kind = outcome_fail(out, "could not read the script: %s", said.error.data);
+			outcome_free(&said);
+		}
+		else if (kind == OUTCOME_DONE)
+			sb_add(text, response.body.data != NULL ? response.body.data : "", response.body.len);
+		curl_easy_cleanup(easy);
+	}
+	free_response(&response);
+	http_request_free(&http);
+	return kind;
+}
+
 /* Initializes curl; returns false when that fails. */
 bool
 http_available(void)

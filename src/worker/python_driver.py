@@ -175,7 +175,7 @@ def read_script(script):
     path = script.get("path") or script.get("uri") or ""
     if "\n" in path:
         raise ValueError("script names a file or a URL; write program text under code")
-    kind = source.get("type") or ("http" if "://" in path else "file")
+    kind = source.get("type") or (path.split("://")[0].lower() if "://" in path else "file")
     if kind == "file":
         path = os.path.realpath(path)
         allowed_script(path)
@@ -187,7 +187,7 @@ def read_script(script):
         if not path.startswith(("http://", "https://")):
             raise ValueError("%s is no http address" % path)
         return fetch_script(path, source)
-    raise ValueError("scripts cannot be read from a source of type %s" % kind)
+    raise ValueError("scripts cannot be read from %s, only from file, http and https" % kind)
 
 
 def source_of(action):
