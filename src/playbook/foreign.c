@@ -91,6 +91,21 @@ warn(Compiler *compiler, const YamlNode *map, const ForeignKey *known)
 	}
 }
 
+/*
+ * Returns whether a key of a step of a type means something elsewhere and nothing here.
+ * A worker of the author's own may understand any key.
+ */
+bool
+playbook_key_is_foreign(const char *key, const char *type)
+{
+	if (type[0] != '\0' && !key_in(type, action_types))
+		return false;
+	for (const ForeignKey *foreign = body_keys; foreign->key != NULL; foreign++)
+		if (strcmp(key, foreign->key) == 0)
+			return true;
+	return false;
+}
+
 /* Warns of keys of a step that mean something elsewhere. */
 void
 playbook_lint_foreign_step(Compiler *compiler, const YamlNode *step)

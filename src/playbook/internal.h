@@ -163,6 +163,7 @@ extern void playbook_note_names(Compiler *compiler, const YamlNode *scalar,
 extern void playbook_lint_names(Compiler *compiler);
 
 /* foreign.c */
+extern bool playbook_key_is_foreign(const char *key, const char *type);
 extern void playbook_lint_foreign_step(Compiler *compiler, const YamlNode *step);
 extern void playbook_lint_foreign_document(Compiler *compiler, const YamlNode *root);
 /* Returns what to write instead of a template of Go; NULL: the text has none. */

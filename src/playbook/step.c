@@ -320,7 +320,8 @@ compile_member(Compiler *compiler, const char *type, const YamlPair *pair)
 
 	if (strcmp(type, "python") == 0)
 		playbook_note_program(compiler, key, pair->value);
-	if (key_is_code(key))
+	/* what has no effect must not fail the step */
+	if (key_is_code(key) || playbook_key_is_foreign(key, type))
 		return playbook_constant_doc(pair->value);
 	if (key_is_raw(key, type))
 		return playbook_raw_doc(compiler, key, pair->value);
