@@ -395,7 +395,8 @@ lift_settings(Compiler *compiler, ActionBuilder *builder, const char *type,
 	for (SqlSetting kind = SETTING_CREDENTIAL; kind <= SETTING_COMMAND; kind++)
 	{
 		if (has_setting(builder, type, kind) ||
-			(kind == SETTING_DATABASE && has_setting(builder, type, SETTING_CREDENTIAL)))
+			(kind == SETTING_DATABASE && strcmp(type, "postgres") == 0 &&
+			 has_setting(builder, type, SETTING_CREDENTIAL)))
 			continue;
 		for (int i = STEP_INPUT_KEYS - 1; i >= 0; i--)
 		{

@@ -170,8 +170,9 @@ lift_settings(const JsonbValue *task, const JsonbValue *tool, const char *type,
 	for (SqlSetting kind = SETTING_CREDENTIAL; kind <= SETTING_COMMAND; kind++)
 	{
 		if (has_setting(task, type, kind) || has_setting(tool, type, kind) ||
-			(kind == SETTING_DATABASE && (has_setting(task, type, SETTING_CREDENTIAL) ||
-										  has_setting(tool, type, SETTING_CREDENTIAL))))
+			(kind == SETTING_DATABASE && strcmp(type, "postgres") == 0 &&
+			 (has_setting(task, type, SETTING_CREDENTIAL) ||
+			  has_setting(tool, type, SETTING_CREDENTIAL))))
 			continue;
 		for (int i = 0; i < STEP_INPUT_KEYS; i++)
 		{
