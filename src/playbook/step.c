@@ -484,6 +484,14 @@ compile_on_error(Compiler *compiler, Step *step, const YamlNode *node)
 					   "on_error names no step");
 		return;
 	}
+	if (word != NULL && playbook_looks_like(word, "continue") &&
+		playbook_find_step(compiler->playbook, word, strlen(word)) < 0)
+	{
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
+					   node, playbook_did_you_mean("continue"),
+					   "on_error is neither fail nor continue nor a step");
+		return;
+	}
 	step->on_error = ON_ERROR_HANDLER;
 	playbook_compile_next(compiler, node, NULL, &step->on_error_next);
 }
