@@ -51,6 +51,7 @@ static const ForeignKey body_keys[] = {
 	{"retries", "Write retry: {max_attempts: 3}."},
 	{"uses", "Write tool: and the parameters beside it."},
 	{"run", "Write tool: shell and command: …."},
+	{"spec", "Write retry, timeout and on_error on the step itself."},
 	{"steps", "Put the steps into a playbook of their own, and call it: tool: playbook, path: …."},
 	{NULL, NULL}
 };
@@ -103,13 +104,25 @@ warn(Compiler *compiler, const YamlNode *map, const ForeignKey *known)
 }
 
 /*
- * Returns whether a key of a step of a type means something elsewhere and nothing here.
+ * Returns whether steps of a type are done by the broker or by workers of NoETL here.
  * A worker of the author's own may understand any key.
  */
 bool
+playbook_type_is_ours(const char *type)
+{
+	static const char *const types[] = {
+		"python", "postgres", "shell", "http", "duckdb", "iterator", "save", "playbook",
+		"workbook", NULL
+	};
+
+	return type_is_control(type) || key_in(type, types);
+}
+
+/* Returns whether a key of a step of a type means something elsewhere and nothing here. */
+bool
 playbook_key_is_foreign(const char *key, const char *type)
 {
-	if (type[0] != '\0' && !key_in(type, action_types))
+	if (!playbook_type_is_ours(type))
 		return false;
 	for (const ForeignKey *foreign = body_keys; foreign->key != NULL; foreign++)
 		if (strcmp(key, foreign->key) == 0)

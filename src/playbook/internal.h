@@ -166,6 +166,7 @@ extern void playbook_lint_names(Compiler *compiler);
 /* foreign.c */
 extern bool playbook_key_is_foreign_head(const char *key);
 extern void playbook_lint_go_template(Compiler *compiler, const YamlNode *scalar);
+extern bool playbook_type_is_ours(const char *type);
 extern bool playbook_key_is_foreign(const char *key, const char *type);
 extern void playbook_lint_foreign_step(Compiler *compiler, const YamlNode *step);
 extern void playbook_lint_foreign_document(Compiler *compiler, const YamlNode *root);

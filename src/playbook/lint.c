@@ -70,6 +70,16 @@ lint_closed(Compiler *compiler, const YamlNode *map, const char *const *known, c
 	}
 }
 
+/* Warns of one key that a map should not have. */
+static void
+warn_of(Compiler *compiler, const YamlNode *map, const char *name, char *hint)
+{
+	for (int i = 0; map->kind == YN_MAP && i < map->count; i++)
+		if (strcmp(map->pairs[i].key->string, name) == 0)
+			playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING, map->pairs[i].key, hint,
+						   "the key \"%s\" has no effect", name);
+}
+
 /* Warns of keys of the document that have no effect. */
 void
 playbook_lint_document(Compiler *compiler)
@@ -234,7 +244,7 @@ playbook_lint_task_keys(Compiler *compiler, const YamlNode *task)
 	if (task->kind != YN_MAP)
 		return;
 	lint_keys(compiler, task, control_keys, common_keys, action_keys);
-	if (type != NULL && !key_in(type, action_types))
+	if (type != NULL && !playbook_type_is_ours(type))
 		return;
 	playbook_lint_foreign_step(compiler, task);
 	if (tool != NULL && tool->kind == YN_MAP)
@@ -264,6 +274,7 @@ playbook_lint_target(Compiler *compiler, const YamlNode *map)
 	static const char *const none[] = {NULL};
 
 	lint_keys(compiler, map, target_keys, none, none);
+	warn_of(compiler, map, "set", "Write data: it is the input of the step that follows.");
 }
 
 /* Returns what the author of a transition without a target may have meant. */
@@ -294,8 +305,7 @@ playbook_lint_step(Compiler *compiler, const Step *step,
 	int			i;
 
 	lint_keys(compiler, source->node, control_keys, common_keys, action_keys);
-	/* a worker of the author's own may understand any key */
-	if (source->type[0] == '\0' || key_in(source->type, action_types))
+	if (playbook_type_is_ours(source->type))
 	{
 		playbook_lint_foreign_step(compiler, source->node);
 		if (tool != NULL && tool->kind == YN_MAP)
@@ -305,7 +315,10 @@ playbook_lint_step(Compiler *compiler, const Step *step,
 	lint_retry(compiler, playbook_member(source->merged, "retry"));
 	lint_saves(compiler, source->merged);
 	if (loop != NULL && loop->kind == YN_MAP)
+	{
 		lint_loop(compiler, loop, none);
+		warn_of(compiler, loop, "spec", "Write mode and concurrency beside the collection.");
+	}
 	if (source->type_node != NULL && strcmp(source->type, "iterator") == 0)
 		lint_loop(compiler, source->node, common_keys);
 	if ((playbook_name_is(step->name, "end") || strcmp(step->type, "end") == 0) &&

@@ -71,6 +71,11 @@ SELECT * FROM pg_temp.check($$
 - {step: c, tool: {kind: python, code: x, vars: {y: 1}}, retry: 0, next: d}
 - {step: d, tool: workbook, task: used}
 $$, E'workbook:\n- {name: used, tool: python, code: x, wait: 3}\n- {name: idle, tool: shel, comand: x}\n');
+-- NoETL v2.
+SELECT * FROM pg_temp.check($$
+- {step: a, tool: {kind: python, code: x}, spec: {policy: {}}, loop: {in: [1], iterator: n, spec: {mode: parallel}}, next: {arcs: [{step: b, set: {x: 1}}]}}
+- {step: b, tool: {kind: container, spec: {image: x}}}
+$$);
 -- Keys of the document that nothing reads.
 SELECT * FROM pg_temp.check($$- {step: a, type: python, code: x}$$, E'setings: {}\nworklaod: {}\nrate_limit: 5\ncase: []\nsecrets: {}\n');
 -- Transitions without a target.

@@ -424,7 +424,7 @@ $node->safe_psql('postgres',
 $node->safe_psql('postgres',
 	"UPDATE noetl.queue SET deadline = now() + interval '3 s', lease_until = now() WHERE execution_id = $resumed");
 $log = drain();
-like($log, qr/$resumed\/act#1 python failed \d{1,4} ms: timed out after 600/,
+like($log, qr/$resumed\/act#1 python failed \d{1,4} ms, attempt 2: timed out after 600/,
 	'a worker that takes a task over has the rest of its time');
 is(outcome($resumed, "meta ->> 'kind'", 'step_failed'),
 	'timed_out', 'and agrees with the server');

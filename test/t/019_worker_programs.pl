@@ -157,7 +157,7 @@ command: |
 EOT
 	long => execute_step("tool: shell\ncommand: \"i=0; while [ \$i -lt 300 ]; do echo line \$i >&2; i=\$((i+1)); done; exit 1\"\n"),
 	quiet => execute_step("tool: shell\ncommand: exit 4\n"),
-	nuls => execute_step("tool: shell\ncommand: printf 'a\\\\0b'\n"),
+	nuls => execute_step("tool: shell\ncommand: printf 'a\\0b'\n"),
 	http => execute_step("tool: http\nmethod: put\nurl: $base/town?q=1\npayload: x\n"),
 	refused => execute_step("tool: http\nurl: http://user:secret\@127.0.0.1:1/none\n"),
 	postgres => execute_step(<<'EOT'),
