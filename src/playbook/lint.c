@@ -304,8 +304,9 @@ playbook_lint_step(Compiler *compiler, const Step *step,
 	const YamlNode *tool = playbook_member(source->node, "tool");
 	int			i;
 
-	lint_keys(compiler, source->node, control_keys, common_keys, action_keys);
-	if (playbook_type_is_ours(source->type))
+	if (step->kind != STEP_WAIT)
+		lint_keys(compiler, source->node, control_keys, common_keys, action_keys);
+	if (step->kind != STEP_WAIT && playbook_type_is_ours(source->type))
 	{
 		playbook_lint_foreign_step(compiler, source->node);
 		if (tool != NULL && tool->kind == YN_MAP)
