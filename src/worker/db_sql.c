@@ -4,8 +4,9 @@
  *
  * The server takes the action apart, because it has the JSON parser: an action is
  * returned either as it is (ACTION_JSON) or flattened into netstrings.  Members of
- * "data" are not taken apart deeper: they are values, not settings; what says where a
- * script is has headers at the fourth level.  For ACTION_DEEP_FIELDS they are, and bodies of requests as far as a form needs it.
+ * "data" are not taken apart deeper: they are values, not settings; a map that says
+ * where a script is has headers at the fourth level.  For ACTION_DEEP_FIELDS members
+ * of "data" are, and bodies of requests as far as a form needs it.
  *
  *		{"command": "ls", "env": {"A": "1"}}
  *			-> 9:1scommand,2:ls,5:1oenv,0:,7:2senv.A,1:1,

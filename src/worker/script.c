@@ -76,7 +76,8 @@ check_allowed(const char *place, bool is_url, Outcome *out)
 		allowed = is_below(entry, place, is_url);
 	free(list);
 	if (!allowed)
-		return outcome_fail(out, "script %s is not below what --scripts of the worker names", place);
+		return outcome_fail(out, "script %s is not below what --scripts of the worker names",
+							place);
 	return OUTCOME_DONE;
 }
 
@@ -234,7 +235,7 @@ script_read(Task *task, char **text, Outcome *out)
 							(int) place.source_len, place.source);
 	if (kind == OUTCOME_DONE && content.len > MAX_SCRIPT_BYTES)
 		kind = outcome_fail(out, "script %s is larger than 16 MB", place.path);
-	else if (kind == OUTCOME_DONE && !utf8_is_text(content.len > 0 ? content.data : "", content.len))
+	else if (kind == OUTCOME_DONE && content.len > 0 && !utf8_is_text(content.data, content.len))
 		kind = outcome_fail(out, "script %s is no text in UTF-8", place.path);
 	else if (kind == OUTCOME_DONE)
 		*text = xstrdup(content.len > 0 ? content.data : "");
