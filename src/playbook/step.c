@@ -390,7 +390,7 @@ has_setting(const ActionBuilder *builder, const char *type, SqlSetting kind)
 /*
  * Appends settings of an SQL task that are written as members of the step's input, of
  * each kind that the action does not have.  Only what the playbook itself spells out
- * counts: what arrives as data never becomes a command or a connection.
+ * counts, and not under "data": data never becomes a command or a connection.
  */
 static void
 lift_settings(Compiler *compiler, ActionBuilder *builder, const char *type,
@@ -404,7 +404,8 @@ lift_settings(Compiler *compiler, ActionBuilder *builder, const char *type,
 			continue;
 		for (int i = STEP_INPUT_KEYS - 1; i >= 0; i--)
 		{
-			const YamlNode *layer = playbook_member(merged, step_input_keys[i]);
+			const YamlNode *layer = strcmp(step_input_keys[i], "data") == 0 ? NULL :
+				playbook_member(merged, step_input_keys[i]);
 
 			for (int m = 0; layer != NULL && layer->kind == YN_MAP && m < layer->count; m++)
 				if (key_sql_setting(layer->pairs[m].key->string, type) == kind &&

@@ -181,7 +181,8 @@ lift_settings(const JsonbValue *task, const JsonbValue *tool, const char *type,
 			JsonbValue	key;
 			JsonbValue	value;
 
-			if (!json_get(task, step_input_keys[i], &layer) || !json_is_object(&layer))
+			if (strcmp(step_input_keys[i], "data") == 0 ||
+				!json_get(task, step_input_keys[i], &layer) || !json_is_object(&layer))
 				continue;
 			it = json_walk(&layer);
 			while (json_next_member(&it, &key, &value))

@@ -247,8 +247,10 @@ def missing_result(code):
     for node in ast.parse(dedented(code)).body:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             functions.append(node.name)
-        elif not (isinstance(node, (ast.ClassDef, ast.Import, ast.ImportFrom, ast.Assign,
-                                    ast.AnnAssign, ast.AugAssign, ast.Pass)) or
+        elif isinstance(node, ast.Assign):
+            if not all(isinstance(target, (ast.Name, ast.Tuple)) for target in node.targets):
+                return None
+        elif not (isinstance(node, (ast.ClassDef, ast.Import, ast.ImportFrom, ast.Pass)) or
                   isinstance(node, ast.Expr) and isinstance(node.value, (ast.Constant, ast.Name))):
             return None
     if functions:

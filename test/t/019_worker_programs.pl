@@ -232,6 +232,8 @@ my $connection = "db_host: $socket, db_port: $port, db_name: template1, db_user:
 my %sql = (
 	with => execute_step("tool: postgres\nwith: {commands: \"SELECT {{ n }} AS n\"}\n", '{n: 5}'),
 	data => execute("- step: start\n  next: [{step: act, data: {command: SELECT 1}}]\n- {step: act, tool: postgres}\n"),
+	own_data => execute_step("tool: postgres\ndata: {command: SELECT 1}\n"),
+	changes => execute_step("tool: python\ncode: |\n  import json\n  json.planted = 1\n"),
 	beside => execute_step("tool: postgres\ncommand: SELECT '{{ query }}' AS n\ndata: {query: cats}\n"),
 	elsewhere => execute_step("tool: postgres\nargs: {$connection}\ncommand: SELECT current_database() AS n\n"),
 	handed => execute("- step: start\n  next: [{step: act, data: {$connection}}]\n- {step: act, tool: postgres, command: SELECT 1}\n"),
@@ -256,6 +258,8 @@ drain('--scripts', "$directory/sql/,$base/sql");
 my $row = "result #>> '{data,command_0,rows,0,n}'";
 is(result_of($sql{with}, $row), '5', 'commands that a step writes as its input');
 like(result_of($sql{data}, 'error', 'action_error'), qr/data does not become code/, 'those that arrive as data');
+like(result_of($sql{own_data}, 'error', 'action_error'), qr/data does not become code/, 'those under data');
+is(result_of($sql{changes}, 'result'), 'null', 'a program that changes something needs no result');
 is(result_of($sql{beside}, $row), 'cats', 'a step with a command has no other');
 is(result_of($sql{elsewhere}, $row), 'template1', 'a connection that a step writes as its input');
 like(result_of($sql{handed}, 'error', 'action_error'), qr/a connection is not taken from the input/, 'one that arrives as data');
