@@ -4,8 +4,9 @@
  *
  * The server takes the action apart, because it has the JSON parser: an action is
  * returned either as it is (ACTION_JSON) or flattened into netstrings.  Members of
- * "data" are not taken apart deeper: they are values, not settings.  For
- * ACTION_DEEP_FIELDS they are, and bodies of requests as far as a form needs it.
+ * "data" are not taken apart deeper: they are values, not settings; a map that says
+ * where a script is has headers at the fourth level.  For ACTION_DEEP_FIELDS members
+ * of "data" are, and bodies of requests as far as a form needs it.
  *
  *		{"command": "ls", "env": {"A": "1"}}
  *			-> 9:1scommand,2:ls,5:1oenv,0:,7:2senv.A,1:1,
@@ -55,7 +56,8 @@
 	"  WHERE CASE WHEN q.node_type = ANY (" deep "::text[])\n" \
 	"   THEN f.depth < 4 AND NOT (jsonb_typeof(f.value) = 'object'\n" \
 	"    AND f.path ~ '^(data[.])?(payload|body|json)[.]')\n" \
-	"   ELSE f.depth < 3 AND f.path NOT LIKE 'data.%' END)\n" \
+	"   ELSE (f.depth < 3 OR f.path = 'script.source.headers')\n" \
+	"    AND f.path NOT LIKE 'data.%' END)\n" \
 	" SELECT string_agg(" NETSTRING("l.label") " || " NETSTRING("l.text") ", '')\n" \
 	" FROM (SELECT f.depth || CASE jsonb_typeof(f.value) WHEN 'null' THEN '0'\n" \
 	"   ELSE left(jsonb_typeof(f.value), 1) END || f.path AS label,\n" \
@@ -65,7 +67,8 @@
 	"   ELSE f.value #>> '{}' END AS text\n" \
 	"  FROM f WHERE f.depth > 0) l) END,\n" \
 	" extract(epoch FROM q.deadline - clock_timestamp()),\n" \
-	" CASE WHEN " NEEDS_NAMES " OR " IS_LEFT " THEN coalesce(q.context, '{}')::text END,\n" \
+	" CASE WHEN " NEEDS_NAMES " OR " IS_LEFT " THEN coalesce(q.context, '{}')::text\n" \
+	"  WHEN q.node_type = 'python' THEN q.context::text END,\n" \
 	" coalesce(q.action -> 'save', q.action -> 'sink')::text,\n" \
 	" CASE WHEN " NEEDS_NAMES " THEN coalesce(q.action -> 'data', '{}')::text END,\n" \
 	" q.current_index, q.catalog_id, " IS_LEFT "\n"
