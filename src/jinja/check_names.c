@@ -249,6 +249,28 @@ bind_target(Checker *c, Scope *scope, TemplateNode *target, bool soft)
 	}
 }
 
+/* Notes that a name is free. */
+static void
+note_free(Checker *c, int number, int pos)
+{
+	Template   *t = c->template;
+	TemplateName *name = &t->names[number];
+
+	if (name->free)
+		return;
+	name->free = true;
+	name->pos = pos;
+	if (t->nroots == c->allocated_roots)
+	{
+		c->allocated_roots = c->allocated_roots ? c->allocated_roots * 2 : 4;
+		if (t->roots == NULL)
+			t->roots = palloc(c->allocated_roots * sizeof(char *));
+		else
+			t->roots = repalloc(t->roots, c->allocated_roots * sizeof(char *));
+	}
+	t->roots[t->nroots++] = name->name;
+}
+
 /* Notes that a name is read: the name is free unless some scope binds it. */
 static void
 check_name(Checker *c, const Scope *scope, const TemplateNode *node)
@@ -266,19 +288,16 @@ check_name(Checker *c, const Scope *scope, const TemplateNode *node)
 				return;
 		}
 	}
-	if (name->free || (name->global && (node->flags & NF_CALLEE)))
-		return;
-	name->free = true;
-	name->pos = node->pos;
-	if (t->nroots == c->allocated_roots)
+	if (name->function && (node->flags & NF_CALLEE))
 	{
-		c->allocated_roots = c->allocated_roots ? c->allocated_roots * 2 : 4;
-		if (t->roots == NULL)
-			t->roots = palloc(c->allocated_roots * sizeof(char *));
-		else
-			t->roots = repalloc(t->roots, c->allocated_roots * sizeof(char *));
+		/* uuid: a worker that renders the template needs these names */
+		for (i = 0; i < lengthof(t->identity); i++)
+			if (strcmp(name->name, "uuid") == 0 && t->identity[i] > 0)
+				note_free(c, t->identity[i] - 1, node->pos);
+		return;
 	}
-	t->roots[t->nroots++] = name->name;
+	if (!name->global || !(node->flags & NF_CALLEE))
+		note_free(c, node->name, node->pos);
 }
 
 /*

@@ -10,6 +10,14 @@
 #define FILTER(name) \
 	extern Value jinja_filter_##name(Eval *ev, const Value *argv, const CallArgs *call)
 
+/* jinja/dates.c */
+FILTER(date_add);
+FILTER(date_trunc);
+FILTER(from_timestamp);
+FILTER(strftime);
+FILTER(timestamp);
+FILTER(to_datetime);
+
 /* jinja/filters_sequence.c */
 FILTER(batch);
 FILTER(dictsort);
@@ -32,6 +40,33 @@ FILTER(slice);
 FILTER(sort);
 FILTER(sum);
 FILTER(unique);
+
+/* jinja/filters_sets.c */
+FILTER(all);
+FILTER(any);
+FILTER(contains);
+FILTER(difference);
+FILTER(flatten);
+FILTER(intersect);
+FILTER(product);
+FILTER(symmetric_difference);
+FILTER(union);
+FILTER(zip);
+FILTER(zip_longest);
+
+/* jinja/filters_value.c */
+FILTER(bool);
+FILTER(coalesce);
+FILTER(combine);
+FILTER(dict2items);
+FILTER(get);
+FILTER(items2dict);
+FILTER(keys);
+FILTER(mandatory);
+FILTER(merge);
+FILTER(split);
+FILTER(ternary);
+FILTER(values);
 
 /* jinja/filters_text.c */
 FILTER(capitalize);

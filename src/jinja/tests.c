@@ -4,6 +4,7 @@
  */
 #include "common/common.h"
 
+#include "jinja/filters.h"
 #include "jinja/internal.h"
 
 /* The test defined. */
@@ -278,8 +279,11 @@ static const Builtin tests[] = {
 	{"==", test_eq, 1, {"other"}},
 	{">", test_gt, 1, {"other"}},
 	{">=", test_ge, 1, {"other"}},
+	{"all", jinja_filter_all, 0},
+	{"any", jinja_filter_any, 0},
 	{"boolean", test_boolean, 0},
 	{"callable", test_callable, 0},
+	{"contains", jinja_filter_contains, 1, {"value"}},
 	{"defined", test_defined, 0},
 	{"divisibleby", test_divisibleby, 1, {"num"}},
 	{"eq", test_eq, 1, {"other"}},
