@@ -82,6 +82,15 @@ FILTER(upper);
 FILTER(wordcount);
 FILTER(wordwrap);
 
+/* jinja/regex.c */
+FILTER(regex_escape);
+FILTER(regex_findall);
+FILTER(regex_replace);
+FILTER(regex_search);
+FILTER(test_match);
+FILTER(test_regex);
+FILTER(test_search);
+
 /* jinja/html.c */
 FILTER(striptags);
 FILTER(urlencode);

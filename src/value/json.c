@@ -468,8 +468,9 @@ value_json_text(Budget *budget, StringInfo buf, const Value *value,
 {
 	JsonStyle	style = {value_none(), 1, sort, ascii};
 
-	if (indent->kind == VAL_STRING)
-		style.indent = *indent;
+	/* Python does not look at the indentation of a string */
+	if (value->kind == VAL_STRING || indent->kind == VAL_STRING)
+		style.indent = value->kind == VAL_STRING ? value_none() : *indent;
 	else if (value_given_not_none(indent))
 	{
 		style.indent = utext_make(" ", 1);

@@ -59,6 +59,15 @@ def refuse_objects(value):
     return value
 
 
+def refuse_iterators(function):
+    """A filter that does not see the text of an iterator: <list_reverseiterator object at 0x...>."""
+    def wrapper(value, *args, **kwargs):
+        if hasattr(value, "__next__"):
+            raise NotComparable
+        return function(value, *args, **kwargs)
+    return wrapper
+
+
 def environment():
     """Jinja2 as doc/templates.md promises it."""
     env = jinja2.Environment(optimized=False)
@@ -83,6 +92,8 @@ def environment():
             """A name set in all branches is read from outside in later versions: as if no branch were taken."""
             merge(self, [*branches, self.copy()])
         jinja2.idtracking.Symbols.branch_update = branch_update
+    for name in ("wordcount", "string"):
+        env.filters[name] = refuse_iterators(env.filters[name])
     env.globals.pop("lipsum")
     env.filters.pop("random")
     return env
