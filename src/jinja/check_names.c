@@ -300,6 +300,19 @@ check_name(Checker *c, const Scope *scope, const TemplateNode *node)
 		note_free(c, node->name, node->pos);
 }
 
+/* Returns whether a filter is random, whose result changes, and has no seed. */
+static bool
+is_unseeded_random(const TemplateNode *node)
+{
+	if (!word_is(node->value.u.string, node->value.length, "random"))
+		return false;
+	for (int i = 0; i < node->keywords.count; i++)
+		if (word_is(node->keywords.items[i]->value.u.string,
+					node->keywords.items[i]->value.length, "seed"))
+			return false;
+	return node->items.count < 3 && node->star == NULL && node->starstar == NULL;
+}
+
 /*
  * Notes an unknown filter or test as the fault of the template, except where
  * it may never be reached ("soft": inside if), as in Jinja2.
@@ -309,14 +322,12 @@ check_builtin(Template *t, const TemplateNode *node, bool soft)
 {
 	const char *kind = node->type == NODE_FILTER ? "filter" : "test";
 
+	if (node->type == NODE_FILTER && is_unseeded_random(node))
+		jinja_unsupported(node->pos,
+						  "A template must give the same result whenever it is rendered again: give it a seed, random(seed=execution_id).",
+						  "filter \"random\" is not supported without a seed");
 	if (node->builtin != NULL)
 		return;
-	if (node->type == NODE_FILTER &&
-		jinja_refused_filter(node->value.u.string, node->value.length))
-		jinja_unsupported(node->pos,
-						  "A template must give the same result whenever it is rendered again.",
-						  "filter \"%.*s\" is not supported",
-						  node->value.length, node->value.u.string);
 	if (soft || t->fault != NULL)
 		return;
 	t->fault = palloc0(sizeof(SourceError));

@@ -18,6 +18,31 @@ FILTER(strftime);
 FILTER(timestamp);
 FILTER(to_datetime);
 
+/* jinja/filters_format.c */
+FILTER(basename);
+FILTER(camelcase);
+FILTER(dirname);
+FILTER(hash);
+FILTER(json_path);
+FILTER(md5);
+FILTER(quote);
+FILTER(sha1);
+FILTER(sha256);
+FILTER(slugify);
+FILTER(snakecase);
+FILTER(splitext);
+FILTER(to_nice_json);
+FILTER(urldecode);
+FILTER(urlsplit);
+
+/* jinja/random.c */
+FILTER(random);
+
+/* jinja/to_yaml.c */
+FILTER(from_yaml);
+FILTER(to_nice_yaml);
+FILTER(to_yaml);
+
 /* jinja/filters_sequence.c */
 FILTER(batch);
 FILTER(dictsort);

@@ -476,7 +476,6 @@ extern bool jinja_is_mutation(const Value *object, const char *name, int length)
 extern bool jinja_has_truth(Eval *ev, const Value *iterable, bool truth);
 extern Value jinja_sorted(Eval *ev, const Value *iterable, bool reverse);
 extern Value jinja_zip(Eval *ev, int count, const Value *iterables, const Value *fill);
-extern bool jinja_refused_filter(const char *name, int length);
 extern const Builtin *jinja_find_builtin(const Builtin *table, int count,
 										 const char *name, int length);
 extern Value jinja_format_braces(Eval *ev, const Value *format, const CallArgs *call);
