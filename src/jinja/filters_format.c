@@ -369,14 +369,15 @@ static bool
 cut(const Value *text, char at, bool last, Value *head, Value *tail)
 {
 	const char *s = text->u.string;
-	int			i = last ? text->length - 1 : 0;
+	int			length = text->length;
+	int			i = last ? length - 1 : 0;
 
-	while (i >= 0 && i < text->length && s[i] != at)
+	while (i >= 0 && i < length && s[i] != at)
 		i += last ? -1 : 1;
-	if (i < 0 || i >= text->length)
+	if (i < 0 || i >= length)
 		return false;
 	*head = utext_make(s, i);
-	*tail = utext_make(s + i + 1, text->length - i - 1);
+	*tail = utext_make(s + i + 1, length - i - 1);
 	return true;
 }
 
