@@ -291,6 +291,8 @@ put_breaks(Emitter *e, const char *s, int length)
 		{
 			put(e, s + i, used);
 			e->column = 0;
+			e->whitespace = true;
+			e->indention = true;
 		}
 		i += used;
 	}
@@ -511,17 +513,19 @@ emit_member(Emitter *e, const DictEntry *entry)
 	Place		key = {false, true, true};
 	Place		value = {false, true, false};
 
-	key.simple_key = utext_chars(text.u.string, text.length) < 128 &&
-		!analyse(&text).multiline;
+	/* PyYAML counts the tag, !!str, although it does not write it */
+	key.simple_key = text.length > 0 && !analyse(&text).multiline &&
+		utext_chars(text.u.string, text.length) + strlen("!!str") < 128;
 	if (key.simple_key)
 		emit_node(e, &entry->key, key);
 	else
 	{
-		put_indicator(e, "?", true, false, true);
+		put_indicator(e, "?", true, false, e->flow_level == 0);
 		emit_node(e, &entry->key, key);
-		put_indent(e);
+		if (e->flow_level == 0 || e->column > e->width)
+			put_indent(e);
 	}
-	put_indicator(e, ":", !key.simple_key, false, !key.simple_key);
+	put_indicator(e, ":", !key.simple_key, false, !key.simple_key && e->flow_level == 0);
 	emit_node(e, &entry->value, value);
 }
 

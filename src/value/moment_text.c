@@ -12,6 +12,15 @@
 
 #include "value/value.h"
 
+static const char *const month_names[] = {
+	"January", "February", "March", "April", "May", "June", "July", "August", "September",
+	"October", "November", "December"
+};
+
+static const char *const day_names[] = {
+	"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"
+};
+
 /* ------------------------------------------------------------------------
  * str and repr
  * ------------------------------------------------------------------------
@@ -241,13 +250,16 @@ append_directive(StringInfo buf, const MomentParts *parts, char directive, char 
 		append_format(buf, parts, more, strlen(more));
 	else if (directive == 'A' || directive == 'a')
 	{
-		const char *name = days[(moment_weekday(tm) + 1) % 7];
+		const char *name = day_names[(moment_weekday(tm) + 1) % 7];
 
 		append_word(buf, name, directive == 'A' ? strlen(name) : 3, flag);
 	}
 	else if (directive == 'B' || directive == 'b' || directive == 'h')
-		append_word(buf, months[tm->tm_mon - 1], directive == 'B' ? strlen(months[tm->tm_mon - 1]) : 3,
-					flag);
+	{
+		const char *name = month_names[tm->tm_mon - 1];
+
+		append_word(buf, name, directive == 'B' ? strlen(name) : 3, flag);
+	}
 	else if (directive == 'p' || directive == 'P')
 		appendStringInfoString(buf, directive == 'p' ? (tm->tm_hour < 12 ? "AM" : "PM") :
 							   tm->tm_hour < 12 ? "am" : "pm");
@@ -435,13 +447,13 @@ match_word(Strptime *s, char directive, int format, int text)
 	if (directive == 'b' || directive == 'B')
 		for (int i = 0; i < 12 && used == 0; i++)
 		{
-			used = match_name(s, text, months[i], letters);
+			used = match_name(s, text, month_names[i], letters);
 			if (used > 0)
 				note_number(s, 'm', i + 1, 0);
 		}
 	else if (directive == 'a' || directive == 'A')
 		for (int i = 0; i < 7 && used == 0; i++)
-			used = match_name(s, text, days[i], letters);
+			used = match_name(s, text, day_names[i], letters);
 	else if (directive == 'p')
 	{
 		s->pm = match_name(s, text, "PM", 2) ? 1 : 0;

@@ -8,6 +8,7 @@ PG* variables.  Prints TAP.  Both must give the same text, the same JSON
 value, or both an error.  What differs is shrunk before it is shown.
 """
 import argparse
+import functools
 import json
 import math
 import random
@@ -94,10 +95,11 @@ def refuse_iterators_in(join):
 
 def refuse_iterators(function):
     """A filter that does not see the text of an iterator: <list_reverseiterator object at 0x...>."""
-    def wrapper(value, *args, **kwargs):
-        if hasattr(value, "__next__"):
+    @functools.wraps(function)
+    def wrapper(*args, **kwargs):
+        if any(hasattr(arg, "__next__") for arg in args):
             raise NotComparable
-        return function(value, *args, **kwargs)
+        return function(*args, **kwargs)
     return wrapper
 
 
