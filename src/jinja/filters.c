@@ -294,6 +294,8 @@ filter_to_json(Eval *ev, const Value *argv, const CallArgs *call)
 	StringInfoData buf;
 	Value		none = value_none();
 
+	if (argv[0].kind == VAL_UNDEFINED && (argv[0].flags & VF_STRICT))
+		value_fail_undefined(&argv[0]);
 	initStringInfo(&buf);
 	value_json_text(&ev->budget, &buf, argv[0].kind == VAL_UNDEFINED ? &none : &argv[0],
 					&argv[1], false, false);

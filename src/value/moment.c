@@ -383,15 +383,56 @@ checked_timedelta(bool overflow, int64 microseconds)
 	return moment_timedelta(microseconds);
 }
 
-/* Returns the timedelta of a number of microseconds, rounded half to even. */
+/* Returns the timedelta of a / b microseconds, integers, rounded half to even; b is not 0. */
 static Value
-rounded_timedelta(double microseconds)
+rounded_ratio(const Value *a, const Value *b)
 {
-	if (!isfinite(microseconds))
+	Value		two = value_int(2);
+	Value		one = value_int(1);
+	Value		quotient = number_binary(OP_FLOORDIV, a, b);
+	Value		rest = number_binary(OP_MOD, a, b);
+	Value		twice = number_binary(OP_MUL, &rest, &two);
+	Value		size = number_abs(b);
+	Value		odd = number_binary(OP_MOD, &quotient, &two);
+	bool		unordered;
+	int			c;
+
+	twice = number_abs(&twice);
+	c = number_compare(&twice, &size, &unordered);
+	if (c > 0 || (c == 0 && value_truth(NULL, &odd)))
+		quotient = number_binary(OP_ADD, &quotient, &one);
+	return checked_timedelta(quotient.kind != VAL_INT,
+							 quotient.kind == VAL_INT ? quotient.u.integer : 0);
+}
+
+/* Returns a timedelta times or divided by a float, which is taken for the exact ratio it is. */
+static Value
+scale_by_float(bool divide, int64 a, double factor)
+{
+	Value		numerator = value_int(a);
+	Value		denominator = value_int(1);
+	Value		two = value_int(2);
+	int			exponent;
+	double		fraction;
+	Value		whole;
+	Value		power;
+
+	if (!isfinite(factor))
 		value_fail("timedelta is not finite");
-	microseconds = rint(microseconds);
-	return checked_timedelta(fabs(microseconds) > 9.2e18,
-							 fabs(microseconds) > 9.2e18 ? 0 : (int64) microseconds);
+	fraction = frexp(factor, &exponent);
+	whole = number_from_double_trunc(ldexp(fraction, 53));
+	exponent -= 53;
+	power = value_int(abs(exponent));
+	power = number_binary(OP_POW, &two, &power);
+	if (divide)
+		denominator = whole;
+	else
+		numerator = number_binary(OP_MUL, &numerator, &whole);
+	if ((exponent > 0) != divide)
+		numerator = number_binary(OP_MUL, &numerator, &power);
+	else
+		denominator = number_binary(OP_MUL, &denominator, &power);
+	return rounded_ratio(&numerator, &denominator);
 }
 
 /* Returns a / b rounded half to even, of which b is not 0. */
@@ -475,7 +516,7 @@ delta_scale(ValueOperator op, int64 a, const Value *number, Value *result)
 	int64		x = 0;
 
 	if (op == OP_MUL && number->kind == VAL_FLOAT)
-		*result = rounded_timedelta((double) a * number->u.real);
+		*result = scale_by_float(false, a, number->u.real);
 	else if (op == OP_MUL)
 	{
 		bool		overflow = number->kind == VAL_BIGINT ||
@@ -489,7 +530,7 @@ delta_scale(ValueOperator op, int64 a, const Value *number, Value *result)
 	else if (!value_truth(NULL, number))
 		value_fail("division by zero");
 	else if (number->kind == VAL_FLOAT)
-		*result = rounded_timedelta((double) a / number->u.real);
+		*result = scale_by_float(true, a, number->u.real);
 	else if (op == OP_DIV)
 		*result = moment_timedelta(number->kind == VAL_BIGINT ? 0 :
 								   divide_half_even(a, value_index(number, "/")));
