@@ -405,7 +405,7 @@ jinja_getslice(Eval *ev, const Value *object, const Value *start_value,
 		value_fail_undefined(object);
 	if (object->kind == VAL_DICT)
 		value_fail("unhashable type: 'slice'");
-	if (value_is_moment(object))
+	if (value_is_datetime(object))
 	{
 		Value		text = value_str(&ev->budget, object);
 

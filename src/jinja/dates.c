@@ -27,34 +27,34 @@
  */
 
 /* Returns the zone that an argument names, or the fallback when none was given. */
-static MomentZone
-zone_argument(const Value *argument, MomentZone fallback)
+static DatetimeZone
+zone_argument(const Value *argument, DatetimeZone fallback)
 {
-	MomentZone	zone;
+	DatetimeZone	zone;
 
 	if (argument->kind == VAL_UNDEFINED)
 		value_fail_undefined(argument);
 	if (!value_given_not_none(argument))
 		return fallback;
 	if (argument->kind != VAL_STRING ||
-		!moment_zone(argument->u.string, argument->length, &zone))
+		!datetime_zone(argument->u.string, argument->length, &zone))
 		value_fail("%s is no time zone", value_quote(argument));
 	return zone;
 }
 
 /* Returns the datetime of a number of seconds since 1970. */
 static Value
-from_seconds(const Value *seconds, MomentZone zone)
+from_seconds(const Value *seconds, DatetimeZone zone)
 {
 	double		whole;
 	double		fraction;
 
 	if (seconds->kind == VAL_INT && llabs(seconds->u.integer) < INT64CONST(1000000000000))
-		return moment_datetime(seconds->u.integer * USECS_PER_SEC + UNIX_EPOCH, zone);
+		return datetime_make(seconds->u.integer * USECS_PER_SEC + UNIX_EPOCH, zone);
 	fraction = modf(number_to_double(seconds), &whole);
 	if (!(fabs(whole) < 1e12))
 		value_fail("date value out of range");
-	return moment_datetime((int64) whole * USECS_PER_SEC + (int64) rint(fraction * 1e6) +
+	return datetime_make((int64) whole * USECS_PER_SEC + (int64) rint(fraction * 1e6) +
 						   UNIX_EPOCH, zone);
 }
 
@@ -63,7 +63,7 @@ from_seconds(const Value *seconds, MomentZone zone)
  * 8601, a number as seconds since 1970.  Raises for any other value.
  */
 static Value
-as_datetime(const Value *value, MomentZone zone)
+as_datetime(const Value *value, DatetimeZone zone)
 {
 	Value		result;
 
@@ -72,14 +72,14 @@ as_datetime(const Value *value, MomentZone zone)
 	if (value->kind == VAL_DATETIME)
 		return *value;
 	if (value->kind == VAL_DATE)
-		return moment_from_local(value->u.integer * USECS_PER_DAY, zone);
+		return datetime_from_local(value->u.integer * USECS_PER_DAY, zone);
 	if (value_is_number(value) && value->kind != VAL_BOOL)
 		return from_seconds(value, zone);
 	if (value->kind == VAL_STRING)
 	{
 		Value		text = utext_strip(value, NULL, true, true);
 
-		if (moment_parse(text.u.string, text.length, zone, &result))
+		if (datetime_parse(text.u.string, text.length, zone, &result))
 			return result;
 		value_fail("%s is no date or time in ISO 8601", value_quote(value));
 	}
@@ -101,13 +101,13 @@ format_argument(const Value *argument)
 static Value
 format_moment(const Value *moment, const Value *format)
 {
-	MomentParts parts;
+	DatetimeParts parts;
 	Value		text = format_argument(format);
 
 	if (moment->kind == VAL_TIMEDELTA)
 		value_fail("'timedelta' object has no attribute 'strftime'");
-	moment_parts(moment, &parts);
-	return moment_strftime(&parts, &text);
+	datetime_parts(moment, &parts);
+	return datetime_strftime(&parts, &text);
 }
 
 /* ------------------------------------------------------------------------
@@ -124,8 +124,8 @@ jinja_function_now(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	bool		flag = argv[1].kind == VAL_BOOL;
 	Value		none = value_none();
-	MomentZone	zone = zone_argument(flag ? &none : &argv[1], MOMENT_UTC);
-	Value		now = moment_datetime(ev->scope->now, zone);
+	DatetimeZone	zone = zone_argument(flag ? &none : &argv[1], DATETIME_UTC);
+	Value		now = datetime_make(ev->scope->now, zone);
 
 	if (value_given_not_none(&argv[3]))
 		return format_moment(&now, &argv[3]);
@@ -138,17 +138,17 @@ jinja_function_now(Eval *ev, const Value *argv, const CallArgs *call)
 Value
 jinja_function_today(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Value		now = moment_datetime(ev->scope->now, zone_argument(&argv[1], MOMENT_UTC));
-	int64		local = moment_local(now.u.moment);
+	Value		now = datetime_make(ev->scope->now, zone_argument(&argv[1], DATETIME_UTC));
+	int64		local = datetime_local(now.u.datetime);
 
-	return moment_date(local / USECS_PER_DAY - (local % USECS_PER_DAY < 0 ? 1 : 0));
+	return datetime_make_date(local / USECS_PER_DAY - (local % USECS_PER_DAY < 0 ? 1 : 0));
 }
 
 /* The function date_time: a text, number or date as a datetime. */
 Value
 jinja_function_date_time(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	return as_datetime(&argv[1], zone_argument(&argv[2], MOMENT_UTC));
+	return as_datetime(&argv[1], zone_argument(&argv[2], DATETIME_UTC));
 }
 
 /* The function timedelta; the parameters are Python's. */
@@ -159,11 +159,11 @@ jinja_function_timedelta(Eval *ev, const Value *argv, const CallArgs *call)
 		USECS_PER_DAY, USECS_PER_SEC, 1, 1000, USECS_PER_MINUTE, USECS_PER_HOUR,
 		7 * USECS_PER_DAY
 	};
-	Value		total = moment_timedelta(0);
+	Value		total = datetime_make_delta(0);
 
 	for (int i = 0; i < lengthof(units); i++)
 	{
-		Value		unit = moment_timedelta(units[i]);
+		Value		unit = datetime_make_delta(units[i]);
 		Value		part;
 
 		if (!value_given(&argv[i + 1]))
@@ -190,7 +190,7 @@ jinja_function_timedelta(Eval *ev, const Value *argv, const CallArgs *call)
 Value
 jinja_filter_to_datetime(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	MomentZone	zone = zone_argument(&argv[2], MOMENT_UTC);
+	DatetimeZone	zone = zone_argument(&argv[2], DATETIME_UTC);
 	bool		given = value_given_not_none(&argv[1]);
 	Value		format = given ? format_argument(&argv[1]) :
 		utext_from_cstring("%Y-%m-%d %H:%M:%S");
@@ -198,7 +198,7 @@ jinja_filter_to_datetime(Eval *ev, const Value *argv, const CallArgs *call)
 
 	if (argv[0].kind != VAL_STRING)
 		return as_datetime(&argv[0], zone);
-	if (moment_strptime(&argv[0], &format, zone, &result))
+	if (datetime_strptime(&argv[0], &format, zone, &result))
 		return result;
 	if (!given)
 		return as_datetime(&argv[0], zone);
@@ -223,17 +223,17 @@ jinja_filter_strftime(Eval *ev, const Value *argv, const CallArgs *call)
 	if (subject->kind == VAL_DATE || subject->kind == VAL_TIME)
 		moment = *subject;
 	else if (ansible && !value_given_not_none(subject))
-		moment = moment_datetime(ev->scope->now, MOMENT_UTC);
+		moment = datetime_make(ev->scope->now, DATETIME_UTC);
 	else if (ansible && subject->kind == VAL_STRING)
 	{
 		double		seconds;
 
 		moment = number_parse_float(subject->u.string, subject->length, &seconds) ?
 			value_float(seconds) : *subject;
-		moment = as_datetime(&moment, MOMENT_UTC);
+		moment = as_datetime(&moment, DATETIME_UTC);
 	}
 	else
-		moment = as_datetime(subject, MOMENT_UTC);
+		moment = as_datetime(subject, DATETIME_UTC);
 	return format_moment(&moment, format);
 }
 
@@ -241,7 +241,7 @@ jinja_filter_strftime(Eval *ev, const Value *argv, const CallArgs *call)
 static Value
 seconds_of(const Value *datetime)
 {
-	Value		microseconds = value_int(datetime->u.moment->at - UNIX_EPOCH);
+	Value		microseconds = value_int(datetime->u.datetime->at - UNIX_EPOCH);
 	Value		million = value_int(USECS_PER_SEC);
 
 	return number_binary(OP_DIV, &microseconds, &million);
@@ -251,7 +251,7 @@ seconds_of(const Value *datetime)
 Value
 jinja_filter_timestamp(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Value		datetime = as_datetime(&argv[0], zone_argument(&argv[1], MOMENT_UTC));
+	Value		datetime = as_datetime(&argv[0], zone_argument(&argv[1], DATETIME_UTC));
 
 	return seconds_of(&datetime);
 }
@@ -270,7 +270,7 @@ jinja_filter_from_timestamp(Eval *ev, const Value *argv, const CallArgs *call)
 		number = value_float(seconds);
 	if (!value_is_number(&number))
 		value_fail("timestamp must be a number, not %s", value_type(&number));
-	return from_seconds(&number, zone_argument(&argv[1], MOMENT_UTC));
+	return from_seconds(&number, zone_argument(&argv[1], DATETIME_UTC));
 }
 
 /* Returns the interval that a text says; the session's IntervalStyle does not matter. */
@@ -301,7 +301,7 @@ static Value
 add_interval(const Value *datetime, const Interval *interval)
 {
 	Interval	calendar = *interval;
-	Timestamp	local = moment_local(datetime->u.moment);
+	Timestamp	local = datetime_local(datetime->u.datetime);
 	Value		moved = *datetime;
 	int64		at;
 
@@ -311,11 +311,11 @@ add_interval(const Value *datetime, const Interval *interval)
 		local = DatumGetTimestamp(DirectFunctionCall2(timestamp_pl_interval,
 													  TimestampGetDatum(local),
 													  IntervalPGetDatum(&calendar)));
-		moved = moment_from_local(local, datetime->u.moment->zone);
+		moved = datetime_from_local(local, datetime->u.datetime->zone);
 	}
-	if (pg_add_s64_overflow(moved.u.moment->at, interval->time, &at))
+	if (pg_add_s64_overflow(moved.u.datetime->at, interval->time, &at))
 		value_fail("date value out of range");
-	return moment_datetime(at, moved.u.moment->zone);
+	return datetime_make(at, moved.u.datetime->zone);
 }
 
 /* The filter date_add: a date or time plus an interval of PostgreSQL, or a timedelta. */
@@ -327,19 +327,19 @@ jinja_filter_date_add(Eval *ev, const Value *argv, const CallArgs *call)
 
 	if (argv[1].kind == VAL_TIMEDELTA)
 	{
-		datetime = argv[0].kind == VAL_DATE ? argv[0] : as_datetime(&argv[0], MOMENT_UTC);
+		datetime = argv[0].kind == VAL_DATE ? argv[0] : as_datetime(&argv[0], DATETIME_UTC);
 		return jinja_binary(ev, OP_ADD, &datetime, &argv[1]);
 	}
 	if (argv[1].kind == VAL_UNDEFINED)
 		value_fail_undefined(&argv[1]);
 	if (argv[1].kind != VAL_STRING)
 		value_fail("interval must be str or timedelta, not %s", value_type(&argv[1]));
-	datetime = as_datetime(&argv[0], MOMENT_UTC);
+	datetime = as_datetime(&argv[0], DATETIME_UTC);
 	interval = parse_interval(&argv[1]);
 	datetime = add_interval(&datetime, interval);
 	if (argv[0].kind == VAL_DATE && interval->time == 0)
-		return moment_date(moment_local(datetime.u.moment) / USECS_PER_DAY -
-						   (moment_local(datetime.u.moment) % USECS_PER_DAY < 0 ? 1 : 0));
+		return datetime_make_date(datetime_local(datetime.u.datetime) / USECS_PER_DAY -
+						   (datetime_local(datetime.u.datetime) % USECS_PER_DAY < 0 ? 1 : 0));
 	return datetime;
 }
 
@@ -347,23 +347,23 @@ jinja_filter_date_add(Eval *ev, const Value *argv, const CallArgs *call)
 Value
 jinja_filter_date_trunc(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Value		datetime = as_datetime(&argv[0], zone_argument(&argv[2], MOMENT_UTC));
-	MomentZone	zone = zone_argument(&argv[2], datetime.u.moment->zone);
+	Value		datetime = as_datetime(&argv[0], zone_argument(&argv[2], DATETIME_UTC));
+	DatetimeZone	zone = zone_argument(&argv[2], datetime.u.datetime->zone);
 	Timestamp	local;
 	Timestamp	truncated;
 
 	if (argv[1].kind != VAL_STRING)
 		value_fail("unit of date_trunc must be str, not %s", value_type(&argv[1]));
-	datetime = moment_datetime(datetime.u.moment->at, zone);
-	local = moment_local(datetime.u.moment);
+	datetime = datetime_make(datetime.u.datetime->at, zone);
+	local = datetime_local(datetime.u.datetime);
 	truncated = DatumGetTimestamp(DirectFunctionCall2(timestamp_trunc,
 													  PointerGetDatum(cstring_to_text_with_len(argv[1].u.string, argv[1].length)),
 													  TimestampGetDatum(local)));
 	if (local - truncated < USECS_PER_HOUR)
-		return moment_datetime(datetime.u.moment->at - (local - truncated), zone);
+		return datetime_make(datetime.u.datetime->at - (local - truncated), zone);
 	if (argv[0].kind == VAL_DATE)
-		return moment_date(truncated / USECS_PER_DAY - (truncated % USECS_PER_DAY < 0 ? 1 : 0));
-	return moment_from_local(truncated, zone);
+		return datetime_make_date(truncated / USECS_PER_DAY - (truncated % USECS_PER_DAY < 0 ? 1 : 0));
+	return datetime_from_local(truncated, zone);
 }
 
 /* ------------------------------------------------------------------------
@@ -398,7 +398,7 @@ jinja_date_attribute(const Value *object, const Value *name, Value *result)
 	};
 	int			first = object->kind == VAL_TIME ? 3 : 0;
 	int			last = object->kind == VAL_DATE ? 2 : 6;
-	MomentParts parts;
+	DatetimeParts parts;
 
 	if (object->kind == VAL_TIMEDELTA)
 		return delta_attribute(object->u.integer, name, result);
@@ -406,7 +406,7 @@ jinja_date_attribute(const Value *object, const Value *name, Value *result)
 	{
 		if (!utext_is(name, names[i]))
 			continue;
-		moment_parts(object, &parts);
+		datetime_parts(object, &parts);
 		*result = value_int(((int[])
 							 {
 							 parts.tm.tm_year, parts.tm.tm_mon, parts.tm.tm_mday, parts.tm.tm_hour,
@@ -431,7 +431,7 @@ method_strftime(Eval *ev, const Value *argv, const CallArgs *call)
 
 /* Cuts the time of an ISO text to a timespec of Python, and appends it. */
 static void
-append_timespec(StringInfo buf, const MomentParts *parts, const Value *timespec)
+append_timespec(StringInfo buf, const DatetimeParts *parts, const Value *timespec)
 {
 	const struct pg_tm *tm = &parts->tm;
 
@@ -458,7 +458,7 @@ isoformat(const Value *moment, const Value *separator, const Value *timespec)
 		"auto", "hours", "minutes", "seconds", "milliseconds", "microseconds"
 	};
 	StringInfoData buf;
-	MomentParts parts;
+	DatetimeParts parts;
 	bool		known = !value_given(timespec);
 
 	for (int i = 0; i < lengthof(timespecs); i++)
@@ -470,7 +470,7 @@ isoformat(const Value *moment, const Value *separator, const Value *timespec)
 		 utext_chars(separator->u.string, separator->length) != 1))
 		value_fail("separator must be one character");
 	initStringInfo(&buf);
-	moment_parts(moment, &parts);
+	datetime_parts(moment, &parts);
 	if (moment->kind == VAL_DATETIME)
 	{
 		appendStringInfo(&buf, "%04d-%02d-%02d", parts.tm.tm_year, parts.tm.tm_mon,
@@ -482,7 +482,7 @@ isoformat(const Value *moment, const Value *separator, const Value *timespec)
 	}
 	append_timespec(&buf, &parts, timespec);
 	if (parts.has_zone)
-		moment_append_offset(&buf, parts.offset, ":");
+		datetime_append_offset(&buf, parts.offset, ":");
 	return utext_from_buffer(&buf);
 }
 
@@ -513,7 +513,7 @@ date_method_isoformat(Eval *ev, const Value *argv, const CallArgs *call)
 static int64
 split_local(const Value *datetime, int64 *microseconds)
 {
-	int64		local = moment_local(datetime->u.moment);
+	int64		local = datetime_local(datetime->u.datetime);
 	int64		whole = local / USECS_PER_DAY - (local % USECS_PER_DAY < 0 ? 1 : 0);
 
 	*microseconds = local - whole * USECS_PER_DAY;
@@ -526,7 +526,7 @@ datetime_method_date(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	int64		rest;
 
-	return moment_date(split_local(&argv[0], &rest));
+	return datetime_make_date(split_local(&argv[0], &rest));
 }
 
 /* datetime.time() */
@@ -536,7 +536,7 @@ datetime_method_time(Eval *ev, const Value *argv, const CallArgs *call)
 	int64		rest;
 
 	(void) split_local(&argv[0], &rest);
-	return moment_time(rest);
+	return datetime_make_time(rest);
 }
 
 /* datetime.timestamp() */
@@ -550,14 +550,14 @@ datetime_method_timestamp(Eval *ev, const Value *argv, const CallArgs *call)
 static Value
 datetime_method_astimezone(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	return moment_datetime(argv[0].u.moment->at, zone_argument(&argv[1], MOMENT_UTC));
+	return datetime_make(argv[0].u.datetime->at, zone_argument(&argv[1], DATETIME_UTC));
 }
 
 /* datetime.utcoffset() */
 static Value
 datetime_method_utcoffset(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	return moment_timedelta(moment_local(argv[0].u.moment) - argv[0].u.moment->at);
+	return datetime_make_delta(datetime_local(argv[0].u.datetime) - argv[0].u.datetime->at);
 }
 
 /* datetime.tzname() */
@@ -573,33 +573,33 @@ datetime_method_tzname(Eval *ev, const Value *argv, const CallArgs *call)
 static Value
 method_weekday(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	MomentParts parts;
+	DatetimeParts parts;
 
-	moment_parts(&argv[0], &parts);
-	return value_int(moment_weekday(&parts.tm));
+	datetime_parts(&argv[0], &parts);
+	return value_int(datetime_weekday(&parts.tm));
 }
 
 /* isoweekday(): Monday is 1. */
 static Value
 method_isoweekday(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	MomentParts parts;
+	DatetimeParts parts;
 
-	moment_parts(&argv[0], &parts);
-	return value_int(moment_weekday(&parts.tm) + 1);
+	datetime_parts(&argv[0], &parts);
+	return value_int(datetime_weekday(&parts.tm) + 1);
 }
 
 /* isocalendar(): year, week and day. */
 static Value
 method_isocalendar(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	MomentParts parts;
+	DatetimeParts parts;
 	Value	   *items = palloc(3 * sizeof(Value));
 
-	moment_parts(&argv[0], &parts);
+	datetime_parts(&argv[0], &parts);
 	items[0] = value_int(date2isoyear(parts.tm.tm_year, parts.tm.tm_mon, parts.tm.tm_mday));
 	items[1] = value_int(date2isoweek(parts.tm.tm_year, parts.tm.tm_mon, parts.tm.tm_mday));
-	items[2] = value_int(moment_weekday(&parts.tm) + 1);
+	items[2] = value_int(datetime_weekday(&parts.tm) + 1);
 	return value_tuple(3, items);
 }
 
@@ -617,18 +617,18 @@ replace_part(int *part, const Value *argument)
 
 /* Replaces the date of parts by three arguments. */
 static void
-replace_date(MomentParts *parts, const Value *argv)
+replace_date(DatetimeParts *parts, const Value *argv)
 {
 	replace_part(&parts->tm.tm_year, &argv[0]);
 	replace_part(&parts->tm.tm_mon, &argv[1]);
 	replace_part(&parts->tm.tm_mday, &argv[2]);
-	if (!moment_valid_day(parts->tm.tm_year, parts->tm.tm_mon, parts->tm.tm_mday))
+	if (!datetime_valid_day(parts->tm.tm_year, parts->tm.tm_mon, parts->tm.tm_mday))
 		value_fail("day is out of range for month");
 }
 
 /* Replaces the time of parts by four arguments. */
 static void
-replace_clock(MomentParts *parts, const Value *argv)
+replace_clock(DatetimeParts *parts, const Value *argv)
 {
 	int			fsec = parts->fsec;
 
@@ -636,7 +636,7 @@ replace_clock(MomentParts *parts, const Value *argv)
 	replace_part(&parts->tm.tm_min, &argv[1]);
 	replace_part(&parts->tm.tm_sec, &argv[2]);
 	replace_part(&fsec, &argv[3]);
-	if (!moment_valid_clock(parts->tm.tm_hour, parts->tm.tm_min, parts->tm.tm_sec) ||
+	if (!datetime_valid_clock(parts->tm.tm_hour, parts->tm.tm_min, parts->tm.tm_sec) ||
 		fsec < 0 || fsec > 999999)
 		value_fail("hour, minute, second or microsecond is out of range");
 	parts->fsec = fsec;
@@ -646,24 +646,24 @@ replace_clock(MomentParts *parts, const Value *argv)
 static Value
 datetime_method_replace(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	MomentParts parts;
+	DatetimeParts parts;
 
-	moment_parts(&argv[0], &parts);
+	datetime_parts(&argv[0], &parts);
 	replace_date(&parts, &argv[1]);
 	replace_clock(&parts, &argv[4]);
-	return moment_from_parts(&parts.tm, parts.fsec,
-							 zone_argument(&argv[8], argv[0].u.moment->zone));
+	return datetime_from_parts(&parts.tm, parts.fsec,
+							 zone_argument(&argv[8], argv[0].u.datetime->zone));
 }
 
 /* date.replace() */
 static Value
 date_method_replace(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	MomentParts parts;
+	DatetimeParts parts;
 
-	moment_parts(&argv[0], &parts);
+	datetime_parts(&argv[0], &parts);
 	replace_date(&parts, &argv[1]);
-	return moment_date(date2j(parts.tm.tm_year, parts.tm.tm_mon, parts.tm.tm_mday) -
+	return datetime_make_date(date2j(parts.tm.tm_year, parts.tm.tm_mon, parts.tm.tm_mday) -
 					   POSTGRES_EPOCH_JDATE);
 }
 
@@ -671,11 +671,11 @@ date_method_replace(Eval *ev, const Value *argv, const CallArgs *call)
 static Value
 time_method_replace(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	MomentParts parts;
+	DatetimeParts parts;
 
-	moment_parts(&argv[0], &parts);
+	datetime_parts(&argv[0], &parts);
 	replace_clock(&parts, &argv[1]);
-	return moment_time(((parts.tm.tm_hour * 60 + parts.tm.tm_min) * 60 + parts.tm.tm_sec) *
+	return datetime_make_time(((parts.tm.tm_hour * 60 + parts.tm.tm_min) * 60 + parts.tm.tm_sec) *
 					   USECS_PER_SEC + parts.fsec);
 }
 

@@ -485,7 +485,7 @@ jinja_binary(Eval *ev, ValueOperator op, const Value *a, const Value *b)
 	}
 	if (op == OP_MUL && is_repeatable(b) && value_is_integer(a))
 		return jinja_binary(ev, op, b, a);
-	if ((value_is_moment(a) || value_is_moment(b)) && moment_binary(op, a, b, &result))
+	if ((value_is_datetime(a) || value_is_datetime(b)) && datetime_binary(op, a, b, &result))
 		return result;
 	value_fail("unsupported operand type(s) for %s: '%s' and '%s'",
 			   names[op], value_type(a), value_type(b));

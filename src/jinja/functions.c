@@ -211,7 +211,7 @@ function_abs(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	require_defined(&argv[1]);
 	if (argv[1].kind == VAL_TIMEDELTA)
-		return moment_timedelta(llabs(argv[1].u.integer));
+		return datetime_make_delta(llabs(argv[1].u.integer));
 	if (!value_is_number(&argv[1]))
 		value_fail("bad operand type for abs(): '%s'", value_type(&argv[1]));
 	return number_abs(&argv[1]);

@@ -223,8 +223,8 @@ jinja_keep(Eval *ev, const Value *value, MemoryContext context)
 		case VAL_TIMEDELTA:
 			return result;
 		case VAL_DATETIME:
-			result.u.moment = MemoryContextAlloc(context, sizeof(ValueMoment));
-			*result.u.moment = *value->u.moment;
+			result.u.datetime = MemoryContextAlloc(context, sizeof(ValueDatetime));
+			*result.u.datetime = *value->u.datetime;
 			return result;
 		case VAL_STRING:
 			return keep_string(ev, value, context);

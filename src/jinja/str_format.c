@@ -273,12 +273,12 @@ apply_spec(Eval *ev, StringInfo buf, const Value *value, const Value *spec_text_
 	}
 	if (value->kind == VAL_STRING && (value->flags & VF_MARKUP))
 		value_fail("unsupported format specification for Markup");
-	if (value_is_moment(value) && value->kind != VAL_TIMEDELTA)
+	if (value_is_datetime(value) && value->kind != VAL_TIMEDELTA)
 	{
-		MomentParts parts;
+		DatetimeParts parts;
 
-		moment_parts(value, &parts);
-		text = moment_strftime(&parts, spec_text_value);
+		datetime_parts(value, &parts);
+		text = datetime_strftime(&parts, spec_text_value);
 		if (markup)
 			text = utext_escape(&text);
 		appendBinaryStringInfo(buf, text.u.string, text.length);

@@ -419,9 +419,9 @@ static void
 emit_scalar(Emitter *e, const Value *value, Place place)
 {
 	int			before = deeper(e, true, false);
-	bool		is_text = value->kind == VAL_STRING || value_is_moment(value);
+	bool		is_text = value->kind == VAL_STRING || value_is_datetime(value);
 	Value		text = value->kind == VAL_STRING ? *value :
-		value_is_moment(value) ? value_str(e->budget, value) : scalar_text(value);
+		value_is_datetime(value) ? value_str(e->budget, value) : scalar_text(value);
 	Analysis	a = analyse(&text);
 	bool		plain = e->flow_level > 0 ? a.flow_plain : a.block_plain;
 	bool		simple_break = place.simple_key && a.multiline;

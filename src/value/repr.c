@@ -160,7 +160,7 @@ value_repr_into(Budget *budget, StringInfo buf, const Value *value)
 		case VAL_DATE:
 		case VAL_TIME:
 		case VAL_TIMEDELTA:
-			moment_repr(buf, value);
+			datetime_repr(buf, value);
 			break;
 		default:
 			value_str_into(budget, buf, value);
@@ -228,7 +228,7 @@ value_str_into(Budget *budget, StringInfo buf, const Value *value)
 		case VAL_DATE:
 		case VAL_TIME:
 		case VAL_TIMEDELTA:
-			moment_append(buf, value, 'T');
+			datetime_append(buf, value, 'T');
 			break;
 	}
 	value_check_size(buf->len);

@@ -179,7 +179,7 @@ value_hash(Budget *budget, const Value *value)
 		case VAL_DATE:
 		case VAL_TIME:
 		case VAL_TIMEDELTA:
-			return moment_hash(value);
+			return datetime_hash(value);
 		default:
 			return value->kind;
 	}
@@ -223,7 +223,7 @@ value_truth(Budget *budget, const Value *value)
 			return value->u.object->type->length == NULL ||
 				value->u.object->type->length(budget, value->u.object) > 0;
 		case VAL_TIMEDELTA:
-			return moment_truth(value);
+			return datetime_truth(value);
 		default:
 			return true;
 	}
@@ -343,7 +343,7 @@ value_equal(Budget *budget, const Value *a, const Value *b)
 		case VAL_DATE:
 		case VAL_TIME:
 		case VAL_TIMEDELTA:
-			return moment_order(a, b, &order) && order == 0;
+			return datetime_order(a, b, &order) && order == 0;
 		default:
 			return value_identical(a, b);
 	}
@@ -483,7 +483,7 @@ value_order(Budget *budget, ValueOperator op, const Value *a, const Value *b)
 	else if (a->kind == VAL_VIEW && b->kind == VAL_VIEW &&
 			 a->u.view->kind != VIEW_VALUES && b->u.view->kind != VIEW_VALUES)
 		return order_views(budget, op, a, b);
-	else if (!moment_order(a, b, &c))
+	else if (!datetime_order(a, b, &c))
 		fail_order(a, b, names[op]);
 	switch (op)
 	{

@@ -18,7 +18,7 @@
  *		utext_		strings: Python's str over UTF-8
  *		unicode_	properties of one character (value/unicode.h)
  *		format_		numbers as text, printf-style (value/format.h)
- *		moment_		dates and times (value/moment.h)
+ *		datetime_	dates and times (value/datetime.h)
  */
 #ifndef NOETL_VALUE_VALUE_H
 #define NOETL_VALUE_VALUE_H
@@ -78,7 +78,7 @@ typedef struct ValueView ValueView;
 typedef struct Undefined Undefined;
 typedef struct Iterator Iterator;
 typedef struct ValueObject ValueObject;
-typedef struct ValueMoment ValueMoment;
+typedef struct ValueDatetime ValueDatetime;
 
 /*
  * What one evaluation may consume.  Operations that walk over values or build
@@ -113,7 +113,7 @@ struct Value
 		Undefined  *undefined;
 		Iterator   *iterator;
 		ValueObject	   *object;
-		ValueMoment *moment;	/* VAL_DATETIME */
+		ValueDatetime *datetime;	/* VAL_DATETIME */
 	}			u;
 };
 
@@ -481,6 +481,6 @@ extern void value_coerce_text(const char *s, int length, JsonbValue *result);
 extern bool value_json_truth(const JsonbValue *value);
 
 #include "value/format.h"
-#include "value/moment.h"
+#include "value/datetime.h"
 
 #endif							/* NOETL_VALUE_VALUE_H */

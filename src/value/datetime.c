@@ -1,5 +1,5 @@
 /*
- * value/moment.c
+ * value/datetime.c
  *		Dates and times: zones, parts, arithmetic and order.
  *
  * Arithmetic is Python's: a datetime plus a timedelta moves the clock on the
@@ -32,17 +32,17 @@ year_begin(int year)
 
 /* Returns a datetime.  Raises when its year is not 1 to 9999. */
 Value
-moment_datetime(TimestampTz at, MomentZone zone)
+datetime_make(TimestampTz at, DatetimeZone zone)
 {
 	Value		v = {VAL_DATETIME};
 	Timestamp	local;
 
-	v.u.moment = palloc(sizeof(ValueMoment));
-	v.u.moment->at = at;
-	v.u.moment->zone = zone;
+	v.u.datetime = palloc(sizeof(ValueDatetime));
+	v.u.datetime->at = at;
+	v.u.datetime->zone = zone;
 	if (at < year_begin(0) * USECS_PER_DAY || at > year_begin(10001) * USECS_PER_DAY)
 		value_fail("date value out of range");
-	local = moment_local(v.u.moment);
+	local = datetime_local(v.u.datetime);
 	if (local < year_begin(1) * USECS_PER_DAY || local >= year_begin(10000) * USECS_PER_DAY)
 		value_fail("date value out of range");
 	return v;
@@ -50,7 +50,7 @@ moment_datetime(TimestampTz at, MomentZone zone)
 
 /* Returns a date from days since 2000-01-01.  Raises when its year is not 1 to 9999. */
 Value
-moment_date(int64 days)
+datetime_make_date(int64 days)
 {
 	Value		v = {VAL_DATE};
 
@@ -62,7 +62,7 @@ moment_date(int64 days)
 
 /* Returns a time of day from microseconds since midnight. */
 Value
-moment_time(int64 microseconds)
+datetime_make_time(int64 microseconds)
 {
 	Value		v = {VAL_TIME};
 
@@ -72,7 +72,7 @@ moment_time(int64 microseconds)
 
 /* Returns a timedelta. */
 Value
-moment_timedelta(int64 microseconds)
+datetime_make_delta(int64 microseconds)
 {
 	Value		v = {VAL_TIMEDELTA};
 
@@ -82,7 +82,7 @@ moment_timedelta(int64 microseconds)
 
 /* Returns whether the value is a datetime, date, time or timedelta. */
 bool
-value_is_moment(const Value *value)
+value_is_datetime(const Value *value)
 {
 	return value->kind >= VAL_DATETIME && value->kind <= VAL_TIMEDELTA;
 }
@@ -106,7 +106,7 @@ two_digits(const char *s, int length)
  * seconds east of UTC, *used its bytes.  Returns false when there is none.
  */
 bool
-moment_parse_offset(const char *s, int length, int *offset, int *used)
+datetime_parse_offset(const char *s, int length, int *offset, int *used)
 {
 	int			parts[3] = {0, 0, 0};
 	int			i = 1;
@@ -162,14 +162,14 @@ is_zone_name(const char *name)
 
 /* Finds a zone by name or offset (Europe/Berlin, UTC, +02:00); false: there is none. */
 bool
-moment_zone(const char *text, int length, MomentZone *zone)
+datetime_zone(const char *text, int length, DatetimeZone *zone)
 {
 	char		name[TZ_STRLEN_MAX + 1];
 	int			used;
 
 	zone->named = NULL;
 	zone->offset = 0;
-	if (moment_parse_offset(text, length, &zone->offset, &used))
+	if (datetime_parse_offset(text, length, &zone->offset, &used))
 		return used == length;
 	if (length == 0 || length > TZ_STRLEN_MAX)
 		return false;
@@ -190,7 +190,7 @@ moment_zone(const char *text, int length, MomentZone *zone)
 
 /* Returns whether the calendar has a day. */
 bool
-moment_valid_day(int64 year, int64 month, int64 day)
+datetime_valid_day(int64 year, int64 month, int64 day)
 {
 	return year >= 1 && year <= 9999 && month >= 1 && month <= 12 && day >= 1 &&
 		day <= day_tab[isleap((int) year)][month - 1];
@@ -198,7 +198,7 @@ moment_valid_day(int64 year, int64 month, int64 day)
 
 /* Returns whether a day has the time. */
 bool
-moment_valid_clock(int64 hour, int64 minute, int64 second)
+datetime_valid_clock(int64 hour, int64 minute, int64 second)
 {
 	return hour >= 0 && hour <= 23 && minute >= 0 && minute <= 59 && second >= 0 &&
 		second <= 59;
@@ -209,7 +209,7 @@ moment_valid_clock(int64 hour, int64 minute, int64 second)
  * the clock skips or shows twice is what PostgreSQL takes it for.
  */
 Value
-moment_from_parts(struct pg_tm *tm, fsec_t fsec, MomentZone zone)
+datetime_from_parts(struct pg_tm *tm, fsec_t fsec, DatetimeZone zone)
 {
 	Timestamp	local;
 	int			west = -zone.offset;
@@ -218,24 +218,24 @@ moment_from_parts(struct pg_tm *tm, fsec_t fsec, MomentZone zone)
 		west = DetermineTimeZoneOffset(tm, zone.named);
 	if (tm2timestamp(tm, fsec, NULL, &local) != 0)
 		value_fail("date value out of range");
-	return moment_datetime(local + (int64) west * USECS_PER_SEC, zone);
+	return datetime_make(local + (int64) west * USECS_PER_SEC, zone);
 }
 
 /* Returns the datetime at which the clock of a zone shows a timestamp. */
 Value
-moment_from_local(Timestamp local, MomentZone zone)
+datetime_from_local(Timestamp local, DatetimeZone zone)
 {
 	struct pg_tm tm;
 	fsec_t		fsec;
 
 	if (timestamp2tm(local, NULL, &tm, &fsec, NULL, NULL) != 0)
 		value_fail("date value out of range");
-	return moment_from_parts(&tm, fsec, zone);
+	return datetime_from_parts(&tm, fsec, zone);
 }
 
 /* Returns the timestamp that the clock of its zone shows. */
 Timestamp
-moment_local(const ValueMoment *moment)
+datetime_local(const ValueDatetime *moment)
 {
 	struct pg_tm tm;
 	fsec_t		fsec;
@@ -250,20 +250,20 @@ moment_local(const ValueMoment *moment)
 
 /* Sets *parts to the parts of a datetime, date or time. */
 void
-moment_parts(const Value *value, MomentParts *parts)
+datetime_parts(const Value *value, DatetimeParts *parts)
 {
 	int64		time = value->u.integer;
 	int			west = 0;
 
-	memset(parts, 0, sizeof(MomentParts));
+	memset(parts, 0, sizeof(DatetimeParts));
 	if (value->kind == VAL_DATETIME)
 	{
-		const ValueMoment *moment = value->u.moment;
+		const ValueDatetime *moment = value->u.datetime;
 		pg_tz	   *named = moment->zone.named;
 
 		parts->has_zone = true;
 		parts->offset = moment->zone.offset;
-		if (timestamp2tm(named ? moment->at : moment_local(moment), named ? &west : NULL,
+		if (timestamp2tm(named ? moment->at : datetime_local(moment), named ? &west : NULL,
 						 &parts->tm, &parts->fsec, named ? &parts->abbreviation : NULL,
 						 named) != 0)
 			value_fail("date value out of range");
@@ -286,7 +286,7 @@ moment_parts(const Value *value, MomentParts *parts)
 
 /* Returns the day of the week; Monday is 0. */
 int
-moment_weekday(const struct pg_tm *tm)
+datetime_weekday(const struct pg_tm *tm)
 {
 	return (j2day(date2j(tm->tm_year, tm->tm_mon, tm->tm_mday)) + 6) % 7;
 }
@@ -330,7 +330,7 @@ parse_clock(const char *s, int length, struct pg_tm *tm, fsec_t *fsec)
 			for (i++; i < length && isdigit((unsigned char) s[i]); i++, scale /= 10)
 				*fsec += (s[i] - '0') * scale;
 	}
-	return moment_valid_clock(tm->tm_hour, tm->tm_min, tm->tm_sec) ? i : -1;
+	return datetime_valid_clock(tm->tm_hour, tm->tm_min, tm->tm_sec) ? i : -1;
 }
 
 /*
@@ -339,7 +339,7 @@ parse_clock(const char *s, int length, struct pg_tm *tm, fsec_t *fsec)
  * its own the text is in the zone given.  Returns false for any other text.
  */
 bool
-moment_parse(const char *s, int length, MomentZone zone, Value *result)
+datetime_parse(const char *s, int length, DatetimeZone zone, Value *result)
 {
 	struct pg_tm tm;
 	fsec_t		fsec = 0;
@@ -351,7 +351,7 @@ moment_parse(const char *s, int length, MomentZone zone, Value *result)
 		return false;
 	tm.tm_mon = fixed_digits(s + 5, length - 5, 2);
 	tm.tm_mday = fixed_digits(s + 8, length - 8, 2);
-	if (!moment_valid_day(tm.tm_year, tm.tm_mon, tm.tm_mday))
+	if (!datetime_valid_day(tm.tm_year, tm.tm_mon, tm.tm_mday))
 		return false;
 	if (length > 10 && (s[10] == 'T' || s[10] == 't' || s[10] == ' '))
 	{
@@ -362,9 +362,9 @@ moment_parse(const char *s, int length, MomentZone zone, Value *result)
 	}
 	if (used < length && s[used] == ' ')
 		used++;
-	if (used < length && !moment_zone(s + used, length - used, &zone))
+	if (used < length && !datetime_zone(s + used, length - used, &zone))
 		return false;
-	*result = moment_from_parts(&tm, fsec, zone);
+	*result = datetime_from_parts(&tm, fsec, zone);
 	return true;
 }
 
@@ -380,7 +380,7 @@ checked_timedelta(bool overflow, int64 microseconds)
 	if (overflow || microseconds > MAX_DELTA_DAYS * USECS_PER_DAY ||
 		microseconds < -MAX_DELTA_DAYS * USECS_PER_DAY)
 		value_fail("timedelta has more than %d days", MAX_DELTA_DAYS);
-	return moment_timedelta(microseconds);
+	return datetime_make_delta(microseconds);
 }
 
 /* Returns the timedelta of a / b microseconds, integers, rounded half to even; b is not 0. */
@@ -459,21 +459,21 @@ shift(const Value *value, int64 microseconds)
 	if (value->kind == VAL_DATE)
 	{
 		days = microseconds / USECS_PER_DAY - (microseconds % USECS_PER_DAY < 0 ? 1 : 0);
-		return moment_date(value->u.integer + days);
+		return datetime_make_date(value->u.integer + days);
 	}
-	if (pg_add_s64_overflow(moment_local(value->u.moment), microseconds, &sum) ||
+	if (pg_add_s64_overflow(datetime_local(value->u.datetime), microseconds, &sum) ||
 		sum < year_begin(1) * USECS_PER_DAY || sum >= year_begin(10000) * USECS_PER_DAY)
 		value_fail("date value out of range");
-	return moment_from_local(sum, value->u.moment->zone);
+	return datetime_from_local(sum, value->u.datetime->zone);
 }
 
 /* Returns the difference of two datetimes. */
 static Value
-datetime_difference(const ValueMoment *a, const ValueMoment *b)
+datetime_difference(const ValueDatetime *a, const ValueDatetime *b)
 {
 	if (a->zone.named != NULL && a->zone.named == b->zone.named)
-		return moment_timedelta(moment_local(a) - moment_local(b));
-	return moment_timedelta(a->at - b->at);
+		return datetime_make_delta(datetime_local(a) - datetime_local(b));
+	return datetime_make_delta(a->at - b->at);
 }
 
 /* Sets *result to an operation on two timedeltas; false when there is none. */
@@ -501,7 +501,7 @@ delta_binary(ValueOperator op, int64 a, int64 b, Value *result)
 			return true;
 		case OP_MOD:
 			*result = number_binary(op, &numerator, &denominator);
-			*result = moment_timedelta(result->u.integer);
+			*result = datetime_make_delta(result->u.integer);
 			return true;
 		default:
 			return false;
@@ -532,12 +532,12 @@ delta_scale(ValueOperator op, int64 a, const Value *number, Value *result)
 	else if (number->kind == VAL_FLOAT)
 		*result = scale_by_float(true, a, number->u.real);
 	else if (op == OP_DIV)
-		*result = moment_timedelta(number->kind == VAL_BIGINT ? 0 :
+		*result = datetime_make_delta(number->kind == VAL_BIGINT ? 0 :
 								   divide_half_even(a, value_index(number, "/")));
 	else
 	{
 		*result = number_binary(op, &delta, number);
-		*result = moment_timedelta(result->u.integer);
+		*result = datetime_make_delta(result->u.integer);
 	}
 	return true;
 }
@@ -547,7 +547,7 @@ delta_scale(ValueOperator op, int64 a, const Value *number, Value *result)
  * time; returns false where Python knows no such operation.
  */
 bool
-moment_binary(ValueOperator op, const Value *a, const Value *b, Value *result)
+datetime_binary(ValueOperator op, const Value *a, const Value *b, Value *result)
 {
 	bool		point = a->kind == VAL_DATETIME || a->kind == VAL_DATE;
 
@@ -559,7 +559,7 @@ moment_binary(ValueOperator op, const Value *a, const Value *b, Value *result)
 		return delta_scale(op, b->u.integer, a, result);
 	if (a->kind == VAL_TIMEDELTA && op == OP_ADD &&
 		(b->kind == VAL_DATETIME || b->kind == VAL_DATE))
-		return moment_binary(op, b, a, result);
+		return datetime_binary(op, b, a, result);
 	if (point && b->kind == VAL_TIMEDELTA && (op == OP_ADD || op == OP_SUB))
 	{
 		int64		change = b->u.integer;
@@ -576,9 +576,9 @@ moment_binary(ValueOperator op, const Value *a, const Value *b, Value *result)
 	if (op != OP_SUB || a->kind != b->kind || !point)
 		return false;
 	if (a->kind == VAL_DATE)
-		*result = moment_timedelta((a->u.integer - b->u.integer) * USECS_PER_DAY);
+		*result = datetime_make_delta((a->u.integer - b->u.integer) * USECS_PER_DAY);
 	else
-		*result = datetime_difference(a->u.moment, b->u.moment);
+		*result = datetime_difference(a->u.datetime, b->u.datetime);
 	return true;
 }
 
@@ -591,14 +591,14 @@ moment_binary(ValueOperator op, const Value *a, const Value *b, Value *result)
 static int64
 position(const Value *value)
 {
-	return value->kind == VAL_DATETIME ? value->u.moment->at : value->u.integer;
+	return value->kind == VAL_DATETIME ? value->u.datetime->at : value->u.integer;
 }
 
 /* Sets *c to the order of two dates or times; returns false when they have none. */
 bool
-moment_order(const Value *a, const Value *b, int *c)
+datetime_order(const Value *a, const Value *b, int *c)
 {
-	if (a->kind != b->kind || !value_is_moment(a))
+	if (a->kind != b->kind || !value_is_datetime(a))
 		return false;
 	*c = (position(a) > position(b)) - (position(a) < position(b));
 	return true;
@@ -606,14 +606,14 @@ moment_order(const Value *a, const Value *b, int *c)
 
 /* Returns Python's bool(): only a timedelta can be false. */
 bool
-moment_truth(const Value *value)
+datetime_truth(const Value *value)
 {
 	return value->kind != VAL_TIMEDELTA || value->u.integer != 0;
 }
 
 /* Returns the hash of a date or time. */
 uint32
-moment_hash(const Value *value)
+datetime_hash(const Value *value)
 {
 	int64		number = position(value);
 

@@ -1,5 +1,5 @@
 /*
- * value/moment_text.c
+ * value/datetime_text.c
  *		Dates and times as text: isoformat, str, repr, strftime and strptime.
  *
  * Names of months and days are English, whatever the locale.
@@ -28,7 +28,7 @@ static const char *const day_names[] = {
 
 /* Appends an offset from UTC: +02:00, or +0200 when there is no colon. */
 void
-moment_append_offset(StringInfo buf, int offset, const char *colon)
+datetime_append_offset(StringInfo buf, int offset, const char *colon)
 {
 	int			size = abs(offset);
 
@@ -40,7 +40,7 @@ moment_append_offset(StringInfo buf, int offset, const char *colon)
 
 /* Appends HH:MM:SS[.ffffff]. */
 static void
-append_clock(StringInfo buf, const MomentParts *parts)
+append_clock(StringInfo buf, const DatetimeParts *parts)
 {
 	appendStringInfo(buf, "%02d:%02d:%02d", parts->tm.tm_hour, parts->tm.tm_min,
 					 parts->tm.tm_sec);
@@ -65,16 +65,16 @@ append_timedelta(StringInfo buf, int64 microseconds)
 
 /* Appends a date or time in ISO 8601, a timedelta as Python prints it. */
 void
-moment_append(StringInfo buf, const Value *value, char separator)
+datetime_append(StringInfo buf, const Value *value, char separator)
 {
-	MomentParts parts;
+	DatetimeParts parts;
 
 	if (value->kind == VAL_TIMEDELTA)
 	{
 		append_timedelta(buf, value->u.integer);
 		return;
 	}
-	moment_parts(value, &parts);
+	datetime_parts(value, &parts);
 	if (value->kind != VAL_TIME)
 		appendStringInfo(buf, "%04d-%02d-%02d", parts.tm.tm_year, parts.tm.tm_mon,
 						 parts.tm.tm_mday);
@@ -83,17 +83,17 @@ moment_append(StringInfo buf, const Value *value, char separator)
 	if (value->kind != VAL_DATE)
 		append_clock(buf, &parts);
 	if (parts.has_zone)
-		moment_append_offset(buf, parts.offset, ":");
+		datetime_append_offset(buf, parts.offset, ":");
 }
 
 /* Appends the text of a date or time inside a list or dict: the text, quoted. */
 void
-moment_repr(StringInfo buf, const Value *value)
+datetime_repr(StringInfo buf, const Value *value)
 {
 	StringInfoData text;
 
 	initStringInfo(&text);
-	moment_append(&text, value, 'T');
+	datetime_append(&text, value, 'T');
 	value_repr_string(buf, text.data, text.len);
 	pfree(text.data);
 }
@@ -108,7 +108,7 @@ static int
 week_number(const struct pg_tm *tm, int first)
 {
 	int			yday = date2j(tm->tm_year, tm->tm_mon, tm->tm_mday) - date2j(tm->tm_year, 1, 1);
-	int			wday = (moment_weekday(tm) + 1) % 7;
+	int			wday = (datetime_weekday(tm) + 1) % 7;
 
 	return (yday + 7 - (wday - first + 7) % 7) / 7;
 }
@@ -123,13 +123,13 @@ typedef struct Field
 
 /* Sets *field to the number of a directive; returns false when it is not a number. */
 static bool
-numeric_field(const MomentParts *parts, char directive, Field *field)
+numeric_field(const DatetimeParts *parts, char directive, Field *field)
 {
 	const struct pg_tm *tm = &parts->tm;
 	int			year = tm->tm_year;
 	int			hour12 = tm->tm_hour % 12 == 0 ? 12 : tm->tm_hour % 12;
 	int			yday = date2j(year, tm->tm_mon, tm->tm_mday) - date2j(year, 1, 1) + 1;
-	int			wday = moment_weekday(tm);
+	int			wday = datetime_weekday(tm);
 	int			isoyear = date2isoyear(year, tm->tm_mon, tm->tm_mday);
 	const struct
 	{
@@ -218,7 +218,7 @@ append_word(StringInfo buf, const char *word, int length, char flag)
 
 /* Appends the name of the zone: Python's name for one that is an offset. */
 static void
-append_zone(StringInfo buf, const MomentParts *parts)
+append_zone(StringInfo buf, const DatetimeParts *parts)
 {
 	if (!parts->has_zone)
 		return;
@@ -229,15 +229,15 @@ append_zone(StringInfo buf, const MomentParts *parts)
 	}
 	appendStringInfoString(buf, "UTC");
 	if (parts->offset != 0)
-		moment_append_offset(buf, parts->offset, ":");
+		datetime_append_offset(buf, parts->offset, ":");
 }
 
-static void append_format(StringInfo buf, const MomentParts *parts, const char *format,
+static void append_format(StringInfo buf, const DatetimeParts *parts, const char *format,
 						  int length);
 
 /* Appends what one directive stands for; false when there is no such directive. */
 static bool
-append_directive(StringInfo buf, const MomentParts *parts, char directive, char flag)
+append_directive(StringInfo buf, const DatetimeParts *parts, char directive, char flag)
 {
 	const struct pg_tm *tm = &parts->tm;
 	const char *more = expansion(directive);
@@ -250,7 +250,7 @@ append_directive(StringInfo buf, const MomentParts *parts, char directive, char 
 		append_format(buf, parts, more, strlen(more));
 	else if (directive == 'A' || directive == 'a')
 	{
-		const char *name = day_names[(moment_weekday(tm) + 1) % 7];
+		const char *name = day_names[(datetime_weekday(tm) + 1) % 7];
 
 		append_word(buf, name, directive == 'A' ? strlen(name) : 3, flag);
 	}
@@ -273,7 +273,7 @@ append_directive(StringInfo buf, const MomentParts *parts, char directive, char 
 	else if (directive == 'z')
 	{
 		if (parts->has_zone)
-			moment_append_offset(buf, parts->offset, flag == ':' ? ":" : "");
+			datetime_append_offset(buf, parts->offset, flag == ':' ? ":" : "");
 	}
 	else if (directive == 'Z')
 		append_zone(buf, parts);
@@ -286,7 +286,7 @@ append_directive(StringInfo buf, const MomentParts *parts, char directive, char 
 
 /* Appends a format with its directives replaced; unknown ones stay. */
 static void
-append_format(StringInfo buf, const MomentParts *parts, const char *format, int length)
+append_format(StringInfo buf, const DatetimeParts *parts, const char *format, int length)
 {
 	for (int i = 0; i < length; i++)
 	{
@@ -311,7 +311,7 @@ append_format(StringInfo buf, const MomentParts *parts, const char *format, int 
 
 /* Returns Python's strftime() of the parts of a date or time. */
 Value
-moment_strftime(const MomentParts *parts, const Value *format)
+datetime_strftime(const DatetimeParts *parts, const Value *format)
 {
 	StringInfoData buf;
 
@@ -337,7 +337,7 @@ typedef struct Strptime
 	int			pm;				/* -1: not given */
 	bool		day_given;
 	fsec_t		fsec;
-	MomentZone	zone;
+	DatetimeZone	zone;
 } Strptime;
 
 /* A directive of strptime that is a number. */
@@ -463,9 +463,9 @@ match_word(Strptime *s, char directive, int format, int text)
 	{
 		used = match_name(s, text, "UTC", 3) ? 3 : match_name(s, text, "GMT", 3);
 		if (used > 0)
-			s->zone = MOMENT_UTC;
+			s->zone = DATETIME_UTC;
 	}
-	else if (moment_parse_offset(s->text + text, s->length - text, &offset, &used))
+	else if (datetime_parse_offset(s->text + text, s->length - text, &offset, &used))
 	{
 		if (used == 3)
 			return false;
@@ -534,7 +534,7 @@ match_format(Strptime *s, int format, int text)
  * format.
  */
 bool
-moment_strptime(const Value *text, const Value *format, MomentZone zone, Value *result)
+datetime_strptime(const Value *text, const Value *format, DatetimeZone zone, Value *result)
 {
 	Strptime	s;
 
@@ -554,9 +554,9 @@ moment_strptime(const Value *text, const Value *format, MomentZone zone, Value *
 	if (s.yday > 0 && !s.day_given)
 		j2date(date2j(s.tm.tm_year, 1, 1) + s.yday - 1, &s.tm.tm_year, &s.tm.tm_mon,
 			   &s.tm.tm_mday);
-	if (!moment_valid_day(s.tm.tm_year, s.tm.tm_mon, s.tm.tm_mday) ||
-		!moment_valid_clock(s.tm.tm_hour, s.tm.tm_min, s.tm.tm_sec))
+	if (!datetime_valid_day(s.tm.tm_year, s.tm.tm_mon, s.tm.tm_mday) ||
+		!datetime_valid_clock(s.tm.tm_hour, s.tm.tm_min, s.tm.tm_sec))
 		return false;
-	*result = moment_from_parts(&s.tm, s.fsec, s.zone);
+	*result = datetime_from_parts(&s.tm, s.fsec, s.zone);
 	return true;
 }
