@@ -351,18 +351,20 @@ jinja_filter_date_trunc(Eval *ev, const Value *argv, const CallArgs *call)
 	DatetimeZone	zone = zone_argument(&argv[2], datetime.u.datetime->zone);
 	Timestamp	local;
 	Timestamp	truncated;
+	text	   *unit;
 
 	if (argv[1].kind != VAL_STRING)
 		value_fail("unit of date_trunc must be str, not %s", value_type(&argv[1]));
 	datetime = datetime_make(datetime.u.datetime->at, zone);
 	local = datetime_local(datetime.u.datetime);
-	truncated = DatumGetTimestamp(DirectFunctionCall2(timestamp_trunc,
-													  PointerGetDatum(cstring_to_text_with_len(argv[1].u.string, argv[1].length)),
+	unit = cstring_to_text_with_len(argv[1].u.string, argv[1].length);
+	truncated = DatumGetTimestamp(DirectFunctionCall2(timestamp_trunc, PointerGetDatum(unit),
 													  TimestampGetDatum(local)));
 	if (local - truncated < USECS_PER_HOUR)
 		return datetime_make(datetime.u.datetime->at - (local - truncated), zone);
 	if (argv[0].kind == VAL_DATE)
-		return datetime_make_date(truncated / USECS_PER_DAY - (truncated % USECS_PER_DAY < 0 ? 1 : 0));
+		return datetime_make_date(truncated / USECS_PER_DAY -
+								  (truncated % USECS_PER_DAY < 0 ? 1 : 0));
 	return datetime_from_local(truncated, zone);
 }
 

@@ -246,7 +246,10 @@ jinja_filter_flatten(Eval *ev, const Value *argv, const CallArgs *call)
 	return finished_list(&result);
 }
 
-/* Returns tuples of items at the same place; fill replaces what is missing, NULL: the shortest ends. */
+/*
+ * Returns tuples of items at the same place.  fill replaces what is missing; NULL: the
+ * shortest list ends.
+ */
 Value
 jinja_zip(Eval *ev, int count, const Value *iterables, const Value *fill)
 {

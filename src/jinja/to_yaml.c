@@ -347,7 +347,8 @@ double_escape(Emitter *e, uint32 c)
 		snprintf(text, sizeof(text), "\\%c", c == 0x85 ? 'N' : c == 0xA0 ? '_' :
 				 c == 0x2028 ? 'L' : 'P');
 	else
-		snprintf(text, sizeof(text), c <= 0xFF ? "\\x%02X" : c <= 0xFFFF ? "\\u%04X" : "\\U%08X", c);
+		snprintf(text, sizeof(text),
+				 c <= 0xFF ? "\\x%02X" : c <= 0xFFFF ? "\\u%04X" : "\\U%08X", c);
 	put(e, text, strlen(text));
 }
 
