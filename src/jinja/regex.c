@@ -7,9 +7,11 @@
  */
 #include "common/common.h"
 
+#include "catalog/namespace.h"
 #include "catalog/pg_collation.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "nodes/value.h"
 #include "regex/regex.h"
 #include "utils/builtins.h"
 
@@ -22,6 +24,7 @@ typedef struct Search
 	RegexPattern pattern;
 	Value		text;
 	text	   *compiled;		/* the translated pattern */
+	Oid			collation;
 	pg_wchar   *wide;
 	int			length;			/* characters of the text */
 	int			start;			/* where the next search begins, in characters */
@@ -41,6 +44,27 @@ require_text(const Value *argument)
 		value_fail("pattern must be str, not %s", value_type(argument));
 }
 
+/*
+ * Returns the collation that says what a letter, a digit or a blank is: one of Unicode, so
+ * that a pattern means the same in every database; the database's own where there is none.
+ */
+static Oid
+unicode_collation(void)
+{
+	static const char *const names[] = {"pg_c_utf8", "und-x-icu", "C.utf8", "C.UTF-8"};
+
+	for (int i = 0; i < lengthof(names); i++)
+	{
+		char	   *name = pstrdup(names[i]);
+		Oid			collation = get_collation_oid(list_make2(makeString(pstrdup("pg_catalog")),
+															 makeString(name)), true);
+
+		if (OidIsValid(collation))
+			return collation;
+	}
+	return DEFAULT_COLLATION_OID;
+}
+
 /* Prepares a search of a pattern in a text. */
 static Search *
 begin_search(Eval *ev, const Value *input, const Value *pattern, RegexOptions options)
@@ -58,6 +82,7 @@ begin_search(Eval *ev, const Value *input, const Value *pattern, RegexOptions op
 						  &search->pattern);
 	search->compiled = cstring_to_text_with_len(search->pattern.text.data,
 												search->pattern.text.len);
+	search->collation = unicode_collation();
 	bounds_check_memory((Size) (search->text.length + 1) * sizeof(pg_wchar));
 	bounds_work(search->text.length);
 	search->wide = palloc_extended((Size) (search->text.length + 1) * sizeof(pg_wchar),
@@ -73,7 +98,7 @@ run_engine(void *arg)
 {
 	Search	   *search = arg;
 	regex_t    *regex = RE_compile_and_cache(search->compiled, search->pattern.flags,
-											 DEFAULT_COLLATION_OID);
+											 search->collation);
 	int			result = pg_regexec(regex, search->wide, search->length, search->start, NULL,
 									search->pattern.ngroups + 1, search->groups, 0);
 	char		message[100];
