@@ -67,7 +67,7 @@ jinja_filter_mandatory(Eval *ev, const Value *argv, const CallArgs *call)
 	{
 		Value		message = value_str(&ev->budget, &argv[1]);
 
-		value_fail("%s", value_clip_name(message.u.string, message.length));
+		value_fail("%s", utext_cstring(&message));
 	}
 	if (undefined->name.kind == VAL_STRING)
 		value_fail("mandatory variable %s not defined", value_quote(&undefined->name));

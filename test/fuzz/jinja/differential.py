@@ -129,6 +129,8 @@ def environment():
         jinja2.idtracking.Symbols.branch_update = branch_update
     for name in TEXT_FILTERS:
         env.filters[name] = refuse_iterators(env.filters[name])
+    for name in ("lower", "upper"):
+        env.tests[name] = refuse_iterators(env.tests[name])
     for name in OUR_FILTERS:
         env.filters.setdefault(name, not_comparable)
     for name in OUR_TESTS:
