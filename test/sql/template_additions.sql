@@ -183,7 +183,7 @@ kind: Playbook
 path: additions/worker
 workflow:
 - {step: start, next: {step: a}}
-- {step: a, type: shell, args: {id: "{{ env.X ~ uuid() }}", j: "{{ env.X | to_json }}"}, command: "true"}
+- {step: a, type: shell, args: {id: "{{ uuid() ~ env.X | default('') }}", j: "{{ env.X | to_json }}"}, command: "true"}
 $$) > 0 AS registered;
 SELECT noetl.execute('additions/worker') AS x \gset
 SELECT q.context ?& ARRAY['execution_id', 'job'] AS has_ids,
