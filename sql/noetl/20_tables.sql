@@ -15,6 +15,12 @@ CREATE FUNCTION noetl.next_id() RETURNS bigint
 COMMENT ON FUNCTION noetl.next_id() IS
     'a new time-ordered id: milliseconds since 2024-01-01 UTC << 22 | noetl.node_id << 12 | number; ids grow even when the clock goes back';
 
+CREATE FUNCTION noetl.node_of(id bigint) RETURNS integer
+    AS 'MODULE_PATHNAME', 'noetl_node_of'
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION noetl.node_of(bigint) IS
+    'the number (noetl.node_id) of the node that made an execution_id or a queue_id';
+
 CREATE FUNCTION noetl.id_time(id bigint) RETURNS timestamptz
     AS 'MODULE_PATHNAME', 'noetl_id_time'
     LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
@@ -145,7 +151,11 @@ CREATE UNIQUE INDEX event_terminal_idx ON noetl.event
     (execution_id, (coalesce(meta OPERATOR(pg_catalog.->) 'drive', '1'::jsonb)))
     WHERE event_type IN ('execution_complete', 'execution_completed', 'execution_end',
                          'execution_failed', 'workflow_failed', 'execution_cancelled')
-      AND (meta -> 'ignored') IS NULL;
+      AND (meta -> 'ignored') IS NULL AND catalog_id IS NOT NULL;
+
+-- Events that were stored while the triggers were off: none, mostly.
+CREATE INDEX event_undecided_idx ON noetl.event (execution_id, created_at)
+    WHERE catalog_id IS NULL;
 
 -- Live runs that are not in the queue.
 CREATE TABLE noetl.run (
@@ -285,9 +295,17 @@ COMMENT ON COLUMN noetl.family.root_id IS 'the topmost ancestor';
 COMMENT ON COLUMN noetl.family.weight IS 'for how many executions this one stands';
 
 CREATE SEQUENCE noetl.queue_seq AS bigint;
+COMMENT ON SEQUENCE noetl.queue_seq IS 'places in the queue; a queue_id is a place and the number of the node';
+
+CREATE FUNCTION noetl.next_queue_id() RETURNS bigint
+    AS 'MODULE_PATHNAME', 'noetl_next_queue_id'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION noetl.next_queue_id() FROM PUBLIC;
+COMMENT ON FUNCTION noetl.next_queue_id() IS
+    'a new queue_id: place / 4096 << 22 | noetl.node_id << 12 | place % 4096, where places count from 1';
 
 CREATE TABLE noetl.queue (
-    queue_id            bigint      NOT NULL DEFAULT nextval('noetl.queue_seq') PRIMARY KEY,
+    queue_id            bigint      NOT NULL DEFAULT noetl.next_queue_id() PRIMARY KEY,
     execution_id        bigint      NOT NULL,
     catalog_id          bigint      NOT NULL,
     node_id             text        NOT NULL,
@@ -312,6 +330,8 @@ CREATE TABLE noetl.queue (
     timeout             interval,
     deadline            timestamptz,
     leased_by           oid,
+    lost_leases         integer     NOT NULL DEFAULT 0,
+    queue_timeout       interval,
     attempts_before     integer
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);
 ALTER SEQUENCE noetl.queue_seq OWNED BY noetl.queue.queue_id;
@@ -327,6 +347,8 @@ COMMENT ON COLUMN noetl.queue.event_id IS 'the step_started event of the task''s
 COMMENT ON COLUMN noetl.queue.current_index IS 'of an item of an iterator: the index';
 COMMENT ON COLUMN noetl.queue.timeout IS 'how long an attempt may take, counted from its first lease';
 COMMENT ON COLUMN noetl.queue.deadline IS 'when the timeout ends the current attempt; no lease lasts longer';
+COMMENT ON COLUMN noetl.queue.lost_leases IS 'how many leases have run out; they count among attempts but use up none of max_attempts';
+COMMENT ON COLUMN noetl.queue.queue_timeout IS 'how long the task may wait for its first lease; deadline and lease_until say until when';
 COMMENT ON COLUMN noetl.queue.leased_by IS 'the role that has leased the task: the lease is good for its members only';
 COMMENT ON COLUMN noetl.queue.attempts_before IS 'how many attempts were made before the task was given new ones; max_attempts includes them';
 COMMENT ON COLUMN noetl.queue.lease_until IS 'when the lease ends unless it is extended; of a queued row: the deadline of an attempt that has lost its lease';

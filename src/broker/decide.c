@@ -76,6 +76,8 @@ stale_reason(const Run *run, const Event *event)
 		return "its work is done by other executions or tasks";
 	if (run->state == RUN_LEASED)
 	{
+		if (event_is_reaped(event, REAPED_QUEUE))
+			return "a worker has leased the step";
 		if (event->worker_id != NULL && run->worker_id != NULL &&
 			strcmp(event->worker_id, run->worker_id) != 0)
 			return "another worker holds the lease";

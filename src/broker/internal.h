@@ -12,6 +12,7 @@
  *		iteration.c      steps that are iterators
  *		recover.c        runs come to rest after a failure, and go on
  *		save.c           saves that the database itself executes
+ *		sql.c            steps that are statements of SQL
  *		action.c         tasks for workers
  *		flow.c           steps end, branches leave them
  *		join.c           branches arrive at steps and join there
@@ -36,6 +37,8 @@ typedef enum FailureKind
 	FAILURE_PLAYBOOK,
 	FAILURE_TIMED_OUT,
 	FAILURE_SAVE,
+	FAILURE_LEASE_EXPIRED,
+	FAILURE_QUEUE_TIMEOUT,
 	/* a step cannot go on after these, whatever on_error says */
 	FAILURE_TRANSITION,
 	FAILURE_MAX_VISITS
@@ -229,6 +232,30 @@ extern bool save_attempt(BrokerState *state, Run *run, const AttemptOutcome *out
 extern AttemptEnd start_save_step(BrokerState *state, Run *run,
 								  const JsonbValue *transition_input);
 
+/*
+ * Renders the statement of a request, whose parameters are in request->data; they
+ * are names in it.  False and *error when a template raises.
+ */
+extern bool render_statement(const SaveSpec *spec, Scope *scope, SaveRequest *request,
+							 char **error);
+
+/* ---- sql.c ---- */
+
+/*
+ * Starts an attempt of a step of type sql: executes the statement, emits what
+ * became of it and returns the end of the attempt.
+ */
+extern AttemptEnd start_sql_step(BrokerState *state, Run *run,
+								 const JsonbValue *transition_input);
+
+/*
+ * Executes the statement of the item end->index of an iterator, and its saves; *end
+ * says how the item ended.  parent: its iteration_started.
+ */
+extern void execute_sql_item(BrokerState *state, const Run *run, const Step *task,
+							 Scope *scope, const JsonbValue *transition_input,
+							 int64 parent, ItemEnd *end);
+
 /* ---- child.c ---- */
 
 /* Starts an attempt of a step that is a child execution. */
@@ -312,8 +339,8 @@ extern AttemptEnd item_child_ended(BrokerState *state, Run *run, const ChildEnd 
 
 /* ---- attempt.c ---- */
 
-/* Returns which attempt of a run has just ended. */
-extern int	ended_attempt(const Run *run);
+/* Returns which lease of a run has just ended. */
+extern int	ended_lease(const Run *run);
 
 /* Repeats an attempt that has ended, or ends the run; does nothing if it goes on. */
 extern void end_attempt(BrokerState *state, Run *run, AttemptEnd end);

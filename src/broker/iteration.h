@@ -36,9 +36,12 @@ extern void iteration_store_context(Iteration *iteration);
 /* Reads an iterator under way. */
 extern void iteration_open(Iteration *iteration, BrokerState *state, Run *run);
 
-/* Starts one item.  False and *error when it fails at once. */
+/*
+ * Starts one item.  False when it ends at once: *end says how, but for an item that
+ * fails to start not which event ended it.
+ */
 extern bool iteration_start_item(Iteration *iteration, int index, const JsonbValue *item,
-								 char **error);
+								 ItemEnd *end);
 
 /* Ends an item, and starts the one that may start now; returns the end of the attempt. */
 extern AttemptEnd iteration_item_ended(Iteration *iteration, ItemEnd end);

@@ -124,18 +124,16 @@ resume_iterator(BrokerState *state, Run *run, int64 cause)
 	iteration.items = &items;
 	for (int i = 0; i < nfirst && end.event == NULL; i++)
 	{
-		char	   *error;
 		ItemEnd		item;
 
 		CHECK_FOR_INTERRUPTS();
+		memset(&item, 0, sizeof(item));
 		if (iteration.states[first[i]].child_execution_id != 0)
 			redrive_item(&iteration, first[i]);
-		else if (!iteration_start_item(&iteration, first[i], &items.values[first[i]], &error))
+		else if (!iteration_start_item(&iteration, first[i], &items.values[first[i]], &item))
 		{
-			memset(&item, 0, sizeof(item));
-			item.index = first[i];
-			item.error = error;
-			item.parent = state->last_event_id;
+			if (item.parent == 0)
+				item.parent = state->last_event_id;
 			end = iteration_item_ended(&iteration, item);
 		}
 	}

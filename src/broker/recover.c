@@ -128,11 +128,12 @@ rest(BrokerState *state, Run *run)
 	json_begin_object(&builder);
 	if (has_input)
 		json_add(&builder, "data", &input);
-	if (is_open_step(step) && json_get(&context, "this", &value))
+	if ((is_open_step(step) || step->kind == STEP_SQL) && json_get(&context, "this", &value))
 		json_add(&builder, "this", &value);
 	json_end_object(&builder, &context);
 	run->context = json_to_jsonb(&context);
-	run->attempts = ended_attempt(run);
+	run->attempts = ended_lease(run);
+	run->lost = 0;
 	run->is_task = false;
 	run->type = NULL;
 }
@@ -275,7 +276,7 @@ reopen_wait(BrokerState *state, Run *run)
 	decision_add(state, DECIDE_KEEP, run);
 }
 
-/* Saves again what the children of a run have done. */
+/* Saves again what the children or the statement of a run have done. */
 static void
 resume_save(BrokerState *state, Run *run, const JsonbValue *envelope)
 {
@@ -315,7 +316,7 @@ resume_run(BrokerState *state, Run *run, const JsonbValue *input, bool anew, int
 		run->state = RUN_WAITING;
 		run->at_once = true;
 	}
-	else if (saved && is_open_step(step))
+	else if (saved && (is_open_step(step) || step->kind == STEP_SQL))
 		resume_save(state, run, &envelope);
 	else if (saved)
 	{

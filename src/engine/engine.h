@@ -108,6 +108,18 @@ typedef struct ForkRequest
 /* Starts such an execution and returns its id. */
 extern int64 engine_fork(const ForkRequest *request);
 
+/*
+ * Decides on the events of an execution that were stored while the triggers of
+ * noetl.event were off.  Takes the execution lock.  Returns how many there were, and
+ * *enqueued the number of tasks that are enqueued.
+ */
+extern int	engine_take_up(int64 execution_id, int *enqueued);
+/*
+ * The same for all executions; what fails is recorded in noetl.reaper_failure.  Returns
+ * the number of tasks that are enqueued.
+ */
+extern int	engine_take_up_all(void);
+
 /* ---- signals ---- */
 
 /* What a sender says. */

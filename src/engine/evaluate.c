@@ -68,6 +68,16 @@ task_type(const BrokerState *state, const Run *run)
 	return run->type != NULL ? run->type : state->playbook->steps[run->step].type;
 }
 
+/* Lets the time begin in which a task has to be leased, if there is such a time. */
+static void
+begin_wait(const BrokerState *state, Run *run)
+{
+	if (run->queue_timeout == 0)
+		return;
+	run->wait_until = state->time + run->queue_timeout;
+	wake_for_timer(run->wait_until);
+}
+
 /* Withdraws what was begun for an open run that ends before its work is done. */
 static void
 abandon_run(Store *store, const BrokerState *state, const Decision *decision)
@@ -201,6 +211,7 @@ write_decision(Store *store, BrokerState *state, const Event *event,
 			store_delete_run(store, decision->run);
 			break;
 		case DECIDE_ENQUEUE:
+			begin_wait(state, decision->run);
 			store_enqueue(store, state, decision->run);
 			wake_at_commit(task_type(state, decision->run));
 			enqueued = 1;

@@ -23,6 +23,7 @@
  *		family.c      the bounds of a family of executions
  *		limited.c     work for executions that are not the caller's
  *		lock.c        the execution lock
+ *		undecided.c   events that were stored while the triggers were off
  */
 #ifndef NOETL_ENGINE_INTERNAL_H
 #define NOETL_ENGINE_INTERNAL_H
@@ -161,9 +162,10 @@ extern void message_offer(const Execution *execution, const List *opened);
 
 /*
  * Does what follows the storing of an event: decides on it, or notes it in
- * noetl.pending.  number: of prepared events, when the event was prepared.
+ * noetl.pending.  number: of prepared events, when the event was prepared.  Returns the
+ * number of tasks that are enqueued.
  */
-extern void event_stored(Store *store, const Event *event, uint64 number);
+extern int	event_stored(Store *store, const Event *event, uint64 number);
 /*
  * Does the same for the rows in flight that are stored already, although their
  * AFTER trigger has not fired.
@@ -220,6 +222,13 @@ extern bool event_is_history(const Event *event);
  * to have the right to send the event.
  */
 extern bool prepare_event(Store *store, Event *event, bool has_result, bool by_client);
+
+/*
+ * Makes an event fit that is stored already but has not met the broker; the caller
+ * holds the execution lock.  Returns false when it must stay as it is: its execution
+ * does not exist, or the current role may not start it.
+ */
+extern bool prepare_stored_event(Store *store, Event *event);
 
 /* ---- isolation.c ---- */
 
@@ -329,8 +338,8 @@ extern bool save_execute(List *requests, Oid role, SaveError *error);
 
 /*
  * Returns the meta of an event: the attempt (0: none) and why the reaper ended
- * the attempt (REAPED_…), or NULL.
+ * the attempt (REAPED_…), or NULL.  lost: how many leases have run out.
  */
-extern Jsonb *task_event_meta(const char *flag, int attempt);
+extern Jsonb *task_event_meta(const char *flag, int attempt, int lost);
 
 #endif							/* NOETL_ENGINE_INTERNAL_H */

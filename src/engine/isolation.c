@@ -223,7 +223,8 @@ check_relative(Store *store, int64 execution_id)
 void
 isolation_check_event(Store *store, Event *event, const Execution *execution)
 {
-	if (!event_type_sent_by(event->type, SENT_BY_CLIENT | SENT_BY_WORKER) && !superuser())
+	if ((!event_type_sent_by(event->type, SENT_BY_CLIENT | SENT_BY_WORKER) ||
+		 (event->type == EVENT_ACTION_RETRY && event->item < 0)) && !superuser())
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("events of type \"%s\" are the broker's own", event->event_type),

@@ -100,6 +100,7 @@ extern void playbook_check_idle_tasks(Compiler *compiler);
 extern bool playbook_resolve_step(Compiler *compiler, const YamlNode *node,
 								  const char *name, StepSource *source);
 
+extern const YamlNode *playbook_task_type(const YamlNode *map);
 extern const YamlNode *playbook_find_task(Compiler *compiler, const char *name);
 
 /* iterator.c */
@@ -124,6 +125,8 @@ extern Condition *playbook_compile_condition(Compiler *compiler,
 											 const YamlNode *node);
 
 /* Notes that a template refers to its free names. */
+extern void playbook_note_program(Compiler *compiler, const char *key,
+								  const YamlNode *node);
 extern void playbook_mention(Compiler *compiler, const Template *template);
 
 /* graph.c */
@@ -146,6 +149,16 @@ extern void playbook_resolve_joins(Compiler *compiler, const EdgeList *edges);
 extern bool playbook_saves_here(const YamlNode *save);
 /* Compiles such saves into the step; others are left. */
 extern void playbook_compile_saves(Compiler *compiler, Step *step, const YamlNode *save);
+/*
+ * Returns what a step of type save has written beside its type, as a save; NULL
+ * when the database does not execute that itself.
+ */
+extern const YamlNode *playbook_save_of_step(const StepSource *source);
+/* Warns of a template in a statement, where there is one; what: whose it is. */
+extern void playbook_warn_of_sql(Compiler *compiler, const YamlNode *statement,
+								 const char *what);
+/* Compiles the statement of a step of type sql. */
+extern SaveSpec *playbook_compile_sql(Compiler *compiler, const StepSource *source);
 
 /* labels.c */
 extern void playbook_compile_labels(Compiler *compiler);
@@ -171,6 +184,10 @@ extern void playbook_note_names(Compiler *compiler, const YamlNode *scalar,
 extern void playbook_lint_names(Compiler *compiler);
 
 /* foreign.c */
+extern bool playbook_key_is_foreign_head(const char *key);
+extern void playbook_lint_go_template(Compiler *compiler, const YamlNode *scalar);
+extern bool playbook_type_is_ours(const char *type);
+extern bool playbook_key_is_foreign(const char *key, const char *type);
 extern void playbook_lint_foreign_step(Compiler *compiler, const YamlNode *step);
 extern void playbook_lint_foreign_document(Compiler *compiler, const YamlNode *root);
 /* Returns what to write instead of a template of Go; NULL: the text has none. */
@@ -180,6 +197,9 @@ extern char *playbook_go_template_hint(const char *text);
 extern void playbook_lint_document(Compiler *compiler);
 extern void playbook_lint_step(Compiler *compiler, const Step *step,
 							   const StepSource *source);
+extern void playbook_lint_task(Compiler *compiler, const YamlNode *task);
+extern void playbook_lint_task_keys(Compiler *compiler, const YamlNode *task);
+extern char *playbook_target_hint(const YamlNode *map);
 extern void playbook_lint_target(Compiler *compiler, const YamlNode *map);
 extern void playbook_lint_graph(Compiler *compiler);
 

@@ -54,6 +54,8 @@ typedef struct IteratorKey
 #define ITERATOR_KEYS	9
 extern const IteratorKey iterator_keys[ITERATOR_KEYS];
 
+/* Keys under which a step of type sql has its statement. */
+extern const char *const statement_keys[];
 /* Keys by which a save says where it goes, and keys of that map. */
 extern const char *const storage_keys[];
 extern const char *const storage_kind_keys[];
@@ -74,6 +76,21 @@ extern bool key_is_code(const char *key);
  * exist only when the worker renders it.
  */
 extern bool key_is_raw(const char *key, const char *action_type);
+
+/* What a key of an SQL task (postgres, duckdb) is for. */
+typedef enum SqlSetting
+{
+	SETTING_NONE,
+	SETTING_CREDENTIAL,			/* it names a credential */
+	SETTING_DATABASE,			/* it says where the database is */
+	SETTING_COMMAND				/* it is SQL */
+} SqlSetting;
+
+/*
+ * Returns which setting of an SQL task a key is.  A step may write settings as members
+ * of its input; they count where the step itself has no setting of that kind.
+ */
+extern SqlSetting key_sql_setting(const char *key, const char *action_type);
 
 /* Returns whether the broker itself completes steps of a type. */
 extern bool type_is_control(const char *type);

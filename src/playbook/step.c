@@ -21,6 +21,7 @@ typedef struct ActionBuilder
 } ActionBuilder;
 
 static const YamlNode *find_save(const StepSource *source, const char **key);
+static const YamlNode *save_here(const StepSource *source);
 static void compile_kind(Step *step, const StepSource *source);
 static void compile_work(Compiler *compiler, Step *step,
 						 const StepSource *source);
@@ -36,6 +37,8 @@ static TemplateDoc *compile_member(Compiler *compiler, const char *type,
 								   const YamlPair *pair);
 static void add_tool_keys(Compiler *compiler, ActionBuilder *builder,
 						  const YamlNode *map);
+static void lift_settings(Compiler *compiler, ActionBuilder *builder,
+						  const char *type, const YamlNode *merged);
 static void add_constant(ActionBuilder *builder, const char *key,
 						 const char *text);
 static TemplateDoc *compile_saved_data(Compiler *compiler,
@@ -45,6 +48,8 @@ static void compile_input(Compiler *compiler, Step *step,
 						  const YamlNode *map, const ActionBuilder *builder);
 static void compile_on_error(Compiler *compiler, Step *step,
 							 const YamlNode *node);
+static void compile_on_lost(Compiler *compiler, Step *step,
+							const YamlNode *node);
 static RetryPolicy *compile_retry(Compiler *compiler, const YamlNode *node);
 static TemplateDoc *retry_number(Compiler *compiler, const YamlNode *node);
 static void compile_limits(Compiler *compiler, Step *step,
@@ -117,13 +122,16 @@ compile_work(Compiler *compiler, Step *step, const StepSource *source)
 	int			sees = compiler->sees;
 
 	compiler->sees = sees | SEES_SAVE;
-	playbook_compile_saves(compiler, step, find_save(source, &key));
+	playbook_compile_saves(compiler, step, step->kind == STEP_SAVE ?
+						   save_here(source) : find_save(source, &key));
 	compiler->sees = sees;
-	if (step->kind == STEP_ACTION)
+	if (step->kind == STEP_SQL)
+		step->sql = playbook_compile_sql(compiler, source);
+	else if (step->kind == STEP_ACTION)
 		compile_action(compiler, step, source, &builder);
 	else if (step->kind == STEP_PLAYBOOK)
 		step->child = playbook_compile_child(compiler, source);
-	if (step->kind == STEP_PLAYBOOK || step->kind == STEP_ITERATOR)
+	if (step->kind == STEP_PLAYBOOK || step->kind == STEP_ITERATOR || step->kind == STEP_SQL)
 		step->save_action = compile_save_action(compiler, source);
 	if (source->task != NULL)
 		compile_input(compiler, step, source->task, &builder);
@@ -133,7 +141,29 @@ compile_work(Compiler *compiler, Step *step, const StepSource *source)
 	compiler->sees = sees;
 	step->timeout = playbook_compile_timeout(compiler,
 											 playbook_member(source->merged, "timeout"));
+	step->queue_timeout = playbook_compile_timeout(compiler,
+												   playbook_member(source->merged,
+																   "queue_timeout"));
+	compile_on_lost(compiler, step, playbook_member(source->merged, "on_lost"));
 	take_raw_roots(compiler, step);
+}
+
+/* Reports what a statement that is done for each item cannot have. */
+static void
+check_sql_body(Compiler *compiler, const Step *body, const StepSource *source)
+{
+	const YamlNode *retry = playbook_member(source->merged, "retry");
+	const char *key;
+
+	if (body->retry != NULL)
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_FEATURE_NOT_SUPPORTED, retry,
+					   "Write retry beside the iterator, or make the item a playbook.",
+					   "a statement that is done for each item is not repeated");
+	if (body->save_action != NULL)
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_FEATURE_NOT_SUPPORTED,
+					   find_save(source, &key),
+					   "Write save beside the iterator, or make the item a playbook.",
+					   "a statement that is done for each item saves inside the database only");
 }
 
 /*
@@ -155,8 +185,11 @@ compile_body(Compiler *compiler, const Step *iterator, const StepSource *source)
 					   source->type_node ? source->type_node : source->node,
 					   "Say what it does: type: python (or http, postgres, playbook ...).",
 					   "the task of the iterator does nothing");
-	body->kind = strcmp(body->type, "playbook") == 0 ? STEP_PLAYBOOK : STEP_ACTION;
+	body->kind = strcmp(body->type, "playbook") == 0 ? STEP_PLAYBOOK :
+		strcmp(body->type, "sql") == 0 ? STEP_SQL : STEP_ACTION;
 	compile_work(compiler, body, source);
+	if (body->kind == STEP_SQL)
+		check_sql_body(compiler, body, source);
 	return body;
 }
 
@@ -171,8 +204,23 @@ find_save(const StepSource *source, const char **key)
 }
 
 /*
- * Returns the action of a worker that saves the result of child executions;
- * NULL: there is none to save.
+ * Returns the saves that the database executes itself: those under save or sink,
+ * or the step itself if it is of type save.  NULL: there are none.
+ */
+static const YamlNode *
+save_here(const StepSource *source)
+{
+	const char *key;
+	const YamlNode *save = find_save(source, &key);
+
+	if (save == NULL && source->body == NULL)
+		return playbook_save_of_step(source);
+	return playbook_saves_here(save) ? save : NULL;
+}
+
+/*
+ * Returns the action of a worker that saves the result of child executions or of
+ * a statement; NULL: there is none to save.
  */
 static TemplateDoc *
 compile_save_action(Compiler *compiler, const StepSource *source)
@@ -232,6 +280,10 @@ compile_kind(Step *step, const StepSource *source)
 		step->kind = STEP_ITERATOR;
 	else if (strcmp(step->type, "playbook") == 0)
 		step->kind = STEP_PLAYBOOK;
+	else if (strcmp(step->type, "sql") == 0)
+		step->kind = STEP_SQL;
+	else if (strcmp(step->type, "save") == 0 && save_here(source) != NULL)
+		step->kind = STEP_SAVE;
 	else if (strcmp(step->type, "wait") == 0)
 		step->kind = STEP_WAIT;
 	else if (!type_is_control(step->type))
@@ -247,6 +299,21 @@ compile_kind(Step *step, const StepSource *source)
 		step->kind = step->is_end ? STEP_END : STEP_ROUTER;
 }
 
+/* Returns how many members the layers of a step's input have that are written as maps. */
+static int
+layer_members(const YamlNode *merged)
+{
+	int			count = 0;
+
+	for (int i = 0; step_input_keys[i] != NULL; i++)
+	{
+		const YamlNode *layer = playbook_member(merged, step_input_keys[i]);
+
+		count += layer != NULL && layer->kind == YN_MAP ? layer->count : 0;
+	}
+	return count;
+}
+
 /* Builds the object that becomes queue.action. */
 static void
 compile_action(Compiler *compiler, Step *step, const StepSource *source,
@@ -260,7 +327,7 @@ compile_action(Compiler *compiler, Step *step, const StepSource *source,
 	int			i;
 
 	builder->capacity = merged->count + (tool ? tool->count : 0) +
-		(task_tool ? task_tool->count : 0) + 2;
+		(task_tool ? task_tool->count : 0) + 2 + layer_members(merged);
 	builder->doc = palloc0(sizeof(TemplateDoc));
 	builder->doc->kind = DOC_OBJECT;
 	builder->doc->keys = palloc(sizeof(JsonbValue) * (builder->capacity + 1));
@@ -280,6 +347,7 @@ compile_action(Compiler *compiler, Step *step, const StepSource *source,
 	}
 	add_tool_keys(compiler, builder, tool);
 	add_tool_keys(compiler, builder, task_tool);
+	lift_settings(compiler, builder, step->type, merged);
 	if (strcmp(step->type, "iterator") == 0 && step->on_error == ON_ERROR_CONTINUE)
 		add_constant(builder, "on_error", "continue");
 	/* its input is laid over that of each item; an explicit task has its own */
@@ -323,6 +391,14 @@ compile_member(Compiler *compiler, const char *type, const YamlPair *pair)
 {
 	const char *key = pair->key->string;
 
+	if (strcmp(type, "python") == 0)
+		playbook_note_program(compiler, key, pair->value);
+	if (playbook_key_is_foreign(key, type))
+	{
+		/* for its warnings; what has no effect must not fail the step */
+		(void) playbook_compile_doc(compiler, pair->value);
+		return playbook_constant_doc(pair->value);
+	}
 	if (key_is_code(key))
 		return playbook_constant_doc(pair->value);
 	if (key_is_raw(key, type))
@@ -346,6 +422,49 @@ add_tool_keys(Compiler *compiler, ActionBuilder *builder, const YamlNode *map)
 			!has_member(builder, map->pairs[i].key))
 			add_member(compiler, builder, &map->pairs[i],
 					   playbook_compile_doc(compiler, map->pairs[i].value));
+}
+
+/* Returns whether the action of an SQL task has a setting of a kind. */
+static bool
+has_setting(const ActionBuilder *builder, const char *type, SqlSetting kind)
+{
+	for (int i = 0; i < builder->doc->count; i++)
+	{
+		const JsonbValue *key = &builder->doc->keys[i];
+
+		if (key_sql_setting(pnstrdup(key->val.string.val, key->val.string.len), type) == kind)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Appends settings of an SQL task that are written as members of the step's input, of
+ * each kind that the action does not have.  Only what the playbook itself spells out
+ * counts, and not under "data": data never becomes a command or a connection.
+ */
+static void
+lift_settings(Compiler *compiler, ActionBuilder *builder, const char *type,
+			  const YamlNode *merged)
+{
+	for (SqlSetting kind = SETTING_CREDENTIAL; kind <= SETTING_COMMAND; kind++)
+	{
+		if (has_setting(builder, type, kind) ||
+			(kind == SETTING_DATABASE && strcmp(type, "postgres") == 0 &&
+			 has_setting(builder, type, SETTING_CREDENTIAL)))
+			continue;
+		for (int i = STEP_INPUT_KEYS - 1; i >= 0; i--)
+		{
+			const YamlNode *layer = strcmp(step_input_keys[i], "data") == 0 ? NULL :
+				playbook_member(merged, step_input_keys[i]);
+
+			for (int m = 0; layer != NULL && layer->kind == YN_MAP && m < layer->count; m++)
+				if (key_sql_setting(layer->pairs[m].key->string, type) == kind &&
+					!has_member(builder, layer->pairs[m].key))
+					add_member(compiler, builder, &layer->pairs[m],
+							   compile_member(compiler, type, &layer->pairs[m]));
+		}
+	}
 }
 
 /* Returns whether the action has a member of that name already. */
@@ -429,8 +548,31 @@ compile_on_error(Compiler *compiler, Step *step, const YamlNode *node)
 					   "on_error names no step");
 		return;
 	}
+	if (word != NULL && playbook_looks_like(word, "continue") &&
+		playbook_find_step(compiler->playbook, word, strlen(word)) < 0)
+	{
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
+					   node, playbook_did_you_mean("continue"),
+					   "on_error is neither fail nor continue nor a step");
+		return;
+	}
 	step->on_error = ON_ERROR_HANDLER;
 	playbook_compile_next(compiler, node, NULL, &step->on_error_next);
+}
+
+/* Reads on_lost: requeue (the default) or fail. */
+static void
+compile_on_lost(Compiler *compiler, Step *step, const YamlNode *node)
+{
+	char	   *word = node == NULL ? NULL : playbook_scalar_text(node);
+
+	if (node == NULL || (word != NULL && pg_strcasecmp(word, "requeue") == 0))
+		return;
+	step->fails_when_lost = word != NULL && pg_strcasecmp(word, "fail") == 0;
+	if (!step->fails_when_lost)
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
+					   node, "It is fail, or requeue, which is what happens without it.",
+					   "on_lost must be fail or requeue");
 }
 
 /*

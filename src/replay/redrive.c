@@ -158,7 +158,7 @@ stopped_runs(int64 execution_id, List **signals)
 	replay_execution(&replay, execution_id, &comparison);
 	if (replay.broken != NULL)
 		replay_raise_broken(&replay);
-	if (replay.model->workload == NULL)
+	if (replay.model == NULL || replay.model->workload == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("execution " INT64_FORMAT " has never begun", execution_id),

@@ -159,7 +159,8 @@ lend_lease(const Replay *replay, BrokerState *state, const Event *event)
 			own = (Run *) lfirst(lc);
 	if (own == NULL || !own->is_task)
 		return own;
-	if (own->state != RUN_LEASED && event->type != EVENT_ACTION_STARTED)
+	if (own->state != RUN_LEASED && event->type != EVENT_ACTION_STARTED &&
+		!event_is_reaped(event, REAPED_QUEUE))
 	{
 		own->state = RUN_LEASED;
 		own->attempts++;
@@ -390,8 +391,10 @@ tells_spawned_end(const Replay *replay, const ModelRow *row, const Event *event,
 
 /* Returns whether an event is the first that followed from the due time of a run. */
 static bool
-tells_run_due(const ModelRow *row, const Event *event)
+tells_run_due(const Replay *replay, const ModelRow *row, const Event *event)
 {
+	bool		is_statement =
+		replay->model->playbook->steps[row->key.step].kind == STEP_SQL;
 	int64		released_by = 0;
 	ListCell   *lc;
 
@@ -411,6 +414,10 @@ tells_run_due(const ModelRow *row, const Event *event)
 		case EVENT_SAVE_COMPLETED:
 		case EVENT_SAVE_FAILED:
 			return event->parent_event_id == row->run.started_event_id;
+		case EVENT_ACTION_COMPLETED:
+		case EVENT_ACTION_ERROR:
+			return is_statement && event->worker_id == NULL &&
+				event->parent_event_id == row->run.started_event_id;
 		case EVENT_STEP_FAILED:
 		case EVENT_STEP_HELD:
 		case EVENT_STEP_COMPLETED:
@@ -439,7 +446,7 @@ decide_message(Replay *replay, const Event *event)
 	child_ended = row->run.state == RUN_OPEN &&
 		(tells_child_end(replay, row, event, &end) ||
 		 tells_spawned_end(replay, row, event, &end));
-	if (!child_ended && (event->item >= 0 || !tells_run_due(row, event)))
+	if (!child_ended && (event->item >= 0 || !tells_run_due(replay, row, event)))
 		return false;
 
 	begin_evaluation(replay, &state);
@@ -537,7 +544,7 @@ walk_log(Replay *replay)
 		{
 			if (was_decided(replay, &event))
 				decide_again(replay, &event);
-			else if (!event_type_has_effect(event.type))
+			else if (!event_type_has_effect(event.type) && !event.ignored)
 				model_note_event(replay->model, &event);
 		}
 		MemoryContextSwitchTo(old);
@@ -546,6 +553,29 @@ walk_log(Replay *replay)
 			break;
 	}
 	MemoryContextDelete(memory);
+}
+
+/*
+ * Leaves events out that were stored while the triggers were off: the broker has not
+ * decided on them.  They are differences, as there should be none.
+ */
+static void
+leave_undecided(Replay *replay)
+{
+	int64		kept = 0;
+
+	for (int64 i = 0; i < replay->count; i++)
+	{
+		if (!replay->places[i].undecided)
+			replay->places[kept++] = replay->places[i];
+		else
+			comparison_report(replay->comparison, "event",
+							  psprintf(INT64_FORMAT, replay->places[i].event_id),
+							  NULL,
+							  json_text_object("undecided", "stored while the triggers were off"));
+	}
+	replay->undecided = replay->count - kept;
+	replay->count = kept;
 }
 
 /* Locks an execution and decides its log again, until an event (0: all) has followed. */
@@ -563,6 +593,7 @@ replay_until(Replay *replay, int64 execution_id, Comparison *comparison, int64 u
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("execution " INT64_FORMAT " has no event log", execution_id)));
+	leave_undecided(replay);
 	replay->any_pending = store_any_pending(replay->store, execution_id);
 	walk_log(replay);
 }
@@ -712,7 +743,7 @@ noetl_verify(PG_FUNCTION_ARGS)
 	comparison.report = return_difference;
 	comparison.arg = rows_begin(fcinfo);
 	replay_execution(&replay, execution_id, &comparison);
-	if (replay.broken == NULL)
+	if (replay.broken == NULL && replay.model != NULL)
 	{
 		compare_tables(replay.store, replay.model, &comparison);
 		(void) unheard_children(&replay);
@@ -730,8 +761,9 @@ noetl_rebuild(PG_FUNCTION_ARGS)
 	int64		execution_id = PG_GETARG_INT64(0);
 	Comparison	comparison;
 	Replay		replay;
-	List	   *ends;
+	List	   *ends = NIL;
 	ListCell   *lc;
+	int			enqueued;
 
 	engine_check_owner_of(execution_id);
 	memset(&comparison, 0, sizeof(comparison));
@@ -741,12 +773,17 @@ noetl_rebuild(PG_FUNCTION_ARGS)
 		replay_raise_broken(&replay);
 	comparison.differences = 0;
 	comparison.repair = true;
-	compare_tables(replay.store, replay.model, &comparison);
-	ends = unheard_children(&replay);
+	if (replay.model != NULL)
+	{
+		compare_tables(replay.store, replay.model, &comparison);
+		ends = unheard_children(&replay);
+	}
 	store_close(replay.store);
 	CommandCounterIncrement();
 	foreach(lc, ends)
 		(void) engine_decide_child_end(execution_id, (ChildEnd *) lfirst(lc));
+	if (replay.undecided > 0)
+		comparison.differences += engine_take_up(execution_id, &enqueued);
 	if (comparison.differences > 0)
 		wake_at_commit(NULL);
 	PG_RETURN_INT64(comparison.differences);

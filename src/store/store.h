@@ -481,6 +481,8 @@ typedef enum QueueColumn
 	QUEUE_COL_TIMEOUT,
 	QUEUE_COL_DEADLINE,
 	QUEUE_COL_LEASED_BY,
+	QUEUE_COL_LOST_LEASES,
+	QUEUE_COL_QUEUE_TIMEOUT,
 	QUEUE_COL_ATTEMPTS_BEFORE,
 	QUEUE_COLUMNS = QUEUE_COL_ATTEMPTS_BEFORE
 } QueueColumn;
@@ -497,14 +499,32 @@ typedef struct QueueRow
 	const char *worker_id;		/* or NULL */
 	Oid			leased_by;		/* role; InvalidOid: none */
 	int			attempts;
+	int			lost;			/* how many leases have run out */
 	int			max_attempts;
 	int64		event_id;
 	int			item;			/* current_index; -1: none */
 	TimestampTz lease_until;	/* 0: none */
 	ItemPointerData place;		/* of the version that was read */
 	int64		timeout;		/* of an attempt, in microseconds; 0: none */
-	TimestampTz deadline;		/* of the attempt in flight; 0: none */
+	TimestampTz deadline;		/* of the attempt in flight, or of the wait for the
+								 * first lease; 0: none */
+	int64		queue_timeout;	/* of that wait, while it lasts; 0: none */
 } QueueRow;
+
+/* How an item of an iterator ended that a worker goes through itself. */
+typedef struct WorkerItem
+{
+	int			index;
+	bool		failed;
+	Jsonb	   *value;
+	const char *error;			/* or NULL */
+} WorkerItem;
+
+/*
+ * Returns the items (WorkerItem *) that have ended in the attempt of a leased task, in
+ * the order of the log.
+ */
+extern List *store_worker_items(Store *store, const QueueRow *row);
 
 /* Reads a task; returns false when it has no row. */
 extern bool store_get_task(Store *store, int64 queue_id, QueueRow *row);
@@ -655,6 +675,8 @@ extern void store_read_all_timers(void);
 /* The other parts of the door. */
 #include "store/failure.h"
 #include "store/family.h"
+#include "store/runtime.h"
+#include "store/undecided.h"
 #include "store/id.h"
 #include "store/slot.h"
 #include "store/start_key.h"

@@ -22,6 +22,14 @@ typedef enum DbStatus
 	DB_GONE						/* the session is lost */
 } DbStatus;
 
+/* What has become of an item, before this worker came */
+typedef enum ItemState
+{
+	ITEM_OPEN,
+	ITEM_COMPLETED,
+	ITEM_FAILED
+} ItemState;
+
 /* What the broker says of a worker iterator */
 typedef struct IteratorPlan
 {
@@ -38,6 +46,9 @@ typedef struct IteratorPlan
 	int			nitems;
 	char	  **items;			/* JSON */
 	char	  **names;			/* JSON: the names inside each item */
+	ItemState  *done;			/* of each item */
+	char	  **results;		/* JSON, of those that have completed */
+	char	  **errors;			/* of those that have failed */
 } IteratorPlan;
 
 /* What a save asks for */
@@ -56,6 +67,7 @@ extern const char *db_message(void);
 extern const char *db_sqlstate(void);
 extern bool db_error_is_passing(void);
 extern bool db_error_is_of_data(void);
+extern bool db_error_is_of_nul(void);
 extern bool db_error_is_ours(void);
 extern bool db_pooled(void);
 extern void db_send_started(Task *task);
@@ -82,6 +94,7 @@ extern DbStatus db_work_left(bool *left);
 /* db_task.c */
 extern DbStatus db_interval_seconds(Task *task, const char *text, double *seconds);
 extern DbStatus db_value(Task *task, Outcome *out, char **value);
+extern void db_refuse_result(Outcome *out);
 extern DbStatus db_render_left(Task *task);
 extern DbStatus db_plan_iterator(Task *task, IteratorPlan *plan);
 extern void iterator_plan_free(IteratorPlan *plan);
