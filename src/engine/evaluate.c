@@ -174,6 +174,16 @@ keep_run(Store *store, const BrokerState *state, Run *run, EvaluationFrame *fram
 	note_opened_wait(frame, state, run);
 }
 
+/* Puts a task back into the queue: ready now, or when its next attempt is due. */
+static void
+retry_task(Store *store, const BrokerState *state, Run *run)
+{
+	store_retry_task(store, run);
+	if (run->state == RUN_RETRY)
+		wake_timer(run->available_at);
+	wake_at_commit(task_type(state, run));
+}
+
 /* Writes one decision; returns the number of tasks that it enqueues. */
 static int
 write_decision(Store *store, BrokerState *state, const Event *event,
@@ -220,10 +230,7 @@ write_decision(Store *store, BrokerState *state, const Event *event,
 			lease_task(store, event, decision->run);
 			break;
 		case DECIDE_RETRY:
-			store_retry_task(store, decision->run);
-			if (decision->run->state == RUN_RETRY)
-				wake_timer(decision->run->available_at);
-			wake_at_commit(task_type(state, decision->run));
+			retry_task(store, state, decision->run);
 			break;
 		case DECIDE_CLOSE:
 			store_close_task(store, decision->run);
@@ -450,7 +457,8 @@ evaluate_event(Store *store, const Event *event, bool newest)
 		/* a superuser has inserted it: its effect is more than the event */
 		if (!event->ignored)
 			store_annotate_event(store, event->execution_id, event->event_id,
-								 json_text_object("ignored", "only a function has executions go on"));
+								 json_text_object("ignored",
+												  "only a function has executions go on"));
 		return 0;
 	}
 	execution_get(store, event->execution_id, &execution);
