@@ -29,7 +29,7 @@ CREATE TABLE noetl.execution (
     path                text        NOT NULL,
     version             integer     NOT NULL,
     status              text        NOT NULL
-                        CHECK (status IN ('RUNNING', 'COMPLETED', 'FAILED', 'CANCELLED')),
+                        CHECK (status IN ('SCHEDULED', 'RUNNING', 'COMPLETED', 'FAILED', 'CANCELLED')),
     started_at          timestamptz NOT NULL,
     ended_at            timestamptz,
     result              jsonb,
@@ -38,20 +38,43 @@ CREATE TABLE noetl.execution (
     current_index       integer,
     started_by          regrole     NOT NULL
                         DEFAULT pg_catalog.to_regrole(pg_catalog.quote_ident(current_user)),
-    deadline            timestamptz
+    deadline            timestamptz,
+    labels              jsonb,
+    priority            integer     NOT NULL DEFAULT 0,
+    run_at              timestamptz,
+    schedule            text
 );
 COMMENT ON TABLE noetl.execution IS
-    'one row per execution, written at its start and at its end only';
+    'one row per execution, written at its start and at its end only; of one that was scheduled also when it begins';
 COMMENT ON COLUMN noetl.execution.parent_event_id IS
     'of a child: the step_started event of the parent''s step';
 COMMENT ON COLUMN noetl.execution.depth IS 'the number of ancestors; noetl.max_depth bounds it';
 COMMENT ON COLUMN noetl.execution.current_index IS 'of a child that an iterator started: the index of its item';
 COMMENT ON COLUMN noetl.execution.started_by IS 'the role that started the execution or its topmost ancestor; saves inside the database run as this role';
 COMMENT ON COLUMN noetl.execution.deadline IS 'when a timeout ends the execution';
+COMMENT ON COLUMN noetl.execution.labels IS 'names and texts that its start and its playbook''s metadata have given it; null: none';
 
 CREATE INDEX execution_parent_idx ON noetl.execution (parent_execution_id)
     WHERE parent_execution_id IS NOT NULL;
 CREATE INDEX execution_deadline_idx ON noetl.execution (deadline) WHERE deadline IS NOT NULL;
+COMMENT ON COLUMN noetl.execution.started_at IS 'when it began; of a SCHEDULED execution: when it was asked for';
+COMMENT ON COLUMN noetl.execution.priority IS 'of its tasks, unless their step has a priority of its own';
+COMMENT ON COLUMN noetl.execution.run_at IS 'when it was to begin; null: at once';
+COMMENT ON COLUMN noetl.execution.schedule IS 'the schedule that started it';
+CREATE INDEX execution_run_at_idx ON noetl.execution (run_at) WHERE status = 'SCHEDULED';
+COMMENT ON INDEX noetl.execution_run_at_idx IS 'lists what is scheduled, the next first';
+CREATE INDEX execution_labels_idx ON noetl.execution USING gin (labels jsonb_path_ops) WHERE labels IS NOT NULL;
+COMMENT ON INDEX noetl.execution_labels_idx IS 'finds executions by labels @> …';
+
+CREATE TABLE noetl.start_key (
+    path         text    NOT NULL,
+    key          text    NOT NULL,
+    started_by   regrole NOT NULL,
+    execution_id bigint  NOT NULL,
+    PRIMARY KEY (path, key, started_by)
+);
+COMMENT ON TABLE noetl.start_key IS
+    'the newest execution of each business key that starts were given; a key belongs to the role that the execution runs for';
 
 CREATE TABLE noetl.workload (
     execution_id bigint      PRIMARY KEY,

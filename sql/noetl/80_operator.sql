@@ -552,7 +552,12 @@ AS $$
         SELECT 0, NULL, lower(x.status), x.ended_at, NULL, NULL,
                format('The execution is over: %s%s.', x.status, coalesce(' (' || left(x.error, 500) || ')', '')),
                CASE WHEN x.status = 'FAILED' THEN format('SELECT * FROM noetl.timeline(%s) WHERE error IS NOT NULL;', x.execution_id) END
-          FROM x WHERE x.status <> 'RUNNING'
+          FROM x WHERE x.status NOT IN ('RUNNING', 'SCHEDULED')
+        UNION ALL
+        SELECT 0, NULL, 'scheduled', x.started_at, x.run_at, 'its time',
+               format('The execution begins at %s.', x.run_at),
+               CASE WHEN x.run_at < clock_timestamp() THEN 'SELECT noetl.enqueue_next() begins it now; so does the next lease.' END
+          FROM x WHERE x.status = 'SCHEDULED'
         UNION ALL
         SELECT 1, NULL, 'locked', l.since, NULL, l.waits_for, l.detail, l.hint
           FROM noetl.why_locked(why.execution_id) AS l

@@ -19,7 +19,7 @@ COMMENT ON FUNCTION noetl.send(text, text, jsonb, interval, text) IS
 
 CREATE VIEW noetl.waiting WITH (security_barrier) AS
     SELECT r.execution_id, x.path, r.step_name AS step, r.visit, r.created_at AS since,
-           r.due_at AS until, r.signals, r.signal_key AS key, NULL::jsonb AS labels
+           r.due_at AS until, r.signals, r.signal_key AS key, x.labels
       FROM noetl.run AS r
       JOIN noetl.execution AS x ON x.execution_id = r.execution_id
      WHERE r.state = 'awaiting' AND noetl.acts_for(x.started_by);

@@ -92,6 +92,7 @@ struct BrokerState
 	const char *path;
 	int			version;
 	int			depth;			/* how many ancestors it has */
+	int			priority;		/* of tasks whose step has none of its own */
 	Oid			started_by;		/* role */
 	bool		finished;		/* a terminal event has been written */
 	List	   *runs;			/* Run *, one for each live visit of a step */

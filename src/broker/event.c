@@ -21,7 +21,50 @@ parse_node(Event *event)
 		event->item = event->current_index;
 }
 
-/* Fills in the child execution that an event says it has started, or the signal. */
+/* Returns the terms of an event, empty ones if it has none yet. */
+StartTerms *
+event_terms(Event *event)
+{
+	if (event->terms == NULL)
+		event->terms = palloc0(sizeof(StartTerms));
+	return event->terms;
+}
+
+/* Fills in what the context of an execution_start asks for. */
+static void
+parse_terms(Event *event, const JsonbValue *context)
+{
+	JsonbValue	labels;
+	char	   *key = json_get_text(context, "key");
+	int64		priority;
+
+	if (json_get(context, "labels", &labels) && json_is_object(&labels) &&
+		JsonContainerSize(labels.val.binary.data) > 0)
+		event_terms(event)->labels = json_to_jsonb(&labels);
+	if (key != NULL)
+		event_terms(event)->key = key;
+	if (json_get_int(context, "priority", &priority))
+		event_terms(event)->priority =
+			(int) Max(Min(priority, HIGHEST_PRIORITY), -HIGHEST_PRIORITY);
+}
+
+/* Fills in what the broker has noted of the terms of a start. */
+static void
+parse_noted_terms(Event *event, const JsonbValue *meta)
+{
+	char	   *run_at = json_get_text(meta, "run_at");
+	char	   *schedule = json_get_text(meta, "schedule");
+
+	if (run_at != NULL)
+		event_terms(event)->run_at = time_from_text(run_at);
+	if (schedule != NULL)
+		event_terms(event)->schedule = schedule;
+}
+
+/*
+ * Fills in what the context of an event says: the child execution that it has
+ * started, what the execution that it starts is like, or what a signal says.
+ */
 static void
 parse_context(Event *event)
 {
@@ -30,13 +73,15 @@ parse_context(Event *event)
 	if (event->context == NULL)
 		return;
 	json_from_jsonb(event->context, &context);
-	if (event->type == EVENT_SIGNAL)
+	if (event->type == EVENT_EXECUTION_START)
+		parse_terms(event, &context);
+	else if (event->type == EVENT_SIGNAL)
 	{
 		event->signal_id = json_get_text(&context, "id");
 		event->signal_key = json_get_text(&context, "key");
-		return;
 	}
-	(void) json_get_int(&context, "child_execution_id", &event->started_child);
+	else
+		(void) json_get_int(&context, "child_execution_id", &event->started_child);
 }
 
 /* Returns a counter of the progress of an iterator; 0: there is none. */
@@ -152,6 +197,10 @@ parse_meta(Event *event)
 			(void) json_get_int(&meta, "started_by_oid", &event->started_by_oid);
 			(void) json_get_int(&meta, "timeout", &event->timeout);
 			event->refused = json_get_text(&meta, "refused");
+			parse_noted_terms(event, &meta);
+			break;
+		case EVENT_EXECUTION_RESCHEDULED:
+			parse_noted_terms(event, &meta);
 			break;
 		default:
 			break;

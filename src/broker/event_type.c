@@ -106,6 +106,14 @@ static const EventTypeInfo event_types[] = {
 		{"execution_adopted"},
 		.status = "RUNNING", .senders = BROKER
 	},
+	[EVENT_EXECUTION_RESCHEDULED] = {
+		{"execution_rescheduled"},
+		.status = "PENDING", .senders = BROKER
+	},
+	[EVENT_EXECUTION_DUE] = {
+		{"execution_due"},
+		.status = "RUNNING", .senders = BROKER
+	},
 	[EVENT_ITERATOR_STARTED] = {
 		{"iterator_started"},
 		.status = "STARTED", .senders = WORKER | BROKER,

@@ -34,6 +34,16 @@ typedef struct SaveOutcome
 	const char *sqlstate;		/* of its failure, or NULL */
 } SaveOutcome;
 
+/* What an execution_start asks for besides the playbook and its parameters. */
+typedef struct StartTerms
+{
+	Jsonb	   *labels;			/* name -> text, or NULL */
+	const char *key;			/* a business key, or NULL */
+	int			priority;		/* of tasks whose step has none of its own */
+	TimestampTz run_at;			/* the execution begins then; 0: at once */
+	const char *schedule;		/* the schedule that started it, or NULL */
+} StartTerms;
+
 /*
  * A row of noetl.event, as it is stored or as it is going to be stored.  The
  * second half says what node_id, context and meta contain: event_parse() fills
@@ -73,6 +83,7 @@ typedef struct Event
 
 	/* context */
 	int64		started_child;	/* the child execution it names; 0: none */
+	StartTerms *terms;			/* execution_start, execution_rescheduled; NULL: none */
 
 	/* meta */
 	bool		ignored;		/* the event has no effect */

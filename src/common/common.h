@@ -67,12 +67,14 @@ extern int no_such_variable
 #include "common/double_text.h"
 #include "common/guc.h"
 #include "common/json_build.h"
+#include "common/labels.h"
 #include "common/name_table.h"
 #include "common/shmem.h"
 #include "common/source_error.h"
 #include "common/srf.h"
 #include "common/text_array.h"
 #include "common/time_id.h"
+#include "common/time_text.h"
 #include "common/word.h"
 
 #endif							/* NOETL_COMMON_COMMON_H */

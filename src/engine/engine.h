@@ -139,6 +139,23 @@ extern bool engine_start_meta(Store *store, int64 execution_id, JsonbValue *meta
  */
 extern TimestampTz engine_deadline(const Event *start);
 
+/* Returns whether an execution_start is for a later time. */
+extern bool engine_is_scheduled(const Event *start);
+
+/* Fills in labels, priority, run_at, schedule and scheduled by an execution_start. */
+extern void engine_fill_terms(Execution *execution, const Event *start);
+
+/*
+ * Fills in the event that is decided on when a scheduled execution begins: its
+ * start, with the parameters of the newest execution_rescheduled (or NULL), at the
+ * time and in the place of its execution_due.
+ */
+extern void engine_begin_event(Event *begin, const Event *start, const Event *rescheduled,
+							   const Event *due);
+
+/* Returns the labels of an execution: its start's over its playbook's; NULL: none. */
+extern Jsonb *engine_labels(const Event *start);
+
 /*
  * Renders the workload that an execution_start asks for into *workload.
  * Returns NULL, or the text of the error when a template fails.

@@ -130,6 +130,18 @@ finish(Store *store, const BrokerState *state, const Event *event, const Decisio
 	wake_at_end(state->execution_id);
 }
 
+/* Writes the lease of a task that an event says has been started. */
+static void
+lease_task(Store *store, const Event *event, Run *run)
+{
+	TimestampTz until = event->created_at + ENGINE_DEFAULT_LEASE_US;
+
+	store_lease_task(store, run, run->worker_id == NULL ? 0 : until);
+	wake_timer(until);
+	if (run->deadline != 0)
+		wake_timer(run->deadline);
+}
+
 /* Writes one decision; returns the number of tasks that it enqueues. */
 static int
 write_decision(Store *store, BrokerState *state, const Event *event,
@@ -172,12 +184,7 @@ write_decision(Store *store, BrokerState *state, const Event *event,
 			enqueued = 1;
 			break;
 		case DECIDE_LEASE:
-			store_lease_task(store, decision->run,
-							 decision->run->worker_id == NULL ? 0 :
-							 event->created_at + ENGINE_DEFAULT_LEASE_US);
-			wake_timer(event->created_at + ENGINE_DEFAULT_LEASE_US);
-			if (decision->run->deadline != 0)
-				wake_timer(decision->run->deadline);
+			lease_task(store, event, decision->run);
 			break;
 		case DECIDE_RETRY:
 			store_retry_task(store, decision->run);
@@ -373,6 +380,7 @@ begin_evaluation(BrokerState *state, ValueContext *values, Store *store,
 	state->path = execution->path;
 	state->version = execution->version;
 	state->depth = execution->depth;
+	state->priority = execution->priority;
 	state->started_by = execution->started_by;
 	state->jitter = retry_jitter();
 	values_init(values, store, state, !newest);

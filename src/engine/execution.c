@@ -125,6 +125,23 @@ engine_deadline(const Event *start)
 	return timeout > 0 ? start->created_at + timeout : 0;
 }
 
+/* Returns the labels of an execution: its start's over its playbook's; NULL: none. */
+Jsonb *
+engine_labels(const Event *start)
+{
+	Jsonb	   *defaults = playbook_get(start->catalog_id)->labels;
+	Jsonb	   *given = start->terms == NULL ? NULL : start->terms->labels;
+	JsonbValue	below;
+	JsonbValue	above;
+
+	if (defaults == NULL || given == NULL)
+		return given != NULL ? given : defaults;
+	json_from_jsonb(defaults, &below);
+	json_from_jsonb(given, &above);
+	json_merge(&below, &above, false, &below);
+	return json_to_jsonb(&below);
+}
+
 /* Writes the row of noetl.execution for a stored execution_start. */
 void
 execution_insert(Store *store, const Event *event, Oid started_by)
@@ -150,7 +167,11 @@ execution_insert(Store *store, const Event *event, Oid started_by)
 				 errmsg("the playbook to be executed is not registered"),
 				 errdetail("There is no catalog entry " INT64_FORMAT ".", event->catalog_id),
 				 errhint("Register the playbook with noetl.register().")));
-	execution.deadline = engine_deadline(event);
+	engine_fill_terms(&execution, event);
+	if (execution.scheduled)
+		wake_for_timer(execution.run_at);
+	else
+		execution.deadline = engine_deadline(event);
 	if (execution.deadline != 0)
 		wake_for_timer(execution.deadline);
 	store_insert_execution(store, &execution, event->created_at);

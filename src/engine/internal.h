@@ -12,6 +12,7 @@
  *		pending.c     events that wait for their decision
  *		lookup.c      answers to the broker's questions
  *		execution.c   the start of an execution
+ *		start.c       what a start asks for besides its playbook
  *		child.c       child executions
  *		save.c        saves that the database executes
  *		task_event.c  events about tasks
@@ -293,6 +294,19 @@ extern char *execution_make_workload(Store *store, BrokerState *state,
  * row while this transaction was deciding on it.
  */
 extern void execution_get(Store *store, int64 execution_id, Execution *execution);
+
+/* ---- start.c ---- */
+
+/*
+ * Checks what the context of an execution_start asks for besides its playbook, and
+ * takes its key.  Raises when that makes no sense.  Returns false when another
+ * execution has the key and nothing is to be started (event->execution_id).
+ */
+extern bool start_prepare(Event *event);
+/* Returns what the meta of an execution_start says of its role and its terms. */
+extern Jsonb *start_describe(const Event *event, Oid role);
+/* Begins a scheduled execution, whose lock is held; returns the number of tasks. */
+extern int	start_begin(Store *store, const Execution *execution);
 
 /* ---- save.c ---- */
 

@@ -226,7 +226,8 @@ meet_execution(Store *store, Event *event, Execution *execution)
 
 /*
  * Makes an event fit to be stored; takes the execution lock.  Returns false when
- * an event with this event_id is stored already.
+ * an event with this event_id is stored already, or when another execution has the
+ * key of an execution_start (event->execution_id is then that execution).
  */
 bool
 prepare_event(Store *store, Event *event, bool has_result, bool by_client)
@@ -265,9 +266,11 @@ prepare_event(Store *store, Event *event, bool has_result, bool by_client)
 	}
 	else
 	{
+		if (!start_prepare(event))
+			return false;
 		event->started_by = GetUserNameFromId(GetUserId(), false);
 		event->started_by_oid = GetUserId();
-		event->annotation = role_describe(GetUserId());
+		event->annotation = start_describe(event, GetUserId());
 	}
 	assign_time(store, event, fresh);
 	prepared_events++;

@@ -147,6 +147,9 @@ extern bool playbook_saves_here(const YamlNode *save);
 /* Compiles such saves into the step; others are left. */
 extern void playbook_compile_saves(Compiler *compiler, Step *step, const YamlNode *save);
 
+/* labels.c */
+extern void playbook_compile_labels(Compiler *compiler);
+
 /* timeout.c */
 extern TemplateDoc *playbook_compile_timeout(Compiler *compiler,
 											 const YamlNode *node);

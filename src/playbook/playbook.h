@@ -209,7 +209,8 @@ typedef struct Step
 								 * follows, or NULL */
 	StepJoin	join;
 	int			max_visits;		/* 0: noetl.max_visits */
-	int			priority;		/* of its queue rows; default 0 */
+	bool		has_priority;	/* its queue rows have this priority; else they … */
+	int			priority;		/* … have that of the execution */
 	TemplateDoc *timeout;		/* of an attempt (playbook/duration.h), or NULL */
 
 	int			component;		/* strongly connected component, numbered in
@@ -248,6 +249,7 @@ typedef struct Playbook
 									 * worker has */
 	bool		takes_signals;	/* some step waits for a signal */
 	int64		timeout;		/* of an execution, in microseconds; 0: none */
+	Jsonb	   *labels;			/* of its executions: name -> text, or NULL */
 	NameTable	step_index;		/* name -> index (playbook_find_step) */
 	int			reach_words;	/* uint64 words in a row of reach */
 	uint64	   *reach;			/* row s, bit t: t can be reached from s over one
@@ -310,6 +312,9 @@ extern const char *const playbook_worker_names[];
 #define PLAYBOOK_MAX_STEPS	20000
 #define PLAYBOOK_MAX_NAME	512 /* bytes of a step's name: it is indexed */
 #define PLAYBOOK_MAX_PATH	1024	/* bytes of a catalog path: likewise */
+
+/* The priority of a step or a start is at most this, and at least its negative. */
+#define HIGHEST_PRIORITY	100
 
 /* Returns the index of a step; -1: no step has that name. */
 extern int	playbook_find_step(const Playbook *playbook, const char *name,

@@ -529,9 +529,6 @@ integer_key(Compiler *compiler, const YamlNode *node, IssueSeverity severity,
 	return false;
 }
 
-/* The priority of a step is at most this, and at least its negative. */
-#define HIGHEST_PRIORITY	100
-
 /* Reads the priority; one that is out of bounds counts as the bound. */
 static void
 compile_priority(Compiler *compiler, Step *step, const YamlNode *node)
@@ -540,6 +537,7 @@ compile_priority(Compiler *compiler, Step *step, const YamlNode *node)
 
 	if (!integer_key(compiler, node, ISSUE_WARNING, PG_INT32_MIN, "priority", &priority))
 		return;
+	step->has_priority = true;
 	step->priority = Max(Min(priority, HIGHEST_PRIORITY), -HIGHEST_PRIORITY);
 	if (step->priority != priority)
 		playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING, node,

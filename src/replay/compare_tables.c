@@ -26,7 +26,8 @@ static const int execution_columns[] = {
 	EXECUTION_CATALOG_ID, EXECUTION_PARENT_ID, EXECUTION_PARENT_EVENT_ID,
 	EXECUTION_PATH, EXECUTION_VERSION, EXECUTION_STATUS, EXECUTION_STARTED_AT,
 	EXECUTION_ENDED_AT, EXECUTION_RESULT, EXECUTION_ERROR, EXECUTION_DEPTH,
-	EXECUTION_CURRENT_INDEX, EXECUTION_STARTED_BY, EXECUTION_DEADLINE, 0
+	EXECUTION_CURRENT_INDEX, EXECUTION_STARTED_BY, EXECUTION_DEADLINE,
+	EXECUTION_LABELS, EXECUTION_PRIORITY, EXECUTION_RUN_AT, EXECUTION_SCHEDULE, 0
 };
 static const int workload_columns[] = {WORKLOAD_CREATED_AT, WORKLOAD_DATA, 0};
 static const int run_columns[] = {
@@ -155,6 +156,36 @@ compare_workload(Store *store, const Model *model, Comparison *comparison)
 		compare_row(&side, id_text(id));
 	else
 		row_missing(&side, id_text(id));
+}
+
+/* Returns the object {"execution_id": id}. */
+static Jsonb *
+describe_key_holder(int64 execution_id)
+{
+	return json_text_object("execution_id", id_text(execution_id));
+}
+
+/*
+ * Compares the row of noetl.start_key.  The key of an execution is its own, or that
+ * of one that was started later.
+ */
+static void
+compare_start_key(const Model *model, Comparison *comparison)
+{
+	StartKey	key = {model->execution.path, model->key, model->execution.started_by};
+	int64		holder = 0;
+	bool		found;
+
+	if (model->key == NULL)
+		return;
+	found = store_find_key(&key, false, &holder);
+	if (found && holder >= model->execution.execution_id)
+		return;
+	comparison_report(comparison, "start_key", model->key,
+					  describe_key_holder(model->execution.execution_id),
+					  found ? describe_key_holder(holder) : NULL);
+	if (comparison->repair)
+		store_give_key(&key, model->execution.execution_id);
 }
 
 /*
@@ -597,6 +628,7 @@ compare_tables(Store *store, Model *model, Comparison *comparison)
 	CommandCounterIncrement();
 	compare_execution(store, model, comparison);
 	compare_workload(store, model, comparison);
+	compare_start_key(model, comparison);
 	compare_runs(store, model, comparison);
 	compare_items(store, model, comparison);
 	compare_queue(store, model, comparison);

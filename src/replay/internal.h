@@ -98,6 +98,7 @@ typedef struct Model
 	Jsonb	   *result;
 	TimestampTz ended_at;
 	Jsonb	   *workload;		/* NULL: none */
+	const char *key;			/* the business key of its start, or NULL */
 	HTAB	   *rows;			/* ModelRow by ModelKey */
 	HTAB	   *leftovers;		/* ModelLeftover by ModelKey */
 	HTAB	   *children;		/* ModelChild by execution_id */
@@ -162,6 +163,8 @@ typedef struct Replay
 	int64		count;
 	int64		here;			/* place of the event that is decided on */
 	int64		next_own;		/* the first place that can still be recalled */
+	Event		start;			/* the execution_start */
+	int64		rescheduled;	/* the newest execution_rescheduled; 0: none */
 	bool		any_pending;
 	bool		children_over;	/* the decision is about the last child's end */
 	const char *broken;			/* why replay cannot go on, or NULL */

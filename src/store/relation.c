@@ -20,6 +20,7 @@ static const char *const relation_names[REL_COUNT] = {
 	"execution", "workload", "event", "run", "item", "pending", "queue",
 	"signal", "message",
 	"execution_pkey", "execution_parent_idx", "execution_deadline_idx",
+	"execution_run_at_idx",
 	"workload_pkey", "event_pkey", "event_result_idx",
 	"run_pkey", "run_due_idx", "run_signal_idx", "item_pkey", "pending_pkey",
 	"queue_pkey", "queue_ready_idx", "queue_run_idx", "queue_retry_idx",

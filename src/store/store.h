@@ -86,12 +86,17 @@ typedef struct Execution
 	int64		parent_event_id;
 	const char *path;
 	int			version;
-	bool		running;
+	bool		running;		/* it is not over */
+	bool		scheduled;		/* it has not begun: run_at lies ahead */
 	int			depth;			/* how many ancestors it has */
 	int			item;			/* of the parent's iterator; -1: none */
 	Oid			started_by;		/* role */
 	TimestampTz started_at;		/* when read; ignored when written */
 	TimestampTz deadline;		/* 0: none */
+	Jsonb	   *labels;			/* when written: NULL: none; not read */
+	int			priority;		/* of tasks whose step has none of its own */
+	TimestampTz run_at;			/* 0: none was asked for */
+	const char *schedule;		/* the schedule that started it, or NULL */
 } Execution;
 
 /* An execution that has ended, and how. */
@@ -121,6 +126,14 @@ extern bool store_get_end(Store *store, int64 execution_id, ExecutionEnd *end);
 /* Inserts a running execution. */
 extern void store_insert_execution(Store *store, const Execution *execution,
 								   TimestampTz started_at);
+
+/*
+ * Writes that a scheduled execution begins, or begins at another time.  Raises an
+ * error when its row is missing.
+ */
+extern void store_begin_execution(Store *store, int64 execution_id, TimestampTz started_at,
+								  TimestampTz deadline);
+extern void store_reschedule_execution(Store *store, int64 execution_id, TimestampTz run_at);
 
 /* Writes the end of an execution; raises an error when its row is missing. */
 extern void store_finish_execution(Store *store, int64 execution_id,
@@ -202,6 +215,12 @@ extern bool store_get_event(Store *store, int64 execution_id, int64 event_id, Ev
  * It need not have the smallest id, as clients may choose theirs.
  */
 extern bool store_start_event(Store *store, int64 execution_id, Event *event);
+
+/*
+ * Reads the newest execution_rescheduled of an execution; returns false when there
+ * is none.
+ */
+extern bool store_last_rescheduled(Store *store, int64 execution_id, Event *event);
 
 /* Returns the name of the last step that completed with an action; NULL: none did. */
 extern char *store_last_step(Store *store, int64 execution_id, const Playbook *playbook);
@@ -588,6 +607,9 @@ extern List *store_expired_leases(Store *store, int64 execution_id, int limit);
 /* Returns the running executions (int64 *) whose deadline has passed. */
 extern List *store_due_executions(Store *store, int64 execution_id, int limit);
 
+/* Returns the scheduled executions (int64 *) whose run_at has come. */
+extern List *store_due_starts(Store *store, int64 execution_id, int limit);
+
 /* Returns the open runs (DueRun *) whose timeout or retry is due. */
 extern List *store_due_runs(Store *store, int64 execution_id, int limit);
 
@@ -605,6 +627,7 @@ extern void store_read_all_timers(void);
 #include "store/family.h"
 #include "store/id.h"
 #include "store/slot.h"
+#include "store/start_key.h"
 #include "store/relation.h"
 #include "store/compare.h"
 

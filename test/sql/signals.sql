@@ -82,7 +82,7 @@ SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE path = 'sign
 CREATE ROLE signals_owner;
 CREATE ROLE signals_member IN ROLE signals_owner;
 CREATE ROLE signals_other;
-GRANT EXECUTE ON FUNCTION noetl.execute(text, jsonb, integer, boolean), noetl.cancel(bigint, text) TO signals_owner;
+GRANT EXECUTE ON FUNCTION noetl.execute, noetl.cancel TO signals_owner;
 GRANT EXECUTE ON FUNCTION noetl.signal(bigint, text, jsonb, text), noetl.send(text, text, jsonb, interval, text) TO signals_member, signals_other;
 GRANT SELECT ON noetl.waiting, noetl.message TO signals_member, signals_other;
 GRANT INSERT ON noetl.event TO signals_other;
