@@ -339,4 +339,7 @@ playbook_reaches(const Playbook *playbook, int s, int t)
 #include "playbook/moment.h"
 #include "playbook/task_action.h"
 
+/* Returns the JSON Schema (draft 7) of playbooks, made of the compiler's tables of keys. */
+extern Jsonb *playbook_schema(void);
+
 #endif							/* NOETL_PLAYBOOK_PLAYBOOK_H */
