@@ -242,13 +242,14 @@ CREATE TABLE noetl.message (
 );
 COMMENT ON TABLE noetl.message IS
     'what noetl.send() has found nobody for: it is kept for the first that waits for the name and the key';
-COMMENT ON COLUMN noetl.message.id IS 'the sender''s: another message with it has no effect';
+COMMENT ON COLUMN noetl.message.id IS 'the sender''s: another message of the same role with it has no effect';
 COMMENT ON COLUMN noetl.message.sent_by IS 'a wait takes it if this role may act for its execution';
 COMMENT ON COLUMN noetl.message.expires_at IS 'until then it is kept, or its id is remembered';
 COMMENT ON COLUMN noetl.message.taken IS 'an execution has taken it; the row is there because of the id';
 
-CREATE INDEX message_kept_idx ON noetl.message (key, name, message_id) WHERE NOT taken;
-CREATE UNIQUE INDEX message_id_idx ON noetl.message (key, name, id) WHERE id IS NOT NULL;
+-- What one role has sent is nobody else's obstacle: the sender is part of the keys.
+CREATE INDEX message_kept_idx ON noetl.message (key, name, sent_by, message_id) WHERE NOT taken;
+CREATE UNIQUE INDEX message_id_idx ON noetl.message (key, name, sent_by, id) WHERE id IS NOT NULL;
 CREATE INDEX message_expires_idx ON noetl.message (expires_at);
 
 -- Written while noetl.broker is off, and while decisions are being written.

@@ -93,13 +93,19 @@ abandon_run(Store *store, const BrokerState *state, const Decision *decision)
 	child_cancel_all(store, state->execution_id, decision->run->started_event_id);
 }
 
-/* Notes a wait that messages may be kept for, until the decisions are written. */
+/*
+ * Stores a run that waits or is open.  A wait that messages may be kept for is noted
+ * until the decisions are written.
+ */
 static void
-note_opened_wait(EvaluationFrame *frame, const BrokerState *state, const Run *run)
+keep_run(Store *store, const BrokerState *state, Run *run, EvaluationFrame *frame)
 {
 	JsonbValue	context;
 	OpenedWait *wait;
 
+	store_put_run(store, state->execution_id, run, state->playbook, state->now);
+	if (run_due_at(run) != 0)
+		wake_for_timer(run_due_at(run));
 	if (run->state != RUN_AWAITING)
 		return;
 	json_from_jsonb(run->context, &context);
@@ -159,11 +165,7 @@ write_decision(Store *store, BrokerState *state, const Event *event,
 			write_own_event(store, decision->event);
 			break;
 		case DECIDE_KEEP:
-			store_put_run(store, state->execution_id, decision->run,
-						  state->playbook, state->now);
-			if (run_due_at(decision->run) != 0)
-				wake_for_timer(run_due_at(decision->run));
-			note_opened_wait(frame, state, decision->run);
+			keep_run(store, state, decision->run, frame);
 			break;
 		case DECIDE_ABANDON:
 			abandon_run(store, state, decision);

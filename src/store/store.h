@@ -398,12 +398,15 @@ extern List *store_waiting_executions(Store *store, const char *name, const char
 /* Inserts a message. */
 extern void store_insert_message(Store *store, const Message *message);
 
+/* Returns the roles (Oids) that have sent messages which are kept. */
+extern List *store_message_senders(Store *store, const char *name, const char *key);
+
 /*
- * Finds the first message with a larger message_id that is kept and has not
- * expired; returns false when there is none.
+ * Finds the first message of a role with a larger message_id that is kept and has
+ * not expired; returns false when there is none.
  */
-extern bool store_next_message(Store *store, const char *name, const char *key, int64 after,
-							   Message *message);
+extern bool store_next_message(Store *store, const char *name, const char *key, Oid sent_by,
+							   int64 after, Message *message);
 
 /*
  * Locks a message that was found; waits for the transaction that is busy with it.
@@ -414,9 +417,9 @@ extern bool store_lock_message(Store *store, Message *message);
 /* Takes the message that store_lock_message() has locked just now. */
 extern void store_take_message(Store *store);
 
-/* Returns whether a message with this id has been sent for a name and a key. */
+/* Returns whether a role has sent a message with this id for a name and a key. */
 extern bool store_message_known(Store *store, const char *name, const char *key,
-								const char *id);
+								Oid sent_by, const char *id);
 
 /* Deletes messages that have expired, at most "limit", without waiting for anybody. */
 extern void store_sweep_messages(Store *store, int limit);
