@@ -34,6 +34,8 @@ BEGIN
     GRANT EXECUTE ON FUNCTION noetl.execute(text, jsonb, integer, boolean), noetl.cancel(bigint, text) TO noetl_client;
     GRANT EXECUTE ON FUNCTION noetl.status(bigint) TO noetl_client, noetl_reader;
     GRANT EXECUTE ON FUNCTION noetl.register(text, text) TO noetl_author;
+    GRANT EXECUTE ON FUNCTION noetl.grant_execute(text, name), noetl.revoke_execute(text, name) TO noetl_author;
+    GRANT SELECT ON noetl.catalog_path TO noetl_author, noetl_reader;
     GRANT EXECUTE ON FUNCTION noetl.lease(text, integer, interval, text[]),
         noetl.reserve(text, integer, interval, text[]), noetl.heartbeat(bigint, text, interval),
         noetl.release(bigint, text), noetl.complete(bigint, jsonb, text), noetl.fail(bigint, text, text, jsonb),
@@ -115,6 +117,7 @@ CREATE POLICY workers_read ON noetl.queue FOR SELECT USING ((SELECT pg_catalog.h
 
 SELECT pg_catalog.pg_extension_config_dump('noetl.catalog', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.catalog_catalog_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('noetl.catalog_path', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.execution', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.workload', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.event', '');

@@ -66,6 +66,7 @@ extern int no_such_variable
 #include "common/guc.h"
 #include "common/json_build.h"
 #include "common/name_table.h"
+#include "common/role.h"
 #include "common/shmem.h"
 #include "common/source_error.h"
 #include "common/srf.h"

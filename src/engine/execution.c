@@ -30,19 +30,15 @@ execution_get(Store *store, int64 execution_id, Execution *execution)
 }
 
 /*
- * Reads the start parameters, "workload" or "parameters" of the context; returns
- * false when there are none.
+ * Reads the start parameters, "workload" or "parameters" of the context (NULL:
+ * there is none); returns false when there are none.
  */
 static bool
-start_parameters(const Event *event, JsonbValue *parameters)
+start_parameters(const JsonbValue *context, JsonbValue *parameters)
 {
-	JsonbValue	context;
-
-	if (event->context == NULL)
-		return false;
-	json_from_jsonb(event->context, &context);
-	return (json_get(&context, "workload", parameters) ||
-			json_get(&context, "parameters", parameters)) &&
+	return context != NULL &&
+		(json_get(context, "workload", parameters) ||
+		 json_get(context, "parameters", parameters)) &&
 		parameters->type != jbvNull;
 }
 
@@ -73,6 +69,7 @@ start_version(const JsonbValue *context)
 /*
  * Finds the playbook of an execution_start and fills in catalog_id and the node
  * columns.  Keeps the playbook from being deleted until the end of the transaction.
+ * Raises unless the current role may start it.
  */
 void
 execution_resolve(Event *event)
@@ -103,7 +100,8 @@ execution_resolve(Event *event)
 				 errmsg("playbook \"%s\" is not registered", path),
 				 errhint("Register it with noetl.register().")));
 	catalog_lock_version(event->catalog_id, false);
-	if (start_parameters(event, &parameters) && !json_is_object(&parameters))
+	catalog_check_execute(event->catalog_id, GetUserId());
+	if (start_parameters(event->context != NULL ? &context : NULL, &parameters) && !json_is_object(&parameters))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("the workload of an execution must be a JSON object")));
@@ -174,16 +172,15 @@ engine_render_workload(BrokerState *state, const Event *event, Jsonb **workload)
 	memset(&error, 0, sizeof(error));
 	json_begin_object(&empty);
 	json_end_object(&empty, &merged);
-	if (!start_parameters(event, &parameters))
+	if (event->context != NULL)
+		json_from_jsonb(event->context, &context);
+	if (!start_parameters(event->context != NULL ? &context : NULL, &parameters))
 		parameters = merged;
 	if (!workload_defaults(state, event->created_at, &parameters, &merged, &error))
 		return scope_error_text(&error);
 	if (event->context != NULL)
-	{
-		json_from_jsonb(event->context, &context);
 		json_merge(&merged, &parameters,
 				   json_get(&context, "merge", &deep) && value_json_truth(&deep), &merged);
-	}
 	*workload = json_to_jsonb(&merged);
 	return NULL;
 }

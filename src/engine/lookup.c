@@ -103,6 +103,20 @@ add_playbook(void *arg, const char *content, const char *path, char **error)
 	return catalog_add(content, path, error);
 }
 
+/* ValueSource.refuses_playbook: by the role of the execution, whoever decides on it. */
+static char *
+refuses_playbook(void *arg, int64 catalog_id)
+{
+	ValueContext *context = (ValueContext *) arg;
+	const char *path;
+	int			version;
+
+	if (catalog_may_execute(catalog_id, context->state->started_by) ||
+		!catalog_describe(catalog_id, &path, &version))
+		return NULL;
+	return psprintf(CATALOG_EXECUTE_REFUSED, path);
+}
+
 /*
  * ValueSource.child_value.  The events of another execution may be in another
  * partition, so another store reads them.
@@ -232,6 +246,7 @@ values_init(ValueContext *values, Store *store, BrokerState *state, bool catchin
 		.waiting_item = waiting_item,
 		.find_playbook = find_playbook,
 		.add_playbook = add_playbook,
+		.refuses_playbook = refuses_playbook,
 		.child_value = child_value,
 		.child_last_step = child_last_step,
 		.start_meta = start_meta,

@@ -225,6 +225,25 @@ past_add_playbook(void *arg, const char *content, const char *path, char **error
 }
 
 /*
+ * ValueSource.refuses_playbook: by the next event, because rights on the playbook
+ * may have changed since then.
+ */
+static char *
+past_refuses_playbook(void *arg, int64 catalog_id)
+{
+	Event		event;
+	int			version;
+	const char *path;
+	char	   *refusal;
+
+	if (!next_event((Replay *) arg, &event) || event.error == NULL ||
+		!catalog_describe(catalog_id, &path, &version))
+		return NULL;
+	refusal = psprintf(CATALOG_EXECUTE_REFUSED, path);
+	return strcmp(event.error, refusal) == 0 ? refusal : NULL;
+}
+
+/*
  * ValueSource.child_value: unknown here.  The event that told of the child's end
  * already has the value as its result.
  */
@@ -376,6 +395,7 @@ past_init(Replay *replay, BrokerState *state)
 		.waiting_item = past_waiting_item,
 		.find_playbook = past_find_playbook,
 		.add_playbook = past_add_playbook,
+		.refuses_playbook = past_refuses_playbook,
 		.child_value = past_child_value,
 		.child_last_step = past_child_last_step,
 		.start_meta = past_start_meta,
