@@ -160,17 +160,25 @@ past_new_execution_id(void *arg)
 }
 
 /*
- * Reads the event that is recalled next, if it follows the current event at once.
- * Returns false otherwise, as for an event that was decided on later.
+ * Reads the event that is recalled next, or (after: how many) one after that, if
+ * it follows the event before it at once.  Returns false otherwise, as for an event
+ * that was decided on later.
  */
 static bool
-next_event(Replay *replay, Event *event)
+event_after(Replay *replay, int after, Event *event)
 {
-	int64		i = replay->next_own;
+	int64		i = replay->next_own + after;
 
 	return i > 0 && i < replay->count &&
 		replay->places[i].created_at == replay->places[i - 1].created_at + 1 &&
 		store_get_event(replay->store, replay->execution_id, replay->places[i].event_id, event);
+}
+
+/* Reads the event that is recalled next, if it follows the current event at once. */
+static bool
+next_event(Replay *replay, Event *event)
+{
+	return event_after(replay, 0, event);
 }
 
 /* Returns the playbook of the child that is started next; 0: there is none. */
@@ -225,19 +233,23 @@ past_add_playbook(void *arg, const char *content, const char *path, char **error
 }
 
 /*
- * ValueSource.refuses_playbook: by the next event, because rights on the playbook
- * may have changed since then.
+ * ValueSource.refuses_playbook: by the next event, or that after the start of an
+ * item, because rights on the playbook may have changed since then.
  */
 static char *
 past_refuses_playbook(void *arg, int64 catalog_id)
 {
+	Replay	   *replay = (Replay *) arg;
 	Event		event;
 	int			version;
 	const char *path;
 	char	   *refusal;
 
-	if (!next_event((Replay *) arg, &event) || event.error == NULL ||
-		!catalog_describe(catalog_id, &path, &version))
+	if (!next_event(replay, &event) || started_child(&event) != 0)
+		return NULL;
+	if (event.error == NULL && !event_after(replay, 1, &event))
+		return NULL;
+	if (event.error == NULL || !catalog_describe(catalog_id, &path, &version))
 		return NULL;
 	refusal = psprintf(CATALOG_EXECUTE_REFUSED, path);
 	return strcmp(event.error, refusal) == 0 ? refusal : NULL;

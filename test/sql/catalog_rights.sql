@@ -74,8 +74,6 @@ SELECT state, message FROM refusal(:'by_id');
 -- A grant counts at once, also in a session that knows the path.
 RESET ROLE;
 SELECT noetl.grant_execute('rights/a', 'regress_team'), noetl.grant_execute('rights/a', 'regress_team') AS again;
-SET ROLE regress_mate;
-RESET ROLE;
 GRANT EXECUTE ON FUNCTION noetl.execute TO regress_mate;
 SET ROLE regress_mate;
 SELECT noetl.execute('rights/a') > 0 AS a_member_may;
@@ -124,9 +122,9 @@ SELECT noetl.execute('rights/parent') AS id \gset
 RESET ROLE;
 SELECT * FROM work();
 SELECT status, jsonb_pretty(result) FROM noetl.execution WHERE execution_id = :id;
-SELECT * FROM noetl.verify(:id);
+SELECT relation, expected, found FROM noetl.verify(:id);
 SELECT noetl.grant_execute('rights/a', 'regress_client');
-SELECT * FROM noetl.verify(:id);
+SELECT relation, expected, found FROM noetl.verify(:id);
 SET ROLE regress_client;
 SELECT noetl.execute('rights/parent') AS id2 \gset
 RESET ROLE;
@@ -150,7 +148,7 @@ SELECT noetl.execute('rights/inline') AS id \gset
 RESET ROLE;
 SELECT x.path, x.version, x.result FROM noetl.execution x WHERE :id IN (x.execution_id, x.parent_execution_id) ORDER BY x.execution_id;
 SELECT path, version FROM noetl.catalog WHERE path LIKE 'rights/%' ORDER BY path, version;
-SELECT * FROM noetl.verify(:id);
+SELECT relation, expected, found FROM noetl.verify(:id);
 SELECT count(*) FROM noetl.catalog_path WHERE path LIKE '%#%';
 SELECT * FROM refusal($$SELECT noetl.register(book('x'), 'rights/inline#start')$$);
 SELECT severity, message, hint FROM noetl.validate(book('"rights/inline#start"'));
