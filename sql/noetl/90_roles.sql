@@ -43,10 +43,11 @@ BEGIN
     GRANT EXECUTE ON PROCEDURE noetl.wait_for_work(interval, text[], boolean) TO noetl_worker;
     GRANT EXECUTE ON FUNCTION noetl.enqueue_next(bigint), noetl.verify(bigint), noetl.rebuild(bigint) TO noetl_admin;
     GRANT EXECUTE ON FUNCTION noetl.announce(text, text[], jsonb) TO noetl_worker;
-    GRANT SELECT ON noetl.running, noetl.failure TO noetl_client, noetl_reader;
-    GRANT SELECT ON noetl.runtime, noetl.worker, noetl.backlog TO noetl_admin;
+    GRANT SELECT ON noetl.running, noetl.failure, noetl.worker, noetl.backlog TO noetl_client, noetl_reader;
+    GRANT SELECT ON noetl.runtime TO noetl_admin;
     GRANT EXECUTE ON FUNCTION noetl.timeline(bigint), noetl.progress(bigint), noetl.report(bigint),
-        noetl.why(bigint), noetl.explain(text, text), noetl.metrics() TO noetl_admin;
+        noetl.why(bigint), noetl.explain(text, text) TO noetl_client, noetl_reader;
+    GRANT EXECUTE ON FUNCTION noetl.metrics() TO noetl_admin;
     GRANT noetl_client, noetl_worker, noetl_author, noetl_reader TO noetl_admin;
 END
 $$;
