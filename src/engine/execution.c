@@ -123,6 +123,19 @@ engine_deadline(const Event *start)
 	return timeout > 0 ? start->created_at + timeout : 0;
 }
 
+/* Adds "settings" to an object if they are not the defaults. */
+void
+engine_add_settings(JsonBuilder *builder, const Settings *settings)
+{
+	Jsonb	   *description = settings_describe(settings);
+	JsonbValue	value;
+
+	if (description == NULL)
+		return;
+	json_from_jsonb(description, &value);
+	json_add(builder, "settings", &value);
+}
+
 /* Writes the row of noetl.execution for a stored execution_start. */
 void
 execution_insert(Store *store, const Event *event, Oid started_by)
@@ -148,6 +161,7 @@ execution_insert(Store *store, const Event *event, Oid started_by)
 				 errmsg("the playbook to be executed is not registered"),
 				 errdetail("There is no catalog entry " INT64_FORMAT ".", event->catalog_id),
 				 errhint("Register the playbook with noetl.register().")));
+	execution.settings = event->settings != NULL ? *event->settings : default_settings;
 	execution.deadline = engine_deadline(event);
 	if (execution.deadline != 0)
 		wake_for_timer(execution.deadline);

@@ -258,6 +258,9 @@ extern char *execution_make_workload(Store *store, BrokerState *state,
  */
 extern void execution_get(Store *store, int64 execution_id, Execution *execution);
 
+/* Adds "settings", as execution_start records them, to an object if they are not the defaults. */
+extern void engine_add_settings(JsonBuilder *builder, const Settings *settings);
+
 /* ---- save.c ---- */
 
 /*

@@ -215,14 +215,14 @@ next_execution_id(void *arg)
 static bool
 allows_visit(void *arg, int visit, int limit)
 {
-	return visit <= (limit > 0 ? limit : noetl_max_visits);
+	return visit <= (limit > 0 ? limit : SETTING(max_visits));
 }
 
 /* ValueSource.allows_depth */
 static bool
 allows_depth(void *arg, int depth)
 {
-	return depth <= noetl_max_depth;
+	return depth <= SETTING(max_depth);
 }
 
 /* Sets the members of a ValueSource whose answers never change. */

@@ -224,6 +224,25 @@ meet_execution(Store *store, Event *event, Execution *execution)
 	}
 }
 
+/* Says in the meta of an execution_start for whom it runs, and by which settings. */
+static void
+annotate_start(Event *event)
+{
+	Settings   *settings = palloc(sizeof(Settings));
+	JsonBuilder builder;
+	JsonbValue	value;
+
+	*settings = settings_of_session();
+	event->settings = settings;
+	event->started_by = GetUserNameFromId(GetUserId(), false);
+	event->started_by_oid = GetUserId();
+	json_begin_object(&builder);
+	role_add(&builder, GetUserId());
+	engine_add_settings(&builder, settings);
+	json_end_object(&builder, &value);
+	event->annotation = json_to_jsonb(&value);
+}
+
 /*
  * Makes an event fit to be stored; takes the execution lock.  Returns false when
  * an event with this event_id is stored already.
@@ -263,9 +282,7 @@ prepare_event(Store *store, Event *event, bool has_result, bool by_client)
 	}
 	else
 	{
-		event->started_by = GetUserNameFromId(GetUserId(), false);
-		event->started_by_oid = GetUserId();
-		event->annotation = role_describe(GetUserId());
+		annotate_start(event);
 	}
 	assign_time(store, event, fresh);
 	prepared_events++;
@@ -335,6 +352,9 @@ prepared_tuple(TriggerData *trigger, const Event *event)
 		Jsonb	   *old_meta = isnull ? NULL : DatumGetJsonbP(old);
 
 		values[EVENT_COL_META - 1] = PointerGetDatum(event->annotation);
+		/* what decides on an execution is not the client's to say */
+		if (old_meta != NULL && JB_ROOT_IS_OBJECT(old_meta) && event->type == EVENT_EXECUTION_START)
+			old = DirectFunctionCall2(jsonb_delete, old, CStringGetTextDatum("settings"));
 		if (old_meta != NULL && JB_ROOT_IS_OBJECT(old_meta))
 			values[EVENT_COL_META - 1] =
 				DirectFunctionCall2(jsonb_concat, old, PointerGetDatum(event->annotation));

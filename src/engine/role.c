@@ -26,19 +26,6 @@ role_add(JsonBuilder *builder, Oid role)
 	json_add_int(builder, "started_by_oid", role);
 }
 
-/* The same as an object. */
-Jsonb *
-role_describe(Oid role)
-{
-	JsonBuilder builder;
-	JsonbValue	value;
-
-	json_begin_object(&builder);
-	role_add(&builder, role);
-	json_end_object(&builder, &value);
-	return json_to_jsonb(&value);
-}
-
 /* Raises unless saves may act as the role. */
 void
 role_check_save(Oid role)

@@ -10,8 +10,6 @@
  * and "started_by_oid", which stays when it is renamed.
  */
 extern void role_add(JsonBuilder *builder, Oid role);
-/* The same as an object. */
-extern Jsonb *role_describe(Oid role);
 /* Raises unless saves may act as the role. */
 extern void role_check_save(Oid role);
 

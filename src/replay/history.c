@@ -314,7 +314,7 @@ past_allows_visit(void *arg, int visit, int limit)
 	if (visit == 1 || limit > 0)
 		return visit <= Max(limit, 1);
 	if (!next_event((Replay *) arg, &event))
-		return visit <= noetl_max_visits;
+		return visit <= SETTING(max_visits);
 	return event.failure == NULL || strcmp(event.failure, VISITED_TOO_OFTEN) != 0;
 }
 
@@ -325,7 +325,7 @@ past_allows_depth(void *arg, int depth)
 	Event		event;
 
 	return next_event((Replay *) arg, &event) ? started_child(&event) != 0 :
-		depth <= noetl_max_depth;
+		depth <= SETTING(max_depth);
 }
 
 /* ValueSource.save: saves nothing; the log says how the saves ended. */

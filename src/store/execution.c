@@ -112,6 +112,14 @@ read_execution(TupleTableSlot *slot, Execution *execution)
 	execution->started_by = DatumGetObjectId(slot_column(slot, EXECUTION_STARTED_BY));
 	execution->started_at = DatumGetTimestampTz(slot_column(slot, EXECUTION_STARTED_AT));
 	execution->deadline = DatumGetTimestampTz(slot_column(slot, EXECUTION_DEADLINE));
+	execution->settings = default_settings;
+	if (!slot_attisnull(slot, EXECUTION_SETTINGS))
+	{
+		JsonbValue	settings;
+
+		json_from_jsonb(slot_jsonb(slot, EXECUTION_SETTINGS), &settings);
+		execution->settings = settings_read(&settings);
+	}
 }
 
 /* Reads an execution, from the backend's memory while its row is unchanged. */
@@ -174,6 +182,7 @@ store_fill_execution(TupleTableSlot *slot, const Execution *execution,
 	slot_set(slot, EXECUTION_STARTED_BY, ObjectIdGetDatum(execution->started_by));
 	if (execution->deadline != 0)
 		slot_set(slot, EXECUTION_DEADLINE, TimestampTzGetDatum(execution->deadline));
+	slot_set_jsonb(slot, EXECUTION_SETTINGS, settings_describe(&execution->settings));
 }
 
 /* Inserts a running execution. */
