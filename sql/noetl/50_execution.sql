@@ -20,11 +20,21 @@ CREATE TRIGGER event_after AFTER INSERT ON noetl.event
     FOR EACH ROW EXECUTE FUNCTION noetl.event_after();
 
 CREATE FUNCTION noetl.execute(path text, parameters jsonb DEFAULT '{}', version integer DEFAULT NULL,
-                              merge boolean DEFAULT false) RETURNS bigint
+                              merge boolean DEFAULT false, key text DEFAULT NULL, on_conflict text DEFAULT 'return',
+                              run_at timestamptz DEFAULT NULL, labels jsonb DEFAULT NULL,
+                              priority integer DEFAULT NULL) RETURNS bigint
     AS 'MODULE_PATHNAME', 'noetl_execute'
     LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION noetl.execute(text, jsonb, integer, boolean) IS
-    'starts an execution of a playbook, of its newest version unless one is given; parameters are laid over its workload, recursively if merge; returns the execution_id';
+COMMENT ON FUNCTION noetl.execute(text, jsonb, integer, boolean, text, text, timestamptz, jsonb, integer) IS
+    'starts an execution of a playbook, of its newest version unless one is given; parameters are laid over its workload, recursively if merge; labels over those of its metadata. key: of the executions of a path one at most has it; on_conflict says what becomes of another start: return (that one), error, running (return that one while it runs), replace (cancel that one). run_at: nothing happens before. priority: of its tasks. Returns the execution_id';
+
+CREATE FUNCTION noetl.debounce(path text, key text, delay interval, parameters jsonb DEFAULT '{}',
+                               max_wait interval DEFAULT NULL) RETURNS bigint
+    AS 'MODULE_PATHNAME', 'noetl_debounce'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION noetl.debounce(text, text, interval, jsonb, interval) FROM PUBLIC;
+COMMENT ON FUNCTION noetl.debounce(text, text, interval, jsonb, interval) IS
+    'starts an execution after a delay that each further call with the key begins anew, with the parameters of the newest call, at the latest max_wait after the first call; returns the execution_id';
 
 CREATE FUNCTION noetl.cancel(execution_id bigint, reason text DEFAULT NULL) RETURNS boolean
     AS 'MODULE_PATHNAME', 'noetl_cancel'
@@ -60,7 +70,10 @@ CREATE FUNCTION noetl.status_unchecked(execution_id bigint) RETURNS jsonb
         'started_at', x.started_at,
         'ended_at', x.ended_at,
         'result', x.result,
-        'error', x.error,
+        'error', x.error)
+        || CASE WHEN x.labels IS NULL THEN '{}' ELSE jsonb_build_object('labels', x.labels) END
+        || CASE WHEN x.status = 'SCHEDULED' THEN jsonb_build_object('run_at', x.run_at) ELSE '{}' END
+        || jsonb_build_object(
         'steps', coalesce((
             SELECT jsonb_object_agg(s.node_name, jsonb_build_object(
                        'status', s.status, 'visits', s.visits, 'attempts', s.attempts, 'at', s.at))
@@ -98,6 +111,9 @@ CREATE FUNCTION noetl.status_unchecked(execution_id bigint) RETURNS jsonb
                                               CASE WHEN r.visit > 1 THEN ':' || r.visit END, '[', e.current_index, ']')
                                       AND e.event_id > (r.context ->> 'since')::bigint
                                     ORDER BY e.created_at DESC LIMIT 1), '{}'))
+                              WHEN r.state = 'awaiting'
+                              THEN jsonb_strip_nulls(jsonb_build_object('signals', to_jsonb(r.signals),
+                                       'key', r.signal_key, 'until', r.due_at))
                               ELSE '{}' END,
                          r.visit
                   FROM noetl.run r WHERE r.execution_id = x.execution_id) l), '[]'))
@@ -111,4 +127,4 @@ CREATE FUNCTION noetl.status(execution_id bigint) RETURNS jsonb
     AS 'MODULE_PATHNAME', 'noetl_of_own_execution'
     LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION noetl.status(bigint) IS
-    'returns progress and result of an execution: status, result, error, steps {status, visits, attempts, at}, live [{step, state, worker_id, attempts, visit unless it is the first, of an iterator also items {total, started, done, failed}}]; null when the execution does not exist';
+    'returns progress and result of an execution: status, result, error, steps {status, visits, attempts, at}, live [{step, state, worker_id, attempts, visit unless it is the first, of an iterator also items {total, started, done, failed}, of a wait also signals, key, until}]; null when the execution does not exist';

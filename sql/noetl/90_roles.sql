@@ -5,7 +5,7 @@
 -- Rights must be granted.  PUBLIC keeps functions of their arguments alone, the
 -- default of event.execution_id, and functions that ask for a catalog row's digest.
 REVOKE ALL ON FUNCTION noetl.event_before(), noetl.event_after(),
-    noetl.execute(text, jsonb, integer, boolean), noetl.cancel(bigint, text), noetl.status_unchecked(bigint), noetl.status(bigint),
+    noetl.execute(text, jsonb, integer, boolean, text, text, timestamptz, jsonb, integer), noetl.cancel(bigint, text), noetl.status_unchecked(bigint), noetl.status(bigint),
     noetl.enqueue_next(bigint), noetl.lease(text, integer, interval, text[]),
     noetl.reserve(text, integer, interval, text[]), noetl.heartbeat(bigint, text, interval),
     noetl.release(bigint, text), noetl.complete(bigint, jsonb, text),
@@ -27,11 +27,12 @@ BEGIN
         END IF;
     END LOOP;
     GRANT INSERT ON noetl.event TO noetl_client, noetl_worker;
-    GRANT SELECT ON noetl.execution, noetl.event, noetl.event_log, noetl.workload, noetl.run, noetl.item,
+    GRANT SELECT ON noetl.execution, noetl.start_key, noetl.event, noetl.event_log, noetl.workload, noetl.run, noetl.item,
         noetl.pending, noetl.queue, noetl.workflow, noetl.workbook, noetl.transition TO noetl_client, noetl_reader;
     GRANT SELECT ON noetl.catalog TO noetl_author, noetl_reader;
     GRANT SELECT ON noetl.queue TO noetl_worker;
-    GRANT EXECUTE ON FUNCTION noetl.execute(text, jsonb, integer, boolean), noetl.cancel(bigint, text) TO noetl_client;
+    GRANT EXECUTE ON FUNCTION noetl.execute(text, jsonb, integer, boolean, text, text, timestamptz, jsonb, integer), noetl.cancel(bigint, text) TO noetl_client;
+    GRANT EXECUTE ON FUNCTION noetl.debounce(text, text, interval, jsonb, interval) TO noetl_client;
     GRANT EXECUTE ON FUNCTION noetl.status(bigint) TO noetl_client, noetl_reader;
     GRANT EXECUTE ON FUNCTION noetl.register(text, text) TO noetl_author;
     GRANT EXECUTE ON FUNCTION noetl.grant_execute(text, name), noetl.revoke_execute(text, name) TO noetl_author;
@@ -43,6 +44,9 @@ BEGIN
     GRANT EXECUTE ON PROCEDURE noetl.wait_for_work(interval, text[], boolean) TO noetl_worker;
     GRANT EXECUTE ON FUNCTION noetl.enqueue_next(bigint), noetl.verify(bigint), noetl.rebuild(bigint) TO noetl_admin;
     GRANT EXECUTE ON FUNCTION noetl.announce(text, text[], jsonb) TO noetl_worker;
+    GRANT EXECUTE ON FUNCTION noetl.signal(bigint, text, jsonb, text), noetl.send(text, text, jsonb, interval, text) TO noetl_client;
+    GRANT EXECUTE ON PROCEDURE noetl.wait_for_execution(bigint, interval, jsonb) TO noetl_client;
+    GRANT SELECT ON noetl.waiting, noetl.signal, noetl.message TO noetl_client, noetl_reader;
     GRANT SELECT ON noetl.running, noetl.failure, noetl.worker, noetl.backlog TO noetl_client, noetl_reader;
     GRANT SELECT ON noetl.runtime TO noetl_admin;
     GRANT EXECUTE ON FUNCTION noetl.timeline(bigint), noetl.progress(bigint), noetl.report(bigint),
@@ -95,6 +99,7 @@ $$;
 -- Who may read which rows, if granted SELECT.  Superusers and the owner read all;
 -- workers read the queue.  INSERT is decided on by the trigger of noetl.event.
 ALTER TABLE noetl.execution ENABLE ROW LEVEL SECURITY;
+ALTER TABLE noetl.start_key ENABLE ROW LEVEL SECURITY;
 ALTER TABLE noetl.workload ENABLE ROW LEVEL SECURITY;
 ALTER TABLE noetl.event ENABLE ROW LEVEL SECURITY;
 ALTER TABLE noetl.event_default ENABLE ROW LEVEL SECURITY;
@@ -103,6 +108,7 @@ ALTER TABLE noetl.item ENABLE ROW LEVEL SECURITY;
 ALTER TABLE noetl.pending ENABLE ROW LEVEL SECURITY;
 ALTER TABLE noetl.queue ENABLE ROW LEVEL SECURITY;
 CREATE POLICY members_read ON noetl.execution FOR SELECT USING (noetl.acts_for(started_by));
+CREATE POLICY members_read ON noetl.start_key FOR SELECT USING (noetl.acts_for(started_by));
 CREATE POLICY members_read ON noetl.workload FOR SELECT USING (noetl.may_read(execution_id));
 CREATE POLICY members_read ON noetl.event FOR SELECT USING (noetl.may_read(execution_id));
 CREATE POLICY clients_insert ON noetl.event FOR INSERT WITH CHECK (true);
@@ -120,6 +126,7 @@ SELECT pg_catalog.pg_extension_config_dump('noetl.catalog', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.catalog_catalog_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.catalog_path', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.execution', '');
+SELECT pg_catalog.pg_extension_config_dump('noetl.start_key', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.workload', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.event', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.event_default', '');

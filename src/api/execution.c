@@ -6,52 +6,148 @@
 #include "common/common.h"
 
 #include "utils/builtins.h"
+#include "utils/timestamp.h"
 
 #include "api/unchecked.h"
 #include "engine/engine.h"
 
 PG_FUNCTION_INFO_V1(noetl_execute);
+PG_FUNCTION_INFO_V1(noetl_debounce);
 PG_FUNCTION_INFO_V1(noetl_cancel);
 PG_FUNCTION_INFO_V1(noetl_of_own_execution);
 PG_FUNCTION_INFO_V1(noetl_acts_for);
 PG_FUNCTION_INFO_V1(noetl_may_read);
 
-/*
- * noetl.execute(path, parameters, version, merge): stores an execution_start;
- * returns the execution_id.
- */
-Datum
-noetl_execute(PG_FUNCTION_ARGS)
+/* Adds a jsonb argument to the context of a start, unless it is null. */
+static void
+add_jsonb_argument(FunctionCallInfo fcinfo, int argument, JsonBuilder *builder, const char *member)
 {
-	Event		event;
-	JsonBuilder builder;
 	JsonbValue	value;
-	Store	   *store;
 
+	if (PG_ARGISNULL(argument))
+		return;
+	json_from_jsonb(PG_GETARG_JSONB_P(argument), &value);
+	json_add(builder, member, &value);
+}
+
+/* Adds a text argument to the context of a start, unless it is null. */
+static void
+add_text_argument(FunctionCallInfo fcinfo, int argument, JsonBuilder *builder, const char *member)
+{
+	if (!PG_ARGISNULL(argument))
+		json_add_text(builder, member, text_to_cstring(PG_GETARG_TEXT_PP(argument)));
+}
+
+/* Returns whether a text argument, which is not null, is a word. */
+static bool
+argument_is(FunctionCallInfo fcinfo, int argument, const char *word)
+{
+	return strcmp(text_to_cstring(PG_GETARG_TEXT_PP(argument)), word) == 0;
+}
+
+/* Begins the context of a start with the path argument. */
+static void
+begin_context(FunctionCallInfo fcinfo, JsonBuilder *builder)
+{
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("the path of a playbook must not be null")));
-	json_begin_object(&builder);
-	json_add_text(&builder, "path", text_to_cstring(PG_GETARG_TEXT_PP(0)));
-	if (!PG_ARGISNULL(1))
-	{
-		json_from_jsonb(PG_GETARG_JSONB_P(1), &value);
-		json_add(&builder, "workload", &value);
-	}
-	if (!PG_ARGISNULL(2))
-		json_add_int(&builder, "version", PG_GETARG_INT32(2));
-	if (!PG_ARGISNULL(3) && PG_GETARG_BOOL(3))
-		json_add_bool(&builder, "merge", true);
-	json_end_object(&builder, &value);
+	json_begin_object(builder);
+	add_text_argument(fcinfo, 0, builder, "path");
+}
 
+/*
+ * Stores an execution_start with a context.  Returns the execution_id, of the
+ * execution that has the key of the start if that one is to be returned.
+ */
+static int64
+start_execution(JsonBuilder *builder)
+{
+	JsonbValue	value;
+	Event		event;
+	Store	   *store;
+
+	json_end_object(builder, &value);
 	memset(&event, 0, sizeof(event));
 	event.event_type = event_type_name(EVENT_EXECUTION_START);
 	event.context = json_to_jsonb(&value);
 	store = store_open(InvalidOid);
 	(void) engine_ingest(store, &event);
 	store_close(store);
-	PG_RETURN_INT64(event.execution_id);
+	return event.execution_id;
+}
+
+/*
+ * noetl.execute(path, parameters, version, merge, key, on_conflict, run_at, labels,
+ * priority): stores an execution_start; returns the execution_id.
+ */
+Datum
+noetl_execute(PG_FUNCTION_ARGS)
+{
+	JsonBuilder builder;
+
+	begin_context(fcinfo, &builder);
+	add_jsonb_argument(fcinfo, 1, &builder, "workload");
+	if (!PG_ARGISNULL(2))
+		json_add_int(&builder, "version", PG_GETARG_INT32(2));
+	if (!PG_ARGISNULL(3) && PG_GETARG_BOOL(3))
+		json_add_bool(&builder, "merge", true);
+	add_text_argument(fcinfo, 4, &builder, "key");
+	if (!PG_ARGISNULL(4) || (!PG_ARGISNULL(5) && !argument_is(fcinfo, 5, "return")))
+		add_text_argument(fcinfo, 5, &builder, "on_conflict");
+	if (!PG_ARGISNULL(6))
+		json_add_text(&builder, "run_at", time_to_text(PG_GETARG_TIMESTAMPTZ(6), NULL));
+	add_jsonb_argument(fcinfo, 7, &builder, "labels");
+	if (!PG_ARGISNULL(8))
+		json_add_int(&builder, "priority", PG_GETARG_INT32(8));
+	PG_RETURN_INT64(start_execution(&builder));
+}
+
+/* Returns an interval argument of noetl.debounce() in microseconds. */
+static int64
+span_argument(FunctionCallInfo fcinfo, int argument, const char *name)
+{
+	int64		us;
+
+	if (!timeout_of_interval(PG_GETARG_INTERVAL_P(argument), &us))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must be longer than zero and shorter than a century", name)));
+	return us;
+}
+
+/*
+ * noetl.debounce(path, key, delay, parameters, max_wait): stores an execution_start
+ * for a later time, or puts off the scheduled execution that has the key; returns
+ * the execution_id.
+ */
+Datum
+noetl_debounce(PG_FUNCTION_ARGS)
+{
+	JsonBuilder builder;
+	JsonbValue	value;
+	int64		delay;
+
+	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("key and delay must not be null")));
+	delay = span_argument(fcinfo, 2, "delay");
+	begin_context(fcinfo, &builder);
+	add_jsonb_argument(fcinfo, 3, &builder, "workload");
+	add_text_argument(fcinfo, 1, &builder, "key");
+	json_add_text(&builder, "on_conflict", "debounce");
+	if (!PG_ARGISNULL(4))
+	{
+		int64		max_wait = span_argument(fcinfo, 4, "max_wait");
+
+		delay = Min(delay, max_wait);
+		json_float(&value, (double) max_wait / USECS_PER_SEC);
+		json_add(&builder, "max_wait", &value);
+	}
+	json_add_text(&builder, "run_at", time_to_text(GetCurrentTimestamp() + delay, NULL));
+	PG_RETURN_INT64(start_execution(&builder));
 }
 
 /*

@@ -211,6 +211,15 @@ add_raw_roots(const Step *task, Scope *scope, const List *more, JsonBuilder *bui
 		json_add_members(builder, scope->names);
 }
 
+/* Returns the priority of a task: its step's, or that of the execution. */
+static int
+task_priority(const BrokerState *state, const Run *run)
+{
+	const Step *step = &state->playbook->steps[run->step];
+
+	return step->has_priority ? step->priority : state->priority;
+}
+
 /*
  * Renders the action, the timeout and the context of a task into its run.  False
  * and *error when a template raises.
@@ -253,7 +262,7 @@ prepare_action(BrokerState *state, Run *run, const Step *task, Scope *scope,
 		run->context = json_to_jsonb(&value);
 	}
 	run->max_attempts = retry_max_attempts(task->retry, &scope->template);
-	run->priority = state->playbook->steps[run->step].priority;
+	run->priority = task_priority(state, run);
 	scope->input = NULL;
 	scope->members = NULL;
 	scope->left_members = NIL;
@@ -323,7 +332,7 @@ start_save(BrokerState *state, Run *run, const Step *task, Scope *scope,
 	if (!timeout_render(task->timeout, &scope->template, &run->timeout, &error))
 		run->timeout = 0;
 	run->max_attempts = retry_max_attempts(task->retry, &scope->template);
-	run->priority = state->playbook->steps[run->step].priority;
+	run->priority = task_priority(state, run);
 	run->state = RUN_QUEUED;
 	decision_add(state, DECIDE_ENQUEUE, run);
 }

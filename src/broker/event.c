@@ -8,6 +8,7 @@
 
 #include "broker/event.h"
 #include "broker/node_id.h"
+#include "playbook/playbook.h"
 
 /* Fills in the visit and the item that an event is about. */
 static void
@@ -20,7 +21,50 @@ parse_node(Event *event)
 		event->item = event->current_index;
 }
 
-/* Fills in the child execution that an event says it has started. */
+/* Returns the terms of an event, empty ones if it has none yet. */
+StartTerms *
+event_terms(Event *event)
+{
+	if (event->terms == NULL)
+		event->terms = palloc0(sizeof(StartTerms));
+	return event->terms;
+}
+
+/* Fills in what the context of an execution_start asks for. */
+static void
+parse_terms(Event *event, const JsonbValue *context)
+{
+	JsonbValue	labels;
+	char	   *key = json_get_text(context, "key");
+	int64		priority;
+
+	if (json_get(context, "labels", &labels) && json_is_object(&labels) &&
+		JsonContainerSize(labels.val.binary.data) > 0)
+		event_terms(event)->labels = json_to_jsonb(&labels);
+	if (key != NULL)
+		event_terms(event)->key = key;
+	if (json_get_int(context, "priority", &priority))
+		event_terms(event)->priority =
+			(int) Max(Min(priority, HIGHEST_PRIORITY), -HIGHEST_PRIORITY);
+}
+
+/* Fills in what the broker has noted of the terms of a start. */
+static void
+parse_noted_terms(Event *event, const JsonbValue *meta)
+{
+	char	   *run_at = json_get_text(meta, "run_at");
+	char	   *schedule = json_get_text(meta, "schedule");
+
+	if (run_at != NULL)
+		event_terms(event)->run_at = time_from_text(run_at);
+	if (schedule != NULL)
+		event_terms(event)->schedule = schedule;
+}
+
+/*
+ * Fills in what the context of an event says: the child execution that it has
+ * started, what the execution that it starts is like, or what a signal says.
+ */
 static void
 parse_context(Event *event)
 {
@@ -29,7 +73,15 @@ parse_context(Event *event)
 	if (event->context == NULL)
 		return;
 	json_from_jsonb(event->context, &context);
-	(void) json_get_int(&context, "child_execution_id", &event->started_child);
+	if (event->type == EVENT_EXECUTION_START)
+		parse_terms(event, &context);
+	else if (event->type == EVENT_SIGNAL)
+	{
+		event->signal_id = json_get_text(&context, "id");
+		event->signal_key = json_get_text(&context, "key");
+	}
+	else
+		(void) json_get_int(&context, "child_execution_id", &event->started_child);
 }
 
 /* Returns a counter of the progress of an iterator; 0: there is none. */
@@ -97,6 +149,17 @@ parse_settings(const JsonbValue *meta)
 	return settings;
 }
 
+/* Returns a moment that the broker has written into meta; 0: there is none. */
+static TimestampTz
+moment(const JsonbValue *meta, const char *key)
+{
+	char	   *text = json_get_text(meta, key);
+	TimestampTz when;
+	char	   *error;
+
+	return text != NULL && moment_parse(text, NULL, &when, &error) ? when : 0;
+}
+
 /* Fills in what the meta of an event says; some members belong to few types. */
 static void
 parse_meta(Event *event)
@@ -122,6 +185,16 @@ parse_meta(Event *event)
 			if (json_get(&meta, "delay", &value))
 				(void) json_number(&value, &event->delay);
 			break;
+		case EVENT_STEP_STARTED:
+			event->until = moment(&meta, "until");
+			break;
+		case EVENT_STEP_COMPLETED:
+			event->ended_by = json_get_text(&meta, "ended_by");
+			break;
+		case EVENT_SIGNAL:
+			event->sent_by = json_get_text(&meta, "sent_by");
+			event->sent_at = moment(&meta, "sent_at");
+			break;
 		case EVENT_STEP_FAILED:
 			event->failure = json_get_text(&meta, "kind");
 			break;
@@ -139,6 +212,10 @@ parse_meta(Event *event)
 			(void) json_get_int(&meta, "timeout", &event->timeout);
 			event->refused = json_get_text(&meta, "refused");
 			event->settings = parse_settings(&meta);
+			parse_noted_terms(event, &meta);
+			break;
+		case EVENT_EXECUTION_RESCHEDULED:
+			parse_noted_terms(event, &meta);
 			break;
 		default:
 			break;

@@ -14,6 +14,9 @@
  */
 extern void event_parse(Event *event);
 
+/* Returns the terms of an event, empty ones if it has none yet. */
+extern StartTerms *event_terms(Event *event);
+
 /* Gives an event a node_id, and fills in what that says. */
 extern void event_set_node_id(Event *event, const char *node_id);
 

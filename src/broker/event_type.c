@@ -106,6 +106,14 @@ static const EventTypeInfo event_types[] = {
 		{"execution_adopted"},
 		.status = "RUNNING", .senders = BROKER
 	},
+	[EVENT_EXECUTION_RESCHEDULED] = {
+		{"execution_rescheduled"},
+		.status = "PENDING", .senders = BROKER
+	},
+	[EVENT_EXECUTION_DUE] = {
+		{"execution_due"},
+		.status = "RUNNING", .senders = BROKER
+	},
 	[EVENT_ITERATOR_STARTED] = {
 		{"iterator_started"},
 		.status = "STARTED", .senders = WORKER | BROKER,
@@ -150,6 +158,11 @@ static const EventTypeInfo event_types[] = {
 		{"save_failed"},
 		.status = "FAILED", .senders = WORKER | BROKER,
 		.about_run = true
+	},
+	[EVENT_SIGNAL] = {
+		{"signal_received"},
+		.status = "COMPLETED", .senders = CLIENT | BROKER,
+		.has_effect = true
 	},
 };
 

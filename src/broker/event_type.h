@@ -26,6 +26,8 @@ typedef enum EventType
 	EVENT_EXECUTION_FAILED,
 	EVENT_EXECUTION_CANCELLED,
 	EVENT_EXECUTION_ADOPTED,
+	EVENT_EXECUTION_RESCHEDULED,	/* it has another run_at and other parameters */
+	EVENT_EXECUTION_DUE,		/* its run_at has come: it begins */
 	EVENT_ITERATOR_STARTED,
 	EVENT_ITERATION_STARTED,
 	EVENT_ITERATION_COMPLETED,
@@ -35,7 +37,8 @@ typedef enum EventType
 								 * which the worker has started itself */
 	EVENT_SAVE,					/* save_started */
 	EVENT_SAVE_COMPLETED,
-	EVENT_SAVE_FAILED
+	EVENT_SAVE_FAILED,
+	EVENT_SIGNAL				/* signal_received: node_name is the signal's name */
 } EventType;
 
 /* Who sends events: a set of these. */

@@ -60,11 +60,14 @@ extern int no_such_variable
 #define LOCK_CLASS_WAITERS		0x6e04	/* idle workers */
 #define LOCK_CLASS_IDS			0x6e05	/* reserving time for new ids */
 #define LOCK_CLASS_RUNTIME		0x6e06	/* a worker's row of noetl.runtime */
+#define LOCK_CLASS_MESSAGES		0x6e11	/* keeping and taking messages of a name and a key */
+#define LOCK_CLASS_ENDS			0x6e12	/* waiting for the end of an execution */
 
 #include "common/bounds.h"
 #include "common/double_text.h"
 #include "common/guc.h"
 #include "common/json_build.h"
+#include "common/labels.h"
 #include "common/name_table.h"
 #include "common/role.h"
 #include "common/settings.h"
@@ -73,6 +76,7 @@ extern int no_such_variable
 #include "common/srf.h"
 #include "common/text_array.h"
 #include "common/time_id.h"
+#include "common/time_text.h"
 #include "common/word.h"
 
 #endif							/* NOETL_COMMON_COMMON_H */

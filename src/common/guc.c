@@ -93,7 +93,8 @@ guc_define(void)
 	DefineCustomIntVariable("noetl.max_family_live",
 							"How many of them may run at the same time.",
 							"A sample is counted.",
-							&noetl_max_family_live, DEFAULT_MAX_FAMILY_LIVE, 1, INT_MAX, PGC_SUSET, 0,
+							&noetl_max_family_live, DEFAULT_MAX_FAMILY_LIVE, 1, INT_MAX,
+							PGC_SUSET, 0,
 							NULL, NULL, NULL);
 	DefineCustomIntVariable("noetl.node_id",
 							"Number of this database among those that share executions.",

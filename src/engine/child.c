@@ -23,10 +23,10 @@
 
 /*
  * Returns the context of a child's execution_start: {path, version, workload,
- * merge}, as noetl.execute() writes it.
+ * merge, and priority if it is not 0}, as noetl.execute() writes it.
  */
 static Jsonb *
-start_context(const ChildStart *start, const char *path, int version)
+start_context(const ChildStart *start, const char *path, int version, int priority)
 {
 	JsonBuilder builder;
 	JsonbValue	value;
@@ -37,6 +37,8 @@ start_context(const ChildStart *start, const char *path, int version)
 	json_from_jsonb(start->input, &value);
 	json_add(&builder, "workload", &value);
 	json_add_bool(&builder, "merge", true);
+	if (priority != 0)
+		json_add_int(&builder, "priority", priority);
 	json_end_object(&builder, &value);
 	return json_to_jsonb(&value);
 }
@@ -98,7 +100,7 @@ child_start(const BrokerState *state, const ChildStart *start)
 	event.node_id = psprintf(INT64_FORMAT, start->execution_id);
 	event.node_name = path;
 	event.node_type = "playbook";
-	event.context = start_context(start, path, version);
+	event.context = start_context(start, path, version, state->priority);
 	store = store_open(InvalidOid);
 	event.meta = start_meta(start, state->started_by,
 							family_refusal(store, state->execution_id, start->execution_id));

@@ -101,7 +101,8 @@ execution_resolve(Event *event)
 				 errhint("Register it with noetl.register().")));
 	catalog_lock_version(event->catalog_id, false);
 	catalog_check_execute(event->catalog_id, GetUserId());
-	if (start_parameters(event->context != NULL ? &context : NULL, &parameters) && !json_is_object(&parameters))
+	if (start_parameters(event->context != NULL ? &context : NULL, &parameters) &&
+		!json_is_object(&parameters))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("the workload of an execution must be a JSON object")));
@@ -136,6 +137,23 @@ engine_add_settings(JsonBuilder *builder, const Settings *settings)
 	json_add(builder, "settings", &value);
 }
 
+/* Returns the labels of an execution: its start's over its playbook's; NULL: none. */
+Jsonb *
+engine_labels(const Event *start)
+{
+	Jsonb	   *defaults = playbook_get(start->catalog_id)->labels;
+	Jsonb	   *given = start->terms == NULL ? NULL : start->terms->labels;
+	JsonbValue	below;
+	JsonbValue	above;
+
+	if (defaults == NULL || given == NULL)
+		return given != NULL ? given : defaults;
+	json_from_jsonb(defaults, &below);
+	json_from_jsonb(given, &above);
+	json_merge(&below, &above, false, &below);
+	return json_to_jsonb(&below);
+}
+
 /* Writes the row of noetl.execution for a stored execution_start. */
 void
 execution_insert(Store *store, const Event *event, Oid started_by)
@@ -162,7 +180,11 @@ execution_insert(Store *store, const Event *event, Oid started_by)
 				 errdetail("There is no catalog entry " INT64_FORMAT ".", event->catalog_id),
 				 errhint("Register the playbook with noetl.register().")));
 	execution.settings = event->settings != NULL ? *event->settings : default_settings;
-	execution.deadline = engine_deadline(event);
+	engine_fill_terms(&execution, event);
+	if (execution.scheduled)
+		wake_for_timer(execution.run_at);
+	else
+		execution.deadline = engine_deadline(event);
 	if (execution.deadline != 0)
 		wake_for_timer(execution.deadline);
 	store_insert_execution(store, &execution, event->created_at);

@@ -19,7 +19,11 @@ event_stored(Store *store, const Event *event, uint64 number)
 	EvaluationFrame *frame = frame_find_writing(event->execution_id);
 
 	if (event->type == EVENT_EXECUTION_START)
+	{
 		execution_insert(store, event, InvalidOid);
+		if (engine_is_scheduled(event))
+			return;				/* nothing is decided before its time */
+	}
 	if (noetl_broker && frame == NULL)
 		(void) evaluate_event(store, event, number == prepared_events);
 	else if (event_type_is_decided(event->type) &&

@@ -229,23 +229,18 @@ static void
 annotate_start(Event *event)
 {
 	Settings   *settings = palloc(sizeof(Settings));
-	JsonBuilder builder;
-	JsonbValue	value;
 
 	*settings = settings_of_session();
 	event->settings = settings;
 	event->started_by = GetUserNameFromId(GetUserId(), false);
 	event->started_by_oid = GetUserId();
-	json_begin_object(&builder);
-	role_add(&builder, GetUserId());
-	engine_add_settings(&builder, settings);
-	json_end_object(&builder, &value);
-	event->annotation = json_to_jsonb(&value);
+	event->annotation = start_describe(event, GetUserId());
 }
 
 /*
  * Makes an event fit to be stored; takes the execution lock.  Returns false when
- * an event with this event_id is stored already.
+ * an event with this event_id is stored already, or when another execution has the
+ * key of an execution_start (event->execution_id is then that execution).
  */
 bool
 prepare_event(Store *store, Event *event, bool has_result, bool by_client)
@@ -274,6 +269,8 @@ prepare_event(Store *store, Event *event, bool has_result, bool by_client)
 	if (!fresh && event->event_id != 0 &&
 		store_event_exists(store, event->execution_id, event->event_id))
 		return false;
+	if (event->type == EVENT_SIGNAL)
+		signal_check(event);
 	if (by_client && noetl_isolation != ISOLATION_OFF)
 		isolation_check_event(store, event, fresh ? NULL : &execution);
 	if (!fresh)
@@ -282,10 +279,14 @@ prepare_event(Store *store, Event *event, bool has_result, bool by_client)
 	}
 	else
 	{
+		if (!start_prepare(event))
+			return false;
 		annotate_start(event);
 	}
 	assign_time(store, event, fresh);
 	prepared_events++;
+	if (event->type == EVENT_SIGNAL && !event->ignored)
+		signal_annotate(event);
 	fill_node(store, event);
 	if (!has_result && event_type_defaults_to_null(event->type))
 	{

@@ -1,7 +1,7 @@
 /*
  * engine/reaper.c
  *		What the passing of time makes due: retries, expired leases, timeouts of
- *		steps and of executions.
+ *		steps and of executions, scheduled executions.
  *
  * Sessions that lease tasks call the reaper now and then, noetl.enqueue_next() and
  * the timer process call it every time.  Whatever is due becomes an event in the
@@ -141,6 +141,18 @@ reap_execution(Store *store, int64 execution_id)
 	(void) engine_ingest(store, &event);
 }
 
+/* Begins a scheduled execution whose time has come; returns the number of tasks. */
+static int
+reap_start(Store *store, int64 execution_id)
+{
+	Execution	execution;
+
+	if (!lock_family(store, execution_id, &execution) || !execution.scheduled ||
+		execution.run_at > GetCurrentTimestamp())
+		return 0;
+	return start_begin(store, &execution);
+}
+
 /*
  * Ends an open step that has exceeded its timeout, or starts its next attempt.
  * Returns the number of tasks that are enqueued.
@@ -198,6 +210,17 @@ execution_work(void *arg)
 	Store	   *store = store_open(InvalidOid);
 
 	reap_execution(store, *(int64 *) ((DueThing *) arg)->what);
+	store_close(store);
+}
+
+/* LimitedWork: begins a scheduled execution. */
+static void
+start_work(void *arg)
+{
+	DueThing   *thing = (DueThing *) arg;
+	Store	   *store = store_open(InvalidOid);
+
+	thing->ready = reap_start(store, *(int64 *) thing->what);
 	store_close(store);
 }
 
@@ -312,6 +335,7 @@ engine_reap(int64 execution_id, bool asked, bool *more)
 	Store	   *store;
 	List	   *leases;
 	List	   *executions;
+	List	   *starts;
 	List	   *runs;
 	ListCell   *lc;
 	int			batch;
@@ -331,10 +355,13 @@ engine_reap(int64 execution_id, bool asked, bool *more)
 	store = store_open(InvalidOid);
 	leases = store_expired_leases(store, execution_id, batch);
 	executions = store_due_executions(store, execution_id, batch);
+	starts = noetl_broker || asked ? store_due_starts(store, execution_id, batch) : NIL;
 	runs = noetl_broker || asked ? store_due_runs(store, execution_id, batch) : NIL;
 	store_close(store);
 	foreach(lc, executions)
 		reap_one(&reaping, *(int64 *) lfirst(lc), execution_work, lfirst(lc));
+	foreach(lc, starts)
+		reap_one(&reaping, *(int64 *) lfirst(lc), start_work, lfirst(lc));
 	foreach(lc, runs)
 		reap_one(&reaping, ((DueRun *) lfirst(lc))->execution_id, run_work, lfirst(lc));
 	foreach(lc, leases)

@@ -173,6 +173,7 @@ compile_heads(Compiler *compiler)
 	check_head(compiler, playbook_member(root, "path"), "path");
 	check_head(compiler, playbook_member(root, "name"), "name");
 	playbook_document_names(root, &playbook->path, &playbook->name);
+	playbook_compile_labels(compiler);
 }
 
 /*

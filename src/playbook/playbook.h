@@ -30,6 +30,8 @@ typedef enum StepKind
 	STEP_SAVE,					/* only saves, and the database does it itself */
 	STEP_PLAYBOOK,				/* done by a child execution */
 	STEP_ITERATOR,				/* a child or a task for each item */
+	STEP_WAIT,					/* done by nobody: open until time has passed or a
+								 * signal has come */
 	STEP_END					/* the end of the playbook: no action, no next */
 } StepKind;
 
@@ -140,6 +142,16 @@ typedef struct IteratorSpec
 								 * name are the iterator's */
 } IteratorSpec;
 
+/* What a step of type wait waits for (playbook/wait.c); any of these may be NULL. */
+typedef struct WaitSpec
+{
+	TemplateDoc *span;			/* "for" */
+	TemplateDoc *until;
+	TemplateDoc *signal;		/* a name, or a list of names */
+	TemplateDoc *key;			/* under which senders reach it */
+	Condition  *accept;			/* which signals end it; NULL: any */
+} WaitSpec;
+
 /* A save that the database itself executes (playbook/save.c). */
 typedef struct SaveSpec
 {
@@ -192,11 +204,13 @@ typedef struct Step
 	SaveSpec   *saves;			/* executed when the work is done */
 	ChildSpec  *child;			/* STEP_PLAYBOOK */
 	IteratorSpec *iterator;		/* STEP_ITERATOR */
+	WaitSpec   *wait;			/* STEP_WAIT */
 	TemplateDoc *save_action;	/* these two: the action of type save that
 								 * follows, or NULL */
 	StepJoin	join;
 	int			max_visits;		/* 0: noetl.max_visits */
-	int			priority;		/* of its queue rows; default 0 */
+	bool		has_priority;	/* its queue rows have this priority; else they … */
+	int			priority;		/* … have that of the execution */
 	TemplateDoc *timeout;		/* of an attempt (playbook/duration.h), or NULL */
 
 	int			component;		/* strongly connected component, numbered in
@@ -233,7 +247,9 @@ typedef struct Playbook
 	TemplateDoc *workload;		/* defaults, an object, or NULL */
 	bool		uses_worker_names;	/* some template refers to a name that only a
 									 * worker has */
+	bool		takes_signals;	/* some step waits for a signal */
 	int64		timeout;		/* of an execution, in microseconds; 0: none */
+	Jsonb	   *labels;			/* of its executions: name -> text, or NULL */
 	NameTable	step_index;		/* name -> index (playbook_find_step) */
 	int			reach_words;	/* uint64 words in a row of reach */
 	uint64	   *reach;			/* row s, bit t: t can be reached from s over one
@@ -299,6 +315,9 @@ extern const char *const playbook_worker_names[];
 									 * in which another one is written */
 #define PLAYBOOK_MAX_PATH	1024	/* bytes of a catalog path: likewise */
 
+/* The priority of a step or a start is at most this, and at least its negative. */
+#define HIGHEST_PRIORITY	100
+
 /* Returns the index of a step; -1: no step has that name. */
 extern int	playbook_find_step(const Playbook *playbook, const char *name,
 							   int length);
@@ -319,6 +338,7 @@ playbook_reaches(const Playbook *playbook, int s, int t)
 
 /* The other parts of the door. */
 #include "playbook/duration.h"
+#include "playbook/moment.h"
 #include "playbook/task_action.h"
 
 #endif							/* NOETL_PLAYBOOK_PLAYBOOK_H */

@@ -92,6 +92,8 @@ playbook_compile_step(Compiler *compiler, int index)
 		compiler->sees = SEES_INPUT;
 	}
 	compile_work(compiler, step, &source);
+	if (step->kind == STEP_WAIT)
+		playbook_compile_wait(compiler, step, &source);
 	if (step->is_end && step->result == NULL && step->kind != STEP_SAVE)
 	{
 		compiler->sees = SEES_INPUT | SEES_SAVE;
@@ -229,6 +231,8 @@ compile_kind(Step *step, const StepSource *source)
 		step->kind = STEP_ITERATOR;
 	else if (strcmp(step->type, "playbook") == 0)
 		step->kind = STEP_PLAYBOOK;
+	else if (strcmp(step->type, "wait") == 0)
+		step->kind = STEP_WAIT;
 	else if (!type_is_control(step->type))
 		step->kind = STEP_ACTION;
 	else if (save != NULL)
@@ -525,9 +529,6 @@ integer_key(Compiler *compiler, const YamlNode *node, IssueSeverity severity,
 	return false;
 }
 
-/* The priority of a step is at most this, and at least its negative. */
-#define HIGHEST_PRIORITY	100
-
 /* Reads the priority; one that is out of bounds counts as the bound. */
 static void
 compile_priority(Compiler *compiler, Step *step, const YamlNode *node)
@@ -536,6 +537,7 @@ compile_priority(Compiler *compiler, Step *step, const YamlNode *node)
 
 	if (!integer_key(compiler, node, ISSUE_WARNING, PG_INT32_MIN, "priority", &priority))
 		return;
+	step->has_priority = true;
 	step->priority = Max(Min(priority, HIGHEST_PRIORITY), -HIGHEST_PRIORITY);
 	if (step->priority != priority)
 		playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING, node,

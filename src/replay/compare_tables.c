@@ -26,13 +26,16 @@ static const int execution_columns[] = {
 	EXECUTION_CATALOG_ID, EXECUTION_PARENT_ID, EXECUTION_PARENT_EVENT_ID,
 	EXECUTION_PATH, EXECUTION_VERSION, EXECUTION_STATUS, EXECUTION_STARTED_AT,
 	EXECUTION_ENDED_AT, EXECUTION_RESULT, EXECUTION_ERROR, EXECUTION_DEPTH,
-	EXECUTION_CURRENT_INDEX, EXECUTION_STARTED_BY, EXECUTION_DEADLINE, EXECUTION_SETTINGS, 0
+	EXECUTION_CURRENT_INDEX, EXECUTION_STARTED_BY, EXECUTION_DEADLINE,
+	EXECUTION_LABELS, EXECUTION_PRIORITY, EXECUTION_RUN_AT, EXECUTION_SCHEDULE,
+	EXECUTION_SETTINGS, 0
 };
 static const int workload_columns[] = {WORKLOAD_CREATED_AT, WORKLOAD_DATA, 0};
 static const int run_columns[] = {
 	RUN_VISIT, RUN_STATE, RUN_ARRIVALS, RUN_CREATED_AT, RUN_EVENT_ID, RUN_ATTEMPTS,
-	RUN_DUE_AT, RUN_CONTEXT, 0
+	RUN_DUE_AT, RUN_CONTEXT, RUN_SIGNALS, RUN_SIGNAL_KEY, 0
 };
+static const int signal_columns[] = {SIGNAL_NAME, SIGNAL_ID, SIGNAL_TAKEN, 0};
 static const int item_columns[] = {ITEM_ITEM, 0};
 static const int queue_columns[] = {
 	QUEUE_COL_CATALOG_ID, QUEUE_COL_NODE_ID, QUEUE_COL_NODE_TYPE, QUEUE_COL_ACTION,
@@ -154,6 +157,36 @@ compare_workload(Store *store, const Model *model, Comparison *comparison)
 		compare_row(&side, id_text(id));
 	else
 		row_missing(&side, id_text(id));
+}
+
+/* Returns the object {"execution_id": id}. */
+static Jsonb *
+describe_key_holder(int64 execution_id)
+{
+	return json_text_object("execution_id", id_text(execution_id));
+}
+
+/*
+ * Compares the row of noetl.start_key.  The key of an execution is its own, or that
+ * of one that was started later.
+ */
+static void
+compare_start_key(const Model *model, Comparison *comparison)
+{
+	StartKey	key = {model->execution.path, model->key, model->execution.started_by};
+	int64		holder = 0;
+	bool		found;
+
+	if (model->key == NULL)
+		return;
+	found = store_find_key(&key, false, &holder);
+	if (found && holder >= model->execution.execution_id)
+		return;
+	comparison_report(comparison, "start_key", model->key,
+					  describe_key_holder(model->execution.execution_id),
+					  found ? describe_key_holder(holder) : NULL);
+	if (comparison->repair)
+		store_give_key(&key, model->execution.execution_id);
 }
 
 /*
@@ -536,6 +569,59 @@ compare_queue(Store *store, Model *model, Comparison *comparison)
 	}
 }
 
+/* ---------------------------------------------------------------------------
+ * signal
+ * ---------------------------------------------------------------------------
+ */
+
+/* Returns the signal of an event, or NULL. */
+static ModelSignal *
+find_signal(const Model *model, int64 event_id)
+{
+	ListCell   *lc;
+
+	foreach(lc, model->signals)
+		if (((ModelSignal *) lfirst(lc))->event_id == event_id)
+			return (ModelSignal *) lfirst(lc);
+	return NULL;
+}
+
+/* Compares the rows of noetl.signal. */
+static void
+compare_signals(Store *store, Model *model, Comparison *comparison)
+{
+	int64		execution_id = model->execution.execution_id;
+	Side		side;
+	ListCell   *lc;
+
+	side_open(&side, store, REL_SIGNAL, "signal", signal_columns, comparison);
+	store_rows_scan(&side.rows, REL_SIGNAL_PKEY, execution_id);
+	while (store_rows_next(&side.rows))
+	{
+		int64		event_id = DatumGetInt64(slot_column(side.rows.found, SIGNAL_EVENT_ID));
+		ModelSignal *signal = find_signal(model, event_id);
+
+		if (signal == NULL)
+		{
+			row_extra(&side, id_text(event_id));
+			continue;
+		}
+		signal->found = true;
+		store_fill_signal(side.rows.expected, execution_id, &signal->row);
+		compare_row(&side, id_text(event_id));
+	}
+	store_rows_end_scan(&side.rows);
+	foreach(lc, model->signals)
+	{
+		ModelSignal *signal = (ModelSignal *) lfirst(lc);
+
+		if (signal->found)
+			continue;
+		store_fill_signal(side.rows.expected, execution_id, &signal->row);
+		row_missing(&side, id_text(signal->event_id));
+	}
+}
+
 /* Compares every row of the execution with the model. */
 void
 compare_tables(Store *store, Model *model, Comparison *comparison)
@@ -543,7 +629,9 @@ compare_tables(Store *store, Model *model, Comparison *comparison)
 	CommandCounterIncrement();
 	compare_execution(store, model, comparison);
 	compare_workload(store, model, comparison);
+	compare_start_key(model, comparison);
 	compare_runs(store, model, comparison);
 	compare_items(store, model, comparison);
 	compare_queue(store, model, comparison);
+	compare_signals(store, model, comparison);
 }

@@ -71,6 +71,14 @@ typedef struct ModelChild
 	int64		parent_event_id;
 } ModelChild;
 
+/* A row of noetl.signal. */
+typedef struct ModelSignal
+{
+	int64		event_id;
+	SignalRow	row;
+	bool		found;			/* the table has it */
+} ModelSignal;
+
 /* Where the newest value of a step is in the log. */
 typedef struct ModelValue
 {
@@ -90,9 +98,11 @@ typedef struct Model
 	Jsonb	   *result;
 	TimestampTz ended_at;
 	Jsonb	   *workload;		/* NULL: none */
+	const char *key;			/* the business key of its start, or NULL */
 	HTAB	   *rows;			/* ModelRow by ModelKey */
 	HTAB	   *leftovers;		/* ModelLeftover by ModelKey */
 	HTAB	   *children;		/* ModelChild by execution_id */
+	List	   *signals;		/* ModelSignal *, by event_id */
 	List	   *tasks;			/* ModelRows of steps in noetl.queue, and … */
 	List	   *runs;			/* … in noetl.run, each in the order of the index */
 	int		   *rank;			/* by step: the place of its name in that order */
@@ -153,6 +163,8 @@ typedef struct Replay
 	int64		count;
 	int64		here;			/* place of the event that is decided on */
 	int64		next_own;		/* the first place that can still be recalled */
+	Event		start;			/* the execution_start */
+	int64		rescheduled;	/* the newest execution_rescheduled; 0: none */
 	bool		any_pending;
 	bool		children_over;	/* the decision is about the last child's end */
 	const char *broken;			/* why replay cannot go on, or NULL */

@@ -96,7 +96,11 @@ begin_model(Replay *replay, const Event *start)
 	execution->started_by = started_by(others, start);
 	execution->settings = start->settings != NULL ? *start->settings : default_settings;
 	settings_in_force = &execution->settings;
-	execution->deadline = engine_deadline(start);
+	engine_fill_terms(execution, start);
+	if (!execution->scheduled)
+		execution->deadline = engine_deadline(start);
+	replay->start = *start;
+	model->key = start->terms == NULL ? NULL : start->terms->key;
 	if (!catalog_describe(start->catalog_id, &execution->path, &execution->version))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
@@ -126,6 +130,7 @@ begin_evaluation(Replay *replay, BrokerState *state)
 	state->path = execution->path;
 	state->version = execution->version;
 	state->depth = execution->depth;
+	state->priority = execution->priority;
 	state->started_by = execution->started_by;
 	past_init(replay, state);
 }
@@ -268,11 +273,56 @@ decide_again(Replay *replay, const Event *event)
 		follow_decisions(replay, &state, event, own);
 }
 
+/* Decides again on the beginning of a scheduled execution. */
+static void
+decide_due(Replay *replay, const Event *due)
+{
+	Execution  *execution = &replay->model->execution;
+	BrokerState state;
+	Event		rescheduled;
+	Event		begin;
+
+	if (replay->rescheduled != 0)
+		replay_get_event(replay, replay->rescheduled, &rescheduled);
+	engine_begin_event(&begin, &replay->start, replay->rescheduled != 0 ? &rescheduled : NULL,
+					   due);
+	execution->scheduled = false;
+	execution->deadline = engine_deadline(&begin);
+	replay->model->started_at = begin.created_at;
+	begin_evaluation(replay, &state);
+	replay->next_own = Max(replay->next_own, replay->here + 1);
+	decide_start(replay, &state, &begin);
+	if (replay->broken == NULL)
+		follow_decisions(replay, &state, &begin, NULL);
+}
+
+/*
+ * Follows the time of a scheduled execution: it is put off, or it has come.  Returns
+ * whether an event is about that.
+ */
+static bool
+follow_schedule(Replay *replay, const Event *event)
+{
+	if (!replay->model->execution.scheduled || replay->model->status != NULL)
+		return false;
+	if (event->type == EVENT_EXECUTION_DUE)
+		decide_due(replay, event);
+	else if (event->type == EVENT_EXECUTION_RESCHEDULED && event->terms != NULL)
+	{
+		replay->model->execution.run_at = event->terms->run_at;
+		replay->rescheduled = event->event_id;
+	}
+	else
+		return false;
+	return true;
+}
+
 /* Returns whether the broker decided on an event. */
 static bool
 was_decided(const Replay *replay, const Event *event)
 {
 	return event_type_is_decided(event->type) &&
+		!(event->type == EVENT_EXECUTION_START && engine_is_scheduled(event)) &&
 		!event->ignored &&
 		!(replay->any_pending &&
 		  store_is_pending(replay->store, event->execution_id, event->created_at,
@@ -340,6 +390,11 @@ tells_run_due(const ModelRow *row, const Event *event)
 
 	if (row->run.state == RUN_OPEN)
 		return event->type == EVENT_ACTION_ERROR && event_is_reaped(event, REAPED_TIMEOUT);
+	if (row->run.state == RUN_AWAITING)
+		return event->parent_event_id == row->run.started_event_id &&
+			(event->type == EVENT_STEP_COMPLETED ? event->ended_by != NULL :
+			 event->type == EVENT_STEP_FAILED && event->failure != NULL &&
+			 strcmp(event->failure, REAPED_TIMEOUT) == 0);
 	foreach(lc, row->run.arrivals)
 		released_by = Max(released_by, ((Arrival *) lfirst(lc))->event_id);
 	switch (event->type)
@@ -458,7 +513,8 @@ walk_log(Replay *replay)
 			begin_log(replay, &event);
 			MemoryContextSwitchTo(memory);
 		}
-		if (replay->broken == NULL && !decide_message(replay, &event))
+		if (replay->broken == NULL && !follow_schedule(replay, &event) &&
+			!decide_message(replay, &event))
 		{
 			if (was_decided(replay, &event))
 				decide_again(replay, &event);

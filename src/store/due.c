@@ -41,11 +41,15 @@ static TimerIndex executions = {
 	REL_EXECUTION, REL_EXECUTION_DEADLINE_IDX, EXECUTION_DEADLINE
 };
 
+static TimerIndex starts = {
+	REL_EXECUTION, REL_EXECUTION_RUN_AT_IDX, EXECUTION_RUN_AT
+};
+
 static TimerIndex runs = {
 	REL_RUN, REL_RUN_DUE_IDX, RUN_DUE_AT
 };
 
-static TimerIndex *const timers[] = {&retries, &leases, &executions, &runs};
+static TimerIndex *const timers[] = {&retries, &leases, &executions, &starts, &runs};
 
 /* ---------------------------------------------------------------------------
  * Scans
@@ -217,6 +221,13 @@ List *
 store_due_executions(Store *store, int64 execution_id, int limit)
 {
 	return due_rows(store, &executions, execution_id, limit, note_execution);
+}
+
+/* Returns the scheduled executions whose run_at has come (store/store.h). */
+List *
+store_due_starts(Store *store, int64 execution_id, int limit)
+{
+	return due_rows(store, &starts, execution_id, limit, note_execution);
 }
 
 /* TimerRow: notes a run. */

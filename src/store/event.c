@@ -207,6 +207,32 @@ store_start_event(Store *store, int64 execution_id, Event *event)
 	return found;
 }
 
+/* Reads the newest execution_rescheduled of an execution; false: there is none. */
+bool
+store_last_rescheduled(Store *store, int64 execution_id, Event *event)
+{
+	StoreTable *table = store_event_table(store, execution_id);
+	StoreScan	scan;
+	ScanKeyData key;
+	bool		found = false;
+
+	store_key_int64(&key, 1, execution_id);
+	store_scan_open(&scan, store, table, REL_EVENT_PKEY, SnapshotSelf, 1,
+					BackwardScanDirection);
+	index_rescan(scan.scan, &key, 1, NULL, 0);
+	while (!found && store_scan_next(&scan))
+	{
+		store_read_event_head(scan.slot, event);
+		found = event->type == EVENT_EXECUTION_RESCHEDULED;
+		if (event->type == EVENT_EXECUTION_START)
+			break;
+	}
+	if (found)
+		store_read_event(scan.slot, event);
+	store_scan_close(&scan);
+	return found;
+}
+
 /*
  * Begins a new version of a stored event, and returns its slot.  Raises an error
  * when the event is missing.

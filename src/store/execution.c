@@ -11,6 +11,7 @@
 #include "access/xact.h"
 #include "common/hashfn.h"
 #include "executor/executor.h"
+#include "utils/datum.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -74,6 +75,8 @@ recall_execution(StoreTable *table, int64 execution_id, Execution *execution)
 		return false;
 	*execution = known->execution;
 	execution->path = pstrdup(known->execution.path);
+	if (known->execution.schedule != NULL)
+		execution->schedule = pstrdup(known->execution.schedule);
 	return true;
 }
 
@@ -83,14 +86,19 @@ remember_execution(StoreTable *table, const Execution *execution)
 {
 	KnownExecution *known = known_execution(execution->execution_id);
 	char	   *path = MemoryContextStrdup(TopMemoryContext, execution->path);
+	char	   *schedule = execution->schedule == NULL ? NULL :
+		MemoryContextStrdup(TopMemoryContext, execution->schedule);
 
 	if (OidIsValid(known->relid))
 		pfree(unconstify(char *, known->execution.path));
+	if (OidIsValid(known->relid) && known->execution.schedule != NULL)
+		pfree(unconstify(char *, known->execution.schedule));
 	known->relid = table->relid;
 	known->xmin = slot_xmin(table->scan_slot);
 	known->place = table->scan_slot->tts_tid;
 	known->execution = *execution;
 	known->execution.path = path;
+	known->execution.schedule = schedule;
 }
 
 /* Reads a row of noetl.execution; the texts are copied. */
@@ -105,13 +113,18 @@ read_execution(TupleTableSlot *slot, Execution *execution)
 	execution->parent_event_id = DatumGetInt64(slot_column(slot, EXECUTION_PARENT_EVENT_ID));
 	execution->path = slot_text(slot, EXECUTION_PATH);
 	execution->version = DatumGetInt32(slot_column(slot, EXECUTION_VERSION));
-	execution->running = strcmp(status, "RUNNING") == 0;
+	execution->scheduled = strcmp(status, "SCHEDULED") == 0;
+	execution->running = execution->scheduled || strcmp(status, "RUNNING") == 0;
 	execution->depth = DatumGetInt32(slot_column(slot, EXECUTION_DEPTH));
 	execution->item = slot_attisnull(slot, EXECUTION_CURRENT_INDEX) ? -1 :
 		DatumGetInt32(slot_column(slot, EXECUTION_CURRENT_INDEX));
 	execution->started_by = DatumGetObjectId(slot_column(slot, EXECUTION_STARTED_BY));
 	execution->started_at = DatumGetTimestampTz(slot_column(slot, EXECUTION_STARTED_AT));
 	execution->deadline = DatumGetTimestampTz(slot_column(slot, EXECUTION_DEADLINE));
+	execution->labels = NULL;
+	execution->priority = DatumGetInt32(slot_column(slot, EXECUTION_PRIORITY));
+	execution->run_at = DatumGetTimestampTz(slot_column(slot, EXECUTION_RUN_AT));
+	execution->schedule = slot_text(slot, EXECUTION_SCHEDULE);
 	execution->settings = default_settings;
 	if (!slot_attisnull(slot, EXECUTION_SETTINGS))
 	{
@@ -138,11 +151,11 @@ store_get_execution(Store *store, int64 execution_id, Execution *execution)
 }
 
 /*
- * Finds the role that an execution runs for; returns false when there is no such
- * execution.  Needs no Store, and works where nothing can be written.
+ * Reads a column of an execution that is never null; returns false when there is no
+ * such execution.  Needs no Store, and works where nothing can be written.
  */
-bool
-store_started_by(int64 execution_id, Oid *role)
+static bool
+column_of(int64 execution_id, int column, Datum *value)
 {
 	Relation	table = table_open(store_relation(REL_EXECUTION), AccessShareLock);
 	ScanKeyData key;
@@ -155,14 +168,44 @@ store_started_by(int64 execution_id, Oid *role)
 							  SnapshotSelf, 1, &key);
 	tuple = systable_getnext(scan);
 	if (HeapTupleIsValid(tuple))
-		*role = DatumGetObjectId(heap_getattr(tuple, EXECUTION_STARTED_BY,
-											  RelationGetDescr(table), &isnull));
+		*value = datumCopy(heap_getattr(tuple, column, RelationGetDescr(table), &isnull),
+						   TupleDescAttr(RelationGetDescr(table), column - 1)->attbyval,
+						   TupleDescAttr(RelationGetDescr(table), column - 1)->attlen);
 	systable_endscan(scan);
 	table_close(table, AccessShareLock);
 	return HeapTupleIsValid(tuple);
 }
 
-/* Fills in the row of a running execution. */
+/*
+ * Finds the role that an execution runs for; returns false when there is no such
+ * execution.  Needs no Store, and works where nothing can be written.
+ */
+bool
+store_started_by(int64 execution_id, Oid *role)
+{
+	Datum		value;
+
+	if (!column_of(execution_id, EXECUTION_STARTED_BY, &value))
+		return false;
+	*role = DatumGetObjectId(value);
+	return true;
+}
+
+/* Finds whether an execution runs or is scheduled; like store_started_by(). */
+bool
+store_is_running(int64 execution_id, bool *running)
+{
+	Datum		value;
+	char	   *status;
+
+	if (!column_of(execution_id, EXECUTION_STATUS, &value))
+		return false;
+	status = TextDatumGetCString(value);
+	*running = strcmp(status, "RUNNING") == 0 || strcmp(status, "SCHEDULED") == 0;
+	return true;
+}
+
+/* Fills in the row of an execution that runs or is scheduled. */
 void
 store_fill_execution(TupleTableSlot *slot, const Execution *execution,
 					 TimestampTz started_at)
@@ -174,7 +217,7 @@ store_fill_execution(TupleTableSlot *slot, const Execution *execution,
 	slot_set_id(slot, EXECUTION_PARENT_EVENT_ID, execution->parent_event_id);
 	slot_set_text(slot, EXECUTION_PATH, execution->path);
 	slot_set(slot, EXECUTION_VERSION, Int32GetDatum(execution->version));
-	slot_set_text(slot, EXECUTION_STATUS, "RUNNING");
+	slot_set_text(slot, EXECUTION_STATUS, execution->scheduled ? "SCHEDULED" : "RUNNING");
 	slot_set(slot, EXECUTION_STARTED_AT, TimestampTzGetDatum(started_at));
 	slot_set(slot, EXECUTION_DEPTH, Int32GetDatum(execution->depth));
 	if (execution->item >= 0)
@@ -182,10 +225,15 @@ store_fill_execution(TupleTableSlot *slot, const Execution *execution,
 	slot_set(slot, EXECUTION_STARTED_BY, ObjectIdGetDatum(execution->started_by));
 	if (execution->deadline != 0)
 		slot_set(slot, EXECUTION_DEADLINE, TimestampTzGetDatum(execution->deadline));
+	slot_set_jsonb(slot, EXECUTION_LABELS, execution->labels);
+	slot_set(slot, EXECUTION_PRIORITY, Int32GetDatum(execution->priority));
+	if (execution->run_at != 0)
+		slot_set(slot, EXECUTION_RUN_AT, TimestampTzGetDatum(execution->run_at));
+	slot_set_text(slot, EXECUTION_SCHEDULE, execution->schedule);
 	slot_set_jsonb(slot, EXECUTION_SETTINGS, settings_describe(&execution->settings));
 }
 
-/* Inserts a running execution. */
+/* Inserts an execution. */
 void
 store_insert_execution(Store *store, const Execution *execution,
 					   TimestampTz started_at)
@@ -226,6 +274,25 @@ store_get_end(Store *store, int64 execution_id, ExecutionEnd *end)
 	return true;
 }
 
+/* Returns a new version of the row of an execution, which must exist, to be changed. */
+static TupleTableSlot *
+begin_version(Store *store, StoreTable *table, int64 execution_id)
+{
+	CommandCounterIncrement();
+	if (!store_fetch_by_id(store, table, REL_EXECUTION_PKEY, execution_id))
+		store_row_missing(REL_EXECUTION, execution_id);
+	slot_begin_version(table->insert_slot, table->scan_slot);
+	return table->insert_slot;
+}
+
+/* Writes the new version of a row. */
+static void
+write_version(Store *store, StoreTable *table)
+{
+	ExecStoreVirtualTuple(table->insert_slot);
+	store_write_update(store, table, table->scan_slot, table->insert_slot);
+}
+
 /* Writes the end of an execution into its row, which must exist. */
 void
 store_finish_execution(Store *store, int64 execution_id, const char *status,
@@ -233,16 +300,35 @@ store_finish_execution(Store *store, int64 execution_id, const char *status,
 					   TimestampTz ended_at)
 {
 	StoreTable *table = store_table(store, REL_EXECUTION);
-	TupleTableSlot *new;
 
-	CommandCounterIncrement();
-	if (!store_fetch_by_id(store, table, REL_EXECUTION_PKEY, execution_id))
-		store_row_missing(REL_EXECUTION, execution_id);
-	new = table->insert_slot;
-	slot_begin_version(new, table->scan_slot);
-	store_fill_end(new, status, error, result, ended_at);
-	ExecStoreVirtualTuple(new);
-	store_write_update(store, table, table->scan_slot, new);
+	store_fill_end(begin_version(store, table, execution_id), status, error, result, ended_at);
+	write_version(store, table);
+}
+
+/* Writes that a scheduled execution begins. */
+void
+store_begin_execution(Store *store, int64 execution_id, TimestampTz started_at,
+					  TimestampTz deadline)
+{
+	StoreTable *table = store_table(store, REL_EXECUTION);
+	TupleTableSlot *new = begin_version(store, table, execution_id);
+
+	slot_set_text(new, EXECUTION_STATUS, "RUNNING");
+	slot_set(new, EXECUTION_STARTED_AT, TimestampTzGetDatum(started_at));
+	if (deadline != 0)
+		slot_set(new, EXECUTION_DEADLINE, TimestampTzGetDatum(deadline));
+	write_version(store, table);
+}
+
+/* Writes that a scheduled execution begins at another time. */
+void
+store_reschedule_execution(Store *store, int64 execution_id, TimestampTz run_at)
+{
+	StoreTable *table = store_table(store, REL_EXECUTION);
+
+	slot_set(begin_version(store, table, execution_id), EXECUTION_RUN_AT,
+			 TimestampTzGetDatum(run_at));
+	write_version(store, table);
 }
 
 /* Reads the workload of an execution; returns false when it has no row. */

@@ -174,6 +174,6 @@ reaper_failures_clean(void)
 							"   '1 min'::pg_catalog.interval)"
 							" AND NOT EXISTS (SELECT FROM noetl.execution AS e"
 							"  WHERE e.execution_id OPERATOR(pg_catalog.=) f.execution_id"
-							"  AND e.status OPERATOR(pg_catalog.=) 'RUNNING')",
+							"  AND e.ended_at IS NULL)",
 							0, NULL, NULL);
 }

@@ -268,7 +268,7 @@ store_running_children(Store *store, int64 execution_id, int64 parent_event_id)
 	{
 		int64	   *child;
 
-		if (strcmp(slot_text(scan.slot, EXECUTION_STATUS), "RUNNING") != 0 ||
+		if (!slot_attisnull(scan.slot, EXECUTION_ENDED_AT) ||
 			(parent_event_id != 0 && parent_event_id !=
 			 DatumGetInt64(slot_column(scan.slot, EXECUTION_PARENT_EVENT_ID))))
 			continue;

@@ -173,6 +173,14 @@ walk_begin(TypeWalk *walk)
 	walk->strategy = turn != NULL ? BTGreaterStrategyNumber : BTGreaterEqualStrategyNumber;
 }
 
+/* Returns whether a type comes after another one in the index. */
+static bool
+comes_after(const ReadyScan *ready, Datum type, const char *other)
+{
+	return DatumGetBool(DirectFunctionCall2Coll(text_gt, ready->index->rd_indcollation[0], type,
+												CStringGetTextDatum(other)));
+}
+
 /* Returns the next type in the index, or NULL. */
 static const char *
 walk_next(TypeWalk *walk, const ReadyScan *ready, IndexScanDesc scan)
@@ -185,9 +193,7 @@ walk_next(TypeWalk *walk, const ReadyScan *ready, IndexScanDesc scan)
 		if (probe(scan, 1, &next))
 		{
 			walk->strategy = BTGreaterStrategyNumber;
-			if (walk->wrapped &&
-				DatumGetBool(DirectFunctionCall2Coll(text_gt, ready->index->rd_indcollation[0], next,
-													 CStringGetTextDatum(walk->first))))
+			if (walk->wrapped && comes_after(ready, next, walk->first))
 				break;
 			walk->last = TextDatumGetCString(next);
 			return walk->last;

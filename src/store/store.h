@@ -86,13 +86,18 @@ typedef struct Execution
 	int64		parent_event_id;
 	const char *path;
 	int			version;
-	bool		running;
+	bool		running;		/* it is not over */
+	bool		scheduled;		/* it has not begun: run_at lies ahead */
 	int			depth;			/* how many ancestors it has */
 	int			item;			/* of the parent's iterator; -1: none */
 	Oid			started_by;		/* role */
 	Settings	settings;		/* by which it is decided on */
 	TimestampTz started_at;		/* when read; ignored when written */
 	TimestampTz deadline;		/* 0: none */
+	Jsonb	   *labels;			/* when written: NULL: none; not read */
+	int			priority;		/* of tasks whose step has none of its own */
+	TimestampTz run_at;			/* 0: none was asked for */
+	const char *schedule;		/* the schedule that started it, or NULL */
 } Execution;
 
 /* An execution that has ended, and how. */
@@ -113,12 +118,23 @@ extern bool store_get_execution(Store *store, int64 execution_id, Execution *exe
  */
 extern bool store_started_by(int64 execution_id, Oid *role);
 
+/* Finds whether an execution runs; like store_started_by(). */
+extern bool store_is_running(int64 execution_id, bool *running);
+
 /* Reads how an execution ended; returns false when it runs or has no row. */
 extern bool store_get_end(Store *store, int64 execution_id, ExecutionEnd *end);
 
 /* Inserts a running execution. */
 extern void store_insert_execution(Store *store, const Execution *execution,
 								   TimestampTz started_at);
+
+/*
+ * Writes that a scheduled execution begins, or begins at another time.  Raises an
+ * error when its row is missing.
+ */
+extern void store_begin_execution(Store *store, int64 execution_id, TimestampTz started_at,
+								  TimestampTz deadline);
+extern void store_reschedule_execution(Store *store, int64 execution_id, TimestampTz run_at);
 
 /* Writes the end of an execution; raises an error when its row is missing. */
 extern void store_finish_execution(Store *store, int64 execution_id,
@@ -200,6 +216,12 @@ extern bool store_get_event(Store *store, int64 execution_id, int64 event_id, Ev
  * It need not have the smallest id, as clients may choose theirs.
  */
 extern bool store_start_event(Store *store, int64 execution_id, Event *event);
+
+/*
+ * Reads the newest execution_rescheduled of an execution; returns false when there
+ * is none.
+ */
+extern bool store_last_rescheduled(Store *store, int64 execution_id, Event *event);
 
 /* Returns the name of the last step that completed with an action; NULL: none did. */
 extern char *store_last_step(Store *store, int64 execution_id, const Playbook *playbook);
@@ -322,6 +344,83 @@ extern bool store_any_pending(Store *store, int64 execution_id);
 
 /* Returns the pending event that ends the execution, or 0. */
 extern int64 store_pending_end(Store *store, int64 execution_id);
+
+/* ---------------------------------------------------------------------------
+ * Signals (noetl.signal), and messages for whoever waits (noetl.message)
+ * ---------------------------------------------------------------------------
+ */
+
+/* A signal that no wait has taken, or whose id is remembered. */
+typedef struct SignalRow
+{
+	int64		event_id;
+	const char *name;
+	const char *id;				/* or NULL */
+	bool		taken;
+} SignalRow;
+
+/* Inserts a signal. */
+extern void store_keep_signal(Store *store, int64 execution_id, const SignalRow *row);
+
+/* Notes that a kept signal is taken; raises when its row is missing. */
+extern void store_take_signal(Store *store, int64 execution_id, int64 event_id);
+
+/* Deletes all signals of an execution, which is over. */
+extern void store_forget_signals(Store *store, int64 execution_id);
+
+/* Finds the first kept signal of a name after an event; returns false when there is none. */
+extern bool store_next_signal(Store *store, int64 execution_id, const char *name,
+							  int64 after, int64 *event_id);
+
+/* Returns whether a signal with an id has come. */
+extern bool store_signal_known(Store *store, int64 execution_id, const char *id);
+
+/* A message. */
+typedef struct Message
+{
+	int64		message_id;
+	const char *name;
+	const char *key;
+	Jsonb	   *data;			/* or NULL */
+	const char *id;				/* the sender's, or NULL */
+	Oid			sent_by;		/* role */
+	TimestampTz sent_at;
+	TimestampTz expires_at;		/* until then it is kept, or its id is remembered */
+	bool		taken;
+	ItemPointerData place;		/* of the version that was read */
+} Message;
+
+/*
+ * Returns the executions (int64 *, in order, perhaps twice) that have committed
+ * waits for a signal with a key, or for several signals with it.
+ */
+extern List *store_waiting_executions(Store *store, const char *name, const char *key);
+
+/* Inserts a message. */
+extern void store_insert_message(Store *store, const Message *message);
+
+/*
+ * Finds the first message with a larger message_id that is kept and has not
+ * expired; returns false when there is none.
+ */
+extern bool store_next_message(Store *store, const char *name, const char *key, int64 after,
+							   Message *message);
+
+/*
+ * Locks a message that was found; waits for the transaction that is busy with it.
+ * Returns false when another wait has taken it.
+ */
+extern bool store_lock_message(Store *store, Message *message);
+
+/* Takes the message that store_lock_message() has locked just now. */
+extern void store_take_message(Store *store);
+
+/* Returns whether a message with this id has been sent for a name and a key. */
+extern bool store_message_known(Store *store, const char *name, const char *key,
+								const char *id);
+
+/* Deletes messages that have expired, at most "limit", without waiting for anybody. */
+extern void store_sweep_messages(Store *store, int limit);
 
 /* ---------------------------------------------------------------------------
  * Tasks (noetl.queue)
@@ -506,6 +605,9 @@ extern List *store_expired_leases(Store *store, int64 execution_id, int limit);
 /* Returns the running executions (int64 *) whose deadline has passed. */
 extern List *store_due_executions(Store *store, int64 execution_id, int limit);
 
+/* Returns the scheduled executions (int64 *) whose run_at has come. */
+extern List *store_due_starts(Store *store, int64 execution_id, int limit);
+
 /* Returns the open runs (DueRun *) whose timeout or retry is due. */
 extern List *store_due_runs(Store *store, int64 execution_id, int limit);
 
@@ -523,6 +625,7 @@ extern void store_read_all_timers(void);
 #include "store/family.h"
 #include "store/id.h"
 #include "store/slot.h"
+#include "store/start_key.h"
 #include "store/relation.h"
 #include "store/compare.h"
 

@@ -1,0 +1,435 @@
+/*
+ * engine/start.c
+ *		What an execution_start asks for besides its playbook and its parameters:
+ *		labels, a priority, a time to begin at, a business key.
+ *
+ *		execution_start, run_at ahead ──> SCHEDULED
+ *		   │ execution_rescheduled: another run_at, other parameters (debounce)
+ *		   v run_at has come, under the execution lock
+ *		execution_due ──> RUNNING: what an execution_start without run_at does
+ */
+#include "common/common.h"
+
+#include "miscadmin.h"
+#include "utils/timestamp.h"
+
+#include "catalog/catalog.h"
+#include "engine/internal.h"
+#include "engine/role.h"
+#include "playbook/playbook.h"
+#include "wakeup/wakeup.h"
+
+#define LONGEST_KEY		1024	/* bytes */
+
+/* What becomes of a start whose key an execution has already. */
+typedef enum OnConflict
+{
+	CONFLICT_RETURN,			/* nothing starts; that execution is returned */
+	CONFLICT_ERROR,
+	CONFLICT_RUNNING,			/* the same as RETURN while that one runs */
+	CONFLICT_REPLACE,			/* that one is cancelled if it runs */
+	CONFLICT_DEBOUNCE			/* that one is put off if it has not begun */
+} OnConflict;
+
+static const char *const conflict_words[] = {
+	"return", "error", "running", "replace", "debounce"
+};
+
+/* Raises: a member of the context of a start is not what it has to be. */
+pg_noreturn static void
+raise_bad_term(const char *member, const char *must_be)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("the %s of a start must be %s", member, must_be)));
+}
+
+/* Returns a member of the context of a start; false: it has none, or null. */
+static bool
+get_term(const JsonbValue *context, const char *member, JsonbValue *value)
+{
+	return json_get(context, member, value) && value->type != jbvNull;
+}
+
+/* Checks labels, priority and key. */
+static void
+check_terms(const JsonbValue *context)
+{
+	JsonbValue	value;
+	int64		priority;
+
+	if (get_term(context, "labels", &value))
+		labels_check(&value);
+	if (get_term(context, "priority", &value) &&
+		(!json_get_int(context, "priority", &priority) ||
+		 priority < -HIGHEST_PRIORITY || priority > HIGHEST_PRIORITY))
+		raise_bad_term("priority", "an integer from -100 to 100");
+	if (get_term(context, "key", &value) &&
+		(value.type != jbvString || value.val.string.len == 0 ||
+		 value.val.string.len > LONGEST_KEY))
+		raise_bad_term("key", "text of 1 to 1024 bytes");
+}
+
+/* Reads run_at. */
+static void
+read_run_at(Event *event, const JsonbValue *context)
+{
+	JsonbValue	value;
+
+	if (!get_term(context, "run_at", &value))
+		return;
+	if (value.type != jbvString)
+		raise_bad_term("run_at", "text of a timestamp");
+	event_terms(event)->run_at = time_from_text(json_get_text(context, "run_at"));
+	if (TIMESTAMP_NOT_FINITE(event->terms->run_at))
+		raise_bad_term("run_at", "finite");
+}
+
+/* Reads on_conflict. */
+static OnConflict
+read_on_conflict(const JsonbValue *context)
+{
+	JsonbValue	value;
+	char	   *word;
+
+	if (!get_term(context, "on_conflict", &value))
+		return CONFLICT_RETURN;
+	word = json_get_text(context, "on_conflict");
+	for (int i = 0; word != NULL && i < lengthof(conflict_words); i++)
+		if (strcmp(word, conflict_words[i]) == 0)
+			return (OnConflict) i;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("unknown on_conflict of a start"),
+			 errhint("The words are return, error, running and replace.")));
+}
+
+/* ---------------------------------------------------------------------------
+ * Keys
+ * ---------------------------------------------------------------------------
+ */
+
+/* Cancels the execution that has the key of a start, if it runs. */
+static void
+cancel_replaced(int64 execution_id, int64 by)
+{
+	Store	   *store;
+	Execution	execution;
+	Event		event;
+
+	engine_lock(execution_id);
+	store = store_open(InvalidOid);
+	if (store_get_execution(store, execution_id, &execution) && execution.running)
+	{
+		memset(&event, 0, sizeof(event));
+		event.execution_id = execution_id;
+		event.event_type = event_type_name(EVENT_EXECUTION_CANCELLED);
+		event.error = psprintf("replaced by execution " INT64_FORMAT, by);
+		(void) engine_ingest(store, &event);
+	}
+	store_close(store);
+}
+
+/* Returns the context of an execution_rescheduled: the parameters of a start. */
+static Jsonb *
+rescheduled_context(const Event *start)
+{
+	JsonBuilder builder;
+	JsonbValue	context;
+	JsonbValue	parameters;
+
+	json_from_jsonb(start->context, &context);
+	if (!json_get(&context, "workload", &parameters) &&
+		!json_get(&context, "parameters", &parameters))
+		json_null(&parameters);
+	json_begin_object(&builder);
+	json_add(&builder, "workload", &parameters);
+	json_end_object(&builder, &context);
+	return json_to_jsonb(&context);
+}
+
+/* Writes the event that says when a scheduled execution begins instead. */
+static void
+write_rescheduled(Store *store, const Execution *execution, const Event *start,
+				  TimestampTz run_at)
+{
+	Event		event;
+
+	memset(&event, 0, sizeof(event));
+	event.type = EVENT_EXECUTION_RESCHEDULED;
+	event.event_type = event_type_name(event.type);
+	event.status = event_type_status(event.type);
+	event.execution_id = execution->execution_id;
+	event.catalog_id = execution->catalog_id;
+	event.parent_execution_id = execution->parent_execution_id;
+	event.node_id = psprintf(INT64_FORMAT, execution->execution_id);
+	event.node_name = execution->path;
+	event.node_type = "playbook";
+	event.context = rescheduled_context(start);
+	event.meta = json_text_object("run_at", time_to_text(run_at, "UTC"));
+	event_assign_time(store, &event);
+	write_own_event(store, &event);
+}
+
+/*
+ * Puts the execution that has the key of a start off to the time of the start, with
+ * its parameters, but not longer than max_wait (seconds) after it was asked for.
+ * Returns false when that execution has begun.
+ */
+static bool
+put_off(int64 execution_id, const Event *start, const JsonbValue *context)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz run_at = start->terms->run_at != 0 ? start->terms->run_at : now;
+	Store	   *store;
+	Execution	execution;
+	JsonbValue	value;
+	double		max_wait;
+	bool		scheduled;
+
+	engine_lock(execution_id);
+	store = store_open(InvalidOid);
+	scheduled = store_get_execution(store, execution_id, &execution) && execution.scheduled;
+	if (scheduled)
+	{
+		if (json_get(context, "max_wait", &value) && json_number(&value, &max_wait))
+			run_at = Min(run_at, execution.started_at + (TimestampTz) (max_wait * USECS_PER_SEC));
+		run_at = Max(run_at, now);
+		write_rescheduled(store, &execution, start, run_at);
+		store_reschedule_execution(store, execution_id, run_at);
+		wake_for_timer(run_at);
+	}
+	store_close(store);
+	return scheduled;
+}
+
+/* Returns whether an execution has a row, and whether it runs. */
+static bool
+look_up(int64 execution_id, bool *running)
+{
+	Store	   *store = store_open(InvalidOid);
+	Execution	execution;
+	bool		found = store_get_execution(store, execution_id, &execution);
+
+	*running = found && execution.running;
+	store_close(store);
+	return found;
+}
+
+/* Raises: the key of a start is another execution's. */
+pg_noreturn static void
+raise_key_taken(const StartKey *key, int64 execution_id)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_UNIQUE_VIOLATION),
+			 errmsg("playbook \"%s\" has an execution with the key \"%s\" already",
+					key->path, key->key),
+			 errdetail("It is execution " INT64_FORMAT ".", execution_id)));
+}
+
+/*
+ * Returns whether a start goes on although an execution has its key; what has to be
+ * done to that one is done.  One that was deleted is no obstacle.
+ */
+static bool
+resolve_conflict(const StartKey *key, OnConflict on_conflict, int64 existing,
+				 const Event *start, const JsonbValue *context)
+{
+	bool		running;
+
+	if (!look_up(existing, &running))
+		return true;
+	switch (on_conflict)
+	{
+		case CONFLICT_RETURN:
+			return false;
+		case CONFLICT_ERROR:
+			raise_key_taken(key, existing);
+		case CONFLICT_RUNNING:
+			return !running;
+		case CONFLICT_REPLACE:
+			if (running)
+				cancel_replaced(existing, start->execution_id);
+			return true;
+		case CONFLICT_DEBOUNCE:
+			return !running || !put_off(existing, start, context);
+	}
+	return false;
+}
+
+/*
+ * Takes the key of a start for its execution.  Returns false when nothing is to be
+ * started; event->execution_id is then that of the execution that has the key.
+ */
+static bool
+take_key(Event *event, const JsonbValue *context)
+{
+	OnConflict	on_conflict = read_on_conflict(context);
+	StartKey	key;
+	const char *path;
+	int			version;
+	int64		existing;
+
+	if (event->terms == NULL || event->terms->key == NULL)
+	{
+		if (on_conflict != CONFLICT_RETURN)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("on_conflict needs a key")));
+		return true;
+	}
+	if (!catalog_describe(event->catalog_id, &path, &version))
+		return true;			/* execution_insert() raises the error */
+	key.path = path;
+	key.key = event->terms->key;
+	key.role = GetUserId();
+	while (!store_claim_key(&key, event->execution_id))
+	{
+		/* whoever only wants to know the execution needs no lock */
+		if (on_conflict == CONFLICT_RETURN || on_conflict == CONFLICT_ERROR)
+		{
+			bool		running;
+
+			if (store_find_key(&key, false, &existing) && look_up(existing, &running))
+			{
+				if (on_conflict == CONFLICT_ERROR)
+					raise_key_taken(&key, existing);
+				event->execution_id = existing;
+				return false;
+			}
+		}
+		if (!store_find_key(&key, true, &existing))
+			continue;			/* a user has deleted the row meanwhile */
+		if (!resolve_conflict(&key, on_conflict, existing, event, context))
+		{
+			event->execution_id = existing;
+			return false;
+		}
+		store_give_key(&key, event->execution_id);
+		return true;
+	}
+	return true;
+}
+
+/*
+ * Checks what the context of an execution_start asks for besides its playbook, and
+ * takes its key.  Raises when that makes no sense.  Returns false when another
+ * execution has the key and nothing is to be started (event->execution_id).
+ */
+bool
+start_prepare(Event *event)
+{
+	JsonbValue	context;
+
+	if (event->context == NULL)
+		return true;
+	json_from_jsonb(event->context, &context);
+	check_terms(&context);
+	read_run_at(event, &context);
+	return take_key(event, &context);
+}
+
+/* Returns what the meta of an execution_start says of its role, settings and terms. */
+Jsonb *
+start_describe(const Event *event, Oid role)
+{
+	JsonBuilder builder;
+	JsonbValue	value;
+
+	json_begin_object(&builder);
+	role_add(&builder, role);
+	engine_add_settings(&builder, event->settings);
+	if (event->terms != NULL && event->terms->run_at != 0)
+		json_add_text(&builder, "run_at", time_to_text(event->terms->run_at, "UTC"));
+	json_end_object(&builder, &value);
+	return json_to_jsonb(&value);
+}
+
+/* ---------------------------------------------------------------------------
+ * The beginning
+ * ---------------------------------------------------------------------------
+ */
+
+/* Fills in the terms of an execution from its execution_start. */
+void
+engine_fill_terms(Execution *execution, const Event *start)
+{
+	execution->labels = engine_labels(start);
+	if (start->terms == NULL)
+		return;
+	execution->priority = start->terms->priority;
+	execution->run_at = start->terms->run_at;
+	execution->schedule = start->terms->schedule;
+	execution->scheduled = engine_is_scheduled(start);
+}
+
+/* Returns whether an execution_start is for a later time. */
+bool
+engine_is_scheduled(const Event *start)
+{
+	return start->terms != NULL && start->terms->run_at > start->created_at;
+}
+
+/*
+ * Fills in the event that is decided on when a scheduled execution begins: its
+ * start, with the parameters of the newest execution_rescheduled (or NULL), at the
+ * time and in the place of its execution_due.
+ */
+void
+engine_begin_event(Event *begin, const Event *start, const Event *rescheduled, const Event *due)
+{
+	JsonBuilder builder;
+	JsonbValue	below;
+	JsonbValue	above;
+
+	*begin = *start;
+	begin->created_at = due->created_at;
+	begin->event_id = due->event_id;
+	if (rescheduled == NULL || rescheduled->context == NULL)
+		return;
+	json_from_jsonb(start->context, &below);
+	json_from_jsonb(rescheduled->context, &above);
+	json_begin_object(&builder);
+	json_add_members(&builder, &below);
+	json_add_members(&builder, &above);
+	json_end_object(&builder, &below);
+	begin->context = json_to_jsonb(&below);
+}
+
+/* Begins a scheduled execution, whose lock is held; returns the number of tasks. */
+int
+start_begin(Store *store, const Execution *execution)
+{
+	Event		start;
+	Event		due;
+	Event		begin;
+	Event		rescheduled;
+	TimestampTz deadline;
+
+	if (!store_start_event(store, execution->execution_id, &start))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the execution_start of execution " INT64_FORMAT " has been deleted",
+						execution->execution_id)));
+	memset(&due, 0, sizeof(due));
+	due.type = EVENT_EXECUTION_DUE;
+	due.event_type = event_type_name(due.type);
+	due.status = event_type_status(due.type);
+	due.execution_id = execution->execution_id;
+	due.catalog_id = execution->catalog_id;
+	due.parent_execution_id = execution->parent_execution_id;
+	due.parent_event_id = start.event_id;
+	due.node_id = psprintf(INT64_FORMAT, execution->execution_id);
+	due.node_name = execution->path;
+	due.node_type = "playbook";
+	event_assign_time(store, &due);
+	write_own_event(store, &due);
+	engine_begin_event(&begin, &start,
+					   store_last_rescheduled(store, execution->execution_id, &rescheduled) ?
+					   &rescheduled : NULL, &due);
+	deadline = engine_deadline(&begin);
+	store_begin_execution(store, execution->execution_id, begin.created_at, deadline);
+	if (deadline != 0)
+		wake_for_timer(deadline);
+	return evaluate_event(store, &begin, false);
+}
