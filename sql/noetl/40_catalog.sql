@@ -86,3 +86,9 @@ CREATE FUNCTION noetl.revoke_execute(path text, role name) RETURNS boolean
 COMMENT ON FUNCTION noetl.revoke_execute(text, name) IS
     'takes back what noetl.grant_execute() has given, or that PUBLIC may start the playbooks of a path, as it may at first; returns false when there is nothing to take back';
 REVOKE ALL ON FUNCTION noetl.grant_execute(text, name), noetl.revoke_execute(text, name) FROM PUBLIC;
+
+CREATE FUNCTION noetl.playbook_schema() RETURNS jsonb
+    AS 'MODULE_PATHNAME', 'noetl_playbook_schema'
+    LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION noetl.playbook_schema() IS
+    'returns the JSON Schema (draft 7) of playbooks, with which editors complete keys and check documents; noetl.validate() finds more';

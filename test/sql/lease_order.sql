@@ -29,9 +29,6 @@ SELECT * FROM take('{order4,order9,order4}', 6);
 SELECT * FROM take('{order1,order2,order3,order4,order5,order6,order7,order8,order9,none}', 12);
 SELECT * FROM take('{none}', 4);
 -- Of many types a lease reads some, and each has its turn.
-SELECT count(task('turn' || i % 100, 0)) FROM generate_series(1, 1000) AS i;
-SELECT count(DISTINCT l.node_type) > 64 AS turns FROM generate_series(1, 200) AS i CROSS JOIN LATERAL noetl.lease('w' || i, 1) AS l;
-DELETE FROM noetl.queue WHERE execution_id = 1;
 SELECT count(task('kind' || i, 0)) FROM generate_series(1, 2000) AS i;
 BEGIN;
 SELECT count(*) FROM noetl.lease('w', 1);
@@ -46,6 +43,9 @@ SELECT count(DISTINCT node_type), count(*) FILTER (WHERE status = 'queued') AS q
 DELETE FROM noetl.queue WHERE execution_id = 1 AND node_type <> 'kind1234';
 UPDATE noetl.queue SET status = 'queued', worker_id = NULL, lease_until = NULL, leased_by = NULL WHERE execution_id = 1;
 SELECT l.node_type FROM noetl.lease('w', 2) AS l;
+DELETE FROM noetl.queue WHERE execution_id = 1;
+SELECT count(task('turn' || i % 100, 0)) FROM generate_series(1, 1000) AS i;
+SELECT count(DISTINCT l.node_type) > 64 AS turns FROM generate_series(1, 200) AS i CROSS JOIN LATERAL noetl.lease('w' || i, 1) AS l;
 DELETE FROM noetl.queue WHERE execution_id = 1;
 SELECT count(*) FROM noetl.lease('w', 1, '60 s', (SELECT array_agg('kind' || i) FROM generate_series(1, 65) AS i));
 DROP FUNCTION left_over, take, task;
