@@ -48,7 +48,8 @@ CREATE TABLE noetl.execution (
     labels              jsonb,
     priority            integer     NOT NULL DEFAULT 0,
     run_at              timestamptz,
-    schedule            text
+    schedule            text,
+    settings            jsonb
 );
 COMMENT ON TABLE noetl.execution IS
     'one row per execution, written at its start and at its end only; of one that was scheduled also when it begins';
@@ -57,6 +58,7 @@ COMMENT ON COLUMN noetl.execution.parent_event_id IS
 COMMENT ON COLUMN noetl.execution.depth IS 'the number of ancestors; noetl.max_depth bounds it';
 COMMENT ON COLUMN noetl.execution.current_index IS 'of a child that an iterator started: the index of its item';
 COMMENT ON COLUMN noetl.execution.started_by IS 'the role that started the execution or its topmost ancestor; saves inside the database run as this role';
+COMMENT ON COLUMN noetl.execution.settings IS 'the settings that decide on it, where they were not the defaults at its start';
 COMMENT ON COLUMN noetl.execution.deadline IS 'when a timeout ends the execution';
 COMMENT ON COLUMN noetl.execution.labels IS 'names and texts that its start and its playbook''s metadata have given it; null: none';
 
@@ -124,7 +126,7 @@ COMMENT ON COLUMN noetl.event.created_at IS
 COMMENT ON COLUMN noetl.event.status IS
     'STARTED, RUNNING, PAUSED, PENDING, FAILED, COMPLETED or CANCELLED; the trigger ensures this at less cost than a CHECK';
 COMMENT ON COLUMN noetl.event.meta IS
-    'ignored: why the event had no effect; attempt: the attempt that the event is about; transitions: the outcome of each "next" entry; started_by: of an execution_start, the role that the execution runs for';
+    'ignored: why the event had no effect; attempt: the attempt that the event is about; transitions: the outcome of each "next" entry; started_by: of an execution_start, the role that the execution runs for; settings: those that decide on it, where they are not the defaults';
 
 -- Results are read often and may be large: lz4 decompresses several times faster
 -- than pglz.

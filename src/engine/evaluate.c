@@ -375,7 +375,8 @@ drop_late_task(Store *store, const Event *event)
 }
 
 /*
- * Fills in the state that every evaluation begins with.  newest: no event of the
+ * Fills in the state that every evaluation begins with; the settings of the
+ * execution are in force from now on (decide_by_own_settings).  newest: no event of the
  * execution is newer than the one that is decided on.
  */
 static void
@@ -393,6 +394,7 @@ begin_evaluation(BrokerState *state, ValueContext *values, Store *store,
 	state->depth = execution->depth;
 	state->priority = execution->priority;
 	state->started_by = execution->started_by;
+	settings_in_force = &execution->settings;
 	state->jitter = retry_jitter();
 	values_init(values, store, state, !newest);
 	state->values = values->source;
@@ -404,10 +406,25 @@ begin_evaluation(BrokerState *state, ValueContext *values, Store *store,
 	}
 }
 
-/* Decides on a stored event; returns the number of tasks that are enqueued. */
-int
-evaluate_event(Store *store, const Event *event, bool newest)
+/* What is decided on: an event, the end of a child, or the time of an open run. */
+typedef struct Occasion
 {
+	int64		execution_id;
+	Store	   *store;			/* of the event */
+	const Event *event;
+	bool		newest;			/* no event of the execution is newer */
+	const ChildEnd *child_end;
+	const char *step_name;		/* of the run */
+	int			visit;
+} Occasion;
+
+/* Decides on a stored event; returns the number of tasks that are enqueued. */
+static int
+decide_event(const Occasion *occasion)
+{
+	Store	   *store = occasion->store;
+	const Event *event = occasion->event;
+	bool		newest = occasion->newest;
 	BrokerState state;
 	Execution	execution;
 	ValueContext values;
@@ -472,9 +489,11 @@ begin_without_event(BrokerState *state, ValueContext *values, Store *store,
 }
 
 /* Decides, for the parent execution, on the end of a child. */
-int
-engine_decide_child_end(int64 execution_id, const ChildEnd *end)
+static int
+decide_child_end(const Occasion *occasion)
 {
+	int64		execution_id = occasion->execution_id;
+	const ChildEnd *end = occasion->child_end;
 	Store	   *store = store_open(InvalidOid);
 	BrokerState state;
 	Execution	execution;
@@ -511,9 +530,11 @@ evaluate_would_take(const Event *signal)
 }
 
 /* Decides on the time of an open run that has come. */
-int
-evaluate_run_due(int64 execution_id, const char *step_name, int visit)
+static int
+decide_run_due(const Occasion *occasion)
 {
+	int64		execution_id = occasion->execution_id;
+	const char *step_name = occasion->step_name;
 	Store	   *store = store_open(InvalidOid);
 	BrokerState state;
 	Execution	execution;
@@ -525,9 +546,60 @@ evaluate_run_due(int64 execution_id, const char *step_name, int visit)
 	{
 		step = playbook_find_step(state.playbook, step_name, strlen(step_name));
 		if (step >= 0)
-			broker_run_due(&state, step, visit);
+			broker_run_due(&state, step, occasion->visit);
 		enqueued = write_decisions(store, &state, &execution, NULL);
 	}
 	store_close(store);
 	return enqueued;
+}
+
+/*
+ * Decides, by the settings of the execution; those that were in force before are
+ * in force again afterwards, also after an error.  Returns what "decide" does.
+ */
+static int
+decide_by_own_settings(int (*decide) (const Occasion *occasion), const Occasion *occasion)
+{
+	const Settings *outer = settings_in_force;
+	volatile int enqueued = 0;
+
+	PG_TRY();
+	{
+		enqueued = decide(occasion);
+	}
+	PG_FINALLY();
+	{
+		settings_in_force = outer;
+	}
+	PG_END_TRY();
+	return enqueued;
+}
+
+/* Decides on a stored event; returns the number of tasks that are enqueued. */
+int
+evaluate_event(Store *store, const Event *event, bool newest)
+{
+	Occasion	occasion = {.store = store, .event = event, .newest = newest};
+
+	return decide_by_own_settings(decide_event, &occasion);
+}
+
+/* Decides, for the parent execution, on the end of a child. */
+int
+engine_decide_child_end(int64 execution_id, const ChildEnd *end)
+{
+	Occasion	occasion = {.execution_id = execution_id, .child_end = end};
+
+	return decide_by_own_settings(decide_child_end, &occasion);
+}
+
+/* Decides on the time of an open run that has come. */
+int
+evaluate_run_due(int64 execution_id, const char *step_name, int visit)
+{
+	Occasion	occasion = {
+		.execution_id = execution_id, .step_name = step_name, .visit = visit
+	};
+
+	return decide_by_own_settings(decide_run_due, &occasion);
 }

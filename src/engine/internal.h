@@ -304,6 +304,8 @@ extern char *execution_make_workload(Store *store, BrokerState *state,
  */
 extern void execution_get(Store *store, int64 execution_id, Execution *execution);
 
+/* Adds "settings", as execution_start records them, to an object if they are not the defaults. */
+extern void engine_add_settings(JsonBuilder *builder, const Settings *settings);
 /* ---- start.c ---- */
 
 /*
@@ -312,7 +314,7 @@ extern void execution_get(Store *store, int64 execution_id, Execution *execution
  * execution has the key and nothing is to be started (event->execution_id).
  */
 extern bool start_prepare(Event *event);
-/* Returns what the meta of an execution_start says of its role and its terms. */
+/* Returns what the meta of an execution_start says of its role, settings and terms. */
 extern Jsonb *start_describe(const Event *event, Oid role);
 /* Begins a scheduled execution, whose lock is held; returns the number of tasks. */
 extern int	start_begin(Store *store, const Execution *execution);

@@ -91,6 +91,7 @@ typedef struct Execution
 	int			depth;			/* how many ancestors it has */
 	int			item;			/* of the parent's iterator; -1: none */
 	Oid			started_by;		/* role */
+	Settings	settings;		/* by which it is decided on */
 	TimestampTz started_at;		/* when read; ignored when written */
 	TimestampTz deadline;		/* 0: none */
 	Jsonb	   *labels;			/* when written: NULL: none; not read */
