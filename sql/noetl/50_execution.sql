@@ -85,7 +85,7 @@ CREATE FUNCTION noetl.status_unchecked(execution_id bigint) RETURNS jsonb
                   FROM noetl.event e
                   WHERE e.execution_id = x.execution_id
                     AND e.event_type IN ('step_started', 'step_completed', 'step_end', 'step_failed',
-                                         'step_skipped', 'action_retry')
+                                         'step_skipped', 'step_held', 'step_resumed', 'action_retry')
                     AND (e.meta -> 'ignored') IS NULL
                   GROUP BY e.node_name) s), '{}'),
         'live', coalesce((

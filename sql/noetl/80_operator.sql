@@ -303,7 +303,7 @@ AS $$
           FROM noetl.event AS e
          WHERE e.execution_id = progress_unchecked.execution_id AND e.current_index IS NULL
            AND e.event_type IN ('step_started', 'step_completed', 'step_end', 'step_failed',
-                                'step_skipped', 'action_retry')
+                                'step_skipped', 'step_held', 'step_resumed', 'action_retry')
            AND (e.meta -> 'ignored') IS NULL
          GROUP BY e.node_name
         UNION ALL
@@ -325,7 +325,7 @@ AS $$
     )
     SELECT coalesce(p.step, l.step),
            coalesce(l.state, CASE WHEN p.event = 'step_skipped' THEN 'skipped'
-                                  WHEN p.event IN ('step_started', 'action_retry') THEN 'abandoned'
+                                  WHEN p.event IN ('step_started', 'step_held', 'step_resumed', 'action_retry') THEN 'abandoned'
                                   ELSE lower(p.status) END),
            coalesce(p.visits, l.runs), coalesce(p.attempts, 1), coalesce(p.started_at, l.since),
            CASE WHEN l.state IS NULL THEN p.ended_at END, CASE WHEN l.state IS NULL THEN p.error END
@@ -341,7 +341,7 @@ CREATE FUNCTION noetl.progress(execution_id bigint)
     AS 'MODULE_PATHNAME', 'noetl_of_own_execution'
     LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION noetl.progress(bigint) IS
-    'the state of each step that an execution has reached: queued, leased, retry, waiting, open, awaiting; completed, failed, skipped, abandoned; with visits, attempts and times';
+    'the state of each step that an execution has reached: queued, leased, retry, waiting, open, awaiting, held; completed, failed, skipped, abandoned; with visits, attempts and times';
 
 -- A cause is a branch of the UNION in noetl.why(); those that need more than a
 -- line have a function of their own.
@@ -586,7 +586,8 @@ AS $$
         UNION ALL
         SELECT 0, NULL, lower(x.status), x.ended_at, NULL, NULL,
                format('The execution is over: %s%s.', x.status, coalesce(' (' || left(x.error, 500) || ')', '')),
-               CASE WHEN x.status = 'FAILED' THEN format('SELECT * FROM noetl.timeline(%s) WHERE error IS NOT NULL;', x.execution_id) END
+               CASE x.status WHEN 'FAILED' THEN format('SELECT * FROM noetl.timeline(%1$s) WHERE error IS NOT NULL; SELECT noetl.redrive(%1$s) has it go on.', x.execution_id)
+                             WHEN 'CANCELLED' THEN format('SELECT noetl.redrive(%s) has it go on.', x.execution_id) END
           FROM x WHERE x.status NOT IN ('RUNNING', 'SCHEDULED')
         UNION ALL
         SELECT 0, NULL, 'scheduled', x.started_at, x.run_at, 'its time',
@@ -669,6 +670,17 @@ AS $$
                CASE WHEN (r.r).due_at < clock_timestamp()
                     THEN 'SELECT noetl.enqueue_next(), start a worker, or set noetl.timer = on.' END
           FROM run AS r WHERE (r.r).state = 'retry'
+        UNION ALL
+        SELECT 3, (r.r).step_name, 'held', h.created_at, NULL, 'somebody who sees to it',
+               format('It failed and is held since %s: %s.', h.created_at, coalesce(left(h.error, 500), 'no error is known')),
+               format('SELECT noetl.retry(%1$s, %2$L); or SELECT noetl.skip(%1$s, %2$L, value);', (r.r).execution_id, (r.r).step_name)
+          FROM run AS r
+          LEFT JOIN LATERAL (SELECT e.created_at, e.error FROM noetl.event AS e
+                              WHERE e.execution_id = why_unchecked.execution_id AND e.event_type = 'step_held'
+                                AND e.node_name = (r.r).step_name
+                                AND noetl.visit_of(e.node_id, e.execution_id, e.node_name) = (r.r).visit
+                              ORDER BY e.event_id DESC LIMIT 1) AS h ON true
+         WHERE (r.r).state = 'held'
     )
     SELECT c.step, c.state, c.since, c.due, c.waits_for, c.detail, c.hint
       FROM cause AS c

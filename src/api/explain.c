@@ -40,6 +40,7 @@ static const StateColour state_colours[] = {
 	{"retry", "#fdeec2", "#8a6100"},
 	{"waiting", "#ece3fb", "#6a3fb0"},
 	{"open", "#d3f0f2", "#0f6d75"},
+	{"held", "#fbd9d5", "#b3261e"},
 	{"awaiting", "#fde3f1", "#a0246a"},
 };
 

@@ -236,6 +236,7 @@ start_playbook(BrokerState *state, Run *run, const JsonbValue *transition_input)
 	json_add(&builder, "data", &value);
 	json_add_id(&builder, "child_execution_id", child->execution_id);
 	json_add_int(&builder, "timeout", run->timeout);
+	add_attempts_before(run, &builder);
 	json_end_object(&builder, &value);
 	run->context = json_to_jsonb(&value);
 	open_run(state, run);

@@ -13,6 +13,7 @@
 #include "common/guc.h"
 
 int			noetl_isolation = ISOLATION_OWNER;
+int			noetl_on_error = ON_ERROR_SETTING_FAIL;
 bool		noetl_broker = true;
 bool		noetl_notify = false;
 bool		noetl_superuser_saves = false;
@@ -40,6 +41,24 @@ static const struct config_enum_entry isolation_options[] = {
 	{"off", ISOLATION_OFF, false},
 	{NULL, 0, false}
 };
+
+static const struct config_enum_entry on_error_options[] = {
+	{"fail", ON_ERROR_SETTING_FAIL, false},
+	{"hold", ON_ERROR_SETTING_HOLD, false},
+	{NULL, 0, false}
+};
+
+/* Defines noetl.on_error. */
+static void
+define_on_error(void)
+{
+	DefineCustomEnumVariable("noetl.on_error",
+							 "What becomes of a step that fails and has no on_error.",
+							 "fail: its execution fails; hold: it is held until noetl.retry() or noetl.skip().",
+							 &noetl_on_error, ON_ERROR_SETTING_FAIL,
+							 on_error_options, PGC_SUSET, 0,
+							 NULL, NULL, NULL);
+}
 
 /* Defines noetl.isolation. */
 static void
@@ -69,6 +88,7 @@ void
 guc_define(void)
 {
 	define_isolation();
+	define_on_error();
 	define_max_lost_leases();
 	DefineCustomBoolVariable("noetl.broker",
 							 "Decide what comes next when an event is inserted.",

@@ -13,7 +13,8 @@ const Settings default_settings = {
 	.max_visits = DEFAULT_MAX_VISITS,
 	.max_depth = DEFAULT_MAX_DEPTH,
 	.max_family = DEFAULT_MAX_FAMILY,
-	.max_family_live = DEFAULT_MAX_FAMILY_LIVE
+	.max_family_live = DEFAULT_MAX_FAMILY_LIVE,
+	.on_error = ON_ERROR_SETTING_FAIL
 };
 
 const Settings *settings_in_force = NULL;
@@ -50,7 +51,8 @@ settings_of_session(void)
 		.max_visits = noetl_max_visits,
 		.max_depth = noetl_max_depth,
 		.max_family = noetl_max_family,
-		.max_family_live = noetl_max_family_live
+		.max_family_live = noetl_max_family_live,
+		.on_error = noetl_on_error
 	};
 
 	return settings;
@@ -75,6 +77,8 @@ settings_describe(const Settings *settings)
 	json_begin_object(&builder);
 	if (settings->template_coerce != default_settings.template_coerce)
 		json_add_text(&builder, "template_coerce", coerce_words[settings->template_coerce]);
+	if (settings->on_error == ON_ERROR_SETTING_HOLD)
+		json_add_text(&builder, "on_error", "hold");
 	for (int i = 0; i < lengthof(members); i++)
 		if (member(settings, i) != member(&default_settings, i))
 			json_add_int(&builder, members[i].name, member(settings, i));
@@ -93,6 +97,9 @@ settings_read(const JsonbValue *object)
 	for (int i = 0; word != NULL && i < lengthof(coerce_words); i++)
 		if (strcmp(word, coerce_words[i]) == 0)
 			settings.template_coerce = i;
+	word = json_get_text(object, "on_error");
+	if (word != NULL && strcmp(word, "hold") == 0)
+		settings.on_error = ON_ERROR_SETTING_HOLD;
 	for (int i = 0; i < lengthof(members); i++)
 		if (json_get_int(object, members[i].name, &number) && number > 0 && number <= INT_MAX)
 			*(int *) ((char *) &settings + members[i].offset) = (int) number;

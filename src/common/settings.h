@@ -21,6 +21,7 @@ typedef struct Settings
 	int			max_depth;
 	int			max_family;
 	int			max_family_live;
+	int			on_error;
 } Settings;
 
 /* The settings of an execution whose start records none. */

@@ -93,6 +93,24 @@ abandon_run(Store *store, const BrokerState *state, const Decision *decision)
 	child_cancel_all(store, state->execution_id, decision->run->started_event_id);
 }
 
+/* Has an execution that was over run again; its timeout begins anew. */
+static void
+redrive_execution(Store *store, const BrokerState *state, const Event *event, int drive)
+{
+	Event		start;
+	TimestampTz deadline = 0;
+
+	if (store_start_event(store, state->execution_id, &start))
+		deadline = engine_deadline(&start);
+	if (deadline != 0)
+	{
+		deadline += event->created_at - start.created_at;
+		wake_for_timer(deadline);
+	}
+	store_redrive_execution(store, state->execution_id, drive, deadline);
+	store_delete_tasks(store, state->execution_id);
+}
+
 /*
  * Stores a run that waits or is open.  A wait that messages may be kept for is noted
  * until the decisions are written.
@@ -152,6 +170,16 @@ lease_task(Store *store, const Event *event, Run *run)
 		wake_timer(run->deadline);
 }
 
+/* Writes that a task is to be done again. */
+static void
+retry_task(Store *store, const BrokerState *state, Run *run)
+{
+	store_retry_task(store, run);
+	if (run->state == RUN_RETRY)
+		wake_timer(run->available_at);
+	wake_at_commit(task_type(state, run));
+}
+
 /* Writes one decision; returns the number of tasks that it enqueues. */
 static int
 write_decision(Store *store, BrokerState *state, const Event *event,
@@ -172,8 +200,8 @@ write_decision(Store *store, BrokerState *state, const Event *event,
 			break;
 		case DECIDE_ADD_ITEMS:
 			store_add_items(store, state->execution_id, step_name(state, decision),
-							decision->run->visit, decision->first_item, decision->nitems,
-							decision->items);
+							decision->run->visit, decision->first_item, decision->indexes,
+							decision->nitems, decision->items);
 			break;
 		case DECIDE_TAKE_ITEM:
 			store_delete_item(store, state->execution_id, step_name(state, decision),
@@ -198,16 +226,19 @@ write_decision(Store *store, BrokerState *state, const Event *event,
 			lease_task(store, event, decision->run);
 			break;
 		case DECIDE_RETRY:
-			store_retry_task(store, decision->run);
-			if (decision->run->state == RUN_RETRY)
-				wake_timer(decision->run->available_at);
-			wake_at_commit(task_type(state, decision->run));
+			retry_task(store, state, decision->run);
 			break;
 		case DECIDE_CLOSE:
 			store_close_task(store, decision->run);
 			break;
 		case DECIDE_REVOKE:
 			store_revoke_task(store, decision->run);
+			break;
+		case DECIDE_STOP:		/* the log tells of it */
+		case DECIDE_REDRIVE_CHILD:	/* evaluate_resumed()'s caller does it */
+			break;
+		case DECIDE_REDRIVE:
+			redrive_execution(store, state, event, decision->drive);
 			break;
 		case DECIDE_FINISH:
 			finish(store, state, event, decision);
@@ -395,6 +426,7 @@ begin_evaluation(BrokerState *state, ValueContext *values, Store *store,
 	state->priority = execution->priority;
 	state->started_by = execution->started_by;
 	settings_in_force = &execution->settings;
+	state->drive = execution->drive;
 	state->jitter = retry_jitter();
 	values_init(values, store, state, !newest);
 	state->values = values->source;
@@ -432,6 +464,16 @@ decide_event(const Occasion *occasion)
 
 	if (!event_type_is_decided(event->type))
 		return 0;
+	if (event->type == EVENT_EXECUTION_REDRIVEN || event->type == EVENT_STEP_RESUMED ||
+		event->type == EVENT_EXECUTION_FORKED)
+	{
+		/* a superuser has inserted it: its effect is more than the event */
+		if (!event->ignored)
+			store_annotate_event(store, event->execution_id, event->event_id,
+								 json_text_object("ignored",
+												  "only a function has executions go on"));
+		return 0;
+	}
 	execution_get(store, event->execution_id, &execution);
 	if (!execution.running)
 	{
@@ -461,6 +503,36 @@ decide_event(const Occasion *occasion)
 	else
 		broker_decide(&state, event);
 	return write_decisions(store, &state, &execution, event);
+}
+
+/*
+ * Decides on a stored event that has runs of an execution go on: step_resumed, or (runs)
+ * execution_redriven with the runs that the end has stopped.  Returns the child
+ * executions (ChildStart *) that the caller has to set going again.
+ */
+List *
+evaluate_resumed(Store *store, const Event *event, const Execution *execution, List *runs)
+{
+	BrokerState state;
+	ValueContext values;
+	List	   *children = NIL;
+	ListCell   *lc;
+
+	begin_evaluation(&state, &values, store, execution, true);
+	if (event->type == EVENT_EXECUTION_REDRIVEN)
+	{
+		state.drive++;
+		state.runs = runs;
+	}
+	else
+		state.runs = store_load_runs(store, event->execution_id, state.playbook,
+									 event->node_name);
+	broker_decide(&state, event);
+	(void) write_decisions(store, &state, execution, event);
+	foreach(lc, state.decisions)
+		if (((Decision *) lfirst(lc))->kind == DECIDE_REDRIVE_CHILD)
+			children = lappend(children, ((Decision *) lfirst(lc))->child);
+	return children;
 }
 
 /*

@@ -15,6 +15,7 @@
  *		start.c       what a start asks for besides its playbook
  *		child.c       child executions
  *		save.c        saves that the database executes
+ *		recover.c     steps and executions that go on after a failure
  *		task_event.c  events about tasks
  *		signal.c      signals to an execution
  *		message.c     messages to whoever waits
@@ -106,6 +107,13 @@ extern bool is_own_event(TupleTableSlot *slot);
  * enqueued.
  */
 extern int	evaluate_event(Store *store, const Event *event, bool newest);
+/*
+ * Decides on a stored event that has runs of an execution go on, which runs or (runs)
+ * was over.  Returns the child executions (ChildStart *) that the caller has to set
+ * going again.
+ */
+extern List *evaluate_resumed(Store *store, const Event *event, const Execution *execution,
+							  List *runs);
 /*
  * Decides on the time of an open run that has come (see broker_run_due).
  * Returns the number of tasks that are enqueued.

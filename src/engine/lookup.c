@@ -227,6 +227,37 @@ allows_depth(void *arg, int depth)
 	return depth <= SETTING(max_depth);
 }
 
+/* ValueSource.holds_by_default */
+static bool
+holds_by_default(void *arg)
+{
+	return SETTING(on_error) == ON_ERROR_SETTING_HOLD;
+}
+
+/* ValueSource.event_context */
+static bool
+event_context(void *arg, int64 event_id, JsonbValue *context)
+{
+	ValueContext *values = (ValueContext *) arg;
+	Event		event;
+
+	if (!store_get_event(values->store, values->execution_id, event_id, &event) ||
+		event.context == NULL)
+		return false;
+	json_from_jsonb(event.context, context);
+	return true;
+}
+
+/* ValueSource.item_states */
+static ItemState *
+item_states(void *arg, const char *step_name, int visit, int64 since, int64 before, int total)
+{
+	ValueContext *values = (ValueContext *) arg;
+
+	return store_item_states(values->store, values->execution_id, step_name, visit, since,
+							 before, total);
+}
+
 /* ValueSource.kept_signal */
 static bool
 kept_signal(void *arg, const char *name, int64 after, Event *event)
@@ -292,6 +323,9 @@ values_init(ValueContext *values, Store *store, BrokerState *state, bool catchin
 		.new_execution_id = next_execution_id,
 		.allows_visit = allows_visit,
 		.allows_depth = allows_depth,
+		.holds_by_default = holds_by_default,
+		.event_context = event_context,
+		.item_states = item_states,
 		.kept_signal = kept_signal,
 		.signal_known = signal_known,
 		.moment = moment,

@@ -273,6 +273,19 @@ normalise_words(Event *event)
 	event_parse(event);
 }
 
+/* Returns {"drive": number}: which drive of its execution an event ends. */
+static Jsonb *
+drive_meta(int drive)
+{
+	JsonBuilder builder;
+	JsonbValue	value;
+
+	json_begin_object(&builder);
+	json_add_int(&builder, "drive", drive);
+	json_end_object(&builder, &value);
+	return json_to_jsonb(&value);
+}
+
 /*
  * Fills in the columns that the execution determines.  Decides on its pending
  * events first, so that decisions follow the order of the log.  Marks an event
@@ -299,6 +312,9 @@ meet_execution(Store *store, Event *event, Execution *execution)
 		ignore(event, "unknown event type");
 	if (over && (event_type_has_effect(event->type) || is_record(event)))
 		ignore(event, "the execution is over");
+	if (!event->ignored && event_type_is_terminal(event->type) &&
+		(execution->drive > 1 || event->drive != 0))
+		event->annotation = drive_meta(execution->drive);
 }
 
 /* Returns JSON's null, the result of an event that sets a value and has none. */
@@ -358,6 +374,11 @@ prepare_event(Store *store, Event *event, bool has_result, bool by_client)
 		return false;
 	if (event->type == EVENT_SIGNAL)
 		signal_check(event);
+	if (by_client && event->forked)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("meta.forked is the broker's own"),
+				 errhint("noetl.fork() starts an execution from the middle of another.")));
 	if (by_client && noetl_isolation != ISOLATION_OFF)
 		isolation_check_event(store, event, fresh ? NULL : &execution);
 	if (!fresh)

@@ -124,10 +124,12 @@ past_waiting_item(void *arg, const char *step_name, int visit, int index, JsonbV
 	ModelRow   *row = find_iterator((Replay *) arg, step_name, visit);
 	JsonbValue	list;
 
-	if (row == NULL || row->items == NULL || index < row->next_item || index >= row->end_item)
+	int			place;
+
+	if (row == NULL || row->items == NULL || (place = model_item_place(row, index)) < 0)
 		return false;
 	json_from_jsonb(row->items, &list);
-	*item = *getIthJsonbValueFromContainer(list.val.binary.data, index - row->first_item);
+	*item = *getIthJsonbValueFromContainer(list.val.binary.data, place);
 	return true;
 }
 
@@ -326,6 +328,41 @@ past_allows_depth(void *arg, int depth)
 
 	return next_event((Replay *) arg, &event) ? started_child(&event) != 0 :
 		depth <= SETTING(max_depth);
+}
+
+/* ValueSource.holds_by_default: by the next event, as the setting may have changed. */
+static bool
+past_holds_by_default(void *arg)
+{
+	Event		event;
+
+	return next_event((Replay *) arg, &event) ? event.type == EVENT_STEP_HELD :
+		SETTING(on_error) == ON_ERROR_SETTING_HOLD;
+}
+
+/* ValueSource.event_context */
+static bool
+past_event_context(void *arg, int64 event_id, JsonbValue *context)
+{
+	Replay	   *replay = (Replay *) arg;
+	Event		event;
+
+	if (!store_get_event(replay->store, replay->execution_id, event_id, &event) ||
+		event.context == NULL)
+		return false;
+	json_from_jsonb(event.context, context);
+	return true;
+}
+
+/* ValueSource.item_states */
+static ItemState *
+past_item_states(void *arg, const char *step_name, int visit, int64 since, int64 before,
+				 int total)
+{
+	Replay	   *replay = (Replay *) arg;
+
+	return store_item_states(replay->store, replay->execution_id, step_name, visit, since,
+							 before, total);
 }
 
 /* ValueSource.kept_signal */
@@ -536,6 +573,9 @@ past_init(Replay *replay, BrokerState *state)
 		.new_execution_id = past_new_execution_id,
 		.allows_visit = past_allows_visit,
 		.allows_depth = past_allows_depth,
+		.holds_by_default = past_holds_by_default,
+		.event_context = past_event_context,
+		.item_states = past_item_states,
 		.kept_signal = past_kept_signal,
 		.signal_known = past_signal_known,
 		.moment = past_moment,
