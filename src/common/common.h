@@ -62,6 +62,7 @@ extern int no_such_variable
 #define LOCK_CLASS_RUNTIME		0x6e06	/* a worker's row of noetl.runtime */
 
 #include "common/bounds.h"
+#include "common/cron.h"
 #include "common/double_text.h"
 #include "common/guc.h"
 #include "common/json_build.h"

@@ -235,6 +235,8 @@ write_decisions(Store *store, BrokerState *state, const Execution *execution,
 	PG_END_TRY();
 	frame.enqueued += frame_settle(store, &frame);
 	end = end_of_execution(state);
+	if (end != NULL)
+		schedule_ended(execution);
 	if (end != NULL && execution->parent_execution_id != 0)
 		frame.enqueued += child_tell_parent(execution, end, state->time);
 	return frame.enqueued;

@@ -100,7 +100,7 @@ noetl_event_after(PG_FUNCTION_ARGS)
 		return PointerGetDatum(NULL);
 	store_read_event(slot, &event);
 	store = store_open(RelationGetRelid(trigger->tg_relation));
-	event_stored(store, &event, row.number);
+	(void) event_stored(store, &event, row.number);
 	store_close(store);
 	return PointerGetDatum(NULL);
 }

@@ -49,7 +49,13 @@ static TimerIndex runs = {
 	REL_RUN, REL_RUN_DUE_IDX, RUN_DUE_AT
 };
 
-static TimerIndex *const timers[] = {&retries, &leases, &executions, &starts, &runs};
+static TimerIndex schedules = {
+	REL_SCHEDULE, REL_SCHEDULE_NEXT_IDX, SCHEDULE_NEXT_AT
+};
+
+static TimerIndex *const timers[] = {
+	&retries, &leases, &executions, &starts, &runs, &schedules
+};
 
 /* ---------------------------------------------------------------------------
  * Scans
@@ -228,6 +234,28 @@ List *
 store_due_starts(Store *store, int64 execution_id, int limit)
 {
 	return due_rows(store, &starts, execution_id, limit, note_execution);
+}
+
+/* TimerRow: notes a schedule. */
+static bool
+note_schedule(void *arg, TupleTableSlot *slot)
+{
+	DueRows    *due = (DueRows *) arg;
+	int64	   *id;
+
+	if (!note_row(due))
+		return false;
+	id = palloc(sizeof(int64));
+	*id = DatumGetInt64(slot_column(slot, SCHEDULE_ID));
+	due->rows = lappend(due->rows, id);
+	return true;
+}
+
+/* Returns the schedules that are due (store/store.h). */
+List *
+store_due_schedules(Store *store, int limit)
+{
+	return due_rows(store, &schedules, 0, limit, note_schedule);
 }
 
 /* TimerRow: notes a run. */
