@@ -105,6 +105,8 @@ COMMENT ON COLUMN noetl.schedule.queued_at IS 'with overlap queue: the time whos
 COMMENT ON COLUMN noetl.schedule.error IS 'why the newest start failed; null: it did not';
 CREATE INDEX schedule_next_idx ON noetl.schedule (next_at) WHERE enabled;
 COMMENT ON INDEX noetl.schedule_next_idx IS 'finds what is due';
+CREATE INDEX schedule_queued_idx ON noetl.schedule (queued_at) WHERE queued_at IS NOT NULL;
+COMMENT ON INDEX noetl.schedule_queued_idx IS 'finds what waits for an execution to end';
 
 CREATE TABLE noetl.workload (
     execution_id bigint      PRIMARY KEY,

@@ -287,7 +287,7 @@ extern void start_cancel(int64 execution_id, const char *reason);
  * ready.
  */
 extern int	schedule_fire(int64 schedule_id, int most, bool *more);
-/* Makes the start due that has waited for an execution of a schedule to end. */
+/* An execution of a schedule has ended: wakes who may start one that has waited for that. */
 extern void schedule_ended(const Execution *execution);
 
 /* ---- save.c ---- */

@@ -232,22 +232,21 @@ serve_due(Firing *firing, TimestampTz now, int most)
 	return true;
 }
 
-/* Starts the execution that has waited for the last one to end, if that has ended. */
+/* Starts the execution that has waited for the last one to end. */
 static void
 serve_queued(Firing *firing)
 {
-	Schedule   *schedule = &firing->schedule;
-	TimestampTz at = schedule->queued_at;
-	bool		released = schedule->next_at == at;
+	TimestampTz at = firing->schedule.queued_at;
 
-	if (!last_runs(schedule))
-	{
-		schedule->queued_at = 0;
-		try_start(firing, at);
-	}
-	if (released &&
-		!cron_next(&firing->cron, firing->zone, schedule->last_at, &schedule->next_at))
-		schedule->next_at = 0;
+	firing->schedule.queued_at = 0;
+	try_start(firing, at);
+}
+
+/* Returns whether something is to be done about a schedule. */
+static bool
+is_due(const Schedule *schedule, TimestampTz now)
+{
+	return schedule->enabled && schedule->next_at != 0 && schedule->next_at <= now;
 }
 
 /*
@@ -261,16 +260,19 @@ schedule_fire(int64 schedule_id, int most, bool *more)
 	Firing		firing;
 	Schedule   *schedule = &firing.schedule;
 	TimestampTz now = GetCurrentTimestamp();
+	bool		queued;
 
 	memset(&firing, 0, sizeof(firing));
-	if (!store_lock_schedule(schedule_id, schedule) || !schedule->enabled ||
-		schedule->next_at == 0 || schedule->next_at > now)
+	if (!store_lock_schedule(schedule_id, schedule))
+		return 0;
+	queued = schedule->queued_at != 0 && !last_runs(schedule);
+	if (!queued && !is_due(schedule, now))
 		return 0;
 	cron_parse(schedule->cron, &firing.cron);
 	firing.zone = cron_zone(schedule->time_zone);
-	if (schedule->queued_at != 0)
+	if (queued)
 		serve_queued(&firing);
-	if (schedule->next_at != 0 && schedule->next_at <= now && !serve_due(&firing, now, most))
+	if (is_due(schedule, now) && !serve_due(&firing, now, most))
 		*more = true;
 	store_advance_schedule(schedule);
 	if (schedule->next_at != 0)
@@ -278,11 +280,10 @@ schedule_fire(int64 schedule_id, int most, bool *more)
 	return firing.ready;
 }
 
-/* Makes the start due that has waited for an execution of a schedule to end. */
+/* An execution of a schedule has ended: wakes who may start one that has waited for that. */
 void
 schedule_ended(const Execution *execution)
 {
-	if (execution->schedule != NULL &&
-		store_release_schedule(execution->schedule, execution->execution_id))
+	if (execution->schedule != NULL)
 		wake_for_timer(GetCurrentTimestamp());
 }

@@ -10,6 +10,7 @@
 
 #include "access/genam.h"
 #include "access/xact.h"
+#include "storage/bufmgr.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -51,6 +52,11 @@ static TimerIndex runs = {
 
 static TimerIndex schedules = {
 	REL_SCHEDULE, REL_SCHEDULE_NEXT_IDX, SCHEDULE_NEXT_AT
+};
+
+/* Not among the timers: nothing is due until an execution ends. */
+static TimerIndex queued_schedules = {
+	REL_SCHEDULE, REL_SCHEDULE_QUEUED_IDX, SCHEDULE_QUEUED_AT
 };
 
 static TimerIndex *const timers[] = {
@@ -251,11 +257,17 @@ note_schedule(void *arg, TupleTableSlot *slot)
 	return true;
 }
 
-/* Returns the schedules that are due (store/store.h). */
+/* Returns the schedules for which something may be to be done (store/store.h). */
 List *
 store_due_schedules(Store *store, int limit)
 {
-	return due_rows(store, &schedules, 0, limit, note_schedule);
+	List	   *due;
+
+	if (RelationGetNumberOfBlocks(store_table(store, REL_SCHEDULE)->relation) == 0)
+		return NIL;
+	due = due_rows(store, &schedules, 0, limit, note_schedule);
+	due_low_water_reset(&queued_schedules.mark);
+	return list_concat(due, due_rows(store, &queued_schedules, 0, limit, note_schedule));
 }
 
 /* TimerRow: notes a run. */

@@ -225,24 +225,6 @@ store_advance_schedule(const Schedule *schedule)
 	(void) execute_statement(&statement, NULL);
 }
 
-/* Makes the start that waits for an execution to end due now (store/schedule.h). */
-bool
-store_release_schedule(const char *name, int64 execution_id)
-{
-	Statement	statement = {
-		"UPDATE noetl.schedule AS s SET next_at = s.queued_at"
-		" WHERE s.schedule_id OPERATOR(pg_catalog.=)"
-		"  (SELECT w.schedule_id FROM noetl.schedule AS w"
-		"    WHERE w.name OPERATOR(pg_catalog.=) $1"
-		"      AND w.last_execution_id OPERATOR(pg_catalog.=) $2"
-		"      AND w.queued_at IS NOT NULL FOR UPDATE SKIP LOCKED)"
-	};
-
-	add_text(&statement, name);
-	add_int64(&statement, INT8OID, execution_id);
-	return execute_statement(&statement, NULL) > 0;
-}
-
 /* Deletes a schedule; returns false when there is none. */
 bool
 store_delete_schedule(const char *name)

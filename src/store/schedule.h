@@ -49,12 +49,6 @@ extern void store_put_schedule(const Schedule *schedule);
 /* Writes what a start changes: next_at, last_at, queued_at, last_execution_id, error. */
 extern void store_advance_schedule(const Schedule *schedule);
 
-/*
- * Makes the start that waits for an execution to end due now; returns whether one
- * does.  Waits for nobody: a schedule that is locked is left as it is.
- */
-extern bool store_release_schedule(const char *name, int64 execution_id);
-
 /* Deletes a schedule; returns false when there is none. */
 extern bool store_delete_schedule(const char *name);
 

@@ -40,7 +40,7 @@ enum
 /* Columns of noetl.schedule that are read without SPI */
 enum
 {
-	SCHEDULE_ID = 1, SCHEDULE_NEXT_AT = 13
+	SCHEDULE_ID = 1, SCHEDULE_NEXT_AT = 13, SCHEDULE_QUEUED_AT = 15
 };
 
 /* Returns a column of a slot; NULL is 0. */

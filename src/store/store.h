@@ -527,7 +527,10 @@ extern List *store_due_executions(Store *store, int64 execution_id, int limit);
 /* Returns the scheduled executions (int64 *) whose run_at has come. */
 extern List *store_due_starts(Store *store, int64 execution_id, int limit);
 
-/* Returns the ids (int64 *) of the schedules that are due. */
+/*
+ * Returns the ids (int64 *) of the schedules that are due, and of those of which a
+ * start waits for the last execution to end.
+ */
 extern List *store_due_schedules(Store *store, int limit);
 
 /* Returns the open runs (DueRun *) whose timeout or retry is due. */
