@@ -16,6 +16,9 @@
 #                        (HEAD) or are too wide; ALL=1 formats all, which is more
 #                        than the sources want; "make check" looks at the width
 #   make check-versions  compile and test with other versions of PostgreSQL
+#   make check-packages  build the Debian packages, install, use and purge them
+#   make check-images    build the images of docker/Dockerfile, and run them
+#   make dist            the archive for PGXN, in build/
 #
 # PG_CONFIG=/usr/lib/postgresql/NN/bin/pg_config chooses the PostgreSQL.
 
@@ -32,8 +35,7 @@ DATA_built = $(SCRIPT)
 SCRIPT_PARTS = $(sort $(wildcard $(here)/sql/noetl/*.sql))
 DOCS = README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md LICENSE
 # Installed below DOCS as they lie here, so that the links between them hold.
-DOC_PAGES = architecture development events execution-model iterators operations \
-	performance playbooks python-broker reference starting templates transitions workers
+DOC_PAGES = $(basename $(notdir $(sort $(wildcard $(here)/doc/*.md))))
 DOC_FILES = $(DOC_PAGES:%=doc/%.md) doc/img/architecture.svg
 
 # The setup test creates the extension, so it always comes first.
@@ -44,7 +46,7 @@ ISOLATION = $(basename $(notdir $(sort $(wildcard $(here)/test/specs/*.spec))))
 # These goals find or install PostgreSQL themselves and run before there is a
 # pg_config.  PGXS stays out of their way: it has a "check" of its own.
 DRIVERS = check quickstart quickstart-stop bench bench-instructions stress check-versions fuzz-jinja
-DRIVERS += coverage format
+DRIVERS += coverage format check-packages check-images dist
 
 ifneq ($(filter $(DRIVERS),$(MAKECMDGOALS)),)
 
@@ -81,6 +83,20 @@ coverage:
 
 format:
 	@BASE='$(BASE)' ALL='$(ALL)' bash $(here)/test/format.sh
+
+check-packages:
+	@bash $(here)/test/packages.sh
+
+check-images:
+	@bash $(here)/test/images.sh
+
+# The archive for PGXN: what is committed, and the script.
+dist:
+	@cd $(here) && mkdir -p build && rm -f build/noetl-$(EXTVERSION).zip && \
+	awk 'FNR == 1 && NR > 1 { print "" } { print }' sql/noetl/*.sql > sql/noetl--$(EXTVERSION).sql && \
+	git archive --format=zip -o build/noetl-$(EXTVERSION).zip \
+		--prefix=noetl-$(EXTVERSION)/sql/ --add-file=sql/noetl--$(EXTVERSION).sql \
+		--prefix=noetl-$(EXTVERSION)/ HEAD && echo build/noetl-$(EXTVERSION).zip
 
 check-versions:
 	@bash $(here)/test/versions.sh $(VERSIONS)
@@ -170,15 +186,23 @@ ifneq ($(WORKER_OBJS),)
 all: $(WORKER)
 $(WORKER): $(WORKER_OBJS)
 	$(CC) $(CFLAGS) $(WORKER_OBJS) $(LDFLAGS) $(LDFLAGS_EX) $(WORKER_LIBS) -L$(libdir) -lpq -o $@
+WORKER_PAGE = doc/man/noetl-worker.1
+EXTRA_CLEAN += $(WORKER_PAGE)
+all: $(WORKER_PAGE)
+$(WORKER_PAGE): $(WORKER) $(here)/doc/man/help.awk
+	@mkdir -p $(@D)
+	$(WORKER) --help | awk -v program=noetl-worker -v version='$(EXTVERSION)' \
+		-v about='executes the tasks of noetl playbooks' -f $(here)/doc/man/help.awk > $@
 installdirs: installdirs-worker
 installdirs-worker:
-	$(MKDIR_P) '$(DESTDIR)$(bindir)'
+	$(MKDIR_P) '$(DESTDIR)$(bindir)' '$(DESTDIR)$(mandir)/man1'
 install: install-worker
-install-worker: $(WORKER) installdirs
+install-worker: $(WORKER) $(WORKER_PAGE) installdirs
 	$(INSTALL_PROGRAM) $(WORKER) '$(DESTDIR)$(bindir)/noetl-worker'
+	$(INSTALL_DATA) $(WORKER_PAGE) '$(DESTDIR)$(mandir)/man1/noetl-worker.1'
 uninstall: uninstall-worker
 uninstall-worker:
-	rm -f '$(DESTDIR)$(bindir)/noetl-worker'
+	rm -f '$(DESTDIR)$(bindir)/noetl-worker' '$(DESTDIR)$(mandir)/man1/noetl-worker.1'
 .PHONY: installdirs-worker install-worker uninstall-worker
 endif
 

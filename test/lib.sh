@@ -177,6 +177,7 @@ missing_packages()
         /usr/bin/python3 -c 'import yaml' 2>/dev/null || say python3-yaml
         /usr/bin/python3 -c 'import jinja2' 2>/dev/null || say python3-jinja2
         /usr/bin/python3 -c 'import croniter' 2>/dev/null || say python3-croniter
+        /usr/bin/python3 -c 'import jsonschema' 2>/dev/null || say python3-jsonschema
     esac
 }
 
@@ -370,4 +371,46 @@ start_server()
 stop_server()
 {
     "${as_user[@]}" "$bindir/pg_ctl" -D "$1/data" -w -s -m "${2:-fast}" stop >/dev/null 2>&1
+}
+
+# In a mount namespace of its own, so that no mount outlives it.
+in_release()
+{
+    local root=$1
+    shift
+    unshare --mount --fork bash -c '
+        mount -t proc proc "$0/proc" && mount --rbind /dev "$0/dev" || exit 2
+        root=$0
+        exec chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
+            LANG=C.UTF-8 http_proxy="$http_proxy" https_proxy="$https_proxy" "$@"' "$root" "$@"
+}
+
+# Makes the directory tree $2 of the Debian release $1 unless it is there already, by
+# debootstrap, which it installs.  Needs root.  MIRROR names another mirror.
+debian_root()
+{
+    local suite=$1 root=$2 script log
+    if [ "$(id -u)" -ne 0 ]; then
+        complain "a directory tree of Debian $suite needs root"
+        return 1
+    fi
+    command -v debootstrap >/dev/null || { find_root && apt_install debootstrap; } || return 1
+    if [ ! -f "$root/.complete" ]; then
+        rm -rf --one-file-system "$root"
+        mkdir -p "$root"
+        # An older debootstrap does not know the newest release's name.
+        script=/usr/share/debootstrap/scripts/$suite
+        [ -e "$script" ] || script=/usr/share/debootstrap/scripts/sid
+        log=$(mktemp)
+        if ! debootstrap --variant=minbase --include=make,gcc "$suite" "$root" \
+            "${MIRROR:-http://deb.debian.org/debian}" "$script" >"$log" 2>&1; then
+            tail -n 5 "$log"
+            rm -f "$log"
+            complain "debootstrap of $suite failed"
+            return 1
+        fi
+        rm -f "$log"
+        touch "$root/.complete"
+    fi
+    cp -L /etc/resolv.conf "$root/etc/resolv.conf"
 }

@@ -10,7 +10,6 @@ program="make check-versions"
 . "$(dirname "$0")/lib.sh"
 
 roots=${VERSIONS_DIR:-$tree/build/versions}
-mirror=${MIRROR:-http://deb.debian.org/debian}
 declare -A release=([15]=bookworm [17]=trixie [18]=forky)
 declare -A outcome
 failures=0
@@ -39,18 +38,6 @@ steps='
     echo "compiled with gcc $(gcc -dumpfullversion)"
     make PG_CONFIG=$PG_CONFIG check'
 
-# In a mount namespace of its own, so that no mount outlives it.
-in_release()
-{
-    local root=$1
-    shift
-    unshare --mount --fork bash -c '
-        mount -t proc proc "$0/proc" && mount --rbind /dev "$0/dev" || exit 2
-        root=$0
-        exec chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
-            LANG=C.UTF-8 http_proxy="$http_proxy" https_proxy="$https_proxy" "$@"' "$root" "$@"
-}
-
 check_version()
 {
     local version=$1 suite=${release[$1]:-} root log status script
@@ -67,26 +54,12 @@ check_version()
     elif [ "$(id -u)" -ne 0 ]; then
         outcome[$version]="not checked: needs root"
         return
-    elif ! command -v debootstrap >/dev/null && ! { find_root && apt_install debootstrap; }; then
-        outcome[$version]="not checked: debootstrap could not be installed"
-        return
     else
         root=$roots/$suite
-        if [ ! -f "$root/.complete" ]; then
-            rm -rf --one-file-system "$root"
-            mkdir -p "$root"
-            # An older debootstrap does not know the newest release's name.
-            script=/usr/share/debootstrap/scripts/$suite
-            [ -e "$script" ] || script=/usr/share/debootstrap/scripts/sid
-            if ! debootstrap --variant=minbase --include=make,gcc "$suite" "$root" "$mirror" "$script" >"$log" 2>&1; then
-                tail -n 5 "$log"
-                outcome[$version]="not checked: debootstrap failed"
-                rm -f "$log"
-                return
-            fi
-            touch "$root/.complete"
+        if ! debian_root "$suite" "$root"; then
+            outcome[$version]="not checked: no $suite to check it in"
+            return
         fi
-        cp -L /etc/resolv.conf "$root/etc/resolv.conf"
         copy_tree "$root/root/noetl"
         in_release "$root" bash -c "cd /root/noetl && $steps" check "$version" 2>&1 | tee "$log"
         status=${PIPESTATUS[0]}

@@ -181,25 +181,35 @@ CREATE TABLE noetl.run (
     execution_id bigint      NOT NULL,
     step_name    text        NOT NULL,
     visit        integer     NOT NULL CHECK (visit > 0),
-    state        text        NOT NULL CHECK (state IN ('waiting', 'open', 'retry')),
+    state        text        NOT NULL CHECK (state IN ('waiting', 'open', 'retry', 'awaiting')),
     arrivals     jsonb       NOT NULL,
     created_at   timestamptz NOT NULL,
     event_id     bigint,
     attempts     integer     NOT NULL DEFAULT 0,
     due_at       timestamptz,
     context      jsonb,
+    signals      text[],
+    signal_key   text,
     PRIMARY KEY (execution_id, step_name, visit)
 );
 COMMENT ON TABLE noetl.run IS
-    'live steps without a queue row: waiting at a join for branches that can still arrive; open, with child executions or tasks that do the work; or waiting for a retry';
+    'live steps without a queue row: waiting at a join for branches that can still arrive; open, with child executions or tasks that do the work; waiting for a retry; or awaiting a time or a signal';
 COMMENT ON COLUMN noetl.run.event_id IS 'open, retry: the step_started event of this run';
 COMMENT ON COLUMN noetl.run.attempts IS 'the number of attempts that have failed';
-COMMENT ON COLUMN noetl.run.due_at IS 'open: when the timeout ends the run; retry: when the next attempt is due';
-COMMENT ON COLUMN noetl.run.context IS 'the input that the run was started with; of an iterator also the number of items';
+COMMENT ON COLUMN noetl.run.due_at IS 'open: when the timeout ends the run; retry: when the next attempt is due; awaiting: when time ends the wait';
+COMMENT ON COLUMN noetl.run.context IS 'the input that the run was started with; of an iterator also the number of items; of a wait also what it waits for';
+COMMENT ON COLUMN noetl.run.signals IS 'awaiting: the names of the signals, one of which ends the wait';
+COMMENT ON COLUMN noetl.run.signal_key IS 'awaiting: the key under which noetl.send() reaches the wait';
 COMMENT ON COLUMN noetl.run.arrivals IS
     'the branches that have arrived: [{"from": step, "visit": of that step if it is not the first, "event_id": id, "data": input of the transition, "sees": newest visit of each parallel step that it descends from}]';
 
 CREATE INDEX run_due_idx ON noetl.run (due_at) WHERE due_at IS NOT NULL;
+
+-- Finds the waits that a message is for: by its name those for one signal, by null
+-- those for several.
+CREATE INDEX run_signal_idx ON noetl.run
+    (signal_key, (CASE WHEN cardinality(signals) = 1 THEN signals[1] END))
+    WHERE signal_key IS NOT NULL;
 
 -- Each branch that arrives at a join rewrites the arrivals of all branches.
 DO $$
@@ -221,6 +231,47 @@ CREATE TABLE noetl.item (
 );
 COMMENT ON TABLE noetl.item IS
     'items of open iterators that have not started';
+
+-- What a signal brings is in its event.
+CREATE TABLE noetl.signal (
+    execution_id bigint  NOT NULL,
+    event_id     bigint  NOT NULL,
+    name         text    NOT NULL,
+    id           text,
+    taken        boolean NOT NULL,
+    PRIMARY KEY (execution_id, event_id)
+);
+COMMENT ON TABLE noetl.signal IS
+    'signals of running executions that no wait has taken yet, and the ids of those that one has';
+COMMENT ON COLUMN noetl.signal.event_id IS 'the signal_received event';
+COMMENT ON COLUMN noetl.signal.id IS 'the sender''s: another signal with it has no effect';
+COMMENT ON COLUMN noetl.signal.taken IS 'a wait has taken it';
+
+CREATE INDEX signal_kept_idx ON noetl.signal (execution_id, name, event_id) WHERE NOT taken;
+CREATE UNIQUE INDEX signal_id_idx ON noetl.signal (execution_id, id) WHERE id IS NOT NULL;
+
+-- Messages belong to no execution; what an execution takes is in its log.
+CREATE TABLE noetl.message (
+    message_id bigint      PRIMARY KEY,
+    name       text        NOT NULL,
+    key        text        NOT NULL,
+    data       jsonb,
+    id         text,
+    sent_by    regrole     NOT NULL,
+    sent_at    timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL,
+    taken      boolean     NOT NULL
+);
+COMMENT ON TABLE noetl.message IS
+    'what noetl.send() has found nobody for: it is kept for the first that waits for the name and the key';
+COMMENT ON COLUMN noetl.message.id IS 'the sender''s: another message with it has no effect';
+COMMENT ON COLUMN noetl.message.sent_by IS 'a wait takes it if this role may act for its execution';
+COMMENT ON COLUMN noetl.message.expires_at IS 'until then it is kept, or its id is remembered';
+COMMENT ON COLUMN noetl.message.taken IS 'an execution has taken it; the row is there because of the id';
+
+CREATE INDEX message_kept_idx ON noetl.message (key, name, message_id) WHERE NOT taken;
+CREATE UNIQUE INDEX message_id_idx ON noetl.message (key, name, id) WHERE id IS NOT NULL;
+CREATE INDEX message_expires_idx ON noetl.message (expires_at);
 
 -- Written while noetl.broker is off, and while decisions are being written.
 CREATE TABLE noetl.pending (

@@ -52,3 +52,9 @@ CREATE TRIGGER catalog_guard BEFORE UPDATE OR DELETE ON noetl.catalog
     FOR EACH ROW EXECUTE FUNCTION noetl.catalog_guard();
 COMMENT ON TRIGGER catalog_guard ON noetl.catalog IS
     'keeps registered playbooks unchanged';
+
+CREATE FUNCTION noetl.playbook_schema() RETURNS jsonb
+    AS 'MODULE_PATHNAME', 'noetl_playbook_schema'
+    LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION noetl.playbook_schema() IS
+    'returns the JSON Schema (draft 7) of playbooks, with which editors complete keys and check documents; noetl.validate() finds more';

@@ -111,6 +111,9 @@ CREATE FUNCTION noetl.status_unchecked(execution_id bigint) RETURNS jsonb
                                               CASE WHEN r.visit > 1 THEN ':' || r.visit END, '[', e.current_index, ']')
                                       AND e.event_id > (r.context ->> 'since')::bigint
                                     ORDER BY e.created_at DESC LIMIT 1), '{}'))
+                              WHEN r.state = 'awaiting'
+                              THEN jsonb_strip_nulls(jsonb_build_object('signals', to_jsonb(r.signals),
+                                       'key', r.signal_key, 'until', r.due_at))
                               ELSE '{}' END,
                          r.visit
                   FROM noetl.run r WHERE r.execution_id = x.execution_id) l), '[]'))
@@ -124,4 +127,4 @@ CREATE FUNCTION noetl.status(execution_id bigint) RETURNS jsonb
     AS 'MODULE_PATHNAME', 'noetl_status'
     LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION noetl.status(bigint) IS
-    'returns progress and result of an execution: status, result, error, steps {status, visits, attempts, at}, live [{step, state, worker_id, attempts, visit unless it is the first, of an iterator also items {total, started, done, failed}}]; null when the execution does not exist';
+    'returns progress and result of an execution: status, result, error, steps {status, visits, attempts, at}, live [{step, state, worker_id, attempts, visit unless it is the first, of an iterator also items {total, started, done, failed}, of a wait also signals, key, until}]; null when the execution does not exist';

@@ -306,7 +306,7 @@ AS $$
       FULL JOIN live AS l ON l.step = p.step
 $$;
 COMMENT ON FUNCTION noetl.progress(bigint) IS
-    'the state of each step that an execution has reached: queued, leased, retry, waiting, open; completed, failed, skipped, abandoned; with visits, attempts and times';
+    'the state of each step that an execution has reached: queued, leased, retry, waiting, open, awaiting; completed, failed, skipped, abandoned; with visits, attempts and times';
 
 -- A cause is a branch of the UNION in noetl.why(); those that need more than a
 -- line have a function of their own.
@@ -466,6 +466,31 @@ $$;
 COMMENT ON FUNCTION noetl.why_open(noetl.run) IS
     'which children or items an open step waits for; part of noetl.why()';
 
+CREATE FUNCTION noetl.why_awaiting(run noetl.run)
+    RETURNS TABLE (waits_for text, detail text, hint text)
+    LANGUAGE sql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT concat_ws(' or ',
+               CASE WHEN run.signals IS NOT NULL THEN
+                    CASE WHEN cardinality(run.signals) = 1 THEN 'signal ' ELSE 'one of the signals ' END
+                    || noetl.some_of(run.signals) END,
+               'until ' || run.due_at),
+           format('The step waits%s%s%s; nobody works on it.',
+                  coalesce(' for a signal: ' || noetl.some_of(run.signals), ''),
+                  ', under the key "' || run.signal_key || '"',
+                  CASE WHEN run.due_at < clock_timestamp()
+                       THEN format('; its time came %s ago and nobody has come by',
+                                   noetl.span(clock_timestamp() - run.due_at))
+                       ELSE '; time ends the wait in ' || noetl.span(run.due_at - clock_timestamp()) END),
+           CASE WHEN run.due_at < clock_timestamp()
+                THEN 'SELECT noetl.enqueue_next(), start a worker, or set noetl.timer = on.'
+                WHEN run.signals IS NOT NULL
+                THEN format('SELECT noetl.signal(%s, %L, data);', run.execution_id, run.signals[1]) END
+$$;
+COMMENT ON FUNCTION noetl.why_awaiting(noetl.run) IS
+    'which time or signal a wait waits for; part of noetl.why()';
+
 CREATE FUNCTION noetl.why_locked(execution_id bigint)
     RETURNS TABLE (since timestamptz, waits_for text, detail text, hint text)
     LANGUAGE sql STABLE STRICT PARALLEL RESTRICTED
@@ -596,6 +621,10 @@ AS $$
         SELECT 3, (r.r).step_name, 'open', (r.r).created_at, (r.r).due_at, w.waits_for, w.detail, w.hint
           FROM run AS r CROSS JOIN LATERAL noetl.why_open(r.r) AS w
          WHERE (r.r).state = 'open'
+        UNION ALL
+        SELECT 3, (r.r).step_name, 'awaiting', (r.r).created_at, (r.r).due_at, w.waits_for, w.detail, w.hint
+          FROM run AS r CROSS JOIN LATERAL noetl.why_awaiting(r.r) AS w
+         WHERE (r.r).state = 'awaiting'
         UNION ALL
         SELECT 3, (r.r).step_name, 'retry', (r.r).created_at, (r.r).due_at, 'its next attempt',
                format('%s attempts have failed; the next %s.', (r.r).attempts,
@@ -734,5 +763,5 @@ COMMENT ON FUNCTION noetl.report(bigint) IS
 REVOKE ALL ON FUNCTION noetl.note_worker(text, text[], jsonb), noetl.announce(text, text[], jsonb),
     noetl.join_awaits(bigint, text, text, boolean), noetl.timeline(bigint), noetl.progress(bigint),
     noetl.why_queued(noetl.queue), noetl.why_waiting(noetl.run, bigint), noetl.why_open(noetl.run),
-    noetl.why_locked(bigint), noetl.why(bigint), noetl.metrics(), noetl.explain(text, text),
+    noetl.why_awaiting(noetl.run), noetl.why_locked(bigint), noetl.why(bigint), noetl.metrics(), noetl.explain(text, text),
     noetl.report(bigint) FROM PUBLIC;

@@ -97,3 +97,12 @@ put_issues(ReturnSetInfo *result, const List *issues)
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
 }
+
+PG_FUNCTION_INFO_V1(noetl_playbook_schema);
+
+/* noetl.playbook_schema(): returns the JSON Schema of playbooks, for editors. */
+Datum
+noetl_playbook_schema(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_JSONB_P(playbook_schema());
+}

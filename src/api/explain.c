@@ -37,6 +37,7 @@ static const StateColour state_colours[] = {
 	{"retry", "#fdeec2", "#8a6100"},
 	{"waiting", "#ece3fb", "#6a3fb0"},
 	{"open", "#d3f0f2", "#0f6d75"},
+	{"awaiting", "#fde3f1", "#a0246a"},
 };
 
 /* Returns the state of a step in words: "completed, 2 visits, 0.2 s"; or NULL. */

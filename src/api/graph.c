@@ -58,6 +58,8 @@ graph_kind_name(const Step *step)
 			return "playbook";
 		case STEP_ITERATOR:
 			return "iterator";
+		case STEP_WAIT:
+			return "wait";
 		case STEP_END:
 			return "end";
 		case STEP_ACTION:

@@ -72,6 +72,12 @@ typedef struct ValueSource
 	/* whether a step may be visited that often, or a child nest that deep */
 	bool		(*allows_visit) (void *arg, int visit, int limit);
 	bool		(*allows_depth) (void *arg, int depth);
+	/* the first signal of a name after an event that no wait has taken */
+	bool		(*kept_signal) (void *arg, const char *name, int64 after, Event *event);
+	/* whether a signal with this id has come before */
+	bool		(*signal_known) (void *arg, const char *id);
+	/* reads the text of a time; false and *error when it is none */
+	bool		(*moment) (void *arg, const char *text, TimestampTz *moment, char **error);
 	/* executes SaveRequests (broker/save.h); false: nothing is saved */
 	bool		(*save) (void *arg, List *requests, struct SaveError *error);
 	void	   *arg;
@@ -110,6 +116,7 @@ struct BrokerState
 								 * in this evaluation; or NULL */
 	List	   *known;			/* values that broker/scope.c remembers */
 	Run		   *end_run;		/* the run of the end, if it ended just now */
+	List	   *taken_signals;	/* TakenSignals *, by this evaluation (broker/wait.c) */
 	List	   *decisions;		/* Decision *, the outcome */
 	int64		last_event_id;	/* the newest event of the execution */
 };
@@ -136,6 +143,9 @@ typedef enum DecisionKind
 	DECIDE_REVOKE,				/* mark the leased row of "run" cancelled */
 	DECIDE_FINISH,				/* end the execution with status, result, error;
 								 * revoke: leased tasks are revoked */
+	DECIDE_KEEP_SIGNAL,			/* note the signal "event": it has an id, or no wait
+								 * has taken it ("taken": one has) */
+	DECIDE_TAKE_SIGNAL,			/* the signal "event", which was kept, is taken */
 	DECIDE_IGNORE,				/* mark the event as ignored for "reason" */
 	DECIDE_ANNOTATE,			/* lay "meta" over the meta of the event */
 	DECIDE_LOCATE				/* give the event the node of "run", which it is
@@ -153,6 +163,7 @@ typedef struct Decision
 	const char *reason;
 	bool		leave;
 	bool		revoke;
+	bool		taken;
 	Jsonb	   *result;
 	Jsonb	   *meta;
 	ChildStart *child;
@@ -167,8 +178,17 @@ extern void broker_decide(BrokerState *state, const Event *event);
 /* Decides on the end of a child execution. */
 extern void broker_child_ended(BrokerState *state, const ChildEnd *end);
 
-/* Decides on an open run whose time has come: for its next attempt, or its timeout. */
+/*
+ * Decides on an open run whose time has come: for its next attempt, its timeout, or
+ * the end of its wait.
+ */
 extern void broker_run_due(BrokerState *state, int step, int visit);
+
+/*
+ * Returns the wait that a signal would end, or NULL.  The signal is an event that
+ * need not be stored yet.  Decides nothing.
+ */
+extern Run *broker_find_wait(BrokerState *state, const Event *signal);
 
 /* Fails an execution that cannot begin, for this reason. */
 extern void broker_refuse(BrokerState *state, const Event *event, const char *reason);

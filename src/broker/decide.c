@@ -66,6 +66,8 @@ stale_reason(const Run *run, const Event *event)
 
 	if (run->state == RUN_WAITING)
 		return "the step has not started";
+	if (run->state == RUN_AWAITING && !event_type_sent_by(event->type, SENT_BY_CLIENT))
+		return "the step waits for time or a signal";
 	if (!run->is_task && !event_type_sent_by(event->type, SENT_BY_CLIENT))
 		return "its work is done by other executions or tasks";
 	if (run->state == RUN_LEASED)
@@ -275,8 +277,8 @@ run_timeout(const Run *run)
 }
 
 /*
- * Decides on an open run whose time has come: its next attempt begins, or it
- * times out.  A run that is over, or is a task, has no effect.
+ * Decides on an open run whose time has come: its next attempt begins, its wait
+ * ends, or it times out.  A run that is over, or is a task, has no effect.
  */
 void
 broker_run_due(BrokerState *state, int step, int visit)
@@ -287,10 +289,12 @@ broker_run_due(BrokerState *state, int step, int visit)
 	JsonbValue	value;
 
 	if (state->finished || run == NULL || run->is_task ||
-		(run->state != RUN_OPEN && run->state != RUN_RETRY))
+		(run->state != RUN_OPEN && run->state != RUN_RETRY && run->state != RUN_AWAITING))
 		return;
 	if (run->state == RUN_RETRY)
 		run->restart = true;
+	else if (run->state == RUN_AWAITING)
+		end_wait_by_time(state, run);
 	else
 	{
 		AttemptEnd	attempt = {NULL, false};
@@ -358,6 +362,22 @@ broker_child_ended(BrokerState *state, const ChildEnd *end)
 	settle(state);
 }
 
+/* A signal has come; one that has come before has no effect. */
+static void
+decide_signal(BrokerState *state, const Event *event)
+{
+	if (event->node_name == NULL)
+		ignore(state, "the signal has no name");
+	else if (event->signal_id != NULL &&
+			 state->values.signal_known(state->values.arg, event->signal_id))
+		ignore(state, "a signal with this id has come before");
+	else
+	{
+		receive_signal(state, event);
+		settle(state);
+	}
+}
+
 /* A client ends the whole execution. */
 static void
 end_by_client(BrokerState *state, const Event *event)
@@ -411,6 +431,8 @@ broker_decide(BrokerState *state, const Event *event)
 		ignore(state, "the execution is over");
 	else if (event_type_is_terminal(event->type))
 		end_by_client(state, event);
+	else if (event->type == EVENT_SIGNAL)
+		decide_signal(state, event);
 	else
 		decide_run_event(state, event);
 }

@@ -63,7 +63,7 @@ parse_noted_terms(Event *event, const JsonbValue *meta)
 
 /*
  * Fills in what the context of an event says: the child execution that it has
- * started, or what the execution that it starts is like.
+ * started, what the execution that it starts is like, or what a signal says.
  */
 static void
 parse_context(Event *event)
@@ -75,6 +75,11 @@ parse_context(Event *event)
 	json_from_jsonb(event->context, &context);
 	if (event->type == EVENT_EXECUTION_START)
 		parse_terms(event, &context);
+	else if (event->type == EVENT_SIGNAL)
+	{
+		event->signal_id = json_get_text(&context, "id");
+		event->signal_key = json_get_text(&context, "key");
+	}
 	else
 		(void) json_get_int(&context, "child_execution_id", &event->started_child);
 }
@@ -130,6 +135,17 @@ flag(const JsonbValue *meta, const char *key)
 	return json_get(meta, key, &value) && value.type == jbvBool && value.val.boolean;
 }
 
+/* Returns a moment that the broker has written into meta; 0: there is none. */
+static TimestampTz
+moment(const JsonbValue *meta, const char *key)
+{
+	char	   *text = json_get_text(meta, key);
+	TimestampTz when;
+	char	   *error;
+
+	return text != NULL && moment_parse(text, NULL, &when, &error) ? when : 0;
+}
+
 /* Fills in what the meta of an event says; some members belong to few types. */
 static void
 parse_meta(Event *event)
@@ -154,6 +170,16 @@ parse_meta(Event *event)
 		case EVENT_ACTION_RETRY:
 			if (json_get(&meta, "delay", &value))
 				(void) json_number(&value, &event->delay);
+			break;
+		case EVENT_STEP_STARTED:
+			event->until = moment(&meta, "until");
+			break;
+		case EVENT_STEP_COMPLETED:
+			event->ended_by = json_get_text(&meta, "ended_by");
+			break;
+		case EVENT_SIGNAL:
+			event->sent_by = json_get_text(&meta, "sent_by");
+			event->sent_at = moment(&meta, "sent_at");
 			break;
 		case EVENT_STEP_FAILED:
 			event->failure = json_get_text(&meta, "kind");

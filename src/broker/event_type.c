@@ -159,6 +159,11 @@ static const EventTypeInfo event_types[] = {
 		.status = "FAILED", .senders = WORKER | BROKER,
 		.about_run = true
 	},
+	[EVENT_SIGNAL] = {
+		{"signal_received"},
+		.status = "COMPLETED", .senders = CLIENT | BROKER,
+		.has_effect = true
+	},
 };
 
 static const struct

@@ -37,7 +37,8 @@ typedef enum EventType
 								 * which the worker has started itself */
 	EVENT_SAVE,					/* save_started */
 	EVENT_SAVE_COMPLETED,
-	EVENT_SAVE_FAILED
+	EVENT_SAVE_FAILED,
+	EVENT_SIGNAL				/* signal_received: node_name is the signal's name */
 } EventType;
 
 /* Who sends events: a set of these. */

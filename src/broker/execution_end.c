@@ -40,6 +40,7 @@ end_execution(BrokerState *state, const char *status, const char *error,
 			case RUN_RETRY:
 			case RUN_WAITING:
 			case RUN_OPEN:
+			case RUN_AWAITING:
 				if (run->state == RUN_OPEN)
 					abandon(state, run, revoke);
 				if (run->is_task)

@@ -88,14 +88,17 @@ depart(BrokerState *state, const List *departures, Run *source, int64 event_id)
 /* Returns the meta of the event that ends a step; NULL: none. */
 static Jsonb *
 completion_meta(BrokerState *state, Run *run, const TransitionOutcome *outcome,
-				bool skipped)
+				const Completion *completion)
 {
+	bool		skipped = completion->type == EVENT_STEP_SKIPPED;
 	JsonBuilder meta;
 	JsonbValue	value;
 
-	if (!outcome->recorded && !skipped)
+	if (!outcome->recorded && !skipped && completion->ended_by == NULL)
 		return NULL;
 	json_begin_object(&meta);
+	if (completion->ended_by != NULL)
+		json_add_text(&meta, "ended_by", completion->ended_by);
 	if (skipped)
 		json_add_bool(&meta, "skipped", true);
 	if (outcome->recorded)
@@ -138,7 +141,7 @@ complete_step(BrokerState *state, Run *run, const Completion *completion)
 	}
 
 	end_run(state, run);
-	meta = completion_meta(state, run, &outcome, completion->type == EVENT_STEP_SKIPPED);
+	meta = completion_meta(state, run, &outcome, completion);
 	if (completion->announced)
 	{
 		if (meta != NULL)
@@ -184,6 +187,9 @@ continue_after_error(BrokerState *state, Run *run, const StepFailure *failure)
 	completion.write_result = true;
 	completion.input = failure->input;
 	completion.error = failure->error;
+	if (state->playbook->steps[run->step].kind == STEP_WAIT &&
+		failure->kind == FAILURE_TIMED_OUT)
+		completion.ended_by = ENDED_BY_TIMEOUT;
 	complete_step(state, run, &completion);
 }
 

@@ -7,6 +7,7 @@
  *		decide.c         an event comes in: which run it is about, what it means
  *		settle.c         runs that can start are started, until none is left
  *		attempt.c        an attempt has ended: it is repeated, or its step ends
+ *		wait.c           steps that wait for time or signals
  *		child.c          steps that are child executions
  *		iteration.c      steps that are iterators
  *		save.c           saves that the database itself executes
@@ -51,6 +52,7 @@ typedef struct Completion
 	bool		announced;		/* the client has sent the event itself */
 	const JsonbValue *input;	/* of the run, or NULL */
 	const char *error;			/* on_error: continue; or NULL */
+	const char *ended_by;		/* of a wait: ENDED_BY_…, or NULL */
 } Completion;
 
 /* A run that fails for good. */
@@ -251,6 +253,17 @@ extern void child_result(BrokerState *state, Run *run, const Step *task,
 
 /* Returns the end of the attempt whose child has ended; none for another attempt's. */
 extern AttemptEnd playbook_child_ended(BrokerState *state, Run *run, const ChildEnd *end);
+
+/* ---- wait.c ---- */
+
+/* Starts a run that waits; what it waits for may have come already. */
+extern void start_wait(BrokerState *state, Run *run, const JsonbValue *transition_input);
+
+/* Decides on a signal: it ends a wait, or is kept for one. */
+extern void receive_signal(BrokerState *state, const Event *event);
+
+/* Ends a wait whose time has come. */
+extern void end_wait_by_time(BrokerState *state, Run *run);
 
 /* ---- iteration.c ---- */
 

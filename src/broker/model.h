@@ -99,6 +99,17 @@ typedef struct Event
 	int64		started_by_oid; /* and its oid; 0: not known */
 	int64		timeout;		/* execution_start: in microseconds; 0: none */
 	const char *refused;		/* execution_start: why the execution must not run, or NULL */
+	TimestampTz until;			/* step_started of a wait: when it ends at the latest; 0 */
+	const char *ended_by;		/* step_completed of a wait that time has ended:
+								 * ENDED_BY_…; or NULL */
+
+	/* signal_received */
+	const char *signal_id;		/* or NULL, also below */
+	const char *signal_key;
+	const char *sent_by;		/* name of the sender's role */
+	TimestampTz sent_at;		/* 0: when the event was stored */
+	bool	   *ended_wait;		/* where the sender learns whether the signal has
+								 * ended a wait */
 } Event;
 
 /*
@@ -107,6 +118,10 @@ typedef struct Event
  */
 #define REAPED_LEASE	"lease_expired"
 #define REAPED_TIMEOUT	"timed_out"
+
+/* Members of meta.ended_by of a wait: what has ended it, if that was not a signal. */
+#define ENDED_BY_TIME		"time"
+#define ENDED_BY_TIMEOUT	"timeout"
 
 /* The kind of the failure of a step that was visited too often. */
 #define VISITED_TOO_OFTEN	"max_visits"
@@ -119,6 +134,8 @@ typedef enum RunState
 	RUN_LEASED,
 	RUN_OPEN,					/* started; children, or tasks for each of its
 								 * items, do its work */
+	RUN_AWAITING,				/* started; ends when time has passed, or with a
+								 * signal */
 	RUN_CANCELLED,				/* leased when its execution ended: not live */
 	RUN_ENDED					/* consumed in this evaluation: not live */
 } RunState;
@@ -160,8 +177,8 @@ typedef struct Run
 	TimestampTz available_at;	/* RUN_RETRY */
 	int64		timeout;		/* of an attempt, in microseconds; 0: none */
 	TimestampTz deadline;		/* of the attempt in flight; 0: none */
-	Jsonb	   *context;		/* of a task: queue.context; of an open run: its
-								 * form is in broker/iteration.c and broker/child.c */
+	Jsonb	   *context;		/* of a task: queue.context; of another run: its form
+								 * is in broker/iteration.c, child.c and wait.c */
 
 	/* tasks only */
 	int64		queue_id;

@@ -34,5 +34,5 @@ TimestampTz
 run_due_at(const Run *run)
 {
 	return run->state == RUN_RETRY ? run->available_at :
-		run->state == RUN_OPEN ? run->deadline : 0;
+		run->state == RUN_OPEN || run->state == RUN_AWAITING ? run->deadline : 0;
 }

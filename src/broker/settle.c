@@ -86,6 +86,9 @@ begin_attempt(BrokerState *state, Run *run, const JsonbValue *input)
 		case STEP_ITERATOR:
 			end_attempt(state, run, start_iterator(state, run, input));
 			break;
+		case STEP_WAIT:
+			start_wait(state, run, input);
+			break;
 		case STEP_ROUTER:
 		case STEP_NOOP:
 		case STEP_END:

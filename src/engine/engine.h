@@ -49,6 +49,31 @@ extern int	engine_catch_up(int64 execution_id);
  */
 extern int	engine_reap(int64 execution_id, bool asked, bool *more);
 
+/* ---- signals ---- */
+
+/* What a sender says. */
+typedef struct SignalRequest
+{
+	const char *name;
+	const char *key;			/* NULL: of any */
+	Jsonb	   *data;			/* or NULL */
+	const char *id;				/* or NULL */
+} SignalRequest;
+
+/*
+ * Sends a signal to an execution, which it must be the current role's to do.
+ * Returns whether the signal has ended a wait; it is kept otherwise, unless one with
+ * its id has come before.  Raises when the execution is over.
+ */
+extern bool engine_signal(int64 execution_id, const SignalRequest *request);
+
+/*
+ * Sends a signal to all executions of which the current role may say so that wait
+ * for it with its key; returns how many these are.  When there is none, it is kept
+ * for the first, for a time in microseconds (0: not at all).
+ */
+extern int64 engine_send(const SignalRequest *request, int64 keep_us);
+
 /* ---- rights over executions (noetl.isolation) ---- */
 
 /*
@@ -56,6 +81,8 @@ extern int	engine_reap(int64 execution_id, bool asked, bool *more);
  * member of that role or of noetl_admin, or a superuser, or noetl.isolation is off.
  */
 extern bool engine_acts_for(Oid started_by);
+/* The same of another role, which need not exist any more. */
+extern bool engine_role_acts_for(Oid role, Oid started_by);
 /* Raises unless the current role may act for the role of an execution. */
 extern void engine_check_owner(const Execution *execution);
 /* The same by the id of an execution; one that does not exist is nobody's. */
@@ -91,6 +118,12 @@ extern void engine_check_snapshot(Store *store, int64 execution_id);
 
 /* Sets the members of a ValueSource whose answers never change. */
 extern void engine_set_constant_lookups(ValueSource *source);
+
+/*
+ * Reads a time; without an offset it is one of the time zone that a new session of
+ * the role has.  False and *error when the text is no time.
+ */
+extern bool engine_moment(Oid role, const char *text, TimestampTz *moment, char **error);
 
 /* Finds the meta of the execution_start; false: it has none. */
 extern bool engine_start_meta(Store *store, int64 execution_id, JsonbValue *meta);

@@ -83,10 +83,63 @@ abandon_run(Store *store, const BrokerState *state, const Decision *decision)
 	child_cancel_all(store, state->execution_id, decision->run->started_event_id);
 }
 
+/* Notes a wait that messages may be kept for, until the decisions are written. */
+static void
+note_opened_wait(EvaluationFrame *frame, const BrokerState *state, const Run *run)
+{
+	JsonbValue	context;
+	OpenedWait *wait;
+
+	if (run->state != RUN_AWAITING)
+		return;
+	json_from_jsonb(run->context, &context);
+	if (json_get_text(&context, "key") == NULL)
+		return;
+	wait = palloc(sizeof(OpenedWait));
+	wait->key = json_get_text(&context, "key");
+	if (json_get(&context, "signals", &wait->names))
+		frame->opened = lappend(frame->opened, wait);
+}
+
+/* Stores a signal that no wait has taken, or that has an id. */
+static void
+keep_signal(Store *store, const BrokerState *state, const Decision *decision)
+{
+	SignalRow	row = {decision->event->event_id, decision->event->node_name,
+	decision->event->signal_id, decision->taken};
+
+	store_keep_signal(store, state->execution_id, &row);
+}
+
+/* Ends the execution: nobody's signals are kept for it, and who waits for it is woken. */
+static void
+finish(Store *store, const BrokerState *state, const Event *event, const Decision *decision)
+{
+	store_finish_execution(store, state->execution_id, decision->status, decision->error,
+						   decision->result,
+						   event != NULL && event_type_is_terminal(event->type) ?
+						   event->created_at : state->time);
+	if (state->playbook->takes_signals)
+		store_forget_signals(store, state->execution_id);
+	wake_at_end(state->execution_id);
+}
+
+/* Writes the lease of a task that an event says has been started. */
+static void
+lease_task(Store *store, const Event *event, Run *run)
+{
+	TimestampTz until = event->created_at + ENGINE_DEFAULT_LEASE_US;
+
+	store_lease_task(store, run, run->worker_id == NULL ? 0 : until);
+	wake_timer(until);
+	if (run->deadline != 0)
+		wake_timer(run->deadline);
+}
+
 /* Writes one decision; returns the number of tasks that it enqueues. */
 static int
 write_decision(Store *store, BrokerState *state, const Event *event,
-			   const Decision *decision)
+			   const Decision *decision, EvaluationFrame *frame)
 {
 	int			enqueued = 0;
 
@@ -100,6 +153,7 @@ write_decision(Store *store, BrokerState *state, const Event *event,
 						  state->playbook, state->now);
 			if (run_due_at(decision->run) != 0)
 				wake_for_timer(run_due_at(decision->run));
+			note_opened_wait(frame, state, decision->run);
 			break;
 		case DECIDE_ABANDON:
 			abandon_run(store, state, decision);
@@ -128,12 +182,7 @@ write_decision(Store *store, BrokerState *state, const Event *event,
 			enqueued = 1;
 			break;
 		case DECIDE_LEASE:
-			store_lease_task(store, decision->run,
-							 decision->run->worker_id == NULL ? 0 :
-							 event->created_at + ENGINE_DEFAULT_LEASE_US);
-			wake_timer(event->created_at + ENGINE_DEFAULT_LEASE_US);
-			if (decision->run->deadline != 0)
-				wake_timer(decision->run->deadline);
+			lease_task(store, event, decision->run);
 			break;
 		case DECIDE_RETRY:
 			store_retry_task(store, decision->run);
@@ -148,10 +197,13 @@ write_decision(Store *store, BrokerState *state, const Event *event,
 			store_revoke_task(store, decision->run);
 			break;
 		case DECIDE_FINISH:
-			store_finish_execution(store, state->execution_id, decision->status,
-								   decision->error, decision->result,
-								   event != NULL && event_type_is_terminal(event->type) ?
-								   event->created_at : state->time);
+			finish(store, state, event, decision);
+			break;
+		case DECIDE_KEEP_SIGNAL:
+			keep_signal(store, state, decision);
+			break;
+		case DECIDE_TAKE_SIGNAL:
+			store_take_signal(store, state->execution_id, decision->event->event_id);
 			break;
 		case DECIDE_IGNORE:
 			store_annotate_event(store, state->execution_id, event->event_id,
@@ -225,7 +277,7 @@ write_decisions(Store *store, BrokerState *state, const Execution *execution,
 			Decision   *decision = (Decision *) lfirst(lc);
 
 			CHECK_FOR_INTERRUPTS();
-			frame.enqueued += write_decision(store, state, event, decision);
+			frame.enqueued += write_decision(store, state, event, decision, &frame);
 		}
 	}
 	PG_FINALLY();
@@ -237,6 +289,8 @@ write_decisions(Store *store, BrokerState *state, const Execution *execution,
 	end = end_of_execution(state);
 	if (end != NULL)
 		schedule_ended(execution);
+	if (end == NULL && frame.opened != NIL)
+		message_offer(execution, frame.opened);
 	if (end != NULL && execution->parent_execution_id != 0)
 		frame.enqueued += child_tell_parent(execution, end, state->time);
 	return frame.enqueued;
@@ -425,6 +479,24 @@ engine_decide_child_end(int64 execution_id, const ChildEnd *end)
 	}
 	store_close(store);
 	return enqueued;
+}
+
+/*
+ * Returns whether an execution has a wait that a signal would end (engine/internal.h).
+ */
+bool
+evaluate_would_take(const Event *signal)
+{
+	Store	   *store = store_open(InvalidOid);
+	BrokerState state;
+	Execution	execution;
+	ValueContext values;
+	bool		taken;
+
+	taken = begin_without_event(&state, &values, store, signal->execution_id, &execution) &&
+		broker_find_wait(&state, signal) != NULL;
+	store_close(store);
+	return taken;
 }
 
 /* Decides on the time of an open run that has come. */

@@ -17,6 +17,8 @@
  *		child.c       child executions
  *		save.c        saves that the database executes
  *		task_event.c  events about tasks
+ *		signal.c      signals to an execution
+ *		message.c     messages to whoever waits
  *		reaper.c      what the passing of time makes due
  *		family.c      the bounds of a family of executions
  *		limited.c     work for executions that are not the caller's
@@ -48,6 +50,7 @@ typedef struct EvaluationFrame
 								 * meanwhile is decided on */
 	List	   *child_ends;		/* ChildEnd * of children that ended meanwhile */
 	MemoryContext memory;		/* of child_ends */
+	List	   *opened;			/* OpenedWait * that have begun */
 	int			enqueued;		/* tasks, so far */
 	struct EvaluationFrame *outer;	/* the next frame, or NULL */
 } EvaluationFrame;
@@ -113,6 +116,39 @@ extern int	evaluate_run_due(int64 execution_id, const char *step_name, int visit
  * is decided on wait until its decisions are written.
  */
 extern bool evaluate_save(void *arg, List *requests, struct SaveError *error);
+
+/*
+ * Returns whether the execution that a signal names has a wait that the signal would
+ * end.  Takes the execution lock and decides on pending events first.
+ */
+extern bool evaluate_would_take(const Event *signal);
+
+/* ---- signal.c ---- */
+
+/*
+ * Raises for a signal that cannot be kept: without a name, or with a name, key or id
+ * that is too long.
+ */
+extern void signal_check(const Event *event);
+/* Fills in the event of a signal, with what else is known of it before it is stored. */
+extern void signal_fill(Event *event, int64 execution_id, const SignalRequest *request);
+/* Notes who sends a signal, and when, in the annotation of its event. */
+extern void signal_annotate(Event *event);
+
+/* ---- message.c ---- */
+
+/* A wait with a key that has begun. */
+typedef struct OpenedWait
+{
+	const char *key;
+	JsonbValue	names;			/* of the signals, a list */
+} OpenedWait;
+
+/*
+ * Gives an execution the messages that were kept for its waits (OpenedWait *) which
+ * have begun, as signals.
+ */
+extern void message_offer(const Execution *execution, const List *opened);
 
 /* ---- ingest.c ---- */
 

@@ -78,6 +78,24 @@ engine_acts_for(Oid started_by)
 		is_member(started_by);
 }
 
+/*
+ * Returns whether a role, which need not exist any more, may act for the role of an
+ * execution.
+ */
+bool
+engine_role_acts_for(Oid role, Oid started_by)
+{
+	Oid			admin;
+
+	if (role == started_by || noetl_isolation == ISOLATION_OFF)
+		return true;
+	if (!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(role)))
+		return false;
+	admin = get_role_oid(ADMIN_ROLE, true);
+	return superuser_arg(role) || has_privs_of_role(role, started_by) ||
+		(OidIsValid(admin) && has_privs_of_role(role, admin));
+}
+
 /* Raises: an execution is not the current role's. */
 pg_noreturn static void
 raise_foreign(int64 execution_id)

@@ -4,10 +4,12 @@
  */
 #include "common/common.h"
 
+#include "pgtime.h"
 #include "utils/builtins.h"
 
 #include "catalog/catalog.h"
 #include "engine/internal.h"
+#include "engine/save_session.h"
 
 /* ValueSource.step_value */
 static void
@@ -211,6 +213,42 @@ allows_depth(void *arg, int depth)
 	return depth <= noetl_max_depth;
 }
 
+/* ValueSource.kept_signal */
+static bool
+kept_signal(void *arg, const char *name, int64 after, Event *event)
+{
+	ValueContext *context = (ValueContext *) arg;
+	int64		event_id;
+
+	return store_next_signal(context->store, context->execution_id, name, after, &event_id) &&
+		store_get_event(context->store, context->execution_id, event_id, event);
+}
+
+/* ValueSource.signal_known */
+static bool
+signal_known(void *arg, const char *id)
+{
+	ValueContext *context = (ValueContext *) arg;
+
+	return store_signal_known(context->store, context->execution_id, id);
+}
+
+/* Reads a time; without an offset it is one of the role's time zone (engine/engine.h). */
+bool
+engine_moment(Oid role, const char *text, TimestampTz *moment, char **error)
+{
+	const char *name = save_settings_value("TimeZone", role);
+
+	return moment_parse(pstrdup(text), name == NULL ? NULL : pg_tzset(name), moment, error);
+}
+
+/* ValueSource.moment */
+static bool
+moment(void *arg, const char *text, TimestampTz *moment, char **error)
+{
+	return engine_moment(((ValueContext *) arg)->state->started_by, text, moment, error);
+}
+
 /* Sets the members of a ValueSource whose answers never change. */
 void
 engine_set_constant_lookups(ValueSource *source)
@@ -239,6 +277,9 @@ values_init(ValueContext *values, Store *store, BrokerState *state, bool catchin
 		.new_execution_id = next_execution_id,
 		.allows_visit = allows_visit,
 		.allows_depth = allows_depth,
+		.kept_signal = kept_signal,
+		.signal_known = signal_known,
+		.moment = moment,
 		.save = evaluate_save
 	};
 

@@ -256,6 +256,8 @@ prepare_event(Store *store, Event *event, bool has_result, bool by_client)
 	if (!fresh && event->event_id != 0 &&
 		store_event_exists(store, event->execution_id, event->event_id))
 		return false;
+	if (event->type == EVENT_SIGNAL)
+		signal_check(event);
 	if (by_client && noetl_isolation != ISOLATION_OFF)
 		isolation_check_event(store, event, fresh ? NULL : &execution);
 	if (!fresh)
@@ -272,6 +274,8 @@ prepare_event(Store *store, Event *event, bool has_result, bool by_client)
 	}
 	assign_time(store, event, fresh);
 	prepared_events++;
+	if (event->type == EVENT_SIGNAL && !event->ignored)
+		signal_annotate(event);
 	fill_node(store, event);
 	if (!has_result && event_type_defaults_to_null(event->type))
 	{

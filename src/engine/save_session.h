@@ -39,4 +39,7 @@ extern void save_session_clean(SaveSession *session);
 /* Gives all settings the values that they have in a new session of the role. */
 extern void save_settings_apply(Oid role);
 
+/* Returns the value that a setting has in a new session of the role; NULL: unknown. */
+extern const char *save_settings_value(const char *name, Oid role);
+
 #endif							/* NOETL_ENGINE_SAVE_SESSION_H */

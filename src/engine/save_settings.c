@@ -191,6 +191,65 @@ apply_settings_of(Relation relation, Oid database, Oid role)
 	systable_endscan(scan);
 }
 
+/* The value that one row of the catalog gives a setting; NULL: none. */
+static const char *
+row_value(Relation relation, HeapTuple tuple, const char *wanted)
+{
+	bool		isnull;
+	Datum		array = heap_getattr(tuple, Anum_pg_db_role_setting_setconfig,
+									 RelationGetDescr(relation), &isnull);
+	const char *found = NULL;
+	Datum	   *texts;
+	int			count;
+
+	if (isnull)
+		return NULL;
+	deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT,
+					  &texts, NULL, &count);
+	for (int i = 0; i < count; i++)
+	{
+		char	   *name;
+		char	   *value;
+
+		ParseLongOption(TextDatumGetCString(texts[i]), &name, &value);
+		if (value != NULL && pg_strcasecmp(name, wanted) == 0)
+			found = value;
+	}
+	return found;
+}
+
+/* Returns the value that a setting has in a new session of the role; NULL: unknown. */
+const char *
+save_settings_value(const char *name, Oid role)
+{
+	Oid			ids[4][2] = {{MyDatabaseId, role}, {InvalidOid, role},
+	{MyDatabaseId, InvalidOid}, {InvalidOid, InvalidOid}};
+	Relation	relation = table_open(DbRoleSettingRelationId, AccessShareLock);
+	const char *found = NULL;
+
+	for (int i = 0; i < lengthof(ids) && found == NULL; i++)
+	{
+		ScanKeyData keys[2];
+		SysScanDesc scan;
+		HeapTuple	tuple;
+
+		ScanKeyInit(&keys[0], Anum_pg_db_role_setting_setdatabase, BTEqualStrategyNumber,
+					F_OIDEQ, ObjectIdGetDatum(ids[i][0]));
+		ScanKeyInit(&keys[1], Anum_pg_db_role_setting_setrole, BTEqualStrategyNumber,
+					F_OIDEQ, ObjectIdGetDatum(ids[i][1]));
+		scan = systable_beginscan(relation, DbRoleSettingDatidRolidIndexId, true, NULL, 2, keys);
+		while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+			found = row_value(relation, tuple, name);
+		systable_endscan(scan);
+	}
+	table_close(relation, AccessShareLock);
+	for (ConfigVariable *item = found == NULL ? configuration() : NULL; item != NULL;
+		 item = item->next)
+		if (item->errmsg == NULL && pg_strcasecmp(item->name, name) == 0)
+			found = item->value;
+	return found;
+}
+
 /* Gives all settings the values that they have in a new session of the role. */
 void
 save_settings_apply(Oid role)

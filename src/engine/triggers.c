@@ -64,9 +64,10 @@ noetl_event_before(PG_FUNCTION_ARGS)
 	store_read_event_head(trigger->tg_trigslot, &event);
 	if (event_is_history(&event))
 		return PointerGetDatum(trigger->tg_trigtuple);
-	if (event.type == EVENT_EXECUTION_START || event.type == EVENT_ITERATION_STARTED)
+	if (event.type == EVENT_EXECUTION_START || event.type == EVENT_ITERATION_STARTED ||
+		event.type == EVENT_SIGNAL)
 	{
-		/* the context names a playbook or a child */
+		/* the context names a playbook, a child, or the id of a signal */
 		event.context = slot_jsonb(trigger->tg_trigslot, EVENT_COL_CONTEXT);
 	}
 

@@ -19,11 +19,11 @@ static const char *const wrong =
 "a timeout must be longer than zero and shorter than a century";
 
 /*
- * Converts an interval to microseconds; false unless it is positive and less
- * than a century.  Each part is bounded, so that the sum cannot overflow.
+ * Converts an interval to microseconds; false when it is a century or longer, or
+ * goes back as far.  Each part is bounded, so that the sum cannot overflow.
  */
-bool
-timeout_of_interval(const Interval *interval, int64 *us)
+static bool
+interval_us(const Interval *interval, int64 *us)
 {
 	if (interval->month < -1200 || interval->month > 1200 ||
 		interval->day < -36525 || interval->day > 36525 ||
@@ -31,7 +31,14 @@ timeout_of_interval(const Interval *interval, int64 *us)
 		return false;
 	*us = interval->time + (interval->day + (int64) interval->month * DAYS_PER_MONTH) *
 		USECS_PER_DAY;
-	return *us > 0 && *us < LONGEST_TIMEOUT;
+	return *us > -LONGEST_TIMEOUT && *us < LONGEST_TIMEOUT;
+}
+
+/* Converts an interval to microseconds; false unless it is positive and below a century. */
+bool
+timeout_of_interval(const Interval *interval, int64 *us)
+{
+	return interval_us(interval, us) && *us > 0;
 }
 
 /* Returns microseconds as an interval, as noetl.queue keeps them. */
@@ -107,6 +114,51 @@ timeout_parse(const JsonbValue *value, int64 *us, char **error)
 	else
 		return true;
 	*us = 0;
+	return false;
+}
+
+/*
+ * Reads the time span of a wait, in microseconds; below 0: none, for null and empty
+ * text.  A span that is over before it begins is one of 0.  False and *error like
+ * timeout_parse().
+ */
+bool
+wait_span_parse(const JsonbValue *value, int64 *us, char **error)
+{
+	double		seconds;
+	Interval   *interval;
+	char	   *text;
+
+	*us = -1;
+	if (value->type == jbvNull ||
+		(value->type == jbvString && value->val.string.len == 0))
+		return true;
+	if ((value->type == jbvNumeric || value->type == jbvString) &&
+		json_number(value, &seconds))
+	{
+		if (!(seconds < (double) LONGEST_TIMEOUT / USECS_PER_SEC))
+		{
+			*error = pstrdup("a wait must be shorter than a century");
+			return false;
+		}
+		*us = seconds > 0 ? (int64) rint(seconds * USECS_PER_SEC) : 0;
+		return true;
+	}
+	if (value->type != jbvString)
+	{
+		*error = pstrdup("the time span of a wait must be seconds or an interval");
+		return false;
+	}
+	text = pnstrdup(value->val.string.val, value->val.string.len);
+	if (!read_interval(text, &interval))
+		*error = psprintf("\"%s\" is neither seconds nor an interval", text);
+	else if (!interval_us(interval, us))
+		*error = pstrdup("a wait must be shorter than a century");
+	else
+	{
+		*us = Max(*us, 0);
+		return true;
+	}
 	return false;
 }
 

@@ -20,6 +20,12 @@
 extern bool timeout_parse(const JsonbValue *value, int64 *us, char **error);
 
 /*
+ * Reads the time span of a wait, in microseconds; below 0: none, for null and empty
+ * text.  A span that is over before it begins is one of 0.
+ */
+extern bool wait_span_parse(const JsonbValue *value, int64 *us, char **error);
+
+/*
  * Renders a timeout, in microseconds; 0: none, also where the template is left to
  * the worker because it has an unknown name.
  */

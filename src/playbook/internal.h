@@ -11,6 +11,7 @@
  *		transition.c	transitions
  *		save.c			saves that need no worker
  *		timeout.c		timeouts
+ *		wait.c			steps that wait for time or signals
  *		names.c			names in templates that nothing defines
  *		foreign.c		keys of other engines
  *		lint.c			warnings of what is legal but looks wrong
@@ -65,6 +66,7 @@ typedef struct Compiler
 #define SEES_RETRY		0x04	/* the same, response, status_code … */
 #define SEES_SAVE		0x08	/* the same, params, results … */
 #define SEES_ITEM		0x10	/* the names inside an item of an iterator */
+#define SEES_SIGNAL		0x20	/* the signal that a wait may accept */
 
 /* The edges of all steps: those of s are targets[first[s]] … targets[first[s + 1] - 1]. */
 typedef struct EdgeList
@@ -153,6 +155,11 @@ extern TemplateDoc *playbook_compile_timeout(Compiler *compiler,
 											 const YamlNode *node);
 extern int64 playbook_constant_timeout(Compiler *compiler,
 									   const YamlNode *node);
+
+/* wait.c */
+
+/* Compiles what a step of type wait waits for. */
+extern void playbook_compile_wait(Compiler *compiler, Step *step, const StepSource *source);
 
 /* names.c */
 

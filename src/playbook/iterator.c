@@ -108,6 +108,14 @@ resolve_body(Compiler *compiler, const YamlNode *node, const char *name,
 					   "the task of the iterator has no type");
 		return false;
 	}
+	if (strcmp(body->type, "wait") == 0)
+	{
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_FEATURE_NOT_SUPPORTED,
+					   body->type_node ? body->type_node : node,
+					   "Put the wait into a playbook of its own, and call that for each item.",
+					   "an iterator cannot wait for each item");
+		return false;
+	}
 	playbook_resolve_iterator(compiler, name, body);
 	if (body->body != NULL)
 	{

@@ -53,6 +53,13 @@ const char *const retry_keys[] = {
 	"max_delay", "jitter", "retry_when", "stop_when", NULL
 };
 
+const char *const wait_keys[] = {
+	"for", "until", "signal", "key", "accept", "timeout", "on_error", "when", "pass", "next",
+	"next_mode", "result", "return", "join", "max_visits", "step", "name", "type", "tool",
+	"desc", "description", "input", "payload", "with", "args", "params", "data",
+	"retry", "save", "sink", "form", "task", NULL
+};
+
 const char *const save_keys_known[] = {
 	"storage", "tool", "type", "kind", "data", "args", "table", "mode", "key", "keys",
 	"statement", "params", "commands", "command", "sql", "auth", "credential",
@@ -73,7 +80,7 @@ const char *const document_keys[] = {
 
 const char *const action_types[] = {
 	"python", "postgres", "shell", "http", "duckdb", "iterator", "save", "playbook",
-	"workbook", "noop", "start", "end", "route", "router", "snowflake", "secrets",
+	"workbook", "wait", "noop", "start", "end", "route", "router", "snowflake", "secrets",
 	"secret", "container", "script", "transfer", "gcs", "nats", "ducklake", NULL
 };
 

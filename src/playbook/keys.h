@@ -26,6 +26,8 @@ extern const char *const action_marks[];
 /* Keys of a transition and of its targets. */
 extern const char *const target_keys[];
 extern const char *const retry_keys[];
+/* Keys of a step of type wait. */
+extern const char *const wait_keys[];
 /* Keys of a save, of a loop, and of a document. */
 extern const char *const save_keys_known[];
 extern const char *const loop_keys[];

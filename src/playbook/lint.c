@@ -192,9 +192,11 @@ playbook_lint_step(Compiler *compiler, const Step *step,
 	const YamlNode *loop = playbook_member(source->node, "loop");
 	int			i;
 
-	lint_keys(compiler, source->node, control_keys, common_keys, action_keys);
+	if (step->kind != STEP_WAIT)
+		lint_keys(compiler, source->node, control_keys, common_keys, action_keys);
 	/* a worker of the author's own may understand any key */
-	if (source->type[0] == '\0' || key_in(source->type, action_types))
+	if (step->kind != STEP_WAIT &&
+		(source->type[0] == '\0' || key_in(source->type, action_types)))
 		playbook_lint_foreign_step(compiler, source->node);
 	lint_type(compiler, source);
 	lint_retry(compiler, playbook_member(source->merged, "retry"));

@@ -252,7 +252,8 @@ is_given(const Compiler *compiler, const NameUse *use, List *const *arrivals)
 		((use->sees & SEES_RESULT) && key_in(use->name, result_roots)) ||
 		((use->sees & SEES_RETRY) && key_in(use->name, retry_roots)) ||
 		((use->sees & SEES_SAVE) && key_in(use->name, save_roots)) ||
-		((use->sees & SEES_ITEM) && key_in(use->name, item_roots)))
+		((use->sees & SEES_ITEM) && key_in(use->name, item_roots)) ||
+		((use->sees & SEES_SIGNAL) && strcmp(use->name, "signal") == 0))
 		return true;
 	if ((use->sees & SEES_INPUT) && step_input_has(step, arrivals[use->step], use->name))
 		return true;
@@ -282,6 +283,8 @@ resembled(Compiler *compiler, const NameUse *use)
 	for (int i = 0; (use->sees & SEES_RESULT) && result_roots[i] != NULL; i++)
 		if (playbook_looks_like(use->name, result_roots[i]))
 			return result_roots[i];
+	if ((use->sees & SEES_SIGNAL) && playbook_looks_like(use->name, "signal"))
+		return "signal";
 	if (use->step >= 0 && playbook->steps[use->step].iterator != NULL &&
 		playbook->steps[use->step].iterator->element != NULL &&
 		playbook_looks_like(use->name, playbook->steps[use->step].iterator->element))

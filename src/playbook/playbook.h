@@ -30,6 +30,8 @@ typedef enum StepKind
 	STEP_SAVE,					/* only saves, and the database does it itself */
 	STEP_PLAYBOOK,				/* done by a child execution */
 	STEP_ITERATOR,				/* a child or a task for each item */
+	STEP_WAIT,					/* done by nobody: open until time has passed or a
+								 * signal has come */
 	STEP_END					/* the end of the playbook: no action, no next */
 } StepKind;
 
@@ -140,6 +142,16 @@ typedef struct IteratorSpec
 								 * name are the iterator's */
 } IteratorSpec;
 
+/* What a step of type wait waits for (playbook/wait.c); any of these may be NULL. */
+typedef struct WaitSpec
+{
+	TemplateDoc *span;			/* "for" */
+	TemplateDoc *until;
+	TemplateDoc *signal;		/* a name, or a list of names */
+	TemplateDoc *key;			/* under which senders reach it */
+	Condition  *accept;			/* which signals end it; NULL: any */
+} WaitSpec;
+
 /* A save that the database itself executes (playbook/save.c). */
 typedef struct SaveSpec
 {
@@ -192,6 +204,7 @@ typedef struct Step
 	SaveSpec   *saves;			/* executed when the work is done */
 	ChildSpec  *child;			/* STEP_PLAYBOOK */
 	IteratorSpec *iterator;		/* STEP_ITERATOR */
+	WaitSpec   *wait;			/* STEP_WAIT */
 	TemplateDoc *save_action;	/* these two: the action of type save that
 								 * follows, or NULL */
 	StepJoin	join;
@@ -234,6 +247,7 @@ typedef struct Playbook
 	TemplateDoc *workload;		/* defaults, an object, or NULL */
 	bool		uses_worker_names;	/* some template refers to a name that only a
 									 * worker has */
+	bool		takes_signals;	/* some step waits for a signal */
 	int64		timeout;		/* of an execution, in microseconds; 0: none */
 	Jsonb	   *labels;			/* of its executions: name -> text, or NULL */
 	NameTable	step_index;		/* name -> index (playbook_find_step) */
@@ -322,6 +336,10 @@ playbook_reaches(const Playbook *playbook, int s, int t)
 
 /* The other parts of the door. */
 #include "playbook/duration.h"
+#include "playbook/moment.h"
 #include "playbook/task_action.h"
+
+/* Returns the JSON Schema (draft 7) of playbooks, made of the compiler's tables of keys. */
+extern Jsonb *playbook_schema(void);
 
 #endif							/* NOETL_PLAYBOOK_PLAYBOOK_H */

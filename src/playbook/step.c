@@ -92,6 +92,8 @@ playbook_compile_step(Compiler *compiler, int index)
 		compiler->sees = SEES_INPUT;
 	}
 	compile_work(compiler, step, &source);
+	if (step->kind == STEP_WAIT)
+		playbook_compile_wait(compiler, step, &source);
 	if (step->is_end && step->result == NULL && step->kind != STEP_SAVE)
 	{
 		compiler->sees = SEES_INPUT | SEES_SAVE;
@@ -229,6 +231,8 @@ compile_kind(Step *step, const StepSource *source)
 		step->kind = STEP_ITERATOR;
 	else if (strcmp(step->type, "playbook") == 0)
 		step->kind = STEP_PLAYBOOK;
+	else if (strcmp(step->type, "wait") == 0)
+		step->kind = STEP_WAIT;
 	else if (!type_is_control(step->type))
 		step->kind = STEP_ACTION;
 	else if (save != NULL)

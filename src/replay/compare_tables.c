@@ -32,8 +32,9 @@ static const int execution_columns[] = {
 static const int workload_columns[] = {WORKLOAD_CREATED_AT, WORKLOAD_DATA, 0};
 static const int run_columns[] = {
 	RUN_VISIT, RUN_STATE, RUN_ARRIVALS, RUN_CREATED_AT, RUN_EVENT_ID, RUN_ATTEMPTS,
-	RUN_DUE_AT, RUN_CONTEXT, 0
+	RUN_DUE_AT, RUN_CONTEXT, RUN_SIGNALS, RUN_SIGNAL_KEY, 0
 };
+static const int signal_columns[] = {SIGNAL_NAME, SIGNAL_ID, SIGNAL_TAKEN, 0};
 static const int item_columns[] = {ITEM_ITEM, 0};
 static const int queue_columns[] = {
 	QUEUE_COL_CATALOG_ID, QUEUE_COL_NODE_ID, QUEUE_COL_NODE_TYPE, QUEUE_COL_ACTION,
@@ -567,6 +568,59 @@ compare_queue(Store *store, Model *model, Comparison *comparison)
 	}
 }
 
+/* ---------------------------------------------------------------------------
+ * signal
+ * ---------------------------------------------------------------------------
+ */
+
+/* Returns the signal of an event, or NULL. */
+static ModelSignal *
+find_signal(const Model *model, int64 event_id)
+{
+	ListCell   *lc;
+
+	foreach(lc, model->signals)
+		if (((ModelSignal *) lfirst(lc))->event_id == event_id)
+			return (ModelSignal *) lfirst(lc);
+	return NULL;
+}
+
+/* Compares the rows of noetl.signal. */
+static void
+compare_signals(Store *store, Model *model, Comparison *comparison)
+{
+	int64		execution_id = model->execution.execution_id;
+	Side		side;
+	ListCell   *lc;
+
+	side_open(&side, store, REL_SIGNAL, "signal", signal_columns, comparison);
+	store_rows_scan(&side.rows, REL_SIGNAL_PKEY, execution_id);
+	while (store_rows_next(&side.rows))
+	{
+		int64		event_id = DatumGetInt64(slot_column(side.rows.found, SIGNAL_EVENT_ID));
+		ModelSignal *signal = find_signal(model, event_id);
+
+		if (signal == NULL)
+		{
+			row_extra(&side, id_text(event_id));
+			continue;
+		}
+		signal->found = true;
+		store_fill_signal(side.rows.expected, execution_id, &signal->row);
+		compare_row(&side, id_text(event_id));
+	}
+	store_rows_end_scan(&side.rows);
+	foreach(lc, model->signals)
+	{
+		ModelSignal *signal = (ModelSignal *) lfirst(lc);
+
+		if (signal->found)
+			continue;
+		store_fill_signal(side.rows.expected, execution_id, &signal->row);
+		row_missing(&side, id_text(signal->event_id));
+	}
+}
+
 /* Compares every row of the execution with the model. */
 void
 compare_tables(Store *store, Model *model, Comparison *comparison)
@@ -578,4 +632,5 @@ compare_tables(Store *store, Model *model, Comparison *comparison)
 	compare_runs(store, model, comparison);
 	compare_items(store, model, comparison);
 	compare_queue(store, model, comparison);
+	compare_signals(store, model, comparison);
 }

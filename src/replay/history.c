@@ -297,6 +297,51 @@ past_allows_depth(void *arg, int depth)
 		depth <= noetl_max_depth;
 }
 
+/* ValueSource.kept_signal */
+static bool
+past_kept_signal(void *arg, const char *name, int64 after, Event *event)
+{
+	Replay	   *replay = (Replay *) arg;
+	ListCell   *lc;
+
+	foreach(lc, replay->model->signals)
+	{
+		const ModelSignal *signal = (ModelSignal *) lfirst(lc);
+
+		if (signal->row.taken || signal->event_id <= after || strcmp(signal->row.name, name) != 0)
+			continue;
+		replay_get_event(replay, signal->event_id, event);
+		return true;
+	}
+	return false;
+}
+
+/* ValueSource.signal_known */
+static bool
+past_signal_known(void *arg, const char *id)
+{
+	Replay	   *replay = (Replay *) arg;
+	ListCell   *lc;
+
+	foreach(lc, replay->model->signals)
+	{
+		const ModelSignal *signal = (ModelSignal *) lfirst(lc);
+
+		if (signal->row.id != NULL && strcmp(signal->row.id, id) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* ValueSource.moment: a wait takes the time from its step_started, if it began. */
+static bool
+past_moment(void *arg, const char *text, TimestampTz *moment, char **error)
+{
+	Replay	   *replay = (Replay *) arg;
+
+	return engine_moment(replay->model->execution.started_by, text, moment, error);
+}
+
 /* ValueSource.save: saves nothing; the log says how the saves ended. */
 static bool
 past_save(void *arg, List *requests, SaveError *error)
@@ -383,6 +428,9 @@ past_init(Replay *replay, BrokerState *state)
 		.new_execution_id = past_new_execution_id,
 		.allows_visit = past_allows_visit,
 		.allows_depth = past_allows_depth,
+		.kept_signal = past_kept_signal,
+		.signal_known = past_signal_known,
+		.moment = past_moment,
 		.save = past_save
 	};
 

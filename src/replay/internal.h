@@ -71,6 +71,14 @@ typedef struct ModelChild
 	int64		parent_event_id;
 } ModelChild;
 
+/* A row of noetl.signal. */
+typedef struct ModelSignal
+{
+	int64		event_id;
+	SignalRow	row;
+	bool		found;			/* the table has it */
+} ModelSignal;
+
 /* Where the newest value of a step is in the log. */
 typedef struct ModelValue
 {
@@ -94,6 +102,7 @@ typedef struct Model
 	HTAB	   *rows;			/* ModelRow by ModelKey */
 	HTAB	   *leftovers;		/* ModelLeftover by ModelKey */
 	HTAB	   *children;		/* ModelChild by execution_id */
+	List	   *signals;		/* ModelSignal *, by event_id */
 	List	   *tasks;			/* ModelRows of steps in noetl.queue, and … */
 	List	   *runs;			/* … in noetl.run, each in the order of the index */
 	int		   *rank;			/* by step: the place of its name in that order */

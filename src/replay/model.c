@@ -410,6 +410,46 @@ abandon(Model *model, ModelRow *open, const Decision *decision)
 	}
 }
 
+/* DECIDE_KEEP_SIGNAL: notes a signal, in the order of the event ids. */
+static void
+keep_signal(Model *model, const Decision *decision)
+{
+	MemoryContext old = MemoryContextSwitchTo(model->memory);
+	ModelSignal *signal = palloc0(sizeof(ModelSignal));
+	int			place = list_length(model->signals);
+
+	signal->event_id = decision->event->event_id;
+	signal->row.event_id = signal->event_id;
+	signal->row.name = pstrdup(decision->event->node_name);
+	if (decision->event->signal_id != NULL)
+		signal->row.id = pstrdup(decision->event->signal_id);
+	signal->row.taken = decision->taken;
+	while (place > 0 &&
+		   ((ModelSignal *) list_nth(model->signals, place - 1))->event_id > signal->event_id)
+		place--;
+	model->signals = list_insert_nth(model->signals, place, signal);
+	MemoryContextSwitchTo(old);
+}
+
+/* DECIDE_TAKE_SIGNAL: a signal is taken; without an id nothing is left of it. */
+static void
+take_signal(Model *model, int64 event_id)
+{
+	ListCell   *lc;
+
+	foreach(lc, model->signals)
+	{
+		ModelSignal *signal = (ModelSignal *) lfirst(lc);
+
+		if (signal->event_id != event_id)
+			continue;
+		signal->row.taken = true;
+		if (signal->row.id == NULL)
+			model->signals = foreach_delete_current(model->signals, lc);
+		return;
+	}
+}
+
 /* DECIDE_FINISH: ends the execution. */
 static void
 finish_execution(Model *model, const BrokerState *state, const Event *event,
@@ -424,6 +464,7 @@ finish_execution(Model *model, const BrokerState *state, const Event *event,
 	model->result = keep_jsonb(decision->result);
 	model->ended_at = event != NULL && event_type_is_terminal(event->type) ?
 		event->created_at : state->time;
+	model->signals = NIL;
 	MemoryContextSwitchTo(old);
 	/* the log does not say which tasks were leased: all may be leftovers */
 	hash_seq_init(&all, model->rows);
@@ -480,6 +521,12 @@ model_apply(Model *model, const BrokerState *state, const Event *event,
 			break;
 		case DECIDE_FINISH:
 			finish_execution(model, state, event, decision);
+			break;
+		case DECIDE_KEEP_SIGNAL:
+			keep_signal(model, decision);
+			break;
+		case DECIDE_TAKE_SIGNAL:
+			take_signal(model, decision->event->event_id);
 			break;
 		case DECIDE_REVOKE:
 		case DECIDE_EMIT:

@@ -385,6 +385,11 @@ tells_run_due(const ModelRow *row, const Event *event)
 
 	if (row->run.state == RUN_OPEN)
 		return event->type == EVENT_ACTION_ERROR && event_is_reaped(event, REAPED_TIMEOUT);
+	if (row->run.state == RUN_AWAITING)
+		return event->parent_event_id == row->run.started_event_id &&
+			(event->type == EVENT_STEP_COMPLETED ? event->ended_by != NULL :
+			 event->type == EVENT_STEP_FAILED && event->failure != NULL &&
+			 strcmp(event->failure, REAPED_TIMEOUT) == 0);
 	foreach(lc, row->run.arrivals)
 		released_by = Max(released_by, ((Arrival *) lfirst(lc))->event_id);
 	switch (event->type)

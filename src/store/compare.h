@@ -65,6 +65,7 @@ extern void store_fill_run(TupleTableSlot *slot, int64 execution_id, const Run *
 						   const Playbook *playbook, TimestampTz created_at);
 extern void store_fill_item(TupleTableSlot *slot, int64 execution_id, const char *step_name,
 							int visit, int index, JsonbValue *item);
+extern void store_fill_signal(TupleTableSlot *slot, int64 execution_id, const SignalRow *row);
 /* Fills a queue row without a place in the queue; store_place_task() gives it the last. */
 extern void store_fill_task(TupleTableSlot *slot, const BrokerState *state, const Run *run);
 extern void store_place_task(TupleTableSlot *slot);

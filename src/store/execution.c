@@ -11,6 +11,7 @@
 #include "access/xact.h"
 #include "common/hashfn.h"
 #include "executor/executor.h"
+#include "utils/datum.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -142,11 +143,11 @@ store_get_execution(Store *store, int64 execution_id, Execution *execution)
 }
 
 /*
- * Finds the role that an execution runs for; returns false when there is no such
- * execution.  Needs no Store, and works where nothing can be written.
+ * Reads a column of an execution that is never null; returns false when there is no
+ * such execution.  Needs no Store, and works where nothing can be written.
  */
-bool
-store_started_by(int64 execution_id, Oid *role)
+static bool
+column_of(int64 execution_id, int column, Datum *value)
 {
 	Relation	table = table_open(store_relation(REL_EXECUTION), AccessShareLock);
 	ScanKeyData key;
@@ -159,11 +160,41 @@ store_started_by(int64 execution_id, Oid *role)
 							  SnapshotSelf, 1, &key);
 	tuple = systable_getnext(scan);
 	if (HeapTupleIsValid(tuple))
-		*role = DatumGetObjectId(heap_getattr(tuple, EXECUTION_STARTED_BY,
-											  RelationGetDescr(table), &isnull));
+		*value = datumCopy(heap_getattr(tuple, column, RelationGetDescr(table), &isnull),
+						   TupleDescAttr(RelationGetDescr(table), column - 1)->attbyval,
+						   TupleDescAttr(RelationGetDescr(table), column - 1)->attlen);
 	systable_endscan(scan);
 	table_close(table, AccessShareLock);
 	return HeapTupleIsValid(tuple);
+}
+
+/*
+ * Finds the role that an execution runs for; returns false when there is no such
+ * execution.  Needs no Store, and works where nothing can be written.
+ */
+bool
+store_started_by(int64 execution_id, Oid *role)
+{
+	Datum		value;
+
+	if (!column_of(execution_id, EXECUTION_STARTED_BY, &value))
+		return false;
+	*role = DatumGetObjectId(value);
+	return true;
+}
+
+/* Finds whether an execution runs or is scheduled; like store_started_by(). */
+bool
+store_is_running(int64 execution_id, bool *running)
+{
+	Datum		value;
+	char	   *status;
+
+	if (!column_of(execution_id, EXECUTION_STATUS, &value))
+		return false;
+	status = TextDatumGetCString(value);
+	*running = strcmp(status, "RUNNING") == 0 || strcmp(status, "SCHEDULED") == 0;
+	return true;
 }
 
 /* Fills in the row of an execution that runs or is scheduled. */

@@ -18,6 +18,8 @@ typedef enum StoreRelation
 	REL_PENDING,
 	REL_SCHEDULE,
 	REL_QUEUE,
+	REL_SIGNAL,
+	REL_MESSAGE,
 	/* indexes */
 	REL_EXECUTION_PKEY,
 	REL_EXECUTION_PARENT_IDX,
@@ -28,6 +30,7 @@ typedef enum StoreRelation
 	REL_EVENT_RESULT_IDX,
 	REL_RUN_PKEY,
 	REL_RUN_DUE_IDX,
+	REL_RUN_SIGNAL_IDX,
 	REL_ITEM_PKEY,
 	REL_PENDING_PKEY,
 	REL_SCHEDULE_NEXT_IDX,
@@ -37,13 +40,19 @@ typedef enum StoreRelation
 	REL_QUEUE_RUN_IDX,
 	REL_QUEUE_RETRY_IDX,
 	REL_QUEUE_LEASE_IDX,
+	REL_SIGNAL_PKEY,
+	REL_SIGNAL_KEPT_IDX,
+	REL_SIGNAL_ID_IDX,
+	REL_MESSAGE_KEPT_IDX,
+	REL_MESSAGE_ID_IDX,
+	REL_MESSAGE_EXPIRES_IDX,
 	/* sequences */
 	REL_ID_SEQ,
 	REL_QUEUE_SEQ,
 	REL_COUNT
 } StoreRelation;
 
-#define STORE_TABLES	(REL_QUEUE + 1)
+#define STORE_TABLES	(REL_MESSAGE + 1)
 
 /* Returns the OID of a relation; raises an error when it is not installed. */
 extern Oid	store_relation(StoreRelation which);

@@ -7,7 +7,9 @@
 #include "access/genam.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "catalog/pg_type.h"
 #include "executor/executor.h"
+#include "utils/array.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
@@ -108,7 +110,8 @@ store_load_runs(Store *store, int64 execution_id, const Playbook *playbook,
 			continue;
 		run->visit = DatumGetInt32(slot_column(scan.slot, RUN_VISIT));
 		run->state = strcmp(state, "waiting") == 0 ? RUN_WAITING :
-			strcmp(state, "open") == 0 ? RUN_OPEN : RUN_RETRY;
+			strcmp(state, "open") == 0 ? RUN_OPEN :
+			strcmp(state, "awaiting") == 0 ? RUN_AWAITING : RUN_RETRY;
 		run->started_event_id = DatumGetInt64(slot_column(scan.slot, RUN_EVENT_ID));
 		run->attempts = DatumGetInt32(slot_column(scan.slot, RUN_ATTEMPTS));
 		if (run->state == RUN_RETRY)
@@ -138,13 +141,42 @@ store_fetch_by_tid(StoreTable *table, ItemPointer tid)
 	ExecMaterializeSlot(table->scan_slot);
 }
 
+/* Fills in the signals that a run waits for, and their key. */
+static void
+fill_signals(TupleTableSlot *slot, const Run *run)
+{
+	JsonbValue	context;
+	JsonbValue	names;
+	JsonbValue	name;
+	JsonbIterator *it;
+	ArrayBuildState *array = NULL;
+
+	slot_set_null(slot, RUN_SIGNALS);
+	slot_set_null(slot, RUN_SIGNAL_KEY);
+	if (run->state != RUN_AWAITING)
+		return;
+	json_from_jsonb(run->context, &context);
+	if (!json_get(&context, "signals", &names))
+		return;
+	it = json_walk(&names);
+	while (json_next_element(&it, &name))
+		array = accumArrayResult(array,
+								 PointerGetDatum(cstring_to_text_with_len(name.val.string.val,
+																		  name.val.string.len)),
+								 false, TEXTOID, CurrentMemoryContext);
+	if (array != NULL)
+		slot_set(slot, RUN_SIGNALS, makeArrayResult(array, CurrentMemoryContext));
+	slot_set_text(slot, RUN_SIGNAL_KEY, json_get_text(&context, "key"));
+}
+
 /* Fills in the columns of a run that change while it lives. */
 static void
 fill_state(TupleTableSlot *slot, const Run *run, const Playbook *playbook)
 {
 	slot_set_jsonb(slot, RUN_ARRIVALS, write_arrivals(run->arrivals, playbook));
 	slot_set_text(slot, RUN_STATE, run->state == RUN_WAITING ? "waiting" :
-				  run->state == RUN_OPEN ? "open" : "retry");
+				  run->state == RUN_OPEN ? "open" :
+				  run->state == RUN_AWAITING ? "awaiting" : "retry");
 	slot_set_id(slot, RUN_EVENT_ID, run->started_event_id);
 	slot_set(slot, RUN_ATTEMPTS, Int32GetDatum(run->attempts));
 	slot_set_jsonb(slot, RUN_CONTEXT, run->context);
@@ -152,6 +184,7 @@ fill_state(TupleTableSlot *slot, const Run *run, const Playbook *playbook)
 		slot_set(slot, RUN_DUE_AT, TimestampTzGetDatum(run_due_at(run)));
 	else
 		slot_set_null(slot, RUN_DUE_AT);
+	fill_signals(slot, run);
 }
 
 /* Fills in the row of a run without a task. */

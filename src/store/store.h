@@ -117,6 +117,9 @@ extern bool store_get_execution(Store *store, int64 execution_id, Execution *exe
  */
 extern bool store_started_by(int64 execution_id, Oid *role);
 
+/* Finds whether an execution runs; like store_started_by(). */
+extern bool store_is_running(int64 execution_id, bool *running);
+
 /* Reads how an execution ended; returns false when it runs or has no row. */
 extern bool store_get_end(Store *store, int64 execution_id, ExecutionEnd *end);
 
@@ -340,6 +343,83 @@ extern bool store_any_pending(Store *store, int64 execution_id);
 
 /* Returns the pending event that ends the execution, or 0. */
 extern int64 store_pending_end(Store *store, int64 execution_id);
+
+/* ---------------------------------------------------------------------------
+ * Signals (noetl.signal), and messages for whoever waits (noetl.message)
+ * ---------------------------------------------------------------------------
+ */
+
+/* A signal that no wait has taken, or whose id is remembered. */
+typedef struct SignalRow
+{
+	int64		event_id;
+	const char *name;
+	const char *id;				/* or NULL */
+	bool		taken;
+} SignalRow;
+
+/* Inserts a signal. */
+extern void store_keep_signal(Store *store, int64 execution_id, const SignalRow *row);
+
+/* Notes that a kept signal is taken; raises when its row is missing. */
+extern void store_take_signal(Store *store, int64 execution_id, int64 event_id);
+
+/* Deletes all signals of an execution, which is over. */
+extern void store_forget_signals(Store *store, int64 execution_id);
+
+/* Finds the first kept signal of a name after an event; returns false when there is none. */
+extern bool store_next_signal(Store *store, int64 execution_id, const char *name,
+							  int64 after, int64 *event_id);
+
+/* Returns whether a signal with an id has come. */
+extern bool store_signal_known(Store *store, int64 execution_id, const char *id);
+
+/* A message. */
+typedef struct Message
+{
+	int64		message_id;
+	const char *name;
+	const char *key;
+	Jsonb	   *data;			/* or NULL */
+	const char *id;				/* the sender's, or NULL */
+	Oid			sent_by;		/* role */
+	TimestampTz sent_at;
+	TimestampTz expires_at;		/* until then it is kept, or its id is remembered */
+	bool		taken;
+	ItemPointerData place;		/* of the version that was read */
+} Message;
+
+/*
+ * Returns the executions (int64 *, in order, perhaps twice) that have committed
+ * waits for a signal with a key, or for several signals with it.
+ */
+extern List *store_waiting_executions(Store *store, const char *name, const char *key);
+
+/* Inserts a message. */
+extern void store_insert_message(Store *store, const Message *message);
+
+/*
+ * Finds the first message with a larger message_id that is kept and has not
+ * expired; returns false when there is none.
+ */
+extern bool store_next_message(Store *store, const char *name, const char *key, int64 after,
+							   Message *message);
+
+/*
+ * Locks a message that was found; waits for the transaction that is busy with it.
+ * Returns false when another wait has taken it.
+ */
+extern bool store_lock_message(Store *store, Message *message);
+
+/* Takes the message that store_lock_message() has locked just now. */
+extern void store_take_message(Store *store);
+
+/* Returns whether a message with this id has been sent for a name and a key. */
+extern bool store_message_known(Store *store, const char *name, const char *key,
+								const char *id);
+
+/* Deletes messages that have expired, at most "limit", without waiting for anybody. */
+extern void store_sweep_messages(Store *store, int limit);
 
 /* ---------------------------------------------------------------------------
  * Tasks (noetl.queue)

@@ -38,6 +38,9 @@ static struct
 	int			capacity;
 	int			count;
 	TimestampTz timer;			/* the earliest time that will be due; 0: none */
+	int64	   *ends;			/* executions that have ended */
+	int			ends_capacity;
+	int			nends;
 	bool		callback;
 }			noted;
 
@@ -67,6 +70,34 @@ waiter_process(const VirtualTransactionId *vxid)
 #else
 	return BackendIdGetProc(vxid->backendId);
 #endif
+}
+
+/* Fills in the lock tag that those hold who wait for the end of an execution. */
+static void
+end_tag(LOCKTAG *tag, int64 execution_id)
+{
+	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, (uint32) (execution_id >> 32),
+						 (uint32) execution_id, LOCK_CLASS_ENDS);
+}
+
+/* Wakes the sessions that wait for the end of an execution. */
+static void
+wake_for_end(int64 execution_id)
+{
+	LOCKTAG		tag;
+	VirtualTransactionId *holders;
+	int			count = 0;
+
+	end_tag(&tag, execution_id);
+	holders = GetLockConflicts(&tag, ExclusiveLock, &count);
+	for (int i = 0; i < count; i++)
+	{
+		PGPROC	   *process = waiter_process(&holders[i]);
+
+		if (process != NULL)
+			SetLatch(&process->procLatch);
+	}
+	pfree(holders);
 }
 
 /* Wakes up to "tasks" of the sessions that hold a tag; returns how many. */
@@ -115,6 +146,8 @@ wake_waiters(XactEvent event, void *arg)
 			if (left > 0 && noted.types[i].type_hash == 0)
 				(void) wake_holders(TIMER_HASH, INT_MAX);
 		}
+	for (int i = 0; event == XACT_EVENT_COMMIT && i < noted.nends; i++)
+		wake_for_end(noted.ends[i]);
 	if (event == XACT_EVENT_COMMIT && noted.timer != 0)
 		timer_expect(noted.timer);
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT ||
@@ -122,6 +155,7 @@ wake_waiters(XactEvent event, void *arg)
 	{
 		noted.count = 0;
 		noted.timer = 0;
+		noted.nends = 0;
 	}
 }
 
@@ -178,6 +212,43 @@ wake_timer(TimestampTz when)
 	ensure_callback();
 	if (noted.timer == 0 || when < noted.timer)
 		noted.timer = when;
+}
+
+/* Wakes those who wait for the end of an execution at commit. */
+void
+wake_at_end(int64 execution_id)
+{
+	ensure_callback();
+	if (noted.nends == noted.ends_capacity)
+	{
+		int			capacity = Max(16, noted.ends_capacity * 2);
+
+		noted.ends = noted.ends == NULL ?
+			MemoryContextAlloc(TopMemoryContext, capacity * sizeof(int64)) :
+			repalloc_huge(noted.ends, capacity * sizeof(int64));
+		noted.ends_capacity = capacity;
+	}
+	noted.ends[noted.nends++] = execution_id;
+}
+
+/* Enters this session into those who wait for the end of an execution. */
+void
+wake_begin_waiting_for_end(int64 execution_id)
+{
+	LOCKTAG		tag;
+
+	end_tag(&tag, execution_id);
+	(void) LockAcquire(&tag, ShareLock, true, false);
+}
+
+/* Takes this session out of them. */
+void
+wake_end_waiting_for_end(int64 execution_id)
+{
+	LOCKTAG		tag;
+
+	end_tag(&tag, execution_id);
+	(void) LockRelease(&tag, ShareLock, true);
 }
 
 /* Wakes a waiter for a task of a type (NULL: of any type) at commit. */

@@ -48,6 +48,14 @@ extern void wake_begin_waiting(int ntypes, char **types);
  */
 extern void wake_end_waiting(void);
 
+/* Wakes those who wait for the end of an execution when the transaction commits. */
+extern void wake_at_end(int64 execution_id);
+
+/* Enters this session into those who wait for the end of an execution. */
+extern void wake_begin_waiting_for_end(int64 execution_id);
+/* Takes this session out of them. */
+extern void wake_end_waiting_for_end(int64 execution_id);
+
 /* The other parts of the door. */
 #include "wakeup/schedule.h"
 
