@@ -173,6 +173,8 @@ missing_packages()
         perl -MTest::More -e1 2>/dev/null || say perl
         perl -MIPC::Run -e1 2>/dev/null || say libipc-run-perl
         [ -x /usr/sbin/pgbouncer ] || have pgbouncer || say pgbouncer
+        [ -f "$bindir/../lib/plproxy.so" ] || [ -z "$version" ] ||
+            [ -z "$(apt-cache search --names-only "^postgresql-$version-plproxy\$" 2>/dev/null)" ] || say "postgresql-$version-plproxy"
         # The tests that compare with Python's own use Debian's modules.
         /usr/bin/python3 -c 'import yaml' 2>/dev/null || say python3-yaml
         /usr/bin/python3 -c 'import jinja2' 2>/dev/null || say python3-jinja2

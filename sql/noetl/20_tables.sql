@@ -15,6 +15,12 @@ CREATE FUNCTION noetl.next_id() RETURNS bigint
 COMMENT ON FUNCTION noetl.next_id() IS
     'a new time-ordered id: milliseconds since 2024-01-01 UTC << 22 | noetl.node_id << 12 | number; ids grow even when the clock goes back';
 
+CREATE FUNCTION noetl.node_of(id bigint) RETURNS integer
+    AS 'MODULE_PATHNAME', 'noetl_node_of'
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION noetl.node_of(bigint) IS
+    'the number (noetl.node_id) of the node that made an execution_id or a queue_id';
+
 CREATE FUNCTION noetl.id_time(id bigint) RETURNS timestamptz
     AS 'MODULE_PATHNAME', 'noetl_id_time'
     LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
@@ -314,9 +320,17 @@ COMMENT ON COLUMN noetl.family.root_id IS 'the topmost ancestor';
 COMMENT ON COLUMN noetl.family.weight IS 'for how many executions this one stands';
 
 CREATE SEQUENCE noetl.queue_seq AS bigint;
+COMMENT ON SEQUENCE noetl.queue_seq IS 'places in the queue; a queue_id is a place and the number of the node';
+
+CREATE FUNCTION noetl.next_queue_id() RETURNS bigint
+    AS 'MODULE_PATHNAME', 'noetl_next_queue_id'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION noetl.next_queue_id() FROM PUBLIC;
+COMMENT ON FUNCTION noetl.next_queue_id() IS
+    'a new queue_id: place / 4096 << 22 | noetl.node_id << 12 | place % 4096, where places count from 1';
 
 CREATE TABLE noetl.queue (
-    queue_id            bigint      NOT NULL DEFAULT nextval('noetl.queue_seq') PRIMARY KEY,
+    queue_id            bigint      NOT NULL DEFAULT noetl.next_queue_id() PRIMARY KEY,
     execution_id        bigint      NOT NULL,
     catalog_id          bigint      NOT NULL,
     node_id             text        NOT NULL,

@@ -54,6 +54,8 @@ graph_kind_name(const Step *step)
 			return "noop";
 		case STEP_SAVE:
 			return "save";
+		case STEP_SQL:
+			return "sql";
 		case STEP_PLAYBOOK:
 			return "playbook";
 		case STEP_ITERATOR:

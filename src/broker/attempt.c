@@ -62,9 +62,9 @@ retry_run(BrokerState *state, Run *run, const Event *event, int attempt, double 
 		run->state = delay > 0 ? RUN_RETRY : RUN_QUEUED;
 		decision_add(state, DECIDE_RETRY, run);
 	}
-	else if (delay > 0 || step->kind == STEP_SAVE)
+	else if (delay > 0 || step->kind == STEP_SAVE || step->kind == STEP_SQL)
 	{
-		run->state = RUN_RETRY; /* a save that fails at once must not loop here */
+		run->state = RUN_RETRY; /* SQL that fails at once must not loop here */
 		decision_add(state, DECIDE_KEEP, run);
 	}
 	else
@@ -73,8 +73,8 @@ retry_run(BrokerState *state, Run *run, const Event *event, int attempt, double 
 
 /*
  * Finds the result that a task saved which does nothing but save what children
- * have done: the result of its step is not what the save returned.  False: the
- * task is another one.
+ * or a statement have done: the result of its step is not what the save returned.
+ * False: the task is another one.
  */
 static bool
 saved_result(const Run *run, const Step *task, JsonbValue *envelope, int64 *child)
@@ -82,7 +82,7 @@ saved_result(const Run *run, const Step *task, JsonbValue *envelope, int64 *chil
 	JsonbValue	context;
 
 	*child = 0;
-	if (!run->is_task || !is_open_step(task) || run->context == NULL)
+	if (!run->is_task || (!is_open_step(task) && task->kind != STEP_SQL) || run->context == NULL)
 		return false;
 	json_from_jsonb(run->context, &context);
 	(void) json_get_int(&context, "child_execution_id", child);

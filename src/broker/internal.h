@@ -11,6 +11,7 @@
  *		child.c          steps that are child executions
  *		iteration.c      steps that are iterators
  *		save.c           saves that the database itself executes
+ *		sql.c            steps that are statements of SQL
  *		action.c         tasks for workers
  *		flow.c           steps end, branches leave them
  *		join.c           branches arrive at steps and join there
@@ -224,6 +225,30 @@ extern bool save_attempt(BrokerState *state, Run *run, const AttemptOutcome *out
 /* Starts an attempt of a step that only saves, and returns its end. */
 extern AttemptEnd start_save_step(BrokerState *state, Run *run,
 								  const JsonbValue *transition_input);
+
+/*
+ * Renders the statement of a request, whose parameters are in request->data; they
+ * are names in it.  False and *error when a template raises.
+ */
+extern bool render_statement(const SaveSpec *spec, Scope *scope, SaveRequest *request,
+							 char **error);
+
+/* ---- sql.c ---- */
+
+/*
+ * Starts an attempt of a step of type sql: executes the statement, emits what
+ * became of it and returns the end of the attempt.
+ */
+extern AttemptEnd start_sql_step(BrokerState *state, Run *run,
+								 const JsonbValue *transition_input);
+
+/*
+ * Executes the statement of the item end->index of an iterator, and its saves; *end
+ * says how the item ended.  parent: its iteration_started.
+ */
+extern void execute_sql_item(BrokerState *state, const Run *run, const Step *task,
+							 Scope *scope, const JsonbValue *transition_input,
+							 int64 parent, ItemEnd *end);
 
 /* ---- child.c ---- */
 

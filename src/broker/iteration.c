@@ -229,17 +229,45 @@ start_item_task(Iteration *iteration, int index, const JsonbValue *item, Scope *
 	return true;
 }
 
-/* Starts one item.  False and *error when it fails at once. */
-static bool
-start_item(Iteration *iteration, int index, const JsonbValue *item, char **error)
+/* Executes the statement that is an item; *end says how that ended. */
+static void
+execute_item(Iteration *iteration, int index, const JsonbValue *item, Scope *scope,
+			 ItemEnd *end)
 {
+	Event	   *started = emit_item_started(iteration, index, item, 0);
+	JsonbValue	input;
+
+	item_input(iteration, &input);
+	execute_sql_item(iteration->state, iteration->run, iteration->spec->body, scope, &input,
+					 started->event_id, end);
+}
+
+/*
+ * Starts one item.  False when it ends at once: *end says how, but for an item that
+ * fails to start not which event ended it.
+ */
+static bool
+start_item(Iteration *iteration, int index, const JsonbValue *item, ItemEnd *end)
+{
+	StepKind	kind = iteration->spec->body->kind;
 	Scope		scope;
 	JsonbValue	names;
+	char	   *error = NULL;
 
+	end->index = index;
+	end->success = false;
+	end->child_execution_id = 0;
 	item_scope(iteration, index, item, &names, &scope);
-	if (iteration->spec->body->kind == STEP_PLAYBOOK)
-		return start_item_child(iteration, index, item, &scope, error);
-	return start_item_task(iteration, index, item, &scope, error);
+	if (kind == STEP_SQL)
+	{
+		execute_item(iteration, index, item, &scope, end);
+		return false;
+	}
+	if (kind == STEP_PLAYBOOK ? start_item_child(iteration, index, item, &scope, &error) :
+		start_item_task(iteration, index, item, &scope, &error))
+		return true;
+	end->error = error;
+	return false;
 }
 
 /*
@@ -502,7 +530,7 @@ next_item(const Iteration *iteration, int index, JsonbValue *item)
 
 /*
  * Ends an item, starts the one that may start now, and ends the attempt of the
- * iterator after the last.  Items that fail when they start end here too, in a
+ * iterator after the last.  Items that end when they start end here too, in a
  * loop, as there may be many.
  */
 static AttemptEnd
@@ -510,7 +538,6 @@ item_ended(Iteration *iteration, ItemEnd end)
 {
 	BrokerState *state = iteration->state;
 	AttemptEnd	none = {NULL, false};
-	char	   *error;
 	JsonbValue	item;
 
 	for (;;)
@@ -526,12 +553,8 @@ item_ended(Iteration *iteration, ItemEnd end)
 		if (next < 0)
 			break;
 		next_item(iteration, next, &item);
-		if (start_item(iteration, next, &item, &error))
+		if (start_item(iteration, next, &item, &end))
 			break;
-		end.index = next;
-		end.success = false;
-		end.error = error;
-		end.child_execution_id = 0;
 	}
 	return iteration->progress.done < iteration->total ? none :
 		complete_iterator(iteration, end.parent);
@@ -689,7 +712,7 @@ render_concurrency(Iteration *iteration, Scope *scope, SourceError *error)
 		ASYNC_CONCURRENCY : DISTRIBUTED_CONCURRENCY;
 
 	iteration->concurrency = 1;
-	if (spec->sequential)
+	if (spec->sequential || spec->body->kind == STEP_SQL)
 		return true;
 	return render_count(spec->concurrency, scope, "concurrency", 1, otherwise,
 						&iteration->concurrency, error);
@@ -757,7 +780,7 @@ emit_started(Iteration *iteration, const IteratorItems *items)
 
 /*
  * Starts as many items as may be in flight; the others are left for later.
- * Items that fail when they start make room for others.  Returns the end of the
+ * Items that end when they start make room for others.  Returns the end of the
  * attempt, if all of them fail or one failure ends it.
  */
 static AttemptEnd
@@ -772,16 +795,14 @@ start_items(Iteration *iteration, const IteratorItems *items)
 	iteration->progress.started = first;
 	for (int i = 0; i < first; i++)
 	{
-		char	   *error;
 		ItemEnd		item;
 
 		CHECK_FOR_INTERRUPTS();
-		if (start_item(iteration, i, &items->values[i], &error))
-			continue;
 		memset(&item, 0, sizeof(item));
-		item.index = i;
-		item.error = error;
-		item.parent = state->last_event_id;
+		if (start_item(iteration, i, &items->values[i], &item))
+			continue;
+		if (item.parent == 0)
+			item.parent = state->last_event_id;
 		end = item_ended(iteration, item);
 		if (end.event != NULL)
 			return end;

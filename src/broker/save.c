@@ -74,17 +74,15 @@ find_mode(const SaveSpec *spec, Scope *scope, SaveMode *mode, char **error)
 	return false;
 }
 
-/* Renders a save that is a statement; its templates see its parameters, too. */
-static bool
-make_statement(const SaveSpec *spec, Scope *scope, SaveRequest *request, char **error)
+/* Renders the statement of a request; its templates see its parameters, too. */
+bool
+render_statement(const SaveSpec *spec, Scope *scope, SaveRequest *request, char **error)
 {
 	const JsonbValue *outer = scope->names;
 	JsonbValue	names;
 	JsonBuilder builder;
 	bool		rendered;
 
-	if (!render_part(spec->params, scope, &request->data, error))
-		return false;
 	json_begin_object(&builder);
 	if (outer != NULL)
 		json_add_members(&builder, outer);
@@ -107,7 +105,8 @@ make_request(const SaveSpec *spec, Scope *scope, SaveRequest *request, char **er
 	if (!find_mode(spec, scope, &request->mode, error))
 		return false;
 	if (request->mode == SAVE_STATEMENT)
-		return make_statement(spec, scope, request, error);
+		return render_part(spec->params, scope, &request->data, error) &&
+			render_statement(spec, scope, request, error);
 	if (!render_text(spec->table, scope, "table", &request->table, error) ||
 		!render_part(spec->key, scope, &key, error) ||
 		!render_part(spec->data, scope, &request->data, error))
@@ -147,6 +146,15 @@ emit_save(BrokerState *state, const Run *run, int64 parent, const SaveRequest *r
 	}
 	json_end_object(&builder, &value);
 	event->meta = json_to_jsonb(&value);
+	if (error == NULL && request->returns)
+		event->result = json_to_jsonb(&request->returned);
+}
+
+/* Finds what a request saved: the rows that its statement returned, or its data. */
+static const JsonbValue *
+request_value(const SaveRequest *request)
+{
+	return request->returns ? &request->returned : &request->data;
 }
 
 /* Finds what was saved: the value of a step that does nothing else. */
@@ -158,12 +166,12 @@ saved_value(const List *requests, JsonbValue *saved)
 
 	if (list_length(requests) == 1)
 	{
-		*saved = ((SaveRequest *) linitial(requests))->data;
+		*saved = *request_value((SaveRequest *) linitial(requests));
 		return;
 	}
 	json_begin_array(&list);
 	foreach(lc, requests)
-		json_push(&list, &((SaveRequest *) lfirst(lc))->data);
+		json_push(&list, request_value((SaveRequest *) lfirst(lc)));
 	json_end_array(&list, saved);
 }
 
@@ -189,6 +197,8 @@ execute_saves(BrokerState *state, const Run *run, const Step *task, Scope *scope
 		SaveRequest *request = palloc0(sizeof(SaveRequest));
 
 		failure.number = i;
+		request->wants_rows = task->kind == STEP_SAVE;
+		request->max_bytes = noetl_template_max_output;
 		(void) make_request(&task->saves[i], scope, request, &message);
 		requests = lappend(requests, request);
 	}

@@ -83,6 +83,9 @@ begin_attempt(BrokerState *state, Run *run, const JsonbValue *input)
 		case STEP_SAVE:
 			end_attempt(state, run, start_save_step(state, run, input));
 			break;
+		case STEP_SQL:
+			end_attempt(state, run, start_sql_step(state, run, input));
+			break;
 		case STEP_ITERATOR:
 			end_attempt(state, run, start_iterator(state, run, input));
 			break;

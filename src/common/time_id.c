@@ -48,3 +48,17 @@ execution_id_at(int64 ms, int node, int64 number)
 {
 	return (ms << 22) | ((int64) node << 12) | number;
 }
+
+/* Returns the node number that an execution_id or a queue_id was made with. */
+int
+id_node(int64 id)
+{
+	return (int) ((id >> 12) & 1023);
+}
+
+/* Returns the queue_id of a place in the queue, counted from 1, on a node. */
+int64
+queue_id_at(int64 place, int node)
+{
+	return execution_id_at(place >> 12, node, place & 4095);
+}

@@ -4,8 +4,9 @@
  *
  *		execution_id  ms since 2024 << 22 | node (10 bits) << 12 | number
  *		event_id      ms since 2024 << 22 | µs of the ms << 12
+ *		queue_id      place / 4096 << 22 | node << 12 | place % 4096
  *
- * Both share one scale, so that a range of ids is a range of time.  An
+ * The first two share one scale, so that a range of ids is a range of time.  An
  * event_id need be unique only inside its execution, where the execution lock
  * makes time strictly increasing.
  */
@@ -28,5 +29,11 @@ extern int64 time_to_id_ms(TimestampTz time);
 
 /* Returns the execution_id of a millisecond, a node and a number in the millisecond. */
 extern int64 execution_id_at(int64 ms, int node, int64 number);
+
+/* Returns the node number that an execution_id or a queue_id was made with. */
+extern int	id_node(int64 id);
+
+/* Returns the queue_id of a place in the queue, counted from 1, on a node. */
+extern int64 queue_id_at(int64 place, int node);
 
 #endif							/* NOETL_COMMON_TIME_ID_H */

@@ -22,9 +22,11 @@
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "executor/spi.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "parser/parse_param.h"
 #include "tcop/cmdtag.h"
+#include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -38,6 +40,7 @@
 #include "engine/internal.h"
 #include "engine/role.h"
 #include "engine/save_session.h"
+#include "playbook/playbook.h"
 
 /* ---------------------------------------------------------------------------
  * Kept plans
@@ -132,6 +135,9 @@ keep_plan(const char *text, int nparams)
 	return kept;
 }
 
+/* What the statement that is executed belongs to, for error messages. */
+static const char *executing = "a save";
+
 /*
  * Raises when a text is more than one statement or no query, and when it uses a
  * temporary table of the session, whose triggers would run as the role.
@@ -146,21 +152,30 @@ check_plan(KeptPlan *kept)
 	if (list_length(sources) != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("a save has exactly one statement")));
+				 errmsg("%s has exactly one statement", executing)));
 	source = (CachedPlanSource *) linitial(sources);
 	foreach(lc, source->query_list)
 		if (((Query *) lfirst(lc))->commandType == CMD_UTILITY)
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("%s is not allowed in a save",
-							GetCommandTagName(source->commandTag)),
+					 errmsg("%s is not allowed in %s",
+							CreateCommandName(((Query *) lfirst(lc))->utilityStmt), executing),
 					 errhint("Use INSERT, UPDATE, DELETE, MERGE or SELECT.")));
 	foreach(lc, source->relationOids)
 		if (isAnyTempNamespace(get_rel_namespace(lfirst_oid(lc))))
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("a save cannot use the temporary table \"%s\"",
+					 errmsg("%s cannot use the temporary table \"%s\"", executing,
 							get_rel_name(lfirst_oid(lc)))));
+}
+
+/* Returns whether a statement returns rows. */
+static bool
+returns_rows(const KeptPlan *kept)
+{
+	CachedPlanSource *source = linitial(SPI_plan_get_plan_sources(kept->plan));
+
+	return source->resultDesc != NULL;
 }
 
 /* Brings the plan up to date, so that check_plan() sees what will be executed. */
@@ -173,10 +188,14 @@ revalidate(KeptPlan *kept)
 		ReleaseCachedPlan(plan, CurrentResourceOwner);
 }
 
-/* Executes a statement; returns the number of rows that it processed. */
+/*
+ * Executes a statement; returns the number of rows that it processed.  The rows
+ * that it returns go to the receiver, or with NULL to SPI.
+ */
 static int64
-execute(KeptPlan *kept, ParamListInfo params)
+execute(KeptPlan *kept, ParamListInfo params, DestReceiver *receiver)
 {
+	SPIExecuteOptions options = {.params = params, .dest = receiver};
 	volatile int code = 0;
 
 	revalidate(kept);
@@ -184,7 +203,7 @@ execute(KeptPlan *kept, ParamListInfo params)
 	kept->running++;
 	PG_TRY();
 	{
-		code = SPI_execute_plan_with_paramlist(kept->plan, params, false, 0);
+		code = SPI_execute_plan_extended(kept->plan, &options);
 	}
 	PG_FINALLY();
 	{
@@ -206,7 +225,7 @@ execute_with_json(const char *text, const JsonbValue *value)
 	params->params[0].isnull = false;
 	params->params[0].pflags = PARAM_FLAG_CONST;
 	params->params[0].ptype = JSONBOID;
-	return execute(keep_plan(text, 1), params);
+	return execute(keep_plan(text, 1), params, NULL);
 }
 
 /* ---------------------------------------------------------------------------
@@ -445,23 +464,31 @@ update_statement(const SaveTable *table, const List *columns)
 	return sql.data;
 }
 
-/* Returns whether a column is of type json or jsonb, or of a domain over them. */
-static bool
-is_json_column(const SaveTable *table, const SaveColumn *column)
-{
-	AttrNumber	number = get_attnum(table->relid, column->name);
-	Oid			type = number == InvalidAttrNumber ? InvalidOid :
-		getBaseType(get_atttype(table->relid, number));
-
-	return type == JSONOID || type == JSONBOID;
-}
-
 /*
- * Replaces text that wholly is a JSON object or array by that value, where it goes
- * into a column of JSON: {{ x | tojson }} means x there.
+ * Replaces text that wholly is a JSON object or array by that value, where the type
+ * is json or jsonb: {{ x | tojson }} means x there.  Replaces a number like 2.0 by 2
+ * where the type is an integer.  A domain counts as what it is over.
  */
 static void
-read_json_members(const SaveTable *table, const List *columns, JsonbValue *row)
+adapt_value(Oid type, JsonbValue *value)
+{
+	JsonbValue	read;
+
+	if (!OidIsValid(type) || (value->type != jbvString && value->type != jbvNumeric))
+		return;
+	type = getBaseType(type);
+	if (type == INT2OID || type == INT4OID || type == INT8OID)
+	{
+		if (save_read_whole(value, &read))
+			*value = read;
+	}
+	else if ((type == JSONOID || type == JSONBOID) && save_read_json(value, &read))
+		*value = read;
+}
+
+/* Does the same to the values of a row, by the types of its columns. */
+static void
+adapt_members(const SaveTable *table, const List *columns, JsonbValue *row)
 {
 	JsonbIterator *it = json_walk(row);
 	JsonBuilder builder;
@@ -472,15 +499,12 @@ read_json_members(const SaveTable *table, const List *columns, JsonbValue *row)
 	json_begin_object(&builder);
 	while (json_next_member(&it, &key, &value))
 	{
-		JsonbValue	read;
+		const SaveColumn *written = (SaveColumn *) list_nth(columns, column++);
+		AttrNumber	number = get_attnum(table->relid, written->name);
 
-		if (value.type == jbvString &&
-			is_json_column(table, (SaveColumn *) list_nth(columns, column)) &&
-			json_from_text(value.val.string.val, value.val.string.len, &read) &&
-			(json_is_object(&read) || json_is_array(&read)))
-			value = read;
+		if (number != InvalidAttrNumber)
+			adapt_value(get_atttype(table->relid, number), &value);
 		json_add_n(&builder, key.val.string.val, key.val.string.len, &value);
-		column++;
 	}
 	json_end_object(&builder, row);
 }
@@ -495,7 +519,7 @@ save_row(const SaveTable *table, const JsonbValue *written)
 
 	CHECK_FOR_INTERRUPTS();
 	columns = row_columns(table, written);
-	read_json_members(table, columns, &typed);
+	adapt_members(table, columns, &typed);
 	return execute_with_json(table->request->mode == SAVE_UPDATE ?
 							 update_statement(table, columns) :
 							 insert_statement(table, columns), row);
@@ -513,7 +537,7 @@ save_rows(const SaveRequest *request)
 
 	find_table(request, &table);
 	if (request->mode == SAVE_OVERWRITE)
-		(void) execute(keep_plan(psprintf("DELETE FROM %s", table.qualified), 0), NULL);
+		(void) execute(keep_plan(psprintf("DELETE FROM %s", table.qualified), 0), NULL, NULL);
 	if (!json_is_array(data))
 		return save_row(&table, data);
 	memory = AllocSetContextCreate(CurrentMemoryContext, "noetl saved row",
@@ -549,7 +573,8 @@ conversion_statement(const KeptPlan *kept, int nvalues)
 					(errcode(ERRCODE_INDETERMINATE_DATATYPE),
 					 errmsg("could not determine data type of parameter $%d", i + 1)));
 		appendStringInfo(&sql, "%s\"%d\" %s", i > 0 ? ", " : "", i + 1,
-						 format_type_extended(kept->types[i], -1, FORMAT_TYPE_FORCE_QUALIFY));
+						 format_type_extended(kept->types[i], -1, FORMAT_TYPE_TYPEMOD_GIVEN |
+											  FORMAT_TYPE_FORCE_QUALIFY));
 	}
 	appendStringInfoChar(&sql, ')');
 	return sql.data;
@@ -560,10 +585,24 @@ static ParamListInfo
 convert_params(const KeptPlan *kept, int nvalues, const JsonbValue *values)
 {
 	ParamListInfo params;
+	JsonBuilder builder;
+	JsonbValue	typed;
 
 	if (nvalues == 0)
 		return NULL;
-	(void) execute_with_json(conversion_statement(kept, nvalues), values);
+	json_begin_object(&builder);
+	for (int i = 0; i < nvalues; i++)
+	{
+		char	   *name = psprintf("%d", i + 1);
+		JsonbValue	value;
+
+		if (!json_get(values, name, &value))
+			json_null(&value);
+		adapt_value(kept->types[i], &value);
+		json_add(&builder, name, &value);
+	}
+	json_end_object(&builder, &typed);
+	(void) execute_with_json(conversion_statement(kept, nvalues), &typed);
 	params = makeParamList(nvalues);
 	for (int i = 0; i < nvalues; i++)
 	{
@@ -575,71 +614,57 @@ convert_params(const KeptPlan *kept, int nvalues, const JsonbValue *values)
 	return params;
 }
 
-/* The named parameters that have a number so far. */
-typedef struct Numbering
-{
-	const JsonbValue *params;
-	List	   *names;			/* char *, by number */
-	JsonBuilder values;			/* {"1": …} */
-} Numbering;
-
-/* Gives the next number to a parameter. */
+/* Adds the value of a parameter to an object {"1": …}; a SaveNumbering's "add". */
 static void
-number_value(Numbering *numbering, char *name, const JsonbValue *value)
+add_parameter(void *arg, int number, const JsonbValue *value)
 {
-	numbering->names = lappend(numbering->names, name);
-	json_add(&numbering->values, psprintf("%d", list_length(numbering->names)), value);
+	json_add((JsonBuilder *) arg, psprintf("%d", number), value);
 }
 
-/* SaveParam: replaces :name by $n; returns false when there is no such parameter. */
-static bool
-number_param(void *arg, StringInfo sql, const char *name, int length)
+/* Returns the text that PostgreSQL gets, and the values of its parameters. */
+static char *
+number_statement(const SaveRequest *request, SaveNumbering *numbering, JsonbValue *values)
 {
-	Numbering  *numbering = (Numbering *) arg;
-	JsonbValue	value;
-	int			number = 0;
-	ListCell   *lc;
+	JsonBuilder builder;
+	char	   *text;
 
-	if (!json_get_n(numbering->params, name, length, &value))
-		return false;
-	foreach(lc, numbering->names)
-		if (strlen(lfirst(lc)) == length && memcmp(lfirst(lc), name, length) == 0)
-			number = foreach_current_index(lc) + 1;
-	if (number == 0)
-	{
-		number_value(numbering, pnstrdup(name, length), &value);
-		number = list_length(numbering->names);
-	}
-	appendStringInfo(sql, "$%d", number);
-	return true;
+	json_begin_object(&builder);
+	text = save_number_params(numbering, request->statement, &request->data, add_parameter,
+							  &builder);
+	json_end_object(&builder, values);
+	return text;
 }
 
-/* Executes the statement of a request; returns the number of rows processed. */
+/*
+ * Executes the statement of a request; returns the number of rows processed.  What
+ * it returns stays in the memory context.
+ */
 static int64
-save_statement(const SaveRequest *request)
+save_statement(SaveRequest *request, MemoryContext memory)
 {
-	const JsonbValue *params = &request->data;
-	Numbering	numbering;
+	DestReceiver *receiver = NULL;
+	SaveNumbering numbering;
 	JsonbValue	values;
 	KeptPlan   *kept;
 	char	   *text;
+	int64		rows;
 
 	if (request->statement == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the save has no statement")));
-	memset(&numbering, 0, sizeof(numbering));
-	numbering.params = params;
-	json_begin_object(&numbering.values);
-	text = save_replace_params(request->statement, number_param, &numbering);
-	if (json_is_array(params))	/* the statement says $1, $2, … itself */
-		for (int i = 0; i < JsonContainerSize(params->val.binary.data); i++)
-			number_value(&numbering, NULL,
-						 getIthJsonbValueFromContainer(params->val.binary.data, i));
-	json_end_object(&numbering.values, &values);
+				 errmsg("%s has no statement", executing)));
+	text = number_statement(request, &numbering, &values);
 	kept = keep_plan(text, list_length(numbering.names));
 	check_plan(kept);
-	return execute(kept, convert_params(kept, list_length(numbering.names), &values));
+	if (request->wants_rows)
+		receiver = save_rows_begin(memory, request->max_bytes);
+	rows = execute(kept, convert_params(kept, list_length(numbering.names), &values), receiver);
+	if (receiver != NULL && returns_rows(kept))
+	{
+		request->returns = true;
+		save_rows_end(receiver, &request->returned);
+	}
+	return rows;
 }
 
 /* ---------------------------------------------------------------------------
@@ -651,6 +676,7 @@ save_statement(const SaveRequest *request)
 static void
 execute_requests(List *requests, SaveError *error)
 {
+	MemoryContext memory = CurrentMemoryContext;
 	ListCell   *lc;
 
 	SPI_connect();
@@ -661,7 +687,7 @@ execute_requests(List *requests, SaveError *error)
 		CHECK_FOR_INTERRUPTS();
 		error->number = foreach_current_index(lc);
 		request->rows = request->mode == SAVE_STATEMENT ?
-			save_statement(request) : save_rows(request);
+			save_statement(request, memory) : save_rows(request);
 	}
 	SPI_finish();
 }
@@ -683,6 +709,46 @@ error_text(const ErrorData *data, const SaveRequest *request)
 	return pstrdup(data->message);
 }
 
+/*
+ * Returns the place of an error in the statement as it is written, in characters
+ * from 1; 0: the error is not about a place in it.
+ */
+static int
+error_position(const ErrorData *data, const SaveRequest *request)
+{
+	SaveNumbering numbering;
+	JsonbValue	values;
+	char	   *text;
+	int			offset;
+
+	if (request->mode != SAVE_STATEMENT || request->statement == NULL ||
+		data->internalpos <= 0 || data->internalquery == NULL)
+		return 0;
+	text = number_statement(request, &numbering, &values);
+	if (strcmp(text, data->internalquery) != 0)
+		return 0;				/* in a function that the statement calls */
+	offset = pg_mbcharcliplen(text, strlen(text), data->internalpos - 1);
+	return pg_mbstrlen_with_len(request->statement, save_place_of(&numbering, offset)) + 1;
+}
+
+/* Fills in what is known of an error; timeout: that ended the statement, or 0. */
+static void
+describe_error(const ErrorData *data, const SaveRequest *request, int64 timeout, SaveError *error)
+{
+	error->sqlstate = pstrdup(unpack_sql_state(data->sqlerrcode));
+	error->primary = pstrdup(data->message);
+	error->timed_out = timeout > 0;
+	if (error->timed_out)
+		error->message = timeout_error(timeout);
+	else
+		error->message = error_text(data, request);
+	if (data->detail != NULL)
+		error->detail = pstrdup(data->detail);
+	if (data->hint != NULL)
+		error->hint = pstrdup(data->hint);
+	error->position = error_position(data, request);
+}
+
 /* Returns whether an error ends the transaction, so that a save must not handle it. */
 static bool
 ends_transaction(int sqlerrcode)
@@ -691,47 +757,69 @@ ends_transaction(int sqlerrcode)
 		ERRCODE_TO_CATEGORY(sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION;
 }
 
-/* Executes all requests or none of them; returns false and sets *error. */
-bool
-save_execute(List *requests, Oid role, SaveError *error)
+/* Executes all requests in a subtransaction; returns what one of them raised, or NULL. */
+static ErrorData *
+execute_in_subtransaction(List *requests, Oid role, SaveSession *session, SaveError *error,
+						  bool *timed_out)
 {
 	MemoryContext memory = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
 	ErrorData  *volatile data = NULL;
-	SaveSession session;
+	SaveTimeout timeout;
 
-	error->number = 0;
-	save_session_note(&session);
+	*timed_out = false;
+	save_timeout_begin(&timeout, ((SaveRequest *) linitial(requests))->timeout);
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(memory);
 	PG_TRY();
 	{
 		role_check_save(role);
-		save_session_enter(&session, role);
+		save_session_enter(session, role);
 		execute_requests(requests, error);
-		save_session_leave(&session);
-		save_session_reveal(&session);
+		(void) save_timeout_end(&timeout);
+		save_session_leave(session);
+		save_session_reveal(session);
 		ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
 	{
+		*timed_out = save_timeout_end(&timeout);
 		MemoryContextSwitchTo(memory);
 		data = CopyErrorData();
 		FlushErrorState();
-		save_session_reveal(&session);
+		save_session_reveal(session);
 		RollbackAndReleaseCurrentSubTransaction();
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(memory);
 	CurrentResourceOwner = owner;
+	*timed_out = *timed_out && data != NULL && data->sqlerrcode == ERRCODE_QUERY_CANCELED;
+	return data;
+}
+
+/* Executes all requests or none of them; returns false and sets *error. */
+bool
+save_execute(List *requests, Oid role, SaveError *error)
+{
+	const char *outer = executing;
+	const SaveRequest *request = (SaveRequest *) linitial(requests);
+	SaveSession session;
+	ErrorData  *data;
+	bool		timed_out;
+
+	error->number = 0;
+	executing = request->node_id != NULL ? "a step of type sql" : "a save";
+	save_session_note(&session);
+	data = execute_in_subtransaction(requests, role, &session, error, &timed_out);
+	executing = outer;
 	save_session_clean(&session);
 	if (data == NULL)
 		return true;
 	/* raised only now: nobody else would end the subtransaction */
-	if (ends_transaction(data->sqlerrcode))
+	if (ends_transaction(data->sqlerrcode) && !timed_out)
 		ReThrowError(data);
-	error->message = error_text(data, (SaveRequest *) list_nth(requests, error->number));
-	error->sqlstate = pstrdup(unpack_sql_state(data->sqlerrcode));
+	request = (SaveRequest *) list_nth(requests, error->number);
+	describe_error(data, request, timed_out ? request->timeout : 0, error);
 	FreeErrorData(data);
 	return false;
 }

@@ -5,6 +5,10 @@
 #ifndef NOETL_ENGINE_SAVE_SESSION_H
 #define NOETL_ENGINE_SAVE_SESSION_H
 
+#include "tcop/dest.h"
+#include "utils/jsonb.h"
+#include "utils/timestamp.h"
+
 /* What is put back when a save is over. */
 typedef struct SaveSession
 {
@@ -41,5 +45,25 @@ extern void save_settings_apply(Oid role);
 
 /* Returns the value that a setting has in a new session of the role; NULL: unknown. */
 extern const char *save_settings_value(const char *name, Oid role);
+
+/* The limit of time of one statement (save_timeout.c). */
+typedef struct SaveTimeout
+{
+	TimestampTz outer;			/* the deadline of the statement around it; 0: none */
+	bool		is_set;
+} SaveTimeout;
+
+/* Begins the limit of a statement, in microseconds; 0: it has none of its own. */
+extern void save_timeout_begin(SaveTimeout *timeout, int64 us);
+/* Ends it; returns whether it has cancelled the statement.  Raises nothing. */
+extern bool save_timeout_end(SaveTimeout *timeout);
+
+/*
+ * Returns a receiver of rows (save_rows.c), which stay in the memory context.  It
+ * raises when they are larger than max_bytes.
+ */
+extern DestReceiver *save_rows_begin(MemoryContext memory, int max_bytes);
+/* Finds the list of the rows that it has got, as objects. */
+extern void save_rows_end(DestReceiver *self, JsonbValue *rows);
 
 #endif							/* NOETL_ENGINE_SAVE_SESSION_H */

@@ -146,6 +146,16 @@ extern void playbook_resolve_joins(Compiler *compiler, const EdgeList *edges);
 extern bool playbook_saves_here(const YamlNode *save);
 /* Compiles such saves into the step; others are left. */
 extern void playbook_compile_saves(Compiler *compiler, Step *step, const YamlNode *save);
+/*
+ * Returns what a step of type save has written beside its type, as a save; NULL
+ * when the database does not execute that itself.
+ */
+extern const YamlNode *playbook_save_of_step(const StepSource *source);
+/* Warns of a template in a statement, where there is one; what: whose it is. */
+extern void playbook_warn_of_sql(Compiler *compiler, const YamlNode *statement,
+								 const char *what);
+/* Compiles the statement of a step of type sql. */
+extern SaveSpec *playbook_compile_sql(Compiler *compiler, const StepSource *source);
 
 /* labels.c */
 extern void playbook_compile_labels(Compiler *compiler);

@@ -9,8 +9,8 @@
  *		task: {tool: python, …}
  *
  * Both become the map on the left.  This file also decides who goes through the
- * items: the broker where the items are child playbooks or are spread over all
- * workers (mode: distributed), else one worker.
+ * items: the broker where the items are child playbooks or statements, or are spread
+ * over all workers (mode: distributed), else one worker.
  */
 #include "common/common.h"
 
@@ -156,11 +156,13 @@ resolve_bodies(Compiler *compiler, const YamlNode *written, const char *name,
 			resolved = false;
 		else
 			list->items[i] = unconstify(YamlNode *, body.merged);
-		if (resolved && strcmp(body.type, "playbook") == 0)
+		if (resolved && (strcmp(body.type, "playbook") == 0 || strcmp(body.type, "sql") == 0))
 		{
 			playbook_issue(compiler, ISSUE_ERROR, ERRCODE_FEATURE_NOT_SUPPORTED,
 						   written->items[i],
-						   "Let the iterator's only task be the playbook, and do the rest there.",
+						   "Let the iterator's only task be a playbook, and do the rest there.",
+						   strcmp(body.type, "sql") == 0 ?
+						   "a list of tasks cannot contain a statement" :
 						   "a list of tasks cannot contain a playbook");
 			resolved = false;
 		}
@@ -242,7 +244,8 @@ static bool
 broker_expands(const YamlNode *map, const StepSource *body)
 {
 	return body->node != NULL &&
-		(strcmp(body->type, "playbook") == 0 || is_distributed(map));
+		(strcmp(body->type, "playbook") == 0 || strcmp(body->type, "sql") == 0 ||
+		 is_distributed(map));
 }
 
 /*

@@ -24,7 +24,7 @@ const char *const control_keys[] = {
 const char *const common_keys[] = {
 	"tool", "retry", "args", "with", "input", "payload", "params", "data",
 	"timeout", "save", "sink", "priority", "code", "command", "commands",
-	"method", "endpoint", "headers", NULL
+	"statement", "method", "endpoint", "headers", NULL
 };
 
 const char *const action_keys[] = {
@@ -40,7 +40,7 @@ const char *const action_keys[] = {
 
 const char *const action_marks[] = {
 	"code", "code_b64", "command", "commands", "command_b64", "sql", "query",
-	"url", "endpoint", "script", NULL
+	"statement", "url", "endpoint", "script", NULL
 };
 
 const char *const target_keys[] = {
@@ -80,7 +80,8 @@ const char *const document_keys[] = {
 
 const char *const action_types[] = {
 	"python", "postgres", "shell", "http", "duckdb", "iterator", "save", "playbook",
-	"workbook", "wait", "noop", "start", "end", "route", "router", "snowflake", "secrets",
+	"workbook", "wait", "noop", "start", "end", "route", "router", "sql", "snowflake",
+	"secrets",
 	"secret", "container", "script", "transfer", "gcs", "nats", "ducklake", NULL
 };
 
@@ -110,6 +111,8 @@ const IteratorKey iterator_keys[ITERATOR_KEYS] = {
 	{"concurrency", {"concurrency", NULL}},
 	{"on_error", {"on_error", NULL}},
 };
+
+const char *const statement_keys[] = {"statement", "command", "query", "sql", NULL};
 
 const char *const storage_keys[] = {"storage", "tool", "type", NULL};
 

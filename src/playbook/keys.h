@@ -54,6 +54,8 @@ typedef struct IteratorKey
 #define ITERATOR_KEYS	9
 extern const IteratorKey iterator_keys[ITERATOR_KEYS];
 
+/* Keys under which a step of type sql has its statement. */
+extern const char *const statement_keys[];
 /* Keys by which a save says where it goes, and keys of that map. */
 extern const char *const storage_keys[];
 extern const char *const storage_kind_keys[];

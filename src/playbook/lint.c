@@ -83,6 +83,19 @@ is_constant(const YamlNode *node)
 	return node->kind != YN_STRING || !template_has_tags(node->string, node->length);
 }
 
+/* Warns of templates in the SQL of a save that a worker executes. */
+static void
+lint_save_sql(Compiler *compiler, const YamlNode *save, const YamlNode *settings)
+{
+	static const char *const keys[] = {"statement", NULL};
+	const YamlNode *statement = playbook_first_member(save, keys);
+
+	if (statement == NULL)
+		statement = playbook_first_member(settings, keys);
+	if (statement != NULL && !playbook_saves_here(save))
+		playbook_warn_of_sql(compiler, statement, "save's statement");
+}
+
 /* Warns of what is doubtful in one save. */
 static void
 lint_save(Compiler *compiler, const YamlNode *save)
@@ -106,6 +119,7 @@ lint_save(Compiler *compiler, const YamlNode *save)
 		lint_keys(compiler, settings, save_keys_known, none, none);
 		storage = playbook_first_member(settings, storage_kind_keys);
 	}
+	lint_save_sql(compiler, save, settings);
 	kind = playbook_scalar_text(storage);
 	if (kind == NULL || !is_constant(storage))
 		return;
@@ -137,6 +151,19 @@ lint_saves(Compiler *compiler, const YamlNode *map)
 	else
 		for (int i = 0; i < save->count; i++)
 			lint_save(compiler, save->items[i]);
+}
+
+/* Does the same for the tasks that one worker does for each item of an iterator. */
+static void
+lint_inner_saves(Compiler *compiler, const YamlNode *task)
+{
+	if (task == NULL)
+		return;
+	if (task->kind != YN_LIST)
+		lint_saves(compiler, task);
+	else
+		for (int i = 0; i < task->count; i++)
+			lint_saves(compiler, task->items[i]);
 }
 
 /* Warns of a number of a retry policy that makes no sense. */
@@ -201,6 +228,8 @@ playbook_lint_step(Compiler *compiler, const Step *step,
 	lint_type(compiler, source);
 	lint_retry(compiler, playbook_member(source->merged, "retry"));
 	lint_saves(compiler, source->merged);
+	if (strcmp(source->type, "iterator") == 0)
+		lint_inner_saves(compiler, playbook_member(source->merged, "task"));
 	if (loop != NULL)
 		lint_keys(compiler, loop, loop_keys, none, none);
 	if ((playbook_name_is(step->name, "end") || strcmp(step->type, "end") == 0) &&
@@ -209,7 +238,8 @@ playbook_lint_step(Compiler *compiler, const Step *step,
 					   playbook_member(source->node, "next"),
 					   "It is an ordinary step then; call it something else.",
 					   "the end of the playbook has a \"next\"");
-	if (step->kind == STEP_ACTION || step->kind == STEP_SAVE || source->type_node != NULL)
+	if (step->kind == STEP_ACTION || step->kind == STEP_SAVE || step->kind == STEP_SQL ||
+		source->type_node != NULL)
 		return;
 	for (i = 0; i < source->node->count; i++)
 		if (key_in(source->node->pairs[i].key->string, action_marks))

@@ -28,6 +28,7 @@ typedef enum StepKind
 								 * step_completed of its own */
 	STEP_ACTION,				/* queued for a worker */
 	STEP_SAVE,					/* only saves, and the database does it itself */
+	STEP_SQL,					/* a statement that the broker executes */
 	STEP_PLAYBOOK,				/* done by a child execution */
 	STEP_ITERATOR,				/* a child or a task for each item */
 	STEP_WAIT,					/* done by nobody: open until time has passed or a
@@ -138,8 +139,8 @@ typedef struct IteratorSpec
 	bool		is_loop;		/* the step itself is what is done: its input is
 								 * laid over that of each item */
 	bool		continues;		/* on_error: continue: a failed item is null */
-	struct Step *body;			/* STEP_ACTION or STEP_PLAYBOOK; its index and
-								 * name are the iterator's */
+	struct Step *body;			/* STEP_ACTION, STEP_PLAYBOOK or STEP_SQL; its
+								 * index and name are the iterator's */
 } IteratorSpec;
 
 /* What a step of type wait waits for (playbook/wait.c); any of these may be NULL. */
@@ -202,11 +203,12 @@ typedef struct Step
 	TemplateDoc *save_data;		/* what an end saves, or NULL */
 	int			nsaves;
 	SaveSpec   *saves;			/* executed when the work is done */
+	SaveSpec   *sql;			/* STEP_SQL: the statement and its params */
 	ChildSpec  *child;			/* STEP_PLAYBOOK */
 	IteratorSpec *iterator;		/* STEP_ITERATOR */
 	WaitSpec   *wait;			/* STEP_WAIT */
-	TemplateDoc *save_action;	/* these two: the action of type save that
-								 * follows, or NULL */
+	TemplateDoc *save_action;	/* these two and STEP_SQL: the action of type
+								 * save that follows, or NULL */
 	StepJoin	join;
 	int			max_visits;		/* 0: noetl.max_visits */
 	bool		has_priority;	/* its queue rows have this priority; else they … */

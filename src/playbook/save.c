@@ -8,6 +8,8 @@
  */
 #include "common/common.h"
 
+#include "utils/formatting.h"
+
 #include "playbook/internal.h"
 #include "save/save.h"
 
@@ -106,7 +108,42 @@ warn_of_sql(Compiler *compiler, const YamlNode *part, const char *what, char *hi
 {
 	if (!is_constant(part))
 		playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING, part, hint,
-					   "the template in the save's %s becomes SQL", what);
+					   "the template in the %s becomes SQL", what);
+}
+
+/* Warns of a template in a statement; what: whose it is. */
+void
+playbook_warn_of_sql(Compiler *compiler, const YamlNode *statement, const char *what)
+{
+	warn_of_sql(compiler, statement, what,
+				"Write :name in the statement, and params: {name: \"{{ ... }}\"}.");
+}
+
+/* Reports a constant statement that the broker does not execute; owner: whose it is. */
+static void
+check_statement(Compiler *compiler, const YamlNode *statement, const char *owner)
+{
+	char	   *text = playbook_scalar_text(statement);
+	const char *word;
+	int			length;
+	bool		several;
+
+	if (text == NULL || !is_constant(statement))
+		return;
+	save_outline_statement(text, &word, &length, &several);
+	if (several)
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_FEATURE_NOT_SUPPORTED, statement,
+					   "Make each statement a step of its own, or join them by WITH.",
+					   "%s has exactly one statement", owner);
+	else if (length == 0)
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION, statement,
+					   "Write INSERT, UPDATE, DELETE, MERGE or SELECT.",
+					   "%s has no statement", owner);
+	else if (!save_statement_is_allowed(word, length))
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_FEATURE_NOT_SUPPORTED, statement,
+					   "Use INSERT, UPDATE, DELETE, MERGE or SELECT; other commands are for a step of type postgres.",
+					   "%s is not allowed in %s",
+					   asc_toupper(word, length), owner);
 }
 
 /* Compiles a part of a save; NULL: there is none. */
@@ -130,9 +167,8 @@ compile_save(Compiler *compiler, const YamlNode *save, SaveSpec *spec)
 	if (save_member(save, statement) == NULL)
 		check_parts(compiler, save, save_member(save, mode), save_member(save, table),
 					save_member(save, key), save_member(save, data));
-	warn_of_sql(compiler, save_member(save, statement), "statement",
-				"Write :name in the statement, and params: {name: \"{{ ... }}\"}.");
-	warn_of_sql(compiler, save_member(save, table), "table",
+	playbook_warn_of_sql(compiler, save_member(save, statement), "save's statement");
+	warn_of_sql(compiler, save_member(save, table), "save's table",
 				"Whoever supplies the value chooses the table; name it, in a branch for each if there are several.");
 	spec->data = optional_doc(compiler, save_member(save, data));
 	spec->params = optional_doc(compiler, save_member(save, params));
@@ -156,4 +192,68 @@ playbook_compile_saves(Compiler *compiler, Step *step, const YamlNode *save)
 	for (int i = 0; i < step->nsaves; i++)
 		compile_save(compiler, save->kind == YN_LIST ? save->items[i] : save,
 					 &step->saves[i]);
+}
+
+/*
+ * Returns what a step of type save has written beside its type, as a save; NULL
+ * when the database does not execute that itself.
+ */
+const YamlNode *
+playbook_save_of_step(const StepSource *source)
+{
+	const YamlNode *merged = source->merged;
+	YamlNode   *save;
+
+	if (strcmp(source->type, "save") != 0)
+		return NULL;
+	save = playbook_new_map(merged, merged->count);
+	for (int i = 0; i < merged->count; i++)
+	{
+		const YamlPair *pair = &merged->pairs[i];
+		char	   *text = playbook_scalar_text(pair->value);
+
+		if (key_in(pair->key->string, type_keys) && text != NULL &&
+			pg_strcasecmp(text, "save") == 0)
+			continue;
+		playbook_add_pair(save, pair->key, pair->value);
+	}
+	return playbook_saves_here(save) ? save : NULL;
+}
+
+/* Reports what is wrong with a step of type sql; statement: its text, or NULL. */
+static void
+check_sql(Compiler *compiler, const StepSource *source, const YamlNode *statement)
+{
+	const YamlNode *where = source->type_node != NULL ? source->type_node : source->node;
+	const YamlNode *connection = playbook_first_member(source->merged, connection_keys);
+
+	if (statement == NULL)
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION, where,
+					   "Write: statement: SELECT … WHERE id = :id, and params: {id: …}.",
+					   "the step of type sql has no statement");
+	else if (playbook_scalar_text(statement) == NULL)
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION, statement,
+					   "Make each statement a step of its own.",
+					   "the statement of a step must be text");
+	if (connection != NULL)
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_FEATURE_NOT_SUPPORTED, connection,
+					   "For another database use type: postgres.",
+					   "a step of type sql is executed in the database of the broker");
+}
+
+/* Compiles the statement of a step of type sql. */
+SaveSpec *
+playbook_compile_sql(Compiler *compiler, const StepSource *source)
+{
+	SaveSpec   *spec = palloc0(sizeof(SaveSpec));
+	const YamlNode *statement = playbook_first_member(source->merged, statement_keys);
+
+	check_sql(compiler, source, statement);
+	check_statement(compiler, statement, "a step of type sql");
+	playbook_warn_of_sql(compiler, statement, "statement");
+	spec->params = optional_doc(compiler, playbook_member(source->merged, "params"));
+	compiler->sees |= SEES_SAVE;
+	spec->statement = optional_doc(compiler, statement);
+	compiler->sees &= ~SEES_SAVE;
+	return spec;
 }

@@ -72,6 +72,7 @@ static const KeyShape shapes[] = {
 	{"step", "loop", SEE("loop", "The step is done for each item of a list")},
 	{"step", "code", TEXT_OR("\"object\", \"null\"") ", "
 	ABOUT("Program text; it is never rendered")},
+	{"step", "statement", ABOUT("SQL of a step of type sql; :name stands for a parameter")},
 	{"target", "step", "\"type\": [\"string\", \"number\", \"boolean\"], "
 	ABOUT("The name of a step")},
 	{"target", "then", SEE("targets", "The steps that follow if the condition is true")},

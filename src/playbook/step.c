@@ -21,6 +21,7 @@ typedef struct ActionBuilder
 } ActionBuilder;
 
 static const YamlNode *find_save(const StepSource *source, const char **key);
+static const YamlNode *save_here(const StepSource *source);
 static void compile_kind(Step *step, const StepSource *source);
 static void compile_work(Compiler *compiler, Step *step,
 						 const StepSource *source);
@@ -116,13 +117,16 @@ compile_work(Compiler *compiler, Step *step, const StepSource *source)
 	int			sees = compiler->sees;
 
 	compiler->sees = sees | SEES_SAVE;
-	playbook_compile_saves(compiler, step, find_save(source, &key));
+	playbook_compile_saves(compiler, step, step->kind == STEP_SAVE ?
+						   save_here(source) : find_save(source, &key));
 	compiler->sees = sees;
-	if (step->kind == STEP_ACTION)
+	if (step->kind == STEP_SQL)
+		step->sql = playbook_compile_sql(compiler, source);
+	else if (step->kind == STEP_ACTION)
 		compile_action(compiler, step, source, &builder);
 	else if (step->kind == STEP_PLAYBOOK)
 		step->child = playbook_compile_child(compiler, source);
-	if (step->kind == STEP_PLAYBOOK || step->kind == STEP_ITERATOR)
+	if (step->kind == STEP_PLAYBOOK || step->kind == STEP_ITERATOR || step->kind == STEP_SQL)
 		step->save_action = compile_save_action(compiler, source);
 	if (source->task != NULL)
 		compile_input(compiler, step, source->task, &builder);
@@ -133,6 +137,24 @@ compile_work(Compiler *compiler, Step *step, const StepSource *source)
 	step->timeout = playbook_compile_timeout(compiler,
 											 playbook_member(source->merged, "timeout"));
 	take_raw_roots(compiler, step);
+}
+
+/* Reports what a statement that is done for each item cannot have. */
+static void
+check_sql_body(Compiler *compiler, const Step *body, const StepSource *source)
+{
+	const YamlNode *retry = playbook_member(source->merged, "retry");
+	const char *key;
+
+	if (body->retry != NULL)
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_FEATURE_NOT_SUPPORTED, retry,
+					   "Write retry beside the iterator, or make the item a playbook.",
+					   "a statement that is done for each item is not repeated");
+	if (body->save_action != NULL)
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_FEATURE_NOT_SUPPORTED,
+					   find_save(source, &key),
+					   "Write save beside the iterator, or make the item a playbook.",
+					   "a statement that is done for each item saves inside the database only");
 }
 
 /*
@@ -154,8 +176,11 @@ compile_body(Compiler *compiler, const Step *iterator, const StepSource *source)
 					   source->type_node ? source->type_node : source->node,
 					   "Say what it does: type: python (or http, postgres, playbook ...).",
 					   "the task of the iterator does nothing");
-	body->kind = strcmp(body->type, "playbook") == 0 ? STEP_PLAYBOOK : STEP_ACTION;
+	body->kind = strcmp(body->type, "playbook") == 0 ? STEP_PLAYBOOK :
+		strcmp(body->type, "sql") == 0 ? STEP_SQL : STEP_ACTION;
 	compile_work(compiler, body, source);
+	if (body->kind == STEP_SQL)
+		check_sql_body(compiler, body, source);
 	return body;
 }
 
@@ -170,8 +195,23 @@ find_save(const StepSource *source, const char **key)
 }
 
 /*
- * Returns the action of a worker that saves the result of child executions;
- * NULL: there is none to save.
+ * Returns the saves that the database executes itself: those under save or sink,
+ * or the step itself if it is of type save.  NULL: there are none.
+ */
+static const YamlNode *
+save_here(const StepSource *source)
+{
+	const char *key;
+	const YamlNode *save = find_save(source, &key);
+
+	if (save == NULL && source->body == NULL)
+		return playbook_save_of_step(source);
+	return playbook_saves_here(save) ? save : NULL;
+}
+
+/*
+ * Returns the action of a worker that saves the result of child executions or of
+ * a statement; NULL: there is none to save.
  */
 static TemplateDoc *
 compile_save_action(Compiler *compiler, const StepSource *source)
@@ -231,6 +271,10 @@ compile_kind(Step *step, const StepSource *source)
 		step->kind = STEP_ITERATOR;
 	else if (strcmp(step->type, "playbook") == 0)
 		step->kind = STEP_PLAYBOOK;
+	else if (strcmp(step->type, "sql") == 0)
+		step->kind = STEP_SQL;
+	else if (strcmp(step->type, "save") == 0 && save_here(source) != NULL)
+		step->kind = STEP_SAVE;
 	else if (strcmp(step->type, "wait") == 0)
 		step->kind = STEP_WAIT;
 	else if (!type_is_control(step->type))

@@ -342,13 +342,85 @@ past_moment(void *arg, const char *text, TimestampTz *moment, char **error)
 	return engine_moment(replay->model->execution.started_by, text, moment, error);
 }
 
+/* Finds what the event that ended an attempt says of the statement's failure. */
+static void
+recall_error(const Event *event, SaveError *error)
+{
+	JsonbValue	result;
+	int64		position;
+
+	json_null(&result);
+	if (event->result != NULL)
+		json_from_jsonb(event->result, &result);
+	error->message = event->error;
+	error->timed_out = event_is_reaped(event, REAPED_TIMEOUT);
+	error->sqlstate = json_get_text(&result, "sqlstate");
+	error->primary = json_get_text(&result, "message");
+	error->detail = json_get_text(&result, "detail");
+	error->hint = json_get_text(&result, "hint");
+	if (json_get_int(&result, "position", &position))
+		error->position = (int) position;
+	/* the core adds the SQLSTATE to the message again */
+	if (error->sqlstate != NULL && !error->timed_out && error->message != NULL)
+	{
+		const char *suffix = psprintf(" (SQLSTATE %s)", error->sqlstate);
+		int			length = strlen(error->message) - strlen(suffix);
+
+		if (length >= 0 && strcmp(error->message + length, suffix) == 0)
+			error->message = pnstrdup(error->message, length);
+	}
+}
+
+/* Finds what the statement of a step returned, by the event that ended its attempt. */
+static void
+recall_rows(const Event *event, SaveRequest *request)
+{
+	JsonbValue	result;
+
+	if (event->result == NULL)
+		return;
+	json_from_jsonb(event->result, &result);
+	request->returns = json_get(&result, "data", &request->returned);
+	(void) json_get_int(&result, "row_count", &request->rows);
+}
+
+/* The statement of a step: executes nothing; the log says how the attempt ended. */
+static bool
+past_statement(Replay *replay, SaveRequest *request, SaveError *error)
+{
+	for (int64 i = replay->next_own; i < replay->count; i++)
+	{
+		Event		event;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!store_get_event(replay->store, replay->execution_id,
+							 replay->places[i].event_id, &event) ||
+			(event.type != EVENT_ACTION_COMPLETED && event.type != EVENT_ACTION_ERROR) ||
+			event.worker_id != NULL || event.ignored || event.node_id == NULL ||
+			strcmp(event.node_id, request->node_id) != 0)
+			continue;
+		if (event.type == EVENT_ACTION_COMPLETED)
+		{
+			recall_rows(&event, request);
+			return true;
+		}
+		recall_error(&event, error);
+		return false;
+	}
+	error->message = "the log does not say how the statement ended";
+	return false;
+}
+
 /* ValueSource.save: saves nothing; the log says how the saves ended. */
 static bool
 past_save(void *arg, List *requests, SaveError *error)
 {
 	Replay	   *replay = (Replay *) arg;
+	SaveRequest *request = (SaveRequest *) linitial(requests);
 	int			done = 0;
 
+	if (request->node_id != NULL)
+		return past_statement(replay, request, error);
 	for (int64 i = replay->next_own; i < replay->count && done < list_length(requests); i++)
 	{
 		Event		event;
@@ -365,7 +437,11 @@ past_save(void *arg, List *requests, SaveError *error)
 			error->number = Min(event.save.number, list_length(requests) - 1);
 			return false;
 		}
-		((SaveRequest *) list_nth(requests, done++))->rows = event.save.rows;
+		request = (SaveRequest *) list_nth(requests, done++);
+		request->rows = event.save.rows;
+		request->returns = request->wants_rows && event.result != NULL;
+		if (request->returns)
+			json_from_jsonb(event.result, &request->returned);
 	}
 	return true;
 }

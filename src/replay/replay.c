@@ -378,8 +378,10 @@ tells_spawned_end(const Replay *replay, const ModelRow *row, const Event *event,
 
 /* Returns whether an event is the first that followed from the due time of a run. */
 static bool
-tells_run_due(const ModelRow *row, const Event *event)
+tells_run_due(const Replay *replay, const ModelRow *row, const Event *event)
 {
+	bool		is_statement =
+		replay->model->playbook->steps[row->key.step].kind == STEP_SQL;
 	int64		released_by = 0;
 	ListCell   *lc;
 
@@ -399,6 +401,10 @@ tells_run_due(const ModelRow *row, const Event *event)
 		case EVENT_SAVE_COMPLETED:
 		case EVENT_SAVE_FAILED:
 			return event->parent_event_id == row->run.started_event_id;
+		case EVENT_ACTION_COMPLETED:
+		case EVENT_ACTION_ERROR:
+			return is_statement && event->worker_id == NULL &&
+				event->parent_event_id == row->run.started_event_id;
 		case EVENT_STEP_FAILED:
 		case EVENT_STEP_COMPLETED:
 			return event->parent_event_id == released_by;
@@ -425,7 +431,7 @@ decide_message(Replay *replay, const Event *event)
 	child_ended = row->run.state == RUN_OPEN &&
 		(tells_child_end(replay, row, event, &end) ||
 		 tells_spawned_end(replay, row, event, &end));
-	if (!child_ended && (event->item >= 0 || !tells_run_due(row, event)))
+	if (!child_ended && (event->item >= 0 || !tells_run_due(replay, row, event)))
 		return false;
 
 	begin_evaluation(replay, &state);

@@ -144,3 +144,148 @@ save_replace_params(const char *statement, SaveParam replace, void *arg)
 	}
 	return sql.data;
 }
+
+/* Returns the position after blanks and comments. */
+static const char *
+skip_blanks(const char *text)
+{
+	for (;;)
+	{
+		if (isspace((unsigned char) *text))
+			text++;
+		else if ((text[0] == '-' && text[1] == '-') || (text[0] == '/' && text[1] == '*'))
+			text = skip_comment(text);
+		else
+			return text;
+	}
+}
+
+/* Finds the first word of a statement, and whether another statement follows. */
+void
+save_outline_statement(const char *statement, const char **word, int *length, bool *several)
+{
+	const char *text = skip_blanks(statement);
+
+	while (*text == '(')
+		text = skip_blanks(text + 1);
+	*word = text;
+	*length = name_length(text);
+	*several = false;
+	while (*text != '\0')
+	{
+		const char *next = skip_verbatim(text, text > statement ? text[-1] : ' ');
+
+		if (*text == ';')
+		{
+			while (*text == ';')
+				text = skip_blanks(text + 1);
+			*several = *text != '\0';
+			return;
+		}
+		text = next > text ? next : text + 1;
+	}
+}
+
+/* Returns whether a word begins a statement that the broker executes. */
+bool
+save_statement_is_allowed(const char *word, int length)
+{
+	static const char *const allowed[] = {
+		"select", "insert", "update", "delete", "merge", "with", "values", "table"
+	};
+
+	for (int i = 0; i < lengthof(allowed); i++)
+		if (strlen(allowed[i]) == length && pg_strncasecmp(allowed[i], word, length) == 0)
+			return true;
+	return false;
+}
+
+/* ---------------------------------------------------------------------------
+ * Numbers for names
+ * ---------------------------------------------------------------------------
+ */
+
+/* A place of the text where a name has been replaced. */
+typedef struct Replacement
+{
+	int			end;			/* behind it, in the new text */
+	int			grown;			/* how much longer the new text is up to there */
+} Replacement;
+
+/* Gives the next number to a parameter. */
+static void
+number_value(SaveNumbering *numbering, char *name, const JsonbValue *value)
+{
+	numbering->names = lappend(numbering->names, name);
+	numbering->add(numbering->arg, list_length(numbering->names), value);
+}
+
+/* Notes that the end of a text now stands for a name of that length. */
+static void
+note_replacement(SaveNumbering *numbering, const StringInfo sql, int start, int length)
+{
+	Replacement *replacement = palloc(sizeof(Replacement));
+
+	replacement->end = sql->len;
+	replacement->grown = sql->len - start - (length + 1);
+	if (numbering->replacements != NIL)
+		replacement->grown += ((Replacement *) llast(numbering->replacements))->grown;
+	numbering->replacements = lappend(numbering->replacements, replacement);
+}
+
+/* SaveParam: replaces :name by $n; returns false when there is no such parameter. */
+static bool
+number_param(void *arg, StringInfo sql, const char *name, int length)
+{
+	SaveNumbering *numbering = (SaveNumbering *) arg;
+	JsonbValue	value;
+	int			number = 0;
+	int			start = sql->len;
+	ListCell   *lc;
+
+	if (!json_get_n(numbering->params, name, length, &value))
+		return false;
+	foreach(lc, numbering->names)
+		if (strlen(lfirst(lc)) == length && memcmp(lfirst(lc), name, length) == 0)
+			number = foreach_current_index(lc) + 1;
+	if (number == 0)
+	{
+		number_value(numbering, pnstrdup(name, length), &value);
+		number = list_length(numbering->names);
+	}
+	appendStringInfo(sql, "$%d", number);
+	note_replacement(numbering, sql, start, length);
+	return true;
+}
+
+/* Returns a statement in which numbers stand for its parameters. */
+char *
+save_number_params(SaveNumbering *numbering, const char *statement, const JsonbValue *params,
+				   void (*add) (void *arg, int number, const JsonbValue *value), void *arg)
+{
+	char	   *text;
+
+	memset(numbering, 0, sizeof(SaveNumbering));
+	numbering->params = params;
+	numbering->add = add;
+	numbering->arg = arg;
+	text = save_replace_params(statement, number_param, numbering);
+	if (json_is_array(params))	/* the statement says $1, $2, … itself */
+		for (int i = 0; i < JsonContainerSize(params->val.binary.data); i++)
+			number_value(numbering, NULL,
+						 getIthJsonbValueFromContainer(params->val.binary.data, i));
+	return text;
+}
+
+/* Returns the place in the statement as written of a place in the new text. */
+int
+save_place_of(const SaveNumbering *numbering, int place)
+{
+	int			grown = 0;
+	ListCell   *lc;
+
+	foreach(lc, numbering->replacements)
+		if (((Replacement *) lfirst(lc))->end <= place)
+			grown = ((Replacement *) lfirst(lc))->grown;
+	return place - grown;
+}

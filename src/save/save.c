@@ -220,7 +220,8 @@ count_rows(const JsonbValue *data)
 
 /*
  * Builds the action of a task: the settings that are neither those of the save
- * itself nor its data.
+ * itself nor its data.  "session": "save" has the worker execute the command with
+ * the settings that the broker gives its own saves.
  */
 static void
 build_action(const JsonbValue *settings, SaveTask *task)
@@ -245,7 +246,11 @@ build_action(const JsonbValue *settings, SaveTask *task)
 	if (http && task->data.type != jbvNull && !first_given(settings, bodies, &member))
 		json_add(&builder, "payload", &task->data);
 	if (task->sql != NULL)
+	{
 		json_add_text(&builder, "command", task->sql);
+		if (strcmp(task->type, "postgres") == 0)
+			json_add_text(&builder, "session", "save");
+	}
 	json_end_object(&builder, &task->action);
 }
 

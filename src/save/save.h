@@ -62,6 +62,17 @@ extern bool save_mode(const char *word, int length, SaveMode *mode);
 /* Returns the word for a mode; "statement" for SAVE_STATEMENT. */
 extern const char *save_mode_name(SaveMode mode);
 
+/* save/value.c */
+
+/* Returns whether a value is text that wholly is a JSON object or list: *read. */
+extern bool save_read_json(const JsonbValue *value, JsonbValue *read);
+
+/*
+ * Returns whether a value is a number with decimals but without a fraction, such as
+ * 2.0; *whole is the number without them, which an integer column takes.
+ */
+extern bool save_read_whole(const JsonbValue *value, JsonbValue *whole);
+
 /* save/statement.c */
 
 /*

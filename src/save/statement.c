@@ -2,9 +2,15 @@
  * save/statement.c
  *		The SQL of a save.
  *
- * Values are written as literals whose type the target decides, as if a user
- * had typed them: '…' for text, JSON text for maps.  A list may be meant for a
- * column of an array type or one of jsonb, so the target is asked to convert it.
+ * PostgreSQL converts the values itself, by the functions that the broker uses for
+ * its own saves (engine/save.c), so that both store the same:
+ *
+ *		[{"a": 1}, …]  ─>  INSERT INTO t (a) SELECT r.a
+ *		                   FROM jsonb_populate_recordset(NULL::t, '[{"a": 1}, …]') AS r
+ *
+ * Text that is a JSON object or list is that value for a column of json, and 2.0 is
+ * 2 for one of integers: PostgreSQL is asked for the type of the column.  duckdb gets
+ * literals only.
  * Names are written as in SQL: plain ones are folded to lower case, "Quoted"
  * ones are not.
  */
@@ -19,15 +25,18 @@
 #include "save/params.h"
 
 #define ROWS_PER_STATEMENT	500
+/* Types in PostgreSQL for which a value may be another one. */
+#define INTEGER_TYPES		"'{smallint,integer,bigint}'::pg_catalog.regtype[]"
+#define JSON_TYPES			"'{json,jsonb}'::pg_catalog.regtype[]"
 
 /*
- * A number without quotes has a type, which columns of text or jsonb refuse.
+ * A number without quotes has a type, which columns of text or json refuse.
  */
 typedef enum NumberForm
 {
 	PLAIN,						/* as in an expression that a user writes */
 	INTEGERS_QUOTED,			/* for a column: a fraction can be rounded */
-	QUOTED						/* to be compared with a column */
+	QUOTED						/* of a type that the place decides */
 } NumberForm;
 
 /* A save that writes rows of a table. */
@@ -200,29 +209,6 @@ add_literal(StringInfo sql, const JsonbValue *value, bool duckdb, NumberForm for
 	}
 }
 
-/* Appends the value of a column in a row. */
-static void
-add_value(StringInfo sql, const RowSave *save, int row, int column)
-{
-	JsonbValue	value;
-	JsonbValue	record;
-	JsonBuilder builder;
-
-	if (!json_get(&save->rows[row], save->members[column], &value))
-		json_null(&value);
-	if (save->duckdb || !json_is_array(&value))
-	{
-		add_literal(sql, &value, save->duckdb, INTEGERS_QUOTED);
-		return;
-	}
-	json_begin_object(&builder);
-	json_add(&builder, save->columns[column], &value);
-	json_end_object(&builder, &record);
-	appendStringInfo(sql, "(jsonb_populate_record(NULL::%s, ", save->table);
-	add_json_literal(sql, &record, false);
-	appendStringInfo(sql, ")).%s", quote_name(save->columns[column]));
-}
-
 /* ---------------------------------------------------------------------------
  * Rows of a table
  * ---------------------------------------------------------------------------
@@ -259,6 +245,135 @@ same_columns(const RowSave *save, int a, int b)
 	return true;
 }
 
+/* Finds the value of a column in a row; null when the row has no such column. */
+static void
+get_value(const RowSave *save, int row, int column, JsonbValue *value)
+{
+	if (!json_get(&save->rows[row], save->members[column], value))
+		json_null(value);
+}
+
+/*
+ * Returns whether the type of the column decides what a value is: text that is JSON,
+ * or a number like 2.0.
+ */
+static bool
+depends_on_type(const JsonbValue *value)
+{
+	JsonbValue	read;
+
+	return save_read_json(value, &read) || save_read_whole(value, &read);
+}
+
+/* Returns whether a row has such a value, so that it needs a statement of its own. */
+static bool
+row_depends_on_types(const RowSave *save, int row)
+{
+	for (int i = 0; i < save->ncolumns; i++)
+	{
+		JsonbValue	value;
+
+		get_value(save, row, i, &value);
+		if (depends_on_type(&value))
+			return true;
+	}
+	return false;
+}
+
+/* Appends the text of an object with one column of a row as a literal. */
+static void
+add_record(StringInfo sql, const RowSave *save, int column, const JsonbValue *value)
+{
+	JsonBuilder builder;
+	JsonbValue	record;
+
+	json_begin_object(&builder);
+	json_add(&builder, save->columns[column], value);
+	json_end_object(&builder, &record);
+	add_json_literal(sql, &record, false);
+}
+
+/*
+ * Appends a value that is another one for a column of some types, or of domains
+ * over them.
+ */
+static void
+add_choice(StringInfo sql, const RowSave *save, int column, const JsonbValue *value,
+		   const JsonbValue *other, const char *types)
+{
+	const char *name = quote_name(save->columns[column]);
+
+	appendStringInfo(sql, "(pg_catalog.jsonb_populate_record(NULL::%s, CASE WHEN"
+					 " (WITH RECURSIVE b (id, base) AS (SELECT oid, typbasetype"
+					 " FROM pg_catalog.pg_type WHERE oid = pg_catalog.pg_typeof((NULL::%s).%s)"
+					 " UNION ALL SELECT oid, typbasetype FROM b JOIN pg_catalog.pg_type ON oid = b.base)"
+					 " SELECT id FROM b WHERE base = 0) = ANY (%s) THEN ",
+					 save->table, save->table, name, types);
+	add_record(sql, save, column, other);
+	appendStringInfoString(sql, " ELSE ");
+	add_record(sql, save, column, value);
+	appendStringInfo(sql, " END::pg_catalog.jsonb)).%s", name);
+}
+
+/* Appends the value of a column: a literal, or the column of the converted row. */
+static void
+add_value(StringInfo sql, const RowSave *save, int row, int column)
+{
+	JsonbValue	value;
+	JsonbValue	read;
+
+	get_value(save, row, column, &value);
+	if (save->duckdb)
+		add_literal(sql, &value, true, INTEGERS_QUOTED);
+	else if (save_read_json(&value, &read))
+		add_choice(sql, save, column, &value, &read, JSON_TYPES);
+	else if (save_read_whole(&value, &read))
+		add_choice(sql, save, column, &value, &read, INTEGER_TYPES);
+	else
+		appendStringInfo(sql, "r.%s", quote_name(save->columns[column]));
+}
+
+/* Appends FROM: a range of rows, which PostgreSQL converts to the table's types. */
+static void
+add_source(StringInfo sql, const RowSave *save, int first, int end)
+{
+	JsonBuilder list;
+	JsonbValue	rows;
+
+	json_begin_array(&list);
+	for (int row = first; row < end; row++)
+	{
+		JsonBuilder object;
+		JsonbValue	value;
+
+		CHECK_FOR_INTERRUPTS();
+		json_begin_object(&object);
+		for (int i = 0; i < save->ncolumns; i++)
+			if (json_get(&save->rows[row], save->members[i], &value) &&
+				!depends_on_type(&value))
+				json_add(&object, save->columns[i], &value);
+		json_end_object(&object, &value);
+		json_push(&list, &value);
+	}
+	json_end_array(&list, &rows);
+	appendStringInfo(sql, " FROM pg_catalog.jsonb_populate_recordset(NULL::%s, ", save->table);
+	add_json_literal(sql, &rows, false);
+	appendStringInfoString(sql, ") AS r");
+}
+
+/* Appends the values of the columns of a row, with commas between them. */
+static void
+add_values(StringInfo sql, const RowSave *save, int row, const List *columns)
+{
+	ListCell   *lc;
+
+	foreach(lc, columns)
+	{
+		appendStringInfoString(sql, lc == list_head(columns) ? "" : ", ");
+		add_value(sql, save, row, lfirst_int(lc));
+	}
+}
+
 /* Appends the INSERT of a range of rows, which have the same columns. */
 static void
 add_insert(StringInfo sql, const RowSave *save, int first, int end)
@@ -273,16 +388,19 @@ add_insert(StringInfo sql, const RowSave *save, int first, int end)
 	foreach(lc, columns)
 		appendStringInfo(sql, "%s%s", lc == list_head(columns) ? "" : ", ",
 						 quote_name(save->columns[lfirst_int(lc)]));
+	if (!save->duckdb)
+	{
+		appendStringInfoString(sql, ") SELECT ");
+		add_values(sql, save, first, columns);
+		add_source(sql, save, first, end);
+		return;
+	}
 	appendStringInfoString(sql, ") VALUES ");
 	for (int row = first; row < end; row++)
 	{
 		CHECK_FOR_INTERRUPTS();
 		appendStringInfoString(sql, row > first ? ", (" : "(");
-		foreach(lc, columns)
-		{
-			appendStringInfoString(sql, lc == list_head(columns) ? "" : ", ");
-			add_value(sql, save, row, lfirst_int(lc));
-		}
+		add_values(sql, save, row, columns);
 		appendStringInfoChar(sql, ')');
 	}
 }
@@ -323,7 +441,7 @@ add_update(StringInfo sql, const RowSave *save, int row)
 {
 	bool		first = true;
 
-	appendStringInfo(sql, "UPDATE %s SET ", save->table);
+	appendStringInfo(sql, "UPDATE %s%s SET ", save->table, save->duckdb ? "" : " AS t");
 	for (int i = 0; i < save->ncolumns; i++)
 	{
 		if (is_key_column(save, save->columns[i]) || !has_column(save, row, i))
@@ -332,6 +450,8 @@ add_update(StringInfo sql, const RowSave *save, int row)
 		add_value(sql, save, row, i);
 		first = false;
 	}
+	if (!save->duckdb)
+		add_source(sql, save, row, row + 1);
 	first = true;
 	for (int i = 0; i < save->ncolumns; i++)
 	{
@@ -339,11 +459,13 @@ add_update(StringInfo sql, const RowSave *save, int row)
 
 		if (!is_key_column(save, save->columns[i]))
 			continue;
-		if (!json_get(&save->rows[row], save->members[i], &value))
-			json_null(&value);
-		appendStringInfo(sql, "%s%s = ", first ? " WHERE " : " AND ",
-						 quote_name(save->columns[i]));
-		add_literal(sql, &value, save->duckdb, QUOTED);
+		appendStringInfo(sql, "%s%s%s = ", first ? " WHERE " : " AND ",
+						 save->duckdb ? "" : "t.", quote_name(save->columns[i]));
+		get_value(save, row, i, &value);
+		if (save->duckdb)
+			add_literal(sql, &value, true, QUOTED);
+		else
+			add_value(sql, save, row, i);
 		first = false;
 	}
 }
@@ -357,8 +479,10 @@ end_of_statement(const RowSave *save, int first)
 {
 	int			end = first + 1;
 
-	while (save->mode != SAVE_UPDATE && end < save->nrows &&
-		   end - first < ROWS_PER_STATEMENT && same_columns(save, first, end))
+	if (save->mode == SAVE_UPDATE || (!save->duckdb && row_depends_on_types(save, first)))
+		return end;
+	while (end < save->nrows && end - first < ROWS_PER_STATEMENT &&
+		   same_columns(save, first, end) && (save->duckdb || !row_depends_on_types(save, end)))
 		end++;
 	return end;
 }
@@ -607,6 +731,124 @@ add_param(void *arg, StringInfo sql, const char *name, int length)
 	return true;
 }
 
+/* The parameters of a statement by number. */
+typedef struct Numbered
+{
+	SaveNumbering numbering;
+	JsonBuilder values;			/* {"1": …} */
+	StringInfoData formats;		/* "%L, %L" */
+	StringInfoData columns;		/* of the converted row */
+	StringInfoData choices;		/* statements that replace values by their types */
+} Numbered;
+
+/* Appends a statement that replaces a value where the parameter has some type. */
+static void
+add_replacement(StringInfo sql, int number, const JsonbValue *other, const char *types)
+{
+	JsonBuilder builder;
+	JsonbValue	record;
+
+	json_begin_object(&builder);
+	json_add(&builder, psprintf("%d", number), other);
+	json_end_object(&builder, &record);
+	appendStringInfo(sql, "\tIF bases[%d] = ANY (%s) THEN\n\t\tvals := vals || ", number, types);
+	add_json_literal(sql, &record, false);
+	appendStringInfoString(sql, ";\n\tEND IF;\n");
+}
+
+/* Adds a parameter; a SaveNumbering's "add". */
+static void
+add_numbered(void *arg, int number, const JsonbValue *value)
+{
+	Numbered   *numbered = (Numbered *) arg;
+	JsonbValue	read;
+
+	appendStringInfoString(&numbered->formats, number > 1 ? ", %L" : "%L");
+	appendStringInfo(&numbered->columns, ", r.\"%d\"", number);
+	json_add(&numbered->values, psprintf("%d", number), value);
+	if (save_read_json(value, &read))
+		add_replacement(&numbered->choices, number, &read, JSON_TYPES);
+	else if (save_read_whole(value, &read))
+		add_replacement(&numbered->choices, number, &read, INTEGER_TYPES);
+}
+
+/*
+ * Returns a block that has PostgreSQL find the types of a statement's parameters,
+ * convert the values to them, and execute it, as the broker does.
+ */
+static char *
+typed_statement(const char *statement, const Numbered *numbered, const JsonbValue *values)
+{
+	int			nparams = list_length(numbered->numbering.names);
+	StringInfoData block;
+	StringInfoData convert;
+
+	initStringInfo(&convert);
+	appendStringInfo(&convert, "SELECT pg_catalog.format('%s'%s) FROM pg_catalog.jsonb_to_record($1) AS r (",
+					 numbered->formats.data, numbered->columns.data);
+	initStringInfo(&block);
+	appendStringInfoString(&block, "DECLARE\n"
+						   "\ttypes pg_catalog.regtype[];\n"
+						   "\tbases pg_catalog.regtype[];\n"
+						   "\tvals pg_catalog.jsonb := ");
+	add_json_literal(&block, values, false);
+	appendStringInfo(&block, ";\n"
+					 "\tcolumns text;\n"
+					 "\targuments text;\n"
+					 "BEGIN\n"
+					 "\tIF EXISTS (SELECT FROM pg_catalog.pg_prepared_statements WHERE name = 'noetl_save') THEN\n"
+					 "\t\tDEALLOCATE noetl_save;\n"
+					 "\tEND IF;\n"
+					 "\tEXECUTE %s;\n"
+					 "\tSELECT s.parameter_types INTO types FROM pg_catalog.pg_prepared_statements AS s WHERE s.name = 'noetl_save';\n"
+					 "\tIF pg_catalog.cardinality(types) < %d THEN\n"
+					 "\t\tRAISE 'could not determine data type of parameter $%d' USING ERRCODE = '42P18';\n"
+					 "\tEND IF;\n"
+					 "\tWITH RECURSIVE b (n, id, base) AS (\n"
+					 "\t\tSELECT p.n, y.oid, y.typbasetype FROM pg_catalog.unnest(types) WITH ORDINALITY AS p (type, n) JOIN pg_catalog.pg_type AS y ON y.oid = p.type\n"
+					 "\t\tUNION ALL SELECT b.n, y.oid, y.typbasetype FROM b JOIN pg_catalog.pg_type AS y ON y.oid = b.base)\n"
+					 "\tSELECT pg_catalog.array_agg(b.id::pg_catalog.regtype ORDER BY b.n) INTO bases FROM b WHERE b.base = 0;\n%s",
+					 quote_literal_cstr(psprintf("PREPARE noetl_save AS %s", statement)),
+					 nparams, nparams, numbered->choices.data);
+	appendStringInfo(&block,
+					 "\tSELECT pg_catalog.string_agg(pg_catalog.format('%%I %%s', p.n, pg_catalog.format_type(p.type, -1)), ', ' ORDER BY p.n) INTO columns\n"
+					 "\tFROM pg_catalog.unnest(types) WITH ORDINALITY AS p (type, n);\n"
+					 "\tEXECUTE %s || columns || ')' INTO arguments USING vals;\n"
+					 "\tEXECUTE 'EXECUTE noetl_save (' || arguments || ')';\n"
+					 "\tDEALLOCATE noetl_save;\n"
+					 "END", quote_literal_cstr(convert.data));
+	return psprintf("DO %s", quote_literal_cstr(block.data));
+}
+
+/*
+ * Sets *sql to a statement with its parameters converted by PostgreSQL; false when
+ * it has none, or is not one that can be prepared.
+ */
+static bool
+write_typed(const char *statement, const JsonbValue *params, char **sql)
+{
+	const char *word;
+	Numbered	numbered;
+	JsonbValue	values;
+	int			length;
+	bool		several;
+	char	   *text;
+
+	save_outline_statement(statement, &word, &length, &several);
+	if (several || !save_statement_is_allowed(word, length))
+		return false;
+	json_begin_object(&numbered.values);
+	initStringInfo(&numbered.formats);
+	initStringInfo(&numbered.columns);
+	initStringInfo(&numbered.choices);
+	text = save_number_params(&numbered.numbering, statement, params, add_numbered, &numbered);
+	json_end_object(&numbered.values, &values);
+	if (numbered.numbering.names == NIL)
+		return false;
+	*sql = typed_statement(text, &numbered, &values);
+	return true;
+}
+
 /* Sets *sql to a statement of the playbook with its parameters replaced. */
 static bool
 write_statement(const JsonbValue *settings, const JsonbValue *statement,
@@ -614,13 +856,15 @@ write_statement(const JsonbValue *settings, const JsonbValue *statement,
 {
 	JsonbValue	params;
 	Literals	literals = {&params, duckdb};
+	char	   *text;
 
 	if (statement->type != jbvString)
 		return source_error(error, "the statement of a save must be text", NULL);
 	if (!json_get(settings, "params", &params))
 		params = *data;
-	*sql = save_replace_params(pnstrdup(statement->val.string.val, statement->val.string.len),
-							   add_param, &literals);
+	text = pnstrdup(statement->val.string.val, statement->val.string.len);
+	if (duckdb || !write_typed(text, &params, sql))
+		*sql = save_replace_params(text, add_param, &literals);
 	return true;
 }
 

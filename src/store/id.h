@@ -11,4 +11,7 @@
  */
 extern int64 new_execution_id(void);
 
+/* Returns a new queue_id, which is larger than all others of this node. */
+extern int64 store_next_queue_id(void);
+
 #endif							/* NOETL_STORE_ID_H */

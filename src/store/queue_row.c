@@ -15,6 +15,8 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "common/guc.h"
+#include "common/time_id.h"
 #include "playbook/playbook.h"
 #include "store/deferred.h"
 #include "store/low_water.h"
@@ -145,7 +147,7 @@ load_payload(TupleTableSlot *slot, const Playbook *playbook, Run *run)
 	run->action = slot_jsonb(slot, QUEUE_COL_ACTION);
 	run->timeout = queue_read_timeout(slot);
 	run->deadline = DatumGetTimestampTz(slot_column(slot, QUEUE_COL_DEADLINE));
-	if (step->kind == STEP_PLAYBOOK || step->kind == STEP_ITERATOR)
+	if (step->kind == STEP_PLAYBOOK || step->kind == STEP_ITERATOR || step->kind == STEP_SQL)
 		run->context = slot_jsonb(slot, QUEUE_COL_CONTEXT);
 }
 
@@ -278,26 +280,26 @@ store_fill_task(TupleTableSlot *slot, const BrokerState *state, const Run *run)
 				 IntervalPGetDatum(timeout_to_interval(run->timeout)));
 }
 
-/* Returns a new queue_id, which is larger than all others. */
-static Datum
-next_position(void)
+/* Returns a new queue_id, which is larger than all others of this node. */
+int64
+store_next_queue_id(void)
 {
 	low_water_added();
-	return Int64GetDatum(nextval_internal(store_relation(REL_QUEUE_SEQ), false));
+	return queue_id_at(nextval_internal(store_relation(REL_QUEUE_SEQ), false), noetl_node_id);
 }
 
 /* Gives a task a queue_id behind all others. */
 void
 store_place_task(TupleTableSlot *slot)
 {
-	slot_set(slot, QUEUE_COL_QUEUE_ID, next_position());
+	slot_set(slot, QUEUE_COL_QUEUE_ID, Int64GetDatum(store_next_queue_id()));
 }
 
 /* Makes the new version ready, with a new queue_id. */
 void
 queue_make_ready(TupleTableSlot *new)
 {
-	slot_set(new, QUEUE_COL_QUEUE_ID, next_position());
+	slot_set(new, QUEUE_COL_QUEUE_ID, Int64GetDatum(store_next_queue_id()));
 	slot_set_text(new, QUEUE_COL_STATUS, "queued");
 	slot_set_null(new, QUEUE_COL_AVAILABLE_AT);
 	slot_set_null(new, QUEUE_COL_LEASE_UNTIL);

@@ -56,6 +56,7 @@ extern const char *db_message(void);
 extern const char *db_sqlstate(void);
 extern bool db_error_is_passing(void);
 extern bool db_error_is_of_data(void);
+extern bool db_error_is_of_nul(void);
 extern bool db_error_is_ours(void);
 extern bool db_pooled(void);
 extern void db_send_started(Task *task);
@@ -82,6 +83,7 @@ extern DbStatus db_work_left(bool *left);
 /* db_task.c */
 extern DbStatus db_interval_seconds(Task *task, const char *text, double *seconds);
 extern DbStatus db_value(Task *task, Outcome *out, char **value);
+extern void db_refuse_result(Outcome *out);
 extern DbStatus db_render_left(Task *task);
 extern DbStatus db_plan_iterator(Task *task, IteratorPlan *plan);
 extern void iterator_plan_free(IteratorPlan *plan);

@@ -144,6 +144,13 @@ db_error_is_of_data(void)
 	return error_is_of_class(classes, sizeof(classes) / sizeof(classes[0]));
 }
 
+/* Tells whether the last error is what jsonb says of the character NUL. */
+bool
+db_error_is_of_nul(void)
+{
+	return strcmp(sqlstate, "22P05") == 0;
+}
+
 /*
  * Tells whether the last error says something of this worker or of its session and
  * nothing of a task: passing errors, missing rights, a missing or foreign schema.  A

@@ -101,10 +101,21 @@ free_column(char **texts, int count)
 	free(texts);
 }
 
+/* Makes a result that the server has not accepted the failure of its task. */
+void
+db_refuse_result(Outcome *out)
+{
+	if (db_error_is_of_nul())
+		outcome_fail(out, "the result contains the character NUL (\\u0000), which the database"
+					 " cannot store: encode it, for example with base64");
+	else
+		outcome_fail(out, "the database refused the result: %s", db_message());
+}
+
 /*
  * Makes the result of a task one JSON text that the server accepts, and takes the
  * value out of it.  An attached text that is not JSON becomes a JSON string; another
- * result that is not JSON fails the task.
+ * result that is not JSON, and one with the character NUL, fails the task.
  */
 DbStatus
 db_value(Task *task, Outcome *out, char **value)
@@ -124,10 +135,10 @@ db_value(Task *task, Outcome *out, char **value)
 		status = run_patiently(task, VALUE, 2, params, &result);
 		if (status != DB_ERROR)
 			break;
-		if (outcome_inline_attached(out))
+		if (!db_error_is_of_nul() && outcome_inline_attached(out))
 			log_task(task, LOG_DETAIL, "stored as text: %s", db_message());
 		else if (out->kind == OUTCOME_DONE)
-			outcome_fail(out, "the database refused the result: %s", db_message());
+			db_refuse_result(out);
 		else if (!rewritten)
 		{
 			char	   *error = xstrdup(out->error.data);

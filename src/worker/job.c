@@ -143,11 +143,9 @@ job_next(Job *job)
 	{
 		Task	   *save = &saves->list.tasks[job->save];
 
+		events_add(job->task, "save_started", NULL, saves->summaries[job->save], NULL, NULL);
 		if (strcmp(save->type, "event") != 0)
-		{
-			events_add(job->task, "save_started", NULL, saves->summaries[job->save], NULL, NULL);
 			return save;
-		}
 		outcome_reset(&job->save_out);
 		(void) finish_save(job);
 	}

@@ -138,7 +138,7 @@ repair_outcome(Task *task, Outcome *out, bool *rewritten)
 {
 	char	   *error;
 
-	if (outcome_inline_attached(out))
+	if (!db_error_is_of_nul() && outcome_inline_attached(out))
 	{
 		log_task(task, LOG_DETAIL, "stored as text: %s", db_message());
 		return true;
@@ -147,7 +147,7 @@ repair_outcome(Task *task, Outcome *out, bool *rewritten)
 		return false;
 	*rewritten = true;
 	if (out->kind == OUTCOME_DONE)
-		outcome_fail(out, "the database refused the result: %s", db_message());
+		db_refuse_result(out);
 	else
 	{
 		error = xstrdup(out->error.data);

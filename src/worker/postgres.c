@@ -453,7 +453,19 @@ connect_target(Task *task, const Target *target, Outcome *out)
 	return kind;
 }
 
-/* Runs all commands once, in one transaction or each in its own. */
+/* Tells whether the command of a task is what a save of rows or values has become. */
+static bool
+is_save(const Task *task)
+{
+	const char *session = task_field(task, "session");
+
+	return session != NULL && strcmp(session, "save") == 0;
+}
+
+/*
+ * Runs all commands once, in one transaction or each in its own.  What dates and
+ * intervals in the values of a save mean does not depend on the database's settings.
+ */
 static OutcomeKind
 run_all(Task *task, const Commands *commands, bool together, Progress *p)
 {
@@ -461,6 +473,9 @@ run_all(Task *task, const Commands *commands, bool together, Progress *p)
 
 	if (together)
 		kind = run_quietly(task, "BEGIN", p);
+	if (together && kind == OUTCOME_DONE && is_save(task))
+		kind = run_quietly(task, "SET LOCAL datestyle = 'ISO, MDY';"
+						   " SET LOCAL intervalstyle = 'postgres'", p);
 	for (int i = 0; kind == OUTCOME_DONE && i < commands->count; i++)
 		kind = run_text(task, commands->texts[i], p);
 	if (together && kind == OUTCOME_DONE)
@@ -497,7 +512,7 @@ static OutcomeKind
 run_commands(Task *task, const Commands *commands, const Target *target,
 			 Progress *p, Outcome *out)
 {
-	bool		together = commands->count > 1;
+	bool		together = commands->count > 1 || is_save(task);
 	bool		again = false;
 	OutcomeKind kind;
 

@@ -74,7 +74,7 @@ EOT
 drain();
 is(ended($execution), 'execution_complete', 'saves of all modes');
 is(sql("SELECT string_agg(concat_ws('|', id, n, tags, extra), ' ' ORDER BY id) FROM things"),
-	q(a|100|{x,"y z"}|{"deep": [1, null]} b|20 c's|null d|4 o'brien|42), 'what they leave behind');
+	q(a|100|{x,"y z"}|{"deep": [1, null]} b|20 c's|"null" d|4 o'brien|42), 'what they leave behind');
 is(sql("SELECT count(*) FROM things WHERE at = 'epoch'"), 5, 'columns that are not saved have their defaults');
 is(events_of($execution, 'context', 'append'), 'save_started {"rows": 1, "table": "things", "storage": "postgres"}, '
 	. 'save_completed {"rows": 1, "table": "things", "storage": "postgres"}, action_completed', 'events of a save');
@@ -307,8 +307,36 @@ $execution = execute(<<"EOT");
 EOT
 drain();
 is(slurp_file("$directory/requests"), qq(POST /in {"a": 1}\nPUT /put [1, 1]\nPOST /refuse 1\n), 'http');
-is(events_of($execution, 'result'), 'save_completed {"got": 1}, save_started, save_completed, save_started, save_completed, save_completed, action_completed {"a": 1}', 'the event log');
+is(events_of($execution, 'result'), 'save_started, save_completed {"got": 1}, save_started, save_completed, save_started, save_completed, save_started, save_completed, action_completed {"a": 1}', 'the event log');
 is(result_of($execution, 'error', 'action_error', 'refused'), 'save (http): HTTP 500 No', 'http that is refused');
+
+#
+# Commands, parameters and templates; NUL
+#
+sql('CREATE TABLE stated (id int, many int[], doc jsonb, kept text DEFAULT \'default\')');
+$execution = execute(<<'EOT');
+- step: act
+  tool: python
+  code: "result = {'n': 3, 'many': [1, 2]}"
+  save:
+    - {storage: postgres, auth: pg_own, statement: "INSERT INTO stated (id, many, doc) SELECT s.n, :many, :doc FROM generate_series(1, 5) AS s (n) WHERE s.n = :n AND s.n = ANY (:some)", params: {n: "{{ result.n }}", many: "{{ result.many }}", doc: "{{ result | tojson }}", some: [3, 4]}}
+    - {storage: postgres, auth: pg_own, statement: "UPDATE stated SET id = {{ params.n }} + :n", params: {n: "{{ act.n }}"}}
+    - {storage: postgres, auth: pg_own, statement: "INSERT INTO stated (id) VALUES ($2), ($1)", params: [10, 11]}
+    - {storage: postgres, auth: pg_own, table: stated, data: [{id: 12, kept: null}, {id: 13}]}
+    - {storage: postgres, auth: pg_own, statement: "CREATE TABLE made (n int); INSERT INTO made VALUES (:n)", params: {n: 1}}
+    - {storage: postgres, auth: pg_own, commands: "INSERT INTO made VALUES ({{ result.n }}); VACUUM made"}
+  on_error: continue
+EOT
+my $nul = execute_step(<<'EOT');
+tool: postgres
+auth: pg_own
+command: "SELECT '\"\\u0000\"'::json AS nul"
+EOT
+drain();
+is(rows('stated'), '(10,,,default) (11,,,default) (12,,,) (13,,,default) (6,"{1,2}","{""n"": 3, ""many"": [1, 2]}",default)', 'parameters have the types that PostgreSQL infers');
+is(rows('made'), '(1)', 'several statements get their parameters as literals');
+is(result_of($execution, 'error', 'action_error'), 'save (postgres): VACUUM cannot run inside a transaction block (SQLSTATE 25001, command_1); give the statements as a list (commands) to run each in its own transaction', 'commands are executed as in a task');
+is(result_of($nul, 'error', 'action_error'), 'the result contains the character NUL (\u0000), which the database cannot store: encode it, for example with base64', 'NUL in a result');
 
 is(sql('SELECT count(*) FROM noetl.queue'), 0, 'nothing is left');
 done_testing();
