@@ -15,8 +15,6 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "common/guc.h"
-#include "common/time_id.h"
 #include "playbook/playbook.h"
 #include "store/deferred.h"
 #include "store/low_water.h"
