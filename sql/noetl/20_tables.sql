@@ -180,7 +180,11 @@ CREATE INDEX event_result_idx ON noetl.event (execution_id, node_name, created_a
 CREATE UNIQUE INDEX event_terminal_idx ON noetl.event (execution_id)
     WHERE event_type IN ('execution_complete', 'execution_completed', 'execution_end',
                          'execution_failed', 'workflow_failed', 'execution_cancelled')
-      AND (meta -> 'ignored') IS NULL;
+      AND (meta -> 'ignored') IS NULL AND catalog_id IS NOT NULL;
+
+-- Events that were stored while the triggers were off: none, mostly.
+CREATE INDEX event_undecided_idx ON noetl.event (execution_id, created_at)
+    WHERE catalog_id IS NULL;
 
 -- Live runs that are not in the queue.
 CREATE TABLE noetl.run (
@@ -270,13 +274,14 @@ CREATE TABLE noetl.message (
 );
 COMMENT ON TABLE noetl.message IS
     'what noetl.send() has found nobody for: it is kept for the first that waits for the name and the key';
-COMMENT ON COLUMN noetl.message.id IS 'the sender''s: another message with it has no effect';
+COMMENT ON COLUMN noetl.message.id IS 'the sender''s: another message of the same role with it has no effect';
 COMMENT ON COLUMN noetl.message.sent_by IS 'a wait takes it if this role may act for its execution';
 COMMENT ON COLUMN noetl.message.expires_at IS 'until then it is kept, or its id is remembered';
 COMMENT ON COLUMN noetl.message.taken IS 'an execution has taken it; the row is there because of the id';
 
-CREATE INDEX message_kept_idx ON noetl.message (key, name, message_id) WHERE NOT taken;
-CREATE UNIQUE INDEX message_id_idx ON noetl.message (key, name, id) WHERE id IS NOT NULL;
+-- What one role has sent is nobody else's obstacle: the sender is part of the keys.
+CREATE INDEX message_kept_idx ON noetl.message (key, name, sent_by, message_id) WHERE NOT taken;
+CREATE UNIQUE INDEX message_id_idx ON noetl.message (key, name, sent_by, id) WHERE id IS NOT NULL;
 CREATE INDEX message_expires_idx ON noetl.message (expires_at);
 
 -- Written while noetl.broker is off, and while decisions are being written.
@@ -354,7 +359,9 @@ CREATE TABLE noetl.queue (
     current_index       integer,
     timeout             interval,
     deadline            timestamptz,
-    leased_by           oid
+    leased_by           oid,
+    lost_leases         integer     NOT NULL DEFAULT 0,
+    queue_timeout       interval
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);
 ALTER SEQUENCE noetl.queue_seq OWNED BY noetl.queue.queue_id;
 COMMENT ON TABLE noetl.queue IS
@@ -369,6 +376,8 @@ COMMENT ON COLUMN noetl.queue.event_id IS 'the step_started event of the task''s
 COMMENT ON COLUMN noetl.queue.current_index IS 'of an item of an iterator: the index';
 COMMENT ON COLUMN noetl.queue.timeout IS 'how long an attempt may take, counted from its first lease';
 COMMENT ON COLUMN noetl.queue.deadline IS 'when the timeout ends the current attempt; no lease lasts longer';
+COMMENT ON COLUMN noetl.queue.lost_leases IS 'how many leases have run out; they count among attempts but use up none of max_attempts';
+COMMENT ON COLUMN noetl.queue.queue_timeout IS 'how long the task may wait for its first lease; deadline and lease_until say until when';
 COMMENT ON COLUMN noetl.queue.leased_by IS 'the role that has leased the task: the lease is good for its members only';
 COMMENT ON COLUMN noetl.queue.lease_until IS 'when the lease ends unless it is extended; of a queued row: the deadline of an attempt that has lost its lease';
 

@@ -221,9 +221,19 @@ AS $$
                                 'action_error', 'action_failed', 'task_error', 'action_retry', 'step_retry',
                                 'step_result', 'result', 'step_completed', 'step_end', 'step_failed', 'step_skipped')
            AND (e.meta -> 'ignored') IS NULL
+           AND NOT (e.event_type = 'action_retry' AND e.worker_id IS NOT NULL)
+        UNION ALL
+        -- a task whose lease was lost is in the queue again, unless that has ended its step
+        SELECT e.event_id, e.node_id, e.node_name, e.current_index, e.created_at, e.status, e.error,
+               NULL, NULL, 'queue'
+          FROM noetl.event AS e
+         WHERE e.execution_id = timeline.execution_id AND e.event_type = 'action_error'
+           AND (e.meta -> 'lease_expired') IS NOT NULL AND (e.meta -> 'ignored') IS NULL
+           AND NOT EXISTS (SELECT FROM noetl.event AS f
+                            WHERE f.execution_id = timeline.execution_id AND f.parent_event_id = e.event_id)
     ), numbered AS (
         SELECT l.*, 1 + count(*) FILTER (WHERE l.kind = 'end')
-                        OVER (PARTITION BY l.node_id ORDER BY l.event_id
+                        OVER (PARTITION BY l.node_id ORDER BY l.event_id, l.kind
                               ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS n,
                bool_or(l.kind = 'end') OVER (PARTITION BY l.node_id) AS worked
           FROM log AS l

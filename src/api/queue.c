@@ -41,13 +41,20 @@ noetl_enqueue_next(PG_FUNCTION_ARGS)
 {
 	int64		execution_id = PG_ARGISNULL(0) ? 0 : PG_GETARG_INT64(0);
 	int64		enqueued;
+	int			ready;
 	bool		more;
 
 	if (execution_id != 0)
 		engine_check_owner_of(execution_id);
 	/* the caller may have set a time by hand: no timer is skipped */
 	store_read_all_timers();
-	enqueued = execution_id == 0 ? 0 : engine_catch_up(execution_id);
+	if (execution_id == 0)
+		ready = engine_take_up_all();
+	else
+		(void) engine_take_up(execution_id, &ready);
+	enqueued = ready;
+	if (execution_id != 0)
+		enqueued += engine_catch_up(execution_id);
 	enqueued += engine_reap(execution_id, true, &more);
 	PG_RETURN_INT64(enqueued);
 }

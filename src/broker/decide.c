@@ -72,6 +72,8 @@ stale_reason(const Run *run, const Event *event)
 		return "its work is done by other executions or tasks";
 	if (run->state == RUN_LEASED)
 	{
+		if (event_is_reaped(event, REAPED_QUEUE))
+			return "a worker has leased the step";
 		if (event->worker_id != NULL && run->worker_id != NULL &&
 			strcmp(event->worker_id, run->worker_id) != 0)
 			return "another worker holds the lease";
@@ -371,11 +373,8 @@ decide_signal(BrokerState *state, const Event *event)
 	else if (event->signal_id != NULL &&
 			 state->values.signal_known(state->values.arg, event->signal_id))
 		ignore(state, "a signal with this id has come before");
-	else
-	{
-		receive_signal(state, event);
+	else if (receive_signal(state, event))
 		settle(state);
-	}
 }
 
 /* A client ends the whole execution. */

@@ -153,6 +153,7 @@ parse_meta(Event *event)
 	JsonbValue	meta;
 	JsonbValue	value;
 	int64		attempt;
+	int64		number;
 
 	if (event->meta == NULL)
 		return;
@@ -164,6 +165,10 @@ parse_meta(Event *event)
 		event->reaped = REAPED_LEASE;
 	else if (flag(&meta, REAPED_TIMEOUT))
 		event->reaped = REAPED_TIMEOUT;
+	else if (flag(&meta, REAPED_QUEUE))
+		event->reaped = REAPED_QUEUE;
+	if (event->reaped != NULL && json_get_int(&meta, "max_lost", &number))
+		event->max_lost = (int) Min(Max(number, 0), INT_MAX);
 	(void) json_get_int(&meta, "child_execution_id", &event->ended_child);
 	switch (event->type)
 	{

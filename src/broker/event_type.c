@@ -54,8 +54,9 @@ static const EventTypeInfo event_types[] = {
 		.about_run = true, .has_effect = true
 	},
 	[EVENT_ACTION_RETRY] = {
+		/* a worker's are about items that it goes through itself */
 		{"action_retry", "step_retry"},
-		.status = "PENDING", .senders = BROKER,
+		.status = "PENDING", .senders = WORKER | BROKER,
 		.about_run = true
 	},
 	[EVENT_STEP_STARTED] = {

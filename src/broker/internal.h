@@ -36,6 +36,8 @@ typedef enum FailureKind
 	FAILURE_PLAYBOOK,
 	FAILURE_TIMED_OUT,
 	FAILURE_SAVE,
+	FAILURE_LEASE_EXPIRED,
+	FAILURE_QUEUE_TIMEOUT,
 	/* a step cannot go on after these, whatever on_error says */
 	FAILURE_TRANSITION,
 	FAILURE_MAX_VISITS
@@ -284,8 +286,8 @@ extern AttemptEnd playbook_child_ended(BrokerState *state, Run *run, const Child
 /* Starts a run that waits; what it waits for may have come already. */
 extern void start_wait(BrokerState *state, Run *run, const JsonbValue *transition_input);
 
-/* Decides on a signal: it ends a wait, or is kept for one. */
-extern void receive_signal(BrokerState *state, const Event *event);
+/* Decides on a signal: it ends a wait, or is kept for one; returns whether it ends one. */
+extern bool receive_signal(BrokerState *state, const Event *event);
 
 /* Ends a wait whose time has come. */
 extern void end_wait_by_time(BrokerState *state, Run *run);

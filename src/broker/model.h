@@ -91,6 +91,7 @@ typedef struct Event
 	const char *reaped;			/* REAPED_…: why the reaper ended an attempt or an
 								 * execution; or NULL */
 	int64		ended_child;	/* the child execution whose end it tells; 0: none */
+	int			max_lost;		/* of an expired lease: so many may be lost */
 	double		delay;			/* action_retry: seconds until the next attempt */
 	const char *failure;		/* step_failed: the kind of the failure, or NULL */
 	IterationProgress progress; /* the end of an item, written by the broker */
@@ -118,6 +119,7 @@ typedef struct Event
  */
 #define REAPED_LEASE	"lease_expired"
 #define REAPED_TIMEOUT	"timed_out"
+#define REAPED_QUEUE	"queue_timeout"
 
 /* Members of meta.ended_by of a wait: what has ended it, if that was not a signal. */
 #define ENDED_BY_TIME		"time"
@@ -173,10 +175,13 @@ typedef struct Run
 	int64		started_event_id;
 	int64		released_by;	/* the event that let it start */
 	int			attempts;		/* how often it was leased, or has failed */
+	int			lost;			/* how many of these leases have run out */
 	int			max_attempts;
 	TimestampTz available_at;	/* RUN_RETRY */
 	int64		timeout;		/* of an attempt, in microseconds; 0: none */
 	TimestampTz deadline;		/* of the attempt in flight; 0: none */
+	int64		queue_timeout;	/* until the first lease, in microseconds; 0: none */
+	TimestampTz wait_until;		/* when that ends, if it has begun */
 	Jsonb	   *context;		/* of a task: queue.context; of another run: its form
 								 * is in broker/iteration.c, child.c and wait.c */
 

@@ -17,6 +17,7 @@ bool		noetl_broker = true;
 bool		noetl_notify = false;
 bool		noetl_superuser_saves = false;
 int			noetl_max_visits = 10000;
+int			noetl_max_lost_leases = 3;
 int			noetl_max_depth = 32;
 int			noetl_max_family = 1000000;
 int			noetl_max_family_live = 100000;
@@ -52,11 +53,23 @@ define_isolation(void)
 							 NULL, NULL, NULL);
 }
 
+/* Defines noetl.max_lost_leases. */
+static void
+define_max_lost_leases(void)
+{
+	DefineCustomIntVariable("noetl.max_lost_leases",
+							"How often a task whose lease runs out goes back into the queue.",
+							"The next loss fails its step.",
+							&noetl_max_lost_leases, 3, 0, INT_MAX, PGC_SUSET, 0,
+							NULL, NULL, NULL);
+}
+
 /* Defines the settings; called once by each process that loads the library. */
 void
 guc_define(void)
 {
 	define_isolation();
+	define_max_lost_leases();
 	DefineCustomBoolVariable("noetl.broker",
 							 "Decide what comes next when an event is inserted.",
 							 "Off: events are stored and noetl.enqueue_next() evaluates them later.",

@@ -26,6 +26,7 @@ extern bool noetl_broker;		/* noetl.broker: decide on insert */
 extern bool noetl_notify;		/* noetl.notify: NOTIFY noetl_queue */
 extern bool noetl_superuser_saves;	/* noetl.superuser_saves */
 extern int	noetl_max_visits;	/* noetl.max_visits */
+extern int	noetl_max_lost_leases;	/* noetl.max_lost_leases */
 extern int	noetl_max_family;	/* noetl.max_family: children, also of children */
 extern int	noetl_max_family_live;	/* noetl.max_family_live: that run */
 extern int	noetl_max_depth;	/* noetl.max_depth: child playbooks */

@@ -49,6 +49,18 @@ extern int	engine_catch_up(int64 execution_id);
  */
 extern int	engine_reap(int64 execution_id, bool asked, bool *more);
 
+/*
+ * Decides on the events of an execution that were stored while the triggers of
+ * noetl.event were off.  Takes the execution lock.  Returns how many there were, and
+ * *enqueued the number of tasks that are enqueued.
+ */
+extern int	engine_take_up(int64 execution_id, int *enqueued);
+/*
+ * The same for all executions; what fails is recorded in noetl.reaper_failure.  Returns
+ * the number of tasks that are enqueued.
+ */
+extern int	engine_take_up_all(void);
+
 /* ---- signals ---- */
 
 /* What a sender says. */
@@ -83,6 +95,11 @@ extern int64 engine_send(const SignalRequest *request, int64 keep_us);
 extern bool engine_acts_for(Oid started_by);
 /* The same of another role, which need not exist any more. */
 extern bool engine_role_acts_for(Oid role, Oid started_by);
+/*
+ * Returns the roles (Oids) for which the current role may act, itself among them; NIL:
+ * for every role, or for more than "limit".
+ */
+extern List *engine_roles_acted_for(int limit);
 /* Raises unless the current role may act for the role of an execution. */
 extern void engine_check_owner(const Execution *execution);
 /* The same by the id of an execution; one that does not exist is nobody's. */

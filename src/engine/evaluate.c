@@ -68,6 +68,16 @@ task_type(const BrokerState *state, const Run *run)
 	return run->type != NULL ? run->type : state->playbook->steps[run->step].type;
 }
 
+/* Lets the time begin in which a task has to be leased, if there is such a time. */
+static void
+begin_wait(const BrokerState *state, Run *run)
+{
+	if (run->queue_timeout == 0)
+		return;
+	run->wait_until = state->time + run->queue_timeout;
+	wake_for_timer(run->wait_until);
+}
+
 /* Withdraws what was begun for an open run that ends before its work is done. */
 static void
 abandon_run(Store *store, const BrokerState *state, const Decision *decision)
@@ -83,13 +93,19 @@ abandon_run(Store *store, const BrokerState *state, const Decision *decision)
 	child_cancel_all(store, state->execution_id, decision->run->started_event_id);
 }
 
-/* Notes a wait that messages may be kept for, until the decisions are written. */
+/*
+ * Stores a run that waits or is open.  A wait that messages may be kept for is noted
+ * until the decisions are written.
+ */
 static void
-note_opened_wait(EvaluationFrame *frame, const BrokerState *state, const Run *run)
+keep_run(Store *store, const BrokerState *state, Run *run, EvaluationFrame *frame)
 {
 	JsonbValue	context;
 	OpenedWait *wait;
 
+	store_put_run(store, state->execution_id, run, state->playbook, state->now);
+	if (run_due_at(run) != 0)
+		wake_for_timer(run_due_at(run));
 	if (run->state != RUN_AWAITING)
 		return;
 	json_from_jsonb(run->context, &context);
@@ -149,11 +165,7 @@ write_decision(Store *store, BrokerState *state, const Event *event,
 			write_own_event(store, decision->event);
 			break;
 		case DECIDE_KEEP:
-			store_put_run(store, state->execution_id, decision->run,
-						  state->playbook, state->now);
-			if (run_due_at(decision->run) != 0)
-				wake_for_timer(run_due_at(decision->run));
-			note_opened_wait(frame, state, decision->run);
+			keep_run(store, state, decision->run, frame);
 			break;
 		case DECIDE_ABANDON:
 			abandon_run(store, state, decision);
@@ -177,6 +189,7 @@ write_decision(Store *store, BrokerState *state, const Event *event,
 			store_delete_run(store, decision->run);
 			break;
 		case DECIDE_ENQUEUE:
+			begin_wait(state, decision->run);
 			store_enqueue(store, state, decision->run);
 			wake_at_commit(task_type(state, decision->run));
 			enqueued = 1;

@@ -28,7 +28,7 @@ event_stored(Store *store, const Event *event, uint64 number)
 	if (noetl_broker && frame == NULL)
 		return evaluate_event(store, event, number == prepared_events);
 	if (event_type_is_decided(event->type) &&
-			 !(event_type_is_terminal(event->type) && event->ignored))
+		!(event_type_is_terminal(event->type) && event->ignored))
 	{
 		store_insert_pending(store, event);
 		if (noetl_broker)

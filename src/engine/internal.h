@@ -23,6 +23,7 @@
  *		family.c      the bounds of a family of executions
  *		limited.c     work for executions that are not the caller's
  *		lock.c        the execution lock
+ *		undecided.c   events that were stored while the triggers were off
  */
 #ifndef NOETL_ENGINE_INTERNAL_H
 #define NOETL_ENGINE_INTERNAL_H
@@ -217,6 +218,13 @@ extern bool event_is_history(const Event *event);
  */
 extern bool prepare_event(Store *store, Event *event, bool has_result, bool by_client);
 
+/*
+ * Makes an event fit that is stored already but has not met the broker; the caller
+ * holds the execution lock.  Returns false when it must stay as it is: its execution
+ * does not exist, or the current role may not start it.
+ */
+extern bool prepare_stored_event(Store *store, Event *event);
+
 /* ---- isolation.c ---- */
 
 /*
@@ -339,8 +347,8 @@ extern bool save_execute(List *requests, Oid role, SaveError *error);
 
 /*
  * Returns the meta of an event: the attempt (0: none) and why the reaper ended
- * the attempt (REAPED_…), or NULL.
+ * the attempt (REAPED_…), or NULL.  lost: how many leases have run out.
  */
-extern Jsonb *task_event_meta(const char *flag, int attempt);
+extern Jsonb *task_event_meta(const char *flag, int attempt, int lost);
 
 #endif							/* NOETL_ENGINE_INTERNAL_H */

@@ -10,6 +10,10 @@
  */
 #include "common/common.h"
 
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/pg_authid.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/inval.h"
@@ -94,6 +98,37 @@ engine_role_acts_for(Oid role, Oid started_by)
 	admin = get_role_oid(ADMIN_ROLE, true);
 	return superuser_arg(role) || has_privs_of_role(role, started_by) ||
 		(OidIsValid(admin) && has_privs_of_role(role, admin));
+}
+
+/*
+ * Returns the roles for which the current role may act; NIL: for every role, or for
+ * more than "limit".
+ */
+List *
+engine_roles_acted_for(int limit)
+{
+	Oid			user = GetUserId();
+	Oid			admin = get_role_oid(ADMIN_ROLE, true);
+	List	   *roles = NIL;
+	Relation	relation;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	if (noetl_isolation == ISOLATION_OFF || superuser_arg(user) ||
+		(OidIsValid(admin) && has_privs_of_role(user, admin)))
+		return NIL;
+	relation = table_open(AuthIdRelationId, AccessShareLock);
+	scan = systable_beginscan(relation, InvalidOid, false, NULL, 0, NULL);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Oid			role = ((Form_pg_authid) GETSTRUCT(tuple))->oid;
+
+		if (has_privs_of_role(user, role))
+			roles = lappend_oid(roles, role);
+	}
+	systable_endscan(scan);
+	table_close(relation, AccessShareLock);
+	return list_length(roles) > limit ? NIL : roles;
 }
 
 /* Raises: an execution is not the current role's. */
@@ -223,7 +258,8 @@ check_relative(Store *store, int64 execution_id)
 void
 isolation_check_event(Store *store, Event *event, const Execution *execution)
 {
-	if (!event_type_sent_by(event->type, SENT_BY_CLIENT | SENT_BY_WORKER) && !superuser())
+	if ((!event_type_sent_by(event->type, SENT_BY_CLIENT | SENT_BY_WORKER) ||
+		 (event->type == EVENT_ACTION_RETRY && event->item < 0)) && !superuser())
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("events of type \"%s\" are the broker's own", event->event_type),

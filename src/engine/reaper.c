@@ -76,9 +76,27 @@ lock_family(Store *store, int64 execution_id, Execution *execution)
 	return lock_ancestors(store, execution_id, execution);
 }
 
+/* Returns why nobody has leased a task in time, as far as workers say what they ask for. */
+static char *
+queue_timeout_error(const QueueRow *row)
+{
+	double		seconds = (double) row->queue_timeout / USECS_PER_SEC;
+	TimestampTz asked;
+
+	if (!store_last_asked(row->node_type, &asked))
+		return psprintf("not leased within %.15g seconds: no worker has asked for tasks of type \"%s\"",
+						seconds, row->node_type);
+	if (asked < row->deadline - row->queue_timeout)
+		return psprintf("not leased within %.15g seconds: no worker has asked for tasks of type \"%s\" since %s",
+						seconds, row->node_type, timestamptz_to_str(asked));
+	return psprintf("not leased within %.15g seconds: workers that ask for tasks of type \"%s\" have not come to it",
+					seconds, row->node_type);
+}
+
 /*
- * Takes back a lease that has expired, or ends an attempt that has exceeded its
- * timeout.  Returns whether the task is ready for another worker.
+ * Takes back a lease that has expired, or ends an attempt, or a wait for the first
+ * lease, that has exceeded its timeout.  Returns whether the task is ready for another
+ * worker.
  */
 static bool
 reap_lease(Store *store, const QueueRow *due)
@@ -97,7 +115,13 @@ reap_lease(Store *store, const QueueRow *due)
 		(void) store_delete_task(store, row.queue_id);
 		return false;
 	}
-	if (row.deadline != 0 && row.deadline <= now)
+	if (row.queue_timeout != 0)
+	{
+		row.attempts++;			/* the lease that did not come */
+		engine_ingest_task_event(store, &row, EVENT_ACTION_ERROR, NULL,
+								 queue_timeout_error(&row), REAPED_QUEUE);
+	}
+	else if (row.deadline != 0 && row.deadline <= now)
 	{
 		if (strcmp(row.status, "leased") != 0)
 			row.attempts++;		/* no worker leased it in time */
@@ -139,7 +163,7 @@ reap_execution(Store *store, int64 execution_id)
 	json_add_text(&builder, "reason", event.error);
 	json_end_object(&builder, &value);
 	event.result = json_to_jsonb(&value);
-	event.meta = task_event_meta(REAPED_TIMEOUT, 0);
+	event.meta = task_event_meta(REAPED_TIMEOUT, 0, 0);
 	(void) engine_ingest(store, &event);
 }
 

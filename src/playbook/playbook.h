@@ -214,6 +214,8 @@ typedef struct Step
 	bool		has_priority;	/* its queue rows have this priority; else they … */
 	int			priority;		/* … have that of the execution */
 	TemplateDoc *timeout;		/* of an attempt (playbook/duration.h), or NULL */
+	TemplateDoc *queue_timeout; /* until its first lease, or NULL */
+	bool		fails_when_lost;	/* on_lost: fail */
 
 	int			component;		/* strongly connected component, numbered in
 								 * topological order: edges go from lower to

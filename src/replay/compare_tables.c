@@ -41,7 +41,7 @@ static const int queue_columns[] = {
 	QUEUE_COL_CONTEXT, QUEUE_COL_STATUS, QUEUE_COL_PRIORITY, QUEUE_COL_ATTEMPTS,
 	QUEUE_COL_MAX_ATTEMPTS, QUEUE_COL_AVAILABLE_AT, QUEUE_COL_CREATED_AT,
 	QUEUE_COL_PARENT_EXECUTION_ID, QUEUE_COL_PARENT_EVENT_ID, QUEUE_COL_EVENT_ID,
-	QUEUE_COL_TIMEOUT, 0
+	QUEUE_COL_TIMEOUT, QUEUE_COL_LOST_LEASES, QUEUE_COL_QUEUE_TIMEOUT, 0
 };
 
 /* One table in the course of a comparison. */
@@ -468,11 +468,28 @@ task_is_right(const Side *side, const Model *model, ModelRow **row)
 	return is_leftover(side, model, &key);
 }
 
+/*
+ * Lets the wait for the first lease begin again, unless the log says that the task has
+ * been leased.
+ */
+static void
+begin_wait(const Side *side, const ModelRow *row)
+{
+	TupleTableSlot *slot = side->rows.expected;
+	TimestampTz until = GetCurrentTimestamp() + row->run.queue_timeout;
+
+	if (row->run.queue_timeout == 0 || row->run.attempts > 0)
+		return;
+	slot_set(slot, QUEUE_COL_DEADLINE, TimestampTzGetDatum(until));
+	slot_set(slot, QUEUE_COL_LEASE_UNTIL, TimestampTzGetDatum(until));
+}
+
 /* Inserts a task at the end of the queue. */
 static void
 insert_task(const Side *side, const Model *model, const ModelRow *row)
 {
 	fill_task(side, model, row, NULL);
+	begin_wait(side, row);
 	store_place_task(side->rows.expected);
 	store_rows_insert(&side->rows);
 }

@@ -161,6 +161,8 @@ typedef struct Replay
 	Comparison *comparison;
 	LogPlace   *places;
 	int64		count;
+	int64		undecided;		/* events that were stored while the triggers were off;
+								 * they are not among the places */
 	int64		here;			/* place of the event that is decided on */
 	int64		next_own;		/* the first place that can still be recalled */
 	Event		start;			/* the execution_start */

@@ -512,6 +512,7 @@ model_apply(Model *model, const BrokerState *state, const Event *event,
 		case DECIDE_RETRY:
 			row->run.state = run->state;
 			row->run.attempts = run->attempts;
+			row->run.lost = run->lost;
 			row->run.available_at = run->available_at;
 			break;
 		case DECIDE_CLOSE:

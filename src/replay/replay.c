@@ -156,7 +156,8 @@ lend_lease(const Replay *replay, BrokerState *state, const Event *event)
 			own = (Run *) lfirst(lc);
 	if (own == NULL || !own->is_task)
 		return own;
-	if (own->state != RUN_LEASED && event->type != EVENT_ACTION_STARTED)
+	if (own->state != RUN_LEASED && event->type != EVENT_ACTION_STARTED &&
+		!event_is_reaped(event, REAPED_QUEUE))
 	{
 		own->state = RUN_LEASED;
 		own->attempts++;
@@ -519,13 +520,36 @@ walk_log(Replay *replay)
 		{
 			if (was_decided(replay, &event))
 				decide_again(replay, &event);
-			else if (!event_type_has_effect(event.type))
+			else if (!event_type_has_effect(event.type) && !event.ignored)
 				model_note_event(replay->model, &event);
 		}
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(memory);
 	}
 	MemoryContextDelete(memory);
+}
+
+/*
+ * Leaves events out that were stored while the triggers were off: the broker has not
+ * decided on them.  They are differences, as there should be none.
+ */
+static void
+leave_undecided(Replay *replay)
+{
+	int64		kept = 0;
+
+	for (int64 i = 0; i < replay->count; i++)
+	{
+		if (!replay->places[i].undecided)
+			replay->places[kept++] = replay->places[i];
+		else
+			comparison_report(replay->comparison, "event",
+							  psprintf(INT64_FORMAT, replay->places[i].event_id),
+							  NULL,
+							  json_text_object("undecided", "stored while the triggers were off"));
+	}
+	replay->undecided = replay->count - kept;
+	replay->count = kept;
 }
 
 /* Locks an execution and decides its log again. */
@@ -542,6 +566,7 @@ replay_execution(Replay *replay, int64 execution_id, Comparison *comparison)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("execution " INT64_FORMAT " has no event log", execution_id)));
+	leave_undecided(replay);
 	replay->any_pending = store_any_pending(replay->store, execution_id);
 	walk_log(replay);
 }
@@ -672,7 +697,7 @@ noetl_verify(PG_FUNCTION_ARGS)
 	comparison.report = return_difference;
 	comparison.arg = rows_begin(fcinfo);
 	replay_execution(&replay, execution_id, &comparison);
-	if (replay.broken == NULL)
+	if (replay.broken == NULL && replay.model != NULL)
 	{
 		compare_tables(replay.store, replay.model, &comparison);
 		(void) unheard_children(&replay);
@@ -690,8 +715,9 @@ noetl_rebuild(PG_FUNCTION_ARGS)
 	int64		execution_id = PG_GETARG_INT64(0);
 	Comparison	comparison;
 	Replay		replay;
-	List	   *ends;
+	List	   *ends = NIL;
 	ListCell   *lc;
+	int			enqueued;
 
 	engine_check_owner_of(execution_id);
 	memset(&comparison, 0, sizeof(comparison));
@@ -706,12 +732,17 @@ noetl_rebuild(PG_FUNCTION_ARGS)
 				 errhint("Nothing was changed. Events may have been removed or altered, or a setting that decisions depend on, such as noetl.max_visits, may have been another one when they were written.")));
 	comparison.differences = 0;
 	comparison.repair = true;
-	compare_tables(replay.store, replay.model, &comparison);
-	ends = unheard_children(&replay);
+	if (replay.model != NULL)
+	{
+		compare_tables(replay.store, replay.model, &comparison);
+		ends = unheard_children(&replay);
+	}
 	store_close(replay.store);
 	CommandCounterIncrement();
 	foreach(lc, ends)
 		(void) engine_decide_child_end(execution_id, (ChildEnd *) lfirst(lc));
+	if (replay.undecided > 0)
+		comparison.differences += engine_take_up(execution_id, &enqueued);
 	if (comparison.differences > 0)
 		wake_at_commit(NULL);
 	PG_RETURN_INT64(comparison.differences);

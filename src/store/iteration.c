@@ -163,7 +163,7 @@ read_item_end(TupleTableSlot *slot, const IterationKey *key, Event *event)
 	event->node_id = slot_text(slot, EVENT_COL_NODE_ID);
 	event->meta = slot_jsonb(slot, EVENT_COL_META);
 	event_parse(event);
-	return event->progress.found && event->visit == key->visit;
+	return event->progress.found && event->visit == key->visit && !event->ignored;
 }
 
 /* Opens a scan of the result-bearing events of a step since another event. */
@@ -231,6 +231,61 @@ store_iteration_results(Store *store, int64 execution_id, const char *step_name,
 	}
 	store_scan_close(&scan);
 	return results;
+}
+
+/*
+ * Reads the end of an item that a worker reported in the current attempt of a task;
+ * returns false when an event is another one.
+ */
+static bool
+read_worker_item(TupleTableSlot *slot, const IterationKey *key, const QueueRow *row,
+				 WorkerItem *item)
+{
+	EventType	type = event_type_of(slot_text(slot, EVENT_COL_EVENT_TYPE), NULL);
+	Jsonb	   *meta;
+	JsonbValue	value;
+	JsonbValue	ignored;
+	int64		attempt;
+
+	if ((type != EVENT_ITERATION_COMPLETED && type != EVENT_ITERATION_FAILED) ||
+		slot_attisnull(slot, EVENT_COL_CURRENT_INDEX) ||
+		DatumGetInt64(slot_column(slot, EVENT_COL_PARENT_EVENT_ID)) != key->since)
+		return false;
+	meta = slot_jsonb(slot, EVENT_COL_META);
+	if (meta == NULL)
+		return false;
+	json_from_jsonb(meta, &value);
+	if (!json_get_int(&value, "iterator_attempt", &attempt) ||
+		attempt != Max(row->attempts - row->lost, 1) || json_get(&value, "ignored", &ignored))
+		return false;
+	item->index = DatumGetInt32(slot_column(slot, EVENT_COL_CURRENT_INDEX));
+	item->failed = type == EVENT_ITERATION_FAILED;
+	item->value = slot_jsonb(slot, EVENT_COL_RESULT);
+	item->error = slot_text(slot, EVENT_COL_ERROR);
+	return true;
+}
+
+/* Returns the items that have ended in the attempt of a leased task (store/store.h). */
+List *
+store_worker_items(Store *store, const QueueRow *row)
+{
+	IterationKey key = {row->execution_id, row->node_name, 0, row->event_id};
+	StoreScan	scan;
+	List	   *items = NIL;
+
+	scan_results(&scan, store, &key, ForwardScanDirection);
+	while (store_scan_next(&scan))
+	{
+		WorkerItem	item;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!read_worker_item(scan.slot, &key, row, &item))
+			continue;
+		items = lappend(items, palloc(sizeof(WorkerItem)));
+		*(WorkerItem *) llast(items) = item;
+	}
+	store_scan_close(&scan);
+	return items;
 }
 
 /* ---------------------------------------------------------------------------

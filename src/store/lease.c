@@ -339,7 +339,7 @@ attempt_deadline(TupleTableSlot *slot, TimestampTz now)
 	TimestampTz deadline = DatumGetTimestampTz(slot_column(slot, QUEUE_COL_DEADLINE));
 	int64		timeout;
 
-	if (deadline != 0)
+	if (deadline != 0 && queue_read_wait(slot) == 0)
 		return deadline;
 	timeout = queue_read_timeout(slot);
 	return timeout > 0 ? now + timeout : 0;
@@ -411,8 +411,8 @@ may_lease(const Leasing *leasing, TupleTableSlot *slot)
 
 	if (DatumGetTimestampTz(slot_column(slot, QUEUE_COL_AVAILABLE_AT)) > leasing->now)
 		return false;
-	/* an attempt whose deadline has passed is ended by the reaper */
-	deadline = attempt_deadline(slot, leasing->now);
+	/* an attempt or a wait whose deadline has passed is ended by the reaper */
+	deadline = DatumGetTimestampTz(slot_column(slot, QUEUE_COL_DEADLINE));
 	return deadline == 0 || deadline > leasing->now;
 }
 

@@ -298,6 +298,7 @@ store_retry_task(Store *store, Run *run)
 
 	queue_make_ready(new);
 	slot_set(new, QUEUE_COL_ATTEMPTS, Int32GetDatum(run->attempts));
+	slot_set(new, QUEUE_COL_LOST_LEASES, Int32GetDatum(run->lost));
 	if (run->state == RUN_RETRY)
 	{
 		slot_set_text(new, QUEUE_COL_STATUS, "retry");

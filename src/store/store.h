@@ -398,12 +398,15 @@ extern List *store_waiting_executions(Store *store, const char *name, const char
 /* Inserts a message. */
 extern void store_insert_message(Store *store, const Message *message);
 
+/* Returns the roles (Oids) that have sent messages which are kept. */
+extern List *store_message_senders(Store *store, const char *name, const char *key);
+
 /*
- * Finds the first message with a larger message_id that is kept and has not
- * expired; returns false when there is none.
+ * Finds the first message of a role with a larger message_id that is kept and has
+ * not expired; returns false when there is none.
  */
-extern bool store_next_message(Store *store, const char *name, const char *key, int64 after,
-							   Message *message);
+extern bool store_next_message(Store *store, const char *name, const char *key, Oid sent_by,
+							   int64 after, Message *message);
 
 /*
  * Locks a message that was found; waits for the transaction that is busy with it.
@@ -414,9 +417,9 @@ extern bool store_lock_message(Store *store, Message *message);
 /* Takes the message that store_lock_message() has locked just now. */
 extern void store_take_message(Store *store);
 
-/* Returns whether a message with this id has been sent for a name and a key. */
+/* Returns whether a role has sent a message with this id for a name and a key. */
 extern bool store_message_known(Store *store, const char *name, const char *key,
-								const char *id);
+								Oid sent_by, const char *id);
 
 /* Deletes messages that have expired, at most "limit", without waiting for anybody. */
 extern void store_sweep_messages(Store *store, int limit);
@@ -452,7 +455,9 @@ typedef enum QueueColumn
 	QUEUE_COL_TIMEOUT,
 	QUEUE_COL_DEADLINE,
 	QUEUE_COL_LEASED_BY,
-	QUEUE_COLUMNS = QUEUE_COL_LEASED_BY
+	QUEUE_COL_LOST_LEASES,
+	QUEUE_COL_QUEUE_TIMEOUT,
+	QUEUE_COLUMNS = QUEUE_COL_QUEUE_TIMEOUT
 } QueueColumn;
 
 /* What the callers of queue functions need of a row. */
@@ -467,14 +472,32 @@ typedef struct QueueRow
 	const char *worker_id;		/* or NULL */
 	Oid			leased_by;		/* role; InvalidOid: none */
 	int			attempts;
+	int			lost;			/* how many leases have run out */
 	int			max_attempts;
 	int64		event_id;
 	int			item;			/* current_index; -1: none */
 	TimestampTz lease_until;	/* 0: none */
 	ItemPointerData place;		/* of the version that was read */
 	int64		timeout;		/* of an attempt, in microseconds; 0: none */
-	TimestampTz deadline;		/* of the attempt in flight; 0: none */
+	TimestampTz deadline;		/* of the attempt in flight, or of the wait for the
+								 * first lease; 0: none */
+	int64		queue_timeout;	/* of that wait, while it lasts; 0: none */
 } QueueRow;
+
+/* How an item of an iterator ended that a worker goes through itself. */
+typedef struct WorkerItem
+{
+	int			index;
+	bool		failed;
+	Jsonb	   *value;
+	const char *error;			/* or NULL */
+} WorkerItem;
+
+/*
+ * Returns the items (WorkerItem *) that have ended in the attempt of a leased task, in
+ * the order of the log.
+ */
+extern List *store_worker_items(Store *store, const QueueRow *row);
 
 /* Reads a task; returns false when it has no row. */
 extern bool store_get_task(Store *store, int64 queue_id, QueueRow *row);
@@ -628,6 +651,8 @@ extern void store_read_all_timers(void);
 /* The other parts of the door. */
 #include "store/failure.h"
 #include "store/family.h"
+#include "store/runtime.h"
+#include "store/undecided.h"
 #include "store/id.h"
 #include "store/schedule.h"
 #include "store/slot.h"
