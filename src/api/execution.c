@@ -8,6 +8,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "api/arguments.h"
 #include "api/unchecked.h"
 #include "engine/engine.h"
 
@@ -102,19 +103,6 @@ noetl_execute(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(8))
 		json_add_int(&builder, "priority", PG_GETARG_INT32(8));
 	PG_RETURN_INT64(start_execution(&builder));
-}
-
-/* Returns an interval argument of noetl.debounce() in microseconds. */
-static int64
-span_argument(FunctionCallInfo fcinfo, int argument, const char *name)
-{
-	int64		us;
-
-	if (!timeout_of_interval(PG_GETARG_INTERVAL_P(argument), &us))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s must be longer than zero and shorter than a century", name)));
-	return us;
 }
 
 /*

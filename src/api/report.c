@@ -342,7 +342,8 @@ noetl_report_unchecked(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("execution " INT64_FORMAT " does not exist", execution_id)));
 	append_head(&out, execution_id);
-	running = strcmp(graph_value(0, 3), "RUNNING") == 0;
+	running = strcmp(graph_value(0, 3), "RUNNING") == 0 ||
+		strcmp(graph_value(0, 3), "SCHEDULED") == 0;
 	catalog_id = strtoll(graph_value(0, 10), NULL, 10);
 	for (int i = 0; i < 4; i++)
 		values[i] = graph_value(0, 11 + i);

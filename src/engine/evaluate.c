@@ -331,6 +331,8 @@ write_decisions(Store *store, BrokerState *state, const Execution *execution,
 	PG_END_TRY();
 	frame.enqueued += frame_settle(store, &frame);
 	end = end_of_execution(state);
+	if (end != NULL)
+		schedule_ended(execution);
 	if (end == NULL && frame.opened != NIL)
 		message_offer(execution, frame.opened);
 	if (end != NULL && execution->parent_execution_id != 0)

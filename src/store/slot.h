@@ -50,6 +50,12 @@ enum
 	ITEM_COLUMNS = ITEM_ITEM
 };
 
+/* Columns of noetl.schedule that are read without SPI */
+enum
+{
+	SCHEDULE_ID = 1, SCHEDULE_NEXT_AT = 13, SCHEDULE_QUEUED_AT = 15
+};
+
 /* Returns a column of a slot; NULL is 0. */
 static inline Datum
 slot_column(TupleTableSlot *slot, int attribute)

@@ -664,6 +664,12 @@ extern List *store_due_executions(Store *store, int64 execution_id, int limit);
 /* Returns the scheduled executions (int64 *) whose run_at has come. */
 extern List *store_due_starts(Store *store, int64 execution_id, int limit);
 
+/*
+ * Returns the ids (int64 *) of the schedules that are due, and of those of which a
+ * start waits for the last execution to end.
+ */
+extern List *store_due_schedules(Store *store, int limit);
+
 /* Returns the open runs (DueRun *) whose timeout or retry is due. */
 extern List *store_due_runs(Store *store, int64 execution_id, int limit);
 
@@ -682,6 +688,7 @@ extern void store_read_all_timers(void);
 #include "store/runtime.h"
 #include "store/undecided.h"
 #include "store/id.h"
+#include "store/schedule.h"
 #include "store/slot.h"
 #include "store/start_key.h"
 #include "store/relation.h"
