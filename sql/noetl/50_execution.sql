@@ -124,7 +124,7 @@ COMMENT ON FUNCTION noetl.status_unchecked(bigint) IS
     'what noetl.status() returns, without its check of rights; to be granted to nobody';
 
 CREATE FUNCTION noetl.status(execution_id bigint) RETURNS jsonb
-    AS 'MODULE_PATHNAME', 'noetl_status'
+    AS 'MODULE_PATHNAME', 'noetl_of_own_execution'
     LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION noetl.status(bigint) IS
     'returns progress and result of an execution: status, result, error, steps {status, visits, attempts, at}, live [{step, state, worker_id, attempts, visit unless it is the first, of an iterator also items {total, started, done, failed}, of a wait also signals, key, until}]; null when the execution does not exist';

@@ -55,6 +55,8 @@ typedef struct ValueSource
 	int64		(*find_playbook) (void *arg, const char *path, int version);
 	int64		(*add_playbook) (void *arg, const char *content,
 								 const char *path, char **error);
+	/* why the execution's role may not start a playbook; NULL: it may */
+	char	   *(*refuses_playbook) (void *arg, int64 catalog_id);
 	/* the value of a step of another execution */
 	bool		(*child_value) (void *arg, int64 execution_id,
 								const char *step_name, JsonbValue *value);

@@ -380,11 +380,8 @@ decide_signal(BrokerState *state, const Event *event)
 	else if (event->signal_id != NULL &&
 			 state->values.signal_known(state->values.arg, event->signal_id))
 		ignore(state, "a signal with this id has come before");
-	else
-	{
-		receive_signal(state, event);
+	else if (receive_signal(state, event))
 		settle(state);
-	}
 }
 
 /* A client ends the whole execution. */

@@ -135,6 +135,20 @@ flag(const JsonbValue *meta, const char *key)
 	return json_get(meta, key, &value) && value.type == jbvBool && value.val.boolean;
 }
 
+/* Returns the settings that the meta of an execution_start records; NULL: none. */
+static const Settings *
+parse_settings(const JsonbValue *meta)
+{
+	JsonbValue	object;
+	Settings   *settings;
+
+	if (!json_get(meta, "settings", &object) || !json_is_object(&object))
+		return NULL;
+	settings = palloc(sizeof(Settings));
+	*settings = settings_read(&object);
+	return settings;
+}
+
 /* Returns a moment that the broker has written into meta; 0: there is none. */
 static TimestampTz
 moment(const JsonbValue *meta, const char *key)
@@ -205,6 +219,7 @@ parse_meta(Event *event)
 			(void) json_get_int(&meta, "started_by_oid", &event->started_by_oid);
 			(void) json_get_int(&meta, "timeout", &event->timeout);
 			event->refused = json_get_text(&meta, "refused");
+			event->settings = parse_settings(&meta);
 			event->forked = json_get(&meta, "forked", &value);
 			parse_noted_terms(event, &meta);
 			break;

@@ -313,8 +313,8 @@ extern void redrive_runs(BrokerState *state, const Event *event);
 /* Starts a run that waits; what it waits for may have come already. */
 extern void start_wait(BrokerState *state, Run *run, const JsonbValue *transition_input);
 
-/* Decides on a signal: it ends a wait, or is kept for one. */
-extern void receive_signal(BrokerState *state, const Event *event);
+/* Decides on a signal: it ends a wait, or is kept for one; returns whether it ends one. */
+extern bool receive_signal(BrokerState *state, const Event *event);
 
 /* Ends a wait whose time has come. */
 extern void end_wait_by_time(BrokerState *state, Run *run);

@@ -422,7 +422,7 @@ results_fit(const Iteration *iteration, IterationResult **results)
 		else if (value != NULL && value->type == jbvString)
 			size += value->val.string.len;
 	}
-	return size <= noetl_template_max_output;
+	return size <= SETTING(template_max_output);
 }
 
 /* Adds "errors": {index, message} of every item that failed. */

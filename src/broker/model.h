@@ -100,6 +100,7 @@ typedef struct Event
 	const char *started_by;		/* execution_start: name of the role, or NULL */
 	int64		started_by_oid; /* and its oid; 0: not known */
 	int64		timeout;		/* execution_start: in microseconds; 0: none */
+	const Settings *settings;	/* execution_start: those it records, or NULL */
 	bool		forked;			/* execution_start: execution_forked says where it begins */
 	const char *refused;		/* execution_start: why the execution must not run, or NULL */
 	TimestampTz until;			/* step_started of a wait: when it ends at the latest; 0 */

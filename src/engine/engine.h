@@ -154,6 +154,11 @@ extern int64 engine_send(const SignalRequest *request, int64 keep_us);
 extern bool engine_acts_for(Oid started_by);
 /* The same of another role, which need not exist any more. */
 extern bool engine_role_acts_for(Oid role, Oid started_by);
+/*
+ * Returns the roles (Oids) for which the current role may act, itself among them; NIL:
+ * for every role, or for more than "limit".
+ */
+extern List *engine_roles_acted_for(int limit);
 /* Raises unless the current role may act for the role of an execution. */
 extern void engine_check_owner(const Execution *execution);
 /* The same by the id of an execution; one that does not exist is nobody's. */

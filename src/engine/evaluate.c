@@ -111,13 +111,19 @@ redrive_execution(Store *store, const BrokerState *state, const Event *event, in
 	store_delete_tasks(store, state->execution_id);
 }
 
-/* Notes a wait that messages may be kept for, until the decisions are written. */
+/*
+ * Stores a run that waits or is open.  A wait that messages may be kept for is noted
+ * until the decisions are written.
+ */
 static void
-note_opened_wait(EvaluationFrame *frame, const BrokerState *state, const Run *run)
+keep_run(Store *store, const BrokerState *state, Run *run, EvaluationFrame *frame)
 {
 	JsonbValue	context;
 	OpenedWait *wait;
 
+	store_put_run(store, state->execution_id, run, state->playbook, state->now);
+	if (run_due_at(run) != 0)
+		wake_for_timer(run_due_at(run));
 	if (run->state != RUN_AWAITING)
 		return;
 	json_from_jsonb(run->context, &context);
@@ -164,14 +170,14 @@ lease_task(Store *store, const Event *event, Run *run)
 		wake_timer(run->deadline);
 }
 
-/* Stores a run that has no task. */
+/* Writes that a task is to be done again. */
 static void
-keep_run(Store *store, const BrokerState *state, Run *run, EvaluationFrame *frame)
+retry_task(Store *store, const BrokerState *state, Run *run)
 {
-	store_put_run(store, state->execution_id, run, state->playbook, state->now);
-	if (run_due_at(run) != 0)
-		wake_for_timer(run_due_at(run));
-	note_opened_wait(frame, state, run);
+	store_retry_task(store, run);
+	if (run->state == RUN_RETRY)
+		wake_timer(run->available_at);
+	wake_at_commit(task_type(state, run));
 }
 
 /* Puts a task back into the queue: ready now, or when its next attempt is due. */
@@ -335,6 +341,8 @@ write_decisions(Store *store, BrokerState *state, const Execution *execution,
 	PG_END_TRY();
 	frame.enqueued += frame_settle(store, &frame);
 	end = end_of_execution(state);
+	if (end != NULL)
+		schedule_ended(execution);
 	if (end == NULL && frame.opened != NIL)
 		message_offer(execution, frame.opened);
 	if (end != NULL && execution->parent_execution_id != 0)
@@ -410,7 +418,8 @@ drop_late_task(Store *store, const Event *event)
 }
 
 /*
- * Fills in the state that every evaluation begins with.  newest: no event of the
+ * Fills in the state that every evaluation begins with; the settings of the
+ * execution are in force from now on (decide_by_own_settings).  newest: no event of the
  * execution is newer than the one that is decided on.
  */
 static void
@@ -428,6 +437,7 @@ begin_evaluation(BrokerState *state, ValueContext *values, Store *store,
 	state->depth = execution->depth;
 	state->priority = execution->priority;
 	state->started_by = execution->started_by;
+	settings_in_force = &execution->settings;
 	state->drive = execution->drive;
 	state->jitter = retry_jitter();
 	values_init(values, store, state, !newest);
@@ -440,10 +450,25 @@ begin_evaluation(BrokerState *state, ValueContext *values, Store *store,
 	}
 }
 
-/* Decides on a stored event; returns the number of tasks that are enqueued. */
-int
-evaluate_event(Store *store, const Event *event, bool newest)
+/* What is decided on: an event, the end of a child, or the time of an open run. */
+typedef struct Occasion
 {
+	int64		execution_id;
+	Store	   *store;			/* of the event */
+	const Event *event;
+	bool		newest;			/* no event of the execution is newer */
+	const ChildEnd *child_end;
+	const char *step_name;		/* of the run */
+	int			visit;
+} Occasion;
+
+/* Decides on a stored event; returns the number of tasks that are enqueued. */
+static int
+decide_event(const Occasion *occasion)
+{
+	Store	   *store = occasion->store;
+	const Event *event = occasion->event;
+	bool		newest = occasion->newest;
 	BrokerState state;
 	Execution	execution;
 	ValueContext values;
@@ -548,9 +573,11 @@ begin_without_event(BrokerState *state, ValueContext *values, Store *store,
 }
 
 /* Decides, for the parent execution, on the end of a child. */
-int
-engine_decide_child_end(int64 execution_id, const ChildEnd *end)
+static int
+decide_child_end(const Occasion *occasion)
 {
+	int64		execution_id = occasion->execution_id;
+	const ChildEnd *end = occasion->child_end;
 	Store	   *store = store_open(InvalidOid);
 	BrokerState state;
 	Execution	execution;
@@ -587,9 +614,11 @@ evaluate_would_take(const Event *signal)
 }
 
 /* Decides on the time of an open run that has come. */
-int
-evaluate_run_due(int64 execution_id, const char *step_name, int visit)
+static int
+decide_run_due(const Occasion *occasion)
 {
+	int64		execution_id = occasion->execution_id;
+	const char *step_name = occasion->step_name;
 	Store	   *store = store_open(InvalidOid);
 	BrokerState state;
 	Execution	execution;
@@ -601,9 +630,60 @@ evaluate_run_due(int64 execution_id, const char *step_name, int visit)
 	{
 		step = playbook_find_step(state.playbook, step_name, strlen(step_name));
 		if (step >= 0)
-			broker_run_due(&state, step, visit);
+			broker_run_due(&state, step, occasion->visit);
 		enqueued = write_decisions(store, &state, &execution, NULL);
 	}
 	store_close(store);
 	return enqueued;
+}
+
+/*
+ * Decides, by the settings of the execution; those that were in force before are
+ * in force again afterwards, also after an error.  Returns what "decide" does.
+ */
+static int
+decide_by_own_settings(int (*decide) (const Occasion *occasion), const Occasion *occasion)
+{
+	const Settings *outer = settings_in_force;
+	volatile int enqueued = 0;
+
+	PG_TRY();
+	{
+		enqueued = decide(occasion);
+	}
+	PG_FINALLY();
+	{
+		settings_in_force = outer;
+	}
+	PG_END_TRY();
+	return enqueued;
+}
+
+/* Decides on a stored event; returns the number of tasks that are enqueued. */
+int
+evaluate_event(Store *store, const Event *event, bool newest)
+{
+	Occasion	occasion = {.store = store, .event = event, .newest = newest};
+
+	return decide_by_own_settings(decide_event, &occasion);
+}
+
+/* Decides, for the parent execution, on the end of a child. */
+int
+engine_decide_child_end(int64 execution_id, const ChildEnd *end)
+{
+	Occasion	occasion = {.execution_id = execution_id, .child_end = end};
+
+	return decide_by_own_settings(decide_child_end, &occasion);
+}
+
+/* Decides on the time of an open run that has come. */
+int
+evaluate_run_due(int64 execution_id, const char *step_name, int visit)
+{
+	Occasion	occasion = {
+		.execution_id = execution_id, .step_name = step_name, .visit = visit
+	};
+
+	return decide_by_own_settings(decide_run_due, &occasion);
 }

@@ -105,6 +105,20 @@ add_playbook(void *arg, const char *content, const char *path, char **error)
 	return catalog_add(content, path, error);
 }
 
+/* ValueSource.refuses_playbook: by the role of the execution, whoever decides on it. */
+static char *
+refuses_playbook(void *arg, int64 catalog_id)
+{
+	ValueContext *context = (ValueContext *) arg;
+	const char *path;
+	int			version;
+
+	if (catalog_may_execute(catalog_id, context->state->started_by) ||
+		!catalog_describe(catalog_id, &path, &version))
+		return NULL;
+	return psprintf(CATALOG_EXECUTE_REFUSED, path);
+}
+
 /*
  * ValueSource.child_value.  The events of another execution may be in another
  * partition, so another store reads them.
@@ -203,21 +217,21 @@ next_execution_id(void *arg)
 static bool
 allows_visit(void *arg, int visit, int limit)
 {
-	return visit <= (limit > 0 ? limit : noetl_max_visits);
+	return visit <= (limit > 0 ? limit : SETTING(max_visits));
 }
 
 /* ValueSource.allows_depth */
 static bool
 allows_depth(void *arg, int depth)
 {
-	return depth <= noetl_max_depth;
+	return depth <= SETTING(max_depth);
 }
 
 /* ValueSource.holds_by_default */
 static bool
 holds_by_default(void *arg)
 {
-	return noetl_on_error == ON_ERROR_SETTING_HOLD;
+	return SETTING(on_error) == ON_ERROR_SETTING_HOLD;
 }
 
 /* ValueSource.event_context */
@@ -301,6 +315,7 @@ values_init(ValueContext *values, Store *store, BrokerState *state, bool catchin
 		.waiting_item = waiting_item,
 		.find_playbook = find_playbook,
 		.add_playbook = add_playbook,
+		.refuses_playbook = refuses_playbook,
 		.child_value = child_value,
 		.child_last_step = child_last_step,
 		.start_meta = start_meta,

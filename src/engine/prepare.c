@@ -327,6 +327,19 @@ null_result(void)
 	return json_to_jsonb(&null);
 }
 
+/* Says in the meta of an execution_start for whom it runs, and by which settings. */
+static void
+annotate_start(Event *event)
+{
+	Settings   *settings = palloc(sizeof(Settings));
+
+	*settings = settings_of_session();
+	event->settings = settings;
+	event->started_by = GetUserNameFromId(GetUserId(), false);
+	event->started_by_oid = GetUserId();
+	event->annotation = start_describe(event, GetUserId());
+}
+
 /*
  * Makes an event fit to be stored; takes the execution lock.  Returns false when
  * an event with this event_id is stored already, or when another execution has the
@@ -376,9 +389,7 @@ prepare_event(Store *store, Event *event, bool has_result, bool by_client)
 	{
 		if (!start_prepare(event))
 			return false;
-		event->started_by = GetUserNameFromId(GetUserId(), false);
-		event->started_by_oid = GetUserId();
-		event->annotation = start_describe(event, GetUserId());
+		annotate_start(event);
 	}
 	assign_time(store, event, fresh);
 	prepared_events++;
@@ -414,9 +425,7 @@ prepare_stored_event(Store *store, Event *event)
 		execution_resolve(event);
 		if (!start_prepare(event))
 			return false;		/* another execution has its key */
-		event->started_by = GetUserNameFromId(GetUserId(), false);
-		event->started_by_oid = GetUserId();
-		event->annotation = start_describe(event, GetUserId());
+		annotate_start(event);
 	}
 	if (known && event->type == EVENT_EXECUTION_START)
 	{
@@ -489,6 +498,9 @@ prepared_tuple(TriggerData *trigger, const Event *event)
 		Jsonb	   *old_meta = isnull ? NULL : DatumGetJsonbP(old);
 
 		values[EVENT_COL_META - 1] = PointerGetDatum(event->annotation);
+		/* what decides on an execution is not the client's to say */
+		if (old_meta != NULL && JB_ROOT_IS_OBJECT(old_meta) && event->type == EVENT_EXECUTION_START)
+			old = DirectFunctionCall2(jsonb_delete, old, CStringGetTextDatum("settings"));
 		if (old_meta != NULL && JB_ROOT_IS_OBJECT(old_meta))
 			values[EVENT_COL_META - 1] =
 				DirectFunctionCall2(jsonb_concat, old, PointerGetDatum(event->annotation));

@@ -162,17 +162,25 @@ past_new_execution_id(void *arg)
 }
 
 /*
- * Reads the event that is recalled next, if it follows the current event at once.
- * Returns false otherwise, as for an event that was decided on later.
+ * Reads the event that is recalled next, or (after: how many) one after that, if
+ * it follows the event before it at once.  Returns false otherwise, as for an event
+ * that was decided on later.
  */
 static bool
-next_event(Replay *replay, Event *event)
+event_after(Replay *replay, int after, Event *event)
 {
-	int64		i = replay->next_own;
+	int64		i = replay->next_own + after;
 
 	return i > 0 && i < replay->count &&
 		replay->places[i].created_at == replay->places[i - 1].created_at + 1 &&
 		store_get_event(replay->store, replay->execution_id, replay->places[i].event_id, event);
+}
+
+/* Reads the event that is recalled next, if it follows the current event at once. */
+static bool
+next_event(Replay *replay, Event *event)
+{
+	return event_after(replay, 0, event);
 }
 
 /* Returns the playbook of the child that is started next; 0: there is none. */
@@ -224,6 +232,29 @@ past_add_playbook(void *arg, const char *content, const char *path, char **error
 	int64		catalog_id = next_child_playbook((Replay *) arg);
 
 	return catalog_id != 0 ? catalog_id : catalog_look_up(content, path, error);
+}
+
+/*
+ * ValueSource.refuses_playbook: by the next event, or that after the start of an
+ * item, because rights on the playbook may have changed since then.
+ */
+static char *
+past_refuses_playbook(void *arg, int64 catalog_id)
+{
+	Replay	   *replay = (Replay *) arg;
+	Event		event;
+	int			version;
+	const char *path;
+	char	   *refusal;
+
+	if (!next_event(replay, &event) || started_child(&event) != 0)
+		return NULL;
+	if (event.error == NULL && !event_after(replay, 1, &event))
+		return NULL;
+	if (event.error == NULL || !catalog_describe(catalog_id, &path, &version))
+		return NULL;
+	refusal = psprintf(CATALOG_EXECUTE_REFUSED, path);
+	return strcmp(event.error, refusal) == 0 ? refusal : NULL;
 }
 
 /*
@@ -285,7 +316,7 @@ past_allows_visit(void *arg, int visit, int limit)
 	if (visit == 1 || limit > 0)
 		return visit <= Max(limit, 1);
 	if (!next_event((Replay *) arg, &event))
-		return visit <= noetl_max_visits;
+		return visit <= SETTING(max_visits);
 	return event.failure == NULL || strcmp(event.failure, VISITED_TOO_OFTEN) != 0;
 }
 
@@ -296,7 +327,7 @@ past_allows_depth(void *arg, int depth)
 	Event		event;
 
 	return next_event((Replay *) arg, &event) ? started_child(&event) != 0 :
-		depth <= noetl_max_depth;
+		depth <= SETTING(max_depth);
 }
 
 /* ValueSource.holds_by_default: by the next event, as the setting may have changed. */
@@ -306,7 +337,7 @@ past_holds_by_default(void *arg)
 	Event		event;
 
 	return next_event((Replay *) arg, &event) ? event.type == EVENT_STEP_HELD :
-		noetl_on_error == ON_ERROR_SETTING_HOLD;
+		SETTING(on_error) == ON_ERROR_SETTING_HOLD;
 }
 
 /* ValueSource.event_context */
@@ -534,6 +565,7 @@ past_init(Replay *replay, BrokerState *state)
 		.waiting_item = past_waiting_item,
 		.find_playbook = past_find_playbook,
 		.add_playbook = past_add_playbook,
+		.refuses_playbook = past_refuses_playbook,
 		.child_value = past_child_value,
 		.child_last_step = past_child_last_step,
 		.start_meta = past_start_meta,

@@ -73,7 +73,10 @@ started_by(Store *store, const Event *start)
 	return engine_started_by(start, row.started_by);
 }
 
-/* Creates the model of an execution from its execution_start. */
+/*
+ * Creates the model of an execution from its execution_start, whose settings are in
+ * force from now on (with_own_settings).
+ */
 static void
 begin_model(Replay *replay, const Event *start)
 {
@@ -91,6 +94,8 @@ begin_model(Replay *replay, const Event *start)
 	execution->depth = count_ancestors(others, start->parent_execution_id);
 	execution->item = start->has_index ? start->current_index : -1;
 	execution->started_by = started_by(others, start);
+	execution->settings = start->settings != NULL ? *start->settings : default_settings;
+	settings_in_force = &execution->settings;
 	engine_fill_terms(execution, start);
 	if (!execution->scheduled)
 		execution->deadline = engine_deadline(start);
@@ -730,9 +735,9 @@ return_difference(void *arg, const char *relation, const char *key,
 	tuplestore_putvalues(info->setResult, info->setDesc, values, nulls);
 }
 
-/* noetl.verify(execution_id): returns the differences and changes nothing. */
-Datum
-noetl_verify(PG_FUNCTION_ARGS)
+/* Returns the differences and changes nothing. */
+static Datum
+verify(FunctionCallInfo fcinfo)
 {
 	int64		execution_id = PG_GETARG_INT64(0);
 	Comparison	comparison;
@@ -754,9 +759,9 @@ noetl_verify(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* noetl.rebuild(execution_id): changes the rows and returns how many differed. */
-Datum
-noetl_rebuild(PG_FUNCTION_ARGS)
+/* Changes the rows and returns how many differed. */
+static Datum
+rebuild(FunctionCallInfo fcinfo)
 {
 	int64		execution_id = PG_GETARG_INT64(0);
 	Comparison	comparison;
@@ -787,4 +792,40 @@ noetl_rebuild(PG_FUNCTION_ARGS)
 	if (comparison.differences > 0)
 		wake_at_commit(NULL);
 	PG_RETURN_INT64(comparison.differences);
+}
+
+/*
+ * Calls verify() or rebuild(); the settings that were in force before are in force
+ * again afterwards, also after an error.
+ */
+static Datum
+with_own_settings(Datum (*function) (FunctionCallInfo fcinfo), FunctionCallInfo fcinfo)
+{
+	const Settings *outer = settings_in_force;
+	volatile Datum result = (Datum) 0;
+
+	PG_TRY();
+	{
+		result = function(fcinfo);
+	}
+	PG_FINALLY();
+	{
+		settings_in_force = outer;
+	}
+	PG_END_TRY();
+	return result;
+}
+
+/* noetl.verify(execution_id): returns the differences and changes nothing. */
+Datum
+noetl_verify(PG_FUNCTION_ARGS)
+{
+	return with_own_settings(verify, fcinfo);
+}
+
+/* noetl.rebuild(execution_id): changes the rows and returns how many differed. */
+Datum
+noetl_rebuild(PG_FUNCTION_ARGS)
+{
+	return with_own_settings(rebuild, fcinfo);
 }

@@ -126,6 +126,14 @@ store_read_execution(TupleTableSlot *slot, Execution *execution)
 	execution->priority = DatumGetInt32(slot_column(slot, EXECUTION_PRIORITY));
 	execution->run_at = DatumGetTimestampTz(slot_column(slot, EXECUTION_RUN_AT));
 	execution->schedule = slot_text(slot, EXECUTION_SCHEDULE);
+	execution->settings = default_settings;
+	if (!slot_attisnull(slot, EXECUTION_SETTINGS))
+	{
+		JsonbValue	settings;
+
+		json_from_jsonb(slot_jsonb(slot, EXECUTION_SETTINGS), &settings);
+		execution->settings = settings_read(&settings);
+	}
 }
 
 /* Reads an execution, from the backend's memory while its row is unchanged. */
@@ -224,6 +232,7 @@ store_fill_execution(TupleTableSlot *slot, const Execution *execution,
 	if (execution->run_at != 0)
 		slot_set(slot, EXECUTION_RUN_AT, TimestampTzGetDatum(execution->run_at));
 	slot_set_text(slot, EXECUTION_SCHEDULE, execution->schedule);
+	slot_set_jsonb(slot, EXECUTION_SETTINGS, settings_describe(&execution->settings));
 }
 
 /* Inserts an execution. */

@@ -91,6 +91,7 @@ typedef struct Execution
 	int			depth;			/* how many ancestors it has */
 	int			item;			/* of the parent's iterator; -1: none */
 	Oid			started_by;		/* role */
+	Settings	settings;		/* by which it is decided on */
 	TimestampTz started_at;		/* when read; ignored when written */
 	TimestampTz deadline;		/* 0: none */
 	int			drive;			/* 1, and one more for each redrive */
@@ -427,12 +428,15 @@ extern List *store_waiting_executions(Store *store, const char *name, const char
 /* Inserts a message. */
 extern void store_insert_message(Store *store, const Message *message);
 
+/* Returns the roles (Oids) that have sent messages which are kept. */
+extern List *store_message_senders(Store *store, const char *name, const char *key);
+
 /*
- * Finds the first message with a larger message_id that is kept and has not
- * expired; returns false when there is none.
+ * Finds the first message of a role with a larger message_id that is kept and has
+ * not expired; returns false when there is none.
  */
-extern bool store_next_message(Store *store, const char *name, const char *key, int64 after,
-							   Message *message);
+extern bool store_next_message(Store *store, const char *name, const char *key, Oid sent_by,
+							   int64 after, Message *message);
 
 /*
  * Locks a message that was found; waits for the transaction that is busy with it.
@@ -443,9 +447,9 @@ extern bool store_lock_message(Store *store, Message *message);
 /* Takes the message that store_lock_message() has locked just now. */
 extern void store_take_message(Store *store);
 
-/* Returns whether a message with this id has been sent for a name and a key. */
+/* Returns whether a role has sent a message with this id for a name and a key. */
 extern bool store_message_known(Store *store, const char *name, const char *key,
-								const char *id);
+								Oid sent_by, const char *id);
 
 /* Deletes messages that have expired, at most "limit", without waiting for anybody. */
 extern void store_sweep_messages(Store *store, int limit);
@@ -660,6 +664,12 @@ extern List *store_due_executions(Store *store, int64 execution_id, int limit);
 /* Returns the scheduled executions (int64 *) whose run_at has come. */
 extern List *store_due_starts(Store *store, int64 execution_id, int limit);
 
+/*
+ * Returns the ids (int64 *) of the schedules that are due, and of those of which a
+ * start waits for the last execution to end.
+ */
+extern List *store_due_schedules(Store *store, int limit);
+
 /* Returns the open runs (DueRun *) whose timeout or retry is due. */
 extern List *store_due_runs(Store *store, int64 execution_id, int limit);
 
@@ -678,6 +688,7 @@ extern void store_read_all_timers(void);
 #include "store/runtime.h"
 #include "store/undecided.h"
 #include "store/id.h"
+#include "store/schedule.h"
 #include "store/slot.h"
 #include "store/start_key.h"
 #include "store/relation.h"

@@ -329,10 +329,12 @@ INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (:x, 'step_
 RESET ROLE;
 DROP OWNED BY recover_client;
 DROP ROLE recover_client;
--- Held steps, and running executions.
+-- Held steps, and running executions.  The setting at their start counts.
+SELECT count(*) FROM recover_work();
 SET noetl.on_error = hold;
-SELECT count(*) FROM recover_work('{"feed": {"fail": "still no hay"}}');
+SELECT count(noetl.execute('recover/bulk')) FROM generate_series(1, 4);
 RESET noetl.on_error;
+SELECT count(*) FROM recover_work('{"feed": {"fail": "still no hay"}}');
 SELECT count(*) FROM noetl.retry_all('recover/bulk', '%still%');
 SELECT count(*) FROM noetl.retry_all('recover/bulk', '%other%');
 SELECT count(*) FROM noetl.retry_all('recover/bulk', '%still%', max => 2, dry_run => false);
