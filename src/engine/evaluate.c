@@ -180,16 +180,6 @@ retry_task(Store *store, const BrokerState *state, Run *run)
 	wake_at_commit(task_type(state, run));
 }
 
-/* Puts a task back into the queue: ready now, or when its next attempt is due. */
-static void
-retry_task(Store *store, const BrokerState *state, Run *run)
-{
-	store_retry_task(store, run);
-	if (run->state == RUN_RETRY)
-		wake_timer(run->available_at);
-	wake_at_commit(task_type(state, run));
-}
-
 /* Writes one decision; returns the number of tasks that it enqueues. */
 static int
 write_decision(Store *store, BrokerState *state, const Event *event,
