@@ -101,6 +101,11 @@ DO $$ BEGIN PERFORM noetl.retry(newest('recover/hold'));
 EXCEPTION WHEN OTHERS THEN RAISE NOTICE '%', regexp_replace(SQLERRM, '\d{9,}', 'N'); END $$;
 -- A cancelled execution goes on as well: two steps that were withdrawn, one of them leased.
 SELECT noetl.redrive(newest('recover/hold'), reason => 'cancelled by mistake');
+-- What the worker of the first drive still reports has no effect, whether it names its attempt or not.
+INSERT INTO noetl.event (execution_id, event_type, node_name, worker_id, meta, result)
+VALUES (newest('recover/hold'), 'action_completed', 'pay', 'tester', '{"attempt": 1}', '{"receipt": "late"}'),
+       (newest('recover/hold'), 'action_completed', 'pay', 'tester', NULL, '{"receipt": "late"}');
+SELECT meta ->> 'ignored' AS ignored FROM noetl.event WHERE execution_id = newest('recover/hold') AND result ->> 'receipt' = 'late' ORDER BY event_id;
 SELECT * FROM noetl.verify(newest('recover/hold'));
 SELECT * FROM recover_work('{"pay": {"receipt": 1}}');
 SELECT status, result, drive FROM noetl.execution WHERE execution_id = newest('recover/hold');
