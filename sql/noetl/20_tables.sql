@@ -48,16 +48,20 @@ CREATE TABLE noetl.execution (
     labels              jsonb,
     priority            integer     NOT NULL DEFAULT 0,
     run_at              timestamptz,
-    schedule            text
+    schedule            text,
+    settings            jsonb,
+    drive               integer     NOT NULL DEFAULT 1
 );
 COMMENT ON TABLE noetl.execution IS
-    'one row per execution, written at its start and at its end only; of one that was scheduled also when it begins';
+    'one row per execution, written at its start and at its ends only; of one that was scheduled also when it begins';
 COMMENT ON COLUMN noetl.execution.parent_event_id IS
     'of a child: the step_started event of the parent''s step';
 COMMENT ON COLUMN noetl.execution.depth IS 'the number of ancestors; noetl.max_depth bounds it';
 COMMENT ON COLUMN noetl.execution.current_index IS 'of a child that an iterator started: the index of its item';
 COMMENT ON COLUMN noetl.execution.started_by IS 'the role that started the execution or its topmost ancestor; saves inside the database run as this role';
+COMMENT ON COLUMN noetl.execution.settings IS 'the settings that decide on it, where they were not the defaults at its start';
 COMMENT ON COLUMN noetl.execution.deadline IS 'when a timeout ends the execution';
+COMMENT ON COLUMN noetl.execution.drive IS '1, and one more each time noetl.redrive() has the execution go on after its end';
 COMMENT ON COLUMN noetl.execution.labels IS 'names and texts that its start and its playbook''s metadata have given it; null: none';
 
 CREATE INDEX execution_parent_idx ON noetl.execution (parent_execution_id)
@@ -156,7 +160,7 @@ COMMENT ON COLUMN noetl.event.created_at IS
 COMMENT ON COLUMN noetl.event.status IS
     'STARTED, RUNNING, PAUSED, PENDING, FAILED, COMPLETED or CANCELLED; the trigger ensures this at less cost than a CHECK';
 COMMENT ON COLUMN noetl.event.meta IS
-    'ignored: why the event had no effect; attempt: the attempt that the event is about; transitions: the outcome of each "next" entry; started_by: of an execution_start, the role that the execution runs for';
+    'ignored: why the event had no effect; attempt: the attempt that the event is about; transitions: the outcome of each "next" entry; drive: of the end of an execution that was redriven, which one; started_by: of an execution_start, the role that the execution runs for; settings: those that decide on it, where they are not the defaults';
 
 -- Results are read often and may be large: lz4 decompresses several times faster
 -- than pglz.
@@ -176,8 +180,9 @@ COMMENT ON TABLE noetl.event_default IS
 CREATE INDEX event_result_idx ON noetl.event (execution_id, node_name, created_at)
     WHERE result IS NOT NULL;
 
--- Exactly one terminal event per execution.
-CREATE UNIQUE INDEX event_terminal_idx ON noetl.event (execution_id)
+-- Exactly one terminal event per drive of an execution.
+CREATE UNIQUE INDEX event_terminal_idx ON noetl.event
+    (execution_id, (coalesce(meta OPERATOR(pg_catalog.->) 'drive', '1'::jsonb)))
     WHERE event_type IN ('execution_complete', 'execution_completed', 'execution_end',
                          'execution_failed', 'workflow_failed', 'execution_cancelled')
       AND (meta -> 'ignored') IS NULL AND catalog_id IS NOT NULL;
@@ -191,7 +196,7 @@ CREATE TABLE noetl.run (
     execution_id bigint      NOT NULL,
     step_name    text        NOT NULL,
     visit        integer     NOT NULL CHECK (visit > 0),
-    state        text        NOT NULL CHECK (state IN ('waiting', 'open', 'retry', 'awaiting')),
+    state        text        NOT NULL CHECK (state IN ('waiting', 'open', 'retry', 'held', 'awaiting')),
     arrivals     jsonb       NOT NULL,
     created_at   timestamptz NOT NULL,
     event_id     bigint,
@@ -203,8 +208,8 @@ CREATE TABLE noetl.run (
     PRIMARY KEY (execution_id, step_name, visit)
 );
 COMMENT ON TABLE noetl.run IS
-    'live steps without a queue row: waiting at a join for branches that can still arrive; open, with child executions or tasks that do the work; waiting for a retry; or awaiting a time or a signal';
-COMMENT ON COLUMN noetl.run.event_id IS 'open, retry: the step_started event of this run';
+    'live steps without a queue row: waiting at a join for branches that can still arrive; open, with child executions or tasks that do the work; waiting for a retry; awaiting a time or a signal; or held after a failure';
+COMMENT ON COLUMN noetl.run.event_id IS 'open, retry, held: the step_started event of this run';
 COMMENT ON COLUMN noetl.run.attempts IS 'the number of attempts that have failed';
 COMMENT ON COLUMN noetl.run.due_at IS 'open: when the timeout ends the run; retry: when the next attempt is due; awaiting: when time ends the wait';
 COMMENT ON COLUMN noetl.run.context IS 'the input that the run was started with; of an iterator also the number of items; of a wait also what it waits for';
@@ -361,7 +366,8 @@ CREATE TABLE noetl.queue (
     deadline            timestamptz,
     leased_by           oid,
     lost_leases         integer     NOT NULL DEFAULT 0,
-    queue_timeout       interval
+    queue_timeout       interval,
+    attempts_before     integer
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);
 ALTER SEQUENCE noetl.queue_seq OWNED BY noetl.queue.queue_id;
 COMMENT ON TABLE noetl.queue IS
@@ -379,6 +385,7 @@ COMMENT ON COLUMN noetl.queue.deadline IS 'when the timeout ends the current att
 COMMENT ON COLUMN noetl.queue.lost_leases IS 'how many leases have run out; they count among attempts but use up none of max_attempts';
 COMMENT ON COLUMN noetl.queue.queue_timeout IS 'how long the task may wait for its first lease; deadline and lease_until say until when';
 COMMENT ON COLUMN noetl.queue.leased_by IS 'the role that has leased the task: the lease is good for its members only';
+COMMENT ON COLUMN noetl.queue.attempts_before IS 'how many attempts were made before the task was given new ones; max_attempts includes them';
 COMMENT ON COLUMN noetl.queue.lease_until IS 'when the lease ends unless it is extended; of a queued row: the deadline of an attempt that has lost its lease';
 
 CREATE INDEX queue_ready_idx ON noetl.queue (node_type, priority DESC, queue_id) WHERE status = 'queued';

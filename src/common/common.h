@@ -70,6 +70,8 @@ extern int no_such_variable
 #include "common/json_build.h"
 #include "common/labels.h"
 #include "common/name_table.h"
+#include "common/role.h"
+#include "common/settings.h"
 #include "common/shmem.h"
 #include "common/source_error.h"
 #include "common/srf.h"

@@ -21,21 +21,23 @@ rows_begin(FunctionCallInfo fcinfo)
 	MemoryContext caller;
 	TupleDesc	desc;
 	Oid			type;
-	TypeFuncClass class;
 
 	if (result == NULL || !IsA(result, ReturnSetInfo) ||
 		(result->allowedModes & SFRM_Materialize) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("set-valued function called in context that cannot accept a set")));
-	class = get_call_result_type(fcinfo, &type, &desc);
-	if (class == TYPEFUNC_SCALAR)
+	switch (get_call_result_type(fcinfo, &type, &desc))
 	{
-		desc = CreateTemplateTupleDesc(1);
-		TupleDescInitEntry(desc, 1, "value", type, -1, 0);
+		case TYPEFUNC_COMPOSITE:
+			break;
+		case TYPEFUNC_SCALAR:
+			desc = CreateTemplateTupleDesc(1);
+			TupleDescInitEntry(desc, 1, "value", type, -1, 0);
+			break;
+		default:
+			elog(ERROR, "the type of the rows is not known");
 	}
-	else if (class != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type or a scalar type");
 	caller = MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
 	result->returnMode = SFRM_Materialize;
 	result->setDesc = BlessTupleDesc(CreateTupleDescCopy(desc));

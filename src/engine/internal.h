@@ -16,6 +16,7 @@
  *		start.c       what a start asks for besides its playbook
  *		child.c       child executions
  *		save.c        saves that the database executes
+ *		recover.c     steps and executions that go on after a failure
  *		task_event.c  events about tasks
  *		signal.c      signals to an execution
  *		message.c     messages to whoever waits
@@ -107,6 +108,13 @@ extern bool is_own_event(TupleTableSlot *slot);
  * enqueued.
  */
 extern int	evaluate_event(Store *store, const Event *event, bool newest);
+/*
+ * Decides on a stored event that has runs of an execution go on, which runs or (runs)
+ * was over.  Returns the child executions (ChildStart *) that the caller has to set
+ * going again.
+ */
+extern List *evaluate_resumed(Store *store, const Event *event, const Execution *execution,
+							  List *runs);
 /*
  * Decides on the time of an open run that has come (see broker_run_due).
  * Returns the number of tasks that are enqueued.
@@ -307,6 +315,8 @@ extern char *execution_make_workload(Store *store, BrokerState *state,
  */
 extern void execution_get(Store *store, int64 execution_id, Execution *execution);
 
+/* Adds "settings", as execution_start records them, to an object if they are not the defaults. */
+extern void engine_add_settings(JsonBuilder *builder, const Settings *settings);
 /* ---- start.c ---- */
 
 /*
@@ -315,7 +325,7 @@ extern void execution_get(Store *store, int64 execution_id, Execution *execution
  * execution has the key and nothing is to be started (event->execution_id).
  */
 extern bool start_prepare(Event *event);
-/* Returns what the meta of an execution_start says of its role and its terms. */
+/* Returns what the meta of an execution_start says of its role, settings and terms. */
 extern Jsonb *start_describe(const Event *event, Oid role);
 /*
  * Begins a scheduled execution, whose lock is held, unless it has been put off; returns

@@ -355,7 +355,7 @@ start_prepare(Event *event)
 	return take_key(event, &context);
 }
 
-/* Returns what the meta of an execution_start says of its role and its terms. */
+/* Returns what the meta of an execution_start says of its role, settings and terms. */
 Jsonb *
 start_describe(const Event *event, Oid role)
 {
@@ -364,6 +364,7 @@ start_describe(const Event *event, Oid role)
 
 	json_begin_object(&builder);
 	role_add(&builder, role);
+	engine_add_settings(&builder, event->settings);
 	if (event->terms != NULL && event->terms->run_at != 0)
 		json_add_text(&builder, "run_at", time_to_text(event->terms->run_at, "UTC"));
 	json_end_object(&builder, &value);
