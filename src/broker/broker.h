@@ -79,6 +79,8 @@ typedef struct ValueSource
 	bool		(*holds_by_default) (void *arg);
 	/* the context of an event; false: it has none */
 	bool		(*event_context) (void *arg, int64 event_id, JsonbValue *context);
+	/* StepCompletion *, of the steps that have a compensation */
+	List	   *(*completions) (void *arg);
 	/* what became of the items of an iterator ("total" of them) between two events */
 	ItemState  *(*item_states) (void *arg, const char *step_name, int visit, int64 since,
 								int64 before, int total);
@@ -127,6 +129,8 @@ struct BrokerState
 								 * in this evaluation; or NULL */
 	List	   *known;			/* values that broker/scope.c remembers */
 	Run		   *end_run;		/* the run of the end, if it ended just now */
+	List	   *completions;	/* StepCompletion *, of this evaluation */
+	Event	   *compensating;	/* execution_compensating, if it is of this evaluation */
 	List	   *taken_signals;	/* TakenSignals *, by this evaluation (broker/wait.c) */
 	List	   *decisions;		/* Decision *, the outcome */
 	int64		last_event_id;	/* the newest event of the execution */
@@ -159,6 +163,7 @@ typedef enum DecisionKind
 	DECIDE_REDRIVE_CHILD,		/* set the execution "child" going again, of which
 								 * "run" waits for the end; without an id: all
 								 * executions that the worker of "run" started */
+	DECIDE_COMPENSATE,			/* the execution compensates: its timeout is over */
 	DECIDE_FINISH,				/* end the execution with status, result, error;
 								 * revoke: leased tasks are revoked */
 	DECIDE_KEEP_SIGNAL,			/* note the signal "event": it has an id, or no wait

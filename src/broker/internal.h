@@ -16,6 +16,7 @@
  *		action.c         tasks for workers
  *		flow.c           steps end, branches leave them
  *		join.c           branches arrive at steps and join there
+ *		compensate.c     what has completed is compensated before the end
  *		execution_end.c  the end of an execution
  *		decision.c       the list of decisions
  */
@@ -118,7 +119,43 @@ extern Event *emit_item(BrokerState *state, EventType type, const Step *step, in
 /* Returns the word for a kind of failure, for meta.kind. */
 extern const char *failure_name(FailureKind kind);
 
+/* How the broker ends an execution that does not complete. */
+typedef struct ExecutionOutcome
+{
+	EventType	type;			/* of the event that ends it */
+	const char *error;			/* or NULL, also below */
+	Jsonb	   *result;
+} ExecutionOutcome;
+
+/* ---- compensate.c ---- */
+
+/* Returns whether a completion of a run is one that can be compensated. */
+extern bool is_compensable(BrokerState *state, const Run *run, const Completion *completion);
+
+/* Adds to the meta of step_completed what its compensation will need. */
+extern void add_compensable(const Completion *completion, JsonBuilder *meta);
+
+/* Remembers a completion, whose event is not in the log yet. */
+extern void note_completion(BrokerState *state, const Run *run, const Completion *completion,
+							int64 event_id);
+
+/* Returns whether compensations of the execution are being done. */
+extern bool compensating(const BrokerState *state);
+
+/*
+ * Begins to compensate what the execution has completed: it ends with this outcome
+ * afterwards.  Returns false when there is nothing to compensate.
+ */
+extern bool compensate(BrokerState *state, const ExecutionOutcome *outcome, int64 parent);
+
+/* A compensation has ended: the next one follows, or the end of the execution. */
+extern void compensation_ended(BrokerState *state, const Run *run, bool success, int64 cause);
+
 /* ---- execution_end.c ---- */
+
+/* Ends the execution with an event of the broker's; meta: of that event, or NULL. */
+extern void conclude_execution(BrokerState *state, const ExecutionOutcome *outcome,
+							   int64 parent, Jsonb *meta);
 
 /* Ends the execution; revoke: workers are told to stop what they have leased. */
 extern void end_execution(BrokerState *state, const char *status, const char *error,

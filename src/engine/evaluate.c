@@ -240,6 +240,9 @@ write_decision(Store *store, BrokerState *state, const Event *event,
 		case DECIDE_REDRIVE:
 			redrive_execution(store, state, event, decision->drive);
 			break;
+		case DECIDE_COMPENSATE:
+			store_end_timeout(store, state->execution_id);
+			break;
 		case DECIDE_FINISH:
 			finish(store, state, event, decision);
 			break;
@@ -467,7 +470,7 @@ decide_event(const Occasion *occasion)
 	if (!event_type_is_decided(event->type))
 		return 0;
 	if (event->type == EVENT_EXECUTION_REDRIVEN || event->type == EVENT_STEP_RESUMED ||
-		event->type == EVENT_EXECUTION_FORKED)
+		event->type == EVENT_EXECUTION_FORKED || event->type == EVENT_EXECUTION_UNDO)
 	{
 		/* a superuser has inserted it: its effect is more than the event */
 		if (!event->ignored)
@@ -512,8 +515,8 @@ decide_event(const Occasion *occasion)
  * execution_redriven with the runs that the end has stopped.  Returns the child
  * executions (ChildStart *) that the caller has to set going again.
  */
-List *
-evaluate_resumed(Store *store, const Event *event, const Execution *execution, List *runs)
+static List *
+decide_resumed(Store *store, const Event *event, const Execution *execution, List *runs)
 {
 	BrokerState state;
 	ValueContext values;
@@ -534,6 +537,28 @@ evaluate_resumed(Store *store, const Event *event, const Execution *execution, L
 	foreach(lc, state.decisions)
 		if (((Decision *) lfirst(lc))->kind == DECIDE_REDRIVE_CHILD)
 			children = lappend(children, ((Decision *) lfirst(lc))->child);
+	return children;
+}
+
+/*
+ * Decides on such an event by the settings of the execution; those that were in force
+ * before are in force again afterwards, also after an error (engine/internal.h).
+ */
+List *
+evaluate_resumed(Store *store, const Event *event, const Execution *execution, List *runs)
+{
+	const Settings *outer = settings_in_force;
+	List	   *volatile children = NIL;
+
+	PG_TRY();
+	{
+		children = decide_resumed(store, event, execution, runs);
+	}
+	PG_FINALLY();
+	{
+		settings_in_force = outer;
+	}
+	PG_END_TRY();
 	return children;
 }
 

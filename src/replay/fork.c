@@ -133,7 +133,7 @@ values_before(Store *store, const Event *beginning, const Playbook *playbook)
 {
 	List	   *values = NIL;
 
-	for (int i = 0; i < playbook->nsteps; i++)
+	for (int i = 0; i < playbook->nwritten; i++)
 	{
 		CarriedValue *carried = palloc0(sizeof(CarriedValue));
 		ValueQuery	query;

@@ -354,6 +354,16 @@ past_event_context(void *arg, int64 event_id, JsonbValue *context)
 	return true;
 }
 
+/* ValueSource.completions */
+static List *
+past_completions(void *arg)
+{
+	Replay	   *replay = (Replay *) arg;
+
+	return store_completions(replay->store, replay->execution_id, replay->model->playbook,
+							 replay->places[replay->here].created_at);
+}
+
 /* ValueSource.item_states */
 static ItemState *
 past_item_states(void *arg, const char *step_name, int visit, int64 since, int64 before,
@@ -575,6 +585,7 @@ past_init(Replay *replay, BrokerState *state)
 		.allows_depth = past_allows_depth,
 		.holds_by_default = past_holds_by_default,
 		.event_context = past_event_context,
+		.completions = past_completions,
 		.item_states = past_item_states,
 		.kept_signal = past_kept_signal,
 		.signal_known = past_signal_known,

@@ -99,6 +99,7 @@ typedef struct Model
 	TimestampTz started_at;
 	int64		timeout;		/* of the execution, in microseconds; 0: none */
 	const char *status;			/* NULL: the execution runs */
+	bool		compensated;	/* it has begun to compensate what it has completed */
 	const char *error;
 	Jsonb	   *result;
 	TimestampTz ended_at;

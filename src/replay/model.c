@@ -642,6 +642,10 @@ model_apply(Model *model, const BrokerState *state, const Event *event,
 			if (!state->finished || run == own || !run->stored)
 				remove_row(model, row);
 			break;
+		case DECIDE_COMPENSATE:
+			model->compensated = true;
+			model->execution.deadline = 0;
+			break;
 		case DECIDE_FINISH:
 			finish_execution(model, state, event, decision);
 			break;

@@ -333,6 +333,16 @@ store_reschedule_execution(Store *store, int64 execution_id, TimestampTz run_at)
 	write_version(store, table);
 }
 
+/* Has an execution run without a limit of time from now on. */
+void
+store_end_timeout(Store *store, int64 execution_id)
+{
+	StoreTable *table = store_table(store, REL_EXECUTION);
+
+	slot_set_null(begin_version(store, table, execution_id), EXECUTION_DEADLINE);
+	write_version(store, table);
+}
+
 /* Locks the newest version of the row of an execution; false: it has none. */
 bool
 store_lock_execution(Store *store, int64 execution_id)

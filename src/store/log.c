@@ -95,3 +95,57 @@ store_last_step(Store *store, int64 execution_id, const Playbook *playbook)
 	store_scan_close(&scan);
 	return name;
 }
+
+/*
+ * Reads meta.compensate of a completion of a step that has a compensation.  Returns false
+ * for any other event.
+ */
+static bool
+read_completion(StoreScan *scan, const Playbook *playbook, StepCompletion *done)
+{
+	Event		event;
+	JsonbValue	meta;
+
+	store_read_event_head(scan->slot, &event);
+	if (event.type != EVENT_STEP_COMPLETED || event.node_name == NULL || event.catalog_id == 0)
+		return false;
+	done->step = playbook_find_step(playbook, event.node_name, strlen(event.node_name));
+	if (done->step < 0 || playbook->steps[done->step].compensation < 0)
+		return false;
+	store_read_event(scan->slot, &event);
+	if (event.ignored || event.meta == NULL)
+		return false;
+	json_from_jsonb(event.meta, &meta);
+	done->visit = Max(event.visit, 1);
+	done->event_id = event.event_id;
+	return json_get(&meta, "compensate", &done->compensate);
+}
+
+/*
+ * Returns the completions (StepCompletion *) of steps that have a compensation, up to a
+ * time, the newest first.
+ */
+List *
+store_completions(Store *store, int64 execution_id, const Playbook *playbook, TimestampTz until)
+{
+	StoreTable *table = store_event_table(store, execution_id);
+	StoreScan	scan;
+	ScanKeyData key;
+	List	   *list = NIL;
+
+	store_key_int64(&key, 1, execution_id);
+	store_scan_open(&scan, store, table, REL_EVENT_PKEY, SnapshotSelf, 1,
+					BackwardScanDirection);
+	index_rescan(scan.scan, &key, 1, NULL, 0);
+	while (store_scan_next(&scan))
+	{
+		StepCompletion *done = palloc0(sizeof(StepCompletion));
+
+		CHECK_FOR_INTERRUPTS();
+		if (DatumGetTimestampTz(slot_column(scan.slot, EVENT_COL_CREATED_AT)) <= until &&
+			read_completion(&scan, playbook, done))
+			list = lappend(list, done);
+	}
+	store_scan_close(&scan);
+	return list;
+}

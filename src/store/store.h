@@ -141,6 +141,8 @@ extern void store_insert_execution(Store *store, const Execution *execution,
  */
 extern void store_begin_execution(Store *store, int64 execution_id, TimestampTz started_at,
 								  TimestampTz deadline);
+/* Has an execution run without a limit of time from now on. */
+extern void store_end_timeout(Store *store, int64 execution_id);
 extern void store_reschedule_execution(Store *store, int64 execution_id, TimestampTz run_at);
 
 /* Writes the end of an execution; raises an error when its row is missing. */
@@ -239,6 +241,12 @@ extern bool store_last_rescheduled(Store *store, int64 execution_id, Event *even
 
 /* Returns the name of the last step that completed with an action; NULL: none did. */
 extern char *store_last_step(Store *store, int64 execution_id, const Playbook *playbook);
+/*
+ * Returns the completions (StepCompletion *) of steps that have a compensation, up to a
+ * time, the newest first.
+ */
+extern List *store_completions(Store *store, int64 execution_id, const Playbook *playbook,
+							   TimestampTz until);
 
 /* Merges members into the meta of a stored event. */
 extern void store_annotate_event(Store *store, int64 execution_id,
