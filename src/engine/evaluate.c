@@ -180,6 +180,20 @@ retry_task(Store *store, const BrokerState *state, Run *run)
 	wake_at_commit(task_type(state, run));
 }
 
+/* Writes into the event that was decided on what has come out about it. */
+static void
+note_on_event(Store *store, const BrokerState *state, const Event *event,
+			  const Decision *decision)
+{
+	if (decision->kind == DECIDE_LOCATE)
+		store_locate_event(store, state->execution_id, event->event_id,
+						   &state->playbook->steps[decision->run->step], decision->run);
+	else
+		store_annotate_event(store, state->execution_id, event->event_id,
+							 decision->kind == DECIDE_ANNOTATE ? decision->meta :
+							 json_text_object("ignored", decision->reason));
+}
+
 /* Writes one decision; returns the number of tasks that it enqueues. */
 static int
 write_decision(Store *store, BrokerState *state, const Event *event,
@@ -253,17 +267,9 @@ write_decision(Store *store, BrokerState *state, const Event *event,
 			store_take_signal(store, state->execution_id, decision->event->event_id);
 			break;
 		case DECIDE_IGNORE:
-			store_annotate_event(store, state->execution_id, event->event_id,
-								 json_text_object("ignored", decision->reason));
-			break;
 		case DECIDE_LOCATE:
-			store_locate_event(store, state->execution_id, event->event_id,
-							   &state->playbook->steps[decision->run->step],
-							   decision->run);
-			break;
 		case DECIDE_ANNOTATE:
-			store_annotate_event(store, state->execution_id, event->event_id,
-								 decision->meta);
+			note_on_event(store, state, event, decision);
 			break;
 	}
 	return enqueued;

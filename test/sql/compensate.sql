@@ -27,7 +27,7 @@ END
 $$;
 CREATE FUNCTION undo_events(playbook text) RETURNS TABLE (event text, node text, status text, error text, meta jsonb) LANGUAGE sql AS $$
     SELECT event_type, regexp_replace(node_id, '^\d+:?', ''), status, regexp_replace(error, '-?\d+\.\d+', '<n>'),
-           regexp_replace(regexp_replace((meta - 'transitions' - 'attempt' - 'started_by' - 'started_by_oid' - 'settings' - 'timed_out' - 'reason')::text, '"\d{12,}"|\d{12,}', '"<id>"', 'g'), '-\d+\.\d+', '<n>', 'g')::jsonb
+           regexp_replace(regexp_replace((meta - 'transitions' - 'attempt' - 'started_by' - 'started_by_oid' - 'settings' - 'timed_out' - 'reason' - 'by')::text, '"\d{12,}"|\d{12,}', '"<id>"', 'g'), '-\d+\.\d+', '<n>', 'g')::jsonb
       FROM noetl.event WHERE execution_id = newest(playbook) AND event_type NOT LIKE 'action%' AND event_type <> 'execution_start' ORDER BY event_id
 $$;
 CREATE FUNCTION undo_end(playbook text) RETURNS TABLE (status text, error text, ended boolean, result jsonb, wrong bigint) LANGUAGE sql AS $$
@@ -77,7 +77,12 @@ SELECT noetl.rebuild(newest('undo/trip')) > 0 AS rebuilt;
 SELECT * FROM undo_work();
 SELECT * FROM undo_end('undo/trip');
 SELECT * FROM undo_events('undo/trip');
--- What is undone cannot go on.
+-- What is undone cannot go on, and a compensation is no beginning.
+DO $$ BEGIN
+    PERFORM noetl.fork(newest('undo/trip'), 'flight.compensate');
+    RAISE 'forked';
+EXCEPTION WHEN invalid_parameter_value THEN NULL;
+END $$;
 SELECT undo_redrive('undo/trip');
 
 -- A compensation that fails does not keep the others from being done.
@@ -208,7 +213,7 @@ $$) > 0 AS registered;
 SELECT noetl.execute('undo/late') > 0 AS started;
 SELECT step, wrong FROM undo_work();
 UPDATE noetl.execution SET deadline = now() - interval '1 s' WHERE execution_id = newest('undo/late');
-SELECT noetl.enqueue_next() > 0 AS enqueued;
+SELECT noetl.enqueue_next() IS NOT NULL AS done;
 SELECT * FROM undo_end('undo/late');
 SELECT deadline FROM noetl.execution WHERE execution_id = newest('undo/late');
 SELECT noetl.signal(newest('undo/late'), 'go');
