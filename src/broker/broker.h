@@ -95,6 +95,14 @@ typedef struct ValueSource
 	void	   *arg;
 } ValueSource;
 
+/* The way from one version of a playbook to another. */
+typedef struct Migration
+{
+	const Playbook *from;
+	const Playbook *to;
+	JsonbValue	map;			/* an object: name of a step -> its name in "to" */
+} Migration;
+
 /* The state of an execution while one event is decided on. */
 struct BrokerState
 {
@@ -129,6 +137,7 @@ struct BrokerState
 								 * in this evaluation; or NULL */
 	List	   *known;			/* values that broker/scope.c remembers */
 	Run		   *end_run;		/* the run of the end, if it ended just now */
+	const Migration *migration; /* of execution_migrated, else NULL */
 	List	   *completions;	/* StepCompletion *, of this evaluation */
 	Event	   *compensating;	/* execution_compensating, if it is of this evaluation */
 	List	   *taken_signals;	/* TakenSignals *, by this evaluation (broker/wait.c) */
@@ -214,6 +223,22 @@ extern void broker_run_due(BrokerState *state, int step, int visit);
  * need not be stored yet.  Decides nothing.
  */
 extern Run *broker_find_wait(BrokerState *state, const Event *signal);
+
+/* Reads the map of steps of an execution_migrated. */
+extern void migration_init(Migration *migration, const Event *event, const Playbook *from,
+						   const Playbook *to);
+
+/* Returns the step of the new version that stands for one of the old; -1: none. */
+extern int	migrate_step(const Migration *migration, int step);
+
+/* Returns arrivals, in copies, as the new version numbers its steps. */
+extern List *migrate_arrivals(const Migration *migration, const List *arrivals);
+
+/* Gives runs, as they were loaded, the numbers of the new version. */
+extern void migrate_runs(const Migration *migration, List *runs);
+
+/* Returns a lineage of the new version; NULL where that tracks no steps. */
+extern const int *migrate_lineage(const Migration *migration, const int *lineage);
 
 /* Fails an execution that cannot begin, for this reason. */
 extern void broker_refuse(BrokerState *state, const Event *event, const char *reason);

@@ -466,6 +466,11 @@ broker_decide(BrokerState *state, const Event *event)
 		ignore(state, "the execution is over");
 	else if (event_type_is_terminal(event->type))
 		end_by_client(state, event);
+	else if (event->type == EVENT_EXECUTION_MIGRATED)
+	{
+		migrate_state(state, event);
+		settle(state);
+	}
 	else if (event->type == EVENT_EXECUTION_UNDO)
 		decide_undo(state, event);
 	else if (event->type == EVENT_SIGNAL)

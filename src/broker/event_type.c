@@ -130,6 +130,11 @@ static const EventTypeInfo event_types[] = {
 		{"execution_compensating"},
 		.status = "RUNNING", .senders = BROKER
 	},
+	[EVENT_EXECUTION_MIGRATED] = {
+		{"execution_migrated"},
+		.status = "RUNNING", .senders = BROKER,
+		.has_effect = true
+	},
 	[EVENT_STEP_CARRIED] = {
 		{"step_carried"},
 		.status = "COMPLETED", .senders = BROKER,

@@ -11,6 +11,7 @@
  *		child.c          steps that are child executions
  *		iteration.c      steps that are iterators
  *		recover.c        runs come to rest after a failure, and go on
+ *		migrate.c        an execution goes on with another version
  *		save.c           saves that the database itself executes
  *		sql.c            steps that are statements of SQL
  *		action.c         tasks for workers
@@ -344,6 +345,11 @@ extern void resume_by_event(BrokerState *state, Run *run, const Event *event);
 
 /* execution_redriven: the runs that the end of the execution has stopped go on. */
 extern void redrive_runs(BrokerState *state, const Event *event);
+
+/* ---- migrate.c ---- */
+
+/* execution_migrated: the runs go on in the new version. */
+extern void migrate_state(BrokerState *state, const Event *event);
 
 /* ---- wait.c ---- */
 

@@ -476,7 +476,8 @@ decide_event(const Occasion *occasion)
 	if (!event_type_is_decided(event->type))
 		return 0;
 	if (event->type == EVENT_EXECUTION_REDRIVEN || event->type == EVENT_STEP_RESUMED ||
-		event->type == EVENT_EXECUTION_FORKED || event->type == EVENT_EXECUTION_UNDO)
+		event->type == EVENT_EXECUTION_FORKED || event->type == EVENT_EXECUTION_UNDO ||
+		event->type == EVENT_EXECUTION_MIGRATED)
 	{
 		/* a superuser has inserted it: its effect is more than the event */
 		if (!event->ignored)
@@ -517,6 +518,62 @@ decide_event(const Occasion *occasion)
 }
 
 /*
+ * Keeps the signals that the log has, or forgets them: only a version with waits needs
+ * them.
+ */
+static void
+migrate_signals(Store *store, int64 execution_id, const Migration *migration)
+{
+	List	   *signals;
+	ListCell   *lc;
+
+	if (migration->from->takes_signals == migration->to->takes_signals)
+		return;
+	if (!migration->to->takes_signals)
+	{
+		store_forget_signals(store, execution_id);
+		return;
+	}
+	signals = store_logged_signals(store, execution_id, DT_NOEND);
+	foreach(lc, signals)
+	{
+		const Event *signal = (Event *) lfirst(lc);
+		SignalRow	row = {signal->event_id, signal->node_name, signal->signal_id, false};
+
+		store_keep_signal(store, execution_id, &row);
+	}
+}
+
+/*
+ * Loads the state of an execution that goes on with another version, and writes that
+ * version into its rows.
+ */
+static void
+load_migrated(Store *store, BrokerState *state, const Event *event, Migration *migration)
+{
+	JsonbValue	context;
+	int64		catalog_id = 0;
+	int64		version = 0;
+	ListCell   *lc;
+
+	json_from_jsonb(event->context, &context);
+	(void) json_get_int(&context, "catalog_id", &catalog_id);
+	(void) json_get_int(&context, "version", &version);
+	migration_init(migration, event, state->playbook, playbook_get(catalog_id));
+	state->runs = store_load_runs(store, event->execution_id, state->playbook, NULL);
+	migrate_runs(migration, state->runs);
+	store_migrate_execution(store, event->execution_id, catalog_id, (int) version);
+	store_migrate_tasks(store, event->execution_id, catalog_id, &migration->map);
+	migrate_signals(store, event->execution_id, migration);
+	foreach(lc, state->runs)
+		if (((Run *) lfirst(lc))->is_task)
+			((Run *) lfirst(lc))->handle = NULL;	/* its row has a new version */
+	state->playbook = migration->to;
+	state->version = (int) version;
+	state->migration = migration;
+}
+
+/*
  * Decides on a stored event that has runs of an execution go on: step_resumed, or (runs)
  * execution_redriven with the runs that the end has stopped.  Returns the child
  * executions (ChildStart *) that the caller has to set going again.
@@ -526,11 +583,14 @@ decide_resumed(Store *store, const Event *event, const Execution *execution, Lis
 {
 	BrokerState state;
 	ValueContext values;
+	Migration	migration;
 	List	   *children = NIL;
 	ListCell   *lc;
 
 	begin_evaluation(&state, &values, store, execution, true);
-	if (event->type == EVENT_EXECUTION_REDRIVEN)
+	if (event->type == EVENT_EXECUTION_MIGRATED)
+		load_migrated(store, &state, event, &migration);
+	else if (event->type == EVENT_EXECUTION_REDRIVEN)
 	{
 		state.drive++;
 		state.runs = runs;

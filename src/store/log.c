@@ -149,3 +149,57 @@ store_completions(Store *store, int64 execution_id, const Playbook *playbook, Ti
 	store_scan_close(&scan);
 	return list;
 }
+
+/* Returns whether a list has a signal with the id of another, if that has one. */
+static bool
+is_repeated(const List *signals, const Event *event)
+{
+	ListCell   *lc;
+
+	foreach(lc, signals)
+	{
+		const char *id = ((Event *) lfirst(lc))->signal_id;
+
+		if (id != NULL && event->signal_id != NULL && strcmp(id, event->signal_id) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Removes the signal that an event has taken from a list of them. */
+static List *
+without_taken(List *signals, int64 event_id)
+{
+	ListCell   *lc;
+
+	foreach(lc, signals)
+		if (((Event *) lfirst(lc))->event_id == event_id)
+			return foreach_delete_current(signals, lc);
+	return signals;
+}
+
+/*
+ * Returns the signals (Event *) of the log, up to a time, that no wait has taken: what a
+ * wait takes is the parent of its step_completed.
+ */
+List *
+store_logged_signals(Store *store, int64 execution_id, TimestampTz until)
+{
+	int64		count;
+	LogPlace   *places = store_list_log(store, execution_id, &count);
+	List	   *signals = NIL;
+
+	for (int64 i = 0; i < count && places[i].created_at <= until; i++)
+	{
+		Event	   *event = palloc(sizeof(Event));
+
+		CHECK_FOR_INTERRUPTS();
+		if (!store_get_event(store, execution_id, places[i].event_id, event))
+			continue;
+		if (event->type == EVENT_SIGNAL && !event->ignored && !is_repeated(signals, event))
+			signals = lappend(signals, event);
+		else if (event->type == EVENT_STEP_COMPLETED && signals != NIL)
+			signals = without_taken(signals, event->parent_event_id);
+	}
+	return signals;
+}
