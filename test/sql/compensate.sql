@@ -69,7 +69,7 @@ SELECT * FROM undo_work('{"flight": {"id": 7}, "hotel": {"id": 8}, "pay": {"fail
 -- It runs until all is undone.
 SELECT * FROM undo_end('undo/trip');
 SELECT node_name, node_type, status FROM noetl.queue WHERE execution_id = newest('undo/trip');
-SELECT step, state, waits_for, regexp_replace(detail, 'No worker .*', '…') AS detail FROM noetl.why(newest('undo/trip'));
+SELECT step, state, waits_for, CASE WHEN step IS NULL THEN detail END AS detail FROM noetl.why(newest('undo/trip'));
 SELECT * FROM undo_work('{"hotel.compensate": {"fail": "busy"}}', 1);
 SELECT noetl.rebuild(newest('undo/trip'));
 DELETE FROM noetl.queue WHERE execution_id = newest('undo/trip');
