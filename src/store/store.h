@@ -625,6 +625,7 @@ extern void store_read_all_timers(void);
 #include "store/id.h"
 #include "store/slot.h"
 #include "store/start_key.h"
+#include "store/change_rule.h"
 #include "store/relation.h"
 #include "store/compare.h"
 
