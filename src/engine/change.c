@@ -65,6 +65,7 @@ typedef struct Firing
 	RowSource	old_rows;
 	bool		by_row;
 	bool		at_end;			/* of a row trigger: the row has been taken */
+	bool		checked;		/* the rule may do what it says */
 	bool		row_known;
 	ChangedRow	row;			/* of row_memory */
 	SaveSession session;
@@ -110,6 +111,16 @@ find_watched(Firing *firing, const TriggerData *data)
 	}
 }
 
+/* Returns whether the events of a rule name columns: no other word of them has OF. */
+static bool
+names_columns(const ChangeRule *rule)
+{
+	for (const char *p = rule->events; *p != '\0'; p++)
+		if (pg_strncasecmp(p, "of", 2) == 0)
+			return true;
+	return false;
+}
+
 /* Returns whether a rule is about a table: it, or a table that it is a partition of. */
 static bool
 is_about(const ChangeRule *rule, Relation relation)
@@ -139,6 +150,9 @@ prepare(FunctionCallInfo fcinfo, const TriggerData *data)
 												   ALLOCSET_DEFAULT_SIZES);
 		row_json_prepare(&firing->columns, firing->desc, CurrentMemoryContext);
 		find_watched(firing, data);
+		if (TRIGGER_FIRED_BY_UPDATE(data->tg_event) && firing->nwatched == 0 &&
+			names_columns(&rule) && firing->compiled->fault == NULL)
+			firing->compiled->fault = "the columns of UPDATE OF do not exist any more";
 	}
 	MemoryContextSwitchTo(old);
 	fcinfo->flinfo->fn_extra = firing;
@@ -266,6 +280,21 @@ read_row(Firing *firing)
 	SetUserIdAndSecContext(firing->compiled->rule.made_by, firing->context);
 }
 
+/* Raises when the rule must not do anything; looks once in a subtransaction. */
+static void
+check_rule(Firing *firing)
+{
+	if (firing->checked)
+		return;
+	if (depth > DEEPEST_CHANGE)
+		ereport(ERROR,
+				(errcode(ERRCODE_STATEMENT_TOO_COMPLEX),
+				 errmsg("rules nest too deeply"),
+				 errdetail("%d changes of tables have led to each other.", depth)));
+	change_check_role(&firing->compiled->rule);
+	firing->checked = true;
+}
+
 /* Does what the rule says of the row at hand. */
 static void
 handle_row(Firing *firing)
@@ -279,7 +308,10 @@ handle_row(Firing *firing)
 	read_row(firing);
 	change_rule_evaluate(firing->compiled, &firing->row, &outcome);
 	if (outcome.wanted)
+	{
+		check_rule(firing);
 		change_act(firing->compiled, &firing->row, &outcome);
+	}
 	MemoryContextSwitchTo(old);
 }
 
@@ -292,16 +324,10 @@ handle_row(Firing *firing)
 static void
 handle_rows(Firing *firing, bool all)
 {
-	const ChangeRule *rule = &firing->compiled->rule;
 	Oid			user;
 
-	if (depth > DEEPEST_CHANGE)
-		ereport(ERROR,
-				(errcode(ERRCODE_STATEMENT_TOO_COMPLEX),
-				 errmsg("rules nest too deeply"),
-				 errdetail("%d changes of tables have led to each other.", depth)));
-	change_check_role(rule);
-	save_session_enter(&firing->session, rule->made_by);
+	firing->checked = false;
+	save_session_enter(&firing->session, firing->compiled->rule.made_by);
 	GetUserIdAndSecContext(&user, &firing->context);
 	if (!all)
 		handle_row(firing);
