@@ -120,6 +120,7 @@ check_action(const ChangeRule *rule)
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("playbook \"%s\" is not registered", rule->path),
 				 errhint("Register it with noetl.register().")));
+	catalog_check_execute(catalog_id, GetUserId());
 }
 
 /* Returns a name that no rule has: what is done, and the table. */

@@ -10,7 +10,6 @@
 #include "utils/timestamp.h"
 
 #include "broker/broker.h"
-#include "broker/scope.h"
 #include "engine/change_rule.h"
 
 static const char *const known_names[] = {"new", "old", "event"};
