@@ -343,12 +343,14 @@ attempt(Firing *firing, bool all)
 {
 	MemoryContext memory = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
+	const Settings *settings = settings_in_force;
 	ErrorData  *volatile error = NULL;
 
 	save_session_note(&firing->session);
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(memory);
 	depth++;
+	settings_in_force = NULL;	/* those of an execution that writes the table do not count */
 	PG_TRY();
 	{
 		handle_rows(firing, all);
@@ -365,6 +367,7 @@ attempt(Firing *firing, bool all)
 	}
 	PG_END_TRY();
 	depth--;
+	settings_in_force = settings;
 	MemoryContextSwitchTo(memory);
 	CurrentResourceOwner = owner;
 	save_session_clean(&firing->session);

@@ -214,7 +214,7 @@ INSERT INTO public.parts_b VALUES ('b', 4);
 UPDATE public.parts SET id = 5 WHERE id = 4;
 UPDATE public.parts SET region = 'b' WHERE id = 3;
 DELETE FROM public.parts WHERE id = 1;
-SELECT workload, status FROM public.started() WHERE rule = 'parts';
+SELECT workload, status, error FROM public.started() WHERE rule = 'parts';
 SELECT count(*) FROM noetl.change_failure;
 -- A partition with a rule of its own
 SELECT noetl.on_change('public.parts_a', 'change/ship', parameters => '{"row": "of a: {{ new.id }}"}', name => 'parts of a');
@@ -296,6 +296,7 @@ INSERT INTO public.moods VALUES ('happy');
 SELECT count(*) FROM public.moods;
 TRUNCATE noetl.change_failure;
 
+
 -- Who may make and remove rules
 SET ROLE change_stranger;
 SELECT noetl.on_change('public.orders', 'change/ship');
@@ -352,6 +353,8 @@ SELECT tgname FROM pg_trigger WHERE tgrelid = 'public.orders'::regclass AND NOT 
 
 DROP TABLE public.orders, public.parts, public.parts_b, public.circle, public.moods;
 SELECT count(*) FROM noetl.change_rule;
+SELECT count(noetl.cancel(execution_id)) > 0 AS cancelled FROM noetl.execution WHERE path LIKE 'change/%' AND ended_at IS NULL;
+SELECT public.verified();
 DROP FUNCTION public.started(), public.verified();
 DROP TABLE public.seen;
 DROP TYPE public.mood CASCADE;
