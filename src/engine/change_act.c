@@ -8,6 +8,7 @@
  */
 #include "common/common.h"
 
+#include "catalog/pg_proc.h"
 #include "miscadmin.h"
 #include "nodes/value.h"
 #include "parser/parse_func.h"

@@ -249,6 +249,17 @@ CREATE TRIGGER yours AFTER INSERT ON public.other FOR EACH STATEMENT EXECUTE FUN
 INSERT INTO public.other VALUES (1);
 DROP TABLE public.other;
 
+-- Rows that a foreign key deletes
+CREATE TABLE public.customers (id int PRIMARY KEY);
+CREATE TABLE public.carts (id int, customer int REFERENCES public.customers ON DELETE CASCADE ON UPDATE CASCADE);
+INSERT INTO public.customers VALUES (1), (2), (3);
+INSERT INTO public.carts VALUES (1, 1), (2, 1), (3, 2), (4, 3);
+SELECT noetl.on_change('public.carts', 'change/ship', 'DELETE OR UPDATE OF customer', parameters => '{"cart": "{{ event }} {{ old.id }} of {{ new.customer }}"}', name => 'carts');
+DELETE FROM public.customers WHERE id < 3;
+UPDATE public.customers SET id = 4;
+SELECT workload FROM public.started();
+DROP TABLE public.carts, public.customers;
+
 -- A rule whose executions write the table does not go on for ever.
 SELECT noetl.register('
 apiVersion: noetl.io/v1
