@@ -234,7 +234,7 @@ change_triggers_create(Relation table, const char *rule, const ChangeEvents *eve
 				   TRIGGER_FIRES_ON_REPLICA);
 }
 
-/* Returns whether a row of pg_trigger is of a rule, and no clone. */
+/* Returns whether a row of pg_trigger is of a rule. */
 static bool
 is_of_rule(HeapTuple tuple, TupleDesc desc, Oid function, const char *rule)
 {
@@ -242,7 +242,7 @@ is_of_rule(HeapTuple tuple, TupleDesc desc, Oid function, const char *rule)
 	bool		isnull;
 	Datum		args;
 
-	if (trigger->tgfoid != function || trigger->tgnargs != 1 || OidIsValid(trigger->tgparentid))
+	if (trigger->tgfoid != function || trigger->tgnargs != 1)
 		return false;
 	args = heap_getattr(tuple, Anum_pg_trigger_tgargs, desc, &isnull);
 	/* the argument ends with NUL */

@@ -260,6 +260,45 @@ UPDATE public.customers SET id = 4;
 SELECT workload FROM public.started();
 DROP TABLE public.carts, public.customers;
 
+-- An INSERT and an UPDATE in one statement, on a partition
+CREATE TABLE public.stock (id int PRIMARY KEY, n int) PARTITION BY RANGE (id);
+CREATE TABLE public.stock_1 PARTITION OF public.stock DEFAULT;
+SELECT noetl.on_change('public.stock', 'change/ship', 'INSERT OR UPDATE', parameters => '{"row": "{{ event }} {{ new }}"}', name => 'stock');
+INSERT INTO public.stock VALUES (1, 1);
+INSERT INTO public.stock VALUES (2, 2), (1, 2), (3, 2) ON CONFLICT (id) DO UPDATE SET n = 3;
+SELECT workload FROM public.started();
+DROP TABLE public.stock;
+
+-- The settings of a new session of the maker count, not those of whoever writes: a session, an execution.
+ALTER ROLE change_maker SET TimeZone = 'America/New_York';
+ALTER ROLE change_maker SET noetl.template_coerce = 'containers';
+SELECT noetl.register('
+apiVersion: noetl.io/v1
+kind: Playbook
+metadata: {path: wait/write}
+workflow:
+- step: write
+  type: sql
+  statement: INSERT INTO public.settled VALUES (now())
+  next: end
+- step: end
+') > 0 AS registered;
+CREATE ROLE change_other;
+SET ROLE change_maker;
+CREATE TABLE public.settled (at timestamptz);
+GRANT INSERT ON public.settled TO change_other;
+SELECT noetl.on_change('public.settled', 'change/ship', name => 'settled',
+    parameters => '{"zone": "{{ new.at[-6:] }}", "list": "[{{ 1 }}, {{ 2 }}]"}');
+RESET ROLE;
+GRANT EXECUTE ON FUNCTION noetl.execute(text, jsonb, integer, boolean, text, text, timestamptz, jsonb, integer) TO change_other;
+INSERT INTO public.settled VALUES ('2026-01-01');
+SET noetl.template_coerce = off;
+SET ROLE change_other;
+SELECT noetl.execute('wait/write') > 0 AS started;
+RESET ROLE;
+RESET noetl.template_coerce;
+SELECT workload ->> 'zone' ~ '-0[45]:00' AS "New York", workload -> 'list' AS list FROM public.started();
+
 -- A rule whose executions write the table does not go on for ever.
 SELECT noetl.register('
 apiVersion: noetl.io/v1
@@ -318,6 +357,11 @@ SET ROLE change_maker;
 SELECT noetl.off_change('moods');
 SELECT noetl.on_change('public.orders', NULL, key => 'x', signal => 'x');
 RESET ROLE;
+SELECT noetl.revoke_execute('change/ship', 'public');
+SET ROLE change_maker;
+SELECT noetl.on_change('public.orders', 'change/ship');
+RESET ROLE;
+SELECT noetl.grant_execute('change/ship', 'public');
 REVOKE EXECUTE ON FUNCTION noetl.execute(text, jsonb, integer, boolean, text, text, timestamptz, jsonb, integer) FROM change_maker;
 SET ROLE change_maker;
 SELECT noetl.on_change('public.orders', 'change/ship');
@@ -362,7 +406,7 @@ SELECT noetl.on_change('public.orders', 'change/ship', name => repeat('äöü ',
 SELECT noetl.on_change('public.orders', 'change/ship'), noetl.on_change('public.orders', 'change/ship');
 SELECT tgname FROM pg_trigger WHERE tgrelid = 'public.orders'::regclass AND NOT tgisinternal ORDER BY 1;
 
-DROP TABLE public.orders, public.parts, public.parts_b, public.circle, public.moods;
+DROP TABLE public.settled, public.orders, public.parts, public.parts_b, public.circle, public.moods;
 SELECT count(*) FROM noetl.change_rule;
 SELECT count(noetl.cancel(execution_id)) > 0 AS cancelled FROM noetl.execution WHERE path LIKE 'change/%' AND ended_at IS NULL;
 SELECT public.verified();
@@ -371,4 +415,5 @@ DROP TABLE public.seen;
 DROP TYPE public.mood CASCADE;
 DROP TABLE temporary;
 REVOKE CREATE ON SCHEMA public FROM change_maker;
-DROP OWNED BY change_maker, change_writer, change_stranger;
+DROP OWNED BY change_maker, change_writer, change_stranger, change_other;
+ALTER ROLE change_maker RESET ALL;
