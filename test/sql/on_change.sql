@@ -172,6 +172,24 @@ RESET ROLE;
 GRANT EXECUTE ON FUNCTION noetl.execute(text, jsonb, integer, boolean, text, text, timestamptz, jsonb, integer) TO change_maker;
 TRUNCATE noetl.change_failure;
 
+-- ... or its role
+CREATE ROLE change_gone;
+GRANT EXECUTE ON FUNCTION noetl.on_change(regclass, text, text, text, jsonb, text, text, text),
+    noetl.execute(text, jsonb, integer, boolean, text, text, timestamptz, jsonb, integer) TO change_gone;
+GRANT TRIGGER ON public.orders TO change_gone;
+SET ROLE change_gone;
+SELECT noetl.on_change('public.orders', 'change/ship', name => 'of nobody');
+RESET ROLE;
+DROP OWNED BY change_gone;
+INSERT INTO public.orders (id) VALUES (231);
+SELECT rule, made_by, sqlstate, error FROM noetl.change_failure ORDER BY 1;
+DROP ROLE change_gone;
+INSERT INTO public.orders (id) VALUES (232);
+SELECT rule, sqlstate, error FROM noetl.change_failure WHERE change #>> '{new,id}' = '232';
+SELECT status, workload #>> '{new,id}' AS id, rule FROM public.started();
+SELECT noetl.off_change('of nobody');
+TRUNCATE noetl.change_failure;
+
 -- A signal instead of a start: whoever waits for the row goes on.
 SELECT noetl.register('
 apiVersion: noetl.io/v1
