@@ -167,6 +167,16 @@ reap_execution(Store *store, int64 execution_id)
 	(void) engine_ingest(store, &event);
 }
 
+/* Ends the pause of an execution whose time has come. */
+static void
+reap_pause(Store *store, int64 execution_id)
+{
+	Execution	execution;
+
+	if (lock_family(store, execution_id, &execution))
+		pause_end_by_time(store, &execution);
+}
+
 /* Begins a scheduled execution whose time has come; returns the number of tasks. */
 static int
 reap_start(Store *store, int64 execution_id)
@@ -238,6 +248,29 @@ execution_work(void *arg)
 	Store	   *store = store_open(InvalidOid);
 
 	reap_execution(store, *(int64 *) ((DueThing *) arg)->what);
+	store_close(store);
+}
+
+/* LimitedWork: ends the pause of an execution. */
+static void
+pause_work(void *arg)
+{
+	Store	   *store = store_open(InvalidOid);
+
+	reap_pause(store, *(int64 *) ((DueThing *) arg)->what);
+	store_close(store);
+}
+
+/* LimitedWork: makes tasks ready whose pause is over. */
+static void
+resume_work(void *arg)
+{
+	DueThing   *thing = (DueThing *) arg;
+	Store	   *store = store_open(InvalidOid);
+
+	store_end_due_rules();
+	thing->ready = store_resume_tasks(store, REAPER_BATCH, wake_at_commit);
+	thing->more = thing->ready >= REAPER_BATCH;
 	store_close(store);
 }
 
@@ -377,6 +410,7 @@ engine_reap(int64 execution_id, bool asked, bool *more)
 	List	   *starts;
 	List	   *schedules;
 	List	   *runs;
+	List	   *pauses;
 	ListCell   *lc;
 	int			batch;
 
@@ -392,6 +426,8 @@ engine_reap(int64 execution_id, bool asked, bool *more)
 		reap_pending(&reaping);
 	}
 	reap_one(&reaping, 0, promote_work, &reaping.execution_id);
+	if (execution_id == 0 && store_resuming())
+		reap_one(&reaping, 0, resume_work, NULL);
 	store = store_open(InvalidOid);
 	leases = store_expired_leases(store, execution_id, batch);
 	executions = store_due_executions(store, execution_id, batch);
@@ -399,7 +435,10 @@ engine_reap(int64 execution_id, bool asked, bool *more)
 	schedules = (noetl_broker || asked) && execution_id == 0 ?
 		store_due_schedules(store, batch) : NIL;
 	runs = noetl_broker || asked ? store_due_runs(store, execution_id, batch) : NIL;
+	pauses = store_due_pauses(store, execution_id, batch);
 	store_close(store);
+	foreach(lc, pauses)
+		reap_one(&reaping, *(int64 *) lfirst(lc), pause_work, lfirst(lc));
 	foreach(lc, executions)
 		reap_one(&reaping, *(int64 *) lfirst(lc), execution_work, lfirst(lc));
 	foreach(lc, starts)

@@ -28,7 +28,8 @@ static const int execution_columns[] = {
 	EXECUTION_ENDED_AT, EXECUTION_RESULT, EXECUTION_ERROR, EXECUTION_DEPTH,
 	EXECUTION_CURRENT_INDEX, EXECUTION_STARTED_BY, EXECUTION_DEADLINE,
 	EXECUTION_LABELS, EXECUTION_PRIORITY, EXECUTION_RUN_AT, EXECUTION_SCHEDULE,
-	EXECUTION_SETTINGS, EXECUTION_DRIVE, 0
+	EXECUTION_SETTINGS, EXECUTION_DRIVE,
+	EXECUTION_PAUSED, EXECUTION_PAUSED_UNTIL, 0
 };
 static const int workload_columns[] = {WORKLOAD_CREATED_AT, WORKLOAD_DATA, 0};
 static const int run_columns[] = {
@@ -397,7 +398,8 @@ fill_task(const Side *side, const Model *model, const ModelRow *row, TupleTableS
 	{
 		char	   *status = slot_text(found, QUEUE_COL_STATUS);
 		int			attempts = DatumGetInt32(slot_column(found, QUEUE_COL_ATTEMPTS));
-		bool		queued = strcmp(status, "queued") == 0 && attempts == failed;
+		bool		queued = attempts == failed &&
+			(strcmp(status, "queued") == 0 || strcmp(status, "paused") == 0);
 		bool		leased = strcmp(status, "leased") == 0 &&
 			(attempts == failed || attempts == failed + 1);
 

@@ -18,6 +18,7 @@
 
 #include "store/deferred.h"
 #include "store/due_low_water.h"
+#include "store/pause_row.h"
 #include "store/queue_row.h"
 #include "store/table.h"
 
@@ -52,6 +53,11 @@ static TimerIndex runs = {
 
 static TimerIndex schedules = {
 	REL_SCHEDULE, REL_SCHEDULE_NEXT_IDX, SCHEDULE_NEXT_AT
+};
+
+/* Read only while an execution is paused. */
+static TimerIndex ends_of_pauses = {
+	REL_EXECUTION, REL_EXECUTION_PAUSED_IDX, EXECUTION_PAUSED_UNTIL
 };
 
 /* Not among the timers: nothing is due until an execution ends. */
@@ -162,6 +168,7 @@ store_promote_due(Store *store, int64 execution_id, int limit, void (*ready) (co
 	while (queue_scan_next(&scan))
 	{
 		ItemPointerData tid = scan.slot->tts_tid;
+		bool		paused;
 
 		if (promoted >= limit ||
 			(execution_id != 0 && execution_id !=
@@ -174,8 +181,10 @@ store_promote_due(Store *store, int64 execution_id, int limit, void (*ready) (co
 			continue;
 		}
 		queue_make_ready(queue_new_version(scan.table));
+		paused = pause_row_if(store, scan.table->insert_slot);
 		queue_write_version(store, scan.table);
-		ready(slot_text(scan.table->insert_slot, QUEUE_COL_NODE_TYPE));
+		if (!paused)
+			ready(slot_text(scan.table->insert_slot, QUEUE_COL_NODE_TYPE));
 		promoted++;
 	}
 	queue_scan_close(&scan);
@@ -240,6 +249,14 @@ List *
 store_due_starts(Store *store, int64 execution_id, int limit)
 {
 	return due_rows(store, &starts, execution_id, limit, note_execution);
+}
+
+/* Returns the paused executions whose pause ends by itself now (store/store.h). */
+List *
+store_due_pauses(Store *store, int64 execution_id, int limit)
+{
+	return store_any_execution_paused() ?
+		due_rows(store, &ends_of_pauses, execution_id, limit, note_execution) : NIL;
 }
 
 /* TimerRow: notes a schedule. */
@@ -339,23 +356,29 @@ note_time(void *arg, TupleTableSlot *slot)
 	return false;
 }
 
+/* Finds the first time of a timer, if it is earlier than the one that is known. */
+static void
+find_earlier(Store *store, const TimerIndex *timer, bool *found, TimestampTz *when)
+{
+	FirstTime	first = {timer->column, false, 0};
+
+	timer_scan(store, timer, due_low_water_first(&timer->mark), *found ? *when : DT_NOEND,
+			   note_time, &first);
+	if (first.found)
+		*when = first.when;
+	*found = *found || first.found;
+}
+
 /* Finds when anything is due next (store/store.h). */
 bool
 store_next_timer(Store *store, TimestampTz *when)
 {
-	bool		found = false;
+	bool		found = store_next_pause_end(when);
 
 	for (int i = 0; i < lengthof(timers); i++)
-	{
-		FirstTime	first = {timers[i]->column, false, 0};
-
-		/* only an earlier time than the one that is known is of interest */
-		timer_scan(store, timers[i], due_low_water_first(&timers[i]->mark),
-				   found ? *when : DT_NOEND, note_time, &first);
-		if (first.found)
-			*when = first.when;
-		found = found || first.found;
-	}
+		find_earlier(store, timers[i], &found, when);
+	if (store_any_execution_paused())
+		find_earlier(store, &ends_of_pauses, &found, when);
 	return found;
 }
 
@@ -365,4 +388,5 @@ store_read_all_timers(void)
 {
 	for (int i = 0; i < lengthof(timers); i++)
 		due_low_water_reset(&timers[i]->mark);
+	due_low_water_reset(&ends_of_pauses.mark);
 }
