@@ -266,8 +266,11 @@ extern bool execution_is_over(Store *store, int64 execution_id);
 
 /* ---- pause.c ---- */
 
-/* Ends the pause of an execution whose lock is held, if its time has come. */
-extern void pause_end_by_time(Store *store, const Execution *execution);
+/*
+ * Ends the pause of an execution whose lock is held, if its time has come; returns how
+ * many tasks get ready.
+ */
+extern int	pause_end_by_time(Store *store, const Execution *execution);
 
 /* ---- family.c ---- */
 

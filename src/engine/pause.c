@@ -116,15 +116,15 @@ engine_pause(int64 execution_id, const char *reason, TimestampTz until)
 	return execution.running;
 }
 
-/* Ends the pause of an execution, whose lock is held. */
-static void
+/* Ends the pause of an execution, whose lock is held; returns how many tasks get ready. */
+static int
 resume(Store *store, const Execution *execution, const char *reason, bool due)
 {
 	(void) store_event(store, execution, EVENT_EXECUTION_RESUMED, pause_meta(reason, 0, due));
 	store_pause_execution(store, execution->execution_id, 0, 0);
 	store_end_pause(execution->execution_id);
-	(void) store_resume_tasks(store, TASKS_AT_ONCE, wake_at_commit);
 	wake_for_timer(GetCurrentTimestamp());
+	return store_resume_tasks(store, TASKS_AT_ONCE, wake_at_commit);
 }
 
 /* Ends the pause of an execution (engine/engine.h). */
@@ -136,18 +136,21 @@ engine_resume(int64 execution_id, const char *reason)
 
 	begin(store, execution_id, &execution);
 	if (execution.paused != 0)
-		resume(store, &execution, reason, false);
+		(void) resume(store, &execution, reason, false);
 	store_close(store);
 	return execution.paused != 0;
 }
 
-/* Ends the pause of an execution whose lock is held, because its time has come. */
-void
+/*
+ * Ends the pause of an execution whose lock is held, if its time has come; returns how
+ * many tasks get ready.
+ */
+int
 pause_end_by_time(Store *store, const Execution *execution)
 {
-	if (execution->paused != 0 && execution->paused_until != 0 &&
-		execution->paused_until <= GetCurrentTimestamp())
-		resume(store, execution, NULL, true);
+	return execution->paused != 0 && execution->paused_until != 0 &&
+		execution->paused_until <= GetCurrentTimestamp() ?
+		resume(store, execution, NULL, true) : 0;
 }
 
 /* Pauses a kind of tasks (engine/engine.h). */

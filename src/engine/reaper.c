@@ -167,14 +167,14 @@ reap_execution(Store *store, int64 execution_id)
 	(void) engine_ingest(store, &event);
 }
 
-/* Ends the pause of an execution whose time has come. */
-static void
+/* Ends the pause of an execution whose time has come; returns how many tasks get ready. */
+static int
 reap_pause(Store *store, int64 execution_id)
 {
 	Execution	execution;
 
-	if (lock_family(store, execution_id, &execution))
-		pause_end_by_time(store, &execution);
+	return lock_family(store, execution_id, &execution) ?
+		pause_end_by_time(store, &execution) : 0;
 }
 
 /* Begins a scheduled execution whose time has come; returns the number of tasks. */
@@ -255,9 +255,10 @@ execution_work(void *arg)
 static void
 pause_work(void *arg)
 {
+	DueThing   *thing = (DueThing *) arg;
 	Store	   *store = store_open(InvalidOid);
 
-	reap_pause(store, *(int64 *) ((DueThing *) arg)->what);
+	thing->ready = reap_pause(store, *(int64 *) thing->what);
 	store_close(store);
 }
 
