@@ -51,8 +51,7 @@ CREATE TABLE noetl.execution (
     schedule            text,
     settings            jsonb,
     drive               integer     NOT NULL DEFAULT 1,
-    paused              bigint,
-    paused_until        timestamptz
+    paused              bigint
 );
 COMMENT ON TABLE noetl.execution IS
     'one row per execution, written at its start and at its ends only; of one that was scheduled also when it begins';
@@ -76,9 +75,6 @@ COMMENT ON COLUMN noetl.execution.schedule IS 'the schedule that started it';
 CREATE INDEX execution_run_at_idx ON noetl.execution (run_at) WHERE status = 'SCHEDULED';
 COMMENT ON INDEX noetl.execution_run_at_idx IS 'lists what is scheduled, the next first';
 COMMENT ON COLUMN noetl.execution.paused IS 'the execution_paused event, while it and its descendants are paused';
-COMMENT ON COLUMN noetl.execution.paused_until IS 'when the pause ends by itself; null: never';
-CREATE INDEX execution_paused_idx ON noetl.execution (paused_until) WHERE paused IS NOT NULL;
-COMMENT ON INDEX noetl.execution_paused_idx IS 'lists what is paused; what ends by itself first';
 CREATE INDEX execution_labels_idx ON noetl.execution USING gin (labels jsonb_path_ops) WHERE labels IS NOT NULL;
 COMMENT ON INDEX noetl.execution_labels_idx IS 'finds executions by labels @> …';
 
@@ -399,13 +395,21 @@ COMMENT ON COLUMN noetl.queue.paused_by IS 'of a paused row: the execution whose
 
 CREATE INDEX queue_ready_idx ON noetl.queue (node_type, priority DESC, queue_id) WHERE status = 'queued';
 CREATE INDEX queue_run_idx ON noetl.queue (execution_id, current_index, queue_id);
-CREATE INDEX queue_retry_idx ON noetl.queue (available_at) WHERE status = 'retry';
+CREATE INDEX queue_retry_idx ON noetl.queue (available_at, paused_by, queue_id) WHERE status IN ('retry', 'paused');
+COMMENT ON INDEX noetl.queue_retry_idx IS 'retries by their time; after them, without a time, paused tasks by their pause';
 CREATE INDEX queue_lease_idx ON noetl.queue (lease_until)
     WHERE status IN ('leased', 'cancelled') OR deadline IS NOT NULL;
 
-CREATE INDEX queue_paused_idx ON noetl.queue (paused_by, queue_id) WHERE status = 'paused';
 
--- Pauses of executions are in their rows and logs.
+CREATE TABLE noetl.paused (
+    execution_id bigint      PRIMARY KEY,
+    until        timestamptz
+);
+COMMENT ON TABLE noetl.paused IS
+    'executions that are paused; their rows and logs tell more';
+COMMENT ON COLUMN noetl.paused.until IS 'when the pause ends by itself; null: never';
+CREATE INDEX paused_until_idx ON noetl.paused (until);
+
 CREATE TABLE noetl.pause_rule (
     pause_id  bigint      PRIMARY KEY,
     path      text,

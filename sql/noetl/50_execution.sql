@@ -64,16 +64,17 @@ CREATE FUNCTION noetl.pause_of(execution_id bigint)
     SET search_path = pg_catalog, pg_temp
 AS $$
     WITH RECURSIVE line AS (
-        SELECT 0 AS up, x.execution_id, x.parent_execution_id, x.paused, x.paused_until
+        SELECT 0 AS up, x.execution_id, x.parent_execution_id, x.paused
           FROM noetl.execution AS x WHERE x.execution_id = pause_of.execution_id AND x.ended_at IS NULL
         UNION ALL
-        SELECT l.up + 1, x.execution_id, x.parent_execution_id, x.paused, x.paused_until
+        SELECT l.up + 1, x.execution_id, x.parent_execution_id, x.paused
           FROM line AS l JOIN noetl.execution AS x ON x.execution_id = l.parent_execution_id
          WHERE l.paused IS NULL
     )
-    SELECT l.execution_id, e.created_at, l.paused_until, e.meta ->> 'by', e.meta ->> 'reason'
+    SELECT l.execution_id, e.created_at, p.until, e.meta ->> 'by', e.meta ->> 'reason'
       FROM line AS l
       LEFT JOIN noetl.event AS e ON e.execution_id = l.execution_id AND e.event_id = l.paused
+      LEFT JOIN noetl.paused AS p ON p.execution_id = l.execution_id
      WHERE l.paused IS NOT NULL
      ORDER BY l.up LIMIT 1
 $$;

@@ -806,7 +806,7 @@ AS $$
         UNION ALL
         SELECT 'retry', (SELECT count(*) FROM (SELECT FROM noetl.queue AS q WHERE q.status = 'retry' ORDER BY q.available_at LIMIT 10000) AS r)
         UNION ALL
-        SELECT 'paused', (SELECT count(*) FROM (SELECT FROM noetl.queue AS q WHERE q.status = 'paused' ORDER BY q.paused_by, q.queue_id LIMIT 10000) AS r)
+        SELECT 'paused', (SELECT count(*) FROM (SELECT FROM noetl.queue AS q WHERE q.status = 'paused' AND q.available_at IS NULL ORDER BY q.paused_by LIMIT 10000) AS r)
     ), stat AS (
         SELECT c.relname::text AS name, pg_stat_get_tuples_inserted(c.oid) AS ins,
                pg_stat_get_tuples_updated(c.oid) AS upd, pg_stat_get_tuples_deleted(c.oid) AS del,

@@ -31,10 +31,13 @@ COMMENT ON FUNCTION noetl.resume_tasks(text, text) IS
 REVOKE ALL ON FUNCTION noetl.pause(bigint, text, timestamptz), noetl.resume(bigint, text),
     noetl.pause_tasks(text, text, text, timestamptz), noetl.resume_tasks(text, text) FROM PUBLIC;
 
+ALTER TABLE noetl.paused ENABLE ROW LEVEL SECURITY;
 ALTER TABLE noetl.pause_rule ENABLE ROW LEVEL SECURITY;
 ALTER TABLE noetl.pause_end ENABLE ROW LEVEL SECURITY;
+CREATE POLICY members_read ON noetl.paused FOR SELECT USING (noetl.may_read(execution_id));
 CREATE POLICY all_read ON noetl.pause_rule FOR SELECT USING (true);
 CREATE POLICY all_read ON noetl.pause_end FOR SELECT USING (true);
 
+SELECT pg_catalog.pg_extension_config_dump('noetl.paused', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.pause_rule', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.pause_end', '');

@@ -106,8 +106,8 @@ engine_pause(int64 execution_id, const char *reason, TimestampTz until)
 	{
 		event_id = store_event(store, &execution, EVENT_EXECUTION_PAUSED,
 							   pause_meta(reason, until, false));
-		store_pause_execution(store, execution_id, event_id, until);
-		store_pauses_changed();
+		store_pause_execution(store, execution_id, event_id);
+		store_note_pause(execution_id, until);
 		park_tree(store, execution_id, execution_id, &room);
 		if (until != 0)
 			wake_for_timer(until);
@@ -121,7 +121,7 @@ static int
 resume(Store *store, const Execution *execution, const char *reason, bool due)
 {
 	(void) store_event(store, execution, EVENT_EXECUTION_RESUMED, pause_meta(reason, 0, due));
-	store_pause_execution(store, execution->execution_id, 0, 0);
+	store_pause_execution(store, execution->execution_id, 0);
 	store_end_pause(execution->execution_id);
 	wake_for_timer(GetCurrentTimestamp());
 	return store_resume_tasks(store, TASKS_AT_ONCE, wake_at_commit);
@@ -148,9 +148,17 @@ engine_resume(int64 execution_id, const char *reason)
 int
 pause_end_by_time(Store *store, const Execution *execution)
 {
-	return execution->paused != 0 && execution->paused_until != 0 &&
-		execution->paused_until <= GetCurrentTimestamp() ?
-		resume(store, execution, NULL, true) : 0;
+	TimestampTz until;
+
+	if (!store_find_pause(execution->execution_id, &until) || until == 0 ||
+		until > GetCurrentTimestamp())
+		return 0;
+	if (execution->paused == 0)
+	{
+		store_end_pause(execution->execution_id);	/* a leftover */
+		return 0;
+	}
+	return resume(store, execution, NULL, true);
 }
 
 /* Pauses a kind of tasks (engine/engine.h). */

@@ -447,8 +447,8 @@ engine_reap(int64 execution_id, bool asked, bool *more)
 	schedules = (noetl_broker || asked) && execution_id == 0 ?
 		store_due_schedules(store, batch) : NIL;
 	runs = noetl_broker || asked ? store_due_runs(store, execution_id, batch) : NIL;
-	pauses = store_due_pauses(store, execution_id, batch);
 	store_close(store);
+	pauses = store_due_pauses(execution_id, batch);
 	foreach(lc, pauses)
 		reap_one(&reaping, *(int64 *) lfirst(lc), pause_work, lfirst(lc));
 	foreach(lc, executions)

@@ -342,7 +342,7 @@ follow_pause(Replay *replay, const Event *event)
 		(event->type != EVENT_EXECUTION_PAUSED && event->type != EVENT_EXECUTION_RESUMED))
 		return;
 	execution->paused = 0;
-	execution->paused_until = 0;
+	replay->model->paused_until = 0;
 	if (event->type == EVENT_EXECUTION_RESUMED)
 		return;
 	execution->paused = event->event_id;
@@ -351,7 +351,7 @@ follow_pause(Replay *replay, const Event *event)
 	json_from_jsonb(event->meta, &meta);
 	until = json_get_text(&meta, "until");
 	if (until != NULL)
-		execution->paused_until = time_from_text(until);
+		replay->model->paused_until = time_from_text(until);
 }
 
 /* Returns whether the broker decided on an event. */

@@ -55,11 +55,6 @@ static TimerIndex schedules = {
 	REL_SCHEDULE, REL_SCHEDULE_NEXT_IDX, SCHEDULE_NEXT_AT
 };
 
-/* Read only while an execution is paused. */
-static TimerIndex ends_of_pauses = {
-	REL_EXECUTION, REL_EXECUTION_PAUSED_IDX, EXECUTION_PAUSED_UNTIL
-};
-
 /* Not among the timers: nothing is due until an execution ends. */
 static TimerIndex queued_schedules = {
 	REL_SCHEDULE, REL_SCHEDULE_QUEUED_IDX, SCHEDULE_QUEUED_AT
@@ -251,14 +246,6 @@ store_due_starts(Store *store, int64 execution_id, int limit)
 	return due_rows(store, &starts, execution_id, limit, note_execution);
 }
 
-/* Returns the paused executions whose pause ends by itself now (store/store.h). */
-List *
-store_due_pauses(Store *store, int64 execution_id, int limit)
-{
-	return store_any_execution_paused() ?
-		due_rows(store, &ends_of_pauses, execution_id, limit, note_execution) : NIL;
-}
-
 /* TimerRow: notes a schedule. */
 static bool
 note_schedule(void *arg, TupleTableSlot *slot)
@@ -356,19 +343,6 @@ note_time(void *arg, TupleTableSlot *slot)
 	return false;
 }
 
-/* Finds the first time of a timer, if it is earlier than the one that is known. */
-static void
-find_earlier(Store *store, const TimerIndex *timer, bool *found, TimestampTz *when)
-{
-	FirstTime	first = {timer->column, false, 0};
-
-	timer_scan(store, timer, due_low_water_first(&timer->mark), *found ? *when : DT_NOEND,
-			   note_time, &first);
-	if (first.found)
-		*when = first.when;
-	*found = *found || first.found;
-}
-
 /* Finds when anything is due next (store/store.h). */
 bool
 store_next_timer(Store *store, TimestampTz *when)
@@ -376,9 +350,16 @@ store_next_timer(Store *store, TimestampTz *when)
 	bool		found = store_next_pause_end(when);
 
 	for (int i = 0; i < lengthof(timers); i++)
-		find_earlier(store, timers[i], &found, when);
-	if (store_any_execution_paused())
-		find_earlier(store, &ends_of_pauses, &found, when);
+	{
+		FirstTime	first = {timers[i]->column, false, 0};
+
+		/* only an earlier time than the one that is known is of interest */
+		timer_scan(store, timers[i], due_low_water_first(&timers[i]->mark),
+				   found ? *when : DT_NOEND, note_time, &first);
+		if (first.found)
+			*when = first.when;
+		found = found || first.found;
+	}
 	return found;
 }
 
@@ -388,5 +369,4 @@ store_read_all_timers(void)
 {
 	for (int i = 0; i < lengthof(timers); i++)
 		due_low_water_reset(&timers[i]->mark);
-	due_low_water_reset(&ends_of_pauses.mark);
 }

@@ -127,7 +127,6 @@ store_read_execution(TupleTableSlot *slot, Execution *execution)
 	execution->run_at = DatumGetTimestampTz(slot_column(slot, EXECUTION_RUN_AT));
 	execution->schedule = slot_text(slot, EXECUTION_SCHEDULE);
 	execution->paused = DatumGetInt64(slot_column(slot, EXECUTION_PAUSED));
-	execution->paused_until = DatumGetTimestampTz(slot_column(slot, EXECUTION_PAUSED_UNTIL));
 	execution->settings = default_settings;
 	if (!slot_attisnull(slot, EXECUTION_SETTINGS))
 	{
@@ -236,8 +235,6 @@ store_fill_execution(TupleTableSlot *slot, const Execution *execution,
 	slot_set_text(slot, EXECUTION_SCHEDULE, execution->schedule);
 	slot_set_jsonb(slot, EXECUTION_SETTINGS, settings_describe(&execution->settings));
 	slot_set_id(slot, EXECUTION_PAUSED, execution->paused);
-	if (execution->paused_until != 0)
-		slot_set(slot, EXECUTION_PAUSED_UNTIL, TimestampTzGetDatum(execution->paused_until));
 }
 
 /* Inserts an execution. */
@@ -262,7 +259,6 @@ store_fill_end(TupleTableSlot *slot, const char *status, const char *error,
 	slot_set(slot, EXECUTION_ENDED_AT, TimestampTzGetDatum(ended_at));
 	slot_set_null(slot, EXECUTION_DEADLINE);
 	slot_set_null(slot, EXECUTION_PAUSED);
-	slot_set_null(slot, EXECUTION_PAUSED_UNTIL);
 }
 
 /* Reads how an execution ended; false when it runs or has no row. */
@@ -320,16 +316,12 @@ store_finish_execution(Store *store, int64 execution_id, const char *status,
 
 /* Writes that an execution is paused, or (paused 0) is not any more. */
 void
-store_pause_execution(Store *store, int64 execution_id, int64 paused, TimestampTz until)
+store_pause_execution(Store *store, int64 execution_id, int64 paused)
 {
 	StoreTable *table = store_table(store, REL_EXECUTION);
 	TupleTableSlot *new = begin_version(store, table, execution_id);
 
 	slot_set_id(new, EXECUTION_PAUSED, paused);
-	if (until != 0)
-		slot_set(new, EXECUTION_PAUSED_UNTIL, TimestampTzGetDatum(until));
-	else
-		slot_set_null(new, EXECUTION_PAUSED_UNTIL);
 	write_version(store, table);
 	CommandCounterIncrement();
 }

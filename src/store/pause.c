@@ -27,6 +27,8 @@
 #define RULE_TYPE			3
 #define RULE_UNTIL			7
 #define END_PAUSE_ID		1
+#define PAUSED_EXECUTION_ID	1
+#define PAUSED_UNTIL		2
 
 /* A rule. */
 typedef struct PauseRule
@@ -43,11 +45,12 @@ static struct
 	uint64		changes;		/* how often it has changed */
 	uint64		known;			/* after how many changes the rest was read */
 	MemoryContext memory;		/* of the lists */
-	bool		executions;		/* some are paused */
+	bool		executions;		/* some are paused … */
+	TimestampTz first_until;	/* … until then at least; 0: for ever */
 	bool		paths;			/* a rule names a path */
 	List	   *rules;			/* PauseRule * */
 	List	   *ends;			/* int64 *: of which pauses tasks may be left */
-}			pauses = {InvalidOid, 1, 0, NULL, false, false, NIL, NIL};
+}			pauses = {InvalidOid, 1, 0, NULL, false, 0, false, NIL, NIL};
 
 /* ---------------------------------------------------------------------------
  * What is paused
@@ -65,7 +68,7 @@ rules_changed(Datum arg, Oid relid)
 /* Called with each row of a table. */
 typedef void (*ReadRow) (HeapTuple tuple, TupleDesc desc);
 
-/* Reads all rows of a table, or those of an index until *stop. */
+/* Reads all rows of a table, or, in the order of an index, those until *stop. */
 static void
 read_table(Oid table_id, Oid index_id, ReadRow read, const bool *stop)
 {
@@ -118,11 +121,12 @@ read_end(HeapTuple tuple, TupleDesc desc)
 	pauses.ends = lappend(pauses.ends, id);
 }
 
-/* ReadRow: notes that an execution is paused. */
+/* ReadRow: notes that executions are paused, and how long at least; for the first row. */
 static void
 read_execution(HeapTuple tuple, TupleDesc desc)
 {
 	pauses.executions = true;
+	pauses.first_until = DatumGetTimestampTz(column(tuple, desc, PAUSED_UNTIL));
 }
 
 /* Reads what is paused. */
@@ -136,13 +140,39 @@ read_pauses(Oid schema)
 											  ALLOCSET_SMALL_SIZES);
 	MemoryContextReset(pauses.memory);
 	pauses.executions = pauses.paths = false;
+	pauses.first_until = 0;
 	pauses.rules = pauses.ends = NIL;
 	old = MemoryContextSwitchTo(pauses.memory);
 	read_table(pauses.relid, InvalidOid, read_rule, NULL);
 	read_table(get_relname_relid("pause_end", schema), InvalidOid, read_end, NULL);
-	read_table(store_relation(REL_EXECUTION), store_relation(REL_EXECUTION_PAUSED_IDX),
+	read_table(get_relname_relid("paused", schema), get_relname_relid("paused_until_idx", schema),
 			   read_execution, &pauses.executions);
 	MemoryContextSwitchTo(old);
+}
+
+/* Finds until when an execution is noted as paused (store/pause.h). */
+bool
+store_find_pause(int64 execution_id, TimestampTz *until)
+{
+	Oid			schema = get_namespace_oid("noetl", false);
+	Relation	table = table_open(get_relname_relid("paused", schema), AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	bool		found;
+
+	CommandCounterIncrement();
+	ScanKeyInit(&key, PAUSED_EXECUTION_ID, BTEqualStrategyNumber, F_INT8EQ,
+				Int64GetDatum(execution_id));
+	scan = systable_beginscan(table, get_relname_relid("paused_pkey", schema), true,
+							  SnapshotSelf, 1, &key);
+	tuple = systable_getnext(scan);
+	found = HeapTupleIsValid(tuple);
+	*until = found ?
+		DatumGetTimestampTz(column(tuple, RelationGetDescr(table), PAUSED_UNTIL)) : 0;
+	systable_endscan(scan);
+	table_close(table, AccessShareLock);
+	return found;
 }
 
 /* Makes sure that what this backend has been told of is known. */
@@ -180,14 +210,6 @@ store_any_pause(void)
 {
 	know_pauses();
 	return pauses.executions || pauses.paths;
-}
-
-/* Returns whether an execution is paused, anywhere. */
-bool
-store_any_execution_paused(void)
-{
-	know_pauses();
-	return pauses.executions;
 }
 
 /* Returns whether a rule has not ended by time. */
@@ -298,6 +320,7 @@ pause_row(TupleTableSlot *new, int64 pause_id)
 {
 	slot_set_text(new, QUEUE_COL_STATUS, "paused");
 	slot_set(new, QUEUE_COL_PAUSED_BY, Int64GetDatum(pause_id));
+	slot_set_null(new, QUEUE_COL_AVAILABLE_AT);
 	if (is_new(new))
 	{
 		slot_set_null(new, QUEUE_COL_DEADLINE);
@@ -436,13 +459,15 @@ store_resume_tasks(Store *store, int limit, void (*ready) (const char *type))
 	{
 		int64		id = *(int64 *) lfirst(lc);
 		QueueScan	scan;
-		ScanKeyData key;
+		ScanKeyData keys[2];
 		int			before = resumed;
 
 		if (resumed >= limit)
 			break;
-		ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(id));
-		queue_scan_open(&scan, store, REL_QUEUE_PAUSED_IDX, &key, 1);
+		ScanKeyEntryInitialize(&keys[0], SK_ISNULL | SK_SEARCHNULL, 1, InvalidStrategy,
+							   InvalidOid, InvalidOid, InvalidOid, (Datum) 0);
+		store_key_int64(&keys[1], 2, id);
+		queue_scan_open(&scan, store, REL_QUEUE_RETRY_IDX, keys, 2);
 		resumed += resume_rows(store, &scan, id, limit - resumed, ready);
 		queue_scan_close(&scan);
 		if (resumed == before)
@@ -451,7 +476,15 @@ store_resume_tasks(Store *store, int limit, void (*ready) (const char *type))
 	return resumed;
 }
 
-/* Finds when the next rule ends, or the next portion may be due (store/pause.h). */
+/* Returns whether the pause of an execution may end by itself now. */
+bool
+store_pause_may_end(void)
+{
+	know_pauses();
+	return pauses.first_until != 0 && pauses.first_until <= GetCurrentTimestamp();
+}
+
+/* Finds when the next pause ends, or the next portion may be due (store/pause.h). */
 bool
 store_next_pause_end(TimestampTz *when)
 {
@@ -460,6 +493,11 @@ store_next_pause_end(TimestampTz *when)
 
 	if (found)
 		*when = GetCurrentTimestamp() + USECS_PER_SEC;
+	if (pauses.first_until != 0 && (!found || pauses.first_until < *when))
+	{
+		*when = pauses.first_until;
+		found = true;
+	}
 	foreach(lc, pauses.rules)
 	{
 		const PauseRule *rule = (PauseRule *) lfirst(lc);

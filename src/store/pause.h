@@ -63,8 +63,12 @@ extern int	store_park_execution(Store *store, int64 execution_id, int64 pause_id
 extern int	store_park_kind(Store *store, const PauseKind *kind, int64 pause_id, int limit);
 /* Tells all sessions that what is paused has changed, when this transaction commits. */
 extern void store_pauses_changed(void);
-/* Notes that the pause of an execution is over. */
+/* Notes that an execution is paused, until when (0: for ever) … */
+extern void store_note_pause(int64 execution_id, TimestampTz until);
+/* … and that it is not any more. */
 extern void store_end_pause(int64 execution_id);
+/* Finds until when an execution is noted as paused (0: for ever); false: it is not. */
+extern bool store_find_pause(int64 execution_id, TimestampTz *until);
 /* Inserts a rule for a kind of tasks, or changes the one that there is; returns its id. */
 extern int64 store_put_rule(const PauseKind *kind, const char *reason, TimestampTz until);
 /* Deletes the rules for a kind (NULL: for any); returns how many there were. */
@@ -81,9 +85,11 @@ extern bool store_resuming(void);
  * types; returns how many.  Forgets pauses of which no task is left.
  */
 extern int	store_resume_tasks(Store *store, int limit, void (*ready) (const char *type));
-/* Finds when the next rule ends, or the next portion may be due; false: never. */
+/* Returns the executions (int64 *), or (not 0) the one, whose pause ends by itself now. */
+extern List *store_due_pauses(int64 execution_id, int limit);
+/* Returns whether the pause of an execution may end by itself now. */
+extern bool store_pause_may_end(void);
+/* Finds when the next pause ends, or the next portion may be due; false: never. */
 extern bool store_next_pause_end(TimestampTz *when);
-/* Returns whether an execution is paused, anywhere. */
-extern bool store_any_execution_paused(void);
 
 #endif							/* NOETL_STORE_PAUSE_H */

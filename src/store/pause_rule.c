@@ -1,6 +1,6 @@
 /*
  * store/pause_rule.c
- *		noetl.pause_rule and noetl.pause_end are written, by SQL (store/pause.h).
+ *		noetl.paused, pause_rule and pause_end are written, by SQL (store/pause.h).
  */
 #include "common/common.h"
 
@@ -50,6 +50,34 @@ execute(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls
 	return ids;
 }
 
+/* Notes that an execution is paused, until when (0: for ever). */
+void
+store_note_pause(int64 execution_id, TimestampTz until)
+{
+	Oid			types[] = {INT8OID, TIMESTAMPTZOID};
+	Datum		values[] = {Int64GetDatum(execution_id), TimestampTzGetDatum(until)};
+
+	(void) execute("INSERT INTO noetl.paused AS p (execution_id, until) VALUES ($1, $2)"
+				   " ON CONFLICT (execution_id) DO UPDATE SET until = excluded.until",
+				   2, types, values, until == 0 ? " n" : NULL);
+	store_pauses_changed();
+}
+
+/* Returns the executions whose pause ends by itself now (store/pause.h). */
+List *
+store_due_pauses(int64 execution_id, int limit)
+{
+	Oid			types[] = {INT8OID, INT4OID};
+	Datum		values[] = {Int64GetDatum(execution_id), Int32GetDatum(limit)};
+
+	if (!store_pause_may_end())
+		return NIL;
+	return execute("SELECT p.execution_id FROM noetl.paused AS p"
+				   " WHERE p.until OPERATOR(pg_catalog.<=) pg_catalog.clock_timestamp()"
+				   "   AND ($1 OPERATOR(pg_catalog.=) 0 OR p.execution_id OPERATOR(pg_catalog.=) $1)"
+				   " ORDER BY p.until LIMIT $2", 2, types, values, NULL);
+}
+
 /* Notes that the pause of an execution is over. */
 void
 store_end_pause(int64 execution_id)
@@ -57,7 +85,9 @@ store_end_pause(int64 execution_id)
 	Oid			types[] = {INT8OID};
 	Datum		values[] = {Int64GetDatum(execution_id)};
 
-	(void) execute("INSERT INTO noetl.pause_end AS e (pause_id) VALUES ($1)"
+	(void) execute("WITH ended AS (DELETE FROM noetl.paused AS p"
+				   "  WHERE p.execution_id OPERATOR(pg_catalog.=) $1)"
+				   " INSERT INTO noetl.pause_end AS e (pause_id) VALUES ($1)"
 				   " ON CONFLICT (pause_id) DO UPDATE SET horizon = NULL,"
 				   "  ended_at = excluded.ended_at", 1, types, values, NULL);
 	store_pauses_changed();

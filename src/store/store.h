@@ -100,7 +100,6 @@ typedef struct Execution
 	TimestampTz run_at;			/* 0: none was asked for */
 	const char *schedule;		/* the schedule that started it, or NULL */
 	int64		paused;			/* its execution_paused event while it is paused; else 0 */
-	TimestampTz paused_until;	/* 0: the pause does not end by itself */
 } Execution;
 
 /* An execution that has ended, and how. */
@@ -146,8 +145,7 @@ extern void store_begin_execution(Store *store, int64 execution_id, TimestampTz 
 extern void store_reschedule_execution(Store *store, int64 execution_id, TimestampTz run_at);
 
 /* Writes that an execution is paused (paused: the event), or (0) is not any more. */
-extern void store_pause_execution(Store *store, int64 execution_id, int64 paused,
-								  TimestampTz until);
+extern void store_pause_execution(Store *store, int64 execution_id, int64 paused);
 
 /* Writes the end of an execution; raises an error when its row is missing. */
 extern void store_finish_execution(Store *store, int64 execution_id,
@@ -676,9 +674,6 @@ extern List *store_due_starts(Store *store, int64 execution_id, int limit);
  * start waits for the last execution to end.
  */
 extern List *store_due_schedules(Store *store, int limit);
-
-/* Returns the paused executions (int64 *) whose pause ends by itself now. */
-extern List *store_due_pauses(Store *store, int64 execution_id, int limit);
 
 /* Returns the open runs (DueRun *) whose timeout or retry is due. */
 extern List *store_due_runs(Store *store, int64 execution_id, int limit);

@@ -79,6 +79,7 @@ SELECT status -> 'paused' ->> 'reason' AS reason FROM noetl.status(:x) AS status
 -- rebuild() restores the row, and tasks as paused ones are.
 BEGIN;
 UPDATE noetl.execution SET paused = NULL WHERE execution_id = :x;
+DELETE FROM noetl.paused;
 DELETE FROM noetl.queue WHERE execution_id IN (:x, :child);
 SELECT relation, count(*) FROM noetl.verify(:x) GROUP BY 1 ORDER BY 1;
 SELECT noetl.rebuild(:x) > 0 AS root, noetl.rebuild(:child) > 0 AS child;
@@ -113,7 +114,7 @@ SELECT queue_id AS bill FROM noetl.lease('w', 10) \gset
 SELECT event_type, meta - 'by' - 'until' AS meta, meta ? 'until' AS until FROM noetl.event
  WHERE execution_id = :x AND event_type LIKE 'execution_%' ORDER BY event_id;
 SELECT noetl.complete(:bill, '{}', 'w');
-SELECT status, paused, paused_until FROM noetl.execution WHERE execution_id = :x;
+SELECT status, paused FROM noetl.execution WHERE execution_id = :x;
 SELECT pause_wrong(:x) AS wrong;
 SELECT noetl.pause(:x) AS over, noetl.resume(:x) AS nothing, noetl.pause(NULL) AS none, noetl.resume(NULL) AS none2;
 SELECT noetl.pause(4711);
