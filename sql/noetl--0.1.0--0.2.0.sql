@@ -23,7 +23,7 @@ END
 $$;
 
 -- Rights that were given are given again at the end.
-CREATE TEMPORARY TABLE noetl_given ON COMMIT DROP AS
+CREATE TEMPORARY TABLE noetl_given AS
     SELECT 'ROUTINE'::text AS kind, p.proname::text AS name, a.grantee, a.privilege_type, a.is_grantable
       FROM pg_catalog.pg_proc AS p CROSS JOIN LATERAL pg_catalog.aclexplode(p.proacl) AS a
      WHERE p.pronamespace = 'noetl'::pg_catalog.regnamespace AND a.grantee NOT IN (0, p.proowner)
@@ -38,17 +38,15 @@ DROP TRIGGER catalog_guard ON noetl.catalog;
 ALTER TABLE noetl.event ALTER execution_id DROP DEFAULT;
 DO LANGUAGE plpgsql $$
 DECLARE
-    name pg_catalog.text;
+    names pg_catalog.text;
 BEGIN
-    FOR name IN SELECT oid::pg_catalog.regclass FROM pg_catalog.pg_class
-        WHERE relnamespace = 'noetl'::pg_catalog.regnamespace AND relkind = 'v' LOOP
-        EXECUTE 'DROP VIEW ' || name;
-    END LOOP;
-    FOR name IN SELECT p.oid::pg_catalog.regprocedure FROM pg_catalog.pg_proc AS p
-          JOIN pg_catalog.pg_depend AS d ON d.classid = 'pg_proc'::pg_catalog.regclass AND d.objid = p.oid AND d.deptype = 'e'
-         WHERE p.pronamespace = 'noetl'::pg_catalog.regnamespace LOOP
-        EXECUTE 'DROP ROUTINE ' || name;
-    END LOOP;
+    SELECT pg_catalog.string_agg(oid::pg_catalog.regclass::pg_catalog.text, ', ') INTO names FROM pg_catalog.pg_class
+     WHERE relnamespace = 'noetl'::pg_catalog.regnamespace AND relkind = 'v';
+    EXECUTE 'DROP VIEW ' || names;
+    SELECT pg_catalog.string_agg(p.oid::pg_catalog.regprocedure::pg_catalog.text, ', ') INTO names FROM pg_catalog.pg_proc AS p
+      JOIN pg_catalog.pg_depend AS d ON d.classid = 'pg_proc'::pg_catalog.regclass AND d.objid = p.oid AND d.deptype = 'e'
+     WHERE p.pronamespace = 'noetl'::pg_catalog.regnamespace;
+    EXECUTE 'DROP ROUTINE ' || names;
 END
 $$;
 
@@ -86,6 +84,9 @@ ALTER TABLE noetl.execution ALTER started_by DROP DEFAULT;
 ALTER TABLE noetl.execution ALTER started_by TYPE pg_catalog.regrole
     USING coalesce(pg_catalog.to_regrole(pg_catalog.quote_ident(started_by)), 0::pg_catalog.oid::pg_catalog.regrole);
 
+-- Rows that clients had marked as done are no tasks.
+DELETE FROM noetl.queue WHERE status IN ('done', 'dead');
+
 -- A step may have several visits at once.
 ALTER TABLE noetl.item RENAME TO item_of_before;
 ALTER TABLE noetl.item_of_before DROP CONSTRAINT item_pkey;
@@ -99,6 +100,7 @@ ALTER TABLE noetl.execution ADD COLUMN run_at timestamptz;
 ALTER TABLE noetl.execution ADD COLUMN schedule text;
 ALTER TABLE noetl.execution ADD COLUMN settings jsonb;
 ALTER TABLE noetl.execution ADD COLUMN drive integer NOT NULL DEFAULT 1;
+ALTER TABLE noetl.execution ADD COLUMN paused bigint;
 
 COMMENT ON TABLE noetl.execution IS
     'one row per execution, written at its start and at its ends only; of one that was scheduled also when it begins';
@@ -117,6 +119,7 @@ COMMENT ON COLUMN noetl.execution.run_at IS 'when it was to begin; null: at once
 COMMENT ON COLUMN noetl.execution.schedule IS 'the schedule that started it';
 CREATE INDEX execution_run_at_idx ON noetl.execution (run_at) WHERE status = 'SCHEDULED';
 COMMENT ON INDEX noetl.execution_run_at_idx IS 'lists what is scheduled, the next first';
+COMMENT ON COLUMN noetl.execution.paused IS 'the execution_paused event, while it and its descendants are paused';
 CREATE INDEX execution_labels_idx ON noetl.execution USING gin (labels jsonb_path_ops) WHERE labels IS NOT NULL;
 COMMENT ON INDEX noetl.execution_labels_idx IS 'finds executions by labels @> …';
 CREATE TABLE noetl.start_key (
@@ -317,16 +320,17 @@ COMMENT ON FUNCTION noetl.next_queue_id() IS
     'a new queue_id: place / 4096 << 22 | noetl.node_id << 12 | place % 4096, where places count from 1';
 ALTER TABLE noetl.queue ALTER queue_id SET DEFAULT noetl.next_queue_id();
 ALTER TABLE noetl.queue DROP CONSTRAINT queue_status_check;
-ALTER TABLE noetl.queue ADD CONSTRAINT queue_status_check CHECK (status IN ('queued', 'leased', 'retry', 'cancelled'));
+ALTER TABLE noetl.queue ADD CONSTRAINT queue_status_check CHECK (status IN ('queued', 'leased', 'retry', 'paused', 'cancelled'));
 ALTER TABLE noetl.queue ADD COLUMN leased_by oid;
 ALTER TABLE noetl.queue ADD COLUMN lost_leases integer NOT NULL DEFAULT 0;
 ALTER TABLE noetl.queue ADD COLUMN queue_timeout interval;
 ALTER TABLE noetl.queue ADD COLUMN attempts_before integer;
+ALTER TABLE noetl.queue ADD COLUMN paused_by bigint;
 
 COMMENT ON TABLE noetl.queue IS
     'tasks that are ready, leased or waiting for a retry; the transaction that records the end of a task deletes its row';
 COMMENT ON COLUMN noetl.queue.status IS
-    'the broker writes queued, leased, retry (ready at available_at) and cancelled (a worker''s lease has been revoked); done and dead are kept for clients that mark rows instead of deleting them, and such a row is no task any more';
+    'the broker writes queued, leased, retry (ready at available_at), paused (ready when the pause is over) and cancelled (a worker''s lease has been revoked); done and dead are kept for clients that mark rows instead of deleting them, and such a row is no task any more';
 COMMENT ON COLUMN noetl.queue.action IS
     'the keys of the step, rendered; "data" is the input';
 COMMENT ON COLUMN noetl.queue.context IS
@@ -340,6 +344,42 @@ COMMENT ON COLUMN noetl.queue.queue_timeout IS 'how long the task may wait for i
 COMMENT ON COLUMN noetl.queue.leased_by IS 'the role that has leased the task: the lease is good for its members only';
 COMMENT ON COLUMN noetl.queue.attempts_before IS 'how many attempts were made before the task was given new ones; max_attempts includes them';
 COMMENT ON COLUMN noetl.queue.lease_until IS 'when the lease ends unless it is extended; of a queued row: the deadline of an attempt that has lost its lease';
+COMMENT ON COLUMN noetl.queue.paused_by IS 'of a paused row: the execution whose pause, or the pause_id of the rule that, keeps it back';
+DROP INDEX noetl.queue_retry_idx;
+CREATE INDEX queue_retry_idx ON noetl.queue (available_at, paused_by, queue_id) WHERE status IN ('retry', 'paused');
+COMMENT ON INDEX noetl.queue_retry_idx IS 'retries by their time; after them, without a time, paused tasks by their pause';
+CREATE TABLE noetl.paused (
+    execution_id bigint      PRIMARY KEY,
+    until        timestamptz
+);
+COMMENT ON TABLE noetl.paused IS
+    'executions that are paused; their rows and logs tell more';
+COMMENT ON COLUMN noetl.paused.until IS 'when the pause ends by itself; null: never';
+CREATE INDEX paused_until_idx ON noetl.paused (until);
+CREATE TABLE noetl.pause_rule (
+    pause_id  bigint      PRIMARY KEY,
+    path      text,
+    type      text,
+    reason    text,
+    paused_by regrole     NOT NULL,
+    paused_at timestamptz NOT NULL,
+    until     timestamptz
+);
+COMMENT ON TABLE noetl.pause_rule IS
+    'kinds of tasks that nobody is given; noetl.pause_tasks() and noetl.resume_tasks() write the table and tell all sessions of it';
+COMMENT ON COLUMN noetl.pause_rule.path IS 'the path of the playbooks whose tasks are paused; null: of all';
+COMMENT ON COLUMN noetl.pause_rule.type IS 'the type of the tasks that are paused; null: all';
+COMMENT ON COLUMN noetl.pause_rule.until IS 'when the pause ends by itself; null: never';
+CREATE UNIQUE INDEX pause_rule_kind_idx ON noetl.pause_rule ((coalesce(path, '')), (coalesce(type, '')));
+CREATE TABLE noetl.pause_end (
+    pause_id bigint      PRIMARY KEY,
+    ended_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    horizon  xid8
+);
+COMMENT ON TABLE noetl.pause_end IS
+    'pauses that are over while tasks may still be paused because of them; whoever leases makes these ready, portion by portion';
+COMMENT ON COLUMN noetl.pause_end.pause_id IS 'queue.paused_by of these tasks';
+COMMENT ON COLUMN noetl.pause_end.horizon IS 'the row goes when the transactions before this one have ended, and no task is left';
 
 COMMENT ON TABLE noetl.runtime IS 'workers that announce themselves; no function reads the table';
 
@@ -522,6 +562,30 @@ COMMENT ON FUNCTION noetl.may_read(bigint) IS
 CREATE VIEW noetl.event_log WITH (security_barrier) AS
     SELECT * FROM noetl.event AS e WHERE noetl.may_read(e.execution_id);
 COMMENT ON VIEW noetl.event_log IS 'the event log under the name that the Python project uses; ORDER BY event_id';
+CREATE FUNCTION noetl.pause_of(execution_id bigint)
+    RETURNS TABLE (paused_execution bigint, since timestamptz, until timestamptz, by text, reason text)
+    LANGUAGE sql STABLE STRICT PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH RECURSIVE line AS (
+        SELECT 0 AS up, x.execution_id, x.parent_execution_id, x.paused
+          FROM noetl.execution AS x WHERE x.execution_id = pause_of.execution_id AND x.ended_at IS NULL
+        UNION ALL
+        SELECT l.up + 1, x.execution_id, x.parent_execution_id, x.paused
+          FROM line AS l JOIN noetl.execution AS x ON x.execution_id = l.parent_execution_id
+         WHERE l.paused IS NULL
+    )
+    SELECT l.execution_id, e.created_at, p.until, e.meta ->> 'by', e.meta ->> 'reason'
+      FROM line AS l
+      LEFT JOIN noetl.event AS e ON e.execution_id = l.execution_id AND e.event_id = l.paused
+      LEFT JOIN noetl.paused AS p ON p.execution_id = l.execution_id
+     WHERE l.paused IS NOT NULL
+     ORDER BY l.up LIMIT 1
+$$;
+
+COMMENT ON FUNCTION noetl.pause_of(bigint) IS
+    'the pause that an execution falls under: its own, or that of the nearest ancestor which has one; part of noetl.why() and noetl.status()';
+REVOKE ALL ON FUNCTION noetl.pause_of(bigint) FROM PUBLIC;
 CREATE FUNCTION noetl.status_unchecked(execution_id bigint) RETURNS jsonb
     LANGUAGE sql STABLE STRICT SECURITY DEFINER PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
@@ -536,6 +600,10 @@ CREATE FUNCTION noetl.status_unchecked(execution_id bigint) RETURNS jsonb
         'result', x.result,
         'error', x.error)
         || CASE WHEN x.labels IS NULL THEN '{}' ELSE jsonb_build_object('labels', x.labels) END
+        || coalesce((SELECT jsonb_build_object('paused', jsonb_strip_nulls(jsonb_build_object(
+                                'by', p.by, 'since', p.since, 'until', p.until, 'reason', p.reason,
+                                'execution_id', p.paused_execution::text)))
+                       FROM noetl.pause_of(x.execution_id) AS p), '{}')
         || CASE WHEN x.status = 'SCHEDULED' THEN jsonb_build_object('run_at', x.run_at) ELSE '{}' END
         || jsonb_build_object(
         'steps', coalesce((
@@ -591,7 +659,7 @@ CREATE FUNCTION noetl.status(execution_id bigint) RETURNS jsonb
     AS 'MODULE_PATHNAME', 'noetl_of_own_execution'
     LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION noetl.status(bigint) IS
-    'returns progress and result of an execution: status, result, error, steps {status, visits, attempts, at}, live [{step, state, worker_id, attempts, visit unless it is the first, of an iterator also items {total, started, done, failed}, of a wait also signals, key, until}]; null when the execution does not exist';
+    'returns progress and result of an execution: status, result, error, steps {status, visits, attempts, at}, live [{step, state, worker_id, attempts, visit unless it is the first, of an iterator also items {total, started, done, failed}, of a wait also signals, key, until}], paused {by, since, until, reason, execution_id} while it or an ancestor is paused; null when the execution does not exist';
 
 -- ---------------------------------------------------------------------------
 -- Queue (src/api/queue.c, src/api/wait.c)
@@ -868,24 +936,28 @@ COMMENT ON VIEW noetl.worker IS
     'workers that have announced themselves: worker_id, the types they ask for ("*": any), host, version, when they were last seen (to the minute), tasks in flight, whether their session is still there (null on a standby, and for who may not see it). Who is no administrator sees the workers that have tasks of executions of its own, and counts these';
 CREATE VIEW noetl.backlog WITH (security_barrier) AS
     SELECT q.node_type AS type, x.path, q.priority,
-           count(*) FILTER (WHERE q.status = 'queued') AS ready,
+           count(*) FILTER (WHERE q.status = 'queued' AND NOT p.type_paused) AS ready,
            count(*) FILTER (WHERE q.status = 'leased') AS leased,
            count(*) FILTER (WHERE q.status = 'retry') AS retry,
-           now() - min(q.created_at) FILTER (WHERE q.status = 'queued') AS oldest_age
+           now() - min(q.created_at) FILTER (WHERE q.status = 'queued' AND NOT p.type_paused) AS oldest_age,
+           count(*) FILTER (WHERE q.status = 'paused' OR (q.status = 'queued' AND p.type_paused)) AS paused
       FROM noetl.queue AS q
+     CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM noetl.pause_rule AS r     -- noetl.type_paused()
+                                         WHERE r.path IS NULL AND (r.type IS NULL OR r.type = q.node_type)
+                                           AND (r.until IS NULL OR r.until > clock_timestamp())) AS type_paused) AS p
       LEFT JOIN noetl.execution AS x USING (execution_id)
-     WHERE q.status IN ('queued', 'leased', 'retry')
+     WHERE q.status IN ('queued', 'leased', 'retry', 'paused')
        AND coalesce(noetl.acts_for(x.started_by), noetl.may_read(q.execution_id))
      GROUP BY 1, 2, 3;
 
 COMMENT ON VIEW noetl.backlog IS
-    'tasks of executions that one may read, by type, path and priority: how many are ready, leased, waiting for their next attempt, and for how long the oldest ready one exists';
+    'tasks of executions that one may read, by type, path and priority: how many are ready, leased, waiting for their next attempt, paused, and for how long the oldest ready one exists';
 CREATE VIEW noetl.running WITH (security_barrier) AS
     SELECT x.execution_id, x.path, x.version, x.started_at,
            now() - x.started_at AS running_for,
            x.deadline, x.parent_execution_id, x.started_by,
            (SELECT count(*)::integer FROM noetl.queue AS q
-             WHERE q.execution_id = x.execution_id AND q.status IN ('queued', 'leased', 'retry')) AS tasks,
+             WHERE q.execution_id = x.execution_id AND q.status IN ('queued', 'leased', 'retry', 'paused')) AS tasks,
            (SELECT count(*)::integer FROM noetl.run AS r WHERE r.execution_id = x.execution_id) AS runs
       FROM noetl.execution AS x
      WHERE x.status = 'RUNNING' AND noetl.acts_for(x.started_by);
@@ -1032,7 +1104,7 @@ AS $$
                min(l.created_at) AS since
           FROM (SELECT q.node_name AS step, q.status AS state, q.created_at FROM noetl.queue AS q
                  WHERE q.execution_id = progress_unchecked.execution_id AND q.current_index IS NULL
-                   AND q.status IN ('queued', 'leased', 'retry')
+                   AND q.status IN ('queued', 'leased', 'retry', 'paused')
                 UNION ALL
                 SELECT r.step_name, r.state, r.created_at FROM noetl.run AS r
                  WHERE r.execution_id = progress_unchecked.execution_id) AS l
@@ -1056,7 +1128,7 @@ CREATE FUNCTION noetl.progress(execution_id bigint)
     AS 'MODULE_PATHNAME', 'noetl_of_own_execution'
     LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION noetl.progress(bigint) IS
-    'the state of each step that an execution has reached: queued, leased, retry, waiting, open, awaiting, held; completed, failed, skipped, abandoned; with visits, attempts and times';
+    'the state of each step that an execution has reached: queued, leased, retry, paused, waiting, open, awaiting, held; completed, failed, skipped, abandoned; with visits, attempts and times';
 -- A cause is a branch of the UNION in noetl.why(); those that need more than a
 -- line have a function of their own.
 CREATE FUNCTION noetl.why_queued(task noetl.queue)
@@ -1114,6 +1186,57 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION noetl.why_queued(noetl.queue) IS 'why a ready task is not leased; part of noetl.why()';
+-- A rule that names no path leaves the rows of its tasks as they are.
+CREATE FUNCTION noetl.type_paused(type text) RETURNS boolean
+    LANGUAGE sql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT EXISTS (SELECT FROM noetl.pause_rule AS r
+                    WHERE r.path IS NULL AND (r.type IS NULL OR r.type = type_paused.type)
+                      AND (r.until IS NULL OR r.until > clock_timestamp()))
+$$;
+
+COMMENT ON FUNCTION noetl.type_paused(text) IS 'whether all tasks of a type are paused by noetl.pause_tasks(); part of noetl.why()';
+CREATE FUNCTION noetl.why_paused(task noetl.queue)
+    RETURNS TABLE (since timestamptz, due timestamptz, waits_for text, detail text, hint text)
+    LANGUAGE sql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH rule AS (
+        SELECT r.*, concat_ws(' of ', CASE WHEN r.type IS NULL THEN 'Tasks' ELSE format('Tasks of type "%s"', r.type) END,
+                              'playbook "' || r.path || '"') AS kind,
+               concat_ws(', ', 'path => ' || quote_literal(r.path), 'type => ' || quote_literal(r.type)) AS arguments
+          FROM noetl.pause_rule AS r
+         WHERE CASE task.status WHEN 'paused' THEN r.pause_id = task.paused_by
+                    ELSE r.path IS NULL AND (r.type IS NULL OR r.type = task.node_type)
+                         AND (r.until IS NULL OR r.until > clock_timestamp()) END
+         ORDER BY r.paused_at LIMIT 1
+    ), tree AS (
+        SELECT p.* FROM noetl.pause_of(task.execution_id) AS p
+         WHERE task.status = 'paused' AND p.paused_execution = task.paused_by
+    )
+    SELECT r.paused_at, r.until, 'noetl.resume_tasks()',
+           format('%s are paused by role %s since %s%s%s.', r.kind, r.paused_by, r.paused_at,
+                  coalesce(', until ' || r.until, ''), coalesce(': ' || r.reason, '')),
+           format('SELECT noetl.resume_tasks(%s);', r.arguments)
+      FROM rule AS r
+    UNION ALL
+    SELECT t.since, t.until, 'noetl.resume()',
+           format('%s paused by role %s since %s%s%s.',
+                  CASE WHEN t.paused_execution = task.execution_id THEN 'The execution is'
+                       ELSE format('Execution %s, which has started this one, is', t.paused_execution) END,
+                  t.by, t.since, coalesce(', until ' || t.until, ''), coalesce(': ' || t.reason, '')),
+           format('SELECT noetl.resume(%s);', t.paused_execution)
+      FROM tree AS t
+    UNION ALL
+    SELECT task.created_at, NULL, 'a portion of the tasks whose pause is over',
+           'The pause is over; whoever leases makes its tasks ready, portion by portion.',
+           'SELECT noetl.enqueue_next(), start a worker, or set noetl.timer = on.'
+     WHERE task.status = 'paused' AND NOT EXISTS (SELECT FROM rule) AND NOT EXISTS (SELECT FROM tree)
+$$;
+
+COMMENT ON FUNCTION noetl.why_paused(noetl.queue) IS
+    'which pause keeps a task back; part of noetl.why()';
 CREATE FUNCTION noetl.why_waiting(run noetl.run, catalog_id bigint)
     RETURNS TABLE (waits_for text, detail text, hint text)
     LANGUAGE sql STABLE PARALLEL SAFE
@@ -1123,7 +1246,7 @@ AS $$
         SELECT q.node_name AS step, noetl.visit_of(q.node_id, q.execution_id, q.node_name) AS visit, q.status AS state
           FROM noetl.queue AS q
          WHERE q.execution_id = run.execution_id AND q.current_index IS NULL
-           AND q.status IN ('queued', 'leased', 'retry')
+           AND q.status IN ('queued', 'leased', 'retry', 'paused')
         UNION ALL
         SELECT r.step_name, r.visit, r.state
           FROM noetl.run AS r
@@ -1166,12 +1289,13 @@ AS $$
         SELECT count(*) AS n, count(*) FILTER (WHERE q.status = 'queued') AS ready,
                count(*) FILTER (WHERE q.status = 'leased') AS leased,
                count(*) FILTER (WHERE q.status = 'retry') AS retry,
+               count(*) FILTER (WHERE q.status = 'paused') AS paused,
                min(q.queue_id) FILTER (WHERE q.status = 'queued') AS first_ready,
                string_agg(DISTINCT q.worker_id, ', ') FILTER (WHERE q.status = 'leased') AS workers
           FROM noetl.queue AS q
          WHERE q.execution_id = run.execution_id AND q.node_name = run.step_name AND q.current_index IS NOT NULL
            AND noetl.visit_of(q.node_id, q.execution_id, q.node_name) = run.visit
-           AND q.status IN ('queued', 'leased', 'retry')
+           AND q.status IN ('queued', 'leased', 'retry', 'paused')
     ), items AS (
         SELECT (run.context ->> 'total')::bigint AS total,
                coalesce((p.meta ->> 'started')::bigint, child.n + task.n) AS started,
@@ -1201,8 +1325,9 @@ AS $$
                     THEN format('Child executions: %s running, %s ended, %s of them failed or cancelled%s.', child.running,
                                 child.n - child.running, child.failed,
                                 coalesce('; the oldest that runs is ' || child.oldest, '')) END,
-               CASE WHEN task.n > 0 THEN format('Items in flight: %s leased%s, %s ready, %s waiting for the next attempt.',
-                      task.leased, coalesce(' by ' || left(task.workers, 200), ''), task.ready, task.retry) END,
+               CASE WHEN task.n > 0 THEN format('Items in flight: %s leased%s, %s ready, %s waiting for the next attempt%s.',
+                      task.leased, coalesce(' by ' || left(task.workers, 200), ''), task.ready, task.retry,
+                      CASE WHEN task.paused > 0 THEN format(', %s paused', task.paused) ELSE '' END) END,
                CASE WHEN task.leased = 0 THEN queued.detail END),
            CASE WHEN child.oldest IS NOT NULL THEN format('SELECT * FROM noetl.why(%s);', child.oldest)
                 WHEN task.leased = 0 AND queued.hint IS NOT NULL THEN queued.hint
@@ -1287,7 +1412,7 @@ AS $$
     ), task AS (
         SELECT q AS q FROM noetl.queue AS q, x
          WHERE q.execution_id = why_unchecked.execution_id AND q.current_index IS NULL AND x.status = 'RUNNING'
-           AND q.status IN ('queued', 'leased', 'retry')
+           AND q.status IN ('queued', 'leased', 'retry', 'paused')
     ), run AS (
         SELECT r AS r, x.catalog_id FROM noetl.run AS r, x
          WHERE r.execution_id = why_unchecked.execution_id AND x.status = 'RUNNING'
@@ -1308,6 +1433,14 @@ AS $$
                format('The execution begins at %s.', x.run_at),
                CASE WHEN x.run_at < clock_timestamp() THEN 'SELECT noetl.enqueue_next() begins it now; so does the next lease.' END
           FROM x WHERE x.status = 'SCHEDULED'
+        UNION ALL
+        SELECT 1, NULL, 'paused', p.since, p.until, 'noetl.resume()',
+               format('%s paused by role %s since %s%s%s: what is leased goes on, nothing is handed out.',
+                      CASE WHEN p.paused_execution = why_unchecked.execution_id THEN 'The execution is'
+                           ELSE format('Execution %s, which has started this one, is', p.paused_execution) END,
+                      p.by, p.since, coalesce(', until ' || p.until, ''), coalesce(' (' || p.reason || ')', '')),
+               format('SELECT noetl.resume(%s);', p.paused_execution)
+          FROM noetl.pause_of(why_unchecked.execution_id) AS p
         UNION ALL
         SELECT 1, NULL, 'locked', l.since, NULL, l.waits_for, l.detail, l.hint
           FROM noetl.why_locked(why_unchecked.execution_id) AS l
@@ -1336,7 +1469,11 @@ AS $$
         UNION ALL
         SELECT 3, (t.q).node_name, 'queued', (t.q).created_at, (t.q).deadline, w.waits_for, w.detail, w.hint
           FROM task AS t CROSS JOIN LATERAL noetl.why_queued(t.q) AS w
-         WHERE (t.q).status = 'queued'
+         WHERE (t.q).status = 'queued' AND NOT noetl.type_paused((t.q).node_type)
+        UNION ALL
+        SELECT 3, (t.q).node_name, 'paused', w.since, w.due, w.waits_for, w.detail, w.hint
+          FROM task AS t CROSS JOIN LATERAL noetl.why_paused(t.q) AS w
+         WHERE (t.q).status = 'paused' OR ((t.q).status = 'queued' AND noetl.type_paused((t.q).node_type))
         UNION ALL
         SELECT 3, (t.q).node_name, 'leased', (t.q).last_heartbeat, coalesce((t.q).lease_until, (t.q).deadline),
                format('worker "%s"', (t.q).worker_id),
@@ -1449,6 +1586,8 @@ AS $$
           FROM (VALUES ('leased')) AS s (status)
         UNION ALL
         SELECT 'retry', (SELECT count(*) FROM (SELECT FROM noetl.queue AS q WHERE q.status = 'retry' ORDER BY q.available_at LIMIT 10000) AS r)
+        UNION ALL
+        SELECT 'paused', (SELECT count(*) FROM (SELECT FROM noetl.queue AS q WHERE q.status = 'paused' AND q.available_at IS NULL ORDER BY q.paused_by LIMIT 10000) AS r)
     ), stat AS (
         SELECT c.relname::text AS name, pg_stat_get_tuples_inserted(c.oid) AS ins,
                pg_stat_get_tuples_updated(c.oid) AS upd, pg_stat_get_tuples_deleted(c.oid) AS del,
@@ -1473,7 +1612,7 @@ AS $$
                (4, 'noetl_execution_started', 'counter', NULL, 'Executions started since the statistics were reset'),
                (5, 'noetl_task_ready', 'gauge', NULL, 'Tasks that a worker may lease; at most 10000 of each type and priority are counted'),
                (6, 'noetl_task_oldest_age_seconds', 'gauge', 'seconds', 'Age of the first ready task of each type and priority'),
-               (7, 'noetl_task_in_flight', 'gauge', NULL, 'Tasks that are leased or wait for their next attempt; at most 10000 of each are counted'),
+               (7, 'noetl_task_in_flight', 'gauge', NULL, 'Tasks that are leased, wait for their next attempt or are paused; at most 10000 of each are counted'),
                (8, 'noetl_task_enqueued', 'counter', NULL, 'Tasks enqueued since the statistics were reset'),
                (9, 'noetl_task_finished', 'counter', NULL, 'Tasks that have left the queue since the statistics were reset'),
                (10, 'noetl_event_stored', 'counter', NULL, 'Events stored since the statistics were reset'),
@@ -1540,9 +1679,11 @@ REVOKE ALL ON FUNCTION noetl.note_worker(text, text[], jsonb), noetl.announce(te
     noetl.join_awaits(bigint, text, text, boolean), noetl.timeline(bigint), noetl.progress(bigint),
     noetl.timeline_unchecked(bigint), noetl.progress_unchecked(bigint), noetl.why_unchecked(bigint),
     noetl.explain_unchecked(text, text), noetl.report_unchecked(bigint),
-    noetl.why_queued(noetl.queue), noetl.why_waiting(noetl.run, bigint), noetl.why_open(noetl.run),
+    noetl.why_queued(noetl.queue), noetl.why_paused(noetl.queue), noetl.type_paused(text),
+    noetl.why_waiting(noetl.run, bigint), noetl.why_open(noetl.run),
     noetl.why_awaiting(noetl.run), noetl.why_locked(bigint), noetl.why(bigint), noetl.metrics(), noetl.explain(text, text),
     noetl.report(bigint) FROM PUBLIC;
+
 
 -- ---------------------------------------------------------------------------
 -- Waits: signals and messages end them (src/api/signal.c); a client waits for the
@@ -1686,6 +1827,115 @@ CREATE FUNCTION noetl.items_done(queue_id bigint, worker_id text)
 COMMENT ON FUNCTION noetl.items_done(bigint, text) IS
     'returns the items of a leased iterator that have ended already, before it was given back or its lease was lost: by the iteration_completed and iteration_failed events of the current attempt; empty when the worker does not hold the lease';
 REVOKE ALL ON FUNCTION noetl.items_done(bigint, text) FROM PUBLIC;
+
+-- ---------------------------------------------------------------------------
+-- Rules: what follows a change of a user's table (src/api/change.c, src/engine/change.c)
+-- ---------------------------------------------------------------------------
+
+CREATE TABLE noetl.change_rule (
+    name       text        COLLATE "C" PRIMARY KEY,
+    table_name regclass    NOT NULL,
+    path       text,
+    events     text        NOT NULL,
+    condition  text,
+    parameters jsonb,
+    key        text,
+    signal     text,
+    made_by    regrole     NOT NULL,
+    made_at    timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    CHECK (path IS NOT NULL OR signal IS NOT NULL)
+);
+COMMENT ON TABLE noetl.change_rule IS
+    'which executions start, or which signals are sent, when rows of a table change: written by noetl.on_change() and noetl.off_change(), read by the triggers of the table';
+COMMENT ON COLUMN noetl.change_rule.events IS
+    'as they were given; the triggers of the table have the current names of the columns';
+COMMENT ON COLUMN noetl.change_rule.signal IS 'the rule sends this signal and starts nothing';
+COMMENT ON COLUMN noetl.change_rule.made_by IS 'the role that the executions run for';
+CREATE TABLE noetl.change_failure (
+    rule      text        NOT NULL,
+    made_by   regrole     NOT NULL,
+    failed_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    sqlstate  text        NOT NULL,
+    error     text        NOT NULL,
+    change    jsonb
+);
+COMMENT ON TABLE noetl.change_failure IS
+    'changes of rows for which a rule could neither start an execution nor send its signal; rows stay until somebody deletes them';
+COMMENT ON COLUMN noetl.change_failure.change IS 'the row: {"event": …, "new": …, "old": …}; null: the row could not be read';
+CREATE FUNCTION noetl.change_fired() RETURNS trigger
+    AS 'MODULE_PATHNAME', 'noetl_change_fired'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION noetl.change_fired() IS
+    'trigger that noetl.on_change() puts on a table; its argument is the name of a rule';
+CREATE FUNCTION noetl.on_change(table_name regclass, path text, events text DEFAULT 'INSERT',
+                                condition text DEFAULT NULL, parameters jsonb DEFAULT NULL,
+                                key text DEFAULT NULL, signal text DEFAULT NULL,
+                                name text DEFAULT NULL) RETURNS text
+    AS 'MODULE_PATHNAME', 'noetl_on_change'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION noetl.on_change(regclass, text, text, text, jsonb, text, text, text) IS
+    'makes a rule: each row that INSERT, UPDATE [OF column, …] or DELETE (joined by OR) changes in the table starts an execution of the path in the same transaction, as the current role, or sends a signal. condition, parameters and key see new, old and event. Replaces the rule that has the name; returns the name';
+CREATE FUNCTION noetl.off_change(name text) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'noetl_off_change'
+    LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION noetl.off_change(text) IS
+    'removes a rule that noetl.on_change() has made, and its triggers; false: there is none';
+CREATE FUNCTION noetl.change_dropped() RETURNS event_trigger
+    AS 'MODULE_PATHNAME', 'noetl_change_dropped'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION noetl.change_dropped() IS
+    'event trigger: deletes rules whose table, or last trigger, has been dropped';
+CREATE EVENT TRIGGER noetl_change_dropped ON sql_drop
+    WHEN TAG IN ('DROP TABLE', 'DROP SCHEMA', 'DROP OWNED', 'DROP TRIGGER', 'ALTER TABLE', 'DROP EXTENSION')
+    EXECUTE FUNCTION noetl.change_dropped();
+COMMENT ON EVENT TRIGGER noetl_change_dropped IS 'rules go with their table';
+REVOKE ALL ON FUNCTION noetl.change_fired(), noetl.change_dropped(),
+    noetl.on_change(regclass, text, text, text, jsonb, text, text, text), noetl.off_change(text) FROM PUBLIC;
+ALTER TABLE noetl.change_rule ENABLE ROW LEVEL SECURITY;
+ALTER TABLE noetl.change_failure ENABLE ROW LEVEL SECURITY;
+CREATE POLICY members_read ON noetl.change_rule FOR SELECT USING (noetl.acts_for(made_by));
+CREATE POLICY members_read ON noetl.change_failure FOR SELECT USING (noetl.acts_for(made_by));
+SELECT pg_catalog.pg_extension_config_dump('noetl.change_rule', '');
+SELECT pg_catalog.pg_extension_config_dump('noetl.change_failure', '');
+
+-- ---------------------------------------------------------------------------
+-- Pauses (src/api/pause.c, src/engine/pause.c, src/store/pause.c)
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION noetl.pause(execution_id bigint, reason text DEFAULT NULL, until timestamptz DEFAULT NULL)
+    RETURNS boolean
+    AS 'MODULE_PATHNAME', 'noetl_pause'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION noetl.pause(bigint, text, timestamptz) IS
+    'pauses an execution and all that it has started and starts: what is leased goes on and is decided on, no task is handed out until noetl.resume(), or until a time; false when the execution is over';
+CREATE FUNCTION noetl.resume(execution_id bigint, reason text DEFAULT NULL) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'noetl_resume'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION noetl.resume(bigint, text) IS
+    'ends the pause of an execution; false when this execution itself was not paused';
+CREATE FUNCTION noetl.pause_tasks(path text DEFAULT NULL, type text DEFAULT NULL, reason text DEFAULT NULL,
+                                  until timestamptz DEFAULT NULL) RETURNS bigint
+    AS 'MODULE_PATHNAME', 'noetl_pause_tasks'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION noetl.pause_tasks(text, text, text, timestamptz) IS
+    'pauses all tasks of the playbooks with a path, of a type, of both, or (null, null) all tasks: none is handed out until noetl.resume_tasks(), or until a time; a pause of the same path and type gets the new reason and time; returns the pause_id';
+CREATE FUNCTION noetl.resume_tasks(path text DEFAULT NULL, type text DEFAULT NULL) RETURNS integer
+    AS 'MODULE_PATHNAME', 'noetl_resume_tasks'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION noetl.resume_tasks(text, text) IS
+    'ends the pauses that noetl.pause_tasks() has begun, those of a path (null: of any) and of a type (null: of any); returns how many there were. Their tasks become ready portion by portion, as workers ask for them';
+REVOKE ALL ON FUNCTION noetl.pause(bigint, text, timestamptz), noetl.resume(bigint, text),
+    noetl.pause_tasks(text, text, text, timestamptz), noetl.resume_tasks(text, text) FROM PUBLIC;
+ALTER TABLE noetl.paused ENABLE ROW LEVEL SECURITY;
+ALTER TABLE noetl.pause_rule ENABLE ROW LEVEL SECURITY;
+ALTER TABLE noetl.pause_end ENABLE ROW LEVEL SECURITY;
+CREATE POLICY members_read ON noetl.paused FOR SELECT USING (noetl.may_read(execution_id));
+CREATE POLICY all_read ON noetl.pause_rule FOR SELECT USING (true);
+CREATE POLICY all_read ON noetl.pause_end FOR SELECT USING (true);
+SELECT pg_catalog.pg_extension_config_dump('noetl.paused', '');
+SELECT pg_catalog.pg_extension_config_dump('noetl.pause_rule', '');
+SELECT pg_catalog.pg_extension_config_dump('noetl.pause_end', '');
 
 -- ---------------------------------------------------------------------------
 -- Several databases behind PL/Proxy: the script for the database in front.  It is
@@ -1941,11 +2191,17 @@ BEGIN
     GRANT EXECUTE ON FUNCTION noetl.items_done(bigint, text) TO noetl_worker;
     GRANT EXECUTE ON FUNCTION noetl.signal(bigint, text, jsonb, text), noetl.send(text, text, jsonb, interval, text) TO noetl_client;
     GRANT EXECUTE ON PROCEDURE noetl.wait_for_execution(bigint, interval, jsonb) TO noetl_client;
+    GRANT EXECUTE ON FUNCTION noetl.on_change(regclass, text, text, text, jsonb, text, text, text), noetl.off_change(text) TO noetl_author;
+    GRANT SELECT ON noetl.change_rule, noetl.change_failure TO noetl_author, noetl_reader;
     GRANT SELECT ON noetl.waiting, noetl.signal, noetl.message TO noetl_client, noetl_reader;
     GRANT SELECT ON noetl.running, noetl.failure, noetl.worker, noetl.backlog TO noetl_client, noetl_reader;
     GRANT SELECT ON noetl.runtime TO noetl_admin;
     GRANT EXECUTE ON FUNCTION noetl.timeline(bigint), noetl.progress(bigint), noetl.report(bigint),
         noetl.why(bigint), noetl.explain(text, text) TO noetl_client, noetl_reader;
+    GRANT EXECUTE ON FUNCTION noetl.pause(bigint, text, timestamptz), noetl.resume(bigint, text) TO noetl_client;
+    GRANT EXECUTE ON FUNCTION noetl.pause_tasks(text, text, text, timestamptz), noetl.resume_tasks(text, text) TO noetl_admin;
+    GRANT SELECT ON noetl.paused TO noetl_client, noetl_reader;
+    GRANT SELECT ON noetl.pause_rule, noetl.pause_end TO noetl_admin;
     GRANT EXECUTE ON FUNCTION noetl.metrics() TO noetl_admin;
     GRANT EXECUTE ON FUNCTION noetl.retry(bigint, text, jsonb, text), noetl.skip(bigint, text, jsonb, text), noetl.redrive(bigint, jsonb, text), noetl.fork(bigint, text, jsonb, integer, integer), noetl.redrive_all(text, text, timestamptz, jsonb, integer, boolean), noetl.retry_all(text, text, timestamptz, jsonb, integer, boolean), noetl.cancel_all(text, text, timestamptz, jsonb, integer, boolean) TO noetl_client;
     GRANT noetl_client, noetl_worker, noetl_author, noetl_reader TO noetl_admin;
@@ -2039,6 +2295,7 @@ SELECT pg_catalog.pg_extension_config_dump('noetl.runtime_runtime_id_seq', '');
 INSERT INTO noetl.item (execution_id, step_name, visit, item_index, item)
     SELECT i.execution_id, i.step_name, r.visit, i.item_index, i.item
       FROM noetl.item_of_before AS i JOIN noetl.run AS r USING (execution_id, step_name);
+ALTER EXTENSION noetl DROP TABLE noetl.item_of_before;
 DROP TABLE noetl.item_of_before;
 
 DO LANGUAGE plpgsql $$
@@ -2062,3 +2319,4 @@ BEGIN
     END LOOP;
 END
 $$;
+DROP TABLE pg_temp.noetl_given;

@@ -3,7 +3,7 @@
 
 -- section: before
 -- Rights that were given are given again at the end.
-CREATE TEMPORARY TABLE noetl_given ON COMMIT DROP AS
+CREATE TEMPORARY TABLE noetl_given AS
     SELECT 'ROUTINE'::text AS kind, p.proname::text AS name, a.grantee, a.privilege_type, a.is_grantable
       FROM pg_catalog.pg_proc AS p CROSS JOIN LATERAL pg_catalog.aclexplode(p.proacl) AS a
      WHERE p.pronamespace = 'noetl'::pg_catalog.regnamespace AND a.grantee NOT IN (0, p.proowner)
@@ -18,17 +18,15 @@ DROP TRIGGER catalog_guard ON noetl.catalog;
 ALTER TABLE noetl.event ALTER execution_id DROP DEFAULT;
 DO LANGUAGE plpgsql $$
 DECLARE
-    name pg_catalog.text;
+    names pg_catalog.text;
 BEGIN
-    FOR name IN SELECT oid::pg_catalog.regclass FROM pg_catalog.pg_class
-        WHERE relnamespace = 'noetl'::pg_catalog.regnamespace AND relkind = 'v' LOOP
-        EXECUTE 'DROP VIEW ' || name;
-    END LOOP;
-    FOR name IN SELECT p.oid::pg_catalog.regprocedure FROM pg_catalog.pg_proc AS p
-          JOIN pg_catalog.pg_depend AS d ON d.classid = 'pg_proc'::pg_catalog.regclass AND d.objid = p.oid AND d.deptype = 'e'
-         WHERE p.pronamespace = 'noetl'::pg_catalog.regnamespace LOOP
-        EXECUTE 'DROP ROUTINE ' || name;
-    END LOOP;
+    SELECT pg_catalog.string_agg(oid::pg_catalog.regclass::pg_catalog.text, ', ') INTO names FROM pg_catalog.pg_class
+     WHERE relnamespace = 'noetl'::pg_catalog.regnamespace AND relkind = 'v';
+    EXECUTE 'DROP VIEW ' || names;
+    SELECT pg_catalog.string_agg(p.oid::pg_catalog.regprocedure::pg_catalog.text, ', ') INTO names FROM pg_catalog.pg_proc AS p
+      JOIN pg_catalog.pg_depend AS d ON d.classid = 'pg_proc'::pg_catalog.regclass AND d.objid = p.oid AND d.deptype = 'e'
+     WHERE p.pronamespace = 'noetl'::pg_catalog.regnamespace;
+    EXECUTE 'DROP ROUTINE ' || names;
 END
 $$;
 
@@ -44,6 +42,9 @@ ALTER TABLE noetl.execution ALTER started_by DROP DEFAULT;
 ALTER TABLE noetl.execution ALTER started_by TYPE pg_catalog.regrole
     USING coalesce(pg_catalog.to_regrole(pg_catalog.quote_ident(started_by)), 0::pg_catalog.oid::pg_catalog.regrole);
 
+-- Rows that clients had marked as done are no tasks.
+DELETE FROM noetl.queue WHERE status IN ('done', 'dead');
+
 -- A step may have several visits at once.
 ALTER TABLE noetl.item RENAME TO item_of_before;
 ALTER TABLE noetl.item_of_before DROP CONSTRAINT item_pkey;
@@ -52,6 +53,7 @@ ALTER TABLE noetl.item_of_before DROP CONSTRAINT item_pkey;
 INSERT INTO noetl.item (execution_id, step_name, visit, item_index, item)
     SELECT i.execution_id, i.step_name, r.visit, i.item_index, i.item
       FROM noetl.item_of_before AS i JOIN noetl.run AS r USING (execution_id, step_name);
+ALTER EXTENSION noetl DROP TABLE noetl.item_of_before;
 DROP TABLE noetl.item_of_before;
 
 -- section: after
@@ -76,3 +78,4 @@ BEGIN
     END LOOP;
 END
 $$;
+DROP TABLE pg_temp.noetl_given;

@@ -2,7 +2,6 @@
 use strict;
 use warnings;
 
-use File::Copy;
 use FindBin;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -14,26 +13,17 @@ $node->start;
 
 sub sql { return $node->safe_psql($_[1] // 'upgraded', $_[0]); }
 
-# The script of the old release goes where the server looks for scripts.
-my ($extension) = grep { -e "$_/noetl.control" } map { "$_/extension" }
-  map { my $to = $_; map { $to . $_ } `pg_config --sharedir` =~ s/\n//r }
-  map { s/:.*//r =~ s/\/usr\/share\/postgresql.*//r }
-  map { eval { $node->safe_psql('postgres', "SHOW $_") } // '' } qw(extension_destdir extension_control_path);
-($extension) = map { s/\n//r . '/extension' } `pg_config --sharedir` unless defined $extension;
-my $old_script = "$extension/noetl--0.1.0.sql";
-plan skip_all => "the directory $extension cannot be written to" unless -w $extension;
-copy("$FindBin::Bin/../upgrade/noetl--0.1.0.sql", $old_script) or die "cannot copy to $extension: $!";
-END { unlink $old_script if defined $old_script; }
-
 sql('CREATE DATABASE upgraded', 'postgres');
 sql('CREATE DATABASE fresh', 'postgres');
 sql('CREATE ROLE app; CREATE ROLE auditor', 'postgres');
 sql('CREATE EXTENSION noetl', 'fresh');
-sql(q{CREATE EXTENSION noetl VERSION '0.1.0'});
+my ($missing, undef, $why) = $node->psql('upgraded', q{CREATE EXTENSION noetl VERSION '0.1.0'});
+plan skip_all => "the script of the old release is not where the server looks for scripts: $why"
+  if $missing && $why =~ /installation script/;
 
 # What a database of the old release had: a dump of its rows, and rights.
 my ($old, undef, $refused) = $node->psql('upgraded', q{SELECT noetl.execute('x')});
-like($refused, qr/ERROR:.*0\.2\.0.*ALTER EXTENSION noetl UPDATE/s, 'the new library refuses the old script');
+like($refused, qr/the library of noetl is of version 0\.2\.0, the extension in this database of 0\.1\.0\nHINT:  ALTER EXTENSION noetl UPDATE/, 'the new library refuses the old script');
 sql(q{
 	CREATE TABLE public.saved (id bigint, v text);
 	GRANT ALL ON public.saved TO app;
