@@ -50,6 +50,8 @@ BEGIN
     GRANT EXECUTE ON FUNCTION noetl.items_done(bigint, text) TO noetl_worker;
     GRANT EXECUTE ON FUNCTION noetl.signal(bigint, text, jsonb, text), noetl.send(text, text, jsonb, interval, text) TO noetl_client;
     GRANT EXECUTE ON PROCEDURE noetl.wait_for_execution(bigint, interval, jsonb) TO noetl_client;
+    GRANT EXECUTE ON FUNCTION noetl.on_change(regclass, text, text, text, jsonb, text, text, text), noetl.off_change(text) TO noetl_author;
+    GRANT SELECT ON noetl.change_rule, noetl.change_failure TO noetl_author, noetl_reader;
     GRANT SELECT ON noetl.waiting, noetl.signal, noetl.message TO noetl_client, noetl_reader;
     GRANT SELECT ON noetl.running, noetl.failure, noetl.worker, noetl.backlog TO noetl_client, noetl_reader;
     GRANT SELECT ON noetl.runtime TO noetl_admin;

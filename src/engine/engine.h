@@ -164,6 +164,14 @@ extern bool engine_signal(int64 execution_id, const SignalRequest *request);
  */
 extern int64 engine_send(const SignalRequest *request, int64 keep_us);
 
+/* ---- rules on changes of tables ---- */
+
+/*
+ * Raises when a rule does not fit a table with these columns, or its role may not do
+ * what the rule does.
+ */
+extern void engine_check_rule(const ChangeRule *rule, TupleDesc desc);
+
 /* ---- rights over executions (noetl.isolation) ---- */
 
 /*

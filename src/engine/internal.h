@@ -21,6 +21,7 @@
  *		task_event.c  events about tasks
  *		signal.c      signals to an execution
  *		message.c     messages to whoever waits
+ *		change.c      rows of a user's table change
  *		reaper.c      what the passing of time makes due
  *		family.c      the bounds of a family of executions
  *		limited.c     work for executions that are not the caller's

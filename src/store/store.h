@@ -697,6 +697,7 @@ extern void store_read_all_timers(void);
 #include "store/schedule.h"
 #include "store/slot.h"
 #include "store/start_key.h"
+#include "store/change_rule.h"
 #include "store/relation.h"
 #include "store/compare.h"
 
