@@ -52,11 +52,25 @@ define_isolation(void)
 							 NULL, NULL, NULL);
 }
 
+/* Defines noetl.archive, which only noetl.maintain() reads, in SQL. */
+static void
+define_archive(void)
+{
+	static char *archive = NULL;
+
+	DefineCustomStringVariable("noetl.archive",
+							   "Function that noetl.maintain() calls with the executions that it is going to remove.",
+							   "schema.name, with one argument of type bigint[]; empty: none.",
+							   &archive, "", PGC_SUSET, 0,
+							   NULL, NULL, NULL);
+}
+
 /* Defines the settings; called once by each process that loads the library. */
 void
 guc_define(void)
 {
 	define_isolation();
+	define_archive();
 	DefineCustomBoolVariable("noetl.broker",
 							 "Decide what comes next when an event is inserted.",
 							 "Off: events are stored and noetl.enqueue_next() evaluates them later.",
