@@ -128,11 +128,11 @@ CREATE FUNCTION noetl.make_partition(since timestamptz, until timestamptz) RETUR
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
-    first timestamptz := date_trunc('second', since);
-    name  text := noetl.partition_name(date_trunc('second', since));
+    bounds timestamptz[] := ARRAY[date_trunc('second', since), date_trunc('second', until)];
+    name   text := noetl.partition_name(since);
 BEGIN
     PERFORM noetl.build_partition(name);
-    PERFORM noetl.attach_partitions(ARRAY[name], ARRAY[first, until]);
+    PERFORM noetl.attach_partitions(ARRAY[name], bounds);
     RETURN format('noetl.%I', name)::regclass;
 END
 $$;
@@ -316,11 +316,11 @@ BEGIN
             MESSAGE = format('function %s belongs to a role without the rights of the owner of noetl.event', fn),
             HINT = 'Let the owner of the extension own it: noetl.archive is called with that role''s rights.';
     END IF;
-    FOR first IN 1 .. cardinality(ids) BY 1000 LOOP
+    FOR i IN 1 .. cardinality(ids) BY 1000 LOOP
         EXECUTE (SELECT format('SELECT %I.%I($1)', n.nspname, p.proname)
                    FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
                   WHERE p.oid = fn)
-          USING ids[first : first + 999];
+          USING ids[i : i + 999];
     END LOOP;
 END
 $$;
@@ -393,7 +393,8 @@ CREATE FUNCTION noetl.droppable() RETURNS SETOF regclass
     SET search_path = pg_catalog, pg_temp SET jit = off
     AS $$
 DECLARE
-    part record;
+    part    record;
+    unknown bigint;
 BEGIN
     FOR part IN SELECT * FROM noetl.partitions() AS p
                  WHERE p.until <= noetl.id_at(clock_timestamp()) ORDER BY p.since LOOP
@@ -401,7 +402,14 @@ BEGIN
         CONTINUE WHEN (SELECT count(*) FROM noetl.expired(part.since, part.until, '0'))
                    <> (SELECT count(*) FROM noetl.execution AS x
                         WHERE x.execution_id >= part.since AND x.execution_id < part.until);
-        CONTINUE WHEN noetl.unknown_executions(part.partition) > 0;
+        unknown := noetl.unknown_executions(part.partition);
+        IF unknown > 0 THEN
+            RAISE WARNING USING
+                MESSAGE = format('%s stays: it has events of %s executions without a row in noetl.execution',
+                                 part.partition, unknown),
+                HINT = 'noetl.rebuild(execution_id) makes the rows.';
+            CONTINUE;
+        END IF;
         RETURN NEXT part.partition;
     END LOOP;
 END
@@ -535,7 +543,8 @@ DECLARE
 BEGIN
     bounds := ARRAY[greatest(date_trunc('second', clock_timestamp()) + interval '10 seconds',
                              (SELECT noetl.id_time(max(p.until)) FROM noetl.partitions() AS p))];
-    WHILE bounds[cardinality(bounds)] < target LOOP
+    -- few at a time: the default partition is locked while they are attached
+    WHILE bounds[cardinality(bounds)] < target AND cardinality(names) < 4 LOOP
         names := names || noetl.partition_name(bounds[cardinality(bounds)]);
         bounds := bounds || date_bin(width, bounds[cardinality(bounds)], '2024-01-01 00:00:00+00') + width;
     END LOOP;
@@ -557,7 +566,7 @@ END
 $$;
 REVOKE ALL ON FUNCTION noetl.make_ahead(integer) FROM PUBLIC;
 COMMENT ON FUNCTION noetl.make_ahead(integer) IS
-    'makes the partitions for the next 24 hours, or for the next one; internal';
+    'makes partitions, four at most, until there are some for the next 24 hours and for one width; internal';
 
 CREATE FUNCTION noetl.maintain()
     RETURNS TABLE (action text, partition text, executions bigint, detail text)

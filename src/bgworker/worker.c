@@ -84,7 +84,7 @@ do_what_is_due(TimestampTz *next)
 
 /*
  * Calls noetl.maintain(), within the worker's transaction.  Returns when it is to
- * be called again: at once after it has removed something, as it works in portions.
+ * be called again: at once after it has done something, as it works in portions.
  */
 static TimestampTz
 call_maintain(void)
@@ -102,7 +102,7 @@ call_maintain(void)
 		bool		isnull;
 		Datum		removed;
 
-		if (SPI_execute("SELECT bool_or(action IN ('dropped', 'deleted')),"
+		if (SPI_execute("SELECT bool_or(action <> 'postponed'),"
 						" bool_or(action = 'postponed') IS TRUE FROM noetl.maintain()",
 						false, 0) != SPI_OK_SELECT)
 			elog(ERROR, "could not call noetl.maintain()");
