@@ -168,12 +168,16 @@ CREATE FUNCTION noetl.catalog_first() RETURNS trigger
     AS $$
 BEGIN
     PERFORM noetl.ensure_partition();
+    -- an id that does not come from the sequence, as in a copy of the catalog alone
+    PERFORM setval('noetl.catalog_catalog_id_seq', new.catalog_id)
+       FROM noetl.catalog_catalog_id_seq AS s
+      WHERE s.last_value < new.catalog_id OR (s.last_value = new.catalog_id AND NOT s.is_called);
     RETURN new;
 END
 $$;
 REVOKE ALL ON FUNCTION noetl.catalog_first() FROM PUBLIC;
 COMMENT ON FUNCTION noetl.catalog_first() IS
-    'trigger of noetl.catalog: the first playbook brings the default partition of noetl.event';
+    'trigger of noetl.catalog: the first playbook brings the default partition of noetl.event, and ids that do not come from the sequence move it';
 
 -- CREATE EXTENSION makes no partition: pg_dump brings those that there were, and
 -- they would be in its way.  Without a playbook there are no events.
@@ -181,7 +185,7 @@ CREATE TRIGGER catalog_first BEFORE INSERT ON noetl.catalog
     FOR EACH ROW EXECUTE FUNCTION noetl.catalog_first();
 ALTER TABLE noetl.catalog ENABLE ALWAYS TRIGGER catalog_first;
 COMMENT ON TRIGGER catalog_first ON noetl.catalog IS
-    'sees that noetl.event has a partition before there can be an event';
+    'sees that noetl.event has a partition before there can be an event, and that new ids are beyond those there are';
 
 -- The policies as they are, or as they would be with a change.
 CREATE FUNCTION noetl.policies(change_path text, change_keep interval)
