@@ -6,7 +6,7 @@ CREATE FUNCTION noetl.enqueue_next(execution_id bigint DEFAULT NULL) RETURNS big
     AS 'MODULE_PATHNAME', 'noetl_enqueue_next'
     LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION noetl.enqueue_next(bigint) IS
-    'does what is due, of one execution or of all: decides on events stored while noetl.broker was off, makes retries ready, takes back expired leases, ends what exceeds its timeout; returns the number of tasks that became ready';
+    'does what is due, of one execution or of all: decides on events stored while noetl.broker or the triggers were off, makes retries ready, takes back expired leases, ends what exceeds its timeout; returns the number of tasks that became ready';
 
 CREATE FUNCTION noetl.lease(worker_id text, max_tasks integer DEFAULT 1, lease interval DEFAULT '60 s',
                             types text[] DEFAULT NULL) RETURNS SETOF noetl.queue

@@ -15,7 +15,7 @@ CREATE FUNCTION noetl.send(name text, key text, data jsonb DEFAULT NULL, keep in
     AS 'MODULE_PATHNAME', 'noetl_send'
     LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION noetl.send(text, text, jsonb, interval, text) IS
-    'sends a signal to all executions that wait for it with this key and that the current role may act for; returns how many took it. If none did it is kept, for the time given, for the first that waits for it. A message with an id that was sent before has no effect';
+    'sends a signal to all executions that wait for it with this key and that the current role may act for; returns how many took it. If none did it is kept, for the time given, for the first that waits for it. A message with an id that the same role has sent before has no effect';
 
 CREATE VIEW noetl.waiting WITH (security_barrier) AS
     SELECT r.execution_id, x.path, r.step_name AS step, r.visit, r.created_at AS since,

@@ -34,11 +34,13 @@ BEGIN
     EXECUTE format('ALTER TABLE noetl.%I ADD PRIMARY KEY (execution_id, event_id)', name);
     -- finds the newest value of a step: events without a value are not in it
     EXECUTE format('CREATE INDEX ON noetl.%I (execution_id, node_name, created_at) WHERE result IS NOT NULL', name);
-    -- exactly one terminal event per execution
-    EXECUTE format($f$CREATE UNIQUE INDEX ON noetl.%I (execution_id)
+    -- exactly one terminal event per drive of an execution
+    EXECUTE format($f$CREATE UNIQUE INDEX ON noetl.%I (execution_id, (coalesce(meta -> 'drive', '1'::jsonb)))
         WHERE event_type IN ('execution_complete', 'execution_completed', 'execution_end',
                              'execution_failed', 'workflow_failed', 'execution_cancelled')
-          AND (meta -> 'ignored') IS NULL$f$, name);
+          AND (meta -> 'ignored') IS NULL AND catalog_id IS NOT NULL$f$, name);
+    -- events that were stored while the triggers were off: none, mostly
+    EXECUTE format('CREATE INDEX ON noetl.%I (execution_id, created_at) WHERE catalog_id IS NULL', name);
     EXECUTE format('ALTER TABLE noetl.%I ENABLE ROW LEVEL SECURITY', name);
     EXECUTE format('CREATE POLICY members_read ON noetl.%I FOR SELECT USING (noetl.may_read(execution_id))', name);
     EXECUTE format('CREATE POLICY clients_insert ON noetl.%I FOR INSERT WITH CHECK (true)', name);

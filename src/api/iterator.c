@@ -1,7 +1,7 @@
 /*
  * api/iterator.c
- *		noetl.iterator_items(): the items of an iterator, for a worker that goes
- *		through them itself.
+ *		noetl.iterator_items(), noetl.items_done(): the items of an iterator, and
+ *		which of them have ended, for a worker that goes through them itself.
  */
 #include "common/common.h"
 
@@ -11,9 +11,12 @@
 #include "utils/tuplestore.h"
 
 #include "broker/broker.h"
+#include "engine/engine.h"
+#include "store/store.h"
 #include "value/value.h"
 
 PG_FUNCTION_INFO_V1(noetl_iterator_items);
+PG_FUNCTION_INFO_V1(noetl_items_done);
 
 /* Raises because the arguments are not the action of an iterator. */
 static void
@@ -171,5 +174,46 @@ noetl_iterator_items(PG_FUNCTION_ARGS)
 	json_from_jsonb(PG_GETARG_JSONB_P(1), &context);
 	put_items(rows_begin(fcinfo), &query, &items,
 			  json_get(&context, "_item", &parent) ? &parent : NULL);
+	return (Datum) 0;
+}
+
+/* Puts an item that has ended into the result set (index, failed, value, error). */
+static void
+put_done(ReturnSetInfo *result, const WorkerItem *item)
+{
+	Datum		values[4];
+	bool		nulls[4] = {false, false, item->value == NULL, item->error == NULL};
+
+	values[0] = Int32GetDatum(item->index);
+	values[1] = BoolGetDatum(item->failed);
+	values[2] = JsonbPGetDatum(item->value);
+	values[3] = item->error == NULL ? (Datum) 0 : CStringGetTextDatum(item->error);
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+/*
+ * noetl.items_done(queue_id, worker_id): returns the items of a leased iterator that
+ * have ended in its current attempt.  Empty when the worker does not hold the lease;
+ * raises when the current role has not leased the task.
+ */
+Datum
+noetl_items_done(PG_FUNCTION_ARGS)
+{
+	char	   *worker_id = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	ReturnSetInfo *result = rows_begin(fcinfo);
+	Store	   *store = store_open(InvalidOid);
+	QueueRow	row;
+	List	   *items = NIL;
+	ListCell   *lc;
+
+	if (store_get_task(store, PG_GETARG_INT64(0), &row) && row.worker_id != NULL &&
+		strcmp(row.worker_id, worker_id) == 0 && strcmp(row.status, "leased") == 0)
+	{
+		engine_check_lease(store, &row);
+		items = store_worker_items(store, &row);
+	}
+	foreach(lc, items)
+		put_done(result, (WorkerItem *) lfirst(lc));
+	store_close(store);
 	return (Datum) 0;
 }

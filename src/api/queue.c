@@ -41,13 +41,20 @@ noetl_enqueue_next(PG_FUNCTION_ARGS)
 {
 	int64		execution_id = PG_ARGISNULL(0) ? 0 : PG_GETARG_INT64(0);
 	int64		enqueued;
+	int			ready;
 	bool		more;
 
 	if (execution_id != 0)
 		engine_check_owner_of(execution_id);
 	/* the caller may have set a time by hand: no timer is skipped */
 	store_read_all_timers();
-	enqueued = execution_id == 0 ? 0 : engine_catch_up(execution_id);
+	if (execution_id == 0)
+		ready = engine_take_up_all();
+	else
+		(void) engine_take_up(execution_id, &ready);
+	enqueued = ready;
+	if (execution_id != 0)
+		enqueued += engine_catch_up(execution_id);
 	enqueued += engine_reap(execution_id, true, &more);
 	PG_RETURN_INT64(enqueued);
 }
@@ -166,6 +173,11 @@ lease_by_arguments(FunctionCallInfo fcinfo, Store *store, const char *worker_id,
 	request.max_tasks = PG_ARGISNULL(first) ? 1 : PG_GETARG_INT32(first);
 	request.lease_us = lease_argument(fcinfo, first + 1);
 	request.ntypes = text_array_argument(fcinfo, first + 2, &request.types);
+	if (request.ntypes > MOST_WAITED)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("a lease is of at most %d types", MOST_WAITED),
+				 errhint("Lease tasks of any type: types => NULL.")));
 	request.callback = return_row;
 	request.arg = rows_begin(fcinfo)->setResult;
 	request.taken = wake_not_needed;

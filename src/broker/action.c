@@ -221,6 +221,20 @@ task_priority(const BrokerState *state, const Run *run)
 }
 
 /*
+ * Renders how long a task may wait for its first lease; what an iterator says holds for
+ * each of its items.  False and *error when the template raises.
+ */
+static bool
+render_queue_timeout(const BrokerState *state, Run *run, const Step *task, Scope *scope,
+					 SourceError *error)
+{
+	const TemplateDoc *doc = task->queue_timeout != NULL ? task->queue_timeout :
+		state->playbook->steps[run->step].queue_timeout;
+
+	return timeout_render(doc, &scope->template, &run->queue_timeout, error);
+}
+
+/*
  * Renders the action, the timeout and the context of a task into its run.  False
  * and *error when a template raises.
  */
@@ -261,6 +275,7 @@ prepare_action(BrokerState *state, Run *run, const Step *task, Scope *scope,
 		json_end_object(&builder, &value);
 		run->context = json_to_jsonb(&value);
 	}
+	rendered = rendered && render_queue_timeout(state, run, task, scope, error);
 	run->max_attempts = retry_max_attempts(task->retry, &scope->template);
 	run->priority = task_priority(state, run);
 	scope->input = NULL;
@@ -328,6 +343,8 @@ start_save(BrokerState *state, Run *run, const Step *task, Scope *scope,
 	run->is_task = true;
 	run->type = "save";
 	run->attempts = 0;
+	run->lost = 0;
+	run->queue_timeout = 0;
 	memset(&error, 0, sizeof(error));
 	if (!timeout_render(task->timeout, &scope->template, &run->timeout, &error))
 		run->timeout = 0;
@@ -337,7 +354,10 @@ start_save(BrokerState *state, Run *run, const Step *task, Scope *scope,
 	decision_add(state, DECIDE_ENQUEUE, run);
 }
 
-/* Starts a run whose work is a task: step_started and a row of the queue. */
+/*
+ * Starts a run whose work is a task: step_started, unless it is resumed, and a row of
+ * the queue.
+ */
 void
 start_action(BrokerState *state, Run *run, const JsonbValue *transition_input)
 {
@@ -352,9 +372,13 @@ start_action(BrokerState *state, Run *run, const JsonbValue *transition_input)
 		fail_start(state, run, FAILURE_TEMPLATE, scope_error_text(&error), transition_input);
 		return;
 	}
+	run->max_attempts += run->attempts_before;
 	if (run->stored)
 		decision_add(state, DECIDE_FORGET, run);
-	(void) emit_step_started(state, run);
+	if (run->started_event_id == 0)
+		(void) emit_step_started(state, run);
+	else
+		run->released_by = released_by(run);
 	run->state = RUN_QUEUED;
 	run->is_task = true;
 	run->stored = false;

@@ -5,6 +5,8 @@
  *
  *		end_attempt ── repeated ──> action_retry; a task goes back into the
  *		     │                      queue, an open run is marked for settle()
+ *		     ├── lease lost ──────> a task goes back into the queue, as the same
+ *		     │                      attempt
  *		     ├── of an item ──────> end_item(), which may end the attempt of the
  *		     │                      iterator: then that is asked, too
  *		     └── of a run ────────> complete_step() or fail_step()
@@ -15,11 +17,18 @@
 
 #include "broker/internal.h"
 
-/* Returns which attempt has just ended: a run without lease was driven by hand. */
+/* Returns which lease has just ended: a run without lease was driven by hand. */
+int
+ended_lease(const Run *run)
+{
+	return run->state == RUN_LEASED ? Max(run->attempts, 1) : run->attempts + 1;
+}
+
+/* Returns which attempt has just ended, as the retry policy counts: without lost leases. */
 static int
 ended_attempt(const Run *run)
 {
-	return run->state == RUN_LEASED ? Max(run->attempts, 1) : run->attempts + 1;
+	return Max(ended_lease(run) - run->lost, 1);
 }
 
 /* Returns what an attempt does: the step, or what its iterator does for an item. */
@@ -37,7 +46,7 @@ task_of(const BrokerState *state, const Run *run)
  * or when settle() finds it marked.
  */
 static void
-retry_run(BrokerState *state, Run *run, const Event *event, int attempt, double delay)
+retry_run(BrokerState *state, Run *run, const Event *event, double delay)
 {
 	const Step *step = &state->playbook->steps[run->step];
 	Event	   *retry = emit_item(state, EVENT_ACTION_RETRY, step, run->visit, run->item,
@@ -48,13 +57,13 @@ retry_run(BrokerState *state, Run *run, const Event *event, int attempt, double 
 	if (retry->recalled != NULL)
 		delay = retry->recalled->delay;
 	json_begin_object(&builder);
-	json_add_int(&builder, "attempt", attempt);
+	json_add_int(&builder, "attempt", ended_attempt(run));
 	json_add_int(&builder, "max_attempts", run->max_attempts);
 	json_float(&value, delay);
 	json_add(&builder, "delay", &value);
 	json_end_object(&builder, &value);
 	retry->meta = json_to_jsonb(&value);
-	run->attempts = attempt;
+	run->attempts = ended_lease(run);
 	run->available_at = event->created_at + (int64) rint(delay * USECS_PER_SEC);
 	run->worker_id = NULL;
 	if (run->is_task)
@@ -69,6 +78,22 @@ retry_run(BrokerState *state, Run *run, const Event *event, int attempt, double 
 	}
 	else
 		run->restart = true;
+}
+
+/*
+ * Puts a task whose lease was lost back into the queue.  The attempt goes on, and its
+ * deadline stays; the lease is counted, so that its former holder is told apart from
+ * the next one.
+ */
+static void
+requeue_run(BrokerState *state, Run *run)
+{
+	run->attempts = ended_lease(run);
+	run->lost++;
+	run->available_at = 0;
+	run->worker_id = NULL;
+	run->state = RUN_QUEUED;
+	decision_add(state, DECIDE_RETRY, run);
 }
 
 /*
@@ -132,6 +157,7 @@ conclude_run(BrokerState *state, Run *run, const AttemptOutcome *outcome)
 		state->values.has_children(state->values.arg, run->started_event_id))
 	{
 		run->attempts = ended_attempt(run) - 1;
+		run->lost = 0;
 		await_spawned(state, run, outcome);
 		return;
 	}
@@ -163,7 +189,27 @@ ask_policy(const BrokerState *state, const Run *run, Scope *scope, double *delay
 	attempt.number = scope->attempt;
 	attempt.success = scope->success;
 	attempt.jitter = state->jitter;
-	return retry_decide(task_of(state, run)->retry, &attempt, run->max_attempts, delay);
+	return retry_decide(task_of(state, run)->retry, &attempt,
+						run->max_attempts - attempts_before(run), delay);
+}
+
+/*
+ * Returns whether a run goes on although no worker has ended its attempt: a task whose
+ * lease was lost does, until that has happened too often.  The retry policy has no say.
+ */
+static RetryVerdict
+judge_lost(const BrokerState *state, const Run *run, AttemptOutcome *outcome)
+{
+	const Step *step = &state->playbook->steps[run->step];
+
+	if (event_is_reaped(outcome->event, REAPED_QUEUE))
+	{
+		outcome->kind = FAILURE_QUEUE_TIMEOUT;
+		return RETRY_NO;
+	}
+	outcome->kind = FAILURE_LEASE_EXPIRED;
+	return run->is_task && run->lost < outcome->event->max_lost &&
+		!step->fails_when_lost && !task_of(state, run)->fails_when_lost ? RETRY_YES : RETRY_NO;
 }
 
 /*
@@ -180,18 +226,20 @@ judge(BrokerState *state, Run *run, AttemptOutcome *outcome, JsonbValue *saved, 
 	Scope		scope;
 
 	*delay = 0;
+	if (event_is_reaped(outcome->event, REAPED_LEASE) ||
+		event_is_reaped(outcome->event, REAPED_QUEUE))
+		return judge_lost(state, run, outcome);
 	scope_init(&scope, state, step, run, state->now);
 	scope.is_retry = true;
 	scope.response = outcome->envelope;
 	scope.envelope = outcome->envelope;
 	scope.success = outcome->success;
 	scope.error = outcome->error;
-	scope.attempt = ended_attempt(run);
+	scope.attempt = ended_attempt(run) - attempts_before(run);
 	scope.input = outcome->input;
 	if (!run->is_task)
-		run->max_attempts = retry_max_attempts(task->retry, &scope.template);
-	if (event_is_reaped(outcome->event, REAPED_LEASE))
-		return scope.attempt < run->max_attempts ? RETRY_YES : RETRY_EXHAUSTED;
+		run->max_attempts = retry_max_attempts(task->retry, &scope.template) +
+			attempts_before(run);
 	if (step->kind == STEP_SAVE)
 		verdict = RETRY_NO;		/* it has not saved anything yet */
 	else
@@ -239,7 +287,6 @@ end_one_attempt(BrokerState *state, Run *run, const AttemptEnd *end)
 	JsonbValue	envelope;
 	JsonbValue	input;
 	JsonbValue	saved;
-	int			attempt = ended_attempt(run);
 	double		delay;
 	RetryVerdict verdict;
 
@@ -249,16 +296,21 @@ end_one_attempt(BrokerState *state, Run *run, const AttemptEnd *end)
 	verdict = judge(state, run, &outcome, &saved, &delay);
 	if (verdict == RETRY_YES)
 	{
-		if (!event_is_reaped(end->event, REAPED_LEASE))
+		if (event_is_reaped(end->event, REAPED_LEASE))
+			requeue_run(state, run);
+		else
+		{
 			run->deadline = 0;
-		retry_run(state, run, end->event, attempt, delay);
+			retry_run(state, run, end->event, delay);
+		}
 		return nothing;
 	}
 	if (outcome.success && verdict == RETRY_EXHAUSTED)
 	{
 		outcome.success = false;
 		outcome.kind = FAILURE_RETRY_EXHAUSTED;
-		outcome.error = psprintf("retry_when still holds after %d attempts", attempt);
+		outcome.error = psprintf("retry_when still holds after %d attempts",
+								 ended_attempt(run));
 	}
 	if (outcome.success && step->kind == STEP_SAVE)
 		outcome.envelope = &saved;

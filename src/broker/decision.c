@@ -9,7 +9,7 @@
 static const char *const failure_names[] = {
 	"action_error", "retry_exhausted", "client", "condition_error",
 	"template_error", "collection_error", "playbook_error", "timed_out",
-	"save_error", "transition_error", VISITED_TOO_OFTEN
+	"save_error", REAPED_LEASE, REAPED_QUEUE, "transition_error", VISITED_TOO_OFTEN
 };
 
 /* Returns the word for a kind of failure, for step_failed.meta.kind. */

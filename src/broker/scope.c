@@ -446,6 +446,21 @@ workload_lookup(void *arg, const char *name, int length, JsonbValue *value)
 	return word_in(name, length, playbook_worker_names) ? TEMPLATE_LATER : TEMPLATE_UNKNOWN;
 }
 
+/*
+ * TemplateScope.identify: the execution and the run.  A template that sees neither a
+ * step nor a run belongs to the execution as a whole.
+ */
+static void
+scope_identify(void *arg, StringInfo buf)
+{
+	const Scope *scope = arg;
+
+	appendStringInfo(buf, INT64_FORMAT "/%s/%d/%d", scope->state->execution_id,
+					 scope->step != NULL ? scope->step->name : "",
+					 scope->run != NULL ? scope->run->visit : 0,
+					 scope->run != NULL ? scope->run->item : -1);
+}
+
 /* Begins a scope for templates of a step; the caller adds what only it knows. */
 void
 scope_init(Scope *scope, BrokerState *state, const Step *step, Run *run,
@@ -459,6 +474,8 @@ scope_init(Scope *scope, BrokerState *state, const Step *step, Run *run,
 	scope->template.envelope = scope_envelope;
 	scope->template.arg = scope;
 	scope->template.now = now;
+	scope->template.identify = scope_identify;
+	scope->template.identify_arg = scope;
 }
 
 /*

@@ -486,8 +486,11 @@ broker_find_wait(BrokerState *state, const Event *signal)
 	return find_wait(state, signal, &error);
 }
 
-/* Decides on a signal: it ends the oldest wait that takes it, or is kept for one. */
-void
+/*
+ * Decides on a signal: it ends the oldest wait that takes it, or is kept for one.
+ * Returns whether it ends one; a scheduled execution has none.
+ */
+bool
 receive_signal(BrokerState *state, const Event *event)
 {
 	char	   *error = NULL;
@@ -507,10 +510,11 @@ receive_signal(BrokerState *state, const Event *event)
 	if (error != NULL)
 		decision_add(state, DECIDE_ANNOTATE, NULL)->meta = json_text_object("accept_error", error);
 	if (run == NULL)
-		return;
+		return false;
 	if (event->ended_wait != NULL)
 		*event->ended_wait = true;
 	finish_wait(state, run, event, run_input(run, &input) ? &input : NULL);
+	return true;
 }
 
 /* ---------------------------------------------------------------------------

@@ -38,6 +38,13 @@ extern void bounds_check(void);
 /* Raises unless so many more bytes are within the bounds that are in force. */
 extern void bounds_check_memory(Size more);
 
+/*
+ * Runs work of the server's own that does not count: a regular expression, a
+ * jsonpath.  It ends when the time of the bounds in force is over, or at a cancel
+ * request, if it serves interrupts.
+ */
+extern void bounds_run(void (*work) (void *arg), void *arg);
+
 /* Counts work; checks now and then. */
 static inline void
 bounds_work(int64 units)

@@ -11,9 +11,10 @@
 
 /*
  * Decides on an event that has been stored, or notes it in noetl.pending: when
- * the broker is off, or when decisions on the execution are being written.
+ * the broker is off, or when decisions on the execution are being written.  Returns
+ * the number of tasks that are enqueued.
  */
-void
+int
 event_stored(Store *store, const Event *event, uint64 number)
 {
 	EvaluationFrame *frame = frame_find_writing(event->execution_id);
@@ -22,17 +23,18 @@ event_stored(Store *store, const Event *event, uint64 number)
 	{
 		execution_insert(store, event, InvalidOid);
 		if (engine_is_scheduled(event))
-			return;				/* nothing is decided before its time */
+			return 0;			/* nothing is decided before its time */
 	}
 	if (noetl_broker && frame == NULL)
-		(void) evaluate_event(store, event, number == prepared_events);
-	else if (event_type_is_decided(event->type) &&
-			 !(event_type_is_terminal(event->type) && event->ignored))
+		return evaluate_event(store, event, number == prepared_events);
+	if (event_type_is_decided(event->type) &&
+		!(event_type_is_terminal(event->type) && event->ignored))
 	{
 		store_insert_pending(store, event);
 		if (noetl_broker)
 			frame->interrupted = true;
 	}
+	return 0;
 }
 
 /*
@@ -55,7 +57,7 @@ settle_rows_in_flight(void)
 		{
 			in_flight_remove(place);
 			if (stored)
-				event_stored(store, &event, row.number);
+				(void) event_stored(store, &event, row.number);
 			place = 0;
 		}
 		else
@@ -66,7 +68,7 @@ settle_rows_in_flight(void)
 
 /* Prepares an event, stores it and decides on it; false: it is stored already. */
 bool
-engine_ingest(Store *store, Event *event)
+ingest_counting(Store *store, Event *event, int *enqueued)
 {
 	uint64		number;
 
@@ -80,6 +82,15 @@ engine_ingest(Store *store, Event *event)
 														 PointerGetDatum(event->meta),
 														 PointerGetDatum(event->annotation)));
 	write_own_event(store, event);
-	event_stored(store, event, number);
+	*enqueued = event_stored(store, event, number);
 	return true;
+}
+
+/* The same without the number of tasks. */
+bool
+engine_ingest(Store *store, Event *event)
+{
+	int			enqueued;
+
+	return ingest_counting(store, event, &enqueued);
 }

@@ -10,6 +10,10 @@
  */
 #include "common/common.h"
 
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/pg_authid.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/inval.h"
@@ -17,8 +21,6 @@
 
 #include "engine/in_flight.h"
 #include "engine/internal.h"
-
-#define ADMIN_ROLE	"noetl_admin"
 
 /* The last answer of is_member(); user is InvalidOid when it may not hold any more. */
 static struct
@@ -44,7 +46,6 @@ is_member(Oid role)
 {
 	static bool registered = false;
 	Oid			user = GetUserId();
-	Oid			admin;
 	bool		member;
 
 	if (OidIsValid(last_answer.user) && last_answer.user == user && last_answer.role == role)
@@ -55,12 +56,7 @@ is_member(Oid role)
 		CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, roles_changed, (Datum) 0);
 		registered = true;
 	}
-	member = superuser_arg(user) || has_privs_of_role(user, role);
-	if (!member)
-	{
-		admin = get_role_oid(ADMIN_ROLE, true);
-		member = OidIsValid(admin) && has_privs_of_role(user, admin);
-	}
+	member = role_acts_for(user, role);
 	last_answer.role = role;
 	last_answer.member = member;
 	last_answer.user = user;
@@ -94,6 +90,37 @@ engine_role_acts_for(Oid role, Oid started_by)
 	admin = get_role_oid(ADMIN_ROLE, true);
 	return superuser_arg(role) || has_privs_of_role(role, started_by) ||
 		(OidIsValid(admin) && has_privs_of_role(role, admin));
+}
+
+/*
+ * Returns the roles for which the current role may act; NIL: for every role, or for
+ * more than "limit".
+ */
+List *
+engine_roles_acted_for(int limit)
+{
+	Oid			user = GetUserId();
+	Oid			admin = get_role_oid(ADMIN_ROLE, true);
+	List	   *roles = NIL;
+	Relation	relation;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	if (noetl_isolation == ISOLATION_OFF || superuser_arg(user) ||
+		(OidIsValid(admin) && has_privs_of_role(user, admin)))
+		return NIL;
+	relation = table_open(AuthIdRelationId, AccessShareLock);
+	scan = systable_beginscan(relation, InvalidOid, false, NULL, 0, NULL);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Oid			role = ((Form_pg_authid) GETSTRUCT(tuple))->oid;
+
+		if (has_privs_of_role(user, role))
+			roles = lappend_oid(roles, role);
+	}
+	systable_endscan(scan);
+	table_close(relation, AccessShareLock);
+	return list_length(roles) > limit ? NIL : roles;
 }
 
 /* Raises: an execution is not the current role's. */
@@ -223,7 +250,8 @@ check_relative(Store *store, int64 execution_id)
 void
 isolation_check_event(Store *store, Event *event, const Execution *execution)
 {
-	if (!event_type_sent_by(event->type, SENT_BY_CLIENT | SENT_BY_WORKER) && !superuser())
+	if ((!event_type_sent_by(event->type, SENT_BY_CLIENT | SENT_BY_WORKER) ||
+		 (event->type == EVENT_ACTION_RETRY && event->item < 0)) && !superuser())
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("events of type \"%s\" are the broker's own", event->event_type),

@@ -7,10 +7,14 @@
  *		message_offer ──> the first message that the new wait takes
  *
  * A sender that finds nobody and a wait that finds nothing must not miss each other.
- * So both hold the lock of the name and the key when they look for the last time,
- * until their transactions end: waits share it, a sender does not.  A sender takes it
- * only when it has found nobody, and waits for no execution while it holds it; else a
+ * So both hold locks of the name and the key when they look for the last time, until
+ * their transactions end: waits share them, a sender does not.  A sender takes them
+ * only when it has found nobody, and waits for no execution while it holds them; else a
  * wait, whose session has an execution's lock, could wait for it in a circle.
+ *
+ * There is such a lock for each role: a wait takes that of its execution's role, a
+ * sender those of all roles that it may act for.  One more stands for senders that may
+ * act for all, or for very many.  So nobody can hold up the executions of others.
  *
  * What a wait takes becomes an event of its execution, so that its log says all.
  * Messages themselves belong to no execution.
@@ -30,43 +34,50 @@
 /* How many messages that have expired a sender deletes. */
 #define SWEEP_BATCH		100
 
-/* Fills in the lock tag of a name and a key; or, with an id, of one message. */
+/* A sender that may act for more roles than this takes the lock that stands for all. */
+#define MOST_ROLES	32
+
+/*
+ * Takes, or gives back, the lock of a name, a key and a role (InvalidOid: all roles);
+ * with an id, of that role's message with this id.
+ */
 static void
-message_tag(LOCKTAG *tag, const char *name, const char *key, const char *id)
+message_lock(const SignalRequest *request, Oid role, const char *id, LOCKMODE mode, bool take)
 {
 	StringInfoData text;
+	LOCKTAG		tag;
 	uint64		hash;
 
 	initStringInfo(&text);
-	appendBinaryStringInfo(&text, name, strlen(name) + 1);
-	appendBinaryStringInfo(&text, key, strlen(key) + 1);
+	appendBinaryStringInfo(&text, request->name, strlen(request->name) + 1);
+	appendBinaryStringInfo(&text, request->key, strlen(request->key) + 1);
+	appendBinaryStringInfo(&text, (char *) &role, sizeof(role));
 	if (id != NULL)
 		appendStringInfoString(&text, id);
 	hash = DatumGetUInt64(hash_any_extended((const unsigned char *) text.data, text.len,
 											id != NULL ? 1 : 0));
 	pfree(text.data);
-	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, (uint32) (hash >> 32), (uint32) hash,
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (hash >> 32), (uint32) hash,
 						 LOCK_CLASS_MESSAGES);
+	if (take)
+		(void) LockAcquire(&tag, mode, false, false);
+	else
+		(void) LockRelease(&tag, mode, false);
 }
 
-/* Takes the lock of a name and a key, or of one message, until the transaction ends. */
+/*
+ * Takes, or gives back, what keeps waits of these roles (NIL: of all) from opening
+ * unseen.  The order is the same for all senders.
+ */
 static void
-message_lock(const char *name, const char *key, const char *id, LOCKMODE mode)
+sender_lock(const SignalRequest *request, const List *roles, bool take)
 {
-	LOCKTAG		tag;
+	ListCell   *lc;
 
-	message_tag(&tag, name, key, id);
-	(void) LockAcquire(&tag, mode, false, false);
-}
-
-/* Gives the lock of a name and a key back. */
-static void
-message_unlock(const char *name, const char *key, LOCKMODE mode)
-{
-	LOCKTAG		tag;
-
-	message_tag(&tag, name, key, NULL);
-	(void) LockRelease(&tag, mode, false);
+	if (roles == NIL)
+		message_lock(request, InvalidOid, NULL, ExclusiveLock, take);
+	foreach(lc, roles)
+		message_lock(request, lfirst_oid(lc), NULL, ExclusiveLock, take);
 }
 
 /* ---------------------------------------------------------------------------
@@ -128,8 +139,11 @@ static int64
 deliver_to_all(const SignalRequest *request, TimestampTz sent_at, bool keep, bool *locked)
 {
 	HASHCTL		control = {0};
+	List	   *roles = keep ? engine_roles_acted_for(MOST_ROLES) : NIL;
 	HTAB	   *asked;
 	int64		delivered = 0;
+
+	list_sort(roles, list_oid_cmp);
 
 	control.keysize = control.entrysize = sizeof(int64);
 	control.hcxt = CurrentMemoryContext;
@@ -145,9 +159,9 @@ deliver_to_all(const SignalRequest *request, TimestampTz sent_at, bool keep, boo
 		if (executions == NIL && (*locked || !keep))
 			break;
 		if (executions == NIL)
-			message_lock(request->name, request->key, NULL, ExclusiveLock);
+			sender_lock(request, roles, true);
 		else if (*locked)
-			message_unlock(request->name, request->key, ExclusiveLock);
+			sender_lock(request, roles, false);
 		*locked = executions == NIL;
 		foreach(lc, executions)
 			delivered += deliver(*(int64 *) lfirst(lc), request, sent_at) ? 1 : 0;
@@ -194,8 +208,9 @@ engine_send(const SignalRequest *request, int64 keep_us)
 	store_sweep_messages(store, SWEEP_BATCH);
 	if (request->id != NULL)
 	{
-		message_lock(request->name, request->key, request->id, ExclusiveLock);
-		known = store_message_known(store, request->name, request->key, request->id);
+		message_lock(request, GetUserId(), request->id, ExclusiveLock, true);
+		known = store_message_known(store, request->name, request->key, GetUserId(),
+									request->id);
 	}
 	store_close(store);
 	if (known)
@@ -212,21 +227,87 @@ engine_send(const SignalRequest *request, int64 keep_us)
  * ---------------------------------------------------------------------------
  */
 
-/* Finds the first message after another one that one of the names of a wait has. */
-static bool
-next_message(const OpenedWait *wait, int64 after, Message *message)
+/* Messages of one name and one sender. */
+typedef struct MessageSource
 {
-	Store	   *store = store_open(InvalidOid);
+	const char *name;
+	Oid			sent_by;
+} MessageSource;
+
+/* For list_sort: by name. */
+static int
+compare_names(const ListCell *a, const ListCell *b)
+{
+	return strcmp((const char *) lfirst(a), (const char *) lfirst(b));
+}
+
+/*
+ * Returns the names of a wait (char *), in the order in which their locks are taken:
+ * it is the same for all waits.
+ */
+static List *
+names_of(const OpenedWait *wait)
+{
 	JsonbIterator *it = json_walk(&wait->names);
-	bool		found = false;
+	List	   *names = NIL;
 	JsonbValue	name;
 
 	while (json_next_element(&it, &name))
+		names = lappend(names, pnstrdup(name.val.string.val, name.val.string.len));
+	list_sort(names, compare_names);
+	return names;
+}
+
+/*
+ * Returns where messages for a wait can come from (MessageSource *): from roles that
+ * may act for its execution.  Locks out those who would send more.
+ */
+static List *
+message_sources(const Execution *execution, const OpenedWait *wait)
+{
+	List	   *names = names_of(wait);
+	List	   *sources = NIL;
+	ListCell   *lc;
+
+	foreach(lc, names)
 	{
+		SignalRequest request = {(char *) lfirst(lc), wait->key, NULL, NULL};
+		Store	   *store;
+		List	   *senders;
+		ListCell   *sender;
+
+		message_lock(&request, execution->started_by, NULL, ShareLock, true);
+		message_lock(&request, InvalidOid, NULL, ShareLock, true);
+		store = store_open(InvalidOid);
+		senders = store_message_senders(store, request.name, wait->key);
+		store_close(store);
+		foreach(sender, senders)
+		{
+			MessageSource *source = palloc(sizeof(MessageSource));
+
+			source->name = request.name;
+			source->sent_by = lfirst_oid(sender);
+			if (engine_role_acts_for(source->sent_by, execution->started_by))
+				sources = lappend(sources, source);
+		}
+	}
+	return sources;
+}
+
+/* Finds the first message after another one that one of the sources has. */
+static bool
+next_message(const OpenedWait *wait, const List *sources, int64 after, Message *message)
+{
+	Store	   *store = store_open(InvalidOid);
+	bool		found = false;
+	ListCell   *lc;
+
+	foreach(lc, sources)
+	{
+		const MessageSource *source = (MessageSource *) lfirst(lc);
 		Message		other;
 
-		if (store_next_message(store, pnstrdup(name.val.string.val, name.val.string.len),
-							   wait->key, after, &other) &&
+		if (store_next_message(store, source->name, wait->key, source->sent_by, after, &other) &&
 			(!found || other.message_id < message->message_id))
 		{
 			*message = other;
@@ -249,8 +330,6 @@ give(const Execution *execution, Message *message)
 	Event		event;
 	bool		locked;
 
-	if (!engine_role_acts_for(message->sent_by, execution->started_by))
-		return false;
 	signal_fill(&event, execution->execution_id, &request);
 	event.sent_by = GetUserNameFromId(message->sent_by, true);
 	event.sent_at = message->sent_at;
@@ -273,15 +352,11 @@ give(const Execution *execution, Message *message)
 static void
 offer_to(const Execution *execution, const OpenedWait *wait)
 {
-	JsonbIterator *it = json_walk(&wait->names);
-	JsonbValue	name;
+	List	   *sources = message_sources(execution, wait);
 	Message		message;
 	int64		after = 0;
 
-	while (json_next_element(&it, &name))
-		message_lock(pnstrdup(name.val.string.val, name.val.string.len), wait->key, NULL,
-					 ShareLock);
-	while (next_message(wait, after, &message))
+	while (sources != NIL && next_message(wait, sources, after, &message))
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (give(execution, &message))

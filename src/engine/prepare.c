@@ -54,6 +54,16 @@ engine_check_snapshot(Store *store, int64 execution_id)
 }
 
 /*
+ * The last event of this session whose client has chosen an id that is not the newest of
+ * its execution: the event with the newest id is older than it.
+ */
+static struct
+{
+	int64		execution_id;
+	TimestampTz created_at;
+}			out_of_order;
+
+/*
  * Sets created_at and event_id, strictly after those of the execution's events and
  * of the decisions that are being written.  fresh: the execution has no events.
  */
@@ -77,8 +87,17 @@ assign_time(Store *store, Event *event, bool fresh)
 		event->created_at = Max(event->created_at, frame->time + 1);
 		last_id = Max(last_id, frame->last_event_id);
 	}
+	if (out_of_order.execution_id == event->execution_id)
+		event->created_at = Max(event->created_at, out_of_order.created_at + 1);
 	if (event->event_id != 0)
+	{
+		if (event->event_id < last_id)
+		{
+			out_of_order.execution_id = event->execution_id;
+			out_of_order.created_at = event->created_at;
+		}
 		return;
+	}
 	if (last_id == PG_INT64_MAX)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
@@ -94,6 +113,59 @@ event_assign_time(Store *store, Event *event)
 	assign_time(store, event, false);
 }
 
+/* Marks an event as ignored before it is stored. */
+static void
+ignore(Event *event, const char *reason)
+{
+	event->annotation = json_text_object("ignored", reason);
+	event->ignored = true;
+}
+
+/*
+ * Is an event one of those that only record what a task does?  On these nothing is
+ * decided, so that it has to be found out here whether they are about a live task.
+ */
+static bool
+is_record(const Event *event)
+{
+	return event_type_is_about_run(event->type) && !event_type_has_effect(event->type) &&
+		event_type_sent_by(event->type, SENT_BY_WORKER);
+}
+
+/* Returns what the end of an item is marked with: {"iterator_attempt": n}. */
+static Jsonb *
+attempt_note(int attempt)
+{
+	JsonBuilder builder;
+	JsonbValue	value;
+
+	json_begin_object(&builder);
+	json_add_int(&builder, "iterator_attempt", attempt);
+	json_end_object(&builder, &value);
+	return json_to_jsonb(&value);
+}
+
+/*
+ * Marks a record as ignored when its sender does not hold the lease of the task.  The
+ * end of an item of a worker's iterator is marked with the attempt that it belongs to.
+ */
+static void
+check_record(Event *event, const QueueRow *row)
+{
+	if (!is_record(event) || event->ignored)
+		return;
+	if (row->item < 0 && (event->type == EVENT_ITERATION_COMPLETED ||
+						  event->type == EVENT_ITERATION_FAILED))
+		event->annotation = attempt_note(Max(row->attempts - row->lost, 1));
+	if (row->worker_id == NULL && row->attempts > 0 && event->worker_id != NULL)
+		ignore(event, "the lease was lost");
+	else if (row->worker_id != NULL && event->worker_id != NULL &&
+			 strcmp(row->worker_id, event->worker_id) != 0)
+		ignore(event, "another worker holds the lease");
+	else if (event->attempt > 0 && event->attempt < row->attempts)
+		ignore(event, "a later attempt is running");
+}
+
 /*
  * Fills in the node columns and parent_event_id from the execution and the queue
  * row of the step.
@@ -104,6 +176,8 @@ fill_node(Store *store, Event *event)
 	TaskQuery	query = {event->node_name, event->visit, event->item, event->worker_id};
 	QueueRow	row;
 	const char *task_id;
+	bool		is_complete = event->node_id != NULL && event->node_type != NULL &&
+		event->parent_event_id != 0;
 
 	if (!event_type_is_about_run(event->type))
 	{
@@ -112,10 +186,12 @@ fill_node(Store *store, Event *event)
 			event_set_node_id(event, psprintf(INT64_FORMAT, event->execution_id));
 		return;
 	}
-	if (event->node_name == NULL ||
-		(event->node_id != NULL && event->node_type != NULL &&
-		 event->parent_event_id != 0))
+	if (event->node_name == NULL || (is_complete && !is_record(event)))
+	{
+		if (is_record(event) && !event->ignored)
+			ignore(event, "the playbook has no such step");
 		return;
+	}
 	if (store_find_task(store, event->execution_id, &query, &row))
 		task_id = row.node_id;
 	else
@@ -123,10 +199,17 @@ fill_node(Store *store, Event *event)
 		/* a worker that goes through all items reports each of them */
 		query.item = -1;
 		if (event->item < 0 || !store_find_task(store, event->execution_id, &query, &row))
+		{
+			/* while decisions wait, the step may start before the event's turn comes */
+			if (is_record(event) && !event->ignored && noetl_broker &&
+				frame_find_writing(event->execution_id) == NULL)
+				ignore(event, "the step is not running");
 			return;
+		}
 		task_id = row.node_id;
 		row.node_id = psprintf("%s[%d]", task_id, event->item);
 	}
+	check_record(event, &row);
 	if (event->node_id == NULL)
 		event_set_node_id(event, row.node_id);
 	if (event->node_type == NULL)
@@ -190,6 +273,19 @@ normalise_words(Event *event)
 	event_parse(event);
 }
 
+/* Returns {"drive": number}: which drive of its execution an event ends. */
+static Jsonb *
+drive_meta(int drive)
+{
+	JsonBuilder builder;
+	JsonbValue	value;
+
+	json_begin_object(&builder);
+	json_add_int(&builder, "drive", drive);
+	json_end_object(&builder, &value);
+	return json_to_jsonb(&value);
+}
+
 /*
  * Fills in the columns that the execution determines.  Decides on its pending
  * events first, so that decisions follow the order of the log.  Marks an event
@@ -213,15 +309,35 @@ meet_execution(Store *store, Event *event, Execution *execution)
 	if (!over && event_type_is_terminal(event->type))
 		over = store_pending_end(store, event->execution_id) != 0;
 	if (event->type == EVENT_OTHER)
-	{
-		event->annotation = json_text_object("ignored", "unknown event type");
-		event->ignored = true;
-	}
-	if (over && event_type_has_effect(event->type))
-	{
-		event->annotation = json_text_object("ignored", "the execution is over");
-		event->ignored = true;
-	}
+		ignore(event, "unknown event type");
+	if (over && (event_type_has_effect(event->type) || is_record(event)))
+		ignore(event, "the execution is over");
+	if (!event->ignored && event_type_is_terminal(event->type) &&
+		(execution->drive > 1 || event->drive != 0))
+		event->annotation = drive_meta(execution->drive);
+}
+
+/* Returns JSON's null, the result of an event that sets a value and has none. */
+static Jsonb *
+null_result(void)
+{
+	JsonbValue	null;
+
+	json_null(&null);
+	return json_to_jsonb(&null);
+}
+
+/* Says in the meta of an execution_start for whom it runs, and by which settings. */
+static void
+annotate_start(Event *event)
+{
+	Settings   *settings = palloc(sizeof(Settings));
+
+	*settings = settings_of_session();
+	event->settings = settings;
+	event->started_by = GetUserNameFromId(GetUserId(), false);
+	event->started_by_oid = GetUserId();
+	event->annotation = start_describe(event, GetUserId());
 }
 
 /*
@@ -258,6 +374,11 @@ prepare_event(Store *store, Event *event, bool has_result, bool by_client)
 		return false;
 	if (event->type == EVENT_SIGNAL)
 		signal_check(event);
+	if (by_client && event->forked)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("meta.forked is the broker's own"),
+				 errhint("noetl.fork() starts an execution from the middle of another.")));
 	if (by_client && noetl_isolation != ISOLATION_OFF)
 		isolation_check_event(store, event, fresh ? NULL : &execution);
 	if (!fresh)
@@ -268,9 +389,7 @@ prepare_event(Store *store, Event *event, bool has_result, bool by_client)
 	{
 		if (!start_prepare(event))
 			return false;
-		event->started_by = GetUserNameFromId(GetUserId(), false);
-		event->started_by_oid = GetUserId();
-		event->annotation = start_describe(event, GetUserId());
+		annotate_start(event);
 	}
 	assign_time(store, event, fresh);
 	prepared_events++;
@@ -278,12 +397,49 @@ prepare_event(Store *store, Event *event, bool has_result, bool by_client)
 		signal_annotate(event);
 	fill_node(store, event);
 	if (!has_result && event_type_defaults_to_null(event->type))
-	{
-		JsonbValue	null;
+		event->result = null_result();
+	return true;
+}
 
-		json_null(&null);
-		event->result = json_to_jsonb(&null);
+/*
+ * Makes an event fit that was stored while the triggers were off.  An execution that
+ * such an event starts belongs to the current role, which must be one that may act for
+ * the owner of the tables.
+ */
+bool
+prepare_stored_event(Store *store, Event *event)
+{
+	Execution	execution;
+	bool		known;
+
+	normalise_words(event);
+	if (event->type == EVENT_SIGNAL)
+		signal_check(event);
+	known = store_get_execution(store, event->execution_id, &execution);
+	if (!known && (event->type != EVENT_EXECUTION_START || !engine_acts_for(store_owner())))
+		return false;
+	if (known)
+		meet_execution(store, event, &execution);
+	else
+	{
+		execution_resolve(event);
+		if (!start_prepare(event))
+			return false;		/* another execution has its key */
+		annotate_start(event);
 	}
+	if (known && event->type == EVENT_EXECUTION_START)
+	{
+		event->annotation = json_text_object("ignored", "the execution has already started");
+		event->ignored = true;
+		event->type = EVENT_OTHER;
+	}
+	assign_time(store, event, false);
+	prepared_events++;
+	if (event->type == EVENT_SIGNAL && !event->ignored)
+		signal_annotate(event);
+	fill_node(store, event);
+	if (event->result == NULL && event_type_defaults_to_null(event->type))
+		event->result = null_result();
 	return true;
 }
 
@@ -342,6 +498,9 @@ prepared_tuple(TriggerData *trigger, const Event *event)
 		Jsonb	   *old_meta = isnull ? NULL : DatumGetJsonbP(old);
 
 		values[EVENT_COL_META - 1] = PointerGetDatum(event->annotation);
+		/* what decides on an execution is not the client's to say */
+		if (old_meta != NULL && JB_ROOT_IS_OBJECT(old_meta) && event->type == EVENT_EXECUTION_START)
+			old = DirectFunctionCall2(jsonb_delete, old, CStringGetTextDatum("settings"));
 		if (old_meta != NULL && JB_ROOT_IS_OBJECT(old_meta))
 			values[EVENT_COL_META - 1] =
 				DirectFunctionCall2(jsonb_concat, old, PointerGetDatum(event->annotation));

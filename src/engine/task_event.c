@@ -7,9 +7,9 @@
 
 #include "engine/internal.h"
 
-/* Returns the meta of an event: {attempt, flag, kind}. */
+/* Returns the meta of an event: {attempt, flag, kind, lost, max_lost}. */
 Jsonb *
-task_event_meta(const char *flag, int attempt)
+task_event_meta(const char *flag, int attempt, int lost)
 {
 	JsonBuilder builder;
 	JsonbValue	value;
@@ -19,7 +19,12 @@ task_event_meta(const char *flag, int attempt)
 		json_add_int(&builder, "attempt", attempt);
 	if (flag != NULL)
 		json_add_bool(&builder, flag, true);
-	if (flag != NULL && strcmp(flag, REAPED_TIMEOUT) == 0)
+	if (flag != NULL && strcmp(flag, REAPED_LEASE) == 0)
+	{
+		json_add_int(&builder, "lost", lost);
+		json_add_int(&builder, "max_lost", noetl_max_lost_leases);
+	}
+	else if (flag != NULL)
 		json_add_text(&builder, "kind", flag);
 	json_end_object(&builder, &value);
 	return json_to_jsonb(&value);
@@ -44,6 +49,6 @@ engine_ingest_task_event(Store *store, const QueueRow *row, EventType type,
 	event.worker_id = row->worker_id;
 	event.result = result;
 	event.error = error;
-	event.meta = task_event_meta(flag, row->attempts);
+	event.meta = task_event_meta(flag, row->attempts, row->lost + 1);
 	(void) engine_ingest(store, &event);
 }

@@ -57,6 +57,7 @@ noetl_event_before(PG_FUNCTION_ARGS)
 	Store	   *store;
 	Event		event;
 	bool		prepared;
+	bool		chosen;
 	HeapTuple	tuple;
 
 	if (is_own_event(trigger->tg_trigslot))
@@ -70,8 +71,16 @@ noetl_event_before(PG_FUNCTION_ARGS)
 		/* the context names a playbook, a child, or the id of a signal */
 		event.context = slot_jsonb(trigger->tg_trigslot, EVENT_COL_CONTEXT);
 	}
+	if (event.type == EVENT_EXECUTION_START || event_type_is_terminal(event.type))
+		event.meta = slot_jsonb(trigger->tg_trigslot, EVENT_COL_META);
+	if (event_type_is_about_run(event.type) && !event_type_has_effect(event.type))
+	{
+		/* meta names the attempt; of other events it is read when they are decided on */
+		event.meta = slot_jsonb(trigger->tg_trigslot, EVENT_COL_META);
+	}
 
 	settle_rows_in_flight();
+	chosen = event.event_id != 0;
 	store = store_open(RelationGetRelid(trigger->tg_relation));
 	prepared = prepare_event(store, &event,
 							 !slot_attisnull(trigger->tg_trigslot, EVENT_COL_RESULT), true);
@@ -79,7 +88,8 @@ noetl_event_before(PG_FUNCTION_ARGS)
 	if (!prepared)
 		return PointerGetDatum(NULL);
 	tuple = prepared_tuple(trigger, &event);
-	in_flight_add(event.execution_id, event.event_id, prepared_events);
+	/* an id that the client has chosen need not be the newest: 0 is no event's number */
+	in_flight_add(event.execution_id, event.event_id, chosen ? 0 : prepared_events);
 	return PointerGetDatum(tuple);
 }
 
@@ -101,7 +111,7 @@ noetl_event_after(PG_FUNCTION_ARGS)
 		return PointerGetDatum(NULL);
 	store_read_event(slot, &event);
 	store = store_open(RelationGetRelid(trigger->tg_relation));
-	event_stored(store, &event, row.number);
+	(void) event_stored(store, &event, row.number);
 	store_close(store);
 	return PointerGetDatum(NULL);
 }

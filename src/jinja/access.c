@@ -117,6 +117,11 @@ plain_attribute(Eval *ev, const Value *object, const Value *name, Value *result)
 			else
 				return false;
 			return true;
+		case VAL_DATETIME:
+		case VAL_DATE:
+		case VAL_TIME:
+		case VAL_TIMEDELTA:
+			return jinja_date_attribute(object, name, result);
 		case VAL_RANGE:
 			if (utext_is(name, "start"))
 				*result = value_int(object->u.range->start);
@@ -400,6 +405,12 @@ jinja_getslice(Eval *ev, const Value *object, const Value *start_value,
 		value_fail_undefined(object);
 	if (object->kind == VAL_DICT)
 		value_fail("unhashable type: 'slice'");
+	if (value_is_datetime(object))
+	{
+		Value		text = value_str(&ev->budget, object);
+
+		return jinja_getslice(ev, &text, start_value, stop_value, step_value);
+	}
 	if (object->kind != VAL_STRING && object->kind != VAL_LIST &&
 		object->kind != VAL_TUPLE && object->kind != VAL_RANGE)
 		value_fail("'%s' object is not subscriptable", value_type(object));

@@ -249,6 +249,28 @@ bind_target(Checker *c, Scope *scope, TemplateNode *target, bool soft)
 	}
 }
 
+/* Notes that a name is free. */
+static void
+note_free(Checker *c, int number, int pos)
+{
+	Template   *t = c->template;
+	TemplateName *name = &t->names[number];
+
+	if (name->free)
+		return;
+	name->free = true;
+	name->pos = pos;
+	if (t->nroots == c->allocated_roots)
+	{
+		c->allocated_roots = c->allocated_roots ? c->allocated_roots * 2 : 4;
+		if (t->roots == NULL)
+			t->roots = palloc(c->allocated_roots * sizeof(char *));
+		else
+			t->roots = repalloc(t->roots, c->allocated_roots * sizeof(char *));
+	}
+	t->roots[t->nroots++] = name->name;
+}
+
 /* Notes that a name is read: the name is free unless some scope binds it. */
 static void
 check_name(Checker *c, const Scope *scope, const TemplateNode *node)
@@ -266,19 +288,29 @@ check_name(Checker *c, const Scope *scope, const TemplateNode *node)
 				return;
 		}
 	}
-	if (name->free || (name->global && (node->flags & NF_CALLEE)))
-		return;
-	name->free = true;
-	name->pos = node->pos;
-	if (t->nroots == c->allocated_roots)
+	if (name->function && (node->flags & NF_CALLEE))
 	{
-		c->allocated_roots = c->allocated_roots ? c->allocated_roots * 2 : 4;
-		if (t->roots == NULL)
-			t->roots = palloc(c->allocated_roots * sizeof(char *));
-		else
-			t->roots = repalloc(t->roots, c->allocated_roots * sizeof(char *));
+		/* uuid: a worker that renders the template needs these names */
+		for (i = 0; i < lengthof(t->identity); i++)
+			if (strcmp(name->name, "uuid") == 0 && t->identity[i] > 0)
+				note_free(c, t->identity[i] - 1, node->pos);
+		return;
 	}
-	t->roots[t->nroots++] = name->name;
+	if (!name->global || !(node->flags & NF_CALLEE))
+		note_free(c, node->name, node->pos);
+}
+
+/* Returns whether a filter is random, whose result changes, and has no seed. */
+static bool
+is_unseeded_random(const TemplateNode *node)
+{
+	if (!word_is(node->value.u.string, node->value.length, "random"))
+		return false;
+	for (int i = 0; i < node->keywords.count; i++)
+		if (word_is(node->keywords.items[i]->value.u.string,
+					node->keywords.items[i]->value.length, "seed"))
+			return false;
+	return node->items.count < 3 && node->star == NULL && node->starstar == NULL;
 }
 
 /*
@@ -290,14 +322,12 @@ check_builtin(Template *t, const TemplateNode *node, bool soft)
 {
 	const char *kind = node->type == NODE_FILTER ? "filter" : "test";
 
+	if (node->type == NODE_FILTER && is_unseeded_random(node))
+		jinja_unsupported(node->pos,
+						  "A template must give the same result whenever it is rendered again: give it a seed, random(seed=execution_id).",
+						  "filter \"random\" is not supported without a seed");
 	if (node->builtin != NULL)
 		return;
-	if (node->type == NODE_FILTER &&
-		jinja_refused_filter(node->value.u.string, node->value.length))
-		jinja_unsupported(node->pos,
-						  "A template must give the same result whenever it is rendered again.",
-						  "filter \"%.*s\" is not supported",
-						  node->value.length, node->value.u.string);
 	if (soft || t->fault != NULL)
 		return;
 	t->fault = palloc0(sizeof(SourceError));

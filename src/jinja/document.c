@@ -8,11 +8,11 @@
 
 #include "jinja/internal.h"
 
-static TemplateDoc *compile_value(const JsonbValue *value, SourceError *error);
+static TemplateDoc *compile_value(const JsonbValue *value, int *strings, SourceError *error);
 
 /* Compiles a string: a template if it has tags, otherwise a constant. */
 static TemplateDoc *
-compile_string(const JsonbValue *value, SourceError *error)
+compile_string(const JsonbValue *value, int *strings, SourceError *error)
 {
 	TemplateDoc *doc = palloc0(sizeof(TemplateDoc));
 
@@ -20,6 +20,7 @@ compile_string(const JsonbValue *value, SourceError *error)
 	if (!template_has_tags(value->val.string.val, value->val.string.len))
 		return doc;
 	doc->kind = DOC_TEMPLATE;
+	doc->column = ++*strings;
 	doc->template = template_compile(value->val.string.val, value->val.string.len,
 									 TEMPLATE_TEXT, error);
 	return doc->template ? doc : NULL;
@@ -72,7 +73,7 @@ free_constants(TemplateDoc *doc)
  * constant.
  */
 static TemplateDoc *
-compile_container(const JsonbValue *whole, SourceError *error)
+compile_container(const JsonbValue *whole, int *strings, SourceError *error)
 {
 	JsonbContainer *container = whole->val.binary.data;
 	bool		object = JsonContainerIsObject(container);
@@ -94,7 +95,7 @@ compile_container(const JsonbValue *whole, SourceError *error)
 			doc->keys[doc->count] = value;
 		else if (token == WJB_VALUE || token == WJB_ELEM)
 		{
-			TemplateDoc *child = compile_value(&value, error);
+			TemplateDoc *child = compile_value(&value, strings, error);
 
 			if (child == NULL)
 				return NULL;
@@ -110,13 +111,13 @@ compile_container(const JsonbValue *whole, SourceError *error)
 
 /* Compiles a value that has a template somewhere in it, or may have one. */
 static TemplateDoc *
-compile_value(const JsonbValue *value, SourceError *error)
+compile_value(const JsonbValue *value, int *strings, SourceError *error)
 {
 	check_stack_depth();
 	if (value->type == jbvString)
-		return compile_string(value, error);
+		return compile_string(value, strings, error);
 	if (value->type == jbvBinary)
-		return compile_container(value, error);
+		return compile_container(value, strings, error);
 	return make_constant(value);
 }
 
@@ -128,6 +129,7 @@ TemplateDoc *
 template_doc_compile(const JsonbValue *value, SourceError *error)
 {
 	JsonbValue	whole = *value;
+	int			strings = 0;
 
 	if (value->type == jbvArray || value->type == jbvObject)
 	{
@@ -142,11 +144,11 @@ template_doc_compile(const JsonbValue *value, SourceError *error)
 		JsonbContainer *container = whole.val.binary.data;
 
 		if (JsonContainerIsScalar(container))
-			return compile_value(getIthJsonbValueFromContainer(container, 0), error);
+			return compile_value(getIthJsonbValueFromContainer(container, 0), &strings, error);
 		if (!container_has_tags(container))
 			return make_constant(&whole);
 	}
-	return compile_value(&whole, error);
+	return compile_value(&whole, &strings, error);
 }
 
 /* Who can render a string, by its free names. */
@@ -245,6 +247,7 @@ render_string(const TemplateDoc *doc, const TemplateScope *scope,
 			  JsonbValue *result, SourceError *error)
 {
 	Renderer	renderer = RENDERER_SCOPE;
+	TemplateScope placed;
 	int			unknown = 0;
 
 	if (scope->needs != NEEDS_NOTHING)
@@ -253,6 +256,13 @@ render_string(const TemplateDoc *doc, const TemplateScope *scope,
 	{
 		*result = doc->value;
 		return true;
+	}
+	if (doc->template->identity[0] > 0)
+	{
+		placed = *scope;
+		placed.line = doc->line;
+		placed.column = doc->column;
+		scope = &placed;
 	}
 	if (renderer == RENDERER_SCOPE &&
 		template_render(doc->template, scope, result, error))

@@ -312,12 +312,33 @@ jinja_call(Eval *ev, const Value *callee, const CallArgs *call)
 	value_fail("'%s' object is not callable", value_type(callee));
 }
 
+/*
+ * Evaluates a name that is called.  A function that Jinja2 does not have is meant only
+ * when neither the template nor its scope has the name.
+ */
+static Value
+eval_called_name(Eval *ev, const TemplateNode *node)
+{
+	const TemplateName *name = &ev->template->names[node->name];
+	Value		value = jinja_eval(ev, node);
+
+	if (value.kind != VAL_UNDEFINED || name->function == NULL ||
+		!ev->free[node->name].resolved ||
+		(ev->free[node->name].binding != TEMPLATE_UNKNOWN &&
+		 ev->free[node->name].binding != TEMPLATE_LATER) ||
+		value.u.undefined != ev->free[node->name].value.u.undefined)
+		return value;
+	return jinja_make_function(name->function);
+}
+
 /* Evaluates the callee of a call, where x.name means a method first. */
 static Value
 eval_callee(Eval *ev, const TemplateNode *node)
 {
 	Value		object;
 
+	if (node->type == NODE_NAME)
+		return eval_called_name(ev, node);
 	if (node->type != NODE_GETATTR)
 		return jinja_eval(ev, node);
 	object = jinja_eval(ev, node->left);
@@ -439,6 +460,7 @@ jinja_binary(Eval *ev, ValueOperator op, const Value *a, const Value *b)
 		[OP_ADD] = "+", [OP_SUB] = "-", [OP_MUL] = "*", [OP_DIV] = "/",
 		[OP_FLOORDIV] = "//", [OP_MOD] = "%", [OP_POW] = "** or pow()"
 	};
+	Value		result;
 
 	if (value_is_number(a) && value_is_number(b))
 		return number_binary(op, a, b);
@@ -463,6 +485,8 @@ jinja_binary(Eval *ev, ValueOperator op, const Value *a, const Value *b)
 	}
 	if (op == OP_MUL && is_repeatable(b) && value_is_integer(a))
 		return jinja_binary(ev, op, b, a);
+	if ((value_is_datetime(a) || value_is_datetime(b)) && datetime_binary(op, a, b, &result))
+		return result;
 	value_fail("unsupported operand type(s) for %s: '%s' and '%s'",
 			   names[op], value_type(a), value_type(b));
 }
@@ -633,6 +657,12 @@ eval_sign(Eval *ev, const TemplateNode *node)
 	ev->pos = node->pos;
 	if (operand.kind == VAL_UNDEFINED)
 		value_fail_undefined(&operand);
+	if (operand.kind == VAL_TIMEDELTA)
+	{
+		Value		sign = value_int(node->type == NODE_NEGATE ? -1 : 1);
+
+		return jinja_binary(ev, OP_MUL, &operand, &sign);
+	}
 	if (!value_is_number(&operand))
 		value_fail("bad operand type for unary %s: '%s'",
 				   node->type == NODE_NEGATE ? "-" : "+", value_type(&operand));

@@ -325,10 +325,13 @@ jinja_loop_length(Budget *budget, Loop *loop)
 			loop->length = value_length(budget, &loop->iterable);
 		else
 		{
+			/* the rest lives as long as the loop, not as the statement that asks */
+			MemoryContext old = MemoryContextSwitchTo(GetMemoryChunkContext(loop));
 			Value		source = value_iterator(loop->source);
 			Value		rest = value_collect(budget, &source);
 
 			loop->source = iter_array(seq_count(&rest), seq_items(&rest));
+			MemoryContextSwitchTo(old);
 			loop->exhausted = false;
 			loop->length = seq_count(&rest) + loop->index0 + 1 + loop->has_after;
 		}

@@ -294,6 +294,8 @@ filter_to_json(Eval *ev, const Value *argv, const CallArgs *call)
 	StringInfoData buf;
 	Value		none = value_none();
 
+	if (argv[0].kind == VAL_UNDEFINED && (argv[0].flags & VF_STRICT))
+		value_fail_undefined(&argv[0]);
 	initStringInfo(&buf);
 	value_json_text(&ev->budget, &buf, argv[0].kind == VAL_UNDEFINED ? &none : &argv[0],
 					&argv[1], false, false);
@@ -408,39 +410,75 @@ filter_quote_ident(Eval *ev, const Value *argv, const CallArgs *call)
 /* Sorted by name, because jinja_find_builtin searches by halves. */
 static const Builtin filters[] = {
 	{"abs", filter_abs, 0},
+	{"all", jinja_filter_all, 0},
+	{"any", jinja_filter_any, 0},
 	{"attr", filter_attr, 1, {"name"}},
 	{"b64decode", filter_b64decode, 0},
 	{"b64encode", filter_b64encode, 0},
+	{"basename", jinja_filter_basename, 0},
 	{"batch", jinja_filter_batch, 1, {"linecount", "fill_with"}},
+	{"bool", jinja_filter_bool, 0},
+	{"camelcase", jinja_filter_camelcase, 0},
 	{"capitalize", jinja_filter_capitalize, 0},
 	{"center", jinja_filter_center, 0, {"width"}},
+	{"coalesce", jinja_filter_coalesce, -1},
+	{"combine", jinja_filter_combine, -1},
+	{"contains", jinja_filter_contains, 1, {"value"}},
 	{"count", jinja_filter_length, 0},
 	{"d", filter_default, 0, {"default_value", "boolean"}},
+	{"date_add", jinja_filter_date_add, 1, {"interval"}},
+	{"date_trunc", jinja_filter_date_trunc, 1, {"unit", "tz"}},
 	{"default", filter_default, 0, {"default_value", "boolean"}},
+	{"dict2items", jinja_filter_dict2items, 0, {"key_name", "value_name"}},
 	{"dictsort", jinja_filter_dictsort, 0, {"case_sensitive", "by", "reverse"}},
+	{"difference", jinja_filter_difference, 1, {"other"}},
+	{"dirname", jinja_filter_dirname, 0},
 	{"e", filter_escape, 0},
 	{"escape", filter_escape, 0},
 	{"filesizeformat", filter_filesizeformat, 0, {"binary"}},
 	{"first", jinja_filter_first, 0},
+	{"flatten", jinja_filter_flatten, 0, {"levels", "skip_nulls"}},
 	{"float", filter_float, 0, {"default"}},
 	{"forceescape", filter_forceescape, 0},
 	{"format", jinja_filter_format, -1},
 	{"from_json", filter_from_json, 0},
+	{"from_timestamp", jinja_filter_from_timestamp, 0, {"tz"}},
+	{"from_yaml", jinja_filter_from_yaml, 0},
+	{"fromjson", filter_from_json, 0},
+	{"get", jinja_filter_get, 1, {"key", "default"}},
 	{"groupby", jinja_filter_groupby, 1, {"attribute", "default", "case_sensitive"}},
+	{"hash", jinja_filter_hash, 0, {"hashtype"}},
 	{"indent", jinja_filter_indent, 0, {"width", "first", "blank"}},
 	{"int", filter_int, 0, {"default", "base"}},
+	{"intersect", jinja_filter_intersect, 1, {"other"}},
 	{"items", jinja_filter_items, 0},
+	{"items2dict", jinja_filter_items2dict, 0, {"key_name", "value_name"}},
 	{"join", jinja_filter_join, 0, {"d", "attribute"}},
+	{"json_path", jinja_filter_json_path, 1, {"expr"}},
+	{"keys", jinja_filter_keys, 0},
 	{"last", jinja_filter_last, 0},
 	{"length", jinja_filter_length, 0},
 	{"list", jinja_filter_list, 0},
 	{"lower", jinja_filter_lower, 0},
+	{"mandatory", jinja_filter_mandatory, 0, {"msg"}},
 	{"map", jinja_filter_map, -1},
 	{"max", jinja_filter_max, 0, {"case_sensitive", "attribute"}},
+	{"md5", jinja_filter_md5, 0},
+	{"merge", jinja_filter_merge, -1},
 	{"min", jinja_filter_min, 0, {"case_sensitive", "attribute"}},
 	{"pprint", filter_pprint, 0},
+	{"product", jinja_filter_product, -1},
+	{"quote", jinja_filter_quote, 0},
 	{"quote_ident", filter_quote_ident, 0},
 	{"quote_literal", filter_quote_literal, 0},
+	{"random", jinja_filter_random, 0, {"start", "step", "seed"}},
+	{"regex_escape", jinja_filter_regex_escape, 0, {"re_type"}},
+	{"regex_findall", jinja_filter_regex_findall, 1, {"regex", "multiline", "ignorecase"}},
+	{"regex_replace",
+	 jinja_filter_regex_replace,
+	 0,
+	 {"pattern", "replacement", "ignorecase", "multiline", "count", "mandatory_count"}},
+	{"regex_search", jinja_filter_regex_search, -1},
 	{"reject", jinja_filter_reject, -1},
 	{"rejectattr", jinja_filter_rejectattr, -1},
 	{"replace", jinja_filter_replace, 2, {"old", "new", "count"}},
@@ -449,29 +487,50 @@ static const Builtin filters[] = {
 	{"safe", filter_safe, 0},
 	{"select", jinja_filter_select, -1},
 	{"selectattr", jinja_filter_selectattr, -1},
+	{"sha1", jinja_filter_sha1, 0},
+	{"sha256", jinja_filter_sha256, 0},
+	{"shell_quote", jinja_filter_quote, 0},
 	{"slice", jinja_filter_slice, 1, {"slices", "fill_with"}},
+	{"slugify", jinja_filter_slugify, 0, {"separator"}},
+	{"snakecase", jinja_filter_snakecase, 0},
 	{"sort", jinja_filter_sort, 0, {"reverse", "case_sensitive", "attribute"}},
+	{"split", jinja_filter_split, 0, {"sep", "maxsplit"}},
+	{"splitext", jinja_filter_splitext, 0},
+	{"strftime", jinja_filter_strftime, 0, {"second", "utc"}},
 	{"string", filter_string, 0},
 	{"striptags", jinja_filter_striptags, 0},
 	{"sum", jinja_filter_sum, 0, {"attribute", "start"}},
+	{"symmetric_difference", jinja_filter_symmetric_difference, 1, {"other"}},
+	{"ternary", jinja_filter_ternary, 2, {"true_val", "false_val", "none_val"}},
+	{"timestamp", jinja_filter_timestamp, 0, {"tz"}},
 	{"title", jinja_filter_title, 0},
+	{"to_datetime", jinja_filter_to_datetime, 0, {"format", "tz"}},
 	{"to_json", filter_to_json, 0, {"indent"}},
+	{"to_nice_json", jinja_filter_to_nice_json, 0, {"indent", "sort_keys"}},
+	{"to_nice_yaml", jinja_filter_to_nice_yaml, 0, {"indent", "sort_keys", "width"}},
+	{"to_yaml", jinja_filter_to_yaml, 0, {"indent", "sort_keys", "default_flow_style", "width"}},
 	{"tojson", filter_tojson, 0, {"indent"}},
 	{"trim", jinja_filter_trim, 0, {"chars"}},
 	{"truncate", jinja_filter_truncate, 0, {"length", "killwords", "end", "leeway"}},
+	{"union", jinja_filter_union, 1, {"other"}},
 	{"unique", jinja_filter_unique, 0, {"case_sensitive", "attribute"}},
 	{"upper", jinja_filter_upper, 0},
+	{"urldecode", jinja_filter_urldecode, 0},
 	{"urlencode", jinja_filter_urlencode, 0},
 	{"urlize",
 	 jinja_filter_urlize,
 	 0,
 	 {"trim_url_limit", "nofollow", "target", "rel", "extra_schemes"}},
+	{"urlsplit", jinja_filter_urlsplit, 0, {"query"}},
+	{"values", jinja_filter_values, 0},
 	{"wordcount", jinja_filter_wordcount, 0},
 	{"wordwrap",
 	 jinja_filter_wordwrap,
 	 0,
 	 {"width", "break_long_words", "wrapstring", "break_on_hyphens"}},
 	{"xmlattr", jinja_filter_xmlattr, 0, {"autospace"}},
+	{"zip", jinja_filter_zip, -1},
+	{"zip_longest", jinja_filter_zip_longest, -1},
 };
 
 /* Returns the builtin of a name in a table that is sorted by name, or NULL. */
@@ -503,14 +562,4 @@ const Builtin *
 jinja_find_filter(const char *name, int length)
 {
 	return jinja_find_builtin(filters, lengthof(filters), name, length);
-}
-
-/*
- * Returns whether the name is a filter of Jinja2 whose result changes from one
- * rendering to the next, which is refused.
- */
-bool
-jinja_refused_filter(const char *name, int length)
-{
-	return length == 6 && memcmp(name, "random", 6) == 0;
 }

@@ -623,6 +623,24 @@ jinja_filter_sort(Eval *ev, const Value *argv, const CallArgs *call)
 	return sorted_list(items, count);
 }
 
+/* Returns Python's sorted(). */
+Value
+jinja_sorted(Eval *ev, const Value *iterable, bool reverse)
+{
+	Value		list = value_collect(&ev->budget, iterable);
+	int			count = seq_count(&list);
+	SortItem   *items = allocate_items(count);
+
+	for (int i = 0; i < count; i++)
+	{
+		bounds_work(50);
+		items[i].key = items[i].value = seq_items(&list)[i];
+		items[i].position = i;
+	}
+	sort_by_key(&ev->budget, items, count, reverse, false);
+	return sorted_list(items, count);
+}
+
 /* The filter dictsort: pairs sorted by key or value. */
 Value
 jinja_filter_dictsort(Eval *ev, const Value *argv, const CallArgs *call)

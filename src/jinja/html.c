@@ -349,10 +349,17 @@ jinja_filter_urlencode(Eval *ev, const Value *argv, const CallArgs *call)
 /* The options of urlize. */
 typedef struct Urlize
 {
-	int64		limit;			/* -1: none */
+	const Value *limit;			/* looked at when a link is found */
 	const char *attributes;		/* rel and target, ready to be written */
 	const Value *schemes;		/* list of extra schemes, or NULL */
 } Urlize;
+
+/* Returns how many characters of a link are shown; -1: all. */
+static int64
+link_limit(const Urlize *u)
+{
+	return value_given_not_none(u->limit) ? value_index(u->limit, "urlize") : -1;
+}
 
 /* Returns whether the text begins with the word, in any case. */
 static bool
@@ -640,7 +647,7 @@ append_middle(StringInfo buf, const Urlize *u, const char *s, int length)
 		bool		scheme = (length >= 8 && memcmp(s, "https://", 8) == 0) ||
 			(length >= 7 && memcmp(s, "http://", 7) == 0);
 
-		append_link(buf, u, scheme ? "" : "https://", s, length, u->limit, u->attributes);
+		append_link(buf, u, scheme ? "" : "https://", s, length, link_limit(u), u->attributes);
 		return;
 	}
 	if (length > 7 && memcmp(s, "mailto:", 7) == 0 && is_email(s + 7, length - 7))
@@ -845,7 +852,7 @@ check_scheme(const Value *scheme)
 Value
 jinja_filter_urlize(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Urlize		u = {-1, link_attributes(ev, argv), NULL};
+	Urlize		u = {&argv[1], link_attributes(ev, argv), NULL};
 	Value		text = value_soft_str(&ev->budget, &argv[0]);
 	Value		schemes;
 	StringInfoData buf;
@@ -853,8 +860,6 @@ jinja_filter_urlize(Eval *ev, const Value *argv, const CallArgs *call)
 	int			i;
 	Value		result;
 
-	if (value_given_not_none(&argv[1]))
-		u.limit = value_index(&argv[1], "urlize");
 	if (value_given_not_none(&argv[5]))
 	{
 		schemes = value_collect(&ev->budget, &argv[5]);

@@ -38,7 +38,7 @@ typedef struct CallArgs
 	Keyword    *keywords;
 } CallArgs;
 
-#define MAX_PARAMS 7
+#define MAX_PARAMS 8
 
 /*
  * argv[0] is what the filter, test or method is applied to, argv[1..] the
@@ -225,6 +225,8 @@ typedef struct TemplateName
 	const char *name;
 	int			length;
 	const Builtin *global;		/* range, dict, ...; or NULL */
+	const Builtin *function;	/* one that Jinja2 does not have: meant where
+								 * the name is called and free; or NULL */
 	bool		free;			/* not always bound by the template itself */
 	bool		optional;		/* the template asks whether it has a value */
 	int			pos;			/* where it is free first */
@@ -246,6 +248,9 @@ struct Template
 	TemplateName *names;
 	int			nroots;
 	const char **roots;
+	int			identity[2];	/* of a template that calls uuid(): the numbers of
+								 * the names that tell executions and steps apart,
+								 * plus 1; else 0 */
 	SourceError *fault;			/* template_fault() */
 };
 
@@ -346,6 +351,7 @@ struct Eval
 	Frame	   *frame;
 	StringInfo	out;
 	int64		closures;		/* values made so far that refer to a frame */
+	int64		uuids;			/* results of uuid() so far */
 	Level	   *level;
 	int			nspares;
 	MemoryContext spares[4];	/* empty contexts for levels */
@@ -461,10 +467,15 @@ extern bool jinja_bind_method(const Value *object, const Value *name,
 extern const Builtin *jinja_find_filter(const char *name, int length);
 extern const Builtin *jinja_find_test(const char *name, int length);
 extern const Builtin *jinja_find_global(const char *name, int length);
+extern const Builtin *jinja_find_function(const char *name, int length);
 extern const Builtin *jinja_find_method(const Value *object, const char *name,
 										int length);
+extern const Builtin *jinja_find_date_method(const Value *object, const char *name, int length);
+extern bool jinja_date_attribute(const Value *object, const Value *name, Value *result);
 extern bool jinja_is_mutation(const Value *object, const char *name, int length);
-extern bool jinja_refused_filter(const char *name, int length);
+extern bool jinja_has_truth(Eval *ev, const Value *iterable, bool truth);
+extern Value jinja_sorted(Eval *ev, const Value *iterable, bool reverse);
+extern Value jinja_zip(Eval *ev, int count, const Value *iterables, const Value *fill);
 extern const Builtin *jinja_find_builtin(const Builtin *table, int count,
 										 const char *name, int length);
 extern Value jinja_format_braces(Eval *ev, const Value *format, const CallArgs *call);

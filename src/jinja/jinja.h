@@ -15,6 +15,7 @@
 #define NOETL_JINJA_JINJA_H
 
 #include "datatype/timestamp.h"
+#include "lib/stringinfo.h"
 #include "utils/jsonb.h"
 
 #include "common/common.h"
@@ -62,6 +63,14 @@ typedef struct TemplateScope
 	TimestampTz now;			/* the result of now(): fixed for an evaluation,
 								 * so that a rendering can be repeated */
 	TemplateNeeds needs;
+	/*
+	 * Appends what tells the execution and the step of a template from others, for
+	 * uuid(); NULL: nothing does.
+	 */
+	void		(*identify) (void *arg, StringInfo buf);
+	void	   *identify_arg;
+	int			line;			/* of the template in its document, for uuid(); set */
+	int			column;			/* while a document is rendered */
 	bool		refuse_missing; /* a lone expression that yields a member which
 								 * does not exist is an error */
 } TemplateScope;
@@ -157,7 +166,8 @@ struct TemplateDoc
 								 * DOC_TEMPLATE: the string as written */
 	Template   *template;		/* DOC_TEMPLATE */
 	int			line;			/* DOC_TEMPLATE: position of the string in its */
-	int			column;			/* file, 0 = unknown; errors are relative to it */
+	int			column;			/* file; errors are relative to it.  Line 0: not
+								 * known, column: number of the string */
 	bool		block;
 	bool		read_json;		/* DOC_TEMPLATE: text that it yields is JSON, and is
 								 * read as such */

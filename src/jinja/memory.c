@@ -218,6 +218,13 @@ jinja_keep(Eval *ev, const Value *value, MemoryContext context)
 		case VAL_BOOL:
 		case VAL_INT:
 		case VAL_FLOAT:
+		case VAL_DATE:
+		case VAL_TIME:
+		case VAL_TIMEDELTA:
+			return result;
+		case VAL_DATETIME:
+			result.u.datetime = MemoryContextAlloc(context, sizeof(ValueDatetime));
+			*result.u.datetime = *value->u.datetime;
 			return result;
 		case VAL_STRING:
 			return keep_string(ev, value, context);

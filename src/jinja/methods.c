@@ -1,14 +1,12 @@
 /*
  * jinja/methods.c
- *		Methods of dicts, lists, numbers, cyclers and loops, and the global functions.
+ *		Methods of dicts, lists, numbers, cyclers and loops, and Jinja2's global functions.
  */
 #include "common/common.h"
 
 #include <math.h>
 
 #include "miscadmin.h"
-#include "utils/datetime.h"
-#include "utils/timestamp.h"
 
 #include "jinja/internal.h"
 #include "jinja/methods.h"
@@ -333,6 +331,11 @@ jinja_find_method(const Value *object, const char *name, int length)
 			return FIND(int_methods);
 		case VAL_FLOAT:
 			return FIND(float_methods);
+		case VAL_DATETIME:
+		case VAL_DATE:
+		case VAL_TIME:
+		case VAL_TIMEDELTA:
+			return jinja_find_date_method(object, name, length);
 		case VAL_OBJECT:
 			if (jinja_is_object(object, &jinja_cycler_type))
 				return FIND(cycler_methods);
@@ -515,20 +518,6 @@ global_joiner(Eval *ev, const Value *argv, const CallArgs *call)
 	return value_object(&joiner->base);
 }
 
-/* The function now: the time of the evaluation, in UTC, as ISO 8601 text. */
-static Value
-global_now(Eval *ev, const Value *argv, const CallArgs *call)
-{
-	struct pg_tm tm;
-	fsec_t		fsec;
-
-	if (timestamp2tm(ev->scope->now, NULL, &tm, &fsec, NULL, NULL) != 0)
-		value_fail("timestamp out of range");
-	return utext_from_cstring(psprintf("%04d-%02d-%02dT%02d:%02d:%02d.%06d+00:00",
-									   tm.tm_year, tm.tm_mon, tm.tm_mday,
-									   tm.tm_hour, tm.tm_min, tm.tm_sec, (int) fsec));
-}
-
 /*
  * The function lipsum, which is refused: its result changes from one call to
  * the next.
@@ -547,7 +536,6 @@ static const Builtin globals[] = {
 	{"joiner", global_joiner, 0, {"sep"}},
 	{"lipsum", global_lipsum, -1},
 	{"namespace", global_namespace, -1},
-	{"now", global_now, 0},
 	{"range", global_range, -1},
 };
 

@@ -205,6 +205,7 @@ jinja_intern(Parser *p, const char *name, int length)
 	entry->length = length;
 	name_table_add(&p->names, entry->name, length);
 	entry->global = jinja_find_global(name, length);
+	entry->function = jinja_find_function(name, length);
 	return t->nnames++;
 }
 
@@ -568,6 +569,24 @@ parse_dot(Parser *p, TemplateNode *object)
 	return node;
 }
 
+/* Notes the names that tell executions and steps apart, when the callee is uuid. */
+static void
+note_identity(Parser *p, const TemplateNode *callee)
+{
+	static const char *const names[] = {"execution_id", "job"};
+
+	if (callee->type != NODE_NAME ||
+		strcmp(p->template->names[callee->name].name, "uuid") != 0)
+		return;
+	for (int i = 0; i < lengthof(names); i++)
+	{
+		int			name = jinja_intern(p, names[i], strlen(names[i]));
+
+		p->template->names[name].optional = true;
+		p->template->identity[i] = name + 1;
+	}
+}
+
 /* Parses the arguments of f(...). */
 static TemplateNode *
 parse_call(Parser *p, TemplateNode *callee)
@@ -576,6 +595,7 @@ parse_call(Parser *p, TemplateNode *callee)
 
 	node->left = callee;
 	callee->flags |= NF_CALLEE;
+	note_identity(p, callee);
 	parse_arguments(p, node);
 	return node;
 }

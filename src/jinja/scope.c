@@ -46,6 +46,23 @@ no_envelope(void *arg, const char *name, int length, JsonbValue *value)
 	return TEMPLATE_UNDEFINED;
 }
 
+/*
+ * TemplateScope.identify: the context itself tells templates apart; where it does not
+ * say which execution it belongs to, so does the time.
+ */
+static void
+identify_context(void *arg, StringInfo buf)
+{
+	JsonbContainer *context = arg;
+	TimestampTz now = GetCurrentTransactionStartTimestamp();
+	JsonbValue	member;
+
+	appendBinaryStringInfo(buf, (const char *) context, json_container_size(context));
+	if (getKeyJsonValueFromContainer(context, "execution_id", strlen("execution_id"),
+									 &member) == NULL)
+		appendBinaryStringInfo(buf, (const char *) &now, sizeof(now));
+}
+
 /* Returns a scope over the members of an object; raises for any other value. */
 TemplateScope
 template_object_scope(Jsonb *context)
@@ -60,6 +77,8 @@ template_object_scope(Jsonb *context)
 	scope.lookup = lookup_member;
 	scope.arg = &context->root;
 	scope.now = GetCurrentTransactionStartTimestamp();
+	scope.identify = identify_context;
+	scope.identify_arg = &context->root;
 	return scope;
 }
 

@@ -273,6 +273,17 @@ apply_spec(Eval *ev, StringInfo buf, const Value *value, const Value *spec_text_
 	}
 	if (value->kind == VAL_STRING && (value->flags & VF_MARKUP))
 		value_fail("unsupported format specification for Markup");
+	if (value_is_datetime(value) && value->kind != VAL_TIMEDELTA)
+	{
+		DatetimeParts parts;
+
+		datetime_parts(value, &parts);
+		text = datetime_strftime(&parts, spec_text_value);
+		if (markup)
+			text = utext_escape(&text);
+		appendBinaryStringInfo(buf, text.u.string, text.length);
+		return;
+	}
 	parse_spec(spec_text_value, &spec);
 	if (markup)
 	{

@@ -4,6 +4,7 @@
  */
 #include "common/common.h"
 
+#include "jinja/filters.h"
 #include "jinja/internal.h"
 
 /* The test defined. */
@@ -278,8 +279,11 @@ static const Builtin tests[] = {
 	{"==", test_eq, 1, {"other"}},
 	{">", test_gt, 1, {"other"}},
 	{">=", test_ge, 1, {"other"}},
+	{"all", jinja_filter_all, 0},
+	{"any", jinja_filter_any, 0},
 	{"boolean", test_boolean, 0},
 	{"callable", test_callable, 0},
+	{"contains", jinja_filter_contains, 1, {"value"}},
 	{"defined", test_defined, 0},
 	{"divisibleby", test_divisibleby, 1, {"num"}},
 	{"eq", test_eq, 1, {"other"}},
@@ -300,11 +304,17 @@ static const Builtin tests[] = {
 	{"lower", test_lower, 0},
 	{"lt", test_lt, 1, {"other"}},
 	{"mapping", test_mapping, 0},
+	{"match", jinja_filter_test_match, 0, {"pattern", "ignorecase", "multiline"}},
 	{"ne", test_ne, 1, {"other"}},
 	{"none", test_none, 0},
 	{"number", test_number, 0},
 	{"odd", test_odd, 0},
+	{"regex",
+	 jinja_filter_test_regex,
+	 0,
+	 {"pattern", "ignorecase", "multiline", "match_type"}},
 	{"sameas", test_sameas, 1, {"other"}},
+	{"search", jinja_filter_test_search, 0, {"pattern", "ignorecase", "multiline"}},
 	{"sequence", test_sequence, 0},
 	{"string", test_string, 0},
 	{"test", test_test, 0},

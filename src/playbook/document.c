@@ -124,6 +124,57 @@ add_raw_roots_of(Compiler *compiler, const Template *template)
 	playbook_mention(compiler, template);
 }
 
+/* Adds a name that the worker needs the value of. */
+static void
+add_raw_root(Compiler *compiler, const char *name)
+{
+	int			length = strlen(name);
+
+	if (name_table_find(&compiler->raw_roots, name, length) < 0)
+		name_table_add(&compiler->raw_roots, pstrdup(name), length);
+	if (name_table_find(&compiler->mentioned, name, length) < 0)
+		name_table_add(&compiler->mentioned, pstrdup(name), length);
+}
+
+/* Returns whether program text has the name context, and not as a member of something. */
+static bool
+says_context(const char *text)
+{
+	const char *word = "context";
+	const char *place = text;
+
+	while ((place = strstr(place, word)) != NULL)
+	{
+		const char *after = place + strlen(word);
+		char		before = place == text ? ' ' : place[-1];
+
+		if (!isalnum((unsigned char) before) && before != '_' && before != '.' &&
+			!isalnum((unsigned char) *after) && *after != '_')
+			return true;
+		place = after;
+	}
+	return false;
+}
+
+/*
+ * Notes that a Python program may ask for the workload and the values of steps, which
+ * it knows as "context": its text has that name, or cannot be looked at here.  key is
+ * that of the text or of the place where it is.
+ */
+void
+playbook_note_program(Compiler *compiler, const char *key, const YamlNode *node)
+{
+	static const char *const elsewhere[] = {
+		"code_b64", "code_base64", "script", "file", NULL
+	};
+
+	if (!key_in(key, elsewhere) &&
+		!(strcmp(key, "code") == 0 && node->kind == YN_STRING && says_context(node->string)))
+		return;
+	add_raw_root(compiler, "workload");
+	add_raw_root(compiler, "results");
+}
+
 /*
  * Notes the free names of text that is an expression although it has no
  * braces.  One that does not parse is reported where it is compiled to be
@@ -174,6 +225,9 @@ collect_raw_roots(Compiler *compiler, const char *key, const YamlNode *node, int
 			collect_raw_roots(compiler, key, node->items[i], sees);
 		else if (!key_is_code(node->pairs[i].key->string))
 			collect_raw_roots(compiler, node->pairs[i].key->string, node->pairs[i].value, sees);
+	for (i = 0; node->kind == YN_MAP && i < node->count; i++)
+		if (strcmp(key, "task") == 0 || strcmp(key, "tool") == 0)
+			playbook_note_program(compiler, node->pairs[i].key->string, node->pairs[i].value);
 	if (node->kind != YN_STRING)
 		return;
 	if (!template_has_tags(node->string, node->length))

@@ -51,6 +51,7 @@ static const ForeignKey body_keys[] = {
 	{"retries", "Write retry: {max_attempts: 3}."},
 	{"uses", "Write tool: and the parameters beside it."},
 	{"run", "Write tool: shell and command: …."},
+	{"spec", "Write retry, timeout and on_error on the step itself."},
 	{"steps", "Put the steps into a playbook of their own, and call it: tool: playbook, path: …."},
 	{NULL, NULL}
 };
@@ -73,6 +74,17 @@ static const ForeignKey head_keys[] = {
 	{"jobs", "List the steps under workflow."},
 	{"stages", "List the steps under workflow."},
 	{"dag", "List the steps under workflow."},
+	{"case", "Write the conditions under next of a step: [{when: …, then: […]}, {else: […]}]."},
+	{"set", "Write values under workload."},
+	{"secrets", "Name the credential where it is used: auth: name."},
+	{"credentials", "Name the credential where it is used: auth: name."},
+	{"env", "Write values under workload; env of a shell task sets variables."},
+	{"on", "Start the playbook from cron, or insert an execution_start event."},
+	{"cron", "Start the playbook from cron or pg_cron with noetl.execute()."},
+	{"retry", "Write retry on the steps."},
+	{"on_error", "Write on_error on the steps."},
+	{"delay", "Write retry with initial_delay on the steps."},
+	{"rate_limit", "Use an iterator with concurrency, or retry with initial_delay."},
 	{NULL, NULL}
 };
 
@@ -91,6 +103,43 @@ warn(Compiler *compiler, const YamlNode *map, const ForeignKey *known)
 	}
 }
 
+/*
+ * Returns whether steps of a type are done by the broker or by workers of NoETL here.
+ * A worker of the author's own may understand any key.
+ */
+bool
+playbook_type_is_ours(const char *type)
+{
+	static const char *const types[] = {
+		"python", "postgres", "shell", "http", "duckdb", "iterator", "save", "playbook",
+		"workbook", NULL
+	};
+
+	return type_is_control(type) || key_in(type, types);
+}
+
+/* Returns whether a key of a step of a type means something elsewhere and nothing here. */
+bool
+playbook_key_is_foreign(const char *key, const char *type)
+{
+	if (!playbook_type_is_ours(type))
+		return false;
+	for (const ForeignKey *foreign = body_keys; foreign->key != NULL; foreign++)
+		if (strcmp(key, foreign->key) == 0)
+			return true;
+	return false;
+}
+
+/* Returns whether a key of a document means something elsewhere and nothing here. */
+bool
+playbook_key_is_foreign_head(const char *key)
+{
+	for (const ForeignKey *foreign = head_keys; foreign->key != NULL; foreign++)
+		if (strcmp(key, foreign->key) == 0)
+			return true;
+	return false;
+}
+
 /* Warns of keys of a step that mean something elsewhere. */
 void
 playbook_lint_foreign_step(Compiler *compiler, const YamlNode *step)
@@ -103,6 +152,25 @@ void
 playbook_lint_foreign_document(Compiler *compiler, const YamlNode *root)
 {
 	warn(compiler, root, head_keys);
+}
+
+/* Returns whether text behind the beginning of a tag is what only Go's templates have. */
+static bool
+is_go(const char *text)
+{
+	static const char *const words[] = {"range", "with", "template", "include", "define", "block"};
+
+	if (text[0] == '.' || text[0] == '$' || strncmp(text, "if ", 3) == 0)
+		return true;
+	for (int i = 0; i < lengthof(words); i++)
+	{
+		int			length = strlen(words[i]);
+
+		if (strncmp(text, words[i], length) == 0 && text[length] == ' ' &&
+			strchr(".$\"`", text[length + 1]) != NULL && text[length + 1] != '\0')
+			return true;
+	}
+	return false;
 }
 
 /*
@@ -118,10 +186,19 @@ playbook_go_template_hint(const char *text)
 	{
 		tag += 2;
 		tag += strspn(tag, "- \t\r\n");
-		if (tag[0] == '.' || tag[0] == '$' || strncmp(tag, "if ", 3) == 0 ||
-			strncmp(tag, "range ", 6) == 0 || strncmp(tag, "end ", 4) == 0 ||
-			strncmp(tag, "end}", 4) == 0)
+		if (is_go(tag))
 			return "This is a template of Go; write {{ workload.x }}, {% if … %}…{% endif %}, {% for x in … %}.";
 	}
 	return NULL;
+}
+
+/* Warns of a template of Go that happens to be one of ours, too. */
+void
+playbook_lint_go_template(Compiler *compiler, const YamlNode *scalar)
+{
+	char	   *hint = playbook_go_template_hint(scalar->string);
+
+	if (hint != NULL)
+		playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING, scalar, hint,
+					   "the template means something else here");
 }

@@ -100,6 +100,7 @@ extern void playbook_check_idle_tasks(Compiler *compiler);
 extern bool playbook_resolve_step(Compiler *compiler, const YamlNode *node,
 								  const char *name, StepSource *source);
 
+extern const YamlNode *playbook_task_type(const YamlNode *map);
 extern const YamlNode *playbook_find_task(Compiler *compiler, const char *name);
 
 /* iterator.c */
@@ -124,6 +125,8 @@ extern Condition *playbook_compile_condition(Compiler *compiler,
 											 const YamlNode *node);
 
 /* Notes that a template refers to its free names. */
+extern void playbook_note_program(Compiler *compiler, const char *key,
+								  const YamlNode *node);
 extern void playbook_mention(Compiler *compiler, const Template *template);
 
 /* graph.c */
@@ -181,6 +184,10 @@ extern void playbook_note_names(Compiler *compiler, const YamlNode *scalar,
 extern void playbook_lint_names(Compiler *compiler);
 
 /* foreign.c */
+extern bool playbook_key_is_foreign_head(const char *key);
+extern void playbook_lint_go_template(Compiler *compiler, const YamlNode *scalar);
+extern bool playbook_type_is_ours(const char *type);
+extern bool playbook_key_is_foreign(const char *key, const char *type);
 extern void playbook_lint_foreign_step(Compiler *compiler, const YamlNode *step);
 extern void playbook_lint_foreign_document(Compiler *compiler, const YamlNode *root);
 /* Returns what to write instead of a template of Go; NULL: the text has none. */
@@ -190,6 +197,9 @@ extern char *playbook_go_template_hint(const char *text);
 extern void playbook_lint_document(Compiler *compiler);
 extern void playbook_lint_step(Compiler *compiler, const Step *step,
 							   const StepSource *source);
+extern void playbook_lint_task(Compiler *compiler, const YamlNode *task);
+extern void playbook_lint_task_keys(Compiler *compiler, const YamlNode *task);
+extern char *playbook_target_hint(const YamlNode *map);
 extern void playbook_lint_target(Compiler *compiler, const YamlNode *map);
 extern void playbook_lint_graph(Compiler *compiler);
 

@@ -310,6 +310,8 @@ playbook_resolve_iterator(Compiler *compiler, const char *name, StepSource *sour
 	body = palloc0(sizeof(StepSource));
 	written = is_iterator ? body_of_iterator(compiler, source) : body_of_loop(source);
 	task = written == NULL ? NULL : resolve_bodies(compiler, written, name, body);
+	if (is_iterator && written != NULL)
+		playbook_lint_task(compiler, written);
 	if (task != NULL)
 	{
 		map = canonical_map(source, loop != NULL ? loop : source->merged, task);

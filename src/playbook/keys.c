@@ -18,7 +18,7 @@ const char *const target_input_keys[TARGET_INPUT_KEYS + 1] = {
 const char *const control_keys[] = {
 	"step", "desc", "description", "next", "type", "when", "pass", "result",
 	"return", "join", "next_mode", "on_error", "max_visits", "timeout_action",
-	NULL
+	"on_lost", "queue_timeout", NULL
 };
 
 const char *const common_keys[] = {
@@ -93,7 +93,7 @@ const char *const type_keys[] = {"type", "tool", NULL};
 
 const char *const whole_step_keys[] = {
 	"when", "pass", "result", "return", "on_error", "max_visits", "timeout",
-	"priority", "desc", "description", NULL
+	"on_lost", "queue_timeout", "priority", "desc", "description", NULL
 };
 
 const char *const loop_frame_keys[] = {
@@ -123,6 +123,19 @@ const char *const connection_keys[] = {
 	"conninfo", "dsn", "url", "database_url", "host", "port", "user", "username",
 	"password", "dbname", "database", "sslmode", "db_host", "db_port", "db_user",
 	"db_password", "db_name", "db_sslmode", NULL
+};
+
+/* What a task of type postgres or duckdb is told to do, and where. */
+static const char *const command_keys[] = {
+	"command", "commands", "sql", "query", "code", "command_b64", "commands_b64",
+	"sql_b64", "query_b64", "code_b64", "script", NULL
+};
+static const char *const target_database_keys[] = {
+	"db_host", "db_port", "db_user", "db_password", "db_name", "db_sslmode", "dsn",
+	"connection_string", "conninfo", "database", NULL
+};
+static const char *const credential_keys[] = {
+	"auth", "credential", "credentials", NULL
 };
 
 const char *const playbook_worker_names[] = {
@@ -168,6 +181,26 @@ key_is_raw(const char *key, const char *action_type)
 {
 	return key_in(key, raw_keys) ||
 		(strcmp(action_type, "iterator") == 0 && key_in(key, iterator_raw_keys));
+}
+
+/*
+ * Returns which setting of an SQL task a key is.  A step may write settings as members
+ * of its input; they count where the step has no setting of that kind itself.
+ */
+SqlSetting
+key_sql_setting(const char *key, const char *action_type)
+{
+	bool		duckdb = strcmp(action_type, "duckdb") == 0;
+
+	if (!duckdb && strcmp(action_type, "postgres") != 0)
+		return SETTING_NONE;
+	if (key_in(key, command_keys))
+		return SETTING_COMMAND;
+	if (key_in(key, credential_keys))
+		return SETTING_CREDENTIAL;
+	if (key_in(key, target_database_keys) && duckdb == (strcmp(key, "database") == 0))
+		return SETTING_DATABASE;
+	return SETTING_NONE;
 }
 
 /* Returns whether the broker itself completes steps of a type. */

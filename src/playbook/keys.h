@@ -77,6 +77,21 @@ extern bool key_is_code(const char *key);
  */
 extern bool key_is_raw(const char *key, const char *action_type);
 
+/* What a key of an SQL task (postgres, duckdb) is for. */
+typedef enum SqlSetting
+{
+	SETTING_NONE,
+	SETTING_CREDENTIAL,			/* it names a credential */
+	SETTING_DATABASE,			/* it says where the database is */
+	SETTING_COMMAND				/* it is SQL */
+} SqlSetting;
+
+/*
+ * Returns which setting of an SQL task a key is.  A step may write settings as members
+ * of its input; they count where the step itself has no setting of that kind.
+ */
+extern SqlSetting key_sql_setting(const char *key, const char *action_type);
+
 /* Returns whether the broker itself completes steps of a type. */
 extern bool type_is_control(const char *type);
 

@@ -9,9 +9,7 @@
 #include "playbook/internal.h"
 #include "save/save.h"
 
-static void lint_keys(Compiler *compiler, const YamlNode *map,
-					  const char *const *known, const char *const *more,
-					  const char *const *harmless);
+static char *const blank_after_dash = "YAML wants a blank after the dash: \"- step: name\".";
 
 /* Returns the word of a list that another word looks like, or NULL. */
 static const char *
@@ -44,6 +42,9 @@ lint_keys(Compiler *compiler, const YamlNode *map, const char *const *known,
 		meant = resembles(known, key->string);
 		if (meant == NULL)
 			meant = resembles(more, key->string);
+		if (meant == NULL && key->string[0] == '-')
+			playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING, key, blank_after_dash,
+						   "unknown key \"%s\"", key->string);
 		if (meant != NULL && yaml_member(map, meant) == NULL)
 			playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING, key,
 						   playbook_did_you_mean(meant),
@@ -51,29 +52,71 @@ lint_keys(Compiler *compiler, const YamlNode *map, const char *const *known,
 	}
 }
 
-/* Warns of misspelled keys of the document, and of those of other engines. */
+/* Warns of every key that a map does not know. */
+static void
+lint_closed(Compiler *compiler, const YamlNode *map, const char *const *known, char *hint)
+{
+	for (int i = 0; map->kind == YN_MAP && i < map->count; i++)
+	{
+		const YamlNode *key = map->pairs[i].key;
+		const char *meant;
+
+		if (key_in(key->string, known))
+			continue;
+		meant = resembles(known, key->string);
+		playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING, key,
+					   meant != NULL ? playbook_did_you_mean(meant) : hint,
+					   "unknown key \"%s\"", key->string);
+	}
+}
+
+/* Warns of one key that a map should not have. */
+static void
+warn_of(Compiler *compiler, const YamlNode *map, const char *name, char *hint)
+{
+	for (int i = 0; map->kind == YN_MAP && i < map->count; i++)
+		if (strcmp(map->pairs[i].key->string, name) == 0)
+			playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING, map->pairs[i].key, hint,
+						   "the key \"%s\" has no effect", name);
+}
+
+/* Warns of keys of the document that have no effect. */
 void
 playbook_lint_document(Compiler *compiler)
 {
-	static const char *const none[] = {NULL};
+	const YamlNode *root = compiler->root;
 
-	lint_keys(compiler, compiler->root, document_keys, none, none);
-	playbook_lint_foreign_document(compiler, compiler->root);
+	playbook_lint_foreign_document(compiler, root);
+	for (int i = 0; root->kind == YN_MAP && i < root->count; i++)
+	{
+		const YamlNode *key = root->pairs[i].key;
+		const char *meant;
+
+		CHECK_FOR_INTERRUPTS();
+		if (key_in(key->string, document_keys) || playbook_key_is_foreign_head(key->string))
+			continue;
+		meant = resembles(document_keys, key->string);
+		playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING, key,
+					   meant != NULL ? playbook_did_you_mean(meant) :
+					   key->string[0] == '-' ? blank_after_dash :
+					   "Templates do not see it: write values under workload.",
+					   "unknown key \"%s\"", key->string);
+	}
 }
 
 /* Warns of a type that looks like a misspelling of a known one. */
 static void
-lint_type(Compiler *compiler, const StepSource *source)
+lint_type(Compiler *compiler, const YamlNode *node, const char *type)
 {
 	const char *meant;
 
-	if (source->type_node == NULL || key_in(source->type, action_types))
+	if (node == NULL || type == NULL || key_in(type, action_types))
 		return;
-	meant = resembles(action_types, source->type);
+	meant = resembles(action_types, type);
 	if (meant != NULL)
-		playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING, source->type_node,
+		playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING, node,
 					   playbook_did_you_mean(meant),
-					   "no worker that is known does tasks of type \"%s\"", source->type);
+					   "no worker that is known does tasks of type \"%s\"", type);
 }
 
 /* Returns whether a value can be checked now, as it is no template. */
@@ -166,11 +209,10 @@ lint_inner_saves(Compiler *compiler, const YamlNode *task)
 			lint_saves(compiler, task->items[i]);
 }
 
-/* Warns of a number of a retry policy that makes no sense. */
+/* Warns of a number that makes no sense: it must be at least 0 or 1. */
 static void
-lint_retry_number(Compiler *compiler, const YamlNode *retry, const char *key, double minimum)
+lint_number(Compiler *compiler, const YamlNode *node, const char *key, double minimum)
 {
-	const YamlNode *node = playbook_member(retry, key);
 	char	   *text = playbook_scalar_text(node);
 	char	   *end;
 	double		number;
@@ -181,6 +223,7 @@ lint_retry_number(Compiler *compiler, const YamlNode *retry, const char *key, do
 	if (*end == '\0' && !(number >= minimum && number < 1e9))
 		playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING, node,
 					   minimum > 0 ? "Write a number from 1 on." :
+					   strcmp(key, "limit") == 0 ? "Write a number that is not negative." :
 					   "Write a number of seconds, or a factor, that is not negative.",
 					   "%s cannot be %s", key, text);
 }
@@ -189,16 +232,66 @@ lint_retry_number(Compiler *compiler, const YamlNode *retry, const char *key, do
 static void
 lint_retry(Compiler *compiler, const YamlNode *retry)
 {
-	static const char *const none[] = {NULL};
-
 	if (retry == NULL)
 		return;
-	lint_keys(compiler, retry, retry_keys, none, none);
-	lint_retry_number(compiler, retry, "max_attempts", 1);
-	lint_retry_number(compiler, retry, "initial_delay", 0);
-	lint_retry_number(compiler, retry, "retry_delay", 0);
-	lint_retry_number(compiler, retry, "max_delay", 0);
-	lint_retry_number(compiler, retry, "backoff_multiplier", 0);
+	if (retry->kind == YN_NUMBER)
+		lint_number(compiler, retry, "max_attempts", 1);
+	lint_closed(compiler, retry, retry_keys,
+				"It is one of max_attempts, initial_delay, backoff_multiplier, max_delay, jitter,"
+				" retry_when, stop_when.");
+	lint_number(compiler, playbook_member(retry, "max_attempts"), "max_attempts", 1);
+	lint_number(compiler, playbook_member(retry, "initial_delay"), "initial_delay", 0);
+	lint_number(compiler, playbook_member(retry, "retry_delay"), "retry_delay", 0);
+	lint_number(compiler, playbook_member(retry, "max_delay"), "max_delay", 0);
+	lint_number(compiler, playbook_member(retry, "backoff_multiplier"), "backoff_multiplier", 0);
+}
+
+/* Warns of misspelled keys of an iterator or loop, and of numbers that make no sense. */
+static void
+lint_loop(Compiler *compiler, const YamlNode *loop, const char *const *more)
+{
+	static const char *const ones[] = {"concurrency", "chunk", NULL};
+
+	lint_keys(compiler, loop, loop_keys, more, action_keys);
+	lint_number(compiler, playbook_member(loop, "limit"), "limit", 0);
+	for (int i = 0; ones[i] != NULL; i++)
+		lint_number(compiler, playbook_member(loop, ones[i]), ones[i], 1);
+}
+
+/*
+ * Warns of keys of a workbook task, or of the task of an iterator, that look misspelled
+ * or have no effect.
+ */
+void
+playbook_lint_task_keys(Compiler *compiler, const YamlNode *task)
+{
+	const YamlNode *tool = playbook_member(task, "tool");
+	char	   *type = playbook_scalar_text(playbook_task_type(task));
+
+	if (task->kind != YN_MAP)
+		return;
+	lint_keys(compiler, task, control_keys, common_keys, action_keys);
+	if (type != NULL && !playbook_type_is_ours(type))
+		return;
+	playbook_lint_foreign_step(compiler, task);
+	if (tool != NULL && tool->kind == YN_MAP)
+		playbook_lint_foreign_step(compiler, tool);
+}
+
+/* Warns of what is doubtful in the task, or the tasks, of an iterator. */
+void
+playbook_lint_task(Compiler *compiler, const YamlNode *task)
+{
+	const YamlNode *type = playbook_task_type(task);
+
+	for (int i = 0; task->kind == YN_LIST && i < task->count; i++)
+		playbook_lint_task(compiler, task->items[i]);
+	if (task->kind != YN_MAP)
+		return;
+	playbook_lint_task_keys(compiler, task);
+	lint_type(compiler, type, playbook_scalar_text(type));
+	lint_retry(compiler, playbook_member(task, "retry"));
+	lint_saves(compiler, task);
 }
 
 /* Warns of misspelled keys of a transition entry or target. */
@@ -208,6 +301,24 @@ playbook_lint_target(Compiler *compiler, const YamlNode *map)
 	static const char *const none[] = {NULL};
 
 	lint_keys(compiler, map, target_keys, none, none);
+	warn_of(compiler, map, "set", "Write data: it is the input of the step that follows.");
+}
+
+/* Returns what the author of a transition without a target may have meant. */
+char *
+playbook_target_hint(const YamlNode *map)
+{
+	for (int i = 0; map->kind == YN_MAP && i < map->count; i++)
+	{
+		const char *key = map->pairs[i].key->string;
+		const char *meant = key_in(key, target_keys) ? NULL : resembles(target_keys, key);
+
+		if (key[0] == '-')
+			return blank_after_dash;
+		if (meant != NULL)
+			return psprintf("Did you mean \"%s\" instead of \"%s\"?", meant, key);
+	}
+	return "Write the name of a step, or: step: name.";
 }
 
 /* Warns of what is doubtful in a compiled step. */
@@ -217,21 +328,29 @@ playbook_lint_step(Compiler *compiler, const Step *step,
 {
 	static const char *const none[] = {NULL};
 	const YamlNode *loop = playbook_member(source->node, "loop");
+	const YamlNode *tool = playbook_member(source->node, "tool");
 	int			i;
 
 	if (step->kind != STEP_WAIT)
 		lint_keys(compiler, source->node, control_keys, common_keys, action_keys);
-	/* a worker of the author's own may understand any key */
-	if (step->kind != STEP_WAIT &&
-		(source->type[0] == '\0' || key_in(source->type, action_types)))
+	if (step->kind != STEP_WAIT && playbook_type_is_ours(source->type))
+	{
 		playbook_lint_foreign_step(compiler, source->node);
-	lint_type(compiler, source);
+		if (tool != NULL && tool->kind == YN_MAP)
+			playbook_lint_foreign_step(compiler, tool);
+	}
+	lint_type(compiler, source->type_node, source->type);
 	lint_retry(compiler, playbook_member(source->merged, "retry"));
 	lint_saves(compiler, source->merged);
 	if (strcmp(source->type, "iterator") == 0)
 		lint_inner_saves(compiler, playbook_member(source->merged, "task"));
-	if (loop != NULL)
-		lint_keys(compiler, loop, loop_keys, none, none);
+	if (loop != NULL && loop->kind == YN_MAP)
+	{
+		lint_loop(compiler, loop, none);
+		warn_of(compiler, loop, "spec", "Write mode and concurrency beside the collection.");
+	}
+	if (source->type_node != NULL && strcmp(source->type, "iterator") == 0)
+		lint_loop(compiler, source->node, common_keys);
 	if ((playbook_name_is(step->name, "end") || strcmp(step->type, "end") == 0) &&
 		step->next.count > 0)
 		playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING,

@@ -62,6 +62,7 @@ static const struct
 	{"_task", "Write the name of the step whose value it is."},
 	{"steps", "Write the name of the step itself: its value is called that."},
 	{"tasks", "Write the name of the step itself: its value is called that."},
+	{"workflow", "Write workload.x for what the execution was started with, the name of a step for its value."},
 	{"inputs", "Write workload.x for what the execution was started with."},
 	{"params", "Write workload.x for what the execution was started with, args.x for the input of the step."},
 	{"token", "Write auth: name, and the worker adds the token of that credential."},
@@ -105,8 +106,11 @@ void
 playbook_note_names(Compiler *compiler, const YamlNode *scalar, const Template *template,
 					int sees)
 {
-	MemoryContext caller = MemoryContextSwitchTo(compiler->scratch);
+	MemoryContext caller;
 	TemplateNameInfo info;
+
+	playbook_lint_go_template(compiler, scalar);
+	caller = MemoryContextSwitchTo(compiler->scratch);
 
 	for (int i = 0; template_name(template, i, &info); i++)
 	{
@@ -296,10 +300,6 @@ resembled(Compiler *compiler, const NameUse *use)
 static char *
 name_hint(const Compiler *compiler, const NameUse *use, const char *meant)
 {
-	char	   *go = playbook_go_template_hint(use->scalar->string);
-
-	if (go != NULL)
-		return go;
 	if (meant != NULL)
 		return playbook_did_you_mean(meant);
 	for (int i = 0; i < lengthof(foreign_roots); i++)
@@ -330,7 +330,9 @@ playbook_lint_names(Compiler *compiler)
 		SourceError warning = {0};
 
 		CHECK_FOR_INTERRUPTS();
-		if (is_given(compiler, use, arrivals))
+		/* the template as a whole has a warning where it is one of Go */
+		if (is_given(compiler, use, arrivals) ||
+			playbook_go_template_hint(use->scalar->string) != NULL)
 			continue;
 		meant = resembled(compiler, use);
 		if (use->optional && meant == NULL)

@@ -58,7 +58,7 @@ static const KeyShape shapes[] = {
 	ABOUT("Whether the step starts for each arrival, after all of them, or at the first")},
 	{"step", "on_error",
 	ABOUT("What a failure does: fail, continue, hold, {step: handler}, or a list like next")},
-	{"step", "on_lost", "\"enum\": [\"retry\", \"fail\"], "
+	{"step", "on_lost", "\"enum\": [\"requeue\", \"fail\"], "
 	ABOUT("What the loss of the worker does")},
 	{"step", "max_visits", TEXT_OR("\"integer\"") ", "
 	ABOUT("How often the step may run in an execution")},

@@ -37,6 +37,8 @@ static TemplateDoc *compile_member(Compiler *compiler, const char *type,
 								   const YamlPair *pair);
 static void add_tool_keys(Compiler *compiler, ActionBuilder *builder,
 						  const YamlNode *map);
+static void lift_settings(Compiler *compiler, ActionBuilder *builder,
+						  const char *type, const YamlNode *merged);
 static void add_constant(ActionBuilder *builder, const char *key,
 						 const char *text);
 static TemplateDoc *compile_saved_data(Compiler *compiler,
@@ -46,6 +48,8 @@ static void compile_input(Compiler *compiler, Step *step,
 						  const YamlNode *map, const ActionBuilder *builder);
 static void compile_on_error(Compiler *compiler, Step *step,
 							 const YamlNode *node);
+static void compile_on_lost(Compiler *compiler, Step *step,
+							const YamlNode *node);
 static RetryPolicy *compile_retry(Compiler *compiler, const YamlNode *node);
 static TemplateDoc *retry_number(Compiler *compiler, const YamlNode *node);
 static void compile_limits(Compiler *compiler, Step *step,
@@ -88,6 +92,7 @@ playbook_compile_step(Compiler *compiler, int index)
 	{
 		step->iterator = playbook_compile_iterator(compiler, &source);
 		step->iterator->continues = step->on_error == ON_ERROR_CONTINUE;
+		step->iterator->holds = step->on_error == ON_ERROR_HOLD;
 		compiler->sees = SEES_INPUT | SEES_ITEM;
 		step->iterator->body = compile_body(compiler, step, source.body);
 		compiler->sees = SEES_INPUT;
@@ -136,6 +141,10 @@ compile_work(Compiler *compiler, Step *step, const StepSource *source)
 	compiler->sees = sees;
 	step->timeout = playbook_compile_timeout(compiler,
 											 playbook_member(source->merged, "timeout"));
+	step->queue_timeout = playbook_compile_timeout(compiler,
+												   playbook_member(source->merged,
+																   "queue_timeout"));
+	compile_on_lost(compiler, step, playbook_member(source->merged, "on_lost"));
 	take_raw_roots(compiler, step);
 }
 
@@ -290,6 +299,21 @@ compile_kind(Step *step, const StepSource *source)
 		step->kind = step->is_end ? STEP_END : STEP_ROUTER;
 }
 
+/* Returns how many members the layers of a step's input have that are written as maps. */
+static int
+layer_members(const YamlNode *merged)
+{
+	int			count = 0;
+
+	for (int i = 0; step_input_keys[i] != NULL; i++)
+	{
+		const YamlNode *layer = playbook_member(merged, step_input_keys[i]);
+
+		count += layer != NULL && layer->kind == YN_MAP ? layer->count : 0;
+	}
+	return count;
+}
+
 /* Builds the object that becomes queue.action. */
 static void
 compile_action(Compiler *compiler, Step *step, const StepSource *source,
@@ -303,7 +327,7 @@ compile_action(Compiler *compiler, Step *step, const StepSource *source,
 	int			i;
 
 	builder->capacity = merged->count + (tool ? tool->count : 0) +
-		(task_tool ? task_tool->count : 0) + 2;
+		(task_tool ? task_tool->count : 0) + 2 + layer_members(merged);
 	builder->doc = palloc0(sizeof(TemplateDoc));
 	builder->doc->kind = DOC_OBJECT;
 	builder->doc->keys = palloc(sizeof(JsonbValue) * (builder->capacity + 1));
@@ -323,6 +347,7 @@ compile_action(Compiler *compiler, Step *step, const StepSource *source,
 	}
 	add_tool_keys(compiler, builder, tool);
 	add_tool_keys(compiler, builder, task_tool);
+	lift_settings(compiler, builder, step->type, merged);
 	if (strcmp(step->type, "iterator") == 0 && step->on_error == ON_ERROR_CONTINUE)
 		add_constant(builder, "on_error", "continue");
 	/* its input is laid over that of each item; an explicit task has its own */
@@ -366,6 +391,14 @@ compile_member(Compiler *compiler, const char *type, const YamlPair *pair)
 {
 	const char *key = pair->key->string;
 
+	if (strcmp(type, "python") == 0)
+		playbook_note_program(compiler, key, pair->value);
+	if (playbook_key_is_foreign(key, type))
+	{
+		/* for its warnings; what has no effect must not fail the step */
+		(void) playbook_compile_doc(compiler, pair->value);
+		return playbook_constant_doc(pair->value);
+	}
 	if (key_is_code(key))
 		return playbook_constant_doc(pair->value);
 	if (key_is_raw(key, type))
@@ -389,6 +422,49 @@ add_tool_keys(Compiler *compiler, ActionBuilder *builder, const YamlNode *map)
 			!has_member(builder, map->pairs[i].key))
 			add_member(compiler, builder, &map->pairs[i],
 					   playbook_compile_doc(compiler, map->pairs[i].value));
+}
+
+/* Returns whether the action of an SQL task has a setting of a kind. */
+static bool
+has_setting(const ActionBuilder *builder, const char *type, SqlSetting kind)
+{
+	for (int i = 0; i < builder->doc->count; i++)
+	{
+		const JsonbValue *key = &builder->doc->keys[i];
+
+		if (key_sql_setting(pnstrdup(key->val.string.val, key->val.string.len), type) == kind)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Appends settings of an SQL task that are written as members of the step's input, of
+ * each kind that the action does not have.  Only what the playbook itself spells out
+ * counts, and not under "data": data never becomes a command or a connection.
+ */
+static void
+lift_settings(Compiler *compiler, ActionBuilder *builder, const char *type,
+			  const YamlNode *merged)
+{
+	for (SqlSetting kind = SETTING_CREDENTIAL; kind <= SETTING_COMMAND; kind++)
+	{
+		if (has_setting(builder, type, kind) ||
+			(kind == SETTING_DATABASE && strcmp(type, "postgres") == 0 &&
+			 has_setting(builder, type, SETTING_CREDENTIAL)))
+			continue;
+		for (int i = STEP_INPUT_KEYS - 1; i >= 0; i--)
+		{
+			const YamlNode *layer = strcmp(step_input_keys[i], "data") == 0 ? NULL :
+				playbook_member(merged, step_input_keys[i]);
+
+			for (int m = 0; layer != NULL && layer->kind == YN_MAP && m < layer->count; m++)
+				if (key_sql_setting(layer->pairs[m].key->string, type) == kind &&
+					!has_member(builder, layer->pairs[m].key))
+					add_member(compiler, builder, &layer->pairs[m],
+							   compile_member(compiler, type, &layer->pairs[m]));
+		}
+	}
 }
 
 /* Returns whether the action has a member of that name already. */
@@ -439,19 +515,27 @@ compile_input(Compiler *compiler, Step *step, const YamlNode *map,
 	}
 }
 
-/* Reads on_error: fail, continue, or transitions to handlers. */
+/* Reads on_error: fail, hold, continue, or transitions to handlers. */
 static void
 compile_on_error(Compiler *compiler, Step *step, const YamlNode *node)
 {
 	char	   *word = NULL;
 
-	step->on_error = ON_ERROR_FAIL;
+	step->on_error = ON_ERROR_DEFAULT;
 	if (node == NULL)
 		return;
 	if (node->kind == YN_STRING)
 		word = playbook_scalar_text(node);
 	if (word != NULL && pg_strcasecmp(word, "fail") == 0)
+	{
+		step->on_error = ON_ERROR_FAIL;
 		return;
+	}
+	if (word != NULL && pg_strcasecmp(word, "hold") == 0)
+	{
+		step->on_error = ON_ERROR_HOLD;
+		return;
+	}
 	if (word != NULL && pg_strcasecmp(word, "continue") == 0)
 	{
 		step->on_error = ON_ERROR_CONTINUE;
@@ -460,12 +544,35 @@ compile_on_error(Compiler *compiler, Step *step, const YamlNode *node)
 	if (word == NULL && node->kind != YN_LIST && node->kind != YN_MAP)
 	{
 		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
-					   node, "It is fail, continue, or a step: {step: handler}.",
+					   node, "It is fail, hold, continue, or a step: {step: handler}.",
 					   "on_error names no step");
+		return;
+	}
+	if (word != NULL && playbook_looks_like(word, "continue") &&
+		playbook_find_step(compiler->playbook, word, strlen(word)) < 0)
+	{
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
+					   node, playbook_did_you_mean("continue"),
+					   "on_error is neither fail nor continue nor a step");
 		return;
 	}
 	step->on_error = ON_ERROR_HANDLER;
 	playbook_compile_next(compiler, node, NULL, &step->on_error_next);
+}
+
+/* Reads on_lost: requeue (the default) or fail. */
+static void
+compile_on_lost(Compiler *compiler, Step *step, const YamlNode *node)
+{
+	char	   *word = node == NULL ? NULL : playbook_scalar_text(node);
+
+	if (node == NULL || (word != NULL && pg_strcasecmp(word, "requeue") == 0))
+		return;
+	step->fails_when_lost = word != NULL && pg_strcasecmp(word, "fail") == 0;
+	if (!step->fails_when_lost)
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
+					   node, "It is fail, or requeue, which is what happens without it.",
+					   "on_lost must be fail or requeue");
 }
 
 /*

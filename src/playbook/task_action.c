@@ -142,6 +142,65 @@ render_input(const JsonbValue *map, const JsonbValue *above, const char *type,
 	return true;
 }
 
+/* Returns whether a task has a setting of a kind beside its input. */
+static bool
+has_setting(const JsonbValue *task, const char *type, SqlSetting kind)
+{
+	JsonbIterator *it;
+	JsonbValue	key;
+	JsonbValue	value;
+	bool		found = false;
+
+	if (!json_is_object(task))
+		return false;
+	it = json_walk(task);
+	while (json_next_member(&it, &key, &value))
+		found |= key_sql_setting(pnstrdup(key.val.string.val, key.val.string.len), type) == kind;
+	return found;
+}
+
+/*
+ * Adds settings of an SQL task that are written as members of its input, of each kind
+ * that it does not have.  False and *error when a template raises.
+ */
+static bool
+lift_settings(const JsonbValue *task, const JsonbValue *tool, const char *type,
+			  const TemplateScope *scope, JsonBuilder *builder, SourceError *error)
+{
+	for (SqlSetting kind = SETTING_CREDENTIAL; kind <= SETTING_COMMAND; kind++)
+	{
+		if (has_setting(task, type, kind) || has_setting(tool, type, kind) ||
+			(kind == SETTING_DATABASE && strcmp(type, "postgres") == 0 &&
+			 (has_setting(task, type, SETTING_CREDENTIAL) ||
+			  has_setting(tool, type, SETTING_CREDENTIAL))))
+			continue;
+		for (int i = 0; i < STEP_INPUT_KEYS; i++)
+		{
+			JsonbIterator *it;
+			JsonbValue	layer;
+			JsonbValue	key;
+			JsonbValue	value;
+
+			if (strcmp(step_input_keys[i], "data") == 0 ||
+				!json_get(task, step_input_keys[i], &layer) || !json_is_object(&layer))
+				continue;
+			it = json_walk(&layer);
+			while (json_next_member(&it, &key, &value))
+			{
+				char	   *name = pnstrdup(key.val.string.val, key.val.string.len);
+
+				if (key_sql_setting(name, type) != kind)
+					continue;
+				if (!key_is_code(name) &&
+					!template_render_value(&value, scope, &value, error))
+					return false;
+				json_add_n(builder, key.val.string.val, key.val.string.len, &value);
+			}
+		}
+	}
+	return true;
+}
+
 /*
  * Builds the action of a task that is written as a map of a playbook.  False
  * and *error when a template raises or the task has no type.
@@ -178,7 +237,8 @@ task_action(const JsonbValue *task, const TemplateScope *outer, const JsonbValue
 		 !render_input(&tool, task, type, &scope, &builder, error)) ||
 		(json_is_object(&tool) &&
 		 !add_rendered(&builder, &tool, type, tool_keys, &scope.template, error)) ||
-		!add_rendered(&builder, task, type, type_keys, &scope.template, error))
+		!add_rendered(&builder, task, type, type_keys, &scope.template, error) ||
+		!lift_settings(task, &tool, type, &scope.template, &builder, error))
 		return false;
 	json_add_text(&builder, "type", type);
 	json_add(&builder, "data", &scope.input);

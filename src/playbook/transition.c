@@ -166,8 +166,7 @@ compile_target(Compiler *compiler, const YamlNode *node,
 		compiler->graph_broken = true;
 		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
 					   where ? where : node,
-					   "Write the name of a step, or: step: name.",
-					   "the transition names no step");
+					   playbook_target_hint(node), "the transition names no step");
 		return false;
 	}
 	target->step = playbook_find_step(compiler->playbook, name, strlen(name));
@@ -190,6 +189,7 @@ compile_target(Compiler *compiler, const YamlNode *node,
 		return false;
 	compiler->graph_broken = true;
 	playbook_issue(compiler, ISSUE_ERROR, ERRCODE_UNDEFINED_OBJECT, where,
+				   playbook_looks_like(name, "end") ? playbook_did_you_mean("end") :
 				   playbook_suggest_step(compiler, name),
 				   "step \"%s\" does not exist", name);
 	return false;

@@ -123,6 +123,10 @@ playbook_check_idle_tasks(Compiler *compiler)
 	{
 		const YamlNode *task = compiler->task_nodes[i];
 
+		if (compiler->task_used[i])
+			playbook_lint_task_keys(compiler, task);
+		else
+			playbook_lint_task(compiler, task);
 		for (int j = 0; !compiler->task_used[i] && j < task->count; j++)
 			if (!key_is_code(task->pairs[j].key->string))
 				(void) playbook_raw_doc(compiler, task->pairs[j].key->string,
@@ -147,6 +151,18 @@ suggest_task(Compiler *compiler, const char *name)
 		if (playbook_looks_like(name, compiler->tasks.entries[i].name))
 			return playbook_did_you_mean(compiler->tasks.entries[i].name);
 	return NULL;
+}
+
+/* Returns the node that names the type of a task: type, tool, or the kind of a tool. */
+const YamlNode *
+playbook_task_type(const YamlNode *map)
+{
+	const YamlNode *tool = playbook_member(map, "tool");
+	const YamlNode *type = playbook_member(map, "type");
+
+	if (type == NULL && tool != NULL)
+		type = tool->kind == YN_MAP ? playbook_member(tool, "kind") : tool;
+	return type;
 }
 
 /*

@@ -76,6 +76,7 @@ typedef struct LogPlace
 	TimestampTz created_at;
 	int64		event_id;
 	bool		recalled;		/* for replay: the broker's own, decided again already */
+	bool		undecided;		/* stored while the triggers were off */
 } LogPlace;
 
 /*

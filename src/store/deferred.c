@@ -43,7 +43,7 @@ takes_batches(const StoreTable *table)
 {
 	const TupleConstr *constraints = RelationGetDescr(table->relation)->constr;
 
-	return table->result_rel->ri_TrigDesc == NULL &&
+	return table->result_rel->ri_TrigDesc == NULL && table->statement == NULL &&
 		(constraints == NULL || !constraints->has_generated_stored);
 }
 

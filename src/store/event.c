@@ -237,8 +237,8 @@ store_last_rescheduled(Store *store, int64 execution_id, Event *event)
  * Begins a new version of a stored event, and returns its slot.  Raises an error
  * when the event is missing.
  */
-static TupleTableSlot *
-begin_event_version(Store *store, int64 execution_id, int64 event_id)
+TupleTableSlot *
+store_begin_event_version(Store *store, int64 execution_id, int64 event_id)
 {
 	StoreTable *table;
 
@@ -252,8 +252,8 @@ begin_event_version(Store *store, int64 execution_id, int64 event_id)
 }
 
 /* Writes the new version of an event. */
-static void
-write_event_version(Store *store)
+void
+store_write_event_version(Store *store)
 {
 	StoreTable *table = store_table(store, REL_EVENT);
 
@@ -266,14 +266,14 @@ void
 store_annotate_event(Store *store, int64 execution_id, int64 event_id,
 					 const Jsonb *meta)
 {
-	TupleTableSlot *new = begin_event_version(store, execution_id, event_id);
+	TupleTableSlot *new = store_begin_event_version(store, execution_id, event_id);
 	Jsonb	   *old = slot_jsonb(store_table(store, REL_EVENT)->scan_slot, EVENT_COL_META);
 	Datum		merged = PointerGetDatum(meta);
 
 	if (old != NULL && JB_ROOT_IS_OBJECT(old))
 		merged = DirectFunctionCall2(jsonb_concat, PointerGetDatum(old), merged);
 	slot_set(new, EVENT_COL_META, merged);
-	write_event_version(store);
+	store_write_event_version(store);
 }
 
 /* Writes the node of a run, and its parent event, into a stored event. */
@@ -281,14 +281,14 @@ void
 store_locate_event(Store *store, int64 execution_id, int64 event_id,
 				   const Step *step, const Run *run)
 {
-	TupleTableSlot *new = begin_event_version(store, execution_id, event_id);
+	TupleTableSlot *new = store_begin_event_version(store, execution_id, event_id);
 
 	slot_set_text(new, EVENT_COL_NODE_ID,
 				  node_id_make(execution_id, step->name, run->visit, run->item));
 	slot_set_text(new, EVENT_COL_NODE_TYPE, step->type);
 	if (new->tts_isnull[EVENT_COL_PARENT_EVENT_ID - 1])
 		slot_set_id(new, EVENT_COL_PARENT_EVENT_ID, run->started_event_id);
-	write_event_version(store);
+	store_write_event_version(store);
 }
 
 /*
@@ -303,6 +303,8 @@ read_value_event(TupleTableSlot *slot, int64 execution_id, const char *step_name
 	if (!event_type_carries_value(event->type))
 		return false;
 	event->execution_id = execution_id;
+	if (slot_attisnull(slot, EVENT_COL_CATALOG_ID))
+		return false;			/* it has not been decided on (store/undecided.c) */
 	event->event_id = DatumGetInt64(slot_column(slot, EVENT_COL_EVENT_ID));
 	event->created_at = DatumGetTimestampTz(slot_column(slot, EVENT_COL_CREATED_AT));
 	event->node_name = step_name;

@@ -41,7 +41,7 @@ store_fill_item(TupleTableSlot *slot, int64 execution_id, const char *step_name,
 /* Inserts items that start later, each in memory that is freed after it. */
 void
 store_add_items(Store *store, int64 execution_id, const char *step_name, int visit,
-				int first, int count, JsonbValue *items)
+				int first, const int *indexes, int count, JsonbValue *items)
 {
 	StoreTable *table = store_table(store, REL_ITEM);
 	MemoryContext memory = AllocSetContextCreate(CurrentMemoryContext, "noetl items",
@@ -51,8 +51,8 @@ store_add_items(Store *store, int64 execution_id, const char *step_name, int vis
 	for (int i = 0; i < count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		store_fill_item(table->insert_slot, execution_id, step_name, visit, first + i,
-						&items[i]);
+		store_fill_item(table->insert_slot, execution_id, step_name, visit,
+						indexes != NULL ? indexes[i] : first + i, &items[i]);
 		store_write_insert(store, table);
 		ExecClearTuple(table->insert_slot);
 		MemoryContextReset(memory);
@@ -163,7 +163,7 @@ read_item_end(TupleTableSlot *slot, const IterationKey *key, Event *event)
 	event->node_id = slot_text(slot, EVENT_COL_NODE_ID);
 	event->meta = slot_jsonb(slot, EVENT_COL_META);
 	event_parse(event);
-	return event->progress.found && event->visit == key->visit;
+	return event->progress.found && event->visit == key->visit && !event->ignored;
 }
 
 /* Opens a scan of the result-bearing events of a step since another event. */
@@ -233,6 +233,133 @@ store_iteration_results(Store *store, int64 execution_id, const char *step_name,
 	return results;
 }
 
+/* Notes what an event says of an item. */
+static void
+note_item(const Event *event, ItemState *state)
+{
+	switch (event->type)
+	{
+		case EVENT_ITERATION_STARTED:
+		case EVENT_CHILD_SPAWNED:
+			state->attempts++;
+			if (event->started_child != 0)
+				state->child_execution_id = event->started_child;
+			break;
+		case EVENT_ACTION_ERROR:
+			/* a lost lease has no action_retry */
+			state->attempts += event_is_reaped(event, REAPED_LEASE) ? 1 : 0;
+			break;
+		case EVENT_ACTION_RETRY:
+			state->attempts++;
+			break;
+		case EVENT_ITERATION_COMPLETED:
+			state->completed = true;
+			break;
+		default:
+			break;
+	}
+}
+
+/*
+ * Returns what the log says of the items of an iterator between two events: a scan of
+ * these events, of which those about items are read whole.
+ */
+ItemState *
+store_item_states(Store *store, int64 execution_id, const char *step_name, int visit,
+				  int64 since, int64 before, int total)
+{
+	ItemState  *states = palloc_extended(sizeof(ItemState) * Max(total, 1),
+										 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	MemoryContext memory = AllocSetContextCreate(CurrentMemoryContext, "noetl item states",
+												 ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = CurrentMemoryContext;
+	StoreTable *table = store_event_table(store, execution_id);
+	StoreScan	scan;
+	ScanKeyData keys[3];
+
+	store_key_int64(&keys[0], 1, execution_id);
+	ScanKeyInit(&keys[1], 2, BTGreaterStrategyNumber, F_INT8GT, Int64GetDatum(since));
+	ScanKeyInit(&keys[2], 2, BTLessStrategyNumber, F_INT8LT, Int64GetDatum(before));
+	store_scan_open(&scan, store, table, REL_EVENT_PKEY, SnapshotSelf, 3, ForwardScanDirection);
+	index_rescan(scan.scan, keys, 3, NULL, 0);
+	while (store_scan_next(&scan))
+	{
+		Event		event;
+
+		CHECK_FOR_INTERRUPTS();
+		MemoryContextSwitchTo(memory);
+		store_read_event_head(scan.slot, &event);
+		if (event.has_index && event.node_name != NULL &&
+			strcmp(event.node_name, step_name) == 0)
+		{
+			store_read_event(scan.slot, &event);
+			if (!event.ignored && event.visit == visit && event.item >= 0 && event.item < total &&
+				(event.type != EVENT_ITERATION_COMPLETED || event.progress.found))
+				note_item(&event, &states[event.item]);
+		}
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(memory);
+	}
+	store_scan_close(&scan);
+	MemoryContextDelete(memory);
+	return states;
+}
+
+/*
+ * Reads the end of an item that a worker reported in the current attempt of a task;
+ * returns false when an event is another one.
+ */
+static bool
+read_worker_item(TupleTableSlot *slot, const IterationKey *key, const QueueRow *row,
+				 WorkerItem *item)
+{
+	EventType	type = event_type_of(slot_text(slot, EVENT_COL_EVENT_TYPE), NULL);
+	Jsonb	   *meta;
+	JsonbValue	value;
+	JsonbValue	ignored;
+	int64		attempt;
+
+	if ((type != EVENT_ITERATION_COMPLETED && type != EVENT_ITERATION_FAILED) ||
+		slot_attisnull(slot, EVENT_COL_CURRENT_INDEX) ||
+		DatumGetInt64(slot_column(slot, EVENT_COL_PARENT_EVENT_ID)) != key->since)
+		return false;
+	meta = slot_jsonb(slot, EVENT_COL_META);
+	if (meta == NULL)
+		return false;
+	json_from_jsonb(meta, &value);
+	if (!json_get_int(&value, "iterator_attempt", &attempt) ||
+		attempt != Max(row->attempts - row->lost, 1) || json_get(&value, "ignored", &ignored))
+		return false;
+	item->index = DatumGetInt32(slot_column(slot, EVENT_COL_CURRENT_INDEX));
+	item->failed = type == EVENT_ITERATION_FAILED;
+	item->value = slot_jsonb(slot, EVENT_COL_RESULT);
+	item->error = slot_text(slot, EVENT_COL_ERROR);
+	return true;
+}
+
+/* Returns the items that have ended in the attempt of a leased task (store/store.h). */
+List *
+store_worker_items(Store *store, const QueueRow *row)
+{
+	IterationKey key = {row->execution_id, row->node_name, 0, row->event_id};
+	StoreScan	scan;
+	List	   *items = NIL;
+
+	scan_results(&scan, store, &key, ForwardScanDirection);
+	while (store_scan_next(&scan))
+	{
+		WorkerItem	item;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!read_worker_item(scan.slot, &key, row, &item))
+			continue;
+		items = lappend(items, palloc(sizeof(WorkerItem)));
+		*(WorkerItem *) llast(items) = item;
+	}
+	store_scan_close(&scan);
+	return items;
+}
+
 /* ---------------------------------------------------------------------------
  * Children
  * ---------------------------------------------------------------------------
@@ -274,6 +401,37 @@ store_running_children(Store *store, int64 execution_id, int64 parent_event_id)
 			continue;
 		child = palloc(sizeof(int64));
 		*child = DatumGetInt64(slot_column(scan.slot, EXECUTION_ID));
+		children = lappend(children, child);
+	}
+	store_scan_close(&scan);
+	return children;
+}
+
+/* Returns the children of an execution that have not completed (store/store.h). */
+List *
+store_unfinished_children(Store *store, int64 execution_id, int64 parent_event_id)
+{
+	StoreTable *table = store_table(store, REL_EXECUTION);
+	StoreScan	scan;
+	ScanKeyData key;
+	List	   *children = NIL;
+
+	if (no_children_at_all())
+		return NIL;
+	store_key_int64(&key, 1, execution_id);
+	store_scan_open(&scan, store, table, REL_EXECUTION_PARENT_IDX, SnapshotSelf, 1,
+					ForwardScanDirection);
+	index_rescan(scan.scan, &key, 1, NULL, 0);
+	while (store_scan_next(&scan))
+	{
+		Execution  *child;
+
+		if (strcmp(slot_text(scan.slot, EXECUTION_STATUS), "COMPLETED") == 0 ||
+			(parent_event_id != 0 && parent_event_id !=
+			 DatumGetInt64(slot_column(scan.slot, EXECUTION_PARENT_EVENT_ID))))
+			continue;
+		child = palloc(sizeof(Execution));
+		store_read_execution(scan.slot, child);
 		children = lappend(children, child);
 	}
 	store_scan_close(&scan);

@@ -53,6 +53,7 @@ store_list_log(Store *store, int64 execution_id, int64 *count)
 		place->event_id = DatumGetInt64(slot_column(scan.slot, EVENT_COL_EVENT_ID));
 		place->created_at = DatumGetTimestampTz(slot_column(scan.slot, EVENT_COL_CREATED_AT));
 		place->recalled = false;
+		place->undecided = slot_attisnull(scan.slot, EVENT_COL_CATALOG_ID);
 		if (*count > 0 && place->created_at < place[-1].created_at)
 			sorted = false;
 		(*count)++;
@@ -83,7 +84,7 @@ store_last_step(Store *store, int64 execution_id, const Playbook *playbook)
 
 		CHECK_FOR_INTERRUPTS();
 		store_read_event_head(scan.slot, &event);
-		if (event.type != EVENT_STEP_COMPLETED || event.node_name == NULL)
+		if (event.type != EVENT_STEP_COMPLETED || event.node_name == NULL || event.catalog_id == 0)
 			continue;
 		store_read_event(scan.slot, &event);
 		step = playbook_find_step(playbook, event.node_name, strlen(event.node_name));

@@ -124,15 +124,14 @@ read_message(TupleTableSlot *slot, Message *message)
 	message->place = slot->tts_tid;
 }
 
-/* Finds the first kept message after another one (store/store.h). */
-bool
-store_next_message(Store *store, const char *name, const char *key, int64 after,
-				   Message *message)
+/* Returns the roles that have sent kept messages: one probe for each. */
+List *
+store_message_senders(Store *store, const char *name, const char *key)
 {
 	StoreTable *table = store_table(store, REL_MESSAGE);
 	Snapshot	snapshot = fresh_snapshot();
-	TimestampTz now = GetCurrentTimestamp();
-	bool		found = false;
+	List	   *senders = NIL;
+	Oid			last = InvalidOid;
 	StoreScan	scan;
 	ScanKeyData keys[3];
 
@@ -140,8 +139,39 @@ store_next_message(Store *store, const char *name, const char *key, int64 after,
 					ForwardScanDirection);
 	store_key_text(&keys[0], 1, scan.index->rd_indcollation[0], key);
 	store_key_text(&keys[1], 2, scan.index->rd_indcollation[1], name);
-	ScanKeyInit(&keys[2], 3, BTGreaterStrategyNumber, F_INT8GT, Int64GetDatum(after));
-	index_rescan(scan.scan, keys, 3, NULL, 0);
+	for (;;)
+	{
+		ScanKeyInit(&keys[2], 3, BTGreaterStrategyNumber, F_OIDGT, ObjectIdGetDatum(last));
+		index_rescan(scan.scan, keys, 3, NULL, 0);
+		if (!store_scan_next(&scan))
+			break;
+		last = DatumGetObjectId(slot_column(scan.slot, MESSAGE_SENT_BY));
+		senders = lappend_oid(senders, last);
+	}
+	store_scan_close(&scan);
+	UnregisterSnapshot(snapshot);
+	return senders;
+}
+
+/* Finds the first kept message of a role after another one (store/store.h). */
+bool
+store_next_message(Store *store, const char *name, const char *key, Oid sent_by, int64 after,
+				   Message *message)
+{
+	StoreTable *table = store_table(store, REL_MESSAGE);
+	Snapshot	snapshot = fresh_snapshot();
+	TimestampTz now = GetCurrentTimestamp();
+	bool		found = false;
+	StoreScan	scan;
+	ScanKeyData keys[4];
+
+	store_scan_open(&scan, store, table, REL_MESSAGE_KEPT_IDX, snapshot, 4,
+					ForwardScanDirection);
+	store_key_text(&keys[0], 1, scan.index->rd_indcollation[0], key);
+	store_key_text(&keys[1], 2, scan.index->rd_indcollation[1], name);
+	ScanKeyInit(&keys[2], 3, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(sent_by));
+	ScanKeyInit(&keys[3], 4, BTGreaterStrategyNumber, F_INT8GT, Int64GetDatum(after));
+	index_rescan(scan.scan, keys, 4, NULL, 0);
 	while (!found && store_scan_next(&scan))
 		if (DatumGetTimestampTz(slot_column(scan.slot, MESSAGE_EXPIRES_AT)) > now)
 		{
@@ -184,22 +214,24 @@ store_take_message(Store *store)
 	store_write_update(store, table, table->scan_slot, slot);
 }
 
-/* Returns whether a message with this id has been sent (store/store.h). */
+/* Returns whether a role has sent a message with this id (store/store.h). */
 bool
-store_message_known(Store *store, const char *name, const char *key, const char *id)
+store_message_known(Store *store, const char *name, const char *key, Oid sent_by,
+					const char *id)
 {
 	StoreTable *table = store_table(store, REL_MESSAGE);
 	Snapshot	snapshot = fresh_snapshot();
 	bool		found;
 	StoreScan	scan;
-	ScanKeyData keys[3];
+	ScanKeyData keys[4];
 
-	store_scan_open(&scan, store, table, REL_MESSAGE_ID_IDX, snapshot, 3,
+	store_scan_open(&scan, store, table, REL_MESSAGE_ID_IDX, snapshot, 4,
 					ForwardScanDirection);
 	store_key_text(&keys[0], 1, scan.index->rd_indcollation[0], key);
 	store_key_text(&keys[1], 2, scan.index->rd_indcollation[1], name);
-	store_key_text(&keys[2], 3, scan.index->rd_indcollation[2], id);
-	index_rescan(scan.scan, keys, 3, NULL, 0);
+	ScanKeyInit(&keys[2], 3, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(sent_by));
+	store_key_text(&keys[3], 4, scan.index->rd_indcollation[3], id);
+	index_rescan(scan.scan, keys, 4, NULL, 0);
 	found = store_scan_next(&scan);
 	store_scan_close(&scan);
 	UnregisterSnapshot(snapshot);

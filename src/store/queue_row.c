@@ -71,15 +71,37 @@ queue_scan_close(QueueScan *scan)
  * ---------------------------------------------------------------------------
  */
 
+/* Returns an interval of a row in microseconds; 0: none. */
+static int64
+read_interval(TupleTableSlot *slot, QueueColumn column)
+{
+	bool		isnull;
+	Datum		value = slot_getattr(slot, column, &isnull);
+	int64		us;
+
+	return !isnull && timeout_of_interval(DatumGetIntervalP(value), &us) ? us : 0;
+}
+
 /* Returns the timeout of a row in microseconds; 0: none. */
 int64
 queue_read_timeout(TupleTableSlot *slot)
 {
-	bool		isnull;
-	Datum		value = slot_getattr(slot, QUEUE_COL_TIMEOUT, &isnull);
-	int64		us;
+	return read_interval(slot, QUEUE_COL_TIMEOUT);
+}
 
-	return !isnull && timeout_of_interval(DatumGetIntervalP(value), &us) ? us : 0;
+/*
+ * Returns how long a row may wait for its first lease, in microseconds; 0: without
+ * limit, or it has been leased before.
+ */
+int64
+queue_read_wait(TupleTableSlot *slot)
+{
+	if (slot_attisnull(slot, QUEUE_COL_QUEUE_TIMEOUT) ||
+		slot_attisnull(slot, QUEUE_COL_DEADLINE) ||
+		DatumGetInt32(slot_column(slot, QUEUE_COL_ATTEMPTS)) > 0 ||
+		strcmp(slot_text(slot, QUEUE_COL_STATUS), "queued") != 0)
+		return 0;
+	return read_interval(slot, QUEUE_COL_QUEUE_TIMEOUT);
 }
 
 /* Reads the columns that the callers of queue functions need. */
@@ -95,6 +117,7 @@ queue_read_row(TupleTableSlot *slot, QueueRow *row)
 	row->worker_id = slot_text(slot, QUEUE_COL_WORKER_ID);
 	row->leased_by = DatumGetObjectId(slot_column(slot, QUEUE_COL_LEASED_BY));
 	row->attempts = DatumGetInt32(slot_column(slot, QUEUE_COL_ATTEMPTS));
+	row->lost = DatumGetInt32(slot_column(slot, QUEUE_COL_LOST_LEASES));
 	row->max_attempts = DatumGetInt32(slot_column(slot, QUEUE_COL_MAX_ATTEMPTS));
 	row->event_id = DatumGetInt64(slot_column(slot, QUEUE_COL_EVENT_ID));
 	row->item = slot_attisnull(slot, QUEUE_COL_CURRENT_INDEX) ? -1 :
@@ -103,6 +126,7 @@ queue_read_row(TupleTableSlot *slot, QueueRow *row)
 	row->place = slot->tts_tid;
 	row->timeout = queue_read_timeout(slot);
 	row->deadline = DatumGetTimestampTz(slot_column(slot, QUEUE_COL_DEADLINE));
+	row->queue_timeout = queue_read_wait(slot);
 }
 
 /* Returns a copy of where a row is. */
@@ -144,7 +168,8 @@ load_payload(TupleTableSlot *slot, const Playbook *playbook, Run *run)
 
 	run->action = slot_jsonb(slot, QUEUE_COL_ACTION);
 	run->timeout = queue_read_timeout(slot);
-	run->deadline = DatumGetTimestampTz(slot_column(slot, QUEUE_COL_DEADLINE));
+	run->deadline = queue_read_wait(slot) > 0 ? 0 :
+		DatumGetTimestampTz(slot_column(slot, QUEUE_COL_DEADLINE));
 	if (step->kind == STEP_PLAYBOOK || step->kind == STEP_ITERATOR || step->kind == STEP_SQL)
 		run->context = slot_jsonb(slot, QUEUE_COL_CONTEXT);
 }
@@ -170,7 +195,9 @@ queue_read_run(TupleTableSlot *slot, int64 execution_id, const Playbook *playboo
 	run->type = slot_text(slot, QUEUE_COL_NODE_TYPE);
 	run->started_event_id = DatumGetInt64(slot_column(slot, QUEUE_COL_EVENT_ID));
 	run->attempts = DatumGetInt32(slot_column(slot, QUEUE_COL_ATTEMPTS));
+	run->lost = DatumGetInt32(slot_column(slot, QUEUE_COL_LOST_LEASES));
 	run->max_attempts = DatumGetInt32(slot_column(slot, QUEUE_COL_MAX_ATTEMPTS));
+	run->attempts_before = DatumGetInt32(slot_column(slot, QUEUE_COL_ATTEMPTS_BEFORE));
 	run->worker_id = slot_text(slot, QUEUE_COL_WORKER_ID);
 	run->available_at = DatumGetTimestampTz(slot_column(slot, QUEUE_COL_AVAILABLE_AT));
 	if (with_action != NULL && strcmp(name, with_action) == 0)
@@ -244,6 +271,21 @@ queue_write_version(Store *store, StoreTable *table)
  * ---------------------------------------------------------------------------
  */
 
+/*
+ * Fills in until when a task may wait for its first lease.  The reaper searches by
+ * lease_until.
+ */
+static void
+fill_wait(TupleTableSlot *slot, const Run *run)
+{
+	TimestampTz until = run->wait_until;
+
+	slot_set(slot, QUEUE_COL_QUEUE_TIMEOUT,
+			 IntervalPGetDatum(timeout_to_interval(run->queue_timeout)));
+	queue_set_time(slot, QUEUE_COL_DEADLINE, until);
+	queue_set_time(slot, QUEUE_COL_LEASE_UNTIL, until);
+}
+
 /* Fills in the row of a task, without its queue_id. */
 void
 store_fill_task(TupleTableSlot *slot, const BrokerState *state, const Run *run)
@@ -262,7 +304,9 @@ store_fill_task(TupleTableSlot *slot, const BrokerState *state, const Run *run)
 		slot_set(slot, QUEUE_COL_CONTEXT, PointerGetDatum(run->context));
 	slot_set_text(slot, QUEUE_COL_STATUS, "queued");
 	slot_set(slot, QUEUE_COL_PRIORITY, Int32GetDatum(run->priority));
-	slot_set(slot, QUEUE_COL_ATTEMPTS, Int32GetDatum(0));
+	slot_set(slot, QUEUE_COL_ATTEMPTS, Int32GetDatum(run->attempts));
+	if (run->attempts_before > 0)
+		slot_set(slot, QUEUE_COL_ATTEMPTS_BEFORE, Int32GetDatum(run->attempts_before));
 	slot_set(slot, QUEUE_COL_MAX_ATTEMPTS, Int32GetDatum(run->max_attempts));
 	slot_set(slot, QUEUE_COL_CREATED_AT,
 			   TimestampTzGetDatum(id_time(run->started_event_id)));
@@ -276,6 +320,9 @@ store_fill_task(TupleTableSlot *slot, const BrokerState *state, const Run *run)
 	if (run->timeout != 0)
 		slot_set(slot, QUEUE_COL_TIMEOUT,
 				 IntervalPGetDatum(timeout_to_interval(run->timeout)));
+	slot_set(slot, QUEUE_COL_LOST_LEASES, Int32GetDatum(run->lost));
+	if (run->queue_timeout != 0)
+		fill_wait(slot, run);
 }
 
 /* Returns a new queue_id, which is larger than all others of this node. */

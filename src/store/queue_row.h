@@ -45,6 +45,11 @@ extern void queue_load_runs(Store *store, int64 execution_id, const Playbook *pl
 							const char *with_action, List **runs);
 /* Returns the timeout of a row in microseconds; 0: none. */
 extern int64 queue_read_timeout(TupleTableSlot *slot);
+/*
+ * Returns how long a row may wait for its first lease, in microseconds; 0: without
+ * limit, or it has been leased before.
+ */
+extern int64 queue_read_wait(TupleTableSlot *slot);
 /* Returns a copy of where a row is, by which it is found again. */
 extern ItemPointer queue_copy_tid(TupleTableSlot *slot);
 

@@ -15,6 +15,7 @@
 #include "common/common.h"
 
 #include "access/genam.h"
+#include "access/sysattr.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
@@ -33,6 +34,7 @@
 
 #include "store/deferred.h"
 #include "store/low_water.h"
+#include "store/statement.h"
 #include "store/table.h"
 
 /* Descriptions that are replaced are freed with the store; after so many it is. */
@@ -55,9 +57,13 @@ static bool
 knows_relation(const Store *store, Oid relid)
 {
 	for (; store != NULL; store = store->next)
+	{
+		if (store->event_root == relid)
+			return true;
 		for (int i = 0; i < STORE_TABLES; i++)
 			if (store->tables[i].relid == relid)
 				return true;
+	}
 	return false;
 }
 
@@ -172,6 +178,7 @@ make_store(void)
 
 	store->memory = memory;
 	store->generation = generation;
+	store->event_root = store_relation(REL_EVENT);
 	store->estate = CreateExecutorState();
 	MemoryContextSwitchTo(store->estate->es_query_cxt);
 	init_range_table(store->estate);
@@ -238,8 +245,9 @@ static bool
 close_table(StoreTable *table)
 {
 	ResultRelInfo *result_rel = table->result_rel;
-	bool		clean = result_rel->ri_TrigDesc == NULL;
+	bool		clean = result_rel->ri_TrigDesc == NULL && table->statement == NULL;
 
+	statement_close(table);
 	ExecClearTuple(table->insert_slot);
 	ExecClearTuple(table->scan_slot);
 	table->nbatch = 0;
@@ -401,6 +409,24 @@ store_set_defaults(Store *store, StoreTable *table)
 	}
 }
 
+/*
+ * Lets the updates of a table with triggers of users count as updates of all columns:
+ * triggers for UPDATE OF a column fire, too.
+ */
+static void
+update_all_columns(Store *store, StoreRelation which, int natts)
+{
+	RangeTblEntry *rte = exec_rt_fetch(which + 1, store->estate);
+	Bitmapset  *columns = bms_add_range(NULL, 1 - FirstLowInvalidHeapAttributeNumber,
+										natts - FirstLowInvalidHeapAttributeNumber);
+
+#if PG_VERSION_NUM >= 160000
+	getRTEPermissionInfo(store->estate->es_rteperminfos, rte)->updatedCols = columns;
+#else
+	rte->updatedCols = columns;
+#endif
+}
+
 /* Describes an open table; the description is kept when the table is closed. */
 static void
 describe_table(Store *store, StoreRelation which)
@@ -418,6 +444,9 @@ describe_table(Store *store, StoreRelation which)
 	InitResultRelInfo(table->result_rel, table->relation, which + 1, NULL, 0);
 	if (which == REL_EVENT)
 		drop_own_triggers(table->result_rel);
+	table->statement = statement_describe(table, which);
+	if (table->result_rel->ri_TrigDesc != NULL || table->statement != NULL)
+		update_all_columns(store, which, RelationGetDescr(table->relation)->natts);
 	table->insert_slot = MakeSingleTupleTableSlot(desc, ops);
 	table->scan_slot = MakeSingleTupleTableSlot(desc, ops);
 	table->defaults = find_defaults(table->relation, own_columns(which));
@@ -518,6 +547,13 @@ store_row_missing(StoreRelation which, int64 id)
  * ---------------------------------------------------------------------------
  */
 
+/* Returns whether triggers of users may fire when a table is written. */
+static bool
+has_triggers(const StoreTable *table)
+{
+	return table->result_rel->ri_TrigDesc != NULL || table->statement != NULL;
+}
+
 /*
  * Opens the indexes of a table that is going to be written.  A user's trigger may
  * read any table, so what is kept back is written before.
@@ -525,7 +561,7 @@ store_row_missing(StoreRelation which, int64 id)
 static void
 prepare_write(Store *store, StoreTable *table)
 {
-	if (table->result_rel->ri_TrigDesc != NULL)
+	if (has_triggers(table))
 		store_write_deferred(store);
 	store_open_indexes(store, table);
 }
@@ -548,7 +584,10 @@ store_write_insert(Store *store, StoreTable *table)
 		store_set_defaults(store, table);
 		ExecStoreVirtualTuple(table->insert_slot);
 	}
-	ExecSimpleRelationInsert(table->result_rel, store->estate, table->insert_slot);
+	if (table->statement != NULL)
+		statement_insert(store, table);
+	else
+		ExecSimpleRelationInsert(table->result_rel, store->estate, table->insert_slot);
 	ResetPerTupleExprContext(store->estate);
 }
 
@@ -566,7 +605,10 @@ store_write_update(Store *store, StoreTable *table, TupleTableSlot *old,
 					 ,NIL
 #endif
 		);
-	ExecSimpleRelationUpdate(table->result_rel, store->estate, &epq, old, new);
+	if (table->statement != NULL)
+		statement_update(store, table, &epq, old, new);
+	else
+		ExecSimpleRelationUpdate(table->result_rel, store->estate, &epq, old, new);
 	EvalPlanQualEnd(&epq);
 	ResetPerTupleExprContext(store->estate);
 }
@@ -578,14 +620,17 @@ store_write_delete(Store *store, StoreTable *table, TupleTableSlot *old)
 	EPQState	epq;
 
 	note_change(store, table);
-	if (table->result_rel->ri_TrigDesc != NULL)
+	if (has_triggers(table))
 		store_write_deferred(store);
 	EvalPlanQualInit(&epq, store->estate, NULL, NIL, -1
 #if PG_VERSION_NUM >= 160000
 					 ,NIL
 #endif
 		);
-	ExecSimpleRelationDelete(table->result_rel, store->estate, &epq, old);
+	if (table->statement != NULL)
+		statement_delete(store, table, &epq, old);
+	else
+		ExecSimpleRelationDelete(table->result_rel, store->estate, &epq, old);
 	EvalPlanQualEnd(&epq);
 	ResetPerTupleExprContext(store->estate);
 }

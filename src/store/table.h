@@ -32,6 +32,7 @@ typedef struct StoreTable
 	ResultRelInfo *result_rel;
 	TupleTableSlot *insert_slot;
 	TupleTableSlot *scan_slot;
+	struct StatementTriggers *statement;	/* of users, or NULL (store/statement.c) */
 	List	   *defaults;		/* ColumnDefault * of columns that users have added */
 	bool		indexed;		/* its indexes are known: */
 	Oid		   *index_oids;
@@ -118,6 +119,7 @@ struct Store
 	int			redescribed;	/* how often, for another event partition */
 	int			nest_level;		/* of the transaction that uses it */
 	Oid			event_leaf;
+	Oid			event_root;		/* noetl.event, of which event_leaf is a partition */
 	StoreTable	tables[STORE_TABLES];
 	Relation	indexes[REL_COUNT]; /* opened for scans */
 	MemoryContext deferred_memory;	/* of the tasks; NULL: tasks are not kept back */
@@ -134,6 +136,14 @@ extern Relation store_open_index(Store *store, StoreRelation which);
 /* Fetches the row with a bigint primary key; returns false when there is none. */
 extern bool store_fetch_by_id(Store *store, StoreTable *table, StoreRelation index, int64 id);
 
+/*
+ * Begins a new version of a stored event, and returns its slot.  Raises an error when the
+ * event is missing.  store_write_event_version() writes it.
+ */
+extern TupleTableSlot *store_begin_event_version(Store *store, int64 execution_id,
+												 int64 event_id);
+extern void store_write_event_version(Store *store);
+
 /* Reads an event without its large columns; returns false when it is not stored. */
 extern bool store_get_event_head(Store *store, int64 execution_id, int64 event_id,
 								 Event *event);
@@ -143,5 +153,10 @@ extern bool store_get_event_head(Store *store, int64 execution_id, int64 event_i
  * of a user can have deleted it.  id: the row's id, 0: none is known.
  */
 pg_noreturn extern void store_row_missing(StoreRelation which, int64 id);
+
+/* ---- execution.c ---- */
+
+/* Reads a row of noetl.execution; the texts are copied. */
+extern void store_read_execution(TupleTableSlot *slot, Execution *execution);
 
 #endif							/* NOETL_STORE_TABLE_H */

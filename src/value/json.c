@@ -130,6 +130,9 @@ key_text(const Value *key)
 		case VAL_FLOAT:
 			text = number_text(key, &length);
 			return utext_make(text, length);
+		case VAL_DATETIME:
+		case VAL_DATE:
+			return value_str(NULL, key);
 		default:
 			value_fail("keys must be str, int, float, bool or None, not %s",
 					   value_type(key));
@@ -194,6 +197,7 @@ value_to_json(Budget *budget, const Value *value, JsonbValue *result)
 	JsonbParseState *state = NULL;
 	JsonbValue *built;
 	Jsonb	   *jsonb;
+	Value		text;
 
 	memset(result, 0, sizeof(JsonbValue));
 	switch ((ValueKind) value->kind)
@@ -218,6 +222,13 @@ value_to_json(Budget *budget, const Value *value, JsonbValue *result)
 			return;
 		case VAL_STRING:
 			string_to_json(value->u.string, value->length, result);
+			return;
+		case VAL_DATETIME:
+		case VAL_DATE:
+		case VAL_TIME:
+		case VAL_TIMEDELTA:
+			text = value_str(budget, value);
+			string_to_json(text.u.string, text.length, result);
 			return;
 		case VAL_LIST:
 		case VAL_DICT:
@@ -379,6 +390,15 @@ dump_object(Budget *budget, StringInfo buf, const Value *value,
 	pfree(entries);
 }
 
+/* Appends a date or time, which is a string in JSON. */
+static void
+dump_moment(Budget *budget, StringInfo buf, const Value *value, const JsonStyle *style)
+{
+	Value		text = value_str(budget, value);
+
+	dump_string(buf, text.u.string, text.length, style->ascii);
+}
+
 /* Appends any value. */
 static void
 dump_value(Budget *budget, StringInfo buf, const Value *value,
@@ -425,6 +445,12 @@ dump_value(Budget *budget, StringInfo buf, const Value *value,
 		case VAL_DICT:
 			dump_object(budget, buf, value, style, level);
 			break;
+		case VAL_DATETIME:
+		case VAL_DATE:
+		case VAL_TIME:
+		case VAL_TIMEDELTA:
+			dump_moment(budget, buf, value, style);
+			break;
 		default:
 			value_fail("object of type %s is not JSON serializable",
 					   value_type(value));
@@ -442,8 +468,9 @@ value_json_text(Budget *budget, StringInfo buf, const Value *value,
 {
 	JsonStyle	style = {value_none(), 1, sort, ascii};
 
-	if (indent->kind == VAL_STRING)
-		style.indent = *indent;
+	/* Python does not look at the indentation of a string */
+	if (value->kind == VAL_STRING || indent->kind == VAL_STRING)
+		style.indent = value->kind == VAL_STRING ? value_none() : *indent;
 	else if (value_given_not_none(indent))
 	{
 		style.indent = utext_make(" ", 1);
@@ -501,12 +528,12 @@ may_be_json(const Value *text)
 {
 	char		c;
 
-	if (noetl_template_coerce == COERCE_OFF || text->length == 0)
+	if (SETTING(template_coerce) == COERCE_OFF || text->length == 0)
 		return false;
 	c = text->u.string[0];
 	if (c == '{' || c == '[')
 		return true;
-	return noetl_template_coerce == COERCE_ALL &&
+	return SETTING(template_coerce) == COERCE_ALL &&
 		(c == '"' || c == '-' || (c >= '0' && c <= '9') ||
 		 utext_is(text, "true") || utext_is(text, "false") || utext_is(text, "null"));
 }
@@ -546,17 +573,17 @@ value_coerce_text(const char *s, int length, JsonbValue *result)
 	Value		value;
 
 	text = utext_strip(&text, NULL, true, true);
-	if (noetl_template_coerce == COERCE_ALL &&
+	if (SETTING(template_coerce) == COERCE_ALL &&
 		(utext_is(&text, "True") || utext_is(&text, "False")))
 	{
 		result->type = jbvBool;
 		result->val.boolean = utext_is(&text, "True");
 	}
-	else if (noetl_template_coerce == COERCE_ALL && utext_is(&text, "None"))
+	else if (SETTING(template_coerce) == COERCE_ALL && utext_is(&text, "None"))
 		result->type = jbvNull;
 	else if (may_be_json(&text) &&
 			 (value_from_json_text(text.u.string, text.length, &value) ||
-			  (noetl_template_coerce == COERCE_ALL && loose_value(&text, &value))))
+			  (SETTING(template_coerce) == COERCE_ALL && loose_value(&text, &value))))
 		value_to_json(NULL, &value, result);
 	else
 		string_to_json(s, length, result);

@@ -342,7 +342,7 @@ true_divide(const Value *a, const Value *b)
 			return value_float((double) x / (double) y);
 	}
 	if (!value_truth(NULL, a))
-		return value_float(0.0);
+		return value_float(number_is_negative(b) ? -0.0 : 0.0);
 	return value_float(divide_exactly(a, b));
 }
 

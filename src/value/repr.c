@@ -156,6 +156,12 @@ value_repr_into(Budget *budget, StringInfo buf, const Value *value)
 		case VAL_UNDEFINED:
 			appendStringInfoString(buf, "Undefined");
 			break;
+		case VAL_DATETIME:
+		case VAL_DATE:
+		case VAL_TIME:
+		case VAL_TIMEDELTA:
+			datetime_repr(buf, value);
+			break;
 		default:
 			value_str_into(budget, buf, value);
 			break;
@@ -217,6 +223,12 @@ value_str_into(Budget *budget, StringInfo buf, const Value *value)
 			if (value->u.object->type->repr == NULL)
 				value_fail_not_json(value);
 			value->u.object->type->repr(budget, buf, value->u.object);
+			break;
+		case VAL_DATETIME:
+		case VAL_DATE:
+		case VAL_TIME:
+		case VAL_TIMEDELTA:
+			datetime_append(buf, value, 'T');
 			break;
 	}
 	value_check_size(buf->len);

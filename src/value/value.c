@@ -124,6 +124,14 @@ value_type(const Value *value)
 			return "Namespace";
 		case VAL_OBJECT:
 			return value->u.object->type->name;
+		case VAL_DATETIME:
+			return "datetime";
+		case VAL_DATE:
+			return "date";
+		case VAL_TIME:
+			return "time";
+		case VAL_TIMEDELTA:
+			return "timedelta";
 	}
 	return "object";
 }
@@ -167,6 +175,11 @@ value_hash(Budget *budget, const Value *value)
 			if (value->u.view->kind != VIEW_VALUES)
 				value_fail("unhashable type: '%s'", value_type(value));
 			return 1;
+		case VAL_DATETIME:
+		case VAL_DATE:
+		case VAL_TIME:
+		case VAL_TIMEDELTA:
+			return datetime_hash(value);
 		default:
 			return value->kind;
 	}
@@ -209,6 +222,8 @@ value_truth(Budget *budget, const Value *value)
 		case VAL_OBJECT:
 			return value->u.object->type->length == NULL ||
 				value->u.object->type->length(budget, value->u.object) > 0;
+		case VAL_TIMEDELTA:
+			return datetime_truth(value);
 		default:
 			return true;
 	}
@@ -294,6 +309,8 @@ views_equal(Budget *budget, const Value *a, const Value *b)
 bool
 value_equal(Budget *budget, const Value *a, const Value *b)
 {
+	int			order;
+
 	check_stack_depth();
 	if (value_is_number(a) && value_is_number(b))
 	{
@@ -322,6 +339,11 @@ value_equal(Budget *budget, const Value *a, const Value *b)
 			return ranges_equal(a->u.range, b->u.range);
 		case VAL_VIEW:
 			return views_equal(budget, a, b);
+		case VAL_DATETIME:
+		case VAL_DATE:
+		case VAL_TIME:
+		case VAL_TIMEDELTA:
+			return datetime_order(a, b, &order) && order == 0;
 		default:
 			return value_identical(a, b);
 	}
@@ -364,6 +386,10 @@ value_identical(const Value *a, const Value *b)
 			return a->u.object == b->u.object ||
 				(a->u.object->type == b->u.object->type && a->u.object->type->identical &&
 				 a->u.object->type->identical(a->u.object, b->u.object));
+		case VAL_DATE:
+		case VAL_TIME:
+		case VAL_TIMEDELTA:
+			return a->u.integer == b->u.integer;
 		default:
 			return a->u.list == b->u.list;
 	}
@@ -457,7 +483,7 @@ value_order(Budget *budget, ValueOperator op, const Value *a, const Value *b)
 	else if (a->kind == VAL_VIEW && b->kind == VAL_VIEW &&
 			 a->u.view->kind != VIEW_VALUES && b->u.view->kind != VIEW_VALUES)
 		return order_views(budget, op, a, b);
-	else
+	else if (!datetime_order(a, b, &c))
 		fail_order(a, b, names[op]);
 	switch (op)
 	{

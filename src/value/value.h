@@ -18,6 +18,7 @@
  *		utext_		strings: Python's str over UTF-8
  *		unicode_	properties of one character (value/unicode.h)
  *		format_		numbers as text, printf-style (value/format.h)
+ *		datetime_	dates and times (value/datetime.h)
  */
 #ifndef NOETL_VALUE_VALUE_H
 #define NOETL_VALUE_VALUE_H
@@ -54,8 +55,12 @@ typedef enum ValueKind
 	VAL_VIEW,					/* dict.keys(), .values(), .items() */
 	VAL_ITERATOR,				/* a generator: can be walked once */
 	VAL_NAMESPACE,				/* a dict whose members can be assigned */
-	VAL_OBJECT					/* an object of a type that is defined above
+	VAL_OBJECT,					/* an object of a type that is defined above
 								 * this room */
+	VAL_DATETIME,				/* an instant in a zone */
+	VAL_DATE,
+	VAL_TIME,					/* a time of day */
+	VAL_TIMEDELTA
 } ValueKind;
 
 #define VF_MARKUP	0x01		/* string: HTML that needs no escaping */
@@ -73,6 +78,7 @@ typedef struct ValueView ValueView;
 typedef struct Undefined Undefined;
 typedef struct Iterator Iterator;
 typedef struct ValueObject ValueObject;
+typedef struct ValueDatetime ValueDatetime;
 
 /*
  * What one evaluation may consume.  Operations that walk over values or build
@@ -95,7 +101,8 @@ struct Value
 	union
 	{
 		bool		boolean;
-		int64		integer;
+		int64		integer;		/* also VAL_DATE: days since 2000-01-01;
+									 * VAL_TIME, VAL_TIMEDELTA: microseconds */
 		double		real;
 		Numeric		big;
 		const char *string;		/* not NUL-terminated */
@@ -106,6 +113,7 @@ struct Value
 		Undefined  *undefined;
 		Iterator   *iterator;
 		ValueObject	   *object;
+		ValueDatetime *datetime;	/* VAL_DATETIME */
 	}			u;
 };
 
@@ -473,5 +481,6 @@ extern void value_coerce_text(const char *s, int length, JsonbValue *result);
 extern bool value_json_truth(const JsonbValue *value);
 
 #include "value/format.h"
+#include "value/datetime.h"
 
 #endif							/* NOETL_VALUE_VALUE_H */

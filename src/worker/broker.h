@@ -22,6 +22,14 @@ typedef enum DbStatus
 	DB_GONE						/* the session is lost */
 } DbStatus;
 
+/* What has become of an item, before this worker came */
+typedef enum ItemState
+{
+	ITEM_OPEN,
+	ITEM_COMPLETED,
+	ITEM_FAILED
+} ItemState;
+
 /* What the broker says of a worker iterator */
 typedef struct IteratorPlan
 {
@@ -38,6 +46,9 @@ typedef struct IteratorPlan
 	int			nitems;
 	char	  **items;			/* JSON */
 	char	  **names;			/* JSON: the names inside each item */
+	ItemState  *done;			/* of each item */
+	char	  **results;		/* JSON, of those that have completed */
+	char	  **errors;			/* of those that have failed */
 } IteratorPlan;
 
 /* What a save asks for */

@@ -1,6 +1,6 @@
 /*
  * commands.c
- *		The commands of a task: SQL, in one text or a list of them.
+ *		The commands of a task: SQL, in one text, a list of them, or a script.
  *
  * They are keys of the step.  The input of a task never becomes code.
  */
@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "commands.h"
+#include "script.h"
 
 #define MAX_COMMANDS 1000
 
@@ -61,17 +62,35 @@ input_has_commands(const Task *task)
 	return false;
 }
 
-/* Finds the commands of a task; the outcome is a failure when there are none. */
+/* Takes the commands of a script that the task names. */
+static OutcomeKind
+take_script(Task *task, Commands *commands, Outcome *out)
+{
+	char	   *text;
+	OutcomeKind kind = script_read(task, &text, out);
+
+	if (kind == OUTCOME_DONE && text != NULL)
+		add_command(commands, text);
+	return kind;
+}
+
+/*
+ * Finds the commands of a task; the outcome is a failure when there are none.  ABORTED:
+ * the task is to be abandoned.
+ */
 OutcomeKind
-find_commands(const Task *task, Commands *commands, Outcome *out)
+find_commands(Task *task, Commands *commands, Outcome *out)
 {
 	static const char *const keys[] = {"command", "commands", "sql", "query", "code"};
+	OutcomeKind kind;
 
 	for (size_t k = 0; commands->count == 0 && k < sizeof(keys) / sizeof(keys[0]); k++)
 	{
 		if (take_commands(task, keys[k], commands, out) != OUTCOME_DONE)
 			return OUTCOME_FAILED;
 	}
+	if (commands->count == 0 && (kind = take_script(task, commands, out)) != OUTCOME_DONE)
+		return kind;
 	if (commands->count == 0)
 		return outcome_fail(out, "the %s task has no command%s", task->type,
 							input_has_commands(task) ? "; its input has one, but data does not"

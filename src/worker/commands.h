@@ -13,7 +13,7 @@ typedef struct Commands
 	int			count;
 } Commands;
 
-extern OutcomeKind find_commands(const Task *task, Commands *commands, Outcome *out);
+extern OutcomeKind find_commands(Task *task, Commands *commands, Outcome *out);
 extern void free_commands(Commands *commands);
 
 #endif							/* COMMANDS_H */

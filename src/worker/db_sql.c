@@ -4,8 +4,9 @@
  *
  * The server takes the action apart, because it has the JSON parser: an action is
  * returned either as it is (ACTION_JSON) or flattened into netstrings.  Members of
- * "data" are not taken apart deeper: they are values, not settings.  For
- * ACTION_DEEP_FIELDS they are, and bodies of requests as far as a form needs it.
+ * "data" are not taken apart deeper: they are values, not settings; a map that says
+ * where a script is has headers at the fourth level.  For ACTION_DEEP_FIELDS members
+ * of "data" are, and bodies of requests as far as a form needs it.
  *
  *		{"command": "ls", "env": {"A": "1"}}
  *			-> 9:1scommand,2:ls,5:1oenv,0:,7:2senv.A,1:1,
@@ -55,7 +56,8 @@
 	"  WHERE CASE WHEN q.node_type = ANY (" deep "::text[])\n" \
 	"   THEN f.depth < 4 AND NOT (jsonb_typeof(f.value) = 'object'\n" \
 	"    AND f.path ~ '^(data[.])?(payload|body|json)[.]')\n" \
-	"   ELSE f.depth < 3 AND f.path NOT LIKE 'data.%' END)\n" \
+	"   ELSE (f.depth < 3 OR f.path = 'script.source.headers')\n" \
+	"    AND f.path NOT LIKE 'data.%' END)\n" \
 	" SELECT string_agg(" NETSTRING("l.label") " || " NETSTRING("l.text") ", '')\n" \
 	" FROM (SELECT f.depth || CASE jsonb_typeof(f.value) WHEN 'null' THEN '0'\n" \
 	"   ELSE left(jsonb_typeof(f.value), 1) END || f.path AS label,\n" \
@@ -65,7 +67,8 @@
 	"   ELSE f.value #>> '{}' END AS text\n" \
 	"  FROM f WHERE f.depth > 0) l) END,\n" \
 	" extract(epoch FROM q.deadline - clock_timestamp()),\n" \
-	" CASE WHEN " NEEDS_NAMES " OR " IS_LEFT " THEN coalesce(q.context, '{}')::text END,\n" \
+	" CASE WHEN " NEEDS_NAMES " OR " IS_LEFT " THEN coalesce(q.context, '{}')::text\n" \
+	"  WHEN q.node_type = 'python' THEN q.context::text END,\n" \
 	" coalesce(q.action -> 'save', q.action -> 'sink')::text,\n" \
 	" CASE WHEN " NEEDS_NAMES " THEN coalesce(q.action -> 'data', '{}')::text END,\n" \
 	" q.current_index, q.catalog_id, " IS_LEFT "\n"
@@ -118,11 +121,14 @@ const Statement db_statements[STATEMENT_COUNT] =
 	" pg_catalog.jsonb_build_object('queue_id', $5::bigint::text, 'attempt', $6::int))"},
 	[EVENTS] = {"events",
 		"INSERT INTO noetl.event (execution_id, event_type, node_name, node_id, worker_id,"
-		" current_index, current_item, context, result, error)"
+		" current_index, current_item, context, result, error, meta)"
 		" SELECT $1::bigint, e.event_type, $2::text, $3::text, $4::text,"
-		" e.current_index, e.current_item, e.context, e.result, e.error"
+		" e.current_index, e.current_item, e.context, CASE WHEN e.event_type IN"
+		" ('iteration_completed', 'iteration_failed') THEN coalesce(e.result, 'null')"
+		" ELSE e.result END, e.error,"
+		" jsonb_build_object('attempt', $6::int) || coalesce(e.meta, '{}')"
 		" FROM jsonb_to_recordset($5::jsonb) AS e(event_type text, current_index integer,"
-	" current_item jsonb, context jsonb, result jsonb, error text)"},
+	" current_item jsonb, context jsonb, result jsonb, error text, meta jsonb)"},
 	[VALUE] = {"value", "SELECT e.e::text, (" VALUE_OF("e.e") ")::text"
 	" FROM (SELECT " RESULT("$1", "$2") " AS e) e"},
 	/* one row for each task in the body of an iterator */
@@ -139,8 +145,11 @@ const Statement db_statements[STATEMENT_COUNT] =
 		" FROM (SELECT $1::jsonb AS a) s, LATERAL jsonb_array_elements("
 		" CASE jsonb_typeof(s.a -> 'task') WHEN 'array' THEN s.a -> 'task'"
 	"  ELSE jsonb_build_array(s.a -> 'task') END) WITH ORDINALITY t(task, n) ORDER BY t.n"},
-	[ITEMS] = {"items", "SELECT i.item::text, i.names::text"
-	" FROM noetl.iterator_items($1::jsonb, $2::jsonb, $3::text) i ORDER BY i.index"},
+	/* with what has become of items before the task was given back or lost */
+	[ITEMS] = {"items", "SELECT i.item::text, i.names::text, d.failed, d.value::text, d.error"
+		" FROM noetl.iterator_items($1::jsonb, $2::jsonb, $3::text) i"
+		" LEFT JOIN noetl.items_done($4::bigint, $5::text) d ON d.index = i.index"
+	" ORDER BY i.index"},
 	/* the row of the lease with the rendered action; its context comes beside it */
 	[RENDER_LEFT] = {"render_left", TASK_COLUMNS("$8", "$9")
 		" , l.context::text FROM (SELECT rendered_action AS action,"

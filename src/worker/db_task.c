@@ -235,6 +235,20 @@ read_plan(const PGresult *result, IteratorPlan *plan)
 		plan->nested = plan->nested || PQgetvalue(result, i, 8)[0] == 't';
 }
 
+/* Reads what has become of the items already. */
+static void
+read_done(const PGresult *result, IteratorPlan *plan)
+{
+	plan->done = xcalloc((size_t) plan->nitems, sizeof(ItemState));
+	for (int i = 0; i < plan->nitems; i++)
+	{
+		if (!PQgetisnull(result, i, 2))
+			plan->done[i] = PQgetvalue(result, i, 2)[0] == 't' ? ITEM_FAILED : ITEM_COMPLETED;
+	}
+	plan->results = copy_column(result, 3);
+	plan->errors = copy_column(result, 4);
+}
+
 /* Asks for the plan of an iterator: its tasks and its items. */
 DbStatus
 db_plan_iterator(Task *task, IteratorPlan *plan)
@@ -242,7 +256,9 @@ db_plan_iterator(Task *task, IteratorPlan *plan)
 	const char *const params[] = {
 		task->action, context_of(task), names_of(task), task->element
 	};
-	const char *item_params[] = {task->action, NULL, task->step};
+	const char *item_params[] = {
+		task->action, NULL, task->step, task->outer == NULL ? task->queue_id : NULL, options.name
+	};
 	PGresult   *result = NULL;
 	DbStatus	status;
 
@@ -253,12 +269,13 @@ db_plan_iterator(Task *task, IteratorPlan *plan)
 	read_plan(result, plan);
 	PQclear(result);
 	item_params[1] = plan->context;
-	status = run_patiently(task, ITEMS, 3, item_params, &result);
+	status = run_patiently(task, ITEMS, 5, item_params, &result);
 	if (status != DB_OK)
 		return status;
 	plan->nitems = PQntuples(result);
 	plan->items = copy_column(result, 0);
 	plan->names = copy_column(result, 1);
+	read_done(result, plan);
 	PQclear(result);
 	return status;
 }
@@ -274,6 +291,9 @@ iterator_plan_free(IteratorPlan *plan)
 	free_column(plan->task_names, plan->ntasks);
 	free_column(plan->items, plan->nitems);
 	free_column(plan->names, plan->nitems);
+	free(plan->done);
+	free_column(plan->results, plan->nitems);
+	free_column(plan->errors, plan->nitems);
 	memset(plan, 0, sizeof(*plan));
 }
 
@@ -414,10 +434,10 @@ DbStatus
 db_store_events(const Task *task, const char *events)
 {
 	const char *const params[] = {
-		task->execution_id, task->step, task->node_id, options.name, events
+		task->execution_id, task->step, task->node_id, options.name, events, task->attempt
 	};
 	PGresult   *result;
-	DbStatus	status = db_run(EVENTS, 5, params, &result);
+	DbStatus	status = db_run(EVENTS, 6, params, &result);
 
 	PQclear(result);
 	return status;

@@ -105,6 +105,29 @@ add_variables(StringBuf *json, const char *list)
 	}
 }
 
+/* Tells whether a list of names (comma separated; or NULL) has a name. */
+static bool
+list_has(const char *list, const char *name)
+{
+	while (list != NULL && *list != '\0')
+	{
+		size_t		len = strcspn(list, ", ");
+
+		if (len > 0 && len == strlen(name) && strncmp(list, name, len) == 0)
+			return true;
+		list += len;
+		list += strspn(list, ", ");
+	}
+	return false;
+}
+
+/* Tells whether templates see a variable. */
+bool
+environment_shows(const char *name)
+{
+	return list_has(options.pass_env, name) || list_has(options.env, name);
+}
+
 /*
  * Writes the names that templates see of this worker: {"env": {...}} with the
  * variables that --env and --pass-env name and that are set.

@@ -37,7 +37,7 @@ add_json(const char *key, const char *json)
 /* Collects an event of a task; everything but its type may be NULL. */
 void
 events_add(const Task *task, const char *type, const char *item, const char *context,
-		   const char *result, const char *error)
+		   const char *result, const char *error, const char *meta)
 {
 	sb_str(&pending, pending.len > 0 ? ",{" : "[{");
 	json_member(&pending, "event_type", type);
@@ -46,6 +46,7 @@ events_add(const Task *task, const char *type, const char *item, const char *con
 	add_json("current_item", item);
 	add_json("context", context);
 	add_json("result", result);
+	add_json("meta", meta);
 	json_member(&pending, "error", error);
 	sb_str(&pending, "}");
 	if (due == 0)

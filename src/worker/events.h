@@ -9,7 +9,8 @@
 
 extern void events_init(void);
 extern void events_add(const Task *task, const char *type, const char *item,
-					   const char *context, const char *result, const char *error);
+					   const char *context, const char *result, const char *error,
+					   const char *meta);
 extern void events_flush(Task *task);
 extern void events_end(Task *task);
 

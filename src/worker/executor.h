@@ -68,6 +68,7 @@ extern OutcomeKind shell_execute(Task *task, Outcome *out);
 /* http.c */
 extern bool http_available(void);
 extern OutcomeKind http_execute(Task *task, Outcome *out);
+extern OutcomeKind http_fetch(Task *task, const Task *request, StringBuf *text, Outcome *out);
 extern void http_disconnect(void);
 extern void http_shutdown(void);
 

@@ -106,6 +106,7 @@ write_task(StringBuf *frame, const Task *task)
 	add_text(frame, task->timeout);
 	add_text(frame, seconds);
 	add_text(frame, task->action);
+	add_text(frame, task_program_context(task));
 	add_fields(frame, task);
 	frame_end(frame);
 }
@@ -287,6 +288,7 @@ read_task(StringBuf *frame, Task *task)
 	task->timeout = take_text(&cursor);
 	seconds = take_text(&cursor);
 	task->action = take_text(&cursor);
+	task->context = take_text(&cursor);
 	task->field_data = take_text(&cursor);
 	if (task->field_data != NULL)
 		task_parse_fields(task);

@@ -407,9 +407,22 @@ write_body(Outcome *out, HttpResponse *response)
 	}
 }
 
+/* Describes a response that is a failure: its status, what was asked, what it says. */
+static void
+describe_failure(Outcome *out, const HttpRequest *request, const char *url, long status,
+				 const HttpResponse *response)
+{
+	sb_printf(&out->error, "HTTP %ld%s%s: %s %s", status, response->reason.len > 0 ? " " : "",
+			  response->reason.len > 0 ? response->reason.data : "", request->method, url);
+	if (response->body.len > 0)
+		outcome_quote(out, ": ", response->body.data, response->body.len, QUOTE_BEGINNING);
+	cut_userinfo(&out->error);
+}
+
 /* Turns a response into the outcome. */
 static OutcomeKind
-write_response(Outcome *out, CURL *easy, HttpResponse *response, double elapsed)
+write_response(Outcome *out, const HttpRequest *request, CURL *easy, HttpResponse *response,
+			   double elapsed)
 {
 	StringBuf  *json = &out->result;
 	long		status = 0;
@@ -422,8 +435,7 @@ write_response(Outcome *out, CURL *easy, HttpResponse *response, double elapsed)
 	json_member(json, "status", status >= 400 ? "error" : "success");
 	if (status >= 400)
 	{
-		sb_printf(&out->error, "HTTP %ld%s%s", status, response->reason.len > 0 ? " " : "",
-				  response->reason.len > 0 ? response->reason.data : "");
+		describe_failure(out, request, url != NULL ? url : "", status, response);
 		json_member(json, "error", out->error.data);
 	}
 	sb_printf(json, ",\"data\":{\"status_code\":%ld,\"headers\":{", status);
@@ -443,14 +455,19 @@ write_response(Outcome *out, CURL *easy, HttpResponse *response, double elapsed)
 	return out->kind;
 }
 
-/* Makes the error of a transfer the failure of the task. */
+/* Makes the error of a transfer, with what was asked, the failure of the task. */
 static OutcomeKind
-fail_transfer(Outcome *out, const HttpResponse *response, CURLcode code)
+fail_transfer(Outcome *out, const HttpRequest *request, const HttpResponse *response,
+			  CURLcode code)
 {
-	if (response->too_large != NULL)
-		return outcome_fail(out, "%s", response->too_large);
-	return outcome_fail(out, "%s", response->curl_error[0] != '\0' ?
-						response->curl_error : curl_easy_strerror(code));
+	const char *reason = response->too_large != NULL ? response->too_large :
+		response->curl_error[0] != '\0' ? response->curl_error : curl_easy_strerror(code);
+	char	   *url = NULL;
+
+	curl_url_get(request->parsed, CURLUPART_URL, &url, 0);
+	outcome_fail(out, "%s: %s %s", reason, request->method, url != NULL ? url : "");
+	curl_free(url);
+	return OUTCOME_FAILED;
 }
 
 /* Creates what keeps connections, once; returns false without memory. */
@@ -492,7 +509,7 @@ transfer(Task *task, HttpRequest *request, CURL *easy, HttpResponse *response, O
 	curl_multi_add_handle(multi, easy);
 	kind = run_request(task, &code);
 	if (kind == OUTCOME_DONE && code != CURLE_OK)
-		kind = fail_transfer(out, response, code);
+		kind = fail_transfer(out, request, response, code);
 	curl_multi_remove_handle(multi, easy);
 	return kind;
 }
@@ -523,7 +540,7 @@ transfer_all(Task *task, HttpRequest *request, CURL *easy, Outcome *out)
 		curl_easy_getinfo(easy, CURLINFO_TOTAL_TIME, &took);
 		elapsed += took;
 		if (!request->follow || location == NULL)
-			kind = write_response(out, easy, &response, elapsed);
+			kind = write_response(out, request, easy, &response, elapsed);
 		else if (redirects == MAX_REDIRECTS)
 			kind = outcome_fail(out, "Maximum (%d) redirects followed", MAX_REDIRECTS);
 		else if (http_request_redirect(request, location, status, out))
@@ -559,6 +576,46 @@ http_execute(Task *task, Outcome *out)
 		curl_easy_cleanup(easy);
 	}
 	http_request_free(&request);
+	return kind;
+}
+
+/*
+ * Fetches a text for a task of another type; the fields of "request" say which and how.
+ * Anything but a success of the server is a failure.
+ */
+OutcomeKind
+http_fetch(Task *task, const Task *request, StringBuf *text, Outcome *out)
+{
+	HttpRequest http;
+	HttpResponse response = {0};
+	Outcome		said = {0};
+	CURL	   *easy = NULL;
+	long		status = 0;
+	OutcomeKind kind = OUTCOME_FAILED;
+
+	if (http_request_init(&http, request, out))
+	{
+		easy = open_connections() ? curl_easy_init() : NULL;
+		if (easy == NULL)
+			kind = outcome_trouble(task, out, "curl could not be initialized");
+	}
+	if (easy != NULL)
+	{
+		http.give_up = monotonic_now() + DEFAULT_SECONDS;
+		kind = transfer(task, &http, easy, &response, out);
+		curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+		if (kind == OUTCOME_DONE && status / 100 != 2)
+		{
+			describe_failure(&said, &http, http.url.data, status, &response);
+			kind = outcome_fail(out, "could not read the script: %s", said.error.data);
+			outcome_free(&said);
+		}
+		else if (kind == OUTCOME_DONE)
+			sb_add(text, response.body.data != NULL ? response.body.data : "", response.body.len);
+		curl_easy_cleanup(easy);
+	}
+	free_response(&response);
+	http_request_free(&http);
 	return kind;
 }
 

@@ -82,18 +82,25 @@ load_credential(AuthEntry *entry, const char *name, Outcome *out)
 	return ok;
 }
 
-/* Fetches the variable that env names; returns false with a failed outcome. */
+/*
+ * Fetches the variable that env names; returns false with a failed outcome.  A variable
+ * that templates see anyway may go to every host.
+ */
 static bool
 load_variable(AuthEntry *entry, const char *variable, Outcome *out)
 {
-	if (!credential_is_variable(variable))
+	bool		shown = environment_shows(variable);
+
+	if (!shown && !credential_is_variable(variable))
 	{
-		outcome_fail(out, "auth.env is \"%s\": only variables NOETL_AUTH_<NAME> of the worker"
-					 " can be named there", variable);
+		outcome_fail(out, "auth.env is \"%s\": only variables NOETL_AUTH_<NAME> of the worker, and"
+					 " those that --env of the worker names, can be named there", variable);
 		return false;
 	}
 	entry->env = environment_value(variable);
 	entry->hosts = hosts_of_variable(variable);
+	if (entry->hosts == NULL && shown)
+		entry->hosts = "*";
 	if (entry->env == NULL)
 		outcome_fail(out, "the worker has no environment variable %s, which auth names",
 					 variable);

@@ -76,7 +76,7 @@ report_item(const Iteration *it, int item, const char *type, const char *result,
 	Task		about = {.index = item};
 
 	if (it->reports)
-		events_add(&about, type, it->plan.items[item], NULL, result, error);
+		events_add(&about, type, it->plan.items[item], NULL, result, error, NULL);
 }
 
 /* Frees the item of a slot. */
@@ -209,11 +209,45 @@ begin_task(Iteration *it, Slot *slot)
 	return true;
 }
 
+/* Passes over items that have ended before this worker came. */
+static void
+pass_done(Iteration *it)
+{
+	while (it->next < it->plan.nitems && it->plan.done[it->next] != ITEM_OPEN)
+		it->next++;
+}
+
+/*
+ * Takes over what has become of items that an earlier worker went through, before the
+ * task was given back or its lease was lost.
+ */
+static void
+take_over_done(Iteration *it)
+{
+	for (int i = 0; i < it->plan.nitems; i++)
+	{
+		if (it->plan.done[i] == ITEM_FAILED && !it->plan.continues)
+			it->plan.done[i] = ITEM_OPEN;
+		if (it->plan.done[i] == ITEM_OPEN)
+			continue;
+		it->ended++;
+		if (it->plan.done[i] == ITEM_COMPLETED)
+			it->values[i] = xstrdup(it->plan.results[i]);
+		else
+		{
+			it->messages[i] = xstrdup(it->plan.errors[i] != NULL ? it->plan.errors[i] : "");
+			it->failed++;
+		}
+	}
+	pass_done(it);
+}
+
 /* Begins the next item in a slot. */
 static void
 begin_item(Iteration *it, Slot *slot)
 {
 	slot->item = it->next++;
+	pass_done(it);
 	slot->step = 0;
 	report_item(it, slot->item, "iteration_started", NULL, NULL);
 	(void) begin_task(it, slot);
@@ -224,10 +258,12 @@ begin_item(Iteration *it, Slot *slot)
  * again; sets the time of the next attempt then.
  */
 static bool
-shall_repeat(Slot *slot)
+shall_repeat(const Iteration *it, Slot *slot)
 {
 	double		delay;
 	Outcome    *out = &slot->job.out;
+	Task		about = {.index = slot->item};
+	char		meta[64];
 
 	if (slot->task.retry == NULL ||
 		db_retry_delay(&slot->task, out, slot->attempt, &delay) != DB_OK)
@@ -238,6 +274,10 @@ shall_repeat(Slot *slot)
 			outcome_fail(out, "retry_when still holds after %d attempts", slot->attempt);
 		return false;
 	}
+	snprintf(meta, sizeof(meta), "{\"item_attempt\":%d,\"delay\":%.6f}", slot->attempt, delay);
+	if (it->reports)
+		events_add(&about, "action_retry", NULL, NULL, NULL,
+				   out->kind == OUTCOME_FAILED ? out->error.data : NULL, meta);
 	log_task(slot->task.outer, LOG_DETAIL, "item %d: attempt %d in %.1f s%s%s", slot->item,
 			 ++slot->attempt, delay, out->kind == OUTCOME_FAILED ? ": " : "",
 			 out->kind == OUTCOME_FAILED ? out->error.data : "");
@@ -251,7 +291,7 @@ end_task(Iteration *it, Slot *slot)
 {
 	const Outcome *out = &slot->job.out;
 
-	if (shall_repeat(slot))
+	if (shall_repeat(it, slot))
 		return true;
 	if (out->kind == OUTCOME_FAILED)
 	{
@@ -304,7 +344,17 @@ advance(Iteration *it, Slot *slot)
  * ---------------------------------------------------------------------------
  */
 
-/* Waits for any slot; returns false when the iterator is to be abandoned. */
+/* Returns whether an item is left that may begin. */
+static bool
+may_begin(const Iteration *it)
+{
+	return it->next < it->plan.nitems && it->failure.len == 0;
+}
+
+/*
+ * Waits for any slot, but not while a slot is free that can be used; returns false when
+ * the iterator is to be abandoned.
+ */
 static bool
 wait_for_slots(Iteration *it)
 {
@@ -312,6 +362,7 @@ wait_for_slots(Iteration *it)
 	Slot	   *waiting[MAX_CONCURRENCY];
 	int			n = 0;
 	double		until = 0;
+	bool		at_once = false;
 
 	for (int i = 0; i < it->nslots; i++)
 	{
@@ -324,8 +375,11 @@ wait_for_slots(Iteration *it)
 		}
 		else if (slot->item >= 0 && slot->again_at > 0)
 			until = until == 0 ? slot->again_at : fmin(until, slot->again_at);
+		else if (slot->item < 0 && may_begin(it))
+			at_once = true;
 	}
-	if (!task_wait(it->task, fds, n, n == 0 && until == 0 ? monotonic_now() : until))
+	at_once = at_once || (n == 0 && until == 0);
+	if (!task_wait(it->task, fds, n, at_once ? monotonic_now() : until))
 		return false;
 	for (int i = 0; i < n; i++)
 	{
@@ -352,7 +406,7 @@ go_through(Iteration *it)
 		{
 			Slot	   *slot = &it->slots[i];
 
-			if (slot->item < 0 && it->next < it->plan.nitems && it->failure.len == 0)
+			if (slot->item < 0 && may_begin(it))
 				begin_item(it, slot);
 			advance(it, slot);
 			busy = busy || slot->item >= 0;
@@ -461,7 +515,7 @@ iterator_execute(Task *task, Outcome *out)
 {
 	Iteration	it = {.task = task,.reports = task->outer == NULL};
 	DbStatus	status = db_plan_iterator(task, &it.plan);
-	char		context[64];
+	char		context[96];
 
 	if (status != DB_OK)
 	{
@@ -475,10 +529,11 @@ iterator_execute(Task *task, Outcome *out)
 	it.values = xcalloc((size_t) it.plan.nitems, sizeof(char *));
 	it.messages = xcalloc((size_t) it.plan.nitems, sizeof(char *));
 	open_slots(&it);
-	snprintf(context, sizeof(context), "{\"total\":%d,\"concurrency\":%d}", it.plan.nitems,
-			 it.nslots);
+	take_over_done(&it);
+	snprintf(context, sizeof(context), "{\"total\":%d,\"concurrency\":%d%s%.0d}", it.plan.nitems,
+			 it.nslots, it.ended > 0 ? ",\"done\":" : "", it.ended);
 	if (it.reports)
-		events_add(task, "iterator_started", NULL, context, NULL, NULL);
+		events_add(task, "iterator_started", NULL, context, NULL, NULL, NULL);
 	if (go_through(&it))
 		write_result(&it, out);
 	else

@@ -113,7 +113,7 @@ finish_save(Job *job)
 	if (job->save_out.kind == OUTCOME_DONE)
 	{
 		events_add(job->task, "save_completed", NULL, summary,
-				   is_event ? saves->data[job->save] : NULL, NULL);
+				   is_event ? saves->data[job->save] : NULL, NULL, NULL);
 		return true;
 	}
 	if (job->save_out.kind == OUTCOME_ABORTED)
@@ -121,7 +121,8 @@ finish_save(Job *job)
 		job->out.kind = OUTCOME_ABORTED;
 		return false;
 	}
-	events_add(job->task, "save_failed", NULL, summary, NULL, job->save_out.error.data);
+	events_add(job->task, "save_failed", NULL, summary, NULL, job->save_out.error.data,
+			   NULL);
 	outcome_fail(&job->out, "save (%s): %s", save->type, job->save_out.error.data);
 	return false;
 }
@@ -143,7 +144,8 @@ job_next(Job *job)
 	{
 		Task	   *save = &saves->list.tasks[job->save];
 
-		events_add(job->task, "save_started", NULL, saves->summaries[job->save], NULL, NULL);
+		events_add(job->task, "save_started", NULL, saves->summaries[job->save], NULL, NULL,
+				   NULL);
 		if (strcmp(save->type, "event") != 0)
 			return save;
 		outcome_reset(&job->save_out);

@@ -200,7 +200,11 @@ give_back(Task *task)
 	DbStatus	status = DB_GONE;
 
 	if (db_connected())
+	{
+		/* whoever comes next goes on where they end; afterwards they would be too late */
+		events_flush(task);
 		status = db_release(task);
+	}
 	if (status == DB_OK)
 		log_task(task, LOG_NORMAL, "%s given back", task->type);
 	else
@@ -221,7 +225,10 @@ log_outcome(const Task *task, const Outcome *out, DbStatus status, double took)
 	else if (status != DB_OK)
 		log_task(task, LOG_ALWAYS, "%s could not be reported: %s", task->type, db_message());
 	else if (out->kind == OUTCOME_FAILED)
-		log_task(task, LOG_NORMAL, "%s failed %.0f ms: %s", task->type, ms, out->error.data);
+		log_task(task, LOG_NORMAL, "%s failed %.0f ms, attempt %s: %s", task->type, ms,
+				 task->attempt, out->error.data);
+	else if (strcmp(task->attempt, "1") != 0)
+		log_task(task, LOG_NORMAL, "%s ok %.0f ms, attempt %s", task->type, ms, task->attempt);
 	else
 		log_task(task, LOG_NORMAL, "%s ok %.0f ms", task->type, ms);
 }

@@ -11,6 +11,8 @@
 #include "log.h"
 #include "outcome.h"
 
+#define QUOTE_BYTES 400			/* of what a program or server has said */
+
 /*
  * Appends a value that a foreign writer calls JSON to the result.  The value is
  * sent to the server as a parameter of its own: inside the result it could
@@ -45,6 +47,66 @@ outcome_inline_attached(Outcome *out)
 	out->result = result;
 	sb_free(&out->attached);
 	return true;
+}
+
+/* Appends text that may have bytes which are no text: each becomes a question mark. */
+static void
+add_readable(StringBuf *sb, const char *text, size_t len)
+{
+	for (size_t i = 0; i < len;)
+	{
+		size_t		n = 1;
+
+		while (n <= 4 && i + n <= len && !utf8_is_text(text + i, n))
+			n++;
+		if (n > 4 || i + n > len)
+		{
+			sb_str(sb, "?");
+			i++;
+			continue;
+		}
+		sb_add(sb, text + i, n);
+		i += n;
+	}
+}
+
+/*
+ * Appends the beginning or the end of a text that explains a failure to the error, a
+ * word or two before it; nothing when the text is blank, or a body that is no text.
+ */
+void
+outcome_quote(Outcome *out, const char *before, const char *text, size_t len, QuotePart part)
+{
+	size_t		skip = 0;
+	bool		cut;
+
+	while (len > 0 && strchr(" \t\r\n", text[len - 1]) != NULL)
+		len--;
+	while (skip < len && strchr(" \t\r\n", text[skip]) != NULL)
+		skip++;
+	text += skip;
+	len -= skip;
+	cut = len > QUOTE_BYTES;
+	if (cut && part == QUOTE_END)
+	{
+		text += len - QUOTE_BYTES;
+		len = QUOTE_BYTES;
+		for (skip = 0; skip < len && ((unsigned char) text[skip] & 0xC0) == 0x80; skip++)
+			;
+		text += skip;
+		len -= skip;
+	}
+	else if (cut)
+	{
+		for (len = QUOTE_BYTES; len > 0 && ((unsigned char) text[len] & 0xC0) == 0x80; len--)
+			;
+	}
+	if (len == 0 || (part == QUOTE_BEGINNING && !utf8_is_text(text, len)))
+		return;
+	sb_str(&out->error, before);
+	sb_str(&out->error, cut && part == QUOTE_END ? "…" : "");
+	add_readable(&out->error, text, len);
+	sb_str(&out->error, cut && part == QUOTE_BEGINNING ? "…" : "");
 }
 
 /* Makes the outcome a failure with a message and returns its kind. */

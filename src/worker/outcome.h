@@ -17,6 +17,13 @@ typedef enum OutcomeKind
 	OUTCOME_ABORTED				/* Task.abort says why */
 } OutcomeKind;
 
+/* Which part of a long text an error quotes */
+typedef enum QuotePart
+{
+	QUOTE_BEGINNING,
+	QUOTE_END
+} QuotePart;
+
 typedef struct Outcome
 {
 	OutcomeKind kind;
@@ -32,6 +39,8 @@ extern void outcome_reset(Outcome *out);
 extern void outcome_free(Outcome *out);
 extern OutcomeKind outcome_fail(Outcome *out, const char *fmt,...)
 			__attribute__((format(printf, 2, 3)));
+extern void outcome_quote(Outcome *out, const char *before, const char *text, size_t len,
+						  QuotePart part);
 extern OutcomeKind outcome_trouble(Task *task, Outcome *out, const char *fmt,...)
 			__attribute__((format(printf, 3, 4)));
 extern bool task_text_or_base64(const Task *task, const char *path,

@@ -198,9 +198,39 @@ fail_locally(Progress *p, const char *text)
 	sb_printf(&p->error, "%s (command_%d)", text, p->statements);
 }
 
+/*
+ * Describes an error of the server: what it is, where in the command, what the server
+ * says beside it.  The position counts characters from 1.
+ */
+static void
+describe_error(Progress *p, const char *command, const PGresult *result)
+{
+	const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+	const char *position = PQresultErrorField(result, PG_DIAG_STATEMENT_POSITION);
+	const char *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
+	const char *hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
+	int			left = position != NULL ? atoi(position) - 1 : 0;
+	int			line = 1;
+
+	for (const char *c = command; left > 0 && *c != '\0'; c++)
+	{
+		left -= ((unsigned char) *c & 0xC0) != 0x80;
+		line += *c == '\n';
+	}
+	sb_printf(&p->error, "%s (SQLSTATE %s, command_%d", text != NULL ? text : "unknown error",
+			  PQresultErrorField(result, PG_DIAG_SQLSTATE), p->statements);
+	if (position != NULL)
+		sb_printf(&p->error, ", line %d, at character %s", line, position);
+	sb_str(&p->error, ")");
+	if (detail != NULL)
+		sb_printf(&p->error, "; detail: %s", detail);
+	if (hint != NULL)
+		sb_printf(&p->error, "; hint: %s", hint);
+}
+
 /* Makes an error of the server, with its details, the failure of the task. */
 static void
-fail_from_server(Progress *p, const PGresult *result)
+fail_from_server(Progress *p, const char *command, const PGresult *result)
 {
 	static const struct
 	{
@@ -212,7 +242,6 @@ fail_from_server(Progress *p, const PGresult *result)
 		{"position", PG_DIAG_STATEMENT_POSITION}, {"context", PG_DIAG_CONTEXT}
 	};
 	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-	const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
 
 	p->lost = p->lost || state == NULL || PQstatus(conn) == CONNECTION_BAD ||
 		strncmp(state, "57P0", 4) == 0;
@@ -222,8 +251,7 @@ fail_from_server(Progress *p, const PGresult *result)
 	if (state == NULL)
 		sb_str(&p->error, "the connection to the database was lost");
 	else
-		sb_printf(&p->error, "%s (SQLSTATE %s, command_%d)",
-				  text != NULL ? text : "unknown error", state, p->statements);
+		describe_error(p, command, result);
 	snprintf(p->sqlstate, sizeof(p->sqlstate), "%s", state != NULL ? state : "");
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
 		json_member(&p->details, fields[i].key, PQresultErrorField(result, fields[i].code));
@@ -231,7 +259,7 @@ fail_from_server(Progress *p, const PGresult *result)
 
 /* Adds one result; returns false when the connection cannot be used any more. */
 static bool
-take_result(Progress *p, const PGresult *result)
+take_result(Progress *p, const char *command, const PGresult *result)
 {
 	switch (PQresultStatus(result))
 	{
@@ -257,7 +285,7 @@ take_result(Progress *p, const PGresult *result)
 			fail_locally(p, "COPY TO STDOUT is not possible in a postgres task");
 			return false;
 		default:
-			fail_from_server(p, result);
+			fail_from_server(p, command, result);
 			break;
 	}
 	if (p->data.len > MAX_RESULT_BYTES)
@@ -318,7 +346,7 @@ run_text(Task *task, const char *text, Progress *p)
 		result = PQgetResult(conn);
 		if (result == NULL)
 			break;
-		usable = take_result(p, result) && usable;
+		usable = take_result(p, text, result) && usable;
 		PQclear(result);
 	}
 	if (!usable && !p->failed)

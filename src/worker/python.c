@@ -8,7 +8,8 @@
  *
  * A program can change the interpreter that it runs in, so an interpreter executes
  * the programs of one playbook only: the first task that it gets binds it.  When all
- * places are taken, the one that was idle longest is started anew.
+ * places are taken, one of them is started anew.  Where tasks of several playbooks
+ * alternate, the next interpreter starts while a task is executed.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -48,6 +49,7 @@ typedef struct Interpreter
 {
 	Child		child;
 	char	   *playbook;		/* the catalog_id that it is bound to; NULL: free */
+	bool		ready;			/* it has said hello */
 	double		used_at;
 	LineLog		out_log;
 	LineLog		err_log;
@@ -119,6 +121,7 @@ stop_python(Interpreter *python)
 	child_close(&python->child);
 	free(python->playbook);
 	python->playbook = NULL;
+	python->ready = false;
 }
 
 /* Ends all interpreters. */
@@ -175,15 +178,38 @@ exchange(Task *task, Interpreter *python, Exchange *x, double until)
 }
 
 /*
- * Returns the place of the interpreter for a playbook: the one that is bound to it,
- * else one that runs and is not bound, else an empty one, else the one that was idle
- * longest, which is ended.
+ * Returns a place for an interpreter that is not bound: of one that runs, else an empty
+ * one, else that of any interpreter but one, which is ended.  That is not the one idle
+ * longest: with more playbooks in turn than places it would be needed next.
  */
+static Interpreter *
+free_place(const Interpreter *but)
+{
+	static unsigned int turn = 1;
+	Interpreter *best = NULL;
+
+	for (int i = 0; i < MAX_INTERPRETERS; i++)
+	{
+		Interpreter *python = &interpreters[i];
+
+		if (python->playbook == NULL && (best == NULL || python->child.pid > best->child.pid))
+			best = python;
+	}
+	while (best == NULL || best == but)
+	{
+		/* the constants of Numerical Recipes, of which the high bits are random */
+		turn = turn * 1664525u + 1013904223u;
+		best = &interpreters[(turn >> 16) % MAX_INTERPRETERS];
+	}
+	if (best->playbook != NULL)
+		stop_python(best);
+	return best;
+}
+
+/* Returns the place of the interpreter for a playbook: its own, else a free one. */
 static Interpreter *
 find_interpreter(const char *playbook)
 {
-	Interpreter *best = NULL;
-
 	for (int i = 0; !initialized && i < MAX_INTERPRETERS; i++)
 		interpreters[i].child = (Child) CHILD_INIT;
 	initialized = true;
@@ -193,19 +219,24 @@ find_interpreter(const char *playbook)
 
 		if (python->playbook != NULL && strcmp(python->playbook, playbook) == 0)
 			return python;
-		if (best == NULL)
-			best = python;
-		else if (python->playbook == NULL)
-		{
-			if (best->playbook != NULL || python->child.pid > best->child.pid)
-				best = python;
-		}
-		else if (best->playbook != NULL && python->used_at < best->used_at)
-			best = python;
 	}
-	if (best->playbook != NULL)
-		stop_python(best);
-	return best;
+	return free_place(NULL);
+}
+
+/* Starts the child unless it runs, without waiting for it; false with errno. */
+static bool
+launch_python(Interpreter *python)
+{
+	const char *const argv[] = {
+		options.python, "-c", driver_source, options.scripts != NULL ? options.scripts : "", NULL
+	};
+	ChildSpec	spec = {.argv = argv,.channel = true};
+
+	if (python->child.pid != 0 && !child_reap(&python->child, false))
+		return true;
+	child_close(&python->child);
+	python->ready = false;
+	return child_start(&python->child, &spec);
 }
 
 /*
@@ -215,25 +246,23 @@ find_interpreter(const char *playbook)
 static OutcomeKind
 start_python(Task *task, Interpreter *python)
 {
-	const char *const argv[] = {
-		options.python, "-c", driver_source, options.scripts != NULL ? options.scripts : "", NULL
-	};
-	ChildSpec	spec = {.argv = argv,.channel = true};
 	Exchange	hello = {0};
 	OutcomeKind kind;
 
-	if (python->child.pid != 0 && !child_reap(&python->child, false))
-		return OUTCOME_DONE;
-	child_close(&python->child);
-	if (!child_start(&python->child, &spec))
+	if (!launch_python(python))
 	{
 		log_line(LOG_ALWAYS, "could not start %s: %s", options.python, strerror(errno));
 		return OUTCOME_FAILED;
 	}
+	if (python->ready)
+		return OUTCOME_DONE;
 	kind = exchange(task, python, &hello, monotonic_now() + START_SECONDS);
 	if (kind == OUTCOME_DONE && hello.answer.len >= FRAME_HEADER + ANSWER_HEADER)
+	{
+		python->ready = true;
 		log_line(LOG_DETAIL, "python %s runs as process %d",
 				 hello.answer.data + FRAME_HEADER + ANSWER_HEADER, (int) python->child.pid);
+	}
 	else
 	{
 		finish_output(task, python);
@@ -241,6 +270,22 @@ start_python(Task *task, Interpreter *python)
 	}
 	sb_free(&hello.answer);
 	return kind;
+}
+
+/*
+ * Binds an interpreter to a playbook.  When another one is bound to a playbook, tasks
+ * alternate, and the interpreter for the next playbook begins to start.
+ */
+static void
+bind_python(Interpreter *python, const char *playbook)
+{
+	bool		alternates = false;
+
+	for (int i = 0; i < MAX_INTERPRETERS; i++)
+		alternates = alternates || interpreters[i].playbook != NULL;
+	python->playbook = xstrdup(playbook);
+	if (alternates)
+		(void) launch_python(free_place(python));
 }
 
 /* Tells whether this machine can execute python tasks. */
@@ -259,12 +304,16 @@ python_available(void)
 static void
 write_request(const Task *task, StringBuf *request)
 {
+	const char *context = task_program_context(task);
+
 	frame_begin(request);
 	sb_str(request, "{\"execution_id\":");
 	json_string(request, task->execution_id, strlen(task->execution_id));
 	json_member(request, "step", task->step);
 	sb_str(request, ",\"action\":");
 	sb_str(request, task->action != NULL ? task->action : "{}");
+	sb_str(request, ",\"context\":");
+	sb_str(request, context != NULL ? context : "null");
 	sb_str(request, "}");
 	frame_end(request);
 }
@@ -327,7 +376,7 @@ python_execute(Task *task, Outcome *out)
 		return outcome_trouble(task, out, "could not start the python interpreter \"%s\"",
 							   options.python);
 	if (python->playbook == NULL)
-		python->playbook = xstrdup(playbook);
+		bind_python(python, playbook);
 	write_request(task, &x.request);
 	kind = exchange(task, python, &x, 0);
 	if (kind == OUTCOME_DONE)

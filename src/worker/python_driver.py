@@ -2,7 +2,8 @@
 The python3 process behind tasks of type python.
 
 Frames on descriptor 3, each with a 4-byte length in network order:
-  request   JSON {"execution_id", "step", "action"}
+  request   JSON {"execution_id", "step", "action", "context"}; the context has the
+            workload and values of steps, if the program may ask for them
   answer    kind (S success, F failure, H hello), r or k (recycle or keep this
             process), 4-byte length of the error text, the error text, JSON
 
@@ -15,13 +16,17 @@ import os
 import struct
 import sys
 import types
+from keyword import iskeyword
 
 CHANNEL = 3
 MAX_RESULT = 256 * 1024 * 1024
 MAX_ERROR = 10000
 MAX_TRACEBACK = 100000
 MAX_CACHED = 200
-WHOLE_INPUT_NAMES = {"input_data", "data", "input", "context", "args", "payload", "params"}
+WHOLE_INPUT_NAMES = {"input_data", "data", "input", "args", "payload", "params"}
+
+# Modules that programs use without importing them
+READY_MODULES = ("os", "json", "datetime", "uuid")
 
 # Directories and URLs below which program text may be read
 SCRIPTS = [prefix for prefix in sys.argv[-1].split(",") if prefix]
@@ -92,7 +97,7 @@ def to_json_value(value):
 
 
 def plain(value, outer=()):
-    """Rebuilds a value that json refuses: odd keys, NaN, NUL in texts."""
+    """Rebuilds a value that json refuses: odd keys, NaN; raises for NUL in texts."""
     if value is None or isinstance(value, (bool, int)):
         return value
     if isinstance(value, float):
@@ -101,7 +106,9 @@ def plain(value, outer=()):
         return value if value not in (float("inf"), float("-inf")) else \
             "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, str):
-        return value.replace("\0", "\ufffd")
+        if "\0" in value:
+            raise ValueError("the result has a text with a NUL character, which cannot be stored")
+        return value
     if id(value) in outer:
         raise ValueError("the result contains itself")
     outer = outer + (id(value),)
@@ -168,7 +175,7 @@ def read_script(script):
     path = script.get("path") or script.get("uri") or ""
     if "\n" in path:
         raise ValueError("script names a file or a URL; write program text under code")
-    kind = source.get("type") or ("http" if "://" in path else "file")
+    kind = source.get("type") or (path.split("://")[0].lower() if "://" in path else "file")
     if kind == "file":
         path = os.path.realpath(path)
         allowed_script(path)
@@ -180,7 +187,7 @@ def read_script(script):
         if not path.startswith(("http://", "https://")):
             raise ValueError("%s is no http address" % path)
         return fetch_script(path, source)
-    raise ValueError("scripts cannot be read from a source of type %s" % kind)
+    raise ValueError("scripts cannot be read from %s, only from file, http and https" % kind)
 
 
 def source_of(action):
@@ -198,26 +205,128 @@ def source_of(action):
     return code
 
 
-def compile_code(code, step):
-    """Compiles a program once; linecache lets tracebacks show its lines."""
+class Rest:
+    """What a program without a value of its own has defined."""
+
+    def __init__(self, names):
+        self.names = names
+
+
+def body_function(text, name, names):
+    """
+    Makes a program with a return outside of functions the body of one.  Its input are
+    parameters, because a name that a body assigns is otherwise unknown before that.
+    """
+    import ast
+
+    def end_of_body():
+        return ast.parse("return __noetl_rest__(locals())").body[0]
+
+    class Returns(ast.NodeTransformer):
+        def skip(self, node):
+            return node
+
+        visit_FunctionDef = visit_AsyncFunctionDef = visit_ClassDef = visit_Lambda = skip
+
+        def visit_Return(self, node):
+            return ast.copy_location(end_of_body(), node) if node.value is None else node
+
+    tree = ast.parse(text, name)
+    declared = {global_name for node in ast.walk(tree) if isinstance(node, ast.Global)
+                for global_name in node.names}
+    body = ast.parse("def __noetl_body__(%s): pass" % ", ".join(
+        parameter for parameter in names if parameter not in declared))
+    body.body[0].body = Returns().visit(tree).body + [end_of_body()]
+    return ast.fix_missing_locations(body)
+
+
+def missing_result(code):
+    """Says why a program that only defines names gives no result; None: it does something."""
+    import ast
+    functions = []
+    for node in ast.parse(dedented(code)).body:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            functions.append(node.name)
+        elif isinstance(node, ast.Assign):
+            if not all(isinstance(target, (ast.Name, ast.Tuple)) for target in node.targets):
+                return None
+        elif not (isinstance(node, (ast.ClassDef, ast.Import, ast.ImportFrom, ast.Pass)) or
+                  isinstance(node, ast.Expr) and isinstance(node.value, (ast.Constant, ast.Name))):
+            return None
+    if functions:
+        return "nothing calls its function %s(); a function that is to be called is named main" \
+            % functions[-1]
+    return "it has no function main, assigns no variable result and returns nothing"
+
+
+def dedented(code):
+    """Returns a program without the indentation that all of its lines have."""
+    if next(line for line in code.splitlines() if line.strip())[0] not in " \t":
+        return code
+    import textwrap
+    return textwrap.dedent(code)
+
+
+def compile_code(code, step, names):
+    """
+    Compiles a program once.  names are those of its input, which count when it is
+    written as the body of a function.  linecache lets tracebacks show its lines.
+    """
     name = "<step %s>" % step
-    program = compiled.get((name, code))
+    linecache.cache[name] = (len(code), None, code.splitlines(True), name)
+    program = compiled.get((name, code)) or compiled.get((name, code, names))
     if program is None:
         if len(compiled) >= MAX_CACHED:
             compiled.clear()
-        first = next(line for line in code.splitlines() if line.strip())
-        text = code
-        if first[0] in " \t":
-            import textwrap
-            text = textwrap.dedent(code)
-        program = compile(text, name, "exec", dont_inherit=True)
-        compiled[(name, code)] = program
-    linecache.cache[name] = (len(code), None, code.splitlines(True), name)
+        text = dedented(code)
+        try:
+            program = compiled[name, code] = compile(text, name, "exec", dont_inherit=True)
+        except SyntaxError as error:
+            if "'return' outside function" not in str(error):
+                raise
+            tree = body_function(text, name, names)
+            program = compiled[name, code, names] = compile(tree, name, "exec", dont_inherit=True)
     return program
 
 
-def bind(main, data):
-    """Matches the input with the parameters of main."""
+class StepValue(dict):
+    """
+    The value of a step.  A member that it does not have is looked for as templates
+    do: in its data; data and result are the value itself.
+    """
+
+    def __missing__(self, key):
+        data = dict.get(self, "data")
+        if "status" in self and isinstance(data, dict) and key in data:
+            return data[key]
+        if key in ("data", "result"):
+            return self
+        if key == "status":
+            return "success"
+        raise KeyError(key)
+
+    def get(self, key, default=None):
+        try:
+            return self[key]
+        except KeyError:
+            return default
+
+
+def context_of(request, data):
+    """Puts together what templates of the step see: the workload, steps, the input."""
+    given = request.get("context") or {}
+    workload = given.get("workload") or {}
+    steps = {name: StepValue(value) if isinstance(value, dict) else value
+             for name, value in (given.get("results") or {}).items()}
+    context = dict(workload) if isinstance(workload, dict) else {}
+    context.update((k, v) for k, v in given.items() if k[:1] != "_")
+    context.update(steps, results=steps, workload=workload, execution_id=request["execution_id"])
+    context.update(data)
+    return context
+
+
+def bind(main, data, context):
+    """Matches the input, and what is called context, with the parameters of main."""
     import inspect
     try:
         parameters = inspect.signature(main).parameters.values()
@@ -227,6 +336,10 @@ def bind(main, data):
     first = [p for p in parameters if p.kind == p.POSITIONAL_ONLY]
     takes_all = any(p.kind == p.VAR_KEYWORD for p in parameters)
     known = first + named
+    texts = getattr(getattr(main, "__code__", None), "co_consts", ())
+    if "context" not in data and (any(p.name == "context" for p in known) or
+                                  takes_all and "context" in texts):
+        data = dict(data, context=context)
     if len(known) == 1 and not takes_all and known[0].name not in data:
         only = known[0]
         if only.default is only.empty or (data and only.name in WHOLE_INPUT_NAMES):
@@ -252,14 +365,25 @@ async def awaited(value):
     return await value
 
 
-def call(main, data):
+def call(main, data, context):
     """Calls main, and awaits it when it is asynchronous."""
-    args, kwargs = bind(main, data)
+    args, kwargs = bind(main, data, context)
     value = main(*args, **kwargs)
     if hasattr(value, "__await__"):
         import asyncio
         value = asyncio.run(awaited(value))
     return value
+
+
+def run_program(program, space, variables):
+    """Executes a program and returns its value, or the Rest of it."""
+    exec(program, space)
+    body = space.pop("__noetl_body__", None)
+    if body is None:
+        return Rest(space)
+    taken = body.__code__.co_varnames[:body.__code__.co_argcount]
+    value = body(**{name: variables[name] for name in taken})
+    return list(value) if isinstance(value, types.GeneratorType) else value
 
 
 def run_code(request):
@@ -271,26 +395,50 @@ def run_code(request):
         data = {}
     elif not isinstance(data, dict):
         data = {"input": data}
-    program = compile_code(source_of(action), step)
+    code = source_of(action)
+    context = context_of(request, data)
+    variables = {"input_data": data, "context": context}
+    variables.update((k, v) for k, v in data.items() if k.isidentifier() and not iskeyword(k))
+    variables.update(execution_id=request["execution_id"], step=step)
+    program = compile_code(code, step, tuple(sorted(variables)))
     module = types.ModuleType("noetl_task")
     sys.modules["noetl_task"] = module
     space = module.__dict__
+    for name in READY_MODULES:
+        if name in code:
+            space[name] = __import__(name)
     has_main = "main" in program.co_names and any(
         getattr(c, "co_name", None) == "main" for c in program.co_consts)
-    if not has_main:
-        space.update((k, v) for k, v in data.items() if k.isidentifier())
-    space.update(execution_id=request["execution_id"], step=step)
-    if "input_data" not in data:
-        space["input_data"] = data
+    space.update((k, v) for k, v in variables.items()
+                 if not has_main or k not in data or k in ("execution_id", "step"))
+    space["__noetl_rest__"] = Rest
     try:
-        exec(program, space)
-        main = space.get("main")
-        if callable(main):
-            return call(main, data)
+        value = run_program(program, space, variables)
+        if not isinstance(value, Rest):
+            return value
+        space = value.names
+        if callable(space.get("main")):
+            return call(space["main"], data, context)
+        reason = missing_result(code) if "result" not in space else None
+        if reason is not None:
+            raise RuntimeError("the program gives no result: " + reason)
     except SystemExit as e:
         if e.code not in (None, 0):
             raise
     return space.get("result")
+
+
+def place_of(trace):
+    """Says where in the program an exception has left it: its innermost line."""
+    place = ""
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        if code.co_filename.startswith("<step "):
+            name = code.co_name
+            place = " (line %d%s)" % (trace.tb_lineno, "" if name[0] in "<_" and
+                                      name in ("<module>", "__noetl_body__") else ", in " + name)
+        trace = trace.tb_next
+    return place
 
 
 def failure(error):
@@ -301,11 +449,11 @@ def failure(error):
     while trace is not None and trace.tb_frame.f_code.co_filename == here:
         trace = trace.tb_next
     text = str(error)
-    message = type(error).__name__ + (": " + text if text else "")
+    message = (type(error).__name__ + (": " + text if text else ""))[:MAX_ERROR]
+    message += place_of(trace)
     lines = "".join(traceback.format_exception(type(error), error, trace))
-    message = message[:MAX_ERROR]
-    return message, to_json({"status": "error", "error": message,
-                             "traceback": lines[-MAX_TRACEBACK:]})
+    return message, to_json({"status": "error", "error": message.replace("\0", "?"),
+                             "traceback": lines[-MAX_TRACEBACK:].replace("\0", "?")})
 
 
 def thread_count():

@@ -128,7 +128,7 @@ write_result(Outcome *out, const ShellOutput *output, const char *error, int exi
 	sb_printf(json, ",\"exit_code\":%d}}", exit_code);
 }
 
-/* Makes the exit of a command the failure of the task. */
+/* Makes the exit of a command, with what it said last, the failure of the task. */
 static void
 fail_command(Outcome *out, const ShellOutput *output, const Child *child,
 			 int index, bool single)
@@ -140,6 +140,8 @@ fail_command(Outcome *out, const ShellOutput *output, const Child *child,
 		sb_printf(&out->error, "command %s", child_fate(child));
 	else
 		sb_printf(&out->error, "command %d %s", index + 1, child_fate(child));
+	if (output->err.len > 0)
+		outcome_quote(out, ": ", output->err.data, output->err.len, QUOTE_END);
 	write_result(out, output, out->error.data, exit_code);
 }
 
@@ -178,6 +180,13 @@ run_commands(Task *task, const char *key, ShellOutput *output, Outcome *out)
 	return kind;
 }
 
+/* Tells whether text has a character that jsonb does not. */
+static bool
+has_nul(const StringBuf *text)
+{
+	return text->len > 0 && memchr(text->data, '\0', text->len) != NULL;
+}
+
 /* Finds the commands of the task and runs them. */
 OutcomeKind
 shell_execute(Task *task, Outcome *out)
@@ -196,7 +205,10 @@ shell_execute(Task *task, Outcome *out)
 	if (key == NULL)
 		return outcome_fail(out, "the shell task has no command");
 	kind = run_commands(task, key, &output, out);
-	if (kind == OUTCOME_DONE)
+	if (kind == OUTCOME_DONE && has_nul(&output.out))
+		kind = outcome_fail(out, "the output has a NUL character, which cannot be stored: encode it,"
+							" for example with base64");
+	else if (kind == OUTCOME_DONE)
 		write_result(out, &output, NULL, 0);
 	sb_free(&output.out);
 	sb_free(&output.err);

@@ -77,6 +77,28 @@ task_list(const Task *task, const char *path, int index, const char **text)
 	return false;
 }
 
+/*
+ * Returns the values that the program of a python task may ask for, as JSON; NULL:
+ * none.  The context of a task inside another has more than that, so it is left out
+ * where the program has no word for it.
+ */
+const char *
+task_program_context(const Task *task)
+{
+	static const char *const words[] = {
+		"context", "\"code_b64\"", "\"code_base64\"", "\"script\"", "\"file\""
+	};
+
+	if (strcmp(task->type, "python") != 0 || task->action == NULL)
+		return NULL;
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+	{
+		if (strstr(task->action, words[i]) != NULL)
+			return task->outer_context != NULL ? task->outer_context : task->context;
+	}
+	return NULL;
+}
+
 /* Abandons a task, and the tasks around it, because this worker cannot execute it. */
 void
 task_set_trouble(Task *task)

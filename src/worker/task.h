@@ -78,6 +78,7 @@ extern void task_set_trouble(Task *task);
 extern void task_free(Task *task);
 extern void task_list_free(TaskList *list);
 extern const char *task_field(const Task *task, const char *path);
+extern const char *task_program_context(const Task *task);
 extern bool task_list(const Task *task, const char *path, int index,
 					  const char **text);
 

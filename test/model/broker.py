@@ -6,6 +6,7 @@ from collections import Counter
 from session import Mismatch
 
 MAX_VISITS = 5
+MAX_LOST = 3
 TERMINAL = ("execution_complete", "execution_failed", "execution_cancelled")
 
 
@@ -16,7 +17,8 @@ class Run:
         self.begins = False         # waits for nothing
         self.lineage = {}           # step -> newest visit that it descends from
         self.arrivals = []          # (from, visit, data)
-        self.attempts = 0
+        self.attempts = 0           # leases, also those that were lost
+        self.lost = 0
         self.worker = None
         self.position = None
         self.input = None
@@ -115,9 +117,14 @@ class Model:
                 run.attempts += 1
             return
         if kind == "action_error":
-            attempt = max(run.attempts, 1) if run.state == "leased" else run.attempts + 1
-            if attempt < step.attempts:
-                self.retry(run, step, attempt, event.get("expired", False))
+            lease = max(run.attempts, 1) if run.state == "leased" else run.attempts + 1
+            if event.get("expired") and run.lost < MAX_LOST:
+                run.lost += 1
+                run.attempts, run.worker = lease, None
+                run.state, run.position = "queued", self.world.next_position()
+                return
+            if not event.get("expired") and max(lease - run.lost, 1) < step.attempts:
+                self.retry(run, step, lease)
                 return
             self.fail(run)
         elif kind == "step_failed":
@@ -136,10 +143,10 @@ class Model:
             return True
         return event["type"] != "action_started" and run.attempts > 0 and bool(worker)
 
-    def retry(self, run, step, attempt, expired):
+    def retry(self, run, step, attempt):
         self.emit("action_retry", step.name, run.visit)
         run.attempts, run.worker = attempt, None
-        if step.delay and not expired:
+        if step.delay:
             run.state, run.position = "retry", None
         else:
             run.state, run.position = "queued", self.world.next_position()

@@ -63,3 +63,36 @@ SELECT step FROM work('{"a": {"n": 0}}');
 -- Blanks.
 SELECT * FROM pg_temp.check($$-step: a$$);
 SELECT * FROM pg_temp.check(E'- step: a\n\ttype: python');
+-- What is inside an iterator, the workbook, or a map that is a tool.
+SELECT * FROM pg_temp.check($$
+- {step: a, type: iterator, collection: [1], element: n, mode: async, concurency: 2, limit: -1, chunk: 0, next: b,
+   task: {tool: pyton, cod: x, retry: {atempts: 2, max_attempt: 3}, save: {storage: postgrs}}}
+- {step: b, tool: iterator, collection: [1], element: n, next: c, task: [{tool: shell, command: x, delay: 5}, {tool: {kind: http, url: x, needs: a}}]}
+- {step: c, tool: {kind: python, code: x, vars: {y: 1}}, retry: 0, next: d}
+- {step: d, tool: workbook, task: used}
+$$, E'workbook:\n- {name: used, tool: python, code: x, wait: 3}\n- {name: idle, tool: shel, comand: x}\n');
+-- NoETL v2.
+SELECT * FROM pg_temp.check($$
+- {step: a, tool: {kind: python, code: x}, spec: {policy: {}}, loop: {in: [1], iterator: n, spec: {mode: parallel}}, next: {arcs: [{step: b, set: {x: 1}}]}}
+- {step: b, tool: {kind: container, spec: {image: x}}}
+$$);
+-- Keys of the document that nothing reads.
+SELECT * FROM pg_temp.check($$- {step: a, type: python, code: x}$$, E'setings: {}\nworklaod: {}\nrate_limit: 5\ncase: []\nsecrets: {}\n');
+-- Transitions without a target.
+SELECT * FROM pg_temp.check($$
+- {step: a, type: python, code: x, on_error: {stp: b}, next: [{when: "{{ result }}", thn: [b]}, {els: [b]}]}
+- {step: b, type: python, code: x, on_error: contine, next: ennd}
+- step: c
+  next:
+    -step: a
+$$);
+-- A template of Go of which every name is known.
+SELECT * FROM pg_temp.check($$
+- {step: a, type: shell, command: "{{ range .items }}x{{ end }}", next: end}
+- {step: end}
+$$);
+-- What has no effect does not fail a step either.
+SELECT noetl.register(E'apiVersion: noetl.io/v1\nkind: Playbook\npath: lint/case\nworkflow:\n- {step: a, type: python, code: x, case: [{when: "{{ event.name }}"}]}') IS NOT NULL AS registered;
+SELECT noetl.execute('lint/case') AS x \gset
+SELECT step FROM work('{"a": 1}');
+SELECT * FROM story('lint/case');

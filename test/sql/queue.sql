@@ -7,7 +7,7 @@ workflow:
 - {step: start, next: [low, high, other]}
 - {step: low, type: python, code: x, next: end}
 - {step: high, type: python, code: x, priority: 5, next: end}
-- {step: other, type: shell, command: x, next: end}
+- {step: other, type: shell, command: x, on_lost: fail, next: end}
 - step: end
 $$) > 0 AS registered;
 SELECT noetl.execute('queue/fan') AS execution \gset
@@ -47,7 +47,7 @@ SELECT node_name, status FROM noetl.queue;
 UPDATE noetl.queue SET lease_until = now() - interval '1 s';
 SELECT noetl.enqueue_next();
 SELECT count(*) FROM noetl.queue;
--- … with attempts left the task is queued again, and the old worker is too late.
+-- … otherwise the task is queued again, and the old worker is too late.
 SELECT noetl.register($$
 apiVersion: noetl.io/v1
 kind: Playbook

@@ -93,12 +93,12 @@ SELECT * FROM fails(format('SELECT noetl.signal(%s, ''paid'')', :x));
 SET ROLE signals_other;
 SELECT * FROM fails(format('SELECT noetl.signal(%s, ''paid'')', :x));
 SELECT * FROM fails(format('INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (%s, ''signal_received'', ''paid'')', :x));
-SELECT noetl.send('paid', '88', NULL, '1 hour') AS "foreign", (SELECT count(*) FROM noetl.waiting) AS waiting;
+SELECT noetl.send('paid', '88', NULL, '1 hour', 'id') AS "foreign", (SELECT count(*) FROM noetl.waiting) AS waiting;
 SELECT count(*) AS own FROM noetl.message;
 -- A role that may only signal: EXECUTE, and membership.
 SET ROLE signals_member;
 SELECT count(*) AS waiting, (SELECT count(*) FROM noetl.message) AS not_mine FROM noetl.waiting;
-SELECT noetl.signal(:x, 'paid') AS ended, noetl.send('paid', '88') AS one;
+SELECT noetl.signal(:x, 'paid') AS ended, noetl.send('paid', '88', NULL, NULL, 'id') AS one;
 -- What somebody else has sent is not for executions that are not theirs.
 SET ROLE signals_owner;
 SELECT noetl.execute('signals/order', '{"order": 88}') AS z \gset

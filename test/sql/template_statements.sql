@@ -37,3 +37,6 @@ RESET noetl.template_coerce;
 -- A document is rendered string by string: values, not keys.
 SELECT noetl.render('{"url": "https://{{ host }}/x", "n": "{{ n }}", "{{ key }}": ["{{ n + 1 }}", 5, null]}'::jsonb, '{"host": "example.com", "n": 41}');
 SELECT noetl.render('"{{ n }}"'::jsonb, '{"n": 1}'), noetl.render('5'::jsonb, '{}');
+
+-- The length of a generator is asked for in the middle of a long evaluation: every round has all items.
+SELECT cardinality(string_to_array(noetl.render('{% for c in "abcdefghijklmno" %} {{ c is none }} {{ c|upper -}} {%- for x in [[], 0.0, "both", "z"]|map("string") %} {{ [loop.revindex0, loop.changed(x)] -}}x{{ loop.revindex is string }}{% endfor -%}}{% endfor %}', '{}') #>> '{}', 'True]x')) - 1 AS items;

@@ -60,7 +60,7 @@ workflow:
   type: python
   code: x
   timeout: "{{ limit }}"
-  retry: {max_attempts: 3, initial_delay: 10, jitter: false, retry_when: "{{ 'timed out' in error }}"}
+  retry: {max_attempts: 2, initial_delay: 10, jitter: false, retry_when: "{{ 'timed out' in error }}"}
   on_error: {step: rescue, data: {why: "{{ error }}"}}
   next: end
 - {step: rescue, type: python, code: x, next: end}

@@ -109,7 +109,7 @@ kind: Playbook
 path: together/wait
 workflow:
 - {step: a, type: python, code: x, next: b}
-- {step: b, type: shell, command: x, on_error: {step: c}}
+- {step: b, type: shell, command: x, on_lost: fail, on_error: {step: c}}
 - {step: c, type: python, code: x, data: {z: "{{ a.big[:3] }}"}}
 $$) > 0 AS registered;
 SELECT noetl.execute('together/wait') AS x \gset

@@ -286,6 +286,19 @@ SELECT noetl.signal(:x, 'later'), noetl.cancel(:x, 'not needed');
 SELECT (SELECT count(*) FROM noetl.run WHERE execution_id = :x) AS runs, (SELECT count(*) FROM noetl.signal WHERE execution_id = :x) AS signals;
 SELECT * FROM noetl.verify(:x);
 
+-- An execution that has not begun keeps its signals, too.
+SELECT noetl.execute('waits/approval', run_at => clock_timestamp() + interval '40 ms', labels => '{"team": "blue"}') AS x \gset
+SELECT noetl.signal(:x, 'reject', '"early"'), noetl.status(:x) ->> 'status' AS status;
+SELECT * FROM noetl.verify(:x);
+SELECT pg_sleep(0.05);
+SELECT noetl.enqueue_next(:x);
+SELECT status FROM noetl.execution WHERE execution_id = :x;
+SELECT event, node, status, regexp_replace(note, ', "sent_at": .*}', ', …}') AS note FROM story('waits/approval');
+SELECT * FROM noetl.verify(:x);
+SELECT noetl.execute('waits/approval', labels => '{"team": "blue"}') AS x \gset
+SELECT step, labels FROM noetl.waiting WHERE labels @> '{"team": "blue"}';
+SELECT noetl.signal(:x, 'reject');
+
 -- Rows that are lost or wrong are restored from the log.
 SELECT noetl.execute('waits/approval') AS x \gset
 SELECT noetl.signal(:x, 'k1', '1'), noetl.signal(:x, 'k2', '2', 'id2');

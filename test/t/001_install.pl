@@ -41,6 +41,15 @@ my ($status, undef, $stderr) =
 isnt($status, 0, 'it does not move to another schema');
 like($stderr, qr/does not support SET SCHEMA/, 'and says so');
 
+# Text is UTF8 everywhere; CREATE EXTENSION says so where it is not.
+$node->safe_psql('postgres', "CREATE DATABASE latin ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0");
+($status, undef, $stderr) = $node->psql('latin', '\set VERBOSITY verbose
+CREATE EXTENSION noetl');
+isnt($status, 0, 'a database that is not UTF8 is refused');
+like($stderr, qr/ERROR: +0A000: noetl needs a database whose encoding is UTF8.*HINT: +Create the database with ENCODING 'UTF8'/s,
+	'with what to do instead');
+is($node->safe_psql('latin', "SELECT count(*) FROM pg_namespace WHERE nspname = 'noetl'"), '0', 'and nothing of it is left');
+
 # A dump names the extension, not its objects, and loads into a new database.
 my $dump = $node->basedir . '/a.sql';
 $node->command_ok([ 'pg_dump', '-f', $dump, $node->connstr('a') ],

@@ -209,7 +209,7 @@ code: |
   import datetime, decimal
   def main():
       return {"day": datetime.date(2024, 2, 29), "price": decimal.Decimal("1.50"),
-              "set": {2, 1}, "bytes": b"abc", "nan": float("nan"), "nul": "a\0b",
+              "set": {2, 1}, "bytes": b"abc", "nan": float("nan"),
               "big": 2 ** 80, 1: None}
 YAML
 	missing => execute_job(<<'YAML'),
@@ -310,12 +310,12 @@ is(outcome($job{rest}, 'result'), '[1, {"b": 2}]', 'the rest in **kwargs');
 is(outcome($job{script}, 'result'), '42', 'no main: the variable result');
 is( outcome($job{values}, 'result'),
 	'{"1": null, "big": 1208925819614629174706176, "day": "2024-02-29", "nan": "NaN", '
-	  . '"nul": "a' . "\xef\xbf\xbd" . 'b", "set": [1, 2], "bytes": "abc", "price": 1.5}',
+	  . '"set": [1, 2], "bytes": "abc", "price": 1.5}',
 	'values JSON does not know');
 like(outcome($job{missing}, 'error', 'action_error'),
 	qr/^TypeError: main\(\) is missing the input 'b'/, 'missing input');
 is(outcome($job{raises}, 'error', 'action_error'),
-	'ZeroDivisionError: division by zero', 'an exception fails the task');
+	'ZeroDivisionError: division by zero (line 2, in divide)', 'an exception fails the task');
 like(outcome($job{raises}, "result ->> 'traceback'", 'action_error'),
 	qr/line 2, in divide\n\s+return 1 \/ x/, 'with a traceback that shows the code');
 is(outcome($job{exits}, 'error', 'action_error'),
@@ -418,13 +418,13 @@ while ($log !~ /the lease was lost or the execution cancelled/ && time < $until)
 like($log, qr/$overdue\/act#1 python stopped/, 'the worker stops it at its next heartbeat');
 $worker->signal('TERM');
 $worker->finish;
-my $resumed = execute_job(sprintf($slow, 60) . "timeout: 600\nretry: 2\n");
+my $resumed = execute_job(sprintf($slow, 60) . "timeout: 600\n");
 $node->safe_psql('postgres',
 	"SELECT * FROM noetl.lease('gone', 1, '60 s', '{python}')");
 $node->safe_psql('postgres',
 	"UPDATE noetl.queue SET deadline = now() + interval '3 s', lease_until = now() WHERE execution_id = $resumed");
 $log = drain();
-like($log, qr/$resumed\/act#1 python failed \d{1,4} ms: timed out after 600/,
+like($log, qr/$resumed\/act#1 python failed \d{1,4} ms, attempt 2: timed out after 600/,
 	'a worker that takes a task over has the rest of its time');
 is(outcome($resumed, "meta ->> 'kind'", 'step_failed'),
 	'timed_out', 'and agrees with the server');

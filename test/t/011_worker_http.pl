@@ -315,13 +315,13 @@ is(outcome($job{binary}, "concat_ws(' ', jsonb_typeof(body), data ->> 'data_base
 is(outcome($job{empty}, "concat_ws(' ', data ->> 'status_code', body)"), '204 ""', 'no body');
 is(outcome($job{head}, "concat_ws(' ', result ->> 'status', body)"), 'success ""', 'HEAD');
 is(outcome($job{big}, "length(body #>> '{}')"), '20000000', 'a big body');
-is(outcome($job{huge}, 'error'), 'the response is larger than 64 MB', 'one that is too big');
+is(outcome($job{huge}, 'error'), "the response is larger than 64 MB: GET $base/huge", 'one that is too big');
 
 #
 # Failures
 #
 is( outcome($job{missing}, "concat_ws(' ', event_type, error, result ->> 'status', data ->> 'status_code', body ->> 'detail')"),
-	'action_error HTTP 404 Not Found error 404 no such thing', 'a status of 404');
+	qq(action_error HTTP 404 Not Found: GET $base/missing: {"detail": "no such thing"} error 404 no such thing), 'a status of 404');
 is( $node->safe_psql('postgres', "SELECT string_agg(event_type, ' ' ORDER BY event_id) FROM noetl.event WHERE execution_id = $job{retried} AND event_type LIKE 'action%'"),
 	'action_started action_error action_retry action_started action_completed', '500, then 200');
 is( $node->safe_psql('postgres', "SELECT count(*) FROM noetl.event WHERE execution_id = $job{not_retried} AND event_type = 'action_started'"),

@@ -215,11 +215,11 @@ task: {tool: http, url: "{{ x }}"}
 EOT
 drain();
 is(events_of($execution, 'error'), join(', ', 'iterator_started', 'iteration_started[0]', 'iteration_completed[0]',
-	'iteration_started[1]', 'iteration_failed[1] ZeroDivisionError: division by zero',
-	'action_error item 1: ZeroDivisionError: division by zero'), 'the first failure ends it');
-is(result_of($execution, "result -> 'errors'", 'action_error'), '[{"index": 1, "message": "ZeroDivisionError: division by zero"}]', 'which item it was');
+	'iteration_started[1]', 'iteration_failed[1] ZeroDivisionError: division by zero (line 1)',
+	'action_error item 1: ZeroDivisionError: division by zero (line 1)'), 'the first failure ends it');
+is(result_of($execution, "result -> 'errors'", 'action_error'), '[{"index": 1, "message": "ZeroDivisionError: division by zero (line 1)"}]', 'which item it was');
 is(result_of($execution, "result ->> 'traceback' ~ 'line 1'", 'iteration_failed'), 't', 'its details are in its event');
-is(result_of($continued, 'result'), '{"data": [1.0, null, 2.0], "count": 3, "errors": [{"index": 1, "message": "ZeroDivisionError: division by zero"}], "status": "success", "total_iterations": 3}',
+is(result_of($continued, 'result'), '{"data": [1.0, null, 2.0], "count": 3, "errors": [{"index": 1, "message": "ZeroDivisionError: division by zero (line 1)"}], "status": "success", "total_iterations": 3}',
 	'on_error: continue');
 is(result_of($templates, 'result'), '{"data": [1, null, 2], "count": 3, "errors": [{"index": 1, "message": "integer division or modulo by zero"}], "status": "success", "total_iterations": 3}',
 	'a template that raises takes only its own item along');

@@ -148,8 +148,8 @@ EOT
 drain();
 is(rows('strict'), '(1)', 'each save is all or nothing, and the first that fails is the last');
 is(events_of($execution, 'error'), join(', ', 'save_started', 'save_completed', 'save_started',
-	'save_failed duplicate key value violates unique constraint "strict_pkey" (SQLSTATE 23505, command_0)',
-	'action_error save (postgres): duplicate key value violates unique constraint "strict_pkey" (SQLSTATE 23505, command_0)'),
+	'save_failed duplicate key value violates unique constraint "strict_pkey" (SQLSTATE 23505, command_0); detail: Key (id)=(1) already exists.',
+	'action_error save (postgres): duplicate key value violates unique constraint "strict_pkey" (SQLSTATE 23505, command_0); detail: Key (id)=(1) already exists.'),
 	'a save that fails fails the action');
 is(ended($execution), 'execution_failed', 'and the execution');
 is(result_of($template, 'error', 'action_error'), "save: 'int object' has no attribute 'no'", 'so does one whose template raises');
@@ -308,7 +308,7 @@ EOT
 drain();
 is(slurp_file("$directory/requests"), qq(POST /in {"a": 1}\nPUT /put [1, 1]\nPOST /refuse 1\n), 'http');
 is(events_of($execution, 'result'), 'save_started, save_completed {"got": 1}, save_started, save_completed, save_started, save_completed, save_started, save_completed, action_completed {"a": 1}', 'the event log');
-is(result_of($execution, 'error', 'action_error', 'refused'), 'save (http): HTTP 500 No', 'http that is refused');
+like(result_of($execution, 'error', 'action_error', 'refused'), qr{^save \(http\): HTTP 500 No: POST http://127\.0\.0\.1:\d+/refuse$}, 'http that is refused');
 
 #
 # Commands, parameters and templates; NUL

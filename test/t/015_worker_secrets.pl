@@ -136,7 +136,7 @@ my %job = (
 	blank => execute_step("${insert}auth: '{{ workload.something }}y'\n", '{something: x}'),
 	both => execute_step("${insert}auth: {type: postgres, key: own, db_host: 127.0.0.1}\n"),
 	broken => execute_step("${insert}auth: broken\n"),
-	sql => execute_step("tool: postgres\nwith: {command: INSERT INTO here VALUES (2)}\n"));
+	sql => execute_step("tool: postgres\ndata: {command: INSERT INTO here VALUES (2)}\n"));
 drain();
 delete $ENV{PGPASSWORD};
 my $user = getpwuid($<);
@@ -196,7 +196,7 @@ like(result_of($web{token_away}, 'error', 'action_error'), qr/must not go to the
 like(result_of($web{variable}, 'error', 'action_error'), qr/only variables NOETL_AUTH_/, 'other variables cannot be named');
 is(result_of($web{refused}, "error ~ '127.0.0.1'", 'action_error'), 't', 'no connection');
 is(result_of($web{invalid}, 'error', 'action_error'), 'invalid url "http://127.0.0.1:x/"', 'an invalid url');
-is(result_of($web{raises}, 'error', 'action_error'), 'ValueError: cannot reach postgresql://host/x', 'an error of a program');
+is(result_of($web{raises}, 'error', 'action_error'), 'ValueError: cannot reach postgresql://host/x (line 1)', 'an error of a program');
 is( sql("SELECT count(*) FROM noetl.event WHERE concat(result, error, stack_trace) ~ 'planted-(?!token)'
 	AND execution_id <> $web{raises}"),
 	'0', 'no secret in events');
@@ -286,6 +286,8 @@ ok(pump_until_log($worker, \$log, qr/could not lease/), 'an error of a lease is 
 sql('ALTER FUNCTION noetl.lost(text, integer, interval, text[]) RENAME TO lease');
 ok(wait_for(sprintf($count, ++$done)), 'and is no reason to exit');
 unlink "$directory/python";
+execute_step($simple);
+ok(wait_for(sprintf($count, ++$done)), 'an interpreter that was started early does a task');
 my $kept = execute_step("tool: python\ncode: result = 2\n");
 ok(pump_until_log($worker, \$log, qr/cannot be executed here now/), 'the interpreter has vanished');
 copy_python("$directory/python");

@@ -8,6 +8,7 @@ PG* variables.  Prints TAP.  Both must give the same text, the same JSON
 value, or both an error.  What differs is shrunk before it is shown.
 """
 import argparse
+import functools
 import json
 import math
 import random
@@ -23,6 +24,7 @@ import jinja2
 import jinja2.compiler
 import jinja2.idtracking
 import jinja2.nodes
+import jinja2.runtime
 
 import generate
 
@@ -33,10 +35,10 @@ sys.set_int_max_str_digits(4300)
 NOT_JSON = re.compile(r"(<|&lt;|%3c)[\w.]*(generator|method|function|object|class|iterator|namespace|macro|loopcontext|map|filter)\b|"
                       r"object.{1,5}at.{1,5}0x|(<|&lt;|%3c)(class |built-in|bound|function)|\bset\(\)|dict_\w+iterator|g.?e.?n.?e.?r.?a.?t.?o.?r", re.I | re.S)
 # Filters and functions that Jinja2 does not have.
-OURS = re.compile(r"to_json|from_json|b64(en|de)code|quote_(literal|ident)|\bnow\b")
+OURS = re.compile(r"to_json|from_json|b64(en|de)code|quote_(literal|ident)")
 # Results that are refused on purpose; see the list of deviations in doc/templates.md.
 REFUSED = re.compile(r"is not supported|is not allowed|not a value|not a JSON value|is not JSON|exceeds noetl|more than \d+ digits|"
-                     r"nests or recurses|not real|surrogate|NUL|template needs too much")
+                     r"for -: 'dict_(keys|items)'|nests or recurses|not real|surrogate|NUL|template needs too much")
 
 
 class NotComparable(BaseException):
@@ -57,6 +59,48 @@ def refuse_objects(value):
     if isinstance(value, (types.GeneratorType, types.MethodType, set)) or NOT_JSON.search(str(value)):
         raise NotComparable
     return value
+
+
+# Names that Jinja2 does not have: to it they are unknown.
+OUR_FILTERS = """all any basename bool camelcase coalesce combine contains date_add date_trunc dict2items difference dirname
+    flatten from_timestamp from_yaml fromjson get hash intersect items2dict json_path keys mandatory md5 merge product quote
+    regex_escape regex_findall regex_replace regex_search sha1 sha256 shell_quote slugify snakecase split splitext strftime
+    symmetric_difference ternary timestamp to_datetime to_nice_json to_nice_yaml to_yaml union urldecode urlsplit values zip
+    zip_longest""".split()
+OUR_TESTS = "all any contains match regex search".split()
+OUR_FUNCTIONS = """abs all any bool date_time enumerate float int len list max min now round sorted str sum timedelta today
+    uuid zip""".split()
+# Filters in whose result the text of an iterator cannot be seen.
+TEXT_FILTERS = "wordcount string striptags center title capitalize upper lower trim truncate wordwrap indent urlize".split()
+
+
+def not_comparable(*args, **kwargs):
+    raise NotComparable
+
+
+class OurFunction(jinja2.Undefined):
+    """Undefined, but here it can be called."""
+    __call__ = not_comparable
+
+
+def refuse_iterators_in(join):
+    """The operator ~ that does not see the text of an iterator."""
+    def wrapper(parts):
+        parts = list(parts)
+        if any(hasattr(part, "__next__") for part in parts):
+            raise NotComparable
+        return join(parts)
+    return wrapper
+
+
+def refuse_iterators(function):
+    """A filter that does not see the text of an iterator: <list_reverseiterator object at 0x...>."""
+    @functools.wraps(function)
+    def wrapper(*args, **kwargs):
+        if any(hasattr(arg, "__next__") for arg in args):
+            raise NotComparable
+        return function(*args, **kwargs)
+    return wrapper
 
 
 def environment():
@@ -83,6 +127,18 @@ def environment():
             """A name set in all branches is read from outside in later versions: as if no branch were taken."""
             merge(self, [*branches, self.copy()])
         jinja2.idtracking.Symbols.branch_update = branch_update
+    for name in TEXT_FILTERS:
+        env.filters[name] = refuse_iterators(env.filters[name])
+    for name in ("lower", "upper"):
+        env.tests[name] = refuse_iterators(env.tests[name])
+    for name in OUR_FILTERS:
+        env.filters.setdefault(name, not_comparable)
+    for name in OUR_TESTS:
+        env.tests.setdefault(name, not_comparable)
+    for name in OUR_FUNCTIONS:
+        env.globals[name] = OurFunction(name=name)
+    for join in ("str_join", "markup_join"):
+        setattr(jinja2.runtime, join, refuse_iterators_in(getattr(jinja2.runtime, join)))
     env.globals.pop("lipsum")
     env.filters.pop("random")
     return env
