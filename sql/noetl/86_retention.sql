@@ -226,6 +226,29 @@ REVOKE ALL ON FUNCTION noetl.ancestors_expired(bigint, text, interval) FROM PUBL
 COMMENT ON FUNCTION noetl.ancestors_expired(bigint, text, interval) IS
     'whether an execution and all that it descends from are over and have been kept long enough; part of noetl.expired()';
 
+CREATE FUNCTION noetl.descendants_expired(execution_id bigint, change_path text, change_keep interval) RETURNS boolean
+    LANGUAGE sql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp SET jit = off
+    AS $$
+    WITH RECURSIVE descendant AS (
+        SELECT x.execution_id, x.path, x.status, x.ended_at
+          FROM noetl.execution AS x WHERE x.parent_execution_id = descendants_expired.execution_id
+        UNION ALL
+        SELECT x.execution_id, x.path, x.status, x.ended_at
+          FROM descendant AS d JOIN noetl.execution AS x ON x.parent_execution_id = d.execution_id
+    )
+    SELECT NOT EXISTS (
+        SELECT FROM descendant AS d
+          LEFT JOIN noetl.policies(change_path, change_keep) AS own ON own.path = d.path
+          LEFT JOIN noetl.policies(change_path, change_keep) AS general ON general.path = ''
+         WHERE (d.status NOT IN ('SCHEDULED', 'RUNNING')
+                AND d.ended_at < clock_timestamp() - CASE WHEN own.path IS NULL THEN general.keep ELSE own.keep END)
+               IS NOT TRUE)
+$$;
+REVOKE ALL ON FUNCTION noetl.descendants_expired(bigint, text, interval) FROM PUBLIC;
+COMMENT ON FUNCTION noetl.descendants_expired(bigint, text, interval) IS
+    'whether all that descends from an execution is over and has been kept long enough; part of noetl.expired()';
+
 -- Streams: with LIMIT only as much is read as is needed.
 CREATE FUNCTION noetl.expired(since bigint, until bigint, slack interval, most bigint DEFAULT NULL,
                               change_path text DEFAULT NULL, change_keep interval DEFAULT NULL)
@@ -240,8 +263,8 @@ CREATE FUNCTION noetl.expired(since bigint, until bigint, slack interval, most b
      WHERE x.execution_id >= since AND x.execution_id < until
        AND x.status NOT IN ('SCHEDULED', 'RUNNING')
        AND x.ended_at < clock_timestamp() - slack - CASE WHEN own.path IS NULL THEN general.keep ELSE own.keep END
-       AND NOT EXISTS (SELECT FROM noetl.execution AS c
-                        WHERE c.parent_execution_id = x.execution_id AND c.status IN ('SCHEDULED', 'RUNNING'))
+       AND (NOT EXISTS (SELECT FROM noetl.execution AS c WHERE c.parent_execution_id = x.execution_id)
+            OR noetl.descendants_expired(x.execution_id, change_path, change_keep))
        AND NOT EXISTS (SELECT FROM noetl.pending AS p WHERE p.execution_id = x.execution_id)
        AND NOT EXISTS (SELECT FROM noetl.queue AS q WHERE q.execution_id = x.execution_id)
        AND (x.parent_execution_id IS NULL
@@ -251,7 +274,7 @@ CREATE FUNCTION noetl.expired(since bigint, until bigint, slack interval, most b
 $$;
 REVOKE ALL ON FUNCTION noetl.expired(bigint, bigint, interval, bigint, text, interval) FROM PUBLIC;
 COMMENT ON FUNCTION noetl.expired(bigint, bigint, interval, bigint, text, interval) IS
-    'the executions of a range that noetl.maintain() may remove: over, kept long enough (and a slack longer), with nothing left to do, no running children, and only such ancestors';
+    'the executions of a range that noetl.maintain() may remove: over, kept long enough (and a slack longer), with nothing left to do, and only such ancestors and descendants';
 
 CREATE FUNCTION noetl.any_kept(since bigint, until bigint) RETURNS boolean
     LANGUAGE sql STABLE PARALLEL SAFE

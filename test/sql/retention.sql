@@ -64,6 +64,13 @@ SELECT replace(pg_get_indexdef(indexrelid), substr(partition, 7), 'leaf') AS ind
 SELECT polname, pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid)
   FROM pg_policy JOIN made ON polrelid = partition::regclass WHERE n = 1 ORDER BY 1;
 
+-- Default privileges hand nothing out.
+BEGIN;
+ALTER DEFAULT PRIVILEGES IN SCHEMA noetl GRANT SELECT ON TABLES TO PUBLIC;
+SELECT noetl.make_partition('2024-06-01', '2024-06-02') IS NOT NULL AS made;
+SELECT a.privilege_type FROM pg_class, aclexplode(relacl) a WHERE relname LIKE 'event\_20240%' AND a.grantee <> relowner;
+ROLLBACK;
+
 -- Their executions work there as everywhere.
 SELECT start_at('retention/short', now() - interval '330 minutes') AS first \gset
 SELECT start_at('retention/short', now() - interval '330 minutes') AS second \gset
@@ -132,8 +139,12 @@ SELECT count(*) AS ahead, min(p.since) < noetl.id_at(now() + interval '20 s') AS
 -- The CHECK by which that was quick is gone again.
 SELECT conname FROM pg_constraint WHERE conrelid = 'noetl.event_default'::regclass AND contype = 'c';
 
--- When they are over, they go, the child with its parent.
+-- A parent stays as long as its children.
 SELECT finish('task'), finish('last');
+SELECT count(*) FROM noetl.retain(NULL, 'retention/short', dry_run => false);
+SELECT * FROM maintained() WHERE action <> 'made';
+-- They go together.
+SELECT count(*) FROM noetl.retain('0', 'retention/short', dry_run => false);
 SELECT * FROM maintained() WHERE action <> 'made';
 SELECT count(*) FROM noetl.execution WHERE path LIKE 'retention/%';
 

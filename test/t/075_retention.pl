@@ -59,6 +59,30 @@ $node->safe_psql(
 $node->safe_psql('postgres',
 	"SELECT count(noetl.complete(queue_id, '{}', 'w')) FROM noetl.lease('w', 10000)");
 
+# Runs workers and starts for some seconds, in the background; the latencies are logged.
+sub begin_load
+{
+	my ($seconds, $log, $output) = @_;
+	return IPC::Run::start(
+		[
+			'pgbench', '-n', '-T', $seconds, '-c', '8', '-j', '2', '-l', "--log-prefix=$log",
+			'-f', $node->basedir . '/work.pgbench@9', '-f', $node->basedir . '/start.pgbench@1',
+			$node->connstr('postgres')
+		],
+		'<', \undef, '>', $output, '2>', $output);
+}
+
+# Returns the longest statement of such a load, in ms.  Locks are taken for 20 ms at a time.
+sub longest
+{
+	my ($what, $log) = @_;
+	my @took = sort { $a <=> $b }
+	  map { my @f = split / /; $f[2] / 1000 } map { split /\n/, slurp_file($_) } glob "$log.*";
+	note sprintf '%s: %d statements, median %.1f ms, 99 %% %.1f ms, longest %.1f ms', $what, scalar @took,
+	  $took[ @took / 2 ], $took[ @took * 0.99 ], $took[-1];
+	return $took[-1];
+}
+
 # Eight workers and two that start executions, for some seconds.
 my $script = $node->basedir . '/work.pgbench';
 append_to_file($script, <<'END');
@@ -68,13 +92,8 @@ my $starts = $node->basedir . '/start.pgbench';
 append_to_file($starts, "SELECT noetl.execute('load/line');\n");
 my $seconds = 12;
 my $log = $node->basedir . '/latency';
-my ($out, $err) = ('', '');
-my $bench = IPC::Run::start(
-	[
-		'pgbench', '-n', '-T', $seconds, '-c', '8', '-j', '2', '-l', "--log-prefix=$log",
-		'-f', "$script\@9", '-f', "$starts\@1", $node->connstr('postgres')
-	],
-	'<', \undef, '>', \$out, '2>', \$err);
+my $out = '';
+my $bench = begin_load($seconds, $log, \$out);
 
 my %done;
 my $begun = time;
@@ -88,17 +107,12 @@ while (time < $begun + $seconds - 1)
 	sleep 0.3;
 }
 $bench->finish;
-is($bench->result(0), 0, 'no worker has met an error') or diag $err;
+is($bench->result(0), 0, 'no worker has met an error') or diag $out;
 note join ', ', map { "$_ $done{$_}" } sort keys %done;
 cmp_ok($done{dropped} // 0, '>', 0, 'partitions were dropped while workers ran');
 cmp_ok($done{made} // 0, '>', 0, 'and made');
 
-# How long a worker's statement took, in ms.  Locking takes at most 20 ms at a time.
-my @took = sort { $a <=> $b }
-  map { my @f = split / /; $f[2] / 1000 } map { split /\n/, slurp_file($_) } glob "$log.*";
-note sprintf '%d statements, median %.1f ms, 99 %% %.1f ms, longest %.1f ms', scalar @took,
-  $took[ @took / 2 ], $took[ @took * 0.99 ], $took[-1];
-cmp_ok($took[-1], '<', 1000, 'no statement has waited long');
+cmp_ok(longest('load', $log), '<', 1000, 'no statement has waited long');
 
 # What was left is done, and all is as the log says.
 $node->safe_psql('postgres', q{
@@ -130,6 +144,12 @@ is($node->safe_psql('postgres', "SELECT action, detail FROM noetl.maintain() WHE
 	'postponed|noetl.event is in use by long transactions', 'a partition that is read stays');
 is($node->safe_psql('postgres', "SELECT count(*) FROM noetl.execution WHERE execution_id < noetl.id_at(now() - interval '39 hours')"),
 	'5', '... with all that belongs to it');
+# Who waits for it keeps nobody waiting.
+$bench = begin_load(4, "$log-reader", \$out);
+$node->safe_psql('postgres', 'SELECT count(*) FROM noetl.maintain()') for 1 .. 2;
+$bench->finish;
+is($bench->result(0), 0, '... no worker has met an error') or diag $out;
+cmp_ok(longest('with a reader', "$log-reader"), '<', 1000, '... or waited long');
 end_session($reader);
 is($node->safe_psql('postgres', "SELECT action, executions FROM noetl.maintain() WHERE partition = '$partition'"),
 	'dropped|5', '... until the transaction has ended');
