@@ -96,14 +96,21 @@ define_max_lost_leases(void)
 							NULL, NULL, NULL);
 }
 
+/* Defines what becomes of failures, of lost leases, and of executions that are over. */
+static void
+define_outcomes(void)
+{
+	define_on_error();
+	define_max_lost_leases();
+	define_archive();
+}
+
 /* Defines the settings; called once by each process that loads the library. */
 void
 guc_define(void)
 {
 	define_isolation();
-	define_archive();
-	define_on_error();
-	define_max_lost_leases();
+	define_outcomes();
 	DefineCustomBoolVariable("noetl.broker",
 							 "Decide what comes next when an event is inserted.",
 							 "Off: events are stored and noetl.enqueue_next() evaluates them later.",

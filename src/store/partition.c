@@ -104,7 +104,8 @@ store_exclude_range(Oid partition, int64 since, int64 until, const char *name)
 				(errcode(ERRCODE_CHECK_VIOLATION),
 				 errmsg("partition \"%s\" of noetl.event has events of executions that are to go to another one",
 						RelationGetRelationName(leaf)),
-				 errdetail("Their ids are between " INT64_FORMAT " and " INT64_FORMAT ".", since, until),
+				 errdetail("Their ids are between " INT64_FORMAT " and " INT64_FORMAT ".",
+						   since, until),
 				 errhint("Choose a time for which there are no executions yet.")));
 	add_check(leaf, name,
 			  makeBoolExpr(OR_EXPR,
