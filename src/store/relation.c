@@ -16,6 +16,7 @@
 #include "utils/partcache.h"
 #include "utils/rel.h"
 
+#include "store/relation.h"
 #include "store/store.h"
 
 /* NULL: an index of noetl.event, which each partition has under a name of its own. */
@@ -71,6 +72,7 @@ find_relations(void)
 		CacheRegisterRelcacheCallback(relations_changed, (Datum) 0);
 		callback_registered = true;
 	}
+	release_check();
 	for (int i = 0; i < REL_COUNT; i++)
 	{
 		if (relation_names[i] == NULL)
