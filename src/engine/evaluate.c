@@ -573,11 +573,7 @@ load_migrated(Store *store, BrokerState *state, const Event *event, Migration *m
 	state->migration = migration;
 }
 
-/*
- * Decides on a stored event that has runs of an execution go on: step_resumed, or (runs)
- * execution_redriven with the runs that the end has stopped.  Returns the child
- * executions (ChildStart *) that the caller has to set going again.
- */
+/* Does what evaluate_resumed() does; leaves the settings of the execution in force. */
 static List *
 decide_resumed(Store *store, const Event *event, const Execution *execution, List *runs)
 {
@@ -607,8 +603,9 @@ decide_resumed(Store *store, const Event *event, const Execution *execution, Lis
 }
 
 /*
- * Decides on such an event by the settings of the execution; those that were in force
- * before are in force again afterwards, also after an error (engine/internal.h).
+ * Decides on a stored event that has runs of an execution go on: step_resumed, or (runs)
+ * execution_redriven with the runs that the end has stopped.  Returns the child
+ * executions (ChildStart *) that the caller has to set going again.
  */
 List *
 evaluate_resumed(Store *store, const Event *event, const Execution *execution, List *runs)
@@ -676,11 +673,9 @@ decide_child_end(const Occasion *occasion)
 	return enqueued;
 }
 
-/*
- * Returns whether an execution has a wait that a signal would end (engine/internal.h).
- */
-bool
-evaluate_would_take(const Event *signal)
+/* Returns whether the execution of a signal has a wait that the signal would end. */
+static int
+would_take(const Occasion *occasion)
 {
 	Store	   *store = store_open(InvalidOid);
 	BrokerState state;
@@ -688,8 +683,9 @@ evaluate_would_take(const Event *signal)
 	ValueContext values;
 	bool		taken;
 
-	taken = begin_without_event(&state, &values, store, signal->execution_id, &execution) &&
-		broker_find_wait(&state, signal) != NULL;
+	taken = begin_without_event(&state, &values, store, occasion->event->execution_id,
+								&execution) &&
+		broker_find_wait(&state, occasion->event) != NULL;
 	store_close(store);
 	return taken;
 }
@@ -767,4 +763,15 @@ evaluate_run_due(int64 execution_id, const char *step_name, int visit)
 	};
 
 	return decide_by_own_settings(decide_run_due, &occasion);
+}
+
+/*
+ * Returns whether an execution has a wait that a signal would end (engine/internal.h).
+ */
+bool
+evaluate_would_take(const Event *signal)
+{
+	Occasion	occasion = {.event = signal};
+
+	return decide_by_own_settings(would_take, &occasion) != 0;
 }
