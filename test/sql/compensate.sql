@@ -247,6 +247,16 @@ INSERT INTO noetl.event (execution_id, event_type, node_name, result) VALUES (ne
 SELECT step, action, wrong FROM undo_work();
 SELECT status, wrong FROM undo_end('undo/mapping');
 
+-- While it is paused nothing is undone.
+SELECT noetl.execute('undo/mapping') > 0 AS started;
+SELECT noetl.complete(queue_id, '{"ok": true, "nr": 9}', 'tester') FROM noetl.lease('tester');
+SELECT noetl.pause(newest('undo/mapping'), 'not yet'), noetl.resume(newest('undo/mapping'));
+SELECT noetl.pause(newest('undo/mapping'), 'not yet');
+SELECT step, wrong FROM undo_work();
+SELECT noetl.resume(newest('undo/mapping'));
+SELECT step, action ->> 'url' AS url, wrong FROM undo_work();
+SELECT status, wrong FROM undo_end('undo/mapping');
+
 -- Nobody else sends the broker's events.
 INSERT INTO noetl.event (execution_id, event_type) SELECT noetl.execute('undo/trip'), 'execution_undo';
 SELECT meta -> 'ignored' AS ignored FROM noetl.event WHERE execution_id = newest('undo/trip') AND event_type = 'execution_undo';
