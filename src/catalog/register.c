@@ -15,9 +15,9 @@
 static PlaybookIssue *yaml_issue(const SourceError *error);
 static PlaybookIssue *missing_path_issue(void);
 
-/* Parses and compiles a document; document->valid: it may be stored. */
-void
-catalog_read_document(const text *content, bool needs_path, Document *document)
+/* Parses and compiles a document, and returns the playbook (catalog/register.h). */
+Playbook *
+catalog_compile_document(const text *content, bool needs_path, Document *document)
 {
 	SourceError error = {0};
 	Playbook   *playbook;
@@ -29,7 +29,7 @@ catalog_read_document(const text *content, bool needs_path, Document *document)
 	{
 		yaml_explain(VARDATA_ANY(content), VARSIZE_ANY_EXHDR(content), &error);
 		document->issues = list_make1(yaml_issue(&error));
-		return;
+		return NULL;
 	}
 	playbook = playbook_compile_document(document->root, CurrentMemoryContext,
 										 &document->issues);
@@ -41,6 +41,15 @@ catalog_read_document(const text *content, bool needs_path, Document *document)
 		document->valid = false;
 		document->issues = lcons(missing_path_issue(), document->issues);
 	}
+	return playbook;
+}
+
+/* Parses and compiles a document; document->valid: it may be stored. */
+void
+catalog_read_document(const text *content, bool needs_path, Document *document)
+{
+	Playbook   *playbook = catalog_compile_document(content, needs_path, document);
+
 	if (playbook != NULL)
 		MemoryContextDelete(playbook->context);
 }
@@ -197,6 +206,19 @@ read_inline(text *content, const char *path, Document *document, text **path_tex
 	}
 	*path_text = cstring_to_text(document->path != NULL ? document->path : path);
 	return true;
+}
+
+/* Compiles a document that is part of another playbook (catalog/register.h). */
+Playbook *
+catalog_compile_inline(const char *content, char **path, char **error)
+{
+	Document	document;
+	Playbook   *playbook = catalog_compile_document(cstring_to_text(content), false, &document);
+
+	*path = document.path;
+	if (playbook == NULL)
+		*error = first_error(&document);
+	return playbook;
 }
 
 /* Stores a document that is part of another playbook; returns its catalog_id. */
