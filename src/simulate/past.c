@@ -10,6 +10,7 @@
 
 #include "miscadmin.h"
 #include "utils/acl.h"
+#include "utils/memutils.h"
 
 #include "catalog/catalog.h"
 #include "engine/engine.h"
