@@ -33,10 +33,10 @@ extern Playbook *catalog_compile_document(const text *content, bool needs_path,
 										  Document *document);
 
 /*
- * Compiles a document that is part of another playbook and stores nothing.  *path: as
- * it says itself, or NULL.  Returns NULL and sets *error when it is not valid.
+ * Compiles a document that is part of another playbook and stores nothing.  Returns
+ * NULL and sets *error when it is not valid.
  */
-extern Playbook *catalog_compile_inline(const char *content, char **path, char **error);
+extern Playbook *catalog_compile_inline(const char *content, char **error);
 
 /*
  * Raises the first error of a document; without errors emits every warning.  path:
@@ -46,14 +46,16 @@ extern void catalog_report_issues(const Document *document, const char *path);
 
 /*
  * Stores a valid document as the next version of a path, unless a version with
- * the same content is there; returns its catalog_id.
+ * the same content is there; returns its catalog_id.  Raises unless the path is
+ * the current role's, or nobody's until now.
  */
 extern int64 catalog_store_document(const Document *document, text *content, text *path);
 
 /*
  * Stores a document that is part of another playbook and returns its
- * catalog_id; "path" is its path, unless the document names one.  Returns 0 and
- * sets *error when the document is no valid playbook.
+ * catalog_id; "path" is its path, whatever the document says.  Returns 0 and
+ * sets *error when the document is no valid playbook.  Checks no right: the path
+ * must be one that PLAYBOOK_INLINE_MARK keeps from users.
  */
 extern int64 catalog_add(const char *content, const char *path, char **error);
 

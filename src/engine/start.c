@@ -109,22 +109,20 @@ read_on_conflict(const JsonbValue *context)
  * ---------------------------------------------------------------------------
  */
 
-/* Cancels the execution that has the key of a start, if it runs. */
-static void
-cancel_replaced(int64 execution_id, int64 by)
+/* Cancels an execution, whose lock is held, if it runs. */
+void
+start_cancel(int64 execution_id, const char *reason)
 {
-	Store	   *store;
+	Store	   *store = store_open(InvalidOid);
 	Execution	execution;
 	Event		event;
 
-	engine_lock(execution_id);
-	store = store_open(InvalidOid);
 	if (store_get_execution(store, execution_id, &execution) && execution.running)
 	{
 		memset(&event, 0, sizeof(event));
 		event.execution_id = execution_id;
 		event.event_type = event_type_name(EVENT_EXECUTION_CANCELLED);
-		event.error = psprintf("replaced by execution " INT64_FORMAT, by);
+		event.error = reason;
 		(void) engine_ingest(store, &event);
 	}
 	store_close(store);
@@ -248,8 +246,9 @@ resolve_conflict(const StartKey *key, OnConflict on_conflict, int64 existing,
 		case CONFLICT_RUNNING:
 			return !running;
 		case CONFLICT_REPLACE:
-			if (running)
-				cancel_replaced(existing, start->execution_id);
+			engine_lock(existing);
+			start_cancel(existing, psprintf("replaced by execution " INT64_FORMAT,
+											start->execution_id));
 			return true;
 		case CONFLICT_DEBOUNCE:
 			return !running || !put_off(existing, start, context);
@@ -329,7 +328,7 @@ start_prepare(Event *event)
 	return take_key(event, &context);
 }
 
-/* Returns what the meta of an execution_start says of its role and its terms. */
+/* Returns what the meta of an execution_start says of its role, settings and terms. */
 Jsonb *
 start_describe(const Event *event, Oid role)
 {
@@ -338,6 +337,7 @@ start_describe(const Event *event, Oid role)
 
 	json_begin_object(&builder);
 	role_add(&builder, role);
+	engine_add_settings(&builder, event->settings);
 	if (event->terms != NULL && event->terms->run_at != 0)
 		json_add_text(&builder, "run_at", time_to_text(event->terms->run_at, "UTC"));
 	json_end_object(&builder, &value);

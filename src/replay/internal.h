@@ -11,6 +11,9 @@
  *		replay.c          the SQL functions; the log is decided again
  *		history.c         what the log answers to the broker's questions
  *		compare_event.c   emitted events, compared with the log
+ *		redrive.c         SQL functions that have executions go on after a failure
+ *		redrive_all.c     the same for many executions
+ *		fork.c            the SQL function that starts one from the middle of another
  *		model.c           the rows in memory, as decisions make them
  *		compare_tables.c  the rows in the tables, compared and replaced
  *
@@ -58,11 +61,19 @@ typedef struct Replay
 	int64		next_own;		/* the first place that can still be recalled */
 	Event		start;			/* the execution_start */
 	int64		rescheduled;	/* the newest execution_rescheduled; 0: none */
+	int64		until;			/* the event after which replay ends; 0: the last */
 	bool		any_pending;
 	bool		children_over;	/* the decision is about the last child's end */
 	const char *broken;			/* why replay cannot go on, or NULL */
 } Replay;
 
+/* Locks an execution and decides its log again; the caller closes replay->store. */
+extern void replay_execution(Replay *replay, int64 execution_id, Comparison *comparison);
+/* The same until an event has followed, with all that was decided together with it. */
+extern void replay_until(Replay *replay, int64 execution_id, Comparison *comparison,
+						 int64 until);
+/* Raises: the log cannot be followed. */
+pg_noreturn extern void replay_raise_broken(const Replay *replay);
 /* Reads an event of the list of places; raises when a user has deleted it meanwhile. */
 extern void replay_get_event(const Replay *replay, int64 event_id, Event *event);
 

@@ -38,8 +38,9 @@ typedef struct ModelRow
 	IterationProgress progress;
 	Jsonb	   *items;			/* the list of those that had not started; or NULL */
 	int			first_item;		/* index of the first in the list */
-	int			next_item;		/* index of the first that still waits */
-	int			end_item;		/* index of the last, plus one */
+	int		   *indexes;		/* of all in the list; NULL: they follow each other */
+	int			next_item;		/* place in the list of the first that still waits */
+	int			end_item;		/* the number of items in the list */
 } ModelRow;
 
 /* A task whose run has ended; it stays in the queue while a worker holds it. */
@@ -80,6 +81,7 @@ typedef struct Model
 	const Playbook *playbook;
 	Execution	execution;
 	TimestampTz started_at;
+	int64		timeout;		/* of the execution, in microseconds; 0: none */
 	const char *status;			/* NULL: the execution runs */
 	const char *error;
 	Jsonb	   *result;
@@ -89,6 +91,8 @@ typedef struct Model
 	HTAB	   *rows;			/* ModelRow by ModelKey */
 	HTAB	   *leftovers;		/* ModelLeftover by ModelKey */
 	HTAB	   *children;		/* ModelChild by execution_id */
+	List	   *stopped;		/* Run * that the end of the execution has stopped */
+	List	   *stopped_signals;	/* ModelSignal * that were kept then */
 	List	   *signals;		/* ModelSignal *, by event_id */
 	List	   *tasks;			/* ModelRows of steps in noetl.queue, and … */
 	List	   *runs;			/* … in noetl.run, each in the order of the index */
@@ -110,6 +114,12 @@ extern void model_apply(Model *model, const BrokerState *state, const Event *eve
 						const Decision *decision, const Run *own);
 /* Notes what an event says by itself: adoption, the value of a step, progress. */
 extern void model_note_event(Model *model, const Event *event);
+/* Returns the index of the item at a place of an iterator's list. */
+extern int	model_item_index(const ModelRow *row, int place);
+/* Returns the place of an item that still waits; -1: it does not. */
+extern int	model_item_place(const ModelRow *row, int index);
+/* Returns copies of the runs that the end of the execution has stopped. */
+extern List *model_stopped_runs(const Model *model);
 /* Each returns NULL when there is none; model_find_run() looks into noetl.run. */
 extern ModelRow *model_find_run(const Model *model, int step, int visit);
 extern ModelRow *model_find(const Model *model, int step, int visit, int item);

@@ -55,6 +55,7 @@ execution_create(Simulation *simulation, SimExecution *parent, const ChildStart 
 	row->path = execution->path;
 	row->version = version;
 	row->item = -1;
+	row->drive = 1;
 	row->started_by = GetUserId();
 	if (parent != NULL)
 	{
@@ -327,6 +328,7 @@ begin_evaluation(SimExecution *execution, BrokerState *state)
 	state->version = execution->version;
 	state->depth = row->depth;
 	state->started_by = row->started_by;
+	state->drive = row->drive;
 	state->jitter = 0.5;		/* delays are as the playbook says */
 	state->time = execution->time;
 	state->last_event_id = execution->last_event_id;

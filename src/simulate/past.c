@@ -110,11 +110,12 @@ past_waiting_item(void *arg, const char *step_name, int visit, int index, JsonbV
 {
 	const ModelRow *row = find_iterator((SimExecution *) arg, step_name, visit);
 	JsonbValue	list;
+	int			place;
 
-	if (row == NULL || row->items == NULL || index < row->next_item || index >= row->end_item)
+	if (row == NULL || row->items == NULL || (place = model_item_place(row, index)) < 0)
 		return false;
 	json_from_jsonb(row->items, &list);
-	*item = *getIthJsonbValueFromContainer(list.val.binary.data, index - row->first_item);
+	*item = *getIthJsonbValueFromContainer(list.val.binary.data, place);
 	return true;
 }
 
@@ -177,22 +178,34 @@ past_add_playbook(void *arg, const char *content, const char *path, char **error
 	Simulation *simulation = ((SimExecution *) arg)->simulation;
 	Playbook   *playbook;
 	ListCell   *lc;
-	char	   *own_path = NULL;
 
 	foreach(lc, simulation->playbooks)
 	{
 		const SimPlaybook *known = (SimPlaybook *) lfirst(lc);
 
-		if (known->content != NULL && strcmp(known->content, content) == 0)
+		if (known->content != NULL && strcmp(known->path, path) == 0 &&
+			strcmp(known->content, content) == 0)
 			return -(foreach_current_index(lc) + 1);
 	}
-	playbook = catalog_compile_inline(content, &own_path, error);
+	playbook = catalog_compile_inline(content, error);
 	if (playbook == NULL)
 		return 0;
 	MemoryContextSetParent(playbook->context, simulation->memory);
-	playbook->catalog_id = add_playbook(simulation, playbook, own_path != NULL ? own_path : path,
-										NULL, content);
+	playbook->catalog_id = add_playbook(simulation, playbook, path, NULL, content);
 	return playbook->catalog_id;
+}
+
+/* ValueSource.refuses_playbook */
+static char *
+past_refuses_playbook(void *arg, int64 catalog_id)
+{
+	const char *path;
+	int			version;
+
+	if (catalog_id < 0 || catalog_may_execute(catalog_id, GetUserId()) ||
+		!catalog_describe(catalog_id, &path, &version))
+		return NULL;
+	return psprintf(CATALOG_EXECUTE_REFUSED, path);
 }
 
 /* Returns the playbook of a child (simulate/internal.h). */
@@ -321,14 +334,42 @@ past_new_execution_id(void *arg)
 static bool
 past_allows_visit(void *arg, int visit, int limit)
 {
-	return visit <= (limit > 0 ? limit : noetl_max_visits);
+	return visit <= (limit > 0 ? limit : SETTING(max_visits));
 }
 
 /* ValueSource.allows_depth */
 static bool
 past_allows_depth(void *arg, int depth)
 {
-	return depth <= noetl_max_depth;
+	return depth <= SETTING(max_depth);
+}
+
+/* ValueSource.holds_by_default */
+static bool
+past_holds_by_default(void *arg)
+{
+	return SETTING(on_error) == ON_ERROR_SETTING_HOLD;
+}
+
+/* ValueSource.event_context */
+static bool
+past_event_context(void *arg, int64 event_id, JsonbValue *context)
+{
+	const Event *event = log_find((SimExecution *) arg, event_id);
+
+	if (event == NULL || event->context == NULL)
+		return false;
+	json_from_jsonb(event->context, context);
+	return true;
+}
+
+/* ValueSource.item_states: asked when an iterator goes on, which needs an operator. */
+static ItemState *
+past_item_states(void *arg, const char *step_name, int visit, int64 since, int64 before,
+				 int total)
+{
+	elog(ERROR, "nothing is redriven in a simulation");
+	return NULL;
 }
 
 /* ValueSource.kept_signal */
@@ -379,6 +420,7 @@ past_answers(SimExecution *execution, ValueSource *source)
 		.waiting_item = past_waiting_item,
 		.find_playbook = past_find_playbook,
 		.add_playbook = past_add_playbook,
+		.refuses_playbook = past_refuses_playbook,
 		.child_value = past_child_value,
 		.child_last_step = past_child_last_step,
 		.start_meta = past_start_meta,
@@ -388,6 +430,9 @@ past_answers(SimExecution *execution, ValueSource *source)
 		.new_execution_id = past_new_execution_id,
 		.allows_visit = past_allows_visit,
 		.allows_depth = past_allows_depth,
+		.holds_by_default = past_holds_by_default,
+		.event_context = past_event_context,
+		.item_states = past_item_states,
 		.kept_signal = past_kept_signal,
 		.signal_known = past_signal_known,
 		.moment = past_moment,

@@ -282,7 +282,7 @@ happen(const AgendaEntry *entry)
 	}
 }
 
-/* Returns what a run that has no time of its own waits for. */
+/* Returns what a wait that has no time of its own waits for. */
 static char *
 describe_wait(const SimExecution *execution, const Run *run)
 {
@@ -313,20 +313,22 @@ describe_wait(const SimExecution *execution, const Run *run)
 	return text.data;
 }
 
-/* Finds a wait of an execution that nothing will end; NULL: there is none. */
+/* Finds a run of an execution that nothing will end; NULL: there is none. */
 static char *
-find_stuck_wait(const SimExecution *execution)
+find_stuck_run(const SimExecution *execution)
 {
+	List	   *runs = execution_ended(execution) ? NIL : model_load_runs(execution->model);
 	ListCell   *lc;
 
-	if (execution_ended(execution))
-		return NULL;
-	foreach(lc, execution->model->runs)
+	foreach(lc, runs)
 	{
-		const ModelRow *row = (ModelRow *) lfirst(lc);
+		const Run  *run = (Run *) lfirst(lc);
 
-		if (row->run.state == RUN_AWAITING)
-			return describe_wait(execution, &row->run);
+		if (run->state == RUN_AWAITING)
+			return describe_wait(execution, run);
+		if (run->state == RUN_HELD)
+			return psprintf("step \"%s%s\" is held, until somebody retries or skips it",
+							execution->prefix, execution->playbook->steps[run->step].name);
 	}
 	return NULL;
 }
@@ -335,14 +337,14 @@ find_stuck_wait(const SimExecution *execution)
 static char *
 describe_stuck(const Simulation *simulation)
 {
-	char	   *reason = find_stuck_wait(simulation->root);
+	char	   *reason = find_stuck_run(simulation->root);
 	HASH_SEQ_STATUS all;
 	SimChild   *child;
 
 	hash_seq_init(&all, simulation->children);
 	while ((child = (SimChild *) hash_seq_search(&all)) != NULL)
 		if (reason == NULL && child->execution != NULL)
-			reason = find_stuck_wait(child->execution);
+			reason = find_stuck_run(child->execution);
 	return reason != NULL ? reason : pstrdup("nothing more is due");
 }
 
