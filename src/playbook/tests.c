@@ -9,40 +9,17 @@
 
 #include "playbook/internal.h"
 
-/*
- * Returns whether a playbook has a step; the steps of a playbook that a step calls
- * come after its name and a slash.
- */
-static bool
-names_step(const Playbook *playbook, const YamlNode *name)
-{
-	const char *slash;
-
-	if (playbook_find_step(playbook, name->string, name->length) >= 0)
-		return true;
-	for (slash = strchr(name->string, '/'); slash != NULL; slash = strchr(slash + 1, '/'))
-		if (playbook_find_step(playbook, name->string, slash - name->string) >= 0)
-			return true;
-	return false;
-}
-
 /* Warns of a name of a step that the playbook does not have. */
 static void
 lint_step_name(Compiler *compiler, const YamlNode *name)
 {
-	const Playbook *playbook = compiler->playbook;
+	const char *meant;
 
-	if (name->kind != YN_STRING || names_step(playbook, name))
+	if (name->kind != YN_STRING || playbook_names_step(compiler->playbook, name->string))
 		return;
-	for (int i = 0; i < playbook->nsteps; i++)
-		if (playbook_looks_like(name->string, playbook->steps[i].name))
-		{
-			playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING, name,
-						   playbook_did_you_mean(playbook->steps[i].name),
-						   "a test names step \"%s\", which does not exist", name->string);
-			return;
-		}
-	playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING, name, NULL,
+	meant = playbook_similar_step(compiler->playbook, name->string);
+	playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING, name,
+				   meant == NULL ? NULL : playbook_did_you_mean(meant),
 				   "a test names step \"%s\", which does not exist", name->string);
 }
 

@@ -390,6 +390,14 @@ create_children(MemoryContext memory)
 					   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
+/* Returns the path of a playbook, or what stands for it. */
+static const char *
+path_of(const Playbook *playbook)
+{
+	return playbook->path != NULL ? playbook->path :
+		playbook->name != NULL ? playbook->name : "simulated";
+}
+
 /* Plays an execution to its end. */
 void
 simulation_play(const SimRequest *request, SimOutcome *outcome)
@@ -408,8 +416,7 @@ simulation_play(const SimRequest *request, SimOutcome *outcome)
 	simulation.children = create_children(simulation.memory);
 	simulation.agenda = pairingheap_allocate(compare_entries, NULL);
 	simulation.root = execution_create(&simulation, NULL, NULL, request->playbook,
-									   request->playbook->path != NULL ? request->playbook->path :
-									   request->playbook->name, 1);
+									   path_of(request->playbook), 1);
 	execution_begin(simulation.root, request->parameters);
 	outcome->stopped = play(&simulation);
 	if (outcome->stopped != NULL)

@@ -256,30 +256,6 @@ stub_signals(SimExecution *execution, const Step *step)
  * ---------------------------------------------------------------------------
  */
 
-/* Returns whether a stub is for a step of the playbook, or of a playbook it calls. */
-static bool
-names_step(const Playbook *playbook, const char *name)
-{
-	const char *slash;
-
-	if (playbook_find_step(playbook, name, strlen(name)) >= 0)
-		return true;
-	for (slash = strchr(name, '/'); slash != NULL; slash = strchr(slash + 1, '/'))
-		if (playbook_find_step(playbook, name, slash - name) >= 0)
-			return true;
-	return false;
-}
-
-/* Returns the name of a step that another name looks like, or NULL. */
-static const char *
-similar_step(const Playbook *playbook, const char *name)
-{
-	for (int i = 0; i < playbook->nsteps; i++)
-		if (playbook_looks_like(name, playbook->steps[i].name))
-			return playbook->steps[i].name;
-	return NULL;
-}
-
 /* Finds what is wrong with one stub; NULL: nothing. */
 static char *
 check_stub(const char *name, const JsonbValue *stub, int lists)
@@ -324,9 +300,9 @@ stub_check(const Playbook *playbook, const JsonbValue *stubs)
 		JsonbValue	stub = value;
 		char	   *error;
 
-		if (!names_step(playbook, name))
+		if (!playbook_names_step(playbook, name))
 		{
-			const char *meant = similar_step(playbook, name);
+			const char *meant = playbook_similar_step(playbook, name);
 
 			return meant == NULL ?
 				psprintf("there is a stub for \"%s\", but no step of that name", name) :
