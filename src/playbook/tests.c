@@ -73,7 +73,9 @@ playbook_lint_tests(Compiler *compiler)
 		playbook_lint_closed(compiler, test, test_keys,
 							 "It is one of name, description, parameters, stubs, at, expect.");
 		if (test->kind != YN_MAP)
-			continue;
+			playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING, test,
+						   "Write {name, parameters, stubs, at, expect}.",
+						   "a test must be a mapping");
 		lint_step_names(compiler, playbook_member(test, "stubs"));
 		lint_expect(compiler, playbook_member(test, "expect"));
 	}

@@ -76,13 +76,23 @@ describe_event(const SimExecution *execution, const Event *event, bool about_ste
 	return json_to_jsonb(&value);
 }
 
+/*
+ * Returns whether an event names a step; one about the execution itself names its path,
+ * but for the end of an execution that has reached an end.
+ */
+static bool
+names_step(const SimExecution *execution, const Event *event)
+{
+	return strchr(event->node_id, ':') != NULL ||
+		(event->node_name != NULL && event_type_is_terminal(event->type) &&
+		 strcmp(event->node_name, execution->path) != 0);
+}
+
 /* Tells of an event. */
 void
 row_event(SimExecution *execution, const Event *event)
 {
-	bool		about_step = event->node_name != NULL &&
-		playbook_find_step(execution->playbook, event->node_name,
-						   strlen(event->node_name)) >= 0 && event_type_is_about_run(event->type);
+	bool		about_step = names_step(execution, event);
 	SimRow		row;
 
 	memset(&row, 0, sizeof(row));
@@ -92,7 +102,7 @@ row_event(SimExecution *execution, const Event *event)
 	row.type = event->type;
 	row.depth = depth_of(execution);
 	row.item = about_step ? event->item : -1;
-	row.visit = about_step ? event->visit : 0;
+	row.visit = about_step ? Max(event->visit, 1) : 0;
 	if (about_step || event->type == EVENT_SIGNAL)
 		row.step = full_name(execution, event->node_name);
 	else if (execution->prefix[0] != '\0')

@@ -64,6 +64,7 @@ tests:
       refund: {status: completed, visits: 1, attempts: 2, result: {id: r2}}
       note: 1
       refused: none
+      end: completed
 - name: nobody approves
   parameters: {amount: 2000}
   expect: {status: COMPLETED, result: {refund: null}, steps: {approve: {status: failed, error: timed out}, refused: COMPLETED}, not_steps: refund}
@@ -97,9 +98,22 @@ tests:
 - {name: task, expect: {tasks: {refund: {method: GET}}}}
 - {name: tasks, expect: {tasks: {refund: [{method: POST}, {method: POST}], note: []}}}
 - {name: no task, expect: {tasks: {approve: {}}}}
-- {name: stuck, parameters: {amount: 2000}, stubs: {approve: {signal: other}}, expect: {status: running}}
+- {name: the other name of a signal, parameters: {amount: 2000}, stubs: {approve: {signal: other}}, expect: {steps: {approve: completed}}}
 - {name: several, expect: {status: failed, steps: []}}
 - expect: {status: failed}
+$$);
+
+-- An execution that does not end has status RUNNING, and the detail says why.
+SELECT name, ok, detail FROM noetl.test($$
+kind: Playbook
+workflow:
+- {step: wait, type: wait, signal: go, on_error: hold, next: task}
+- {step: task, type: shell, command: x, on_error: hold}
+tests:
+- {name: it waits, expect: {status: running, steps: {wait: running, task: none}}}
+- {name: it does not, expect: {status: completed}}
+- {name: it is held, stubs: {wait: {}, task: {error: broken}}, expect: {status: running, steps: {task: {status: held, error: broken}}}}
+- {name: it is not, stubs: {wait: {}, task: {error: broken}}, expect: {steps: {task: failed}}}
 $$);
 
 -- What is wrong with a test is the detail of its row; the others go on.
@@ -111,7 +125,7 @@ tests:
 - {name: misspelt too, expect: {state: completed}}
 - {name: and too, expect: {steps: {refund: {visit: 1}}}}
 - {name: no such step, stubs: {refunds: {}}, expect: {status: completed}}
-- {name: no time, at: yesterday's, expect: {status: completed}}
+- {name: no time, at: soon, expect: {status: completed}}
 - {name: no mapping, parameters: [1], expect: {status: completed}}
 - {name: no list, expect: {not_steps: 7}}
 - {name: no task, expect: {tasks: [refund], status: completed}}
