@@ -400,10 +400,12 @@ own_run(const BrokerState *state, const Event *event)
 	return NULL;
 }
 
-/* Lays what was decided about an event over its meta. */
+/* Lays what was decided about an event of the log over its meta. */
 static void
-annotate(const BrokerState *state, Event *event)
+annotate(const SimExecution *execution, Event *event)
 {
+	const BrokerState *state = execution->state;
+	MemoryContext old = MemoryContextSwitchTo(execution->simulation->memory);
 	ListCell   *lc;
 
 	foreach(lc, state->decisions)
@@ -425,6 +427,7 @@ annotate(const BrokerState *state, Event *event)
 		}
 		event->meta = json_to_jsonb(&above);
 	}
+	MemoryContextSwitchTo(old);
 }
 
 /* Decides on an event, and applies what is decided. */
@@ -449,7 +452,7 @@ execution_decide(SimExecution *execution, Event *event)
 														strlen(logged->node_name)),
 									 logged->visit, logged->item);
 	broker_decide(&state, logged);
-	annotate(&state, logged);
+	annotate(execution, logged);
 	row_event(execution, logged);
 	apply_decisions(execution, logged, own_run(&state, logged));
 }
@@ -546,7 +549,6 @@ execution_begin(SimExecution *execution, const Jsonb *parameters)
 		start.parent_event_id = execution->start->parent_event_id;
 	describe_start(execution, &start, parameters);
 	event = log_append(execution, &start);
-	execution->start_meta = event->meta;
 	model->started_at = event->created_at;
 	plan_deadline(execution);
 	begin_evaluation(execution, &state);
@@ -560,6 +562,8 @@ execution_begin(SimExecution *execution, const Jsonb *parameters)
 	}
 	else
 		broker_refuse(&state, event, error);
+	annotate(execution, event);
+	execution->start_meta = event->meta;
 	row_event(execution, event);
 	apply_decisions(execution, event, NULL);
 }
