@@ -26,9 +26,9 @@
 #include "broker/broker.h"
 #include "replay/replay.h"
 
-/* A play ends after so many rows, or when its events take so many bytes. */
+/* A play ends after so many rows, or when what they say takes so many bytes. */
 #define SIMULATE_MAX_ROWS	10000
-#define SIMULATE_MAX_BYTES	(INT64CONST(256) * 1024 * 1024)
+#define SIMULATE_MAX_BYTES	(INT64CONST(64) * 1024 * 1024)
 
 /* ---- row.c ---- */
 

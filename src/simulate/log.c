@@ -26,13 +26,6 @@ copy_text(const char *text)
 	return text == NULL ? NULL : pstrdup(text);
 }
 
-/* Returns how many bytes a document takes. */
-static int64
-jsonb_bytes(const Jsonb *jsonb)
-{
-	return jsonb == NULL ? 0 : VARSIZE(jsonb);
-}
-
 /* Returns a copy of an event, parsed again, in CurrentMemoryContext. */
 static Event *
 copy_event(const Event *event)
@@ -80,8 +73,6 @@ log_append(SimExecution *execution, const Event *event)
 	execution->events[execution->nevents++] = copy;
 	execution->time = copy->created_at;
 	execution->last_event_id = copy->event_id;
-	execution->simulation->bytes += sizeof(Event) + jsonb_bytes(copy->result) +
-		jsonb_bytes(copy->context) + jsonb_bytes(copy->meta);
 	if (event_sets_value(copy) && copy->result != NULL && copy->node_name != NULL)
 	{
 		int			step = playbook_find_step(execution->playbook, copy->node_name,

@@ -371,8 +371,8 @@ play(Simulation *simulation)
 			return psprintf("the simulation ends after %d rows; the execution would go on",
 							simulation->rows);
 		if (simulation->bytes > SIMULATE_MAX_BYTES)
-			return psprintf("the simulation ends because its events take more than " INT64_FORMAT
-							" bytes; the execution would go on", SIMULATE_MAX_BYTES);
+			return psprintf("the simulation ends because its rows take more than %d MB; the execution would go on",
+							(int) (SIMULATE_MAX_BYTES / (1024 * 1024)));
 	}
 	return execution_ended(simulation->root) ? NULL : describe_stuck(simulation);
 }

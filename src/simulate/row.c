@@ -6,11 +6,12 @@
 
 #include "simulate/internal.h"
 
-/* Hands a row on; every row is counted. */
+/* Hands a row on; rows and their bytes are counted, which bounds the play. */
 static void
 tell(Simulation *simulation, const SimRow *row)
 {
 	simulation->rows++;
+	simulation->bytes += VARSIZE(row->data);
 	simulation->request->tell(simulation->request->arg, row);
 }
 

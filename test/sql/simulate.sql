@@ -155,6 +155,32 @@ workflow:
   max_visits: 1000000
 $$);
 
+-- So does one whose rows are large.
+SELECT count(*) < 1000 AS few, max(data ->> 'reason') FROM noetl.simulate($$
+kind: Playbook
+workload: {x: "{{ 'abcdefghij' * 100000 }}"}
+workflow:
+- {step: tick, type: python, code: x, args: {x: "{{ x }}"}, next: tick}
+$$);
+
+-- Time never goes back, whichever execution a row is about.
+SELECT count(*) > 20 AS many, bool_and(at >= earlier) AS in_order
+  FROM (SELECT at, lag(at, 1, '-infinity') OVER (ORDER BY seq) AS earlier FROM noetl.simulate($$
+kind: Playbook
+workflow:
+- {step: start, next: [a, b, c]}
+- {step: a, type: python, code: x, retry: {max_attempts: 3, initial_delay: 60, jitter: true}}
+- {step: b, type: wait, for: 30}
+- step: c
+  type: playbook
+  content:
+    kind: Playbook
+    workflow:
+    - {step: load, type: sql, statement: SELECT 1, next: [x, y]}
+    - {step: x, type: python, code: x}
+    - {step: y, type: wait, for: 90}
+$$, '{}', '{"a": {"error": "no"}, "c/load": {"after": 20}, "c/x": {"after": "1 hour"}}')) AS r;
+
 -- Iterators: a worker's comes to its stub as a whole, an item that is a task or a child
 -- to an element of the list.
 SELECT $$
@@ -210,6 +236,26 @@ SELECT event_type, step, data -> 'result' AS result, data ->> 'error' AS error
   FROM noetl.simulate(format(:'call', 'path: no/such'), '{}', '{"call": 44}');
 SELECT event_type, step, data ->> 'error' AS error FROM noetl.simulate(format(:'call', 'path: no/such'));
 SELECT event_type, step, data ->> 'error' AS error FROM noetl.simulate(format(:'call', 'path: sim/child'), '{}', '{"call": {"error": "busy"}}');
+-- Who may not read the catalog needs a stub; who may not start the child does not start it.
+CREATE ROLE sim_author;
+GRANT USAGE ON SCHEMA noetl TO sim_author;
+GRANT EXECUTE ON FUNCTION noetl.simulate(text, jsonb, jsonb, timestamptz) TO sim_author;
+SET ROLE sim_author;
+SELECT event_type, step, data ->> 'error' AS error FROM noetl.simulate(format(:'call', 'path: sim/child'));
+SELECT event_type, step, data ->> 'error' AS error FROM noetl.simulate(format(:'call', 'path: sim/child'), '{}', '{"call": 9}');
+RESET ROLE;
+GRANT SELECT ON noetl.catalog TO sim_author;
+SELECT noetl.revoke_execute('sim/child', 'public');
+SET ROLE sim_author;
+SELECT event_type, step, data ->> 'error' AS error FROM noetl.simulate(format(:'call', 'path: sim/child'));
+RESET ROLE;
+SELECT noetl.grant_execute('sim/child', 'public');
+SET ROLE sim_author;
+SELECT event_type, step, data ->> 'error' AS error FROM noetl.simulate(format(:'call', 'path: sim/child')) WHERE event_type LIKE 'execution%';
+RESET ROLE;
+DROP OWNED BY sim_author;
+DROP ROLE sim_author;
+
 -- The child is cancelled when the step that called it has taken too long.
 SELECT event_type, step, status, data ->> 'error' AS error
   FROM noetl.simulate(format(:'call', 'path: sim/child'), '{}', '{"call/double": {"after": "2 hours"}}') WHERE event_type NOT IN ('task', 'action_started');
