@@ -100,7 +100,7 @@ CREATE FUNCTION noetl.status_unchecked(execution_id bigint) RETURNS jsonb
                   SELECT r.step_name, r.state, NULL, NULL,
                          CASE WHEN r.context ? 'total'
                               THEN jsonb_build_object('items', jsonb_build_object('total', r.context -> 'total',
-                                       'done', 0, 'failed', 0) || coalesce(
+                                       'done', coalesce(r.context -> 'done', '0'), 'failed', 0) || coalesce(
                                   (SELECT jsonb_build_object('started', e.meta -> 'started', 'done', e.meta -> 'done',
                                                              'failed', e.meta -> 'failed')
                                      FROM noetl.event e
@@ -109,7 +109,7 @@ CREATE FUNCTION noetl.status_unchecked(execution_id bigint) RETURNS jsonb
                                       AND e.event_type IN ('iteration_completed', 'iteration_failed')
                                       AND e.node_id = concat(r.execution_id, ':', r.step_name,
                                               CASE WHEN r.visit > 1 THEN ':' || r.visit END, '[', e.current_index, ']')
-                                      AND e.event_id > (r.context ->> 'since')::bigint
+                                      AND e.event_id > greatest((r.context ->> 'since')::bigint, (r.context ->> 'resumed')::bigint)
                                     ORDER BY e.created_at DESC LIMIT 1), '{}'))
                               WHEN r.state = 'awaiting'
                               THEN jsonb_strip_nulls(jsonb_build_object('signals', to_jsonb(r.signals),

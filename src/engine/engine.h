@@ -218,6 +218,9 @@ extern TimestampTz engine_deadline(const Event *start);
 /* Returns whether an execution_start is for a later time. */
 extern bool engine_is_scheduled(const Event *start);
 
+/* Returns what run_at of the row of a scheduled execution becomes by an execution_rescheduled. */
+extern TimestampTz engine_follow_rescheduled(TimestampTz in_row, const Event *rescheduled);
+
 /* Fills in labels, priority, run_at, schedule and scheduled by an execution_start. */
 extern void engine_fill_terms(Execution *execution, const Event *start);
 

@@ -327,7 +327,10 @@ extern void engine_add_settings(JsonBuilder *builder, const Settings *settings);
 extern bool start_prepare(Event *event);
 /* Returns what the meta of an execution_start says of its role, settings and terms. */
 extern Jsonb *start_describe(const Event *event, Oid role);
-/* Begins a scheduled execution, whose lock is held; returns the number of tasks. */
+/*
+ * Begins a scheduled execution, whose lock is held, unless it has been put off; returns
+ * the number of tasks.
+ */
 extern int	start_begin(Store *store, const Execution *execution);
 
 /* Cancels an execution, whose lock is held, if it runs. */

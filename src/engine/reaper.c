@@ -141,6 +141,17 @@ reap_lease(Store *store, const QueueRow *due)
 		strcmp(row.status, "queued") == 0;
 }
 
+/* Returns the timeout of an execution, which begins anew with each drive. */
+static int64
+execution_timeout(Store *store, const Execution *execution)
+{
+	Event		start;
+
+	if (execution->drive > 1 && store_start_event(store, execution->execution_id, &start))
+		return engine_deadline(&start) - start.created_at;
+	return execution->deadline - execution->started_at;
+}
+
 /* Ends an execution that has exceeded its timeout, if it still runs. */
 static void
 reap_execution(Store *store, int64 execution_id)
@@ -158,7 +169,7 @@ reap_execution(Store *store, int64 execution_id)
 	event.event_type = event_type_name(EVENT_EXECUTION_FAILED);
 	event.node_name = execution.path;
 	event.node_type = "playbook";
-	event.error = timeout_error(execution.deadline - execution.started_at);
+	event.error = timeout_error(execution_timeout(store, &execution));
 	json_begin_object(&builder);
 	json_add_text(&builder, "reason", event.error);
 	json_end_object(&builder, &value);

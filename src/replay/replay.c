@@ -321,7 +321,8 @@ follow_schedule(Replay *replay, const Event *event)
 		decide_due(replay, event);
 	else if (event->type == EVENT_EXECUTION_RESCHEDULED && event->terms != NULL)
 	{
-		replay->model->execution.run_at = event->terms->run_at;
+		replay->model->execution.run_at =
+			engine_follow_rescheduled(replay->model->execution.run_at, event);
 		replay->rescheduled = event->event_id;
 	}
 	else

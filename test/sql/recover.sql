@@ -101,6 +101,11 @@ DO $$ BEGIN PERFORM noetl.retry(newest('recover/hold'));
 EXCEPTION WHEN OTHERS THEN RAISE NOTICE '%', regexp_replace(SQLERRM, '\d{9,}', 'N'); END $$;
 -- A cancelled execution goes on as well: two steps that were withdrawn, one of them leased.
 SELECT noetl.redrive(newest('recover/hold'), reason => 'cancelled by mistake');
+-- What the worker of the first drive still reports has no effect, whether it names its attempt or not.
+INSERT INTO noetl.event (execution_id, event_type, node_name, worker_id, meta, result)
+VALUES (newest('recover/hold'), 'action_completed', 'pay', 'tester', '{"attempt": 1}', '{"receipt": "late"}'),
+       (newest('recover/hold'), 'action_completed', 'pay', 'tester', NULL, '{"receipt": "late"}');
+SELECT meta ->> 'ignored' AS ignored FROM noetl.event WHERE execution_id = newest('recover/hold') AND result ->> 'receipt' = 'late' ORDER BY event_id;
 SELECT * FROM noetl.verify(newest('recover/hold'));
 SELECT * FROM recover_work('{"pay": {"receipt": 1}}');
 SELECT status, result, drive FROM noetl.execution WHERE execution_id = newest('recover/hold');
@@ -415,5 +420,53 @@ SELECT noetl.redrive(:x);
 INSERT INTO noetl.event (execution_id, event_type, meta) VALUES (:x, 'execution_failed', '{"drive": 1, "mine": true}');
 SELECT event_type, meta - 'by' - 'started_by' - 'started_by_oid' AS meta FROM noetl.event WHERE execution_id = :x AND event_type LIKE 'execution%' ORDER BY event_id;
 SELECT * FROM noetl.verify(:x);
+
+-- The timeout of an execution begins anew; one that is not over in time goes on, too.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: recover/timeout
+timeout: 3600
+workflow:
+- {step: a, type: http, url: x, next: end}
+- step: end
+$$) > 0 AS registered;
+SELECT noetl.execute('recover/timeout') AS x \gset
+UPDATE noetl.execution SET deadline = started_at WHERE execution_id = :x;
+SELECT noetl.enqueue_next(:x);
+SELECT noetl.redrive(:x);
+SELECT x.deadline = e.created_at + interval '1 h' AS anew FROM noetl.execution AS x JOIN noetl.event AS e USING (execution_id)
+ WHERE x.execution_id = :x AND e.event_type = 'execution_redriven';
+SELECT * FROM noetl.verify(:x);
+UPDATE noetl.execution SET deadline = now() - interval '1 s' WHERE execution_id = :x;
+SELECT noetl.enqueue_next(:x);
+SELECT error, meta FROM noetl.event WHERE execution_id = :x AND event_type = 'execution_failed' AND meta ? 'drive';
+SELECT * FROM noetl.verify(:x);
+-- A statement that fails is executed again.
+CREATE ROLE recover_owner;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA noetl TO recover_owner;
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: recover/sql
+workflow:
+- {step: a, type: sql, statement: 'SELECT 1 / :by::int AS x', params: {by: 0}, on_error: hold, next: b}
+- {step: b, type: sql, statement: 'SELECT 2 / :by::int AS x', params: {by: 0}, next: end}
+- {step: end, result: "{{ b }}"}
+$$) > 0 AS registered;
+SET ROLE recover_owner;
+SELECT noetl.execute('recover/sql') AS x \gset
+RESET ROLE;
+SELECT * FROM recover_live('recover/sql');
+SELECT * FROM noetl.verify(:x);
+SELECT noetl.retry(:x);
+SELECT * FROM recover_live('recover/sql');
+SELECT noetl.retry(:x, input => '{"by": 1}');
+SELECT status, error FROM noetl.execution WHERE execution_id = :x;
+SELECT noetl.redrive(:x, '{"by": 2}');
+SELECT status, result FROM noetl.execution WHERE execution_id = :x;
+SELECT event, node, note FROM story('recover/sql');
+SELECT * FROM noetl.verify(:x);
+REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA noetl FROM recover_owner;
 DROP FUNCTION recover_work, recover_wrong, recover_live;
 SELECT count(*) AS tasks_left FROM noetl.queue;
