@@ -226,6 +226,7 @@ apply_abandon(SimExecution *execution, const Run *run)
 			child->start.parent_event_id == run->started_event_id &&
 			!execution_ended(child->execution))
 			running = lappend(running, child->execution);
+	execution->simulation->now = Max(execution->simulation->now, execution->time);
 	foreach(lc, running)
 	{
 		Event		event;
