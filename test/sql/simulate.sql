@@ -46,6 +46,8 @@ $$ SELECT replace(concat_ws(' ', to_char(at, 'DD HH24:MI'), event_type, step, st
                             data -> 'result', data ->> 'reason'), format('"%s"', current_user), '"me"')
      FROM noetl.simulate($1, '{}', $2, '2026-03-01')
     WHERE event_type <> ALL (coalesce($3, '{step_started,action_started,action_completed,task}')) $$;
+SELECT count(*) AS events FROM noetl.event \gset
+SELECT count(*) AS executions FROM noetl.execution \gset
 BEGIN READ ONLY;
 
 -- The price is asked for three times, with three and with six days between.
@@ -98,6 +100,20 @@ workflow:
   type: shell
   command: sleep
 $$, '{"slow": {"after": 601}, "slower": {"after": "40 days"}}');
+
+-- What a worker reports of an attempt that has timed out comes too late.
+SELECT pg_temp.told($$
+kind: Playbook
+workflow:
+- step: slow
+  type: shell
+  command: sleep
+  timeout: 10 min
+  retry: {max_attempts: 2, initial_delay: 0}
+  next: end
+- step: end
+  result: "{{ slow }}"
+$$, '{"slow": [{"after": 601, "result": "late"}, {"after": 300, "result": "in time"}]}');
 
 -- A failure: its handler, a held step, a failed execution.
 SELECT $$
@@ -260,6 +276,28 @@ DROP ROLE sim_author;
 SELECT event_type, step, status, data ->> 'error' AS error
   FROM noetl.simulate(format(:'call', 'path: sim/child'), '{}', '{"call/double": {"after": "2 hours"}}') WHERE event_type NOT IN ('task', 'action_started');
 
+-- The execution goes on, and what the cancelled child would have done does not happen.
+SELECT event_type, step, status FROM noetl.simulate($$
+kind: Playbook
+workflow:
+- {step: call, type: playbook, path: sim/child, timeout: 1 hour, on_error: continue, next: nap}
+- {step: nap, type: wait, for: 3 hours}
+$$, '{}', '{"call/double": {"after": "2 hours"}}') WHERE event_type NOT IN ('task', 'action_started');
+-- A child that is given up in the moment in which it is started does not begin.
+SELECT event_type, step, data -> 'item' AS item, data ->> 'error' AS error FROM noetl.simulate($$
+kind: Playbook
+workflow:
+- step: each
+  type: iterator
+  collection: [1, 0]
+  element: n
+  mode: async
+  concurrency: 2
+  task: {type: playbook, path: sim/child, args: {n: "{{ 10 // n }}"}}
+  on_error: {step: mend}
+- {step: mend, type: python, code: x}
+$$) WHERE event_type <> 'task';
+
 -- Saves and statements of SQL are never executed; a stub has their rows.
 SELECT $$
 kind: Playbook
@@ -296,8 +334,8 @@ SELECT event_type, step, data ->> 'error' AS error, data -> 'action' -> 'data' A
 SELECT event_type, step, data -> 'item' AS item, data -> 'action' AS action, data -> 'result' AS result
   FROM noetl.simulate(format(:'each', 'distributed', '{type: sql, statement: SELECT n FROM sim_missing WHERE n = :n, params: {n: "{{ n }}"}, save: {storage: postgres, table: sim_missing, data: {n: "{{ result }}"}}}'),
   '{}', '{"each": [[{"n": 3}], {"error": "gone"}, {"n": 5}]}');
-SELECT to_regclass('sim_missing') IS NULL AS nothing_created, (SELECT count(*) FROM noetl.execution) AS executions,
-       (SELECT count(*) FROM noetl.event) AS events, (SELECT count(*) FROM noetl.catalog WHERE path LIKE 'sim/%') AS playbooks;
+SELECT to_regclass('sim_missing') IS NULL AS nothing_created, (SELECT count(*) FROM noetl.execution) = :executions AS executions,
+       (SELECT count(*) FROM noetl.event) = :events AS events, (SELECT count(*) FROM noetl.catalog WHERE path LIKE 'sim/%') AS playbooks;
 
 -- What is told is what happens: the same playbook, with a worker, writes the same events.
 SELECT noetl.register(:'cycle', 'sim/cycle') > 0 AS registered;
