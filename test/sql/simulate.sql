@@ -113,7 +113,34 @@ workflow:
   next: end
 - step: end
   result: "{{ slow }}"
-$$, '{"slow": [{"after": 601, "result": "late"}, {"after": 300, "result": "in time"}]}');
+$$, '{"slow": [{"after": 601, "result": "late"}, {"after": 300, "result": "in time"}]}', '{step_started,action_started,task}');
+-- The time of an attempt that has ended is not that of the next one.
+SELECT pg_temp.told($$
+kind: Playbook
+workflow:
+- step: call
+  type: playbook
+  path: no/such
+  timeout: 1 hour
+  retry: {max_attempts: 2, initial_delay: 0}
+$$, '{"call": [{"error": "busy", "after": "30 min"}, {"after": "50 min"}]}');
+SELECT pg_temp.told($$
+kind: Playbook
+workflow:
+- {step: load, type: sql, statement: SELECT 1, timeout: 5, on_error: continue, next: again}
+- {step: again, type: sql, statement: SELECT 1, timeout: 5}
+$$, '{"load": {"after": 6}, "again": {"after": 4}}', '{step_started,task}');
+-- Why a signal is not accepted is noted in its event.
+SELECT event_type, step, data -> 'meta' ->> 'accept_error' AS accept_error FROM noetl.simulate($$
+kind: Playbook
+workflow:
+- {step: ask, type: wait, signal: answer, accept: "{{ signal.data.a.b }}", timeout: 1 day}
+$$, '{}', '{"ask": [[{"a": {"b": true}}, {"signal": true, "data": {}}]]}') WHERE event_type LIKE 'signal%';
+SELECT event_type, step, data -> 'meta' ->> 'accept_error' AS accept_error FROM noetl.simulate($$
+kind: Playbook
+workflow:
+- {step: ask, type: wait, signal: answer, accept: "{{ signal.data.a.b }}", timeout: 1 day}
+$$, '{}', '{"ask": {}}') WHERE event_type LIKE 'signal%';
 
 -- A failure: its handler, a held step, a failed execution.
 SELECT $$
@@ -159,6 +186,25 @@ SELECT seq, event_type, step, data -> 'visit' AS visit, data -> 'action' ->> 'ur
  WHERE event_type NOT IN ('step_started', 'action_started');
 SELECT event_type, step, data -> 'visit' AS visit, data ->> 'error' AS error
   FROM noetl.simulate(:'cycle', '{}', '{"poll": {"next": 9}}') WHERE step = 'poll' AND event_type LIKE 'step_%' OR event_type LIKE 'exec%';
+
+-- Side by side: what follows page 1 sees page 1, although page 3 has come meanwhile.
+SELECT to_char(at, 'HH24:MI') AS at, event_type, data -> 'visit' AS visit, data -> 'action' -> 'data' AS data FROM noetl.simulate($$
+kind: Playbook
+workflow:
+- step: fetch
+  type: http
+  url: "https://x.example/"
+  next:
+  - when: "{{ result.page < 3 }}"
+    then: [store, fetch]
+  - else: store
+- step: store
+  type: python
+  code: x
+  args: {page: "{{ fetch.page }}"}
+  next: tell
+- {step: tell, type: python, code: x, args: {page: "{{ fetch.page }}"}}
+$$, '{}', '{"fetch": [{"page": 1}, {"page": 2}, {"page": 3}], "store": {"after": "1 hour"}}', '2026-03-01') WHERE event_type = 'task' AND step = 'tell';
 
 -- A playbook that goes on for ever comes to an end all the same.
 SELECT count(*), max(seq), max(data ->> 'reason') FROM noetl.simulate($$
@@ -280,9 +326,14 @@ SELECT event_type, step, status, data ->> 'error' AS error
 SELECT event_type, step, status FROM noetl.simulate($$
 kind: Playbook
 workflow:
-- {step: call, type: playbook, path: sim/child, timeout: 1 hour, on_error: continue, next: nap}
+- step: call
+  type: playbook
+  content: {kind: Playbook, timeout: 90 min, workflow: [{step: slow, type: python, code: x}]}
+  timeout: 1 hour
+  on_error: continue
+  next: nap
 - {step: nap, type: wait, for: 3 hours}
-$$, '{}', '{"call/double": {"after": "2 hours"}}') WHERE event_type NOT IN ('task', 'action_started');
+$$, '{}', '{"call/slow": {"after": "2 hours"}}') WHERE event_type NOT IN ('task', 'action_started');
 -- A child that is given up in the moment in which it is started does not begin.
 SELECT event_type, step, data -> 'item' AS item, data ->> 'error' AS error FROM noetl.simulate($$
 kind: Playbook
