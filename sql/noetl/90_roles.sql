@@ -51,11 +51,17 @@ BEGIN
     GRANT EXECUTE ON FUNCTION noetl.items_done(bigint, text) TO noetl_worker;
     GRANT EXECUTE ON FUNCTION noetl.signal(bigint, text, jsonb, text), noetl.send(text, text, jsonb, interval, text) TO noetl_client;
     GRANT EXECUTE ON PROCEDURE noetl.wait_for_execution(bigint, interval, jsonb) TO noetl_client;
+    GRANT EXECUTE ON FUNCTION noetl.on_change(regclass, text, text, text, jsonb, text, text, text), noetl.off_change(text) TO noetl_author;
+    GRANT SELECT ON noetl.change_rule, noetl.change_failure TO noetl_author, noetl_reader;
     GRANT SELECT ON noetl.waiting, noetl.signal, noetl.message TO noetl_client, noetl_reader;
     GRANT SELECT ON noetl.running, noetl.failure, noetl.worker, noetl.backlog TO noetl_client, noetl_reader;
     GRANT SELECT ON noetl.runtime TO noetl_admin;
     GRANT EXECUTE ON FUNCTION noetl.timeline(bigint), noetl.progress(bigint), noetl.report(bigint),
         noetl.why(bigint), noetl.explain(text, text) TO noetl_client, noetl_reader;
+    GRANT EXECUTE ON FUNCTION noetl.pause(bigint, text, timestamptz), noetl.resume(bigint, text) TO noetl_client;
+    GRANT EXECUTE ON FUNCTION noetl.pause_tasks(text, text, text, timestamptz), noetl.resume_tasks(text, text) TO noetl_admin;
+    GRANT SELECT ON noetl.paused TO noetl_client, noetl_reader;
+    GRANT SELECT ON noetl.pause_rule, noetl.pause_end TO noetl_admin;
     GRANT EXECUTE ON FUNCTION noetl.metrics() TO noetl_admin;
     GRANT EXECUTE ON FUNCTION noetl.retry(bigint, text, jsonb, text), noetl.skip(bigint, text, jsonb, text), noetl.redrive(bigint, jsonb, text), noetl.fork(bigint, text, jsonb, integer, integer), noetl.redrive_all(text, text, timestamptz, jsonb, integer, boolean), noetl.retry_all(text, text, timestamptz, jsonb, integer, boolean), noetl.cancel_all(text, text, timestamptz, jsonb, integer, boolean) TO noetl_client;
     GRANT noetl_client, noetl_worker, noetl_author, noetl_reader TO noetl_admin;

@@ -178,6 +178,16 @@ reap_execution(Store *store, int64 execution_id)
 	(void) engine_ingest(store, &event);
 }
 
+/* Ends the pause of an execution whose time has come; returns how many tasks get ready. */
+static int
+reap_pause(Store *store, int64 execution_id)
+{
+	Execution	execution;
+
+	return lock_family(store, execution_id, &execution) ?
+		pause_end_by_time(store, &execution) : 0;
+}
+
 /* Begins a scheduled execution whose time has come; returns the number of tasks. */
 static int
 reap_start(Store *store, int64 execution_id)
@@ -249,6 +259,30 @@ execution_work(void *arg)
 	Store	   *store = store_open(InvalidOid);
 
 	reap_execution(store, *(int64 *) ((DueThing *) arg)->what);
+	store_close(store);
+}
+
+/* LimitedWork: ends the pause of an execution. */
+static void
+pause_work(void *arg)
+{
+	DueThing   *thing = (DueThing *) arg;
+	Store	   *store = store_open(InvalidOid);
+
+	thing->ready = reap_pause(store, *(int64 *) thing->what);
+	store_close(store);
+}
+
+/* LimitedWork: makes tasks ready whose pause is over. */
+static void
+resume_work(void *arg)
+{
+	DueThing   *thing = (DueThing *) arg;
+	Store	   *store = store_open(InvalidOid);
+
+	store_end_due_rules();
+	thing->ready = store_resume_tasks(store, REAPER_BATCH, wake_at_commit);
+	thing->more = thing->ready >= REAPER_BATCH;
 	store_close(store);
 }
 
@@ -388,6 +422,7 @@ engine_reap(int64 execution_id, bool asked, bool *more)
 	List	   *starts;
 	List	   *schedules;
 	List	   *runs;
+	List	   *pauses;
 	ListCell   *lc;
 	int			batch;
 
@@ -403,6 +438,8 @@ engine_reap(int64 execution_id, bool asked, bool *more)
 		reap_pending(&reaping);
 	}
 	reap_one(&reaping, 0, promote_work, &reaping.execution_id);
+	if (execution_id == 0 && store_resuming())
+		reap_one(&reaping, 0, resume_work, NULL);
 	store = store_open(InvalidOid);
 	leases = store_expired_leases(store, execution_id, batch);
 	executions = store_due_executions(store, execution_id, batch);
@@ -411,6 +448,9 @@ engine_reap(int64 execution_id, bool asked, bool *more)
 		store_due_schedules(store, batch) : NIL;
 	runs = noetl_broker || asked ? store_due_runs(store, execution_id, batch) : NIL;
 	store_close(store);
+	pauses = store_due_pauses(execution_id, batch);
+	foreach(lc, pauses)
+		reap_one(&reaping, *(int64 *) lfirst(lc), pause_work, lfirst(lc));
 	foreach(lc, executions)
 		reap_one(&reaping, *(int64 *) lfirst(lc), execution_work, lfirst(lc));
 	foreach(lc, starts)
