@@ -395,7 +395,8 @@ COMMENT ON COLUMN noetl.queue.paused_by IS 'of a paused row: the execution whose
 
 CREATE INDEX queue_ready_idx ON noetl.queue (node_type, priority DESC, queue_id) WHERE status = 'queued';
 CREATE INDEX queue_run_idx ON noetl.queue (execution_id, current_index, queue_id);
-CREATE INDEX queue_retry_idx ON noetl.queue (available_at, paused_by, queue_id) WHERE status IN ('retry', 'paused');
+CREATE INDEX queue_retry_idx ON noetl.queue (available_at, paused_by, queue_id)
+    WHERE status = 'retry' OR status = 'paused';
 COMMENT ON INDEX noetl.queue_retry_idx IS 'retries by their time; after them, without a time, paused tasks by their pause';
 CREATE INDEX queue_lease_idx ON noetl.queue (lease_until)
     WHERE status IN ('leased', 'cancelled') OR deadline IS NOT NULL;

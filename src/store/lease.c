@@ -473,14 +473,14 @@ type_in(TupleTableSlot *slot)
 	return slot_text(slot, QUEUE_COL_NODE_TYPE);
 }
 
-/* TaskFilter: returns whether a task is of a type that is asked for. */
+/* TaskFilter: returns whether a task is of a type that is asked for, and not paused. */
 static bool
 is_wanted(const void *arg, TupleTableSlot *slot)
 {
 	const LeaseRequest *request = (const LeaseRequest *) arg;
+	const char *type = type_in(slot);
 
-	return type_wanted(type_in(slot), request->ntypes, request->types) &&
-		!store_type_paused(type_in(slot));
+	return type_wanted(type, request->ntypes, request->types) && !store_type_paused(type);
 }
 
 /* Writes tasks that were kept back, and come before the row (NULL: all), as leased. */

@@ -14,6 +14,7 @@
 #include "utils/partcache.h"
 #include "utils/rel.h"
 
+#include "store/relation.h"
 #include "store/store.h"
 
 static const char *const relation_names[REL_COUNT] = {
@@ -68,6 +69,7 @@ find_relations(void)
 		CacheRegisterRelcacheCallback(relations_changed, (Datum) 0);
 		callback_registered = true;
 	}
+	release_check();
 	for (int i = 0; i < REL_COUNT; i++)
 	{
 		relation_oids[i] = OidIsValid(schema) ?

@@ -701,4 +701,7 @@ extern void store_read_all_timers(void);
 #include "store/relation.h"
 #include "store/compare.h"
 
+/* Raises an error when the extension in this database is of another release. */
+extern void release_check(void);
+
 #endif							/* NOETL_STORE_STORE_H */
