@@ -28,6 +28,10 @@
 
 /* A play ends after so many rows, or when what they say takes so many bytes. */
 #define SIMULATE_MAX_ROWS	10000
+/* … or after so many years; it begins before the year 10000. */
+#define SIMULATE_MAX_YEARS	1000
+#define SIMULATE_YEAR		(INT64CONST(31556952) * USECS_PER_SEC)
+#define SIMULATE_LAST_START	(INT64CONST(8000) * SIMULATE_YEAR)
 #define SIMULATE_MAX_BYTES	(INT64CONST(64) * 1024 * 1024)
 
 /* ---- row.c ---- */
@@ -245,6 +249,13 @@ typedef struct AgendaEntry
 	int64		child_execution_id; /* AGENDA_CHILD_START */
 	ChildEnd	end;			/* AGENDA_CHILD_END */
 } AgendaEntry;
+
+/* Returns whether a play may begin at a time: a finite one, before the year 10000. */
+static inline bool
+simulation_may_begin(TimestampTz at)
+{
+	return !TIMESTAMP_NOT_FINITE(at) && at < SIMULATE_LAST_START;
+}
 
 /* Plays an execution to its end; *outcome is allocated in CurrentMemoryContext. */
 extern void simulation_play(const SimRequest *request, SimOutcome *outcome);

@@ -362,6 +362,9 @@ play(Simulation *simulation)
 												   pairingheap_remove_first(simulation->agenda));
 
 		CHECK_FOR_INTERRUPTS();
+		if (entry->at > simulation->request->at + SIMULATE_MAX_YEARS * SIMULATE_YEAR)
+			return psprintf("the simulation ends after %d years; the execution would go on",
+							SIMULATE_MAX_YEARS);
 		MemoryContextSwitchTo(scratch);
 		happen(entry);
 		MemoryContextSwitchTo(old);

@@ -62,10 +62,10 @@ noetl_simulate(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("the parameters of an execution must be a JSON object")));
-	if (TIMESTAMP_NOT_FINITE(request.at))
+	if (!simulation_may_begin(request.at))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the time of a simulation must be finite")));
+				 errmsg("a simulation must begin before the year 10000")));
 	error = stub_check(request.playbook, &request.stubs);
 	if (error != NULL)
 		ereport(ERROR,

@@ -98,8 +98,9 @@ read_test(const JsonbValue *test, SimRequest *request, JsonbValue *expect)
 	if (json_get(test, "at", &value) && value.type != jbvNull &&
 		(value.type != jbvString ||
 		 !moment_parse(pnstrdup(value.val.string.val, value.val.string.len), NULL,
-					   &request->at, &error) || TIMESTAMP_NOT_FINITE(request->at)))
-		return error != NULL ? error : pstrdup("at must be the text of a time");
+					   &request->at, &error) || !simulation_may_begin(request->at)))
+		return error != NULL ? error :
+			pstrdup("at must be the text of a time before the year 10000");
 	if (!json_get(test, "expect", expect) || !json_is_object(expect) ||
 		JsonContainerSize(expect->val.binary.data) == 0)
 		return pstrdup("the test expects nothing: write expect with status, result, error, steps, not_steps or tasks");

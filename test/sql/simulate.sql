@@ -225,6 +225,11 @@ workflow:
 - {step: tick, type: python, code: x, args: {x: "{{ x }}"}, next: tick}
 $$);
 
+-- So does one that takes a thousand years; it may begin in any.
+SELECT at > '3010-01-01' AS far, event_type, data ->> 'reason' AS reason
+  FROM noetl.simulate('{kind: Playbook, workflow: [{step: nap, type: wait, for: 99 years, next: nap}]}', '{}', '{}', '2026-01-01') ORDER BY seq DESC LIMIT 2;
+SELECT at, event_type, step FROM noetl.simulate(format(:'risky', 'continue'), '{}', '{"risky": {"after": 60}}', '1066-10-14') WHERE event_type LIKE '%complete%';
+
 -- Time never goes back, whichever execution a row is about.
 SELECT count(*) > 20 AS many, bool_and(at >= earlier) AS in_order
   FROM (SELECT at, lag(at, 1, '-infinity') OVER (ORDER BY seq) AS earlier FROM noetl.simulate($$
@@ -439,4 +444,5 @@ SELECT * FROM noetl.simulate(:'shop', '{}', '{"prise": 1}');
 SELECT * FROM noetl.simulate(:'shop', '{}', '{"price": [{"after": "soon"}]}');
 SELECT * FROM noetl.simulate(:'shop', '{}', '[]');
 SELECT * FROM noetl.simulate(:'shop', '{}', '{}', 'infinity');
+SELECT * FROM noetl.simulate(:'shop', '{}', '{}', '10000-01-02');
 SELECT * FROM noetl.simulate(NULL);

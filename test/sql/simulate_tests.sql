@@ -126,6 +126,7 @@ tests:
 - {name: and too, expect: {steps: {refund: {visit: 1}}}}
 - {name: no such step, stubs: {refunds: {}}, expect: {status: completed}}
 - {name: no time, at: soon, expect: {status: completed}}
+- {name: never, at: infinity, expect: {status: completed}}
 - {name: no mapping, parameters: [1], expect: {status: completed}}
 - {name: no list, expect: {not_steps: 7}}
 - {name: no task, expect: {tasks: [refund], status: completed}}
