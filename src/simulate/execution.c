@@ -29,6 +29,30 @@ execution_ended(const SimExecution *execution)
 	return execution->model->status != NULL;
 }
 
+/*
+ * Returns the counters of stubs of the executions of a playbook with a prefix, new ones
+ * in CurrentMemoryContext if it is the first.
+ */
+static int *
+find_uses(Simulation *simulation, const char *prefix, const Playbook *playbook)
+{
+	SimUses    *uses;
+	ListCell   *lc;
+
+	foreach(lc, simulation->uses)
+	{
+		uses = (SimUses *) lfirst(lc);
+		if (uses->playbook == playbook && strcmp(uses->prefix, prefix) == 0)
+			return uses->uses;
+	}
+	uses = palloc(sizeof(SimUses));
+	uses->prefix = prefix;
+	uses->playbook = playbook;
+	uses->uses = palloc0(sizeof(int) * playbook->nsteps);
+	simulation->uses = lappend(simulation->uses, uses);
+	return uses->uses;
+}
+
 /* Creates an execution; start: of a child, or NULL. */
 SimExecution *
 execution_create(Simulation *simulation, SimExecution *parent, const ChildStart *start,
@@ -48,7 +72,6 @@ execution_create(Simulation *simulation, SimExecution *parent, const ChildStart 
 	execution->execution_id = start != NULL ? start->execution_id : ++simulation->next_execution_id;
 	execution->model = model_create(playbook);
 	execution->values = palloc0(sizeof(List *) * playbook->nsteps);
-	execution->uses = palloc0(sizeof(int) * playbook->nsteps);
 	execution->time = simulation->now - 1;
 	row = &execution->model->execution;
 	row->execution_id = execution->execution_id;
@@ -69,6 +92,7 @@ execution_create(Simulation *simulation, SimExecution *parent, const ChildStart 
 		execution->prefix = psprintf("%s%s/", parent->prefix,
 									 parent->playbook->steps[noted->key.step].name);
 	}
+	execution->uses = find_uses(simulation, execution->prefix, playbook);
 	MemoryContextSwitchTo(old);
 	return execution;
 }

@@ -175,13 +175,22 @@ struct SimExecution
 	List	  **values;			/* by step: Event * that set its value */
 	TimestampTz time;			/* of the newest event */
 	int64		last_event_id;
-	int		   *uses;			/* by step: how often its stub was asked */
+	int		   *uses;			/* by step: how often its stub was asked; shared with
+								 * the other executions that the same step called */
 
 	/* the evaluation under way */
 	BrokerState *state;
 	const Event *event;			/* NULL: there is none */
 	List	   *statements;		/* SimStatement * */
 };
+
+/* How often stubs were asked in the executions of a playbook that a step called. */
+typedef struct SimUses
+{
+	const char *prefix;
+	const Playbook *playbook;
+	int		   *uses;			/* by step */
+} SimUses;
 
 struct Simulation
 {
@@ -191,6 +200,7 @@ struct Simulation
 	SimExecution *root;
 	HTAB	   *children;		/* SimChild by execution_id */
 	List	   *playbooks;		/* SimPlaybook *: catalog_id -1, -2 … */
+	List	   *uses;			/* SimUses * */
 	int64		next_execution_id;
 	pairingheap *agenda;
 	int64		entries;

@@ -226,7 +226,7 @@ workflow:
 $$);
 
 -- So does one that takes a thousand years; it may begin in any.
-SELECT at > '3010-01-01' AS far, event_type, data ->> 'reason' AS reason
+SELECT at > '2990-01-01' AS far, event_type, data ->> 'reason' AS reason
   FROM noetl.simulate('{kind: Playbook, workflow: [{step: nap, type: wait, for: 99 years, next: nap}]}', '{}', '{}', '2026-01-01') ORDER BY seq DESC LIMIT 2;
 SELECT at, event_type, step FROM noetl.simulate(format(:'risky', 'continue'), '{}', '{"risky": {"after": 60}}', '1066-10-14') WHERE event_type LIKE '%complete%';
 
