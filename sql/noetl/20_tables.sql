@@ -129,7 +129,9 @@ COMMENT ON TABLE noetl.workload IS
     'the rendered workload of each execution: playbook defaults merged with the start parameters';
 
 -- The log.  It has no foreign keys and few indexes, because each makes every
--- INSERT slower.
+-- INSERT slower.  Partitions, and their indexes, are made by noetl.make_partition():
+-- they do not belong to the extension, so pg_dump brings them back, which it could
+-- not do without an error if the table as a whole had the indexes.
 CREATE TABLE noetl.event (
     execution_id        bigint      NOT NULL DEFAULT noetl.next_id(),
     event_id            bigint      NOT NULL,
@@ -150,8 +152,7 @@ CREATE TABLE noetl.event (
     current_index       integer,
     current_item        jsonb,
     worker_id           text,
-    stack_trace         text,
-    PRIMARY KEY (execution_id, event_id)
+    stack_trace         text
 ) PARTITION BY RANGE (execution_id);
 COMMENT ON TABLE noetl.event IS
     'the event log, from which all other rows of an execution follow. An INSERT drives the execution: it gives execution_id, event_type, node_name and its payload, and the trigger fills in the rest';
@@ -173,25 +174,6 @@ EXCEPTION WHEN feature_not_supported THEN
     NULL;  -- this server was built without lz4
 END
 $$;
-
-CREATE TABLE noetl.event_default PARTITION OF noetl.event DEFAULT;
-COMMENT ON TABLE noetl.event_default IS
-    'events of executions for which there is no range partition';
-
--- Finds the newest value of a step.  Events without a value are not in the index.
-CREATE INDEX event_result_idx ON noetl.event (execution_id, node_name, created_at)
-    WHERE result IS NOT NULL;
-
--- Exactly one terminal event per drive of an execution.
-CREATE UNIQUE INDEX event_terminal_idx ON noetl.event
-    (execution_id, (coalesce(meta OPERATOR(pg_catalog.->) 'drive', '1'::jsonb)))
-    WHERE event_type IN ('execution_complete', 'execution_completed', 'execution_end',
-                         'execution_failed', 'workflow_failed', 'execution_cancelled')
-      AND (meta -> 'ignored') IS NULL AND catalog_id IS NOT NULL;
-
--- Events that were stored while the triggers were off: none, mostly.
-CREATE INDEX event_undecided_idx ON noetl.event (execution_id, created_at)
-    WHERE catalog_id IS NULL;
 
 -- Live runs that are not in the queue.
 CREATE TABLE noetl.run (

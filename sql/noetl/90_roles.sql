@@ -64,6 +64,8 @@ BEGIN
     GRANT SELECT ON noetl.pause_rule, noetl.pause_end TO noetl_admin;
     GRANT EXECUTE ON FUNCTION noetl.metrics() TO noetl_admin;
     GRANT EXECUTE ON FUNCTION noetl.retry(bigint, text, jsonb, text), noetl.skip(bigint, text, jsonb, text), noetl.redrive(bigint, jsonb, text), noetl.fork(bigint, text, jsonb, integer, integer), noetl.redrive_all(text, text, timestamptz, jsonb, integer, boolean), noetl.retry_all(text, text, timestamptz, jsonb, integer, boolean), noetl.cancel_all(text, text, timestamptz, jsonb, integer, boolean) TO noetl_client;
+    GRANT EXECUTE ON FUNCTION noetl.retain(interval, text, boolean), noetl.maintain() TO noetl_admin;
+    GRANT SELECT ON noetl.retention TO noetl_reader, noetl_admin;
     GRANT noetl_client, noetl_worker, noetl_author, noetl_reader TO noetl_admin;
 END
 $$;
@@ -114,7 +116,6 @@ ALTER TABLE noetl.execution ENABLE ROW LEVEL SECURITY;
 ALTER TABLE noetl.start_key ENABLE ROW LEVEL SECURITY;
 ALTER TABLE noetl.workload ENABLE ROW LEVEL SECURITY;
 ALTER TABLE noetl.event ENABLE ROW LEVEL SECURITY;
-ALTER TABLE noetl.event_default ENABLE ROW LEVEL SECURITY;
 ALTER TABLE noetl.run ENABLE ROW LEVEL SECURITY;
 ALTER TABLE noetl.item ENABLE ROW LEVEL SECURITY;
 ALTER TABLE noetl.pending ENABLE ROW LEVEL SECURITY;
@@ -124,8 +125,6 @@ CREATE POLICY members_read ON noetl.start_key FOR SELECT USING (noetl.acts_for(s
 CREATE POLICY members_read ON noetl.workload FOR SELECT USING (noetl.may_read(execution_id));
 CREATE POLICY members_read ON noetl.event FOR SELECT USING (noetl.may_read(execution_id));
 CREATE POLICY clients_insert ON noetl.event FOR INSERT WITH CHECK (true);
-CREATE POLICY members_read ON noetl.event_default FOR SELECT USING (noetl.may_read(execution_id));
-CREATE POLICY clients_insert ON noetl.event_default FOR INSERT WITH CHECK (true);
 CREATE POLICY members_read ON noetl.run FOR SELECT USING (noetl.may_read(execution_id));
 CREATE POLICY members_read ON noetl.item FOR SELECT USING (noetl.may_read(execution_id));
 CREATE POLICY members_read ON noetl.pending FOR SELECT USING (noetl.may_read(execution_id));
@@ -141,8 +140,8 @@ SELECT pg_catalog.pg_extension_config_dump('noetl.execution', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.start_key', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.workload', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.event', '');
-SELECT pg_catalog.pg_extension_config_dump('noetl.event_default', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.run', '');
+SELECT pg_catalog.pg_extension_config_dump('noetl.retention', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.item', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.pending', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.family', '');

@@ -223,6 +223,12 @@ extern bool store_last_event(Store *store, int64 execution_id, int64 since,
 /* Returns the newest event that the transaction's snapshot sees, or 0. */
 extern int64 store_last_event_in_snapshot(Store *store, int64 execution_id);
 
+/*
+ * Adds a CHECK to a partition of noetl.event, which it locks: it has no events of
+ * executions from "since" to before "until".  Raises an error when it has.
+ */
+extern void store_exclude_range(Oid partition, int64 since, int64 until, const char *name);
+
 /* Returns whether an event is stored. */
 extern bool store_event_exists(Store *store, int64 execution_id, int64 event_id);
 
