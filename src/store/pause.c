@@ -352,8 +352,10 @@ resume_row(TupleTableSlot *new)
 		timeout_of_interval(DatumGetIntervalP(new->tts_values[QUEUE_COL_QUEUE_TIMEOUT - 1]),
 							&wait))
 	{
-		queue_set_time(new, QUEUE_COL_DEADLINE, GetCurrentTimestamp() + wait);
-		queue_set_time(new, QUEUE_COL_LEASE_UNTIL, GetCurrentTimestamp() + wait);
+		TimestampTz until = GetCurrentTimestamp() + wait;
+
+		queue_set_time(new, QUEUE_COL_DEADLINE, until);
+		queue_set_time(new, QUEUE_COL_LEASE_UNTIL, until);
 	}
 }
 
