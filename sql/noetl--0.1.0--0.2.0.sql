@@ -554,11 +554,12 @@ CREATE FUNCTION noetl.debounce(path text, key text, delay interval, parameters j
 REVOKE ALL ON FUNCTION noetl.debounce(text, text, interval, jsonb, interval) FROM PUBLIC;
 COMMENT ON FUNCTION noetl.debounce(text, text, interval, jsonb, interval) IS
     'starts an execution after a delay that each further call with the key begins anew, with the parameters of the newest call, at the latest max_wait after the first call; returns the execution_id';
-CREATE FUNCTION noetl.cancel(execution_id bigint, reason text DEFAULT NULL) RETURNS boolean
+CREATE FUNCTION noetl.cancel(execution_id bigint, reason text DEFAULT NULL, undo boolean DEFAULT false)
+    RETURNS boolean
     AS 'MODULE_PATHNAME', 'noetl_cancel'
     LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION noetl.cancel(bigint, text) IS
-    'cancels a running execution: queued tasks are withdrawn, and workers are told at their next heartbeat; returns false when the execution is over';
+COMMENT ON FUNCTION noetl.cancel(bigint, text, boolean) IS
+    'cancels a running execution: queued tasks are withdrawn, and workers are told at their next heartbeat; undo: the compensations of what it has completed are done first; returns false when the execution is over';
 CREATE FUNCTION noetl.acts_for(role oid) RETURNS boolean
     AS 'MODULE_PATHNAME', 'noetl_acts_for'
     LANGUAGE C STABLE STRICT PARALLEL SAFE;
@@ -1766,6 +1767,13 @@ CREATE FUNCTION noetl.fork(execution_id bigint, from_step text, parameters jsonb
     LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION noetl.fork(bigint, text, jsonb, integer, integer) IS
     'starts an execution from the middle of another, whatever its status: at a run of a step, of the newest visit unless one is given, with the values of the steps that had completed before; parameters are laid over the workload; of the same version unless one is given; returns the execution_id';
+CREATE FUNCTION noetl.migrate(execution_id bigint, version integer DEFAULT NULL, step_map jsonb DEFAULT '{}',
+                              dry_run boolean DEFAULT true)
+    RETURNS TABLE (severity text, step text, message text)
+    AS 'MODULE_PATHNAME', 'noetl_migrate'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION noetl.migrate(bigint, integer, jsonb, boolean) IS
+    'has a running execution go on with another version of its playbook, the newest unless one is given, in which each of its live steps has a place: the step that step_map names, else that of the same name; returns what is different. dry_run, or a row of severity error: nothing is changed';
 CREATE FUNCTION noetl.redrive_all(path text DEFAULT NULL, error_like text DEFAULT NULL, since timestamptz DEFAULT NULL,
                                   labels jsonb DEFAULT NULL, max integer DEFAULT 1000, dry_run boolean DEFAULT true)
     RETURNS SETOF bigint
@@ -1789,7 +1797,7 @@ COMMENT ON FUNCTION noetl.cancel_all(text, text, timestamptz, jsonb, integer, bo
     'cancels running and scheduled executions: topmost ones, or all of a path; started since a time (or, with error_like, that have a step held since then with such an error); that have labels; returns their ids. dry_run: only returns them';
 REVOKE ALL ON FUNCTION noetl.retry(bigint, text, jsonb, text), noetl.skip(bigint, text, jsonb, text),
     noetl.redrive(bigint, jsonb, text),
-    noetl.fork(bigint, text, jsonb, integer, integer),
+    noetl.fork(bigint, text, jsonb, integer, integer), noetl.migrate(bigint, integer, jsonb, boolean),
     noetl.redrive_all(text, text, timestamptz, jsonb, integer, boolean),
     noetl.retry_all(text, text, timestamptz, jsonb, integer, boolean),
     noetl.cancel_all(text, text, timestamptz, jsonb, integer, boolean) FROM PUBLIC;
@@ -2846,7 +2854,7 @@ COMMENT ON FUNCTION noetl.proxy_script(text[], integer) IS
 -- Rights must be granted.  PUBLIC keeps functions of their arguments alone, the
 -- default of event.execution_id, and functions that ask for a catalog row's digest.
 REVOKE ALL ON FUNCTION noetl.event_before(), noetl.event_after(),
-    noetl.execute(text, jsonb, integer, boolean, text, text, timestamptz, jsonb, integer), noetl.cancel(bigint, text), noetl.status_unchecked(bigint), noetl.status(bigint),
+    noetl.execute(text, jsonb, integer, boolean, text, text, timestamptz, jsonb, integer), noetl.cancel(bigint, text, boolean), noetl.status_unchecked(bigint), noetl.status(bigint),
     noetl.enqueue_next(bigint), noetl.lease(text, integer, interval, text[]),
     noetl.reserve(text, integer, interval, text[]), noetl.heartbeat(bigint, text, interval),
     noetl.release(bigint, text), noetl.complete(bigint, jsonb, text),
@@ -2872,7 +2880,7 @@ BEGIN
         noetl.pending, noetl.queue, noetl.workflow, noetl.workbook, noetl.transition TO noetl_client, noetl_reader;
     GRANT SELECT ON noetl.catalog TO noetl_author, noetl_reader;
     GRANT SELECT ON noetl.queue TO noetl_worker;
-    GRANT EXECUTE ON FUNCTION noetl.execute(text, jsonb, integer, boolean, text, text, timestamptz, jsonb, integer), noetl.cancel(bigint, text) TO noetl_client;
+    GRANT EXECUTE ON FUNCTION noetl.execute(text, jsonb, integer, boolean, text, text, timestamptz, jsonb, integer), noetl.cancel(bigint, text, boolean) TO noetl_client;
     GRANT EXECUTE ON FUNCTION noetl.schedule(text, text, text, jsonb, text, text, text, interval, boolean, jsonb),
         noetl.unschedule(text) TO noetl_client;
     GRANT SELECT ON noetl.schedule TO noetl_client, noetl_reader;
@@ -2904,7 +2912,7 @@ BEGIN
     GRANT SELECT ON noetl.paused TO noetl_client, noetl_reader;
     GRANT SELECT ON noetl.pause_rule, noetl.pause_end TO noetl_admin;
     GRANT EXECUTE ON FUNCTION noetl.metrics() TO noetl_admin;
-    GRANT EXECUTE ON FUNCTION noetl.retry(bigint, text, jsonb, text), noetl.skip(bigint, text, jsonb, text), noetl.redrive(bigint, jsonb, text), noetl.fork(bigint, text, jsonb, integer, integer), noetl.redrive_all(text, text, timestamptz, jsonb, integer, boolean), noetl.retry_all(text, text, timestamptz, jsonb, integer, boolean), noetl.cancel_all(text, text, timestamptz, jsonb, integer, boolean) TO noetl_client;
+    GRANT EXECUTE ON FUNCTION noetl.retry(bigint, text, jsonb, text), noetl.skip(bigint, text, jsonb, text), noetl.redrive(bigint, jsonb, text), noetl.fork(bigint, text, jsonb, integer, integer), noetl.migrate(bigint, integer, jsonb, boolean), noetl.redrive_all(text, text, timestamptz, jsonb, integer, boolean), noetl.retry_all(text, text, timestamptz, jsonb, integer, boolean), noetl.cancel_all(text, text, timestamptz, jsonb, integer, boolean) TO noetl_client;
     GRANT EXECUTE ON FUNCTION noetl.retain(interval, text, boolean), noetl.maintain() TO noetl_admin;
     GRANT SELECT ON noetl.retention TO noetl_reader, noetl_admin;
     GRANT noetl_client, noetl_worker, noetl_author, noetl_reader TO noetl_admin;

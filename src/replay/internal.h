@@ -82,6 +82,9 @@ extern void replay_get_event(const Replay *replay, int64 event_id, Event *event)
 /* Makes the log, up to the current event, answer the broker's questions. */
 extern void past_init(Replay *replay, BrokerState *state);
 
+/* Finds anew where the values of the steps are: the playbook has changed. */
+extern void past_find_values(Replay *replay);
+
 /* ---- compare_event.c ---- */
 
 /* Reports why replay cannot go on; only the first reason counts. */

@@ -83,6 +83,7 @@ typedef struct Model
 	TimestampTz started_at;
 	int64		timeout;		/* of the execution, in microseconds; 0: none */
 	const char *status;			/* NULL: the execution runs */
+	bool		compensated;	/* it has begun to compensate what it has completed */
 	const char *error;
 	Jsonb	   *result;
 	TimestampTz ended_at;
@@ -113,6 +114,10 @@ extern Run *model_load_item(const Model *model, int step, int visit, int item);
  */
 extern void model_apply(Model *model, const BrokerState *state, const Event *event,
 						const Decision *decision, const Run *own);
+/* Notes a signal that is kept. */
+extern void model_keep_signal(Model *model, const Event *event, bool taken);
+/* Gives all rows the numbers of another version of the playbook. */
+extern void model_migrate(Model *model, const Migration *migration);
 /* Notes what an event says by itself: adoption, the value of a step, progress. */
 extern void model_note_event(Model *model, const Event *event);
 /* Returns the index of the item at a place of an iterator's list. */
