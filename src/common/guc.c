@@ -96,13 +96,43 @@ define_max_lost_leases(void)
 							NULL, NULL, NULL);
 }
 
-/* Defines what becomes of failures, of lost leases, and of executions that are over. */
+/* Defines noetl.template_*. */
 static void
-define_outcomes(void)
+define_templates(void)
 {
-	define_on_error();
-	define_max_lost_leases();
-	define_archive();
+	DefineCustomEnumVariable("noetl.template_coerce",
+							 "Which rendered text becomes a JSON value again.",
+							 "off: none; containers: text that is wholly an object or array; all: scalars too.",
+							 &noetl_template_coerce, COERCE_CONTAINERS,
+							 coerce_options, PGC_SUSET, 0,
+							 NULL, NULL, NULL);
+	DefineCustomIntVariable("noetl.template_max_output",
+							"Largest value a template may produce.",
+							NULL,
+							&noetl_template_max_output,
+							DEFAULT_TEMPLATE_MAX_OUTPUT, 1024, 255 * 1024 * 1024,
+							PGC_SUSET, GUC_UNIT_BYTE,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("noetl.template_max_iterations",
+							"How many loop iterations one evaluation of a template may take.",
+							NULL,
+							&noetl_template_max_iterations,
+							DEFAULT_TEMPLATE_MAX_ITERATIONS, 1, INT_MAX, PGC_SUSET, 0,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("noetl.template_max_memory",
+							"How much memory an evaluation or compilation of templates may take.",
+							"Holds for the compilation of a whole playbook, too.",
+							&noetl_template_max_memory,
+							256 * 1024, 1024, MAX_KILOBYTES,
+							PGC_SUSET, GUC_UNIT_KB,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("noetl.template_max_time",
+							"How long one evaluation of a template may take.",
+							"0: without a bound of its own.",
+							&noetl_template_max_time,
+							5000, 0, INT_MAX,
+							PGC_SUSET, GUC_UNIT_MS,
+							NULL, NULL, NULL);
 }
 
 /* Defines the settings; called once by each process that loads the library. */
@@ -110,7 +140,9 @@ void
 guc_define(void)
 {
 	define_isolation();
-	define_outcomes();
+	define_archive();
+	define_on_error();
+	define_max_lost_leases();
 	DefineCustomBoolVariable("noetl.broker",
 							 "Decide what comes next when an event is inserted.",
 							 "Off: events are stored and noetl.enqueue_next() evaluates them later.",
@@ -155,37 +187,5 @@ guc_define(void)
 							"Becomes part of every new id.",
 							&noetl_node_id, 0, 0, 1023, PGC_SUSET, 0,
 							NULL, NULL, NULL);
-	DefineCustomEnumVariable("noetl.template_coerce",
-							 "Which rendered text becomes a JSON value again.",
-							 "off: none; containers: text that is wholly an object or array; all: scalars too.",
-							 &noetl_template_coerce, COERCE_CONTAINERS,
-							 coerce_options, PGC_SUSET, 0,
-							 NULL, NULL, NULL);
-	DefineCustomIntVariable("noetl.template_max_output",
-							"Largest value a template may produce.",
-							NULL,
-							&noetl_template_max_output,
-							DEFAULT_TEMPLATE_MAX_OUTPUT, 1024, 255 * 1024 * 1024,
-							PGC_SUSET, GUC_UNIT_BYTE,
-							NULL, NULL, NULL);
-	DefineCustomIntVariable("noetl.template_max_iterations",
-							"How many loop iterations one evaluation of a template may take.",
-							NULL,
-							&noetl_template_max_iterations,
-							DEFAULT_TEMPLATE_MAX_ITERATIONS, 1, INT_MAX, PGC_SUSET, 0,
-							NULL, NULL, NULL);
-	DefineCustomIntVariable("noetl.template_max_memory",
-							"How much memory an evaluation or compilation of templates may take.",
-							"Holds for the compilation of a whole playbook, too.",
-							&noetl_template_max_memory,
-							256 * 1024, 1024, MAX_KILOBYTES,
-							PGC_SUSET, GUC_UNIT_KB,
-							NULL, NULL, NULL);
-	DefineCustomIntVariable("noetl.template_max_time",
-							"How long one evaluation of a template may take.",
-							"0: without a bound of its own.",
-							&noetl_template_max_time,
-							5000, 0, INT_MAX,
-							PGC_SUSET, GUC_UNIT_MS,
-							NULL, NULL, NULL);
+	define_templates();
 }
