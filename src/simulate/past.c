@@ -393,36 +393,6 @@ past_event_context(void *arg, int64 event_id, JsonbValue *context)
 	return true;
 }
 
-/* ValueSource.completions: the newest first. */
-static List *
-past_completions(void *arg)
-{
-	const SimExecution *execution = (SimExecution *) arg;
-	List	   *completions = NIL;
-
-	for (int i = execution->nevents - 1; i >= 0; i--)
-	{
-		const Event *event = execution->events[i];
-		StepCompletion *done;
-		JsonbValue	meta;
-		int			step;
-
-		if (event->type != EVENT_STEP_COMPLETED || event->meta == NULL)
-			continue;
-		step = playbook_find_step(execution->playbook, event->node_name, strlen(event->node_name));
-		if (step < 0 || execution->playbook->steps[step].compensation < 0)
-			continue;
-		done = palloc0(sizeof(StepCompletion));
-		done->step = step;
-		done->visit = Max(event->visit, 1);
-		done->event_id = event->event_id;
-		json_from_jsonb(event->meta, &meta);
-		if (json_get(&meta, "compensate", &done->compensate))
-			completions = lappend(completions, done);
-	}
-	return completions;
-}
-
 /* ValueSource.item_states: asked when an iterator goes on, which needs an operator. */
 static ItemState *
 past_item_states(void *arg, const char *step_name, int visit, int64 since, int64 before,
