@@ -186,6 +186,9 @@ ifneq ($(WORKER_OBJS),)
 all: $(WORKER)
 $(WORKER): $(WORKER_OBJS)
 	$(CC) $(CFLAGS) $(WORKER_OBJS) $(LDFLAGS) $(LDFLAGS_EX) $(WORKER_LIBS) -L$(libdir) -lpq -o $@
+# Where the worker looks for them: beside its own directory.
+TOOLS = $(notdir $(wildcard $(here)/tools/noetl-tool-*))
+tools_in = $(DESTDIR)$(dir $(bindir))libexec/noetl
 WORKER_PAGE = doc/man/noetl-worker.1
 EXTRA_CLEAN += $(WORKER_PAGE)
 all: $(WORKER_PAGE)
@@ -199,9 +202,14 @@ installdirs-worker:
 install: install-worker
 install-worker: $(WORKER) $(WORKER_PAGE) installdirs
 	$(INSTALL_PROGRAM) $(WORKER) '$(DESTDIR)$(bindir)/noetl-worker'
+	$(MKDIR_P) '$(tools_in)'
+	for tool in $(TOOLS); do \
+		$(INSTALL_SCRIPT) $(here)/tools/$$tool '$(tools_in)'/$$tool || exit 1; \
+	done
 	$(INSTALL_DATA) $(WORKER_PAGE) '$(DESTDIR)$(mandir)/man1/noetl-worker.1'
 uninstall: uninstall-worker
 uninstall-worker:
+	rm -f $(TOOLS:%='$(tools_in)/%')
 	rm -f '$(DESTDIR)$(bindir)/noetl-worker' '$(DESTDIR)$(mandir)/man1/noetl-worker.1'
 .PHONY: installdirs-worker install-worker uninstall-worker
 endif

@@ -1,6 +1,6 @@
 /*
  * executors.c
- *		The table of task types.
+ *		The task types: the table, and tools after it.
  */
 #define _GNU_SOURCE
 #include <stdlib.h>
@@ -9,6 +9,7 @@
 #include "executor.h"
 #include "log.h"
 #include "options.h"
+#include "tool.h"
 
 static const Executor executors[] = {
 	{
@@ -62,14 +63,28 @@ static const Executor executors[] = {
 
 #define EXECUTOR_COUNT ((int) (sizeof(executors) / sizeof(executors[0])))
 
+/* Returns how many types there are: those of the table, and tools. */
+static int
+executor_count(void)
+{
+	return EXECUTOR_COUNT + tool_count();
+}
+
+/* Returns a type by its number. */
+static const Executor *
+executor_at(int index)
+{
+	return index < EXECUTOR_COUNT ? &executors[index] : &tool_at(index - EXECUTOR_COUNT)->executor;
+}
+
 /* Returns the row of a task type, NULL when this program has none. */
 const Executor *
 find_executor(const char *type)
 {
-	for (int i = 0; i < EXECUTOR_COUNT; i++)
+	for (int i = 0; i < executor_count(); i++)
 	{
-		if (strcmp(executors[i].type, type) == 0)
-			return &executors[i];
+		if (strcmp(executor_at(i)->type, type) == 0)
+			return executor_at(i);
 	}
 	return NULL;
 }
@@ -82,10 +97,13 @@ bool
 executor_usable(const Executor *executor)
 {
 	static signed char known[EXECUTOR_COUNT];	/* 0: not yet asked */
-	signed char *answer = &known[executor - executors];
+	signed char *answer = &known[0];
 
+	if (executor->available == NULL)
+		return true;
+	answer += executor - executors;
 	if (*answer == 0)
-		*answer = executor->available == NULL || executor->available() ? 1 : -1;
+		*answer = executor->available() ? 1 : -1;
 	return *answer > 0;
 }
 
@@ -109,6 +127,7 @@ shutdown_executors(void)
 		if (executors[i].shutdown != NULL)
 			executors[i].shutdown();
 	}
+	tools_stop();
 }
 
 /* Appends a type to a text[] literal that is still open. */
@@ -125,10 +144,10 @@ types_of_form(ActionForm form)
 	StringBuf	array = {0};
 
 	sb_str(&array, "{");
-	for (int i = 0; i < EXECUTOR_COUNT; i++)
+	for (int i = 0; i < executor_count(); i++)
 	{
-		if (executors[i].form == form)
-			add_type(&array, &executors[i]);
+		if (executor_at(i)->form == form)
+			add_type(&array, executor_at(i));
 	}
 	sb_str(&array, "}");
 	return array.data;
@@ -138,13 +157,15 @@ types_of_form(ActionForm form)
 static void
 choose_all(StringBuf *array)
 {
-	for (int i = 0; i < EXECUTOR_COUNT; i++)
+	for (int i = 0; i < executor_count(); i++)
 	{
-		if (executor_usable(&executors[i]))
-			add_type(array, &executors[i]);
+		const Executor *executor = executor_at(i);
+
+		if (executor_usable(executor))
+			add_type(array, executor);
 		else
-			log_line(executors[i].is_optional ? LOG_DETAIL : LOG_ALWAYS,
-					 "tasks of type %s are left to other workers", executors[i].type);
+			log_line(executor->is_optional ? LOG_DETAIL : LOG_ALWAYS,
+					 "tasks of type %s are left to other workers", executor->type);
 	}
 }
 

@@ -13,6 +13,7 @@
 #include "environment.h"
 #include "options.h"
 #include "signals.h"
+#include "tool.h"
 #include "worker.h"
 
 /*
@@ -51,6 +52,8 @@ main(int argc, char **argv)
 	protect_memory();
 	environment_hide();
 	parse_options(argc, argv);
+	if (!tools_init())
+		return 2;
 	install_signals();
 	if (options.helper)
 		return run_helper();

@@ -35,7 +35,8 @@ typedef enum OptionKind
 	KIND_NUMBER,
 	KIND_FLAG,
 	KIND_POOLER,
-	KIND_SETTING,				/* may be given several times */
+	KIND_SETTING,				/* NAME=VALUE; may be given several times */
+	KIND_LIST,					/* may be given several times */
 	KIND_ACTION					/* --help, --version */
 } OptionKind;
 
@@ -74,6 +75,8 @@ static const OptionSpec specs[] = {
 	{NUMBER("poll", 0, poll, 1, 3600)},
 	{TEXT("python", 0, python)},
 	{TEXT("pass-env", 0, pass_env)},
+	{.name = "tool",.kind = KIND_LIST,.offset = FIELD(tools),.stays = true},
+	{NUMBER("tool-memory", 0, tool_memory, 1, INT_MAX)},
 	{TEXT("env", 0, env)},
 	{TEXT("scripts", 0, scripts)},
 	{TEXT("postgres-conninfo", 0, postgres_conninfo)},
@@ -160,6 +163,17 @@ add_setting(Options *into, const char *text, StringBuf *error)
 	return true;
 }
 
+/* Adds a value to a list, whose length follows it in Options. */
+static bool
+add_to_list(const char ***list, const char *text)
+{
+	int		   *count = (int *) (list + 1);
+
+	*list = xrealloc(*list, sizeof(char *) * (size_t) (*count + 1));
+	(*list)[(*count)++] = text;
+	return true;
+}
+
 /*
  * Sets an option; the value must stay where it is.  Returns false, with *error, when
  * the value is wrong.
@@ -180,6 +194,8 @@ set_option(Options *into, const OptionSpec *spec, const char *value, StringBuf *
 			return read_flag(spec, value, field, error);
 		case KIND_POOLER:
 			return read_pooler(value, field, error);
+		case KIND_LIST:
+			return add_to_list(field, value);
 		case KIND_SETTING:
 			return add_setting(into, value, error);
 		case KIND_ACTION:

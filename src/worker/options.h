@@ -27,6 +27,9 @@ typedef struct Options
 								 * see; or NULL */
 	const char *env;			/* names of those that only templates see; or NULL */
 	const char *scripts;		/* where program text may be read from; or NULL */
+	const char **tools;			/* TYPE or TYPE=COMMAND of --tool */
+	int			ntools;
+	int			tool_memory;	/* MB that a tool may allocate; 0: no limit */
 	int			lease;			/* seconds */
 	int			batch;
 	int			grace;			/* seconds */
