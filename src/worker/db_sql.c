@@ -95,7 +95,8 @@ const Statement db_statements[STATEMENT_COUNT] =
 		"SELECT coalesce(has_function_privilege("
 	"to_regprocedure('noetl.announce(text, text[], jsonb)'), 'EXECUTE'), false)"},
 	[ANNOUNCE] = {"announce", "SELECT noetl.announce($1::text, $2::text[],"
-	" jsonb_build_object('host', $3::text, 'version', $4::text, 'process', $5::int))"},
+	" jsonb_build_object('host', $3::text, 'version', $4::text, 'process', $5::int,"
+	" 'slots', $6::int))"},
 	[LEASE] = {"lease", TASK_COLUMNS("$5", "$6")
 	"FROM noetl.lease($1::text, $2::int, $3::interval, $4::text[]) q"},
 	[COMPLETE] = {"complete", "SELECT noetl.complete($1::bigint, "

@@ -1,9 +1,10 @@
 /*
  * helper.c
- *		Helper processes: they execute the items of an iterator at the same time.
+ *		Helper processes: they execute tasks, or the items of an iterator, at the same
+ *		time.
  *
- * An executor is straight-line code with state of its own, so each item that is
- * executed at the same time gets a process: this program with an internal option
+ * An executor is straight-line code with state of its own, so each task or item that
+ * is executed at the same time gets a process: this program with an internal option
  * that makes it execute the tasks that arrive on its channel.  The worker keeps
  * the session with the broker, renders, reports and saves; a helper process knows
  * only the task at hand.
@@ -24,8 +25,10 @@
 #include <unistd.h>
 
 #include "action.h"
+#include "broker.h"
 #include "channel.h"
 #include "child.h"
+#include "events.h"
 #include "executor.h"
 #include "helper.h"
 #include "log.h"
@@ -42,6 +45,7 @@ struct Helper
 	Child		child;
 	Exchange	x;
 	bool		busy;
+	double		kill_at;		/* after helper_abandon() */
 };
 
 static Helper helpers[MAX_CONCURRENCY];
@@ -89,6 +93,13 @@ add_fields(StringBuf *frame, const Task *task)
 	sb_free(&label);
 }
 
+/* Tells whether a task needs a session with the broker. */
+static bool
+is_iterator(const Task *task)
+{
+	return strcmp(task->type, "iterator") == 0;
+}
+
 /* Writes the parts of a task that a helper process needs. */
 static void
 write_task(StringBuf *frame, const Task *task)
@@ -106,7 +117,10 @@ write_task(StringBuf *frame, const Task *task)
 	add_text(frame, task->timeout);
 	add_text(frame, seconds);
 	add_text(frame, task->action);
-	add_text(frame, task_program_context(task));
+	add_text(frame, is_iterator(task) ? task->context : task_program_context(task));
+	add_text(frame, task->queue_id);
+	add_text(frame, task->attempt);
+	add_text(frame, is_iterator(task) ? task->input : NULL);
 	add_fields(frame, task);
 	frame_end(frame);
 }
@@ -239,6 +253,28 @@ helpers_stop(bool only_busy)
 	}
 }
 
+/* Asks the process of a helper to abandon its task, and to end. */
+void
+helper_abandon(Helper *helper)
+{
+	if (helper->child.pid != 0)
+		kill(helper->child.pid, SIGTERM);
+	helper->kill_at = monotonic_now() + STOP_SECONDS;
+}
+
+/* Tells whether the process that was asked to end has ended; kills it if it is late. */
+bool
+helper_abandoned(Helper *helper)
+{
+	if (monotonic_now() >= helper->kill_at)
+		child_kill(&helper->child);
+	if (!child_reap(&helper->child, false))
+		return false;
+	child_close(&helper->child);
+	helper->busy = false;
+	return true;
+}
+
 /* ---------------------------------------------------------------------------
  * The helper process's side
  * ---------------------------------------------------------------------------
@@ -289,6 +325,9 @@ read_task(StringBuf *frame, Task *task)
 	seconds = take_text(&cursor);
 	task->action = take_text(&cursor);
 	task->context = take_text(&cursor);
+	task->queue_id = take_text(&cursor);
+	task->attempt = take_text(&cursor);
+	task->input = take_text(&cursor);
 	task->field_data = take_text(&cursor);
 	if (task->field_data != NULL)
 		task_parse_fields(task);
@@ -323,6 +362,22 @@ write_outcome(StringBuf *frame, const Outcome *out)
 	return open;
 }
 
+/*
+ * Executes a task.  An iterator has a session with the broker of its own, to plan, to
+ * render and to store its events; the worker renews the lease.
+ */
+static void
+execute_task(Task *task, Outcome *out)
+{
+	if (is_iterator(task))
+		(void) db_open();
+	execute_action(task, out);
+	if (!is_iterator(task))
+		return;
+	events_end(task);
+	db_close();
+}
+
 /* Executes tasks until the worker closes the channel; returns the exit code. */
 int
 run_helper(void)
@@ -331,6 +386,8 @@ run_helper(void)
 	Outcome		out = {0};
 	bool		open = true;
 
+	events_init();
+	db_set_types("{}");
 	options.grace = 0;			/* the worker has granted it already */
 	fcntl(CHILD_CHANNEL_FD, F_SETFL, O_NONBLOCK);
 	fcntl(CHILD_CHANNEL_FD, F_SETFD, FD_CLOEXEC);
@@ -339,7 +396,7 @@ run_helper(void)
 		Task		task;
 
 		read_task(&frame, &task);
-		execute_action(&task, &out);
+		execute_task(&task, &out);
 		open = (out.kind != OUTCOME_ABORTED || task.abort == ABORT_TROUBLE) &&
 			write_outcome(&frame, &out);
 		task_free(&task);

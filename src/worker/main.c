@@ -11,6 +11,8 @@
 #endif
 
 #include "environment.h"
+#include "concurrency.h"
+#include "log.h"
 #include "options.h"
 #include "signals.h"
 #include "tool.h"
@@ -44,6 +46,19 @@ protect_memory(void)
 #endif
 }
 
+/* Reads --concurrency; returns false, with a line in the log, when it is wrong. */
+static bool
+read_limits(void)
+{
+	StringBuf	error = {0};
+	bool		ok = concurrency_init(&error);
+
+	if (!ok)
+		log_line(LOG_ALWAYS, "%s", error.data);
+	sb_free(&error);
+	return ok;
+}
+
 /* Reads the command line and runs what it asks for. */
 int
 main(int argc, char **argv)
@@ -52,7 +67,7 @@ main(int argc, char **argv)
 	protect_memory();
 	environment_hide();
 	parse_options(argc, argv);
-	if (!tools_init())
+	if (!tools_init() || !read_limits())
 		return 2;
 	install_signals();
 	if (options.helper)

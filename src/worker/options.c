@@ -67,6 +67,7 @@ static const OptionSpec specs[] = {
 	{TEXT("types", 't', types),.stays = true},
 	{NUMBER("lease", 'l', lease, 1, 86400)},
 	{NUMBER("batch", 'b', batch, 1, 10000)},
+	{TEXT("concurrency", 'j', concurrency),.stays = true},
 	{NUMBER("grace", 'g', grace, 0, 86400)},
 	{NUMBER("idle-timeout", 0, idle_timeout, 1, INT_MAX)},
 	{NUMBER("wait-for-server", 0, wait_for_server, 0, INT_MAX)},
@@ -454,17 +455,19 @@ reload_options(void)
 }
 
 /*
- * Returns the argument vector that starts this program with the same options and one
- * more.  /proc/self/exe is this program even after its file has been replaced.
+ * Returns the argument vector that starts this program with the same options and name,
+ * and one option more.  /proc/self/exe is this program even after its file has been replaced.
  */
 const char *const *
 own_command(const char *option)
 {
-	const char **argv = xcalloc((size_t) own_argc + 2, sizeof(char *));
+	const char **argv = xcalloc((size_t) own_argc + 4, sizeof(char *));
 	int			count = 0;
 
 	argv[count++] = access("/proc/self/exe", X_OK) == 0 ? "/proc/self/exe" : own_argv[0];
 	argv[count++] = option;
+	argv[count++] = "--name";
+	argv[count++] = options.name;
 	for (int i = 1; i < own_argc; i++)
 		argv[count++] = own_argv[i];
 	return argv;

@@ -32,6 +32,8 @@ typedef struct Options
 	int			tool_memory;	/* MB that a tool may allocate; 0: no limit */
 	int			lease;			/* seconds */
 	int			batch;
+	const char *concurrency;	/* as given; or NULL */
+	int			slots;			/* tasks at the same time, its first part */
 	int			grace;			/* seconds */
 	int			statement_timeout;	/* seconds, of the worker's own statements */
 	int			poll;			/* seconds, behind a pooler */

@@ -224,7 +224,10 @@ add_directory(const char *path, size_t len)
 	free(name);
 }
 
-/* Adds the tools of --tool, then those on PATH; false, with a line in the log, when one is wrong. */
+/*
+ * Adds the tools of --tool, then those on PATH.  Returns false, with a line in the log,
+ * when one of --tool is wrong.
+ */
 bool
 tools_init(void)
 {
