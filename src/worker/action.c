@@ -9,6 +9,7 @@
 #include "action.h"
 #include "broker.h"
 #include "executor.h"
+#include "secret.h"
 #include "url.h"
 
 /*
@@ -107,6 +108,9 @@ finish_action(Task *task, Outcome *out)
 		cut_userinfo(&out->error);
 		cut_userinfo(&out->result);
 	}
+	secret_redact(&out->error);
+	secret_redact(&out->result);
+	secret_redact(&out->attached);
 	if (out->kind == OUTCOME_ABORTED && task->abort == ABORT_TIMEOUT &&
 		(task->outer == NULL || task->outer->abort == ABORT_NONE))
 		fail_timed_out(task, out);

@@ -1,6 +1,7 @@
 /*
  * credential.c
- *		Credentials of this machine: NOETL_AUTH_<NAME> in the environment.
+ *		Credentials of this machine: NOETL_AUTH_<NAME> in the environment, a file, or
+ *		what a command says.
  *
  * A credential with several parts is a flat JSON object.  It is parsed here, not by
  * the server as other JSON is: the server may log its statements.
@@ -11,19 +12,28 @@
 #include <string.h>
 
 #include "credential.h"
+#include "credential_source.h"
 #include "environment.h"
 #include "json_read.h"
+#include "options.h"
+#include "secret.h"
 
 #define PREFIX "NOETL_AUTH_"
 #define MAX_CREDENTIAL_FIELDS 64
 
 /*
- * Returns the value of a credential, NULL when it is unknown; *variable becomes the
- * name of the variable that was looked for.
+ * Looks for a credential in the environment, in files and by the command, in this
+ * order.  *variable becomes the name of the variable that was looked for.  Returns its
+ * value, which holds until the next call, NULL with a failed outcome when there is
+ * none.  From now on the value is cut out of what this process writes.
  */
 const char *
-credential_value(const char *name, StringBuf *variable)
+credential_value(const char *name, StringBuf *variable, Outcome *out)
 {
+	static StringBuf value;
+	StringBuf	problem = {0};
+	const char *found;
+
 	sb_reset(variable);
 	sb_str(variable, PREFIX);
 	for (const char *p = name; *p != '\0'; p++)
@@ -33,7 +43,21 @@ credential_value(const char *name, StringBuf *variable)
 
 		sb_add(variable, &c, 1);
 	}
-	return environment_value(variable->data);
+	sb_reset(&value);
+	found = environment_value(variable->data);
+	if (found == NULL && (credential_from_files(name, &value, &problem) ||
+						  (problem.len == 0 && credential_from_command(name, &value, &problem))))
+		found = value.data;
+	if (found != NULL)
+		secret_remember_credential(found);
+	else if (problem.len > 0)
+		outcome_fail(out, "credential \"%s\" cannot be used: %s", name, problem.data);
+	else
+		outcome_fail(out, "credential \"%s\" is not known here: the worker has no"
+					 " environment variable %s%s", name, variable->data,
+					 options.credentials != NULL ? ", and no file in --credentials" : "");
+	sb_free(&problem);
+	return found;
 }
 
 /* Tells whether a playbook may name a variable as a secret: NOETL_AUTH_* only. */

@@ -12,6 +12,7 @@
 
 #include "log.h"
 #include "options.h"
+#include "secret.h"
 
 /*
  * Writes one line in a single write(), so that lines of several workers
@@ -42,6 +43,8 @@ log_write(const char *label, const char *fmt, va_list args)
 	line.len += (size_t) needed;
 	while (line.len > 0 && line.data[line.len - 1] == '\n')
 		line.len--;
+	secret_redact(&line);
+	sb_reserve(&line, 1);
 	/* libpq's messages have several lines, and tasks print what they like */
 	for (size_t i = 0; i < line.len; i++)
 	{

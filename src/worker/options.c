@@ -76,6 +76,8 @@ static const OptionSpec specs[] = {
 	{NUMBER("poll", 0, poll, 1, 3600)},
 	{TEXT("python", 0, python)},
 	{TEXT("pass-env", 0, pass_env)},
+	{TEXT("credentials", 0, credentials)},
+	{TEXT("credential-command", 0, credential_command)},
 	{.name = "tool",.kind = KIND_LIST,.offset = FIELD(tools),.stays = true},
 	{NUMBER("tool-memory", 0, tool_memory, 1, INT_MAX)},
 	{TEXT("env", 0, env)},

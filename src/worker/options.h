@@ -27,6 +27,8 @@ typedef struct Options
 								 * see; or NULL */
 	const char *env;			/* names of those that only templates see; or NULL */
 	const char *scripts;		/* where program text may be read from; or NULL */
+	const char *credentials;	/* directory with files of credentials; or NULL */
+	const char *credential_command; /* that says them; or NULL */
 	const char **tools;			/* TYPE or TYPE=COMMAND of --tool */
 	int			ntools;
 	int			tool_memory;	/* MB that a tool may allocate; 0: no limit */

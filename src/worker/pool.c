@@ -160,7 +160,8 @@ take_leased(TaskList *list, int asked)
 	}
 	else
 	{
-		arrived.tasks = xrealloc(arrived.tasks, sizeof(Task) * (size_t) (arrived.count + list->count));
+		arrived.tasks = xrealloc(arrived.tasks,
+								 sizeof(Task) * (size_t) (arrived.count + list->count));
 		memcpy(arrived.tasks + arrived.count, list->tasks, sizeof(Task) * (size_t) list->count);
 		arrived.count += list->count;
 		free(list->tasks);

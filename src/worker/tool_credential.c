@@ -130,13 +130,10 @@ tool_credential(const Task *task, char **json, Outcome *out)
 	*json = NULL;
 	if (name == NULL)
 		return true;
-	value = credential_value(name, &variable);
+	value = credential_value(name, &variable, out);
 	is_map = value != NULL && credential_parse(&parts, value);
 	ok = value != NULL && is_bound(task, &parts, variable.data, name, out);
-	if (value == NULL)
-		outcome_fail(out, "credential \"%s\" is not known here: the worker has no variable %s",
-					 name, variable.data);
-	else if (ok)
+	if (ok)
 		*json = write_parts(&parts, is_map, value);
 	credential_free(&parts);
 	sb_free(&variable);
