@@ -193,9 +193,7 @@ unset LC_ALL LC_CTYPE LC_COLLATE LC_MESSAGES LC_MONETARY LC_NUMERIC LC_TIME LANG
 export LANG=C.UTF-8
 cd "$work" || abort
 
-create_cluster "$work" "noetl.superuser_saves = on" "fsync = off" "max_prepared_transactions = 10" || abort
-# The suites start executions as a superuser.
-echo "noetl.superuser_saves = on" >>"$TEMP_CONFIG"
+create_cluster "$work" "fsync = off" "max_prepared_transactions = 10" || abort
 start_server "$work" || abort
 
 for suite in $suites; do

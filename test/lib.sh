@@ -178,6 +178,7 @@ missing_packages()
         # The tests that compare with Python's own use Debian's modules.
         /usr/bin/python3 -c 'import yaml' 2>/dev/null || say python3-yaml
         /usr/bin/python3 -c 'import jinja2' 2>/dev/null || say python3-jinja2
+        /usr/bin/python3 -c 'import croniter' 2>/dev/null || say python3-croniter
         /usr/bin/python3 -c 'import jsonschema' 2>/dev/null || say python3-jsonschema
     esac
 }

@@ -16,7 +16,8 @@ dir=${QUICKSTART_DIR:-${TMPDIR:-/tmp}/noetl-quickstart.$(id -u)}
 [[ $dir = /* ]] || dir=$PWD/$dir
 mark=$dir/noetl-quickstart
 playbook=$dir/weather.yaml
-connection="host=$dir port=5432 user=postgres dbname=noetl"
+# An ordinary role: what executions save acts as the role that started them.
+connection="host=$dir port=5432 user=quickstart dbname=noetl"
 
 heading() { echo; say "== $1"; }
 explain() { echo; say "$1"; }
@@ -72,10 +73,12 @@ set_up()
     create_cluster "$dir" "port = 5432"
     cd "$dir"
     start_server "$dir"
-    createdb noetl
-    psql -X -q -d noetl -c 'CREATE EXTENSION noetl'
+    psql -X -q -d postgres -c 'CREATE ROLE quickstart LOGIN' -c 'CREATE DATABASE noetl OWNER quickstart'
+    psql -X -q -d noetl -c 'CREATE EXTENSION noetl' -c 'SELECT noetl.create_roles()' \
+        -c 'GRANT noetl_client, noetl_author, noetl_worker TO quickstart' >/dev/null
     echo ready >>"$mark"
-    say "PostgreSQL $("$PG_CONFIG" --version | sed 's/PostgreSQL //'), socket in $dir, extension noetl created"
+    say "PostgreSQL $("$PG_CONFIG" --version | sed 's/PostgreSQL //'), socket in $dir, extension noetl created."
+    say "The role \"quickstart\" is no superuser: it is a member of noetl_client, noetl_author and noetl_worker."
 }
 
 # Uses the server of an earlier quickstart, and starts it if it is down.
@@ -91,6 +94,10 @@ use_again()
     cd "$dir"
     if ! "${as_user[@]}" "$bindir/pg_ctl" -D "$dir/data" status >/dev/null 2>&1; then
         start_server "$dir"
+    fi
+    if ! "$bindir/psql" "$connection" -X -At -c 'SELECT' >/dev/null 2>&1; then
+        complain "the server in $dir is of an older version, without the role \"quickstart\"; \"make quickstart RESET=1\" removes it and starts anew"
+        exit 1
     fi
     say "Nothing was removed, built or installed: the server, its data and $playbook are as you left them."
     say "\"make quickstart RESET=1\" removes them and starts anew with what the tree holds now."

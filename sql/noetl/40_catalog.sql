@@ -46,12 +46,46 @@ CREATE FUNCTION noetl.catalog_guard() RETURNS trigger
     LANGUAGE C;
 REVOKE ALL ON FUNCTION noetl.catalog_guard() FROM PUBLIC;
 COMMENT ON FUNCTION noetl.catalog_guard() IS
-    'trigger of noetl.catalog: refuses to change a registered playbook or to delete one that executions refer to';
+    'trigger of noetl.catalog: refuses a path of another role, to change a registered playbook, and to delete one that executions refer to';
 
-CREATE TRIGGER catalog_guard BEFORE UPDATE OR DELETE ON noetl.catalog
+CREATE TRIGGER catalog_guard BEFORE INSERT OR UPDATE OR DELETE ON noetl.catalog
     FOR EACH ROW EXECUTE FUNCTION noetl.catalog_guard();
 COMMENT ON TRIGGER catalog_guard ON noetl.catalog IS
-    'keeps registered playbooks unchanged';
+    'keeps registered playbooks unchanged, and paths their owners';
+
+-- A path that was restored without a row here belongs to the owner of noetl.catalog.
+CREATE TABLE noetl.catalog_path (
+    path      text      PRIMARY KEY CHECK (octet_length(path) BETWEEN 1 AND 1024),
+    owner     regrole   NOT NULL,
+    executors regrole[] NOT NULL DEFAULT '{-}'
+);
+COMMENT ON TABLE noetl.catalog_path IS
+    'whom the paths of the catalog belong to, and who may start their playbooks; noetl.register() and noetl.grant_execute() write it';
+COMMENT ON COLUMN noetl.catalog_path.owner IS 'the role that registered the path first: its members register versions and grant rights';
+COMMENT ON COLUMN noetl.catalog_path.executors IS 'the roles whose members may start its playbooks beside the owner''s; "-" stands for PUBLIC';
+
+CREATE FUNCTION noetl.catalog_path_changed() RETURNS trigger
+    AS 'MODULE_PATHNAME', 'noetl_catalog_path_changed'
+    LANGUAGE C;
+REVOKE ALL ON FUNCTION noetl.catalog_path_changed() FROM PUBLIC;
+COMMENT ON FUNCTION noetl.catalog_path_changed() IS
+    'trigger of noetl.catalog_path: sessions forget the rights that they remember';
+CREATE TRIGGER catalog_path_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON noetl.catalog_path
+    FOR EACH STATEMENT EXECUTE FUNCTION noetl.catalog_path_changed();
+COMMENT ON TRIGGER catalog_path_changed ON noetl.catalog_path IS 'makes changed rights known';
+
+CREATE FUNCTION noetl.grant_execute(path text, role name) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'noetl_grant_execute'
+    LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION noetl.grant_execute(text, name) IS
+    'lets members of a role, or PUBLIC, start the playbooks of a path; for members of the path''s owner; returns false when they may already';
+
+CREATE FUNCTION noetl.revoke_execute(path text, role name) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'noetl_revoke_execute'
+    LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION noetl.revoke_execute(text, name) IS
+    'takes back what noetl.grant_execute() has given, or that PUBLIC may start the playbooks of a path, as it may at first; returns false when there is nothing to take back';
+REVOKE ALL ON FUNCTION noetl.grant_execute(text, name), noetl.revoke_execute(text, name) FROM PUBLIC;
 
 CREATE FUNCTION noetl.playbook_schema() RETURNS jsonb
     AS 'MODULE_PATHNAME', 'noetl_playbook_schema'

@@ -85,7 +85,7 @@ CREATE FUNCTION noetl.status_unchecked(execution_id bigint) RETURNS jsonb
                   FROM noetl.event e
                   WHERE e.execution_id = x.execution_id
                     AND e.event_type IN ('step_started', 'step_completed', 'step_end', 'step_failed',
-                                         'step_skipped', 'action_retry')
+                                         'step_skipped', 'step_held', 'step_resumed', 'action_retry')
                     AND (e.meta -> 'ignored') IS NULL
                   GROUP BY e.node_name) s), '{}'),
         'live', coalesce((
@@ -100,7 +100,7 @@ CREATE FUNCTION noetl.status_unchecked(execution_id bigint) RETURNS jsonb
                   SELECT r.step_name, r.state, NULL, NULL,
                          CASE WHEN r.context ? 'total'
                               THEN jsonb_build_object('items', jsonb_build_object('total', r.context -> 'total',
-                                       'done', 0, 'failed', 0) || coalesce(
+                                       'done', coalesce(r.context -> 'done', '0'), 'failed', 0) || coalesce(
                                   (SELECT jsonb_build_object('started', e.meta -> 'started', 'done', e.meta -> 'done',
                                                              'failed', e.meta -> 'failed')
                                      FROM noetl.event e
@@ -109,7 +109,7 @@ CREATE FUNCTION noetl.status_unchecked(execution_id bigint) RETURNS jsonb
                                       AND e.event_type IN ('iteration_completed', 'iteration_failed')
                                       AND e.node_id = concat(r.execution_id, ':', r.step_name,
                                               CASE WHEN r.visit > 1 THEN ':' || r.visit END, '[', e.current_index, ']')
-                                      AND e.event_id > (r.context ->> 'since')::bigint
+                                      AND e.event_id > greatest((r.context ->> 'since')::bigint, (r.context ->> 'resumed')::bigint)
                                     ORDER BY e.created_at DESC LIMIT 1), '{}'))
                               WHEN r.state = 'awaiting'
                               THEN jsonb_strip_nulls(jsonb_build_object('signals', to_jsonb(r.signals),
@@ -124,7 +124,7 @@ COMMENT ON FUNCTION noetl.status_unchecked(bigint) IS
     'what noetl.status() returns, without its check of rights; to be granted to nobody';
 
 CREATE FUNCTION noetl.status(execution_id bigint) RETURNS jsonb
-    AS 'MODULE_PATHNAME', 'noetl_status'
+    AS 'MODULE_PATHNAME', 'noetl_of_own_execution'
     LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION noetl.status(bigint) IS
     'returns progress and result of an execution: status, result, error, steps {status, visits, attempts, at}, live [{step, state, worker_id, attempts, visit unless it is the first, of an iterator also items {total, started, done, failed}, of a wait also signals, key, until}]; null when the execution does not exist';

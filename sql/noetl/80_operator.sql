@@ -125,25 +125,32 @@ AS $$
 $$;
 COMMENT ON FUNCTION noetl.some_of(text[]) IS 'the first 20 words, and how many more there are';
 
-CREATE VIEW noetl.worker AS
+CREATE VIEW noetl.worker WITH (security_barrier) AS
     SELECT r.name AS worker_id,
            ARRAY(SELECT t FROM jsonb_object_keys(CASE jsonb_typeof(r.capabilities -> 'types')
                      WHEN 'object' THEN r.capabilities -> 'types' ELSE '{}' END) AS t ORDER BY t) AS types,
            r.runtime ->> 'host' AS host,
            r.runtime ->> 'version' AS version,
            r.last_heartbeat AS seen,
-           (SELECT count(*)::integer FROM noetl.queue AS q
-             WHERE q.worker_id = r.name AND q.status = 'leased') AS in_flight,
+           t.in_flight,
            CASE WHEN NOT pg_is_in_recovery()
-                THEN EXISTS (SELECT FROM pg_stat_activity AS a
-                              WHERE a.pid = (r.runtime ->> 'pid')::integer
-                                AND a.backend_start = (r.runtime ->> 'backend_start')::timestamptz) END AS connected
+                THEN (SELECT CASE WHEN count(*) = 0 THEN false
+                                  ELSE bool_or(a.backend_start = (r.runtime ->> 'backend_start')::timestamptz) END
+                        FROM pg_stat_activity AS a
+                       WHERE a.pid = (r.runtime ->> 'pid')::integer) END AS connected
       FROM noetl.runtime AS r
-     WHERE r.component_type = 'worker';
+     CROSS JOIN LATERAL (SELECT count(*)::integer AS in_flight
+                           FROM noetl.queue AS q
+                           LEFT JOIN noetl.execution AS x USING (execution_id)
+                          WHERE q.worker_id = r.name AND q.status = 'leased'
+                            AND coalesce(noetl.acts_for(x.started_by), noetl.may_read(q.execution_id))) AS t
+     WHERE r.component_type = 'worker'
+       AND (t.in_flight > 0 OR (SELECT noetl.acts_for(c.relowner) FROM pg_class AS c
+                                 WHERE c.oid = 'noetl.runtime'::regclass));
 COMMENT ON VIEW noetl.worker IS
-    'workers that have announced themselves: worker_id, the types they ask for ("*": any), host, version, when they were last seen (to the minute), tasks in flight, whether their session is still there (null on a standby)';
+    'workers that have announced themselves: worker_id, the types they ask for ("*": any), host, version, when they were last seen (to the minute), tasks in flight, whether their session is still there (null on a standby, and for who may not see it). Who is no administrator sees the workers that have tasks of executions of its own, and counts these';
 
-CREATE VIEW noetl.backlog AS
+CREATE VIEW noetl.backlog WITH (security_barrier) AS
     SELECT q.node_type AS type, x.path, q.priority,
            count(*) FILTER (WHERE q.status = 'queued') AS ready,
            count(*) FILTER (WHERE q.status = 'leased') AS leased,
@@ -152,9 +159,10 @@ CREATE VIEW noetl.backlog AS
       FROM noetl.queue AS q
       LEFT JOIN noetl.execution AS x USING (execution_id)
      WHERE q.status IN ('queued', 'leased', 'retry')
+       AND coalesce(noetl.acts_for(x.started_by), noetl.may_read(q.execution_id))
      GROUP BY 1, 2, 3;
 COMMENT ON VIEW noetl.backlog IS
-    'tasks by type, path and priority: how many are ready, leased, waiting for their next attempt, and for how long the oldest ready one exists';
+    'tasks of executions that one may read, by type, path and priority: how many are ready, leased, waiting for their next attempt, and for how long the oldest ready one exists';
 
 CREATE VIEW noetl.running WITH (security_barrier) AS
     SELECT x.execution_id, x.path, x.version, x.started_at,
@@ -196,7 +204,7 @@ CREATE VIEW noetl.failure WITH (security_barrier) AS
 COMMENT ON VIEW noetl.failure IS
     'executions that failed, grouped by path, step and fingerprint of the error: how many, the first, the last; execution_id and example: one of them';
 
-CREATE FUNCTION noetl.timeline(execution_id bigint)
+CREATE FUNCTION noetl.timeline_unchecked(execution_id bigint)
     RETURNS TABLE (step text, visit integer, item integer, attempt integer, worker text,
                    queued_at timestamptz, started_at timestamptz, ended_at timestamptz,
                    status text, error text)
@@ -214,7 +222,7 @@ AS $$
                     WHEN e.event_type IN ('action_retry', 'step_retry') THEN 'retry'
                     ELSE 'queue' END AS kind
           FROM noetl.event AS e
-         WHERE e.execution_id = timeline.execution_id
+         WHERE e.execution_id = timeline_unchecked.execution_id
            AND e.node_name IS NOT NULL
            AND e.event_type IN ('step_started', 'iteration_started', 'loop_iteration', 'action_started', 'task_start',
                                 'action_completed', 'task_complete', 'task_completed', 'task_end',
@@ -227,10 +235,10 @@ AS $$
         SELECT e.event_id, e.node_id, e.node_name, e.current_index, e.created_at, e.status, e.error,
                NULL, NULL, 'queue'
           FROM noetl.event AS e
-         WHERE e.execution_id = timeline.execution_id AND e.event_type = 'action_error'
+         WHERE e.execution_id = timeline_unchecked.execution_id AND e.event_type = 'action_error'
            AND (e.meta -> 'lease_expired') IS NOT NULL AND (e.meta -> 'ignored') IS NULL
            AND NOT EXISTS (SELECT FROM noetl.event AS f
-                            WHERE f.execution_id = timeline.execution_id AND f.parent_event_id = e.event_id)
+                            WHERE f.execution_id = timeline_unchecked.execution_id AND f.parent_event_id = e.event_id)
     ), numbered AS (
         SELECT l.*, 1 + count(*) FILTER (WHERE l.kind = 'end')
                         OVER (PARTITION BY l.node_id ORDER BY l.event_id, l.kind
@@ -251,25 +259,34 @@ AS $$
          WHERE n.kind <> 'close' OR NOT n.worked
          GROUP BY n.node_id, n.node_name, n.n
     )
-    SELECT a.node_name, noetl.visit_of(a.node_id, timeline.execution_id, a.node_name), a.item, a.n::integer,
+    SELECT a.node_name, noetl.visit_of(a.node_id, timeline_unchecked.execution_id, a.node_name), a.item, a.n::integer,
            coalesce(a.worker, q.worker_id), a.queued_at,
            coalesce(a.started_at, CASE WHEN q.status = 'leased' THEN q.last_heartbeat END),
            a.ended_at, coalesce(a.status, upper(q.status), upper(r.state),
                                 CASE WHEN x.status = 'RUNNING' THEN 'RUNNING' ELSE 'ABANDONED' END), a.error
       FROM attempt AS a
-      LEFT JOIN noetl.execution AS x ON x.execution_id = timeline.execution_id
-      LEFT JOIN noetl.queue AS q ON a.ended_at IS NULL AND q.execution_id = timeline.execution_id
+      LEFT JOIN noetl.execution AS x ON x.execution_id = timeline_unchecked.execution_id
+      LEFT JOIN noetl.queue AS q ON a.ended_at IS NULL AND q.execution_id = timeline_unchecked.execution_id
                                 AND q.node_id = a.node_id
       LEFT JOIN LATERAL (SELECT r.state FROM noetl.run AS r
-                          WHERE a.ended_at IS NULL AND a.item IS NULL AND r.execution_id = timeline.execution_id
+                          WHERE a.ended_at IS NULL AND a.item IS NULL AND r.execution_id = timeline_unchecked.execution_id
                             AND r.step_name = a.node_name
-                            AND r.visit = noetl.visit_of(a.node_id, timeline.execution_id, a.node_name)) AS r ON true
+                            AND r.visit = noetl.visit_of(a.node_id, timeline_unchecked.execution_id, a.node_name)) AS r ON true
      ORDER BY a.first_event
 $$;
+COMMENT ON FUNCTION noetl.timeline_unchecked(bigint) IS
+    'what noetl.timeline() returns, without its check of rights; to be granted to nobody';
+
+CREATE FUNCTION noetl.timeline(execution_id bigint)
+    RETURNS TABLE (step text, visit integer, item integer, attempt integer, worker text,
+                   queued_at timestamptz, started_at timestamptz, ended_at timestamptz,
+                   status text, error text)
+    AS 'MODULE_PATHNAME', 'noetl_of_own_execution'
+    LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION noetl.timeline(bigint) IS
     'a row per attempt of each step (and item), in the order of the log: worker, when it was queued, started and ended, status, error. Steps that need no worker have one row';
 
-CREATE FUNCTION noetl.progress(execution_id bigint)
+CREATE FUNCTION noetl.progress_unchecked(execution_id bigint)
     RETURNS TABLE (step text, state text, visits integer, attempts integer,
                    started_at timestamptz, ended_at timestamptz, error text)
     LANGUAGE sql STABLE STRICT SECURITY DEFINER PARALLEL SAFE
@@ -284,39 +301,47 @@ AS $$
                min(e.created_at) AS started_at, max(e.created_at) AS ended_at,
                (array_agg(e.error ORDER BY e.event_id DESC) FILTER (WHERE e.error IS NOT NULL))[1] AS error
           FROM noetl.event AS e
-         WHERE e.execution_id = progress.execution_id AND e.current_index IS NULL
+         WHERE e.execution_id = progress_unchecked.execution_id AND e.current_index IS NULL
            AND e.event_type IN ('step_started', 'step_completed', 'step_end', 'step_failed',
-                                'step_skipped', 'action_retry')
+                                'step_skipped', 'step_held', 'step_resumed', 'action_retry')
            AND (e.meta -> 'ignored') IS NULL
          GROUP BY e.node_name
         UNION ALL
         SELECT e.node_name, 'step_completed', 'COMPLETED', 1, 1, e.created_at, e.created_at, NULL
           FROM noetl.event AS e
-         WHERE e.execution_id = progress.execution_id
+         WHERE e.execution_id = progress_unchecked.execution_id
            AND e.event_type IN ('execution_complete', 'execution_completed', 'execution_end')
            AND (e.meta -> 'ignored') IS NULL AND e.node_name IS NOT NULL
     ), live AS (
         SELECT l.step, string_agg(DISTINCT l.state, ', ' ORDER BY l.state) AS state, count(*)::integer AS runs,
                min(l.created_at) AS since
           FROM (SELECT q.node_name AS step, q.status AS state, q.created_at FROM noetl.queue AS q
-                 WHERE q.execution_id = progress.execution_id AND q.current_index IS NULL
+                 WHERE q.execution_id = progress_unchecked.execution_id AND q.current_index IS NULL
                    AND q.status IN ('queued', 'leased', 'retry')
                 UNION ALL
                 SELECT r.step_name, r.state, r.created_at FROM noetl.run AS r
-                 WHERE r.execution_id = progress.execution_id) AS l
+                 WHERE r.execution_id = progress_unchecked.execution_id) AS l
          GROUP BY l.step
     )
     SELECT coalesce(p.step, l.step),
            coalesce(l.state, CASE WHEN p.event = 'step_skipped' THEN 'skipped'
-                                  WHEN p.event IN ('step_started', 'action_retry') THEN 'abandoned'
+                                  WHEN p.event IN ('step_started', 'step_held', 'step_resumed', 'action_retry') THEN 'abandoned'
                                   ELSE lower(p.status) END),
            coalesce(p.visits, l.runs), coalesce(p.attempts, 1), coalesce(p.started_at, l.since),
            CASE WHEN l.state IS NULL THEN p.ended_at END, CASE WHEN l.state IS NULL THEN p.error END
       FROM past AS p
       FULL JOIN live AS l ON l.step = p.step
 $$;
+COMMENT ON FUNCTION noetl.progress_unchecked(bigint) IS
+    'what noetl.progress() returns, without its check of rights; to be granted to nobody';
+
+CREATE FUNCTION noetl.progress(execution_id bigint)
+    RETURNS TABLE (step text, state text, visits integer, attempts integer,
+                   started_at timestamptz, ended_at timestamptz, error text)
+    AS 'MODULE_PATHNAME', 'noetl_of_own_execution'
+    LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION noetl.progress(bigint) IS
-    'the state of each step that an execution has reached: queued, leased, retry, waiting, open, awaiting; completed, failed, skipped, abandoned; with visits, attempts and times';
+    'the state of each step that an execution has reached: queued, leased, retry, waiting, open, awaiting, held; completed, failed, skipped, abandoned; with visits, attempts and times';
 
 -- A cause is a branch of the UNION in noetl.why(); those that need more than a
 -- line have a function of their own.
@@ -526,17 +551,17 @@ $$;
 COMMENT ON FUNCTION noetl.why_locked(bigint) IS
     'which session has the lock of an execution; part of noetl.why()';
 
-CREATE FUNCTION noetl.why(execution_id bigint)
+CREATE FUNCTION noetl.why_unchecked(execution_id bigint)
     RETURNS TABLE (step text, state text, since timestamptz, due timestamptz,
                    waits_for text, detail text, hint text)
     LANGUAGE sql STABLE STRICT SECURITY DEFINER PARALLEL RESTRICTED
     SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET jit = off
 AS $$
     WITH x AS (
-        SELECT * FROM noetl.execution AS e WHERE e.execution_id = why.execution_id
+        SELECT * FROM noetl.execution AS e WHERE e.execution_id = why_unchecked.execution_id
     ), pending AS (
         SELECT count(*) AS n, min(p.created_at) AS since
-          FROM noetl.pending AS p WHERE p.execution_id = why.execution_id
+          FROM noetl.pending AS p WHERE p.execution_id = why_unchecked.execution_id
     ), broker AS (
         SELECT CASE WHEN current_setting('noetl.broker', true) IN ('off', 'false', '0', 'no') THEN 'this session' END AS here,
                (SELECT string_agg(CASE WHEN s.setrole = 0 THEN 'this database'
@@ -547,21 +572,22 @@ AS $$
                                 WHERE c IN ('noetl.broker=off', 'noetl.broker=false', 'noetl.broker=0', 'noetl.broker=no'))) AS there
     ), task AS (
         SELECT q AS q FROM noetl.queue AS q, x
-         WHERE q.execution_id = why.execution_id AND q.current_index IS NULL AND x.status = 'RUNNING'
+         WHERE q.execution_id = why_unchecked.execution_id AND q.current_index IS NULL AND x.status = 'RUNNING'
            AND q.status IN ('queued', 'leased', 'retry')
     ), run AS (
         SELECT r AS r, x.catalog_id FROM noetl.run AS r, x
-         WHERE r.execution_id = why.execution_id AND x.status = 'RUNNING'
+         WHERE r.execution_id = why_unchecked.execution_id AND x.status = 'RUNNING'
     ), cause AS (
         -- the execution as a whole
         SELECT 0 AS rank, NULL::text AS step, 'unknown' AS state, NULL::timestamptz AS since, NULL::timestamptz AS due,
-               NULL::text AS waits_for, format('There is no execution %s.', why.execution_id) AS detail,
+               NULL::text AS waits_for, format('There is no execution %s.', why_unchecked.execution_id) AS detail,
                'Its transaction may not have committed, or the id is one of another database: see noetl.id_time().' AS hint
          WHERE NOT EXISTS (SELECT FROM x)
         UNION ALL
         SELECT 0, NULL, lower(x.status), x.ended_at, NULL, NULL,
                format('The execution is over: %s%s.', x.status, coalesce(' (' || left(x.error, 500) || ')', '')),
-               CASE WHEN x.status = 'FAILED' THEN format('SELECT * FROM noetl.timeline(%s) WHERE error IS NOT NULL;', x.execution_id) END
+               CASE x.status WHEN 'FAILED' THEN format('SELECT * FROM noetl.timeline(%1$s) WHERE error IS NOT NULL; SELECT noetl.redrive(%1$s) has it go on.', x.execution_id)
+                             WHEN 'CANCELLED' THEN format('SELECT noetl.redrive(%s) has it go on.', x.execution_id) END
           FROM x WHERE x.status NOT IN ('RUNNING', 'SCHEDULED')
         UNION ALL
         SELECT 0, NULL, 'scheduled', x.started_at, x.run_at, 'its time',
@@ -570,7 +596,7 @@ AS $$
           FROM x WHERE x.status = 'SCHEDULED'
         UNION ALL
         SELECT 1, NULL, 'locked', l.since, NULL, l.waits_for, l.detail, l.hint
-          FROM noetl.why_locked(why.execution_id) AS l
+          FROM noetl.why_locked(why_unchecked.execution_id) AS l
         UNION ALL
         SELECT 2, NULL, 'pending', p.since, NULL, 'noetl.enqueue_next()',
                format('Events that are stored and not decided yet: %s%s.', p.n,
@@ -620,7 +646,7 @@ AS $$
                                 (t.q).max_attempts, noetl.span((t.q).available_at - clock_timestamp())) END,
                CASE WHEN (t.q).available_at < clock_timestamp()
                     THEN 'SELECT noetl.enqueue_next(), start a worker, or set noetl.timer = on.'
-                    ELSE format('SELECT * FROM noetl.timeline(%s) shows the errors.', why.execution_id) END
+                    ELSE format('SELECT * FROM noetl.timeline(%s) shows the errors.', why_unchecked.execution_id) END
           FROM task AS t WHERE (t.q).status = 'retry'
         -- its other live runs
         UNION ALL
@@ -644,11 +670,30 @@ AS $$
                CASE WHEN (r.r).due_at < clock_timestamp()
                     THEN 'SELECT noetl.enqueue_next(), start a worker, or set noetl.timer = on.' END
           FROM run AS r WHERE (r.r).state = 'retry'
+        UNION ALL
+        SELECT 3, (r.r).step_name, 'held', h.created_at, NULL, 'somebody who sees to it',
+               format('It failed and is held since %s: %s.', h.created_at, coalesce(left(h.error, 500), 'no error is known')),
+               format('SELECT noetl.retry(%1$s, %2$L); or SELECT noetl.skip(%1$s, %2$L, value);', (r.r).execution_id, (r.r).step_name)
+          FROM run AS r
+          LEFT JOIN LATERAL (SELECT e.created_at, e.error FROM noetl.event AS e
+                              WHERE e.execution_id = why_unchecked.execution_id AND e.event_type = 'step_held'
+                                AND e.node_name = (r.r).step_name
+                                AND noetl.visit_of(e.node_id, e.execution_id, e.node_name) = (r.r).visit
+                              ORDER BY e.event_id DESC LIMIT 1) AS h ON true
+         WHERE (r.r).state = 'held'
     )
     SELECT c.step, c.state, c.since, c.due, c.waits_for, c.detail, c.hint
       FROM cause AS c
      ORDER BY c.rank, c.since, c.step
 $$;
+COMMENT ON FUNCTION noetl.why_unchecked(bigint) IS
+    'what noetl.why() returns, without its check of rights; to be granted to nobody';
+
+CREATE FUNCTION noetl.why(execution_id bigint)
+    RETURNS TABLE (step text, state text, since timestamptz, due timestamptz,
+                   waits_for text, detail text, hint text)
+    AS 'MODULE_PATHNAME', 'noetl_of_own_execution'
+    LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION noetl.why(bigint) IS
     'why an execution does not move: for each live run what it waits for, in words, and what to do; rows without a step are about the execution as a whole';
 
@@ -756,22 +801,36 @@ $$;
 COMMENT ON FUNCTION noetl.metrics() IS
     'gauges and counters in the OpenMetrics text format; its cost does not grow with the tables';
 
-CREATE FUNCTION noetl.explain(path_or_execution text, format text DEFAULT 'text') RETURNS text
-    AS 'MODULE_PATHNAME', 'noetl_explain'
+CREATE FUNCTION noetl.explain_unchecked(path_or_execution text, format text) RETURNS text
+    AS 'MODULE_PATHNAME', 'noetl_explain_unchecked'
     LANGUAGE C STABLE STRICT PARALLEL RESTRICTED SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION noetl.explain_unchecked(text, text) IS
+    'what noetl.explain() returns, without its check of rights; to be granted to nobody';
+
+CREATE FUNCTION noetl.explain(path_or_execution text, format text DEFAULT 'text') RETURNS text
+    AS 'MODULE_PATHNAME', 'noetl_explain'
+    LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION noetl.explain(text, text) IS
     'the graph of a playbook (its path: the newest version) or of an execution (its id: with states, visits and times) as text, mermaid, dot or json';
 
-CREATE FUNCTION noetl.report(execution_id bigint) RETURNS text
-    AS 'MODULE_PATHNAME', 'noetl_report'
+CREATE FUNCTION noetl.report_unchecked(execution_id bigint) RETURNS text
+    AS 'MODULE_PATHNAME', 'noetl_report_unchecked'
     LANGUAGE C STABLE STRICT PARALLEL RESTRICTED SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp SET jit = off;
+COMMENT ON FUNCTION noetl.report_unchecked(bigint) IS
+    'what noetl.report() returns, without its check of rights; to be granted to nobody';
+
+CREATE FUNCTION noetl.report(execution_id bigint) RETURNS text
+    AS 'MODULE_PATHNAME', 'noetl_of_own_execution'
+    LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION noetl.report(bigint) IS
     'one HTML page about an execution that loads nothing: errors, graph, timeline, events with input and result';
 
 REVOKE ALL ON FUNCTION noetl.note_worker(text, text[], jsonb), noetl.announce(text, text[], jsonb),
     noetl.join_awaits(bigint, text, text, boolean), noetl.timeline(bigint), noetl.progress(bigint),
+    noetl.timeline_unchecked(bigint), noetl.progress_unchecked(bigint), noetl.why_unchecked(bigint),
+    noetl.explain_unchecked(text, text), noetl.report_unchecked(bigint),
     noetl.why_queued(noetl.queue), noetl.why_waiting(noetl.run, bigint), noetl.why_open(noetl.run),
     noetl.why_awaiting(noetl.run), noetl.why_locked(bigint), noetl.why(bigint), noetl.metrics(), noetl.explain(text, text),
     noetl.report(bigint) FROM PUBLIC;

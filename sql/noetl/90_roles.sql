@@ -32,9 +32,14 @@ BEGIN
     GRANT SELECT ON noetl.catalog TO noetl_author, noetl_reader;
     GRANT SELECT ON noetl.queue TO noetl_worker;
     GRANT EXECUTE ON FUNCTION noetl.execute(text, jsonb, integer, boolean, text, text, timestamptz, jsonb, integer), noetl.cancel(bigint, text) TO noetl_client;
+    GRANT EXECUTE ON FUNCTION noetl.schedule(text, text, text, jsonb, text, text, text, interval, boolean, jsonb),
+        noetl.unschedule(text) TO noetl_client;
+    GRANT SELECT ON noetl.schedule TO noetl_client, noetl_reader;
     GRANT EXECUTE ON FUNCTION noetl.debounce(text, text, interval, jsonb, interval) TO noetl_client;
     GRANT EXECUTE ON FUNCTION noetl.status(bigint) TO noetl_client, noetl_reader;
     GRANT EXECUTE ON FUNCTION noetl.register(text, text) TO noetl_author;
+    GRANT EXECUTE ON FUNCTION noetl.grant_execute(text, name), noetl.revoke_execute(text, name) TO noetl_author;
+    GRANT SELECT ON noetl.catalog_path TO noetl_author, noetl_reader;
     GRANT EXECUTE ON FUNCTION noetl.lease(text, integer, interval, text[]),
         noetl.reserve(text, integer, interval, text[]), noetl.heartbeat(bigint, text, interval),
         noetl.release(bigint, text), noetl.complete(bigint, jsonb, text), noetl.fail(bigint, text, text, jsonb),
@@ -46,10 +51,12 @@ BEGIN
     GRANT EXECUTE ON FUNCTION noetl.signal(bigint, text, jsonb, text), noetl.send(text, text, jsonb, interval, text) TO noetl_client;
     GRANT EXECUTE ON PROCEDURE noetl.wait_for_execution(bigint, interval, jsonb) TO noetl_client;
     GRANT SELECT ON noetl.waiting, noetl.signal, noetl.message TO noetl_client, noetl_reader;
-    GRANT SELECT ON noetl.running, noetl.failure TO noetl_client, noetl_reader;
-    GRANT SELECT ON noetl.runtime, noetl.worker, noetl.backlog TO noetl_admin;
+    GRANT SELECT ON noetl.running, noetl.failure, noetl.worker, noetl.backlog TO noetl_client, noetl_reader;
+    GRANT SELECT ON noetl.runtime TO noetl_admin;
     GRANT EXECUTE ON FUNCTION noetl.timeline(bigint), noetl.progress(bigint), noetl.report(bigint),
-        noetl.why(bigint), noetl.explain(text, text), noetl.metrics() TO noetl_admin;
+        noetl.why(bigint), noetl.explain(text, text) TO noetl_client, noetl_reader;
+    GRANT EXECUTE ON FUNCTION noetl.metrics() TO noetl_admin;
+    GRANT EXECUTE ON FUNCTION noetl.retry(bigint, text, jsonb, text), noetl.skip(bigint, text, jsonb, text), noetl.redrive(bigint, jsonb, text), noetl.fork(bigint, text, jsonb, integer, integer), noetl.redrive_all(text, text, timestamptz, jsonb, integer, boolean), noetl.retry_all(text, text, timestamptz, jsonb, integer, boolean), noetl.cancel_all(text, text, timestamptz, jsonb, integer, boolean) TO noetl_client;
     GRANT noetl_client, noetl_worker, noetl_author, noetl_reader TO noetl_admin;
 END
 $$;
@@ -122,6 +129,7 @@ CREATE POLICY workers_read ON noetl.queue FOR SELECT USING ((SELECT pg_catalog.h
 
 SELECT pg_catalog.pg_extension_config_dump('noetl.catalog', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.catalog_catalog_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('noetl.catalog_path', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.execution', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.start_key', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.workload', '');

@@ -4,7 +4,10 @@
  */
 #include "common/common.h"
 
+#include "utils/timestamp.h"
+
 #include "api/arguments.h"
+#include "playbook/playbook.h"
 
 /* Reads a text[] argument; returns how many strings there are. */
 int
@@ -14,4 +17,17 @@ text_array_argument(FunctionCallInfo fcinfo, int argument, char ***strings)
 	if (PG_ARGISNULL(argument))
 		return 0;
 	return text_array_read(PG_GETARG_ARRAYTYPE_P(argument), strings);
+}
+
+/* Returns an interval argument, which is not NULL, in microseconds. */
+int64
+span_argument(FunctionCallInfo fcinfo, int argument, const char *name)
+{
+	int64		us;
+
+	if (!timeout_of_interval(PG_GETARG_INTERVAL_P(argument), &us))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must be longer than zero and shorter than a century", name)));
+	return us;
 }

@@ -13,4 +13,10 @@
  */
 extern int	text_array_argument(FunctionCallInfo fcinfo, int argument, char ***strings);
 
+/*
+ * Returns an interval argument, which is not NULL, in microseconds.  Raises unless it
+ * is positive and shorter than a century; name: what the error calls it.
+ */
+extern int64 span_argument(FunctionCallInfo fcinfo, int argument, const char *name);
+
 #endif							/* NOETL_API_ARGUMENTS_H */

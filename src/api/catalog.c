@@ -1,10 +1,12 @@
 /*
  * api/catalog.c
- *		noetl.register() and noetl.validate().
+ *		noetl.register(), noetl.validate(), noetl.grant_execute() and
+ *		noetl.revoke_execute().
  */
 #include "common/common.h"
 
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/tuplestore.h"
 
@@ -12,6 +14,8 @@
 
 PG_FUNCTION_INFO_V1(noetl_register);
 PG_FUNCTION_INFO_V1(noetl_validate);
+PG_FUNCTION_INFO_V1(noetl_grant_execute);
+PG_FUNCTION_INFO_V1(noetl_revoke_execute);
 
 static text *choose_path(FunctionCallInfo fcinfo, const Document *document);
 static void put_issues(ReturnSetInfo *result, const List *issues);
@@ -68,6 +72,40 @@ noetl_validate(PG_FUNCTION_ARGS)
 	catalog_read_document(PG_GETARG_TEXT_PP(0), true, &document);
 	put_issues(result, document.issues);
 	return (Datum) 0;
+}
+
+/*
+ * Changes whether a role, or "public", may start the playbooks of a path; returns
+ * whether that changes anything.
+ */
+static Datum
+change_grant(FunctionCallInfo fcinfo, bool grant)
+{
+	const char *name = NameStr(*PG_GETARG_NAME(1));
+	Oid			role = get_role_oid(name, true);
+
+	PreventCommandIfReadOnly(grant ? "noetl.grant_execute()" : "noetl.revoke_execute()");
+	PreventCommandIfParallelMode(grant ? "noetl.grant_execute()" : "noetl.revoke_execute()");
+	if (!OidIsValid(role) && pg_strcasecmp(name, "public") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("role \"%s\" does not exist", name),
+				 errhint("The name PUBLIC stands for all roles.")));
+	PG_RETURN_BOOL(catalog_grant_execute(PG_GETARG_TEXT_PP(0), role, grant));
+}
+
+/* noetl.grant_execute(path, role) */
+Datum
+noetl_grant_execute(PG_FUNCTION_ARGS)
+{
+	return change_grant(fcinfo, true);
+}
+
+/* noetl.revoke_execute(path, role) */
+Datum
+noetl_revoke_execute(PG_FUNCTION_ARGS)
+{
+	return change_grant(fcinfo, false);
 }
 
 /* Puts issues into the result set (severity, line, col, path, message, hint). */

@@ -1,22 +1,21 @@
 /*
  * api/execution.c
  *		noetl.execute() and noetl.cancel(): functions that store events about an
- *		execution as a whole.
+ *		execution as a whole; and the check before those that tell about one.
  */
 #include "common/common.h"
 
-#include "catalog/pg_type.h"
-#include "nodes/value.h"
-#include "parser/parse_func.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "api/arguments.h"
+#include "api/unchecked.h"
 #include "engine/engine.h"
 
 PG_FUNCTION_INFO_V1(noetl_execute);
 PG_FUNCTION_INFO_V1(noetl_debounce);
 PG_FUNCTION_INFO_V1(noetl_cancel);
-PG_FUNCTION_INFO_V1(noetl_status);
+PG_FUNCTION_INFO_V1(noetl_of_own_execution);
 PG_FUNCTION_INFO_V1(noetl_acts_for);
 PG_FUNCTION_INFO_V1(noetl_may_read);
 
@@ -106,19 +105,6 @@ noetl_execute(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(start_execution(&builder));
 }
 
-/* Returns an interval argument of noetl.debounce() in microseconds. */
-static int64
-span_argument(FunctionCallInfo fcinfo, int argument, const char *name)
-{
-	int64		us;
-
-	if (!timeout_of_interval(PG_GETARG_INTERVAL_P(argument), &us))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s must be longer than zero and shorter than a century", name)));
-	return us;
-}
-
 /*
  * noetl.debounce(path, key, delay, parameters, max_wait): stores an execution_start
  * for a later time, or puts off the scheduled execution that has the key; returns
@@ -185,27 +171,15 @@ noetl_cancel(PG_FUNCTION_ARGS)
 }
 
 /*
- * noetl.status(execution_id): checks the right of the current role, and returns what
- * noetl.status_unchecked() says, which runs as the owner of the tables.
+ * noetl.status(execution_id) and others that tell about one execution: checks the
+ * right of the current role, and returns what the function with "_unchecked" after
+ * its name says, which runs as the owner of the tables.
  */
 Datum
-noetl_status(PG_FUNCTION_ARGS)
+noetl_of_own_execution(PG_FUNCTION_ARGS)
 {
-	Oid			types[] = {INT8OID};
-	FmgrInfo	function;
-	LOCAL_FCINFO(call, 1);
-	Datum		status;
-
 	engine_check_owner_of(PG_GETARG_INT64(0));
-	fmgr_info(LookupFuncName(list_make2(makeString("noetl"), makeString("status_unchecked")),
-							 1, types, false), &function);
-	InitFunctionCallInfoData(*call, &function, 1, InvalidOid, NULL, NULL);
-	call->args[0].value = PG_GETARG_DATUM(0);
-	call->args[0].isnull = false;
-	status = FunctionCallInvoke(call);
-	if (call->isnull)
-		PG_RETURN_NULL();
-	PG_RETURN_DATUM(status);
+	return call_unchecked(fcinfo);
 }
 
 /* noetl.acts_for(role): whether the current role may act for an execution of a role. */

@@ -14,9 +14,12 @@
 #include "utils/timestamp.h"
 
 #include "api/graph.h"
+#include "api/unchecked.h"
 #include "catalog/catalog.h"
+#include "engine/engine.h"
 
 PG_FUNCTION_INFO_V1(noetl_explain);
+PG_FUNCTION_INFO_V1(noetl_explain_unchecked);
 
 /* A state has the same colours in every format. */
 typedef struct StateColour
@@ -37,6 +40,7 @@ static const StateColour state_colours[] = {
 	{"retry", "#fdeec2", "#8a6100"},
 	{"waiting", "#ece3fb", "#6a3fb0"},
 	{"open", "#d3f0f2", "#0f6d75"},
+	{"held", "#fbd9d5", "#b3261e"},
 	{"awaiting", "#fde3f1", "#a0246a"},
 };
 
@@ -344,16 +348,24 @@ append_json_graph(StringInfo out, Graph *graph)
  * ---------------------------------------------------------------------------
  */
 
+/* Returns whether a text is a number that an execution can have. */
+static bool
+parse_execution_id(const char *text, int64 *execution_id)
+{
+	char	   *end;
+
+	errno = 0;
+	*execution_id = strtoll(text, &end, 10);
+	return text[0] >= '0' && text[0] <= '9' && *end == '\0' && errno == 0;
+}
+
 /* Sets *execution_id when text is a number that an execution has. */
 static bool
 find_execution(const char *text, int64 *execution_id, int64 *catalog_id, const char **status)
 {
-	char	   *end;
 	bool		isnull;
 
-	errno = 0;
-	*execution_id = strtoll(text, &end, 10);
-	if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0)
+	if (!parse_execution_id(text, execution_id))
 		return false;
 	graph_query("SELECT catalog_id, status FROM noetl.execution WHERE execution_id = $1",
 				*execution_id);
@@ -365,9 +377,29 @@ find_execution(const char *text, int64 *execution_id, int64 *catalog_id, const c
 	return true;
 }
 
-/* noetl.explain(path_or_execution, format) */
+/*
+ * noetl.explain(path_or_execution, format): raises unless the current role may act
+ * for the execution, or start the playbook; returns what noetl.explain_unchecked()
+ * says.
+ */
 Datum
 noetl_explain(PG_FUNCTION_ARGS)
+{
+	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	int64		execution_id;
+	int64		catalog_id;
+	Oid			role;
+
+	if (parse_execution_id(name, &execution_id) && store_started_by(execution_id, &role))
+		engine_check_owner_of(execution_id);
+	else if (catalog_find(name, 0, DT_NOEND, &catalog_id))
+		catalog_check_execute(catalog_id, GetUserId());
+	return call_unchecked(fcinfo);
+}
+
+/* noetl.explain_unchecked(path_or_execution, format) */
+Datum
+noetl_explain_unchecked(PG_FUNCTION_ARGS)
 {
 	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	char	   *format = text_to_cstring(PG_GETARG_TEXT_PP(1));

@@ -164,7 +164,7 @@ graph_load_progress(Graph *graph, int64 execution_id)
 				" to_char(p.ended_at, 'YYYY-MM-DD HH24:MI:SS.MSOF'),"
 				" round(extract(epoch FROM p.ended_at - p.started_at)::numeric, 3) || ' s',"
 				" left(p.error, 2000)"
-				" FROM noetl.progress($1) AS p", execution_id);
+				" FROM noetl.progress_unchecked($1) AS p", execution_id);
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
 		char	   *name = graph_value(row, 1);

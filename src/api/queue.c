@@ -173,6 +173,11 @@ lease_by_arguments(FunctionCallInfo fcinfo, Store *store, const char *worker_id,
 	request.max_tasks = PG_ARGISNULL(first) ? 1 : PG_GETARG_INT32(first);
 	request.lease_us = lease_argument(fcinfo, first + 1);
 	request.ntypes = text_array_argument(fcinfo, first + 2, &request.types);
+	if (request.ntypes > MOST_WAITED)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("a lease is of at most %d types", MOST_WAITED),
+				 errhint("Lease tasks of any type: types => NULL.")));
 	request.callback = return_row;
 	request.arg = rows_begin(fcinfo)->setResult;
 	request.taken = wake_not_needed;

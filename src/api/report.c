@@ -14,7 +14,7 @@
 #include "api/graph.h"
 #include "api/report_style.h"
 
-PG_FUNCTION_INFO_V1(noetl_report);
+PG_FUNCTION_INFO_V1(noetl_report_unchecked);
 
 /* Graphs with more steps are not drawn, */
 #define MAX_DRAWN		1000
@@ -140,7 +140,7 @@ append_head(StringInfo out, int64 execution_id)
 static void
 append_why(StringInfo out, int64 execution_id)
 {
-	graph_query("SELECT w.step, w.state, w.detail, w.hint FROM noetl.why($1) AS w LIMIT 21",
+	graph_query("SELECT w.step, w.state, w.detail, w.hint FROM noetl.why_unchecked($1) AS w LIMIT 21",
 				execution_id);
 	appendStringInfoString(out, "<h2>What it waits for</h2>\n");
 	for (uint64 row = 0; row < Min(SPI_processed, 20); row++)
@@ -241,7 +241,7 @@ append_bar(StringInfo out, const char *class, const char *status, const char *le
 static void
 append_timeline(StringInfo out, int64 execution_id)
 {
-	graph_query("WITH t AS (SELECT * FROM noetl.timeline($1) LIMIT " MAX_ROWS "),"
+	graph_query("WITH t AS (SELECT * FROM noetl.timeline_unchecked($1) LIMIT " MAX_ROWS "),"
 				" s AS (SELECT x.started_at AS zero, greatest(extract(epoch FROM"
 				" coalesce(x.ended_at, clock_timestamp()) - x.started_at), 0.001) AS seconds"
 				" FROM noetl.execution AS x WHERE x.execution_id = $1)"
@@ -325,7 +325,7 @@ append_events(StringInfo out, int64 execution_id)
 
 /* noetl.report(execution_id) */
 Datum
-noetl_report(PG_FUNCTION_ARGS)
+noetl_report_unchecked(PG_FUNCTION_ARGS)
 {
 	int64		execution_id = PG_GETARG_INT64(0);
 	StringInfoData out;
@@ -342,7 +342,8 @@ noetl_report(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("execution " INT64_FORMAT " does not exist", execution_id)));
 	append_head(&out, execution_id);
-	running = strcmp(graph_value(0, 3), "RUNNING") == 0;
+	running = strcmp(graph_value(0, 3), "RUNNING") == 0 ||
+		strcmp(graph_value(0, 3), "SCHEDULED") == 0;
 	catalog_id = strtoll(graph_value(0, 10), NULL, 10);
 	for (int i = 0; i < 4; i++)
 		values[i] = graph_value(0, 11 + i);

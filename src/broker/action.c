@@ -354,7 +354,10 @@ start_save(BrokerState *state, Run *run, const Step *task, Scope *scope,
 	decision_add(state, DECIDE_ENQUEUE, run);
 }
 
-/* Starts a run whose work is a task: step_started and a row of the queue. */
+/*
+ * Starts a run whose work is a task: step_started, unless it is resumed, and a row of
+ * the queue.
+ */
 void
 start_action(BrokerState *state, Run *run, const JsonbValue *transition_input)
 {
@@ -369,9 +372,13 @@ start_action(BrokerState *state, Run *run, const JsonbValue *transition_input)
 		fail_start(state, run, FAILURE_TEMPLATE, scope_error_text(&error), transition_input);
 		return;
 	}
+	run->max_attempts += run->attempts_before;
 	if (run->stored)
 		decision_add(state, DECIDE_FORGET, run);
-	(void) emit_step_started(state, run);
+	if (run->started_event_id == 0)
+		(void) emit_step_started(state, run);
+	else
+		run->released_by = released_by(run);
 	run->state = RUN_QUEUED;
 	run->is_task = true;
 	run->stored = false;

@@ -18,7 +18,7 @@
 #include "broker/internal.h"
 
 /* Returns which lease has just ended: a run without lease was driven by hand. */
-static int
+int
 ended_lease(const Run *run)
 {
 	return run->state == RUN_LEASED ? Max(run->attempts, 1) : run->attempts + 1;
@@ -189,7 +189,8 @@ ask_policy(const BrokerState *state, const Run *run, Scope *scope, double *delay
 	attempt.number = scope->attempt;
 	attempt.success = scope->success;
 	attempt.jitter = state->jitter;
-	return retry_decide(task_of(state, run)->retry, &attempt, run->max_attempts, delay);
+	return retry_decide(task_of(state, run)->retry, &attempt,
+						run->max_attempts - attempts_before(run), delay);
 }
 
 /*
@@ -234,10 +235,11 @@ judge(BrokerState *state, Run *run, AttemptOutcome *outcome, JsonbValue *saved, 
 	scope.envelope = outcome->envelope;
 	scope.success = outcome->success;
 	scope.error = outcome->error;
-	scope.attempt = ended_attempt(run);
+	scope.attempt = ended_attempt(run) - attempts_before(run);
 	scope.input = outcome->input;
 	if (!run->is_task)
-		run->max_attempts = retry_max_attempts(task->retry, &scope.template);
+		run->max_attempts = retry_max_attempts(task->retry, &scope.template) +
+			attempts_before(run);
 	if (step->kind == STEP_SAVE)
 		verdict = RETRY_NO;		/* it has not saved anything yet */
 	else

@@ -16,6 +16,7 @@
 #include "broker/collection.h"
 #include "broker/condition.h"
 #include "broker/event.h"
+#include "broker/input.h"
 #include "broker/event_type.h"
 #include "broker/lineage.h"
 #include "broker/model.h"
@@ -54,6 +55,8 @@ typedef struct ValueSource
 	int64		(*find_playbook) (void *arg, const char *path, int version);
 	int64		(*add_playbook) (void *arg, const char *content,
 								 const char *path, char **error);
+	/* why the execution's role may not start a playbook; NULL: it may */
+	char	   *(*refuses_playbook) (void *arg, int64 catalog_id);
 	/* the value of a step of another execution */
 	bool		(*child_value) (void *arg, int64 execution_id,
 								const char *step_name, JsonbValue *value);
@@ -72,6 +75,13 @@ typedef struct ValueSource
 	/* whether a step may be visited that often, or a child nest that deep */
 	bool		(*allows_visit) (void *arg, int visit, int limit);
 	bool		(*allows_depth) (void *arg, int depth);
+	/* whether a step without on_error is held when it fails */
+	bool		(*holds_by_default) (void *arg);
+	/* the context of an event; false: it has none */
+	bool		(*event_context) (void *arg, int64 event_id, JsonbValue *context);
+	/* what became of the items of an iterator ("total" of them) between two events */
+	ItemState  *(*item_states) (void *arg, const char *step_name, int visit, int64 since,
+								int64 before, int total);
 	/* the first signal of a name after an event that no wait has taken */
 	bool		(*kept_signal) (void *arg, const char *name, int64 after, Event *event);
 	/* whether a signal with this id has come before */
@@ -94,6 +104,7 @@ struct BrokerState
 	int			depth;			/* how many ancestors it has */
 	int			priority;		/* of tasks whose step has none of its own */
 	Oid			started_by;		/* role */
+	int			drive;			/* how often it was set going; 1: not redriven */
 	bool		finished;		/* a terminal event has been written */
 	List	   *runs;			/* Run *, one for each live visit of a step */
 	Run		   *item;			/* the item the event is about, or NULL */
@@ -141,6 +152,13 @@ typedef enum DecisionKind
 								 * available_at */
 	DECIDE_CLOSE,				/* delete the queue row of "run" */
 	DECIDE_REVOKE,				/* mark the leased row of "run" cancelled */
+	DECIDE_STOP,				/* remember "run", which the end of the execution
+								 * stops, for a redrive: the log does it */
+	DECIDE_REDRIVE,				/* the execution runs again, from its drive "drive" on;
+								 * tasks that are left of earlier drives are deleted */
+	DECIDE_REDRIVE_CHILD,		/* set the execution "child" going again, of which
+								 * "run" waits for the end; without an id: all
+								 * executions that the worker of "run" started */
 	DECIDE_FINISH,				/* end the execution with status, result, error;
 								 * revoke: leased tasks are revoked */
 	DECIDE_KEEP_SIGNAL,			/* note the signal "event": it has an id, or no wait
@@ -163,11 +181,13 @@ typedef struct Decision
 	const char *reason;
 	bool		leave;
 	bool		revoke;
+	int			drive;
 	bool		taken;
 	Jsonb	   *result;
 	Jsonb	   *meta;
 	ChildStart *child;
 	int			first_item;		/* index of items[0] */
+	const int  *indexes;		/* of all items, where they do not follow each other */
 	int			nitems;
 	JsonbValue *items;
 } Decision;

@@ -78,6 +78,25 @@ parse_version(const char *text, int *version, char **error)
 }
 
 /*
+ * Registers the playbook that is written in a task, under a path that no user can
+ * give: that of its parent and the task.  Returns its catalog_id; 0 and *error:
+ * there is none.
+ */
+static int64
+add_inline(BrokerState *state, const Step *task, const char *content, char **error)
+{
+	char	   *path = psprintf("%s%c%s", state->path, PLAYBOOK_INLINE_MARK, task->name);
+
+	if (strlen(path) > PLAYBOOK_MAX_PATH)
+	{
+		*error = psprintf("the path of the inline playbook would have more than %d bytes",
+						  PLAYBOOK_MAX_PATH);
+		return 0;
+	}
+	return state->values.add_playbook(state->values.arg, content, path, error);
+}
+
+/*
  * Returns the catalog_id of the playbook that a task calls, or registers the one
  * that is written in the task itself; 0 and *error: there is none.
  */
@@ -96,10 +115,8 @@ find_child_playbook(BrokerState *state, const Step *task, Scope *scope, char **e
 		!render_text(spec->version, scope, &version_text, error) ||
 		!parse_version(version_text, &version, error))
 		return 0;
-	if (content != NULL && path == NULL)
-		path = psprintf("%s/%s", state->path, task->name);
 	if (content != NULL)
-		return state->values.add_playbook(state->values.arg, content, path, error);
+		return add_inline(state, task, content, error);
 	if (path == NULL || path[0] == '\0')
 	{
 		*error = pstrdup("the path of the playbook is empty");
@@ -159,6 +176,9 @@ prepare_child(BrokerState *state, const Step *task, Scope *scope,
 	scope->members = NULL;
 	if (child->catalog_id == 0)
 		return NULL;
+	*error = state->values.refuses_playbook(state->values.arg, child->catalog_id);
+	if (*error != NULL)
+		return NULL;
 	if (!state->values.allows_depth(state->values.arg, state->depth + 1))
 	{
 		*error = psprintf("noetl.max_depth does not allow child playbooks to nest deeper than %d",
@@ -216,6 +236,7 @@ start_playbook(BrokerState *state, Run *run, const JsonbValue *transition_input)
 	json_add(&builder, "data", &value);
 	json_add_id(&builder, "child_execution_id", child->execution_id);
 	json_add_int(&builder, "timeout", run->timeout);
+	add_attempts_before(run, &builder);
 	json_end_object(&builder, &value);
 	run->context = json_to_jsonb(&value);
 	open_run(state, run);

@@ -8,7 +8,7 @@
  *		        end_attempt ── retry policy repeats it ──> action_retry
  *		            │ completed             │ failed
  *		            v                       v
- *		        complete_step          fail_step ──> execution_failed
+ *		        complete_step          fail_step ──> execution_failed, step_held
  *		            │ transitions           │ on_error
  *		            v                       v
  *		        arrivals ──> settle: start every waiting run that nothing live
@@ -64,8 +64,12 @@ stale_reason(const Run *run, const Event *event)
 {
 	int			attempt = event->attempt;
 
+	if (event->type == EVENT_STEP_RESUMED)
+		return run->state == RUN_HELD ? NULL : "the step is not held";
+	if (run->state == RUN_HELD && !event_type_sent_by(event->type, SENT_BY_CLIENT))
+		return "the step is held";
 	if (run->state == RUN_WAITING)
-		return "the step has not started";
+		return event->type == EVENT_STEP_SKIPPED ? NULL : "the step has not started";
 	if (run->state == RUN_AWAITING && !event_type_sent_by(event->type, SENT_BY_CLIENT))
 		return "the step waits for time or a signal";
 	if (!run->is_task && !event_type_sent_by(event->type, SENT_BY_CLIENT))
@@ -244,6 +248,9 @@ decide_run_event(BrokerState *state, const Event *event)
 				decision_add(state, DECIDE_LEASE, run);
 			}
 			return;
+		case EVENT_STEP_RESUMED:
+			resume_by_event(state, run, event);
+			break;
 		case EVENT_ACTION_COMPLETED:
 		case EVENT_ACTION_ERROR:
 			attempt.event = event;
@@ -421,8 +428,18 @@ broker_decide(BrokerState *state, const Event *event)
 
 	if (event->type == EVENT_EXECUTION_START)
 	{
-		if (!state->finished)
+		if (!state->finished && !event->forked)
 			begin_execution(state, event);
+	}
+	else if (event->type == EVENT_EXECUTION_FORKED)
+	{
+		arrive_by_fork(state, event);
+		settle(state);
+	}
+	else if (event->type == EVENT_EXECUTION_REDRIVEN)
+	{
+		redrive_runs(state, event);
+		settle(state);
 	}
 	else if (!event_type_has_effect(event->type))
 		return;

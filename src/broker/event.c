@@ -135,6 +135,20 @@ flag(const JsonbValue *meta, const char *key)
 	return json_get(meta, key, &value) && value.type == jbvBool && value.val.boolean;
 }
 
+/* Returns the settings that the meta of an execution_start records; NULL: none. */
+static const Settings *
+parse_settings(const JsonbValue *meta)
+{
+	JsonbValue	object;
+	Settings   *settings;
+
+	if (!json_get(meta, "settings", &object) || !json_is_object(&object))
+		return NULL;
+	settings = palloc(sizeof(Settings));
+	*settings = settings_read(&object);
+	return settings;
+}
+
 /* Returns a moment that the broker has written into meta; 0: there is none. */
 static TimestampTz
 moment(const JsonbValue *meta, const char *key)
@@ -170,6 +184,8 @@ parse_meta(Event *event)
 	if (event->reaped != NULL && json_get_int(&meta, "max_lost", &number))
 		event->max_lost = (int) Min(Max(number, 0), INT_MAX);
 	(void) json_get_int(&meta, "child_execution_id", &event->ended_child);
+	if (event->type == EVENT_EXECUTION_REDRIVEN || event_type_is_terminal(event->type))
+		event->drive = counter(&meta, "drive");
 	switch (event->type)
 	{
 		case EVENT_ACTION_RETRY:
@@ -187,6 +203,7 @@ parse_meta(Event *event)
 			event->sent_at = moment(&meta, "sent_at");
 			break;
 		case EVENT_STEP_FAILED:
+		case EVENT_STEP_HELD:
 			event->failure = json_get_text(&meta, "kind");
 			break;
 		case EVENT_ITERATION_COMPLETED:
@@ -202,6 +219,8 @@ parse_meta(Event *event)
 			(void) json_get_int(&meta, "started_by_oid", &event->started_by_oid);
 			(void) json_get_int(&meta, "timeout", &event->timeout);
 			event->refused = json_get_text(&meta, "refused");
+			event->settings = parse_settings(&meta);
+			event->forked = json_get(&meta, "forked", &value);
 			parse_noted_terms(event, &meta);
 			break;
 		case EVENT_EXECUTION_RESCHEDULED:

@@ -84,6 +84,16 @@ static const EventTypeInfo event_types[] = {
 		.status = "COMPLETED", .senders = WORKER,
 		.about_run = true, .value = VALUE_OR_NULL, .has_effect = true
 	},
+	[EVENT_STEP_HELD] = {
+		{"step_held"},
+		.status = "PAUSED", .senders = BROKER,
+		.about_run = true
+	},
+	[EVENT_STEP_RESUMED] = {
+		{"step_resumed"},
+		.status = "RUNNING", .senders = BROKER,
+		.about_run = true, .has_effect = true
+	},
 	[EVENT_EXECUTION_START] = {
 		{"execution_start", "execution_started", "playbook_started"},
 		.status = "STARTED", .senders = CLIENT | BROKER
@@ -105,6 +115,19 @@ static const EventTypeInfo event_types[] = {
 	},
 	[EVENT_EXECUTION_ADOPTED] = {
 		{"execution_adopted"},
+		.status = "RUNNING", .senders = BROKER
+	},
+	[EVENT_EXECUTION_FORKED] = {
+		{"execution_forked"},
+		.status = "RUNNING", .senders = BROKER
+	},
+	[EVENT_STEP_CARRIED] = {
+		{"step_carried"},
+		.status = "COMPLETED", .senders = BROKER,
+		.about_run = true, .value = VALUE_OR_NULL
+	},
+	[EVENT_EXECUTION_REDRIVEN] = {
+		{"execution_redriven"},
 		.status = "RUNNING", .senders = BROKER
 	},
 	[EVENT_EXECUTION_RESCHEDULED] = {
@@ -308,9 +331,14 @@ event_type_has_effect(EventType type)
 	return event_types[type].has_effect;
 }
 
-/* Returns whether the broker decides on an event: on a start, or on one with effect. */
+/*
+ * Returns whether the broker decides on an event: on a start, on a redrive, or on one
+ * with effect.
+ */
 bool
 event_type_is_decided(EventType type)
 {
-	return type == EVENT_EXECUTION_START || event_types[type].has_effect;
+	return type == EVENT_EXECUTION_START || type == EVENT_EXECUTION_REDRIVEN ||
+		type == EVENT_EXECUTION_FORKED ||
+		event_types[type].has_effect;
 }

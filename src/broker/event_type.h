@@ -21,11 +21,16 @@ typedef enum EventType
 	EVENT_STEP_FAILED,
 	EVENT_STEP_SKIPPED,
 	EVENT_STEP_RESULT,
+	EVENT_STEP_HELD,
+	EVENT_STEP_RESUMED,
 	EVENT_EXECUTION_START,
 	EVENT_EXECUTION_COMPLETE,
 	EVENT_EXECUTION_FAILED,
 	EVENT_EXECUTION_CANCELLED,
 	EVENT_EXECUTION_ADOPTED,
+	EVENT_EXECUTION_REDRIVEN,
+	EVENT_EXECUTION_FORKED,		/* it begins at a step, with values of another one */
+	EVENT_STEP_CARRIED,			/* a value of that one */
 	EVENT_EXECUTION_RESCHEDULED,	/* it has another run_at and other parameters */
 	EVENT_EXECUTION_DUE,		/* its run_at has come: it begins */
 	EVENT_ITERATOR_STARTED,
@@ -92,7 +97,10 @@ extern bool event_type_is_terminal(EventType type);
  */
 extern bool event_type_has_effect(EventType type);
 
-/* Returns whether the broker decides on an event: on a start, or on one with effect. */
+/*
+ * Returns whether the broker decides on an event: on a start, on a redrive, or on one
+ * with effect.
+ */
 extern bool event_type_is_decided(EventType type);
 
 #endif							/* NOETL_BROKER_EVENT_TYPE_H */

@@ -29,16 +29,20 @@ end_execution(BrokerState *state, const char *status, const char *error,
 {
 	Decision   *decision;
 	ListCell   *lc;
+	bool		stopped = strcmp(status, "COMPLETED") != 0;
 
 	foreach(lc, state->runs)
 	{
 		Run		   *run = (Run *) lfirst(lc);
 
+		if (stopped && run_is_live(run))
+			stop_run(state, run, false);
 		switch (run->state)
 		{
 			case RUN_QUEUED:
 			case RUN_RETRY:
 			case RUN_WAITING:
+			case RUN_HELD:
 			case RUN_OPEN:
 			case RUN_AWAITING:
 				if (run->state == RUN_OPEN)
@@ -72,6 +76,26 @@ end_execution(BrokerState *state, const char *status, const char *error,
 	decision->result = result;
 }
 
+/* Returns the meta of an event that ends a later drive than the first; else "meta". */
+static Jsonb *
+with_drive(BrokerState *state, Jsonb *meta)
+{
+	JsonBuilder builder;
+	JsonbValue	value;
+
+	if (state->drive <= 1)
+		return meta;
+	json_begin_object(&builder);
+	if (meta != NULL)
+	{
+		json_from_jsonb(meta, &value);
+		json_add_members(&builder, &value);
+	}
+	json_add_int(&builder, "drive", state->drive);
+	json_end_object(&builder, &value);
+	return json_to_jsonb(&value);
+}
+
 /* Fails the execution because of a step whose failure nothing handles. */
 void
 fail_execution(BrokerState *state, const Step *step, const char *reason,
@@ -87,6 +111,7 @@ fail_execution(BrokerState *state, const Step *step, const char *reason,
 	json_end_object(&builder, &result);
 	event->result = json_to_jsonb(&result);
 	event->error = psprintf("execution failed at step %s: %s", step->name, reason);
+	event->meta = with_drive(state, NULL);
 	end_execution(state, "FAILED", event->error, event->result, false);
 }
 
@@ -226,7 +251,7 @@ complete_execution(BrokerState *state, Run *run, int64 parent)
 	event = emit(state, EVENT_EXECUTION_COMPLETE, NULL, 0, parent);
 	if (end != NULL)
 		event->node_name = end->name;
-	event->meta = completion_meta(state, end == NULL);
+	event->meta = with_drive(state, completion_meta(state, end == NULL));
 	event->result = json_to_jsonb(&result);
 	end_execution(state, "COMPLETED", NULL, event->result, false);
 }

@@ -3,7 +3,7 @@
  *		Steps end; branches leave them.
  *
  *		complete_step ── transitions ──> arrive: a run waits at each target
- *		fail_step ──┬─ on_error ───────> arrive, as above
+ *		fail_step ──┬─ on_error ───────> arrive, as above, or the run is held
  *		            └─ unhandled ──────> the execution fails
  *
  * How branches join is said in broker/join.c; runs that wait are started in
@@ -231,8 +231,8 @@ failure_meta(BrokerState *state, Run *run, const StepFailure *failure,
 }
 
 /*
- * Ends a run that failed for good: on_error decides whether its step goes on,
- * whether a handler takes over, or whether the execution fails.
+ * Ends a run that failed for good: on_error decides whether its step is held or goes
+ * on, whether a handler takes over, or whether the execution fails.
  */
 void
 fail_step(BrokerState *state, Run *run, const StepFailure *failure)
@@ -249,6 +249,12 @@ fail_step(BrokerState *state, Run *run, const StepFailure *failure)
 		return;
 	}
 
+	if (holds_failure(state, run, failure))
+	{
+		hold_run(state, run, failure);
+		return;
+	}
+
 	json_null(&none);
 	if (envelope == NULL)
 		envelope = &none;
@@ -256,6 +262,8 @@ fail_step(BrokerState *state, Run *run, const StepFailure *failure)
 	scope_set_step_value(state, run->step, run->visit, failure->parent, envelope);
 	if (step->on_error == ON_ERROR_HANDLER && failure->kind != FAILURE_MAX_VISITS)
 		evaluate_handlers(state, run, failure, envelope, &handlers);
+	if (handlers.departures == NIL)
+		stop_run(state, run, true);
 	end_run(state, run);
 	event = emit(state, EVENT_STEP_FAILED, step, run->visit, failure->parent);
 	event->error = failure->error;

@@ -10,6 +10,7 @@
  *		wait.c           steps that wait for time or signals
  *		child.c          steps that are child executions
  *		iteration.c      steps that are iterators
+ *		recover.c        runs come to rest after a failure, and go on
  *		save.c           saves that the database itself executes
  *		sql.c            steps that are statements of SQL
  *		action.c         tasks for workers
@@ -174,6 +175,9 @@ extern bool is_silent_entry(const Playbook *playbook, const Step *step);
 extern void arrive(BrokerState *state, const Departure *departure, Run *source,
 				   int64 event_id);
 
+/* An execution that was forked begins with a run of a step, with its input. */
+extern void arrive_by_fork(BrokerState *state, const Event *event);
+
 /* Notes in meta the departures of a run whose steps take no more arrivals. */
 extern void note_dropped(BrokerState *state, const List *departures, Run *source,
 						 JsonBuilder *meta);
@@ -281,6 +285,29 @@ extern void child_result(BrokerState *state, Run *run, const Step *task,
 /* Returns the end of the attempt whose child has ended; none for another attempt's. */
 extern AttemptEnd playbook_child_ended(BrokerState *state, Run *run, const ChildEnd *end);
 
+/* ---- recover.c ---- */
+
+/* Returns how many attempts a run had made before it was given new ones. */
+extern int	attempts_before(const Run *run);
+
+/* Adds that number to the context of a run that is no task. */
+extern void add_attempts_before(const Run *run, JsonBuilder *context);
+
+/* Returns whether a failure holds its run instead of failing the execution. */
+extern bool holds_failure(BrokerState *state, const Run *run, const StepFailure *failure);
+
+/* Holds a run that has failed. */
+extern void hold_run(BrokerState *state, Run *run, const StepFailure *failure);
+
+/* Remembers a live run, or (failed) one that fails its execution, for a redrive. */
+extern void stop_run(BrokerState *state, Run *run, bool failed);
+
+/* step_resumed: a held run goes on. */
+extern void resume_by_event(BrokerState *state, Run *run, const Event *event);
+
+/* execution_redriven: the runs that the end of the execution has stopped go on. */
+extern void redrive_runs(BrokerState *state, const Event *event);
+
 /* ---- wait.c ---- */
 
 /* Starts a run that waits; what it waits for may have come already. */
@@ -294,6 +321,12 @@ extern void end_wait_by_time(BrokerState *state, Run *run);
 
 /* ---- iteration.c ---- */
 
+/*
+ * Starts the items of an iterator again that have not completed, or has their child
+ * executions set going again; the run is open.  cause: the event that led to it.
+ */
+extern AttemptEnd resume_iterator(BrokerState *state, Run *run, int64 cause);
+
 /* Starts an attempt of an iterator; returns its end where no item is in flight. */
 extern AttemptEnd start_iterator(BrokerState *state, Run *run,
 								 const JsonbValue *transition_input);
@@ -305,6 +338,9 @@ extern AttemptEnd end_item(BrokerState *state, Run *run, const ItemEnd *end);
 extern AttemptEnd item_child_ended(BrokerState *state, Run *run, const ChildEnd *end);
 
 /* ---- attempt.c ---- */
+
+/* Returns which lease of a run has just ended. */
+extern int	ended_lease(const Run *run);
 
 /* Repeats an attempt that has ended, or ends the run; does nothing if it goes on. */
 extern void end_attempt(BrokerState *state, Run *run, AttemptEnd end);

@@ -19,28 +19,11 @@
 #include "miscadmin.h"
 
 #include "broker/internal.h"
+#include "broker/iteration.h"
 
 /* How many items are in flight, unless the iterator names a concurrency */
 #define ASYNC_CONCURRENCY		8
 #define DISTRIBUTED_CONCURRENCY	1000
-
-/* An open iterator, with what its run's context says. */
-typedef struct Iteration
-{
-	BrokerState *state;
-	Run		   *run;
-	const Step *step;
-	const IteratorSpec *spec;
-	JsonbValue	context;
-	JsonbValue	input;
-	bool		has_input;
-	int64		since;
-	int			total;
-	int			concurrency;
-	int64		catalog_id;
-	IterationProgress progress;
-	const IteratorItems *items; /* at the start: all of them */
-} Iteration;
 
 /* ---------------------------------------------------------------------------
  * State
@@ -48,8 +31,8 @@ typedef struct Iteration
  */
 
 /* Writes what an iterator has to remember into the context of its run. */
-static void
-store_context(Iteration *iteration)
+void
+iteration_store_context(Iteration *iteration)
 {
 	JsonBuilder builder;
 	JsonbValue	value;
@@ -62,6 +45,14 @@ store_context(Iteration *iteration)
 	json_add_int(&builder, "since", iteration->since);
 	json_add_int(&builder, "catalog_id", iteration->catalog_id);
 	json_add_int(&builder, "timeout", iteration->run->timeout);
+	if (iteration->resumed != 0)
+	{
+		json_add_int(&builder, "resumed", iteration->resumed);
+		json_add_int(&builder, "started", iteration->base.started);
+		json_add_int(&builder, "done", iteration->base.done);
+		json_add(&builder, "todo", &iteration->todo);
+	}
+	add_attempts_before(iteration->run, &builder);
 	json_end_object(&builder, &value);
 	iteration->run->context = json_to_jsonb(&value);
 }
@@ -79,8 +70,8 @@ context_int(const Iteration *iteration, const char *key)
  * Reads an iterator under way: its context, and from the log how far it has
  * come.
  */
-static void
-open_iteration(Iteration *iteration, BrokerState *state, Run *run)
+void
+iteration_open(Iteration *iteration, BrokerState *state, Run *run)
 {
 	memset(iteration, 0, sizeof(Iteration));
 	iteration->state = state;
@@ -93,10 +84,45 @@ open_iteration(Iteration *iteration, BrokerState *state, Run *run)
 	iteration->concurrency = (int) context_int(iteration, "concurrency");
 	iteration->since = context_int(iteration, "since");
 	iteration->catalog_id = context_int(iteration, "catalog_id");
+	iteration->resumed = context_int(iteration, "resumed");
+	iteration->base.started = iteration->resumed != 0 ?
+		(int) context_int(iteration, "started") :
+		Min(iteration->total, iteration->concurrency);
+	iteration->base.done = (int) context_int(iteration, "done");
+	if (!json_get(&iteration->context, "todo", &iteration->todo))
+		json_null(&iteration->todo);
 	state->values.progress(state->values.arg, iteration->step->name, run->visit,
-						   iteration->since, &iteration->progress);
+						   Max(iteration->since, iteration->resumed), &iteration->progress);
 	if (!iteration->progress.found)
-		iteration->progress.started = Min(iteration->total, iteration->concurrency);
+		iteration->progress = iteration->base;
+}
+
+/*
+ * Returns the index of the item that starts as the n-th: all items in their order, and
+ * after the iterator went on those that waited then.
+ */
+static int
+index_of_start(const Iteration *iteration, int n)
+{
+	int			left = n - iteration->base.started;
+	JsonbIterator *it;
+	JsonbValue	range;
+
+	if (iteration->resumed == 0)
+		return n;
+	it = json_walk(&iteration->todo);
+	while (json_next_element(&it, &range))
+	{
+		double		first = 0;
+		double		last = -1;
+
+		(void) json_number(getIthJsonbValueFromContainer(range.val.binary.data, 0), &first);
+		(void) json_number(getIthJsonbValueFromContainer(range.val.binary.data, 1), &last);
+		if (left <= (int) (last - first))
+			return (int) first + left;
+		left -= (int) (last - first) + 1;
+	}
+	return -1;
 }
 
 /* ---------------------------------------------------------------------------
@@ -219,6 +245,11 @@ start_item_task(Iteration *iteration, int index, const JsonbValue *item, Scope *
 	item_input(iteration, &input);
 	memset(&failure, 0, sizeof(failure));
 	prepared = prepare_action(iteration->state, task, body, scope, &input, &failure);
+	if (iteration->states != NULL)
+	{
+		task->attempts = task->attempts_before = iteration->states[index].attempts;
+		task->max_attempts += task->attempts_before;
+	}
 	task->released_by = emit_item_started(iteration, index, item, 0)->event_id;
 	if (!prepared)
 	{
@@ -246,8 +277,8 @@ execute_item(Iteration *iteration, int index, const JsonbValue *item, Scope *sco
  * Starts one item.  False when it ends at once: *end says how, but for an item that
  * fails to start not which event ended it.
  */
-static bool
-start_item(Iteration *iteration, int index, const JsonbValue *item, ItemEnd *end)
+bool
+iteration_start_item(Iteration *iteration, int index, const JsonbValue *item, ItemEnd *end)
 {
 	StepKind	kind = iteration->spec->body->kind;
 	Scope		scope;
@@ -270,6 +301,13 @@ start_item(Iteration *iteration, int index, const JsonbValue *item, ItemEnd *end
 	return false;
 }
 
+/* Returns whether other items start after one that has ended. */
+static bool
+goes_on_after(const Iteration *iteration, bool success)
+{
+	return success || iteration->spec->continues || iteration->spec->holds;
+}
+
 /*
  * Counts the end of an item and emits iteration_completed or iteration_failed.
  * Returns the item that starts in its place; -1: none.
@@ -288,9 +326,8 @@ emit_item_ended(Iteration *iteration, const ItemEnd *end)
 	progress->done++;
 	if (!end->success)
 		progress->failed++;
-	if (progress->started < iteration->total &&
-		(end->success || iteration->spec->continues))
-		next = progress->started++;
+	if (progress->started < iteration->total && goes_on_after(iteration, end->success))
+		next = index_of_start(iteration, progress->started++);
 	event = emit_item(iteration->state,
 					  end->success ? EVENT_ITERATION_COMPLETED : EVENT_ITERATION_FAILED,
 					  iteration->step, iteration->run->visit, end->index, end->parent);
@@ -385,7 +422,7 @@ results_fit(const Iteration *iteration, IterationResult **results)
 		else if (value != NULL && value->type == jbvString)
 			size += value->val.string.len;
 	}
-	return size <= noetl_template_max_output;
+	return size <= SETTING(template_max_output);
 }
 
 /* Adds "errors": {index, message} of every item that failed. */
@@ -470,8 +507,8 @@ build_result(const Iteration *iteration, JsonbValue *result)
 }
 
 /* Emits iterator_completed after the last item; returns the end of the attempt. */
-static AttemptEnd
-complete_iterator(Iteration *iteration, int64 parent)
+AttemptEnd
+iteration_complete(Iteration *iteration, int64 parent)
 {
 	BrokerState *state = iteration->state;
 	Run		   *run = iteration->run;
@@ -519,6 +556,8 @@ next_item(const Iteration *iteration, int index, JsonbValue *item)
 	if (iteration->items != NULL)
 	{
 		*item = iteration->items->values[index];
+		if (iteration->resumed != 0)
+			decision_add(iteration->state, DECIDE_TAKE_ITEM, iteration->run)->first_item = index;
 		return;
 	}
 	if (values->waiting_item(values->arg, iteration->step->name, iteration->run->visit,
@@ -533,8 +572,8 @@ next_item(const Iteration *iteration, int index, JsonbValue *item)
  * iterator after the last.  Items that end when they start end here too, in a
  * loop, as there may be many.
  */
-static AttemptEnd
-item_ended(Iteration *iteration, ItemEnd end)
+AttemptEnd
+iteration_item_ended(Iteration *iteration, ItemEnd end)
 {
 	BrokerState *state = iteration->state;
 	AttemptEnd	none = {NULL, false};
@@ -547,17 +586,22 @@ item_ended(Iteration *iteration, ItemEnd end)
 		CHECK_FOR_INTERRUPTS();
 		next = emit_item_ended(iteration, &end);
 		end.parent = state->last_event_id;
-		if (!end.success && !iteration->spec->continues)
+		if (!goes_on_after(iteration, end.success))
 			return fail_iterator(iteration, psprintf("item %d: %s", end.index, end.error),
 								 end.parent);
 		if (next < 0)
 			break;
 		next_item(iteration, next, &item);
-		if (start_item(iteration, next, &item, &end))
+		if (iteration_start_item(iteration, next, &item, &end))
 			break;
 	}
-	return iteration->progress.done < iteration->total ? none :
-		complete_iterator(iteration, end.parent);
+	if (iteration->progress.done < iteration->total)
+		return none;
+	if (iteration->spec->holds && iteration->progress.failed > 0)
+		return fail_iterator(iteration, psprintf("%d of %d items failed",
+												 iteration->progress.failed,
+												 iteration->total), end.parent);
+	return iteration_complete(iteration, end.parent);
 }
 
 /* Ends an item of an open iterator; returns the end of the iterator's attempt. */
@@ -566,8 +610,8 @@ end_item(BrokerState *state, Run *run, const ItemEnd *end)
 {
 	Iteration	iteration;
 
-	open_iteration(&iteration, state, run);
-	return item_ended(&iteration, *end);
+	iteration_open(&iteration, state, run);
+	return iteration_item_ended(&iteration, *end);
 }
 
 /*
@@ -616,7 +660,7 @@ save_child(Iteration *iteration, const ChildEnd *end, const JsonbValue *envelope
 								 emit_child_completed(iteration, end, envelope), &saved,
 								 &item.error);
 	item.parent = state->last_event_id;
-	return item_ended(iteration, item);
+	return iteration_item_ended(iteration, item);
 }
 
 /* Has a worker save what the child of an item has done; the item ends after that. */
@@ -666,7 +710,7 @@ item_child_ended(BrokerState *state, Run *run, const ChildEnd *end)
 
 	if (!is_current_item(state, run, end))
 		return none;
-	open_iteration(&iteration, state, run);
+	iteration_open(&iteration, state, run);
 	child_result(state, run, body, end, &value);
 	if (end->completed && body->saves != NULL)
 		return save_child(&iteration, end, &value);
@@ -682,7 +726,7 @@ item_child_ended(BrokerState *state, Run *run, const ChildEnd *end)
 	item.error = end->error;
 	item.child_execution_id = end->execution_id;
 	item.parent = run->started_event_id;
-	return item_ended(&iteration, item);
+	return iteration_item_ended(&iteration, item);
 }
 
 /* ---------------------------------------------------------------------------
@@ -799,11 +843,11 @@ start_items(Iteration *iteration, const IteratorItems *items)
 
 		CHECK_FOR_INTERRUPTS();
 		memset(&item, 0, sizeof(item));
-		if (start_item(iteration, i, &items->values[i], &item))
+		if (iteration_start_item(iteration, i, &items->values[i], &item))
 			continue;
 		if (item.parent == 0)
 			item.parent = state->last_event_id;
-		end = item_ended(iteration, item);
+		end = iteration_item_ended(iteration, item);
 		if (end.event != NULL)
 			return end;
 	}
@@ -873,12 +917,12 @@ start_iterator(BrokerState *state, Run *run, const JsonbValue *transition_input)
 	run->state = RUN_OPEN;
 	if (iteration.total == 0)
 	{
-		store_context(&iteration);
-		return complete_iterator(&iteration, iteration.since);
+		iteration_store_context(&iteration);
+		return iteration_complete(&iteration, iteration.since);
 	}
 	if (iteration.spec->body->kind == STEP_PLAYBOOK)
 		iteration.catalog_id = pin_child(state, iteration.spec->body, &scope);
-	store_context(&iteration);
+	iteration_store_context(&iteration);
 	open_run(state, run);
 	return start_items(&iteration, &items);
 }

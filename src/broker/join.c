@@ -74,19 +74,6 @@ visits_begun(BrokerState *state, const Step *step)
 	return visits;
 }
 
-/*
- * Returns whether a step takes an arrival with this lineage.  With "any" it takes
- * one for each visit that arrivals descend from; without parallel branches there
- * are no more of them.
- */
-static bool
-takes_arrival(BrokerState *state, const Step *step, const int *lineage)
-{
-	if (step->join != JOIN_ANY || (step->revisited && !step->parallel))
-		return true;
-	return visits_begun(state, step) <= lineage_visit(lineage, step);
-}
-
 /* Returns the run of a step that waits for other branches, or NULL. */
 static Run *
 waiting_run(BrokerState *state, int step)
@@ -101,6 +88,33 @@ waiting_run(BrokerState *state, int step)
 			return run;
 	}
 	return NULL;
+}
+
+/*
+ * Returns whether a step that joins its branches once has ended before all of them
+ * arrived, as it was skipped while it waited.
+ */
+static bool
+was_skipped(BrokerState *state, const Step *step)
+{
+	return step->join == JOIN_ALL && !step->revisited && step->kind != STEP_END &&
+		waiting_run(state, step->index) == NULL &&
+		scope_step_value(state, step->index)->found;
+}
+
+/*
+ * Returns whether a step takes an arrival with this lineage.  With "any" it takes
+ * one for each visit that arrivals descend from; without parallel branches there
+ * are no more of them.
+ */
+static bool
+takes_arrival(BrokerState *state, const Step *step, const int *lineage)
+{
+	if (was_skipped(state, step))
+		return false;
+	if (step->join != JOIN_ANY || (step->revisited && !step->parallel))
+		return true;
+	return visits_begun(state, step) <= lineage_visit(lineage, step);
 }
 
 /*
@@ -138,6 +152,37 @@ arrive(BrokerState *state, const Departure *departure, Run *source, int64 event_
 }
 
 /*
+ * execution_forked: a run of a step waits for nothing, with the input and the lineage that
+ * it had in the other execution.
+ */
+void
+arrive_by_fork(BrokerState *state, const Event *event)
+{
+	JsonbValue	context;
+	Arrival    *arrival = palloc0(sizeof(Arrival));
+	char	   *name;
+	int			index;
+	Run		   *run;
+
+	json_from_jsonb(event->context, &context);
+	name = json_get_text(&context, "step");
+	index = name == NULL ? -1 : playbook_find_step(state->playbook, name, strlen(name));
+	if (index < 0)
+		return;
+	run = run_make(index, state->playbook->steps[index].revisited ?
+				   visits_begun(state, &state->playbook->steps[index]) + 1 : 1, RUN_WAITING);
+	run->at_once = true;
+	run->changed = true;
+	arrival->from = -1;
+	arrival->visit = 1;
+	arrival->event_id = event->event_id;
+	arrival->has_data = json_get(&context, "data", &arrival->data);
+	arrival->lineage = lineage_read(state->playbook, &context);
+	run->arrivals = list_make1(arrival);
+	state->runs = lappend(state->runs, run);
+}
+
+/*
  * Notes in meta the departures that will have no effect, as their steps take no
  * more arrivals.  Without the note the log would promise a step that never starts.
  */
@@ -153,7 +198,7 @@ note_dropped(BrokerState *state, const List *departures, Run *source, JsonBuilde
 	{
 		const Step *step = &state->playbook->steps[((Departure *) lfirst(lc))->step];
 
-		if (step->join != JOIN_ANY || takes_arrival(state, step, lineage_after(state, source)))
+		if (step->join == JOIN_EACH || takes_arrival(state, step, lineage_after(state, source)))
 			continue;
 		if (!any)
 			json_begin_array(&names);

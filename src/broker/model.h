@@ -93,12 +93,15 @@ typedef struct Event
 	int64		ended_child;	/* the child execution whose end it tells; 0: none */
 	int			max_lost;		/* of an expired lease: so many may be lost */
 	double		delay;			/* action_retry: seconds until the next attempt */
-	const char *failure;		/* step_failed: the kind of the failure, or NULL */
+	const char *failure;		/* step_failed, step_held: the kind of the failure, or NULL */
+	int			drive;			/* of an end or a redrive of the execution; 0: not said */
 	IterationProgress progress; /* the end of an item, written by the broker */
 	SaveOutcome save;			/* save_completed and save_failed */
 	const char *started_by;		/* execution_start: name of the role, or NULL */
 	int64		started_by_oid; /* and its oid; 0: not known */
 	int64		timeout;		/* execution_start: in microseconds; 0: none */
+	const Settings *settings;	/* execution_start: those it records, or NULL */
+	bool		forked;			/* execution_start: execution_forked says where it begins */
 	const char *refused;		/* execution_start: why the execution must not run, or NULL */
 	TimestampTz until;			/* step_started of a wait: when it ends at the latest; 0 */
 	const char *ended_by;		/* step_completed of a wait that time has ended:
@@ -136,6 +139,7 @@ typedef enum RunState
 	RUN_LEASED,
 	RUN_OPEN,					/* started; children, or tasks for each of its
 								 * items, do its work */
+	RUN_HELD,					/* failed; it goes on when it is resumed or skipped */
 	RUN_AWAITING,				/* started; ends when time has passed, or with a
 								 * signal */
 	RUN_CANCELLED,				/* leased when its execution ended: not live */
@@ -167,6 +171,8 @@ typedef struct Run
 	bool		at_once;		/* RUN_WAITING: it waits for nothing, as its step joins
 								 * no branches */
 	bool		restart;		/* settle() begins its next attempt */
+	bool		failed;			/* of a stopped run: it had failed */
+	bool		rewritten;		/* its arrivals replace those that are stored */
 	List	   *arrivals;		/* Arrival *, RUN_WAITING */
 
 	const int  *lineage;		/* the visits it descends from; NULL: not read yet */
@@ -177,6 +183,8 @@ typedef struct Run
 	int			attempts;		/* how often it was leased, or has failed */
 	int			lost;			/* how many of these leases have run out */
 	int			max_attempts;
+	int			attempts_before;	/* made before it was given new ones; of a run
+									 * that is no task, context says it too */
 	TimestampTz available_at;	/* RUN_RETRY */
 	int64		timeout;		/* of an attempt, in microseconds; 0: none */
 	TimestampTz deadline;		/* of the attempt in flight; 0: none */
@@ -216,6 +224,14 @@ typedef struct IterationResult
 	const char *error;
 	int64		child_execution_id; /* 0: none */
 } IterationResult;
+
+/* What the log says of an item of an iterator. */
+typedef struct ItemState
+{
+	bool		completed;
+	int			attempts;		/* 0: it has not started */
+	int64		child_execution_id; /* 0: none */
+} ItemState;
 
 /* A child execution that is going to be started. */
 typedef struct ChildStart

@@ -285,6 +285,7 @@ start_save_step(BrokerState *state, Run *run, const JsonbValue *transition_input
 		(void) emit_step_started(state, run);
 	json_begin_object(&builder);
 	json_add(&builder, "data", &input);
+	add_attempts_before(run, &builder);
 	json_end_object(&builder, &context);
 	run->context = json_to_jsonb(&context);
 	run->state = RUN_OPEN;

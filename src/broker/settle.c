@@ -157,6 +157,7 @@ restart_run(BrokerState *state, Run *run)
 	JsonbValue	input;
 
 	run->restart = false;
+	run->attempts_before = attempts_before(run);
 	input_of_arrivals(run->arrivals, &input);
 	begin_attempt(state, run, &input);
 }

@@ -65,6 +65,32 @@ extern void catalog_lock_version(int64 catalog_id, bool to_delete);
 /* Returns whether any execution refers to the row. */
 extern bool catalog_is_used(int64 catalog_id);
 
+/* ---- rights.c ---- */
+
+/* The error of who may not start a playbook, with its path */
+#define CATALOG_EXECUTE_REFUSED	"permission denied for playbook \"%s\""
+
+/*
+ * Returns whether a role may start a playbook; by the session's cache where the
+ * rights are known.  One that does not exist is nobody's.
+ */
+extern bool catalog_may_execute(int64 catalog_id, Oid role);
+/* Raises unless a role may start a playbook. */
+extern void catalog_check_execute(int64 catalog_id, Oid role);
+
+/*
+ * Makes the current role the owner of a path that nobody has registered.  Raises
+ * unless it may act for the owner of another one.  Makes this transaction the only
+ * one that registers versions of the path.
+ */
+extern void catalog_claim_path(text *path);
+
+/*
+ * Lets a role (InvalidOid: PUBLIC) start the playbooks of a path, or not any more.
+ * Returns whether that changes anything.
+ */
+extern bool catalog_grant_execute(text *path, Oid role, bool grant);
+
 /*
  * Returns the compiled playbook of a catalog row, from the session's cache.  Raises
  * when there is no such row.  The playbook is valid until the end of the

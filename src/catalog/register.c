@@ -13,7 +13,7 @@
 #include "catalog/catalog.h"
 
 static PlaybookIssue *yaml_issue(const SourceError *error);
-static PlaybookIssue *missing_path_issue(void);
+static PlaybookIssue *path_issue(char *message, char *hint);
 
 /* Parses and compiles a document; document->valid: it may be stored. */
 void
@@ -39,7 +39,17 @@ catalog_read_document(const text *content, bool needs_path, Document *document)
 		document->root->kind == YN_MAP)
 	{
 		document->valid = false;
-		document->issues = lcons(missing_path_issue(), document->issues);
+		document->issues = lcons(path_issue("the playbook has no path",
+											"Add metadata.path, or pass the path to noetl.register()."),
+								 document->issues);
+	}
+	if (needs_path && document->path != NULL &&
+		strchr(document->path, PLAYBOOK_INLINE_MARK) != NULL)
+	{
+		document->valid = false;
+		document->issues = lcons(path_issue("a catalog path must not contain \"#\"",
+											"Such paths name playbooks that are written in a step of another one."),
+								 document->issues);
 	}
 	if (playbook != NULL)
 		MemoryContextDelete(playbook->context);
@@ -61,17 +71,17 @@ yaml_issue(const SourceError *error)
 	return issue;
 }
 
-/* Returns the issue of a document without a path. */
+/* Returns the issue of a document without a path that it can have. */
 static PlaybookIssue *
-missing_path_issue(void)
+path_issue(char *message, char *hint)
 {
 	PlaybookIssue *issue = palloc0(sizeof(PlaybookIssue));
 
 	issue->severity = ISSUE_ERROR;
 	issue->sqlerrcode = ERRCODE_INVALID_OBJECT_DEFINITION;
 	issue->path = "";
-	issue->message = "the playbook has no path";
-	issue->hint = "Add metadata.path, or pass the path to noetl.register().";
+	issue->message = message;
+	issue->hint = hint;
 	return issue;
 }
 
@@ -144,13 +154,12 @@ content_digest(text *content)
 }
 
 /*
- * Stores a valid document as the next version of a path, unless a version with the
- * same content is there.  Returns the catalog_id.
+ * Stores a document as the next version of a path, unless a version with the
+ * digest is there.  Returns the catalog_id.
  */
-int64
-catalog_store_document(const Document *document, text *content, text *path)
+static int64
+store_document(const Document *document, text *content, text *path, bytea *digest)
 {
-	bytea	   *digest = content_digest(content);
 	JsonbValue	payload;
 	int			version;
 	int64		catalog_id = catalog_lock_path(path, digest, &version);
@@ -160,6 +169,14 @@ catalog_store_document(const Document *document, text *content, text *path)
 	yaml_to_json(document->root, &payload);
 	return catalog_insert(path, version + 1, cstring_to_text("Playbook"), content,
 						  digest, JsonbValueToJsonb(&payload));
+}
+
+/* Stores a valid document under a path of the current role's (catalog/register.h). */
+int64
+catalog_store_document(const Document *document, text *content, text *path)
+{
+	catalog_claim_path(path);
+	return store_document(document, content, path, content_digest(content));
 }
 
 /* Returns the first error of a document as one line. */
@@ -181,34 +198,23 @@ first_error(const Document *document)
 	return pstrdup("the inline playbook is not valid");
 }
 
-/*
- * Reads a document that is part of another playbook.  Returns false and sets *error
- * when it is not valid.
- */
-static bool
-read_inline(text *content, const char *path, Document *document, text **path_text,
-			char **error)
-{
-	catalog_read_document(content, false, document);
-	if (!document->valid)
-	{
-		*error = first_error(document);
-		return false;
-	}
-	*path_text = cstring_to_text(document->path != NULL ? document->path : path);
-	return true;
-}
-
 /* Stores a document that is part of another playbook; returns its catalog_id. */
 int64
 catalog_add(const char *content, const char *path, char **error)
 {
 	text	   *content_text = cstring_to_text(content);
-	text	   *path_text;
+	text	   *path_text = cstring_to_text(path);
+	bytea	   *digest = content_digest(content_text);
+	int64		catalog_id = catalog_find_content(path_text, digest);
 	Document	document;
 
-	return read_inline(content_text, path, &document, &path_text, error) ?
-		catalog_store_document(&document, content_text, path_text) : 0;
+	if (catalog_id != 0)
+		return catalog_id;
+	catalog_read_document(content_text, false, &document);
+	if (document.valid)
+		return store_document(&document, content_text, path_text, digest);
+	*error = first_error(&document);
+	return 0;
 }
 
 /* Finds a document that is part of another playbook; returns its catalog_id. */
@@ -216,14 +222,14 @@ int64
 catalog_look_up(const char *content, const char *path, char **error)
 {
 	text	   *content_text = cstring_to_text(content);
-	text	   *path_text;
+	int64		catalog_id = catalog_find_content(cstring_to_text(path),
+												  content_digest(content_text));
 	Document	document;
-	int64		catalog_id;
 
-	if (!read_inline(content_text, path, &document, &path_text, error))
-		return 0;
-	catalog_id = catalog_find_content(path_text, content_digest(content_text));
-	if (catalog_id == 0)
-		*error = pstrdup("the inline playbook is not registered");
-	return catalog_id;
+	if (catalog_id != 0)
+		return catalog_id;
+	catalog_read_document(content_text, false, &document);
+	*error = document.valid ? pstrdup("the inline playbook is not registered") :
+		first_error(&document);
+	return 0;
 }

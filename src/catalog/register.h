@@ -33,14 +33,16 @@ extern void catalog_report_issues(const Document *document, const char *path);
 
 /*
  * Stores a valid document as the next version of a path, unless a version with
- * the same content is there; returns its catalog_id.
+ * the same content is there; returns its catalog_id.  Raises unless the path is
+ * the current role's, or nobody's until now.
  */
 extern int64 catalog_store_document(const Document *document, text *content, text *path);
 
 /*
  * Stores a document that is part of another playbook and returns its
- * catalog_id; "path" is its path, unless the document names one.  Returns 0 and
- * sets *error when the document is no valid playbook.
+ * catalog_id; "path" is its path, whatever the document says.  Returns 0 and
+ * sets *error when the document is no valid playbook.  Checks no right: the path
+ * must be one that PLAYBOOK_INLINE_MARK keeps from users.
  */
 extern int64 catalog_add(const char *content, const char *path, char **error);
 

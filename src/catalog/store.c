@@ -23,14 +23,7 @@
 #include "utils/syscache.h"
 
 #include "catalog/catalog.h"
-
-typedef struct CatalogQuery
-{
-	const char *text;
-	int			nargs;
-	Oid			types[6];
-	SPIPlanPtr	plan;
-} CatalogQuery;
+#include "catalog/query.h"
 
 static CatalogQuery read_content = {
 	"SELECT content, xmin FROM noetl.catalog"
@@ -80,16 +73,6 @@ static CatalogQuery describe = {
 	1, {INT8OID}, NULL
 };
 
-/* The user to return to. */
-typedef struct OwnerSwitch
-{
-	Oid			user;
-	int			context;
-} OwnerSwitch;
-
-static void begin_as_owner(OwnerSwitch *before);
-static void end_as_owner(const OwnerSwitch *before);
-static void run(CatalogQuery *query, Datum *values, Snapshot snapshot, int expected);
 static int64 look_up_versions(Datum *values, Snapshot snapshot, int *version);
 
 /* Returns the OID of noetl.catalog; raises when the extension is not installed. */
@@ -109,9 +92,9 @@ catalog_relation(void)
 	return relation;
 }
 
-/* Connects to SPI as the table's owner; *before: the user until now. */
-static void
-begin_as_owner(OwnerSwitch *before)
+/* Returns the owner of noetl.catalog. */
+Oid
+catalog_owner(void)
 {
 	Oid			relation = catalog_relation();
 	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
@@ -121,6 +104,15 @@ begin_as_owner(OwnerSwitch *before)
 		elog(ERROR, "cache lookup failed for relation %u", relation);
 	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
 	ReleaseSysCache(tuple);
+	return owner;
+}
+
+/* Connects to SPI as the table's owner; *before: the user until now. */
+void
+catalog_begin_as_owner(OwnerSwitch *before)
+{
+	Oid			owner = catalog_owner();
+
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	GetUserIdAndSecContext(&before->user, &before->context);
@@ -130,8 +122,8 @@ begin_as_owner(OwnerSwitch *before)
 }
 
 /* Disconnects and returns to the user of before; an error does so by itself. */
-static void
-end_as_owner(const OwnerSwitch *before)
+void
+catalog_end_as_owner(const OwnerSwitch *before)
 {
 	SetUserIdAndSecContext(before->user, before->context);
 	if (SPI_finish() != SPI_OK_FINISH)
@@ -139,8 +131,8 @@ end_as_owner(const OwnerSwitch *before)
 }
 
 /* Runs a query, whose plan is kept for the session; raises on another result. */
-static void
-run(CatalogQuery *query, Datum *values, Snapshot snapshot, int expected)
+void
+catalog_run(CatalogQuery *query, Datum *values, Snapshot snapshot, int expected)
 {
 	int			result;
 
@@ -173,8 +165,8 @@ catalog_read_content(int64 catalog_id, char **content, int *length, bool *own)
 	bool		isnull;
 
 	values[0] = Int64GetDatum(catalog_id);
-	begin_as_owner(&before);
-	run(&read_content, values, InvalidSnapshot, SPI_OK_SELECT);
+	catalog_begin_as_owner(&before);
+	catalog_run(&read_content, values, InvalidSnapshot, SPI_OK_SELECT);
 	found = SPI_processed > 0;
 	if (found)
 	{
@@ -189,7 +181,7 @@ catalog_read_content(int64 catalog_id, char **content, int *length, bool *own)
 		datum = SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &isnull);
 		*own = TransactionIdIsCurrentTransactionId(DatumGetTransactionId(datum));
 	}
-	end_as_owner(&before);
+	catalog_end_as_owner(&before);
 	return found;
 }
 
@@ -205,8 +197,8 @@ catalog_read_payload(int64 catalog_id, bytea *digest)
 
 	values[0] = Int64GetDatum(catalog_id);
 	values[1] = PointerGetDatum(digest);
-	begin_as_owner(&before);
-	run(&read_payload, values, InvalidSnapshot, SPI_OK_SELECT);
+	catalog_begin_as_owner(&before);
+	catalog_run(&read_payload, values, InvalidSnapshot, SPI_OK_SELECT);
 	if (SPI_processed > 0)
 	{
 		Datum		datum = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1,
@@ -216,7 +208,7 @@ catalog_read_payload(int64 catalog_id, bytea *digest)
 		payload = DatumGetJsonbPCopy(datum);
 		MemoryContextSwitchTo(spi);
 	}
-	end_as_owner(&before);
+	catalog_end_as_owner(&before);
 	return payload;
 }
 
@@ -231,12 +223,25 @@ look_up_versions(Datum *values, Snapshot snapshot, int *version)
 	Datum		datum;
 	bool		isnull;
 
-	run(&find_versions, values, snapshot, SPI_OK_SELECT);
+	catalog_run(&find_versions, values, snapshot, SPI_OK_SELECT);
 	row = SPI_tuptable->vals[0];
 	datum = SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &isnull);
 	*version = isnull ? 0 : DatumGetInt32(datum);
 	datum = SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &isnull);
 	return isnull ? 0 : DatumGetInt64(datum);
+}
+
+/* Waits for other transactions that register the same path; later ones wait for us. */
+void
+catalog_serialise_path(text *path)
+{
+	LOCKTAG		tag;
+	uint64		hash = hash_bytes_extended((unsigned char *) VARDATA_ANY(path),
+										   VARSIZE_ANY_EXHDR(path), 0);
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (hash >> 32),
+						 (uint32) hash, LOCK_CLASS_PATH);
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
 }
 
 /*
@@ -249,17 +254,12 @@ catalog_lock_path(text *path, bytea *digest, int *version)
 {
 	Datum		values[2];
 	OwnerSwitch before;
-	LOCKTAG		tag;
-	uint64		hash = hash_bytes_extended((unsigned char *) VARDATA_ANY(path),
-										   VARSIZE_ANY_EXHDR(path), 0);
 	int64		catalog_id;
 
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (hash >> 32),
-						 (uint32) hash, LOCK_CLASS_PATH);
-	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+	catalog_serialise_path(path);
 	values[0] = PointerGetDatum(path);
 	values[1] = PointerGetDatum(digest);
-	begin_as_owner(&before);
+	catalog_begin_as_owner(&before);
 	catalog_id = look_up_versions(values, InvalidSnapshot, version);
 	if (IsolationUsesXactSnapshot())
 	{
@@ -274,7 +274,7 @@ catalog_lock_path(text *path, bytea *digest, int *version)
 							   pnstrdup(VARDATA_ANY(path), VARSIZE_ANY_EXHDR(path))),
 					 errhint("Retry the transaction.")));
 	}
-	end_as_owner(&before);
+	catalog_end_as_owner(&before);
 	return catalog_id;
 }
 
@@ -294,15 +294,15 @@ catalog_insert(text *path, int version, text *kind, text *content,
 	values[3] = PointerGetDatum(content);
 	values[4] = PointerGetDatum(digest);
 	values[5] = JsonbPGetDatum(payload);
-	begin_as_owner(&before);
-	run(&insert_version, values, InvalidSnapshot, SPI_OK_INSERT_RETURNING);
+	catalog_begin_as_owner(&before);
+	catalog_run(&insert_version, values, InvalidSnapshot, SPI_OK_INSERT_RETURNING);
 	if (SPI_processed != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
 				 errmsg("a trigger or rule on noetl.catalog suppressed the registration")));
 	catalog_id = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0],
 											 SPI_tuptable->tupdesc, 1, &isnull));
-	end_as_owner(&before);
+	catalog_end_as_owner(&before);
 	return catalog_id;
 }
 
@@ -315,10 +315,10 @@ catalog_is_used(int64 catalog_id)
 	bool		used;
 
 	values[0] = Int64GetDatum(catalog_id);
-	begin_as_owner(&before);
-	run(&find_execution, values, InvalidSnapshot, SPI_OK_SELECT);
+	catalog_begin_as_owner(&before);
+	catalog_run(&find_execution, values, InvalidSnapshot, SPI_OK_SELECT);
 	used = SPI_processed > 0;
-	end_as_owner(&before);
+	catalog_end_as_owner(&before);
 	return used;
 }
 
@@ -334,13 +334,13 @@ catalog_find(const char *path, int version, TimestampTz before, int64 *catalog_i
 	values[0] = CStringGetTextDatum(path);
 	values[1] = Int32GetDatum(version);
 	values[2] = TimestampTzGetDatum(before);
-	begin_as_owner(&caller);
-	run(&find_version, values, InvalidSnapshot, SPI_OK_SELECT);
+	catalog_begin_as_owner(&caller);
+	catalog_run(&find_version, values, InvalidSnapshot, SPI_OK_SELECT);
 	found = SPI_processed > 0;
 	if (found)
 		*catalog_id = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0],
 												  SPI_tuptable->tupdesc, 1, &isnull));
-	end_as_owner(&caller);
+	catalog_end_as_owner(&caller);
 	return found;
 }
 
@@ -355,9 +355,9 @@ catalog_find_content(text *path, bytea *digest)
 
 	values[0] = PointerGetDatum(path);
 	values[1] = PointerGetDatum(digest);
-	begin_as_owner(&caller);
+	catalog_begin_as_owner(&caller);
 	catalog_id = look_up_versions(values, InvalidSnapshot, &version);
-	end_as_owner(&caller);
+	catalog_end_as_owner(&caller);
 	return catalog_id;
 }
 
@@ -372,8 +372,8 @@ catalog_describe(int64 catalog_id, const char **path, int *version)
 	bool		isnull;
 
 	values[0] = Int64GetDatum(catalog_id);
-	begin_as_owner(&before);
-	run(&describe, values, InvalidSnapshot, SPI_OK_SELECT);
+	catalog_begin_as_owner(&before);
+	catalog_run(&describe, values, InvalidSnapshot, SPI_OK_SELECT);
 	found = SPI_processed > 0;
 	if (found)
 	{
@@ -384,7 +384,7 @@ catalog_describe(int64 catalog_id, const char **path, int *version)
 									TextDatumGetCString(SPI_getbinval(row, desc, 1, &isnull)));
 		*version = DatumGetInt32(SPI_getbinval(row, desc, 2, &isnull));
 	}
-	end_as_owner(&before);
+	catalog_end_as_owner(&before);
 	return found;
 }
 

@@ -64,11 +64,14 @@ extern int no_such_variable
 #define LOCK_CLASS_ENDS			0x6e12	/* waiting for the end of an execution */
 
 #include "common/bounds.h"
+#include "common/cron.h"
 #include "common/double_text.h"
 #include "common/guc.h"
 #include "common/json_build.h"
 #include "common/labels.h"
 #include "common/name_table.h"
+#include "common/role.h"
+#include "common/settings.h"
 #include "common/shmem.h"
 #include "common/source_error.h"
 #include "common/srf.h"

@@ -13,18 +13,19 @@
 #include "common/guc.h"
 
 int			noetl_isolation = ISOLATION_OWNER;
+int			noetl_on_error = ON_ERROR_SETTING_FAIL;
 bool		noetl_broker = true;
 bool		noetl_notify = false;
 bool		noetl_superuser_saves = false;
-int			noetl_max_visits = 10000;
+int			noetl_max_visits = DEFAULT_MAX_VISITS;
 int			noetl_max_lost_leases = 3;
-int			noetl_max_depth = 32;
-int			noetl_max_family = 1000000;
-int			noetl_max_family_live = 100000;
+int			noetl_max_depth = DEFAULT_MAX_DEPTH;
+int			noetl_max_family = DEFAULT_MAX_FAMILY;
+int			noetl_max_family_live = DEFAULT_MAX_FAMILY_LIVE;
 int			noetl_node_id = 0;
 int			noetl_template_coerce = COERCE_CONTAINERS;
-int			noetl_template_max_output = 64 * 1024 * 1024;
-int			noetl_template_max_iterations = 1000000;
+int			noetl_template_max_output = DEFAULT_TEMPLATE_MAX_OUTPUT;
+int			noetl_template_max_iterations = DEFAULT_TEMPLATE_MAX_ITERATIONS;
 int			noetl_template_max_memory = 256 * 1024;
 int			noetl_template_max_time = 5000;
 
@@ -40,6 +41,24 @@ static const struct config_enum_entry isolation_options[] = {
 	{"off", ISOLATION_OFF, false},
 	{NULL, 0, false}
 };
+
+static const struct config_enum_entry on_error_options[] = {
+	{"fail", ON_ERROR_SETTING_FAIL, false},
+	{"hold", ON_ERROR_SETTING_HOLD, false},
+	{NULL, 0, false}
+};
+
+/* Defines noetl.on_error. */
+static void
+define_on_error(void)
+{
+	DefineCustomEnumVariable("noetl.on_error",
+							 "What becomes of a step that fails and has no on_error.",
+							 "fail: its execution fails; hold: it is held until noetl.retry() or noetl.skip().",
+							 &noetl_on_error, ON_ERROR_SETTING_FAIL,
+							 on_error_options, PGC_SUSET, 0,
+							 NULL, NULL, NULL);
+}
 
 /* Defines noetl.isolation. */
 static void
@@ -69,6 +88,7 @@ void
 guc_define(void)
 {
 	define_isolation();
+	define_on_error();
 	define_max_lost_leases();
 	DefineCustomBoolVariable("noetl.broker",
 							 "Decide what comes next when an event is inserted.",
@@ -91,22 +111,23 @@ guc_define(void)
 	DefineCustomIntVariable("noetl.max_visits",
 							"How often one step of an execution may run.",
 							NULL,
-							&noetl_max_visits, 10000, 1, INT_MAX, PGC_SUSET, 0,
+							&noetl_max_visits, DEFAULT_MAX_VISITS, 1, INT_MAX, PGC_SUSET, 0,
 							NULL, NULL, NULL);
 	DefineCustomIntVariable("noetl.max_depth",
 							"How deep child playbooks may nest.",
 							NULL,
-							&noetl_max_depth, 32, 1, 10000, PGC_SUSET, 0,
+							&noetl_max_depth, DEFAULT_MAX_DEPTH, 1, 10000, PGC_SUSET, 0,
 							NULL, NULL, NULL);
 	DefineCustomIntVariable("noetl.max_family",
 							"How many executions one execution may start, through children of children too.",
 							"A sample is counted.",
-							&noetl_max_family, 1000000, 1, INT_MAX, PGC_SUSET, 0,
+							&noetl_max_family, DEFAULT_MAX_FAMILY, 1, INT_MAX, PGC_SUSET, 0,
 							NULL, NULL, NULL);
 	DefineCustomIntVariable("noetl.max_family_live",
 							"How many of them may run at the same time.",
 							"A sample is counted.",
-							&noetl_max_family_live, 100000, 1, INT_MAX, PGC_SUSET, 0,
+							&noetl_max_family_live, DEFAULT_MAX_FAMILY_LIVE, 1, INT_MAX,
+							PGC_SUSET, 0,
 							NULL, NULL, NULL);
 	DefineCustomIntVariable("noetl.node_id",
 							"Number of this database among those that share executions.",
@@ -123,14 +144,14 @@ guc_define(void)
 							"Largest value a template may produce.",
 							NULL,
 							&noetl_template_max_output,
-							64 * 1024 * 1024, 1024, 255 * 1024 * 1024,
+							DEFAULT_TEMPLATE_MAX_OUTPUT, 1024, 255 * 1024 * 1024,
 							PGC_SUSET, GUC_UNIT_BYTE,
 							NULL, NULL, NULL);
 	DefineCustomIntVariable("noetl.template_max_iterations",
 							"How many loop iterations one evaluation of a template may take.",
 							NULL,
 							&noetl_template_max_iterations,
-							1000000, 1, INT_MAX, PGC_SUSET, 0,
+							DEFAULT_TEMPLATE_MAX_ITERATIONS, 1, INT_MAX, PGC_SUSET, 0,
 							NULL, NULL, NULL);
 	DefineCustomIntVariable("noetl.template_max_memory",
 							"How much memory an evaluation or compilation of templates may take.",

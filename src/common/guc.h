@@ -21,7 +21,24 @@ typedef enum Isolation
 	ISOLATION_OWNER				/* from members of its role, and the role that leased the task */
 } Isolation;
 
+/* noetl.on_error: what becomes of a step that fails and has no on_error. */
+typedef enum OnErrorSetting
+{
+	ON_ERROR_SETTING_FAIL,		/* its execution fails */
+	ON_ERROR_SETTING_HOLD		/* it is held until somebody sees to it */
+} OnErrorSetting;
+
+/* The defaults of settings that executions record. */
+#define DEFAULT_MAX_VISITS				10000
+#define DEFAULT_MAX_DEPTH				32
+#define DEFAULT_MAX_FAMILY				1000000
+#define DEFAULT_MAX_FAMILY_LIVE			100000
+#define DEFAULT_TEMPLATE_MAX_OUTPUT		(64 * 1024 * 1024)
+#define DEFAULT_TEMPLATE_MAX_ITERATIONS	1000000
+
+/* Of those that executions record, SETTING() has the value that counts (settings.h). */
 extern int	noetl_isolation;	/* noetl.isolation */
+extern int	noetl_on_error;		/* noetl.on_error */
 extern bool noetl_broker;		/* noetl.broker: decide on insert */
 extern bool noetl_notify;		/* noetl.notify: NOTIFY noetl_queue */
 extern bool noetl_superuser_saves;	/* noetl.superuser_saves */

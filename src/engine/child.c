@@ -44,8 +44,8 @@ start_context(const ChildStart *start, const char *path, int version, int priori
 }
 
 /*
- * Returns the meta of a child's execution_start: who started it, timeout, attempt,
- * and why it must not run, if it must not.
+ * Returns the meta of a child's execution_start: who started it, the settings of
+ * its parent, timeout, attempt, and why it must not run, if it must not.
  */
 static Jsonb *
 start_meta(const ChildStart *start, Oid started_by, const char *refused)
@@ -55,6 +55,7 @@ start_meta(const ChildStart *start, Oid started_by, const char *refused)
 
 	json_begin_object(&builder);
 	role_add(&builder, started_by);
+	engine_add_settings(&builder, settings_in_force);
 	if (start->timeout > 0)
 		json_add_int(&builder, "timeout", start->timeout);
 	if (start->attempt > 0)

@@ -49,6 +49,65 @@ extern int	engine_catch_up(int64 execution_id);
  */
 extern int	engine_reap(int64 execution_id, bool asked, bool *more);
 
+/* ---- after a failure ---- */
+
+/* Who has executions go on, and how. */
+typedef struct RecoverRequest
+{
+	Jsonb	   *input;			/* is laid over that of what begins anew; or NULL */
+	const char *reason;			/* or NULL */
+} RecoverRequest;
+
+/*
+ * Has the held run of a step go on, or (engine_redrive) an execution that is over with
+ * the runs that its end has stopped and the signals (SignalRow *) that were kept then.  The
+ * caller holds the execution lock.  Returns the
+ * child executions (ChildStart *) that the caller has to set going again; one without
+ * an id stands for all that the worker of the step with its parent_event_id started.
+ */
+extern List *engine_resume_step(Store *store, const Execution *execution, const Step *step,
+								int visit, const RecoverRequest *request);
+extern List *engine_redrive(Store *store, const Execution *execution, List *runs,
+							const List *signals, const RecoverRequest *request);
+/* Completes a live run of a step with a value (NULL: null) in place of its work. */
+extern void engine_skip_step(Store *store, const Execution *execution, const Step *step,
+							 int visit, Jsonb *value, const char *reason);
+/*
+ * Takes the lock of an execution, raises unless it exists and the current role may act
+ * for it, and decides on what waits in noetl.pending.  Raises as well when the broker is
+ * off, and when this session is deciding on the execution.
+ */
+extern void engine_begin_recovery(Store *store, int64 execution_id, Execution *execution);
+/*
+ * Cancels a running execution whose parent does not need it any more.  wait: waits for
+ * its lock, and does nothing unless the parent is over; otherwise raises when another
+ * session holds the lock.
+ */
+extern void engine_end_orphan(int64 execution_id, bool wait);
+
+/* The value of a step that an execution takes over from another. */
+typedef struct CarriedValue
+{
+	const Step *step;
+	StepValue	value;
+} CarriedValue;
+
+/* An execution that begins in the middle of another. */
+typedef struct ForkRequest
+{
+	int64		source;
+	int64		source_event;	/* with which the run began there */
+	const char *path;
+	int			version;
+	int64		catalog_id;
+	Jsonb	   *parameters;
+	Jsonb	   *context;		/* of execution_forked: step, data, sees */
+	List	   *values;			/* CarriedValue * */
+} ForkRequest;
+
+/* Starts such an execution and returns its id. */
+extern int64 engine_fork(const ForkRequest *request);
+
 /*
  * Decides on the events of an execution that were stored while the triggers of
  * noetl.event were off.  Takes the execution lock.  Returns how many there were, and
@@ -118,6 +177,11 @@ extern bool engine_may_read(int64 execution_id);
 extern void engine_lock(int64 execution_id);
 /* Releases the lock before the end of the transaction, if nothing was changed. */
 extern void engine_unlock(int64 execution_id);
+/*
+ * Releases the lock however often the current subtransaction has taken it.  Others must
+ * not take the execution for what it was before.
+ */
+extern void engine_release(int64 execution_id);
 
 /* ---- for replay ---- */
 
@@ -153,6 +217,9 @@ extern TimestampTz engine_deadline(const Event *start);
 
 /* Returns whether an execution_start is for a later time. */
 extern bool engine_is_scheduled(const Event *start);
+
+/* Returns what run_at of the row of a scheduled execution becomes by an execution_rescheduled. */
+extern TimestampTz engine_follow_rescheduled(TimestampTz in_row, const Event *rescheduled);
 
 /* Fills in labels, priority, run_at, schedule and scheduled by an execution_start. */
 extern void engine_fill_terms(Execution *execution, const Event *start);

@@ -93,6 +93,24 @@ abandon_run(Store *store, const BrokerState *state, const Decision *decision)
 	child_cancel_all(store, state->execution_id, decision->run->started_event_id);
 }
 
+/* Has an execution that was over run again; its timeout begins anew. */
+static void
+redrive_execution(Store *store, const BrokerState *state, const Event *event, int drive)
+{
+	Event		start;
+	TimestampTz deadline = 0;
+
+	if (store_start_event(store, state->execution_id, &start))
+		deadline = engine_deadline(&start);
+	if (deadline != 0)
+	{
+		deadline += event->created_at - start.created_at;
+		wake_for_timer(deadline);
+	}
+	store_redrive_execution(store, state->execution_id, drive, deadline);
+	store_delete_tasks(store, state->execution_id);
+}
+
 /*
  * Stores a run that waits or is open.  A wait that messages may be kept for is noted
  * until the decisions are written.
@@ -152,6 +170,16 @@ lease_task(Store *store, const Event *event, Run *run)
 		wake_timer(run->deadline);
 }
 
+/* Writes that a task is to be done again. */
+static void
+retry_task(Store *store, const BrokerState *state, Run *run)
+{
+	store_retry_task(store, run);
+	if (run->state == RUN_RETRY)
+		wake_timer(run->available_at);
+	wake_at_commit(task_type(state, run));
+}
+
 /* Writes one decision; returns the number of tasks that it enqueues. */
 static int
 write_decision(Store *store, BrokerState *state, const Event *event,
@@ -172,8 +200,8 @@ write_decision(Store *store, BrokerState *state, const Event *event,
 			break;
 		case DECIDE_ADD_ITEMS:
 			store_add_items(store, state->execution_id, step_name(state, decision),
-							decision->run->visit, decision->first_item, decision->nitems,
-							decision->items);
+							decision->run->visit, decision->first_item, decision->indexes,
+							decision->nitems, decision->items);
 			break;
 		case DECIDE_TAKE_ITEM:
 			store_delete_item(store, state->execution_id, step_name(state, decision),
@@ -198,16 +226,19 @@ write_decision(Store *store, BrokerState *state, const Event *event,
 			lease_task(store, event, decision->run);
 			break;
 		case DECIDE_RETRY:
-			store_retry_task(store, decision->run);
-			if (decision->run->state == RUN_RETRY)
-				wake_timer(decision->run->available_at);
-			wake_at_commit(task_type(state, decision->run));
+			retry_task(store, state, decision->run);
 			break;
 		case DECIDE_CLOSE:
 			store_close_task(store, decision->run);
 			break;
 		case DECIDE_REVOKE:
 			store_revoke_task(store, decision->run);
+			break;
+		case DECIDE_STOP:		/* the log tells of it */
+		case DECIDE_REDRIVE_CHILD:	/* evaluate_resumed()'s caller does it */
+			break;
+		case DECIDE_REDRIVE:
+			redrive_execution(store, state, event, decision->drive);
 			break;
 		case DECIDE_FINISH:
 			finish(store, state, event, decision);
@@ -300,6 +331,8 @@ write_decisions(Store *store, BrokerState *state, const Execution *execution,
 	PG_END_TRY();
 	frame.enqueued += frame_settle(store, &frame);
 	end = end_of_execution(state);
+	if (end != NULL)
+		schedule_ended(execution);
 	if (end == NULL && frame.opened != NIL)
 		message_offer(execution, frame.opened);
 	if (end != NULL && execution->parent_execution_id != 0)
@@ -375,7 +408,8 @@ drop_late_task(Store *store, const Event *event)
 }
 
 /*
- * Fills in the state that every evaluation begins with.  newest: no event of the
+ * Fills in the state that every evaluation begins with; the settings of the
+ * execution are in force from now on (decide_by_own_settings).  newest: no event of the
  * execution is newer than the one that is decided on.
  */
 static void
@@ -393,6 +427,8 @@ begin_evaluation(BrokerState *state, ValueContext *values, Store *store,
 	state->depth = execution->depth;
 	state->priority = execution->priority;
 	state->started_by = execution->started_by;
+	settings_in_force = &execution->settings;
+	state->drive = execution->drive;
 	state->jitter = retry_jitter();
 	values_init(values, store, state, !newest);
 	state->values = values->source;
@@ -404,10 +440,25 @@ begin_evaluation(BrokerState *state, ValueContext *values, Store *store,
 	}
 }
 
-/* Decides on a stored event; returns the number of tasks that are enqueued. */
-int
-evaluate_event(Store *store, const Event *event, bool newest)
+/* What is decided on: an event, the end of a child, or the time of an open run. */
+typedef struct Occasion
 {
+	int64		execution_id;
+	Store	   *store;			/* of the event */
+	const Event *event;
+	bool		newest;			/* no event of the execution is newer */
+	const ChildEnd *child_end;
+	const char *step_name;		/* of the run */
+	int			visit;
+} Occasion;
+
+/* Decides on a stored event; returns the number of tasks that are enqueued. */
+static int
+decide_event(const Occasion *occasion)
+{
+	Store	   *store = occasion->store;
+	const Event *event = occasion->event;
+	bool		newest = occasion->newest;
 	BrokerState state;
 	Execution	execution;
 	ValueContext values;
@@ -415,6 +466,16 @@ evaluate_event(Store *store, const Event *event, bool newest)
 
 	if (!event_type_is_decided(event->type))
 		return 0;
+	if (event->type == EVENT_EXECUTION_REDRIVEN || event->type == EVENT_STEP_RESUMED ||
+		event->type == EVENT_EXECUTION_FORKED)
+	{
+		/* a superuser has inserted it: its effect is more than the event */
+		if (!event->ignored)
+			store_annotate_event(store, event->execution_id, event->event_id,
+								 json_text_object("ignored",
+												  "only a function has executions go on"));
+		return 0;
+	}
 	execution_get(store, event->execution_id, &execution);
 	if (!execution.running)
 	{
@@ -447,6 +508,36 @@ evaluate_event(Store *store, const Event *event, bool newest)
 }
 
 /*
+ * Decides on a stored event that has runs of an execution go on: step_resumed, or (runs)
+ * execution_redriven with the runs that the end has stopped.  Returns the child
+ * executions (ChildStart *) that the caller has to set going again.
+ */
+List *
+evaluate_resumed(Store *store, const Event *event, const Execution *execution, List *runs)
+{
+	BrokerState state;
+	ValueContext values;
+	List	   *children = NIL;
+	ListCell   *lc;
+
+	begin_evaluation(&state, &values, store, execution, true);
+	if (event->type == EVENT_EXECUTION_REDRIVEN)
+	{
+		state.drive++;
+		state.runs = runs;
+	}
+	else
+		state.runs = store_load_runs(store, event->execution_id, state.playbook,
+									 event->node_name);
+	broker_decide(&state, event);
+	(void) write_decisions(store, &state, execution, event);
+	foreach(lc, state.decisions)
+		if (((Decision *) lfirst(lc))->kind == DECIDE_REDRIVE_CHILD)
+			children = lappend(children, ((Decision *) lfirst(lc))->child);
+	return children;
+}
+
+/*
  * Fills in the state of an execution that is decided on without an event of its
  * own; takes its lock.  Returns false when the execution is over.
  */
@@ -472,9 +563,11 @@ begin_without_event(BrokerState *state, ValueContext *values, Store *store,
 }
 
 /* Decides, for the parent execution, on the end of a child. */
-int
-engine_decide_child_end(int64 execution_id, const ChildEnd *end)
+static int
+decide_child_end(const Occasion *occasion)
 {
+	int64		execution_id = occasion->execution_id;
+	const ChildEnd *end = occasion->child_end;
 	Store	   *store = store_open(InvalidOid);
 	BrokerState state;
 	Execution	execution;
@@ -511,9 +604,11 @@ evaluate_would_take(const Event *signal)
 }
 
 /* Decides on the time of an open run that has come. */
-int
-evaluate_run_due(int64 execution_id, const char *step_name, int visit)
+static int
+decide_run_due(const Occasion *occasion)
 {
+	int64		execution_id = occasion->execution_id;
+	const char *step_name = occasion->step_name;
 	Store	   *store = store_open(InvalidOid);
 	BrokerState state;
 	Execution	execution;
@@ -525,9 +620,60 @@ evaluate_run_due(int64 execution_id, const char *step_name, int visit)
 	{
 		step = playbook_find_step(state.playbook, step_name, strlen(step_name));
 		if (step >= 0)
-			broker_run_due(&state, step, visit);
+			broker_run_due(&state, step, occasion->visit);
 		enqueued = write_decisions(store, &state, &execution, NULL);
 	}
 	store_close(store);
 	return enqueued;
+}
+
+/*
+ * Decides, by the settings of the execution; those that were in force before are
+ * in force again afterwards, also after an error.  Returns what "decide" does.
+ */
+static int
+decide_by_own_settings(int (*decide) (const Occasion *occasion), const Occasion *occasion)
+{
+	const Settings *outer = settings_in_force;
+	volatile int enqueued = 0;
+
+	PG_TRY();
+	{
+		enqueued = decide(occasion);
+	}
+	PG_FINALLY();
+	{
+		settings_in_force = outer;
+	}
+	PG_END_TRY();
+	return enqueued;
+}
+
+/* Decides on a stored event; returns the number of tasks that are enqueued. */
+int
+evaluate_event(Store *store, const Event *event, bool newest)
+{
+	Occasion	occasion = {.store = store, .event = event, .newest = newest};
+
+	return decide_by_own_settings(decide_event, &occasion);
+}
+
+/* Decides, for the parent execution, on the end of a child. */
+int
+engine_decide_child_end(int64 execution_id, const ChildEnd *end)
+{
+	Occasion	occasion = {.execution_id = execution_id, .child_end = end};
+
+	return decide_by_own_settings(decide_child_end, &occasion);
+}
+
+/* Decides on the time of an open run that has come. */
+int
+evaluate_run_due(int64 execution_id, const char *step_name, int visit)
+{
+	Occasion	occasion = {
+		.execution_id = execution_id, .step_name = step_name, .visit = visit
+	};
+
+	return decide_by_own_settings(decide_run_due, &occasion);
 }

@@ -30,19 +30,15 @@ execution_get(Store *store, int64 execution_id, Execution *execution)
 }
 
 /*
- * Reads the start parameters, "workload" or "parameters" of the context; returns
- * false when there are none.
+ * Reads the start parameters, "workload" or "parameters" of the context (NULL:
+ * there is none); returns false when there are none.
  */
 static bool
-start_parameters(const Event *event, JsonbValue *parameters)
+start_parameters(const JsonbValue *context, JsonbValue *parameters)
 {
-	JsonbValue	context;
-
-	if (event->context == NULL)
-		return false;
-	json_from_jsonb(event->context, &context);
-	return (json_get(&context, "workload", parameters) ||
-			json_get(&context, "parameters", parameters)) &&
+	return context != NULL &&
+		(json_get(context, "workload", parameters) ||
+		 json_get(context, "parameters", parameters)) &&
 		parameters->type != jbvNull;
 }
 
@@ -73,6 +69,7 @@ start_version(const JsonbValue *context)
 /*
  * Finds the playbook of an execution_start and fills in catalog_id and the node
  * columns.  Keeps the playbook from being deleted until the end of the transaction.
+ * Raises unless the current role may start it.
  */
 void
 execution_resolve(Event *event)
@@ -103,7 +100,9 @@ execution_resolve(Event *event)
 				 errmsg("playbook \"%s\" is not registered", path),
 				 errhint("Register it with noetl.register().")));
 	catalog_lock_version(event->catalog_id, false);
-	if (start_parameters(event, &parameters) && !json_is_object(&parameters))
+	catalog_check_execute(event->catalog_id, GetUserId());
+	if (start_parameters(event->context != NULL ? &context : NULL, &parameters) &&
+		!json_is_object(&parameters))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("the workload of an execution must be a JSON object")));
@@ -123,6 +122,19 @@ engine_deadline(const Event *start)
 		(timeout == 0 || start->timeout < timeout))
 		timeout = start->timeout;
 	return timeout > 0 ? start->created_at + timeout : 0;
+}
+
+/* Adds "settings" to an object if they are not the defaults. */
+void
+engine_add_settings(JsonBuilder *builder, const Settings *settings)
+{
+	Jsonb	   *description = settings_describe(settings);
+	JsonbValue	value;
+
+	if (description == NULL)
+		return;
+	json_from_jsonb(description, &value);
+	json_add(builder, "settings", &value);
 }
 
 /* Returns the labels of an execution: its start's over its playbook's; NULL: none. */
@@ -167,6 +179,7 @@ execution_insert(Store *store, const Event *event, Oid started_by)
 				 errmsg("the playbook to be executed is not registered"),
 				 errdetail("There is no catalog entry " INT64_FORMAT ".", event->catalog_id),
 				 errhint("Register the playbook with noetl.register().")));
+	execution.settings = event->settings != NULL ? *event->settings : default_settings;
 	engine_fill_terms(&execution, event);
 	if (execution.scheduled)
 		wake_for_timer(execution.run_at);
@@ -195,16 +208,15 @@ engine_render_workload(BrokerState *state, const Event *event, Jsonb **workload)
 	memset(&error, 0, sizeof(error));
 	json_begin_object(&empty);
 	json_end_object(&empty, &merged);
-	if (!start_parameters(event, &parameters))
+	if (event->context != NULL)
+		json_from_jsonb(event->context, &context);
+	if (!start_parameters(event->context != NULL ? &context : NULL, &parameters))
 		parameters = merged;
 	if (!workload_defaults(state, event->created_at, &parameters, &merged, &error))
 		return scope_error_text(&error);
 	if (event->context != NULL)
-	{
-		json_from_jsonb(event->context, &context);
 		json_merge(&merged, &parameters,
 				   json_get(&context, "merge", &deep) && value_json_truth(&deep), &merged);
-	}
 	*workload = json_to_jsonb(&merged);
 	return NULL;
 }

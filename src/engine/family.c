@@ -66,7 +66,7 @@ set_full(int64 root, const char *setting, int bound)
 char *
 family_refusal(Store *store, int64 parent_execution_id, int64 execution_id)
 {
-	uint32		weight = Max(Min(noetl_max_family, noetl_max_family_live) / SAMPLE_SIZE, 1);
+	uint32		weight = Max(Min(SETTING(max_family), SETTING(max_family_live)) / SAMPLE_SIZE, 1);
 	uint32		hash = murmurhash32((uint32) execution_id ^ (uint32) (execution_id >> 32));
 	int64		root;
 	int64		started;
@@ -83,10 +83,10 @@ family_refusal(Store *store, int64 parent_execution_id, int64 execution_id)
 	if ((hash / weight) % CLEAN_EACH == 0)
 		store_forget_families();
 	store_note_family(root, execution_id, (int) weight, &started, &live);
-	if (started > noetl_max_family)
-		set_full(root, "noetl.max_family", noetl_max_family);
-	else if (live + weight > noetl_max_family_live)
-		set_full(root, "noetl.max_family_live", noetl_max_family_live);
+	if (started > SETTING(max_family))
+		set_full(root, "noetl.max_family", SETTING(max_family));
+	else if (live + weight > SETTING(max_family_live))
+		set_full(root, "noetl.max_family_live", SETTING(max_family_live));
 	else
 	{
 		if (full.root == root)

@@ -68,7 +68,7 @@ settle_rows_in_flight(void)
 
 /* Prepares an event, stores it and decides on it; false: it is stored already. */
 bool
-engine_ingest(Store *store, Event *event)
+ingest_counting(Store *store, Event *event, int *enqueued)
 {
 	uint64		number;
 
@@ -82,6 +82,15 @@ engine_ingest(Store *store, Event *event)
 														 PointerGetDatum(event->meta),
 														 PointerGetDatum(event->annotation)));
 	write_own_event(store, event);
-	(void) event_stored(store, event, number);
+	*enqueued = event_stored(store, event, number);
 	return true;
+}
+
+/* The same without the number of tasks. */
+bool
+engine_ingest(Store *store, Event *event)
+{
+	int			enqueued;
+
+	return ingest_counting(store, event, &enqueued);
 }

@@ -12,9 +12,11 @@
  *		pending.c     events that wait for their decision
  *		lookup.c      answers to the broker's questions
  *		execution.c   the start of an execution
+ *		schedule.c    schedules whose time has come
  *		start.c       what a start asks for besides its playbook
  *		child.c       child executions
  *		save.c        saves that the database executes
+ *		recover.c     steps and executions that go on after a failure
  *		task_event.c  events about tasks
  *		signal.c      signals to an execution
  *		message.c     messages to whoever waits
@@ -107,6 +109,13 @@ extern bool is_own_event(TupleTableSlot *slot);
  */
 extern int	evaluate_event(Store *store, const Event *event, bool newest);
 /*
+ * Decides on a stored event that has runs of an execution go on, which runs or (runs)
+ * was over.  Returns the child executions (ChildStart *) that the caller has to set
+ * going again.
+ */
+extern List *evaluate_resumed(Store *store, const Event *event, const Execution *execution,
+							  List *runs);
+/*
  * Decides on the time of an open run that has come (see broker_run_due).
  * Returns the number of tasks that are enqueued.
  */
@@ -154,12 +163,14 @@ extern void message_offer(const Execution *execution, const List *opened);
 
 /*
  * Does what follows the storing of an event: decides on it, or notes it in
- * noetl.pending.  number: of prepared events, when the event was prepared.  Returns the
- * number of tasks that are enqueued.
+ * noetl.pending.  number: of prepared events, when the event was prepared.  Returns
+ * the number of tasks that are enqueued.
  */
 extern int	event_stored(Store *store, const Event *event, uint64 number);
+/* Does what engine_ingest() does; *enqueued: the number of tasks that are enqueued. */
+extern bool ingest_counting(Store *store, Event *event, int *enqueued);
 /*
- * Does the same for the rows in flight that are stored already, although their
+ * Does what event_stored() does for the rows in flight that are stored already, although their
  * AFTER trigger has not fired.
  */
 extern void settle_rows_in_flight(void);
@@ -304,6 +315,8 @@ extern char *execution_make_workload(Store *store, BrokerState *state,
  */
 extern void execution_get(Store *store, int64 execution_id, Execution *execution);
 
+/* Adds "settings", as execution_start records them, to an object if they are not the defaults. */
+extern void engine_add_settings(JsonBuilder *builder, const Settings *settings);
 /* ---- start.c ---- */
 
 /*
@@ -312,10 +325,27 @@ extern void execution_get(Store *store, int64 execution_id, Execution *execution
  * execution has the key and nothing is to be started (event->execution_id).
  */
 extern bool start_prepare(Event *event);
-/* Returns what the meta of an execution_start says of its role and its terms. */
+/* Returns what the meta of an execution_start says of its role, settings and terms. */
 extern Jsonb *start_describe(const Event *event, Oid role);
-/* Begins a scheduled execution, whose lock is held; returns the number of tasks. */
+/*
+ * Begins a scheduled execution, whose lock is held, unless it has been put off; returns
+ * the number of tasks.
+ */
 extern int	start_begin(Store *store, const Execution *execution);
+
+/* Cancels an execution, whose lock is held, if it runs. */
+extern void start_cancel(int64 execution_id, const char *reason);
+
+/* ---- schedule.c ---- */
+
+/*
+ * Does what is due of a schedule, if no other session does; most: so many starts at
+ * once.  *more: something that is due is left.  Returns the number of tasks that become
+ * ready.
+ */
+extern int	schedule_fire(int64 schedule_id, int most, bool *more);
+/* An execution of a schedule has ended: wakes who may start one that has waited for that. */
+extern void schedule_ended(const Execution *execution);
 
 /* ---- save.c ---- */
 

@@ -22,8 +22,6 @@
 #include "engine/in_flight.h"
 #include "engine/internal.h"
 
-#define ADMIN_ROLE	"noetl_admin"
-
 /* The last answer of is_member(); user is InvalidOid when it may not hold any more. */
 static struct
 {
@@ -48,7 +46,6 @@ is_member(Oid role)
 {
 	static bool registered = false;
 	Oid			user = GetUserId();
-	Oid			admin;
 	bool		member;
 
 	if (OidIsValid(last_answer.user) && last_answer.user == user && last_answer.role == role)
@@ -59,12 +56,7 @@ is_member(Oid role)
 		CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, roles_changed, (Datum) 0);
 		registered = true;
 	}
-	member = superuser_arg(user) || has_privs_of_role(user, role);
-	if (!member)
-	{
-		admin = get_role_oid(ADMIN_ROLE, true);
-		member = OidIsValid(admin) && has_privs_of_role(user, admin);
-	}
+	member = role_acts_for(user, role);
 	last_answer.role = role;
 	last_answer.member = member;
 	last_answer.user = user;

@@ -94,7 +94,27 @@ engine_unlock(int64 execution_id)
 	locks--;
 }
 
-/* Returns whether an execution is known to be over; a committed end is final. */
+/* Releases the lock however often the current subtransaction has taken it. */
+void
+engine_release(int64 execution_id)
+{
+	LOCKTAG		tag;
+
+	execution_lock_tag(&tag, execution_id);
+#if PG_VERSION_NUM >= 170000
+	while (LockHeldByMe(&tag, ExclusiveLock, false))
+#else
+	while (LockHeldByMe(&tag, ExclusiveLock))
+#endif
+		if (!LockRelease(&tag, ExclusiveLock, false))
+			break;
+	locks--;
+}
+
+/*
+ * Returns whether an execution is known to be over.  A committed end is final, unless
+ * somebody redrives the execution: that tells children itself that had not completed.
+ */
 bool
 execution_is_over(Store *store, int64 execution_id)
 {

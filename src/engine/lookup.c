@@ -105,6 +105,20 @@ add_playbook(void *arg, const char *content, const char *path, char **error)
 	return catalog_add(content, path, error);
 }
 
+/* ValueSource.refuses_playbook: by the role of the execution, whoever decides on it. */
+static char *
+refuses_playbook(void *arg, int64 catalog_id)
+{
+	ValueContext *context = (ValueContext *) arg;
+	const char *path;
+	int			version;
+
+	if (catalog_may_execute(catalog_id, context->state->started_by) ||
+		!catalog_describe(catalog_id, &path, &version))
+		return NULL;
+	return psprintf(CATALOG_EXECUTE_REFUSED, path);
+}
+
 /*
  * ValueSource.child_value.  The events of another execution may be in another
  * partition, so another store reads them.
@@ -203,14 +217,45 @@ next_execution_id(void *arg)
 static bool
 allows_visit(void *arg, int visit, int limit)
 {
-	return visit <= (limit > 0 ? limit : noetl_max_visits);
+	return visit <= (limit > 0 ? limit : SETTING(max_visits));
 }
 
 /* ValueSource.allows_depth */
 static bool
 allows_depth(void *arg, int depth)
 {
-	return depth <= noetl_max_depth;
+	return depth <= SETTING(max_depth);
+}
+
+/* ValueSource.holds_by_default */
+static bool
+holds_by_default(void *arg)
+{
+	return SETTING(on_error) == ON_ERROR_SETTING_HOLD;
+}
+
+/* ValueSource.event_context */
+static bool
+event_context(void *arg, int64 event_id, JsonbValue *context)
+{
+	ValueContext *values = (ValueContext *) arg;
+	Event		event;
+
+	if (!store_get_event(values->store, values->execution_id, event_id, &event) ||
+		event.context == NULL)
+		return false;
+	json_from_jsonb(event.context, context);
+	return true;
+}
+
+/* ValueSource.item_states */
+static ItemState *
+item_states(void *arg, const char *step_name, int visit, int64 since, int64 before, int total)
+{
+	ValueContext *values = (ValueContext *) arg;
+
+	return store_item_states(values->store, values->execution_id, step_name, visit, since,
+							 before, total);
 }
 
 /* ValueSource.kept_signal */
@@ -270,6 +315,7 @@ values_init(ValueContext *values, Store *store, BrokerState *state, bool catchin
 		.waiting_item = waiting_item,
 		.find_playbook = find_playbook,
 		.add_playbook = add_playbook,
+		.refuses_playbook = refuses_playbook,
 		.child_value = child_value,
 		.child_last_step = child_last_step,
 		.start_meta = start_meta,
@@ -277,6 +323,9 @@ values_init(ValueContext *values, Store *store, BrokerState *state, bool catchin
 		.new_execution_id = next_execution_id,
 		.allows_visit = allows_visit,
 		.allows_depth = allows_depth,
+		.holds_by_default = holds_by_default,
+		.event_context = event_context,
+		.item_states = item_states,
 		.kept_signal = kept_signal,
 		.signal_known = signal_known,
 		.moment = moment,

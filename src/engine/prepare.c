@@ -273,6 +273,19 @@ normalise_words(Event *event)
 	event_parse(event);
 }
 
+/* Returns {"drive": number}: which drive of its execution an event ends. */
+static Jsonb *
+drive_meta(int drive)
+{
+	JsonBuilder builder;
+	JsonbValue	value;
+
+	json_begin_object(&builder);
+	json_add_int(&builder, "drive", drive);
+	json_end_object(&builder, &value);
+	return json_to_jsonb(&value);
+}
+
 /*
  * Fills in the columns that the execution determines.  Decides on its pending
  * events first, so that decisions follow the order of the log.  Marks an event
@@ -299,6 +312,9 @@ meet_execution(Store *store, Event *event, Execution *execution)
 		ignore(event, "unknown event type");
 	if (over && (event_type_has_effect(event->type) || is_record(event)))
 		ignore(event, "the execution is over");
+	if (!event->ignored && event_type_is_terminal(event->type) &&
+		(execution->drive > 1 || event->drive != 0))
+		event->annotation = drive_meta(execution->drive);
 }
 
 /* Returns JSON's null, the result of an event that sets a value and has none. */
@@ -309,6 +325,19 @@ null_result(void)
 
 	json_null(&null);
 	return json_to_jsonb(&null);
+}
+
+/* Says in the meta of an execution_start for whom it runs, and by which settings. */
+static void
+annotate_start(Event *event)
+{
+	Settings   *settings = palloc(sizeof(Settings));
+
+	*settings = settings_of_session();
+	event->settings = settings;
+	event->started_by = GetUserNameFromId(GetUserId(), false);
+	event->started_by_oid = GetUserId();
+	event->annotation = start_describe(event, GetUserId());
 }
 
 /*
@@ -345,6 +374,11 @@ prepare_event(Store *store, Event *event, bool has_result, bool by_client)
 		return false;
 	if (event->type == EVENT_SIGNAL)
 		signal_check(event);
+	if (by_client && event->forked)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("meta.forked is the broker's own"),
+				 errhint("noetl.fork() starts an execution from the middle of another.")));
 	if (by_client && noetl_isolation != ISOLATION_OFF)
 		isolation_check_event(store, event, fresh ? NULL : &execution);
 	if (!fresh)
@@ -355,9 +389,7 @@ prepare_event(Store *store, Event *event, bool has_result, bool by_client)
 	{
 		if (!start_prepare(event))
 			return false;
-		event->started_by = GetUserNameFromId(GetUserId(), false);
-		event->started_by_oid = GetUserId();
-		event->annotation = start_describe(event, GetUserId());
+		annotate_start(event);
 	}
 	assign_time(store, event, fresh);
 	prepared_events++;
@@ -393,9 +425,7 @@ prepare_stored_event(Store *store, Event *event)
 		execution_resolve(event);
 		if (!start_prepare(event))
 			return false;		/* another execution has its key */
-		event->started_by = GetUserNameFromId(GetUserId(), false);
-		event->started_by_oid = GetUserId();
-		event->annotation = start_describe(event, GetUserId());
+		annotate_start(event);
 	}
 	if (known && event->type == EVENT_EXECUTION_START)
 	{
@@ -468,6 +498,9 @@ prepared_tuple(TriggerData *trigger, const Event *event)
 		Jsonb	   *old_meta = isnull ? NULL : DatumGetJsonbP(old);
 
 		values[EVENT_COL_META - 1] = PointerGetDatum(event->annotation);
+		/* what decides on an execution is not the client's to say */
+		if (old_meta != NULL && JB_ROOT_IS_OBJECT(old_meta) && event->type == EVENT_EXECUTION_START)
+			old = DirectFunctionCall2(jsonb_delete, old, CStringGetTextDatum("settings"));
 		if (old_meta != NULL && JB_ROOT_IS_OBJECT(old_meta))
 			values[EVENT_COL_META - 1] =
 				DirectFunctionCall2(jsonb_concat, old, PointerGetDatum(event->annotation));

@@ -1,7 +1,7 @@
 /*
  * engine/reaper.c
  *		What the passing of time makes due: retries, expired leases, timeouts of
- *		steps and of executions, scheduled executions.
+ *		steps and of executions, scheduled executions, schedules.
  *
  * Sessions that lease tasks call the reaper now and then, noetl.enqueue_next() and
  * the timer process call it every time.  Whatever is due becomes an event in the
@@ -28,6 +28,8 @@
  * than PostgreSQL keeps in shared memory, lest other sessions' snapshots get slow
  */
 #define PASSING_BATCH	32
+/* Executions of a schedule that such a session starts at once */
+#define PASSING_STARTS	50
 /* Such a session begins nothing more after this time */
 #define PASSING_TIME_US	INT64CONST(25000)
 
@@ -139,6 +141,17 @@ reap_lease(Store *store, const QueueRow *due)
 		strcmp(row.status, "queued") == 0;
 }
 
+/* Returns the timeout of an execution, which begins anew with each drive. */
+static int64
+execution_timeout(Store *store, const Execution *execution)
+{
+	Event		start;
+
+	if (execution->drive > 1 && store_start_event(store, execution->execution_id, &start))
+		return engine_deadline(&start) - start.created_at;
+	return execution->deadline - execution->started_at;
+}
+
 /* Ends an execution that has exceeded its timeout, if it still runs. */
 static void
 reap_execution(Store *store, int64 execution_id)
@@ -156,7 +169,7 @@ reap_execution(Store *store, int64 execution_id)
 	event.event_type = event_type_name(EVENT_EXECUTION_FAILED);
 	event.node_name = execution.path;
 	event.node_type = "playbook";
-	event.error = timeout_error(execution.deadline - execution.started_at);
+	event.error = timeout_error(execution_timeout(store, &execution));
 	json_begin_object(&builder);
 	json_add_text(&builder, "reason", event.error);
 	json_end_object(&builder, &value);
@@ -214,6 +227,8 @@ typedef struct DueThing
 {
 	void	   *what;
 	int			ready;
+	bool		asked;
+	bool		more;			/* part of it is left */
 } DueThing;
 
 /* LimitedWork: makes retries ready. */
@@ -246,6 +261,16 @@ start_work(void *arg)
 
 	thing->ready = reap_start(store, *(int64 *) thing->what);
 	store_close(store);
+}
+
+/* LimitedWork: does what is due of a schedule. */
+static void
+schedule_work(void *arg)
+{
+	DueThing   *thing = (DueThing *) arg;
+
+	thing->ready = schedule_fire(*(int64 *) thing->what,
+								 thing->asked ? REAPER_BATCH : PASSING_STARTS, &thing->more);
 }
 
 /* LimitedWork: ends an open step, or starts its next attempt. */
@@ -291,7 +316,7 @@ pending_work(void *arg)
 static void
 reap_one(Reaping *reaping, int64 execution_id, LimitedWork work, void *what)
 {
-	DueThing	thing = {what, 0};
+	DueThing	thing = {what, 0, reaping->asked, false};
 	const ReaperFailure *failure;
 
 	CHECK_FOR_INTERRUPTS();
@@ -314,6 +339,7 @@ reap_one(Reaping *reaping, int64 execution_id, LimitedWork work, void *what)
 	if (limited_run(execution_id, reaping->asked, work, &thing))
 	{
 		reaping->ready += thing.ready;
+		reaping->more = reaping->more || thing.more;
 		if (failure != NULL)
 			reaper_failure_forget(execution_id);
 	}
@@ -360,6 +386,7 @@ engine_reap(int64 execution_id, bool asked, bool *more)
 	List	   *leases;
 	List	   *executions;
 	List	   *starts;
+	List	   *schedules;
 	List	   *runs;
 	ListCell   *lc;
 	int			batch;
@@ -380,12 +407,16 @@ engine_reap(int64 execution_id, bool asked, bool *more)
 	leases = store_expired_leases(store, execution_id, batch);
 	executions = store_due_executions(store, execution_id, batch);
 	starts = noetl_broker || asked ? store_due_starts(store, execution_id, batch) : NIL;
+	schedules = (noetl_broker || asked) && execution_id == 0 ?
+		store_due_schedules(store, batch) : NIL;
 	runs = noetl_broker || asked ? store_due_runs(store, execution_id, batch) : NIL;
 	store_close(store);
 	foreach(lc, executions)
 		reap_one(&reaping, *(int64 *) lfirst(lc), execution_work, lfirst(lc));
 	foreach(lc, starts)
 		reap_one(&reaping, *(int64 *) lfirst(lc), start_work, lfirst(lc));
+	foreach(lc, schedules)
+		reap_one(&reaping, -*(int64 *) lfirst(lc), schedule_work, lfirst(lc));
 	foreach(lc, runs)
 		reap_one(&reaping, ((DueRun *) lfirst(lc))->execution_id, run_work, lfirst(lc));
 	foreach(lc, leases)

@@ -20,6 +20,9 @@
 #include "wakeup/wakeup.h"
 
 #define LONGEST_KEY		1024	/* bytes */
+/* How often the row of an execution follows while a delay passes, and at most */
+#define STEPS_OF_DELAY		8
+#define SHORTEST_STEP_US	USECS_PER_SEC
 
 /* What becomes of a start whose key an execution has already. */
 typedef enum OnConflict
@@ -109,22 +112,20 @@ read_on_conflict(const JsonbValue *context)
  * ---------------------------------------------------------------------------
  */
 
-/* Cancels the execution that has the key of a start, if it runs. */
-static void
-cancel_replaced(int64 execution_id, int64 by)
+/* Cancels an execution, whose lock is held, if it runs. */
+void
+start_cancel(int64 execution_id, const char *reason)
 {
-	Store	   *store;
+	Store	   *store = store_open(InvalidOid);
 	Execution	execution;
 	Event		event;
 
-	engine_lock(execution_id);
-	store = store_open(InvalidOid);
 	if (store_get_execution(store, execution_id, &execution) && execution.running)
 	{
 		memset(&event, 0, sizeof(event));
 		event.execution_id = execution_id;
 		event.event_type = event_type_name(EVENT_EXECUTION_CANCELLED);
-		event.error = psprintf("replaced by execution " INT64_FORMAT, by);
+		event.error = reason;
 		(void) engine_ingest(store, &event);
 	}
 	store_close(store);
@@ -148,11 +149,31 @@ rescheduled_context(const Event *start)
 	return json_to_jsonb(&context);
 }
 
-/* Writes the event that says when a scheduled execution begins instead. */
-static void
-write_rescheduled(Store *store, const Execution *execution, const Event *start,
-				  TimestampTz run_at)
+/*
+ * Returns what run_at of the row of a scheduled execution becomes by an
+ * execution_rescheduled.  The row follows a time that is put off again and again in
+ * steps only: each new version of the row makes it slower to find while a snapshot is
+ * held.  When the row's time comes, the newest event says when the execution begins.
+ */
+TimestampTz
+engine_follow_rescheduled(TimestampTz in_row, const Event *rescheduled)
 {
+	TimestampTz run_at = rescheduled->terms->run_at;
+	TimestampTz left = in_row - rescheduled->created_at;
+
+	return run_at < in_row || left <= 0 ||
+		run_at - in_row > Max(left / STEPS_OF_DELAY, SHORTEST_STEP_US) ? run_at : in_row;
+}
+
+/*
+ * Writes the event that says when a scheduled execution begins instead, with the
+ * parameters of another event, and what follows from it.
+ */
+static void
+reschedule(Store *store, const Execution *execution, const Event *start, TimestampTz run_at)
+{
+	TimestampTz in_row;
+
 	Event		event;
 
 	memset(&event, 0, sizeof(event));
@@ -167,8 +188,14 @@ write_rescheduled(Store *store, const Execution *execution, const Event *start,
 	event.node_type = "playbook";
 	event.context = rescheduled_context(start);
 	event.meta = json_text_object("run_at", time_to_text(run_at, "UTC"));
+	event_terms(&event)->run_at = run_at;
 	event_assign_time(store, &event);
 	write_own_event(store, &event);
+	in_row = engine_follow_rescheduled(execution->run_at, &event);
+	if (in_row == execution->run_at)
+		return;
+	store_reschedule_execution(store, execution->execution_id, in_row);
+	wake_for_timer(in_row);
 }
 
 /*
@@ -195,9 +222,7 @@ put_off(int64 execution_id, const Event *start, const JsonbValue *context)
 		if (json_get(context, "max_wait", &value) && json_number(&value, &max_wait))
 			run_at = Min(run_at, execution.started_at + (TimestampTz) (max_wait * USECS_PER_SEC));
 		run_at = Max(run_at, now);
-		write_rescheduled(store, &execution, start, run_at);
-		store_reschedule_execution(store, execution_id, run_at);
-		wake_for_timer(run_at);
+		reschedule(store, &execution, start, run_at);
 	}
 	store_close(store);
 	return scheduled;
@@ -248,8 +273,9 @@ resolve_conflict(const StartKey *key, OnConflict on_conflict, int64 existing,
 		case CONFLICT_RUNNING:
 			return !running;
 		case CONFLICT_REPLACE:
-			if (running)
-				cancel_replaced(existing, start->execution_id);
+			engine_lock(existing);
+			start_cancel(existing, psprintf("replaced by execution " INT64_FORMAT,
+											start->execution_id));
 			return true;
 		case CONFLICT_DEBOUNCE:
 			return !running || !put_off(existing, start, context);
@@ -329,7 +355,7 @@ start_prepare(Event *event)
 	return take_key(event, &context);
 }
 
-/* Returns what the meta of an execution_start says of its role and its terms. */
+/* Returns what the meta of an execution_start says of its role, settings and terms. */
 Jsonb *
 start_describe(const Event *event, Oid role)
 {
@@ -338,6 +364,7 @@ start_describe(const Event *event, Oid role)
 
 	json_begin_object(&builder);
 	role_add(&builder, role);
+	engine_add_settings(&builder, event->settings);
 	if (event->terms != NULL && event->terms->run_at != 0)
 		json_add_text(&builder, "run_at", time_to_text(event->terms->run_at, "UTC"));
 	json_end_object(&builder, &value);
@@ -395,7 +422,10 @@ engine_begin_event(Event *begin, const Event *start, const Event *rescheduled, c
 	begin->context = json_to_jsonb(&below);
 }
 
-/* Begins a scheduled execution, whose lock is held; returns the number of tasks. */
+/*
+ * Begins a scheduled execution, whose lock is held, unless it has been put off; returns
+ * the number of tasks.
+ */
 int
 start_begin(Store *store, const Execution *execution)
 {
@@ -404,7 +434,14 @@ start_begin(Store *store, const Execution *execution)
 	Event		begin;
 	Event		rescheduled;
 	TimestampTz deadline;
+	bool		put_off = store_last_rescheduled(store, execution->execution_id, &rescheduled) &&
+		rescheduled.terms != NULL;
 
+	if (put_off && rescheduled.terms->run_at > Max(execution->run_at, GetCurrentTimestamp()))
+	{
+		reschedule(store, execution, &rescheduled, rescheduled.terms->run_at);
+		return 0;
+	}
 	if (!store_start_event(store, execution->execution_id, &start))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -423,9 +460,7 @@ start_begin(Store *store, const Execution *execution)
 	due.node_type = "playbook";
 	event_assign_time(store, &due);
 	write_own_event(store, &due);
-	engine_begin_event(&begin, &start,
-					   store_last_rescheduled(store, execution->execution_id, &rescheduled) ?
-					   &rescheduled : NULL, &due);
+	engine_begin_event(&begin, &start, put_off ? &rescheduled : NULL, &due);
 	deadline = engine_deadline(&begin);
 	store_begin_execution(store, execution->execution_id, begin.created_at, deadline);
 	if (deadline != 0)

@@ -71,6 +71,8 @@ noetl_event_before(PG_FUNCTION_ARGS)
 		/* the context names a playbook, a child, or the id of a signal */
 		event.context = slot_jsonb(trigger->tg_trigslot, EVENT_COL_CONTEXT);
 	}
+	if (event.type == EVENT_EXECUTION_START || event_type_is_terminal(event.type))
+		event.meta = slot_jsonb(trigger->tg_trigslot, EVENT_COL_META);
 	if (event_type_is_about_run(event.type) && !event_type_has_effect(event.type))
 	{
 		/* meta names the attempt; of other events it is read when they are decided on */

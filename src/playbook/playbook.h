@@ -89,7 +89,9 @@ typedef enum StepJoin
 
 typedef enum OnError
 {
+	ON_ERROR_DEFAULT,			/* the setting noetl.on_error says */
 	ON_ERROR_FAIL,
+	ON_ERROR_HOLD,
 	ON_ERROR_CONTINUE,
 	ON_ERROR_HANDLER
 } OnError;
@@ -139,6 +141,7 @@ typedef struct IteratorSpec
 	bool		is_loop;		/* the step itself is what is done: its input is
 								 * laid over that of each item */
 	bool		continues;		/* on_error: continue: a failed item is null */
+	bool		holds;			/* on_error: hold: it does not stop the others */
 	struct Step *body;			/* STEP_ACTION, STEP_PLAYBOOK or STEP_SQL; its
 								 * index and name are the iterator's */
 } IteratorSpec;
@@ -315,6 +318,8 @@ extern const char *const playbook_worker_names[];
 /* The largest playbook that registers. */
 #define PLAYBOOK_MAX_STEPS	20000
 #define PLAYBOOK_MAX_NAME	512 /* bytes of a step's name: it is indexed */
+#define PLAYBOOK_INLINE_MARK '#'	/* between the path of a playbook and the step
+									 * in which another one is written */
 #define PLAYBOOK_MAX_PATH	1024	/* bytes of a catalog path: likewise */
 
 /* The priority of a step or a start is at most this, and at least its negative. */

@@ -92,6 +92,7 @@ playbook_compile_step(Compiler *compiler, int index)
 	{
 		step->iterator = playbook_compile_iterator(compiler, &source);
 		step->iterator->continues = step->on_error == ON_ERROR_CONTINUE;
+		step->iterator->holds = step->on_error == ON_ERROR_HOLD;
 		compiler->sees = SEES_INPUT | SEES_ITEM;
 		step->iterator->body = compile_body(compiler, step, source.body);
 		compiler->sees = SEES_INPUT;
@@ -514,19 +515,27 @@ compile_input(Compiler *compiler, Step *step, const YamlNode *map,
 	}
 }
 
-/* Reads on_error: fail, continue, or transitions to handlers. */
+/* Reads on_error: fail, hold, continue, or transitions to handlers. */
 static void
 compile_on_error(Compiler *compiler, Step *step, const YamlNode *node)
 {
 	char	   *word = NULL;
 
-	step->on_error = ON_ERROR_FAIL;
+	step->on_error = ON_ERROR_DEFAULT;
 	if (node == NULL)
 		return;
 	if (node->kind == YN_STRING)
 		word = playbook_scalar_text(node);
 	if (word != NULL && pg_strcasecmp(word, "fail") == 0)
+	{
+		step->on_error = ON_ERROR_FAIL;
 		return;
+	}
+	if (word != NULL && pg_strcasecmp(word, "hold") == 0)
+	{
+		step->on_error = ON_ERROR_HOLD;
+		return;
+	}
 	if (word != NULL && pg_strcasecmp(word, "continue") == 0)
 	{
 		step->on_error = ON_ERROR_CONTINUE;
@@ -535,7 +544,7 @@ compile_on_error(Compiler *compiler, Step *step, const YamlNode *node)
 	if (word == NULL && node->kind != YN_LIST && node->kind != YN_MAP)
 	{
 		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
-					   node, "It is fail, continue, or a step: {step: handler}.",
+					   node, "It is fail, hold, continue, or a step: {step: handler}.",
 					   "on_error names no step");
 		return;
 	}

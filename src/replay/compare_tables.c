@@ -27,7 +27,8 @@ static const int execution_columns[] = {
 	EXECUTION_PATH, EXECUTION_VERSION, EXECUTION_STATUS, EXECUTION_STARTED_AT,
 	EXECUTION_ENDED_AT, EXECUTION_RESULT, EXECUTION_ERROR, EXECUTION_DEPTH,
 	EXECUTION_CURRENT_INDEX, EXECUTION_STARTED_BY, EXECUTION_DEADLINE,
-	EXECUTION_LABELS, EXECUTION_PRIORITY, EXECUTION_RUN_AT, EXECUTION_SCHEDULE, 0
+	EXECUTION_LABELS, EXECUTION_PRIORITY, EXECUTION_RUN_AT, EXECUTION_SCHEDULE,
+	EXECUTION_SETTINGS, EXECUTION_DRIVE, 0
 };
 static const int workload_columns[] = {WORKLOAD_CREATED_AT, WORKLOAD_DATA, 0};
 static const int run_columns[] = {
@@ -41,7 +42,7 @@ static const int queue_columns[] = {
 	QUEUE_COL_CONTEXT, QUEUE_COL_STATUS, QUEUE_COL_PRIORITY, QUEUE_COL_ATTEMPTS,
 	QUEUE_COL_MAX_ATTEMPTS, QUEUE_COL_AVAILABLE_AT, QUEUE_COL_CREATED_AT,
 	QUEUE_COL_PARENT_EXECUTION_ID, QUEUE_COL_PARENT_EVENT_ID, QUEUE_COL_EVENT_ID,
-	QUEUE_COL_TIMEOUT, QUEUE_COL_LOST_LEASES, QUEUE_COL_QUEUE_TIMEOUT, 0
+	QUEUE_COL_TIMEOUT, QUEUE_COL_LOST_LEASES, QUEUE_COL_QUEUE_TIMEOUT, QUEUE_COL_ATTEMPTS_BEFORE, 0
 };
 
 /* One table in the course of a comparison. */
@@ -282,18 +283,18 @@ compare_runs(Store *store, Model *model, Comparison *comparison)
 
 /* Fills in an expected row of noetl.item. */
 static void
-fill_item(const Side *side, const Model *model, const ModelRow *row, int index)
+fill_item(const Side *side, const Model *model, const ModelRow *row, int place)
 {
 	JsonbValue	list;
 
 	json_from_jsonb(row->items, &list);
 	store_fill_item(side->rows.expected, model->execution.execution_id,
-					model->playbook->steps[row->key.step].name, row->key.visit, index,
-					getIthJsonbValueFromContainer(list.val.binary.data,
-												  index - row->first_item));
+					model->playbook->steps[row->key.step].name, row->key.visit,
+					model_item_index(row, place),
+					getIthJsonbValueFromContainer(list.val.binary.data, place));
 }
 
-/* Reports expected items, up to an index, that are not there. */
+/* Reports expected items, up to a place in the list, that are not there. */
 static void
 items_missing(const Side *side, const Model *model, ModelRow *row, int until)
 {
@@ -301,7 +302,8 @@ items_missing(const Side *side, const Model *model, ModelRow *row, int until)
 	{
 		fill_item(side, model, row, row->next_item);
 		row_missing(side, visit_key(model->playbook->steps[row->key.step].name,
-									row->key.visit, row->next_item));
+									row->key.visit,
+									model_item_index(row, row->next_item)));
 	}
 }
 
@@ -314,17 +316,17 @@ compare_item(const Side *side, const Model *model)
 	int			index = DatumGetInt32(slot_column(side->rows.found, ITEM_INDEX));
 	int			step = playbook_find_step(model->playbook, name, strlen(name));
 	ModelRow   *row = step < 0 ? NULL : model_find_run(model, step, visit);
+	int			place;
 
-	if (row == NULL || row->items == NULL || index < row->next_item ||
-		index >= row->end_item)
+	if (row == NULL || row->items == NULL || (place = model_item_place(row, index)) < 0)
 	{
 		row_extra(side, visit_key(name, visit, index));
 		return;
 	}
-	items_missing(side, model, row, index);
-	fill_item(side, model, row, index);
+	items_missing(side, model, row, place);
+	fill_item(side, model, row, place);
 	compare_row(side, visit_key(name, visit, index));
-	row->next_item = index + 1;
+	row->next_item = place + 1;
 }
 
 /* Compares the rows of noetl.item. */

@@ -124,10 +124,12 @@ past_waiting_item(void *arg, const char *step_name, int visit, int index, JsonbV
 	ModelRow   *row = find_iterator((Replay *) arg, step_name, visit);
 	JsonbValue	list;
 
-	if (row == NULL || row->items == NULL || index < row->next_item || index >= row->end_item)
+	int			place;
+
+	if (row == NULL || row->items == NULL || (place = model_item_place(row, index)) < 0)
 		return false;
 	json_from_jsonb(row->items, &list);
-	*item = *getIthJsonbValueFromContainer(list.val.binary.data, index - row->first_item);
+	*item = *getIthJsonbValueFromContainer(list.val.binary.data, place);
 	return true;
 }
 
@@ -160,17 +162,25 @@ past_new_execution_id(void *arg)
 }
 
 /*
- * Reads the event that is recalled next, if it follows the current event at once.
- * Returns false otherwise, as for an event that was decided on later.
+ * Reads the event that is recalled next, or (after: how many) one after that, if
+ * it follows the event before it at once.  Returns false otherwise, as for an event
+ * that was decided on later.
  */
 static bool
-next_event(Replay *replay, Event *event)
+event_after(Replay *replay, int after, Event *event)
 {
-	int64		i = replay->next_own;
+	int64		i = replay->next_own + after;
 
 	return i > 0 && i < replay->count &&
 		replay->places[i].created_at == replay->places[i - 1].created_at + 1 &&
 		store_get_event(replay->store, replay->execution_id, replay->places[i].event_id, event);
+}
+
+/* Reads the event that is recalled next, if it follows the current event at once. */
+static bool
+next_event(Replay *replay, Event *event)
+{
+	return event_after(replay, 0, event);
 }
 
 /* Returns the playbook of the child that is started next; 0: there is none. */
@@ -222,6 +232,29 @@ past_add_playbook(void *arg, const char *content, const char *path, char **error
 	int64		catalog_id = next_child_playbook((Replay *) arg);
 
 	return catalog_id != 0 ? catalog_id : catalog_look_up(content, path, error);
+}
+
+/*
+ * ValueSource.refuses_playbook: by the next event, or that after the start of an
+ * item, because rights on the playbook may have changed since then.
+ */
+static char *
+past_refuses_playbook(void *arg, int64 catalog_id)
+{
+	Replay	   *replay = (Replay *) arg;
+	Event		event;
+	int			version;
+	const char *path;
+	char	   *refusal;
+
+	if (!next_event(replay, &event) || started_child(&event) != 0)
+		return NULL;
+	if (event.error == NULL && !event_after(replay, 1, &event))
+		return NULL;
+	if (event.error == NULL || !catalog_describe(catalog_id, &path, &version))
+		return NULL;
+	refusal = psprintf(CATALOG_EXECUTE_REFUSED, path);
+	return strcmp(event.error, refusal) == 0 ? refusal : NULL;
 }
 
 /*
@@ -283,7 +316,7 @@ past_allows_visit(void *arg, int visit, int limit)
 	if (visit == 1 || limit > 0)
 		return visit <= Max(limit, 1);
 	if (!next_event((Replay *) arg, &event))
-		return visit <= noetl_max_visits;
+		return visit <= SETTING(max_visits);
 	return event.failure == NULL || strcmp(event.failure, VISITED_TOO_OFTEN) != 0;
 }
 
@@ -294,7 +327,42 @@ past_allows_depth(void *arg, int depth)
 	Event		event;
 
 	return next_event((Replay *) arg, &event) ? started_child(&event) != 0 :
-		depth <= noetl_max_depth;
+		depth <= SETTING(max_depth);
+}
+
+/* ValueSource.holds_by_default: by the next event, as the setting may have changed. */
+static bool
+past_holds_by_default(void *arg)
+{
+	Event		event;
+
+	return next_event((Replay *) arg, &event) ? event.type == EVENT_STEP_HELD :
+		SETTING(on_error) == ON_ERROR_SETTING_HOLD;
+}
+
+/* ValueSource.event_context */
+static bool
+past_event_context(void *arg, int64 event_id, JsonbValue *context)
+{
+	Replay	   *replay = (Replay *) arg;
+	Event		event;
+
+	if (!store_get_event(replay->store, replay->execution_id, event_id, &event) ||
+		event.context == NULL)
+		return false;
+	json_from_jsonb(event.context, context);
+	return true;
+}
+
+/* ValueSource.item_states */
+static ItemState *
+past_item_states(void *arg, const char *step_name, int visit, int64 since, int64 before,
+				 int total)
+{
+	Replay	   *replay = (Replay *) arg;
+
+	return store_item_states(replay->store, replay->execution_id, step_name, visit, since,
+							 before, total);
 }
 
 /* ValueSource.kept_signal */
@@ -497,6 +565,7 @@ past_init(Replay *replay, BrokerState *state)
 		.waiting_item = past_waiting_item,
 		.find_playbook = past_find_playbook,
 		.add_playbook = past_add_playbook,
+		.refuses_playbook = past_refuses_playbook,
 		.child_value = past_child_value,
 		.child_last_step = past_child_last_step,
 		.start_meta = past_start_meta,
@@ -504,6 +573,9 @@ past_init(Replay *replay, BrokerState *state)
 		.new_execution_id = past_new_execution_id,
 		.allows_visit = past_allows_visit,
 		.allows_depth = past_allows_depth,
+		.holds_by_default = past_holds_by_default,
+		.event_context = past_event_context,
+		.item_states = past_item_states,
 		.kept_signal = past_kept_signal,
 		.signal_known = past_signal_known,
 		.moment = past_moment,

@@ -11,6 +11,9 @@
  *		replay.c          the SQL functions; the log is decided again
  *		history.c         what the log answers to the broker's questions
  *		compare_event.c   emitted events, compared with the log
+ *		redrive.c         SQL functions that have executions go on after a failure
+ *		redrive_all.c     the same for many executions
+ *		fork.c            the SQL function that starts one from the middle of another
  *		model.c           the rows in memory, as decisions make them
  *		compare_tables.c  the rows in the tables, compared and replaced
  *
@@ -51,8 +54,9 @@ typedef struct ModelRow
 	IterationProgress progress;
 	Jsonb	   *items;			/* the list of those that had not started; or NULL */
 	int			first_item;		/* index of the first in the list */
-	int			next_item;		/* index of the first that still waits */
-	int			end_item;		/* index of the last, plus one */
+	int		   *indexes;		/* of all in the list; NULL: they follow each other */
+	int			next_item;		/* place in the list of the first that still waits */
+	int			end_item;		/* the number of items in the list */
 } ModelRow;
 
 /* A task whose run has ended; it stays in the queue while a worker holds it. */
@@ -93,6 +97,7 @@ typedef struct Model
 	const Playbook *playbook;
 	Execution	execution;
 	TimestampTz started_at;
+	int64		timeout;		/* of the execution, in microseconds; 0: none */
 	const char *status;			/* NULL: the execution runs */
 	const char *error;
 	Jsonb	   *result;
@@ -102,6 +107,8 @@ typedef struct Model
 	HTAB	   *rows;			/* ModelRow by ModelKey */
 	HTAB	   *leftovers;		/* ModelLeftover by ModelKey */
 	HTAB	   *children;		/* ModelChild by execution_id */
+	List	   *stopped;		/* Run * that the end of the execution has stopped */
+	List	   *stopped_signals;	/* ModelSignal * that were kept then */
 	List	   *signals;		/* ModelSignal *, by event_id */
 	List	   *tasks;			/* ModelRows of steps in noetl.queue, and … */
 	List	   *runs;			/* … in noetl.run, each in the order of the index */
@@ -123,6 +130,12 @@ extern void model_apply(Model *model, const BrokerState *state, const Event *eve
 						const Decision *decision, const Run *own);
 /* Notes what an event says by itself: adoption, the value of a step, progress. */
 extern void model_note_event(Model *model, const Event *event);
+/* Returns the index of the item at a place of an iterator's list. */
+extern int	model_item_index(const ModelRow *row, int place);
+/* Returns the place of an item that still waits; -1: it does not. */
+extern int	model_item_place(const ModelRow *row, int index);
+/* Returns copies of the runs that the end of the execution has stopped. */
+extern List *model_stopped_runs(const Model *model);
 /* Each returns NULL when there is none; model_find_run() looks into noetl.run. */
 extern ModelRow *model_find_run(const Model *model, int step, int visit);
 extern ModelRow *model_find(const Model *model, int step, int visit, int item);
@@ -167,11 +180,19 @@ typedef struct Replay
 	int64		next_own;		/* the first place that can still be recalled */
 	Event		start;			/* the execution_start */
 	int64		rescheduled;	/* the newest execution_rescheduled; 0: none */
+	int64		until;			/* the event after which replay ends; 0: the last */
 	bool		any_pending;
 	bool		children_over;	/* the decision is about the last child's end */
 	const char *broken;			/* why replay cannot go on, or NULL */
 } Replay;
 
+/* Locks an execution and decides its log again; the caller closes replay->store. */
+extern void replay_execution(Replay *replay, int64 execution_id, Comparison *comparison);
+/* The same until an event has followed, with all that was decided together with it. */
+extern void replay_until(Replay *replay, int64 execution_id, Comparison *comparison,
+						 int64 until);
+/* Raises: the log cannot be followed. */
+pg_noreturn extern void replay_raise_broken(const Replay *replay);
 /* Reads an event of the list of places; raises when a user has deleted it meanwhile. */
 extern void replay_get_event(const Replay *replay, int64 event_id, Event *event);
 

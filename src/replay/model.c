@@ -143,9 +143,10 @@ copy_run(ModelRow *row)
 	Run		   *run = palloc(sizeof(Run));
 
 	*run = row->run;
-	run->arrivals = list_copy(run->arrivals);
+	/* tables do not keep them */
+	run->arrivals = run->is_task ? NIL : list_copy(run->arrivals);
 	run->lineage = NULL;
-	run->released_by = 0;		/* tables do not keep it */
+	run->released_by = 0;
 	run->child_execution_id = 0;
 	if (!run->is_task)
 		run->timeout = 0;
@@ -248,7 +249,7 @@ add_row(Model *model, Run *run)
 	return row;
 }
 
-/* Deletes a row. */
+/* Deletes a row; what it points to lasts until the decisions on this event are applied. */
 static void
 remove_row(Model *model, ModelRow *row)
 {
@@ -256,7 +257,7 @@ remove_row(Model *model, ModelRow *row)
 
 	if (list != NULL)
 		*list = list_delete_ptr(*list, row);
-	MemoryContextDelete(row->memory);
+	MemoryContextSetParent(row->memory, CurrentMemoryContext);
 	(void) hash_search(model->rows, &row->key, HASH_REMOVE, NULL);
 }
 
@@ -301,17 +302,22 @@ keep_arrivals(const Playbook *playbook, ModelRow *row, const Run *run)
 	}
 }
 
-/* Returns the event_id of an iterator's iterator_started; 0: it is no iterator. */
+/*
+ * Returns the event from which on the ends of an iterator's items count: its
+ * iterator_started, or what had it go on; 0: it is no iterator.
+ */
 static int64
 context_since(const Jsonb *context)
 {
 	JsonbValue	value;
 	int64		since;
+	int64		resumed = 0;
 
 	if (context == NULL)
 		return 0;
 	json_from_jsonb(context, &value);
-	return json_get_int(&value, "since", &since) ? since : 0;
+	(void) json_get_int(&value, "resumed", &resumed);
+	return json_get_int(&value, "since", &since) ? Max(since, resumed) : 0;
 }
 
 /* DECIDE_KEEP: stores a run in noetl.run. */
@@ -331,6 +337,8 @@ put_run(Model *model, const BrokerState *state, Run *run)
 	row->run.deadline = run->deadline;
 	row->run.timeout = run->timeout;
 	row->run.context = keep_jsonb(run->context);
+	if (run->rewritten)
+		row->run.arrivals = NIL;
 	keep_arrivals(model->playbook, row, run);
 	if (since != row->since)
 		memset(&row->progress, 0, sizeof(IterationProgress));
@@ -351,6 +359,7 @@ enqueue(Model *model, Run *run)
 	old = MemoryContextSwitchTo(row->memory);
 	row->run.action = keep_jsonb(run->action);
 	row->run.context = keep_jsonb(run->context);
+	keep_arrivals(model->playbook, row, run);
 	MemoryContextSwitchTo(old);
 }
 
@@ -367,9 +376,111 @@ add_items(ModelRow *row, const Decision *decision)
 		json_push(&list, &decision->items[i]);
 	json_end_array(&list, &value);
 	row->items = json_to_jsonb(&value);
-	row->first_item = row->next_item = decision->first_item;
-	row->end_item = decision->first_item + decision->nitems;
+	row->first_item = decision->first_item;
+	row->indexes = NULL;
+	if (decision->indexes != NULL)
+	{
+		row->indexes = palloc_extended(sizeof(int) * decision->nitems, MCXT_ALLOC_HUGE);
+		memcpy(row->indexes, decision->indexes, sizeof(int) * decision->nitems);
+	}
+	row->next_item = 0;
+	row->end_item = decision->nitems;
 	MemoryContextSwitchTo(old);
+}
+
+/* Returns the index of the item at a place of an iterator's list. */
+int
+model_item_index(const ModelRow *row, int place)
+{
+	return row->indexes != NULL ? row->indexes[place] : row->first_item + place;
+}
+
+/* Returns the place of an item that still waits; -1: it does not. */
+int
+model_item_place(const ModelRow *row, int index)
+{
+	int			low = row->next_item;
+	int			high = row->end_item - 1;
+
+	while (low <= high)
+	{
+		int			middle = low + (high - low) / 2;
+		int			found = model_item_index(row, middle);
+
+		if (found == index)
+			return middle;
+		if (found < index)
+			low = middle + 1;
+		else
+			high = middle - 1;
+	}
+	return -1;
+}
+
+/* DECIDE_STOP: keeps a copy of a run; of a task it has the arrivals that led to it. */
+static void
+keep_stopped(Model *model, const Run *run)
+{
+	MemoryContext old = MemoryContextSwitchTo(model->memory);
+	const ModelRow *row = model_find(model, run->step, run->visit, -1);
+	ModelRow	copy;
+	Run			source = *run;
+	Run		   *stopped = palloc(sizeof(Run));
+
+	if (row != NULL && row->run.is_task && row->run.arrivals != NIL)
+		source.arrivals = row->run.arrivals;
+	memset(&copy, 0, sizeof(copy));
+	keep_arrivals(model->playbook, &copy, &source);
+	*stopped = *run;
+	stopped->arrivals = copy.run.arrivals;
+	stopped->context = keep_jsonb(run->context);
+	stopped->lineage = NULL;
+	stopped->worker_id = NULL;
+	stopped->action = NULL;
+	stopped->handle = NULL;
+	stopped->stored = false;
+	stopped->kept = false;
+	model->stopped = lappend(model->stopped, stopped);
+	MemoryContextSwitchTo(old);
+}
+
+/* Returns copies of the runs that the end of the execution has stopped. */
+List *
+model_stopped_runs(const Model *model)
+{
+	List	   *runs = NIL;
+	ListCell   *lc;
+
+	foreach(lc, model->stopped)
+	{
+		Run		   *run = palloc(sizeof(Run));
+
+		*run = *(Run *) lfirst(lc);
+		run->arrivals = list_copy(run->arrivals);
+		runs = lappend(runs, run);
+	}
+	return runs;
+}
+
+/* DECIDE_REDRIVE: the execution runs again; tasks that were left are deleted. */
+static void
+redrive_execution(Model *model, const Event *event, const Decision *decision)
+{
+	HASH_SEQ_STATUS all;
+	ModelLeftover *leftover;
+
+	model->status = NULL;
+	model->error = NULL;
+	model->result = NULL;
+	model->ended_at = 0;
+	model->stopped = NIL;
+	model->stopped_signals = NIL;
+	model->execution.drive = decision->drive;
+	if (model->timeout != 0)
+		model->execution.deadline = event->created_at + model->timeout;
+	hash_seq_init(&all, model->leftovers);
+	while ((leftover = (ModelLeftover *) hash_seq_search(&all)) != NULL)
+		(void) hash_search(model->leftovers, &leftover->key, HASH_REMOVE, NULL);
 }
 
 /* DECIDE_START_CHILD, DECIDE_ADOPT: notes a child. */
@@ -464,6 +575,7 @@ finish_execution(Model *model, const BrokerState *state, const Event *event,
 	model->result = keep_jsonb(decision->result);
 	model->ended_at = event != NULL && event_type_is_terminal(event->type) ?
 		event->created_at : state->time;
+	model->stopped_signals = model->signals;
 	model->signals = NIL;
 	MemoryContextSwitchTo(old);
 	/* the log does not say which tasks were leased: all may be leftovers */
@@ -496,7 +608,17 @@ model_apply(Model *model, const BrokerState *state, const Event *event,
 			add_items(row, decision);
 			break;
 		case DECIDE_TAKE_ITEM:
-			row->next_item = decision->first_item + 1;
+			row->next_item = model_item_place(row, decision->first_item) + 1;
+			break;
+		case DECIDE_STOP:
+			keep_stopped(model, run);
+			break;
+		case DECIDE_REDRIVE:
+			redrive_execution(model, event, decision);
+			break;
+		case DECIDE_REDRIVE_CHILD:
+			if (decision->child->execution_id != 0)
+				add_child(model, run, decision->child);
 			break;
 		case DECIDE_START_CHILD:
 		case DECIDE_ADOPT:

@@ -73,7 +73,10 @@ started_by(Store *store, const Event *start)
 	return engine_started_by(start, row.started_by);
 }
 
-/* Creates the model of an execution from its execution_start. */
+/*
+ * Creates the model of an execution from its execution_start, whose settings are in
+ * force from now on (with_own_settings).
+ */
 static void
 begin_model(Replay *replay, const Event *start)
 {
@@ -91,11 +94,15 @@ begin_model(Replay *replay, const Event *start)
 	execution->depth = count_ancestors(others, start->parent_execution_id);
 	execution->item = start->has_index ? start->current_index : -1;
 	execution->started_by = started_by(others, start);
+	execution->settings = start->settings != NULL ? *start->settings : default_settings;
+	settings_in_force = &execution->settings;
 	engine_fill_terms(execution, start);
 	if (!execution->scheduled)
 		execution->deadline = engine_deadline(start);
 	replay->start = *start;
 	model->key = start->terms == NULL ? NULL : start->terms->key;
+	execution->drive = 1;
+	model->timeout = engine_deadline(start) != 0 ? engine_deadline(start) - start->created_at : 0;
 	if (!catalog_describe(start->catalog_id, &execution->path, &execution->version))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
@@ -127,6 +134,7 @@ begin_evaluation(Replay *replay, BrokerState *state)
 	state->depth = execution->depth;
 	state->priority = execution->priority;
 	state->started_by = execution->started_by;
+	state->drive = execution->drive;
 	past_init(replay, state);
 }
 
@@ -246,9 +254,10 @@ decide_again(Replay *replay, const Event *event)
 	BrokerState state;
 	Run		   *own = NULL;
 
-	if (replay->model->status != NULL)
+	if ((replay->model->status != NULL) != (event->type == EVENT_EXECUTION_REDRIVEN))
 	{
-		replay_event_vain(replay, event, "the execution is over");
+		replay_event_vain(replay, event, replay->model->status != NULL ?
+						  "the execution is over" : "the execution runs");
 		return;
 	}
 	model_note_event(replay->model, event);
@@ -256,6 +265,13 @@ decide_again(Replay *replay, const Event *event)
 	replay->next_own = Max(replay->next_own, replay->here + 1);
 	if (event->type == EVENT_EXECUTION_START)
 		decide_start(replay, &state, event);
+	else if (event->type == EVENT_EXECUTION_REDRIVEN)
+	{
+		state.drive++;
+		state.runs = model_stopped_runs(replay->model);
+		replay->model->signals = replay->model->stopped_signals;
+		broker_decide(&state, event);
+	}
 	else
 	{
 		state.runs = model_load_runs(replay->model);
@@ -305,7 +321,8 @@ follow_schedule(Replay *replay, const Event *event)
 		decide_due(replay, event);
 	else if (event->type == EVENT_EXECUTION_RESCHEDULED && event->terms != NULL)
 	{
-		replay->model->execution.run_at = event->terms->run_at;
+		replay->model->execution.run_at =
+			engine_follow_rescheduled(replay->model->execution.run_at, event);
 		replay->rescheduled = event->event_id;
 	}
 	else
@@ -366,7 +383,8 @@ tells_spawned_end(const Replay *replay, const ModelRow *row, const Event *event,
 	int64		event_id;
 
 	if (replay->model->playbook->steps[row->key.step].kind != STEP_ACTION ||
-		(event->type != EVENT_STEP_COMPLETED && event->type != EVENT_STEP_FAILED) ||
+		(event->type != EVENT_STEP_COMPLETED && event->type != EVENT_STEP_FAILED &&
+		 event->type != EVENT_STEP_HELD) ||
 		row->run.context == NULL)
 		return false;
 	json_from_jsonb(row->run.context, &context);
@@ -391,8 +409,8 @@ tells_run_due(const Replay *replay, const ModelRow *row, const Event *event)
 	if (row->run.state == RUN_AWAITING)
 		return event->parent_event_id == row->run.started_event_id &&
 			(event->type == EVENT_STEP_COMPLETED ? event->ended_by != NULL :
-			 event->type == EVENT_STEP_FAILED && event->failure != NULL &&
-			 strcmp(event->failure, REAPED_TIMEOUT) == 0);
+			 (event->type == EVENT_STEP_FAILED || event->type == EVENT_STEP_HELD) &&
+			 event->failure != NULL && strcmp(event->failure, REAPED_TIMEOUT) == 0);
 	foreach(lc, row->run.arrivals)
 		released_by = Max(released_by, ((Arrival *) lfirst(lc))->event_id);
 	switch (event->type)
@@ -407,6 +425,7 @@ tells_run_due(const Replay *replay, const ModelRow *row, const Event *event)
 			return is_statement && event->worker_id == NULL &&
 				event->parent_event_id == row->run.started_event_id;
 		case EVENT_STEP_FAILED:
+		case EVENT_STEP_HELD:
 		case EVENT_STEP_COMPLETED:
 			return event->parent_event_id == released_by;
 		default:
@@ -427,7 +446,8 @@ decide_message(Replay *replay, const Event *event)
 	ChildEnd	end;
 	bool		child_ended;
 
-	if (row == NULL || row->run.state == RUN_WAITING || event->ignored)
+	if (row == NULL || row->run.state == RUN_WAITING || row->run.state == RUN_HELD ||
+		event->ignored)
 		return false;
 	child_ended = row->run.state == RUN_OPEN &&
 		(tells_child_end(replay, row, event, &end) ||
@@ -490,6 +510,16 @@ begin_log(Replay *replay, const Event *event)
 					 json_text_object("event_type", event->event_type));
 }
 
+/* Returns whether the event up to which the log is decided again has followed. */
+static bool
+until_reached(const Replay *replay)
+{
+	for (int64 i = replay->here; i < Max(replay->next_own, replay->here + 1); i++)
+		if (replay->places[i].event_id == replay->until)
+			return true;
+	return false;
+}
+
 /* Decides the whole log again; stops where the log cannot be followed. */
 static void
 walk_log(Replay *replay)
@@ -525,6 +555,8 @@ walk_log(Replay *replay)
 		}
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(memory);
+		if (replay->until != 0 && until_reached(replay))
+			break;
 	}
 	MemoryContextDelete(memory);
 }
@@ -552,11 +584,12 @@ leave_undecided(Replay *replay)
 	replay->count = kept;
 }
 
-/* Locks an execution and decides its log again. */
-static void
-replay_execution(Replay *replay, int64 execution_id, Comparison *comparison)
+/* Locks an execution and decides its log again, until an event (0: all) has followed. */
+void
+replay_until(Replay *replay, int64 execution_id, Comparison *comparison, int64 until)
 {
 	memset(replay, 0, sizeof(Replay));
+	replay->until = until;
 	engine_lock_for_replay(execution_id);
 	replay->store = store_open(InvalidOid);
 	replay->execution_id = execution_id;
@@ -569,6 +602,25 @@ replay_execution(Replay *replay, int64 execution_id, Comparison *comparison)
 	leave_undecided(replay);
 	replay->any_pending = store_any_pending(replay->store, execution_id);
 	walk_log(replay);
+}
+
+/* Locks an execution and decides its log again. */
+void
+replay_execution(Replay *replay, int64 execution_id, Comparison *comparison)
+{
+	replay_until(replay, execution_id, comparison, 0);
+}
+
+/* Raises: the log cannot be followed. */
+void
+replay_raise_broken(const Replay *replay)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("execution " INT64_FORMAT " does not follow from its event log",
+					replay->execution_id),
+			 errdetail_internal("%s", replay->broken),
+			 errhint("Nothing was changed. Events may have been removed or altered, or a setting that decisions depend on, such as noetl.max_visits, may have been another one when they were written.")));
 }
 
 /* Returns the open run that waits for a child, or NULL. */
@@ -684,9 +736,9 @@ return_difference(void *arg, const char *relation, const char *key,
 	tuplestore_putvalues(info->setResult, info->setDesc, values, nulls);
 }
 
-/* noetl.verify(execution_id): returns the differences and changes nothing. */
-Datum
-noetl_verify(PG_FUNCTION_ARGS)
+/* Returns the differences and changes nothing. */
+static Datum
+verify(FunctionCallInfo fcinfo)
 {
 	int64		execution_id = PG_GETARG_INT64(0);
 	Comparison	comparison;
@@ -708,9 +760,9 @@ noetl_verify(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* noetl.rebuild(execution_id): changes the rows and returns how many differed. */
-Datum
-noetl_rebuild(PG_FUNCTION_ARGS)
+/* Changes the rows and returns how many differed. */
+static Datum
+rebuild(FunctionCallInfo fcinfo)
 {
 	int64		execution_id = PG_GETARG_INT64(0);
 	Comparison	comparison;
@@ -724,12 +776,7 @@ noetl_rebuild(PG_FUNCTION_ARGS)
 	replay_execution(&replay, execution_id, &comparison);
 	engine_check_snapshot(replay.store, execution_id);
 	if (replay.broken != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("execution " INT64_FORMAT " does not follow from its event log",
-						execution_id),
-				 errdetail_internal("%s", replay.broken),
-				 errhint("Nothing was changed. Events may have been removed or altered, or a setting that decisions depend on, such as noetl.max_visits, may have been another one when they were written.")));
+		replay_raise_broken(&replay);
 	comparison.differences = 0;
 	comparison.repair = true;
 	if (replay.model != NULL)
@@ -746,4 +793,40 @@ noetl_rebuild(PG_FUNCTION_ARGS)
 	if (comparison.differences > 0)
 		wake_at_commit(NULL);
 	PG_RETURN_INT64(comparison.differences);
+}
+
+/*
+ * Calls verify() or rebuild(); the settings that were in force before are in force
+ * again afterwards, also after an error.
+ */
+static Datum
+with_own_settings(Datum (*function) (FunctionCallInfo fcinfo), FunctionCallInfo fcinfo)
+{
+	const Settings *outer = settings_in_force;
+	volatile Datum result = (Datum) 0;
+
+	PG_TRY();
+	{
+		result = function(fcinfo);
+	}
+	PG_FINALLY();
+	{
+		settings_in_force = outer;
+	}
+	PG_END_TRY();
+	return result;
+}
+
+/* noetl.verify(execution_id): returns the differences and changes nothing. */
+Datum
+noetl_verify(PG_FUNCTION_ARGS)
+{
+	return with_own_settings(verify, fcinfo);
+}
+
+/* noetl.rebuild(execution_id): changes the rows and returns how many differed. */
+Datum
+noetl_rebuild(PG_FUNCTION_ARGS)
+{
+	return with_own_settings(rebuild, fcinfo);
 }

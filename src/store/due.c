@@ -10,6 +10,7 @@
 
 #include "access/genam.h"
 #include "access/xact.h"
+#include "storage/bufmgr.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -49,7 +50,18 @@ static TimerIndex runs = {
 	REL_RUN, REL_RUN_DUE_IDX, RUN_DUE_AT
 };
 
-static TimerIndex *const timers[] = {&retries, &leases, &executions, &starts, &runs};
+static TimerIndex schedules = {
+	REL_SCHEDULE, REL_SCHEDULE_NEXT_IDX, SCHEDULE_NEXT_AT
+};
+
+/* Not among the timers: nothing is due until an execution ends. */
+static TimerIndex queued_schedules = {
+	REL_SCHEDULE, REL_SCHEDULE_QUEUED_IDX, SCHEDULE_QUEUED_AT
+};
+
+static TimerIndex *const timers[] = {
+	&retries, &leases, &executions, &starts, &runs, &schedules
+};
 
 /* ---------------------------------------------------------------------------
  * Scans
@@ -228,6 +240,34 @@ List *
 store_due_starts(Store *store, int64 execution_id, int limit)
 {
 	return due_rows(store, &starts, execution_id, limit, note_execution);
+}
+
+/* TimerRow: notes a schedule. */
+static bool
+note_schedule(void *arg, TupleTableSlot *slot)
+{
+	DueRows    *due = (DueRows *) arg;
+	int64	   *id;
+
+	if (!note_row(due))
+		return false;
+	id = palloc(sizeof(int64));
+	*id = DatumGetInt64(slot_column(slot, SCHEDULE_ID));
+	due->rows = lappend(due->rows, id);
+	return true;
+}
+
+/* Returns the schedules for which something may be to be done (store/store.h). */
+List *
+store_due_schedules(Store *store, int limit)
+{
+	List	   *due;
+
+	if (RelationGetNumberOfBlocks(store_table(store, REL_SCHEDULE)->relation) == 0)
+		return NIL;
+	due = due_rows(store, &schedules, 0, limit, note_schedule);
+	due_low_water_reset(&queued_schedules.mark);
+	return list_concat(due, due_rows(store, &queued_schedules, 0, limit, note_schedule));
 }
 
 /* TimerRow: notes a run. */

@@ -102,8 +102,8 @@ remember_execution(StoreTable *table, const Execution *execution)
 }
 
 /* Reads a row of noetl.execution; the texts are copied. */
-static void
-read_execution(TupleTableSlot *slot, Execution *execution)
+void
+store_read_execution(TupleTableSlot *slot, Execution *execution)
 {
 	char	   *status = slot_text(slot, EXECUTION_STATUS);
 
@@ -121,10 +121,19 @@ read_execution(TupleTableSlot *slot, Execution *execution)
 	execution->started_by = DatumGetObjectId(slot_column(slot, EXECUTION_STARTED_BY));
 	execution->started_at = DatumGetTimestampTz(slot_column(slot, EXECUTION_STARTED_AT));
 	execution->deadline = DatumGetTimestampTz(slot_column(slot, EXECUTION_DEADLINE));
+	execution->drive = DatumGetInt32(slot_column(slot, EXECUTION_DRIVE));
 	execution->labels = NULL;
 	execution->priority = DatumGetInt32(slot_column(slot, EXECUTION_PRIORITY));
 	execution->run_at = DatumGetTimestampTz(slot_column(slot, EXECUTION_RUN_AT));
 	execution->schedule = slot_text(slot, EXECUTION_SCHEDULE);
+	execution->settings = default_settings;
+	if (!slot_attisnull(slot, EXECUTION_SETTINGS))
+	{
+		JsonbValue	settings;
+
+		json_from_jsonb(slot_jsonb(slot, EXECUTION_SETTINGS), &settings);
+		execution->settings = settings_read(&settings);
+	}
 }
 
 /* Reads an execution, from the backend's memory while its row is unchanged. */
@@ -137,7 +146,7 @@ store_get_execution(Store *store, int64 execution_id, Execution *execution)
 		return true;
 	if (!store_fetch_by_id(store, table, REL_EXECUTION_PKEY, execution_id))
 		return false;
-	read_execution(table->scan_slot, execution);
+	store_read_execution(table->scan_slot, execution);
 	remember_execution(table, execution);
 	return true;
 }
@@ -217,11 +226,13 @@ store_fill_execution(TupleTableSlot *slot, const Execution *execution,
 	slot_set(slot, EXECUTION_STARTED_BY, ObjectIdGetDatum(execution->started_by));
 	if (execution->deadline != 0)
 		slot_set(slot, EXECUTION_DEADLINE, TimestampTzGetDatum(execution->deadline));
+	slot_set(slot, EXECUTION_DRIVE, Int32GetDatum(Max(execution->drive, 1)));
 	slot_set_jsonb(slot, EXECUTION_LABELS, execution->labels);
 	slot_set(slot, EXECUTION_PRIORITY, Int32GetDatum(execution->priority));
 	if (execution->run_at != 0)
 		slot_set(slot, EXECUTION_RUN_AT, TimestampTzGetDatum(execution->run_at));
 	slot_set_text(slot, EXECUTION_SCHEDULE, execution->schedule);
+	slot_set_jsonb(slot, EXECUTION_SETTINGS, settings_describe(&execution->settings));
 }
 
 /* Inserts an execution. */
@@ -256,7 +267,7 @@ store_get_end(Store *store, int64 execution_id, ExecutionEnd *end)
 
 	if (!store_fetch_by_id(store, table, REL_EXECUTION_PKEY, execution_id))
 		return false;
-	read_execution(slot, &end->execution);
+	store_read_execution(slot, &end->execution);
 	if (end->execution.running)
 		return false;
 	end->status = slot_text(slot, EXECUTION_STATUS);
@@ -320,6 +331,48 @@ store_reschedule_execution(Store *store, int64 execution_id, TimestampTz run_at)
 	slot_set(begin_version(store, table, execution_id), EXECUTION_RUN_AT,
 			 TimestampTzGetDatum(run_at));
 	write_version(store, table);
+}
+
+/* Locks the newest version of the row of an execution; false: it has none. */
+bool
+store_lock_execution(Store *store, int64 execution_id)
+{
+	StoreTable *table = store_table(store, REL_EXECUTION);
+	ItemPointerData place;
+	Snapshot	snapshot;
+	bool		locked;
+
+	CommandCounterIncrement();
+	if (!store_fetch_by_id(store, table, REL_EXECUTION_PKEY, execution_id))
+		return false;
+	place = table->scan_slot->tts_tid;
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	locked = store_lock_row(table, &place, snapshot, false, NULL);
+	UnregisterSnapshot(snapshot);
+	return locked;
+}
+
+/* Has an execution that is over run again; its row must exist. */
+void
+store_redrive_execution(Store *store, int64 execution_id, int drive, TimestampTz deadline)
+{
+	StoreTable *table = store_table(store, REL_EXECUTION);
+	TupleTableSlot *new;
+
+	CommandCounterIncrement();
+	if (!store_fetch_by_id(store, table, REL_EXECUTION_PKEY, execution_id))
+		store_row_missing(REL_EXECUTION, execution_id);
+	new = table->insert_slot;
+	slot_begin_version(new, table->scan_slot);
+	slot_set_text(new, EXECUTION_STATUS, "RUNNING");
+	slot_set_null(new, EXECUTION_ERROR);
+	slot_set_null(new, EXECUTION_RESULT);
+	slot_set_null(new, EXECUTION_ENDED_AT);
+	slot_set(new, EXECUTION_DRIVE, Int32GetDatum(drive));
+	if (deadline != 0)
+		slot_set(new, EXECUTION_DEADLINE, TimestampTzGetDatum(deadline));
+	ExecStoreVirtualTuple(new);
+	store_write_update(store, table, table->scan_slot, new);
 }
 
 /* Reads the workload of an execution; returns false when it has no row. */

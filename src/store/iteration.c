@@ -41,7 +41,7 @@ store_fill_item(TupleTableSlot *slot, int64 execution_id, const char *step_name,
 /* Inserts items that start later, each in memory that is freed after it. */
 void
 store_add_items(Store *store, int64 execution_id, const char *step_name, int visit,
-				int first, int count, JsonbValue *items)
+				int first, const int *indexes, int count, JsonbValue *items)
 {
 	StoreTable *table = store_table(store, REL_ITEM);
 	MemoryContext memory = AllocSetContextCreate(CurrentMemoryContext, "noetl items",
@@ -51,8 +51,8 @@ store_add_items(Store *store, int64 execution_id, const char *step_name, int vis
 	for (int i = 0; i < count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		store_fill_item(table->insert_slot, execution_id, step_name, visit, first + i,
-						&items[i]);
+		store_fill_item(table->insert_slot, execution_id, step_name, visit,
+						indexes != NULL ? indexes[i] : first + i, &items[i]);
 		store_write_insert(store, table);
 		ExecClearTuple(table->insert_slot);
 		MemoryContextReset(memory);
@@ -233,6 +233,78 @@ store_iteration_results(Store *store, int64 execution_id, const char *step_name,
 	return results;
 }
 
+/* Notes what an event says of an item. */
+static void
+note_item(const Event *event, ItemState *state)
+{
+	switch (event->type)
+	{
+		case EVENT_ITERATION_STARTED:
+		case EVENT_CHILD_SPAWNED:
+			state->attempts++;
+			if (event->started_child != 0)
+				state->child_execution_id = event->started_child;
+			break;
+		case EVENT_ACTION_ERROR:
+			/* a lost lease has no action_retry */
+			state->attempts += event_is_reaped(event, REAPED_LEASE) ? 1 : 0;
+			break;
+		case EVENT_ACTION_RETRY:
+			state->attempts++;
+			break;
+		case EVENT_ITERATION_COMPLETED:
+			state->completed = true;
+			break;
+		default:
+			break;
+	}
+}
+
+/*
+ * Returns what the log says of the items of an iterator between two events: a scan of
+ * these events, of which those about items are read whole.
+ */
+ItemState *
+store_item_states(Store *store, int64 execution_id, const char *step_name, int visit,
+				  int64 since, int64 before, int total)
+{
+	ItemState  *states = palloc_extended(sizeof(ItemState) * Max(total, 1),
+										 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	MemoryContext memory = AllocSetContextCreate(CurrentMemoryContext, "noetl item states",
+												 ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = CurrentMemoryContext;
+	StoreTable *table = store_event_table(store, execution_id);
+	StoreScan	scan;
+	ScanKeyData keys[3];
+
+	store_key_int64(&keys[0], 1, execution_id);
+	ScanKeyInit(&keys[1], 2, BTGreaterStrategyNumber, F_INT8GT, Int64GetDatum(since));
+	ScanKeyInit(&keys[2], 2, BTLessStrategyNumber, F_INT8LT, Int64GetDatum(before));
+	store_scan_open(&scan, store, table, REL_EVENT_PKEY, SnapshotSelf, 3, ForwardScanDirection);
+	index_rescan(scan.scan, keys, 3, NULL, 0);
+	while (store_scan_next(&scan))
+	{
+		Event		event;
+
+		CHECK_FOR_INTERRUPTS();
+		MemoryContextSwitchTo(memory);
+		store_read_event_head(scan.slot, &event);
+		if (event.has_index && event.node_name != NULL &&
+			strcmp(event.node_name, step_name) == 0)
+		{
+			store_read_event(scan.slot, &event);
+			if (!event.ignored && event.visit == visit && event.item >= 0 && event.item < total &&
+				(event.type != EVENT_ITERATION_COMPLETED || event.progress.found))
+				note_item(&event, &states[event.item]);
+		}
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(memory);
+	}
+	store_scan_close(&scan);
+	MemoryContextDelete(memory);
+	return states;
+}
+
 /*
  * Reads the end of an item that a worker reported in the current attempt of a task;
  * returns false when an event is another one.
@@ -329,6 +401,37 @@ store_running_children(Store *store, int64 execution_id, int64 parent_event_id)
 			continue;
 		child = palloc(sizeof(int64));
 		*child = DatumGetInt64(slot_column(scan.slot, EXECUTION_ID));
+		children = lappend(children, child);
+	}
+	store_scan_close(&scan);
+	return children;
+}
+
+/* Returns the children of an execution that have not completed (store/store.h). */
+List *
+store_unfinished_children(Store *store, int64 execution_id, int64 parent_event_id)
+{
+	StoreTable *table = store_table(store, REL_EXECUTION);
+	StoreScan	scan;
+	ScanKeyData key;
+	List	   *children = NIL;
+
+	if (no_children_at_all())
+		return NIL;
+	store_key_int64(&key, 1, execution_id);
+	store_scan_open(&scan, store, table, REL_EXECUTION_PARENT_IDX, SnapshotSelf, 1,
+					ForwardScanDirection);
+	index_rescan(scan.scan, &key, 1, NULL, 0);
+	while (store_scan_next(&scan))
+	{
+		Execution  *child;
+
+		if (strcmp(slot_text(scan.slot, EXECUTION_STATUS), "COMPLETED") == 0 ||
+			(parent_event_id != 0 && parent_event_id !=
+			 DatumGetInt64(slot_column(scan.slot, EXECUTION_PARENT_EVENT_ID))))
+			continue;
+		child = palloc(sizeof(Execution));
+		store_read_execution(scan.slot, child);
 		children = lappend(children, child);
 	}
 	store_scan_close(&scan);

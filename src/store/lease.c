@@ -53,13 +53,36 @@ typedef struct ReadyScan
 	Snapshot	snapshot;
 	LowWaterScan water;
 	bool		skip_recent;	/* recent leases are skipped without a visit */
+	bool		more_types;		/* the index has types that have no stream */
 	bool		skipped;		/* a row was skipped */
 	int			nstreams;
 	ReadyStream *streams;
 } ReadyScan;
 
-/* With more types than this the types in the index are read, not those asked for. */
+/* With more types than this only those that are in the index have a stream. */
 #define FEW_TYPES			8
+
+/*
+ * A scan has at most so many streams when it is for any type.  With more types in
+ * the index it reads one portion of them after the other, until it finds enough.
+ */
+#define MOST_STREAMS		64
+
+/*
+ * A walk through the types in the index, which begins after the type that this
+ * session's last scan has ended with: each type has its turn.
+ */
+typedef struct TypeWalk
+{
+	const char *first;			/* where it began; "": at the first type */
+	const char *last;			/* the last type that was read, or where it begins */
+	StrategyNumber strategy;	/* of the next probe */
+	bool		wrapped;		/* the end of the index was reached */
+	bool		ended;
+} TypeWalk;
+
+/* The type that the last scan has ended with; "": it has read all. */
+static char *turn = NULL;
 
 /* Begins an index scan with four keys.  It takes more than a page of memory. */
 static IndexScanDesc
@@ -141,52 +164,122 @@ add_stream(ReadyScan *ready, const char *type)
 											ready->table->scan_slot->tts_ops);
 }
 
-/* Adds the streams of the types that are asked for. */
+/* Begins a walk through the types in the index. */
 static void
-find_streams(ReadyScan *ready, int ntypes, char **types)
+walk_begin(TypeWalk *walk)
 {
-	StrategyNumber strategy = BTGreaterEqualStrategyNumber;
-	IndexScanDesc scan;
-	Datum		next;
-	char	   *type = "";
+	memset(walk, 0, sizeof(TypeWalk));
+	walk->first = walk->last = pstrdup(turn != NULL ? turn : "");
+	walk->strategy = turn != NULL ? BTGreaterStrategyNumber : BTGreaterEqualStrategyNumber;
+}
 
-	if (ntypes > 0 && ntypes <= FEW_TYPES)
+/* Returns whether a type comes after another one in the index. */
+static bool
+comes_after(const ReadyScan *ready, Datum type, const char *other)
+{
+	return DatumGetBool(DirectFunctionCall2Coll(text_gt, ready->index->rd_indcollation[0], type,
+												CStringGetTextDatum(other)));
+}
+
+/* Returns the next type in the index, or NULL. */
+static const char *
+walk_next(TypeWalk *walk, const ReadyScan *ready, IndexScanDesc scan)
+{
+	Datum		next;
+
+	while (!walk->ended)
 	{
-		for (int i = 0; i < ntypes; i++)
-			if (i == 0 || !type_wanted(types[i], i, types))
-				add_stream(ready, types[i]);
+		rescan(ready, scan, walk->strategy, walk->last, PG_INT32_MAX, PG_INT32_MIN, PG_INT64_MIN);
+		if (probe(scan, 1, &next))
+		{
+			walk->strategy = BTGreaterStrategyNumber;
+			if (walk->wrapped && comes_after(ready, next, walk->first))
+				break;
+			walk->last = TextDatumGetCString(next);
+			return walk->last;
+		}
+		if (walk->wrapped || walk->first[0] == '\0')
+			break;
+		walk->wrapped = true;
+		walk->last = "";
+		walk->strategy = BTGreaterEqualStrategyNumber;
+	}
+	walk->ended = true;
+	return NULL;
+}
+
+/* Remembers where the next scan begins: "": at the first type. */
+static void
+set_turn(const char *type)
+{
+	if (turn != NULL)
+		pfree(turn);
+	turn = type[0] == '\0' ? NULL : MemoryContextStrdup(TopMemoryContext, type);
+}
+
+/* Adds the streams of some of the types in the index, those that a walk reads next. */
+static void
+find_portion(ReadyScan *ready, TypeWalk *walk)
+{
+	IndexScanDesc scan = begin_scan(ready);
+	const char *type;
+
+	while (ready->nstreams < MOST_STREAMS && (type = walk_next(walk, ready, scan)) != NULL)
+		add_stream(ready, type);
+	index_endscan(scan);
+	ready->more_types = !walk->ended;
+	set_turn(ready->more_types ? walk->last : "");
+}
+
+/*
+ * Adds the streams of the types that are asked for; if any type is, those of a
+ * portion of the types in the index.
+ */
+static void
+find_streams(ReadyScan *ready, TypeWalk *walk, int ntypes, char **types)
+{
+	IndexScanDesc scan = NULL;
+	Datum		found;
+
+	if (ntypes == 0)
+	{
+		find_portion(ready, walk);
 		return;
 	}
-	scan = begin_scan(ready);
-	for (;;)
+	if (ntypes > FEW_TYPES)
+		scan = begin_scan(ready);
+	for (int i = 0; i < ntypes; i++)
 	{
-		rescan(ready, scan, strategy, type, PG_INT32_MAX, PG_INT32_MIN, PG_INT64_MIN);
-		strategy = BTGreaterStrategyNumber;
-		if (!probe(scan, 1, &next))
-			break;
-		type = TextDatumGetCString(next);
-		if (type_wanted(type, ntypes, types))
-			add_stream(ready, type);
+		if (i > 0 && type_wanted(types[i], i, types))
+			continue;
+		if (scan != NULL)
+			rescan(ready, scan, BTEqualStrategyNumber, types[i], PG_INT32_MAX, PG_INT32_MIN,
+				   PG_INT64_MIN);
+		if (scan == NULL || probe(scan, 1, &found))
+			add_stream(ready, types[i]);
 	}
-	index_endscan(scan);
+	if (scan != NULL)
+		index_endscan(scan);
 }
 
 /*
  * Opens a scan that sees everything that is committed, and all changes of this
- * transaction.
+ * transaction.  walk: for any type; the scan is for the portion that comes next.
  */
 static void
-ready_scan_open(ReadyScan *ready, Store *store, bool skip_recent, int ntypes, char **types)
+ready_scan_open(ReadyScan *ready, Store *store, bool skip_recent, TypeWalk *walk, int ntypes,
+				char **types)
 {
 	ready->table = store_table(store, REL_QUEUE);
 	ready->index = store_open_index(store, REL_QUEUE_READY_IDX);
 	ready->nstreams = 0;
 	ready->skip_recent = skip_recent;
 	ready->skipped = false;
+	ready->more_types = false;
 	low_water_open(&ready->water, ready->table->relation, !skip_recent);
 	CommandCounterIncrement();
 	ready->snapshot = RegisterSnapshot(GetLatestSnapshot());
-	find_streams(ready, ntypes, types);
+	find_streams(ready, walk, ntypes, types);
 }
 
 /*
@@ -441,15 +534,41 @@ lease_row(Leasing *leasing, Snapshot snapshot, TupleTableSlot *row, bool *held)
 	return true;
 }
 
+/* Leases ready rows of a portion of the types; returns whether there are more types. */
+static bool
+lease_portion(Leasing *leasing, TypeWalk *walk, const char **more, bool *skipped)
+{
+	const LeaseRequest *request = leasing->request;
+	ReadyScan	ready;
+	TupleTableSlot *row;
+	bool		any = false;
+	bool		held;
+
+	ready_scan_open(&ready, leasing->store, !request->look_closely, walk, request->ntypes,
+					request->types);
+	while (*more == NULL && (row = ready_scan_next(&ready)) != NULL)
+	{
+		if (!may_lease(leasing, row))
+			continue;
+		lease_deferred(leasing, row);
+		if (is_full(leasing))
+			*more = slot_text(row, QUEUE_COL_NODE_TYPE);
+		else if (lease_row(leasing, ready.snapshot, row, &held))
+			any = true;
+		else
+			*skipped = *skipped || held;
+	}
+	*skipped = *skipped || ready.skipped || ready.water.again;
+	ready_scan_close(&ready, any);
+	return ready.more_types;
+}
+
 /* Leases ready rows and tasks that were kept back (store/store.h). */
 int
 store_lease(Store *store, const LeaseRequest *request, const char **more, bool *skipped)
 {
-	ReadyScan	ready;
 	Leasing		leasing;
-	TupleTableSlot *row;
-	bool		any = false;
-	bool		held;
+	TypeWalk	walk;
 
 	*more = NULL;
 	*skipped = false;
@@ -459,21 +578,9 @@ store_lease(Store *store, const LeaseRequest *request, const char **more, bool *
 	leasing.now = GetCurrentTimestamp();
 	leasing.leased = 0;
 	deferred_sort_tasks(store);
-	ready_scan_open(&ready, store, !request->look_closely, request->ntypes, request->types);
-	while (*more == NULL && (row = ready_scan_next(&ready)) != NULL)
-	{
-		if (!may_lease(&leasing, row))
-			continue;
-		lease_deferred(&leasing, row);
-		if (is_full(&leasing))
-			*more = slot_text(row, QUEUE_COL_NODE_TYPE);
-		else if (lease_row(&leasing, ready.snapshot, row, &held))
-			any = true;
-		else
-			*skipped = *skipped || held;
-	}
-	*skipped = *skipped || ready.skipped || ready.water.again;
-	ready_scan_close(&ready, any);
+	walk_begin(&walk);
+	while (lease_portion(&leasing, &walk, more, skipped) && *more == NULL)
+		CHECK_FOR_INTERRUPTS();
 	lease_deferred(&leasing, NULL);
 	return leasing.leased;
 }
@@ -486,14 +593,23 @@ bool
 store_any_ready(Store *store, int ntypes, char **types)
 {
 	ReadyScan	ready;
+	TypeWalk	walk;
 	bool		found = false;
+	bool		again = true;
 
 	deferred_write(store, REL_QUEUE);
-	for (int try = 0; try == 0 || (try == 1 && !found && ready.water.again); try++)
+	for (int try = 0; try < 2 && again && !found; try++)
 	{
-		ready_scan_open(&ready, store, false, ntypes, types);
-		found = ready_scan_next(&ready) != NULL;
-		ready_scan_close(&ready, false);
+		again = false;
+		walk_begin(&walk);
+		do
+		{
+			CHECK_FOR_INTERRUPTS();
+			ready_scan_open(&ready, store, false, &walk, ntypes, types);
+			found = ready_scan_next(&ready) != NULL;
+			again = again || ready.water.again;
+			ready_scan_close(&ready, false);
+		} while (!found && ready.more_types);
 	}
 	return found;
 }

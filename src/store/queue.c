@@ -370,6 +370,29 @@ store_task_unchanged(Store *store, const QueueRow *row)
 		DatumGetInt64(slot_column(table->scan_slot, QUEUE_COL_QUEUE_ID)) == row->queue_id;
 }
 
+/* Deletes all rows of an execution, which are read first and then locked one by one. */
+void
+store_delete_tasks(Store *store, int64 execution_id)
+{
+	QueueScan	scan;
+	ScanKeyData key;
+	List	   *ids = NIL;
+	ListCell   *lc;
+
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(execution_id));
+	queue_scan_open(&scan, store, REL_QUEUE_RUN_IDX, &key, 1);
+	while (queue_scan_next(&scan))
+	{
+		int64	   *id = palloc(sizeof(int64));
+
+		*id = DatumGetInt64(slot_column(scan.slot, QUEUE_COL_QUEUE_ID));
+		ids = lappend(ids, id);
+	}
+	queue_scan_close(&scan);
+	foreach(lc, ids)
+		(void) store_delete_task(store, *(int64 *) lfirst(lc));
+}
+
 /* Deletes a row whatever its status; returns false when it is gone. */
 bool
 store_delete_task(Store *store, int64 queue_id)

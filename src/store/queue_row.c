@@ -197,6 +197,7 @@ queue_read_run(TupleTableSlot *slot, int64 execution_id, const Playbook *playboo
 	run->attempts = DatumGetInt32(slot_column(slot, QUEUE_COL_ATTEMPTS));
 	run->lost = DatumGetInt32(slot_column(slot, QUEUE_COL_LOST_LEASES));
 	run->max_attempts = DatumGetInt32(slot_column(slot, QUEUE_COL_MAX_ATTEMPTS));
+	run->attempts_before = DatumGetInt32(slot_column(slot, QUEUE_COL_ATTEMPTS_BEFORE));
 	run->worker_id = slot_text(slot, QUEUE_COL_WORKER_ID);
 	run->available_at = DatumGetTimestampTz(slot_column(slot, QUEUE_COL_AVAILABLE_AT));
 	if (with_action != NULL && strcmp(name, with_action) == 0)
@@ -303,7 +304,9 @@ store_fill_task(TupleTableSlot *slot, const BrokerState *state, const Run *run)
 		slot_set(slot, QUEUE_COL_CONTEXT, PointerGetDatum(run->context));
 	slot_set_text(slot, QUEUE_COL_STATUS, "queued");
 	slot_set(slot, QUEUE_COL_PRIORITY, Int32GetDatum(run->priority));
-	slot_set(slot, QUEUE_COL_ATTEMPTS, Int32GetDatum(0));
+	slot_set(slot, QUEUE_COL_ATTEMPTS, Int32GetDatum(run->attempts));
+	if (run->attempts_before > 0)
+		slot_set(slot, QUEUE_COL_ATTEMPTS_BEFORE, Int32GetDatum(run->attempts_before));
 	slot_set(slot, QUEUE_COL_MAX_ATTEMPTS, Int32GetDatum(run->max_attempts));
 	slot_set(slot, QUEUE_COL_CREATED_AT,
 			   TimestampTzGetDatum(id_time(run->started_event_id)));

@@ -17,12 +17,13 @@
 #include "store/store.h"
 
 static const char *const relation_names[REL_COUNT] = {
-	"execution", "workload", "event", "run", "item", "pending", "queue",
+	"execution", "workload", "event", "run", "item", "pending", "schedule", "queue",
 	"signal", "message",
 	"execution_pkey", "execution_parent_idx", "execution_deadline_idx",
 	"execution_run_at_idx",
 	"workload_pkey", "event_pkey", "event_result_idx",
 	"run_pkey", "run_due_idx", "run_signal_idx", "item_pkey", "pending_pkey",
+	"schedule_next_idx", "schedule_queued_idx",
 	"queue_pkey", "queue_ready_idx", "queue_run_idx", "queue_retry_idx",
 	"queue_lease_idx",
 	"signal_pkey", "signal_kept_idx", "signal_id_idx",

@@ -111,6 +111,7 @@ store_load_runs(Store *store, int64 execution_id, const Playbook *playbook,
 		run->visit = DatumGetInt32(slot_column(scan.slot, RUN_VISIT));
 		run->state = strcmp(state, "waiting") == 0 ? RUN_WAITING :
 			strcmp(state, "open") == 0 ? RUN_OPEN :
+			strcmp(state, "held") == 0 ? RUN_HELD :
 			strcmp(state, "awaiting") == 0 ? RUN_AWAITING : RUN_RETRY;
 		run->started_event_id = DatumGetInt64(slot_column(scan.slot, RUN_EVENT_ID));
 		run->attempts = DatumGetInt32(slot_column(scan.slot, RUN_ATTEMPTS));
@@ -176,6 +177,7 @@ fill_state(TupleTableSlot *slot, const Run *run, const Playbook *playbook)
 	slot_set_jsonb(slot, RUN_ARRIVALS, write_arrivals(run->arrivals, playbook));
 	slot_set_text(slot, RUN_STATE, run->state == RUN_WAITING ? "waiting" :
 				  run->state == RUN_OPEN ? "open" :
+				  run->state == RUN_HELD ? "held" :
 				  run->state == RUN_AWAITING ? "awaiting" : "retry");
 	slot_set_id(slot, RUN_EVENT_ID, run->started_event_id);
 	slot_set(slot, RUN_ATTEMPTS, Int32GetDatum(run->attempts));

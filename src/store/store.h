@@ -91,8 +91,10 @@ typedef struct Execution
 	int			depth;			/* how many ancestors it has */
 	int			item;			/* of the parent's iterator; -1: none */
 	Oid			started_by;		/* role */
+	Settings	settings;		/* by which it is decided on */
 	TimestampTz started_at;		/* when read; ignored when written */
 	TimestampTz deadline;		/* 0: none */
+	int			drive;			/* 1, and one more for each redrive */
 	Jsonb	   *labels;			/* when written: NULL: none; not read */
 	int			priority;		/* of tasks whose step has none of its own */
 	TimestampTz run_at;			/* 0: none was asked for */
@@ -123,7 +125,13 @@ extern bool store_is_running(int64 execution_id, bool *running);
 /* Reads how an execution ended; returns false when it runs or has no row. */
 extern bool store_get_end(Store *store, int64 execution_id, ExecutionEnd *end);
 
-/* Inserts a running execution. */
+/*
+ * Locks the row of an execution until the end of the transaction; waits for who changes
+ * it.  Returns false when it has no row.
+ */
+extern bool store_lock_execution(Store *store, int64 execution_id);
+
+/* Inserts an execution. */
 extern void store_insert_execution(Store *store, const Execution *execution,
 								   TimestampTz started_at);
 
@@ -139,6 +147,13 @@ extern void store_reschedule_execution(Store *store, int64 execution_id, Timesta
 extern void store_finish_execution(Store *store, int64 execution_id,
 								   const char *status, const char *error,
 								   const Jsonb *result, TimestampTz ended_at);
+
+/*
+ * Has an execution that is over run again, in a drive of this number; raises an error
+ * when its row is missing.
+ */
+extern void store_redrive_execution(Store *store, int64 execution_id, int drive,
+									TimestampTz deadline);
 
 /* Reads the workload of an execution; returns false when it has no row. */
 extern bool store_get_workload(Store *store, int64 execution_id, JsonbValue *workload);
@@ -274,11 +289,12 @@ extern void store_delete_run(Store *store, Run *run);
  */
 
 /*
- * Inserts items of a visit of a step that start later: "count" of them, the first
- * with index "first".
+ * Inserts items of a visit of a step that start later: "count" of them, with these
+ * indexes or (NULL) from "first" on.
  */
 extern void store_add_items(Store *store, int64 execution_id, const char *step_name,
-							int visit, int first, int count, JsonbValue *items);
+							int visit, int first, const int *indexes, int count,
+							JsonbValue *items);
 
 /* Reads an item that has not started; returns false when there is no such row. */
 extern bool store_get_item(Store *store, int64 execution_id, const char *step_name,
@@ -302,10 +318,24 @@ extern List *store_iteration_results(Store *store, int64 execution_id,
 									 const char *step_name, int visit, int64 since,
 									 TimestampTz until);
 
+/*
+ * Returns what the log says of the items of an iterator ("total" of them) between two
+ * events.
+ */
+extern ItemState *store_item_states(Store *store, int64 execution_id, const char *step_name,
+									int visit, int64 since, int64 before, int total);
+
 /* ---------------------------------------------------------------------------
  * Child executions
  * ---------------------------------------------------------------------------
  */
+
+/*
+ * Returns the children (Execution *) of an execution that have not completed, of a step
+ * or of any (parent_event_id 0).
+ */
+extern List *store_unfinished_children(Store *store, int64 execution_id,
+									   int64 parent_event_id);
 
 /* Returns the running children (int64 *) of a step, or of any (parent_event_id 0). */
 extern List *store_running_children(Store *store, int64 execution_id, int64 parent_event_id);
@@ -457,7 +487,8 @@ typedef enum QueueColumn
 	QUEUE_COL_LEASED_BY,
 	QUEUE_COL_LOST_LEASES,
 	QUEUE_COL_QUEUE_TIMEOUT,
-	QUEUE_COLUMNS = QUEUE_COL_QUEUE_TIMEOUT
+	QUEUE_COL_ATTEMPTS_BEFORE,
+	QUEUE_COLUMNS = QUEUE_COL_ATTEMPTS_BEFORE
 } QueueColumn;
 
 /* What the callers of queue functions need of a row. */
@@ -518,6 +549,9 @@ extern bool store_find_task(Store *store, int64 execution_id, const TaskQuery *q
 
 /* Returns whether a row that was read is still the newest version. */
 extern bool store_task_unchanged(Store *store, const QueueRow *row);
+
+/* Deletes all rows of an execution, whatever their status. */
+extern void store_delete_tasks(Store *store, int64 execution_id);
 
 /* Deletes a row whatever its status; returns false when it is gone. */
 extern bool store_delete_task(Store *store, int64 queue_id);
@@ -630,6 +664,12 @@ extern List *store_due_executions(Store *store, int64 execution_id, int limit);
 /* Returns the scheduled executions (int64 *) whose run_at has come. */
 extern List *store_due_starts(Store *store, int64 execution_id, int limit);
 
+/*
+ * Returns the ids (int64 *) of the schedules that are due, and of those of which a
+ * start waits for the last execution to end.
+ */
+extern List *store_due_schedules(Store *store, int limit);
+
 /* Returns the open runs (DueRun *) whose timeout or retry is due. */
 extern List *store_due_runs(Store *store, int64 execution_id, int limit);
 
@@ -648,6 +688,7 @@ extern void store_read_all_timers(void);
 #include "store/runtime.h"
 #include "store/undecided.h"
 #include "store/id.h"
+#include "store/schedule.h"
 #include "store/slot.h"
 #include "store/start_key.h"
 #include "store/relation.h"

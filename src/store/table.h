@@ -154,4 +154,9 @@ extern bool store_get_event_head(Store *store, int64 execution_id, int64 event_i
  */
 pg_noreturn extern void store_row_missing(StoreRelation which, int64 id);
 
+/* ---- execution.c ---- */
+
+/* Reads a row of noetl.execution; the texts are copied. */
+extern void store_read_execution(TupleTableSlot *slot, Execution *execution);
+
 #endif							/* NOETL_STORE_TABLE_H */

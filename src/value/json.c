@@ -528,12 +528,12 @@ may_be_json(const Value *text)
 {
 	char		c;
 
-	if (noetl_template_coerce == COERCE_OFF || text->length == 0)
+	if (SETTING(template_coerce) == COERCE_OFF || text->length == 0)
 		return false;
 	c = text->u.string[0];
 	if (c == '{' || c == '[')
 		return true;
-	return noetl_template_coerce == COERCE_ALL &&
+	return SETTING(template_coerce) == COERCE_ALL &&
 		(c == '"' || c == '-' || (c >= '0' && c <= '9') ||
 		 utext_is(text, "true") || utext_is(text, "false") || utext_is(text, "null"));
 }
@@ -573,17 +573,17 @@ value_coerce_text(const char *s, int length, JsonbValue *result)
 	Value		value;
 
 	text = utext_strip(&text, NULL, true, true);
-	if (noetl_template_coerce == COERCE_ALL &&
+	if (SETTING(template_coerce) == COERCE_ALL &&
 		(utext_is(&text, "True") || utext_is(&text, "False")))
 	{
 		result->type = jbvBool;
 		result->val.boolean = utext_is(&text, "True");
 	}
-	else if (noetl_template_coerce == COERCE_ALL && utext_is(&text, "None"))
+	else if (SETTING(template_coerce) == COERCE_ALL && utext_is(&text, "None"))
 		result->type = jbvNull;
 	else if (may_be_json(&text) &&
 			 (value_from_json_text(text.u.string, text.length, &value) ||
-			  (noetl_template_coerce == COERCE_ALL && loose_value(&text, &value))))
+			  (SETTING(template_coerce) == COERCE_ALL && loose_value(&text, &value))))
 		value_to_json(NULL, &value, result);
 	else
 		string_to_json(s, length, result);

@@ -17,18 +17,18 @@ value_check_memory(void)
 void
 value_check_size(int64 bytes)
 {
-	if (bytes > noetl_template_max_output)
+	if (bytes > SETTING(template_max_output))
 		value_fail_limit("template value exceeds noetl.template_max_output (%d bytes)",
-						 noetl_template_max_output);
+						 SETTING(template_max_output));
 }
 
 /* Refuses a number of items above noetl.template_max_iterations. */
 void
 value_check_items(int64 count)
 {
-	if (count > noetl_template_max_iterations)
+	if (count > SETTING(template_max_iterations))
 		value_fail_limit("template exceeds noetl.template_max_iterations (%d)",
-						 noetl_template_max_iterations);
+						 SETTING(template_max_iterations));
 }
 
 /* Counts a step of an iterator against noetl.template_max_iterations. */

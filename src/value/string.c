@@ -192,7 +192,7 @@ utext_repeat(const Value *s, int64 times)
 		result.flags = s->flags & VF_MARKUP;
 		return result;
 	}
-	if (times > noetl_template_max_output)
+	if (times > SETTING(template_max_output))
 		value_check_size(times);
 	total = times * s->length;
 	value_check_size(total);
@@ -821,7 +821,7 @@ utext_pad(const Value *s, int64 width, const Value *fill, int side)
 		value_fail("the fill character must be exactly one character long");
 	if (missing <= 0)
 		return result;
-	if (missing > noetl_template_max_output)
+	if (missing > SETTING(template_max_output))
 		value_check_size(missing);
 	value_check_size(s->length + missing * fill->length);
 	if (side < 0)

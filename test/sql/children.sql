@@ -112,7 +112,7 @@ workflow:
 $$) > 0 AS registered;
 SELECT noetl.execute('children/inline') > 0 AS started;
 SELECT status, jsonb_pretty(result) FROM noetl.execution WHERE execution_id = newest('children/inline');
-SELECT path, version FROM noetl.catalog WHERE path IN ('children/within', 'children/inline/as_text') ORDER BY path;
+SELECT path, version FROM noetl.catalog WHERE path LIKE 'children/inline#%' OR path = 'children/within' ORDER BY path;
 
 -- Another version than the newest; one that does not exist.
 SELECT noetl.register($$

@@ -245,6 +245,9 @@ SELECT noetl.task_action('{"type": "python", "code": "x", "args": {"p": "{{ p | 
 
 -- Saves: into JSON and text columns; their own parameters; the step by its name.
 CREATE TABLE names_saved (id text PRIMARY KEY, j jsonb, t text, js json);
+CREATE ROLE regress_names;
+GRANT ALL ON names_saved TO regress_names;
+GRANT EXECUTE ON FUNCTION noetl.execute TO regress_names;
 SELECT noetl.register($$
 apiVersion: noetl.io/v1
 kind: Playbook
@@ -261,11 +264,15 @@ workflow:
     statement: "INSERT INTO public.names_saved VALUES ('{{ params.id }}', $j${{ params.v }}$j$, '{{ id }} {{ calc.n }} {{ step.data.n }}')"
     params: {id: "k{{ result.n }}", v: "{{ result | tojson }}"}
 $$) > 0 AS registered;
+SET ROLE regress_names;
 SELECT noetl.execute('names/save') AS x \gset
+RESET ROLE;
 SELECT step FROM work('{"calc": {"n": 3, "q": "it''s"}}');
 SELECT event_type, error FROM noetl.event WHERE execution_id = :x AND error IS NOT NULL;
 SELECT id, jsonb_typeof(j) AS j, t, json_typeof(js) AS js FROM names_saved ORDER BY id DESC;
 DROP TABLE names_saved;
+DROP OWNED BY regress_names;
+DROP ROLE regress_names;
 -- The same on a worker, which knows the name of the step; and commands of a duckdb save.
 SELECT noetl.register($$
 apiVersion: noetl.io/v1

@@ -1,3 +1,4 @@
+\set SHOW_CONTEXT never
 \pset format unaligned
 \pset tuples_only on
 -- What a save asks for, whatever form it is written in.

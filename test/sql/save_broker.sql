@@ -20,11 +20,17 @@ CREATE FUNCTION saves(playbook text) RETURNS TABLE (event text, node text, statu
       FROM noetl.event WHERE execution_id = newest(playbook)
        AND event_type NOT IN ('execution_start', 'step_started', 'iterator_started', 'iteration_started') ORDER BY event_id
 $$;
--- Registers "saved/<name>" with these steps and starts it.
-CREATE FUNCTION run(name text, steps text, parameters jsonb DEFAULT '{}') RETURNS bigint LANGUAGE sql AS $$
+-- No save acts as a superuser.
+CREATE ROLE regress_noetl_saver;
+ALTER TABLE saved OWNER TO regress_noetl_saver;
+GRANT INSERT ON noetl.event TO regress_noetl_saver;
+GRANT EXECUTE ON FUNCTION noetl.register, noetl.execute, noetl.cancel TO regress_noetl_saver;
+-- Registers "saved/<name>" with these steps and starts it, as an ordinary role.
+CREATE FUNCTION run(name text, steps text, parameters jsonb DEFAULT '{}') RETURNS bigint LANGUAGE sql SECURITY DEFINER AS $$
     SELECT noetl.register('apiVersion: noetl.io/v1' || chr(10) || 'kind: Playbook' || chr(10) || 'path: saved/' || name || chr(10) || 'workflow:' || chr(10) || steps);
     SELECT noetl.execute('saved/' || name, parameters)
 $$;
+ALTER FUNCTION run OWNER TO regress_noetl_saver;
 SET timezone = 'UTC';
 SET datestyle = 'Postgres, DMY';
 
@@ -237,7 +243,9 @@ $$) > 0 AS started;
 SELECT step FROM work('{"a": {"second": 40}}');
 SELECT event, note, meta FROM saves('saved/list');
 SELECT count(*) FROM saved WHERE id = 40;
+SET ROLE regress_noetl_saver;
 SELECT noetl.execute('saved/list') > 0 AS started;
+RESET ROLE;
 SELECT step FROM work('{"a": {"second": 41}}');
 SELECT event, meta FROM saves('saved/list');
 SELECT run('mixed', $$
@@ -365,7 +373,7 @@ SELECT noetl.execute('saved/who') > 0 AS started;
 RESET ROLE;
 SELECT step FROM work();
 SELECT event, note FROM saves('saved/who');
-GRANT INSERT ON saved_who TO regress_noetl_starter;
+GRANT INSERT ON saved_who TO regress_noetl_starter, regress_noetl_saver;
 SET ROLE regress_noetl_starter;
 SELECT noetl.execute('saved/who') > 0 AS started;
 RESET ROLE;
@@ -379,7 +387,7 @@ SELECT event, note FROM saves('saved/who');
 -- what the session has prepared does not matter
 CREATE FUNCTION public.lower(varchar) RETURNS text LANGUAGE sql AS $$ SELECT 'hijacked' $$;
 SELECT * FROM try('{storage: postgres, statement: "INSERT INTO public.saved_who (who) VALUES (lower(:v::varchar))", params: {v: ABC}}');
-SELECT who FROM saved_who WHERE by = 'postgres' OR who IN ('abc', 'hijacked');
+SELECT who FROM saved_who WHERE by = 'regress_noetl_saver' OR who IN ('abc', 'hijacked');
 DROP FUNCTION public.lower(varchar);
 CREATE TEMP TABLE saved_temp (id int);
 SELECT * FROM try('{storage: postgres, table: pg_temp.saved_temp, data: {id: 1}}');
@@ -478,3 +486,5 @@ SELECT count(*) - :rows AS new_rows FROM saved;
 DROP TABLE saved, saved_who, saved_temp;
 DROP TYPE saved_mood;
 DROP FUNCTION saves(text), run(text, text, jsonb), try(text, jsonb), become();
+DROP OWNED BY regress_noetl_saver;
+DROP ROLE regress_noetl_saver;

@@ -2,13 +2,19 @@
 -- transaction that starts the step.
 SET client_min_messages = error;
 CREATE TYPE sql_mood AS ENUM ('sad', 'happy');
+-- No statement acts as a superuser.
+CREATE ROLE regress_stock;
+GRANT EXECUTE ON FUNCTION noetl.register, noetl.execute, noetl.cancel TO regress_stock;
+GRANT INSERT ON noetl.event TO regress_stock;
 CREATE TABLE stock (id int PRIMARY KEY, name text NOT NULL, left_over int CHECK (left_over >= 0), price numeric(8, 2), tags text[], at timestamptz, doc jsonb, mood sql_mood);
 INSERT INTO stock VALUES (1, 'tea', 5, 1.50, '{a,"b c"}', '2025-01-02 03:04:05+00', '{"k": [1]}', 'happy'), (2, 'salt', 0, NULL, NULL, NULL, NULL, 'sad');
 -- Registers "sql/<name>" with these steps and starts it.
-CREATE FUNCTION run(name text, steps text, parameters jsonb DEFAULT '{}') RETURNS bigint LANGUAGE sql AS $$
+CREATE FUNCTION run(name text, steps text, parameters jsonb DEFAULT '{}') RETURNS bigint LANGUAGE sql SECURITY DEFINER AS $$
     SELECT noetl.register('apiVersion: noetl.io/v1' || chr(10) || 'kind: Playbook' || chr(10) || 'path: sql/' || name || chr(10) || 'workflow:' || chr(10) || steps);
     SELECT noetl.execute('sql/' || name, parameters)
 $$;
+ALTER FUNCTION run OWNER TO regress_stock;
+ALTER TABLE stock OWNER TO regress_stock;
 CREATE FUNCTION events(playbook text) RETURNS TABLE (event text, node text, status text, result jsonb, error text, meta jsonb) LANGUAGE sql AS $$
     SELECT event_type, regexp_replace(node_id, '^\d+:?', ''), status, result, error, meta - 'transitions'
       FROM noetl.event WHERE execution_id = newest(playbook) AND event_type <> 'execution_start' ORDER BY event_id
@@ -138,7 +144,9 @@ workflow:
 - {step: b, type: sql, statement: "INSERT INTO public.stock (id, name) VALUES (:id, 'once') RETURNING id", params: {id: "{{ a.id }}"}, next: c}
 - {step: c, type: python, code: x, args: {rows: "{{ b }}"}}
 $$) > 0 AS registered;
+SET ROLE regress_stock;
 SELECT noetl.execute('sql/once') > 0 AS started;
+RESET ROLE;
 SELECT queue_id AS task FROM noetl.lease('w') \gset
 BEGIN;
 SELECT noetl.complete(:task, '{"id": 20}', 'w');
@@ -158,6 +166,7 @@ TRUNCATE noetl.queue;
 
 -- Its saves follow it: those of the database at once, others by a worker.
 CREATE TABLE kept (n int, doc jsonb);
+ALTER TABLE kept OWNER TO regress_stock;
 SELECT run('saved', $$
 - {step: a, type: sql, statement: SELECT 1 AS n, save: {storage: postgres, table: kept, data: {n: "{{ result[0].n }}", doc: "{{ this.row_count }}"}}, next: b}
 - {step: b, type: sql, statement: SELECT 2 AS n, save: {storage: event, data: "{{ result[0].n }}"}, next: end}
@@ -215,7 +224,9 @@ workflow:
 - {step: four, type: sql, statement: SELECT 1, when: "{{ false }}", next: [end]}
 - {step: end, result: ["{{ one }}", "{{ double }}", "{{ two }}", "{{ each }}", "{{ four }}"]}
 $$) > 0 AS registered;
+SET ROLE regress_stock;
 SELECT noetl.execute('sql/parts') > 0 AS started;
+RESET ROLE;
 SELECT status, result FROM noetl.execution WHERE execution_id = newest('sql/parts');
 SELECT noetl.explain('sql/child', 'mermaid');
 
@@ -318,3 +329,5 @@ DROP TABLE stock, kept, sql_temp;
 DROP TYPE sql_mood;
 DROP ROLE regress_noetl_sql;
 DROP FUNCTION run(text, text, jsonb), events(text), try(text, text, text);
+DROP OWNED BY regress_stock;
+DROP ROLE regress_stock;

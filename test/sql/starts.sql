@@ -176,6 +176,22 @@ SELECT run_at AS first_run_at FROM noetl.execution WHERE execution_id = :d \gset
 SELECT noetl.debounce('starts/one', 'd', '2 hours', '{"a": 2}') = :d AS same;
 SELECT status, run_at - :'first_run_at' BETWEEN '1 hour' AND '1 hour 1 min' AS put_off FROM noetl.execution WHERE execution_id = :d;
 SELECT * FROM noetl.verify(:d);
+-- Calls that follow each other closely leave the row as it is: when its time comes, the newest event counts.
+SELECT noetl.debounce('starts/one', 'busy', '0.3 s', '{"n": 0}') AS busy \gset
+SELECT noetl.debounce('starts/one', 'busy', '1.2 s', jsonb_build_object('n', i)) = :busy AS same, count(*) FROM generate_series(1, 100) AS i GROUP BY 1;
+SELECT count(*) FROM noetl.event AS e JOIN noetl.execution AS x USING (execution_id)
+ WHERE execution_id = :busy AND event_type = 'execution_rescheduled' AND (e.meta ->> 'run_at')::timestamptz > x.run_at;
+SELECT * FROM noetl.verify(:busy);
+SELECT pg_sleep(0.4);
+SELECT noetl.enqueue_next(:busy) AS too_early;
+SELECT status, (SELECT count(*) FROM noetl.event AS e WHERE e.execution_id = x.execution_id AND event_type = 'execution_rescheduled') AS events
+  FROM noetl.execution AS x WHERE execution_id = :busy;
+SELECT * FROM noetl.verify(:busy);
+SELECT pg_sleep(1.0);
+SELECT noetl.enqueue_next(:busy) AS due;
+SELECT data ->> 'n' AS n FROM noetl.workload WHERE execution_id = :busy;
+SELECT * FROM noetl.verify(:busy);
+SELECT noetl.cancel(:busy);
 -- At the latest max_wait after the first call.
 SELECT noetl.debounce('starts/one', 'd', '2 hours', '{"a": 3}', max_wait => '90 min') = :d AS same;
 SELECT run_at - :'first_run_at' BETWEEN '29 min 59 s' AND '31 min' AS bounded FROM noetl.execution WHERE execution_id = :d;

@@ -148,7 +148,7 @@ SELECT length(noetl.report(:e)) > 1000, length(noetl.metrics()) > 500, length(no
        (SELECT count(*) FROM noetl.timeline(:e)) > 0, (SELECT count(*) FROM noetl.backlog) > 0,
        (SELECT count(*) FROM noetl.running) > 0, (SELECT count(*) FROM noetl.failure) > 0, (SELECT count(*) FROM noetl.worker) > 0;
 COMMIT;
--- Nobody may, unless he is allowed to.
+-- Nobody may, unless he is allowed to, and then of his own executions only.
 CREATE ROLE zoo_visitor;
 SET ROLE zoo_visitor;
 SELECT * FROM noetl.why(1);
@@ -158,8 +158,12 @@ RESET ROLE;
 GRANT EXECUTE ON FUNCTION noetl.why, noetl.report, noetl.explain, noetl.timeline, noetl.progress, noetl.metrics, noetl.lease TO zoo_visitor;
 GRANT SELECT ON noetl.backlog, noetl.running, noetl.failure, noetl.worker TO zoo_visitor;
 SET ROLE zoo_visitor;
+\set VERBOSITY sqlstate
 SELECT count(*) > 0 AS why FROM noetl.why(:e);
-SELECT length(noetl.report(:e)) > 1000 AS report, length(noetl.explain('zoo/join')) > 50 AS explain;
+SELECT noetl.report(:e);
+\set VERBOSITY default
+SELECT length(noetl.explain('zoo/join')) > 50 AS explain;
+SELECT (SELECT count(*) FROM noetl.backlog) AS tasks, (SELECT count(*) FROM noetl.worker) AS workers;
 -- what failed for another role stays its own
 SELECT count(*) AS failures FROM noetl.failure;
 SELECT count(*) AS leased FROM noetl.lease('visitor', 1, '1 s', '{none}');

@@ -26,6 +26,13 @@ workflow:
 - {step: both, type: python, code: x, next: end}
 - {step: end, result: "{{ both }}"}
 ');
+	-- a path of another role's, which PUBLIC may not start
+	CREATE ROLE author; CREATE ROLE team;
+	GRANT EXECUTE ON FUNCTION noetl.register TO author;
+	SET ROLE author;
+	SELECT noetl.register('{apiVersion: noetl.io/v1, kind: Playbook, path: dump/owned, workflow: [{step: end}]}');
+	RESET ROLE;
+	SELECT noetl.revoke_execute('dump/owned', 'public'), noetl.grant_execute('dump/owned', 'team');
 	-- one that is done, one in each state of a run, one not yet decided upon
 	SELECT noetl.execute('dump/diamond') AS done \gset
 	INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES
@@ -44,9 +51,10 @@ workflow:
 my $state = join(
 	'; ',
 	map { "SELECT '$_', t.* FROM noetl.$_ t ORDER BY t::text" }
-	  qw(catalog execution workload event run pending queue));
+	  qw(catalog catalog_path execution workload event run pending queue));
 
 my $before = $node->safe_psql('source', $state);
+like($before, qr/catalog_path\|dump\/owned\|author\|\{team\}/, 'a path has an owner and a grant');
 like($before, qr/waiting/, 'an execution waits at its join');
 like($before, qr/retry/, 'one waits for its retry');
 like($before, qr/leased/, 'one is being worked on');

@@ -70,6 +70,11 @@ my %what = (
 	'a child' => sub { "INSERT INTO noetl.event (event_type, context, parent_execution_id) VALUES ('execution_start', '{\"path\": \"shared\"}', $id)" },
 	'cancel()' => sub { "SELECT noetl.cancel($id)" },
 	'status()' => sub { "SELECT noetl.status($id)" },
+	'timeline()' => sub { "SELECT * FROM noetl.timeline($id)" },
+	'progress()' => sub { "SELECT * FROM noetl.progress($id)" },
+	'why()' => sub { "SELECT * FROM noetl.why($id)" },
+	'report()' => sub { "SELECT noetl.report($id)" },
+	'explain()' => sub { "SELECT noetl.explain('$id')" },
 	'verify()' => sub { "SELECT noetl.verify($id)" },
 	'rebuild()' => sub { "SELECT noetl.rebuild($id)" },
 	'enqueue_next()' => sub { "SELECT noetl.enqueue_next($id)" });
@@ -205,8 +210,48 @@ is($out, 't', 'it is its own');
 is($out, '1', 'a worker reads the queue');
 ($out, $error) = as_role('bob', q{INSERT INTO noetl.event (event_type, context) VALUES ('execution_start', '{"path": "shared"}') RETURNING execution_id > 0});
 is($out, 't', 'INSERT … RETURNING shows the new execution') or diag($error);
-($out, $error) = as_role('bob', "SELECT noetl.status_unchecked($id)");
-like($error, qr/permission denied for function status_unchecked/, 'the unchecked status is nobody\'s');
+foreach my $function ('status', 'timeline', 'progress', 'why', 'report', 'explain')
+{
+	my $arguments = $function eq 'explain' ? "'$id', 'text'" : $id;
+	foreach my $role ('alice', 'bob', 'boss', 'reader')
+	{
+		($out, $error) = as_role($role, "SELECT noetl.${function}_unchecked($arguments)");
+		like($error, qr/permission denied for function ${function}_unchecked/, "$role: the unchecked $function is nobody's");
+	}
+	($out, $error) = as_role('reader', "SELECT count(*) FROM noetl.$function(" . ($function eq 'explain' ? "'$id'" : $id) . ')');
+	like($error, $refused, "reader: $function of another's execution");
+}
+# In the list of columns, too, and for more than one execution in a statement
+($out, $error) = as_role('boss', "SELECT count(*) FROM (SELECT noetl.timeline(x), noetl.status(x) FROM unnest(ARRAY[$id, $others]) AS x) AS t");
+is($out, '2', 'an admin reads timelines of both') or diag($error);
+($out, $error) = as_role('bob', "SELECT noetl.timeline(x) FROM unnest(ARRAY[$others, $id]) AS x");
+like($error, qr/permission denied for execution $id/, 'after one\'s own another\'s is refused');
+# Views of operators show one's own part
+$node->safe_psql('postgres', "SELECT noetl.release(queue_id, worker_id) FROM noetl.queue WHERE status = 'leased'; UPDATE noetl.queue SET priority = 9 WHERE execution_id = $id");
+($out, $error) = as_role('worker', "SELECT execution_id = $id FROM noetl.lease('w1')");
+is($out, 't', 'a worker has a task of one tenant');
+$node->safe_psql('postgres', "SELECT noetl.announce('idle')");
+my %seen = (alice => 'w1|1', bob => '', reader => '', boss => 'w1|1', postgres => 'w1|1');
+foreach my $role (sort keys %seen)
+{
+	($out, $error) = as_role($role, "SELECT worker_id, in_flight FROM noetl.worker WHERE in_flight > 0");
+	is($out, $seen{$role}, "$role: workers that have tasks of its executions") or diag($error);
+	($out, $error) = as_role($role, "SELECT bool_or(worker_id <> 'w1') FROM noetl.worker");
+	is($out, { boss => 't', postgres => 't', alice => 'f' }->{$role} // '', "$role: and the others, if it is an admin") or diag($error);
+	($out, $error) = as_role($role, "SELECT sum(ready + leased) FROM noetl.backlog");
+	is($out, { alice => 1, bob => 2, reader => '' }->{$role} // 4, "$role: backlog") or diag($error);
+}
+($out, $error) = as_role('bob', 'SELECT noetl.metrics()');
+like($error, qr/permission denied for function metrics/, 'metrics are an administrator\'s');
+# The graph of a playbook is for who may start it
+($out, $error) = as_role('bob', "SELECT noetl.explain('shared') <> ''");
+is($out, 't', 'the graph of a playbook') or diag($error);
+$node->safe_psql('postgres', "SELECT noetl.revoke_execute('shared', 'public')");
+($out, $error) = as_role('bob', "SELECT noetl.explain('shared')");
+like($error, qr/permission denied for playbook "shared"/, 'is refused to who may not start it');
+($out, $error) = as_role('boss', "SELECT noetl.explain('shared') <> '', noetl.execute('shared') > 0");
+is($out, 't|t', 'administrators may both') or diag($error);
+$node->safe_psql('postgres', "SELECT noetl.grant_execute('shared', 'public')");
 ($out, $error) = as_role('bob', "SELECT noetl.status(1) IS NULL");
 is($out, 't', 'what does not exist has no status');
 

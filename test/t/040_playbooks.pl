@@ -12,6 +12,8 @@ use Test::More;
 my $own = 'playbooks';
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
+# The emulated worker is a superuser, because it damages rows.
+$node->append_conf('postgresql.conf', 'noetl.superuser_saves = on');
 $node->start;
 
 # A new database with the extension.
@@ -54,23 +56,30 @@ SKIP:
 	emulate('others', $ENV{NOETL_PLAYBOOKS});
 }
 
-# Now by the real worker.
+# Now by the real worker, as an ordinary role.
 new_database('real');
+$node->safe_psql(
+	'real', q{
+	SELECT noetl.create_roles();
+	CREATE ROLE player LOGIN IN ROLE noetl_client, noetl_author, noetl_worker;
+	ALTER DATABASE real OWNER TO player;
+	GRANT CREATE ON SCHEMA public TO player});
+my @as_player = (connstr => $node->connstr('real') . ' user=player');
 foreach my $file (sort glob("$own/*.yaml"))
 {
 	my $content = slurp_file($file);
-	$node->safe_psql('real', "SELECT noetl.register(\$playbook\$$content\$playbook\$)");
+	$node->safe_psql('real', "SELECT noetl.register(\$playbook\$$content\$playbook\$)", @as_player);
 }
 $node->safe_psql(
 	'real', q{
 	CREATE TABLE started AS
 	SELECT c.path, r.ordinality AS number, r.run, noetl.execute(c.path, coalesce(r.run -> 'workload', '{}')) AS execution_id
 	  FROM noetl.catalog c,
-	       jsonb_array_elements(c.payload #> '{metadata,runs}') WITH ORDINALITY r (run, ordinality)});
+	       jsonb_array_elements(c.payload #> '{metadata,runs}') WITH ORDINALITY r (run, ordinality)}, @as_player);
 foreach my $patience (1 .. 100)
 {
 	$node->command_ok(
-		[ 'noetl-worker', '--once', '--connect', $node->connstr('real') ],
+		[ 'noetl-worker', '--once', '--connect', $node->connstr('real') . ' user=player' ],
 		"the worker drains the queue, $patience");
 	last
 	  if $node->safe_psql('real',

@@ -34,6 +34,14 @@ workflow:
 	SELECT noetl.register('
 apiVersion: noetl.io/v1
 kind: Playbook
+path: standing/once
+workflow:
+- {step: a, type: python, code: x, on_lost: fail, next: end}
+- step: end
+');
+	SELECT noetl.register('
+apiVersion: noetl.io/v1
+kind: Playbook
 path: standing/family
 workload: {n: 10}
 workflow:
@@ -71,7 +79,7 @@ $blocker->query_safe('BEGIN; LOCK locked');
 for my $kind (qw(error slow lock memory))
 {
 	sql(qq{
-		WITH x AS (SELECT noetl.execute('standing/one') AS id)
+		WITH x AS (SELECT noetl.execute('standing/once') AS id)
 		INSERT INTO trouble SELECT id, '$kind' FROM x;
 		SELECT noetl.lease('w1', 1, '1 ms');
 	});
@@ -168,6 +176,57 @@ check_over($family, 'FAILED', 'timed out');
 $family = start_family();
 sql(q{SELECT noetl.fail(queue_id, 'no', 'w1') FROM noetl.lease('w1', 1)});
 check_over($family, 'FAILED', 'a child has failed');
+
+# --- Others go on while a family ends ---
+
+sql(q{
+	SELECT noetl.register('
+apiVersion: noetl.io/v1
+kind: Playbook
+path: standing/other
+workflow:
+- {step: a, type: shell, command: x, next: end}
+- step: end
+');
+	-- Executes one after the other for some seconds; returns how many in a second.
+	CREATE PROCEDURE go_on(seconds float, INOUT rate float DEFAULT NULL) LANGUAGE plpgsql AS $$
+	DECLARE
+		began timestamptz := clock_timestamp();
+		done int := 0;
+	BEGIN
+		WHILE clock_timestamp() < began + seconds * interval '1 s' LOOP
+			PERFORM noetl.execute('standing/other');
+			COMMIT;
+			PERFORM noetl.complete(t.queue_id, '1', 'o') FROM noetl.lease('o', 1, '60 s', '{shell}') AS t;
+			COMMIT;
+			done := done + 1;
+		END LOOP;
+		rate := done / extract(epoch FROM clock_timestamp() - began);
+	END $$;
+});
+my %ends = (
+	cancel => sub { sql("SELECT noetl.cancel($_[0])") },
+	timeout => sub { sql("UPDATE noetl.execution SET deadline = now() WHERE execution_id = $_[0]") },
+	'failure of a child' => sub { sql(q{SELECT noetl.fail(queue_id, 'no', 'w1') FROM noetl.lease('w1', 1, '60 s', '{python}')}) });
+foreach my $end (sort keys %ends)
+{
+	sql('TRUNCATE noetl.queue, noetl.execution, noetl.event, noetl.run, noetl.workload, noetl.pending, noetl.family');
+	$family = start_family();
+	sql('CALL go_on(1)');
+	my $alone = sql('CALL go_on(3)');
+	my $rate = '';
+	my $others = IPC::Run::start(
+		[ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', 'CALL go_on(' . ($full ? 12 : 4) . ')' ], '>', \$rate);
+	sleep 0.3;
+	$ends{$end}->($family);
+	$others->finish;
+	chomp $rate;
+	my $left = sql("SELECT count(*) FROM noetl.execution WHERE parent_execution_id = $family AND status = 'RUNNING'");
+	note(sprintf '%s of %d children: others %.0f/s, %.0f/s alone; %d children left', $end, $children, $rate, $alone, $left);
+	cmp_ok($rate, '>', $alone / 3, "$end: others go on meanwhile");
+	cmp_ok($left, '<', $children, '... and do portions of it');
+}
+sql('TRUNCATE noetl.pending, noetl.family');
 
 # --- One statement and many executions ---
 

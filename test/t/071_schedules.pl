@@ -1,0 +1,103 @@
+# Schedules, later starts and debounces begin without anybody asking, each time once:
+# with several sessions and the timer at once, through crashes, and after a promotion.
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+my $patience = 60;
+my $node = PostgreSQL::Test::Cluster->new('main');
+
+# Waits until a query gives true.
+sub wait_for
+{
+	my ($server, $query) = @_;
+	my $until = time + $patience;
+	while (time < $until)
+	{
+		my ($status, $out) = eval { $server->psql('postgres', $query) };
+		return 1 if defined $out && $status == 0 && $out eq 't';
+		sleep 0.1;
+	}
+	return 0;
+}
+
+# The times that a schedule has served: how many, and whether they are one second apart,
+# each with one execution.
+sub check_ticks
+{
+	my ($server, $name, $what) = @_;
+	my ($count, $distinct, $span) = split /\|/, $server->safe_psql(
+		'postgres', qq{
+		SELECT count(*), count(DISTINCT at), extract(epoch FROM max(at) - min(at))::int
+		FROM (SELECT (w.data #>> '{schedule,at}')::timestamptz AS at
+			FROM noetl.workload w JOIN noetl.execution x USING (execution_id) WHERE x.schedule = '$name') AS t});
+	cmp_ok($count, '>', 2, "$what: it was due");
+	is($distinct, $count, "$what: no time is served twice");
+	is($span, $count - 1, "$what: no time is missed");
+}
+
+$node->init(allows_streaming => 1);
+$node->append_conf(
+	'postgresql.conf', q{
+shared_preload_libraries = 'noetl'
+noetl.timer = on
+max_worker_processes = 16
+log_min_messages = warning
+});
+$node->start;
+$node->safe_psql(
+	'postgres', q{
+	CREATE EXTENSION noetl;
+	SELECT noetl.register('{apiVersion: noetl.io/v1, kind: Playbook, path: tick, workflow: [{step: end}]}');
+	SELECT noetl.schedule('tick', 'tick', 'every 1 second', overlap => 'allow', catch_up => 'all');
+});
+
+# the timer alone
+$node->safe_psql('postgres', q{SELECT noetl.execute('tick', run_at => now() + interval '0.5 s', labels => '{"n": "later"}');
+	SELECT noetl.debounce('tick', 'd', '0.5 s', '{"n": 1}');});
+ok(wait_for($node, q{SELECT status = 'COMPLETED' FROM noetl.execution WHERE labels @> '{"n": "later"}'}), 'the timer begins what is scheduled');
+ok(wait_for($node, q{SELECT x.status = 'COMPLETED' FROM noetl.start_key k JOIN noetl.execution x USING (execution_id) WHERE key = 'd'}),
+	'the timer begins what was debounced');
+ok(wait_for($node, q{SELECT count(*) > 2 FROM noetl.execution WHERE schedule = 'tick'}), 'the timer serves a schedule');
+
+# sessions that lease and wait beside it, and a crash
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$node->backup('base');
+$standby->init_from_backup($node, 'base', has_streaming => 1);
+$standby->start;
+for my $round (1 .. 2)
+{
+	my @sessions = map {
+		my %session = (in => '', out => '', err => '');
+		$session{run} = IPC::Run::start(
+			['psql', '-XqAt', '-d', $node->connstr('postgres')],
+			'<', \("SELECT noetl.enqueue_next(); SELECT count(*) FROM noetl.lease('w$_'); CALL noetl.wait_for_work('50 ms');\n" x 2000),
+			'>', \$session{out}, '2>', \$session{err});
+		\%session;
+	} 1 .. 3;
+	sleep 2.2;
+	$node->stop('immediate');
+	$_->{run}->kill_kill for @sessions;
+	sleep 1.3;
+	$node->start;
+	ok(wait_for($node, qq{SELECT count(*) > 4 * $round FROM noetl.execution WHERE schedule = 'tick'}), "it goes on after crash $round");
+}
+check_ticks($node, 'tick', 'after two crashes');
+
+# a promotion
+$node->wait_for_catchup($standby);
+$node->stop('fast');
+sleep 1.5;
+$standby->promote;
+my $before = $standby->safe_psql('postgres', q{SELECT count(*) FROM noetl.execution WHERE schedule = 'tick'});
+ok(wait_for($standby, qq{SELECT count(*) > $before + 2 FROM noetl.execution WHERE schedule = 'tick'}), 'it goes on after a promotion');
+$standby->safe_psql('postgres', q{SELECT noetl.unschedule('tick')});
+check_ticks($standby, 'tick', 'after a promotion');
+is($standby->safe_psql('postgres', q{SELECT count(*) FROM noetl.execution x, noetl.verify(x.execution_id)}), 0, 'all follow from their logs');
+$standby->stop('fast');
+
+done_testing();

@@ -1,0 +1,99 @@
+# The wall clock jumps, as after a step of NTP, or when a virtual machine resumes:
+# ids never repeat, and what has become due is done.  The server preloads clock.c,
+# which reads from a file how far the clock is off.
+use strict;
+use warnings;
+
+use File::Basename qw(dirname);
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+my $node = PostgreSQL::Test::Cluster->new('main');
+my $clock = $node->basedir . '/clock';
+my $library = $node->basedir . '/clock.so';
+system_or_bail('cc', '-shared', '-fPIC', '-O1', '-Wall', '-Werror', '-o', $library, dirname(__FILE__) . '/clock.c', '-ldl');
+
+# Sets the clock of the server ahead (or back) by seconds.
+sub set_clock
+{
+	my ($seconds) = @_;
+	open my $file, '>', "$clock.new" or die $!;
+	printf $file "%.0f\n", $seconds * 1e6;
+	close $file;
+	rename "$clock.new", $clock or die $!;
+	return;
+}
+
+sub start_under_clock
+{
+	local $ENV{LD_PRELOAD} = $library;
+	local $ENV{CLOCK_FILE} = $clock;
+	$node->start;
+	return;
+}
+
+$node->init;
+$node->append_conf(
+	'postgresql.conf', q{
+	shared_preload_libraries = 'noetl'
+	noetl.timer = on
+	autovacuum = off
+});
+set_clock(0);
+start_under_clock();
+$node->safe_psql(
+	'postgres', q{
+	CREATE EXTENSION noetl;
+	SELECT noetl.register('{apiVersion: noetl.io/v1, kind: Playbook, path: line, workflow: [{step: a, type: python, code: x}]}');
+	SELECT noetl.register('{apiVersion: noetl.io/v1, kind: Playbook, path: slow, workflow: [
+	    {step: a, type: python, code: x, retry: {max_attempts: 3, initial_delay: 3000, max_delay: 3000, jitter: false}}]}')});
+set_clock(600);
+like($node->safe_psql('postgres', "SELECT extract(epoch FROM clock_timestamp())::bigint - " . int(time)), qr/^(59\d|60\d)$/,
+	'the clock of the server is what we say');
+
+# The same second again and again; then a clock that is an hour back.
+my $begin = time;
+my $ids = 0;
+my $failed = '';
+foreach my $round (1 .. 5)
+{
+	set_clock($begin - time);
+	my ($status, $out, $error) = $node->psql('postgres', "SELECT count(noetl.execute('line')) FROM generate_series(1, 1500)");
+	$ids += 1500;
+	$failed .= $error;
+}
+set_clock(-3600);
+my ($status, $out, $error) = $node->psql('postgres', "SELECT count(noetl.execute('line')) FROM generate_series(1, 100)");
+$ids += 100;
+is($failed . $error, '', 'executions start whatever the clock says');
+is($node->safe_psql('postgres', "SELECT count(DISTINCT execution_id) FROM noetl.execution WHERE path = 'line'"), $ids, 'each with an id of its own');
+is($node->safe_psql('postgres', "SELECT count(*) FROM (SELECT execution_id < lag(execution_id) OVER (ORDER BY ctid) AS back FROM noetl.execution) AS o WHERE back"), '0',
+	'ids grow in the order of the starts');
+# A restart has no memory but the database.
+$node->stop('immediate');
+start_under_clock();
+($status, $out, $error) = $node->psql('postgres', "SELECT count(noetl.execute('line')) FROM generate_series(1, 100)");
+is($error, '', 'nor do they repeat after a crash while the clock is back');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM (SELECT noetl.verify(execution_id) FROM noetl.execution ORDER BY execution_id DESC LIMIT 50) AS v'), '0', 'and the logs agree');
+
+# What waits for 50 min is due at once when the clock goes forward.
+set_clock(0);
+$node->safe_psql(
+	'postgres', q{
+	SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE status = 'RUNNING';
+	SELECT noetl.execute('slow');
+	SELECT noetl.fail(queue_id, 'e', 'w') FROM noetl.lease('w')});
+is($node->safe_psql('postgres', 'SELECT status FROM noetl.queue'), 'retry', 'a retry waits');
+sleep 2;
+set_clock(3600);
+my $since = time;
+sleep 0.5 until time - $since > 75 or $node->safe_psql('postgres', 'SELECT status FROM noetl.queue') eq 'queued';
+my $took = time - $since;
+cmp_ok($took, '<', 65, 'the timer looks at the clock at least once a minute');
+note(sprintf 'ready %.1f s after the jump', $took);
+is($node->safe_psql('postgres', 'SELECT status FROM noetl.queue'), 'queued', 'and the task is ready');
+
+$node->stop;
+done_testing();
