@@ -6,27 +6,67 @@
 
 #include "options.h"
 
+/* The commands of the desk, for both programs */
+#define COMMANDS \
+"COMMANDS\n" \
+"  run FILE|PATH [--set NAME=VALUE]...\n" \
+"             registers the playbook of a file, or takes the newest version of a\n" \
+"             path, starts an execution, executes tasks until it ends, and writes\n" \
+"             its result.  --set NAME=VALUE gives a parameter: JSON, else text.\n" \
+"             Exits with 0 when the execution completes, else with 1.\n" \
+"  validate FILE...\n" \
+"             writes what is wrong with the playbooks of files, as a compiler does.\n" \
+"             Exits with 1 when there is an error.\n" \
+"  test FILE...\n" \
+"             executes the tests that the playbooks of files have.  Exits with 1\n" \
+"             when one fails.\n" \
+"  ps         lists the executions that are running.\n" \
+"  show ID    writes the steps, the result or the error of an execution.\n" \
+"  why ID     writes what an execution waits for.\n" \
+"  cancel ID  cancels an execution.\n" \
+"  retry ID [STEP]\n" \
+"             gives held steps of an execution new attempts.\n" \
+"  redrive ID has an execution go on that failed or was cancelled.\n" \
+"  signal ID NAME [JSON]\n" \
+"             sends a signal to an execution.\n" \
+"  --json     after a command: writes its answer as JSON.\n" \
+"\n"
+
+const char	desk_help_text[] =
+"noetl - playbooks at the desk: run, test, look, repair\n"
+"\n"
+"SYNOPSIS\n"
+"  noetl COMMAND ARGUMENT... [OPTION]...\n"
+"\n"
+"DESCRIPTION\n"
+"  Calls the functions of the noetl extension in a PostgreSQL database.  Without\n"
+"  --connect, libpq's environment (PGHOST, PGDATABASE, ...) applies.\n"
+"\n"
+COMMANDS
+"OPTIONS\n"
+"  -c, --config FILE        read options from a file\n"
+"  -d, --connect CONNINFO   database: connection string or URI\n"
+"  -q, --quiet              show no steps of run\n"
+"  -V, --version            print the version and exit\n"
+"  -h, --help               print this and exit\n"
+"  The command run takes all options of noetl-worker(1).\n"
+"\n"
+"EXIT STATUS\n"
+"  0 completed, valid, passed or done; 1 error; 2 wrong usage\n";
+
 const char	help_text[] =
 "noetl-worker - execute the tasks of noetl playbooks\n"
 "\n"
 "SYNOPSIS\n"
 "  noetl-worker [OPTION]...\n"
-"  noetl-worker run FILE|PATH [--set NAME=VALUE]... [OPTION]...\n"
-"  noetl-worker validate FILE... [--json] [OPTION]...\n"
+"  noetl-worker COMMAND ARGUMENT... [OPTION]...\n"
 "\n"
 "DESCRIPTION\n"
 "  Leases tasks from the queue of the noetl extension, executes them and\n"
 "  reports how they ended.  Any number of workers may run, on any machine.\n"
 "  Without --connect, libpq's environment (PGHOST, PGDATABASE, ...) applies.\n"
 "\n"
-"COMMANDS\n"
-"  run        registers the playbook of a file, or takes the newest version of a\n"
-"             path, starts an execution, executes tasks until it ends, and writes\n"
-"             its result.  --set NAME=VALUE gives a parameter: JSON, else text.\n"
-"             Exits with 0 when the execution completes, else with 1.\n"
-"  validate   writes what is wrong with the playbooks of files, as a compiler does;\n"
-"             with --json as a JSON list.  Exits with 1 when there is an error.\n"
-"\n"
+COMMANDS
 "OPTIONS\n"
 "  -c, --config FILE        read options from a file: lines \"name = value\" with the\n"
 "                           long names below; the command line wins\n"

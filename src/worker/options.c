@@ -98,11 +98,21 @@ static const OptionSpec specs[] = {
 static int	own_argc = 0;
 static char **own_argv = NULL;
 
+/* Returns the name that the program was called by: that of the desk, else the worker's. */
+static const char *
+program_name(const char *path)
+{
+	const char *slash = path != NULL ? strrchr(path, '/') : NULL;
+	const char *name = slash != NULL ? slash + 1 : path;
+
+	return name != NULL && strcmp(name, "noetl") == 0 ? "noetl" : "noetl-worker";
+}
+
 /* Ends with exit code 2 after a line that says where to read more. */
 static void
 wrong_usage(void)
 {
-	fputs("Try \"noetl-worker --help\" for more information.\n", stderr);
+	fprintf(stderr, "Try \"%s --help\" for more information.\n", program_name(own_argv[0]));
 	exit(2);
 }
 
@@ -205,9 +215,9 @@ set_option(Options *into, const OptionSpec *spec, const char *value, StringBuf *
 			break;
 	}
 	if (spec->letter == 'V')
-		puts("noetl-worker " NOETL_VERSION);
+		printf("%s " NOETL_VERSION "\n", into->program);
 	else
-		fputs(help_text, stdout);
+		fputs(strcmp(into->program, "noetl") == 0 ? desk_help_text : help_text, stdout);
 	exit(0);
 }
 
@@ -373,6 +383,7 @@ static bool
 read_options(Options *into, StringBuf *error)
 {
 	*into = defaults;
+	into->program = program_name(own_argv[0]);
 	if (!apply_command_line(into, true, error) ||
 		(into->config != NULL && !apply_file(into, into->config, error)) ||
 		!apply_command_line(into, false, error))
@@ -386,23 +397,54 @@ read_options(Options *into, StringBuf *error)
 	return true;
 }
 
+/* A command of the desk and its arguments */
+typedef struct CommandSpec
+{
+	const char *name;
+	int			low;
+	int			high;
+	bool		takes_id;		/* first */
+	const char *needs;
+} CommandSpec;
+
+static const CommandSpec command_specs[] = {
+	{"run", 1, 1, false, "a file or the path of a playbook"},
+	{"validate", 1, INT_MAX, false, "files"},
+	{"test", 1, INT_MAX, false, "files"},
+	{"ps", 0, 0, false, "no argument"},
+	{"show", 1, 1, true, "the number of an execution"},
+	{"why", 1, 1, true, "the number of an execution"},
+	{"cancel", 1, 1, true, "the number of an execution"},
+	{"retry", 1, 2, true, "the number of an execution, and perhaps a step"},
+	{"redrive", 1, 1, true, "the number of an execution"},
+	{"signal", 2, 3, true, "the number of an execution, the name of a signal, and perhaps JSON"}
+};
+
 /* Takes the command and its arguments from what is left of the command line. */
 static void
 read_command(void)
 {
-	bool		is_run;
+	const CommandSpec *spec = NULL;
+	const char *id;
 
-	if (optind >= own_argc)
+	if (optind >= own_argc && strcmp(options.program, "noetl") != 0)
 		return;
-	options.command = own_argv[optind];
+	options.command = optind < own_argc ? own_argv[optind] : "";
 	options.arguments = (const char *const *) own_argv + optind + 1;
-	options.narguments = own_argc - optind - 1;
-	is_run = strcmp(options.command, "run") == 0;
-	if (!is_run && strcmp(options.command, "validate") != 0)
-		fprintf(stderr, "noetl-worker: unexpected argument \"%s\"\n", options.command);
-	else if (is_run ? options.narguments != 1 : options.narguments < 1)
-		fprintf(stderr, "noetl-worker: \"%s\" needs %s\n", options.command,
-				is_run ? "a file or the path of a playbook" : "files");
+	options.narguments = optind < own_argc ? own_argc - optind - 1 : 0;
+	for (size_t i = 0; i < sizeof(command_specs) / sizeof(command_specs[0]); i++)
+	{
+		if (strcmp(command_specs[i].name, options.command) == 0)
+			spec = &command_specs[i];
+	}
+	id = options.narguments > 0 ? options.arguments[0] : "";
+	if (options.command[0] == '\0')
+		fprintf(stderr, "%s: a command is missing\n", options.program);
+	else if (spec == NULL)
+		fprintf(stderr, "%s: unexpected argument \"%s\"\n", options.program, options.command);
+	else if (options.narguments < spec->low || options.narguments > spec->high ||
+			 (spec->takes_id && (id[0] == '\0' || id[strspn(id, "0123456789")] != '\0')))
+		fprintf(stderr, "%s: \"%s\" needs %s\n", options.program, options.command, spec->needs);
 	else
 		return;
 	wrong_usage();
@@ -416,9 +458,10 @@ parse_options(int argc, char **argv)
 
 	own_argc = argc;
 	own_argv = argv;
+	options.program = program_name(argv[0]);
 	if (!read_options(&options, &error))
 	{
-		fprintf(stderr, "noetl-worker: %s\n", error.data);
+		fprintf(stderr, "%s: %s\n", options.program, error.data);
 		wrong_usage();
 	}
 	read_command();

@@ -50,6 +50,8 @@ typedef struct Options
 	bool		verbose;
 	int			verbosity;		/* a log level */
 
+	const char *program;		/* what it was called by: noetl-worker or noetl */
+
 	/* a command of the desk */
 	const char *command;		/* NULL: none */
 	const char *const *arguments;	/* what follows it */
@@ -69,5 +71,6 @@ extern const char *const *own_command(const char *option);
 
 /* help.c */
 extern const char help_text[];
+extern const char desk_help_text[];
 
 #endif							/* OPTIONS_H */
