@@ -91,6 +91,8 @@ main(int argc, char **argv)
 	install_signals();
 	if (options.helper)
 		return run_helper();
+	if (options.command == NULL && options.nconnections > 1 && options.connection == 0)
+		return run_supervisor();
 	if (options.command == NULL || options.desk_worker)
 		return run_worker();
 	return run_desk();

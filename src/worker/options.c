@@ -61,7 +61,7 @@ typedef struct OptionSpec
 
 static const OptionSpec specs[] = {
 	{TEXT("config", 'c', config),.only_command_line = true,.stays = true},
-	{TEXT("connect", 'd', conninfo),.stays = true},
+	{.name = "connect",.letter = 'd',.kind = KIND_LIST,.offset = FIELD(connections),.stays = true},
 	{FLAG("once", '1', once),.stays = true},
 	{TEXT("name", 'n', name),.stays = true},
 	{TEXT("types", 't', types),.stays = true},
@@ -87,6 +87,7 @@ static const OptionSpec specs[] = {
 	{FLAG("verbose", 'v', verbose)},
 	{FLAG("json", 0, json),.only_command_line = true},
 	{.name = "set",.kind = KIND_SETTING,.only_command_line = true},
+	{NUMBER(&CONNECTION_OPTION[2], 0, connection, 1, INT_MAX),.only_command_line = true},
 	{FLAG(&HELPER_OPTION[2], 0, helper),.only_command_line = true},
 	{FLAG(&DESK_WORKER_OPTION[2], 0, desk_worker),.only_command_line = true},
 	{.name = "version",.letter = 'V',.kind = KIND_ACTION,.only_command_line = true},
@@ -378,16 +379,36 @@ default_name(void)
 	return name;
 }
 
+/* Sets the connection of this process: the one that it is for, else the first. */
+static void
+choose_connection(Options *into)
+{
+	int			index = into->connection > 0 ? into->connection - 1 : 0;
+
+	if (index < into->nconnections)
+		into->conninfo = into->connections[index];
+}
+
 /* Reads the file and the command line, which wins, into options. */
 static bool
 read_options(Options *into, StringBuf *error)
 {
+	int			of_file;
+
 	*into = defaults;
 	into->program = program_name(own_argv[0]);
 	if (!apply_command_line(into, true, error) ||
-		(into->config != NULL && !apply_file(into, into->config, error)) ||
-		!apply_command_line(into, false, error))
+		(into->config != NULL && !apply_file(into, into->config, error)))
 		return false;
+	of_file = into->nconnections;
+	if (!apply_command_line(into, false, error))
+		return false;
+	if (of_file > 0 && into->nconnections > of_file)
+	{
+		into->connections += of_file;
+		into->nconnections -= of_file;
+	}
+	choose_connection(into);
 	if (into->postgres_conninfo == NULL)
 		into->postgres_conninfo = into->conninfo;
 	into->verbosity = into->verbose ? LOG_DETAIL : into->quiet ? LOG_ALWAYS : LOG_NORMAL;
@@ -445,9 +466,23 @@ read_command(void)
 	else if (options.narguments < spec->low || options.narguments > spec->high ||
 			 (spec->takes_id && (id[0] == '\0' || id[strspn(id, "0123456789")] != '\0')))
 		fprintf(stderr, "%s: \"%s\" needs %s\n", options.program, options.command, spec->needs);
+	else if (options.nconnections > 1)
+		fprintf(stderr, "%s: a command needs one --connect\n", options.program);
 	else
 		return;
 	wrong_usage();
+}
+
+/* Gives each of several workers a name of its own. */
+static void
+number_name(void)
+{
+	StringBuf	name = {0};
+
+	if (options.connection < 2)
+		return;
+	sb_printf(&name, "%s#%d", options.name, options.connection);
+	options.name = name.data;
 }
 
 /* Reads the command line; exits when that is all there is to do, or it is wrong. */
@@ -467,6 +502,7 @@ parse_options(int argc, char **argv)
 	read_command();
 	if (options.name == NULL || options.name[0] == '\0')
 		options.name = default_name();
+	number_name();
 }
 
 /*

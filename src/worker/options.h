@@ -19,6 +19,10 @@ typedef struct Options
 {
 	const char *config;			/* file with further options; or NULL */
 	const char *conninfo;		/* of the broker's database */
+	const char **connections;	/* all of --connect */
+	int			nconnections;
+	int			connection;		/* which of them this worker is for, from 1; 0: not one
+								 * of several */
 	const char *postgres_conninfo;	/* default target of postgres tasks */
 	const char *name;			/* worker_id */
 	const char *types;			/* comma separated, as given */
@@ -67,6 +71,7 @@ extern bool reload_options(void);
 extern const char *const *own_command(const char *option);
 
 #define HELPER_OPTION "--execute-items"
+#define CONNECTION_OPTION "--work-for-connection"
 #define DESK_WORKER_OPTION "--work-for-run"
 
 /* help.c */
