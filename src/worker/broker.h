@@ -93,6 +93,7 @@ extern DbStatus db_release(const Task *task);
 extern DbStatus db_release_unknown(const TaskList *list);
 extern DbStatus db_wait_for_work(double seconds);
 extern DbStatus db_work_left(bool *left);
+extern void db_log_left(void);
 
 /* db_waiter.c */
 extern bool db_waiter_start(const char *types, double seconds);

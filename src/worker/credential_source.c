@@ -41,8 +41,11 @@ static int	nkept = 0;
 static bool
 is_plain_name(const char *name)
 {
+	static const char characters[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
+
 	return name[0] != '\0' && name[0] != '.' && name[0] != '-' &&
-		name[strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-")] == '\0';
+		name[strspn(name, characters)] == '\0';
 }
 
 /* Cuts line ends from the end of a value. */

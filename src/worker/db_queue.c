@@ -311,6 +311,19 @@ db_work_left(bool *left)
 	return status == DB_REFUSED ? DB_OK : status;
 }
 
+/* Logs which tasks this worker leaves, because they are of other types. */
+void
+db_log_left(void)
+{
+	const char *const params[] = {types_array};
+	PGresult   *result;
+
+	if (db_run(WORK_OF_OTHERS, 1, params, &result) == DB_OK && !PQgetisnull(result, 0, 0))
+		log_line(LOG_NORMAL, "left for other workers: %s; this one executes %s",
+				 PQgetvalue(result, 0, 0), types_array);
+	PQclear(result);
+}
+
 /*
  * Waits until a task may be due, at most for some seconds.  The broker wakes the
  * session.  Behind a pooler a wait in the server would keep a session of the server

@@ -250,7 +250,8 @@ start_execution(const char *playbook)
 		result = desk_query("SELECT noetl.execute($1, $2::jsonb)", 2, params);
 	}
 	else
-		fprintf(stderr, "%s: could not read \"%s\": %s\n", options.program, playbook, strerror(errno));
+		fprintf(stderr, "%s: could not read \"%s\": %s\n", options.program, playbook,
+				strerror(errno));
 	if (result != NULL && PQntuples(result) == 1)
 		execution = xstrdup(PQgetvalue(result, 0, 0));
 	PQclear(result);
@@ -376,7 +377,8 @@ write_end(const char *execution, const char *status)
 	if (result != NULL && !PQgetisnull(result, 0, 0))
 		puts(PQgetvalue(result, 0, 0));
 	if (result != NULL && !PQgetisnull(result, 0, 1))
-		fprintf(stderr, "%s: execution %s: %s\n", options.program, execution, PQgetvalue(result, 0, 1));
+		fprintf(stderr, "%s: execution %s: %s\n", options.program, execution,
+				PQgetvalue(result, 0, 1));
 	else if (strcmp(status, "COMPLETED") != 0)
 		fprintf(stderr, "%s: execution %s: %s\n", options.program, execution, status);
 	PQclear(result);

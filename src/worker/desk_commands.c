@@ -156,7 +156,8 @@ write_summary(const char *execution, bool is_end)
 	PGresult   *result = desk_query(
 		"SELECT format('%s %s@%s %s, started %s%s', $1::text, s ->> 'path', s ->> 'version',"
 		" s ->> 'status', s ->> 'started_at', ', ended ' || (s ->> 'ended_at')),"
-		" s ->> 'error', jsonb_pretty(nullif(s -> 'result', 'null')) FROM noetl.status($1::bigint) s", 1, params);
+		" s ->> 'error', jsonb_pretty(nullif(s -> 'result', 'null'))"
+		" FROM noetl.status($1::bigint) s", 1, params);
 
 	if (result == NULL)
 		return 1;
@@ -298,7 +299,8 @@ desk_test(void)
 		PGresult   *result = NULL;
 
 		if (!desk_read_file(file, &content))
-			fprintf(stderr, "%s: could not read \"%s\": %s\n", options.program, file, strerror(errno));
+			fprintf(stderr, "%s: could not read \"%s\": %s\n", options.program, file,
+					strerror(errno));
 		else
 		{
 			params[0] = content.data;

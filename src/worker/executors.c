@@ -3,6 +3,8 @@
  *		The task types: the table, and tools after it.
  */
 #define _GNU_SOURCE
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,6 +63,8 @@ static const Executor executors[] = {
 	}
 };
 
+static char reason[300] = "";	/* why the type that was asked for last cannot be used */
+
 #define EXECUTOR_COUNT ((int) (sizeof(executors) / sizeof(executors[0])))
 
 /* Returns how many types there are: those of the table, and tools. */
@@ -103,8 +107,21 @@ executor_usable(const Executor *executor)
 		return true;
 	answer += executor - executors;
 	if (*answer == 0)
+		reason[0] = '\0';
+	if (*answer == 0)
 		*answer = executor->available() ? 1 : -1;
 	return *answer > 0;
+}
+
+/* Notes why the executor that is asked cannot be used, without secrets. */
+void
+executor_set_reason(const char *fmt,...)
+{
+	va_list		args;
+
+	va_start(args, fmt);
+	vsnprintf(reason, sizeof(reason), fmt, args);
+	va_end(args);
 }
 
 /* Lets the executors free what only a busy worker should hold. */
@@ -165,7 +182,8 @@ choose_all(StringBuf *array)
 			add_type(array, executor);
 		else
 			log_line(executor->is_optional ? LOG_DETAIL : LOG_ALWAYS,
-					 "tasks of type %s are left to other workers", executor->type);
+					 "tasks of type %s are left to other workers%s%s", executor->type,
+					 reason[0] != '\0' ? ": " : "", reason);
 	}
 }
 
@@ -185,7 +203,8 @@ choose_listed(StringBuf *array, const char *list)
 		if (executor == NULL)
 			log_line(LOG_ALWAYS, "unknown task type \"%s\" in --types", name);
 		else if (!executor_usable(executor))
-			log_line(LOG_ALWAYS, "this machine cannot execute tasks of type \"%s\"", name);
+			log_line(LOG_ALWAYS, "this machine cannot execute tasks of type \"%s\"%s%s", name,
+					 reason[0] != '\0' ? ": " : "", reason);
 		else
 			add_type(array, executor);
 		ok = executor != NULL && executor_usable(executor);

@@ -34,6 +34,7 @@
 #include "log.h"
 #include "netstring.h"
 #include "options.h"
+#include "progress.h"
 #include "signals.h"
 #include "wait.h"
 #include "worker.h"
@@ -44,6 +45,7 @@ struct Helper
 {
 	Child		child;
 	Exchange	x;
+	Task	   *task;			/* what it executes */
 	bool		busy;
 	double		kill_at;		/* after helper_abandon() */
 };
@@ -146,10 +148,11 @@ start_helper(Helper *helper)
  * false, with errno, when no process can be started.
  */
 bool
-helper_send(Helper *helper, const Task *task)
+helper_send(Helper *helper, Task *task)
 {
 	if (!start_helper(helper))
 		return false;
+	helper->task = task;
 	sb_reset(&helper->x.answer);
 	helper->x.sent = 0;
 	write_task(&helper->x.request, task);
@@ -206,6 +209,30 @@ read_outcome(StringBuf *frame, Outcome *out)
 	return true;
 }
 
+/* Takes an event of the task off what has arrived; false: there is none. */
+static bool
+take_event(Helper *helper)
+{
+	StringBuf  *frame = &helper->x.answer;
+	char	   *cursor = frame->data;
+	StringBuf	copy = {0};
+	char	   *type;
+	char	   *context;
+
+	if (!frame_complete(frame) || frame_size(frame) < FRAME_HEADER + 4 ||
+		memcmp(cursor + FRAME_HEADER, "1:E,", 4) != 0)
+		return false;
+	sb_add(&copy, cursor + FRAME_HEADER + 4, frame_size(frame) - FRAME_HEADER - 4);
+	cursor = copy.data;
+	type = take_netstring(&cursor);
+	context = type != NULL ? take_netstring(&cursor) : NULL;
+	if (context != NULL)
+		events_add(helper->task, type, NULL, context, NULL, NULL, NULL);
+	sb_free(&copy);
+	frame_drop(frame);
+	return true;
+}
+
 /*
  * Sends and receives what can be without blocking.  Returns true when the outcome
  * is complete.
@@ -213,7 +240,11 @@ read_outcome(StringBuf *frame, Outcome *out)
 bool
 helper_receive(Helper *helper, Outcome *out)
 {
-	if (!exchange_pump(helper->child.channel, &helper->x))
+	bool		open = exchange_pump(helper->child.channel, &helper->x);
+
+	while (open && take_event(helper))
+		open = exchange_pump(helper->child.channel, &helper->x);
+	if (!open)
 		lose_helper(helper, out);
 	else if (!frame_complete(&helper->x.answer))
 		return false;
@@ -336,22 +367,13 @@ read_task(StringBuf *frame, Task *task)
 	free(seconds);
 }
 
-/* Sends an outcome; returns false when the worker is gone. */
+/* Sends a frame; returns false when the worker is gone. */
 static bool
-write_outcome(StringBuf *frame, const Outcome *out)
+send_frame(const StringBuf *frame)
 {
-	char		number[32];
 	size_t		sent = 0;
 	bool		open = true;
 
-	snprintf(number, sizeof(number), "%zu", out->attached_at);
-	frame_begin(frame);
-	add_text(frame, out->kind == OUTCOME_DONE ? "D" : out->kind == OUTCOME_FAILED ? "F" : "T");
-	add_netstring(frame, out->error.data, out->error.len);
-	add_netstring(frame, out->result.data, out->result.len);
-	add_netstring(frame, out->attached.data, out->attached.len);
-	add_text(frame, number);
-	frame_end(frame);
 	while (open && sent < frame->len)
 	{
 		struct pollfd fd = {.fd = CHILD_CHANNEL_FD,.events = POLLOUT};
@@ -362,6 +384,39 @@ write_outcome(StringBuf *frame, const Outcome *out)
 	return open;
 }
 
+/* Sends an event of the task to the worker, which has the session. */
+static void
+send_event(const Task *task, const char *type, const char *context)
+{
+	StringBuf	frame = {0};
+
+	(void) task;
+	frame_begin(&frame);
+	add_text(&frame, "E");
+	add_text(&frame, type);
+	add_text(&frame, context);
+	frame_end(&frame);
+	(void) send_frame(&frame);
+	sb_free(&frame);
+}
+
+/* Sends an outcome; returns false when the worker is gone. */
+static bool
+write_outcome(StringBuf *frame, const Outcome *out)
+{
+	char		number[32];
+
+	snprintf(number, sizeof(number), "%zu", out->attached_at);
+	frame_begin(frame);
+	add_text(frame, out->kind == OUTCOME_DONE ? "D" : out->kind == OUTCOME_FAILED ? "F" : "T");
+	add_netstring(frame, out->error.data, out->error.len);
+	add_netstring(frame, out->result.data, out->result.len);
+	add_netstring(frame, out->attached.data, out->attached.len);
+	add_text(frame, number);
+	frame_end(frame);
+	return send_frame(frame);
+}
+
 /*
  * Executes a task.  An iterator has a session with the broker of its own, to plan, to
  * render and to store its events; the worker renews the lease.
@@ -369,6 +424,7 @@ write_outcome(StringBuf *frame, const Outcome *out)
 static void
 execute_task(Task *task, Outcome *out)
 {
+	progress_send_to(is_iterator(task) ? NULL : send_event);
 	if (is_iterator(task))
 		(void) db_open();
 	execute_action(task, out);

@@ -13,7 +13,7 @@
 typedef struct Helper Helper;
 
 extern Helper *helper_at(int index);
-extern bool helper_send(Helper *helper, const Task *task);
+extern bool helper_send(Helper *helper, Task *task);
 extern struct pollfd helper_poll(const Helper *helper);
 extern bool helper_receive(Helper *helper, Outcome *out);
 extern void helper_abandon(Helper *helper);

@@ -8,12 +8,13 @@
 
 #include "linelog.h"
 #include "log.h"
+#include "progress.h"
 
 #define MAX_LOG_BYTES (1024 * 1024)	/* of one task's output */
 
 /* Logs the lines that a text ends; the rest waits for its end. */
 void
-linelog_add(LineLog *log, const Task *task, const char *text, size_t len)
+linelog_add(LineLog *log, Task *task, const char *text, size_t len)
 {
 	for (size_t i = 0; i < len && log->total <= MAX_LOG_BYTES; i++)
 	{
@@ -22,6 +23,7 @@ linelog_add(LineLog *log, const Task *task, const char *text, size_t len)
 		if (text[i] == '\n' || log->len == sizeof(log->line))
 		{
 			log_task(task, LOG_NORMAL, "| %.*s", (int) log->len, log->line);
+			progress_logged(task, log->line, log->len);
 			log->len = 0;
 		}
 		if (++log->total > MAX_LOG_BYTES)
@@ -32,7 +34,7 @@ linelog_add(LineLog *log, const Task *task, const char *text, size_t len)
 
 /* Takes what a pipe has, and closes it at its end; returns false when that is nothing. */
 bool
-linelog_read(LineLog *log, const Task *task, int *fd)
+linelog_read(LineLog *log, Task *task, int *fd)
 {
 	char		buffer[8192];
 	ssize_t		n = *fd >= 0 ? read(*fd, buffer, sizeof(buffer)) : -1;
@@ -50,7 +52,7 @@ linelog_read(LineLog *log, const Task *task, int *fd)
 
 /* Ends the last line of a task, and begins to count anew. */
 void
-linelog_end(LineLog *log, const Task *task)
+linelog_end(LineLog *log, Task *task)
 {
 	if (log->len > 0)
 		linelog_add(log, task, "\n", 1);

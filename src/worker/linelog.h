@@ -15,8 +15,8 @@ typedef struct LineLog
 	size_t		total;
 } LineLog;
 
-extern void linelog_add(LineLog *log, const Task *task, const char *text, size_t len);
-extern bool linelog_read(LineLog *log, const Task *task, int *fd);
-extern void linelog_end(LineLog *log, const Task *task);
+extern void linelog_add(LineLog *log, Task *task, const char *text, size_t len);
+extern bool linelog_read(LineLog *log, Task *task, int *fd);
+extern void linelog_end(LineLog *log, Task *task);
 
 #endif							/* LINELOG_H */

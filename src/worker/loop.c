@@ -169,7 +169,10 @@ loop_be_idle(void)
 		if (status == DB_ERROR)
 			return loop_after_error("look into the queue");
 		if (status == DB_OK && !left)
+		{
+			db_log_left();
 			return STEP_FINISHED;
+		}
 	}
 	if (options.idle_timeout > 0)
 	{

@@ -83,6 +83,7 @@ static const OptionSpec specs[] = {
 	{TEXT("env", 0, env)},
 	{TEXT("scripts", 0, scripts)},
 	{TEXT("postgres-conninfo", 0, postgres_conninfo)},
+	{TEXT("log", 0, log)},
 	{FLAG("quiet", 'q', quiet)},
 	{FLAG("verbose", 'v', verbose)},
 	{FLAG("json", 0, json),.only_command_line = true},
@@ -409,6 +410,11 @@ read_options(Options *into, StringBuf *error)
 		into->nconnections -= of_file;
 	}
 	choose_connection(into);
+	if (into->log != NULL && strcmp(into->log, "text") != 0 && strcmp(into->log, "json") != 0)
+	{
+		sb_printf(error, "--log must be text or json, not \"%s\"", into->log);
+		return false;
+	}
 	if (into->postgres_conninfo == NULL)
 		into->postgres_conninfo = into->conninfo;
 	into->verbosity = into->verbose ? LOG_DETAIL : into->quiet ? LOG_ALWAYS : LOG_NORMAL;

@@ -46,6 +46,7 @@ typedef struct Options
 	int			wait_for_server;	/* seconds, at the start; -1: default */
 	int			idle_timeout;	/* seconds; 0: none */
 	Pooler		pooler;
+	const char *log;			/* its form: text or json */
 	bool		once;
 	bool		json;
 	bool		helper;			/* run as a helper process of a worker */

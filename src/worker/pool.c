@@ -28,6 +28,7 @@
 #include "log.h"
 #include "loop.h"
 #include "options.h"
+#include "progress.h"
 #include "report.h"
 #include "signals.h"
 #include "tool.h"
@@ -379,7 +380,13 @@ look_at_tool(Slot *slot)
 static void
 look_at_helper(Slot *slot)
 {
-	if (!helper_receive(slot->helper, job_outcome(&slot->job)))
+	bool		ended;
+
+	events_exchange(&slot->events);
+	ended = helper_receive(slot->helper, job_outcome(&slot->job));
+	events_flush(slot->task);
+	events_exchange(&slot->events);
+	if (!ended)
 		return;
 	if (job_outcome(&slot->job)->kind == OUTCOME_ABORTED)
 		task_set_trouble(slot->at_hand);
@@ -447,6 +454,31 @@ wait_for_slots(void)
 	}
 }
 
+/* Stores what has been collected of the task of a slot, as far as that is possible now. */
+static void
+flush_events(Slot *slot)
+{
+	if (slot->events.len == 0 || !db_connected())
+		return;
+	events_exchange(&slot->events);
+	events_flush(slot->task);
+	events_exchange(&slot->events);
+}
+
+/* Collects an event that a tool has sent of one of its tasks. */
+static void
+take_tool_event(const Task *task, const char *type, const char *context)
+{
+	for (int i = 0; i < options.slots; i++)
+	{
+		if (slots[i].state == SLOT_FREE || slots[i].at_hand != task)
+			continue;
+		events_exchange(&slots[i].events);
+		events_add(task, type, NULL, context, NULL, NULL, NULL);
+		events_exchange(&slots[i].events);
+	}
+}
+
 /* Looks at the slots whose helpers have no descriptor to tell of: tools, ends, losses. */
 static void
 look_at_slots(void)
@@ -455,6 +487,8 @@ look_at_slots(void)
 	{
 		Slot	   *slot = &slots[i];
 
+		if (slot->state != SLOT_FREE)
+			flush_events(slot);
 		if (slot->state != SLOT_FREE && slot->state != SLOT_ENDING && slot->task->lost)
 			slot_abandon(slot);
 		if (slot->state == SLOT_TOOL)
@@ -536,6 +570,7 @@ pool_init(void)
 		slots[i].helper = helper_at(i);
 	}
 	heartbeat_set(&all);
+	progress_send_to(take_tool_event);
 }
 
 /* Does what is to be done now, and waits for what comes next. */

@@ -26,6 +26,7 @@
 #include "linelog.h"
 #include "log.h"
 #include "options.h"
+#include "progress.h"
 
 #define MAX_INTERPRETERS 32
 #define IDLE_SECONDS 60			/* then an interpreter is ended */
@@ -52,7 +53,7 @@ static bool initialized = false;
 
 /* Takes what is left of a task's output, and ends its last line. */
 static void
-finish_output(const Task *task, Interpreter *python)
+finish_output(Task *task, Interpreter *python)
 {
 	LineLog    *logs[] = {&python->out_log, &python->err_log};
 	int		   *fds[] = {&python->child.out, &python->child.err};
@@ -96,6 +97,22 @@ python_idle(void)
 	}
 }
 
+/* Takes what the program tells of its progress off the answer; false: it is none. */
+static bool
+take_progress(Task *task, StringBuf *answer)
+{
+	size_t		body = FRAME_HEADER + ANSWER_HEADER;
+	StringBuf	told = {0};
+
+	if (!frame_complete(answer) || frame_size(answer) < body || answer->data[FRAME_HEADER] != 'P')
+		return false;
+	sb_add(&told, answer->data + body, frame_size(answer) - body);
+	progress_told(task, told.len > 0 ? told.data : "");
+	sb_free(&told);
+	frame_drop(answer);
+	return true;
+}
+
 /*
  * Sends the request, if any, and waits for the answer.  DONE: the answer is there;
  * FAILED: the child is gone or out of step; ABORTED: as task_wait() says.
@@ -123,6 +140,8 @@ exchange(Task *task, Interpreter *python, Exchange *x, double until)
 			linelog_read(&python->err_log, task, &child->err);
 		if (fds[0].revents != 0 && !exchange_pump(child->channel, x))
 			return OUTCOME_FAILED;
+		while (take_progress(task, &x->answer))
+			;
 		if (until > 0 && monotonic_now() >= until)
 			return OUTCOME_FAILED;
 	}

@@ -27,6 +27,7 @@
 #include "json_read.h"
 #include "log.h"
 #include "options.h"
+#include "progress.h"
 #include "tool.h"
 #include "wait.h"
 
@@ -46,7 +47,7 @@ static unsigned long last_id = 0;
  */
 
 /* Returns the one task that a tool has, so that the log can name it; NULL: several. */
-static const Task *
+static Task *
 only_task(const Tool *tool)
 {
 	return tool->calls != NULL && tool->calls->next == NULL ? tool->calls->task : NULL;
@@ -379,13 +380,32 @@ take_error(ToolCall *call, JsonPart error, JsonPart result)
 	sb_str(&call->out->result, "}");
 }
 
+/* Takes what a line tells of a call that goes on. */
+static void
+take_news(ToolCall *call, const char *line)
+{
+	JsonPart	log;
+	char	   *text;
+
+	if (call->task == NULL)
+		return;
+	if (json_find_member(line, "log", &log) == NULL)
+	{
+		progress_told(call->task, line);
+		return;
+	}
+	text = json_part_text(log);
+	log_task(call->task, LOG_NORMAL, "| %.2000s", text);
+	progress_logged(call->task, text, strlen(text));
+	free(text);
+}
+
 /* Takes the outcome or the progress that a line tells of a call. */
 static void
 take_answer(ToolCall *call, const char *line)
 {
 	JsonPart	result;
 	JsonPart	error;
-	JsonPart	message;
 	bool		failed;
 
 	(void) json_find_member(line, "result", &result);
@@ -393,13 +413,7 @@ take_answer(ToolCall *call, const char *line)
 		!(error.len == 4 && strncmp(error.text, "null", 4) == 0);
 	if (!failed && result.text == NULL)
 	{
-		if (call->task != NULL && json_find_member(line, "message", &message) != NULL)
-		{
-			char	   *text = json_part_text(message);
-
-			log_task(call->task, LOG_DETAIL, "| %.2000s", text);
-			free(text);
-		}
+		take_news(call, line);
 		return;
 	}
 	if (call->task != NULL && failed)
