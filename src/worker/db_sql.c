@@ -197,9 +197,9 @@ const Statement db_statements[STATEMENT_COUNT] =
 	"SELECT extract(epoch FROM $1::interval)"},
 	[WORK_LEFT] = {"work_left",
 		"SELECT EXISTS (SELECT FROM noetl.queue WHERE node_type = ANY ($1::text[])"
-	" AND status IN ('queued', 'retry', 'leased'))"},
+	" AND status IN ('queued', 'retry', 'leased', 'paused'))"},
 	[WORK_OF_OTHERS] = {"work_of_others",
 		"SELECT string_agg(q.n || ' of type ' || q.node_type, ', ' ORDER BY q.node_type)"
 		" FROM (SELECT node_type, count(*) AS n FROM noetl.queue WHERE node_type <> ALL ($1::text[])"
-	" AND status IN ('queued', 'retry', 'leased') GROUP BY node_type) q"}
+	" AND status IN ('queued', 'retry', 'leased', 'paused') GROUP BY node_type) q"}
 };
