@@ -87,7 +87,7 @@ is(sql("SELECT noetl.status($other) #>> '{live,0,progress}'"), '', 'the progress
 sql("SELECT noetl.cancel($other)");
 
 is(sql("SELECT string_agg(message, '; ') FROM noetl.validate(\$p\$metadata: {name: t, path: t}\nworkflow:\n"
-		  . "  - step: act\n    tool: python\n    log: true\n    code: result = 1\n\$p\$)"), '', 'log is a known key');
+		  . "  - step: act\n    tool: python\n    log: true\n    code: result = 1\n\$p\$) WHERE message ~ 'log'"), '', 'log is a known key');
 
 #
 # What the worker says
