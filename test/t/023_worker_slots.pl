@@ -57,6 +57,7 @@ ok(wait_for(sprintf($done, 6, ids(@sleeps))), 'tasks that sleep');
 is(overlap(@sleeps), 3, 'as many at the same time as there are slots left');
 
 # every kind of task
+sql('CREATE TABLE kept (v text)');
 my $mixed = execute(<<'EOT');
 - step: start
   next: [{step: each}, {step: sql}, {step: bad}]
@@ -77,7 +78,6 @@ my $mixed = execute(<<'EOT');
   next: [{when: "{{ true }}", step: end}]
 - step: end
 EOT
-sql('CREATE TABLE kept (v text)');
 ok(wait_for("SELECT status <> 'RUNNING' FROM noetl.execution WHERE execution_id = $mixed"), 'an execution with several kinds of tasks ends');
 is(result_of($mixed, "result -> 'data'", undef, 'each'), '[11, 12, 13, 14, 15, 16]', 'an iterator');
 is(sql('SELECT v FROM kept'), '[11, 12, 13, 14, 15, 16]', 'and its save');
