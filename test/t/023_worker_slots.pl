@@ -75,6 +75,7 @@ my $mixed = execute(<<'EOT');
   tool: python
   code: raise ValueError('bad day')
   retry: {max_attempts: 2, initial_delay: 0.1}
+  on_error: continue
   next: [{when: "{{ true }}", step: end}]
 - step: end
 EOT
