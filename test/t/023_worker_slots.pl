@@ -11,6 +11,8 @@ use Time::HiRes qw(sleep time);
 use WorkerTest;
 
 my $node = start_broker();
+$node->append_conf('postgresql.conf', 'noetl.superuser_saves = on');
+$node->restart;
 my $directory = PostgreSQL::Test::Utils::tempdir();
 my $done = "SELECT count(*) = %d FROM noetl.execution WHERE status = 'COMPLETED' AND execution_id IN (%s)";
 
