@@ -191,9 +191,19 @@ ifneq ($(WORKER_OBJS),)
 all: $(WORKER)
 $(WORKER): $(WORKER_OBJS)
 	$(CC) $(CFLAGS) $(WORKER_OBJS) $(LDFLAGS) $(LDFLAGS_EX) $(WORKER_LIBS) -L$(libdir) -lpq -o $@
+# Where the worker looks for them: beside its own directory.
+TOOLS = $(notdir $(wildcard $(here)/tools/noetl-tool-*))
+tools_in = $(DESTDIR)$(dir $(bindir))libexec/noetl
 WORKER_PAGE = doc/man/noetl-worker.1
-EXTRA_CLEAN += $(WORKER_PAGE)
-all: $(WORKER_PAGE)
+DESK_PAGE = doc/man/noetl.1
+EXTRA_CLEAN += $(WORKER_PAGE) $(DESK_PAGE) src/worker/noetl
+all: $(WORKER_PAGE) $(DESK_PAGE)
+# The program goes by a second name for work at the desk.
+$(DESK_PAGE): $(WORKER) $(here)/doc/man/help.awk
+	@mkdir -p $(@D)
+	@ln -sf noetl-worker src/worker/noetl
+	src/worker/noetl --help | awk -v program=noetl -v version='$(EXTVERSION)' \
+		-v about='playbooks at the desk: run, test, look, repair' -f $(here)/doc/man/help.awk > $@
 $(WORKER_PAGE): $(WORKER) $(here)/doc/man/help.awk
 	@mkdir -p $(@D)
 	$(WORKER) --help | awk -v program=noetl-worker -v version='$(EXTVERSION)' \
@@ -202,11 +212,19 @@ installdirs: installdirs-worker
 installdirs-worker:
 	$(MKDIR_P) '$(DESTDIR)$(bindir)' '$(DESTDIR)$(mandir)/man1'
 install: install-worker
-install-worker: $(WORKER) $(WORKER_PAGE) installdirs
+install-worker: $(WORKER) $(WORKER_PAGE) $(DESK_PAGE) installdirs
 	$(INSTALL_PROGRAM) $(WORKER) '$(DESTDIR)$(bindir)/noetl-worker'
+	ln -sf noetl-worker '$(DESTDIR)$(bindir)/noetl'
+	$(INSTALL_DATA) $(DESK_PAGE) '$(DESTDIR)$(mandir)/man1/noetl.1'
+	$(MKDIR_P) '$(tools_in)'
+	for tool in $(TOOLS); do \
+		$(INSTALL_SCRIPT) $(here)/tools/$$tool '$(tools_in)'/$$tool || exit 1; \
+	done
 	$(INSTALL_DATA) $(WORKER_PAGE) '$(DESTDIR)$(mandir)/man1/noetl-worker.1'
 uninstall: uninstall-worker
 uninstall-worker:
+	rm -f $(TOOLS:%='$(tools_in)/%')
+	rm -f '$(DESTDIR)$(bindir)/noetl' '$(DESTDIR)$(mandir)/man1/noetl.1'
 	rm -f '$(DESTDIR)$(bindir)/noetl-worker' '$(DESTDIR)$(mandir)/man1/noetl-worker.1'
 .PHONY: installdirs-worker install-worker uninstall-worker
 endif
