@@ -148,6 +148,12 @@ EXTRA_CLEAN = $(OBJS:.o=.d) build/for
 WORKER = src/worker/noetl-worker
 EXTRA_CLEAN += $(WORKER) $(WORKER_OBJS) $(WORKER_OBJS:.o=.d)
 
+# Defines CONSOLE_OBJS, the objects of src/console/noetl-console; none without
+# libmicrohttpd.
+-include $(here)/src/console/Makefile.inc
+CONSOLE = src/console/noetl-console
+EXTRA_CLEAN += $(CONSOLE) $(CONSOLE_OBJS) $(CONSOLE_OBJS:.o=.d)
+
 # Without clang there is no bitcode, and so no inlining by the JIT, nothing else.
 ifeq ($(shell command -v $$(sed -n 's/^CLANG *= *//p' $(dir $(PGXS))../Makefile.global)),)
 override with_llvm = no
@@ -175,10 +181,10 @@ $(SCRIPT): $(SCRIPT_PARTS) $(here)/sql/noetl $(here)/noetl.control
 
 # What was built for another PostgreSQL or by another compiler is built anew.
 build/for: force
-	@mkdir -p build $(sort $(dir $(OBJS) $(WORKER_OBJS)))
+	@mkdir -p build $(sort $(dir $(OBJS) $(WORKER_OBJS) $(CONSOLE_OBJS)))
 	@echo '$(VERSION) $(pkglibdir) $(CC)' | cmp -s - $@ || \
 		echo '$(VERSION) $(pkglibdir) $(CC)' > $@
-$(OBJS) $(WORKER_OBJS): build/for
+$(OBJS) $(WORKER_OBJS) $(CONSOLE_OBJS): build/for
 $(OBJS:.o=.bc): %.bc: %.o
 .PHONY: force
 
@@ -206,6 +212,28 @@ uninstall-worker:
 .PHONY: installdirs-worker install-worker uninstall-worker
 endif
 
--include $(OBJS:.o=.d) $(WORKER_OBJS:.o=.d)
+ifneq ($(CONSOLE_OBJS),)
+all: $(CONSOLE)
+$(CONSOLE): $(CONSOLE_OBJS)
+	$(CC) $(CFLAGS) $(CONSOLE_OBJS) $(LDFLAGS) $(LDFLAGS_EX) $(CONSOLE_LIBS) -L$(libdir) -lpq -o $@
+CONSOLE_PAGE = doc/man/noetl-console.1
+EXTRA_CLEAN += $(CONSOLE_PAGE)
+all: $(CONSOLE_PAGE)
+$(CONSOLE_PAGE): $(CONSOLE) $(here)/doc/man/help.awk
+	@mkdir -p $(@D)
+	$(CONSOLE) --help | awk -v program=noetl-console -v version='$(EXTVERSION)' \
+		-v about='see what noetl does, and act' -f $(here)/doc/man/help.awk > $@
+installdirs: installdirs-worker
+install: install-console
+install-console: $(CONSOLE) $(CONSOLE_PAGE) installdirs
+	$(INSTALL_PROGRAM) $(CONSOLE) '$(DESTDIR)$(bindir)/noetl-console'
+	$(INSTALL_DATA) $(CONSOLE_PAGE) '$(DESTDIR)$(mandir)/man1/noetl-console.1'
+uninstall: uninstall-console
+uninstall-console:
+	rm -f '$(DESTDIR)$(bindir)/noetl-console' '$(DESTDIR)$(mandir)/man1/noetl-console.1'
+.PHONY: install-console uninstall-console
+endif
+
+-include $(OBJS:.o=.d) $(WORKER_OBJS:.o=.d) $(CONSOLE_OBJS:.o=.d)
 
 endif
