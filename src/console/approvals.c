@@ -54,8 +54,8 @@ append_form(Request *request, Text *out, const PGresult *rows, int i)
 static void
 append_wait(Request *request, Text *out, const PGresult *rows, int i, bool may_signal)
 {
-	html(out, "<article class=\"card\"><h2><a href=\"/execution/%s\">%s</a> · %s", db_text(rows, i, 0),
-		 db_text(rows, i, 1), db_text(rows, i, 2));
+	html(out, "<article class=\"card\"><h2><a href=\"/execution/%s\">%s</a> · %s",
+		 db_text(rows, i, 0), db_text(rows, i, 1), db_text(rows, i, 2));
 	if (atoi(db_text(rows, i, 3)) > 1)
 		html(out, " (%s)", db_text(rows, i, 3));
 	text_str(out, "</h2><p>Since ");
@@ -87,7 +87,8 @@ append_wait(Request *request, Text *out, const PGresult *rows, int i, bool may_s
 static PGresult *
 query_waits(Request *request, const char *after)
 {
-	PGresult   *right = db_query(request, "SELECT has_table_privilege('noetl.catalog', 'SELECT')", 0);
+	PGresult   *right = db_query(request, "SELECT has_table_privilege('noetl.catalog', 'SELECT')",
+								 0);
 	Text		sql = {0};
 	PGresult   *rows;
 
@@ -148,8 +149,9 @@ approvals_post(Request *request, Reply *reply)
 		done = db_end(request, rows != NULL) && rows != NULL;
 	}
 	if (done)
-		page_done(request, reply, "/approvals", db_true(rows, 0, 0) ? "The signal has ended the wait." :
-				  "The signal is kept until a wait asks for it.");
+		page_done(request, reply, "/approvals",
+				  db_true(rows, 0, 0) ? "The signal has ended the wait." :
+										"The signal is kept until a wait asks for it.");
 	else
 		page_refused(request, reply, "/approvals", "The signal is not sent.");
 	PQclear(rows);

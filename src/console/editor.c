@@ -39,7 +39,8 @@ static const char simulation_query[] =
 static void
 append_simulation(Request *request, Text *out, const char *content)
 {
-	PGresult   *rows = db_query(request, simulation_query, 3, content, field_or(request, "parameters", "{}"),
+	PGresult   *rows = db_query(request, simulation_query, 3, content,
+								field_or(request, "parameters", "{}"),
 								field_or(request, "stubs", "{}"));
 
 	text_str(out, "<section><h2>Simulation</h2>\n");
@@ -51,8 +52,9 @@ append_simulation(Request *request, Text *out, const char *content)
 				 "<th>Status</th><th>Data</th></tr></thead><tbody>\n");
 		for (int i = 0; i < PQntuples(rows); i++)
 		{
-			html(out, "<tr><td class=\"num\">%s</td><td>%s</td><td>%s</td><td>%s</td><td>", db_text(rows, i, 0),
-				 db_text(rows, i, 1), db_text(rows, i, 2), db_text(rows, i, 3));
+			html(out, "<tr><td class=\"num\">%s</td><td>%s</td><td>%s</td><td>%s</td><td>",
+				 db_text(rows, i, 0), db_text(rows, i, 1), db_text(rows, i, 2),
+				 db_text(rows, i, 3));
 			page_tag(out, db_text(rows, i, 4));
 			html(out, "</td><td><code>%s</code></td></tr>\n", db_text(rows, i, 5));
 		}
@@ -75,8 +77,11 @@ append_editor(Request *request, Reply *reply, const char *content, const char *a
 	if (strcmp(action, "register") == 0)
 		html(out, "<div class=\"alert bad\" role=\"alert\"><p>It is not registered.</p>%r</div>\n",
 			 request->error.len > 0 ? request->error.data : "");
-	html(out, "<label>Playbook (YAML)<textarea id=\"content\" name=\"content\" rows=\"24\" spellcheck=\"false\""
-		 " data-lint=\"lint\">\n%s</textarea></label>\n<div id=\"lint\" aria-live=\"polite\">", content);
+	html(
+		out,
+		"<label>Playbook (YAML)<textarea id=\"content\" name=\"content\" rows=\"24\" spellcheck=\"false\""
+		" data-lint=\"lint\">\n%s</textarea></label>\n<div id=\"lint\" aria-live=\"polite\">",
+		content);
 	if (strcmp(action, "check") == 0 || strcmp(action, "register") == 0)
 		append_lint(request, out, content);
 	text_str(out, "</div>\n<div class=\"actions\"><button name=\"action\" value=\"check\">Check</button>");
@@ -154,7 +159,8 @@ editor_post(Request *request, Reply *reply)
 	*to = '\0';
 	if (strcmp(action, "register") == 0 && options.readonly)
 		page_error(request, reply, MHD_HTTP_FORBIDDEN, "This console only shows (--readonly)");
-	else if (strcmp(action, "register") == 0 && (path = register_playbook(request, content)) != NULL)
+	else if (strcmp(action, "register") == 0 &&
+			 (path = register_playbook(request, content)) != NULL)
 	{
 		html(&location, "/playbook?path=%u", path);
 		page_done(request, reply, location.data, "Registered.");

@@ -19,9 +19,11 @@
 
 /* Three columns: the beginning of a value, its length, whether the page has all. */
 #define VALUE(column) \
-	"left(CASE WHEN pg_column_size(" column ") < 1000000 THEN jsonb_pretty(" column ") END, " SHOWN ")," \
-	" CASE WHEN pg_column_size(" column ") >= 1000000 THEN pg_size_pretty(pg_column_size(" column ")::bigint)" \
-	" || ', stored' WHEN length(jsonb_pretty(" column ")) > " SHOWN \
+	"left(CASE WHEN pg_column_size(" column ") < 1000000" \
+	" THEN jsonb_pretty(" column ") END, " SHOWN ")," \
+	" CASE WHEN pg_column_size(" column ") >= 1000000" \
+	" THEN pg_size_pretty(pg_column_size(" column ")::bigint) || ', stored'" \
+	" WHEN length(jsonb_pretty(" column ")) > " SHOWN \
 	" THEN 'the first " SHOWN " of ' || length(jsonb_pretty(" column ")) || ' characters' END," \
 	" length(left(" column "::text, 400)) <= 300"
 
@@ -52,7 +54,8 @@ append_summary(Text *out, const PGresult *rows)
 		 db_text(rows, 0, 2));
 	text_str(out, "<dt>started</dt><dd>");
 	page_time(out, rows, 0, 4);
-	html(out, " <span class=\"note\">%s, by %s</span></dd>", db_text(rows, 0, 4), db_text(rows, 0, 8));
+	html(out, " <span class=\"note\">%s, by %s</span></dd>", db_text(rows, 0, 4),
+		 db_text(rows, 0, 8));
 	if (db_value(rows, 0, 6))
 	{
 		text_str(out, "<dt>ended</dt><dd>");
@@ -145,11 +148,11 @@ append_timeline(Request *request, Text *out, const char *id)
 	{
 		html(out, "<div class=\"row\"><div>%s</div><svg class=\"bar\" viewBox=\"0 0 1000 14\""
 			 " preserveAspectRatio=\"none\" aria-hidden=\"true\">", db_text(rows, i, 0));
-		html(out, "<rect class=\"b-wait\" x=\"%s\" width=\"%s\" height=\"14\"/>", db_text(rows, i, 4),
-			 db_text(rows, i, 5));
+		html(out, "<rect class=\"b-wait\" x=\"%s\" width=\"%s\" height=\"14\"/>",
+			 db_text(rows, i, 4), db_text(rows, i, 5));
 		if (db_value(rows, i, 6))
-			html(out, "<rect class=\"b-%s\" x=\"%s\" width=\"%s\" height=\"14\"/>", db_text(rows, i, 1),
-				 db_text(rows, i, 6), db_text(rows, i, 7));
+			html(out, "<rect class=\"b-%s\" x=\"%s\" width=\"%s\" height=\"14\"/>",
+				 db_text(rows, i, 1), db_text(rows, i, 6), db_text(rows, i, 7));
 		text_str(out, "</svg><div>");
 		page_tag(out, db_text(rows, i, 1));
 		text_str(out, " ");
@@ -180,8 +183,8 @@ append_children(Request *request, Text *out, const char *id)
 		{
 			text_str(out, "<li>");
 			page_tag(out, db_text(rows, i, 2));
-			html(out, " <a href=\"/execution/%s\">%s</a> %s", db_text(rows, i, 0), db_text(rows, i, 0),
-				 db_text(rows, i, 1));
+			html(out, " <a href=\"/execution/%s\">%s</a> %s", db_text(rows, i, 0),
+				 db_text(rows, i, 0), db_text(rows, i, 1));
 			if (db_value(rows, i, 3))
 				html(out, "[%s]", db_text(rows, i, 3));
 			text_str(out, " ");
@@ -227,7 +230,8 @@ append_event(Text *out, const PGresult *rows, int i, const char *id)
 static const char events_query[] =
 	"SELECT e.event_id, to_char(e.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'),"
 	" to_char(e.created_at, 'HH24:MI:SS.MS'), e.event_type, e.node_name, e.current_index, e.status,"
-	" e.worker_id, left(e.error, " SHOWN ") || coalesce(chr(10) || left(e.stack_trace, " SHOWN "), ''),"
+	" e.worker_id,"
+	" left(e.error, " SHOWN ") || coalesce(chr(10) || left(e.stack_trace, " SHOWN "), ''),"
 	VALUE("e.context") "," VALUE("e.result") "," VALUE("e.meta")
 	" FROM noetl.event AS e WHERE e.execution_id = $1::bigint AND e.event_id > $2::bigint"
 	" ORDER BY e.event_id LIMIT 101";
@@ -273,7 +277,8 @@ append_values(Request *request, Text *out, const char *id)
 	Text		href = {0};
 	PGresult   *rows = db_query(request, values_query, 1, id);
 
-	if (rows && (db_value(rows, 0, 0) || db_value(rows, 0, 1) || db_value(rows, 0, 3) || db_value(rows, 0, 4)))
+	if (db_value(rows, 0, 0) || db_value(rows, 0, 1) || db_value(rows, 0, 3) ||
+		db_value(rows, 0, 4))
 	{
 		text_str(out, "<section><h2>Values</h2>\n");
 		html(&href, "/execution/%u/value/0/workload", id);
@@ -311,7 +316,8 @@ value_page(Request *request, Reply *reply, const char *id, char *rest)
 		*name++ = '\0';
 	if (name && parse_id(rest, event))
 		for (size_t i = 0; i < sizeof(values) / sizeof(values[0]) && rows == NULL; i++)
-			if (strcmp(values[i].name, name) == 0 && values[i].of_event == (strcmp(event, "0") != 0))
+			if (strcmp(values[i].name, name) == 0 &&
+				values[i].of_event == (strcmp(event, "0") != 0))
 				rows = db_query(request, values[i].query, 2, id, event);
 	if (db_value(rows, 0, 0))
 	{

@@ -72,16 +72,19 @@ read_filter(Request *request, Filter *filter)
 	}
 	/* ids grow with time: a bound of time is one of the primary key */
 	if (field_or(request, "since", NULL))
-		add_condition(filter, "x.execution_id >= " ID_OF("$?::timestamptz"), field(request, "since"));
+		add_condition(filter, "x.execution_id >= " ID_OF("$?::timestamptz"),
+					  field(request, "since"));
 	if (field_or(request, "until", NULL))
-		add_condition(filter, "x.execution_id < " ID_OF("$?::timestamptz"), field(request, "until"));
+		add_condition(filter, "x.execution_id < " ID_OF("$?::timestamptz"),
+					  field(request, "until"));
 }
 
 /* Appends the form of the filter. */
 static void
 append_filter(Request *request, Text *out)
 {
-	static const char *const statuses[] = {"RUNNING", "SCHEDULED", "COMPLETED", "FAILED", "CANCELLED"};
+	static const char *const statuses[] = {"RUNNING", "SCHEDULED", "COMPLETED", "FAILED",
+										   "CANCELLED"};
 	const char *status = field_or(request, "status", "");
 
 	html(out, "<form class=\"filter card\" method=\"get\" action=\"/executions\" role=\"search\">\n"
@@ -91,11 +94,14 @@ append_filter(Request *request, Text *out)
 	for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++)
 		html(out, "<option%r>%s</option>", strcmp(status, statuses[i]) == 0 ? " selected" : "",
 			 statuses[i]);
-	html(out, "</select></label>\n<label>Label<input name=\"label\" value=\"%s\" placeholder=\"name=value\"></label>\n"
-		 "<label>Since<input name=\"since\" type=\"datetime-local\" value=\"%s\"></label>\n"
-		 "<label>Until<input name=\"until\" type=\"datetime-local\" value=\"%s\"></label>\n"
-		 "<button>Show</button> <a href=\"/executions\">all</a></form>\n",
-		 field_or(request, "label", ""), field_or(request, "since", ""), field_or(request, "until", ""));
+	html(
+		out,
+		"</select></label>\n<label>Label<input name=\"label\" value=\"%s\" placeholder=\"name=value\"></label>\n"
+		"<label>Since<input name=\"since\" type=\"datetime-local\" value=\"%s\"></label>\n"
+		"<label>Until<input name=\"until\" type=\"datetime-local\" value=\"%s\"></label>\n"
+		"<button>Show</button> <a href=\"/executions\">all</a></form>\n",
+		field_or(request, "label", ""), field_or(request, "since", ""),
+		field_or(request, "until", ""));
 }
 
 /* Appends the filter as parts of a URL. */
@@ -138,7 +144,8 @@ append_row(Text *out, const PGresult *rows, int i, bool choose)
 			 db_text(rows, i, 0), db_text(rows, i, 0));
 	text_str(out, "<td>");
 	page_tag(out, db_text(rows, i, 3));
-	html(out, "</td><td><a href=\"/execution/%s\" data-row>%s</a>", db_text(rows, i, 0), db_text(rows, i, 0));
+	html(out, "</td><td><a href=\"/execution/%s\" data-row>%s</a>", db_text(rows, i, 0),
+		 db_text(rows, i, 0));
 	if (db_true(rows, i, 8))
 		text_str(out, " <span class=\"note\">child</span>");
 	html(out, "</td><td><a href=\"/playbook?path=%u\">%s</a> <span class=\"note\">v%s</span>",
@@ -182,7 +189,8 @@ append_list(Request *request, Text *out, const PGresult *rows, const char *befor
 	text_str(out, "<form method=\"get\" action=\"/bulk\">");
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (field_or(request, names[i], NULL))
-			html(out, "<input type=\"hidden\" name=\"%s\" value=\"%s\">", names[i], field(request, names[i]));
+			html(out, "<input type=\"hidden\" name=\"%s\" value=\"%s\">", names[i],
+				 field(request, names[i]));
 	text_str(out, "<div class=\"scroll\" data-refresh=\"list\"><table data-sort><thead><tr><td></td><th>Status</th>"
 			 "<th>Execution</th><th>Playbook</th><th>Started</th><th class=\"num\">Took</th></tr></thead><tbody>\n");
 	for (int i = 0; i < count && i < PAGE_ROWS; i++)
@@ -371,7 +379,8 @@ bulk_post(Request *request, Reply *reply)
 			text_add(&first, request->error.data, request->error.len);
 		PQclear(rows);
 	}
-	snprintf(message, sizeof(message), "%s: %d done, %d refused.", bulk ? bulk->name : "nothing", done, failed);
+	snprintf(message, sizeof(message), "%s: %d done, %d refused.", bulk ? bulk->name : "nothing",
+			 done, failed);
 	if (failed == 0)
 		page_done(request, reply, "/executions", message);
 	else

@@ -50,10 +50,11 @@ append_input(Text *out, const PGresult *rows, int row)
 			 strcmp(value, "false") == 0 ? " selected" : "",
 			 required[0] ? "" : "<option value=\"\">–</option>");
 	else if (strcmp(type, "number") == 0)
-		html(out, "<input name=\"v:%s\" inputmode=\"decimal\" value=\"%s\"%r>", name, value, required);
+		html(out, "<input name=\"v:%s\" inputmode=\"decimal\" value=\"%s\"%r>", name, value,
+			 required);
 	else if (strcmp(type, "json") == 0 || strlen(value) > 60 || strchr(value, '\n'))
-		html(out, "<textarea name=\"v:%s\" rows=\"3\" spellcheck=\"false\"%r>\n%s</textarea>", name, required,
-			 value);
+		html(out, "<textarea name=\"v:%s\" rows=\"3\" spellcheck=\"false\"%r>\n%s</textarea>", name,
+			 required, value);
 	else
 		html(out, "<input name=\"v:%s\" value=\"%s\"%r>", name, value, required);
 	if (db_value(rows, row, 6))

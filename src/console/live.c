@@ -133,7 +133,8 @@ live_response(Stream *stream, struct MHD_Connection *connection)
 	pthread_mutex_lock(&lock);
 	stream->connection = connection;
 	pthread_mutex_unlock(&lock);
-	return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 1024, stream_read, stream, stream_free);
+	return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 1024, stream_read, stream,
+											 stream_free);
 }
 
 /* Wakes a stream that sleeps; the caller holds the lock. */

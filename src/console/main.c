@@ -32,7 +32,8 @@ main(int argc, char **argv)
 	port = server_start();
 	if (port == 0)
 		return 1;
-	printf(strchr(options.address, ':') ? "http://[%s]:%d/\n" : "http://%s:%d/\n", options.address, port);
+	printf(strchr(options.address, ':') ? "http://[%s]:%d/\n" : "http://%s:%d/\n", options.address,
+		   port);
 	fflush(stdout);
 	for (;;)
 	{

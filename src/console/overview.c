@@ -24,7 +24,8 @@ static const char numbers_query[] =
 	"SELECT (SELECT count(*) FROM (SELECT FROM noetl.execution WHERE status = 'RUNNING' LIMIT 10000) AS r),"
 	" count(*) FILTER (WHERE x.status = 'COMPLETED'), count(*) FILTER (WHERE x.status = 'FAILED'),"
 	" count(*) FILTER (WHERE x.status = 'CANCELLED'), count(*) >= " LOOKED_AT
-	" FROM (SELECT status FROM noetl.execution WHERE execution_id >= " ID_OF("(now() - interval '1 day')")
+	" FROM (SELECT status FROM noetl.execution WHERE execution_id >= "
+	ID_OF("(now() - interval '1 day')")
 	" ORDER BY execution_id DESC LIMIT " LOOKED_AT ") AS x";
 
 /* Appends what has happened within a day. */
@@ -40,9 +41,11 @@ append_numbers(Request *request, Text *out)
 	}
 	text_str(out, "<div class=\"numbers\">\n");
 	append_number(out, "/executions?status=RUNNING", db_text(rows, 0, 0), "running", "n-run");
-	append_number(out, "/executions?status=COMPLETED", db_text(rows, 0, 1), "completed in 24 h", "n-ok");
+	append_number(out, "/executions?status=COMPLETED", db_text(rows, 0, 1), "completed in 24 h",
+				  "n-ok");
 	append_number(out, "/executions?status=FAILED", db_text(rows, 0, 2), "failed in 24 h", "n-bad");
-	append_number(out, "/executions?status=CANCELLED", db_text(rows, 0, 3), "cancelled in 24 h", "");
+	append_number(out, "/executions?status=CANCELLED", db_text(rows, 0, 3), "cancelled in 24 h",
+				  "");
 	text_str(out, "</div>\n");
 	if (db_true(rows, 0, 4))
 		text_str(out, "<p class=\"note\">Of the newest " LOOKED_AT " executions.</p>\n");
@@ -103,7 +106,8 @@ append_backlog(Request *request, Text *out)
 	if (rows == NULL)
 		page_failed(request, out);
 	else if (PQntuples(rows) == 0)
-		page_empty(out, "No task waits for a worker.", "Start a <a href=\"/playbooks\">playbook</a> to make some.");
+		page_empty(out, "No task waits for a worker.",
+				   "Start a <a href=\"/playbooks\">playbook</a> to make some.");
 	else
 	{
 		text_str(out, "<div class=\"scroll\"><table data-sort><thead><tr><th>Type</th><th>Playbook</th>"
@@ -126,7 +130,8 @@ append_backlog(Request *request, Text *out)
 }
 
 static const char failures_query[] =
-	"SELECT f.path, f.step, f.fingerprint, count(*), max(f.execution_id), " MOMENT("max(f.ended_at)")
+	"SELECT f.path, f.step, f.fingerprint, count(*), max(f.execution_id), "
+	MOMENT("max(f.ended_at)")
 	" FROM (SELECT x.execution_id, x.path, x.ended_at, s.step,"
 	" noetl.error_fingerprint(coalesce(s.error, x.error, '')) AS fingerprint"
 	" FROM (SELECT * FROM noetl.execution WHERE status IN ('FAILED', 'CANCELLED') AND status = 'FAILED'"

@@ -99,8 +99,10 @@ page_begin(Request *request, Reply *reply, const char *title, const char *live)
 void
 page_end(Request *request, Reply *reply)
 {
-	html(&reply->body, "</main>\n<footer class=\"note\"><span>noetl-console %s</span>"
-		 "<span id=\"live\" aria-live=\"polite\"></span></footer>\n</body>\n</html>\n", NOETL_VERSION);
+	html(&reply->body,
+		 "</main>\n<footer class=\"note\"><span>noetl-console %s</span>"
+		 "<span id=\"live\" aria-live=\"polite\"></span></footer>\n</body>\n</html>\n",
+		 NOETL_VERSION);
 }
 
 /* A page that says what is wrong. */

@@ -17,7 +17,8 @@
 
 /* Appends the form that starts a playbook: fields for its defaults, or JSON. */
 static void
-append_start(Request *request, Text *out, const char *path, const char *version, const char *workload)
+append_start(Request *request, Text *out, const char *path, const char *version,
+			 const char *workload)
 {
 	html(out, "<details class=\"action\"%r><summary>Start</summary>"
 		 "<form class=\"card\" method=\"post\" action=\"/start\">", path ? "" : " open");
@@ -65,9 +66,12 @@ playbooks_page(Request *request, Reply *reply)
 				 "<th>Registered</th></tr></thead><tbody>\n");
 		for (int i = 0; i < PQntuples(rows) && i < 100; i++)
 		{
-			html(out, "<tr><td><a href=\"/playbook?path=%u\" data-row>%s</a><br><span class=\"note\">%s</span></td>"
-				 "<td class=\"num\">%s</td><td data-value=\"%s\">", db_text(rows, i, 0), db_text(rows, i, 0),
-				 db_text(rows, i, 4), db_text(rows, i, 1), db_text(rows, i, 3));
+			html(
+				out,
+				"<tr><td><a href=\"/playbook?path=%u\" data-row>%s</a><br><span class=\"note\">%s</span></td>"
+				"<td class=\"num\">%s</td><td data-value=\"%s\">",
+				db_text(rows, i, 0), db_text(rows, i, 0), db_text(rows, i, 4), db_text(rows, i, 1),
+				db_text(rows, i, 3));
 			page_time(out, rows, i, 2);
 			text_str(out, "</td></tr>\n");
 		}
@@ -94,7 +98,8 @@ append_source(Text *out, const char *content)
 		size_t		length = strcspn(content, "\n");
 
 		line++;
-		html(out, "<tr id=\"L%d\"><td class=\"line\"><a href=\"#L%d\">%d</a></td><td>", line, line, line);
+		html(out, "<tr id=\"L%d\"><td class=\"line\"><a href=\"#L%d\">%d</a></td><td>", line, line,
+			 line);
 		html_text(out, content, length);
 		text_str(out, "</td></tr>\n");
 		content += length + (content[length] == '\n');
@@ -145,8 +150,8 @@ append_versions(Request *request, Text *out, const char *path, const char *versi
 			 db_text(rows, i, 0), db_text(rows, i, 0));
 		page_time(out, rows, i, 1);
 		if (strcmp(db_text(rows, i, 0), version) != 0)
-			html(out, " <a href=\"/playbook?path=%u&amp;version=%u&amp;diff=%u\">what differs</a>", path, version,
-				 db_text(rows, i, 0));
+			html(out, " <a href=\"/playbook?path=%u&amp;version=%u&amp;diff=%u\">what differs</a>",
+				 path, version, db_text(rows, i, 0));
 		else
 			text_str(out, " <span class=\"note\">shown</span>");
 		text_str(out, "</li>\n");
@@ -204,7 +209,8 @@ playbook_page(Request *request, Reply *reply)
 {
 	Text	   *out = &reply->body;
 	const char *path = field_or(request, "path", "");
-	PGresult   *rows = db_query(request, playbook_query, 2, path, field_or(request, "version", NULL));
+	PGresult   *rows = db_query(request, playbook_query, 2, path,
+								field_or(request, "version", NULL));
 	unsigned	can = page_can(request);
 	const char *version;
 	bool		newest;

@@ -181,7 +181,8 @@ find_route(const char *path)
 		size_t		length = strlen(route->path);
 
 		if (strcmp(route->path, path) == 0 ||
-			(length > 1 && route->path[length - 1] == '/' && strncmp(route->path, path, length) == 0))
+			(length > 1 && route->path[length - 1] == '/' &&
+			 strncmp(route->path, path, length) == 0))
 			return route;
 	}
 	return NULL;

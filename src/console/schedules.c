@@ -59,9 +59,12 @@ append_schedules(Request *request, Text *out, unsigned can)
 				 "<th>State</th><td></td></tr></thead><tbody>\n");
 		for (int i = 0; i < PQntuples(rows); i++)
 		{
-			html(out, "<tr><td>%s</td><td><a href=\"/playbook?path=%u\">%s</a></td><td><code>%s</code> <span class=\"note\">%s"
-				 "</span></td><td>%s</td><td>", db_text(rows, i, 0), db_text(rows, i, 1), db_text(rows, i, 1),
-				 db_text(rows, i, 2), db_text(rows, i, 3), db_text(rows, i, 5));
+			html(
+				out,
+				"<tr><td>%s</td><td><a href=\"/playbook?path=%u\">%s</a></td><td><code>%s</code> <span class=\"note\">%s"
+				"</span></td><td>%s</td><td>",
+				db_text(rows, i, 0), db_text(rows, i, 1), db_text(rows, i, 1), db_text(rows, i, 2),
+				db_text(rows, i, 3), db_text(rows, i, 5));
 			page_tag(out, strcmp(db_text(rows, i, 4), "false") == 0 ? "off" : "scheduled");
 			text_str(out, "</td><td>");
 			if (can & 1u << CAN_UNSCHEDULE)
@@ -115,7 +118,8 @@ schedules_post(Request *request, Reply *reply)
 	else if (strcmp(action, "unschedule") == 0)
 		rows = db_query(request, "SELECT noetl.unschedule($1)", 1, field_or(request, "name", NULL));
 	if (db_end(request, rows != NULL) && rows)
-		page_done(request, reply, "/schedules", strcmp(action, "schedule") == 0 ? "Scheduled." : "Removed.");
+		page_done(request, reply, "/schedules",
+				  strcmp(action, "schedule") == 0 ? "Scheduled." : "Removed.");
 	else
 		page_refused(request, reply, "/schedules", "The schedule is not changed.");
 	PQclear(rows);

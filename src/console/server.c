@@ -331,7 +331,8 @@ answer(Job *job)
 	}
 	for (int i = 0; i < reply->ncookies; i++)
 		MHD_add_response_header(response, "Set-Cookie", reply->cookies[i]);
-	result = MHD_queue_response(job->connection, reply->status ? reply->status : MHD_HTTP_OK, response);
+	result = MHD_queue_response(job->connection, reply->status ? reply->status : MHD_HTTP_OK,
+								response);
 	MHD_destroy_response(response);
 	return result;
 }
@@ -398,7 +399,8 @@ take_request(void *cls, struct MHD_Connection *connection, const char *url, cons
 		job->socket = MHD_get_connection_info(connection,
 											  MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
 		status = read_headers(job, url, method);
-		return status == 0 ? MHD_YES : refuse(connection, status, "The console refuses this request.\n");
+		return status == 0 ? MHD_YES :
+							 refuse(connection, status, "The console refuses this request.\n");
 	}
 	if (job->answered)
 		return answer(job);
@@ -468,7 +470,8 @@ server_start(void)
 			MHD_OPTION_END);
 	if (server == NULL)
 	{
-		fprintf(stderr, "noetl-console: cannot listen at %s, port %d\n", options.address, options.port);
+		fprintf(stderr, "noetl-console: cannot listen at %s, port %d\n", options.address,
+				options.port);
 		return 0;
 	}
 	for (int i = 0; i < WORKERS; i++)

@@ -262,7 +262,8 @@ parse_id(const char *s, char id[24])
 {
 	size_t		len = s ? strspn(s, "0123456789") : 0;
 
-	if (len == 0 || len > 19 || s[len] != '\0' || (len == 19 && strcmp(s, "9223372036854775807") > 0))
+	if (len == 0 || len > 19 || s[len] != '\0' ||
+		(len == 19 && strcmp(s, "9223372036854775807") > 0))
 		return false;
 	memcpy(id, s, len + 1);
 	return true;
