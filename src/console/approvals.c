@@ -20,7 +20,8 @@ static const char waits_query[] =
 	"SELECT w.execution_id, w.path, w.step, w.visit, array_to_string(w.signals, chr(31)), w.key, "
 	MOMENT("w.since") ", " MOMENT("w.until") ", %r"
 	" FROM noetl.waiting AS w JOIN noetl.execution AS x USING (execution_id)"
-	" WHERE w.signals IS NOT NULL AND w.execution_id > $1::bigint"
+	" WHERE w.signals IS NOT NULL"
+	" AND (w.execution_id, w.step, w.visit) > ($1::bigint, $2, $3::integer)"
 	" ORDER BY w.execution_id, w.step, w.visit LIMIT 51";
 
 static const char form_column[] =
@@ -85,16 +86,22 @@ append_wait(Request *request, Text *out, const PGresult *rows, int i, bool may_s
 
 /* Runs the query; without the forms where the role may not read playbooks. */
 static PGresult *
-query_waits(Request *request, const char *after)
+query_waits(Request *request)
 {
 	PGresult   *right = db_query(request, "SELECT has_table_privilege('noetl.catalog', 'SELECT')",
 								 0);
 	Text		sql = {0};
 	PGresult   *rows;
+	char		after[24];
+	char		visit[24];
 
+	if (!parse_id(field(request, "after"), after))
+		strcpy(after, "0");
+	if (!parse_id(field(request, "visit"), visit))
+		strcpy(visit, "0");
 	html(&sql, waits_query, db_true(right, 0, 0) ? form_column : "NULL");
 	PQclear(right);
-	rows = db_query(request, sql.data, 1, after);
+	rows = db_query(request, sql.data, 3, after, field_or(request, "step", ""), visit);
 	text_free(&sql);
 	return rows;
 }
@@ -103,13 +110,10 @@ query_waits(Request *request, const char *after)
 void
 approvals_page(Request *request, Reply *reply)
 {
-	char		after[24];
 	PGresult   *rows;
 	bool		may_signal = page_can(request) & 1u << CAN_SIGNAL;
 
-	if (!parse_id(field(request, "after"), after))
-		strcpy(after, "0");
-	rows = query_waits(request, after);
+	rows = query_waits(request);
 	page_begin(request, reply, "Approvals", NULL);
 	text_str(&reply->body, "<h1>Approvals</h1>\n");
 	if (rows == NULL)
@@ -117,11 +121,13 @@ approvals_page(Request *request, Reply *reply)
 	else if (PQntuples(rows) == 0)
 		page_empty(&reply->body, "Nothing waits for a signal.",
 				   "A step of <code>type: wait</code> with <code>signal: approved</code> appears here; with <code>form:</code>, a JSON schema, it has fields of its own.");
+	text_str(&reply->body, "<div class=\"waits\">\n");
 	for (int i = 0; rows && i < PQntuples(rows) && i < 50; i++)
 		append_wait(request, &reply->body, rows, i, may_signal);
+	text_str(&reply->body, "</div>\n");
 	if (rows && PQntuples(rows) > 50)
-		html(&reply->body, "<p class=\"pages\"><a rel=\"next\" href=\"/approvals?after=%s\">More</a></p>\n",
-			 db_text(rows, 49, 0));
+		html(&reply->body, "<p class=\"pages\"><a rel=\"next\" href=\"/approvals?after=%u&amp;step=%u&amp;visit=%u\">"
+			 "More</a></p>\n", db_text(rows, 49, 0), db_text(rows, 49, 2), db_text(rows, 49, 3));
 	PQclear(rows);
 	page_end(request, reply);
 }
@@ -142,8 +148,8 @@ approvals_post(Request *request, Reply *reply)
 	}
 	if (db_begin(request))
 	{
-		data = form_value(request);
-		if (data)
+		data = field(request, "json") && !field_or(request, "json", NULL) ? NULL : form_value(request);
+		if (data || request->error.len == 0)
 			rows = db_query(request, "SELECT noetl.signal(execution_id => $1::bigint, name => $2, data => $3::jsonb)",
 							3, id, field(request, "signal"), data);
 		done = db_end(request, rows != NULL) && rows != NULL;

@@ -125,7 +125,7 @@ static const char timeline_query[] =
 	" SELECT t.step || CASE WHEN t.visit > 1 THEN ' (' || t.visit || ')' ELSE '' END"
 	" || coalesce('[' || t.item || ']', '')"
 	" || CASE WHEN t.attempt > 1 THEN ', attempt ' || t.attempt ELSE '' END,"
-	" t.status, t.worker, extract(epoch FROM coalesce(t.ended_at, clock_timestamp())"
+	" lower(t.status), t.worker, extract(epoch FROM coalesce(t.ended_at, clock_timestamp())"
 	" - coalesce(t.started_at, t.queued_at)),"
 	" " SHARE("t.queued_at - s.zero") ", greatest(" SHARE("coalesce(t.started_at, t.ended_at,"
 	" clock_timestamp()) - t.queued_at") ", 0),"

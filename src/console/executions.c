@@ -191,7 +191,7 @@ append_list(Request *request, Text *out, const PGresult *rows, const char *befor
 		if (field_or(request, names[i], NULL))
 			html(out, "<input type=\"hidden\" name=\"%s\" value=\"%s\">", names[i],
 				 field(request, names[i]));
-	text_str(out, "<div class=\"scroll\" data-refresh=\"list\"><table data-sort><thead><tr><td></td><th>Status</th>"
+	text_str(out, "<div class=\"scroll\" data-refresh=\"list\"><table class=\"list\" data-sort><thead><tr><td></td><th>Status</th>"
 			 "<th>Execution</th><th>Playbook</th><th>Started</th><th class=\"num\">Took</th></tr></thead><tbody>\n");
 	for (int i = 0; i < count && i < PAGE_ROWS; i++)
 		append_row(out, rows, i, true);
@@ -309,7 +309,7 @@ append_preview(Request *request, Text *out, const Bulk *bulk, const PGresult *ro
 	html(out, "<input type=\"hidden\" name=\"action\" value=\"%s\">\n<p>This will touch %d executions%r.</p>\n"
 		 "<label>Reason<input name=\"reason\" maxlength=\"500\"></label>\n"
 		 "<div class=\"actions\"><button class=\"main\">%s</button> <a href=\"/executions\">Leave them</a></div>\n"
-		 "<div class=\"scroll\"><table data-sort><thead><tr><th>Status</th><th>Execution</th><th>Playbook</th>"
+		 "<div class=\"scroll\"><table class=\"list\" data-sort><thead><tr><th>Status</th><th>Execution</th><th>Playbook</th>"
 		 "<th>Started</th><th class=\"num\">Took</th></tr></thead><tbody>\n", bulk->name, count,
 		 PQntuples(rows) > MAX_BULK ? ", the newest of more" : "", bulk->title);
 	for (int i = 0; i < count; i++)

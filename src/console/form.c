@@ -45,10 +45,10 @@ append_input(Text *out, const PGresult *rows, int row)
 	if (choices)
 		append_choices(out, name, required, choices, value);
 	else if (strcmp(type, "boolean") == 0)
-		html(out, "<select name=\"v:%s\"><option%r>true</option><option%r>false</option>%r</select>",
-			 name, strcmp(value, "true") == 0 ? " selected" : "",
-			 strcmp(value, "false") == 0 ? " selected" : "",
-			 required[0] ? "" : "<option value=\"\">–</option>");
+		html(out, "<select name=\"v:%s\">%r<option%r>true</option><option%r>false</option></select>",
+			 name, required[0] ? "" : "<option value=\"\">–</option>",
+			 strcmp(value, "true") == 0 ? " selected" : "",
+			 strcmp(value, "false") == 0 ? " selected" : "");
 	else if (strcmp(type, "number") == 0)
 		html(out, "<input name=\"v:%s\" inputmode=\"decimal\" value=\"%s\"%r>", name, value,
 			 required);
@@ -86,7 +86,8 @@ static const char form_of_schema_query[] =
 	" p.value ->> 'description'"
 	" FROM jsonb_each(CASE jsonb_typeof($1::jsonb -> 'properties') WHEN 'object'"
 	" THEN $1::jsonb -> 'properties' ELSE '{}' END) AS p"
-	" WHERE jsonb_typeof(p.value) = 'object' LIMIT " MAX_MEMBERS;
+	" WHERE jsonb_typeof(p.value) = 'object'"
+	" ORDER BY coalesce($1::jsonb -> 'required' ? p.key, false) DESC, p.key LIMIT " MAX_MEMBERS;
 
 /* Appends a form of a JSON schema (page.h). */
 int

@@ -21,7 +21,9 @@ append_login(Request *request, Reply *reply, const char *role, const char *messa
 	Text	   *out = &reply->body;
 	char		token[TOKEN_SIZE];
 
-	random_token(token);
+	/* several pages may be open: all have the token of the first */
+	if (!request_cookie(request, "noetl_login", token, sizeof(token)) || !token_valid(token))
+		random_token(token);
 	reply_cookie(reply, "noetl_login", token, 3600);
 	page_begin(request, reply, "Log in", NULL);
 	html(out, "<form class=\"card login\" method=\"post\" action=\"/login\">\n"

@@ -75,6 +75,7 @@ page_begin(Request *request, Reply *reply, const char *title, const char *live)
 	html(out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
 		 "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
 		 "<title>%s · noetl</title>\n"
+		 "<link rel=\"icon\" href=\"/assets/icon.svg\">\n"
 		 "<link rel=\"stylesheet\" href=\"/assets/console.css?%s\">\n"
 		 "<script defer src=\"/assets/console.js?%s\"></script>\n</head>\n<body",
 		 title, NOETL_VERSION, NOETL_VERSION);

@@ -23,6 +23,11 @@ static const char script[] =
 #include "console_js.inc"
 ;
 
+static const char icon[] =
+	"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 16 16\"><rect width=\"16\" height=\"16\""
+	" rx=\"3\" fill=\"#15529c\"/><path d=\"M4 12V4l8 8V4\" fill=\"none\" stroke=\"#fff\""
+	" stroke-width=\"2\"/></svg>\n";
+
 typedef struct Route
 {
 	const char *path;			/* ends in "/": a prefix */
@@ -162,6 +167,12 @@ route_open(Request *request, Reply *reply)
 		text_str(&reply->body, script);
 		reply->cacheable = true;
 	}
+	else if (strcmp(request->path, "/assets/icon.svg") == 0)
+	{
+		reply->type = "image/svg+xml";
+		text_str(&reply->body, icon);
+		reply->cacheable = true;
+	}
 	else if (strcmp(request->path, "/healthz") == 0)
 	{
 		reply->type = "text/plain; charset=utf-8";
@@ -238,6 +249,12 @@ route(Request *request, Reply *reply)
 		reply->type = "text/plain; charset=utf-8";
 		text_str(&reply->body, "The session is over: log in again.\n");
 	}
-	else
+	else if (find_route(request->path))
 		reply_redirect(reply, "/login");
+	else
+	{
+		reply->status = MHD_HTTP_NOT_FOUND;
+		reply->type = "text/plain; charset=utf-8";
+		text_str(&reply->body, "There is no such page.\n");
+	}
 }

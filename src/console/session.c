@@ -60,6 +60,13 @@ token_equal(const char *a, const char *b)
 	return differ == 0;
 }
 
+/* Whether a text looks like a token. */
+bool
+token_valid(const char *token)
+{
+	return strlen(token) == TOKEN_SIZE - 1 && token[strspn(token, "0123456789abcdef")] == '\0';
+}
+
 /* Frees a session that nobody uses; the caller holds the lock. */
 static void
 dispose(Session *session)

@@ -51,6 +51,7 @@ extern int	session_login(const char *role, const char *password, char token[TOKE
 
 extern void session_flash(Session *session, bool error, const char *message);
 extern bool token_equal(const char *a, const char *b);
+extern bool token_valid(const char *token);
 extern void random_token(char token[TOKEN_SIZE]);
 
 #endif							/* CONSOLE_SESSION_H */

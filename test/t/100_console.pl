@@ -89,6 +89,11 @@ is(post($stranger, '/login', [ csrf => 'x', role => 'ann', password => 'ann pw' 
 	'a login needs the token of its form');
 is(scalar(keys %{ $stranger->{cookies} }), 1, 'and gets no session without');
 
+my $two_tabs = { %$console, cookies => {} };
+my $first_tab = form_token($two_tabs, '/login');
+is(get($two_tabs, '/favicon.ico')->{status}, 404, 'what is no page needs no login');
+is(form_token($two_tabs, '/login'), $first_tab, 'the login can be open twice');
+
 my $ann = login($console, 'ann', 'ann pw');
 is($ann->{answer}{status}, 303, 'role and password open a session');
 my ($cookie) = grep { /^noetl_session=/ } @{ $ann->{answer}{headers}{'set-cookie'} };
