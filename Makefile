@@ -18,6 +18,7 @@
 #   make check-versions  compile and test with other versions of PostgreSQL
 #   make check-packages  build the Debian packages, install, use and purge them
 #   make check-images    build the images of docker/Dockerfile, and run them
+#   make screenshots     the pictures of noetl-console in doc/img, by Chromium
 #   make dist            the archive for PGXN, in build/
 #
 # PG_CONFIG=/usr/lib/postgresql/NN/bin/pg_config chooses the PostgreSQL.
@@ -36,7 +37,8 @@ SCRIPT_PARTS = $(sort $(wildcard $(here)/sql/noetl/*.sql))
 DOCS = README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md LICENSE
 # Installed below DOCS as they lie here, so that the links between them hold.
 DOC_PAGES = $(basename $(notdir $(sort $(wildcard $(here)/doc/*.md))))
-DOC_FILES = $(DOC_PAGES:%=doc/%.md) doc/img/architecture.svg
+DOC_FILES = $(DOC_PAGES:%=doc/%.md) doc/img/architecture.svg \
+	doc/img/console-overview.png doc/img/console-execution.png
 
 # The setup test creates the extension, so it always comes first.
 REGRESS = $(basename $(notdir $(sort $(wildcard $(here)/test/sql/*.sql))))
@@ -46,7 +48,7 @@ ISOLATION = $(basename $(notdir $(sort $(wildcard $(here)/test/specs/*.spec))))
 # These goals find or install PostgreSQL themselves and run before there is a
 # pg_config.  PGXS stays out of their way: it has a "check" of its own.
 DRIVERS = check quickstart quickstart-stop bench bench-instructions stress check-versions fuzz-jinja
-DRIVERS += coverage format check-packages check-images dist
+DRIVERS += coverage format check-packages check-images dist screenshots
 
 ifneq ($(filter $(DRIVERS),$(MAKECMDGOALS)),)
 
@@ -86,6 +88,9 @@ format:
 
 check-packages:
 	@bash $(here)/test/packages.sh
+
+screenshots:
+	@bash $(here)/test/screenshots.sh
 
 check-images:
 	@bash $(here)/test/images.sh
