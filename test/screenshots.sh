@@ -26,10 +26,10 @@ choose_server_user
 build || exit 1
 work=$(mktemp -d "${TMPDIR:-/tmp}/noetl-screenshots.XXXXXX")
 chmod 755 "$work"
-make_directory "$work/data"
+make_directory "$work"
 create_cluster "$work" "fsync = off" && start_server "$work" || exit 1
 createdb flows && psql -qX -d flows -v ON_ERROR_STOP=1 -f "$tree/test/screenshots.sql" >/dev/null || exit 1
-"${as_user[@]}" env PGDATABASE=flows noetl-console --listen 127.0.0.1:0 --trust-role alice >"$work/address" &
+"${as_user[@]}" env PGDATABASE=flows noetl-console --listen 127.0.0.1:0 --trust-role alice >"$work/address" 2>"$work/console.log" &
 console=$!
 while [ ! -s "$work/address" ]; do
     kill -0 "$console" || exit 1
