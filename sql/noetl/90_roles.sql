@@ -5,7 +5,7 @@
 -- Rights must be granted.  PUBLIC keeps functions of their arguments alone, the
 -- default of event.execution_id, and functions that ask for a catalog row's digest.
 REVOKE ALL ON FUNCTION noetl.event_before(), noetl.event_after(),
-    noetl.execute(text, jsonb, integer, boolean, text, text, timestamptz, jsonb, integer), noetl.cancel(bigint, text), noetl.status_unchecked(bigint), noetl.status(bigint),
+    noetl.execute(text, jsonb, integer, boolean, text, text, timestamptz, jsonb, integer), noetl.cancel(bigint, text, boolean), noetl.status_unchecked(bigint), noetl.status(bigint),
     noetl.enqueue_next(bigint), noetl.lease(text, integer, interval, text[]),
     noetl.reserve(text, integer, interval, text[]), noetl.heartbeat(bigint, text, interval),
     noetl.release(bigint, text), noetl.complete(bigint, jsonb, text),
@@ -31,7 +31,7 @@ BEGIN
         noetl.pending, noetl.queue, noetl.workflow, noetl.workbook, noetl.transition TO noetl_client, noetl_reader;
     GRANT SELECT ON noetl.catalog TO noetl_author, noetl_reader;
     GRANT SELECT ON noetl.queue TO noetl_worker;
-    GRANT EXECUTE ON FUNCTION noetl.execute(text, jsonb, integer, boolean, text, text, timestamptz, jsonb, integer), noetl.cancel(bigint, text) TO noetl_client;
+    GRANT EXECUTE ON FUNCTION noetl.execute(text, jsonb, integer, boolean, text, text, timestamptz, jsonb, integer), noetl.cancel(bigint, text, boolean) TO noetl_client;
     GRANT EXECUTE ON FUNCTION noetl.schedule(text, text, text, jsonb, text, text, text, interval, boolean, jsonb),
         noetl.unschedule(text) TO noetl_client;
     GRANT SELECT ON noetl.schedule TO noetl_client, noetl_reader;
@@ -50,13 +50,21 @@ BEGIN
     GRANT EXECUTE ON FUNCTION noetl.items_done(bigint, text) TO noetl_worker;
     GRANT EXECUTE ON FUNCTION noetl.signal(bigint, text, jsonb, text), noetl.send(text, text, jsonb, interval, text) TO noetl_client;
     GRANT EXECUTE ON PROCEDURE noetl.wait_for_execution(bigint, interval, jsonb) TO noetl_client;
+    GRANT EXECUTE ON FUNCTION noetl.on_change(regclass, text, text, text, jsonb, text, text, text), noetl.off_change(text) TO noetl_author;
+    GRANT SELECT ON noetl.change_rule, noetl.change_failure TO noetl_author, noetl_reader;
     GRANT SELECT ON noetl.waiting, noetl.signal, noetl.message TO noetl_client, noetl_reader;
     GRANT SELECT ON noetl.running, noetl.failure, noetl.worker, noetl.backlog TO noetl_client, noetl_reader;
     GRANT SELECT ON noetl.runtime TO noetl_admin;
     GRANT EXECUTE ON FUNCTION noetl.timeline(bigint), noetl.progress(bigint), noetl.report(bigint),
         noetl.why(bigint), noetl.explain(text, text) TO noetl_client, noetl_reader;
+    GRANT EXECUTE ON FUNCTION noetl.pause(bigint, text, timestamptz), noetl.resume(bigint, text) TO noetl_client;
+    GRANT EXECUTE ON FUNCTION noetl.pause_tasks(text, text, text, timestamptz), noetl.resume_tasks(text, text) TO noetl_admin;
+    GRANT SELECT ON noetl.paused TO noetl_client, noetl_reader;
+    GRANT SELECT ON noetl.pause_rule, noetl.pause_end TO noetl_admin;
     GRANT EXECUTE ON FUNCTION noetl.metrics() TO noetl_admin;
-    GRANT EXECUTE ON FUNCTION noetl.retry(bigint, text, jsonb, text), noetl.skip(bigint, text, jsonb, text), noetl.redrive(bigint, jsonb, text), noetl.fork(bigint, text, jsonb, integer, integer), noetl.redrive_all(text, text, timestamptz, jsonb, integer, boolean), noetl.retry_all(text, text, timestamptz, jsonb, integer, boolean), noetl.cancel_all(text, text, timestamptz, jsonb, integer, boolean) TO noetl_client;
+    GRANT EXECUTE ON FUNCTION noetl.retry(bigint, text, jsonb, text), noetl.skip(bigint, text, jsonb, text), noetl.redrive(bigint, jsonb, text), noetl.fork(bigint, text, jsonb, integer, integer), noetl.migrate(bigint, integer, jsonb, boolean), noetl.redrive_all(text, text, timestamptz, jsonb, integer, boolean), noetl.retry_all(text, text, timestamptz, jsonb, integer, boolean), noetl.cancel_all(text, text, timestamptz, jsonb, integer, boolean) TO noetl_client;
+    GRANT EXECUTE ON FUNCTION noetl.retain(interval, text, boolean), noetl.maintain() TO noetl_admin;
+    GRANT SELECT ON noetl.retention TO noetl_reader, noetl_admin;
     GRANT noetl_client, noetl_worker, noetl_author, noetl_reader TO noetl_admin;
 END
 $$;
@@ -107,7 +115,6 @@ ALTER TABLE noetl.execution ENABLE ROW LEVEL SECURITY;
 ALTER TABLE noetl.start_key ENABLE ROW LEVEL SECURITY;
 ALTER TABLE noetl.workload ENABLE ROW LEVEL SECURITY;
 ALTER TABLE noetl.event ENABLE ROW LEVEL SECURITY;
-ALTER TABLE noetl.event_default ENABLE ROW LEVEL SECURITY;
 ALTER TABLE noetl.run ENABLE ROW LEVEL SECURITY;
 ALTER TABLE noetl.item ENABLE ROW LEVEL SECURITY;
 ALTER TABLE noetl.pending ENABLE ROW LEVEL SECURITY;
@@ -117,8 +124,6 @@ CREATE POLICY members_read ON noetl.start_key FOR SELECT USING (noetl.acts_for(s
 CREATE POLICY members_read ON noetl.workload FOR SELECT USING (noetl.may_read(execution_id));
 CREATE POLICY members_read ON noetl.event FOR SELECT USING (noetl.may_read(execution_id));
 CREATE POLICY clients_insert ON noetl.event FOR INSERT WITH CHECK (true);
-CREATE POLICY members_read ON noetl.event_default FOR SELECT USING (noetl.may_read(execution_id));
-CREATE POLICY clients_insert ON noetl.event_default FOR INSERT WITH CHECK (true);
 CREATE POLICY members_read ON noetl.run FOR SELECT USING (noetl.may_read(execution_id));
 CREATE POLICY members_read ON noetl.item FOR SELECT USING (noetl.may_read(execution_id));
 CREATE POLICY members_read ON noetl.pending FOR SELECT USING (noetl.may_read(execution_id));
@@ -134,8 +139,8 @@ SELECT pg_catalog.pg_extension_config_dump('noetl.execution', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.start_key', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.workload', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.event', '');
-SELECT pg_catalog.pg_extension_config_dump('noetl.event_default', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.run', '');
+SELECT pg_catalog.pg_extension_config_dump('noetl.retention', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.item', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.pending', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.family', '');

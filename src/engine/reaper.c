@@ -17,6 +17,7 @@
 #include "storage/lock.h"
 #include "utils/timestamp.h"
 
+#include "catalog/catalog.h"
 #include "engine/internal.h"
 #include "playbook/playbook.h"
 #include "wakeup/wakeup.h"
@@ -157,6 +158,7 @@ static void
 reap_execution(Store *store, int64 execution_id)
 {
 	Execution	execution;
+	const Playbook *playbook;
 	Event		event;
 	JsonBuilder builder;
 	JsonbValue	value;
@@ -164,6 +166,14 @@ reap_execution(Store *store, int64 execution_id)
 	if (!lock_family(store, execution_id, &execution) || !execution.running ||
 		execution.deadline == 0 || execution.deadline > GetCurrentTimestamp())
 		return;
+	playbook = playbook_get(execution.catalog_id);
+	if (playbook->nwritten < playbook->nsteps)
+	{
+		/* it compensates what it has completed */
+		engine_undo(store, &execution, timeout_error(execution_timeout(store, &execution)),
+					REAPED_TIMEOUT);
+		return;
+	}
 	memset(&event, 0, sizeof(event));
 	event.execution_id = execution_id;
 	event.event_type = event_type_name(EVENT_EXECUTION_FAILED);
@@ -176,6 +186,16 @@ reap_execution(Store *store, int64 execution_id)
 	event.result = json_to_jsonb(&value);
 	event.meta = task_event_meta(REAPED_TIMEOUT, 0, 0);
 	(void) engine_ingest(store, &event);
+}
+
+/* Ends the pause of an execution whose time has come; returns how many tasks get ready. */
+static int
+reap_pause(Store *store, int64 execution_id)
+{
+	Execution	execution;
+
+	return lock_family(store, execution_id, &execution) ?
+		pause_end_by_time(store, &execution) : 0;
 }
 
 /* Begins a scheduled execution whose time has come; returns the number of tasks. */
@@ -249,6 +269,30 @@ execution_work(void *arg)
 	Store	   *store = store_open(InvalidOid);
 
 	reap_execution(store, *(int64 *) ((DueThing *) arg)->what);
+	store_close(store);
+}
+
+/* LimitedWork: ends the pause of an execution. */
+static void
+pause_work(void *arg)
+{
+	DueThing   *thing = (DueThing *) arg;
+	Store	   *store = store_open(InvalidOid);
+
+	thing->ready = reap_pause(store, *(int64 *) thing->what);
+	store_close(store);
+}
+
+/* LimitedWork: makes tasks ready whose pause is over. */
+static void
+resume_work(void *arg)
+{
+	DueThing   *thing = (DueThing *) arg;
+	Store	   *store = store_open(InvalidOid);
+
+	store_end_due_rules();
+	thing->ready = store_resume_tasks(store, REAPER_BATCH, wake_at_commit);
+	thing->more = thing->ready >= REAPER_BATCH;
 	store_close(store);
 }
 
@@ -388,6 +432,7 @@ engine_reap(int64 execution_id, bool asked, bool *more)
 	List	   *starts;
 	List	   *schedules;
 	List	   *runs;
+	List	   *pauses;
 	ListCell   *lc;
 	int			batch;
 
@@ -403,6 +448,8 @@ engine_reap(int64 execution_id, bool asked, bool *more)
 		reap_pending(&reaping);
 	}
 	reap_one(&reaping, 0, promote_work, &reaping.execution_id);
+	if (execution_id == 0 && store_resuming())
+		reap_one(&reaping, 0, resume_work, NULL);
 	store = store_open(InvalidOid);
 	leases = store_expired_leases(store, execution_id, batch);
 	executions = store_due_executions(store, execution_id, batch);
@@ -411,6 +458,9 @@ engine_reap(int64 execution_id, bool asked, bool *more)
 		store_due_schedules(store, batch) : NIL;
 	runs = noetl_broker || asked ? store_due_runs(store, execution_id, batch) : NIL;
 	store_close(store);
+	pauses = store_due_pauses(execution_id, batch);
+	foreach(lc, pauses)
+		reap_one(&reaping, *(int64 *) lfirst(lc), pause_work, lfirst(lc));
 	foreach(lc, executions)
 		reap_one(&reaping, *(int64 *) lfirst(lc), execution_work, lfirst(lc));
 	foreach(lc, starts)

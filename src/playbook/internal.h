@@ -93,6 +93,8 @@ typedef struct StepSource
 
 /* step.c */
 extern void playbook_compile_step(Compiler *compiler, int index);
+/* Compiles the compensation of a step, which is the step of the index "compensation". */
+extern void playbook_compile_compensation(Compiler *compiler, int index, int compensation);
 
 /* workbook.c */
 extern void playbook_load_tasks(Compiler *compiler);

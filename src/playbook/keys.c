@@ -18,7 +18,7 @@ const char *const target_input_keys[TARGET_INPUT_KEYS + 1] = {
 const char *const control_keys[] = {
 	"step", "desc", "description", "next", "type", "when", "pass", "result",
 	"return", "join", "next_mode", "on_error", "max_visits", "timeout_action",
-	"on_lost", "queue_timeout", NULL
+	"on_lost", "queue_timeout", "compensate", NULL
 };
 
 const char *const common_keys[] = {
@@ -93,7 +93,7 @@ const char *const type_keys[] = {"type", "tool", NULL};
 
 const char *const whole_step_keys[] = {
 	"when", "pass", "result", "return", "on_error", "max_visits", "timeout",
-	"on_lost", "queue_timeout", "priority", "desc", "description", NULL
+	"on_lost", "queue_timeout", "priority", "desc", "description", "compensate", NULL
 };
 
 const char *const loop_frame_keys[] = {

@@ -379,7 +379,7 @@ playbook_lint_graph(Compiler *compiler)
 	const Playbook *playbook = compiler->playbook;
 	int			i;
 
-	for (i = 0; i < playbook->nsteps; i++)
+	for (i = 0; i < playbook->nwritten; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (i != playbook->entry &&

@@ -219,6 +219,8 @@ typedef struct Step
 	TemplateDoc *timeout;		/* of an attempt (playbook/duration.h), or NULL */
 	TemplateDoc *queue_timeout; /* until its first lease, or NULL */
 	bool		fails_when_lost;	/* on_lost: fail */
+	int			compensation;	/* the step that compensates this one, or -1 */
+	int			compensates;	/* the step that this one compensates, or -1 */
 
 	int			component;		/* strongly connected component, numbered in
 								 * topological order: edges go from lower to
@@ -246,6 +248,7 @@ typedef struct Playbook
 	char	   *path;			/* catalog path, as the document says or NULL */
 	char	   *name;			/* metadata.name, or NULL */
 	int			nsteps;
+	int			nwritten;		/* of these are in the document; compensations follow */
 	Step	   *steps;
 	int			ntasks;
 	TaskOutline *tasks;			/* in document order */

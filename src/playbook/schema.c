@@ -60,6 +60,7 @@ static const KeyShape shapes[] = {
 	ABOUT("What a failure does: fail, continue, hold, {step: handler}, or a list like next")},
 	{"step", "on_lost", "\"enum\": [\"requeue\", \"fail\"], "
 	ABOUT("What the loss of the worker does")},
+	{"step", "compensate", SEE("step", "The task that undoes the step before its execution fails")},
 	{"step", "max_visits", TEXT_OR("\"integer\"") ", "
 	ABOUT("How often the step may run in an execution")},
 	{"step", "retry", SEE("retry", "When and how often a failed attempt is made again")},

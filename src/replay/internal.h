@@ -99,9 +99,11 @@ typedef struct Model
 	TimestampTz started_at;
 	int64		timeout;		/* of the execution, in microseconds; 0: none */
 	const char *status;			/* NULL: the execution runs */
+	bool		compensated;	/* it has begun to compensate what it has completed */
 	const char *error;
 	Jsonb	   *result;
 	TimestampTz ended_at;
+	TimestampTz paused_until;	/* while it is paused; 0: for ever */
 	Jsonb	   *workload;		/* NULL: none */
 	const char *key;			/* the business key of its start, or NULL */
 	HTAB	   *rows;			/* ModelRow by ModelKey */
@@ -128,6 +130,10 @@ extern Run *model_load_item(const Model *model, int step, int visit, int item);
  */
 extern void model_apply(Model *model, const BrokerState *state, const Event *event,
 						const Decision *decision, const Run *own);
+/* Notes a signal that is kept. */
+extern void model_keep_signal(Model *model, const Event *event, bool taken);
+/* Gives all rows the numbers of another version of the playbook. */
+extern void model_migrate(Model *model, const Migration *migration);
 /* Notes what an event says by itself: adoption, the value of a step, progress. */
 extern void model_note_event(Model *model, const Event *event);
 /* Returns the index of the item at a place of an iterator's list. */
@@ -200,6 +206,9 @@ extern void replay_get_event(const Replay *replay, int64 event_id, Event *event)
 
 /* Makes the log, up to the current event, answer the broker's questions. */
 extern void past_init(Replay *replay, BrokerState *state);
+
+/* Finds anew where the values of the steps are: the playbook has changed. */
+extern void past_find_values(Replay *replay);
 
 /* ---- compare_event.c ---- */
 

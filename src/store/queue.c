@@ -17,6 +17,7 @@
 #include "playbook/playbook.h"
 #include "store/deferred.h"
 #include "store/low_water.h"
+#include "store/pause_row.h"
 #include "store/queue_row.h"
 #include "store/run_low_water.h"
 #include "store/table.h"
@@ -144,6 +145,56 @@ store_abandon_items(Store *store, int64 execution_id, const char *node_name, int
 	}
 }
 
+/* Writes another version, and perhaps another name of its step, into the locked row of a task. */
+static void
+migrate_row(Store *store, const QueueRow *row, int64 catalog_id, const JsonbValue *map)
+{
+	StoreTable *table = store_table(store, REL_QUEUE);
+	TupleTableSlot *new = queue_new_version(table);
+	const char *name = json_get_text(map, row->node_name);
+
+	slot_set(new, QUEUE_COL_CATALOG_ID, Int64GetDatum(catalog_id));
+	if (name != NULL)
+	{
+		slot_set_text(new, QUEUE_COL_NODE_ID,
+					  node_id_make(row->execution_id, name,
+								   Max(node_id_visit(row->node_id, row->execution_id,
+													 row->node_name), 1), row->item));
+		slot_set_text(new, QUEUE_COL_NODE_NAME, name);
+	}
+	queue_write_version(store, table);
+}
+
+/*
+ * Writes another version of the playbook into the tasks of an execution.  The rows are
+ * read first and then locked one by one.
+ */
+void
+store_migrate_tasks(Store *store, int64 execution_id, int64 catalog_id, const JsonbValue *map)
+{
+	QueueScan	scan;
+	ScanKeyData key;
+	List	   *rows = NIL;
+	ListCell   *lc;
+
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(execution_id));
+	queue_scan_open(&scan, store, REL_QUEUE_RUN_IDX, &key, 1);
+	while (queue_scan_next(&scan))
+	{
+		QueueRow   *row = palloc(sizeof(QueueRow));
+
+		queue_read_row(scan.slot, row);
+		rows = lappend(rows, row);
+	}
+	queue_scan_close(&scan);
+	foreach(lc, rows)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (queue_lock_row(store, ((QueueRow *) lfirst(lc))->queue_id))
+			migrate_row(store, (QueueRow *) lfirst(lc), catalog_id, map);
+	}
+}
+
 /* Appends the live tasks of an execution (Run *) to a list, under its lock. */
 void
 queue_load_runs(Store *store, int64 execution_id, const Playbook *playbook,
@@ -212,7 +263,7 @@ store_enqueue(Store *store, const BrokerState *state, Run *run)
 	run->queue_id = DatumGetInt64(slot->tts_values[QUEUE_COL_QUEUE_ID - 1]);
 	/* the execution may fail in this very evaluation: then the row goes again */
 	run->handle = NULL;
-	if (deferred_add_task(store, table))
+	if (!pause_row_if(store, slot) && deferred_add_task(store, table))
 		return;
 	store_write_insert(store, table);
 	run->handle = queue_copy_tid(slot);
@@ -308,6 +359,7 @@ store_retry_task(Store *store, Run *run)
 	{
 		queue_set_time(new, QUEUE_COL_LEASE_UNTIL, run->deadline);
 		queue_set_time(new, QUEUE_COL_DEADLINE, run->deadline);
+		(void) pause_row_if(store, new);
 	}
 	queue_write_version(store, table);
 }
@@ -453,6 +505,7 @@ store_release_task(Store *store, int64 queue_id, const char *worker_id, LeaseChe
 	new = queue_new_version(table);
 	queue_make_ready(new);
 	slot_set(new, QUEUE_COL_ATTEMPTS, Int32GetDatum(Max(row.attempts - 1, 0)));
+	(void) pause_row_if(store, new);
 	queue_write_version(store, table);
 	return true;
 }
