@@ -148,7 +148,9 @@ approvals_post(Request *request, Reply *reply)
 	}
 	if (db_begin(request))
 	{
-		data = field(request, "json") && !field_or(request, "json", NULL) ? NULL : form_value(request);
+		/* an empty field for JSON is no data */
+		if (field_or(request, "json", NULL) || field(request, "json") == NULL)
+			data = form_value(request);
 		if (data || request->error.len == 0)
 			rows = db_query(request, "SELECT noetl.signal(execution_id => $1::bigint, name => $2, data => $3::jsonb)",
 							3, id, field(request, "signal"), data);

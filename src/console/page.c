@@ -171,24 +171,23 @@ page_tag(Text *out, const char *status)
 	html(out, "<span class=\"tag\"><i aria-hidden=\"true\">–</i> %s</span>", status);
 }
 
-/* Appends a number of seconds in words. */
+/* Appends a number of seconds in words, rounded down as noetl.span() does. */
 void
 page_span(Text *out, double seconds)
 {
 	char		words[40];
+	long long	whole = (long long) seconds;
 
-	if (seconds < 0)
-		seconds = 0;
 	if (seconds < 10)
-		snprintf(words, sizeof(words), "%.3g s", seconds);
-	else if (seconds < 120)
-		snprintf(words, sizeof(words), "%.0f s", seconds);
-	else if (seconds < 7200)
-		snprintf(words, sizeof(words), "%.0f min", seconds / 60);
-	else if (seconds < 172800)
-		snprintf(words, sizeof(words), "%.0f h", seconds / 3600);
+		snprintf(words, sizeof(words), "%.3g s", seconds > 0 ? seconds : 0);
+	else if (whole < 120)
+		snprintf(words, sizeof(words), "%lld s", whole);
+	else if (whole < 7200)
+		snprintf(words, sizeof(words), "%lld min", whole / 60);
+	else if (whole < 172800)
+		snprintf(words, sizeof(words), "%lld h", whole / 3600);
 	else
-		snprintf(words, sizeof(words), "%.0f days", seconds / 86400);
+		snprintf(words, sizeof(words), "%lld days", whole / 86400);
 	text_str(out, words);
 }
 

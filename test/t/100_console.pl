@@ -162,6 +162,19 @@ SKIP:
 	is(status_of($fork), 'CANCELLED', 'until it is cancelled');
 }
 
+SKIP:
+{
+	skip 'this version has no pause', 4 if sql("SELECT to_regproc('noetl.pause') IS NULL") eq 't';
+	my $paused = execute('work');
+	post($ann, "/execution/$paused/pause", [ csrf => $ann->{csrf}, reason => 'lunch' ]);
+	is(sql("SELECT count(*) FROM noetl.lease('w', 10)"), '0', 'what is paused is not handed out');
+	like(get($ann, "/execution/$paused")->{content}, qr/lunch/, 'and the page says why');
+	post($ann, "/execution/$paused/resume", [ csrf => $ann->{csrf} ]);
+	is(sql("SELECT count(*) FROM noetl.lease('w', 10)"), '1', 'resume hands it out');
+	ok(verified($paused), 'and it is as its log says');
+	post($ann, "/execution/$paused/cancel", [ csrf => $ann->{csrf} ]);
+}
+
 # A start by a form, whose types are those of the workload
 $page = get($ann, '/playbook?path=order')->{content};
 like($page, qr/name="t:amount" value="number"/, 'the form knows numbers');
@@ -352,6 +365,8 @@ ok(!IPC::Run::run([ 'noetl-console', '--listen', '0.0.0.0:0', '--trust-role', 'a
 # Many idle connections, and slow ones
 my $crowd = start_console('--max-connections', 1200);
 my $visitor = login($crowd, 'ann', 'ann pw');
+my $slow = raw_socket($crowd, 'GET / HTTP/1.1');
+my $slow_since = time;
 my ($report, $children);
 pipe($report, $children);
 # two processes, because each may have a thousand files only
@@ -370,7 +385,6 @@ is(<$report> + <$report>, 1000, 'a thousand connect and say nothing, or half a r
 my $at = time;
 is(get($visitor, '/')->{status}, 200, 'pages come all the same');
 cmp_ok(time - $at, '<', 5, 'at once');
-my $slow = raw_socket($crowd, 'GET / HTTP/1.1');
 my $until = time + 30;
 my $closed = 0;
 while (!$closed && time < $until)
@@ -382,7 +396,7 @@ while (!$closed && time < $until)
 	$closed = select($bits, undef, undef, 1) && !sysread($slow, my $nothing, 1);
 }
 ok($closed, 'who sends a byte now and then is cut off');
-cmp_ok(time - $at, '<', 20, 'in good time');
+cmp_ok(time - $slow_since, '<', 15, 'sooner than when there is room');
 kill('KILL', @crowds);
 waitpid($_, 0) foreach @crowds;
 
