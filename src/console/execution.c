@@ -17,15 +17,20 @@
 /* Characters of a value that a page shows; the rest is there to download. */
 #define SHOWN			"20000"
 
-/* Three columns: the beginning of a value, its length, whether the page has all. */
-#define VALUE(column) \
-	"left(CASE WHEN pg_column_size(" column ") < 1000000" \
-	" THEN jsonb_pretty(" column ") END, " SHOWN ")," \
-	" CASE WHEN pg_column_size(" column ") >= 1000000" \
-	" THEN pg_size_pretty(pg_column_size(" column ")::bigint) || ', stored'" \
-	" WHEN length(jsonb_pretty(" column ")) > " SHOWN \
-	" THEN 'the first " SHOWN " of ' || length(jsonb_pretty(" column ")) || ' characters' END," \
-	" length(left(" column "::text, 400)) <= 300"
+/*
+ * A value that is to be shown, made once, as a row of a FROM list; nothing of what
+ * takes more than a megabyte.
+ */
+#define PRETTY(column, name) \
+	" CROSS JOIN LATERAL (SELECT CASE WHEN pg_column_size(" column ") < 1000000" \
+	" THEN jsonb_pretty(" column ") END AS p, pg_column_size(" column ")::bigint AS stored" \
+	" OFFSET 0) AS " name
+/* Three columns: its beginning, what is missing, whether it is short. */
+#define VALUE(name) \
+	"left(" name ".p, " SHOWN "), CASE WHEN " name ".p IS NULL" \
+	" THEN pg_size_pretty(" name ".stored) || ', stored' WHEN length(" name ".p) > " SHOWN \
+	" THEN 'the first " SHOWN " of ' || length(" name ".p) || ' characters' END," \
+	" length(" name ".p) <= 400"
 
 /* Appends the three columns of VALUE(). */
 static void
@@ -232,9 +237,11 @@ static const char events_query[] =
 	" to_char(e.created_at, 'HH24:MI:SS.MS'), e.event_type, e.node_name, e.current_index, e.status,"
 	" e.worker_id,"
 	" left(e.error, " SHOWN ") || coalesce(chr(10) || left(e.stack_trace, " SHOWN "), ''),"
-	VALUE("e.context") "," VALUE("e.result") "," VALUE("e.meta")
-	" FROM noetl.event AS e WHERE e.execution_id = $1::bigint AND e.event_id > $2::bigint"
-	" ORDER BY e.event_id LIMIT 101";
+	VALUE("c") "," VALUE("r") "," VALUE("m")
+	" FROM (SELECT * FROM noetl.event AS e WHERE e.execution_id = $1::bigint"
+	" AND e.event_id > $2::bigint ORDER BY e.event_id LIMIT 101) AS e"
+	PRETTY("e.context", "c") PRETTY("e.result", "r") PRETTY("e.meta", "m")
+	" ORDER BY e.event_id";
 
 /* Appends a page of the events, oldest first. */
 static void
@@ -266,8 +273,9 @@ append_events(Request *request, Text *out, const char *id)
 }
 
 static const char values_query[] =
-	"SELECT " VALUE("w.data") "," VALUE("x.result")
+	"SELECT " VALUE("d") "," VALUE("r")
 	" FROM noetl.execution AS x LEFT JOIN noetl.workload AS w USING (execution_id)"
+	PRETTY("w.data", "d") PRETTY("x.result", "r")
 	" WHERE x.execution_id = $1::bigint";
 
 /* Appends workload and result. */
