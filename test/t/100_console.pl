@@ -263,6 +263,15 @@ is(sql("SELECT count(*) FROM noetl.catalog WHERE path = 'bobs'"), '0', 'and noth
 
 SKIP:
 {
+	skip 'this version has no simulation', 2 if sql("SELECT to_regproc('noetl.simulate') IS NULL") eq 't';
+	my $count = sql('SELECT count(*) FROM noetl.event');
+	like(post($ann, '/editor', [ csrf => $ann->{csrf}, action => 'simulate', content => $work, parameters => '{}',
+				stubs => '{"act": "<by stub>"}' ])->{content}, qr/Simulation.*step_completed.*&lt;by stub&gt;/s, 'a playbook is simulated');
+	is(sql('SELECT count(*) FROM noetl.event'), $count, 'without an event');
+}
+
+SKIP:
+{
 	skip 'this version has no schedules', 3 if sql("SELECT to_regproc('noetl.schedule') IS NULL") eq 't';
 	post($ann, '/schedules', [ csrf => $ann->{csrf}, action => 'schedule', name => 'nightly', path => 'work', cron => '0 2 * * *',
 		time_zone => '', overlap => 'skip', json => '' ]);
