@@ -18,6 +18,7 @@
 #   make check-versions  compile and test with other versions of PostgreSQL
 #   make check-packages  build the Debian packages, install, use and purge them
 #   make check-images    build the images of docker/Dockerfile, and run them
+#   make screenshots     the pictures of noetl-console in doc/img, by Chromium
 #   make dist            the archive for PGXN, in build/
 #
 # PG_CONFIG=/usr/lib/postgresql/NN/bin/pg_config chooses the PostgreSQL.
@@ -38,7 +39,7 @@ SCRIPT_PARTS = $(sort $(wildcard $(here)/sql/noetl/*.sql))
 DOCS = README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md LICENSE
 # Installed below DOCS as they lie here, so that the links between them hold.
 DOC_PAGES = $(basename $(notdir $(sort $(wildcard $(here)/doc/*.md))))
-DOC_FILES = $(DOC_PAGES:%=doc/%.md) doc/img/architecture.svg
+DOC_FILES = $(DOC_PAGES:%=doc/%.md) $(patsubst $(here)/%,%,$(sort $(wildcard $(here)/doc/img/*)))
 
 # The setup test creates the extension, so it always comes first.
 REGRESS = $(basename $(notdir $(sort $(wildcard $(here)/test/sql/*.sql))))
@@ -48,7 +49,7 @@ ISOLATION = $(basename $(notdir $(sort $(wildcard $(here)/test/specs/*.spec))))
 # These goals find or install PostgreSQL themselves and run before there is a
 # pg_config.  PGXS stays out of their way: it has a "check" of its own.
 DRIVERS = check quickstart quickstart-stop bench bench-instructions stress check-versions fuzz-jinja
-DRIVERS += coverage format check-packages check-images dist
+DRIVERS += coverage format check-packages check-images dist screenshots
 
 ifneq ($(filter $(DRIVERS),$(MAKECMDGOALS)),)
 
@@ -88,6 +89,9 @@ format:
 
 check-packages:
 	@bash $(here)/test/packages.sh
+
+screenshots:
+	@bash $(here)/test/screenshots.sh
 
 check-images:
 	@bash $(here)/test/images.sh
@@ -150,6 +154,12 @@ EXTRA_CLEAN = $(OBJS:.o=.d) build/for
 WORKER = src/worker/noetl-worker
 EXTRA_CLEAN += $(WORKER) $(WORKER_OBJS) $(WORKER_OBJS:.o=.d)
 
+# Defines CONSOLE_OBJS, the objects of src/console/noetl-console; none without
+# libmicrohttpd.
+-include $(here)/src/console/Makefile.inc
+CONSOLE = src/console/noetl-console
+EXTRA_CLEAN += $(CONSOLE) $(CONSOLE_OBJS) $(CONSOLE_OBJS:.o=.d)
+
 # Without clang there is no bitcode, and so no inlining by the JIT, nothing else.
 ifeq ($(shell command -v $$(sed -n 's/^CLANG *= *//p' $(dir $(PGXS))../Makefile.global)),)
 override with_llvm = no
@@ -180,10 +190,10 @@ $(SCRIPT): $(SCRIPT_PARTS) $(here)/sql/noetl $(here)/noetl.control
 
 # What was built for another PostgreSQL or by another compiler is built anew.
 build/for: force
-	@mkdir -p build $(sort $(dir $(OBJS) $(WORKER_OBJS)))
+	@mkdir -p build $(sort $(dir $(OBJS) $(WORKER_OBJS) $(CONSOLE_OBJS)))
 	@echo '$(VERSION) $(pkglibdir) $(CC)' | cmp -s - $@ || \
 		echo '$(VERSION) $(pkglibdir) $(CC)' > $@
-$(OBJS) $(WORKER_OBJS): build/for
+$(OBJS) $(WORKER_OBJS) $(CONSOLE_OBJS): build/for
 $(OBJS:.o=.bc): %.bc: %.o
 .PHONY: force
 
@@ -229,6 +239,28 @@ uninstall-worker:
 .PHONY: installdirs-worker install-worker uninstall-worker
 endif
 
--include $(OBJS:.o=.d) $(WORKER_OBJS:.o=.d)
+ifneq ($(CONSOLE_OBJS),)
+all: $(CONSOLE)
+$(CONSOLE): $(CONSOLE_OBJS)
+	$(CC) $(CFLAGS) $(CONSOLE_OBJS) $(LDFLAGS) $(LDFLAGS_EX) $(CONSOLE_LIBS) -L$(libdir) -lpq -o $@
+CONSOLE_PAGE = doc/man/noetl-console.1
+EXTRA_CLEAN += $(CONSOLE_PAGE)
+all: $(CONSOLE_PAGE)
+$(CONSOLE_PAGE): $(CONSOLE) $(here)/doc/man/help.awk
+	@mkdir -p $(@D)
+	$(CONSOLE) --help | awk -v program=noetl-console -v version='$(EXTVERSION)' \
+		-v about='see what noetl does, and act' -f $(here)/doc/man/help.awk > $@
+installdirs: installdirs-worker
+install: install-console
+install-console: $(CONSOLE) $(CONSOLE_PAGE) installdirs
+	$(INSTALL_PROGRAM) $(CONSOLE) '$(DESTDIR)$(bindir)/noetl-console'
+	$(INSTALL_DATA) $(CONSOLE_PAGE) '$(DESTDIR)$(mandir)/man1/noetl-console.1'
+uninstall: uninstall-console
+uninstall-console:
+	rm -f '$(DESTDIR)$(bindir)/noetl-console' '$(DESTDIR)$(mandir)/man1/noetl-console.1'
+.PHONY: install-console uninstall-console
+endif
+
+-include $(OBJS:.o=.d) $(WORKER_OBJS:.o=.d) $(CONSOLE_OBJS:.o=.d)
 
 endif

@@ -1685,7 +1685,7 @@ CREATE FUNCTION noetl.explain(path_or_execution text, format text DEFAULT 'text'
     AS 'MODULE_PATHNAME', 'noetl_explain'
     LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION noetl.explain(text, text) IS
-    'the graph of a playbook (its path: the newest version) or of an execution (its id: with states, visits and times) as text, mermaid, dot or json';
+    'the graph of a playbook (its path: the newest version) or of an execution (its id: with states, visits and times) as text, mermaid, dot, json or svg (an element whose classes a page colours)';
 CREATE FUNCTION noetl.report_unchecked(execution_id bigint) RETURNS text
     AS 'MODULE_PATHNAME', 'noetl_report_unchecked'
     LANGUAGE C STABLE STRICT PARALLEL RESTRICTED SECURITY DEFINER
