@@ -241,6 +241,7 @@ add_row(Model *model, Run *run)
 	row->run.action = NULL;
 	row->run.context = NULL;
 	row->run.worker_id = NULL;
+	row->run.compensates = NULL;
 	row->parent_execution_id = model->execution.parent_execution_id;
 	row->memory = AllocSetContextCreate(model->memory, "noetl replayed row",
 										ALLOCSET_SMALL_SIZES);
@@ -437,6 +438,7 @@ keep_stopped(Model *model, const Run *run)
 	stopped->lineage = NULL;
 	stopped->worker_id = NULL;
 	stopped->action = NULL;
+	stopped->compensates = NULL;
 	stopped->handle = NULL;
 	stopped->stored = false;
 	stopped->kept = false;
