@@ -149,7 +149,10 @@ copy_run(ModelRow *row)
 	run->released_by = 0;
 	run->child_execution_id = 0;
 	if (!run->is_task)
+	{
 		run->timeout = 0;
+		run->attempts_before = 0;	/* its context says it */
+	}
 	run->stored = true;
 	run->kept = false;
 	run->changed = false;
