@@ -97,8 +97,8 @@ check_started(Report *report, const Run *run, const Step *old, const Step *new)
 }
 
 /*
- * Returns the name of a live step that leads to the new step of a run although that step
- * begins once and waits for no further branch; NULL: there is none.
+ * Returns the new name of a live step that leads to the new step of a run although that
+ * step begins once and waits for no further branch; NULL: there is none.
  */
 static const char *
 second_way(const Report *report, const List *runs, const Run *run, int target)
@@ -116,7 +116,7 @@ second_way(const Report *report, const List *runs, const Run *run, int target)
 		int			from = migrate_step(&report->migration, other->step);
 
 		if (other->step != run->step && from >= 0 && playbook_reaches(to, from, target))
-			return report->migration.from->steps[other->step].name;
+			return to->steps[from].name;
 	}
 	return NULL;
 }
@@ -155,15 +155,15 @@ check_run(Report *report, const List *runs, const Run *run)
 			return;
 		}
 	}
-	way = second_way(report, runs, run, target);
-	if (way != NULL)
-		say(report, "error", old->name, "step \"%s\" is live and leads to step \"%s\", too, which would begin twice",
-			way, new->name);
-	else if (run->state != RUN_WAITING)
+	if (run->state != RUN_WAITING)
 		check_started(report, run, old, new);
 	else
 		say(report, "info", old->name, old->join == new->join ? "it waits as step \"%s\"" :
 			"it waits as step \"%s\", which joins branches in another way", new->name);
+	way = second_way(report, runs, run, target);
+	if (way != NULL)
+		say(report, "error", old->name, "in version %d step \"%s\", which is live, leads to step \"%s\", too, which would begin twice",
+			report->version, way, new->name);
 }
 
 /* Returns whether a step has a live run. */

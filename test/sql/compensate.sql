@@ -247,6 +247,54 @@ INSERT INTO noetl.event (execution_id, event_type, node_name, result) VALUES (ne
 SELECT step, action, wrong FROM undo_work();
 SELECT status, wrong FROM undo_end('undo/mapping');
 
+-- A child that has compensated does not go on: its parent's step starts another one.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: undo/leg
+workflow:
+- {step: start, next: seat}
+- {step: seat, type: http, url: book, compensate: {type: http, url: free, retry: {max_attempts: 2, initial_delay: 0, jitter: false}}, next: meal}
+- {step: meal, type: http, url: book, next: end}
+- {step: end, result: "{{ workload.n }}"}
+$$) > 0 AS registered, noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: undo/journey
+workflow:
+- {step: start, next: leg}
+- {step: leg, type: playbook, path: undo/leg, args: {n: 1}, on_error: hold, next: legs}
+- {step: legs, type: iterator, element: n, collection: [2, 3], mode: async, concurrency: 2, on_error: hold,
+   task: {type: playbook, path: undo/leg, args: {n: "{{ n }}"}}, next: end}
+- {step: end, result: {leg: "{{ leg }}", legs: "{{ legs }}"}}
+$$) > 0 AS registered;
+CREATE FUNCTION undo_legs() RETURNS TABLE (n jsonb, status text, wrong bigint) LANGUAGE sql AS $$
+    SELECT (SELECT context -> 'workload' -> 'n' FROM noetl.event AS e
+             WHERE e.execution_id = x.execution_id AND event_type = 'execution_start'),
+           status, (SELECT count(*) FROM noetl.verify(execution_id))
+      FROM noetl.execution AS x WHERE parent_execution_id = newest('undo/journey') ORDER BY execution_id
+$$;
+SELECT noetl.execute('undo/journey') > 0 AS started;
+SELECT step, attempt, wrong FROM undo_work('{"meal": {"fail": "none left"}, "seat.compensate": {"fail": "closed"}}', 3);
+-- The compensation is attempted again, and done without.
+SELECT noetl.skip(newest('undo/leg'), 'seat.compensate');
+SELECT * FROM undo_legs();
+SELECT undo_redrive('undo/leg');
+SELECT noetl.retry(newest('undo/journey'), 'leg');
+SELECT step, wrong FROM undo_work('{}', 2);
+SELECT * FROM undo_legs();
+-- An item starts another one as well; the child that has completed stays.
+SELECT step, wrong FROM undo_work('{}', 3);
+SELECT step, wrong FROM undo_work('{"meal": {"fail": "none left"}}', 2);
+SELECT * FROM undo_legs();
+SELECT noetl.retry(newest('undo/journey'));
+SELECT step, wrong FROM undo_work('{"meal": {"fail": "none left"}}');
+SELECT noetl.cancel(newest('undo/journey'));
+SELECT undo_redrive('undo/journey');
+SELECT step, wrong FROM undo_work();
+SELECT * FROM undo_legs();
+SELECT * FROM undo_end('undo/journey');
+
 -- While it is paused nothing is undone.
 SELECT noetl.execute('undo/mapping') > 0 AS started;
 SELECT noetl.complete(queue_id, '{"ok": true, "nr": 9}', 'tester') FROM noetl.lease('tester');

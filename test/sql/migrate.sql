@@ -50,7 +50,7 @@ $$) > 0 AS registered;
 SELECT noetl.execute('migrate/order') > 0 AS started;
 SELECT migrate_error('migrate/order'), migrate_error('migrate/order', 7);
 SELECT * FROM migrate_work('{"pay": {"nr": 3}, "pick": {"nr": 4}, "ask": {"fail": "nobody there"}}', 3);
--- Version 2: ask is asked otherwise, pay is called charge, pack is left out, ship is new.
+-- Version 2: ask is asked otherwise, pay is called charge, pack is called ship.
 SELECT noetl.register($$
 apiVersion: noetl.io/v1
 kind: Playbook
@@ -58,10 +58,10 @@ path: migrate/order
 workflow:
 - {step: start, next: [charge, pick, question]}
 - {step: charge, type: http, url: v2, args: {n: 1}, next: done}
-- {step: pick, type: http, url: v2, next: done}
+- {step: pick, type: http, url: v2, next: ship}
+- {step: ship, type: http, url: "v2 {{ pick.nr }}", next: done}
 - {step: question, type: http, url: "v2 {{ workload.who | default('you') }}", on_error: hold, next: done}
-- {step: done, type: http, url: "v2 {{ charge.nr }} {{ pick.nr }}", next: ship}
-- {step: ship, type: http, url: "v2", next: end}
+- {step: done, type: http, url: "v2 {{ charge.nr }} {{ pick.nr }}", next: end}
 - {step: end, result: {version: 2, paid: "{{ charge.nr }}"}}
 $$) > 0 AS registered;
 SELECT * FROM noetl.migrate(newest('migrate/order'));
@@ -255,3 +255,36 @@ SELECT * FROM migrate_end('migrate/undo');
 SELECT noetl.fork(newest('migrate/undo'), 'b') > 0 AS forked;
 SELECT step, wrong FROM migrate_work();
 SELECT * FROM migrate_end('migrate/undo');
+
+-- A step that has started, and a join that has waited for several branches, is in the new version a step that one branch
+-- leads to: it would begin twice.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: migrate/twice
+workflow:
+- {step: start, next: [a, b]}
+- {step: a, type: http, url: x, next: join}
+- {step: b, type: http, url: x, next: join}
+- {step: join, type: http, url: x, next: end}
+- {step: end}
+$$) > 0 AS registered, noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: migrate/twice
+workflow:
+- {step: start, next: a}
+- {step: a, type: http, url: x, next: b}
+- {step: b, type: http, url: x, next: join}
+- {step: join, type: http, url: x, next: end}
+- {step: end}
+$$) > 0 AS registered;
+SELECT noetl.execute('migrate/twice', version => 1) > 0 AS started;
+SELECT * FROM noetl.migrate(newest('migrate/twice'), 2, '{"a": "b", "b": "a"}', false);
+SELECT step, wrong FROM migrate_work('{}', 1);
+SELECT * FROM noetl.migrate(newest('migrate/twice'), 2, dry_run => false);
+SELECT step, wrong FROM migrate_work('{}', 1);
+-- Nothing else leads to it any more.
+SELECT * FROM noetl.migrate(newest('migrate/twice'), 2, dry_run => false);
+SELECT step, wrong FROM migrate_work();
+SELECT * FROM migrate_end('migrate/twice');

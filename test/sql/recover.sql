@@ -442,6 +442,38 @@ UPDATE noetl.execution SET deadline = now() - interval '1 s' WHERE execution_id 
 SELECT noetl.enqueue_next(:x);
 SELECT error, meta FROM noetl.event WHERE execution_id = :x AND event_type = 'execution_failed' AND meta ? 'drive';
 SELECT * FROM noetl.verify(:x);
+-- What the child of a redriven step has done is saved by a worker, in attempts of their own.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: recover/kept
+workflow:
+- {step: start, next: a}
+- {step: a, type: http, url: x, next: end}
+- {step: end, result: "{{ a }}"}
+$$) > 0 AS registered, noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: recover/keeper
+workflow:
+- {step: start, next: kid}
+- step: kid
+  type: playbook
+  path: recover/kept
+  retry: {max_attempts: 2, initial_delay: 0, jitter: false}
+  save: {storage: http, url: x, data: {x: "{{ result }}"}}
+  next: end
+- {step: end, result: "{{ kid }}"}
+$$) > 0 AS registered;
+SELECT noetl.execute('recover/keeper') AS x \gset
+SELECT step, attempt, wrong FROM recover_work('{"a": {"fail": "no"}}');
+SELECT noetl.redrive(:x);
+SELECT step, attempt, wrong FROM recover_work('{}', 1);
+SELECT node_type, attempts, max_attempts, attempts_before FROM noetl.queue WHERE execution_id = :x;
+SELECT * FROM noetl.verify(:x);
+SELECT step, attempt, wrong FROM recover_work('{"kid": {"fail": "full"}}', 1);
+SELECT step, attempt, wrong FROM recover_work();
+SELECT status, result FROM noetl.execution WHERE execution_id = :x;
 -- A statement that fails is executed again.
 CREATE ROLE recover_owner;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA noetl TO recover_owner;
