@@ -1,0 +1,19 @@
+-- What the examples of the documents speak of: tables, roles, playbooks and one
+-- running execution, :id.  The database is made anew for each page.
+CREATE ROLE finance; CREATE ROLE accounting; CREATE ROLE application;
+SELECT noetl.create_roles();
+CREATE TABLE orders (id int PRIMARY KEY, status text);
+CREATE TABLE public.stock (id int PRIMARY KEY, left_over int);
+-- A playbook of one step for each path.
+SELECT noetl.register(format($$
+apiVersion: noetl.io/v1
+kind: Playbook
+metadata: {path: %s}
+workflow:
+  - {step: start, next: book}
+  - {step: book, tool: python, code: "def main(): return 1", next: end}
+  - step: end
+$$, path))
+FROM unnest('{orders/ship,examples/greet,billing/close,payments/charge,customers/sync,reminders/send,
+	search/index,reports/build,mail/poll,probes/ping,audit/close}'::text[]) AS path;
+SELECT noetl.execute('orders/ship', '{"order": 17}');
