@@ -2618,6 +2618,26 @@ COMMENT ON FUNCTION noetl.retain(interval, text, boolean) IS
     'says how long executions are kept after their end: those of a path, or (path null) of every path without a time of its own; keep null: for ever. Returns by playbook what noetl.maintain() then removes. dry_run: nothing is stored';
 
 -- ---------------------------------------------------------------------------
+-- Playbooks played in memory, and their tests (src/simulate)
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION noetl.simulate(content text, parameters jsonb DEFAULT '{}', stubs jsonb DEFAULT '{}', at timestamptz DEFAULT NULL)
+    RETURNS TABLE (seq integer, at timestamptz, event_type text, step text, status text, data jsonb)
+    AS 'MODULE_PATHNAME', 'noetl_simulate'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 50;
+
+REVOKE ALL ON FUNCTION noetl.simulate(text, jsonb, jsonb, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION noetl.simulate(text, jsonb, jsonb, timestamptz) IS
+    'plays an execution of a playbook in memory, from a time on (now) and with stubs for what workers, statements of SQL and senders of signals answer: a row for each event and for each task as it is handed out; writes nothing, waits for nothing, and works on a hot standby';
+CREATE FUNCTION noetl.test(content text)
+    RETURNS TABLE (name text, ok boolean, detail text)
+    AS 'MODULE_PATHNAME', 'noetl_test'
+    LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE ROWS 10;
+REVOKE ALL ON FUNCTION noetl.test(text) FROM PUBLIC;
+COMMENT ON FUNCTION noetl.test(text) IS
+    'plays each test that a playbook has under "tests", as noetl.simulate() does, and compares; ok: all is as expected, otherwise the detail says what was expected and what was found';
+
+-- ---------------------------------------------------------------------------
 -- Several databases behind PL/Proxy: the script for the database in front.  It is
 -- made of what the extension has, so that it lacks no function.
 -- ---------------------------------------------------------------------------
@@ -2859,6 +2879,7 @@ BEGIN
     GRANT EXECUTE ON FUNCTION noetl.debounce(text, text, interval, jsonb, interval) TO noetl_client;
     GRANT EXECUTE ON FUNCTION noetl.status(bigint) TO noetl_client, noetl_reader;
     GRANT EXECUTE ON FUNCTION noetl.register(text, text) TO noetl_author;
+    GRANT EXECUTE ON FUNCTION noetl.simulate(text, jsonb, jsonb, timestamptz), noetl.test(text) TO noetl_author;
     GRANT EXECUTE ON FUNCTION noetl.grant_execute(text, name), noetl.revoke_execute(text, name) TO noetl_author;
     GRANT SELECT ON noetl.catalog_path TO noetl_author, noetl_reader;
     GRANT EXECUTE ON FUNCTION noetl.lease(text, integer, interval, text[]),

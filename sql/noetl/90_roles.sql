@@ -38,6 +38,7 @@ BEGIN
     GRANT EXECUTE ON FUNCTION noetl.debounce(text, text, interval, jsonb, interval) TO noetl_client;
     GRANT EXECUTE ON FUNCTION noetl.status(bigint) TO noetl_client, noetl_reader;
     GRANT EXECUTE ON FUNCTION noetl.register(text, text) TO noetl_author;
+    GRANT EXECUTE ON FUNCTION noetl.simulate(text, jsonb, jsonb, timestamptz), noetl.test(text) TO noetl_author;
     GRANT EXECUTE ON FUNCTION noetl.grant_execute(text, name), noetl.revoke_execute(text, name) TO noetl_author;
     GRANT SELECT ON noetl.catalog_path TO noetl_author, noetl_reader;
     GRANT EXECUTE ON FUNCTION noetl.lease(text, integer, interval, text[]),

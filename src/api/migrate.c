@@ -165,7 +165,8 @@ compare_steps(Report *report, const List *runs)
 		if (is_live(runs, i))
 			continue;
 		if (target < 0)
-			say(report, "info", from->steps[i].name, "version %d has no such step", report->version);
+			say(report, "info", from->steps[i].name, "version %d has no such step",
+				report->version);
 		else if (strcmp(from->steps[i].name, to->steps[target].name) != 0)
 			say(report, "info", from->steps[i].name, "it is step \"%s\"", to->steps[target].name);
 		if (from->steps[i].compensation >= 0 &&

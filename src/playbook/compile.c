@@ -530,4 +530,5 @@ compile_steps(Compiler *compiler)
 	pfree(edges.first);
 	pfree(edges.targets);
 	playbook_lint_graph(compiler);
+	playbook_lint_tests(compiler);
 }

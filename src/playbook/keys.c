@@ -75,7 +75,19 @@ const char *const loop_keys[] = {
 
 const char *const document_keys[] = {
 	"apiVersion", "kind", "metadata", "workload", "workbook", "tasks", "workflow",
-	"steps", "name", "path", "version", "description", "labels", "timeout", NULL
+	"steps", "name", "path", "version", "description", "labels", "timeout", "tests", NULL
+};
+
+const char *const test_keys[] = {
+	"name", "description", "parameters", "stubs", "at", "expect", NULL
+};
+
+const char *const expect_keys[] = {
+	"status", "result", "error", "steps", "not_steps", "tasks", NULL
+};
+
+const char *const expect_step_keys[] = {
+	"status", "visits", "attempts", "result", "error", NULL
 };
 
 const char *const action_types[] = {

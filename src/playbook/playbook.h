@@ -333,6 +333,15 @@ extern int	playbook_find_step(const Playbook *playbook, const char *name,
 							   int length);
 
 /*
+ * Returns whether a name is that of a step, or of a step of a playbook that a step
+ * calls ("step/step"), whichever that is.
+ */
+extern bool playbook_names_step(const Playbook *playbook, const char *name);
+
+/* Returns the name of a step that another name looks like, or NULL. */
+extern const char *playbook_similar_step(const Playbook *playbook, const char *name);
+
+/*
  * Could "word" be a slip of the pen for "known"?  One edit (two in a long
  * word), or two neighbours swapped.
  */

@@ -45,6 +45,8 @@ static const KeyShape shapes[] = {
 	"The steps; the first, or \\\"start\\\", is the entry")},
 	{"document", "steps", SEE("workflow", "Another name of workflow")},
 	{"document", "timeout", SEE("duration", "How long an execution may take")},
+	{"document", "tests", "\"type\": [\"array\", \"null\"], "
+	ABOUT("What noetl.test() plays: name, parameters, stubs, at, expect")},
 	{"step", "step", "\"type\": [\"string\", \"number\", \"boolean\"], "
 	ABOUT("The name of the step")},
 	{"step", "name", ABOUT("The name of the step, or of the task of a step of type workbook")},
