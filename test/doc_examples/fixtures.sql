@@ -1,5 +1,5 @@
--- What the examples of the documents speak of: tables, roles, playbooks and one
--- running execution, :id.  The database is made anew for each page.
+-- What the examples of the documents speak of: tables, roles, playbooks and
+-- running executions, of which the first is :id.  The database is made anew for each page.
 CREATE ROLE finance; CREATE ROLE accounting; CREATE ROLE application;
 SELECT noetl.create_roles();
 CREATE TABLE orders (id int PRIMARY KEY, status text);
@@ -16,4 +16,7 @@ workflow:
 $$, path))
 FROM unnest('{orders/ship,examples/greet,billing/close,payments/charge,customers/sync,reminders/send,
 	search/index,reports/build,mail/poll,probes/ping,audit/close}'::text[]) AS path;
-SELECT noetl.execute('orders/ship', '{"order": 17}');
+CREATE SCHEMA ops;
+CREATE TABLE ops.event_archive (LIKE noetl.event);
+-- Enough of them that a worker always finds another task.
+SELECT noetl.execute('orders/ship', jsonb_build_object('order', n)) FROM generate_series(17, 21) AS n;
