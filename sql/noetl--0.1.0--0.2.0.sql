@@ -554,11 +554,12 @@ CREATE FUNCTION noetl.debounce(path text, key text, delay interval, parameters j
 REVOKE ALL ON FUNCTION noetl.debounce(text, text, interval, jsonb, interval) FROM PUBLIC;
 COMMENT ON FUNCTION noetl.debounce(text, text, interval, jsonb, interval) IS
     'starts an execution after a delay that each further call with the key begins anew, with the parameters of the newest call, at the latest max_wait after the first call; returns the execution_id';
-CREATE FUNCTION noetl.cancel(execution_id bigint, reason text DEFAULT NULL) RETURNS boolean
+CREATE FUNCTION noetl.cancel(execution_id bigint, reason text DEFAULT NULL, undo boolean DEFAULT false)
+    RETURNS boolean
     AS 'MODULE_PATHNAME', 'noetl_cancel'
     LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION noetl.cancel(bigint, text) IS
-    'cancels a running execution: queued tasks are withdrawn, and workers are told at their next heartbeat; returns false when the execution is over';
+COMMENT ON FUNCTION noetl.cancel(bigint, text, boolean) IS
+    'cancels a running execution: queued tasks are withdrawn, and workers are told at their next heartbeat; undo: the compensations of what it has completed are done first; returns false when the execution is over';
 CREATE FUNCTION noetl.acts_for(role oid) RETURNS boolean
     AS 'MODULE_PATHNAME', 'noetl_acts_for'
     LANGUAGE C STABLE STRICT PARALLEL SAFE;
@@ -1542,6 +1543,17 @@ AS $$
                                 AND noetl.visit_of(e.node_id, e.execution_id, e.node_name) = (r.r).visit
                               ORDER BY e.event_id DESC LIMIT 1) AS h ON true
          WHERE (r.r).state = 'held'
+        UNION ALL
+        SELECT 2, NULL, 'compensating', e.created_at, NULL, 'its compensations',
+               format('It ends as %s when what it has completed is undone (%s steps, the newest first): %s.',
+                      e.meta ->> 'status', jsonb_array_length(e.meta -> 'steps'), coalesce(left(e.error, 500), 'no reason is known')),
+               format('SELECT noetl.cancel(%s) ends it at once.', e.execution_id)
+          FROM (SELECT q.execution_id FROM noetl.queue AS q
+                 WHERE q.execution_id = why_unchecked.execution_id AND q.node_name LIKE '%.compensate'
+                UNION SELECT (r.r).execution_id FROM run AS r WHERE (r.r).step_name LIKE '%.compensate') AS live
+         CROSS JOIN LATERAL (SELECT c.* FROM noetl.event AS c
+                              WHERE c.execution_id = live.execution_id AND c.event_type = 'execution_compensating'
+                              ORDER BY c.event_id DESC LIMIT 1) AS e
     )
     SELECT c.step, c.state, c.since, c.due, c.waits_for, c.detail, c.hint
       FROM cause AS c
@@ -1673,7 +1685,7 @@ CREATE FUNCTION noetl.explain(path_or_execution text, format text DEFAULT 'text'
     AS 'MODULE_PATHNAME', 'noetl_explain'
     LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION noetl.explain(text, text) IS
-    'the graph of a playbook (its path: the newest version) or of an execution (its id: with states, visits and times) as text, mermaid, dot or json';
+    'the graph of a playbook (its path: the newest version) or of an execution (its id: with states, visits and times) as text, mermaid, dot, json or svg (an element whose classes a page colours)';
 CREATE FUNCTION noetl.report_unchecked(execution_id bigint) RETURNS text
     AS 'MODULE_PATHNAME', 'noetl_report_unchecked'
     LANGUAGE C STABLE STRICT PARALLEL RESTRICTED SECURITY DEFINER
@@ -1766,6 +1778,13 @@ CREATE FUNCTION noetl.fork(execution_id bigint, from_step text, parameters jsonb
     LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION noetl.fork(bigint, text, jsonb, integer, integer) IS
     'starts an execution from the middle of another, whatever its status: at a run of a step, of the newest visit unless one is given, with the values of the steps that had completed before; parameters are laid over the workload; of the same version unless one is given; returns the execution_id';
+CREATE FUNCTION noetl.migrate(execution_id bigint, version integer DEFAULT NULL, step_map jsonb DEFAULT '{}',
+                              dry_run boolean DEFAULT true)
+    RETURNS TABLE (severity text, step text, message text)
+    AS 'MODULE_PATHNAME', 'noetl_migrate'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION noetl.migrate(bigint, integer, jsonb, boolean) IS
+    'has a running execution go on with another version of its playbook, the newest unless one is given, in which each of its live steps has a place: the step that step_map names, else that of the same name; returns what is different. dry_run, or a row of severity error: nothing is changed';
 CREATE FUNCTION noetl.redrive_all(path text DEFAULT NULL, error_like text DEFAULT NULL, since timestamptz DEFAULT NULL,
                                   labels jsonb DEFAULT NULL, max integer DEFAULT 1000, dry_run boolean DEFAULT true)
     RETURNS SETOF bigint
@@ -1789,7 +1808,7 @@ COMMENT ON FUNCTION noetl.cancel_all(text, text, timestamptz, jsonb, integer, bo
     'cancels running and scheduled executions: topmost ones, or all of a path; started since a time (or, with error_like, that have a step held since then with such an error); that have labels; returns their ids. dry_run: only returns them';
 REVOKE ALL ON FUNCTION noetl.retry(bigint, text, jsonb, text), noetl.skip(bigint, text, jsonb, text),
     noetl.redrive(bigint, jsonb, text),
-    noetl.fork(bigint, text, jsonb, integer, integer),
+    noetl.fork(bigint, text, jsonb, integer, integer), noetl.migrate(bigint, integer, jsonb, boolean),
     noetl.redrive_all(text, text, timestamptz, jsonb, integer, boolean),
     noetl.retry_all(text, text, timestamptz, jsonb, integer, boolean),
     noetl.cancel_all(text, text, timestamptz, jsonb, integer, boolean) FROM PUBLIC;
@@ -2311,13 +2330,14 @@ DECLARE
 BEGIN
     -- one that has been started again in the meantime stays
     WITH d AS (DELETE FROM noetl.execution AS x USING unnest(ids) AS i
-                WHERE x.execution_id = i AND x.status NOT IN ('SCHEDULED', 'RUNNING')
+                WHERE x.execution_id = i AND x.status NOT IN ('SCHEDULED', 'RUNNING') AND x.ended_at IS NOT NULL
             RETURNING x.execution_id)
     SELECT array_agg(d.execution_id) INTO gone FROM d;
     DELETE FROM noetl.workload AS t USING unnest(gone) AS i WHERE t.execution_id = i;
     DELETE FROM noetl.start_key AS t USING unnest(gone) AS i WHERE t.execution_id = i;
     DELETE FROM noetl.run AS t USING unnest(gone) AS i WHERE t.execution_id = i;
     DELETE FROM noetl.item AS t USING unnest(gone) AS i WHERE t.execution_id = i;
+    DELETE FROM noetl.paused AS t USING unnest(gone) AS i WHERE t.execution_id = i;
     DELETE FROM noetl.signal AS t USING unnest(gone) AS i WHERE t.execution_id = i;
     DELETE FROM noetl.reaper_failure AS t USING unnest(gone) AS i WHERE t.execution_id = i;
     DELETE FROM noetl.family AS t USING unnest(gone) AS i WHERE t.root_id = i;
@@ -2846,7 +2866,7 @@ COMMENT ON FUNCTION noetl.proxy_script(text[], integer) IS
 -- Rights must be granted.  PUBLIC keeps functions of their arguments alone, the
 -- default of event.execution_id, and functions that ask for a catalog row's digest.
 REVOKE ALL ON FUNCTION noetl.event_before(), noetl.event_after(),
-    noetl.execute(text, jsonb, integer, boolean, text, text, timestamptz, jsonb, integer), noetl.cancel(bigint, text), noetl.status_unchecked(bigint), noetl.status(bigint),
+    noetl.execute(text, jsonb, integer, boolean, text, text, timestamptz, jsonb, integer), noetl.cancel(bigint, text, boolean), noetl.status_unchecked(bigint), noetl.status(bigint),
     noetl.enqueue_next(bigint), noetl.lease(text, integer, interval, text[]),
     noetl.reserve(text, integer, interval, text[]), noetl.heartbeat(bigint, text, interval),
     noetl.release(bigint, text), noetl.complete(bigint, jsonb, text),
@@ -2872,7 +2892,7 @@ BEGIN
         noetl.pending, noetl.queue, noetl.workflow, noetl.workbook, noetl.transition TO noetl_client, noetl_reader;
     GRANT SELECT ON noetl.catalog TO noetl_author, noetl_reader;
     GRANT SELECT ON noetl.queue TO noetl_worker;
-    GRANT EXECUTE ON FUNCTION noetl.execute(text, jsonb, integer, boolean, text, text, timestamptz, jsonb, integer), noetl.cancel(bigint, text) TO noetl_client;
+    GRANT EXECUTE ON FUNCTION noetl.execute(text, jsonb, integer, boolean, text, text, timestamptz, jsonb, integer), noetl.cancel(bigint, text, boolean) TO noetl_client;
     GRANT EXECUTE ON FUNCTION noetl.schedule(text, text, text, jsonb, text, text, text, interval, boolean, jsonb),
         noetl.unschedule(text) TO noetl_client;
     GRANT SELECT ON noetl.schedule TO noetl_client, noetl_reader;
@@ -2904,7 +2924,7 @@ BEGIN
     GRANT SELECT ON noetl.paused TO noetl_client, noetl_reader;
     GRANT SELECT ON noetl.pause_rule, noetl.pause_end TO noetl_admin;
     GRANT EXECUTE ON FUNCTION noetl.metrics() TO noetl_admin;
-    GRANT EXECUTE ON FUNCTION noetl.retry(bigint, text, jsonb, text), noetl.skip(bigint, text, jsonb, text), noetl.redrive(bigint, jsonb, text), noetl.fork(bigint, text, jsonb, integer, integer), noetl.redrive_all(text, text, timestamptz, jsonb, integer, boolean), noetl.retry_all(text, text, timestamptz, jsonb, integer, boolean), noetl.cancel_all(text, text, timestamptz, jsonb, integer, boolean) TO noetl_client;
+    GRANT EXECUTE ON FUNCTION noetl.retry(bigint, text, jsonb, text), noetl.skip(bigint, text, jsonb, text), noetl.redrive(bigint, jsonb, text), noetl.fork(bigint, text, jsonb, integer, integer), noetl.migrate(bigint, integer, jsonb, boolean), noetl.redrive_all(text, text, timestamptz, jsonb, integer, boolean), noetl.retry_all(text, text, timestamptz, jsonb, integer, boolean), noetl.cancel_all(text, text, timestamptz, jsonb, integer, boolean) TO noetl_client;
     GRANT EXECUTE ON FUNCTION noetl.retain(interval, text, boolean), noetl.maintain() TO noetl_admin;
     GRANT SELECT ON noetl.retention TO noetl_reader, noetl_admin;
     GRANT noetl_client, noetl_worker, noetl_author, noetl_reader TO noetl_admin;

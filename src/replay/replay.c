@@ -75,7 +75,7 @@ started_by(Store *store, const Event *start)
 
 /*
  * Creates the model of an execution from its execution_start, whose settings are in
- * force from now on (with_own_settings).
+ * force from now on (replay_with_own_settings).
  */
 static void
 begin_model(Replay *replay, const Event *start)
@@ -676,6 +676,26 @@ replay_execution(Replay *replay, int64 execution_id, Comparison *comparison)
 	replay_until(replay, execution_id, comparison, 0);
 }
 
+/*
+ * Locks an execution and decides its log again, until an event (0: all) has followed.  The
+ * settings that were in force before are in force again afterwards, also after an error.
+ */
+void
+replay_apart(Replay *replay, int64 execution_id, Comparison *comparison, int64 until)
+{
+	const Settings *outer = settings_in_force;
+
+	PG_TRY();
+	{
+		replay_until(replay, execution_id, comparison, until);
+	}
+	PG_FINALLY();
+	{
+		settings_in_force = outer;
+	}
+	PG_END_TRY();
+}
+
 /* Raises: the log cannot be followed. */
 void
 replay_raise_broken(const Replay *replay)
@@ -861,11 +881,11 @@ rebuild(FunctionCallInfo fcinfo)
 }
 
 /*
- * Calls verify() or rebuild(); the settings that were in force before are in force
- * again afterwards, also after an error.
+ * Calls a function that replays; the settings that were in force before are in force
+ * again afterwards, also after an error (internal.h).
  */
-static Datum
-with_own_settings(Datum (*function) (FunctionCallInfo fcinfo), FunctionCallInfo fcinfo)
+Datum
+replay_with_own_settings(Datum (*function) (FunctionCallInfo fcinfo), FunctionCallInfo fcinfo)
 {
 	const Settings *outer = settings_in_force;
 	volatile Datum result = (Datum) 0;
@@ -886,12 +906,12 @@ with_own_settings(Datum (*function) (FunctionCallInfo fcinfo), FunctionCallInfo 
 Datum
 noetl_verify(PG_FUNCTION_ARGS)
 {
-	return with_own_settings(verify, fcinfo);
+	return replay_with_own_settings(verify, fcinfo);
 }
 
 /* noetl.rebuild(execution_id): changes the rows and returns how many differed. */
 Datum
 noetl_rebuild(PG_FUNCTION_ARGS)
 {
-	return with_own_settings(rebuild, fcinfo);
+	return replay_with_own_settings(rebuild, fcinfo);
 }

@@ -257,6 +257,18 @@ SELECT noetl.resume(newest('undo/mapping'));
 SELECT step, action ->> 'url' AS url, wrong FROM undo_work();
 SELECT status, wrong FROM undo_end('undo/mapping');
 
+-- A simulation undoes as well.
+SELECT event_type, step, status, regexp_replace(data::text, '"\d{12,}"', '"<id>"') AS data FROM noetl.simulate($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: undo/simulated
+workflow:
+- {step: start, next: one}
+- {step: one, type: http, url: x, args: {n: 1}, compensate: {type: http, url: "undo {{ result.id }} {{ data.n }}"}, next: two}
+- {step: two, type: http, url: x, next: end}
+- {step: end}
+$$, stubs => '{"one": {"id": 7}, "two": {"error": "broken"}}') WHERE event_type NOT LIKE 'step%' AND (step IS NULL OR step <> 'one') AND event_type NOT LIKE '%compensating';
+
 -- Nobody else sends the broker's events.
 INSERT INTO noetl.event (execution_id, event_type) SELECT noetl.execute('undo/trip'), 'execution_undo';
 SELECT meta -> 'ignored' AS ignored FROM noetl.event WHERE execution_id = newest('undo/trip') AND event_type = 'execution_undo';
