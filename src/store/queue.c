@@ -212,7 +212,7 @@ store_enqueue(Store *store, const BrokerState *state, Run *run)
 	run->queue_id = DatumGetInt64(slot->tts_values[QUEUE_COL_QUEUE_ID - 1]);
 	/* the execution may fail in this very evaluation: then the row goes again */
 	run->handle = NULL;
-	if (deferred_add_task(store, table))
+	if (run->limits == NULL && deferred_add_task(store, table))
 		return;
 	store_write_insert(store, table);
 	run->handle = queue_copy_tid(slot);
@@ -263,6 +263,8 @@ store_close_task(Store *store, Run *run)
 
 	if (run->handle == NULL && deferred_drop_task(store, run->queue_id))
 		return;
+	if (run->limited || run->limits != NULL)
+		limit_free(run->queue_id);
 	if (!run->stored)
 		CommandCounterIncrement();	/* this command has inserted the row */
 	if (run->worker_id == NULL)

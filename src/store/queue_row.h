@@ -64,7 +64,10 @@ extern TupleTableSlot *queue_new_version(StoreTable *table);
 /* Writes the new version over the row in the scan slot. */
 extern void queue_write_version(Store *store, StoreTable *table);
 
-/* Makes the new version ready, with a new queue_id behind all ready rows. */
+/*
+ * Makes the new version ready, with a new queue_id behind all ready rows; blocked if it
+ * has limits, of which it then has to get slots.
+ */
 extern void queue_make_ready(TupleTableSlot *new);
 /*
  * Makes the new version leased, by the current role; a lease ends with its attempt's
