@@ -58,32 +58,14 @@ COMMENT ON FUNCTION noetl.unset_limit(text) IS
 
 CREATE VIEW noetl.limit_use WITH (security_barrier) AS
     SELECT s.name, s.key, count(*) FILTER (WHERE s.held) AS held, count(*) FILTER (WHERE NOT s.held) AS waiting,
-           CASE WHEN r.name IS NULL THEN min((s.spec OPERATOR(pg_catalog.->>) 'concurrency')::integer) ELSE r.concurrency END AS concurrency,
+           CASE WHEN r.name IS NULL THEN min((s.spec OPERATOR(pg_catalog.->) s.ordinal OPERATOR(pg_catalog.->>) 'concurrency')::integer) ELSE r.concurrency END AS concurrency,
            min(s.since) FILTER (WHERE NOT s.held) AS waiting_since
       FROM noetl.slot AS s LEFT JOIN noetl.limit_rule AS r USING (name)
      GROUP BY s.name, s.key, r.name, r.concurrency;
 COMMENT ON VIEW noetl.limit_use IS
     'of each limit and key in use: how many have a slot, how many wait and since when';
 
-CREATE FUNCTION noetl.why_blocked(queue_id bigint, OUT waits_for text, OUT detail text, OUT hint text)
-    LANGUAGE sql STABLE PARALLEL SAFE
-    SET search_path = pg_catalog, pg_temp
-    AS $$
-    SELECT 'limit',
-           format('blocked by limit "%s"%s, %s before it', s.name,
-                  CASE WHEN s.key <> '' THEN format(' (key "%s")', s.key) ELSE '' END,
-                  (SELECT count(*) FROM noetl.slot AS b
-                    WHERE b.name = s.name AND b.key = s.key AND NOT b.held AND b.queue_id < s.queue_id)),
-           format('%s have a slot; noetl.set_limit() changes the limit',
-                  (SELECT count(*) FROM noetl.slot AS h WHERE h.name = s.name AND h.key = s.key AND h.held))
-      FROM noetl.slot AS s
-     WHERE s.queue_id = why_blocked.queue_id AND NOT s.held
-     ORDER BY s.ordinal LIMIT 1
-$$;
-COMMENT ON FUNCTION noetl.why_blocked(bigint) IS 'which limit a task or an execution waits for; part of noetl.why()';
-
-REVOKE ALL ON FUNCTION noetl.settle_limit(text), noetl.set_limit(text, integer, jsonb), noetl.unset_limit(text),
-    noetl.why_blocked(bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION noetl.settle_limit(text), noetl.set_limit(text, integer, jsonb), noetl.unset_limit(text) FROM PUBLIC;
 
 ALTER TABLE noetl.slot ENABLE ROW LEVEL SECURITY;
 CREATE POLICY members_read ON noetl.slot FOR SELECT USING (noetl.may_read(execution_id));
