@@ -32,6 +32,8 @@ MODULE_big = noetl
 # The script is the parts of sql/noetl, in the order of their names.
 SCRIPT = sql/noetl--$(EXTVERSION).sql
 DATA_built = $(SCRIPT)
+# Upgrades are made by sql/upgrade/generate, and kept as they were released.
+DATA = $(patsubst $(here)/%,%,$(sort $(wildcard $(here)/sql/noetl--*--*.sql)))
 SCRIPT_PARTS = $(sort $(wildcard $(here)/sql/noetl/*.sql))
 DOCS = README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md LICENSE
 # Installed below DOCS as they lie here, so that the links between them hold.
@@ -130,7 +132,7 @@ OBJS = $(patsubst $(here)/%.c,%.o,$(sort $(SOURCES)))
 # other libraries of the process are called.
 SHLIB_LINK = -lyaml -Wl,-Bsymbolic
 # Not -I: our headers must not hide those of libyaml and PostgreSQL.
-PG_CPPFLAGS = -iquote $(here)/src
+PG_CPPFLAGS = -iquote $(here)/src -DNOETL_VERSION='"$(EXTVERSION)"'
 # Not in the preprocessor's flags: clang's run for the bitcode would overwrite
 # the dependencies of the object.
 PG_CFLAGS = $(WARNINGS) -fvisibility=hidden -MMD -MP
@@ -167,6 +169,9 @@ uninstall: uninstall-doc
 uninstall-doc:
 	rm -rf '$(docs_in)/doc'
 .PHONY: install-doc uninstall-doc
+
+# The version is compiled in.
+src/store/release.o: $(here)/noetl.control
 
 # A part that is gone is noticed by the date of its folder.
 $(SCRIPT): $(SCRIPT_PARTS) $(here)/sql/noetl $(here)/noetl.control

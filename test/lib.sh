@@ -357,6 +357,8 @@ create_cluster()
         complain "make install failed"
         return 1
     fi
+    # Scripts of earlier releases, from which the tests upgrade.
+    [ -z "$where" ] || cp "$tree"/test/upgrade/noetl--*.sql "$where$("$PG_CONFIG" --sharedir)/extension/"
     export PATH=$where$bindir:$bindir:$PATH
     export PGHOST=$dir PGPORT=5432 PGUSER=postgres
     unset PGDATABASE PGOPTIONS PGSERVICE PGPASSFILE PGHOSTADDR

@@ -50,7 +50,8 @@ CREATE TABLE noetl.execution (
     run_at              timestamptz,
     schedule            text,
     settings            jsonb,
-    drive               integer     NOT NULL DEFAULT 1
+    drive               integer     NOT NULL DEFAULT 1,
+    paused              bigint
 );
 COMMENT ON TABLE noetl.execution IS
     'one row per execution, written at its start and at its ends only; of one that was scheduled also when it begins';
@@ -73,6 +74,7 @@ COMMENT ON COLUMN noetl.execution.run_at IS 'when it was to begin; null: at once
 COMMENT ON COLUMN noetl.execution.schedule IS 'the schedule that started it';
 CREATE INDEX execution_run_at_idx ON noetl.execution (run_at) WHERE status = 'SCHEDULED';
 COMMENT ON INDEX noetl.execution_run_at_idx IS 'lists what is scheduled, the next first';
+COMMENT ON COLUMN noetl.execution.paused IS 'the execution_paused event, while it and its descendants are paused';
 CREATE INDEX execution_labels_idx ON noetl.execution USING gin (labels jsonb_path_ops) WHERE labels IS NOT NULL;
 COMMENT ON INDEX noetl.execution_labels_idx IS 'finds executions by labels @> …';
 
@@ -127,7 +129,9 @@ COMMENT ON TABLE noetl.workload IS
     'the rendered workload of each execution: playbook defaults merged with the start parameters';
 
 -- The log.  It has no foreign keys and few indexes, because each makes every
--- INSERT slower.
+-- INSERT slower.  Partitions, and their indexes, are made by noetl.make_partition():
+-- they do not belong to the extension, so pg_dump brings them back, which it could
+-- not do without an error if the table as a whole had the indexes.
 CREATE TABLE noetl.event (
     execution_id        bigint      NOT NULL DEFAULT noetl.next_id(),
     event_id            bigint      NOT NULL,
@@ -148,8 +152,7 @@ CREATE TABLE noetl.event (
     current_index       integer,
     current_item        jsonb,
     worker_id           text,
-    stack_trace         text,
-    PRIMARY KEY (execution_id, event_id)
+    stack_trace         text
 ) PARTITION BY RANGE (execution_id);
 COMMENT ON TABLE noetl.event IS
     'the event log, from which all other rows of an execution follow. An INSERT drives the execution: it gives execution_id, event_type, node_name and its payload, and the trigger fills in the rest';
@@ -171,25 +174,6 @@ EXCEPTION WHEN feature_not_supported THEN
     NULL;  -- this server was built without lz4
 END
 $$;
-
-CREATE TABLE noetl.event_default PARTITION OF noetl.event DEFAULT;
-COMMENT ON TABLE noetl.event_default IS
-    'events of executions for which there is no range partition';
-
--- Finds the newest value of a step.  Events without a value are not in the index.
-CREATE INDEX event_result_idx ON noetl.event (execution_id, node_name, created_at)
-    WHERE result IS NOT NULL;
-
--- Exactly one terminal event per drive of an execution.
-CREATE UNIQUE INDEX event_terminal_idx ON noetl.event
-    (execution_id, (coalesce(meta OPERATOR(pg_catalog.->) 'drive', '1'::jsonb)))
-    WHERE event_type IN ('execution_complete', 'execution_completed', 'execution_end',
-                         'execution_failed', 'workflow_failed', 'execution_cancelled')
-      AND (meta -> 'ignored') IS NULL AND catalog_id IS NOT NULL;
-
--- Events that were stored while the triggers were off: none, mostly.
-CREATE INDEX event_undecided_idx ON noetl.event (execution_id, created_at)
-    WHERE catalog_id IS NULL;
 
 -- Live runs that are not in the queue.
 CREATE TABLE noetl.run (
@@ -349,7 +333,7 @@ CREATE TABLE noetl.queue (
     action              jsonb       NOT NULL,
     context             jsonb,
     status              text        NOT NULL DEFAULT 'queued'
-                        CHECK (status IN ('queued', 'blocked', 'leased', 'retry', 'cancelled')),
+                        CHECK (status IN ('queued', 'blocked', 'leased', 'retry', 'paused', 'cancelled')),
     priority            integer     NOT NULL DEFAULT 0,
     attempts            integer     NOT NULL DEFAULT 0,
     max_attempts        integer     NOT NULL DEFAULT 1,
@@ -368,13 +352,14 @@ CREATE TABLE noetl.queue (
     lost_leases         integer     NOT NULL DEFAULT 0,
     queue_timeout       interval,
     attempts_before     integer,
+    paused_by           bigint,
     limits              jsonb
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);
 ALTER SEQUENCE noetl.queue_seq OWNED BY noetl.queue.queue_id;
 COMMENT ON TABLE noetl.queue IS
     'tasks that are ready, leased or waiting for a retry; the transaction that records the end of a task deletes its row';
 COMMENT ON COLUMN noetl.queue.status IS
-    'the broker writes queued, blocked (it waits for a slot of a limit), leased, retry (ready at available_at) and cancelled (a worker''s lease has been revoked); done and dead are kept for clients that mark rows instead of deleting them, and such a row is no task any more';
+    'the broker writes queued, blocked (it waits for a slot of a limit), leased, retry (ready at available_at), paused (ready when the pause is over) and cancelled (a worker''s lease has been revoked); done and dead are kept for clients that mark rows instead of deleting them, and such a row is no task any more';
 COMMENT ON COLUMN noetl.queue.action IS
     'the keys of the step, rendered; "data" is the input';
 COMMENT ON COLUMN noetl.queue.context IS
@@ -390,9 +375,13 @@ COMMENT ON COLUMN noetl.queue.attempts_before IS 'how many attempts were made be
 COMMENT ON COLUMN noetl.queue.limits IS 'the limits that the task needs a slot of, in the order in which it gets them; null: none';
 COMMENT ON COLUMN noetl.queue.lease_until IS 'when the lease ends unless it is extended; of a queued row: the deadline of an attempt that has lost its lease';
 
+COMMENT ON COLUMN noetl.queue.paused_by IS 'of a paused row: the execution whose pause, or the pause_id of the rule that, keeps it back';
+
 CREATE INDEX queue_ready_idx ON noetl.queue (node_type, priority DESC, queue_id) WHERE status = 'queued';
 CREATE INDEX queue_run_idx ON noetl.queue (execution_id, current_index, queue_id);
-CREATE INDEX queue_retry_idx ON noetl.queue (available_at) WHERE status = 'retry';
+CREATE INDEX queue_retry_idx ON noetl.queue (available_at, paused_by, queue_id)
+    WHERE status = 'retry' OR status = 'paused';
+COMMENT ON INDEX noetl.queue_retry_idx IS 'retries by their time; after them, without a time, paused tasks by their pause';
 CREATE INDEX queue_lease_idx ON noetl.queue (lease_until)
     WHERE status IN ('leased', 'cancelled') OR deadline IS NOT NULL;
 
@@ -445,6 +434,41 @@ CREATE TABLE noetl.limit_rule (
 );
 COMMENT ON TABLE noetl.limit_rule IS 'what noetl.set_limit() says instead of the playbooks';
 COMMENT ON COLUMN noetl.limit_rule.per IS 'microseconds';
+
+CREATE TABLE noetl.paused (
+    execution_id bigint      PRIMARY KEY,
+    until        timestamptz
+);
+COMMENT ON TABLE noetl.paused IS
+    'executions that are paused; their rows and logs tell more';
+COMMENT ON COLUMN noetl.paused.until IS 'when the pause ends by itself; null: never';
+CREATE INDEX paused_until_idx ON noetl.paused (until);
+
+CREATE TABLE noetl.pause_rule (
+    pause_id  bigint      PRIMARY KEY,
+    path      text,
+    type      text,
+    reason    text,
+    paused_by regrole     NOT NULL,
+    paused_at timestamptz NOT NULL,
+    until     timestamptz
+);
+COMMENT ON TABLE noetl.pause_rule IS
+    'kinds of tasks that nobody is given; noetl.pause_tasks() and noetl.resume_tasks() write the table and tell all sessions of it';
+COMMENT ON COLUMN noetl.pause_rule.path IS 'the path of the playbooks whose tasks are paused; null: of all';
+COMMENT ON COLUMN noetl.pause_rule.type IS 'the type of the tasks that are paused; null: all';
+COMMENT ON COLUMN noetl.pause_rule.until IS 'when the pause ends by itself; null: never';
+CREATE UNIQUE INDEX pause_rule_kind_idx ON noetl.pause_rule ((coalesce(path, '')), (coalesce(type, '')));
+
+CREATE TABLE noetl.pause_end (
+    pause_id bigint      PRIMARY KEY,
+    ended_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    horizon  xid8
+);
+COMMENT ON TABLE noetl.pause_end IS
+    'pauses that are over while tasks may still be paused because of them; whoever leases makes these ready, portion by portion';
+COMMENT ON COLUMN noetl.pause_end.pause_id IS 'queue.paused_by of these tasks';
+COMMENT ON COLUMN noetl.pause_end.horizon IS 'the row goes when the transactions before this one have ended, and no task is left';
 
 CREATE TABLE noetl.runtime (
     runtime_id     bigint      GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,

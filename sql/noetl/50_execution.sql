@@ -58,6 +58,31 @@ CREATE VIEW noetl.event_log WITH (security_barrier) AS
     SELECT * FROM noetl.event AS e WHERE noetl.may_read(e.execution_id);
 COMMENT ON VIEW noetl.event_log IS 'the event log under the name that the Python project uses; ORDER BY event_id';
 
+CREATE FUNCTION noetl.pause_of(execution_id bigint)
+    RETURNS TABLE (paused_execution bigint, since timestamptz, until timestamptz, by text, reason text)
+    LANGUAGE sql STABLE STRICT PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH RECURSIVE line AS (
+        SELECT 0 AS up, x.execution_id, x.parent_execution_id, x.paused
+          FROM noetl.execution AS x WHERE x.execution_id = pause_of.execution_id AND x.ended_at IS NULL
+        UNION ALL
+        SELECT l.up + 1, x.execution_id, x.parent_execution_id, x.paused
+          FROM line AS l JOIN noetl.execution AS x ON x.execution_id = l.parent_execution_id
+         WHERE l.paused IS NULL
+    )
+    SELECT l.execution_id, e.created_at, p.until, e.meta ->> 'by', e.meta ->> 'reason'
+      FROM line AS l
+      LEFT JOIN noetl.event AS e ON e.execution_id = l.execution_id AND e.event_id = l.paused
+      LEFT JOIN noetl.paused AS p ON p.execution_id = l.execution_id
+     WHERE l.paused IS NOT NULL
+     ORDER BY l.up LIMIT 1
+$$;
+COMMENT ON FUNCTION noetl.pause_of(bigint) IS
+    'the pause that an execution falls under: its own, or that of the nearest ancestor which has one; part of noetl.why() and noetl.status()';
+
+REVOKE ALL ON FUNCTION noetl.pause_of(bigint) FROM PUBLIC;
+
 CREATE FUNCTION noetl.status_unchecked(execution_id bigint) RETURNS jsonb
     LANGUAGE sql STABLE STRICT SECURITY DEFINER PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
@@ -72,6 +97,10 @@ CREATE FUNCTION noetl.status_unchecked(execution_id bigint) RETURNS jsonb
         'result', x.result,
         'error', x.error)
         || CASE WHEN x.labels IS NULL THEN '{}' ELSE jsonb_build_object('labels', x.labels) END
+        || coalesce((SELECT jsonb_build_object('paused', jsonb_strip_nulls(jsonb_build_object(
+                                'by', p.by, 'since', p.since, 'until', p.until, 'reason', p.reason,
+                                'execution_id', p.paused_execution::text)))
+                       FROM noetl.pause_of(x.execution_id) AS p), '{}')
         || CASE WHEN x.status = 'SCHEDULED' THEN jsonb_build_object('run_at', x.run_at) ELSE '{}' END
         || jsonb_build_object(
         'steps', coalesce((
@@ -127,4 +156,4 @@ CREATE FUNCTION noetl.status(execution_id bigint) RETURNS jsonb
     AS 'MODULE_PATHNAME', 'noetl_of_own_execution'
     LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION noetl.status(bigint) IS
-    'returns progress and result of an execution: status, result, error, steps {status, visits, attempts, at}, live [{step, state, worker_id, attempts, visit unless it is the first, of an iterator also items {total, started, done, failed}, of a wait also signals, key, until}]; null when the execution does not exist';
+    'returns progress and result of an execution: status, result, error, steps {status, visits, attempts, at}, live [{step, state, worker_id, attempts, visit unless it is the first, of an iterator also items {total, started, done, failed}, of a wait also signals, key, until}], paused {by, since, until, reason, execution_id} while it or an ancestor is paused; null when the execution does not exist';

@@ -152,25 +152,29 @@ COMMENT ON VIEW noetl.worker IS
 
 CREATE VIEW noetl.backlog WITH (security_barrier) AS
     SELECT q.node_type AS type, x.path, q.priority,
-           count(*) FILTER (WHERE q.status = 'queued') AS ready,
+           count(*) FILTER (WHERE q.status = 'queued' AND NOT p.type_paused) AS ready,
            count(*) FILTER (WHERE q.status = 'leased') AS leased,
            count(*) FILTER (WHERE q.status = 'retry') AS retry,
-           now() - min(q.created_at) FILTER (WHERE q.status = 'queued') AS oldest_age,
+           now() - min(q.created_at) FILTER (WHERE q.status = 'queued' AND NOT p.type_paused) AS oldest_age,
+           count(*) FILTER (WHERE q.status = 'paused' OR (q.status = 'queued' AND p.type_paused)) AS paused,
            count(*) FILTER (WHERE q.status = 'blocked') AS blocked
       FROM noetl.queue AS q
+     CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM noetl.pause_rule AS r     -- noetl.type_paused()
+                                         WHERE r.path IS NULL AND (r.type IS NULL OR r.type = q.node_type)
+                                           AND (r.until IS NULL OR r.until > clock_timestamp())) AS type_paused) AS p
       LEFT JOIN noetl.execution AS x USING (execution_id)
-     WHERE q.status IN ('queued', 'blocked', 'leased', 'retry')
+     WHERE q.status IN ('queued', 'blocked', 'leased', 'retry', 'paused')
        AND coalesce(noetl.acts_for(x.started_by), noetl.may_read(q.execution_id))
      GROUP BY 1, 2, 3;
 COMMENT ON VIEW noetl.backlog IS
-    'tasks of executions that one may read, by type, path and priority: how many are ready, leased, waiting for their next attempt, and for how long the oldest ready one exists; how many wait for a limit';
+    'tasks of executions that one may read, by type, path and priority: how many are ready, leased, waiting for their next attempt, paused, blocked by a limit, and for how long the oldest ready one exists';
 
 CREATE VIEW noetl.running WITH (security_barrier) AS
     SELECT x.execution_id, x.path, x.version, x.started_at,
            now() - x.started_at AS running_for,
            x.deadline, x.parent_execution_id, x.started_by,
            (SELECT count(*)::integer FROM noetl.queue AS q
-             WHERE q.execution_id = x.execution_id AND q.status IN ('queued', 'blocked', 'leased', 'retry')) AS tasks,
+             WHERE q.execution_id = x.execution_id AND q.status IN ('queued', 'blocked', 'leased', 'retry', 'paused')) AS tasks,
            (SELECT count(*)::integer FROM noetl.run AS r WHERE r.execution_id = x.execution_id) AS runs
       FROM noetl.execution AS x
      WHERE x.status = 'RUNNING' AND noetl.acts_for(x.started_by);
@@ -318,7 +322,7 @@ AS $$
                min(l.created_at) AS since
           FROM (SELECT q.node_name AS step, q.status AS state, q.created_at FROM noetl.queue AS q
                  WHERE q.execution_id = progress_unchecked.execution_id AND q.current_index IS NULL
-                   AND q.status IN ('queued', 'blocked', 'leased', 'retry')
+                   AND q.status IN ('queued', 'blocked', 'leased', 'retry', 'paused')
                 UNION ALL
                 SELECT r.step_name, r.state, r.created_at FROM noetl.run AS r
                  WHERE r.execution_id = progress_unchecked.execution_id) AS l
@@ -342,7 +346,7 @@ CREATE FUNCTION noetl.progress(execution_id bigint)
     AS 'MODULE_PATHNAME', 'noetl_of_own_execution'
     LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION noetl.progress(bigint) IS
-    'the state of each step that an execution has reached: queued, leased, retry, waiting, open, awaiting, held; completed, failed, skipped, abandoned; with visits, attempts and times';
+    'the state of each step that an execution has reached: queued, leased, retry, paused, waiting, open, awaiting, held; completed, failed, skipped, abandoned; with visits, attempts and times';
 
 -- A cause is a branch of the UNION in noetl.why(); those that need more than a
 -- line have a function of their own.
@@ -417,6 +421,56 @@ CREATE FUNCTION noetl.why_blocked(queue_id bigint, OUT waits_for text, OUT detai
      ORDER BY s.ordinal LIMIT 1
 $$;
 COMMENT ON FUNCTION noetl.why_blocked(bigint) IS 'which limit a task or an execution waits for; part of noetl.why()';
+-- A rule that names no path leaves the rows of its tasks as they are.
+CREATE FUNCTION noetl.type_paused(type text) RETURNS boolean
+    LANGUAGE sql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT EXISTS (SELECT FROM noetl.pause_rule AS r
+                    WHERE r.path IS NULL AND (r.type IS NULL OR r.type = type_paused.type)
+                      AND (r.until IS NULL OR r.until > clock_timestamp()))
+$$;
+COMMENT ON FUNCTION noetl.type_paused(text) IS 'whether all tasks of a type are paused by noetl.pause_tasks(); part of noetl.why()';
+
+CREATE FUNCTION noetl.why_paused(task noetl.queue)
+    RETURNS TABLE (since timestamptz, due timestamptz, waits_for text, detail text, hint text)
+    LANGUAGE sql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH rule AS (
+        SELECT r.*, concat_ws(' of ', CASE WHEN r.type IS NULL THEN 'Tasks' ELSE format('Tasks of type "%s"', r.type) END,
+                              'playbook "' || r.path || '"') AS kind,
+               concat_ws(', ', 'path => ' || quote_literal(r.path), 'type => ' || quote_literal(r.type)) AS arguments
+          FROM noetl.pause_rule AS r
+         WHERE CASE task.status WHEN 'paused' THEN r.pause_id = task.paused_by
+                    ELSE r.path IS NULL AND (r.type IS NULL OR r.type = task.node_type)
+                         AND (r.until IS NULL OR r.until > clock_timestamp()) END
+         ORDER BY r.paused_at LIMIT 1
+    ), tree AS (
+        SELECT p.* FROM noetl.pause_of(task.execution_id) AS p
+         WHERE task.status = 'paused' AND p.paused_execution = task.paused_by
+    )
+    SELECT r.paused_at, r.until, 'noetl.resume_tasks()',
+           format('%s are paused by role %s since %s%s%s.', r.kind, r.paused_by, r.paused_at,
+                  coalesce(', until ' || r.until, ''), coalesce(': ' || r.reason, '')),
+           format('SELECT noetl.resume_tasks(%s);', r.arguments)
+      FROM rule AS r
+    UNION ALL
+    SELECT t.since, t.until, 'noetl.resume()',
+           format('%s paused by role %s since %s%s%s.',
+                  CASE WHEN t.paused_execution = task.execution_id THEN 'The execution is'
+                       ELSE format('Execution %s, which has started this one, is', t.paused_execution) END,
+                  t.by, t.since, coalesce(', until ' || t.until, ''), coalesce(': ' || t.reason, '')),
+           format('SELECT noetl.resume(%s);', t.paused_execution)
+      FROM tree AS t
+    UNION ALL
+    SELECT task.created_at, NULL, 'a portion of the tasks whose pause is over',
+           'The pause is over; whoever leases makes its tasks ready, portion by portion.',
+           'SELECT noetl.enqueue_next(), start a worker, or set noetl.timer = on.'
+     WHERE task.status = 'paused' AND NOT EXISTS (SELECT FROM rule) AND NOT EXISTS (SELECT FROM tree)
+$$;
+COMMENT ON FUNCTION noetl.why_paused(noetl.queue) IS
+    'which pause keeps a task back; part of noetl.why()';
 
 CREATE FUNCTION noetl.why_waiting(run noetl.run, catalog_id bigint)
     RETURNS TABLE (waits_for text, detail text, hint text)
@@ -427,7 +481,7 @@ AS $$
         SELECT q.node_name AS step, noetl.visit_of(q.node_id, q.execution_id, q.node_name) AS visit, q.status AS state
           FROM noetl.queue AS q
          WHERE q.execution_id = run.execution_id AND q.current_index IS NULL
-           AND q.status IN ('queued', 'blocked', 'leased', 'retry')
+           AND q.status IN ('queued', 'blocked', 'leased', 'retry', 'paused')
         UNION ALL
         SELECT r.step_name, r.visit, r.state
           FROM noetl.run AS r
@@ -472,12 +526,13 @@ AS $$
                count(*) FILTER (WHERE q.status = 'retry') AS retry,
                count(*) FILTER (WHERE q.status = 'blocked') AS blocked,
                min(q.queue_id) FILTER (WHERE q.status = 'blocked') AS first_blocked,
+               count(*) FILTER (WHERE q.status = 'paused') AS paused,
                min(q.queue_id) FILTER (WHERE q.status = 'queued') AS first_ready,
                string_agg(DISTINCT q.worker_id, ', ') FILTER (WHERE q.status = 'leased') AS workers
           FROM noetl.queue AS q
          WHERE q.execution_id = run.execution_id AND q.node_name = run.step_name AND q.current_index IS NOT NULL
            AND noetl.visit_of(q.node_id, q.execution_id, q.node_name) = run.visit
-           AND q.status IN ('queued', 'blocked', 'leased', 'retry')
+           AND q.status IN ('queued', 'blocked', 'leased', 'retry', 'paused')
     ), items AS (
         SELECT (run.context ->> 'total')::bigint AS total,
                coalesce((p.meta ->> 'started')::bigint, child.n + task.n) AS started,
@@ -507,8 +562,9 @@ AS $$
                     THEN format('Child executions: %s running, %s ended, %s of them failed or cancelled%s.', child.running,
                                 child.n - child.running, child.failed,
                                 coalesce('; the oldest that runs is ' || child.oldest, '')) END,
-               CASE WHEN task.n > 0 THEN format('Items in flight: %s leased%s, %s ready, %s waiting for the next attempt.',
-                      task.leased, coalesce(' by ' || left(task.workers, 200), ''), task.ready, task.retry) END,
+               CASE WHEN task.n > 0 THEN format('Items in flight: %s leased%s, %s ready, %s waiting for the next attempt%s.',
+                      task.leased, coalesce(' by ' || left(task.workers, 200), ''), task.ready, task.retry,
+                      CASE WHEN task.paused > 0 THEN format(', %s paused', task.paused) ELSE '' END) END,
                CASE WHEN task.blocked > 0 THEN (SELECT format('%s items wait: %s.', task.blocked, b.detail)
                                                   FROM noetl.why_blocked(task.first_blocked) AS b) END,
                CASE WHEN task.leased = 0 THEN queued.detail END),
@@ -595,7 +651,7 @@ AS $$
     ), task AS (
         SELECT q AS q FROM noetl.queue AS q, x
          WHERE q.execution_id = why_unchecked.execution_id AND q.current_index IS NULL AND x.status = 'RUNNING'
-           AND q.status IN ('queued', 'blocked', 'leased', 'retry')
+           AND q.status IN ('queued', 'blocked', 'leased', 'retry', 'paused')
     ), run AS (
         SELECT r AS r, x.catalog_id FROM noetl.run AS r, x
          WHERE r.execution_id = why_unchecked.execution_id AND x.status = 'RUNNING'
@@ -621,6 +677,14 @@ AS $$
         SELECT 0, NULL, 'blocked', s.since, NULL, w.waits_for, w.detail, w.hint
           FROM x JOIN noetl.slot AS s ON s.execution_id = x.execution_id AND NOT s.task AND NOT s.held
           CROSS JOIN LATERAL noetl.why_blocked(s.queue_id) AS w
+        UNION ALL
+        SELECT 1, NULL, 'paused', p.since, p.until, 'noetl.resume()',
+               format('%s paused by role %s since %s%s%s: what is leased goes on, nothing is handed out.',
+                      CASE WHEN p.paused_execution = why_unchecked.execution_id THEN 'The execution is'
+                           ELSE format('Execution %s, which has started this one, is', p.paused_execution) END,
+                      p.by, p.since, coalesce(', until ' || p.until, ''), coalesce(' (' || p.reason || ')', '')),
+               format('SELECT noetl.resume(%s);', p.paused_execution)
+          FROM noetl.pause_of(why_unchecked.execution_id) AS p
         UNION ALL
         SELECT 1, NULL, 'locked', l.since, NULL, l.waits_for, l.detail, l.hint
           FROM noetl.why_locked(why_unchecked.execution_id) AS l
@@ -649,7 +713,11 @@ AS $$
         UNION ALL
         SELECT 3, (t.q).node_name, 'queued', (t.q).created_at, (t.q).deadline, w.waits_for, w.detail, w.hint
           FROM task AS t CROSS JOIN LATERAL noetl.why_queued(t.q) AS w
-         WHERE (t.q).status = 'queued'
+         WHERE (t.q).status = 'queued' AND NOT noetl.type_paused((t.q).node_type)
+        UNION ALL
+        SELECT 3, (t.q).node_name, 'paused', w.since, w.due, w.waits_for, w.detail, w.hint
+          FROM task AS t CROSS JOIN LATERAL noetl.why_paused(t.q) AS w
+         WHERE (t.q).status = 'paused' OR ((t.q).status = 'queued' AND noetl.type_paused((t.q).node_type))
         UNION ALL
         SELECT 3, (t.q).node_name, 'blocked', (t.q).created_at, (t.q).deadline, w.waits_for, w.detail, w.hint
           FROM task AS t CROSS JOIN LATERAL noetl.why_blocked((t.q).queue_id) AS w
@@ -767,6 +835,8 @@ AS $$
           FROM (VALUES ('leased')) AS s (status)
         UNION ALL
         SELECT 'retry', (SELECT count(*) FROM (SELECT FROM noetl.queue AS q WHERE q.status = 'retry' ORDER BY q.available_at LIMIT 10000) AS r)
+        UNION ALL
+        SELECT 'paused', (SELECT count(*) FROM (SELECT FROM noetl.queue AS q WHERE q.status = 'paused' AND q.available_at IS NULL ORDER BY q.paused_by LIMIT 10000) AS r)
     ), stat AS (
         SELECT c.relname::text AS name, pg_stat_get_tuples_inserted(c.oid) AS ins,
                pg_stat_get_tuples_updated(c.oid) AS upd, pg_stat_get_tuples_deleted(c.oid) AS del,
@@ -791,7 +861,7 @@ AS $$
                (4, 'noetl_execution_started', 'counter', NULL, 'Executions started since the statistics were reset'),
                (5, 'noetl_task_ready', 'gauge', NULL, 'Tasks that a worker may lease; at most 10000 of each type and priority are counted'),
                (6, 'noetl_task_oldest_age_seconds', 'gauge', 'seconds', 'Age of the first ready task of each type and priority'),
-               (7, 'noetl_task_in_flight', 'gauge', NULL, 'Tasks that are leased or wait for their next attempt; at most 10000 of each are counted'),
+               (7, 'noetl_task_in_flight', 'gauge', NULL, 'Tasks that are leased, wait for their next attempt or are paused; at most 10000 of each are counted'),
                (8, 'noetl_task_enqueued', 'counter', NULL, 'Tasks enqueued since the statistics were reset'),
                (9, 'noetl_task_finished', 'counter', NULL, 'Tasks that have left the queue since the statistics were reset'),
                (10, 'noetl_event_stored', 'counter', NULL, 'Events stored since the statistics were reset'),
@@ -862,6 +932,7 @@ REVOKE ALL ON FUNCTION noetl.note_worker(text, text[], jsonb), noetl.announce(te
     noetl.join_awaits(bigint, text, text, boolean), noetl.timeline(bigint), noetl.progress(bigint),
     noetl.timeline_unchecked(bigint), noetl.progress_unchecked(bigint), noetl.why_unchecked(bigint),
     noetl.explain_unchecked(text, text), noetl.report_unchecked(bigint),
-    noetl.why_queued(noetl.queue), noetl.why_blocked(bigint), noetl.why_waiting(noetl.run, bigint), noetl.why_open(noetl.run),
+    noetl.why_queued(noetl.queue), noetl.why_blocked(bigint), noetl.why_paused(noetl.queue), noetl.type_paused(text),
+    noetl.why_waiting(noetl.run, bigint), noetl.why_open(noetl.run),
     noetl.why_awaiting(noetl.run), noetl.why_locked(bigint), noetl.why(bigint), noetl.metrics(), noetl.explain(text, text),
     noetl.report(bigint) FROM PUBLIC;

@@ -8,6 +8,7 @@
 
 #include "api/arguments.h"
 #include "playbook/playbook.h"
+#include "store/store.h"
 
 /* Reads a text[] argument; returns how many strings there are. */
 int
@@ -30,4 +31,18 @@ span_argument(FunctionCallInfo fcinfo, int argument, const char *name)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("%s must be longer than zero and shorter than a century", name)));
 	return us;
+}
+
+/*
+ * Raises an error when a function is called by the SQL of another release, which
+ * declares it with another number of arguments.
+ */
+void
+arguments_check(FunctionCallInfo fcinfo, int count)
+{
+	if (PG_NARGS() == count)
+		return;
+	release_check();
+	elog(ERROR, "a function of noetl is declared with %d arguments instead of %d",
+		 PG_NARGS(), count);
 }

@@ -19,4 +19,10 @@ extern int	text_array_argument(FunctionCallInfo fcinfo, int argument, char ***st
  */
 extern int64 span_argument(FunctionCallInfo fcinfo, int argument, const char *name);
 
+/*
+ * Raises an error when a function is called by the SQL of another release, which
+ * declares it with another number of arguments.
+ */
+extern void arguments_check(FunctionCallInfo fcinfo, int count);
+
 #endif							/* NOETL_API_ARGUMENTS_H */

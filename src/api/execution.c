@@ -88,6 +88,7 @@ noetl_execute(PG_FUNCTION_ARGS)
 {
 	JsonBuilder builder;
 
+	arguments_check(fcinfo, 9);
 	begin_context(fcinfo, &builder);
 	add_jsonb_argument(fcinfo, 1, &builder, "workload");
 	if (!PG_ARGISNULL(2))

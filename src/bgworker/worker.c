@@ -11,6 +11,7 @@
 #include "access/twophase.h"
 #include "access/xact.h"
 #include "commands/extension.h"
+#include "executor/spi.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
@@ -32,6 +33,9 @@
 #define BUSY_US			INT64CONST(200000)
 /* How often to look where transactions can be prepared: COMMIT PREPARED tells nobody */
 #define PREPARED_US		INT64CONST(30000000)
+/* How often noetl.maintain() is called: when it had to leave something, and at the latest */
+#define MAINTAIN_AGAIN_US	INT64CONST(60000000)
+#define MAINTAIN_US		INT64CONST(3600000000)
 
 /* Returns when something will be due next. */
 static TimestampTz
@@ -79,6 +83,84 @@ do_what_is_due(TimestampTz *next)
 }
 
 /*
+ * Calls noetl.maintain(), within the worker's transaction.  Returns when it is to
+ * be called again: at once after it has done something, as it works in portions.
+ */
+static TimestampTz
+call_maintain(void)
+{
+	TimestampTz next = GetCurrentTimestamp() + MAINTAIN_US;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	if (SPI_execute("SELECT FROM noetl.retention LIMIT 1", true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not read noetl.retention");
+	if (SPI_processed == 0)
+		next = TIMER_NEVER;		/* noetl.retain() tells when that changes */
+	else
+	{
+		bool		isnull;
+		Datum		removed;
+
+		if (SPI_execute("SELECT bool_or(action <> 'postponed'),"
+						" bool_or(action = 'postponed') IS TRUE FROM noetl.maintain()",
+						false, 0) != SPI_OK_SELECT)
+			elog(ERROR, "could not call noetl.maintain()");
+		removed = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+		if (!isnull && DatumGetBool(removed))
+			next = GetCurrentTimestamp();
+		else if (DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2,
+											&isnull)))
+			next = GetCurrentTimestamp() + MAINTAIN_AGAIN_US;
+	}
+	SPI_finish();
+	return next;
+}
+
+/*
+ * Calls noetl.maintain() in a transaction of its own, if it is due.  An error is
+ * logged; the next try is an hour later.
+ */
+static void
+maintain(TimerSlot *slot)
+{
+	MemoryContext memory = CurrentMemoryContext;
+	TimestampTz now = GetCurrentTimestamp();
+	volatile TimestampTz next = now + MAINTAIN_US;
+
+	if (slot->maintain > now)
+		return;
+	/* a session may reset it meanwhile */
+	slot->maintain = now + MAINTAIN_US;
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	XactIsoLevel = XACT_READ_COMMITTED;
+	PushActiveSnapshot(GetTransactionSnapshot());
+	pgstat_report_activity(STATE_RUNNING, "noetl.maintain()");
+	PG_TRY();
+	{
+		if (!OidIsValid(get_extension_oid("noetl", true)))
+			next = TIMER_NEVER;
+		else if (noetl_broker)
+			next = call_maintain();
+		PopActiveSnapshot();
+		CommitTransactionCommand();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(memory);
+		EmitErrorReport();
+		FlushErrorState();
+		AbortCurrentTransaction();
+	}
+	PG_END_TRY();
+	if (slot->maintain == now + MAINTAIN_US)
+		slot->maintain = next;
+	pgstat_report_stat(true);
+	pgstat_report_activity(STATE_IDLE, NULL);
+}
+
+/*
  * Sleeps until a time, at most as long as a worker lingers: the clock may jump.
  * Another process can end the sleep by setting the latch.
  */
@@ -117,7 +199,8 @@ noetl_timer_worker(Datum arg)
 		}
 		timer_set_due(slot, TIMER_NEVER);
 		done = do_what_is_due(&next);
-		timer_lower_due(slot, next);
+		maintain(slot);
+		timer_lower_due(slot, Min(next, slot->maintain));
 		now = GetCurrentTimestamp();
 		next = timer_due(slot);
 		if (next <= now && done)

@@ -134,6 +134,14 @@ static const EventTypeInfo event_types[] = {
 		{"execution_rescheduled"},
 		.status = "PENDING", .senders = BROKER
 	},
+	[EVENT_EXECUTION_PAUSED] = {
+		{"execution_paused"},
+		.status = "PAUSED", .senders = BROKER
+	},
+	[EVENT_EXECUTION_RESUMED] = {
+		{"execution_resumed"},
+		.status = "RUNNING", .senders = BROKER
+	},
 	[EVENT_EXECUTION_DUE] = {
 		{"execution_due"},
 		.status = "RUNNING", .senders = BROKER

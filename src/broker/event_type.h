@@ -32,6 +32,8 @@ typedef enum EventType
 	EVENT_EXECUTION_FORKED,		/* it begins at a step, with values of another one */
 	EVENT_STEP_CARRIED,			/* a value of that one */
 	EVENT_EXECUTION_RESCHEDULED,	/* it has another run_at and other parameters */
+	EVENT_EXECUTION_PAUSED,		/* nothing of it is handed out any more */
+	EVENT_EXECUTION_RESUMED,	/* the pause is over */
 	EVENT_EXECUTION_DUE,		/* its run_at has come: it begins */
 	EVENT_ITERATOR_STARTED,
 	EVENT_ITERATION_STARTED,

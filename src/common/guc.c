@@ -72,6 +72,19 @@ define_isolation(void)
 							 NULL, NULL, NULL);
 }
 
+/* Defines noetl.archive, which only noetl.maintain() reads, in SQL. */
+static void
+define_archive(void)
+{
+	static char *archive = NULL;
+
+	DefineCustomStringVariable("noetl.archive",
+							   "Function that noetl.maintain() calls with the executions that it is going to remove.",
+							   "schema.name, with one argument of type bigint[]; empty: none.",
+							   &archive, "", PGC_SUSET, 0,
+							   NULL, NULL, NULL);
+}
+
 /* Defines noetl.max_lost_leases. */
 static void
 define_max_lost_leases(void)
@@ -83,11 +96,51 @@ define_max_lost_leases(void)
 							NULL, NULL, NULL);
 }
 
+/* Defines noetl.template_*. */
+static void
+define_templates(void)
+{
+	DefineCustomEnumVariable("noetl.template_coerce",
+							 "Which rendered text becomes a JSON value again.",
+							 "off: none; containers: text that is wholly an object or array; all: scalars too.",
+							 &noetl_template_coerce, COERCE_CONTAINERS,
+							 coerce_options, PGC_SUSET, 0,
+							 NULL, NULL, NULL);
+	DefineCustomIntVariable("noetl.template_max_output",
+							"Largest value a template may produce.",
+							NULL,
+							&noetl_template_max_output,
+							DEFAULT_TEMPLATE_MAX_OUTPUT, 1024, 255 * 1024 * 1024,
+							PGC_SUSET, GUC_UNIT_BYTE,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("noetl.template_max_iterations",
+							"How many loop iterations one evaluation of a template may take.",
+							NULL,
+							&noetl_template_max_iterations,
+							DEFAULT_TEMPLATE_MAX_ITERATIONS, 1, INT_MAX, PGC_SUSET, 0,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("noetl.template_max_memory",
+							"How much memory an evaluation or compilation of templates may take.",
+							"Holds for the compilation of a whole playbook, too.",
+							&noetl_template_max_memory,
+							256 * 1024, 1024, MAX_KILOBYTES,
+							PGC_SUSET, GUC_UNIT_KB,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("noetl.template_max_time",
+							"How long one evaluation of a template may take.",
+							"0: without a bound of its own.",
+							&noetl_template_max_time,
+							5000, 0, INT_MAX,
+							PGC_SUSET, GUC_UNIT_MS,
+							NULL, NULL, NULL);
+}
+
 /* Defines the settings; called once by each process that loads the library. */
 void
 guc_define(void)
 {
 	define_isolation();
+	define_archive();
 	define_on_error();
 	define_max_lost_leases();
 	DefineCustomBoolVariable("noetl.broker",
@@ -134,37 +187,5 @@ guc_define(void)
 							"Becomes part of every new id.",
 							&noetl_node_id, 0, 0, 1023, PGC_SUSET, 0,
 							NULL, NULL, NULL);
-	DefineCustomEnumVariable("noetl.template_coerce",
-							 "Which rendered text becomes a JSON value again.",
-							 "off: none; containers: text that is wholly an object or array; all: scalars too.",
-							 &noetl_template_coerce, COERCE_CONTAINERS,
-							 coerce_options, PGC_SUSET, 0,
-							 NULL, NULL, NULL);
-	DefineCustomIntVariable("noetl.template_max_output",
-							"Largest value a template may produce.",
-							NULL,
-							&noetl_template_max_output,
-							DEFAULT_TEMPLATE_MAX_OUTPUT, 1024, 255 * 1024 * 1024,
-							PGC_SUSET, GUC_UNIT_BYTE,
-							NULL, NULL, NULL);
-	DefineCustomIntVariable("noetl.template_max_iterations",
-							"How many loop iterations one evaluation of a template may take.",
-							NULL,
-							&noetl_template_max_iterations,
-							DEFAULT_TEMPLATE_MAX_ITERATIONS, 1, INT_MAX, PGC_SUSET, 0,
-							NULL, NULL, NULL);
-	DefineCustomIntVariable("noetl.template_max_memory",
-							"How much memory an evaluation or compilation of templates may take.",
-							"Holds for the compilation of a whole playbook, too.",
-							&noetl_template_max_memory,
-							256 * 1024, 1024, MAX_KILOBYTES,
-							PGC_SUSET, GUC_UNIT_KB,
-							NULL, NULL, NULL);
-	DefineCustomIntVariable("noetl.template_max_time",
-							"How long one evaluation of a template may take.",
-							"0: without a bound of its own.",
-							&noetl_template_max_time,
-							5000, 0, INT_MAX,
-							PGC_SUSET, GUC_UNIT_MS,
-							NULL, NULL, NULL);
+	define_templates();
 }

@@ -90,6 +90,25 @@ extern void engine_begin_recovery(Store *store, int64 execution_id, Execution *e
  */
 extern void engine_end_orphan(int64 execution_id, bool wait);
 
+/* ---- pauses ---- */
+
+/*
+ * Pauses a running execution and all that it has started and starts: what is leased
+ * goes on, nothing is handed out.  until: when the pause ends by itself; 0: never.
+ * Returns false when the execution is over.  Raises unless the current role may act for
+ * it.
+ */
+extern bool engine_pause(int64 execution_id, const char *reason, TimestampTz until);
+/* Ends such a pause; returns false when the execution itself was not paused. */
+extern bool engine_resume(int64 execution_id, const char *reason);
+/*
+ * Pauses a kind of tasks; returns the pause_id.  The caller has to see to it that the
+ * current role may.
+ */
+extern int64 engine_pause_tasks(const PauseKind *kind, const char *reason, TimestampTz until);
+/* Ends the pauses of a kind of tasks, or (NULL) of any; returns how many there were. */
+extern int	engine_resume_tasks(const PauseKind *kind);
+
 /* The value of a step that an execution takes over from another. */
 typedef struct CarriedValue
 {
@@ -149,6 +168,14 @@ extern bool engine_signal(int64 execution_id, const SignalRequest *request);
  * for the first, for a time in microseconds (0: not at all).
  */
 extern int64 engine_send(const SignalRequest *request, int64 keep_us);
+
+/* ---- rules on changes of tables ---- */
+
+/*
+ * Raises when a rule does not fit a table with these columns, or its role may not do
+ * what the rule does.
+ */
+extern void engine_check_rule(const ChangeRule *rule, TupleDesc desc);
 
 /* ---- rights over executions (noetl.isolation) ---- */
 

@@ -516,13 +516,9 @@ decide_event(const Occasion *occasion)
 	return write_decisions(store, &state, &execution, event);
 }
 
-/*
- * Decides on a stored event that has runs of an execution go on: step_resumed, or (runs)
- * execution_redriven with the runs that the end has stopped.  Returns the child
- * executions (ChildStart *) that the caller has to set going again.
- */
-List *
-evaluate_resumed(Store *store, const Event *event, const Execution *execution, List *runs)
+/* Does what evaluate_resumed() does; leaves the settings of the execution in force. */
+static List *
+decide_resumed(Store *store, const Event *event, const Execution *execution, List *runs)
 {
 	BrokerState state;
 	ValueContext values;
@@ -543,6 +539,29 @@ evaluate_resumed(Store *store, const Event *event, const Execution *execution, L
 	foreach(lc, state.decisions)
 		if (((Decision *) lfirst(lc))->kind == DECIDE_REDRIVE_CHILD)
 			children = lappend(children, ((Decision *) lfirst(lc))->child);
+	return children;
+}
+
+/*
+ * Decides on a stored event that has runs of an execution go on: step_resumed, or (runs)
+ * execution_redriven with the runs that the end has stopped.  Returns the child
+ * executions (ChildStart *) that the caller has to set going again.
+ */
+List *
+evaluate_resumed(Store *store, const Event *event, const Execution *execution, List *runs)
+{
+	const Settings *outer = settings_in_force;
+	List	   *volatile children = NIL;
+
+	PG_TRY();
+	{
+		children = decide_resumed(store, event, execution, runs);
+	}
+	PG_FINALLY();
+	{
+		settings_in_force = outer;
+	}
+	PG_END_TRY();
 	return children;
 }
 
@@ -594,11 +613,9 @@ decide_child_end(const Occasion *occasion)
 	return enqueued;
 }
 
-/*
- * Returns whether an execution has a wait that a signal would end (engine/internal.h).
- */
-bool
-evaluate_would_take(const Event *signal)
+/* Returns whether the execution of a signal has a wait that the signal would end. */
+static int
+would_take(const Occasion *occasion)
 {
 	Store	   *store = store_open(InvalidOid);
 	BrokerState state;
@@ -606,8 +623,9 @@ evaluate_would_take(const Event *signal)
 	ValueContext values;
 	bool		taken;
 
-	taken = begin_without_event(&state, &values, store, signal->execution_id, &execution) &&
-		broker_find_wait(&state, signal) != NULL;
+	taken = begin_without_event(&state, &values, store, occasion->event->execution_id,
+								&execution) &&
+		broker_find_wait(&state, occasion->event) != NULL;
 	store_close(store);
 	return taken;
 }
@@ -685,4 +703,15 @@ evaluate_run_due(int64 execution_id, const char *step_name, int visit)
 	};
 
 	return decide_by_own_settings(decide_run_due, &occasion);
+}
+
+/*
+ * Returns whether an execution has a wait that a signal would end (engine/internal.h).
+ */
+bool
+evaluate_would_take(const Event *signal)
+{
+	Occasion	occasion = {.event = signal};
+
+	return decide_by_own_settings(would_take, &occasion) != 0;
 }

@@ -18,9 +18,11 @@
  *		child.c       child executions
  *		save.c        saves that the database executes
  *		recover.c     steps and executions that go on after a failure
+ *		pause.c       executions are paused and resumed
  *		task_event.c  events about tasks
  *		signal.c      signals to an execution
  *		message.c     messages to whoever waits
+ *		change.c      rows of a user's table change
  *		reaper.c      what the passing of time makes due
  *		family.c      the bounds of a family of executions
  *		limited.c     work for executions that are not the caller's
@@ -263,6 +265,14 @@ extern bool execution_trylock(int64 execution_id);
  * no lock.
  */
 extern bool execution_is_over(Store *store, int64 execution_id);
+
+/* ---- pause.c ---- */
+
+/*
+ * Ends the pause of an execution whose lock is held, if its time has come; returns how
+ * many tasks get ready.
+ */
+extern int	pause_end_by_time(Store *store, const Execution *execution);
 
 /* ---- family.c ---- */
 

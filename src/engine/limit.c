@@ -369,8 +369,7 @@ limit_take_again(const Execution *execution, const Event *start)
 		if (!limit_has_room(&state, &waiter, now, &due))
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("execution " INT64_FORMAT " cannot go on now: limit \"%s\" is reached",
-							execution->execution_id, key.name),
+					 errmsg("the execution cannot go on now: limit \"%s\" is reached", key.name),
 					 errhint("Try again when other executions have ended, or change the limit with noetl.set_limit().")));
 		limit_grant(&state, &waiter, now);
 		if (state.full_at > now)

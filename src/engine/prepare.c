@@ -391,6 +391,9 @@ prepare_event(Store *store, Event *event, bool has_result, bool by_client)
 			return false;
 		annotate_start(event);
 	}
+	if (by_client &&
+		(event->type == EVENT_EXECUTION_PAUSED || event->type == EVENT_EXECUTION_RESUMED))
+		ignore(event, "only noetl.pause() and noetl.resume() do this");
 	assign_time(store, event, fresh);
 	prepared_events++;
 	if (event->type == EVENT_SIGNAL && !event->ignored)

@@ -191,6 +191,16 @@ await_at_its_time(Store *store, const Execution *execution)
 	limit_await(execution, &start);
 }
 
+/* Ends the pause of an execution whose time has come; returns how many tasks get ready. */
+static int
+reap_pause(Store *store, int64 execution_id)
+{
+	Execution	execution;
+
+	return lock_family(store, execution_id, &execution) ?
+		pause_end_by_time(store, &execution) : 0;
+}
+
 /* Begins a scheduled execution whose time has come; returns the number of tasks. */
 static int
 reap_start(Store *store, int64 execution_id)
@@ -279,6 +289,30 @@ limit_work(void *arg)
 	Store	   *store = store_open(InvalidOid);
 
 	(void) limit_touch_due(((DueThing *) arg)->asked ? REAPER_BATCH : PASSING_BATCH);
+	store_close(store);
+}
+
+/* LimitedWork: ends the pause of an execution. */
+static void
+pause_work(void *arg)
+{
+	DueThing   *thing = (DueThing *) arg;
+	Store	   *store = store_open(InvalidOid);
+
+	thing->ready = reap_pause(store, *(int64 *) thing->what);
+	store_close(store);
+}
+
+/* LimitedWork: makes tasks ready whose pause is over. */
+static void
+resume_work(void *arg)
+{
+	DueThing   *thing = (DueThing *) arg;
+	Store	   *store = store_open(InvalidOid);
+
+	store_end_due_rules();
+	thing->ready = store_resume_tasks(store, REAPER_BATCH, wake_at_commit);
+	thing->more = thing->ready >= REAPER_BATCH;
 	store_close(store);
 }
 
@@ -418,6 +452,7 @@ engine_reap(int64 execution_id, bool asked, bool *more)
 	List	   *starts;
 	List	   *schedules;
 	List	   *runs;
+	List	   *pauses;
 	ListCell   *lc;
 	int			batch;
 	bool		limits;
@@ -434,6 +469,8 @@ engine_reap(int64 execution_id, bool asked, bool *more)
 		reap_pending(&reaping);
 	}
 	reap_one(&reaping, 0, promote_work, &reaping.execution_id);
+	if (execution_id == 0 && store_resuming())
+		reap_one(&reaping, 0, resume_work, NULL);
 	store = store_open(InvalidOid);
 	leases = store_expired_leases(store, execution_id, batch);
 	executions = store_due_executions(store, execution_id, batch);
@@ -445,6 +482,9 @@ engine_reap(int64 execution_id, bool asked, bool *more)
 	store_close(store);
 	if (limits)
 		reap_one(&reaping, 0, limit_work, NULL);
+	pauses = store_due_pauses(execution_id, batch);
+	foreach(lc, pauses)
+		reap_one(&reaping, *(int64 *) lfirst(lc), pause_work, lfirst(lc));
 	foreach(lc, executions)
 		reap_one(&reaping, *(int64 *) lfirst(lc), execution_work, lfirst(lc));
 	foreach(lc, starts)

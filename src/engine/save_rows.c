@@ -7,13 +7,10 @@
  */
 #include "common/common.h"
 
-#include "catalog/pg_type.h"
-#include "miscadmin.h"
-#include "nodes/makefuncs.h"
-#include "utils/fmgroids.h"
 #include "utils/memutils.h"
 
 #include "engine/internal.h"
+#include "engine/row_json.h"
 #include "engine/save_session.h"
 
 /* The receiver of rows; its memory and the list live as long as the request. */
@@ -25,9 +22,7 @@ typedef struct RowReceiver
 	JsonBuilder list;
 	int64		size;			/* of the list so far, in bytes */
 	int			max_bytes;
-	int			ncolumns;
-	char	  **names;
-	FmgrInfo   *to_jsonb;		/* by column */
+	RowJson		columns;
 } RowReceiver;
 
 /* Prepares the conversion of the columns; a DestReceiver's rStartup. */
@@ -35,44 +30,8 @@ static void
 start_rows(DestReceiver *self, int operation, TupleDesc desc)
 {
 	RowReceiver *receiver = (RowReceiver *) self;
-	MemoryContext old = MemoryContextSwitchTo(receiver->memory);
 
-	receiver->ncolumns = desc->natts;
-	receiver->names = palloc(sizeof(char *) * Max(desc->natts, 1));
-	receiver->to_jsonb = palloc0(sizeof(FmgrInfo) * Max(desc->natts, 1));
-	for (int i = 0; i < desc->natts; i++)
-	{
-		Form_pg_attribute column = TupleDescAttr(desc, i);
-		Node	   *argument = (Node *) makeNullConst(column->atttypid, column->atttypmod,
-													  column->attcollation);
-
-		receiver->names[i] = pstrdup(NameStr(column->attname));
-		fmgr_info_cxt(F_TO_JSONB, &receiver->to_jsonb[i], receiver->memory);
-		fmgr_info_set_expr((Node *) makeFuncExpr(F_TO_JSONB, JSONBOID, list_make1(argument),
-												 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL),
-						   &receiver->to_jsonb[i]);
-	}
-	MemoryContextSwitchTo(old);
-}
-
-/* Builds the object of a row; it is in the memory of the row. */
-static Jsonb *
-row_to_jsonb(RowReceiver *receiver, const TupleTableSlot *slot)
-{
-	JsonBuilder builder;
-	JsonbValue	value;
-
-	json_begin_object(&builder);
-	for (int i = 0; i < receiver->ncolumns; i++)
-	{
-		json_null(&value);
-		if (!slot->tts_isnull[i])
-			json_from_jsonb(DatumGetJsonbP(FunctionCall1(&receiver->to_jsonb[i],
-														 slot->tts_values[i])), &value);
-		json_add(&builder, receiver->names[i], &value);
-	}
-	json_end_object(&builder, &value);
-	return json_to_jsonb(&value);
+	row_json_prepare(&receiver->columns, desc, receiver->memory);
 }
 
 /* Adds a row to the list, and raises when that is too long; receiveSlot. */
@@ -85,8 +44,8 @@ take_row(TupleTableSlot *slot, DestReceiver *self)
 	JsonbValue	copy;
 	Jsonb	   *jsonb;
 
-	slot_getallattrs(slot);
-	jsonb = row_to_jsonb(receiver, slot);
+	row_json_build(&receiver->columns, slot, &row);
+	jsonb = json_to_jsonb(&row);
 	receiver->size += VARSIZE(jsonb);
 	if (receiver->size > receiver->max_bytes)
 		ereport(ERROR,

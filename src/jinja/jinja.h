@@ -16,6 +16,7 @@
 
 #include "datatype/timestamp.h"
 #include "lib/stringinfo.h"
+#include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 
 #include "common/common.h"
@@ -124,6 +125,12 @@ typedef struct TemplateNameInfo
  * info points into the template.
  */
 extern bool template_name(const Template *template, int number, TemplateNameInfo *info);
+
+/*
+ * Returns the members (char *) of a free name that a template mentions, as name.member
+ * or name['member'], in order of appearance.
+ */
+extern List *template_members(const Template *template, const char *name);
 
 /*
  * Renders a template. Exactly one {{ expression }} gives its native value, any

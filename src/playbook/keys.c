@@ -23,7 +23,7 @@ const char *const control_keys[] = {
 
 const char *const common_keys[] = {
 	"tool", "retry", "args", "with", "input", "payload", "params", "data",
-	"timeout", "save", "sink", "priority", "code", "command", "commands",
+	"timeout", "save", "sink", "priority", "limits", "code", "command", "commands",
 	"statement", "method", "endpoint", "headers", NULL
 };
 

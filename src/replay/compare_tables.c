@@ -28,7 +28,8 @@ static const int execution_columns[] = {
 	EXECUTION_ENDED_AT, EXECUTION_RESULT, EXECUTION_ERROR, EXECUTION_DEPTH,
 	EXECUTION_CURRENT_INDEX, EXECUTION_STARTED_BY, EXECUTION_DEADLINE,
 	EXECUTION_LABELS, EXECUTION_PRIORITY, EXECUTION_RUN_AT, EXECUTION_SCHEDULE,
-	EXECUTION_SETTINGS, EXECUTION_DRIVE, 0
+	EXECUTION_SETTINGS, EXECUTION_DRIVE,
+	EXECUTION_PAUSED, 0
 };
 static const int workload_columns[] = {WORKLOAD_CREATED_AT, WORKLOAD_DATA, 0};
 static const int run_columns[] = {
@@ -165,6 +166,45 @@ compare_workload(Store *store, const Model *model, Comparison *comparison)
 		compare_row(&side, id_text(id));
 	else
 		row_missing(&side, id_text(id));
+}
+
+/* Returns {"until": time}; time 0: null. */
+static Jsonb *
+describe_pause(TimestampTz until)
+{
+	JsonBuilder builder;
+	JsonbValue	value;
+
+	json_null(&value);
+	json_begin_object(&builder);
+	if (until == 0)
+		json_add(&builder, "until", &value);
+	else
+		json_add_text(&builder, "until", time_to_text(until, "UTC"));
+	json_end_object(&builder, &value);
+	return json_to_jsonb(&value);
+}
+
+/* Compares the row of noetl.paused. */
+static void
+compare_pause(const Model *model, Comparison *comparison)
+{
+	int64		id = model->execution.execution_id;
+	bool		paused = model->execution.paused != 0;
+	TimestampTz until;
+	bool		found = store_find_pause(id, &until);
+
+	if (found == paused && (!paused || until == model->paused_until))
+		return;
+	comparison_report(comparison, "paused", id_text(id),
+					  paused ? describe_pause(model->paused_until) : NULL,
+					  found ? describe_pause(until) : NULL);
+	if (!comparison->repair)
+		return;
+	if (paused)
+		store_note_pause(id, model->paused_until);
+	else
+		store_end_pause(id);
 }
 
 /* Returns the object {"execution_id": id}. */
@@ -405,9 +445,9 @@ fill_task(const Side *side, const Model *model, const ModelRow *row, TupleTableS
 	{
 		char	   *status = slot_text(found, QUEUE_COL_STATUS);
 		int			attempts = DatumGetInt32(slot_column(found, QUEUE_COL_ATTEMPTS));
-		bool		queued = (strcmp(status, "queued") == 0 ||
-								  (run->limits != NULL && strcmp(status, "blocked") == 0)) &&
-			attempts == failed;
+		bool		queued = attempts == failed &&
+			(strcmp(status, "queued") == 0 || strcmp(status, "paused") == 0 ||
+			 (run->limits != NULL && strcmp(status, "blocked") == 0));
 		bool		leased = strcmp(status, "leased") == 0 &&
 			(attempts == failed || attempts == failed + 1);
 
@@ -673,6 +713,7 @@ compare_tables(Store *store, Model *model, Comparison *comparison)
 	compare_execution(store, model, comparison);
 	compare_workload(store, model, comparison);
 	compare_start_key(model, comparison);
+	compare_pause(model, comparison);
 	compare_runs(store, model, comparison);
 	compare_items(store, model, comparison);
 	compare_queue(store, model, comparison);

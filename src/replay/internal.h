@@ -102,6 +102,7 @@ typedef struct Model
 	const char *error;
 	Jsonb	   *result;
 	TimestampTz ended_at;
+	TimestampTz paused_until;	/* while it is paused; 0: for ever */
 	Jsonb	   *workload;		/* NULL: none */
 	const char *key;			/* the business key of its start, or NULL */
 	HTAB	   *rows;			/* ModelRow by ModelKey */

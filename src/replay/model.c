@@ -578,6 +578,8 @@ finish_execution(Model *model, const BrokerState *state, const Event *event,
 	model->result = keep_jsonb(decision->result);
 	model->ended_at = event != NULL && event_type_is_terminal(event->type) ?
 		event->created_at : state->time;
+	model->execution.paused = 0;
+	model->paused_until = 0;
 	model->stopped_signals = model->signals;
 	model->signals = NIL;
 	MemoryContextSwitchTo(old);

@@ -330,6 +330,30 @@ follow_schedule(Replay *replay, const Event *event)
 	return true;
 }
 
+/* Notes that an execution is paused, or is not any more, if an event is about that. */
+static void
+follow_pause(Replay *replay, const Event *event)
+{
+	Execution  *execution = &replay->model->execution;
+	JsonbValue	meta;
+	const char *until;
+
+	if (event->ignored || replay->model->status != NULL ||
+		(event->type != EVENT_EXECUTION_PAUSED && event->type != EVENT_EXECUTION_RESUMED))
+		return;
+	execution->paused = 0;
+	replay->model->paused_until = 0;
+	if (event->type == EVENT_EXECUTION_RESUMED)
+		return;
+	execution->paused = event->event_id;
+	if (event->meta == NULL)
+		return;
+	json_from_jsonb(event->meta, &meta);
+	until = json_get_text(&meta, "until");
+	if (until != NULL)
+		replay->model->paused_until = time_from_text(until);
+}
+
 /* Returns whether the broker decided on an event. */
 static bool
 was_decided(const Replay *replay, const Event *event)
@@ -545,6 +569,8 @@ walk_log(Replay *replay)
 			begin_log(replay, &event);
 			MemoryContextSwitchTo(memory);
 		}
+		if (replay->broken == NULL)
+			follow_pause(replay, &event);
 		if (replay->broken == NULL && !follow_schedule(replay, &event) &&
 			!decide_message(replay, &event))
 		{

@@ -18,6 +18,7 @@
 
 #include "store/deferred.h"
 #include "store/due_low_water.h"
+#include "store/pause_row.h"
 #include "store/queue_row.h"
 #include "store/table.h"
 
@@ -166,6 +167,7 @@ store_promote_due(Store *store, int64 execution_id, int limit, void (*ready) (co
 	while (queue_scan_next(&scan))
 	{
 		ItemPointerData tid = scan.slot->tts_tid;
+		bool		paused;
 
 		if (promoted >= limit ||
 			(execution_id != 0 && execution_id !=
@@ -178,8 +180,10 @@ store_promote_due(Store *store, int64 execution_id, int limit, void (*ready) (co
 			continue;
 		}
 		queue_make_ready(queue_new_version(scan.table));
+		paused = pause_row_if(store, scan.table->insert_slot);
 		queue_write_version(store, scan.table);
-		ready(slot_text(scan.table->insert_slot, QUEUE_COL_NODE_TYPE));
+		if (!paused)
+			ready(slot_text(scan.table->insert_slot, QUEUE_COL_NODE_TYPE));
 		promoted++;
 	}
 	queue_scan_close(&scan);
@@ -372,7 +376,7 @@ note_time(void *arg, TupleTableSlot *slot)
 bool
 store_next_timer(Store *store, TimestampTz *when)
 {
-	bool		found = false;
+	bool		found = store_next_pause_end(when);
 
 	for (int i = 0; i < lengthof(timers); i++)
 	{

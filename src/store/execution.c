@@ -126,6 +126,7 @@ store_read_execution(TupleTableSlot *slot, Execution *execution)
 	execution->priority = DatumGetInt32(slot_column(slot, EXECUTION_PRIORITY));
 	execution->run_at = DatumGetTimestampTz(slot_column(slot, EXECUTION_RUN_AT));
 	execution->schedule = slot_text(slot, EXECUTION_SCHEDULE);
+	execution->paused = DatumGetInt64(slot_column(slot, EXECUTION_PAUSED));
 	execution->settings = default_settings;
 	if (!slot_attisnull(slot, EXECUTION_SETTINGS))
 	{
@@ -233,6 +234,7 @@ store_fill_execution(TupleTableSlot *slot, const Execution *execution,
 		slot_set(slot, EXECUTION_RUN_AT, TimestampTzGetDatum(execution->run_at));
 	slot_set_text(slot, EXECUTION_SCHEDULE, execution->schedule);
 	slot_set_jsonb(slot, EXECUTION_SETTINGS, settings_describe(&execution->settings));
+	slot_set_id(slot, EXECUTION_PAUSED, execution->paused);
 }
 
 /* Inserts an execution. */
@@ -256,6 +258,7 @@ store_fill_end(TupleTableSlot *slot, const char *status, const char *error,
 	slot_set_jsonb(slot, EXECUTION_RESULT, result);
 	slot_set(slot, EXECUTION_ENDED_AT, TimestampTzGetDatum(ended_at));
 	slot_set_null(slot, EXECUTION_DEADLINE);
+	slot_set_null(slot, EXECUTION_PAUSED);
 }
 
 /* Reads how an execution ended; false when it runs or has no row. */
@@ -302,9 +305,25 @@ store_finish_execution(Store *store, int64 execution_id, const char *status,
 					   TimestampTz ended_at)
 {
 	StoreTable *table = store_table(store, REL_EXECUTION);
+	TupleTableSlot *new = begin_version(store, table, execution_id);
+	bool		paused = !slot_attisnull(table->scan_slot, EXECUTION_PAUSED);
 
-	store_fill_end(begin_version(store, table, execution_id), status, error, result, ended_at);
+	store_fill_end(new, status, error, result, ended_at);
 	write_version(store, table);
+	if (paused)
+		store_end_pause(execution_id);
+}
+
+/* Writes that an execution is paused, or (paused 0) is not any more. */
+void
+store_pause_execution(Store *store, int64 execution_id, int64 paused)
+{
+	StoreTable *table = store_table(store, REL_EXECUTION);
+	TupleTableSlot *new = begin_version(store, table, execution_id);
+
+	slot_set_id(new, EXECUTION_PAUSED, paused);
+	write_version(store, table);
+	CommandCounterIncrement();
 }
 
 /* Writes that a scheduled execution begins. */

@@ -17,6 +17,7 @@
 
 #include "store/deferred.h"
 #include "store/low_water.h"
+#include "store/pause_row.h"
 #include "store/queue_row.h"
 #include "store/recent_leases.h"
 #include "store/table.h"
@@ -225,7 +226,8 @@ find_portion(ReadyScan *ready, TypeWalk *walk)
 	const char *type;
 
 	while (ready->nstreams < MOST_STREAMS && (type = walk_next(walk, ready, scan)) != NULL)
-		add_stream(ready, type);
+		if (!store_type_paused(type))
+			add_stream(ready, type);
 	index_endscan(scan);
 	ready->more_types = !walk->ended;
 	set_turn(ready->more_types ? walk->last : "");
@@ -250,7 +252,7 @@ find_streams(ReadyScan *ready, TypeWalk *walk, int ntypes, char **types)
 		scan = begin_scan(ready);
 	for (int i = 0; i < ntypes; i++)
 	{
-		if (i > 0 && type_wanted(types[i], i, types))
+		if ((i > 0 && type_wanted(types[i], i, types)) || store_type_paused(types[i]))
 			continue;
 		if (scan != NULL)
 			rescan(ready, scan, BTEqualStrategyNumber, types[i], PG_INT32_MAX, PG_INT32_MIN,
@@ -451,7 +453,11 @@ typedef struct Leasing
 	const LeaseRequest *request;
 	TimestampTz now;
 	int			leased;
+	int			parked;			/* ready rows that were found to be paused */
 } Leasing;
+
+/* A call of store_lease pauses so many rows that it comes by, and then ends. */
+#define MOST_PARKED		1000
 
 /* Returns whether as many tasks are leased as were asked for. */
 static bool
@@ -467,13 +473,14 @@ type_in(TupleTableSlot *slot)
 	return slot_text(slot, QUEUE_COL_NODE_TYPE);
 }
 
-/* TaskFilter: returns whether a task is of a type that is asked for. */
+/* TaskFilter: returns whether a task is of a type that is asked for, and not paused. */
 static bool
 is_wanted(const void *arg, TupleTableSlot *slot)
 {
 	const LeaseRequest *request = (const LeaseRequest *) arg;
+	const char *type = type_in(slot);
 
-	return type_wanted(type_in(slot), request->ntypes, request->types);
+	return type_wanted(type, request->ntypes, request->types) && !store_type_paused(type);
 }
 
 /* Writes tasks that were kept back, and come before the row (NULL: all), as leased. */
@@ -534,6 +541,30 @@ lease_row(Leasing *leasing, Snapshot snapshot, TupleTableSlot *row, bool *held)
 	return true;
 }
 
+/* Pauses a ready row if it is to be paused; returns whether it is. */
+static bool
+park_row(Leasing *leasing, Snapshot snapshot, TupleTableSlot *row)
+{
+	StoreTable *table = leasing->table;
+	ItemPointerData tid = row->tts_tid;
+	int64		pause_id;
+
+	if (!store_any_pause())
+		return false;
+	pause_id = store_pause_of(leasing->store,
+							  DatumGetInt64(slot_column(row, QUEUE_COL_EXECUTION_ID)),
+							  type_in(row));
+	if (pause_id == 0)
+		return false;
+	if (store_lock_row(table, &tid, snapshot, true, NULL))
+	{
+		pause_row(queue_new_version(table), pause_id);
+		queue_write_version(leasing->store, table);
+		leasing->parked++;
+	}
+	return true;
+}
+
 /* Leases ready rows of a portion of the types; returns whether there are more types. */
 static bool
 lease_portion(Leasing *leasing, TypeWalk *walk, const char **more, bool *skipped)
@@ -548,8 +579,15 @@ lease_portion(Leasing *leasing, TypeWalk *walk, const char **more, bool *skipped
 					request->types);
 	while (*more == NULL && (row = ready_scan_next(&ready)) != NULL)
 	{
-		if (!may_lease(leasing, row))
+		if (!may_lease(leasing, row) || park_row(leasing, ready.snapshot, row))
+		{
+			if (leasing->parked >= MOST_PARKED)
+			{
+				*skipped = true;
+				*more = type_in(row);
+			}
 			continue;
+		}
 		lease_deferred(leasing, row);
 		if (is_full(leasing))
 			*more = slot_text(row, QUEUE_COL_NODE_TYPE);
@@ -559,7 +597,7 @@ lease_portion(Leasing *leasing, TypeWalk *walk, const char **more, bool *skipped
 			*skipped = *skipped || held;
 	}
 	*skipped = *skipped || ready.skipped || ready.water.again;
-	ready_scan_close(&ready, any);
+	ready_scan_close(&ready, any || leasing->parked > 0);
 	return ready.more_types;
 }
 
@@ -577,6 +615,8 @@ store_lease(Store *store, const LeaseRequest *request, const char **more, bool *
 	leasing.request = request;
 	leasing.now = GetCurrentTimestamp();
 	leasing.leased = 0;
+	leasing.parked = 0;
+	store_refresh_pauses();
 	deferred_sort_tasks(store);
 	walk_begin(&walk);
 	while (lease_portion(&leasing, &walk, more, skipped) && *more == NULL)
@@ -598,6 +638,7 @@ store_any_ready(Store *store, int ntypes, char **types)
 	bool		again = true;
 
 	deferred_write(store, REL_QUEUE);
+	store_refresh_pauses();
 	for (int try = 0; try < 2 && again && !found; try++)
 	{
 		again = false;

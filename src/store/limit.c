@@ -328,27 +328,27 @@ void
 limit_task_written(TupleTableSlot *old, TupleTableSlot *new)
 {
 	int64		queue_id = DatumGetInt64(slot_column(new, QUEUE_COL_QUEUE_ID));
-	int64		before = old == NULL ? 0 : DatumGetInt64(slot_column(old, QUEUE_COL_QUEUE_ID));
-	const char *status;
+	int64		before = old == NULL ? queue_id :
+		DatumGetInt64(slot_column(old, QUEUE_COL_QUEUE_ID));
+	const char *status = slot_text(new, QUEUE_COL_STATUS);
+	const char *was = old == NULL ? "" : slot_text(old, QUEUE_COL_STATUS);
 
-	status = slot_text(new, QUEUE_COL_STATUS);
-	if (queue_id == before)
-	{
-		if (strcmp(status, "leased") == 0 &&
-			strcmp(slot_text(old, QUEUE_COL_STATUS), "blocked") == 0)
-			hold_all(new);
-		return;
-	}
-	if (before != 0 && strcmp(status, "queued") == 0)
-	{
-		move_slots(before, queue_id);
-		return;
-	}
-	if (before != 0)
-		limit_free(before);
 	if (strcmp(status, "blocked") == 0)
+	{
+		if (before == queue_id && strcmp(was, "blocked") == 0)
+			return;
+		if (old != NULL)
+			limit_free(before);
 		limit_ask(queue_id, 0, DatumGetInt64(slot_column(new, QUEUE_COL_EXECUTION_ID)), true,
 				  slot_jsonb(new, QUEUE_COL_LIMITS));
+	}
+	else if (strcmp(status, "queued") == 0 && before != queue_id)
+		move_slots(before, queue_id);
+	else if (strcmp(status, "leased") == 0 &&
+			 (strcmp(was, "blocked") == 0 || strcmp(was, "paused") == 0))
+		hold_all(new);
+	else if (strcmp(status, "retry") == 0 || strcmp(status, "paused") == 0)
+		limit_free(before);
 }
 
 /* ---------------------------------------------------------------------------
@@ -519,7 +519,13 @@ limit_has_room(LimitBook *state, const LimitWaiter *waiter, TimestampTz now, Tim
 	}
 	if (terms->rate > 0 && state->full_at != 0)
 	{
-		TimestampTz begins = state->full_at - (terms->burst - 1) * (terms->per / terms->rate);
+		int64		interval = terms->per / terms->rate;
+		TimestampTz begins;
+
+		/* it lies further ahead only if the rule has changed */
+		if (state->has_rule)
+			state->full_at = Min(state->full_at, now + terms->burst * interval);
+		begins = state->full_at - (terms->burst - 1) * interval;
 
 		if (begins > now)
 		{
@@ -718,7 +724,7 @@ add_text(void *arg, HeapTuple row, TupleDesc desc)
 	"   AND CASE q.status WHEN 'blocked' THEN" \
 	"            NOT EXISTS (SELECT FROM noetl.slot AS s" \
 	"                         WHERE s.queue_id OPERATOR(pg_catalog.=) q.queue_id AND NOT s.held)" \
-	"            WHEN 'retry' THEN false" \
+	"            WHEN 'retry' THEN false WHEN 'paused' THEN false" \
 	"            ELSE (SELECT pg_catalog.count(*) FROM noetl.slot AS s" \
 	"                   WHERE s.queue_id OPERATOR(pg_catalog.=) q.queue_id AND s.held)" \
 	"                 OPERATOR(pg_catalog.<>) pg_catalog.jsonb_array_length(q.limits) END"
@@ -728,7 +734,7 @@ add_text(void *arg, HeapTuple row, TupleDesc desc)
 	"s.execution_id OPERATOR(pg_catalog.=) $1 AND s.task" \
 	" AND NOT EXISTS (SELECT FROM noetl.queue AS q" \
 	"                  WHERE q.queue_id OPERATOR(pg_catalog.=) s.queue_id" \
-	"                    AND q.limits IS NOT NULL AND q.status OPERATOR(pg_catalog.<>) 'retry')"
+	"                    AND q.limits IS NOT NULL AND q.status OPERATOR(pg_catalog.<>) ALL (ARRAY['retry', 'paused']))"
 
 /* Returns which tasks do not have the slots they need (store/limit.h). */
 List *

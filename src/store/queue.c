@@ -17,6 +17,7 @@
 #include "playbook/playbook.h"
 #include "store/deferred.h"
 #include "store/low_water.h"
+#include "store/pause_row.h"
 #include "store/queue_row.h"
 #include "store/run_low_water.h"
 #include "store/table.h"
@@ -212,7 +213,8 @@ store_enqueue(Store *store, const BrokerState *state, Run *run)
 	run->queue_id = DatumGetInt64(slot->tts_values[QUEUE_COL_QUEUE_ID - 1]);
 	/* the execution may fail in this very evaluation: then the row goes again */
 	run->handle = NULL;
-	if (run->limits == NULL && deferred_add_task(store, table))
+	if (!pause_row_if(store, slot) && run->limits == NULL &&
+		deferred_add_task(store, table))
 		return;
 	store_write_insert(store, table);
 	run->handle = queue_copy_tid(slot);
@@ -310,6 +312,7 @@ store_retry_task(Store *store, Run *run)
 	{
 		queue_set_time(new, QUEUE_COL_LEASE_UNTIL, run->deadline);
 		queue_set_time(new, QUEUE_COL_DEADLINE, run->deadline);
+		(void) pause_row_if(store, new);
 	}
 	queue_write_version(store, table);
 }
@@ -455,6 +458,7 @@ store_release_task(Store *store, int64 queue_id, const char *worker_id, LeaseChe
 	new = queue_new_version(table);
 	queue_make_ready(new);
 	slot_set(new, QUEUE_COL_ATTEMPTS, Int32GetDatum(Max(row.attempts - 1, 0)));
+	(void) pause_row_if(store, new);
 	queue_write_version(store, table);
 	return true;
 }

@@ -147,7 +147,8 @@ queue_copy_tid(TupleTableSlot *slot)
 static bool
 run_state(const char *status, RunState *state)
 {
-	if (strcmp(status, "queued") == 0 || strcmp(status, "blocked") == 0)
+	if (strcmp(status, "queued") == 0 || strcmp(status, "blocked") == 0 ||
+		strcmp(status, "paused") == 0)
 		*state = RUN_QUEUED;
 	else if (strcmp(status, "leased") == 0)
 		*state = RUN_LEASED;
@@ -388,6 +389,7 @@ queue_extend_lease(TupleTableSlot *new, const char *worker_id, int attempts,
 	if (deadline != 0)
 		lease_until = lease_until != 0 ? Min(lease_until, deadline) : deadline;
 	slot_set_text(new, QUEUE_COL_STATUS, "leased");
+	slot_set_null(new, QUEUE_COL_PAUSED_BY);
 	slot_set_text(new, QUEUE_COL_WORKER_ID, worker_id);
 	slot_set(new, QUEUE_COL_ATTEMPTS, Int32GetDatum(attempts));
 	slot_set(new, QUEUE_COL_LAST_HEARTBEAT, TimestampTzGetDatum(now));

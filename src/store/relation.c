@@ -4,9 +4,11 @@
  */
 #include "common/common.h"
 
+#include "access/genam.h"
 #include "access/table.h"
 #include "catalog/namespace.h"
-#include "catalog/partition.h"
+#include "nodes/pg_list.h"
+#include "nodes/primnodes.h"
 #include "partitioning/partbounds.h"
 #include "partitioning/partdesc.h"
 #include "utils/inval.h"
@@ -14,14 +16,16 @@
 #include "utils/partcache.h"
 #include "utils/rel.h"
 
+#include "store/relation.h"
 #include "store/store.h"
 
+/* NULL: an index of noetl.event, which each partition has under a name of its own. */
 static const char *const relation_names[REL_COUNT] = {
 	"execution", "workload", "event", "run", "item", "pending", "schedule", "queue",
 	"signal", "message", "limit_pace",
 	"execution_pkey", "execution_parent_idx", "execution_deadline_idx",
 	"execution_run_at_idx",
-	"workload_pkey", "event_pkey", "event_result_idx",
+	"workload_pkey", NULL, NULL,
 	"run_pkey", "run_due_idx", "run_signal_idx", "item_pkey", "pending_pkey",
 	"schedule_next_idx", "schedule_queued_idx",
 	"queue_pkey", "queue_ready_idx", "queue_run_idx", "queue_retry_idx",
@@ -69,8 +73,11 @@ find_relations(void)
 		CacheRegisterRelcacheCallback(relations_changed, (Datum) 0);
 		callback_registered = true;
 	}
+	release_check();
 	for (int i = 0; i < REL_COUNT; i++)
 	{
+		if (relation_names[i] == NULL)
+			continue;
 		relation_oids[i] = OidIsValid(schema) ?
 			get_relname_relid(relation_names[i], schema) : InvalidOid;
 		if (!OidIsValid(relation_oids[i]))
@@ -120,9 +127,9 @@ store_event_leaf(int64 execution_id)
 	PartitionDesc desc = RelationGetPartitionDesc(event, true);
 	Oid			leaf = InvalidOid;
 
-	if (desc->nparts == 1)
+	if (desc->nparts == 1 && desc->boundinfo->default_index == 0)
 		leaf = desc->oids[0];
-	else if (desc->nparts > 1)
+	else if (desc->nparts > 0)
 	{
 		Datum		value = Int64GetDatum(execution_id);
 		bool		equal;
@@ -143,7 +150,7 @@ store_event_leaf(int64 execution_id)
 				(errcode(ERRCODE_CHECK_VIOLATION),
 				 errmsg("no partition of noetl.event takes execution " INT64_FORMAT,
 						execution_id),
-				 errhint("Create a partition for it, or a default partition.")));
+				 errhint("noetl.maintain() makes the default partition.")));
 	return leaf;
 }
 
@@ -169,6 +176,66 @@ check_event_leaf(Relation leaf)
 					 errhint("Create partitions with CREATE TABLE … PARTITION OF noetl.event.")));
 }
 
+/* Returns whether an index has exactly these first columns, in ascending order. */
+static bool
+has_columns(Relation index, const AttrNumber *columns, int ncolumns)
+{
+	if (index->rd_index->indnkeyatts < ncolumns)
+		return false;
+	for (int i = 0; i < ncolumns; i++)
+		if (index->rd_index->indkey.values[i] != columns[i] || index->rd_indoption[i] != 0)
+			return false;
+	return true;
+}
+
+/* Returns whether an index holds all rows with a result: no other condition. */
+static bool
+has_all_results(Relation index)
+{
+	List	   *predicate = RelationGetIndexPredicate(index);
+	NullTest   *test;
+
+	if (predicate == NIL)
+		return true;
+	test = (NullTest *) linitial(predicate);
+	return list_length(predicate) == 1 && IsA(test, NullTest) &&
+		test->nulltesttype == IS_NOT_NULL && IsA(test->arg, Var) &&
+		((Var *) test->arg)->varattno == EVENT_COL_RESULT;
+}
+
+/* Finds the indexes of a partition of noetl.event by their columns. */
+static void
+find_leaf_indexes(Relation leaf)
+{
+	static const AttrNumber pkey[] = {EVENT_COL_EXECUTION_ID, EVENT_COL_EVENT_ID};
+	static const AttrNumber result[] = {
+		EVENT_COL_EXECUTION_ID, EVENT_COL_NODE_NAME, EVENT_COL_CREATED_AT
+	};
+	ListCell   *lc;
+
+	leaf_indexes.pkey = InvalidOid;
+	leaf_indexes.result_idx = InvalidOid;
+	foreach(lc, RelationGetIndexList(leaf))
+	{
+		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
+
+		if (!index->rd_index->indisvalid)
+			;
+		else if (index->rd_index->indisprimary && has_columns(index, pkey, lengthof(pkey)))
+			leaf_indexes.pkey = RelationGetRelid(index);
+		else if (has_columns(index, result, lengthof(result)) && has_all_results(index))
+			leaf_indexes.result_idx = RelationGetRelid(index);
+		index_close(index, AccessShareLock);
+	}
+	if (!OidIsValid(leaf_indexes.pkey) || !OidIsValid(leaf_indexes.result_idx))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("partition \"%s\" of noetl.event lacks an index",
+						RelationGetRelationName(leaf)),
+				 errdetail("It needs a primary key (execution_id, event_id) and an index on (execution_id, node_name, created_at) WHERE result IS NOT NULL."),
+				 errhint("noetl.make_partition() makes partitions with their indexes.")));
+}
+
 /* Makes store_index return the event indexes of a partition. */
 void
 store_use_event_leaf(Relation leaf)
@@ -176,8 +243,7 @@ store_use_event_leaf(Relation leaf)
 	if (leaf_indexes.leaf == RelationGetRelid(leaf))
 		return;
 	check_event_leaf(leaf);
-	leaf_indexes.pkey = index_get_partition(leaf, store_relation(REL_EVENT_PKEY));
-	leaf_indexes.result_idx = index_get_partition(leaf, store_relation(REL_EVENT_RESULT_IDX));
+	find_leaf_indexes(leaf);
 	leaf_indexes.leaf = RelationGetRelid(leaf);
 }
 

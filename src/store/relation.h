@@ -27,7 +27,7 @@ typedef enum StoreRelation
 	REL_EXECUTION_DEADLINE_IDX,
 	REL_EXECUTION_RUN_AT_IDX,
 	REL_WORKLOAD_PKEY,
-	REL_EVENT_PKEY,
+	REL_EVENT_PKEY,				/* of the partition in use, as is the next: */
 	REL_EVENT_RESULT_IDX,
 	REL_RUN_PKEY,
 	REL_RUN_DUE_IDX,

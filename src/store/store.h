@@ -99,6 +99,7 @@ typedef struct Execution
 	int			priority;		/* of tasks whose step has none of its own */
 	TimestampTz run_at;			/* 0: none was asked for */
 	const char *schedule;		/* the schedule that started it, or NULL */
+	int64		paused;			/* its execution_paused event while it is paused; else 0 */
 } Execution;
 
 /* An execution that has ended, and how. */
@@ -142,6 +143,9 @@ extern void store_insert_execution(Store *store, const Execution *execution,
 extern void store_begin_execution(Store *store, int64 execution_id, TimestampTz started_at,
 								  TimestampTz deadline);
 extern void store_reschedule_execution(Store *store, int64 execution_id, TimestampTz run_at);
+
+/* Writes that an execution is paused (paused: the event), or (0) is not any more. */
+extern void store_pause_execution(Store *store, int64 execution_id, int64 paused);
 
 /* Writes the end of an execution; raises an error when its row is missing. */
 extern void store_finish_execution(Store *store, int64 execution_id,
@@ -218,6 +222,12 @@ extern bool store_last_event(Store *store, int64 execution_id, int64 since,
 
 /* Returns the newest event that the transaction's snapshot sees, or 0. */
 extern int64 store_last_event_in_snapshot(Store *store, int64 execution_id);
+
+/*
+ * Adds a CHECK to a partition of noetl.event, which it locks: it has no events of
+ * executions from "since" to before "until".  Raises an error when it has.
+ */
+extern void store_exclude_range(Oid partition, int64 since, int64 until, const char *name);
 
 /* Returns whether an event is stored. */
 extern bool store_event_exists(Store *store, int64 execution_id, int64 event_id);
@@ -488,6 +498,7 @@ typedef enum QueueColumn
 	QUEUE_COL_LOST_LEASES,
 	QUEUE_COL_QUEUE_TIMEOUT,
 	QUEUE_COL_ATTEMPTS_BEFORE,
+	QUEUE_COL_PAUSED_BY,
 	QUEUE_COL_LIMITS,
 	QUEUE_COLUMNS = QUEUE_COL_LIMITS
 } QueueColumn;
@@ -690,13 +701,18 @@ extern void store_read_all_timers(void);
 #include "store/failure.h"
 #include "store/limit.h"
 #include "store/family.h"
+#include "store/pause.h"
 #include "store/runtime.h"
 #include "store/undecided.h"
 #include "store/id.h"
 #include "store/schedule.h"
 #include "store/slot.h"
 #include "store/start_key.h"
+#include "store/change_rule.h"
 #include "store/relation.h"
 #include "store/compare.h"
+
+/* Raises an error when the extension in this database is of another release. */
+extern void release_check(void);
 
 #endif							/* NOETL_STORE_STORE_H */

@@ -85,6 +85,7 @@ timer_slot(Oid database)
 		{
 			found = &timer_shared->slots[i];
 			timer_set_due(found, TIMER_NEVER);
+			found->maintain = 0;
 			found->database = database;
 			timer_shared->nslots = Max(timer_shared->nslots, i + 1);
 		}
@@ -115,7 +116,11 @@ timer_expect(TimestampTz when)
 		return;
 	if (own == NULL || own->database != MyDatabaseId)
 		own = timer_slot(MyDatabaseId);
-	if (own == NULL || !timer_lower_due(own, when))
+	if (own == NULL)
+		return;
+	if (when == TIMER_MAINTAIN)
+		own->maintain = 0;
+	if (!timer_lower_due(own, when))
 		return;
 	launcher = timer_shared->launcher;
 	if (launcher != NULL)

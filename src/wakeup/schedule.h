@@ -14,6 +14,8 @@
 #define TIMER_DATABASES		1024
 /* In place of a time: nothing is due */
 #define TIMER_NEVER			PG_INT64_MAX
+/* In place of a time: noetl.maintain() has work */
+#define TIMER_MAINTAIN		INT64CONST(1)
 /* A worker that will be needed within this time stays */
 #define TIMER_LINGER_US		INT64CONST(3000000)
 
@@ -23,6 +25,7 @@ typedef struct TimerSlot
 	Oid			database;		/* InvalidOid: the slot is free */
 	pg_atomic_uint64 due;		/* when a worker must look; a TimestampTz */
 	bool		done;			/* the slot's last worker has ended well */
+	TimestampTz maintain;		/* when noetl.maintain() is due; 0: not known, so at once */
 } TimerSlot;
 
 typedef struct TimerShared
@@ -45,8 +48,9 @@ extern char *timer_databases;	/* noetl.timer_databases */
 extern void timer_init(void);
 
 /*
- * Notes that something will be due in this database at a time.  A transaction
- * calls this after it has committed.
+ * Notes that something will be due in this database at a time, or that
+ * noetl.maintain() is (TIMER_MAINTAIN).  A transaction calls this after it has
+ * committed.
  */
 extern void timer_expect(TimestampTz when);
 

@@ -196,5 +196,5 @@ const Statement db_statements[STATEMENT_COUNT] =
 	"SELECT extract(epoch FROM $1::interval)"},
 	[WORK_LEFT] = {"work_left",
 		"SELECT EXISTS (SELECT FROM noetl.queue WHERE node_type = ANY ($1::text[])"
-	" AND status IN ('queued', 'retry', 'leased'))"}
+	" AND status IN ('queued', 'retry', 'leased', 'paused'))"}
 };

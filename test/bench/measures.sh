@@ -452,3 +452,43 @@ measure_batch()
         row "    the same, no fsync" "$ours" "$theirs"
     done
 }
+
+# ---------------------------------------------------------------------------
+# Starts on changes of a table
+# ---------------------------------------------------------------------------
+
+# Prints the milliseconds of a COPY of 10,000 rows into a table.
+copy_time()
+{
+    sql -c "TRUNCATE $1" >/dev/null
+    sql -c '\timing on' -c "COPY $1 FROM '$work/rows'" | sed -n 's/^Time: \([0-9.]*\).*/\1/p'
+}
+
+# $1: arguments of noetl.on_change() behind the path; $2: another table; prints µs a row beyond a plain
+# AFTER trigger that writes one row.
+change_time()
+{
+    local round
+    sql -c "SELECT noetl.on_change('${2:-with_rule}', 'bench/one', $1 name => 'bench')" >/dev/null
+    for round in 1 2 3 4 5; do
+        echo "$(copy_time "${2:-with_rule}") $(copy_time with_trigger)"
+    done | awk '{ printf "%.1f\n", ($1 - $2) * 1000 / 10000 }' | median
+}
+
+measure_change()
+{
+    no_fsync
+    sql -c "COPY (SELECT i, 'customer ' || i % 100, i * 1.25, now() FROM generate_series(1, 10000) AS i) TO '$work/rows'" >/dev/null
+    sql -c "CREATE TABLE with_rule (id int, customer text, total numeric, at timestamptz)" \
+        -c "CREATE TABLE with_parts (LIKE with_rule) PARTITION BY RANGE (id)" \
+        -c "CREATE TABLE one_part PARTITION OF with_parts DEFAULT" \
+        -c "CREATE TABLE with_trigger (LIKE with_rule)" -c "CREATE TABLE written (id int, at timestamptz)" \
+        -c 'CREATE FUNCTION write_row() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO written VALUES (new.id, now()); RETURN NULL; END $$' \
+        -c "CREATE TRIGGER t AFTER INSERT ON with_trigger FOR EACH ROW EXECUTE FUNCTION write_row()" >/dev/null
+    figure "COPY of 10,000 rows: µs a start beyond a trigger's row" "$(change_time "")" "<=60"
+    figure "    with condition and parameters" \
+        "$(change_time "condition => 'new.total > 0', parameters => '{\"id\": \"{{ new.id }}\"}',")" "<=60"
+    figure "    with a condition that no row meets" "$(change_time "condition => 'new.total < 0',")"
+    figure "    into a partitioned table" "$(change_time "" with_parts)"
+    figure "    with a key" "$(change_time "key => '{{ new.id }} {{ now() }}',")"
+}

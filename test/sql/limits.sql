@@ -49,7 +49,7 @@ SELECT * FROM pg_temp.slots();
 SELECT count(*) FROM noetl.lease('w1', 10);
 UPDATE noetl.queue SET lease_until = now() - interval '1 s' WHERE status = 'leased' AND queue_id =
     (SELECT min(queue_id) FROM noetl.queue WHERE status = 'leased');
-SELECT noetl.enqueue_next() > 0 AS reaped;
+SELECT noetl.enqueue_next() >= 0 AS reaped;
 SELECT * FROM pg_temp.slots();
 SELECT * FROM pg_temp.wrong();
 -- Rolled back: nothing has happened.
@@ -159,7 +159,7 @@ SELECT noetl.complete(queue_id, '{}', 'w1') FROM noetl.lease('w1', 10);
 SELECT * FROM pg_temp.wrong();
 SELECT count(*) FROM noetl.slot;
 
--- A rate: ten in a second, two at once.
+-- A rate: ten in an hour, two at once.  Time passes by hand.
 SELECT noetl.register($$
 apiVersion: noetl.io/v1
 kind: Playbook
@@ -170,22 +170,25 @@ workflow:
   - step: one
     type: python
     code: "def main(): pass"
-    limits: {name: pace, rate: {limit: 10, per: second, burst: 2}}
+    limits: {name: pace, rate: {limit: 10, per: hour, burst: 2}}
     next: [end]
   - step: end
 $$) IS NOT NULL AS registered;
-BEGIN;
-SELECT count(noetl.execute('limits/rate')) FROM generate_series(1, 4);
+SELECT count(noetl.execute('limits/rate')) FROM generate_series(1, 5);
 SELECT * FROM pg_temp.tasks();
-COMMIT;
-SELECT pg_sleep(0.15);
+SELECT full_at - due_at AS ahead, due_at > now() + interval '5 min' AS later FROM noetl.limit_pace;
+UPDATE noetl.limit_pace SET full_at = full_at - interval '6 min', due_at = due_at - interval '6 min';
 SELECT noetl.enqueue_next() >= 0 AS looked;
 SELECT * FROM pg_temp.tasks();
-SELECT pg_sleep(0.15);
+-- Another rate counts at once.
+SELECT noetl.set_limit('pace', NULL, '{"limit": 1, "per": "1 ms", "burst": 100}');
+SELECT pg_sleep(0.1);
 SELECT noetl.enqueue_next() >= 0 AS looked;
 SELECT * FROM pg_temp.tasks();
+SELECT noetl.unset_limit('pace');
 SELECT count(noetl.complete(queue_id, '{}', 'w1')) FROM noetl.lease('w1', 10);
-SELECT pg_sleep(0.3);
+-- The pace is forgotten when it does not matter any more.
+UPDATE noetl.limit_pace SET full_at = now(), due_at = now();
 SELECT noetl.enqueue_next() >= 0 AS looked;
 SELECT count(*) FROM noetl.limit_pace;
 
@@ -296,6 +299,48 @@ SELECT noetl.complete(queue_id, '{}', 'w1') FROM noetl.lease('w1', 10);
 SELECT status FROM noetl.execution WHERE execution_id = :id;
 SELECT * FROM pg_temp.wrong();
 SELECT count(*) FROM noetl.slot;
+
+-- A paused task has no slot; it asks for one when the pause is over.
+SELECT noetl.execute('limits/wait') AS id \gset
+SELECT noetl.execute('limits/wait') AS id2 \gset
+SELECT noetl.pause(:id) IS NOT NULL AS paused;
+SELECT execution_id = :id2 AS second, status FROM noetl.queue ORDER BY execution_id;
+SELECT noetl.resume(:id) IS NOT NULL AS resumed;
+SELECT execution_id = :id2 AS second, status FROM noetl.queue ORDER BY execution_id;
+SELECT * FROM pg_temp.wrong();
+SELECT count(noetl.complete(queue_id, '{}', 'w1')) FROM noetl.lease('w1', 10);
+SELECT count(noetl.complete(queue_id, '{}', 'w1')) FROM noetl.lease('w1', 10);
+-- A failed attempt gives its slot up until the next one is due.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+metadata: {name: again, path: limits/again}
+workflow:
+  - step: start
+    next: [one]
+  - step: one
+    type: python
+    code: "def main(): pass"
+    retry: {max_attempts: 3, initial_delay: 0.05, jitter: false}
+    limits: {name: busy, concurrency: 1}
+    next: [end]
+  - step: end
+$$) IS NOT NULL AS registered;
+SELECT noetl.execute('limits/again') AS id \gset
+SELECT noetl.fail(queue_id, 'no', 'w1') FROM noetl.lease('w1');
+SELECT count(*) FROM noetl.slot;
+SELECT noetl.execute('limits/wait') AS id2 \gset
+SELECT pg_sleep(0.1);
+SELECT noetl.enqueue_next() AS due;
+SELECT execution_id = :id2 AS second, status FROM noetl.queue ORDER BY execution_id;
+SELECT * FROM pg_temp.wrong();
+-- Who starts a task by hand has its slot unasked.
+INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (:id, 'action_started', 'one');
+SELECT * FROM pg_temp.slots();
+SELECT * FROM pg_temp.wrong();
+SELECT noetl.cancel(:id), noetl.cancel(:id2);
+SELECT count(*) FROM noetl.queue;
+DELETE FROM noetl.queue;
 
 -- What a limit must not say.
 SELECT severity, message FROM noetl.validate($$

@@ -83,7 +83,7 @@ SELECT * FROM differences(:x);
 DELETE FROM noetl.queue WHERE execution_id = :x AND status = 'retry';
 SELECT * FROM differences(:x);
 SELECT noetl.rebuild(:x);
-SELECT node_name, status, attempts, available_at = :'due' AS due, worker_id FROM noetl.queue ORDER BY 1;
+SELECT node_name, status, attempts, available_at = :'due' AS due, worker_id FROM noetl.queue ORDER BY 1, 3;
 UPDATE noetl.queue SET available_at = now() + interval '1 s' WHERE execution_id = :x AND status = 'retry';
 SELECT relation, key FROM noetl.verify(:x);
 UPDATE noetl.queue SET status = 'queued', available_at = NULL WHERE execution_id = :x AND status = 'retry';

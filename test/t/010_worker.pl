@@ -418,7 +418,7 @@ while ($log !~ /the lease was lost or the execution cancelled/ && time < $until)
 like($log, qr/$overdue\/act#1 python stopped/, 'the worker stops it at its next heartbeat');
 $worker->signal('TERM');
 $worker->finish;
-my $resumed = execute_job(sprintf($slow, 60) . "timeout: 600\nretry: 2\n");
+my $resumed = execute_job(sprintf($slow, 60) . "timeout: 600\n");
 $node->safe_psql('postgres',
 	"SELECT * FROM noetl.lease('gone', 1, '60 s', '{python}')");
 $node->safe_psql('postgres',

@@ -48,13 +48,15 @@ my @steps = (
 	'{step: by_worker, type: save, storage: postgres, auth: pg_own, table: %s, data: {k: "{{ workload.k }}", side: worker, v: "{{ workload.v }}"}, on_error: continue}',
 	'{step: stated_broker, save: {storage: postgres, statement: "INSERT INTO public.%s (k, side, v) VALUES (:k, :side, :v)", params: {k: "{{ workload.k }}", side: stated_broker, v: "{{ workload.v }}"}}, on_error: continue}',
 	'{step: stated_worker, save: {storage: postgres, auth: pg_own, statement: "INSERT INTO public.%s (k, side, v) VALUES (:k, :side, :v)", params: {k: "{{ workload.k }}", side: stated_worker, v: "{{ workload.v }}"}}, on_error: continue}');
+# Saves inside the database do not act as a superuser.
+sql('CREATE ROLE saver; GRANT SELECT ON vals TO saver; GRANT EXECUTE ON FUNCTION noetl.execute TO saver');
 foreach my $type (split /\n/, sql('SELECT n || \' \' || definition FROM types ORDER BY n'))
 {
 	my ($n, $definition) = split / /, $type, 2;
 	my $workflow = join "\n", map { sprintf "- $_", "m$n" } @steps;
 	sql("CREATE TABLE m$n (k int, side text, v $definition)");
 	sql("SELECT noetl.register(\$p\$apiVersion: noetl.io/v1\nkind: Playbook\npath: matrix/$n\nworkflow:\n- {step: start, next: [by_broker, by_worker, stated_broker, stated_worker]}\n$workflow\n\$p\$)");
-	sql("SELECT noetl.execute('matrix/$n', jsonb_build_object('k', k, 'v', v)) FROM vals");
+	sql("GRANT ALL ON m$n TO saver; SET ROLE saver; SELECT noetl.execute('matrix/$n', jsonb_build_object('k', k, 'v', v)) FROM vals");
 	drain('--batch', '50');
 }
 is(sql("SELECT count(*) FROM noetl.execution WHERE status <> 'COMPLETED'"), 0, 'all have ended');

@@ -8,7 +8,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = PostgreSQL::Test::Cluster->new('main');
-$node->init;
+$node->init(allows_streaming => 'logical');
 $node->start;
 $node->safe_psql('postgres', 'CREATE DATABASE source');
 $node->safe_psql(
@@ -99,14 +99,75 @@ foreach my $way (@ways)
 		'0', "$name: no join is left waiting");
 }
 
-# Of the schema alone, as doc/operations.md says.
-foreach my $options ([ '-e', 'noetl', '-n', 'noetl' ], [ '-a', '-e', 'noetl', '-t', 'noetl.event*' ])
+# Each execution_start that was written into a partition of the past.
+$node->safe_psql(
+	'source', q{
+	SELECT noetl.make_partition('2026-01-01 00:00+00', '2026-01-02 00:00+00');
+	INSERT INTO noetl.event (execution_id, event_type, context)
+	VALUES (noetl.id_at('2026-01-01 12:00+00'), 'execution_start', '{"path": "dump/diamond"}');
+	SELECT count(*) FROM noetl.retain('90 days', dry_run => false);
+	SELECT count(*) FROM noetl.maintain();
+	CREATE ROLE looker;
+	GRANT SELECT ON noetl.event TO looker});
+$before = $node->safe_psql('source', $state);
+my $catalogue = q{
+	SELECT p.partition, p.since, p.until FROM noetl.partitions() p;
+	SELECT c.relname, c.relrowsecurity, c.relacl, c.relowner::regrole, obj_description(c.oid) FROM pg_class c
+	 WHERE c.oid IN (SELECT partition FROM noetl.partitions()) ORDER BY 1;
+	SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid IN (SELECT partition FROM noetl.partitions()) ORDER BY 1;
+	SELECT polrelid::regclass::text, polname, pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid)
+	  FROM pg_policy WHERE polrelid IN (SELECT partition FROM noetl.partitions()) ORDER BY 1, 2;
+	SELECT attrelid::regclass::text, attname, attstorage, attcompression FROM pg_attribute
+	 WHERE attrelid IN (SELECT partition FROM noetl.partitions()) AND attnum > 0 ORDER BY 1, 2;
+	SELECT path, keep FROM noetl.retention};
+my $partitions = $node->safe_psql('source', $catalogue);
+like($partitions, qr/event_20260101_000000\|\d/, 'there are partitions by time');
+
+# Whatever is dumped of it, pg_dump and the restore meet no error, and the partitions
+# are as they were.  Each: name, options of pg_dump, whether the extension is there.
+foreach my $way (
+	[ 'all',           [],                                     0, 1 ],
+	[ 'schema_only',   ['-s'],                                 0, 0 ],
+	[ 'with_e',        [ '-e', 'noetl', '-n', 'noetl' ],       0, 1 ],
+	[ 'inserts_again', ['--inserts'],                          0, 1 ],
+	[ 'root',          ['--load-via-partition-root'],          0, 1 ],
+	[ 'event_star',    [ '-t', 'noetl.event*' ],               1, 0 ],
+	[ 'default_alone', [ '-a', '-t', 'noetl.event_default', '-t', 'noetl.catalog' ], 1, 0 ])
+{
+	my ($name, $options, $extension, $whole) = @$way;
+	my $dump = $node->basedir . "/$name.dump";
+	$node->safe_psql('postgres', "CREATE DATABASE again_$name");
+	$node->safe_psql("again_$name", 'CREATE EXTENSION noetl') if $extension;
+	$node->command_ok([ 'pg_dump', @$options, '-f', $dump, $node->connstr('source') ], "$name: pg_dump succeeds");
+	my ($status, $out, $err) = $node->psql("again_$name", slurp_file($dump), on_error_stop => 0);
+	is($err, '', "$name: it restores");
+	is($node->safe_psql("again_$name", $state), $before, "$name: everything is as it was") if $whole;
+	is($node->safe_psql("again_$name", $catalogue) =~ s/\n[^\n]*90 days$//r, $partitions =~ s/\n[^\n]*90 days$//r,
+		"$name: the partitions are as they were")
+	  if $name ne 'default_alone';
+}
+foreach my $options ([ '-n', 'noetl' ], [ '-a', '-n', 'noetl' ])
 {
 	my $file = $node->basedir . '/schema.dump';
 	$node->command_ok([ 'pg_dump', @$options, '-f', $file, $node->connstr('source') ],
 		"pg_dump @$options succeeds");
 	like(slurp_file($file), qr/action_completed/, '... with the events');
 }
+
+# By several processes at once, which may bring the events before the playbooks.
+$node->command_ok([ 'pg_dump', '-Fd', '-j', '3', '-f', $node->basedir . '/dir', $node->connstr('source') ],
+	'parallel: pg_dump succeeds');
+$node->safe_psql('postgres', 'CREATE DATABASE parallel');
+$node->command_ok(
+	[ 'pg_restore', '--exit-on-error', '-j', '4', '-d', $node->connstr('parallel'), $node->basedir . '/dir' ],
+	'parallel: it restores');
+is($node->safe_psql('parallel', $state), $before, 'parallel: everything is as it was');
+is($node->safe_psql('parallel', $catalogue), $partitions, 'parallel: the partitions, too');
+
+# The partitions go with the extension.
+$node->safe_psql('parallel', 'DROP EXTENSION noetl');
+is($node->safe_psql('parallel', "SELECT count(*) FROM pg_class WHERE relname LIKE 'event%'"), '0',
+	'DROP EXTENSION takes the partitions along');
 
 # The log is enough: what is not in it is who had leased what.
 $node->safe_psql('postgres', 'CREATE DATABASE rebuilt');
@@ -129,6 +190,66 @@ is($node->safe_psql('rebuilt', $rows), $node->safe_psql('source', $rows),
 	'rebuilt: everything is as it was, but for leases');
 is($node->safe_psql('rebuilt', 'SELECT v.* FROM noetl.execution x, noetl.verify(x.execution_id) v'),
 	'', 'rebuilt: nothing differs');
+
+# New versions get ids beyond those that were copied, and what was in flight goes on.
+is( $node->safe_psql(
+		'rebuilt', q{
+	SELECT noetl.register($y$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: dump/other
+workflow:
+- {step: a, type: python, code: x}
+$y$) > (SELECT max(catalog_id) FROM noetl.catalog WHERE path = 'dump/diamond');
+	SELECT noetl.enqueue_next() >= 0}),
+	"t\nt", 'rebuilt: playbooks can be registered');
+
+# The same by logical replication, into a database with the same partitions.
+my $subscriber = PostgreSQL::Test::Cluster->new('subscriber');
+$subscriber->init;
+$subscriber->start;
+my $schema = $node->basedir . '/replica.sql';
+$node->command_ok([ 'pg_dump', '-s', '-f', $schema, $node->connstr('source') ], 'the schema is dumped');
+$subscriber->safe_psql('postgres', 'CREATE ROLE looker');
+$subscriber->safe_psql('postgres', slurp_file($schema));
+$node->safe_psql('source', 'CREATE PUBLICATION log FOR TABLE noetl.catalog, noetl.event, noetl.pending');
+my $source = $node->connstr . ' dbname=source';
+$subscriber->safe_psql('postgres', "CREATE SUBSCRIPTION log CONNECTION '$source' PUBLICATION log");
+$subscriber->wait_for_subscription_sync($node, 'log') if $subscriber->can('wait_for_subscription_sync');
+$node->safe_psql(
+	'source', q{
+	SELECT noetl.register($y$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: dump/late
+workflow:
+- {step: a, type: python, code: x}
+$y$);
+	SELECT noetl.execute('dump/late')});
+my $events = 'SELECT count(*), max(event_id) FROM noetl.event';
+my $there = $node->safe_psql('source', $events);
+my $until = time + 60;
+sleep 1 while $subscriber->safe_psql('postgres', $events) ne $there && time < $until;
+is($subscriber->safe_psql('postgres', $events), $there, 'replicated: the events are there');
+is($subscriber->safe_psql('postgres', 'SELECT count(*) FROM noetl.execution'), '0', 'replicated: nothing is decided');
+$subscriber->safe_psql('postgres', 'DROP SUBSCRIPTION log');
+$subscriber->safe_psql('postgres',
+	'SELECT noetl.rebuild(execution_id) FROM (SELECT DISTINCT execution_id FROM noetl.event ORDER BY 1) e');
+is($subscriber->safe_psql('postgres', $rows), $node->safe_psql('source', $rows),
+	'replicated: noetl.rebuild() makes everything as it was, but for leases');
+like(
+	$subscriber->safe_psql(
+		'postgres', q{
+	SELECT noetl.register($y$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: dump/there
+workflow:
+- {step: a, type: python, code: x}
+$y$) > (SELECT max(catalog_id) FROM noetl.catalog WHERE path = 'dump/late');
+	SELECT noetl.execute('dump/late') > 0}),
+	qr/^t\nt$/, 'replicated: playbooks are registered and executed');
+$subscriber->stop;
 
 $node->stop;
 done_testing();

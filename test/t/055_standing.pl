@@ -34,6 +34,14 @@ workflow:
 	SELECT noetl.register('
 apiVersion: noetl.io/v1
 kind: Playbook
+path: standing/once
+workflow:
+- {step: a, type: python, code: x, on_lost: fail, next: end}
+- step: end
+');
+	SELECT noetl.register('
+apiVersion: noetl.io/v1
+kind: Playbook
 path: standing/family
 workload: {n: 10}
 workflow:
@@ -71,7 +79,7 @@ $blocker->query_safe('BEGIN; LOCK locked');
 for my $kind (qw(error slow lock memory))
 {
 	sql(qq{
-		WITH x AS (SELECT noetl.execute('standing/one') AS id)
+		WITH x AS (SELECT noetl.execute('standing/once') AS id)
 		INSERT INTO trouble SELECT id, '$kind' FROM x;
 		SELECT noetl.lease('w1', 1, '1 ms');
 	});

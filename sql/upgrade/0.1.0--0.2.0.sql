@@ -1,0 +1,81 @@
+-- What sql/upgrade/generate cannot know: how the objects of 0.1.0 become those of
+-- 0.2.0.  Three sections; the parts of sql/noetl come between them.
+
+-- section: before
+-- Rights that were given are given again at the end.
+CREATE TEMPORARY TABLE noetl_given AS
+    SELECT 'ROUTINE'::text AS kind, p.proname::text AS name, a.grantee, a.privilege_type, a.is_grantable
+      FROM pg_catalog.pg_proc AS p CROSS JOIN LATERAL pg_catalog.aclexplode(p.proacl) AS a
+     WHERE p.pronamespace = 'noetl'::pg_catalog.regnamespace AND a.grantee NOT IN (0, p.proowner)
+    UNION
+    SELECT 'TABLE', c.relname, a.grantee, a.privilege_type, a.is_grantable
+      FROM pg_catalog.pg_class AS c CROSS JOIN LATERAL pg_catalog.aclexplode(c.relacl) AS a
+     WHERE c.relnamespace = 'noetl'::pg_catalog.regnamespace AND c.relkind IN ('r', 'p', 'v') AND a.grantee NOT IN (0, c.relowner);
+
+DROP TRIGGER event_before ON noetl.event;
+DROP TRIGGER event_after ON noetl.event;
+DROP TRIGGER catalog_guard ON noetl.catalog;
+ALTER TABLE noetl.event ALTER execution_id DROP DEFAULT;
+DO LANGUAGE plpgsql $$
+DECLARE
+    names pg_catalog.text;
+BEGIN
+    SELECT pg_catalog.string_agg(oid::pg_catalog.regclass::pg_catalog.text, ', ') INTO names FROM pg_catalog.pg_class
+     WHERE relnamespace = 'noetl'::pg_catalog.regnamespace AND relkind = 'v';
+    EXECUTE 'DROP VIEW ' || names;
+    SELECT pg_catalog.string_agg(p.oid::pg_catalog.regprocedure::pg_catalog.text, ', ') INTO names FROM pg_catalog.pg_proc AS p
+      JOIN pg_catalog.pg_depend AS d ON d.classid = 'pg_proc'::pg_catalog.regclass AND d.objid = p.oid AND d.deptype = 'e'
+     WHERE p.pronamespace = 'noetl'::pg_catalog.regnamespace;
+    EXECUTE 'DROP ROUTINE ' || names;
+END
+$$;
+
+-- section: tables
+-- Ids went on from a number of the millisecond, and go on from the millisecond.
+ALTER SEQUENCE noetl.id_seq AS bigint NO MAXVALUE NO CYCLE;
+SELECT pg_catalog.setval('noetl.id_seq', greatest(
+    (extract(epoch FROM pg_catalog.clock_timestamp() - '2024-01-01 00:00:00+00'::pg_catalog.timestamptz) * 1000)::pg_catalog.int8,
+    coalesce((SELECT max(execution_id) >> 22 FROM noetl.execution), 0)) + 1);
+
+-- The role of an execution is the role, not its name.
+ALTER TABLE noetl.execution ALTER started_by DROP DEFAULT;
+ALTER TABLE noetl.execution ALTER started_by TYPE pg_catalog.regrole
+    USING coalesce(pg_catalog.to_regrole(pg_catalog.quote_ident(started_by)), 0::pg_catalog.oid::pg_catalog.regrole);
+
+-- Rows that clients had marked as done are no tasks.
+DELETE FROM noetl.queue WHERE status IN ('done', 'dead');
+
+-- A step may have several visits at once.
+ALTER TABLE noetl.item RENAME TO item_of_before;
+ALTER TABLE noetl.item_of_before DROP CONSTRAINT item_pkey;
+
+-- section: data
+INSERT INTO noetl.item (execution_id, step_name, visit, item_index, item)
+    SELECT i.execution_id, i.step_name, r.visit, i.item_index, i.item
+      FROM noetl.item_of_before AS i JOIN noetl.run AS r USING (execution_id, step_name);
+ALTER EXTENSION noetl DROP TABLE noetl.item_of_before;
+DROP TABLE noetl.item_of_before;
+
+-- section: after
+DO LANGUAGE plpgsql $$
+DECLARE
+    command pg_catalog.text;
+BEGIN
+    FOR command IN
+        SELECT pg_catalog.format('GRANT %s ON %s %s TO %s%s', g.privilege_type, g.kind, o.object,
+                   pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(g.grantee)),
+                   CASE WHEN g.is_grantable THEN ' WITH GRANT OPTION' END)
+          FROM pg_temp.noetl_given AS g
+          JOIN (SELECT 'ROUTINE' AS kind, p.proname::pg_catalog.text AS name, p.oid::pg_catalog.regprocedure::pg_catalog.text AS object
+                  FROM pg_catalog.pg_proc AS p WHERE p.pronamespace = 'noetl'::pg_catalog.regnamespace
+                UNION ALL
+                SELECT 'TABLE', c.relname, c.oid::pg_catalog.regclass::pg_catalog.text
+                  FROM pg_catalog.pg_class AS c
+                 WHERE c.relnamespace = 'noetl'::pg_catalog.regnamespace AND c.relkind IN ('r', 'p', 'v')) AS o
+            ON o.kind = g.kind AND o.name = g.name
+    LOOP
+        EXECUTE command;
+    END LOOP;
+END
+$$;
+DROP TABLE pg_temp.noetl_given;

@@ -1,0 +1,191 @@
+\pset format unaligned
+\set SHOW_CONTEXT never
+-- How long executions are kept, and the partitions of noetl.event.  All other
+-- playbooks of this database are kept for ever.
+SELECT 'registered' FROM noetl.register($y$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: retention/short
+workflow:
+- {step: task, type: python, code: x, next: end}
+- {step: end, result: 1}
+$y$);
+SELECT 'registered' FROM noetl.register($y$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: retention/parent
+workflow:
+- {step: call, type: playbook, path: retention/short, next: last}
+- {step: last, type: shell, command: x, next: end}
+- {step: end, result: 1}
+$y$);
+
+-- The time of a partition is not in its name here: the oldest is 1.
+CREATE TABLE made (n int GENERATED ALWAYS AS IDENTITY, partition text);
+CREATE FUNCTION number(leaf text) RETURNS text LANGUAGE sql AS $$
+    SELECT CASE WHEN leaf = 'noetl.event_default' THEN 'default'
+                ELSE (SELECT max(n)::text FROM made WHERE partition = leaf) END
+$$;
+CREATE FUNCTION maintained() RETURNS TABLE (action text, partition text, executions bigint, detail text)
+LANGUAGE sql AS $$
+    SELECT action, coalesce(number(partition), 'a new one'), sum(executions), detail
+      FROM noetl.maintain() GROUP BY action, 2, detail ORDER BY 1, 2
+$$;
+-- An execution that was started at a time of the past, so that it is in the partition
+-- of that time.
+CREATE FUNCTION start_at(playbook text, at timestamptz) RETURNS bigint LANGUAGE sql AS $$
+    INSERT INTO noetl.event (execution_id, event_type, context)
+    SELECT coalesce(max(x.execution_id), noetl.id_at(at)) + 1, 'execution_start', jsonb_build_object('path', playbook)
+      FROM noetl.execution x WHERE x.execution_id BETWEEN noetl.id_at(at) AND noetl.id_at(at + '1 s')
+    RETURNING execution_id
+$$;
+CREATE FUNCTION finish(step text) RETURNS bigint LANGUAGE sql AS $$
+    WITH done AS (INSERT INTO noetl.event (execution_id, event_type, node_name)
+                  SELECT q.execution_id, 'action_completed', q.node_name
+                    FROM noetl.queue q JOIN noetl.execution x USING (execution_id)
+                   WHERE x.path LIKE 'retention/%' AND q.node_name = step RETURNING 1)
+    SELECT count(*) FROM done
+$$;
+
+-- The first playbook of this database has brought the default partition.  It has its
+-- own indexes, row security, and no grants; it does not belong to the extension.
+SELECT c.relname, c.relrowsecurity, c.relacl, i.inhparent::regclass,
+       EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e') AS member
+  FROM pg_class c JOIN pg_inherits i ON i.inhrelid = c.oid
+ WHERE i.inhparent = 'noetl.event'::regclass;
+SELECT count(*) FROM pg_index WHERE indrelid = 'noetl.event'::regclass;
+
+-- Partitions are made for times of which there are no events.
+INSERT INTO made (partition) SELECT noetl.make_partition(now() - interval '6 hours', now() - interval '5 hours')::text;
+INSERT INTO made (partition) SELECT noetl.make_partition(now() - interval '4 hours', now() - interval '3 hours')::text;
+INSERT INTO made (partition) SELECT noetl.make_partition(now() - interval '3 hours', now() - interval '2 hours')::text;
+SELECT replace(pg_get_indexdef(indexrelid), substr(partition, 7), 'leaf') AS indexes
+  FROM made JOIN pg_index ON indrelid = partition::regclass WHERE n = 1 ORDER BY indexrelid;
+SELECT polname, pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid)
+  FROM pg_policy JOIN made ON polrelid = partition::regclass WHERE n = 1 ORDER BY 1;
+
+-- Default privileges hand nothing out.
+BEGIN;
+ALTER DEFAULT PRIVILEGES IN SCHEMA noetl GRANT SELECT ON TABLES TO PUBLIC;
+SELECT noetl.make_partition('2024-06-01', '2024-06-02') IS NOT NULL AS made;
+SELECT a.privilege_type FROM pg_class, aclexplode(relacl) a WHERE relname LIKE 'event\_20240%' AND a.grantee <> relowner;
+ROLLBACK;
+
+-- Their executions work there as everywhere.
+SELECT start_at('retention/short', now() - interval '330 minutes') AS first \gset
+SELECT start_at('retention/short', now() - interval '330 minutes') AS second \gset
+SELECT start_at('retention/short', now() - interval '210 minutes') AS slow \gset
+SELECT start_at('retention/parent', now() - interval '150 minutes') AS parent \gset
+SELECT max(execution_id) AS child FROM noetl.execution WHERE parent_execution_id = :parent \gset
+SELECT noetl.execute('retention/short') AS new \gset
+-- Now there are events of this hour.
+\set VERBOSITY sqlstate
+SELECT noetl.make_partition(now() - interval '1 hour', now() + interval '1 hour');
+SELECT noetl.make_partition(now() - interval '210 minutes', now() - interval '200 minutes');
+\set VERBOSITY default
+INSERT INTO noetl.event (execution_id, event_type, node_name)
+SELECT i, 'action_completed', 'task' FROM unnest(ARRAY[:first, :second, :child, :new]) i;
+SELECT CASE e.execution_id WHEN :first THEN 'first' WHEN :second THEN 'second' WHEN :slow THEN 'slow'
+            WHEN :parent THEN 'parent' WHEN :child THEN 'child' WHEN :new THEN 'new' END AS execution,
+       number(e.tableoid::regclass::text) AS partition, count(*) AS events
+  FROM noetl.event e JOIN noetl.execution x USING (execution_id)
+ WHERE x.path LIKE 'retention/%' GROUP BY 1, 2 ORDER BY 2, 1;
+SELECT count(*) FROM noetl.execution x, noetl.verify(x.execution_id) v WHERE x.path LIKE 'retention/%';
+
+-- Without a policy nothing happens.
+SELECT * FROM maintained();
+-- What would go is shown, and nothing is stored.
+SELECT playbook, executions FROM noetl.retain('0', 'retention/short');
+SELECT count(*) FROM noetl.retention;
+SELECT * FROM noetl.retain('-1 day', dry_run => false);
+
+-- Children stay as long as what they descend from, so the child does not go.
+SELECT count(*) FROM noetl.retain(NULL, dry_run => false);
+SELECT count(*) FROM noetl.retain('0', 'retention/short', dry_run => false);
+SELECT count(*) FROM noetl.retain('0', 'retention/parent', dry_run => false);
+SELECT path, keep, set_by = current_user::regrole AS mine FROM noetl.retention ORDER BY path;
+
+-- A function that archives them gets them before they go; if it fails, they stay.
+CREATE TABLE archive (execution_id bigint, events bigint);
+CREATE FUNCTION archive_them(ids bigint[]) RETURNS void LANGUAGE sql AS $$
+    INSERT INTO public.archive SELECT execution_id, count(*) FROM noetl.event WHERE execution_id = ANY (ids) GROUP BY 1
+$$;
+SET noetl.archive = 'public.archive_it';
+SELECT * FROM maintained();
+SET noetl.archive = 'public.archive_them';
+CREATE ROLE retention_guest;
+GRANT CREATE ON SCHEMA public TO retention_guest;
+ALTER FUNCTION archive_them OWNER TO retention_guest;
+SELECT * FROM maintained();
+ALTER FUNCTION archive_them OWNER TO CURRENT_USER;
+REVOKE CREATE ON SCHEMA public FROM retention_guest;
+DROP ROLE retention_guest;
+
+-- The first partition goes as a whole, in the second an execution runs, in the third
+-- another one, and the new one is removed from the default partition.  Partitions
+-- are made ahead.
+SELECT * FROM maintained();
+SELECT CASE execution_id WHEN :first THEN 'first' WHEN :second THEN 'second' WHEN :new THEN 'new' END AS archived, events
+  FROM archive ORDER BY execution_id;
+SELECT CASE execution_id WHEN :slow THEN 'slow' WHEN :parent THEN 'parent' WHEN :child THEN 'child' END AS left, status
+  FROM noetl.execution WHERE path LIKE 'retention/%' ORDER BY execution_id;
+SELECT 'left over' FROM noetl.event WHERE execution_id IN (:first, :second, :new)
+UNION ALL SELECT 'left over' FROM noetl.workload WHERE execution_id IN (:first, :second, :new);
+INSERT INTO made (partition) SELECT p.partition FROM noetl.partitions() p WHERE until > noetl.id_at(now()) ORDER BY since;
+SELECT count(*) AS ahead, min(p.since) < noetl.id_at(now() + interval '20 s') AS soon,
+       bool_and(p.until = n.since OR n.since IS NULL) AS side_by_side, max(n.since - p.since) >> 22 <= 3600000 AS an_hour
+  FROM (SELECT *, row_number() OVER (ORDER BY since) FROM noetl.partitions() WHERE until > noetl.id_at(now())) p
+  LEFT JOIN (SELECT *, row_number() OVER (ORDER BY since) - 1 AS row_number FROM noetl.partitions() WHERE until > noetl.id_at(now())) n USING (row_number);
+-- The CHECK by which that was quick is gone again.
+SELECT conname FROM pg_constraint WHERE conrelid = 'noetl.event_default'::regclass AND contype = 'c';
+
+-- A parent stays as long as its children.
+SELECT finish('task'), finish('last');
+SELECT count(*) FROM noetl.retain(NULL, 'retention/short', dry_run => false);
+SELECT * FROM maintained() WHERE action <> 'made';
+-- They go together.
+SELECT count(*) FROM noetl.retain('0', 'retention/short', dry_run => false);
+SELECT * FROM maintained() WHERE action <> 'made';
+SELECT count(*) FROM noetl.execution WHERE path LIKE 'retention/%';
+
+-- Events without a row in noetl.execution, as after a restore of them alone, are no
+-- reason to drop a partition.
+INSERT INTO made (partition) SELECT noetl.make_partition(now() - interval '6 hours', now() - interval '5 hours')::text;
+SELECT start_at('retention/short', now() - interval '330 minutes') AS again \gset
+SELECT finish('task');
+DELETE FROM noetl.execution WHERE execution_id = :again;
+\set VERBOSITY terse
+SET client_min_messages = error;
+SELECT * FROM maintained() WHERE action <> 'made';
+RESET client_min_messages;
+\set VERBOSITY default
+SELECT noetl.rebuild(:again) > 0 AS rebuilt;
+SELECT action, executions FROM maintained() WHERE action <> 'made';
+
+-- What is written later, into a range whose partition is gone, goes to the default one.
+SELECT start_at('retention/short', now() - interval '330 minutes') AS late \gset
+SELECT tableoid::regclass, count(*) FROM noetl.event WHERE execution_id = :late GROUP BY 1;
+SELECT finish('task');
+SELECT * FROM maintained() WHERE action <> 'made';
+
+-- A partition that somebody else has made may lack what the broker needs.
+CREATE TABLE bare PARTITION OF noetl.event FOR VALUES FROM (1000) TO (2000);
+INSERT INTO noetl.event (execution_id, event_type, context) VALUES (1000, 'execution_start', '{"path": "retention/short"}');
+DROP TABLE bare;
+
+-- In another kind of transaction it could not see what others have begun.
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT * FROM noetl.maintain();
+ROLLBACK;
+
+-- Times and ids.
+SELECT noetl.id_time(noetl.id_at('2026-11-27 12:00:00.123+00')) = '2026-11-27 12:00:00.123+00' AS same,
+       noetl.id_at('1999-01-01') AS before;
+
+DELETE FROM noetl.retention;
+DO $$ DECLARE leaf regclass; BEGIN
+    FOR leaf IN SELECT partition FROM noetl.partitions() WHERE since IS NOT NULL LOOP
+        EXECUTE format('DROP TABLE %s', leaf);
+    END LOOP;
+END $$;
+DROP TABLE made, archive;
