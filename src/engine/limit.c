@@ -282,10 +282,15 @@ engine_limit_changed(const char *name)
  * ---------------------------------------------------------------------------
  */
 
-/* Have the executions of a playbook limits? */
+/* Have the executions of a playbook limits?  One that does not exist has none. */
 bool
 limit_of_executions(int64 catalog_id)
 {
+	const char *path;
+	int			version;
+
+	if (!playbook_is_cached(catalog_id) && !catalog_describe(catalog_id, &path, &version))
+		return false;
 	return playbook_get(catalog_id)->nlimits > 0;
 }
 

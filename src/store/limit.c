@@ -742,7 +742,7 @@ limit_problems(int64 execution_id)
 {
 	static KeptStatement select = {
 		"SELECT t.node_id FROM (" WRONG_TASKS ") AS t UNION ALL"
-		" SELECT DISTINCT s.queue_id::pg_catalog.text FROM noetl.slot AS s WHERE " WRONG_SLOTS,
+		" SELECT DISTINCT s.name FROM noetl.slot AS s WHERE " WRONG_SLOTS,
 		1, {INT8OID}, NULL
 	};
 	Datum		values[1] = {Int64GetDatum(execution_id)};

@@ -113,7 +113,10 @@ extern int	limit_touch_due(int most);
 /* Touches all keys of a limit that something waits for; returns how many. */
 extern int	limit_touch_all(const char *name);
 
-/* Returns which of an execution's tasks (keys, char *) do not have the slots they need. */
+/*
+ * Returns which of an execution's tasks (node_ids, char *) do not have the slots they
+ * need, and of which limits (names) tasks have slots that they do not need.
+ */
 extern List *limit_problems(int64 execution_id);
 /* Gives these tasks the slots that they need, or blocks them. */
 extern void limit_repair(struct Store *store, int64 execution_id);

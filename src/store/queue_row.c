@@ -253,6 +253,18 @@ queue_lock_row(Store *store, int64 queue_id)
 	return found;
 }
 
+/* Locks the newest version of a row that was read at a place (store/queue_row.h). */
+bool
+queue_lock_place(Store *store, ItemPointerData place)
+{
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	bool		found = store_lock_row(store_table(store, REL_QUEUE), &place, snapshot, false,
+									   NULL);
+
+	UnregisterSnapshot(snapshot);
+	return found;
+}
+
 /* Begins a new version of the row in the scan slot, and returns the insert slot. */
 TupleTableSlot *
 queue_new_version(StoreTable *table)
