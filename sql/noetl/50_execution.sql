@@ -36,11 +36,12 @@ REVOKE ALL ON FUNCTION noetl.debounce(text, text, interval, jsonb, interval) FRO
 COMMENT ON FUNCTION noetl.debounce(text, text, interval, jsonb, interval) IS
     'starts an execution after a delay that each further call with the key begins anew, with the parameters of the newest call, at the latest max_wait after the first call; returns the execution_id';
 
-CREATE FUNCTION noetl.cancel(execution_id bigint, reason text DEFAULT NULL) RETURNS boolean
+CREATE FUNCTION noetl.cancel(execution_id bigint, reason text DEFAULT NULL, undo boolean DEFAULT false)
+    RETURNS boolean
     AS 'MODULE_PATHNAME', 'noetl_cancel'
     LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION noetl.cancel(bigint, text) IS
-    'cancels a running execution: queued tasks are withdrawn, and workers are told at their next heartbeat; returns false when the execution is over';
+COMMENT ON FUNCTION noetl.cancel(bigint, text, boolean) IS
+    'cancels a running execution: queued tasks are withdrawn, and workers are told at their next heartbeat; undo: the compensations of what it has completed are done first; returns false when the execution is over';
 
 CREATE FUNCTION noetl.acts_for(role oid) RETURNS boolean
     AS 'MODULE_PATHNAME', 'noetl_acts_for'

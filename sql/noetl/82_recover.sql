@@ -30,6 +30,14 @@ CREATE FUNCTION noetl.fork(execution_id bigint, from_step text, parameters jsonb
 COMMENT ON FUNCTION noetl.fork(bigint, text, jsonb, integer, integer) IS
     'starts an execution from the middle of another, whatever its status: at a run of a step, of the newest visit unless one is given, with the values of the steps that had completed before; parameters are laid over the workload; of the same version unless one is given; returns the execution_id';
 
+CREATE FUNCTION noetl.migrate(execution_id bigint, version integer DEFAULT NULL, step_map jsonb DEFAULT '{}',
+                              dry_run boolean DEFAULT true)
+    RETURNS TABLE (severity text, step text, message text)
+    AS 'MODULE_PATHNAME', 'noetl_migrate'
+    LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION noetl.migrate(bigint, integer, jsonb, boolean) IS
+    'has a running execution go on with another version of its playbook, the newest unless one is given, in which each of its live steps has a place: the step that step_map names, else that of the same name; returns what is different. dry_run, or a row of severity error: nothing is changed';
+
 CREATE FUNCTION noetl.redrive_all(path text DEFAULT NULL, error_like text DEFAULT NULL, since timestamptz DEFAULT NULL,
                                   labels jsonb DEFAULT NULL, max integer DEFAULT 1000, dry_run boolean DEFAULT true)
     RETURNS SETOF bigint
@@ -56,7 +64,7 @@ COMMENT ON FUNCTION noetl.cancel_all(text, text, timestamptz, jsonb, integer, bo
 
 REVOKE ALL ON FUNCTION noetl.retry(bigint, text, jsonb, text), noetl.skip(bigint, text, jsonb, text),
     noetl.redrive(bigint, jsonb, text),
-    noetl.fork(bigint, text, jsonb, integer, integer),
+    noetl.fork(bigint, text, jsonb, integer, integer), noetl.migrate(bigint, integer, jsonb, boolean),
     noetl.redrive_all(text, text, timestamptz, jsonb, integer, boolean),
     noetl.retry_all(text, text, timestamptz, jsonb, integer, boolean),
     noetl.cancel_all(text, text, timestamptz, jsonb, integer, boolean) FROM PUBLIC;

@@ -5,7 +5,7 @@
 -- Rights must be granted.  PUBLIC keeps functions of their arguments alone, the
 -- default of event.execution_id, and functions that ask for a catalog row's digest.
 REVOKE ALL ON FUNCTION noetl.event_before(), noetl.event_after(),
-    noetl.execute(text, jsonb, integer, boolean, text, text, timestamptz, jsonb, integer), noetl.cancel(bigint, text), noetl.status_unchecked(bigint), noetl.status(bigint),
+    noetl.execute(text, jsonb, integer, boolean, text, text, timestamptz, jsonb, integer), noetl.cancel(bigint, text, boolean), noetl.status_unchecked(bigint), noetl.status(bigint),
     noetl.enqueue_next(bigint), noetl.lease(text, integer, interval, text[]),
     noetl.reserve(text, integer, interval, text[]), noetl.heartbeat(bigint, text, interval),
     noetl.release(bigint, text), noetl.complete(bigint, jsonb, text),
@@ -31,13 +31,14 @@ BEGIN
         noetl.pending, noetl.queue, noetl.workflow, noetl.workbook, noetl.transition TO noetl_client, noetl_reader;
     GRANT SELECT ON noetl.catalog TO noetl_author, noetl_reader;
     GRANT SELECT ON noetl.queue TO noetl_worker;
-    GRANT EXECUTE ON FUNCTION noetl.execute(text, jsonb, integer, boolean, text, text, timestamptz, jsonb, integer), noetl.cancel(bigint, text) TO noetl_client;
+    GRANT EXECUTE ON FUNCTION noetl.execute(text, jsonb, integer, boolean, text, text, timestamptz, jsonb, integer), noetl.cancel(bigint, text, boolean) TO noetl_client;
     GRANT EXECUTE ON FUNCTION noetl.schedule(text, text, text, jsonb, text, text, text, interval, boolean, jsonb),
         noetl.unschedule(text) TO noetl_client;
     GRANT SELECT ON noetl.schedule TO noetl_client, noetl_reader;
     GRANT EXECUTE ON FUNCTION noetl.debounce(text, text, interval, jsonb, interval) TO noetl_client;
     GRANT EXECUTE ON FUNCTION noetl.status(bigint) TO noetl_client, noetl_reader;
     GRANT EXECUTE ON FUNCTION noetl.register(text, text) TO noetl_author;
+    GRANT EXECUTE ON FUNCTION noetl.simulate(text, jsonb, jsonb, timestamptz), noetl.test(text) TO noetl_author;
     GRANT EXECUTE ON FUNCTION noetl.grant_execute(text, name), noetl.revoke_execute(text, name) TO noetl_author;
     GRANT SELECT ON noetl.catalog_path TO noetl_author, noetl_reader;
     GRANT EXECUTE ON FUNCTION noetl.lease(text, integer, interval, text[]),
@@ -62,10 +63,10 @@ BEGIN
     GRANT SELECT ON noetl.paused TO noetl_client, noetl_reader;
     GRANT SELECT ON noetl.pause_rule, noetl.pause_end TO noetl_admin;
     GRANT EXECUTE ON FUNCTION noetl.metrics() TO noetl_admin;
-    GRANT EXECUTE ON FUNCTION noetl.retry(bigint, text, jsonb, text), noetl.skip(bigint, text, jsonb, text), noetl.redrive(bigint, jsonb, text), noetl.fork(bigint, text, jsonb, integer, integer), noetl.redrive_all(text, text, timestamptz, jsonb, integer, boolean), noetl.retry_all(text, text, timestamptz, jsonb, integer, boolean), noetl.cancel_all(text, text, timestamptz, jsonb, integer, boolean) TO noetl_client;
     GRANT EXECUTE ON FUNCTION noetl.set_limit(text, integer, jsonb), noetl.unset_limit(text) TO noetl_admin;
     GRANT SELECT ON noetl.slot TO noetl_client, noetl_reader;
     GRANT SELECT ON noetl.limit_use, noetl.limit_rule, noetl.limit_pace TO noetl_admin;
+    GRANT EXECUTE ON FUNCTION noetl.retry(bigint, text, jsonb, text), noetl.skip(bigint, text, jsonb, text), noetl.redrive(bigint, jsonb, text), noetl.fork(bigint, text, jsonb, integer, integer), noetl.migrate(bigint, integer, jsonb, boolean), noetl.redrive_all(text, text, timestamptz, jsonb, integer, boolean), noetl.retry_all(text, text, timestamptz, jsonb, integer, boolean), noetl.cancel_all(text, text, timestamptz, jsonb, integer, boolean) TO noetl_client;
     GRANT EXECUTE ON FUNCTION noetl.retain(interval, text, boolean), noetl.maintain() TO noetl_admin;
     GRANT SELECT ON noetl.retention TO noetl_reader, noetl_admin;
     GRANT noetl_client, noetl_worker, noetl_author, noetl_reader TO noetl_admin;

@@ -15,7 +15,29 @@ CREATE TEMPORARY TABLE noetl_given AS
 DROP TRIGGER event_before ON noetl.event;
 DROP TRIGGER event_after ON noetl.event;
 DROP TRIGGER catalog_guard ON noetl.catalog;
+
+-- Partitions are no members any more, and have indexes of their own only.
+CREATE TEMPORARY TABLE noetl_partition AS
+    SELECT c.oid::pg_catalog.regclass AS leaf, pg_catalog.pg_get_expr(c.relpartbound, c.oid) AS bounds
+      FROM pg_catalog.pg_inherits AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.inhrelid
+     WHERE i.inhparent = 'noetl.event'::pg_catalog.regclass;
 ALTER TABLE noetl.event ALTER execution_id DROP DEFAULT;
+DO LANGUAGE plpgsql $$
+DECLARE
+    leaf pg_catalog.regclass;
+BEGIN
+    FOR leaf IN SELECT p.leaf FROM pg_temp.noetl_partition AS p LOOP
+        EXECUTE pg_catalog.format('ALTER TABLE noetl.event DETACH PARTITION %s', leaf);
+        EXECUTE pg_catalog.format('ALTER TABLE %s ALTER execution_id DROP DEFAULT', leaf);
+        IF EXISTS (SELECT FROM pg_catalog.pg_depend AS d WHERE d.classid = 'pg_class'::pg_catalog.regclass
+                    AND d.objid = leaf AND d.deptype = 'e') THEN
+            EXECUTE pg_catalog.format('ALTER EXTENSION noetl DROP TABLE %s', leaf);
+        END IF;
+    END LOOP;
+END
+$$;
+DROP INDEX noetl.event_result_idx, noetl.event_terminal_idx;
+ALTER TABLE noetl.event DROP CONSTRAINT event_pkey;
 DO LANGUAGE plpgsql $$
 DECLARE
     names pg_catalog.text;
@@ -50,6 +72,33 @@ ALTER TABLE noetl.item RENAME TO item_of_before;
 ALTER TABLE noetl.item_of_before DROP CONSTRAINT item_pkey;
 
 -- section: data
+DO LANGUAGE plpgsql $$
+DECLARE
+    part pg_temp.noetl_partition;
+    index pg_catalog.regclass;
+BEGIN
+    FOR part IN SELECT * FROM pg_temp.noetl_partition LOOP
+        FOR index IN SELECT i.indexrelid FROM pg_catalog.pg_index AS i
+            WHERE i.indrelid = part.leaf AND i.indisunique AND NOT i.indisprimary LOOP
+            EXECUTE pg_catalog.format('DROP INDEX %s', index);
+        END LOOP;
+        EXECUTE pg_catalog.format('CREATE UNIQUE INDEX ON %s (execution_id, (coalesce(meta -> ''drive'', ''1''::pg_catalog.jsonb)))
+            WHERE event_type IN (''execution_complete'', ''execution_completed'', ''execution_end'',
+                                 ''execution_failed'', ''workflow_failed'', ''execution_cancelled'')
+              AND (meta -> ''ignored'') IS NULL AND catalog_id IS NOT NULL', part.leaf);
+        EXECUTE pg_catalog.format('CREATE INDEX ON %s (execution_id, created_at) WHERE catalog_id IS NULL', part.leaf);
+        EXECUTE pg_catalog.format('ALTER TABLE %s ALTER execution_id SET DEFAULT noetl.next_id()', part.leaf);
+        EXECUTE pg_catalog.format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', part.leaf);
+        EXECUTE pg_catalog.format('CREATE POLICY members_read ON %s FOR SELECT USING (noetl.may_read(execution_id))', part.leaf);
+        EXECUTE pg_catalog.format('CREATE POLICY clients_insert ON %s FOR INSERT WITH CHECK (true)', part.leaf);
+        EXECUTE pg_catalog.format('ALTER TABLE noetl.event ATTACH PARTITION %s %s', part.leaf, part.bounds);
+        IF part.bounds OPERATOR(pg_catalog.=) 'DEFAULT' THEN
+            EXECUTE pg_catalog.format('COMMENT ON TABLE %s IS ''events of executions for which there is no other partition''', part.leaf);
+        END IF;
+    END LOOP;
+END
+$$;
+
 INSERT INTO noetl.item (execution_id, step_name, visit, item_index, item)
     SELECT i.execution_id, i.step_name, r.visit, i.item_index, i.item
       FROM noetl.item_of_before AS i JOIN noetl.run AS r USING (execution_id, step_name);
@@ -79,3 +128,4 @@ BEGIN
 END
 $$;
 DROP TABLE pg_temp.noetl_given;
+DROP TABLE pg_temp.noetl_partition;

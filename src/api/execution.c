@@ -140,8 +140,25 @@ noetl_debounce(PG_FUNCTION_ARGS)
 }
 
 /*
- * noetl.cancel(execution_id, reason): stores an execution_cancelled; returns false
- * when the execution is over.
+ * Cancels an execution after the compensations of what it has completed; returns false
+ * when it is over.
+ */
+static bool
+cancel_and_undo(int64 execution_id, const char *reason)
+{
+	Store	   *store = store_open(InvalidOid);
+	Execution	execution;
+
+	engine_begin_recovery(store, execution_id, &execution);
+	if (execution.running)
+		engine_undo(store, &execution, reason, NULL);
+	store_close(store);
+	return execution.running;
+}
+
+/*
+ * noetl.cancel(execution_id, reason, undo): stores an execution_cancelled, or (undo) an
+ * execution_undo; returns false when the execution is over.
  */
 Datum
 noetl_cancel(PG_FUNCTION_ARGS)
@@ -159,6 +176,8 @@ noetl_cancel(PG_FUNCTION_ARGS)
 	event.event_type = event_type_name(EVENT_EXECUTION_CANCELLED);
 	if (!PG_ARGISNULL(1))
 		event.error = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	if (!PG_ARGISNULL(2) && PG_GETARG_BOOL(2))
+		PG_RETURN_BOOL(cancel_and_undo(event.execution_id, event.error));
 	store = store_open(InvalidOid);
 	engine_lock(event.execution_id);
 	found = store_get_execution(store, event.execution_id, &execution);

@@ -140,9 +140,9 @@ graph_build(int64 catalog_id)
 	graph->playbook = playbook;
 	if (!catalog_describe(catalog_id, &graph->path, &graph->version))
 		elog(ERROR, "playbook " INT64_FORMAT " has vanished", catalog_id);
-	graph->nnodes = playbook->nsteps;
-	graph->nodes = palloc0(sizeof(GraphNode) * playbook->nsteps);
-	for (int i = 0; i < playbook->nsteps; i++)
+	graph->nnodes = playbook->nwritten;
+	graph->nodes = palloc0(sizeof(GraphNode) * playbook->nwritten);
+	for (int i = 0; i < playbook->nwritten; i++)
 	{
 		const Step *step = &playbook->steps[i];
 
@@ -171,7 +171,7 @@ graph_load_progress(Graph *graph, int64 execution_id)
 		int			index = name ? playbook_find_step(graph->playbook, name, strlen(name)) : -1;
 		GraphNode  *node;
 
-		if (index < 0)
+		if (index < 0 || index >= graph->nnodes)
 			continue;
 		node = &graph->nodes[index];
 		node->state = graph_value(row, 2);

@@ -63,7 +63,7 @@ noetl_playbook_steps(PG_FUNCTION_ARGS)
 
 	if (playbook == NULL || !read_part(&payload, "workflow", "steps", &steps))
 		return (Datum) 0;
-	for (int i = 0; i < playbook->nsteps; i++)
+	for (int i = 0; i < playbook->nwritten; i++)
 	{
 		const Step *step = &playbook->steps[i];
 		Datum		values[4];
@@ -225,7 +225,7 @@ noetl_playbook_transitions(PG_FUNCTION_ARGS)
 	JsonbValue	payload;
 	const Playbook *playbook = playbook_argument(fcinfo, &payload);
 
-	for (int i = 0; playbook != NULL && i < playbook->nsteps; i++)
+	for (int i = 0; playbook != NULL && i < playbook->nwritten; i++)
 	{
 		const Step *step = &playbook->steps[i];
 

@@ -25,7 +25,15 @@ render_layers(const Step *task, Scope *scope, const JsonbValue *transition_input
 {
 	if (scope->input == NULL)
 		scope->input = transition_input;
-	return input_render(&task->input, scope, transition_input, layers, input, error);
+	if (task->compensates >= 0 && layers == NULL)
+		layers = palloc(sizeof(JsonbValue) * (task->input.count + 1));
+	if (!input_render(&task->input, scope, transition_input, layers, input, error))
+		return false;
+	/* what a compensation has itself is laid over the input of the step */
+	for (int i = 0; task->compensates >= 0 && i < task->input.count; i++)
+		if (json_is_object(&layers[i]))
+			input_overlay(input, &layers[i], input);
+	return true;
 }
 
 /*

@@ -79,6 +79,8 @@ typedef struct ValueSource
 	bool		(*holds_by_default) (void *arg);
 	/* the context of an event; false: it has none */
 	bool		(*event_context) (void *arg, int64 event_id, JsonbValue *context);
+	/* StepCompletion *, of the steps that have a compensation */
+	List	   *(*completions) (void *arg);
 	/* what became of the items of an iterator ("total" of them) between two events */
 	ItemState  *(*item_states) (void *arg, const char *step_name, int visit, int64 since,
 								int64 before, int total);
@@ -92,6 +94,14 @@ typedef struct ValueSource
 	bool		(*save) (void *arg, List *requests, struct SaveError *error);
 	void	   *arg;
 } ValueSource;
+
+/* The way from one version of a playbook to another. */
+typedef struct Migration
+{
+	const Playbook *from;
+	const Playbook *to;
+	JsonbValue	map;			/* an object: name of a step -> its name in "to" */
+} Migration;
 
 /* The state of an execution while one event is decided on. */
 struct BrokerState
@@ -127,6 +137,9 @@ struct BrokerState
 								 * in this evaluation; or NULL */
 	List	   *known;			/* values that broker/scope.c remembers */
 	Run		   *end_run;		/* the run of the end, if it ended just now */
+	const Migration *migration; /* of execution_migrated, else NULL */
+	List	   *completions;	/* StepCompletion *, of this evaluation */
+	Event	   *compensating;	/* execution_compensating, if it is of this evaluation */
 	List	   *taken_signals;	/* TakenSignals *, by this evaluation (broker/wait.c) */
 	List	   *decisions;		/* Decision *, the outcome */
 	int64		last_event_id;	/* the newest event of the execution */
@@ -159,6 +172,7 @@ typedef enum DecisionKind
 	DECIDE_REDRIVE_CHILD,		/* set the execution "child" going again, of which
 								 * "run" waits for the end; without an id: all
 								 * executions that the worker of "run" started */
+	DECIDE_COMPENSATE,			/* the execution compensates: its timeout is over */
 	DECIDE_FINISH,				/* end the execution with status, result, error;
 								 * revoke: leased tasks are revoked */
 	DECIDE_KEEP_SIGNAL,			/* note the signal "event": it has an id, or no wait
@@ -209,6 +223,22 @@ extern void broker_run_due(BrokerState *state, int step, int visit);
  * need not be stored yet.  Decides nothing.
  */
 extern Run *broker_find_wait(BrokerState *state, const Event *signal);
+
+/* Reads the map of steps of an execution_migrated. */
+extern void migration_init(Migration *migration, const Event *event, const Playbook *from,
+						   const Playbook *to);
+
+/* Returns the step of the new version that stands for one of the old; -1: none. */
+extern int	migrate_step(const Migration *migration, int step);
+
+/* Returns arrivals, in copies, as the new version numbers its steps. */
+extern List *migrate_arrivals(const Migration *migration, const List *arrivals);
+
+/* Gives runs, as they were loaded, the numbers of the new version. */
+extern void migrate_runs(const Migration *migration, List *runs);
+
+/* Returns a lineage of the new version; NULL where that tracks no steps. */
+extern const int *migrate_lineage(const Migration *migration, const int *lineage);
 
 /* Fails an execution that cannot begin, for this reason. */
 extern void broker_refuse(BrokerState *state, const Event *event, const char *reason);

@@ -393,6 +393,25 @@ end_by_client(BrokerState *state, const Event *event)
 		   event_is_reaped(event, REAPED_TIMEOUT));
 }
 
+/*
+ * Somebody wants the execution undone, or its time is over: it ends, after the
+ * compensations of what it has completed.
+ */
+static void
+decide_undo(BrokerState *state, const Event *event)
+{
+	bool		timed_out = event_is_reaped(event, REAPED_TIMEOUT);
+	ExecutionOutcome outcome = {timed_out ? EVENT_EXECUTION_FAILED : EVENT_EXECUTION_CANCELLED,
+	event->error, event->result};
+
+	if (compensating(state))
+		ignore(state, "the execution is compensating");
+	else if (compensate(state, &outcome, event->event_id))
+		settle(state);
+	else
+		conclude_execution(state, &outcome, event->event_id, NULL);
+}
+
 /* Moves the time of the execution on to that of an event. */
 static void
 set_time(BrokerState *state, const Event *event)
@@ -447,6 +466,13 @@ broker_decide(BrokerState *state, const Event *event)
 		ignore(state, "the execution is over");
 	else if (event_type_is_terminal(event->type))
 		end_by_client(state, event);
+	else if (event->type == EVENT_EXECUTION_MIGRATED)
+	{
+		migrate_state(state, event);
+		settle(state);
+	}
+	else if (event->type == EVENT_EXECUTION_UNDO)
+		decide_undo(state, event);
 	else if (event->type == EVENT_SIGNAL)
 		decide_signal(state, event);
 	else

@@ -121,6 +121,20 @@ static const EventTypeInfo event_types[] = {
 		{"execution_forked"},
 		.status = "RUNNING", .senders = BROKER
 	},
+	[EVENT_EXECUTION_UNDO] = {
+		{"execution_undo"},
+		.status = "RUNNING", .senders = BROKER,
+		.has_effect = true
+	},
+	[EVENT_EXECUTION_COMPENSATING] = {
+		{"execution_compensating"},
+		.status = "RUNNING", .senders = BROKER
+	},
+	[EVENT_EXECUTION_MIGRATED] = {
+		{"execution_migrated"},
+		.status = "RUNNING", .senders = BROKER,
+		.has_effect = true
+	},
 	[EVENT_STEP_CARRIED] = {
 		{"step_carried"},
 		.status = "COMPLETED", .senders = BROKER,

@@ -30,6 +30,9 @@ typedef enum EventType
 	EVENT_EXECUTION_ADOPTED,
 	EVENT_EXECUTION_REDRIVEN,
 	EVENT_EXECUTION_FORKED,		/* it begins at a step, with values of another one */
+	EVENT_EXECUTION_UNDO,		/* somebody cancels it and wants it undone */
+	EVENT_EXECUTION_COMPENSATING,	/* it ends when its compensations are done */
+	EVENT_EXECUTION_MIGRATED,	/* it goes on with another version */
 	EVENT_STEP_CARRIED,			/* a value of that one */
 	EVENT_EXECUTION_RESCHEDULED,	/* it has another run_at and other parameters */
 	EVENT_EXECUTION_PAUSED,		/* nothing of it is handed out any more */

@@ -35,7 +35,7 @@ end_execution(BrokerState *state, const char *status, const char *error,
 	{
 		Run		   *run = (Run *) lfirst(lc);
 
-		if (stopped && run_is_live(run))
+		if (stopped && run_is_live(run) && state->playbook->steps[run->step].compensates < 0)
 			stop_run(state, run, false);
 		switch (run->state)
 		{
@@ -96,12 +96,29 @@ with_drive(BrokerState *state, Jsonb *meta)
 	return json_to_jsonb(&value);
 }
 
-/* Fails the execution because of a step whose failure nothing handles. */
+/* Ends the execution with an event of the broker's; meta: of that event, or NULL. */
+void
+conclude_execution(BrokerState *state, const ExecutionOutcome *outcome, int64 parent,
+				   Jsonb *meta)
+{
+	Event	   *event = emit(state, outcome->type, NULL, 0, parent);
+
+	event->error = outcome->error;
+	event->result = outcome->result;
+	event->meta = with_drive(state, meta);
+	end_execution(state, event_type_status(outcome->type), event->error, event->result,
+				  outcome->type == EVENT_EXECUTION_CANCELLED);
+}
+
+/*
+ * Fails the execution because of a step whose failure nothing handles, after the
+ * compensations of what it has completed.
+ */
 void
 fail_execution(BrokerState *state, const Step *step, const char *reason,
 			   int64 parent)
 {
-	Event	   *event = emit(state, EVENT_EXECUTION_FAILED, NULL, 0, parent);
+	ExecutionOutcome outcome = {EVENT_EXECUTION_FAILED};
 	JsonBuilder builder;
 	JsonbValue	result;
 
@@ -109,10 +126,10 @@ fail_execution(BrokerState *state, const Step *step, const char *reason,
 	json_add_text(&builder, "failed_step", step->name);
 	json_add_text(&builder, "reason", reason);
 	json_end_object(&builder, &result);
-	event->result = json_to_jsonb(&result);
-	event->error = psprintf("execution failed at step %s: %s", step->name, reason);
-	event->meta = with_drive(state, NULL);
-	end_execution(state, "FAILED", event->error, event->result, false);
+	outcome.result = json_to_jsonb(&result);
+	outcome.error = psprintf("execution failed at step %s: %s", step->name, reason);
+	if (!compensate(state, &outcome, parent))
+		conclude_execution(state, &outcome, parent, NULL);
 }
 
 /*

@@ -46,7 +46,8 @@ emit_step_started(BrokerState *state, Run *run)
 	Event	   *event = emit(state, EVENT_STEP_STARTED, &state->playbook->steps[run->step],
 							 run->visit, released_by(run));
 
-	event->meta = lineage_meta(state->playbook, lineage_of(state, run));
+	event->meta = run->compensates != NULL ? run->compensates :
+		lineage_meta(state->playbook, lineage_of(state, run));
 	run->started_event_id = event->event_id;
 	run->released_by = event->parent_event_id;
 	return event;
@@ -94,7 +95,8 @@ completion_meta(BrokerState *state, Run *run, const TransitionOutcome *outcome,
 	JsonBuilder meta;
 	JsonbValue	value;
 
-	if (!outcome->recorded && !skipped && completion->ended_by == NULL)
+	if (!outcome->recorded && !skipped && completion->ended_by == NULL &&
+		!is_compensable(state, run, completion))
 		return NULL;
 	json_begin_object(&meta);
 	if (completion->ended_by != NULL)
@@ -103,6 +105,8 @@ completion_meta(BrokerState *state, Run *run, const TransitionOutcome *outcome,
 		json_add_bool(&meta, "skipped", true);
 	if (outcome->recorded)
 		json_add(&meta, "transitions", &outcome->meta);
+	if (is_compensable(state, run, completion))
+		add_compensable(completion, &meta);
 	note_dropped(state, outcome->departures, run, &meta);
 	json_end_object(&meta, &value);
 	return json_to_jsonb(&value);
@@ -165,7 +169,27 @@ complete_step(BrokerState *state, Run *run, const Completion *completion)
 		*state->entry_tried = outcome.meta;
 		decision_add(state, DECIDE_ANNOTATE, NULL)->meta = meta;
 	}
+	if (is_compensable(state, run, completion))
+		note_completion(state, run, completion, release);
 	depart(state, outcome.departures, run, release);
+	if (step->compensates >= 0)
+		compensation_ended(state, run, true, release);
+}
+
+/* A compensation has failed for good: the next one follows. */
+static void
+fail_compensation(BrokerState *state, Run *run, const StepFailure *failure)
+{
+	Event	   *event;
+
+	end_run(state, run);
+	event = emit(state, EVENT_STEP_FAILED, &state->playbook->steps[run->step], run->visit,
+				 failure->parent);
+	event->error = failure->error;
+	if (failure->envelope != NULL)
+		event->result = json_to_jsonb(failure->envelope);
+	event->meta = json_text_object("kind", failure_name(failure->kind));
+	compensation_ended(state, run, false, event->event_id);
 }
 
 /* on_error: continue.  The run ends well, and the failure is the step's value. */
@@ -242,6 +266,12 @@ fail_step(BrokerState *state, Run *run, const StepFailure *failure)
 	TransitionOutcome handlers;
 	JsonbValue	none;
 	Event	   *event;
+
+	if (step->compensates >= 0)
+	{
+		fail_compensation(state, run, failure);
+		return;
+	}
 
 	if (step->on_error == ON_ERROR_CONTINUE && failure->kind < FAILURE_TRANSITION)
 	{

@@ -11,11 +11,13 @@
  *		child.c          steps that are child executions
  *		iteration.c      steps that are iterators
  *		recover.c        runs come to rest after a failure, and go on
+ *		migrate.c        an execution goes on with another version
  *		save.c           saves that the database itself executes
  *		sql.c            steps that are statements of SQL
  *		action.c         tasks for workers
  *		flow.c           steps end, branches leave them
  *		join.c           branches arrive at steps and join there
+ *		compensate.c     what has completed is compensated before the end
  *		execution_end.c  the end of an execution
  *		decision.c       the list of decisions
  */
@@ -118,7 +120,43 @@ extern Event *emit_item(BrokerState *state, EventType type, const Step *step, in
 /* Returns the word for a kind of failure, for meta.kind. */
 extern const char *failure_name(FailureKind kind);
 
+/* How the broker ends an execution that does not complete. */
+typedef struct ExecutionOutcome
+{
+	EventType	type;			/* of the event that ends it */
+	const char *error;			/* or NULL, also below */
+	Jsonb	   *result;
+} ExecutionOutcome;
+
+/* ---- compensate.c ---- */
+
+/* Returns whether a completion of a run is one that can be compensated. */
+extern bool is_compensable(BrokerState *state, const Run *run, const Completion *completion);
+
+/* Adds to the meta of step_completed what its compensation will need. */
+extern void add_compensable(const Completion *completion, JsonBuilder *meta);
+
+/* Remembers a completion, whose event is not in the log yet. */
+extern void note_completion(BrokerState *state, const Run *run, const Completion *completion,
+							int64 event_id);
+
+/* Returns whether compensations of the execution are being done. */
+extern bool compensating(const BrokerState *state);
+
+/*
+ * Begins to compensate what the execution has completed: it ends with this outcome
+ * afterwards.  Returns false when there is nothing to compensate.
+ */
+extern bool compensate(BrokerState *state, const ExecutionOutcome *outcome, int64 parent);
+
+/* A compensation has ended: the next one follows, or the end of the execution. */
+extern void compensation_ended(BrokerState *state, const Run *run, bool success, int64 cause);
+
 /* ---- execution_end.c ---- */
+
+/* Ends the execution with an event of the broker's; meta: of that event, or NULL. */
+extern void conclude_execution(BrokerState *state, const ExecutionOutcome *outcome,
+							   int64 parent, Jsonb *meta);
 
 /* Ends the execution; revoke: workers are told to stop what they have leased. */
 extern void end_execution(BrokerState *state, const char *status, const char *error,
@@ -307,6 +345,11 @@ extern void resume_by_event(BrokerState *state, Run *run, const Event *event);
 
 /* execution_redriven: the runs that the end of the execution has stopped go on. */
 extern void redrive_runs(BrokerState *state, const Event *event);
+
+/* ---- migrate.c ---- */
+
+/* execution_migrated: the runs go on in the new version. */
+extern void migrate_state(BrokerState *state, const Event *event);
 
 /* ---- wait.c ---- */
 

@@ -176,6 +176,8 @@ typedef struct Run
 	List	   *arrivals;		/* Arrival *, RUN_WAITING */
 
 	const int  *lineage;		/* the visits it descends from; NULL: not read yet */
+	Jsonb	   *compensates;	/* what it compensates (broker/compensate.c); NULL: its
+								 * step_started says it, or it compensates nothing */
 
 	/* all but waiting runs */
 	int64		started_event_id;
@@ -216,6 +218,16 @@ typedef struct StepValue
 	JsonbValue	envelope;		/* the result as it was sent */
 	JsonbValue	value;			/* what templates see of it (broker/result.c) */
 } StepValue;
+
+/* A visit of a step that has completed and can be compensated. */
+typedef struct StepCompletion
+{
+	int			step;
+	int			visit;
+	int64		event_id;		/* its step_completed */
+	JsonbValue	compensate;		/* meta.compensate of that event */
+	const JsonbValue *envelope; /* the result; NULL: the log has it */
+} StepCompletion;
 
 /* How an item of an iterator ended. */
 typedef struct IterationResult

@@ -170,7 +170,7 @@ build_results(Scope *scope, JsonbValue *value)
 	JsonBuilder builder;
 
 	json_begin_object(&builder);
-	for (int i = 0; i < playbook->nsteps; i++)
+	for (int i = 0; i < playbook->nwritten; i++)
 	{
 		StepValue  *step;
 
@@ -461,6 +461,37 @@ scope_identify(void *arg, StringInfo buf)
 					 scope->run != NULL ? scope->run->item : -1);
 }
 
+/*
+ * Has the templates of a compensation see the value of what it compensates: of the log,
+ * unless it has completed in this evaluation.
+ */
+static void
+see_compensated(Scope *scope)
+{
+	BrokerState *state = scope->state;
+	int			index = scope->step->compensates;
+	StepValue  *value = NULL;
+	ListCell   *lc;
+
+	foreach(lc, state->completions)
+	{
+		const StepCompletion *done = (StepCompletion *) lfirst(lc);
+
+		if (done->step != index || done->visit != scope->run->visit)
+			continue;
+		value = palloc0(sizeof(StepValue));
+		value->found = true;
+		value->envelope = *done->envelope;
+		result_value(&value->envelope, &value->value);
+	}
+	if (value == NULL)
+		value = visit_value(state, index, scope->run->visit, 0);
+	if (!value->found)
+		return;
+	scope->result = &value->value;
+	scope->envelope = &value->envelope;
+}
+
 /* Begins a scope for templates of a step; the caller adds what only it knows. */
 void
 scope_init(Scope *scope, BrokerState *state, const Step *step, Run *run,
@@ -476,6 +507,8 @@ scope_init(Scope *scope, BrokerState *state, const Step *step, Run *run,
 	scope->template.now = now;
 	scope->template.identify = scope_identify;
 	scope->template.identify_arg = scope;
+	if (step != NULL && step->compensates >= 0 && run != NULL)
+		see_compensated(scope);
 }
 
 /*

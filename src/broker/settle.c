@@ -128,7 +128,8 @@ start_run(BrokerState *state, Run *run)
 	char	   *pass_error;
 	int			since = list_length(state->decisions);
 
-	if (!state->values.allows_visit(state->values.arg, run->visit, step->max_visits))
+	if (step->compensates < 0 &&
+		!state->values.allows_visit(state->values.arg, run->visit, step->max_visits))
 	{
 		fail_start(state, run, FAILURE_MAX_VISITS,
 				   psprintf("step visited more than %d times", run->visit - 1), NULL);
@@ -190,6 +191,9 @@ settle(BrokerState *state)
 			decision_add(state, DECIDE_KEEP, run);
 		live = live || run_is_live(run);
 	}
-	if (!live)
-		complete_execution(state, NULL, state->last_event_id);
+	if (live)
+		return;
+	complete_execution(state, NULL, state->last_event_id);
+	if (!state->finished)
+		settle(state);			/* its mapping has failed: it compensates */
 }

@@ -15,9 +15,9 @@
 static PlaybookIssue *yaml_issue(const SourceError *error);
 static PlaybookIssue *path_issue(char *message, char *hint);
 
-/* Parses and compiles a document; document->valid: it may be stored. */
-void
-catalog_read_document(const text *content, bool needs_path, Document *document)
+/* Parses and compiles a document, and returns the playbook (catalog/register.h). */
+Playbook *
+catalog_compile_document(const text *content, bool needs_path, Document *document)
 {
 	SourceError error = {0};
 	Playbook   *playbook;
@@ -29,7 +29,7 @@ catalog_read_document(const text *content, bool needs_path, Document *document)
 	{
 		yaml_explain(VARDATA_ANY(content), VARSIZE_ANY_EXHDR(content), &error);
 		document->issues = list_make1(yaml_issue(&error));
-		return;
+		return NULL;
 	}
 	playbook = playbook_compile_document(document->root, CurrentMemoryContext,
 										 &document->issues);
@@ -51,6 +51,15 @@ catalog_read_document(const text *content, bool needs_path, Document *document)
 											"Such paths name playbooks that are written in a step of another one."),
 								 document->issues);
 	}
+	return playbook;
+}
+
+/* Parses and compiles a document; document->valid: it may be stored. */
+void
+catalog_read_document(const text *content, bool needs_path, Document *document)
+{
+	Playbook   *playbook = catalog_compile_document(content, needs_path, document);
+
 	if (playbook != NULL)
 		MemoryContextDelete(playbook->context);
 }
@@ -196,6 +205,18 @@ first_error(const Document *document)
 				pstrdup(issue->message);
 	}
 	return pstrdup("the inline playbook is not valid");
+}
+
+/* Compiles a document that is part of another playbook (catalog/register.h). */
+Playbook *
+catalog_compile_inline(const char *content, char **error)
+{
+	Document	document;
+	Playbook   *playbook = catalog_compile_document(cstring_to_text(content), false, &document);
+
+	if (playbook == NULL)
+		*error = first_error(&document);
+	return playbook;
 }
 
 /* Stores a document that is part of another playbook; returns its catalog_id. */

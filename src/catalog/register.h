@@ -26,6 +26,19 @@ extern void catalog_read_document(const text *content, bool needs_path,
 								  Document *document);
 
 /*
+ * The same, and returns the compiled playbook, whose memory context lies under
+ * CurrentMemoryContext; NULL when the document does not compile.
+ */
+extern Playbook *catalog_compile_document(const text *content, bool needs_path,
+										  Document *document);
+
+/*
+ * Compiles a document that is part of another playbook and stores nothing.  Returns
+ * NULL and sets *error when it is not valid.
+ */
+extern Playbook *catalog_compile_inline(const char *content, char **error);
+
+/*
  * Raises the first error of a document; without errors emits every warning.  path:
  * for DETAIL; NULL: the playbook has none.
  */

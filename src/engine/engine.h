@@ -74,6 +74,20 @@ extern List *engine_resume_step(Store *store, const Execution *execution, const 
 								int visit, const RecoverRequest *request);
 extern List *engine_redrive(Store *store, const Execution *execution, List *runs,
 							const List *signals, const RecoverRequest *request);
+/*
+ * Has a running execution go on with another version of its playbook, in which every live
+ * run has a place; map: an object, name of a step -> its name there.  The caller holds the
+ * execution lock.
+ */
+extern void engine_migrate(Store *store, const Execution *execution, int64 catalog_id,
+						   int version, Jsonb *map);
+/*
+ * Has an execution end after the compensations of what it has completed: cancelled for
+ * a reason, or (reaped, one of REAPED_…) failed with this error.  The caller holds the
+ * execution lock.
+ */
+extern void engine_undo(Store *store, const Execution *execution, const char *error,
+						const char *reaped);
 /* Completes a live run of a step with a value (NULL: null) in place of its work. */
 extern void engine_skip_step(Store *store, const Execution *execution, const Step *step,
 							 int visit, Jsonb *value, const char *reason);

@@ -189,6 +189,20 @@ retry_task(Store *store, const BrokerState *state, Run *run)
 	wake_at_commit(task_type(state, run));
 }
 
+/* Writes into the event that was decided on what has come out about it. */
+static void
+note_on_event(Store *store, const BrokerState *state, const Event *event,
+			  const Decision *decision)
+{
+	if (decision->kind == DECIDE_LOCATE)
+		store_locate_event(store, state->execution_id, event->event_id,
+						   &state->playbook->steps[decision->run->step], decision->run);
+	else
+		store_annotate_event(store, state->execution_id, event->event_id,
+							 decision->kind == DECIDE_ANNOTATE ? decision->meta :
+							 json_text_object("ignored", decision->reason));
+}
+
 /* Writes one decision; returns the number of tasks that it enqueues. */
 static int
 write_decision(Store *store, BrokerState *state, const Event *event,
@@ -249,6 +263,9 @@ write_decision(Store *store, BrokerState *state, const Event *event,
 		case DECIDE_REDRIVE:
 			redrive_execution(store, state, event, decision->drive);
 			break;
+		case DECIDE_COMPENSATE:
+			store_end_timeout(store, state->execution_id);
+			break;
 		case DECIDE_FINISH:
 			finish(store, state, event, decision);
 			break;
@@ -259,17 +276,9 @@ write_decision(Store *store, BrokerState *state, const Event *event,
 			store_take_signal(store, state->execution_id, decision->event->event_id);
 			break;
 		case DECIDE_IGNORE:
-			store_annotate_event(store, state->execution_id, event->event_id,
-								 json_text_object("ignored", decision->reason));
-			break;
 		case DECIDE_LOCATE:
-			store_locate_event(store, state->execution_id, event->event_id,
-							   &state->playbook->steps[decision->run->step],
-							   decision->run);
-			break;
 		case DECIDE_ANNOTATE:
-			store_annotate_event(store, state->execution_id, event->event_id,
-								 decision->meta);
+			note_on_event(store, state, event, decision);
 			break;
 	}
 	return enqueued;
@@ -476,7 +485,8 @@ decide_event(const Occasion *occasion)
 	if (!event_type_is_decided(event->type))
 		return 0;
 	if (event->type == EVENT_EXECUTION_REDRIVEN || event->type == EVENT_STEP_RESUMED ||
-		event->type == EVENT_EXECUTION_FORKED)
+		event->type == EVENT_EXECUTION_FORKED || event->type == EVENT_EXECUTION_UNDO ||
+		event->type == EVENT_EXECUTION_MIGRATED)
 	{
 		/* a superuser has inserted it: its effect is more than the event */
 		if (!event->ignored)
@@ -516,17 +526,76 @@ decide_event(const Occasion *occasion)
 	return write_decisions(store, &state, &execution, event);
 }
 
+/*
+ * Keeps the signals that the log has, or forgets them: only a version with waits needs
+ * them.
+ */
+static void
+migrate_signals(Store *store, int64 execution_id, const Migration *migration)
+{
+	List	   *signals;
+	ListCell   *lc;
+
+	if (migration->from->takes_signals == migration->to->takes_signals)
+		return;
+	if (!migration->to->takes_signals)
+	{
+		store_forget_signals(store, execution_id);
+		return;
+	}
+	signals = store_logged_signals(store, execution_id, DT_NOEND);
+	foreach(lc, signals)
+	{
+		const Event *signal = (Event *) lfirst(lc);
+		SignalRow	row = {signal->event_id, signal->node_name, signal->signal_id, false};
+
+		store_keep_signal(store, execution_id, &row);
+	}
+}
+
+/*
+ * Loads the state of an execution that goes on with another version, and writes that
+ * version into its rows.
+ */
+static void
+load_migrated(Store *store, BrokerState *state, const Event *event, Migration *migration)
+{
+	JsonbValue	context;
+	int64		catalog_id = 0;
+	int64		version = 0;
+	ListCell   *lc;
+
+	json_from_jsonb(event->context, &context);
+	(void) json_get_int(&context, "catalog_id", &catalog_id);
+	(void) json_get_int(&context, "version", &version);
+	migration_init(migration, event, state->playbook, playbook_get(catalog_id));
+	state->runs = store_load_runs(store, event->execution_id, state->playbook, NULL);
+	migrate_runs(migration, state->runs);
+	store_migrate_execution(store, event->execution_id, catalog_id, (int) version);
+	store_migrate_tasks(store, event->execution_id, catalog_id, &migration->map);
+	migrate_signals(store, event->execution_id, migration);
+	foreach(lc, state->runs)
+		if (((Run *) lfirst(lc))->is_task)
+			((Run *) lfirst(lc))->handle = NULL;	/* its row has a new version */
+	state->playbook = migration->to;
+	state->version = (int) version;
+	state->migration = migration;
+}
+
 /* Does what evaluate_resumed() does; leaves the settings of the execution in force. */
 static List *
 decide_resumed(Store *store, const Event *event, const Execution *execution, List *runs)
 {
 	BrokerState state;
 	ValueContext values;
+	Migration	migration;
 	List	   *children = NIL;
 	ListCell   *lc;
 
 	begin_evaluation(&state, &values, store, execution, true);
-	if (event->type == EVENT_EXECUTION_REDRIVEN)
+	if (event->type == EVENT_EXECUTION_MIGRATED)
+		load_migrated(store, &state, event, &migration);
+	else if (event->type == EVENT_EXECUTION_REDRIVEN)
 	{
 		state.drive++;
 		state.runs = runs;

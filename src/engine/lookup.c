@@ -294,6 +294,16 @@ moment(void *arg, const char *text, TimestampTz *moment, char **error)
 	return engine_moment(((ValueContext *) arg)->state->started_by, text, moment, error);
 }
 
+/* ValueSource.completions */
+static List *
+completions(void *arg)
+{
+	ValueContext *context = (ValueContext *) arg;
+
+	return store_completions(context->store, context->execution_id, context->state->playbook,
+							 DT_NOEND);
+}
+
 /* Sets the members of a ValueSource whose answers never change. */
 void
 engine_set_constant_lookups(ValueSource *source)
@@ -325,6 +335,7 @@ values_init(ValueContext *values, Store *store, BrokerState *state, bool catchin
 		.allows_depth = allows_depth,
 		.holds_by_default = holds_by_default,
 		.event_context = event_context,
+		.completions = completions,
 		.item_states = item_states,
 		.kept_signal = kept_signal,
 		.signal_known = signal_known,

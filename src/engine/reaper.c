@@ -17,6 +17,7 @@
 #include "storage/lock.h"
 #include "utils/timestamp.h"
 
+#include "catalog/catalog.h"
 #include "engine/internal.h"
 #include "catalog/catalog.h"
 #include "playbook/playbook.h"
@@ -158,6 +159,7 @@ static void
 reap_execution(Store *store, int64 execution_id)
 {
 	Execution	execution;
+	const Playbook *playbook;
 	Event		event;
 	JsonBuilder builder;
 	JsonbValue	value;
@@ -165,6 +167,14 @@ reap_execution(Store *store, int64 execution_id)
 	if (!lock_family(store, execution_id, &execution) || !execution.running ||
 		execution.deadline == 0 || execution.deadline > GetCurrentTimestamp())
 		return;
+	playbook = playbook_get(execution.catalog_id);
+	if (playbook->nwritten < playbook->nsteps)
+	{
+		/* it compensates what it has completed */
+		engine_undo(store, &execution, timeout_error(execution_timeout(store, &execution)),
+					REAPED_TIMEOUT);
+		return;
+	}
 	memset(&event, 0, sizeof(event));
 	event.execution_id = execution_id;
 	event.event_type = event_type_name(EVENT_EXECUTION_FAILED);

@@ -103,6 +103,60 @@ engine_redrive(Store *store, const Execution *execution, List *runs, const List 
 	return evaluate_resumed(store, &event, execution, runs);
 }
 
+/* Has a running execution go on with another version (engine/engine.h). */
+void
+engine_migrate(Store *store, const Execution *execution, int64 catalog_id, int version,
+			   Jsonb *map)
+{
+	Event		event;
+	JsonBuilder builder;
+	JsonbValue	value;
+
+	memset(&event, 0, sizeof(event));
+	event.event_type = event_type_name(EVENT_EXECUTION_MIGRATED);
+	event.execution_id = execution->execution_id;
+	event.node_name = execution->path;
+	event.node_type = "playbook";
+	json_begin_object(&builder);
+	json_add_id(&builder, "catalog_id", catalog_id);
+	json_add_int(&builder, "version", version);
+	json_from_jsonb(map, &value);
+	json_add(&builder, "step_map", &value);
+	json_end_object(&builder, &value);
+	event.context = json_to_jsonb(&value);
+	event.meta = request_meta(NULL, 0);
+	store_request(store, &event);
+	(void) evaluate_resumed(store, &event, execution, NIL);
+}
+
+/* Has an execution end after the compensations of what it has completed (engine/engine.h). */
+void
+engine_undo(Store *store, const Execution *execution, const char *error, const char *reaped)
+{
+	Event		event;
+	JsonBuilder builder;
+	JsonbValue	value;
+
+	memset(&event, 0, sizeof(event));
+	event.event_type = event_type_name(EVENT_EXECUTION_UNDO);
+	event.execution_id = execution->execution_id;
+	event.node_name = execution->path;
+	event.node_type = "playbook";
+	event.error = error;
+	if (reaped == NULL)
+		event.meta = request_meta(NULL, 0);
+	else
+	{
+		event.meta = task_event_meta(reaped, 0, 0);
+		json_begin_object(&builder);
+		json_add_text(&builder, "reason", error);
+		json_end_object(&builder, &value);
+		event.result = json_to_jsonb(&value);
+	}
+	store_request(store, &event);
+	(void) evaluate_resumed(store, &event, execution, NIL);
+}
+
 /* Completes a live run of a step with a value in place of its work. */
 void
 engine_skip_step(Store *store, const Execution *execution, const Step *step, int visit,

@@ -29,6 +29,7 @@ static const YamlNode *name_node(const YamlNode *node);
 static char *read_step_name(Compiler *compiler, const YamlNode *node,
 							const YamlNode **where);
 static void compile_steps(Compiler *compiler);
+static void add_compensations(Compiler *compiler);
 static Playbook *hand_over(Compiler *compiler, List **issues);
 
 /* Names that mean something else in every template. */
@@ -358,6 +359,7 @@ load_steps(Compiler *compiler, const YamlNode *workflow)
 		if (playbook_name_is(playbook->steps[i].name, "start"))
 			break;
 	playbook->entry = i < playbook->nsteps ? i : 0;
+	playbook->nwritten = playbook->nsteps;
 }
 
 /* Appends a step of which only the name is known yet. */
@@ -369,6 +371,8 @@ add_step(Compiler *compiler, const YamlNode *node, char *name,
 	Step	   *step = &playbook->steps[playbook->nsteps];
 
 	step->index = playbook->nsteps;
+	step->compensation = -1;
+	step->compensates = -1;
 	step->name = name;
 	step->line = where->line;
 	step->column = where->column;
@@ -424,6 +428,50 @@ read_step_name(Compiler *compiler, const YamlNode *node, const YamlNode **where)
 	return name;
 }
 
+/*
+ * Adds a step for each compensation, behind those of the document.  Comes after all of
+ * these, so that no transition leads to it.
+ */
+static void
+add_compensations(Compiler *compiler)
+{
+	Playbook   *playbook = compiler->playbook;
+	int			count = 0;
+
+	for (int i = 0; i < playbook->nwritten; i++)
+		if (playbook_member(compiler->merged_nodes[i], "compensate") != NULL)
+			count++;
+	if (count == 0)
+		return;
+	count += playbook->nwritten;
+	playbook->steps = repalloc(playbook->steps, sizeof(Step) * count);
+	memset(&playbook->steps[playbook->nwritten], 0,
+		   sizeof(Step) * (count - playbook->nwritten));
+	compiler->step_nodes = repalloc(compiler->step_nodes, sizeof(YamlNode *) * count);
+	compiler->merged_nodes = repalloc(compiler->merged_nodes, sizeof(YamlNode *) * count);
+	for (int i = 0; i < playbook->nwritten; i++)
+	{
+		const YamlNode *node = playbook_member(compiler->merged_nodes[i], "compensate");
+		char	   *name = psprintf("%s.compensate", playbook->steps[i].name);
+
+		CHECK_FOR_INTERRUPTS();
+		if (node == NULL)
+			continue;
+		if (playbook_find_step(playbook, name, strlen(name)) >= 0)
+		{
+			compiler->graph_broken = true;
+			playbook_issue(compiler, ISSUE_ERROR, ERRCODE_DUPLICATE_OBJECT, node,
+						   "Give the other step another name.",
+						   "the compensation has the name of another step, \"%s\"", name);
+			continue;
+		}
+		name_table_add(&playbook->step_index, name, strlen(name));
+		compiler->merged_nodes[playbook->nsteps] = node;
+		add_step(compiler, node, name, node);
+		playbook_compile_compensation(compiler, i, playbook->nsteps - 1);
+	}
+}
+
 /* Hands targets of type python the value instead of the text of x | tojson. */
 static void
 read_json_of_targets(const Playbook *playbook, const Target *targets, int ntargets)
@@ -474,6 +522,7 @@ compile_steps(Compiler *compiler)
 		read_json_of(playbook, &playbook->steps[i].next);
 		read_json_of(playbook, &playbook->steps[i].on_error_next);
 	}
+	add_compensations(compiler);
 	playbook_check_idle_tasks(compiler);
 	playbook_lint_names(compiler);
 	if (compiler->graph_broken)
@@ -484,4 +533,5 @@ compile_steps(Compiler *compiler)
 	pfree(edges.first);
 	pfree(edges.targets);
 	playbook_lint_graph(compiler);
+	playbook_lint_tests(compiler);
 }

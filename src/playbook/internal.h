@@ -14,6 +14,7 @@
  *		wait.c			steps that wait for time or signals
  *		names.c			names in templates that nothing defines
  *		foreign.c		keys of other engines
+ *		tests.c			warnings of what is doubtful in tests
  *		lint.c			warnings of what is legal but looks wrong
  *		document.c		templates: documents and conditions
  *		issue.c			the list of issues
@@ -93,6 +94,8 @@ typedef struct StepSource
 
 /* step.c */
 extern void playbook_compile_step(Compiler *compiler, int index);
+/* Compiles the compensation of a step, which is the step of the index "compensation". */
+extern void playbook_compile_compensation(Compiler *compiler, int index, int compensation);
 
 /* workbook.c */
 extern void playbook_load_tasks(Compiler *compiler);
@@ -208,6 +211,11 @@ extern void playbook_lint_task_keys(Compiler *compiler, const YamlNode *task);
 extern char *playbook_target_hint(const YamlNode *map);
 extern void playbook_lint_target(Compiler *compiler, const YamlNode *map);
 extern void playbook_lint_graph(Compiler *compiler);
+extern void playbook_lint_closed(Compiler *compiler, const YamlNode *map,
+								 const char *const *known, char *hint);
+
+/* tests.c */
+extern void playbook_lint_tests(Compiler *compiler);
 
 /* outline.c */
 extern void playbook_outline(Compiler *compiler);

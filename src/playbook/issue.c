@@ -326,7 +326,7 @@ playbook_suggest_step(Compiler *compiler, const char *name)
 
 	if (length > 255 || ++compiler->nsuggestions > PLAYBOOK_MAX_SUGGESTIONS)
 		return NULL;
-	for (i = 0; i < playbook->nsteps && limit > 0; i++)
+	for (i = 0; i < playbook->nwritten && limit > 0; i++)
 	{
 		const char *candidate = playbook->steps[i].name;
 		int			candidate_length = strlen(candidate);

@@ -18,7 +18,7 @@ const char *const target_input_keys[TARGET_INPUT_KEYS + 1] = {
 const char *const control_keys[] = {
 	"step", "desc", "description", "next", "type", "when", "pass", "result",
 	"return", "join", "next_mode", "on_error", "max_visits", "timeout_action",
-	"on_lost", "queue_timeout", "limits", NULL
+	"on_lost", "queue_timeout", "limits", "compensate", NULL
 };
 
 const char *const common_keys[] = {
@@ -79,7 +79,19 @@ const char *const loop_keys[] = {
 
 const char *const document_keys[] = {
 	"apiVersion", "kind", "metadata", "workload", "workbook", "tasks", "workflow",
-	"steps", "name", "path", "version", "description", "labels", "timeout", "limits", NULL
+	"steps", "name", "path", "version", "description", "labels", "timeout", "limits", "tests", NULL
+};
+
+const char *const test_keys[] = {
+	"name", "description", "parameters", "stubs", "at", "expect", NULL
+};
+
+const char *const expect_keys[] = {
+	"status", "result", "error", "steps", "not_steps", "tasks", NULL
+};
+
+const char *const expect_step_keys[] = {
+	"status", "visits", "attempts", "result", "error", NULL
 };
 
 const char *const action_types[] = {
@@ -97,7 +109,7 @@ const char *const type_keys[] = {"type", "tool", NULL};
 
 const char *const whole_step_keys[] = {
 	"when", "pass", "result", "return", "on_error", "max_visits", "timeout",
-	"on_lost", "queue_timeout", "limits", "priority", "desc", "description", NULL
+	"on_lost", "queue_timeout", "limits", "priority", "desc", "description", "compensate", NULL
 };
 
 const char *const loop_frame_keys[] = {

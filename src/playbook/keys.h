@@ -32,6 +32,10 @@ extern const char *const wait_keys[];
 extern const char *const save_keys_known[];
 extern const char *const loop_keys[];
 extern const char *const document_keys[];
+/* Keys of a test of the playbook, of what it expects, and of what it expects of a step. */
+extern const char *const test_keys[];
+extern const char *const expect_keys[];
+extern const char *const expect_step_keys[];
 /* Types of actions that workers of NoETL do, besides those of the broker. */
 extern const char *const action_types[];
 

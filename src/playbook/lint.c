@@ -53,8 +53,9 @@ lint_keys(Compiler *compiler, const YamlNode *map, const char *const *known,
 }
 
 /* Warns of every key that a map does not know. */
-static void
-lint_closed(Compiler *compiler, const YamlNode *map, const char *const *known, char *hint)
+void
+playbook_lint_closed(Compiler *compiler, const YamlNode *map, const char *const *known,
+					 char *hint)
 {
 	for (int i = 0; map->kind == YN_MAP && i < map->count; i++)
 	{
@@ -236,9 +237,9 @@ lint_retry(Compiler *compiler, const YamlNode *retry)
 		return;
 	if (retry->kind == YN_NUMBER)
 		lint_number(compiler, retry, "max_attempts", 1);
-	lint_closed(compiler, retry, retry_keys,
-				"It is one of max_attempts, initial_delay, backoff_multiplier, max_delay, jitter,"
-				" retry_when, stop_when.");
+	playbook_lint_closed(compiler, retry, retry_keys,
+						 "It is one of max_attempts, initial_delay, backoff_multiplier, max_delay, jitter,"
+						 " retry_when, stop_when.");
 	lint_number(compiler, playbook_member(retry, "max_attempts"), "max_attempts", 1);
 	lint_number(compiler, playbook_member(retry, "initial_delay"), "initial_delay", 0);
 	lint_number(compiler, playbook_member(retry, "retry_delay"), "retry_delay", 0);
@@ -379,7 +380,7 @@ playbook_lint_graph(Compiler *compiler)
 	const Playbook *playbook = compiler->playbook;
 	int			i;
 
-	for (i = 0; i < playbook->nsteps; i++)
+	for (i = 0; i < playbook->nwritten; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (i != playbook->entry &&

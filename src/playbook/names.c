@@ -259,6 +259,10 @@ is_given(const Compiler *compiler, const NameUse *use, List *const *arrivals)
 		((use->sees & SEES_ITEM) && key_in(use->name, item_roots)) ||
 		((use->sees & SEES_SIGNAL) && strcmp(use->name, "signal") == 0))
 		return true;
+	if (step->compensates >= 0 &&
+		step_input_has(&compiler->playbook->steps[step->compensates],
+					   arrivals[step->compensates], use->name))
+		return true;
 	if ((use->sees & SEES_INPUT) && step_input_has(step, arrivals[use->step], use->name))
 		return true;
 	return (use->sees & (SEES_ITEM | SEES_SAVE)) &&

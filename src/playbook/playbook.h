@@ -242,6 +242,8 @@ typedef struct Step
 	bool		fails_when_lost;	/* on_lost: fail */
 	int			nlimits;		/* of its tasks, in the order of their names */
 	LimitSpec  *limits;
+	int			compensation;	/* the step that compensates this one, or -1 */
+	int			compensates;	/* the step that this one compensates, or -1 */
 
 	int			component;		/* strongly connected component, numbered in
 								 * topological order: edges go from lower to
@@ -269,6 +271,7 @@ typedef struct Playbook
 	char	   *path;			/* catalog path, as the document says or NULL */
 	char	   *name;			/* metadata.name, or NULL */
 	int			nsteps;
+	int			nwritten;		/* of these are in the document; compensations follow */
 	Step	   *steps;
 	int			ntasks;
 	TaskOutline *tasks;			/* in document order */
@@ -353,6 +356,15 @@ extern const char *const playbook_worker_names[];
 /* Returns the index of a step; -1: no step has that name. */
 extern int	playbook_find_step(const Playbook *playbook, const char *name,
 							   int length);
+
+/*
+ * Returns whether a name is that of a step, or of a step of a playbook that a step
+ * calls ("step/step"), whichever that is.
+ */
+extern bool playbook_names_step(const Playbook *playbook, const char *name);
+
+/* Returns the name of a step that another name looks like, or NULL. */
+extern const char *playbook_similar_step(const Playbook *playbook, const char *name);
 
 /*
  * Could "word" be a slip of the pen for "known"?  One edit (two in a long

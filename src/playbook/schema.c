@@ -45,6 +45,8 @@ static const KeyShape shapes[] = {
 	"The steps; the first, or \\\"start\\\", is the entry")},
 	{"document", "steps", SEE("workflow", "Another name of workflow")},
 	{"document", "timeout", SEE("duration", "How long an execution may take")},
+	{"document", "tests", "\"type\": [\"array\", \"null\"], "
+	ABOUT("What noetl.test() plays: name, parameters, stubs, at, expect")},
 	{"step", "step", "\"type\": [\"string\", \"number\", \"boolean\"], "
 	ABOUT("The name of the step")},
 	{"step", "name", ABOUT("The name of the step, or of the task of a step of type workbook")},
@@ -60,6 +62,7 @@ static const KeyShape shapes[] = {
 	ABOUT("What a failure does: fail, continue, hold, {step: handler}, or a list like next")},
 	{"step", "on_lost", "\"enum\": [\"requeue\", \"fail\"], "
 	ABOUT("What the loss of the worker does")},
+	{"step", "compensate", SEE("step", "The task that undoes the step before its execution fails")},
 	{"step", "max_visits", TEXT_OR("\"integer\"") ", "
 	ABOUT("How often the step may run in an execution")},
 	{"step", "retry", SEE("retry", "When and how often a failed attempt is made again")},

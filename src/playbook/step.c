@@ -54,6 +54,7 @@ static RetryPolicy *compile_retry(Compiler *compiler, const YamlNode *node);
 static TemplateDoc *retry_number(Compiler *compiler, const YamlNode *node);
 static void compile_limits(Compiler *compiler, Step *step,
 						   const StepSource *source);
+static void compile_priority(Compiler *compiler, Step *step, const YamlNode *node);
 static void take_raw_roots(Compiler *compiler, Step *step);
 
 /* Compiles the step of the given index. */
@@ -108,6 +109,69 @@ playbook_compile_step(Compiler *compiler, int index)
 	compiler->sees = 0;
 	compile_limits(compiler, step, &source);
 	playbook_lint_step(compiler, step, &source);
+}
+
+/* Warns of keys of a compensation that say what follows it. */
+static void
+lint_compensation(Compiler *compiler, const YamlNode *node)
+{
+	static const char *const keys[] = {
+		"step", "next", "next_mode", "join", "on_error", "pass", "max_visits", "result",
+		"return", "loop", "compensate", NULL
+	};
+
+	for (int i = 0; i < node->count; i++)
+		if (key_in(node->pairs[i].key->string, keys))
+			playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING, node->pairs[i].key,
+						   "A compensation is followed by that of the step before.",
+						   "the key \"%s\" has no effect in a compensation",
+						   node->pairs[i].key->string);
+}
+
+/* Compiles the compensation of a step. */
+void
+playbook_compile_compensation(Compiler *compiler, int index, int compensation)
+{
+	Step	   *of = &compiler->playbook->steps[index];
+	Step	   *step = &compiler->playbook->steps[compensation];
+	const YamlNode *node = compiler->step_nodes[compensation];
+	StepSource	source;
+
+	if (node->kind != YN_MAP)
+	{
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION, node,
+					   "Write: compensate: {type: http, …}.", "compensate must be a task");
+		return;
+	}
+	if (of->kind == STEP_ROUTER || of->kind == STEP_NOOP || of->kind == STEP_END)
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION, node,
+					   NULL, "step \"%s\" does nothing that could be compensated", of->name);
+	compiler->at_step = compensation;
+	playbook_resolve_step(compiler, node, step->name, &source);
+	compiler->merged_nodes[compensation] = source.merged;
+	compile_kind(step, &source);
+	step->is_end = false;
+	step->written_type = step->type;
+	if (step->kind != STEP_ACTION && step->kind != STEP_SAVE && step->kind != STEP_SQL &&
+		step->kind != STEP_PLAYBOOK)
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_INVALID_OBJECT_DEFINITION,
+					   source.type_node != NULL ? source.type_node : node,
+					   "Say what it does: type: http (or python, postgres, sql, playbook ...).",
+					   "a compensation is a task");
+	compiler->sees = SEES_INPUT | SEES_RESULT;
+	step->when = playbook_compile_condition(compiler, yaml_member(source.merged, "when"));
+	compile_work(compiler, step, &source);
+	compiler->sees = 0;
+	compile_priority(compiler, step, playbook_member(source.merged, "priority"));
+	if (!step->has_priority && of->has_priority)
+	{
+		step->has_priority = true;
+		step->priority = of->priority;
+	}
+	step->compensates = index;
+	of->compensation = compensation;
+	playbook_lint_task(compiler, node);
+	lint_compensation(compiler, node);
 }
 
 /*
@@ -178,6 +242,8 @@ compile_body(Compiler *compiler, const Step *iterator, const StepSource *source)
 	Step	   *body = palloc0(sizeof(Step));
 
 	body->index = iterator->index;
+	body->compensation = -1;
+	body->compensates = -1;
 	body->name = iterator->name;
 	body->line = source->node->line;
 	body->column = source->node->column;

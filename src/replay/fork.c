@@ -133,7 +133,7 @@ values_before(Store *store, const Event *beginning, const Playbook *playbook)
 {
 	List	   *values = NIL;
 
-	for (int i = 0; i < playbook->nsteps; i++)
+	for (int i = 0; i < playbook->nwritten; i++)
 	{
 		CarriedValue *carried = palloc0(sizeof(CarriedValue));
 		ValueQuery	query;
@@ -163,6 +163,7 @@ noetl_fork(PG_FUNCTION_ARGS)
 	ForkRequest request;
 	const Playbook *playbook;
 	char	   *name;
+	int			step;
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		ereport(ERROR,
@@ -190,7 +191,8 @@ noetl_fork(PG_FUNCTION_ARGS)
 				 errmsg("playbook \"%s\" version %d is not registered", request.path,
 						request.version)));
 	playbook = playbook_get(request.catalog_id);
-	if (playbook_find_step(playbook, name, strlen(name)) < 0)
+	step = playbook_find_step(playbook, name, strlen(name));
+	if (step < 0 || step >= playbook->nwritten)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("version %d of playbook \"%s\" has no step \"%s\"", request.version,

@@ -27,6 +27,7 @@ past_visit_value(Replay *replay, const Step *step, int visit, int64 before, Step
 	memset(&query, 0, sizeof(query));
 	query.step_name = step->name;
 	query.visit = visit;
+	query.highest = step->parallel;
 	query.until = replay->places[replay->here].created_at;
 	if (before != 0)
 		query.until = Min(query.until, id_time(before));
@@ -52,15 +53,17 @@ static void
 past_step_value(void *arg, const Step *step, int visit, int64 before, StepValue *value)
 {
 	Replay	   *replay = (Replay *) arg;
-	ModelValue *place = &replay->model->values[step->index];
+	ModelValue *place;
 	Event		event;
 
 	memset(value, 0, sizeof(StepValue));
-	if (visit > 0)
+	/* a step of another version has no index here */
+	if (visit > 0 || step->index < 0)
 	{
 		past_visit_value(replay, step, visit, before, value);
 		return;
 	}
+	place = &replay->model->values[step->index];
 	if (place->created_at == 0)
 		return;
 	replay_get_event(replay, place->event_id, &event);
@@ -354,6 +357,47 @@ past_event_context(void *arg, int64 event_id, JsonbValue *context)
 	return true;
 }
 
+/*
+ * Finds anew where the values of the steps are in the log, up to the current event: the
+ * playbook has changed.
+ */
+void
+past_find_values(Replay *replay)
+{
+	Model	   *model = replay->model;
+
+	model->values = MemoryContextAllocZero(model->memory,
+										   sizeof(ModelValue) * model->playbook->nsteps);
+	for (int i = 0; i < model->playbook->nsteps; i++)
+	{
+		StepValue	value;
+		ValueQuery	query;
+		Event		event;
+
+		memset(&query, 0, sizeof(query));
+		query.step_name = model->playbook->steps[i].name;
+		query.highest = model->playbook->steps[i].parallel;
+		query.until = replay->places[replay->here].created_at;
+		store_step_value(replay->store, replay->execution_id, &query, &value);
+		if (!value.found)
+			continue;
+		replay_get_event(replay, value.event_id, &event);
+		model->values[i].created_at = event.created_at;
+		model->values[i].event_id = value.event_id;
+		model->values[i].visit = value.visit;
+	}
+}
+
+/* ValueSource.completions */
+static List *
+past_completions(void *arg)
+{
+	Replay	   *replay = (Replay *) arg;
+
+	return store_completions(replay->store, replay->execution_id, replay->model->playbook,
+							 replay->places[replay->here].created_at);
+}
+
 /* ValueSource.item_states */
 static ItemState *
 past_item_states(void *arg, const char *step_name, int visit, int64 since, int64 before,
@@ -575,6 +619,7 @@ past_init(Replay *replay, BrokerState *state)
 		.allows_depth = past_allows_depth,
 		.holds_by_default = past_holds_by_default,
 		.event_context = past_event_context,
+		.completions = past_completions,
 		.item_states = past_item_states,
 		.kept_signal = past_kept_signal,
 		.signal_known = past_signal_known,

@@ -524,20 +524,20 @@ abandon(Model *model, ModelRow *open, const Decision *decision)
 	}
 }
 
-/* DECIDE_KEEP_SIGNAL: notes a signal, in the order of the event ids. */
-static void
-keep_signal(Model *model, const Decision *decision)
+/* Notes a signal that is kept, in the order of the event ids. */
+void
+model_keep_signal(Model *model, const Event *event, bool taken)
 {
 	MemoryContext old = MemoryContextSwitchTo(model->memory);
 	ModelSignal *signal = palloc0(sizeof(ModelSignal));
 	int			place = list_length(model->signals);
 
-	signal->event_id = decision->event->event_id;
+	signal->event_id = event->event_id;
 	signal->row.event_id = signal->event_id;
-	signal->row.name = pstrdup(decision->event->node_name);
-	if (decision->event->signal_id != NULL)
-		signal->row.id = pstrdup(decision->event->signal_id);
-	signal->row.taken = decision->taken;
+	signal->row.name = pstrdup(event->node_name);
+	if (event->signal_id != NULL)
+		signal->row.id = pstrdup(event->signal_id);
+	signal->row.taken = taken;
 	while (place > 0 &&
 		   ((ModelSignal *) list_nth(model->signals, place - 1))->event_id > signal->event_id)
 		place--;
@@ -587,6 +587,57 @@ finish_execution(Model *model, const BrokerState *state, const Event *event,
 	hash_seq_init(&all, model->rows);
 	while ((row = (ModelRow *) hash_seq_search(&all)) != NULL)
 		leave_task(model, row, decision->revoke);
+}
+
+/* Gives a row the number of its step in another version, in the new table of rows. */
+static void
+migrate_row(Model *model, const ModelRow *old, const Migration *migration)
+{
+	ModelKey	key = old->key;
+	ModelRow   *row;
+	MemoryContext caller;
+
+	key.step = migrate_step(migration, old->key.step);
+	if (key.step < 0)
+		elog(ERROR, "step %d has no place in the new version", old->key.step);
+	row = (ModelRow *) hash_search(model->rows, &key, HASH_ENTER, NULL);
+	*row = *old;
+	row->key = key;
+	row->run.step = key.step;
+	caller = MemoryContextSwitchTo(row->memory);
+	row->run.arrivals = migrate_arrivals(migration, row->run.arrivals);
+	MemoryContextSwitchTo(caller);
+	list_row(model, row);
+}
+
+/* Gives all rows the numbers of another version of the playbook. */
+void
+model_migrate(Model *model, const Migration *migration)
+{
+	MemoryContext caller = MemoryContextSwitchTo(model->memory);
+	HTAB	   *rows = model->rows;
+	List	   *steps = list_concat_copy(model->tasks, model->runs);
+	HASH_SEQ_STATUS all;
+	ModelRow   *row;
+	ModelChild *child;
+	ListCell   *lc;
+
+	model->playbook = migration->to;
+	model->rank = rank_names(migration->to);
+	model->rows = make_table("noetl replayed rows", sizeof(ModelKey), sizeof(ModelRow));
+	model->tasks = NIL;
+	model->runs = NIL;
+	foreach(lc, steps)
+		migrate_row(model, (ModelRow *) lfirst(lc), migration);
+	hash_seq_init(&all, rows);
+	while ((row = (ModelRow *) hash_seq_search(&all)) != NULL)
+		if (row->key.item >= 0)
+			migrate_row(model, row, migration);
+	hash_seq_init(&all, model->children);
+	while ((child = (ModelChild *) hash_seq_search(&all)) != NULL)
+		child->key.step = migrate_step(migration, child->key.step);
+	hash_destroy(rows);
+	MemoryContextSwitchTo(caller);
 }
 
 /* Applies a decision to the model. */
@@ -647,11 +698,15 @@ model_apply(Model *model, const BrokerState *state, const Event *event,
 			if (!state->finished || run == own || !run->stored)
 				remove_row(model, row);
 			break;
+		case DECIDE_COMPENSATE:
+			model->compensated = true;
+			model->execution.deadline = 0;
+			break;
 		case DECIDE_FINISH:
 			finish_execution(model, state, event, decision);
 			break;
 		case DECIDE_KEEP_SIGNAL:
-			keep_signal(model, decision);
+			model_keep_signal(model, decision->event, decision->taken);
 			break;
 		case DECIDE_TAKE_SIGNAL:
 			take_signal(model, decision->event->event_id);

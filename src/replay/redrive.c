@@ -164,6 +164,12 @@ stopped_runs(int64 execution_id, List **signals)
 				 errmsg("execution " INT64_FORMAT " has never begun", execution_id),
 				 errdetail("It could not be started."),
 				 errhint("Start another execution with noetl.execute().")));
+	if (replay.model->compensated)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("execution " INT64_FORMAT " has been compensated", execution_id),
+				 errdetail("What it had completed is undone, so there is nothing that it could go on from."),
+				 errhint("Start another execution with noetl.execute(), or one from the middle of this one with noetl.fork().")));
 	runs = model_stopped_runs(replay.model);
 	*signals = NIL;
 	foreach(lc, replay.model->stopped_signals)

@@ -247,11 +247,47 @@ decide_start(Replay *replay, BrokerState *state, const Event *event)
 	broker_decide(state, event);
 }
 
+/* Has the model go on with another version; *migration stays for the decision. */
+static void
+migrate_model(Replay *replay, const Event *event, Migration *migration)
+{
+	Execution  *execution = &replay->model->execution;
+	JsonbValue	context;
+	int64		catalog_id = 0;
+	const char *path;
+	List	   *signals;
+	ListCell   *lc;
+
+	json_null(&context);
+	if (event->context != NULL)
+		json_from_jsonb(event->context, &context);
+	(void) json_get_int(&context, "catalog_id", &catalog_id);
+	if (!catalog_describe(catalog_id, &path, &execution->version))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("playbook with catalog_id " INT64_FORMAT " does not exist", catalog_id),
+				 errdetail("Execution " INT64_FORMAT " was migrated to it.",
+						   replay->execution_id),
+				 errhint("Restore its row in noetl.catalog.")));
+	execution->catalog_id = catalog_id;
+	migration_init(migration, event, replay->model->playbook, playbook_get(catalog_id));
+	model_migrate(replay->model, migration);
+	past_find_values(replay);
+	if (migration->from->takes_signals == migration->to->takes_signals)
+		return;
+	replay->model->signals = NIL;
+	signals = !migration->to->takes_signals ? NIL :
+		store_logged_signals(replay->store, replay->execution_id, event->created_at);
+	foreach(lc, signals)
+		model_keep_signal(replay->model, (Event *) lfirst(lc), false);
+}
+
 /* Decides again on an event of a client or a worker. */
 static void
 decide_again(Replay *replay, const Event *event)
 {
 	BrokerState state;
+	Migration	migration;
 	Run		   *own = NULL;
 
 	if ((replay->model->status != NULL) != (event->type == EVENT_EXECUTION_REDRIVEN))
@@ -261,7 +297,10 @@ decide_again(Replay *replay, const Event *event)
 		return;
 	}
 	model_note_event(replay->model, event);
+	if (event->type == EVENT_EXECUTION_MIGRATED)
+		migrate_model(replay, event, &migration);
 	begin_evaluation(replay, &state);
+	state.migration = event->type == EVENT_EXECUTION_MIGRATED ? &migration : NULL;
 	replay->next_own = Max(replay->next_own, replay->here + 1);
 	if (event->type == EVENT_EXECUTION_START)
 		decide_start(replay, &state, event);

@@ -352,6 +352,28 @@ store_reschedule_execution(Store *store, int64 execution_id, TimestampTz run_at)
 	write_version(store, table);
 }
 
+/* Has an execution go on with another version of its playbook. */
+void
+store_migrate_execution(Store *store, int64 execution_id, int64 catalog_id, int version)
+{
+	StoreTable *table = store_table(store, REL_EXECUTION);
+	TupleTableSlot *new = begin_version(store, table, execution_id);
+
+	slot_set_id(new, EXECUTION_CATALOG_ID, catalog_id);
+	slot_set(new, EXECUTION_VERSION, Int32GetDatum(version));
+	write_version(store, table);
+}
+
+/* Has an execution run without a limit of time from now on. */
+void
+store_end_timeout(Store *store, int64 execution_id)
+{
+	StoreTable *table = store_table(store, REL_EXECUTION);
+
+	slot_set_null(begin_version(store, table, execution_id), EXECUTION_DEADLINE);
+	write_version(store, table);
+}
+
 /* Locks the newest version of the row of an execution; false: it has none. */
 bool
 store_lock_execution(Store *store, int64 execution_id)

@@ -49,8 +49,9 @@ static struct
 	TimestampTz first_until;	/* … until then at least; 0: for ever */
 	bool		paths;			/* a rule names a path */
 	List	   *rules;			/* PauseRule * */
-	List	   *ends;			/* int64 *: of which pauses tasks may be left */
-}			pauses = {InvalidOid, 1, 0, NULL, false, 0, false, NIL, NIL};
+	List	   *ends;			/* int64 *: of which pauses tasks may be left … */
+	bool		drained;		/* … but this backend has found none */
+}			pauses = {InvalidOid, 1, 0, NULL, false, 0, false, NIL, NIL, false};
 
 /* ---------------------------------------------------------------------------
  * What is paused
@@ -139,7 +140,7 @@ read_pauses(Oid schema)
 		pauses.memory = AllocSetContextCreate(TopMemoryContext, "noetl pauses",
 											  ALLOCSET_SMALL_SIZES);
 	MemoryContextReset(pauses.memory);
-	pauses.executions = pauses.paths = false;
+	pauses.executions = pauses.paths = pauses.drained = false;
 	pauses.first_until = 0;
 	pauses.rules = pauses.ends = NIL;
 	old = MemoryContextSwitchTo(pauses.memory);
@@ -474,6 +475,7 @@ store_resume_tasks(Store *store, int limit, void (*ready) (const char *type))
 		if (resumed == before)
 			pause_forget_end(id);
 	}
+	pauses.drained = resumed == 0;
 	return resumed;
 }
 
@@ -493,7 +495,7 @@ store_next_pause_end(TimestampTz *when)
 	bool		found = store_resuming();
 
 	if (found)
-		*when = GetCurrentTimestamp() + USECS_PER_SEC;
+		*when = GetCurrentTimestamp() + (pauses.drained ? USECS_PER_SEC : 0);
 	if (pauses.first_until != 0 && (!found || pauses.first_until < *when))
 	{
 		*when = pauses.first_until;

@@ -145,6 +145,56 @@ store_abandon_items(Store *store, int64 execution_id, const char *node_name, int
 	}
 }
 
+/* Writes another version, and perhaps another name of its step, into the locked row of a task. */
+static void
+migrate_row(Store *store, const QueueRow *row, int64 catalog_id, const JsonbValue *map)
+{
+	StoreTable *table = store_table(store, REL_QUEUE);
+	TupleTableSlot *new = queue_new_version(table);
+	const char *name = json_get_text(map, row->node_name);
+
+	slot_set(new, QUEUE_COL_CATALOG_ID, Int64GetDatum(catalog_id));
+	if (name != NULL)
+	{
+		slot_set_text(new, QUEUE_COL_NODE_ID,
+					  node_id_make(row->execution_id, name,
+								   Max(node_id_visit(row->node_id, row->execution_id,
+													 row->node_name), 1), row->item));
+		slot_set_text(new, QUEUE_COL_NODE_NAME, name);
+	}
+	queue_write_version(store, table);
+}
+
+/*
+ * Writes another version of the playbook into the tasks of an execution.  The rows are
+ * read first and then locked one by one.
+ */
+void
+store_migrate_tasks(Store *store, int64 execution_id, int64 catalog_id, const JsonbValue *map)
+{
+	QueueScan	scan;
+	ScanKeyData key;
+	List	   *rows = NIL;
+	ListCell   *lc;
+
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(execution_id));
+	queue_scan_open(&scan, store, REL_QUEUE_RUN_IDX, &key, 1);
+	while (queue_scan_next(&scan))
+	{
+		QueueRow   *row = palloc(sizeof(QueueRow));
+
+		queue_read_row(scan.slot, row);
+		rows = lappend(rows, row);
+	}
+	queue_scan_close(&scan);
+	foreach(lc, rows)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (queue_lock_row(store, ((QueueRow *) lfirst(lc))->queue_id))
+			migrate_row(store, (QueueRow *) lfirst(lc), catalog_id, map);
+	}
+}
+
 /* Appends the live tasks of an execution (Run *) to a list, under its lock. */
 void
 queue_load_runs(Store *store, int64 execution_id, const Playbook *playbook,

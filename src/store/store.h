@@ -142,6 +142,17 @@ extern void store_insert_execution(Store *store, const Execution *execution,
  */
 extern void store_begin_execution(Store *store, int64 execution_id, TimestampTz started_at,
 								  TimestampTz deadline);
+/* Has an execution go on with another version of its playbook. */
+extern void store_migrate_execution(Store *store, int64 execution_id, int64 catalog_id,
+									int version);
+/*
+ * Writes that version into the tasks of an execution, and other names into those of
+ * steps that the map (an object) gives one.
+ */
+extern void store_migrate_tasks(Store *store, int64 execution_id, int64 catalog_id,
+								const JsonbValue *map);
+/* Has an execution run without a limit of time from now on. */
+extern void store_end_timeout(Store *store, int64 execution_id);
 extern void store_reschedule_execution(Store *store, int64 execution_id, TimestampTz run_at);
 
 /* Writes that an execution is paused (paused: the event), or (0) is not any more. */
@@ -249,6 +260,14 @@ extern bool store_last_rescheduled(Store *store, int64 execution_id, Event *even
 
 /* Returns the name of the last step that completed with an action; NULL: none did. */
 extern char *store_last_step(Store *store, int64 execution_id, const Playbook *playbook);
+/* Returns the signals (Event *) of the log, up to a time, that no wait has taken. */
+extern List *store_logged_signals(Store *store, int64 execution_id, TimestampTz until);
+/*
+ * Returns the completions (StepCompletion *) of steps that have a compensation, up to a
+ * time, the newest first.
+ */
+extern List *store_completions(Store *store, int64 execution_id, const Playbook *playbook,
+							   TimestampTz until);
 
 /* Merges members into the meta of a stored event. */
 extern void store_annotate_event(Store *store, int64 execution_id,

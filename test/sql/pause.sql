@@ -152,6 +152,18 @@ SELECT noetl.skip(:x, 'try', '{"done": "by hand"}');
 SELECT status, paused FROM noetl.execution WHERE execution_id = :x;
 SELECT pause_wrong(:x) AS wrong;
 
+-- A lease that is lost: the task waits for the end of the pause.
+SELECT noetl.execute('pause/retry') AS x \gset
+SELECT count(*) AS leased FROM noetl.lease('w', lease => '0.01 s');
+SELECT noetl.pause(:x) AS paused;
+SELECT pg_sleep(0.1);
+SELECT noetl.enqueue_next() < 2 AS done;
+SELECT status, attempts, lost_leases, worker_id FROM noetl.queue WHERE execution_id = :x;
+SELECT pause_wrong(:x) AS wrong;
+SELECT noetl.resume(:x) AS resumed;
+SELECT step FROM work();
+SELECT status FROM noetl.execution WHERE execution_id = :x;
+
 -- A paused execution is cancelled, and goes on: it is not paused any more.
 SELECT noetl.execute('pause/order') AS x \gset
 SELECT noetl.pause(:x) AS paused;

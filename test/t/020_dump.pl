@@ -210,7 +210,7 @@ $subscriber->init;
 $subscriber->start;
 my $schema = $node->basedir . '/replica.sql';
 $node->command_ok([ 'pg_dump', '-s', '-f', $schema, $node->connstr('source') ], 'the schema is dumped');
-$subscriber->safe_psql('postgres', 'CREATE ROLE looker');
+$subscriber->safe_psql('postgres', 'CREATE ROLE looker; CREATE ROLE author');
 $subscriber->safe_psql('postgres', slurp_file($schema));
 $node->safe_psql('source', 'CREATE PUBLICATION log FOR TABLE noetl.catalog, noetl.event, noetl.pending');
 my $source = $node->connstr . ' dbname=source';

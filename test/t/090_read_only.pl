@@ -34,6 +34,21 @@ $standby->init_from_backup($primary, 'copy', has_streaming => 1);
 $standby->start;
 $primary->wait_for_catchup($standby, 'replay', $primary->lsn('insert'));
 
+# A playbook with a retry after three days, a child of the catalog, SQL, and a test.
+my $played = <<'PLAYBOOK';
+apiVersion: noetl.io/v1
+kind: Playbook
+path: eyes/played
+workflow:
+- {step: fetch, type: http, url: x, retry: {max_attempts: 2, initial_delay: 259200, max_delay: 259200}, next: load}
+- {step: load, type: sql, statement: "INSERT INTO missing VALUES (1)", next: call}
+- {step: call, type: playbook, path: eyes/two, next: ask}
+- {step: ask, type: wait, signal: yes_please, timeout: 1 day}
+tests:
+- {name: all is well, stubs: {fetch: [{error: down}, {}], ask: {}}, expect: {steps: [fetch, load, call, ask], status: completed}}
+- {name: nobody asks, expect: {status: failed, error: timed out}}
+PLAYBOOK
+
 # Cluster's safe_psql dies when the statement fails.
 my %queries = (
 	'why' => "SELECT step, state, since, due, waits_for, hint FROM noetl.why($id)",
@@ -42,6 +57,9 @@ my %queries = (
 	'status' => "SELECT noetl.status($id)",
 	'explain' => "SELECT noetl.explain('$id', 'json')",
 	'explain of a path' => "SELECT noetl.explain('eyes/two')",
+	'simulate' =>
+	  "SELECT * FROM noetl.simulate('$played', '{}', '{\"fetch\": [{\"error\": \"down\"}, {}], \"ask\": {}}', '2026-03-01')",
+	'test' => "SELECT * FROM noetl.test('$played')",
 	'failure' => 'SELECT * FROM noetl.failure',
 	'worker' => 'SELECT worker_id, types, host, version, seen, in_flight FROM noetl.worker',
 	'backlog' => 'SELECT type, path, priority, ready, leased, retry FROM noetl.backlog',
@@ -56,6 +74,10 @@ like($standby->safe_psql('postgres', "SELECT noetl.report($id)"),
 	qr/<svg.*<\/html>/s, 'a standby makes a report');
 like($standby->safe_psql('postgres', 'SELECT noetl.metrics()'),
 	qr/^# EOF$/m, 'a standby has metrics');
+is( $standby->safe_psql('postgres', "SELECT string_agg(ok::text, ',') FROM noetl.test('$played')"),
+	'true,true', 'a standby plays the tests of a playbook');
+is( $standby->safe_psql('postgres', $queries{simulate} =~ s/\*/max(at)::date - min(at)::date/r),
+	'3', 'and three days in no time');
 is( $standby->safe_psql('postgres', 'SELECT count(*) FROM noetl.worker WHERE connected IS NOT NULL'),
 	'0', 'a standby does not know the sessions of the primary');
 

@@ -1,0 +1,268 @@
+-- Compensations: what an execution has completed is undone before it fails.
+SET client_min_messages = error;
+
+-- A worker that answers, and checks the execution after each report.
+CREATE FUNCTION undo_work(answers jsonb DEFAULT '{}', tasks int DEFAULT 100)
+RETURNS TABLE (step text, type text, attempt int, action jsonb, wrong bigint)
+LANGUAGE plpgsql AS $$
+DECLARE
+    task noetl.queue;
+BEGIN
+    FOR i IN 1 .. tasks LOOP
+        SELECT * INTO task FROM noetl.lease('tester');
+        EXIT WHEN NOT FOUND;
+        step := regexp_replace(task.node_id, '^\d+:', '');
+        type := task.action ->> 'type';
+        attempt := task.attempts;
+        action := task.action - 'type';
+        IF answers -> task.node_name ? 'fail' THEN
+            PERFORM noetl.fail(task.queue_id, answers -> task.node_name ->> 'fail', 'tester');
+        ELSE
+            PERFORM noetl.complete(task.queue_id, coalesce(answers -> task.node_name, '{"ok": true}'), 'tester');
+        END IF;
+        wrong := (SELECT count(*) FROM noetl.verify(task.execution_id));
+        RETURN NEXT;
+    END LOOP;
+END
+$$;
+CREATE FUNCTION undo_events(playbook text) RETURNS TABLE (event text, node text, status text, error text, meta jsonb) LANGUAGE sql AS $$
+    SELECT event_type, regexp_replace(node_id, '^\d+:?', ''), status, regexp_replace(error, '-?\d+\.\d+', '<n>'),
+           regexp_replace(regexp_replace((meta - 'transitions' - 'attempt' - 'started_by' - 'started_by_oid' - 'settings' - 'timed_out' - 'reason' - 'by')::text, '"\d{12,}"|\d{12,}', '"<id>"', 'g'), '-\d+\.\d+', '<n>', 'g')::jsonb
+      FROM noetl.event WHERE execution_id = newest(playbook) AND event_type NOT LIKE 'action%' AND event_type <> 'execution_start' ORDER BY event_id
+$$;
+CREATE FUNCTION undo_end(playbook text) RETURNS TABLE (status text, error text, ended boolean, result jsonb, wrong bigint) LANGUAGE sql AS $$
+    SELECT status, regexp_replace(error, '-?\d+\.\d+', '<n>'), ended_at IS NOT NULL, regexp_replace(result::text, '-?\d+\.\d+', '<n>')::jsonb, (SELECT count(*) FROM noetl.verify(execution_id)) FROM noetl.execution WHERE execution_id = newest(playbook)
+$$;
+CREATE FUNCTION undo_redrive(playbook text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN noetl.redrive(newest(playbook));
+EXCEPTION WHEN object_not_in_prerequisite_state THEN
+    RETURN regexp_replace(SQLERRM, '\d{9,}', '<id>');
+END
+$$;
+
+-- The newest completion is undone first; the compensation sees the step's value and its input.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: undo/trip
+workload: {who: Ann}
+workflow:
+- {step: start, next: flight}
+- step: flight
+  type: http
+  url: book
+  args: {seat: "{{ workload.who }}"}
+  compensate: {type: http, url: "cancel/{{ result.id }}", args: {why: "{{ seat }} does not go"}}
+  next: [hotel, car]
+- step: hotel
+  type: http
+  url: book
+  compensate: {type: shell, command: "free {{ hotel.id }} {{ flight.id }}", retry: {max_attempts: 2, initial_delay: 0, jitter: false}}
+  next: pay
+- {step: car, type: http, url: book, next: pay}
+- {step: pay, type: http, url: pay, next: end}
+- {step: end}
+$$) > 0 AS registered;
+SELECT noetl.execute('undo/trip') > 0 AS started;
+SELECT * FROM undo_work('{"flight": {"id": 7}, "hotel": {"id": 8}, "pay": {"fail": "no money"}}', 4);
+-- It runs until all is undone.
+SELECT * FROM undo_end('undo/trip');
+SELECT node_name, node_type, status FROM noetl.queue WHERE execution_id = newest('undo/trip');
+SELECT step, state, waits_for FROM noetl.why(newest('undo/trip'));
+SELECT * FROM undo_work('{"hotel.compensate": {"fail": "busy"}}', 1);
+SELECT noetl.rebuild(newest('undo/trip'));
+DELETE FROM noetl.queue WHERE execution_id = newest('undo/trip');
+SELECT noetl.rebuild(newest('undo/trip')) > 0 AS rebuilt;
+SELECT * FROM undo_work();
+SELECT * FROM undo_end('undo/trip');
+SELECT * FROM undo_events('undo/trip');
+-- What is undone cannot go on, and a compensation is no beginning.
+DO $$ BEGIN
+    PERFORM noetl.fork(newest('undo/trip'), 'flight.compensate');
+    RAISE 'forked';
+EXCEPTION WHEN invalid_parameter_value THEN NULL;
+END $$;
+SELECT undo_redrive('undo/trip');
+
+-- A compensation that fails does not keep the others from being done.
+SELECT noetl.execute('undo/trip') > 0 AS started;
+SELECT step, wrong FROM undo_work('{"flight": {"id": 7}, "hotel": {"id": 8}, "pay": {"fail": "no money"}, "hotel.compensate": {"fail": "busy"}}');
+SELECT * FROM undo_end('undo/trip');
+SELECT meta -> 'compensation_failed' AS failed, error FROM noetl.event WHERE execution_id = newest('undo/trip') AND event_type = 'execution_failed';
+
+-- Nothing has completed: the execution fails at once.
+SELECT noetl.execute('undo/trip') > 0 AS started;
+SELECT step, wrong FROM undo_work('{"flight": {"fail": "no seat"}}');
+SELECT * FROM undo_end('undo/trip');
+SELECT undo_redrive('undo/trip');
+
+-- It goes on, and is cancelled: in vain what is leased, undone what is done.
+SELECT step, wrong FROM undo_work('{}', 1);
+SELECT node_name FROM noetl.lease('slow');
+SELECT noetl.cancel(newest('undo/trip'), 'ill', undo => true);
+SELECT node_name, status FROM noetl.queue WHERE execution_id = newest('undo/trip');
+SELECT * FROM undo_end('undo/trip');
+SELECT noetl.cancel(newest('undo/trip'), 'ill', undo => true);
+SELECT * FROM undo_end('undo/trip');
+SELECT step, wrong FROM undo_work();
+SELECT * FROM undo_end('undo/trip');
+SELECT * FROM undo_events('undo/trip');
+SELECT noetl.cancel(newest('undo/trip'), 'ill', undo => true);
+-- Without undo nothing is undone; and what is being undone can be cancelled.
+SELECT noetl.execute('undo/trip') > 0 AS started;
+SELECT step, wrong FROM undo_work('{}', 1);
+SELECT noetl.cancel(newest('undo/trip'), 'ill');
+SELECT * FROM undo_end('undo/trip');
+SELECT noetl.execute('undo/trip') > 0 AS started;
+SELECT step, wrong FROM undo_work('{}', 1);
+SELECT noetl.cancel(newest('undo/trip'), 'ill', true);
+SELECT noetl.cancel(newest('undo/trip'), 'at once');
+SELECT * FROM undo_end('undo/trip');
+SELECT undo_redrive('undo/trip');
+-- A compensation can be skipped.
+SELECT noetl.execute('undo/trip') > 0 AS started;
+SELECT step, wrong FROM undo_work('{}', 1);
+SELECT noetl.cancel(newest('undo/trip'), 'ill', true);
+SELECT noetl.skip(newest('undo/trip'), 'flight.compensate', '{"by": "phone"}');
+SELECT * FROM undo_end('undo/trip');
+
+-- Every completed visit is undone; statements by the broker, at once.
+CREATE TABLE undo_stock (item text PRIMARY KEY, amount int CHECK (amount > 0));
+CREATE ROLE regress_undo;
+GRANT ALL ON undo_stock TO regress_undo;
+GRANT EXECUTE ON FUNCTION noetl.register, noetl.execute, noetl.cancel TO regress_undo;
+CREATE FUNCTION undo_start(path text) RETURNS bigint LANGUAGE sql SECURITY DEFINER AS 'SELECT noetl.execute(path)';
+ALTER FUNCTION undo_start OWNER TO regress_undo;
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: undo/visits
+workload: {items: [tea, salt, rice]}
+workflow:
+- {step: start, next: {step: take, data: {n: 0}}}
+- step: take
+  type: sql
+  statement: INSERT INTO public.undo_stock VALUES (:item, 3 - :n) RETURNING item
+  params: {item: "{{ workload['items'][n] }}", n: "{{ n }}"}
+  compensate:
+    type: sql
+    when: "{{ result[0].item != 'salt' }}"
+    statement: UPDATE public.undo_stock SET amount = amount + 100 + :n WHERE item = :item
+    params: {item: "{{ result[0].item }}", n: "{{ data.n }}"}
+  next: {step: take, data: {n: "{{ data.n + 1 }}"}}
+$$) > 0 AS registered;
+SELECT undo_start('undo/visits') > 0 AS started;
+SELECT status, left(error, 60) AS error, wrong FROM undo_end('undo/visits');
+SELECT * FROM undo_stock ORDER BY item;
+SELECT event, node, status, meta FROM undo_events('undo/visits') WHERE node LIKE '%comp%' OR event LIKE 'execution%';
+-- A statement that fails is noted.
+TRUNCATE undo_stock;
+ALTER TABLE undo_stock ADD CHECK (amount < 100);
+SELECT undo_start('undo/visits') > 0 AS started;
+SELECT status, left(error, 60) AS error, wrong FROM undo_end('undo/visits');
+SELECT meta -> 'compensation_failed' AS failed FROM noetl.event WHERE execution_id = newest('undo/visits') AND event_type = 'execution_failed';
+
+-- Children: one that fails undoes its own; one that has completed is undone by its parent.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: undo/child
+workflow:
+- {step: start, next: one}
+- {step: one, type: http, url: x, compensate: {type: http, url: undo one}, next: two}
+- {step: two, type: http, url: x, compensate: {type: http, url: undo two}, next: end}
+- {step: end, result: {made: "{{ one.id }}"}}
+$$) > 0 AS registered, noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: undo/unmake
+workflow:
+- {step: start, next: do}
+- {step: do, type: http, url: "unmake {{ workload.what }}", next: end}
+- {step: end}
+$$) > 0 AS registered, noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: undo/parent
+workflow:
+- {step: start, next: first}
+- {step: first, type: playbook, path: undo/child, compensate: {type: playbook, path: undo/unmake, args: {what: "{{ result.made }}"}}, next: second}
+- {step: second, type: playbook, path: undo/child, next: end}
+- {step: end}
+$$) > 0 AS registered;
+SELECT noetl.execute('undo/parent') > 0 AS started;
+SELECT step, action ->> 'url' AS url, wrong FROM undo_work('{"one": {"id": 5}}', 3);
+SELECT step, action ->> 'url' AS url, wrong FROM undo_work('{"two": {"fail": "broken"}}');
+SELECT * FROM undo_end('undo/parent');
+SELECT * FROM undo_end('undo/child');
+SELECT * FROM undo_events('undo/parent');
+
+-- Time that is over has the execution undone, without any limit of time.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: undo/late
+timeout: 60
+workflow:
+- {step: start, next: one}
+- {step: one, type: http, url: x, on_error: hold, compensate: {type: http, url: undo one}, next: two}
+- {step: two, type: wait, signal: go, next: end}
+- {step: end}
+$$) > 0 AS registered;
+SELECT noetl.execute('undo/late') > 0 AS started;
+SELECT step, wrong FROM undo_work();
+UPDATE noetl.execution SET deadline = now() - interval '1 s' WHERE execution_id = newest('undo/late');
+SELECT noetl.enqueue_next() IS NOT NULL AS done;
+SELECT * FROM undo_end('undo/late');
+SELECT deadline FROM noetl.execution WHERE execution_id = newest('undo/late');
+SELECT noetl.signal(newest('undo/late'), 'go');
+-- Failures of compensations are not held.
+SET noetl.on_error = hold;
+SELECT step, wrong FROM undo_work('{"one.compensate": {"fail": "no"}}');
+RESET noetl.on_error;
+SELECT * FROM undo_end('undo/late');
+SELECT event, node, error, meta FROM undo_events('undo/late') WHERE event LIKE 'execution%';
+
+-- Failures of the end's mapping, and of steps that follow at once.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: undo/mapping
+workflow:
+- {step: start, next: one}
+- {step: one, type: http, url: x, compensate: {type: http, url: "undo {{ this.nr }}"}, next: [{when: "{{ this.ok }}", step: end}, {else: {step: two}}]}
+- {step: two, type: http, url: "{{ one.no.such }}", next: end}
+- {step: end, result: "{{ one.no.such }}"}
+$$) > 0 AS registered;
+SELECT noetl.execute('undo/mapping') > 0 AS started;
+SELECT step, action, wrong FROM undo_work('{"one": {"ok": true, "nr": 4}}');
+SELECT status, wrong FROM undo_end('undo/mapping');
+SELECT noetl.execute('undo/mapping') > 0 AS started;
+SELECT step, action, wrong FROM undo_work('{"one": {"ok": false, "nr": 5}}');
+SELECT status, wrong FROM undo_end('undo/mapping');
+-- A client completes the step itself.
+SELECT noetl.execute('undo/mapping') > 0 AS started;
+INSERT INTO noetl.event (execution_id, event_type, node_name, result) VALUES (newest('undo/mapping'), 'step_completed', 'one', '{"ok": false, "nr": 6}');
+SELECT step, action, wrong FROM undo_work();
+SELECT status, wrong FROM undo_end('undo/mapping');
+
+-- Nobody else sends the broker's events.
+INSERT INTO noetl.event (execution_id, event_type) SELECT noetl.execute('undo/trip'), 'execution_undo';
+SELECT meta -> 'ignored' AS ignored FROM noetl.event WHERE execution_id = newest('undo/trip') AND event_type = 'execution_undo';
+SELECT noetl.cancel(newest('undo/trip'));
+
+-- What is wrong with a compensation.
+SELECT severity, line, message, hint FROM noetl.validate($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: undo/wrong
+workflow:
+- {step: start, compensate: {type: http, url: x}, next: [a, b, c, d.compensate, d]}
+- {step: a, type: http, url: x, compensate: free}
+- {step: b, type: http, url: x, compensate: {url: x}}
+- {step: c, type: http, url: x, compensate: {type: htpp, urrl: x, next: b, args: {x: "{{ result.id }} {{ nobody }}"}}}
+- {step: d.compensate, type: http, url: x, compensate: {type: http, url: x, retry: {max_attempt: 3}, "{{ d.compensate }}": "{{ 1 + }}"}}
+- {step: d, type: http, url: x, compensate: {type: http, url: x}}
+$$);
+DROP TABLE undo_stock;

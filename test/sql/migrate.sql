@@ -1,0 +1,254 @@
+-- A running execution goes on with another version of its playbook.
+SET client_min_messages = error;
+
+CREATE FUNCTION migrate_work(answers jsonb DEFAULT '{}', tasks int DEFAULT 100)
+RETURNS TABLE (step text, action jsonb, wrong bigint)
+LANGUAGE plpgsql AS $$
+DECLARE
+    task noetl.queue;
+BEGIN
+    FOR i IN 1 .. tasks LOOP
+        SELECT * INTO task FROM noetl.lease('tester');
+        EXIT WHEN NOT FOUND;
+        step := regexp_replace(task.node_id, '^\d+:', '');
+        action := task.action - 'type';
+        IF answers -> task.node_name ? 'fail' THEN
+            PERFORM noetl.fail(task.queue_id, answers -> task.node_name ->> 'fail', 'tester');
+        ELSE
+            PERFORM noetl.complete(task.queue_id, coalesce(answers -> task.node_name, '{"ok": true}'), 'tester');
+        END IF;
+        wrong := (SELECT count(*) FROM noetl.verify(task.execution_id));
+        RETURN NEXT;
+    END LOOP;
+END
+$$;
+CREATE FUNCTION migrate_end(playbook text) RETURNS TABLE (status text, version int, error text, result jsonb, wrong bigint) LANGUAGE sql AS $$
+    SELECT status, version, error, result, (SELECT count(*) FROM noetl.verify(execution_id)) FROM noetl.execution WHERE execution_id = newest(playbook)
+$$;
+CREATE FUNCTION migrate_error(playbook text, version int DEFAULT NULL) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM noetl.migrate(newest(playbook), version);
+    RETURN 'no error';
+EXCEPTION WHEN OTHERS THEN
+    RETURN SQLSTATE || ' ' || regexp_replace(SQLERRM, '\d{9,}', '<id>');
+END
+$$;
+
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: migrate/order
+workflow:
+- {step: start, next: [pay, pick, ask]}
+- {step: pay, type: http, url: v1, args: {n: 1}, next: done}
+- {step: pick, type: http, url: v1, next: pack}
+- {step: pack, type: http, url: "v1 {{ pick.nr }}", next: done}
+- {step: ask, type: http, url: v1, on_error: hold, next: done}
+- {step: done, type: http, url: "v1 {{ pay.nr }}", next: end}
+- {step: end, result: {version: 1}}
+$$) > 0 AS registered;
+SELECT noetl.execute('migrate/order') > 0 AS started;
+SELECT migrate_error('migrate/order'), migrate_error('migrate/order', 7);
+SELECT * FROM migrate_work('{"pay": {"nr": 3}, "pick": {"nr": 4}, "ask": {"fail": "nobody there"}}', 3);
+-- Version 2: ask is asked otherwise, pay is called charge, pack is left out, ship is new.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: migrate/order
+workflow:
+- {step: start, next: [charge, pick, question]}
+- {step: charge, type: http, url: v2, args: {n: 1}, next: done}
+- {step: pick, type: http, url: v2, next: done}
+- {step: question, type: http, url: "v2 {{ workload.who | default('you') }}", on_error: hold, next: done}
+- {step: done, type: http, url: "v2 {{ charge.nr }} {{ pick.nr }}", next: ship}
+- {step: ship, type: http, url: "v2", next: end}
+- {step: end, result: {version: 2, paid: "{{ charge.nr }}"}}
+$$) > 0 AS registered;
+SELECT * FROM noetl.migrate(newest('migrate/order'));
+SELECT * FROM noetl.migrate(newest('migrate/order'), 2, '{"pay": "charge", "nothing": "pick", "ask": "nothing"}', false);
+SELECT * FROM noetl.migrate(newest('migrate/order'), step_map => '{"pay": "charge", "pack": "ship", "ask": "question"}');
+SELECT * FROM migrate_end('migrate/order');
+SELECT node_name FROM noetl.lease('slow');
+SELECT * FROM noetl.migrate(newest('migrate/order'), step_map => '{"pay": "charge", "pack": "ship", "ask": "question"}', dry_run => false);
+SELECT * FROM migrate_end('migrate/order');
+SELECT regexp_replace(node_id, '^\d+:', '') AS node, node_name, status, action ->> 'url' AS url FROM noetl.queue WHERE execution_id = newest('migrate/order');
+SELECT step_name, visit, state, arrivals @? '$[*].from ? (@ == "charge")' AS from_charge FROM noetl.run WHERE execution_id = newest('migrate/order') ORDER BY 1;
+SELECT event_type, regexp_replace(node_id, '^\d+:?', '') AS node, context - 'catalog_id' AS context, result, meta - 'by' AS meta
+  FROM noetl.event WHERE execution_id = newest('migrate/order') AND event_type IN ('execution_migrated', 'step_carried') ORDER BY event_id;
+-- All of it follows from the log.
+BEGIN;
+DELETE FROM noetl.run WHERE execution_id = newest('migrate/order');
+DELETE FROM noetl.queue WHERE execution_id = newest('migrate/order');
+SELECT noetl.rebuild(newest('migrate/order')) > 0 AS rebuilt;
+SELECT * FROM migrate_end('migrate/order');
+ROLLBACK;
+-- It goes on: who has leased the task completes it, and decisions are those of version 2.
+SELECT noetl.complete(queue_id, '{"packed": true}', 'slow') FROM noetl.queue WHERE execution_id = newest('migrate/order');
+SELECT * FROM migrate_end('migrate/order');
+SELECT noetl.retry(newest('migrate/order'));
+SELECT * FROM migrate_work('{}');
+SELECT * FROM migrate_end('migrate/order');
+SELECT migrate_error('migrate/order', 1);
+
+-- A join that waits for a branch which the new version does not have goes on at once.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: migrate/join
+workflow:
+- {step: start, next: [a, b]}
+- {step: a, type: http, url: x, next: c}
+- {step: b, type: http, url: x, next: c}
+- {step: c, type: http, url: x, next: end}
+- {step: end}
+$$) > 0 AS registered, noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: migrate/join
+workflow:
+- {step: start, next: [a, b]}
+- {step: a, type: http, url: x, next: c}
+- {step: b, type: http, url: x, next: end}
+- {step: c, type: http, url: "two", next: end}
+- {step: end, result: 2}
+$$) > 0 AS registered;
+SELECT noetl.execute('migrate/join', version => 1) > 0 AS started;
+SELECT * FROM migrate_work('{}', 1);
+SELECT step_name, state FROM noetl.run WHERE execution_id = newest('migrate/join');
+SELECT * FROM noetl.migrate(newest('migrate/join'), dry_run => false);
+SELECT node_name FROM noetl.queue WHERE execution_id = newest('migrate/join') ORDER BY 1;
+SELECT * FROM migrate_end('migrate/join');
+SELECT * FROM migrate_work('{}');
+SELECT * FROM migrate_end('migrate/join');
+
+-- Open iterators and children; and back again.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: migrate/child
+workflow:
+- {step: start, next: go}
+- {step: go, type: http, url: child, next: end}
+- {step: end, result: "{{ go }}"}
+$$) > 0 AS registered, noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: migrate/items
+workflow:
+- {step: start, next: [each, kid]}
+- {step: each, type: iterator, collection: [1, 2, 3, 4, 5], element: n, concurrency: 2, mode: distributed, task: {type: http, url: "one {{ n }}"}, next: end}
+- {step: kid, type: playbook, path: migrate/child, next: end}
+- {step: end, result: {items: "{{ each }}", kid: "{{ kid }}"}}
+$$) > 0 AS registered, noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: migrate/items
+workflow:
+- {step: first, type: noop, next: [each, kid]}
+- {step: kid, type: playbook, path: migrate/child, next: last}
+- {step: each, type: iterator, collection: [9], element: n, concurrency: 5, mode: distributed, task: {type: http, url: "two {{ n }}"}, next: last}
+- {step: last, type: http, url: "{{ each | length }}", next: end}
+- {step: end, result: {two: true, items: "{{ each }}", kid: "{{ kid }}"}}
+$$) > 0 AS registered, noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: migrate/items
+workflow:
+- {step: start, next: [each, kid]}
+- {step: each, type: iterator, collection: [9], element: n, mode: distributed, task: {type: python, code: "result = 1"}, next: end}
+- {step: kid, type: http, url: x, next: end}
+- {step: end}
+$$) > 0 AS registered;
+SELECT noetl.execute('migrate/items', version => 1) > 0 AS started;
+SELECT step, action ->> 'url' AS url, wrong FROM migrate_work('{}', 1);
+SELECT * FROM noetl.migrate(newest('migrate/items'));
+SELECT * FROM noetl.migrate(newest('migrate/items'), 2, '{"each": "last", "kid": "each"}');
+SELECT * FROM noetl.migrate(newest('migrate/items'), 2, dry_run => false);
+SELECT * FROM migrate_end('migrate/items');
+SELECT step, action ->> 'url' AS url, wrong FROM migrate_work('{"each": 7}', 2);
+SELECT severity, message FROM noetl.migrate(newest('migrate/items'), 1, dry_run => false) WHERE severity <> 'info';
+SELECT * FROM migrate_end('migrate/items');
+SELECT severity, message FROM noetl.migrate(newest('migrate/items'), 2, dry_run => false) WHERE severity <> 'info';
+SELECT step, action ->> 'url' AS url, wrong FROM migrate_work('{"each": 8}');
+SELECT * FROM migrate_end('migrate/items');
+SELECT noetl.verify(execution_id) FROM noetl.execution WHERE path LIKE 'migrate/%';
+
+-- Waits and signals: one that came before the playbook had a wait is not lost.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: migrate/wait
+workflow:
+- {step: start, next: a}
+- {step: a, type: http, url: x, next: end}
+- {step: end}
+$$) > 0 AS registered, noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: migrate/wait
+workflow:
+- {step: start, next: a}
+- {step: a, type: http, url: x, next: ok}
+- {step: ok, type: wait, signal: go, next: more}
+- {step: more, type: wait, signal: [go, stop], timeout: 1 h, next: end}
+- {step: end, result: ["{{ ok.n }}", "{{ more.n }}"]}
+$$) > 0 AS registered;
+SELECT noetl.execute('migrate/wait', version => 1) > 0 AS started;
+SELECT noetl.signal(newest('migrate/wait'), 'go', '{"n": 1}', 'first'), noetl.signal(newest('migrate/wait'), 'go', '{"n": 1}', 'first');
+SELECT count(*) FROM noetl.signal WHERE execution_id = newest('migrate/wait');
+SELECT severity, message FROM noetl.migrate(newest('migrate/wait'), 2, dry_run => false) WHERE severity <> 'info';
+SELECT name, id, taken FROM noetl.signal WHERE execution_id = newest('migrate/wait');
+SELECT * FROM migrate_end('migrate/wait');
+SELECT step, wrong FROM migrate_work();
+SELECT step_name, state FROM noetl.run WHERE execution_id = newest('migrate/wait');
+SELECT severity, step, message FROM noetl.migrate(newest('migrate/wait'), 1, dry_run => false);
+SELECT noetl.signal(newest('migrate/wait'), 'stop', '{"n": 2}');
+SELECT * FROM migrate_end('migrate/wait');
+-- Away from waits, and back: what was taken stays taken.
+SELECT noetl.execute('migrate/wait', version => 1) > 0 AS started;
+SELECT noetl.signal(newest('migrate/wait'), 'go', '{"n": 1}');
+SELECT max(severity) FROM noetl.migrate(newest('migrate/wait'), 2, dry_run => false);
+SELECT max(severity) FROM noetl.migrate(newest('migrate/wait'), 1, dry_run => false);
+SELECT count(*) FROM noetl.signal WHERE execution_id = newest('migrate/wait');
+SELECT * FROM migrate_end('migrate/wait');
+SELECT max(severity) FROM noetl.migrate(newest('migrate/wait'), 2, dry_run => false);
+SELECT * FROM migrate_end('migrate/wait');
+SELECT noetl.signal(newest('migrate/wait'), 'stop', '{"n": 5}');
+SELECT step, wrong FROM migrate_work();
+SELECT * FROM migrate_end('migrate/wait');
+
+-- Redrive, fork and compensation of what has migrated.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: migrate/undo
+workflow:
+- {step: start, next: a}
+- {step: a, type: http, url: x, next: b}
+- {step: b, type: http, url: x, next: end}
+- {step: end}
+$$) > 0 AS registered, noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: migrate/undo
+workflow:
+- {step: start, next: a}
+- {step: a, type: http, url: x, compensate: {type: http, url: undo a}, next: b}
+- {step: b, type: http, url: x, compensate: {type: http, url: undo b}, next: c}
+- {step: c, type: http, url: x, next: end}
+- {step: end}
+$$) > 0 AS registered;
+SELECT noetl.execute('migrate/undo', version => 1) > 0 AS started;
+SELECT step, wrong FROM migrate_work('{}', 1);
+SELECT severity, message FROM noetl.migrate(newest('migrate/undo'), dry_run => false);
+SELECT step, wrong FROM migrate_work('{"b": {"fail": "no"}}');
+SELECT * FROM migrate_end('migrate/undo');
+SELECT noetl.redrive(newest('migrate/undo'));
+SELECT step, wrong FROM migrate_work('{"c": {"fail": "no"}}', 2);
+SELECT * FROM migrate_end('migrate/undo');
+SELECT severity, step, message FROM noetl.migrate(newest('migrate/undo'), 1);
+SELECT step, wrong FROM migrate_work();
+SELECT * FROM migrate_end('migrate/undo');
+SELECT noetl.fork(newest('migrate/undo'), 'b') > 0 AS forked;
+SELECT step, wrong FROM migrate_work();
+SELECT * FROM migrate_end('migrate/undo');
