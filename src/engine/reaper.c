@@ -19,7 +19,6 @@
 
 #include "catalog/catalog.h"
 #include "engine/internal.h"
-#include "catalog/catalog.h"
 #include "playbook/playbook.h"
 #include "wakeup/wakeup.h"
 
