@@ -42,6 +42,7 @@ static const StateColour state_colours[] = {
 	{"open", "#d3f0f2", "#0f6d75"},
 	{"held", "#fbd9d5", "#b3261e"},
 	{"awaiting", "#fde3f1", "#a0246a"},
+	{"paused", "#fdeec2", "#8a6100"},
 };
 
 /* Returns the state of a step in words: "completed, 2 visits, 0.2 s"; or NULL. */

@@ -33,7 +33,7 @@ static const char report_style[] =
 	".node .name{font-weight:600}.node .kind{font-size:11.5px;fill:var(--dim)}\n"
 	".s-completed rect{fill:var(--ok-bg);stroke:var(--ok)}.s-failed rect,.s-held rect{fill:var(--bad-bg);stroke:var(--bad)}\n"
 	".s-leased rect,.s-open rect{fill:var(--run-bg);stroke:var(--run)}\n"
-	".s-queued rect,.s-retry rect,.s-waiting rect{fill:var(--wait-bg);stroke:var(--wait)}\n"
+	".s-queued rect,.s-retry rect,.s-paused rect,.s-waiting rect{fill:var(--wait-bg);stroke:var(--wait)}\n"
 	".s-skipped rect,.s-abandoned rect,.s-cancelled rect{fill:var(--off-bg)}\n"
 	".s-none rect{stroke-dasharray:4 3}\n"
 	".edge{fill:none;stroke:var(--off);stroke-width:1.2;opacity:.8}.long{opacity:.35}.on-error{stroke:var(--bad);stroke-dasharray:5 3}\n"

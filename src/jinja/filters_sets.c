@@ -6,6 +6,7 @@
  */
 #include "common/common.h"
 
+#include "common/int.h"
 #include "miscadmin.h"
 
 #include "jinja/filters.h"

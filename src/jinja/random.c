@@ -6,6 +6,7 @@
 #include "common/common.h"
 
 #include "common/cryptohash.h"
+#include "common/int.h"
 #include "common/sha2.h"
 
 #include "jinja/filters.h"

@@ -53,6 +53,16 @@ static struct
 	bool		drained;		/* … but this backend has found none */
 }			pauses = {InvalidOid, 1, 0, NULL, false, 0, false, NIL, NIL, false};
 
+/*
+ * Up to which task this session has made those of a pause ready.  Below lie index
+ * entries of tasks that were paused once, perhaps many of them.
+ */
+static struct
+{
+	int64		pause_id;
+	int64		queue_id;
+}			reached;
+
 /* ---------------------------------------------------------------------------
  * What is paused
  * ---------------------------------------------------------------------------
@@ -343,8 +353,10 @@ resume_row(TupleTableSlot *new)
 		timeout_of_interval(DatumGetIntervalP(new->tts_values[QUEUE_COL_QUEUE_TIMEOUT - 1]),
 							&wait))
 	{
-		queue_set_time(new, QUEUE_COL_DEADLINE, GetCurrentTimestamp() + wait);
-		queue_set_time(new, QUEUE_COL_LEASE_UNTIL, GetCurrentTimestamp() + wait);
+		TimestampTz until = GetCurrentTimestamp() + wait;
+
+		queue_set_time(new, QUEUE_COL_DEADLINE, until);
+		queue_set_time(new, QUEUE_COL_LEASE_UNTIL, until);
 	}
 }
 
@@ -415,8 +427,45 @@ resume_rows(Store *store, QueueScan *scan, int64 pause_id, int limit,
 			resume_row(new);
 			ready(type);
 		}
+		reached.queue_id = DatumGetInt64(slot_column(scan->table->scan_slot, QUEUE_COL_QUEUE_ID));
 		queue_write_version(store, scan->table);
 		resumed++;
+	}
+	return resumed;
+}
+
+/* Does so with the tasks of a pause from a queue_id on. */
+static int
+resume_from(Store *store, int64 pause_id, int64 queue_id, int limit,
+			void (*ready) (const char *type))
+{
+	QueueScan	scan;
+	ScanKeyData keys[3];
+	int			resumed;
+
+	ScanKeyEntryInitialize(&keys[0], SK_ISNULL | SK_SEARCHNULL, 1, InvalidStrategy, InvalidOid,
+						   InvalidOid, InvalidOid, (Datum) 0);
+	store_key_int64(&keys[1], 2, pause_id);
+	ScanKeyInit(&keys[2], 3, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum(queue_id));
+	queue_scan_open(&scan, store, REL_QUEUE_RETRY_IDX, keys, 3);
+	resumed = resume_rows(store, &scan, pause_id, limit, ready);
+	queue_scan_close(&scan);
+	return resumed;
+}
+
+/* Does so with the tasks of a pause: first those after the last one of the last call. */
+static int
+resume_pause(Store *store, int64 pause_id, int limit, void (*ready) (const char *type))
+{
+	int			resumed = 0;
+
+	if (reached.pause_id == pause_id && reached.queue_id != PG_INT64_MIN)
+		resumed = resume_from(store, pause_id, reached.queue_id, limit, ready);
+	if (resumed == 0)
+	{
+		reached.pause_id = pause_id;
+		reached.queue_id = PG_INT64_MIN;
+		resumed = resume_from(store, pause_id, PG_INT64_MIN, limit, ready);
 	}
 	return resumed;
 }
@@ -460,18 +509,11 @@ store_resume_tasks(Store *store, int limit, void (*ready) (const char *type))
 	foreach(lc, ends)
 	{
 		int64		id = *(int64 *) lfirst(lc);
-		QueueScan	scan;
-		ScanKeyData keys[2];
 		int			before = resumed;
 
 		if (resumed >= limit)
 			break;
-		ScanKeyEntryInitialize(&keys[0], SK_ISNULL | SK_SEARCHNULL, 1, InvalidStrategy,
-							   InvalidOid, InvalidOid, InvalidOid, (Datum) 0);
-		store_key_int64(&keys[1], 2, id);
-		queue_scan_open(&scan, store, REL_QUEUE_RETRY_IDX, keys, 2);
-		resumed += resume_rows(store, &scan, id, limit - resumed, ready);
-		queue_scan_close(&scan);
+		resumed += resume_pause(store, id, limit - resumed, ready);
 		if (resumed == before)
 			pause_forget_end(id);
 	}

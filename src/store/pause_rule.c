@@ -57,7 +57,9 @@ store_note_pause(int64 execution_id, TimestampTz until)
 	Oid			types[] = {INT8OID, TIMESTAMPTZOID};
 	Datum		values[] = {Int64GetDatum(execution_id), TimestampTzGetDatum(until)};
 
-	(void) execute("INSERT INTO noetl.paused AS p (execution_id, until) VALUES ($1, $2)"
+	(void) execute("WITH again AS (DELETE FROM noetl.pause_end AS e"
+				   "  WHERE e.pause_id OPERATOR(pg_catalog.=) $1)"
+				   " INSERT INTO noetl.paused AS p (execution_id, until) VALUES ($1, $2)"
 				   " ON CONFLICT (execution_id) DO UPDATE SET until = excluded.until",
 				   2, types, values, until == 0 ? " n" : NULL);
 	store_pauses_changed();

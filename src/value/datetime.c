@@ -11,6 +11,7 @@
 #include <math.h>
 
 #include "common/hashfn.h"
+#include "common/int.h"
 #include "utils/datetime.h"
 #include "utils/timestamp.h"
 

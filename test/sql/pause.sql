@@ -106,10 +106,11 @@ SELECT queue_id AS bill FROM noetl.lease('w') \gset
 SELECT noetl.pause(:x, until => now() + interval '1 day') AS paused;
 SELECT noetl.release(:bill, 'w') AS released;
 SELECT * FROM pause_tasks_of(:x);
--- Its time comes: whoever leases resumes it.
+-- Its time comes: whoever leases, or does what is due, resumes it.
 SELECT noetl.pause(:x, until => clock_timestamp() + interval '0.2 s') AS paused;
 SELECT count(*) AS leased FROM noetl.lease('w', 10);
 SELECT pg_sleep(0.3);
+SELECT noetl.enqueue_next() >= 0 AS done;
 SELECT queue_id AS bill FROM noetl.lease('w', 10) \gset
 SELECT event_type, meta - 'by' - 'until' AS meta, meta ? 'until' AS until FROM noetl.event
  WHERE execution_id = :x AND event_type LIKE 'execution_%' ORDER BY event_id;
@@ -210,6 +211,7 @@ SELECT * FROM pause_tasks_of(:y);
 SELECT noetl.pause_tasks('pause/order', until => clock_timestamp() + interval '0.5 s') > 0 AS paused;
 SELECT count(*) AS leased FROM noetl.lease('w', 10);
 SELECT pg_sleep(0.6);
+SELECT noetl.enqueue_next() >= 0 AS done;
 SELECT node_name AS leased FROM noetl.lease('w', 10);
 SELECT path, type FROM noetl.pause_rule;
 -- Everything at once.

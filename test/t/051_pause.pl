@@ -41,7 +41,7 @@ workflow:
 		n bigint;
 	BEGIN
 		WHILE idle < 1000 LOOP
-			INSERT INTO leased SELECT worker, queue_id FROM noetl.lease(worker, 100);
+			INSERT INTO leased SELECT worker, queue_id FROM noetl.lease(worker, 100, '1 h');
 			GET DIAGNOSTICS n = ROW_COUNT;
 			COMMIT;
 			idle := CASE WHEN n > 0 THEN 0 ELSE idle + 1 END;
@@ -70,7 +70,7 @@ sub timed
 	return ($result, time() - $begin);
 }
 
-my $statement = q{SELECT queue_id FROM noetl.lease('w')};
+my $statement = q{SELECT queue_id FROM noetl.lease('w', 1, '1 h')};
 $node->safe_psql('postgres', q{SELECT noetl.execute('other') FROM generate_series(1, 20)});
 my $alone = $node->safe_psql('postgres', "SELECT min(pages(\$\$$statement\$\$)) FROM generate_series(1, 10)");
 $node->safe_psql('postgres', 'DELETE FROM noetl.queue');
@@ -85,7 +85,7 @@ cmp_ok($seconds, '<', 10, 'a pause of many tasks is one statement of seconds');
 my ($first, $until_first) = timed(
 	q{DO $$
 	  BEGIN
-		WHILE NOT EXISTS (SELECT FROM noetl.lease('w')) LOOP COMMIT; END LOOP;
+		WHILE NOT EXISTS (SELECT FROM noetl.lease('w', 1, '1 h')) LOOP COMMIT; END LOOP;
 	  END
 	  $$});
 note(sprintf 'the first task behind the paused ones: %.2f s', $until_first);
@@ -103,7 +103,7 @@ my $session = IPC::Run::start(
 	  '-c', 'SELECT noetl.resume_tasks()', '-c', 'SELECT pg_sleep(2)', '-c', 'COMMIT' ],
 	'<', \$nothing, '>', \$said, '2>&1');
 $node->poll_query_until('postgres', q{SELECT EXISTS (SELECT FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(2)')});
-is($node->safe_psql('postgres', q{SET statement_timeout = '5s'; SELECT count(*) FROM noetl.lease('w', 5)}),
+is($node->safe_psql('postgres', q{SET statement_timeout = '5s'; SELECT count(*) FROM noetl.lease('w', 5, '1 h')}),
 	5, 'others lease while the end of the pause has not committed');
 is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(2)' AND state = 'active'}),
 	1, '... which it still has not');
