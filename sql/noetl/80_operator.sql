@@ -780,6 +780,17 @@ AS $$
                                 AND noetl.visit_of(e.node_id, e.execution_id, e.node_name) = (r.r).visit
                               ORDER BY e.event_id DESC LIMIT 1) AS h ON true
          WHERE (r.r).state = 'held'
+        UNION ALL
+        SELECT 2, NULL, 'compensating', e.created_at, NULL, 'its compensations',
+               format('It ends as %s when what it has completed is undone (%s steps, the newest first): %s.',
+                      e.meta ->> 'status', jsonb_array_length(e.meta -> 'steps'), coalesce(left(e.error, 500), 'no reason is known')),
+               format('SELECT noetl.cancel(%s) ends it at once.', e.execution_id)
+          FROM (SELECT q.execution_id FROM noetl.queue AS q
+                 WHERE q.execution_id = why_unchecked.execution_id AND q.node_name LIKE '%.compensate'
+                UNION SELECT (r.r).execution_id FROM run AS r WHERE (r.r).step_name LIKE '%.compensate') AS live
+         CROSS JOIN LATERAL (SELECT c.* FROM noetl.event AS c
+                              WHERE c.execution_id = live.execution_id AND c.event_type = 'execution_compensating'
+                              ORDER BY c.event_id DESC LIMIT 1) AS e
     )
     SELECT c.step, c.state, c.since, c.due, c.waits_for, c.detail, c.hint
       FROM cause AS c

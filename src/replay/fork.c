@@ -83,7 +83,7 @@ fork_context(const Event *beginning)
 	JsonbValue	sees;
 
 	memset(&comparison, 0, sizeof(comparison));
-	replay_until(&replay, beginning->execution_id, &comparison, beginning->event_id);
+	replay_apart(&replay, beginning->execution_id, &comparison, beginning->event_id);
 	if (replay.broken != NULL)
 		replay_raise_broken(&replay);
 	row = model_find(replay.model, playbook_find_step(replay.model->playbook, beginning->node_name,

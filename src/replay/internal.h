@@ -72,6 +72,9 @@ extern void replay_execution(Replay *replay, int64 execution_id, Comparison *com
 /* The same until an event has followed, with all that was decided together with it. */
 extern void replay_until(Replay *replay, int64 execution_id, Comparison *comparison,
 						 int64 until);
+/* The same; the settings of the execution are not in force afterwards. */
+extern void replay_apart(Replay *replay, int64 execution_id, Comparison *comparison,
+						 int64 until);
 /* Raises: the log cannot be followed. */
 pg_noreturn extern void replay_raise_broken(const Replay *replay);
 /* Reads an event of the list of places; raises when a user has deleted it meanwhile. */

@@ -155,7 +155,7 @@ stopped_runs(int64 execution_id, List **signals)
 	List	   *runs;
 
 	memset(&comparison, 0, sizeof(comparison));
-	replay_execution(&replay, execution_id, &comparison);
+	replay_apart(&replay, execution_id, &comparison, 0);
 	if (replay.broken != NULL)
 		replay_raise_broken(&replay);
 	if (replay.model == NULL || replay.model->workload == NULL)

@@ -676,6 +676,26 @@ replay_execution(Replay *replay, int64 execution_id, Comparison *comparison)
 	replay_until(replay, execution_id, comparison, 0);
 }
 
+/*
+ * Locks an execution and decides its log again, until an event (0: all) has followed.  The
+ * settings that were in force before are in force again afterwards, also after an error.
+ */
+void
+replay_apart(Replay *replay, int64 execution_id, Comparison *comparison, int64 until)
+{
+	const Settings *outer = settings_in_force;
+
+	PG_TRY();
+	{
+		replay_until(replay, execution_id, comparison, until);
+	}
+	PG_FINALLY();
+	{
+		settings_in_force = outer;
+	}
+	PG_END_TRY();
+}
+
 /* Raises: the log cannot be followed. */
 void
 replay_raise_broken(const Replay *replay)

@@ -104,6 +104,36 @@ past_iteration_results(void *arg, const char *step_name, int visit, int64 since)
 	return results;
 }
 
+/* ValueSource.completions */
+static List *
+past_completions(void *arg)
+{
+	const SimExecution *execution = (SimExecution *) arg;
+	const Playbook *playbook = execution->playbook;
+	List	   *list = NIL;
+
+	for (int i = execution->nevents - 1; i >= 0; i--)
+	{
+		const Event *event = execution->events[i];
+		StepCompletion *done;
+		JsonbValue	meta;
+		int			step = event->type != EVENT_STEP_COMPLETED || event->node_name == NULL ? -1 :
+			playbook_find_step(playbook, event->node_name, strlen(event->node_name));
+
+		if (step < 0 || playbook->steps[step].compensation < 0 || event->ignored ||
+			event->meta == NULL)
+			continue;
+		done = palloc0(sizeof(StepCompletion));
+		json_from_jsonb(event->meta, &meta);
+		done->step = step;
+		done->visit = Max(event->visit, 1);
+		done->event_id = event->event_id;
+		if (json_get(&meta, "compensate", &done->compensate))
+			list = lappend(list, done);
+	}
+	return list;
+}
+
 /* ValueSource.waiting_item */
 static bool
 past_waiting_item(void *arg, const char *step_name, int visit, int index, JsonbValue *item)
@@ -432,6 +462,7 @@ past_answers(SimExecution *execution, ValueSource *source)
 		.allows_depth = past_allows_depth,
 		.holds_by_default = past_holds_by_default,
 		.event_context = past_event_context,
+		.completions = past_completions,
 		.item_states = past_item_states,
 		.kept_signal = past_kept_signal,
 		.signal_known = past_signal_known,

@@ -69,7 +69,7 @@ SELECT * FROM undo_work('{"flight": {"id": 7}, "hotel": {"id": 8}, "pay": {"fail
 -- It runs until all is undone.
 SELECT * FROM undo_end('undo/trip');
 SELECT node_name, node_type, status FROM noetl.queue WHERE execution_id = newest('undo/trip');
-SELECT step, state, waits_for FROM noetl.why(newest('undo/trip'));
+SELECT step, state, waits_for, CASE WHEN step IS NULL THEN detail END AS detail FROM noetl.why(newest('undo/trip'));
 SELECT * FROM undo_work('{"hotel.compensate": {"fail": "busy"}}', 1);
 SELECT noetl.rebuild(newest('undo/trip'));
 DELETE FROM noetl.queue WHERE execution_id = newest('undo/trip');
@@ -246,6 +246,28 @@ SELECT noetl.execute('undo/mapping') > 0 AS started;
 INSERT INTO noetl.event (execution_id, event_type, node_name, result) VALUES (newest('undo/mapping'), 'step_completed', 'one', '{"ok": false, "nr": 6}');
 SELECT step, action, wrong FROM undo_work();
 SELECT status, wrong FROM undo_end('undo/mapping');
+
+-- While it is paused nothing is undone.
+SELECT noetl.execute('undo/mapping') > 0 AS started;
+SELECT noetl.complete(queue_id, '{"ok": true, "nr": 9}', 'tester') FROM noetl.lease('tester');
+SELECT noetl.pause(newest('undo/mapping'), 'not yet'), noetl.resume(newest('undo/mapping'));
+SELECT noetl.pause(newest('undo/mapping'), 'not yet');
+SELECT step, wrong FROM undo_work();
+SELECT noetl.resume(newest('undo/mapping'));
+SELECT step, action ->> 'url' AS url, wrong FROM undo_work();
+SELECT status, wrong FROM undo_end('undo/mapping');
+
+-- A simulation undoes as well.
+SELECT event_type, step, status, regexp_replace(data::text, '"\d{12,}"', '"<id>"') AS data FROM noetl.simulate($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: undo/simulated
+workflow:
+- {step: start, next: one}
+- {step: one, type: http, url: x, args: {n: 1}, compensate: {type: http, url: "undo {{ result.id }} {{ data.n }}"}, next: two}
+- {step: two, type: http, url: x, next: end}
+- {step: end}
+$$, stubs => '{"one": {"id": 7}, "two": {"error": "broken"}}') WHERE event_type NOT LIKE 'step%' AND (step IS NULL OR step <> 'one') AND event_type NOT LIKE '%compensating';
 
 -- Nobody else sends the broker's events.
 INSERT INTO noetl.event (execution_id, event_type) SELECT noetl.execute('undo/trip'), 'execution_undo';
