@@ -18,6 +18,7 @@
 #   make check-versions  compile and test with other versions of PostgreSQL
 #   make check-packages  build the Debian packages, install, use and purge them
 #   make check-images    build the images of docker/Dockerfile, and run them
+#   make screenshots     the pictures of noetl-console in doc/img, by Chromium
 #   make dist            the archive for PGXN, in build/
 #
 # PG_CONFIG=/usr/lib/postgresql/NN/bin/pg_config chooses the PostgreSQL.
@@ -38,7 +39,7 @@ SCRIPT_PARTS = $(sort $(wildcard $(here)/sql/noetl/*.sql))
 DOCS = README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md LICENSE
 # Installed below DOCS as they lie here, so that the links between them hold.
 DOC_PAGES = $(basename $(notdir $(sort $(wildcard $(here)/doc/*.md))))
-DOC_FILES = $(DOC_PAGES:%=doc/%.md) doc/img/architecture.svg
+DOC_FILES = $(DOC_PAGES:%=doc/%.md) $(patsubst $(here)/%,%,$(sort $(wildcard $(here)/doc/img/*))) doc/llms.txt
 
 # The setup test creates the extension, so it always comes first.
 REGRESS = $(basename $(notdir $(sort $(wildcard $(here)/test/sql/*.sql))))
@@ -48,7 +49,7 @@ ISOLATION = $(basename $(notdir $(sort $(wildcard $(here)/test/specs/*.spec))))
 # These goals find or install PostgreSQL themselves and run before there is a
 # pg_config.  PGXS stays out of their way: it has a "check" of its own.
 DRIVERS = check quickstart quickstart-stop bench bench-instructions stress check-versions fuzz-jinja
-DRIVERS += coverage format check-packages check-images dist
+DRIVERS += coverage format check-packages check-images dist screenshots
 
 ifneq ($(filter $(DRIVERS),$(MAKECMDGOALS)),)
 
@@ -88,6 +89,9 @@ format:
 
 check-packages:
 	@bash $(here)/test/packages.sh
+
+screenshots:
+	@bash $(here)/test/screenshots.sh
 
 check-images:
 	@bash $(here)/test/images.sh
@@ -150,6 +154,12 @@ EXTRA_CLEAN = $(OBJS:.o=.d) build/for
 WORKER = src/worker/noetl-worker
 EXTRA_CLEAN += $(WORKER) $(WORKER_OBJS) $(WORKER_OBJS:.o=.d)
 
+# Defines CONSOLE_OBJS, the objects of src/console/noetl-console; none without
+# libmicrohttpd.
+-include $(here)/src/console/Makefile.inc
+CONSOLE = src/console/noetl-console
+EXTRA_CLEAN += $(CONSOLE) $(CONSOLE_OBJS) $(CONSOLE_OBJS:.o=.d)
+
 # Without clang there is no bitcode, and so no inlining by the JIT, nothing else.
 ifeq ($(shell command -v $$(sed -n 's/^CLANG *= *//p' $(dir $(PGXS))../Makefile.global)),)
 override with_llvm = no
@@ -180,10 +190,10 @@ $(SCRIPT): $(SCRIPT_PARTS) $(here)/sql/noetl $(here)/noetl.control
 
 # What was built for another PostgreSQL or by another compiler is built anew.
 build/for: force
-	@mkdir -p build $(sort $(dir $(OBJS) $(WORKER_OBJS)))
+	@mkdir -p build $(sort $(dir $(OBJS) $(WORKER_OBJS) $(CONSOLE_OBJS)))
 	@echo '$(VERSION) $(pkglibdir) $(CC)' | cmp -s - $@ || \
 		echo '$(VERSION) $(pkglibdir) $(CC)' > $@
-$(OBJS) $(WORKER_OBJS): build/for
+$(OBJS) $(WORKER_OBJS) $(CONSOLE_OBJS): build/for
 $(OBJS:.o=.bc): %.bc: %.o
 .PHONY: force
 
@@ -191,9 +201,19 @@ ifneq ($(WORKER_OBJS),)
 all: $(WORKER)
 $(WORKER): $(WORKER_OBJS)
 	$(CC) $(CFLAGS) $(WORKER_OBJS) $(LDFLAGS) $(LDFLAGS_EX) $(WORKER_LIBS) -L$(libdir) -lpq -o $@
+# Where the worker looks for them: beside its own directory.
+TOOLS = $(notdir $(wildcard $(here)/tools/noetl-tool-*))
+tools_in = $(DESTDIR)$(dir $(bindir))libexec/noetl
 WORKER_PAGE = doc/man/noetl-worker.1
-EXTRA_CLEAN += $(WORKER_PAGE)
-all: $(WORKER_PAGE)
+DESK_PAGE = doc/man/noetl.1
+EXTRA_CLEAN += $(WORKER_PAGE) $(DESK_PAGE) src/worker/noetl
+all: $(WORKER_PAGE) $(DESK_PAGE)
+# The program goes by a second name for work at the desk.
+$(DESK_PAGE): $(WORKER) $(here)/doc/man/help.awk
+	@mkdir -p $(@D)
+	@ln -sf noetl-worker src/worker/noetl
+	src/worker/noetl --help | awk -v program=noetl -v version='$(EXTVERSION)' \
+		-v about='playbooks at the desk: run, test, look, repair' -f $(here)/doc/man/help.awk > $@
 $(WORKER_PAGE): $(WORKER) $(here)/doc/man/help.awk
 	@mkdir -p $(@D)
 	$(WORKER) --help | awk -v program=noetl-worker -v version='$(EXTVERSION)' \
@@ -202,15 +222,45 @@ installdirs: installdirs-worker
 installdirs-worker:
 	$(MKDIR_P) '$(DESTDIR)$(bindir)' '$(DESTDIR)$(mandir)/man1'
 install: install-worker
-install-worker: $(WORKER) $(WORKER_PAGE) installdirs
+install-worker: $(WORKER) $(WORKER_PAGE) $(DESK_PAGE) installdirs
 	$(INSTALL_PROGRAM) $(WORKER) '$(DESTDIR)$(bindir)/noetl-worker'
+	ln -sf noetl-worker '$(DESTDIR)$(bindir)/noetl'
+	$(INSTALL_DATA) $(DESK_PAGE) '$(DESTDIR)$(mandir)/man1/noetl.1'
+	$(MKDIR_P) '$(tools_in)'
+	for tool in $(TOOLS); do \
+		$(INSTALL_SCRIPT) $(here)/tools/$$tool '$(tools_in)'/$$tool || exit 1; \
+	done
 	$(INSTALL_DATA) $(WORKER_PAGE) '$(DESTDIR)$(mandir)/man1/noetl-worker.1'
 uninstall: uninstall-worker
 uninstall-worker:
+	rm -f $(TOOLS:%='$(tools_in)/%')
+	rm -f '$(DESTDIR)$(bindir)/noetl' '$(DESTDIR)$(mandir)/man1/noetl.1'
 	rm -f '$(DESTDIR)$(bindir)/noetl-worker' '$(DESTDIR)$(mandir)/man1/noetl-worker.1'
 .PHONY: installdirs-worker install-worker uninstall-worker
 endif
 
--include $(OBJS:.o=.d) $(WORKER_OBJS:.o=.d)
+ifneq ($(CONSOLE_OBJS),)
+all: $(CONSOLE)
+$(CONSOLE): $(CONSOLE_OBJS)
+	$(CC) $(CFLAGS) $(CONSOLE_OBJS) $(LDFLAGS) $(LDFLAGS_EX) $(CONSOLE_LIBS) -L$(libdir) -lpq -o $@
+CONSOLE_PAGE = doc/man/noetl-console.1
+EXTRA_CLEAN += $(CONSOLE_PAGE)
+all: $(CONSOLE_PAGE)
+$(CONSOLE_PAGE): $(CONSOLE) $(here)/doc/man/help.awk
+	@mkdir -p $(@D)
+	$(CONSOLE) --help | awk -v program=noetl-console -v version='$(EXTVERSION)' \
+		-v about='see what noetl does, and act' -f $(here)/doc/man/help.awk > $@
+installdirs: installdirs-worker
+install: install-console
+install-console: $(CONSOLE) $(CONSOLE_PAGE) installdirs
+	$(INSTALL_PROGRAM) $(CONSOLE) '$(DESTDIR)$(bindir)/noetl-console'
+	$(INSTALL_DATA) $(CONSOLE_PAGE) '$(DESTDIR)$(mandir)/man1/noetl-console.1'
+uninstall: uninstall-console
+uninstall-console:
+	rm -f '$(DESTDIR)$(bindir)/noetl-console' '$(DESTDIR)$(mandir)/man1/noetl-console.1'
+.PHONY: install-console uninstall-console
+endif
+
+-include $(OBJS:.o=.d) $(WORKER_OBJS:.o=.d) $(CONSOLE_OBJS:.o=.d)
 
 endif

@@ -622,6 +622,21 @@ COMMENT ON FUNCTION noetl.may_read(bigint) IS
 CREATE VIEW noetl.event_log WITH (security_barrier) AS
     SELECT * FROM noetl.event AS e WHERE noetl.may_read(e.execution_id);
 COMMENT ON VIEW noetl.event_log IS 'the event log under the name that the Python project uses; ORDER BY event_id';
+CREATE FUNCTION noetl.last_progress(execution_id bigint, step text) RETURNS jsonb
+    LANGUAGE sql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+    SELECT e.context || jsonb_build_object('at', e.created_at)
+      FROM (SELECT * FROM noetl.event AS l WHERE l.execution_id = last_progress.execution_id
+             ORDER BY l.event_id DESC LIMIT 100) AS e
+     WHERE e.event_type = 'progress' AND e.node_name = last_progress.step AND jsonb_typeof(e.context) = 'object'
+       AND (e.meta -> 'ignored') IS NULL
+     ORDER BY e.event_id DESC LIMIT 1
+    $$;
+
+COMMENT ON FUNCTION noetl.last_progress(bigint, text) IS
+    'internal: what a step has told of its progress last, if that is among the last 100 events of its execution';
+REVOKE ALL ON FUNCTION noetl.last_progress(bigint, text) FROM PUBLIC;
 CREATE FUNCTION noetl.pause_of(execution_id bigint)
     RETURNS TABLE (paused_execution bigint, since timestamptz, until timestamptz, by text, reason text)
     LANGUAGE sql STABLE STRICT PARALLEL SAFE
@@ -685,7 +700,10 @@ CREATE FUNCTION noetl.status_unchecked(execution_id bigint) RETURNS jsonb
                                                 'attempts', l.attempts)
                              || CASE WHEN l.visit > 1 THEN jsonb_build_object('visit', l.visit) ELSE '{}' END
                              || l.items ORDER BY l.step, l.visit)
-            FROM (SELECT q.node_name AS step, q.status AS state, q.worker_id, q.attempts, '{}'::jsonb AS items,
+            FROM (SELECT q.node_name AS step, q.status AS state, q.worker_id, q.attempts,
+                         CASE WHEN q.status = 'leased'
+                              THEN jsonb_strip_nulls(jsonb_build_object('progress', noetl.last_progress(q.execution_id, q.node_name)))
+                              ELSE '{}'::jsonb END AS items,
                          coalesce(substring(q.node_id FROM '^[0-9]+:.*:([0-9]{1,9})$')::int, 1) AS visit
                   FROM noetl.queue q WHERE q.execution_id = x.execution_id AND q.current_index IS NULL
                   UNION ALL
@@ -1574,7 +1592,11 @@ AS $$
                            THEN format('; the lease ran out %s ago and nobody has taken it back',
                                        noetl.span(clock_timestamp() - (t.q).lease_until))
                            ELSE format('; the lease lasts until %s%s', (t.q).lease_until,
-                                       coalesce(', the timeout ends at ' || (t.q).deadline, '')) END),
+                                       coalesce(', the timeout ends at ' || (t.q).deadline, '')) END)
+               || coalesce((SELECT concat(' Progress: ', concat_ws(', ', (p.p ->> 'progress')::numeric * 100 || ' %', p.p ->> 'message',
+                                          noetl.span(clock_timestamp() - (p.p ->> 'at')::timestamptz) || ' ago'), '.')
+                              FROM (SELECT noetl.last_progress((t.q).execution_id, (t.q).node_name) AS p) AS p
+                             WHERE p.p IS NOT NULL), ''),
                CASE WHEN (t.q).lease_until < clock_timestamp()
                     THEN 'SELECT noetl.enqueue_next(), start a worker, or set noetl.timer = on.'
                     ELSE 'If the worker is dead, the next attempt begins when the lease has run out.' END
@@ -1765,7 +1787,7 @@ CREATE FUNCTION noetl.explain(path_or_execution text, format text DEFAULT 'text'
     AS 'MODULE_PATHNAME', 'noetl_explain'
     LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION noetl.explain(text, text) IS
-    'the graph of a playbook (its path: the newest version) or of an execution (its id: with states, visits and times) as text, mermaid, dot or json';
+    'the graph of a playbook (its path: the newest version) or of an execution (its id: with states, visits and times) as text, mermaid, dot, json or svg (an element whose classes a page colours)';
 CREATE FUNCTION noetl.report_unchecked(execution_id bigint) RETURNS text
     AS 'MODULE_PATHNAME', 'noetl_report_unchecked'
     LANGUAGE C STABLE STRICT PARALLEL RESTRICTED SECURITY DEFINER
@@ -2482,13 +2504,14 @@ DECLARE
 BEGIN
     -- one that has been started again in the meantime stays
     WITH d AS (DELETE FROM noetl.execution AS x USING unnest(ids) AS i
-                WHERE x.execution_id = i AND x.status NOT IN ('SCHEDULED', 'RUNNING')
+                WHERE x.execution_id = i AND x.status NOT IN ('SCHEDULED', 'RUNNING') AND x.ended_at IS NOT NULL
             RETURNING x.execution_id)
     SELECT array_agg(d.execution_id) INTO gone FROM d;
     DELETE FROM noetl.workload AS t USING unnest(gone) AS i WHERE t.execution_id = i;
     DELETE FROM noetl.start_key AS t USING unnest(gone) AS i WHERE t.execution_id = i;
     DELETE FROM noetl.run AS t USING unnest(gone) AS i WHERE t.execution_id = i;
     DELETE FROM noetl.item AS t USING unnest(gone) AS i WHERE t.execution_id = i;
+    DELETE FROM noetl.paused AS t USING unnest(gone) AS i WHERE t.execution_id = i;
     DELETE FROM noetl.signal AS t USING unnest(gone) AS i WHERE t.execution_id = i;
     DELETE FROM noetl.reaper_failure AS t USING unnest(gone) AS i WHERE t.execution_id = i;
     DELETE FROM noetl.family AS t USING unnest(gone) AS i WHERE t.root_id = i;

@@ -170,6 +170,8 @@ missing_packages()
         have python3 || say python3
     esac
     case " $* " in *" tests "*)
+        # For the console, which is built only where it is.
+        [ -f /usr/include/microhttpd.h ] || say libmicrohttpd-dev
         perl -MTest::More -e1 2>/dev/null || say perl
         perl -MIPC::Run -e1 2>/dev/null || say libipc-run-perl
         [ -x /usr/sbin/pgbouncer ] || have pgbouncer || say pgbouncer

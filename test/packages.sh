@@ -75,11 +75,14 @@ step "a playbook runs there, for an ordinary role" "$bare" '
 step "the manual page and the unit are there" "$bare" '
     test -s /usr/share/man/man1/noetl-worker.1.gz
     grep -q "^ExecStart=/usr/bin/noetl-worker " /lib/systemd/system/noetl-worker.service
-    /usr/bin/noetl-worker --version'
+    /usr/bin/noetl-worker --version
+    test -s /usr/share/man/man1/noetl-console.1.gz
+    grep -q "^ExecStart=/usr/bin/noetl-console " /lib/systemd/system/noetl-console.service
+    /usr/bin/noetl-console --version'
 step "a purge leaves nothing of them" "$bare" '
     export DEBIAN_FRONTEND=noninteractive
     runuser -u postgres -- psql -Xq -d flows -c "DROP EXTENSION noetl"
-    apt-get purge -qy "postgresql-*-noetl" noetl-worker
+    apt-get purge -qy "postgresql-*-noetl" noetl-worker noetl-console
     ! find / -xdev -path /proc -prune -o -path /root -prune -o -name "*noetl*" -print | grep .'
 in_release "$bare" bash -c 'pg_lsclusters -h | while read -r version name rest; do pg_ctlcluster "$version" "$name" stop -m immediate; done' \
     >/dev/null 2>&1

@@ -59,6 +59,21 @@ CREATE VIEW noetl.event_log WITH (security_barrier) AS
     SELECT * FROM noetl.event AS e WHERE noetl.may_read(e.execution_id);
 COMMENT ON VIEW noetl.event_log IS 'the event log under the name that the Python project uses; ORDER BY event_id';
 
+CREATE FUNCTION noetl.last_progress(execution_id bigint, step text) RETURNS jsonb
+    LANGUAGE sql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+    SELECT e.context || jsonb_build_object('at', e.created_at)
+      FROM (SELECT * FROM noetl.event AS l WHERE l.execution_id = last_progress.execution_id
+             ORDER BY l.event_id DESC LIMIT 100) AS e
+     WHERE e.event_type = 'progress' AND e.node_name = last_progress.step AND jsonb_typeof(e.context) = 'object'
+       AND (e.meta -> 'ignored') IS NULL
+     ORDER BY e.event_id DESC LIMIT 1
+    $$;
+COMMENT ON FUNCTION noetl.last_progress(bigint, text) IS
+    'internal: what a step has told of its progress last, if that is among the last 100 events of its execution';
+REVOKE ALL ON FUNCTION noetl.last_progress(bigint, text) FROM PUBLIC;
+
 CREATE FUNCTION noetl.pause_of(execution_id bigint)
     RETURNS TABLE (paused_execution bigint, since timestamptz, until timestamptz, by text, reason text)
     LANGUAGE sql STABLE STRICT PARALLEL SAFE
@@ -123,7 +138,10 @@ CREATE FUNCTION noetl.status_unchecked(execution_id bigint) RETURNS jsonb
                                                 'attempts', l.attempts)
                              || CASE WHEN l.visit > 1 THEN jsonb_build_object('visit', l.visit) ELSE '{}' END
                              || l.items ORDER BY l.step, l.visit)
-            FROM (SELECT q.node_name AS step, q.status AS state, q.worker_id, q.attempts, '{}'::jsonb AS items,
+            FROM (SELECT q.node_name AS step, q.status AS state, q.worker_id, q.attempts,
+                         CASE WHEN q.status = 'leased'
+                              THEN jsonb_strip_nulls(jsonb_build_object('progress', noetl.last_progress(q.execution_id, q.node_name)))
+                              ELSE '{}'::jsonb END AS items,
                          coalesce(substring(q.node_id FROM '^[0-9]+:.*:([0-9]{1,9})$')::int, 1) AS visit
                   FROM noetl.queue q WHERE q.execution_id = x.execution_id AND q.current_index IS NULL
                   UNION ALL

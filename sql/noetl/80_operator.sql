@@ -731,7 +731,11 @@ AS $$
                            THEN format('; the lease ran out %s ago and nobody has taken it back',
                                        noetl.span(clock_timestamp() - (t.q).lease_until))
                            ELSE format('; the lease lasts until %s%s', (t.q).lease_until,
-                                       coalesce(', the timeout ends at ' || (t.q).deadline, '')) END),
+                                       coalesce(', the timeout ends at ' || (t.q).deadline, '')) END)
+               || coalesce((SELECT concat(' Progress: ', concat_ws(', ', (p.p ->> 'progress')::numeric * 100 || ' %', p.p ->> 'message',
+                                          noetl.span(clock_timestamp() - (p.p ->> 'at')::timestamptz) || ' ago'), '.')
+                              FROM (SELECT noetl.last_progress((t.q).execution_id, (t.q).node_name) AS p) AS p
+                             WHERE p.p IS NOT NULL), ''),
                CASE WHEN (t.q).lease_until < clock_timestamp()
                     THEN 'SELECT noetl.enqueue_next(), start a worker, or set noetl.timer = on.'
                     ELSE 'If the worker is dead, the next attempt begins when the lease has run out.' END
@@ -924,7 +928,7 @@ CREATE FUNCTION noetl.explain(path_or_execution text, format text DEFAULT 'text'
     AS 'MODULE_PATHNAME', 'noetl_explain'
     LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION noetl.explain(text, text) IS
-    'the graph of a playbook (its path: the newest version) or of an execution (its id: with states, visits and times) as text, mermaid, dot or json';
+    'the graph of a playbook (its path: the newest version) or of an execution (its id: with states, visits and times) as text, mermaid, dot, json or svg (an element whose classes a page colours)';
 
 CREATE FUNCTION noetl.report_unchecked(execution_id bigint) RETURNS text
     AS 'MODULE_PATHNAME', 'noetl_report_unchecked'

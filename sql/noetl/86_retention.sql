@@ -366,13 +366,14 @@ DECLARE
 BEGIN
     -- one that has been started again in the meantime stays
     WITH d AS (DELETE FROM noetl.execution AS x USING unnest(ids) AS i
-                WHERE x.execution_id = i AND x.status NOT IN ('SCHEDULED', 'RUNNING')
+                WHERE x.execution_id = i AND x.status NOT IN ('SCHEDULED', 'RUNNING') AND x.ended_at IS NOT NULL
             RETURNING x.execution_id)
     SELECT array_agg(d.execution_id) INTO gone FROM d;
     DELETE FROM noetl.workload AS t USING unnest(gone) AS i WHERE t.execution_id = i;
     DELETE FROM noetl.start_key AS t USING unnest(gone) AS i WHERE t.execution_id = i;
     DELETE FROM noetl.run AS t USING unnest(gone) AS i WHERE t.execution_id = i;
     DELETE FROM noetl.item AS t USING unnest(gone) AS i WHERE t.execution_id = i;
+    DELETE FROM noetl.paused AS t USING unnest(gone) AS i WHERE t.execution_id = i;
     DELETE FROM noetl.signal AS t USING unnest(gone) AS i WHERE t.execution_id = i;
     DELETE FROM noetl.reaper_failure AS t USING unnest(gone) AS i WHERE t.execution_id = i;
     DELETE FROM noetl.family AS t USING unnest(gone) AS i WHERE t.root_id = i;

@@ -345,6 +345,24 @@ append_json_graph(StringInfo out, Graph *graph)
 }
 
 /* ---------------------------------------------------------------------------
+ * SVG
+ * ---------------------------------------------------------------------------
+ */
+
+/* Appends the graph as an SVG element, whose classes a style sheet colours. */
+static void
+append_svg_graph(StringInfo out, Graph *graph)
+{
+	if (graph->nnodes > GRAPH_MAX_DRAWN)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("a graph of more than %d steps is not drawn", GRAPH_MAX_DRAWN),
+				 errhint("The format dot is for Graphviz, which draws larger ones.")));
+	graph_lay_out(graph);
+	graph_append_svg(out, graph);
+}
+
+/* ---------------------------------------------------------------------------
  * The function
  * ---------------------------------------------------------------------------
  */
@@ -432,11 +450,13 @@ noetl_explain_unchecked(PG_FUNCTION_ARGS)
 		append_dot_graph(&out, graph);
 	else if (strcmp(format, "json") == 0)
 		append_json_graph(&out, graph);
+	else if (strcmp(format, "svg") == 0)
+		append_svg_graph(&out, graph);
 	else
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("unknown format \"%s\"", format),
-				 errhint("The formats are text, mermaid, dot and json.")));
+				 errhint("The formats are text, mermaid, dot, json and svg.")));
 	if (SPI_finish() != SPI_OK_FINISH)
 		elog(ERROR, "SPI_finish failed");
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(out.data, out.len));

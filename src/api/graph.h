@@ -12,6 +12,8 @@
 
 /* Wider layers are broken into rows of this many steps. */
 #define GRAPH_ROW_WIDTH		6
+/* Graphs with more steps are not drawn. */
+#define GRAPH_MAX_DRAWN		1000
 
 typedef enum GraphEdgeKind
 {

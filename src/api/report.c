@@ -16,9 +16,7 @@
 
 PG_FUNCTION_INFO_V1(noetl_report_unchecked);
 
-/* Graphs with more steps are not drawn, */
-#define MAX_DRAWN		1000
-/* and no more rows than these are shown. */
+/* No more rows than these are shown. */
 #define MAX_ROWS		"1000"
 
 /* A value as text that fits the page: its first 4,000 characters, and its size. */
@@ -209,10 +207,10 @@ append_graph(StringInfo out, int64 catalog_id, int64 execution_id)
 	Graph	   *graph = graph_build(catalog_id);
 
 	appendStringInfo(out, "<h2>Graph (%d steps)</h2>\n", graph->nnodes);
-	if (graph->nnodes > MAX_DRAWN)
+	if (graph->nnodes > GRAPH_MAX_DRAWN)
 	{
 		appendStringInfo(out, "<p class=\"note\">Graphs of more than %d steps are not drawn.</p>\n",
-						 MAX_DRAWN);
+						 GRAPH_MAX_DRAWN);
 		return;
 	}
 	graph_load_progress(graph, execution_id);

@@ -210,6 +210,16 @@ static const EventTypeInfo event_types[] = {
 		.status = "COMPLETED", .senders = CLIENT | BROKER,
 		.has_effect = true
 	},
+	[EVENT_PROGRESS] = {
+		{"progress"},
+		.status = "RUNNING", .senders = WORKER,
+		.about_run = true
+	},
+	[EVENT_LOG] = {
+		{"log"},
+		.status = "RUNNING", .senders = WORKER,
+		.about_run = true
+	},
 };
 
 static const struct

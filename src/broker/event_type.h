@@ -48,7 +48,9 @@ typedef enum EventType
 	EVENT_SAVE,					/* save_started */
 	EVENT_SAVE_COMPLETED,
 	EVENT_SAVE_FAILED,
-	EVENT_SIGNAL				/* signal_received: node_name is the signal's name */
+	EVENT_SIGNAL,				/* signal_received: node_name is the signal's name */
+	EVENT_PROGRESS,				/* how far a task is */
+	EVENT_LOG					/* a line that a task has printed */
 } EventType;
 
 /* Who sends events: a set of these. */

@@ -150,12 +150,9 @@ values_before(Store *store, const Event *beginning, const Playbook *playbook)
 	return values;
 }
 
-/*
- * noetl.fork(execution_id, from_step, parameters, version, visit): starts an execution
- * that goes on from a run of another; returns its id.
- */
-Datum
-noetl_fork(PG_FUNCTION_ARGS)
+/* Starts an execution that goes on from a run of another; returns its id. */
+static Datum
+fork_execution(PG_FUNCTION_ARGS)
 {
 	Store	   *store;
 	Execution	source;
@@ -200,4 +197,14 @@ noetl_fork(PG_FUNCTION_ARGS)
 	request.values = values_before(store, &beginning, playbook);
 	store_close(store);
 	PG_RETURN_INT64(engine_fork(&request));
+}
+
+/*
+ * noetl.fork(execution_id, from_step, parameters, version, visit): starts an execution
+ * that goes on from a run of another; returns its id.
+ */
+Datum
+noetl_fork(PG_FUNCTION_ARGS)
+{
+	return replay_with_own_settings(fork_execution, fcinfo);
 }

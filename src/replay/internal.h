@@ -76,6 +76,12 @@ extern void replay_until(Replay *replay, int64 execution_id, Comparison *compari
 extern void replay_apart(Replay *replay, int64 execution_id, Comparison *comparison,
 						 int64 until);
 /* Raises: the log cannot be followed. */
+/*
+ * Calls a function of SQL that replays: the settings of the execution, whose memory
+ * ends with the call, are not in force after it.
+ */
+extern Datum replay_with_own_settings(Datum (*function) (FunctionCallInfo fcinfo),
+									  FunctionCallInfo fcinfo);
 pg_noreturn extern void replay_raise_broken(const Replay *replay);
 /* Reads an event of the list of places; raises when a user has deleted it meanwhile. */
 extern void replay_get_event(const Replay *replay, int64 event_id, Event *event);

@@ -406,12 +406,9 @@ noetl_retry(PG_FUNCTION_ARGS)
 	PG_RETURN_INT32(retry_held(&recovery, execution.execution_id, step));
 }
 
-/*
- * noetl.redrive(execution_id, input, reason): has an execution go on that failed or was
- * cancelled; returns how many steps do.
- */
-Datum
-noetl_redrive(PG_FUNCTION_ARGS)
+/* Has an execution go on that failed or was cancelled; returns how many steps do. */
+static Datum
+redrive_execution(PG_FUNCTION_ARGS)
 {
 	Recovery	recovery;
 
@@ -421,4 +418,14 @@ noetl_redrive(PG_FUNCTION_ARGS)
 	read_request(fcinfo, 1, 2, &recovery.request);
 	redrive(&recovery, PG_GETARG_INT64(0));
 	PG_RETURN_INT32(recovery.steps);
+}
+
+/*
+ * noetl.redrive(execution_id, input, reason): has an execution go on that failed or was
+ * cancelled; returns how many steps do.
+ */
+Datum
+noetl_redrive(PG_FUNCTION_ARGS)
+{
+	return replay_with_own_settings(redrive_execution, fcinfo);
 }

@@ -275,11 +275,18 @@ lock_room(void)
 	return Max(max_locks_per_xact * MaxBackends / 4, 1);
 }
 
+/* Redrives what has failed. */
+static Datum
+redrive_failed(PG_FUNCTION_ARGS)
+{
+	return do_all(fcinfo, failed_executions, redrive_work, PG_INT32_MAX);
+}
+
 /* noetl.redrive_all(path, error_like, since, labels, max, dry_run) */
 Datum
 noetl_redrive_all(PG_FUNCTION_ARGS)
 {
-	return do_all(fcinfo, failed_executions, redrive_work, PG_INT32_MAX);
+	return replay_with_own_settings(redrive_failed, fcinfo);
 }
 
 /* noetl.retry_all(path, error_like, since, labels, max, dry_run) */

@@ -75,7 +75,7 @@ started_by(Store *store, const Event *start)
 
 /*
  * Creates the model of an execution from its execution_start, whose settings are in
- * force from now on (with_own_settings).
+ * force from now on (replay_with_own_settings).
  */
 static void
 begin_model(Replay *replay, const Event *start)
@@ -881,11 +881,11 @@ rebuild(FunctionCallInfo fcinfo)
 }
 
 /*
- * Calls verify() or rebuild(); the settings that were in force before are in force
- * again afterwards, also after an error.
+ * Calls a function that replays; the settings that were in force before are in force
+ * again afterwards, also after an error (internal.h).
  */
-static Datum
-with_own_settings(Datum (*function) (FunctionCallInfo fcinfo), FunctionCallInfo fcinfo)
+Datum
+replay_with_own_settings(Datum (*function) (FunctionCallInfo fcinfo), FunctionCallInfo fcinfo)
 {
 	const Settings *outer = settings_in_force;
 	volatile Datum result = (Datum) 0;
@@ -906,12 +906,12 @@ with_own_settings(Datum (*function) (FunctionCallInfo fcinfo), FunctionCallInfo 
 Datum
 noetl_verify(PG_FUNCTION_ARGS)
 {
-	return with_own_settings(verify, fcinfo);
+	return replay_with_own_settings(verify, fcinfo);
 }
 
 /* noetl.rebuild(execution_id): changes the rows and returns how many differed. */
 Datum
 noetl_rebuild(PG_FUNCTION_ARGS)
 {
-	return with_own_settings(rebuild, fcinfo);
+	return replay_with_own_settings(rebuild, fcinfo);
 }

@@ -237,6 +237,8 @@ happen_deadline(const AgendaEntry *entry)
 	SimExecution *execution = entry->execution;
 	Event		event;
 
+	if (execution->model->compensated)
+		return;
 	execution_event(execution, &event, EVENT_EXECUTION_FAILED, NULL, 0, -1);
 	event.error = timeout_error(execution->deadline - execution->model->started_at);
 	event.result = json_text_object("reason", event.error);

@@ -9,6 +9,7 @@
 #include "action.h"
 #include "broker.h"
 #include "executor.h"
+#include "secret.h"
 #include "url.h"
 
 /*
@@ -77,19 +78,42 @@ fail_timed_out(const Task *task, Outcome *out)
 }
 
 /*
- * Checks a task and sets its deadline.  Returns true when it can be executed, by
- * this process or a helper process; the outcome says otherwise why not.
+ * Renders what is left of a task, checks it and sets its deadline.  Returns true when
+ * it can be executed, by this process or another one; the outcome says otherwise why
+ * not.
  */
 bool
 prepare_action(Task *task, Outcome *out)
 {
 	outcome_reset(out);
+	if (!render_left(task, out))
+		return false;
 	if (find_executor(task->type) == NULL)
 	{
 		outcome_fail(out, "this worker cannot execute tasks of type \"%s\"", task->type);
 		return false;
 	}
 	return set_deadline(task, out);
+}
+
+/*
+ * Makes the outcome of an executor what is reported: without passwords, and a timeout
+ * of the task itself a failure.
+ */
+void
+finish_action(Task *task, Outcome *out)
+{
+	if (out->kind == OUTCOME_FAILED && out->attached.len == 0)
+	{
+		cut_userinfo(&out->error);
+		cut_userinfo(&out->result);
+	}
+	secret_redact(&out->error);
+	secret_redact(&out->result);
+	secret_redact(&out->attached);
+	if (out->kind == OUTCOME_ABORTED && task->abort == ABORT_TIMEOUT &&
+		(task->outer == NULL || task->outer->abort == ABORT_NONE))
+		fail_timed_out(task, out);
 }
 
 /*
@@ -100,7 +124,7 @@ prepare_action(Task *task, Outcome *out)
 OutcomeKind
 execute_action(Task *task, Outcome *out)
 {
-	if (render_left(task, out) && prepare_action(task, out))
+	if (prepare_action(task, out))
 	{
 		const Executor *executor = find_executor(task->type);
 
@@ -109,13 +133,6 @@ execute_action(Task *task, Outcome *out)
 		else
 			outcome_fail(out, "this worker cannot execute tasks of type \"%s\"", task->type);
 	}
-	if (out->kind == OUTCOME_FAILED && out->attached.len == 0)
-	{
-		cut_userinfo(&out->error);
-		cut_userinfo(&out->result);
-	}
-	if (out->kind == OUTCOME_ABORTED && task->abort == ABORT_TIMEOUT &&
-		(task->outer == NULL || task->outer->abort == ABORT_NONE))
-		fail_timed_out(task, out);
+	finish_action(task, out);
 	return out->kind;
 }

@@ -4,6 +4,7 @@
  *
  *		db.c		the session, errors, running a statement
  *		db_queue.c	lease, complete, fail, heartbeat, release, wait
+ *		db_waiter.c	waiting for work while tasks are executed
  *		db_task.c	what a task asks while it is executed
  */
 #ifndef BROKER_H
@@ -78,6 +79,8 @@ extern void db_set_types(const char *array);
 extern void db_use_options(void);
 /* Tells who this worker is, where its role may do so. */
 extern void db_announce(void);
+extern void db_ask_for(int count, const char *array);
+extern const char *db_types(void);
 extern DbStatus db_lease(TaskList *list);
 extern DbStatus db_complete(const Task *task, const char *result,
 							const char *attached);
@@ -90,6 +93,13 @@ extern DbStatus db_release(const Task *task);
 extern DbStatus db_release_unknown(const TaskList *list);
 extern DbStatus db_wait_for_work(double seconds);
 extern DbStatus db_work_left(bool *left);
+extern void db_log_left(void);
+
+/* db_waiter.c */
+extern bool db_waiter_start(const char *types, double seconds);
+extern int	db_waiter_fd(void);
+extern bool db_waiter_done(void);
+extern void db_waiter_stop(void);
 
 /* db_task.c */
 extern DbStatus db_interval_seconds(Task *task, const char *text, double *seconds);

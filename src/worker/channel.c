@@ -52,6 +52,17 @@ frame_complete(const StringBuf *frame)
 	return frame->len >= FRAME_HEADER && frame->len >= frame_size(frame);
 }
 
+/* Drops a complete frame; what has arrived of the next one stays. */
+void
+frame_drop(StringBuf *frame)
+{
+	size_t		size = frame_size(frame);
+
+	memmove(frame->data, frame->data + size, frame->len - size);
+	frame->len -= size;
+	frame->data[frame->len] = '\0';
+}
+
 /*
  * Reads what has arrived of a frame, without blocking.  Returns false when the other
  * side is gone or the frame is too long.

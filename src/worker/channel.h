@@ -26,6 +26,7 @@ extern void frame_begin(StringBuf *frame);
 extern void frame_end(StringBuf *frame);
 extern size_t frame_size(const StringBuf *frame);
 extern bool frame_complete(const StringBuf *frame);
+extern void frame_drop(StringBuf *frame);
 extern bool frame_receive(int fd, StringBuf *frame);
 extern bool frame_send(int fd, const StringBuf *frame, size_t *sent);
 extern bool exchange_pump(int fd, Exchange *x);

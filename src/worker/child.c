@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -130,6 +131,21 @@ set_environment(const ChildSpec *spec)
 		setenv(spec->env[i], spec->env[i + 1], 1);
 }
 
+/* In the child: limits what it and each process that it starts may allocate. */
+static void
+limit_memory(long long bytes)
+{
+	struct rlimit limit = {(rlim_t) bytes, (rlim_t) bytes};
+
+	if (bytes <= 0)
+		return;
+#ifdef __linux__
+	setrlimit(RLIMIT_DATA, &limit);
+#else
+	setrlimit(RLIMIT_AS, &limit);
+#endif
+}
+
 /* In the child: becomes the program, or says on stderr why not. */
 static void
 exec_child(const ChildSpec *spec, int out, int err, int channel, pid_t parent)
@@ -155,7 +171,8 @@ exec_child(const ChildSpec *spec, int out, int err, int channel, pid_t parent)
 		dup2(err, STDERR_FILENO);
 	}
 	if (channel >= 0)
-		dup2(channel, CHILD_CHANNEL_FD);
+		dup2(channel, spec->channel_is_stdin ? STDIN_FILENO : CHILD_CHANNEL_FD);
+	limit_memory(spec->memory);
 	set_environment(spec);
 	if (spec->cwd != NULL && chdir(spec->cwd) != 0)
 	{

@@ -18,7 +18,9 @@ typedef struct ChildSpec
 	bool		inherits_environment;	/* all of ours, for a helper process */
 	const char *cwd;			/* or NULL */
 	bool		channel;		/* with a socket at CHILD_CHANNEL_FD */
+	bool		channel_is_stdin;	/* at stdin instead */
 	bool		shares_output;	/* with ours, instead of pipes */
+	long long	memory;			/* bytes that it may allocate; 0: no limit */
 } ChildSpec;
 
 typedef struct Child

@@ -13,7 +13,7 @@ typedef enum StatementId
 {
 	MAY_ANNOUNCE, ANNOUNCE, LEASE, COMPLETE, COMPLETE_AND_LEASE, FAIL, HEARTBEAT, RELEASE,
 	RELEASE_UNKNOWN, STARTED, EVENTS, VALUE, ITERATOR, ITEMS, RENDER_LEFT, RENDER, SAVE,
-	SAVE_STEP, RETRY, INTERVAL_SECONDS, WORK_LEFT, STATEMENT_COUNT
+	SAVE_STEP, RETRY, INTERVAL_SECONDS, WORK_LEFT, WORK_OF_OTHERS, STATEMENT_COUNT
 } StatementId;
 
 typedef struct Statement
@@ -32,7 +32,6 @@ extern DbStatus db_run_wait(const char *const *params);
 extern bool db_lease_was_lost(void);
 
 /* db_queue.c */
-extern const char *db_types(void);
 extern const char *db_json_types(void);
 extern const char *db_deep_types(void);
 extern void db_read_tasks(const PGresult *result, TaskList *list);

@@ -15,7 +15,8 @@
 #include "options.h"
 #include "wait.h"
 
-static char *types_array = NULL;	/* what to lease, as text[] literal */
+static char *types_array = NULL;	/* what this worker executes, as text[] literal */
+static char *asked_types = NULL;	/* of these, what to lease now; NULL: all */
 static char *json_types = NULL; /* of ACTION_JSON */
 static char *deep_types = NULL; /* of ACTION_DEEP_FIELDS */
 /* Behind a pooler: the first pause between two leases */
@@ -46,6 +47,22 @@ db_use_options(void)
 	snprintf(batch_text, sizeof(batch_text), "%d", options.batch);
 }
 
+/* Sets how many tasks, and of which types (a text[] literal), the next leases ask for. */
+void
+db_ask_for(int count, const char *array)
+{
+	snprintf(batch_text, sizeof(batch_text), "%d", count);
+	free(asked_types);
+	asked_types = xstrdup(array);
+}
+
+/* Returns the types that leases ask for. */
+static const char *
+leased_types(void)
+{
+	return asked_types != NULL ? asked_types : types_array;
+}
+
 /*
  * Tells who this worker is, where its role may do so.  Nothing depends on it:
  * what a worker leases announces it, too.
@@ -55,12 +72,14 @@ db_announce(void)
 {
 	char		host[256] = "";
 	char		process[16];
-	const char *params[] = {options.name, types_array, host, NOETL_VERSION, process};
+	char		slots[16];
+	const char *params[] = {options.name, types_array, host, NOETL_VERSION, process, slots};
 
 	gethostname(host, sizeof(host) - 1);
 	snprintf(process, sizeof(process), "%d", (int) getpid());
+	snprintf(slots, sizeof(slots), "%d", options.slots);
 	if (db_run_boolean(MAY_ANNOUNCE, 0, NULL) == DB_OK)
-		(void) db_run_boolean(ANNOUNCE, 5, params);
+		(void) db_run_boolean(ANNOUNCE, 6, params);
 }
 
 /* Returns the types to lease, as a text[] literal. */
@@ -138,7 +157,7 @@ DbStatus
 db_lease(TaskList *list)
 {
 	const char *const params[] = {
-		options.name, batch_text, lease_text, types_array, json_types,
+		options.name, batch_text, lease_text, leased_types(), json_types,
 		deep_types
 	};
 	PGresult   *result;
@@ -171,7 +190,7 @@ db_complete_and_lease(const Task *task, const char *json, const char *attached,
 					  TaskList *list)
 {
 	const char *const params[] = {
-		task->queue_id, json, options.name, batch_text, lease_text, types_array,
+		task->queue_id, json, options.name, batch_text, lease_text, leased_types(),
 		json_types, deep_types, attached
 	};
 	PGresult   *result;
@@ -196,13 +215,19 @@ db_fail(const Task *task, const char *error, const char *json, const char *attac
 	return db_run_boolean(FAIL, 5, params);
 }
 
-/* Writes the ids of the tasks that have not ended as a bigint[] literal. */
+/*
+ * Writes the ids of the tasks that have not ended as a bigint[] literal; a place of the
+ * list without a queue_id is free.
+ */
 static void
 id_array(const TaskList *list, StringBuf *array)
 {
 	sb_str(array, "{");
 	for (int i = list->next; i < list->count; i++)
-		sb_printf(array, "%s%s", i > list->next ? "," : "", list->tasks[i].queue_id);
+	{
+		if (list->tasks[i].queue_id != NULL)
+			sb_printf(array, "%s%s", array->len > 1 ? "," : "", list->tasks[i].queue_id);
+	}
 	sb_str(array, "}");
 }
 
@@ -212,7 +237,9 @@ mark_lost(TaskList *list, const char *queue_id)
 {
 	for (int i = list->next; i < list->count; i++)
 	{
-		if (strcmp(list->tasks[i].queue_id, queue_id) == 0)
+		const char *id = list->tasks[i].queue_id;
+
+		if (id != NULL && strcmp(id, queue_id) == 0)
 			list->tasks[i].lost = true;
 	}
 }
@@ -282,6 +309,19 @@ db_work_left(bool *left)
 
 	*left = status != DB_REFUSED;
 	return status == DB_REFUSED ? DB_OK : status;
+}
+
+/* Logs which tasks this worker leaves, because they are of other types. */
+void
+db_log_left(void)
+{
+	const char *const params[] = {types_array};
+	PGresult   *result;
+
+	if (db_run(WORK_OF_OTHERS, 1, params, &result) == DB_OK && !PQgetisnull(result, 0, 0))
+		log_line(LOG_NORMAL, "left for other workers: %s; this one executes %s",
+				 PQgetvalue(result, 0, 0), types_array);
+	PQclear(result);
 }
 
 /*

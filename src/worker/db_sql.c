@@ -95,7 +95,8 @@ const Statement db_statements[STATEMENT_COUNT] =
 		"SELECT coalesce(has_function_privilege("
 	"to_regprocedure('noetl.announce(text, text[], jsonb)'), 'EXECUTE'), false)"},
 	[ANNOUNCE] = {"announce", "SELECT noetl.announce($1::text, $2::text[],"
-	" jsonb_build_object('host', $3::text, 'version', $4::text, 'process', $5::int))"},
+	" jsonb_build_object('host', $3::text, 'version', $4::text, 'process', $5::int,"
+	" 'slots', $6::int))"},
 	[LEASE] = {"lease", TASK_COLUMNS("$5", "$6")
 	"FROM noetl.lease($1::text, $2::int, $3::interval, $4::text[]) q"},
 	[COMPLETE] = {"complete", "SELECT noetl.complete($1::bigint, "
@@ -196,5 +197,9 @@ const Statement db_statements[STATEMENT_COUNT] =
 	"SELECT extract(epoch FROM $1::interval)"},
 	[WORK_LEFT] = {"work_left",
 		"SELECT EXISTS (SELECT FROM noetl.queue WHERE node_type = ANY ($1::text[])"
-	" AND status IN ('queued', 'retry', 'leased', 'paused'))"}
+	" AND status IN ('queued', 'retry', 'leased', 'paused'))"},
+	[WORK_OF_OTHERS] = {"work_of_others",
+		"SELECT string_agg(q.n || ' of type ' || q.node_type, ', ' ORDER BY q.node_type)"
+		" FROM (SELECT node_type, count(*) AS n FROM noetl.queue WHERE node_type <> ALL ($1::text[])"
+	" AND status IN ('queued', 'retry', 'leased', 'paused') GROUP BY node_type) q"}
 };

@@ -1,6 +1,7 @@
 /*
  * desk.c
- *		The commands "run" and "validate": a playbook from a file, at the desk.
+ *		The commands at the desk, and of them "run" and "validate": a playbook from a
+ *		file.
  *
  * They are thin over SQL.  "run" registers and starts the playbook, starts a worker
  * process with the same options, and shows noetl.status() until the execution ends.
@@ -18,6 +19,7 @@
 
 #include "child.h"
 #include "conninfo.h"
+#include "desk.h"
 #include "options.h"
 #include "signals.h"
 #include "strbuf.h"
@@ -48,26 +50,26 @@ connect_desk(void)
 	conn = conninfo_open(keys, values);
 	if (PQstatus(conn) == CONNECTION_OK)
 		return true;
-	fprintf(stderr, "noetl-worker: %s", PQerrorMessage(conn));
+	fprintf(stderr, "%s: %s", options.program, PQerrorMessage(conn));
 	return false;
 }
 
 /* Runs a statement; returns NULL after a message on stderr. */
-static PGresult *
-query(const char *sql, int nparams, const char *const *params)
+PGresult *
+desk_query(const char *sql, int nparams, const char *const *params)
 {
 	PGresult   *result = PQexecParams(conn, sql, nparams, NULL, params, NULL, NULL, 0);
 
 	if (PQresultStatus(result) == PGRES_TUPLES_OK)
 		return result;
-	fprintf(stderr, "noetl-worker: %s", PQresultErrorMessage(result));
+	fprintf(stderr, "%s: %s", options.program, PQresultErrorMessage(result));
 	PQclear(result);
 	return NULL;
 }
 
 /* Reads a file, "-" being stdin; returns false with errno. */
-static bool
-read_file(const char *path, StringBuf *text)
+bool
+desk_read_file(const char *path, StringBuf *text)
 {
 	FILE	   *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
 	char		buffer[65536];
@@ -132,12 +134,12 @@ validate_file(const char *file, StringBuf *json)
 	PGresult   *result = NULL;
 	int			errors = 0;
 
-	if (!read_file(file, &content))
-		fprintf(stderr, "noetl-worker: could not read \"%s\": %s\n", file, strerror(errno));
+	if (!desk_read_file(file, &content))
+		fprintf(stderr, "%s: could not read \"%s\": %s\n", options.program, file, strerror(errno));
 	else
 	{
 		params[0] = content.data;
-		result = query("SELECT severity, line, col, path, message, hint FROM noetl.validate($1)",
+		result = desk_query("SELECT severity, line, col, path, message, hint FROM noetl.validate($1)",
 					   1, params);
 	}
 	for (int i = 0; result != NULL && i < PQntuples(result); i++)
@@ -230,25 +232,26 @@ start_execution(const char *playbook)
 	char	   *execution = NULL;
 
 	write_parameters(&parameters);
-	if (read_file(playbook, &content))
+	if (desk_read_file(playbook, &content))
 	{
 		params[0] = content.data;
-		registered = query("SELECT noetl.register($1)", 1, params);
+		registered = desk_query("SELECT noetl.register($1)", 1, params);
 		if (registered != NULL)
 		{
 			params[0] = PQgetvalue(registered, 0, 0);
 			params[1] = parameters.data;
-			result = query("SELECT noetl.execute(path, $2::jsonb, version) FROM noetl.catalog"
+			result = desk_query("SELECT noetl.execute(path, $2::jsonb, version) FROM noetl.catalog"
 						   " WHERE catalog_id = $1::bigint", 2, params);
 		}
 	}
 	else if (errno == ENOENT)
 	{
 		params[1] = parameters.data;
-		result = query("SELECT noetl.execute($1, $2::jsonb)", 2, params);
+		result = desk_query("SELECT noetl.execute($1, $2::jsonb)", 2, params);
 	}
 	else
-		fprintf(stderr, "noetl-worker: could not read \"%s\": %s\n", playbook, strerror(errno));
+		fprintf(stderr, "%s: could not read \"%s\": %s\n", options.program, playbook,
+				strerror(errno));
 	if (result != NULL && PQntuples(result) == 1)
 		execution = xstrdup(PQgetvalue(result, 0, 0));
 	PQclear(result);
@@ -264,7 +267,7 @@ ask_steps(const char *execution)
 {
 	const char *const params[] = {execution};
 
-	return query("SELECT s.key, lower(s.value ->> 'status'), s.value ->> 'visits',"
+	return desk_query("SELECT s.key, lower(s.value ->> 'status'), s.value ->> 'visits',"
 				 " to_char(extract(epoch FROM (s.value ->> 'at')::timestamptz"
 				 "  - (e.status ->> 'started_at')::timestamptz), 'FM999999990.00')"
 				 " FROM (SELECT noetl.status($1::bigint) AS status OFFSET 0) e,"
@@ -316,7 +319,7 @@ start_worker_process(Child *child)
 
 	if (child_start(child, &spec))
 		return true;
-	fprintf(stderr, "noetl-worker: could not start a worker: %s\n", strerror(errno));
+	fprintf(stderr, "%s: could not start a worker: %s\n", options.program, strerror(errno));
 	return false;
 }
 
@@ -343,7 +346,7 @@ follow(const char *execution, Child *worker)
 
 	while (status == NULL && !stopping() && !child_reap(worker, false))
 	{
-		PGresult   *result = query("SELECT status FROM noetl.execution WHERE execution_id = $1::bigint",
+		PGresult   *result = desk_query("SELECT status FROM noetl.execution WHERE execution_id = $1::bigint",
 								   1, params);
 		PGresult   *steps = result != NULL ? ask_steps(execution) : NULL;
 
@@ -368,15 +371,16 @@ static int
 write_end(const char *execution, const char *status)
 {
 	const char *const params[] = {execution};
-	PGresult   *result = query("SELECT jsonb_pretty(s -> 'result'), s ->> 'error'"
+	PGresult   *result = desk_query("SELECT jsonb_pretty(s -> 'result'), s ->> 'error'"
 							   " FROM noetl.status($1::bigint) s", 1, params);
 
 	if (result != NULL && !PQgetisnull(result, 0, 0))
 		puts(PQgetvalue(result, 0, 0));
 	if (result != NULL && !PQgetisnull(result, 0, 1))
-		fprintf(stderr, "noetl-worker: execution %s: %s\n", execution, PQgetvalue(result, 0, 1));
+		fprintf(stderr, "%s: execution %s: %s\n", options.program, execution,
+				PQgetvalue(result, 0, 1));
 	else if (strcmp(status, "COMPLETED") != 0)
-		fprintf(stderr, "noetl-worker: execution %s: %s\n", execution, status);
+		fprintf(stderr, "%s: execution %s: %s\n", options.program, execution, status);
 	PQclear(result);
 	return strcmp(status, "COMPLETED") == 0 ? 0 : 1;
 }
@@ -401,8 +405,8 @@ run_playbook(void)
 		if (status != NULL)
 			code = write_end(execution, status);
 		else
-			fprintf(stderr, "noetl-worker: execution %s goes on when a worker takes it;"
-					" SELECT noetl.cancel(%s) ends it\n", execution, execution);
+			fprintf(stderr, "%s: execution %s goes on when a worker takes it;"
+					" SELECT noetl.cancel(%s) ends it\n", options.program, execution, execution);
 		free(status);
 	}
 	free(execution);
@@ -416,7 +420,16 @@ run_desk(void)
 	int			code = 1;
 
 	if (connect_desk())
-		code = strcmp(options.command, "run") == 0 ? run_playbook() : validate();
+	{
+		if (strcmp(options.command, "run") == 0)
+			code = run_playbook();
+		else if (strcmp(options.command, "validate") == 0)
+			code = validate();
+		else if (strcmp(options.command, "test") == 0)
+			code = desk_test();
+		else
+			code = desk_sql_command(options.command);
+	}
 	PQfinish(conn);
 	return code;
 }

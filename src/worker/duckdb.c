@@ -536,7 +536,7 @@ duckdb_available(void)
 
 	if (library == NULL)
 	{
-		log_line(LOG_DETAIL, "no DuckDB: %s", dlerror());
+		executor_set_reason("no DuckDB: %s", dlerror());
 		return false;
 	}
 	for (size_t i = 0; i < sizeof(symbols) / sizeof(symbols[0]); i++)
@@ -545,7 +545,7 @@ duckdb_available(void)
 
 		if (found == NULL)
 		{
-			log_line(LOG_ALWAYS, "this DuckDB has no %s", symbols[i].name);
+			executor_set_reason("this DuckDB has no %s", symbols[i].name);
 			return false;
 		}
 		memcpy(symbols[i].function, &found, sizeof(found));

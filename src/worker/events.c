@@ -56,6 +56,20 @@ events_add(const Task *task, const char *type, const char *item, const char *con
 }
 
 /*
+ * Exchanges what has been collected with what is kept of another task: a process that
+ * has several tasks collects for one at a time.
+ */
+void
+events_exchange(StringBuf *kept)
+{
+	StringBuf	other = *kept;
+
+	*kept = pending;
+	pending = other;
+	due = pending.len > 0 ? monotonic_now() : 0;
+}
+
+/*
  * Stores what has been collected.  It stays collected while there is no session;
  * what the server refuses becomes a line in the log and does not fail the task.
  */

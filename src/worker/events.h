@@ -11,6 +11,7 @@ extern void events_init(void);
 extern void events_add(const Task *task, const char *type, const char *item,
 					   const char *context, const char *result, const char *error,
 					   const char *meta);
+extern void events_exchange(StringBuf *kept);
 extern void events_flush(Task *task);
 extern void events_end(Task *task);
 

@@ -47,6 +47,8 @@ typedef struct Executor
 /* executors.c */
 extern const Executor *find_executor(const char *type);
 extern bool executor_usable(const Executor *executor);
+extern void executor_set_reason(const char *fmt,...)
+			__attribute__((format(printf, 1, 2)));
 extern void idle_executors(void);
 extern void shutdown_executors(void);
 extern char *choose_types(void);

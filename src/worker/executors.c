@@ -1,14 +1,17 @@
 /*
  * executors.c
- *		The table of task types.
+ *		The task types: the table, and tools after it.
  */
 #define _GNU_SOURCE
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "executor.h"
 #include "log.h"
 #include "options.h"
+#include "tool.h"
 
 static const Executor executors[] = {
 	{
@@ -60,16 +63,32 @@ static const Executor executors[] = {
 	}
 };
 
+static char reason[300] = "";	/* why the type that was asked for last cannot be used */
+
 #define EXECUTOR_COUNT ((int) (sizeof(executors) / sizeof(executors[0])))
+
+/* Returns how many types there are: those of the table, and tools. */
+static int
+executor_count(void)
+{
+	return EXECUTOR_COUNT + tool_count();
+}
+
+/* Returns a type by its number. */
+static const Executor *
+executor_at(int index)
+{
+	return index < EXECUTOR_COUNT ? &executors[index] : &tool_at(index - EXECUTOR_COUNT)->executor;
+}
 
 /* Returns the row of a task type, NULL when this program has none. */
 const Executor *
 find_executor(const char *type)
 {
-	for (int i = 0; i < EXECUTOR_COUNT; i++)
+	for (int i = 0; i < executor_count(); i++)
 	{
-		if (strcmp(executors[i].type, type) == 0)
-			return &executors[i];
+		if (strcmp(executor_at(i)->type, type) == 0)
+			return executor_at(i);
 	}
 	return NULL;
 }
@@ -82,11 +101,27 @@ bool
 executor_usable(const Executor *executor)
 {
 	static signed char known[EXECUTOR_COUNT];	/* 0: not yet asked */
-	signed char *answer = &known[executor - executors];
+	signed char *answer = &known[0];
 
+	if (executor->available == NULL)
+		return true;
+	answer += executor - executors;
 	if (*answer == 0)
-		*answer = executor->available == NULL || executor->available() ? 1 : -1;
+		reason[0] = '\0';
+	if (*answer == 0)
+		*answer = executor->available() ? 1 : -1;
 	return *answer > 0;
+}
+
+/* Notes why the executor that is asked cannot be used, without secrets. */
+void
+executor_set_reason(const char *fmt,...)
+{
+	va_list		args;
+
+	va_start(args, fmt);
+	vsnprintf(reason, sizeof(reason), fmt, args);
+	va_end(args);
 }
 
 /* Lets the executors free what only a busy worker should hold. */
@@ -109,6 +144,7 @@ shutdown_executors(void)
 		if (executors[i].shutdown != NULL)
 			executors[i].shutdown();
 	}
+	tools_stop();
 }
 
 /* Appends a type to a text[] literal that is still open. */
@@ -125,10 +161,10 @@ types_of_form(ActionForm form)
 	StringBuf	array = {0};
 
 	sb_str(&array, "{");
-	for (int i = 0; i < EXECUTOR_COUNT; i++)
+	for (int i = 0; i < executor_count(); i++)
 	{
-		if (executors[i].form == form)
-			add_type(&array, &executors[i]);
+		if (executor_at(i)->form == form)
+			add_type(&array, executor_at(i));
 	}
 	sb_str(&array, "}");
 	return array.data;
@@ -138,13 +174,16 @@ types_of_form(ActionForm form)
 static void
 choose_all(StringBuf *array)
 {
-	for (int i = 0; i < EXECUTOR_COUNT; i++)
+	for (int i = 0; i < executor_count(); i++)
 	{
-		if (executor_usable(&executors[i]))
-			add_type(array, &executors[i]);
+		const Executor *executor = executor_at(i);
+
+		if (executor_usable(executor))
+			add_type(array, executor);
 		else
-			log_line(executors[i].is_optional ? LOG_DETAIL : LOG_ALWAYS,
-					 "tasks of type %s are left to other workers", executors[i].type);
+			log_line(executor->is_optional ? LOG_DETAIL : LOG_ALWAYS,
+					 "tasks of type %s are left to other workers%s%s", executor->type,
+					 reason[0] != '\0' ? ": " : "", reason);
 	}
 }
 
@@ -164,7 +203,8 @@ choose_listed(StringBuf *array, const char *list)
 		if (executor == NULL)
 			log_line(LOG_ALWAYS, "unknown task type \"%s\" in --types", name);
 		else if (!executor_usable(executor))
-			log_line(LOG_ALWAYS, "this machine cannot execute tasks of type \"%s\"", name);
+			log_line(LOG_ALWAYS, "this machine cannot execute tasks of type \"%s\"%s%s", name,
+					 reason[0] != '\0' ? ": " : "", reason);
 		else
 			add_type(array, executor);
 		ok = executor != NULL && executor_usable(executor);

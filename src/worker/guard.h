@@ -10,7 +10,7 @@
 #include "wait.h"
 
 /* Process groups that a worker may have at the same time */
-#define MAX_CHILDREN (MAX_CONCURRENCY + 20)
+#define MAX_CHILDREN (MAX_CONCURRENCY + 80)
 
 extern volatile sig_atomic_t *guard_start(void);
 

@@ -60,6 +60,17 @@ heartbeat_init(void)
 	wait_add_hook(&hook);
 }
 
+/* Renews the leases if that is due; returns when it is due next, 0 without leases. */
+double
+heartbeat_beat(void)
+{
+	double		due = renewal_due();
+
+	if (due > 0 && monotonic_now() >= due)
+		renew(NULL);
+	return renewal_due();
+}
+
 /* Names the leases to renew while tasks are executed; NULL ends that. */
 void
 heartbeat_set(TaskList *list)

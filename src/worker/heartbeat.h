@@ -8,6 +8,7 @@
 #include "task.h"
 
 extern void heartbeat_init(void);
+extern double heartbeat_beat(void);
 extern void heartbeat_set(TaskList *list);
 
 #endif							/* HEARTBEAT_H */

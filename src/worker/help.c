@@ -6,31 +6,72 @@
 
 #include "options.h"
 
+/* The commands of the desk, for both programs */
+#define COMMANDS \
+"COMMANDS\n" \
+"  run FILE|PATH [--set NAME=VALUE]...\n" \
+"             registers the playbook of a file, or takes the newest version of a\n" \
+"             path, starts an execution, executes tasks until it ends, and writes\n" \
+"             its result.  --set NAME=VALUE gives a parameter: JSON, else text.\n" \
+"             Exits with 0 when the execution completes, else with 1.\n" \
+"  validate FILE...\n" \
+"             writes what is wrong with the playbooks of files, as a compiler does.\n" \
+"             Exits with 1 when there is an error.\n" \
+"  test FILE...\n" \
+"             executes the tests that the playbooks of files have.  Exits with 1\n" \
+"             when one fails.\n" \
+"  ps         lists the executions that are running.\n" \
+"  show ID    writes the steps, the result or the error of an execution.\n" \
+"  why ID     writes what an execution waits for.\n" \
+"  cancel ID  cancels an execution.\n" \
+"  retry ID [STEP]\n" \
+"             gives held steps of an execution new attempts.\n" \
+"  redrive ID has an execution go on that failed or was cancelled.\n" \
+"  signal ID NAME [JSON]\n" \
+"             sends a signal to an execution.\n" \
+"  --json     after a command: writes its answer as JSON.\n" \
+"\n"
+
+const char	desk_help_text[] =
+"noetl - playbooks at the desk: run, test, look, repair\n"
+"\n"
+"SYNOPSIS\n"
+"  noetl COMMAND ARGUMENT... [OPTION]...\n"
+"\n"
+"DESCRIPTION\n"
+"  Calls the functions of the noetl extension in a PostgreSQL database.  Without\n"
+"  --connect, libpq's environment (PGHOST, PGDATABASE, ...) applies.\n"
+"\n"
+COMMANDS
+"OPTIONS\n"
+"  -c, --config FILE        read options from a file\n"
+"  -d, --connect CONNINFO   database: connection string or URI\n"
+"  -q, --quiet              show no steps of run\n"
+"  -V, --version            print the version and exit\n"
+"  -h, --help               print this and exit\n"
+"  The command run takes all options of noetl-worker(1).\n"
+"\n"
+"EXIT STATUS\n"
+"  0 completed, valid, passed or done; 1 error; 2 wrong usage\n";
+
 const char	help_text[] =
 "noetl-worker - execute the tasks of noetl playbooks\n"
 "\n"
 "SYNOPSIS\n"
 "  noetl-worker [OPTION]...\n"
-"  noetl-worker run FILE|PATH [--set NAME=VALUE]... [OPTION]...\n"
-"  noetl-worker validate FILE... [--json] [OPTION]...\n"
+"  noetl-worker COMMAND ARGUMENT... [OPTION]...\n"
 "\n"
 "DESCRIPTION\n"
 "  Leases tasks from the queue of the noetl extension, executes them and\n"
 "  reports how they ended.  Any number of workers may run, on any machine.\n"
 "  Without --connect, libpq's environment (PGHOST, PGDATABASE, ...) applies.\n"
 "\n"
-"COMMANDS\n"
-"  run        registers the playbook of a file, or takes the newest version of a\n"
-"             path, starts an execution, executes tasks until it ends, and writes\n"
-"             its result.  --set NAME=VALUE gives a parameter: JSON, else text.\n"
-"             Exits with 0 when the execution completes, else with 1.\n"
-"  validate   writes what is wrong with the playbooks of files, as a compiler does;\n"
-"             with --json as a JSON list.  Exits with 1 when there is an error.\n"
-"\n"
+COMMANDS
 "OPTIONS\n"
 "  -c, --config FILE        read options from a file: lines \"name = value\" with the\n"
 "                           long names below; the command line wins\n"
-"  -d, --connect CONNINFO   database of the broker: connection string or URI\n"
+"  -d, --connect CONNINFO   database of the broker: connection string or URI.  May be\n"
+"                           given several times: a process works for each of them\n"
 "  -1, --once               drain the queue and exit: when no task of the types\n"
 "                           below is left, be it queued, waiting for its retry\n"
 "                           or leased by another worker; fails when the\n"
@@ -42,6 +83,10 @@ const char	help_text[] =
 "                           http,duckdb,iterator,save)\n"
 "  -l, --lease SECONDS      length of a lease, renewed at a third of it (60)\n"
 "  -b, --batch N            tasks to lease at once; executed one by one (1)\n"
+"  -j, --concurrency N[,TYPE=N...]\n"
+"                           tasks to execute at the same time, and of a type at the\n"
+"                           same time; each in a process of its own, or in a tool\n"
+"                           that takes several.  --batch has no effect then (1)\n"
 "  -g, --grace SECONDS      time a running task gets to end after SIGTERM (10)\n"
 "      --idle-timeout SECONDS\n"
 "                           exit after that long without a task (default: never)\n"
@@ -62,6 +107,19 @@ const char	help_text[] =
 "                           (python, shell) see besides those of their task and\n"
 "                           PATH, HOME, LANG, LANGUAGE, LC_*, TZ, TMPDIR, USER,\n"
 "                           LOGNAME, SHELL (default: none); templates see them, too\n"
+"      --credentials DIR    directory with credentials: files with mode 0600, whose\n"
+"                           names are those of the credentials; CREDENTIALS_DIRECTORY\n"
+"                           of systemd is looked into, too\n"
+"      --credential-command COMMAND\n"
+"                           says a credential: called with its name, writes its value\n"
+"                           to stdout (pass show, vault kv get -field=value, ...)\n"
+"      --tool TYPE[=COMMAND]\n"
+"                           executes tasks of a type by a program that speaks lines\n"
+"                           of JSON: a command, or noetl-tool-TYPE of PATH or of\n"
+"                           those that come with the worker (llm, mcp, container);\n"
+"                           may be given several times.  Programs noetl-tool-TYPE\n"
+"                           on PATH are tools without this option\n"
+"      --tool-memory MB     what a tool may allocate (default: no limit)\n"
 "      --env NAME[,NAME...] variables of the worker's environment that templates see\n"
 "                           as env.NAME, and programs do not (default: none); others\n"
 "                           are undefined.  What a template uses is stored with the\n"
@@ -73,6 +131,7 @@ const char	help_text[] =
 "      --postgres-conninfo CONNINFO\n"
 "                           target of postgres tasks that name none\n"
 "                           (default: the database of the broker)\n"
+"      --log text|json      form of this log: lines, or an object a line (text)\n"
 "  -q, --quiet              print errors only\n"
 "  -v, --verbose            print more\n"
 "  -V, --version            print the version and exit\n"
@@ -113,6 +172,9 @@ const char	help_text[] =
 "  save       what a step saves that does nothing else.  Other tasks are followed\n"
 "             by what they save: into postgres, duckdb or http, by the rules for\n"
 "             tasks of these types.  A save that fails fails the task.\n"
+"  TYPE       of --tool or noetl-tool-TYPE: the tool gets the keys of the step and\n"
+"             answers with the result.\n"
+"  log: true on a task stores what it prints as events, up to 64 kB.\n"
 "  timeout (seconds or an interval) on a task ends it as failed.\n"
 "\n"
 "SIGNALS\n"

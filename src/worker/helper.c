@@ -1,9 +1,10 @@
 /*
  * helper.c
- *		Helper processes: they execute the items of an iterator at the same time.
+ *		Helper processes: they execute tasks, or the items of an iterator, at the same
+ *		time.
  *
- * An executor is straight-line code with state of its own, so each item that is
- * executed at the same time gets a process: this program with an internal option
+ * An executor is straight-line code with state of its own, so each task or item that
+ * is executed at the same time gets a process: this program with an internal option
  * that makes it execute the tasks that arrive on its channel.  The worker keeps
  * the session with the broker, renders, reports and saves; a helper process knows
  * only the task at hand.
@@ -24,13 +25,16 @@
 #include <unistd.h>
 
 #include "action.h"
+#include "broker.h"
 #include "channel.h"
 #include "child.h"
+#include "events.h"
 #include "executor.h"
 #include "helper.h"
 #include "log.h"
 #include "netstring.h"
 #include "options.h"
+#include "progress.h"
 #include "signals.h"
 #include "wait.h"
 #include "worker.h"
@@ -41,7 +45,9 @@ struct Helper
 {
 	Child		child;
 	Exchange	x;
+	Task	   *task;			/* what it executes */
 	bool		busy;
+	double		kill_at;		/* after helper_abandon() */
 };
 
 static Helper helpers[MAX_CONCURRENCY];
@@ -89,6 +95,13 @@ add_fields(StringBuf *frame, const Task *task)
 	sb_free(&label);
 }
 
+/* Tells whether a task needs a session with the broker. */
+static bool
+is_iterator(const Task *task)
+{
+	return strcmp(task->type, "iterator") == 0;
+}
+
 /* Writes the parts of a task that a helper process needs. */
 static void
 write_task(StringBuf *frame, const Task *task)
@@ -106,7 +119,10 @@ write_task(StringBuf *frame, const Task *task)
 	add_text(frame, task->timeout);
 	add_text(frame, seconds);
 	add_text(frame, task->action);
-	add_text(frame, task_program_context(task));
+	add_text(frame, is_iterator(task) ? task->context : task_program_context(task));
+	add_text(frame, task->queue_id);
+	add_text(frame, task->attempt);
+	add_text(frame, is_iterator(task) ? task->input : NULL);
 	add_fields(frame, task);
 	frame_end(frame);
 }
@@ -132,10 +148,11 @@ start_helper(Helper *helper)
  * false, with errno, when no process can be started.
  */
 bool
-helper_send(Helper *helper, const Task *task)
+helper_send(Helper *helper, Task *task)
 {
 	if (!start_helper(helper))
 		return false;
+	helper->task = task;
 	sb_reset(&helper->x.answer);
 	helper->x.sent = 0;
 	write_task(&helper->x.request, task);
@@ -192,6 +209,30 @@ read_outcome(StringBuf *frame, Outcome *out)
 	return true;
 }
 
+/* Takes an event of the task off what has arrived; false: there is none. */
+static bool
+take_event(Helper *helper)
+{
+	StringBuf  *frame = &helper->x.answer;
+	char	   *cursor = frame->data;
+	StringBuf	copy = {0};
+	char	   *type;
+	char	   *context;
+
+	if (!frame_complete(frame) || frame_size(frame) < FRAME_HEADER + 4 ||
+		memcmp(cursor + FRAME_HEADER, "1:E,", 4) != 0)
+		return false;
+	sb_add(&copy, cursor + FRAME_HEADER + 4, frame_size(frame) - FRAME_HEADER - 4);
+	cursor = copy.data;
+	type = take_netstring(&cursor);
+	context = type != NULL ? take_netstring(&cursor) : NULL;
+	if (context != NULL)
+		events_add(helper->task, type, NULL, context, NULL, NULL, NULL);
+	sb_free(&copy);
+	frame_drop(frame);
+	return true;
+}
+
 /*
  * Sends and receives what can be without blocking.  Returns true when the outcome
  * is complete.
@@ -199,7 +240,11 @@ read_outcome(StringBuf *frame, Outcome *out)
 bool
 helper_receive(Helper *helper, Outcome *out)
 {
-	if (!exchange_pump(helper->child.channel, &helper->x))
+	bool		open = exchange_pump(helper->child.channel, &helper->x);
+
+	while (open && take_event(helper))
+		open = exchange_pump(helper->child.channel, &helper->x);
+	if (!open)
 		lose_helper(helper, out);
 	else if (!frame_complete(&helper->x.answer))
 		return false;
@@ -237,6 +282,28 @@ helpers_stop(bool only_busy)
 		sb_free(&helper->x.answer);
 		helper->busy = false;
 	}
+}
+
+/* Asks the process of a helper to abandon its task, and to end. */
+void
+helper_abandon(Helper *helper)
+{
+	if (helper->child.pid != 0)
+		kill(helper->child.pid, SIGTERM);
+	helper->kill_at = monotonic_now() + STOP_SECONDS;
+}
+
+/* Tells whether the process that was asked to end has ended; kills it if it is late. */
+bool
+helper_abandoned(Helper *helper)
+{
+	if (monotonic_now() >= helper->kill_at)
+		child_kill(&helper->child);
+	if (!child_reap(&helper->child, false))
+		return false;
+	child_close(&helper->child);
+	helper->busy = false;
+	return true;
 }
 
 /* ---------------------------------------------------------------------------
@@ -289,6 +356,9 @@ read_task(StringBuf *frame, Task *task)
 	seconds = take_text(&cursor);
 	task->action = take_text(&cursor);
 	task->context = take_text(&cursor);
+	task->queue_id = take_text(&cursor);
+	task->attempt = take_text(&cursor);
+	task->input = take_text(&cursor);
 	task->field_data = take_text(&cursor);
 	if (task->field_data != NULL)
 		task_parse_fields(task);
@@ -297,22 +367,13 @@ read_task(StringBuf *frame, Task *task)
 	free(seconds);
 }
 
-/* Sends an outcome; returns false when the worker is gone. */
+/* Sends a frame; returns false when the worker is gone. */
 static bool
-write_outcome(StringBuf *frame, const Outcome *out)
+send_frame(const StringBuf *frame)
 {
-	char		number[32];
 	size_t		sent = 0;
 	bool		open = true;
 
-	snprintf(number, sizeof(number), "%zu", out->attached_at);
-	frame_begin(frame);
-	add_text(frame, out->kind == OUTCOME_DONE ? "D" : out->kind == OUTCOME_FAILED ? "F" : "T");
-	add_netstring(frame, out->error.data, out->error.len);
-	add_netstring(frame, out->result.data, out->result.len);
-	add_netstring(frame, out->attached.data, out->attached.len);
-	add_text(frame, number);
-	frame_end(frame);
 	while (open && sent < frame->len)
 	{
 		struct pollfd fd = {.fd = CHILD_CHANNEL_FD,.events = POLLOUT};
@@ -323,6 +384,56 @@ write_outcome(StringBuf *frame, const Outcome *out)
 	return open;
 }
 
+/* Sends an event of the task to the worker, which has the session. */
+static void
+send_event(const Task *task, const char *type, const char *context)
+{
+	StringBuf	frame = {0};
+
+	(void) task;
+	frame_begin(&frame);
+	add_text(&frame, "E");
+	add_text(&frame, type);
+	add_text(&frame, context);
+	frame_end(&frame);
+	(void) send_frame(&frame);
+	sb_free(&frame);
+}
+
+/* Sends an outcome; returns false when the worker is gone. */
+static bool
+write_outcome(StringBuf *frame, const Outcome *out)
+{
+	char		number[32];
+
+	snprintf(number, sizeof(number), "%zu", out->attached_at);
+	frame_begin(frame);
+	add_text(frame, out->kind == OUTCOME_DONE ? "D" : out->kind == OUTCOME_FAILED ? "F" : "T");
+	add_netstring(frame, out->error.data, out->error.len);
+	add_netstring(frame, out->result.data, out->result.len);
+	add_netstring(frame, out->attached.data, out->attached.len);
+	add_text(frame, number);
+	frame_end(frame);
+	return send_frame(frame);
+}
+
+/*
+ * Executes a task.  An iterator has a session with the broker of its own, to plan, to
+ * render and to store its events; the worker renews the lease.
+ */
+static void
+execute_task(Task *task, Outcome *out)
+{
+	progress_send_to(is_iterator(task) ? NULL : send_event);
+	if (is_iterator(task))
+		(void) db_open();
+	execute_action(task, out);
+	if (!is_iterator(task))
+		return;
+	events_end(task);
+	db_close();
+}
+
 /* Executes tasks until the worker closes the channel; returns the exit code. */
 int
 run_helper(void)
@@ -331,6 +442,8 @@ run_helper(void)
 	Outcome		out = {0};
 	bool		open = true;
 
+	events_init();
+	db_set_types("{}");
 	options.grace = 0;			/* the worker has granted it already */
 	fcntl(CHILD_CHANNEL_FD, F_SETFL, O_NONBLOCK);
 	fcntl(CHILD_CHANNEL_FD, F_SETFD, FD_CLOEXEC);
@@ -339,7 +452,7 @@ run_helper(void)
 		Task		task;
 
 		read_task(&frame, &task);
-		execute_action(&task, &out);
+		execute_task(&task, &out);
 		open = (out.kind != OUTCOME_ABORTED || task.abort == ABORT_TROUBLE) &&
 			write_outcome(&frame, &out);
 		task_free(&task);

@@ -27,6 +27,7 @@
 
 #include "credential.h"
 #include "environment.h"
+#include "secret.h"
 #include "http.h"
 #include "url.h"
 
@@ -61,17 +62,11 @@ static bool
 load_credential(AuthEntry *entry, const char *name, Outcome *out)
 {
 	StringBuf	variable = {0};
-	const char *value = credential_value(name, &variable);
-	bool		ok = false;
+	const char *value = credential_value(name, &variable, out);
+	bool		ok = value != NULL && credential_parse(&entry->credential, value);
 
-	if (value == NULL)
-		outcome_fail(out, "credential \"%s\" is not known here: the worker has no"
-					 " environment variable %s", name, variable.data);
-	else if (!credential_parse(&entry->credential, value))
-		outcome_fail(out, "the environment variable %s is not a flat JSON object",
-					 variable.data);
-	else
-		ok = true;
+	if (value != NULL && !ok)
+		outcome_fail(out, "the credential \"%s\" is not a flat JSON object", name);
 	if (ok)
 	{
 		entry->hosts = task_field(&entry->credential, "hosts");
@@ -98,6 +93,8 @@ load_variable(AuthEntry *entry, const char *variable, Outcome *out)
 		return false;
 	}
 	entry->env = environment_value(variable);
+	if (entry->env != NULL && !shown)
+		secret_remember_credential(entry->env);
 	entry->hosts = hosts_of_variable(variable);
 	if (entry->hosts == NULL && shown)
 		entry->hosts = "*";

@@ -5,14 +5,19 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <string.h>
 #include <unistd.h>
 #ifdef __linux__
 #include <sys/prctl.h>
 #endif
 
 #include "environment.h"
+#include "concurrency.h"
+#include "log.h"
 #include "options.h"
+#include "secret.h"
 #include "signals.h"
+#include "tool.h"
 #include "worker.h"
 
 /*
@@ -43,6 +48,35 @@ protect_memory(void)
 #endif
 }
 
+/* Keeps the passwords of the worker's own connections out of the log. */
+static void
+remember_secrets(void)
+{
+	const char *const texts[] = {options.conninfo, options.postgres_conninfo};
+	const char *password = environment_value("PGPASSWORD");
+
+	for (int i = 0; i < 2; i++)
+	{
+		if (texts[i][0] != '\0' && strpbrk(texts[i], "=:") != NULL)
+			secret_remember_credential(texts[i]);
+	}
+	if (password != NULL)
+		secret_remember(password);
+}
+
+/* Reads --concurrency; returns false, with a line in the log, when it is wrong. */
+static bool
+read_limits(void)
+{
+	StringBuf	error = {0};
+	bool		ok = concurrency_init(&error);
+
+	if (!ok)
+		log_line(LOG_ALWAYS, "%s", error.data);
+	sb_free(&error);
+	return ok;
+}
+
 /* Reads the command line and runs what it asks for. */
 int
 main(int argc, char **argv)
@@ -51,9 +85,14 @@ main(int argc, char **argv)
 	protect_memory();
 	environment_hide();
 	parse_options(argc, argv);
+	remember_secrets();
+	if (!tools_init() || !read_limits())
+		return 2;
 	install_signals();
 	if (options.helper)
 		return run_helper();
+	if (options.command == NULL && options.nconnections > 1 && options.connection == 0)
+		return run_supervisor();
 	if (options.command == NULL || options.desk_worker)
 		return run_worker();
 	return run_desk();

@@ -35,7 +35,8 @@ typedef enum OptionKind
 	KIND_NUMBER,
 	KIND_FLAG,
 	KIND_POOLER,
-	KIND_SETTING,				/* may be given several times */
+	KIND_SETTING,				/* NAME=VALUE; may be given several times */
+	KIND_LIST,					/* may be given several times */
 	KIND_ACTION					/* --help, --version */
 } OptionKind;
 
@@ -60,12 +61,13 @@ typedef struct OptionSpec
 
 static const OptionSpec specs[] = {
 	{TEXT("config", 'c', config),.only_command_line = true,.stays = true},
-	{TEXT("connect", 'd', conninfo),.stays = true},
+	{.name = "connect",.letter = 'd',.kind = KIND_LIST,.offset = FIELD(connections),.stays = true},
 	{FLAG("once", '1', once),.stays = true},
 	{TEXT("name", 'n', name),.stays = true},
 	{TEXT("types", 't', types),.stays = true},
 	{NUMBER("lease", 'l', lease, 1, 86400)},
 	{NUMBER("batch", 'b', batch, 1, 10000)},
+	{TEXT("concurrency", 'j', concurrency),.stays = true},
 	{NUMBER("grace", 'g', grace, 0, 86400)},
 	{NUMBER("idle-timeout", 0, idle_timeout, 1, INT_MAX)},
 	{NUMBER("wait-for-server", 0, wait_for_server, 0, INT_MAX)},
@@ -74,13 +76,19 @@ static const OptionSpec specs[] = {
 	{NUMBER("poll", 0, poll, 1, 3600)},
 	{TEXT("python", 0, python)},
 	{TEXT("pass-env", 0, pass_env)},
+	{TEXT("credentials", 0, credentials)},
+	{TEXT("credential-command", 0, credential_command)},
+	{.name = "tool",.kind = KIND_LIST,.offset = FIELD(tools),.stays = true},
+	{NUMBER("tool-memory", 0, tool_memory, 1, INT_MAX)},
 	{TEXT("env", 0, env)},
 	{TEXT("scripts", 0, scripts)},
 	{TEXT("postgres-conninfo", 0, postgres_conninfo)},
+	{TEXT("log", 0, log)},
 	{FLAG("quiet", 'q', quiet)},
 	{FLAG("verbose", 'v', verbose)},
 	{FLAG("json", 0, json),.only_command_line = true},
 	{.name = "set",.kind = KIND_SETTING,.only_command_line = true},
+	{NUMBER(&CONNECTION_OPTION[2], 0, connection, 1, INT_MAX),.only_command_line = true},
 	{FLAG(&HELPER_OPTION[2], 0, helper),.only_command_line = true},
 	{FLAG(&DESK_WORKER_OPTION[2], 0, desk_worker),.only_command_line = true},
 	{.name = "version",.letter = 'V',.kind = KIND_ACTION,.only_command_line = true},
@@ -92,11 +100,21 @@ static const OptionSpec specs[] = {
 static int	own_argc = 0;
 static char **own_argv = NULL;
 
+/* Returns the name that the program was called by: that of the desk, else the worker's. */
+static const char *
+program_name(const char *path)
+{
+	const char *slash = path != NULL ? strrchr(path, '/') : NULL;
+	const char *name = slash != NULL ? slash + 1 : path;
+
+	return name != NULL && strcmp(name, "noetl") == 0 ? "noetl" : "noetl-worker";
+}
+
 /* Ends with exit code 2 after a line that says where to read more. */
 static void
 wrong_usage(void)
 {
-	fputs("Try \"noetl-worker --help\" for more information.\n", stderr);
+	fprintf(stderr, "Try \"%s --help\" for more information.\n", program_name(own_argv[0]));
 	exit(2);
 }
 
@@ -160,6 +178,17 @@ add_setting(Options *into, const char *text, StringBuf *error)
 	return true;
 }
 
+/* Adds a value to a list, whose length follows it in Options. */
+static bool
+add_to_list(const char ***list, const char *text)
+{
+	int		   *count = (int *) (list + 1);
+
+	*list = xrealloc(*list, sizeof(char *) * (size_t) (*count + 1));
+	(*list)[(*count)++] = text;
+	return true;
+}
+
 /*
  * Sets an option; the value must stay where it is.  Returns false, with *error, when
  * the value is wrong.
@@ -180,15 +209,17 @@ set_option(Options *into, const OptionSpec *spec, const char *value, StringBuf *
 			return read_flag(spec, value, field, error);
 		case KIND_POOLER:
 			return read_pooler(value, field, error);
+		case KIND_LIST:
+			return add_to_list(field, value);
 		case KIND_SETTING:
 			return add_setting(into, value, error);
 		case KIND_ACTION:
 			break;
 	}
 	if (spec->letter == 'V')
-		puts("noetl-worker " NOETL_VERSION);
+		printf("%s " NOETL_VERSION "\n", into->program);
 	else
-		fputs(help_text, stdout);
+		fputs(strcmp(into->program, "noetl") == 0 ? desk_help_text : help_text, stdout);
 	exit(0);
 }
 
@@ -349,15 +380,41 @@ default_name(void)
 	return name;
 }
 
+/* Sets the connection of this process: the one that it is for, else the first. */
+static void
+choose_connection(Options *into)
+{
+	int			index = into->connection > 0 ? into->connection - 1 : 0;
+
+	if (index < into->nconnections)
+		into->conninfo = into->connections[index];
+}
+
 /* Reads the file and the command line, which wins, into options. */
 static bool
 read_options(Options *into, StringBuf *error)
 {
+	int			of_file;
+
 	*into = defaults;
+	into->program = program_name(own_argv[0]);
 	if (!apply_command_line(into, true, error) ||
-		(into->config != NULL && !apply_file(into, into->config, error)) ||
-		!apply_command_line(into, false, error))
+		(into->config != NULL && !apply_file(into, into->config, error)))
 		return false;
+	of_file = into->nconnections;
+	if (!apply_command_line(into, false, error))
+		return false;
+	if (of_file > 0 && into->nconnections > of_file)
+	{
+		into->connections += of_file;
+		into->nconnections -= of_file;
+	}
+	choose_connection(into);
+	if (into->log != NULL && strcmp(into->log, "text") != 0 && strcmp(into->log, "json") != 0)
+	{
+		sb_printf(error, "--log must be text or json, not \"%s\"", into->log);
+		return false;
+	}
 	if (into->postgres_conninfo == NULL)
 		into->postgres_conninfo = into->conninfo;
 	into->verbosity = into->verbose ? LOG_DETAIL : into->quiet ? LOG_ALWAYS : LOG_NORMAL;
@@ -367,26 +424,71 @@ read_options(Options *into, StringBuf *error)
 	return true;
 }
 
+/* A command of the desk and its arguments */
+typedef struct CommandSpec
+{
+	const char *name;
+	int			low;
+	int			high;
+	bool		takes_id;		/* first */
+	const char *needs;
+} CommandSpec;
+
+static const CommandSpec command_specs[] = {
+	{"run", 1, 1, false, "a file or the path of a playbook"},
+	{"validate", 1, INT_MAX, false, "files"},
+	{"test", 1, INT_MAX, false, "files"},
+	{"ps", 0, 0, false, "no argument"},
+	{"show", 1, 1, true, "the number of an execution"},
+	{"why", 1, 1, true, "the number of an execution"},
+	{"cancel", 1, 1, true, "the number of an execution"},
+	{"retry", 1, 2, true, "the number of an execution, and perhaps a step"},
+	{"redrive", 1, 1, true, "the number of an execution"},
+	{"signal", 2, 3, true, "the number of an execution, the name of a signal, and perhaps JSON"}
+};
+
 /* Takes the command and its arguments from what is left of the command line. */
 static void
 read_command(void)
 {
-	bool		is_run;
+	const CommandSpec *spec = NULL;
+	const char *id;
 
-	if (optind >= own_argc)
+	if (optind >= own_argc && strcmp(options.program, "noetl") != 0)
 		return;
-	options.command = own_argv[optind];
+	options.command = optind < own_argc ? own_argv[optind] : "";
 	options.arguments = (const char *const *) own_argv + optind + 1;
-	options.narguments = own_argc - optind - 1;
-	is_run = strcmp(options.command, "run") == 0;
-	if (!is_run && strcmp(options.command, "validate") != 0)
-		fprintf(stderr, "noetl-worker: unexpected argument \"%s\"\n", options.command);
-	else if (is_run ? options.narguments != 1 : options.narguments < 1)
-		fprintf(stderr, "noetl-worker: \"%s\" needs %s\n", options.command,
-				is_run ? "a file or the path of a playbook" : "files");
+	options.narguments = optind < own_argc ? own_argc - optind - 1 : 0;
+	for (size_t i = 0; i < sizeof(command_specs) / sizeof(command_specs[0]); i++)
+	{
+		if (strcmp(command_specs[i].name, options.command) == 0)
+			spec = &command_specs[i];
+	}
+	id = options.narguments > 0 ? options.arguments[0] : "";
+	if (options.command[0] == '\0')
+		fprintf(stderr, "%s: a command is missing\n", options.program);
+	else if (spec == NULL)
+		fprintf(stderr, "%s: unexpected argument \"%s\"\n", options.program, options.command);
+	else if (options.narguments < spec->low || options.narguments > spec->high ||
+			 (spec->takes_id && (id[0] == '\0' || id[strspn(id, "0123456789")] != '\0')))
+		fprintf(stderr, "%s: \"%s\" needs %s\n", options.program, options.command, spec->needs);
+	else if (options.nconnections > 1)
+		fprintf(stderr, "%s: a command needs one --connect\n", options.program);
 	else
 		return;
 	wrong_usage();
+}
+
+/* Gives each of several workers a name of its own. */
+static void
+number_name(void)
+{
+	StringBuf	name = {0};
+
+	if (options.connection < 2)
+		return;
+	sb_printf(&name, "%s#%d", options.name, options.connection);
+	options.name = name.data;
 }
 
 /* Reads the command line; exits when that is all there is to do, or it is wrong. */
@@ -397,14 +499,16 @@ parse_options(int argc, char **argv)
 
 	own_argc = argc;
 	own_argv = argv;
+	options.program = program_name(argv[0]);
 	if (!read_options(&options, &error))
 	{
-		fprintf(stderr, "noetl-worker: %s\n", error.data);
+		fprintf(stderr, "%s: %s\n", options.program, error.data);
 		wrong_usage();
 	}
 	read_command();
 	if (options.name == NULL || options.name[0] == '\0')
 		options.name = default_name();
+	number_name();
 }
 
 /*
@@ -438,17 +542,19 @@ reload_options(void)
 }
 
 /*
- * Returns the argument vector that starts this program with the same options and one
- * more.  /proc/self/exe is this program even after its file has been replaced.
+ * Returns the argument vector that starts this program with the same options and name,
+ * and one option more.  /proc/self/exe is this program even after its file has been replaced.
  */
 const char *const *
 own_command(const char *option)
 {
-	const char **argv = xcalloc((size_t) own_argc + 2, sizeof(char *));
+	const char **argv = xcalloc((size_t) own_argc + 4, sizeof(char *));
 	int			count = 0;
 
 	argv[count++] = access("/proc/self/exe", X_OK) == 0 ? "/proc/self/exe" : own_argv[0];
 	argv[count++] = option;
+	argv[count++] = "--name";
+	argv[count++] = options.name;
 	for (int i = 1; i < own_argc; i++)
 		argv[count++] = own_argv[i];
 	return argv;

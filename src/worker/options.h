@@ -19,6 +19,10 @@ typedef struct Options
 {
 	const char *config;			/* file with further options; or NULL */
 	const char *conninfo;		/* of the broker's database */
+	const char **connections;	/* all of --connect */
+	int			nconnections;
+	int			connection;		/* which of them this worker is for, from 1; 0: not one
+								 * of several */
 	const char *postgres_conninfo;	/* default target of postgres tasks */
 	const char *name;			/* worker_id */
 	const char *types;			/* comma separated, as given */
@@ -27,14 +31,22 @@ typedef struct Options
 								 * see; or NULL */
 	const char *env;			/* names of those that only templates see; or NULL */
 	const char *scripts;		/* where program text may be read from; or NULL */
+	const char *credentials;	/* directory with files of credentials; or NULL */
+	const char *credential_command; /* that says them; or NULL */
+	const char **tools;			/* TYPE or TYPE=COMMAND of --tool */
+	int			ntools;
+	int			tool_memory;	/* MB that a tool may allocate; 0: no limit */
 	int			lease;			/* seconds */
 	int			batch;
+	const char *concurrency;	/* as given; or NULL */
+	int			slots;			/* tasks at the same time, its first part */
 	int			grace;			/* seconds */
 	int			statement_timeout;	/* seconds, of the worker's own statements */
 	int			poll;			/* seconds, behind a pooler */
 	int			wait_for_server;	/* seconds, at the start; -1: default */
 	int			idle_timeout;	/* seconds; 0: none */
 	Pooler		pooler;
+	const char *log;			/* its form: text or json */
 	bool		once;
 	bool		json;
 	bool		helper;			/* run as a helper process of a worker */
@@ -42,6 +54,8 @@ typedef struct Options
 	bool		quiet;
 	bool		verbose;
 	int			verbosity;		/* a log level */
+
+	const char *program;		/* what it was called by: noetl-worker or noetl */
 
 	/* a command of the desk */
 	const char *command;		/* NULL: none */
@@ -58,9 +72,11 @@ extern bool reload_options(void);
 extern const char *const *own_command(const char *option);
 
 #define HELPER_OPTION "--execute-items"
+#define CONNECTION_OPTION "--work-for-connection"
 #define DESK_WORKER_OPTION "--work-for-run"
 
 /* help.c */
 extern const char help_text[];
+extern const char desk_help_text[];
 
 #endif							/* OPTIONS_H */

@@ -151,12 +151,11 @@ static bool
 from_credential(const char *name, StringBuf *conninfo, Outcome *out)
 {
 	StringBuf	variable = {0};
-	const char *value = credential_value(name, &variable);
+	const char *value = credential_value(name, &variable, out);
 	Task		parts_of = {0};
 
 	if (value == NULL)
-		outcome_fail(out, "credential \"%s\" is not known here: the worker has no"
-					 " environment variable %s", name, variable.data);
+		sb_reset(conninfo);
 	else if (value[strspn(value, " \t\r\n")] != '{')
 		sb_str(conninfo, value);
 	else if (credential_parse(&parts_of, value))
@@ -164,8 +163,8 @@ from_credential(const char *name, StringBuf *conninfo, Outcome *out)
 	if (value != NULL && (conninfo->len == 0 || !conninfo_is_valid(conninfo->data)))
 	{
 		sb_reset(conninfo);
-		outcome_fail(out, "the environment variable %s is not a connection string and not"
-					 " a flat JSON object with the parts of one", variable.data);
+		outcome_fail(out, "the credential \"%s\" is not a connection string and not a flat"
+					 " JSON object with the parts of one", name);
 	}
 	credential_free(&parts_of);
 	sb_free(&variable);

@@ -23,12 +23,13 @@
 #include "channel.h"
 #include "child.h"
 #include "executor.h"
+#include "linelog.h"
 #include "log.h"
 #include "options.h"
+#include "progress.h"
 
 #define MAX_INTERPRETERS 32
 #define IDLE_SECONDS 60			/* then an interpreter is ended */
-#define MAX_LOG_BYTES (1024 * 1024)	/* of one task's output */
 #define START_SECONDS 30
 #define FINAL_READS 64			/* more than a pipe holds */
 #define ANSWER_HEADER 6			/* kind, recycle, length of the error */
@@ -36,14 +37,6 @@
 static const char driver_source[] =
 #include "python_driver.inc"
 ;
-
-/* Output of the child up to the next line end, and how much there was */
-typedef struct LineLog
-{
-	char		line[2000];
-	size_t		len;
-	size_t		total;
-} LineLog;
 
 typedef struct Interpreter
 {
@@ -58,58 +51,18 @@ typedef struct Interpreter
 static Interpreter interpreters[MAX_INTERPRETERS];
 static bool initialized = false;
 
-/* Logs what the child has printed, a line at a time, up to a bound for each task. */
-static void
-log_output(const Task *task, LineLog *log, const char *text, size_t len)
-{
-	for (size_t i = 0; i < len && log->total <= MAX_LOG_BYTES; i++)
-	{
-		if (text[i] != '\n')
-			log->line[log->len++] = text[i];
-		if (text[i] == '\n' || log->len == sizeof(log->line))
-		{
-			log_task(task, LOG_NORMAL, "| %.*s", (int) log->len, log->line);
-			log->len = 0;
-		}
-		if (++log->total > MAX_LOG_BYTES)
-			log_task(task, LOG_NORMAL, "| [output beyond %d bytes is not shown]",
-					 MAX_LOG_BYTES);
-	}
-}
-
-/* Takes what a pipe of the child has; returns false when that is nothing. */
-static bool
-read_output(const Task *task, int *fd, LineLog *log)
-{
-	char		buffer[8192];
-	ssize_t		n = *fd >= 0 ? read(*fd, buffer, sizeof(buffer)) : -1;
-
-	if (n > 0)
-		log_output(task, log, buffer, (size_t) n);
-	if (n == 0)
-	{
-		/* at its end it would stay readable */
-		close(*fd);
-		*fd = -1;
-	}
-	return n > 0;
-}
-
 /* Takes what is left of a task's output, and ends its last line. */
 static void
-finish_output(const Task *task, Interpreter *python)
+finish_output(Task *task, Interpreter *python)
 {
 	LineLog    *logs[] = {&python->out_log, &python->err_log};
 	int		   *fds[] = {&python->child.out, &python->child.err};
 
 	for (int i = 0; i < 2; i++)
 	{
-		for (int n = 0; n < FINAL_READS && read_output(task, fds[i], logs[i]); n++)
+		for (int n = 0; n < FINAL_READS && linelog_read(logs[i], task, fds[i]); n++)
 			;
-		if (logs[i]->len > 0)
-			log_output(task, logs[i], "\n", 1);
-		logs[i]->total = 0;
-		logs[i]->len = 0;
+		linelog_end(logs[i], task);
 	}
 }
 
@@ -144,6 +97,22 @@ python_idle(void)
 	}
 }
 
+/* Takes what the program tells of its progress off the answer; false: it is none. */
+static bool
+take_progress(Task *task, StringBuf *answer)
+{
+	size_t		body = FRAME_HEADER + ANSWER_HEADER;
+	StringBuf	told = {0};
+
+	if (!frame_complete(answer) || frame_size(answer) < body || answer->data[FRAME_HEADER] != 'P')
+		return false;
+	sb_add(&told, answer->data + body, frame_size(answer) - body);
+	progress_told(task, told.len > 0 ? told.data : "");
+	sb_free(&told);
+	frame_drop(answer);
+	return true;
+}
+
 /*
  * Sends the request, if any, and waits for the answer.  DONE: the answer is there;
  * FAILED: the child is gone or out of step; ABORTED: as task_wait() says.
@@ -166,11 +135,13 @@ exchange(Task *task, Interpreter *python, Exchange *x, double until)
 		if (!task_wait(task, fds, 3, until))
 			return OUTCOME_ABORTED;
 		if (fds[1].revents != 0)
-			read_output(task, &child->out, &python->out_log);
+			linelog_read(&python->out_log, task, &child->out);
 		if (fds[2].revents != 0)
-			read_output(task, &child->err, &python->err_log);
+			linelog_read(&python->err_log, task, &child->err);
 		if (fds[0].revents != 0 && !exchange_pump(child->channel, x))
 			return OUTCOME_FAILED;
+		while (take_progress(task, &x->answer))
+			;
 		if (until > 0 && monotonic_now() >= until)
 			return OUTCOME_FAILED;
 	}

@@ -4,12 +4,13 @@ The python3 process behind tasks of type python.
 Frames on descriptor 3, each with a 4-byte length in network order:
   request   JSON {"execution_id", "step", "action", "context"}; the context has the
             workload and values of steps, if the program may ask for them
-  answer    kind (S success, F failure, H hello), r or k (recycle or keep this
+  answer    kind (S success, F failure, H hello, P progress), r or k (recycle or keep this
             process), 4-byte length of the error text, the error text, JSON
 
 Everything else is the task's: stdout and stderr go to the worker's log,
 stdin is empty.
 """
+import _thread
 import json
 import linecache
 import os
@@ -32,6 +33,7 @@ READY_MODULES = ("os", "json", "datetime", "uuid")
 SCRIPTS = [prefix for prefix in sys.argv[-1].split(",") if prefix]
 
 compiled = {}
+channel_lock = _thread.allocate_lock()
 
 
 def read_exactly(size):
@@ -47,13 +49,24 @@ def read_exactly(size):
 
 
 def write_answer(kind, recycle, error, body):
-    """Sends one answer."""
+    """Sends one answer, or what a program tells of its progress."""
     error = error.encode("utf-8", "replace").replace(b"\0", b"?")
     frame = b"".join((kind, b"r" if recycle else b"k",
                       struct.pack("!I", len(error)), error, body))
     view = memoryview(struct.pack("!I", len(frame)) + frame)
-    while view:
-        view = view[os.write(CHANNEL, view):]
+    with channel_lock:
+        while view:
+            view = view[os.write(CHANNEL, view):]
+
+
+def noetl_progress(progress=None, message=None):
+    """Tells how far the task is: a number from 0 to 1, a text, or both."""
+    told = {}
+    if progress is not None:
+        told["progress"] = float(progress)
+    if message is not None:
+        told["message"] = str(message)[:500]
+    write_answer(b"P", False, "", json.dumps(told).encode())
 
 
 def to_json_value(value):
@@ -407,6 +420,8 @@ def run_code(request):
     for name in READY_MODULES:
         if name in code:
             space[name] = __import__(name)
+    if "noetl_progress" in code:
+        space["noetl_progress"] = noetl_progress
     has_main = "main" in program.co_names and any(
         getattr(c, "co_name", None) == "main" for c in program.co_consts)
     space.update((k, v) for k, v in variables.items()

@@ -16,6 +16,7 @@
 
 #include "child.h"
 #include "executor.h"
+#include "linelog.h"
 
 #define MAX_OUTPUT_BYTES (10 * 1024 * 1024)
 
@@ -24,19 +25,32 @@ typedef struct ShellOutput
 {
 	StringBuf	out;
 	StringBuf	err;
+	LineLog		out_log;
+	LineLog		err_log;
 } ShellOutput;
+
+/* Tells whether what a task prints goes to the log, and not only into its result. */
+static bool
+logs_output(const Task *task)
+{
+	const char *log = task_field(task, "log");
+
+	return log != NULL && strcmp(log, "true") == 0;
+}
 
 /*
  * Takes what a pipe has; returns false when that is nothing.  Output beyond the limit
  * is read and dropped: a command that cannot write would never end.
  */
 static bool
-collect(int *fd, StringBuf *text)
+collect(Task *task, int *fd, StringBuf *text, LineLog *log)
 {
 	char		buffer[65536];
 	ssize_t		n = *fd >= 0 ? read(*fd, buffer, sizeof(buffer)) : -1;
 	size_t		room = text->len < MAX_OUTPUT_BYTES ? MAX_OUTPUT_BYTES - text->len : 0;
 
+	if (n > 0 && logs_output(task))
+		linelog_add(log, task, buffer, (size_t) n);
 	if (n > 0 && (size_t) n <= room)
 		sb_add(text, buffer, (size_t) n);
 	else if (n > 0 && text->len <= MAX_OUTPUT_BYTES)
@@ -102,11 +116,14 @@ run_command(Task *task, Child *child, ShellOutput *output)
 			return false;
 		}
 		ended = child_reap(child, false);
-		collect(&child->out, &output->out);
-		collect(&child->err, &output->err);
+		collect(task, &child->out, &output->out, &output->out_log);
+		collect(task, &child->err, &output->err, &output->err_log);
 	}
-	while (collect(&child->out, &output->out) || collect(&child->err, &output->err))
+	while (collect(task, &child->out, &output->out, &output->out_log) ||
+		   collect(task, &child->err, &output->err, &output->err_log))
 		;
+	linelog_end(&output->out_log, task);
+	linelog_end(&output->err_log, task);
 	child_close(child);
 	return true;
 }

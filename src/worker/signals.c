@@ -138,6 +138,13 @@ stopping(void)
 	return stop_signals > 0;
 }
 
+/* Returns how often this process has been asked to end. */
+int
+stop_count(void)
+{
+	return stop_signals;
+}
+
 /* Returns when the grace of a running task ends; 0 while nothing stops. */
 double
 stop_deadline(void)

@@ -15,6 +15,7 @@ extern void install_signals(void);
 extern int	signal_fd(void);
 extern bool drain_signals(void);
 extern bool stopping(void);
+extern int	stop_count(void);
 extern bool stop_overdue(void);
 extern double stop_deadline(void);
 extern bool reload_wanted(void);

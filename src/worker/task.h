@@ -56,6 +56,8 @@ typedef struct Task
 	bool		started;		/* action_started has been stored */
 	bool		lost;			/* the lease is known to be lost */
 	AbortReason abort;
+	double		told_at;		/* when it has told its progress last */
+	size_t		logged;			/* bytes of its lines that were stored */
 
 	/* a task inside another: an item of an iterator, a save */
 	struct Task *outer;			/* NULL: the task is in the queue */

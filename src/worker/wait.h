@@ -13,9 +13,9 @@
 
 #include "task.h"
 
-/* Items of an iterator that a worker executes at the same time, at most */
+/* Tasks, or items of an iterator, that a worker executes at the same time, at most */
 #define MAX_CONCURRENCY 64
-#define MAX_WAIT_FDS (MAX_CONCURRENCY + 4)
+#define MAX_WAIT_FDS (MAX_CONCURRENCY + 104)
 
 typedef struct WaitHook
 {

@@ -4,8 +4,9 @@
  *
  *		main.c		reads the command line and calls one of them
  *		loop.c		leases tasks, executes them, reports how they ended
- *		helper.c	a process of a worker that executes items of an iterator
- *		desk.c		the commands "run" and "validate"
+ *		supervisor.c	keeps a worker process for each of several databases
+ *		helper.c	a process of a worker that executes tasks or items of an iterator
+ *		desk.c		the commands at the desk
  *
  * Each function returns the exit code of the process.
  */
@@ -13,6 +14,7 @@
 #define WORKER_H
 
 extern int	run_worker(void);
+extern int	run_supervisor(void);
 extern int	run_helper(void);
 extern int	run_desk(void);
 

@@ -160,6 +160,15 @@ SELECT pg_temp.told(format(:'risky', '{step: mend}'), '{"risky": {"error": {"cod
 SELECT pg_temp.told(format(:'risky', 'hold'), '{"risky": {"error": "no"}}');
 SELECT pg_temp.told(format(:'risky', 'fail'), '{"risky": {"error": "no"}}');
 
+-- What was completed is compensated; a compensation has a stub of its own.
+SELECT pg_temp.told($$
+kind: Playbook
+timeout: 1 hour
+workflow:
+- {step: book, type: python, code: x, compensate: {type: python, code: y}, next: pay}
+- {step: pay, type: python, code: x}
+$$, '{"pay": {"error": "no money"}, "book.compensate": {"result": "undone", "after": "2 hours"}}', '{action_started,task}');
+
 -- Joins and cycles: a list has a result for each visit, the last one for all further.
 SELECT $$
 kind: Playbook

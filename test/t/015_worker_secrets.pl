@@ -151,7 +151,7 @@ like(result_of($job{unknown}, 'error', 'action_error'), qr/^credential "nobody" 
 like(result_of($job{empty}, 'error', 'action_error'), qr/names no credential/, 'a credential without a name');
 like(result_of($job{blank}, 'error', 'action_error'), qr/^credential "xy" is not known here/, 'a name from data');
 like(result_of($job{both}, 'error', 'action_error'), qr/must not give parts/, 'a credential keeps its host');
-like(result_of($job{broken}, 'error', 'action_error'), qr/NOETL_AUTH_BROKEN is not a connection string/, 'a malformed credential');
+like(result_of($job{broken}, 'error', 'action_error'), qr/credential "broken" is not a connection string/, 'a malformed credential');
 like(result_of($job{sql}, 'error', 'action_error'), qr/data does not become code/, 'no SQL from data');
 
 #
@@ -191,16 +191,16 @@ is(result_of($web{here}, $seen), '["x-api-key: k"]', 'the same host does');
 is(result_of($web{here_basic}, $seen), '["authorization: basic bwu6chc="]', 'user and password of the url too');
 like(result_of($web{elsewhere}, 'error', 'action_error'), qr/^"elsewhere" must not go to the host "127.0.0.1"/, 'a credential goes to its hosts only');
 like(result_of($web{unbound}, 'error', 'action_error'), qr/^"unbound" is bound to no host/, 'and needs some');
-is(result_of($web{token}, $seen), '["authorization: bearer planted-token"]', 'a variable with hosts');
+is(result_of($web{token}, $seen), '["authorization: bearer [redacted]"]', 'a variable with hosts');
 like(result_of($web{token_away}, 'error', 'action_error'), qr/must not go to the host/, 'goes to them only');
 like(result_of($web{variable}, 'error', 'action_error'), qr/only variables NOETL_AUTH_/, 'other variables cannot be named');
 is(result_of($web{refused}, "error ~ '127.0.0.1'", 'action_error'), 't', 'no connection');
 is(result_of($web{invalid}, 'error', 'action_error'), 'invalid url "http://127.0.0.1:x/"', 'an invalid url');
 is(result_of($web{raises}, 'error', 'action_error'), 'ValueError: cannot reach postgresql://host/x (line 1)', 'an error of a program');
-is( sql("SELECT count(*) FROM noetl.event WHERE concat(result, error, stack_trace) ~ 'planted-(?!token)'
+is( sql("SELECT count(*) FROM noetl.event WHERE concat(result, error, stack_trace) ~ 'planted-'
 	AND execution_id <> $web{raises}"),
 	'0', 'no secret in events');
-unlike($log, qr/planted-(?!token)/, 'nor in the log');
+unlike($log, qr/planted-/, 'nor in the log');
 
 #
 # Programs

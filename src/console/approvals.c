@@ -1,0 +1,167 @@
+/*
+ * approvals.c
+ *		The steps that wait for a signal, each with a form that sends it.
+ */
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <microhttpd.h>
+
+#include "page.h"
+#include "screens.h"
+
+/*
+ * The waits, newest last, each with the form of its step where the role may read
+ * playbooks.
+ */
+static const char waits_query[] =
+	"SELECT w.execution_id, w.path, w.step, w.visit, array_to_string(w.signals, chr(31)), w.key, "
+	MOMENT("w.since") ", " MOMENT("w.until") ", %r"
+	" FROM noetl.waiting AS w JOIN noetl.execution AS x USING (execution_id)"
+	" WHERE w.signals IS NOT NULL"
+	" AND (w.execution_id, w.step, w.visit) > ($1::bigint, $2, $3::integer)"
+	" ORDER BY w.execution_id, w.step, w.visit LIMIT 51";
+
+static const char form_column[] =
+	"(SELECT s.value -> 'form' FROM noetl.catalog AS c CROSS JOIN LATERAL"
+	" jsonb_array_elements(CASE jsonb_typeof(coalesce(c.payload -> 'workflow', c.payload -> 'steps'))"
+	" WHEN 'array' THEN coalesce(c.payload -> 'workflow', c.payload -> 'steps') ELSE '[]' END) AS s"
+	" WHERE c.catalog_id = x.catalog_id AND jsonb_typeof(s.value -> 'form') = 'object'"
+	" AND coalesce(s.value ->> 'step', s.value ->> 'name') = w.step LIMIT 1)";
+
+/* Appends the form that sends one of the signals that a wait asks for. */
+static void
+append_form(Request *request, Text *out, const PGresult *rows, int i)
+{
+	char	   *names = xstrdup(db_text(rows, i, 4));
+	char	   *rest = names;
+	char	   *name;
+
+	html(out, "<form class=\"card\" method=\"post\" action=\"/approvals\">");
+	page_token(request, out);
+	html(out, "<input type=\"hidden\" name=\"execution\" value=\"%s\">", db_text(rows, i, 0));
+	if (db_value(rows, i, 10) == NULL || form_of_schema(request, out, db_text(rows, i, 10)) == 0)
+		text_str(out, "<label>Data, as JSON<textarea name=\"json\" rows=\"3\" spellcheck=\"false\"></textarea></label>");
+	text_str(out, "<div class=\"actions\">");
+	while ((name = strsep(&rest, "\x1f")) != NULL)
+		html(out, "<button class=\"main\" name=\"signal\" value=\"%s\">%s</button>", name, name);
+	text_str(out, "</div></form>\n");
+	free(names);
+}
+
+/* Appends one wait. */
+static void
+append_wait(Request *request, Text *out, const PGresult *rows, int i, bool may_signal)
+{
+	html(out, "<article class=\"card\"><h2><a href=\"/execution/%s\">%s</a> · %s",
+		 db_text(rows, i, 0), db_text(rows, i, 1), db_text(rows, i, 2));
+	if (atoi(db_text(rows, i, 3)) > 1)
+		html(out, " (%s)", db_text(rows, i, 3));
+	text_str(out, "</h2><p>Since ");
+	page_time(out, rows, i, 6);
+	if (db_value(rows, i, 8))
+	{
+		text_str(out, ", until ");
+		page_time(out, rows, i, 8);
+	}
+	if (db_value(rows, i, 5))
+		html(out, ", key <code>%s</code>", db_text(rows, i, 5));
+	text_str(out, "</p>\n");
+	if (may_signal)
+		append_form(request, out, rows, i);
+	else
+	{
+		text_str(out, "<p class=\"note\">It waits for ");
+		for (const char *p = db_text(rows, i, 4); *p; p += strcspn(p, "\x1f"), p += *p != '\0')
+		{
+			html_text(out, p, strcspn(p, "\x1f"));
+			text_str(out, p[strcspn(p, "\x1f")] ? ", " : "");
+		}
+		text_str(out, "; your role may not send signals.</p>");
+	}
+	text_str(out, "</article>\n");
+}
+
+/* Runs the query; without the forms where the role may not read playbooks. */
+static PGresult *
+query_waits(Request *request)
+{
+	PGresult   *right = db_query(request, "SELECT has_table_privilege('noetl.catalog', 'SELECT')",
+								 0);
+	Text		sql = {0};
+	PGresult   *rows;
+	char		after[24];
+	char		visit[24];
+
+	if (!parse_id(field(request, "after"), after))
+		strcpy(after, "0");
+	if (!parse_id(field(request, "visit"), visit))
+		strcpy(visit, "0");
+	html(&sql, waits_query, db_true(right, 0, 0) ? form_column : "NULL");
+	PQclear(right);
+	rows = db_query(request, sql.data, 3, after, field_or(request, "step", ""), visit);
+	text_free(&sql);
+	return rows;
+}
+
+/* GET /approvals */
+void
+approvals_page(Request *request, Reply *reply)
+{
+	PGresult   *rows;
+	bool		may_signal = page_can(request) & 1u << CAN_SIGNAL;
+
+	rows = query_waits(request);
+	page_begin(request, reply, "Approvals", NULL);
+	text_str(&reply->body, "<h1>Approvals</h1>\n");
+	if (rows == NULL)
+		page_failed(request, &reply->body);
+	else if (PQntuples(rows) == 0)
+		page_empty(&reply->body, "Nothing waits for a signal.",
+				   "A step of <code>type: wait</code> with <code>signal: approved</code> appears here; with <code>form:</code>, a JSON schema, it has fields of its own.");
+	text_str(&reply->body, "<div class=\"waits\">\n");
+	for (int i = 0; rows && i < PQntuples(rows) && i < 50; i++)
+		append_wait(request, &reply->body, rows, i, may_signal);
+	text_str(&reply->body, "</div>\n");
+	if (rows && PQntuples(rows) > 50)
+		html(&reply->body, "<p class=\"pages\"><a rel=\"next\" href=\"/approvals?after=%u&amp;step=%u&amp;visit=%u\">"
+			 "More</a></p>\n", db_text(rows, 49, 0), db_text(rows, 49, 2), db_text(rows, 49, 3));
+	PQclear(rows);
+	page_end(request, reply);
+}
+
+/* POST /approvals: sends a signal with what the form has. */
+void
+approvals_post(Request *request, Reply *reply)
+{
+	char		id[24];
+	char	   *data = NULL;
+	PGresult   *rows = NULL;
+	bool		done = false;
+
+	if (!parse_id(field(request, "execution"), id) || field_or(request, "signal", NULL) == NULL)
+	{
+		page_error(request, reply, MHD_HTTP_BAD_REQUEST, "The form names no execution and signal");
+		return;
+	}
+	if (db_begin(request))
+	{
+		/* an empty field for JSON is no data */
+		if (field_or(request, "json", NULL) || field(request, "json") == NULL)
+			data = form_value(request);
+		if (data || request->error.len == 0)
+			rows = db_query(request, "SELECT noetl.signal(execution_id => $1::bigint, name => $2, data => $3::jsonb)",
+							3, id, field(request, "signal"), data);
+		done = db_end(request, rows != NULL) && rows != NULL;
+	}
+	if (done)
+		page_done(request, reply, "/approvals",
+				  db_true(rows, 0, 0) ? "The signal has ended the wait." :
+										"The signal is kept until a wait asks for it.");
+	else
+		page_refused(request, reply, "/approvals", "The signal is not sent.");
+	PQclear(rows);
+	free(data);
+}

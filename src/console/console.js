@@ -1,0 +1,161 @@
+// What the pages of noetl-console do beyond what HTML does: live updates, sorting,
+// searching and copying of values, lint while one types, keys.
+"use strict";
+
+const $$ = (selector, root) => [...(root || document).querySelectorAll(selector)];
+
+// Tables are sorted by the heading that is pressed; by data-value where a cell has one.
+function sortable(root) {
+  for (const table of $$("table[data-sort]", root)) {
+    $$("thead th", table).forEach((head) => {
+      const button = document.createElement("button");
+      button.textContent = head.textContent;
+      button.type = "button";
+      head.replaceChildren(button);
+      button.addEventListener("click", () => {
+        const column = [...head.parentNode.children].indexOf(head);
+        const down = head.getAttribute("aria-sort") === "ascending";
+        const key = (row) => row.children[column].dataset.value || row.children[column].textContent.trim();
+        const rows = [...table.tBodies[0].rows].sort((a, b) => {
+          const x = key(a), y = key(b), number = x !== "" && y !== "" && !isNaN(x) && !isNaN(y);
+          return (number ? x - y : x.localeCompare(y)) * (down ? -1 : 1);
+        });
+        $$("th", table).forEach((other) => other.removeAttribute("aria-sort"));
+        head.setAttribute("aria-sort", down ? "descending" : "ascending");
+        table.tBodies[0].append(...rows);
+      });
+    });
+  }
+}
+
+// A long value gets a field to search in it and a button that copies it.
+function values(root) {
+  for (const pre of $$(".value pre", root)) {
+    const bar = document.createElement("div");
+    const copy = document.createElement("button");
+    bar.className = "actions";
+    copy.type = "button";
+    copy.textContent = "Copy";
+    copy.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(pre.textContent);
+      copy.textContent = "Copied";
+    });
+    bar.append(copy);
+    if (pre.textContent.length > 2000) {
+      const find = document.createElement("input");
+      const text = pre.textContent;
+      find.type = "search";
+      find.className = "find";
+      find.placeholder = "Lines that contain …";
+      find.setAttribute("aria-label", "Lines that contain");
+      find.addEventListener("input", () => {
+        pre.textContent = text.split("\n").filter((line) => line.includes(find.value)).join("\n");
+      });
+      bar.prepend(find);
+    }
+    pre.before(bar);
+  }
+}
+
+function enhance(root) {
+  sortable(root);
+  values(root);
+}
+
+// Takes the marked parts of the page anew; what is unfolded, chosen or being typed stays.
+async function refresh() {
+  if (document.hidden) return;
+  const response = await fetch(location.href, { headers: { "X-Noetl-Refresh": "1" } });
+  if (response.status === 401) return location.reload();
+  if (!response.ok) return;
+  const page = new DOMParser().parseFromString(await response.text(), "text/html");
+  for (const part of $$("[data-refresh]")) {
+    const fresh = page.querySelector(`[data-refresh="${part.dataset.refresh}"]`);
+    if (!fresh || part.contains(document.activeElement) || part.querySelector("input:checked")) continue;
+    const open = new Set($$("details[open]", part).map((d) => d.dataset.fold));
+    const shut = new Set($$("details:not([open])", part).map((d) => d.dataset.fold));
+    const adopted = document.adoptNode(fresh);
+    for (const d of $$("details[data-fold]", adopted)) {
+      if (open.has(d.dataset.fold)) d.open = true;
+      else if (shut.has(d.dataset.fold)) d.open = false;
+    }
+    const graph = part.querySelector(".graph");
+    const place = graph && [graph.scrollLeft, graph.scrollTop];
+    part.replaceWith(adopted);
+    if (place && adopted.querySelector(".graph")) adopted.querySelector(".graph").scrollTo(...place);
+    enhance(adopted);
+  }
+}
+
+function live() {
+  const what = document.body.dataset.live;
+  if (what === undefined || !window.EventSource) return;
+  const stream = new EventSource("/live?execution=" + encodeURIComponent(what));
+  const say = document.getElementById("live");
+  let timer = null;
+  stream.onopen = () => { say.textContent = "live"; };
+  stream.onerror = () => { say.textContent = "not live"; };
+  stream.onmessage = () => {
+    timer = timer || setTimeout(() => { timer = null; refresh(); }, 300);
+  };
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
+  addEventListener("pagehide", () => stream.close());
+}
+
+// Lint while one types: half a second after the last key.
+function lint() {
+  for (const area of $$("textarea[data-lint]")) {
+    const into = document.getElementById(area.dataset.lint);
+    let timer = null, turn = 0;
+    area.addEventListener("input", () => {
+      clearTimeout(timer);
+      timer = setTimeout(async () => {
+        const mine = ++turn;
+        const response = await fetch("/lint", {
+          method: "POST",
+          body: new URLSearchParams({ csrf: area.form.elements.csrf.value, content: area.value }),
+        });
+        if (response.ok && mine === turn) into.innerHTML = await response.text();
+      }, 500);
+    });
+    into.addEventListener("click", (event) => {
+      const link = event.target.closest("[data-line]");
+      if (!link) return;
+      event.preventDefault();
+      const lines = area.value.split("\n"), line = Math.max(1, link.dataset.line);
+      const start = lines.slice(0, line - 1).join("\n").length + (line > 1 ? 1 : 0);
+      area.focus();
+      area.setSelectionRange(start, start + (lines[line - 1] || "").length);
+    });
+    area.addEventListener("keydown", (event) => {
+      if (event.key === "s" && (event.ctrlKey || event.metaKey)) {
+        event.preventDefault();
+        area.form.querySelector('[value="check"]').click();
+      }
+    });
+  }
+}
+
+// g and a letter goes to a screen, / to the search, j and k through the rows.
+function keys() {
+  let before = "";
+  addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select")) return;
+    const rows = $$("[data-row]");
+    const at = rows.indexOf(document.activeElement);
+    if (before === "g") {
+      const link = document.querySelector(`nav [data-key="${CSS.escape(event.key)}"]`);
+      if (link) link.click();
+    } else if (event.key === "/") {
+      const search = document.querySelector('[data-key="/"]');
+      if (search) { event.preventDefault(); search.focus(); }
+    } else if (event.key === "j" && at + 1 < rows.length) rows[at + 1].focus();
+    else if (event.key === "k" && at > 0) rows[at - 1].focus();
+    before = event.key;
+  });
+}
+
+enhance(document);
+live();
+lint();
+keys();

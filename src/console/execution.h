@@ -1,0 +1,13 @@
+/*
+ * execution.h
+ *		What can be done to one execution.
+ */
+#ifndef CONSOLE_EXECUTION_H
+#define CONSOLE_EXECUTION_H
+
+#include "http.h"
+
+/* Appends the forms of what the role may do to an execution of this status. */
+extern void append_actions(Request *request, Text *out, const char *id, const char *status);
+
+#endif							/* CONSOLE_EXECUTION_H */

@@ -1,0 +1,159 @@
+/*
+ * form.c
+ *		Forms made from JSON, and JSON made from forms.
+ *
+ * A field "v:NAME" has the value of a member, "t:NAME" its type: text, number,
+ * boolean or json.  The database reads and writes the JSON.
+ */
+#define _GNU_SOURCE
+#include <stdlib.h>
+#include <string.h>
+
+#include "page.h"
+
+#define MAX_MEMBERS		"100"
+
+/* Appends a list of choices, which a unit separator separates. */
+static void
+append_choices(Text *out, const char *name, const char *required, const char *choices,
+			   const char *value)
+{
+	char	   *copy = xstrdup(choices);
+	char	   *rest = copy;
+	char	   *choice;
+
+	html(out, "<select name=\"v:%s\"%r>", name, required);
+	while ((choice = strsep(&rest, "\x1f")) != NULL)
+		html(out, "<option%r>%s</option>", strcmp(choice, value) == 0 ? " selected" : "", choice);
+	text_str(out, "</select>");
+	free(copy);
+}
+
+/* Appends the input field of one member: name, type, value, title, required, choices, help. */
+static void
+append_input(Text *out, const PGresult *rows, int row)
+{
+	const char *name = db_text(rows, row, 0);
+	const char *type = db_text(rows, row, 1);
+	const char *value = db_text(rows, row, 2);
+	const char *required = db_true(rows, row, 4) ? " required" : "";
+	const char *choices = db_value(rows, row, 5);
+
+	html(out, "<label>%s%r", db_value(rows, row, 3) ? db_text(rows, row, 3) : name,
+		 required[0] ? " <span aria-hidden=\"true\">*</span>" : "");
+	html(out, "<input type=\"hidden\" name=\"t:%s\" value=\"%s\">", name, type);
+	if (choices)
+		append_choices(out, name, required, choices, value);
+	else if (strcmp(type, "boolean") == 0)
+		html(out, "<select name=\"v:%s\">%r<option%r>true</option><option%r>false</option></select>",
+			 name, required[0] ? "" : "<option value=\"\">–</option>",
+			 strcmp(value, "true") == 0 ? " selected" : "",
+			 strcmp(value, "false") == 0 ? " selected" : "");
+	else if (strcmp(type, "number") == 0)
+		html(out, "<input name=\"v:%s\" inputmode=\"decimal\" value=\"%s\"%r>", name, value,
+			 required);
+	else if (strcmp(type, "json") == 0 || strlen(value) > 60 || strchr(value, '\n'))
+		html(out, "<textarea name=\"v:%s\" rows=\"3\" spellcheck=\"false\"%r>\n%s</textarea>", name,
+			 required, value);
+	else
+		html(out, "<input name=\"v:%s\" value=\"%s\"%r>", name, value, required);
+	if (db_value(rows, row, 6))
+		html(out, "<span class=\"note\">%s</span>", db_text(rows, row, 6));
+	text_str(out, "</label>\n");
+}
+
+/* Appends an input field for each row; returns how many there are. */
+static int
+append_inputs(Text *out, PGresult *rows)
+{
+	int			count = rows ? PQntuples(rows) : 0;
+
+	for (int i = 0; i < count; i++)
+		append_input(out, rows, i);
+	PQclear(rows);
+	return count;
+}
+
+static const char form_of_schema_query[] =
+	"SELECT p.key, CASE WHEN p.value ->> 'type' IN ('number', 'integer') THEN 'number'"
+	" WHEN p.value ->> 'type' = 'boolean' THEN 'boolean'"
+	" WHEN p.value ->> 'type' IN ('object', 'array') OR jsonb_typeof(p.value -> 'enum' -> 0) <> 'string'"
+	" THEN 'json' ELSE 'text' END,"
+	" p.value ->> 'default', p.value ->> 'title', coalesce($1::jsonb -> 'required' ? p.key, false),"
+	" (SELECT string_agg(e.v, chr(31) ORDER BY e.n)"
+	" FROM jsonb_array_elements_text(CASE jsonb_typeof(p.value -> 'enum') WHEN 'array'"
+	" THEN p.value -> 'enum' ELSE '[]' END) WITH ORDINALITY AS e (v, n)),"
+	" p.value ->> 'description'"
+	" FROM jsonb_each(CASE jsonb_typeof($1::jsonb -> 'properties') WHEN 'object'"
+	" THEN $1::jsonb -> 'properties' ELSE '{}' END) AS p"
+	" WHERE jsonb_typeof(p.value) = 'object'"
+	" ORDER BY coalesce($1::jsonb -> 'required' ? p.key, false) DESC, p.key LIMIT " MAX_MEMBERS;
+
+/* Appends a form of a JSON schema (page.h). */
+int
+form_of_schema(Request *request, Text *out, const char *schema)
+{
+	return append_inputs(out, db_query(request, form_of_schema_query, 1, schema));
+}
+
+static const char form_of_defaults_query[] =
+	"SELECT p.key, CASE jsonb_typeof(p.value) WHEN 'string' THEN 'text' WHEN 'number' THEN 'number'"
+	" WHEN 'boolean' THEN 'boolean' ELSE 'json' END,"
+	" CASE jsonb_typeof(p.value) WHEN 'string' THEN p.value #>> '{}'"
+	" ELSE p.value::text END, NULL, false, NULL, NULL"
+	" FROM jsonb_each(CASE jsonb_typeof($1::jsonb) WHEN 'object' THEN $1::jsonb ELSE '{}' END) AS p"
+	" LIMIT " MAX_MEMBERS;
+
+/* Appends a form of defaults whose types show (page.h). */
+int
+form_of_defaults(Request *request, Text *out, const char *defaults)
+{
+	return append_inputs(out, db_query(request, form_of_defaults_query, 1, defaults));
+}
+
+static const char form_value_query[] =
+	"SELECT coalesce(jsonb_object_agg(g.key, CASE WHEN g.value ->> 'type' = 'text'"
+	" THEN g.value -> 'text' ELSE (g.value ->> 'text')::jsonb END), '{}')"
+	" FROM json_each($1::json) AS j CROSS JOIN LATERAL (SELECT j.key, j.value::jsonb AS value) AS g"
+	" WHERE g.value ->> 'type' = 'text' OR g.value ->> 'text' <> ''";
+
+/* Returns the JSON of a form (page.h). */
+char *
+form_value(Request *request)
+{
+	Text		given = {0};
+	PGresult   *rows;
+	char	   *value = NULL;
+	const char *json = field_or(request, "json", NULL);
+
+	if (json)
+		rows = db_query(request, "SELECT $1::jsonb", 1, json);
+	else
+	{
+		text_str(&given, "{");
+		for (int i = 0; i < request->nfields; i++)
+		{
+			const char *name = request->fields[i].name;
+			char		type[2000] = "t:";
+
+			if (strncmp(name, "v:", 2) != 0 || strlen(name) > sizeof(type) - 4)
+				continue;
+			strcpy(type + 2, name + 2);
+			text_str(&given, given.len > 1 ? "," : "");
+			json_quote(&given, name + 2);
+			text_str(&given, ":{\"type\":");
+			json_quote(&given, field_or(request, type, "text"));
+			text_str(&given, ",\"text\":");
+			json_quote(&given, request->fields[i].value);
+			text_str(&given, "}");
+		}
+		text_str(&given, "}");
+		/* an empty field of another type than text is not given */
+		rows = db_query(request, form_value_query, 1, given.data);
+	}
+	if (rows)
+		value = xstrdup(db_text(rows, 0, 0));
+	PQclear(rows);
+	text_free(&given);
+	return value;
+}

@@ -1,0 +1,200 @@
+/*
+ * secret.c
+ *		Values of credentials that were used, and cutting them out of texts.
+ *
+ * A server may repeat a password in its error, a tool its key in what it prints.  What
+ * this process writes to its log, and what it reports of a task, is searched for each
+ * secret that the process has used, as it is and as it looks in JSON, in a URL and in
+ * the header of basic authentication.  Short values are no secrets worth the name, and
+ * would cut ordinary words.
+ */
+#define _GNU_SOURCE
+#include <ctype.h>
+#include <libpq-fe.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "credential.h"
+#include "secret.h"
+
+#define MIN_SECRET_BYTES 6
+#define MAX_SECRETS 1000
+#define REPLACEMENT "[redacted]"
+
+typedef struct Secret
+{
+	char	   *text;
+	size_t		len;
+} Secret;
+
+static Secret secrets[MAX_SECRETS];
+static int	nsecrets = 0;
+static int	oldest = 0;			/* which is replaced when there are too many */
+
+/* Adds one form of a secret. */
+static void
+add_form(const char *text, size_t len)
+{
+	Secret	   *secret;
+
+	if (len < MIN_SECRET_BYTES)
+		return;
+	for (int i = 0; i < nsecrets; i++)
+	{
+		if (secrets[i].len == len && memcmp(secrets[i].text, text, len) == 0)
+			return;
+	}
+	if (nsecrets < MAX_SECRETS)
+		secret = &secrets[nsecrets++];
+	else
+	{
+		secret = &secrets[oldest];
+		oldest = (oldest + 1) % MAX_SECRETS;
+		free(secret->text);
+	}
+	secret->text = xmalloc(len + 1);
+	memcpy(secret->text, text, len);
+	secret->text[len] = '\0';
+	secret->len = len;
+}
+
+/* Adds a secret as it looks in a URL. */
+static void
+add_encoded(const char *value)
+{
+	StringBuf	text = {0};
+
+	for (const char *p = value; *p != '\0'; p++)
+	{
+		if (isalnum((unsigned char) *p) || strchr("-._~", *p) != NULL)
+			sb_add(&text, p, 1);
+		else
+			sb_printf(&text, "%%%02X", (unsigned char) *p);
+	}
+	if (text.len > 0)
+		add_form(text.data, text.len);
+	sb_free(&text);
+}
+
+/* Remembers a secret. */
+void
+secret_remember(const char *value)
+{
+	StringBuf	json = {0};
+
+	add_form(value, strlen(value));
+	json_string(&json, value, strlen(value));
+	add_form(json.data + 1, json.len - 2);
+	sb_free(&json);
+	add_encoded(value);
+}
+
+/* Remembers what basic authentication makes of a user and a password. */
+static void
+remember_basic(const char *user, const char *password)
+{
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	StringBuf	plain = {0};
+	StringBuf	text = {0};
+
+	sb_printf(&plain, "%s:%s", user, password);
+	for (size_t i = 0; i < plain.len; i += 3)
+	{
+		const unsigned char *p = (const unsigned char *) plain.data + i;
+		size_t		n = plain.len - i;
+		unsigned int bits = (unsigned int) p[0] << 16 | (n > 1 ? (unsigned int) p[1] << 8 : 0) |
+			(n > 2 ? p[2] : 0);
+
+		for (size_t j = 0; j < 4; j++)
+			sb_add(&text, j <= n ? &digits[bits >> (18 - 6 * j) & 63] : "=", 1);
+	}
+	add_form(text.data, text.len);
+	sb_free(&text);
+	sb_free(&plain);
+}
+
+/* Tells whether a part of a credential is no secret. */
+static bool
+is_public(const char *name)
+{
+	static const char *const names[] = {
+		"type", "hosts", "tools", "header", "name", "username", "user", "host", "hostaddr", "port",
+		"dbname", "database", "sslmode", "db_host", "db_port", "db_user", "db_name", "db_sslmode",
+		"key", "env", "scheme", "url", "endpoint"
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+	{
+		if (strcmp(names[i], name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Remembers the password of a connection string; false when the text is none. */
+static bool
+remember_conninfo(const char *text)
+{
+	PQconninfoOption *parts = PQconninfoParse(text, NULL);
+
+	for (PQconninfoOption *part = parts; part != NULL && part->keyword != NULL; part++)
+	{
+		if (part->val != NULL && strstr(part->keyword, "password") != NULL)
+			secret_remember(part->val);
+	}
+	PQconninfoFree(parts);
+	return parts != NULL;
+}
+
+/* Remembers the secret parts of a credential: those of a map, a password, or all of it. */
+void
+secret_remember_credential(const char *value)
+{
+	Task		parts = {0};
+
+	if (credential_parse(&parts, value))
+	{
+		const char *user = task_field(&parts, "username");
+		const char *password = task_field(&parts, "password");
+
+		if (user == NULL)
+			user = task_field(&parts, "user");
+		if (user != NULL && password != NULL)
+			remember_basic(user, password);
+		for (int i = 0; i < parts.nfields; i++)
+		{
+			if (!is_public(parts.fields[i].path) && !remember_conninfo(parts.fields[i].text))
+				secret_remember(parts.fields[i].text);
+		}
+	}
+	else if (!remember_conninfo(value))
+		secret_remember(value);
+	credential_free(&parts);
+}
+
+/* Cuts all secrets out of a text. */
+void
+secret_redact(StringBuf *text)
+{
+	for (int i = 0; i < nsecrets && text->len > 0; i++)
+	{
+		const Secret *secret = &secrets[i];
+		size_t		at = 0;
+		char	   *found;
+
+		while (text->len > at &&
+			   (found = memmem(text->data + at, text->len - at, secret->text, secret->len)) != NULL)
+		{
+			StringBuf	rest = {0};
+
+			at = (size_t) (found - text->data);
+			sb_add(&rest, found + secret->len, text->len - at - secret->len);
+			text->len = at;
+			sb_str(text, REPLACEMENT);
+			at = text->len;
+			sb_add(text, rest.len > 0 ? rest.data : "", rest.len);
+			sb_free(&rest);
+		}
+	}
+}

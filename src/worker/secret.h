@@ -1,0 +1,14 @@
+/*
+ * secret.h
+ *		Values of credentials that were used, and cutting them out of texts.
+ */
+#ifndef SECRET_H
+#define SECRET_H
+
+#include "strbuf.h"
+
+extern void secret_remember(const char *value);
+extern void secret_remember_credential(const char *value);
+extern void secret_redact(StringBuf *text);
+
+#endif							/* SECRET_H */
