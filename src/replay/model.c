@@ -239,6 +239,7 @@ add_row(Model *model, Run *run)
 	row->run = *run;
 	row->run.arrivals = NIL;
 	row->run.action = NULL;
+	row->run.limits = NULL;
 	row->run.context = NULL;
 	row->run.worker_id = NULL;
 	row->parent_execution_id = model->execution.parent_execution_id;
@@ -358,6 +359,7 @@ enqueue(Model *model, Run *run)
 	row = add_row(model, run);
 	old = MemoryContextSwitchTo(row->memory);
 	row->run.action = keep_jsonb(run->action);
+	row->run.limits = run->limits == NULL ? NULL : keep_jsonb(run->limits);
 	row->run.context = keep_jsonb(run->context);
 	keep_arrivals(model->playbook, row, run);
 	MemoryContextSwitchTo(old);
@@ -437,6 +439,7 @@ keep_stopped(Model *model, const Run *run)
 	stopped->lineage = NULL;
 	stopped->worker_id = NULL;
 	stopped->action = NULL;
+	stopped->limits = NULL;
 	stopped->handle = NULL;
 	stopped->stored = false;
 	stopped->kept = false;
