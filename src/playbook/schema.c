@@ -70,7 +70,8 @@ static const KeyShape shapes[] = {
 	{"step", "queue_timeout", SEE("duration", "How long the task may wait for a worker")},
 	{"document", "limits", SEE("limits", "How many executions may run at the same time, or begin")},
 	{"step", "limits", SEE("limits", "How many tasks may be under way at the same time, or begin")},
-	{"limit", "name", "\"type\": \"string\", " ABOUT("All playbooks that use the name share the limit")},
+	{"limit", "name", "\"type\": \"string\", "
+	ABOUT("All playbooks that use the name share the limit")},
 	{"limit", "key", ABOUT("Each value has the limit for itself; a template")},
 	{"limit", "concurrency", "\"type\": [\"integer\", \"null\"], \"minimum\": 1"},
 	{"limit", "rate", "\"type\": [\"object\", \"null\"], \"required\": [\"limit\", \"per\"], "
