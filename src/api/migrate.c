@@ -96,6 +96,31 @@ check_started(Report *report, const Run *run, const Step *old, const Step *new)
 			"it is %s as step \"%s\"", state_name(run), new->name);
 }
 
+/*
+ * Returns the name of a live step that leads to the new step of a run although that step
+ * begins once and waits for no further branch; NULL: there is none.
+ */
+static const char *
+second_way(const Report *report, const List *runs, const Run *run, int target)
+{
+	const Playbook *to = report->migration.to;
+	const Step *new = &to->steps[target];
+	ListCell   *lc;
+
+	if (new->revisited || new->join == JOIN_ANY ||
+		(new->join == JOIN_ALL && run->state == RUN_WAITING))
+		return NULL;
+	foreach(lc, runs)
+	{
+		const Run  *other = (Run *) lfirst(lc);
+		int			from = migrate_step(&report->migration, other->step);
+
+		if (other->step != run->step && from >= 0 && playbook_reaches(to, from, target))
+			return report->migration.from->steps[other->step].name;
+	}
+	return NULL;
+}
+
 /* Says what becomes of a live run. */
 static void
 check_run(Report *report, const List *runs, const Run *run)
@@ -103,6 +128,7 @@ check_run(Report *report, const List *runs, const Run *run)
 	const Step *old = &report->migration.from->steps[run->step];
 	int			target = migrate_step(&report->migration, run->step);
 	const Step *new;
+	const char *way;
 	ListCell   *lc;
 
 	if (old->compensates >= 0)
@@ -129,7 +155,11 @@ check_run(Report *report, const List *runs, const Run *run)
 			return;
 		}
 	}
-	if (run->state != RUN_WAITING)
+	way = second_way(report, runs, run, target);
+	if (way != NULL)
+		say(report, "error", old->name, "step \"%s\" is live and leads to step \"%s\", too, which would begin twice",
+			way, new->name);
+	else if (run->state != RUN_WAITING)
 		check_started(report, run, old, new);
 	else
 		say(report, "info", old->name, old->join == new->join ? "it waits as step \"%s\"" :

@@ -363,6 +363,7 @@ start_save(BrokerState *state, Run *run, const Step *task, Scope *scope,
 	run->is_task = true;
 	run->type = "save";
 	run->attempts = 0;
+	run->attempts_before = 0;
 	run->lost = 0;
 	run->queue_timeout = 0;
 	run->limits = NULL;

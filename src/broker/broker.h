@@ -71,6 +71,8 @@ typedef struct ValueSource
 	bool		(*child_item) (void *arg, int64 execution_id, JsonbValue *item);
 	/* the attempt of the iterator that started a child, from 1; 0: none did */
 	int			(*child_attempt) (void *arg, int64 execution_id);
+	/* whether a child execution had begun to compensate before an event */
+	bool		(*child_undone) (void *arg, int64 execution_id, int64 before);
 	int64		(*new_execution_id) (void *arg);
 	/* whether a step may be visited that often, or a child nest that deep */
 	bool		(*allows_visit) (void *arg, int visit, int limit);

@@ -3,7 +3,7 @@
  *		An iterator goes on after a failure: its items that have completed stay.
  *
  *		the log ──> completed: the result stays
- *		        ──> a child execution: it is set going again
+ *		        ──> a child execution: it is set going again, unless it has compensated
  *		        ──> others: start again, as many as may be in flight; the rest waits
  */
 #include "common/common.h"
@@ -84,6 +84,16 @@ divide_items(Iteration *iteration, const IteratorItems *items, int *first)
 	return nfirst;
 }
 
+/* Returns whether an item goes on with its child execution: what that had done is not undone. */
+static bool
+has_resumable_child(const Iteration *iteration, int index, int64 cause)
+{
+	const ValueSource *values = &iteration->state->values;
+	int64		child = iteration->states[index].child_execution_id;
+
+	return child != 0 && !values->child_undone(values->arg, child, cause);
+}
+
 /* Has the child of an item that has not completed set going again. */
 static void
 redrive_item(Iteration *iteration, int index)
@@ -128,7 +138,7 @@ resume_iterator(BrokerState *state, Run *run, int64 cause)
 
 		CHECK_FOR_INTERRUPTS();
 		memset(&item, 0, sizeof(item));
-		if (iteration.states[first[i]].child_execution_id != 0)
+		if (has_resumable_child(&iteration, first[i], cause))
 			redrive_item(&iteration, first[i]);
 		else if (!iteration_start_item(&iteration, first[i], &items.values[first[i]], &item))
 		{

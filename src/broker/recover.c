@@ -254,6 +254,15 @@ redrive_child(BrokerState *state, Run *run, int64 execution_id)
 	decision_add(state, DECIDE_REDRIVE_CHILD, run)->child = child;
 }
 
+/* Returns the child that a run at rest goes on with; 0: none, or what it had done is undone. */
+static int64
+resumable_child(BrokerState *state, const Run *run, int64 cause)
+{
+	int64		child = context_int(run, "child_execution_id");
+
+	return child == 0 || state->values.child_undone(state->values.arg, child, cause) ? 0 : child;
+}
+
 /* Has a wait go on that was withdrawn: it ends at the time that it was to end. */
 static void
 reopen_wait(BrokerState *state, Run *run)
@@ -296,7 +305,8 @@ resume_save(BrokerState *state, Run *run, const JsonbValue *envelope)
 
 /*
  * Gives a run at rest new attempts, which settle() begins.  What its children or its
- * items have completed stays, unless it begins anew.  input: is laid over the input of
+ * items have completed stays, unless it begins anew.  A child that has compensated is
+ * replaced by another one.  input: is laid over the input of
  * what begins anew, or NULL.
  */
 static void
@@ -305,6 +315,7 @@ resume_run(BrokerState *state, Run *run, const JsonbValue *input, bool anew, int
 	const Step *step = &state->playbook->steps[run->step];
 	JsonbValue	context;
 	JsonbValue	envelope;
+	int64		child;
 	bool		saved;
 
 	run_context(run, &context);
@@ -331,10 +342,10 @@ resume_run(BrokerState *state, Run *run, const JsonbValue *input, bool anew, int
 		end_attempt(state, run, resume_iterator(state, run, cause));
 	}
 	else if (!anew && step->kind == STEP_PLAYBOOK &&
-			 context_int(run, "child_execution_id") != 0)
+			 (child = resumable_child(state, run, cause)) != 0)
 	{
 		reopen(state, run);
-		redrive_child(state, run, context_int(run, "child_execution_id"));
+		redrive_child(state, run, child);
 	}
 	else
 	{

@@ -206,6 +206,17 @@ child_attempt(void *arg, int64 execution_id)
 	return attempt;
 }
 
+/* ValueSource.child_undone */
+static bool
+child_undone(void *arg, int64 execution_id, int64 before)
+{
+	Store	   *store = store_open(InvalidOid);
+	bool		undone = store_has_compensated(store, execution_id, before);
+
+	store_close(store);
+	return undone;
+}
+
 /* ValueSource.new_execution_id */
 static int64
 next_execution_id(void *arg)
@@ -310,6 +321,7 @@ engine_set_constant_lookups(ValueSource *source)
 {
 	source->child_item = child_item;
 	source->child_attempt = child_attempt;
+	source->child_undone = child_undone;
 }
 
 /* Prepares *values for an evaluation. */

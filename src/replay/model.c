@@ -149,7 +149,10 @@ copy_run(ModelRow *row)
 	run->released_by = 0;
 	run->child_execution_id = 0;
 	if (!run->is_task)
+	{
 		run->timeout = 0;
+		run->attempts_before = 0;	/* its context says it */
+	}
 	run->stored = true;
 	run->kept = false;
 	run->changed = false;
@@ -242,6 +245,7 @@ add_row(Model *model, Run *run)
 	row->run.limits = NULL;
 	row->run.context = NULL;
 	row->run.worker_id = NULL;
+	row->run.compensates = NULL;
 	row->parent_execution_id = model->execution.parent_execution_id;
 	row->memory = AllocSetContextCreate(model->memory, "noetl replayed row",
 										ALLOCSET_SMALL_SIZES);
@@ -440,6 +444,7 @@ keep_stopped(Model *model, const Run *run)
 	stopped->worker_id = NULL;
 	stopped->action = NULL;
 	stopped->limits = NULL;
+	stopped->compensates = NULL;
 	stopped->handle = NULL;
 	stopped->stored = false;
 	stopped->kept = false;

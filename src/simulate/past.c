@@ -353,6 +353,13 @@ past_child_attempt(void *arg, int64 execution_id)
 	return child == NULL ? 0 : child->start.attempt;
 }
 
+/* ValueSource.child_undone: nothing is resumed in a simulation. */
+static bool
+past_child_undone(void *arg, int64 execution_id, int64 before)
+{
+	return false;
+}
+
 /* ValueSource.new_execution_id: small numbers, the same in every play. */
 static int64
 past_new_execution_id(void *arg)
@@ -457,6 +464,7 @@ past_answers(SimExecution *execution, ValueSource *source)
 		.has_children = past_has_children,
 		.child_item = past_child_item,
 		.child_attempt = past_child_attempt,
+		.child_undone = past_child_undone,
 		.new_execution_id = past_new_execution_id,
 		.allows_visit = past_allows_visit,
 		.allows_depth = past_allows_depth,

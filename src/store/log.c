@@ -150,6 +150,31 @@ store_completions(Store *store, int64 execution_id, const Playbook *playbook, Ti
 	return list;
 }
 
+/* Returns whether an execution had begun to compensate before an event (of any log). */
+bool
+store_has_compensated(Store *store, int64 execution_id, int64 before)
+{
+	StoreTable *table = store_event_table(store, execution_id);
+	StoreScan	scan;
+	ScanKeyData key;
+	bool		found = false;
+
+	store_key_int64(&key, 1, execution_id);
+	store_scan_open(&scan, store, table, REL_EVENT_PKEY, SnapshotSelf, 1,
+					BackwardScanDirection);
+	index_rescan(scan.scan, &key, 1, NULL, 0);
+	while (!found && store_scan_next(&scan))
+	{
+		Event		event;
+
+		CHECK_FOR_INTERRUPTS();
+		store_read_event_head(scan.slot, &event);
+		found = event.type == EVENT_EXECUTION_COMPENSATING && event.event_id < before;
+	}
+	store_scan_close(&scan);
+	return found;
+}
+
 /* Returns whether a list has a signal with the id of another, if that has one. */
 static bool
 is_repeated(const List *signals, const Event *event)

@@ -268,6 +268,8 @@ extern List *store_logged_signals(Store *store, int64 execution_id, TimestampTz 
  */
 extern List *store_completions(Store *store, int64 execution_id, const Playbook *playbook,
 							   TimestampTz until);
+/* Returns whether an execution had begun to compensate before an event (of any log). */
+extern bool store_has_compensated(Store *store, int64 execution_id, int64 before);
 
 /* Merges members into the meta of a stored event. */
 extern void store_annotate_event(Store *store, int64 execution_id,
