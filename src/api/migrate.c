@@ -115,7 +115,9 @@ second_way(const Report *report, const List *runs, const Run *run, int target)
 		const Run  *other = (Run *) lfirst(lc);
 		int			from = migrate_step(&report->migration, other->step);
 
-		if (other->step != run->step && from >= 0 && playbook_reaches(to, from, target))
+		/* side by side in the version before, they are in this one, too */
+		if (other->step != run->step && from >= 0 && playbook_reaches(to, from, target) &&
+			!playbook_reaches(report->migration.from, other->step, run->step))
 			return report->migration.from->steps[other->step].name;
 	}
 	return NULL;
