@@ -329,17 +329,18 @@ COMMENT ON FUNCTION noetl.next_queue_id() IS
     'a new queue_id: place / 4096 << 22 | noetl.node_id << 12 | place % 4096, where places count from 1';
 ALTER TABLE noetl.queue ALTER queue_id SET DEFAULT noetl.next_queue_id();
 ALTER TABLE noetl.queue DROP CONSTRAINT queue_status_check;
-ALTER TABLE noetl.queue ADD CONSTRAINT queue_status_check CHECK (status IN ('queued', 'leased', 'retry', 'paused', 'cancelled'));
+ALTER TABLE noetl.queue ADD CONSTRAINT queue_status_check CHECK (status IN ('queued', 'blocked', 'leased', 'retry', 'paused', 'cancelled'));
 ALTER TABLE noetl.queue ADD COLUMN leased_by oid;
 ALTER TABLE noetl.queue ADD COLUMN lost_leases integer NOT NULL DEFAULT 0;
 ALTER TABLE noetl.queue ADD COLUMN queue_timeout interval;
 ALTER TABLE noetl.queue ADD COLUMN attempts_before integer;
 ALTER TABLE noetl.queue ADD COLUMN paused_by bigint;
+ALTER TABLE noetl.queue ADD COLUMN limits jsonb;
 
 COMMENT ON TABLE noetl.queue IS
     'tasks that are ready, leased or waiting for a retry; the transaction that records the end of a task deletes its row';
 COMMENT ON COLUMN noetl.queue.status IS
-    'the broker writes queued, leased, retry (ready at available_at), paused (ready when the pause is over) and cancelled (a worker''s lease has been revoked); done and dead are kept for clients that mark rows instead of deleting them, and such a row is no task any more';
+    'the broker writes queued, blocked (it waits for a slot of a limit), leased, retry (ready at available_at), paused (ready when the pause is over) and cancelled (a worker''s lease has been revoked); done and dead are kept for clients that mark rows instead of deleting them, and such a row is no task any more';
 COMMENT ON COLUMN noetl.queue.action IS
     'the keys of the step, rendered; "data" is the input';
 COMMENT ON COLUMN noetl.queue.context IS
@@ -352,12 +353,60 @@ COMMENT ON COLUMN noetl.queue.lost_leases IS 'how many leases have run out; they
 COMMENT ON COLUMN noetl.queue.queue_timeout IS 'how long the task may wait for its first lease; deadline and lease_until say until when';
 COMMENT ON COLUMN noetl.queue.leased_by IS 'the role that has leased the task: the lease is good for its members only';
 COMMENT ON COLUMN noetl.queue.attempts_before IS 'how many attempts were made before the task was given new ones; max_attempts includes them';
+COMMENT ON COLUMN noetl.queue.limits IS 'the limits that the task needs a slot of, in the order in which it gets them; null: none';
 COMMENT ON COLUMN noetl.queue.lease_until IS 'when the lease ends unless it is extended; of a queued row: the deadline of an attempt that has lost its lease';
 COMMENT ON COLUMN noetl.queue.paused_by IS 'of a paused row: the execution whose pause, or the pause_id of the rule that, keeps it back';
 DROP INDEX noetl.queue_retry_idx;
 CREATE INDEX queue_retry_idx ON noetl.queue (available_at, paused_by, queue_id)
     WHERE status = 'retry' OR status = 'paused';
 COMMENT ON INDEX noetl.queue_retry_idx IS 'retries by their time; after them, without a time, paused tasks by their pause';
+-- What has a slot of a limit, or waits for one.  A task has its slots while it is
+-- ready or leased, an execution while it runs.
+CREATE TABLE noetl.slot (
+    queue_id     bigint      NOT NULL,
+    ordinal      integer     NOT NULL,
+    name         text        NOT NULL,
+    key          text        NOT NULL,
+    execution_id bigint      NOT NULL,
+    task         boolean     NOT NULL,
+    held         boolean     NOT NULL DEFAULT false,
+    spec         jsonb       NOT NULL,
+    since        timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (queue_id, ordinal)
+) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);
+COMMENT ON TABLE noetl.slot IS
+    'slots of limits: those that tasks and executions have, and what waits for one; who waits longest comes first';
+COMMENT ON COLUMN noetl.slot.queue_id IS 'the task; of an execution: its place among those that wait';
+COMMENT ON COLUMN noetl.slot.ordinal IS 'which of its limits, from 0: they are asked for one after the other';
+COMMENT ON COLUMN noetl.slot.task IS 'false: the execution itself';
+COMMENT ON COLUMN noetl.slot.held IS 'false: it waits';
+COMMENT ON COLUMN noetl.slot.spec IS 'the limit as the playbook says; per is in microseconds';
+COMMENT ON COLUMN noetl.slot.since IS 'since when it has the slot, or waits';
+CREATE INDEX slot_held_idx ON noetl.slot (name, key) WHERE held;
+CREATE INDEX slot_waiting_idx ON noetl.slot (name, key, queue_id) WHERE NOT held;
+CREATE INDEX slot_execution_idx ON noetl.slot (execution_id) WHERE NOT task;
+CREATE TABLE noetl.limit_pace (
+    name   text        NOT NULL,
+    key    text        NOT NULL,
+    full_at timestamptz NOT NULL,
+    due_at timestamptz NOT NULL,
+    PRIMARY KEY (name, key)
+);
+COMMENT ON TABLE noetl.limit_pace IS
+    'how far limits with a rate are used up; the row goes when its time has come and nothing waits';
+COMMENT ON COLUMN noetl.limit_pace.full_at IS 'when a whole burst may begin again';
+COMMENT ON COLUMN noetl.limit_pace.due_at IS 'when to look again whether something may begin';
+CREATE INDEX limit_pace_due_idx ON noetl.limit_pace (due_at);
+CREATE TABLE noetl.limit_rule (
+    name        text        PRIMARY KEY,
+    concurrency integer     CHECK (concurrency >= 0),
+    rate        integer     CHECK (rate > 0),
+    per         bigint      CHECK (per > 0),
+    burst       integer     CHECK (burst > 0),
+    updated_at  timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE noetl.limit_rule IS 'what noetl.set_limit() says instead of the playbooks';
+COMMENT ON COLUMN noetl.limit_rule.per IS 'microseconds';
 CREATE TABLE noetl.paused (
     execution_id bigint      PRIMARY KEY,
     until        timestamptz
@@ -573,6 +622,21 @@ COMMENT ON FUNCTION noetl.may_read(bigint) IS
 CREATE VIEW noetl.event_log WITH (security_barrier) AS
     SELECT * FROM noetl.event AS e WHERE noetl.may_read(e.execution_id);
 COMMENT ON VIEW noetl.event_log IS 'the event log under the name that the Python project uses; ORDER BY event_id';
+CREATE FUNCTION noetl.last_progress(execution_id bigint, step text) RETURNS jsonb
+    LANGUAGE sql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+    SELECT e.context || jsonb_build_object('at', e.created_at)
+      FROM (SELECT * FROM noetl.event AS l WHERE l.execution_id = last_progress.execution_id
+             ORDER BY l.event_id DESC LIMIT 100) AS e
+     WHERE e.event_type = 'progress' AND e.node_name = last_progress.step AND jsonb_typeof(e.context) = 'object'
+       AND (e.meta -> 'ignored') IS NULL
+     ORDER BY e.event_id DESC LIMIT 1
+    $$;
+
+COMMENT ON FUNCTION noetl.last_progress(bigint, text) IS
+    'internal: what a step has told of its progress last, if that is among the last 100 events of its execution';
+REVOKE ALL ON FUNCTION noetl.last_progress(bigint, text) FROM PUBLIC;
 CREATE FUNCTION noetl.pause_of(execution_id bigint)
     RETURNS TABLE (paused_execution bigint, since timestamptz, until timestamptz, by text, reason text)
     LANGUAGE sql STABLE STRICT PARALLEL SAFE
@@ -636,7 +700,10 @@ CREATE FUNCTION noetl.status_unchecked(execution_id bigint) RETURNS jsonb
                                                 'attempts', l.attempts)
                              || CASE WHEN l.visit > 1 THEN jsonb_build_object('visit', l.visit) ELSE '{}' END
                              || l.items ORDER BY l.step, l.visit)
-            FROM (SELECT q.node_name AS step, q.status AS state, q.worker_id, q.attempts, '{}'::jsonb AS items,
+            FROM (SELECT q.node_name AS step, q.status AS state, q.worker_id, q.attempts,
+                         CASE WHEN q.status = 'leased'
+                              THEN jsonb_strip_nulls(jsonb_build_object('progress', noetl.last_progress(q.execution_id, q.node_name)))
+                              ELSE '{}'::jsonb END AS items,
                          coalesce(substring(q.node_id FROM '^[0-9]+:.*:([0-9]{1,9})$')::int, 1) AS visit
                   FROM noetl.queue q WHERE q.execution_id = x.execution_id AND q.current_index IS NULL
                   UNION ALL
@@ -951,24 +1018,25 @@ CREATE VIEW noetl.backlog WITH (security_barrier) AS
            count(*) FILTER (WHERE q.status = 'leased') AS leased,
            count(*) FILTER (WHERE q.status = 'retry') AS retry,
            now() - min(q.created_at) FILTER (WHERE q.status = 'queued' AND NOT p.type_paused) AS oldest_age,
-           count(*) FILTER (WHERE q.status = 'paused' OR (q.status = 'queued' AND p.type_paused)) AS paused
+           count(*) FILTER (WHERE q.status = 'paused' OR (q.status = 'queued' AND p.type_paused)) AS paused,
+           count(*) FILTER (WHERE q.status = 'blocked') AS blocked
       FROM noetl.queue AS q
      CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM noetl.pause_rule AS r     -- noetl.type_paused()
                                          WHERE r.path IS NULL AND (r.type IS NULL OR r.type = q.node_type)
                                            AND (r.until IS NULL OR r.until > clock_timestamp())) AS type_paused) AS p
       LEFT JOIN noetl.execution AS x USING (execution_id)
-     WHERE q.status IN ('queued', 'leased', 'retry', 'paused')
+     WHERE q.status IN ('queued', 'blocked', 'leased', 'retry', 'paused')
        AND coalesce(noetl.acts_for(x.started_by), noetl.may_read(q.execution_id))
      GROUP BY 1, 2, 3;
 
 COMMENT ON VIEW noetl.backlog IS
-    'tasks of executions that one may read, by type, path and priority: how many are ready, leased, waiting for their next attempt, paused, and for how long the oldest ready one exists';
+    'tasks of executions that one may read, by type, path and priority: how many are ready, leased, waiting for their next attempt, paused, blocked by a limit, and for how long the oldest ready one exists';
 CREATE VIEW noetl.running WITH (security_barrier) AS
     SELECT x.execution_id, x.path, x.version, x.started_at,
            now() - x.started_at AS running_for,
            x.deadline, x.parent_execution_id, x.started_by,
            (SELECT count(*)::integer FROM noetl.queue AS q
-             WHERE q.execution_id = x.execution_id AND q.status IN ('queued', 'leased', 'retry', 'paused')) AS tasks,
+             WHERE q.execution_id = x.execution_id AND q.status IN ('queued', 'blocked', 'leased', 'retry', 'paused')) AS tasks,
            (SELECT count(*)::integer FROM noetl.run AS r WHERE r.execution_id = x.execution_id) AS runs
       FROM noetl.execution AS x
      WHERE x.status = 'RUNNING' AND noetl.acts_for(x.started_by);
@@ -1115,7 +1183,7 @@ AS $$
                min(l.created_at) AS since
           FROM (SELECT q.node_name AS step, q.status AS state, q.created_at FROM noetl.queue AS q
                  WHERE q.execution_id = progress_unchecked.execution_id AND q.current_index IS NULL
-                   AND q.status IN ('queued', 'leased', 'retry', 'paused')
+                   AND q.status IN ('queued', 'blocked', 'leased', 'retry', 'paused')
                 UNION ALL
                 SELECT r.step_name, r.state, r.created_at FROM noetl.run AS r
                  WHERE r.execution_id = progress_unchecked.execution_id) AS l
@@ -1197,6 +1265,23 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION noetl.why_queued(noetl.queue) IS 'why a ready task is not leased; part of noetl.why()';
+CREATE FUNCTION noetl.why_blocked(queue_id bigint, OUT waits_for text, OUT detail text, OUT hint text)
+    LANGUAGE sql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+    SELECT 'limit',
+           format('blocked by limit "%s"%s, %s before it', s.name,
+                  CASE WHEN s.key <> '' THEN format(' (key "%s")', s.key) ELSE '' END,
+                  (SELECT count(*) FROM noetl.slot AS b
+                    WHERE b.name = s.name AND b.key = s.key AND NOT b.held AND b.queue_id < s.queue_id)),
+           format('%s have a slot; noetl.set_limit() changes the limit',
+                  (SELECT count(*) FROM noetl.slot AS h WHERE h.name = s.name AND h.key = s.key AND h.held))
+      FROM noetl.slot AS s
+     WHERE s.queue_id = why_blocked.queue_id AND NOT s.held
+     ORDER BY s.ordinal LIMIT 1
+$$;
+
+COMMENT ON FUNCTION noetl.why_blocked(bigint) IS 'which limit a task or an execution waits for; part of noetl.why()';
 -- A rule that names no path leaves the rows of its tasks as they are.
 CREATE FUNCTION noetl.type_paused(type text) RETURNS boolean
     LANGUAGE sql STABLE PARALLEL SAFE
@@ -1257,7 +1342,7 @@ AS $$
         SELECT q.node_name AS step, noetl.visit_of(q.node_id, q.execution_id, q.node_name) AS visit, q.status AS state
           FROM noetl.queue AS q
          WHERE q.execution_id = run.execution_id AND q.current_index IS NULL
-           AND q.status IN ('queued', 'leased', 'retry', 'paused')
+           AND q.status IN ('queued', 'blocked', 'leased', 'retry', 'paused')
         UNION ALL
         SELECT r.step_name, r.visit, r.state
           FROM noetl.run AS r
@@ -1300,13 +1385,15 @@ AS $$
         SELECT count(*) AS n, count(*) FILTER (WHERE q.status = 'queued') AS ready,
                count(*) FILTER (WHERE q.status = 'leased') AS leased,
                count(*) FILTER (WHERE q.status = 'retry') AS retry,
+               count(*) FILTER (WHERE q.status = 'blocked') AS blocked,
+               min(q.queue_id) FILTER (WHERE q.status = 'blocked') AS first_blocked,
                count(*) FILTER (WHERE q.status = 'paused') AS paused,
                min(q.queue_id) FILTER (WHERE q.status = 'queued') AS first_ready,
                string_agg(DISTINCT q.worker_id, ', ') FILTER (WHERE q.status = 'leased') AS workers
           FROM noetl.queue AS q
          WHERE q.execution_id = run.execution_id AND q.node_name = run.step_name AND q.current_index IS NOT NULL
            AND noetl.visit_of(q.node_id, q.execution_id, q.node_name) = run.visit
-           AND q.status IN ('queued', 'leased', 'retry', 'paused')
+           AND q.status IN ('queued', 'blocked', 'leased', 'retry', 'paused')
     ), items AS (
         SELECT (run.context ->> 'total')::bigint AS total,
                coalesce((p.meta ->> 'started')::bigint, child.n + task.n) AS started,
@@ -1339,6 +1426,8 @@ AS $$
                CASE WHEN task.n > 0 THEN format('Items in flight: %s leased%s, %s ready, %s waiting for the next attempt%s.',
                       task.leased, coalesce(' by ' || left(task.workers, 200), ''), task.ready, task.retry,
                       CASE WHEN task.paused > 0 THEN format(', %s paused', task.paused) ELSE '' END) END,
+               CASE WHEN task.blocked > 0 THEN (SELECT format('%s items wait: %s.', task.blocked, b.detail)
+                                                  FROM noetl.why_blocked(task.first_blocked) AS b) END,
                CASE WHEN task.leased = 0 THEN queued.detail END),
            CASE WHEN child.oldest IS NOT NULL THEN format('SELECT * FROM noetl.why(%s);', child.oldest)
                 WHEN task.leased = 0 AND queued.hint IS NOT NULL THEN queued.hint
@@ -1423,7 +1512,7 @@ AS $$
     ), task AS (
         SELECT q AS q FROM noetl.queue AS q, x
          WHERE q.execution_id = why_unchecked.execution_id AND q.current_index IS NULL AND x.status = 'RUNNING'
-           AND q.status IN ('queued', 'leased', 'retry', 'paused')
+           AND q.status IN ('queued', 'blocked', 'leased', 'retry', 'paused')
     ), run AS (
         SELECT r AS r, x.catalog_id FROM noetl.run AS r, x
          WHERE r.execution_id = why_unchecked.execution_id AND x.status = 'RUNNING'
@@ -1443,7 +1532,12 @@ AS $$
         SELECT 0, NULL, 'scheduled', x.started_at, x.run_at, 'its time',
                format('The execution begins at %s.', x.run_at),
                CASE WHEN x.run_at < clock_timestamp() THEN 'SELECT noetl.enqueue_next() begins it now; so does the next lease.' END
-          FROM x WHERE x.status = 'SCHEDULED'
+          FROM x WHERE x.status = 'SCHEDULED' AND NOT EXISTS (SELECT FROM noetl.slot AS s
+                        WHERE s.execution_id = x.execution_id AND NOT s.task AND NOT s.held)
+        UNION ALL
+        SELECT 0, NULL, 'blocked', s.since, NULL, w.waits_for, w.detail, w.hint
+          FROM x JOIN noetl.slot AS s ON s.execution_id = x.execution_id AND NOT s.task AND NOT s.held
+          CROSS JOIN LATERAL noetl.why_blocked(s.queue_id) AS w
         UNION ALL
         SELECT 1, NULL, 'paused', p.since, p.until, 'noetl.resume()',
                format('%s paused by role %s since %s%s%s: what is leased goes on, nothing is handed out.',
@@ -1486,6 +1580,10 @@ AS $$
           FROM task AS t CROSS JOIN LATERAL noetl.why_paused(t.q) AS w
          WHERE (t.q).status = 'paused' OR ((t.q).status = 'queued' AND noetl.type_paused((t.q).node_type))
         UNION ALL
+        SELECT 3, (t.q).node_name, 'blocked', (t.q).created_at, (t.q).deadline, w.waits_for, w.detail, w.hint
+          FROM task AS t CROSS JOIN LATERAL noetl.why_blocked((t.q).queue_id) AS w
+         WHERE (t.q).status = 'blocked'
+        UNION ALL
         SELECT 3, (t.q).node_name, 'leased', (t.q).last_heartbeat, coalesce((t.q).lease_until, (t.q).deadline),
                format('worker "%s"', (t.q).worker_id),
                format('Worker "%s" has it since %s, attempt %s of %s%s.', (t.q).worker_id, (t.q).last_heartbeat,
@@ -1494,7 +1592,11 @@ AS $$
                            THEN format('; the lease ran out %s ago and nobody has taken it back',
                                        noetl.span(clock_timestamp() - (t.q).lease_until))
                            ELSE format('; the lease lasts until %s%s', (t.q).lease_until,
-                                       coalesce(', the timeout ends at ' || (t.q).deadline, '')) END),
+                                       coalesce(', the timeout ends at ' || (t.q).deadline, '')) END)
+               || coalesce((SELECT concat(' Progress: ', concat_ws(', ', (p.p ->> 'progress')::numeric * 100 || ' %', p.p ->> 'message',
+                                          noetl.span(clock_timestamp() - (p.p ->> 'at')::timestamptz) || ' ago'), '.')
+                              FROM (SELECT noetl.last_progress((t.q).execution_id, (t.q).node_name) AS p) AS p
+                             WHERE p.p IS NOT NULL), ''),
                CASE WHEN (t.q).lease_until < clock_timestamp()
                     THEN 'SELECT noetl.enqueue_next(), start a worker, or set noetl.timer = on.'
                     ELSE 'If the worker is dead, the next attempt begins when the lease has run out.' END
@@ -1701,7 +1803,7 @@ REVOKE ALL ON FUNCTION noetl.note_worker(text, text[], jsonb), noetl.announce(te
     noetl.join_awaits(bigint, text, text, boolean), noetl.timeline(bigint), noetl.progress(bigint),
     noetl.timeline_unchecked(bigint), noetl.progress_unchecked(bigint), noetl.why_unchecked(bigint),
     noetl.explain_unchecked(text, text), noetl.report_unchecked(bigint),
-    noetl.why_queued(noetl.queue), noetl.why_paused(noetl.queue), noetl.type_paused(text),
+    noetl.why_queued(noetl.queue), noetl.why_blocked(bigint), noetl.why_paused(noetl.queue), noetl.type_paused(text),
     noetl.why_waiting(noetl.run, bigint), noetl.why_open(noetl.run),
     noetl.why_awaiting(noetl.run), noetl.why_locked(bigint), noetl.why(bigint), noetl.metrics(), noetl.explain(text, text),
     noetl.report(bigint) FROM PUBLIC;
@@ -1965,6 +2067,78 @@ CREATE POLICY all_read ON noetl.pause_end FOR SELECT USING (true);
 SELECT pg_catalog.pg_extension_config_dump('noetl.paused', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.pause_rule', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.pause_end', '');
+
+-- ---------------------------------------------------------------------------
+-- Limits (src/engine/limit.c, src/store/limit.c, src/api/limit.c)
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION noetl.settle_limit(name text) RETURNS integer
+    AS 'MODULE_PATHNAME', 'noetl_settle_limit'
+    LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION noetl.settle_limit(text) IS
+    'hands free slots of a limit to what waits for them; part of noetl.set_limit(). Returns the number of keys that something waits for';
+CREATE FUNCTION noetl.set_limit(name text, concurrency integer DEFAULT NULL, rate jsonb DEFAULT NULL) RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    per text := set_limit.rate ->> 'per';
+    span bigint;
+BEGIN
+    IF set_limit.name IS NULL OR set_limit.concurrency < 0 THEN
+        RAISE invalid_parameter_value USING MESSAGE = 'a limit needs a name, and a concurrency that is not negative';
+    END IF;
+    IF set_limit.rate IS NOT NULL THEN
+        per := CASE WHEN per ~ '^[[:alpha:]]' THEN '1 ' || per WHEN per ~ '^[0-9.]+$' THEN per || ' s' ELSE per END;
+        span := extract(epoch FROM per::interval) * 1000000;
+        IF coalesce((set_limit.rate ->> 'limit')::integer, 0) <= 0 OR coalesce(span, 0) <= 0
+           OR (set_limit.rate ->> 'burst')::integer <= 0 THEN
+            RAISE invalid_parameter_value USING MESSAGE = 'a rate needs a limit and a span of time, per, above zero',
+                HINT = 'For example {"limit": 100, "per": "minute", "burst": 10}.';
+        END IF;
+    END IF;
+    INSERT INTO noetl.limit_rule (name, concurrency, rate, per, burst)
+         VALUES (set_limit.name, set_limit.concurrency, (set_limit.rate ->> 'limit')::integer, span,
+                 CASE WHEN span IS NOT NULL THEN coalesce((set_limit.rate ->> 'burst')::integer, 1) END)
+    ON CONFLICT ON CONSTRAINT limit_rule_pkey DO UPDATE
+       SET concurrency = excluded.concurrency, rate = excluded.rate, per = excluded.per, burst = excluded.burst,
+           updated_at = clock_timestamp();
+    PERFORM noetl.settle_limit(set_limit.name);
+END
+$$;
+
+COMMENT ON FUNCTION noetl.set_limit(text, integer, jsonb) IS
+    'says what a limit is, for all playbooks that use its name, instead of what they say: how many at the same time (null: any number; 0: none), and at which rate they begin ({"limit": 100, "per": "minute", "burst": 10}). What waits begins at once if it may; nothing that has begun is stopped';
+CREATE FUNCTION noetl.unset_limit(name text) RETURNS boolean
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    found_it boolean;
+BEGIN
+    DELETE FROM noetl.limit_rule AS r WHERE r.name = unset_limit.name;
+    found_it := FOUND;
+    PERFORM noetl.settle_limit(unset_limit.name);
+    RETURN found_it;
+END
+$$;
+
+COMMENT ON FUNCTION noetl.unset_limit(text) IS
+    'takes noetl.set_limit() back: what the playbooks say counts again; returns whether there was something to take back';
+CREATE VIEW noetl.limit_use WITH (security_barrier) AS
+    SELECT s.name, s.key, count(*) FILTER (WHERE s.held) AS held, count(*) FILTER (WHERE NOT s.held) AS waiting,
+           CASE WHEN r.name IS NULL THEN min((s.spec OPERATOR(pg_catalog.->) s.ordinal OPERATOR(pg_catalog.->>) 'concurrency')::integer) ELSE r.concurrency END AS concurrency,
+           min(s.since) FILTER (WHERE NOT s.held) AS waiting_since
+      FROM noetl.slot AS s LEFT JOIN noetl.limit_rule AS r USING (name)
+     GROUP BY s.name, s.key, r.name, r.concurrency;
+COMMENT ON VIEW noetl.limit_use IS
+    'of each limit and key in use: how many have a slot, how many wait and since when';
+REVOKE ALL ON FUNCTION noetl.settle_limit(text), noetl.set_limit(text, integer, jsonb), noetl.unset_limit(text) FROM PUBLIC;
+ALTER TABLE noetl.slot ENABLE ROW LEVEL SECURITY;
+CREATE POLICY members_read ON noetl.slot FOR SELECT USING (noetl.may_read(execution_id));
+SELECT pg_catalog.pg_extension_config_dump('noetl.slot', '');
+SELECT pg_catalog.pg_extension_config_dump('noetl.limit_pace', '');
+SELECT pg_catalog.pg_extension_config_dump('noetl.limit_rule', '');
 
 -- ---------------------------------------------------------------------------
 -- Partitions of noetl.event, and how long executions are kept (src/store/partition.c)
@@ -2924,6 +3098,9 @@ BEGIN
     GRANT SELECT ON noetl.paused TO noetl_client, noetl_reader;
     GRANT SELECT ON noetl.pause_rule, noetl.pause_end TO noetl_admin;
     GRANT EXECUTE ON FUNCTION noetl.metrics() TO noetl_admin;
+    GRANT EXECUTE ON FUNCTION noetl.set_limit(text, integer, jsonb), noetl.unset_limit(text) TO noetl_admin;
+    GRANT SELECT ON noetl.slot TO noetl_client, noetl_reader;
+    GRANT SELECT ON noetl.limit_use, noetl.limit_rule, noetl.limit_pace TO noetl_admin;
     GRANT EXECUTE ON FUNCTION noetl.retry(bigint, text, jsonb, text), noetl.skip(bigint, text, jsonb, text), noetl.redrive(bigint, jsonb, text), noetl.fork(bigint, text, jsonb, integer, integer), noetl.migrate(bigint, integer, jsonb, boolean), noetl.redrive_all(text, text, timestamptz, jsonb, integer, boolean), noetl.retry_all(text, text, timestamptz, jsonb, integer, boolean), noetl.cancel_all(text, text, timestamptz, jsonb, integer, boolean) TO noetl_client;
     GRANT EXECUTE ON FUNCTION noetl.retain(interval, text, boolean), noetl.maintain() TO noetl_admin;
     GRANT SELECT ON noetl.retention TO noetl_reader, noetl_admin;

@@ -6,6 +6,8 @@
 
 #include "utils/guc.h"
 
+#include "engine/engine.h"
+#include "store/store.h"
 #include "wakeup/wakeup.h"
 
 PG_MODULE_MAGIC;
@@ -21,6 +23,7 @@ _PG_init(void)
 {
 	guc_define();
 	timer_init();
+	limit_settle_hook = engine_settle_limits;
 #if PG_VERSION_NUM >= 150000
 	MarkGUCPrefixReserved("noetl");
 #else

@@ -333,7 +333,7 @@ CREATE TABLE noetl.queue (
     action              jsonb       NOT NULL,
     context             jsonb,
     status              text        NOT NULL DEFAULT 'queued'
-                        CHECK (status IN ('queued', 'leased', 'retry', 'paused', 'cancelled')),
+                        CHECK (status IN ('queued', 'blocked', 'leased', 'retry', 'paused', 'cancelled')),
     priority            integer     NOT NULL DEFAULT 0,
     attempts            integer     NOT NULL DEFAULT 0,
     max_attempts        integer     NOT NULL DEFAULT 1,
@@ -352,13 +352,14 @@ CREATE TABLE noetl.queue (
     lost_leases         integer     NOT NULL DEFAULT 0,
     queue_timeout       interval,
     attempts_before     integer,
-    paused_by           bigint
+    paused_by           bigint,
+    limits              jsonb
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);
 ALTER SEQUENCE noetl.queue_seq OWNED BY noetl.queue.queue_id;
 COMMENT ON TABLE noetl.queue IS
     'tasks that are ready, leased or waiting for a retry; the transaction that records the end of a task deletes its row';
 COMMENT ON COLUMN noetl.queue.status IS
-    'the broker writes queued, leased, retry (ready at available_at), paused (ready when the pause is over) and cancelled (a worker''s lease has been revoked); done and dead are kept for clients that mark rows instead of deleting them, and such a row is no task any more';
+    'the broker writes queued, blocked (it waits for a slot of a limit), leased, retry (ready at available_at), paused (ready when the pause is over) and cancelled (a worker''s lease has been revoked); done and dead are kept for clients that mark rows instead of deleting them, and such a row is no task any more';
 COMMENT ON COLUMN noetl.queue.action IS
     'the keys of the step, rendered; "data" is the input';
 COMMENT ON COLUMN noetl.queue.context IS
@@ -371,6 +372,7 @@ COMMENT ON COLUMN noetl.queue.lost_leases IS 'how many leases have run out; they
 COMMENT ON COLUMN noetl.queue.queue_timeout IS 'how long the task may wait for its first lease; deadline and lease_until say until when';
 COMMENT ON COLUMN noetl.queue.leased_by IS 'the role that has leased the task: the lease is good for its members only';
 COMMENT ON COLUMN noetl.queue.attempts_before IS 'how many attempts were made before the task was given new ones; max_attempts includes them';
+COMMENT ON COLUMN noetl.queue.limits IS 'the limits that the task needs a slot of, in the order in which it gets them; null: none';
 COMMENT ON COLUMN noetl.queue.lease_until IS 'when the lease ends unless it is extended; of a queued row: the deadline of an attempt that has lost its lease';
 
 COMMENT ON COLUMN noetl.queue.paused_by IS 'of a paused row: the execution whose pause, or the pause_id of the rule that, keeps it back';
@@ -383,6 +385,55 @@ COMMENT ON INDEX noetl.queue_retry_idx IS 'retries by their time; after them, wi
 CREATE INDEX queue_lease_idx ON noetl.queue (lease_until)
     WHERE status IN ('leased', 'cancelled') OR deadline IS NOT NULL;
 
+-- What has a slot of a limit, or waits for one.  A task has its slots while it is
+-- ready or leased, an execution while it runs.
+CREATE TABLE noetl.slot (
+    queue_id     bigint      NOT NULL,
+    ordinal      integer     NOT NULL,
+    name         text        NOT NULL,
+    key          text        NOT NULL,
+    execution_id bigint      NOT NULL,
+    task         boolean     NOT NULL,
+    held         boolean     NOT NULL DEFAULT false,
+    spec         jsonb       NOT NULL,
+    since        timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (queue_id, ordinal)
+) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);
+COMMENT ON TABLE noetl.slot IS
+    'slots of limits: those that tasks and executions have, and what waits for one; who waits longest comes first';
+COMMENT ON COLUMN noetl.slot.queue_id IS 'the task; of an execution: its place among those that wait';
+COMMENT ON COLUMN noetl.slot.ordinal IS 'which of its limits, from 0: they are asked for one after the other';
+COMMENT ON COLUMN noetl.slot.task IS 'false: the execution itself';
+COMMENT ON COLUMN noetl.slot.held IS 'false: it waits';
+COMMENT ON COLUMN noetl.slot.spec IS 'the limit as the playbook says; per is in microseconds';
+COMMENT ON COLUMN noetl.slot.since IS 'since when it has the slot, or waits';
+CREATE INDEX slot_held_idx ON noetl.slot (name, key) WHERE held;
+CREATE INDEX slot_waiting_idx ON noetl.slot (name, key, queue_id) WHERE NOT held;
+CREATE INDEX slot_execution_idx ON noetl.slot (execution_id) WHERE NOT task;
+
+CREATE TABLE noetl.limit_pace (
+    name   text        NOT NULL,
+    key    text        NOT NULL,
+    full_at timestamptz NOT NULL,
+    due_at timestamptz NOT NULL,
+    PRIMARY KEY (name, key)
+);
+COMMENT ON TABLE noetl.limit_pace IS
+    'how far limits with a rate are used up; the row goes when its time has come and nothing waits';
+COMMENT ON COLUMN noetl.limit_pace.full_at IS 'when a whole burst may begin again';
+COMMENT ON COLUMN noetl.limit_pace.due_at IS 'when to look again whether something may begin';
+CREATE INDEX limit_pace_due_idx ON noetl.limit_pace (due_at);
+
+CREATE TABLE noetl.limit_rule (
+    name        text        PRIMARY KEY,
+    concurrency integer     CHECK (concurrency >= 0),
+    rate        integer     CHECK (rate > 0),
+    per         bigint      CHECK (per > 0),
+    burst       integer     CHECK (burst > 0),
+    updated_at  timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE noetl.limit_rule IS 'what noetl.set_limit() says instead of the playbooks';
+COMMENT ON COLUMN noetl.limit_rule.per IS 'microseconds';
 
 CREATE TABLE noetl.paused (
     execution_id bigint      PRIMARY KEY,

@@ -156,24 +156,25 @@ CREATE VIEW noetl.backlog WITH (security_barrier) AS
            count(*) FILTER (WHERE q.status = 'leased') AS leased,
            count(*) FILTER (WHERE q.status = 'retry') AS retry,
            now() - min(q.created_at) FILTER (WHERE q.status = 'queued' AND NOT p.type_paused) AS oldest_age,
-           count(*) FILTER (WHERE q.status = 'paused' OR (q.status = 'queued' AND p.type_paused)) AS paused
+           count(*) FILTER (WHERE q.status = 'paused' OR (q.status = 'queued' AND p.type_paused)) AS paused,
+           count(*) FILTER (WHERE q.status = 'blocked') AS blocked
       FROM noetl.queue AS q
      CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM noetl.pause_rule AS r     -- noetl.type_paused()
                                          WHERE r.path IS NULL AND (r.type IS NULL OR r.type = q.node_type)
                                            AND (r.until IS NULL OR r.until > clock_timestamp())) AS type_paused) AS p
       LEFT JOIN noetl.execution AS x USING (execution_id)
-     WHERE q.status IN ('queued', 'leased', 'retry', 'paused')
+     WHERE q.status IN ('queued', 'blocked', 'leased', 'retry', 'paused')
        AND coalesce(noetl.acts_for(x.started_by), noetl.may_read(q.execution_id))
      GROUP BY 1, 2, 3;
 COMMENT ON VIEW noetl.backlog IS
-    'tasks of executions that one may read, by type, path and priority: how many are ready, leased, waiting for their next attempt, paused, and for how long the oldest ready one exists';
+    'tasks of executions that one may read, by type, path and priority: how many are ready, leased, waiting for their next attempt, paused, blocked by a limit, and for how long the oldest ready one exists';
 
 CREATE VIEW noetl.running WITH (security_barrier) AS
     SELECT x.execution_id, x.path, x.version, x.started_at,
            now() - x.started_at AS running_for,
            x.deadline, x.parent_execution_id, x.started_by,
            (SELECT count(*)::integer FROM noetl.queue AS q
-             WHERE q.execution_id = x.execution_id AND q.status IN ('queued', 'leased', 'retry', 'paused')) AS tasks,
+             WHERE q.execution_id = x.execution_id AND q.status IN ('queued', 'blocked', 'leased', 'retry', 'paused')) AS tasks,
            (SELECT count(*)::integer FROM noetl.run AS r WHERE r.execution_id = x.execution_id) AS runs
       FROM noetl.execution AS x
      WHERE x.status = 'RUNNING' AND noetl.acts_for(x.started_by);
@@ -321,7 +322,7 @@ AS $$
                min(l.created_at) AS since
           FROM (SELECT q.node_name AS step, q.status AS state, q.created_at FROM noetl.queue AS q
                  WHERE q.execution_id = progress_unchecked.execution_id AND q.current_index IS NULL
-                   AND q.status IN ('queued', 'leased', 'retry', 'paused')
+                   AND q.status IN ('queued', 'blocked', 'leased', 'retry', 'paused')
                 UNION ALL
                 SELECT r.step_name, r.state, r.created_at FROM noetl.run AS r
                  WHERE r.execution_id = progress_unchecked.execution_id) AS l
@@ -404,6 +405,22 @@ AS $$
 $$;
 COMMENT ON FUNCTION noetl.why_queued(noetl.queue) IS 'why a ready task is not leased; part of noetl.why()';
 
+CREATE FUNCTION noetl.why_blocked(queue_id bigint, OUT waits_for text, OUT detail text, OUT hint text)
+    LANGUAGE sql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+    SELECT 'limit',
+           format('blocked by limit "%s"%s, %s before it', s.name,
+                  CASE WHEN s.key <> '' THEN format(' (key "%s")', s.key) ELSE '' END,
+                  (SELECT count(*) FROM noetl.slot AS b
+                    WHERE b.name = s.name AND b.key = s.key AND NOT b.held AND b.queue_id < s.queue_id)),
+           format('%s have a slot; noetl.set_limit() changes the limit',
+                  (SELECT count(*) FROM noetl.slot AS h WHERE h.name = s.name AND h.key = s.key AND h.held))
+      FROM noetl.slot AS s
+     WHERE s.queue_id = why_blocked.queue_id AND NOT s.held
+     ORDER BY s.ordinal LIMIT 1
+$$;
+COMMENT ON FUNCTION noetl.why_blocked(bigint) IS 'which limit a task or an execution waits for; part of noetl.why()';
 -- A rule that names no path leaves the rows of its tasks as they are.
 CREATE FUNCTION noetl.type_paused(type text) RETURNS boolean
     LANGUAGE sql STABLE PARALLEL SAFE
@@ -464,7 +481,7 @@ AS $$
         SELECT q.node_name AS step, noetl.visit_of(q.node_id, q.execution_id, q.node_name) AS visit, q.status AS state
           FROM noetl.queue AS q
          WHERE q.execution_id = run.execution_id AND q.current_index IS NULL
-           AND q.status IN ('queued', 'leased', 'retry', 'paused')
+           AND q.status IN ('queued', 'blocked', 'leased', 'retry', 'paused')
         UNION ALL
         SELECT r.step_name, r.visit, r.state
           FROM noetl.run AS r
@@ -507,13 +524,15 @@ AS $$
         SELECT count(*) AS n, count(*) FILTER (WHERE q.status = 'queued') AS ready,
                count(*) FILTER (WHERE q.status = 'leased') AS leased,
                count(*) FILTER (WHERE q.status = 'retry') AS retry,
+               count(*) FILTER (WHERE q.status = 'blocked') AS blocked,
+               min(q.queue_id) FILTER (WHERE q.status = 'blocked') AS first_blocked,
                count(*) FILTER (WHERE q.status = 'paused') AS paused,
                min(q.queue_id) FILTER (WHERE q.status = 'queued') AS first_ready,
                string_agg(DISTINCT q.worker_id, ', ') FILTER (WHERE q.status = 'leased') AS workers
           FROM noetl.queue AS q
          WHERE q.execution_id = run.execution_id AND q.node_name = run.step_name AND q.current_index IS NOT NULL
            AND noetl.visit_of(q.node_id, q.execution_id, q.node_name) = run.visit
-           AND q.status IN ('queued', 'leased', 'retry', 'paused')
+           AND q.status IN ('queued', 'blocked', 'leased', 'retry', 'paused')
     ), items AS (
         SELECT (run.context ->> 'total')::bigint AS total,
                coalesce((p.meta ->> 'started')::bigint, child.n + task.n) AS started,
@@ -546,6 +565,8 @@ AS $$
                CASE WHEN task.n > 0 THEN format('Items in flight: %s leased%s, %s ready, %s waiting for the next attempt%s.',
                       task.leased, coalesce(' by ' || left(task.workers, 200), ''), task.ready, task.retry,
                       CASE WHEN task.paused > 0 THEN format(', %s paused', task.paused) ELSE '' END) END,
+               CASE WHEN task.blocked > 0 THEN (SELECT format('%s items wait: %s.', task.blocked, b.detail)
+                                                  FROM noetl.why_blocked(task.first_blocked) AS b) END,
                CASE WHEN task.leased = 0 THEN queued.detail END),
            CASE WHEN child.oldest IS NOT NULL THEN format('SELECT * FROM noetl.why(%s);', child.oldest)
                 WHEN task.leased = 0 AND queued.hint IS NOT NULL THEN queued.hint
@@ -630,7 +651,7 @@ AS $$
     ), task AS (
         SELECT q AS q FROM noetl.queue AS q, x
          WHERE q.execution_id = why_unchecked.execution_id AND q.current_index IS NULL AND x.status = 'RUNNING'
-           AND q.status IN ('queued', 'leased', 'retry', 'paused')
+           AND q.status IN ('queued', 'blocked', 'leased', 'retry', 'paused')
     ), run AS (
         SELECT r AS r, x.catalog_id FROM noetl.run AS r, x
          WHERE r.execution_id = why_unchecked.execution_id AND x.status = 'RUNNING'
@@ -650,7 +671,12 @@ AS $$
         SELECT 0, NULL, 'scheduled', x.started_at, x.run_at, 'its time',
                format('The execution begins at %s.', x.run_at),
                CASE WHEN x.run_at < clock_timestamp() THEN 'SELECT noetl.enqueue_next() begins it now; so does the next lease.' END
-          FROM x WHERE x.status = 'SCHEDULED'
+          FROM x WHERE x.status = 'SCHEDULED' AND NOT EXISTS (SELECT FROM noetl.slot AS s
+                        WHERE s.execution_id = x.execution_id AND NOT s.task AND NOT s.held)
+        UNION ALL
+        SELECT 0, NULL, 'blocked', s.since, NULL, w.waits_for, w.detail, w.hint
+          FROM x JOIN noetl.slot AS s ON s.execution_id = x.execution_id AND NOT s.task AND NOT s.held
+          CROSS JOIN LATERAL noetl.why_blocked(s.queue_id) AS w
         UNION ALL
         SELECT 1, NULL, 'paused', p.since, p.until, 'noetl.resume()',
                format('%s paused by role %s since %s%s%s: what is leased goes on, nothing is handed out.',
@@ -692,6 +718,10 @@ AS $$
         SELECT 3, (t.q).node_name, 'paused', w.since, w.due, w.waits_for, w.detail, w.hint
           FROM task AS t CROSS JOIN LATERAL noetl.why_paused(t.q) AS w
          WHERE (t.q).status = 'paused' OR ((t.q).status = 'queued' AND noetl.type_paused((t.q).node_type))
+        UNION ALL
+        SELECT 3, (t.q).node_name, 'blocked', (t.q).created_at, (t.q).deadline, w.waits_for, w.detail, w.hint
+          FROM task AS t CROSS JOIN LATERAL noetl.why_blocked((t.q).queue_id) AS w
+         WHERE (t.q).status = 'blocked'
         UNION ALL
         SELECT 3, (t.q).node_name, 'leased', (t.q).last_heartbeat, coalesce((t.q).lease_until, (t.q).deadline),
                format('worker "%s"', (t.q).worker_id),
@@ -917,7 +947,7 @@ REVOKE ALL ON FUNCTION noetl.note_worker(text, text[], jsonb), noetl.announce(te
     noetl.join_awaits(bigint, text, text, boolean), noetl.timeline(bigint), noetl.progress(bigint),
     noetl.timeline_unchecked(bigint), noetl.progress_unchecked(bigint), noetl.why_unchecked(bigint),
     noetl.explain_unchecked(text, text), noetl.report_unchecked(bigint),
-    noetl.why_queued(noetl.queue), noetl.why_paused(noetl.queue), noetl.type_paused(text),
+    noetl.why_queued(noetl.queue), noetl.why_blocked(bigint), noetl.why_paused(noetl.queue), noetl.type_paused(text),
     noetl.why_waiting(noetl.run, bigint), noetl.why_open(noetl.run),
     noetl.why_awaiting(noetl.run), noetl.why_locked(bigint), noetl.why(bigint), noetl.metrics(), noetl.explain(text, text),
     noetl.report(bigint) FROM PUBLIC;

@@ -63,6 +63,9 @@ BEGIN
     GRANT SELECT ON noetl.paused TO noetl_client, noetl_reader;
     GRANT SELECT ON noetl.pause_rule, noetl.pause_end TO noetl_admin;
     GRANT EXECUTE ON FUNCTION noetl.metrics() TO noetl_admin;
+    GRANT EXECUTE ON FUNCTION noetl.set_limit(text, integer, jsonb), noetl.unset_limit(text) TO noetl_admin;
+    GRANT SELECT ON noetl.slot TO noetl_client, noetl_reader;
+    GRANT SELECT ON noetl.limit_use, noetl.limit_rule, noetl.limit_pace TO noetl_admin;
     GRANT EXECUTE ON FUNCTION noetl.retry(bigint, text, jsonb, text), noetl.skip(bigint, text, jsonb, text), noetl.redrive(bigint, jsonb, text), noetl.fork(bigint, text, jsonb, integer, integer), noetl.migrate(bigint, integer, jsonb, boolean), noetl.redrive_all(text, text, timestamptz, jsonb, integer, boolean), noetl.retry_all(text, text, timestamptz, jsonb, integer, boolean), noetl.cancel_all(text, text, timestamptz, jsonb, integer, boolean) TO noetl_client;
     GRANT EXECUTE ON FUNCTION noetl.retain(interval, text, boolean), noetl.maintain() TO noetl_admin;
     GRANT SELECT ON noetl.retention TO noetl_reader, noetl_admin;

@@ -273,9 +273,9 @@ noetl_release(PG_FUNCTION_ARGS)
 		PG_RETURN_BOOL(false);
 	store = store_open(InvalidOid);
 	released = release_task(store, PG_GETARG_INT64(0), worker_id);
-	store_close(store);
 	if (released != NULL)
 		wake_at_commit(released);
+	store_close(store);
 	PG_RETURN_BOOL(released != NULL);
 }
 
@@ -371,6 +371,7 @@ noetl_complete_and_lease(PG_FUNCTION_ARGS)
 				 errmsg("worker \"%s\" has lost its lease", worker_id),
 				 errdetail("Task " INT64_FORMAT " was not completed.",
 						   PG_GETARG_INT64(0))));
+	engine_settle_limits();
 	lease_by_arguments(fcinfo, store, worker_id, 3);
 	store_close(store);
 	announce(fcinfo, worker_id, 5);

@@ -242,6 +242,17 @@ render_queue_timeout(const BrokerState *state, Run *run, const Step *task, Scope
 	return timeout_render(doc, &scope->template, &run->queue_timeout, error);
 }
 
+/* Renders the limits of a task; those of an iterator hold for the tasks of its items. */
+static bool
+render_limits(const BrokerState *state, Run *run, const Step *task, Scope *scope,
+			  SourceError *error)
+{
+	const Step *limited = task->nlimits > 0 ? task : &state->playbook->steps[run->step];
+
+	return limits_render(limited->limits, limited->nlimits, &scope->template, &run->limits,
+						 error);
+}
+
 /*
  * Renders the action, the timeout and the context of a task into its run.  False
  * and *error when a template raises.
@@ -283,7 +294,8 @@ prepare_action(BrokerState *state, Run *run, const Step *task, Scope *scope,
 		json_end_object(&builder, &value);
 		run->context = json_to_jsonb(&value);
 	}
-	rendered = rendered && render_queue_timeout(state, run, task, scope, error);
+	rendered = rendered && render_queue_timeout(state, run, task, scope, error) &&
+		render_limits(state, run, task, scope, error);
 	run->max_attempts = retry_max_attempts(task->retry, &scope->template);
 	run->priority = task_priority(state, run);
 	scope->input = NULL;
@@ -354,6 +366,7 @@ start_save(BrokerState *state, Run *run, const Step *task, Scope *scope,
 	run->attempts_before = 0;
 	run->lost = 0;
 	run->queue_timeout = 0;
+	run->limits = NULL;
 	memset(&error, 0, sizeof(error));
 	if (!timeout_render(task->timeout, &scope->template, &run->timeout, &error))
 		run->timeout = 0;

@@ -360,8 +360,8 @@ compensation_ended(BrokerState *state, const Run *run, bool success, int64 cause
 	if (!find_plan(state, event_id, &plan))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("the event log of execution " INT64_FORMAT " lacks the plan of its compensations",
-						state->execution_id),
+				 errmsg("the event log of execution " INT64_FORMAT
+						" lacks the plan of its compensations", state->execution_id),
 				 errdetail("Event execution_compensating, or the step_started that leads to it, has been deleted."),
 				 errhint("End the execution with noetl.cancel().")));
 	compensate_next(state, event_id, &plan, (int) number, failed, cause);

@@ -202,6 +202,8 @@ typedef struct Run
 	int			priority;
 	const char *worker_id;		/* holder of the lease, or NULL */
 	Jsonb	   *action;
+	Jsonb	   *limits;			/* as limits_render() renders them; NULL: none */
+	bool		limited;		/* its row has limits */
 
 	void	   *handle;			/* where the row is; only its reader knows more */
 } Run;

@@ -240,3 +240,11 @@ subtransaction_ended(SubXactEvent event, SubTransactionId id,
 	if (event == SUBXACT_EVENT_ABORT_SUB && cache_has_own)
 		cache_stale = true;
 }
+
+/* Returns whether the session's cache has a playbook (catalog/catalog.h). */
+bool
+playbook_is_cached(int64 catalog_id)
+{
+	return cache != NULL && !cache_stale &&
+		hash_search(cache, &catalog_id, HASH_FIND, NULL) != NULL;
+}

@@ -61,6 +61,7 @@ extern int no_such_variable
 #define LOCK_CLASS_IDS			0x6e05	/* reserving time for new ids */
 #define LOCK_CLASS_RUNTIME		0x6e06	/* a worker's row of noetl.runtime */
 #define LOCK_CLASS_MESSAGES		0x6e11	/* keeping and taking messages of a name and a key */
+#define LOCK_CLASS_LIMIT		0x6e13	/* handing out slots of a limit */
 #define LOCK_CLASS_ENDS			0x6e12	/* waiting for the end of an execution */
 
 #include "common/bounds.h"

@@ -62,6 +62,8 @@ start_meta(const ChildStart *start, Oid started_by, const char *refused)
 		json_add_int(&builder, "attempt", start->attempt);
 	if (refused != NULL)
 		json_add_text(&builder, "refused", refused);
+	else if (limit_of_executions(start->catalog_id))
+		json_add_text(&builder, "run_at", time_to_text(DT_NOEND, "UTC"));
 	json_end_object(&builder, &value);
 	return json_to_jsonb(&value);
 }
@@ -110,7 +112,13 @@ child_start(const BrokerState *state, const ChildStart *start)
 	event_parse(&event);
 	write_own_event(store, &event);
 	execution_insert(store, &event, state->started_by);
-	enqueued = evaluate_event(store, &event, true);
+	if (engine_is_scheduled(&event))
+	{
+		limit_await_start(store, &event);
+		enqueued = 0;
+	}
+	else
+		enqueued = evaluate_event(store, &event, true);
 	store_close(store);
 	return enqueued;
 }

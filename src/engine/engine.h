@@ -47,6 +47,11 @@ extern int	engine_catch_up(int64 execution_id);
  * due is left.  What fails of all executions (0) is recorded in
  * noetl.reaper_failure; the failure of one that is named is raised.
  */
+/* Hands out the free slots of all limits that this transaction has touched. */
+extern void engine_settle_limits(void);
+/* Hands out the free slots of a limit whose rule has changed; returns of how many keys. */
+extern int	engine_limit_changed(const char *name);
+
 extern int	engine_reap(int64 execution_id, bool asked, bool *more);
 
 /* ---- after a failure ---- */

@@ -102,6 +102,13 @@ redrive_execution(Store *store, const BrokerState *state, const Event *event, in
 
 	if (store_start_event(store, state->execution_id, &start))
 		deadline = engine_deadline(&start);
+	if (state->playbook->nlimits > 0)
+	{
+		Execution	execution;
+
+		execution_get(store, state->execution_id, &execution);
+		limit_take_again(&execution, &start);
+	}
 	if (deadline != 0)
 	{
 		deadline += event->created_at - start.created_at;
@@ -155,6 +162,8 @@ finish(Store *store, const BrokerState *state, const Event *event, const Decisio
 						   event->created_at : state->time);
 	if (state->playbook->takes_signals)
 		store_forget_signals(store, state->execution_id);
+	if (state->playbook->nlimits > 0)
+		limit_free_execution(state->execution_id);
 	wake_at_end(state->execution_id);
 }
 

@@ -181,10 +181,10 @@ execution_insert(Store *store, const Event *event, Oid started_by)
 				 errhint("Register the playbook with noetl.register().")));
 	execution.settings = event->settings != NULL ? *event->settings : default_settings;
 	engine_fill_terms(&execution, event);
-	if (execution.scheduled)
-		wake_for_timer(execution.run_at);
-	else
+	if (!execution.scheduled)
 		execution.deadline = engine_deadline(event);
+	else if (!TIMESTAMP_IS_NOEND(execution.run_at))
+		wake_for_timer(execution.run_at);
 	if (execution.deadline != 0)
 		wake_for_timer(execution.deadline);
 	store_insert_execution(store, &execution, event->created_at);

@@ -23,7 +23,13 @@ event_stored(Store *store, const Event *event, uint64 number)
 	{
 		execution_insert(store, event, InvalidOid);
 		if (engine_is_scheduled(event))
+		{
+			if (TIMESTAMP_IS_NOEND(event->terms->run_at))
+				limit_await_start(store, event);
 			return 0;			/* nothing is decided before its time */
+		}
+		if (event->forked && limit_of_executions(event->catalog_id))
+			limit_take_at_start(store, event);
 	}
 	if (noetl_broker && frame == NULL)
 		return evaluate_event(store, event, number == prepared_events);

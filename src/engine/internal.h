@@ -13,6 +13,7 @@
  *		lookup.c      answers to the broker's questions
  *		execution.c   the start of an execution
  *		schedule.c    schedules whose time has come
+ *		limit.c       free slots are handed out
  *		start.c       what a start asks for besides its playbook
  *		child.c       child executions
  *		save.c        saves that the database executes
@@ -345,6 +346,20 @@ extern int	start_begin(Store *store, const Execution *execution);
 
 /* Cancels an execution, whose lock is held, if it runs. */
 extern void start_cancel(int64 execution_id, const char *reason);
+
+/* ---- limit.c ---- */
+
+/* Have the executions of a playbook limits? */
+extern bool limit_of_executions(int64 catalog_id);
+/* Has an execution wait for its slots; start: as it is going to begin. */
+extern void limit_await(const Execution *execution, const Event *start);
+/* The same for the execution that an event which is stored just now starts. */
+extern void limit_await_start(Store *store, const Event *start);
+/* Gives an execution that goes on its slots at once; raises when there is no room. */
+extern void limit_take_again(const Execution *execution, const Event *start);
+
+/* The same for one that a stored event starts from the middle of another. */
+extern void limit_take_at_start(Store *store, const Event *start);
 
 /* ---- schedule.c ---- */
 

@@ -188,6 +188,18 @@ reap_execution(Store *store, int64 execution_id)
 	(void) engine_ingest(store, &event);
 }
 
+/* Has an execution with limits, whose time has come, wait for its slots. */
+static void
+await_at_its_time(Store *store, const Execution *execution)
+{
+	Event		start;
+
+	if (!store_start_event(store, execution->execution_id, &start))
+		return;
+	store_reschedule_execution(store, execution->execution_id, DT_NOEND);
+	limit_await(execution, &start);
+}
+
 /* Ends the pause of an execution whose time has come; returns how many tasks get ready. */
 static int
 reap_pause(Store *store, int64 execution_id)
@@ -207,6 +219,13 @@ reap_start(Store *store, int64 execution_id)
 	if (!lock_family(store, execution_id, &execution) || !execution.scheduled ||
 		execution.run_at > GetCurrentTimestamp())
 		return 0;
+	if (limit_of_executions(execution.catalog_id) &&
+		!limit_execution_has_slots(execution_id,
+								   playbook_get(execution.catalog_id)->nlimits))
+	{
+		await_at_its_time(store, &execution);
+		return 0;
+	}
 	return start_begin(store, &execution);
 }
 
@@ -269,6 +288,16 @@ execution_work(void *arg)
 	Store	   *store = store_open(InvalidOid);
 
 	reap_execution(store, *(int64 *) ((DueThing *) arg)->what);
+	store_close(store);
+}
+
+/* LimitedWork: looks at the limits whose time has come; slots are handed out at its end. */
+static void
+limit_work(void *arg)
+{
+	Store	   *store = store_open(InvalidOid);
+
+	(void) limit_touch_due(((DueThing *) arg)->asked ? REAPER_BATCH : PASSING_BATCH);
 	store_close(store);
 }
 
@@ -435,6 +464,7 @@ engine_reap(int64 execution_id, bool asked, bool *more)
 	List	   *pauses;
 	ListCell   *lc;
 	int			batch;
+	bool		limits;
 
 	*more = false;
 	if (limited_is_running())
@@ -453,11 +483,14 @@ engine_reap(int64 execution_id, bool asked, bool *more)
 	store = store_open(InvalidOid);
 	leases = store_expired_leases(store, execution_id, batch);
 	executions = store_due_executions(store, execution_id, batch);
+	limits = store_any_limit_due(store);
 	starts = noetl_broker || asked ? store_due_starts(store, execution_id, batch) : NIL;
 	schedules = (noetl_broker || asked) && execution_id == 0 ?
 		store_due_schedules(store, batch) : NIL;
 	runs = noetl_broker || asked ? store_due_runs(store, execution_id, batch) : NIL;
 	store_close(store);
+	if (limits)
+		reap_one(&reaping, 0, limit_work, NULL);
 	pauses = store_due_pauses(execution_id, batch);
 	foreach(lc, pauses)
 		reap_one(&reaping, *(int64 *) lfirst(lc), pause_work, lfirst(lc));

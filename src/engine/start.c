@@ -352,6 +352,10 @@ start_prepare(Event *event)
 	json_from_jsonb(event->context, &context);
 	check_terms(&context);
 	read_run_at(event, &context);
+	/* an execution with limits begins when it has its slots */
+	if (!event->forked && limit_of_executions(event->catalog_id) &&
+		(event->terms == NULL || event->terms->run_at <= GetCurrentTimestamp()))
+		event_terms(event)->run_at = DT_NOEND;
 	return take_key(event, &context);
 }
 

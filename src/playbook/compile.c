@@ -99,6 +99,9 @@ compile_root(Compiler *compiler)
 	compile_workload(compiler);
 	compiler->playbook->timeout =
 		playbook_constant_timeout(compiler, playbook_member(root, "timeout"));
+	compiler->playbook->nlimits =
+		playbook_compile_limits(compiler, playbook_member(root, "limits"),
+								&compiler->playbook->limits);
 	playbook_load_tasks(compiler);
 	workflow = find_workflow(compiler);
 	if (workflow != NULL)

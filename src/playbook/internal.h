@@ -166,6 +166,12 @@ extern SaveSpec *playbook_compile_sql(Compiler *compiler, const StepSource *sour
 /* labels.c */
 extern void playbook_compile_labels(Compiler *compiler);
 
+/* limit.c */
+
+/* Compiles limits (NULL: none) into an array; returns how many there are. */
+extern int	playbook_compile_limits(Compiler *compiler, const YamlNode *node,
+									LimitSpec **limits);
+
 /* timeout.c */
 extern TemplateDoc *playbook_compile_timeout(Compiler *compiler,
 											 const YamlNode *node);

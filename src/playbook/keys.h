@@ -43,6 +43,8 @@ extern const char *const action_types[];
 extern const char *const graph_keys[];
 /* Keys that name the type of an action. */
 extern const char *const type_keys[];
+/* Keys of a limit. */
+extern const char *const limit_keys[];
 /* Keys of a step with "loop" that belong to the step, not to each item. */
 extern const char *const whole_step_keys[];
 /* Keys of a step with "loop" that belong to neither. */

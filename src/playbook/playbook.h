@@ -156,6 +156,27 @@ typedef struct WaitSpec
 	Condition  *accept;			/* which signals end it; NULL: any */
 } WaitSpec;
 
+/* What happens to a task or an execution that is over a limit. */
+typedef enum OnLimit
+{
+	LIMIT_WAIT,
+	LIMIT_SKIP,
+	LIMIT_CANCEL_OLDEST,
+	LIMIT_CANCEL_NEWEST
+} OnLimit;
+
+/* A limit (playbook/limit.c). */
+typedef struct LimitSpec
+{
+	char	   *name;			/* shared by all playbooks that use it */
+	TemplateDoc *key;			/* each key has the limit for itself; or NULL */
+	int			concurrency;	/* 0: any number */
+	int			rate;			/* so many may begin … */
+	int64		per;			/* … in so many microseconds; 0: any number */
+	int			burst;			/* so many at once */
+	OnLimit		on_limit;
+} LimitSpec;
+
 /* A save that the database itself executes (playbook/save.c). */
 typedef struct SaveSpec
 {
@@ -219,6 +240,8 @@ typedef struct Step
 	TemplateDoc *timeout;		/* of an attempt (playbook/duration.h), or NULL */
 	TemplateDoc *queue_timeout; /* until its first lease, or NULL */
 	bool		fails_when_lost;	/* on_lost: fail */
+	int			nlimits;		/* of its tasks, in the order of their names */
+	LimitSpec  *limits;
 	int			compensation;	/* the step that compensates this one, or -1 */
 	int			compensates;	/* the step that this one compensates, or -1 */
 
@@ -260,6 +283,8 @@ typedef struct Playbook
 	bool		takes_signals;	/* some step waits for a signal */
 	int64		timeout;		/* of an execution, in microseconds; 0: none */
 	Jsonb	   *labels;			/* of its executions: name -> text, or NULL */
+	int			nlimits;		/* of its executions, in the order of their names */
+	LimitSpec  *limits;
 	NameTable	step_index;		/* name -> index (playbook_find_step) */
 	int			reach_words;	/* uint64 words in a row of reach */
 	uint64	   *reach;			/* row s, bit t: t can be reached from s over one
@@ -354,6 +379,13 @@ playbook_reaches(const Playbook *playbook, int s, int t)
 	return (playbook->reach[(size_t) s * playbook->reach_words + t / 64] >>
 			(t % 64)) & 1;
 }
+
+/*
+ * Renders limits as noetl.queue keeps them: a list, in the order of the names; *limits is
+ * NULL when there are none.  False and *error when the template of a key raises.
+ */
+extern bool limits_render(const LimitSpec *specs, int count, const TemplateScope *scope,
+						  Jsonb **limits, SourceError *error);
 
 /* The other parts of the door. */
 #include "playbook/duration.h"

@@ -68,6 +68,15 @@ static const KeyShape shapes[] = {
 	{"step", "retry", SEE("retry", "When and how often a failed attempt is made again")},
 	{"step", "timeout", SEE("duration", "How long an attempt may take, from its first lease")},
 	{"step", "queue_timeout", SEE("duration", "How long the task may wait for a worker")},
+	{"document", "limits", SEE("limits", "How many executions may run at the same time, or begin")},
+	{"step", "limits", SEE("limits", "How many tasks may be under way at the same time, or begin")},
+	{"limit", "name", "\"type\": \"string\", "
+	ABOUT("All playbooks that use the name share the limit")},
+	{"limit", "key", ABOUT("Each value has the limit for itself; a template")},
+	{"limit", "concurrency", "\"type\": [\"integer\", \"null\"], \"minimum\": 1"},
+	{"limit", "rate", "\"type\": [\"object\", \"null\"], \"required\": [\"limit\", \"per\"], "
+	ABOUT("limit: so many may begin; per: second, minute, hour, day or a span of time; burst: so many at once")},
+	{"limit", "on_limit", "\"enum\": [\"wait\", \"skip\", \"cancel_oldest\", \"cancel_newest\"]"},
 	{"step", "priority", TEXT_OR("\"integer\", \"number\", \"null\"") ", "
 	ABOUT("Tasks of a higher priority are handed out first")},
 	{"step", "save", SEE("save", "Where the result is stored")},
@@ -110,6 +119,8 @@ static const char fixed_definitions[] =
 "\"condition\": {\"description\": \"A Jinja2 expression, with or without braces, or a value\"},"
 "\"duration\": {\"type\": [\"number\", \"string\", \"null\"],"
 " \"description\": \"Seconds, the text of an interval, or a template\"},"
+"\"limits\": {\"anyOf\": [{\"type\": \"null\"}, {\"$ref\": \"#/definitions/limit\"},"
+" {\"type\": \"array\", \"items\": {\"$ref\": \"#/definitions/limit\"}}]},"
 "\"labels\": {\"type\": [\"object\", \"array\", \"string\", \"null\"]},"
 "\"name\": {\"type\": [\"string\", \"number\", \"boolean\"]},"
 "\"workflow\": {\"type\": [\"array\", \"null\"], \"items\": {\"$ref\": \"#/definitions/step\"}},"
@@ -135,6 +146,7 @@ typedef struct KeyMap
 static const KeyMap maps[] = {
 	{"step", NULL, {control_keys, type_keys, common_keys, action_keys, wait_keys, NULL}},
 	{"target", NULL, {target_keys, NULL}},
+	{"limit", NULL, {limit_keys, NULL}},
 	{"retry", "\"boolean\", \"integer\", \"string\", \"null\"", {retry_keys, NULL}},
 	{"loop", "\"null\"", {loop_keys, NULL}},
 	{"save", "\"array\", \"string\", \"boolean\", \"null\"", {save_keys_known, NULL}},

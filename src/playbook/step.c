@@ -209,6 +209,8 @@ compile_work(Compiler *compiler, Step *step, const StepSource *source)
 												   playbook_member(source->merged,
 																   "queue_timeout"));
 	compile_on_lost(compiler, step, playbook_member(source->merged, "on_lost"));
+	step->nlimits = playbook_compile_limits(compiler, playbook_member(source->merged, "limits"),
+											&step->limits);
 	take_raw_roots(compiler, step);
 }
 

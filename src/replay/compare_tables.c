@@ -43,7 +43,8 @@ static const int queue_columns[] = {
 	QUEUE_COL_CONTEXT, QUEUE_COL_STATUS, QUEUE_COL_PRIORITY, QUEUE_COL_ATTEMPTS,
 	QUEUE_COL_MAX_ATTEMPTS, QUEUE_COL_AVAILABLE_AT, QUEUE_COL_CREATED_AT,
 	QUEUE_COL_PARENT_EXECUTION_ID, QUEUE_COL_PARENT_EVENT_ID, QUEUE_COL_EVENT_ID,
-	QUEUE_COL_TIMEOUT, QUEUE_COL_LOST_LEASES, QUEUE_COL_QUEUE_TIMEOUT, QUEUE_COL_ATTEMPTS_BEFORE, 0
+	QUEUE_COL_TIMEOUT, QUEUE_COL_LOST_LEASES, QUEUE_COL_QUEUE_TIMEOUT, QUEUE_COL_ATTEMPTS_BEFORE,
+	QUEUE_COL_LIMITS, 0
 };
 
 /* One table in the course of a comparison. */
@@ -132,7 +133,14 @@ compare_execution(Store *store, const Model *model, Comparison *comparison)
 		store_fill_end(side.rows.expected, model->status, model->error,
 					   model->result, model->ended_at);
 	if (store_rows_find(&side.rows, REL_EXECUTION_PKEY, id))
+	{
+		/* when an execution with limits begins is not a matter of its log alone */
+		if (model->playbook->nlimits > 0)
+			side.rows.expected->tts_values[EXECUTION_RUN_AT - 1] =
+				slot_getattr(side.rows.found, EXECUTION_RUN_AT,
+							 &side.rows.expected->tts_isnull[EXECUTION_RUN_AT - 1]);
 		compare_row(&side, id_text(id));
+	}
 	else
 		row_missing(&side, id_text(id));
 }
@@ -438,7 +446,8 @@ fill_task(const Side *side, const Model *model, const ModelRow *row, TupleTableS
 		char	   *status = slot_text(found, QUEUE_COL_STATUS);
 		int			attempts = DatumGetInt32(slot_column(found, QUEUE_COL_ATTEMPTS));
 		bool		queued = attempts == failed &&
-			(strcmp(status, "queued") == 0 || strcmp(status, "paused") == 0);
+			(strcmp(status, "queued") == 0 || strcmp(status, "paused") == 0 ||
+			 (run->limits != NULL && strcmp(status, "blocked") == 0));
 		bool		leased = strcmp(status, "leased") == 0 &&
 			(attempts == failed || attempts == failed + 1);
 
@@ -681,6 +690,21 @@ compare_signals(Store *store, Model *model, Comparison *comparison)
 	}
 }
 
+/* Checks that the tasks have the slots of their limits that they need. */
+static void
+compare_slots(Store *store, const Model *model, Comparison *comparison)
+{
+	int64		execution_id = model->execution.execution_id;
+	List	   *problems = limit_problems(execution_id);
+	ListCell   *lc;
+
+	foreach(lc, problems)
+		comparison_report(comparison, "slot", node_key(execution_id, (char *) lfirst(lc)),
+						  NULL, NULL);
+	if (comparison->repair && problems != NIL)
+		limit_repair(store, execution_id);
+}
+
 /* Compares every row of the execution with the model. */
 void
 compare_tables(Store *store, Model *model, Comparison *comparison)
@@ -693,5 +717,6 @@ compare_tables(Store *store, Model *model, Comparison *comparison)
 	compare_runs(store, model, comparison);
 	compare_items(store, model, comparison);
 	compare_queue(store, model, comparison);
+	compare_slots(store, model, comparison);
 	compare_signals(store, model, comparison);
 }

@@ -242,6 +242,7 @@ add_row(Model *model, Run *run)
 	row->run = *run;
 	row->run.arrivals = NIL;
 	row->run.action = NULL;
+	row->run.limits = NULL;
 	row->run.context = NULL;
 	row->run.worker_id = NULL;
 	row->run.compensates = NULL;
@@ -362,6 +363,7 @@ enqueue(Model *model, Run *run)
 	row = add_row(model, run);
 	old = MemoryContextSwitchTo(row->memory);
 	row->run.action = keep_jsonb(run->action);
+	row->run.limits = run->limits == NULL ? NULL : keep_jsonb(run->limits);
 	row->run.context = keep_jsonb(run->context);
 	keep_arrivals(model->playbook, row, run);
 	MemoryContextSwitchTo(old);
@@ -441,6 +443,7 @@ keep_stopped(Model *model, const Run *run)
 	stopped->lineage = NULL;
 	stopped->worker_id = NULL;
 	stopped->action = NULL;
+	stopped->limits = NULL;
 	stopped->compensates = NULL;
 	stopped->handle = NULL;
 	stopped->stored = false;

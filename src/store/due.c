@@ -51,6 +51,10 @@ static TimerIndex runs = {
 	REL_RUN, REL_RUN_DUE_IDX, RUN_DUE_AT
 };
 
+static TimerIndex paces = {
+	REL_LIMIT_PACE, REL_LIMIT_PACE_DUE_IDX, LIMIT_PACE_DUE_AT
+};
+
 static TimerIndex schedules = {
 	REL_SCHEDULE, REL_SCHEDULE_NEXT_IDX, SCHEDULE_NEXT_AT
 };
@@ -61,7 +65,7 @@ static TimerIndex queued_schedules = {
 };
 
 static TimerIndex *const timers[] = {
-	&retries, &leases, &executions, &starts, &runs, &schedules
+	&retries, &leases, &executions, &starts, &runs, &schedules, &paces
 };
 
 /* ---------------------------------------------------------------------------
@@ -272,6 +276,31 @@ store_due_schedules(Store *store, int limit)
 	due = due_rows(store, &schedules, 0, limit, note_schedule);
 	due_low_water_reset(&queued_schedules.mark);
 	return list_concat(due, due_rows(store, &queued_schedules, 0, limit, note_schedule));
+}
+
+/* TimerRow: notes that a limit is due. */
+static bool
+note_pace(void *arg, TupleTableSlot *slot)
+{
+	DueRows    *due = (DueRows *) arg;
+
+	due->any = true;
+	return false;
+}
+
+/* Returns whether it is time to look at a limit (store/store.h). */
+bool
+store_any_limit_due(Store *store)
+{
+	DueRows		due;
+
+	if (RelationGetNumberOfBlocks(store_table(store, REL_LIMIT_PACE)->relation) == 0)
+		return false;
+	memset(&due, 0, sizeof(due));
+	timer_scan(store, &paces, due_low_water_begin(&paces.mark), GetCurrentTimestamp(),
+			   note_pace, &due);
+	due_low_water_end(&paces.mark, !due.any);
+	return due.any;
 }
 
 /* TimerRow: notes a run. */

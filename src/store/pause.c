@@ -339,14 +339,15 @@ pause_row(TupleTableSlot *new, int64 pause_id)
 	}
 }
 
-/* Makes the new version of a paused row ready, behind all ready rows. */
+/* Makes the new version of a paused row ready, or blocked, behind all ready rows. */
 void
 resume_row(TupleTableSlot *new)
 {
 	int64		wait;
 
 	slot_set(new, QUEUE_COL_QUEUE_ID, Int64GetDatum(store_next_queue_id()));
-	slot_set_text(new, QUEUE_COL_STATUS, "queued");
+	slot_set_text(new, QUEUE_COL_STATUS,
+				  new->tts_isnull[QUEUE_COL_LIMITS - 1] ? "queued" : "blocked");
 	slot_set_null(new, QUEUE_COL_PAUSED_BY);
 	if (is_new(new) && !new->tts_isnull[QUEUE_COL_QUEUE_TIMEOUT - 1] &&
 		timeout_of_interval(DatumGetIntervalP(new->tts_values[QUEUE_COL_QUEUE_TIMEOUT - 1]),

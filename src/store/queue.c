@@ -133,7 +133,7 @@ store_abandon_items(Store *store, int64 execution_id, const char *node_name, int
 		StoreTable *table = store_table(store, REL_QUEUE);
 
 		CHECK_FOR_INTERRUPTS();
-		if (!queue_lock_row(store, row->queue_id))
+		if (!queue_lock_place(store, row->place))
 			continue;
 		if (!leave || slot_attisnull(table->scan_slot, QUEUE_COL_WORKER_ID))
 			store_write_delete(store, table, table->scan_slot);
@@ -263,7 +263,8 @@ store_enqueue(Store *store, const BrokerState *state, Run *run)
 	run->queue_id = DatumGetInt64(slot->tts_values[QUEUE_COL_QUEUE_ID - 1]);
 	/* the execution may fail in this very evaluation: then the row goes again */
 	run->handle = NULL;
-	if (!pause_row_if(store, slot) && deferred_add_task(store, table))
+	if (!pause_row_if(store, slot) && run->limits == NULL &&
+		deferred_add_task(store, table))
 		return;
 	store_write_insert(store, table);
 	run->handle = queue_copy_tid(slot);
@@ -319,7 +320,8 @@ store_close_task(Store *store, Run *run)
 	if (run->worker_id == NULL)
 		low_water_hidden();		/* the row may be ready */
 	tid = place_of(store, run);
-	if (table->result_rel->ri_TrigDesc != NULL)
+	/* who hands out slots of limits may have given the row another queue_id */
+	if (table->result_rel->ri_TrigDesc != NULL || run->limited || run->limits != NULL)
 	{
 		table = lock_run(store, run);
 		store_write_delete(store, table, table->scan_slot);
@@ -428,21 +430,21 @@ store_delete_tasks(Store *store, int64 execution_id)
 {
 	QueueScan	scan;
 	ScanKeyData key;
-	List	   *ids = NIL;
+	List	   *places = NIL;
 	ListCell   *lc;
 
 	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(execution_id));
 	queue_scan_open(&scan, store, REL_QUEUE_RUN_IDX, &key, 1);
 	while (queue_scan_next(&scan))
-	{
-		int64	   *id = palloc(sizeof(int64));
-
-		*id = DatumGetInt64(slot_column(scan.slot, QUEUE_COL_QUEUE_ID));
-		ids = lappend(ids, id);
-	}
+		places = lappend(places, queue_copy_tid(scan.slot));
 	queue_scan_close(&scan);
-	foreach(lc, ids)
-		(void) store_delete_task(store, *(int64 *) lfirst(lc));
+	foreach(lc, places)
+	{
+		StoreTable *table = store_table(store, REL_QUEUE);
+
+		if (queue_lock_place(store, *(ItemPointer) lfirst(lc)))
+			store_write_delete(store, table, table->scan_slot);
+	}
 }
 
 /* Deletes a row whatever its status; returns false when it is gone. */

@@ -99,7 +99,8 @@ queue_read_wait(TupleTableSlot *slot)
 	if (slot_attisnull(slot, QUEUE_COL_QUEUE_TIMEOUT) ||
 		slot_attisnull(slot, QUEUE_COL_DEADLINE) ||
 		DatumGetInt32(slot_column(slot, QUEUE_COL_ATTEMPTS)) > 0 ||
-		strcmp(slot_text(slot, QUEUE_COL_STATUS), "queued") != 0)
+		(strcmp(slot_text(slot, QUEUE_COL_STATUS), "queued") != 0 &&
+		 strcmp(slot_text(slot, QUEUE_COL_STATUS), "blocked") != 0))
 		return 0;
 	return read_interval(slot, QUEUE_COL_QUEUE_TIMEOUT);
 }
@@ -146,7 +147,8 @@ queue_copy_tid(TupleTableSlot *slot)
 static bool
 run_state(const char *status, RunState *state)
 {
-	if (strcmp(status, "queued") == 0 || strcmp(status, "paused") == 0)
+	if (strcmp(status, "queued") == 0 || strcmp(status, "blocked") == 0 ||
+		strcmp(status, "paused") == 0)
 		*state = RUN_QUEUED;
 	else if (strcmp(status, "leased") == 0)
 		*state = RUN_LEASED;
@@ -200,6 +202,7 @@ queue_read_run(TupleTableSlot *slot, int64 execution_id, const Playbook *playboo
 	run->attempts_before = DatumGetInt32(slot_column(slot, QUEUE_COL_ATTEMPTS_BEFORE));
 	run->worker_id = slot_text(slot, QUEUE_COL_WORKER_ID);
 	run->available_at = DatumGetTimestampTz(slot_column(slot, QUEUE_COL_AVAILABLE_AT));
+	run->limited = !slot_attisnull(slot, QUEUE_COL_LIMITS);
 	if (with_action != NULL && strcmp(name, with_action) == 0)
 		load_payload(slot, playbook, run);
 	run->handle = queue_copy_tid(slot);
@@ -247,6 +250,18 @@ queue_lock_row(Store *store, int64 queue_id)
 		found = store_lock_row(scan.table, &tid, scan.snapshot, false, NULL);
 	}
 	queue_scan_close(&scan);
+	return found;
+}
+
+/* Locks the newest version of a row that was read at a place (store/queue_row.h). */
+bool
+queue_lock_place(Store *store, ItemPointerData place)
+{
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	bool		found = store_lock_row(store_table(store, REL_QUEUE), &place, snapshot, false,
+									   NULL);
+
+	UnregisterSnapshot(snapshot);
 	return found;
 }
 
@@ -323,6 +338,11 @@ store_fill_task(TupleTableSlot *slot, const BrokerState *state, const Run *run)
 	slot_set(slot, QUEUE_COL_LOST_LEASES, Int32GetDatum(run->lost));
 	if (run->queue_timeout != 0)
 		fill_wait(slot, run);
+	if (run->limits != NULL)
+	{
+		slot_set(slot, QUEUE_COL_LIMITS, PointerGetDatum(run->limits));
+		slot_set_text(slot, QUEUE_COL_STATUS, "blocked");
+	}
 }
 
 /* Returns a new queue_id, which is larger than all others of this node. */
@@ -345,7 +365,8 @@ void
 queue_make_ready(TupleTableSlot *new)
 {
 	slot_set(new, QUEUE_COL_QUEUE_ID, Int64GetDatum(store_next_queue_id()));
-	slot_set_text(new, QUEUE_COL_STATUS, "queued");
+	slot_set_text(new, QUEUE_COL_STATUS,
+				  new->tts_isnull[QUEUE_COL_LIMITS - 1] ? "queued" : "blocked");
 	slot_set_null(new, QUEUE_COL_AVAILABLE_AT);
 	slot_set_null(new, QUEUE_COL_LEASE_UNTIL);
 	slot_set_null(new, QUEUE_COL_WORKER_ID);

@@ -59,12 +59,21 @@ extern ItemPointer queue_copy_tid(TupleTableSlot *slot);
  */
 extern bool queue_lock_row(Store *store, int64 queue_id);
 
+/*
+ * Does the same with a row that was read at a place in this statement, whatever its
+ * queue_id is now.
+ */
+extern bool queue_lock_place(Store *store, ItemPointerData place);
+
 /* Begins a new version of the row in the scan slot, and returns the insert slot. */
 extern TupleTableSlot *queue_new_version(StoreTable *table);
 /* Writes the new version over the row in the scan slot. */
 extern void queue_write_version(Store *store, StoreTable *table);
 
-/* Makes the new version ready, with a new queue_id behind all ready rows. */
+/*
+ * Makes the new version ready, with a new queue_id behind all ready rows; blocked if it
+ * has limits, of which it then has to get slots.
+ */
 extern void queue_make_ready(TupleTableSlot *new);
 /*
  * Makes the new version leased, by the current role; a lease ends with its attempt's

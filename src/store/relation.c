@@ -22,7 +22,7 @@
 /* NULL: an index of noetl.event, which each partition has under a name of its own. */
 static const char *const relation_names[REL_COUNT] = {
 	"execution", "workload", "event", "run", "item", "pending", "schedule", "queue",
-	"signal", "message",
+	"signal", "message", "limit_pace",
 	"execution_pkey", "execution_parent_idx", "execution_deadline_idx",
 	"execution_run_at_idx",
 	"workload_pkey", NULL, NULL,
@@ -32,6 +32,7 @@ static const char *const relation_names[REL_COUNT] = {
 	"queue_lease_idx",
 	"signal_pkey", "signal_kept_idx", "signal_id_idx",
 	"message_kept_idx", "message_id_idx", "message_expires_idx",
+	"limit_pace_due_idx",
 	"id_seq", "queue_seq"
 };
 

@@ -20,6 +20,7 @@ typedef enum StoreRelation
 	REL_QUEUE,
 	REL_SIGNAL,
 	REL_MESSAGE,
+	REL_LIMIT_PACE,
 	/* indexes */
 	REL_EXECUTION_PKEY,
 	REL_EXECUTION_PARENT_IDX,
@@ -46,13 +47,14 @@ typedef enum StoreRelation
 	REL_MESSAGE_KEPT_IDX,
 	REL_MESSAGE_ID_IDX,
 	REL_MESSAGE_EXPIRES_IDX,
+	REL_LIMIT_PACE_DUE_IDX,
 	/* sequences */
 	REL_ID_SEQ,
 	REL_QUEUE_SEQ,
 	REL_COUNT
 } StoreRelation;
 
-#define STORE_TABLES	(REL_MESSAGE + 1)
+#define STORE_TABLES	(REL_LIMIT_PACE + 1)
 
 /* Returns the OID of a relation; raises an error when it is not installed. */
 extern Oid	store_relation(StoreRelation which);

@@ -50,6 +50,12 @@ enum
 	ITEM_COLUMNS = ITEM_ITEM
 };
 
+/* Columns of noetl.limit_pace that are read without SPI */
+enum
+{
+	LIMIT_PACE_DUE_AT = 4
+};
+
 /* Columns of noetl.schedule that are read without SPI */
 enum
 {

@@ -520,7 +520,8 @@ typedef enum QueueColumn
 	QUEUE_COL_QUEUE_TIMEOUT,
 	QUEUE_COL_ATTEMPTS_BEFORE,
 	QUEUE_COL_PAUSED_BY,
-	QUEUE_COLUMNS = QUEUE_COL_PAUSED_BY
+	QUEUE_COL_LIMITS,
+	QUEUE_COLUMNS = QUEUE_COL_LIMITS
 } QueueColumn;
 
 /* What the callers of queue functions need of a row. */
@@ -702,6 +703,9 @@ extern List *store_due_starts(Store *store, int64 execution_id, int limit);
  */
 extern List *store_due_schedules(Store *store, int limit);
 
+/* Returns whether it is time to look at a limit: its rate lets something begin. */
+extern bool store_any_limit_due(Store *store);
+
 /* Returns the open runs (DueRun *) whose timeout or retry is due. */
 extern List *store_due_runs(Store *store, int64 execution_id, int limit);
 
@@ -716,6 +720,7 @@ extern void store_read_all_timers(void);
 
 /* The other parts of the door. */
 #include "store/failure.h"
+#include "store/limit.h"
 #include "store/family.h"
 #include "store/pause.h"
 #include "store/runtime.h"

@@ -104,6 +104,8 @@ transaction_ends(XactEvent event, void *arg)
 {
 	if (event == XACT_EVENT_ABORT)
 		drop_failed(0);
+	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE)
+		limit_forget();
 }
 
 /* Subtransaction callback. */
@@ -299,11 +301,15 @@ store_close(Store *store)
 	{
 		store->next = pool;
 		pool = store;
-		return;
 	}
-	ExecResetTupleTable(estate->es_tupleTable, false);
-	FreeExecutorState(estate);
-	MemoryContextDelete(store->memory);
+	else
+	{
+		ExecResetTupleTable(estate->es_tupleTable, false);
+		FreeExecutorState(estate);
+		MemoryContextDelete(store->memory);
+	}
+	if (in_use == NULL && limit_any_touched() && limit_settle_hook != NULL)
+		limit_settle_hook();
 }
 
 /* ---------------------------------------------------------------------------
@@ -589,6 +595,9 @@ store_write_insert(Store *store, StoreTable *table)
 	else
 		ExecSimpleRelationInsert(table->result_rel, store->estate, table->insert_slot);
 	ResetPerTupleExprContext(store->estate);
+	if (table == &store->tables[REL_QUEUE] &&
+		!slot_attisnull(table->insert_slot, QUEUE_COL_LIMITS))
+		limit_task_written(NULL, table->insert_slot);
 }
 
 /* Replaces the row in "old" by the one in "new". */
@@ -611,6 +620,8 @@ store_write_update(Store *store, StoreTable *table, TupleTableSlot *old,
 		ExecSimpleRelationUpdate(table->result_rel, store->estate, &epq, old, new);
 	EvalPlanQualEnd(&epq);
 	ResetPerTupleExprContext(store->estate);
+	if (table == &store->tables[REL_QUEUE] && !slot_attisnull(new, QUEUE_COL_LIMITS))
+		limit_task_written(old, new);
 }
 
 /* Deletes the row in "old". */
@@ -633,4 +644,6 @@ store_write_delete(Store *store, StoreTable *table, TupleTableSlot *old)
 		ExecSimpleRelationDelete(table->result_rel, store->estate, &epq, old);
 	EvalPlanQualEnd(&epq);
 	ResetPerTupleExprContext(store->estate);
+	if (table == &store->tables[REL_QUEUE] && !slot_attisnull(old, QUEUE_COL_LIMITS))
+		limit_free(DatumGetInt64(slot_column(old, QUEUE_COL_QUEUE_ID)));
 }

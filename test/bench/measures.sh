@@ -43,6 +43,9 @@ median() { sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
 # Databases and playbooks
 # ---------------------------------------------------------------------------
 
+# Gives each step of a linear playbook a limit, which says $1.
+with_limits() { sed "s/tool: bench, /tool: bench, limits: {name: bench, $(printf %s "$1" | sed 's/[&/]/\\&/g')}, /"; }
+
 # $1: path, $2: steps in a row, each with the value of the one before as its input.
 linear_playbook()
 {
@@ -95,6 +98,9 @@ new_server()
     register <"$here/children.yaml"
     linear_playbook bench/linear 100 | register
     linear_playbook bench/long 10000 | register
+    linear_playbook bench/limit 100 | with_limits 'concurrency: 1000' | register
+    linear_playbook bench/keys 100 | with_limits 'key: "{{ execution_id }}", concurrency: 10' | register
+    linear_playbook bench/rate 100 | with_limits 'rate: {limit: 1000000, per: second, burst: 1000}' | register
     linear_playbook bench/one 1 | register
     fan_playbook bench/fan 500 | register
     database=bench
@@ -184,6 +190,19 @@ measure_step()
     row "linear steps/s, 1 client, fsync, beside raw rows" "$ours" "$theirs" ">=1.1"
     in_turn per_second step_noetl step_raw 8 -T "$slice"
     row "linear steps/s, 8 clients, fsync, beside raw rows" "$ours" "$theirs" ">=1.4"
+}
+
+# Steps whose limit is never reached, beside steps without.
+measure_limits()
+{
+    local clients kind
+    with_fsync
+    for clients in 1 8; do
+        for kind in limit keys rate; do
+            in_turn per_second step_limited step_noetl "$clients" -T "$slice" -D limited=bench/$kind
+            row "steps/s with a limit ($kind), $clients client(s), fsync, beside without" "$ours" "$theirs" ">=0.9"
+        done
+    done
 }
 
 measure_start()

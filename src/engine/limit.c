@@ -1,0 +1,403 @@
+/*
+ * engine/limit.c
+ *		Limits: free slots are handed to what waits for them.
+ *
+ *		a task or an execution ends, is given back, asks ──> limit_touch()
+ *		the outermost store is closed ──> engine_settle_limits(): in the same commit
+ *
+ * The lock of a limit and its key is held until the end of the transaction, so that
+ * nobody counts slots while a change of them is not committed.  Locks of limits are taken
+ * after those of executions, and in the order of names and keys.
+ */
+#include "common/common.h"
+
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "storage/lock.h"
+#include "utils/timestamp.h"
+
+#include "catalog/catalog.h"
+#include "engine/internal.h"
+#include "playbook/playbook.h"
+#include "wakeup/wakeup.h"
+
+/* What waits is looked at again so much later when others were busy with its row */
+#define BUSY_US		INT64CONST(100000)
+
+/* Is this session handing out slots? */
+static bool settling = false;
+
+/* Locks a limit (key NULL: all of it) until the end of the transaction. */
+static void
+lock_limit(const char *name, const char *key, LOCKMODE mode)
+{
+	LOCKTAG		tag;
+	uint32		by_name = hash_bytes((const unsigned char *) name, strlen(name));
+	uint32		by_key = key == NULL ? 0 :
+		hash_bytes((const unsigned char *) key, strlen(key)) | 1;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, by_name, by_key, LOCK_CLASS_LIMIT);
+	(void) LockAcquire(&tag, mode, false, false);
+}
+
+/* Returns why something is not done: "limit "api" is reached". */
+static char *
+limit_reason(const LimitKey *key, const char *what)
+{
+	return key->key[0] == '\0' ? psprintf("%s: limit \"%s\" is reached", what, key->name) :
+		psprintf("%s: limit \"%s\" is reached for \"%s\"", what, key->name, key->key);
+}
+
+/* ---------------------------------------------------------------------------
+ * What does not wait
+ * ---------------------------------------------------------------------------
+ */
+
+/* Ends a task without a worker: completed without a value, or (error) failed. */
+static void
+end_task(Store *store, int64 queue_id, const char *limit, const char *error)
+{
+	QueueRow	row;
+	JsonBuilder builder;
+	JsonbValue	value;
+
+	if (!store_get_task(store, queue_id, &row))
+		return;
+	if (strcmp(row.status, "leased") != 0)
+		row.attempts++;
+	if (error != NULL)
+	{
+		engine_ingest_task_event(store, &row, EVENT_ACTION_ERROR, NULL, error, NULL);
+		return;
+	}
+	json_begin_object(&builder);
+	json_add_text(&builder, "status", "skipped");
+	json_null(&value);
+	json_add(&builder, "data", &value);
+	json_add_text(&builder, "limit", limit);
+	json_end_object(&builder, &value);
+	engine_ingest_task_event(store, &row, EVENT_ACTION_COMPLETED, json_to_jsonb(&value), NULL,
+							 NULL);
+}
+
+/* Ends who has had a slot longest; returns false when it must wait for that. */
+static bool
+displace_oldest(Store *store, const LimitKey *key, int64 execution_id)
+{
+	LimitWaiter oldest;
+
+	if (!limit_oldest_holder(key, execution_id, &oldest) ||
+		!execution_trylock(oldest.execution_id))
+		return false;
+	if (oldest.task)
+		end_task(store, oldest.queue_id, key->name,
+				 limit_reason(key, "displaced by a newer task"));
+	else
+		start_cancel(oldest.execution_id,
+					 limit_reason(key, psprintf("displaced by execution " INT64_FORMAT,
+												execution_id)));
+	return true;
+}
+
+/* Does what on_limit says of something for which there is no room. */
+static void
+refuse(Store *store, const LimitKey *key, const LimitWaiter *waiter)
+{
+	bool		skip = strcmp(waiter->on_limit, "skip") == 0;
+
+	if (!execution_trylock(waiter->execution_id))
+		return;
+	if (strcmp(waiter->on_limit, "cancel_oldest") == 0)
+	{
+		limit_make_wait(waiter);
+		(void) displace_oldest(store, key, waiter->execution_id);
+	}
+	else if (waiter->task)
+		end_task(store, waiter->queue_id, key->name,
+				 skip ? NULL : limit_reason(key, "not started"));
+	else
+		start_cancel(waiter->execution_id, limit_reason(key, skip ? "skipped" : "not started"));
+}
+
+/* ---------------------------------------------------------------------------
+ * Handing out
+ * ---------------------------------------------------------------------------
+ */
+
+/*
+ * Has an execution that waits begin: at once if this transaction has it wait, else when
+ * its time is looked at, which is now.  Returns false when another session is busy
+ * with it.
+ */
+static bool
+begin_execution(Store *store, const LimitWaiter *waiter, Execution *execution)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (!execution_trylock(waiter->execution_id))
+		return false;
+	if (!store_get_execution(store, waiter->execution_id, execution) || !execution->scheduled)
+	{
+		memset(execution, 0, sizeof(Execution));
+		return true;
+	}
+	if (limit_is_own(waiter->queue_id))
+		return true;
+	store_reschedule_execution(store, waiter->execution_id, now);
+	wake_for_timer(now);
+	memset(execution, 0, sizeof(Execution));
+	return true;
+}
+
+/* Gives a slot to what waits; returns false when another session is busy with it. */
+static bool
+grant(Store *store, LimitBook *state, LimitWaiter *waiter, TimestampTz now)
+{
+	const char *type = NULL;
+	Execution	execution;
+
+	memset(&execution, 0, sizeof(execution));
+	if (waiter->ordinal + 1 < waiter->nlimits)
+	{
+		limit_grant(state, waiter, now);
+		return true;
+	}
+	if (!waiter->task)
+	{
+		if (!begin_execution(store, waiter, &execution))
+			return false;
+		limit_grant(state, waiter, now);
+		if (execution.scheduled)
+			(void) start_begin(store, &execution);
+		return true;
+	}
+	if (!limit_unblock(store, waiter, &type))
+		return false;
+	limit_grant(state, waiter, now);
+	if (type != NULL)
+		wake_at_commit(type);
+	return true;
+}
+
+/*
+ * Writes when to look again: when the rate lets the next begin, soon if others were busy,
+ * or when a whole burst may begin again, to forget the limit.
+ */
+static void
+write_pace(const LimitBook *state, TimestampTz full_before, TimestampTz due, bool busy,
+		   TimestampTz now)
+{
+	TimestampTz due_at = due;
+
+	if (busy)
+		due_at = due == 0 ? now + BUSY_US : Min(due, now + BUSY_US);
+	if (due_at == 0 && state->full_at > now)
+		due_at = state->full_at;
+	if (due_at == 0 && !state->paced)
+		return;
+	if (due_at == state->full_at && state->full_at == full_before && state->paced && due == 0)
+		return;
+	limit_write_pace(state, due_at);
+	if (due_at != 0)
+		wake_for_timer(due_at);
+}
+
+/* Hands the free slots of a limit and a key to what waits for them. */
+static void
+settle_key(Store *store, const LimitKey *key)
+{
+	LimitBook	state;
+	LimitWaiter waiter;
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz due = 0;
+	TimestampTz full_before;
+	int64		after = PG_INT64_MIN;
+	bool		full = false;
+	bool		busy = false;
+
+	lock_limit(key->name, NULL, ShareLock);
+	lock_limit(key->name, key->key, ExclusiveLock);
+	limit_read_state(key, &state);
+	full_before = state.full_at;
+	while (!full && limit_next_waiter(key, after, false, &waiter))
+	{
+		CHECK_FOR_INTERRUPTS();
+		after = waiter.queue_id;
+		full = !limit_has_room(&state, &waiter, now, &due);
+		if (!full && !grant(store, &state, &waiter, now))
+			busy = true;
+	}
+	if (!full && limit_any_waiting(key))
+		busy = true;
+	write_pace(&state, full_before, due, busy, now);
+	after = PG_INT64_MIN;
+	while (full && limit_any_impatient() && limit_next_waiter(key, after, true, &waiter))
+	{
+		refuse(store, key, &waiter);
+		after = waiter.queue_id;
+	}
+}
+
+/* Hands out the free slots of all limits that this transaction has touched. */
+void
+engine_settle_limits(void)
+{
+	LimitKey	key;
+
+	if (settling || !limit_any_touched())
+		return;
+	settling = true;
+	PG_TRY();
+	{
+		Store	   *store = store_open(InvalidOid);
+
+		while (limit_next_touched(&key))
+		{
+			CHECK_FOR_INTERRUPTS();
+			settle_key(store, &key);
+		}
+		store_close(store);
+	}
+	PG_FINALLY();
+	{
+		settling = false;
+	}
+	PG_END_TRY();
+}
+
+/* Looks at all keys of a limit whose rule has changed; returns how many there are. */
+int
+engine_limit_changed(const char *name)
+{
+	int			n;
+
+	lock_limit(name, NULL, ExclusiveLock);
+	n = limit_touch_all(name);
+	engine_settle_limits();
+	return n;
+}
+
+/* ---------------------------------------------------------------------------
+ * Executions
+ * ---------------------------------------------------------------------------
+ */
+
+/* Have the executions of a playbook limits?  One that does not exist has none. */
+bool
+limit_of_executions(int64 catalog_id)
+{
+	const char *path;
+	int			version;
+
+	if (!playbook_is_cached(catalog_id) && !catalog_describe(catalog_id, &path, &version))
+		return false;
+	return playbook_get(catalog_id)->nlimits > 0;
+}
+
+/*
+ * Returns the limits of an execution that is going to begin.  A key sees the members of
+ * the workload, "workload", "execution_id" and "path"; one that cannot be rendered is the
+ * empty key: the execution then fails for the same reason, or not at all.
+ */
+static Jsonb *
+render_limits(const Execution *execution, const Event *start)
+{
+	const Playbook *playbook = playbook_get(execution->catalog_id);
+	BrokerState state;
+	TemplateScope scope;
+	JsonBuilder builder;
+	JsonbValue	value;
+	Jsonb	   *workload = NULL;
+	Jsonb	   *limits;
+	SourceError error;
+	LimitSpec  *plain;
+
+	memset(&state, 0, sizeof(state));
+	state.playbook = playbook;
+	state.execution_id = execution->execution_id;
+	json_begin_object(&builder);
+	if (engine_render_workload(&state, start, &workload) == NULL)
+	{
+		json_from_jsonb(workload, &value);
+		json_add_members(&builder, &value);
+		json_add(&builder, "workload", &value);
+	}
+	json_add_id(&builder, "execution_id", execution->execution_id);
+	json_add_text(&builder, "path", execution->path);
+	json_end_object(&builder, &value);
+	scope = template_object_scope(json_to_jsonb(&value));
+	memset(&error, 0, sizeof(error));
+	if (limits_render(playbook->limits, playbook->nlimits, &scope, &limits, &error))
+		return limits;
+	plain = palloc(sizeof(LimitSpec) * playbook->nlimits);
+	memcpy(plain, playbook->limits, sizeof(LimitSpec) * playbook->nlimits);
+	for (int i = 0; i < playbook->nlimits; i++)
+		plain[i].key = NULL;
+	(void) limits_render(plain, playbook->nlimits, &scope, &limits, &error);
+	return limits;
+}
+
+/* Has an execution wait for its slots. */
+void
+limit_await(const Execution *execution, const Event *start)
+{
+	limit_free_execution(execution->execution_id);
+	limit_ask(store_next_queue_id(), 0, execution->execution_id, false,
+			  render_limits(execution, start));
+}
+
+/*
+ * Gives an execution that was over, and goes on, its slots at once; raises when a limit
+ * has no room.
+ */
+void
+limit_take_again(const Execution *execution, const Event *start)
+{
+	Jsonb	   *limits = render_limits(execution, start);
+	int64		queue_id = store_next_queue_id();
+	int			n = playbook_get(execution->catalog_id)->nlimits;
+
+	limit_free_execution(execution->execution_id);
+	limit_ask(queue_id, 0, execution->execution_id, false, limits);
+	for (int i = 0; i < n; i++)
+	{
+		LimitWaiter waiter;
+		LimitBook	state;
+		LimitKey	key;
+		TimestampTz due;
+		TimestampTz now = GetCurrentTimestamp();
+
+		limit_read_waiter(queue_id, i, &key, &waiter);
+		lock_limit(key.name, NULL, ShareLock);
+		lock_limit(key.name, key.key, ExclusiveLock);
+		limit_read_state(&key, &state);
+		if (!limit_has_room(&state, &waiter, now, &due))
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("the execution cannot go on now: limit \"%s\" is reached", key.name),
+					 errhint("Try again when other executions have ended, or change the limit with noetl.set_limit().")));
+		limit_grant(&state, &waiter, now);
+		if (state.full_at > now)
+			limit_write_pace(&state, state.full_at);
+	}
+}
+
+/* Has the execution that a stored event starts wait for its slots. */
+void
+limit_await_start(Store *store, const Event *start)
+{
+	Execution	execution;
+
+	execution_get(store, start->execution_id, &execution);
+	limit_await(&execution, start);
+}
+
+/* Gives a forked execution its slots at once; raises when there is no room. */
+void
+limit_take_at_start(Store *store, const Event *start)
+{
+	Execution	execution;
+
+	execution_get(store, start->execution_id, &execution);
+	limit_take_again(&execution, start);
+}

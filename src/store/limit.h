@@ -1,0 +1,130 @@
+/*
+ * store/limit.h
+ *		A part of the door (store/store.h): slots of limits (noetl.slot,
+ *		noetl.limit_pace, noetl.limit_rule).
+ *
+ * A task with limits is written as blocked, and waits in noetl.slot for one limit after
+ * the other.  Whatever changes who has slots or waits notes the limit and its key; when
+ * the outermost store is closed, limit_settle_hook hands free slots to what waits, under
+ * the lock of the limit and its key.
+ */
+#ifndef NOETL_STORE_LIMIT_H
+#define NOETL_STORE_LIMIT_H
+
+#include "datatype/timestamp.h"
+#include "executor/tuptable.h"
+#include "utils/jsonb.h"
+
+/* A limit and a key, which has the limit for itself. */
+typedef struct LimitKey
+{
+	char	   *name;
+	char	   *key;
+} LimitKey;
+
+/* What a limit says. */
+typedef struct LimitTerms
+{
+	int			concurrency;	/* -1: any number */
+	int			rate;			/* 0: any number */
+	int64		per;			/* microseconds */
+	int			burst;
+} LimitTerms;
+
+/* What waits for a slot. */
+typedef struct LimitWaiter
+{
+	int64		queue_id;
+	int			ordinal;		/* which of its limits this is */
+	int			nlimits;
+	int64		execution_id;
+	bool		task;
+	LimitTerms	terms;			/* as the playbook says */
+	char	   *on_limit;		/* NULL: it waits */
+	Jsonb	   *spec;			/* all its limits */
+} LimitWaiter;
+
+/* What is known of a limit and a key while its lock is held. */
+typedef struct LimitBook
+{
+	LimitKey	key;
+	bool		has_rule;
+	LimitTerms	rule;			/* noetl.set_limit(): counts instead of the playbook's */
+	int			held;			/* how many have a slot; -1: not known */
+	TimestampTz full_at;		/* when a whole burst may begin again; 0: now */
+	bool		paced;			/* there is a row of noetl.limit_pace */
+} LimitBook;
+
+/* Called when the outermost store has been closed and limits were touched. */
+extern void (*limit_settle_hook) (void);
+
+/* Notes that the slots of a limit and a key, or who waits for them, have changed. */
+extern void limit_touch(const char *name, const char *key);
+/* Have any? */
+extern bool limit_any_touched(void);
+/* Takes the first of those that have, in the order of name and key; false: none is left. */
+extern bool limit_next_touched(LimitKey *key);
+/* Forgets everything that was noted: the transaction ends. */
+extern void limit_forget(void);
+
+/* Has what waits under this id begun to wait in this transaction? */
+extern bool limit_is_own(int64 queue_id);
+/* Has this transaction added anything that does not wait for a slot? */
+extern bool limit_any_impatient(void);
+
+/* Begins to wait for the limit number "ordinal" of a list of limits. */
+extern void limit_ask(int64 queue_id, int ordinal, int64 execution_id, bool task,
+					  Jsonb *limits);
+/* Gives up the slots of a task, and its places among those that wait. */
+extern void limit_free(int64 queue_id);
+/* The same for an execution itself. */
+extern void limit_free_execution(int64 execution_id);
+/* Follows the row of a task that has limits; old: its last version, or NULL. */
+extern void limit_task_written(TupleTableSlot *old, TupleTableSlot *new);
+
+/* Reads what is known of a limit and a key; the caller holds its lock. */
+extern void limit_read_state(const LimitKey *key, LimitBook *state);
+/*
+ * Finds what waits longest, after a queue_id, and locks its row; skips what others
+ * change.  impatient: only what does not wait.  False: there is nothing.
+ */
+extern bool limit_next_waiter(const LimitKey *key, int64 after, bool impatient,
+							  LimitWaiter *waiter);
+/* Reads one place among those that wait, which exists. */
+extern void limit_read_waiter(int64 queue_id, int ordinal, LimitKey *key,
+							  LimitWaiter *waiter);
+/* Has a limit room for what waits?  *due: when to ask again because of the rate; or 0. */
+extern bool limit_has_room(LimitBook *state, const LimitWaiter *waiter, TimestampTz now,
+						   TimestampTz *due);
+/* Gives a slot to what waits. */
+extern void limit_grant(LimitBook *state, const LimitWaiter *waiter, TimestampTz now);
+/* Lets what did not want to wait wait. */
+extern void limit_make_wait(const LimitWaiter *waiter);
+/* Does anything wait that this transaction sees? */
+extern bool limit_any_waiting(const LimitKey *key);
+/* Finds who has had a slot longest, except for an execution; false: nobody. */
+extern bool limit_oldest_holder(const LimitKey *key, int64 except, LimitWaiter *holder);
+/* Has the execution itself all its slots, or any place at all? */
+extern bool limit_execution_has_slots(int64 execution_id, int nlimits);
+/* Writes when to look at a limit and a key again; 0: never. */
+extern void limit_write_pace(const LimitBook *state, TimestampTz due_at);
+/* Touches the limits (at most "most") at which it is time to look; returns how many. */
+extern int	limit_touch_due(int most);
+/* Touches all keys of a limit that something waits for; returns how many. */
+extern int	limit_touch_all(const char *name);
+
+/*
+ * Returns which of an execution's tasks (node_ids, char *) do not have the slots they
+ * need, and of which limits (names) tasks have slots that they do not need.
+ */
+extern List *limit_problems(int64 execution_id);
+/* Gives these tasks the slots that they need, or blocks them. */
+extern void limit_repair(struct Store *store, int64 execution_id);
+
+/*
+ * Makes a blocked task ready, unless another transaction holds its row (false).  *type is
+ * that of the task, NULL when it was not blocked; waiter->queue_id follows the row.
+ */
+extern bool limit_unblock(struct Store *store, LimitWaiter *waiter, const char **type);
+
+#endif							/* NOETL_STORE_LIMIT_H */

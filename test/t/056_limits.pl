@@ -1,0 +1,143 @@
+# Workers and the sessions of clients are killed at random while a sampler counts: no
+# limit is ever exceeded, and nothing that waits is forgotten.  NOETL_SCALE=full: ten
+# minutes, otherwise some seconds.
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+my $seconds = ($ENV{NOETL_SCALE} // '') eq 'full' ? 600 : 5;
+my $node = PostgreSQL::Test::Cluster->new('main');
+$node->init;
+$node->append_conf('postgresql.conf', "fsync = off\nmax_prepared_transactions = 5");
+$node->start;
+
+sub sql { return $node->safe_psql('postgres', $_[0]); }
+
+sql(q{
+	CREATE EXTENSION noetl;
+	SELECT noetl.register('
+apiVersion: noetl.io/v1
+kind: Playbook
+path: limits/kill
+workload: {k: 0}
+limits: {name: runs, key: "{{ k }}", concurrency: 4}
+workflow:
+- step: a
+  type: python
+  code: x
+  retry: {max_attempts: 5, initial_delay: 0.05}
+  limits: {name: tasks, key: "{{ workload.k }}", concurrency: 2}
+  next: b
+- step: b
+  type: python
+  code: x
+  on_error: continue
+  limits: [{name: all, concurrency: 5}, {name: tasks, key: "{{ workload.k }}", concurrency: 2}]
+  next: end
+- step: end
+');
+	-- One task after the other, ended in some way or not at all.
+	CREATE PROCEDURE work(worker text, seconds double precision) LANGUAGE plpgsql AS $$
+	DECLARE
+		task record;
+		until timestamptz := clock_timestamp() + seconds * interval '1 s';
+	BEGIN
+		WHILE clock_timestamp() < until LOOP
+			SELECT * INTO task FROM noetl.lease(worker, 1, '0.3 s');
+			COMMIT;
+			IF task.queue_id IS NULL THEN
+				PERFORM pg_sleep(0.01);
+				CONTINUE;
+			END IF;
+			PERFORM pg_sleep(random() * 0.01);
+			CASE (random() * 9)::int
+				WHEN 0 THEN PERFORM noetl.fail(task.queue_id, 'no', worker);
+				WHEN 1 THEN PERFORM noetl.release(task.queue_id, worker);
+				WHEN 2 THEN PERFORM noetl.cancel(task.execution_id);
+				WHEN 3 THEN PERFORM noetl.complete(task.queue_id, NULL, worker); ROLLBACK;
+				WHEN 4 THEN NULL;
+				ELSE PERFORM noetl.complete(task.queue_id, NULL, worker);
+			END CASE;
+			COMMIT;
+		END LOOP;
+	END $$;
+	-- What is under way, of each limit and key, by the tasks and executions themselves.
+	CREATE VIEW under_way AS
+		SELECT l ->> 'name' AS name, l ->> 'key' AS key, (l ->> 'concurrency')::int AS most, count(*) AS n
+		  FROM noetl.queue AS q, jsonb_array_elements(q.limits) AS l
+		 WHERE q.status IN ('queued', 'leased', 'cancelled') GROUP BY 1, 2, 3
+		UNION ALL
+		SELECT 'runs', coalesce(w.data ->> 'k', ''), 4, count(*)
+		  FROM noetl.execution AS x LEFT JOIN noetl.workload AS w USING (execution_id) WHERE x.status = 'RUNNING' GROUP BY 2;
+	CREATE TABLE sample (looks int, exceeded int, highest bigint, full_ones bigint);
+	CREATE PROCEDURE sample(seconds double precision) LANGUAGE plpgsql AS $$
+	DECLARE
+		until timestamptz := clock_timestamp() + seconds * interval '1 s';
+	BEGIN
+		WHILE clock_timestamp() < until LOOP
+			INSERT INTO sample SELECT 1, count(*) FILTER (WHERE n > most), max(n), count(*) FILTER (WHERE n = most) FROM under_way;
+			COMMIT;
+			PERFORM pg_sleep(0.01);
+		END LOOP;
+	END $$;
+});
+
+my @clients;
+sub background
+{
+	my ($name, $statement) = @_;
+	my ($out, $err) = ('', '');
+	return IPC::Run::start(
+		[ 'psql', '-X', '-q', '-d', $node->connstr('postgres') . " application_name=$name", '-c', $statement ],
+		'<', \'', '>', \$out, '2>', \$err);
+}
+
+my $end = time() + $seconds;
+my $sampler = background('sampler', "CALL sample($seconds)");
+my $kills = 0;
+my $number = 0;
+while (time() < $end)
+{
+	@clients = grep { $_->pumpable } @clients;
+	push @clients, background("worker", "CALL work('w" . $number++ . "', 2)") while @clients < 6;
+	sql('SELECT count(noetl.execute(\'limits/kill\', jsonb_build_object(\'k\', (random() * 2)::int))) FROM generate_series(1, 8)
+	      WHERE (SELECT count(*) FROM noetl.execution WHERE ended_at IS NULL) < 100');
+	$kills += sql('SELECT count(pg_terminate_backend(pid)) FROM (SELECT pid FROM pg_stat_activity WHERE application_name = \'worker\' ORDER BY random() LIMIT 1) AS one');
+	sleep(0.05);
+}
+$sampler->finish;
+$_->kill_kill for @clients;
+
+# A prepared transaction keeps the slots that it has got or given up.
+sql(q{BEGIN; SELECT count(noetl.execute('limits/kill', '{"k": 7}')) FROM generate_series(1, 6); PREPARE TRANSACTION 'p'})
+	if sql('SHOW max_prepared_transactions') > 0;
+is(sql(q{SELECT count(*) FROM noetl.slot WHERE key = '7'}), 0, 'what is prepared is not seen');
+$node->restart;
+sql(q{COMMIT PREPARED 'p'});
+is(sql(q{SELECT count(*) FILTER (WHERE held), count(*) FROM noetl.slot WHERE key = '7' AND name = 'runs'}), '4|6', 'a prepared transaction hands out slots');
+
+cmp_ok($kills, '>', 5, 'sessions were killed');
+cmp_ok(sql('SELECT sum(looks) FROM sample'), '>', 50, 'the sampler has looked');
+cmp_ok(sql('SELECT sum(full_ones) FROM sample'), '>', 50, 'limits were reached');
+is(sql('SELECT sum(exceeded) FROM sample'), 0, 'no limit was exceeded');
+is(sql('SELECT count(*) FROM noetl.execution AS x, noetl.verify(x.execution_id)'), 0, 'all follow from their logs');
+
+# Everything ends: nothing that waits is forgotten, and no slot is left.
+my $left = 1;
+for (my $until = time() + 120; $left > 0 && time() < $until;)
+{
+	sql(q{CALL work('last', 0.5)});
+	sql('SELECT noetl.enqueue_next()');
+	$left = sql('SELECT count(*) FROM noetl.execution WHERE ended_at IS NULL');
+}
+is($left, 0, 'all executions end');
+sql('SELECT pg_sleep(0.4); SELECT noetl.enqueue_next()');
+is(sql('SELECT count(*) FROM noetl.slot'), 0, 'no slot is left');
+is(sql('SELECT count(*) FROM noetl.reaper_failure'), 0, 'nothing failed');
+$node->stop;
+
+done_testing();
