@@ -254,7 +254,7 @@ kind: Playbook
 path: undo/leg
 workflow:
 - {step: start, next: seat}
-- {step: seat, type: http, url: book, compensate: {type: http, url: free, retry: {max_attempts: 2, initial_delay: 0, jitter: false}}, next: meal}
+- {step: seat, type: http, url: book, compensate: {type: http, url: "free {{ result | tojson }}", retry: {max_attempts: 2, initial_delay: 0, jitter: false}}, next: meal}
 - {step: meal, type: http, url: book, next: end}
 - {step: end, result: "{{ workload.n }}"}
 $$) > 0 AS registered, noetl.register($$
@@ -294,6 +294,30 @@ SELECT undo_redrive('undo/journey');
 SELECT step, wrong FROM undo_work();
 SELECT * FROM undo_legs();
 SELECT * FROM undo_end('undo/journey');
+
+-- Nothing of a compensation that is attempted again is read from memory that is free by then, however large the events are.
+DO $$
+DECLARE
+    id bigint;
+    size int;
+    text_size int;
+    attempt int;
+BEGIN
+    FOREACH size IN ARRAY '{10, 5000, 20000}'::int[] LOOP
+        FOREACH text_size IN ARRAY '{10, 9000, 20000}'::int[] LOOP
+            id := noetl.execute('undo/leg');
+            PERFORM noetl.complete(queue_id, jsonb_build_object('seat', repeat('x', size)), 'tester') FROM noetl.lease('tester');
+            PERFORM noetl.fail(queue_id, repeat('m', 20000), 'tester') FROM noetl.lease('tester');
+            FOR attempt IN 1 .. 2 LOOP
+                PERFORM noetl.fail(queue_id, repeat('u', text_size), 'tester') FROM noetl.lease('tester');
+            END LOOP;
+            IF (SELECT status FROM noetl.execution WHERE execution_id = id) <> 'FAILED' OR EXISTS (SELECT FROM noetl.verify(id)) THEN
+                RAISE 'sizes % and %: %', size, text_size, (SELECT jsonb_agg(v) FROM noetl.verify(id) AS v);
+            END IF;
+        END LOOP;
+    END LOOP;
+END
+$$;
 
 -- While it is paused nothing is undone.
 SELECT noetl.execute('undo/mapping') > 0 AS started;
