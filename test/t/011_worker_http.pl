@@ -299,7 +299,7 @@ is(outcome($job{bearer}, "body #>> '{headers,authorization}'"), 'Bearer t0ken', 
 is(outcome($job{basic}, "body #>> '{headers,authorization}'"), 'Basic bWU6c2VjcmV0', 'basic');
 is( outcome($job{aliases}, "concat_ws(' ', body #>> '{headers,authorization}', body #>> '{headers,x-api-key}', body #>> '{headers,x-one}')"),
 	'Bearer ab"c k 1', 'several, with a credential');
-is(outcome($job{named}, "body #>> '{headers,authorization}'"), 'Basic eW91OnB3', 'a named credential');
+is(outcome($job{named}, "body #>> '{headers,authorization}'"), 'Basic [redacted]', 'a named credential');
 is(outcome($job{from_env}, "body #>> '{headers,authorization}'"), 'Bearer xyz', 'a variable');
 like(outcome($job{unknown}, 'error'), qr/credential "nobody" is not known here: .* NOETL_AUTH_NOBODY/, 'an unknown credential');
 
