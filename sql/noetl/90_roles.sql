@@ -17,6 +17,7 @@ REVOKE ALL ON PROCEDURE noetl.wait_for_work(interval, text[], boolean) FROM PUBL
 CREATE FUNCTION noetl.create_roles() RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
+    SET client_min_messages = warning
     AS $$
 DECLARE
     name text;
