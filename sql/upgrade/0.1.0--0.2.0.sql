@@ -68,8 +68,9 @@ ALTER TABLE noetl.execution ALTER started_by TYPE pg_catalog.regrole
 DELETE FROM noetl.queue WHERE status IN ('done', 'dead');
 
 -- A step may have several visits at once.
-ALTER TABLE noetl.item RENAME TO item_of_before;
-ALTER TABLE noetl.item_of_before DROP CONSTRAINT item_pkey;
+CREATE TEMPORARY TABLE noetl_item AS SELECT * FROM noetl.item;
+ALTER EXTENSION noetl DROP TABLE noetl.item;
+DROP TABLE noetl.item;
 
 -- section: data
 DO LANGUAGE plpgsql $$
@@ -101,9 +102,8 @@ $$;
 
 INSERT INTO noetl.item (execution_id, step_name, visit, item_index, item)
     SELECT i.execution_id, i.step_name, r.visit, i.item_index, i.item
-      FROM noetl.item_of_before AS i JOIN noetl.run AS r USING (execution_id, step_name);
-ALTER EXTENSION noetl DROP TABLE noetl.item_of_before;
-DROP TABLE noetl.item_of_before;
+      FROM pg_temp.noetl_item AS i JOIN noetl.run AS r USING (execution_id, step_name);
+DROP TABLE pg_temp.noetl_item;
 
 -- section: after
 DO LANGUAGE plpgsql $$
