@@ -238,25 +238,33 @@ settle_key(Store *store, const LimitKey *key)
 	}
 }
 
+/* Hands out the free slots of the limits that have been touched so far. */
+static void
+settle_touched(void)
+{
+	Store	   *store = store_open(InvalidOid);
+	LimitKey	key;
+
+	while (limit_next_touched(&key))
+	{
+		CHECK_FOR_INTERRUPTS();
+		settle_key(store, &key);
+	}
+	store_close(store);
+}
+
 /* Hands out the free slots of all limits that this transaction has touched. */
 void
 engine_settle_limits(void)
 {
-	LimitKey	key;
-
 	if (settling || !limit_any_touched())
 		return;
 	settling = true;
 	PG_TRY();
 	{
-		Store	   *store = store_open(InvalidOid);
-
-		while (limit_next_touched(&key))
-		{
-			CHECK_FOR_INTERRUPTS();
-			settle_key(store, &key);
-		}
-		store_close(store);
+		/* triggers of users, which fire when the store is closed, may touch more */
+		while (limit_any_touched())
+			settle_touched();
 	}
 	PG_FINALLY();
 	{
