@@ -1,6 +1,7 @@
 /*
  * engine/execution.c
- *		The start of an execution: its playbook, its row, its workload.
+ *		The start of an execution: its playbook, its row, its workload; and its
+ *		cancellation.
  */
 #include "common/common.h"
 
@@ -231,4 +232,23 @@ execution_make_workload(Store *store, BrokerState *state, const Event *event)
 	if (error == NULL)
 		store_insert_workload(store, event->execution_id, event->created_at, workload);
 	return error;
+}
+
+/* Cancels an execution whose lock is held; one that is over stays as it is. */
+void
+execution_cancel(int64 execution_id, const char *reason)
+{
+	Store	   *store = store_open(InvalidOid);
+	Execution	execution;
+	Event		event;
+
+	if (store_get_execution(store, execution_id, &execution) && execution.running)
+	{
+		memset(&event, 0, sizeof(event));
+		event.execution_id = execution_id;
+		event.event_type = event_type_name(EVENT_EXECUTION_CANCELLED);
+		event.error = reason;
+		(void) engine_ingest(store, &event);
+	}
+	store_close(store);
 }

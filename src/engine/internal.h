@@ -11,7 +11,7 @@
  *		frame.c       evaluation frames
  *		pending.c     events that wait for their decision
  *		lookup.c      answers to the broker's questions
- *		execution.c   the start of an execution
+ *		execution.c   the start of an execution, and its cancellation
  *		schedule.c    schedules whose time has come
  *		limit.c       free slots are handed out
  *		start.c       what a start asks for besides its playbook
@@ -192,7 +192,7 @@ extern int	evaluate_pending(Store *store, int64 execution_id);
 extern int	child_start(const BrokerState *state, const ChildStart *start);
 /* Makes an execution that a worker has started a child of the step it works on. */
 extern void child_adopt(const BrokerState *state, const ChildStart *child);
-/* Cancels an execution whose lock is held; one that is over stays as it is. */
+/* Cancels a child whose lock is held; one that is over stays as it is. */
 extern void child_cancel(int64 execution_id);
 /* Cancels the running children of an open run. */
 extern void child_cancel_all(Store *store, int64 execution_id, int64 parent_event_id);
@@ -328,6 +328,10 @@ extern void execution_get(Store *store, int64 execution_id, Execution *execution
 
 /* Adds "settings", as execution_start records them, to an object if they are not the defaults. */
 extern void engine_add_settings(JsonBuilder *builder, const Settings *settings);
+
+/* Cancels an execution whose lock is held; one that is over stays as it is. */
+extern void execution_cancel(int64 execution_id, const char *reason);
+
 /* ---- start.c ---- */
 
 /*
@@ -343,9 +347,6 @@ extern Jsonb *start_describe(const Event *event, Oid role);
  * the number of tasks.
  */
 extern int	start_begin(Store *store, const Execution *execution);
-
-/* Cancels an execution, whose lock is held, if it runs. */
-extern void start_cancel(int64 execution_id, const char *reason);
 
 /* ---- limit.c ---- */
 

@@ -197,7 +197,7 @@ serve(Firing *firing, TimestampTz at)
 			return true;
 		if (!execution_trylock(schedule->last_execution_id))
 			return false;
-		start_cancel(schedule->last_execution_id,
+		execution_cancel(schedule->last_execution_id,
 					 psprintf("schedule \"%s\" is due again", schedule->name));
 	}
 	try_start(firing, at);

@@ -112,25 +112,6 @@ read_on_conflict(const JsonbValue *context)
  * ---------------------------------------------------------------------------
  */
 
-/* Cancels an execution, whose lock is held, if it runs. */
-void
-start_cancel(int64 execution_id, const char *reason)
-{
-	Store	   *store = store_open(InvalidOid);
-	Execution	execution;
-	Event		event;
-
-	if (store_get_execution(store, execution_id, &execution) && execution.running)
-	{
-		memset(&event, 0, sizeof(event));
-		event.execution_id = execution_id;
-		event.event_type = event_type_name(EVENT_EXECUTION_CANCELLED);
-		event.error = reason;
-		(void) engine_ingest(store, &event);
-	}
-	store_close(store);
-}
-
 /* Returns the context of an execution_rescheduled: the parameters of a start. */
 static Jsonb *
 rescheduled_context(const Event *start)
@@ -274,7 +255,7 @@ resolve_conflict(const StartKey *key, OnConflict on_conflict, int64 existing,
 			return !running;
 		case CONFLICT_REPLACE:
 			engine_lock(existing);
-			start_cancel(existing, psprintf("replaced by execution " INT64_FORMAT,
+			execution_cancel(existing, psprintf("replaced by execution " INT64_FORMAT,
 											start->execution_id));
 			return true;
 		case CONFLICT_DEBOUNCE:
