@@ -30,6 +30,17 @@ execution_get(Store *store, int64 execution_id, Execution *execution)
 				 errhint("Restore the row with noetl.rebuild(), or delete the events of the execution too.")));
 }
 
+/* Fills in an event about an execution as a whole, for prepare_event(). */
+void
+describe_execution(Event *event, EventType type, const Execution *execution)
+{
+	memset(event, 0, sizeof(Event));
+	event->event_type = event_type_name(type);
+	event->execution_id = execution->execution_id;
+	event->node_name = execution->path;
+	event->node_type = "playbook";
+}
+
 /*
  * Reads the start parameters, "workload" or "parameters" of the context (NULL:
  * there is none); returns false when there are none.

@@ -266,6 +266,16 @@ extern bool execution_trylock(int64 execution_id);
  */
 extern bool execution_is_over(Store *store, int64 execution_id);
 
+/* ---- recover.c ---- */
+
+/*
+ * Takes the lock of an execution that a function is going to change, and reads the
+ * execution; raises unless it exists and the current role may act for it.
+ */
+extern void request_begin(Store *store, int64 execution_id, Execution *execution);
+/* Prepares an event and stores it without deciding on it. */
+extern void request_store(Store *store, Event *event);
+
 /* ---- pause.c ---- */
 
 /*
@@ -325,6 +335,9 @@ extern char *execution_make_workload(Store *store, BrokerState *state,
  * row while this transaction was deciding on it.
  */
 extern void execution_get(Store *store, int64 execution_id, Execution *execution);
+
+/* Fills in an event about an execution as a whole, for prepare_event(). */
+extern void describe_execution(Event *event, EventType type, const Execution *execution);
 
 /* Adds "settings", as execution_start records them, to an object if they are not the defaults. */
 extern void engine_add_settings(JsonBuilder *builder, const Settings *settings);

@@ -94,8 +94,8 @@ displace_oldest(Store *store, const LimitKey *key, int64 execution_id)
 				 limit_reason(key, "displaced by a newer task"));
 	else
 		execution_cancel(oldest.execution_id,
-					 limit_reason(key, psprintf("displaced by execution " INT64_FORMAT,
-												execution_id)));
+						 limit_reason(key, psprintf("displaced by execution " INT64_FORMAT,
+													execution_id)));
 	return true;
 }
 
@@ -116,7 +116,8 @@ refuse(Store *store, const LimitKey *key, const LimitWaiter *waiter)
 		end_task(store, waiter->queue_id, key->name,
 				 skip ? NULL : limit_reason(key, "not started"));
 	else
-		execution_cancel(waiter->execution_id, limit_reason(key, skip ? "skipped" : "not started"));
+		execution_cancel(waiter->execution_id,
+						 limit_reason(key, skip ? "skipped" : "not started"));
 }
 
 /* ---------------------------------------------------------------------------

@@ -198,7 +198,7 @@ serve(Firing *firing, TimestampTz at)
 		if (!execution_trylock(schedule->last_execution_id))
 			return false;
 		execution_cancel(schedule->last_execution_id,
-					 psprintf("schedule \"%s\" is due again", schedule->name));
+						 psprintf("schedule \"%s\" is due again", schedule->name));
 	}
 	try_start(firing, at);
 	return true;

@@ -146,6 +146,18 @@ engine_follow_rescheduled(TimestampTz in_row, const Event *rescheduled)
 		run_at - in_row > Max(left / STEPS_OF_DELAY, SHORTEST_STEP_US) ? run_at : in_row;
 }
 
+/* Fills in an event of the broker's own about an execution as a whole. */
+static void
+own_event(Event *event, EventType type, const Execution *execution)
+{
+	describe_execution(event, type, execution);
+	event->type = type;
+	event->status = event_type_status(type);
+	event->catalog_id = execution->catalog_id;
+	event->parent_execution_id = execution->parent_execution_id;
+	event->node_id = psprintf(INT64_FORMAT, execution->execution_id);
+}
+
 /*
  * Writes the event that says when a scheduled execution begins instead, with the
  * parameters of another event, and what follows from it.
@@ -154,19 +166,9 @@ static void
 reschedule(Store *store, const Execution *execution, const Event *start, TimestampTz run_at)
 {
 	TimestampTz in_row;
-
 	Event		event;
 
-	memset(&event, 0, sizeof(event));
-	event.type = EVENT_EXECUTION_RESCHEDULED;
-	event.event_type = event_type_name(event.type);
-	event.status = event_type_status(event.type);
-	event.execution_id = execution->execution_id;
-	event.catalog_id = execution->catalog_id;
-	event.parent_execution_id = execution->parent_execution_id;
-	event.node_id = psprintf(INT64_FORMAT, execution->execution_id);
-	event.node_name = execution->path;
-	event.node_type = "playbook";
+	own_event(&event, EVENT_EXECUTION_RESCHEDULED, execution);
 	event.context = rescheduled_context(start);
 	event.meta = json_text_object("run_at", time_to_text(run_at, "UTC"));
 	event_terms(&event)->run_at = run_at;
@@ -256,7 +258,7 @@ resolve_conflict(const StartKey *key, OnConflict on_conflict, int64 existing,
 		case CONFLICT_REPLACE:
 			engine_lock(existing);
 			execution_cancel(existing, psprintf("replaced by execution " INT64_FORMAT,
-											start->execution_id));
+												start->execution_id));
 			return true;
 		case CONFLICT_DEBOUNCE:
 			return !running || !put_off(existing, start, context);
@@ -432,17 +434,8 @@ start_begin(Store *store, const Execution *execution)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the execution_start of execution " INT64_FORMAT " has been deleted",
 						execution->execution_id)));
-	memset(&due, 0, sizeof(due));
-	due.type = EVENT_EXECUTION_DUE;
-	due.event_type = event_type_name(due.type);
-	due.status = event_type_status(due.type);
-	due.execution_id = execution->execution_id;
-	due.catalog_id = execution->catalog_id;
-	due.parent_execution_id = execution->parent_execution_id;
+	own_event(&due, EVENT_EXECUTION_DUE, execution);
 	due.parent_event_id = start.event_id;
-	due.node_id = psprintf(INT64_FORMAT, execution->execution_id);
-	due.node_name = execution->path;
-	due.node_type = "playbook";
 	event_assign_time(store, &due);
 	write_own_event(store, &due);
 	engine_begin_event(&begin, &start, put_off ? &rescheduled : NULL, &due);
