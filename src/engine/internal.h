@@ -304,6 +304,11 @@ typedef void (*LimitedWork) (void *arg);
  * statement that calls is cancelled itself.
  */
 extern bool limited_run(int64 execution_id, bool asked, LimitedWork work, void *arg);
+/*
+ * Returns whether an error is not about the work itself: the transaction or the server is
+ * in trouble, or another session holds a lock.  It is likely to go away by itself.
+ */
+extern bool error_is_passing(int sqlerrcode);
 /* Returns whether this session is inside limited_run(). */
 extern bool limited_is_running(void);
 /*
