@@ -54,12 +54,13 @@ get_term(const JsonbValue *context, const char *member, JsonbValue *value)
 	return json_get(context, member, value) && value->type != jbvNull;
 }
 
-/* Checks labels, priority and key. */
+/* Checks labels, priority, key and max_wait. */
 static void
 check_terms(const JsonbValue *context)
 {
 	JsonbValue	value;
 	int64		priority;
+	double		max_wait;
 
 	if (get_term(context, "labels", &value))
 		labels_check(&value);
@@ -71,6 +72,10 @@ check_terms(const JsonbValue *context)
 		(value.type != jbvString || value.val.string.len == 0 ||
 		 value.val.string.len > LONGEST_KEY))
 		raise_bad_term("key", "text of 1 to 1024 bytes");
+	if (get_term(context, "max_wait", &value) &&
+		(!json_number(&value, &max_wait) || max_wait <= 0 ||
+		 max_wait >= (double) LONGEST_TIMEOUT / USECS_PER_SEC))
+		raise_bad_term("max_wait", "a number of seconds, more than zero and less than a century");
 }
 
 /* Reads run_at. */
@@ -202,7 +207,7 @@ put_off(int64 execution_id, const Event *start, const JsonbValue *context)
 	scheduled = store_get_execution(store, execution_id, &execution) && execution.scheduled;
 	if (scheduled)
 	{
-		if (json_get(context, "max_wait", &value) && json_number(&value, &max_wait))
+		if (get_term(context, "max_wait", &value) && json_number(&value, &max_wait))
 			run_at = Min(run_at, execution.started_at + (TimestampTz) (max_wait * USECS_PER_SEC));
 		run_at = Max(run_at, now);
 		reschedule(store, &execution, start, run_at);
