@@ -374,26 +374,6 @@ attempt(Firing *firing, bool all)
 	return error;
 }
 
-/*
- * Returns whether an error is not the rule's: the transaction or the server is in
- * trouble, or somebody else holds a lock.
- */
-static bool
-concerns_statement(int sqlerrcode)
-{
-	switch (ERRCODE_TO_CATEGORY(sqlerrcode))
-	{
-		case ERRCODE_TRANSACTION_ROLLBACK:
-		case ERRCODE_INSUFFICIENT_RESOURCES:
-		case ERRCODE_OPERATOR_INTERVENTION:
-		case ERRCODE_SYSTEM_ERROR:
-		case ERRCODE_INTERNAL_ERROR:
-			return true;
-		default:
-			return sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE;
-	}
-}
-
 /* Does what the rule says of all rows. */
 static void
 fire(Firing *firing)
@@ -404,7 +384,7 @@ fire(Firing *firing)
 	error = attempt(firing, true);
 	if (error == NULL)
 		return;
-	if (concerns_statement(error->sqlerrcode))
+	if (error_is_passing(error->sqlerrcode))
 		ReThrowError(error);
 	rewind_rows(firing);
 	while (next_row(firing))
@@ -412,7 +392,7 @@ fire(Firing *firing)
 		error = attempt(firing, false);
 		if (error == NULL)
 			continue;
-		if (concerns_statement(error->sqlerrcode))
+		if (error_is_passing(error->sqlerrcode))
 			ReThrowError(error);
 		change_record_failure(&firing->compiled->rule, firing->row_known ? &firing->row : NULL,
 							  unpack_sql_state(error->sqlerrcode), error->message);

@@ -173,23 +173,11 @@ child_adopt(const BrokerState *state, const ChildStart *child)
 	store_close(store);
 }
 
-/* Cancels an execution whose lock is held; one that is over stays as it is. */
+/* Cancels a child whose lock is held; one that is over stays as it is. */
 void
 child_cancel(int64 execution_id)
 {
-	Store	   *store = store_open(InvalidOid);
-	Execution	execution;
-	Event		event;
-
-	if (store_get_execution(store, execution_id, &execution) && execution.running)
-	{
-		memset(&event, 0, sizeof(event));
-		event.execution_id = execution_id;
-		event.event_type = event_type_name(EVENT_EXECUTION_CANCELLED);
-		event.error = "the parent execution does not need it any more";
-		(void) engine_ingest(store, &event);
-	}
-	store_close(store);
+	execution_cancel(execution_id, "the parent execution does not need it any more");
 }
 
 /*

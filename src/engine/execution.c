@@ -1,6 +1,7 @@
 /*
  * engine/execution.c
- *		The start of an execution: its playbook, its row, its workload.
+ *		The start of an execution: its playbook, its row, its workload; and its
+ *		cancellation.
  */
 #include "common/common.h"
 
@@ -27,6 +28,17 @@ execution_get(Store *store, int64 execution_id, Execution *execution)
 				 errmsg("execution " INT64_FORMAT " has been deleted", execution_id),
 				 errdetail("Its row in noetl.execution is missing while one of its events is decided on."),
 				 errhint("Restore the row with noetl.rebuild(), or delete the events of the execution too.")));
+}
+
+/* Fills in an event about an execution as a whole, for prepare_event(). */
+void
+describe_execution(Event *event, EventType type, const Execution *execution)
+{
+	memset(event, 0, sizeof(Event));
+	event->event_type = event_type_name(type);
+	event->execution_id = execution->execution_id;
+	event->node_name = execution->path;
+	event->node_type = "playbook";
 }
 
 /*
@@ -231,4 +243,23 @@ execution_make_workload(Store *store, BrokerState *state, const Event *event)
 	if (error == NULL)
 		store_insert_workload(store, event->execution_id, event->created_at, workload);
 	return error;
+}
+
+/* Cancels an execution whose lock is held; one that is over stays as it is. */
+void
+execution_cancel(int64 execution_id, const char *reason)
+{
+	Store	   *store = store_open(InvalidOid);
+	Execution	execution;
+	Event		event;
+
+	if (store_get_execution(store, execution_id, &execution) && execution.running)
+	{
+		memset(&event, 0, sizeof(event));
+		event.execution_id = execution_id;
+		event.event_type = event_type_name(EVENT_EXECUTION_CANCELLED);
+		event.error = reason;
+		(void) engine_ingest(store, &event);
+	}
+	store_close(store);
 }

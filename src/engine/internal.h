@@ -11,7 +11,7 @@
  *		frame.c       evaluation frames
  *		pending.c     events that wait for their decision
  *		lookup.c      answers to the broker's questions
- *		execution.c   the start of an execution
+ *		execution.c   the start of an execution, and its cancellation
  *		schedule.c    schedules whose time has come
  *		limit.c       free slots are handed out
  *		start.c       what a start asks for besides its playbook
@@ -192,7 +192,7 @@ extern int	evaluate_pending(Store *store, int64 execution_id);
 extern int	child_start(const BrokerState *state, const ChildStart *start);
 /* Makes an execution that a worker has started a child of the step it works on. */
 extern void child_adopt(const BrokerState *state, const ChildStart *child);
-/* Cancels an execution whose lock is held; one that is over stays as it is. */
+/* Cancels a child whose lock is held; one that is over stays as it is. */
 extern void child_cancel(int64 execution_id);
 /* Cancels the running children of an open run. */
 extern void child_cancel_all(Store *store, int64 execution_id, int64 parent_event_id);
@@ -266,6 +266,16 @@ extern bool execution_trylock(int64 execution_id);
  */
 extern bool execution_is_over(Store *store, int64 execution_id);
 
+/* ---- recover.c ---- */
+
+/*
+ * Takes the lock of an execution that a function is going to change, and reads the
+ * execution; raises unless it exists and the current role may act for it.
+ */
+extern void request_begin(Store *store, int64 execution_id, Execution *execution);
+/* Prepares an event and stores it without deciding on it. */
+extern void request_store(Store *store, Event *event);
+
 /* ---- pause.c ---- */
 
 /*
@@ -294,6 +304,11 @@ typedef void (*LimitedWork) (void *arg);
  * statement that calls is cancelled itself.
  */
 extern bool limited_run(int64 execution_id, bool asked, LimitedWork work, void *arg);
+/*
+ * Returns whether an error is not about the work itself: the transaction or the server is
+ * in trouble, or another session holds a lock.  It is likely to go away by itself.
+ */
+extern bool error_is_passing(int sqlerrcode);
 /* Returns whether this session is inside limited_run(). */
 extern bool limited_is_running(void);
 /*
@@ -326,8 +341,15 @@ extern char *execution_make_workload(Store *store, BrokerState *state,
  */
 extern void execution_get(Store *store, int64 execution_id, Execution *execution);
 
+/* Fills in an event about an execution as a whole, for prepare_event(). */
+extern void describe_execution(Event *event, EventType type, const Execution *execution);
+
 /* Adds "settings", as execution_start records them, to an object if they are not the defaults. */
 extern void engine_add_settings(JsonBuilder *builder, const Settings *settings);
+
+/* Cancels an execution whose lock is held; one that is over stays as it is. */
+extern void execution_cancel(int64 execution_id, const char *reason);
+
 /* ---- start.c ---- */
 
 /*
@@ -343,9 +365,6 @@ extern Jsonb *start_describe(const Event *event, Oid role);
  * the number of tasks.
  */
 extern int	start_begin(Store *store, const Execution *execution);
-
-/* Cancels an execution, whose lock is held, if it runs. */
-extern void start_cancel(int64 execution_id, const char *reason);
 
 /* ---- limit.c ---- */
 

@@ -81,15 +81,10 @@ engine_acts_for(Oid started_by)
 bool
 engine_role_acts_for(Oid role, Oid started_by)
 {
-	Oid			admin;
-
 	if (role == started_by || noetl_isolation == ISOLATION_OFF)
 		return true;
-	if (!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(role)))
-		return false;
-	admin = get_role_oid(ADMIN_ROLE, true);
-	return superuser_arg(role) || has_privs_of_role(role, started_by) ||
-		(OidIsValid(admin) && has_privs_of_role(role, admin));
+	return SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(role)) &&
+		role_acts_for(role, started_by);
 }
 
 /*

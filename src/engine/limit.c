@@ -93,9 +93,9 @@ displace_oldest(Store *store, const LimitKey *key, int64 execution_id)
 		end_task(store, oldest.queue_id, key->name,
 				 limit_reason(key, "displaced by a newer task"));
 	else
-		start_cancel(oldest.execution_id,
-					 limit_reason(key, psprintf("displaced by execution " INT64_FORMAT,
-												execution_id)));
+		execution_cancel(oldest.execution_id,
+						 limit_reason(key, psprintf("displaced by execution " INT64_FORMAT,
+													execution_id)));
 	return true;
 }
 
@@ -116,7 +116,8 @@ refuse(Store *store, const LimitKey *key, const LimitWaiter *waiter)
 		end_task(store, waiter->queue_id, key->name,
 				 skip ? NULL : limit_reason(key, "not started"));
 	else
-		start_cancel(waiter->execution_id, limit_reason(key, skip ? "skipped" : "not started"));
+		execution_cancel(waiter->execution_id,
+						 limit_reason(key, skip ? "skipped" : "not started"));
 }
 
 /* ---------------------------------------------------------------------------
@@ -238,25 +239,33 @@ settle_key(Store *store, const LimitKey *key)
 	}
 }
 
+/* Hands out the free slots of the limits that have been touched so far. */
+static void
+settle_touched(void)
+{
+	Store	   *store = store_open(InvalidOid);
+	LimitKey	key;
+
+	while (limit_next_touched(&key))
+	{
+		CHECK_FOR_INTERRUPTS();
+		settle_key(store, &key);
+	}
+	store_close(store);
+}
+
 /* Hands out the free slots of all limits that this transaction has touched. */
 void
 engine_settle_limits(void)
 {
-	LimitKey	key;
-
 	if (settling || !limit_any_touched())
 		return;
 	settling = true;
 	PG_TRY();
 	{
-		Store	   *store = store_open(InvalidOid);
-
-		while (limit_next_touched(&key))
-		{
-			CHECK_FOR_INTERRUPTS();
-			settle_key(store, &key);
-		}
-		store_close(store);
+		/* triggers of users, which fire when the store is closed, may touch more */
+		while (limit_any_touched())
+			settle_touched();
 	}
 	PG_FINALLY();
 	{

@@ -40,6 +40,23 @@ static struct
 
 static int	next_remembered = 0;
 
+/* Returns whether an error is not about the work itself (engine/internal.h). */
+bool
+error_is_passing(int sqlerrcode)
+{
+	switch (ERRCODE_TO_CATEGORY(sqlerrcode))
+	{
+		case ERRCODE_TRANSACTION_ROLLBACK:
+		case ERRCODE_INSUFFICIENT_RESOURCES:
+		case ERRCODE_OPERATOR_INTERVENTION:
+		case ERRCODE_SYSTEM_ERROR:
+		case ERRCODE_INTERNAL_ERROR:
+			return true;
+		default:
+			return sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE;
+	}
+}
+
 /* Timeout handler: cancels the work. */
 static void
 exceed_limit(void)

@@ -46,15 +46,9 @@ store_event(Store *store, const Execution *execution, EventType type, Jsonb *met
 {
 	Event		event;
 
-	memset(&event, 0, sizeof(event));
-	event.event_type = event_type_name(type);
-	event.execution_id = execution->execution_id;
-	event.node_name = execution->path;
-	event.node_type = "playbook";
+	describe_execution(&event, type, execution);
 	event.meta = meta;
-	if (!prepare_event(store, &event, false, false))
-		elog(ERROR, "an event with a new id is stored already");
-	write_own_event(store, &event);
+	request_store(store, &event);
 	return event.event_id;
 }
 
@@ -83,12 +77,7 @@ park_tree(Store *store, int64 execution_id, int64 pause_id, int *room)
 static void
 begin(Store *store, int64 execution_id, Execution *execution)
 {
-	engine_lock_for_replay(execution_id);
-	if (!store_get_execution(store, execution_id, execution))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("execution " INT64_FORMAT " does not exist", execution_id)));
-	engine_check_owner(execution);
+	request_begin(store, execution_id, execution);
 	engine_check_snapshot(store, execution_id);
 }
 

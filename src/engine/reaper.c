@@ -174,11 +174,7 @@ reap_execution(Store *store, int64 execution_id)
 					REAPED_TIMEOUT);
 		return;
 	}
-	memset(&event, 0, sizeof(event));
-	event.execution_id = execution_id;
-	event.event_type = event_type_name(EVENT_EXECUTION_FAILED);
-	event.node_name = execution.path;
-	event.node_type = "playbook";
+	describe_execution(&event, EVENT_EXECUTION_FAILED, &execution);
 	event.error = timeout_error(execution_timeout(store, &execution));
 	json_begin_object(&builder);
 	json_add_text(&builder, "reason", event.error);

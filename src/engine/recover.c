@@ -59,8 +59,8 @@ describe_step(Event *event, EventType type, const Execution *execution, const St
 }
 
 /* Prepares an event and stores it without deciding on it. */
-static void
-store_request(Store *store, Event *event)
+void
+request_store(Store *store, Event *event)
 {
 	if (!prepare_event(store, event, event->result != NULL, false))
 		elog(ERROR, "an event with a new id is stored already");
@@ -78,7 +78,7 @@ engine_resume_step(Store *store, const Execution *execution, const Step *step, i
 	describe_step(&event, EVENT_STEP_RESUMED, execution, step, visit);
 	event.context = input_context(request->input);
 	event.meta = request_meta(request->reason, 0);
-	store_request(store, &event);
+	request_store(store, &event);
 	return evaluate_resumed(store, &event, execution, NIL);
 }
 
@@ -90,14 +90,10 @@ engine_redrive(Store *store, const Execution *execution, List *runs, const List 
 	Event		event;
 	ListCell   *lc;
 
-	memset(&event, 0, sizeof(event));
-	event.event_type = event_type_name(EVENT_EXECUTION_REDRIVEN);
-	event.execution_id = execution->execution_id;
-	event.node_name = execution->path;
-	event.node_type = "playbook";
+	describe_execution(&event, EVENT_EXECUTION_REDRIVEN, execution);
 	event.context = input_context(request->input);
 	event.meta = request_meta(request->reason, execution->drive + 1);
-	store_request(store, &event);
+	request_store(store, &event);
 	foreach(lc, signals)
 		store_keep_signal(store, execution->execution_id, (SignalRow *) lfirst(lc));
 	return evaluate_resumed(store, &event, execution, runs);
@@ -112,11 +108,7 @@ engine_migrate(Store *store, const Execution *execution, int64 catalog_id, int v
 	JsonBuilder builder;
 	JsonbValue	value;
 
-	memset(&event, 0, sizeof(event));
-	event.event_type = event_type_name(EVENT_EXECUTION_MIGRATED);
-	event.execution_id = execution->execution_id;
-	event.node_name = execution->path;
-	event.node_type = "playbook";
+	describe_execution(&event, EVENT_EXECUTION_MIGRATED, execution);
 	json_begin_object(&builder);
 	json_add_id(&builder, "catalog_id", catalog_id);
 	json_add_int(&builder, "version", version);
@@ -125,7 +117,7 @@ engine_migrate(Store *store, const Execution *execution, int64 catalog_id, int v
 	json_end_object(&builder, &value);
 	event.context = json_to_jsonb(&value);
 	event.meta = request_meta(NULL, 0);
-	store_request(store, &event);
+	request_store(store, &event);
 	(void) evaluate_resumed(store, &event, execution, NIL);
 }
 
@@ -137,11 +129,7 @@ engine_undo(Store *store, const Execution *execution, const char *error, const c
 	JsonBuilder builder;
 	JsonbValue	value;
 
-	memset(&event, 0, sizeof(event));
-	event.event_type = event_type_name(EVENT_EXECUTION_UNDO);
-	event.execution_id = execution->execution_id;
-	event.node_name = execution->path;
-	event.node_type = "playbook";
+	describe_execution(&event, EVENT_EXECUTION_UNDO, execution);
 	event.error = error;
 	if (reaped == NULL)
 		event.meta = request_meta(NULL, 0);
@@ -153,7 +141,7 @@ engine_undo(Store *store, const Execution *execution, const char *error, const c
 		json_end_object(&builder, &value);
 		event.result = json_to_jsonb(&value);
 	}
-	store_request(store, &event);
+	request_store(store, &event);
 	(void) evaluate_resumed(store, &event, execution, NIL);
 }
 
@@ -170,9 +158,12 @@ engine_skip_step(Store *store, const Execution *execution, const Step *step, int
 	(void) engine_ingest(store, &event);
 }
 
-/* Takes the lock of an execution that somebody wants to go on (engine/engine.h). */
+/*
+ * Takes the lock of an execution that a function is going to change, and reads the
+ * execution; raises unless it exists and the current role may act for it.
+ */
 void
-engine_begin_recovery(Store *store, int64 execution_id, Execution *execution)
+request_begin(Store *store, int64 execution_id, Execution *execution)
 {
 	engine_lock_for_replay(execution_id);
 	if (!store_get_execution(store, execution_id, execution))
@@ -180,6 +171,13 @@ engine_begin_recovery(Store *store, int64 execution_id, Execution *execution)
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("execution " INT64_FORMAT " does not exist", execution_id)));
 	engine_check_owner(execution);
+}
+
+/* Takes the lock of an execution that somebody wants to go on (engine/engine.h). */
+void
+engine_begin_recovery(Store *store, int64 execution_id, Execution *execution)
+{
+	request_begin(store, execution_id, execution);
 	if (!noetl_broker)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -288,16 +286,12 @@ engine_fork(const ForkRequest *request)
 					  carried->value.visit);
 		event.result = json_to_jsonb(&carried->value.envelope);
 		event.meta = fork_meta(request->source, carried->value.event_id);
-		store_request(store, &event);
+		request_store(store, &event);
 	}
-	memset(&event, 0, sizeof(event));
-	event.event_type = event_type_name(EVENT_EXECUTION_FORKED);
-	event.execution_id = execution_id;
-	event.node_name = execution.path;
-	event.node_type = "playbook";
+	describe_execution(&event, EVENT_EXECUTION_FORKED, &execution);
 	event.context = request->context;
 	event.meta = fork_meta(request->source, request->source_event);
-	store_request(store, &event);
+	request_store(store, &event);
 	(void) evaluate_resumed(store, &event, &execution, NIL);
 	store_close(store);
 	return execution_id;

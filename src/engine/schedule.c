@@ -110,23 +110,6 @@ start_execution(Firing *firing, TimestampTz at)
 	schedule->error = NULL;
 }
 
-/* Returns whether an error is likely to go away by itself. */
-static bool
-is_passing(const ErrorData *error)
-{
-	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
-	{
-		case ERRCODE_TO_CATEGORY(ERRCODE_TRANSACTION_ROLLBACK):
-		case ERRCODE_TO_CATEGORY(ERRCODE_INSUFFICIENT_RESOURCES):
-		case ERRCODE_TO_CATEGORY(ERRCODE_OPERATOR_INTERVENTION):
-		case ERRCODE_TO_CATEGORY(ERRCODE_SYSTEM_ERROR):
-		case ERRCODE_TO_CATEGORY(ERRCODE_INTERNAL_ERROR):
-			return true;
-		default:
-			return error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE;
-	}
-}
-
 /*
  * Starts the execution for a time in a subtransaction.  A start that fails because of
  * what it is, such as a playbook that is gone, is noted and not repeated.  Other errors
@@ -158,7 +141,7 @@ try_start(Firing *firing, TimestampTz at)
 	CurrentResourceOwner = owner;
 	if (error == NULL)
 		return;
-	if (is_passing(error))
+	if (error_is_passing(error->sqlerrcode))
 		ReThrowError(error);
 	firing->schedule.error = error->message;
 }
@@ -197,8 +180,8 @@ serve(Firing *firing, TimestampTz at)
 			return true;
 		if (!execution_trylock(schedule->last_execution_id))
 			return false;
-		start_cancel(schedule->last_execution_id,
-					 psprintf("schedule \"%s\" is due again", schedule->name));
+		execution_cancel(schedule->last_execution_id,
+						 psprintf("schedule \"%s\" is due again", schedule->name));
 	}
 	try_start(firing, at);
 	return true;

@@ -54,12 +54,13 @@ get_term(const JsonbValue *context, const char *member, JsonbValue *value)
 	return json_get(context, member, value) && value->type != jbvNull;
 }
 
-/* Checks labels, priority and key. */
+/* Checks labels, priority, key and max_wait. */
 static void
 check_terms(const JsonbValue *context)
 {
 	JsonbValue	value;
 	int64		priority;
+	double		max_wait;
 
 	if (get_term(context, "labels", &value))
 		labels_check(&value);
@@ -71,6 +72,10 @@ check_terms(const JsonbValue *context)
 		(value.type != jbvString || value.val.string.len == 0 ||
 		 value.val.string.len > LONGEST_KEY))
 		raise_bad_term("key", "text of 1 to 1024 bytes");
+	if (get_term(context, "max_wait", &value) &&
+		(!json_number(&value, &max_wait) || max_wait <= 0 ||
+		 max_wait >= (double) LONGEST_TIMEOUT / USECS_PER_SEC))
+		raise_bad_term("max_wait", "a number of seconds, more than zero and less than a century");
 }
 
 /* Reads run_at. */
@@ -112,25 +117,6 @@ read_on_conflict(const JsonbValue *context)
  * ---------------------------------------------------------------------------
  */
 
-/* Cancels an execution, whose lock is held, if it runs. */
-void
-start_cancel(int64 execution_id, const char *reason)
-{
-	Store	   *store = store_open(InvalidOid);
-	Execution	execution;
-	Event		event;
-
-	if (store_get_execution(store, execution_id, &execution) && execution.running)
-	{
-		memset(&event, 0, sizeof(event));
-		event.execution_id = execution_id;
-		event.event_type = event_type_name(EVENT_EXECUTION_CANCELLED);
-		event.error = reason;
-		(void) engine_ingest(store, &event);
-	}
-	store_close(store);
-}
-
 /* Returns the context of an execution_rescheduled: the parameters of a start. */
 static Jsonb *
 rescheduled_context(const Event *start)
@@ -165,6 +151,18 @@ engine_follow_rescheduled(TimestampTz in_row, const Event *rescheduled)
 		run_at - in_row > Max(left / STEPS_OF_DELAY, SHORTEST_STEP_US) ? run_at : in_row;
 }
 
+/* Fills in an event of the broker's own about an execution as a whole. */
+static void
+own_event(Event *event, EventType type, const Execution *execution)
+{
+	describe_execution(event, type, execution);
+	event->type = type;
+	event->status = event_type_status(type);
+	event->catalog_id = execution->catalog_id;
+	event->parent_execution_id = execution->parent_execution_id;
+	event->node_id = psprintf(INT64_FORMAT, execution->execution_id);
+}
+
 /*
  * Writes the event that says when a scheduled execution begins instead, with the
  * parameters of another event, and what follows from it.
@@ -173,19 +171,9 @@ static void
 reschedule(Store *store, const Execution *execution, const Event *start, TimestampTz run_at)
 {
 	TimestampTz in_row;
-
 	Event		event;
 
-	memset(&event, 0, sizeof(event));
-	event.type = EVENT_EXECUTION_RESCHEDULED;
-	event.event_type = event_type_name(event.type);
-	event.status = event_type_status(event.type);
-	event.execution_id = execution->execution_id;
-	event.catalog_id = execution->catalog_id;
-	event.parent_execution_id = execution->parent_execution_id;
-	event.node_id = psprintf(INT64_FORMAT, execution->execution_id);
-	event.node_name = execution->path;
-	event.node_type = "playbook";
+	own_event(&event, EVENT_EXECUTION_RESCHEDULED, execution);
 	event.context = rescheduled_context(start);
 	event.meta = json_text_object("run_at", time_to_text(run_at, "UTC"));
 	event_terms(&event)->run_at = run_at;
@@ -219,7 +207,7 @@ put_off(int64 execution_id, const Event *start, const JsonbValue *context)
 	scheduled = store_get_execution(store, execution_id, &execution) && execution.scheduled;
 	if (scheduled)
 	{
-		if (json_get(context, "max_wait", &value) && json_number(&value, &max_wait))
+		if (get_term(context, "max_wait", &value) && json_number(&value, &max_wait))
 			run_at = Min(run_at, execution.started_at + (TimestampTz) (max_wait * USECS_PER_SEC));
 		run_at = Max(run_at, now);
 		reschedule(store, &execution, start, run_at);
@@ -274,8 +262,8 @@ resolve_conflict(const StartKey *key, OnConflict on_conflict, int64 existing,
 			return !running;
 		case CONFLICT_REPLACE:
 			engine_lock(existing);
-			start_cancel(existing, psprintf("replaced by execution " INT64_FORMAT,
-											start->execution_id));
+			execution_cancel(existing, psprintf("replaced by execution " INT64_FORMAT,
+												start->execution_id));
 			return true;
 		case CONFLICT_DEBOUNCE:
 			return !running || !put_off(existing, start, context);
@@ -451,17 +439,8 @@ start_begin(Store *store, const Execution *execution)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the execution_start of execution " INT64_FORMAT " has been deleted",
 						execution->execution_id)));
-	memset(&due, 0, sizeof(due));
-	due.type = EVENT_EXECUTION_DUE;
-	due.event_type = event_type_name(due.type);
-	due.status = event_type_status(due.type);
-	due.execution_id = execution->execution_id;
-	due.catalog_id = execution->catalog_id;
-	due.parent_execution_id = execution->parent_execution_id;
+	own_event(&due, EVENT_EXECUTION_DUE, execution);
 	due.parent_event_id = start.event_id;
-	due.node_id = psprintf(INT64_FORMAT, execution->execution_id);
-	due.node_name = execution->path;
-	due.node_type = "playbook";
 	event_assign_time(store, &due);
 	write_own_event(store, &due);
 	engine_begin_event(&begin, &start, put_off ? &rescheduled : NULL, &due);

@@ -10,9 +10,6 @@
 
 #include "access/xact.h"
 #include "miscadmin.h"
-#include "utils/builtins.h"
-#include "utils/timestamp.h"
-
 #include "engine/internal.h"
 
 /* Executions that one call takes up */
@@ -37,7 +34,7 @@ note_stored_at(Event *event, TimestampTz stored_at)
 		json_from_jsonb(event->annotation, &annotation);
 		json_add_members(&builder, &annotation);
 	}
-	json_add_text(&builder, "stored_at", timestamptz_to_str(stored_at));
+	json_add_text(&builder, "stored_at", moment_text(stored_at));
 	json_end_object(&builder, &value);
 	event->meta = json_to_jsonb(&value);
 }

@@ -12,14 +12,13 @@
 #include "access/table.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "store/sql.h"
 #include "store/store.h"
 
 /* Columns of noetl.change_rule */
@@ -121,33 +120,6 @@ store_rules(void)
 	return read_rules(NULL);
 }
 
-/* Executes a statement as the owner of the tables. */
-static void
-execute_as_owner(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls)
-{
-	Oid			user;
-	int			context;
-	int			code;
-
-	GetUserIdAndSecContext(&user, &context);
-	SetUserIdAndSecContext(store_owner(), context | SECURITY_LOCAL_USERID_CHANGE |
-						   SECURITY_RESTRICTED_OPERATION);
-	SPI_connect();
-	code = SPI_execute_with_args(sql, nargs, types, values, nulls, false, 0);
-	if (code < 0)
-		elog(ERROR, "could not write a rule: %s", SPI_result_code_string(code));
-	SPI_finish();
-	SetUserIdAndSecContext(user, context);
-}
-
-/* Sets a text parameter of a statement; NULL: it is null. */
-static void
-set_text(Datum *values, char *nulls, int number, const char *text)
-{
-	nulls[number] = text == NULL ? 'n' : ' ';
-	values[number] = text == NULL ? (Datum) 0 : CStringGetTextDatum(text);
-}
-
 /* Sets a jsonb parameter of a statement; NULL: it is null. */
 static void
 set_jsonb(Datum *values, char *nulls, int number, Jsonb *jsonb)
@@ -166,21 +138,21 @@ store_insert_rule(const ChangeRule *rule)
 	Datum		values[RULE_COLUMNS];
 	char		nulls[RULE_COLUMNS];
 
-	set_text(values, nulls, RULE_NAME - 1, rule->name);
+	sql_set_text(values, nulls, RULE_NAME - 1, rule->name);
 	values[RULE_TABLE - 1] = ObjectIdGetDatum(rule->table);
 	nulls[RULE_TABLE - 1] = ' ';
-	set_text(values, nulls, RULE_PATH - 1, rule->path);
-	set_text(values, nulls, RULE_EVENTS - 1, rule->events);
-	set_text(values, nulls, RULE_CONDITION - 1, rule->condition);
+	sql_set_text(values, nulls, RULE_PATH - 1, rule->path);
+	sql_set_text(values, nulls, RULE_EVENTS - 1, rule->events);
+	sql_set_text(values, nulls, RULE_CONDITION - 1, rule->condition);
 	set_jsonb(values, nulls, RULE_PARAMETERS - 1, rule->parameters);
-	set_text(values, nulls, RULE_KEY - 1, rule->key);
-	set_text(values, nulls, RULE_SIGNAL - 1, rule->signal);
+	sql_set_text(values, nulls, RULE_KEY - 1, rule->key);
+	sql_set_text(values, nulls, RULE_SIGNAL - 1, rule->signal);
 	values[RULE_MADE_BY - 1] = ObjectIdGetDatum(rule->made_by);
 	nulls[RULE_MADE_BY - 1] = ' ';
-	execute_as_owner("INSERT INTO noetl.change_rule (name, table_name, path, events, condition,"
-					 " parameters, key, signal, made_by)"
-					 " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-					 RULE_COLUMNS, types, values, nulls);
+	(void) sql_execute("INSERT INTO noetl.change_rule (name, table_name, path, events,"
+					   " condition, parameters, key, signal, made_by)"
+					   " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+					   RULE_COLUMNS, types, values, nulls, NULL, NULL);
 }
 
 /* Deletes the rule with a name. */
@@ -190,8 +162,8 @@ store_delete_rule(const char *name)
 	Oid			types[] = {TEXTOID};
 	Datum		values[] = {CStringGetTextDatum(name)};
 
-	execute_as_owner("DELETE FROM noetl.change_rule WHERE name OPERATOR(pg_catalog.=) $1",
-					 1, types, values, NULL);
+	(void) sql_execute("DELETE FROM noetl.change_rule WHERE name OPERATOR(pg_catalog.=) $1",
+					   1, types, values, NULL, NULL, NULL);
 }
 
 /* Inserts a row into noetl.change_failure. */
@@ -202,13 +174,13 @@ store_insert_change_failure(const ChangeFailure *failure)
 	Datum		values[lengthof(types)];
 	char		nulls[lengthof(types)];
 
-	set_text(values, nulls, 0, failure->rule->name);
+	sql_set_text(values, nulls, 0, failure->rule->name);
 	values[1] = ObjectIdGetDatum(failure->rule->made_by);
 	nulls[1] = ' ';
-	set_text(values, nulls, 2, failure->sqlstate);
-	set_text(values, nulls, 3, failure->error);
+	sql_set_text(values, nulls, 2, failure->sqlstate);
+	sql_set_text(values, nulls, 3, failure->error);
 	set_jsonb(values, nulls, 4, failure->change);
-	execute_as_owner("INSERT INTO noetl.change_failure (rule, made_by, sqlstate, error, change)"
-					 " VALUES ($1, $2, $3, $4, $5)",
-					 lengthof(types), types, values, nulls);
+	(void) sql_execute("INSERT INTO noetl.change_failure (rule, made_by, sqlstate, error, change)"
+					   " VALUES ($1, $2, $3, $4, $5)",
+					   lengthof(types), types, values, nulls, NULL, NULL);
 }

@@ -184,26 +184,18 @@ store_get_event_head(Store *store, int64 execution_id, int64 event_id, Event *ev
 bool
 store_start_event(Store *store, int64 execution_id, Event *event)
 {
-	StoreTable *table = store_event_table(store, execution_id);
-	StoreScan	scan;
-	ScanKeyData key;
+	LogScan		log;
 	bool		found = false;
 
-	store_key_int64(&key, 1, execution_id);
-	store_scan_open(&scan, store, table, REL_EVENT_PKEY, SnapshotSelf, 1,
-					ForwardScanDirection);
-	index_rescan(scan.scan, &key, 1, NULL, 0);
-	while (!found && store_scan_next(&scan))
-	{
-		store_read_event_head(scan.slot, event);
+	log_scan_open(&log, store, execution_id, ForwardScanDirection);
+	while (!found && log_scan_next(&log, event))
 		found = event->type == EVENT_EXECUTION_START;
-	}
 	if (found)
 	{
-		store_read_event(scan.slot, event);
-		event->current_item = slot_jsonb(scan.slot, EVENT_COL_CURRENT_ITEM);
+		store_read_event(log.scan.slot, event);
+		event->current_item = slot_jsonb(log.scan.slot, EVENT_COL_CURRENT_ITEM);
 	}
-	store_scan_close(&scan);
+	log_scan_close(&log);
 	return found;
 }
 
@@ -211,25 +203,15 @@ store_start_event(Store *store, int64 execution_id, Event *event)
 bool
 store_last_rescheduled(Store *store, int64 execution_id, Event *event)
 {
-	StoreTable *table = store_event_table(store, execution_id);
-	StoreScan	scan;
-	ScanKeyData key;
+	LogScan		log;
 	bool		found = false;
 
-	store_key_int64(&key, 1, execution_id);
-	store_scan_open(&scan, store, table, REL_EVENT_PKEY, SnapshotSelf, 1,
-					BackwardScanDirection);
-	index_rescan(scan.scan, &key, 1, NULL, 0);
-	while (!found && store_scan_next(&scan))
-	{
-		store_read_event_head(scan.slot, event);
+	log_scan_open(&log, store, execution_id, BackwardScanDirection);
+	while (!found && log_scan_next(&log, event) && event->type != EVENT_EXECUTION_START)
 		found = event->type == EVENT_EXECUTION_RESCHEDULED;
-		if (event->type == EVENT_EXECUTION_START)
-			break;
-	}
 	if (found)
-		store_read_event(scan.slot, event);
-	store_scan_close(&scan);
+		store_read_event(log.scan.slot, event);
+	log_scan_close(&log);
 	return found;
 }
 

@@ -11,14 +11,13 @@
 #include "access/tableam.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
-#include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "store/sql.h"
 #include "store/store.h"
 
 /* Columns of noetl.reaper_failure */
@@ -101,28 +100,6 @@ reaper_failure_find(const List *failures, int64 execution_id)
 	return NULL;
 }
 
-/* Executes a statement as the owner of the tables; returns the number of rows. */
-static int64
-execute_as_owner(const char *sql, int nargs, Oid *types, Datum *values)
-{
-	Oid			user;
-	int			context;
-	int			code;
-	int64		processed;
-
-	GetUserIdAndSecContext(&user, &context);
-	SetUserIdAndSecContext(store_owner(), context | SECURITY_LOCAL_USERID_CHANGE |
-						   SECURITY_RESTRICTED_OPERATION);
-	SPI_connect();
-	code = SPI_execute_with_args(sql, nargs, types, values, NULL, false, 0);
-	if (code < 0)
-		elog(ERROR, "could not write noetl.reaper_failure: %s", SPI_result_code_string(code));
-	processed = (int64) SPI_processed;
-	SPI_finish();
-	SetUserIdAndSecContext(user, context);
-	return processed;
-}
-
 /*
  * Records a failure, and puts the next try off: by 1 s, then by twice as long as
  * before, up to ten minutes.  The caller holds the lock of the execution.
@@ -137,7 +114,7 @@ reaper_failure_record(const ReaperFailure *failure)
 		CStringGetTextDatum(failure->error)
 	};
 
-	(void) execute_as_owner("INSERT INTO noetl.reaper_failure AS f"
+	(void) sql_execute("INSERT INTO noetl.reaper_failure AS f"
 							" (execution_id, failures, sqlstate, error, next_try_at)"
 							" VALUES ($1, 1, $2, $3, pg_catalog.clock_timestamp()"
 							"  OPERATOR(pg_catalog.+) '1 s'::pg_catalog.interval)"
@@ -149,7 +126,7 @@ reaper_failure_record(const ReaperFailure *failure)
 							"   ('1 s'::pg_catalog.interval OPERATOR(pg_catalog.*)"
 							"   LEAST(600.0::pg_catalog.float8, pg_catalog.power(2.0::pg_catalog.float8,"
 							"    LEAST(f.failures, 20)::pg_catalog.float8)))",
-							3, types, values);
+							3, types, values, NULL, NULL, NULL);
 }
 
 /* Deletes the record of an execution. */
@@ -159,21 +136,21 @@ reaper_failure_forget(int64 execution_id)
 	Oid			types[] = {INT8OID};
 	Datum		values[] = {Int64GetDatum(execution_id)};
 
-	(void) execute_as_owner("DELETE FROM noetl.reaper_failure"
+	(void) sql_execute("DELETE FROM noetl.reaper_failure"
 							" WHERE execution_id OPERATOR(pg_catalog.=) $1",
-							1, types, values);
+							1, types, values, NULL, NULL, NULL);
 }
 
 /* Deletes the records of executions that are over; returns how many. */
 int64
 reaper_failures_clean(void)
 {
-	return execute_as_owner("DELETE FROM noetl.reaper_failure AS f"
+	return (int64) sql_execute("DELETE FROM noetl.reaper_failure AS f"
 							" WHERE f.next_try_at OPERATOR(pg_catalog.<)"
 							"  (pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-)"
 							"   '1 min'::pg_catalog.interval)"
 							" AND NOT EXISTS (SELECT FROM noetl.execution AS e"
 							"  WHERE e.execution_id OPERATOR(pg_catalog.=) f.execution_id"
 							"  AND e.ended_at IS NULL)",
-							0, NULL, NULL);
+							0, NULL, NULL, NULL, NULL, NULL);
 }

@@ -8,20 +8,25 @@
 #include "common/common.h"
 
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
-#include "miscadmin.h"
 
+#include "store/sql.h"
 #include "store/store.h"
 
-/* Returns a column of the row that SPI has found; NULL counts as 0. */
-static int64
-count_of(int column)
+/* What is known of a family. */
+typedef struct FamilySize
 {
-	bool		isnull;
-	Datum		value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column,
-									  &isnull);
+	int64		started;
+	int64		live;
+} FamilySize;
 
-	return isnull ? 0 : DatumGetInt64(value);
+/* SqlRow: reads the size of a family. */
+static void
+read_size(void *arg, HeapTuple row, TupleDesc desc)
+{
+	FamilySize *size = (FamilySize *) arg;
+
+	size->started = DatumGetInt64(sql_column(row, desc, 1));
+	size->live = DatumGetInt64(sql_column(row, desc, 2));
 }
 
 /*
@@ -31,50 +36,40 @@ count_of(int column)
 void
 store_note_family(int64 root, int64 execution_id, int weight, int64 *started, int64 *live)
 {
-	Oid			types[] = {INT8OID, INT8OID, INT4OID};
+	static SqlStatement insert = {
+		"INSERT INTO noetl.family (root_id, execution_id, weight) VALUES ($1, $2, $3)", 3,
+		{INT8OID, INT8OID, INT4OID}, NULL
+	};
+	static SqlStatement count = {
+		"SELECT pg_catalog.sum(f.weight), pg_catalog.sum(f.weight) FILTER"
+		"  (WHERE e.status OPERATOR(pg_catalog.=) 'RUNNING')"
+		" FROM noetl.family AS f LEFT JOIN noetl.execution AS e"
+		"  ON e.execution_id OPERATOR(pg_catalog.=) f.execution_id"
+		" WHERE f.root_id OPERATOR(pg_catalog.=) $1", 1, {INT8OID}, NULL
+	};
 	Datum		values[] = {
 		Int64GetDatum(root), Int64GetDatum(execution_id), Int32GetDatum(weight)
 	};
-	Oid			user;
-	int			context;
-	int			code;
+	FamilySize	size = {0, 0};
 
-	GetUserIdAndSecContext(&user, &context);
-	SetUserIdAndSecContext(store_owner(), context | SECURITY_LOCAL_USERID_CHANGE |
-						   SECURITY_RESTRICTED_OPERATION);
-	SPI_connect();
-	code = SPI_execute_with_args("INSERT INTO noetl.family (root_id, execution_id, weight)"
-								 " VALUES ($1, $2, $3)", 3, types, values, NULL, false, 0);
-	if (code >= 0)
-		code = SPI_execute_with_args("SELECT pg_catalog.sum(f.weight), pg_catalog.sum(f.weight) FILTER"
-									 "  (WHERE e.status OPERATOR(pg_catalog.=) 'RUNNING')"
-									 " FROM noetl.family AS f LEFT JOIN noetl.execution AS e"
-									 "  ON e.execution_id OPERATOR(pg_catalog.=) f.execution_id"
-									 " WHERE f.root_id OPERATOR(pg_catalog.=) $1",
-									 1, types, values, NULL, false, 0);
-	if (code < 0 || SPI_processed != 1)
-		elog(ERROR, "could not count a family: %s", SPI_result_code_string(code));
-	*started = count_of(1);
-	*live = count_of(2);
-	SPI_finish();
-	SetUserIdAndSecContext(user, context);
+	(void) sql_execute_kept(&insert, values, false, NULL, NULL);
+	(void) sql_execute_kept(&count, values, false, read_size, &size);
+	*started = size.started;
+	*live = size.live;
 }
 
-/* Forgets the families whose topmost execution is over. */
+/*
+ * Forgets the families whose topmost execution is over; leaves what another session
+ * is forgetting.
+ */
 void
 store_forget_families(void)
 {
-	Oid			user;
-	int			context;
-
-	GetUserIdAndSecContext(&user, &context);
-	SetUserIdAndSecContext(store_owner(), context | SECURITY_LOCAL_USERID_CHANGE |
-						   SECURITY_RESTRICTED_OPERATION);
-	SPI_connect();
-	(void) SPI_execute("DELETE FROM noetl.family AS f WHERE NOT EXISTS"
-					   " (SELECT FROM noetl.execution AS e"
-					   "  WHERE e.execution_id OPERATOR(pg_catalog.=) f.root_id"
-					   "  AND e.status OPERATOR(pg_catalog.=) 'RUNNING')", false, 0);
-	SPI_finish();
-	SetUserIdAndSecContext(user, context);
+	(void) sql_execute("DELETE FROM noetl.family AS f WHERE f.ctid"
+					   " OPERATOR(pg_catalog.=) ANY (ARRAY("
+					   "  SELECT d.ctid FROM noetl.family AS d WHERE NOT EXISTS"
+					   "   (SELECT FROM noetl.execution AS e"
+					   "     WHERE e.execution_id OPERATOR(pg_catalog.=) d.root_id"
+					   "       AND e.status OPERATOR(pg_catalog.=) 'RUNNING')"
+					   "  FOR UPDATE OF d SKIP LOCKED))", 0, NULL, NULL, NULL, NULL, NULL);
 }

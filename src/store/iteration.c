@@ -376,66 +376,85 @@ no_children_at_all(void)
 	return empty;
 }
 
+/* A walk through the children of an execution. */
+typedef struct ChildScan
+{
+	StoreScan	scan;
+	int64		parent_event_id;	/* only those that it started; 0: all */
+	bool		open;
+} ChildScan;
+
+/* Begins a walk through the children of an execution. */
+static void
+child_scan_open(ChildScan *children, Store *store, int64 execution_id, int64 parent_event_id)
+{
+	StoreTable *table = store_table(store, REL_EXECUTION);
+	ScanKeyData key;
+
+	children->parent_event_id = parent_event_id;
+	children->open = !no_children_at_all();
+	if (!children->open)
+		return;
+	store_key_int64(&key, 1, execution_id);
+	store_scan_open(&children->scan, store, table, REL_EXECUTION_PARENT_IDX, SnapshotSelf, 1,
+					ForwardScanDirection);
+	index_rescan(children->scan.scan, &key, 1, NULL, 0);
+}
+
+/* Goes to the next child; false: there is none, and the walk is over. */
+static bool
+child_scan_next(ChildScan *children)
+{
+	while (children->open && store_scan_next(&children->scan))
+		if (children->parent_event_id == 0 || children->parent_event_id ==
+			DatumGetInt64(slot_column(children->scan.slot, EXECUTION_PARENT_EVENT_ID)))
+			return true;
+	if (children->open)
+		store_scan_close(&children->scan);
+	children->open = false;
+	return false;
+}
+
 /* Returns the running children of an execution (store/store.h). */
 List *
 store_running_children(Store *store, int64 execution_id, int64 parent_event_id)
 {
-	StoreTable *table = store_table(store, REL_EXECUTION);
-	StoreScan	scan;
-	ScanKeyData key;
-	List	   *children = NIL;
+	ChildScan	children;
+	List	   *running = NIL;
 
-	if (no_children_at_all())
-		return NIL;
-	store_key_int64(&key, 1, execution_id);
-	store_scan_open(&scan, store, table, REL_EXECUTION_PARENT_IDX, SnapshotSelf, 1,
-					ForwardScanDirection);
-	index_rescan(scan.scan, &key, 1, NULL, 0);
-	while (store_scan_next(&scan))
+	child_scan_open(&children, store, execution_id, parent_event_id);
+	while (child_scan_next(&children))
 	{
 		int64	   *child;
 
-		if (!slot_attisnull(scan.slot, EXECUTION_ENDED_AT) ||
-			(parent_event_id != 0 && parent_event_id !=
-			 DatumGetInt64(slot_column(scan.slot, EXECUTION_PARENT_EVENT_ID))))
+		if (!slot_attisnull(children.scan.slot, EXECUTION_ENDED_AT))
 			continue;
 		child = palloc(sizeof(int64));
-		*child = DatumGetInt64(slot_column(scan.slot, EXECUTION_ID));
-		children = lappend(children, child);
+		*child = DatumGetInt64(slot_column(children.scan.slot, EXECUTION_ID));
+		running = lappend(running, child);
 	}
-	store_scan_close(&scan);
-	return children;
+	return running;
 }
 
 /* Returns the children of an execution that have not completed (store/store.h). */
 List *
 store_unfinished_children(Store *store, int64 execution_id, int64 parent_event_id)
 {
-	StoreTable *table = store_table(store, REL_EXECUTION);
-	StoreScan	scan;
-	ScanKeyData key;
-	List	   *children = NIL;
+	ChildScan	children;
+	List	   *unfinished = NIL;
 
-	if (no_children_at_all())
-		return NIL;
-	store_key_int64(&key, 1, execution_id);
-	store_scan_open(&scan, store, table, REL_EXECUTION_PARENT_IDX, SnapshotSelf, 1,
-					ForwardScanDirection);
-	index_rescan(scan.scan, &key, 1, NULL, 0);
-	while (store_scan_next(&scan))
+	child_scan_open(&children, store, execution_id, parent_event_id);
+	while (child_scan_next(&children))
 	{
 		Execution  *child;
 
-		if (strcmp(slot_text(scan.slot, EXECUTION_STATUS), "COMPLETED") == 0 ||
-			(parent_event_id != 0 && parent_event_id !=
-			 DatumGetInt64(slot_column(scan.slot, EXECUTION_PARENT_EVENT_ID))))
+		if (strcmp(slot_text(children.scan.slot, EXECUTION_STATUS), "COMPLETED") == 0)
 			continue;
 		child = palloc(sizeof(Execution));
-		store_read_execution(scan.slot, child);
-		children = lappend(children, child);
+		store_read_execution(children.scan.slot, child);
+		unfinished = lappend(unfinished, child);
 	}
-	store_scan_close(&scan);
-	return children;
+	return unfinished;
 }
 
 /* Writes a parent into the row of an execution, which must exist. */

@@ -14,17 +14,13 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
-#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "store/queue_row.h"
-
-#define MOST_ARGS	7
+#include "store/sql.h"
 
 void		(*limit_settle_hook) (void) = NULL;
 
@@ -33,79 +29,16 @@ static List *touched = NIL;		/* LimitKey * */
 static List *own = NIL;			/* int64 *, queue_ids that it asked for */
 static bool impatient = false;
 
-/* A statement whose plan is kept. */
-typedef struct KeptStatement
-{
-	const char *sql;
-	int			nargs;
-	Oid			types[MOST_ARGS];
-	SPIPlanPtr	plan;
-} KeptStatement;
-
 /* ---------------------------------------------------------------------------
  * Statements
  * ---------------------------------------------------------------------------
  */
 
-/* Returns the plan of a statement, made once per session. */
-static SPIPlanPtr
-plan_of(KeptStatement *statement)
-{
-	if (statement->plan == NULL)
-	{
-		SPIPlanPtr	plan = SPI_prepare(statement->sql, statement->nargs, statement->types);
-
-		if (plan == NULL || SPI_keepplan(plan) != 0)
-			elog(ERROR, "could not prepare a statement about limits: %s",
-				 SPI_result_code_string(SPI_result));
-		statement->plan = plan;
-	}
-	return statement->plan;
-}
-
-/* Receives a row that SPI has found; the caller's memory context is current. */
-typedef void (*LimitRow) (void *arg, HeapTuple row, TupleDesc desc);
-
-/*
- * Executes a statement as the owner of the tables, in the newest snapshot; calls
- * "receive" (NULL: nothing) with each row.  Returns the number of rows.
- */
+/* Executes a statement in the newest snapshot; returns the number of rows. */
 static int
-execute(KeptStatement *statement, Datum *values, LimitRow receive, void *arg)
+execute(SqlStatement *statement, Datum *values, SqlRow receive, void *arg)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	Oid			user;
-	int			context;
-	int			rows;
-
-	GetUserIdAndSecContext(&user, &context);
-	SetUserIdAndSecContext(store_owner(), context | SECURITY_LOCAL_USERID_CHANGE |
-						   SECURITY_RESTRICTED_OPERATION);
-	SPI_connect();
-	if (SPI_execute_snapshot(plan_of(statement), values, NULL, GetLatestSnapshot(),
-							 InvalidSnapshot, false, true, 0) < 0)
-		elog(ERROR, "could not execute a statement about limits");
-	rows = (int) SPI_processed;
-	for (int i = 0; i < rows && receive != NULL; i++)
-	{
-		MemoryContext old = MemoryContextSwitchTo(caller);
-
-		receive(arg, SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
-		MemoryContextSwitchTo(old);
-	}
-	SPI_finish();
-	SetUserIdAndSecContext(user, context);
-	return rows;
-}
-
-/* Returns a column of a row; NULL is 0. */
-static Datum
-column_of(HeapTuple row, TupleDesc desc, int column)
-{
-	bool		isnull;
-	Datum		value = SPI_getbinval(row, desc, column, &isnull);
-
-	return isnull ? (Datum) 0 : value;
+	return (int) sql_execute_kept(statement, values, true, receive, arg);
 }
 
 /* ---------------------------------------------------------------------------
@@ -206,7 +139,7 @@ note_own(int64 queue_id)
 	MemoryContextSwitchTo(old);
 }
 
-/* LimitRow: touches the limit and the key of a row. */
+/* SqlRow: touches the limit and the key of a row. */
 static void
 touch_row(void *arg, HeapTuple row, TupleDesc desc)
 {
@@ -236,7 +169,7 @@ read_limit(const Jsonb *limits, int ordinal, JsonbValue *limit)
 void
 limit_ask(int64 queue_id, int ordinal, int64 execution_id, bool task, Jsonb *limits)
 {
-	static KeptStatement insert = {
+	static SqlStatement insert = {
 		"INSERT INTO noetl.slot (queue_id, ordinal, name, key, execution_id, task, spec)"
 		" VALUES ($1, $2, $3, $4, $5, $6, $7)", 7,
 		{INT8OID, INT4OID, TEXTOID, TEXTOID, INT8OID, BOOLOID, JSONBOID}, NULL
@@ -268,7 +201,7 @@ limit_ask(int64 queue_id, int ordinal, int64 execution_id, bool task, Jsonb *lim
 void
 limit_free(int64 queue_id)
 {
-	static KeptStatement delete = {
+	static SqlStatement delete = {
 		"DELETE FROM noetl.slot WHERE queue_id OPERATOR(pg_catalog.=) $1 RETURNING name, key", 1,
 		{INT8OID}, NULL
 	};
@@ -281,7 +214,7 @@ limit_free(int64 queue_id)
 void
 limit_free_execution(int64 execution_id)
 {
-	static KeptStatement delete = {
+	static SqlStatement delete = {
 		"DELETE FROM noetl.slot WHERE execution_id OPERATOR(pg_catalog.=) $1 AND NOT task"
 		" RETURNING name, key", 1, {INT8OID}, NULL
 	};
@@ -294,7 +227,7 @@ limit_free_execution(int64 execution_id)
 static void
 move_slots(int64 from, int64 to)
 {
-	static KeptStatement update = {
+	static SqlStatement update = {
 		"UPDATE noetl.slot SET queue_id = $2 WHERE queue_id OPERATOR(pg_catalog.=) $1", 2,
 		{INT8OID, INT8OID}, NULL
 	};
@@ -307,7 +240,7 @@ move_slots(int64 from, int64 to)
 static void
 hold_all(TupleTableSlot *task)
 {
-	static KeptStatement insert = {
+	static SqlStatement insert = {
 		"INSERT INTO noetl.slot (queue_id, ordinal, name, key, execution_id, task, held, spec)"
 		" SELECT $1, (l.ordinality OPERATOR(pg_catalog.-) 1)::pg_catalog.int4,"
 		"        l.value OPERATOR(pg_catalog.->>) 'name', l.value OPERATOR(pg_catalog.->>) 'key',"
@@ -356,7 +289,7 @@ limit_task_written(TupleTableSlot *old, TupleTableSlot *new)
  * ---------------------------------------------------------------------------
  */
 
-/* LimitRow: reads the rule and the pace of a limit. */
+/* SqlRow: reads the rule and the pace of a limit. */
 static void
 read_state(void *arg, HeapTuple row, TupleDesc desc)
 {
@@ -364,20 +297,20 @@ read_state(void *arg, HeapTuple row, TupleDesc desc)
 	bool		isnull;
 	Datum		value = SPI_getbinval(row, desc, 2, &isnull);
 
-	state->has_rule = DatumGetBool(column_of(row, desc, 1));
+	state->has_rule = DatumGetBool(sql_column(row, desc, 1));
 	state->rule.concurrency = isnull ? -1 : DatumGetInt32(value);
-	state->rule.rate = DatumGetInt32(column_of(row, desc, 3));
-	state->rule.per = DatumGetInt64(column_of(row, desc, 4));
-	state->rule.burst = DatumGetInt32(column_of(row, desc, 5));
-	state->paced = DatumGetBool(column_of(row, desc, 6));
-	state->full_at = DatumGetTimestampTz(column_of(row, desc, 7));
+	state->rule.rate = DatumGetInt32(sql_column(row, desc, 3));
+	state->rule.per = DatumGetInt64(sql_column(row, desc, 4));
+	state->rule.burst = DatumGetInt32(sql_column(row, desc, 5));
+	state->paced = DatumGetBool(sql_column(row, desc, 6));
+	state->full_at = DatumGetTimestampTz(sql_column(row, desc, 7));
 }
 
 /* Reads what is known of a limit and a key (store/limit.h). */
 void
 limit_read_state(const LimitKey *key, LimitBook *state)
 {
-	static KeptStatement select = {
+	static SqlStatement select = {
 		"SELECT r.name IS NOT NULL, r.concurrency, r.rate, r.per, r.burst, p.name IS NOT NULL, p.full_at"
 		"  FROM (VALUES ($1, $2)) AS k(name, key)"
 		"  LEFT JOIN noetl.limit_rule AS r ON r.name OPERATOR(pg_catalog.=) k.name"
@@ -407,17 +340,17 @@ read_terms(const Jsonb *spec, int ordinal, LimitWaiter *waiter)
 	waiter->on_limit = json_get_text(&limit, "on_limit");
 }
 
-/* LimitRow: reads what waits for a slot or has one. */
+/* SqlRow: reads what waits for a slot or has one. */
 static void
 read_waiter(void *arg, HeapTuple row, TupleDesc desc)
 {
 	LimitWaiter *waiter = (LimitWaiter *) arg;
 
-	waiter->queue_id = DatumGetInt64(column_of(row, desc, 1));
-	waiter->ordinal = DatumGetInt32(column_of(row, desc, 2));
-	waiter->execution_id = DatumGetInt64(column_of(row, desc, 3));
-	waiter->task = DatumGetBool(column_of(row, desc, 4));
-	waiter->spec = DatumGetJsonbPCopy(column_of(row, desc, 5));
+	waiter->queue_id = DatumGetInt64(sql_column(row, desc, 1));
+	waiter->ordinal = DatumGetInt32(sql_column(row, desc, 2));
+	waiter->execution_id = DatumGetInt64(sql_column(row, desc, 3));
+	waiter->task = DatumGetBool(sql_column(row, desc, 4));
+	waiter->spec = DatumGetJsonbPCopy(sql_column(row, desc, 5));
 	read_terms(waiter->spec, waiter->ordinal, waiter);
 }
 
@@ -430,8 +363,8 @@ limit_next_waiter(const LimitKey *key, int64 after, bool only_impatient, LimitWa
 		" WHERE s.name OPERATOR(pg_catalog.=) $1 AND s.key OPERATOR(pg_catalog.=) $2" \
 		"   AND NOT s.held AND s.queue_id OPERATOR(pg_catalog.>) $3 " condition \
 		" ORDER BY s.queue_id LIMIT 1 FOR UPDATE SKIP LOCKED", 3, {TEXTOID, TEXTOID, INT8OID}, NULL
-	static KeptStatement first = {NEXT_WAITER("")};
-	static KeptStatement first_impatient = {
+	static SqlStatement first = {NEXT_WAITER("")};
+	static SqlStatement first_impatient = {
 		NEXT_WAITER("AND s.spec OPERATOR(pg_catalog.->) s.ordinal OPERATOR(pg_catalog.?) 'on_limit'")
 	};
 	Datum		values[3] = {CStringGetTextDatum(key->name), CStringGetTextDatum(key->key),
@@ -440,7 +373,7 @@ limit_next_waiter(const LimitKey *key, int64 after, bool only_impatient, LimitWa
 	return execute(only_impatient ? &first_impatient : &first, values, read_waiter, waiter) > 0;
 }
 
-/* LimitRow: reads a limit and its key. */
+/* SqlRow: reads a limit and its key. */
 static void
 read_key(void *arg, HeapTuple row, TupleDesc desc)
 {
@@ -454,7 +387,7 @@ read_key(void *arg, HeapTuple row, TupleDesc desc)
 void
 limit_read_waiter(int64 queue_id, int ordinal, LimitKey *key, LimitWaiter *waiter)
 {
-	static KeptStatement select = {
+	static SqlStatement select = {
 		"SELECT s.queue_id, s.ordinal, s.execution_id, s.task, s.spec, s.name, s.key"
 		"  FROM noetl.slot AS s WHERE s.queue_id OPERATOR(pg_catalog.=) $1"
 		"   AND s.ordinal OPERATOR(pg_catalog.=) $2", 2, {INT8OID, INT4OID}, NULL
@@ -465,18 +398,18 @@ limit_read_waiter(int64 queue_id, int ordinal, LimitKey *key, LimitWaiter *waite
 	(void) execute(&select, values, read_key, key);
 }
 
-/* LimitRow: reads a number. */
+/* SqlRow: reads a number. */
 static void
 read_number(void *arg, HeapTuple row, TupleDesc desc)
 {
-	*(int64 *) arg = DatumGetInt64(column_of(row, desc, 1));
+	*(int64 *) arg = DatumGetInt64(sql_column(row, desc, 1));
 }
 
 /* Returns how many have a slot, counted up to "most". */
 static int
 count_held(const LimitKey *key, int most)
 {
-	static KeptStatement select = {
+	static SqlStatement select = {
 		"SELECT pg_catalog.count(*) FROM (SELECT FROM noetl.slot AS s"
 		" WHERE s.name OPERATOR(pg_catalog.=) $1 AND s.key OPERATOR(pg_catalog.=) $2"
 		"   AND s.held LIMIT $3) AS h", 3, {TEXTOID, TEXTOID, INT8OID}, NULL
@@ -540,7 +473,7 @@ limit_has_room(LimitBook *state, const LimitWaiter *waiter, TimestampTz now, Tim
 void
 limit_grant(LimitBook *state, const LimitWaiter *waiter, TimestampTz now)
 {
-	static KeptStatement update = {
+	static SqlStatement update = {
 		"UPDATE noetl.slot SET held = true, since = pg_catalog.clock_timestamp()"
 		" WHERE queue_id OPERATOR(pg_catalog.=) $1 AND ordinal OPERATOR(pg_catalog.=) $2", 2,
 		{INT8OID, INT4OID}, NULL
@@ -562,7 +495,7 @@ limit_grant(LimitBook *state, const LimitWaiter *waiter, TimestampTz now)
 void
 limit_make_wait(const LimitWaiter *waiter)
 {
-	static KeptStatement update = {
+	static SqlStatement update = {
 		"UPDATE noetl.slot SET spec = spec OPERATOR(pg_catalog.#-)"
 		" ARRAY[ordinal::pg_catalog.text, 'on_limit']"
 		" WHERE queue_id OPERATOR(pg_catalog.=) $1 AND ordinal OPERATOR(pg_catalog.=) $2", 2,
@@ -577,7 +510,7 @@ limit_make_wait(const LimitWaiter *waiter)
 bool
 limit_any_waiting(const LimitKey *key)
 {
-	static KeptStatement select = {
+	static SqlStatement select = {
 		"SELECT FROM noetl.slot AS s"
 		" WHERE s.name OPERATOR(pg_catalog.=) $1 AND s.key OPERATOR(pg_catalog.=) $2"
 		"   AND NOT s.held LIMIT 1", 2, {TEXTOID, TEXTOID}, NULL
@@ -591,7 +524,7 @@ limit_any_waiting(const LimitKey *key)
 bool
 limit_oldest_holder(const LimitKey *key, int64 except, LimitWaiter *holder)
 {
-	static KeptStatement select = {
+	static SqlStatement select = {
 		"SELECT s.queue_id, s.ordinal, s.execution_id, s.task, s.spec FROM noetl.slot AS s"
 		" WHERE s.name OPERATOR(pg_catalog.=) $1 AND s.key OPERATOR(pg_catalog.=) $2"
 		"   AND s.held AND s.execution_id OPERATOR(pg_catalog.<>) $3"
@@ -607,7 +540,7 @@ limit_oldest_holder(const LimitKey *key, int64 except, LimitWaiter *holder)
 bool
 limit_execution_has_slots(int64 execution_id, int nlimits)
 {
-	static KeptStatement select = {
+	static SqlStatement select = {
 		"SELECT FROM noetl.slot AS s WHERE s.execution_id OPERATOR(pg_catalog.=) $1"
 		" AND NOT s.task AND s.held", 1, {INT8OID}, NULL
 	};
@@ -620,13 +553,13 @@ limit_execution_has_slots(int64 execution_id, int nlimits)
 void
 limit_write_pace(const LimitBook *state, TimestampTz due_at)
 {
-	static KeptStatement upsert = {
+	static SqlStatement upsert = {
 		"INSERT INTO noetl.limit_pace (name, key, full_at, due_at) VALUES ($1, $2, $3, $4)"
 		" ON CONFLICT ON CONSTRAINT limit_pace_pkey DO UPDATE"
 		" SET full_at = excluded.full_at, due_at = excluded.due_at", 4,
 		{TEXTOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID}, NULL
 	};
-	static KeptStatement delete = {
+	static SqlStatement delete = {
 		"DELETE FROM noetl.limit_pace WHERE name OPERATOR(pg_catalog.=) $1"
 		" AND key OPERATOR(pg_catalog.=) $2", 2, {TEXTOID, TEXTOID}, NULL
 	};
@@ -645,7 +578,7 @@ limit_write_pace(const LimitBook *state, TimestampTz due_at)
 int
 limit_touch_due(int most)
 {
-	static KeptStatement select = {
+	static SqlStatement select = {
 		"SELECT p.name, p.key FROM noetl.limit_pace AS p"
 		" WHERE p.due_at OPERATOR(pg_catalog.<=) pg_catalog.clock_timestamp()"
 		" ORDER BY p.due_at LIMIT $1", 1, {INT8OID}, NULL
@@ -659,7 +592,7 @@ limit_touch_due(int most)
 int
 limit_touch_all(const char *name)
 {
-	static KeptStatement select = {
+	static SqlStatement select = {
 		"SELECT DISTINCT s.name, s.key FROM noetl.slot AS s"
 		" WHERE s.name OPERATOR(pg_catalog.=) $1 AND NOT s.held", 1, {TEXTOID}, NULL
 	};
@@ -708,7 +641,7 @@ limit_unblock(Store *store, LimitWaiter *waiter, const char **type)
  * ---------------------------------------------------------------------------
  */
 
-/* LimitRow: adds a text to a list. */
+/* SqlRow: adds a text to a list. */
 static void
 add_text(void *arg, HeapTuple row, TupleDesc desc)
 {
@@ -740,7 +673,7 @@ add_text(void *arg, HeapTuple row, TupleDesc desc)
 List *
 limit_problems(int64 execution_id)
 {
-	static KeptStatement select = {
+	static SqlStatement select = {
 		"SELECT t.node_id FROM (" WRONG_TASKS ") AS t UNION ALL"
 		" SELECT DISTINCT s.name FROM noetl.slot AS s WHERE " WRONG_SLOTS,
 		1, {INT8OID}, NULL
@@ -752,32 +685,21 @@ limit_problems(int64 execution_id)
 	return texts;
 }
 
-/* LimitRow: adds an id to a list. */
-static void
-add_id(void *arg, HeapTuple row, TupleDesc desc)
-{
-	List	  **ids = (List **) arg;
-	int64	   *id = palloc(sizeof(int64));
-
-	*id = DatumGetInt64(column_of(row, desc, 1));
-	*ids = lappend(*ids, id);
-}
-
 /* Gives tasks the slots that they need (store/limit.h). */
 void
 limit_repair(Store *store, int64 execution_id)
 {
-	static KeptStatement delete = {
+	static SqlStatement delete = {
 		"DELETE FROM noetl.slot AS s WHERE " WRONG_SLOTS " RETURNING s.name, s.key",
 		1, {INT8OID}, NULL
 	};
-	static KeptStatement select = {WRONG_TASKS, 1, {INT8OID}, NULL};
+	static SqlStatement select = {WRONG_TASKS, 1, {INT8OID}, NULL};
 	Datum		values[1] = {Int64GetDatum(execution_id)};
 	List	   *ids = NIL;
 	ListCell   *lc;
 
 	(void) execute(&delete, values, touch_row, NULL);
-	(void) execute(&select, values, add_id, &ids);
+	(void) execute(&select, values, sql_add_id, &ids);
 	foreach(lc, ids)
 	{
 		StoreTable *table = store_table(store, REL_QUEUE);

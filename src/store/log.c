@@ -6,6 +6,7 @@
 
 #include "access/genam.h"
 #include "miscadmin.h"
+#include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
@@ -64,61 +65,104 @@ store_list_log(Store *store, int64 execution_id, int64 *count)
 	return places;
 }
 
+/* Begins a walk through the events of an execution (store/table.h). */
+void
+log_scan_open(LogScan *log, Store *store, int64 execution_id, ScanDirection direction)
+{
+	StoreTable *table = store_event_table(store, execution_id);
+	ScanKeyData key;
+
+	log->memory = AllocSetContextCreate(CurrentMemoryContext, "noetl event of a log",
+										ALLOCSET_SMALL_SIZES);
+	store_key_int64(&key, 1, execution_id);
+	store_scan_open(&log->scan, store, table, REL_EVENT_PKEY, SnapshotSelf, 1, direction);
+	index_rescan(log->scan.scan, &key, 1, NULL, 0);
+}
+
+/* Reads the next event without its large columns (store/table.h). */
+bool
+log_scan_next(LogScan *log, Event *event)
+{
+	MemoryContext old;
+
+	if (!store_scan_next(&log->scan))
+		return false;
+	MemoryContextReset(log->memory);
+	old = MemoryContextSwitchTo(log->memory);
+	store_read_event_head(log->scan.slot, event);
+	MemoryContextSwitchTo(old);
+	return true;
+}
+
+/* Ends the walk; the slot keeps its row until the next scan of the table. */
+void
+log_scan_close(LogScan *log)
+{
+	store_scan_close(&log->scan);
+	MemoryContextDelete(log->memory);
+}
+
+/* Reads the event at hand as a whole, into memory that lasts until the next one. */
+static void
+read_whole(LogScan *log, Event *event)
+{
+	MemoryContext old = MemoryContextSwitchTo(log->memory);
+
+	store_read_event(log->scan.slot, event);
+	MemoryContextSwitchTo(old);
+}
+
 /* Returns the name of the last step that completed with an action; NULL: none did. */
 char *
 store_last_step(Store *store, int64 execution_id, const Playbook *playbook)
 {
-	StoreTable *table = store_event_table(store, execution_id);
-	StoreScan	scan;
-	ScanKeyData key;
+	LogScan		log;
+	Event		event;
 	char	   *name = NULL;
 
-	store_key_int64(&key, 1, execution_id);
-	store_scan_open(&scan, store, table, REL_EVENT_PKEY, SnapshotSelf, 1,
-					BackwardScanDirection);
-	index_rescan(scan.scan, &key, 1, NULL, 0);
-	while (name == NULL && store_scan_next(&scan))
+	log_scan_open(&log, store, execution_id, BackwardScanDirection);
+	while (name == NULL && log_scan_next(&log, &event))
 	{
-		Event		event;
 		int			step;
 
-		CHECK_FOR_INTERRUPTS();
-		store_read_event_head(scan.slot, &event);
 		if (event.type != EVENT_STEP_COMPLETED || event.node_name == NULL || event.catalog_id == 0)
 			continue;
-		store_read_event(scan.slot, &event);
+		read_whole(&log, &event);
 		step = playbook_find_step(playbook, event.node_name, strlen(event.node_name));
 		if (!event.ignored && step >= 0 && playbook->steps[step].kind != STEP_ROUTER &&
 			playbook->steps[step].kind != STEP_NOOP)
 			name = pstrdup(event.node_name);
 	}
-	store_scan_close(&scan);
+	log_scan_close(&log);
 	return name;
 }
 
 /*
- * Reads meta.compensate of a completion of a step that has a compensation.  Returns false
- * for any other event.
+ * Reads meta.compensate of an event that completes a step which has a compensation.
+ * Returns false for any other event.
  */
 static bool
-read_completion(StoreScan *scan, const Playbook *playbook, StepCompletion *done)
+read_completion(LogScan *log, Event *event, const Playbook *playbook, StepCompletion *done)
 {
-	Event		event;
 	JsonbValue	meta;
+	JsonbValue	compensate;
 
-	store_read_event_head(scan->slot, &event);
-	if (event.type != EVENT_STEP_COMPLETED || event.node_name == NULL || event.catalog_id == 0)
+	if (event->type != EVENT_STEP_COMPLETED || event->node_name == NULL || event->catalog_id == 0)
 		return false;
-	done->step = playbook_find_step(playbook, event.node_name, strlen(event.node_name));
+	memset(done, 0, sizeof(StepCompletion));
+	done->step = playbook_find_step(playbook, event->node_name, strlen(event->node_name));
 	if (done->step < 0 || playbook->steps[done->step].compensation < 0)
 		return false;
-	store_read_event(scan->slot, &event);
-	if (event.ignored || event.meta == NULL)
+	read_whole(log, event);
+	if (event->ignored || event->meta == NULL)
 		return false;
-	json_from_jsonb(event.meta, &meta);
-	done->visit = Max(event.visit, 1);
-	done->event_id = event.event_id;
-	return json_get(&meta, "compensate", &done->compensate);
+	json_from_jsonb(event->meta, &meta);
+	if (!json_get(&meta, "compensate", &compensate))
+		return false;
+	json_copy(&compensate, &done->compensate);
+	done->visit = Max(event->visit, 1);
+	done->event_id = event->event_id;
+	return true;
 }
 
 /*
@@ -128,25 +172,24 @@ read_completion(StoreScan *scan, const Playbook *playbook, StepCompletion *done)
 List *
 store_completions(Store *store, int64 execution_id, const Playbook *playbook, TimestampTz until)
 {
-	StoreTable *table = store_event_table(store, execution_id);
-	StoreScan	scan;
-	ScanKeyData key;
+	LogScan		log;
+	Event		event;
 	List	   *list = NIL;
 
-	store_key_int64(&key, 1, execution_id);
-	store_scan_open(&scan, store, table, REL_EVENT_PKEY, SnapshotSelf, 1,
-					BackwardScanDirection);
-	index_rescan(scan.scan, &key, 1, NULL, 0);
-	while (store_scan_next(&scan))
+	log_scan_open(&log, store, execution_id, BackwardScanDirection);
+	while (log_scan_next(&log, &event))
 	{
-		StepCompletion *done = palloc0(sizeof(StepCompletion));
+		StepCompletion found;
 
-		CHECK_FOR_INTERRUPTS();
-		if (DatumGetTimestampTz(slot_column(scan.slot, EVENT_COL_CREATED_AT)) <= until &&
-			read_completion(&scan, playbook, done))
+		if (event.created_at <= until && read_completion(&log, &event, playbook, &found))
+		{
+			StepCompletion *done = palloc(sizeof(StepCompletion));
+
+			*done = found;
 			list = lappend(list, done);
+		}
 	}
-	store_scan_close(&scan);
+	log_scan_close(&log);
 	return list;
 }
 
@@ -154,24 +197,14 @@ store_completions(Store *store, int64 execution_id, const Playbook *playbook, Ti
 bool
 store_has_compensated(Store *store, int64 execution_id, int64 before)
 {
-	StoreTable *table = store_event_table(store, execution_id);
-	StoreScan	scan;
-	ScanKeyData key;
+	LogScan		log;
+	Event		event;
 	bool		found = false;
 
-	store_key_int64(&key, 1, execution_id);
-	store_scan_open(&scan, store, table, REL_EVENT_PKEY, SnapshotSelf, 1,
-					BackwardScanDirection);
-	index_rescan(scan.scan, &key, 1, NULL, 0);
-	while (!found && store_scan_next(&scan))
-	{
-		Event		event;
-
-		CHECK_FOR_INTERRUPTS();
-		store_read_event_head(scan.slot, &event);
+	log_scan_open(&log, store, execution_id, BackwardScanDirection);
+	while (!found && log_scan_next(&log, &event))
 		found = event.type == EVENT_EXECUTION_COMPENSATING && event.event_id < before;
-	}
-	store_scan_close(&scan);
+	log_scan_close(&log);
 	return found;
 }
 
@@ -189,6 +222,18 @@ is_repeated(const List *signals, const Event *event)
 			return true;
 	}
 	return false;
+}
+
+/* Adds a signal to a list of them, unless it is ignored or has come before. */
+static List *
+add_signal(Store *store, List *signals, const Event *head)
+{
+	Event	   *event = palloc(sizeof(Event));
+
+	if (!store_get_event(store, head->execution_id, head->event_id, event) ||
+		event->ignored || is_repeated(signals, event))
+		return signals;
+	return lappend(signals, event);
 }
 
 /* Removes the signal that an event has taken from a list of them. */
@@ -212,19 +257,24 @@ store_logged_signals(Store *store, int64 execution_id, TimestampTz until)
 {
 	int64		count;
 	LogPlace   *places = store_list_log(store, execution_id, &count);
+	MemoryContext memory = AllocSetContextCreate(CurrentMemoryContext, "noetl event of a log",
+												 ALLOCSET_SMALL_SIZES);
 	List	   *signals = NIL;
 
 	for (int64 i = 0; i < count && places[i].created_at <= until; i++)
 	{
-		Event	   *event = palloc(sizeof(Event));
+		MemoryContext old = MemoryContextSwitchTo(memory);
+		Event		head;
+		bool		found = store_get_event_head(store, execution_id, places[i].event_id, &head);
 
-		CHECK_FOR_INTERRUPTS();
-		if (!store_get_event(store, execution_id, places[i].event_id, event))
-			continue;
-		if (event->type == EVENT_SIGNAL && !event->ignored && !is_repeated(signals, event))
-			signals = lappend(signals, event);
-		else if (event->type == EVENT_STEP_COMPLETED && signals != NIL)
-			signals = without_taken(signals, event->parent_event_id);
+		MemoryContextSwitchTo(old);
+		if (found && head.type == EVENT_SIGNAL)
+			signals = add_signal(store, signals, &head);
+		else if (found && head.type == EVENT_STEP_COMPLETED && signals != NIL)
+			signals = without_taken(signals, head.parent_event_id);
+		MemoryContextReset(memory);
 	}
+	MemoryContextDelete(memory);
+	pfree(places);
 	return signals;
 }

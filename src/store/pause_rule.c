@@ -5,7 +5,6 @@
 #include "common/common.h"
 
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
@@ -13,40 +12,17 @@
 #include "store/id.h"
 #include "store/pause_row.h"
 #include "store/queue_row.h"
+#include "store/sql.h"
 
 /*
- * Executes a statement as the owner of the tables; returns the first column, a bigint,
- * of its rows (int64 *).
+ * Executes a statement; returns the first column, a bigint, of its rows (int64 *).
  */
 static List *
 execute(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls)
 {
-	MemoryContext memory = CurrentMemoryContext;
 	List	   *ids = NIL;
-	Oid			user;
-	int			context;
-	int			code;
 
-	GetUserIdAndSecContext(&user, &context);
-	SetUserIdAndSecContext(store_owner(), context | SECURITY_LOCAL_USERID_CHANGE |
-						   SECURITY_RESTRICTED_OPERATION);
-	SPI_connect();
-	code = SPI_execute_with_args(sql, nargs, types, values, nulls, false, 0);
-	if (code < 0)
-		elog(ERROR, "could not write pauses: %s", SPI_result_code_string(code));
-	for (uint64 i = 0; SPI_tuptable != NULL && i < SPI_processed; i++)
-	{
-		bool		isnull;
-		Datum		id = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull);
-		MemoryContext old = MemoryContextSwitchTo(memory);
-		int64	   *copy = palloc(sizeof(int64));
-
-		*copy = DatumGetInt64(id);
-		ids = lappend(ids, copy);
-		MemoryContextSwitchTo(old);
-	}
-	SPI_finish();
-	SetUserIdAndSecContext(user, context);
+	(void) sql_execute(sql, nargs, types, values, nulls, sql_add_id, &ids);
 	return ids;
 }
 
@@ -95,14 +71,6 @@ store_end_pause(int64 execution_id)
 	store_pauses_changed();
 }
 
-/* Sets a text argument of a statement. */
-static void
-set_text(Datum *value, char *null, const char *text)
-{
-	*null = text == NULL ? 'n' : ' ';
-	*value = text == NULL ? (Datum) 0 : CStringGetTextDatum(text);
-}
-
 /* Inserts a rule for a kind of tasks, or changes the one that there is; returns its id. */
 int64
 store_put_rule(const PauseKind *kind, const char *reason, TimestampTz until)
@@ -112,9 +80,9 @@ store_put_rule(const PauseKind *kind, const char *reason, TimestampTz until)
 	char		nulls[] = "     ";
 	List	   *ids;
 
-	set_text(&values[0], &nulls[0], kind->path);
-	set_text(&values[1], &nulls[1], kind->type);
-	set_text(&values[2], &nulls[2], reason);
+	sql_set_text(values, nulls, 0, kind->path);
+	sql_set_text(values, nulls, 1, kind->type);
+	sql_set_text(values, nulls, 2, reason);
 	values[3] = ObjectIdGetDatum(GetUserId());
 	values[4] = TimestampTzGetDatum(until);
 	if (until == 0)
@@ -140,8 +108,8 @@ store_end_rules(const PauseKind *kind)
 	char		nulls[] = "  ";
 	List	   *ids;
 
-	set_text(&values[0], &nulls[0], kind->path);
-	set_text(&values[1], &nulls[1], kind->type);
+	sql_set_text(values, nulls, 0, kind->path);
+	sql_set_text(values, nulls, 1, kind->type);
 	ids = execute("WITH ended AS (DELETE FROM noetl.pause_rule AS r"
 				  "  WHERE ($1 IS NULL OR r.path OPERATOR(pg_catalog.=) $1)"
 				  "    AND ($2 IS NULL OR r.type OPERATOR(pg_catalog.=) $2)"
@@ -215,8 +183,8 @@ store_park_kind(Store *store, const PauseKind *kind, int64 pause_id, int limit)
 	ListCell   *lc;
 	int			parked = 0;
 
-	set_text(&values[0], &nulls[0], kind->path);
-	set_text(&values[1], &nulls[1], kind->type);
+	sql_set_text(values, nulls, 0, kind->path);
+	sql_set_text(values, nulls, 1, kind->type);
 	values[2] = Int32GetDatum(limit);
 	ids = execute("SELECT q.queue_id FROM noetl.queue AS q"
 				  "  JOIN noetl.execution AS x ON x.execution_id OPERATOR(pg_catalog.=) q.execution_id"

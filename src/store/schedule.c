@@ -5,11 +5,10 @@
 #include "common/common.h"
 
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "store/sql.h"
 #include "store/store.h"
 
 #define MOST_ARGS	13
@@ -57,92 +56,50 @@ add_int64(Statement *statement, Oid type, int64 value)
 	add_arg(statement, type, Int64GetDatum(value), value == 0);
 }
 
-/* Returns a text column of the row that SPI has found, or NULL. */
-static char *
-text_column(int column)
-{
-	return SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column);
-}
-
-/* Returns a column of the row that SPI has found; NULL is 0. */
-static Datum
-column_of(int column)
-{
-	bool		isnull;
-	Datum		value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column,
-									  &isnull);
-
-	return isnull ? (Datum) 0 : value;
-}
-
-/* Returns a jsonb column of the row that SPI has found, or NULL. */
+/* Returns a copy of a jsonb column of a row, or NULL. */
 static Jsonb *
-jsonb_column(int column)
+jsonb_column(HeapTuple row, TupleDesc desc, int column)
 {
-	Datum		value = column_of(column);
+	Datum		value = sql_column(row, desc, column);
 
 	return value == (Datum) 0 ? NULL : DatumGetJsonbPCopy(value);
 }
 
-/* Reads the row that SPI has found, into the current memory context. */
+/* SqlRow: reads a schedule. */
 static void
-read_schedule(Schedule *schedule)
+read_schedule(void *arg, HeapTuple row, TupleDesc desc)
 {
+	Schedule   *schedule = (Schedule *) arg;
+
 	memset(schedule, 0, sizeof(Schedule));
-	schedule->id = DatumGetInt64(column_of(1));
-	schedule->name = text_column(2);
-	schedule->path = text_column(3);
-	schedule->cron = text_column(4);
-	schedule->time_zone = text_column(5);
-	schedule->overlap = text_column(6);
-	schedule->catch_up = text_column(7);
-	schedule->parameters = jsonb_column(8);
-	schedule->labels = jsonb_column(9);
-	schedule->jitter = DatumGetInt64(column_of(10));
-	schedule->enabled = DatumGetBool(column_of(11));
-	schedule->owner = DatumGetObjectId(column_of(12));
-	schedule->next_at = DatumGetTimestampTz(column_of(13));
-	schedule->last_at = DatumGetTimestampTz(column_of(14));
-	schedule->queued_at = DatumGetTimestampTz(column_of(15));
-	schedule->last_execution_id = DatumGetInt64(column_of(16));
-	schedule->error = text_column(17);
+	schedule->id = DatumGetInt64(sql_column(row, desc, 1));
+	schedule->name = SPI_getvalue(row, desc, 2);
+	schedule->path = SPI_getvalue(row, desc, 3);
+	schedule->cron = SPI_getvalue(row, desc, 4);
+	schedule->time_zone = SPI_getvalue(row, desc, 5);
+	schedule->overlap = SPI_getvalue(row, desc, 6);
+	schedule->catch_up = SPI_getvalue(row, desc, 7);
+	schedule->parameters = jsonb_column(row, desc, 8);
+	schedule->labels = jsonb_column(row, desc, 9);
+	schedule->jitter = DatumGetInt64(sql_column(row, desc, 10));
+	schedule->enabled = DatumGetBool(sql_column(row, desc, 11));
+	schedule->owner = DatumGetObjectId(sql_column(row, desc, 12));
+	schedule->next_at = DatumGetTimestampTz(sql_column(row, desc, 13));
+	schedule->last_at = DatumGetTimestampTz(sql_column(row, desc, 14));
+	schedule->queued_at = DatumGetTimestampTz(sql_column(row, desc, 15));
+	schedule->last_execution_id = DatumGetInt64(sql_column(row, desc, 16));
+	schedule->error = SPI_getvalue(row, desc, 17);
 }
 
 /*
- * Executes a statement as the owner of the tables.  Returns the number of rows; reads
- * the first into *schedule, if that is not NULL.
+ * Executes a statement.  Returns the number of rows; reads the row that it returns
+ * into *schedule, which may be NULL when it returns none.
  */
 static uint64
 execute_statement(Statement *statement, Schedule *schedule)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	Oid			user;
-	int			context;
-	int			code;
-	uint64		rows;
-
-	GetUserIdAndSecContext(&user, &context);
-	SetUserIdAndSecContext(store_owner(), context | SECURITY_LOCAL_USERID_CHANGE |
-						   SECURITY_RESTRICTED_OPERATION);
-	SPI_connect();
-	code = SPI_execute_with_args(statement->sql, statement->nargs,
-								 statement->types,
-								 statement->values,
-								 statement->nulls, false, 0);
-	if (code < 0)
-		elog(ERROR, "could not execute a statement about noetl.schedule: %s",
-			 SPI_result_code_string(code));
-	rows = SPI_processed;
-	if (rows > 0 && schedule != NULL)
-	{
-		MemoryContext old = MemoryContextSwitchTo(caller);
-
-		read_schedule(schedule);
-		MemoryContextSwitchTo(old);
-	}
-	SPI_finish();
-	SetUserIdAndSecContext(user, context);
-	return rows;
+	return sql_execute(statement->sql, statement->nargs, statement->types, statement->values,
+					   statement->nulls, read_schedule, schedule);
 }
 
 /* Reads a schedule; returns false when there is none. */

@@ -107,6 +107,28 @@ extern bool store_fetch_first(Store *store, StoreTable *table, StoreRelation ind
 							  ScanDirection direction);
 
 /* ---------------------------------------------------------------------------
+ * The log of an execution (store/log.c)
+ * ---------------------------------------------------------------------------
+ */
+
+/* A walk through the events of an execution, by their ids. */
+typedef struct LogScan
+{
+	StoreScan	scan;
+	MemoryContext memory;		/* emptied before the next event is read */
+} LogScan;
+
+extern void log_scan_open(LogScan *log, Store *store, int64 execution_id,
+						  ScanDirection direction);
+
+/*
+ * Reads the next event without its large columns, into memory that lasts until the next
+ * call; returns false when there is none.  The row itself is in log->scan.slot.
+ */
+extern bool log_scan_next(LogScan *log, Event *event);
+extern void log_scan_close(LogScan *log);
+
+/* ---------------------------------------------------------------------------
  * Stores
  * ---------------------------------------------------------------------------
  */

@@ -8,48 +8,21 @@
  */
 #include "common/common.h"
 
-#include "access/xact.h"
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
-#include "miscadmin.h"
-#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "store/deferred.h"
+#include "store/sql.h"
 #include "store/table.h"
 
 /* Runs a query for one bigint column; returns the values (int64 *), in its order. */
 static List *
 query_ids(const char *query, int64 argument)
 {
-	MemoryContext memory = CurrentMemoryContext;
 	Oid			types[] = {INT8OID};
 	Datum		values[] = {Int64GetDatum(argument)};
 	List	   *ids = NIL;
-	Oid			user;
-	int			context;
-	int			code;
 
-	GetUserIdAndSecContext(&user, &context);
-	SetUserIdAndSecContext(store_owner(), context | SECURITY_LOCAL_USERID_CHANGE |
-						   SECURITY_RESTRICTED_OPERATION);
-	SPI_connect();
-	code = SPI_execute_with_args(query, 1, types, values, NULL, false, 0);
-	if (code < 0)
-		elog(ERROR, "could not read events: %s", SPI_result_code_string(code));
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		MemoryContext old = MemoryContextSwitchTo(memory);
-		int64	   *id = palloc(sizeof(int64));
-		bool		isnull;
-
-		*id = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1,
-										  &isnull));
-		ids = lappend(ids, id);
-		MemoryContextSwitchTo(old);
-	}
-	SPI_finish();
-	SetUserIdAndSecContext(user, context);
+	(void) sql_execute(query, 1, types, values, NULL, sql_add_id, &ids);
 	return ids;
 }
 

@@ -342,6 +342,20 @@ SELECT noetl.cancel(:id), noetl.cancel(:id2);
 SELECT count(*) FROM noetl.queue;
 DELETE FROM noetl.queue;
 
+-- A trigger that fires when slots are handed out starts what has a limit itself.
+CREATE FUNCTION pg_temp.follow() RETURNS trigger LANGUAGE plpgsql AS
+    $$BEGIN PERFORM noetl.execute('limits/api', '{"tenant": "f"}'); RETURN NULL; END$$;
+CREATE TRIGGER follow AFTER UPDATE ON noetl.queue FOR EACH ROW
+    WHEN (OLD.status = 'blocked' AND NEW.status = 'queued' AND NEW.node_name <> 'call')
+    EXECUTE FUNCTION pg_temp.follow();
+SELECT noetl.execute('limits/wait') IS NOT NULL AS started;
+SELECT * FROM pg_temp.tasks();
+SELECT * FROM pg_temp.slots();
+DROP TRIGGER follow ON noetl.queue;
+SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE status = 'RUNNING';
+SELECT count(*) FROM noetl.slot;
+DELETE FROM noetl.queue;
+
 -- What a limit must not say.
 SELECT severity, message FROM noetl.validate($$
 workflow:

@@ -223,6 +223,8 @@ INSERT INTO noetl.event (event_type, context) VALUES ('execution_start', '{"path
 INSERT INTO noetl.event (event_type, context) VALUES ('execution_start', '{"path": "starts/one", "run_at": "soon"}');
 INSERT INTO noetl.event (event_type, context) VALUES ('execution_start', '{"path": "starts/one", "run_at": 1}');
 INSERT INTO noetl.event (event_type, context) VALUES ('execution_start', '{"path": "starts/one", "on_conflict": 1}');
+INSERT INTO noetl.event (event_type, context) VALUES ('execution_start', '{"path": "starts/one", "key": "k", "on_conflict": "debounce", "max_wait": 1e300}');
+INSERT INTO noetl.event (event_type, context) VALUES ('execution_start', '{"path": "starts/one", "key": "k", "on_conflict": "debounce", "max_wait": "1 h"}');
 \set VERBOSITY default
 
 SELECT count(noetl.cancel(execution_id)) > 0 AS cancelled FROM noetl.execution WHERE path LIKE 'starts/%' AND parent_execution_id IS NULL;
