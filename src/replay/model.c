@@ -185,6 +185,74 @@ model_load_item(const Model *model, int step, int visit, int item)
 }
 
 /* ---------------------------------------------------------------------------
+ * Questions of the decision core that rows answer
+ * ---------------------------------------------------------------------------
+ */
+
+/* Finds the workload of the execution; false: it has none. */
+bool
+model_workload(const Model *model, JsonbValue *workload)
+{
+	if (model->workload == NULL)
+		return false;
+	json_from_jsonb(model->workload, workload);
+	return true;
+}
+
+/* Returns the row of an open iterator, or NULL. */
+static ModelRow *
+find_iterator(const Model *model, const char *step_name, int visit)
+{
+	return model_find_run(model, playbook_find_step(model->playbook, step_name,
+													strlen(step_name)), visit);
+}
+
+/* Finds how far an iterator has come since an event (ValueSource.progress). */
+void
+model_progress(const Model *model, const char *step_name, int visit, int64 since,
+			   IterationProgress *progress)
+{
+	const ModelRow *row = find_iterator(model, step_name, visit);
+
+	memset(progress, 0, sizeof(IterationProgress));
+	if (row != NULL && row->since == since)
+		*progress = row->progress;
+}
+
+/* Finds an item of an iterator that has not started; false: there is none. */
+bool
+model_waiting_item(const Model *model, const char *step_name, int visit, int index,
+				   JsonbValue *item)
+{
+	const ModelRow *row = find_iterator(model, step_name, visit);
+	JsonbValue	list;
+	int			place;
+
+	if (row == NULL || row->items == NULL || (place = model_item_place(row, index)) < 0)
+		return false;
+	json_from_jsonb(row->items, &list);
+	*item = *getIthJsonbValueFromContainer(list.val.binary.data, place);
+	return true;
+}
+
+/* Returns the first signal of a name after an event that no wait has taken, or NULL. */
+const ModelSignal *
+model_kept_signal(const Model *model, const char *name, int64 after)
+{
+	ListCell   *lc;
+
+	foreach(lc, model->signals)
+	{
+		const ModelSignal *signal = (ModelSignal *) lfirst(lc);
+
+		if (!signal->row.taken && signal->event_id > after &&
+			strcmp(signal->row.name, name) == 0)
+			return signal;
+	}
+	return NULL;
+}
+
+/* ---------------------------------------------------------------------------
  * Rows are written
  * ---------------------------------------------------------------------------
  */
