@@ -294,6 +294,23 @@ list_row(Model *model, ModelRow *row)
 	MemoryContextSwitchTo(old);
 }
 
+/*
+ * Clears what a run points to in the memory of its evaluation, which ends before the
+ * model does.  The caller copies what rows keep; "type" is that of a playbook.
+ */
+static void
+forget_evaluation(Run *run)
+{
+	run->arrivals = NIL;
+	run->lineage = NULL;
+	run->compensates = NULL;
+	run->context = NULL;
+	run->worker_id = NULL;
+	run->action = NULL;
+	run->limits = NULL;
+	run->handle = NULL;
+}
+
 /* Creates the row of a run. */
 static ModelRow *
 add_row(Model *model, Run *run)
@@ -308,12 +325,7 @@ add_row(Model *model, Run *run)
 	memset(row, 0, sizeof(ModelRow));
 	row->key = key;
 	row->run = *run;
-	row->run.arrivals = NIL;
-	row->run.action = NULL;
-	row->run.limits = NULL;
-	row->run.context = NULL;
-	row->run.worker_id = NULL;
-	row->run.compensates = NULL;
+	forget_evaluation(&row->run);
 	row->parent_execution_id = model->execution.parent_execution_id;
 	row->memory = AllocSetContextCreate(model->memory, "noetl replayed row",
 										ALLOCSET_SMALL_SIZES);
@@ -377,7 +389,7 @@ keep_arrivals(const Playbook *playbook, ModelRow *row, const Run *run)
 
 /*
  * Returns the event from which on the ends of an iterator's items count: its
- * iterator_started, or what had it go on; 0: it is no iterator.
+ * iterator_started, or the event that resumed it; 0: it is no iterator.
  */
 static int64
 context_since(const Jsonb *context)
@@ -431,7 +443,7 @@ enqueue(Model *model, Run *run)
 	row = add_row(model, run);
 	old = MemoryContextSwitchTo(row->memory);
 	row->run.action = keep_jsonb(run->action);
-	row->run.limits = run->limits == NULL ? NULL : keep_jsonb(run->limits);
+	row->run.limits = keep_jsonb(run->limits);
 	row->run.context = keep_jsonb(run->context);
 	keep_arrivals(model->playbook, row, run);
 	MemoryContextSwitchTo(old);
@@ -506,14 +518,9 @@ keep_stopped(Model *model, const Run *run)
 	memset(&copy, 0, sizeof(copy));
 	keep_arrivals(model->playbook, &copy, &source);
 	*stopped = *run;
+	forget_evaluation(stopped);
 	stopped->arrivals = copy.run.arrivals;
 	stopped->context = keep_jsonb(run->context);
-	stopped->lineage = NULL;
-	stopped->worker_id = NULL;
-	stopped->action = NULL;
-	stopped->limits = NULL;
-	stopped->compensates = NULL;
-	stopped->handle = NULL;
 	stopped->stored = false;
 	stopped->kept = false;
 	model->stopped = lappend(model->stopped, stopped);
