@@ -155,7 +155,7 @@ stopped_runs(int64 execution_id, List **signals)
 	List	   *runs;
 
 	memset(&comparison, 0, sizeof(comparison));
-	replay_apart(&replay, execution_id, &comparison, 0);
+	replay_until(&replay, execution_id, &comparison, 0);
 	if (replay.broken != NULL)
 		replay_raise_broken(&replay);
 	if (replay.model == NULL || replay.model->workload == NULL)
@@ -406,9 +406,12 @@ noetl_retry(PG_FUNCTION_ARGS)
 	PG_RETURN_INT32(retry_held(&recovery, execution.execution_id, step));
 }
 
-/* Has an execution go on that failed or was cancelled; returns how many steps do. */
-static Datum
-redrive_execution(PG_FUNCTION_ARGS)
+/*
+ * noetl.redrive(execution_id, input, reason): resumes an execution that failed or was
+ * cancelled; returns how many of its steps run again.
+ */
+Datum
+noetl_redrive(PG_FUNCTION_ARGS)
 {
 	Recovery	recovery;
 
@@ -418,14 +421,4 @@ redrive_execution(PG_FUNCTION_ARGS)
 	read_request(fcinfo, 1, 2, &recovery.request);
 	redrive(&recovery, PG_GETARG_INT64(0));
 	PG_RETURN_INT32(recovery.steps);
-}
-
-/*
- * noetl.redrive(execution_id, input, reason): has an execution go on that failed or was
- * cancelled; returns how many steps do.
- */
-Datum
-noetl_redrive(PG_FUNCTION_ARGS)
-{
-	return replay_with_own_settings(redrive_execution, fcinfo);
 }

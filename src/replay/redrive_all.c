@@ -275,28 +275,21 @@ lock_room(void)
 	return Max(max_locks_per_xact * MaxBackends / 4, 1);
 }
 
-/* Redrives what has failed. */
-static Datum
-redrive_failed(PG_FUNCTION_ARGS)
+/* noetl.redrive_all(path, error_like, since, labels, max, dry_run): of failed executions. */
+Datum
+noetl_redrive_all(PG_FUNCTION_ARGS)
 {
 	return do_all(fcinfo, failed_executions, redrive_work, PG_INT32_MAX);
 }
 
-/* noetl.redrive_all(path, error_like, since, labels, max, dry_run) */
-Datum
-noetl_redrive_all(PG_FUNCTION_ARGS)
-{
-	return replay_with_own_settings(redrive_failed, fcinfo);
-}
-
-/* noetl.retry_all(path, error_like, since, labels, max, dry_run) */
+/* noetl.retry_all(path, error_like, since, labels, max, dry_run): of those with held steps. */
 Datum
 noetl_retry_all(PG_FUNCTION_ARGS)
 {
 	return do_all(fcinfo, held_executions, retry_work, lock_room());
 }
 
-/* noetl.cancel_all(path, error_like, since, labels, max, dry_run) */
+/* noetl.cancel_all(path, error_like, since, labels, max, dry_run): of live executions. */
 Datum
 noetl_cancel_all(PG_FUNCTION_ARGS)
 {
