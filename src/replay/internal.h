@@ -11,8 +11,8 @@
  *		replay.c          the SQL functions; the log is decided again
  *		history.c         what the log answers to the broker's questions
  *		compare_event.c   emitted events, compared with the log
- *		redrive.c         SQL functions that have executions go on after a failure
- *		redrive_all.c     the same for many executions
+ *		redrive.c         SQL functions that resume an execution after a failure
+ *		redrive_all.c     SQL functions that resume, or cancel, many executions
  *		fork.c            the SQL function that starts one from the middle of another
  *		model.c           the rows in memory, as decisions make them
  *		compare_tables.c  the rows in the tables, compared and replaced

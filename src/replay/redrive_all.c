@@ -1,13 +1,13 @@
 /*
  * replay/redrive_all.c
- *		The SQL functions redrive_all(), retry_all() and cancel_all(): the same for
- *		many executions, in one statement.
+ *		The SQL functions redrive_all(), retry_all() and cancel_all(): they resume,
+ *		or cancel, many executions in one statement.
  *
  * Each execution is taken on in a subtransaction: one that fails is reported and does
  * not concern the others.  The locks of executions that were over are released at once,
  * since there may be more of them than the lock table has room for.  Until the statement
- * is committed, others see such executions as over; who redrives one as well waits for
- * its row.
+ * is committed, others see such executions as over; a session that redrives one as well
+ * waits for its row.
  */
 #include "common/common.h"
 
@@ -123,7 +123,7 @@ find_executions(FunctionCallInfo fcinfo, const char *query, int max)
  * ---------------------------------------------------------------------------
  */
 
-/* BulkWork: sets an execution going again, and releases its locks. */
+/* BulkWork: resumes an execution that is over, and releases its locks. */
 static bool
 redrive_work(int64 execution_id)
 {

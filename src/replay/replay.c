@@ -436,8 +436,8 @@ tells_child_end(const Replay *replay, const ModelRow *row, const Event *event, C
 }
 
 /*
- * Is an event the first that followed from the end of the last child that a run's
- * worker has started?  Fills in *end.
+ * Returns whether an event is the first that followed from the end of the last child
+ * that a run's worker has started; fills in *end.
  */
 static bool
 tells_spawned_end(const Replay *replay, const ModelRow *row, const Event *event, ChildEnd *end)
