@@ -183,6 +183,9 @@ extern Event *emit_step_started(BrokerState *state, Run *run);
 /* Opens a run whose work is not a task of its own; its timeout begins. */
 extern void open_run(BrokerState *state, Run *run);
 
+/* Begins an attempt of a run whose work the database does itself, at once. */
+extern void begin_own_work(BrokerState *state, Run *run, const JsonbValue *input);
+
 /* Ends a run well: its transitions are evaluated and its branches leave. */
 extern void complete_step(BrokerState *state, Run *run, const Completion *completion);
 

@@ -38,7 +38,7 @@ make_request(const BrokerState *state, const Attempt *attempt, Scope *scope,
 	memset(request, 0, sizeof(SaveRequest));
 	request->mode = SAVE_STATEMENT;
 	request->wants_rows = true;
-	request->max_bytes = noetl_template_max_output;
+	request->max_bytes = SETTING(template_max_output);
 	request->node_id = node_id_make(state->execution_id, step->name, attempt->run->visit,
 									attempt->item);
 	request->data = *scope->input;
@@ -191,9 +191,7 @@ start_sql_step(BrokerState *state, Run *run, const JsonbValue *transition_input)
 	SaveRequest *request = palloc(sizeof(SaveRequest));
 	Scope		scope;
 	SourceError error;
-	JsonBuilder builder;
 	JsonbValue	input;
-	JsonbValue	context;
 
 	scope_init(&scope, state, step, run, state->now);
 	if (!prepare_statement(state, &attempt, &scope, transition_input, &input, request, &error))
@@ -201,14 +199,7 @@ start_sql_step(BrokerState *state, Run *run, const JsonbValue *transition_input)
 		fail_start(state, run, FAILURE_TEMPLATE, scope_error_text(&error), transition_input);
 		return end;
 	}
-	if (run->started_event_id == 0)
-		(void) emit_step_started(state, run);
-	json_begin_object(&builder);
-	json_add(&builder, "data", &input);
-	add_attempts_before(run, &builder);
-	json_end_object(&builder, &context);
-	run->context = json_to_jsonb(&context);
-	run->state = RUN_OPEN;
+	begin_own_work(state, run, &input);
 	attempt.parent = run->started_event_id;
 	end.event = execute_statement(state, &attempt, request, &end.success);
 	return end;
