@@ -9,6 +9,8 @@
  *		attempt.c        an attempt has ended: it is repeated, or its step ends
  *		wait.c           steps that wait for time or signals
  *		child.c          steps that are child executions
+ *		iteration_start.c   iterators begin
+ *		iteration_resume.c  iterators are resumed after a failure
  *		iteration.c      steps that are iterators
  *		recover.c        runs come to rest after a failure, and go on
  *		migrate.c        an execution goes on with another version
@@ -365,7 +367,7 @@ extern bool receive_signal(BrokerState *state, const Event *event);
 /* Ends a wait whose time has come. */
 extern void end_wait_by_time(BrokerState *state, Run *run);
 
-/* ---- iteration.c ---- */
+/* ---- iteration_resume.c ---- */
 
 /*
  * Starts the items of an iterator again that have not completed, or has their child
@@ -373,9 +375,13 @@ extern void end_wait_by_time(BrokerState *state, Run *run);
  */
 extern AttemptEnd resume_iterator(BrokerState *state, Run *run, int64 cause);
 
+/* ---- iteration_start.c ---- */
+
 /* Starts an attempt of an iterator; returns its end where no item is in flight. */
 extern AttemptEnd start_iterator(BrokerState *state, Run *run,
 								 const JsonbValue *transition_input);
+
+/* ---- iteration.c ---- */
 
 /* Ends an item of an iterator, for good; returns the end of the iterator's attempt. */
 extern AttemptEnd end_item(BrokerState *state, Run *run, const ItemEnd *end);
