@@ -630,6 +630,14 @@ emit_child_completed(const Iteration *iteration, const ChildEnd *end, const Json
 	return event->event_id;
 }
 
+/* Finds the item that a child was started for; null where its start names none. */
+static void
+child_item(BrokerState *state, const ChildEnd *end, JsonbValue *item)
+{
+	if (!state->values.child_item(state->values.arg, end->execution_id, item))
+		json_null(item);
+}
+
 /* Saves what the child of an item has done, which decides how the item ends. */
 static AttemptEnd
 save_child(Iteration *iteration, const ChildEnd *end, const JsonbValue *envelope)
@@ -646,7 +654,7 @@ save_child(Iteration *iteration, const ChildEnd *end, const JsonbValue *envelope
 	item.index = run->item = end->item;
 	item.value = envelope;
 	item.child_execution_id = end->execution_id;
-	state->values.child_item(state->values.arg, end->execution_id, &value);
+	child_item(state, end, &value);
 	item_scope(iteration, end->item, &value, &names, &scope);
 	result_value(envelope, &value);
 	scope.result = &value;
@@ -669,7 +677,7 @@ enqueue_child_save(Iteration *iteration, const ChildEnd *end, const JsonbValue *
 	JsonbValue	names;
 	JsonbValue	item;
 
-	state->values.child_item(state->values.arg, end->execution_id, &item);
+	child_item(state, end, &item);
 	item_scope(iteration, end->item, &item, &names, &scope);
 	task->item = end->item;
 	task->started_event_id = run->started_event_id;
