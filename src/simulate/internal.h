@@ -329,6 +329,7 @@ typedef struct Findings
  * Compares what a test expects with what was found.  Returns NULL, or what differs,
  * or what is wrong with the expectations.
  */
-extern char *expect_compare(const JsonbValue *expect, const Findings *findings);
+extern char *expect_compare(const Playbook *playbook, const JsonbValue *expect,
+							const Findings *findings);
 
 #endif							/* NOETL_SIMULATE_INTERNAL_H */
