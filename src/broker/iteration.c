@@ -93,8 +93,8 @@ iteration_open(Iteration *iteration, BrokerState *state, Run *run)
 }
 
 /*
- * Returns the index of the item that starts as the n-th: all items in their order, and
- * after the iterator went on those that waited then.
+ * Returns the index of the item that starts as the n-th: of all items in their order, or,
+ * after the iterator was resumed, of those that waited then.
  */
 static int
 index_of_start(const Iteration *iteration, int n)

@@ -374,7 +374,7 @@ past_event_context(void *arg, int64 event_id, JsonbValue *context)
 	return true;
 }
 
-/* ValueSource.item_states: asked when an iterator goes on, which needs an operator. */
+/* ValueSource.item_states: asked when an iterator is resumed, which nobody does in a play. */
 static ItemState *
 past_item_states(void *arg, const char *step_name, int visit, int64 since, int64 before,
 				 int total)
