@@ -108,24 +108,6 @@ describe_error(const SaveError *error, const char *text)
 	return json_to_jsonb(&value);
 }
 
-/* Returns the meta of the event that ends an attempt. */
-static Jsonb *
-attempt_meta(const Run *run, bool timed_out)
-{
-	JsonBuilder builder;
-	JsonbValue	value;
-
-	json_begin_object(&builder);
-	json_add_int(&builder, "attempt", run->attempts + 1);
-	if (timed_out)
-	{
-		json_add_bool(&builder, REAPED_TIMEOUT, true);
-		json_add_text(&builder, "kind", REAPED_TIMEOUT);
-	}
-	json_end_object(&builder, &value);
-	return json_to_jsonb(&value);
-}
-
 /* Returns the text of an error, with its SQLSTATE unless it is a timeout. */
 static const char *
 error_text(const SaveError *error)
@@ -156,7 +138,7 @@ execute_statement(BrokerState *state, const Attempt *attempt, SaveRequest *reque
 		if (error.timed_out)
 			event->reaped = REAPED_TIMEOUT;
 	}
-	event->meta = attempt_meta(attempt->run, !*success && error.timed_out);
+	event->meta = event_attempt_meta(attempt->run->attempts + 1, event->reaped);
 	return event;
 }
 
