@@ -17,6 +17,8 @@ PG_FUNCTION_INFO_V1(noetl_migrate);
 typedef struct Report
 {
 	ReturnSetInfo *result;
+	Store	   *store;
+	int64		execution_id;
 	Migration	migration;
 	int			version;
 	int			errors;
@@ -178,6 +180,48 @@ is_live(const List *runs, int step)
 	return false;
 }
 
+/* Returns whether a step of an execution has a value: one of its runs has ended. */
+static bool
+has_ended(const Report *report, const Step *step)
+{
+	ValueQuery	query;
+	StepValue	value;
+
+	memset(&query, 0, sizeof(query));
+	query.step_name = step->name;
+	query.until = DT_NOEND;
+	store_step_value(report->store, report->execution_id, &query, &value);
+	return value.found;
+}
+
+/*
+ * Warns of a step that is not live and has ended, if a live step leads to it in the new
+ * version and none did in the old one: the execution may run it again.
+ */
+static void
+check_ended(Report *report, const List *runs, int step, int target)
+{
+	const Playbook *from = report->migration.from;
+	const Playbook *to = report->migration.to;
+	const char *way = NULL;
+	ListCell   *lc;
+
+	foreach(lc, runs)
+	{
+		int			live = ((Run *) lfirst(lc))->step;
+		int			new = migrate_step(&report->migration, live);
+
+		if (playbook_reaches(from, live, step))
+			return;
+		if (new >= 0 && playbook_reaches(to, new, target))
+			way = to->steps[new].name;
+	}
+	if (way != NULL && has_ended(report, &from->steps[step]))
+		say(report, "warning", from->steps[step].name,
+			"it has ended, and may run again: in version %d step \"%s\", which is live, leads to it",
+			report->version, way);
+}
+
 /* Says which steps come, go and are renamed, besides those that are live. */
 static void
 compare_steps(Report *report, const List *runs)
@@ -199,6 +243,8 @@ compare_steps(Report *report, const List *runs)
 				report->version);
 		else if (strcmp(from->steps[i].name, to->steps[target].name) != 0)
 			say(report, "info", from->steps[i].name, "it is step \"%s\"", to->steps[target].name);
+		if (target >= 0)
+			check_ended(report, runs, i, target);
 		if (from->steps[i].compensation >= 0 &&
 			(target < 0 || strcmp(from->steps[i].name, to->steps[target].name) != 0))
 			say(report, "warning", from->steps[i].name,
@@ -213,26 +259,22 @@ compare_steps(Report *report, const List *runs)
 static void
 check_map(Report *report)
 {
-	JsonbIterator *it = JsonbIteratorInit(report->migration.map.val.binary.data);
-	JsonbIteratorToken token;
+	JsonbIterator *it = json_walk(&report->migration.map);
 	JsonbValue	key;
 	JsonbValue	value;
 
-	while ((token = JsonbIteratorNext(&it, &key, true)) != WJB_DONE)
+	while (json_next_member(&it, &key, &value))
 	{
-		char	   *name;
+		char	   *name = pnstrdup(key.val.string.val, key.val.string.len);
 
-		if (token != WJB_KEY)
-			continue;
-		(void) JsonbIteratorNext(&it, &value, true);
-		name = pnstrdup(key.val.string.val, key.val.string.len);
 		if (playbook_find_step(report->migration.from, name, strlen(name)) < 0)
 			say(report, "error", name, "step_map: the execution has no such step");
-		else if (value.type != jbvString ||
-				 playbook_find_step(report->migration.to, value.val.string.val,
+		else if (value.type != jbvString)
+			say(report, "error", name, "step_map: the new name of a step must be text");
+		else if (playbook_find_step(report->migration.to, value.val.string.val,
 									value.val.string.len) < 0)
-			say(report, "error", name, "step_map: version %d has no step of the name that is given",
-				report->version);
+			say(report, "error", name, "step_map: version %d has no step \"%.*s\"",
+				report->version, value.val.string.len, value.val.string.val);
 	}
 }
 
@@ -311,6 +353,8 @@ noetl_migrate(PG_FUNCTION_ARGS)
 	check_execution(&execution);
 	catalog_id = find_version(fcinfo, &execution, &report.version);
 	report.result = rows_begin(fcinfo);
+	report.store = store;
+	report.execution_id = execution.execution_id;
 	report.migration.from = playbook_get(execution.catalog_id);
 	report.migration.to = playbook_get(catalog_id);
 	json_from_jsonb(map, &report.migration.map);

@@ -9,6 +9,7 @@
 #include "utils/float.h"
 
 #include "broker/broker.h"
+#include "engine/engine.h"
 #include "api/names_scope.h"
 
 PG_FUNCTION_INFO_V1(noetl_retry_delay);
@@ -65,7 +66,7 @@ noetl_retry_delay(PG_FUNCTION_ARGS)
 	attempt.scope = &scope.template;
 	attempt.number = PG_GETARG_INT32(3);
 	attempt.success = PG_GETARG_BOOL(4);
-	attempt.jitter = retry_jitter();
+	attempt.jitter = engine_jitter();
 	names_scope_init(&scope, PG_GETARG_JSONB_P(1),
 					 attempt_names(PG_GETARG_JSONB_P(2), &response, &attempt,
 								   PG_ARGISNULL(5) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(5))),

@@ -171,9 +171,9 @@ typedef enum DecisionKind
 								 * stops, for a redrive: the log does it */
 	DECIDE_REDRIVE,				/* the execution runs again, from its drive "drive" on;
 								 * tasks that are left of earlier drives are deleted */
-	DECIDE_REDRIVE_CHILD,		/* set the execution "child" going again, of which
-								 * "run" waits for the end; without an id: all
-								 * executions that the worker of "run" started */
+	DECIDE_REDRIVE_CHILD,		/* resume the execution "child", whose end "run" waits
+								 * for; without an id: all executions that the worker
+								 * of "run" started */
 	DECIDE_COMPENSATE,			/* the execution compensates: its timeout is over */
 	DECIDE_FINISH,				/* end the execution with status, result, error;
 								 * revoke: leased tasks are revoked */

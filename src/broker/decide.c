@@ -294,8 +294,6 @@ broker_run_due(BrokerState *state, int step, int visit)
 {
 	Run		   *run = live_run(state, step, visit);
 	Event	   *event;
-	JsonBuilder builder;
-	JsonbValue	value;
 
 	if (state->finished || run == NULL || run->is_task ||
 		(run->state != RUN_OPEN && run->state != RUN_RETRY && run->state != RUN_AWAITING))
@@ -312,12 +310,7 @@ broker_run_due(BrokerState *state, int step, int visit)
 					 run->started_event_id);
 		event->error = timeout_error(run_timeout(run));
 		event->reaped = REAPED_TIMEOUT;
-		json_begin_object(&builder);
-		json_add_int(&builder, "attempt", run->attempts + 1);
-		json_add_bool(&builder, REAPED_TIMEOUT, true);
-		json_add_text(&builder, "kind", REAPED_TIMEOUT);
-		json_end_object(&builder, &value);
-		event->meta = json_to_jsonb(&value);
+		event->meta = event_attempt_meta(run->attempts + 1, REAPED_TIMEOUT);
 		decision_add(state, DECIDE_ABANDON, run);
 		attempt.event = event;
 		end_attempt(state, run, attempt);

@@ -254,6 +254,28 @@ event_set_node_id(Event *event, const char *node_id)
 	parse_node(event);
 }
 
+/*
+ * Returns the meta of an event about an attempt (0: about none), which parse_meta()
+ * reads: {attempt, <reaped>: true, kind}.  reaped: REAPED_…, or NULL.
+ */
+Jsonb *
+event_attempt_meta(int attempt, const char *reaped)
+{
+	JsonBuilder builder;
+	JsonbValue	value;
+
+	json_begin_object(&builder);
+	if (attempt > 0)
+		json_add_int(&builder, "attempt", attempt);
+	if (reaped != NULL)
+	{
+		json_add_bool(&builder, reaped, true);
+		json_add_text(&builder, "kind", reaped);
+	}
+	json_end_object(&builder, &value);
+	return json_to_jsonb(&value);
+}
+
 /* Returns whether the reaper wrote an event, for this reason (REAPED_…). */
 bool
 event_is_reaped(const Event *event, const char *reason)

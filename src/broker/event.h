@@ -20,6 +20,9 @@ extern StartTerms *event_terms(Event *event);
 /* Gives an event a node_id, and fills in what that says. */
 extern void event_set_node_id(Event *event, const char *node_id);
 
+/* Returns the meta of an event about an attempt (0: none) that was reaped, or (NULL) not. */
+extern Jsonb *event_attempt_meta(int attempt, const char *reaped);
+
 /* Returns whether the reaper wrote an event, for this reason (REAPED_…). */
 extern bool event_is_reaped(const Event *event, const char *reason);
 

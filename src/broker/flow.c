@@ -62,6 +62,26 @@ open_run(BrokerState *state, Run *run)
 	decision_add(state, DECIDE_KEEP, run);
 }
 
+/*
+ * Begins an attempt of a run whose work the database does itself, at once: the first
+ * emits step_started.  The context of the run has its input.
+ */
+void
+begin_own_work(BrokerState *state, Run *run, const JsonbValue *input)
+{
+	JsonBuilder builder;
+	JsonbValue	context;
+
+	if (run->started_event_id == 0)
+		(void) emit_step_started(state, run);
+	json_begin_object(&builder);
+	json_add(&builder, "data", input);
+	add_attempts_before(run, &builder);
+	json_end_object(&builder, &context);
+	run->context = json_to_jsonb(&context);
+	run->state = RUN_OPEN;
+}
+
 /* Ends a run: it leaves the list of runs, and what is stored of it is deleted. */
 static void
 end_run(BrokerState *state, Run *run)

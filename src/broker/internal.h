@@ -9,8 +9,10 @@
  *		attempt.c        an attempt has ended: it is repeated, or its step ends
  *		wait.c           steps that wait for time or signals
  *		child.c          steps that are child executions
+ *		iteration_start.c   iterators begin
+ *		iteration_resume.c  iterators are resumed after a failure
  *		iteration.c      steps that are iterators
- *		recover.c        runs come to rest after a failure, and go on
+ *		recover.c        runs come to rest after a failure, and are resumed
  *		migrate.c        an execution goes on with another version
  *		save.c           saves that the database itself executes
  *		sql.c            steps that are statements of SQL
@@ -183,6 +185,9 @@ extern Event *emit_step_started(BrokerState *state, Run *run);
 /* Opens a run whose work is not a task of its own; its timeout begins. */
 extern void open_run(BrokerState *state, Run *run);
 
+/* Begins an attempt of a run whose work the database does itself, at once. */
+extern void begin_own_work(BrokerState *state, Run *run, const JsonbValue *input);
+
 /* Ends a run well: its transitions are evaluated and its branches leave. */
 extern void complete_step(BrokerState *state, Run *run, const Completion *completion);
 
@@ -340,15 +345,15 @@ extern void hold_run(BrokerState *state, Run *run, const StepFailure *failure);
 /* Remembers a live run, or (failed) one that fails its execution, for a redrive. */
 extern void stop_run(BrokerState *state, Run *run, bool failed);
 
-/* step_resumed: a held run goes on. */
+/* step_resumed: resumes a held run. */
 extern void resume_by_event(BrokerState *state, Run *run, const Event *event);
 
-/* execution_redriven: the runs that the end of the execution has stopped go on. */
+/* execution_redriven: resumes the runs that the end of the execution has stopped. */
 extern void redrive_runs(BrokerState *state, const Event *event);
 
 /* ---- migrate.c ---- */
 
-/* execution_migrated: the runs go on in the new version. */
+/* execution_migrated: gives the live runs their places in the new version. */
 extern void migrate_state(BrokerState *state, const Event *event);
 
 /* ---- wait.c ---- */
@@ -362,17 +367,21 @@ extern bool receive_signal(BrokerState *state, const Event *event);
 /* Ends a wait whose time has come. */
 extern void end_wait_by_time(BrokerState *state, Run *run);
 
-/* ---- iteration.c ---- */
+/* ---- iteration_resume.c ---- */
 
 /*
- * Starts the items of an iterator again that have not completed, or has their child
- * executions set going again; the run is open.  cause: the event that led to it.
+ * Resumes an iterator whose run is open: items that have not completed start again, or
+ * their children are resumed.  cause: the event that led to it.
  */
 extern AttemptEnd resume_iterator(BrokerState *state, Run *run, int64 cause);
+
+/* ---- iteration_start.c ---- */
 
 /* Starts an attempt of an iterator; returns its end where no item is in flight. */
 extern AttemptEnd start_iterator(BrokerState *state, Run *run,
 								 const JsonbValue *transition_input);
+
+/* ---- iteration.c ---- */
 
 /* Ends an item of an iterator, for good; returns the end of the iterator's attempt. */
 extern AttemptEnd end_item(BrokerState *state, Run *run, const ItemEnd *end);

@@ -18,13 +18,13 @@ typedef struct Iteration
 	JsonbValue	input;
 	bool		has_input;
 	int64		since;
-	int64		resumed;		/* the event that had it go on; 0: none */
+	int64		resumed;		/* the event that resumed it; 0: none */
 	int			total;
 	int			concurrency;
 	int64		catalog_id;
 	IterationProgress progress;
 	const IteratorItems *items; /* at the start: all of them */
-	/* of one that goes on: */
+	/* of one that was resumed: */
 	IterationProgress base;		/* how far it had come */
 	JsonbValue	todo;			/* ranges of the items that waited then */
 	const ItemState *states;	/* while it is resumed: by item */

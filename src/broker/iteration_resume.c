@@ -1,9 +1,10 @@
 /*
  * broker/iteration_resume.c
- *		An iterator goes on after a failure: its items that have completed stay.
+ *		An iterator is resumed after a failure: results of its items that have
+ *		completed are kept.
  *
  *		the log ──> completed: the result stays
- *		        ──> a child execution: it is set going again, unless it has compensated
+ *		        ──> a child execution: it is resumed, unless it has compensated
  *		        ──> others: start again, as many as may be in flight; the rest waits
  */
 #include "common/common.h"
@@ -84,7 +85,7 @@ divide_items(Iteration *iteration, const IteratorItems *items, int *first)
 	return nfirst;
 }
 
-/* Returns whether an item goes on with its child execution: what that had done is not undone. */
+/* Returns whether an item has a child that can be resumed: one that has not compensated. */
 static bool
 has_resumable_child(const Iteration *iteration, int index, int64 cause)
 {
@@ -94,7 +95,7 @@ has_resumable_child(const Iteration *iteration, int index, int64 cause)
 	return child != 0 && !values->child_undone(values->arg, child, cause);
 }
 
-/* Has the child of an item that has not completed set going again. */
+/* Decides that the child of an item, which has not completed, is resumed. */
 static void
 redrive_item(Iteration *iteration, int index)
 {
@@ -107,9 +108,9 @@ redrive_item(Iteration *iteration, int index)
 }
 
 /*
- * Starts the items of an iterator again that have not completed, or has their child
- * executions set going again; the run is open.  Returns the end of the attempt where
- * no item is left, or those that are fail at once.
+ * Resumes an iterator whose run is open: items that have not completed start again, or
+ * their children are resumed.  Returns the end of the attempt where no item is left, or
+ * those that are fail at once.
  */
 AttemptEnd
 resume_iterator(BrokerState *state, Run *run, int64 cause)

@@ -145,7 +145,7 @@ compare_runs(const ListCell *a, const ListCell *b)
 	return left->step != right->step ? left->step - right->step : left->visit - right->visit;
 }
 
-/* execution_migrated: the runs go on in the new version. */
+/* execution_migrated: gives the live runs their places in the new version. */
 void
 migrate_state(BrokerState *state, const Event *event)
 {

@@ -1,14 +1,14 @@
 /*
  * broker/recover.c
- *		After a failure: runs are held, or remembered when their execution stops, and
- *		go on later.
+ *		After a failure: runs are held, or remembered when their execution ends, and
+ *		resumed later.
  *
  *		fail_step ───── on_error: hold ──> step_held; the run is at rest
  *		end_execution ── not completed ──> DECIDE_STOP: a copy of the run is at rest
  *
  *		at rest ── step_resumed, execution_redriven ──> resume_run
  *		             ├ its task is rendered and enqueued again
- *		             ├ its child execution is set going again
+ *		             ├ its child execution is resumed
  *		             └ the items of its iterator that have not completed start again
  *
  * A run at rest keeps its step_started, and its arrivals hold its input.  The number
@@ -214,7 +214,7 @@ stop_run(BrokerState *state, Run *run, bool failed)
 }
 
 /* ---------------------------------------------------------------------------
- * Runs go on
+ * Runs are resumed
  * ---------------------------------------------------------------------------
  */
 
@@ -242,7 +242,7 @@ reopen(BrokerState *state, Run *run)
 	open_run(state, run);
 }
 
-/* Has a child of a reopened run set going again; 0: all that its worker started. */
+/* Decides that a child of a reopened run is resumed; 0: all that its worker started. */
 static void
 redrive_child(BrokerState *state, Run *run, int64 execution_id)
 {
@@ -254,7 +254,7 @@ redrive_child(BrokerState *state, Run *run, int64 execution_id)
 	decision_add(state, DECIDE_REDRIVE_CHILD, run)->child = child;
 }
 
-/* Returns the child that a run at rest goes on with; 0: none, or what it had done is undone. */
+/* Returns the child of a run at rest that can be resumed; 0: none, or it has compensated. */
 static int64
 resumable_child(BrokerState *state, const Run *run, int64 cause)
 {
@@ -263,7 +263,7 @@ resumable_child(BrokerState *state, const Run *run, int64 cause)
 	return child == 0 || state->values.child_undone(state->values.arg, child, cause) ? 0 : child;
 }
 
-/* Has a wait go on that was withdrawn: it ends at the time that it was to end. */
+/* Opens a wait again that was withdrawn: it ends at the time that it was to end. */
 static void
 reopen_wait(BrokerState *state, Run *run)
 {
@@ -306,8 +306,7 @@ resume_save(BrokerState *state, Run *run, const JsonbValue *envelope)
 /*
  * Gives a run at rest new attempts, which settle() begins.  What its children or its
  * items have completed stays, unless it begins anew.  A child that has compensated is
- * replaced by another one.  input: is laid over the input of
- * what begins anew, or NULL.
+ * replaced by another one.  input: is laid over that of a run that begins anew, or NULL.
  */
 static void
 resume_run(BrokerState *state, Run *run, const JsonbValue *input, bool anew, int64 cause)
@@ -357,7 +356,7 @@ resume_run(BrokerState *state, Run *run, const JsonbValue *input, bool anew, int
 	}
 }
 
-/* Finds the input that an event gives to what goes on; false: it gives none. */
+/* Finds the input that an event gives to the runs it resumes; false: it gives none. */
 static bool
 given_input(const Event *event, JsonbValue *input)
 {
@@ -369,7 +368,7 @@ given_input(const Event *event, JsonbValue *input)
 	return json_get(&context, "data", input) && json_is_object(input);
 }
 
-/* step_resumed: a held run goes on; with another input it begins anew. */
+/* step_resumed: resumes a held run; with another input it begins anew. */
 void
 resume_by_event(BrokerState *state, Run *run, const Event *event)
 {
@@ -381,7 +380,7 @@ resume_by_event(BrokerState *state, Run *run, const Event *event)
 }
 
 /*
- * execution_redriven: the runs that the end of the execution has stopped go on.  An
+ * execution_redriven: resumes the runs that the end of the execution has stopped.  An
  * input is for those that failed, or for all where none did.
  */
 void

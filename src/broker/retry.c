@@ -6,10 +6,6 @@
 
 #include <math.h>
 
-#if PG_VERSION_NUM >= 150000
-#include "common/pg_prng.h"
-#endif
-
 #include "broker/condition.h"
 #include "broker/retry.h"
 #include "value/value.h"
@@ -19,17 +15,6 @@
 #define DEFAULT_MULTIPLIER		2.0
 #define DEFAULT_MAX_DELAY		60.0
 #define LONGEST_DELAY			(365.0 * 86400.0)
-
-/* Returns a random number, uniform in [0, 1). */
-double
-retry_jitter(void)
-{
-#if PG_VERSION_NUM >= 150000
-	return pg_prng_double(&pg_global_prng_state);
-#else
-	return (double) random() / ((double) MAX_RANDOM_VALUE + 1);
-#endif
-}
 
 /*
  * Renders a number of the policy; a value that is not a number counts as the

@@ -26,9 +26,6 @@ typedef struct RetryAttempt
 /* Returns how many attempts a policy allows; 1 without a policy. */
 extern int	retry_max_attempts(const RetryPolicy *policy, const TemplateScope *scope);
 
-/* Returns a random number, uniform in [0, 1). */
-extern double retry_jitter(void);
-
 /* Returns whether a policy repeats an attempt, and *delay after how many seconds. */
 extern RetryVerdict retry_decide(const RetryPolicy *policy, const RetryAttempt *attempt,
 								 int max_attempts, double *delay);

@@ -198,7 +198,7 @@ execute_saves(BrokerState *state, const Run *run, const Step *task, Scope *scope
 
 		failure.number = i;
 		request->wants_rows = task->kind == STEP_SAVE;
-		request->max_bytes = noetl_template_max_output;
+		request->max_bytes = SETTING(template_max_output);
 		(void) make_request(&task->saves[i], scope, request, &message);
 		requests = lappend(requests, request);
 	}
@@ -267,9 +267,7 @@ start_save_step(BrokerState *state, Run *run, const JsonbValue *transition_input
 	const Step *step = &state->playbook->steps[run->step];
 	Scope		scope;
 	SourceError error;
-	JsonBuilder builder;
 	JsonbValue	input;
-	JsonbValue	context;
 	AttemptEnd	end = {NULL, true};
 	Event	   *done;
 
@@ -281,14 +279,7 @@ start_save_step(BrokerState *state, Run *run, const JsonbValue *transition_input
 		fail_start(state, run, FAILURE_TEMPLATE, scope_error_text(&error), transition_input);
 		return end;
 	}
-	if (run->started_event_id == 0)
-		(void) emit_step_started(state, run);
-	json_begin_object(&builder);
-	json_add(&builder, "data", &input);
-	add_attempts_before(run, &builder);
-	json_end_object(&builder, &context);
-	run->context = json_to_jsonb(&context);
-	run->state = RUN_OPEN;
+	begin_own_work(state, run, &input);
 	done = palloc0(sizeof(Event));
 	done->type = EVENT_ACTION_COMPLETED;
 	done->execution_id = state->execution_id;

@@ -38,7 +38,7 @@ make_request(const BrokerState *state, const Attempt *attempt, Scope *scope,
 	memset(request, 0, sizeof(SaveRequest));
 	request->mode = SAVE_STATEMENT;
 	request->wants_rows = true;
-	request->max_bytes = noetl_template_max_output;
+	request->max_bytes = SETTING(template_max_output);
 	request->node_id = node_id_make(state->execution_id, step->name, attempt->run->visit,
 									attempt->item);
 	request->data = *scope->input;
@@ -108,24 +108,6 @@ describe_error(const SaveError *error, const char *text)
 	return json_to_jsonb(&value);
 }
 
-/* Returns the meta of the event that ends an attempt. */
-static Jsonb *
-attempt_meta(const Run *run, bool timed_out)
-{
-	JsonBuilder builder;
-	JsonbValue	value;
-
-	json_begin_object(&builder);
-	json_add_int(&builder, "attempt", run->attempts + 1);
-	if (timed_out)
-	{
-		json_add_bool(&builder, REAPED_TIMEOUT, true);
-		json_add_text(&builder, "kind", REAPED_TIMEOUT);
-	}
-	json_end_object(&builder, &value);
-	return json_to_jsonb(&value);
-}
-
 /* Returns the text of an error, with its SQLSTATE unless it is a timeout. */
 static const char *
 error_text(const SaveError *error)
@@ -156,7 +138,7 @@ execute_statement(BrokerState *state, const Attempt *attempt, SaveRequest *reque
 		if (error.timed_out)
 			event->reaped = REAPED_TIMEOUT;
 	}
-	event->meta = attempt_meta(attempt->run, !*success && error.timed_out);
+	event->meta = event_attempt_meta(attempt->run->attempts + 1, event->reaped);
 	return event;
 }
 
@@ -191,9 +173,7 @@ start_sql_step(BrokerState *state, Run *run, const JsonbValue *transition_input)
 	SaveRequest *request = palloc(sizeof(SaveRequest));
 	Scope		scope;
 	SourceError error;
-	JsonBuilder builder;
 	JsonbValue	input;
-	JsonbValue	context;
 
 	scope_init(&scope, state, step, run, state->now);
 	if (!prepare_statement(state, &attempt, &scope, transition_input, &input, request, &error))
@@ -201,14 +181,7 @@ start_sql_step(BrokerState *state, Run *run, const JsonbValue *transition_input)
 		fail_start(state, run, FAILURE_TEMPLATE, scope_error_text(&error), transition_input);
 		return end;
 	}
-	if (run->started_event_id == 0)
-		(void) emit_step_started(state, run);
-	json_begin_object(&builder);
-	json_add(&builder, "data", &input);
-	add_attempts_before(run, &builder);
-	json_end_object(&builder, &context);
-	run->context = json_to_jsonb(&context);
-	run->state = RUN_OPEN;
+	begin_own_work(state, run, &input);
 	attempt.parent = run->started_event_id;
 	end.event = execute_statement(state, &attempt, request, &end.success);
 	return end;

@@ -304,4 +304,7 @@ extern int	engine_decide_child_end(int64 execution_id, const ChildEnd *end);
  */
 extern Oid	engine_started_by(const Event *start, Oid in_row);
 
+/* Returns a random number, uniform in [0, 1): the jitter of a retry. */
+extern double engine_jitter(void);
+
 #endif							/* NOETL_ENGINE_ENGINE_H */

@@ -8,6 +8,9 @@
 #include "common/common.h"
 
 #include "access/xact.h"
+#if PG_VERSION_NUM >= 150000
+#include "common/pg_prng.h"
+#endif
 #include "miscadmin.h"
 #include "utils/timestamp.h"
 
@@ -425,6 +428,17 @@ drop_late_task(Store *store, const Event *event)
 		(void) store_delete_task(store, row.queue_id);
 }
 
+/* Returns a random number, uniform in [0, 1), which the pure core cannot draw itself. */
+double
+engine_jitter(void)
+{
+#if PG_VERSION_NUM >= 150000
+	return pg_prng_double(&pg_global_prng_state);
+#else
+	return (double) random() / ((double) MAX_RANDOM_VALUE + 1);
+#endif
+}
+
 /*
  * Fills in the state that every evaluation begins with; the settings of the
  * execution are in force from now on (decide_by_own_settings).  newest: no event of the
@@ -447,7 +461,7 @@ begin_evaluation(BrokerState *state, ValueContext *values, Store *store,
 	state->started_by = execution->started_by;
 	settings_in_force = &execution->settings;
 	state->drive = execution->drive;
-	state->jitter = retry_jitter();
+	state->jitter = engine_jitter();
 	values_init(values, store, state, !newest);
 	state->values = values->source;
 	if (!newest)

@@ -7,25 +7,21 @@
 
 #include "engine/internal.h"
 
-/* Returns the meta of an event: {attempt, flag, kind, lost, max_lost}. */
+/* Returns the meta of an event about a task: {attempt, flag, kind}, or {…, lost, max_lost}. */
 Jsonb *
 task_event_meta(const char *flag, int attempt, int lost)
 {
 	JsonBuilder builder;
 	JsonbValue	value;
 
+	if (flag == NULL || strcmp(flag, REAPED_LEASE) != 0)
+		return event_attempt_meta(attempt, flag);
 	json_begin_object(&builder);
 	if (attempt > 0)
 		json_add_int(&builder, "attempt", attempt);
-	if (flag != NULL)
-		json_add_bool(&builder, flag, true);
-	if (flag != NULL && strcmp(flag, REAPED_LEASE) == 0)
-	{
-		json_add_int(&builder, "lost", lost);
-		json_add_int(&builder, "max_lost", noetl_max_lost_leases);
-	}
-	else if (flag != NULL)
-		json_add_text(&builder, "kind", flag);
+	json_add_bool(&builder, REAPED_LEASE, true);
+	json_add_int(&builder, "lost", lost);
+	json_add_int(&builder, "max_lost", noetl_max_lost_leases);
 	json_end_object(&builder, &value);
 	return json_to_jsonb(&value);
 }

@@ -77,6 +77,56 @@ read_interval(char *text, Interval **interval)
 }
 
 /*
+ * Reads a time span, in microseconds: seconds, or the text of an interval.  One that goes
+ * back is 0; *given is false for null and empty text.  False and *error when the value is
+ * neither (what: it is named so), or is too long (too_long: the message then).
+ */
+static bool
+read_span(const JsonbValue *value, const char *what, const char *too_long, int64 *us,
+		  bool *given, char **error)
+{
+	double		seconds;
+	Interval   *interval;
+	char	   *text;
+
+	*us = 0;
+	*given = value->type != jbvNull &&
+		(value->type != jbvString || value->val.string.len > 0);
+	if (!*given)
+		return true;
+	if ((value->type == jbvNumeric || value->type == jbvString) &&
+		json_number(value, &seconds))
+	{
+		if (seconds < (double) LONGEST_TIMEOUT / USECS_PER_SEC)
+		{
+			*us = seconds > 0 ? Max((int64) rint(seconds * USECS_PER_SEC), 1) : 0;
+			return true;
+		}
+	}
+	else if (value->type != jbvString)
+	{
+		*error = psprintf("%s must be seconds or an interval", what);
+		return false;
+	}
+	else
+	{
+		text = pnstrdup(value->val.string.val, value->val.string.len);
+		if (!read_interval(text, &interval))
+		{
+			*error = psprintf("\"%s\" is neither seconds nor an interval", text);
+			return false;
+		}
+		if (interval_us(interval, us))
+		{
+			*us = Max(*us, 0);
+			return true;
+		}
+	}
+	*error = pstrdup(too_long);
+	return false;
+}
+
+/*
  * Reads a timeout, in microseconds; 0: none, for null and empty text.  False
  * and *error when the value is neither seconds nor an interval, or is out of
  * range.
@@ -84,35 +134,14 @@ read_interval(char *text, Interval **interval)
 bool
 timeout_parse(const JsonbValue *value, int64 *us, char **error)
 {
-	double		seconds;
-	Interval   *interval;
-	char	   *text;
+	bool		given;
 
-	*us = 0;
-	if (value->type == jbvNull ||
-		(value->type == jbvString && value->val.string.len == 0))
-		return true;
-	if ((value->type == jbvNumeric || value->type == jbvString) &&
-		json_number(value, &seconds))
+	if (read_span(value, "a timeout", wrong, us, &given, error))
 	{
-		if (seconds > 0 && seconds < (double) LONGEST_TIMEOUT / USECS_PER_SEC)
-			*us = Max((int64) rint(seconds * USECS_PER_SEC), 1);
-		else
-			*error = pstrdup(wrong);
-		return *us > 0;
-	}
-	if (value->type != jbvString)
-	{
-		*error = pstrdup("a timeout must be seconds or an interval");
-		return false;
-	}
-	text = pnstrdup(value->val.string.val, value->val.string.len);
-	if (!read_interval(text, &interval))
-		*error = psprintf("\"%s\" is neither seconds nor an interval", text);
-	else if (!timeout_of_interval(interval, us))
+		if (*us > 0 || !given)
+			return true;
 		*error = pstrdup(wrong);
-	else
-		return true;
+	}
 	*us = 0;
 	return false;
 }
@@ -125,41 +154,13 @@ timeout_parse(const JsonbValue *value, int64 *us, char **error)
 bool
 wait_span_parse(const JsonbValue *value, int64 *us, char **error)
 {
-	double		seconds;
-	Interval   *interval;
-	char	   *text;
+	bool		given;
+	bool		read = read_span(value, "the time span of a wait",
+								 "a wait must be shorter than a century", us, &given, error);
 
-	*us = -1;
-	if (value->type == jbvNull ||
-		(value->type == jbvString && value->val.string.len == 0))
-		return true;
-	if ((value->type == jbvNumeric || value->type == jbvString) &&
-		json_number(value, &seconds))
-	{
-		if (!(seconds < (double) LONGEST_TIMEOUT / USECS_PER_SEC))
-		{
-			*error = pstrdup("a wait must be shorter than a century");
-			return false;
-		}
-		*us = seconds > 0 ? (int64) rint(seconds * USECS_PER_SEC) : 0;
-		return true;
-	}
-	if (value->type != jbvString)
-	{
-		*error = pstrdup("the time span of a wait must be seconds or an interval");
-		return false;
-	}
-	text = pnstrdup(value->val.string.val, value->val.string.len);
-	if (!read_interval(text, &interval))
-		*error = psprintf("\"%s\" is neither seconds nor an interval", text);
-	else if (!interval_us(interval, us))
-		*error = pstrdup("a wait must be shorter than a century");
-	else
-	{
-		*us = Max(*us, 0);
-		return true;
-	}
-	return false;
+	if (!read || !given)
+		*us = -1;
+	return read;
 }
 
 /*

@@ -494,8 +494,8 @@ is_leftover(const Side *side, const Model *model, const ModelKey *key)
 }
 
 /*
- * Is the found row as it should be?  If not, *row is the row that it should be, and
- * is filled in as the expected one; NULL: it should not be there.
+ * Returns whether the found row is as it should be.  If not, *row is the row that it
+ * should be, and is filled in as the expected one; NULL: it should not be there.
  */
 static bool
 task_is_right(const Side *side, const Model *model, ModelRow **row)

@@ -75,15 +75,14 @@ fork_context(const Event *beginning)
 {
 	Comparison	comparison;
 	Replay		replay;
-	ModelRow   *row;
-	Run			run;
+	const ModelRow *row;
 	JsonBuilder builder;
 	JsonbValue	value;
 	JsonbValue	meta;
 	JsonbValue	sees;
 
 	memset(&comparison, 0, sizeof(comparison));
-	replay_apart(&replay, beginning->execution_id, &comparison, beginning->event_id);
+	replay_until(&replay, beginning->execution_id, &comparison, beginning->event_id);
 	if (replay.broken != NULL)
 		replay_raise_broken(&replay);
 	row = model_find(replay.model, playbook_find_step(replay.model->playbook, beginning->node_name,
@@ -93,8 +92,7 @@ fork_context(const Event *beginning)
 	json_add_text(&builder, "step", beginning->node_name);
 	if (row != NULL)
 	{
-		run = row->run;
-		input_of_arrivals(run.arrivals, &value);
+		input_of_arrivals(row->run.arrivals, &value);
 		json_add(&builder, "data", &value);
 	}
 	if (beginning->meta != NULL)
@@ -150,9 +148,13 @@ values_before(Store *store, const Event *beginning, const Playbook *playbook)
 	return values;
 }
 
-/* Starts an execution that goes on from a run of another; returns its id. */
-static Datum
-fork_execution(PG_FUNCTION_ARGS)
+/*
+ * noetl.fork(execution_id, from_step, parameters, version, visit): starts an execution
+ * in the middle of the playbook, with the values that a run of another one saw; returns
+ * its id.
+ */
+Datum
+noetl_fork(PG_FUNCTION_ARGS)
 {
 	Store	   *store;
 	Execution	source;
@@ -197,14 +199,4 @@ fork_execution(PG_FUNCTION_ARGS)
 	request.values = values_before(store, &beginning, playbook);
 	store_close(store);
 	PG_RETURN_INT64(engine_fork(&request));
-}
-
-/*
- * noetl.fork(execution_id, from_step, parameters, version, visit): starts an execution
- * that goes on from a run of another; returns its id.
- */
-Datum
-noetl_fork(PG_FUNCTION_ARGS)
-{
-	return replay_with_own_settings(fork_execution, fcinfo);
 }

@@ -78,22 +78,7 @@ past_step_value(void *arg, const Step *step, int visit, int64 before, StepValue 
 static bool
 past_workload(void *arg, JsonbValue *workload)
 {
-	Model	   *model = ((Replay *) arg)->model;
-
-	if (model->workload == NULL)
-		return false;
-	json_from_jsonb(model->workload, workload);
-	return true;
-}
-
-/* Returns the row of an open iterator, or NULL. */
-static ModelRow *
-find_iterator(Replay *replay, const char *step_name, int visit)
-{
-	Model	   *model = replay->model;
-
-	return model_find_run(model, playbook_find_step(model->playbook, step_name,
-													strlen(step_name)), visit);
+	return model_workload(((Replay *) arg)->model, workload);
 }
 
 /* ValueSource.progress */
@@ -101,11 +86,7 @@ static void
 past_progress(void *arg, const char *step_name, int visit, int64 since,
 			  IterationProgress *progress)
 {
-	ModelRow   *row = find_iterator((Replay *) arg, step_name, visit);
-
-	memset(progress, 0, sizeof(IterationProgress));
-	if (row != NULL && row->since == since)
-		*progress = row->progress;
+	model_progress(((Replay *) arg)->model, step_name, visit, since, progress);
 }
 
 /* ValueSource.iteration_results: up to the newest event that replay has reached. */
@@ -124,16 +105,7 @@ past_iteration_results(void *arg, const char *step_name, int visit, int64 since)
 static bool
 past_waiting_item(void *arg, const char *step_name, int visit, int index, JsonbValue *item)
 {
-	ModelRow   *row = find_iterator((Replay *) arg, step_name, visit);
-	JsonbValue	list;
-
-	int			place;
-
-	if (row == NULL || row->items == NULL || (place = model_item_place(row, index)) < 0)
-		return false;
-	json_from_jsonb(row->items, &list);
-	*item = *getIthJsonbValueFromContainer(list.val.binary.data, place);
-	return true;
+	return model_waiting_item(((Replay *) arg)->model, step_name, visit, index, item);
 }
 
 /* Returns the child that an event says the broker has started; 0: none. */
@@ -414,18 +386,12 @@ static bool
 past_kept_signal(void *arg, const char *name, int64 after, Event *event)
 {
 	Replay	   *replay = (Replay *) arg;
-	ListCell   *lc;
+	const ModelSignal *signal = model_kept_signal(replay->model, name, after);
 
-	foreach(lc, replay->model->signals)
-	{
-		const ModelSignal *signal = (ModelSignal *) lfirst(lc);
-
-		if (signal->row.taken || signal->event_id <= after || strcmp(signal->row.name, name) != 0)
-			continue;
-		replay_get_event(replay, signal->event_id, event);
-		return true;
-	}
-	return false;
+	if (signal == NULL)
+		return false;
+	replay_get_event(replay, signal->event_id, event);
+	return true;
 }
 
 /* ValueSource.signal_known */

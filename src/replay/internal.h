@@ -11,8 +11,8 @@
  *		replay.c          the SQL functions; the log is decided again
  *		history.c         what the log answers to the broker's questions
  *		compare_event.c   emitted events, compared with the log
- *		redrive.c         SQL functions that have executions go on after a failure
- *		redrive_all.c     the same for many executions
+ *		redrive.c         SQL functions that resume an execution after a failure
+ *		redrive_all.c     SQL functions that resume, or cancel, many executions
  *		fork.c            the SQL function that starts one from the middle of another
  *		model.c           the rows in memory, as decisions make them
  *		compare_tables.c  the rows in the tables, compared and replaced
@@ -67,21 +67,14 @@ typedef struct Replay
 	const char *broken;			/* why replay cannot go on, or NULL */
 } Replay;
 
-/* Locks an execution and decides its log again; the caller closes replay->store. */
-extern void replay_execution(Replay *replay, int64 execution_id, Comparison *comparison);
-/* The same until an event has followed, with all that was decided together with it. */
+/*
+ * Locks an execution and decides its log again until an event (0: the last one) has
+ * followed, with all that was decided together with it.  The caller closes
+ * replay->store.  The settings that were in force before are in force afterwards.
+ */
 extern void replay_until(Replay *replay, int64 execution_id, Comparison *comparison,
 						 int64 until);
-/* The same; the settings of the execution are not in force afterwards. */
-extern void replay_apart(Replay *replay, int64 execution_id, Comparison *comparison,
-						 int64 until);
 /* Raises: the log cannot be followed. */
-/*
- * Calls a function of SQL that replays: the settings of the execution, whose memory
- * ends with the call, are not in force after it.
- */
-extern Datum replay_with_own_settings(Datum (*function) (FunctionCallInfo fcinfo),
-									  FunctionCallInfo fcinfo);
 pg_noreturn extern void replay_raise_broken(const Replay *replay);
 /* Reads an event of the list of places; raises when a user has deleted it meanwhile. */
 extern void replay_get_event(const Replay *replay, int64 event_id, Event *event);

@@ -185,6 +185,74 @@ model_load_item(const Model *model, int step, int visit, int item)
 }
 
 /* ---------------------------------------------------------------------------
+ * Questions of the decision core that rows answer
+ * ---------------------------------------------------------------------------
+ */
+
+/* Finds the workload of the execution; false: it has none. */
+bool
+model_workload(const Model *model, JsonbValue *workload)
+{
+	if (model->workload == NULL)
+		return false;
+	json_from_jsonb(model->workload, workload);
+	return true;
+}
+
+/* Returns the row of an open iterator, or NULL. */
+static ModelRow *
+find_iterator(const Model *model, const char *step_name, int visit)
+{
+	return model_find_run(model, playbook_find_step(model->playbook, step_name,
+													strlen(step_name)), visit);
+}
+
+/* Finds how far an iterator has come since an event (ValueSource.progress). */
+void
+model_progress(const Model *model, const char *step_name, int visit, int64 since,
+			   IterationProgress *progress)
+{
+	const ModelRow *row = find_iterator(model, step_name, visit);
+
+	memset(progress, 0, sizeof(IterationProgress));
+	if (row != NULL && row->since == since)
+		*progress = row->progress;
+}
+
+/* Finds an item of an iterator that has not started; false: there is none. */
+bool
+model_waiting_item(const Model *model, const char *step_name, int visit, int index,
+				   JsonbValue *item)
+{
+	const ModelRow *row = find_iterator(model, step_name, visit);
+	JsonbValue	list;
+	int			place;
+
+	if (row == NULL || row->items == NULL || (place = model_item_place(row, index)) < 0)
+		return false;
+	json_from_jsonb(row->items, &list);
+	*item = *getIthJsonbValueFromContainer(list.val.binary.data, place);
+	return true;
+}
+
+/* Returns the first signal of a name after an event that no wait has taken, or NULL. */
+const ModelSignal *
+model_kept_signal(const Model *model, const char *name, int64 after)
+{
+	ListCell   *lc;
+
+	foreach(lc, model->signals)
+	{
+		const ModelSignal *signal = (ModelSignal *) lfirst(lc);
+
+		if (!signal->row.taken && signal->event_id > after &&
+			strcmp(signal->row.name, name) == 0)
+			return signal;
+	}
+	return NULL;
+}
+
+/* ---------------------------------------------------------------------------
  * Rows are written
  * ---------------------------------------------------------------------------
  */
@@ -226,6 +294,23 @@ list_row(Model *model, ModelRow *row)
 	MemoryContextSwitchTo(old);
 }
 
+/*
+ * Clears what a run points to in the memory of its evaluation, which ends before the
+ * model does.  The caller copies what rows keep; "type" is that of a playbook.
+ */
+static void
+forget_evaluation(Run *run)
+{
+	run->arrivals = NIL;
+	run->lineage = NULL;
+	run->compensates = NULL;
+	run->context = NULL;
+	run->worker_id = NULL;
+	run->action = NULL;
+	run->limits = NULL;
+	run->handle = NULL;
+}
+
 /* Creates the row of a run. */
 static ModelRow *
 add_row(Model *model, Run *run)
@@ -240,12 +325,7 @@ add_row(Model *model, Run *run)
 	memset(row, 0, sizeof(ModelRow));
 	row->key = key;
 	row->run = *run;
-	row->run.arrivals = NIL;
-	row->run.action = NULL;
-	row->run.limits = NULL;
-	row->run.context = NULL;
-	row->run.worker_id = NULL;
-	row->run.compensates = NULL;
+	forget_evaluation(&row->run);
 	row->parent_execution_id = model->execution.parent_execution_id;
 	row->memory = AllocSetContextCreate(model->memory, "noetl replayed row",
 										ALLOCSET_SMALL_SIZES);
@@ -309,7 +389,7 @@ keep_arrivals(const Playbook *playbook, ModelRow *row, const Run *run)
 
 /*
  * Returns the event from which on the ends of an iterator's items count: its
- * iterator_started, or what had it go on; 0: it is no iterator.
+ * iterator_started, or the event that resumed it; 0: it is no iterator.
  */
 static int64
 context_since(const Jsonb *context)
@@ -363,7 +443,7 @@ enqueue(Model *model, Run *run)
 	row = add_row(model, run);
 	old = MemoryContextSwitchTo(row->memory);
 	row->run.action = keep_jsonb(run->action);
-	row->run.limits = run->limits == NULL ? NULL : keep_jsonb(run->limits);
+	row->run.limits = keep_jsonb(run->limits);
 	row->run.context = keep_jsonb(run->context);
 	keep_arrivals(model->playbook, row, run);
 	MemoryContextSwitchTo(old);
@@ -438,14 +518,9 @@ keep_stopped(Model *model, const Run *run)
 	memset(&copy, 0, sizeof(copy));
 	keep_arrivals(model->playbook, &copy, &source);
 	*stopped = *run;
+	forget_evaluation(stopped);
 	stopped->arrivals = copy.run.arrivals;
 	stopped->context = keep_jsonb(run->context);
-	stopped->lineage = NULL;
-	stopped->worker_id = NULL;
-	stopped->action = NULL;
-	stopped->limits = NULL;
-	stopped->compensates = NULL;
-	stopped->handle = NULL;
 	stopped->stored = false;
 	stopped->kept = false;
 	model->stopped = lappend(model->stopped, stopped);

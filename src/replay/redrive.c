@@ -1,7 +1,7 @@
 /*
  * replay/redrive.c
- *		The SQL functions retry() and redrive(): held steps and executions that are
- *		over go on.
+ *		The SQL functions retry() and redrive(): they resume the held steps of an
+ *		execution, and an execution that failed or was cancelled.
  *
  * What the end of an execution has stopped is not in the tables.  It follows from the
  * log, which is decided again up to its end:
@@ -74,7 +74,7 @@ tell_completed(int64 execution_id, int64 child_id)
 	(void) engine_decide_child_end(execution_id, &end);
 }
 
-/* Sets a child going again, or tells its parent that it has completed. */
+/* Resumes a child, or tells its parent that it has completed. */
 static void
 redrive_child(Recovery *recovery, int64 execution_id, int64 child_id)
 {
@@ -93,7 +93,7 @@ redrive_child(Recovery *recovery, int64 execution_id, int64 child_id)
 		redrive_one(recovery, child_id);
 }
 
-/* Sets the executions going again that the worker of a step has started. */
+/* Resumes the executions that the worker of a step has started. */
 static void
 redrive_spawned(Recovery *recovery, int64 execution_id, const ChildStart *start)
 {
@@ -116,7 +116,7 @@ redrive_spawned(Recovery *recovery, int64 execution_id, const ChildStart *start)
 	}
 }
 
-/* Sets the children (ChildStart *) of an execution that goes on going again. */
+/* Resumes the children (ChildStart *) of an execution that has been resumed. */
 static void
 redrive_children(Recovery *recovery, int64 execution_id, const List *children)
 {
@@ -155,7 +155,7 @@ stopped_runs(int64 execution_id, List **signals)
 	List	   *runs;
 
 	memset(&comparison, 0, sizeof(comparison));
-	replay_apart(&replay, execution_id, &comparison, 0);
+	replay_until(&replay, execution_id, &comparison, 0);
 	if (replay.broken != NULL)
 		replay_raise_broken(&replay);
 	if (replay.model == NULL || replay.model->workload == NULL)
@@ -178,7 +178,7 @@ stopped_runs(int64 execution_id, List **signals)
 	return runs;
 }
 
-/* Sets an execution that is over going again, and its children. */
+/* Resumes an execution that is over, and its children. */
 static void
 redrive_one(Recovery *recovery, int64 execution_id)
 {
@@ -192,14 +192,14 @@ redrive_one(Recovery *recovery, int64 execution_id)
 	ExecutionEnd end;
 
 	engine_begin_recovery(store, execution_id, &execution);
-	/* somebody else may have it go on, without the lock (redrive_all.c) */
+	/* another transaction may have resumed it and released its lock (redrive_all.c) */
 	if (execution.running || !store_lock_execution(store, execution_id) ||
 		!store_get_end(store, execution_id, &end))
 	{
 		store_close(store);
 		return;
 	}
-	/* what was cancelled because of another failure is done as it was meant */
+	/* the new input is for what failed, not for what was cancelled because of it */
 	if (execution_id != recovery->root && strcmp(end.status, "FAILED") != 0)
 		request.input = NULL;
 	runs = stopped_runs(execution_id, &signals);
@@ -240,8 +240,8 @@ end_orphans(Recovery *recovery, int64 execution_id)
 }
 
 /*
- * Returns the topmost ancestor of an execution with which the execution goes on.  Raises
- * when one of them has gone on, or has completed, without it.
+ * Returns the topmost ancestor of an execution; resuming the ancestor resumes the
+ * execution.  Raises when an ancestor is running, or has completed, without it.
  */
 static int64
 find_root(int64 execution_id)
@@ -271,8 +271,8 @@ find_root(int64 execution_id)
 }
 
 /*
- * Sets an execution that failed or was cancelled going again, from its topmost ancestor
- * that is over.  Does nothing when it is running.  *recovery says what was done.
+ * Resumes an execution that failed or was cancelled, from its topmost ancestor on.  Does
+ * nothing when it is running.  *recovery says what was done.
  */
 void
 redrive(Recovery *recovery, int64 execution_id)
@@ -337,7 +337,7 @@ held_runs(Store *store, const Execution *execution, int step)
 	return held;
 }
 
-/* Has held steps of an execution go on (step -1: all); returns how many there were. */
+/* Resumes the held runs of a step of an execution (-1: of all); returns how many there were. */
 int
 retry_held(Recovery *recovery, int64 execution_id, int step)
 {
@@ -406,9 +406,12 @@ noetl_retry(PG_FUNCTION_ARGS)
 	PG_RETURN_INT32(retry_held(&recovery, execution.execution_id, step));
 }
 
-/* Has an execution go on that failed or was cancelled; returns how many steps do. */
-static Datum
-redrive_execution(PG_FUNCTION_ARGS)
+/*
+ * noetl.redrive(execution_id, input, reason): resumes an execution that failed or was
+ * cancelled; returns how many of its steps run again.
+ */
+Datum
+noetl_redrive(PG_FUNCTION_ARGS)
 {
 	Recovery	recovery;
 
@@ -418,14 +421,4 @@ redrive_execution(PG_FUNCTION_ARGS)
 	read_request(fcinfo, 1, 2, &recovery.request);
 	redrive(&recovery, PG_GETARG_INT64(0));
 	PG_RETURN_INT32(recovery.steps);
-}
-
-/*
- * noetl.redrive(execution_id, input, reason): has an execution go on that failed or was
- * cancelled; returns how many steps do.
- */
-Datum
-noetl_redrive(PG_FUNCTION_ARGS)
-{
-	return replay_with_own_settings(redrive_execution, fcinfo);
 }

@@ -1,13 +1,13 @@
 /*
  * replay/redrive_all.c
- *		The SQL functions redrive_all(), retry_all() and cancel_all(): the same for
- *		many executions, in one statement.
+ *		The SQL functions redrive_all(), retry_all() and cancel_all(): they resume,
+ *		or cancel, many executions in one statement.
  *
  * Each execution is taken on in a subtransaction: one that fails is reported and does
  * not concern the others.  The locks of executions that were over are released at once,
  * since there may be more of them than the lock table has room for.  Until the statement
- * is committed, others see such executions as over; who redrives one as well waits for
- * its row.
+ * is committed, others see such executions as over; a session that redrives one as well
+ * waits for its row.
  */
 #include "common/common.h"
 
@@ -123,7 +123,7 @@ find_executions(FunctionCallInfo fcinfo, const char *query, int max)
  * ---------------------------------------------------------------------------
  */
 
-/* BulkWork: sets an execution going again, and releases its locks. */
+/* BulkWork: resumes an execution that is over, and releases its locks. */
 static bool
 redrive_work(int64 execution_id)
 {
@@ -275,28 +275,21 @@ lock_room(void)
 	return Max(max_locks_per_xact * MaxBackends / 4, 1);
 }
 
-/* Redrives what has failed. */
-static Datum
-redrive_failed(PG_FUNCTION_ARGS)
+/* noetl.redrive_all(path, error_like, since, labels, max, dry_run): of failed executions. */
+Datum
+noetl_redrive_all(PG_FUNCTION_ARGS)
 {
 	return do_all(fcinfo, failed_executions, redrive_work, PG_INT32_MAX);
 }
 
-/* noetl.redrive_all(path, error_like, since, labels, max, dry_run) */
-Datum
-noetl_redrive_all(PG_FUNCTION_ARGS)
-{
-	return replay_with_own_settings(redrive_failed, fcinfo);
-}
-
-/* noetl.retry_all(path, error_like, since, labels, max, dry_run) */
+/* noetl.retry_all(path, error_like, since, labels, max, dry_run): of those with held steps. */
 Datum
 noetl_retry_all(PG_FUNCTION_ARGS)
 {
 	return do_all(fcinfo, held_executions, retry_work, lock_room());
 }
 
-/* noetl.cancel_all(path, error_like, since, labels, max, dry_run) */
+/* noetl.cancel_all(path, error_like, since, labels, max, dry_run): of live executions. */
 Datum
 noetl_cancel_all(PG_FUNCTION_ARGS)
 {

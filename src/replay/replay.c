@@ -75,7 +75,7 @@ started_by(Store *store, const Event *start)
 
 /*
  * Creates the model of an execution from its execution_start, whose settings are in
- * force from now on (replay_with_own_settings).
+ * force from now on (XX.
  */
 static void
 begin_model(Replay *replay, const Event *start)
@@ -436,8 +436,8 @@ tells_child_end(const Replay *replay, const ModelRow *row, const Event *event, C
 }
 
 /*
- * Is an event the first that followed from the end of the last child that a run's
- * worker has started?  Fills in *end.
+ * Returns whether an event is the first that followed from the end of the last child
+ * that a run's worker has started; fills in *end.
  */
 static bool
 tells_spawned_end(const Replay *replay, const ModelRow *row, const Event *event, ChildEnd *end)
@@ -649,9 +649,12 @@ leave_undecided(Replay *replay)
 	replay->count = kept;
 }
 
-/* Locks an execution and decides its log again, until an event (0: all) has followed. */
-void
-replay_until(Replay *replay, int64 execution_id, Comparison *comparison, int64 until)
+/*
+ * Locks an execution and decides its log again until an event (0: the last one) has
+ * followed.  The settings of the execution are in force from then on.
+ */
+static void
+replay_log(Replay *replay, int64 execution_id, Comparison *comparison, int64 until)
 {
 	memset(replay, 0, sizeof(Replay));
 	replay->until = until;
@@ -669,25 +672,15 @@ replay_until(Replay *replay, int64 execution_id, Comparison *comparison, int64 u
 	walk_log(replay);
 }
 
-/* Locks an execution and decides its log again. */
+/* Does the same; the settings that were in force before are so again (replay/internal.h). */
 void
-replay_execution(Replay *replay, int64 execution_id, Comparison *comparison)
-{
-	replay_until(replay, execution_id, comparison, 0);
-}
-
-/*
- * Locks an execution and decides its log again, until an event (0: all) has followed.  The
- * settings that were in force before are in force again afterwards, also after an error.
- */
-void
-replay_apart(Replay *replay, int64 execution_id, Comparison *comparison, int64 until)
+replay_until(Replay *replay, int64 execution_id, Comparison *comparison, int64 until)
 {
 	const Settings *outer = settings_in_force;
 
 	PG_TRY();
 	{
-		replay_until(replay, execution_id, comparison, until);
+		replay_log(replay, execution_id, comparison, until);
 	}
 	PG_FINALLY();
 	{
@@ -833,7 +826,7 @@ verify(FunctionCallInfo fcinfo)
 	memset(&comparison, 0, sizeof(comparison));
 	comparison.report = return_difference;
 	comparison.arg = rows_begin(fcinfo);
-	replay_execution(&replay, execution_id, &comparison);
+	replay_log(&replay, execution_id, &comparison, 0);
 	if (replay.broken == NULL && replay.model != NULL)
 	{
 		compare_tables(replay.store, replay.model, &comparison);
@@ -858,7 +851,7 @@ rebuild(FunctionCallInfo fcinfo)
 
 	engine_check_owner_of(execution_id);
 	memset(&comparison, 0, sizeof(comparison));
-	replay_execution(&replay, execution_id, &comparison);
+	replay_log(&replay, execution_id, &comparison, 0);
 	engine_check_snapshot(replay.store, execution_id);
 	if (replay.broken != NULL)
 		replay_raise_broken(&replay);
@@ -881,11 +874,11 @@ rebuild(FunctionCallInfo fcinfo)
 }
 
 /*
- * Calls a function that replays; the settings that were in force before are in force
- * again afterwards, also after an error (internal.h).
+ * Calls a function that compares tables by the settings of an execution; those that were
+ * in force before are so again afterwards, also after an error.
  */
-Datum
-replay_with_own_settings(Datum (*function) (FunctionCallInfo fcinfo), FunctionCallInfo fcinfo)
+static Datum
+call_by_own_settings(Datum (*function) (FunctionCallInfo fcinfo), FunctionCallInfo fcinfo)
 {
 	const Settings *outer = settings_in_force;
 	volatile Datum result = (Datum) 0;
@@ -906,12 +899,12 @@ replay_with_own_settings(Datum (*function) (FunctionCallInfo fcinfo), FunctionCa
 Datum
 noetl_verify(PG_FUNCTION_ARGS)
 {
-	return replay_with_own_settings(verify, fcinfo);
+	return call_by_own_settings(verify, fcinfo);
 }
 
 /* noetl.rebuild(execution_id): changes the rows and returns how many differed. */
 Datum
 noetl_rebuild(PG_FUNCTION_ARGS)
 {
-	return replay_with_own_settings(rebuild, fcinfo);
+	return call_by_own_settings(rebuild, fcinfo);
 }

@@ -108,6 +108,15 @@ extern Model *model_create(const Playbook *playbook);
 extern List *model_load_runs(const Model *model);
 /* Returns a copy of the task of an item, as store_load_item() loads it, or NULL. */
 extern Run *model_load_item(const Model *model, int step, int visit, int item);
+/* These answer the questions of a ValueSource (broker/broker.h) that rows can answer. */
+extern bool model_workload(const Model *model, JsonbValue *workload);
+extern void model_progress(const Model *model, const char *step_name, int visit, int64 since,
+						   IterationProgress *progress);
+extern bool model_waiting_item(const Model *model, const char *step_name, int visit,
+							   int index, JsonbValue *item);
+/* Returns the first signal of a name after an event that no wait has taken, or NULL. */
+extern const ModelSignal *model_kept_signal(const Model *model, const char *name,
+											int64 after);
 /*
  * Applies a decision to the model.  own: the run that the event was about, or
  * NULL.  event: NULL when the decision was made without an event.

@@ -20,6 +20,7 @@
 /* The comparison under way. */
 typedef struct Check
 {
+	const Playbook *playbook;
 	const Findings *findings;
 	StringInfoData differences;
 } Check;
@@ -105,6 +106,11 @@ check_error(Check *check, const char *what, const JsonbValue *expected, const ch
 {
 	bool		same;
 
+	if (expected->type != jbvString && expected->type != jbvBool && expected->type != jbvNull)
+	{
+		differ(check, what, "a part of its text, true or false", show(expected));
+		return;
+	}
 	if (expected->type == jbvString)
 		same = found != NULL &&
 			strstr(found, pnstrdup(expected->val.string.val, expected->val.string.len)) != NULL;
@@ -289,9 +295,12 @@ check_not_steps(Check *check, const JsonbValue *expected)
 
 	if (expected->type == jbvString)
 	{
-		find_step(check->findings, pnstrdup(expected->val.string.val, expected->val.string.len),
-				  &finding);
-		if (finding.status != NULL)
+		char	   *name = pnstrdup(expected->val.string.val, expected->val.string.len);
+
+		find_step(check->findings, name, &finding);
+		if (!playbook_names_step(check->playbook, name))
+			differ(check, "not_steps", "a step of the playbook", show(expected));
+		else if (finding.status != NULL)
 			differ(check, psprintf("step %s", show(expected)), "that it does not begin",
 				   show_text(finding.status));
 		return;
@@ -432,7 +441,7 @@ check_key(Check *check, const char *key, const JsonbValue *expected)
 
 /* Compares what a test expects with what was found (simulate/internal.h). */
 char *
-expect_compare(const JsonbValue *expect, const Findings *findings)
+expect_compare(const Playbook *playbook, const JsonbValue *expect, const Findings *findings)
 {
 	const SimOutcome *outcome = &findings->outcome;
 	Check		check;
@@ -440,6 +449,7 @@ expect_compare(const JsonbValue *expect, const Findings *findings)
 	JsonbValue	key;
 	JsonbValue	value;
 
+	check.playbook = playbook;
 	check.findings = findings;
 	initStringInfo(&check.differences);
 	it = json_walk(expect);

@@ -58,7 +58,7 @@ typedef struct SimRow
 typedef struct SimExecution SimExecution;
 typedef struct Simulation Simulation;
 
-/* What is asked for, and who is told. */
+/* What is played, and the function that is called with each row of the play. */
 typedef struct SimRequest
 {
 	const Playbook *playbook;
@@ -80,7 +80,7 @@ typedef struct SimOutcome
 
 /* Tells of an event. */
 extern void row_event(SimExecution *execution, const Event *event);
-/* Tells of a task of a run (or of an item), as whoever does it gets it. */
+/* Tells of a task of a run (or of an item), as its worker, or the database, gets it. */
 extern void row_task(SimExecution *execution, const Run *run, const char *type,
 					 const Jsonb *action, const Jsonb *context, int priority);
 /* Tells why the play ends although the execution does not. */
@@ -224,8 +224,9 @@ extern void execution_event(SimExecution *execution, Event *event, EventType typ
 							const Step *step, int visit, int item);
 /* Decides on such an event, and applies what is decided. */
 extern void execution_decide(SimExecution *execution, Event *event);
-/* The same for the time of a run, and for the end of a child. */
+/* Decides on a run whose time has come, and applies what is decided. */
 extern void execution_run_due(SimExecution *execution, int step, int visit);
+/* Decides on the end of a child, and applies what is decided. */
 extern void execution_child_ended(SimExecution *execution, const ChildEnd *end);
 /* Returns the child with an id, or NULL. */
 extern SimChild *execution_find_child(const Simulation *simulation, int64 execution_id);
@@ -328,6 +329,7 @@ typedef struct Findings
  * Compares what a test expects with what was found.  Returns NULL, or what differs,
  * or what is wrong with the expectations.
  */
-extern char *expect_compare(const JsonbValue *expect, const Findings *findings);
+extern char *expect_compare(const Playbook *playbook, const JsonbValue *expect,
+							const Findings *findings);
 
 #endif							/* NOETL_SIMULATE_INTERNAL_H */

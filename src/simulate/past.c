@@ -48,21 +48,7 @@ past_event_meta(void *arg, int64 event_id, JsonbValue *meta)
 static bool
 past_workload(void *arg, JsonbValue *workload)
 {
-	const Model *model = ((SimExecution *) arg)->model;
-
-	if (model->workload == NULL)
-		return false;
-	json_from_jsonb(model->workload, workload);
-	return true;
-}
-
-/* Returns the row of an open iterator, or NULL. */
-static ModelRow *
-find_iterator(const SimExecution *execution, const char *step_name, int visit)
-{
-	return model_find_run(execution->model,
-						  playbook_find_step(execution->playbook, step_name, strlen(step_name)),
-						  visit);
+	return model_workload(((SimExecution *) arg)->model, workload);
 }
 
 /* ValueSource.progress */
@@ -70,11 +56,7 @@ static void
 past_progress(void *arg, const char *step_name, int visit, int64 since,
 			  IterationProgress *progress)
 {
-	ModelRow   *row = find_iterator((SimExecution *) arg, step_name, visit);
-
-	memset(progress, 0, sizeof(IterationProgress));
-	if (row != NULL && row->since == since)
-		*progress = row->progress;
+	model_progress(((SimExecution *) arg)->model, step_name, visit, since, progress);
 }
 
 /* ValueSource.iteration_results */
@@ -138,15 +120,7 @@ past_completions(void *arg)
 static bool
 past_waiting_item(void *arg, const char *step_name, int visit, int index, JsonbValue *item)
 {
-	const ModelRow *row = find_iterator((SimExecution *) arg, step_name, visit);
-	JsonbValue	list;
-	int			place;
-
-	if (row == NULL || row->items == NULL || (place = model_item_place(row, index)) < 0)
-		return false;
-	json_from_jsonb(row->items, &list);
-	*item = *getIthJsonbValueFromContainer(list.val.binary.data, place);
-	return true;
+	return model_waiting_item(((SimExecution *) arg)->model, step_name, visit, index, item);
 }
 
 /* Notes a playbook of the play; returns its catalog_id, which is negative. */
@@ -400,7 +374,7 @@ past_event_context(void *arg, int64 event_id, JsonbValue *context)
 	return true;
 }
 
-/* ValueSource.item_states: asked when an iterator goes on, which needs an operator. */
+/* ValueSource.item_states: asked when an iterator is resumed, which nobody does in a play. */
 static ItemState *
 past_item_states(void *arg, const char *step_name, int visit, int64 since, int64 before,
 				 int total)
@@ -414,20 +388,12 @@ static bool
 past_kept_signal(void *arg, const char *name, int64 after, Event *event)
 {
 	const SimExecution *execution = (SimExecution *) arg;
-	ListCell   *lc;
+	const ModelSignal *signal = model_kept_signal(execution->model, name, after);
 
-	foreach(lc, execution->model->signals)
-	{
-		const ModelSignal *signal = (ModelSignal *) lfirst(lc);
-
-		if (signal->event_id > after && !signal->row.taken &&
-			strcmp(signal->row.name, name) == 0)
-		{
-			*event = *log_find(execution, signal->event_id);
-			return true;
-		}
-	}
-	return false;
+	if (signal == NULL)
+		return false;
+	*event = *log_find(execution, signal->event_id);
+	return true;
 }
 
 /* ValueSource.signal_known: signals of stubs have no ids. */

@@ -89,25 +89,6 @@ step_of(const AgendaEntry *entry)
 	return &entry->execution->playbook->steps[entry->key.step];
 }
 
-/* Returns the meta of an event about a task: {attempt, flag, kind}; flag: or NULL. */
-static Jsonb *
-attempt_meta(int attempt, const char *flag)
-{
-	JsonBuilder builder;
-	JsonbValue	value;
-
-	json_begin_object(&builder);
-	if (attempt > 0)
-		json_add_int(&builder, "attempt", attempt);
-	if (flag != NULL)
-	{
-		json_add_bool(&builder, flag, true);
-		json_add_text(&builder, "kind", flag);
-	}
-	json_end_object(&builder, &value);
-	return json_to_jsonb(&value);
-}
-
 /* A worker takes a task, and will report what the stub of its step says. */
 static void
 happen_lease(const AgendaEntry *entry)
@@ -124,7 +105,7 @@ happen_lease(const AgendaEntry *entry)
 		return;
 	execution_event(execution, &event, EVENT_ACTION_STARTED, step, entry->key.visit,
 					entry->key.item);
-	event.meta = attempt_meta(entry->attempts + 1, NULL);
+	event.meta = event_attempt_meta(entry->attempts + 1, NULL);
 	execution_decide(execution, &event);
 	row = model_find(execution->model, entry->key.step, entry->key.visit, entry->key.item);
 	if (row == NULL || row->run.state != RUN_LEASED)
@@ -151,7 +132,7 @@ happen_report(const AgendaEntry *entry)
 	execution_event(execution, &event,
 					answer->error == NULL ? EVENT_ACTION_COMPLETED : EVENT_ACTION_ERROR,
 					step_of(entry), entry->key.visit, entry->key.item);
-	event.meta = attempt_meta(entry->attempts, NULL);
+	event.meta = event_attempt_meta(entry->attempts, NULL);
 	event.error = answer->error;
 	if (answer->error == NULL || answer->has_result)
 		event.result = json_to_jsonb(&answer->result);
@@ -170,7 +151,7 @@ happen_task_due(const AgendaEntry *entry)
 		return;
 	execution_event(execution, &event, EVENT_ACTION_ERROR, step_of(entry), entry->key.visit,
 					entry->key.item);
-	event.meta = attempt_meta(entry->attempts, REAPED_TIMEOUT);
+	event.meta = event_attempt_meta(entry->attempts, REAPED_TIMEOUT);
 	event.error = timeout_error(row->run.timeout);
 	execution_decide(execution, &event);
 }
@@ -242,7 +223,7 @@ happen_deadline(const AgendaEntry *entry)
 	execution_event(execution, &event, EVENT_EXECUTION_FAILED, NULL, 0, -1);
 	event.error = timeout_error(execution->deadline - execution->model->started_at);
 	event.result = json_text_object("reason", event.error);
-	event.meta = attempt_meta(0, REAPED_TIMEOUT);
+	event.meta = event_attempt_meta(0, REAPED_TIMEOUT);
 	execution_decide(execution, &event);
 }
 

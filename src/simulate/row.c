@@ -112,7 +112,7 @@ row_event(SimExecution *execution, const Event *event)
 	tell(execution->simulation, &row);
 }
 
-/* Tells of a task of a run, as whoever does it gets it. */
+/* Tells of a task of a run, as its worker, or the database, gets it. */
 void
 row_task(SimExecution *execution, const Run *run, const char *type, const Jsonb *action,
 		 const Jsonb *context, int priority)

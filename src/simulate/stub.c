@@ -20,6 +20,7 @@
 
 static const char *const leading_members[] = {"result", "error", "after", "signal", NULL};
 static const char *const signal_members[] = {"data", "key", "sent_by", NULL};
+static const char *const text_members[] = {"key", "sent_by", NULL};
 
 /* Returns whether a stub is no result but an object of the members above. */
 static bool
@@ -51,6 +52,15 @@ text_of(const JsonbValue *value)
 	if (value->type == jbvString)
 		return pnstrdup(value->val.string.val, value->val.string.len);
 	return JsonbToCString(NULL, &json_to_jsonb(value)->root, 0);
+}
+
+/* Returns the text of a member, or NULL; a number counts as its text, as in a wait. */
+static const char *
+member_text(const JsonbValue *stub, const char *member)
+{
+	JsonbValue	value;
+
+	return json_get(stub, member, &value) && value.type != jbvNull ? text_of(&value) : NULL;
 }
 
 /* Returns the number of elements of a list. */
@@ -115,8 +125,8 @@ add_signal(List *signals, const JsonbValue *stub)
 		signal->name = text_of(&name);
 	if (!json_get(stub, "data", &signal->data))
 		json_null(&signal->data);
-	signal->key = json_get_text(stub, "key");
-	signal->sent_by = json_get_text(stub, "sent_by");
+	signal->key = member_text(stub, "key");
+	signal->sent_by = member_text(stub, "sent_by");
 	(void) read_after(stub, &signal->after);
 	return lappend(signals, signal);
 }
@@ -256,11 +266,41 @@ stub_signals(SimExecution *execution, const Step *step)
  * ---------------------------------------------------------------------------
  */
 
+/* Returns whether a member is not there, is null, or is text or a number. */
+static bool
+is_text(const JsonbValue *stub, const char *member)
+{
+	JsonbValue	value;
+
+	return !json_get(stub, member, &value) || value.type == jbvNull ||
+		value.type == jbvString || value.type == jbvNumeric;
+}
+
+/* Finds what is wrong with the members of a stub that is no result; NULL: nothing. */
+static char *
+check_directive(const char *name, const JsonbValue *stub)
+{
+	int64		after;
+	char	   *error = read_after(stub, &after);
+	JsonbValue	value;
+
+	if (error != NULL)
+		return psprintf("\"after\" in the stub of step \"%s\": %s", name, error);
+	if (json_get(stub, "error", &value) && value.type == jbvBool)
+		return psprintf("\"error\" in the stub of step \"%s\" must be text", name);
+	if (!is_text(stub, "signal") && !(json_get(stub, "signal", &value) && value.type == jbvBool))
+		return psprintf("\"signal\" in the stub of step \"%s\" must be a name, or true", name);
+	for (int i = 0; text_members[i] != NULL; i++)
+		if (!is_text(stub, text_members[i]))
+			return psprintf("\"%s\" in the stub of step \"%s\" must be text", text_members[i],
+							name);
+	return NULL;
+}
+
 /* Finds what is wrong with one stub; NULL: nothing. */
 static char *
 check_stub(const char *name, const JsonbValue *stub, int lists)
 {
-	int64		after;
 	char	   *error = NULL;
 
 	if (json_is_array(stub) && lists > 0)
@@ -276,11 +316,7 @@ check_stub(const char *name, const JsonbValue *stub, int lists)
 		}
 		return error;
 	}
-	if (!is_directive(stub))
-		return NULL;
-	error = read_after(stub, &after);
-	return error == NULL ? NULL :
-		psprintf("\"after\" in the stub of step \"%s\": %s", name, error);
+	return is_directive(stub) ? check_directive(name, stub) : NULL;
 }
 
 /* Finds what is wrong with stubs for a playbook; NULL: nothing. */

@@ -124,7 +124,7 @@ play_test(const Playbook *playbook, const JsonbValue *test)
 	if (error != NULL)
 		return error;
 	simulation_play(&request, &findings->outcome);
-	return expect_compare(&expect, findings);
+	return expect_compare(playbook, &expect, findings);
 }
 
 /* Returns the name of a test, or its number. */

@@ -65,7 +65,7 @@ workflow:
 - {step: end, result: {version: 2, paid: "{{ charge.nr }}"}}
 $$) > 0 AS registered;
 SELECT * FROM noetl.migrate(newest('migrate/order'));
-SELECT * FROM noetl.migrate(newest('migrate/order'), 2, '{"pay": "charge", "nothing": "pick", "ask": "nothing"}', false);
+SELECT * FROM noetl.migrate(newest('migrate/order'), 2, '{"pay": "charge", "nothing": "pick", "ask": "nothing", "done": 7}', false);
 SELECT * FROM noetl.migrate(newest('migrate/order'), step_map => '{"pay": "charge", "pack": "ship", "ask": "question"}');
 SELECT * FROM migrate_end('migrate/order');
 SELECT node_name FROM noetl.lease('slow');
@@ -288,3 +288,29 @@ SELECT step, wrong FROM migrate_work('{}', 1);
 SELECT * FROM noetl.migrate(newest('migrate/twice'), 2, dry_run => false);
 SELECT step, wrong FROM migrate_work();
 SELECT * FROM migrate_end('migrate/twice');
+
+-- A step that has ended is reported if only the new version leads to it again.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: migrate/again
+workflow:
+- {step: start, next: [a, b]}
+- {step: a, type: http, url: x, next: end}
+- {step: b, type: http, url: x, next: end}
+- {step: end}
+$$) > 0 AS registered, noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: migrate/again
+workflow:
+- {step: start, next: b}
+- {step: b, type: http, url: x, next: a}
+- {step: a, type: http, url: x, next: end}
+- {step: end}
+$$) > 0 AS registered;
+SELECT noetl.execute('migrate/again', version => 1) > 0 AS started;
+SELECT step, wrong FROM migrate_work('{}', 1);
+SELECT * FROM noetl.migrate(newest('migrate/again'), 2, dry_run => false);
+SELECT step, wrong FROM migrate_work();
+SELECT * FROM migrate_end('migrate/again');

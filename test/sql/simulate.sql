@@ -141,6 +141,13 @@ kind: Playbook
 workflow:
 - {step: ask, type: wait, signal: answer, accept: "{{ signal.data.a.b }}", timeout: 1 day}
 $$, '{}', '{"ask": {}}') WHERE event_type LIKE 'signal%';
+-- A key that is a number counts as its text, in a wait and in a stub.
+SELECT event_type, step, data -> 'result' -> 'data' AS data FROM noetl.simulate($$
+kind: Playbook
+workflow:
+- {step: ask, type: wait, signal: answer, key: 7, timeout: 1 day}
+$$, '{}', '{"ask": [[{"signal": true, "key": 8, "data": "other"}, {"signal": true, "key": 7, "data": "own"}]]}')
+ WHERE event_type IN ('step_completed', 'step_failed');
 
 -- A failure: its handler, a held step, a failed execution.
 SELECT $$
@@ -451,6 +458,9 @@ SELECT * FROM noetl.simulate('kind: Playbook');
 SELECT * FROM noetl.simulate(:'shop', '[1]');
 SELECT * FROM noetl.simulate(:'shop', '{}', '{"prise": 1}');
 SELECT * FROM noetl.simulate(:'shop', '{}', '{"price": [{"after": "soon"}]}');
+SELECT * FROM noetl.simulate(:'shop', '{}', '{"price": {"error": false}}');
+SELECT * FROM noetl.simulate(:'shop', '{}', '{"price": {"signal": [1]}}');
+SELECT * FROM noetl.simulate(:'shop', '{}', '{"price": [{"signal": true, "key": {}}]}');
 SELECT * FROM noetl.simulate(:'shop', '{}', '[]');
 SELECT * FROM noetl.simulate(:'shop', '{}', '{}', 'infinity');
 SELECT * FROM noetl.simulate(:'shop', '{}', '{}', '10000-01-02');

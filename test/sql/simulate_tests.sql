@@ -129,6 +129,8 @@ tests:
 - {name: never, at: infinity, expect: {status: completed}}
 - {name: no mapping, parameters: [1], expect: {status: completed}}
 - {name: no list, expect: {not_steps: 7}}
+- {name: not_steps misspelt, expect: {not_steps: [refunds]}}
+- {name: no text, expect: {error: 404}}
 - {name: no task, expect: {tasks: [refund], status: completed}}
 - just text
 - {name: right, expect: {status: completed}}
