@@ -398,13 +398,6 @@ look_at_helper(Slot *slot)
  * ---------------------------------------------------------------------------
  */
 
-/* Returns the sooner of two points in time; 0 means never. */
-static double
-sooner(double a, double b)
-{
-	return a == 0 || (b > 0 && b < a) ? b : a;
-}
-
 /* Returns when something is due that no descriptor tells of. */
 static double
 next_due(void)

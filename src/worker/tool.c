@@ -545,13 +545,6 @@ tool_begin(Tool *tool, Task *task, Outcome *out)
 	return call;
 }
 
-/* Returns the sooner of two points in time; 0 means never. */
-static double
-sooner(double a, double b)
-{
-	return a == 0 || (b > 0 && b < a) ? b : a;
-}
-
 /*
  * Writes what to wait for before tool_pump() into TOOL_POLL_FDS descriptors, and makes
  * *until sooner.  Returns the number of descriptors.
