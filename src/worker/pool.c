@@ -404,7 +404,10 @@ next_due(void)
 {
 	double		until = sooner(heartbeat_beat(), stop_deadline());
 
-	until = sooner(until, sooner(ask_again_at, reconnect_at));
+	if (!stopping())
+		until = sooner(until, ask_again_at);
+	if (!db_connected())
+		until = sooner(until, reconnect_at);
 	for (int i = 0; i < options.slots; i++)
 	{
 		if (slots[i].state == SLOT_TOOL)
