@@ -78,13 +78,16 @@ width_of(const char *text, size_t len)
 static size_t
 shown_bytes(const char *value, bool is_last)
 {
-	size_t		len = strcspn(value, "\r\n");
+	size_t		line = strcspn(value, "\r\n");
+	int			width = 0;
 
-	while (!is_last && width_of(value, len) > MAX_COLUMN_WIDTH)
-		len--;
-	while (len > 0 && ((unsigned char) value[len] & 0xC0) == 0x80)
-		len--;
-	return len;
+	for (size_t len = 0; len < line && !is_last; len++)
+	{
+		width += width_of(value + len, 1);
+		if (width > MAX_COLUMN_WIDTH)
+			return len;
+	}
+	return line;
 }
 
 /* Tells whether a column has any value. */
@@ -305,6 +308,8 @@ desk_test(void)
 		{
 			params[0] = content.data;
 			result = desk_query("SELECT name, ok, detail FROM noetl.test($1)", 1, params);
+			if (result == NULL)
+				fprintf(stderr, "%s: \"%s\" cannot be tested\n", options.program, file);
 		}
 		ok = ok && result != NULL;
 		if (result != NULL)

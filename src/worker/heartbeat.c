@@ -60,12 +60,17 @@ heartbeat_init(void)
 	wait_add_hook(&hook);
 }
 
-/* Renews the leases if that is due; returns when it is due next, 0 without leases. */
+/*
+ * Renews the leases if that is due; returns when it is due next, 0 without leases or
+ * without a session: the caller opens the next one.
+ */
 double
 heartbeat_beat(void)
 {
 	double		due = renewal_due();
 
+	if (!db_connected())
+		return 0;
 	if (due > 0 && monotonic_now() >= due)
 		renew(NULL);
 	return renewal_due();

@@ -10,6 +10,7 @@
 
 #include "log.h"
 #include "outcome.h"
+#include "secret.h"
 
 #define QUOTE_BYTES 400			/* of what a program or server has said */
 
@@ -75,11 +76,14 @@ add_readable(StringBuf *sb, const char *text, size_t len)
  * word or two before it; nothing when the text is blank, or a body that is no text.
  */
 void
-outcome_quote(Outcome *out, const char *before, const char *text, size_t len, QuotePart part)
+outcome_quote(Outcome *out, const char *before, const char *said, size_t len, QuotePart part)
 {
+	char	   *copy = secret_redacted(said, len);
+	const char *text = copy;
 	size_t		skip = 0;
 	bool		cut;
 
+	len = strlen(copy);
 	while (len > 0 && strchr(" \t\r\n", text[len - 1]) != NULL)
 		len--;
 	while (skip < len && strchr(" \t\r\n", text[skip]) != NULL)

@@ -8,7 +8,7 @@
  * be saved, and reports; each report leases the next task in the same round trip.  It
  * waits for no task, so that one that takes long blocks nobody.
  *
- *		free --> slot_begin --> helper or tool --> job_next ... --> slot_finish --> free
+ *		free --> placed --> slot_begin --> helper or tool --> job_next ... --> slot_finish --> free
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -41,6 +41,7 @@
 typedef enum SlotState
 {
 	SLOT_FREE,
+	SLOT_PLACED,				/* has a task that has not begun */
 	SLOT_HELPER,				/* a helper process is at work */
 	SLOT_TOOL,					/* a tool is */
 	SLOT_ENDING					/* the helper has been asked to end */
@@ -60,7 +61,7 @@ typedef struct Slot
 
 static Slot slots[MAX_CONCURRENCY];
 static TaskList all;			/* a place for each slot; free ones have no queue_id */
-static TaskList arrived;		/* leased, without a slot */
+static TaskList arrived;		/* leased with a report, until its slot is free */
 static bool dry = false;		/* the last lease gave less than it asked for */
 static double ask_again_at = 0;
 static double reconnect_at = 0;
@@ -144,30 +145,43 @@ ask_for_room(char **types)
 	return count;
 }
 
-/* Keeps leased tasks until there is a slot, which is at once. */
+/* Keeps leased tasks for place_arrived(), which the caller calls once there are slots. */
 static void
 take_leased(TaskList *list, int asked)
 {
-	int			waiting = arrived.count - arrived.next;
-
 	dry = list->count < asked;
 	loop_has_leased(list->count);
-	if (list->count == 0)
-		return;
-	if (waiting == 0)
-	{
-		task_list_free(&arrived);
-		arrived = *list;
-	}
-	else
-	{
-		arrived.tasks = xrealloc(arrived.tasks,
-								 sizeof(Task) * (size_t) (arrived.count + list->count));
-		memcpy(arrived.tasks + arrived.count, list->tasks, sizeof(Task) * (size_t) list->count);
-		arrived.count += list->count;
-		free(list->tasks);
-	}
+	task_list_free(&arrived);
+	arrived = *list;
 	memset(list, 0, sizeof(*list));
+}
+
+/* Gives each arrived task a free slot, of which there are as many: its lease is renewed. */
+static void
+place_arrived(void)
+{
+	for (int i = 0; i < options.slots && arrived.next < arrived.count; i++)
+	{
+		Task	   *task = &arrived.tasks[arrived.next];
+
+		if (slots[i].state != SLOT_FREE)
+			continue;
+		*slots[i].task = *task;
+		memset(task, 0, sizeof(*task));
+		arrived.next++;
+		slots[i].at_hand = NULL;
+		slots[i].state = SLOT_PLACED;
+	}
+}
+
+/* Puts the next lease off after an error of one, and lets what is executed go on. */
+static void
+postpone_lease(void)
+{
+	log_line(report_in_trouble() ? LOG_DETAIL : LOG_ALWAYS, "could not lease: %s", db_message());
+	if (!db_error_is_passing())
+		db_close();
+	ask_again_at = monotonic_now() + report_trouble();
 }
 
 /* Leases tasks for the free slots. */
@@ -180,12 +194,18 @@ lease(void)
 	DbStatus	status = asked > 0 ? db_lease(&list) : DB_REFUSED;
 
 	free(types);
-	if (status == DB_ERROR)
+	if (status == DB_ERROR && busy_slots() == 0)
 		return loop_after_error("lease");
+	if (status == DB_ERROR)
+	{
+		postpone_lease();
+		return STEP_AGAIN;
+	}
 	if (status == DB_OK)
 		take_leased(&list, asked);
 	else
 		dry = true;
+	place_arrived();
 	if (status == DB_GONE)
 		log_line(LOG_ALWAYS, "connection to the broker lost: %s", db_message());
 	return STEP_AGAIN;
@@ -253,6 +273,7 @@ slot_finish(Slot *slot)
 		ask_again_at = monotonic_now() + ASK_AGAIN_SECONDS;
 	task_free(task);
 	slot->state = SLOT_FREE;
+	place_arrived();
 }
 
 /* Hands what is at hand to a tool or a helper process; false: the outcome is there. */
@@ -299,14 +320,15 @@ slot_advance(Slot *slot)
 		slot_finish(slot);
 }
 
-/* Begins the task that has come into a slot. */
+/* Begins the task that was placed in a slot, or gives it back if nothing is to begin. */
 static void
 slot_begin(Slot *slot)
 {
 	slot->begun_at = monotonic_now();
 	slot->state = SLOT_HELPER;
 	job_begin(&slot->job, slot->task, false);
-	if (stopping() || report_gave_up() || find_executor(slot->task->type) == NULL)
+	if (slot->task->lost || stopping() || report_gave_up() ||
+		find_executor(slot->task->type) == NULL)
 	{
 		slot->job.out.kind = OUTCOME_ABORTED;
 		slot_finish(slot);
@@ -316,20 +338,14 @@ slot_begin(Slot *slot)
 	slot_advance(slot);
 }
 
-/* Gives each arrived task a slot. */
+/* Begins the tasks that have been placed; what one of them brings waits for the next turn. */
 static void
-place_arrived(void)
+begin_placed(void)
 {
-	for (int i = 0; i < options.slots && arrived.next < arrived.count; i++)
+	for (int i = 0; i < options.slots; i++)
 	{
-		Task	   *task = &arrived.tasks[arrived.next];
-
-		if (slots[i].state != SLOT_FREE)
-			continue;
-		*slots[i].task = *task;
-		memset(task, 0, sizeof(*task));
-		arrived.next++;
-		slot_begin(&slots[i]);
+		if (slots[i].state == SLOT_PLACED)
+			slot_begin(&slots[i]);
 	}
 }
 
@@ -398,22 +414,20 @@ look_at_helper(Slot *slot)
  * ---------------------------------------------------------------------------
  */
 
-/* Returns the sooner of two points in time; 0 means never. */
-static double
-sooner(double a, double b)
-{
-	return a == 0 || (b > 0 && b < a) ? b : a;
-}
-
 /* Returns when something is due that no descriptor tells of. */
 static double
 next_due(void)
 {
 	double		until = sooner(heartbeat_beat(), stop_deadline());
 
-	until = sooner(until, sooner(ask_again_at, reconnect_at));
+	if (!stopping())
+		until = sooner(until, ask_again_at);
+	if (!db_connected())
+		until = sooner(until, reconnect_at > 0 ? reconnect_at : monotonic_now());
 	for (int i = 0; i < options.slots; i++)
 	{
+		if (slots[i].state == SLOT_PLACED)
+			until = monotonic_now();
 		if (slots[i].state == SLOT_TOOL)
 			until = sooner(until, slots[i].at_hand->deadline);
 		if (slots[i].state == SLOT_ENDING)
@@ -579,6 +593,7 @@ pool_turn(void)
 {
 	NextStep	step = STEP_AGAIN;
 
+	notice_work();
 	if (!db_connected())
 	{
 		if (busy_slots() > 0)
@@ -590,10 +605,10 @@ pool_turn(void)
 	}
 	if (db_connected() && !dry && ask_again_at == 0 && !stopping())
 		step = lease();
-	place_arrived();
+	begin_placed();
 	if (step != STEP_AGAIN)
 		return step;
-	if (busy_slots() == 0 && dry && arrived.next == arrived.count)
+	if (busy_slots() == 0 && dry && ask_again_at == 0)
 	{
 		char	   *types;
 
@@ -603,13 +618,12 @@ pool_turn(void)
 		dry = false;
 		return loop_be_idle();
 	}
-	if (busy_slots() == 0)
+	if (busy_slots() == 0 && ask_again_at == 0)
 		return STEP_AGAIN;
 	if (dry && free_slots() > 0 && !stopping())
 		await_work();
 	wait_for_slots();
 	look_at_slots();
-	notice_work();
 	return STEP_AGAIN;
 }
 
@@ -618,6 +632,7 @@ void
 pool_end(void)
 {
 	db_waiter_stop();
+	begin_placed();
 	while (busy_slots() > 0 && !stop_overdue() && !report_gave_up())
 	{
 		if (!db_connected())
@@ -626,7 +641,6 @@ pool_end(void)
 		look_at_slots();
 	}
 	abandon_all();
-	place_arrived();
 	helpers_stop(false);
 	heartbeat_set(NULL);
 	for (int i = 0; i < options.slots; i++)

@@ -74,7 +74,12 @@ progress_told(Task *task, const char *object)
 	if (json_find_member(object, "progress", &part) != NULL)
 		progress = strtod(part.text, NULL);
 	if (json_find_member(object, "message", &part) != NULL && json_part_is_string(part))
-		message = json_part_text(part);
+	{
+		char	   *said = json_part_text(part);
+
+		message = secret_redacted(said, strlen(said));
+		free(said);
+	}
 	if (message != NULL)
 		log_task(task, LOG_DETAIL, "| %.500s", message);
 	if (task->told_at == 0 || now - task->told_at >= PAUSE_SECONDS)

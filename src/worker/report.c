@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "events.h"
+#include "heartbeat.h"
 #include "log.h"
 #include "options.h"
 #include "report.h"
@@ -40,19 +41,28 @@ report_in_trouble(void)
 	return trouble_since > 0;
 }
 
-/* Sleeps also while the worker is being stopped, but not beyond its grace. */
+/*
+ * Sleeps also while the worker is being stopped, but not beyond its grace.  Leases are
+ * renewed meanwhile.
+ */
 void
 report_back_off(double seconds, bool patient)
 {
 	double		until = monotonic_now() + seconds;
 
 	while (monotonic_now() < until && !(patient ? stop_overdue() : stopping()))
+	{
+		(void) heartbeat_beat();
 		task_wait(NULL, NULL, 0, fmin(until, monotonic_now() + 0.5));
+	}
 }
 
-/* Pauses, ever longer, after trouble that is the worker's own. */
-void
-report_pause(void)
+/*
+ * Notes trouble that is the worker's own, and returns how long to pause: ever longer.
+ * With --once it gives up after a while.
+ */
+double
+report_trouble(void)
 {
 	if (trouble_since == 0)
 		trouble_since = monotonic_now();
@@ -61,9 +71,16 @@ report_pause(void)
 	{
 		gave_up = true;
 		log_line(LOG_ALWAYS, "giving up after %d seconds", UNREACHABLE_SECONDS_ONCE);
-		return;
+		return 0;
 	}
-	report_back_off(trouble_delay, false);
+	return trouble_delay;
+}
+
+/* Pauses, ever longer, after trouble that is the worker's own. */
+void
+report_pause(void)
+{
+	report_back_off(report_trouble(), false);
 }
 
 /* Forgets the trouble, because something has succeeded. */

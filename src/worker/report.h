@@ -10,6 +10,7 @@
 extern bool report_gave_up(void);
 extern bool report_in_trouble(void);
 extern void report_back_off(double seconds, bool patient);
+extern double report_trouble(void);
 extern void report_pause(void);
 extern void report_end_trouble(void);
 extern bool report_connect(const TaskList *list, bool patient);

@@ -18,6 +18,7 @@
 #include "secret.h"
 
 #define MIN_SECRET_BYTES 6
+#define MIN_LINE_BYTES 16		/* of a line of a secret */
 #define MAX_SECRETS 1000
 #define REPLACEMENT "[redacted]"
 
@@ -25,37 +26,71 @@ typedef struct Secret
 {
 	char	   *text;
 	size_t		len;
+	unsigned long used;			/* when it was remembered last */
 } Secret;
 
+/* The longest first: one may be the beginning of another */
 static Secret secrets[MAX_SECRETS];
 static int	nsecrets = 0;
-static int	oldest = 0;			/* which is replaced when there are too many */
+static unsigned long uses = 0;
+
+/* Forgets the secret that was not used for the longest time. */
+static void
+forget_oldest(void)
+{
+	int			oldest = 0;
+
+	for (int i = 1; i < nsecrets; i++)
+	{
+		if (secrets[i].used < secrets[oldest].used)
+			oldest = i;
+	}
+	free(secrets[oldest].text);
+	nsecrets--;
+	memmove(&secrets[oldest], &secrets[oldest + 1], sizeof(Secret) * (size_t) (nsecrets - oldest));
+}
 
 /* Adds one form of a secret. */
 static void
 add_form(const char *text, size_t len)
 {
-	Secret	   *secret;
+	int			place;
 
 	if (len < MIN_SECRET_BYTES)
 		return;
+	uses++;
 	for (int i = 0; i < nsecrets; i++)
 	{
 		if (secrets[i].len == len && memcmp(secrets[i].text, text, len) == 0)
+		{
+			secrets[i].used = uses;
 			return;
+		}
 	}
-	if (nsecrets < MAX_SECRETS)
-		secret = &secrets[nsecrets++];
-	else
+	if (nsecrets == MAX_SECRETS)
+		forget_oldest();
+	for (place = nsecrets; place > 0 && secrets[place - 1].len < len; place--)
+		;
+	memmove(&secrets[place + 1], &secrets[place], sizeof(Secret) * (size_t) (nsecrets - place));
+	nsecrets++;
+	secrets[place] = (Secret) {xmalloc(len + 1), len, uses};
+	memcpy(secrets[place].text, text, len);
+	secrets[place].text[len] = '\0';
+}
+
+/* Adds the lines of a secret that has several, such as a key: programs print by lines. */
+static void
+add_lines(const char *value)
+{
+	while (value[0] != '\0')
 	{
-		secret = &secrets[oldest];
-		oldest = (oldest + 1) % MAX_SECRETS;
-		free(secret->text);
+		size_t		len = strcspn(value, "\r\n");
+
+		if (len >= MIN_LINE_BYTES && strncmp(value, "-----", 5) != 0)
+			add_form(value, len);
+		value += len;
+		value += strspn(value, "\r\n");
 	}
-	secret->text = xmalloc(len + 1);
-	memcpy(secret->text, text, len);
-	secret->text[len] = '\0';
-	secret->len = len;
 }
 
 /* Adds a secret as it looks in a URL. */
@@ -86,6 +121,8 @@ secret_remember(const char *value)
 	json_string(&json, value, strlen(value));
 	add_form(json.data + 1, json.len - 2);
 	sb_free(&json);
+	if (strchr(value, '\n') != NULL)
+		add_lines(value);
 	add_encoded(value);
 }
 
@@ -173,28 +210,47 @@ secret_remember_credential(const char *value)
 	credential_free(&parts);
 }
 
+/* Cuts one secret out of a text. */
+static void
+cut_out(StringBuf *text, const Secret *secret)
+{
+	const char *from = text->data;
+	const char *end = text->data + text->len;
+	const char *found;
+	StringBuf	rest = {0};
+
+	while ((found = memmem(from, (size_t) (end - from), secret->text, secret->len)) != NULL)
+	{
+		sb_add(&rest, from, (size_t) (found - from));
+		sb_str(&rest, REPLACEMENT);
+		from = found + secret->len;
+	}
+	if (from == text->data)
+		return;
+	sb_add(&rest, from, (size_t) (end - from));
+	sb_free(text);
+	*text = rest;
+}
+
 /* Cuts all secrets out of a text. */
 void
 secret_redact(StringBuf *text)
 {
 	for (int i = 0; i < nsecrets && text->len > 0; i++)
-	{
-		const Secret *secret = &secrets[i];
-		size_t		at = 0;
-		char	   *found;
+		cut_out(text, &secrets[i]);
+}
 
-		while (text->len > at &&
-			   (found = memmem(text->data + at, text->len - at, secret->text, secret->len)) != NULL)
-		{
-			StringBuf	rest = {0};
+/*
+ * Returns a copy of a text without secrets, to be freed.  A text that is to be cut is
+ * redacted before: what is left of a secret at the cut would not be found.
+ */
+char *
+secret_redacted(const char *text, size_t len)
+{
+	StringBuf	copy = {0};
 
-			at = (size_t) (found - text->data);
-			sb_add(&rest, found + secret->len, text->len - at - secret->len);
-			text->len = at;
-			sb_str(text, REPLACEMENT);
-			at = text->len;
-			sb_add(text, rest.len > 0 ? rest.data : "", rest.len);
-			sb_free(&rest);
-		}
-	}
+	sb_str(&copy, "");
+	sb_add(&copy, text, len);
+	secret_redact(&copy);
+	return copy.data;
 }

@@ -28,6 +28,7 @@
 #include "log.h"
 #include "options.h"
 #include "progress.h"
+#include "secret.h"
 #include "tool.h"
 #include "wait.h"
 
@@ -385,6 +386,7 @@ static void
 take_news(ToolCall *call, const char *line)
 {
 	JsonPart	log;
+	char	   *said;
 	char	   *text;
 
 	if (call->task == NULL)
@@ -394,7 +396,9 @@ take_news(ToolCall *call, const char *line)
 		progress_told(call->task, line);
 		return;
 	}
-	text = json_part_text(log);
+	said = json_part_text(log);
+	text = secret_redacted(said, strlen(said));
+	free(said);
 	log_task(call->task, LOG_NORMAL, "| %.2000s", text);
 	progress_logged(call->task, text, strlen(text));
 	free(text);
@@ -543,13 +547,6 @@ tool_begin(Tool *tool, Task *task, Outcome *out)
 	*place = call;
 	tool_pump(tool);
 	return call;
-}
-
-/* Returns the sooner of two points in time; 0 means never. */
-static double
-sooner(double a, double b)
-{
-	return a == 0 || (b > 0 && b < a) ? b : a;
 }
 
 /*

@@ -51,7 +51,7 @@ typedef struct Tool
 	StringBuf	output;			/* the line that it is writing */
 	size_t		scanned;
 	LineLog		log;			/* its stderr */
-	char		last_words[400];	/* of stderr */
+	char		last_words[2000];	/* of stderr; more than an error quotes */
 	int			crashes;		/* since it has answered last */
 	double		start_at;		/* not before; 0: at once */
 } Tool;

@@ -58,7 +58,7 @@ abandoned(Task *task, double now)
 }
 
 /* Returns the sooner of two points in time; 0 means never. */
-static double
+double
 sooner(double a, double b)
 {
 	return a == 0 || (b > 0 && b < a) ? b : a;

@@ -28,5 +28,6 @@ extern void wait_add_hook(const WaitHook *hook);
 extern bool task_wait(Task *task, struct pollfd *fds, int nfds, double until);
 extern bool pause_for(double seconds);
 extern double monotonic_now(void);
+extern double sooner(double a, double b);
 
 #endif							/* WAIT_H */

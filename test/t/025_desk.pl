@@ -91,17 +91,44 @@ is($out, "it was over already\n", 'noetl-worker knows the commands, too');
 #
 # test
 #
-append_to_file("$directory/good.yaml", "good");
-append_to_file("$directory/bad.yaml", "bad");
-sql("ALTER FUNCTION noetl.test RENAME TO tests_of_playbooks") if sql("SELECT to_regproc('noetl.test') IS NOT NULL") eq 't';
-says([ 'test', "$directory/good.yaml" ], 1, qr/^noetl: the extension noetl in this database has no function noetl.test\(\)/,
-	'test without the function');
-sql(q{CREATE FUNCTION noetl.test(content text) RETURNS TABLE (name text, ok boolean, detail text) LANGUAGE sql AS
-	$$SELECT 'adds', true, NULL UNION ALL SELECT 'subtracts', false, 'expected 1, got 2' WHERE content = 'bad'$$});
+my $playbook = <<'EOT';
+apiVersion: noetl.io/v1
+kind: Playbook
+path: desk/add
+workload: {a: 1, b: 2}
+workflow:
+- step: start
+  next: add
+- step: add
+  tool: python
+  code: result = a + b
+  next: end
+- step: end
+  result: {sum: "{{ add }}"}
+tests:
+- name: adds
+  stubs: {add: 3}
+  expect: {status: completed, result: {sum: 3}}
+EOT
+append_to_file("$directory/good.yaml", $playbook);
+append_to_file("$directory/bad.yaml", $playbook . <<'EOT');
+- name: subtracts
+  stubs: {add: 3}
+  expect: {result: {sum: 1}}
+EOT
+append_to_file("$directory/none.yaml", $playbook =~ s/tests:.*//sr);
+append_to_file("$directory/malformed.yaml", "workflow: [");
 says([ 'test', "$directory/good.yaml" ], 0, qr{^\S+/good.yaml: ok: adds\n1 passed, 0 failed$}, 'tests that pass');
 says([ 'test', "$directory/good.yaml", "$directory/bad.yaml" ], 1,
-	qr{bad.yaml: FAILED: subtracts\n    expected 1, got 2\n2 passed, 1 failed$}, 'a test that fails');
-says([ 'test', '--json', "$directory/bad.yaml" ], 1, qr/"name":"subtracts","ok":false,"detail":"expected 1, got 2"/, 'as JSON');
-says([ 'test', "$directory/none.yaml" ], 1, qr/could not read "\S+none.yaml": No such file/, 'a file that is not there');
+	qr{good.yaml: ok: adds\n\S+bad.yaml: ok: adds\n\S+bad.yaml: FAILED: subtracts\n    \S.*\b1\b.*\n2 passed, 1 failed$}, 'a test that fails');
+$out = says([ 'test', '--json', "$directory/bad.yaml" ], 1, qr/"name":"subtracts","ok":false,"detail":"[^"]/, 'as JSON');
+is(sql("SELECT count(*) FROM jsonb_array_elements(\$json\$$out\$json\$)"), 2, 'which can be read');
+says([ 'test', "$directory/none.yaml" ], 0, qr/^0 passed, 0 failed$/, 'a playbook without tests');
+says([ 'test', "$directory/malformed.yaml", "$directory/good.yaml" ], 1, qr/good.yaml: ok: adds\n1 passed, 0 failed\nnoetl: ERROR: .*\nnoetl: "\S+malformed.yaml" cannot be tested$/s, 'a file that is no playbook');
+says([ 'test', "$directory/absent.yaml" ], 1, qr/could not read "\S+absent.yaml": No such file/, 'a file that is not there');
+is(sql("SELECT count(*) FROM noetl.catalog WHERE path = 'desk/add'"), 0, 'tests register nothing');
+sql('ALTER FUNCTION noetl.test RENAME TO tests_of_playbooks');
+says([ 'test', "$directory/good.yaml" ], 1, qr/^noetl: the extension noetl in this database has no function noetl.test\(\)/,
+	'test where the extension is older');
 
 done_testing();
