@@ -480,6 +480,7 @@ server_start(void)
 			fputs("noetl-console: cannot start a thread\n", stderr);
 			exit(1);
 		}
+	live_start();
 	info = MHD_get_daemon_info(server, MHD_DAEMON_INFO_BIND_PORT);
 	return info ? info->port : options.port;
 }

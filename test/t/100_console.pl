@@ -409,6 +409,26 @@ cmp_ok(time - $slow_since, '<', 15, 'sooner than when there is room');
 kill('KILL', @crowds);
 waitpid($_, 0) foreach @crowds;
 
+# A session of the database that does not answer
+my $hung = start_console('--max-connections', 10);
+my $watcher = login($hung, 'ann', 'ann pw');
+my $hung_pid = sql("SELECT pid FROM pg_stat_activity WHERE application_name = 'noetl-console' ORDER BY backend_start DESC LIMIT 1");
+my $watched = raw_socket($hung, "GET /live HTTP/1.1\r\nHost: localhost\r\nCookie: noetl_session=$watcher->{cookies}{noetl_session}\r\n\r\n");
+like(scalar(<$watched>), qr/ 200 /, 'a page listens while its session is about to hang');
+kill('STOP', $hung_pid);
+my @half = map { raw_socket($hung, 'GET / HTTP/1.1') } 1 .. 7;
+$until = time + 15;
+$closed = 0;
+while (!$closed && time < $until)
+{
+	my $bits = '';
+	vec($bits, fileno($half[0]), 1) = 1;
+	$closed = select($bits, undef, undef, 1) && !sysread($half[0], my $nothing, 1);
+}
+ok($closed, 'slow browsers are cut off all the same');
+kill('CONT', $hung_pid);
+close($_) foreach ($watched, @half);
+
 # The database goes away
 $node->restart;
 my $after = get($ann, '/');
