@@ -64,7 +64,7 @@ append_simulation(Request *request, Text *out, const char *content)
 	text_str(out, "</section>\n");
 }
 
-/* Appends the page with a text; refused: what registering it said, or NULL. */
+/* Appends the page with a text, and what came of the action that its form asked for. */
 static void
 append_editor(Request *request, Reply *reply, const char *content, const char *action)
 {
@@ -146,17 +146,11 @@ register_playbook(Request *request, const char *content)
 void
 editor_post(Request *request, Reply *reply)
 {
-	char	   *content = xstrdup(field_or(request, "content", ""));
+	const char *content = field_or(request, "content", "");
 	const char *action = field_or(request, "action", "check");
 	char	   *path = NULL;
-	char	   *to = content;
 	Text		location = {0};
 
-	/* browsers end lines by CR LF */
-	for (const char *from = content; *from; from++)
-		if (*from != '\r' || from[1] != '\n')
-			*to++ = *from;
-	*to = '\0';
 	if (strcmp(action, "register") == 0 && options.readonly)
 		page_error(request, reply, MHD_HTTP_FORBIDDEN, "This console only shows (--readonly)");
 	else if (strcmp(action, "register") == 0 &&
@@ -169,7 +163,6 @@ editor_post(Request *request, Reply *reply)
 	}
 	else
 		append_editor(request, reply, content, action);
-	free(content);
 }
 
 /* POST /lint: what noetl.validate() says, as a part of a page. */

@@ -237,6 +237,18 @@ take_argument(void *cls, enum MHD_ValueKind kind, const char *name, const char *
 	return MHD_YES;
 }
 
+/* Makes the ends of lines LF, in place: browsers send CR LF from a textarea. */
+static void
+end_lines(char *s)
+{
+	char	   *to = s;
+
+	for (; *s; s++)
+		if (*s != '\r' || s[1] != '\n')
+			*to++ = *s;
+	*to = '\0';
+}
+
 /* Splits the body of a POST into fields that point into it. */
 static void
 take_form(Request *request, char *body)
@@ -254,6 +266,7 @@ take_form(Request *request, char *body)
 		*value++ = '\0';
 		url_decode(part);
 		url_decode(value);
+		end_lines(value);
 		request->fields[request->nfields].name = part;
 		request->fields[request->nfields++].value = value;
 	}

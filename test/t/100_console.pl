@@ -183,10 +183,10 @@ like($page, qr/<tr id="L2"><td class="line"><a href="#L2">2<\/a><\/td><td>kind: 
 $answer = post($ann, '/start', [ csrf => $ann->{csrf}, path => 'order', version => 1,
 	't:amount' => 'number', 'v:amount' => '7.5', 't:customer' => 'text', 'v:customer' => '42',
 	't:express' => 'boolean', 'v:express' => 'false', 't:items' => 'json', 'v:items' => '[{"a": null}]',
-	't:note' => 'text', 'v:note' => '', labels => '{"team": "a&b"}', key => 'k1' ]);
+	't:note' => 'text', 'v:note' => '', 't:lines' => 'text', 'v:lines' => "one\r\ntwo", labels => '{"team": "a&b"}', key => 'k1' ]);
 my ($started) = ($answer->{headers}{location} || '') =~ m{/execution/(\d+)$};
 is(sql("SELECT data FROM noetl.workload WHERE execution_id = $started"),
-	'{"note": "", "items": [{"a": null}], "amount": 7.5, "express": false, "customer": "42"}', 'values arrive with their types');
+	'{"note": "", "items": [{"a": null}], "lines": "one\\ntwo", "amount": 7.5, "express": false, "customer": "42"}', 'values arrive with their types');
 is(sql("SELECT started_by FROM noetl.execution WHERE execution_id = $started"), 'ann', 'the execution is of who has logged in');
 like(get($ann, '/executions?label=team%3Da%26b')->{content}, qr/\/execution\/$started"/, 'it is found by its label');
 unlike(get($ann, '/executions?label=team%3Dx')->{content}, qr/\/execution\/$started"/, 'and not by another');
