@@ -226,11 +226,12 @@ route(Request *request, Reply *reply)
 {
 	char		token[TOKEN_SIZE];
 	bool		busy = false;
+	bool		live = strcmp(request->path, "/live") == 0;
 
 	if (route_open(request, reply))
 		return;
 	if (request_cookie(request, "noetl_session", token, sizeof(token)))
-		request->session = session_acquire(token, !request->refresh, true, &busy);
+		request->session = session_acquire(token, !request->refresh && !live, true, &busy);
 	if (request->session)
 	{
 		route_session(request, reply);
@@ -243,7 +244,7 @@ route(Request *request, Reply *reply)
 		reply->type = "text/plain; charset=utf-8";
 		text_str(&reply->body, "Too many requests of this session wait for the database.\n");
 	}
-	else if (request->post || strcmp(request->path, "/live") == 0 || request->refresh)
+	else if (request->post || live || request->refresh)
 	{
 		reply->status = MHD_HTTP_UNAUTHORIZED;
 		reply->type = "text/plain; charset=utf-8";
