@@ -349,6 +349,15 @@ is(get($ann, '/executions?label=' . url_part("a'=b\\\"\x01"))->{status}, 200, 'a
 my $gone = { %$other_ann, cookies => { %{ $other_ann->{cookies} } } };
 post($other_ann, '/logout', [ csrf => $other_ann->{csrf} ]);
 is(get($gone, '/')->{headers}{location}, '/login', 'after the logout the cookie is worth nothing');
+my $first = { %$two_tabs, cookies => { %{ $two_tabs->{cookies} } } };
+foreach my $browser ($first, $two_tabs)
+{
+	$browser->{cookies} = { %{ $first->{cookies} }, noetl_login => $first_tab };
+	is(post($browser, '/login', [ csrf => $first_tab, role => 'ann', password => 'ann pw' ])->{status}, 303,
+		'one logs in, and in again');
+}
+is(get($first, '/')->{headers}{location}, '/login', 'which ends the session before');
+is(get($two_tabs, '/')->{status}, 200, 'and begins another');
 my $short = start_console('--idle-timeout', 2, '--max-sessions', 2);
 my $idle = login($short, 'ann', 'ann pw');
 is(get($idle, '/')->{status}, 200, 'a session begins');
