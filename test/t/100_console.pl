@@ -136,44 +136,36 @@ like(get($ann, "/execution/$id")->{content}, qr/Cancel: done/, 'the page says so
 unlike(get($ann, "/execution/$id")->{content}, qr/Cancel: done/, 'once');
 ok(verified($id), 'and it is as its log says');
 
-SKIP:
-{
-	skip 'this version has no redrive', 12 if sql("SELECT to_regproc('noetl.redrive') IS NULL") eq 't';
-	like(get($ann, "/execution/$id")->{content}, qr/action="\/execution\/$id\/redrive"/, 'redrive is offered');
-	post($ann, "/execution/$id/redrive", [ csrf => $ann->{csrf}, json => '', reason => 'again' ]);
-	is(status_of($id), 'RUNNING', 'redrive lets it run again');
-	sql("SELECT noetl.fail(queue_id, 'broken', 'w') FROM noetl.lease('w', 10)");
-	like(get($ann, "/execution/$id")->{content}, qr/held/, 'a held step is shown');
-	post($ann, "/execution/$id/retry", [ csrf => $ann->{csrf}, step => '', json => '', reason => '' ]);
-	is(sql("SELECT count(*) FROM noetl.queue WHERE execution_id = $id"), '1', 'retry queues it');
-	sql("SELECT noetl.fail(queue_id, 'broken', 'w') FROM noetl.lease('w', 10)");
-	post($ann, "/execution/$id/skip", [ csrf => $ann->{csrf}, step => 'act', json => '{', reason => '' ]);
-	like(get($ann, "/execution/$id")->{content}, qr/Skip a step: refused.*invalid input syntax for type json/s,
-		'what is no JSON is refused');
-	post($ann, "/execution/$id/skip", [ csrf => $ann->{csrf}, step => 'act', json => '"by hand"', reason => '' ]);
-	is(status_of($id), 'COMPLETED', 'skip completes it');
-	like(sql("SELECT result FROM noetl.execution WHERE execution_id = $id"), qr/by hand/, 'with the value');
-	my $forked = post($ann, "/execution/$id/fork", [ csrf => $ann->{csrf}, step => 'act', json => '' ]);
-	my ($fork) = $forked->{headers}{location} =~ m{/execution/(\d+)$};
-	isnt($fork, $id, 'fork starts another');
-	is(status_of($fork), 'RUNNING', 'that runs');
-	ok(verified($_), 'and is as its log says') foreach ($id, $fork);
-	post($ann, "/execution/$fork/cancel", [ csrf => $ann->{csrf} ]);
-	is(status_of($fork), 'CANCELLED', 'until it is cancelled');
-}
+like(get($ann, "/execution/$id")->{content}, qr/action="\/execution\/$id\/redrive"/, 'redrive is offered');
+post($ann, "/execution/$id/redrive", [ csrf => $ann->{csrf}, json => '', reason => 'again' ]);
+is(status_of($id), 'RUNNING', 'redrive lets it run again');
+sql("SELECT noetl.fail(queue_id, 'broken', 'w') FROM noetl.lease('w', 10)");
+like(get($ann, "/execution/$id")->{content}, qr/held/, 'a held step is shown');
+post($ann, "/execution/$id/retry", [ csrf => $ann->{csrf}, step => '', json => '', reason => '' ]);
+is(sql("SELECT count(*) FROM noetl.queue WHERE execution_id = $id"), '1', 'retry queues it');
+sql("SELECT noetl.fail(queue_id, 'broken', 'w') FROM noetl.lease('w', 10)");
+post($ann, "/execution/$id/skip", [ csrf => $ann->{csrf}, step => 'act', json => '{', reason => '' ]);
+like(get($ann, "/execution/$id")->{content}, qr/Skip a step: refused.*invalid input syntax for type json/s,
+	'what is no JSON is refused');
+post($ann, "/execution/$id/skip", [ csrf => $ann->{csrf}, step => 'act', json => '"by hand"', reason => '' ]);
+is(status_of($id), 'COMPLETED', 'skip completes it');
+like(sql("SELECT result FROM noetl.execution WHERE execution_id = $id"), qr/by hand/, 'with the value');
+my $forked = post($ann, "/execution/$id/fork", [ csrf => $ann->{csrf}, step => 'act', json => '' ]);
+my ($fork) = $forked->{headers}{location} =~ m{/execution/(\d+)$};
+isnt($fork, $id, 'fork starts another');
+is(status_of($fork), 'RUNNING', 'that runs');
+ok(verified($_), 'and is as its log says') foreach ($id, $fork);
+post($ann, "/execution/$fork/cancel", [ csrf => $ann->{csrf} ]);
+is(status_of($fork), 'CANCELLED', 'until it is cancelled');
 
-SKIP:
-{
-	skip 'this version has no pause', 4 if sql("SELECT to_regproc('noetl.pause') IS NULL") eq 't';
-	my $paused = execute('work');
-	post($ann, "/execution/$paused/pause", [ csrf => $ann->{csrf}, reason => 'lunch' ]);
-	is(sql("SELECT count(*) FROM noetl.lease('w', 10)"), '0', 'what is paused is not handed out');
-	like(get($ann, "/execution/$paused")->{content}, qr/lunch/, 'and the page says why');
-	post($ann, "/execution/$paused/resume", [ csrf => $ann->{csrf} ]);
-	is(sql("SELECT count(*) FROM noetl.lease('w', 10)"), '1', 'resume hands it out');
-	ok(verified($paused), 'and it is as its log says');
-	post($ann, "/execution/$paused/cancel", [ csrf => $ann->{csrf} ]);
-}
+my $paused = execute('work');
+post($ann, "/execution/$paused/pause", [ csrf => $ann->{csrf}, reason => 'lunch' ]);
+is(sql("SELECT count(*) FROM noetl.lease('w', 10)"), '0', 'what is paused is not handed out');
+like(get($ann, "/execution/$paused")->{content}, qr/lunch/, 'and the page says why');
+post($ann, "/execution/$paused/resume", [ csrf => $ann->{csrf} ]);
+is(sql("SELECT count(*) FROM noetl.lease('w', 10)"), '1', 'resume hands it out');
+ok(verified($paused), 'and it is as its log says');
+post($ann, "/execution/$paused/cancel", [ csrf => $ann->{csrf} ]);
 
 # A start by a form, whose types are those of the workload
 $page = get($ann, '/playbook?path=order')->{content};
@@ -261,25 +253,17 @@ is(post($bob, '/editor', [ csrf => $bob->{csrf}, action => 'register', content =
 	'who may not register gets the text back');
 is(sql("SELECT count(*) FROM noetl.catalog WHERE path = 'bobs'"), '0', 'and nothing is registered');
 
-SKIP:
-{
-	skip 'this version has no simulation', 2 if sql("SELECT to_regproc('noetl.simulate') IS NULL") eq 't';
-	my $count = sql('SELECT count(*) FROM noetl.event');
-	like(post($ann, '/editor', [ csrf => $ann->{csrf}, action => 'simulate', content => $work, parameters => '{}',
-				stubs => '{"act": "<by stub>"}' ])->{content}, qr/Simulation.*step_completed.*&lt;by stub&gt;/s, 'a playbook is simulated');
-	is(sql('SELECT count(*) FROM noetl.event'), $count, 'without an event');
-}
+my $count = sql('SELECT count(*) FROM noetl.event');
+like(post($ann, '/editor', [ csrf => $ann->{csrf}, action => 'simulate', content => $work, parameters => '{}',
+			stubs => '{"act": "<by stub>"}' ])->{content}, qr/Simulation.*step_completed.*&lt;by stub&gt;/s, 'a playbook is simulated');
+is(sql('SELECT count(*) FROM noetl.event'), $count, 'without an event');
 
-SKIP:
-{
-	skip 'this version has no schedules', 3 if sql("SELECT to_regproc('noetl.schedule') IS NULL") eq 't';
-	post($ann, '/schedules', [ csrf => $ann->{csrf}, action => 'schedule', name => 'nightly', path => 'work', cron => '0 2 * * *',
-		time_zone => '', overlap => 'skip', json => '' ]);
-	is(sql("SELECT cron FROM noetl.schedule WHERE name = 'nightly'"), '0 2 * * *', 'a schedule is made');
-	like(get($ann, '/schedules')->{content}, qr/nightly/, 'and listed');
-	post($ann, '/schedules', [ csrf => $ann->{csrf}, action => 'unschedule', name => 'nightly' ]);
-	is(sql("SELECT count(*) FROM noetl.schedule"), '0', 'and removed');
-}
+post($ann, '/schedules', [ csrf => $ann->{csrf}, action => 'schedule', name => 'nightly', path => 'work', cron => '0 2 * * *',
+	time_zone => '', overlap => 'skip', json => '' ]);
+is(sql("SELECT cron FROM noetl.schedule WHERE name = 'nightly'"), '0 2 * * *', 'a schedule is made');
+like(get($ann, '/schedules')->{content}, qr/nightly/, 'and listed');
+post($ann, '/schedules', [ csrf => $ann->{csrf}, action => 'unschedule', name => 'nightly' ]);
+is(sql("SELECT count(*) FROM noetl.schedule"), '0', 'and removed');
 
 # Pages of a list, and an action on many
 sql("SET ROLE ann; SELECT count(noetl.execute('work')) FROM generate_series(1, 120)");
