@@ -39,11 +39,10 @@ append_remove(Request *request, Text *out, const char *name)
 }
 
 static const char schedules_query[] =
-	"SELECT s.name, s.path, s.cron, to_jsonb(s) ->> 'time_zone', to_jsonb(s) ->> 'enabled',"
-	" coalesce(to_jsonb(s) ->> 'next_at', to_jsonb(s) ->> 'next_run'), to_jsonb(s) ->> 'overlap'"
+	"SELECT s.name, s.path, s.cron, s.time_zone, s.enabled, s.next_at"
 	" FROM noetl.schedule AS s ORDER BY s.name LIMIT 500";
 
-/* Appends the schedules, whatever columns the table has beside these. */
+/* Appends the schedules. */
 static void
 append_schedules(Request *request, Text *out, unsigned can)
 {
@@ -65,7 +64,7 @@ append_schedules(Request *request, Text *out, unsigned can)
 				"</span></td><td>%s</td><td>",
 				db_text(rows, i, 0), db_text(rows, i, 1), db_text(rows, i, 1), db_text(rows, i, 2),
 				db_text(rows, i, 3), db_text(rows, i, 5));
-			page_tag(out, strcmp(db_text(rows, i, 4), "false") == 0 ? "off" : "scheduled");
+			page_tag(out, db_true(rows, i, 4) ? "scheduled" : "off");
 			text_str(out, "</td><td>");
 			if (can & 1u << CAN_UNSCHEDULE)
 				append_remove(request, out, db_text(rows, i, 0));
@@ -81,22 +80,12 @@ void
 schedules_page(Request *request, Reply *reply)
 {
 	unsigned	can = page_can(request);
-	PGresult   *rows = db_query(request, "SELECT to_regclass('noetl.schedule') IS NOT NULL", 0);
 
 	page_begin(request, reply, "Schedules", NULL);
 	text_str(&reply->body, "<h1>Schedules</h1>\n");
-	if (rows == NULL)
-		page_failed(request, &reply->body);
-	else if (!db_true(rows, 0, 0))
-		page_empty(&reply->body, "This version of the extension has no schedules.",
-				   "pg_cron or a timer of the system can call <code>noetl.execute()</code>; a start may also say \"not before\".");
-	else
-	{
-		if (can & 1u << CAN_SCHEDULE)
-			append_new(request, &reply->body);
-		append_schedules(request, &reply->body, can);
-	}
-	PQclear(rows);
+	if (can & 1u << CAN_SCHEDULE)
+		append_new(request, &reply->body);
+	append_schedules(request, &reply->body, can);
 	page_end(request, reply);
 }
 
@@ -106,16 +95,15 @@ schedules_post(Request *request, Reply *reply)
 {
 	const char *action = field_or(request, "action", "");
 	PGresult   *rows = NULL;
+	bool		begun = db_begin(request);
 
-	if (!db_begin(request))
-		rows = NULL;
-	else if (strcmp(action, "schedule") == 0)
+	if (begun && strcmp(action, "schedule") == 0)
 		rows = db_query(request, "SELECT noetl.schedule(name => $1, path => $2, cron => $3, parameters => $4::jsonb,"
 						" time_zone => $5, overlap => $6)", 6, field_or(request, "name", NULL),
 						field_or(request, "path", NULL), field_or(request, "cron", NULL),
 						field_or(request, "json", "{}"), field_or(request, "time_zone", NULL),
 						field_or(request, "overlap", "skip"));
-	else if (strcmp(action, "unschedule") == 0)
+	else if (begun && strcmp(action, "unschedule") == 0)
 		rows = db_query(request, "SELECT noetl.unschedule($1)", 1, field_or(request, "name", NULL));
 	if (db_end(request, rows != NULL) && rows)
 		page_done(request, reply, "/schedules",
