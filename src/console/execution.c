@@ -79,21 +79,6 @@ append_summary(Text *out, const PGresult *rows)
 		html(out, "<div class=\"alert bad\"><pre>%s</pre></div>\n", db_text(rows, 0, 10));
 }
 
-/* Appends the graph, with the state of each step. */
-static void
-append_graph(Request *request, Text *out, const char *id)
-{
-	PGresult   *rows = db_query(request, "SELECT noetl.explain($1, 'svg')", 1, id);
-
-	text_str(out, "<section><h2>Graph</h2>\n");
-	if (rows == NULL)
-		page_failed(request, out);
-	else
-		html(out, "<div class=\"graph\" tabindex=\"0\">%r</div>\n", db_text(rows, 0, 0));
-	PQclear(rows);
-	text_str(out, "</section>\n");
-}
-
 static const char why_query[] =
 	"SELECT w.step, w.state, w.detail, w.hint, " MOMENT("w.since")
 	" FROM noetl.why($1::bigint) AS w LIMIT 50";
@@ -381,7 +366,7 @@ execution_page(Request *request, Reply *reply)
 	text_str(&reply->body, "<div data-refresh=\"rest\">\n");
 	if (strcmp(status, "RUNNING") == 0 || strcmp(status, "SCHEDULED") == 0)
 		append_why(request, &reply->body, id);
-	append_graph(request, &reply->body, id);
+	page_graph(request, &reply->body, id);
 	append_timeline(request, &reply->body, id);
 	append_children(request, &reply->body, id);
 	append_values(request, &reply->body, id);

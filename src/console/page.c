@@ -228,6 +228,21 @@ page_value(Text *out, const char *caption, const char *value, const char *size, 
 	text_str(out, "</details>\n");
 }
 
+/* Appends the graph of an execution or of a playbook. */
+void
+page_graph(Request *request, Text *out, const char *of)
+{
+	PGresult   *rows = db_query(request, "SELECT noetl.explain($1, 'svg')", 1, of);
+
+	text_str(out, "<section><h2>Graph</h2>\n");
+	if (rows == NULL)
+		page_failed(request, out);
+	else
+		html(out, "<div class=\"graph\" tabindex=\"0\">%r</div>\n", db_text(rows, 0, 0));
+	PQclear(rows);
+	text_str(out, "</section>\n");
+}
+
 /* Back to a page, with a message of what was done. */
 void
 page_done(Request *request, Reply *reply, const char *location, const char *message)

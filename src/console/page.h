@@ -60,6 +60,8 @@ extern void page_token(Request *request, Text *out);
 /* A value, folded when it is long; href: where all of it is. */
 extern void page_value(Text *out, const char *caption, const char *value, const char *size,
 					   const char *href, bool open);
+/* The graph of an execution (its id), with the state of each step, or of the newest version of a path. */
+extern void page_graph(Request *request, Text *out, const char *of);
 /* After a POST: back to a page, with a message of what was done or went wrong. */
 extern void page_done(Request *request, Reply *reply, const char *location, const char *message);
 extern void page_refused(Request *request, Reply *reply, const char *location, const char *title);

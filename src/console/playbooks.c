@@ -183,21 +183,6 @@ append_diff(Request *request, Text *out, const char *path, const char *version, 
 	PQclear(rows);
 }
 
-/* Appends the graph of the newest version. */
-static void
-append_playbook_graph(Request *request, Text *out, const char *path)
-{
-	PGresult   *rows = db_query(request, "SELECT noetl.explain($1, 'svg')", 1, path);
-
-	text_str(out, "<section><h2>Graph</h2>\n");
-	if (rows == NULL)
-		page_failed(request, out);
-	else
-		html(out, "<div class=\"graph\" tabindex=\"0\">%r</div>\n", db_text(rows, 0, 0));
-	PQclear(rows);
-	text_str(out, "</section>\n");
-}
-
 static const char playbook_query[] =
 	"SELECT c.version, c.content, c.payload -> 'workload' FROM noetl.catalog AS c"
 	" WHERE c.path = $1 AND ($2::int IS NULL OR c.version = $2::int)"
@@ -234,7 +219,7 @@ playbook_page(Request *request, Reply *reply)
 	if (field_or(request, "diff", NULL))
 		append_diff(request, out, path, version, field(request, "diff"), db_text(rows, 0, 1));
 	if (newest)
-		append_playbook_graph(request, out, path);
+		page_graph(request, out, path);
 	if (can & 1u << CAN_VALIDATE)
 	{
 		text_str(out, "<section><h2>Lint</h2>\n");
