@@ -185,6 +185,7 @@ look_for(const char *token, const char *executions)
 	request.session = session_acquire(token, false, false, &busy);
 	if (request.session == NULL && busy)
 		return;
+	initPQExpBuffer(&request.error);
 	if (request.session)
 	{
 		rows = db_query(&request,
@@ -198,17 +199,17 @@ look_for(const char *token, const char *executions)
 	}
 	compare(token, rows);
 	PQclear(rows);
-	text_free(&request.error);
+	termPQExpBuffer(&request.error);
 }
 
 /* Copies the token of the next session that has streams, and what these show. */
 static bool
-next_token(char token[TOKEN_SIZE], Text *executions)
+next_token(char token[TOKEN_SIZE], PQExpBuffer executions)
 {
 	const char *next = NULL;
 
-	executions->len = 0;
-	text_str(executions, "{");
+	resetPQExpBuffer(executions);
+	html(executions, "{");
 	pthread_mutex_lock(&lock);
 	for (Stream *stream = streams; stream; stream = stream->next)
 		if (stream->connection && !stream->ended && strcmp(stream->token, token) > 0 &&
@@ -220,7 +221,7 @@ next_token(char token[TOKEN_SIZE], Text *executions)
 		if (strcmp(stream->token, token) == 0 && stream->execution[0])
 			html(executions, executions->len > 1 ? ",%s" : "%s", stream->execution);
 	pthread_mutex_unlock(&lock);
-	text_str(executions, "}");
+	html(executions, "}");
 	return next != NULL;
 }
 
@@ -229,11 +230,12 @@ static void
 look(void)
 {
 	char		token[TOKEN_SIZE] = "";
-	Text		executions = {0};
+	PQExpBufferData executions;
 
+	initPQExpBuffer(&executions);
 	while (next_token(token, &executions))
 		look_for(token, executions.data);
-	text_free(&executions);
+	termPQExpBuffer(&executions);
 	pthread_mutex_lock(&lock);
 	for (Stream *stream = streams; stream; stream = stream->next)
 		if (time(NULL) - stream->told >= KEEP_ALIVE)

@@ -18,7 +18,7 @@
 static void
 append_login(Request *request, Reply *reply, const char *role, const char *message)
 {
-	Text	   *out = &reply->body;
+	PQExpBuffer out = &reply->body;
 	char		token[TOKEN_SIZE];
 
 	/* several pages may be open: all have the token of the first */

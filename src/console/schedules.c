@@ -12,27 +12,30 @@
 
 /* Appends the form that makes or changes a schedule. */
 static void
-append_new(Request *request, Text *out)
+append_new(Request *request, PQExpBuffer out)
 {
-	text_str(out, "<details class=\"action\"><summary>New schedule</summary>"
-			 "<form class=\"card\" method=\"post\" action=\"/schedules\">");
+	html(out,
+		 "<details class=\"action\"><summary>New schedule</summary>"
+		 "<form class=\"card\" method=\"post\" action=\"/schedules\">");
 	page_token(request, out);
-	text_str(out, "<label>Name<input name=\"name\" required></label>"
-			 "<label>Path of the playbook<input name=\"path\" required></label>"
-			 "<label>When <span class=\"note\">cron, @daily or \"every 90 seconds\"</span>"
-			 "<input name=\"cron\" required placeholder=\"0 6 * * mon-fri\"></label>"
-			 "<label>Time zone<input name=\"time_zone\" placeholder=\"Europe/Berlin\"></label>"
-			 "<label>If the last one still runs<select name=\"overlap\"><option>skip</option><option>allow</option>"
-			 "<option>queue</option><option>cancel</option></select></label>"
-			 "<label>Parameters, as JSON<textarea name=\"json\" rows=\"3\" placeholder=\"{}\"></textarea></label>"
-			 "<button class=\"main\" name=\"action\" value=\"schedule\">Schedule</button></form></details>\n");
+	html(
+		out,
+		"<label>Name<input name=\"name\" required></label>"
+		"<label>Path of the playbook<input name=\"path\" required></label>"
+		"<label>When <span class=\"note\">cron, @daily or \"every 90 seconds\"</span>"
+		"<input name=\"cron\" required placeholder=\"0 6 * * mon-fri\"></label>"
+		"<label>Time zone<input name=\"time_zone\" placeholder=\"Europe/Berlin\"></label>"
+		"<label>If the last one still runs<select name=\"overlap\"><option>skip</option><option>allow</option>"
+		"<option>queue</option><option>cancel</option></select></label>"
+		"<label>Parameters, as JSON<textarea name=\"json\" rows=\"3\" placeholder=\"{}\"></textarea></label>"
+		"<button class=\"main\" name=\"action\" value=\"schedule\">Schedule</button></form></details>\n");
 }
 
 /* Appends the button that removes a schedule. */
 static void
-append_remove(Request *request, Text *out, const char *name)
+append_remove(Request *request, PQExpBuffer out, const char *name)
 {
-	text_str(out, "<form method=\"post\" action=\"/schedules\">");
+	html(out, "<form method=\"post\" action=\"/schedules\">");
 	page_token(request, out);
 	html(out, "<input type=\"hidden\" name=\"name\" value=\"%s\">"
 		 "<button name=\"action\" value=\"unschedule\">Remove</button></form>", name);
@@ -44,7 +47,7 @@ static const char schedules_query[] =
 
 /* Appends the schedules. */
 static void
-append_schedules(Request *request, Text *out, unsigned can)
+append_schedules(Request *request, PQExpBuffer out, unsigned can)
 {
 	PGresult   *rows = db_query(request, schedules_query, 0);
 
@@ -54,8 +57,10 @@ append_schedules(Request *request, Text *out, unsigned can)
 		page_empty(out, "Nothing is scheduled.", "<code>SELECT noetl.schedule('nightly', 'path', '0 2 * * *')</code> starts a playbook every night.");
 	else
 	{
-		text_str(out, "<div class=\"scroll\"><table data-sort><thead><tr><th>Name</th><th>Playbook</th><th>When</th><th>Next</th>"
-				 "<th>State</th><td></td></tr></thead><tbody>\n");
+		html(
+			out,
+			"<div class=\"scroll\"><table data-sort><thead><tr><th>Name</th><th>Playbook</th><th>When</th><th>Next</th>"
+			"<th>State</th><td></td></tr></thead><tbody>\n");
 		for (int i = 0; i < PQntuples(rows); i++)
 		{
 			html(
@@ -65,12 +70,12 @@ append_schedules(Request *request, Text *out, unsigned can)
 				db_text(rows, i, 0), db_text(rows, i, 1), db_text(rows, i, 1), db_text(rows, i, 2),
 				db_text(rows, i, 3), db_text(rows, i, 5));
 			page_tag(out, db_true(rows, i, 4) ? "scheduled" : "off");
-			text_str(out, "</td><td>");
+			html(out, "</td><td>");
 			if (can & 1u << CAN_UNSCHEDULE)
 				append_remove(request, out, db_text(rows, i, 0));
-			text_str(out, "</td></tr>\n");
+			html(out, "</td></tr>\n");
 		}
-		text_str(out, "</tbody></table></div>\n");
+		html(out, "</tbody></table></div>\n");
 	}
 	PQclear(rows);
 }
@@ -82,7 +87,7 @@ schedules_page(Request *request, Reply *reply)
 	unsigned	can = page_can(request);
 
 	page_begin(request, reply, "Schedules", NULL);
-	text_str(&reply->body, "<h1>Schedules</h1>\n");
+	html(&reply->body, "<h1>Schedules</h1>\n");
 	if (can & 1u << CAN_SCHEDULE)
 		append_new(request, &reply->body);
 	append_schedules(request, &reply->body, can);

@@ -232,8 +232,8 @@ connect_as(const char *role, const char *password)
 	const char *keys[] = {"keepalives_idle", "keepalives_interval", "keepalives_count",
 	"tcp_user_timeout", "dbname", "user", "password", "passfile", "connect_timeout",
 	"application_name", "client_encoding", NULL};
-	const char *values[] = {"10", "5", "3", "25000", options.conninfo, role, password, "/dev/null", "10",
-	"noetl-console", "UTF8", NULL};
+	const char *values[] = {"10", "5", "3", "25000", options.conninfo, role,
+							password, "/dev/null", "10", "noetl-console", "UTF8", NULL};
 	PGconn	   *conn = PQconnectdbParams(keys, values, 1);
 
 	if (PQstatus(conn) == CONNECTION_OK)
