@@ -61,7 +61,7 @@ is_for(const Action *action, const char *status)
 
 /* Appends the form of one action. */
 static void
-append_action(Request *request, Text *out, const Action *action, const char *id)
+append_action(Request *request, PQExpBuffer out, const Action *action, const char *id)
 {
 	html(out, "<details class=\"action\" name=\"action\"><summary>%s</summary>"
 		 "<form class=\"card\" method=\"post\" action=\"/execution/%s/%s\">", action->title, id,
@@ -74,7 +74,7 @@ append_action(Request *request, Text *out, const Action *action, const char *id)
 		html(out, "<label>%s<textarea name=\"json\" rows=\"3\" spellcheck=\"false\"></textarea></label>",
 			 action->json);
 	if (action->reason)
-		text_str(out, "<label>Reason<input name=\"reason\" maxlength=\"500\"></label>");
+		html(out, "<label>Reason<input name=\"reason\" maxlength=\"500\"></label>");
 	html(out, "<button class=\"main\">%s</button></form></details>\n", action->title);
 }
 
@@ -84,20 +84,20 @@ static const char steps_query[] =
 
 /* Appends the names of the steps, which fields offer. */
 static void
-append_steps(Request *request, Text *out, const char *id)
+append_steps(Request *request, PQExpBuffer out, const char *id)
 {
 	PGresult   *rows = db_query(request, steps_query, 1, id);
 
-	text_str(out, "<datalist id=\"steps\">");
+	html(out, "<datalist id=\"steps\">");
 	for (int i = 0; rows && i < PQntuples(rows); i++)
 		html(out, "<option value=\"%s\">", db_text(rows, i, 0));
-	text_str(out, "</datalist>\n");
+	html(out, "</datalist>\n");
 	PQclear(rows);
 }
 
 /* Appends the forms of what the role may do (execution.h). */
 void
-append_actions(Request *request, Text *out, const char *id, const char *status)
+append_actions(Request *request, PQExpBuffer out, const char *id, const char *status)
 {
 	unsigned	can = page_can(request);
 	bool		any = false;
@@ -107,13 +107,13 @@ append_actions(Request *request, Text *out, const char *id, const char *status)
 		if (!(can & 1u << actions[i].can) || !is_for(&actions[i], status))
 			continue;
 		if (!any)
-			text_str(out, "<div class=\"actions\" role=\"group\" aria-label=\"actions\">\n");
+			html(out, "<div class=\"actions\" role=\"group\" aria-label=\"actions\">\n");
 		any = true;
 		append_action(request, out, &actions[i], id);
 	}
 	if (any)
 	{
-		text_str(out, "</div>\n");
+		html(out, "</div>\n");
 		append_steps(request, out, id);
 	}
 }

@@ -33,7 +33,7 @@ static const char form_column[] =
 
 /* Appends the form that sends one of the signals that a wait asks for. */
 static void
-append_form(Request *request, Text *out, const PGresult *rows, int i)
+append_form(Request *request, PQExpBuffer out, const PGresult *rows, int i)
 {
 	char	   *names = xstrdup(db_text(rows, i, 4));
 	char	   *rest = names;
@@ -43,45 +43,47 @@ append_form(Request *request, Text *out, const PGresult *rows, int i)
 	page_token(request, out);
 	html(out, "<input type=\"hidden\" name=\"execution\" value=\"%s\">", db_text(rows, i, 0));
 	if (db_value(rows, i, 10) == NULL || form_of_schema(request, out, db_text(rows, i, 10)) == 0)
-		text_str(out, "<label>Data, as JSON<textarea name=\"json\" rows=\"3\" spellcheck=\"false\"></textarea></label>");
-	text_str(out, "<div class=\"actions\">");
+		html(
+			out,
+			"<label>Data, as JSON<textarea name=\"json\" rows=\"3\" spellcheck=\"false\"></textarea></label>");
+	html(out, "<div class=\"actions\">");
 	while ((name = strsep(&rest, "\x1f")) != NULL)
 		html(out, "<button class=\"main\" name=\"signal\" value=\"%s\">%s</button>", name, name);
-	text_str(out, "</div></form>\n");
+	html(out, "</div></form>\n");
 	free(names);
 }
 
 /* Appends one wait. */
 static void
-append_wait(Request *request, Text *out, const PGresult *rows, int i, bool may_signal)
+append_wait(Request *request, PQExpBuffer out, const PGresult *rows, int i, bool may_signal)
 {
 	html(out, "<article class=\"card\"><h2><a href=\"/execution/%s\">%s</a> · %s",
 		 db_text(rows, i, 0), db_text(rows, i, 1), db_text(rows, i, 2));
 	if (atoi(db_text(rows, i, 3)) > 1)
 		html(out, " (%s)", db_text(rows, i, 3));
-	text_str(out, "</h2><p>Since ");
+	html(out, "</h2><p>Since ");
 	page_time(out, rows, i, 6);
 	if (db_value(rows, i, 8))
 	{
-		text_str(out, ", until ");
+		html(out, ", until ");
 		page_time(out, rows, i, 8);
 	}
 	if (db_value(rows, i, 5))
 		html(out, ", key <code>%s</code>", db_text(rows, i, 5));
-	text_str(out, "</p>\n");
+	html(out, "</p>\n");
 	if (may_signal)
 		append_form(request, out, rows, i);
 	else
 	{
-		text_str(out, "<p class=\"note\">It waits for ");
+		html(out, "<p class=\"note\">It waits for ");
 		for (const char *p = db_text(rows, i, 4); *p; p += strcspn(p, "\x1f"), p += *p != '\0')
 		{
 			html_text(out, p, strcspn(p, "\x1f"));
-			text_str(out, p[strcspn(p, "\x1f")] ? ", " : "");
+			html(out, p[strcspn(p, "\x1f")] ? ", " : "");
 		}
-		text_str(out, "; your role may not send signals.</p>");
+		html(out, "; your role may not send signals.</p>");
 	}
-	text_str(out, "</article>\n");
+	html(out, "</article>\n");
 }
 
 /* Runs the query; without the forms where the role may not read playbooks. */
@@ -90,11 +92,12 @@ query_waits(Request *request)
 {
 	PGresult   *right = db_query(request, "SELECT has_table_privilege('noetl.catalog', 'SELECT')",
 								 0);
-	Text		sql = {0};
+	PQExpBufferData sql;
 	PGresult   *rows;
 	char		after[24];
 	char		visit[24];
 
+	initPQExpBuffer(&sql);
 	if (!parse_id(field(request, "after"), after))
 		strcpy(after, "0");
 	if (!parse_id(field(request, "visit"), visit))
@@ -102,7 +105,7 @@ query_waits(Request *request)
 	html(&sql, waits_query, db_true(right, 0, 0) ? form_column : "NULL");
 	PQclear(right);
 	rows = db_query(request, sql.data, 3, after, field_or(request, "step", ""), visit);
-	text_free(&sql);
+	termPQExpBuffer(&sql);
 	return rows;
 }
 
@@ -115,16 +118,16 @@ approvals_page(Request *request, Reply *reply)
 
 	rows = query_waits(request);
 	page_begin(request, reply, "Approvals", NULL);
-	text_str(&reply->body, "<h1>Approvals</h1>\n");
+	html(&reply->body, "<h1>Approvals</h1>\n");
 	if (rows == NULL)
 		page_failed(request, &reply->body);
 	else if (PQntuples(rows) == 0)
 		page_empty(&reply->body, "Nothing waits for a signal.",
 				   "A step of <code>type: wait</code> with <code>signal: approved</code> appears here; with <code>form:</code>, a JSON schema, it has fields of its own.");
-	text_str(&reply->body, "<div class=\"waits\">\n");
+	html(&reply->body, "<div class=\"waits\">\n");
 	for (int i = 0; rows && i < PQntuples(rows) && i < 50; i++)
 		append_wait(request, &reply->body, rows, i, may_signal);
-	text_str(&reply->body, "</div>\n");
+	html(&reply->body, "</div>\n");
 	if (rows && PQntuples(rows) > 50)
 		html(&reply->body, "<p class=\"pages\"><a rel=\"next\" href=\"/approvals?after=%u&amp;step=%u&amp;visit=%u\">"
 			 "More</a></p>\n", db_text(rows, 49, 0), db_text(rows, 49, 2), db_text(rows, 49, 3));

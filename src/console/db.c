@@ -20,7 +20,7 @@ keep_error(Request *request, const PGresult *result)
 	const char *hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
 	const char *code = PQresultErrorField(result, PG_DIAG_SQLSTATE);
 
-	text_free(&request->error);
+	resetPQExpBuffer(&request->error);
 	request->denied = code && strcmp(code, "42501") == 0;
 	html(&request->error, "<p><b>%s</b></p>",
 		 message ? message : PQerrorMessage(request->session->conn));
@@ -39,7 +39,8 @@ still_connected(Request *request)
 	if (PQstatus(request->session->conn) == CONNECTION_OK)
 		return true;
 	session_end(request->session);
-	text_free(&request->error);
+	resetPQExpBuffer(&request->error);
+	request->denied = false;
 	html(&request->error, "<p><b>The connection to the database is lost.</b></p>"
 		 "<p><a href=\"/login\">Log in</a> again.</p>");
 	return false;
@@ -101,15 +102,15 @@ db_begin(Request *request)
 bool
 db_end(Request *request, bool commit)
 {
-	Text		error = request->error;
+	PQExpBufferData error = request->error;
 	bool		done;
 
 	if (commit)
 		return run(request, "COMMIT");
 	/* what has failed is worth more than what ROLLBACK says */
-	memset(&request->error, 0, sizeof(request->error));
+	initPQExpBuffer(&request->error);
 	done = run(request, "ROLLBACK");
-	text_free(&request->error);
+	termPQExpBuffer(&request->error);
 	request->error = error;
 	return done;
 }

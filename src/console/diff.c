@@ -49,18 +49,18 @@ same(const Lines *a, int i, const Lines *b, int j)
 
 /* Appends one line; numbers start with 1, 0: none. */
 static void
-append_line(Text *out, const Lines *lines, int index, int before, int after)
+append_line(PQExpBuffer out, const Lines *lines, int index, int before, int after)
 {
 	const char *class = before && after ? "same" : before ? "gone" : "new";
 	const char *sign = before && after ? " " : before ? "−" : "+";
 
 	html(out, "<tr class=\"%r\"><td class=\"line\">", class);
 	html(out, before ? "%d" : "", before);
-	text_str(out, "</td><td class=\"line\">");
+	html(out, "</td><td class=\"line\">");
 	html(out, after ? "%d" : "", after);
 	html(out, "</td><td><span class=\"sign\">%r</span>", sign);
 	html_text(out, lines->start[index], lines->length[index]);
-	text_str(out, "</td></tr>\n");
+	html(out, "</td></tr>\n");
 }
 
 /*
@@ -68,7 +68,7 @@ append_line(Text *out, const Lines *lines, int index, int before, int after)
  * length of the longest common subsequence of what follows i and j.
  */
 static void
-append_middle(Text *out, const Lines *a, int a1, int a2, const Lines *b, int b1, int b2)
+append_middle(PQExpBuffer out, const Lines *a, int a1, int a2, const Lines *b, int b1, int b2)
 {
 	int			n = a2 - a1;
 	int			m = b2 - b1;
@@ -111,7 +111,7 @@ append_middle(Text *out, const Lines *a, int a1, int a2, const Lines *b, int b1,
 
 /* Appends the lines of both texts as a table. */
 void
-diff_append(Text *out, const char *before, const char *after)
+diff_append(PQExpBuffer out, const char *before, const char *after)
 {
 	Lines		a;
 	Lines		b;
@@ -125,13 +125,13 @@ diff_append(Text *out, const char *before, const char *after)
 	while (tail < a.count - head && tail < b.count - head &&
 		   same(&a, a.count - 1 - tail, &b, b.count - 1 - tail))
 		tail++;
-	text_str(out, "<div class=\"scroll\"><table class=\"source diff\"><tbody>\n");
+	html(out, "<div class=\"scroll\"><table class=\"source diff\"><tbody>\n");
 	for (int i = 0; i < head; i++)
 		append_line(out, &a, i, i + 1, i + 1);
 	append_middle(out, &a, head, a.count - tail, &b, head, b.count - tail);
 	for (int i = tail; i > 0; i--)
 		append_line(out, &a, a.count - i, a.count - i + 1, b.count - i + 1);
-	text_str(out, "</tbody></table></div>\n");
+	html(out, "</tbody></table></div>\n");
 	free(a.start);
 	free(a.length);
 	free(b.start);

@@ -8,6 +8,6 @@
 #include "text.h"
 
 /* Appends the lines of both texts as a table: kept, removed, added. */
-extern void diff_append(Text *out, const char *before, const char *after);
+extern void diff_append(PQExpBuffer out, const char *before, const char *after);
 
 #endif							/* CONSOLE_DIFF_H */

@@ -37,19 +37,21 @@ static const char simulation_query[] =
 
 /* Appends the events that a simulation brings. */
 static void
-append_simulation(Request *request, Text *out, const char *content)
+append_simulation(Request *request, PQExpBuffer out, const char *content)
 {
 	PGresult   *rows = db_query(request, simulation_query, 3, content,
 								field_or(request, "parameters", "{}"),
 								field_or(request, "stubs", "{}"));
 
-	text_str(out, "<section><h2>Simulation</h2>\n");
+	html(out, "<section><h2>Simulation</h2>\n");
 	if (rows == NULL)
 		page_failed(request, out);
 	else
 	{
-		text_str(out, "<div class=\"scroll\"><table><thead><tr><th class=\"num\">#</th><th>At</th><th>Event</th><th>Step</th>"
-				 "<th>Status</th><th>Data</th></tr></thead><tbody>\n");
+		html(
+			out,
+			"<div class=\"scroll\"><table><thead><tr><th class=\"num\">#</th><th>At</th><th>Event</th><th>Step</th>"
+			"<th>Status</th><th>Data</th></tr></thead><tbody>\n");
 		for (int i = 0; i < PQntuples(rows); i++)
 		{
 			html(out, "<tr><td class=\"num\">%s</td><td>%s</td><td>%s</td><td>%s</td><td>",
@@ -58,21 +60,21 @@ append_simulation(Request *request, Text *out, const char *content)
 			page_tag(out, db_text(rows, i, 4));
 			html(out, "</td><td><code>%s</code></td></tr>\n", db_text(rows, i, 5));
 		}
-		text_str(out, "</tbody></table></div>\n");
+		html(out, "</tbody></table></div>\n");
 	}
 	PQclear(rows);
-	text_str(out, "</section>\n");
+	html(out, "</section>\n");
 }
 
-/* Appends the page with a text; refused: what registering it said, or NULL. */
+/* Appends the page with a text, and what came of the action that its form asked for. */
 static void
 append_editor(Request *request, Reply *reply, const char *content, const char *action)
 {
-	Text	   *out = &reply->body;
+	PQExpBuffer out = &reply->body;
 	unsigned	can = page_can(request);
 
 	page_begin(request, reply, "Write a playbook", NULL);
-	text_str(out, "<h1>Write a playbook</h1>\n<form id=\"editor\" method=\"post\" action=\"/editor\">");
+	html(out, "<h1>Write a playbook</h1>\n<form id=\"editor\" method=\"post\" action=\"/editor\">");
 	page_token(request, out);
 	if (strcmp(action, "register") == 0)
 		html(out, "<div class=\"alert bad\" role=\"alert\"><p>It is not registered.</p>%r</div>\n",
@@ -84,10 +86,11 @@ append_editor(Request *request, Reply *reply, const char *content, const char *a
 		content);
 	if (strcmp(action, "check") == 0 || strcmp(action, "register") == 0)
 		append_lint(request, out, content);
-	text_str(out, "</div>\n<div class=\"actions\"><button name=\"action\" value=\"check\">Check</button>");
+	html(out,
+		 "</div>\n<div class=\"actions\"><button name=\"action\" value=\"check\">Check</button>");
 	if (can & 1u << CAN_REGISTER)
-		text_str(out, "<button class=\"main\" name=\"action\" value=\"register\">Register</button>");
-	text_str(out, "</div>\n");
+		html(out, "<button class=\"main\" name=\"action\" value=\"register\">Register</button>");
+	html(out, "</div>\n");
 	if (can & 1u << CAN_SIMULATE)
 		html(out, "<details%r><summary>Simulate</summary><label>Parameters, as JSON<textarea name=\"parameters\" rows=\"3\""
 			 " spellcheck=\"false\">\n%s</textarea></label><label>Results of steps, as JSON"
@@ -95,7 +98,7 @@ append_editor(Request *request, Reply *reply, const char *content, const char *a
 			 "<button name=\"action\" value=\"simulate\">Simulate</button></details>\n",
 			 strcmp(action, "simulate") == 0 ? " open" : "", field_or(request, "parameters", "{}"),
 			 field_or(request, "stubs", "{}"));
-	text_str(out, "</form>\n");
+	html(out, "</form>\n");
 	if (strcmp(action, "simulate") == 0 && can & 1u << CAN_SIMULATE)
 		append_simulation(request, out, content);
 	page_end(request, reply);
@@ -146,30 +149,24 @@ register_playbook(Request *request, const char *content)
 void
 editor_post(Request *request, Reply *reply)
 {
-	char	   *content = xstrdup(field_or(request, "content", ""));
+	const char *content = field_or(request, "content", "");
 	const char *action = field_or(request, "action", "check");
 	char	   *path = NULL;
-	char	   *to = content;
-	Text		location = {0};
+	PQExpBufferData location;
 
-	/* browsers end lines by CR LF */
-	for (const char *from = content; *from; from++)
-		if (*from != '\r' || from[1] != '\n')
-			*to++ = *from;
-	*to = '\0';
 	if (strcmp(action, "register") == 0 && options.readonly)
 		page_error(request, reply, MHD_HTTP_FORBIDDEN, "This console only shows (--readonly)");
 	else if (strcmp(action, "register") == 0 &&
 			 (path = register_playbook(request, content)) != NULL)
 	{
+		initPQExpBuffer(&location);
 		html(&location, "/playbook?path=%u", path);
 		page_done(request, reply, location.data, "Registered.");
-		text_free(&location);
+		termPQExpBuffer(&location);
 		free(path);
 	}
 	else
 		append_editor(request, reply, content, action);
-	free(content);
 }
 
 /* POST /lint: what noetl.validate() says, as a part of a page. */

@@ -34,7 +34,7 @@
 
 /* Appends the three columns of VALUE(). */
 static void
-append_stored(Text *out, const PGresult *rows, int row, int column, const char *caption,
+append_stored(PQExpBuffer out, const PGresult *rows, int row, int column, const char *caption,
 			  const char *href, bool open)
 {
 	page_value(out, caption, db_value(rows, row, column), db_value(rows, row, column + 1), href,
@@ -43,7 +43,7 @@ append_stored(Text *out, const PGresult *rows, int row, int column, const char *
 
 /* Appends a line of a description list; nothing for null. */
 static void
-append_term(Text *out, const char *term, const char *value)
+append_term(PQExpBuffer out, const char *term, const char *value)
 {
 	if (value)
 		html(out, "<dt>%s</dt><dd>%s</dd>", term, value);
@@ -51,19 +51,19 @@ append_term(Text *out, const char *term, const char *value)
 
 /* Appends what the row of the execution says. */
 static void
-append_summary(Text *out, const PGresult *rows)
+append_summary(PQExpBuffer out, const PGresult *rows)
 {
 	html(out, "<dl class=\"card\"><dt>execution</dt><dd><code>%s</code></dd>"
 		 "<dt>playbook</dt><dd><a href=\"/playbook?path=%u&amp;version=%u\">%s</a>, version %s</dd>",
 		 db_text(rows, 0, 0), db_text(rows, 0, 1), db_text(rows, 0, 2), db_text(rows, 0, 1),
 		 db_text(rows, 0, 2));
-	text_str(out, "<dt>started</dt><dd>");
+	html(out, "<dt>started</dt><dd>");
 	page_time(out, rows, 0, 4);
 	html(out, " <span class=\"note\">%s, by %s</span></dd>", db_text(rows, 0, 4),
 		 db_text(rows, 0, 8));
 	if (db_value(rows, 0, 6))
 	{
-		text_str(out, "<dt>ended</dt><dd>");
+		html(out, "<dt>ended</dt><dd>");
 		page_time(out, rows, 0, 6);
 		html(out, " <span class=\"note\">%s</span></dd>", db_text(rows, 0, 6));
 	}
@@ -74,24 +74,9 @@ append_summary(Text *out, const PGresult *rows)
 	append_term(out, "labels", db_value(rows, 0, 12));
 	append_term(out, "scheduled for", db_value(rows, 0, 13));
 	append_term(out, "deadline", db_value(rows, 0, 14));
-	text_str(out, "</dl>\n");
+	html(out, "</dl>\n");
 	if (db_value(rows, 0, 10))
 		html(out, "<div class=\"alert bad\"><pre>%s</pre></div>\n", db_text(rows, 0, 10));
-}
-
-/* Appends the graph, with the state of each step. */
-static void
-append_graph(Request *request, Text *out, const char *id)
-{
-	PGresult   *rows = db_query(request, "SELECT noetl.explain($1, 'svg')", 1, id);
-
-	text_str(out, "<section><h2>Graph</h2>\n");
-	if (rows == NULL)
-		page_failed(request, out);
-	else
-		html(out, "<div class=\"graph\" tabindex=\"0\">%r</div>\n", db_text(rows, 0, 0));
-	PQclear(rows);
-	text_str(out, "</section>\n");
 }
 
 static const char why_query[] =
@@ -100,24 +85,24 @@ static const char why_query[] =
 
 /* Appends what a running execution waits for. */
 static void
-append_why(Request *request, Text *out, const char *id)
+append_why(Request *request, PQExpBuffer out, const char *id)
 {
 	PGresult   *rows = db_query(request, why_query, 1, id);
 
-	text_str(out, "<section><h2>What it waits for</h2>\n");
+	html(out, "<section><h2>What it waits for</h2>\n");
 	if (rows == NULL)
 		page_failed(request, out);
 	for (int i = 0; rows && i < PQntuples(rows); i++)
 	{
-		text_str(out, "<div class=\"why\">");
+		html(out, "<div class=\"why\">");
 		page_tag(out, db_text(rows, i, 1));
 		html(out, " <b>%s</b> %s", db_text(rows, i, 0), db_text(rows, i, 2));
 		if (db_value(rows, i, 3))
 			html(out, "<p class=\"note\">%s</p>", db_text(rows, i, 3));
-		text_str(out, "</div>\n");
+		html(out, "</div>\n");
 	}
 	PQclear(rows);
-	text_str(out, "</section>\n");
+	html(out, "</section>\n");
 }
 
 #define SHARE(interval) "round(1000 * extract(epoch FROM " interval ") / s.seconds)::int"
@@ -140,11 +125,11 @@ static const char timeline_query[] =
 
 /* Appends a row for each attempt, with a bar from its start to its end. */
 static void
-append_timeline(Request *request, Text *out, const char *id)
+append_timeline(Request *request, PQExpBuffer out, const char *id)
 {
 	PGresult   *rows = db_query(request, timeline_query, 1, id);
 
-	text_str(out, "<section><h2>Timeline</h2>\n");
+	html(out, "<section><h2>Timeline</h2>\n");
 	if (rows == NULL)
 		page_failed(request, out);
 	else if (PQntuples(rows) == 0)
@@ -158,16 +143,16 @@ append_timeline(Request *request, Text *out, const char *id)
 		if (db_value(rows, i, 6))
 			html(out, "<rect class=\"b-%s\" x=\"%s\" width=\"%s\" height=\"14\"/>",
 				 db_text(rows, i, 1), db_text(rows, i, 6), db_text(rows, i, 7));
-		text_str(out, "</svg><div>");
+		html(out, "</svg><div>");
 		page_tag(out, db_text(rows, i, 1));
-		text_str(out, " ");
+		html(out, " ");
 		page_span(out, atof(db_text(rows, i, 3)));
 		html(out, " <span class=\"note\">%s</span></div></div>\n", db_text(rows, i, 2));
 	}
 	if (rows && PQntuples(rows) == 300)
-		text_str(out, "<p class=\"note\">Only the first 300 are shown.</p>\n");
+		html(out, "<p class=\"note\">Only the first 300 are shown.</p>\n");
 	PQclear(rows);
-	text_str(out, "</section>\n");
+	html(out, "</section>\n");
 }
 
 static const char children_query[] =
@@ -177,34 +162,36 @@ static const char children_query[] =
 
 /* Appends the executions that this one has started. */
 static void
-append_children(Request *request, Text *out, const char *id)
+append_children(Request *request, PQExpBuffer out, const char *id)
 {
 	PGresult   *rows = db_query(request, children_query, 1, id);
 
 	if (rows && PQntuples(rows) > 0)
 	{
-		text_str(out, "<section><h2>Children</h2>\n<ul class=\"tree\">\n");
+		html(out, "<section><h2>Children</h2>\n<ul class=\"tree\">\n");
 		for (int i = 0; i < PQntuples(rows) && i < 100; i++)
 		{
-			text_str(out, "<li>");
+			html(out, "<li>");
 			page_tag(out, db_text(rows, i, 2));
 			html(out, " <a href=\"/execution/%s\">%s</a> %s", db_text(rows, i, 0),
 				 db_text(rows, i, 0), db_text(rows, i, 1));
 			if (db_value(rows, i, 3))
 				html(out, "[%s]", db_text(rows, i, 3));
-			text_str(out, " ");
+			html(out, " ");
 			page_time(out, rows, i, 4);
-			text_str(out, "</li>\n");
+			html(out, "</li>\n");
 		}
-		text_str(out, PQntuples(rows) > 100 ? "</ul><p class=\"note\">Only the first 100 are shown.</p></section>\n"
-				 : "</ul></section>\n");
+		html(out,
+			 PQntuples(rows) > 100 ?
+				 "</ul><p class=\"note\">Only the first 100 are shown.</p></section>\n" :
+				 "</ul></section>\n");
 	}
 	PQclear(rows);
 }
 
 /* Appends one event, with what it carries folded. */
 static void
-append_event(Text *out, const PGresult *rows, int i, const char *id)
+append_event(PQExpBuffer out, const PGresult *rows, int i, const char *id)
 {
 	static const char *const names[] = {"context", "result", "meta"};
 	static const char *const captions[] = {"input", "result", "meta"};
@@ -214,22 +201,23 @@ append_event(Text *out, const PGresult *rows, int i, const char *id)
 		 db_text(rows, i, 2), db_text(rows, i, 3), db_text(rows, i, 4));
 	if (db_value(rows, i, 5))
 		html(out, "[%s]", db_text(rows, i, 5));
-	text_str(out, " ");
+	html(out, " ");
 	page_tag(out, db_text(rows, i, 6));
-	text_str(out, "</summary>\n<div class=\"inside\">");
+	html(out, "</summary>\n<div class=\"inside\">");
 	if (db_value(rows, i, 7))
 		html(out, "<p class=\"note\">worker %s</p>", db_text(rows, i, 7));
 	if (db_value(rows, i, 8))
 		html(out, "<pre class=\"error\">%s</pre>", db_text(rows, i, 8));
 	for (int v = 0; v < 3; v++)
 	{
-		Text		href = {0};
+		PQExpBufferData href;
 
+		initPQExpBuffer(&href);
 		html(&href, "/execution/%u/value/%u/%u", id, db_text(rows, i, 0), names[v]);
 		append_stored(out, rows, i, 9 + 3 * v, captions[v], href.data, true);
-		text_free(&href);
+		termPQExpBuffer(&href);
 	}
-	text_str(out, "</div></details>\n");
+	html(out, "</div></details>\n");
 }
 
 static const char events_query[] =
@@ -245,7 +233,7 @@ static const char events_query[] =
 
 /* Appends a page of the events, oldest first. */
 static void
-append_events(Request *request, Text *out, const char *id)
+append_events(Request *request, PQExpBuffer out, const char *id)
 {
 	char		after[24] = "0";
 	PGresult   *rows;
@@ -253,23 +241,23 @@ append_events(Request *request, Text *out, const char *id)
 	if (!parse_id(field(request, "after"), after))
 		strcpy(after, "0");
 	rows = db_query(request, events_query, 2, id, after);
-	text_str(out, "<section id=\"events\"><h2>Events</h2>\n");
+	html(out, "<section id=\"events\"><h2>Events</h2>\n");
 	if (rows == NULL)
 		page_failed(request, out);
 	else
 	{
 		for (int i = 0; i < PQntuples(rows) && i < EVENTS; i++)
 			append_event(out, rows, i, id);
-		text_str(out, "<p class=\"pages\">");
+		html(out, "<p class=\"pages\">");
 		if (strcmp(after, "0") != 0)
 			html(out, "<a href=\"/execution/%s#events\">First</a> ", id);
 		if (PQntuples(rows) > EVENTS)
 			html(out, "<a rel=\"next\" href=\"/execution/%s?after=%s#events\">Later</a>", id,
 				 db_text(rows, EVENTS - 1, 0));
-		text_str(out, "</p>\n");
+		html(out, "</p>\n");
 	}
 	PQclear(rows);
-	text_str(out, "</section>\n");
+	html(out, "</section>\n");
 }
 
 static const char values_query[] =
@@ -280,22 +268,23 @@ static const char values_query[] =
 
 /* Appends workload and result. */
 static void
-append_values(Request *request, Text *out, const char *id)
+append_values(Request *request, PQExpBuffer out, const char *id)
 {
-	Text		href = {0};
+	PQExpBufferData href;
 	PGresult   *rows = db_query(request, values_query, 1, id);
 
 	if (db_value(rows, 0, 0) || db_value(rows, 0, 1) || db_value(rows, 0, 3) ||
 		db_value(rows, 0, 4))
 	{
-		text_str(out, "<section><h2>Values</h2>\n");
+		html(out, "<section><h2>Values</h2>\n");
+		initPQExpBuffer(&href);
 		html(&href, "/execution/%u/value/0/workload", id);
 		append_stored(out, rows, 0, 0, "workload", href.data, true);
-		text_free(&href);
+		resetPQExpBuffer(&href);
 		html(&href, "/execution/%u/value/0/result", id);
 		append_stored(out, rows, 0, 3, "result", href.data, true);
-		text_free(&href);
-		text_str(out, "</section>\n");
+		termPQExpBuffer(&href);
+		html(out, "</section>\n");
 	}
 	PQclear(rows);
 }
@@ -331,7 +320,7 @@ value_page(Request *request, Reply *reply, const char *id, char *rest)
 	{
 		reply->type = "application/json";
 		reply->file_name = "value.json";
-		text_str(&reply->body, db_text(rows, 0, 0));
+		appendPQExpBufferStr(&reply->body, db_text(rows, 0, 0));
 	}
 	else
 		page_error(request, reply, MHD_HTTP_NOT_FOUND, "There is no such value");
@@ -374,19 +363,19 @@ execution_page(Request *request, Reply *reply)
 	page_begin(request, reply, db_text(rows, 0, 1), id);
 	html(&reply->body, "<div data-refresh=\"head\"><h1>%s ", db_text(rows, 0, 1));
 	page_tag(&reply->body, status);
-	text_str(&reply->body, "</h1>\n");
+	html(&reply->body, "</h1>\n");
 	append_summary(&reply->body, rows);
-	text_str(&reply->body, "</div>\n");
+	html(&reply->body, "</div>\n");
 	append_actions(request, &reply->body, id, status);
-	text_str(&reply->body, "<div data-refresh=\"rest\">\n");
+	html(&reply->body, "<div data-refresh=\"rest\">\n");
 	if (strcmp(status, "RUNNING") == 0 || strcmp(status, "SCHEDULED") == 0)
 		append_why(request, &reply->body, id);
-	append_graph(request, &reply->body, id);
+	page_graph(request, &reply->body, id);
 	append_timeline(request, &reply->body, id);
 	append_children(request, &reply->body, id);
 	append_values(request, &reply->body, id);
 	append_events(request, &reply->body, id);
-	text_str(&reply->body, "</div>\n");
+	html(&reply->body, "</div>\n");
 	PQclear(rows);
 	page_end(request, reply);
 }

@@ -8,6 +8,6 @@
 #include "http.h"
 
 /* Appends the forms of what the role may do to an execution of this status. */
-extern void append_actions(Request *request, Text *out, const char *id, const char *status);
+extern void append_actions(Request *request, PQExpBuffer out, const char *id, const char *status);
 
 #endif							/* CONSOLE_EXECUTION_H */

@@ -18,7 +18,7 @@
 /* A query for executions: its conditions and their parameters. */
 typedef struct Filter
 {
-	Text		where;
+	PQExpBufferData where;
 	const char *params[8];
 	int			count;
 	char	   *key;			/* of the label, and its value */
@@ -33,8 +33,8 @@ add_condition(Filter *filter, const char *condition, const char *param)
 	const char *mark = strstr(condition, "$?");
 
 	filter->params[filter->count++] = param;
-	text_str(&filter->where, " AND ");
-	text_add(&filter->where, condition, mark - condition);
+	html(&filter->where, " AND ");
+	appendBinaryPQExpBuffer(&filter->where, condition, mark - condition);
 	html(&filter->where, "$%d%r", filter->count, mark + 2);
 }
 
@@ -46,7 +46,8 @@ read_filter(Request *request, Filter *filter)
 	const char *label = field_or(request, "label", NULL);
 
 	memset(filter, 0, sizeof(*filter));
-	text_str(&filter->where, " WHERE true");
+	initPQExpBuffer(&filter->where);
+	html(&filter->where, " WHERE true");
 	if (path && path[strlen(path) - 1] == '*')
 		add_condition(filter, "x.path ^@ rtrim($?, '*')", path);
 	else if (path)
@@ -81,7 +82,7 @@ read_filter(Request *request, Filter *filter)
 
 /* Appends the form of the filter. */
 static void
-append_filter(Request *request, Text *out)
+append_filter(Request *request, PQExpBuffer out)
 {
 	static const char *const statuses[] = {"RUNNING", "SCHEDULED", "COMPLETED", "FAILED",
 										   "CANCELLED"};
@@ -106,7 +107,7 @@ append_filter(Request *request, Text *out)
 
 /* Appends the filter as parts of a URL. */
 static void
-append_query(Request *request, Text *out)
+append_query(Request *request, PQExpBuffer out)
 {
 	static const char *const names[] = {"path", "status", "label", "since", "until"};
 
@@ -123,7 +124,7 @@ append_query(Request *request, Text *out)
 
 /* Appends labels, each with a link to the executions that have it. */
 static void
-append_labels(Text *out, const char *labels)
+append_labels(PQExpBuffer out, const char *labels)
 {
 	char	   *copy = xstrdup(labels);
 	char	   *rest = copy;
@@ -136,18 +137,18 @@ append_labels(Text *out, const char *labels)
 
 /* Appends a row of the list; with a box to choose it. */
 static void
-append_row(Text *out, const PGresult *rows, int i, bool choose)
+append_row(PQExpBuffer out, const PGresult *rows, int i, bool choose)
 {
-	text_str(out, "<tr>");
+	html(out, "<tr>");
 	if (choose)
 		html(out, "<td><input type=\"checkbox\" name=\"id\" value=\"%s\" aria-label=\"choose %s\"></td>",
 			 db_text(rows, i, 0), db_text(rows, i, 0));
-	text_str(out, "<td>");
+	html(out, "<td>");
 	page_tag(out, db_text(rows, i, 3));
 	html(out, "</td><td><a href=\"/execution/%s\" data-row>%s</a>", db_text(rows, i, 0),
 		 db_text(rows, i, 0));
 	if (db_true(rows, i, 8))
-		text_str(out, " <span class=\"note\">child</span>");
+		html(out, " <span class=\"note\">child</span>");
 	html(out, "</td><td><a href=\"/playbook?path=%u\">%s</a> <span class=\"note\">v%s</span>",
 		 db_text(rows, i, 1), db_text(rows, i, 1), db_text(rows, i, 2));
 	append_labels(out, db_value(rows, i, 9));
@@ -158,72 +159,77 @@ append_row(Text *out, const PGresult *rows, int i, bool choose)
 	html(out, "</td><td class=\"num\" data-value=\"%s\">", db_text(rows, i, 6));
 	if (strcmp(db_text(rows, i, 3), "SCHEDULED") != 0)
 		page_span(out, atof(db_text(rows, i, 6)));
-	text_str(out, "</td></tr>\n");
+	html(out, "</td></tr>\n");
 }
 
 /* Appends the buttons for what can be done to the chosen executions. */
 static void
-append_bulk_buttons(Request *request, Text *out)
+append_bulk_buttons(Request *request, PQExpBuffer out)
 {
 	unsigned	can = page_can(request);
 
 	if (!(can & (1u << CAN_CANCEL | 1u << CAN_REDRIVE | 1u << CAN_RETRY)))
 		return;
-	text_str(out, "<div class=\"actions\"><span class=\"note\">The chosen ones, or all that the filter finds:</span>");
+	html(
+		out,
+		"<div class=\"actions\"><span class=\"note\">The chosen ones, or all that the filter finds:</span>");
 	if (can & 1u << CAN_CANCEL)
-		text_str(out, "<button name=\"action\" value=\"cancel\">Cancel …</button>");
+		html(out, "<button name=\"action\" value=\"cancel\">Cancel …</button>");
 	if (can & 1u << CAN_REDRIVE)
-		text_str(out, "<button name=\"action\" value=\"redrive\">Redrive …</button>");
+		html(out, "<button name=\"action\" value=\"redrive\">Redrive …</button>");
 	if (can & 1u << CAN_RETRY)
-		text_str(out, "<button name=\"action\" value=\"retry\">Retry …</button>");
-	text_str(out, "</div>\n");
+		html(out, "<button name=\"action\" value=\"retry\">Retry …</button>");
+	html(out, "</div>\n");
 }
 
 /* Appends the list, and the links to what is newer and older. */
 static void
-append_list(Request *request, Text *out, const PGresult *rows, const char *before)
+append_list(Request *request, PQExpBuffer out, const PGresult *rows, const char *before)
 {
 	static const char *const names[] = {"path", "status", "label", "since", "until"};
 	int			count = PQntuples(rows);
 
-	text_str(out, "<form method=\"get\" action=\"/bulk\">");
+	html(out, "<form method=\"get\" action=\"/bulk\">");
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (field_or(request, names[i], NULL))
 			html(out, "<input type=\"hidden\" name=\"%s\" value=\"%s\">", names[i],
 				 field(request, names[i]));
-	text_str(out, "<div class=\"scroll\" data-refresh=\"list\"><table class=\"list\" data-sort><thead><tr><td></td><th>Status</th>"
-			 "<th>Execution</th><th>Playbook</th><th>Started</th><th class=\"num\">Took</th></tr></thead><tbody>\n");
+	html(
+		out,
+		"<div class=\"scroll\" data-refresh=\"list\"><table class=\"list\" data-sort><thead><tr><td></td><th>Status</th>"
+		"<th>Execution</th><th>Playbook</th><th>Started</th><th class=\"num\">Took</th></tr></thead><tbody>\n");
 	for (int i = 0; i < count && i < PAGE_ROWS; i++)
 		append_row(out, rows, i, true);
-	text_str(out, "</tbody></table></div>\n");
+	html(out, "</tbody></table></div>\n");
 	append_bulk_buttons(request, out);
-	text_str(out, "</form>\n<p class=\"pages\">");
+	html(out, "</form>\n<p class=\"pages\">");
 	if (before)
 	{
-		text_str(out, "<a href=\"/executions?");
+		html(out, "<a href=\"/executions?");
 		append_query(request, out);
-		text_str(out, "\">Newest</a> ");
+		html(out, "\">Newest</a> ");
 	}
 	if (count > PAGE_ROWS)
 	{
 		html(out, "<a rel=\"next\" href=\"/executions?before=%s", db_text(rows, PAGE_ROWS - 1, 0));
 		append_query(request, out);
-		text_str(out, "\">Older</a>");
+		html(out, "\">Older</a>");
 	}
-	text_str(out, "</p>\n");
+	html(out, "</p>\n");
 }
 
 /* Runs the query of a filter. */
 static PGresult *
 query_filter(Request *request, Filter *filter, int limit)
 {
-	Text		sql = {0};
+	PQExpBufferData sql;
 	PGresult   *rows;
 
+	initPQExpBuffer(&sql);
 	html(&sql, "SELECT " COLUMNS " FROM noetl.execution AS x%r ORDER BY x.execution_id DESC LIMIT %d",
 		 filter->where.data, limit);
 	rows = db_query_array(request, sql.data, filter->count, filter->params);
-	text_free(&sql);
+	termPQExpBuffer(&sql);
 	return rows;
 }
 
@@ -241,7 +247,7 @@ executions_page(Request *request, Reply *reply)
 		add_condition(&filter, "x.execution_id < $?", filter.before);
 	rows = query_filter(request, &filter, PAGE_ROWS + 1);
 	page_begin(request, reply, "Executions", older ? NULL : "");
-	text_str(&reply->body, "<h1>Executions</h1>\n");
+	html(&reply->body, "<h1>Executions</h1>\n");
 	append_filter(request, &reply->body);
 	if (rows == NULL)
 		page_failed(request, &reply->body);
@@ -251,7 +257,7 @@ executions_page(Request *request, Reply *reply)
 	else
 		append_list(request, &reply->body, rows, older ? filter.before : NULL);
 	PQclear(rows);
-	text_free(&filter.where);
+	termPQExpBuffer(&filter.where);
 	free(filter.key);
 	page_end(request, reply);
 }
@@ -286,21 +292,21 @@ find_bulk(const Request *request)
 
 /* Makes an array of the chosen ids; returns whether there are any. */
 static bool
-chosen_ids(const Request *request, Text *ids)
+chosen_ids(const Request *request, PQExpBuffer ids)
 {
 	char		id[24];
 
-	text_str(ids, "{");
+	html(ids, "{");
 	for (int i = 0; i < request->nfields; i++)
 		if (strcmp(request->fields[i].name, "id") == 0 && parse_id(request->fields[i].value, id))
 			html(ids, ids->len > 1 ? ",%s" : "%s", id);
-	text_str(ids, "}");
+	html(ids, "}");
 	return ids->len > 2;
 }
 
 /* Appends what will be touched, and the form that does it. */
 static void
-append_preview(Request *request, Text *out, const Bulk *bulk, const PGresult *rows)
+append_preview(Request *request, PQExpBuffer out, const Bulk *bulk, const PGresult *rows)
 {
 	int			count = PQntuples(rows) < MAX_BULK ? PQntuples(rows) : MAX_BULK;
 
@@ -314,10 +320,10 @@ append_preview(Request *request, Text *out, const Bulk *bulk, const PGresult *ro
 		 PQntuples(rows) > MAX_BULK ? ", the newest of more" : "", bulk->title);
 	for (int i = 0; i < count; i++)
 		append_row(out, rows, i, false);
-	text_str(out, "</tbody></table></div>\n");
+	html(out, "</tbody></table></div>\n");
 	for (int i = 0; i < count; i++)
 		html(out, "<input type=\"hidden\" name=\"id\" value=\"%s\">", db_text(rows, i, 0));
-	text_str(out, "</form>\n");
+	html(out, "</form>\n");
 }
 
 /* GET /bulk: what an action would touch. */
@@ -326,7 +332,7 @@ bulk_page(Request *request, Reply *reply)
 {
 	const Bulk *bulk = find_bulk(request);
 	Filter		filter;
-	Text		ids = {0};
+	PQExpBufferData ids;
 	PGresult   *rows;
 
 	if (bulk == NULL)
@@ -335,6 +341,7 @@ bulk_page(Request *request, Reply *reply)
 		return;
 	}
 	read_filter(request, &filter);
+	initPQExpBuffer(&ids);
 	if (chosen_ids(request, &ids))
 		add_condition(&filter, "x.execution_id = ANY ($?::bigint[])", ids.data);
 	html(&filter.where, " AND %r", bulk->statuses);
@@ -348,8 +355,8 @@ bulk_page(Request *request, Reply *reply)
 	else
 		append_preview(request, &reply->body, bulk, rows);
 	PQclear(rows);
-	text_free(&filter.where);
-	text_free(&ids);
+	termPQExpBuffer(&filter.where);
+	termPQExpBuffer(&ids);
 	free(filter.key);
 	page_end(request, reply);
 }
@@ -363,8 +370,9 @@ bulk_post(Request *request, Reply *reply)
 	int			failed = 0;
 	char		id[24];
 	char		message[120];
-	Text		first = {0};
+	PQExpBufferData first;
 
+	initPQExpBuffer(&first);
 	for (int i = 0; bulk && i < request->nfields && done + failed < MAX_BULK; i++)
 	{
 		PGresult   *rows = NULL;
@@ -376,7 +384,7 @@ bulk_post(Request *request, Reply *reply)
 		if (db_end(request, rows != NULL) && rows)
 			done++;
 		else if (failed++ == 0 && request->error.len > 0)
-			text_add(&first, request->error.data, request->error.len);
+			appendBinaryPQExpBuffer(&first, request->error.data, request->error.len);
 		PQclear(rows);
 	}
 	snprintf(message, sizeof(message), "%s: %d done, %d refused.", bulk ? bulk->name : "nothing",
@@ -385,10 +393,9 @@ bulk_post(Request *request, Reply *reply)
 		page_done(request, reply, "/executions", message);
 	else
 	{
-		text_free(&request->error);
-		request->error = first;
-		memset(&first, 0, sizeof(first));
+		resetPQExpBuffer(&request->error);
+		appendBinaryPQExpBuffer(&request->error, first.data, first.len);
 		page_refused(request, reply, "/executions", message);
 	}
-	text_free(&first);
+	termPQExpBuffer(&first);
 }

@@ -15,7 +15,7 @@
 
 /* Appends a list of choices, which a unit separator separates. */
 static void
-append_choices(Text *out, const char *name, const char *required, const char *choices,
+append_choices(PQExpBuffer out, const char *name, const char *required, const char *choices,
 			   const char *value)
 {
 	char	   *copy = xstrdup(choices);
@@ -25,13 +25,13 @@ append_choices(Text *out, const char *name, const char *required, const char *ch
 	html(out, "<select name=\"v:%s\"%r>", name, required);
 	while ((choice = strsep(&rest, "\x1f")) != NULL)
 		html(out, "<option%r>%s</option>", strcmp(choice, value) == 0 ? " selected" : "", choice);
-	text_str(out, "</select>");
+	html(out, "</select>");
 	free(copy);
 }
 
 /* Appends the input field of one member: name, type, value, title, required, choices, help. */
 static void
-append_input(Text *out, const PGresult *rows, int row)
+append_input(PQExpBuffer out, const PGresult *rows, int row)
 {
 	const char *name = db_text(rows, row, 0);
 	const char *type = db_text(rows, row, 1);
@@ -59,12 +59,12 @@ append_input(Text *out, const PGresult *rows, int row)
 		html(out, "<input name=\"v:%s\" value=\"%s\"%r>", name, value, required);
 	if (db_value(rows, row, 6))
 		html(out, "<span class=\"note\">%s</span>", db_text(rows, row, 6));
-	text_str(out, "</label>\n");
+	html(out, "</label>\n");
 }
 
 /* Appends an input field for each row; returns how many there are. */
 static int
-append_inputs(Text *out, PGresult *rows)
+append_inputs(PQExpBuffer out, PGresult *rows)
 {
 	int			count = rows ? PQntuples(rows) : 0;
 
@@ -91,7 +91,7 @@ static const char form_of_schema_query[] =
 
 /* Appends a form of a JSON schema (page.h). */
 int
-form_of_schema(Request *request, Text *out, const char *schema)
+form_of_schema(Request *request, PQExpBuffer out, const char *schema)
 {
 	return append_inputs(out, db_query(request, form_of_schema_query, 1, schema));
 }
@@ -106,7 +106,7 @@ static const char form_of_defaults_query[] =
 
 /* Appends a form of defaults whose types show (page.h). */
 int
-form_of_defaults(Request *request, Text *out, const char *defaults)
+form_of_defaults(Request *request, PQExpBuffer out, const char *defaults)
 {
 	return append_inputs(out, db_query(request, form_of_defaults_query, 1, defaults));
 }
@@ -121,7 +121,7 @@ static const char form_value_query[] =
 char *
 form_value(Request *request)
 {
-	Text		given = {0};
+	PQExpBufferData given;
 	PGresult   *rows;
 	char	   *value = NULL;
 	const char *json = field_or(request, "json", NULL);
@@ -130,7 +130,8 @@ form_value(Request *request)
 		rows = db_query(request, "SELECT $1::jsonb", 1, json);
 	else
 	{
-		text_str(&given, "{");
+		initPQExpBuffer(&given);
+		html(&given, "{");
 		for (int i = 0; i < request->nfields; i++)
 		{
 			const char *name = request->fields[i].name;
@@ -139,21 +140,21 @@ form_value(Request *request)
 			if (strncmp(name, "v:", 2) != 0 || strlen(name) > sizeof(type) - 4)
 				continue;
 			strcpy(type + 2, name + 2);
-			text_str(&given, given.len > 1 ? "," : "");
+			html(&given, given.len > 1 ? "," : "");
 			json_quote(&given, name + 2);
-			text_str(&given, ":{\"type\":");
+			html(&given, ":{\"type\":");
 			json_quote(&given, field_or(request, type, "text"));
-			text_str(&given, ",\"text\":");
+			html(&given, ",\"text\":");
 			json_quote(&given, request->fields[i].value);
-			text_str(&given, "}");
+			html(&given, "}");
 		}
-		text_str(&given, "}");
+		html(&given, "}");
 		/* an empty field of another type than text is not given */
 		rows = db_query(request, form_value_query, 1, given.data);
+		termPQExpBuffer(&given);
 	}
 	if (rows)
 		value = xstrdup(db_text(rows, 0, 0));
 	PQclear(rows);
-	text_free(&given);
 	return value;
 }

@@ -30,14 +30,14 @@ typedef struct Request
 	Field	   *fields;			/* of the query string, or of the form */
 	int			nfields;
 	struct Session *session;	/* set by route() for pages that need a login */
-	Text		error;			/* what db_query() says of its last failure, as HTML */
+	PQExpBufferData error;		/* what db_query() says of its last failure, as HTML */
 	bool		denied;			/* that was a lack of rights */
 } Request;
 
 typedef struct Reply
 {
 	int			status;
-	Text		body;
+	PQExpBufferData body;
 	const char *type;			/* Content-Type; HTML unless set */
 	const char *file_name;		/* to be saved under */
 	bool		cacheable;

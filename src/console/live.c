@@ -3,10 +3,9 @@
  *		Pages that are open hear when what they show has changed.
  *
  * A page holds one answer that does not end (server-sent events) and says what it
- * shows: one execution, or lists.  The main thread looks once a second, with one
- * query for each session that has open pages, however many these are, and tells the
- * pages whose mark is another than before.  A page that is told asks for itself
- * anew.
+ * shows: one execution, or lists.  A thread looks once a second, with one query for
+ * each session that has open pages, however many these are, and tells the pages whose
+ * mark is another than before.  A page that is told asks for itself anew.
  */
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -35,6 +34,9 @@ struct Stream
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t stop = PTHREAD_COND_INITIALIZER;
+static pthread_t looker;
+static bool stopping;
 static Stream *streams;
 
 /* Answers GET /live?execution=ID, or GET /live for lists. */
@@ -183,6 +185,7 @@ look_for(const char *token, const char *executions)
 	request.session = session_acquire(token, false, false, &busy);
 	if (request.session == NULL && busy)
 		return;
+	initPQExpBuffer(&request.error);
 	if (request.session)
 	{
 		rows = db_query(&request,
@@ -196,17 +199,17 @@ look_for(const char *token, const char *executions)
 	}
 	compare(token, rows);
 	PQclear(rows);
-	text_free(&request.error);
+	termPQExpBuffer(&request.error);
 }
 
 /* Copies the token of the next session that has streams, and what these show. */
 static bool
-next_token(char token[TOKEN_SIZE], Text *executions)
+next_token(char token[TOKEN_SIZE], PQExpBuffer executions)
 {
 	const char *next = NULL;
 
-	executions->len = 0;
-	text_str(executions, "{");
+	resetPQExpBuffer(executions);
+	html(executions, "{");
 	pthread_mutex_lock(&lock);
 	for (Stream *stream = streams; stream; stream = stream->next)
 		if (stream->connection && !stream->ended && strcmp(stream->token, token) > 0 &&
@@ -218,20 +221,21 @@ next_token(char token[TOKEN_SIZE], Text *executions)
 		if (strcmp(stream->token, token) == 0 && stream->execution[0])
 			html(executions, executions->len > 1 ? ",%s" : "%s", stream->execution);
 	pthread_mutex_unlock(&lock);
-	text_str(executions, "}");
+	html(executions, "}");
 	return next != NULL;
 }
 
 /* Looks for changes, and tells the streams of them. */
-void
-live_look(void)
+static void
+look(void)
 {
 	char		token[TOKEN_SIZE] = "";
-	Text		executions = {0};
+	PQExpBufferData executions;
 
+	initPQExpBuffer(&executions);
 	while (next_token(token, &executions))
 		look_for(token, executions.data);
-	text_free(&executions);
+	termPQExpBuffer(&executions);
 	pthread_mutex_lock(&lock);
 	for (Stream *stream = streams; stream; stream = stream->next)
 		if (time(NULL) - stream->told >= KEEP_ALIVE)
@@ -239,15 +243,50 @@ live_look(void)
 	pthread_mutex_unlock(&lock);
 }
 
-/* Ends all streams. */
+/* Looks once a second until the program ends.  A database that is slow delays only this. */
+static void *
+look_every_second(void *unused)
+{
+	struct timespec next;
+	bool		ends;
+
+	do
+	{
+		look();
+		clock_gettime(CLOCK_REALTIME, &next);
+		next.tv_sec++;
+		pthread_mutex_lock(&lock);
+		if (!stopping)
+			pthread_cond_timedwait(&stop, &lock, &next);
+		ends = stopping;
+		pthread_mutex_unlock(&lock);
+	} while (!ends);
+	return NULL;
+}
+
+/* Starts the thread that looks (live.h). */
+void
+live_start(void)
+{
+	if (pthread_create(&looker, NULL, look_every_second, NULL) != 0)
+	{
+		fputs("noetl-console: cannot start a thread\n", stderr);
+		exit(1);
+	}
+}
+
+/* Ends the thread that looks, and all streams. */
 void
 live_stop(void)
 {
 	pthread_mutex_lock(&lock);
+	stopping = true;
+	pthread_cond_signal(&stop);
 	for (Stream *stream = streams; stream; stream = stream->next)
 	{
 		stream->ended = true;
 		wake(stream);
 	}
 	pthread_mutex_unlock(&lock);
+	pthread_join(looker, NULL);
 }

@@ -19,9 +19,9 @@ extern void live_page(Request *request, Reply *reply);
 extern struct MHD_Response *live_response(Stream *stream, struct MHD_Connection *connection);
 /* Frees a stream that no response has. */
 extern void live_discard(Stream *stream);
-/* Looks for changes, and tells the streams of them; called every second. */
-extern void live_look(void);
-/* Ends all streams. */
+/* Starts the thread that looks for changes once a second, and tells the streams of them. */
+extern void live_start(void);
+/* Ends that thread and all streams. */
 extern void live_stop(void);
 
 #endif							/* CONSOLE_LIVE_H */

@@ -18,7 +18,7 @@
 static void
 append_login(Request *request, Reply *reply, const char *role, const char *message)
 {
-	Text	   *out = &reply->body;
+	PQExpBuffer out = &reply->body;
 	char		token[TOKEN_SIZE];
 
 	/* several pages may be open: all have the token of the first */
@@ -48,6 +48,21 @@ login_page(Request *request, Reply *reply)
 	append_login(request, reply, "", NULL);
 }
 
+/* Ends the session that the browser has had until now: it cannot log out of it any more. */
+static void
+end_old_session(const Request *request)
+{
+	char		token[TOKEN_SIZE];
+	bool		busy;
+	Session    *old = request_cookie(request, "noetl_session", token, sizeof(token)) ?
+		session_acquire(token, false, true, &busy) : NULL;
+
+	if (old == NULL)
+		return;
+	session_end(old);
+	session_release(old);
+}
+
 /* POST /login */
 void
 login_post(Request *request, Reply *reply)
@@ -70,6 +85,7 @@ login_post(Request *request, Reply *reply)
 		append_login(request, reply, field_or(request, "role", ""), message);
 		return;
 	}
+	end_old_session(request);
 	reply_redirect(reply, "/");
 	reply_cookie(reply, "noetl_session", token, options.session_timeout);
 	reply_cookie(reply, "noetl_login", "", 0);

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "live.h"
 #include "options.h"
 #include "server.h"
 #include "session.h"
@@ -43,7 +42,6 @@ main(int argc, char **argv)
 			break;
 		server_sweep();
 		sessions_expire();
-		live_look();
 	}
 	server_stop();
 	return 0;

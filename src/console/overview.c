@@ -14,7 +14,8 @@
 
 /* Appends a number with what it counts, as a link. */
 static void
-append_number(Text *out, const char *href, const char *number, const char *what, const char *class)
+append_number(PQExpBuffer out, const char *href, const char *number, const char *what,
+			  const char *class)
 {
 	html(out, "<a class=\"card number %r\" href=\"%r\"><b>%s</b><span>%s</span></a>\n", class, href,
 		 number, what);
@@ -30,7 +31,7 @@ static const char numbers_query[] =
 
 /* Appends what has happened within a day. */
 static void
-append_numbers(Request *request, Text *out)
+append_numbers(Request *request, PQExpBuffer out)
 {
 	PGresult   *rows = db_query(request, numbers_query, 0);
 
@@ -39,16 +40,16 @@ append_numbers(Request *request, Text *out)
 		page_failed(request, out);
 		return;
 	}
-	text_str(out, "<div class=\"numbers\">\n");
+	html(out, "<div class=\"numbers\">\n");
 	append_number(out, "/executions?status=RUNNING", db_text(rows, 0, 0), "running", "n-run");
 	append_number(out, "/executions?status=COMPLETED", db_text(rows, 0, 1), "completed in 24 h",
 				  "n-ok");
 	append_number(out, "/executions?status=FAILED", db_text(rows, 0, 2), "failed in 24 h", "n-bad");
 	append_number(out, "/executions?status=CANCELLED", db_text(rows, 0, 3), "cancelled in 24 h",
 				  "");
-	text_str(out, "</div>\n");
+	html(out, "</div>\n");
 	if (db_true(rows, 0, 4))
-		text_str(out, "<p class=\"note\">Of the newest " LOOKED_AT " executions.</p>\n");
+		html(out, "<p class=\"note\">Of the newest " LOOKED_AT " executions.</p>\n");
 	PQclear(rows);
 }
 
@@ -64,7 +65,7 @@ static const char throughput_query[] =
 
 /* Appends a bar for each hour of a day: what was started, and how it ended. */
 static void
-append_throughput(Request *request, Text *out)
+append_throughput(Request *request, PQExpBuffer out)
 {
 	PGresult   *rows = db_query(request, throughput_query, 0);
 	int			total = 0;
@@ -73,8 +74,9 @@ append_throughput(Request *request, Text *out)
 		total += atoi(db_text(rows, i, 1));
 	if (total > 0)
 	{
-		text_str(out, "<section><h2>Started, by hour</h2>\n<svg class=\"bars\" viewBox=\"0 0 480 110\""
-				 " role=\"img\" aria-label=\"executions started in each of the last 24 hours\">\n");
+		html(out,
+			 "<section><h2>Started, by hour</h2>\n<svg class=\"bars\" viewBox=\"0 0 480 110\""
+			 " role=\"img\" aria-label=\"executions started in each of the last 24 hours\">\n");
 		for (int i = 0; i < PQntuples(rows); i++)
 		{
 			int			height = atoi(db_text(rows, i, 3));
@@ -86,7 +88,9 @@ append_throughput(Request *request, Text *out)
 				 i * 20, 105 - height, height, i * 20, 105 - failed, failed, db_text(rows, i, 0),
 				 db_text(rows, i, 1), db_text(rows, i, 2));
 		}
-		text_str(out, "</svg>\n<p class=\"note\">24 hours, the newest at the right; the lower, darker part failed.</p></section>\n");
+		html(
+			out,
+			"</svg>\n<p class=\"note\">24 hours, the newest at the right; the lower, darker part failed.</p></section>\n");
 	}
 	PQclear(rows);
 }
@@ -98,11 +102,11 @@ static const char backlog_query[] =
 
 /* Appends what waits for workers. */
 static void
-append_backlog(Request *request, Text *out)
+append_backlog(Request *request, PQExpBuffer out)
 {
 	PGresult   *rows = db_query(request, backlog_query, 0);
 
-	text_str(out, "<section><h2>Backlog</h2>\n");
+	html(out, "<section><h2>Backlog</h2>\n");
 	if (rows == NULL)
 		page_failed(request, out);
 	else if (PQntuples(rows) == 0)
@@ -110,9 +114,11 @@ append_backlog(Request *request, Text *out)
 				   "Start a <a href=\"/playbooks\">playbook</a> to make some.");
 	else
 	{
-		text_str(out, "<div class=\"scroll\"><table data-sort><thead><tr><th>Type</th><th>Playbook</th>"
-				 "<th class=\"num\">Priority</th><th class=\"num\">Ready</th><th class=\"num\">In flight</th>"
-				 "<th class=\"num\">Retry</th><th class=\"num\">Oldest</th></tr></thead><tbody>\n");
+		html(
+			out,
+			"<div class=\"scroll\"><table data-sort><thead><tr><th>Type</th><th>Playbook</th>"
+			"<th class=\"num\">Priority</th><th class=\"num\">Ready</th><th class=\"num\">In flight</th>"
+			"<th class=\"num\">Retry</th><th class=\"num\">Oldest</th></tr></thead><tbody>\n");
 		for (int i = 0; i < PQntuples(rows); i++)
 		{
 			html(out, "<tr><td>%s</td><td>%s</td><td class=\"num\">%s</td><td class=\"num\">%s</td>"
@@ -121,12 +127,12 @@ append_backlog(Request *request, Text *out)
 				 db_text(rows, i, 4), db_text(rows, i, 5), db_text(rows, i, 6));
 			if (db_value(rows, i, 6))
 				page_span(out, atof(db_text(rows, i, 6)));
-			text_str(out, "</td></tr>\n");
+			html(out, "</td></tr>\n");
 		}
-		text_str(out, "</tbody></table></div>\n");
+		html(out, "</tbody></table></div>\n");
 	}
 	PQclear(rows);
-	text_str(out, "</section>\n");
+	html(out, "</section>\n");
 }
 
 static const char failures_query[] =
@@ -143,19 +149,21 @@ static const char failures_query[] =
 
 /* Appends the failures of the newest failed executions, grouped by what they say. */
 static void
-append_failures(Request *request, Text *out)
+append_failures(Request *request, PQExpBuffer out)
 {
 	PGresult   *rows = db_query(request, failures_query, 0);
 
-	text_str(out, "<section><h2>Failures</h2>\n");
+	html(out, "<section><h2>Failures</h2>\n");
 	if (rows == NULL)
 		page_failed(request, out);
 	else if (PQntuples(rows) == 0)
 		page_empty(out, "Nothing has failed.", "Errors of executions are grouped here by what they have in common.");
 	else
 	{
-		text_str(out, "<div class=\"scroll\"><table data-sort><thead><tr><th>Error</th><th>Playbook, step</th>"
-				 "<th class=\"num\">Count</th><th>Last</th></tr></thead><tbody>\n");
+		html(
+			out,
+			"<div class=\"scroll\"><table data-sort><thead><tr><th>Error</th><th>Playbook, step</th>"
+			"<th class=\"num\">Count</th><th>Last</th></tr></thead><tbody>\n");
 		for (int i = 0; i < PQntuples(rows); i++)
 		{
 			html(out, "<tr><td><a href=\"/execution/%s\">%s</a></td><td>%s<br><span class=\"note\">%s</span></td>"
@@ -164,12 +172,12 @@ append_failures(Request *request, Text *out)
 				 db_text(rows, i, 0), db_text(rows, i, 1), db_text(rows, i, 0), db_text(rows, i, 3),
 				 db_text(rows, i, 6));
 			page_time(out, rows, i, 5);
-			text_str(out, "</td></tr>\n");
+			html(out, "</td></tr>\n");
 		}
-		text_str(out, "</tbody></table></div>\n");
+		html(out, "</tbody></table></div>\n");
 	}
 	PQclear(rows);
-	text_str(out, "</section>\n");
+	html(out, "</section>\n");
 }
 
 static const char workers_query[] =
@@ -179,11 +187,11 @@ static const char workers_query[] =
 
 /* Appends who works. */
 static void
-append_workers(Request *request, Text *out)
+append_workers(Request *request, PQExpBuffer out)
 {
 	PGresult   *rows = db_query(request, workers_query, 0);
 
-	text_str(out, "<section><h2>Workers</h2>\n");
+	html(out, "<section><h2>Workers</h2>\n");
 	if (rows == NULL)
 		page_failed(request, out);
 	else if (PQntuples(rows) == 0)
@@ -191,8 +199,10 @@ append_workers(Request *request, Text *out)
 				   "Start one: <code>noetl-worker --connect …</code>. A role that is no administrator sees the workers that have tasks of its executions.");
 	else
 	{
-		text_str(out, "<div class=\"scroll\"><table data-sort><thead><tr><th>Worker</th><th>Types</th><th>Host</th>"
-				 "<th>Version</th><th class=\"num\">In flight</th><th>Seen</th></tr></thead><tbody>\n");
+		html(
+			out,
+			"<div class=\"scroll\"><table data-sort><thead><tr><th>Worker</th><th>Types</th><th>Host</th>"
+			"<th>Version</th><th class=\"num\">In flight</th><th>Seen</th></tr></thead><tbody>\n");
 		for (int i = 0; i < PQntuples(rows); i++)
 		{
 			html(out, "<tr><td>%s ", db_text(rows, i, 0));
@@ -202,12 +212,12 @@ append_workers(Request *request, Text *out)
 				 db_text(rows, i, 1), db_text(rows, i, 2), db_text(rows, i, 3), db_text(rows, i, 4),
 				 db_text(rows, i, 6));
 			page_time(out, rows, i, 5);
-			text_str(out, "</td></tr>\n");
+			html(out, "</td></tr>\n");
 		}
-		text_str(out, "</tbody></table></div>\n");
+		html(out, "</tbody></table></div>\n");
 	}
 	PQclear(rows);
-	text_str(out, "</section>\n");
+	html(out, "</section>\n");
 }
 
 /* GET / */
@@ -215,12 +225,12 @@ void
 overview_page(Request *request, Reply *reply)
 {
 	page_begin(request, reply, "Overview", "");
-	text_str(&reply->body, "<h1>Overview</h1>\n<div data-refresh=\"overview\">\n");
+	html(&reply->body, "<h1>Overview</h1>\n<div data-refresh=\"overview\">\n");
 	append_numbers(request, &reply->body);
 	append_throughput(request, &reply->body);
 	append_backlog(request, &reply->body);
 	append_failures(request, &reply->body);
 	append_workers(request, &reply->body);
-	text_str(&reply->body, "</div>\n");
+	html(&reply->body, "</div>\n");
 	page_end(request, reply);
 }

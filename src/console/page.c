@@ -40,7 +40,7 @@ page_can(Request *request)
 
 /* Appends the links to the screens. */
 static void
-append_navigation(Request *request, Text *out)
+append_navigation(Request *request, PQExpBuffer out)
 {
 	static const struct
 	{
@@ -55,7 +55,7 @@ append_navigation(Request *request, Text *out)
 		{"/schedules", "Schedules", "s"},
 	};
 
-	text_str(out, "<nav aria-label=\"screens\">");
+	html(out, "<nav aria-label=\"screens\">");
 	for (size_t i = 0; i < sizeof(screens) / sizeof(screens[0]); i++)
 		html(out, "<a href=\"%s\" data-key=\"%s\"%r>%s</a>", screens[i].path, screens[i].key,
 			 strcmp(request->path, screens[i].path) == 0 ? " aria-current=\"page\"" : "",
@@ -63,14 +63,14 @@ append_navigation(Request *request, Text *out)
 	html(out, "</nav><form class=\"who\" method=\"post\" action=\"/logout\"><span title=\"role\">%s%r</span>",
 		 request->session->role, options.readonly ? " (read only)" : "");
 	page_token(request, out);
-	text_str(out, "<button>Log out</button></form>");
+	html(out, "<button>Log out</button></form>");
 }
 
 /* Appends the page up to its content (page.h). */
 void
 page_begin(Request *request, Reply *reply, const char *title, const char *live)
 {
-	Text	   *out = &reply->body;
+	PQExpBuffer out = &reply->body;
 
 	html(out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
 		 "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
@@ -81,11 +81,12 @@ page_begin(Request *request, Reply *reply, const char *title, const char *live)
 		 title, NOETL_VERSION, NOETL_VERSION);
 	if (live)
 		html(out, " data-live=\"%s\"", live);
-	text_str(out, ">\n<a class=\"skip\" href=\"#main\">To the content</a>\n"
-			 "<header><a class=\"brand\" href=\"/\">noetl</a>");
+	html(out,
+		 ">\n<a class=\"skip\" href=\"#main\">To the content</a>\n"
+		 "<header><a class=\"brand\" href=\"/\">noetl</a>");
 	if (request->session)
 		append_navigation(request, out);
-	text_str(out, "</header>\n<main id=\"main\">\n");
+	html(out, "</header>\n<main id=\"main\">\n");
 	if (request->session && request->session->flash && !request->refresh)
 	{
 		html(out, "<div class=\"alert %s\" role=\"%s\">%r</div>\n",
@@ -111,18 +112,18 @@ void
 page_error(Request *request, Reply *reply, int status, const char *title)
 {
 	reply->status = status;
-	text_free(&reply->body);
+	resetPQExpBuffer(&reply->body);
 	page_begin(request, reply, title, NULL);
 	html(&reply->body, "<h1>%s</h1>\n", title);
 	if (request->error.len > 0)
 		html(&reply->body, "<div class=\"alert bad\">%r</div>\n", request->error.data);
-	text_str(&reply->body, "<p><a href=\"/\">To the overview</a></p>\n");
+	html(&reply->body, "<p><a href=\"/\">To the overview</a></p>\n");
 	page_end(request, reply);
 }
 
 /* Appends the message of the last failed query. */
 void
-page_failed(Request *request, Text *out)
+page_failed(Request *request, PQExpBuffer out)
 {
 	if (request->denied)
 		html(out, "<div class=\"empty\"><p>Your role may not see this.</p>%r</div>\n",
@@ -133,14 +134,14 @@ page_failed(Request *request, Text *out)
 
 /* Says that there is nothing, and what to do next. */
 void
-page_empty(Text *out, const char *title, const char *advice)
+page_empty(PQExpBuffer out, const char *title, const char *advice)
 {
 	html(out, "<div class=\"empty\"><p><b>%s</b></p><p>%r</p></div>\n", title, advice);
 }
 
 /* A status as a word with a sign and a colour. */
 void
-page_tag(Text *out, const char *status)
+page_tag(PQExpBuffer out, const char *status)
 {
 	static const struct
 	{
@@ -173,7 +174,7 @@ page_tag(Text *out, const char *status)
 
 /* Appends a number of seconds in words, rounded down as noetl.span() does. */
 void
-page_span(Text *out, double seconds)
+page_span(PQExpBuffer out, double seconds)
 {
 	char		words[40];
 	long long	whole = (long long) seconds;
@@ -188,12 +189,12 @@ page_span(Text *out, double seconds)
 		snprintf(words, sizeof(words), "%lld h", whole / 3600);
 	else
 		snprintf(words, sizeof(words), "%lld days", whole / 86400);
-	text_str(out, words);
+	appendPQExpBufferStr(out, words);
 }
 
 /* Appends the two columns of MOMENT() as a time ago, with the exact one on hover. */
 void
-page_time(Text *out, const PGresult *rows, int row, int column)
+page_time(PQExpBuffer out, const PGresult *rows, int row, int column)
 {
 	const char *moment = db_value(rows, row, column);
 	long long	age = atoll(db_text(rows, row, column + 1));
@@ -207,15 +208,15 @@ page_time(Text *out, const PGresult *rows, int row, int column)
 
 /* The hidden field of a form that changes something. */
 void
-page_token(Request *request, Text *out)
+page_token(Request *request, PQExpBuffer out)
 {
 	html(out, "<input type=\"hidden\" name=\"csrf\" value=\"%s\">", request->session->csrf);
 }
 
 /* A value, folded when it is long. */
 void
-page_value(Text *out, const char *caption, const char *value, const char *size, const char *href,
-		   bool open)
+page_value(PQExpBuffer out, const char *caption, const char *value, const char *size,
+		   const char *href, bool open)
 {
 	if (value == NULL && size == NULL)
 		return;
@@ -225,18 +226,34 @@ page_value(Text *out, const char *caption, const char *value, const char *size, 
 		html(out, "<pre tabindex=\"0\">%s</pre>", value);
 	if (href)
 		html(out, "<p class=\"note\"><a href=\"%s\">Download</a></p>", href);
-	text_str(out, "</details>\n");
+	html(out, "</details>\n");
+}
+
+/* Appends the graph of an execution or of a playbook. */
+void
+page_graph(Request *request, PQExpBuffer out, const char *of)
+{
+	PGresult   *rows = db_query(request, "SELECT noetl.explain($1, 'svg')", 1, of);
+
+	html(out, "<section><h2>Graph</h2>\n");
+	if (rows == NULL)
+		page_failed(request, out);
+	else
+		html(out, "<div class=\"graph\" tabindex=\"0\">%r</div>\n", db_text(rows, 0, 0));
+	PQclear(rows);
+	html(out, "</section>\n");
 }
 
 /* Back to a page, with a message of what was done. */
 void
 page_done(Request *request, Reply *reply, const char *location, const char *message)
 {
-	Text		text = {0};
+	PQExpBufferData text;
 
+	initPQExpBuffer(&text);
 	html(&text, "%s", message);
 	session_flash(request->session, false, text.data);
-	text_free(&text);
+	termPQExpBuffer(&text);
 	reply_redirect(reply, location);
 }
 
@@ -244,10 +261,11 @@ page_done(Request *request, Reply *reply, const char *location, const char *mess
 void
 page_refused(Request *request, Reply *reply, const char *location, const char *title)
 {
-	Text		text = {0};
+	PQExpBufferData text;
 
+	initPQExpBuffer(&text);
 	html(&text, "<p>%s</p>%r", title, request->error.len > 0 ? request->error.data : "");
 	session_flash(request->session, true, text.data);
-	text_free(&text);
+	termPQExpBuffer(&text);
 	reply_redirect(reply, location);
 }

@@ -49,17 +49,22 @@ extern void page_end(Request *request, Reply *reply);
 /* A page that says what is wrong. */
 extern void page_error(Request *request, Reply *reply, int status, const char *title);
 /* The message of the last failed query, in the place of what it would have brought. */
-extern void page_failed(Request *request, Text *out);
+extern void page_failed(Request *request, PQExpBuffer out);
 
-extern void page_empty(Text *out, const char *title, const char *advice);
-extern void page_tag(Text *out, const char *status);
-extern void page_time(Text *out, const PGresult *rows, int row, int column);
-extern void page_span(Text *out, double seconds);
+extern void page_empty(PQExpBuffer out, const char *title, const char *advice);
+extern void page_tag(PQExpBuffer out, const char *status);
+extern void page_time(PQExpBuffer out, const PGresult *rows, int row, int column);
+extern void page_span(PQExpBuffer out, double seconds);
 /* The hidden fields of a form that changes something. */
-extern void page_token(Request *request, Text *out);
+extern void page_token(Request *request, PQExpBuffer out);
 /* A value, folded when it is long; href: where all of it is. */
-extern void page_value(Text *out, const char *caption, const char *value, const char *size,
+extern void page_value(PQExpBuffer out, const char *caption, const char *value, const char *size,
 					   const char *href, bool open);
+/*
+ * The graph of an execution (of: its id), with the state of each step, or of the newest
+ * version of a playbook (of: its path).
+ */
+extern void page_graph(Request *request, PQExpBuffer out, const char *of);
 /* After a POST: back to a page, with a message of what was done or went wrong. */
 extern void page_done(Request *request, Reply *reply, const char *location, const char *message);
 extern void page_refused(Request *request, Reply *reply, const char *location, const char *title);
@@ -68,8 +73,8 @@ extern void page_refused(Request *request, Reply *reply, const char *location, c
  * Appends input fields for the members of a JSON object: of a JSON schema, or of
  * defaults whose types show; returns how many there are.
  */
-extern int	form_of_schema(Request *request, Text *out, const char *schema);
-extern int	form_of_defaults(Request *request, Text *out, const char *defaults);
+extern int	form_of_schema(Request *request, PQExpBuffer out, const char *schema);
+extern int	form_of_defaults(Request *request, PQExpBuffer out, const char *defaults);
 /*
  * Returns the JSON that such a form, or its field "json", has; NULL with
  * request->error when it is none.  To be freed.

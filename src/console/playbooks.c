@@ -17,7 +17,7 @@
 
 /* Appends the form that starts a playbook: fields for its defaults, or JSON. */
 static void
-append_start(Request *request, Text *out, const char *path, const char *version,
+append_start(Request *request, PQExpBuffer out, const char *path, const char *version,
 			 const char *workload)
 {
 	html(out, "<details class=\"action\"%r><summary>Start</summary>"
@@ -27,15 +27,18 @@ append_start(Request *request, Text *out, const char *path, const char *version,
 		html(out, "<input type=\"hidden\" name=\"path\" value=\"%s\"><input type=\"hidden\" name=\"version\""
 			 " value=\"%s\">", path, version);
 	else
-		text_str(out, "<label>Path of the playbook<input name=\"path\" required></label>");
+		html(out, "<label>Path of the playbook<input name=\"path\" required></label>");
 	if (workload == NULL || form_of_defaults(request, out, workload) == 0)
-		text_str(out, "<label>Parameters, as JSON<textarea name=\"json\" rows=\"3\" spellcheck=\"false\""
-				 " placeholder=\"{}\"></textarea></label>");
-	text_str(out, "<details><summary>More</summary>"
-			 "<label>Key <span class=\"note\">at most one execution per path and key</span><input name=\"key\"></label>"
-			 "<label>Not before<input name=\"run_at\" type=\"datetime-local\"></label>"
-			 "<label>Labels, as JSON<input name=\"labels\" placeholder=\"{&quot;team&quot;: &quot;ops&quot;}\"></label>"
-			 "</details><button class=\"main\">Start</button></form></details>\n");
+		html(out,
+			 "<label>Parameters, as JSON<textarea name=\"json\" rows=\"3\" spellcheck=\"false\""
+			 " placeholder=\"{}\"></textarea></label>");
+	html(
+		out,
+		"<details><summary>More</summary>"
+		"<label>Key <span class=\"note\">at most one execution per path and key</span><input name=\"key\"></label>"
+		"<label>Not before<input name=\"run_at\" type=\"datetime-local\"></label>"
+		"<label>Labels, as JSON<input name=\"labels\" placeholder=\"{&quot;team&quot;: &quot;ops&quot;}\"></label>"
+		"</details><button class=\"main\">Start</button></form></details>\n");
 }
 
 static const char playbooks_query[] =
@@ -48,22 +51,24 @@ static const char playbooks_query[] =
 void
 playbooks_page(Request *request, Reply *reply)
 {
-	Text	   *out = &reply->body;
+	PQExpBuffer out = &reply->body;
 	unsigned	can = page_can(request);
 	PGresult   *rows = db_query(request, playbooks_query, 1, field_or(request, "after", ""));
 
 	page_begin(request, reply, "Playbooks", NULL);
-	text_str(out, "<h1>Playbooks</h1>\n");
+	html(out, "<h1>Playbooks</h1>\n");
 	if (can & 1u << CAN_VALIDATE)
-		text_str(out, "<p><a class=\"button\" href=\"/editor\">Write one</a></p>\n");
+		html(out, "<p><a class=\"button\" href=\"/editor\">Write one</a></p>\n");
 	if (rows == NULL)
 		page_failed(request, out);
 	else if (PQntuples(rows) == 0)
 		page_empty(out, "There is no playbook.", "<a href=\"/editor\">Write one</a>, or register a file: <code>SELECT noetl.register(…)</code>.");
 	else
 	{
-		text_str(out, "<div class=\"scroll\"><table data-sort><thead><tr><th>Path</th><th class=\"num\">Version</th>"
-				 "<th>Registered</th></tr></thead><tbody>\n");
+		html(
+			out,
+			"<div class=\"scroll\"><table data-sort><thead><tr><th>Path</th><th class=\"num\">Version</th>"
+			"<th>Registered</th></tr></thead><tbody>\n");
 		for (int i = 0; i < PQntuples(rows) && i < 100; i++)
 		{
 			html(
@@ -73,9 +78,9 @@ playbooks_page(Request *request, Reply *reply)
 				db_text(rows, i, 0), db_text(rows, i, 0), db_text(rows, i, 4), db_text(rows, i, 1),
 				db_text(rows, i, 3));
 			page_time(out, rows, i, 2);
-			text_str(out, "</td></tr>\n");
+			html(out, "</td></tr>\n");
 		}
-		text_str(out, "</tbody></table></div>\n");
+		html(out, "</tbody></table></div>\n");
 		if (PQntuples(rows) > 100)
 			html(out, "<p class=\"pages\"><a rel=\"next\" href=\"/playbooks?after=%u\">More</a></p>\n",
 				 db_text(rows, 99, 0));
@@ -88,11 +93,11 @@ playbooks_page(Request *request, Reply *reply)
 
 /* Appends a source with the numbers of its lines, each of which has an address. */
 static void
-append_source(Text *out, const char *content)
+append_source(PQExpBuffer out, const char *content)
 {
 	int			line = 0;
 
-	text_str(out, "<section><h2>Source</h2>\n<div class=\"scroll\"><table class=\"source\"><tbody>\n");
+	html(out, "<section><h2>Source</h2>\n<div class=\"scroll\"><table class=\"source\"><tbody>\n");
 	while (*content)
 	{
 		size_t		length = strcspn(content, "\n");
@@ -101,10 +106,10 @@ append_source(Text *out, const char *content)
 		html(out, "<tr id=\"L%d\"><td class=\"line\"><a href=\"#L%d\">%d</a></td><td>", line, line,
 			 line);
 		html_text(out, content, length);
-		text_str(out, "</td></tr>\n");
+		html(out, "</td></tr>\n");
 		content += length + (content[length] == '\n');
 	}
-	text_str(out, "</tbody></table></div></section>\n");
+	html(out, "</tbody></table></div></section>\n");
 }
 
 static const char lint_query[] =
@@ -113,17 +118,17 @@ static const char lint_query[] =
 
 /* Appends what noetl.validate() says of a source (playbooks.h). */
 void
-append_lint(Request *request, Text *out, const char *content)
+append_lint(Request *request, PQExpBuffer out, const char *content)
 {
 	PGresult   *rows = db_query(request, lint_query, 1, content);
 
 	if (rows == NULL)
 		page_failed(request, out);
 	else if (PQntuples(rows) == 0)
-		text_str(out, "<p class=\"lint-ok\">✓ No errors, no warnings.</p>\n");
+		html(out, "<p class=\"lint-ok\">✓ No errors, no warnings.</p>\n");
 	for (int i = 0; rows && i < PQntuples(rows); i++)
 	{
-		text_str(out, "<div class=\"lint\">");
+		html(out, "<div class=\"lint\">");
 		page_tag(out, db_text(rows, i, 0));
 		html(out, " <a href=\"#L%s\" data-line=\"%s\">line %s:%s</a> %s <span class=\"note\">%s</span></div>\n",
 			 db_text(rows, i, 1), db_text(rows, i, 1), db_text(rows, i, 1), db_text(rows, i, 2),
@@ -138,12 +143,12 @@ static const char versions_query[] =
 
 /* Appends links to the versions; returns whether the shown one is the newest. */
 static bool
-append_versions(Request *request, Text *out, const char *path, const char *version)
+append_versions(Request *request, PQExpBuffer out, const char *path, const char *version)
 {
 	PGresult   *rows = db_query(request, versions_query, 1, path);
 	bool		newest = strcmp(db_text(rows, 0, 0), version) == 0;
 
-	text_str(out, "<details data-fold=\"versions\"><summary>Versions</summary><ul class=\"tree\">\n");
+	html(out, "<details data-fold=\"versions\"><summary>Versions</summary><ul class=\"tree\">\n");
 	for (int i = 0; rows && i < PQntuples(rows); i++)
 	{
 		html(out, "<li><a href=\"/playbook?path=%u&amp;version=%u\">version %s</a> ", path,
@@ -153,10 +158,10 @@ append_versions(Request *request, Text *out, const char *path, const char *versi
 			html(out, " <a href=\"/playbook?path=%u&amp;version=%u&amp;diff=%u\">what differs</a>",
 				 path, version, db_text(rows, i, 0));
 		else
-			text_str(out, " <span class=\"note\">shown</span>");
-		text_str(out, "</li>\n");
+			html(out, " <span class=\"note\">shown</span>");
+		html(out, "</li>\n");
 	}
-	text_str(out, "</ul></details>\n");
+	html(out, "</ul></details>\n");
 	PQclear(rows);
 	return newest;
 }
@@ -166,8 +171,8 @@ static const char diff_query[] =
 
 /* Appends what differs from another version. */
 static void
-append_diff(Request *request, Text *out, const char *path, const char *version, const char *other,
-			const char *content)
+append_diff(Request *request, PQExpBuffer out, const char *path, const char *version,
+			const char *other, const char *content)
 {
 	PGresult   *rows = db_query(request, diff_query,
 								2, path, other);
@@ -176,26 +181,11 @@ append_diff(Request *request, Text *out, const char *path, const char *version, 
 	{
 		html(out, "<section><h2>From version %s to version %s</h2>\n", other, version);
 		diff_append(out, db_text(rows, 0, 0), content);
-		text_str(out, "</section>\n");
+		html(out, "</section>\n");
 	}
 	else
 		html(out, "<div class=\"alert bad\">There is no version %s.</div>\n", other);
 	PQclear(rows);
-}
-
-/* Appends the graph of the newest version. */
-static void
-append_playbook_graph(Request *request, Text *out, const char *path)
-{
-	PGresult   *rows = db_query(request, "SELECT noetl.explain($1, 'svg')", 1, path);
-
-	text_str(out, "<section><h2>Graph</h2>\n");
-	if (rows == NULL)
-		page_failed(request, out);
-	else
-		html(out, "<div class=\"graph\" tabindex=\"0\">%r</div>\n", db_text(rows, 0, 0));
-	PQclear(rows);
-	text_str(out, "</section>\n");
 }
 
 static const char playbook_query[] =
@@ -207,7 +197,7 @@ static const char playbook_query[] =
 void
 playbook_page(Request *request, Reply *reply)
 {
-	Text	   *out = &reply->body;
+	PQExpBuffer out = &reply->body;
 	const char *path = field_or(request, "path", "");
 	PGresult   *rows = db_query(request, playbook_query, 2, path,
 								field_or(request, "version", NULL));
@@ -227,19 +217,19 @@ playbook_page(Request *request, Reply *reply)
 		 path, version, path);
 	if (can & 1u << CAN_VALIDATE)
 		html(out, " · <a href=\"/editor?path=%u&amp;version=%u\">Edit</a>", path, version);
-	text_str(out, "</p>\n");
+	html(out, "</p>\n");
 	newest = append_versions(request, out, path, version);
 	if (can & 1u << CAN_EXECUTE)
 		append_start(request, out, path, version, db_value(rows, 0, 2));
 	if (field_or(request, "diff", NULL))
 		append_diff(request, out, path, version, field(request, "diff"), db_text(rows, 0, 1));
 	if (newest)
-		append_playbook_graph(request, out, path);
+		page_graph(request, out, path);
 	if (can & 1u << CAN_VALIDATE)
 	{
-		text_str(out, "<section><h2>Lint</h2>\n");
+		html(out, "<section><h2>Lint</h2>\n");
 		append_lint(request, out, db_text(rows, 0, 1));
-		text_str(out, "</section>\n");
+		html(out, "</section>\n");
 	}
 	append_source(out, db_text(rows, 0, 1));
 	PQclear(rows);
@@ -258,7 +248,7 @@ start_post(Request *request, Reply *reply)
 	char	   *parameters = NULL;
 	PGresult   *rows = NULL;
 	char		location[60];
-	Text		back = {0};
+	PQExpBufferData back;
 
 	if (db_begin(request))
 	{
@@ -275,9 +265,10 @@ start_post(Request *request, Reply *reply)
 	}
 	else
 	{
+		initPQExpBuffer(&back);
 		html(&back, "/playbook?path=%u", path);
 		page_refused(request, reply, back.data, "The playbook is not started.");
-		text_free(&back);
+		termPQExpBuffer(&back);
 	}
 	PQclear(rows);
 	free(parameters);

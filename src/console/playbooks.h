@@ -8,6 +8,6 @@
 #include "http.h"
 
 /* Appends what noetl.validate() says of a source. */
-extern void append_lint(Request *request, Text *out, const char *content);
+extern void append_lint(Request *request, PQExpBuffer out, const char *content);
 
 #endif							/* CONSOLE_PLAYBOOKS_H */

@@ -158,25 +158,25 @@ route_open(Request *request, Reply *reply)
 	if (strcmp(request->path, "/assets/console.css") == 0)
 	{
 		reply->type = "text/css; charset=utf-8";
-		text_str(&reply->body, style_sheet);
+		appendPQExpBufferStr(&reply->body, style_sheet);
 		reply->cacheable = true;
 	}
 	else if (strcmp(request->path, "/assets/console.js") == 0)
 	{
 		reply->type = "text/javascript; charset=utf-8";
-		text_str(&reply->body, script);
+		appendPQExpBufferStr(&reply->body, script);
 		reply->cacheable = true;
 	}
 	else if (strcmp(request->path, "/assets/icon.svg") == 0)
 	{
 		reply->type = "image/svg+xml";
-		text_str(&reply->body, icon);
+		appendPQExpBufferStr(&reply->body, icon);
 		reply->cacheable = true;
 	}
 	else if (strcmp(request->path, "/healthz") == 0)
 	{
 		reply->type = "text/plain; charset=utf-8";
-		text_str(&reply->body, "ok\n");
+		html(&reply->body, "ok\n");
 	}
 	else
 		return false;
@@ -226,11 +226,12 @@ route(Request *request, Reply *reply)
 {
 	char		token[TOKEN_SIZE];
 	bool		busy = false;
+	bool		live = strcmp(request->path, "/live") == 0;
 
 	if (route_open(request, reply))
 		return;
 	if (request_cookie(request, "noetl_session", token, sizeof(token)))
-		request->session = session_acquire(token, !request->refresh, true, &busy);
+		request->session = session_acquire(token, !request->refresh && !live, true, &busy);
 	if (request->session)
 	{
 		route_session(request, reply);
@@ -241,13 +242,13 @@ route(Request *request, Reply *reply)
 	{
 		reply->status = MHD_HTTP_SERVICE_UNAVAILABLE;
 		reply->type = "text/plain; charset=utf-8";
-		text_str(&reply->body, "Too many requests of this session wait for the database.\n");
+		html(&reply->body, "Too many requests of this session wait for the database.\n");
 	}
-	else if (request->post || strcmp(request->path, "/live") == 0 || request->refresh)
+	else if (request->post || live || request->refresh)
 	{
 		reply->status = MHD_HTTP_UNAUTHORIZED;
 		reply->type = "text/plain; charset=utf-8";
-		text_str(&reply->body, "The session is over: log in again.\n");
+		html(&reply->body, "The session is over: log in again.\n");
 	}
 	else if (find_route(request->path))
 		reply_redirect(reply, "/login");
@@ -255,6 +256,6 @@ route(Request *request, Reply *reply)
 	{
 		reply->status = MHD_HTTP_NOT_FOUND;
 		reply->type = "text/plain; charset=utf-8";
-		text_str(&reply->body, "There is no such page.\n");
+		html(&reply->body, "There is no such page.\n");
 	}
 }

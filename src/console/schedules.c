@@ -12,40 +12,42 @@
 
 /* Appends the form that makes or changes a schedule. */
 static void
-append_new(Request *request, Text *out)
+append_new(Request *request, PQExpBuffer out)
 {
-	text_str(out, "<details class=\"action\"><summary>New schedule</summary>"
-			 "<form class=\"card\" method=\"post\" action=\"/schedules\">");
+	html(out,
+		 "<details class=\"action\"><summary>New schedule</summary>"
+		 "<form class=\"card\" method=\"post\" action=\"/schedules\">");
 	page_token(request, out);
-	text_str(out, "<label>Name<input name=\"name\" required></label>"
-			 "<label>Path of the playbook<input name=\"path\" required></label>"
-			 "<label>When <span class=\"note\">cron, @daily or \"every 90 seconds\"</span>"
-			 "<input name=\"cron\" required placeholder=\"0 6 * * mon-fri\"></label>"
-			 "<label>Time zone<input name=\"time_zone\" placeholder=\"Europe/Berlin\"></label>"
-			 "<label>If the last one still runs<select name=\"overlap\"><option>skip</option><option>allow</option>"
-			 "<option>queue</option><option>cancel</option></select></label>"
-			 "<label>Parameters, as JSON<textarea name=\"json\" rows=\"3\" placeholder=\"{}\"></textarea></label>"
-			 "<button class=\"main\" name=\"action\" value=\"schedule\">Schedule</button></form></details>\n");
+	html(
+		out,
+		"<label>Name<input name=\"name\" required></label>"
+		"<label>Path of the playbook<input name=\"path\" required></label>"
+		"<label>When <span class=\"note\">cron, @daily or \"every 90 seconds\"</span>"
+		"<input name=\"cron\" required placeholder=\"0 6 * * mon-fri\"></label>"
+		"<label>Time zone<input name=\"time_zone\" placeholder=\"Europe/Berlin\"></label>"
+		"<label>If the last one still runs<select name=\"overlap\"><option>skip</option><option>allow</option>"
+		"<option>queue</option><option>cancel</option></select></label>"
+		"<label>Parameters, as JSON<textarea name=\"json\" rows=\"3\" placeholder=\"{}\"></textarea></label>"
+		"<button class=\"main\" name=\"action\" value=\"schedule\">Schedule</button></form></details>\n");
 }
 
 /* Appends the button that removes a schedule. */
 static void
-append_remove(Request *request, Text *out, const char *name)
+append_remove(Request *request, PQExpBuffer out, const char *name)
 {
-	text_str(out, "<form method=\"post\" action=\"/schedules\">");
+	html(out, "<form method=\"post\" action=\"/schedules\">");
 	page_token(request, out);
 	html(out, "<input type=\"hidden\" name=\"name\" value=\"%s\">"
 		 "<button name=\"action\" value=\"unschedule\">Remove</button></form>", name);
 }
 
 static const char schedules_query[] =
-	"SELECT s.name, s.path, s.cron, to_jsonb(s) ->> 'time_zone', to_jsonb(s) ->> 'enabled',"
-	" coalesce(to_jsonb(s) ->> 'next_at', to_jsonb(s) ->> 'next_run'), to_jsonb(s) ->> 'overlap'"
+	"SELECT s.name, s.path, s.cron, s.time_zone, s.enabled, s.next_at"
 	" FROM noetl.schedule AS s ORDER BY s.name LIMIT 500";
 
-/* Appends the schedules, whatever columns the table has beside these. */
+/* Appends the schedules. */
 static void
-append_schedules(Request *request, Text *out, unsigned can)
+append_schedules(Request *request, PQExpBuffer out, unsigned can)
 {
 	PGresult   *rows = db_query(request, schedules_query, 0);
 
@@ -55,8 +57,10 @@ append_schedules(Request *request, Text *out, unsigned can)
 		page_empty(out, "Nothing is scheduled.", "<code>SELECT noetl.schedule('nightly', 'path', '0 2 * * *')</code> starts a playbook every night.");
 	else
 	{
-		text_str(out, "<div class=\"scroll\"><table data-sort><thead><tr><th>Name</th><th>Playbook</th><th>When</th><th>Next</th>"
-				 "<th>State</th><td></td></tr></thead><tbody>\n");
+		html(
+			out,
+			"<div class=\"scroll\"><table data-sort><thead><tr><th>Name</th><th>Playbook</th><th>When</th><th>Next</th>"
+			"<th>State</th><td></td></tr></thead><tbody>\n");
 		for (int i = 0; i < PQntuples(rows); i++)
 		{
 			html(
@@ -65,13 +69,13 @@ append_schedules(Request *request, Text *out, unsigned can)
 				"</span></td><td>%s</td><td>",
 				db_text(rows, i, 0), db_text(rows, i, 1), db_text(rows, i, 1), db_text(rows, i, 2),
 				db_text(rows, i, 3), db_text(rows, i, 5));
-			page_tag(out, strcmp(db_text(rows, i, 4), "false") == 0 ? "off" : "scheduled");
-			text_str(out, "</td><td>");
+			page_tag(out, db_true(rows, i, 4) ? "scheduled" : "off");
+			html(out, "</td><td>");
 			if (can & 1u << CAN_UNSCHEDULE)
 				append_remove(request, out, db_text(rows, i, 0));
-			text_str(out, "</td></tr>\n");
+			html(out, "</td></tr>\n");
 		}
-		text_str(out, "</tbody></table></div>\n");
+		html(out, "</tbody></table></div>\n");
 	}
 	PQclear(rows);
 }
@@ -81,22 +85,12 @@ void
 schedules_page(Request *request, Reply *reply)
 {
 	unsigned	can = page_can(request);
-	PGresult   *rows = db_query(request, "SELECT to_regclass('noetl.schedule') IS NOT NULL", 0);
 
 	page_begin(request, reply, "Schedules", NULL);
-	text_str(&reply->body, "<h1>Schedules</h1>\n");
-	if (rows == NULL)
-		page_failed(request, &reply->body);
-	else if (!db_true(rows, 0, 0))
-		page_empty(&reply->body, "This version of the extension has no schedules.",
-				   "pg_cron or a timer of the system can call <code>noetl.execute()</code>; a start may also say \"not before\".");
-	else
-	{
-		if (can & 1u << CAN_SCHEDULE)
-			append_new(request, &reply->body);
-		append_schedules(request, &reply->body, can);
-	}
-	PQclear(rows);
+	html(&reply->body, "<h1>Schedules</h1>\n");
+	if (can & 1u << CAN_SCHEDULE)
+		append_new(request, &reply->body);
+	append_schedules(request, &reply->body, can);
 	page_end(request, reply);
 }
 
@@ -106,16 +100,15 @@ schedules_post(Request *request, Reply *reply)
 {
 	const char *action = field_or(request, "action", "");
 	PGresult   *rows = NULL;
+	bool		begun = db_begin(request);
 
-	if (!db_begin(request))
-		rows = NULL;
-	else if (strcmp(action, "schedule") == 0)
+	if (begun && strcmp(action, "schedule") == 0)
 		rows = db_query(request, "SELECT noetl.schedule(name => $1, path => $2, cron => $3, parameters => $4::jsonb,"
 						" time_zone => $5, overlap => $6)", 6, field_or(request, "name", NULL),
 						field_or(request, "path", NULL), field_or(request, "cron", NULL),
 						field_or(request, "json", "{}"), field_or(request, "time_zone", NULL),
 						field_or(request, "overlap", "skip"));
-	else if (strcmp(action, "unschedule") == 0)
+	else if (begun && strcmp(action, "unschedule") == 0)
 		rows = db_query(request, "SELECT noetl.unschedule($1)", 1, field_or(request, "name", NULL));
 	if (db_end(request, rows != NULL) && rows)
 		page_done(request, reply, "/schedules",

@@ -63,7 +63,7 @@ typedef struct Job
 	Socket	   *socket;
 	Request		request;
 	Reply		reply;
-	Text		body;
+	PQExpBufferData body;
 	size_t		limit;
 	bool		answered;		/* the reply is there */
 } Job;
@@ -211,9 +211,9 @@ request_completed(void *cls, struct MHD_Connection *connection, void **context,
 	free(job->request.fields);
 	free(job->request.path);
 	free(job->request.cookie);
-	text_free(&job->request.error);
-	text_free(&job->body);
-	text_free(&job->reply.body);
+	termPQExpBuffer(&job->request.error);
+	termPQExpBuffer(&job->body);
+	termPQExpBuffer(&job->reply.body);
 	if (job->reply.stream)
 		live_discard(job->reply.stream);
 	free(job->reply.location);
@@ -237,6 +237,18 @@ take_argument(void *cls, enum MHD_ValueKind kind, const char *name, const char *
 	return MHD_YES;
 }
 
+/* Makes the ends of lines LF, in place: browsers send CR LF from a textarea. */
+static void
+end_lines(char *s)
+{
+	char	   *to = s;
+
+	for (; *s; s++)
+		if (*s != '\r' || s[1] != '\n')
+			*to++ = *s;
+	*to = '\0';
+}
+
 /* Splits the body of a POST into fields that point into it. */
 static void
 take_form(Request *request, char *body)
@@ -254,6 +266,7 @@ take_form(Request *request, char *body)
 		*value++ = '\0';
 		url_decode(part);
 		url_decode(value);
+		end_lines(value);
 		request->fields[request->nfields].name = part;
 		request->fields[request->nfields++].value = value;
 	}
@@ -312,9 +325,14 @@ answer(Job *job)
 	}
 	else
 	{
-		response = MHD_create_response_from_buffer(reply->body.len,
-												   reply->body.data ? reply->body.data : "",
-												   MHD_RESPMEM_MUST_COPY);
+		if (PQExpBufferDataBroken(reply->body))
+			return refuse(job->connection, MHD_HTTP_INTERNAL_SERVER_ERROR,
+						  "The console has no memory for this answer.\n");
+		/* a large value is not copied once more: the response frees it */
+		response = MHD_create_response_from_buffer(reply->body.len, reply->body.data,
+												   MHD_RESPMEM_MUST_FREE);
+		if (response)
+			initPQExpBuffer(&reply->body);
 		set_phase(job->socket, WRITING);
 	}
 	if (response == NULL)
@@ -374,7 +392,7 @@ read_fields(Job *job)
 
 	if (!request->post)
 		MHD_get_connection_values(job->connection, MHD_GET_ARGUMENT_KIND, take_argument, request);
-	else if (job->body.data)
+	else
 		take_form(request, job->body.data);
 	if (!utf8_valid(request->path))
 		return MHD_HTTP_BAD_REQUEST;
@@ -396,6 +414,9 @@ take_request(void *cls, struct MHD_Connection *connection, const char *url, cons
 	{
 		*context = job = xcalloc(1, sizeof(*job));
 		job->connection = connection;
+		initPQExpBuffer(&job->request.error);
+		initPQExpBuffer(&job->body);
+		initPQExpBuffer(&job->reply.body);
 		job->socket = MHD_get_connection_info(connection,
 											  MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
 		status = read_headers(job, url, method);
@@ -408,11 +429,11 @@ take_request(void *cls, struct MHD_Connection *connection, const char *url, cons
 	{
 		/* the rest of what is too long is read and forgotten */
 		if (job->body.len <= job->limit)
-			text_add(&job->body, data, *size);
+			appendBinaryPQExpBuffer(&job->body, data, *size);
 		*size = 0;
 		return MHD_YES;
 	}
-	if (job->body.len > job->limit)
+	if (PQExpBufferDataBroken(job->body) || job->body.len > job->limit)
 		return refuse(connection, MHD_HTTP_CONTENT_TOO_LARGE, "The request is too long.\n");
 	status = read_fields(job);
 	if (status != 0)
@@ -480,6 +501,7 @@ server_start(void)
 			fputs("noetl-console: cannot start a thread\n", stderr);
 			exit(1);
 		}
+	live_start();
 	info = MHD_get_daemon_info(server, MHD_DAEMON_INFO_BIND_PORT);
 	return info ? info->port : options.port;
 }

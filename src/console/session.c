@@ -223,15 +223,17 @@ too_many_failures(int more)
 
 /*
  * Connects as a role, or returns NULL.  Neither a password file nor the environment
- * takes the place of the password that was typed.
+ * takes the place of the password that was typed.  A server that has gone without a
+ * word is given up within half a minute, unless the connection string says otherwise.
  */
 static PGconn *
 connect_as(const char *role, const char *password)
 {
-	const char *keys[] = {"dbname", "user", "password", "passfile", "connect_timeout",
+	const char *keys[] = {"keepalives_idle", "keepalives_interval", "keepalives_count",
+	"tcp_user_timeout", "dbname", "user", "password", "passfile", "connect_timeout",
 	"application_name", "client_encoding", NULL};
-	const char *values[] = {options.conninfo, role, password, "/dev/null", "10",
-	"noetl-console", "UTF8", NULL};
+	const char *values[] = {"10", "5", "3", "25000", options.conninfo, role,
+							password, "/dev/null", "10", "noetl-console", "UTF8", NULL};
 	PGconn	   *conn = PQconnectdbParams(keys, values, 1);
 
 	if (PQstatus(conn) == CONNECTION_OK)

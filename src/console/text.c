@@ -1,6 +1,6 @@
 /*
  * text.c
- *		Growing text, and the only ways by which a value gets into a page or a URL.
+ *		The only ways by which a value gets into a page or a URL.
  */
 #define _GNU_SOURCE
 #include <ctype.h>
@@ -53,36 +53,6 @@ xstrdup(const char *s)
 	return copy;
 }
 
-/* Appends bytes. */
-void
-text_add(Text *text, const void *data, size_t len)
-{
-	if (text->size - text->len <= len)
-	{
-		text->size = (text->len + len + 1) * 2;
-		text->data = xrealloc(text->data, text->size);
-	}
-	if (len > 0)
-		memcpy(text->data + text->len, data, len);
-	text->len += len;
-	text->data[text->len] = '\0';
-}
-
-/* Appends a string as it is. */
-void
-text_str(Text *text, const char *s)
-{
-	text_add(text, s, strlen(s));
-}
-
-/* Frees what a text has; it is empty then. */
-void
-text_free(Text *text)
-{
-	free(text->data);
-	memset(text, 0, sizeof(*text));
-}
-
 /* Returns what stands for a character in HTML, NULL: itself. */
 static const char *
 html_entity(unsigned char c)
@@ -111,7 +81,7 @@ html_entity(unsigned char c)
 
 /* Appends a value, escaped for the text of an element and for quoted attributes. */
 void
-html_text(Text *out, const char *s, size_t len)
+html_text(PQExpBuffer out, const char *s, size_t len)
 {
 	size_t		done = 0;
 
@@ -121,32 +91,32 @@ html_text(Text *out, const char *s, size_t len)
 
 		if (entity == NULL)
 			continue;
-		text_add(out, s + done, i - done);
-		text_str(out, entity);
+		appendBinaryPQExpBuffer(out, s + done, i - done);
+		appendPQExpBufferStr(out, entity);
 		done = i + 1;
 	}
-	text_add(out, s + done, len - done);
+	appendBinaryPQExpBuffer(out, s + done, len - done);
 }
 
 /* Appends a value as a part of a URL. */
 static void
-url_text(Text *out, const char *s)
+url_text(PQExpBuffer out, const char *s)
 {
 	char		escape[8];
 
 	for (; *s; s++)
 		if (isalnum((unsigned char) *s) || strchr("-_.~", *s) != NULL)
-			text_add(out, s, 1);
+			appendBinaryPQExpBuffer(out, s, 1);
 		else
 		{
 			snprintf(escape, sizeof(escape), "%%%02X", (unsigned char) *s);
-			text_str(out, escape);
+			appendPQExpBufferStr(out, escape);
 		}
 }
 
 /* Appends HTML from a format (text.h). */
 void
-html(Text *out, const char *format,...)
+html(PQExpBuffer out, const char *format, ...)
 {
 	va_list		args;
 	const char *value;
@@ -157,7 +127,7 @@ html(Text *out, const char *format,...)
 	{
 		size_t		plain = strcspn(p, "%");
 
-		text_add(out, p, plain);
+		appendBinaryPQExpBuffer(out, p, plain);
 		p += plain;
 		if (*p == '\0')
 			break;
@@ -174,14 +144,14 @@ html(Text *out, const char *format,...)
 				break;
 			case 'd':
 				snprintf(number, sizeof(number), "%d", va_arg(args, int));
-				text_str(out, number);
+				appendPQExpBufferStr(out, number);
 				break;
 			case 'r':
 				value = va_arg(args, const char *);
-				text_str(out, value ? value : "");
+				appendPQExpBufferStr(out, value ? value : "");
 				break;
 			case '%':
-				text_add(out, "%", 1);
+				appendPQExpBufferChar(out, '%');
 				break;
 			default:
 				fprintf(stderr, "noetl-console: bad format: %s\n", format);
@@ -194,20 +164,20 @@ html(Text *out, const char *format,...)
 
 /* Appends a text as a JSON string. */
 void
-json_quote(Text *out, const char *s)
+json_quote(PQExpBuffer out, const char *s)
 {
 	char		escape[8];
 
-	text_add(out, "\"", 1);
+	appendPQExpBufferChar(out, '"');
 	for (; *s; s++)
 		if (*s == '"' || *s == '\\' || (unsigned char) *s < ' ')
 		{
 			snprintf(escape, sizeof(escape), "\\u%04x", (unsigned char) *s);
-			text_str(out, escape);
+			appendPQExpBufferStr(out, escape);
 		}
 		else
-			text_add(out, s, 1);
-	text_add(out, "\"", 1);
+			appendBinaryPQExpBuffer(out, s, 1);
+	appendPQExpBufferChar(out, '"');
 }
 
 /* Returns whether a text is UTF-8 as PostgreSQL accepts it. */

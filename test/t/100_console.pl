@@ -136,44 +136,36 @@ like(get($ann, "/execution/$id")->{content}, qr/Cancel: done/, 'the page says so
 unlike(get($ann, "/execution/$id")->{content}, qr/Cancel: done/, 'once');
 ok(verified($id), 'and it is as its log says');
 
-SKIP:
-{
-	skip 'this version has no redrive', 12 if sql("SELECT to_regproc('noetl.redrive') IS NULL") eq 't';
-	like(get($ann, "/execution/$id")->{content}, qr/action="\/execution\/$id\/redrive"/, 'redrive is offered');
-	post($ann, "/execution/$id/redrive", [ csrf => $ann->{csrf}, json => '', reason => 'again' ]);
-	is(status_of($id), 'RUNNING', 'redrive lets it run again');
-	sql("SELECT noetl.fail(queue_id, 'broken', 'w') FROM noetl.lease('w', 10)");
-	like(get($ann, "/execution/$id")->{content}, qr/held/, 'a held step is shown');
-	post($ann, "/execution/$id/retry", [ csrf => $ann->{csrf}, step => '', json => '', reason => '' ]);
-	is(sql("SELECT count(*) FROM noetl.queue WHERE execution_id = $id"), '1', 'retry queues it');
-	sql("SELECT noetl.fail(queue_id, 'broken', 'w') FROM noetl.lease('w', 10)");
-	post($ann, "/execution/$id/skip", [ csrf => $ann->{csrf}, step => 'act', json => '{', reason => '' ]);
-	like(get($ann, "/execution/$id")->{content}, qr/Skip a step: refused.*invalid input syntax for type json/s,
-		'what is no JSON is refused');
-	post($ann, "/execution/$id/skip", [ csrf => $ann->{csrf}, step => 'act', json => '"by hand"', reason => '' ]);
-	is(status_of($id), 'COMPLETED', 'skip completes it');
-	like(sql("SELECT result FROM noetl.execution WHERE execution_id = $id"), qr/by hand/, 'with the value');
-	my $forked = post($ann, "/execution/$id/fork", [ csrf => $ann->{csrf}, step => 'act', json => '' ]);
-	my ($fork) = $forked->{headers}{location} =~ m{/execution/(\d+)$};
-	isnt($fork, $id, 'fork starts another');
-	is(status_of($fork), 'RUNNING', 'that runs');
-	ok(verified($_), 'and is as its log says') foreach ($id, $fork);
-	post($ann, "/execution/$fork/cancel", [ csrf => $ann->{csrf} ]);
-	is(status_of($fork), 'CANCELLED', 'until it is cancelled');
-}
+like(get($ann, "/execution/$id")->{content}, qr/action="\/execution\/$id\/redrive"/, 'redrive is offered');
+post($ann, "/execution/$id/redrive", [ csrf => $ann->{csrf}, json => '', reason => 'again' ]);
+is(status_of($id), 'RUNNING', 'redrive lets it run again');
+sql("SELECT noetl.fail(queue_id, 'broken', 'w') FROM noetl.lease('w', 10)");
+like(get($ann, "/execution/$id")->{content}, qr/held/, 'a held step is shown');
+post($ann, "/execution/$id/retry", [ csrf => $ann->{csrf}, step => '', json => '', reason => '' ]);
+is(sql("SELECT count(*) FROM noetl.queue WHERE execution_id = $id"), '1', 'retry queues it');
+sql("SELECT noetl.fail(queue_id, 'broken', 'w') FROM noetl.lease('w', 10)");
+post($ann, "/execution/$id/skip", [ csrf => $ann->{csrf}, step => 'act', json => '{', reason => '' ]);
+like(get($ann, "/execution/$id")->{content}, qr/Skip a step: refused.*invalid input syntax for type json/s,
+	'what is no JSON is refused');
+post($ann, "/execution/$id/skip", [ csrf => $ann->{csrf}, step => 'act', json => '"by hand"', reason => '' ]);
+is(status_of($id), 'COMPLETED', 'skip completes it');
+like(sql("SELECT result FROM noetl.execution WHERE execution_id = $id"), qr/by hand/, 'with the value');
+my $forked = post($ann, "/execution/$id/fork", [ csrf => $ann->{csrf}, step => 'act', json => '' ]);
+my ($fork) = $forked->{headers}{location} =~ m{/execution/(\d+)$};
+isnt($fork, $id, 'fork starts another');
+is(status_of($fork), 'RUNNING', 'that runs');
+ok(verified($_), 'and is as its log says') foreach ($id, $fork);
+post($ann, "/execution/$fork/cancel", [ csrf => $ann->{csrf} ]);
+is(status_of($fork), 'CANCELLED', 'until it is cancelled');
 
-SKIP:
-{
-	skip 'this version has no pause', 4 if sql("SELECT to_regproc('noetl.pause') IS NULL") eq 't';
-	my $paused = execute('work');
-	post($ann, "/execution/$paused/pause", [ csrf => $ann->{csrf}, reason => 'lunch' ]);
-	is(sql("SELECT count(*) FROM noetl.lease('w', 10)"), '0', 'what is paused is not handed out');
-	like(get($ann, "/execution/$paused")->{content}, qr/lunch/, 'and the page says why');
-	post($ann, "/execution/$paused/resume", [ csrf => $ann->{csrf} ]);
-	is(sql("SELECT count(*) FROM noetl.lease('w', 10)"), '1', 'resume hands it out');
-	ok(verified($paused), 'and it is as its log says');
-	post($ann, "/execution/$paused/cancel", [ csrf => $ann->{csrf} ]);
-}
+my $paused = execute('work');
+post($ann, "/execution/$paused/pause", [ csrf => $ann->{csrf}, reason => 'lunch' ]);
+is(sql("SELECT count(*) FROM noetl.lease('w', 10)"), '0', 'what is paused is not handed out');
+like(get($ann, "/execution/$paused")->{content}, qr/lunch/, 'and the page says why');
+post($ann, "/execution/$paused/resume", [ csrf => $ann->{csrf} ]);
+is(sql("SELECT count(*) FROM noetl.lease('w', 10)"), '1', 'resume hands it out');
+ok(verified($paused), 'and it is as its log says');
+post($ann, "/execution/$paused/cancel", [ csrf => $ann->{csrf} ]);
 
 # A start by a form, whose types are those of the workload
 $page = get($ann, '/playbook?path=order')->{content};
@@ -183,10 +175,10 @@ like($page, qr/<tr id="L2"><td class="line"><a href="#L2">2<\/a><\/td><td>kind: 
 $answer = post($ann, '/start', [ csrf => $ann->{csrf}, path => 'order', version => 1,
 	't:amount' => 'number', 'v:amount' => '7.5', 't:customer' => 'text', 'v:customer' => '42',
 	't:express' => 'boolean', 'v:express' => 'false', 't:items' => 'json', 'v:items' => '[{"a": null}]',
-	't:note' => 'text', 'v:note' => '', labels => '{"team": "a&b"}', key => 'k1' ]);
+	't:note' => 'text', 'v:note' => '', 't:lines' => 'text', 'v:lines' => "one\r\ntwo", labels => '{"team": "a&b"}', key => 'k1' ]);
 my ($started) = ($answer->{headers}{location} || '') =~ m{/execution/(\d+)$};
 is(sql("SELECT data FROM noetl.workload WHERE execution_id = $started"),
-	'{"note": "", "items": [{"a": null}], "amount": 7.5, "express": false, "customer": "42"}', 'values arrive with their types');
+	'{"note": "", "items": [{"a": null}], "lines": "one\\ntwo", "amount": 7.5, "express": false, "customer": "42"}', 'values arrive with their types');
 is(sql("SELECT started_by FROM noetl.execution WHERE execution_id = $started"), 'ann', 'the execution is of who has logged in');
 like(get($ann, '/executions?label=team%3Da%26b')->{content}, qr/\/execution\/$started"/, 'it is found by its label');
 unlike(get($ann, '/executions?label=team%3Dx')->{content}, qr/\/execution\/$started"/, 'and not by another');
@@ -261,25 +253,17 @@ is(post($bob, '/editor', [ csrf => $bob->{csrf}, action => 'register', content =
 	'who may not register gets the text back');
 is(sql("SELECT count(*) FROM noetl.catalog WHERE path = 'bobs'"), '0', 'and nothing is registered');
 
-SKIP:
-{
-	skip 'this version has no simulation', 2 if sql("SELECT to_regproc('noetl.simulate') IS NULL") eq 't';
-	my $count = sql('SELECT count(*) FROM noetl.event');
-	like(post($ann, '/editor', [ csrf => $ann->{csrf}, action => 'simulate', content => $work, parameters => '{}',
-				stubs => '{"act": "<by stub>"}' ])->{content}, qr/Simulation.*step_completed.*&lt;by stub&gt;/s, 'a playbook is simulated');
-	is(sql('SELECT count(*) FROM noetl.event'), $count, 'without an event');
-}
+my $count = sql('SELECT count(*) FROM noetl.event');
+like(post($ann, '/editor', [ csrf => $ann->{csrf}, action => 'simulate', content => $work, parameters => '{}',
+			stubs => '{"act": "<by stub>"}' ])->{content}, qr/Simulation.*step_completed.*&lt;by stub&gt;/s, 'a playbook is simulated');
+is(sql('SELECT count(*) FROM noetl.event'), $count, 'without an event');
 
-SKIP:
-{
-	skip 'this version has no schedules', 3 if sql("SELECT to_regproc('noetl.schedule') IS NULL") eq 't';
-	post($ann, '/schedules', [ csrf => $ann->{csrf}, action => 'schedule', name => 'nightly', path => 'work', cron => '0 2 * * *',
-		time_zone => '', overlap => 'skip', json => '' ]);
-	is(sql("SELECT cron FROM noetl.schedule WHERE name = 'nightly'"), '0 2 * * *', 'a schedule is made');
-	like(get($ann, '/schedules')->{content}, qr/nightly/, 'and listed');
-	post($ann, '/schedules', [ csrf => $ann->{csrf}, action => 'unschedule', name => 'nightly' ]);
-	is(sql("SELECT count(*) FROM noetl.schedule"), '0', 'and removed');
-}
+post($ann, '/schedules', [ csrf => $ann->{csrf}, action => 'schedule', name => 'nightly', path => 'work', cron => '0 2 * * *',
+	time_zone => '', overlap => 'skip', json => '' ]);
+is(sql("SELECT cron FROM noetl.schedule WHERE name = 'nightly'"), '0 2 * * *', 'a schedule is made');
+like(get($ann, '/schedules')->{content}, qr/nightly/, 'and listed');
+post($ann, '/schedules', [ csrf => $ann->{csrf}, action => 'unschedule', name => 'nightly' ]);
+is(sql("SELECT count(*) FROM noetl.schedule"), '0', 'and removed');
 
 # Pages of a list, and an action on many
 sql("SET ROLE ann; SELECT count(noetl.execute('work')) FROM generate_series(1, 120)");
@@ -349,13 +333,26 @@ is(get($ann, '/executions?label=' . url_part("a'=b\\\"\x01"))->{status}, 200, 'a
 my $gone = { %$other_ann, cookies => { %{ $other_ann->{cookies} } } };
 post($other_ann, '/logout', [ csrf => $other_ann->{csrf} ]);
 is(get($gone, '/')->{headers}{location}, '/login', 'after the logout the cookie is worth nothing');
+my $first = { %$two_tabs, cookies => { %{ $two_tabs->{cookies} } } };
+foreach my $browser ($first, $two_tabs)
+{
+	$browser->{cookies} = { %{ $first->{cookies} }, noetl_login => $first_tab };
+	is(post($browser, '/login', [ csrf => $first_tab, role => 'ann', password => 'ann pw' ])->{status}, 303,
+		'one logs in, and in again');
+}
+is(get($first, '/')->{headers}{location}, '/login', 'which ends the session before');
+is(get($two_tabs, '/')->{status}, 200, 'and begins another');
 my $short = start_console('--idle-timeout', 2, '--max-sessions', 2);
 my $idle = login($short, 'ann', 'ann pw');
 is(get($idle, '/')->{status}, 200, 'a session begins');
 my $second = login($short, 'ann', 'ann pw');
 is(login($short, 'ann', 'ann pw')->{answer}{status}, 503, 'sessions are bounded');
-sleep 3.5;
-is(get($idle, '/')->{headers}{location}, '/login', 'and end when nobody does anything');
+foreach (1 .. 4)
+{
+	sleep 0.9;
+	close(raw_socket($short, "GET /live HTTP/1.1\r\nHost: localhost\r\nCookie: noetl_session=$idle->{cookies}{noetl_session}\r\n\r\n"));
+}
+is(get($idle, '/')->{headers}{location}, '/login', 'and end when nobody does anything, though a page listens');
 is(login($short, 'ann', 'ann pw')->{answer}{status}, 303, 'then there is room again');
 
 # --readonly, --trust-role
@@ -408,6 +405,26 @@ ok($closed, 'who sends a byte now and then is cut off');
 cmp_ok(time - $slow_since, '<', 15, 'sooner than when there is room');
 kill('KILL', @crowds);
 waitpid($_, 0) foreach @crowds;
+
+# A session of the database that does not answer
+my $hung = start_console('--max-connections', 10);
+my $watcher = login($hung, 'ann', 'ann pw');
+my $hung_pid = sql("SELECT pid FROM pg_stat_activity WHERE application_name = 'noetl-console' ORDER BY backend_start DESC LIMIT 1");
+my $watched = raw_socket($hung, "GET /live HTTP/1.1\r\nHost: localhost\r\nCookie: noetl_session=$watcher->{cookies}{noetl_session}\r\n\r\n");
+like(scalar(<$watched>), qr/ 200 /, 'a page listens while its session is about to hang');
+kill('STOP', $hung_pid);
+my @half = map { raw_socket($hung, 'GET / HTTP/1.1') } 1 .. 7;
+$until = time + 15;
+$closed = 0;
+while (!$closed && time < $until)
+{
+	my $bits = '';
+	vec($bits, fileno($half[0]), 1) = 1;
+	$closed = select($bits, undef, undef, 1) && !sysread($half[0], my $nothing, 1);
+}
+ok($closed, 'slow browsers are cut off all the same');
+kill('CONT', $hung_pid);
+close($_) foreach ($watched, @half);
 
 # The database goes away
 $node->restart;
