@@ -945,8 +945,7 @@ COMMENT ON FUNCTION noetl.note_worker(text, text[], jsonb) IS
     'writes what noetl.announce() and leases say; internal';
 CREATE FUNCTION noetl.announce(worker_id text, types text[] DEFAULT NULL, info jsonb DEFAULT NULL) RETURNS boolean
     AS 'MODULE_PATHNAME', 'noetl_announce'
-    LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER
-    SET search_path = pg_catalog, pg_temp;
+    LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION noetl.announce(text, text[], jsonb) IS
     'a worker says that it is there: the types it takes (null without info: any) and what it is (info: host, version ...); false when nothing was written. Leases do so by themselves, at most once a minute';
 CREATE FUNCTION noetl.join_awaits(catalog_id bigint, waiting text, live text, live_waits boolean) RETURNS boolean
