@@ -2146,7 +2146,8 @@ SELECT pg_catalog.pg_extension_config_dump('noetl.limit_rule', '');
 CREATE FUNCTION noetl.id_at(at timestamptz) RETURNS bigint
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
-    AS $$ SELECT greatest(floor(extract(epoch FROM at) * 1000)::bigint - 1704067200000, 0) << 22 $$;
+    -- 41 bits of milliseconds, which last until 2093
+    AS $$ SELECT least(greatest(floor(extract(epoch FROM at) * 1000) - 1704067200000, 0), 2199023255551)::bigint << 22 $$;
 
 COMMENT ON FUNCTION noetl.id_at(timestamptz) IS
     'the smallest execution_id or event_id that can have been made at a time, to the millisecond; noetl.id_time() is the way back';
@@ -2786,9 +2787,9 @@ CREATE FUNCTION noetl.retain(keep interval, path text DEFAULT NULL, dry_run bool
     SET search_path = pg_catalog, pg_temp
     AS $$
 BEGIN
-    IF keep < '0' THEN
+    IF keep NOT BETWEEN '0' AND '1000 years' THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
-            MESSAGE = 'executions cannot be kept for less than no time',
+            MESSAGE = 'executions are kept for 0 to 1000 years',
             HINT = 'Give the time that they are kept after their end, or NULL for ever.';
     END IF;
     RETURN QUERY
