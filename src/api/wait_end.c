@@ -63,7 +63,8 @@ is_over(int64 execution_id, MemoryContext memory, NullableDatum *outcome)
  * Each look is a transaction of its own, so that no snapshot is held while sleeping.
  */
 static void
-sleep_until_over(int64 execution_id, TimestampTz deadline, MemoryContext memory, NullableDatum *outcome)
+sleep_until_over(int64 execution_id, TimestampTz deadline, MemoryContext memory,
+				 NullableDatum *outcome)
 {
 	for (;;)
 	{
