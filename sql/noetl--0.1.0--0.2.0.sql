@@ -705,7 +705,7 @@ CREATE FUNCTION noetl.status_unchecked(execution_id bigint) RETURNS jsonb
                          CASE WHEN q.status = 'leased'
                               THEN jsonb_strip_nulls(jsonb_build_object('progress', noetl.last_progress(q.execution_id, q.node_name)))
                               ELSE '{}'::jsonb END AS items,
-                         coalesce(substring(q.node_id FROM '^[0-9]+:.*:([0-9]{1,9})$')::int, 1) AS visit
+                         noetl.visit_of(q.node_id, q.execution_id, q.node_name) AS visit
                   FROM noetl.queue q WHERE q.execution_id = x.execution_id AND q.current_index IS NULL
                   UNION ALL
                   SELECT r.step_name, r.state, NULL, NULL,
@@ -946,8 +946,7 @@ COMMENT ON FUNCTION noetl.note_worker(text, text[], jsonb) IS
     'writes what noetl.announce() and leases say; internal';
 CREATE FUNCTION noetl.announce(worker_id text, types text[] DEFAULT NULL, info jsonb DEFAULT NULL) RETURNS boolean
     AS 'MODULE_PATHNAME', 'noetl_announce'
-    LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER
-    SET search_path = pg_catalog, pg_temp;
+    LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION noetl.announce(text, text[], jsonb) IS
     'a worker says that it is there: the types it takes (null without info: any) and what it is (info: host, version ...); false when nothing was written. Leases do so by themselves, at most once a minute';
 CREATE FUNCTION noetl.join_awaits(catalog_id bigint, waiting text, live text, live_waits boolean) RETURNS boolean
@@ -1896,14 +1895,14 @@ CREATE FUNCTION noetl.redrive_all(path text DEFAULT NULL, error_like text DEFAUL
 COMMENT ON FUNCTION noetl.redrive_all(text, text, timestamptz, jsonb, integer, boolean) IS
     'sets executions going again that have failed: topmost ones, or all of a path; whose error is LIKE a pattern, that ended since a time, that have labels; returns their ids. dry_run: only returns them';
 CREATE FUNCTION noetl.retry_all(path text DEFAULT NULL, error_like text DEFAULT NULL, since timestamptz DEFAULT NULL,
-                                  labels jsonb DEFAULT NULL, max integer DEFAULT 1000, dry_run boolean DEFAULT true)
+                                labels jsonb DEFAULT NULL, max integer DEFAULT 1000, dry_run boolean DEFAULT true)
     RETURNS SETOF bigint
     AS 'MODULE_PATHNAME', 'noetl_retry_all'
     LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION noetl.retry_all(text, text, timestamptz, jsonb, integer, boolean) IS
     'gives held steps new attempts in running executions: topmost ones, or all of a path; held with an error LIKE a pattern, since a time; that have labels; returns their ids. dry_run: only returns them';
 CREATE FUNCTION noetl.cancel_all(path text DEFAULT NULL, error_like text DEFAULT NULL, since timestamptz DEFAULT NULL,
-                                  labels jsonb DEFAULT NULL, max integer DEFAULT 1000, dry_run boolean DEFAULT true)
+                                 labels jsonb DEFAULT NULL, max integer DEFAULT 1000, dry_run boolean DEFAULT true)
     RETURNS SETOF bigint
     AS 'MODULE_PATHNAME', 'noetl_cancel_all'
     LANGUAGE C VOLATILE PARALLEL UNSAFE;
@@ -2086,8 +2085,8 @@ DECLARE
     per text := set_limit.rate ->> 'per';
     span bigint;
 BEGIN
-    IF set_limit.name IS NULL OR set_limit.concurrency < 0 THEN
-        RAISE invalid_parameter_value USING MESSAGE = 'a limit needs a name, and a concurrency that is not negative';
+    IF coalesce(octet_length(set_limit.name), 0) NOT BETWEEN 1 AND 200 OR set_limit.concurrency < 0 THEN
+        RAISE invalid_parameter_value USING MESSAGE = 'a limit needs a name of 1 to 200 bytes, and a concurrency that is not negative';
     END IF;
     IF set_limit.rate IS NOT NULL THEN
         per := CASE WHEN per ~ '^[[:alpha:]]' THEN '1 ' || per WHEN per ~ '^[0-9.]+$' THEN per || ' s' ELSE per END;
@@ -2148,7 +2147,8 @@ SELECT pg_catalog.pg_extension_config_dump('noetl.limit_rule', '');
 CREATE FUNCTION noetl.id_at(at timestamptz) RETURNS bigint
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
-    AS $$ SELECT greatest(floor(extract(epoch FROM at) * 1000)::bigint - 1704067200000, 0) << 22 $$;
+    -- 41 bits of milliseconds, which last until 2093
+    AS $$ SELECT least(greatest(floor(extract(epoch FROM at) * 1000) - 1704067200000, 0), 2199023255551)::bigint << 22 $$;
 
 COMMENT ON FUNCTION noetl.id_at(timestamptz) IS
     'the smallest execution_id or event_id that can have been made at a time, to the millisecond; noetl.id_time() is the way back';
@@ -2342,52 +2342,37 @@ $$;
 REVOKE ALL ON FUNCTION noetl.policies(text, interval) FROM PUBLIC;
 COMMENT ON FUNCTION noetl.policies(text, interval) IS
     'noetl.retention, as it would be if noetl.retain() changed one path; part of noetl.expired()';
-CREATE FUNCTION noetl.ancestors_expired(execution_id bigint, change_path text, change_keep interval) RETURNS boolean
-    LANGUAGE sql STABLE PARALLEL SAFE
-    SET search_path = pg_catalog, pg_temp
-    AS $$
-    WITH RECURSIVE ancestor AS (
-        SELECT x.path, x.status, x.ended_at, x.parent_execution_id
-          FROM noetl.execution AS x WHERE x.execution_id = ancestors_expired.execution_id
-        UNION ALL
-        SELECT x.path, x.status, x.ended_at, x.parent_execution_id
-          FROM ancestor AS a JOIN noetl.execution AS x ON x.execution_id = a.parent_execution_id
-    )
-    SELECT NOT EXISTS (
-        SELECT FROM ancestor AS a
-          LEFT JOIN noetl.policies(change_path, change_keep) AS own ON own.path = a.path
-          LEFT JOIN noetl.policies(change_path, change_keep) AS general ON general.path = ''
-         WHERE (a.status NOT IN ('SCHEDULED', 'RUNNING')
-                AND a.ended_at < clock_timestamp() - CASE WHEN own.path IS NULL THEN general.keep ELSE own.keep END)
-               IS NOT TRUE)
-$$;
-
-REVOKE ALL ON FUNCTION noetl.ancestors_expired(bigint, text, interval) FROM PUBLIC;
-COMMENT ON FUNCTION noetl.ancestors_expired(bigint, text, interval) IS
-    'whether an execution and all that it descends from are over and have been kept long enough; part of noetl.expired()';
-CREATE FUNCTION noetl.descendants_expired(execution_id bigint, change_path text, change_keep interval) RETURNS boolean
+CREATE FUNCTION noetl.relatives_expired(of_execution bigint, change_path text, change_keep interval) RETURNS boolean
     LANGUAGE sql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp SET jit = off
     AS $$
-    WITH RECURSIVE descendant AS (
-        SELECT x.execution_id, x.path, x.status, x.ended_at
-          FROM noetl.execution AS x WHERE x.parent_execution_id = descendants_expired.execution_id
+    WITH RECURSIVE ancestor AS (
+        SELECT p.path, p.status, p.ended_at, p.parent_execution_id
+          FROM noetl.execution AS x JOIN noetl.execution AS p ON p.execution_id = x.parent_execution_id
+         WHERE x.execution_id = of_execution
         UNION ALL
-        SELECT x.execution_id, x.path, x.status, x.ended_at
+        SELECT x.path, x.status, x.ended_at, x.parent_execution_id
+          FROM ancestor AS a JOIN noetl.execution AS x ON x.execution_id = a.parent_execution_id
+    ), descendant AS (
+        SELECT x.path, x.status, x.ended_at, x.execution_id
+          FROM noetl.execution AS x WHERE x.parent_execution_id = of_execution
+        UNION ALL
+        SELECT x.path, x.status, x.ended_at, x.execution_id
           FROM descendant AS d JOIN noetl.execution AS x ON x.parent_execution_id = d.execution_id
     )
     SELECT NOT EXISTS (
-        SELECT FROM descendant AS d
-          LEFT JOIN noetl.policies(change_path, change_keep) AS own ON own.path = d.path
+        SELECT FROM (SELECT path, status, ended_at FROM ancestor
+                     UNION ALL SELECT path, status, ended_at FROM descendant) AS r
+          LEFT JOIN noetl.policies(change_path, change_keep) AS own ON own.path = r.path
           LEFT JOIN noetl.policies(change_path, change_keep) AS general ON general.path = ''
-         WHERE (d.status NOT IN ('SCHEDULED', 'RUNNING')
-                AND d.ended_at < clock_timestamp() - CASE WHEN own.path IS NULL THEN general.keep ELSE own.keep END)
+         WHERE (r.status NOT IN ('SCHEDULED', 'RUNNING')
+                AND r.ended_at < clock_timestamp() - CASE WHEN own.path IS NULL THEN general.keep ELSE own.keep END)
                IS NOT TRUE)
 $$;
 
-REVOKE ALL ON FUNCTION noetl.descendants_expired(bigint, text, interval) FROM PUBLIC;
-COMMENT ON FUNCTION noetl.descendants_expired(bigint, text, interval) IS
-    'whether all that descends from an execution is over and has been kept long enough; part of noetl.expired()';
+REVOKE ALL ON FUNCTION noetl.relatives_expired(bigint, text, interval) FROM PUBLIC;
+COMMENT ON FUNCTION noetl.relatives_expired(bigint, text, interval) IS
+    'whether all that an execution descends from, and all that descends from it, is over and has been kept long enough; part of noetl.expired()';
 -- Streams: with LIMIT only as much is read as is needed.
 CREATE FUNCTION noetl.expired(since bigint, until bigint, slack interval, most bigint DEFAULT NULL,
                               change_path text DEFAULT NULL, change_keep interval DEFAULT NULL)
@@ -2402,12 +2387,11 @@ CREATE FUNCTION noetl.expired(since bigint, until bigint, slack interval, most b
      WHERE x.execution_id >= since AND x.execution_id < until
        AND x.status NOT IN ('SCHEDULED', 'RUNNING')
        AND x.ended_at < clock_timestamp() - slack - CASE WHEN own.path IS NULL THEN general.keep ELSE own.keep END
-       AND (NOT EXISTS (SELECT FROM noetl.execution AS c WHERE c.parent_execution_id = x.execution_id)
-            OR noetl.descendants_expired(x.execution_id, change_path, change_keep))
        AND NOT EXISTS (SELECT FROM noetl.pending AS p WHERE p.execution_id = x.execution_id)
        AND NOT EXISTS (SELECT FROM noetl.queue AS q WHERE q.execution_id = x.execution_id)
        AND (x.parent_execution_id IS NULL
-            OR noetl.ancestors_expired(x.parent_execution_id, change_path, change_keep))
+            AND NOT EXISTS (SELECT FROM noetl.execution AS c WHERE c.parent_execution_id = x.execution_id)
+            OR noetl.relatives_expired(x.execution_id, change_path, change_keep))
      ORDER BY x.execution_id
      LIMIT most
 $$;
@@ -2788,9 +2772,9 @@ CREATE FUNCTION noetl.retain(keep interval, path text DEFAULT NULL, dry_run bool
     SET search_path = pg_catalog, pg_temp
     AS $$
 BEGIN
-    IF keep < '0' THEN
+    IF keep NOT BETWEEN '0' AND '1000 years' THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
-            MESSAGE = 'executions cannot be kept for less than no time',
+            MESSAGE = 'executions are kept for 0 to 1000 years',
             HINT = 'Give the time that they are kept after their end, or NULL for ever.';
     END IF;
     RETURN QUERY
@@ -2901,7 +2885,8 @@ BEGIN
           JOIN pg_extension AS e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid
          WHERE e.extname = 'noetl' AND p.prokind = 'f' AND t.typtype <> 'c'
            AND p.proname !~ '_unchecked$'
-           AND p.proname NOT IN ('enqueue_next', 'acts_for', 'may_read')
+           AND p.proname NOT IN ('enqueue_next', 'acts_for', 'may_read',
+                                 'last_progress', 'pause_of', 'why_blocked', 'why_locked')
            AND (p.proargnames[1] IN ('execution_id', 'queue_id') AND p.proargtypes[0] = 'bigint'::regtype
                 OR p.proretset AND p.proname ~ '_all$')
          ORDER BY p.proname, p.oid

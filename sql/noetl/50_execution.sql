@@ -142,7 +142,7 @@ CREATE FUNCTION noetl.status_unchecked(execution_id bigint) RETURNS jsonb
                          CASE WHEN q.status = 'leased'
                               THEN jsonb_strip_nulls(jsonb_build_object('progress', noetl.last_progress(q.execution_id, q.node_name)))
                               ELSE '{}'::jsonb END AS items,
-                         coalesce(substring(q.node_id FROM '^[0-9]+:.*:([0-9]{1,9})$')::int, 1) AS visit
+                         noetl.visit_of(q.node_id, q.execution_id, q.node_name) AS visit
                   FROM noetl.queue q WHERE q.execution_id = x.execution_id AND q.current_index IS NULL
                   UNION ALL
                   SELECT r.step_name, r.state, NULL, NULL,

@@ -78,8 +78,7 @@ COMMENT ON FUNCTION noetl.note_worker(text, text[], jsonb) IS
 
 CREATE FUNCTION noetl.announce(worker_id text, types text[] DEFAULT NULL, info jsonb DEFAULT NULL) RETURNS boolean
     AS 'MODULE_PATHNAME', 'noetl_announce'
-    LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER
-    SET search_path = pg_catalog, pg_temp;
+    LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION noetl.announce(text, text[], jsonb) IS
     'a worker says that it is there: the types it takes (null without info: any) and what it is (info: host, version ...); false when nothing was written. Leases do so by themselves, at most once a minute';
 
@@ -421,6 +420,7 @@ CREATE FUNCTION noetl.why_blocked(queue_id bigint, OUT waits_for text, OUT detai
      ORDER BY s.ordinal LIMIT 1
 $$;
 COMMENT ON FUNCTION noetl.why_blocked(bigint) IS 'which limit a task or an execution waits for; part of noetl.why()';
+
 -- A rule that names no path leaves the rows of its tasks as they are.
 CREATE FUNCTION noetl.type_paused(type text) RETURNS boolean
     LANGUAGE sql STABLE PARALLEL SAFE

@@ -47,7 +47,7 @@ COMMENT ON FUNCTION noetl.redrive_all(text, text, timestamptz, jsonb, integer, b
     'sets executions going again that have failed: topmost ones, or all of a path; whose error is LIKE a pattern, that ended since a time, that have labels; returns their ids. dry_run: only returns them';
 
 CREATE FUNCTION noetl.retry_all(path text DEFAULT NULL, error_like text DEFAULT NULL, since timestamptz DEFAULT NULL,
-                                  labels jsonb DEFAULT NULL, max integer DEFAULT 1000, dry_run boolean DEFAULT true)
+                                labels jsonb DEFAULT NULL, max integer DEFAULT 1000, dry_run boolean DEFAULT true)
     RETURNS SETOF bigint
     AS 'MODULE_PATHNAME', 'noetl_retry_all'
     LANGUAGE C VOLATILE PARALLEL UNSAFE;
@@ -55,7 +55,7 @@ COMMENT ON FUNCTION noetl.retry_all(text, text, timestamptz, jsonb, integer, boo
     'gives held steps new attempts in running executions: topmost ones, or all of a path; held with an error LIKE a pattern, since a time; that have labels; returns their ids. dry_run: only returns them';
 
 CREATE FUNCTION noetl.cancel_all(path text DEFAULT NULL, error_like text DEFAULT NULL, since timestamptz DEFAULT NULL,
-                                  labels jsonb DEFAULT NULL, max integer DEFAULT 1000, dry_run boolean DEFAULT true)
+                                 labels jsonb DEFAULT NULL, max integer DEFAULT 1000, dry_run boolean DEFAULT true)
     RETURNS SETOF bigint
     AS 'MODULE_PATHNAME', 'noetl_cancel_all'
     LANGUAGE C VOLATILE PARALLEL UNSAFE;

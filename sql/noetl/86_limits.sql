@@ -16,8 +16,8 @@ DECLARE
     per text := set_limit.rate ->> 'per';
     span bigint;
 BEGIN
-    IF set_limit.name IS NULL OR set_limit.concurrency < 0 THEN
-        RAISE invalid_parameter_value USING MESSAGE = 'a limit needs a name, and a concurrency that is not negative';
+    IF coalesce(octet_length(set_limit.name), 0) NOT BETWEEN 1 AND 200 OR set_limit.concurrency < 0 THEN
+        RAISE invalid_parameter_value USING MESSAGE = 'a limit needs a name of 1 to 200 bytes, and a concurrency that is not negative';
     END IF;
     IF set_limit.rate IS NOT NULL THEN
         per := CASE WHEN per ~ '^[[:alpha:]]' THEN '1 ' || per WHEN per ~ '^[0-9.]+$' THEN per || ' s' ELSE per END;

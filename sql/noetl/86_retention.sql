@@ -5,7 +5,8 @@
 CREATE FUNCTION noetl.id_at(at timestamptz) RETURNS bigint
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
-    AS $$ SELECT greatest(floor(extract(epoch FROM at) * 1000)::bigint - 1704067200000, 0) << 22 $$;
+    -- 41 bits of milliseconds, which last until 2093
+    AS $$ SELECT least(greatest(floor(extract(epoch FROM at) * 1000) - 1704067200000, 0), 2199023255551)::bigint << 22 $$;
 COMMENT ON FUNCTION noetl.id_at(timestamptz) IS
     'the smallest execution_id or event_id that can have been made at a time, to the millisecond; noetl.id_time() is the way back';
 
@@ -203,51 +204,36 @@ REVOKE ALL ON FUNCTION noetl.policies(text, interval) FROM PUBLIC;
 COMMENT ON FUNCTION noetl.policies(text, interval) IS
     'noetl.retention, as it would be if noetl.retain() changed one path; part of noetl.expired()';
 
-CREATE FUNCTION noetl.ancestors_expired(execution_id bigint, change_path text, change_keep interval) RETURNS boolean
-    LANGUAGE sql STABLE PARALLEL SAFE
-    SET search_path = pg_catalog, pg_temp
-    AS $$
-    WITH RECURSIVE ancestor AS (
-        SELECT x.path, x.status, x.ended_at, x.parent_execution_id
-          FROM noetl.execution AS x WHERE x.execution_id = ancestors_expired.execution_id
-        UNION ALL
-        SELECT x.path, x.status, x.ended_at, x.parent_execution_id
-          FROM ancestor AS a JOIN noetl.execution AS x ON x.execution_id = a.parent_execution_id
-    )
-    SELECT NOT EXISTS (
-        SELECT FROM ancestor AS a
-          LEFT JOIN noetl.policies(change_path, change_keep) AS own ON own.path = a.path
-          LEFT JOIN noetl.policies(change_path, change_keep) AS general ON general.path = ''
-         WHERE (a.status NOT IN ('SCHEDULED', 'RUNNING')
-                AND a.ended_at < clock_timestamp() - CASE WHEN own.path IS NULL THEN general.keep ELSE own.keep END)
-               IS NOT TRUE)
-$$;
-REVOKE ALL ON FUNCTION noetl.ancestors_expired(bigint, text, interval) FROM PUBLIC;
-COMMENT ON FUNCTION noetl.ancestors_expired(bigint, text, interval) IS
-    'whether an execution and all that it descends from are over and have been kept long enough; part of noetl.expired()';
-
-CREATE FUNCTION noetl.descendants_expired(execution_id bigint, change_path text, change_keep interval) RETURNS boolean
+CREATE FUNCTION noetl.relatives_expired(of_execution bigint, change_path text, change_keep interval) RETURNS boolean
     LANGUAGE sql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp SET jit = off
     AS $$
-    WITH RECURSIVE descendant AS (
-        SELECT x.execution_id, x.path, x.status, x.ended_at
-          FROM noetl.execution AS x WHERE x.parent_execution_id = descendants_expired.execution_id
+    WITH RECURSIVE ancestor AS (
+        SELECT p.path, p.status, p.ended_at, p.parent_execution_id
+          FROM noetl.execution AS x JOIN noetl.execution AS p ON p.execution_id = x.parent_execution_id
+         WHERE x.execution_id = of_execution
         UNION ALL
-        SELECT x.execution_id, x.path, x.status, x.ended_at
+        SELECT x.path, x.status, x.ended_at, x.parent_execution_id
+          FROM ancestor AS a JOIN noetl.execution AS x ON x.execution_id = a.parent_execution_id
+    ), descendant AS (
+        SELECT x.path, x.status, x.ended_at, x.execution_id
+          FROM noetl.execution AS x WHERE x.parent_execution_id = of_execution
+        UNION ALL
+        SELECT x.path, x.status, x.ended_at, x.execution_id
           FROM descendant AS d JOIN noetl.execution AS x ON x.parent_execution_id = d.execution_id
     )
     SELECT NOT EXISTS (
-        SELECT FROM descendant AS d
-          LEFT JOIN noetl.policies(change_path, change_keep) AS own ON own.path = d.path
+        SELECT FROM (SELECT path, status, ended_at FROM ancestor
+                     UNION ALL SELECT path, status, ended_at FROM descendant) AS r
+          LEFT JOIN noetl.policies(change_path, change_keep) AS own ON own.path = r.path
           LEFT JOIN noetl.policies(change_path, change_keep) AS general ON general.path = ''
-         WHERE (d.status NOT IN ('SCHEDULED', 'RUNNING')
-                AND d.ended_at < clock_timestamp() - CASE WHEN own.path IS NULL THEN general.keep ELSE own.keep END)
+         WHERE (r.status NOT IN ('SCHEDULED', 'RUNNING')
+                AND r.ended_at < clock_timestamp() - CASE WHEN own.path IS NULL THEN general.keep ELSE own.keep END)
                IS NOT TRUE)
 $$;
-REVOKE ALL ON FUNCTION noetl.descendants_expired(bigint, text, interval) FROM PUBLIC;
-COMMENT ON FUNCTION noetl.descendants_expired(bigint, text, interval) IS
-    'whether all that descends from an execution is over and has been kept long enough; part of noetl.expired()';
+REVOKE ALL ON FUNCTION noetl.relatives_expired(bigint, text, interval) FROM PUBLIC;
+COMMENT ON FUNCTION noetl.relatives_expired(bigint, text, interval) IS
+    'whether all that an execution descends from, and all that descends from it, is over and has been kept long enough; part of noetl.expired()';
 
 -- Streams: with LIMIT only as much is read as is needed.
 CREATE FUNCTION noetl.expired(since bigint, until bigint, slack interval, most bigint DEFAULT NULL,
@@ -263,12 +249,11 @@ CREATE FUNCTION noetl.expired(since bigint, until bigint, slack interval, most b
      WHERE x.execution_id >= since AND x.execution_id < until
        AND x.status NOT IN ('SCHEDULED', 'RUNNING')
        AND x.ended_at < clock_timestamp() - slack - CASE WHEN own.path IS NULL THEN general.keep ELSE own.keep END
-       AND (NOT EXISTS (SELECT FROM noetl.execution AS c WHERE c.parent_execution_id = x.execution_id)
-            OR noetl.descendants_expired(x.execution_id, change_path, change_keep))
        AND NOT EXISTS (SELECT FROM noetl.pending AS p WHERE p.execution_id = x.execution_id)
        AND NOT EXISTS (SELECT FROM noetl.queue AS q WHERE q.execution_id = x.execution_id)
        AND (x.parent_execution_id IS NULL
-            OR noetl.ancestors_expired(x.parent_execution_id, change_path, change_keep))
+            AND NOT EXISTS (SELECT FROM noetl.execution AS c WHERE c.parent_execution_id = x.execution_id)
+            OR noetl.relatives_expired(x.execution_id, change_path, change_keep))
      ORDER BY x.execution_id
      LIMIT most
 $$;
@@ -650,9 +635,9 @@ CREATE FUNCTION noetl.retain(keep interval, path text DEFAULT NULL, dry_run bool
     SET search_path = pg_catalog, pg_temp
     AS $$
 BEGIN
-    IF keep < '0' THEN
+    IF keep NOT BETWEEN '0' AND '1000 years' THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
-            MESSAGE = 'executions cannot be kept for less than no time',
+            MESSAGE = 'executions are kept for 0 to 1000 years',
             HINT = 'Give the time that they are kept after their end, or NULL for ever.';
     END IF;
     RETURN QUERY

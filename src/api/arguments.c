@@ -4,11 +4,19 @@
  */
 #include "common/common.h"
 
+#include "utils/builtins.h"
 #include "utils/timestamp.h"
 
 #include "api/arguments.h"
 #include "playbook/playbook.h"
 #include "store/store.h"
+
+/* Returns a text argument, or NULL. */
+char *
+text_argument(FunctionCallInfo fcinfo, int argument)
+{
+	return PG_ARGISNULL(argument) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(argument));
+}
 
 /* Reads a text[] argument; returns how many strings there are. */
 int

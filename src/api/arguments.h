@@ -7,6 +7,9 @@
 
 #include "fmgr.h"
 
+/* Returns a text argument, or NULL. */
+extern char *text_argument(FunctionCallInfo fcinfo, int argument);
+
 /*
  * Reads a text[] argument into *strings, in CurrentMemoryContext, and returns how
  * many there are.  NULL elements are left out.  A NULL argument is an empty array.

@@ -21,6 +21,7 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
+#include "api/arguments.h"
 #include "api/change_trigger.h"
 #include "engine/engine.h"
 
@@ -29,13 +30,6 @@ PG_FUNCTION_INFO_V1(noetl_off_change);
 PG_FUNCTION_INFO_V1(noetl_change_dropped);
 
 #define LONGEST_NAME	200		/* bytes */
-
-/* Returns a text argument, or NULL. */
-static char *
-text_argument(FunctionCallInfo fcinfo, int argument)
-{
-	return PG_ARGISNULL(argument) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(argument));
-}
 
 /* Returns whether the current role is the owner of a table, or a member of the owner. */
 static bool

@@ -5,22 +5,15 @@
  */
 #include "common/common.h"
 
-#include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "api/arguments.h"
 #include "engine/engine.h"
 
 PG_FUNCTION_INFO_V1(noetl_pause);
 PG_FUNCTION_INFO_V1(noetl_resume);
 PG_FUNCTION_INFO_V1(noetl_pause_tasks);
 PG_FUNCTION_INFO_V1(noetl_resume_tasks);
-
-/* Returns a text argument, or NULL. */
-static const char *
-text_argument(FunctionCallInfo fcinfo, int argument)
-{
-	return PG_ARGISNULL(argument) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(argument));
-}
 
 /* Returns when a pause is to end, an argument; 0: never.  Raises when that is past. */
 static TimestampTz

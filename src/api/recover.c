@@ -6,6 +6,7 @@
 
 #include "utils/builtins.h"
 
+#include "api/arguments.h"
 #include "catalog/catalog.h"
 #include "engine/engine.h"
 
@@ -100,7 +101,7 @@ noetl_skip(PG_FUNCTION_ARGS)
 				 errdetail("A step can be skipped while it is held, queued or waiting.")));
 	engine_skip_step(store, &execution, &playbook->steps[step], run->visit,
 					 PG_ARGISNULL(2) ? NULL : PG_GETARG_JSONB_P(2),
-					 PG_ARGISNULL(3) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(3)));
+					 text_argument(fcinfo, 3));
 	store_close(store);
 	PG_RETURN_VOID();
 }

@@ -5,12 +5,12 @@
  */
 #include "common/common.h"
 
-#include "utils/builtins.h"
 #include "utils/float.h"
 
+#include "api/arguments.h"
+#include "api/names_scope.h"
 #include "broker/broker.h"
 #include "engine/engine.h"
-#include "api/names_scope.h"
 
 PG_FUNCTION_INFO_V1(noetl_retry_delay);
 
@@ -69,7 +69,7 @@ noetl_retry_delay(PG_FUNCTION_ARGS)
 	attempt.jitter = engine_jitter();
 	names_scope_init(&scope, PG_GETARG_JSONB_P(1),
 					 attempt_names(PG_GETARG_JSONB_P(2), &response, &attempt,
-								   PG_ARGISNULL(5) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(5))),
+								   text_argument(fcinfo, 5)),
 					 true);
 	json_from_jsonb(PG_GETARG_JSONB_P(0), &written);
 	if (!retry_from_json(&written, &policy, &error))

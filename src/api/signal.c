@@ -4,9 +4,9 @@
  */
 #include "common/common.h"
 
-#include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "api/arguments.h"
 #include "engine/engine.h"
 
 PG_FUNCTION_INFO_V1(noetl_signal);
@@ -14,13 +14,6 @@ PG_FUNCTION_INFO_V1(noetl_send);
 
 /* The longest time for which a message is kept: ten years, in microseconds. */
 #define LONGEST_KEEP	(INT64CONST(3653) * USECS_PER_DAY)
-
-/* Returns a text argument, or NULL. */
-static char *
-text_argument(FunctionCallInfo fcinfo, int argument)
-{
-	return PG_ARGISNULL(argument) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(argument));
-}
 
 /* Returns a jsonb argument, or NULL. */
 static Jsonb *

@@ -7,10 +7,12 @@
 #include "access/genam.h"
 #include "access/table.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_namespace.h"
 #include "nodes/pg_list.h"
 #include "nodes/primnodes.h"
 #include "partitioning/partbounds.h"
 #include "partitioning/partdesc.h"
+#include "utils/fmgroids.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/partcache.h"
@@ -62,6 +64,43 @@ relations_changed(Datum arg, Oid relid)
 		leaf_indexes.leaf = InvalidOid;
 }
 
+/*
+ * Raises an error when Citus distributes one of the tables: rows are written into the
+ * tables of this database, and queries would look for them elsewhere.
+ */
+static void
+refuse_distributed(void)
+{
+	Oid			catalog = get_relname_relid("pg_dist_partition", PG_CATALOG_NAMESPACE);
+	AttrNumber	column = InvalidAttrNumber;
+	Relation	relation;
+
+	if (OidIsValid(catalog))
+		column = get_attnum(catalog, "logicalrelid");
+	if (column == InvalidAttrNumber)
+		return;
+	relation = table_open(catalog, AccessShareLock);
+	for (int i = 0; i < REL_COUNT; i++)
+	{
+		ScanKeyData key;
+		SysScanDesc scan;
+
+		if (relation_names[i] == NULL)
+			continue;
+		ScanKeyInit(&key, column, BTEqualStrategyNumber, F_OIDEQ,
+					ObjectIdGetDatum(relation_oids[i]));
+		scan = systable_beginscan(relation, InvalidOid, false, NULL, 1, &key);
+		if (HeapTupleIsValid(systable_getnext(scan)))
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("table noetl.%s is distributed by Citus", relation_names[i]),
+					 errdetail("The triggers of noetl need all rows of an execution in one database."),
+					 errhint("SELECT undistribute_table('noetl.%s');", relation_names[i])));
+		systable_endscan(scan);
+	}
+	table_close(relation, AccessShareLock);
+}
+
 /* Looks up all relations by name, and the owner; raises an error when one is missing. */
 static void
 find_relations(void)
@@ -88,6 +127,7 @@ find_relations(void)
 					 errhint("Run CREATE EXTENSION noetl.")));
 	}
 	leaf_indexes.leaf = InvalidOid;
+	refuse_distributed();
 	relations_known = true;
 	{
 		Relation	execution = table_open(relation_oids[REL_EXECUTION], AccessShareLock);

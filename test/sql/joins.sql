@@ -387,7 +387,7 @@ $$) > 0 AS registered;
 SELECT noetl.execute('joins/timeouts') > 0 AS started;
 SELECT pg_temp.done('joins/timeouts', 'page', '{"n": 1}'), pg_temp.done('joins/timeouts', 'page:2', '{"n": 2}'),
        pg_temp.done('joins/timeouts', 'page:3', '{"n": 3}');
-UPDATE noetl.run SET due_at = now() WHERE execution_id = newest('joins/timeouts') AND visit IN (2, 3);
+UPDATE noetl.run SET due_at = now() + visit * interval '1 us' WHERE execution_id = newest('joins/timeouts') AND visit IN (2, 3);
 SELECT noetl.enqueue_next(newest('joins/timeouts'));
 SELECT * FROM pg_temp.waiting('joins/timeouts');
 UPDATE noetl.run SET due_at = now() WHERE execution_id = newest('joins/timeouts') AND visit = 3;
@@ -429,3 +429,16 @@ workflow:
 - {step: a, join: some, next: end}
 - {step: end, join: any}
 $$);
+
+-- The end of a step's name is no visit.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: joins/named
+workflow:
+- {step: "load:2", type: python, code: x, next: end}
+- step: end
+$$) > 0 AS registered;
+SELECT noetl.execute('joins/named') > 0 AS started;
+SELECT noetl.status(newest('joins/named')) -> 'live' AS live;
+SELECT step, reported FROM work();

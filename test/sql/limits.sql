@@ -76,6 +76,7 @@ SELECT noetl.set_limit('api');
 SELECT * FROM pg_temp.tasks();
 SELECT noetl.unset_limit('api'), noetl.unset_limit('api') AS again;
 SELECT noetl.set_limit('api', -1);
+SELECT noetl.set_limit(repeat('n', 201), 1);
 SELECT noetl.set_limit('api', NULL, '{"limit": 5}');
 SELECT count(noetl.complete(queue_id, '{}', 'w1')) FROM noetl.lease('w1', 10);
 SELECT * FROM pg_temp.wrong();

@@ -114,4 +114,6 @@ workflow:
 - {step: a, type: python, code: x, queue_timeout: -1}
 - {step: b, type: python, code: x, queue_timeout: soon}
 $$) WHERE severity = 'error';
+-- The tests that follow lease whatever is ready.
+SELECT count(*) FROM noetl.cancel_all('wait/step', dry_run => false);
 DROP FUNCTION pass_time, tasks;

@@ -98,6 +98,7 @@ SELECT * FROM maintained();
 SELECT playbook, executions FROM noetl.retain('0', 'retention/short');
 SELECT count(*) FROM noetl.retention;
 SELECT * FROM noetl.retain('-1 day', dry_run => false);
+SELECT * FROM noetl.retain('1001 years', dry_run => false);
 
 -- Children stay as long as what they descend from, so the child does not go.
 SELECT count(*) FROM noetl.retain(NULL, dry_run => false);
@@ -180,7 +181,8 @@ ROLLBACK;
 
 -- Times and ids.
 SELECT noetl.id_time(noetl.id_at('2026-11-27 12:00:00.123+00')) = '2026-11-27 12:00:00.123+00' AS same,
-       noetl.id_at('1999-01-01') AS before;
+       noetl.id_at('1999-01-01') AS before, noetl.id_at('-infinity') AS never,
+       noetl.id_at('2094-01-01') AS beyond, noetl.id_at('infinity') AS last;
 
 DELETE FROM noetl.retention;
 DO $$ DECLARE leaf regclass; BEGIN

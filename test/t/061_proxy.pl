@@ -59,6 +59,12 @@ workflow:
 is($front->safe_psql('postgres', "SELECT string_agg(node || ' ' || catalog_id, ', ' ORDER BY node) FROM noetl.register(\$p\$$playbook\$p\$)"),
 	'0 1, 1 1, 2 1', 'a playbook is registered everywhere');
 
+my $internal = $servers[0]->safe_psql('flows0', q{
+	SELECT string_agg(quote_literal(proname), ',') FROM pg_proc
+	 WHERE pronamespace = 'noetl'::regnamespace AND obj_description(oid, 'pg_proc') ~ 'internal|part of noetl'});
+is($front->safe_psql('postgres', "SELECT string_agg(proname, ' ') FROM pg_proc WHERE pronamespace = 'noetl'::regnamespace AND proname IN ($internal)"),
+	'', 'internal functions stay behind');
+
 my $key_before = $front->safe_psql('postgres', "SELECT noetl.execute('scaled', key => 'order-7')");
 is($front->safe_psql('postgres', "SELECT noetl.execute('scaled', key => 'order-7')"), $key_before,
 	'a key leads to its execution');
