@@ -50,7 +50,8 @@ from_seconds(const Value *seconds, DatetimeZone zone)
 	double		whole;
 	double		fraction;
 
-	if (seconds->kind == VAL_INT && llabs(seconds->u.integer) < INT64CONST(1000000000000))
+	if (seconds->kind == VAL_INT && seconds->u.integer > -INT64CONST(1000000000000) &&
+		seconds->u.integer < INT64CONST(1000000000000))
 		return datetime_make(seconds->u.integer * USECS_PER_SEC + UNIX_EPOCH, zone);
 	fraction = modf(number_to_double(seconds), &whole);
 	if (!(fabs(whole) < 1e12))

@@ -74,6 +74,7 @@ static bool
 has_hash(const Value *value)
 {
 	check_stack_depth();
+	bounds_work(5);
 	if (value->kind == VAL_TUPLE)
 	{
 		for (int i = 0; i < seq_count(value); i++)
@@ -159,9 +160,9 @@ jinja_filter_union(Eval *ev, const Value *argv, const CallArgs *call)
 	return finished_list(&result);
 }
 
-/* The filter intersect: what is in both lists. */
-Value
-jinja_filter_intersect(Eval *ev, const Value *argv, const CallArgs *call)
+/* Returns the items of the first list that are (not) in the second, each once. */
+static Value
+select_members(Eval *ev, const Value *argv, bool in)
 {
 	Value		a = items_of(ev, &argv[0]);
 	Value		b = items_of(ev, &argv[1]);
@@ -169,22 +170,22 @@ jinja_filter_intersect(Eval *ev, const Value *argv, const CallArgs *call)
 	ValueSet	seen = set_of(ev, NULL);
 	Items		result = {0};
 
-	add_members(ev, &result, &seen, &a, &other, true);
+	add_members(ev, &result, &seen, &a, &other, in);
 	return finished_list(&result);
+}
+
+/* The filter intersect: what is in both lists. */
+Value
+jinja_filter_intersect(Eval *ev, const Value *argv, const CallArgs *call)
+{
+	return select_members(ev, argv, true);
 }
 
 /* The filter difference: what is in the first list only. */
 Value
 jinja_filter_difference(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	Value		a = items_of(ev, &argv[0]);
-	Value		b = items_of(ev, &argv[1]);
-	ValueSet	other = set_of(ev, &b);
-	ValueSet	seen = set_of(ev, NULL);
-	Items		result = {0};
-
-	add_members(ev, &result, &seen, &a, &other, false);
-	return finished_list(&result);
+	return select_members(ev, argv, false);
 }
 
 /* The filter symmetric_difference: what is in one of the lists only. */
@@ -224,6 +225,7 @@ flatten_into(Eval *ev, Items *result, const Value *list, int64 levels, bool skip
 	{
 		const Value *item = &seq_items(list)[i];
 
+		bounds_work(20);
 		if (skip_nulls && is_null_item(item))
 			continue;
 		if (levels != 0 && (item->kind == VAL_LIST || item->kind == VAL_TUPLE))
@@ -331,14 +333,17 @@ jinja_filter_product(Eval *ev, const Value *argv, const CallArgs *call)
 	int64		times = value_index(&repeat, "repeat");
 	Value	   *inputs = with_input(&argv[0], call);
 	int64		total = 1;
+	int64		lists_wanted;
 	int			count;
 	Value	   *lists;
 	Items		result = {0};
 
 	if (times < 0)
 		value_fail("repeat argument cannot be negative");
-	value_check_items(times * given);
-	count = (int) times * given;
+	if (pg_mul_s64_overflow(times, given, &lists_wanted))
+		lists_wanted = PG_INT64_MAX;
+	value_check_items(lists_wanted);
+	count = (int) lists_wanted;
 	lists = palloc((count + 1) * sizeof(Value));
 	for (int i = 0; i < count; i++)
 	{

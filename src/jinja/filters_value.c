@@ -306,6 +306,7 @@ static void
 combine_term(Eval *ev, Value *result, const Value *term, bool recursive, ListMerge how)
 {
 	check_stack_depth();
+	bounds_work(20);
 	if (term->kind == VAL_LIST || term->kind == VAL_TUPLE)
 	{
 		for (int i = 0; i < seq_count(term); i++)

@@ -2,6 +2,8 @@
  * jinja/random.c
  *		The filter random with a seed: Python's generator, so that the result is
  *		that of Ansible, and the same whenever the template is rendered again.
+ *
+ * PostgreSQL's generator (common/pg_prng.h) gives other numbers than Python's.
  */
 #include "common/common.h"
 

@@ -7,7 +7,6 @@
  */
 #include "common/common.h"
 
-#include "miscadmin.h"
 #include "regex/regex.h"
 
 #include "jinja/regex.h"
@@ -257,8 +256,9 @@ read_flags(Translator *t)
 				t->options.verbose = true;
 				break;
 			case 'u':
-			case 'a':
 				break;
+			case 'a':
+				refuse_construct(t, "the flag a");
 			default:
 				fail_pattern(t, "unknown flag");
 		}
@@ -274,7 +274,6 @@ translate_group(Translator *t)
 	const char *name;
 	int			length;
 
-	check_stack_depth();
 	for (int i = 0; i < lengthof(plain); i++)
 	{
 		if (!at_text(t, plain[i]))

@@ -2,8 +2,11 @@
  * jinja/to_yaml.c
  *		The filters to_yaml, to_nice_yaml and from_yaml: YAML as PyYAML writes it.
  *
- * What decides about quotes, flow style and line breaks is PyYAML's emitter, so
- * that Ansible's filters and these give the same text.  Anchors are not written.
+ * Quotes, flow style and line breaks are those of the emitter that PyYAML has in
+ * Python.  Anchors are not written.  libyaml's emitter is not called, because it
+ * gives other texts: it escapes characters above U+FFFF, puts a text with U+0085 in
+ * double quotes, writes an empty key without "?", and ends a document that is one
+ * plain scalar without "...".
  */
 #include "common/common.h"
 

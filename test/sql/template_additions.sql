@@ -199,6 +199,7 @@ SET noetl.template_max_memory = '20MB';
 SET noetl.template_max_output = '1MB';
 SELECT t || '  =>  ' || left(pg_temp.try(t), 90) FROM unnest(ARRAY[
   '{{ range(2000) | product(range(2000)) | list | length }}', '{{ range(900) | product(range(900)) | list | length }}', '{{ [1] | product(repeat=3000000) }}',
+  '{{ [1] | product([2], repeat=9223372036854775807) }}', '{{ -9223372036854775808 | from_timestamp }}', '{{ "ü" is search("(?a)^.w") }}', '{{ (-9223372036854775807 - 1) | from_timestamp }}',
   '{{ ("a" * 500000) | regex_replace("", "bcd") | length }}', '{{ ("a" * 600) | regex_replace("a", "b" * 2000) | length }}', '{{ (["x" * 1000] * 2000) | to_yaml | length }}',
   '{{ ("\"" * 600000) | quote | length }}', '{{ ("''" * 600000) | quote | length }}', '{{ "x" | strftime("%c" * 60000) | length }}', '{{ date_time(0).strftime("%c" * 60000) | length }}',
   '{{ range(100000) | union(range(100000)) | length }}', '{{ "a" is search("(((a{1,200}){1,200}){1,200}){1,200}") }}',

@@ -38,6 +38,7 @@ RESET statement_timeout;
 
 -- An evaluation that takes too long ends by itself, at a position; which one
 -- that is depends on the machine.
+SET statement_timeout = '20s';
 SET noetl.template_max_time = '100ms';
 SELECT regexp_replace(pg_temp.try(t), 'column \d+', 'column …') FROM unnest(ARRAY[
   E'first line\n{% for i in range(1000000) %}{{ "x"*50000 }}{% endfor %}',
@@ -45,11 +46,18 @@ SELECT regexp_replace(pg_temp.try(t), 'column \d+', 'column …') FROM unnest(AR
   '{% macro f(n) %}{% if n %}{{ f(n-1) }}{{ f(n-1) }}{% endif %}{% endmacro %}{{ f(18) }}{{ f(18) }}',
   '{{ (["a"*100000]*5000)|sort|length }}'
 ]) AS t;
+-- Nor does one whose lists hold one another take longer than it may.
+SELECT regexp_replace(pg_temp.try('{% set ns = namespace(x=' || empty || ') %}{% for i in range(45) %}{% set ns.x = ' || twice || ' %}{% endfor %}{{ ' || t || ' }}'), 'column \d+', 'column …')
+  FROM (VALUES ('[]', '[ns.x, ns.x]', 'ns.x | flatten'), ('[]', '[ns.x, ns.x]', 'ns.x | combine'),
+               ('()', '(ns.x, ns.x)', '[ns.x] | union([])'),
+               ('{}', '{"a": ns.x, "b": ns.x}', 'ns.x | combine({"a": ns.x.b, "b": ns.x.a}, recursive=true) | length'),
+               ('{}', '{"a": ns.x, "b": ns.x}', 'ns.x | merge({"a": ns.x.b, "b": ns.x.a}) | length')) AS cases(empty, twice, t);
 -- Compilation has the same bound, and zero is none.
 SELECT pg_temp.try('{{ [' || repeat('a, ', 4000000) || '1] }}') LIKE '54000 | compilation of a template exceeds noetl.template_max_%';
 SET noetl.template_max_time = 0;
 SELECT pg_temp.try('{{ (["a"*100000]*500)|sort|length }}');
 RESET noetl.template_max_time;
+RESET statement_timeout;
 
 -- Memory is freed as a template goes: these build far less than they pass through.
 SET noetl.template_max_memory = '16MB';

@@ -18,6 +18,7 @@ typedef struct Header
 {
 	size_t		index;			/* place in the list */
 	size_t		size;
+	MemoryContext context;
 } Header;
 
 static Header **chunks;
@@ -46,9 +47,9 @@ poison(Header *h)
 	__asan_poison_memory_region((char *) chunk_of(h) + h->size, RED_ZONE);
 }
 
-/* palloc; the content is rubbish */
+/* MemoryContextAlloc; the content is rubbish */
 void *
-fuzz_alloc(Size size)
+fuzz_alloc(MemoryContext context, Size size)
 {
 	size_t		total = sizeof(Header) + RED_ZONE + size + RED_ZONE;
 	Header	   *h = malloc(total + 16);
@@ -64,16 +65,17 @@ fuzz_alloc(Size size)
 	}
 	h->index = nchunks;
 	h->size = size;
+	h->context = context;
 	chunks[nchunks++] = h;
 	poison(h);
 	return chunk_of(h);
 }
 
-/* palloc0 */
+/* MemoryContextAllocZero */
 void *
-fuzz_alloc0(Size size)
+fuzz_alloc0(MemoryContext context, Size size)
 {
-	return memset(fuzz_alloc(size), 0, size);
+	return memset(fuzz_alloc(context, size), 0, size);
 }
 
 /* repalloc; the old place stays poisoned, so that stale pointers show */
@@ -81,7 +83,7 @@ void *
 fuzz_realloc(void *p, Size size)
 {
 	Header	   *old = header_of(p);
-	void	   *new = fuzz_alloc(size);
+	void	   *new = fuzz_alloc(old->context, size);
 
 	memcpy(new, p, old->size < size ? old->size : size);
 	__asan_poison_memory_region(p, old->size);
@@ -95,10 +97,30 @@ fuzz_strndup(const char *s, Size length)
 	char	   *copy;
 
 	length = strnlen(s, length);
-	copy = fuzz_alloc(length + 1);
+	copy = fuzz_alloc(CurrentMemoryContext, length + 1);
 	memcpy(copy, s, length);
 	copy[length] = '\0';
 	return copy;
+}
+
+/* GetMemoryChunkContext */
+MemoryContext
+fuzz_context(void *p)
+{
+	return header_of(p)->context;
+}
+
+/* MemoryContextReset; the chunks stay poisoned, so that stale pointers show */
+void
+fuzz_reset(MemoryContext context)
+{
+	for (size_t i = nchunks; i > 0; i--)
+	{
+		Header	   *h = chunks[i - 1];
+
+		if (h->context == context)
+			__asan_poison_memory_region(chunk_of(h), h->size);
+	}
 }
 
 /* The end of an input. */

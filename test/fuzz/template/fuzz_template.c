@@ -27,10 +27,6 @@ void		_PG_init(void);
 extern int	LLVMFuzzerRunDriver(int *argc, char ***argv,
 							   int (*callback)(const uint8_t *data, size_t size));
 
-int			noetl_template_coerce = COERCE_ALL;
-int			noetl_template_max_output = 100000;
-int			noetl_template_max_iterations = 5000;
-
 static const char context_text[] =
 	"{\"a\": {\"b\": [1, 2.5, \"x\", null, {\"x\": true}], \"items\": 1}, \"n\": 42, \"f\": 2.675,"
 	" \"s\": \"Hello <b>W\\u00f6rld</b> http://example.com/a\", \"xs\": [3, 1, 2, 10000000000000000000000],"
@@ -54,7 +50,7 @@ static int
 run_one(const uint8_t *data, size_t size)
 {
 	static MemoryContext memory = NULL;
-	TemplateScope scope = {lookup, NULL, 0, false};
+	TemplateScope scope = {.lookup = lookup};
 	SourceError error;
 	JsonbValue	value;
 	Template *template;
@@ -80,7 +76,7 @@ run_one(const uint8_t *data, size_t size)
 		value.val.string.val = (char *) data + 1;
 		value.val.string.len = size - 1;
 		doc = template_doc_compile(&value, &error);
-		scope.keep_unknown = true;
+		scope.needs = NEEDS_NAMES;
 		if (doc)
 			(void) template_doc_render(doc, &scope, &value, &error);
 	}
@@ -91,7 +87,7 @@ run_one(const uint8_t *data, size_t size)
 			(void) value_json_truth(&value);
 	}
 	MemoryContextSwitchTo(TopMemoryContext);
-	MemoryContextReset(memory);
+	(MemoryContextReset) (memory);
 	fuzz_free_all();
 	return 0;
 }
@@ -110,6 +106,9 @@ _PG_init(void)
 		argv[argc++] = word;
 	(void) set_stack_base();	/* PostgreSQL itself does so only later */
 	SetDatabaseEncoding(PG_UTF8);
+	noetl_template_max_output = 100000;
+	noetl_template_max_iterations = 5000;
+	noetl_template_max_time = 0;	/* no timer works yet; libFuzzer has one */
 	context = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(context_text)));
 	_exit(LLVMFuzzerRunDriver(&argc, &arguments, run_one));
 }
