@@ -441,7 +441,7 @@ begin_reaping(Reaping *reaping, int64 execution_id, bool asked)
 	reaping->execution_id = execution_id;
 	reaping->asked = asked;
 	reaping->until = asked ? DT_NOEND : GetCurrentTimestamp() + PASSING_TIME_US;
-	reaping->room = asked ? Min(REAPER_BATCH, max_locks_per_xact * MaxBackends / 8) : PASSING_BATCH;
+	reaping->room = asked ? REAPER_BATCH : PASSING_BATCH;
 	if (execution_id == 0)
 		reaping->failures = reaper_failures();
 }
