@@ -414,13 +414,16 @@ reap_one(Reaping *reaping, int64 execution_id, LimitedWork work, void *what)
 	}
 }
 
-/* Decides on events that wait, for the most on requests to cancel a child. */
+/*
+ * Decides on events that wait, for the most on requests to cancel a child.  Leaves at
+ * least "reserved" of this call's executions for what else is due.
+ */
 static void
-reap_pending(Reaping *reaping)
+reap_pending(Reaping *reaping, int reserved)
 {
 	int64		next = PG_INT64_MIN;
 
-	while (!reaping->more)
+	while (!reaping->more && reaping->room >= reserved)
 	{
 		Store	   *store = store_open(InvalidOid);
 		bool		found = store_next_pending(store, &next);
@@ -471,7 +474,7 @@ engine_reap(int64 execution_id, bool asked, bool *more)
 	{
 		if (reaping.failures != NIL)
 			(void) reaper_failures_clean();
-		reap_pending(&reaping);
+		reap_pending(&reaping, reaping.room / 2);
 	}
 	reap_one(&reaping, 0, promote_work, &reaping.execution_id);
 	if (execution_id == 0 && store_resuming())
@@ -500,8 +503,8 @@ engine_reap(int64 execution_id, bool asked, bool *more)
 		reap_one(&reaping, ((DueRun *) lfirst(lc))->execution_id, run_work, lfirst(lc));
 	foreach(lc, leases)
 		reap_one(&reaping, ((QueueRow *) lfirst(lc))->execution_id, lease_work, lfirst(lc));
-	if (!asked && noetl_broker && execution_id == 0)
-		reap_pending(&reaping);
+	if ((asked || noetl_broker) && execution_id == 0)
+		reap_pending(&reaping, 0);
 	*more = reaping.more;
 	return reaping.ready;
 }
