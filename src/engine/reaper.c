@@ -180,7 +180,7 @@ reap_execution(Store *store, int64 execution_id)
 	json_add_text(&builder, "reason", event.error);
 	json_end_object(&builder, &value);
 	event.result = json_to_jsonb(&value);
-	event.meta = task_event_meta(REAPED_TIMEOUT, 0, 0);
+	event.meta = event_attempt_meta(0, REAPED_TIMEOUT);
 	(void) engine_ingest(store, &event);
 }
 
