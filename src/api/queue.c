@@ -155,6 +155,7 @@ lease(Store *store, LeaseRequest *request)
 	int			wanted = request->max_tasks;
 	const char *more = NULL;
 	bool		skipped = false;
+	bool		timed = false;
 
 	for (int try = 0; try < LEASE_TRIES && wanted > 0; try++)
 	{
@@ -166,8 +167,11 @@ lease(Store *store, LeaseRequest *request)
 		wanted -= leased;
 		if (leased > 0)
 			break;
-		if (!skipped && !(try == 0 && timers_wanted(true) && run_timers(store) > 0))
+		if (skipped)
+			continue;
+		if (timed || !timers_wanted(true) || run_timers(store) == 0)
 			break;
+		timed = true;
 	}
 	if (more != NULL)
 		wake_at_commit(more);
