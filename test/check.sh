@@ -182,7 +182,7 @@ build || abort
 work=$(mktemp -d "${TMPDIR:-/tmp}/noetl-check.XXXXXX")
 chmod 755 "$work"
 cp -R "$tree/test" "$tree/expected" "$tree/doc" "$tree"/*.md "$tree/LICENSE" "$tree/Makefile" "$work/"
-(cd "$tree" && cp --parents src/*/README.md "$work/")
+(cd "$tree" && cp --parents src/*/README.md src/*.o src/*/*.[ho] "$work/")
 # The test of the quickstart makes one, as the server user.
 case " $suites " in *" tap "*) copy_tree "$work/source" ;; esac
 make_directory "$work/home" "$work/tmp"
