@@ -10,6 +10,8 @@
 #   make bench           measure, side by side with plain rows
 #   make bench-instructions   count instructions of the hot path by callgrind
 #   make fuzz-jinja      random templates beside Jinja2; COUNT=500000 SEED=random
+#   make mutants         remove guards one by one, and see that a test turns red;
+#                        COUNT=20 SEED=1 FILES="src/store/*.c"
 #   make coverage        run the suites (SUITES=...) with a build of its own, and
 #                        print how many lines of each file they reach
 #   make format          format the C lines that differ from the commit BASE
@@ -49,7 +51,7 @@ ISOLATION = $(basename $(notdir $(sort $(wildcard $(here)/test/specs/*.spec))))
 # These goals find or install PostgreSQL themselves and run before there is a
 # pg_config.  PGXS stays out of their way: it has a "check" of its own.
 DRIVERS = check quickstart quickstart-stop bench bench-instructions stress check-versions fuzz-jinja
-DRIVERS += coverage format check-packages check-images dist screenshots
+DRIVERS += coverage format check-packages check-images dist screenshots mutants
 
 ifneq ($(filter $(DRIVERS),$(MAKECMDGOALS)),)
 
@@ -79,6 +81,11 @@ COUNT = 500000
 SEED = random
 fuzz-jinja:
 	@SUITES=diff PROGRAMS=jinja COUNT='$(COUNT)' SEED='$(SEED)' bash $(here)/test/check.sh
+
+mutants: COUNT = 20
+mutants: SEED = 1
+mutants:
+	@COUNT='$(COUNT)' SEED='$(SEED)' FILES='$(FILES)' LIST='$(LIST)' $(here)/test/mutants/run
 
 coverage:
 	@REGRESS='$(REGRESS)' ISOLATION='$(ISOLATION)' SUITES='$(SUITES)' \
