@@ -12,6 +12,7 @@
 #   make fuzz-jinja      random templates beside Jinja2; COUNT=500000 SEED=random
 #   make mutants         remove guards one by one, and see that a test turns red;
 #                        COUNT=20 SEED=1 FILES="src/store/*.c"
+#   make memcheck        run the SQL suite in a server under valgrind
 #   make coverage        run the suites (SUITES=...) with a build of its own, and
 #                        print how many lines of each file they reach
 #   make format          format the C lines that differ from the commit BASE
@@ -51,7 +52,7 @@ ISOLATION = $(basename $(notdir $(sort $(wildcard $(here)/test/specs/*.spec))))
 # These goals find or install PostgreSQL themselves and run before there is a
 # pg_config.  PGXS stays out of their way: it has a "check" of its own.
 DRIVERS = check quickstart quickstart-stop bench bench-instructions stress check-versions fuzz-jinja
-DRIVERS += coverage format check-packages check-images dist screenshots mutants
+DRIVERS += coverage format check-packages check-images dist screenshots mutants memcheck
 
 ifneq ($(filter $(DRIVERS),$(MAKECMDGOALS)),)
 
@@ -81,6 +82,9 @@ COUNT = 500000
 SEED = random
 fuzz-jinja:
 	@SUITES=diff PROGRAMS=jinja COUNT='$(COUNT)' SEED='$(SEED)' bash $(here)/test/check.sh
+
+memcheck:
+	@REGRESS='$(REGRESS)' ISOLATION='' bash $(here)/test/memcheck.sh
 
 mutants: COUNT = 20
 mutants: SEED = 1

@@ -62,7 +62,7 @@ run_regress()
         say "# there is no expected/$name.out: comparing with nothing"
         : >"$work/expected/$name.out"
     done
-    (cd "$work/$suite" && "${as_user[@]}" timeout --foreground -k 10 1800 "$tool" \
+    (cd "$work/$suite" && "${as_user[@]}" timeout --foreground -k 10 "${SUITE_SECONDS:-1800}" "$tool" \
         --bindir="$bindir" --host="$PGHOST" --port="$PGPORT" --user="$PGUSER" \
         --inputdir="$work/test" --outputdir=. --encoding=UTF8 --no-locale \
         --dbname="noetl_$suite" $regress_options "$@") 2>&1 | tee "$work/$suite.out" |
