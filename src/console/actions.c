@@ -111,6 +111,14 @@ append_actions(Request *request, PQExpBuffer out, const char *id, const char *st
 		any = true;
 		append_action(request, out, &actions[i], id);
 	}
+	if (can & 1u << CAN_MIGRATE && strcmp(status, "RUNNING") == 0)
+	{
+		html(out, any ? "" : "<div class=\"actions\" role=\"group\" aria-label=\"actions\">\n");
+		html(out, "<details class=\"action\" name=\"action\"><summary>Migrate</summary>");
+		append_migrate(request, out, id, false);
+		html(out, "</details>\n");
+		any = true;
+	}
 	if (any)
 	{
 		html(out, "</div>\n");
@@ -155,6 +163,11 @@ execution_post(Request *request, Reply *reply)
 	for (size_t i = 0; name && i < sizeof(actions) / sizeof(actions[0]); i++)
 		if (strcmp(actions[i].name, name) == 0)
 			action = &actions[i];
+	if (name && strcmp(name, "migrate") == 0 && parse_id(rest, id))
+	{
+		migrate_post(request, reply, id);
+		return;
+	}
 	if (action == NULL || !parse_id(rest, id))
 	{
 		page_error(request, reply, MHD_HTTP_NOT_FOUND, "There is no such action");

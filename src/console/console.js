@@ -90,13 +90,26 @@ async function refresh() {
 function live() {
   const what = document.body.dataset.live;
   if (what === undefined || !window.EventSource) return;
-  const stream = new EventSource("/live?execution=" + encodeURIComponent(what));
+  const stream = new EventSource("/live?" + what);
   const say = document.getElementById("live");
-  let timer = null;
+  let changed = false, following = false, rest = 300;
+  // A page that takes long to make is made anew less often.
+  async function follow() {
+    following = true;
+    while (changed) {
+      await new Promise((done) => setTimeout(done, rest));
+      changed = false;
+      const begun = performance.now();
+      await refresh().catch(() => {});
+      rest = Math.max(300, 10 * (performance.now() - begun));
+    }
+    following = false;
+  }
   stream.onopen = () => { say.textContent = "live"; };
   stream.onerror = () => { say.textContent = "not live"; };
   stream.onmessage = () => {
-    timer = timer || setTimeout(() => { timer = null; refresh(); }, 300);
+    changed = true;
+    if (!following) follow();
   };
   document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
   addEventListener("pagehide", () => stream.close());

@@ -10,6 +10,7 @@
 #include <microhttpd.h>
 
 #include "execution.h"
+#include "live.h"
 #include "page.h"
 #include "screens.h"
 
@@ -332,7 +333,7 @@ static const char execution_query[] =
 	MOMENT("x.ended_at") ", x.started_by, x.parent_execution_id, left(x.error, " SHOWN "),"
 	" noetl.span(coalesce(x.ended_at, clock_timestamp()) - x.started_at),"
 	" (SELECT string_agg(l.key || '=' || l.value, ', ') FROM jsonb_each_text(x.labels) AS l),"
-	" x.run_at, x.deadline FROM noetl.execution AS x WHERE x.execution_id = $1::bigint";
+	" x.run_at, x.deadline, " LIVE_MARK("x") " FROM noetl.execution AS x WHERE x.execution_id = $1::bigint";
 
 /* GET /execution/ID, and /execution/ID/value/EVENT/NAME */
 void
@@ -360,6 +361,7 @@ execution_page(Request *request, Reply *reply)
 		return;
 	}
 	status = db_text(rows, 0, 3);
+	snprintf(request->mark, sizeof(request->mark), "%s", db_text(rows, 0, 15));
 	page_begin(request, reply, db_text(rows, 0, 1), id);
 	html(&reply->body, "<div data-refresh=\"head\"><h1>%s ", db_text(rows, 0, 1));
 	page_tag(&reply->body, status);

@@ -15,11 +15,15 @@
 #define PAGE_ROWS		50
 #define MAX_BULK		500
 
+/* The fields of the filter, which links to other pages of the list repeat. */
+static const char *const filters[] = {"path", "status", "label", "key", "since", "until"};
+#define NFILTERS		(sizeof(filters) / sizeof(filters[0]))
+
 /* A query for executions: its conditions and their parameters. */
 typedef struct Filter
 {
 	PQExpBufferData where;
-	const char *params[8];
+	const char *params[16];
 	int			count;
 	char	   *key;			/* of the label, and its value */
 	const char *value;
@@ -37,6 +41,18 @@ add_condition(Filter *filter, const char *condition, const char *param)
 	appendBinaryPQExpBuffer(&filter->where, condition, mark - condition);
 	html(&filter->where, "$%d%r", filter->count, mark + 2);
 }
+
+/*
+ * The executions that have a key: the index of keys begins with the path, so that each
+ * path that has keys is stepped to.
+ */
+static const char key_condition[] =
+	"x.execution_id = ANY (ARRAY(WITH RECURSIVE p AS ("
+	"SELECT (SELECT k.path FROM noetl.start_key AS k ORDER BY k.path LIMIT 1) AS path"
+	" UNION ALL SELECT (SELECT k.path FROM noetl.start_key AS k WHERE k.path > p.path"
+	" ORDER BY k.path LIMIT 1) FROM p WHERE p.path IS NOT NULL)"
+	" SELECT k.execution_id FROM p CROSS JOIN LATERAL (SELECT k.execution_id FROM noetl.start_key AS k"
+	" WHERE k.path = p.path AND k.key = $?) AS k))";
 
 /* Reads the fields of the filter. */
 static void
@@ -71,6 +87,8 @@ read_filter(Request *request, Filter *filter)
 		else
 			add_condition(filter, "x.labels ? $?", filter->key);
 	}
+	if (field_or(request, "key", NULL))
+		add_condition(filter, key_condition, field(request, "key"));
 	/* ids grow with time: a bound of time is one of the primary key */
 	if (field_or(request, "since", NULL))
 		add_condition(filter, "x.execution_id >= " ID_OF("$?::timestamptz"),
@@ -98,10 +116,11 @@ append_filter(Request *request, PQExpBuffer out)
 	html(
 		out,
 		"</select></label>\n<label>Label<input name=\"label\" value=\"%s\" placeholder=\"name=value\"></label>\n"
+		"<label>Key<input name=\"key\" value=\"%s\" placeholder=\"key of its start\"></label>\n"
 		"<label>Since<input name=\"since\" type=\"datetime-local\" value=\"%s\"></label>\n"
 		"<label>Until<input name=\"until\" type=\"datetime-local\" value=\"%s\"></label>\n"
 		"<button>Show</button> <a href=\"/executions\">all</a></form>\n",
-		field_or(request, "label", ""), field_or(request, "since", ""),
+		field_or(request, "label", ""), field_or(request, "key", ""), field_or(request, "since", ""),
 		field_or(request, "until", ""));
 }
 
@@ -109,11 +128,9 @@ append_filter(Request *request, PQExpBuffer out)
 static void
 append_query(Request *request, PQExpBuffer out)
 {
-	static const char *const names[] = {"path", "status", "label", "since", "until"};
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (field_or(request, names[i], NULL))
-			html(out, "&amp;%s=%u", names[i], field(request, names[i]));
+	for (size_t i = 0; i < NFILTERS; i++)
+		if (field_or(request, filters[i], NULL))
+			html(out, "&amp;%s=%u", filters[i], field(request, filters[i]));
 }
 
 #define COLUMNS \
@@ -186,14 +203,13 @@ append_bulk_buttons(Request *request, PQExpBuffer out)
 static void
 append_list(Request *request, PQExpBuffer out, const PGresult *rows, const char *before)
 {
-	static const char *const names[] = {"path", "status", "label", "since", "until"};
 	int			count = PQntuples(rows);
 
 	html(out, "<form method=\"get\" action=\"/bulk\">");
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (field_or(request, names[i], NULL))
-			html(out, "<input type=\"hidden\" name=\"%s\" value=\"%s\">", names[i],
-				 field(request, names[i]));
+	for (size_t i = 0; i < NFILTERS; i++)
+		if (field_or(request, filters[i], NULL))
+			html(out, "<input type=\"hidden\" name=\"%s\" value=\"%s\">", filters[i],
+				 field(request, filters[i]));
 	html(
 		out,
 		"<div class=\"scroll\" data-refresh=\"list\"><table class=\"list\" data-sort><thead><tr><td></td><th>Status</th>"
