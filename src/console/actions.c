@@ -97,14 +97,15 @@ append_steps(Request *request, PQExpBuffer out, const char *id)
 
 /* Appends the forms of what the role may do (execution.h). */
 void
-append_actions(Request *request, PQExpBuffer out, const char *id, const char *status)
+append_actions(Request *request, PQExpBuffer out, const char *id, const char *status, bool paused)
 {
 	unsigned	can = page_can(request);
 	bool		any = false;
 
 	for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++)
 	{
-		if (!(can & 1u << actions[i].can) || !is_for(&actions[i], status))
+		if (!(can & 1u << actions[i].can) || !is_for(&actions[i], status) ||
+			actions[i].can == (paused ? CAN_PAUSE : CAN_RESUME))
 			continue;
 		if (!any)
 			html(out, "<div class=\"actions\" role=\"group\" aria-label=\"actions\">\n");

@@ -31,7 +31,7 @@ static const char example[] =
 	"  - step: end\n";
 
 static const char simulation_query[] =
-	"SELECT s.seq, s.at, s.event_type, s.step, s.status, left(s.data::text, 500)"
+	"SELECT s.seq, s.at, to_char(s.at, 'HH24:MI:SS.MS'), s.event_type, s.step, s.status, left(s.data::text, 500)"
 	" FROM noetl.simulate(content => $1, parameters => $2::jsonb, stubs => $3::jsonb) AS s"
 	" LIMIT 1000";
 
@@ -78,11 +78,11 @@ append_play(PQExpBuffer out, const PGresult *rows)
 		"<th>Status</th><th>Data</th></tr></thead><tbody>\n");
 	for (int i = 0; i < PQntuples(rows); i++)
 	{
-		html(out, "<tr><td class=\"num\">%s</td><td>%s</td><td>%s</td><td>%s</td><td>",
-			 db_text(rows, i, 0), db_text(rows, i, 1), db_text(rows, i, 2),
-			 db_text(rows, i, 3));
-		page_tag(out, db_text(rows, i, 4));
-		html(out, "</td><td><code>%s</code></td></tr>\n", db_text(rows, i, 5));
+		html(out, "<tr><td class=\"num\">%s</td><td><time title=\"%s\">%s</time></td><td class=\"id\">%s</td><td>%s</td><td>",
+			 db_text(rows, i, 0), db_text(rows, i, 1), db_text(rows, i, 2), db_text(rows, i, 3),
+			 db_text(rows, i, 4));
+		page_tag(out, db_text(rows, i, 5));
+		html(out, "</td><td><code>%s</code></td></tr>\n", db_text(rows, i, 6));
 	}
 	html(out, "</tbody></table></div>\n");
 	if (PQntuples(rows) == 1000)
@@ -97,14 +97,14 @@ append_simulation(Request *request, PQExpBuffer out, const char *content, unsign
 								field_or(request, "parameters", "{}"),
 								field_or(request, "stubs", "{}"));
 
+	if (rows && can & 1u << CAN_DRAW)
+		append_path(request, out, content);
 	html(out, "<section><h2>Simulation</h2>\n");
 	if (rows == NULL)
 		page_failed(request, out);
 	else
 		append_play(out, rows);
 	html(out, "</section>\n");
-	if (rows && can & 1u << CAN_DRAW)
-		append_path(request, out, content);
 	PQclear(rows);
 }
 

@@ -162,7 +162,7 @@ append_row(PQExpBuffer out, const PGresult *rows, int i, bool choose)
 			 db_text(rows, i, 0), db_text(rows, i, 0));
 	html(out, "<td>");
 	page_tag(out, db_text(rows, i, 3));
-	html(out, "</td><td><a href=\"/execution/%s\" data-row>%s</a>", db_text(rows, i, 0),
+	html(out, "</td><td class=\"id\"><a href=\"/execution/%s\" data-row>%s</a>", db_text(rows, i, 0),
 		 db_text(rows, i, 0));
 	if (db_true(rows, i, 8))
 		html(out, " <span class=\"note\">child</span>");

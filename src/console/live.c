@@ -73,11 +73,22 @@ live_since(void)
 	return since;
 }
 
+/* Wakes a stream that sleeps; the caller holds the lock. */
+static void
+wake(Stream *stream)
+{
+	if (!stream->asleep)
+		return;
+	stream->asleep = false;
+	MHD_resume_connection(stream->connection);
+}
+
 /* Answers GET /live?execution=ID&mark=MARK&since=N, or GET /live?since=N for lists. */
 void
 live_page(Request *request, Reply *reply)
 {
 	Stream	   *stream = xcalloc(1, sizeof(*stream));
+	Stream	   *oldest = NULL;
 	int			all = 0;
 	int			own = 0;
 
@@ -90,10 +101,19 @@ live_page(Request *request, Reply *reply)
 	for (Stream *other = streams; other; other = other->next)
 	{
 		all++;
-		own += strcmp(other->token, stream->token) == 0;
+		if (strcmp(other->token, stream->token) != 0 || other->ended)
+			continue;
+		own++;
+		oldest = other;
 	}
-	if (all < MAX_STREAMS && own < STREAMS_OF_ONE)
+	if (all < MAX_STREAMS)
 	{
+		/* a page that was left is noticed only when it is written to */
+		if (own >= STREAMS_OF_ONE)
+		{
+			oldest->ended = true;
+			wake(oldest);
+		}
 		/* others were told of something after this page was made */
 		stream->tell = atoi(field_or(request, "since", "0")) != looks;
 		stream->next = streams;
@@ -175,16 +195,6 @@ live_response(Stream *stream, struct MHD_Connection *connection)
 	pthread_mutex_unlock(&lock);
 	return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 1024, stream_read, stream,
 											 stream_free);
-}
-
-/* Wakes a stream that sleeps; the caller holds the lock. */
-static void
-wake(Stream *stream)
-{
-	if (!stream->asleep)
-		return;
-	stream->asleep = false;
-	MHD_resume_connection(stream->connection);
 }
 
 /*
