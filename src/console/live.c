@@ -225,8 +225,11 @@ compare(const char *token, const PGresult *rows)
 	pthread_mutex_unlock(&lock);
 }
 
-/* Asks for the marks of what the pages of one session show. */
-static void
+/*
+ * Asks for the marks of what the pages of one session show; returns false when the
+ * session is busy with a page.
+ */
+static bool
 look_for(const char *token, const char *executions)
 {
 	bool		busy;
@@ -235,7 +238,7 @@ look_for(const char *token, const char *executions)
 
 	request.session = session_acquire(token, false, false, &busy);
 	if (request.session == NULL && busy)
-		return;
+		return false;
 	initPQExpBuffer(&request.error);
 	if (request.session)
 	{
@@ -248,6 +251,7 @@ look_for(const char *token, const char *executions)
 	compare(token, rows);
 	PQclear(rows);
 	termPQExpBuffer(&request.error);
+	return true;
 }
 
 /* Copies the token of the next session that shows executions, and what these are. */
@@ -273,10 +277,14 @@ next_token(char token[TOKEN_SIZE], PQExpBuffer executions)
 	return next != NULL;
 }
 
-/* Tells lists that something has happened, and executions to which it has. */
-static void
+/*
+ * Tells lists that something has happened, and executions to which it has.  Returns
+ * false when it has to be done again, because a session is busy.
+ */
+static bool
 look(void)
 {
+	bool		complete = true;
 	char		token[TOKEN_SIZE] = "";
 	PQExpBufferData executions;
 
@@ -291,8 +299,10 @@ look(void)
 	pthread_mutex_unlock(&lock);
 	initPQExpBuffer(&executions);
 	while (next_token(token, &executions))
-		look_for(token, executions.data);
+		if (!look_for(token, executions.data))
+			complete = false;
 	termPQExpBuffer(&executions);
+	return complete;
 }
 
 /*
@@ -353,8 +363,7 @@ look_for_changes(void *unused)
 		}
 		if (look_at && now >= look_at)
 		{
-			look();
-			look_at = 0;
+			look_at = look() ? 0 : now + SETTLE;
 		}
 		if (look_at && look_at - now < timeout)
 			timeout = (int) (look_at - now);

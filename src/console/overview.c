@@ -115,7 +115,8 @@ static const char tasks_of_many[] =
 	" FROM noetl.queue AS q WHERE q.status = 'leased' ORDER BY q.lease_until LIMIT " TASKS ")"
 	" UNION ALL (SELECT q.node_type, q.execution_id, q.priority, q.status, q.created_at, 0, false"
 	" FROM noetl.queue AS q WHERE q.status = 'retry' ORDER BY q.available_at LIMIT " TASKS ")) AS s"
-	" JOIN noetl.execution AS x USING (execution_id)";
+	" CROSS JOIN LATERAL (SELECT x.path FROM noetl.execution AS x"
+	" WHERE x.execution_id = s.execution_id OFFSET 0) AS x";
 
 static const char backlog_query[] =
 	"SELECT b.node_type, b.path, b.priority, count(*) FILTER (WHERE b.status = 'queued'),"
