@@ -69,6 +69,7 @@ set_state(Graph *graph, int index, const JsonbValue *given)
 	if (json_get(given, "visits", &value) && value.type == jbvNumeric)
 		node->visits = DatumGetInt32(DirectFunctionCall1(numeric_int4,
 														 NumericGetDatum(value.val.numeric)));
+	node->attempts = Max(node->attempts, node->visits);
 	if (json_get(given, "to", &value))
 		mark_taken(graph, index, &value);
 }
