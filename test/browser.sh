@@ -5,7 +5,7 @@
 program="make check-browser"
 . "$(dirname "$0")/lib.sh"
 
-axe_version=4.11.1
+axe_version=4.14.1
 
 # Prints what is missing beyond the other tests.
 browser_packages()
