@@ -107,7 +107,8 @@ query_waits(Request *request)
 		strcpy(visit, "0");
 	html(&sql, waits_query, db_true(right, 0, 0) ? form_column : "NULL");
 	PQclear(right);
-	rows = db_query(request, sql.data, 4, after, field_or(request, "step", ""), visit, one ? only : NULL);
+	rows = db_query(request, sql.data, 4, after, field_or(request, "step", ""), visit,
+					one ? only : NULL);
 	termPQExpBuffer(&sql);
 	return rows;
 }

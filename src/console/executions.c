@@ -148,8 +148,8 @@ append_filter(Request *request, PQExpBuffer out)
 		"<label>Since<input name=\"since\" type=\"datetime-local\" value=\"%s\"></label>\n"
 		"<label>Until<input name=\"until\" type=\"datetime-local\" value=\"%s\"></label>\n"
 		"<button>Show</button> <a href=\"/executions\">all</a></form>\n",
-		field_or(request, "label", ""), field_or(request, "key", ""), field_or(request, "since", ""),
-		field_or(request, "until", ""));
+		field_or(request, "label", ""), field_or(request, "key", ""),
+		field_or(request, "since", ""), field_or(request, "until", ""));
 }
 
 /* Appends the filter as parts of a URL. */
@@ -190,8 +190,8 @@ append_row(PQExpBuffer out, const PGresult *rows, int i, bool choose)
 			 db_text(rows, i, 0), db_text(rows, i, 0));
 	html(out, "<td>");
 	page_tag(out, db_text(rows, i, 3));
-	html(out, "</td><td class=\"id\"><a href=\"/execution/%s\" data-row>%s</a>", db_text(rows, i, 0),
-		 db_text(rows, i, 0));
+	html(out, "</td><td class=\"id\"><a href=\"/execution/%s\" data-row>%s</a>",
+		 db_text(rows, i, 0), db_text(rows, i, 0));
 	if (db_true(rows, i, 8))
 		html(out, " <span class=\"note\">child</span>");
 	html(out, "</td><td><a href=\"/playbook?path=%u\">%s</a> <span class=\"note\">v%s</span>",

@@ -95,7 +95,8 @@ static const char tasks_of_few[] =
 	"SELECT q.node_type, x.path, q.priority, q.status, q.created_at, false AS more"
 	" FROM noetl.execution AS x CROSS JOIN LATERAL (SELECT * FROM noetl.queue AS q"
 	" WHERE q.execution_id = x.execution_id AND q.status IN ('queued', 'leased', 'retry')"
-	" ORDER BY q.execution_id, q.current_index, q.queue_id LIMIT " TASKS ") AS q WHERE x.status = 'RUNNING'";
+	" ORDER BY q.execution_id, q.current_index, q.queue_id LIMIT " TASKS ") AS q"
+	" WHERE x.status = 'RUNNING'";
 
 /*
  * A bounded number of tasks: of each type those that come next, found by stepping
