@@ -21,6 +21,7 @@
 #   make check-versions  compile and test with other versions of PostgreSQL
 #   make check-packages  build the Debian packages, install, use and purge them
 #   make check-images    build the images of docker/Dockerfile, and run them
+#   make check-browser   use noetl-console in Chromium, as three roles, with axe-core
 #   make screenshots     the pictures of noetl-console in doc/img, by Chromium
 #   make dist            the archive for PGXN, in build/
 #
@@ -53,6 +54,7 @@ ISOLATION = $(basename $(notdir $(sort $(wildcard $(here)/test/specs/*.spec))))
 # pg_config.  PGXS stays out of their way: it has a "check" of its own.
 DRIVERS = check quickstart quickstart-stop bench bench-instructions stress check-versions fuzz-jinja
 DRIVERS += coverage format check-packages check-images dist screenshots mutants memcheck
+DRIVERS += check-browser
 
 ifneq ($(filter $(DRIVERS),$(MAKECMDGOALS)),)
 
@@ -100,6 +102,9 @@ format:
 
 check-packages:
 	@bash $(here)/test/packages.sh
+
+check-browser:
+	@bash $(here)/test/browser.sh
 
 screenshots:
 	@bash $(here)/test/screenshots.sh

@@ -2836,6 +2836,23 @@ COMMENT ON FUNCTION noetl.test(text) IS
     'plays each test that a playbook has under "tests", as noetl.simulate() does, and compares; ok: all is as expected, otherwise the detail says what was expected and what was found';
 
 -- ---------------------------------------------------------------------------
+-- What noetl-console and other pages need (src/api)
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION noetl.draw(content text, states jsonb DEFAULT '{}') RETURNS text
+    AS 'MODULE_PATHNAME', 'noetl_draw'
+    LANGUAGE C STABLE STRICT PARALLEL SAFE;
+REVOKE ALL ON FUNCTION noetl.draw(text, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION noetl.draw(text, jsonb) IS
+    'the graph of a playbook, which need not be registered, as svg like that of noetl.explain(); states: {"step": {"state": text, "visits": number, "to": [steps that it went on to]}, …}';
+CREATE PROCEDURE noetl.wait_for_change(timeout interval DEFAULT '30 s', INOUT changed boolean DEFAULT NULL)
+    AS 'MODULE_PATHNAME', 'noetl_wait_for_change'
+    LANGUAGE C;
+REVOKE ALL ON PROCEDURE noetl.wait_for_change(interval, boolean) FROM PUBLIC;
+COMMENT ON PROCEDURE noetl.wait_for_change(interval, boolean) IS
+    'sleeps until a transaction has stored an event of any execution (changed is true) or the timeout is over (false; a timeout of null: never); holds no snapshot while it sleeps, so it must be called outside of a transaction block. What has changed is to be read a tenth of a second after it returns, or later';
+
+-- ---------------------------------------------------------------------------
 -- Several databases behind PL/Proxy: the script for the database in front.  It is
 -- made of what the extension has, so that it lacks no function.
 -- ---------------------------------------------------------------------------
@@ -3080,6 +3097,8 @@ BEGIN
     GRANT EXECUTE ON FUNCTION noetl.status(bigint) TO noetl_client, noetl_reader;
     GRANT EXECUTE ON FUNCTION noetl.register(text, text) TO noetl_author;
     GRANT EXECUTE ON FUNCTION noetl.simulate(text, jsonb, jsonb, timestamptz), noetl.test(text) TO noetl_author;
+    GRANT EXECUTE ON FUNCTION noetl.draw(text, jsonb) TO noetl_author;
+    GRANT EXECUTE ON PROCEDURE noetl.wait_for_change(interval, boolean) TO noetl_client, noetl_reader, noetl_author;
     GRANT EXECUTE ON FUNCTION noetl.grant_execute(text, name), noetl.revoke_execute(text, name) TO noetl_author;
     GRANT SELECT ON noetl.catalog_path TO noetl_author, noetl_reader;
     GRANT EXECUTE ON FUNCTION noetl.lease(text, integer, interval, text[]),
