@@ -8,6 +8,7 @@
 #   make installcheck    run the SQL and isolation suites in a running server
 #   make quickstart      see a playbook run, from zero; make quickstart-stop
 #   make bench           measure, side by side with plain rows
+#   make scale           measure 2 and 4 databases beside one
 #   make bench-instructions   count instructions of the hot path by callgrind
 #   make fuzz-jinja      random templates beside Jinja2; COUNT=500000 SEED=random
 #   make coverage        run the suites (SUITES=...) with a build of its own, and
@@ -48,7 +49,7 @@ ISOLATION = $(basename $(notdir $(sort $(wildcard $(here)/test/specs/*.spec))))
 
 # These goals find or install PostgreSQL themselves and run before there is a
 # pg_config.  PGXS stays out of their way: it has a "check" of its own.
-DRIVERS = check quickstart quickstart-stop bench bench-instructions stress check-versions fuzz-jinja
+DRIVERS = check quickstart quickstart-stop bench bench-instructions scale stress check-versions fuzz-jinja
 DRIVERS += coverage format check-packages check-images dist screenshots
 
 ifneq ($(filter $(DRIVERS),$(MAKECMDGOALS)),)
@@ -68,6 +69,9 @@ quickstart-stop:
 
 bench:
 	@bash $(here)/test/bench/run.sh
+
+scale:
+	@bash $(here)/test/bench/scale.sh
 
 bench-instructions:
 	@CALLS='$(CALLS)' bash $(here)/test/bench/instructions.sh
