@@ -40,7 +40,8 @@ SCRIPT_PARTS = $(sort $(wildcard $(here)/sql/noetl/*.sql))
 DOCS = README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md LICENSE
 # Installed below DOCS as they lie here, so that the links between them hold.
 DOC_PAGES = $(basename $(notdir $(sort $(wildcard $(here)/doc/*.md))))
-DOC_FILES = $(DOC_PAGES:%=doc/%.md) $(patsubst $(here)/%,%,$(sort $(wildcard $(here)/doc/img/*))) doc/llms.txt
+DOC_FILES = $(DOC_PAGES:%=doc/%.md) $(patsubst $(here)/%,%,$(sort $(wildcard $(here)/doc/img/*))) \
+	doc/llms.txt doc/skill/SKILL.md
 
 # The setup test creates the extension, so it always comes first.
 REGRESS = $(basename $(notdir $(sort $(wildcard $(here)/test/sql/*.sql))))
@@ -175,7 +176,7 @@ docmoduledir := extension/noetl
 docs_in = $(DESTDIR)$(docdir)/$(docmoduledir)
 install: install-doc
 install-doc: installdirs
-	$(MKDIR_P) '$(docs_in)/doc/img'
+	$(MKDIR_P) '$(docs_in)/doc/img' '$(docs_in)/doc/skill'
 	for file in $(DOC_FILES); do \
 		$(INSTALL_DATA) $(here)/$$file '$(docs_in)'/$$file || exit 1; \
 	done
