@@ -8,6 +8,7 @@
 #   make installcheck    run the SQL and isolation suites in a running server
 #   make quickstart      see a playbook run, from zero; make quickstart-stop
 #   make bench           measure, side by side with plain rows
+#   make scale           measure 2 and 4 databases beside one
 #   make bench-instructions   count instructions of the hot path by callgrind
 #   make fuzz-jinja      random templates beside Jinja2; COUNT=500000 SEED=random
 #   make mutants         remove guards one by one, and see that a test turns red;
@@ -43,7 +44,8 @@ SCRIPT_PARTS = $(sort $(wildcard $(here)/sql/noetl/*.sql))
 DOCS = README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md LICENSE
 # Installed below DOCS as they lie here, so that the links between them hold.
 DOC_PAGES = $(basename $(notdir $(sort $(wildcard $(here)/doc/*.md))))
-DOC_FILES = $(DOC_PAGES:%=doc/%.md) $(patsubst $(here)/%,%,$(sort $(wildcard $(here)/doc/img/*))) doc/llms.txt
+DOC_FILES = $(DOC_PAGES:%=doc/%.md) $(patsubst $(here)/%,%,$(sort $(wildcard $(here)/doc/img/*))) \
+	doc/llms.txt doc/skill/SKILL.md
 
 # The setup test creates the extension, so it always comes first.
 REGRESS = $(basename $(notdir $(sort $(wildcard $(here)/test/sql/*.sql))))
@@ -54,7 +56,7 @@ ISOLATION = $(basename $(notdir $(sort $(wildcard $(here)/test/specs/*.spec))))
 # pg_config.  PGXS stays out of their way: it has a "check" of its own.
 DRIVERS = check quickstart quickstart-stop bench bench-instructions stress check-versions fuzz-jinja
 DRIVERS += coverage format check-packages check-images dist screenshots mutants memcheck
-DRIVERS += check-browser
+DRIVERS += check-browser scale
 
 ifneq ($(filter $(DRIVERS),$(MAKECMDGOALS)),)
 
@@ -73,6 +75,9 @@ quickstart-stop:
 
 bench:
 	@bash $(here)/test/bench/run.sh
+
+scale:
+	@bash $(here)/test/bench/scale.sh
 
 bench-instructions:
 	@CALLS='$(CALLS)' bash $(here)/test/bench/instructions.sh
@@ -187,7 +192,7 @@ docmoduledir := extension/noetl
 docs_in = $(DESTDIR)$(docdir)/$(docmoduledir)
 install: install-doc
 install-doc: installdirs
-	$(MKDIR_P) '$(docs_in)/doc/img'
+	$(MKDIR_P) '$(docs_in)/doc/img' '$(docs_in)/doc/skill'
 	for file in $(DOC_FILES); do \
 		$(INSTALL_DATA) $(here)/$$file '$(docs_in)'/$$file || exit 1; \
 	done
