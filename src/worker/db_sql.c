@@ -151,12 +151,17 @@ static const char work_of_others_sql[] =
  * ---------------------------------------------------------------------------
  */
 
-/* db_send_started() may send it without settings: names are qualified */
+/*
+ * db_send_started() may send it without settings: names are qualified.  Its commit
+ * does not wait for the disk; that of the task's end, which comes after it, waits for
+ * both.
+ */
 static const char started_sql[] =
 "INSERT INTO noetl.event"
 " (execution_id, event_type, node_name, node_id, worker_id, meta)"
-" VALUES ($1, 'action_started', $2, $3, $4,"
-" pg_catalog.jsonb_build_object('queue_id', $5::bigint::text, 'attempt', $6::int))";
+" SELECT $1::bigint, 'action_started', $2::text, $3::text, $4::text,"
+" pg_catalog.jsonb_build_object('queue_id', $5::bigint::text, 'attempt', $6::int)"
+" FROM pg_catalog.set_config('synchronous_commit', 'off', true)";
 
 static const char events_sql[] =
 "INSERT INTO noetl.event (execution_id, event_type, node_name, node_id, worker_id,"
