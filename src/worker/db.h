@@ -32,8 +32,6 @@ extern DbStatus db_run_wait(const char *const *params);
 extern bool db_lease_was_lost(void);
 
 /* db_queue.c */
-extern const char *db_json_types(void);
-extern const char *db_deep_types(void);
 extern void db_read_tasks(const PGresult *result, TaskList *list);
 
 #endif							/* DB_H */

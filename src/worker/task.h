@@ -20,8 +20,8 @@ typedef enum AbortReason
 } AbortReason;
 
 /*
- * One value inside the action, as the server took it apart: "commands.0",
- * "env.HOME", "auth.key".  The server is the JSON parser of the worker.
+ * One value inside the action, as fields_of_action() takes it apart: "commands.0",
+ * "env.HOME", "auth.key".
  */
 typedef struct Field
 {
