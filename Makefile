@@ -9,6 +9,8 @@
 #   make quickstart      see a playbook run, from zero; make quickstart-stop
 #   make bench           measure, side by side with plain rows
 #   make bench-instructions   count instructions of the hot path by callgrind
+#   make worker-kills    kill workers, their programs, the pooler and the server at
+#                        random under load; MINUTES=30 SEED=random
 #   make fuzz-jinja      random templates beside Jinja2; COUNT=500000 SEED=random
 #   make coverage        run the suites (SUITES=...) with a build of its own, and
 #                        print how many lines of each file they reach
@@ -49,7 +51,7 @@ ISOLATION = $(basename $(notdir $(sort $(wildcard $(here)/test/specs/*.spec))))
 # These goals find or install PostgreSQL themselves and run before there is a
 # pg_config.  PGXS stays out of their way: it has a "check" of its own.
 DRIVERS = check quickstart quickstart-stop bench bench-instructions stress check-versions fuzz-jinja
-DRIVERS += coverage format check-packages check-images dist screenshots
+DRIVERS += worker-kills coverage format check-packages check-images dist screenshots
 
 ifneq ($(filter $(DRIVERS),$(MAKECMDGOALS)),)
 
@@ -74,6 +76,11 @@ bench-instructions:
 
 stress:
 	@SEED='$(SEED)' bash $(here)/test/stress/run.sh
+
+MINUTES = 30
+worker-kills:
+	@SUITES=tap PROGRAMS=029_worker_kills KILL_MINUTES='$(MINUTES)' SEED='$(SEED)' NOTES=1 \
+		PROGRAM_SECONDS=$$(($(MINUTES) * 60 + 900)) bash $(here)/test/check.sh
 
 COUNT = 500000
 SEED = random
