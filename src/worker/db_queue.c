@@ -154,6 +154,40 @@ db_lease(TaskList *list)
 	return status;
 }
 
+/* Takes the answer to action_started.  An error does not fail the task. */
+static void
+started_answered(Task *task, DbStatus status)
+{
+	if (status == DB_GONE)
+		task->started = false;	/* it is sent again */
+	else if (status == DB_ERROR)
+		log_task(task, LOG_NORMAL, "action_started was refused: %s", db_message());
+}
+
+/* Sends action_started without waiting for the answer: the task can begin meanwhile. */
+void
+db_send_started(Task *task)
+{
+	const char *const params[] = {
+		task->execution_id, task->step, task->node_id, options.name,
+		task->queue_id, task->attempt
+	};
+
+	task->started = task->started || db_send(STARTED, 6, params, started_answered, task);
+}
+
+/*
+ * Reports a result without waiting for the answer, which answered() gets.  Returns false
+ * when it was not sent.
+ */
+bool
+db_send_complete(Task *task, const char *json, DbAnswered answered)
+{
+	const char *const params[] = {task->queue_id, json, options.name, NULL};
+
+	return db_send(COMPLETE, 4, params, answered, task);
+}
+
 /* Reports a result.  DB_REFUSED: the lease is lost. */
 DbStatus
 db_complete(const Task *task, const char *json, const char *attached)
@@ -198,16 +232,16 @@ db_fail(const Task *task, const char *error, const char *json, const char *attac
 }
 
 /*
- * Writes the ids of the tasks that have not ended as a bigint[] literal; a place of the
- * list without a queue_id is free.
+ * Writes the ids of the tasks whose end the broker does not know as a bigint[] literal;
+ * a place of the list without a queue_id is free.
  */
 static void
 id_array(const TaskList *list, StringBuf *array)
 {
 	sb_str(array, "{");
-	for (int i = list->next; i < list->count; i++)
+	for (int i = 0; i < list->count; i++)
 	{
-		if (list->tasks[i].queue_id != NULL)
+		if (list->tasks[i].queue_id != NULL && !list->tasks[i].told)
 			sb_printf(array, "%s%s", array->len > 1 ? "," : "", list->tasks[i].queue_id);
 	}
 	sb_str(array, "}");
@@ -217,7 +251,7 @@ id_array(const TaskList *list, StringBuf *array)
 static void
 mark_lost(TaskList *list, const char *queue_id)
 {
-	for (int i = list->next; i < list->count; i++)
+	for (int i = 0; i < list->count; i++)
 	{
 		const char *id = list->tasks[i].queue_id;
 

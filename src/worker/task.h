@@ -54,6 +54,7 @@ typedef struct Task
 	bool		left;			/* its action, all of it JSON text, and its context
 								 * have strings that the worker renders */
 	bool		started;		/* action_started has been stored */
+	bool		told;			/* its end has been reported, or it was given back */
 	bool		lost;			/* the lease is known to be lost */
 	AbortReason abort;
 	double		told_at;		/* when it has told its progress last */
