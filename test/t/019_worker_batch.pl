@@ -13,7 +13,7 @@ use WorkerTest;
 
 my $node = start_broker();
 my $directory = PostgreSQL::Test::Utils::tempdir();
-my $session = "pid <> pg_backend_pid() AND application_name = 'noetl-worker batch'";
+my $session = "pid <> pg_backend_pid() AND query LIKE '%noetl.complete(%'";
 
 # Waits until a file is there.
 sub wait_for_file
