@@ -10,6 +10,8 @@
 #   make bench           measure, side by side with plain rows
 #   make scale           measure 2 and 4 databases beside one
 #   make bench-instructions   count instructions of the hot path by callgrind
+#   make worker-kills    kill workers, their programs, the pooler and the server at
+#                        random under load; MINUTES=30 SEED=random
 #   make fuzz-jinja      random templates beside Jinja2; COUNT=500000 SEED=random
 #   make mutants         remove guards one by one, and see that a test turns red;
 #                        COUNT=20 SEED=1 FILES="src/store/*.c"
@@ -56,7 +58,7 @@ ISOLATION = $(basename $(notdir $(sort $(wildcard $(here)/test/specs/*.spec))))
 # pg_config.  PGXS stays out of their way: it has a "check" of its own.
 DRIVERS = check quickstart quickstart-stop bench bench-instructions stress check-versions fuzz-jinja
 DRIVERS += coverage format check-packages check-images dist screenshots mutants memcheck
-DRIVERS += check-browser scale
+DRIVERS += check-browser scale worker-kills
 
 ifneq ($(filter $(DRIVERS),$(MAKECMDGOALS)),)
 
@@ -84,6 +86,11 @@ bench-instructions:
 
 stress:
 	@SEED='$(SEED)' bash $(here)/test/stress/run.sh
+
+MINUTES = 30
+worker-kills:
+	@SUITES=tap PROGRAMS=029_worker_kills KILL_MINUTES='$(MINUTES)' SEED='$(SEED)' NOTES=1 \
+		PROGRAM_SECONDS=$$(($(MINUTES) * 60 + 900)) bash $(here)/test/check.sh
 
 COUNT = 500000
 SEED = random

@@ -94,7 +94,7 @@ run_tap()
     local label=$1 status counts ok bad todo planned start=$SECONDS
     shift
     printf '%-40s ' "$label"
-    (cd "$work/test" && "${as_user[@]}" timeout --foreground -k 10 1800 "$@") >"$work/tap.out" 2>"$work/tap.err" </dev/null
+    (cd "$work/test" && "${as_user[@]}" timeout --foreground -k 10 "${PROGRAM_SECONDS:-1800}" "$@") >"$work/tap.out" 2>"$work/tap.err" </dev/null
     status=$?
     counts=$(awk '
         BEGIN { plan = -1 }
@@ -118,6 +118,7 @@ run_tap()
         return 1
     fi
     say "ok ($ok tests, $((SECONDS - start)) s)"
+    [ -z "${NOTES:-}" ] || grep '^# ' "$work/tap.out"
     [ "$todo" -eq 0 ] || grep -iE '# *(skip|todo)' "$work/tap.out"
 }
 
