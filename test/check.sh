@@ -88,13 +88,14 @@ run_regress()
     fi
 }
 
-# Runs a program that prints TAP and counts its tests (not its subtests).
+# Runs a program that prints TAP and counts its tests (not its subtests).  Its notes
+# that begin with "figure:" are shown.
 run_tap()
 {
     local label=$1 status counts ok bad todo planned start=$SECONDS
     shift
     printf '%-40s ' "$label"
-    (cd "$work/test" && "${as_user[@]}" timeout --foreground -k 10 1800 "$@") >"$work/tap.out" 2>"$work/tap.err" </dev/null
+    (cd "$work/test" && "${as_user[@]}" timeout --foreground -k 10 "${TAP_TIMEOUT:-1800}" "$@") >"$work/tap.out" 2>"$work/tap.err" </dev/null
     status=$?
     counts=$(awk '
         BEGIN { plan = -1 }
@@ -118,6 +119,7 @@ run_tap()
         return 1
     fi
     say "ok ($ok tests, $((SECONDS - start)) s)"
+    sed -n 's/^# figure: /# /p' "$work/tap.out"
     [ "$todo" -eq 0 ] || grep -iE '# *(skip|todo)' "$work/tap.out"
 }
 

@@ -258,8 +258,8 @@ my @checks = (
 	'and not early' => q{SELECT d.* FROM noetl.event AS d JOIN LATERAL (SELECT (p.meta ->> 'run_at')::timestamptz AS at FROM noetl.event AS p
 		WHERE p.execution_id = d.execution_id AND p.event_id < d.event_id AND p.event_type IN ('execution_start', 'execution_rescheduled')
 		ORDER BY p.event_id DESC LIMIT 1) AS p ON true WHERE d.event_type = 'execution_due' AND d.created_at < p.at},
-	'each call of debounce counts' => q{SELECT l.* FROM ledger AS l WHERE l.kind = 'debounce' AND (SELECT count(*) FROM noetl.event AS e
-		WHERE e.execution_id = l.id AND e.event_type IN ('execution_start', 'execution_rescheduled') AND (e.context #>> '{workload,n}')::int = l.n) <> 1},
+	'each call of debounce counts' => q{SELECT l.* FROM ledger AS l WHERE l.kind = 'debounce' AND NOT EXISTS (SELECT FROM noetl.event AS e
+		WHERE e.execution_id = l.id AND e.event_type IN ('execution_start', 'execution_rescheduled') AND (e.context #>> '{workload,n}')::int = l.n)},
 	'the newest of them wins' => q{SELECT w.execution_id FROM noetl.workload AS w JOIN LATERAL (SELECT e.context -> 'workload' AS of FROM noetl.event AS e
 		WHERE e.execution_id = w.execution_id AND e.event_type IN ('execution_start', 'execution_rescheduled') ORDER BY e.event_id DESC LIMIT 1) AS newest ON true
 		JOIN noetl.execution AS x USING (execution_id) WHERE x.path = 'kill/begun' AND NOT w.data @> newest.of},
@@ -331,7 +331,7 @@ sub run_seed
 	{
 		is(sql($checks[ $i + 1 ]), '', "seed $seed: $checks[$i]");
 	}
-	note(sprintf 'seed %d: %d acknowledged, %d executions, %d events', $seed, $noted,
+	note(sprintf 'figure: seed %d: %d acknowledged, %d executions, %d events', $seed, $noted,
 		split(/\|/, sql('SELECT (SELECT count(*) FROM noetl.execution), (SELECT count(*) FROM noetl.event)')));
 	$_->signal('KILL'), eval { $_->finish } for splice @worker;
 	return if $seed == $first + $seeds - 1;
@@ -355,7 +355,7 @@ log_statement = none
 $node->start;
 $node->safe_psql('postgres', 'CREATE ROLE clock LOGIN');
 run_seed($_) for $first .. $first + $seeds - 1;
-note("$seeds seeds, $acknowledged acknowledged; kills: " . join(', ', map { "$_ $did{$_}" } sort keys %did));
+note("figure: $seeds seeds, $acknowledged acknowledged; kills: " . join(', ', map { "$_ $did{$_}" } sort keys %did));
 $node->stop;
 
 # However the test ends, no client stays behind.
