@@ -88,7 +88,8 @@ run_regress()
     fi
 }
 
-# Runs a program that prints TAP and counts its tests (not its subtests).
+# Runs a program that prints TAP and counts its tests (not its subtests).  Its notes
+# that begin with "figure:" are shown.
 run_tap()
 {
     local label=$1 status counts ok bad todo planned start=$SECONDS
@@ -119,6 +120,7 @@ run_tap()
     fi
     say "ok ($ok tests, $((SECONDS - start)) s)"
     [ -z "${NOTES:-}" ] || grep '^# ' "$work/tap.out"
+    sed -n 's/^# figure: /# /p' "$work/tap.out"
     [ "$todo" -eq 0 ] || grep -iE '# *(skip|todo)' "$work/tap.out"
 }
 
