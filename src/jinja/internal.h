@@ -277,8 +277,7 @@ extern void jinja_append(NodeList *list, TemplateNode *node);
 extern int	jinja_intern(Parser *p, const char *name, int length);
 extern TemplateNode *jinja_parse_expression(Parser *p, bool conditional);
 extern TemplateNode *jinja_parse_tuple(Parser *p, bool simplified, bool conditional,
-									   const char *end_name, bool parenthesized,
-									   bool with_namespace);
+									   bool parenthesized, bool with_namespace);
 extern TemplateNode *jinja_parse_filter(Parser *p, TemplateNode *node, bool start_inline);
 extern char *jinja_describe_token(const Token *token);
 
