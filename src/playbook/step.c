@@ -187,7 +187,8 @@ compile_work(Compiler *compiler, Step *step, const StepSource *source)
 
 	compiler->sees = sees | SEES_SAVE;
 	playbook_compile_saves(compiler, step, step->kind == STEP_SAVE ?
-						   save_here(source) : find_save(source, &key));
+						   save_here(source) : find_save(source, &key),
+						   step->kind == STEP_SAVE && find_save(source, &key) == NULL);
 	compiler->sees = sees;
 	if (step->kind == STEP_SQL)
 		step->sql = playbook_compile_sql(compiler, source);

@@ -99,7 +99,7 @@ GRANT ALL ON found TO saver;
 SQL
 my @values = (
 	[ 'statement: "INSERT INTO public.found (id) VALUES (:id) RETURNING id, t", params: {id: 7}', '[{"t": null, "id": 7}]' ],
-	[ 'statement: "SELECT f.* FROM public.found AS f WHERE f.id = :id", params: {id: "7"}', undef ],
+	[ 'statement: "SELECT f.* FROM public.found AS f WHERE f.id = :id LIMIT 1", params: {id: "7"}', undef ],
 	[ 'statement: "SELECT f.at, f.span, f.raw, f.n FROM public.found AS f ORDER BY f.id LIMIT 1"', '[{"n": 1.50, "at": "2025-02-03T09:35:06.7+05:30", "raw": "\\\\xff", "span": "1 day 02:03:00"}]' ],
 	[ 'statement: "SELECT s.n, s.n AS n FROM generate_series(1, 3) AS s (n);"', '[{"n": 1}, {"n": 2}, {"n": 3}]' ],
 	[ 'statement: "SELECT id FROM public.found WHERE id = :id", params: {id: 8}', '[]' ],
@@ -108,7 +108,7 @@ my @values = (
 	[ 'statement: "UPDATE public.found SET t = :t WHERE id = 8", data: {t: x}', '{"t": "x"}' ],
 	[ 'statement: "UPDATE public.found SET t = \'returning\' WHERE id = 8"', 'null' ],
 	[ 'statement: "DELETE FROM public.found WHERE id = 8"', 'null' ],
-	[ 'statement: "WITH d AS (DELETE FROM public.found WHERE id = $1 RETURNING id) INSERT INTO public.found (id) SELECT id FROM d RETURNING id", params: [7]', '[{"id": 7}]' ],
+	[ 'statement: "WITH d AS (DELETE FROM public.found WHERE id = $1 RETURNING id) INSERT INTO public.found (id) SELECT DISTINCT id FROM d RETURNING id", params: [7]', '[{"id": 7}]' ],
 	[ 'statement: "VALUES (1, :b)", params: {b: x}', '[{"column1": 1, "column2": "x"}]' ],
 	[ 'statement: "SELECT 1 / :n AS q", params: {n: 0}', 'refused 22012' ],
 	[ 'statement: "SELECT 1 / 0 AS q"', 'refused 22012' ],
@@ -149,4 +149,29 @@ SQL
 	$expected //= '[{"n": 1.50, "p": {"a": 1, "b": "x"}, "t": null, "at": "2025-02-03T09:35:06.7+05:30", "id": 7, "doc": {"a": 1.0}, "few": [1, 2], "raw": "\\\\xff", "span": "1 day 02:03:00"}]';
 	is($seen, $expected, "the value: $save");
 }
+
+# What a transition gives is part of the data that are written beside the type.
+my @given = map {
+	(my $save = $_) =~ s/, /, storage: postgres, /;
+	$save
+} 'step: by_broker, table: public.found, data: {id: 20, raw: null}',
+  'step: by_worker, auth: pg_own, table: public.found, data: {id: 20, raw: null}',
+  'step: stated_broker, statement: "INSERT INTO public.found (id, t) VALUES (:id, :t)", data: {id: 20}',
+  'step: stated_worker, auth: pg_own, statement: "INSERT INTO public.found (id, t) VALUES (:id, :t)", data: {id: 20}';
+my $given = join "\n", map { "- {type: save, $_}" } @given;
+my $targets = join ', ', map { /(\w+_\w+)/ && "{step: $1, args: {t: given}}" } @given;
+sql(<<SQL);
+DELETE FROM found;
+SELECT noetl.register(\$p\$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: given
+workflow:
+- {step: start, next: [$targets]}
+$given
+\$p\$);
+SET ROLE saver; SELECT noetl.execute('given')
+SQL
+drain();
+is(sql('SELECT id, t, count(*) FROM found GROUP BY id, t ORDER BY id'), "20|given|4", 'what a transition gives is saved, too');
 done_testing();
