@@ -194,6 +194,7 @@ typedef struct NameList
 #define NF_KWARGS		0x10
 #define NF_EXPLICIT_CALLER 0x20 /* macro has a parameter named caller */
 #define NF_ELIF			0x80	/* if */
+#define NF_PRINT		0x01	/* if: a list of prints, without a condition */
 #define NF_APPEND		0x01	/* binary, concat: "set x = x + y" */
 #define NF_CALLEE		0x40	/* expression is called: a method is meant */
 

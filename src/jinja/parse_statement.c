@@ -317,6 +317,7 @@ parse_print(Parser *p)
 	int			pos = jinja_next(p)->pos;
 	TemplateNode *node = jinja_node(NODE_IF, pos);
 
+	node->flags |= NF_PRINT;
 	node->third = jinja_node(NODE_CONST, pos);
 	node->third->value = value_bool(true);
 	while (jinja_token(p)->type != TOK_BLOCK_END)
