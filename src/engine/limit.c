@@ -304,37 +304,19 @@ limit_of_executions(int64 catalog_id)
 }
 
 /*
- * Returns the limits of an execution that is going to begin.  A key sees the members of
- * the workload, "workload", "execution_id" and "path"; one that cannot be rendered is the
- * empty key: the execution then fails for the same reason, or not at all.
+ * Returns the limits of an execution that is going to begin.  A key that cannot be
+ * rendered is the empty key: the execution then fails for the same reason, or not at all.
  */
 static Jsonb *
 render_limits(const Execution *execution, const Event *start)
 {
 	const Playbook *playbook = playbook_get(execution->catalog_id);
-	BrokerState state;
-	TemplateScope scope;
-	JsonBuilder builder;
-	JsonbValue	value;
-	Jsonb	   *workload = NULL;
+	TemplateScope scope = start_scope(playbook, execution->execution_id, execution->path,
+									  start);
 	Jsonb	   *limits;
 	SourceError error;
 	LimitSpec  *plain;
 
-	memset(&state, 0, sizeof(state));
-	state.playbook = playbook;
-	state.execution_id = execution->execution_id;
-	json_begin_object(&builder);
-	if (engine_render_workload(&state, start, &workload) == NULL)
-	{
-		json_from_jsonb(workload, &value);
-		json_add_members(&builder, &value);
-		json_add(&builder, "workload", &value);
-	}
-	json_add_id(&builder, "execution_id", execution->execution_id);
-	json_add_text(&builder, "path", execution->path);
-	json_end_object(&builder, &value);
-	scope = template_object_scope(json_to_jsonb(&value));
 	memset(&error, 0, sizeof(error));
 	if (limits_render(playbook->limits, playbook->nlimits, &scope, &limits, &error))
 		return limits;

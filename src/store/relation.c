@@ -30,7 +30,7 @@ static const char *const relation_names[REL_COUNT] = {
 	"workload_pkey", NULL, NULL,
 	"run_pkey", "run_due_idx", "run_signal_idx", "item_pkey", "pending_pkey",
 	"schedule_next_idx", "schedule_queued_idx",
-	"queue_pkey", "queue_ready_idx", "queue_run_idx", "queue_retry_idx",
+	"queue_pkey", "queue_ready_idx", "queue_fair_idx", "queue_run_idx", "queue_retry_idx",
 	"queue_lease_idx",
 	"signal_pkey", "signal_kept_idx", "signal_id_idx",
 	"message_kept_idx", "message_id_idx", "message_expires_idx",
