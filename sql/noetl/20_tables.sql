@@ -382,7 +382,7 @@ COMMENT ON COLUMN noetl.queue.lease_until IS 'when the lease ends unless it is e
 COMMENT ON COLUMN noetl.queue.paused_by IS 'of a paused row: the execution whose pause, or the pause_id of the rule that, keeps it back';
 
 CREATE INDEX queue_ready_idx ON noetl.queue (node_type, priority DESC, queue_id) WHERE status = 'queued' AND fair_key IS NULL;
-CREATE INDEX queue_fair_idx ON noetl.queue (node_type, priority DESC, fair_key, queue_id) WHERE status = 'queued' AND fair_key IS NOT NULL;
+CREATE INDEX queue_fair_idx ON noetl.queue (node_type, priority DESC, (pg_catalog."left"(fair_key, 200)), queue_id) WHERE status = 'queued' AND fair_key IS NOT NULL;
 COMMENT ON INDEX noetl.queue_fair_idx IS 'ready tasks that are handed out key by key';
 CREATE INDEX queue_run_idx ON noetl.queue (execution_id, current_index, queue_id);
 CREATE INDEX queue_retry_idx ON noetl.queue (available_at, paused_by, queue_id)

@@ -29,8 +29,8 @@
 #include "store/storage.h"
 #include "store/store.h"
 
-/* Keys are longer in no row that the broker has written (playbook/limit.c). */
-#define LONGEST_KEY			204
+/* The index has the first 200 characters of a key; the broker writes no longer ones. */
+#define LONGEST_KEY			804
 /* How many types and priorities have a place; a further one replaces the oldest. */
 #define PLACES				32
 /* Counters of databases, by their OIDs */
@@ -467,14 +467,12 @@ walk_keys(FairStream *stream, const char *after, int64 *soonest, TupleTableSlot 
 			return false;
 		weight = weight_of(slot);
 		next->left = turns_of(weight, next->round) - 1;
-		/* a key that is longer than the broker's would be found for ever */
-		if (next->left >= 0 || (!all && strcmp(key, stream->key) == 0))
+		if (next->left >= 0)
 			break;
 		*soonest = Min(*soonest,
 					   (int64) ceil((floor(next->round * weight) + 1) / weight) - 1);
 		strlcpy(key, stream->key, LONGEST_KEY);
 	}
-	next->left = Max(next->left, 0);
 	strlcpy(next->key, stream->key, LONGEST_KEY);
 	return true;
 }
