@@ -381,7 +381,7 @@ extern void limit_await(const Execution *execution, const Event *start);
 /* The same for the execution that an event which is stored just now starts. */
 extern void limit_await_start(Store *store, const Event *start);
 /* Gives an execution that goes on its slots at once; raises when there is no room. */
-extern void limit_take_again(const Execution *execution, const Event *start);
+extern void limit_take_again(Store *store, const Execution *execution, const Event *start);
 
 /* The same for one that a stored event starts from the middle of another. */
 extern void limit_take_at_start(Store *store, const Event *start);

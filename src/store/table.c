@@ -236,6 +236,7 @@ store_open(Oid event_leaf)
 	store->event_leaf = event_leaf;
 	store->deferred_memory = NULL;
 	store->deferred_tasks = NIL;
+	store->slots_taken = 0;
 	store->nest_level = GetCurrentTransactionNestLevel();
 	store->next = in_use;
 	in_use = store;
@@ -622,7 +623,7 @@ store_write_insert(Store *store, StoreTable *table)
 	ResetPerTupleExprContext(store->estate);
 	if (table == &store->tables[REL_QUEUE] &&
 		!slot_attisnull(table->insert_slot, QUEUE_COL_LIMITS))
-		limit_task_written(NULL, table->insert_slot);
+		limit_task_written(store, NULL, table->insert_slot, store->slots_taken);
 }
 
 /* Replaces the row in "old" by the one in "new". */
@@ -647,7 +648,7 @@ store_write_update(Store *store, StoreTable *table, TupleTableSlot *old,
 	EvalPlanQualEnd(&epq);
 	ResetPerTupleExprContext(store->estate);
 	if (table == &store->tables[REL_QUEUE] && !slot_attisnull(new, QUEUE_COL_LIMITS))
-		limit_task_written(old, new);
+		limit_task_written(store, old, new, 0);
 }
 
 /* Deletes the row in "old". */
@@ -671,5 +672,5 @@ store_write_delete(Store *store, StoreTable *table, TupleTableSlot *old)
 	EvalPlanQualEnd(&epq);
 	ResetPerTupleExprContext(store->estate);
 	if (table == &store->tables[REL_QUEUE] && !slot_attisnull(old, QUEUE_COL_LIMITS))
-		limit_free(DatumGetInt64(slot_column(old, QUEUE_COL_QUEUE_ID)));
+		limit_free(store, DatumGetInt64(slot_column(old, QUEUE_COL_QUEUE_ID)));
 }
