@@ -226,7 +226,7 @@ settle_round(Store *store, const LimitKey *key, bool last, bool *paced)
 		CHECK_FOR_INTERRUPTS();
 		after = waiter.queue_id;
 		full = !limit_has_room(store, &state, &waiter, now, &due);
-		if (!full && !grant(store, &state, &waiter, now))
+		if (!full && (!limit_lock_waiter(&waiter) || !grant(store, &state, &waiter, now)))
 			busy = true;
 	}
 	CommandCounterIncrement();
@@ -236,15 +236,15 @@ settle_round(Store *store, const LimitKey *key, bool last, bool *paced)
 	if (TransactionIdIsValid(by) && !last)
 		return by;
 	/* others are busy with what waits, or it is not known yet whether a slot is free */
-	if (waiting.any && (!full || TransactionIdIsValid(by) ||
-						(key->due && TransactionIdIsValid(state.by))))
-		busy = true;
+	busy = waiting.any && (busy || !full || TransactionIdIsValid(by) ||
+						   (key->due && TransactionIdIsValid(state.by)));
 	*paced = *paced || due != 0 || busy || state.full_at != full_before;
 	write_pace(&state, full_before, due, busy, now);
 	after = PG_INT64_MIN;
 	while (full && limit_any_impatient() && limit_next_waiter(key, after, true, &waiter))
 	{
-		refuse(store, key, &waiter);
+		if (limit_lock_waiter(&waiter))
+			refuse(store, key, &waiter);
 		after = waiter.queue_id;
 	}
 	return InvalidTransactionId;

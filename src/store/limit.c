@@ -373,7 +373,7 @@ limit_next_waiter(const LimitKey *key, int64 after, bool only_impatient, LimitWa
 		"SELECT s.queue_id, s.ordinal, s.execution_id, s.task, s.spec FROM noetl.slot AS s" \
 		" WHERE s.name OPERATOR(pg_catalog.=) $1 AND s.key OPERATOR(pg_catalog.=) $2" \
 		"   AND NOT s.held AND s.queue_id OPERATOR(pg_catalog.>) $3 " condition \
-		" ORDER BY s.queue_id LIMIT 1 FOR UPDATE SKIP LOCKED", 3, {TEXTOID, TEXTOID, INT8OID}, NULL
+		" ORDER BY s.queue_id LIMIT 1", 3, {TEXTOID, TEXTOID, INT8OID}, NULL
 	static SqlStatement first = {NEXT_WAITER("")};
 	static SqlStatement first_impatient = {
 		NEXT_WAITER("AND s.spec OPERATOR(pg_catalog.->) s.ordinal OPERATOR(pg_catalog.?) 'on_limit'")
@@ -382,6 +382,20 @@ limit_next_waiter(const LimitKey *key, int64 after, bool only_impatient, LimitWa
 	Int64GetDatum(after)};
 
 	return execute(only_impatient ? &first_impatient : &first, values, read_waiter, waiter) > 0;
+}
+
+/* Locks the row of what waits (store/limit.h). */
+bool
+limit_lock_waiter(const LimitWaiter *waiter)
+{
+	static SqlStatement select = {
+		"SELECT FROM noetl.slot AS s WHERE s.queue_id OPERATOR(pg_catalog.=) $1"
+		"   AND s.ordinal OPERATOR(pg_catalog.=) $2 AND NOT s.held FOR UPDATE SKIP LOCKED", 2,
+		{INT8OID, INT4OID}, NULL
+	};
+	Datum		values[2] = {Int64GetDatum(waiter->queue_id), Int32GetDatum(waiter->ordinal)};
+
+	return execute(&select, values, NULL, NULL) > 0;
 }
 
 /* SqlRow: reads a limit and its key. */

@@ -130,11 +130,13 @@ extern void limit_task_written(struct Store *store, TupleTableSlot *old,
 /* Reads what is known of a limit and a key; the caller holds its lock. */
 extern void limit_read_state(const LimitKey *key, LimitBook *state);
 /*
- * Finds what waits longest, after a queue_id, and locks its row; skips what others
- * change.  impatient: only what does not wait.  False: there is nothing.
+ * Finds what waits longest, after a queue_id.  impatient: only what does not wait.  False:
+ * there is nothing.
  */
 extern bool limit_next_waiter(const LimitKey *key, int64 after, bool impatient,
 							  LimitWaiter *waiter);
+/* Locks its row; false: another transaction gives it a slot, or withdraws it. */
+extern bool limit_lock_waiter(const LimitWaiter *waiter);
 /* Reads one place among those that wait, which exists. */
 extern void limit_read_waiter(int64 queue_id, int ordinal, LimitKey *key,
 							  LimitWaiter *waiter);
