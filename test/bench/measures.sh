@@ -104,7 +104,7 @@ new_server()
     linear_playbook bench/limit 100 | with_limits 'concurrency: 1000' | register
     linear_playbook bench/keys 100 | with_limits 'key: "{{ execution_id }}", concurrency: 10' | register
     linear_playbook bench/rate 100 | with_limits 'rate: {limit: 1000000, per: second, burst: 1000}' | register
-    linear_playbook bench/fair 100 | with_fairness '{{ execution_id % 1000 }}' | register
+    linear_playbook bench/fair 100 | with_fairness '{{ execution_id | int % 1000 }}' | register
     linear_playbook bench/one 1 | register
     fan_playbook bench/fan 500 | register
     database=bench
