@@ -23,6 +23,7 @@ int			noetl_max_depth = DEFAULT_MAX_DEPTH;
 int			noetl_max_family = DEFAULT_MAX_FAMILY;
 int			noetl_max_family_live = DEFAULT_MAX_FAMILY_LIVE;
 int			noetl_node_id = 0;
+int			noetl_priority_age = 600000;
 int			noetl_template_coerce = COERCE_CONTAINERS;
 int			noetl_template_max_output = DEFAULT_TEMPLATE_MAX_OUTPUT;
 int			noetl_template_max_iterations = DEFAULT_TEMPLATE_MAX_ITERATIONS;
@@ -96,6 +97,17 @@ define_max_lost_leases(void)
 							NULL, NULL, NULL);
 }
 
+/* Defines noetl.priority_age. */
+static void
+define_priority_age(void)
+{
+	DefineCustomIntVariable("noetl.priority_age",
+							"How long a task waits until that is worth a step of priority.",
+							"0: tasks do not age, and those of a lower priority wait for all others.",
+							&noetl_priority_age, 600000, 0, INT_MAX, PGC_SUSET, GUC_UNIT_MS,
+							NULL, NULL, NULL);
+}
+
 /* Defines noetl.template_*. */
 static void
 define_templates(void)
@@ -143,6 +155,7 @@ guc_define(void)
 	define_archive();
 	define_on_error();
 	define_max_lost_leases();
+	define_priority_age();
 	DefineCustomBoolVariable("noetl.broker",
 							 "Decide what comes next when an event is inserted.",
 							 "Off: events are stored and noetl.enqueue_next() evaluates them later.",

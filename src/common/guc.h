@@ -50,6 +50,8 @@ extern int	noetl_max_lost_leases;	/* noetl.max_lost_leases */
 extern int	noetl_max_family;	/* noetl.max_family: children, also of children */
 extern int	noetl_max_family_live;	/* noetl.max_family_live: that run */
 extern int	noetl_max_depth;	/* noetl.max_depth: child playbooks */
+extern int	noetl_priority_age; /* noetl.priority_age: waiting so long, in ms, is worth a
+								 * step of priority; 0: never */
 extern int	noetl_node_id;		/* noetl.node_id: node bits of new ids */
 extern int	noetl_template_coerce;
 extern int	noetl_template_max_output;	/* bytes */

@@ -49,6 +49,7 @@ write_own_event(Store *store, const Event *event)
 	PG_TRY();
 	{
 		store_insert_event(store, event);
+		wake_changed();
 	}
 	PG_FINALLY();
 	{
@@ -110,7 +111,7 @@ redrive_execution(Store *store, const BrokerState *state, const Event *event, in
 		Execution	execution;
 
 		execution_get(store, state->execution_id, &execution);
-		limit_take_again(&execution, &start);
+		limit_take_again(store, &execution, &start);
 	}
 	if (deadline != 0)
 	{

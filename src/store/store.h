@@ -534,7 +534,9 @@ typedef enum QueueColumn
 	QUEUE_COL_ATTEMPTS_BEFORE,
 	QUEUE_COL_PAUSED_BY,
 	QUEUE_COL_LIMITS,
-	QUEUE_COLUMNS = QUEUE_COL_LIMITS
+	QUEUE_COL_FAIR_KEY,
+	QUEUE_COL_FAIR_WEIGHT,
+	QUEUE_COLUMNS = QUEUE_COL_FAIR_WEIGHT
 } QueueColumn;
 
 /* What the callers of queue functions need of a row. */
