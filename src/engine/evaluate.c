@@ -49,6 +49,7 @@ write_own_event(Store *store, const Event *event)
 	PG_TRY();
 	{
 		store_insert_event(store, event);
+		wake_changed();
 	}
 	PG_FINALLY();
 	{

@@ -21,6 +21,7 @@ typedef enum StoreRelation
 	REL_SIGNAL,
 	REL_MESSAGE,
 	REL_LIMIT_PACE,
+	REL_START_KEY,
 	/* indexes */
 	REL_EXECUTION_PKEY,
 	REL_EXECUTION_PARENT_IDX,
@@ -48,13 +49,14 @@ typedef enum StoreRelation
 	REL_MESSAGE_ID_IDX,
 	REL_MESSAGE_EXPIRES_IDX,
 	REL_LIMIT_PACE_DUE_IDX,
+	REL_START_KEY_PKEY,
 	/* sequences */
 	REL_ID_SEQ,
 	REL_QUEUE_SEQ,
 	REL_COUNT
 } StoreRelation;
 
-#define STORE_TABLES	(REL_LIMIT_PACE + 1)
+#define STORE_TABLES	(REL_START_KEY + 1)
 
 /* Returns the OID of a relation; raises an error when it is not installed. */
 extern Oid	store_relation(StoreRelation which);
