@@ -94,18 +94,17 @@ worker-kills:
 	@SUITES=tap PROGRAMS=029_worker_kills KILL_MINUTES='$(MINUTES)' SEED='$(SEED)' NOTES=1 \
 		PROGRAM_SECONDS=$$(($(MINUTES) * 60 + 900)) bash $(here)/test/check.sh
 
-COUNT = 500000
-SEED = random
+SEED ?= random
+fuzz-jinja: COUNT ?= 500000
 fuzz-jinja:
 	@SUITES=diff PROGRAMS=jinja COUNT='$(COUNT)' SEED='$(SEED)' bash $(here)/test/check.sh
 
 memcheck:
 	@REGRESS='$(REGRESS)' ISOLATION='' bash $(here)/test/memcheck.sh
 
-mutants: COUNT = 20
-mutants: SEED = 1
+mutants: COUNT ?= 20
 mutants:
-	@COUNT='$(COUNT)' SEED='$(SEED)' FILES='$(FILES)' LIST='$(LIST)' $(here)/test/mutants/run
+	@COUNT='$(COUNT)' SEED='$(filter-out random,$(SEED))' FILES='$(FILES)' LIST='$(LIST)' $(here)/test/mutants/run
 
 SEEDS = 50
 KILLS = 5

@@ -238,13 +238,40 @@ add_raw_roots(const Step *task, Scope *scope, const List *more, JsonBuilder *bui
 		json_add_members(builder, scope->names);
 }
 
-/* Returns the priority of a task: its step's, or that of the execution. */
-static int
-task_priority(const BrokerState *state, const Run *run)
+/*
+ * Renders a priority: that of a task, else of the step around it, else of the
+ * execution.  False and *error when a template raises.
+ */
+bool
+render_priority(const BrokerState *state, const Step *task, const Step *step,
+				const TemplateScope *scope, int *priority, SourceError *error)
+{
+	bool		given;
+
+	if (!priority_render(&task->priority, scope, priority, &given, error))
+		return false;
+	if (!given && step != NULL && step != task &&
+		!priority_render(&step->priority, scope, priority, &given, error))
+		return false;
+	if (!given)
+		*priority = state->priority;
+	return true;
+}
+
+/*
+ * Renders when a task has its turn: its priority and its fairness.  What an iterator says
+ * holds for the tasks of its items.
+ */
+static bool
+render_turn(const BrokerState *state, Run *run, const Step *task, Scope *scope,
+			SourceError *error)
 {
 	const Step *step = &state->playbook->steps[run->step];
+	const FairnessSpec *fairness = task->fairness != NULL ? task->fairness :
+		step->fairness != NULL ? step->fairness : state->playbook->fairness;
 
-	return step->has_priority ? step->priority : state->priority;
+	return render_priority(state, task, step, &scope->template, &run->priority, error) &&
+		fairness_render(fairness, &scope->template, &run->fair_key, &run->fair_weight, error);
 }
 
 /*
@@ -314,9 +341,9 @@ prepare_action(BrokerState *state, Run *run, const Step *task, Scope *scope,
 		run->context = json_to_jsonb(&value);
 	}
 	rendered = rendered && render_queue_timeout(state, run, task, scope, error) &&
-		render_limits(state, run, task, scope, error);
+		render_limits(state, run, task, scope, error) &&
+		render_turn(state, run, task, scope, error);
 	run->max_attempts = retry_max_attempts(task->retry, &scope->template);
-	run->priority = task_priority(state, run);
 	scope->input = NULL;
 	scope->members = NULL;
 	scope->left_members = NIL;
@@ -390,7 +417,11 @@ start_save(BrokerState *state, Run *run, const Step *task, Scope *scope,
 	if (!timeout_render(task->timeout, &scope->template, &run->timeout, &error))
 		run->timeout = 0;
 	run->max_attempts = retry_max_attempts(task->retry, &scope->template);
-	run->priority = task_priority(state, run);
+	if (!render_turn(state, run, task, scope, &error))
+	{
+		run->priority = state->priority;
+		run->fair_key = NULL;
+	}
 	run->state = RUN_QUEUED;
 	decision_add(state, DECIDE_ENQUEUE, run);
 }

@@ -173,6 +173,20 @@ extern void playbook_compile_labels(Compiler *compiler);
 extern int	playbook_compile_limits(Compiler *compiler, const YamlNode *node,
 									LimitSpec **limits);
 
+/*
+ * Returns the text of a rendered key; null is the empty key.  A long one is replaced by
+ * its digest, so that it can be indexed.
+ */
+extern char *playbook_key_text(const JsonbValue *key);
+
+/* priority.c */
+
+/* Compiles a priority (NULL: none). */
+extern void playbook_compile_priority(Compiler *compiler, const YamlNode *node,
+									  PrioritySpec *priority);
+/* Compiles a fairness (NULL: none); NULL when there is none, or it is reported. */
+extern FairnessSpec *playbook_compile_fairness(Compiler *compiler, const YamlNode *node);
+
 /* timeout.c */
 extern TemplateDoc *playbook_compile_timeout(Compiler *compiler,
 											 const YamlNode *node);

@@ -56,7 +56,6 @@ static RetryPolicy *compile_retry(Compiler *compiler, const YamlNode *node);
 static TemplateDoc *retry_number(Compiler *compiler, const YamlNode *node);
 static void compile_limits(Compiler *compiler, Step *step,
 						   const StepSource *source);
-static void compile_priority(Compiler *compiler, Step *step, const YamlNode *node);
 static void take_raw_roots(Compiler *compiler, Step *step);
 
 /* Compiles the step of the given index. */
@@ -164,12 +163,10 @@ playbook_compile_compensation(Compiler *compiler, int index, int compensation)
 	step->when = playbook_compile_condition(compiler, yaml_member(source.merged, "when"));
 	compile_work(compiler, step, &source);
 	compiler->sees = 0;
-	compile_priority(compiler, step, playbook_member(source.merged, "priority"));
-	if (!step->has_priority && of->has_priority)
-	{
-		step->has_priority = true;
+	if (!step->priority.given)
 		step->priority = of->priority;
-	}
+	if (step->fairness == NULL)
+		step->fairness = of->fairness;
 	step->compensates = index;
 	of->compensation = compensation;
 	playbook_lint_task(compiler, node);
@@ -214,6 +211,10 @@ compile_work(Compiler *compiler, Step *step, const StepSource *source)
 	compile_on_lost(compiler, step, playbook_member(source->merged, "on_lost"));
 	step->nlimits = playbook_compile_limits(compiler, playbook_member(source->merged, "limits"),
 											&step->limits);
+	playbook_compile_priority(compiler, playbook_member(source->merged, "priority"),
+							  &step->priority);
+	step->fairness = playbook_compile_fairness(compiler,
+											   playbook_member(source->merged, "fairness"));
 	take_raw_roots(compiler, step);
 }
 
@@ -781,31 +782,13 @@ integer_key(Compiler *compiler, const YamlNode *node, IssueSeverity severity,
 	return false;
 }
 
-/* Reads the priority; one that is out of bounds counts as the bound. */
-static void
-compile_priority(Compiler *compiler, Step *step, const YamlNode *node)
-{
-	int			priority;
-
-	if (!integer_key(compiler, node, ISSUE_WARNING, PG_INT32_MIN, "priority", &priority))
-		return;
-	step->has_priority = true;
-	step->priority = Max(Min(priority, HIGHEST_PRIORITY), -HIGHEST_PRIORITY);
-	if (step->priority != priority)
-		playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING, node,
-					   psprintf("%d counts as %d.", priority, step->priority),
-					   "priority must be between -%d and %d",
-					   HIGHEST_PRIORITY, HIGHEST_PRIORITY);
-}
-
-/* Reads join, max_visits and priority. */
+/* Reads join and max_visits. */
 static void
 compile_limits(Compiler *compiler, Step *step, const StepSource *source)
 {
 	playbook_compile_join(compiler, step, playbook_member(source->node, "join"));
 	integer_key(compiler, playbook_member(source->merged, "max_visits"),
 				ISSUE_ERROR, 1, "max_visits", &step->max_visits);
-	compile_priority(compiler, step, playbook_member(source->merged, "priority"));
 }
 
 /* Moves the names that raw parts of the action refer to into the step. */

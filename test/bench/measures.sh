@@ -46,6 +46,9 @@ median() { sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
 # Gives each step of a linear playbook a limit, which says $1.
 with_limits() { sed "s/tool: bench, /tool: bench, limits: {name: bench, $(printf %s "$1" | sed 's/[&/]/\\&/g')}, /"; }
 
+# Gives a playbook a fairness, whose key is $1.
+with_fairness() { sed "s/^workload:.*/&\nfairness: {key: \"$(printf %s "$1" | sed 's/[&/]/\\&/g')\"}/"; }
+
 # $1: path, $2: steps in a row, each with the value of the one before as its input; $3: labels, if any.
 linear_playbook()
 {
@@ -101,6 +104,7 @@ new_server()
     linear_playbook bench/limit 100 | with_limits 'concurrency: 1000' | register
     linear_playbook bench/keys 100 | with_limits 'key: "{{ execution_id }}", concurrency: 10' | register
     linear_playbook bench/rate 100 | with_limits 'rate: {limit: 1000000, per: second, burst: 1000}' | register
+    linear_playbook bench/fair 100 | with_fairness '{{ execution_id | int % 1000 }}' | register
     linear_playbook bench/one 1 | register
     linear_playbook bench/labelled 1 'team: bench, stage: test' | register
     fan_playbook bench/fan 500 | register
@@ -204,6 +208,33 @@ measure_limits()
             row "steps/s with a limit ($kind), $clients client(s), fsync, beside without" "$ours" "$theirs" ">=0.9"
         done
     done
+}
+
+# Steps that have their turn by one of 1,000 keys, beside steps without; and ten tasks of one key among many of another.
+measure_fairness()
+{
+    local clients before
+    with_fsync
+    for clients in 1 8; do
+        in_turn per_second step_limited step_noetl "$clients" -T "$slice" -D limited=bench/fair
+        row "steps/s with fairness over 1,000 keys, $clients client(s), fsync, beside without" "$ours" "$theirs" ">=0.9"
+    done
+    no_fsync
+    fill_queue 100000 bench
+    run_script lease_noetl 1 -t 3000
+    theirs=$(pace cpu_us)
+    sql -c 'DELETE FROM noetl.queue' -c 'VACUUM noetl.queue'
+    fill_queue 100000 bench
+    sql -c "UPDATE noetl.queue SET fair_key = 'key ' || queue_id % 1000" -c 'VACUUM noetl.queue'
+    run_script lease_noetl 1 -t 3000
+    row "lease, 100,000 ready tasks of 1,000 keys, beside tasks without (us of CPU)" "$(pace cpu_us)" "$theirs"
+    sql -c 'DELETE FROM noetl.queue' -c 'VACUUM noetl.queue'
+    fill_queue 1000000 bench
+    sql -c "UPDATE noetl.queue SET fair_key = 'many'"
+    fill_queue 10 bench
+    sql -c "UPDATE noetl.queue SET fair_key = 'few' WHERE fair_key IS NULL" -c 'VACUUM noetl.queue'
+    before=$(sql -c "SELECT max(n) FROM (SELECT row_number() OVER () AS n, q.fair_key FROM generate_series(1, 1000) AS i CROSS JOIN LATERAL noetl.lease('w' || i, 1) AS l JOIN noetl.queue q USING (queue_id)) AS t WHERE fair_key = 'few'")
+    figure "one key with 1,000,000 ready tasks, another with 10: the last of these is leased as number" "$before" "<=20"
 }
 
 measure_start()
