@@ -12,6 +12,7 @@
 #   make fuzz-jinja      random templates beside Jinja2; COUNT=500000 SEED=random
 #   make kill-clock      kill servers while things are due, and look what became
 #                        of it; SEEDS=50 SEED=1 KILLS=5 choose how often
+#   make race-approvals  signals race with the waits that they end; RACES=10000
 #   make coverage        run the suites (SUITES=...) with a build of its own, and
 #                        print how many lines of each file they reach
 #   make format          format the C lines that differ from the commit BASE
@@ -51,7 +52,7 @@ ISOLATION = $(basename $(notdir $(sort $(wildcard $(here)/test/specs/*.spec))))
 # These goals find or install PostgreSQL themselves and run before there is a
 # pg_config.  PGXS stays out of their way: it has a "check" of its own.
 DRIVERS = check quickstart quickstart-stop bench bench-instructions stress check-versions fuzz-jinja
-DRIVERS += kill-clock coverage format check-packages check-images dist screenshots
+DRIVERS += kill-clock race-approvals coverage format check-packages check-images dist screenshots
 
 ifneq ($(filter $(DRIVERS),$(MAKECMDGOALS)),)
 
@@ -87,6 +88,10 @@ KILLS = 5
 kill-clock:
 	@SUITES=tap PROGRAMS=073_kill_clock TAP_TIMEOUT=43200 KILL_SEEDS='$(SEEDS)' KILL_COUNT='$(KILLS)' \
 		KILL_SEED='$(filter-out random,$(SEED))' bash $(here)/test/check.sh
+
+RACES = 10000
+race-approvals:
+	@SUITES=tap PROGRAMS=074_approvals RACES='$(RACES)' bash $(here)/test/check.sh
 
 coverage:
 	@REGRESS='$(REGRESS)' ISOLATION='$(ISOLATION)' SUITES='$(SUITES)' \
