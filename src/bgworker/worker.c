@@ -36,6 +36,9 @@
  */
 #define SHORTEST_BUSY_US	INT64CONST(5000)
 #define LONGEST_BUSY_US		INT64CONST(200000)
+/* After a portion of what is due the worker sleeps so many times as long as it took */
+#define PAUSE			3
+#define LONGEST_PAUSE_US	INT64CONST(1000000)
 /* How often to look where transactions can be prepared: COMMIT PREPARED tells nobody */
 #define PREPARED_US		INT64CONST(30000000)
 /* How often noetl.maintain() is called: when it had to leave something, and at the latest */
@@ -46,9 +49,10 @@
 typedef struct Look
 {
 	bool		done;			/* something was written */
-	bool		overdue;		/* something is left: others are busy with it, it has
-								 * failed before, or it was too much for one call */
-	TimestampTz next;			/* when something else will be due */
+	bool		overdue;		/* others are busy with something, or it has failed before */
+	TimestampTz next;			/* when something else will be due; if a portion is left,
+								 * after a pause, so that others have the processors and
+								 * the disk */
 } Look;
 
 /* Notes when something will be due next, and whether something is due now. */
@@ -75,6 +79,8 @@ look_ahead(Look *look)
 static void
 do_what_is_due(Look *look)
 {
+	TimestampTz began = GetCurrentTimestamp();
+
 	look->done = false;
 	look->overdue = false;
 	look->next = TIMER_NEVER;
@@ -90,8 +96,13 @@ do_what_is_due(Look *look)
 		(void) engine_reap(0, true, &more);
 		look->done = TransactionIdIsValid(GetTopTransactionIdIfAny());
 		if (more)
-			look->overdue = true;
-		look_ahead(look);
+		{
+			TimestampTz now = GetCurrentTimestamp();
+
+			look->next = now + Min((now - began) * PAUSE, LONGEST_PAUSE_US);
+		}
+		else
+			look_ahead(look);
 	}
 	PopActiveSnapshot();
 	CommitTransactionCommand();
@@ -219,7 +230,7 @@ noetl_timer_worker(Datum arg)
 		maintain(slot);
 		if (look.overdue && look.done)
 			continue;
-		next = Min(look.next, slot->maintain);
+		next = Min(look.next, Max(slot->maintain, GetCurrentTimestamp() + LONGEST_BUSY_US));
 		if (look.overdue)
 			next = Min(next, GetCurrentTimestamp() +
 					   (timer_shared->crowded ? LONGEST_BUSY_US : busy));

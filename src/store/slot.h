@@ -56,6 +56,19 @@ enum
 	START_KEY_COLUMNS = START_KEY_EXECUTION_ID
 };
 
+enum
+{
+	SLOT_QUEUE_ID = 1, SLOT_ORDINAL, SLOT_NAME, SLOT_KEY, SLOT_EXECUTION_ID, SLOT_TASK,
+	SLOT_HELD, SLOT_SPEC, SLOT_SINCE,
+	SLOT_COLUMNS = SLOT_SINCE
+};
+
+/* Columns of noetl.limit_rule that are read without SPI */
+enum
+{
+	LIMIT_RULE_CONCURRENCY = 2, LIMIT_RULE_RATE
+};
+
 /* Columns of noetl.limit_pace that are read without SPI */
 enum
 {

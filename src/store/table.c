@@ -35,6 +35,7 @@
 #include "utils/syscache.h"
 
 #include "store/deferred.h"
+#include "store/fair.h"
 #include "store/low_water.h"
 #include "store/statement.h"
 #include "store/table.h"
@@ -237,6 +238,7 @@ store_open(Oid event_leaf)
 	store->event_leaf = event_leaf;
 	store->deferred_memory = NULL;
 	store->deferred_tasks = NIL;
+	store->slots_taken = 0;
 	store->nest_level = GetCurrentTransactionNestLevel();
 	store->next = in_use;
 	in_use = store;
@@ -257,6 +259,8 @@ close_table(StoreTable *table)
 	table->nbatch = 0;
 	for (int i = 0; table->writable && i < result_rel->ri_NumIndices; i++)
 	{
+		if (result_rel->ri_IndexRelationDescs[i] == NULL)
+			continue;
 		if (result_rel->ri_IndexRelationInfo[i]->ii_AmCache != NULL)
 		{
 #if PG_VERSION_NUM >= 170000
@@ -509,9 +513,15 @@ store_open_indexes(Store *store, StoreTable *table)
 	if (table->writable)
 		return;
 	if (table->indexed)
+	{
+		Oid			fair = table == &store->tables[REL_QUEUE] ?
+			store_relation(REL_QUEUE_FAIR_IDX) : InvalidOid;
+
+		/* the index of tasks with a fair_key is opened by the first such task */
 		for (int i = 0; i < result_rel->ri_NumIndices; i++)
-			result_rel->ri_IndexRelationDescs[i] = index_open(table->index_oids[i],
-															  RowExclusiveLock);
+			result_rel->ri_IndexRelationDescs[i] = table->index_oids[i] == fair ? NULL :
+				index_open(table->index_oids[i], RowExclusiveLock);
+	}
 	else
 	{
 		old = MemoryContextSwitchTo(store->estate->es_query_cxt);
@@ -574,6 +584,21 @@ prepare_write(Store *store, StoreTable *table)
 	store_open_indexes(store, table);
 }
 
+/* Opens the index of tasks with a fair_key for the row in a slot, if it has one. */
+static void
+prepare_fair(Store *store, StoreTable *table, TupleTableSlot *slot)
+{
+	ResultRelInfo *result_rel = table->result_rel;
+
+	if (table != &store->tables[REL_QUEUE] || slot_attisnull(slot, QUEUE_COL_FAIR_KEY))
+		return;
+	fair_note_write();
+	for (int i = 0; i < result_rel->ri_NumIndices; i++)
+		if (result_rel->ri_IndexRelationDescs[i] == NULL)
+			result_rel->ri_IndexRelationDescs[i] = index_open(table->index_oids[i],
+															  RowExclusiveLock);
+}
+
 /* Reports that a row is changed or removed that may be ready, if it is of the queue. */
 static void
 note_change(Store *store, StoreTable *table)
@@ -592,6 +617,7 @@ store_write_insert(Store *store, StoreTable *table)
 		store_set_defaults(store, table);
 		ExecStoreVirtualTuple(table->insert_slot);
 	}
+	prepare_fair(store, table, table->insert_slot);
 	if (table->statement != NULL)
 		statement_insert(store, table);
 	else
@@ -599,7 +625,7 @@ store_write_insert(Store *store, StoreTable *table)
 	ResetPerTupleExprContext(store->estate);
 	if (table == &store->tables[REL_QUEUE] &&
 		!slot_attisnull(table->insert_slot, QUEUE_COL_LIMITS))
-		limit_task_written(NULL, table->insert_slot);
+		limit_task_written(store, NULL, table->insert_slot, store->slots_taken);
 }
 
 /* Prepares the description of a unique index for rows that may be there already. */
@@ -690,6 +716,7 @@ store_write_update(Store *store, StoreTable *table, TupleTableSlot *old,
 
 	note_change(store, table);
 	prepare_write(store, table);
+	prepare_fair(store, table, new);
 	EvalPlanQualInit(&epq, store->estate, NULL, NIL, -1
 #if PG_VERSION_NUM >= 160000
 					 ,NIL
@@ -702,7 +729,7 @@ store_write_update(Store *store, StoreTable *table, TupleTableSlot *old,
 	EvalPlanQualEnd(&epq);
 	ResetPerTupleExprContext(store->estate);
 	if (table == &store->tables[REL_QUEUE] && !slot_attisnull(new, QUEUE_COL_LIMITS))
-		limit_task_written(old, new);
+		limit_task_written(store, old, new, 0);
 }
 
 /* Deletes the row in "old". */
@@ -726,5 +753,5 @@ store_write_delete(Store *store, StoreTable *table, TupleTableSlot *old)
 	EvalPlanQualEnd(&epq);
 	ResetPerTupleExprContext(store->estate);
 	if (table == &store->tables[REL_QUEUE] && !slot_attisnull(old, QUEUE_COL_LIMITS))
-		limit_free(DatumGetInt64(slot_column(old, QUEUE_COL_QUEUE_ID)));
+		limit_free(store, DatumGetInt64(slot_column(old, QUEUE_COL_QUEUE_ID)));
 }

@@ -156,6 +156,7 @@ struct Store
 	Relation	indexes[REL_COUNT]; /* opened for scans */
 	MemoryContext deferred_memory;	/* of the tasks; NULL: tasks are not kept back */
 	List	   *deferred_tasks; /* DeferredTask * (store/deferred.c) */
+	int			slots_taken;	/* by the task that is inserted just now */
 	Store	   *next;			/* in its list */
 };
 
