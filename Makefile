@@ -18,6 +18,7 @@
 #   make memcheck        run the SQL suite in a server under valgrind
 #   make kill-clock      kill servers while things are due, and look what became
 #                        of it; SEEDS=50 SEED=1 KILLS=5 choose how often
+#   make race-approvals  signals race with the waits that they end; RACES=10000
 #   make coverage        run the suites (SUITES=...) with a build of its own, and
 #                        print how many lines of each file they reach
 #   make format          format the C lines that differ from the commit BASE
@@ -60,7 +61,7 @@ ISOLATION = $(basename $(notdir $(sort $(wildcard $(here)/test/specs/*.spec))))
 # pg_config.  PGXS stays out of their way: it has a "check" of its own.
 DRIVERS = check quickstart quickstart-stop bench bench-instructions stress check-versions fuzz-jinja
 DRIVERS += coverage format check-packages check-images dist screenshots mutants memcheck
-DRIVERS += check-browser scale worker-kills kill-clock
+DRIVERS += check-browser scale worker-kills kill-clock race-approvals
 
 ifneq ($(filter $(DRIVERS),$(MAKECMDGOALS)),)
 
@@ -111,6 +112,10 @@ KILLS = 5
 kill-clock:
 	@SUITES=tap PROGRAMS=073_kill_clock PROGRAM_SECONDS=43200 KILL_SEEDS='$(SEEDS)' KILL_COUNT='$(KILLS)' \
 		KILL_SEED='$(filter-out random,$(SEED))' bash $(here)/test/check.sh
+
+RACES = 10000
+race-approvals:
+	@SUITES=tap PROGRAMS=074_approvals RACES='$(RACES)' bash $(here)/test/check.sh
 
 coverage:
 	@REGRESS='$(REGRESS)' ISOLATION='$(ISOLATION)' SUITES='$(SUITES)' \
