@@ -337,6 +337,8 @@ ALTER TABLE noetl.queue ADD COLUMN queue_timeout interval;
 ALTER TABLE noetl.queue ADD COLUMN attempts_before integer;
 ALTER TABLE noetl.queue ADD COLUMN paused_by bigint;
 ALTER TABLE noetl.queue ADD COLUMN limits jsonb;
+ALTER TABLE noetl.queue ADD COLUMN fair_key text;
+ALTER TABLE noetl.queue ADD COLUMN fair_weight real;
 
 COMMENT ON TABLE noetl.queue IS
     'tasks that are ready, leased or waiting for a retry; the transaction that records the end of a task deletes its row';
@@ -355,8 +357,14 @@ COMMENT ON COLUMN noetl.queue.queue_timeout IS 'how long the task may wait for i
 COMMENT ON COLUMN noetl.queue.leased_by IS 'the role that has leased the task: the lease is good for its members only';
 COMMENT ON COLUMN noetl.queue.attempts_before IS 'how many attempts were made before the task was given new ones; max_attempts includes them';
 COMMENT ON COLUMN noetl.queue.limits IS 'the limits that the task needs a slot of, in the order in which it gets them; null: none';
+COMMENT ON COLUMN noetl.queue.fair_key IS 'ready tasks of the same type and priority are handed out in turn, key by key; null: by themselves, one after the other';
+COMMENT ON COLUMN noetl.queue.fair_weight IS 'how many turns the key has in a round; null: 1';
 COMMENT ON COLUMN noetl.queue.lease_until IS 'when the lease ends unless it is extended; of a queued row: the deadline of an attempt that has lost its lease';
 COMMENT ON COLUMN noetl.queue.paused_by IS 'of a paused row: the execution whose pause, or the pause_id of the rule that, keeps it back';
+DROP INDEX noetl.queue_ready_idx;
+CREATE INDEX queue_ready_idx ON noetl.queue (node_type, priority DESC, queue_id) WHERE status = 'queued' AND fair_key IS NULL;
+CREATE INDEX queue_fair_idx ON noetl.queue (node_type, priority DESC, (pg_catalog."left"(fair_key, 200)), queue_id) WHERE status = 'queued' AND fair_key IS NOT NULL;
+COMMENT ON INDEX noetl.queue_fair_idx IS 'ready tasks that are handed out key by key';
 DROP INDEX noetl.queue_retry_idx;
 CREATE INDEX queue_retry_idx ON noetl.queue (available_at, paused_by, queue_id)
     WHERE status = 'retry' OR status = 'paused';
@@ -1470,22 +1478,38 @@ CREATE FUNCTION noetl.why_locked(execution_id bigint)
     LANGUAGE sql STABLE STRICT PARALLEL RESTRICTED
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT a.xact_start, format('session %s', l.pid),
+    WITH holder AS (
+        SELECT l.pid,
+               (SELECT count(*) FROM pg_locks AS w
+                 WHERE NOT w.granted AND w.locktype = l.locktype AND w.database = l.database
+                   AND w.classid = l.classid AND w.objid = l.objid AND w.objsubid = l.objsubid) AS blocked
+          FROM pg_locks AS l
+         WHERE l.granted AND l.locktype = 'advisory' AND l.objsubid = 28163   -- LOCK_CLASS_EXECUTION
+           AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
+           AND l.classid = ((why_locked.execution_id >> 32) & 4294967295)::oid
+           AND l.objid = (why_locked.execution_id & 4294967295)::oid
+           -- who waits for the lock of the row has this one
+           AND NOT EXISTS (SELECT FROM pg_locks AS w
+                            WHERE w.pid = l.pid AND NOT w.granted AND w.locktype = 'transactionid')
+        UNION ALL
+        -- a transaction that has decided on many executions has locked the row
+        SELECT l.pid,
+               (SELECT count(*) FROM pg_locks AS w
+                 WHERE NOT w.granted AND w.locktype = 'transactionid' AND w.transactionid = l.transactionid)
+          FROM noetl.execution AS e
+          JOIN pg_locks AS l ON l.granted AND l.locktype = 'transactionid' AND l.mode = 'ExclusiveLock'
+                            AND l.transactionid = e.xmax
+         WHERE e.execution_id = why_locked.execution_id
+    )
+    SELECT a.xact_start, format('session %s', h.pid),
            format('Session %s (role %s%s) has the lock of the execution in a transaction that began %s ago%s.',
-                  l.pid, a.usename, coalesce(', application ' || quote_literal(nullif(a.application_name, '')), ''),
+                  h.pid, a.usename, coalesce(', application ' || quote_literal(nullif(a.application_name, '')), ''),
                   noetl.span(clock_timestamp() - a.xact_start),
-                  CASE WHEN blocked.n > 0 THEN format('; %s sessions wait for it', blocked.n) ELSE '' END),
-           format('Let that transaction end; SELECT pg_terminate_backend(%s) ends it by force.', l.pid)
-      FROM pg_locks AS l
-      LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid
-     CROSS JOIN LATERAL (SELECT count(*) AS n FROM pg_locks AS w
-                          WHERE NOT w.granted AND w.locktype = l.locktype AND w.database = l.database
-                            AND w.classid = l.classid AND w.objid = l.objid AND w.objsubid = l.objsubid) AS blocked
-     WHERE l.granted AND l.locktype = 'advisory' AND l.objsubid = 28163   -- LOCK_CLASS_EXECUTION
-       AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
-       AND l.classid = ((why_locked.execution_id >> 32) & 4294967295)::oid
-       AND l.objid = (why_locked.execution_id & 4294967295)::oid
-       AND l.pid <> pg_backend_pid()
+                  CASE WHEN h.blocked > 0 THEN format('; %s sessions wait for it', h.blocked) ELSE '' END),
+           format('Let that transaction end; SELECT pg_terminate_backend(%s) ends it by force.', h.pid)
+      FROM holder AS h
+      LEFT JOIN pg_stat_activity AS a ON a.pid = h.pid
+     WHERE h.pid <> pg_backend_pid()
 $$;
 
 COMMENT ON FUNCTION noetl.why_locked(bigint) IS

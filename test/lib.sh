@@ -370,7 +370,7 @@ create_cluster()
 
 start_server()
 {
-    "${as_user[@]}" "$bindir/pg_ctl" -D "$1/data" -l "$1/server.log" -w -s start >"$1/start.log" 2>&1 && return 0
+    "${as_user[@]}" "$bindir/pg_ctl" ${SERVER_PROGRAM:+-p "$SERVER_PROGRAM"} -D "$1/data" -l "$1/server.log" -w -s start >"$1/start.log" 2>&1 && return 0
     cat "$1/start.log" "$1/server.log" >&2
     complain "the server did not start"
     return 1
