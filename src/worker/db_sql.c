@@ -192,12 +192,12 @@ static const char value_sql[] =
 "SELECT e.e::text, (" VALUE_OF("e.e") ")::text"
 " FROM (SELECT " RESULT("$1", "$2") " AS e) e";
 
-/* What a task asks to save, once its value is known */
+/* What a task asks to save, once its value is known; returned rows are not used */
 static const char save_sql[] =
 TASK_COLUMNS
 " , q.data::text, q.summary::text"
 " FROM (SELECT s.index AS queue_id, " UNQUEUED("$8", "$9", "$10") ","
-" s.type AS node_type, s.action, s.data, s.summary"
+" s.type AS node_type, s.action - 'returns' AS action, s.data, s.summary"
 " FROM noetl.save_tasks($1::jsonb, $2::jsonb, $3::jsonb"
 "  || jsonb_build_object('result', $5::jsonb, 'this', $4::jsonb, 'data', $5::jsonb,"
 "   'input', $6::jsonb, 'args', $6::jsonb)"

@@ -135,7 +135,12 @@ is(sql("SELECT count(*) FROM noetl.event WHERE event_type = 'action_started' AND
 #
 # Limits of types, and --once
 #
-my @python = map { execute_step("tool: python\ncode: |\n  import time\n  time.sleep(0.4)\n  result = 1\n") } 1 .. 5;
+mkdir "$directory/two";
+chmod 0777, "$directory/two";
+my @python = map {
+	execute_step("tool: python\ncode: |\n  import os, time\n  open('$directory/two/$_', 'w').close()\n"
+		  . "  while len(os.listdir('$directory/two')) < 2:\n    time.sleep(0.05)\n  result = 1\n")
+} 1 .. 5;
 my @shell = map { execute_step("tool: shell\ncommand: sleep 0.4\n") } 1 .. 5;
 drain('--concurrency', '6,python=2');
 is(overlap(@python), 2, 'a type has a limit of its own');

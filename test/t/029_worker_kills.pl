@@ -159,12 +159,23 @@ $p$)});
 my %started;
 my $longest = 0;
 
-# Asks the server; undef while it does not answer.
+# Asks the server; undef while it does not answer.  What hangs is told.
+my $hangs = 0;
+
 sub ask
 {
 	my ($query) = @_;
-	my ($status, $out) = $node->psql('postgres', $query, timeout => 60);
-	return $status == 0 ? $out : undef;
+	my $timed_out;
+	my ($status, $out) = $node->psql('postgres', $query, timeout => 120, timed_out => \$timed_out);
+	if ($timed_out)
+	{
+		$hangs++;
+		my (undef, $sessions) = $node->psql('postgres', 'SELECT pid, state, wait_event_type, wait_event, pg_blocking_pids(pid),'
+			  . ' now() - xact_start, left(query, 100) FROM pg_stat_activity', timeout => 120, timed_out => \$timed_out);
+		diag("no answer to $query\n", $sessions // '');
+		return;
+	}
+	return defined $status && $status == 0 ? $out : undef;
 }
 
 # Starts executions until so many run that the workers have something to do.
@@ -293,6 +304,7 @@ is(sql("SELECT count(*) FROM (SELECT execution_id FROM noetl.event WHERE event_t
 		  . " GROUP BY execution_id HAVING count(*) <> 5) x"), 0, 'and every step has its end');
 is(sql('SELECT count(*) FROM noetl.queue'), 0, 'no task is left');
 is(sql('SELECT count(*) FROM noetl.execution e, noetl.verify(e.execution_id) v'), 0, 'the log explains all rows');
+is($hangs, 0, 'the server has answered all the time');
 cmp_ok($longest, '<', $lease * 10, 'no task stayed with a lease that had ended');
 
 # SIGTERM ends the workers, and what they have started.
