@@ -106,6 +106,27 @@ limit_next_touched(LimitKey *key)
 	return true;
 }
 
+/* Forgets those that nothing waits for (store/limit.h). */
+void
+limit_forget_calm(Store *store)
+{
+	ListCell   *lc;
+
+	foreach(lc, touched)
+	{
+		LimitKey   *key = (LimitKey *) lfirst(lc);
+		LimitWaiting waiting;
+
+		if (key->due)
+			continue;
+		limit_lock(key->name, key->key, ExclusiveLock);
+		limit_look_at_waiting(store, key, &waiting);
+		limit_unlock(key);
+		if (!waiting.any)
+			touched = foreach_delete_current(touched, lc);
+	}
+}
+
 /* Forgets everything that was noted. */
 void
 limit_forget(void)

@@ -75,6 +75,8 @@ extern void limit_touch(const char *name, const char *key, bool due);
 extern bool limit_any_touched(void);
 /* Takes the first of those that have, in the order of name and key; false: none is left. */
 extern bool limit_next_touched(LimitKey *key);
+/* Forgets those whose time has not come and that nothing waits for. */
+extern void limit_forget_calm(struct Store *store);
 /* Forgets everything that was noted: the transaction ends. */
 extern void limit_forget(void);
 
