@@ -35,7 +35,7 @@ static const char *const relation_names[REL_COUNT] = {
 	"signal_pkey", "signal_kept_idx", "signal_id_idx",
 	"message_kept_idx", "message_id_idx", "message_expires_idx",
 	"limit_pace_due_idx",
-	"slot_pkey", "slot_held_idx", "slot_waiting_idx", "limit_rule_pkey",
+	"slot_pkey", "slot_held_idx", "slot_waiting_idx", "slot_execution_idx", "limit_rule_pkey",
 	"id_seq", "queue_seq"
 };
 
