@@ -48,6 +48,25 @@ assemble_input(const Step *task, Scope *scope, const JsonbValue *transition_inpu
 }
 
 /*
+ * Returns what becomes the member "data" of an action: the input, but for rows that a
+ * step of type save has beside its type.
+ */
+static const JsonbValue *
+action_data(const Step *task, const Scope *scope, const JsonbValue *layers)
+{
+	const TemplateDoc *action = task->action;
+	int			top = task->input.count - 1;
+
+	if (strcmp(task->type, "save") != 0 || top < 0 || !json_is_array(&layers[top]))
+		return scope->input;
+	for (int i = 0; i < action->count; i++)
+		if (word_is(action->keys[i].val.string.val, action->keys[i].val.string.len, "save") ||
+			word_is(action->keys[i].val.string.val, action->keys[i].val.string.len, "sink"))
+			return scope->input;
+	return &layers[top];
+}
+
+/*
  * Renders the object that becomes queue.action.  Its strings see the members of
  * the input as names; what is part of the input is there already, as "layers".
  */
@@ -77,7 +96,7 @@ render_action(const Step *task, Scope *scope, const JsonbValue *layers, JsonbVal
 		json_add_n(&builder, key->val.string.val, key->val.string.len, &value);
 	}
 	scope->template.refuse_missing = false;
-	json_add(&builder, "data", scope->input);
+	json_add(&builder, "data", action_data(task, scope, layers));
 	json_end_object(&builder, result);
 	return true;
 }

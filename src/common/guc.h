@@ -35,6 +35,9 @@ typedef enum OnErrorSetting
 #define DEFAULT_MAX_FAMILY_LIVE			100000
 #define DEFAULT_TEMPLATE_MAX_OUTPUT		(64 * 1024 * 1024)
 #define DEFAULT_TEMPLATE_MAX_ITERATIONS	1000000
+#define DEFAULT_TEMPLATE_MAX_MEMORY		(256 * 1024)	/* kB */
+#define DEFAULT_TEMPLATE_MAX_TIME		5000	/* ms */
+#define DEFAULT_MAX_LOST_LEASES			3
 
 /* Of those that executions record, SETTING() has the value that counts (settings.h). */
 extern int	noetl_isolation;	/* noetl.isolation */

@@ -406,12 +406,4 @@ extern void schedule_ended(const Execution *execution);
  */
 extern bool save_execute(List *requests, Oid role, SaveError *error);
 
-/* ---- task_event.c ---- */
-
-/*
- * Returns the meta of an event: the attempt (0: none) and why the reaper ended
- * the attempt (REAPED_…), or NULL.  lost: how many leases have run out.
- */
-extern Jsonb *task_event_meta(const char *flag, int attempt, int lost);
-
 #endif							/* NOETL_ENGINE_INTERNAL_H */

@@ -280,7 +280,6 @@ take_key(Event *event, const JsonbValue *context)
 {
 	OnConflict	on_conflict = read_on_conflict(context);
 	StartKey	key;
-	const char *path;
 	int			version;
 	int64		existing;
 
@@ -292,9 +291,10 @@ take_key(Event *event, const JsonbValue *context)
 					 errmsg("on_conflict needs a key")));
 		return true;
 	}
-	if (!catalog_describe(event->catalog_id, &path, &version))
+	/* the playbook was found by the path, if there is one */
+	key.path = json_get_text(context, "path");
+	if (key.path == NULL && !catalog_describe(event->catalog_id, &key.path, &version))
 		return true;			/* execution_insert() raises the error */
-	key.path = path;
 	key.key = event->terms->key;
 	key.role = GetUserId();
 	while (!store_claim_key(&key, event->execution_id))

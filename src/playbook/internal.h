@@ -151,7 +151,8 @@ extern void playbook_resolve_joins(Compiler *compiler, const EdgeList *edges);
 /* Returns whether the database itself executes a save, or all of a list of saves. */
 extern bool playbook_saves_here(const YamlNode *save);
 /* Compiles such saves into the step; others are left. */
-extern void playbook_compile_saves(Compiler *compiler, Step *step, const YamlNode *save);
+extern void playbook_compile_saves(Compiler *compiler, Step *step, const YamlNode *save,
+								   bool beside);
 /*
  * Returns what a step of type save has written beside its type, as a save; NULL
  * when the database does not execute that itself.

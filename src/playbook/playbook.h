@@ -186,6 +186,8 @@ typedef struct SaveSpec
 	TemplateDoc *mode;
 	TemplateDoc *key;
 	TemplateDoc *statement;
+	bool		takes_input;	/* it is written beside its type: the input of the
+								 * step is its data */
 } SaveSpec;
 
 /* A priority: a number, or a template that yields one. */

@@ -39,6 +39,8 @@ static void add_tool_keys(Compiler *compiler, ActionBuilder *builder,
 						  const YamlNode *map);
 static void lift_settings(Compiler *compiler, ActionBuilder *builder,
 						  const char *type, const YamlNode *merged);
+static void warn_of_connection(Compiler *compiler, const ActionBuilder *builder,
+							   const char *type, const YamlNode *merged);
 static void add_constant(ActionBuilder *builder, const char *key,
 						 const char *text);
 static TemplateDoc *compile_saved_data(Compiler *compiler,
@@ -184,7 +186,8 @@ compile_work(Compiler *compiler, Step *step, const StepSource *source)
 
 	compiler->sees = sees | SEES_SAVE;
 	playbook_compile_saves(compiler, step, step->kind == STEP_SAVE ?
-						   save_here(source) : find_save(source, &key));
+						   save_here(source) : find_save(source, &key),
+						   step->kind == STEP_SAVE && find_save(source, &key) == NULL);
 	compiler->sees = sees;
 	if (step->kind == STEP_SQL)
 		step->sql = playbook_compile_sql(compiler, source);
@@ -417,6 +420,7 @@ compile_action(Compiler *compiler, Step *step, const StepSource *source,
 	add_tool_keys(compiler, builder, tool);
 	add_tool_keys(compiler, builder, task_tool);
 	lift_settings(compiler, builder, step->type, merged);
+	warn_of_connection(compiler, builder, step->type, merged);
 	if (strcmp(step->type, "iterator") == 0 && step->on_error == ON_ERROR_CONTINUE)
 		add_constant(builder, "on_error", "continue");
 	/* its input is laid over that of each item; an explicit task has its own */
@@ -533,6 +537,35 @@ lift_settings(Compiler *compiler, ActionBuilder *builder, const char *type,
 					add_member(compiler, builder, &layer->pairs[m],
 							   compile_member(compiler, type, &layer->pairs[m]));
 		}
+	}
+}
+
+/*
+ * Warns of a member of the data of an SQL task that would be its connection or its
+ * database elsewhere: the worker refuses the task.
+ */
+static void
+warn_of_connection(Compiler *compiler, const ActionBuilder *builder, const char *type,
+				   const YamlNode *merged)
+{
+	const YamlNode *data = playbook_member(merged, "data");
+	bool		duckdb = strcmp(type, "duckdb") == 0;
+
+	if (data == NULL || data->kind != YN_MAP || has_setting(builder, type, SETTING_DATABASE) ||
+		(!duckdb && has_setting(builder, type, SETTING_CREDENTIAL)))
+		return;
+	for (int i = 0; i < data->count; i++)
+	{
+		const YamlNode *key = data->pairs[i].key;
+
+		if (key_sql_setting(key->string, type) != SETTING_DATABASE)
+			continue;
+		playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING, key, duckdb ?
+					   "Write database beside the type." :
+					   "Write auth: name beside the type; a worker takes the credential from NOETL_AUTH_NAME.",
+					   "the %s of a task is not taken from its data",
+					   duckdb ? "database" : "connection");
+		return;
 	}
 }
 

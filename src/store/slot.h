@@ -9,7 +9,7 @@
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 
-/* Columns of noetl.execution, workload, run, item, signal and message */
+/* Columns of noetl.execution, workload, run, item, signal, message and start_key */
 enum
 {
 	EXECUTION_ID = 1, EXECUTION_CATALOG_ID, EXECUTION_PARENT_ID,
@@ -48,6 +48,12 @@ enum
 {
 	ITEM_EXECUTION_ID = 1, ITEM_STEP_NAME, ITEM_VISIT, ITEM_INDEX, ITEM_ITEM,
 	ITEM_COLUMNS = ITEM_ITEM
+};
+
+enum
+{
+	START_KEY_PATH = 1, START_KEY_KEY, START_KEY_STARTED_BY, START_KEY_EXECUTION_ID,
+	START_KEY_COLUMNS = START_KEY_EXECUTION_ID
 };
 
 enum

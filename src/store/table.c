@@ -19,6 +19,7 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "catalog/index.h"
 #include "catalog/namespace.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
@@ -26,6 +27,7 @@
 #include "optimizer/optimizer.h"
 #include "parser/parse_relation.h"
 #include "rewrite/rewriteHandler.h"
+#include "storage/lmgr.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -576,8 +578,8 @@ store_row_missing(StoreRelation which, int64 id)
  */
 
 /* Returns whether triggers of users may fire when a table is written. */
-static bool
-has_triggers(const StoreTable *table)
+bool
+store_has_triggers(const StoreTable *table)
 {
 	return table->result_rel->ri_TrigDesc != NULL || table->statement != NULL;
 }
@@ -589,7 +591,7 @@ has_triggers(const StoreTable *table)
 static void
 prepare_write(Store *store, StoreTable *table)
 {
-	if (has_triggers(table))
+	if (store_has_triggers(table))
 		store_write_deferred(store);
 	store_open_indexes(store, table);
 }
@@ -638,6 +640,85 @@ store_write_insert(Store *store, StoreTable *table)
 		limit_task_written(store, NULL, table->insert_slot, store->slots_taken);
 }
 
+/* Prepares the description of a unique index for rows that may be there already. */
+static void
+prepare_unique(Store *store, ResultRelInfo *result_rel, Oid unique)
+{
+	for (int i = 0; i < result_rel->ri_NumIndices; i++)
+	{
+		Relation	index = result_rel->ri_IndexRelationDescs[i];
+		IndexInfo  *info = result_rel->ri_IndexRelationInfo[i];
+		MemoryContext old;
+
+		if (RelationGetRelid(index) != unique || info->ii_UniqueOps != NULL)
+			continue;
+		old = MemoryContextSwitchTo(store->estate->es_query_cxt);
+		BuildSpeculativeIndexInfo(index, info);
+		MemoryContextSwitchTo(old);
+	}
+}
+
+/* Returns whether no row that is there, or is being inserted, conflicts with a new one. */
+static bool
+is_new(Store *store, StoreTable *table, List *unique)
+{
+	ItemPointerData conflict;
+#if PG_VERSION_NUM >= 180000
+	ItemPointerData none;
+
+	ItemPointerSetInvalid(&none);
+	return ExecCheckIndexConstraints(table->result_rel, table->insert_slot, store->estate,
+									 &conflict, &none, unique);
+#else
+	return ExecCheckIndexConstraints(table->result_rel, table->insert_slot, store->estate,
+									 &conflict, unique);
+#endif
+}
+
+/*
+ * Inserts the row in the insert slot as INSERT … ON CONFLICT does; returns false when
+ * another session was faster.
+ */
+static bool
+insert_speculatively(Store *store, StoreTable *table, List *unique)
+{
+	TransactionId xid = GetCurrentTransactionId();
+	uint32		token = SpeculativeInsertionLockAcquire(xid);
+	bool		conflict = false;
+
+	table_tuple_insert_speculative(table->relation, table->insert_slot,
+								   GetCurrentCommandId(true), 0, NULL, token);
+	list_free(ExecInsertIndexTuples(table->result_rel, table->insert_slot, store->estate,
+									false, true, &conflict, unique
+#if PG_VERSION_NUM >= 160000
+									,false
+#endif
+									));
+	table_tuple_complete_speculative(table->relation, table->insert_slot, token, !conflict);
+	SpeculativeInsertionLockRelease(xid);
+	return !conflict;
+}
+
+/* Inserts the row in the insert slot unless there is one like it (store/table.h). */
+bool
+store_write_new(Store *store, StoreTable *table, StoreRelation unique)
+{
+	Oid			index = store_index(unique);
+	List	   *indexes = list_make1_oid(index);
+	bool		inserted = false;
+
+	prepare_write(store, table);
+	prepare_unique(store, table->result_rel, index);
+	ExecStoreVirtualTuple(table->insert_slot);
+	if (table->relation->rd_att->constr != NULL)
+		ExecConstraints(table->result_rel, table->insert_slot, store->estate);
+	while (!inserted && is_new(store, table, indexes))
+		inserted = insert_speculatively(store, table, indexes);
+	list_free(indexes);
+	ResetPerTupleExprContext(store->estate);
+	return inserted;
+}
+
 /* Replaces the row in "old" by the one in "new". */
 void
 store_write_update(Store *store, StoreTable *table, TupleTableSlot *old,
@@ -670,7 +751,7 @@ store_write_delete(Store *store, StoreTable *table, TupleTableSlot *old)
 	EPQState	epq;
 
 	note_change(store, table);
-	if (has_triggers(table))
+	if (store_has_triggers(table))
 		store_write_deferred(store);
 	EvalPlanQualInit(&epq, store->estate, NULL, NIL, -1
 #if PG_VERSION_NUM >= 160000

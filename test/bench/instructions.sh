@@ -87,6 +87,7 @@ for variant in limited fair; do
 done
 begin_anew
 count noetl_execute "SELECT noetl.execute('single');" "" "execute"
+count noetl_execute "SELECT noetl.execute('single', key => '@ ' || clock_timestamp());" "" "execute, with a key"
 count noetl_complete \
     "SELECT noetl.complete(queue_id, 'true', '@') FROM noetl.lease('@');" \
     "SELECT count(noetl.execute('single')) FROM generate_series(1, $((2 * calls + 5)));" \

@@ -49,10 +49,10 @@ with_limits() { sed "s/tool: bench, /tool: bench, limits: {name: bench, $(printf
 # Gives a playbook a fairness, whose key is $1.
 with_fairness() { sed "s/^workload:.*/&\nfairness: {key: \"$(printf %s "$1" | sed 's/[&/]/\\&/g')\"}/"; }
 
-# $1: path, $2: steps in a row, each with the value of the one before as its input.
+# $1: path, $2: steps in a row, each with the value of the one before as its input; $3: labels, if any.
 linear_playbook()
 {
-    echo "metadata: {name: linear, path: $1}"
+    echo "metadata: {name: linear, path: $1${3:+, labels: {$3\}}}"
     echo "apiVersion: noetl.io/v1"
     echo "kind: Playbook"
     echo "workload: {first: 1}"
@@ -106,6 +106,7 @@ new_server()
     linear_playbook bench/rate 100 | with_limits 'rate: {limit: 1000000, per: second, burst: 1000}' | register
     linear_playbook bench/fair 100 | with_fairness '{{ execution_id | int % 1000 }}' | register
     linear_playbook bench/one 1 | register
+    linear_playbook bench/labelled 1 'team: bench, stage: test' | register
     fan_playbook bench/fan 500 | register
     database=bench
 }
@@ -243,6 +244,38 @@ measure_start()
     row "executions started/s, 8 clients, fsync, beside raw rows" "$ours" "$theirs" ">=0.8"
     in_turn per_second start_key start_noetl 8 -T "$slice" -D path=bench/linear
     row "    the same with a business key, beside without" "$ours" "$theirs" ">=0.85"
+}
+
+# The indexes on noetl.execution that nothing but lists of executions needs.
+listing_indexes() { sql -c "SELECT i.relname, pg_get_indexdef(i.oid) FROM pg_class AS i WHERE i.relname ~ '^execution_(path|running|failed|labels)_idx$'" -F ' '; }
+
+# CPU microseconds of a step of executions of $1, with the indexes for lists and without them, in turn.  An
+# execution writes its row when it starts and when it ends, and not in between.
+listing_row()
+{
+    local list_a= list_b= indexes i name definition
+    indexes=$(listing_indexes)
+    for ((i = 0; i < rounds * 2; i++)); do
+        run_script step_noetl 1 -T "$slice" -D path="$1"
+        list_a+="$(pace cpu_us)"$'\n'
+        while read -r name definition; do
+            sql -c "DROP INDEX noetl.$name" </dev/null
+        done <<<"$indexes"
+        run_script step_noetl 1 -T "$slice" -D path="$1"
+        list_b+="$(pace cpu_us)"$'\n'
+        while read -r name definition; do
+            sql -c "$definition" </dev/null
+        done <<<"$indexes"
+    done
+    row "$2" "$(printf %s "$list_a" | median)" "$(printf %s "$list_b" | median)"
+}
+
+measure_listing()
+{
+    no_fsync
+    listing_row bench/linear "indexes to list executions by path, status, label: CPU of a step (us)"
+    listing_row bench/one "    of an execution of one step, all of it, beside without them"
+    listing_row bench/labelled "    of an execution with labels"
 }
 
 # Forgets what happened before the last $1 seconds of a run.
