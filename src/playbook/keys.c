@@ -18,7 +18,7 @@ const char *const target_input_keys[TARGET_INPUT_KEYS + 1] = {
 const char *const control_keys[] = {
 	"step", "desc", "description", "next", "type", "when", "pass", "result",
 	"return", "join", "next_mode", "on_error", "max_visits", "timeout_action",
-	"on_lost", "queue_timeout", "limits", "priority", "fairness", "compensate", NULL
+	"on_lost", "queue_timeout", "limits", "fairness", "compensate", NULL
 };
 
 const char *const common_keys[] = {
