@@ -81,8 +81,8 @@ const char *const loop_keys[] = {
 
 const char *const document_keys[] = {
 	"apiVersion", "kind", "metadata", "workload", "workbook", "tasks", "workflow",
-	"steps", "name", "path", "version", "description", "labels", "timeout", "limits", "priority", "fairness",
-	"tests", NULL
+	"steps", "name", "path", "version", "description", "labels", "timeout", "limits",
+	"priority", "fairness", "tests", NULL
 };
 
 const char *const test_keys[] = {
@@ -112,7 +112,8 @@ const char *const type_keys[] = {"type", "tool", NULL};
 
 const char *const whole_step_keys[] = {
 	"when", "pass", "result", "return", "on_error", "max_visits", "timeout",
-	"on_lost", "queue_timeout", "limits", "priority", "fairness", "desc", "description", "compensate", NULL
+	"on_lost", "queue_timeout", "limits", "priority", "fairness", "desc", "description",
+	"compensate", NULL
 };
 
 const char *const loop_frame_keys[] = {

@@ -318,7 +318,8 @@ limit_task_written(Store *store, TupleTableSlot *old, TupleTableSlot *new, int t
 			return;
 		if (old != NULL)
 			limit_free(store, before);
-		limit_ask(queue_id, old == NULL ? taken : 0, DatumGetInt64(slot_column(new, QUEUE_COL_EXECUTION_ID)), true,
+		limit_ask(queue_id, old == NULL ? taken : 0,
+				  DatumGetInt64(slot_column(new, QUEUE_COL_EXECUTION_ID)), true,
 				  slot_jsonb(new, QUEUE_COL_LIMITS));
 	}
 	else if (strcmp(status, "queued") == 0 && before != queue_id)
@@ -456,7 +457,8 @@ terms_of(const LimitBook *state, const LimitWaiter *waiter)
  * full_at moves on by one interval for each that begins, and may lie a burst ahead.
  */
 bool
-limit_has_room(Store *store, LimitBook *state, const LimitWaiter *waiter, TimestampTz now, TimestampTz *due)
+limit_has_room(Store *store, LimitBook *state, const LimitWaiter *waiter,
+			   TimestampTz now, TimestampTz *due)
 {
 	const LimitTerms *terms = terms_of(state, waiter);
 

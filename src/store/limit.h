@@ -143,8 +143,8 @@ extern bool limit_lock_waiter(const LimitWaiter *waiter);
 extern void limit_read_waiter(int64 queue_id, int ordinal, LimitKey *key,
 							  LimitWaiter *waiter);
 /* Has a limit room for what waits?  *due: when to ask again because of the rate; or 0. */
-extern bool limit_has_room(struct Store *store, LimitBook *state, const LimitWaiter *waiter, TimestampTz now,
-						   TimestampTz *due);
+extern bool limit_has_room(struct Store *store, LimitBook *state, const LimitWaiter *waiter,
+						   TimestampTz now, TimestampTz *due);
 /* Gives a slot to what waits. */
 extern void limit_grant(LimitBook *state, const LimitWaiter *waiter, TimestampTz now);
 /* Lets what did not want to wait wait. */
