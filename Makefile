@@ -12,6 +12,7 @@
 #   make bench-instructions   count instructions of the hot path by callgrind
 #   make worker-kills    kill workers, their programs, the pooler and the server at
 #                        random under load; MINUTES=30 SEED=random
+#   make stress-limits   ten minutes of kills beside a sampler of limits
 #   make fuzz-jinja      random templates beside Jinja2; COUNT=500000 SEED=random
 #   make mutants         remove guards one by one, and see that a test turns red;
 #                        COUNT=20 SEED=1 FILES="src/store/*.c"
@@ -59,7 +60,7 @@ ISOLATION = $(basename $(notdir $(sort $(wildcard $(here)/test/specs/*.spec))))
 
 # These goals find or install PostgreSQL themselves and run before there is a
 # pg_config.  PGXS stays out of their way: it has a "check" of its own.
-DRIVERS = check quickstart quickstart-stop bench bench-instructions stress check-versions fuzz-jinja
+DRIVERS = check quickstart quickstart-stop bench bench-instructions stress stress-limits check-versions fuzz-jinja
 DRIVERS += coverage format check-packages check-images dist screenshots mutants memcheck
 DRIVERS += check-browser scale worker-kills kill-clock race-approvals
 
@@ -86,6 +87,10 @@ scale:
 
 bench-instructions:
 	@CALLS='$(CALLS)' bash $(here)/test/bench/instructions.sh
+
+# Ten minutes of kills beside a sampler; "make check" has some seconds of it.
+stress-limits:
+	@SUITES=tap PROGRAMS=056_limits NOETL_SCALE=full bash $(here)/test/check.sh
 
 stress:
 	@SEED='$(SEED)' bash $(here)/test/stress/run.sh

@@ -286,6 +286,8 @@ store_close(Store *store)
 	bool		clean;
 
 	store_write_deferred(store);
+	if (store->next == NULL && limit_any_touched())
+		limit_forget_calm(store);
 	AfterTriggerEndQuery(estate);
 	Assert(in_use == store);
 	clean = store->generation == generation && store->redescribed < MOST_REDESCRIBED &&
@@ -503,6 +505,21 @@ store_event_table(Store *store, int64 execution_id)
 	return store_table(store, REL_EVENT);
 }
 
+/*
+ * Returns whether an index is of rows that are seldom written: that of tasks with a
+ * fair_key is opened by the first such task (prepare_fair), and of noetl.slot stores write
+ * none but the slots that tasks hold.
+ */
+static bool
+is_seldom(Store *store, StoreTable *table, Oid index)
+{
+	if (table == &store->tables[REL_QUEUE])
+		return index == store_relation(REL_QUEUE_FAIR_IDX);
+	return table == &store->tables[REL_SLOT] &&
+		(index == store_relation(REL_SLOT_WAITING_IDX) ||
+		 index == store_relation(REL_SLOT_EXECUTION_IDX));
+}
+
 /* Opens the indexes of a table, unless they are open. */
 void
 store_open_indexes(Store *store, StoreTable *table)
@@ -513,15 +530,10 @@ store_open_indexes(Store *store, StoreTable *table)
 	if (table->writable)
 		return;
 	if (table->indexed)
-	{
-		Oid			fair = table == &store->tables[REL_QUEUE] ?
-			store_relation(REL_QUEUE_FAIR_IDX) : InvalidOid;
-
-		/* the index of tasks with a fair_key is opened by the first such task */
 		for (int i = 0; i < result_rel->ri_NumIndices; i++)
-			result_rel->ri_IndexRelationDescs[i] = table->index_oids[i] == fair ? NULL :
+			result_rel->ri_IndexRelationDescs[i] =
+				is_seldom(store, table, table->index_oids[i]) ? NULL :
 				index_open(table->index_oids[i], RowExclusiveLock);
-	}
 	else
 	{
 		old = MemoryContextSwitchTo(store->estate->es_query_cxt);
