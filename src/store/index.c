@@ -37,6 +37,9 @@ open_index(Store *store, Oid relid)
 Relation
 store_open_index(Store *store, StoreRelation which)
 {
+	/* another store may have used another partition meanwhile */
+	if (which == REL_EVENT_PKEY || which == REL_EVENT_RESULT_IDX)
+		store_use_event_leaf(store->tables[REL_EVENT].relation);
 	return open_index(store, store_index(which));
 }
 

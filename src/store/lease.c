@@ -19,6 +19,7 @@
 #include "store/low_water.h"
 #include "store/pause_row.h"
 #include "store/queue_row.h"
+#include "store/ready_news.h"
 #include "store/recent_leases.h"
 #include "store/table.h"
 
@@ -454,6 +455,8 @@ typedef struct Leasing
 	TimestampTz now;
 	int			leased;
 	int			parked;			/* ready rows that were found to be paused */
+	int			seen;			/* ready rows that were found */
+	bool		again;			/* rows of watched transactions may be missing */
 } Leasing;
 
 /* A call of store_lease pauses so many rows that it comes by, and then ends. */
@@ -579,6 +582,7 @@ lease_portion(Leasing *leasing, TypeWalk *walk, const char **more, bool *skipped
 					request->types);
 	while (*more == NULL && (row = ready_scan_next(&ready)) != NULL)
 	{
+		leasing->seen++;
 		if (!may_lease(leasing, row) || park_row(leasing, ready.snapshot, row))
 		{
 			if (leasing->parked >= MOST_PARKED)
@@ -596,17 +600,36 @@ lease_portion(Leasing *leasing, TypeWalk *walk, const char **more, bool *skipped
 		else
 			*skipped = *skipped || held;
 	}
+	leasing->again = leasing->again || ready.water.again;
 	*skipped = *skipped || ready.skipped || ready.water.again;
 	ready_scan_close(&ready, any || leasing->parked > 0);
 	return ready.more_types;
 }
 
-/* Leases ready rows and tasks that were kept back (store/store.h). */
+/* Leases ready rows of all types that are asked for, and notes when there is none. */
+static void
+lease_ready(Leasing *leasing, const char **more, bool *skipped)
+{
+	const LeaseRequest *request = leasing->request;
+	Relation	queue = leasing->table->relation;
+	ReadyNews	before = ready_news_read(queue);
+	TypeWalk	walk;
+
+	walk_begin(&walk);
+	while (lease_portion(leasing, &walk, more, skipped) && *more == NULL)
+		CHECK_FOR_INTERRUPTS();
+	if (leasing->seen == 0 && !leasing->again && pause_none())
+		ready_news_found_none(queue, &before, leasing->now, request->ntypes, request->types);
+}
+
+/*
+ * Leases ready rows and tasks that were kept back (store/store.h).  Ready rows are not
+ * looked for when it is known that there is none, and the tasks suffice.
+ */
 int
 store_lease(Store *store, const LeaseRequest *request, const char **more, bool *skipped)
 {
 	Leasing		leasing;
-	TypeWalk	walk;
 
 	*more = NULL;
 	*skipped = false;
@@ -616,11 +639,15 @@ store_lease(Store *store, const LeaseRequest *request, const char **more, bool *
 	leasing.now = GetCurrentTimestamp();
 	leasing.leased = 0;
 	leasing.parked = 0;
+	leasing.seen = 0;
+	leasing.again = false;
 	store_refresh_pauses();
 	deferred_sort_tasks(store);
-	walk_begin(&walk);
-	while (lease_portion(&leasing, &walk, more, skipped) && *more == NULL)
-		CHECK_FOR_INTERRUPTS();
+	if (store->deferred_tasks != NIL && pause_none() &&
+		ready_news_none(leasing.table->relation, leasing.now, request->ntypes, request->types))
+		lease_deferred(&leasing, NULL);
+	if (!is_full(&leasing))
+		lease_ready(&leasing, more, skipped);
 	lease_deferred(&leasing, NULL);
 	return leasing.leased;
 }

@@ -19,6 +19,7 @@
 #include "store/low_water.h"
 #include "store/pause_row.h"
 #include "store/queue_row.h"
+#include "store/ready_news.h"
 #include "store/run_low_water.h"
 #include "store/table.h"
 
@@ -318,7 +319,11 @@ store_close_task(Store *store, Run *run)
 	if (!run->stored)
 		CommandCounterIncrement();	/* this command has inserted the row */
 	if (run->worker_id == NULL)
-		low_water_hidden();		/* the row may be ready */
+	{
+		/* the row may be ready */
+		low_water_hidden();
+		ready_news_add(table->relation);
+	}
 	tid = place_of(store, run);
 	/* who hands out slots of limits may have given the row another queue_id */
 	if (table->result_rel->ri_TrigDesc != NULL || run->limited || run->limits != NULL)

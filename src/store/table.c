@@ -35,6 +35,7 @@
 #include "store/deferred.h"
 #include "store/index.h"
 #include "store/low_water.h"
+#include "store/ready_news.h"
 #include "store/statement.h"
 #include "store/table.h"
 
@@ -573,12 +574,29 @@ insert_row(Store *store, StoreTable *table)
 		ExecSimpleRelationInsert(table->result_rel, store->estate, slot);
 }
 
-/* Reports that a row is changed or removed that may be ready, if it is of the queue. */
-static void
-note_change(Store *store, StoreTable *table)
+/* Returns whether the row of a task is ready. */
+static bool
+is_ready(TupleTableSlot *slot)
 {
-	if (table == &store->tables[REL_QUEUE])
+	text	   *status = DatumGetTextPP(slot_column(slot, QUEUE_COL_STATUS));
+
+	return VARSIZE_ANY_EXHDR(status) == strlen("queued") &&
+		memcmp(VARDATA_ANY(status), "queued", strlen("queued")) == 0;
+}
+
+/*
+ * Reports what is going to be written to the queue: a row is inserted (old is NULL),
+ * changed or removed (new is NULL).
+ */
+static void
+note_change(Store *store, StoreTable *table, TupleTableSlot *old, TupleTableSlot *new)
+{
+	if (table != &store->tables[REL_QUEUE])
+		return;
+	if (old != NULL)
 		low_water_hidden();
+	if ((old != NULL && is_ready(old)) || (new != NULL && is_ready(new)))
+		ready_news_add(table->relation);
 }
 
 /* Inserts the row in the insert slot. */
@@ -591,6 +609,7 @@ store_write_insert(Store *store, StoreTable *table)
 		store_set_defaults(store, table);
 		ExecStoreVirtualTuple(table->insert_slot);
 	}
+	note_change(store, table, NULL, table->insert_slot);
 	insert_row(store, table);
 	ResetPerTupleExprContext(store->estate);
 	if (table == &store->tables[REL_QUEUE] &&
@@ -605,7 +624,7 @@ store_write_update(Store *store, StoreTable *table, TupleTableSlot *old,
 {
 	EPQState	epq;
 
-	note_change(store, table);
+	note_change(store, table, old, new);
 	prepare_write(store, table);
 	store_open_indexes(store, table);
 	EvalPlanQualInit(&epq, store->estate, NULL, NIL, -1
@@ -629,7 +648,7 @@ store_write_delete(Store *store, StoreTable *table, TupleTableSlot *old)
 {
 	EPQState	epq;
 
-	note_change(store, table);
+	note_change(store, table, old, NULL);
 	prepare_write(store, table);
 	EvalPlanQualInit(&epq, store->estate, NULL, NIL, -1
 #if PG_VERSION_NUM >= 160000
