@@ -18,6 +18,7 @@
 #include "store/deferred.h"
 #include "store/low_water.h"
 #include "store/pause_row.h"
+#include "store/place.h"
 #include "store/queue_row.h"
 #include "store/ready_news.h"
 #include "store/recent_leases.h"
@@ -486,6 +487,14 @@ is_wanted(const void *arg, TupleTableSlot *slot)
 	return type_wanted(type, request->ntypes, request->types) && !store_type_paused(type);
 }
 
+/* Remembers where the row is that has just been written as leased: it will be completed. */
+static void
+note_place(StoreTable *table)
+{
+	place_note(table, DatumGetInt64(slot_column(table->insert_slot, QUEUE_COL_QUEUE_ID)),
+			   &table->insert_slot->tts_tid);
+}
+
 /* Writes tasks that were kept back, and come before the row (NULL: all), as leased. */
 static void
 lease_deferred(Leasing *leasing, TupleTableSlot *row)
@@ -499,6 +508,7 @@ lease_deferred(Leasing *leasing, TupleTableSlot *row)
 		queue_set_lease(slot, request->worker_id, 1, leasing->now + request->lease_us,
 						attempt_deadline(slot, leasing->now), leasing->now);
 		store_write_insert(leasing->store, leasing->table);
+		note_place(leasing->table);
 		if (request->taken != NULL)
 			request->taken(type_in(slot));
 		request->callback(request->arg, slot);
@@ -539,6 +549,7 @@ lease_row(Leasing *leasing, Snapshot snapshot, TupleTableSlot *row, bool *held)
 					leasing->now + request->lease_us,
 					attempt_deadline(table->scan_slot, leasing->now), leasing->now);
 	queue_write_version(leasing->store, table);
+	note_place(table);
 	request->callback(request->arg, table->insert_slot);
 	leasing->leased++;
 	return true;

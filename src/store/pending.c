@@ -13,6 +13,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "store/place.h"
 #include "store/table.h"
 
 /* Columns of noetl.pending */
@@ -59,8 +60,10 @@ store_is_pending(Store *store, int64 execution_id, TimestampTz created_at, int64
 static bool
 fetch_pending(Store *store, int64 execution_id)
 {
-	return store_fetch_by_id(store, store_table(store, REL_PENDING), REL_PENDING_PKEY,
-					   execution_id);
+	StoreTable *table = store_table(store, REL_PENDING);
+
+	return !place_none(table) &&
+		store_fetch_by_id(store, table, REL_PENDING_PKEY, execution_id);
 }
 
 /*
