@@ -8,8 +8,16 @@
 #   make installcheck    run the SQL and isolation suites in a running server
 #   make quickstart      see a playbook run, from zero; make quickstart-stop
 #   make bench           measure, side by side with plain rows
+#   make scale           measure 2 and 4 databases beside one
 #   make bench-instructions   count instructions of the hot path by callgrind
+#   make worker-kills    kill workers, their programs, the pooler and the server at
+#                        random under load; MINUTES=30 SEED=random
 #   make fuzz-jinja      random templates beside Jinja2; COUNT=500000 SEED=random
+#   make mutants         remove guards one by one, and see that a test turns red;
+#                        COUNT=20 SEED=1 FILES="src/store/*.c"
+#   make memcheck        run the SQL suite in a server under valgrind
+#   make kill-clock      kill servers while things are due, and look what became
+#                        of it; SEEDS=50 SEED=1 KILLS=5 choose how often
 #   make coverage        run the suites (SUITES=...) with a build of its own, and
 #                        print how many lines of each file they reach
 #   make format          format the C lines that differ from the commit BASE
@@ -18,6 +26,7 @@
 #   make check-versions  compile and test with other versions of PostgreSQL
 #   make check-packages  build the Debian packages, install, use and purge them
 #   make check-images    build the images of docker/Dockerfile, and run them
+#   make check-browser   use noetl-console in Chromium, as three roles, with axe-core
 #   make screenshots     the pictures of noetl-console in doc/img, by Chromium
 #   make dist            the archive for PGXN, in build/
 #
@@ -39,7 +48,8 @@ SCRIPT_PARTS = $(sort $(wildcard $(here)/sql/noetl/*.sql))
 DOCS = README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md LICENSE
 # Installed below DOCS as they lie here, so that the links between them hold.
 DOC_PAGES = $(basename $(notdir $(sort $(wildcard $(here)/doc/*.md))))
-DOC_FILES = $(DOC_PAGES:%=doc/%.md) $(patsubst $(here)/%,%,$(sort $(wildcard $(here)/doc/img/*))) doc/llms.txt
+DOC_FILES = $(DOC_PAGES:%=doc/%.md) $(patsubst $(here)/%,%,$(sort $(wildcard $(here)/doc/img/*))) \
+	doc/llms.txt doc/skill/SKILL.md
 
 # The setup test creates the extension, so it always comes first.
 REGRESS = $(basename $(notdir $(sort $(wildcard $(here)/test/sql/*.sql))))
@@ -49,7 +59,8 @@ ISOLATION = $(basename $(notdir $(sort $(wildcard $(here)/test/specs/*.spec))))
 # These goals find or install PostgreSQL themselves and run before there is a
 # pg_config.  PGXS stays out of their way: it has a "check" of its own.
 DRIVERS = check quickstart quickstart-stop bench bench-instructions stress check-versions fuzz-jinja
-DRIVERS += coverage format check-packages check-images dist screenshots
+DRIVERS += coverage format check-packages check-images dist screenshots mutants memcheck
+DRIVERS += check-browser scale worker-kills kill-clock
 
 ifneq ($(filter $(DRIVERS),$(MAKECMDGOALS)),)
 
@@ -69,16 +80,37 @@ quickstart-stop:
 bench:
 	@bash $(here)/test/bench/run.sh
 
+scale:
+	@bash $(here)/test/bench/scale.sh
+
 bench-instructions:
 	@CALLS='$(CALLS)' bash $(here)/test/bench/instructions.sh
 
 stress:
 	@SEED='$(SEED)' bash $(here)/test/stress/run.sh
 
-COUNT = 500000
-SEED = random
+MINUTES = 30
+worker-kills:
+	@SUITES=tap PROGRAMS=029_worker_kills KILL_MINUTES='$(MINUTES)' SEED='$(SEED)' NOTES=1 \
+		PROGRAM_SECONDS=$$(($(MINUTES) * 60 + 900)) bash $(here)/test/check.sh
+
+SEED ?= random
+fuzz-jinja: COUNT ?= 500000
 fuzz-jinja:
 	@SUITES=diff PROGRAMS=jinja COUNT='$(COUNT)' SEED='$(SEED)' bash $(here)/test/check.sh
+
+memcheck:
+	@REGRESS='$(REGRESS)' ISOLATION='' bash $(here)/test/memcheck.sh
+
+mutants: COUNT ?= 20
+mutants:
+	@COUNT='$(COUNT)' SEED='$(filter-out random,$(SEED))' FILES='$(FILES)' LIST='$(LIST)' $(here)/test/mutants/run
+
+SEEDS = 50
+KILLS = 5
+kill-clock:
+	@SUITES=tap PROGRAMS=073_kill_clock PROGRAM_SECONDS=43200 KILL_SEEDS='$(SEEDS)' KILL_COUNT='$(KILLS)' \
+		KILL_SEED='$(filter-out random,$(SEED))' bash $(here)/test/check.sh
 
 coverage:
 	@REGRESS='$(REGRESS)' ISOLATION='$(ISOLATION)' SUITES='$(SUITES)' \
@@ -89,6 +121,9 @@ format:
 
 check-packages:
 	@bash $(here)/test/packages.sh
+
+check-browser:
+	@bash $(here)/test/browser.sh
 
 screenshots:
 	@bash $(here)/test/screenshots.sh
@@ -171,7 +206,7 @@ docmoduledir := extension/noetl
 docs_in = $(DESTDIR)$(docdir)/$(docmoduledir)
 install: install-doc
 install-doc: installdirs
-	$(MKDIR_P) '$(docs_in)/doc/img'
+	$(MKDIR_P) '$(docs_in)/doc/img' '$(docs_in)/doc/skill'
 	for file in $(DOC_FILES); do \
 		$(INSTALL_DATA) $(here)/$$file '$(docs_in)'/$$file || exit 1; \
 	done

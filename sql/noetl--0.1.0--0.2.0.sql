@@ -337,6 +337,8 @@ ALTER TABLE noetl.queue ADD COLUMN queue_timeout interval;
 ALTER TABLE noetl.queue ADD COLUMN attempts_before integer;
 ALTER TABLE noetl.queue ADD COLUMN paused_by bigint;
 ALTER TABLE noetl.queue ADD COLUMN limits jsonb;
+ALTER TABLE noetl.queue ADD COLUMN fair_key text;
+ALTER TABLE noetl.queue ADD COLUMN fair_weight real;
 
 COMMENT ON TABLE noetl.queue IS
     'tasks that are ready, leased or waiting for a retry; the transaction that records the end of a task deletes its row';
@@ -355,8 +357,14 @@ COMMENT ON COLUMN noetl.queue.queue_timeout IS 'how long the task may wait for i
 COMMENT ON COLUMN noetl.queue.leased_by IS 'the role that has leased the task: the lease is good for its members only';
 COMMENT ON COLUMN noetl.queue.attempts_before IS 'how many attempts were made before the task was given new ones; max_attempts includes them';
 COMMENT ON COLUMN noetl.queue.limits IS 'the limits that the task needs a slot of, in the order in which it gets them; null: none';
+COMMENT ON COLUMN noetl.queue.fair_key IS 'ready tasks of the same type and priority are handed out in turn, key by key; null: by themselves, one after the other';
+COMMENT ON COLUMN noetl.queue.fair_weight IS 'how many turns the key has in a round; null: 1';
 COMMENT ON COLUMN noetl.queue.lease_until IS 'when the lease ends unless it is extended; of a queued row: the deadline of an attempt that has lost its lease';
 COMMENT ON COLUMN noetl.queue.paused_by IS 'of a paused row: the execution whose pause, or the pause_id of the rule that, keeps it back';
+DROP INDEX noetl.queue_ready_idx;
+CREATE INDEX queue_ready_idx ON noetl.queue (node_type, priority DESC, queue_id) WHERE status = 'queued' AND fair_key IS NULL;
+CREATE INDEX queue_fair_idx ON noetl.queue (node_type, priority DESC, (pg_catalog."left"(fair_key, 200)), queue_id) WHERE status = 'queued' AND fair_key IS NOT NULL;
+COMMENT ON INDEX noetl.queue_fair_idx IS 'ready tasks that are handed out key by key';
 DROP INDEX noetl.queue_retry_idx;
 CREATE INDEX queue_retry_idx ON noetl.queue (available_at, paused_by, queue_id)
     WHERE status = 'retry' OR status = 'paused';
@@ -1470,22 +1478,38 @@ CREATE FUNCTION noetl.why_locked(execution_id bigint)
     LANGUAGE sql STABLE STRICT PARALLEL RESTRICTED
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT a.xact_start, format('session %s', l.pid),
+    WITH holder AS (
+        SELECT l.pid,
+               (SELECT count(*) FROM pg_locks AS w
+                 WHERE NOT w.granted AND w.locktype = l.locktype AND w.database = l.database
+                   AND w.classid = l.classid AND w.objid = l.objid AND w.objsubid = l.objsubid) AS blocked
+          FROM pg_locks AS l
+         WHERE l.granted AND l.locktype = 'advisory' AND l.objsubid = 28163   -- LOCK_CLASS_EXECUTION
+           AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
+           AND l.classid = ((why_locked.execution_id >> 32) & 4294967295)::oid
+           AND l.objid = (why_locked.execution_id & 4294967295)::oid
+           -- who waits for the lock of the row has this one
+           AND NOT EXISTS (SELECT FROM pg_locks AS w
+                            WHERE w.pid = l.pid AND NOT w.granted AND w.locktype = 'transactionid')
+        UNION ALL
+        -- a transaction that has decided on many executions has locked the row
+        SELECT l.pid,
+               (SELECT count(*) FROM pg_locks AS w
+                 WHERE NOT w.granted AND w.locktype = 'transactionid' AND w.transactionid = l.transactionid)
+          FROM noetl.execution AS e
+          JOIN pg_locks AS l ON l.granted AND l.locktype = 'transactionid' AND l.mode = 'ExclusiveLock'
+                            AND l.transactionid = e.xmax
+         WHERE e.execution_id = why_locked.execution_id
+    )
+    SELECT a.xact_start, format('session %s', h.pid),
            format('Session %s (role %s%s) has the lock of the execution in a transaction that began %s ago%s.',
-                  l.pid, a.usename, coalesce(', application ' || quote_literal(nullif(a.application_name, '')), ''),
+                  h.pid, a.usename, coalesce(', application ' || quote_literal(nullif(a.application_name, '')), ''),
                   noetl.span(clock_timestamp() - a.xact_start),
-                  CASE WHEN blocked.n > 0 THEN format('; %s sessions wait for it', blocked.n) ELSE '' END),
-           format('Let that transaction end; SELECT pg_terminate_backend(%s) ends it by force.', l.pid)
-      FROM pg_locks AS l
-      LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid
-     CROSS JOIN LATERAL (SELECT count(*) AS n FROM pg_locks AS w
-                          WHERE NOT w.granted AND w.locktype = l.locktype AND w.database = l.database
-                            AND w.classid = l.classid AND w.objid = l.objid AND w.objsubid = l.objsubid) AS blocked
-     WHERE l.granted AND l.locktype = 'advisory' AND l.objsubid = 28163   -- LOCK_CLASS_EXECUTION
-       AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
-       AND l.classid = ((why_locked.execution_id >> 32) & 4294967295)::oid
-       AND l.objid = (why_locked.execution_id & 4294967295)::oid
-       AND l.pid <> pg_backend_pid()
+                  CASE WHEN h.blocked > 0 THEN format('; %s sessions wait for it', h.blocked) ELSE '' END),
+           format('Let that transaction end; SELECT pg_terminate_backend(%s) ends it by force.', h.pid)
+      FROM holder AS h
+      LEFT JOIN pg_stat_activity AS a ON a.pid = h.pid
+     WHERE h.pid <> pg_backend_pid()
 $$;
 
 COMMENT ON FUNCTION noetl.why_locked(bigint) IS
@@ -2667,6 +2691,7 @@ BEGIN
                     WHERE p.partition = ANY (leaves)) THEN
             RAISE lock_not_available USING MESSAGE = 'executions have begun again';
         END IF;
+        PERFORM set_config('lock_timeout', '100ms', true);  -- others wait for noetl.event
         FOR i IN 1 .. cardinality(names) LOOP
             EXECUTE format('DROP TABLE %s', names[i]);
         END LOOP;
@@ -2682,18 +2707,16 @@ $$;
 REVOKE ALL ON FUNCTION noetl.drop_partitions(regclass[]) FROM PUBLIC;
 COMMENT ON FUNCTION noetl.drop_partitions(regclass[]) IS
     'drops partitions whose executions have all expired, and removes the executions from the other tables; internal';
-CREATE FUNCTION noetl.make_ahead(tries integer)
-    RETURNS TABLE (action text, partition text, executions bigint, detail text)
+-- Apart from attach_ahead(): tables are made before others have to wait.
+CREATE FUNCTION noetl.build_ahead(OUT names text[], OUT bounds timestamptz[])
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s'
     AS $$
 DECLARE
     width  interval := noetl.partition_width();
     target timestamptz := clock_timestamp() + greatest(width, interval '24 hours');
-    rest   regclass := (SELECT p.partition FROM noetl.partitions() AS p WHERE p.since IS NULL);
-    bounds timestamptz[];
-    names  text[] := '{}';
 BEGIN
+    names := '{}';
     bounds := ARRAY[greatest(date_trunc('second', clock_timestamp()) + interval '10 seconds',
                              (SELECT noetl.id_time(max(p.until)) FROM noetl.partitions() AS p))];
     -- few at a time: the default partition is locked while they are attached
@@ -2701,26 +2724,44 @@ BEGIN
         names := names || noetl.partition_name(bounds[cardinality(bounds)]);
         bounds := bounds || date_bin(width, bounds[cardinality(bounds)], '2024-01-01 00:00:00+00') + width;
     END LOOP;
+    PERFORM noetl.build_partition(n) FROM unnest(names) AS n;
+END
+$$;
+
+REVOKE ALL ON FUNCTION noetl.build_ahead() FROM PUBLIC;
+COMMENT ON FUNCTION noetl.build_ahead() IS
+    'makes tables, four at most, that can become the partitions of the next 24 hours and of one width, and returns their names and bounds; internal';
+CREATE FUNCTION noetl.attach_ahead(names text[], bounds timestamptz[], tries integer)
+    RETURNS TABLE (action text, partition text, executions bigint, detail text)
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp SET lock_timeout = '100ms'
+    AS $$
+DECLARE
+    rest regclass := (SELECT p.partition FROM noetl.partitions() AS p WHERE p.since IS NULL);
+    name text;
+BEGIN
     IF names = '{}' THEN
         RETURN;
     END IF;
     BEGIN
-        PERFORM noetl.build_partition(n) FROM unnest(names) AS n;
         IF NOT noetl.lock_partitions('{}', CASE WHEN rest IS NULL THEN '{}' ELSE ARRAY[rest] END, tries) THEN
             RAISE lock_not_available USING MESSAGE = 'the default partition is in use by long transactions';
         END IF;
         PERFORM noetl.attach_partitions(names, bounds);
     EXCEPTION WHEN lock_not_available OR deadlock_detected OR check_violation THEN
         RETURN QUERY SELECT 'postponed', n, NULL::bigint, SQLERRM FROM unnest(names) AS n;
+        FOREACH name IN ARRAY names LOOP
+            EXECUTE format('DROP TABLE noetl.%I', name);
+        END LOOP;
         RETURN;
     END;
     RETURN QUERY SELECT 'made', format('noetl.%I', n), NULL::bigint, NULL::text FROM unnest(names) AS n;
 END
 $$;
 
-REVOKE ALL ON FUNCTION noetl.make_ahead(integer) FROM PUBLIC;
-COMMENT ON FUNCTION noetl.make_ahead(integer) IS
-    'makes partitions, four at most, until there are some for the next 24 hours and for one width; internal';
+REVOKE ALL ON FUNCTION noetl.attach_ahead(text[], timestamptz[], integer) FROM PUBLIC;
+COMMENT ON FUNCTION noetl.attach_ahead(text[], timestamptz[], integer) IS
+    'attaches what noetl.build_ahead() has made to noetl.event, or drops it again when others keep it from being attached; internal';
 CREATE FUNCTION noetl.maintain()
     RETURNS TABLE (action text, partition text, executions bigint, detail text)
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
@@ -2728,6 +2769,7 @@ CREATE FUNCTION noetl.maintain()
     AS $$
 DECLARE
     leaves regclass[];
+    ahead  record;
 BEGIN
     PERFORM noetl.id_time(0);   -- loads the library: its settings are for superusers to set
     IF current_setting('transaction_isolation') <> 'read committed' THEN
@@ -2748,18 +2790,19 @@ BEGIN
     END IF;
     leaves := ARRAY(SELECT d FROM noetl.droppable() AS d LIMIT 20);
     RETURN QUERY SELECT * FROM noetl.remove_expired(10000, leaves);
-    -- Last what others have to wait for.  With noetl.event locked, the default
-    -- partition is not waited for: who uses it may wait for noetl.event.
+    SELECT b.names, b.bounds INTO ahead FROM noetl.build_ahead() AS b;
+    -- Last what others have to wait for, and few partitions at a time.  With noetl.event
+    -- locked, the default partition is not waited for: who uses it may wait for noetl.event.
     IF leaves <> '{}' THEN
-        RETURN QUERY SELECT * FROM noetl.drop_partitions(leaves);
+        RETURN QUERY SELECT * FROM noetl.drop_partitions(leaves[:4]);
     END IF;
-    RETURN QUERY SELECT * FROM noetl.make_ahead(CASE WHEN leaves = '{}' THEN 20 ELSE 1 END);
+    RETURN QUERY SELECT * FROM noetl.attach_ahead(ahead.names, ahead.bounds, CASE WHEN leaves = '{}' THEN 20 ELSE 1 END);
 END
 $$;
 
 REVOKE ALL ON FUNCTION noetl.maintain() FROM PUBLIC;
 COMMENT ON FUNCTION noetl.maintain() IS
-    'makes partitions of noetl.event ahead of time and removes what has been kept as long as noetl.retain() says, whole partitions where it can; call it once an hour, in a transaction of its own, unless noetl.timer does. Returns what it did (made, dropped, deleted) and what has to wait (postponed)';
+    'makes partitions of noetl.event ahead of time and removes what has been kept as long as noetl.retain() says, whole partitions where it can; call it once an hour, in a transaction of its own, unless noetl.timer does. It works in portions: four partitions and 10000 executions a call at most. Returns what it did (made, dropped, deleted) and what has to wait (postponed)';
 CREATE FUNCTION noetl.expect_maintenance() RETURNS void
     AS 'MODULE_PATHNAME', 'noetl_expect_maintenance'
     LANGUAGE C VOLATILE PARALLEL UNSAFE;
@@ -2815,6 +2858,23 @@ CREATE FUNCTION noetl.test(content text)
 REVOKE ALL ON FUNCTION noetl.test(text) FROM PUBLIC;
 COMMENT ON FUNCTION noetl.test(text) IS
     'plays each test that a playbook has under "tests", as noetl.simulate() does, and compares; ok: all is as expected, otherwise the detail says what was expected and what was found';
+
+-- ---------------------------------------------------------------------------
+-- What noetl-console and other pages need (src/api)
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION noetl.draw(content text, states jsonb DEFAULT '{}') RETURNS text
+    AS 'MODULE_PATHNAME', 'noetl_draw'
+    LANGUAGE C STABLE STRICT PARALLEL SAFE;
+REVOKE ALL ON FUNCTION noetl.draw(text, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION noetl.draw(text, jsonb) IS
+    'the graph of a playbook, which need not be registered, as svg like that of noetl.explain(); states: {"step": {"state": text, "visits": number, "to": [steps that it went on to]}, …}';
+CREATE PROCEDURE noetl.wait_for_change(timeout interval DEFAULT '30 s', INOUT changed boolean DEFAULT NULL)
+    AS 'MODULE_PATHNAME', 'noetl_wait_for_change'
+    LANGUAGE C;
+REVOKE ALL ON PROCEDURE noetl.wait_for_change(interval, boolean) FROM PUBLIC;
+COMMENT ON PROCEDURE noetl.wait_for_change(interval, boolean) IS
+    'sleeps until a transaction has stored an event of any execution (changed is true) or the timeout is over (false; a timeout of null: never); holds no snapshot while it sleeps, so it must be called outside of a transaction block. What has changed is to be read a tenth of a second after it returns, or later';
 
 -- ---------------------------------------------------------------------------
 -- Several databases behind PL/Proxy: the script for the database in front.  It is
@@ -3061,6 +3121,8 @@ BEGIN
     GRANT EXECUTE ON FUNCTION noetl.status(bigint) TO noetl_client, noetl_reader;
     GRANT EXECUTE ON FUNCTION noetl.register(text, text) TO noetl_author;
     GRANT EXECUTE ON FUNCTION noetl.simulate(text, jsonb, jsonb, timestamptz), noetl.test(text) TO noetl_author;
+    GRANT EXECUTE ON FUNCTION noetl.draw(text, jsonb) TO noetl_author;
+    GRANT EXECUTE ON PROCEDURE noetl.wait_for_change(interval, boolean) TO noetl_client, noetl_reader, noetl_author;
     GRANT EXECUTE ON FUNCTION noetl.grant_execute(text, name), noetl.revoke_execute(text, name) TO noetl_author;
     GRANT SELECT ON noetl.catalog_path TO noetl_author, noetl_reader;
     GRANT EXECUTE ON FUNCTION noetl.lease(text, integer, interval, text[]),

@@ -62,7 +62,7 @@ run_regress()
         say "# there is no expected/$name.out: comparing with nothing"
         : >"$work/expected/$name.out"
     done
-    (cd "$work/$suite" && "${as_user[@]}" timeout --foreground -k 10 1800 "$tool" \
+    (cd "$work/$suite" && "${as_user[@]}" timeout --foreground -k 10 "${SUITE_SECONDS:-1800}" "$tool" \
         --bindir="$bindir" --host="$PGHOST" --port="$PGPORT" --user="$PGUSER" \
         --inputdir="$work/test" --outputdir=. --encoding=UTF8 --no-locale \
         --dbname="noetl_$suite" $regress_options "$@") 2>&1 | tee "$work/$suite.out" |
@@ -88,13 +88,14 @@ run_regress()
     fi
 }
 
-# Runs a program that prints TAP and counts its tests (not its subtests).
+# Runs a program that prints TAP and counts its tests (not its subtests).  Its notes
+# that begin with "figure:" are shown.
 run_tap()
 {
     local label=$1 status counts ok bad todo planned start=$SECONDS
     shift
     printf '%-40s ' "$label"
-    (cd "$work/test" && "${as_user[@]}" timeout --foreground -k 10 1800 "$@") >"$work/tap.out" 2>"$work/tap.err" </dev/null
+    (cd "$work/test" && "${as_user[@]}" timeout --foreground -k 10 "${PROGRAM_SECONDS:-1800}" "$@") >"$work/tap.out" 2>"$work/tap.err" </dev/null
     status=$?
     counts=$(awk '
         BEGIN { plan = -1 }
@@ -118,6 +119,8 @@ run_tap()
         return 1
     fi
     say "ok ($ok tests, $((SECONDS - start)) s)"
+    [ -z "${NOTES:-}" ] || grep '^# ' "$work/tap.out"
+    sed -n 's/^# figure: /# /p' "$work/tap.out"
     [ "$todo" -eq 0 ] || grep -iE '# *(skip|todo)' "$work/tap.out"
 }
 
@@ -182,7 +185,7 @@ build || abort
 work=$(mktemp -d "${TMPDIR:-/tmp}/noetl-check.XXXXXX")
 chmod 755 "$work"
 cp -R "$tree/test" "$tree/expected" "$tree/doc" "$tree"/*.md "$tree/LICENSE" "$tree/Makefile" "$work/"
-(cd "$tree" && cp --parents src/*/README.md "$work/")
+(cd "$tree" && cp --parents src/*/README.md src/*.o src/*/*.[ho] "$work/")
 # The test of the quickstart makes one, as the server user.
 case " $suites " in *" tap "*) copy_tree "$work/source" ;; esac
 make_directory "$work/home" "$work/tmp"

@@ -145,7 +145,7 @@ last_log_line() { tail -n 1 "$log" | tr '\r' '\n' | tail -n 1 | cut -c 1-70; }
 count_objects() { say "$(find "$tree/src" -name '*.o' | wc -l) objects"; }
 
 # Prints the Debian packages that are missing.  $@: what is needed beyond
-# building: "server", "tests", "stress".
+# building: "server", "console", "tests", "stress".
 missing_packages()
 {
     local version bindir
@@ -169,9 +169,11 @@ missing_packages()
         [ -x "$bindir/psql" ] || say "postgresql-client${version:+-$version}"
         have python3 || say python3
     esac
+    # Of the console, which is built only where it is.
+    case " $* " in *" tests "* | *" console "*)
+        [ -f /usr/include/microhttpd.h ] || [ -f /usr/local/include/microhttpd.h ] || say libmicrohttpd-dev
+    esac
     case " $* " in *" tests "*)
-        # For the console, which is built only where it is.
-        [ -f /usr/include/microhttpd.h ] || say libmicrohttpd-dev
         perl -MTest::More -e1 2>/dev/null || say perl
         perl -MIPC::Run -e1 2>/dev/null || say libipc-run-perl
         [ -x /usr/sbin/pgbouncer ] || have pgbouncer || say pgbouncer
@@ -368,7 +370,7 @@ create_cluster()
 
 start_server()
 {
-    "${as_user[@]}" "$bindir/pg_ctl" -D "$1/data" -l "$1/server.log" -w -s start >"$1/start.log" 2>&1 && return 0
+    "${as_user[@]}" "$bindir/pg_ctl" ${SERVER_PROGRAM:+-p "$SERVER_PROGRAM"} -D "$1/data" -l "$1/server.log" -w -s start >"$1/start.log" 2>&1 && return 0
     cat "$1/start.log" "$1/server.log" >&2
     complain "the server did not start"
     return 1

@@ -5,6 +5,8 @@
 # quickstart-stop" or "make quickstart RESET=1".  A second "make quickstart" uses
 # it again.  QUICKSTART_DIR chooses another directory, TMPDIR the one above it.
 #
+# The console is started too, for this machine only, and stays up as the server does.
+#
 # Every command that is printed is one for bash, indented by four blanks, and
 # needs nothing of the environment.  Output and files are printed behind a bar.
 
@@ -46,12 +48,59 @@ check_ownership()
     return 1
 }
 
+# Prints the process of the console, if it is there and is one.
+console_process()
+{
+    local process
+    process=$(cat "$dir/console/pid" 2>/dev/null) && [ -n "$process" ] &&
+        [ "$(cat "/proc/$process/comm" 2>/dev/null)" = noetl-console ] && echo "$process"
+}
+
+# Ends the console, and waits until it has.
+stop_console()
+{
+    local process
+    process=$(console_process) || return 0
+    kill "$process" 2>/dev/null || return 0
+    for _ in $(seq 100); do
+        [ -e "/proc/$process" ] || return 0
+        sleep 0.1
+    done
+    kill -KILL "$process" 2>/dev/null || true
+}
+
+# Runs the console at an address as the server user, apart from this terminal.
+run_console()
+{
+    rm -f "$dir/console/address"
+    "${as_user[@]}" setsid sh -c 'echo $$ >"$1/pid"; exec "$2" --connect "$3" --listen "$4" >"$1/address" 2>>"$1/log"' \
+        sh "$dir/console" "$console" "host=$dir port=5432 dbname=noetl" "$1" </dev/null >/dev/null 2>&1 3>&- 4>&- &
+    for _ in $(seq 100); do
+        [ ! -s "$dir/console/address" ] || return 0
+        sleep 0.1
+        kill -0 $! 2>/dev/null || return 1
+    done
+    return 1
+}
+
+# Starts the console unless it runs: at port 8080, or at a free one.  Sets address, to
+# nothing when there is no console.
+start_console()
+{
+    address=
+    console=$(find "$dir/inst" "$bindir" -name noetl-console -type f -perm -u+x 2>/dev/null | head -n 1)
+    [ -n "$console" ] && [ -f "$dir/console/password" ] || return 0
+    console_process >/dev/null || run_console 127.0.0.1:8080 || run_console 127.0.0.1:0 || return 0
+    address=$(cat "$dir/console/address")
+}
+
 # Stops the server and removes the directory.  Must not remove what is not a
 # quickstart.
 remove()
 {
     [ -e "$dir" ] || return 0
     check_ownership || return 1
+    stop_console
     if [ -f "$dir/data/postmaster.pid" ]; then
         stop_server "$dir" fast || stop_server "$dir" immediate
     fi
@@ -71,14 +120,21 @@ set_up()
     cp "$tree/test/playbooks/weather.yaml" "$playbook"
     [ ${#as_user[@]} -eq 0 ] || chown "$server_user" "$dir" "$playbook"
     create_cluster "$dir" "port = 5432"
+    # Others on this machine reach the console, so its role has a password.
+    "${as_user[@]}" sed -i '1i local all operator scram-sha-256' "$dir/data/pg_hba.conf"
+    make_directory "$dir/console"
+    (umask 077 && head -c 9 /dev/urandom | base64 | tr '+/' 'ab' >"$dir/console/password")
     cd "$dir"
     start_server "$dir"
     psql -X -q -d postgres -c 'CREATE ROLE quickstart LOGIN' -c 'CREATE DATABASE noetl OWNER quickstart'
     psql -X -q -d noetl -c 'CREATE EXTENSION noetl' -c 'SELECT noetl.create_roles()' \
-        -c 'GRANT noetl_client, noetl_author, noetl_worker TO quickstart' >/dev/null
+        -c 'GRANT noetl_client, noetl_author, noetl_worker TO quickstart' \
+        -c "CREATE ROLE operator LOGIN PASSWORD '$(cat "$dir/console/password")' IN ROLE noetl_client, noetl_author, noetl_reader, quickstart" \
+        >/dev/null
     echo ready >>"$mark"
     say "PostgreSQL $("$PG_CONFIG" --version | sed 's/PostgreSQL //'), socket in $dir, extension noetl created."
     say "The role \"quickstart\" is no superuser: it is a member of noetl_client, noetl_author and noetl_worker."
+    say "So is \"operator\", which logs in to the console by a password."
 }
 
 # Uses the server of an earlier quickstart, and starts it if it is down.
@@ -168,6 +224,12 @@ run_playbook()
 say_what_next()
 {
     heading "7. Yours to go on with (this took $1 s)"
+    start_console
+    if [ -n "$address" ]; then
+        explain "See all this in a browser of this machine, and act: $address"
+        say "Log in as the role operator, with the password $(cat "$dir/console/password")"
+        say "The console runs until \"make quickstart-stop\", as the server does."
+    fi
     explain "Change the playbook, with an editor or like this: the advice of the step cold_day."
     show_command "sed -i 's/take a coat/take a coat and gloves/' $playbook"
     explain "Register the new text as the next version, start it, let a worker do it, see the plan:"
@@ -197,7 +259,7 @@ if [ "${1:-start}" = stop ]; then
 fi
 
 heading "1. Packages and build"
-check_pg_config && check_directory && install_packages server && choose_server_user || exit 1
+check_pg_config && check_directory && install_packages server console && choose_server_user || exit 1
 
 set -eE
 trap 'complain "failed here; if there is a server, its log is $dir/server.log, and \"make quickstart-stop\" removes it"; exit 1' ERR

@@ -5,84 +5,13 @@
 "make screenshots" calls it.  A page that is wider than the window, or that makes
 the browser complain, ends it with 1.
 """
-import base64
-import json
 import os
-import socket
-import subprocess
 import sys
 import time
-import urllib.request
+
+from webdriver import Browser
 
 SCREENS = ["/", "/executions", "/approvals", "/playbooks", "/playbook?path=billing/invoice", "/editor", "/schedules"]
-
-
-class Browser:
-    """One window of Chromium."""
-
-    def __init__(self, address, width, dark):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        self.address = address.rstrip("/")
-        self.driver = subprocess.Popen(["chromedriver", "--port=%d" % port], stdout=subprocess.DEVNULL)
-        self.base = "http://127.0.0.1:%d/session" % port
-        self.wrong = []
-        for _ in range(100):
-            try:
-                urllib.request.urlopen(self.base.replace("/session", "/status"))
-                break
-            except OSError:
-                time.sleep(.1)
-        options = {"args": ["--headless=new", "--no-sandbox", "--hide-scrollbars"]}
-        capabilities = {"browserName": "chrome", "goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}
-        self.base += "/" + self.call("", {"capabilities": {"alwaysMatch": capabilities}})["sessionId"]
-        self.cdp("Emulation.setEmulatedMedia",
-                 features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}])
-        self.width = width
-        self.cdp("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
-
-    def call(self, path, body):
-        request = urllib.request.Request(self.base + path, json.dumps(body).encode(),
-                                         {"Content-Type": "application/json"})
-        return json.load(urllib.request.urlopen(request))["value"]
-
-    def cdp(self, command, **params):
-        return self.call("/goog/cdp/execute", {"cmd": command, "params": params})
-
-    def script(self, code, *args):
-        return self.call("/execute/sync", {"script": code, "args": args})
-
-    def go(self, path):
-        """Opens a page; notes what is wrong with it."""
-        self.call("/url", {"url": self.address + path})
-        time.sleep(.5)
-        self.look(path)
-
-    def look(self, path):
-        if self.script("return document.documentElement.scrollWidth > innerWidth"):
-            self.wrong.append("%s is wider than %d pixels" % (path, self.width))
-        for entry in self.call("/se/log", {"type": "browser"}):
-            self.wrong.append("%s: %s" % (path, entry["message"]))
-
-    def login(self, role):
-        self.go("/login")
-        self.script("document.querySelector('[name=role]').value = arguments[0];"
-                    "document.querySelector('form.login').submit()", role)
-        time.sleep(1)
-
-    def picture(self, path, height):
-        """Writes a picture of the page, at most that high."""
-        size = self.cdp("Page.getLayoutMetrics")["cssContentSize"]
-        image = self.cdp("Page.captureScreenshot", captureBeyondViewport=True, clip={
-            "x": 0, "y": 0, "width": self.width, "height": min(size["height"], height), "scale": 1})
-        with open(path, "wb") as file:
-            file.write(base64.b64decode(image["data"]))
-
-    def close(self):
-        urllib.request.urlopen(urllib.request.Request(self.base, method="DELETE"))
-        self.driver.terminate()
-        self.driver.wait()
 
 
 def open_execution(browser):

@@ -609,22 +609,38 @@ CREATE FUNCTION noetl.why_locked(execution_id bigint)
     LANGUAGE sql STABLE STRICT PARALLEL RESTRICTED
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT a.xact_start, format('session %s', l.pid),
+    WITH holder AS (
+        SELECT l.pid,
+               (SELECT count(*) FROM pg_locks AS w
+                 WHERE NOT w.granted AND w.locktype = l.locktype AND w.database = l.database
+                   AND w.classid = l.classid AND w.objid = l.objid AND w.objsubid = l.objsubid) AS blocked
+          FROM pg_locks AS l
+         WHERE l.granted AND l.locktype = 'advisory' AND l.objsubid = 28163   -- LOCK_CLASS_EXECUTION
+           AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
+           AND l.classid = ((why_locked.execution_id >> 32) & 4294967295)::oid
+           AND l.objid = (why_locked.execution_id & 4294967295)::oid
+           -- who waits for the lock of the row has this one
+           AND NOT EXISTS (SELECT FROM pg_locks AS w
+                            WHERE w.pid = l.pid AND NOT w.granted AND w.locktype = 'transactionid')
+        UNION ALL
+        -- a transaction that has decided on many executions has locked the row
+        SELECT l.pid,
+               (SELECT count(*) FROM pg_locks AS w
+                 WHERE NOT w.granted AND w.locktype = 'transactionid' AND w.transactionid = l.transactionid)
+          FROM noetl.execution AS e
+          JOIN pg_locks AS l ON l.granted AND l.locktype = 'transactionid' AND l.mode = 'ExclusiveLock'
+                            AND l.transactionid = e.xmax
+         WHERE e.execution_id = why_locked.execution_id
+    )
+    SELECT a.xact_start, format('session %s', h.pid),
            format('Session %s (role %s%s) has the lock of the execution in a transaction that began %s ago%s.',
-                  l.pid, a.usename, coalesce(', application ' || quote_literal(nullif(a.application_name, '')), ''),
+                  h.pid, a.usename, coalesce(', application ' || quote_literal(nullif(a.application_name, '')), ''),
                   noetl.span(clock_timestamp() - a.xact_start),
-                  CASE WHEN blocked.n > 0 THEN format('; %s sessions wait for it', blocked.n) ELSE '' END),
-           format('Let that transaction end; SELECT pg_terminate_backend(%s) ends it by force.', l.pid)
-      FROM pg_locks AS l
-      LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid
-     CROSS JOIN LATERAL (SELECT count(*) AS n FROM pg_locks AS w
-                          WHERE NOT w.granted AND w.locktype = l.locktype AND w.database = l.database
-                            AND w.classid = l.classid AND w.objid = l.objid AND w.objsubid = l.objsubid) AS blocked
-     WHERE l.granted AND l.locktype = 'advisory' AND l.objsubid = 28163   -- LOCK_CLASS_EXECUTION
-       AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
-       AND l.classid = ((why_locked.execution_id >> 32) & 4294967295)::oid
-       AND l.objid = (why_locked.execution_id & 4294967295)::oid
-       AND l.pid <> pg_backend_pid()
+                  CASE WHEN h.blocked > 0 THEN format('; %s sessions wait for it', h.blocked) ELSE '' END),
+           format('Let that transaction end; SELECT pg_terminate_backend(%s) ends it by force.', h.pid)
+      FROM holder AS h
+      LEFT JOIN pg_stat_activity AS a ON a.pid = h.pid
+     WHERE h.pid <> pg_backend_pid()
 $$;
 COMMENT ON FUNCTION noetl.why_locked(bigint) IS
     'which session has the lock of an execution; part of noetl.why()';

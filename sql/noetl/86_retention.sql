@@ -529,6 +529,7 @@ BEGIN
                     WHERE p.partition = ANY (leaves)) THEN
             RAISE lock_not_available USING MESSAGE = 'executions have begun again';
         END IF;
+        PERFORM set_config('lock_timeout', '100ms', true);  -- others wait for noetl.event
         FOR i IN 1 .. cardinality(names) LOOP
             EXECUTE format('DROP TABLE %s', names[i]);
         END LOOP;
@@ -544,18 +545,16 @@ REVOKE ALL ON FUNCTION noetl.drop_partitions(regclass[]) FROM PUBLIC;
 COMMENT ON FUNCTION noetl.drop_partitions(regclass[]) IS
     'drops partitions whose executions have all expired, and removes the executions from the other tables; internal';
 
-CREATE FUNCTION noetl.make_ahead(tries integer)
-    RETURNS TABLE (action text, partition text, executions bigint, detail text)
+-- Apart from attach_ahead(): tables are made before others have to wait.
+CREATE FUNCTION noetl.build_ahead(OUT names text[], OUT bounds timestamptz[])
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s'
     AS $$
 DECLARE
     width  interval := noetl.partition_width();
     target timestamptz := clock_timestamp() + greatest(width, interval '24 hours');
-    rest   regclass := (SELECT p.partition FROM noetl.partitions() AS p WHERE p.since IS NULL);
-    bounds timestamptz[];
-    names  text[] := '{}';
 BEGIN
+    names := '{}';
     bounds := ARRAY[greatest(date_trunc('second', clock_timestamp()) + interval '10 seconds',
                              (SELECT noetl.id_time(max(p.until)) FROM noetl.partitions() AS p))];
     -- few at a time: the default partition is locked while they are attached
@@ -563,25 +562,43 @@ BEGIN
         names := names || noetl.partition_name(bounds[cardinality(bounds)]);
         bounds := bounds || date_bin(width, bounds[cardinality(bounds)], '2024-01-01 00:00:00+00') + width;
     END LOOP;
+    PERFORM noetl.build_partition(n) FROM unnest(names) AS n;
+END
+$$;
+REVOKE ALL ON FUNCTION noetl.build_ahead() FROM PUBLIC;
+COMMENT ON FUNCTION noetl.build_ahead() IS
+    'makes tables, four at most, that can become the partitions of the next 24 hours and of one width, and returns their names and bounds; internal';
+
+CREATE FUNCTION noetl.attach_ahead(names text[], bounds timestamptz[], tries integer)
+    RETURNS TABLE (action text, partition text, executions bigint, detail text)
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp SET lock_timeout = '100ms'
+    AS $$
+DECLARE
+    rest regclass := (SELECT p.partition FROM noetl.partitions() AS p WHERE p.since IS NULL);
+    name text;
+BEGIN
     IF names = '{}' THEN
         RETURN;
     END IF;
     BEGIN
-        PERFORM noetl.build_partition(n) FROM unnest(names) AS n;
         IF NOT noetl.lock_partitions('{}', CASE WHEN rest IS NULL THEN '{}' ELSE ARRAY[rest] END, tries) THEN
             RAISE lock_not_available USING MESSAGE = 'the default partition is in use by long transactions';
         END IF;
         PERFORM noetl.attach_partitions(names, bounds);
     EXCEPTION WHEN lock_not_available OR deadlock_detected OR check_violation THEN
         RETURN QUERY SELECT 'postponed', n, NULL::bigint, SQLERRM FROM unnest(names) AS n;
+        FOREACH name IN ARRAY names LOOP
+            EXECUTE format('DROP TABLE noetl.%I', name);
+        END LOOP;
         RETURN;
     END;
     RETURN QUERY SELECT 'made', format('noetl.%I', n), NULL::bigint, NULL::text FROM unnest(names) AS n;
 END
 $$;
-REVOKE ALL ON FUNCTION noetl.make_ahead(integer) FROM PUBLIC;
-COMMENT ON FUNCTION noetl.make_ahead(integer) IS
-    'makes partitions, four at most, until there are some for the next 24 hours and for one width; internal';
+REVOKE ALL ON FUNCTION noetl.attach_ahead(text[], timestamptz[], integer) FROM PUBLIC;
+COMMENT ON FUNCTION noetl.attach_ahead(text[], timestamptz[], integer) IS
+    'attaches what noetl.build_ahead() has made to noetl.event, or drops it again when others keep it from being attached; internal';
 
 CREATE FUNCTION noetl.maintain()
     RETURNS TABLE (action text, partition text, executions bigint, detail text)
@@ -590,6 +607,7 @@ CREATE FUNCTION noetl.maintain()
     AS $$
 DECLARE
     leaves regclass[];
+    ahead  record;
 BEGIN
     PERFORM noetl.id_time(0);   -- loads the library: its settings are for superusers to set
     IF current_setting('transaction_isolation') <> 'read committed' THEN
@@ -610,17 +628,18 @@ BEGIN
     END IF;
     leaves := ARRAY(SELECT d FROM noetl.droppable() AS d LIMIT 20);
     RETURN QUERY SELECT * FROM noetl.remove_expired(10000, leaves);
-    -- Last what others have to wait for.  With noetl.event locked, the default
-    -- partition is not waited for: who uses it may wait for noetl.event.
+    SELECT b.names, b.bounds INTO ahead FROM noetl.build_ahead() AS b;
+    -- Last what others have to wait for, and few partitions at a time.  With noetl.event
+    -- locked, the default partition is not waited for: who uses it may wait for noetl.event.
     IF leaves <> '{}' THEN
-        RETURN QUERY SELECT * FROM noetl.drop_partitions(leaves);
+        RETURN QUERY SELECT * FROM noetl.drop_partitions(leaves[:4]);
     END IF;
-    RETURN QUERY SELECT * FROM noetl.make_ahead(CASE WHEN leaves = '{}' THEN 20 ELSE 1 END);
+    RETURN QUERY SELECT * FROM noetl.attach_ahead(ahead.names, ahead.bounds, CASE WHEN leaves = '{}' THEN 20 ELSE 1 END);
 END
 $$;
 REVOKE ALL ON FUNCTION noetl.maintain() FROM PUBLIC;
 COMMENT ON FUNCTION noetl.maintain() IS
-    'makes partitions of noetl.event ahead of time and removes what has been kept as long as noetl.retain() says, whole partitions where it can; call it once an hour, in a transaction of its own, unless noetl.timer does. Returns what it did (made, dropped, deleted) and what has to wait (postponed)';
+    'makes partitions of noetl.event ahead of time and removes what has been kept as long as noetl.retain() says, whole partitions where it can; call it once an hour, in a transaction of its own, unless noetl.timer does. It works in portions: four partitions and 10000 executions a call at most. Returns what it did (made, dropped, deleted) and what has to wait (postponed)';
 
 CREATE FUNCTION noetl.expect_maintenance() RETURNS void
     AS 'MODULE_PATHNAME', 'noetl_expect_maintenance'

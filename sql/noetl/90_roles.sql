@@ -40,6 +40,8 @@ BEGIN
     GRANT EXECUTE ON FUNCTION noetl.status(bigint) TO noetl_client, noetl_reader;
     GRANT EXECUTE ON FUNCTION noetl.register(text, text) TO noetl_author;
     GRANT EXECUTE ON FUNCTION noetl.simulate(text, jsonb, jsonb, timestamptz), noetl.test(text) TO noetl_author;
+    GRANT EXECUTE ON FUNCTION noetl.draw(text, jsonb) TO noetl_author;
+    GRANT EXECUTE ON PROCEDURE noetl.wait_for_change(interval, boolean) TO noetl_client, noetl_reader, noetl_author;
     GRANT EXECUTE ON FUNCTION noetl.grant_execute(text, name), noetl.revoke_execute(text, name) TO noetl_author;
     GRANT SELECT ON noetl.catalog_path TO noetl_author, noetl_reader;
     GRANT EXECUTE ON FUNCTION noetl.lease(text, integer, interval, text[]),

@@ -353,11 +353,7 @@ append_json_graph(StringInfo out, Graph *graph)
 static void
 append_svg_graph(StringInfo out, Graph *graph)
 {
-	if (graph->nnodes > GRAPH_MAX_DRAWN)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("a graph of more than %d steps is not drawn", GRAPH_MAX_DRAWN),
-				 errhint("The format dot is for Graphviz, which draws larger ones.")));
+	graph_check_size(graph);
 	graph_lay_out(graph);
 	graph_append_svg(out, graph);
 }

@@ -110,6 +110,7 @@ add_edge(Graph *graph, int from, int to, GraphEdgeKind kind, const Condition *wh
 	edge->kind = kind;
 	edge->when = when ? when->source : NULL;
 	edge->back = false;
+	edge->taken = false;
 }
 
 /* Adds the edges of a list of transitions. */
@@ -130,16 +131,13 @@ add_transitions(Graph *graph, int from, const TransitionList *list, bool on_erro
 	}
 }
 
-/* Returns the graph of a playbook, in CurrentMemoryContext. */
+/* Returns the graph of a compiled playbook, which must outlive it, without a path. */
 Graph *
-graph_build(int64 catalog_id)
+graph_of(const Playbook *playbook)
 {
 	Graph	   *graph = palloc0(sizeof(Graph));
-	const Playbook *playbook = playbook_get(catalog_id);
 
 	graph->playbook = playbook;
-	if (!catalog_describe(catalog_id, &graph->path, &graph->version))
-		elog(ERROR, "playbook " INT64_FORMAT " has vanished", catalog_id);
 	graph->nnodes = playbook->nwritten;
 	graph->nodes = palloc0(sizeof(GraphNode) * playbook->nwritten);
 	for (int i = 0; i < playbook->nwritten; i++)
@@ -151,6 +149,17 @@ graph_build(int64 catalog_id)
 		if (step->on_error == ON_ERROR_HANDLER)
 			add_transitions(graph, i, &step->on_error_next, true);
 	}
+	return graph;
+}
+
+/* Returns the graph of a registered playbook, in CurrentMemoryContext. */
+Graph *
+graph_build(int64 catalog_id)
+{
+	Graph	   *graph = graph_of(playbook_get(catalog_id));
+
+	if (!catalog_describe(catalog_id, &graph->path, &graph->version))
+		elog(ERROR, "playbook " INT64_FORMAT " has vanished", catalog_id);
 	return graph;
 }
 

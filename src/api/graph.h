@@ -29,6 +29,7 @@ typedef struct GraphEdge
 	GraphEdgeKind kind;
 	const char *when;			/* the condition as written, or NULL */
 	bool		back;			/* it closes a cycle */
+	bool		taken;			/* it is known that the execution went along it */
 } GraphEdge;
 
 /* A step, and what an execution has made of it. */
@@ -61,7 +62,9 @@ typedef struct Graph
 	int			nlayers;
 } Graph;
 
-/* Returns the graph of a playbook, in CurrentMemoryContext. */
+/* Returns the graph of a compiled playbook, which must outlive it, without a path. */
+extern Graph *graph_of(const Playbook *playbook);
+/* Returns the graph of a registered playbook, in CurrentMemoryContext. */
 extern Graph *graph_build(int64 catalog_id);
 /* Reads the states of the steps in an execution; SPI must be connected. */
 extern void graph_load_progress(Graph *graph, int64 execution_id);
@@ -74,6 +77,8 @@ extern const char *graph_edge_label(const GraphEdge *edge);
 
 /* Appends text with what HTML gives a meaning replaced. */
 extern void html_append(StringInfo out, const char *text);
+/* Raises when a graph is too large to be drawn. */
+extern void graph_check_size(const Graph *graph);
 /* Appends the graph as an SVG element. */
 extern void graph_append_svg(StringInfo out, const Graph *graph);
 

@@ -124,8 +124,9 @@ append_edge(StringInfo out, const Graph *graph, int index, double centre)
 	const GraphEdge *edge = &graph->edges[index];
 	const char *label = graph_edge_label(edge);
 
-	appendStringInfo(out, "<path class=\"edge%s%s%s\" marker-end=\"url(#arrow)\" d=\"",
+	appendStringInfo(out, "<path class=\"edge%s%s%s%s\" marker-end=\"url(#arrow)\" d=\"",
 					 edge->kind == GRAPH_EDGE_ERROR ? " on-error" : "", edge->back ? " back" : "",
+					 edge->taken ? " taken" : "",
 					 graph->nodes[edge->to].layer - graph->nodes[edge->from].layer > 3 ?
 					 " long" : "");
 	append_edge_path(out, graph, index, centre);
@@ -202,6 +203,17 @@ append_node(StringInfo out, const GraphNode *node, double centre)
 		appendStringInfo(out, " \xc2\xb7 %s, %d visits, %d attempts", node->state, node->visits,
 						 node->attempts);
 	appendStringInfoString(out, "</title></g>\n");
+}
+
+/* Raises when a graph is too large to be drawn. */
+void
+graph_check_size(const Graph *graph)
+{
+	if (graph->nnodes > GRAPH_MAX_DRAWN)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("a graph of more than %d steps is not drawn", GRAPH_MAX_DRAWN),
+				 errhint("The format dot is for Graphviz, which draws larger ones.")));
 }
 
 /* Appends the graph as an SVG element. */

@@ -32,6 +32,9 @@ PG_FUNCTION_INFO_V1(noetl_complete_and_lease);
 
 /* A session that leases without pause runs the timers this often */
 #define TIMER_INTERVAL_US	INT64CONST(250000)
+/* ... and leaves the timers alone as many times as long as it has run them */
+#define TIMER_SHARE			20
+#define LONGEST_INTERVAL_US	INT64CONST(20000000)
 /* How often a lease scans the queue when it finds only rows that others have taken */
 #define LEASE_TRIES		3
 
@@ -105,6 +108,9 @@ return_row(void *arg, TupleTableSlot *slot)
 	tuplestore_puttupleslot((Tuplestorestate *) arg, slot);
 }
 
+/* When this session runs the timers next, though it is not idle */
+static TimestampTz next_timers = 0;
+
 /*
  * Is it time for this session to run the timers?  idle: it has found nothing to
  * lease.
@@ -112,23 +118,30 @@ return_row(void *arg, TupleTableSlot *slot)
 static bool
 timers_wanted(bool idle)
 {
-	static TimestampTz last = 0;
 	TimestampTz now = GetCurrentTimestamp();
 
-	if (!idle && now - last < TIMER_INTERVAL_US && now >= last)
-		return false;
-	last = now;
-	return true;
+	return idle || now >= next_timers || now < next_timers - LONGEST_INTERVAL_US;
 }
 
-/* Runs the timers; returns the number of tasks that become ready. */
+/*
+ * Runs the timers; returns the number of tasks that become ready.  What is due belongs to
+ * others, so a session that has tasks of its own spends a small share of its time on it,
+ * however slow that is.
+ */
 static int
 run_timers(Store *store)
 {
+	TimestampTz began = GetCurrentTimestamp();
+	TimestampTz now;
 	bool		more;
+	int			ready;
 
 	store_write_deferred(store);
-	return engine_reap(0, false, &more);
+	ready = engine_reap(0, false, &more);
+	now = GetCurrentTimestamp();
+	next_timers = now + Min(Max(TIMER_INTERVAL_US, (now - began) * TIMER_SHARE),
+							LONGEST_INTERVAL_US);
+	return ready;
 }
 
 /*
@@ -142,6 +155,7 @@ lease(Store *store, LeaseRequest *request)
 	int			wanted = request->max_tasks;
 	const char *more = NULL;
 	bool		skipped = false;
+	bool		timed = false;
 
 	for (int try = 0; try < LEASE_TRIES && wanted > 0; try++)
 	{
@@ -153,8 +167,11 @@ lease(Store *store, LeaseRequest *request)
 		wanted -= leased;
 		if (leased > 0)
 			break;
-		if (!skipped && !(try == 0 && timers_wanted(true) && run_timers(store) > 0))
+		if (skipped)
+			continue;
+		if (timed || !timers_wanted(true) || run_timers(store) == 0)
 			break;
+		timed = true;
 	}
 	if (more != NULL)
 		wake_at_commit(more);

@@ -44,16 +44,18 @@ sleep_deadline(FunctionCallInfo fcinfo, int argument)
 }
 
 /* Sleeps until a time at the latest (api/sleep.h). */
-void
+bool
 sleep_until(TimestampTz until)
 {
 	long		longest = max_prepared_xacts > 0 ? PREPARED_SLEEP_MS : LONGEST_SLEEP_MS;
 	TimestampTz now = GetCurrentTimestamp();
+	int			events = 0;
 
 	if (until > now)
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 Min((until - now) / 1000 + 1, longest), PG_WAIT_EXTENSION);
+		events = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						   Min((until - now) / 1000 + 1, longest), PG_WAIT_EXTENSION);
 	CHECK_FOR_INTERRUPTS();
+	return (events & WL_LATCH_SET) != 0;
 }
 
 /* Returns the row of a procedure (api/sleep.h). */

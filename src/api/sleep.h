@@ -20,9 +20,10 @@ extern TimestampTz sleep_deadline(FunctionCallInfo fcinfo, int argument);
 
 /*
  * Sleeps until the latch is set, until a time, or until it is time to look again in
- * any case.  No transaction that holds a snapshot may be open.
+ * any case; returns whether the latch was set.  No transaction that holds a snapshot
+ * may be open.
  */
-extern void sleep_until(TimestampTz until);
+extern bool sleep_until(TimestampTz until);
 
 /* Returns the row of a procedure whose only INOUT argument is set to a value. */
 extern Datum sleep_result(FunctionCallInfo fcinfo, NullableDatum *outcome);

@@ -75,7 +75,7 @@ sleep_for_work(const Waiter *waiter)
 		SPI_commit();
 		if (due || GetCurrentTimestamp() >= waiter->deadline)
 			return due;
-		sleep_until(until);
+		(void) sleep_until(until);
 	}
 }
 

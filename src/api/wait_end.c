@@ -77,7 +77,7 @@ sleep_until_over(int64 execution_id, TimestampTz deadline, MemoryContext memory,
 		SPI_commit();
 		if (over || GetCurrentTimestamp() >= deadline)
 			return;
-		sleep_until(deadline);
+		(void) sleep_until(deadline);
 	}
 }
 

@@ -31,6 +31,9 @@
 
 /* How long to leave what is overdue to the session that is busy with it */
 #define BUSY_US			INT64CONST(200000)
+/* After a portion of what is due the worker sleeps so many times as long as it took */
+#define PAUSE			3
+#define LONGEST_PAUSE_US	INT64CONST(1000000)
 /* How often to look where transactions can be prepared: COMMIT PREPARED tells nobody */
 #define PREPARED_US		INT64CONST(30000000)
 /* How often noetl.maintain() is called: when it had to leave something, and at the latest */
@@ -54,11 +57,13 @@ next_timer(void)
 
 /*
  * Does what noetl.enqueue_next() does, in a transaction of its own.  *next: when
- * something will be due again.  Returns whether anything was written.
+ * something will be due again; if a portion is left, after a pause, so that others have
+ * the processors and the disk.  Returns whether anything was written.
  */
 static bool
 do_what_is_due(TimestampTz *next)
 {
+	TimestampTz began = GetCurrentTimestamp();
 	bool		done = false;
 
 	*next = TIMER_NEVER;
@@ -73,7 +78,14 @@ do_what_is_due(TimestampTz *next)
 		store_read_all_timers();
 		(void) engine_reap(0, true, &more);
 		done = TransactionIdIsValid(GetTopTransactionIdIfAny());
-		*next = more ? GetCurrentTimestamp() : next_timer();
+		if (more)
+		{
+			TimestampTz now = GetCurrentTimestamp();
+
+			*next = now + Min((now - began) * PAUSE, LONGEST_PAUSE_US);
+		}
+		else
+			*next = next_timer();
 	}
 	PopActiveSnapshot();
 	CommitTransactionCommand();

@@ -48,6 +48,25 @@ assemble_input(const Step *task, Scope *scope, const JsonbValue *transition_inpu
 }
 
 /*
+ * Returns what becomes the member "data" of an action: the input, but for rows that a
+ * step of type save has beside its type.
+ */
+static const JsonbValue *
+action_data(const Step *task, const Scope *scope, const JsonbValue *layers)
+{
+	const TemplateDoc *action = task->action;
+	int			top = task->input.count - 1;
+
+	if (strcmp(task->type, "save") != 0 || top < 0 || !json_is_array(&layers[top]))
+		return scope->input;
+	for (int i = 0; i < action->count; i++)
+		if (word_is(action->keys[i].val.string.val, action->keys[i].val.string.len, "save") ||
+			word_is(action->keys[i].val.string.val, action->keys[i].val.string.len, "sink"))
+			return scope->input;
+	return &layers[top];
+}
+
+/*
  * Renders the object that becomes queue.action.  Its strings see the members of
  * the input as names; what is part of the input is there already, as "layers".
  */
@@ -77,7 +96,7 @@ render_action(const Step *task, Scope *scope, const JsonbValue *layers, JsonbVal
 		json_add_n(&builder, key->val.string.val, key->val.string.len, &value);
 	}
 	scope->template.refuse_missing = false;
-	json_add(&builder, "data", scope->input);
+	json_add(&builder, "data", action_data(task, scope, layers));
 	json_end_object(&builder, result);
 	return true;
 }
@@ -219,13 +238,40 @@ add_raw_roots(const Step *task, Scope *scope, const List *more, JsonBuilder *bui
 		json_add_members(builder, scope->names);
 }
 
-/* Returns the priority of a task: its step's, or that of the execution. */
-static int
-task_priority(const BrokerState *state, const Run *run)
+/*
+ * Renders a priority: that of a task, else of the step around it, else of the
+ * execution.  False and *error when a template raises.
+ */
+bool
+render_priority(const BrokerState *state, const Step *task, const Step *step,
+				const TemplateScope *scope, int *priority, SourceError *error)
+{
+	bool		given;
+
+	if (!priority_render(&task->priority, scope, priority, &given, error))
+		return false;
+	if (!given && step != NULL && step != task &&
+		!priority_render(&step->priority, scope, priority, &given, error))
+		return false;
+	if (!given)
+		*priority = state->priority;
+	return true;
+}
+
+/*
+ * Renders when a task has its turn: its priority and its fairness.  What an iterator says
+ * holds for the tasks of its items.
+ */
+static bool
+render_turn(const BrokerState *state, Run *run, const Step *task, Scope *scope,
+			SourceError *error)
 {
 	const Step *step = &state->playbook->steps[run->step];
+	const FairnessSpec *fairness = task->fairness != NULL ? task->fairness :
+		step->fairness != NULL ? step->fairness : state->playbook->fairness;
 
-	return step->has_priority ? step->priority : state->priority;
+	return render_priority(state, task, step, &scope->template, &run->priority, error) &&
+		fairness_render(fairness, &scope->template, &run->fair_key, &run->fair_weight, error);
 }
 
 /*
@@ -295,9 +341,9 @@ prepare_action(BrokerState *state, Run *run, const Step *task, Scope *scope,
 		run->context = json_to_jsonb(&value);
 	}
 	rendered = rendered && render_queue_timeout(state, run, task, scope, error) &&
-		render_limits(state, run, task, scope, error);
+		render_limits(state, run, task, scope, error) &&
+		render_turn(state, run, task, scope, error);
 	run->max_attempts = retry_max_attempts(task->retry, &scope->template);
-	run->priority = task_priority(state, run);
 	scope->input = NULL;
 	scope->members = NULL;
 	scope->left_members = NIL;
@@ -371,7 +417,11 @@ start_save(BrokerState *state, Run *run, const Step *task, Scope *scope,
 	if (!timeout_render(task->timeout, &scope->template, &run->timeout, &error))
 		run->timeout = 0;
 	run->max_attempts = retry_max_attempts(task->retry, &scope->template);
-	run->priority = task_priority(state, run);
+	if (!render_turn(state, run, task, scope, &error))
+	{
+		run->priority = state->priority;
+		run->fair_key = NULL;
+	}
 	run->state = RUN_QUEUED;
 	decision_add(state, DECIDE_ENQUEUE, run);
 }

@@ -73,6 +73,9 @@ typedef struct ValueSource
 	int			(*child_attempt) (void *arg, int64 execution_id);
 	/* whether a child execution had begun to compensate before an event */
 	bool		(*child_undone) (void *arg, int64 execution_id, int64 before);
+	/* whether one had of the children that the worker of a step has started */
+	bool		(*spawned_undone) (void *arg, int64 execution_id, int64 parent_event_id,
+								   int64 before);
 	int64		(*new_execution_id) (void *arg);
 	/* whether a step may be visited that often, or a child nest that deep */
 	bool		(*allows_visit) (void *arg, int visit, int limit);

@@ -170,6 +170,12 @@ prepare_child(BrokerState *state, const Step *task, Scope *scope,
 	child->catalog_id = pinned;
 	scope->input = &input;
 	scope->members = &input;
+	if (!render_priority(state, task, scope->step, &scope->template, &child->priority,
+						 &failure))
+	{
+		*error = scope_error_text(&failure);
+		return NULL;
+	}
 	if (child->catalog_id == 0)
 		child->catalog_id = find_child_playbook(state, task, scope, error);
 	scope->input = NULL;

@@ -56,11 +56,15 @@ parse_noted_terms(Event *event, const JsonbValue *meta)
 {
 	char	   *run_at = json_get_text(meta, "run_at");
 	char	   *schedule = json_get_text(meta, "schedule");
+	int64		priority;
 
 	if (run_at != NULL)
 		event_terms(event)->run_at = time_from_text(run_at);
 	if (schedule != NULL)
 		event_terms(event)->schedule = schedule;
+	if (json_get_int(meta, "priority", &priority))
+		event_terms(event)->priority =
+			(int) Max(Min(priority, HIGHEST_PRIORITY), -HIGHEST_PRIORITY);
 }
 
 /*

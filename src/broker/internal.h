@@ -302,6 +302,10 @@ extern void execute_sql_item(BrokerState *state, const Run *run, const Step *tas
 							 Scope *scope, const JsonbValue *transition_input,
 							 int64 parent, ItemEnd *end);
 
+/* Renders the priority of a task of a step (action.c). */
+extern bool render_priority(const BrokerState *state, const Step *task, const Step *step,
+							const TemplateScope *scope, int *priority, SourceError *error);
+
 /* ---- child.c ---- */
 
 /* Starts an attempt of a step that is a child execution. */

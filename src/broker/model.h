@@ -40,6 +40,7 @@ typedef struct StartTerms
 	Jsonb	   *labels;			/* name -> text, or NULL */
 	const char *key;			/* a business key, or NULL */
 	int			priority;		/* of tasks whose step has none of its own */
+	bool		own_priority;	/* the playbook gives it, and not the start */
 	TimestampTz run_at;			/* the execution begins then; 0: at once */
 	const char *schedule;		/* the schedule that started it, or NULL */
 } StartTerms;
@@ -202,6 +203,8 @@ typedef struct Run
 	int			priority;
 	const char *worker_id;		/* holder of the lease, or NULL */
 	Jsonb	   *action;
+	char	   *fair_key;		/* among which tasks it has its turn; NULL: none */
+	double		fair_weight;
 	Jsonb	   *limits;			/* as limits_render() renders them; NULL: none */
 	bool		limited;		/* its row has limits */
 
@@ -258,6 +261,7 @@ typedef struct ChildStart
 	Jsonb	   *input;			/* laid over the child's workload */
 	int64		timeout;		/* the parent's, in microseconds; 0: none */
 	int			attempt;		/* of the parent's iterator, from 1; 0: none */
+	int			priority;		/* of the child's tasks; 0: its playbook says it */
 } ChildStart;
 
 /* A child execution that is over. */

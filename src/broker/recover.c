@@ -263,6 +263,17 @@ resumable_child(BrokerState *state, const Run *run, int64 cause)
 	return child == 0 || state->values.child_undone(state->values.arg, child, cause) ? 0 : child;
 }
 
+/*
+ * Returns whether a run at rest, whose task is done, can go on waiting for what its
+ * worker has started: none of the children has compensated.
+ */
+static bool
+can_await_spawned(BrokerState *state, const Run *run, int64 cause)
+{
+	return !state->values.spawned_undone(state->values.arg, state->execution_id,
+										 run->started_event_id, cause);
+}
+
 /* Opens a wait again that was withdrawn: it ends at the time that it was to end. */
 static void
 reopen_wait(BrokerState *state, Run *run)
@@ -306,7 +317,8 @@ resume_save(BrokerState *state, Run *run, const JsonbValue *envelope)
 /*
  * Gives a run at rest new attempts, which settle() begins.  What its children or its
  * items have completed stays, unless it begins anew.  A child that has compensated is
- * replaced by another one.  input: is laid over that of a run that begins anew, or NULL.
+ * replaced by another one; if a worker had started it, by another attempt of the task.
+ * input: is laid over that of a run that begins anew, or NULL.
  */
 static void
 resume_run(BrokerState *state, Run *run, const JsonbValue *input, bool anew, int64 cause)
@@ -328,7 +340,7 @@ resume_run(BrokerState *state, Run *run, const JsonbValue *input, bool anew, int
 	}
 	else if (saved && (is_open_step(step) || step->kind == STEP_SQL))
 		resume_save(state, run, &envelope);
-	else if (saved)
+	else if (saved && can_await_spawned(state, run, cause))
 	{
 		reopen(state, run);
 		redrive_child(state, run, 0);

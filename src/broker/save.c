@@ -96,6 +96,18 @@ render_statement(const SaveSpec *spec, Scope *scope, SaveRequest *request, char 
 	return rendered;
 }
 
+/*
+ * Gives a save that is written beside the type of its step the input of the step,
+ * which has what a transition gives, too.  A list of rows has nothing above it.
+ */
+static void
+take_input(const SaveSpec *spec, const Scope *scope, SaveRequest *request)
+{
+	if (spec->takes_input && !json_is_array(&request->data) && scope->input != NULL &&
+		json_is_object(scope->input) && JsonContainerSize(scope->input->val.binary.data) > 0)
+		request->data = *scope->input;
+}
+
 /* Renders a save into a request.  False and *error when it makes no sense. */
 static bool
 make_request(const SaveSpec *spec, Scope *scope, SaveRequest *request, char **error)
@@ -105,12 +117,17 @@ make_request(const SaveSpec *spec, Scope *scope, SaveRequest *request, char **er
 	if (!find_mode(spec, scope, &request->mode, error))
 		return false;
 	if (request->mode == SAVE_STATEMENT)
-		return render_part(spec->params, scope, &request->data, error) &&
-			render_statement(spec, scope, request, error);
+	{
+		if (!render_part(spec->params, scope, &request->data, error))
+			return false;
+		take_input(spec, scope, request);
+		return render_statement(spec, scope, request, error);
+	}
 	if (!render_text(spec->table, scope, "table", &request->table, error) ||
 		!render_part(spec->key, scope, &key, error) ||
 		!render_part(spec->data, scope, &request->data, error))
 		return false;
+	take_input(spec, scope, request);
 	request->keys = save_keys(&key);
 	return true;
 }

@@ -12,6 +12,7 @@
 #include "common/common.h"
 
 #include "access/xact.h"
+#include "utils/guc.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
@@ -100,6 +101,33 @@ create_cache(void)
 						HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
+/*
+ * Compiles the text of a catalog row as playbook_compile() does, without bounds of time
+ * and memory: it was within those of the session that registered it, and those of the
+ * session that happens to read it must not decide about somebody's execution.
+ */
+static Playbook *
+compile_registered(const char *content, int length, MemoryContext parent, List **issues)
+{
+	const Settings *outer = settings_in_force;
+	Settings	unbounded = default_settings;
+	Playbook   *volatile playbook = NULL;
+
+	unbounded.template_max_time = 0;
+	unbounded.template_max_memory = MAX_KILOBYTES;
+	settings_in_force = &unbounded;
+	PG_TRY();
+	{
+		playbook = playbook_compile(content, length, parent, issues);
+	}
+	PG_FINALLY();
+	{
+		settings_in_force = outer;
+	}
+	PG_END_TRY();
+	return playbook;
+}
+
 /* Reads and compiles a catalog row; raises when it is missing or does not compile. */
 static Playbook *
 load_playbook(int64 catalog_id, bool *own)
@@ -123,7 +151,7 @@ load_playbook(int64 catalog_id, bool *own)
 				 errmsg("playbook with catalog_id " INT64_FORMAT " does not exist",
 						catalog_id),
 				 errhint("Register the playbook again, or end its executions with noetl.cancel().")));
-	playbook = playbook_compile(content, length, caller, &issues);
+	playbook = compile_registered(content, length, caller, &issues);
 	foreach(cell, issues)
 		if (issue == NULL && ((PlaybookIssue *) lfirst(cell))->severity == ISSUE_ERROR)
 			issue = lfirst(cell);

@@ -24,7 +24,7 @@ bounds_begin(Bounds *bounds, const char *what, MemoryContext context, bool timed
 	bounds->what = what;
 	bounds->context = context;
 	bounds->before = MemoryContextMemAllocated(context, true);
-	bounds->timed = timed && noetl_template_max_time > 0;
+	bounds->timed = timed && SETTING(template_max_time) > 0;
 	if (bounds->timed)
 		INSTR_TIME_SET_CURRENT(bounds->start);
 	innermost = bounds;
@@ -45,11 +45,11 @@ bounds_check_memory(Size more)
 	{
 		Size		now = MemoryContextMemAllocated(b->context, true) + more;
 
-		if (now > b->before && now - b->before > (Size) noetl_template_max_memory * 1024)
+		if (now > b->before && now - b->before > (Size) SETTING(template_max_memory) * 1024)
 			ereport(ERROR,
 					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 					 errmsg("%s exceeds noetl.template_max_memory (%d kB)",
-							b->what, noetl_template_max_memory)));
+							b->what, SETTING(template_max_memory))));
 	}
 }
 
@@ -61,7 +61,7 @@ time_left(const Bounds *bounds)
 
 	INSTR_TIME_SET_CURRENT(now);
 	INSTR_TIME_SUBTRACT(now, bounds->start);
-	return noetl_template_max_time - INSTR_TIME_GET_MILLISEC(now);
+	return SETTING(template_max_time) - INSTR_TIME_GET_MILLISEC(now);
 }
 
 /* Raises that the time of bounds is over. */
@@ -71,7 +71,7 @@ fail_time(const Bounds *bounds)
 	ereport(ERROR,
 			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 			 errmsg("%s exceeds noetl.template_max_time (%d ms)",
-					bounds->what, noetl_template_max_time)));
+					bounds->what, SETTING(template_max_time))));
 }
 
 /* Raises when the time of one of the bounds in force is over. */

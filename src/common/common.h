@@ -63,6 +63,7 @@ extern int no_such_variable
 #define LOCK_CLASS_MESSAGES		0x6e11	/* keeping and taking messages of a name and a key */
 #define LOCK_CLASS_LIMIT		0x6e13	/* handing out slots of a limit */
 #define LOCK_CLASS_ENDS			0x6e12	/* waiting for the end of an execution */
+#define LOCK_CLASS_CHANGES		0x6e15	/* waiting for an event of any execution */
 
 #include "common/bounds.h"
 #include "common/cron.h"

@@ -18,16 +18,17 @@ bool		noetl_broker = true;
 bool		noetl_notify = false;
 bool		noetl_superuser_saves = false;
 int			noetl_max_visits = DEFAULT_MAX_VISITS;
-int			noetl_max_lost_leases = 3;
+int			noetl_max_lost_leases = DEFAULT_MAX_LOST_LEASES;
 int			noetl_max_depth = DEFAULT_MAX_DEPTH;
 int			noetl_max_family = DEFAULT_MAX_FAMILY;
 int			noetl_max_family_live = DEFAULT_MAX_FAMILY_LIVE;
 int			noetl_node_id = 0;
+int			noetl_priority_age = 600000;
 int			noetl_template_coerce = COERCE_CONTAINERS;
 int			noetl_template_max_output = DEFAULT_TEMPLATE_MAX_OUTPUT;
 int			noetl_template_max_iterations = DEFAULT_TEMPLATE_MAX_ITERATIONS;
-int			noetl_template_max_memory = 256 * 1024;
-int			noetl_template_max_time = 5000;
+int			noetl_template_max_memory = DEFAULT_TEMPLATE_MAX_MEMORY;
+int			noetl_template_max_time = DEFAULT_TEMPLATE_MAX_TIME;
 
 static const struct config_enum_entry coerce_options[] = {
 	{"off", COERCE_OFF, false},
@@ -92,7 +93,18 @@ define_max_lost_leases(void)
 	DefineCustomIntVariable("noetl.max_lost_leases",
 							"How often a task whose lease runs out goes back into the queue.",
 							"The next loss fails its step.",
-							&noetl_max_lost_leases, 3, 0, INT_MAX, PGC_SUSET, 0,
+							&noetl_max_lost_leases, DEFAULT_MAX_LOST_LEASES, 0, INT_MAX, PGC_SUSET, 0,
+							NULL, NULL, NULL);
+}
+
+/* Defines noetl.priority_age. */
+static void
+define_priority_age(void)
+{
+	DefineCustomIntVariable("noetl.priority_age",
+							"How long a task waits until that is worth a step of priority.",
+							"0: tasks do not age, and those of a lower priority wait for all others.",
+							&noetl_priority_age, 600000, 0, INT_MAX, PGC_SUSET, GUC_UNIT_MS,
 							NULL, NULL, NULL);
 }
 
@@ -123,14 +135,14 @@ define_templates(void)
 							"How much memory an evaluation or compilation of templates may take.",
 							"Holds for the compilation of a whole playbook, too.",
 							&noetl_template_max_memory,
-							256 * 1024, 1024, MAX_KILOBYTES,
+							DEFAULT_TEMPLATE_MAX_MEMORY, 1024, MAX_KILOBYTES,
 							PGC_SUSET, GUC_UNIT_KB,
 							NULL, NULL, NULL);
 	DefineCustomIntVariable("noetl.template_max_time",
 							"How long one evaluation of a template may take.",
 							"0: without a bound of its own.",
 							&noetl_template_max_time,
-							5000, 0, INT_MAX,
+							DEFAULT_TEMPLATE_MAX_TIME, 0, INT_MAX,
 							PGC_SUSET, GUC_UNIT_MS,
 							NULL, NULL, NULL);
 }
@@ -143,6 +155,7 @@ guc_define(void)
 	define_archive();
 	define_on_error();
 	define_max_lost_leases();
+	define_priority_age();
 	DefineCustomBoolVariable("noetl.broker",
 							 "Decide what comes next when an event is inserted.",
 							 "Off: events are stored and noetl.enqueue_next() evaluates them later.",

@@ -35,6 +35,9 @@ typedef enum OnErrorSetting
 #define DEFAULT_MAX_FAMILY_LIVE			100000
 #define DEFAULT_TEMPLATE_MAX_OUTPUT		(64 * 1024 * 1024)
 #define DEFAULT_TEMPLATE_MAX_ITERATIONS	1000000
+#define DEFAULT_TEMPLATE_MAX_MEMORY		(256 * 1024)	/* kB */
+#define DEFAULT_TEMPLATE_MAX_TIME		5000	/* ms */
+#define DEFAULT_MAX_LOST_LEASES			3
 
 /* Of those that executions record, SETTING() has the value that counts (settings.h). */
 extern int	noetl_isolation;	/* noetl.isolation */
@@ -47,6 +50,8 @@ extern int	noetl_max_lost_leases;	/* noetl.max_lost_leases */
 extern int	noetl_max_family;	/* noetl.max_family: children, also of children */
 extern int	noetl_max_family_live;	/* noetl.max_family_live: that run */
 extern int	noetl_max_depth;	/* noetl.max_depth: child playbooks */
+extern int	noetl_priority_age; /* noetl.priority_age: waiting so long, in ms, is worth a
+								 * step of priority; 0: never */
 extern int	noetl_node_id;		/* noetl.node_id: node bits of new ids */
 extern int	noetl_template_coerce;
 extern int	noetl_template_max_output;	/* bytes */

@@ -17,10 +17,13 @@ typedef struct Settings
 	int			template_coerce;
 	int			template_max_output;
 	int			template_max_iterations;
+	int			template_max_memory;
+	int			template_max_time;
 	int			max_visits;
 	int			max_depth;
 	int			max_family;
 	int			max_family_live;
+	int			max_lost_leases;
 	int			on_error;
 } Settings;
 

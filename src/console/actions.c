@@ -97,19 +97,28 @@ append_steps(Request *request, PQExpBuffer out, const char *id)
 
 /* Appends the forms of what the role may do (execution.h). */
 void
-append_actions(Request *request, PQExpBuffer out, const char *id, const char *status)
+append_actions(Request *request, PQExpBuffer out, const char *id, const char *status, bool paused)
 {
 	unsigned	can = page_can(request);
 	bool		any = false;
 
 	for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++)
 	{
-		if (!(can & 1u << actions[i].can) || !is_for(&actions[i], status))
+		if (!(can & 1u << actions[i].can) || !is_for(&actions[i], status) ||
+			actions[i].can == (paused ? CAN_PAUSE : CAN_RESUME))
 			continue;
 		if (!any)
 			html(out, "<div class=\"actions\" role=\"group\" aria-label=\"actions\">\n");
 		any = true;
 		append_action(request, out, &actions[i], id);
+	}
+	if (can & 1u << CAN_MIGRATE && strcmp(status, "RUNNING") == 0)
+	{
+		html(out, any ? "" : "<div class=\"actions\" role=\"group\" aria-label=\"actions\">\n");
+		html(out, "<details class=\"action\" name=\"action\"><summary>Migrate</summary>");
+		append_migrate(request, out, id, false);
+		html(out, "</details>\n");
+		any = true;
 	}
 	if (any)
 	{
@@ -155,6 +164,11 @@ execution_post(Request *request, Reply *reply)
 	for (size_t i = 0; name && i < sizeof(actions) / sizeof(actions[0]); i++)
 		if (strcmp(actions[i].name, name) == 0)
 			action = &actions[i];
+	if (name && strcmp(name, "migrate") == 0 && parse_id(rest, id))
+	{
+		migrate_post(request, reply, id);
+		return;
+	}
 	if (action == NULL || !parse_id(rest, id))
 	{
 		page_error(request, reply, MHD_HTTP_NOT_FOUND, "There is no such action");

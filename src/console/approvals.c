@@ -22,6 +22,7 @@ static const char waits_query[] =
 	" FROM noetl.waiting AS w JOIN noetl.execution AS x USING (execution_id)"
 	" WHERE w.signals IS NOT NULL"
 	" AND (w.execution_id, w.step, w.visit) > ($1::bigint, $2, $3::integer)"
+	" AND ($4::bigint IS NULL OR w.execution_id = $4::bigint)"
 	" ORDER BY w.execution_id, w.step, w.visit LIMIT 51";
 
 static const char form_column[] =
@@ -61,7 +62,7 @@ append_wait(Request *request, PQExpBuffer out, const PGresult *rows, int i, bool
 		 db_text(rows, i, 0), db_text(rows, i, 1), db_text(rows, i, 2));
 	if (atoi(db_text(rows, i, 3)) > 1)
 		html(out, " (%s)", db_text(rows, i, 3));
-	html(out, "</h2><p>Since ");
+	html(out, "</h2><p>Waits since ");
 	page_time(out, rows, i, 6);
 	if (db_value(rows, i, 8))
 	{
@@ -96,6 +97,8 @@ query_waits(Request *request)
 	PGresult   *rows;
 	char		after[24];
 	char		visit[24];
+	char		only[24];
+	bool		one = parse_id(field(request, "execution"), only);
 
 	initPQExpBuffer(&sql);
 	if (!parse_id(field(request, "after"), after))
@@ -104,7 +107,8 @@ query_waits(Request *request)
 		strcpy(visit, "0");
 	html(&sql, waits_query, db_true(right, 0, 0) ? form_column : "NULL");
 	PQclear(right);
-	rows = db_query(request, sql.data, 3, after, field_or(request, "step", ""), visit);
+	rows = db_query(request, sql.data, 4, after, field_or(request, "step", ""), visit,
+					one ? only : NULL);
 	termPQExpBuffer(&sql);
 	return rows;
 }
@@ -129,8 +133,9 @@ approvals_page(Request *request, Reply *reply)
 		append_wait(request, &reply->body, rows, i, may_signal);
 	html(&reply->body, "</div>\n");
 	if (rows && PQntuples(rows) > 50)
-		html(&reply->body, "<p class=\"pages\"><a rel=\"next\" href=\"/approvals?after=%u&amp;step=%u&amp;visit=%u\">"
-			 "More</a></p>\n", db_text(rows, 49, 0), db_text(rows, 49, 2), db_text(rows, 49, 3));
+		html(&reply->body, "<p class=\"pages\"><a rel=\"next\" href=\"/approvals?after=%u&amp;step=%u&amp;visit=%u&amp;execution=%u\">"
+			 "More</a></p>\n", db_text(rows, 49, 0), db_text(rows, 49, 2), db_text(rows, 49, 3),
+			 field_or(request, "execution", ""));
 	PQclear(rows);
 	page_end(request, reply);
 }

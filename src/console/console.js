@@ -90,16 +90,40 @@ async function refresh() {
 function live() {
   const what = document.body.dataset.live;
   if (what === undefined || !window.EventSource) return;
-  const stream = new EventSource("/live?execution=" + encodeURIComponent(what));
   const say = document.getElementById("live");
-  let timer = null;
-  stream.onopen = () => { say.textContent = "live"; };
-  stream.onerror = () => { say.textContent = "not live"; };
-  stream.onmessage = () => {
-    timer = timer || setTimeout(() => { timer = null; refresh(); }, 300);
-  };
-  document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
-  addEventListener("pagehide", () => stream.close());
+  let stream = null, changed = false, following = false, rest = 300;
+  // A page that takes long to make is made anew less often.
+  async function follow() {
+    following = true;
+    while (changed) {
+      await new Promise((done) => setTimeout(done, rest));
+      changed = false;
+      const begun = performance.now();
+      await refresh().catch(() => {});
+      rest = Math.max(300, 10 * (performance.now() - begun));
+    }
+    following = false;
+  }
+  function stop() {
+    if (stream) stream.close();
+    stream = null;
+  }
+  // A tab that nobody sees listens to nothing: a browser has few connections to give.
+  function listen() {
+    stop();
+    if (document.hidden) return;
+    stream = new EventSource("/live?" + what);
+    stream.onopen = () => { say.textContent = "live"; };
+    stream.onerror = () => { say.textContent = "not live"; };
+    stream.onmessage = () => {
+      changed = true;
+      if (!following) follow();
+    };
+  }
+  document.addEventListener("visibilitychange", listen);
+  addEventListener("pagehide", stop);
+  addEventListener("pageshow", (event) => { if (event.persisted) listen(); });
+  listen();
 }
 
 // Lint while one types: half a second after the last key.

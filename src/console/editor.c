@@ -31,39 +31,81 @@ static const char example[] =
 	"  - step: end\n";
 
 static const char simulation_query[] =
-	"SELECT s.seq, s.at, s.event_type, s.step, s.status, left(s.data::text, 500)"
+	"SELECT s.seq, s.at, to_char(s.at, 'HH24:MI:SS.MS'), s.event_type, s.step, s.status, left(s.data::text, 500)"
 	" FROM noetl.simulate(content => $1, parameters => $2::jsonb, stubs => $3::jsonb) AS s"
 	" LIMIT 1000";
 
-/* Appends the events that a simulation brings. */
+/*
+ * The states of the steps after events, as noetl.draw() takes them: what the last event
+ * of a step says, how often it was completed, and where it went on to.
+ */
+static const char states_query[] =
+	"WITH s AS (SELECT * FROM noetl.simulate(content => $1, parameters => $2::jsonb, stubs => $3::jsonb)),"
+	" n AS (SELECT s.step, (array_agg(CASE WHEN s.event_type = 'step_skipped' THEN 'skipped'"
+	" WHEN s.event_type = 'task' THEN 'queued'"
+	" WHEN s.event_type ~ '^(step|execution)_' AND s.status IN ('COMPLETED', 'FAILED', 'CANCELLED')"
+	" THEN lower(s.status) ELSE 'open' END ORDER BY s.seq DESC))[1] AS state,"
+	" greatest(count(*) FILTER (WHERE s.event_type IN ('step_completed', 'step_failed')), 1) AS visits"
+	" FROM s WHERE s.step IS NOT NULL GROUP BY 1),"
+	" t AS (SELECT s.step, jsonb_agg(DISTINCT g) AS targets FROM s"
+	" CROSS JOIN LATERAL jsonb_array_elements(CASE jsonb_typeof(s.data #> '{meta,transitions}')"
+	" WHEN 'array' THEN s.data #> '{meta,transitions}' ELSE '[]' END) AS r"
+	" CROSS JOIN LATERAL jsonb_array_elements(CASE jsonb_typeof(r -> 'to') WHEN 'array' THEN r -> 'to' ELSE '[]' END) AS g"
+	" WHERE r ->> 'outcome' = 'taken' GROUP BY 1)"
+	" SELECT jsonb_object_agg(n.step, jsonb_build_object('state', n.state, 'visits', n.visits,"
+	" 'to', coalesce(t.targets, '[]'))) FROM n LEFT JOIN t USING (step)";
+
+/* Appends the graph with the path that a simulation takes. */
 static void
-append_simulation(Request *request, PQExpBuffer out, const char *content)
+append_path(Request *request, PQExpBuffer out, const char *content)
+{
+	PGresult   *rows = db_query(request, states_query, 3, content,
+								field_or(request, "parameters", "{}"),
+								field_or(request, "stubs", "{}"));
+
+	if (db_value(rows, 0, 0))
+		page_drawing(request, out, content, db_text(rows, 0, 0));
+	PQclear(rows);
+}
+
+/* Appends the rows of a simulation. */
+static void
+append_play(PQExpBuffer out, const PGresult *rows)
+{
+	html(
+		out,
+		"<div class=\"scroll\"><table><thead><tr><th class=\"num\">#</th><th>At</th><th>Event</th><th>Step</th>"
+		"<th>Status</th><th>Data</th></tr></thead><tbody>\n");
+	for (int i = 0; i < PQntuples(rows); i++)
+	{
+		html(out, "<tr><td class=\"num\">%s</td><td><time title=\"%s\">%s</time></td><td class=\"id\">%s</td><td>%s</td><td>",
+			 db_text(rows, i, 0), db_text(rows, i, 1), db_text(rows, i, 2), db_text(rows, i, 3),
+			 db_text(rows, i, 4));
+		page_tag(out, db_text(rows, i, 5));
+		html(out, "</td><td><code>%s</code></td></tr>\n", db_text(rows, i, 6));
+	}
+	html(out, "</tbody></table></div>\n");
+	if (PQntuples(rows) == 1000)
+		html(out, "<p class=\"note\">Only the first 1,000 are shown.</p>\n");
+}
+
+/* Appends the path that a simulation takes, and its events. */
+static void
+append_simulation(Request *request, PQExpBuffer out, const char *content, unsigned can)
 {
 	PGresult   *rows = db_query(request, simulation_query, 3, content,
 								field_or(request, "parameters", "{}"),
 								field_or(request, "stubs", "{}"));
 
+	if (rows && can & 1u << CAN_DRAW)
+		append_path(request, out, content);
 	html(out, "<section><h2>Simulation</h2>\n");
 	if (rows == NULL)
 		page_failed(request, out);
 	else
-	{
-		html(
-			out,
-			"<div class=\"scroll\"><table><thead><tr><th class=\"num\">#</th><th>At</th><th>Event</th><th>Step</th>"
-			"<th>Status</th><th>Data</th></tr></thead><tbody>\n");
-		for (int i = 0; i < PQntuples(rows); i++)
-		{
-			html(out, "<tr><td class=\"num\">%s</td><td>%s</td><td>%s</td><td>%s</td><td>",
-				 db_text(rows, i, 0), db_text(rows, i, 1), db_text(rows, i, 2),
-				 db_text(rows, i, 3));
-			page_tag(out, db_text(rows, i, 4));
-			html(out, "</td><td><code>%s</code></td></tr>\n", db_text(rows, i, 5));
-		}
-		html(out, "</tbody></table></div>\n");
-	}
-	PQclear(rows);
+		append_play(out, rows);
 	html(out, "</section>\n");
+	PQclear(rows);
 }
 
 /* Appends the page with a text, and what came of the action that its form asked for. */
@@ -100,7 +142,9 @@ append_editor(Request *request, Reply *reply, const char *content, const char *a
 			 field_or(request, "stubs", "{}"));
 	html(out, "</form>\n");
 	if (strcmp(action, "simulate") == 0 && can & 1u << CAN_SIMULATE)
-		append_simulation(request, out, content);
+		append_simulation(request, out, content, can);
+	else if (can & 1u << CAN_DRAW)
+		page_drawing(request, out, content, "{}");
 	page_end(request, reply);
 }
 

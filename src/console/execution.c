@@ -10,6 +10,7 @@
 #include <microhttpd.h>
 
 #include "execution.h"
+#include "live.h"
 #include "page.h"
 #include "screens.h"
 
@@ -67,7 +68,7 @@ append_summary(PQExpBuffer out, const PGresult *rows)
 		page_time(out, rows, 0, 6);
 		html(out, " <span class=\"note\">%s</span></dd>", db_text(rows, 0, 6));
 	}
-	append_term(out, "took", db_value(rows, 0, 11));
+	append_term(out, db_value(rows, 0, 6) ? "took" : "for", db_value(rows, 0, 11));
 	if (db_value(rows, 0, 9))
 		html(out, "<dt>parent</dt><dd><a href=\"/execution/%s\">%s</a></dd>", db_text(rows, 0, 9),
 			 db_text(rows, 0, 9));
@@ -99,6 +100,8 @@ append_why(Request *request, PQExpBuffer out, const char *id)
 		html(out, " <b>%s</b> %s", db_text(rows, i, 0), db_text(rows, i, 2));
 		if (db_value(rows, i, 3))
 			html(out, "<p class=\"note\">%s</p>", db_text(rows, i, 3));
+		if (strcmp(db_text(rows, i, 1), "awaiting") == 0)
+			html(out, "<p><a href=\"/approvals?execution=%u\">Answer it</a></p>", id);
 		html(out, "</div>\n");
 	}
 	PQclear(rows);
@@ -108,7 +111,9 @@ append_why(Request *request, PQExpBuffer out, const char *id)
 #define SHARE(interval) "round(1000 * extract(epoch FROM " interval ") / s.seconds)::int"
 
 static const char timeline_query[] =
-	"WITH t AS (SELECT * FROM noetl.timeline($1::bigint) LIMIT 300),"
+	"WITH t AS (SELECT t.step, t.visit, t.item, t.attempt, t.worker, t.status, t.started_at, t.ended_at,"
+	" coalesce(t.queued_at, t.started_at, t.ended_at) AS queued_at"
+	" FROM noetl.timeline($1::bigint) AS t LIMIT 300),"
 	" s AS (SELECT x.started_at AS zero, greatest(extract(epoch FROM"
 	" coalesce(x.ended_at, clock_timestamp()) - x.started_at), 0.001) AS seconds"
 	" FROM noetl.execution AS x WHERE x.execution_id = $1::bigint)"
@@ -332,7 +337,7 @@ static const char execution_query[] =
 	MOMENT("x.ended_at") ", x.started_by, x.parent_execution_id, left(x.error, " SHOWN "),"
 	" noetl.span(coalesce(x.ended_at, clock_timestamp()) - x.started_at),"
 	" (SELECT string_agg(l.key || '=' || l.value, ', ') FROM jsonb_each_text(x.labels) AS l),"
-	" x.run_at, x.deadline FROM noetl.execution AS x WHERE x.execution_id = $1::bigint";
+	" x.run_at, x.deadline, " LIVE_MARK("x") ", x.paused IS NOT NULL FROM noetl.execution AS x WHERE x.execution_id = $1::bigint";
 
 /* GET /execution/ID, and /execution/ID/value/EVENT/NAME */
 void
@@ -360,13 +365,14 @@ execution_page(Request *request, Reply *reply)
 		return;
 	}
 	status = db_text(rows, 0, 3);
+	snprintf(request->mark, sizeof(request->mark), "%s", db_text(rows, 0, 15));
 	page_begin(request, reply, db_text(rows, 0, 1), id);
 	html(&reply->body, "<div data-refresh=\"head\"><h1>%s ", db_text(rows, 0, 1));
 	page_tag(&reply->body, status);
 	html(&reply->body, "</h1>\n");
 	append_summary(&reply->body, rows);
 	html(&reply->body, "</div>\n");
-	append_actions(request, &reply->body, id, status);
+	append_actions(request, &reply->body, id, status, db_true(rows, 0, 16));
 	html(&reply->body, "<div data-refresh=\"rest\">\n");
 	if (strcmp(status, "RUNNING") == 0 || strcmp(status, "SCHEDULED") == 0)
 		append_why(request, &reply->body, id);

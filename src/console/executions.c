@@ -15,14 +15,18 @@
 #define PAGE_ROWS		50
 #define MAX_BULK		500
 
+/* The fields of the filter, which links to other pages of the list repeat. */
+static const char *const filters[] = {"path", "status", "label", "key", "since", "until"};
+#define NFILTERS		(sizeof(filters) / sizeof(filters[0]))
+
 /* A query for executions: its conditions and their parameters. */
 typedef struct Filter
 {
 	PQExpBufferData where;
-	const char *params[8];
+	const char *params[16];
 	int			count;
-	char	   *key;			/* of the label, and its value */
-	const char *value;
+	char	   *key;			/* of the label */
+	char	   *ids;			/* the executions that have the label, if these are few */
 	char		before[24];
 } Filter;
 
@@ -37,6 +41,61 @@ add_condition(Filter *filter, const char *condition, const char *param)
 	appendBinaryPQExpBuffer(&filter->where, condition, mark - condition);
 	html(&filter->where, "$%d%r", filter->count, mark + 2);
 }
+
+static const char labelled_query[] =
+	"SELECT CASE WHEN count(*) <= 1000 THEN coalesce(array_agg(x.execution_id), '{}') END"
+	" FROM (SELECT execution_id FROM noetl.execution AS x"
+	" WHERE x.labels @> jsonb_build_object($1::text, $2::text) LIMIT 1001) AS x";
+
+/*
+ * Adds the condition of a label, NAME=VALUE or NAME.  A value that few have is looked up
+ * first: the planner cannot know that it is better found by its index than on the way
+ * through the newest executions.
+ */
+static void
+add_label(Request *request, Filter *filter, const char *label)
+{
+	char	   *equals;
+	PGresult   *rows;
+
+	filter->key = xstrdup(label);
+	equals = strchr(filter->key, '=');
+	if (equals == NULL)
+	{
+		add_condition(filter, "x.labels ? $?", filter->key);
+		return;
+	}
+	*equals = '\0';
+	rows = db_query(request, labelled_query, 2, filter->key, equals + 1);
+	filter->ids = xstrdup(db_value(rows, 0, 0));
+	PQclear(rows);
+	if (filter->ids)
+		add_condition(filter, "x.execution_id = ANY ($?::bigint[])", filter->ids);
+	add_condition(filter, "x.labels @> jsonb_build_object($?::text,", filter->key);
+	filter->params[filter->count++] = equals + 1;
+	html(&filter->where, " $%d::text)", filter->count);
+}
+
+/* Frees what a filter has. */
+static void
+free_filter(Filter *filter)
+{
+	termPQExpBuffer(&filter->where);
+	free(filter->key);
+	free(filter->ids);
+}
+
+/*
+ * The executions that have a key: the index of keys begins with the path, so that each
+ * path that has keys is stepped to.
+ */
+static const char key_condition[] =
+	"x.execution_id = ANY (ARRAY(WITH RECURSIVE p AS ("
+	"SELECT (SELECT k.path FROM noetl.start_key AS k ORDER BY k.path LIMIT 1) AS path"
+	" UNION ALL SELECT (SELECT k.path FROM noetl.start_key AS k WHERE k.path > p.path"
+	" ORDER BY k.path LIMIT 1) FROM p WHERE p.path IS NOT NULL)"
+	" SELECT k.execution_id FROM p CROSS JOIN LATERAL (SELECT k.execution_id FROM noetl.start_key AS k"
+	" WHERE k.path = p.path AND k.key = $?) AS k))";
 
 /* Reads the fields of the filter. */
 static void
@@ -55,22 +114,9 @@ read_filter(Request *request, Filter *filter)
 	if (field_or(request, "status", NULL))
 		add_condition(filter, "x.status = $?", field(request, "status"));
 	if (label)
-	{
-		char	   *equals;
-
-		filter->key = xstrdup(label);
-		equals = strchr(filter->key, '=');
-		if (equals)
-			*equals = '\0';
-		if (equals)
-		{
-			add_condition(filter, "x.labels @> jsonb_build_object($?::text,", filter->key);
-			filter->params[filter->count++] = equals + 1;
-			html(&filter->where, " $%d::text)", filter->count);
-		}
-		else
-			add_condition(filter, "x.labels ? $?", filter->key);
-	}
+		add_label(request, filter, label);
+	if (field_or(request, "key", NULL))
+		add_condition(filter, key_condition, field(request, "key"));
 	/* ids grow with time: a bound of time is one of the primary key */
 	if (field_or(request, "since", NULL))
 		add_condition(filter, "x.execution_id >= " ID_OF("$?::timestamptz"),
@@ -98,22 +144,21 @@ append_filter(Request *request, PQExpBuffer out)
 	html(
 		out,
 		"</select></label>\n<label>Label<input name=\"label\" value=\"%s\" placeholder=\"name=value\"></label>\n"
+		"<label>Key<input name=\"key\" value=\"%s\" placeholder=\"key of its start\"></label>\n"
 		"<label>Since<input name=\"since\" type=\"datetime-local\" value=\"%s\"></label>\n"
 		"<label>Until<input name=\"until\" type=\"datetime-local\" value=\"%s\"></label>\n"
 		"<button>Show</button> <a href=\"/executions\">all</a></form>\n",
-		field_or(request, "label", ""), field_or(request, "since", ""),
-		field_or(request, "until", ""));
+		field_or(request, "label", ""), field_or(request, "key", ""),
+		field_or(request, "since", ""), field_or(request, "until", ""));
 }
 
 /* Appends the filter as parts of a URL. */
 static void
 append_query(Request *request, PQExpBuffer out)
 {
-	static const char *const names[] = {"path", "status", "label", "since", "until"};
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (field_or(request, names[i], NULL))
-			html(out, "&amp;%s=%u", names[i], field(request, names[i]));
+	for (size_t i = 0; i < NFILTERS; i++)
+		if (field_or(request, filters[i], NULL))
+			html(out, "&amp;%s=%u", filters[i], field(request, filters[i]));
 }
 
 #define COLUMNS \
@@ -145,8 +190,8 @@ append_row(PQExpBuffer out, const PGresult *rows, int i, bool choose)
 			 db_text(rows, i, 0), db_text(rows, i, 0));
 	html(out, "<td>");
 	page_tag(out, db_text(rows, i, 3));
-	html(out, "</td><td><a href=\"/execution/%s\" data-row>%s</a>", db_text(rows, i, 0),
-		 db_text(rows, i, 0));
+	html(out, "</td><td class=\"id\"><a href=\"/execution/%s\" data-row>%s</a>",
+		 db_text(rows, i, 0), db_text(rows, i, 0));
 	if (db_true(rows, i, 8))
 		html(out, " <span class=\"note\">child</span>");
 	html(out, "</td><td><a href=\"/playbook?path=%u\">%s</a> <span class=\"note\">v%s</span>",
@@ -186,14 +231,13 @@ append_bulk_buttons(Request *request, PQExpBuffer out)
 static void
 append_list(Request *request, PQExpBuffer out, const PGresult *rows, const char *before)
 {
-	static const char *const names[] = {"path", "status", "label", "since", "until"};
 	int			count = PQntuples(rows);
 
 	html(out, "<form method=\"get\" action=\"/bulk\">");
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (field_or(request, names[i], NULL))
-			html(out, "<input type=\"hidden\" name=\"%s\" value=\"%s\">", names[i],
-				 field(request, names[i]));
+	for (size_t i = 0; i < NFILTERS; i++)
+		if (field_or(request, filters[i], NULL))
+			html(out, "<input type=\"hidden\" name=\"%s\" value=\"%s\">", filters[i],
+				 field(request, filters[i]));
 	html(
 		out,
 		"<div class=\"scroll\" data-refresh=\"list\"><table class=\"list\" data-sort><thead><tr><td></td><th>Status</th>"
@@ -257,8 +301,7 @@ executions_page(Request *request, Reply *reply)
 	else
 		append_list(request, &reply->body, rows, older ? filter.before : NULL);
 	PQclear(rows);
-	termPQExpBuffer(&filter.where);
-	free(filter.key);
+	free_filter(&filter);
 	page_end(request, reply);
 }
 
@@ -355,9 +398,8 @@ bulk_page(Request *request, Reply *reply)
 	else
 		append_preview(request, &reply->body, bulk, rows);
 	PQclear(rows);
-	termPQExpBuffer(&filter.where);
+	free_filter(&filter);
 	termPQExpBuffer(&ids);
-	free(filter.key);
 	page_end(request, reply);
 }
 

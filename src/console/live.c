@@ -2,23 +2,36 @@
  * live.c
  *		Pages that are open hear when what they show has changed.
  *
+ *		commit ──> the connection that waits (watch.c) ──> look() ──> streams ──> pages
+ *
  * A page holds one answer that does not end (server-sent events) and says what it
- * shows: one execution, or lists.  A thread looks once a second, with one query for
- * each session that has open pages, however many these are, and tells the pages whose
- * mark is another than before.  A page that is told asks for itself anew.
+ * shows: one execution, or lists.  When something has happened in the database, one
+ * query for each session that shows executions tells which of these it concerns; lists
+ * are told in any case.  A page that is told asks for itself anew.  While nothing
+ * happens, nobody asks the database for anything.
  */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "db.h"
 #include "live.h"
 #include "session.h"
+#include "watch.h"
 
 #define MAX_STREAMS		500
 #define STREAMS_OF_ONE	12
 #define KEEP_ALIVE		15
+/* Milliseconds: a change may be announced so long before it is to be read */
+#define SETTLE			200
+/* Pages are told so often at most */
+#define EVERY			1000
+/* Without a connection that waits, changes are looked for so often */
+#define LOOK_EVERY		5000
 
 struct Stream
 {
@@ -34,35 +47,80 @@ struct Stream
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t stop = PTHREAD_COND_INITIALIZER;
 static pthread_t looker;
 static bool stopping;
+static int	bell = -1;			/* rings when there is something to do */
 static Stream *streams;
+static int	looks;				/* how often changes were looked for */
 
-/* Answers GET /live?execution=ID, or GET /live for lists. */
+/* Wakes the thread that looks. */
+static void
+ring(void)
+{
+	if (write(bell, &(uint64_t) {1}, sizeof(uint64_t)) < 0)
+		fputs("noetl-console: cannot wake a thread\n", stderr);
+}
+
+/* Returns a number that grows when pages are told (live.h). */
+int
+live_since(void)
+{
+	int			since;
+
+	pthread_mutex_lock(&lock);
+	since = looks;
+	pthread_mutex_unlock(&lock);
+	return since;
+}
+
+/* Wakes a stream that sleeps; the caller holds the lock. */
+static void
+wake(Stream *stream)
+{
+	if (!stream->asleep)
+		return;
+	stream->asleep = false;
+	MHD_resume_connection(stream->connection);
+}
+
+/* Answers GET /live?execution=ID&mark=MARK&since=N, or GET /live?since=N for lists. */
 void
 live_page(Request *request, Reply *reply)
 {
 	Stream	   *stream = xcalloc(1, sizeof(*stream));
+	Stream	   *oldest = NULL;
 	int			all = 0;
 	int			own = 0;
 
 	memcpy(stream->token, request->session->token, TOKEN_SIZE);
 	if (!parse_id(field(request, "execution"), stream->execution))
 		stream->execution[0] = '\0';
+	snprintf(stream->mark, sizeof(stream->mark), "%s", field_or(request, "mark", ""));
 	stream->told = time(NULL);
 	pthread_mutex_lock(&lock);
 	for (Stream *other = streams; other; other = other->next)
 	{
 		all++;
-		own += strcmp(other->token, stream->token) == 0;
+		if (strcmp(other->token, stream->token) != 0 || other->ended)
+			continue;
+		own++;
+		oldest = other;
 	}
-	if (all < MAX_STREAMS && own < STREAMS_OF_ONE)
+	if (all < MAX_STREAMS)
 	{
+		/* a page that was left is noticed only when it is written to */
+		if (own >= STREAMS_OF_ONE)
+		{
+			oldest->ended = true;
+			wake(oldest);
+		}
+		/* others were told of something after this page was made */
+		stream->tell = atoi(field_or(request, "since", "0")) != looks;
 		stream->next = streams;
 		streams = stream;
 		reply->stream = stream;
 		reply->type = "text/event-stream";
+		ring();
 	}
 	else
 	{
@@ -139,17 +197,10 @@ live_response(Stream *stream, struct MHD_Connection *connection)
 											 stream_free);
 }
 
-/* Wakes a stream that sleeps; the caller holds the lock. */
-static void
-wake(Stream *stream)
-{
-	if (!stream->asleep)
-		return;
-	stream->asleep = false;
-	MHD_resume_connection(stream->connection);
-}
-
-/* Sets the marks of a session's streams from rows of execution and mark. */
+/*
+ * Sets the marks of a session's streams from rows of execution and mark, and tells
+ * those that show something else.
+ */
 static void
 compare(const char *token, const PGresult *rows)
 {
@@ -165,7 +216,7 @@ compare(const char *token, const PGresult *rows)
 			if (strcmp(db_text(rows, i, 0), stream->execution) != 0 ||
 				strcmp(db_text(rows, i, 1), stream->mark) == 0)
 				continue;
-			stream->tell = stream->mark[0] != '\0';
+			stream->tell = true;
 			snprintf(stream->mark, sizeof(stream->mark), "%s", db_text(rows, i, 1));
 		}
 		if (stream->tell || stream->ended)
@@ -174,8 +225,11 @@ compare(const char *token, const PGresult *rows)
 	pthread_mutex_unlock(&lock);
 }
 
-/* Asks for the marks of what the pages of one session show. */
-static void
+/*
+ * Asks for the marks of what the pages of one session show; returns false when the
+ * session is busy with a page.
+ */
+static bool
 look_for(const char *token, const char *executions)
 {
 	bool		busy;
@@ -184,25 +238,23 @@ look_for(const char *token, const char *executions)
 
 	request.session = session_acquire(token, false, false, &busy);
 	if (request.session == NULL && busy)
-		return;
+		return false;
 	initPQExpBuffer(&request.error);
 	if (request.session)
 	{
 		rows = db_query(&request,
-						"SELECT i::text, (SELECT concat(max(e.event_id), x.status) FROM noetl.event AS e"
-						" WHERE e.execution_id = i)"
-						" FROM unnest($1::bigint[]) AS i LEFT JOIN noetl.execution AS x ON x.execution_id = i"
-						" UNION ALL SELECT '', sum(pg_stat_get_tuples_inserted(c.inhrelid))::text"
-						" FROM pg_inherits AS c WHERE c.inhparent = 'noetl.event'::regclass",
+						"SELECT x.execution_id::text, " LIVE_MARK("x")
+						" FROM unnest($1::bigint[]) AS i JOIN noetl.execution AS x ON x.execution_id = i",
 						1, executions);
 		session_release(request.session);
 	}
 	compare(token, rows);
 	PQclear(rows);
 	termPQExpBuffer(&request.error);
+	return true;
 }
 
-/* Copies the token of the next session that has streams, and what these show. */
+/* Copies the token of the next session that shows executions, and what these are. */
 static bool
 next_token(char token[TOKEN_SIZE], PQExpBuffer executions)
 {
@@ -212,8 +264,8 @@ next_token(char token[TOKEN_SIZE], PQExpBuffer executions)
 	html(executions, "{");
 	pthread_mutex_lock(&lock);
 	for (Stream *stream = streams; stream; stream = stream->next)
-		if (stream->connection && !stream->ended && strcmp(stream->token, token) > 0 &&
-			(next == NULL || strcmp(stream->token, next) < 0))
+		if (stream->connection && !stream->ended && stream->execution[0] &&
+			strcmp(stream->token, token) > 0 && (next == NULL || strcmp(stream->token, next) < 0))
 			next = stream->token;
 	if (next)
 		memcpy(token, next, TOKEN_SIZE);
@@ -225,42 +277,107 @@ next_token(char token[TOKEN_SIZE], PQExpBuffer executions)
 	return next != NULL;
 }
 
-/* Looks for changes, and tells the streams of them. */
-static void
+/*
+ * Tells lists that something has happened, and executions to which it has.  Returns
+ * false when it has to be done again, because a session is busy.
+ */
+static bool
 look(void)
 {
+	bool		complete = true;
 	char		token[TOKEN_SIZE] = "";
 	PQExpBufferData executions;
 
+	pthread_mutex_lock(&lock);
+	looks++;
+	for (Stream *stream = streams; stream; stream = stream->next)
+		if (stream->connection && !stream->execution[0])
+		{
+			stream->tell = true;
+			wake(stream);
+		}
+	pthread_mutex_unlock(&lock);
 	initPQExpBuffer(&executions);
 	while (next_token(token, &executions))
-		look_for(token, executions.data);
+		if (!look_for(token, executions.data))
+			complete = false;
 	termPQExpBuffer(&executions);
-	pthread_mutex_lock(&lock);
-	for (Stream *stream = streams; stream; stream = stream->next)
-		if (time(NULL) - stream->told >= KEEP_ALIVE)
-			wake(stream);
-	pthread_mutex_unlock(&lock);
+	return complete;
 }
 
-/* Looks once a second until the program ends.  A database that is slow delays only this. */
-static void *
-look_every_second(void *unused)
+/*
+ * Ends the streams of sessions that are over, and wakes those that have to say that they
+ * are still there.  Returns whether there are any.
+ */
+static bool
+tend_streams(void)
 {
-	struct timespec next;
-	bool		ends;
+	bool		any = false;
 
-	do
+	pthread_mutex_lock(&lock);
+	for (Stream *stream = streams; stream; stream = stream->next)
 	{
-		look();
-		clock_gettime(CLOCK_REALTIME, &next);
-		next.tv_sec++;
-		pthread_mutex_lock(&lock);
-		if (!stopping)
-			pthread_cond_timedwait(&stop, &lock, &next);
-		ends = stopping;
-		pthread_mutex_unlock(&lock);
-	} while (!ends);
+		if (!session_exists(stream->token))
+			stream->ended = true;
+		if (stream->ended || time(NULL) - stream->told >= KEEP_ALIVE)
+			wake(stream);
+		any = any || !stream->ended;
+	}
+	pthread_mutex_unlock(&lock);
+	return any;
+}
+
+/* Returns milliseconds of a clock that does not jump. */
+static long long
+now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+/*
+ * Waits for changes while there are streams, and looks after each; until the program
+ * ends.  What was announced before the connection waits again, or is announced a moment
+ * too early, is seen because the look comes after the wait has begun.
+ */
+static void *
+look_for_changes(void *unused)
+{
+	bool		waits = false;
+	long long	begin_at = 0;	/* when to wait again */
+	long long	look_at = 0;	/* 0: there is nothing to look for */
+
+	while (!__atomic_load_n(&stopping, __ATOMIC_ACQUIRE))
+	{
+		bool		any = tend_streams();
+		long long	now = now_ms();
+		int			timeout = 1000;
+
+		if (any && !waits && now >= begin_at)
+		{
+			waits = watch_begin();
+			begin_at = now + (waits ? EVERY : LOOK_EVERY);
+			look_at = now + SETTLE;
+		}
+		if (look_at && now >= look_at)
+		{
+			look_at = look() ? 0 : now + SETTLE;
+		}
+		if (look_at && look_at - now < timeout)
+			timeout = (int) (look_at - now);
+		if (any && !waits && begin_at - now < timeout)
+			timeout = begin_at > now ? (int) (begin_at - now) : 0;
+		if (watch_poll(bell, timeout))
+			waits = false;
+		if (!sessions_open())
+		{
+			watch_close();
+			waits = false;
+		}
+	}
+	watch_close();
 	return NULL;
 }
 
@@ -268,7 +385,8 @@ look_every_second(void *unused)
 void
 live_start(void)
 {
-	if (pthread_create(&looker, NULL, look_every_second, NULL) != 0)
+	bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (bell < 0 || pthread_create(&looker, NULL, look_for_changes, NULL) != 0)
 	{
 		fputs("noetl-console: cannot start a thread\n", stderr);
 		exit(1);
@@ -279,9 +397,9 @@ live_start(void)
 void
 live_stop(void)
 {
+	__atomic_store_n(&stopping, true, __ATOMIC_RELEASE);
+	ring();
 	pthread_mutex_lock(&lock);
-	stopping = true;
-	pthread_cond_signal(&stop);
 	for (Stream *stream = streams; stream; stream = stream->next)
 	{
 		stream->ended = true;

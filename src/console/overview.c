@@ -11,6 +11,11 @@
 /* Of the newest executions so many are looked at, and of the newest failures. */
 #define LOOKED_AT		"20000"
 #define FAILURES		"500"
+/* So many executions are counted as running, and of each type so many tasks. */
+#define COUNTED			"10000"
+#define TASKS			"2000"
+/* A role that sees no more running executions than this gets the backlog by them. */
+#define FEW_RUNNING		5000
 
 /* Appends a number with what it counts, as a link. */
 static void
@@ -21,91 +26,132 @@ append_number(PQExpBuffer out, const char *href, const char *number, const char 
 		 number, what);
 }
 
-static const char numbers_query[] =
-	"SELECT (SELECT count(*) FROM (SELECT FROM noetl.execution WHERE status = 'RUNNING' LIMIT 10000) AS r),"
-	" count(*) FILTER (WHERE x.status = 'COMPLETED'), count(*) FILTER (WHERE x.status = 'FAILED'),"
-	" count(*) FILTER (WHERE x.status = 'CANCELLED'), count(*) >= " LOOKED_AT
-	" FROM (SELECT status FROM noetl.execution WHERE execution_id >= "
-	ID_OF("(now() - interval '1 day')")
-	" ORDER BY execution_id DESC LIMIT " LOOKED_AT ") AS x";
-
-/* Appends what has happened within a day. */
-static void
-append_numbers(Request *request, PQExpBuffer out)
-{
-	PGresult   *rows = db_query(request, numbers_query, 0);
-
-	if (rows == NULL)
-	{
-		page_failed(request, out);
-		return;
-	}
-	html(out, "<div class=\"numbers\">\n");
-	append_number(out, "/executions?status=RUNNING", db_text(rows, 0, 0), "running", "n-run");
-	append_number(out, "/executions?status=COMPLETED", db_text(rows, 0, 1), "completed in 24 h",
-				  "n-ok");
-	append_number(out, "/executions?status=FAILED", db_text(rows, 0, 2), "failed in 24 h", "n-bad");
-	append_number(out, "/executions?status=CANCELLED", db_text(rows, 0, 3), "cancelled in 24 h",
-				  "");
-	html(out, "</div>\n");
-	if (db_true(rows, 0, 4))
-		html(out, "<p class=\"note\">Of the newest " LOOKED_AT " executions.</p>\n");
-	PQclear(rows);
-}
-
-static const char throughput_query[] =
+/*
+ * A row for each hour of a day, the oldest first: what was started in it, and in all
+ * rows alike what the day and the moment have.  One pass over the newest executions.
+ */
+static const char day_query[] =
 	"WITH x AS (SELECT started_at, status FROM noetl.execution WHERE execution_id >= "
 	ID_OF("(now() - interval '1 day')") " ORDER BY execution_id DESC LIMIT " LOOKED_AT "),"
 	" h AS (SELECT floor(extract(epoch FROM now() - started_at) / 3600)::int AS hour,"
-	" count(*) AS all, count(*) FILTER (WHERE status = 'FAILED') AS failed FROM x GROUP BY 1)"
+	" count(*) AS all, count(*) FILTER (WHERE status = 'FAILED') AS failed,"
+	" count(*) FILTER (WHERE status = 'COMPLETED') AS completed,"
+	" count(*) FILTER (WHERE status = 'CANCELLED') AS cancelled FROM x GROUP BY 1),"
+	" t AS (SELECT coalesce(sum(h.all), 0) AS all, coalesce(sum(h.failed), 0) AS failed,"
+	" coalesce(sum(h.completed), 0) AS completed, coalesce(sum(h.cancelled), 0) AS cancelled,"
+	" coalesce(max(h.all), 0) AS most FROM h),"
+	" r AS (SELECT count(*) AS running FROM (SELECT FROM noetl.execution"
+	" WHERE status = 'RUNNING' LIMIT " COUNTED ") AS c)"
 	" SELECT g, coalesce(h.all, 0), coalesce(h.failed, 0),"
-	" round(100.0 * coalesce(h.all, 0) / greatest(max(h.all) OVER (), 1)),"
-	" round(100.0 * coalesce(h.failed, 0) / greatest(max(h.all) OVER (), 1))"
-	" FROM generate_series(23, 0, -1) AS g LEFT JOIN h ON h.hour = g ORDER BY g DESC";
+	" round(100.0 * coalesce(h.all, 0) / greatest(t.most, 1)),"
+	" round(100.0 * coalesce(h.failed, 0) / greatest(t.most, 1)),"
+	" r.running, r.running >= " COUNTED ", t.completed, t.failed, t.cancelled, t.all,"
+	" t.all >= " LOOKED_AT
+	" FROM generate_series(23, 0, -1) AS g LEFT JOIN h ON h.hour = g CROSS JOIN t CROSS JOIN r"
+	" ORDER BY g DESC";
+
+/* Appends what runs, and what has happened within a day. */
+static void
+append_numbers(PQExpBuffer out, const PGresult *rows)
+{
+	char		running[24];
+
+	snprintf(running, sizeof(running), "%s%s", db_text(rows, 0, 5), db_true(rows, 0, 6) ? "+" : "");
+	html(out, "<div class=\"numbers\">\n");
+	append_number(out, "/executions?status=RUNNING", running, "running", "n-run");
+	append_number(out, "/executions?status=COMPLETED", db_text(rows, 0, 7), "completed in 24 h",
+				  "n-ok");
+	append_number(out, "/executions?status=FAILED", db_text(rows, 0, 8), "failed in 24 h", "n-bad");
+	append_number(out, "/executions?status=CANCELLED", db_text(rows, 0, 9), "cancelled in 24 h",
+				  "");
+	html(out, "</div>\n");
+	if (db_true(rows, 0, 11))
+		html(out, "<p class=\"note\">Of the newest " LOOKED_AT " executions.</p>\n");
+}
 
 /* Appends a bar for each hour of a day: what was started, and how it ended. */
 static void
-append_throughput(Request *request, PQExpBuffer out)
+append_throughput(PQExpBuffer out, const PGresult *rows)
 {
-	PGresult   *rows = db_query(request, throughput_query, 0);
-	int			total = 0;
-
-	for (int i = 0; rows && i < PQntuples(rows); i++)
-		total += atoi(db_text(rows, i, 1));
-	if (total > 0)
+	html(out,
+		 "<section><h2>Started, by hour</h2>\n<svg class=\"bars\" viewBox=\"0 0 480 110\""
+		 " role=\"img\" aria-label=\"executions started in each of the last 24 hours\">\n");
+	for (int i = 0; i < PQntuples(rows); i++)
 	{
-		html(out,
-			 "<section><h2>Started, by hour</h2>\n<svg class=\"bars\" viewBox=\"0 0 480 110\""
-			 " role=\"img\" aria-label=\"executions started in each of the last 24 hours\">\n");
-		for (int i = 0; i < PQntuples(rows); i++)
-		{
-			int			height = atoi(db_text(rows, i, 3));
-			int			failed = atoi(db_text(rows, i, 4));
+		int			height = atoi(db_text(rows, i, 3));
+		int			failed = atoi(db_text(rows, i, 4));
 
-			html(out, "<g><rect class=\"b-all\" x=\"%d\" y=\"%d\" width=\"17\" height=\"%d\"/>"
-				 "<rect class=\"b-failed\" x=\"%d\" y=\"%d\" width=\"17\" height=\"%d\"/>"
-				 "<title>%s h ago: %s started, %s of them failed</title></g>\n",
-				 i * 20, 105 - height, height, i * 20, 105 - failed, failed, db_text(rows, i, 0),
-				 db_text(rows, i, 1), db_text(rows, i, 2));
-		}
-		html(
-			out,
-			"</svg>\n<p class=\"note\">24 hours, the newest at the right; the lower, darker part failed.</p></section>\n");
+		html(out, "<g><rect class=\"b-all\" x=\"%d\" y=\"%d\" width=\"17\" height=\"%d\"/>"
+			 "<rect class=\"b-failed\" x=\"%d\" y=\"%d\" width=\"17\" height=\"%d\"/>"
+			 "<title>%s h ago: %s started, %s of them failed</title></g>\n",
+			 i * 20, 105 - height, height, i * 20, 105 - failed, failed, db_text(rows, i, 0),
+			 db_text(rows, i, 1), db_text(rows, i, 2));
 	}
-	PQclear(rows);
+	html(out, "</svg>\n<p class=\"note\">24 hours, the newest at the right; the lower, darker part failed.</p></section>\n");
 }
 
+/* The tasks of running executions, for a role that sees few of these. */
+static const char tasks_of_few[] =
+	"SELECT q.node_type, x.path, q.priority, q.status, q.created_at, false AS more"
+	" FROM noetl.execution AS x CROSS JOIN LATERAL (SELECT * FROM noetl.queue AS q"
+	" WHERE q.execution_id = x.execution_id AND q.status IN ('queued', 'leased', 'retry')"
+	" ORDER BY q.execution_id, q.current_index, q.queue_id LIMIT " TASKS ") AS q"
+	" WHERE x.status = 'RUNNING'";
+
+/*
+ * A bounded number of tasks: of each type those that come next, found by stepping
+ * from type to type through the index of what is ready.
+ */
+static const char tasks_of_many[] =
+	"SELECT s.node_type, x.path, s.priority, s.status, s.created_at, s.more"
+	" FROM (WITH RECURSIVE t AS ((SELECT q.node_type FROM noetl.queue AS q"
+	" WHERE q.status = 'queued' ORDER BY q.node_type LIMIT 1)"
+	" UNION ALL SELECT (SELECT q.node_type FROM noetl.queue AS q WHERE q.status = 'queued'"
+	" AND q.node_type > t.node_type ORDER BY q.node_type LIMIT 1) FROM t WHERE t.node_type IS NOT NULL)"
+	" SELECT n.*, n.place = " TASKS " AS more FROM t CROSS JOIN LATERAL (SELECT q.node_type, q.execution_id,"
+	" q.priority, q.status, q.created_at, row_number() OVER () AS place FROM (SELECT * FROM noetl.queue AS q"
+	" WHERE q.status = 'queued' AND q.node_type = t.node_type ORDER BY q.priority DESC, q.queue_id"
+	" LIMIT " TASKS ") AS q) AS n"
+	" UNION ALL (SELECT q.node_type, q.execution_id, q.priority, q.status, q.created_at, 0, false"
+	" FROM noetl.queue AS q WHERE q.status = 'leased' ORDER BY q.lease_until LIMIT " TASKS ")"
+	" UNION ALL (SELECT q.node_type, q.execution_id, q.priority, q.status, q.created_at, 0, false"
+	" FROM noetl.queue AS q WHERE q.status = 'retry' ORDER BY q.available_at LIMIT " TASKS ")) AS s"
+	" CROSS JOIN LATERAL (SELECT x.path FROM noetl.execution AS x"
+	" WHERE x.execution_id = s.execution_id OFFSET 0) AS x";
+
 static const char backlog_query[] =
-	"SELECT b.type, b.path, b.priority, b.ready, b.leased, b.retry,"
-	" floor(extract(epoch FROM b.oldest_age))"
-	" FROM noetl.backlog AS b ORDER BY b.ready DESC, b.type, b.path LIMIT 50";
+	"SELECT b.node_type, b.path, b.priority, count(*) FILTER (WHERE b.status = 'queued'),"
+	" count(*) FILTER (WHERE b.status = 'leased'), count(*) FILTER (WHERE b.status = 'retry'),"
+	" floor(extract(epoch FROM now() - min(b.created_at) FILTER (WHERE b.status = 'queued'))),"
+	" bool_or(bool_or(b.more)) OVER (PARTITION BY b.node_type)"
+	" FROM (%r) AS b GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2 LIMIT 50";
 
-/* Appends what waits for workers. */
+/* Appends one row of the backlog. */
 static void
-append_backlog(Request *request, PQExpBuffer out)
+append_task_row(PQExpBuffer out, const PGresult *rows, int i)
 {
-	PGresult   *rows = db_query(request, backlog_query, 0);
+	html(out, "<tr><td>%s</td><td>%s</td><td class=\"num\">%s</td><td class=\"num\" data-value=\"%s\">%s%r</td>"
+		 "<td class=\"num\">%s</td><td class=\"num\">%s</td><td class=\"num\" data-value=\"%s\">",
+		 db_text(rows, i, 0), db_text(rows, i, 1), db_text(rows, i, 2), db_text(rows, i, 3),
+		 db_text(rows, i, 3), db_true(rows, i, 7) ? "+" : "", db_text(rows, i, 4),
+		 db_text(rows, i, 5), db_text(rows, i, 6));
+	if (db_value(rows, i, 6))
+		page_span(out, atof(db_text(rows, i, 6)));
+	html(out, "</td></tr>\n");
+}
 
+/* Appends what waits for workers; many: the role sees more than FEW_RUNNING executions. */
+static void
+append_backlog(Request *request, PQExpBuffer out, bool many)
+{
+	PQExpBufferData sql;
+	PGresult   *rows;
+	bool		more = false;
+
+	initPQExpBuffer(&sql);
+	html(&sql, backlog_query, many ? tasks_of_many : tasks_of_few);
+	rows = db_query(request, sql.data, 0);
+	termPQExpBuffer(&sql);
 	html(out, "<section><h2>Backlog</h2>\n");
 	if (rows == NULL)
 		page_failed(request, out);
@@ -121,16 +167,13 @@ append_backlog(Request *request, PQExpBuffer out)
 			"<th class=\"num\">Retry</th><th class=\"num\">Oldest</th></tr></thead><tbody>\n");
 		for (int i = 0; i < PQntuples(rows); i++)
 		{
-			html(out, "<tr><td>%s</td><td>%s</td><td class=\"num\">%s</td><td class=\"num\">%s</td>"
-				 "<td class=\"num\">%s</td><td class=\"num\">%s</td><td class=\"num\" data-value=\"%s\">",
-				 db_text(rows, i, 0), db_text(rows, i, 1), db_text(rows, i, 2), db_text(rows, i, 3),
-				 db_text(rows, i, 4), db_text(rows, i, 5), db_text(rows, i, 6));
-			if (db_value(rows, i, 6))
-				page_span(out, atof(db_text(rows, i, 6)));
-			html(out, "</td></tr>\n");
+			append_task_row(out, rows, i);
+			more = more || db_true(rows, i, 7);
 		}
 		html(out, "</tbody></table></div>\n");
 	}
+	if (more)
+		html(out, "<p class=\"note\">Of each type the " TASKS " tasks that come next.</p>\n");
 	PQclear(rows);
 	html(out, "</section>\n");
 }
@@ -224,13 +267,23 @@ append_workers(Request *request, PQExpBuffer out)
 void
 overview_page(Request *request, Reply *reply)
 {
+	PQExpBuffer out = &reply->body;
+	PGresult   *day = db_query(request, day_query, 0);
+
 	page_begin(request, reply, "Overview", "");
-	html(&reply->body, "<h1>Overview</h1>\n<div data-refresh=\"overview\">\n");
-	append_numbers(request, &reply->body);
-	append_throughput(request, &reply->body);
-	append_backlog(request, &reply->body);
-	append_failures(request, &reply->body);
-	append_workers(request, &reply->body);
-	html(&reply->body, "</div>\n");
+	html(out, "<h1>Overview</h1>\n<div data-refresh=\"overview\">\n");
+	if (day == NULL)
+		page_failed(request, out);
+	else
+	{
+		append_numbers(out, day);
+		if (atoi(db_text(day, 0, 10)) > 0)
+			append_throughput(out, day);
+	}
+	append_backlog(request, out, atoi(db_text(day, 0, 5)) > FEW_RUNNING);
+	append_failures(request, out);
+	append_workers(request, out);
+	html(out, "</div>\n");
+	PQclear(day);
 	page_end(request, reply);
 }

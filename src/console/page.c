@@ -8,12 +8,13 @@
 
 #include <microhttpd.h>
 
+#include "live.h"
 #include "options.h"
 #include "page.h"
 
 static const char *const function_names[CAN_COUNT] = {
 	"cancel", "pause", "resume", "retry", "redrive", "skip", "fork", "signal", "execute",
-	"register", "validate", "simulate", "schedule", "unschedule"
+	"register", "validate", "simulate", "schedule", "unschedule", "migrate", "draw"
 };
 
 static const char page_can_query[] =
@@ -34,7 +35,7 @@ page_can(Request *request)
 				can |= 1u << f;
 	PQclear(rows);
 	if (options.readonly)
-		can &= 1u << CAN_VALIDATE | 1u << CAN_SIMULATE;
+		can &= 1u << CAN_VALIDATE | 1u << CAN_SIMULATE | 1u << CAN_DRAW;
 	return can;
 }
 
@@ -80,7 +81,8 @@ page_begin(Request *request, Reply *reply, const char *title, const char *live)
 		 "<script defer src=\"/assets/console.js?%s\"></script>\n</head>\n<body",
 		 title, NOETL_VERSION, NOETL_VERSION);
 	if (live)
-		html(out, " data-live=\"%s\"", live);
+		html(out, " data-live=\"since=%d&amp;execution=%u&amp;mark=%u\"", live_since(), live,
+			 request->mark);
 	html(out,
 		 ">\n<a class=\"skip\" href=\"#main\">To the content</a>\n"
 		 "<header><a class=\"brand\" href=\"/\">noetl</a>");
@@ -242,6 +244,18 @@ page_graph(Request *request, PQExpBuffer out, const char *of)
 		html(out, "<div class=\"graph\" tabindex=\"0\">%r</div>\n", db_text(rows, 0, 0));
 	PQclear(rows);
 	html(out, "</section>\n");
+}
+
+/* Appends the graph of a text (page.h). */
+void
+page_drawing(Request *request, PQExpBuffer out, const char *content, const char *states)
+{
+	PGresult   *rows = db_query(request, "SELECT noetl.draw($1, $2::jsonb)", 2, content, states);
+
+	if (rows)
+		html(out, "<section><h2>Graph</h2>\n<div class=\"graph\" tabindex=\"0\">%r</div>\n</section>\n",
+			 db_text(rows, 0, 0));
+	PQclear(rows);
 }
 
 /* Back to a page, with a message of what was done. */

@@ -34,6 +34,8 @@ typedef enum Can
 	CAN_SIMULATE,
 	CAN_SCHEDULE,
 	CAN_UNSCHEDULE,
+	CAN_MIGRATE,
+	CAN_DRAW,
 	CAN_COUNT
 } Can;
 
@@ -65,6 +67,12 @@ extern void page_value(PQExpBuffer out, const char *caption, const char *value, 
  * version of a playbook (of: its path).
  */
 extern void page_graph(Request *request, PQExpBuffer out, const char *of);
+/*
+ * The graph of a text, with states of its steps as noetl.draw() takes them; nothing for
+ * a text that does not compile.
+ */
+extern void page_drawing(Request *request, PQExpBuffer out, const char *content,
+						 const char *states);
 /* After a POST: back to a page, with a message of what was done or went wrong. */
 extern void page_done(Request *request, Reply *reply, const char *location, const char *message);
 extern void page_refused(Request *request, Reply *reply, const char *location, const char *title);

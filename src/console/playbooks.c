@@ -225,6 +225,8 @@ playbook_page(Request *request, Reply *reply)
 		append_diff(request, out, path, version, field(request, "diff"), db_text(rows, 0, 1));
 	if (newest)
 		page_graph(request, out, path);
+	else if (can & 1u << CAN_DRAW)
+		page_drawing(request, out, db_text(rows, 0, 1), "{}");
 	if (can & 1u << CAN_VALIDATE)
 	{
 		html(out, "<section><h2>Lint</h2>\n");

@@ -12,6 +12,7 @@
 
 #include "options.h"
 #include "session.h"
+#include "watch.h"
 
 /* Requests of one session that may wait for it */
 #define MAX_USERS		6
@@ -167,6 +168,33 @@ session_acquire(const char *token, bool touch, bool wait, bool *busy)
 	return found;
 }
 
+/* Whether a session is there and not over (session.h). */
+bool
+session_exists(const char *token)
+{
+	bool		found = false;
+
+	pthread_mutex_lock(&lock);
+	for (int i = 0; i < options.max_sessions; i++)
+		if (sessions[i].used && !sessions[i].ended && token_equal(sessions[i].token, token))
+			found = true;
+	pthread_mutex_unlock(&lock);
+	return found;
+}
+
+/* Whether there is any session. */
+bool
+sessions_open(void)
+{
+	bool		found = false;
+
+	pthread_mutex_lock(&lock);
+	for (int i = 0; i < options.max_sessions; i++)
+		found = found || sessions[i].used;
+	pthread_mutex_unlock(&lock);
+	return found;
+}
+
 /* Gives a session back. */
 void
 session_release(Session *session)
@@ -258,7 +286,9 @@ prepare(PGconn *conn, const char *role)
 			 "SET search_path = pg_catalog, pg_temp; SET statement_timeout = '%ds';"
 			 "SET lock_timeout = '5s'; SET default_transaction_read_only = on;"
 			 "SET idle_in_transaction_session_timeout = '60s'; SET datestyle = 'ISO';"
-			 "SET standard_conforming_strings = on; SET jit = off", options.statement_timeout);
+			 "SET standard_conforming_strings = on; SET jit = off;"
+			 /* the beginning of an index is read, however many rows the role may not see */
+			 "SET enable_seqscan = off", options.statement_timeout);
 	result = PQexec(conn, settings);
 	if (PQresultStatus(result) != PGRES_COMMAND_OK)
 		wrong = "The server does not accept the console's settings.";
@@ -303,6 +333,19 @@ start_session(PGconn *conn, const char *role, char token[TOKEN_SIZE])
 	return session != NULL;
 }
 
+/* Makes the connection that waits for changes, where there is none. */
+static void
+provide_watch(const char *role, const char *password)
+{
+	PGconn	   *conn;
+
+	if (!watch_wanted())
+		return;
+	conn = connect_as(role, password);
+	if (conn)
+		watch_offer(conn);
+}
+
 /* Logs a role in (session.h). */
 int
 session_login(const char *role, const char *password, char token[TOKEN_SIZE], char *message,
@@ -342,5 +385,6 @@ session_login(const char *role, const char *password, char token[TOKEN_SIZE], ch
 		snprintf(message, size, "Too many sessions are open. Try again later.");
 		return 503;
 	}
+	provide_watch(role, password[0] ? password : "-");
 	return 0;
 }

@@ -41,6 +41,9 @@ extern void sessions_expire(void);
  * done with it.
  */
 extern Session *session_acquire(const char *token, bool touch, bool wait, bool *busy);
+/* Whether a session is there and not over; and whether any is. */
+extern bool session_exists(const char *token);
+extern bool sessions_open(void);
 extern void session_release(Session *session);
 /* Ends a session that the caller has acquired; its token is of no use any more. */
 extern void session_end(Session *session);

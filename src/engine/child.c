@@ -26,7 +26,7 @@
  * merge, and priority if it is not 0}, as noetl.execute() writes it.
  */
 static Jsonb *
-start_context(const ChildStart *start, const char *path, int version, int priority)
+start_context(const ChildStart *start, const char *path, int version)
 {
 	JsonBuilder builder;
 	JsonbValue	value;
@@ -37,21 +37,24 @@ start_context(const ChildStart *start, const char *path, int version, int priori
 	json_from_jsonb(start->input, &value);
 	json_add(&builder, "workload", &value);
 	json_add_bool(&builder, "merge", true);
-	if (priority != 0)
-		json_add_int(&builder, "priority", priority);
+	if (start->priority != 0)
+		json_add_int(&builder, "priority", start->priority);
 	json_end_object(&builder, &value);
 	return json_to_jsonb(&value);
 }
 
 /*
  * Returns the meta of a child's execution_start: who started it, the settings of
- * its parent, timeout, attempt, and why it must not run, if it must not.
+ * its parent, timeout, attempt, the priority that its playbook gives it, and why it
+ * must not run, if it must not.
  */
 static Jsonb *
-start_meta(const ChildStart *start, Oid started_by, const char *refused)
+start_meta(const ChildStart *start, const Event *event, Oid started_by, const char *refused)
 {
 	JsonBuilder builder;
 	JsonbValue	value;
+	int			priority = start->priority != 0 || refused != NULL ? 0 :
+		start_priority(start->catalog_id, event);
 
 	json_begin_object(&builder);
 	role_add(&builder, started_by);
@@ -64,6 +67,8 @@ start_meta(const ChildStart *start, Oid started_by, const char *refused)
 		json_add_text(&builder, "refused", refused);
 	else if (limit_of_executions(start->catalog_id))
 		json_add_text(&builder, "run_at", time_to_text(DT_NOEND, "UTC"));
+	if (priority != 0)
+		json_add_int(&builder, "priority", priority);
 	json_end_object(&builder, &value);
 	return json_to_jsonb(&value);
 }
@@ -102,9 +107,9 @@ child_start(const BrokerState *state, const ChildStart *start)
 	event.node_id = psprintf(INT64_FORMAT, start->execution_id);
 	event.node_name = path;
 	event.node_type = "playbook";
-	event.context = start_context(start, path, version, state->priority);
+	event.context = start_context(start, path, version);
 	store = store_open(InvalidOid);
-	event.meta = start_meta(start, state->started_by,
+	event.meta = start_meta(start, &event, state->started_by,
 							family_refusal(store, state->execution_id, start->execution_id));
 	event.has_index = start->item >= 0;
 	event.current_index = start->item;

@@ -223,11 +223,6 @@ extern bool engine_may_read(int64 execution_id);
 extern void engine_lock(int64 execution_id);
 /* Releases the lock before the end of the transaction, if nothing was changed. */
 extern void engine_unlock(int64 execution_id);
-/*
- * Releases the lock however often the current subtransaction has taken it.  Others must
- * not take the execution for what it was before.
- */
-extern void engine_release(int64 execution_id);
 
 /* ---- for replay ---- */
 

@@ -49,6 +49,7 @@ write_own_event(Store *store, const Event *event)
 	PG_TRY();
 	{
 		store_insert_event(store, event);
+		wake_changed();
 	}
 	PG_FINALLY();
 	{
@@ -110,7 +111,7 @@ redrive_execution(Store *store, const BrokerState *state, const Event *event, in
 		Execution	execution;
 
 		execution_get(store, state->execution_id, &execution);
-		limit_take_again(&execution, &start);
+		limit_take_again(store, &execution, &start);
 	}
 	if (deadline != 0)
 	{
@@ -451,6 +452,7 @@ begin_evaluation(BrokerState *state, ValueContext *values, Store *store,
 	bool		own;
 
 	memset(state, 0, sizeof(BrokerState));
+	settings_in_force = &execution->settings;
 	state->playbook = playbook_get(execution->catalog_id);
 	state->execution_id = execution->execution_id;
 	state->parent_execution_id = execution->parent_execution_id;
@@ -459,7 +461,6 @@ begin_evaluation(BrokerState *state, ValueContext *values, Store *store,
 	state->depth = execution->depth;
 	state->priority = execution->priority;
 	state->started_by = execution->started_by;
-	settings_in_force = &execution->settings;
 	state->drive = execution->drive;
 	state->jitter = engine_jitter();
 	values_init(values, store, state, !newest);

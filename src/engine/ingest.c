@@ -8,6 +8,7 @@
 
 #include "engine/in_flight.h"
 #include "engine/internal.h"
+#include "wakeup/wakeup.h"
 
 /*
  * Decides on an event that has been stored, or notes it in noetl.pending: when
@@ -19,6 +20,7 @@ event_stored(Store *store, const Event *event, uint64 number)
 {
 	EvaluationFrame *frame = frame_find_writing(event->execution_id);
 
+	wake_changed();
 	if (event->type == EVENT_EXECUTION_START)
 	{
 		execution_insert(store, event, InvalidOid);

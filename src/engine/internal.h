@@ -368,6 +368,12 @@ extern int	start_begin(Store *store, const Execution *execution);
 
 /* ---- limit.c ---- */
 
+/* What templates in the heads of a playbook see when an execution starts (priority.c). */
+extern TemplateScope start_scope(const Playbook *playbook, int64 execution_id,
+								 const char *path, const Event *start);
+/* The priority that a playbook gives an execution; 0: none. */
+extern int	start_priority(int64 catalog_id, const Event *start);
+
 /* Have the executions of a playbook limits? */
 extern bool limit_of_executions(int64 catalog_id);
 /* Has an execution wait for its slots; start: as it is going to begin. */
@@ -375,7 +381,7 @@ extern void limit_await(const Execution *execution, const Event *start);
 /* The same for the execution that an event which is stored just now starts. */
 extern void limit_await_start(Store *store, const Event *start);
 /* Gives an execution that goes on its slots at once; raises when there is no room. */
-extern void limit_take_again(const Execution *execution, const Event *start);
+extern void limit_take_again(Store *store, const Execution *execution, const Event *start);
 
 /* The same for one that a stored event starts from the middle of another. */
 extern void limit_take_at_start(Store *store, const Event *start);
@@ -399,13 +405,5 @@ extern void schedule_ended(const Execution *execution);
  * ends the transaction anyway (cancel, serialization failure).
  */
 extern bool save_execute(List *requests, Oid role, SaveError *error);
-
-/* ---- task_event.c ---- */
-
-/*
- * Returns the meta of an event: the attempt (0: none) and why the reaper ended
- * the attempt (REAPED_…), or NULL.  lost: how many leases have run out.
- */
-extern Jsonb *task_event_meta(const char *flag, int attempt, int lost);
 
 #endif							/* NOETL_ENGINE_INTERNAL_H */

@@ -5,15 +5,17 @@
  *		a task or an execution ends, is given back, asks ──> limit_touch()
  *		the outermost store is closed ──> engine_settle_limits(): in the same commit
  *
- * The lock of a limit and its key is held until the end of the transaction, so that
- * nobody counts slots while a change of them is not committed.  Locks of limits are taken
- * after those of executions, and in the order of names and keys.
+ * Slots are counted as transactions under way leave them (store/limit_slot.c), so the lock
+ * of a limit and its key ends before the transaction does.  Then two of them could each
+ * leave a slot to the other: one waits and does not see that the other frees one, who does
+ * not see that it waits.  So whoever waits first, or frees a slot, and finds such a
+ * transaction waits for its end for a moment, and has the timer look again if that takes
+ * longer.  Where a rate is counted the lock lasts until the transaction ends.  Locks of
+ * limits are taken after those of executions, and in the order of names and keys.
  */
 #include "common/common.h"
 
-#include "common/hashfn.h"
 #include "miscadmin.h"
-#include "storage/lock.h"
 #include "utils/timestamp.h"
 
 #include "catalog/catalog.h"
@@ -21,24 +23,14 @@
 #include "playbook/playbook.h"
 #include "wakeup/wakeup.h"
 
+/* Whoever hands out slots waits so long for transactions that are about to end */
+#define PATIENCE_US	INT64CONST(50000)
+
 /* What waits is looked at again so much later when others were busy with its row */
 #define BUSY_US		INT64CONST(100000)
 
 /* Is this session handing out slots? */
 static bool settling = false;
-
-/* Locks a limit (key NULL: all of it) until the end of the transaction. */
-static void
-lock_limit(const char *name, const char *key, LOCKMODE mode)
-{
-	LOCKTAG		tag;
-	uint32		by_name = hash_bytes((const unsigned char *) name, strlen(name));
-	uint32		by_key = key == NULL ? 0 :
-		hash_bytes((const unsigned char *) key, strlen(key)) | 1;
-
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, by_name, by_key, LOCK_CLASS_LIMIT);
-	(void) LockAcquire(&tag, mode, false, false);
-}
 
 /* Returns why something is not done: "limit "api" is reached". */
 static char *
@@ -203,40 +195,82 @@ write_pace(const LimitBook *state, TimestampTz full_before, TimestampTz due, boo
 		wake_for_timer(due_at);
 }
 
-/* Hands the free slots of a limit and a key to what waits for them. */
-static void
-settle_key(Store *store, const LimitKey *key)
+/*
+ * Hands the free slots of a limit and a key to what waits for them, under the lock of the
+ * key.  Returns a transaction that may leave another slot free, or another one waiting,
+ * for which nobody else will look; in the last round that is left to the timer.
+ * *paced is set when noetl.limit_pace counts.
+ */
+static TransactionId
+settle_round(Store *store, const LimitKey *key, bool last, bool *paced)
 {
 	LimitBook	state;
 	LimitWaiter waiter;
+	LimitWaiting waiting;
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz due = 0;
 	TimestampTz full_before;
+	TransactionId by;
 	int64		after = PG_INT64_MIN;
 	bool		full = false;
 	bool		busy = false;
 
-	lock_limit(key->name, NULL, ShareLock);
-	lock_limit(key->name, key->key, ExclusiveLock);
+	limit_look_at_waiting(store, key, &waiting);
+	if (!waiting.any && !key->due)
+		return InvalidTransactionId;
 	limit_read_state(key, &state);
+	*paced = state.paced;
 	full_before = state.full_at;
 	while (!full && limit_next_waiter(key, after, false, &waiter))
 	{
 		CHECK_FOR_INTERRUPTS();
 		after = waiter.queue_id;
-		full = !limit_has_room(&state, &waiter, now, &due);
-		if (!full && !grant(store, &state, &waiter, now))
+		full = !limit_has_room(store, &state, &waiter, now, &due);
+		if (!full && (!limit_lock_waiter(&waiter) || !grant(store, &state, &waiter, now)))
 			busy = true;
 	}
-	if (!full && limit_any_waiting(key))
-		busy = true;
+	CommandCounterIncrement();
+	limit_look_at_waiting(store, key, &waiting);
+	by = !waiting.any || due != 0 ? InvalidTransactionId :
+		!full ? waiting.by : waiting.own ? state.by : InvalidTransactionId;
+	if (TransactionIdIsValid(by) && !last)
+		return by;
+	/* others are busy with what waits, or it is not known yet whether a slot is free */
+	busy = waiting.any && (busy || !full || TransactionIdIsValid(by) ||
+						   (key->due && TransactionIdIsValid(state.by)));
+	*paced = *paced || due != 0 || busy || state.full_at != full_before;
 	write_pace(&state, full_before, due, busy, now);
 	after = PG_INT64_MIN;
 	while (full && limit_any_impatient() && limit_next_waiter(key, after, true, &waiter))
 	{
-		refuse(store, key, &waiter);
+		if (limit_lock_waiter(&waiter))
+			refuse(store, key, &waiter);
 		after = waiter.queue_id;
 	}
+	return InvalidTransactionId;
+}
+
+/*
+ * Hands the free slots of a limit and a key to what waits for them.  The lock of the key
+ * ends here, unless a rate is counted.
+ */
+static void
+settle_key(Store *store, const LimitKey *key)
+{
+	TimestampTz until = GetCurrentTimestamp() + PATIENCE_US;
+	TransactionId by;
+	bool		paced = false;
+
+	limit_lock(key->name, NULL, ShareLock);
+	do
+	{
+		limit_lock(key->name, key->key, ExclusiveLock);
+		by = settle_round(store, key, GetCurrentTimestamp() >= until, &paced);
+		if (TransactionIdIsValid(by) || !paced)
+			limit_unlock(key);
+		if (TransactionIdIsValid(by))
+			limit_await_end(by, until);
+	} while (TransactionIdIsValid(by));
 }
 
 /* Hands out the free slots of the limits that have been touched so far. */
@@ -280,7 +314,7 @@ engine_limit_changed(const char *name)
 {
 	int			n;
 
-	lock_limit(name, NULL, ExclusiveLock);
+	limit_lock(name, NULL, ExclusiveLock);
 	n = limit_touch_all(name);
 	engine_settle_limits();
 	return n;
@@ -304,37 +338,19 @@ limit_of_executions(int64 catalog_id)
 }
 
 /*
- * Returns the limits of an execution that is going to begin.  A key sees the members of
- * the workload, "workload", "execution_id" and "path"; one that cannot be rendered is the
- * empty key: the execution then fails for the same reason, or not at all.
+ * Returns the limits of an execution that is going to begin.  A key that cannot be
+ * rendered is the empty key: the execution then fails for the same reason, or not at all.
  */
 static Jsonb *
 render_limits(const Execution *execution, const Event *start)
 {
 	const Playbook *playbook = playbook_get(execution->catalog_id);
-	BrokerState state;
-	TemplateScope scope;
-	JsonBuilder builder;
-	JsonbValue	value;
-	Jsonb	   *workload = NULL;
+	TemplateScope scope = start_scope(playbook, execution->execution_id, execution->path,
+									  start);
 	Jsonb	   *limits;
 	SourceError error;
 	LimitSpec  *plain;
 
-	memset(&state, 0, sizeof(state));
-	state.playbook = playbook;
-	state.execution_id = execution->execution_id;
-	json_begin_object(&builder);
-	if (engine_render_workload(&state, start, &workload) == NULL)
-	{
-		json_from_jsonb(workload, &value);
-		json_add_members(&builder, &value);
-		json_add(&builder, "workload", &value);
-	}
-	json_add_id(&builder, "execution_id", execution->execution_id);
-	json_add_text(&builder, "path", execution->path);
-	json_end_object(&builder, &value);
-	scope = template_object_scope(json_to_jsonb(&value));
 	memset(&error, 0, sizeof(error));
 	if (limits_render(playbook->limits, playbook->nlimits, &scope, &limits, &error))
 		return limits;
@@ -360,7 +376,7 @@ limit_await(const Execution *execution, const Event *start)
  * has no room.
  */
 void
-limit_take_again(const Execution *execution, const Event *start)
+limit_take_again(Store *store, const Execution *execution, const Event *start)
 {
 	Jsonb	   *limits = render_limits(execution, start);
 	int64		queue_id = store_next_queue_id();
@@ -377,10 +393,10 @@ limit_take_again(const Execution *execution, const Event *start)
 		TimestampTz now = GetCurrentTimestamp();
 
 		limit_read_waiter(queue_id, i, &key, &waiter);
-		lock_limit(key.name, NULL, ShareLock);
-		lock_limit(key.name, key.key, ExclusiveLock);
+		limit_lock(key.name, NULL, ShareLock);
+		limit_lock(key.name, key.key, ExclusiveLock);
 		limit_read_state(&key, &state);
-		if (!limit_has_room(&state, &waiter, now, &due))
+		if (!limit_has_room(store, &state, &waiter, now, &due))
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("the execution cannot go on now: limit \"%s\" is reached", key.name),
@@ -408,5 +424,5 @@ limit_take_at_start(Store *store, const Event *start)
 	Execution	execution;
 
 	execution_get(store, start->execution_id, &execution);
-	limit_take_again(&execution, start);
+	limit_take_again(store, &execution, start);
 }

@@ -217,6 +217,22 @@ child_undone(void *arg, int64 execution_id, int64 before)
 	return undone;
 }
 
+/* ValueSource.spawned_undone */
+static bool
+spawned_undone(void *arg, int64 execution_id, int64 parent_event_id, int64 before)
+{
+	Store	   *store = store_open(InvalidOid);
+	List	   *children = store_unfinished_children(store, execution_id, parent_event_id);
+	bool		undone = false;
+	ListCell   *lc;
+
+	foreach(lc, children)
+		undone = undone ||
+			store_has_compensated(store, ((Execution *) lfirst(lc))->execution_id, before);
+	store_close(store);
+	return undone;
+}
+
 /* ValueSource.new_execution_id */
 static int64
 next_execution_id(void *arg)
@@ -322,6 +338,7 @@ engine_set_constant_lookups(ValueSource *source)
 	source->child_item = child_item;
 	source->child_attempt = child_attempt;
 	source->child_undone = child_undone;
+	source->spawned_undone = spawned_undone;
 }
 
 /* Prepares *values for an evaluation. */

@@ -180,7 +180,7 @@ reap_execution(Store *store, int64 execution_id)
 	json_add_text(&builder, "reason", event.error);
 	json_end_object(&builder, &value);
 	event.result = json_to_jsonb(&value);
-	event.meta = task_event_meta(REAPED_TIMEOUT, 0, 0);
+	event.meta = event_attempt_meta(0, REAPED_TIMEOUT);
 	(void) engine_ingest(store, &event);
 }
 
@@ -414,13 +414,16 @@ reap_one(Reaping *reaping, int64 execution_id, LimitedWork work, void *what)
 	}
 }
 
-/* Decides on events that wait, for the most on requests to cancel a child. */
+/*
+ * Decides on events that wait, for the most on requests to cancel a child.  Leaves at
+ * least "reserved" of this call's executions for what else is due.
+ */
 static void
-reap_pending(Reaping *reaping)
+reap_pending(Reaping *reaping, int reserved)
 {
 	int64		next = PG_INT64_MIN;
 
-	while (!reaping->more)
+	while (!reaping->more && reaping->room >= reserved)
 	{
 		Store	   *store = store_open(InvalidOid);
 		bool		found = store_next_pending(store, &next);
@@ -441,7 +444,7 @@ begin_reaping(Reaping *reaping, int64 execution_id, bool asked)
 	reaping->execution_id = execution_id;
 	reaping->asked = asked;
 	reaping->until = asked ? DT_NOEND : GetCurrentTimestamp() + PASSING_TIME_US;
-	reaping->room = asked ? Min(REAPER_BATCH, max_locks_per_xact * MaxBackends / 8) : PASSING_BATCH;
+	reaping->room = asked ? REAPER_BATCH : PASSING_BATCH;
 	if (execution_id == 0)
 		reaping->failures = reaper_failures();
 }
@@ -471,7 +474,7 @@ engine_reap(int64 execution_id, bool asked, bool *more)
 	{
 		if (reaping.failures != NIL)
 			(void) reaper_failures_clean();
-		reap_pending(&reaping);
+		reap_pending(&reaping, reaping.room / 2);
 	}
 	reap_one(&reaping, 0, promote_work, &reaping.execution_id);
 	if (execution_id == 0 && store_resuming())
@@ -500,8 +503,8 @@ engine_reap(int64 execution_id, bool asked, bool *more)
 		reap_one(&reaping, ((DueRun *) lfirst(lc))->execution_id, run_work, lfirst(lc));
 	foreach(lc, leases)
 		reap_one(&reaping, ((QueueRow *) lfirst(lc))->execution_id, lease_work, lfirst(lc));
-	if (!asked && noetl_broker && execution_id == 0)
-		reap_pending(&reaping);
+	if ((asked || noetl_broker) && execution_id == 0)
+		reap_pending(&reaping, 0);
 	*more = reaping.more;
 	return reaping.ready;
 }

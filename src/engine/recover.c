@@ -135,7 +135,7 @@ engine_undo(Store *store, const Execution *execution, const char *error, const c
 		event.meta = request_meta(NULL, 0);
 	else
 	{
-		event.meta = task_event_meta(reaped, 0, 0);
+		event.meta = event_attempt_meta(0, reaped);
 		json_begin_object(&builder);
 		json_add_text(&builder, "reason", error);
 		json_end_object(&builder, &value);

@@ -280,7 +280,6 @@ take_key(Event *event, const JsonbValue *context)
 {
 	OnConflict	on_conflict = read_on_conflict(context);
 	StartKey	key;
-	const char *path;
 	int			version;
 	int64		existing;
 
@@ -292,9 +291,10 @@ take_key(Event *event, const JsonbValue *context)
 					 errmsg("on_conflict needs a key")));
 		return true;
 	}
-	if (!catalog_describe(event->catalog_id, &path, &version))
+	/* the playbook was found by the path, if there is one */
+	key.path = json_get_text(context, "path");
+	if (key.path == NULL && !catalog_describe(event->catalog_id, &key.path, &version))
 		return true;			/* execution_insert() raises the error */
-	key.path = path;
 	key.key = event->terms->key;
 	key.role = GetUserId();
 	while (!store_claim_key(&key, event->execution_id))
@@ -325,6 +325,22 @@ take_key(Event *event, const JsonbValue *context)
 	return true;
 }
 
+/* Gives a start that asks for no priority that of its playbook. */
+static void
+take_priority(Event *event, const JsonbValue *context)
+{
+	JsonbValue	asked;
+	int			priority;
+
+	if (json_get(context, "priority", &asked) && asked.type != jbvNull)
+		return;
+	priority = start_priority(event->catalog_id, event);
+	if (priority == 0)
+		return;
+	event_terms(event)->priority = priority;
+	event->terms->own_priority = true;
+}
+
 /*
  * Checks what the context of an execution_start asks for besides its playbook, and
  * takes its key.  Raises when that makes no sense.  Returns false when another
@@ -340,6 +356,7 @@ start_prepare(Event *event)
 	json_from_jsonb(event->context, &context);
 	check_terms(&context);
 	read_run_at(event, &context);
+	take_priority(event, &context);
 	/* an execution with limits begins when it has its slots */
 	if (!event->forked && limit_of_executions(event->catalog_id) &&
 		(event->terms == NULL || event->terms->run_at <= GetCurrentTimestamp()))
@@ -359,6 +376,8 @@ start_describe(const Event *event, Oid role)
 	engine_add_settings(&builder, event->settings);
 	if (event->terms != NULL && event->terms->run_at != 0)
 		json_add_text(&builder, "run_at", time_to_text(event->terms->run_at, "UTC"));
+	if (event->terms != NULL && event->terms->own_priority)
+		json_add_int(&builder, "priority", event->terms->priority);
 	json_end_object(&builder, &value);
 	return json_to_jsonb(&value);
 }

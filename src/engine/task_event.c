@@ -7,21 +7,24 @@
 
 #include "engine/internal.h"
 
-/* Returns the meta of an event about a task: {attempt, flag, kind}, or {…, lost, max_lost}. */
-Jsonb *
-task_event_meta(const char *flag, int attempt, int lost)
+/*
+ * Returns the meta of the event that takes back a lost lease: {attempt, lost, max_lost},
+ * and that it was lost.
+ */
+static Jsonb *
+lost_meta(Store *store, const QueueRow *row)
 {
 	JsonBuilder builder;
 	JsonbValue	value;
+	Execution	execution;
 
-	if (flag == NULL || strcmp(flag, REAPED_LEASE) != 0)
-		return event_attempt_meta(attempt, flag);
+	execution_get(store, row->execution_id, &execution);
 	json_begin_object(&builder);
-	if (attempt > 0)
-		json_add_int(&builder, "attempt", attempt);
+	if (row->attempts > 0)
+		json_add_int(&builder, "attempt", row->attempts);
 	json_add_bool(&builder, REAPED_LEASE, true);
-	json_add_int(&builder, "lost", lost);
-	json_add_int(&builder, "max_lost", noetl_max_lost_leases);
+	json_add_int(&builder, "lost", row->lost + 1);
+	json_add_int(&builder, "max_lost", execution.settings.max_lost_leases);
 	json_end_object(&builder, &value);
 	return json_to_jsonb(&value);
 }
@@ -45,6 +48,7 @@ engine_ingest_task_event(Store *store, const QueueRow *row, EventType type,
 	event.worker_id = row->worker_id;
 	event.result = result;
 	event.error = error;
-	event.meta = task_event_meta(flag, row->attempts, row->lost + 1);
+	event.meta = flag != NULL && strcmp(flag, REAPED_LEASE) == 0 ? lost_meta(store, row) :
+		event_attempt_meta(row->attempts, flag);
 	(void) engine_ingest(store, &event);
 }

@@ -490,7 +490,7 @@ check_statement(Checker *c, Scope *scope, TemplateNode *node, bool soft)
 		case NODE_IF:
 			note_questions(c, node);
 			check_expression(c, scope, node->third, true);
-			check_body(c, scope, &node->body, true);
+			check_body(c, scope, &node->body, soft || (node->flags & NF_PRINT) == 0);
 			check_body(c, scope, &node->orelse, true);
 			break;
 		case NODE_FOR:

@@ -416,6 +416,7 @@ Value
 jinja_filter_batch(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	Generator  *g = make_generator(ev, batch_next, &argv[0]);
+	Value		zero = value_int(0);
 
 	/*
 	 * Jinja2 only compares the size: any value is accepted unless rows are
@@ -424,7 +425,9 @@ jinja_filter_batch(Eval *ev, const Value *argv, const CallArgs *call)
 	g->negate = !value_is_integer(&argv[1]);
 	g->seen = argv[1];
 	g->size = -1;
-	if (!g->negate)
+	if (argv[1].kind == VAL_BIGINT)
+		g->size = value_order(&ev->budget, OP_LT, &argv[1], &zero) ? -1 : PG_INT64_MAX;
+	else if (!g->negate)
 		g->size = value_index(&argv[1], "batch");
 	else if (argv[1].kind == VAL_FLOAT && argv[1].u.real >= 0 &&
 			 argv[1].u.real <= INT_MAX && argv[1].u.real == floor(argv[1].u.real))

@@ -194,6 +194,7 @@ typedef struct NameList
 #define NF_KWARGS		0x10
 #define NF_EXPLICIT_CALLER 0x20 /* macro has a parameter named caller */
 #define NF_ELIF			0x80	/* if */
+#define NF_PRINT		0x01	/* if: a list of prints, without a condition */
 #define NF_APPEND		0x01	/* binary, concat: "set x = x + y" */
 #define NF_CALLEE		0x40	/* expression is called: a method is meant */
 
@@ -277,8 +278,7 @@ extern void jinja_append(NodeList *list, TemplateNode *node);
 extern int	jinja_intern(Parser *p, const char *name, int length);
 extern TemplateNode *jinja_parse_expression(Parser *p, bool conditional);
 extern TemplateNode *jinja_parse_tuple(Parser *p, bool simplified, bool conditional,
-									   const char *end_name, bool parenthesized,
-									   bool with_namespace);
+									   bool parenthesized, bool with_namespace);
 extern TemplateNode *jinja_parse_filter(Parser *p, TemplateNode *node, bool start_inline);
 extern char *jinja_describe_token(const Token *token);
 

@@ -846,7 +846,7 @@ parse_primary(Parser *p, bool with_namespace)
 			return node;
 		case TOK_LPAREN:
 			jinja_next(p);
-			node = jinja_parse_tuple(p, false, true, NULL, true, false);
+			node = jinja_parse_tuple(p, false, true, true, false);
 			jinja_expect(p, TOK_RPAREN);
 			return node;
 		case TOK_LBRACKET:
@@ -861,12 +861,13 @@ parse_primary(Parser *p, bool with_namespace)
 
 /*
  * Parses expressions with commas between them, which are a tuple even without
- * parentheses. The tuple ends where the tag does or at the word end_name;
+ * parentheses. The tuple ends where the tag does; after a comma, no word ends it: in
+ * "for a, in x" the "in" is a target, to Jinja2, too.
  * simplified: only targets of assignments are allowed.
  */
 TemplateNode *
-jinja_parse_tuple(Parser *p, bool simplified, bool conditional,
-				  const char *end_name, bool parenthesized, bool with_namespace)
+jinja_parse_tuple(Parser *p, bool simplified, bool conditional, bool parenthesized,
+				  bool with_namespace)
 {
 	TemplateNode *tuple = jinja_node(NODE_TUPLE, jinja_token(p)->pos);
 	bool		is_tuple = false;
@@ -878,8 +879,7 @@ jinja_parse_tuple(Parser *p, bool simplified, bool conditional,
 		if (tuple->items.count > 0)
 			jinja_expect(p, TOK_COMMA);
 		type = jinja_token(p)->type;
-		if (type == TOK_VARIABLE_END || type == TOK_BLOCK_END ||
-			type == TOK_RPAREN || (end_name && jinja_at_name(p, end_name)))
+		if (type == TOK_VARIABLE_END || type == TOK_BLOCK_END || type == TOK_RPAREN)
 			break;
 		jinja_append(&tuple->items,
 					 simplified ? parse_primary(p, with_namespace) :

@@ -69,11 +69,10 @@ can_assign(const TemplateNode *node)
 
 /* Parses a target of for, set or with. */
 static TemplateNode *
-parse_target(Parser *p, const char *end_name, bool with_namespace)
+parse_target(Parser *p, bool with_namespace)
 {
 	int			pos = jinja_token(p)->pos;
-	TemplateNode *target = jinja_parse_tuple(p, true, true, end_name, false,
-											 with_namespace);
+	TemplateNode *target = jinja_parse_tuple(p, true, true, false, with_namespace);
 
 	if (!can_assign(target))
 		jinja_syntax_error(pos, "cannot assign to this expression");
@@ -124,9 +123,9 @@ parse_for(Parser *p)
 	static const char *const end_tags[] = {"endfor", "else", NULL};
 	TemplateNode *node = jinja_node(NODE_FOR, jinja_next(p)->pos);
 
-	node->left = parse_target(p, "in", false);
+	node->left = parse_target(p, false);
 	jinja_expect_name(p, "in");
-	node->right = jinja_parse_tuple(p, false, false, "recursive", false, false);
+	node->right = jinja_parse_tuple(p, false, false, false, false);
 	if (jinja_skip_name(p, "if"))
 		node->third = jinja_parse_expression(p, true);
 	if (jinja_skip_name(p, "recursive"))
@@ -160,7 +159,7 @@ parse_if(Parser *p)
 		else
 			first = branch;
 		node = branch;
-		node->third = jinja_parse_tuple(p, false, false, NULL, false, false);
+		node->third = jinja_parse_tuple(p, false, false, false, false);
 		parse_statements(p, &node->body, end_tags);
 		if (!jinja_at_name(p, "elif"))
 			break;
@@ -212,10 +211,10 @@ parse_set(Parser *p)
 {
 	TemplateNode *node = jinja_node(NODE_SET, jinja_next(p)->pos);
 
-	node->left = parse_target(p, NULL, true);
+	node->left = parse_target(p, true);
 	if (jinja_skip_if(p, TOK_ASSIGN))
 	{
-		node->right = jinja_parse_tuple(p, false, true, NULL, false, false);
+		node->right = jinja_parse_tuple(p, false, true, false, false);
 		mark_append(node);
 		return node;
 	}
@@ -235,7 +234,7 @@ parse_with(Parser *p)
 	{
 		if (node->items.count > 0)
 			jinja_expect(p, TOK_COMMA);
-		jinja_append(&node->items, parse_target(p, NULL, false));
+		jinja_append(&node->items, parse_target(p, false));
 		jinja_expect(p, TOK_ASSIGN);
 		jinja_append(&node->items, jinja_parse_expression(p, true));
 	}
@@ -318,6 +317,7 @@ parse_print(Parser *p)
 	int			pos = jinja_next(p)->pos;
 	TemplateNode *node = jinja_node(NODE_IF, pos);
 
+	node->flags |= NF_PRINT;
 	node->third = jinja_node(NODE_CONST, pos);
 	node->third->value = value_bool(true);
 	while (jinja_token(p)->type != TOK_BLOCK_END)
@@ -410,7 +410,7 @@ parse_until(Parser *p, NodeList *body, const char *const *end_tags)
 			case TOK_VARIABLE_BEGIN:
 				jinja_next(p);
 				node = jinja_node(NODE_PRINT, token->pos);
-				node->left = jinja_parse_tuple(p, false, true, NULL, false, false);
+				node->left = jinja_parse_tuple(p, false, true, false, false);
 				jinja_expect(p, TOK_VARIABLE_END);
 				jinja_append(body, node);
 				break;

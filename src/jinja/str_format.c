@@ -17,18 +17,41 @@ typedef struct BraceFormat
 	bool		markup;
 } BraceFormat;
 
+/* Reads a decimal digit of any script; returns -1 when there is none. */
+static int
+take_digit(const char **p, const char *end)
+{
+	int			used;
+	int			digit = *p < end ? unicode_decimal(utext_decode(*p, end - *p, &used)) : -1;
+
+	if (digit >= 0)
+		*p += used;
+	return digit;
+}
+
+/* Returns whether a name consists of digits, and of at least one. */
+static bool
+is_number(const char *name, int length)
+{
+	const char *end = name + length;
+
+	while (take_digit(&name, end) >= 0)
+		;
+	return length > 0 && name == end;
+}
+
 /* Reads the digits of a width or precision; returns -1 when there are none. */
 static int64
 spec_amount(const char **p, const char *end)
 {
 	int64		amount = -1;
+	int			digit;
 
-	while (*p < end && isdigit((unsigned char) **p))
+	while ((digit = take_digit(p, end)) >= 0)
 	{
-		amount = Max(amount, 0) * 10 + (**p - '0');
+		amount = Max(amount, 0) * 10 + digit;
 		if (amount > INT_MAX)
 			value_fail("too many decimal digits in format string");
-		(*p)++;
 	}
 	return amount;
 }
@@ -318,8 +341,7 @@ field_argument(BraceFormat *f, const char *name, int length)
 	Value		number;
 	int			i;
 
-	if (length == 0 || (isdigit((unsigned char) name[0]) &&
-						strspn(name, "0123456789") >= length))
+	if (length == 0 || is_number(name, length))
 	{
 		if (f->next != 0 || f->automatic)
 		{
@@ -357,8 +379,7 @@ field_item(Eval *ev, const Value *object, const char *name, int length)
 
 	if (length == 0)
 		value_fail("empty attribute in format string");
-	if (isdigit((unsigned char) name[0]) && strspn(name, "0123456789") >= length &&
-		number_parse_int(name, length, 10, &number))
+	if (is_number(name, length) && number_parse_int(name, length, 10, &number))
 		key = number;
 	if (object->kind == VAL_STRING || object->kind == VAL_LIST ||
 		object->kind == VAL_TUPLE || object->kind == VAL_RANGE ||

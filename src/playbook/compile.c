@@ -102,6 +102,10 @@ compile_root(Compiler *compiler)
 	compiler->playbook->nlimits =
 		playbook_compile_limits(compiler, playbook_member(root, "limits"),
 								&compiler->playbook->limits);
+	playbook_compile_priority(compiler, playbook_member(root, "priority"),
+							  &compiler->playbook->priority);
+	compiler->playbook->fairness =
+		playbook_compile_fairness(compiler, playbook_member(root, "fairness"));
 	playbook_load_tasks(compiler);
 	workflow = find_workflow(compiler);
 	if (workflow != NULL)

@@ -10,6 +10,7 @@
 #include <math.h>
 
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -51,21 +52,28 @@ timeout_to_interval(int64 us)
 	return interval;
 }
 
-/* Reads the text of an interval; false: it is not one. */
+/*
+ * Reads the text of an interval, whatever the IntervalStyle of the session; false: it is
+ * not one.
+ */
 static bool
 read_interval(char *text, Interval **interval)
 {
 	MemoryContext context = CurrentMemoryContext;
+	int			style = IntervalStyle;
 	volatile bool ok = true;
 
 	PG_TRY();
 	{
+		IntervalStyle = INTSTYLE_POSTGRES;
 		*interval = DatumGetIntervalP(DirectFunctionCall3(interval_in, CStringGetDatum(text),
 														  ObjectIdGetDatum(InvalidOid),
 														  Int32GetDatum(-1)));
+		IntervalStyle = style;
 	}
 	PG_CATCH();
 	{
+		IntervalStyle = style;
 		if (ERRCODE_TO_CATEGORY(geterrcode()) != ERRCODE_DATA_EXCEPTION)
 			PG_RE_THROW();
 		MemoryContextSwitchTo(context);

@@ -151,7 +151,8 @@ extern void playbook_resolve_joins(Compiler *compiler, const EdgeList *edges);
 /* Returns whether the database itself executes a save, or all of a list of saves. */
 extern bool playbook_saves_here(const YamlNode *save);
 /* Compiles such saves into the step; others are left. */
-extern void playbook_compile_saves(Compiler *compiler, Step *step, const YamlNode *save);
+extern void playbook_compile_saves(Compiler *compiler, Step *step, const YamlNode *save,
+								   bool beside);
 /*
  * Returns what a step of type save has written beside its type, as a save; NULL
  * when the database does not execute that itself.
@@ -171,6 +172,20 @@ extern void playbook_compile_labels(Compiler *compiler);
 /* Compiles limits (NULL: none) into an array; returns how many there are. */
 extern int	playbook_compile_limits(Compiler *compiler, const YamlNode *node,
 									LimitSpec **limits);
+
+/*
+ * Returns the text of a rendered key; null is the empty key.  A long one is replaced by
+ * its digest, so that it can be indexed.
+ */
+extern char *playbook_key_text(const JsonbValue *key);
+
+/* priority.c */
+
+/* Compiles a priority (NULL: none). */
+extern void playbook_compile_priority(Compiler *compiler, const YamlNode *node,
+									  PrioritySpec *priority);
+/* Compiles a fairness (NULL: none); NULL when there is none, or it is reported. */
+extern FairnessSpec *playbook_compile_fairness(Compiler *compiler, const YamlNode *node);
 
 /* timeout.c */
 extern TemplateDoc *playbook_compile_timeout(Compiler *compiler,

@@ -18,12 +18,12 @@ const char *const target_input_keys[TARGET_INPUT_KEYS + 1] = {
 const char *const control_keys[] = {
 	"step", "desc", "description", "next", "type", "when", "pass", "result",
 	"return", "join", "next_mode", "on_error", "max_visits", "timeout_action",
-	"on_lost", "queue_timeout", "limits", "compensate", NULL
+	"on_lost", "queue_timeout", "limits", "priority", "fairness", "compensate", NULL
 };
 
 const char *const common_keys[] = {
 	"tool", "retry", "args", "with", "input", "payload", "params", "data",
-	"timeout", "save", "sink", "priority", "limits", "code", "command", "commands",
+	"timeout", "save", "sink", "priority", "limits", "fairness", "code", "command", "commands",
 	"statement", "method", "endpoint", "headers", NULL
 };
 
@@ -71,6 +71,8 @@ const char *const limit_keys[] = {
 	"name", "key", "concurrency", "rate", "on_limit", NULL
 };
 
+const char *const fairness_keys[] = {"key", "weight", NULL};
+
 const char *const loop_keys[] = {
 	"collection", "data", "in", "element", "iterator", "where", "filter", "order_by",
 	"limit", "chunk", "mode", "concurrency", "on_error", "task", "until", "enumerate",
@@ -79,7 +81,8 @@ const char *const loop_keys[] = {
 
 const char *const document_keys[] = {
 	"apiVersion", "kind", "metadata", "workload", "workbook", "tasks", "workflow",
-	"steps", "name", "path", "version", "description", "labels", "timeout", "limits", "tests", NULL
+	"steps", "name", "path", "version", "description", "labels", "timeout", "limits", "priority", "fairness",
+	"tests", NULL
 };
 
 const char *const test_keys[] = {
@@ -109,7 +112,7 @@ const char *const type_keys[] = {"type", "tool", NULL};
 
 const char *const whole_step_keys[] = {
 	"when", "pass", "result", "return", "on_error", "max_visits", "timeout",
-	"on_lost", "queue_timeout", "limits", "priority", "desc", "description", "compensate", NULL
+	"on_lost", "queue_timeout", "limits", "priority", "fairness", "desc", "description", "compensate", NULL
 };
 
 const char *const loop_frame_keys[] = {

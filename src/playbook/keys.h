@@ -45,6 +45,7 @@ extern const char *const graph_keys[];
 extern const char *const type_keys[];
 /* Keys of a limit. */
 extern const char *const limit_keys[];
+extern const char *const fairness_keys[];
 /* Keys of a step with "loop" that belong to the step, not to each item. */
 extern const char *const whole_step_keys[];
 /* Keys of a step with "loop" that belong to neither. */

@@ -184,12 +184,9 @@ playbook_compile_limits(Compiler *compiler, const YamlNode *node, LimitSpec **li
 	return n;
 }
 
-/*
- * Returns the text of a key; null is the empty key.  A long one is replaced by its
- * digest, so that it can be indexed.
- */
-static char *
-limit_key_text(const JsonbValue *key)
+/* Returns the text of a rendered key (playbook/internal.h). */
+char *
+playbook_key_text(const JsonbValue *key)
 {
 	char	   *written;
 	Datum		digest;
@@ -233,7 +230,7 @@ limits_render(const LimitSpec *specs, int count, const TemplateScope *scope, Jso
 			return false;
 		json_begin_object(&one);
 		json_add_text(&one, "name", spec->name);
-		json_add_text(&one, "key", limit_key_text(&key));
+		json_add_text(&one, "key", playbook_key_text(&key));
 		if (spec->concurrency > 0)
 			json_add_int(&one, "concurrency", spec->concurrency);
 		if (spec->rate > 0)

@@ -5,6 +5,7 @@
 #include "common/common.h"
 
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"
 #include "utils/json.h"
@@ -12,26 +13,33 @@
 
 #include "playbook/moment.h"
 
-/* Reads a time; without an offset it is one of a zone (NULL: of the session's). */
+/*
+ * Reads a time; without an offset it is one of a zone (NULL: of the session's).  Days and
+ * months are in the order of the default DateStyle, whatever the session's is.
+ */
 bool
 moment_parse(char *text, pg_tz *zone, TimestampTz *moment, char **error)
 {
 	MemoryContext context = CurrentMemoryContext;
 	pg_tz	   *session = session_timezone;
+	int			order = DateOrder;
 	volatile bool ok = true;
 
 	PG_TRY();
 	{
 		if (zone != NULL)
 			session_timezone = zone;
+		DateOrder = DATEORDER_MDY;
 		*moment = DatumGetTimestampTz(DirectFunctionCall3(timestamptz_in, CStringGetDatum(text),
 														  ObjectIdGetDatum(InvalidOid),
 														  Int32GetDatum(-1)));
 		session_timezone = session;
+		DateOrder = order;
 	}
 	PG_CATCH();
 	{
 		session_timezone = session;
+		DateOrder = order;
 		if (ERRCODE_TO_CATEGORY(geterrcode()) != ERRCODE_DATA_EXCEPTION)
 			PG_RE_THROW();
 		MemoryContextSwitchTo(context);

@@ -44,6 +44,9 @@ static const char *const item_roots[] = {
 	"_loop", "index", "parent", "batch", "result", NULL
 };
 
+/* Strings with these names reach the worker as they are. */
+#define CREDENTIAL_HINT "Write auth: name, and noetl-worker adds the credential of that name; only workers of your own render such names."
+
 /* Names by which other engines, or NoETL v2, call something that we have. */
 static const struct
 {
@@ -66,6 +69,11 @@ static const struct
 	{"inputs", "Write workload.x for what the execution was started with."},
 	{"params", "Write workload.x for what the execution was started with, args.x for the input of the step."},
 	{"token", "Write auth: name, and the worker adds the token of that credential."},
+	{"secret", CREDENTIAL_HINT},
+	{"secrets", CREDENTIAL_HINT},
+	{"credential", CREDENTIAL_HINT},
+	{"credentials", CREDENTIAL_HINT},
+	{"keychain", CREDENTIAL_HINT},
 };
 
 /* Returns whether the workload has a key. */
@@ -81,7 +89,7 @@ workload_has(const Compiler *compiler, const char *name)
 static bool
 is_common(const Compiler *compiler, const char *name)
 {
-	return key_in(name, common_roots) || key_in(name, playbook_worker_names) ||
+	return key_in(name, common_roots) || strcmp(name, "env") == 0 ||
 		workload_has(compiler, name) ||
 		playbook_find_step(compiler->playbook, name, strlen(name)) >= 0 ||
 		name_table_find(&compiler->tasks, name, strlen(name)) >= 0;

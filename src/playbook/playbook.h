@@ -187,7 +187,24 @@ typedef struct SaveSpec
 	TemplateDoc *mode;
 	TemplateDoc *key;
 	TemplateDoc *statement;
+	bool		takes_input;	/* it is written beside its type: the input of the
+								 * step is its data */
 } SaveSpec;
+
+/* A priority: a number, or a template that yields one. */
+typedef struct PrioritySpec
+{
+	bool		given;
+	int			value;
+	TemplateDoc *doc;			/* or NULL */
+} PrioritySpec;
+
+/* Among which tasks of the same priority a task has its turn. */
+typedef struct FairnessSpec
+{
+	TemplateDoc *key;			/* or NULL */
+	TemplateDoc *weight;		/* or NULL: 1 */
+} FairnessSpec;
 
 typedef struct Step
 {
@@ -236,8 +253,8 @@ typedef struct Step
 								 * save that follows, or NULL */
 	StepJoin	join;
 	int			max_visits;		/* 0: noetl.max_visits */
-	bool		has_priority;	/* its queue rows have this priority; else they … */
-	int			priority;		/* … have that of the execution */
+	PrioritySpec priority;		/* of its tasks; else that of the execution */
+	FairnessSpec *fairness;		/* of its tasks, or NULL: the playbook's */
 	TemplateDoc *timeout;		/* of an attempt (playbook/duration.h), or NULL */
 	TemplateDoc *queue_timeout; /* until its first lease, or NULL */
 	bool		fails_when_lost;	/* on_lost: fail */
@@ -286,6 +303,8 @@ typedef struct Playbook
 	Jsonb	   *labels;			/* of its executions: name -> text, or NULL */
 	int			nlimits;		/* of its executions, in the order of their names */
 	LimitSpec  *limits;
+	PrioritySpec priority;		/* of executions whose start gives them none */
+	FairnessSpec *fairness;		/* of tasks whose step has none, or NULL */
 	NameTable	step_index;		/* name -> index (playbook_find_step) */
 	int			reach_words;	/* uint64 words in a row of reach */
 	uint64	   *reach;			/* row s, bit t: t can be reached from s over one
@@ -387,6 +406,24 @@ playbook_reaches(const Playbook *playbook, int s, int t)
  */
 extern bool limits_render(const LimitSpec *specs, int count, const TemplateScope *scope,
 						  Jsonb **limits, SourceError *error);
+
+/*
+ * Renders a priority, within the bounds; *given tells whether there is one.  False and
+ * *error when the template raises or yields no number.
+ */
+extern bool priority_render(const PrioritySpec *priority, const TemplateScope *scope,
+							int *value, bool *given, SourceError *error);
+
+/* The bounds of the weight of a fairness. */
+#define HIGHEST_WEIGHT		100.0
+#define LOWEST_WEIGHT		0.01
+
+/*
+ * Renders a fairness (NULL: none); *key is NULL when the task has none.  False and *error
+ * when a template raises, or the weight is no number.
+ */
+extern bool fairness_render(const FairnessSpec *fairness, const TemplateScope *scope,
+							char **key, double *weight, SourceError *error);
 
 /* The other parts of the door. */
 #include "playbook/duration.h"

@@ -180,10 +180,10 @@ compile_save(Compiler *compiler, const YamlNode *save, SaveSpec *spec)
 
 /*
  * Compiles the saves that the database itself executes into the step; others
- * are left.
+ * are left.  beside: the save is what a step of type save has beside its type.
  */
 void
-playbook_compile_saves(Compiler *compiler, Step *step, const YamlNode *save)
+playbook_compile_saves(Compiler *compiler, Step *step, const YamlNode *save, bool beside)
 {
 	if (!playbook_saves_here(save))
 		return;
@@ -192,6 +192,9 @@ playbook_compile_saves(Compiler *compiler, Step *step, const YamlNode *save)
 	for (int i = 0; i < step->nsaves; i++)
 		compile_save(compiler, save->kind == YN_LIST ? save->items[i] : save,
 					 &step->saves[i]);
+	if (beside)
+		step->saves[0].takes_input = step->saves[0].statement == NULL ||
+			playbook_member(save, "params") == NULL;
 }
 
 /*

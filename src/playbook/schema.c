@@ -78,7 +78,14 @@ static const KeyShape shapes[] = {
 	ABOUT("limit: so many may begin; per: second, minute, hour, day or a span of time; burst: so many at once")},
 	{"limit", "on_limit", "\"enum\": [\"wait\", \"skip\", \"cancel_oldest\", \"cancel_newest\"]"},
 	{"step", "priority", TEXT_OR("\"integer\", \"number\", \"null\"") ", "
-	ABOUT("Tasks of a higher priority are handed out first")},
+	ABOUT("Tasks of a higher priority are handed out first; -100 to 100, or a template")},
+	{"document", "priority", TEXT_OR("\"integer\", \"number\", \"null\"") ", "
+	ABOUT("The priority of executions whose start gives them none")},
+	{"step", "fairness", SEE("fairness", "Tasks of the same priority have their turn key by key")},
+	{"document", "fairness", SEE("fairness", "The fairness of steps that have none")},
+	{"fairness", "key", ABOUT("Each value has its turn; a template")},
+	{"fairness", "weight", TEXT_OR("\"number\", \"null\"") ", "
+	ABOUT("How many turns the key has in a round; 1")},
 	{"step", "save", SEE("save", "Where the result is stored")},
 	{"step", "sink", SEE("save", "Another name of save")},
 	{"step", "loop", SEE("loop", "The step is done for each item of a list")},
@@ -147,6 +154,7 @@ static const KeyMap maps[] = {
 	{"step", NULL, {control_keys, type_keys, common_keys, action_keys, wait_keys, NULL}},
 	{"target", NULL, {target_keys, NULL}},
 	{"limit", NULL, {limit_keys, NULL}},
+	{"fairness", "\"null\"", {fairness_keys, NULL}},
 	{"retry", "\"boolean\", \"integer\", \"string\", \"null\"", {retry_keys, NULL}},
 	{"loop", "\"null\"", {loop_keys, NULL}},
 	{"save", "\"array\", \"string\", \"boolean\", \"null\"", {save_keys_known, NULL}},

@@ -39,6 +39,8 @@ static void add_tool_keys(Compiler *compiler, ActionBuilder *builder,
 						  const YamlNode *map);
 static void lift_settings(Compiler *compiler, ActionBuilder *builder,
 						  const char *type, const YamlNode *merged);
+static void warn_of_connection(Compiler *compiler, const ActionBuilder *builder,
+							   const char *type, const YamlNode *merged);
 static void add_constant(ActionBuilder *builder, const char *key,
 						 const char *text);
 static TemplateDoc *compile_saved_data(Compiler *compiler,
@@ -54,7 +56,6 @@ static RetryPolicy *compile_retry(Compiler *compiler, const YamlNode *node);
 static TemplateDoc *retry_number(Compiler *compiler, const YamlNode *node);
 static void compile_limits(Compiler *compiler, Step *step,
 						   const StepSource *source);
-static void compile_priority(Compiler *compiler, Step *step, const YamlNode *node);
 static void take_raw_roots(Compiler *compiler, Step *step);
 
 /* Compiles the step of the given index. */
@@ -162,12 +163,10 @@ playbook_compile_compensation(Compiler *compiler, int index, int compensation)
 	step->when = playbook_compile_condition(compiler, yaml_member(source.merged, "when"));
 	compile_work(compiler, step, &source);
 	compiler->sees = 0;
-	compile_priority(compiler, step, playbook_member(source.merged, "priority"));
-	if (!step->has_priority && of->has_priority)
-	{
-		step->has_priority = true;
+	if (!step->priority.given)
 		step->priority = of->priority;
-	}
+	if (step->fairness == NULL)
+		step->fairness = of->fairness;
 	step->compensates = index;
 	of->compensation = compensation;
 	playbook_lint_task(compiler, node);
@@ -187,7 +186,8 @@ compile_work(Compiler *compiler, Step *step, const StepSource *source)
 
 	compiler->sees = sees | SEES_SAVE;
 	playbook_compile_saves(compiler, step, step->kind == STEP_SAVE ?
-						   save_here(source) : find_save(source, &key));
+						   save_here(source) : find_save(source, &key),
+						   step->kind == STEP_SAVE && find_save(source, &key) == NULL);
 	compiler->sees = sees;
 	if (step->kind == STEP_SQL)
 		step->sql = playbook_compile_sql(compiler, source);
@@ -211,6 +211,10 @@ compile_work(Compiler *compiler, Step *step, const StepSource *source)
 	compile_on_lost(compiler, step, playbook_member(source->merged, "on_lost"));
 	step->nlimits = playbook_compile_limits(compiler, playbook_member(source->merged, "limits"),
 											&step->limits);
+	playbook_compile_priority(compiler, playbook_member(source->merged, "priority"),
+							  &step->priority);
+	step->fairness = playbook_compile_fairness(compiler,
+											   playbook_member(source->merged, "fairness"));
 	take_raw_roots(compiler, step);
 }
 
@@ -416,6 +420,7 @@ compile_action(Compiler *compiler, Step *step, const StepSource *source,
 	add_tool_keys(compiler, builder, tool);
 	add_tool_keys(compiler, builder, task_tool);
 	lift_settings(compiler, builder, step->type, merged);
+	warn_of_connection(compiler, builder, step->type, merged);
 	if (strcmp(step->type, "iterator") == 0 && step->on_error == ON_ERROR_CONTINUE)
 		add_constant(builder, "on_error", "continue");
 	/* its input is laid over that of each item; an explicit task has its own */
@@ -532,6 +537,35 @@ lift_settings(Compiler *compiler, ActionBuilder *builder, const char *type,
 					add_member(compiler, builder, &layer->pairs[m],
 							   compile_member(compiler, type, &layer->pairs[m]));
 		}
+	}
+}
+
+/*
+ * Warns of a member of the data of an SQL task that would be its connection or its
+ * database elsewhere: the worker refuses the task.
+ */
+static void
+warn_of_connection(Compiler *compiler, const ActionBuilder *builder, const char *type,
+				   const YamlNode *merged)
+{
+	const YamlNode *data = playbook_member(merged, "data");
+	bool		duckdb = strcmp(type, "duckdb") == 0;
+
+	if (data == NULL || data->kind != YN_MAP || has_setting(builder, type, SETTING_DATABASE) ||
+		(!duckdb && has_setting(builder, type, SETTING_CREDENTIAL)))
+		return;
+	for (int i = 0; i < data->count; i++)
+	{
+		const YamlNode *key = data->pairs[i].key;
+
+		if (key_sql_setting(key->string, type) != SETTING_DATABASE)
+			continue;
+		playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING, key, duckdb ?
+					   "Write database beside the type." :
+					   "Write auth: name beside the type; a worker takes the credential from NOETL_AUTH_NAME.",
+					   "the %s of a task is not taken from its data",
+					   duckdb ? "database" : "connection");
+		return;
 	}
 }
 
@@ -748,31 +782,13 @@ integer_key(Compiler *compiler, const YamlNode *node, IssueSeverity severity,
 	return false;
 }
 
-/* Reads the priority; one that is out of bounds counts as the bound. */
-static void
-compile_priority(Compiler *compiler, Step *step, const YamlNode *node)
-{
-	int			priority;
-
-	if (!integer_key(compiler, node, ISSUE_WARNING, PG_INT32_MIN, "priority", &priority))
-		return;
-	step->has_priority = true;
-	step->priority = Max(Min(priority, HIGHEST_PRIORITY), -HIGHEST_PRIORITY);
-	if (step->priority != priority)
-		playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING, node,
-					   psprintf("%d counts as %d.", priority, step->priority),
-					   "priority must be between -%d and %d",
-					   HIGHEST_PRIORITY, HIGHEST_PRIORITY);
-}
-
-/* Reads join, max_visits and priority. */
+/* Reads join and max_visits. */
 static void
 compile_limits(Compiler *compiler, Step *step, const StepSource *source)
 {
 	playbook_compile_join(compiler, step, playbook_member(source->node, "join"));
 	integer_key(compiler, playbook_member(source->merged, "max_visits"),
 				ISSUE_ERROR, 1, "max_visits", &step->max_visits);
-	compile_priority(compiler, step, playbook_member(source->merged, "priority"));
 }
 
 /* Moves the names that raw parts of the action refer to into the step. */

@@ -78,6 +78,7 @@ typedef struct InputScope
 	const TemplateScope *outer;
 	const JsonbValue *names;	/* of the item, which win */
 	JsonbValue	input;			/* an object */
+	JsonbValue	rows;			/* data of the task that are a list; else null */
 } InputScope;
 
 /* Finds a name of the item, then of the input, then of the outer scope. */
@@ -131,6 +132,8 @@ render_input(const JsonbValue *map, const JsonbValue *above, const char *type,
 		json_add(action, step_input_keys[i], &layer);
 		if (layer.type == jbvNull)
 			continue;
+		if (json_is_array(&layer) && strcmp(step_input_keys[i], "data") == 0)
+			scope->rows = layer;
 		json_begin_object(&builder);
 		if (json_is_object(&layer))
 			json_add_members(&builder, &layer);
@@ -241,7 +244,9 @@ task_action(const JsonbValue *task, const TemplateScope *outer, const JsonbValue
 		!lift_settings(task, &tool, type, &scope.template, &builder, error))
 		return false;
 	json_add_text(&builder, "type", type);
-	json_add(&builder, "data", &scope.input);
+	json_add(&builder, "data", json_is_array(&scope.rows) && strcmp(type, "save") == 0 &&
+			 !json_get(task, "save", &tool) && !json_get(task, "sink", &tool) ?
+			 &scope.rows : &scope.input);
 	json_end_object(&builder, action);
 	return true;
 }

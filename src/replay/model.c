@@ -308,6 +308,7 @@ forget_evaluation(Run *run)
 	run->worker_id = NULL;
 	run->action = NULL;
 	run->limits = NULL;
+	run->fair_key = NULL;
 	run->handle = NULL;
 }
 
@@ -444,6 +445,7 @@ enqueue(Model *model, Run *run)
 	old = MemoryContextSwitchTo(row->memory);
 	row->run.action = keep_jsonb(run->action);
 	row->run.limits = keep_jsonb(run->limits);
+	row->run.fair_key = run->fair_key == NULL ? NULL : pstrdup(run->fair_key);
 	row->run.context = keep_jsonb(run->context);
 	keep_arrivals(model->playbook, row, run);
 	MemoryContextSwitchTo(old);

@@ -192,9 +192,7 @@ redrive_one(Recovery *recovery, int64 execution_id)
 	ExecutionEnd end;
 
 	engine_begin_recovery(store, execution_id, &execution);
-	/* another transaction may have resumed it and released its lock (redrive_all.c) */
-	if (execution.running || !store_lock_execution(store, execution_id) ||
-		!store_get_end(store, execution_id, &end))
+	if (execution.running || !store_get_end(store, execution_id, &end))
 	{
 		store_close(store);
 		return;
@@ -215,10 +213,10 @@ redrive_one(Recovery *recovery, int64 execution_id)
 
 /*
  * Cancels the descendants of an execution that are still running although their parent
- * is over, the deepest first.  Notes that some were.
+ * is over, the deepest first.
  */
 static void
-end_orphans(Recovery *recovery, int64 execution_id)
+end_orphans(int64 execution_id)
 {
 	Store	   *store = store_open(InvalidOid);
 	List	   *children = store_unfinished_children(store, execution_id, 0);
@@ -231,11 +229,9 @@ end_orphans(Recovery *recovery, int64 execution_id)
 
 		CHECK_FOR_INTERRUPTS();
 		check_stack_depth();
-		end_orphans(recovery, child->execution_id);
-		if (!child->running)
-			continue;
-		engine_end_orphan(child->execution_id, true);
-		recovery->orphans = true;
+		end_orphans(child->execution_id);
+		if (child->running)
+			engine_end_orphan(child->execution_id, true);
 	}
 }
 
@@ -291,7 +287,7 @@ redrive(Recovery *recovery, int64 execution_id)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("execution " INT64_FORMAT " has completed", execution_id)));
 	recovery->root = find_root(execution_id);
-	end_orphans(recovery, recovery->root);
+	end_orphans(recovery->root);
 	CommandCounterIncrement();
 	redrive_one(recovery, recovery->root);
 }

@@ -15,7 +15,6 @@ typedef struct Recovery
 	int64		root;			/* the topmost execution that is resumed */
 	int			steps;			/* how many of the steps run again */
 	List	   *redriven;		/* int64 *, the executions that are resumed */
-	bool		orphans;		/* running executions had to be cancelled */
 } Recovery;
 
 /* Resumes an execution that failed or was cancelled, from its topmost ancestor on. */

@@ -4,10 +4,7 @@
  *		or cancel, many executions in one statement.
  *
  * Each execution is taken on in a subtransaction: one that fails is reported and does
- * not concern the others.  The locks of executions that were over are released at once,
- * since there may be more of them than the lock table has room for.  Until the statement
- * is committed, others see such executions as over; a session that redrives one as well
- * waits for its row.
+ * not concern the others.
  */
 #include "common/common.h"
 
@@ -15,7 +12,6 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
-#include "storage/lock.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
@@ -123,18 +119,14 @@ find_executions(FunctionCallInfo fcinfo, const char *query, int max)
  * ---------------------------------------------------------------------------
  */
 
-/* BulkWork: resumes an execution that is over, and releases its locks. */
+/* BulkWork: resumes an execution that is over. */
 static bool
 redrive_work(int64 execution_id)
 {
 	Recovery	recovery;
-	ListCell   *lc;
 
 	memset(&recovery, 0, sizeof(recovery));
 	redrive(&recovery, execution_id);
-	if (!recovery.orphans)
-		foreach(lc, recovery.redriven)
-			engine_release(*(int64 *) lfirst(lc));
 	return recovery.redriven != NIL;
 }
 
@@ -224,10 +216,10 @@ return_id(ReturnSetInfo *result, int64 id)
 
 /*
  * Does the work for the executions that the arguments mean, "max" of them, and returns
- * their ids; dry_run: only returns them.  room: for how many there are locks.
+ * their ids; dry_run: only returns them.
  */
 static Datum
-do_all(FunctionCallInfo fcinfo, const char *query, BulkWork work, int room)
+do_all(FunctionCallInfo fcinfo, const char *query, BulkWork work)
 {
 	ReturnSetInfo *result = rows_begin(fcinfo);
 	int			max = PG_ARGISNULL(4) ? PG_INT32_MAX : PG_GETARG_INT32(4);
@@ -249,14 +241,6 @@ do_all(FunctionCallInfo fcinfo, const char *query, BulkWork work, int room)
 			return_id(result, id);
 			continue;
 		}
-		if (room-- <= 0)
-		{
-			ereport(NOTICE,
-					(errmsg("%d executions are left to another call",
-							list_length(ids) - foreach_current_index(lc)),
-					 errdetail("The lock table of the server has no room for more in one transaction.")));
-			break;
-		}
 		old = MemoryContextSwitchTo(memory);
 		done = do_one(work, id);
 		MemoryContextSwitchTo(old);
@@ -268,30 +252,23 @@ do_all(FunctionCallInfo fcinfo, const char *query, BulkWork work, int room)
 	return (Datum) 0;
 }
 
-/* Returns for how many executions one transaction may hold the locks. */
-static int
-lock_room(void)
-{
-	return Max(max_locks_per_xact * MaxBackends / 4, 1);
-}
-
 /* noetl.redrive_all(path, error_like, since, labels, max, dry_run): of failed executions. */
 Datum
 noetl_redrive_all(PG_FUNCTION_ARGS)
 {
-	return do_all(fcinfo, failed_executions, redrive_work, PG_INT32_MAX);
+	return do_all(fcinfo, failed_executions, redrive_work);
 }
 
 /* noetl.retry_all(path, error_like, since, labels, max, dry_run): of those with held steps. */
 Datum
 noetl_retry_all(PG_FUNCTION_ARGS)
 {
-	return do_all(fcinfo, held_executions, retry_work, lock_room());
+	return do_all(fcinfo, held_executions, retry_work);
 }
 
 /* noetl.cancel_all(path, error_like, since, labels, max, dry_run): of live executions. */
 Datum
 noetl_cancel_all(PG_FUNCTION_ARGS)
 {
-	return do_all(fcinfo, live_executions, cancel_work, lock_room());
+	return do_all(fcinfo, live_executions, cancel_work);
 }

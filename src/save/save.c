@@ -221,7 +221,8 @@ count_rows(const JsonbValue *data)
 /*
  * Builds the action of a task: the settings that are neither those of the save
  * itself nor its data.  "session": "save" has the worker execute the command with
- * the settings that the broker gives its own saves.
+ * the settings that the broker gives its own saves; "returns": "rows" says that the
+ * rows which it returns are the value of a step that only saves.
  */
 static void
 build_action(const JsonbValue *settings, SaveTask *task)
@@ -250,6 +251,8 @@ build_action(const JsonbValue *settings, SaveTask *task)
 		json_add_text(&builder, "command", task->sql);
 		if (strcmp(task->type, "postgres") == 0)
 			json_add_text(&builder, "session", "save");
+		if (task->stated)
+			json_add_text(&builder, "returns", "rows");
 	}
 	json_end_object(&builder, &task->action);
 }
@@ -269,10 +272,11 @@ has_commands(const JsonbValue *settings)
 static SaveTask *
 save_task(const JsonbValue *save, const TemplateScope *scope, SourceError *error)
 {
-	static const char *const data_keys[] = {"data", "args", NULL};
+	static const char *const keys[] = {"params", "data", "args", NULL};
 	SaveTask   *task = palloc0(sizeof(SaveTask));
 	JsonbValue	flat;
 	JsonbValue	settings;
+	JsonbValue	statement;
 
 	if (!flatten(save, &flat, error))
 		return NULL;
@@ -283,7 +287,9 @@ save_task(const JsonbValue *save, const TemplateScope *scope, SourceError *error
 	if (!find_type(&settings, task, error))
 		return NULL;
 	task->table = json_get_text(&settings, "table");
-	if (!first_given(&settings, data_keys, &task->data))
+	task->stated = strcmp(task->type, "http") != 0 && strcmp(task->type, "event") != 0 &&
+		json_get(&settings, "statement", &statement) && statement.type != jbvNull;
+	if (!first_given(&settings, task->stated ? keys : keys + 1, &task->data))
 		json_null(&task->data);
 	task->rows = count_rows(&task->data);
 	if ((strcmp(task->type, "postgres") == 0 || strcmp(task->type, "duckdb") == 0) &&

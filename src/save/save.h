@@ -33,7 +33,9 @@ typedef struct SaveTask
 	int			rows;			/* number of rows of data */
 	char	   *sql;			/* postgres, duckdb: the statements; "" when no
 								 * row is to be written */
-	JsonbValue	data;			/* the data that is saved; null: none is given */
+	bool		stated;			/* the playbook has its own statement */
+	JsonbValue	data;			/* the data that is saved, or the parameters of the
+								 * statement; null: none is given */
 	JsonbValue	action;			/* for a worker: the action of a queue row of
 								 * this type */
 } SaveTask;

@@ -773,6 +773,47 @@ add_numbered(void *arg, int number, const JsonbValue *value)
 }
 
 /*
+ * Appends the declarations and the end of a block that executes a statement, which the
+ * expression "call" gives.  When the worker asks for them by the setting
+ * noetl_save.rows, the rows that it returns are the value of that setting afterwards;
+ * a statement that returns none cannot be opened as a cursor, and is executed as it is.
+ */
+static void
+add_execution(StringInfo block, const char *call)
+{
+	appendStringInfo(block,
+					 "\tIF pg_catalog.current_setting('noetl_save.rows', true) = 'wanted' THEN\n"
+					 "\t\tPERFORM pg_catalog.set_config('noetl_save.rows', '', true);\n"
+					 "\t\tBEGIN\n"
+					 "\t\t\tFOR found IN EXECUTE %s LOOP\n"
+					 "\t\t\t\tlist := pg_catalog.array_append(list, pg_catalog.to_jsonb(found)::text);\n"
+					 "\t\t\tEND LOOP;\n"
+					 "\t\t\tPERFORM pg_catalog.set_config('noetl_save.rows', '[' || pg_catalog.array_to_string(list, ',') || ']', true);\n"
+					 "\t\tEXCEPTION WHEN invalid_cursor_definition THEN\n"
+					 "\t\t\tEXECUTE %s;\n"
+					 "\t\tEND;\n"
+					 "\tELSE\n"
+					 "\t\tEXECUTE %s;\n"
+					 "\tEND IF;\n", call, call, call);
+}
+
+/* What add_execution() needs to be declared. */
+#define EXECUTION_VARIABLES "\tfound record;\n\tlist text[] := '{}';\n"
+
+/* Returns a block that executes a statement without parameters. */
+static char *
+plain_statement(const char *statement)
+{
+	StringInfoData block;
+
+	initStringInfo(&block);
+	appendStringInfoString(&block, "DECLARE\n" EXECUTION_VARIABLES "BEGIN\n");
+	add_execution(&block, quote_literal_cstr(statement));
+	appendStringInfoString(&block, "END");
+	return psprintf("DO %s", quote_literal_cstr(block.data));
+}
+
+/*
  * Returns a block that has PostgreSQL find the types of a statement's parameters,
  * convert the values to them, and execute it, as the broker does.
  */
@@ -795,6 +836,7 @@ typed_statement(const char *statement, const Numbered *numbered, const JsonbValu
 	appendStringInfo(&block, ";\n"
 					 "\tcolumns text;\n"
 					 "\targuments text;\n"
+					 EXECUTION_VARIABLES
 					 "BEGIN\n"
 					 "\tIF EXISTS (SELECT FROM pg_catalog.pg_prepared_statements WHERE name = 'noetl_save') THEN\n"
 					 "\t\tDEALLOCATE noetl_save;\n"
@@ -813,16 +855,31 @@ typed_statement(const char *statement, const Numbered *numbered, const JsonbValu
 	appendStringInfo(&block,
 					 "\tSELECT pg_catalog.string_agg(pg_catalog.format('%%I %%s', p.n, pg_catalog.format_type(p.type, -1)), ', ' ORDER BY p.n) INTO columns\n"
 					 "\tFROM pg_catalog.unnest(types) WITH ORDINALITY AS p (type, n);\n"
-					 "\tEXECUTE %s || columns || ')' INTO arguments USING vals;\n"
-					 "\tEXECUTE 'EXECUTE noetl_save (' || arguments || ')';\n"
-					 "\tDEALLOCATE noetl_save;\n"
-					 "END", quote_literal_cstr(convert.data));
+					 "\tEXECUTE %s || columns || ')' INTO arguments USING vals;\n",
+					 quote_literal_cstr(convert.data));
+	add_execution(&block, "'EXECUTE noetl_save (' || arguments || ')'");
+	appendStringInfoString(&block, "\tDEALLOCATE noetl_save;\nEND");
 	return psprintf("DO %s", quote_literal_cstr(block.data));
+}
+
+/* Returns whether a statement whose first word is given may return rows. */
+static bool
+may_return_rows(const char *statement, const char *word, int length)
+{
+	static const char returning[] = "returning";
+
+	if (pg_strncasecmp(word, "select", length) == 0 || pg_strncasecmp(word, "values", length) == 0 ||
+		pg_strncasecmp(word, "table", length) == 0 || pg_strncasecmp(word, "with", length) == 0)
+		return true;
+	for (; *statement != '\0'; statement++)
+		if (pg_strncasecmp(statement, returning, sizeof(returning) - 1) == 0)
+			return true;
+	return false;
 }
 
 /*
  * Sets *sql to a statement with its parameters converted by PostgreSQL; false when
- * it has none, or is not one that can be prepared.
+ * it is not one that can be prepared, or has no parameters and returns no rows.
  */
 static bool
 write_typed(const char *statement, const JsonbValue *params, char **sql)
@@ -843,9 +900,12 @@ write_typed(const char *statement, const JsonbValue *params, char **sql)
 	initStringInfo(&numbered.choices);
 	text = save_number_params(&numbered.numbering, statement, params, add_numbered, &numbered);
 	json_end_object(&numbered.values, &values);
-	if (numbered.numbering.names == NIL)
+	if (numbered.numbering.names != NIL)
+		*sql = typed_statement(text, &numbered, &values);
+	else if (may_return_rows(text, word, length))
+		*sql = plain_statement(text);
+	else
 		return false;
-	*sql = typed_statement(text, &numbered, &values);
 	return true;
 }
 

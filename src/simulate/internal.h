@@ -268,6 +268,8 @@ simulation_may_begin(TimestampTz at)
 	return !TIMESTAMP_NOT_FINITE(at) && at < SIMULATE_LAST_START;
 }
 
+/* Begins a play in CurrentMemoryContext, which lasts as long; nothing has happened yet. */
+extern Simulation *simulation_create(const SimRequest *request);
 /* Plays an execution to its end; *outcome is allocated in CurrentMemoryContext. */
 extern void simulation_play(const SimRequest *request, SimOutcome *outcome);
 /* Puts something into the agenda, and returns it; the caller fills in the rest. */

@@ -334,6 +334,13 @@ past_child_undone(void *arg, int64 execution_id, int64 before)
 	return false;
 }
 
+/* ValueSource.spawned_undone: nor has a simulated worker started children. */
+static bool
+past_spawned_undone(void *arg, int64 execution_id, int64 parent_event_id, int64 before)
+{
+	return false;
+}
+
 /* ValueSource.new_execution_id: small numbers, the same in every play. */
 static int64
 past_new_execution_id(void *arg)
@@ -431,6 +438,7 @@ past_answers(SimExecution *execution, ValueSource *source)
 		.child_item = past_child_item,
 		.child_attempt = past_child_attempt,
 		.child_undone = past_child_undone,
+		.spawned_undone = past_spawned_undone,
 		.new_execution_id = past_new_execution_id,
 		.allows_visit = past_allows_visit,
 		.allows_depth = past_allows_depth,

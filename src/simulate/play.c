@@ -384,34 +384,44 @@ path_of(const Playbook *playbook)
 		playbook->name != NULL ? playbook->name : "simulated";
 }
 
+/* Begins a play in CurrentMemoryContext; nothing has happened yet. */
+Simulation *
+simulation_create(const SimRequest *request)
+{
+	Simulation *simulation = palloc0(sizeof(Simulation));
+
+	simulation->request = request;
+	simulation->memory = CurrentMemoryContext;
+	simulation->now = request->at;
+	simulation->children = create_children(simulation->memory);
+	simulation->agenda = pairingheap_allocate(compare_entries, NULL);
+	simulation->root = execution_create(simulation, NULL, NULL, request->playbook,
+										path_of(request->playbook), 1);
+	return simulation;
+}
+
 /* Plays an execution to its end. */
 void
 simulation_play(const SimRequest *request, SimOutcome *outcome)
 {
 	MemoryContext caller = CurrentMemoryContext;
-	Simulation	simulation;
+	MemoryContext memory = AllocSetContextCreate(caller, "noetl simulation",
+												 ALLOCSET_DEFAULT_SIZES);
+	Simulation *simulation;
 	const Model *model;
 
-	memset(&simulation, 0, sizeof(simulation));
 	memset(outcome, 0, sizeof(SimOutcome));
-	simulation.request = request;
-	simulation.memory = AllocSetContextCreate(caller, "noetl simulation",
-											  ALLOCSET_DEFAULT_SIZES);
-	simulation.now = request->at;
-	MemoryContextSwitchTo(simulation.memory);
-	simulation.children = create_children(simulation.memory);
-	simulation.agenda = pairingheap_allocate(compare_entries, NULL);
-	simulation.root = execution_create(&simulation, NULL, NULL, request->playbook,
-									   path_of(request->playbook), 1);
-	execution_begin(simulation.root, request->parameters);
-	outcome->stopped = play(&simulation);
+	MemoryContextSwitchTo(memory);
+	simulation = simulation_create(request);
+	execution_begin(simulation->root, request->parameters);
+	outcome->stopped = play(simulation);
 	if (outcome->stopped != NULL)
-		row_stopped(&simulation, outcome->stopped);
+		row_stopped(simulation, outcome->stopped);
 	MemoryContextSwitchTo(caller);
-	model = simulation.root->model;
+	model = simulation->root->model;
 	outcome->stopped = outcome->stopped == NULL ? NULL : pstrdup(outcome->stopped);
 	outcome->status = model->status == NULL ? "RUNNING" : pstrdup(model->status);
 	outcome->error = model->error == NULL ? NULL : pstrdup(model->error);
 	outcome->result = log_copy_jsonb(model->result);
-	MemoryContextDelete(simulation.memory);
+	MemoryContextDelete(memory);
 }

@@ -14,6 +14,7 @@
 
 #include "store/deferred.h"
 #include "store/index.h"
+#include "store/queue_row.h"
 #include "store/table.h"
 
 /* Returns whether rows of any table are kept back. */
@@ -109,6 +110,7 @@ typedef struct DeferredTask
 	bool	   *isnull;
 	int64		queue_id;
 	int			priority;
+	int64		place;			/* queue_place() */
 } DeferredTask;
 
 /* Copies the row in a slot, into the current memory context. */
@@ -154,6 +156,7 @@ deferred_add_task(Store *store, StoreTable *table)
 	copy_row(task, slot);
 	task->queue_id = DatumGetInt64(slot_column(slot, QUEUE_COL_QUEUE_ID));
 	task->priority = DatumGetInt32(slot_column(slot, QUEUE_COL_PRIORITY));
+	task->place = queue_place(slot, task->priority);
 	store->deferred_tasks = lappend(store->deferred_tasks, task);
 	MemoryContextSwitchTo(old);
 	return true;
@@ -206,7 +209,7 @@ write_tasks(Store *store)
 	}
 }
 
-/* For list_sort: the highest priority first, then the smallest queue_id. */
+/* For list_sort: by their places, then the smallest queue_id. */
 static int
 compare_tasks(const ListCell *a, const ListCell *b)
 {
@@ -214,7 +217,7 @@ compare_tasks(const ListCell *a, const ListCell *b)
 	const DeferredTask *right = (const DeferredTask *) lfirst(b);
 
 	if (left->priority != right->priority)
-		return left->priority > right->priority ? -1 : 1;
+		return left->place < right->place ? -1 : 1;
 	return left->queue_id < right->queue_id ? -1 : left->queue_id > right->queue_id;
 }
 
@@ -231,9 +234,8 @@ comes_before(const DeferredTask *task, TupleTableSlot *row)
 {
 	int			priority = DatumGetInt32(slot_column(row, QUEUE_COL_PRIORITY));
 
-	return task->priority > priority ||
-		(task->priority == priority &&
-		 task->queue_id <= DatumGetInt64(slot_column(row, QUEUE_COL_QUEUE_ID)));
+	return task->priority != priority ? task->place < queue_place(row, priority) :
+		task->queue_id <= DatumGetInt64(slot_column(row, QUEUE_COL_QUEUE_ID));
 }
 
 /* Takes the first task that is wanted and comes before a row (store/deferred.h). */

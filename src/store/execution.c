@@ -6,11 +6,13 @@
 
 #include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/multixact.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "common/hashfn.h"
 #include "executor/executor.h"
+#include "miscadmin.h"
 #include "utils/datum.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
@@ -152,6 +154,110 @@ store_get_execution(Store *store, int64 execution_id, Execution *execution)
 	store_read_execution(table->scan_slot, execution);
 	remember_execution(table, execution);
 	return true;
+}
+
+/* ---------------------------------------------------------------------------
+ * The row as a lock
+ * ---------------------------------------------------------------------------
+ */
+
+/* Returns whether a multixact has this transaction as a member that locks FOR UPDATE. */
+static bool
+is_own_multixact(MultiXactId multi)
+{
+	MultiXactMember *members;
+	int			count = GetMultiXactIdMembers(multi, &members, false, false);
+	bool		own = false;
+
+	for (int i = 0; i < count && !own; i++)
+		own = members[i].status >= MultiXactStatusForUpdate &&
+			TransactionIdIsCurrentTransactionId(members[i].xid);
+	return own;
+}
+
+/* Returns who holds a row, as far as its header tells. */
+static RowHolder
+holder_of(HeapTupleHeader row)
+{
+	TransactionId xmax = HeapTupleHeaderGetRawXmax(row);
+	bool		multi = (row->t_infomask & HEAP_XMAX_IS_MULTI) != 0;
+
+	if (TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(row)))
+		return ROW_OWN;
+	if ((row->t_infomask & HEAP_XMAX_INVALID) != 0 || !TransactionIdIsValid(xmax))
+		return ROW_FREE;
+	if (multi ? is_own_multixact(xmax) :
+		(row->t_infomask2 & HEAP_KEYS_UPDATED) != 0 && TransactionIdIsCurrentTransactionId(xmax))
+		return ROW_OWN;
+	return ROW_DOUBTFUL;
+}
+
+/*
+ * Reads the row of an execution as it is now; returns who holds it, and its place.
+ * Needs no Store.
+ */
+static RowHolder
+look_at_row(Relation table, int64 execution_id, ItemPointer place)
+{
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	RowHolder	holder = ROW_MISSING;
+
+	ScanKeyInit(&key, EXECUTION_ID, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(execution_id));
+	scan = systable_beginscan(table, store_relation(REL_EXECUTION_PKEY), true,
+							  SnapshotSelf, 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+	{
+		holder = holder_of(tuple->t_data);
+		*place = tuple->t_self;
+	}
+	systable_endscan(scan);
+	return holder;
+}
+
+/* Returns who holds the row of an execution (store/store.h). */
+RowHolder
+store_row_holder(int64 execution_id)
+{
+	Relation	table = table_open(store_relation(REL_EXECUTION), AccessShareLock);
+	ItemPointerData place;
+	RowHolder	holder = look_at_row(table, execution_id, &place);
+
+	table_close(table, AccessShareLock);
+	return holder;
+}
+
+/* Locks the row of an execution FOR UPDATE (store/store.h). */
+RowHolder
+store_lock_row_of(int64 execution_id, bool wait)
+{
+	Relation	table = table_open(store_relation(REL_EXECUTION), RowShareLock);
+	TupleTableSlot *slot = table_slot_create(table, NULL);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	RowHolder	holder = ROW_DOUBTFUL;
+	TM_Result	result = TM_Updated;
+
+	/* again, when who held the row has written a newer version */
+	while (result == TM_Updated || result == TM_Deleted)
+	{
+		ItemPointerData place;
+		TM_FailureData failure;
+
+		CHECK_FOR_INTERRUPTS();
+		holder = look_at_row(table, execution_id, &place);
+		if (holder == ROW_MISSING || holder == ROW_OWN)
+			break;
+		result = table_tuple_lock(table, &place, snapshot, slot, GetCurrentCommandId(false),
+								  LockTupleExclusive, wait ? LockWaitBlock : LockWaitSkip,
+								  0, &failure);
+		holder = result == TM_Ok ? ROW_OWN : ROW_DOUBTFUL;
+	}
+	UnregisterSnapshot(snapshot);
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(table, NoLock);
+	return holder;
 }
 
 /*
@@ -374,25 +480,6 @@ store_end_timeout(Store *store, int64 execution_id)
 
 	slot_set_null(begin_version(store, table, execution_id), EXECUTION_DEADLINE);
 	write_version(store, table);
-}
-
-/* Locks the newest version of the row of an execution; false: it has none. */
-bool
-store_lock_execution(Store *store, int64 execution_id)
-{
-	StoreTable *table = store_table(store, REL_EXECUTION);
-	ItemPointerData place;
-	Snapshot	snapshot;
-	bool		locked;
-
-	CommandCounterIncrement();
-	if (!store_fetch_by_id(store, table, REL_EXECUTION_PKEY, execution_id))
-		return false;
-	place = table->scan_slot->tts_tid;
-	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	locked = store_lock_row(table, &place, snapshot, false, NULL);
-	UnregisterSnapshot(snapshot);
-	return locked;
 }
 
 /* Has an execution that is over run again; its row must exist. */

@@ -16,6 +16,7 @@
 #include "utils/timestamp.h"
 
 #include "store/deferred.h"
+#include "store/fair.h"
 #include "store/low_water.h"
 #include "store/pause_row.h"
 #include "store/place.h"
@@ -47,6 +48,9 @@ typedef struct ReadyStream
 	int			priority;
 	int64		first_ready;	/* its first ready row; 0: none so far */
 	bool		doubtful;		/* a full scan, for rows that were changed by hand */
+	int64		below;			/* the next priority is lower than this */
+	bool		single;			/* it has one priority; others have streams of their own */
+	FairStream *fair;			/* of tasks with a fair_key, or NULL */
 } ReadyStream;
 
 typedef struct ReadyScan
@@ -60,6 +64,9 @@ typedef struct ReadyScan
 	bool		skipped;		/* a row was skipped */
 	int			nstreams;
 	ReadyStream *streams;
+	int			nfair;			/* how many of them are of tasks with a fair_key */
+	int			current;		/* the stream of the row that was returned last */
+	int			round_of;		/* the stream in whose round that row has its turn, or -1 */
 } ReadyScan;
 
 /* With more types than this only those that are in the index have a stream. */
@@ -82,6 +89,7 @@ typedef struct TypeWalk
 	StrategyNumber strategy;	/* of the next probe */
 	bool		wrapped;		/* the end of the index was reached */
 	bool		ended;
+	bool		begun;			/* a portion has been read */
 } TypeWalk;
 
 /* The type that the last scan has ended with; "": it has read all. */
@@ -162,6 +170,7 @@ add_stream(ReadyScan *ready, const char *type)
 	stream = &ready->streams[n];
 	memset(stream, 0, sizeof(ReadyStream));
 	stream->type = type;
+	stream->below = NO_PRIORITY_ABOVE;
 	/* rows are locked in the table's own slot, so a stream needs another */
 	stream->slot = MakeSingleTupleTableSlot(ready->table->scan_slot->tts_tupleDescriptor,
 											ready->table->scan_slot->tts_ops);
@@ -266,6 +275,62 @@ find_streams(ReadyScan *ready, TypeWalk *walk, int ntypes, char **types)
 		index_endscan(scan);
 }
 
+/* Adds the streams of the tasks of a type that have a fair_key, one for each priority. */
+static void
+add_fair_streams(ReadyScan *ready, const FairScan *scan, const char *type)
+{
+	int			priority;
+	int64		below = NO_PRIORITY_ABOVE;
+
+	while (fair_next_priority(scan, type, below, &priority))
+	{
+		ReadyStream *stream;
+
+		CHECK_FOR_INTERRUPTS();
+		add_stream(ready, type);
+		stream = &ready->streams[ready->nstreams - 1];
+		stream->priority = priority;
+		stream->fair = fair_open(scan, type, priority);
+		ready->nfair++;
+		below = priority;
+	}
+}
+
+/* Opens the index of tasks with a fair_key (fair_any). */
+static Relation
+open_fair_index(void *arg)
+{
+	return store_open_index((Store *) arg, REL_QUEUE_FAIR_IDX);
+}
+
+/*
+ * Adds streams of tasks that have a fair_key, if there are any; when any type will do, for
+ * the first portion of the types.
+ */
+static void
+find_fair_streams(ReadyScan *ready, Store *store, bool first, int ntypes, char **types)
+{
+	FairScan	scan;
+	char	   *type;
+
+	if ((ntypes == 0 && !first) ||
+		!fair_any(ready->table->relation, open_fair_index, store))
+		return;
+	scan.queue = ready->table->relation;
+	scan.index = open_fair_index(store);
+	scan.snapshot = ready->snapshot;
+	scan.skip_recent = ready->skip_recent;
+	for (int i = 0; i < ntypes; i++)
+		if (!type_wanted(types[i], i, types) || i == 0)
+			if (!store_type_paused(types[i]))
+				add_fair_streams(ready, &scan, types[i]);
+	if (ntypes > 0)
+		return;
+	for (const char *after = ""; fair_next_type(&scan, after, &type); after = type)
+		if (!store_type_paused(type))
+			add_fair_streams(ready, &scan, type);
+}
+
 /*
  * Opens a scan that sees everything that is committed, and all changes of this
  * transaction.  walk: for any type; the scan is for the portion that comes next.
@@ -274,16 +339,45 @@ static void
 ready_scan_open(ReadyScan *ready, Store *store, bool skip_recent, TypeWalk *walk, int ntypes,
 				char **types)
 {
+	bool		first;
+
 	ready->table = store_table(store, REL_QUEUE);
 	ready->index = store_open_index(store, REL_QUEUE_READY_IDX);
 	ready->nstreams = 0;
+	ready->nfair = 0;
+	ready->round_of = -1;
 	ready->skip_recent = skip_recent;
 	ready->skipped = false;
 	ready->more_types = false;
 	low_water_open(&ready->water, ready->table->relation, !skip_recent);
 	CommandCounterIncrement();
 	ready->snapshot = RegisterSnapshot(GetLatestSnapshot());
+	first = !walk->begun;
+	walk->begun = true;
 	find_streams(ready, walk, ntypes, types);
+	find_fair_streams(ready, store, first, ntypes, types);
+}
+
+/* So long is remembered that a type has no lower priority. */
+#define LOWEST_US		INT64CONST(1000000)
+
+/* The type of which that was found out last, by this session. */
+static struct
+{
+	char		type[NAMEDATALEN];
+	int64		priority;		/* the index has nothing below */
+	TimestampTz until;
+}			lowest;
+
+/* Returns whether a type is not known to have nothing below a priority. */
+static bool
+may_have_lower(const char *type, int64 below)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	return low_water_priority(type, below) != NO_PRIORITY || below > lowest.priority ||
+		now >= lowest.until || lowest.until - now > LOWEST_US ||
+		strncmp(type, lowest.type, NAMEDATALEN - 1) != 0;
 }
 
 /*
@@ -295,7 +389,7 @@ ready_scan_open(ReadyScan *ready, Store *store, bool skip_recent, TypeWalk *walk
 static bool
 begin_range(ReadyScan *ready, ReadyStream *stream)
 {
-	int64		below = stream->scan == NULL ? NO_PRIORITY_ABOVE : stream->priority;
+	int64		below = stream->below;
 	int64		known = low_water_priority(stream->type, below);
 	int64		mark;
 	Datum		next;
@@ -310,7 +404,13 @@ begin_range(ReadyScan *ready, ReadyStream *stream)
 	else if (known != NO_PRIORITY)
 		stream->priority = (int) known;
 	else
+	{
+		strlcpy(lowest.type, stream->type, NAMEDATALEN);
+		lowest.priority = below;
+		lowest.until = GetCurrentTimestamp() + LOWEST_US;
 		return false;
+	}
+	stream->below = stream->priority;
 	stream->first_ready = 0;
 	stream->in_range = true;
 	mark = low_water_begin(&ready->water, stream->type, stream->priority);
@@ -358,17 +458,43 @@ fetch_row(ReadyScan *ready, ReadyStream *stream)
 	return false;
 }
 
+/*
+ * When tasks age, one of a lower priority may come first: each priority of a type has a
+ * stream of its own then.  Begins that of the next lower one.
+ */
+static void
+split_stream(ReadyScan *ready, int number)
+{
+	int64		below = ready->streams[number].below;
+
+	ready->streams[number].single = true;
+	add_stream(ready, ready->streams[number].type);
+	ready->streams[ready->nstreams - 1].below = below;
+}
+
 /* Fetches the next row of a stream, if there is one. */
 static void
-advance(ReadyScan *ready, ReadyStream *stream)
+advance(ReadyScan *ready, int number)
 {
-	while (!stream->has_row && !stream->exhausted)
+	while (!ready->streams[number].has_row && !ready->streams[number].exhausted)
 	{
+		ReadyStream *stream = &ready->streams[number];
+
 		CHECK_FOR_INTERRUPTS();
-		if (!stream->in_range && !begin_range(ready, stream))
+		if (stream->fair != NULL)
+		{
+			stream->has_row = fair_fetch(stream->fair, stream->slot, &ready->skipped);
+			stream->exhausted = !stream->has_row;
+		}
+		else if (!stream->in_range && (stream->single || !begin_range(ready, stream)))
 			stream->exhausted = true;
 		else if (fetch_row(ready, stream))
+		{
 			stream->has_row = true;
+			if (noetl_priority_age > 0 && !stream->single &&
+				may_have_lower(stream->type, stream->below))
+				split_stream(ready, number);
+		}
 		else
 		{
 			low_water_end(&ready->water, stream->type, stream->priority, stream->first_ready);
@@ -381,29 +507,92 @@ advance(ReadyScan *ready, ReadyStream *stream)
 static bool
 comes_before(const ReadyStream *a, const ReadyStream *b)
 {
-	return a->priority != b->priority ? a->priority > b->priority :
+	return a->priority != b->priority ?
+		queue_place(a->slot, a->priority) < queue_place(b->slot, b->priority) :
 		DatumGetInt64(slot_column(a->slot, QUEUE_COL_QUEUE_ID)) <
 		DatumGetInt64(slot_column(b->slot, QUEUE_COL_QUEUE_ID));
 }
 
-/* Returns the next ready row, or NULL. */
-static TupleTableSlot *
-ready_scan_next(ReadyScan *ready)
+/* Returns the other stream of a type and a priority, if it has a row, or -1. */
+static int
+sibling_of(const ReadyScan *ready, int number)
 {
-	ReadyStream *best = NULL;
+	const ReadyStream *stream = &ready->streams[number];
 
 	for (int i = 0; i < ready->nstreams; i++)
 	{
-		ReadyStream *stream = &ready->streams[i];
+		const ReadyStream *other = &ready->streams[i];
 
-		advance(ready, stream);
-		if (stream->has_row && (best == NULL || comes_before(stream, best)))
-			best = stream;
+		if (other->has_row && other->priority == stream->priority &&
+			(other->fair == NULL) != (stream->fair == NULL) &&
+			strcmp(other->type, stream->type) == 0)
+			return i;
 	}
-	if (best == NULL)
+	return -1;
+}
+
+/* Returns the next ready row, or NULL.  The caller goes on with ready_consume(). */
+static TupleTableSlot *
+ready_scan_next(ReadyScan *ready)
+{
+	int			best = -1;
+	int			sibling = -1;
+
+	/* a stream that is read may add another one */
+	for (int i = 0; i < ready->nstreams; i++)
+	{
+		advance(ready, i);
+		if (ready->streams[i].has_row &&
+			(best < 0 || comes_before(&ready->streams[i], &ready->streams[best])))
+			best = i;
+	}
+	if (best < 0)
 		return NULL;
-	best->has_row = false;
-	return best->slot;
+	if (ready->nfair > 0)
+		sibling = sibling_of(ready, best);
+	if (sibling >= 0)
+	{
+		int			fair = ready->streams[best].fair != NULL ? best : sibling;
+		int			plain = fair == best ? sibling : best;
+
+		best = fair_others_first(ready->streams[fair].fair) ? plain : fair;
+		sibling = fair;
+	}
+	ready->current = best;
+	ready->round_of = sibling;
+	return ready->streams[best].slot;
+}
+
+/*
+ * Takes the turn of the row that was returned last, which is going to be leased.  Returns
+ * false when it is another one's turn by now.
+ */
+static bool
+ready_claim(ReadyScan *ready)
+{
+	ReadyStream *stream = &ready->streams[ready->current];
+
+	if (stream->fair == NULL)
+	{
+		if (ready->round_of >= 0)
+			fair_others_done(ready->streams[ready->round_of].fair);
+		return true;
+	}
+	if (fair_claim(stream->fair))
+		return true;
+	stream->has_row = false;
+	return false;
+}
+
+/* The row that was returned last is done with. */
+static void
+ready_consume(ReadyScan *ready)
+{
+	ReadyStream *stream = &ready->streams[ready->current];
+
+	stream->has_row = false;
+	if (stream->fair != NULL)
+		fair_consume(stream->fair);
 }
 
 /* Ends the scan, and reports the first ready rows that it has seen. */
@@ -418,6 +607,8 @@ ready_scan_close(ReadyScan *ready, bool leased)
 			low_water_end(&ready->water, stream->type, stream->priority, stream->first_ready);
 		if (stream->scan != NULL)
 			index_endscan(stream->scan);
+		if (stream->fair != NULL)
+			fair_close(stream->fair);
 		ExecDropSingleTupleTableSlot(stream->slot);
 	}
 	if (ready->nstreams > 0)
@@ -596,6 +787,7 @@ lease_portion(Leasing *leasing, TypeWalk *walk, const char **more, bool *skipped
 		leasing->seen++;
 		if (!may_lease(leasing, row) || park_row(leasing, ready.snapshot, row))
 		{
+			ready_consume(&ready);
 			if (leasing->parked >= MOST_PARKED)
 			{
 				*skipped = true;
@@ -606,10 +798,14 @@ lease_portion(Leasing *leasing, TypeWalk *walk, const char **more, bool *skipped
 		lease_deferred(leasing, row);
 		if (is_full(leasing))
 			*more = slot_text(row, QUEUE_COL_NODE_TYPE);
-		else if (lease_row(leasing, ready.snapshot, row, &held))
-			any = true;
-		else
-			*skipped = *skipped || held;
+		else if (ready_claim(&ready))
+		{
+			ready_consume(&ready);
+			if (lease_row(leasing, ready.snapshot, row, &held))
+				any = true;
+			else
+				*skipped = *skipped || held;
+		}
 	}
 	leasing->again = leasing->again || ready.water.again;
 	*skipped = *skipped || ready.skipped || ready.water.again;

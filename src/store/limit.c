@@ -1,13 +1,14 @@
 /*
  * store/limit.c
- *		Slots of limits: noetl.slot, noetl.limit_pace and noetl.limit_rule.
+ *		Slots of limits: noetl.slot, noetl.limit_pace and noetl.limit_rule.  What is not
+ *		done for each task is done by SQL.
  *
  *		           ask                    grant
  *		blocked ────────> waits (limit 0) ────> has it, waits (limit 1) … ────> ready
  *
  * Who has slots is counted in rows, so nothing that a crash, a rollback or a prepared
- * transaction leaves behind can make the count wrong.  Statements use the newest snapshot
- * whatever the isolation level, as they rely on the lock of the limit.
+ * transaction leaves behind can make the count wrong (store/limit_slot.c).  Statements use
+ * the newest snapshot whatever the isolation level, as they rely on the lock of the limit.
  */
 #include "common/common.h"
 
@@ -57,20 +58,26 @@ compare_keys(const LimitKey *a, const LimitKey *b)
 
 /* Notes that the slots of a limit and a key have changed (store/limit.h). */
 void
-limit_touch(const char *name, const char *key)
+limit_touch(const char *name, const char *key, bool due)
 {
 	MemoryContext old;
 	LimitKey   *entry;
 	ListCell   *lc;
-	LimitKey	given = {unconstify(char *, name), unconstify(char *, key)};
+	LimitKey	given = {unconstify(char *, name), unconstify(char *, key), due};
 
 	foreach(lc, touched)
-		if (compare_keys((LimitKey *) lfirst(lc), &given) == 0)
-			return;
+	{
+		entry = (LimitKey *) lfirst(lc);
+		if (compare_keys(entry, &given) != 0)
+			continue;
+		entry->due = entry->due || due;
+		return;
+	}
 	old = MemoryContextSwitchTo(TopTransactionContext);
 	entry = palloc(sizeof(LimitKey));
 	entry->name = pstrdup(name);
 	entry->key = pstrdup(key);
+	entry->due = due;
 	touched = lappend(touched, entry);
 	MemoryContextSwitchTo(old);
 }
@@ -139,11 +146,11 @@ note_own(int64 queue_id)
 	MemoryContextSwitchTo(old);
 }
 
-/* SqlRow: touches the limit and the key of a row. */
+/* SqlRow: touches the limit and the key of a row; arg: not NULL: it is due. */
 static void
 touch_row(void *arg, HeapTuple row, TupleDesc desc)
 {
-	limit_touch(SPI_getvalue(row, desc, 1), SPI_getvalue(row, desc, 2));
+	limit_touch(SPI_getvalue(row, desc, 1), SPI_getvalue(row, desc, 2), arg != NULL);
 }
 
 /* ---------------------------------------------------------------------------
@@ -163,6 +170,24 @@ read_limit(const Jsonb *limits, int ordinal, JsonbValue *limit)
 		elog(ERROR, "a task has no limit number %d", ordinal);
 	*limit = *element;
 	return n;
+}
+
+/* Reads a limit of a list (store/limit.h). */
+void
+limit_read_spec(Jsonb *limits, int ordinal, LimitKey *key, LimitWaiter *asks)
+{
+	JsonbValue	limit;
+	int64		number;
+
+	asks->nlimits = read_limit(limits, ordinal, &limit);
+	asks->terms.concurrency = json_get_int(&limit, "concurrency", &number) ? (int) number : -1;
+	asks->terms.rate = json_get_int(&limit, "rate", &number) ? (int) number : 0;
+	asks->terms.per = json_get_int(&limit, "per", &number) ? number : 0;
+	asks->terms.burst = json_get_int(&limit, "burst", &number) ? (int) number : 1;
+	asks->on_limit = json_get_text(&limit, "on_limit");
+	key->name = json_get_text(&limit, "name");
+	key->key = json_get_text(&limit, "key");
+	key->due = false;
 }
 
 /* Begins to wait for a limit (store/limit.h). */
@@ -194,12 +219,12 @@ limit_ask(int64 queue_id, int ordinal, int64 execution_id, bool task, Jsonb *lim
 	values[5] = BoolGetDatum(task);
 	values[6] = PointerGetDatum(limits);
 	(void) execute(&insert, values, NULL, NULL);
-	limit_touch(name, key);
+	limit_touch(name, key, false);
 }
 
-/* Gives up the slots of a task (store/limit.h). */
+/* Gives up the slots of a task that waits for one of them (store/limit.h). */
 void
-limit_free(int64 queue_id)
+limit_withdraw(int64 queue_id)
 {
 	static SqlStatement delete = {
 		"DELETE FROM noetl.slot WHERE queue_id OPERATOR(pg_catalog.=) $1 RETURNING name, key", 1,
@@ -238,7 +263,7 @@ move_slots(int64 from, int64 to)
 
 /* Gives a task all its slots, unasked: somebody works on it already. */
 static void
-hold_all(TupleTableSlot *task)
+hold_all(Store *store, TupleTableSlot *task)
 {
 	static SqlStatement insert = {
 		"INSERT INTO noetl.slot (queue_id, ordinal, name, key, execution_id, task, held, spec)"
@@ -252,13 +277,13 @@ hold_all(TupleTableSlot *task)
 		slot_column(task, QUEUE_COL_EXECUTION_ID),
 	PointerGetDatum(slot_jsonb(task, QUEUE_COL_LIMITS))};
 
-	limit_free(DatumGetInt64(values[0]));
+	limit_free(store, DatumGetInt64(values[0]));
 	(void) execute(&insert, values, touch_row, NULL);
 }
 
 /* Follows the row of a task that has limits (store/limit.h). */
 void
-limit_task_written(TupleTableSlot *old, TupleTableSlot *new)
+limit_task_written(Store *store, TupleTableSlot *old, TupleTableSlot *new, int taken)
 {
 	int64		queue_id = DatumGetInt64(slot_column(new, QUEUE_COL_QUEUE_ID));
 	int64		before = old == NULL ? queue_id :
@@ -271,17 +296,17 @@ limit_task_written(TupleTableSlot *old, TupleTableSlot *new)
 		if (before == queue_id && strcmp(was, "blocked") == 0)
 			return;
 		if (old != NULL)
-			limit_free(before);
-		limit_ask(queue_id, 0, DatumGetInt64(slot_column(new, QUEUE_COL_EXECUTION_ID)), true,
+			limit_free(store, before);
+		limit_ask(queue_id, old == NULL ? taken : 0, DatumGetInt64(slot_column(new, QUEUE_COL_EXECUTION_ID)), true,
 				  slot_jsonb(new, QUEUE_COL_LIMITS));
 	}
 	else if (strcmp(status, "queued") == 0 && before != queue_id)
 		move_slots(before, queue_id);
 	else if (strcmp(status, "leased") == 0 &&
 			 (strcmp(was, "blocked") == 0 || strcmp(was, "paused") == 0))
-		hold_all(new);
+		hold_all(store, new);
 	else if (strcmp(status, "retry") == 0 || strcmp(status, "paused") == 0)
-		limit_free(before);
+		limit_free(store, before);
 }
 
 /* ---------------------------------------------------------------------------
@@ -325,33 +350,19 @@ limit_read_state(const LimitKey *key, LimitBook *state)
 	(void) execute(&select, values, read_state, state);
 }
 
-/* Reads what one limit of a list says. */
-static void
-read_terms(const Jsonb *spec, int ordinal, LimitWaiter *waiter)
-{
-	JsonbValue	limit;
-	int64		number;
-
-	waiter->nlimits = read_limit(spec, ordinal, &limit);
-	waiter->terms.concurrency = json_get_int(&limit, "concurrency", &number) ? (int) number : -1;
-	waiter->terms.rate = json_get_int(&limit, "rate", &number) ? (int) number : 0;
-	waiter->terms.per = json_get_int(&limit, "per", &number) ? number : 0;
-	waiter->terms.burst = json_get_int(&limit, "burst", &number) ? (int) number : 1;
-	waiter->on_limit = json_get_text(&limit, "on_limit");
-}
-
 /* SqlRow: reads what waits for a slot or has one. */
 static void
 read_waiter(void *arg, HeapTuple row, TupleDesc desc)
 {
 	LimitWaiter *waiter = (LimitWaiter *) arg;
+	LimitKey	key;
 
 	waiter->queue_id = DatumGetInt64(sql_column(row, desc, 1));
 	waiter->ordinal = DatumGetInt32(sql_column(row, desc, 2));
 	waiter->execution_id = DatumGetInt64(sql_column(row, desc, 3));
 	waiter->task = DatumGetBool(sql_column(row, desc, 4));
 	waiter->spec = DatumGetJsonbPCopy(sql_column(row, desc, 5));
-	read_terms(waiter->spec, waiter->ordinal, waiter);
+	limit_read_spec(waiter->spec, waiter->ordinal, &key, waiter);
 }
 
 /* Finds what waits longest (store/limit.h). */
@@ -362,7 +373,7 @@ limit_next_waiter(const LimitKey *key, int64 after, bool only_impatient, LimitWa
 		"SELECT s.queue_id, s.ordinal, s.execution_id, s.task, s.spec FROM noetl.slot AS s" \
 		" WHERE s.name OPERATOR(pg_catalog.=) $1 AND s.key OPERATOR(pg_catalog.=) $2" \
 		"   AND NOT s.held AND s.queue_id OPERATOR(pg_catalog.>) $3 " condition \
-		" ORDER BY s.queue_id LIMIT 1 FOR UPDATE SKIP LOCKED", 3, {TEXTOID, TEXTOID, INT8OID}, NULL
+		" ORDER BY s.queue_id LIMIT 1", 3, {TEXTOID, TEXTOID, INT8OID}, NULL
 	static SqlStatement first = {NEXT_WAITER("")};
 	static SqlStatement first_impatient = {
 		NEXT_WAITER("AND s.spec OPERATOR(pg_catalog.->) s.ordinal OPERATOR(pg_catalog.?) 'on_limit'")
@@ -371,6 +382,20 @@ limit_next_waiter(const LimitKey *key, int64 after, bool only_impatient, LimitWa
 	Int64GetDatum(after)};
 
 	return execute(only_impatient ? &first_impatient : &first, values, read_waiter, waiter) > 0;
+}
+
+/* Locks the row of what waits (store/limit.h). */
+bool
+limit_lock_waiter(const LimitWaiter *waiter)
+{
+	static SqlStatement select = {
+		"SELECT FROM noetl.slot AS s WHERE s.queue_id OPERATOR(pg_catalog.=) $1"
+		"   AND s.ordinal OPERATOR(pg_catalog.=) $2 AND NOT s.held FOR UPDATE SKIP LOCKED", 2,
+		{INT8OID, INT4OID}, NULL
+	};
+	Datum		values[2] = {Int64GetDatum(waiter->queue_id), Int32GetDatum(waiter->ordinal)};
+
+	return execute(&select, values, NULL, NULL) > 0;
 }
 
 /* SqlRow: reads a limit and its key. */
@@ -398,30 +423,6 @@ limit_read_waiter(int64 queue_id, int ordinal, LimitKey *key, LimitWaiter *waite
 	(void) execute(&select, values, read_key, key);
 }
 
-/* SqlRow: reads a number. */
-static void
-read_number(void *arg, HeapTuple row, TupleDesc desc)
-{
-	*(int64 *) arg = DatumGetInt64(sql_column(row, desc, 1));
-}
-
-/* Returns how many have a slot, counted up to "most". */
-static int
-count_held(const LimitKey *key, int most)
-{
-	static SqlStatement select = {
-		"SELECT pg_catalog.count(*) FROM (SELECT FROM noetl.slot AS s"
-		" WHERE s.name OPERATOR(pg_catalog.=) $1 AND s.key OPERATOR(pg_catalog.=) $2"
-		"   AND s.held LIMIT $3) AS h", 3, {TEXTOID, TEXTOID, INT8OID}, NULL
-	};
-	Datum		values[3] = {CStringGetTextDatum(key->name), CStringGetTextDatum(key->key),
-	Int64GetDatum(most)};
-	int64		held = 0;
-
-	(void) execute(&select, values, read_number, &held);
-	return (int) held;
-}
-
 /* Returns what a limit says: the rule, or else what the playbook says. */
 static const LimitTerms *
 terms_of(const LimitBook *state, const LimitWaiter *waiter)
@@ -434,7 +435,7 @@ terms_of(const LimitBook *state, const LimitWaiter *waiter)
  * full_at moves on by one interval for each that begins, and may lie a burst ahead.
  */
 bool
-limit_has_room(LimitBook *state, const LimitWaiter *waiter, TimestampTz now, TimestampTz *due)
+limit_has_room(Store *store, LimitBook *state, const LimitWaiter *waiter, TimestampTz now, TimestampTz *due)
 {
 	const LimitTerms *terms = terms_of(state, waiter);
 
@@ -444,7 +445,7 @@ limit_has_room(LimitBook *state, const LimitWaiter *waiter, TimestampTz now, Tim
 	if (terms->concurrency > 0)
 	{
 		int			held = state->held >= 0 ? state->held :
-			count_held(&state->key, terms->concurrency);
+			limit_count_held(store, &state->key, terms->concurrency, &state->by);
 
 		if (held >= terms->concurrency)
 			return false;
@@ -504,20 +505,6 @@ limit_make_wait(const LimitWaiter *waiter)
 	Datum		values[2] = {Int64GetDatum(waiter->queue_id), Int32GetDatum(waiter->ordinal)};
 
 	(void) execute(&update, values, NULL, NULL);
-}
-
-/* Does anything wait that this transaction sees? */
-bool
-limit_any_waiting(const LimitKey *key)
-{
-	static SqlStatement select = {
-		"SELECT FROM noetl.slot AS s"
-		" WHERE s.name OPERATOR(pg_catalog.=) $1 AND s.key OPERATOR(pg_catalog.=) $2"
-		"   AND NOT s.held LIMIT 1", 2, {TEXTOID, TEXTOID}, NULL
-	};
-	Datum		values[2] = {CStringGetTextDatum(key->name), CStringGetTextDatum(key->key)};
-
-	return execute(&select, values, NULL, NULL) > 0;
 }
 
 /* Finds who has had a slot longest (store/limit.h). */
@@ -585,7 +572,7 @@ limit_touch_due(int most)
 	};
 	Datum		values[1] = {Int64GetDatum(most)};
 
-	return execute(&select, values, touch_row, NULL);
+	return execute(&select, values, touch_row, "");
 }
 
 /* Touches all keys of a limit that something waits for (store/limit.h). */
@@ -598,7 +585,7 @@ limit_touch_all(const char *name)
 	};
 	Datum		values[1] = {CStringGetTextDatum(name)};
 
-	return execute(&select, values, touch_row, NULL);
+	return execute(&select, values, touch_row, "");
 }
 
 /* Makes a blocked task ready (store/limit.h). */
@@ -621,7 +608,7 @@ limit_unblock(Store *store, LimitWaiter *waiter, const char **type)
 		locked = store_lock_row(scan.table, &tid, scan.snapshot, true, NULL);
 	}
 	if (!found)
-		limit_free(waiter->queue_id);
+		limit_free(store, waiter->queue_id);
 	else if (locked && strcmp(slot_text(scan.slot, QUEUE_COL_STATUS), "blocked") == 0)
 	{
 		TupleTableSlot *new = queue_new_version(scan.table);
@@ -710,7 +697,7 @@ limit_repair(Store *store, int64 execution_id)
 		status = slot_text(table->scan_slot, QUEUE_COL_STATUS);
 		if (strcmp(status, "leased") == 0 || strcmp(status, "cancelled") == 0)
 		{
-			hold_all(table->scan_slot);
+			hold_all(store, table->scan_slot);
 			continue;
 		}
 		queue_make_ready(queue_new_version(table));

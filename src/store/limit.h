@@ -13,6 +13,7 @@
 
 #include "datatype/timestamp.h"
 #include "executor/tuptable.h"
+#include "storage/lockdefs.h"
 #include "utils/jsonb.h"
 
 /* A limit and a key, which has the limit for itself. */
@@ -20,6 +21,7 @@ typedef struct LimitKey
 {
 	char	   *name;
 	char	   *key;
+	bool		due;			/* its time has come, or its rule has changed */
 } LimitKey;
 
 /* What a limit says. */
@@ -53,13 +55,22 @@ typedef struct LimitBook
 	int			held;			/* how many have a slot; -1: not known */
 	TimestampTz full_at;		/* when a whole burst may begin again; 0: now */
 	bool		paced;			/* there is a row of noetl.limit_pace */
+	TransactionId by;			/* another one that has taken slots, or given them up */
 } LimitBook;
+
+/* What waits first for a slot, as transactions under way leave it. */
+typedef struct LimitWaiting
+{
+	bool		any;
+	bool		own;			/* this transaction has it wait */
+	TransactionId by;			/* another one, which has not committed, has it wait */
+} LimitWaiting;
 
 /* Called when the outermost store has been closed and limits were touched. */
 extern void (*limit_settle_hook) (void);
 
 /* Notes that the slots of a limit and a key, or who waits for them, have changed. */
-extern void limit_touch(const char *name, const char *key);
+extern void limit_touch(const char *name, const char *key, bool due);
 /* Have any? */
 extern bool limit_any_touched(void);
 /* Takes the first of those that have, in the order of name and key; false: none is left. */
@@ -72,36 +83,70 @@ extern bool limit_is_own(int64 queue_id);
 /* Has this transaction added anything that does not wait for a slot? */
 extern bool limit_any_impatient(void);
 
+/*
+ * Locks a limit (key NULL: all of it) until the end of the transaction, or until
+ * limit_unlock().
+ */
+extern void limit_lock(const char *name, const char *key, LOCKMODE mode);
+/* Gives the lock of a limit and a key back. */
+extern void limit_unlock(const LimitKey *key);
+/* Looks at what waits first. */
+extern void limit_look_at_waiting(struct Store *store, const LimitKey *key,
+								  LimitWaiting *waiting);
+/*
+ * Counts the slots that are held, up to "most", whatever becomes of the transactions under
+ * way; *by: one of them, or none.
+ */
+extern int	limit_count_held(struct Store *store, const LimitKey *key, int most,
+							 TransactionId *by);
+/* Waits for the end of a transaction, but not beyond a time. */
+extern void limit_await_end(TransactionId xid, TimestampTz until);
+
+/*
+ * Takes the slots that a task needs, one after the other, as far as nobody waits and there
+ * is room; returns how many.
+ */
+extern int	limit_take(struct Store *store, int64 queue_id, int64 execution_id,
+					   Jsonb *limits);
+/* Reads the limit number "ordinal" of a list. */
+extern void limit_read_spec(Jsonb *limits, int ordinal, LimitKey *key, LimitWaiter *asks);
+
 /* Begins to wait for the limit number "ordinal" of a list of limits. */
 extern void limit_ask(int64 queue_id, int ordinal, int64 execution_id, bool task,
 					  Jsonb *limits);
 /* Gives up the slots of a task, and its places among those that wait. */
-extern void limit_free(int64 queue_id);
+extern void limit_free(struct Store *store, int64 queue_id);
+/* The same where it waits for one of them. */
+extern void limit_withdraw(int64 queue_id);
 /* The same for an execution itself. */
 extern void limit_free_execution(int64 execution_id);
-/* Follows the row of a task that has limits; old: its last version, or NULL. */
-extern void limit_task_written(TupleTableSlot *old, TupleTableSlot *new);
+/*
+ * Follows the row of a task that has limits; old: its last version, or NULL.  taken: a new
+ * one has so many slots already.
+ */
+extern void limit_task_written(struct Store *store, TupleTableSlot *old,
+							   TupleTableSlot *new, int taken);
 
 /* Reads what is known of a limit and a key; the caller holds its lock. */
 extern void limit_read_state(const LimitKey *key, LimitBook *state);
 /*
- * Finds what waits longest, after a queue_id, and locks its row; skips what others
- * change.  impatient: only what does not wait.  False: there is nothing.
+ * Finds what waits longest, after a queue_id.  impatient: only what does not wait.  False:
+ * there is nothing.
  */
 extern bool limit_next_waiter(const LimitKey *key, int64 after, bool impatient,
 							  LimitWaiter *waiter);
+/* Locks its row; false: another transaction gives it a slot, or withdraws it. */
+extern bool limit_lock_waiter(const LimitWaiter *waiter);
 /* Reads one place among those that wait, which exists. */
 extern void limit_read_waiter(int64 queue_id, int ordinal, LimitKey *key,
 							  LimitWaiter *waiter);
 /* Has a limit room for what waits?  *due: when to ask again because of the rate; or 0. */
-extern bool limit_has_room(LimitBook *state, const LimitWaiter *waiter, TimestampTz now,
+extern bool limit_has_room(struct Store *store, LimitBook *state, const LimitWaiter *waiter, TimestampTz now,
 						   TimestampTz *due);
 /* Gives a slot to what waits. */
 extern void limit_grant(LimitBook *state, const LimitWaiter *waiter, TimestampTz now);
 /* Lets what did not want to wait wait. */
 extern void limit_make_wait(const LimitWaiter *waiter);
-/* Does anything wait that this transaction sees? */
-extern bool limit_any_waiting(const LimitKey *key);
 /* Finds who has had a slot longest, except for an execution; false: nobody. */
 extern bool limit_oldest_holder(const LimitKey *key, int64 except, LimitWaiter *holder);
 /* Has the execution itself all its slots, or any place at all? */

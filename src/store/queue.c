@@ -253,6 +253,19 @@ store_find_task(Store *store, int64 execution_id, const TaskQuery *query, QueueR
 	return best != 0;
 }
 
+/* Takes the slots that a task needs; it is ready if it has all of them, else blocked. */
+static bool
+take_slots(Store *store, TupleTableSlot *slot, const Run *run)
+{
+	store->slots_taken = limit_take(store, run->queue_id,
+									DatumGetInt64(slot->tts_values[QUEUE_COL_EXECUTION_ID - 1]),
+									run->limits);
+	if (store->slots_taken < JB_ROOT_COUNT(run->limits))
+		return false;
+	slot_set_text(slot, QUEUE_COL_STATUS, "queued");
+	return true;
+}
+
 /* Inserts the task of a run at the end of the queue, or keeps it back. */
 void
 store_enqueue(Store *store, const BrokerState *state, Run *run)
@@ -265,10 +278,12 @@ store_enqueue(Store *store, const BrokerState *state, Run *run)
 	run->queue_id = DatumGetInt64(slot->tts_values[QUEUE_COL_QUEUE_ID - 1]);
 	/* the execution may fail in this very evaluation: then the row goes again */
 	run->handle = NULL;
-	if (!pause_row_if(store, slot) && run->limits == NULL &&
+	if (!pause_row_if(store, slot) &&
+		(run->limits == NULL || take_slots(store, slot, run)) &&
 		deferred_add_task(store, table))
 		return;
 	store_write_insert(store, table);
+	store->slots_taken = 0;
 	run->handle = queue_copy_tid(slot);
 }
 
@@ -316,7 +331,11 @@ store_close_task(Store *store, int64 execution_id, Run *run)
 	TM_Result	result;
 
 	if (run->handle == NULL && deferred_drop_task(store, run->queue_id))
+	{
+		if (run->limits != NULL)
+			limit_free(store, run->queue_id);
 		return;
+	}
 	if (!run->stored)
 		CommandCounterIncrement();	/* this command has inserted the row */
 	if (run->worker_id == NULL)

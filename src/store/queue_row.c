@@ -209,6 +209,20 @@ queue_read_run(TupleTableSlot *slot, int64 execution_id, const Playbook *playboo
 	return run;
 }
 
+/* Returns where the task in a slot stands among others (store/queue_row.h). */
+int64
+queue_place(TupleTableSlot *slot, int priority)
+{
+	int64		place;
+
+	if (noetl_priority_age == 0)
+		return -(int64) priority;
+	place = DatumGetTimestampTz(slot_column(slot, QUEUE_COL_CREATED_AT));
+	/* priorities of rows that were written by hand have no bounds */
+	priority = Max(Min(priority, HIGHEST_PRIORITY), -HIGHEST_PRIORITY);
+	return place - priority * (int64) noetl_priority_age * 1000;
+}
+
 /* ---------------------------------------------------------------------------
  * New versions
  * ---------------------------------------------------------------------------
@@ -338,6 +352,12 @@ store_fill_task(TupleTableSlot *slot, const BrokerState *state, const Run *run)
 	slot_set(slot, QUEUE_COL_LOST_LEASES, Int32GetDatum(run->lost));
 	if (run->queue_timeout != 0)
 		fill_wait(slot, run);
+	if (run->fair_key != NULL)
+	{
+		slot_set_text(slot, QUEUE_COL_FAIR_KEY, run->fair_key);
+		if (run->fair_weight != 1)
+			slot_set(slot, QUEUE_COL_FAIR_WEIGHT, Float4GetDatum((float4) run->fair_weight));
+	}
 	if (run->limits != NULL)
 	{
 		slot_set(slot, QUEUE_COL_LIMITS, PointerGetDatum(run->limits));

@@ -65,6 +65,12 @@ extern bool queue_lock_row(Store *store, int64 queue_id);
  */
 extern bool queue_lock_place(Store *store, ItemPointerData place);
 
+/*
+ * Returns where the task in a slot stands among others: the smaller the earlier.  By its
+ * priority; when tasks age, noetl.priority_age of waiting is worth a step of priority.
+ */
+extern int64 queue_place(TupleTableSlot *slot, int priority);
+
 /* Begins a new version of the row in the scan slot, and returns the insert slot. */
 extern TupleTableSlot *queue_new_version(StoreTable *table);
 /* Writes the new version over the row in the scan slot. */

@@ -21,6 +21,9 @@ typedef enum StoreRelation
 	REL_SIGNAL,
 	REL_MESSAGE,
 	REL_LIMIT_PACE,
+	REL_START_KEY,
+	REL_SLOT,
+	REL_LIMIT_RULE,
 	/* indexes */
 	REL_EXECUTION_PKEY,
 	REL_EXECUTION_PARENT_IDX,
@@ -38,6 +41,7 @@ typedef enum StoreRelation
 	REL_SCHEDULE_QUEUED_IDX,
 	REL_QUEUE_PKEY,
 	REL_QUEUE_READY_IDX,
+	REL_QUEUE_FAIR_IDX,
 	REL_QUEUE_RUN_IDX,
 	REL_QUEUE_RETRY_IDX,
 	REL_QUEUE_LEASE_IDX,
@@ -48,13 +52,18 @@ typedef enum StoreRelation
 	REL_MESSAGE_ID_IDX,
 	REL_MESSAGE_EXPIRES_IDX,
 	REL_LIMIT_PACE_DUE_IDX,
+	REL_START_KEY_PKEY,
+	REL_SLOT_PKEY,
+	REL_SLOT_HELD_IDX,
+	REL_SLOT_WAITING_IDX,
+	REL_LIMIT_RULE_PKEY,
 	/* sequences */
 	REL_ID_SEQ,
 	REL_QUEUE_SEQ,
 	REL_COUNT
 } StoreRelation;
 
-#define STORE_TABLES	(REL_LIMIT_PACE + 1)
+#define STORE_TABLES	(REL_LIMIT_RULE + 1)
 
 /* Returns the OID of a relation; raises an error when it is not installed. */
 extern Oid	store_relation(StoreRelation which);

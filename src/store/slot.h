@@ -9,7 +9,7 @@
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 
-/* Columns of noetl.execution, workload, run, item, signal and message */
+/* Columns of noetl.execution, workload, run, item, signal, message and start_key */
 enum
 {
 	EXECUTION_ID = 1, EXECUTION_CATALOG_ID, EXECUTION_PARENT_ID,
@@ -48,6 +48,25 @@ enum
 {
 	ITEM_EXECUTION_ID = 1, ITEM_STEP_NAME, ITEM_VISIT, ITEM_INDEX, ITEM_ITEM,
 	ITEM_COLUMNS = ITEM_ITEM
+};
+
+enum
+{
+	START_KEY_PATH = 1, START_KEY_KEY, START_KEY_STARTED_BY, START_KEY_EXECUTION_ID,
+	START_KEY_COLUMNS = START_KEY_EXECUTION_ID
+};
+
+enum
+{
+	SLOT_QUEUE_ID = 1, SLOT_ORDINAL, SLOT_NAME, SLOT_KEY, SLOT_EXECUTION_ID, SLOT_TASK,
+	SLOT_HELD, SLOT_SPEC, SLOT_SINCE,
+	SLOT_COLUMNS = SLOT_SINCE
+};
+
+/* Columns of noetl.limit_rule that are read without SPI */
+enum
+{
+	LIMIT_RULE_CONCURRENCY = 2, LIMIT_RULE_RATE
 };
 
 /* Columns of noetl.limit_pace that are read without SPI */

@@ -2,9 +2,9 @@
  * store/start_key.h
  *		Business keys of starts: noetl.start_key.
  *
- * A part of the door (store/store.h).  The statements run as the owner of the
- * tables.  The index of the table makes starts with one key wait for each other;
- * starts without a key never come here.
+ * A part of the door (store/store.h).  A new key is inserted without SPI; the other
+ * statements run as the owner of the tables.  The index of the table makes starts
+ * with one key wait for each other; starts without a key never come here.
  */
 #ifndef NOETL_STORE_START_KEY_H
 #define NOETL_STORE_START_KEY_H

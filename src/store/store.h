@@ -126,11 +126,24 @@ extern bool store_is_running(int64 execution_id, bool *running);
 /* Reads how an execution ended; returns false when it runs or has no row. */
 extern bool store_get_end(Store *store, int64 execution_id, ExecutionEnd *end);
 
+/* Who holds the row of an execution */
+typedef enum RowHolder
+{
+	ROW_MISSING,				/* there is no row */
+	ROW_FREE,					/* nobody has locked or written it */
+	ROW_OWN,					/* this transaction has written it or locked it FOR UPDATE */
+	ROW_DOUBTFUL				/* others may hold it, or have held it */
+} RowHolder;
+
+/* Returns who holds the row of an execution, by its header.  Needs no Store. */
+extern RowHolder store_row_holder(int64 execution_id);
+
 /*
- * Locks the row of an execution until the end of the transaction; waits for who changes
- * it.  Returns false when it has no row.
+ * Locks the row of an execution FOR UPDATE until the end of the transaction.  Returns
+ * ROW_OWN, ROW_MISSING, or (unless wait) ROW_DOUBTFUL when another transaction holds it.
+ * Needs no Store.
  */
-extern bool store_lock_execution(Store *store, int64 execution_id);
+extern RowHolder store_lock_row_of(int64 execution_id, bool wait);
 
 /* Inserts an execution. */
 extern void store_insert_execution(Store *store, const Execution *execution,
@@ -521,7 +534,9 @@ typedef enum QueueColumn
 	QUEUE_COL_ATTEMPTS_BEFORE,
 	QUEUE_COL_PAUSED_BY,
 	QUEUE_COL_LIMITS,
-	QUEUE_COLUMNS = QUEUE_COL_LIMITS
+	QUEUE_COL_FAIR_KEY,
+	QUEUE_COL_FAIR_WEIGHT,
+	QUEUE_COLUMNS = QUEUE_COL_FAIR_WEIGHT
 } QueueColumn;
 
 /* What the callers of queue functions need of a row. */

@@ -19,6 +19,7 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "catalog/index.h"
 #include "catalog/namespace.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
@@ -26,6 +27,7 @@
 #include "optimizer/optimizer.h"
 #include "parser/parse_relation.h"
 #include "rewrite/rewriteHandler.h"
+#include "storage/lmgr.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -33,6 +35,7 @@
 #include "utils/syscache.h"
 
 #include "store/deferred.h"
+#include "store/fair.h"
 #include "store/index.h"
 #include "store/low_water.h"
 #include "store/ready_news.h"
@@ -237,6 +240,7 @@ store_open(Oid event_leaf)
 	store->event_leaf = event_leaf;
 	store->deferred_memory = NULL;
 	store->deferred_tasks = NIL;
+	store->slots_taken = 0;
 	store->nest_level = GetCurrentTransactionNestLevel();
 	store->next = in_use;
 	in_use = store;
@@ -495,6 +499,47 @@ store_event_table(Store *store, int64 execution_id)
 	return store_table(store, REL_EVENT);
 }
 
+/* Opens the indexes of a table, unless they are open. */
+void
+store_open_indexes(Store *store, StoreTable *table)
+{
+	ResultRelInfo *result_rel = table->result_rel;
+	MemoryContext old;
+
+	if (table->writable)
+		return;
+	if (table->indexed)
+	{
+		Oid			fair = table == &store->tables[REL_QUEUE] ?
+			store_relation(REL_QUEUE_FAIR_IDX) : InvalidOid;
+
+		/* the index of tasks with a fair_key is opened by the first such task */
+		for (int i = 0; i < result_rel->ri_NumIndices; i++)
+			result_rel->ri_IndexRelationDescs[i] = table->index_oids[i] == fair ? NULL :
+				index_open(table->index_oids[i], RowExclusiveLock);
+	}
+	else
+	{
+		old = MemoryContextSwitchTo(store->estate->es_query_cxt);
+		ExecOpenIndices(result_rel, false);
+		table->index_oids = palloc(sizeof(Oid) * Max(result_rel->ri_NumIndices, 1));
+		for (int i = 0; i < result_rel->ri_NumIndices; i++)
+			table->index_oids[i] = RelationGetRelid(result_rel->ri_IndexRelationDescs[i]);
+		MemoryContextSwitchTo(old);
+		table->indexed = true;
+	}
+	table->writable = true;
+}
+
+/* Returns an index for scans; it stays open as long as the store. */
+Relation
+store_open_index(Store *store, StoreRelation which)
+{
+	if (store->indexes[which] == NULL)
+		store->indexes[which] = index_open(store_index(which), AccessShareLock);
+	return store->indexes[which];
+}
+
 /* Raises the error that a row is missing (store/table.h). */
 void
 store_row_missing(StoreRelation which, int64 id)
@@ -517,8 +562,8 @@ store_row_missing(StoreRelation which, int64 id)
  */
 
 /* Returns whether triggers of users may fire when a table is written. */
-static bool
-has_triggers(const StoreTable *table)
+bool
+store_has_triggers(const StoreTable *table)
 {
 	return table->result_rel->ri_TrigDesc != NULL || table->statement != NULL;
 }
@@ -530,13 +575,31 @@ has_triggers(const StoreTable *table)
 static void
 prepare_write(Store *store, StoreTable *table)
 {
-	if (has_triggers(table))
+	if (store_has_triggers(table))
 		store_write_deferred(store);
 }
 
 /* Returns whether rows of a table need nothing but their constraints and indexes. */
 bool
 store_is_plain(const StoreTable *table)
+/* Opens the index of tasks with a fair_key for the row in a slot, if it has one. */
+static void
+prepare_fair(Store *store, StoreTable *table, TupleTableSlot *slot)
+{
+	ResultRelInfo *result_rel = table->result_rel;
+
+	if (table != &store->tables[REL_QUEUE] || slot_attisnull(slot, QUEUE_COL_FAIR_KEY))
+		return;
+	fair_note_write();
+	for (int i = 0; i < result_rel->ri_NumIndices; i++)
+		if (result_rel->ri_IndexRelationDescs[i] == NULL)
+			result_rel->ri_IndexRelationDescs[i] = index_open(table->index_oids[i],
+															  RowExclusiveLock);
+}
+
+/* Reports that a row is changed or removed that may be ready, if it is of the queue. */
+static void
+note_change(Store *store, StoreTable *table)
 {
 	const TupleConstr *constraints = RelationGetDescr(table->relation)->constr;
 
@@ -611,10 +674,94 @@ store_write_insert(Store *store, StoreTable *table)
 	}
 	note_change(store, table, NULL, table->insert_slot);
 	insert_row(store, table);
+	prepare_fair(store, table, table->insert_slot);
+	if (table->statement != NULL)
+		statement_insert(store, table);
+	else
+		ExecSimpleRelationInsert(table->result_rel, store->estate, table->insert_slot);
 	ResetPerTupleExprContext(store->estate);
 	if (table == &store->tables[REL_QUEUE] &&
 		!slot_attisnull(table->insert_slot, QUEUE_COL_LIMITS))
-		limit_task_written(NULL, table->insert_slot);
+		limit_task_written(store, NULL, table->insert_slot, store->slots_taken);
+}
+
+/* Prepares the description of a unique index for rows that may be there already. */
+static void
+prepare_unique(Store *store, ResultRelInfo *result_rel, Oid unique)
+{
+	for (int i = 0; i < result_rel->ri_NumIndices; i++)
+	{
+		Relation	index = result_rel->ri_IndexRelationDescs[i];
+		IndexInfo  *info = result_rel->ri_IndexRelationInfo[i];
+		MemoryContext old;
+
+		if (RelationGetRelid(index) != unique || info->ii_UniqueOps != NULL)
+			continue;
+		old = MemoryContextSwitchTo(store->estate->es_query_cxt);
+		BuildSpeculativeIndexInfo(index, info);
+		MemoryContextSwitchTo(old);
+	}
+}
+
+/* Returns whether no row that is there, or is being inserted, conflicts with a new one. */
+static bool
+is_new(Store *store, StoreTable *table, List *unique)
+{
+	ItemPointerData conflict;
+#if PG_VERSION_NUM >= 180000
+	ItemPointerData none;
+
+	ItemPointerSetInvalid(&none);
+	return ExecCheckIndexConstraints(table->result_rel, table->insert_slot, store->estate,
+									 &conflict, &none, unique);
+#else
+	return ExecCheckIndexConstraints(table->result_rel, table->insert_slot, store->estate,
+									 &conflict, unique);
+#endif
+}
+
+/*
+ * Inserts the row in the insert slot as INSERT … ON CONFLICT does; returns false when
+ * another session was faster.
+ */
+static bool
+insert_speculatively(Store *store, StoreTable *table, List *unique)
+{
+	TransactionId xid = GetCurrentTransactionId();
+	uint32		token = SpeculativeInsertionLockAcquire(xid);
+	bool		conflict = false;
+
+	table_tuple_insert_speculative(table->relation, table->insert_slot,
+								   GetCurrentCommandId(true), 0, NULL, token);
+	list_free(ExecInsertIndexTuples(table->result_rel, table->insert_slot, store->estate,
+									false, true, &conflict, unique
+#if PG_VERSION_NUM >= 160000
+									,false
+#endif
+									));
+	table_tuple_complete_speculative(table->relation, table->insert_slot, token, !conflict);
+	SpeculativeInsertionLockRelease(xid);
+	return !conflict;
+}
+
+/* Inserts the row in the insert slot unless there is one like it (store/table.h). */
+bool
+store_write_new(Store *store, StoreTable *table, StoreRelation unique)
+{
+	Oid			index = store_index(unique);
+	List	   *indexes = list_make1_oid(index);
+	bool		inserted = false;
+
+	prepare_write(store, table);
+	prepare_unique(store, table->result_rel, index);
+	ExecStoreVirtualTuple(table->insert_slot);
+	if (table->relation->rd_att->constr != NULL)
+		ExecConstraints(table->result_rel, table->insert_slot, store->estate);
+	while (!inserted && is_new(store, table, indexes))
+		inserted = insert_speculatively(store, table, indexes);
+	list_free(indexes);
+	ResetPerTupleExprContext(store->estate);
+	return inserted;
 }
 
 /* Replaces the row in "old" by the one in "new". */
@@ -627,6 +774,7 @@ store_write_update(Store *store, StoreTable *table, TupleTableSlot *old,
 	note_change(store, table, old, new);
 	prepare_write(store, table);
 	store_open_indexes(store, table);
+	prepare_fair(store, table, new);
 	EvalPlanQualInit(&epq, store->estate, NULL, NIL, -1
 #if PG_VERSION_NUM >= 160000
 					 ,NIL
@@ -639,7 +787,7 @@ store_write_update(Store *store, StoreTable *table, TupleTableSlot *old,
 	EvalPlanQualEnd(&epq);
 	ResetPerTupleExprContext(store->estate);
 	if (table == &store->tables[REL_QUEUE] && !slot_attisnull(new, QUEUE_COL_LIMITS))
-		limit_task_written(old, new);
+		limit_task_written(store, old, new, 0);
 }
 
 /* Deletes the row in "old". */
@@ -650,6 +798,9 @@ store_write_delete(Store *store, StoreTable *table, TupleTableSlot *old)
 
 	note_change(store, table, old, NULL);
 	prepare_write(store, table);
+	note_change(store, table);
+	if (store_has_triggers(table))
+		store_write_deferred(store);
 	EvalPlanQualInit(&epq, store->estate, NULL, NIL, -1
 #if PG_VERSION_NUM >= 160000
 					 ,NIL
@@ -662,5 +813,5 @@ store_write_delete(Store *store, StoreTable *table, TupleTableSlot *old)
 	EvalPlanQualEnd(&epq);
 	ResetPerTupleExprContext(store->estate);
 	if (table == &store->tables[REL_QUEUE] && !slot_attisnull(old, QUEUE_COL_LIMITS))
-		limit_free(DatumGetInt64(slot_column(old, QUEUE_COL_QUEUE_ID)));
+		limit_free(store, DatumGetInt64(slot_column(old, QUEUE_COL_QUEUE_ID)));
 }

@@ -56,6 +56,16 @@ extern void store_set_defaults(Store *store, StoreTable *table);
 /* Inserts the row in the insert slot. */
 extern void store_write_insert(Store *store, StoreTable *table);
 
+/* Returns whether triggers of users may fire when a table is written. */
+extern bool store_has_triggers(const StoreTable *table);
+
+/*
+ * Inserts the row in the insert slot unless a unique index has one like it; returns
+ * whether it is inserted.  Waits for a transaction that is just inserting one.  For
+ * tables without triggers of users.
+ */
+extern bool store_write_new(Store *store, StoreTable *table, StoreRelation unique);
+
 /* Replaces the row in "old", which the caller holds a lock on, by the one in "new". */
 extern void store_write_update(Store *store, StoreTable *table, TupleTableSlot *old,
 							   TupleTableSlot *new);
@@ -149,6 +159,7 @@ struct Store
 	int			most_opened;	/* there is room for so many */
 	MemoryContext deferred_memory;	/* of the tasks; NULL: tasks are not kept back */
 	List	   *deferred_tasks; /* DeferredTask * (store/deferred.c) */
+	int			slots_taken;	/* by the task that is inserted just now */
 	Store	   *next;			/* in its list */
 };
 

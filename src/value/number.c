@@ -704,7 +704,8 @@ number_text(const Value *value, int *length)
 
 /*
  * Returns the text without white space around it and with digits of any script
- * as ASCII digits. Returns NULL when a character cannot be part of a number.
+ * as ASCII digits. Returns NULL when a character cannot be part of a number: to
+ * Python's int() and float() the separators \x1c to \x1f are no white space.
  */
 static char *
 clean_number(const char *s, int length)
@@ -713,6 +714,9 @@ clean_number(const char *s, int length)
 	StringInfoData buf;
 	int			pos = 0;
 
+	for (int i = 0; i < length; i++)
+		if (s[i] >= 0x1c && s[i] <= 0x1f)
+			return NULL;
 	text = utext_strip(&text, NULL, true, true);
 	bounds_work((int64) text.length * 10);
 	initStringInfo(&buf);

@@ -705,9 +705,8 @@ map_case(const Value *s, CaseMap first, CaseMap rest)
 	StringInfoData buf;
 	int			pos = 0;
 
-	buf.data = palloc(s->length + 1);
-	buf.maxlen = s->length + 1;
-	resetStringInfo(&buf);
+	initStringInfo(&buf);
+	enlargeStringInfo(&buf, s->length);
 	while (pos < s->length)
 	{
 		int			used;

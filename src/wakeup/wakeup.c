@@ -18,11 +18,14 @@
 #include "storage/sinvaladt.h"
 #endif
 #include "utils/memutils.h"
+#include "utils/timestamp.h"
 
 #include "wakeup/wakeup.h"
 
 /* In place of the hash of a type: the tag that every waiter holds, for timers */
 #define TIMER_HASH				2
+/* A session looks for those who wait for any event this often at most */
+#define CHANGES_EVERY_MS		100
 
 /* How many tasks of one type are ready. */
 typedef struct Noted
@@ -41,6 +44,7 @@ static struct
 	int64	   *ends;			/* executions that have ended */
 	int			ends_capacity;
 	int			nends;
+	bool		changed;		/* an event was stored */
 	bool		callback;
 }			noted;
 
@@ -80,16 +84,21 @@ end_tag(LOCKTAG *tag, int64 execution_id)
 						 (uint32) execution_id, LOCK_CLASS_ENDS);
 }
 
-/* Wakes the sessions that wait for the end of an execution. */
+/* Fills in the lock tag that those hold who wait for an event of any execution. */
 static void
-wake_for_end(int64 execution_id)
+changes_tag(LOCKTAG *tag)
 {
-	LOCKTAG		tag;
+	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, 0, 0, LOCK_CLASS_CHANGES);
+}
+
+/* Wakes all sessions that hold a tag. */
+static void
+wake_all(const LOCKTAG *tag)
+{
 	VirtualTransactionId *holders;
 	int			count = 0;
 
-	end_tag(&tag, execution_id);
-	holders = GetLockConflicts(&tag, ExclusiveLock, &count);
+	holders = GetLockConflicts(tag, ExclusiveLock, &count);
 	for (int i = 0; i < count; i++)
 	{
 		PGPROC	   *process = waiter_process(&holders[i]);
@@ -98,6 +107,34 @@ wake_for_end(int64 execution_id)
 			SetLatch(&process->procLatch);
 	}
 	pfree(holders);
+}
+
+/* Wakes the sessions that wait for the end of an execution. */
+static void
+wake_for_end(int64 execution_id)
+{
+	LOCKTAG		tag;
+
+	end_tag(&tag, execution_id);
+	wake_all(&tag);
+}
+
+/*
+ * Wakes the sessions that wait for any event, unless this session has looked for them
+ * a moment ago: they read what has changed no sooner than such a moment later.
+ */
+static void
+wake_for_changes(void)
+{
+	static TimestampTz looked_at = 0;
+	TimestampTz now = GetCurrentTimestamp();
+	LOCKTAG		tag;
+
+	if (now >= looked_at && now - looked_at < CHANGES_EVERY_MS * INT64CONST(1000))
+		return;
+	looked_at = now;
+	changes_tag(&tag);
+	wake_all(&tag);
 }
 
 /* Wakes up to "tasks" of the sessions that hold a tag; returns how many. */
@@ -148,6 +185,8 @@ wake_waiters(XactEvent event, void *arg)
 		}
 	for (int i = 0; event == XACT_EVENT_COMMIT && i < noted.nends; i++)
 		wake_for_end(noted.ends[i]);
+	if (event == XACT_EVENT_COMMIT && noted.changed)
+		wake_for_changes();
 	if (event == XACT_EVENT_COMMIT && noted.timer != 0)
 		timer_expect(noted.timer);
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT ||
@@ -156,6 +195,7 @@ wake_waiters(XactEvent event, void *arg)
 		noted.count = 0;
 		noted.timer = 0;
 		noted.nends = 0;
+		noted.changed = false;
 	}
 }
 
@@ -229,6 +269,34 @@ wake_at_end(int64 execution_id)
 		noted.ends_capacity = capacity;
 	}
 	noted.ends[noted.nends++] = execution_id;
+}
+
+/* Wakes those who wait for an event of any execution at commit. */
+void
+wake_changed(void)
+{
+	ensure_callback();
+	noted.changed = true;
+}
+
+/* Enters this session into those who wait for an event of any execution. */
+void
+wake_begin_waiting_for_changes(void)
+{
+	LOCKTAG		tag;
+
+	changes_tag(&tag);
+	(void) LockAcquire(&tag, ShareLock, true, false);
+}
+
+/* Takes this session out of them. */
+void
+wake_end_waiting_for_changes(void)
+{
+	LOCKTAG		tag;
+
+	changes_tag(&tag);
+	(void) LockRelease(&tag, ShareLock, true);
 }
 
 /* Enters this session into those who wait for the end of an execution. */

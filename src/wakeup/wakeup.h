@@ -56,6 +56,18 @@ extern void wake_begin_waiting_for_end(int64 execution_id);
 /* Takes this session out of them. */
 extern void wake_end_waiting_for_end(int64 execution_id);
 
+/* An event was stored: wakes those who wait for any when the transaction commits. */
+extern void wake_changed(void);
+
+/*
+ * Enters this session into those who wait for an event of any execution.  A session
+ * that commits several within a tenth of a second wakes them for the first of these
+ * only: who is woken waits that long before it reads.
+ */
+extern void wake_begin_waiting_for_changes(void);
+/* Takes this session out of them. */
+extern void wake_end_waiting_for_changes(void);
+
 /* The other parts of the door. */
 #include "wakeup/schedule.h"
 

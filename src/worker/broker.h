@@ -71,8 +71,8 @@ extern bool db_error_is_of_data(void);
 extern bool db_error_is_of_nul(void);
 extern bool db_error_is_ours(void);
 extern bool db_pooled(void);
-extern void db_send_started(Task *task);
-extern void db_settle(void);
+extern void db_init(void);
+extern DbStatus db_settle(void);
 
 /* db_queue.c */
 extern void db_set_types(const char *array);
@@ -82,6 +82,9 @@ extern void db_announce(void);
 extern void db_ask_for(int count, const char *array);
 extern const char *db_types(void);
 extern DbStatus db_lease(TaskList *list);
+extern void db_send_started(Task *task);
+extern bool db_send_complete(Task *task, const char *result,
+							 void (*answered) (Task *task, DbStatus status));
 extern DbStatus db_complete(const Task *task, const char *result,
 							const char *attached);
 extern DbStatus db_complete_and_lease(const Task *task, const char *result,

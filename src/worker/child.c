@@ -24,6 +24,7 @@
 #include "environment.h"
 #include "options.h"
 #include "signals.h"
+#include "strbuf.h"
 
 /* Closes a descriptor unless it is closed already. */
 static void
@@ -49,10 +50,11 @@ static void
 restore_signals(void)
 {
 	static const int changed[] = {SIGTERM, SIGINT, SIGCHLD, SIGPIPE};
+	struct sigaction action = {.sa_handler = SIG_DFL};
 	sigset_t	none;
 
 	for (size_t i = 0; i < sizeof(changed) / sizeof(changed[0]); i++)
-		signal(changed[i], SIG_DFL);
+		sigaction(changed[i], &action, NULL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
@@ -110,25 +112,62 @@ is_set_by_task(const ChildSpec *spec, const char *variable)
 	return false;
 }
 
+/* Tells whether a variable that a task sets, the i-th, is set again behind that. */
+static bool
+is_set_again(const ChildSpec *spec, size_t i)
+{
+	for (size_t j = i + 1; spec->env[2 * j] != NULL; j++)
+	{
+		if (strcmp(spec->env[2 * i], spec->env[2 * j]) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Returns how many entries a list has that NULL ends. */
+static size_t
+count_entries(const char *const *list)
+{
+	size_t		count = 0;
+
+	while (list != NULL && list[count] != NULL)
+		count++;
+	return count;
+}
+
 /*
- * In the child: makes its environment.  A program of a playbook sees what its task
- * sets, what --pass-env names and what no program can do without; not the worker's
- * passwords and credentials.
+ * Makes the environment of a child.  A program of a playbook sees what its task sets,
+ * what --pass-env names and what no program can do without; not the worker's passwords
+ * and credentials.  What the task sets is copied into *copies; both are to be freed.
  */
-static void
-set_environment(const ChildSpec *spec)
+static char **
+make_environment(const ChildSpec *spec, StringBuf *copies)
 {
 	char	  **ours = environment_all();
+	size_t		set = count_entries(spec->env) / 2;
+	char	  **env = xcalloc(count_entries((const char *const *) ours) + set + 1, sizeof(char *));
+	size_t	   *starts = xcalloc(set, sizeof(size_t));
+	size_t		n = 0;
 
-	environ = NULL;
 	for (int i = 0; ours[i] != NULL; i++)
 	{
 		if ((spec->inherits_environment || is_basic_variable(ours[i]) ||
 			 is_passed_variable(ours[i])) && !is_set_by_task(spec, ours[i]))
-			putenv(ours[i]);
+			env[n++] = ours[i];
 	}
-	for (int i = 0; spec->env != NULL && spec->env[i] != NULL; i += 2)
-		setenv(spec->env[i], spec->env[i + 1], 1);
+	for (size_t i = 0; i < set; i++)
+	{
+		starts[i] = copies->len;
+		sb_printf(copies, "%s=", spec->env[2 * i]);
+		sb_add(copies, spec->env[2 * i + 1], strlen(spec->env[2 * i + 1]) + 1);
+	}
+	for (size_t i = 0; i < set; i++)
+	{
+		if (!is_set_again(spec, i))
+			env[n++] = copies->data + starts[i];
+	}
+	free(starts);
+	return env;
 }
 
 /* In the child: limits what it and each process that it starts may allocate. */
@@ -146,7 +185,10 @@ limit_memory(long long bytes)
 #endif
 }
 
-/* In the child: becomes the program, or says on stderr why not. */
+/*
+ * In the child: becomes the program, or says on stderr why not.  The child has the
+ * memory of the worker until then, and must not change anything in it.
+ */
 static void
 exec_child(const ChildSpec *spec, int out, int err, int channel, pid_t parent)
 {
@@ -173,17 +215,53 @@ exec_child(const ChildSpec *spec, int out, int err, int channel, pid_t parent)
 	if (channel >= 0)
 		dup2(channel, spec->channel_is_stdin ? STDIN_FILENO : CHILD_CHANNEL_FD);
 	limit_memory(spec->memory);
-	set_environment(spec);
 	if (spec->cwd != NULL && chdir(spec->cwd) != 0)
 	{
-		fprintf(stderr, "could not change directory to \"%s\": %s\n",
+		dprintf(STDERR_FILENO, "could not change directory to \"%s\": %s\n",
 				spec->cwd, strerror(errno));
 		_exit(126);
 	}
 	execvp(spec->argv[0], (char *const *) spec->argv);
-	fprintf(stderr, "could not execute \"%s\": %s\n",
+	dprintf(STDERR_FILENO, "could not execute \"%s\": %s\n",
 			spec->argv[0], strerror(errno));
 	_exit(127);
+}
+
+/*
+ * Makes the process of a child, which shares the memory of this one until it has become
+ * its program: copying the page tables costs more than the program does.  Signals wait
+ * meanwhile, because a handler in the child would change this process.  Returns its
+ * number, -1 with errno when there is none.
+ */
+static pid_t
+spawn(const ChildSpec *spec, int out, int err, int channel)
+{
+	pid_t		parent = getpid();
+	StringBuf	copies = {0};
+	char	  **ours = environ;
+	char	  **env = make_environment(spec, &copies);
+	sigset_t	all;
+	sigset_t	before;
+	pid_t		pid;
+	int			saved_errno;
+
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &before);
+	environ = env;
+#ifdef __linux__
+	pid = vfork();
+#else
+	pid = fork();
+#endif
+	if (pid == 0)
+		exec_child(spec, out, err, channel, parent);
+	saved_errno = errno;
+	environ = ours;
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	free(env);
+	sb_free(&copies);
+	errno = saved_errno;
+	return pid;
 }
 
 /*
@@ -196,7 +274,6 @@ child_start(Child *child, const ChildSpec *spec)
 	int			out[2] = {-1, -1};
 	int			err[2] = {-1, -1};
 	int			channel[2] = {-1, -1};
-	pid_t		parent = getpid();
 	pid_t		pid = -1;
 	int			saved_errno;
 
@@ -204,9 +281,7 @@ child_start(Child *child, const ChildSpec *spec)
 		 (pipe2(out, O_CLOEXEC) == 0 && pipe2(err, O_CLOEXEC) == 0)) &&
 		(!spec->channel ||
 		 socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, channel) == 0))
-		pid = fork();
-	if (pid == 0)
-		exec_child(spec, out[1], err[1], channel[1], parent);
+		pid = spawn(spec, out[1], err[1], channel[1]);
 	saved_errno = errno;
 	close_fd(&out[1]);
 	close_fd(&err[1]);

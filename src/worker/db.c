@@ -28,6 +28,9 @@
 /* An answer may be that much later than the limit of the statement */
 #define ANSWER_MARGIN_SECONDS 5
 
+/* Answers that nobody waits for are looked at so long after the last was sent */
+#define LOOK_SECONDS 0.05
+
 /* What settings of the user must not change under the worker's own statements */
 static const char session_settings[] =
 "SET search_path = pg_catalog, pg_temp;"
@@ -49,7 +52,18 @@ static PGconn *conn = NULL;
 static bool pooled = false;
 static bool prepared_was_lost = false;	/* by a pooler that was not noticed */
 static bool prepared[STATEMENT_COUNT];
-static Task *starting = NULL;	/* its action_started is on the way */
+
+/* Statements that were sent, each a transaction of its own, whose answers are to come */
+typedef struct Sent
+{
+	DbAnswered	answered;
+	Task	   *task;
+} Sent;
+
+static Sent sent[DB_MAX_SENT];	/* a ring */
+static int	sent_first = 0;
+static int	sent_count = 0;
+static double sent_at = 0;		/* the last of them */
 static StringBuf message;
 static char sqlstate[6];
 static bool lease_lost = false;
@@ -184,7 +198,18 @@ db_pooled(void)
 	return pooled;
 }
 
-/* Closes the session; prepared statements go with it. */
+/* Takes the first of the statements that were sent off the ring. */
+static Sent
+next_sent(void)
+{
+	Sent		first = sent[sent_first];
+
+	sent_first = (sent_first + 1) % DB_MAX_SENT;
+	sent_count--;
+	return first;
+}
+
+/* Closes the session; prepared statements go with it, and answers that were to come. */
 void
 db_close(void)
 {
@@ -192,9 +217,12 @@ db_close(void)
 		PQfinish(conn);
 	conn = NULL;
 	memset(prepared, 0, sizeof(prepared));
-	if (starting != NULL)
-		starting->started = false;
-	starting = NULL;
+	while (sent_count > 0)
+	{
+		Sent		lost = next_sent();
+
+		lost.answered(lost.task, DB_GONE);
+	}
 }
 
 /* Closes the session with a text for db_message(). */
@@ -391,30 +419,114 @@ db_open(void)
 }
 
 /*
- * Reads the answer to the action_started that was sent without waiting.  An error
- * becomes a line in the log and does not fail the task.
+ * Takes the results of a pipeline of commands; *result is that of the one with the
+ * number `wanted`, and the status that of the first that failed.
  */
 static DbStatus
-finish_started(void)
+collect_pipeline(int commands, int wanted, PGresult **result, double until)
 {
-	PGresult   *result;
+	DbStatus	status = DB_OK;
 
-	if (conn != NULL && starting != NULL)
+	for (int i = 0; conn != NULL && i <= commands; i++)
 	{
-		if (collect(&result, answer_deadline()) == DB_ERROR)
-			log_task(starting, LOG_NORMAL, "action_started was refused: %s", db_message());
-		PQclear(result);
+		PGresult   *next;
+
+		/* the results of one command, which NULL ends; then that of the sync */
+		while (conn != NULL && await_result(until) && (next = PQgetResult(conn)) != NULL)
+		{
+			ExecStatusType kind = PQresultStatus(next);
+			bool		passed_over = kind == PGRES_PIPELINE_SYNC ||
+				kind == PGRES_PIPELINE_ABORTED;
+
+			if (!passed_over && status == DB_OK)
+				status = judge(&next);
+			if (i == wanted && !passed_over && status == DB_OK)
+				*result = next;
+			else
+				PQclear(next);
+			if (kind == PGRES_PIPELINE_SYNC)
+				break;
+		}
 	}
-	starting = NULL;
+	return conn == NULL ? DB_GONE : status;
+}
+
+/* Takes the answer to the first of the statements that were sent. */
+static void
+take_answer(void)
+{
+	PGresult   *result = NULL;
+	DbStatus	status = collect_pipeline(1, 0, &result, answer_deadline());
+
+	if (conn == NULL)
+		return;					/* db_close() has said so */
+	if (status == DB_OK && PQresultStatus(result) == PGRES_TUPLES_OK &&
+		(PQntuples(result) != 1 || PQgetvalue(result, 0, 0)[0] != 't'))
+		status = DB_REFUSED;
+	PQclear(result);
+	if (status == DB_GONE)
+		db_close();
+	else
+	{
+		Sent		first = next_sent();
+
+		first.answered(first.task, status);
+	}
+}
+
+/* Ends the pipeline, once nothing is on the way. */
+static void
+end_pipeline(void)
+{
+	if (conn != NULL && sent_count == 0 && PQpipelineStatus(conn) != PQ_PIPELINE_OFF &&
+		PQexitPipelineMode(conn) != 1)
+		(void) not_sent();
+}
+
+/*
+ * Waits for the answers to all statements that were sent, because another statement is
+ * to be run or their tasks are about to be freed.
+ */
+DbStatus
+db_settle(void)
+{
+	while (conn != NULL && sent_count > 0)
+		take_answer();
+	end_pipeline();
 	return conn == NULL ? DB_GONE : DB_OK;
 }
 
-/* Waits for an outstanding action_started, because its task is about to be freed. */
-void
-db_settle(void)
+/* Returns when answers are to be looked at; 0: none is to come. */
+static double
+look_due(void)
 {
-	if (conn != NULL)
-		finish_started();
+	return conn != NULL && sent_count > 0 ? sent_at + LOOK_SECONDS : 0;
+}
+
+/* Takes the answers that have come, without waiting for more. */
+static void
+look_at_answers(Task *task)
+{
+	(void) task;
+	if (conn != NULL && PQconsumeInput(conn) == 0)
+		db_close();
+	while (conn != NULL && sent_count > 0 && PQflush(conn) == 0 && !PQisBusy(conn))
+		take_answer();
+	end_pipeline();
+	sent_at = monotonic_now();
+}
+
+static const WaitHook look_hook = {
+	.due = look_due,
+	.run = look_at_answers,
+	.with_task_only = true
+};
+
+/* Adds the hook that looks at answers while a task is executed. */
+void
+db_init(void)
+{
+	wait_add_hook(&look_hook);
 }
 
 /* Prepares a statement at its first use in this session. */
@@ -478,39 +590,6 @@ roll_back(void)
 	memcpy(sqlstate, state, sizeof(state));
 }
 
-/*
- * Takes the results of a pipeline of commands; *result is that of the one with the
- * number `wanted`, and the status that of the first that failed.
- */
-static DbStatus
-collect_pipeline(int commands, int wanted, PGresult **result, double until)
-{
-	DbStatus	status = DB_OK;
-
-	for (int i = 0; conn != NULL && i <= commands; i++)
-	{
-		PGresult   *next;
-
-		/* the results of one command, which NULL ends; then that of the sync */
-		while (conn != NULL && await_result(until) && (next = PQgetResult(conn)) != NULL)
-		{
-			ExecStatusType kind = PQresultStatus(next);
-			bool		passed_over = kind == PGRES_PIPELINE_SYNC ||
-				kind == PGRES_PIPELINE_ABORTED;
-
-			if (!passed_over && status == DB_OK)
-				status = judge(&next);
-			if (i == wanted && !passed_over && status == DB_OK)
-				*result = next;
-			else
-				PQclear(next);
-			if (kind == PGRES_PIPELINE_SYNC)
-				break;
-		}
-	}
-	return conn == NULL ? DB_GONE : status;
-}
-
 /* Runs a statement with its settings in a transaction, in one round trip. */
 static DbStatus
 run_in_transaction(StatementId id, int nparams, const char *const *params, PGresult **result)
@@ -546,7 +625,7 @@ run_in_transaction(StatementId id, int nparams, const char *const *params, PGres
 DbStatus
 db_run(StatementId id, int nparams, const char *const *params, PGresult **result)
 {
-	DbStatus	status = finish_started();
+	DbStatus	status = db_settle();
 
 	*result = NULL;
 	if (status == DB_OK)
@@ -576,33 +655,36 @@ db_run_boolean(StatementId id, int nparams, const char *const *params)
 }
 
 /*
- * Sends action_started without waiting for the answer: the task can begin
- * meanwhile, and what is sent next in this session comes after it anyway.
+ * Sends a statement without waiting for its answer, of which answered() is told: DB_GONE
+ * when it is not known whether the server has done it.  Answers come in the order of the
+ * statements; what is run next in this session comes after them anyway.  Behind a pooler
+ * one is on the way at a time.  Returns false when it was not sent.
  */
-void
-db_send_started(Task *task)
+bool
+db_send(StatementId id, int nparams, const char *const *params, DbAnswered answered, Task *task)
 {
-	const char *const params[] = {
-		task->execution_id, task->step, task->node_id, options.name,
-		task->queue_id, task->attempt
-	};
-	int			sent;
+	const Statement *statement = &db_statements[id];
+	int			ok;
 
-	if (task->started || finish_started() != DB_OK)
-		return;
-	if (pooled)
-		sent = PQsendQueryParams(conn, db_statements[STARTED].sql, 6, NULL, params,
-								 NULL, NULL, 0);
-	else if (prepare(STARTED) == DB_OK)
-		sent = PQsendQueryPrepared(conn, db_statements[STARTED].name, 6, params,
-								   NULL, NULL, 0);
-	else
-		return;
-	if (sent == 1 && PQflush(conn) >= 0)
+	if ((sent_count > 0 && (pooled || !prepared[id])) && db_settle() != DB_OK)
+		return false;
+	if (conn == NULL || (!pooled && prepare(id) != DB_OK))
+		return false;
+	if (sent_count == DB_MAX_SENT)
+		take_answer();
+	if (conn == NULL || (sent_count == 0 && PQenterPipelineMode(conn) != 1))
+		return false;
+	ok = pooled ?
+		PQsendQueryParams(conn, statement->sql, nparams, NULL, params, NULL, NULL, 0) :
+		PQsendQueryPrepared(conn, statement->name, nparams, params, NULL, NULL, 0);
+	if (ok != 1 || PQpipelineSync(conn) != 1)
 	{
-		starting = task;
-		task->started = true;
+		(void) not_sent();
+		return false;
 	}
+	sent[(sent_first + sent_count++) % DB_MAX_SENT] = (Sent) {answered, task};
+	sent_at = monotonic_now();
+	return true;
 }
 
 /* Asks the server to end the running statement. */
@@ -625,7 +707,7 @@ cancel_statement(void)
 DbStatus
 db_run_wait(const char *const *params)
 {
-	DbStatus	status = finish_started();
+	DbStatus	status = db_settle();
 	double		until = answer_deadline();
 	bool		cancelled = false;
 	PGresult   *result;

@@ -24,16 +24,20 @@ typedef struct Statement
 
 extern const Statement db_statements[STATEMENT_COUNT];
 
+/* How many statements may be on the way, and who is told of their answers */
+#define DB_MAX_SENT 64
+typedef void (*DbAnswered) (Task *task, DbStatus status);
+
 /* db.c */
 extern DbStatus db_run(StatementId id, int nparams, const char *const *params,
 					   PGresult **result);
 extern DbStatus db_run_boolean(StatementId id, int nparams, const char *const *params);
+extern bool db_send(StatementId id, int nparams, const char *const *params,
+					DbAnswered answered, Task *task);
 extern DbStatus db_run_wait(const char *const *params);
 extern bool db_lease_was_lost(void);
 
 /* db_queue.c */
-extern const char *db_json_types(void);
-extern const char *db_deep_types(void);
 extern void db_read_tasks(const PGresult *result, TaskList *list);
 
 #endif							/* DB_H */

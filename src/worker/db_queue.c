@@ -11,14 +11,13 @@
 
 #include "db.h"
 #include "executor.h"
+#include "fields.h"
 #include "log.h"
 #include "options.h"
 #include "wait.h"
 
 static char *types_array = NULL;	/* what this worker executes, as text[] literal */
 static char *asked_types = NULL;	/* of these, what to lease now; NULL: all */
-static char *json_types = NULL; /* of ACTION_JSON */
-static char *deep_types = NULL; /* of ACTION_DEEP_FIELDS */
 /* Behind a pooler: the first pause between two leases */
 #define FIRST_POLL_SECONDS 0.02
 
@@ -31,11 +30,7 @@ void
 db_set_types(const char *array)
 {
 	free(types_array);
-	free(json_types);
-	free(deep_types);
 	types_array = xstrdup(array);
-	json_types = types_of_form(ACTION_JSON);
-	deep_types = types_of_form(ACTION_DEEP_FIELDS);
 	db_use_options();
 }
 
@@ -89,20 +84,6 @@ db_types(void)
 	return types_array;
 }
 
-/* Returns the types whose action is not taken apart. */
-const char *
-db_json_types(void)
-{
-	return json_types;
-}
-
-/* Returns the types whose action is taken apart further. */
-const char *
-db_deep_types(void)
-{
-	return deep_types;
-}
-
 /* Returns a copy of a value of a result, NULL for null. */
 static char *
 text_or_null(const PGresult *result, int row, int column)
@@ -139,8 +120,10 @@ db_read_tasks(const PGresult *result, TaskList *list)
 			task->action = action;
 		else
 		{
-			task->field_data = action;
+			task->field_data = fields_of_action(action != NULL ? action : "{}",
+												executor != NULL && executor->form == ACTION_DEEP_FIELDS);
 			task_parse_fields(task);
+			free(action);
 		}
 		if (!PQgetisnull(result, i, 8))
 			task->deadline = monotonic_now() + strtod(PQgetvalue(result, i, 8), NULL);
@@ -157,11 +140,10 @@ DbStatus
 db_lease(TaskList *list)
 {
 	const char *const params[] = {
-		options.name, batch_text, lease_text, leased_types(), json_types,
-		deep_types
+		options.name, batch_text, lease_text, leased_types()
 	};
 	PGresult   *result;
-	DbStatus	status = db_run(LEASE, 6, params, &result);
+	DbStatus	status = db_run(LEASE, 4, params, &result);
 
 	if (status == DB_OK)
 	{
@@ -170,6 +152,40 @@ db_lease(TaskList *list)
 	}
 	PQclear(result);
 	return status;
+}
+
+/* Takes the answer to action_started.  An error does not fail the task. */
+static void
+started_answered(Task *task, DbStatus status)
+{
+	if (status == DB_GONE)
+		task->started = false;	/* it is sent again */
+	else if (status == DB_ERROR)
+		log_task(task, LOG_NORMAL, "action_started was refused: %s", db_message());
+}
+
+/* Sends action_started without waiting for the answer: the task can begin meanwhile. */
+void
+db_send_started(Task *task)
+{
+	const char *const params[] = {
+		task->execution_id, task->step, task->node_id, options.name,
+		task->queue_id, task->attempt
+	};
+
+	task->started = task->started || db_send(STARTED, 6, params, started_answered, task);
+}
+
+/*
+ * Reports a result without waiting for the answer, which answered() gets.  Returns false
+ * when it was not sent.
+ */
+bool
+db_send_complete(Task *task, const char *json, DbAnswered answered)
+{
+	const char *const params[] = {task->queue_id, json, options.name, NULL};
+
+	return db_send(COMPLETE, 4, params, answered, task);
 }
 
 /* Reports a result.  DB_REFUSED: the lease is lost. */
@@ -191,13 +207,13 @@ db_complete_and_lease(const Task *task, const char *json, const char *attached,
 {
 	const char *const params[] = {
 		task->queue_id, json, options.name, batch_text, lease_text, leased_types(),
-		json_types, deep_types, attached
+		attached
 	};
 	PGresult   *result;
 	DbStatus	status;
 
 	(void) db_lease_was_lost();
-	status = db_run(COMPLETE_AND_LEASE, 9, params, &result);
+	status = db_run(COMPLETE_AND_LEASE, 7, params, &result);
 	if (status == DB_OK)
 		db_read_tasks(result, list);
 	PQclear(result);
@@ -216,16 +232,16 @@ db_fail(const Task *task, const char *error, const char *json, const char *attac
 }
 
 /*
- * Writes the ids of the tasks that have not ended as a bigint[] literal; a place of the
- * list without a queue_id is free.
+ * Writes the ids of the tasks whose end the broker does not know as a bigint[] literal;
+ * a place of the list without a queue_id is free.
  */
 static void
 id_array(const TaskList *list, StringBuf *array)
 {
 	sb_str(array, "{");
-	for (int i = list->next; i < list->count; i++)
+	for (int i = 0; i < list->count; i++)
 	{
-		if (list->tasks[i].queue_id != NULL)
+		if (list->tasks[i].queue_id != NULL && !list->tasks[i].told)
 			sb_printf(array, "%s%s", array->len > 1 ? "," : "", list->tasks[i].queue_id);
 	}
 	sb_str(array, "}");
@@ -235,7 +251,7 @@ id_array(const TaskList *list, StringBuf *array)
 static void
 mark_lost(TaskList *list, const char *queue_id)
 {
-	for (int i = list->next; i < list->count; i++)
+	for (int i = 0; i < list->count; i++)
 	{
 		const char *id = list->tasks[i].queue_id;
 

@@ -1,21 +1,10 @@
 /*
  * db_sql.c
  *		The statements that the worker sends to the broker.
- *
- * The server takes the action apart, because it has the JSON parser: an action is
- * returned either as it is (ACTION_JSON) or flattened into netstrings.  Members of
- * "data" are not taken apart deeper: they are values, not settings; a map that says
- * where a script is has headers at the fourth level.  For ACTION_DEEP_FIELDS members
- * of "data" are, and bodies of requests as far as a form needs it.
- *
- *		{"command": "ls", "env": {"A": "1"}}
- *			-> 9:1scommand,2:ls,5:1oenv,0:,7:2senv.A,1:1,
  */
 #include <stddef.h>
 
 #include "db.h"
-
-#define NETSTRING(x) "octet_length(convert_to(" x ", 'UTF8')) || ':' || " x " || ','"
 
 /* Tasks whose templates the worker has rendered need the names in them */
 #define NEEDS_NAMES \
@@ -34,39 +23,11 @@
 	" WHEN q.action ?| '{save,sink}'" \
 	" THEN strpos(concat(q.action -> 'save', q.action -> 'sink'), 'env') > 0 END), false)"
 
-/*
- * The columns of a task.  raw and deep are the parameters with the types of
- * ACTION_JSON and of ACTION_DEEP_FIELDS.
- */
-#define TASK_COLUMNS(raw, deep) \
+/* The columns of a task; fields_of_action() takes its action apart. */
+#define TASK_COLUMNS \
 	"SELECT q.queue_id, q.execution_id, coalesce(q.node_id, ''),\n" \
 	" coalesce(q.node_name, ''), q.node_type, q.attempts, q.action ->> 'timeout',\n" \
-	" CASE WHEN q.node_type = ANY (" raw "::text[]) OR " IS_LEFT " THEN q.action::text ELSE (\n" \
-	" WITH RECURSIVE f(depth, path, value) AS (\n" \
-	"  SELECT 0, '', q.action\n" \
-	"  UNION ALL\n" \
-	"  SELECT f.depth + 1, CASE f.depth WHEN 0 THEN '' ELSE f.path || '.' END || e.key, e.value\n" \
-	"  FROM f, LATERAL (\n" \
-	"   SELECT o.key, o.value FROM jsonb_each(\n" \
-	"    CASE jsonb_typeof(f.value) WHEN 'object' THEN f.value ELSE '{}' END) o\n" \
-	"   UNION ALL\n" \
-	"   SELECT (a.n - 1)::text, a.value FROM jsonb_array_elements(\n" \
-	"    CASE jsonb_typeof(f.value) WHEN 'array' THEN f.value ELSE '[]' END)\n" \
-	"    WITH ORDINALITY a(value, n)) e\n" \
-	"  WHERE CASE WHEN q.node_type = ANY (" deep "::text[])\n" \
-	"   THEN f.depth < 4 AND NOT (jsonb_typeof(f.value) = 'object'\n" \
-	"    AND f.path ~ '^(data[.])?(payload|body|json)[.]')\n" \
-	"   ELSE (f.depth < 3 OR f.path = 'script.source.headers')\n" \
-	"    AND f.path NOT LIKE 'data.%' END)\n" \
-	" SELECT string_agg(" NETSTRING("l.label") " || " NETSTRING("l.text") ", '')\n" \
-	" FROM (SELECT f.depth || CASE jsonb_typeof(f.value) WHEN 'null' THEN '0'\n" \
-	"   ELSE left(jsonb_typeof(f.value), 1) END || f.path AS label,\n" \
-	"  CASE WHEN jsonb_typeof(f.value) = 'null' OR\n" \
-	"   jsonb_typeof(f.value) IN ('object', 'array') AND\n" \
-	"   q.node_type <> ALL (" deep "::text[]) THEN ''\n" \
-	"   ELSE f.value #>> '{}' END AS text\n" \
-	"  FROM f WHERE f.depth > 0) l) END,\n" \
-	" extract(epoch FROM q.deadline - clock_timestamp()),\n" \
+	" q.action::text, extract(epoch FROM q.deadline - clock_timestamp()),\n" \
 	" CASE WHEN " NEEDS_NAMES " OR " IS_LEFT " THEN coalesce(q.context, '{}')::text\n" \
 	"  WHEN q.node_type = 'python' THEN q.context::text END,\n" \
 	" coalesce(q.action -> 'save', q.action -> 'sink')::text,\n" \
@@ -109,7 +70,7 @@ static const char announce_sql[] =
  */
 
 static const char lease_sql[] =
-TASK_COLUMNS("$5", "$6")
+TASK_COLUMNS
 "FROM noetl.lease($1::text, $2::int, $3::interval, $4::text[]) q";
 
 static const char complete_sql[] =
@@ -117,8 +78,8 @@ static const char complete_sql[] =
 RESULT("$2", "$4") ", $3::text)";
 
 static const char complete_and_lease_sql[] =
-TASK_COLUMNS("$7", "$8")
-"FROM noetl.complete_and_lease($1::bigint, " RESULT("$2", "$9") ", $3::text, $4::int,"
+TASK_COLUMNS
+"FROM noetl.complete_and_lease($1::bigint, " RESULT("$2", "$7") ", $3::text, $4::int,"
 " $5::interval, $6::text[]) q";
 
 static const char fail_sql[] =
@@ -151,12 +112,17 @@ static const char work_of_others_sql[] =
  * ---------------------------------------------------------------------------
  */
 
-/* db_send_started() may send it without settings: names are qualified */
+/*
+ * db_send_started() may send it without settings: names are qualified.  Its commit
+ * does not wait for the disk; that of the task's end, which comes after it, waits for
+ * both.
+ */
 static const char started_sql[] =
 "INSERT INTO noetl.event"
 " (execution_id, event_type, node_name, node_id, worker_id, meta)"
-" VALUES ($1, 'action_started', $2, $3, $4,"
-" pg_catalog.jsonb_build_object('queue_id', $5::bigint::text, 'attempt', $6::int))";
+" SELECT $1::bigint, 'action_started', $2::text, $3::text, $4::text,"
+" pg_catalog.jsonb_build_object('queue_id', $5::bigint::text, 'attempt', $6::int)"
+" FROM pg_catalog.set_config('synchronous_commit', 'off', true)";
 
 static const char events_sql[] =
 "INSERT INTO noetl.event (execution_id, event_type, node_name, node_id, worker_id,"
@@ -176,7 +142,7 @@ static const char events_sql[] =
 
 /* The row of the lease with the rendered action; its context comes beside it */
 static const char render_left_sql[] =
-TASK_COLUMNS("$8", "$9")
+TASK_COLUMNS
 " , l.context::text FROM (SELECT rendered_action AS action,"
 " rendered_context - " LEFT_MEMBERS "::text[] AS context"
 " FROM noetl.render_left($1::jsonb, $2::jsonb, $3::jsonb) OFFSET 0) l, LATERAL ("
@@ -207,7 +173,7 @@ static const char items_sql[] =
 
 /* The tasks of one body for some items; a program sees the names of the item as its input */
 static const char render_sql[] =
-TASK_COLUMNS("$8", "$9")
+TASK_COLUMNS
 " , (q.action -> 'retry')::text"
 " FROM (SELECT n.n AS queue_id, " UNQUEUED("$5", "$6", "$7") ","
 " a.a ->> 'type' AS node_type, CASE a.a ->> 'type' WHEN 'python' THEN a.a || jsonb_build_object('data',"
@@ -226,12 +192,12 @@ static const char value_sql[] =
 "SELECT e.e::text, (" VALUE_OF("e.e") ")::text"
 " FROM (SELECT " RESULT("$1", "$2") " AS e) e";
 
-/* What a task asks to save, once its value is known */
+/* What a task asks to save, once its value is known; returned rows are not used */
 static const char save_sql[] =
-TASK_COLUMNS("$11", "$12")
+TASK_COLUMNS
 " , q.data::text, q.summary::text"
 " FROM (SELECT s.index AS queue_id, " UNQUEUED("$8", "$9", "$10") ","
-" s.type AS node_type, s.action, s.data, s.summary"
+" s.type AS node_type, s.action - 'returns' AS action, s.data, s.summary"
 " FROM noetl.save_tasks($1::jsonb, $2::jsonb, $3::jsonb"
 "  || jsonb_build_object('result', $5::jsonb, 'this', $4::jsonb, 'data', $5::jsonb,"
 "   'input', $6::jsonb, 'args', $6::jsonb)"
@@ -241,7 +207,7 @@ TASK_COLUMNS("$11", "$12")
 
 /* A step that does nothing but save; its own keys may be the save */
 static const char save_step_sql[] =
-TASK_COLUMNS("$7", "$8")
+TASK_COLUMNS
 " , q.data::text, q.summary::text"
 " FROM (SELECT s.index AS queue_id, " UNQUEUED("$4", "$5", "$6") ","
 " s.type AS node_type, s.action, s.data, s.summary"

@@ -194,7 +194,7 @@ db_render_left(Task *task)
 	StringBuf	names = {0};
 	const char *params[] = {
 		task->action, task->context, NULL, task->type, task->execution_id, task->node_id,
-		task->step, db_json_types(), db_deep_types()
+		task->step
 	};
 	PGresult   *result = NULL;
 	TaskList	list = {0};
@@ -202,7 +202,7 @@ db_render_left(Task *task)
 
 	environment_names(&names);
 	params[2] = names.data;
-	status = run_patiently(task, RENDER_LEFT, 9, params, &result);
+	status = run_patiently(task, RENDER_LEFT, 7, params, &result);
 	sb_free(&names);
 	if (status == DB_OK)
 	{
@@ -308,7 +308,7 @@ db_render(Task *task, const IteratorPlan *plan, int task_index, int first, int c
 	StringBuf	array = {0};
 	const char *params[] = {
 		plan->tasks[task_index], plan->context, NULL, plan->input, task->execution_id,
-		task->node_id, task->step, db_json_types(), db_deep_types()
+		task->node_id, task->step
 	};
 	PGresult   *result = NULL;
 	DbStatus	status;
@@ -320,7 +320,7 @@ db_render(Task *task, const IteratorPlan *plan, int task_index, int first, int c
 	}
 	sb_str(&array, "]");
 	params[2] = array.data;
-	status = run_patiently(task, RENDER, 9, params, &result);
+	status = run_patiently(task, RENDER, 7, params, &result);
 	sb_free(&array);
 	if (status != DB_OK)
 		return status;
@@ -364,10 +364,10 @@ db_saves(Task *task, const char *envelope, const char *value, SaveList *saves)
 		task->save, context_of(task), names_of(task),
 		envelope, value, task->input,
 		strcmp(task->type, "iterator") == 0 ? "true" : "false",
-		task->execution_id, task->node_id, task->step, db_json_types(), db_deep_types()
+		task->execution_id, task->node_id, task->step
 	};
 	PGresult   *result = NULL;
-	DbStatus	status = run_patiently(task, SAVE, 12, params, &result);
+	DbStatus	status = run_patiently(task, SAVE, 10, params, &result);
 
 	if (status == DB_OK)
 		read_saves(task, result, saves);
@@ -381,10 +381,10 @@ db_save_step(Task *task, SaveList *saves)
 {
 	const char *const params[] = {
 		task->action, context_of(task), names_of(task),
-		task->execution_id, task->node_id, task->step, db_json_types(), db_deep_types()
+		task->execution_id, task->node_id, task->step
 	};
 	PGresult   *result = NULL;
-	DbStatus	status = run_patiently(task, SAVE_STEP, 8, params, &result);
+	DbStatus	status = run_patiently(task, SAVE_STEP, 6, params, &result);
 
 	if (status == DB_OK)
 		read_saves(task, result, saves);

@@ -510,7 +510,9 @@ duckdb_execute(Task *task, Outcome *out)
 		kind = run_commands(task, database, &run, out);
 		duck.close(&database);
 	}
-	if (kind == OUTCOME_DONE)
+	if (kind == OUTCOME_DONE && task_field(task, "returns") != NULL)
+		sb_str(&out->result, run.last.len > 0 ? run.last.data : "");
+	else if (kind == OUTCOME_DONE)
 	{
 		sb_str(&out->result, "{\"status\":\"success\",\"data\":{");
 		sb_str(&out->result, run.data.len > 0 ? run.data.data : "");

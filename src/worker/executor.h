@@ -52,7 +52,6 @@ extern void executor_set_reason(const char *fmt,...)
 extern void idle_executors(void);
 extern void shutdown_executors(void);
 extern char *choose_types(void);
-extern char *types_of_form(ActionForm form);
 
 /* python.c */
 extern bool python_available(void);

@@ -154,22 +154,6 @@ add_type(StringBuf *array, const Executor *executor)
 	sb_printf(array, "%s%s", array->len > 1 ? "," : "", executor->type);
 }
 
-/* Returns the types whose executors want the action in a form, as text[] literal. */
-char *
-types_of_form(ActionForm form)
-{
-	StringBuf	array = {0};
-
-	sb_str(&array, "{");
-	for (int i = 0; i < executor_count(); i++)
-	{
-		if (executor_at(i)->form == form)
-			add_type(&array, executor_at(i));
-	}
-	sb_str(&array, "}");
-	return array.data;
-}
-
 /* Adds every type that this machine can execute. */
 static void
 choose_all(StringBuf *array)

@@ -56,7 +56,25 @@ has_saves(const Task *task)
 		 strcmp(task->save, "false") != 0);
 }
 
-/* Writes the saved data as the value of a task of type save. */
+/*
+ * Takes the rows that the statement of a save has returned for what was saved.  Returns
+ * false when there are none, or they are not wanted.
+ */
+static bool
+take_returned_rows(Job *job)
+{
+	const Task *save = &job->saves.list.tasks[job->save];
+	char	  **data = &job->saves.data[job->save];
+
+	if (!is_save_step(job->task) || task_field(save, "returns") == NULL ||
+		job->save_out.result.len == 0)
+		return false;
+	free(*data);
+	*data = xstrdup(job->save_out.result.data);
+	return true;
+}
+
+/* Writes what was saved as the value of a task of type save. */
 static void
 write_saved_data(Job *job)
 {
@@ -112,8 +130,10 @@ finish_save(Job *job)
 
 	if (job->save_out.kind == OUTCOME_DONE)
 	{
+		bool		has_result = take_returned_rows(job) || is_event;
+
 		events_add(job->task, "save_completed", NULL, summary,
-				   is_event ? saves->data[job->save] : NULL, NULL, NULL);
+				   has_result ? saves->data[job->save] : NULL, NULL, NULL);
 		return true;
 	}
 	if (job->save_out.kind == OUTCOME_ABORTED)

@@ -1,7 +1,7 @@
 /*
  * json_read.c
- *		Reading JSON that the server has not parsed: credentials, which the server
- *		must not see, and the lines that tools write.
+ *		Reading JSON: credentials, which the server must not see, the lines that tools
+ *		write, actions of tasks.
  *
  * Each function takes a NUL-terminated text and returns the place behind what it has
  * read, NULL when that is not JSON.  Nothing here changes the text.

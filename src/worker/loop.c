@@ -34,6 +34,28 @@
 static bool has_leased = false; /* a lease has succeeded: the set-up is right */
 static double idle_since = 0;	/* 0: it is not */
 
+/*
+ * Reports how a task of a list ended.  The last one is told of at once, and brings the
+ * next tasks; the others do not wait for the answer.
+ */
+static void
+tell_broker(Task *task, Outcome *out, double took, TaskList *list, TaskList *next)
+{
+	bool		is_last = list->next + 1 == list->count;
+	DbStatus	status;
+
+	if (!is_last && report_ahead(task, out, took))
+		return;
+	report_settle(list, true);
+	status = report_outcome(task, out, list, is_last ? next : NULL);
+	report_log(task, out, status, took);
+	if (status != DB_OK && status != DB_REFUSED)
+		report_give_back(task);
+	else
+		report_end_trouble();
+	task->told = true;
+}
+
 /* Executes one task and reports how it ended. */
 static void
 run_task(Task *task, TaskList *list, TaskList *next)
@@ -41,31 +63,28 @@ run_task(Task *task, TaskList *list, TaskList *next)
 	static Job	job;
 	Outcome    *out = &job.out;
 	double		begin = monotonic_now();
-	DbStatus	status;
 
 	if (find_executor(task->type) == NULL)
 	{
 		report_give_back(task);
+		task->told = true;
 		report_pause();
 		return;
 	}
 	db_send_started(task);
 	job_begin(&job, task, false);
 	if (job_run(&job) != OUTCOME_ABORTED)
-	{
-		status = report_outcome(task, out, list, list->next + 1 == list->count ? next : NULL);
-		report_log(task, out, status, monotonic_now() - begin);
-		if (status != DB_OK && status != DB_REFUSED)
-			report_give_back(task);
-		else
-			report_end_trouble();
-	}
+		tell_broker(task, out, monotonic_now() - begin, list, next);
 	else if (task->abort == ABORT_LEASE_LOST)
+	{
 		log_task(task, LOG_NORMAL, "%s stopped: the lease was lost or the execution"
 				 " cancelled", task->type);
+		task->told = true;
+	}
 	else
 	{
 		report_give_back(task);
+		task->told = true;
 		if (task->abort == ABORT_TROUBLE)
 			report_pause();
 	}
@@ -91,15 +110,20 @@ run_list(TaskList *list)
 	{
 		Task	   *task = &list->tasks[list->next];
 
+		report_settle(list, false);
+		if (!task->lost && !stopping() && !report_gave_up())
+		{
+			run_task(task, list, &next);
+			continue;
+		}
 		if (task->lost)
 			log_task(task, LOG_NORMAL, "%s not started: the lease was lost", task->type);
-		else if (stopping() || report_gave_up())
-			report_give_back(task);
 		else
-			run_task(task, list, &next);
+			report_give_back(task);
+		task->told = true;
 	}
+	report_settle(list, true);
 	heartbeat_set(NULL);
-	db_settle();
 	task_list_free(list);
 	*list = next;
 }
@@ -265,6 +289,7 @@ run_worker(void)
 
 	heartbeat_init();
 	events_init();
+	db_init();
 	notify_init();
 	if (!connect_first())
 		return stopping() ? 0 : 1;

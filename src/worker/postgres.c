@@ -58,6 +58,7 @@ typedef struct Progress
 	char		sqlstate[6];
 	StringBuf	details;		/* members of the failed result */
 	StringBuf	error;
+	StringBuf	saved;			/* rows that a save has returned; empty: none */
 } Progress;
 
 /* Writes the server's notices into the log, with the task's name. */
@@ -490,6 +491,42 @@ is_save(const Task *task)
 	return session != NULL && strcmp(session, "save") == 0;
 }
 
+/* Tells whether the rows that a save returns are the result of the task. */
+static bool
+wants_saved_rows(const Task *task)
+{
+	return is_save(task) && task_field(task, "returns") != NULL;
+}
+
+/*
+ * Takes the rows that a save has returned from the setting that the block of its
+ * statement leaves them in, before the transaction ends.
+ */
+static OutcomeKind
+take_saved_rows(Task *task, Progress *p)
+{
+	bool		usable = PQsendQuery(conn, "SELECT pg_catalog.current_setting('noetl_save.rows')") == 1;
+	PGresult   *result;
+
+	while (usable)
+	{
+		if (!await_result(task, &usable))
+			return OUTCOME_ABORTED;
+		result = PQgetResult(conn);
+		if (result == NULL)
+			break;
+		if (PQntuples(result) == 1 && strcmp(PQgetvalue(result, 0, 0), "wanted") != 0)
+			sb_str(&p->saved, PQgetvalue(result, 0, 0));
+		PQclear(result);
+	}
+	if (usable && p->saved.len <= MAX_RESULT_BYTES)
+		return OUTCOME_DONE;
+	p->lost = !usable;
+	fail_locally(p, usable ? "the result is larger than 256 MB" :
+				 "the connection to the database was lost");
+	return OUTCOME_FAILED;
+}
+
 /*
  * Runs all commands once, in one transaction or each in its own.  What dates and
  * intervals in the values of a save mean does not depend on the database's settings.
@@ -498,14 +535,19 @@ static OutcomeKind
 run_all(Task *task, const Commands *commands, bool together, Progress *p)
 {
 	OutcomeKind kind = OUTCOME_DONE;
+	bool		rows = together && wants_saved_rows(task);
 
 	if (together)
 		kind = run_quietly(task, "BEGIN", p);
 	if (together && kind == OUTCOME_DONE && is_save(task))
 		kind = run_quietly(task, "SET LOCAL datestyle = 'ISO, MDY';"
 						   " SET LOCAL intervalstyle = 'postgres'", p);
+	if (rows && kind == OUTCOME_DONE)
+		kind = run_quietly(task, "SET LOCAL noetl_save.rows = 'wanted'", p);
 	for (int i = 0; kind == OUTCOME_DONE && i < commands->count; i++)
 		kind = run_text(task, commands->texts[i], p);
+	if (rows && kind == OUTCOME_DONE)
+		kind = take_saved_rows(task, p);
 	if (together && kind == OUTCOME_DONE)
 		kind = run_quietly(task, "COMMIT", p);
 	if (kind == OUTCOME_DONE && PQtransactionStatus(conn) != PQTRANS_IDLE)
@@ -527,6 +569,7 @@ reset_progress(Progress *p)
 	sb_free(&p->data);
 	sb_free(&p->details);
 	sb_free(&p->error);
+	sb_free(&p->saved);
 	memset(p, 0, sizeof(*p));
 }
 
@@ -562,13 +605,18 @@ run_commands(Task *task, const Commands *commands, const Target *target,
 	}
 }
 
-/* Writes the outcome of the statements. */
+/* Writes the outcome of the statements; of a save, the rows that it returns. */
 static void
-write_outcome(const Progress *p, const Commands *commands, Outcome *out)
+write_outcome(const Task *task, const Progress *p, const Commands *commands, Outcome *out)
 {
 	StringBuf  *json = &out->result;
 
 	sb_reset(json);
+	if (!p->failed && wants_saved_rows(task))
+	{
+		sb_add(json, p->saved.data != NULL ? p->saved.data : "", p->saved.len);
+		return;
+	}
 	if (!p->failed)
 	{
 		sb_str(json, "{\"status\":\"success\",\"data\":{");
@@ -611,7 +659,7 @@ postgres_execute(Task *task, Outcome *out)
 	{
 		kind = run_commands(task, &commands, &target, &progress, out);
 		if (kind == OUTCOME_DONE || progress.failed)
-			write_outcome(&progress, &commands, out);
+			write_outcome(task, &progress, &commands, out);
 	}
 	current = NULL;
 	free_commands(&commands);

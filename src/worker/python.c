@@ -122,6 +122,9 @@ exchange(Task *task, Interpreter *python, Exchange *x, double until)
 {
 	Child	   *child = &python->child;
 
+	/* most requests fit into the socket: what is left of others waits for room */
+	if (!frame_send(child->channel, &x->request, &x->sent))
+		return OUTCOME_FAILED;
 	while (!frame_complete(&x->answer))
 	{
 		struct pollfd fds[3] = {

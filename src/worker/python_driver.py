@@ -29,11 +29,18 @@ WHOLE_INPUT_NAMES = {"input_data", "data", "input", "args", "payload", "params"}
 # Modules that programs use without importing them
 READY_MODULES = ("os", "json", "datetime", "uuid")
 
+# co_flags of a function with *args or **kwargs
+TAKES_MORE = 0x04 | 0x08
+
 # Directories and URLs below which program text may be read
 SCRIPTS = [prefix for prefix in sys.argv[-1].split(",") if prefix]
 
 compiled = {}
 channel_lock = _thread.allocate_lock()
+
+# The variables of the process, and how they are kept: comparing that decodes none
+own_environment = os.environ
+kept_environment = getattr(own_environment, "_data", own_environment)
 
 
 def read_exactly(size):
@@ -140,11 +147,15 @@ def key_text(key):
     return str(key)
 
 
+# Made once: json.dumps() would make one for each result
+encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=to_json_value,
+                          separators=(",", ":")).encode
+
+
 def to_json(value):
     """Serialises a result in a form that jsonb accepts."""
     try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False,
-                          default=to_json_value, separators=(",", ":"))
+        text = encode(value)
     except (TypeError, ValueError):
         text = None
     if text is None or "\\u0000" in text:
@@ -338,8 +349,29 @@ def context_of(request, data):
     return context
 
 
+def bind_by_name(main, data):
+    """
+    Returns the input of a plain function all of whose parameters have a value of their
+    name in the input; None: bind() has to look at the signature, which takes its time.
+    """
+    if type(main) is not types.FunctionType or main.__dict__:
+        return None
+    code = main.__code__
+    if code.co_flags & TAKES_MORE or \
+            getattr(code, "co_posonlyargcount", 0):
+        return None
+    try:
+        return {name: data[name]
+                for name in code.co_varnames[:code.co_argcount + code.co_kwonlyargcount]}
+    except KeyError:
+        return None
+
+
 def bind(main, data, context):
     """Matches the input, and what is called context, with the parameters of main."""
+    by_name = bind_by_name(main, data)
+    if by_name is not None:
+        return (), by_name
     import inspect
     try:
         parameters = inspect.signature(main).parameters.values()
@@ -507,9 +539,10 @@ def answer_to(frame, home, environment):
             os.chdir(home)
     except OSError:
         recycle = True
-    if os.environ != environment:
+    if os.environ is not own_environment or kept_environment != environment[0]:
+        os.environ = own_environment
         os.environ.clear()
-        os.environ.update(environment)
+        os.environ.update(environment[1])
     return kind, recycle, error, body
 
 
@@ -520,7 +553,7 @@ def serve():
         stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
     sys.argv = ["noetl-worker"]
     home = os.getcwd()
-    environment = dict(os.environ)
+    environment = dict(kept_environment), dict(os.environ)
     write_answer(b"H", False, "", sys.version.split()[0].encode())
     while True:
         size, = struct.unpack("!I", read_exactly(4))

@@ -19,10 +19,22 @@
 #include "signals.h"
 #include "wait.h"
 
+#define MAX_AHEAD 32			/* reports that are on the way; each with an action_started */
+#define MAX_AHEAD_BYTES (64 * 1024)	/* of a result that does not wait for its answer */
 #define UNREACHABLE_SECONDS_ONCE 60	/* --once is for scripts: it must end */
 #define MAX_TRIES 10			/* of a statement that may succeed later */
 #define MAX_BACKOFF_SECONDS 30
 
+/* A result that was sent, and whose answer is to come */
+typedef struct Ahead
+{
+	Task	   *task;			/* NULL: the place is free */
+	Outcome		out;
+	double		took;
+	bool		failed;			/* the broker may not have it: it is to be reported again */
+} Ahead;
+
+static Ahead ahead[MAX_AHEAD];
 static bool gave_up = false;	/* --once, and the broker stayed away for too long */
 static double trouble_since = 0;	/* of the worker's own; 0: none */
 static double trouble_delay = 0;
@@ -203,6 +215,84 @@ report_outcome(Task *task, Outcome *out, const TaskList *list, TaskList *next)
 				 fmin(0.05 * (1 << tries), 5), true);
 	}
 	return status;
+}
+
+/* Takes the answer to a report that did not wait for it. */
+static void
+ahead_answered(Task *task, DbStatus status)
+{
+	for (int i = 0; i < MAX_AHEAD; i++)
+	{
+		if (ahead[i].task != task)
+			continue;
+		ahead[i].failed = status != DB_OK && status != DB_REFUSED;
+		if (ahead[i].failed)
+			return;
+		report_log(task, &ahead[i].out, status, ahead[i].took);
+		task->told = true;
+		ahead[i].task = NULL;
+		return;
+	}
+}
+
+/*
+ * Reports a result without waiting for the answer, so that the next task can begin
+ * meanwhile.  *out gets other memory.  Returns false when that is not possible: the
+ * caller has to wait.
+ */
+bool
+report_ahead(Task *task, Outcome *out, double took)
+{
+	Ahead	   *place = NULL;
+	Outcome		other;
+
+	if (out->kind != OUTCOME_DONE || out->attached.len > 0 || out->result.len > MAX_AHEAD_BYTES ||
+		!db_connected() || db_pooled() || stopping())
+		return false;
+	for (int i = 0; i < MAX_AHEAD; i++)
+	{
+		if (ahead[i].failed && ahead[i].task != NULL)
+			return false;		/* in the order in which they ended */
+		if (ahead[i].task == NULL)
+			place = &ahead[i];
+	}
+	if (place == NULL)
+		return false;
+	events_flush(task);
+	other = place->out;
+	*place = (Ahead) {.task = task,.out = *out,.took = took};
+	outcome_reset(&other);
+	*out = other;
+	if (!db_send_complete(task, place->out.result.len > 0 ? place->out.result.data : "null",
+						  ahead_answered))
+		place->failed = true;
+	return true;
+}
+
+/*
+ * Reports again what the broker may not have, because the session was lost or it did
+ * not accept it.  With `all` it waits for all answers first.
+ */
+void
+report_settle(const TaskList *list, bool all)
+{
+	if (all)
+		(void) db_settle();
+	for (int i = 0; i < MAX_AHEAD; i++)
+	{
+		Task	   *task = ahead[i].task;
+		DbStatus	status;
+
+		if (task == NULL || !ahead[i].failed)
+			continue;
+		status = report_outcome(task, &ahead[i].out, list, NULL);
+		report_log(task, &ahead[i].out, status, ahead[i].took);
+		if (status != DB_OK && status != DB_REFUSED)
+			report_give_back(task);
+		task->told = true;
+		ahead[i].task = NULL;
+		ahead[i].failed = false;
+	}
 }
 
 /* Puts an abandoned task back into the queue. */

@@ -15,6 +15,8 @@ extern void report_pause(void);
 extern void report_end_trouble(void);
 extern bool report_connect(const TaskList *list, bool patient);
 extern DbStatus report_outcome(Task *task, Outcome *out, const TaskList *list, TaskList *next);
+extern bool report_ahead(Task *task, Outcome *out, double took);
+extern void report_settle(const TaskList *list, bool all);
 extern void report_give_back(Task *task);
 extern void report_log(const Task *task, const Outcome *out, DbStatus status, double took);
 

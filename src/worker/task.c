@@ -11,7 +11,7 @@
 #include "task.h"
 
 /*
- * Splits the action that the server has flattened into fields: pairs of
+ * Splits what fields_of_action() has made of the action into fields: pairs of
  * netstrings, the first of which is depth, type and path ("2scommands.0").
  */
 void

@@ -20,8 +20,8 @@ typedef enum AbortReason
 } AbortReason;
 
 /*
- * One value inside the action, as the server took it apart: "commands.0",
- * "env.HOME", "auth.key".  The server is the JSON parser of the worker.
+ * One value inside the action, as fields_of_action() takes it apart: "commands.0",
+ * "env.HOME", "auth.key".
  */
 typedef struct Field
 {
@@ -54,6 +54,7 @@ typedef struct Task
 	bool		left;			/* its action, all of it JSON text, and its context
 								 * have strings that the worker renders */
 	bool		started;		/* action_started has been stored */
+	bool		told;			/* its end has been reported, or it was given back */
 	bool		lost;			/* the lease is known to be lost */
 	AbortReason abort;
 	double		told_at;		/* when it has told its progress last */

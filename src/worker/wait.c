@@ -132,7 +132,9 @@ task_wait(Task *task, struct pollfd *fds, int nfds, double until)
 		for (int i = 0; i < nfds; i++)
 			fds[i].revents = ready > 0 ? all[i].revents : 0;
 		/* a signal may also show as EINTR, with nothing ready */
-		if (drain_signals() || ready > 0)
+		if ((ready < 0 || all[nfds].revents != 0) && drain_signals())
+			ready = 1;
+		if (ready > 0)
 			return !abandoned(task, monotonic_now());
 		if (until > 0 && monotonic_now() >= until)
 			return true;

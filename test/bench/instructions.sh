@@ -72,6 +72,7 @@ count noetl_complete_and_lease \
     "SELECT count(*) FROM noetl.queue q, noetl.complete_and_lease(q.queue_id, '{\"ok\": true}', '@') WHERE q.worker_id = '@';" \
     "SELECT noetl.execute('linear'); SELECT count(*) FROM noetl.lease('@');" "complete_and_lease, linear"
 count noetl_execute "SELECT noetl.execute('single');" "" "execute"
+count noetl_execute "SELECT noetl.execute('single', key => '@ ' || clock_timestamp());" "" "execute, with a key"
 count noetl_complete \
     "SELECT noetl.complete(queue_id, 'true', '@') FROM noetl.lease('@');" \
     "SELECT count(noetl.execute('single')) FROM generate_series(1, $((2 * calls + 5)));" \

@@ -46,10 +46,13 @@ median() { sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
 # Gives each step of a linear playbook a limit, which says $1.
 with_limits() { sed "s/tool: bench, /tool: bench, limits: {name: bench, $(printf %s "$1" | sed 's/[&/]/\\&/g')}, /"; }
 
-# $1: path, $2: steps in a row, each with the value of the one before as its input.
+# Gives a playbook a fairness, whose key is $1.
+with_fairness() { sed "s/^workload:.*/&\nfairness: {key: \"$(printf %s "$1" | sed 's/[&/]/\\&/g')\"}/"; }
+
+# $1: path, $2: steps in a row, each with the value of the one before as its input; $3: labels, if any.
 linear_playbook()
 {
-    echo "metadata: {name: linear, path: $1}"
+    echo "metadata: {name: linear, path: $1${3:+, labels: {$3\}}}"
     echo "apiVersion: noetl.io/v1"
     echo "kind: Playbook"
     echo "workload: {first: 1}"
@@ -101,7 +104,9 @@ new_server()
     linear_playbook bench/limit 100 | with_limits 'concurrency: 1000' | register
     linear_playbook bench/keys 100 | with_limits 'key: "{{ execution_id }}", concurrency: 10' | register
     linear_playbook bench/rate 100 | with_limits 'rate: {limit: 1000000, per: second, burst: 1000}' | register
+    linear_playbook bench/fair 100 | with_fairness '{{ execution_id | int % 1000 }}' | register
     linear_playbook bench/one 1 | register
+    linear_playbook bench/labelled 1 'team: bench, stage: test' | register
     fan_playbook bench/fan 500 | register
     database=bench
 }
@@ -205,6 +210,33 @@ measure_limits()
     done
 }
 
+# Steps that have their turn by one of 1,000 keys, beside steps without; and ten tasks of one key among many of another.
+measure_fairness()
+{
+    local clients before
+    with_fsync
+    for clients in 1 8; do
+        in_turn per_second step_limited step_noetl "$clients" -T "$slice" -D limited=bench/fair
+        row "steps/s with fairness over 1,000 keys, $clients client(s), fsync, beside without" "$ours" "$theirs" ">=0.9"
+    done
+    no_fsync
+    fill_queue 100000 bench
+    run_script lease_noetl 1 -t 3000
+    theirs=$(pace cpu_us)
+    sql -c 'DELETE FROM noetl.queue' -c 'VACUUM noetl.queue'
+    fill_queue 100000 bench
+    sql -c "UPDATE noetl.queue SET fair_key = 'key ' || queue_id % 1000" -c 'VACUUM noetl.queue'
+    run_script lease_noetl 1 -t 3000
+    row "lease, 100,000 ready tasks of 1,000 keys, beside tasks without (us of CPU)" "$(pace cpu_us)" "$theirs"
+    sql -c 'DELETE FROM noetl.queue' -c 'VACUUM noetl.queue'
+    fill_queue 1000000 bench
+    sql -c "UPDATE noetl.queue SET fair_key = 'many'"
+    fill_queue 10 bench
+    sql -c "UPDATE noetl.queue SET fair_key = 'few' WHERE fair_key IS NULL" -c 'VACUUM noetl.queue'
+    before=$(sql -c "SELECT max(n) FROM (SELECT row_number() OVER () AS n, q.fair_key FROM generate_series(1, 1000) AS i CROSS JOIN LATERAL noetl.lease('w' || i, 1) AS l JOIN noetl.queue q USING (queue_id)) AS t WHERE fair_key = 'few'")
+    figure "one key with 1,000,000 ready tasks, another with 10: the last of these is leased as number" "$before" "<=20"
+}
+
 measure_start()
 {
     with_fsync
@@ -212,6 +244,38 @@ measure_start()
     row "executions started/s, 8 clients, fsync, beside raw rows" "$ours" "$theirs" ">=0.8"
     in_turn per_second start_key start_noetl 8 -T "$slice" -D path=bench/linear
     row "    the same with a business key, beside without" "$ours" "$theirs" ">=0.85"
+}
+
+# The indexes on noetl.execution that nothing but lists of executions needs.
+listing_indexes() { sql -c "SELECT i.relname, pg_get_indexdef(i.oid) FROM pg_class AS i WHERE i.relname ~ '^execution_(path|running|failed|labels)_idx$'" -F ' '; }
+
+# CPU microseconds of a step of executions of $1, with the indexes for lists and without them, in turn.  An
+# execution writes its row when it starts and when it ends, and not in between.
+listing_row()
+{
+    local list_a= list_b= indexes i name definition
+    indexes=$(listing_indexes)
+    for ((i = 0; i < rounds * 2; i++)); do
+        run_script step_noetl 1 -T "$slice" -D path="$1"
+        list_a+="$(pace cpu_us)"$'\n'
+        while read -r name definition; do
+            sql -c "DROP INDEX noetl.$name" </dev/null
+        done <<<"$indexes"
+        run_script step_noetl 1 -T "$slice" -D path="$1"
+        list_b+="$(pace cpu_us)"$'\n'
+        while read -r name definition; do
+            sql -c "$definition" </dev/null
+        done <<<"$indexes"
+    done
+    row "$2" "$(printf %s "$list_a" | median)" "$(printf %s "$list_b" | median)"
+}
+
+measure_listing()
+{
+    no_fsync
+    listing_row bench/linear "indexes to list executions by path, status, label: CPU of a step (us)"
+    listing_row bench/one "    of an execution of one step, all of it, beside without them"
+    listing_row bench/labelled "    of an execution with labels"
 }
 
 # Forgets what happened before the last $1 seconds of a run.

@@ -17,6 +17,8 @@ workflow:
 $$, path))
 FROM unnest('{orders/ship,examples/greet,billing/close,payments/charge,customers/sync,reminders/send,
 	search/index,reports/build,mail/poll,probes/ping,audit/close}'::text[]) AS path;
+-- One that ends without a worker.
+SELECT noetl.register('{apiVersion: noetl.io/v1, kind: Playbook, path: demo/weather, workflow: [{step: end}]}');
 CREATE SCHEMA ops;
 CREATE TABLE ops.event_archive (LIKE noetl.event);
 -- Another version of one of them.

@@ -9,12 +9,12 @@ class Mismatch(Exception):
 
 
 class Session:
-    def __init__(self, options, aloud=False):
-        """options: settings of the session, {name: value}"""
+    def __init__(self, options, aloud=False, database=None):
+        """options: settings of the session, {name: value}; database: a connection string, else the environment's"""
         self.aloud = aloud
         settings = {"client_min_messages": "error", "lock_timeout": "20s", "statement_timeout": "60s", **options}
         self.process = subprocess.Popen(
-            ["psql", "-XqAt"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            ["psql", "-XqAt", *(["-d", database] if database else [])], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, bufsize=1, encoding="utf-8",
             env={**os.environ, "PGOPTIONS": " ".join(f"-c {name}={value}" for name, value in settings.items())})
 

@@ -295,6 +295,40 @@ SELECT step, wrong FROM undo_work();
 SELECT * FROM undo_legs();
 SELECT * FROM undo_end('undo/journey');
 
+-- If a worker had started the child, its task is attempted again.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: undo/agency
+workflow:
+- {step: start, next: book}
+- {step: book, type: python, code: x, next: pay}
+- {step: pay, type: http, url: pay, next: end}
+- {step: end, result: "{{ book.n }}"}
+$$) > 0 AS registered;
+SELECT noetl.execute('undo/agency') > 0 AS started;
+SELECT queue_id AS task FROM noetl.lease('tester') \gset
+SELECT noetl.execute('undo/leg') AS leg \gset
+SELECT noetl.execute('undo/leg') AS other \gset
+INSERT INTO noetl.event (execution_id, event_type, node_name, current_index, context, worker_id)
+SELECT newest('undo/agency'), 'iteration_started', 'book', i, jsonb_build_object('child_execution_id', id), 'tester'
+  FROM (VALUES (0, :leg), (1, :other)) AS v (i, id);
+SELECT noetl.complete(:task, '{"n": 1}', 'tester');
+SELECT step, wrong FROM undo_work('{}', 2);
+SELECT step, wrong FROM undo_work('{"meal": {"fail": "none left"}}', 1);
+SELECT noetl.cancel(newest('undo/agency'));
+SELECT path, status FROM noetl.execution WHERE execution_id IN (:leg, :other, newest('undo/agency')) ORDER BY execution_id;
+SELECT undo_redrive('undo/agency');
+SELECT step, wrong FROM undo_work('{}', 1);
+SELECT noetl.cancel(newest('undo/agency'));
+SELECT undo_redrive('undo/agency');
+SELECT step, type, attempt, wrong FROM undo_work('{"book": {"n": 2}}');
+SELECT status, result, wrong FROM undo_end('undo/agency');
+SELECT status FROM noetl.execution WHERE execution_id IN (:leg, :other) ORDER BY execution_id;
+SELECT event, node, status FROM undo_events('undo/agency');
+SELECT noetl.rebuild(newest('undo/agency')) AS rebuilt;
+SELECT count(*) FROM noetl.verify(newest('undo/agency'));
+
 -- Nothing of a compensation that is attempted again is read from memory that is free by then, however large the events are.
 DO $$
 DECLARE

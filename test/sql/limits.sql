@@ -349,7 +349,9 @@ CREATE FUNCTION pg_temp.follow() RETURNS trigger LANGUAGE plpgsql AS
 CREATE TRIGGER follow AFTER UPDATE ON noetl.queue FOR EACH ROW
     WHEN (OLD.status = 'blocked' AND NEW.status = 'queued' AND NEW.node_name <> 'call')
     EXECUTE FUNCTION pg_temp.follow();
-SELECT noetl.execute('limits/wait') IS NOT NULL AS started;
+SELECT count(noetl.execute('limits/wait')) FROM generate_series(1, 2);
+SELECT * FROM pg_temp.tasks();
+SELECT count(noetl.complete(queue_id, '{}', 'w1')) FROM noetl.lease('w1', 1);
 SELECT * FROM pg_temp.tasks();
 SELECT * FROM pg_temp.slots();
 DROP TRIGGER follow ON noetl.queue;

@@ -78,6 +78,15 @@ SELECT * FROM pg_temp.check($$
 $$);
 -- Keys of the document that nothing reads.
 SELECT * FROM pg_temp.check($$- {step: a, type: python, code: x}$$, E'setings: {}\nworklaod: {}\nrate_limit: 5\ncase: []\nsecrets: {}\n');
+-- Secrets have no names in templates, and data are no connection.
+SELECT * FROM pg_temp.check($$
+- {step: a, type: http, url: x, auth: {type: basic, username: "{{ env.NAME }}", password: "{{ secrets.word }}"}, headers: {k: "{{ keychain.k }} {{ secret.s | default('') }}"}, next: [b, c, d, e, f]}
+- {step: b, type: postgres, command: SELECT 1, data: {n: 1, db_host: localhost, db_password: x}}
+- {step: c, type: workbook, task: store, data: {dsn: x}}
+- {step: d, type: duckdb, command: SELECT 1, data: {database: x}}
+- {step: e, type: postgres, auth: pg, command: SELECT 1, data: {db_host: x}}
+- {step: f, type: postgres, command: SELECT 1, with: {db_host: x}}
+$$, E'workbook:\n- {name: store, type: postgres, command: SELECT 1}\n');
 -- Transitions without a target.
 SELECT * FROM pg_temp.check($$
 - {step: a, type: python, code: x, on_error: {stp: b}, next: [{when: "{{ result }}", thn: [b]}, {els: [b]}]}

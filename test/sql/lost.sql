@@ -115,14 +115,24 @@ workflow:
 - {step: b, type: python, code: x, on_lost: requeue}
 $$) WHERE severity = 'error';
 
--- The bound is noetl.max_lost_leases as it was when the lease was lost; the log keeps it.
+-- The bound is noetl.max_lost_leases as it was when the execution started.
 SET noetl.max_lost_leases = 0;
 SELECT noetl.execute('lost/plain') > 0 AS started;
+RESET noetl.max_lost_leases;
+SELECT attempts FROM noetl.lease('w');
+SELECT lose();
+SELECT * FROM log_of('lost/plain');
+SELECT * FROM noetl.verify(newest('lost/plain'));
+-- What the session has set that notices the loss does not count.
+SELECT noetl.execute('lost/plain') > 0 AS started;
+SET noetl.max_lost_leases = 0;
 SELECT attempts FROM noetl.lease('w');
 SELECT lose();
 RESET noetl.max_lost_leases;
 SELECT * FROM log_of('lost/plain');
+SELECT status FROM noetl.execution WHERE execution_id = newest('lost/plain');
 SELECT * FROM noetl.verify(newest('lost/plain'));
+SELECT noetl.cancel(newest('lost/plain'));
 
 -- Items of a distributed iterator are tasks like others.
 SELECT noetl.register($$
@@ -140,15 +150,15 @@ workflow:
   next: end
 - step: end
 $$) > 0 AS registered;
+SET noetl.max_lost_leases = 1;
 SELECT noetl.execute('lost/items') > 0 AS started;
+RESET noetl.max_lost_leases;
 SELECT current_index, attempts FROM noetl.lease('w', 2);
 SELECT lose();
 SELECT * FROM noetl.verify(newest('lost/items'));
 SELECT current_index, attempts, noetl.complete(queue_id, to_jsonb(current_index), 'w') FROM noetl.lease('w', 1);
-SET noetl.max_lost_leases = 1;
 SELECT current_index, attempts FROM noetl.lease('w', 1);
 SELECT lose();
-RESET noetl.max_lost_leases;
 SELECT * FROM log_of('lost/items');
 SELECT * FROM noetl.verify(newest('lost/items'));
 

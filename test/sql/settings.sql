@@ -78,6 +78,70 @@ DROP TRIGGER refuse ON noetl.queue;
 DROP FUNCTION refuse;
 RESET noetl.template_coerce;
 
+-- Nor does it matter how much time and memory the session grants that decides: the ones of
+-- the start count, for templates and for the playbook that it reads for the first time.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: settings/heavy
+workflow:
+- {step: a, type: python, code: x, next: b}
+- {step: b, type: python, code: x, args: {n: "{{ range(100000) | map('string') | join('-') | length }}"}}
+$$) > 0 AS registered;
+SELECT noetl.register(E'apiVersion: noetl.io/v1\nkind: Playbook\npath: settings/large\nworkflow:\n' ||
+	string_agg(format(E'- {step: s%s, type: python, code: x, args: {n: "%s"}, next: %s}\n', i, repeat('{{ now() }} ', 300),
+		CASE WHEN i = 50 THEN 'end' ELSE 's' || i + 1 END), '' ORDER BY i)) > 0 AS registered
+  FROM generate_series(1, 50) AS i;
+SELECT noetl.execute('settings/heavy') > 0 AS started;
+\c -
+SET client_min_messages = warning;
+LOAD 'noetl';
+SET noetl.template_max_memory = '1MB';
+SET noetl.template_max_time = '1ms';
+SELECT step, input FROM work('{"a": {}}', 1);
+SELECT status FROM noetl.execution WHERE execution_id = newest('settings/heavy');
+SELECT noetl.execute('settings/large') > 0 AS started;
+SELECT noetl.cancel(newest('settings/large'));
+SELECT * FROM noetl.verify(newest('settings/heavy'));
+SELECT noetl.cancel(newest('settings/heavy'));
+RESET noetl.template_max_time;
+SELECT noetl.render('{{ range(100000) | map("string") | join("-") | length }}', '{}') AS a_session_has_its_own;
+SELECT noetl.execute('settings/heavy') > 0 AS started_with_little_memory;
+RESET noetl.template_max_memory;
+SELECT settings FROM noetl.execution WHERE execution_id = newest('settings/heavy');
+SELECT step, input FROM work('{"a": {}}', 1);
+SELECT status, error FROM noetl.execution WHERE execution_id = newest('settings/heavy');
+SELECT * FROM noetl.verify(newest('settings/heavy'));
+SET noetl.template_max_time = '1ms';
+SELECT noetl.execute('settings/heavy') > 0 AS started_with_little_time;
+RESET noetl.template_max_time;
+SELECT step, input FROM work('{"a": {}}', 1);
+SELECT status, error FROM noetl.execution WHERE execution_id = newest('settings/heavy');
+SELECT * FROM noetl.verify(newest('settings/heavy'));
+
+-- Nor how it writes days and intervals.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: settings/times
+workflow:
+- {step: a, type: python, code: x, next: [b, c]}
+- {step: b, type: wait, until: "{{ a.day }}"}
+- {step: c, type: wait, for: "{{ a.span }}"}
+$$) > 0 AS registered;
+SELECT noetl.execute('settings/times') > 0 AS started;
+SET datestyle = 'ISO, DMY';
+SET intervalstyle = 'sql_standard';
+SELECT count(*) FROM work('{"a": {"day": "02/03/2099 00:00:00+00", "span": "-1 day 30 hours"}}');
+RESET datestyle;
+RESET intervalstyle;
+SET timezone = 'UTC';
+SELECT step_name, due_at - created_at BETWEEN interval '5 hours 59 min' AND interval '6 hours 1 min' AS in_six_hours, CASE step_name WHEN 'b' THEN due_at END AS due FROM noetl.run
+ WHERE execution_id = newest('settings/times') ORDER BY 1;
+RESET timezone;
+SELECT * FROM noetl.verify(newest('settings/times'));
+SELECT noetl.cancel(newest('settings/times'));
+
 -- A client does not choose them.
 CREATE ROLE regress_forger;
 GRANT INSERT ON noetl.event TO regress_forger;

@@ -30,7 +30,7 @@ SELECT pg_temp.problem(t) FROM unnest(ARRAY[
   '{{ nope.x }}', '{{ nope + 1 }}', '{{ nope|int }}', E'\n\n   {{ d.b.c }}', '{{ 1 / 0 }}', '{{ 1 + "x" }}', '{{ 1 < "x" }}', '{{ 1 in "x" }}',
   '{{ n() }}', '{{ nope() }}', '{{ [1]|join(1, 2, 3) }}', '{{ s|replace("a") }}', '{{ s|upper(x=1) }}', '{{ [1, "a"]|sort }}', '{{ {[1]: 2} }}',
   '{% for a, b in [[1, 2, 3]] %}{% endfor %}', '{{ 1e308 * 10 }}', '{{ s.index("z") }}', '{{ (-8) ** 0.5 }}', '{{ "x"|from_json }}',
-  '{% macro m() %}{% endmacro %}{{ m(1) }}', '{% set d.x = 1 %}', '{{ "/w=="|b64decode }}']) AS t;
+  '{% for k, in d %}{% endfor %}', '{% for k in [] %}{% print k, k|nofilter %}{% endfor %}', '{% macro m() %}{% endmacro %}{{ m(1) }}', '{% set d.x = 1 %}', '{{ "/w=="|b64decode }}']) AS t;
 SELECT pg_temp.problem('{{ x }}', '[]');
 
 -- Bounds: an error in bounded time and memory.  How deep a recursion goes until

@@ -26,7 +26,8 @@ SELECT t AS template, noetl.render(t, '{"d": {"a": [10, 20, 30], "items": 5}, "s
 FROM unnest(ARRAY[
   '{{ d.a.0 }}', '{{ d["a"][-1] }}', '{{ d.a[::-1] }}', '{{ s[1:-1] }}', '{{ s|length }}', '{{ s.upper() }}',
   '{{ d["items"] }}', '{{ d.items()|list }}', '{{ d.get("x", "none") }}', '{{ none.x is defined }}',
-  '{{ s.split("a") }}', '{{ "%05.1f|%-4s|" % (3.14159, "ab") }}', '{{ "{:>6,}|{!r}".format(1234, s) }}']) AS t;
+  '{{ s.split("a") }}', '{{ "%05.1f|%-4s|" % (3.14159, "ab") }}', '{{ "{:>6,}|{!r}".format(1234, s) }}',
+  '{{ "{:٣}|{:.٢}".format(1, s) }}', '{{ "{٠[٠]:٠٤}".format([7]) }}']) AS t;
 
 -- and/or give operands, "in" looks into what it is given, tests bind tightest
 SELECT t AS template, noetl.render(t, '{"a": 0, "b": "x", "xs": [1, 2]}') AS result

@@ -3,12 +3,12 @@
 \pset tuples_only on
 CREATE TEMP TABLE f (id int GENERATED ALWAYS AS IDENTITY, t text);
 INSERT INTO f (t) VALUES
-  ('{{ -5|abs }}'), ('{{ xs|batch(2, "-")|list }}'), ('{{ xs|slice(2)|list }}'), ('{{ "hELLO"|capitalize }}'),
+  ('{{ -5|abs }}'), ('{{ xs|batch(2, "-")|list }} {{ xs|batch(2 ** 64)|list }} {{ xs|batch(0 - 2 ** 64, 0)|list }}'), ('{{ xs|slice(2)|list }}'), ('{{ "hELLO"|capitalize }}'),
   ('{{ "x"|center(5) }}'), ('{{ xs|count }}'), ('{{ d|dictsort }}'), ('{{ d|dictsort(by="value", reverse=true) }}'),
   ('{{ "<a href=''x''>"|e }}'), ('{{ "&lt;"|safe|forceescape }}'), ('{{ 1500000|filesizeformat }} {{ 1500000|filesizeformat(true) }}'),
   ('{{ xs|first }} {{ xs|last }}'), ('{{ "1.5"|float + 1 }}'), ('{{ "%s is %d"|format("x", 3) }}'),
   ('{% for g in rows|groupby("city") %}{{ g.grouper }}:{{ g.list|length }} {% endfor %}'), ('{{ "a\nb"|indent(2, true) }}'),
-  ('{{ "42abc"|int(-1) }}'), ('{{ d|items|list }}'), ('{{ xs|join("+") }} {{ rows|join(",", attribute="name") }}'),
+  ('{{ "42abc"|int(-1) }} {{ "1\x1c"|int }} {{ "\x1f2.5"|float }} {{ "\x852\u2003"|int }}'), ('{{ d|items|list }}'), ('{{ xs|join("+") }} {{ rows|join(",", attribute="name") }}'),
   ('{{ "abc"|list }}'), ('{{ "ΑΣ İ"|lower }} {{ "straße"|upper }}'), ('{{ rows|map(attribute="name")|list }} {{ xs|map("string")|list }}'),
   ('{{ xs|max }} {{ xs|min }} {{ rows|max(attribute="age") }}'), ('{{ rows|pprint }}'), ('{{ xs|reject("odd")|list }} {{ xs|select(">", 1)|list }}'),
   ('{{ rows|selectattr("age", "gt", 30)|map(attribute="name")|list }} {{ rows|rejectattr("age")|list }}'),

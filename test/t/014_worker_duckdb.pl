@@ -81,4 +81,34 @@ is(result_of($memory, "result #>> '{data,result}'"), '[{"a": "x"}]', 'in memory'
 is(result_of($slow, 'error', 'action_error'), 'timed out after 1 seconds', 'timeout');
 like(result_of($clash, 'error', 'action_error'), qr/^save \(duckdb\): Constraint Error/, 'a save that fails');
 is(join(' ', map { m{/(\d+)\.duckdb$} ? $1 : () } sort glob("$directory/*.duckdb")), join(' ', sort { $a <=> $b } $execution, $failed, $slow, $clash), 'a file for each execution');
+
+# A save that is written as commands, and the rows of a statement, which are the value of a step that only saves.
+my $stated = execute(<<'EOT');
+- step: calc
+  tool: python
+  code: "result = {'n': 3}"
+  save:
+    storage:
+      tool: duckdb
+      commands: |
+        CREATE OR REPLACE TABLE seen AS SELECT {{ result.n }} AS n;
+        SELECT * FROM seen;
+  next: rows
+- step: rows
+  type: save
+  storage: duckdb
+  statement: "INSERT INTO seen VALUES (:n) RETURNING n, n + 1 AS more"
+  params: {n: 4}
+  next: none
+- step: none
+  save: {storage: duckdb, statement: "UPDATE seen SET n = :n WHERE n = 3", params: {n: 5}}
+  next: look
+- step: look
+  tool: duckdb
+  command: SELECT n FROM seen ORDER BY n
+EOT
+drain();
+is(result_of($stated, "result #> '{data,result}'", 'action_completed', 'look'), '[{"n": 4}, {"n": 5}]', 'a save as commands');
+is(result_of($stated, "result -> 'data'", 'action_completed', 'rows'), '[{"n": "4", "more": "5"}]', 'rows that the statement of a save returns');
+is(result_of($stated, "result -> 'data'", 'action_completed', 'none'), '{"n": 5}', 'and what it saves if it returns none');
 done_testing();

@@ -91,4 +91,87 @@ SELECT definition, v, outcome FROM stored JOIN types USING (n) JOIN vals USING (
   (('int4', '1.0'), ('int4', '1.5'), ('jsonb', '"abc"'), ('jsonb', '" {\"a\": 1.0} "'), ('text', '[1, 2]'), ('text[]', '["a", null, "b\"c"]'), ('numeric', '12345.678'), ('varchar(5)', '"abcdef"'), ('timestamptz', '"2025-02-03 04:05:06"'))
 ORDER BY definition COLLATE "C", v::text COLLATE "C"
 SQL
+# The value of a step that only saves: the rows that its statement returns, else what it
+# saved; whoever saves, with and without "type: save".
+sql(<<'SQL');
+CREATE TABLE found (id int, at timestamptz DEFAULT '2025-02-03 04:05:06.7+00', n numeric DEFAULT 1.50, doc jsonb DEFAULT '{"a": 1.0}', span interval DEFAULT '1 day 02:03', few int[] DEFAULT '{1,2}', raw bytea DEFAULT '\xff', p pair DEFAULT '(1,x)', t text);
+GRANT ALL ON found TO saver;
+SQL
+my @values = (
+	[ 'statement: "INSERT INTO public.found (id) VALUES (:id) RETURNING id, t", params: {id: 7}', '[{"t": null, "id": 7}]' ],
+	[ 'statement: "SELECT f.* FROM public.found AS f WHERE f.id = :id LIMIT 1", params: {id: "7"}', undef ],
+	[ 'statement: "SELECT f.at, f.span, f.raw, f.n FROM public.found AS f ORDER BY f.id LIMIT 1"', '[{"n": 1.50, "at": "2025-02-03T09:35:06.7+05:30", "raw": "\\\\xff", "span": "1 day 02:03:00"}]' ],
+	[ 'statement: "SELECT s.n, s.n AS n FROM generate_series(1, 3) AS s (n);"', '[{"n": 1}, {"n": 2}, {"n": 3}]' ],
+	[ 'statement: "SELECT id FROM public.found WHERE id = :id", params: {id: 8}', '[]' ],
+	[ 'statement: "UPDATE public.found SET t = :t WHERE id = :id RETURNING *", params: {id: 8, t: x}', '[]' ],
+	[ 'statement: "UPDATE public.found SET t = :t WHERE id = :id", params: {id: 7, t: x}', '{"t": "x", "id": 7}' ],
+	[ 'statement: "UPDATE public.found SET t = :t WHERE id = 8", data: {t: x}', '{"t": "x"}' ],
+	[ 'statement: "UPDATE public.found SET t = \'returning\' WHERE id = 8"', 'null' ],
+	[ 'statement: "DELETE FROM public.found WHERE id = 8"', 'null' ],
+	[ 'statement: "WITH d AS (DELETE FROM public.found WHERE id = $1 RETURNING id) INSERT INTO public.found (id) SELECT DISTINCT id FROM d RETURNING id", params: [7]', '[{"id": 7}]' ],
+	[ 'statement: "VALUES (1, :b)", params: {b: x}', '[{"column1": 1, "column2": "x"}]' ],
+	[ 'statement: "SELECT 1 / :n AS q", params: {n: 0}', 'refused 22012' ],
+	[ 'statement: "SELECT 1 / 0 AS q"', 'refused 22012' ],
+	[ 'table: found, data: {id: 9, t: y}', '{"t": "y", "id": 9}' ],
+	[ 'table: found, data: [{id: 9}, {id: 10}]', '[{"id": 9}, {"id": 10}]' ]);
+foreach my $value (@values)
+{
+	my ($save, $expected) = @$value;
+	my $plain = "storage: postgres, $save";
+	(my $named = "storage: postgres, auth: pg_own, $save");
+	s/table: found/table: public.found/ foreach $plain, $named;
+	my $end = 'on_error: continue';
+	sql(<<SQL);
+SELECT noetl.register(\$p\$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: valued
+workflow:
+- {step: s1, type: save, $plain, $end, next: s2}
+- {step: s2, save: {$plain}, $end, next: s3}
+- {step: s3, type: save, save: {$plain}, $end, next: s4}
+- {step: s4, type: save, $named, $end, next: s5}
+- {step: s5, save: {$named}, $end, next: s6}
+- {step: s6, type: save, save: {$named}, $end, next: s7}
+- {step: s7, save: [{$named}, {$named}], $end, next: s8}
+- {step: s8, type: iterator, collection: [1], element: x, task: {type: save, $named}, $end}
+\$p\$);
+SET ROLE saver; SELECT noetl.execute('valued')
+SQL
+	drain();
+	my $seen = sql(<<'SQL');
+SELECT string_agg(DISTINCT coalesce('refused ' || CASE WHEN v ->> 'status' = 'error' THEN (SELECT coalesce(e.meta ->> 'sqlstate', substring(e.error FROM 'SQLSTATE (\w{5})'))
+                    FROM noetl.event e WHERE e.execution_id = c.execution_id AND e.node_name = c.node_name AND e.event_type = 'save_failed' LIMIT 1) END, v::text), ' | ')
+  FROM (SELECT node_name, execution_id, CASE node_name WHEN 's7' THEN CASE jsonb_typeof(result) WHEN 'array' THEN result -> 0 ELSE result END WHEN 's8' THEN coalesce(nullif(result #> '{data,0}', 'null'), result -> 0, result) ELSE result END AS v
+          FROM noetl.event WHERE execution_id = (SELECT max(execution_id) FROM noetl.execution) AND event_type = 'step_completed') c
+ WHERE node_name <> 's8' OR v <> 'null'
+SQL
+	$expected //= '[{"n": 1.50, "p": {"a": 1, "b": "x"}, "t": null, "at": "2025-02-03T09:35:06.7+05:30", "id": 7, "doc": {"a": 1.0}, "few": [1, 2], "raw": "\\\\xff", "span": "1 day 02:03:00"}]';
+	is($seen, $expected, "the value: $save");
+}
+
+# What a transition gives is part of the data that are written beside the type.
+my @given = map {
+	(my $save = $_) =~ s/, /, storage: postgres, /;
+	$save
+} 'step: by_broker, table: public.found, data: {id: 20, raw: null}',
+  'step: by_worker, auth: pg_own, table: public.found, data: {id: 20, raw: null}',
+  'step: stated_broker, statement: "INSERT INTO public.found (id, t) VALUES (:id, :t)", data: {id: 20}',
+  'step: stated_worker, auth: pg_own, statement: "INSERT INTO public.found (id, t) VALUES (:id, :t)", data: {id: 20}';
+my $given = join "\n", map { "- {type: save, $_}" } @given;
+my $targets = join ', ', map { /(\w+_\w+)/ && "{step: $1, args: {t: given}}" } @given;
+sql(<<SQL);
+DELETE FROM found;
+SELECT noetl.register(\$p\$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: given
+workflow:
+- {step: start, next: [$targets]}
+$given
+\$p\$);
+SET ROLE saver; SELECT noetl.execute('given')
+SQL
+drain();
+is(sql('SELECT id, t, count(*) FROM found GROUP BY id, t ORDER BY id'), "20|given|4", 'what a transition gives is saved, too');
 done_testing();

