@@ -119,6 +119,23 @@ belongs_into(Store *store, IndexInfo *info, ExprContext *econtext)
 	return ExecQual(info->ii_PredicateState, econtext);
 }
 
+/* Opens the indexes that a row belongs into (store/index.h). */
+void
+index_open_for_row(Store *store, StoreTable *table, TupleTableSlot *slot)
+{
+	ExprContext *econtext = GetPerTupleExprContext(store->estate);
+
+	if (table->writable)
+		return;
+	if (!table->indexed)
+		describe_indexes(store, table);
+	econtext->ecxt_scantuple = slot;
+	for (int i = 0; i < table->result_rel->ri_NumIndices; i++)
+		if (table->result_rel->ri_IndexRelationDescs[i] == NULL &&
+			belongs_into(store, table->result_rel->ri_IndexRelationInfo[i], econtext))
+			(void) open_own(store, table, i);
+}
+
 /* Makes the entries of a row that has just been stored (store/index.h). */
 void
 index_add_row(Store *store, StoreTable *table, TupleTableSlot *slot)

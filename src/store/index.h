@@ -13,6 +13,12 @@
  */
 extern void index_add_row(Store *store, StoreTable *table, TupleTableSlot *slot);
 
+/*
+ * Opens the indexes that the row in a slot belongs into, before the executor makes the
+ * entries: it leaves out those that are not open.
+ */
+extern void index_open_for_row(Store *store, StoreTable *table, TupleTableSlot *slot);
+
 /* Closes all indexes that the store has opened. */
 extern void index_close_all(Store *store);
 

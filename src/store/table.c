@@ -499,47 +499,6 @@ store_event_table(Store *store, int64 execution_id)
 	return store_table(store, REL_EVENT);
 }
 
-/* Opens the indexes of a table, unless they are open. */
-void
-store_open_indexes(Store *store, StoreTable *table)
-{
-	ResultRelInfo *result_rel = table->result_rel;
-	MemoryContext old;
-
-	if (table->writable)
-		return;
-	if (table->indexed)
-	{
-		Oid			fair = table == &store->tables[REL_QUEUE] ?
-			store_relation(REL_QUEUE_FAIR_IDX) : InvalidOid;
-
-		/* the index of tasks with a fair_key is opened by the first such task */
-		for (int i = 0; i < result_rel->ri_NumIndices; i++)
-			result_rel->ri_IndexRelationDescs[i] = table->index_oids[i] == fair ? NULL :
-				index_open(table->index_oids[i], RowExclusiveLock);
-	}
-	else
-	{
-		old = MemoryContextSwitchTo(store->estate->es_query_cxt);
-		ExecOpenIndices(result_rel, false);
-		table->index_oids = palloc(sizeof(Oid) * Max(result_rel->ri_NumIndices, 1));
-		for (int i = 0; i < result_rel->ri_NumIndices; i++)
-			table->index_oids[i] = RelationGetRelid(result_rel->ri_IndexRelationDescs[i]);
-		MemoryContextSwitchTo(old);
-		table->indexed = true;
-	}
-	table->writable = true;
-}
-
-/* Returns an index for scans; it stays open as long as the store. */
-Relation
-store_open_index(Store *store, StoreRelation which)
-{
-	if (store->indexes[which] == NULL)
-		store->indexes[which] = index_open(store_index(which), AccessShareLock);
-	return store->indexes[which];
-}
-
 /* Raises the error that a row is missing (store/table.h). */
 void
 store_row_missing(StoreRelation which, int64 id)
@@ -582,28 +541,10 @@ prepare_write(Store *store, StoreTable *table)
 /* Returns whether rows of a table need nothing but their constraints and indexes. */
 bool
 store_is_plain(const StoreTable *table)
-/* Opens the index of tasks with a fair_key for the row in a slot, if it has one. */
-static void
-prepare_fair(Store *store, StoreTable *table, TupleTableSlot *slot)
-{
-	ResultRelInfo *result_rel = table->result_rel;
-
-	if (table != &store->tables[REL_QUEUE] || slot_attisnull(slot, QUEUE_COL_FAIR_KEY))
-		return;
-	fair_note_write();
-	for (int i = 0; i < result_rel->ri_NumIndices; i++)
-		if (result_rel->ri_IndexRelationDescs[i] == NULL)
-			result_rel->ri_IndexRelationDescs[i] = index_open(table->index_oids[i],
-															  RowExclusiveLock);
-}
-
-/* Reports that a row is changed or removed that may be ready, if it is of the queue. */
-static void
-note_change(Store *store, StoreTable *table)
 {
 	const TupleConstr *constraints = RelationGetDescr(table->relation)->constr;
 
-	return !has_triggers(table) &&
+	return !store_has_triggers(table) &&
 		(constraints == NULL || !constraints->has_generated_stored);
 }
 
@@ -660,6 +601,8 @@ note_change(Store *store, StoreTable *table, TupleTableSlot *old, TupleTableSlot
 		low_water_hidden();
 	if ((old != NULL && is_ready(old)) || (new != NULL && is_ready(new)))
 		ready_news_add(table->relation);
+	if (new != NULL && !slot_attisnull(new, QUEUE_COL_FAIR_KEY))
+		fair_note_write();
 }
 
 /* Inserts the row in the insert slot. */
@@ -674,11 +617,6 @@ store_write_insert(Store *store, StoreTable *table)
 	}
 	note_change(store, table, NULL, table->insert_slot);
 	insert_row(store, table);
-	prepare_fair(store, table, table->insert_slot);
-	if (table->statement != NULL)
-		statement_insert(store, table);
-	else
-		ExecSimpleRelationInsert(table->result_rel, store->estate, table->insert_slot);
 	ResetPerTupleExprContext(store->estate);
 	if (table == &store->tables[REL_QUEUE] &&
 		!slot_attisnull(table->insert_slot, QUEUE_COL_LIMITS))
@@ -753,6 +691,7 @@ store_write_new(Store *store, StoreTable *table, StoreRelation unique)
 	bool		inserted = false;
 
 	prepare_write(store, table);
+	store_open_indexes(store, table);
 	prepare_unique(store, table->result_rel, index);
 	ExecStoreVirtualTuple(table->insert_slot);
 	if (table->relation->rd_att->constr != NULL)
@@ -773,8 +712,10 @@ store_write_update(Store *store, StoreTable *table, TupleTableSlot *old,
 
 	note_change(store, table, old, new);
 	prepare_write(store, table);
-	store_open_indexes(store, table);
-	prepare_fair(store, table, new);
+	if (store_is_plain(table))
+		index_open_for_row(store, table, new);
+	else
+		store_open_indexes(store, table);
 	EvalPlanQualInit(&epq, store->estate, NULL, NIL, -1
 #if PG_VERSION_NUM >= 160000
 					 ,NIL
@@ -798,9 +739,8 @@ store_write_delete(Store *store, StoreTable *table, TupleTableSlot *old)
 
 	note_change(store, table, old, NULL);
 	prepare_write(store, table);
-	note_change(store, table);
-	if (store_has_triggers(table))
-		store_write_deferred(store);
+	note_change(store, table, old, NULL);
+	prepare_write(store, table);
 	EvalPlanQualInit(&epq, store->estate, NULL, NIL, -1
 #if PG_VERSION_NUM >= 160000
 					 ,NIL
