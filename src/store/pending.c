@@ -7,7 +7,6 @@
 #include "access/genam.h"
 #include "access/table.h"
 #include "access/xact.h"
-#include "storage/bufmgr.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -105,11 +104,7 @@ store_next_pending(Store *store, int64 *execution_id)
 bool
 store_any_pending(Store *store, int64 execution_id)
 {
-	Relation	pending = table_open(store_relation(REL_PENDING), AccessShareLock);
-	bool		empty = RelationGetNumberOfBlocks(pending) == 0;
-
-	table_close(pending, AccessShareLock);
-	return !empty && fetch_pending(store, execution_id);
+	return fetch_pending(store, execution_id);
 }
 
 /* Returns the pending event that ends the execution, or 0. */
