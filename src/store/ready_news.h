@@ -29,7 +29,7 @@
 #include "utils/relcache.h"
 
 /* How long a scan that found nothing is good for. */
-#define NEWS_US			INT64CONST(100000)
+#define NEWS_US			INT64CONST(1000000)
 
 /* What is known before a scan. */
 typedef struct ReadyNews

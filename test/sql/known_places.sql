@@ -35,13 +35,13 @@ SELECT node_name, priority FROM noetl.lease('known');
 ROLLBACK;
 SELECT * FROM next_after('b');
 SELECT noetl.cancel(:y), noetl.cancel(:x);
--- A row that a statement makes ready is found a moment later.
+-- A row that a statement makes ready is found a second later.
 SELECT noetl.execute('known/line') AS x \gset
 SELECT node_name FROM noetl.lease('known');
 SELECT * FROM next_after('a');
 SELECT noetl.execute('known/line', '{}', priority => -5) AS y \gset
 UPDATE noetl.queue SET priority = 5 WHERE execution_id = :y;
-SELECT pg_sleep(0.2);
+SELECT pg_sleep(1.2);
 SELECT * FROM next_after('b');
 SELECT noetl.cancel(:y), noetl.cancel(:x);
 -- A task whose row is gone, with its page, is not leased any more.
