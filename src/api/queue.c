@@ -196,7 +196,7 @@ lease_by_arguments(FunctionCallInfo fcinfo, Store *store, const char *worker_id,
 				 errmsg("a lease is of at most %d types", MOST_WAITED),
 				 errhint("Lease tasks of any type: types => NULL.")));
 	request.callback = return_row;
-	request.arg = rows_begin(fcinfo)->setResult;
+	request.arg = rows_begin_stored(fcinfo);
 	request.taken = wake_not_needed;
 	if (request.max_tasks > 0)
 		lease(store, &request);

@@ -626,7 +626,7 @@ extern void store_abandon_items(Store *store, int64 execution_id,
 /* Inserts the task at the end of the queue. */
 extern void store_enqueue(Store *store, const BrokerState *state, Run *run);
 /* Deletes the task, which has ended. */
-extern void store_close_task(Store *store, Run *run);
+extern void store_close_task(Store *store, int64 execution_id, Run *run);
 /* Puts the task back into the queue: ready now, or when run->available_at comes. */
 extern void store_retry_task(Store *store, Run *run);
 /* Marks the task as leased by run->worker_id. */
