@@ -115,7 +115,7 @@ SELECT * FROM tasks();
 SELECT noetl.cancel(:execution);
 TRUNCATE noetl.queue;
 
--- While the broker is off, a timeout is noted once and decided later.
+-- While the broker is off, a timeout is noted once, and decided when somebody asks for it: enqueue_next() does.
 SELECT noetl.execute('timeout/step') > 0 AS started;
 SELECT node_name FROM noetl.lease('w', 1, '1 h');
 SET noetl.broker = off;
