@@ -388,6 +388,9 @@ noetl_complete_and_lease(PG_FUNCTION_ARGS)
 				 errmsg("worker \"%s\" has lost its lease", worker_id),
 				 errdetail("Task " INT64_FORMAT " was not completed.",
 						   PG_GETARG_INT64(0))));
+	/* a slot that waits for nobody needs no other store, which would write what is deferred */
+	if (limit_any_touched())
+		limit_forget_calm(store);
 	engine_settle_limits();
 	lease_by_arguments(fcinfo, store, worker_id, 3);
 	store_close(store);

@@ -474,7 +474,7 @@ engine_reap(int64 execution_id, bool asked, bool *more)
 	{
 		if (reaping.failures != NIL)
 			(void) reaper_failures_clean();
-		reap_pending(&reaping, reaping.room / 2);
+		reap_pending(&reaping, noetl_broker ? reaping.room / 2 : 0);
 	}
 	reap_one(&reaping, 0, promote_work, &reaping.execution_id);
 	if (execution_id == 0 && store_resuming())
@@ -503,7 +503,7 @@ engine_reap(int64 execution_id, bool asked, bool *more)
 		reap_one(&reaping, ((DueRun *) lfirst(lc))->execution_id, run_work, lfirst(lc));
 	foreach(lc, leases)
 		reap_one(&reaping, ((QueueRow *) lfirst(lc))->execution_id, lease_work, lfirst(lc));
-	if ((asked || noetl_broker) && execution_id == 0)
+	if (noetl_broker && execution_id == 0)
 		reap_pending(&reaping, 0);
 	*more = reaping.more;
 	return reaping.ready;

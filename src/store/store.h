@@ -727,8 +727,11 @@ extern List *store_due_runs(Store *store, int64 execution_id, int limit);
 /* Returns whether a run is still due; the caller holds the execution's lock. */
 extern bool store_run_is_due(Store *store, const DueRun *run);
 
-/* Finds when anything is due next; returns false when nothing is scheduled. */
-extern bool store_next_timer(Store *store, TimestampTz *when);
+/*
+ * Finds when anything is due next, later than "after" (DT_NOBEGIN: at any time).
+ * Returns false when nothing is scheduled.
+ */
+extern bool store_next_timer(Store *store, TimestampTz after, TimestampTz *when);
 
 /* Makes the next calls of the functions above read their indexes completely. */
 extern void store_read_all_timers(void);

@@ -287,6 +287,8 @@ store_close(Store *store)
 	bool		clean;
 
 	store_write_deferred(store);
+	if (store->next == NULL && limit_any_touched())
+		limit_forget_calm(store);
 	AfterTriggerEndQuery(estate);
 	Assert(in_use == store);
 	clean = store->generation == generation && store->redescribed < MOST_REDESCRIBED &&

@@ -25,11 +25,15 @@ CREATE EXTENSION noetl;
 SELECT noetl.register('
 apiVersion: noetl.io/v1
 kind: Playbook
-metadata: {path: linear}
+metadata: {path: ' || path || '}
+' || head || '
 workflow:
-' || string_agg(format('- {step: s%s, tool: python, code: x, args: {n: "{{ workload.n }}"}, next: [{step: %s}]}',
-                       i, CASE WHEN i < 150 THEN 's' || i + 1 ELSE 'end' END), E'\n' ORDER BY i) || E'\n- {step: end}')
-  FROM generate_series(1, 150) AS i \g /dev/null
+' || string_agg(format('- {step: s%s, tool: python, code: x, args: {n: "{{ workload.n }}"}, %s next: [{step: %s}]}',
+                       i, step, CASE WHEN i < 150 THEN 's' || i + 1 ELSE 'end' END), E'\n' ORDER BY i) || E'\n- {step: end}')
+  FROM (VALUES ('linear', '', ''), ('limited', '', 'limits: {name: l, key: "{{ execution_id }}", concurrency: 10},'),
+               ('fair', 'fairness: {key: "{{ execution_id }}"}', '')) AS variant (path, head, step),
+       generate_series(1, 150) AS i
+ GROUP BY path, head \g /dev/null
 SELECT noetl.register('
 apiVersion: noetl.io/v1
 kind: Playbook
@@ -41,6 +45,10 @@ workflow:
 VACUUM ANALYZE;
 SQL
 stop_server "$work"
+cp -a "$work/data" "$work/fresh"
+
+# What others have left would be counted, too: entries of dead rows are read.
+begin_anew() { rm -rf "$work/data" && cp -a "$work/fresh" "$work/data"; }
 
 # Runs statements in a backend of its own; prints the instructions of one call
 # of a function: the median of the calls after the warm-up, and their mean.  What
@@ -76,6 +84,13 @@ say "$(printf '%-44s %10s %10s' 'instructions a call' median mean) ($("$bindir/p
 count noetl_complete_and_lease \
     "SELECT count(*) FROM noetl.queue q, noetl.complete_and_lease(q.queue_id, '{\"ok\": true}', '@') WHERE q.worker_id = '@';" \
     "SELECT noetl.execute('linear'); SELECT count(*) FROM noetl.lease('@');" "complete_and_lease, linear"
+for variant in limited fair; do
+    begin_anew
+    count noetl_complete_and_lease \
+        "SELECT count(*) FROM noetl.queue q, noetl.complete_and_lease(q.queue_id, '{\"ok\": true}', '@') WHERE q.worker_id = '@';" \
+        "SELECT noetl.execute('$variant'); SELECT count(*) FROM noetl.lease('@');" "complete_and_lease, $variant"
+done
+begin_anew
 count noetl_execute "SELECT noetl.execute('single');" "" "execute"
 count noetl_execute "SELECT noetl.execute('single', key => '@ ' || clock_timestamp());" "" "execute, with a key"
 count noetl_complete \

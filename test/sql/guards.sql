@@ -56,7 +56,7 @@ SELECT noetl.complete(:task, '1', 'w');
 SELECT status, parent_execution_id FROM noetl.execution WHERE execution_id = :id;
 SELECT * FROM noetl.verify(:id);
 
--- An item that the iterator does not have.
+-- An item that the iterator does not have, of which one hears while the broker is off.
 SELECT noetl.register($$
 apiVersion: noetl.io/v1
 kind: Playbook
@@ -67,18 +67,24 @@ workflow:
 $$) > 0 AS registered;
 SELECT noetl.execute('guards/items') AS id \gset
 SELECT noetl.complete(queue_id, to_jsonb(current_index), 'w') FROM noetl.lease('w');
+SET noetl.broker = off;
 INSERT INTO noetl.event (execution_id, event_type, node_name, node_id, parent_event_id, current_index, result, meta)
 SELECT execution_id, event_type, node_name, node_id, parent_event_id, 900000000, '"far"', meta
   FROM noetl.event WHERE execution_id = :id AND event_type = 'iteration_completed';
+RESET noetl.broker;
+SELECT current_index, meta FROM noetl.event WHERE execution_id = :id AND event_type = 'iteration_completed' ORDER BY event_id;
 SELECT noetl.complete(queue_id, to_jsonb(current_index), 'w') FROM noetl.lease('w');
 SELECT status, result FROM noetl.execution WHERE execution_id = :id;
 SELECT * FROM noetl.verify(:id);
 
 -- A statement that fails leaves nothing in the session.
 SELECT noetl.execute('guards/retried') AS id \gset
-INSERT INTO noetl.event (execution_id, event_type, node_name, current_index)
-VALUES (:id, 'action_started', 'a', NULL), (:id, NULL, 'a', NULL);
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$;
+CREATE TRIGGER zz_refuse BEFORE INSERT ON noetl.event FOR EACH ROW WHEN (new.event_type = 'action_started') EXECUTE FUNCTION refuse();
+INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (:id, 'action_started', 'a');
 SELECT * FROM noetl.verify(:id);
+DROP TRIGGER zz_refuse ON noetl.event;
+DROP FUNCTION refuse;
 SELECT noetl.rebuild(:id);
 SELECT noetl.cancel(:id);
 
@@ -108,10 +114,18 @@ INSERT INTO noetl.event (execution_id, event_type) VALUES (:id, 'execution_faile
 SELECT count(*) FROM noetl.queue WHERE execution_id = :id;
 SELECT * FROM noetl.verify(:id);
 
--- An attempt whose time has come counts, though nobody has leased it.
-SELECT noetl.execute('guards/retried') AS id \gset
-SELECT noetl.fail(queue_id, 'no', 'w') FROM noetl.lease('w');
-SELECT pg_sleep(0.01);
+-- An attempt whose time has come counts, though nobody has noticed.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: guards/soon
+workflow:
+- {step: a, type: guard_soon, code: x, retry: {max_attempts: 4, initial_delay: 0.1, max_delay: 0.1, jitter: false}}
+$$) > 0 AS registered;
+SELECT noetl.execute('guards/soon') AS id \gset
+SELECT noetl.fail(queue_id, 'no', 'w') FROM noetl.lease('w', types => '{guard_soon}');
+SELECT pg_sleep(0.11);
+SELECT status FROM noetl.queue WHERE execution_id = :id;
 INSERT INTO noetl.event (execution_id, event_type, node_name, result) VALUES (:id, 'action_completed', 'a', '1');
 SELECT status FROM noetl.execution WHERE execution_id = :id;
 SELECT * FROM noetl.verify(:id);
@@ -140,49 +154,22 @@ SELECT meta -> 'attempt' AS attempt, meta -> 'delay' AS delay FROM noetl.event W
 SELECT noetl.cancel(:id);
 
 -- Who has just run the timers and finds nothing to lease runs them again.
-SELECT noetl.register($$
-apiVersion: noetl.io/v1
-kind: Playbook
-path: guards/soon
-workflow:
-- {step: a, type: guard_soon, code: x, retry: {max_attempts: 4, initial_delay: 0.1, max_delay: 0.1, jitter: false}}
-$$) > 0 AS registered;
-SELECT noetl.execute('guards/soon') AS id \gset
-SELECT noetl.fail(queue_id, 'no', 'w') FROM noetl.lease('w', types => '{guard_soon}');
-SELECT count(*) FROM noetl.lease('w', types => '{none}');
-SELECT pg_sleep(0.11);
-SELECT node_name, attempts FROM noetl.lease('w', types => '{guard_soon}');
-SELECT noetl.cancel(:id);
-DELETE FROM noetl.queue WHERE execution_id = :id;
-
--- A row that somebody has made ready by hand is found, below the mark too.
-SELECT noetl.execute('guards/two') AS id \gset
-UPDATE noetl.queue SET status = 'retry', available_at = 'infinity' WHERE execution_id = :id;
-DO $$
-BEGIN
-	FOR i IN 1 .. 300 LOOP
-		PERFORM noetl.execute('guards/two');
-		PERFORM pg_sleep(0.006);
-		COMMIT;
-		PERFORM noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w', types => '{guard}');
-		COMMIT;
-	END LOOP;
-END $$;
-UPDATE noetl.queue SET status = 'queued', available_at = now() WHERE execution_id = :id;
 DO $$
 DECLARE
-	found bigint;
+	found text;
 BEGIN
-	FOR i IN 1 .. 600 LOOP
-		SELECT queue_id INTO found FROM noetl.lease('w', types => '{guard}');
-		COMMIT;
-		EXIT WHEN found IS NOT NULL;
-		PERFORM pg_sleep(0.1);
-	END LOOP;
-	RAISE NOTICE 'found: %', found IS NOT NULL;
+	PERFORM noetl.execute('guards/soon');
+	PERFORM noetl.fail(queue_id, 'no', 'w') FROM noetl.lease('w', types => '{guard_soon}');
+	COMMIT;
+	PERFORM pg_sleep(0.06);
+	PERFORM noetl.lease('w', types => '{none}');
+	COMMIT;
+	PERFORM pg_sleep(0.06);
+	SELECT node_name || ' ' || attempts INTO found FROM noetl.lease('w', types => '{guard_soon}');
+	RAISE NOTICE 'found: %', found;
 END $$;
-SELECT noetl.cancel(:id);
-DELETE FROM noetl.queue WHERE execution_id = :id;
+SELECT noetl.cancel(newest('guards/soon'));
+DELETE FROM noetl.queue;
 
 -- statement_timeout ends what goes round.
 SELECT noetl.register($$
@@ -199,4 +186,28 @@ SET statement_timeout = '200 ms';
 SELECT noetl.execute('guards/round');
 RESET statement_timeout;
 RESET noetl.max_visits;
+-- A plan that is being executed stays, however many others its statement has made.
+CREATE ROLE regress_guard;
+GRANT EXECUTE ON FUNCTION noetl.register, noetl.execute TO regress_guard;
+CREATE FUNCTION guard_spawn() RETURNS int LANGUAGE sql AS $$ SELECT noetl.execute('guards/many') > 0; SELECT 7 $$;
+SET ROLE regress_guard;
+SELECT noetl.register(E'apiVersion: noetl.io/v1\nkind: Playbook\npath: guards/many\nworkflow:\n' ||
+	string_agg(format(E'- {step: s%s, type: sql, statement: "SELECT %s AS n", next: %s}\n', i, i,
+		CASE WHEN i = 100 THEN 'end' ELSE 's' || i + 1 END), '' ORDER BY i)) > 0 AS registered FROM generate_series(1, 100) AS i;
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: guards/spawning
+workflow:
+- {step: a, type: sql, statement: "SELECT public.guard_spawn() AS n", next: b}
+- {step: b, type: sql, statement: "SELECT public.guard_spawn() AS n", next: end}
+- {step: end, result: "{{ [a, b] }}"}
+$$) > 0 AS registered;
+SELECT noetl.execute('guards/spawning') > 0 AS started;
+RESET ROLE;
+SELECT path, status, result, error FROM noetl.execution WHERE path IN ('guards/spawning', 'guards/many') ORDER BY execution_id;
+SELECT * FROM noetl.verify(newest('guards/spawning'));
+DROP FUNCTION guard_spawn;
+DROP OWNED BY regress_guard;
+DROP ROLE regress_guard;
 DROP FUNCTION guard_story;

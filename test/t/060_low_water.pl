@@ -135,6 +135,22 @@ is($node->safe_psql('postgres', q{
 	SELECT node_name FROM noetl.lease('w', 10);
 	DELETE FROM noetl.queue;}), 'first', 'the ids of the queue begin anew');
 
+# The same for an extension that is made anew, in a session that knows the old one's marks.
+is($node->safe_psql('postgres', q{
+	CALL churn(1000);
+	SET client_min_messages = error;
+	DROP EXTENSION noetl CASCADE;
+	CREATE EXTENSION noetl;
+	SELECT noetl.register('
+apiVersion: noetl.io/v1
+kind: Playbook
+path: low_water
+workflow:
+- {step: only, type: python, code: x}
+') > 0 AND noetl.execute('low_water') > 0;
+	SELECT node_name FROM noetl.lease('w', 10);
+	DELETE FROM noetl.queue;}), "t\nonly", 'the queue of a new extension');
+
 # A row that was leased, and far below the mark, is made ready by hand: leases
 # find tasks behind it, and within ten seconds this one.
 is($node->safe_psql('postgres', q{
