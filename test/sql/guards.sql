@@ -226,11 +226,12 @@ SELECT status, error FROM noetl.execution WHERE path = 'guards/leaving' ORDER BY
 SELECT count(*) FROM pg_cursors;
 DROP FUNCTION guard_spawn, guard_make;
 
--- It is made under row-level security, whatever the session says.
+-- It is made under row-level security, whatever the session and the role say.
 CREATE TABLE guard_rows AS SELECT generate_series(1, 10) AS n;
 ALTER TABLE guard_rows ENABLE ROW LEVEL SECURITY;
 CREATE POLICY few ON guard_rows USING (n <= 3);
 GRANT SELECT ON guard_rows TO regress_guard;
+ALTER ROLE regress_guard SET row_security = off;
 SET ROLE regress_guard;
 SELECT noetl.register($$
 apiVersion: noetl.io/v1
