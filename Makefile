@@ -12,12 +12,14 @@
 #   make bench-instructions   count instructions of the hot path by callgrind
 #   make worker-kills    kill workers, their programs, the pooler and the server at
 #                        random under load; MINUTES=30 SEED=random
+#   make stress-limits   ten minutes of kills beside a sampler of limits
 #   make fuzz-jinja      random templates beside Jinja2; COUNT=500000 SEED=random
 #   make mutants         remove guards one by one, and see that a test turns red;
 #                        COUNT=20 SEED=1 FILES="src/store/*.c"
 #   make memcheck        run the SQL suite in a server under valgrind
 #   make kill-clock      kill servers while things are due, and look what became
 #                        of it; SEEDS=50 SEED=1 KILLS=5 choose how often
+#   make race-approvals  signals race with the waits that they end; RACES=10000
 #   make coverage        run the suites (SUITES=...) with a build of its own, and
 #                        print how many lines of each file they reach
 #   make format          format the C lines that differ from the commit BASE
@@ -49,7 +51,7 @@ DOCS = README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md LICENSE
 # Installed below DOCS as they lie here, so that the links between them hold.
 DOC_PAGES = $(basename $(notdir $(sort $(wildcard $(here)/doc/*.md))))
 DOC_FILES = $(DOC_PAGES:%=doc/%.md) $(patsubst $(here)/%,%,$(sort $(wildcard $(here)/doc/img/*))) \
-	doc/llms.txt doc/skill/SKILL.md
+	doc/llms.txt doc/skill/SKILL.md doc/playbook.schema.json
 
 # The setup test creates the extension, so it always comes first.
 REGRESS = $(basename $(notdir $(sort $(wildcard $(here)/test/sql/*.sql))))
@@ -58,9 +60,9 @@ ISOLATION = $(basename $(notdir $(sort $(wildcard $(here)/test/specs/*.spec))))
 
 # These goals find or install PostgreSQL themselves and run before there is a
 # pg_config.  PGXS stays out of their way: it has a "check" of its own.
-DRIVERS = check quickstart quickstart-stop bench bench-instructions stress check-versions fuzz-jinja
+DRIVERS = check quickstart quickstart-stop bench bench-instructions stress stress-limits check-versions fuzz-jinja
 DRIVERS += coverage format check-packages check-images dist screenshots mutants memcheck
-DRIVERS += check-browser scale worker-kills kill-clock
+DRIVERS += check-browser scale worker-kills kill-clock race-approvals
 
 ifneq ($(filter $(DRIVERS),$(MAKECMDGOALS)),)
 
@@ -85,6 +87,10 @@ scale:
 
 bench-instructions:
 	@CALLS='$(CALLS)' bash $(here)/test/bench/instructions.sh
+
+# Ten minutes of kills beside a sampler; "make check" has some seconds of it.
+stress-limits:
+	@SUITES=tap PROGRAMS=056_limits NOETL_SCALE=full bash $(here)/test/check.sh
 
 stress:
 	@SEED='$(SEED)' bash $(here)/test/stress/run.sh
@@ -111,6 +117,10 @@ KILLS = 5
 kill-clock:
 	@SUITES=tap PROGRAMS=073_kill_clock PROGRAM_SECONDS=43200 KILL_SEEDS='$(SEEDS)' KILL_COUNT='$(KILLS)' \
 		KILL_SEED='$(filter-out random,$(SEED))' bash $(here)/test/check.sh
+
+RACES = 10000
+race-approvals:
+	@SUITES=tap PROGRAMS=074_approvals RACES='$(RACES)' bash $(here)/test/check.sh
 
 coverage:
 	@REGRESS='$(REGRESS)' ISOLATION='$(ISOLATION)' SUITES='$(SUITES)' \

@@ -184,6 +184,11 @@ missing_packages()
         /usr/bin/python3 -c 'import jinja2' 2>/dev/null || say python3-jinja2
         /usr/bin/python3 -c 'import croniter' 2>/dev/null || say python3-croniter
         /usr/bin/python3 -c 'import jsonschema' 2>/dev/null || say python3-jsonschema
+        # Drivers of doc/clients.md, of languages that are there.
+        /usr/bin/python3 -c 'import psycopg2' 2>/dev/null || say python3-psycopg2
+        /usr/bin/python3 -c 'import psycopg' 2>/dev/null || say python3-psycopg
+        ! have javac || [ -e /usr/share/java/postgresql.jar ] || say libpostgresql-jdbc-java
+        ! have go || [ -d /usr/share/gocode/src/github.com/lib/pq ] || say golang-github-lib-pq-dev
     esac
 }
 

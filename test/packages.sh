@@ -148,6 +148,16 @@ upgrade_packages()
         cd /var/tmp/first
         runuser -u postgres -- timeout 900 noetl-worker --once --concurrency 4 --connect dbname=old
         runuser -u postgres -- psql -X -d old -f ended.sql'
+    step "the library of 0.1.0 refuses the database after the update" "$bare" '
+        cd /var/tmp/first
+        dpkg-deb -x first.deb unpacked
+        library=$(cd unpacked && ls usr/lib/postgresql/*/lib/noetl.so)
+        cp "/$library" present.so
+        cp "unpacked/$library" "/$library.old" && mv "/$library.old" "/$library"
+        for statement in "SELECT noetl.execute('"'old/line'"')" "SELECT noetl.enqueue_next()" "SELECT * FROM noetl.lease('"'w'"')"; do
+            runuser -u postgres -- psql -XAtq -d old -c "$statement" 2>&1 | grep "^ERROR: "
+        done
+        mv present.so "/$library"'
     step "a purge leaves no file of either release" "$bare" '
         export DEBIAN_FRONTEND=noninteractive
         cd /

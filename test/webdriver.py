@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
-PATIENCE = 120
+PATIENCE = 300          # seconds; a busy machine needs some
 
 
 class Browser:
@@ -35,7 +35,8 @@ class Browser:
                 time.sleep(.1)
         options = {"args": ["--headless=new", "--no-sandbox", "--hide-scrollbars", "--disable-dev-shm-usage",
                             "--user-data-dir=" + os.path.join(self.profile, "profile")]}
-        capabilities = {"browserName": "chrome", "goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}
+        capabilities = {"browserName": "chrome", "goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"},
+                        "timeouts": {"script": PATIENCE * 1000, "pageLoad": PATIENCE * 1000}}
         self.base += "/" + self.call("", {"capabilities": {"alwaysMatch": capabilities}})["sessionId"]
         self.window(width, dark, height)
 

@@ -196,7 +196,7 @@ lease_by_arguments(FunctionCallInfo fcinfo, Store *store, const char *worker_id,
 				 errmsg("a lease is of at most %d types", MOST_WAITED),
 				 errhint("Lease tasks of any type: types => NULL.")));
 	request.callback = return_row;
-	request.arg = rows_begin(fcinfo)->setResult;
+	request.arg = rows_begin_stored(fcinfo);
 	request.taken = wake_not_needed;
 	if (request.max_tasks > 0)
 		lease(store, &request);
@@ -388,6 +388,9 @@ noetl_complete_and_lease(PG_FUNCTION_ARGS)
 				 errmsg("worker \"%s\" has lost its lease", worker_id),
 				 errdetail("Task " INT64_FORMAT " was not completed.",
 						   PG_GETARG_INT64(0))));
+	/* a slot that waits for nobody needs no other store, which would write what is deferred */
+	if (limit_any_touched())
+		limit_forget_calm(store);
 	engine_settle_limits();
 	lease_by_arguments(fcinfo, store, worker_id, 3);
 	store_close(store);

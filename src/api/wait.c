@@ -45,7 +45,7 @@ work_is_due(const Waiter *waiter, TimestampTz *until)
 	(void) engine_reap(0, false, &more);
 	store = store_open(InvalidOid);
 	ready = store_any_ready(store, waiter->ntypes, waiter->types);
-	timed = !ready && store_next_timer(store, &timer);
+	timed = !ready && store_next_timer(store, DT_NOBEGIN, &timer);
 	store_close(store);
 	*until = more ? now : waiter->deadline;
 	if (timed && !more)

@@ -4,8 +4,9 @@
  *		there.
  *
  * At its start the launcher does not know what is due, so it starts a worker in
- * every database once.  After that it sleeps until the earliest time of the
- * schedule.  A session that commits an earlier time wakes it.
+ * every database once.  After that it sleeps until a second before the earliest time
+ * of the schedule: a worker needs time to start.  A session that commits an earlier
+ * time wakes it.
  */
 #include "common/common.h"
 
@@ -40,6 +41,8 @@
 #define MAX_WORKERS			3
 /* A worker that fails is started again after 1, 2, 4 … seconds, at most: */
 #define LONGEST_PAUSE_S		60
+/* A worker is started so long before something is due, if that is not crowded */
+#define AHEAD_US			INT64CONST(1000000)
 /* The longest sleep before the clock, which may jump, is read again */
 #define LONGEST_SLEEP_US	(INT64CONST(30) * USECS_PER_SEC)
 
@@ -259,11 +262,14 @@ serve(void)
 	{
 		int			i = (first + n) % nslots;
 		TimestampTz when = Max(timer_due(&timer_shared->slots[i]), served[i].not_before);
+		TimestampTz ahead = Max(when - AHEAD_US, served[i].not_before);
 
 		if (!served[i].allowed || served[i].worker != NULL ||
 			timer_shared->slots[i].database != served[i].database)
 			continue;
-		if (when > now)
+		if (ahead > now)
+			until = Min(until, ahead);
+		else if (running >= MAX_WORKERS && when > now)
 			until = Min(until, when);
 		else if (running >= MAX_WORKERS)
 			crowded = true;

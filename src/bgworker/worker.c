@@ -4,7 +4,8 @@
  *
  * Before a worker looks for what is due it sets the time of its slot to "never";
  * afterwards it lowers the time to what will be due next.  A transaction that
- * commits in between lowers it too, so nothing is missed.
+ * commits in between lowers it too, so nothing is missed.  It sleeps until that very
+ * time; what is overdue because a session is busy with it delays nothing else.
  */
 #include "common/common.h"
 
@@ -29,8 +30,12 @@
 #include "bgworker/bgworker.h"
 #include "wakeup/wakeup.h"
 
-/* How long to leave what is overdue to the session that is busy with it */
-#define BUSY_US			INT64CONST(200000)
+/*
+ * How long to leave what is overdue to the session that is busy with it: at first, and
+ * at most; each time twice as long
+ */
+#define SHORTEST_BUSY_US	INT64CONST(5000)
+#define LONGEST_BUSY_US		INT64CONST(200000)
 /* After a portion of what is due the worker sleeps so many times as long as it took */
 #define PAUSE			3
 #define LONGEST_PAUSE_US	INT64CONST(1000000)
@@ -40,33 +45,45 @@
 #define MAINTAIN_AGAIN_US	INT64CONST(60000000)
 #define MAINTAIN_US		INT64CONST(3600000000)
 
-/* Returns when something will be due next. */
-static TimestampTz
-next_timer(void)
+/* What one look at the database has found. */
+typedef struct Look
+{
+	bool		done;			/* something was written */
+	bool		overdue;		/* others are busy with something, or it has failed before */
+	TimestampTz next;			/* when something else will be due; if a portion is left,
+								 * after a pause, so that others have the processors and
+								 * the disk */
+} Look;
+
+/* Notes when something will be due next, and whether something is due now. */
+static void
+look_ahead(Look *look)
 {
 	Store	   *store = store_open(InvalidOid);
-	TimestampTz when;
+	TimestampTz now = GetCurrentTimestamp();
 
-	if (!store_next_timer(store, &when))
-		when = TIMER_NEVER;
+	if (!store_next_timer(store, DT_NOBEGIN, &look->next))
+		look->next = TIMER_NEVER;
+	else if (look->next <= now)
+	{
+		look->overdue = true;
+		if (!store_next_timer(store, now, &look->next))
+			look->next = TIMER_NEVER;
+	}
 	if (max_prepared_xacts > 0)
-		when = Min(when, GetCurrentTimestamp() + PREPARED_US);
+		look->next = Min(look->next, now + PREPARED_US);
 	store_close(store);
-	return when;
 }
 
-/*
- * Does what noetl.enqueue_next() does, in a transaction of its own.  *next: when
- * something will be due again; if a portion is left, after a pause, so that others have
- * the processors and the disk.  Returns whether anything was written.
- */
-static bool
-do_what_is_due(TimestampTz *next)
+/* Does what noetl.enqueue_next() does, in a transaction of its own. */
+static void
+do_what_is_due(Look *look)
 {
 	TimestampTz began = GetCurrentTimestamp();
-	bool		done = false;
 
-	*next = TIMER_NEVER;
+	look->done = false;
+	look->overdue = false;
+	look->next = TIMER_NEVER;
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
@@ -77,21 +94,20 @@ do_what_is_due(TimestampTz *next)
 
 		store_read_all_timers();
 		(void) engine_reap(0, true, &more);
-		done = TransactionIdIsValid(GetTopTransactionIdIfAny());
+		look->done = TransactionIdIsValid(GetTopTransactionIdIfAny());
 		if (more)
 		{
 			TimestampTz now = GetCurrentTimestamp();
 
-			*next = now + Min((now - began) * PAUSE, LONGEST_PAUSE_US);
+			look->next = now + Min((now - began) * PAUSE, LONGEST_PAUSE_US);
 		}
 		else
-			*next = next_timer();
+			look_ahead(look);
 	}
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 	pgstat_report_stat(true);
 	pgstat_report_activity(STATE_IDLE, NULL);
-	return done;
 }
 
 /*
@@ -190,6 +206,7 @@ void
 noetl_timer_worker(Datum arg)
 {
 	TimerSlot  *slot = &timer_shared->slots[DatumGetInt32(arg)];
+	int64		busy = SHORTEST_BUSY_US;
 
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
@@ -199,8 +216,7 @@ noetl_timer_worker(Datum arg)
 	for (;;)
 	{
 		TimestampTz next;
-		TimestampTz now;
-		bool		done;
+		Look		look;
 
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
@@ -210,15 +226,18 @@ noetl_timer_worker(Datum arg)
 			ProcessConfigFile(PGC_SIGHUP);
 		}
 		timer_set_due(slot, TIMER_NEVER);
-		done = do_what_is_due(&next);
+		do_what_is_due(&look);
 		maintain(slot);
-		timer_lower_due(slot, Min(next, slot->maintain));
-		now = GetCurrentTimestamp();
-		next = timer_due(slot);
-		if (next <= now && done)
+		if (look.overdue && look.done)
 			continue;
-		next = Max(next, now + BUSY_US);
-		if (next > now + TIMER_LINGER_US || timer_shared->crowded)
+		next = Min(look.next, Max(slot->maintain, GetCurrentTimestamp() + LONGEST_BUSY_US));
+		if (look.overdue)
+			next = Min(next, GetCurrentTimestamp() +
+					   (timer_shared->crowded ? LONGEST_BUSY_US : busy));
+		busy = look.overdue ? Min(busy * 2, LONGEST_BUSY_US) : SHORTEST_BUSY_US;
+		timer_lower_due(slot, next);
+		next = timer_due(slot);
+		if (next > GetCurrentTimestamp() + TIMER_LINGER_US || timer_shared->crowded)
 			break;
 		sleep_until(next);
 	}

@@ -254,4 +254,10 @@ extern void result_value(const JsonbValue *envelope, JsonbValue *value);
 /* Finds the status code of a response, at whatever level of the envelope it is. */
 extern bool result_status_code(const JsonbValue *envelope, JsonbValue *value);
 
+/*
+ * Builds what decisions on a playbook always say in the same words.  Whoever keeps the
+ * playbook calls it once; without, that is built when it is needed first.
+ */
+extern void broker_prepare(Playbook *playbook);
+
 #endif							/* NOETL_BROKER_BROKER_H */

@@ -6,6 +6,8 @@
 
 #include <limits.h>
 
+#include "utils/memutils.h"
+
 #include "broker/event.h"
 #include "broker/node_id.h"
 #include "playbook/playbook.h"
@@ -265,9 +267,13 @@ event_set_node_id(Event *event, const char *node_id)
 Jsonb *
 event_attempt_meta(int attempt, const char *reaped)
 {
+	static Jsonb *first = NULL;
 	JsonBuilder builder;
 	JsonbValue	value;
 
+	/* mostly it is {"attempt": 1}, which is built once */
+	if (attempt == 1 && reaped == NULL && first != NULL)
+		return first;
 	json_begin_object(&builder);
 	if (attempt > 0)
 		json_add_int(&builder, "attempt", attempt);
@@ -277,6 +283,14 @@ event_attempt_meta(int attempt, const char *reaped)
 		json_add_text(&builder, "kind", reaped);
 	}
 	json_end_object(&builder, &value);
+	if (attempt == 1 && reaped == NULL)
+	{
+		Jsonb	   *built = json_to_jsonb(&value);
+
+		first = MemoryContextAlloc(TopMemoryContext, VARSIZE(built));
+		memcpy(first, built, VARSIZE(built));
+		return first;
+	}
 	return json_to_jsonb(&value);
 }
 

@@ -112,12 +112,15 @@ completion_meta(BrokerState *state, Run *run, const TransitionOutcome *outcome,
 				const Completion *completion)
 {
 	bool		skipped = completion->type == EVENT_STEP_SKIPPED;
+	bool		plain = !skipped && completion->ended_by == NULL &&
+		!is_compensable(state, run, completion);
 	JsonBuilder meta;
 	JsonbValue	value;
 
-	if (!outcome->recorded && !skipped && completion->ended_by == NULL &&
-		!is_compensable(state, run, completion))
+	if (plain && !outcome->recorded)
 		return NULL;
+	if (plain && outcome->record != NULL && !any_dropped(state, outcome->departures, run))
+		return outcome->record;
 	json_begin_object(&meta);
 	if (completion->ended_by != NULL)
 		json_add_text(&meta, "ended_by", completion->ended_by);

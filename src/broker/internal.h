@@ -221,7 +221,10 @@ extern void arrive(BrokerState *state, const Departure *departure, Run *source,
 /* An execution that was forked begins with a run of a step, with its input. */
 extern void arrive_by_fork(BrokerState *state, const Event *event);
 
-/* Notes in meta the departures of a run whose steps take no more arrivals. */
+/* Returns whether some of the departures of a run lead to steps that take no more arrivals. */
+extern bool any_dropped(BrokerState *state, const List *departures, Run *source);
+
+/* Notes these in meta. */
 extern void note_dropped(BrokerState *state, const List *departures, Run *source,
 						 JsonBuilder *meta);
 

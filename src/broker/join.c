@@ -182,35 +182,52 @@ arrive_by_fork(BrokerState *state, const Event *event)
 	state->runs = lappend(state->runs, run);
 }
 
+/* Returns whether a departure will have no effect, as its step takes no more arrivals. */
+static bool
+is_dropped(BrokerState *state, const Departure *departure, Run *source)
+{
+	const Step *step = &state->playbook->steps[departure->step];
+
+	return step->join != JOIN_EACH && !takes_arrival(state, step, lineage_after(state, source));
+}
+
+/* Returns whether some of the departures will have no effect. */
+bool
+any_dropped(BrokerState *state, const List *departures, Run *source)
+{
+	ListCell   *lc;
+
+	foreach(lc, departures)
+		if (is_dropped(state, (Departure *) lfirst(lc), source))
+			return true;
+	return false;
+}
+
 /*
- * Notes in meta the departures that will have no effect, as their steps take no
- * more arrivals.  Without the note the log would promise a step that never starts.
+ * Notes in meta the departures that will have no effect.  Without the note the log would
+ * promise a step that never starts.
  */
 void
 note_dropped(BrokerState *state, const List *departures, Run *source, JsonBuilder *meta)
 {
 	JsonBuilder names;
 	JsonbValue	value;
-	bool		any = false;
 	ListCell   *lc;
 
+	if (!any_dropped(state, departures, source))
+		return;
+	json_begin_array(&names);
 	foreach(lc, departures)
 	{
-		const Step *step = &state->playbook->steps[((Departure *) lfirst(lc))->step];
+		const Departure *departure = (Departure *) lfirst(lc);
 
-		if (step->join == JOIN_EACH || takes_arrival(state, step, lineage_after(state, source)))
+		if (!is_dropped(state, departure, source))
 			continue;
-		if (!any)
-			json_begin_array(&names);
-		any = true;
-		json_string(&value, step->name);
+		json_string(&value, state->playbook->steps[departure->step].name);
 		json_push(&names, &value);
 	}
-	if (any)
-	{
-		json_end_array(&names, &value);
-		json_add(meta, "dropped", &value);
-	}
+	json_end_array(&names, &value);
+	json_add(meta, "dropped", &value);
 }
 
 /*

@@ -10,6 +10,8 @@
  */
 #include "common/common.h"
 
+#include "miscadmin.h"
+
 #include "broker/broker.h"
 #include "broker/input.h"
 #include "broker/transition.h"
@@ -157,17 +159,13 @@ add_targets(JsonBuilder *record, const Transition *entry, EntryOutcome outcome,
 	json_add(record, "to", &value);
 }
 
-/*
- * Builds meta.transitions, a record of every entry; the head of this file has
- * an example.
- */
+/* Builds meta.transitions, a record of every entry; the head of this file has an example. */
 static void
-record_outcome(const TransitionList *list, const EntryResult *results,
-			   const Playbook *playbook, TransitionOutcome *outcome)
+build_record(const TransitionList *list, const EntryResult *results,
+			 const Playbook *playbook, JsonbValue *meta)
 {
 	JsonBuilder records;
 
-	outcome->recorded = list->count > 0;
 	json_begin_array(&records);
 	for (int i = 0; i < list->count; i++)
 	{
@@ -187,7 +185,65 @@ record_outcome(const TransitionList *list, const EntryResult *results,
 		json_end_object(&record, &value);
 		json_push(&records, &value);
 	}
-	json_end_array(&records, &outcome->meta);
+	json_end_array(&records, meta);
+}
+
+/* Returns whether a list has only one entry, which has no condition. */
+static bool
+is_constant(const TransitionList *list)
+{
+	return list->count == 1 && list->entries[0].when == NULL && !list->entries[0].is_else;
+}
+
+/* Returns {"transitions": …} of such a list whose entry is taken; it stays with the playbook. */
+static Jsonb *
+constant_record(TransitionList *list, const Playbook *playbook)
+{
+	EntryResult taken = {ENTRY_TAKEN, NULL};
+	JsonBuilder builder;
+	JsonbValue	value;
+	Jsonb	   *record;
+
+	if (list->record != NULL)
+		return list->record;
+	json_begin_object(&builder);
+	build_record(list, &taken, playbook, &value);
+	json_add(&builder, "transitions", &value);
+	json_end_object(&builder, &value);
+	record = json_to_jsonb(&value);
+	list->record = MemoryContextAlloc(playbook->context, VARSIZE(record));
+	memcpy(list->record, record, VARSIZE(record));
+	return list->record;
+}
+
+/* Builds the records that are always the same (broker/broker.h). */
+void
+broker_prepare(Playbook *playbook)
+{
+	for (int i = 0; i < playbook->nsteps; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (is_constant(&playbook->steps[i].next))
+			(void) constant_record(&playbook->steps[i].next, playbook);
+	}
+}
+
+/* Records what became of every entry. */
+static void
+record_outcome(const TransitionList *list, const EntryResult *results,
+			   const Playbook *playbook, TransitionOutcome *outcome)
+{
+	JsonbValue	record;
+
+	outcome->recorded = list->count > 0;
+	if (!is_constant(list) || results[0].outcome != ENTRY_TAKEN)
+	{
+		build_record(list, results, playbook, &outcome->meta);
+		return;
+	}
+	outcome->record = constant_record(unconstify(TransitionList *, list), playbook);
+	json_from_jsonb(outcome->record, &record);
+	(void) json_get(&record, "transitions", &outcome->meta);
 }
 
 /*

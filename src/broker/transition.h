@@ -21,6 +21,8 @@ typedef struct TransitionOutcome
 	const char *error;			/* of the first condition that raised, or NULL */
 	bool		recorded;		/* meta is set: there were entries */
 	JsonbValue	meta;			/* meta.transitions */
+	Jsonb	   *record;			/* {"transitions": meta}, if that is always the same;
+								 * or NULL */
 } TransitionOutcome;
 
 /* Decides which entries of a list are taken, and records what became of each. */

@@ -17,6 +17,7 @@
 #include "utils/inval.h"
 #include "utils/memutils.h"
 
+#include "broker/broker.h"
 #include "catalog/catalog.h"
 #include "playbook/playbook.h"
 
@@ -163,6 +164,7 @@ load_playbook(int64 catalog_id, bool *own)
 								   issue->column, issue->message) : 0,
 				 errhint("It was registered by another version of noetl; register a corrected one.")));
 	playbook->catalog_id = catalog_id;
+	broker_prepare(playbook);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(scratch);
 	return playbook;

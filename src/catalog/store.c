@@ -58,21 +58,6 @@ static CatalogQuery find_execution = {
 	1, {INT8OID}, NULL
 };
 
-static CatalogQuery find_version = {
-	"SELECT catalog_id FROM noetl.catalog"
-	" WHERE path OPERATOR(pg_catalog.=) $1"
-	" AND (version OPERATOR(pg_catalog.=) $2 OR $2 OPERATOR(pg_catalog.=) 0)"
-	" AND created_at OPERATOR(pg_catalog.<=) $3"
-	" ORDER BY version DESC LIMIT 1",
-	3, {TEXTOID, INT4OID, TIMESTAMPTZOID}, NULL
-};
-
-static CatalogQuery describe = {
-	"SELECT path, version FROM noetl.catalog"
-	" WHERE catalog_id OPERATOR(pg_catalog.=) $1",
-	1, {INT8OID}, NULL
-};
-
 static int64 look_up_versions(Datum *values, Snapshot snapshot, int *version);
 
 /* Returns the OID of noetl.catalog; raises when the extension is not installed. */
@@ -322,28 +307,6 @@ catalog_is_used(int64 catalog_id)
 	return used;
 }
 
-/* Finds a version of a path (0: the newest); returns false when there is none. */
-bool
-catalog_find(const char *path, int version, TimestampTz before, int64 *catalog_id)
-{
-	Datum		values[3];
-	OwnerSwitch caller;
-	bool		found;
-	bool		isnull;
-
-	values[0] = CStringGetTextDatum(path);
-	values[1] = Int32GetDatum(version);
-	values[2] = TimestampTzGetDatum(before);
-	catalog_begin_as_owner(&caller);
-	catalog_run(&find_version, values, InvalidSnapshot, SPI_OK_SELECT);
-	found = SPI_processed > 0;
-	if (found)
-		*catalog_id = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0],
-												  SPI_tuptable->tupdesc, 1, &isnull));
-	catalog_end_as_owner(&caller);
-	return found;
-}
-
 /* Returns the newest version of a path that has the digest; 0: none. */
 int64
 catalog_find_content(text *path, bytea *digest)
@@ -359,33 +322,6 @@ catalog_find_content(text *path, bytea *digest)
 	catalog_id = look_up_versions(values, InvalidSnapshot, &version);
 	catalog_end_as_owner(&caller);
 	return catalog_id;
-}
-
-/* Reads path and version of a row; returns false when there is no such row. */
-bool
-catalog_describe(int64 catalog_id, const char **path, int *version)
-{
-	MemoryContext caller = CurrentMemoryContext;
-	Datum		values[1];
-	OwnerSwitch before;
-	bool		found;
-	bool		isnull;
-
-	values[0] = Int64GetDatum(catalog_id);
-	catalog_begin_as_owner(&before);
-	catalog_run(&describe, values, InvalidSnapshot, SPI_OK_SELECT);
-	found = SPI_processed > 0;
-	if (found)
-	{
-		HeapTuple	row = SPI_tuptable->vals[0];
-		TupleDesc	desc = SPI_tuptable->tupdesc;
-
-		*path = MemoryContextStrdup(caller,
-									TextDatumGetCString(SPI_getbinval(row, desc, 1, &isnull)));
-		*version = DatumGetInt32(SPI_getbinval(row, desc, 2, &isnull));
-	}
-	catalog_end_as_owner(&before);
-	return found;
 }
 
 /*

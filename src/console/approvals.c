@@ -121,8 +121,8 @@ approvals_page(Request *request, Reply *reply)
 	bool		may_signal = page_can(request) & 1u << CAN_SIGNAL;
 
 	rows = query_waits(request);
-	page_begin(request, reply, "Approvals", NULL);
-	html(&reply->body, "<h1>Approvals</h1>\n");
+	page_begin(request, reply, "Approvals", "");
+	html(&reply->body, "<h1>Approvals</h1>\n<div data-refresh=\"waits\">\n");
 	if (rows == NULL)
 		page_failed(request, &reply->body);
 	else if (PQntuples(rows) == 0)
@@ -136,6 +136,7 @@ approvals_page(Request *request, Reply *reply)
 		html(&reply->body, "<p class=\"pages\"><a rel=\"next\" href=\"/approvals?after=%u&amp;step=%u&amp;visit=%u&amp;execution=%u\">"
 			 "More</a></p>\n", db_text(rows, 49, 0), db_text(rows, 49, 2), db_text(rows, 49, 3),
 			 field_or(request, "execution", ""));
+	html(&reply->body, "</div>\n");
 	PQclear(rows);
 	page_end(request, reply);
 }

@@ -71,7 +71,7 @@ async function refresh() {
   const page = new DOMParser().parseFromString(await response.text(), "text/html");
   for (const part of $$("[data-refresh]")) {
     const fresh = page.querySelector(`[data-refresh="${part.dataset.refresh}"]`);
-    if (!fresh || part.contains(document.activeElement) || part.querySelector("input:checked")) continue;
+    if (!fresh || part.dataset.touched || part.contains(document.activeElement)) continue;
     const open = new Set($$("details[open]", part).map((d) => d.dataset.fold));
     const shut = new Set($$("details:not([open])", part).map((d) => d.dataset.fold));
     const adopted = document.adoptNode(fresh);
@@ -86,6 +86,12 @@ async function refresh() {
     enhance(adopted);
   }
 }
+
+// What is being filled in or chosen is not taken away.
+addEventListener("input", (event) => {
+  const part = event.target.closest("[data-refresh]");
+  if (part) part.dataset.touched = "yes";
+});
 
 function live() {
   const what = document.body.dataset.live;

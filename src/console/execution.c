@@ -68,7 +68,7 @@ append_summary(PQExpBuffer out, const PGresult *rows)
 		page_time(out, rows, 0, 6);
 		html(out, " <span class=\"note\">%s</span></dd>", db_text(rows, 0, 6));
 	}
-	append_term(out, db_value(rows, 0, 6) ? "took" : "for", db_value(rows, 0, 11));
+	append_term(out, db_value(rows, 0, 6) ? "took" : "age", db_value(rows, 0, 11));
 	if (db_value(rows, 0, 9))
 		html(out, "<dt>parent</dt><dd><a href=\"/execution/%s\">%s</a></dd>", db_text(rows, 0, 9),
 			 db_text(rows, 0, 9));

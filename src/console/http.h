@@ -32,6 +32,7 @@ typedef struct Request
 	struct Session *session;	/* set by route() for pages that need a login */
 	PQExpBufferData error;		/* what db_query() says of its last failure, as HTML */
 	bool		denied;			/* that was a lack of rights */
+	int			since;			/* live_since() before the page was made */
 	char		mark[64];		/* of the execution that the page shows (live.h) */
 } Request;
 

@@ -99,19 +99,25 @@ static const char tasks_of_few[] =
 	" WHERE x.status = 'RUNNING'";
 
 /*
- * A bounded number of tasks: of each type those that come next, found by stepping
- * from type to type through the index of what is ready.
+ * Of each type the tasks that come next, found by stepping from type to type through one
+ * of the two indexes of what is ready: of tasks that have a key of fairness, or have none.
  */
+#define READY(fair, order) \
+	"(WITH RECURSIVE t AS ((SELECT q.node_type FROM noetl.queue AS q" \
+	" WHERE q.status = 'queued' AND q.fair_key " fair " ORDER BY q.node_type LIMIT 1)" \
+	" UNION ALL SELECT (SELECT q.node_type FROM noetl.queue AS q WHERE q.status = 'queued'" \
+	" AND q.fair_key " fair " AND q.node_type > t.node_type ORDER BY q.node_type LIMIT 1)" \
+	" FROM t WHERE t.node_type IS NOT NULL)" \
+	" SELECT n.*, n.place = " TASKS " AS more FROM t CROSS JOIN LATERAL (SELECT q.node_type," \
+	" q.execution_id, q.priority, q.status, q.created_at, row_number() OVER () AS place" \
+	" FROM (SELECT * FROM noetl.queue AS q WHERE q.status = 'queued' AND q.fair_key " fair \
+	" AND q.node_type = t.node_type ORDER BY " order " LIMIT " TASKS ") AS q) AS n)"
+
+/* A bounded number of tasks, for a role that sees many executions. */
 static const char tasks_of_many[] =
 	"SELECT s.node_type, x.path, s.priority, s.status, s.created_at, s.more"
-	" FROM (WITH RECURSIVE t AS ((SELECT q.node_type FROM noetl.queue AS q"
-	" WHERE q.status = 'queued' ORDER BY q.node_type LIMIT 1)"
-	" UNION ALL SELECT (SELECT q.node_type FROM noetl.queue AS q WHERE q.status = 'queued'"
-	" AND q.node_type > t.node_type ORDER BY q.node_type LIMIT 1) FROM t WHERE t.node_type IS NOT NULL)"
-	" SELECT n.*, n.place = " TASKS " AS more FROM t CROSS JOIN LATERAL (SELECT q.node_type, q.execution_id,"
-	" q.priority, q.status, q.created_at, row_number() OVER () AS place FROM (SELECT * FROM noetl.queue AS q"
-	" WHERE q.status = 'queued' AND q.node_type = t.node_type ORDER BY q.priority DESC, q.queue_id"
-	" LIMIT " TASKS ") AS q) AS n"
+	" FROM (" READY("IS NULL", "q.priority DESC, q.queue_id")
+	" UNION ALL " READY("IS NOT NULL", "q.priority DESC, left(q.fair_key, 200), q.queue_id")
 	" UNION ALL (SELECT q.node_type, q.execution_id, q.priority, q.status, q.created_at, 0, false"
 	" FROM noetl.queue AS q WHERE q.status = 'leased' ORDER BY q.lease_until LIMIT " TASKS ")"
 	" UNION ALL (SELECT q.node_type, q.execution_id, q.priority, q.status, q.created_at, 0, false"

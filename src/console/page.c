@@ -8,7 +8,6 @@
 
 #include <microhttpd.h>
 
-#include "live.h"
 #include "options.h"
 #include "page.h"
 
@@ -81,7 +80,7 @@ page_begin(Request *request, Reply *reply, const char *title, const char *live)
 		 "<script defer src=\"/assets/console.js?%s\"></script>\n</head>\n<body",
 		 title, NOETL_VERSION, NOETL_VERSION);
 	if (live)
-		html(out, " data-live=\"since=%d&amp;execution=%u&amp;mark=%u\"", live_since(), live,
+		html(out, " data-live=\"since=%d&amp;execution=%u&amp;mark=%u\"", request->since, live,
 			 request->mark);
 	html(out,
 		 ">\n<a class=\"skip\" href=\"#main\">To the content</a>\n"

@@ -234,6 +234,7 @@ route(Request *request, Reply *reply)
 		request->session = session_acquire(token, !request->refresh && !live, true, &busy);
 	if (request->session)
 	{
+		request->since = live_since();
 		route_session(request, reply);
 		session_release(request->session);
 		request->session = NULL;

@@ -35,7 +35,10 @@ watch_wanted(void)
 	return wanted;
 }
 
-/* Whether the role of a connection may wait, in a database that knows how. */
+/*
+ * Whether the role of a connection may wait, in a database that knows how; on a standby
+ * nobody would wake it.
+ */
 static bool
 may_wait(PGconn *conn)
 {
@@ -43,7 +46,7 @@ may_wait(PGconn *conn)
 								" SET default_transaction_read_only = on;"
 								" SET application_name = 'noetl-console: watch';"
 								" SELECT has_function_privilege(to_regprocedure('noetl.wait_for_change(interval, boolean)'),"
-								" 'EXECUTE')");
+								" 'EXECUTE') AND NOT pg_is_in_recovery()");
 	bool		may = PQresultStatus(result) == PGRES_TUPLES_OK &&
 		PQgetvalue(result, 0, 0)[0] == 't';
 

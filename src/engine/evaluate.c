@@ -256,7 +256,7 @@ write_decision(Store *store, BrokerState *state, const Event *event,
 			retry_task(store, state, decision->run);
 			break;
 		case DECIDE_CLOSE:
-			store_close_task(store, decision->run);
+			store_close_task(store, state->execution_id, decision->run);
 			break;
 		case DECIDE_REVOKE:
 			store_revoke_task(store, decision->run);

@@ -18,7 +18,7 @@ const char *const target_input_keys[TARGET_INPUT_KEYS + 1] = {
 const char *const control_keys[] = {
 	"step", "desc", "description", "next", "type", "when", "pass", "result",
 	"return", "join", "next_mode", "on_error", "max_visits", "timeout_action",
-	"on_lost", "queue_timeout", "limits", "priority", "fairness", "compensate", NULL
+	"on_lost", "queue_timeout", "limits", "fairness", "compensate", NULL
 };
 
 const char *const common_keys[] = {
@@ -81,8 +81,8 @@ const char *const loop_keys[] = {
 
 const char *const document_keys[] = {
 	"apiVersion", "kind", "metadata", "workload", "workbook", "tasks", "workflow",
-	"steps", "name", "path", "version", "description", "labels", "timeout", "limits", "priority", "fairness",
-	"tests", NULL
+	"steps", "name", "path", "version", "description", "labels", "timeout", "limits",
+	"priority", "fairness", "tests", NULL
 };
 
 const char *const test_keys[] = {
@@ -112,7 +112,8 @@ const char *const type_keys[] = {"type", "tool", NULL};
 
 const char *const whole_step_keys[] = {
 	"when", "pass", "result", "return", "on_error", "max_visits", "timeout",
-	"on_lost", "queue_timeout", "limits", "priority", "fairness", "desc", "description", "compensate", NULL
+	"on_lost", "queue_timeout", "limits", "priority", "fairness", "desc", "description",
+	"compensate", NULL
 };
 
 const char *const loop_frame_keys[] = {

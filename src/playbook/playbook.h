@@ -76,6 +76,7 @@ typedef struct TransitionList
 	bool		exclusive;		/* first match only */
 	int			count;
 	Transition *entries;
+	Jsonb	   *record;			/* broker/transition.c keeps it here, or NULL */
 } TransitionList;
 
 /* What an arrival at a step does. */

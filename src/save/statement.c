@@ -867,10 +867,11 @@ static bool
 may_return_rows(const char *statement, const char *word, int length)
 {
 	static const char returning[] = "returning";
+	static const char *const queries[] = {"select", "values", "table", "with"};
 
-	if (pg_strncasecmp(word, "select", length) == 0 || pg_strncasecmp(word, "values", length) == 0 ||
-		pg_strncasecmp(word, "table", length) == 0 || pg_strncasecmp(word, "with", length) == 0)
-		return true;
+	for (int i = 0; i < lengthof(queries); i++)
+		if (strlen(queries[i]) == length && pg_strncasecmp(word, queries[i], length) == 0)
+			return true;
 	for (; *statement != '\0'; statement++)
 		if (pg_strncasecmp(statement, returning, sizeof(returning) - 1) == 0)
 			return true;

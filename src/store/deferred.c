@@ -8,10 +8,12 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "executor/executor.h"
+#include "utils/datum.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
 #include "store/deferred.h"
+#include "store/index.h"
 #include "store/queue_row.h"
 #include "store/table.h"
 
@@ -38,16 +40,6 @@ store_write_deferred(Store *store)
 /* More than one evaluation usually writes. */
 #define EVENT_BATCH			16
 
-/* Returns whether rows may be inserted together: nothing wants them one by one. */
-static bool
-takes_batches(const StoreTable *table)
-{
-	const TupleConstr *constraints = RelationGetDescr(table->relation)->constr;
-
-	return table->result_rel->ri_TrigDesc == NULL && table->statement == NULL &&
-		(constraints == NULL || !constraints->has_generated_stored);
-}
-
 /* Makes the slots in which events are kept back; they live as long as the table. */
 static void
 make_batch(Store *store, StoreTable *table)
@@ -61,33 +53,7 @@ make_batch(Store *store, StoreTable *table)
 	MemoryContextSwitchTo(old);
 }
 
-/* Does what the executor does for each row before it is stored. */
-static void
-check_row(Store *store, StoreTable *table, TupleTableSlot *slot)
-{
-	if (table->relation->rd_att->constr != NULL)
-		ExecConstraints(table->result_rel, slot, store->estate);
-	if (table->relation->rd_rel->relispartition)
-		ExecPartitionCheck(table->result_rel, slot, store->estate, true);
-}
-
-/* Inserts the first n rows of the batch at once. */
-static void
-insert_batch(Store *store, StoreTable *table, int n)
-{
-	for (int i = 0; i < n; i++)
-		check_row(store, table, table->batch[i]);
-	table_multi_insert(table->relation, table->batch, n, GetCurrentCommandId(true), 0, NULL);
-	for (int i = 0; i < n && table->result_rel->ri_NumIndices > 0; i++)
-		(void) ExecInsertIndexTuples(table->result_rel, table->batch[i], store->estate,
-									 false, false, NULL, NIL
-#if PG_VERSION_NUM >= 160000
-									 ,false
-#endif
-			);
-}
-
-/* Writes the events that are kept back. */
+/* Writes the events that are kept back.  Their constraints have been checked. */
 static void
 write_events(Store *store)
 {
@@ -96,12 +62,13 @@ write_events(Store *store)
 
 	if (table->relation == NULL || n == 0)
 		return;
-	store_open_indexes(store, table);
 	table->nbatch = 0;
 	if (n == 1)
-		ExecSimpleRelationInsert(table->result_rel, store->estate, table->batch[0]);
+		simple_table_tuple_insert(table->relation, table->batch[0]);
 	else
-		insert_batch(store, table, n);
+		table_multi_insert(table->relation, table->batch, n, GetCurrentCommandId(true), 0, NULL);
+	for (int i = 0; i < n; i++)
+		index_add_row(store, table, table->batch[i]);
 	for (int i = 0; i < n; i++)
 		ExecClearTuple(table->batch[i]);
 	ResetPerTupleExprContext(store->estate);
@@ -113,12 +80,15 @@ deferred_add_event(Store *store, StoreTable *table)
 {
 	TupleTableSlot *slot = table->insert_slot;
 
-	if (!takes_batches(table))
+	if (!store_is_plain(table))
 	{
 		store_write_insert(store, table);
 		return;
 	}
 	store_set_defaults(store, table);
+	ExecStoreVirtualTuple(slot);
+	store_check_row(store, table, slot);
+	ExecMaterializeSlot(slot);
 	if (table->batch == NULL)
 		make_batch(store, table);
 	if (table->nbatch == EVENT_BATCH)
@@ -126,8 +96,6 @@ deferred_add_event(Store *store, StoreTable *table)
 	/* the filled slot joins the batch, an empty one takes its place */
 	table->insert_slot = table->batch[table->nbatch];
 	table->batch[table->nbatch++] = slot;
-	ExecStoreVirtualTuple(slot);
-	ExecMaterializeSlot(slot);
 }
 
 /* ---------------------------------------------------------------------------
@@ -138,11 +106,27 @@ deferred_add_event(Store *store, StoreTable *table)
 /* A task that is kept back. */
 typedef struct DeferredTask
 {
-	HeapTuple	row;
+	Datum	   *values;
+	bool	   *isnull;
 	int64		queue_id;
 	int			priority;
 	int64		place;			/* queue_place() */
 } DeferredTask;
+
+/* Copies the row in a slot, into the current memory context. */
+static void
+copy_row(DeferredTask *task, TupleTableSlot *slot)
+{
+	TupleDesc	desc = slot->tts_tupleDescriptor;
+
+	task->values = palloc(desc->natts * sizeof(Datum));
+	task->isnull = palloc(desc->natts * sizeof(bool));
+	memcpy(task->isnull, slot->tts_isnull, desc->natts * sizeof(bool));
+	for (int i = 0; i < desc->natts; i++)
+		task->values[i] = task->isnull[i] || TupleDescAttr(desc, i)->attbyval ?
+			slot->tts_values[i] :
+			datumCopy(slot->tts_values[i], false, TupleDescAttr(desc, i)->attlen);
+}
 
 /*
  * Keeps tasks back from now on (store/store.h).  Not when the queue has
@@ -169,7 +153,7 @@ deferred_add_task(Store *store, StoreTable *table)
 	ExecStoreVirtualTuple(slot);
 	old = MemoryContextSwitchTo(store->deferred_memory);
 	task = palloc(sizeof(DeferredTask));
-	task->row = ExecCopySlotHeapTuple(slot);
+	copy_row(task, slot);
 	task->queue_id = DatumGetInt64(slot_column(slot, QUEUE_COL_QUEUE_ID));
 	task->priority = DatumGetInt32(slot_column(slot, QUEUE_COL_PRIORITY));
 	task->place = queue_place(slot, task->priority);
@@ -198,10 +182,11 @@ static TupleTableSlot *
 fill_slot(StoreTable *table, const DeferredTask *task)
 {
 	TupleTableSlot *slot = table->insert_slot;
+	int			natts = slot->tts_tupleDescriptor->natts;
 
 	ExecClearTuple(slot);
-	heap_deform_tuple(task->row, slot->tts_tupleDescriptor, slot->tts_values,
-					  slot->tts_isnull);
+	memcpy(slot->tts_values, task->values, natts * sizeof(Datum));
+	memcpy(slot->tts_isnull, task->isnull, natts * sizeof(bool));
 	return ExecStoreVirtualTuple(slot);
 }
 

@@ -374,17 +374,19 @@ note_time(void *arg, TupleTableSlot *slot)
 
 /* Finds when anything is due next (store/store.h). */
 bool
-store_next_timer(Store *store, TimestampTz *when)
+store_next_timer(Store *store, TimestampTz after, TimestampTz *when)
 {
-	bool		found = store_next_pause_end(when);
+	bool		found = store_next_pause_end(when) && *when > after;
 
 	for (int i = 0; i < lengthof(timers); i++)
 	{
 		FirstTime	first = {timers[i]->column, false, 0};
+		TimestampTz from = due_low_water_first(&timers[i]->mark);
 
+		if (after != DT_NOBEGIN)
+			from = Max(from, after + 1);
 		/* only an earlier time than the one that is known is of interest */
-		timer_scan(store, timers[i], due_low_water_first(&timers[i]->mark),
-				   found ? *when : DT_NOEND, note_time, &first);
+		timer_scan(store, timers[i], from, found ? *when : DT_NOEND, note_time, &first);
 		if (first.found)
 			*when = first.when;
 		found = found || first.found;

@@ -20,6 +20,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "store/place.h"
 #include "store/table.h"
 
 /*
@@ -71,6 +72,7 @@ recall_execution(StoreTable *table, int64 execution_id, Execution *execution)
 	ItemPointerData tid = known->place;
 
 	if (known->relid != table->relid || known->execution.execution_id != execution_id ||
+		!place_exists(table, &tid) ||
 		!table_tuple_fetch_row_version(table->relation, &tid, SnapshotSelf, table->scan_slot) ||
 		DatumGetInt64(slot_column(table->scan_slot, EXECUTION_ID)) != execution_id ||
 		slot_xmin(table->scan_slot) != known->xmin)
@@ -509,8 +511,12 @@ store_get_workload(Store *store, int64 execution_id, JsonbValue *workload)
 {
 	StoreTable *table = store_table(store, REL_WORKLOAD);
 
-	if (!store_fetch_by_id(store, table, REL_WORKLOAD_PKEY, execution_id))
-		return false;
+	if (!place_fetch(table, execution_id))
+	{
+		if (!store_fetch_by_id(store, table, REL_WORKLOAD_PKEY, execution_id))
+			return false;
+		place_note(table, execution_id, &table->scan_slot->tts_tid);
+	}
 	json_from_jsonb(slot_jsonb(table->scan_slot, WORKLOAD_DATA), workload);
 	return true;
 }

@@ -367,13 +367,9 @@ store_worker_items(Store *store, const QueueRow *row)
 
 /* Returns whether no execution has a parent, as its index is empty. */
 static bool
-no_children_at_all(void)
+no_children_at_all(Store *store)
 {
-	Relation	index = index_open(store_index(REL_EXECUTION_PARENT_IDX), AccessShareLock);
-	bool		empty = RelationGetNumberOfBlocks(index) <= 1;
-
-	index_close(index, AccessShareLock);
-	return empty;
+	return RelationGetNumberOfBlocks(store_open_index(store, REL_EXECUTION_PARENT_IDX)) <= 1;
 }
 
 /* A walk through the children of an execution. */
@@ -392,7 +388,7 @@ child_scan_open(ChildScan *children, Store *store, int64 execution_id, int64 par
 	ScanKeyData key;
 
 	children->parent_event_id = parent_event_id;
-	children->open = !no_children_at_all();
+	children->open = !no_children_at_all(store);
 	if (!children->open)
 		return;
 	store_key_int64(&key, 1, execution_id);

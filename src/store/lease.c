@@ -19,7 +19,9 @@
 #include "store/fair.h"
 #include "store/low_water.h"
 #include "store/pause_row.h"
+#include "store/place.h"
 #include "store/queue_row.h"
+#include "store/ready_news.h"
 #include "store/recent_leases.h"
 #include "store/table.h"
 
@@ -645,6 +647,8 @@ typedef struct Leasing
 	TimestampTz now;
 	int			leased;
 	int			parked;			/* ready rows that were found to be paused */
+	int			seen;			/* ready rows that were found */
+	bool		again;			/* rows of watched transactions may be missing */
 } Leasing;
 
 /* A call of store_lease pauses so many rows that it comes by, and then ends. */
@@ -674,6 +678,14 @@ is_wanted(const void *arg, TupleTableSlot *slot)
 	return type_wanted(type, request->ntypes, request->types) && !store_type_paused(type);
 }
 
+/* Remembers where the row is that has just been written as leased: it will be completed. */
+static void
+note_place(StoreTable *table)
+{
+	place_note(table, DatumGetInt64(slot_column(table->insert_slot, QUEUE_COL_QUEUE_ID)),
+			   &table->insert_slot->tts_tid);
+}
+
 /* Writes tasks that were kept back, and come before the row (NULL: all), as leased. */
 static void
 lease_deferred(Leasing *leasing, TupleTableSlot *row)
@@ -687,6 +699,7 @@ lease_deferred(Leasing *leasing, TupleTableSlot *row)
 		queue_set_lease(slot, request->worker_id, 1, leasing->now + request->lease_us,
 						attempt_deadline(slot, leasing->now), leasing->now);
 		store_write_insert(leasing->store, leasing->table);
+		note_place(leasing->table);
 		if (request->taken != NULL)
 			request->taken(type_in(slot));
 		request->callback(request->arg, slot);
@@ -727,6 +740,7 @@ lease_row(Leasing *leasing, Snapshot snapshot, TupleTableSlot *row, bool *held)
 					leasing->now + request->lease_us,
 					attempt_deadline(table->scan_slot, leasing->now), leasing->now);
 	queue_write_version(leasing->store, table);
+	note_place(table);
 	request->callback(request->arg, table->insert_slot);
 	leasing->leased++;
 	return true;
@@ -770,6 +784,7 @@ lease_portion(Leasing *leasing, TypeWalk *walk, const char **more, bool *skipped
 					request->types);
 	while (*more == NULL && (row = ready_scan_next(&ready)) != NULL)
 	{
+		leasing->seen++;
 		if (!may_lease(leasing, row) || park_row(leasing, ready.snapshot, row))
 		{
 			ready_consume(&ready);
@@ -792,17 +807,36 @@ lease_portion(Leasing *leasing, TypeWalk *walk, const char **more, bool *skipped
 				*skipped = *skipped || held;
 		}
 	}
+	leasing->again = leasing->again || ready.water.again;
 	*skipped = *skipped || ready.skipped || ready.water.again;
 	ready_scan_close(&ready, any || leasing->parked > 0);
 	return ready.more_types;
 }
 
-/* Leases ready rows and tasks that were kept back (store/store.h). */
+/* Leases ready rows of all types that are asked for, and notes when there is none. */
+static void
+lease_ready(Leasing *leasing, const char **more, bool *skipped)
+{
+	const LeaseRequest *request = leasing->request;
+	Relation	queue = leasing->table->relation;
+	ReadyNews	before = ready_news_read(queue);
+	TypeWalk	walk;
+
+	walk_begin(&walk);
+	while (lease_portion(leasing, &walk, more, skipped) && *more == NULL)
+		CHECK_FOR_INTERRUPTS();
+	if (leasing->seen == 0 && !leasing->again && pause_none())
+		ready_news_found_none(queue, &before, leasing->now, request->ntypes, request->types);
+}
+
+/*
+ * Leases ready rows and tasks that were kept back (store/store.h).  Ready rows are not
+ * looked for when it is known that there is none, and the tasks suffice.
+ */
 int
 store_lease(Store *store, const LeaseRequest *request, const char **more, bool *skipped)
 {
 	Leasing		leasing;
-	TypeWalk	walk;
 
 	*more = NULL;
 	*skipped = false;
@@ -812,11 +846,15 @@ store_lease(Store *store, const LeaseRequest *request, const char **more, bool *
 	leasing.now = GetCurrentTimestamp();
 	leasing.leased = 0;
 	leasing.parked = 0;
+	leasing.seen = 0;
+	leasing.again = false;
 	store_refresh_pauses();
 	deferred_sort_tasks(store);
-	walk_begin(&walk);
-	while (lease_portion(&leasing, &walk, more, skipped) && *more == NULL)
-		CHECK_FOR_INTERRUPTS();
+	if (store->deferred_tasks != NIL && pause_none() &&
+		ready_news_none(leasing.table->relation, leasing.now, request->ntypes, request->types))
+		lease_deferred(&leasing, NULL);
+	if (!is_full(&leasing))
+		lease_ready(&leasing, more, skipped);
 	lease_deferred(&leasing, NULL);
 	return leasing.leased;
 }

@@ -106,6 +106,27 @@ limit_next_touched(LimitKey *key)
 	return true;
 }
 
+/* Forgets those that nothing waits for (store/limit.h). */
+void
+limit_forget_calm(Store *store)
+{
+	ListCell   *lc;
+
+	foreach(lc, touched)
+	{
+		LimitKey   *key = (LimitKey *) lfirst(lc);
+		LimitWaiting waiting;
+
+		if (key->due)
+			continue;
+		limit_lock(key->name, key->key, ExclusiveLock);
+		limit_look_at_waiting(store, key, &waiting);
+		limit_unlock(key);
+		if (!waiting.any)
+			touched = foreach_delete_current(touched, lc);
+	}
+}
+
 /* Forgets everything that was noted. */
 void
 limit_forget(void)
@@ -297,7 +318,8 @@ limit_task_written(Store *store, TupleTableSlot *old, TupleTableSlot *new, int t
 			return;
 		if (old != NULL)
 			limit_free(store, before);
-		limit_ask(queue_id, old == NULL ? taken : 0, DatumGetInt64(slot_column(new, QUEUE_COL_EXECUTION_ID)), true,
+		limit_ask(queue_id, old == NULL ? taken : 0,
+				  DatumGetInt64(slot_column(new, QUEUE_COL_EXECUTION_ID)), true,
 				  slot_jsonb(new, QUEUE_COL_LIMITS));
 	}
 	else if (strcmp(status, "queued") == 0 && before != queue_id)
@@ -435,7 +457,8 @@ terms_of(const LimitBook *state, const LimitWaiter *waiter)
  * full_at moves on by one interval for each that begins, and may lie a burst ahead.
  */
 bool
-limit_has_room(Store *store, LimitBook *state, const LimitWaiter *waiter, TimestampTz now, TimestampTz *due)
+limit_has_room(Store *store, LimitBook *state, const LimitWaiter *waiter,
+			   TimestampTz now, TimestampTz *due)
 {
 	const LimitTerms *terms = terms_of(state, waiter);
 

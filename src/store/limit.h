@@ -75,6 +75,8 @@ extern void limit_touch(const char *name, const char *key, bool due);
 extern bool limit_any_touched(void);
 /* Takes the first of those that have, in the order of name and key; false: none is left. */
 extern bool limit_next_touched(LimitKey *key);
+/* Forgets those whose time has not come and that nothing waits for. */
+extern void limit_forget_calm(struct Store *store);
 /* Forgets everything that was noted: the transaction ends. */
 extern void limit_forget(void);
 
@@ -141,8 +143,8 @@ extern bool limit_lock_waiter(const LimitWaiter *waiter);
 extern void limit_read_waiter(int64 queue_id, int ordinal, LimitKey *key,
 							  LimitWaiter *waiter);
 /* Has a limit room for what waits?  *due: when to ask again because of the rate; or 0. */
-extern bool limit_has_room(struct Store *store, LimitBook *state, const LimitWaiter *waiter, TimestampTz now,
-						   TimestampTz *due);
+extern bool limit_has_room(struct Store *store, LimitBook *state, const LimitWaiter *waiter,
+						   TimestampTz now, TimestampTz *due);
 /* Gives a slot to what waits. */
 extern void limit_grant(LimitBook *state, const LimitWaiter *waiter, TimestampTz now);
 /* Lets what did not want to wait wait. */

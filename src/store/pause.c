@@ -223,6 +223,14 @@ store_any_pause(void)
 	return pauses.executions || pauses.paths;
 }
 
+/* Returns whether nothing is paused (store/pause_row.h). */
+bool
+pause_none(void)
+{
+	know_pauses();
+	return !pauses.executions && !pauses.paths && pauses.rules == NIL;
+}
+
 /* Returns whether a rule has not ended by time. */
 static bool
 in_force(const PauseRule *rule)

@@ -7,6 +7,9 @@
 
 #include "store/queue_row.h"
 
+/* Returns whether nothing is paused, as far as this backend knows. */
+extern bool pause_none(void);
+
 /* Makes the new version of a row paused because of a pause. */
 extern void pause_row(TupleTableSlot *new, int64 pause_id);
 

@@ -7,12 +7,12 @@
 #include "access/genam.h"
 #include "access/table.h"
 #include "access/xact.h"
-#include "storage/bufmgr.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "store/place.h"
 #include "store/table.h"
 
 /* Columns of noetl.pending */
@@ -59,8 +59,10 @@ store_is_pending(Store *store, int64 execution_id, TimestampTz created_at, int64
 static bool
 fetch_pending(Store *store, int64 execution_id)
 {
-	return store_fetch_by_id(store, store_table(store, REL_PENDING), REL_PENDING_PKEY,
-					   execution_id);
+	StoreTable *table = store_table(store, REL_PENDING);
+
+	return !place_none(table) &&
+		store_fetch_by_id(store, table, REL_PENDING_PKEY, execution_id);
 }
 
 /*
@@ -102,11 +104,7 @@ store_next_pending(Store *store, int64 *execution_id)
 bool
 store_any_pending(Store *store, int64 execution_id)
 {
-	Relation	pending = table_open(store_relation(REL_PENDING), AccessShareLock);
-	bool		empty = RelationGetNumberOfBlocks(pending) == 0;
-
-	table_close(pending, AccessShareLock);
-	return !empty && fetch_pending(store, execution_id);
+	return fetch_pending(store, execution_id);
 }
 
 /* Returns the pending event that ends the execution, or 0. */

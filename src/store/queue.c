@@ -18,7 +18,9 @@
 #include "store/deferred.h"
 #include "store/low_water.h"
 #include "store/pause_row.h"
+#include "store/place.h"
 #include "store/queue_row.h"
+#include "store/ready_news.h"
 #include "store/run_low_water.h"
 #include "store/table.h"
 
@@ -321,7 +323,7 @@ lock_run(Store *store, Run *run)
  * meanwhile, the newer version is deleted.
  */
 void
-store_close_task(Store *store, Run *run)
+store_close_task(Store *store, int64 execution_id, Run *run)
 {
 	StoreTable *table = store_table(store, REL_QUEUE);
 	ItemPointerData tid;
@@ -337,7 +339,11 @@ store_close_task(Store *store, Run *run)
 	if (!run->stored)
 		CommandCounterIncrement();	/* this command has inserted the row */
 	if (run->worker_id == NULL)
-		low_water_hidden();		/* the row may be ready */
+	{
+		/* the row may be ready */
+		low_water_hidden();
+		ready_news_add(table->relation);
+	}
 	tid = place_of(store, run);
 	/* who hands out slots of limits may have given the row another queue_id */
 	if (table->result_rel->ri_TrigDesc != NULL || run->limited || run->limits != NULL)
@@ -351,7 +357,10 @@ store_close_task(Store *store, Run *run)
 		result = table_tuple_delete(table->relation, &tid, GetCurrentCommandId(true),
 									SnapshotAny, InvalidSnapshot, true, &failure, false);
 		if (result == TM_Ok)
+		{
+			run_low_water_closed(execution_id, run->queue_id);
 			return;
+		}
 		tid = failure.ctid;
 	} while (result == TM_Updated);
 	store_row_missing(REL_QUEUE, run->queue_id);
@@ -415,10 +424,16 @@ store_revoke_task(Store *store, Run *run)
 bool
 store_get_task(Store *store, int64 queue_id, QueueRow *row)
 {
+	StoreTable *table = store_table(store, REL_QUEUE);
 	QueueScan	scan;
 	ScanKeyData key;
 	bool		found;
 
+	if (place_fetch(table, queue_id))
+	{
+		queue_read_row(table->scan_slot, row);
+		return true;
+	}
 	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(queue_id));
 	queue_scan_open(&scan, store, REL_QUEUE_PKEY, &key, 1);
 	found = queue_scan_next(&scan);

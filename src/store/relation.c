@@ -12,6 +12,7 @@
 #include "nodes/primnodes.h"
 #include "partitioning/partbounds.h"
 #include "partitioning/partdesc.h"
+#include "storage/lmgr.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -36,7 +37,7 @@ static const char *const relation_names[REL_COUNT] = {
 	"message_kept_idx", "message_id_idx", "message_expires_idx",
 	"limit_pace_due_idx",
 	"start_key_pkey",
-	"slot_pkey", "slot_held_idx", "slot_waiting_idx", "limit_rule_pkey",
+	"slot_pkey", "slot_held_idx", "slot_waiting_idx", "slot_execution_idx", "limit_rule_pkey",
 	"id_seq", "queue_seq"
 };
 
@@ -53,10 +54,23 @@ static struct
 	Oid			result_idx;
 }			leaf_indexes;
 
+/*
+ * The partition that was looked up last, and the executions whose events it takes:
+ * low <= id <= high.
+ */
+static struct
+{
+	Oid			leaf;			/* InvalidOid: none is known */
+	int64		low;
+	int64		high;
+}			last_leaf;
+
 /* Relcache callback: makes the OIDs unknown.  It must not read catalogs. */
 static void
 relations_changed(Datum arg, Oid relid)
 {
+	if (relid == InvalidOid || relid == relation_oids[REL_EVENT])
+		last_leaf.leaf = InvalidOid;
 	if (relid == InvalidOid)
 		relations_known = false;
 	for (int i = 0; i < REL_COUNT && relations_known; i++)
@@ -128,7 +142,7 @@ find_relations(void)
 					 errdetail("Relation noetl.%s does not exist.", relation_names[i]),
 					 errhint("Run CREATE EXTENSION noetl.")));
 	}
-	leaf_indexes.leaf = InvalidOid;
+	leaf_indexes.leaf = last_leaf.leaf = InvalidOid;
 	refuse_distributed();
 	relations_known = true;
 	{
@@ -157,18 +171,27 @@ store_owner(void)
 	return owner_oid;
 }
 
-/*
- * Returns the partition of noetl.event that holds an execution's events; raises an
- * error when there is none.
- */
-Oid
-store_event_leaf(int64 execution_id)
+/* Returns the bound of a range of executions; infinite: what stands for no bound. */
+static int64
+bound_value(const PartitionBoundInfo bounds, int which, int64 infinite)
+{
+	return which >= 0 && which < bounds->ndatums &&
+		bounds->kind[which][0] == PARTITION_RANGE_DATUM_VALUE ?
+		DatumGetInt64(bounds->datums[which][0]) : infinite;
+}
+
+/* Looks up the partition that holds an execution's events; InvalidOid: there is none. */
+static Oid
+find_leaf(int64 execution_id)
 {
 	Relation	event = table_open(store_relation(REL_EVENT), AccessShareLock);
 	PartitionKey key = RelationGetPartitionKey(event);
 	PartitionDesc desc = RelationGetPartitionDesc(event, true);
 	Oid			leaf = InvalidOid;
 
+	last_leaf.leaf = InvalidOid;
+	last_leaf.low = PG_INT64_MIN;
+	last_leaf.high = PG_INT64_MAX;
 	if (desc->nparts == 1 && desc->boundinfo->default_index == 0)
 		leaf = desc->oids[0];
 	else if (desc->nparts > 0)
@@ -185,8 +208,46 @@ store_event_leaf(int64 execution_id)
 			index = desc->boundinfo->default_index;
 		if (index >= 0)
 			leaf = desc->oids[index];
+		last_leaf.low = bound_value(desc->boundinfo, offset, PG_INT64_MIN);
+		last_leaf.high = bound_value(desc->boundinfo, offset + 1, PG_INT64_MAX);
+		if (last_leaf.high != PG_INT64_MAX)
+			last_leaf.high--;
 	}
+	last_leaf.leaf = leaf;
 	table_close(event, AccessShareLock);
+	return leaf;
+}
+
+/*
+ * Returns the partition that was looked up last, locked, if it holds an execution's
+ * events; InvalidOid: it does not.  A partition that is detached, or divided, is locked by
+ * whoever does it; the lock brings the news.
+ */
+static Oid
+recall_leaf(int64 execution_id)
+{
+	Oid			leaf = last_leaf.leaf;
+
+	if (!OidIsValid(leaf) || execution_id < last_leaf.low || execution_id > last_leaf.high)
+		return InvalidOid;
+	LockRelationOid(leaf, RowExclusiveLock);
+	if (last_leaf.leaf == leaf)
+		return leaf;
+	UnlockRelationOid(leaf, RowExclusiveLock);
+	return InvalidOid;
+}
+
+/*
+ * Returns the partition of noetl.event that holds an execution's events; raises an
+ * error when there is none.
+ */
+Oid
+store_event_leaf(int64 execution_id)
+{
+	Oid			leaf = recall_leaf(execution_id);
+
+	if (!OidIsValid(leaf))
+		leaf = find_leaf(execution_id);
 	if (!OidIsValid(leaf))
 		ereport(ERROR,
 				(errcode(ERRCODE_CHECK_VIOLATION),

@@ -56,6 +56,7 @@ typedef enum StoreRelation
 	REL_SLOT_PKEY,
 	REL_SLOT_HELD_IDX,
 	REL_SLOT_WAITING_IDX,
+	REL_SLOT_EXECUTION_IDX,
 	REL_LIMIT_RULE_PKEY,
 	/* sequences */
 	REL_ID_SEQ,

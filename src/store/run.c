@@ -13,6 +13,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "store/place.h"
 #include "store/queue_row.h"
 #include "store/table.h"
 
@@ -95,7 +96,8 @@ store_load_runs(Store *store, int64 execution_id, const Playbook *playbook,
 	ScanKeyData key;
 
 	queue_load_runs(store, execution_id, playbook, with_action, &runs);
-
+	if (place_none(table))
+		return runs;
 	store_key_int64(&key, 1, execution_id);
 	store_scan_open(&scan, store, table, REL_RUN_PKEY, SnapshotSelf, 1, ForwardScanDirection);
 	index_rescan(scan.scan, &key, 1, NULL, 0);

@@ -113,3 +113,18 @@ run_low_water_end(int64 execution_id, int64 first)
 	seen->mark = first;
 	seen->next_full = known && now < place->next_full ? place->next_full : now + FULL_SCAN_US;
 }
+
+/* Notes that a row has been deleted (store/run_low_water.h). */
+void
+run_low_water_closed(int64 execution_id, int64 queue_id)
+{
+	RunLowWater known = *run_low_water_place(execution_id);
+
+	for (int i = 0; i < run_low_water.nseen; i++)
+		if (run_low_water.seen[i].execution_id == execution_id)
+			known = run_low_water.seen[i];
+	if (known.execution_id != execution_id || known.mark != queue_id)
+		return;
+	known.mark++;
+	*next_seen() = known;
+}

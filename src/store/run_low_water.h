@@ -28,4 +28,10 @@ extern int64 run_low_water_begin(Relation queue, int64 execution_id);
  */
 extern void run_low_water_end(int64 execution_id, int64 first);
 
+/*
+ * Notes that this transaction has deleted a row of an execution, under the execution's
+ * lock.  If it was the smallest one, the next scan need not read its entry.
+ */
+extern void run_low_water_closed(int64 execution_id, int64 queue_id);
+
 #endif							/* NOETL_STORE_RUN_LOW_WATER_H */

@@ -626,7 +626,7 @@ extern void store_abandon_items(Store *store, int64 execution_id,
 /* Inserts the task at the end of the queue. */
 extern void store_enqueue(Store *store, const BrokerState *state, Run *run);
 /* Deletes the task, which has ended. */
-extern void store_close_task(Store *store, Run *run);
+extern void store_close_task(Store *store, int64 execution_id, Run *run);
 /* Puts the task back into the queue: ready now, or when run->available_at comes. */
 extern void store_retry_task(Store *store, Run *run);
 /* Marks the task as leased by run->worker_id. */
@@ -727,8 +727,11 @@ extern List *store_due_runs(Store *store, int64 execution_id, int limit);
 /* Returns whether a run is still due; the caller holds the execution's lock. */
 extern bool store_run_is_due(Store *store, const DueRun *run);
 
-/* Finds when anything is due next; returns false when nothing is scheduled. */
-extern bool store_next_timer(Store *store, TimestampTz *when);
+/*
+ * Finds when anything is due next, later than "after" (DT_NOBEGIN: at any time).
+ * Returns false when nothing is scheduled.
+ */
+extern bool store_next_timer(Store *store, TimestampTz after, TimestampTz *when);
 
 /* Makes the next calls of the functions above read their indexes completely. */
 extern void store_read_all_timers(void);

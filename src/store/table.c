@@ -36,7 +36,9 @@
 
 #include "store/deferred.h"
 #include "store/fair.h"
+#include "store/index.h"
 #include "store/low_water.h"
+#include "store/ready_news.h"
 #include "store/statement.h"
 #include "store/table.h"
 
@@ -257,7 +259,7 @@ close_table(StoreTable *table)
 	ExecClearTuple(table->insert_slot);
 	ExecClearTuple(table->scan_slot);
 	table->nbatch = 0;
-	for (int i = 0; table->writable && i < result_rel->ri_NumIndices; i++)
+	for (int i = 0; table->indexed && i < result_rel->ri_NumIndices; i++)
 	{
 		if (result_rel->ri_IndexRelationDescs[i] == NULL)
 			continue;
@@ -269,7 +271,6 @@ close_table(StoreTable *table)
 #endif
 			clean = false;
 		}
-		index_close(result_rel->ri_IndexRelationDescs[i], NoLock);
 		result_rel->ri_IndexRelationDescs[i] = NULL;
 	}
 	table_close(table->relation, NoLock);
@@ -286,6 +287,8 @@ store_close(Store *store)
 	bool		clean;
 
 	store_write_deferred(store);
+	if (store->next == NULL && limit_any_touched())
+		limit_forget_calm(store);
 	AfterTriggerEndQuery(estate);
 	Assert(in_use == store);
 	clean = store->generation == generation && store->redescribed < MOST_REDESCRIBED &&
@@ -293,15 +296,10 @@ store_close(Store *store)
 	list_free(estate->es_opened_result_relations);
 	estate->es_opened_result_relations = NIL;
 	ExecCloseResultRelations(estate);
-	for (int i = 0; i < REL_COUNT; i++)
-		if (store->indexes[i] != NULL)
-		{
-			index_close(store->indexes[i], NoLock);
-			store->indexes[i] = NULL;
-		}
 	for (int i = 0; i < STORE_TABLES; i++)
 		if (store->tables[i].relation != NULL && !close_table(&store->tables[i]))
 			clean = false;
+	index_close_all(store);
 	in_use = store->next;
 	if (clean)
 	{
@@ -503,47 +501,6 @@ store_event_table(Store *store, int64 execution_id)
 	return store_table(store, REL_EVENT);
 }
 
-/* Opens the indexes of a table, unless they are open. */
-void
-store_open_indexes(Store *store, StoreTable *table)
-{
-	ResultRelInfo *result_rel = table->result_rel;
-	MemoryContext old;
-
-	if (table->writable)
-		return;
-	if (table->indexed)
-	{
-		Oid			fair = table == &store->tables[REL_QUEUE] ?
-			store_relation(REL_QUEUE_FAIR_IDX) : InvalidOid;
-
-		/* the index of tasks with a fair_key is opened by the first such task */
-		for (int i = 0; i < result_rel->ri_NumIndices; i++)
-			result_rel->ri_IndexRelationDescs[i] = table->index_oids[i] == fair ? NULL :
-				index_open(table->index_oids[i], RowExclusiveLock);
-	}
-	else
-	{
-		old = MemoryContextSwitchTo(store->estate->es_query_cxt);
-		ExecOpenIndices(result_rel, false);
-		table->index_oids = palloc(sizeof(Oid) * Max(result_rel->ri_NumIndices, 1));
-		for (int i = 0; i < result_rel->ri_NumIndices; i++)
-			table->index_oids[i] = RelationGetRelid(result_rel->ri_IndexRelationDescs[i]);
-		MemoryContextSwitchTo(old);
-		table->indexed = true;
-	}
-	table->writable = true;
-}
-
-/* Returns an index for scans; it stays open as long as the store. */
-Relation
-store_open_index(Store *store, StoreRelation which)
-{
-	if (store->indexes[which] == NULL)
-		store->indexes[which] = index_open(store_index(which), AccessShareLock);
-	return store->indexes[which];
-}
-
 /* Raises the error that a row is missing (store/table.h). */
 void
 store_row_missing(StoreRelation which, int64 id)
@@ -573,38 +530,81 @@ store_has_triggers(const StoreTable *table)
 }
 
 /*
- * Opens the indexes of a table that is going to be written.  A user's trigger may
- * read any table, so what is kept back is written before.
+ * Prepares the writing of a table.  A user's trigger may read any table, so what is
+ * kept back is written before.
  */
 static void
 prepare_write(Store *store, StoreTable *table)
 {
 	if (store_has_triggers(table))
 		store_write_deferred(store);
-	store_open_indexes(store, table);
 }
 
-/* Opens the index of tasks with a fair_key for the row in a slot, if it has one. */
-static void
-prepare_fair(Store *store, StoreTable *table, TupleTableSlot *slot)
+/* Returns whether rows of a table need nothing but their constraints and indexes. */
+bool
+store_is_plain(const StoreTable *table)
 {
-	ResultRelInfo *result_rel = table->result_rel;
+	const TupleConstr *constraints = RelationGetDescr(table->relation)->constr;
 
-	if (table != &store->tables[REL_QUEUE] || slot_attisnull(slot, QUEUE_COL_FAIR_KEY))
+	return !store_has_triggers(table) &&
+		(constraints == NULL || !constraints->has_generated_stored);
+}
+
+/* Does what the executor does for each row before it is stored (store/table.h). */
+void
+store_check_row(Store *store, StoreTable *table, TupleTableSlot *slot)
+{
+	if (table->relation->rd_att->constr != NULL)
+		ExecConstraints(table->result_rel, slot, store->estate);
+	if (table->relation->rd_rel->relispartition)
+		ExecPartitionCheck(table->result_rel, slot, store->estate, true);
+}
+
+/* Inserts the row in the insert slot as the executor does. */
+static void
+insert_row(Store *store, StoreTable *table)
+{
+	TupleTableSlot *slot = table->insert_slot;
+
+	if (store_is_plain(table))
+	{
+		store_check_row(store, table, slot);
+		simple_table_tuple_insert(table->relation, slot);
+		index_add_row(store, table, slot);
 		return;
-	fair_note_write();
-	for (int i = 0; i < result_rel->ri_NumIndices; i++)
-		if (result_rel->ri_IndexRelationDescs[i] == NULL)
-			result_rel->ri_IndexRelationDescs[i] = index_open(table->index_oids[i],
-															  RowExclusiveLock);
+	}
+	store_open_indexes(store, table);
+	if (table->statement != NULL)
+		statement_insert(store, table);
+	else
+		ExecSimpleRelationInsert(table->result_rel, store->estate, slot);
 }
 
-/* Reports that a row is changed or removed that may be ready, if it is of the queue. */
-static void
-note_change(Store *store, StoreTable *table)
+/* Returns whether the row of a task is ready. */
+static bool
+is_ready(TupleTableSlot *slot)
 {
-	if (table == &store->tables[REL_QUEUE])
+	text	   *status = DatumGetTextPP(slot_column(slot, QUEUE_COL_STATUS));
+
+	return VARSIZE_ANY_EXHDR(status) == strlen("queued") &&
+		memcmp(VARDATA_ANY(status), "queued", strlen("queued")) == 0;
+}
+
+/*
+ * Reports what is going to be written to the queue: a row is inserted (old is NULL),
+ * changed or removed (new is NULL).
+ */
+static void
+note_change(Store *store, StoreTable *table, TupleTableSlot *old, TupleTableSlot *new)
+{
+	if (table != &store->tables[REL_QUEUE])
+		return;
+	if (old != NULL)
 		low_water_hidden();
+	if ((old != NULL && is_ready(old)) || (new != NULL && is_ready(new)))
+		ready_news_add(table->relation);
+	if (new != NULL && !slot_attisnull(new, QUEUE_COL_FAIR_KEY))
+		fair_note_write();
 }
 
 /* Inserts the row in the insert slot. */
@@ -617,11 +617,8 @@ store_write_insert(Store *store, StoreTable *table)
 		store_set_defaults(store, table);
 		ExecStoreVirtualTuple(table->insert_slot);
 	}
-	prepare_fair(store, table, table->insert_slot);
-	if (table->statement != NULL)
-		statement_insert(store, table);
-	else
-		ExecSimpleRelationInsert(table->result_rel, store->estate, table->insert_slot);
+	note_change(store, table, NULL, table->insert_slot);
+	insert_row(store, table);
 	ResetPerTupleExprContext(store->estate);
 	if (table == &store->tables[REL_QUEUE] &&
 		!slot_attisnull(table->insert_slot, QUEUE_COL_LIMITS))
@@ -696,6 +693,7 @@ store_write_new(Store *store, StoreTable *table, StoreRelation unique)
 	bool		inserted = false;
 
 	prepare_write(store, table);
+	store_open_indexes(store, table);
 	prepare_unique(store, table->result_rel, index);
 	ExecStoreVirtualTuple(table->insert_slot);
 	if (table->relation->rd_att->constr != NULL)
@@ -714,9 +712,12 @@ store_write_update(Store *store, StoreTable *table, TupleTableSlot *old,
 {
 	EPQState	epq;
 
-	note_change(store, table);
+	note_change(store, table, old, new);
 	prepare_write(store, table);
-	prepare_fair(store, table, new);
+	if (store_is_plain(table))
+		index_open_for_row(store, table, new);
+	else
+		store_open_indexes(store, table);
 	EvalPlanQualInit(&epq, store->estate, NULL, NIL, -1
 #if PG_VERSION_NUM >= 160000
 					 ,NIL
@@ -738,9 +739,10 @@ store_write_delete(Store *store, StoreTable *table, TupleTableSlot *old)
 {
 	EPQState	epq;
 
-	note_change(store, table);
-	if (store_has_triggers(table))
-		store_write_deferred(store);
+	note_change(store, table, old, NULL);
+	prepare_write(store, table);
+	note_change(store, table, old, NULL);
+	prepare_write(store, table);
 	EvalPlanQualInit(&epq, store->estate, NULL, NIL, -1
 #if PG_VERSION_NUM >= 160000
 					 ,NIL

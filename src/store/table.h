@@ -25,7 +25,7 @@
 typedef struct StoreTable
 {
 	Relation	relation;		/* NULL: not open */
-	bool		writable;		/* its indexes are open too */
+	bool		writable;		/* all its indexes are open too */
 	/* kept from one store to the next: */
 	Oid			relid;
 	uint64		described;		/* when that was */
@@ -36,6 +36,7 @@ typedef struct StoreTable
 	List	   *defaults;		/* ColumnDefault * of columns that users have added */
 	bool		indexed;		/* its indexes are known: */
 	Oid		   *index_oids;
+	bool		simple_indexes; /* none checks anything later */
 	TupleTableSlot **batch;		/* rows that are kept back (store/deferred.c) */
 	int			nbatch;
 } StoreTable;
@@ -153,14 +154,22 @@ struct Store
 	Oid			event_leaf;
 	Oid			event_root;		/* noetl.event, of which event_leaf is a partition */
 	StoreTable	tables[STORE_TABLES];
-	Relation	indexes[REL_COUNT]; /* opened for scans */
+	Relation   *opened;			/* the indexes that are open */
+	int			nopened;
+	int			most_opened;	/* there is room for so many */
 	MemoryContext deferred_memory;	/* of the tasks; NULL: tasks are not kept back */
 	List	   *deferred_tasks; /* DeferredTask * (store/deferred.c) */
 	int			slots_taken;	/* by the task that is inserted just now */
 	Store	   *next;			/* in its list */
 };
 
-/* Opens the indexes of a table that is going to be written. */
+/* Returns whether rows of a table need nothing but their constraints and indexes. */
+extern bool store_is_plain(const StoreTable *table);
+
+/* Raises an error when the row in a slot violates a constraint of the table. */
+extern void store_check_row(Store *store, StoreTable *table, TupleTableSlot *slot);
+
+/* Opens all indexes of a table whose rows are going to be updated. */
 extern void store_open_indexes(Store *store, StoreTable *table);
 
 /* Returns an index for scans; it stays open as long as the store. */

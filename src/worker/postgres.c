@@ -505,7 +505,8 @@ wants_saved_rows(const Task *task)
 static OutcomeKind
 take_saved_rows(Task *task, Progress *p)
 {
-	bool		usable = PQsendQuery(conn, "SELECT pg_catalog.current_setting('noetl_save.rows')") == 1;
+	static const char query[] = "SELECT pg_catalog.current_setting('noetl_save.rows')";
+	bool		usable = PQsendQuery(conn, query) == 1;
 	PGresult   *result;
 
 	while (usable)

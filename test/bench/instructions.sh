@@ -25,11 +25,15 @@ CREATE EXTENSION noetl;
 SELECT noetl.register('
 apiVersion: noetl.io/v1
 kind: Playbook
-metadata: {path: linear}
+metadata: {path: ' || path || '}
+' || head || '
 workflow:
-' || string_agg(format('- {step: s%s, tool: python, code: x, args: {n: "{{ workload.n }}"}, next: [{step: %s}]}',
-                       i, CASE WHEN i < 150 THEN 's' || i + 1 ELSE 'end' END), E'\n' ORDER BY i) || E'\n- {step: end}')
-  FROM generate_series(1, 150) AS i \g /dev/null
+' || string_agg(format('- {step: s%s, tool: python, code: x, args: {n: "{{ workload.n }}"}, %s next: [{step: %s}]}',
+                       i, step, CASE WHEN i < 150 THEN 's' || i + 1 ELSE 'end' END), E'\n' ORDER BY i) || E'\n- {step: end}')
+  FROM (VALUES ('linear', '', ''), ('limited', '', 'limits: {name: l, key: "{{ execution_id }}", concurrency: 10},'),
+               ('fair', 'fairness: {key: "{{ execution_id }}"}', '')) AS variant (path, head, step),
+       generate_series(1, 150) AS i
+ GROUP BY path, head \g /dev/null
 SELECT noetl.register('
 apiVersion: noetl.io/v1
 kind: Playbook
@@ -41,36 +45,52 @@ workflow:
 VACUUM ANALYZE;
 SQL
 stop_server "$work"
+cp -a "$work/data" "$work/fresh"
+
+# What others have left would be counted, too: entries of dead rows are read.
+begin_anew() { rm -rf "$work/data" && cp -a "$work/fresh" "$work/data"; }
 
 # Runs statements in a backend of its own; prints the instructions of one call
-# of a function, as the mean of the calls after the warm-up.
+# of a function: the median of the calls after the warm-up, and their mean.  What
+# time brings (timers, scans that are repeated now and then) and what comes once
+# for many calls (splits of index pages) is in the mean only, so that the median is
+# the same on a busy machine.
 count()
 {
-    local function=$1 statement=$2 prepare=$3 n total
-    for n in "$calls" $((2 * calls)); do
-        {
-            # a worker of its own for each run: what others left leased stays so
-            [ -z "$prepare" ] || printf '%s\n' "${prepare//@/w$n}"
-            yes "${statement//@/w$n}" | head -n "$n"
-        } >"$work/statements"
-        (cd "$work" && "${as_user[@]}" valgrind --tool=callgrind --callgrind-out-file="$work/callgrind.$n" \
-            --toggle-collect="$function" "$bindir/postgres" --single -D "$work/data" counted \
-            <"$work/statements") >"$work/out.$n" 2>&1
-        if grep -qE 'ERROR|PANIC|FATAL' "$work/out.$n"; then
-            grep -E 'ERROR|PANIC|FATAL' "$work/out.$n" | head -n 3 >&2
-            exit 1
-        fi
-        total[n]=$(sed -n 's/^\(totals\|summary\): *//p' "$work/callgrind.$n" | head -n 1)
-    done
-    printf '%-44s %10d\n' "$4" $(((total[2 * calls] - total[calls]) / calls))
+    local function=$1 statement=$2 prepare=$3 n=$((2 * calls))
+    {
+        # a worker of its own for each run: what others left leased stays so
+        [ -z "$prepare" ] || printf '%s\n' "${prepare//@/$function}"
+        yes "${statement//@/$function}" | head -n "$n"
+    } >"$work/statements"
+    rm -f "$work"/callgrind.*
+    (cd "$work" && "${as_user[@]}" valgrind --tool=callgrind --callgrind-out-file="$work/callgrind" \
+        --dump-after="$function" --toggle-collect="$function" \
+        "$bindir/postgres" --single -D "$work/data" counted <"$work/statements") >"$work/out.$function" 2>&1
+    if grep -qE 'ERROR|PANIC|FATAL' "$work/out.$function"; then
+        grep -E 'ERROR|PANIC|FATAL' "$work/out.$function" | head -n 3 >&2
+        exit 1
+    fi
+    # one dump after each call
+    for n in $(seq $((calls + 1)) $((2 * calls))); do
+        sed -n 's/^\(totals\|summary\): *//p' "$work/callgrind.$n" | head -n 1
+    done | sort -n | awk -v what="$4" '{ count[NR] = $1; sum += $1 }
+        END { printf "%-44s %10d %10d\n", what, count[int((NR + 1) / 2)], sum / NR }'
 }
 
 make_directory "$work"
 chmod 777 "$work"
-say "instructions a call ($("$bindir/postgres" --version))"
+say "$(printf '%-44s %10s %10s' 'instructions a call' median mean) ($("$bindir/postgres" --version))"
 count noetl_complete_and_lease \
     "SELECT count(*) FROM noetl.queue q, noetl.complete_and_lease(q.queue_id, '{\"ok\": true}', '@') WHERE q.worker_id = '@';" \
     "SELECT noetl.execute('linear'); SELECT count(*) FROM noetl.lease('@');" "complete_and_lease, linear"
+for variant in limited fair; do
+    begin_anew
+    count noetl_complete_and_lease \
+        "SELECT count(*) FROM noetl.queue q, noetl.complete_and_lease(q.queue_id, '{\"ok\": true}', '@') WHERE q.worker_id = '@';" \
+        "SELECT noetl.execute('$variant'); SELECT count(*) FROM noetl.lease('@');" "complete_and_lease, $variant"
+done
+begin_anew
 count noetl_execute "SELECT noetl.execute('single');" "" "execute"
 count noetl_execute "SELECT noetl.execute('single', key => '@ ' || clock_timestamp());" "" "execute, with a key"
 count noetl_complete \

@@ -66,6 +66,21 @@ linear_playbook()
     echo "  - {step: end}"
 }
 
+# $1: path, $2: steps in a row, $3: what each does.
+task_playbook()
+{
+    echo "metadata: {name: tasks, path: $1}"
+    echo "apiVersion: noetl.io/v1"
+    echo "kind: Playbook"
+    echo "workflow:"
+    echo "  - {step: start, next: s1}"
+    awk -v n="$2" -v keys="$3" 'BEGIN {
+        for (i = 1; i <= n; i++)
+            printf "  - {step: s%d, %s, args: {n: %d}, next: %s}\n", i, keys, i, i == n ? "end" : "s" i + 1
+    }'
+    echo "  - {step: end}"
+}
+
 # $1: path, $2: tasks that start together and each read one element of a result.
 fan_playbook()
 {
@@ -108,6 +123,8 @@ new_server()
     linear_playbook bench/one 1 | register
     linear_playbook bench/labelled 1 'team: bench, stage: test' | register
     fan_playbook bench/fan 500 | register
+    task_playbook bench/python 100 "tool: python, code: 'def main(n): return n'" | register
+    task_playbook bench/shell 100 "tool: shell, command: 'echo 1'" | register
     database=bench
 }
 
@@ -574,4 +591,55 @@ measure_change()
     figure "    with a condition that no row meets" "$(change_time "condition => 'new.total < 0',")"
     figure "    into a partitioned table" "$(change_time "" with_parts)"
     figure "    with a key" "$(change_time "key => '{{ new.id }} {{ now() }}',")"
+}
+
+# Starts $2 executions of bench/$1.
+start_tasks()
+{
+    fresh_database
+    sql -c "SELECT count(noetl.execute('bench/$1')) FROM generate_series(1, $2)" >/dev/null
+}
+
+# How many tasks were completed a second, from the first to the last.
+tasks_per_second() { sql -c "SELECT round(count(*) / extract(epoch FROM max(created_at) - min(created_at))) FROM noetl.event WHERE event_type = 'action_completed'"; }
+
+# $1: type of tasks; $2: executions of 100 of them; the rest are options of noetl-worker.  Sets ours and theirs
+# to tasks a second of one worker and of a loop that leases and completes, and cpu to what a task costs the
+# worker and the programs that it starts: medians of several runs in turn.
+worker_in_turn()
+{
+    local type=$1 executions=$2 i list_a= list_b= list_cpu= TIMEFORMAT='%U %S'
+    shift 2
+    for ((i = 0; i < rounds; i++)); do
+        start_tasks "$type" "$executions"
+        list_cpu+=$({ time noetl-worker --once --quiet --types "$type" --connect dbname=bench "$@" 2>"$work/worker.out"; } 2>&1 |
+            awk -v n="$executions" '{ printf "%.0f", ($1 + $2) * 1e6 / (n * 100) }')$'\n'
+        list_a+="$(tasks_per_second)"$'\n'
+        start_tasks "$type" "$executions"
+        pgbench -n -M prepared -c 1 -t $((executions * 100 + 1)) -D queue_id=0 -f "$here/loop_noetl.pgbench" bench >"$work/pgbench.out" 2>&1
+        list_b+="$(tasks_per_second)"$'\n'
+    done
+    ours=$(printf %s "$list_a" | median)
+    theirs=$(printf %s "$list_b" | median)
+    cpu=$(printf %s "$list_cpu" | median)
+}
+
+# Tasks that do next to nothing, executed by one worker.
+measure_tasks()
+{
+    local cpu
+    no_fsync
+    worker_in_turn python 30
+    row "python tasks/s, one worker, no fsync, beside a loop that leases and completes" "$ours" "$theirs"
+    worker_in_turn python 30 --batch 16
+    row "python tasks/s, one worker with --batch 16, no fsync, beside the loop" "$ours" "$theirs" ">=0.5"
+    figure "    the same, as a figure" "$ours" ">=2000"
+    figure "    CPU of a task in the worker and its python (us)" "$cpu"
+    worker_in_turn shell 10 --concurrency 3
+    row "shell tasks/s, one worker with --concurrency 3, no fsync, beside the loop" "$ours" "$theirs"
+    figure "    the same, as a figure" "$ours" ">=500"
+    figure "    CPU of a task in the worker and its shell (us)" "$cpu"
+    with_fsync
+    worker_in_turn python 10 --batch 16
+    row "python tasks/s, one worker with --batch 16, fsync, beside the loop" "$ours" "$theirs" ">=0.5"
 }

@@ -18,6 +18,7 @@ use Time::HiRes qw(sleep time);
 my ($directory, $number, $seed, $role) = @ARGV;
 my ($pid, $in, $out);
 my $count = 0;
+my $over;
 
 # What a server says that is killed, stopped, starting, or being left.
 my $passing = join('|', 'terminating connection', 'server closed the connection', 'connection to server', 'database system is',
@@ -82,19 +83,22 @@ sub ask
 	}
 	disconnect();
 	(my $said = join(' ', @lines)) =~ s/[\t\\]/ /g;
-	note('error', $said) if $said ne '' && $said !~ /$passing/;
+	$over = $said =~ /ERROR: .*execution \d+ is over/;
+	note('error', $said) if $said ne '' && !$over && $said !~ /$passing/;
 	sleep 0.05;
 	return;
 }
 
-# Asks until the server answers: for what does nothing when it was done already.
+# Asks until the server answers: for what does nothing when it was done already.  An
+# execution that is over has had its signals.
 sub insist
 {
 	my ($statement) = @_;
 	for (;;)
 	{
+		$over = 0;
 		my @lines = ask($statement);
-		return $lines[0] if @lines;
+		return $lines[0] if @lines || $over;
 		sleep 0.05;
 	}
 }

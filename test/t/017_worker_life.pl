@@ -202,6 +202,21 @@ is($code, 1, 'an error in a file');
 like($out, qr/^\Q$bad\E:12:\d+: error: step "edn" does not exist .*\n    hint: Did you mean "end"\?\n$/, 'with its place');
 ($code, $out, $err) = desk('validate', '--json', $bad);
 is(sql("SELECT j ->> 'severity' || (j ->> 'line') || (j ->> 'file') FROM jsonb_array_elements(\$j\$$out\$j\$) j"), "error12$bad", 'as JSON');
+my $odd = "$directory/odd.yaml";
+my $malformed = "$directory/malformed.yaml";
+append_to_file($odd, "workflow:\n- {step: start, code: \"\xc3\xa9\", nextt: 1}\n");
+append_to_file($malformed, 'workflow: [');
+($code, $out, $err) = desk('validate', '--json', $odd, $malformed, $good);
+is($code, 1, 'several files');
+is($out, qq{[{"file":"$odd","severity":"error","line":null,"col":null,"path":"","message":"the playbook has no path","hint":"Add metadata.path, or pass the path to noetl.register()."},
+ {"file":"$odd","severity":"warning","line":1,"col":1,"path":"","message":"apiVersion is missing","hint":"Add: apiVersion: noetl.io/v1"},
+ {"file":"$odd","severity":"warning","line":1,"col":1,"path":"","message":"kind is missing","hint":"Add: kind: Playbook"},
+ {"file":"$odd","severity":"warning","line":2,"col":17,"path":"workflow[0].code","message":"step \\"start\\" has \\"code\\" but no type, so nothing is executed","hint":"Add a type (python, http, postgres ...)."},
+ {"file":"$odd","severity":"warning","line":2,"col":28,"path":"workflow[0].nextt","message":"unknown key \\"nextt\\"","hint":"Did you mean \\"next\\"?"},
+ {"file":"$malformed","severity":"error","line":2,"col":1,"path":"","message":"did not find expected node content"}]
+}, 'what language servers read is stable, to the letter');
+($code, $out, $err) = desk('validate', '--json', $good);
+is("$code$out", "0[]\n", 'nothing is an empty array');
 ($code, $out, $err) = desk('validate', "$directory/none.yaml");
 is($code, 1, 'a file that is not there');
 like($err, qr/could not read/, 'is named');

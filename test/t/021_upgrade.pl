@@ -139,6 +139,14 @@ is(sql(q{SELECT count(*) FROM public.saved WHERE v = 'c' OR v LIKE 'c%' OR v = '
 is(sql(q{SELECT count(DISTINCT event_id) = count(*) FROM (SELECT execution_id, event_id FROM noetl.event) AS e GROUP BY execution_id ORDER BY 1 LIMIT 1}), 't', 'no event comes twice');
 is(sql(q{SELECT noetl.execute('old/linear') > (SELECT max(execution_id) FROM noetl.execution WHERE status = 'COMPLETED')}), 't', 'ids go on behind those of before');
 
-# The present script with the library of another release is refused in the same way.
+# The library refuses the script of a later release in the same way: files were taken back
+# when databases had been updated.
+sql(q{UPDATE pg_extension SET extversion = '9.9.9' WHERE extname = 'noetl'});
+foreach my $statement (q{SELECT noetl.execute('old/linear')}, q{SELECT * FROM noetl.lease('w')}, q{SELECT noetl.enqueue_next()},
+	q{INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (1, 'log', 'a')})
+{
+	($status, undef, $error) = $node->psql('upgraded', $statement);
+	like($error, qr/the library of noetl is of version 0\.2\.0, the extension in this database of 9\.9\.9/, "the script of another release is refused: $statement");
+}
 $node->stop;
 done_testing();

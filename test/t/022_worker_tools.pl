@@ -4,6 +4,7 @@ use warnings;
 
 use FindBin;
 use lib $FindBin::Bin;
+use File::Copy;
 use IO::Socket::INET;
 use IPC::Run;
 use PostgreSQL::Test::Utils;
@@ -351,11 +352,21 @@ is(sql("SELECT count(DISTINCT result -> 'data' -> 'json') FROM noetl.event WHERE
 # container
 #
 my @container = ('--tool', 'container', '-t', 'container');
+
+# A PATH without docker and podman, and with all else that is needed.
+mkdir "$directory/bin";
+foreach my $name (qw(python3 cat sleep))
+{
+	my ($place) = there($name);
+	symlink "$place/$name", "$directory/bin/$name";
+}
+my $without = join ':', "$directory/bin", grep { !-e "$_/docker" && !-e "$_/podman" } split /:/, $ENV{PATH};
 mkdir "$directory/docker";
 rename program('fake', <<'EOT'), "$directory/docker/docker";
 #!/bin/sh
 echo "$@" >>"$0.calls"
 case "$*" in
+version) [ ! -e "$0.away" ] || { echo "cannot connect to the daemon" >&2; exit 1; }; exit 0;;
 rm*) kill $(cat "$0.pid"); exit 0;;
 *never-there*) echo "no such image" >&2; exit 125;;
 *sleep*) echo $$ >"$0.pid"; exec sleep 1000;;
@@ -384,9 +395,17 @@ EOT
 	like(result_with("tool: container\nimage: x\ncommand: [sleep]\ntimeout: 1\n", @container), qr/^timed out after 1 seconds$/,
 		'container: a timeout');
 	like(slurp_file("$directory/docker/docker.calls"), qr/^rm --force noetl-/m, 'container: which removes the container');
+	write_file("$directory/docker/docker.away", '');
+	$ENV{PATH} = "$directory/docker:$without";
+	like(result_with("tool: container\nimage: x\n", @container),
+		qr/^container: no containers run here: docker: cannot connect to the daemon$/, 'container: docker without its daemon');
+	copy("$directory/docker/docker", "$directory/docker/podman") || die "could not copy: $!";
+	chmod 0755, "$directory/docker/podman";
+	like(result_with("tool: container\nimage: x\ncommand: cat\nenv: {SECRET: told}\n", @container), qr/"stdout": "told\\n/,
+		'container: podman then');
 }
 {
-	local $ENV{PATH} = join ':', grep { !-e "$_/docker" && !-e "$_/podman" } split /:/, $ENV{PATH};
+	local $ENV{PATH} = $without;
 	like(result_with("tool: container\nimage: x\n", @container),
 		qr/^container: neither docker nor podman is on the PATH of the worker$/, 'container: a machine without any');
 }

@@ -186,6 +186,25 @@ is(scalar listen_for(qr/data: changed/, 2, $other, $curious), 0, 'pages about ot
 my $asked = sql(q{SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'noetl-console%'});
 is($asked, '4', 'three sessions have three connections, and there is the one that waits');
 
+# A session that is busy with a page when something happens
+my $busy = page_stream('ann', "/execution/$next");
+listen_for(qr/retry: 5000/, 60, $busy);
+my $anns = sql(q{SELECT pid FROM pg_stat_activity WHERE application_name = 'noetl-console' AND usename = 'ann'});
+my $waiting = q{SELECT query_start FROM pg_stat_activity WHERE application_name = 'noetl-console: watch'};
+kill('STOP', $anns);
+my $hung = raw_socket($console, "GET /schedules HTTP/1.1\r\nHost: localhost\r\nCookie: noetl_session=$who{ann}{cookies}{noetl_session}\r\n\r\n");
+sleep 0.5;
+$busy->{heard} = '';
+my $began = sql($waiting);
+sql("SET ROLE ann; SELECT noetl.pause($next)");
+$until = time + 60;
+sleep 0.1 until sql($waiting) ne $began || time > $until;
+sleep 1;
+is($busy->{heard}, '', 'a page of a session that is busy is not told yet');
+kill('CONT', $anns);
+is(scalar listen_for(qr/data: changed/, 60, $busy), 1, 'but when the session is free');
+like(scalar(readline($hung)), qr/ 200 /, 'and the page that it was busy with comes');
+
 # Thirteen pages of one session: the oldest gives way
 my @many = map { page_stream('ann', '/executions') } 1 .. 13;
 is(scalar listen_for(qr/retry: 5000/, 60, @many), 13, 'a session listens for more pages than it may');

@@ -13,6 +13,9 @@ use Time::HiRes qw(sleep time);
 our @EXPORT = qw(start_broker sql execute execute_step start_worker drain wait_for
   events_of result_of ended);
 
+# The sessions of workers are found by their own name.
+delete $ENV{PGAPPNAME};
+
 my $node;
 my $patience = 60;
 my $playbooks = 0;

@@ -211,8 +211,8 @@ class Case:
         """("ok", value), ("error", text) or None where there is nothing to compare."""
         if OURS.search(self.template):
             return None
-        signal.setitimer(signal.ITIMER_REAL, 0.5)
         try:
+            signal.setitimer(signal.ITIMER_REAL, 0.5)
             if self.native:
                 expr = ENV.compile_expression(self.template, undefined_to_none=False)
                 value = expr(**self.fresh())
