@@ -93,7 +93,8 @@ define_max_lost_leases(void)
 	DefineCustomIntVariable("noetl.max_lost_leases",
 							"How often a task whose lease runs out goes back into the queue.",
 							"The next loss fails its step.",
-							&noetl_max_lost_leases, DEFAULT_MAX_LOST_LEASES, 0, INT_MAX, PGC_SUSET, 0,
+							&noetl_max_lost_leases, DEFAULT_MAX_LOST_LEASES, 0, INT_MAX,
+							PGC_SUSET, 0,
 							NULL, NULL, NULL);
 }
 

@@ -207,7 +207,46 @@ SELECT noetl.execute('guards/spawning') > 0 AS started;
 RESET ROLE;
 SELECT path, status, result, error FROM noetl.execution WHERE path IN ('guards/spawning', 'guards/many') ORDER BY execution_id;
 SELECT * FROM noetl.verify(newest('guards/spawning'));
-DROP FUNCTION guard_spawn;
+
+-- A save leaves nothing of its own in the session: neither temporary tables nor cursors.
+CREATE FUNCTION guard_make(what text) RETURNS int LANGUAGE plpgsql AS $$ BEGIN EXECUTE what; RETURN 1; END $$;
+SET ROLE regress_guard;
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: guards/leaving
+workload: {what: SELECT 1}
+workflow:
+- {step: a, type: sql, statement: "SELECT public.guard_make($1)", params: ["{{ workload.what }}"]}
+$$) > 0 AS registered;
+SELECT count(noetl.execute('guards/leaving', jsonb_build_object('what', what)))
+  FROM unnest(ARRAY['SELECT 1', 'CREATE TEMP TABLE mine ()', 'DECLARE mine CURSOR WITH HOLD FOR SELECT 1']) AS what;
+RESET ROLE;
+SELECT status, error FROM noetl.execution WHERE path = 'guards/leaving' ORDER BY execution_id;
+SELECT count(*) FROM pg_cursors;
+DROP FUNCTION guard_spawn, guard_make;
+
+-- It is made under row-level security, whatever the session and the role say.
+CREATE TABLE guard_rows AS SELECT generate_series(1, 10) AS n;
+ALTER TABLE guard_rows ENABLE ROW LEVEL SECURITY;
+CREATE POLICY few ON guard_rows USING (n <= 3);
+GRANT SELECT ON guard_rows TO regress_guard;
+ALTER ROLE regress_guard SET row_security = off;
+SET ROLE regress_guard;
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: guards/rows
+workflow:
+- {step: a, type: sql, statement: SELECT count(*) AS n FROM public.guard_rows, next: end}
+- {step: end, result: "{{ a }}"}
+$$) > 0 AS registered;
+SET row_security = off;
+SELECT noetl.execute('guards/rows') > 0 AS started;
+RESET row_security;
+RESET ROLE;
+SELECT status, result, error FROM noetl.execution WHERE path = 'guards/rows';
+DROP TABLE guard_rows;
 DROP OWNED BY regress_guard;
 DROP ROLE regress_guard;
 DROP FUNCTION guard_story;
