@@ -120,8 +120,9 @@ db_read_tasks(const PGresult *result, TaskList *list)
 			task->action = action;
 		else
 		{
-			task->field_data = fields_of_action(action != NULL ? action : "{}",
-												executor != NULL && executor->form == ACTION_DEEP_FIELDS);
+			task->field_data =
+				fields_of_action(action != NULL ? action : "{}",
+								 executor != NULL && executor->form == ACTION_DEEP_FIELDS);
 			task_parse_fields(task);
 			free(action);
 		}

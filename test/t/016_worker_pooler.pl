@@ -125,7 +125,9 @@ my @executions = start_all(10);
 my ($failed, @logs) = work(4);
 is($failed, 0, 'four workers share two sessions of the server');
 my $list = join(',', @executions);
-is(sql("SELECT string_agg(DISTINCT status, ',') FROM noetl.execution WHERE execution_id IN ($list)"), 'COMPLETED', 'every execution completes');
+is(sql("SELECT string_agg(DISTINCT status, ',') FROM noetl.execution WHERE execution_id IN ($list)"), 'COMPLETED', 'every execution completes')
+  or diag(sql("SELECT node_name, error, meta FROM noetl.event WHERE execution_id IN ($list) AND node_name <> 'd'"
+		  . " AND event_type IN ('action_error', 'save_failed')"), @logs);
 is( sql("SELECT count(*), count(DISTINCT (execution_id, node_name)) FROM noetl.event
 	WHERE execution_id IN ($list) AND event_type = 'step_completed'"), '50|50', 'every step once');
 unlike(join('', @logs), qr/prepared statement|already exists/, 'no statement is missing or there twice');

@@ -102,4 +102,9 @@ my $hidden = execute_step("tool: python\nargs: {a: '{{ env.LISTED | default(\"y\
 drain();
 is(result_of($hidden, 'result'), '["y", 0]', 'without --env templates see no variable');
 
+# A variable that the worker sets for each program, set by the task.
+my $own = execute_step("tool: shell\nenv: {NOETL_STEP: own}\ncommand: 'printf \"%s\" \"\$NOETL_STEP\"'\n");
+drain('-t', 'shell');
+is(result_of($own, $stdout), 'own', 'what a task sets wins');
+
 done_testing();
