@@ -57,5 +57,3 @@ SELECT string_agg(c.oid::regclass::text, ' ' ORDER BY c.relname COLLATE "C") AS 
 DROP TABLE refused;
 DROP TABLE pg_catalog.pg_dist_partition;
 RESET allow_system_table_mods;
-SELECT count(noetl.cancel(execution_id)) > 0 AS cancelled FROM noetl.execution WHERE path = 'distributed/line' AND status = 'RUNNING';
-SELECT count(*) FROM noetl.queue;
