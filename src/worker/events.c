@@ -23,6 +23,7 @@
 
 static StringBuf pending;		/* a JSON list, not yet closed */
 static double due = 0;
+static bool held = false;
 
 /* Adds a member that is JSON already; NULL adds none. */
 static void
@@ -114,11 +115,22 @@ events_end(Task *task)
 	due = 0;
 }
 
+/*
+ * Has task_wait() store nothing while the task has a transaction of its own: behind a
+ * pooler both sessions may want the same connections of the server, and workers would
+ * wait for each other.
+ */
+void
+events_hold(bool hold)
+{
+	held = hold;
+}
+
 /* Returns when collected events are to be stored; 0: there are none. */
 static double
 flush_due(void)
 {
-	return due;
+	return held ? 0 : due;
 }
 
 static const WaitHook hook = {

@@ -13,6 +13,7 @@ extern void events_add(const Task *task, const char *type, const char *item,
 					   const char *meta);
 extern void events_exchange(StringBuf *kept);
 extern void events_flush(Task *task);
+extern void events_hold(bool hold);
 extern void events_end(Task *task);
 
 #endif							/* EVENTS_H */

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "commands.h"
+#include "events.h"
 #include "executor.h"
 #include "log.h"
 #include "options.h"
@@ -538,6 +539,7 @@ run_all(Task *task, const Commands *commands, bool together, Progress *p)
 	OutcomeKind kind = OUTCOME_DONE;
 	bool		rows = together && wants_saved_rows(task);
 
+	events_hold(together);
 	if (together)
 		kind = run_quietly(task, "BEGIN", p);
 	if (together && kind == OUTCOME_DONE && is_save(task))
@@ -551,6 +553,7 @@ run_all(Task *task, const Commands *commands, bool together, Progress *p)
 		kind = take_saved_rows(task, p);
 	if (together && kind == OUTCOME_DONE)
 		kind = run_quietly(task, "COMMIT", p);
+	events_hold(false);
 	if (kind == OUTCOME_DONE && PQtransactionStatus(conn) != PQTRANS_IDLE)
 	{
 		fail_locally(p, "the commands leave a transaction open");
