@@ -14,6 +14,8 @@
 #                        random under load; MINUTES=30 SEED=random
 #   make stress-limits   ten minutes of kills beside a sampler of limits
 #   make fuzz-jinja      random templates beside Jinja2; COUNT=500000 SEED=random
+#   make prove           all that is random or long, in the numbers that are promised;
+#                        PROVE="recover kills" selects, PART=20 takes a twentieth
 #   make mutants         remove guards one by one, and see that a test turns red;
 #                        COUNT=20 SEED=1 FILES="src/store/*.c"
 #   make memcheck        run the SQL suite in a server under valgrind
@@ -60,9 +62,9 @@ ISOLATION = $(basename $(notdir $(sort $(wildcard $(here)/test/specs/*.spec))))
 
 # These goals find or install PostgreSQL themselves and run before there is a
 # pg_config.  PGXS stays out of their way: it has a "check" of its own.
-DRIVERS = check quickstart quickstart-stop bench bench-instructions stress stress-limits check-versions fuzz-jinja
-DRIVERS += coverage format check-packages check-images dist screenshots mutants memcheck
-DRIVERS += check-browser scale worker-kills kill-clock race-approvals
+DRIVERS = check prove quickstart quickstart-stop bench bench-instructions stress stress-limits
+DRIVERS += check-versions fuzz-jinja coverage format check-packages check-images dist screenshots
+DRIVERS += mutants memcheck check-browser scale worker-kills kill-clock race-approvals
 
 ifneq ($(filter $(DRIVERS),$(MAKECMDGOALS)),)
 
@@ -121,6 +123,9 @@ kill-clock:
 RACES = 10000
 race-approvals:
 	@SUITES=tap PROGRAMS=074_approvals RACES='$(RACES)' bash $(here)/test/check.sh
+
+prove:
+	@PART='$(PART)' PROVE='$(PROVE)' bash $(here)/test/prove.sh
 
 coverage:
 	@REGRESS='$(REGRESS)' ISOLATION='$(ISOLATION)' SUITES='$(SUITES)' \
