@@ -67,7 +67,7 @@ extern bool catalog_is_used(int64 catalog_id);
 
 /* ---- rights.c ---- */
 
-/* The error of who may not start a playbook, with its path */
+/* The message for a role without the right to start a playbook, with its path */
 #define CATALOG_EXECUTE_REFUSED	"permission denied for playbook \"%s\""
 
 /*

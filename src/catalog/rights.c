@@ -3,7 +3,7 @@
  *		Who may register versions of a path, and who may start its playbooks.
  *
  * A path belongs to the role that registered it first (noetl.catalog_path): its
- * members register versions.  Who may start them is said by grants; at first it is
+ * members register versions.  Grants say which roles may start them; at first it is
  * PUBLIC.  A path without a row, which has versions, belongs to the owner of the
  * table.  A playbook that is written in a step of another one has the path
  * "<path of the other>#<step>", and the rights of the other.
@@ -292,7 +292,7 @@ check_path_owner(const PathRights *rights, text *path)
 					 ADMIN_ROLE)));
 }
 
-/* Writes who owns a path, if nobody does, and who may start its playbooks. */
+/* Writes the owner of a path, if it has none, and the roles that may start its playbooks. */
 static void
 write_rights(text *path, Oid owner, Datum *executors, int nexecutors)
 {

@@ -56,7 +56,7 @@ extern int	engine_reap(int64 execution_id, bool asked, bool *more);
 
 /* ---- after a failure ---- */
 
-/* Who has executions go on, and how. */
+/* The role that makes executions go on, and how. */
 typedef struct RecoverRequest
 {
 	Jsonb	   *input;			/* is laid over that of what begins anew; or NULL */

@@ -394,7 +394,7 @@ extern void limit_take_at_start(Store *store, const Event *start);
  * ready.
  */
 extern int	schedule_fire(int64 schedule_id, int most, bool *more);
-/* An execution of a schedule has ended: wakes who may start one that has waited for that. */
+/* An execution of a schedule has ended: wakes the sessions that can start a tick that waited. */
 extern void schedule_ended(const Execution *execution);
 
 /* ---- save.c ---- */

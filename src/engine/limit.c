@@ -72,7 +72,7 @@ end_task(Store *store, int64 queue_id, const char *limit, const char *error)
 							 NULL);
 }
 
-/* Ends who has had a slot longest; returns false when it must wait for that. */
+/* Cancels the execution that has had a slot longest; false: the caller must wait for its end. */
 static bool
 displace_oldest(Store *store, const LimitKey *key, int64 execution_id)
 {

@@ -18,7 +18,7 @@
 #define TASKS_AT_ONCE	10000
 
 /*
- * Returns the meta of an event: who has asked for it, why, and until when; due: time
+ * Returns the meta of an event: the asking role, the reason, and the end; due: time
  * has.
  */
 static Jsonb *

@@ -263,7 +263,7 @@ schedule_fire(int64 schedule_id, int most, bool *more)
 	return firing.ready;
 }
 
-/* An execution of a schedule has ended: wakes who may start one that has waited for that. */
+/* An execution of a schedule has ended: wakes the sessions that can start a tick that waited. */
 void
 schedule_ended(const Execution *execution)
 {

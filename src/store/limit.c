@@ -6,7 +6,7 @@
  *		           ask                    grant
  *		blocked ────────> waits (limit 0) ────> has it, waits (limit 1) … ────> ready
  *
- * Who has slots is counted in rows, so nothing that a crash, a rollback or a prepared
+ * The holders of slots are counted in rows, so nothing that a crash, a rollback or a prepared
  * transaction leaves behind can make the count wrong (store/limit_slot.c).  Statements use
  * the newest snapshot whatever the isolation level, as they rely on the lock of the limit.
  */
@@ -530,7 +530,7 @@ limit_make_wait(const LimitWaiter *waiter)
 	(void) execute(&update, values, NULL, NULL);
 }
 
-/* Finds who has had a slot longest (store/limit.h). */
+/* Finds the holder that has had a slot longest (store/limit.h). */
 bool
 limit_oldest_holder(const LimitKey *key, int64 except, LimitWaiter *holder)
 {

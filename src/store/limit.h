@@ -149,7 +149,7 @@ extern bool limit_has_room(struct Store *store, LimitBook *state, const LimitWai
 extern void limit_grant(LimitBook *state, const LimitWaiter *waiter, TimestampTz now);
 /* Lets what did not want to wait wait. */
 extern void limit_make_wait(const LimitWaiter *waiter);
-/* Finds who has had a slot longest, except for an execution; false: nobody. */
+/* Finds the holder that has had a slot longest, except for an execution; false: there is none. */
 extern bool limit_oldest_holder(const LimitKey *key, int64 except, LimitWaiter *holder);
 /* Has the execution itself all its slots, or any place at all? */
 extern bool limit_execution_has_slots(int64 execution_id, int nlimits);
