@@ -56,7 +56,7 @@ extern int	engine_reap(int64 execution_id, bool asked, bool *more);
 
 /* ---- after a failure ---- */
 
-/* The role that makes executions go on, and how. */
+/* What a request to go on brings: an input and a reason. */
 typedef struct RecoverRequest
 {
 	Jsonb	   *input;			/* is laid over that of what begins anew; or NULL */
