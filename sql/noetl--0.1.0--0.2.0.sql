@@ -1505,7 +1505,8 @@ AS $$
            format('Session %s (role %s%s) has the lock of the execution in a transaction that began %s ago%s.',
                   h.pid, a.usename, coalesce(', application ' || quote_literal(nullif(a.application_name, '')), ''),
                   noetl.span(clock_timestamp() - a.xact_start),
-                  CASE WHEN h.blocked > 0 THEN format('; %s sessions wait for it', h.blocked) ELSE '' END),
+                  CASE h.blocked WHEN 0 THEN '' WHEN 1 THEN '; 1 session waits for it'
+                                 ELSE format('; %s sessions wait for it', h.blocked) END),
            format('Let that transaction end; SELECT pg_terminate_backend(%s) ends it by force.', h.pid)
       FROM holder AS h
       LEFT JOIN pg_stat_activity AS a ON a.pid = h.pid
