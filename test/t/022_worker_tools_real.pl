@@ -137,6 +137,8 @@ SKIP:
 	($ok, $said) = run_command([ $runtime, 'ps', '--all', '--quiet', '--filter', 'label=noetl.execution' ]);
 	is($said, '', 'container: none stays behind');
 	run_command([ $runtime, 'rmi', '--force', 'noetl-test:1' ]);
+	# podman leaves a process for each home that holds its namespaces
+	run_command([ $runtime, qw(system migrate) ]) if $runtime eq 'podman';
 }
 
 done_testing();
