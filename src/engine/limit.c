@@ -10,8 +10,9 @@
  * leave a slot to the other: one waits and does not see that the other frees one, who does
  * not see that it waits.  So whoever waits first, or frees a slot, and finds such a
  * transaction waits for its end for a moment, and has the timer look again if that takes
- * longer.  Where a rate is counted the lock lasts until the transaction ends.  Locks of
- * limits are taken after those of executions, and in the order of names and keys.
+ * longer.  Where a rate is counted the lock lasts until the transaction ends: what others
+ * have not committed yet they look at themselves, when they get the lock.  Locks of limits
+ * are taken after those of executions, and in the order of names and keys.
  */
 #include "common/common.h"
 
@@ -214,6 +215,7 @@ settle_round(Store *store, const LimitKey *key, bool last, bool *paced)
 	int64		after = PG_INT64_MIN;
 	bool		full = false;
 	bool		busy = false;
+	bool		rated = false;
 
 	limit_look_at_waiting(store, key, &waiting);
 	if (!waiting.any && !key->due)
@@ -225,20 +227,21 @@ settle_round(Store *store, const LimitKey *key, bool last, bool *paced)
 	{
 		CHECK_FOR_INTERRUPTS();
 		after = waiter.queue_id;
+		rated = rated || limit_has_rate(&state, &waiter);
 		full = !limit_has_room(store, &state, &waiter, now, &due);
 		if (!full && (!limit_lock_waiter(&waiter) || !grant(store, &state, &waiter, now)))
 			busy = true;
 	}
 	CommandCounterIncrement();
 	limit_look_at_waiting(store, key, &waiting);
-	by = !waiting.any || due != 0 ? InvalidTransactionId :
+	by = !waiting.any || due != 0 || (rated && !full) ? InvalidTransactionId :
 		!full ? waiting.by : waiting.own ? state.by : InvalidTransactionId;
-	if (TransactionIdIsValid(by) && !last)
+	if (TransactionIdIsValid(by) && !last && !rated)
 		return by;
 	/* others are busy with what waits, or it is not known yet whether a slot is free */
-	busy = waiting.any && (busy || !full || TransactionIdIsValid(by) ||
+	busy = waiting.any && (busy || (!full && !rated) || TransactionIdIsValid(by) ||
 						   (key->due && TransactionIdIsValid(state.by)));
-	*paced = *paced || due != 0 || busy || state.full_at != full_before;
+	*paced = *paced || rated || due != 0 || busy;
 	write_pace(&state, full_before, due, busy, now);
 	after = PG_INT64_MIN;
 	while (full && limit_any_impatient() && limit_next_waiter(key, after, true, &waiter))

@@ -452,6 +452,13 @@ terms_of(const LimitBook *state, const LimitWaiter *waiter)
 	return state->has_rule ? &state->rule : &waiter->terms;
 }
 
+/* Does a limit count how many begin in a time (store/limit.h)? */
+bool
+limit_has_rate(const LimitBook *state, const LimitWaiter *waiter)
+{
+	return terms_of(state, waiter)->rate > 0;
+}
+
 /*
  * Has a limit room for what waits (store/limit.h)?  The rate is that of a token bucket:
  * full_at moves on by one interval for each that begins, and may lie a burst ahead.

@@ -142,6 +142,8 @@ extern bool limit_lock_waiter(const LimitWaiter *waiter);
 /* Reads one place among those that wait, which exists. */
 extern void limit_read_waiter(int64 queue_id, int ordinal, LimitKey *key,
 							  LimitWaiter *waiter);
+/* Does a limit count how many begin in a time, for what waits? */
+extern bool limit_has_rate(const LimitBook *state, const LimitWaiter *waiter);
 /* Has a limit room for what waits?  *due: when to ask again because of the rate; or 0. */
 extern bool limit_has_room(struct Store *store, LimitBook *state, const LimitWaiter *waiter,
 						   TimestampTz now, TimestampTz *due);

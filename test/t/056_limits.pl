@@ -140,6 +140,37 @@ is($left, 0, 'all executions end');
 sql('SELECT pg_sleep(0.4); SELECT noetl.enqueue_next()');
 is(sql('SELECT count(*) FROM noetl.slot'), 0, 'no slot is left');
 is(sql('SELECT count(*) FROM noetl.reaper_failure'), 0, 'nothing failed');
+
+# Eight clients at once count one rate together: after a burst, so many a second begin.
+my ($rate, $burst, $starts) = (15, 4, 64);
+sql(qq{SELECT noetl.register('
+apiVersion: noetl.io/v1
+kind: Playbook
+path: limits/rate
+workflow:
+- step: a
+  type: python
+  code: x
+  limits: {name: pace, rate: {limit: $rate, per: second, burst: $burst}}
+  next: end
+- step: end
+')});
+my $script = $node->basedir . '/rate.pgbench';
+append_to_file($script, q{SELECT noetl.execute('limits/rate');
+SELECT count(noetl.complete(queue_id, '{}', 'w' || :client_id::text)) FROM noetl.lease('w' || :client_id::text, 3);
+});
+$node->command_ok([ 'pgbench', '-n', '-c', 8, '-j', 2, '-t', $starts / 8, '-f', $script, $node->connstr('postgres') ],
+	'clients start and work side by side');
+$left = 1;
+for (my $until = time() + 120; $left > 0 && time() < $until;)
+{
+	sql(q{SELECT count(noetl.complete(queue_id, '{}', 'last')) FROM noetl.lease('last', 100)});
+	$left = sql('SELECT count(*) FROM noetl.execution WHERE ended_at IS NULL');
+}
+is($left, 0, 'all executions end');
+my $took = sql(q{SELECT extract(epoch FROM max(e.created_at) FILTER (WHERE e.event_type = 'action_completed') - min(e.created_at))
+	FROM noetl.event AS e JOIN noetl.execution AS x USING (execution_id) WHERE x.path = 'limits/rate'});
+cmp_ok($took, '>=', ($starts - $burst) / $rate - 0.05, 'and never begin faster than the rate');
 $node->stop;
 
 done_testing();
