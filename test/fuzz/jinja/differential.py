@@ -9,6 +9,7 @@ value, or both an error.  What differs is shrunk before it is shown.
 """
 import argparse
 import functools
+import itertools
 import json
 import math
 import random
@@ -328,9 +329,12 @@ def shrink(found):
 FAMILIES = ["expressions as text", "expressions as values", "statements", "filters", "methods and formats", "damaged templates"]
 
 
+PORTION = 20000     # cases that are in memory at a time
+
+
 def make_cases(family, count, seed):
+    """Yields the cases of a family."""
     g = generate.Generator("%s/%s" % (seed, family))
-    cases = []
     context = g.context()
     previous = "{{ a }}"
     for i in range(count):
@@ -351,8 +355,7 @@ def make_cases(family, count, seed):
             previous = t
         if family in (0, 3, 4):
             t = "{{ %s }}" % t
-        cases.append(Case(t, context, native))
-    return cases
+        yield Case(t, context, native)
 
 
 def main():
@@ -371,7 +374,9 @@ def main():
     for family, name in enumerate(FAMILIES):
         cases = make_cases(family, args.count // len(FAMILIES), args.seed)
         STATISTICS.update({"ok": 0, "error": 0, None: 0})
-        found = differing(cases)
+        found = []
+        while portion := list(itertools.islice(cases, PORTION)):
+            found += differing(portion)
         statistics = dict(STATISTICS)
         print("%sok %d - %s: %d results, %d errors, %d not comparable, %d differ" % (
             "not " if found else "", family + 1, name, statistics["ok"], statistics["error"], statistics[None], len(found)), flush=True)
