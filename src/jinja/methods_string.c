@@ -122,7 +122,11 @@ METHOD(rsplit)
 /* str.splitlines() */
 METHOD(splitlines)
 {
-	return utext_splitlines(&argv[0], jinja_argument_bool(ev, &argv[1], false));
+	int64		keepends = value_given(&argv[1]) ? value_index(&argv[1], "keepends") : 0;
+
+	if (keepends > INT_MAX || keepends < INT_MIN)
+		value_fail("Python int too large to convert to C int");
+	return utext_splitlines(&argv[0], keepends != 0);
 }
 
 /* Returns (before, separator, after). */

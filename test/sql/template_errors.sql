@@ -45,3 +45,6 @@ SELECT left(pg_temp.problem('{{ ' || repeat('[', 100000) || repeat(']', 100000) 
 SELECT left(pg_temp.problem('{{ ' || repeat('-', 100000) || '1 }}'), 30);
 SELECT left(pg_temp.problem(repeat('{% if 1 %}', 100000)), 30);
 SELECT left(pg_temp.problem('{{ "' || repeat('<', 200000) || '"|striptags }}'), 30);
+-- keepends is a number, as in Python.
+SELECT pg_temp.problem(t) FROM unnest(ARRAY['{{ ["a\nb".splitlines(2), "a\nb".splitlines(false)] }}', '{{ "".splitlines(x) }}',
+  '{{ "".splitlines("a") }}', '{{ "".splitlines(1.0) }}', '{{ "".splitlines(10**10) }}']) AS t;
