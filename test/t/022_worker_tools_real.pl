@@ -17,7 +17,7 @@ $ENV{HOME} = "$directory/home";
 mkdir $ENV{HOME};
 
 # Runs a command; returns whether it succeeds, and what it says.
-sub run_command
+sub run_in_directory
 {
 	my ($command, $input) = @_;
 	my $said = '';
@@ -45,10 +45,10 @@ sub result_with
 #
 SKIP:
 {
-	my ($ok, $said) = run_command([ qw(node --version) ]);
+	my ($ok, $said) = run_in_directory([ qw(node --version) ]);
 	skip("node does not run here", 6) unless $ok;
 	mkdir "$directory/npm";
-	($ok, $said) = run_command([ qw(npm install --no-audit --no-fund --ignore-scripts --fetch-retries 1 --fetch-timeout 20000),
+	($ok, $said) = run_in_directory([ qw(npm install --no-audit --no-fund --ignore-scripts --fetch-retries 1 --fetch-timeout 20000),
 			'--cache', "$directory/cache", '--prefix', "$directory/npm", $mcp_package ]);
 	skip("$mcp_package cannot be installed here: $said", 6) unless $ok;
 	my @mcp = ('--tool', 'mcp', '-t', 'mcp');
@@ -95,7 +95,7 @@ sub make_image
 	}
 	mkdir "$directory/root/$_" foreach qw(tmp proc dev etc);
 	system('tar', 'cf', "$directory/image.tar", '--owner=0', '--group=0', '--numeric-owner', '-C', "$directory/root", '.') == 0 || die "could not pack the image";
-	return run_command([ $runtime, 'import', "$directory/image.tar", 'noetl-test:1' ]);
+	return run_in_directory([ $runtime, 'import', "$directory/image.tar", 'noetl-test:1' ]);
 }
 
 SKIP:
@@ -103,42 +103,43 @@ SKIP:
 	my ($ok, $said, @reasons);
 	foreach my $program ('docker', 'podman')
 	{
-		($ok, $said) = run_command([ $program, 'version' ]);
+		($ok, $said) = run_in_directory([ $program, 'version' ]);
 		push @reasons, "$program: $said" unless $ok;
 		$runtime = $program if $ok && !$runtime;
 	}
 	skip("no containers here: @reasons", 8) unless $runtime;
 	($ok, $said) = make_image();
 	skip("$runtime takes no image: $said", 8) unless $ok;
-	($ok, $said) = run_command([ $runtime, 'run', '--rm', '--network', 'none', 'noetl-test:1', '/bin/sh', '-c', 'echo up' ]);
+	($ok, $said) = run_in_directory([ $runtime, 'run', '--rm', '--network', 'none', 'noetl-test:1', '/bin/sh', '-c', 'echo up' ]);
 	if (!$ok && $runtime eq 'podman')
 	{
 		# its other runtime, where the usual one does not know these control groups
 		append_to_file("$directory/containers.conf", qq(runtime = "runc"\n));
-		($ok, $said) = run_command([ $runtime, 'run', '--rm', '--network', 'none', 'noetl-test:1', '/bin/sh', '-c', 'echo up' ]);
+		($ok, $said) = run_in_directory([ $runtime, 'run', '--rm', '--network', 'none', 'noetl-test:1', '/bin/sh', '-c', 'echo up' ]);
 	}
 	skip("$runtime runs no container: $said", 8) unless $ok;
 
 	my @container = ('--tool', 'container', '-t', 'container', '--pass-env', 'CONTAINERS_CONF');
+	# each reads its input to the end: podman loses the output of a program that ends at once
 	my $keys = "tool: container\nimage: noetl-test:1\npull: never\nnetwork: none\n";
 	like(result_with("${keys}command: 'echo \"\$SECRET\"; cat'\nenv: {SECRET: told}\ndata: {a: 1}\n", @container),
 		qr/"stdout": "told\\n\{\\"a\\": 1\}"/, "container: environment, input and output by $runtime");
-	like(result_with("${keys}command: 'echo bad day >&2; exit 3'\n", @container), qr/^container: exited with code 3: .*bad day$/,
+	like(result_with("${keys}command: 'cat; echo bad day >&2; exit 3'\n", @container), qr/^container: exited with code 3: .*bad day$/,
 		'container: an exit code');
 	like(result_with("${keys}command: [/no/such/program]\n", @container), qr/^container: /, 'container: a program that is not there');
 	like(result_with("tool: container\nimage: never-there:1\npull: never\n", @container), qr/^container: $runtime could not run it: /,
 		'container: an image that is not there');
-	like(result_with("${keys}command: 'while read l; do echo \"\$l\"; done < /proc/net/dev'\n", @container), qr/lo:/,
+	like(result_with("${keys}command: 'cat; while read l; do echo \"\$l\"; done < /proc/net/dev'\n", @container), qr/lo:/,
 		'container: a network of its own');
 	like(result_with("${keys}command: 'sleep 600'\ntimeout: 3\n", @container), qr/^timed out after 3 seconds$/, 'container: a timeout');
-	my @tasks = map { execute_step("${keys}command: 'echo task $_'\n") } 1 .. 4;
+	my @tasks = map { execute_step("${keys}command: 'cat; echo task $_'\n") } 1 .. 4;
 	drain(@container, '--concurrency', 4);
 	is(join(',', map { result_of($_, "result #>> '{data,stdout}'") =~ /task (\d)/ } @tasks), '1,2,3,4', 'container: several at once');
-	($ok, $said) = run_command([ $runtime, 'ps', '--all', '--quiet', '--filter', 'label=noetl.execution' ]);
+	($ok, $said) = run_in_directory([ $runtime, 'ps', '--all', '--quiet', '--filter', 'label=noetl.execution' ]);
 	is($said, '', 'container: none stays behind');
-	run_command([ $runtime, 'rmi', '--force', 'noetl-test:1' ]);
+	run_in_directory([ $runtime, 'rmi', '--force', 'noetl-test:1' ]);
 	# podman leaves a process for each home that holds its namespaces
-	run_command([ $runtime, qw(system migrate) ]) if $runtime eq 'podman';
+	run_in_directory([ $runtime, qw(system migrate) ]) if $runtime eq 'podman';
 }
 
 done_testing();
