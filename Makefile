@@ -92,7 +92,7 @@ bench-instructions:
 
 # Ten minutes of kills beside a sampler; "make check" has some seconds of it.
 stress-limits:
-	@SUITES=tap PROGRAMS=056_limits NOETL_SCALE=full bash $(here)/test/check.sh
+	@SUITES=tap PROGRAMS=056_limits NOTES=1 NOETL_SCALE=full bash $(here)/test/check.sh
 
 stress:
 	@SEED='$(SEED)' bash $(here)/test/stress/run.sh
@@ -117,12 +117,12 @@ mutants:
 SEEDS = 50
 KILLS = 5
 kill-clock:
-	@SUITES=tap PROGRAMS=073_kill_clock PROGRAM_SECONDS=43200 KILL_SEEDS='$(SEEDS)' KILL_COUNT='$(KILLS)' \
+	@SUITES=tap PROGRAMS=073_kill_clock NOTES=1 PROGRAM_SECONDS=43200 KILL_SEEDS='$(SEEDS)' KILL_COUNT='$(KILLS)' \
 		KILL_SEED='$(filter-out random,$(SEED))' bash $(here)/test/check.sh
 
 RACES = 10000
 race-approvals:
-	@SUITES=tap PROGRAMS=074_approvals RACES='$(RACES)' bash $(here)/test/check.sh
+	@SUITES=tap PROGRAMS=074_approvals NOTES=1 RACES='$(RACES)' bash $(here)/test/check.sh
 
 prove:
 	@PART='$(PART)' PROVE='$(PROVE)' bash $(here)/test/prove.sh

@@ -120,7 +120,6 @@ run_tap()
     fi
     say "ok ($ok tests, $((SECONDS - start)) s)"
     [ -z "${NOTES:-}" ] || grep '^# ' "$work/tap.out"
-    sed -n 's/^# figure: /# /p' "$work/tap.out"
     [ "$todo" -eq 0 ] || grep -iE '# *(skip|todo)' "$work/tap.out"
 }
 

@@ -24,7 +24,7 @@ typedef struct Statement
 
 extern const Statement db_statements[STATEMENT_COUNT];
 
-/* How many statements may be on the way, and who is told of their answers */
+/* How many statements may be on the way, and the function that gets each answer */
 #define DB_MAX_SENT 64
 typedef void (*DbAnswered) (Task *task, DbStatus status);
 

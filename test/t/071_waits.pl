@@ -98,7 +98,7 @@ while ($tries++ < 30)
 	last if $late =~ /^20\|[\d.]+\|(\d+)/ && $1 < 100;
 }
 cmp_ok($tries, '<=', 30, 'within 100 ms of their time');
-note("figure: 20 waits, late by (median, worst) $late ms; try $tries");
+note("20 waits, late by (median, worst) $late ms; try $tries");
 
 # ---------------------------------------------------------------------------
 # A client waits for an end

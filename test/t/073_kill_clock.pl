@@ -331,7 +331,7 @@ sub run_seed
 	{
 		is(sql($checks[ $i + 1 ]), '', "seed $seed: $checks[$i]");
 	}
-	note(sprintf 'figure: seed %d: %d acknowledged, %d executions, %d events', $seed, $noted,
+	note(sprintf 'seed %d: %d acknowledged, %d executions, %d events', $seed, $noted,
 		split(/\|/, sql('SELECT (SELECT count(*) FROM noetl.execution), (SELECT count(*) FROM noetl.event)')));
 	$_->signal('KILL'), eval { $_->finish } for splice @worker;
 	return if $seed == $first + $seeds - 1;
@@ -355,7 +355,7 @@ log_statement = none
 $node->start;
 $node->safe_psql('postgres', 'CREATE ROLE clock LOGIN');
 run_seed($_) for $first .. $first + $seeds - 1;
-note("figure: $seeds seeds, $acknowledged acknowledged; kills: " . join(', ', map { "$_ $did{$_}" } sort keys %did));
+note("$seeds seeds, $acknowledged acknowledged; kills: " . join(', ', map { "$_ $did{$_}" } sort keys %did));
 $node->stop;
 
 # However the test ends, no client stays behind.

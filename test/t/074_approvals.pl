@@ -177,7 +177,7 @@ is(sql(q{
 	'0', 'each counts once, where it belongs');
 is(sql(q{SELECT count(*) FROM noetl.signal WHERE NOT taken}), '0', 'none is left');
 is(sql(q{SELECT count(*) FROM noetl.execution AS x, noetl.verify(x.execution_id)}), '0', 'the logs agree');
-note('figure: ' . join ', ', split /\n/, sql(q{
+note(join ', ', split /\n/, sql(q{
 	SELECT count(*) || ' ' || CASE WHEN s.event_id < o.event_id THEN 'before the step opened' WHEN s.event_id < coalesce(f.event_id, s.event_id + 1)
 		THEN 'while it was open' ELSE 'after its deadline' END
 	  FROM asked JOIN noetl.event AS s ON s.execution_id = x AND s.event_type = 'signal_received'
