@@ -88,8 +88,8 @@ run_regress()
     fi
 }
 
-# Runs a program that prints TAP and counts its tests (not its subtests).  Its notes
-# that begin with "figure:" are shown.
+# Runs a program that prints TAP and counts its tests (not its subtests).  With NOTES=1 its
+# notes are shown.
 run_tap()
 {
     local label=$1 status counts ok bad todo planned start=$SECONDS
@@ -184,7 +184,9 @@ build || abort
 work=$(mktemp -d "${TMPDIR:-/tmp}/noetl-check.XXXXXX")
 chmod 755 "$work"
 cp -R "$tree/test" "$tree/expected" "$tree/doc" "$tree"/*.md "$tree/LICENSE" "$tree/Makefile" "$work/"
-(cd "$tree" && cp --parents src/*/README.md src/*.o src/*/*.[ho] "$work/")
+# Objects of sources that are gone stay where they were.
+(cd "$tree" && cp --parents src/*/README.md src/*/*.h "$work/" &&
+    for file in src/*.c src/*/*.c; do [ ! -f "${file%.c}.o" ] || echo "${file%.c}.o"; done | xargs cp --parents -t "$work/")
 # The test of the quickstart makes one, as the server user.
 case " $suites " in *" tap "*) copy_tree "$work/source" ;; esac
 make_directory "$work/home" "$work/tmp"
