@@ -81,12 +81,14 @@ Value
 jinja_filter_trim(Eval *ev, const Value *argv, const CallArgs *call)
 {
 	Value		text = value_soft_str(&ev->budget, &argv[0]);
+	Value		chars;
 
 	if (!value_given_not_none(&argv[1]))
 		return utext_strip(&text, NULL, true, true);
 	if (argv[1].kind != VAL_STRING)
 		value_fail("strip arg must be None or str");
-	return utext_strip(&text, &argv[1], true, true);
+	chars = text.flags & VF_MARKUP ? utext_escape(&argv[1]) : argv[1];
+	return utext_strip(&text, &chars, true, true);
 }
 
 /* The filter center. */

@@ -48,3 +48,5 @@ SELECT left(pg_temp.problem('{{ "' || repeat('<', 200000) || '"|striptags }}'), 
 -- keepends is a number, as in Python.
 SELECT pg_temp.problem(t) FROM unnest(ARRAY['{{ ["a\nb".splitlines(2), "a\nb".splitlines(false)] }}', '{{ "".splitlines(x) }}',
   '{{ "".splitlines("a") }}', '{{ "".splitlines(1.0) }}', '{{ "".splitlines(10**10) }}']) AS t;
+-- What is cut off marked up text is escaped, too, as in the method strip().
+SELECT noetl.render(t, '{}') FROM unnest(ARRAY['{{ ("3"|e)|trim("\"") }}', '{{ ("3"|safe).strip("\"") }}', '{{ "3"|trim("\"") }}']) AS t;

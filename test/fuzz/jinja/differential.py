@@ -71,6 +71,7 @@ OUR_FILTERS = """all any basename bool camelcase coalesce combine contains date_
 OUR_TESTS = "all any contains match regex search".split()
 OUR_FUNCTIONS = """abs all any bool date_time enumerate float int len list max min now round sorted str sum timedelta today
     uuid zip""".split()
+NO_FUNCTION = re.compile("'(%s)' is undefined" % "|".join(OUR_FUNCTIONS))
 # Filters in whose result the text of an iterator cannot be seen.
 TEXT_FILTERS = "e escape forceescape safe replace wordcount string striptags center title capitalize upper lower trim truncate wordwrap indent urlize".split()
 
@@ -228,6 +229,10 @@ class Case:
             return None
         except (MemoryError, Timeout, NotComparable):
             return None
+        except NameError:       # Jinja2 writes an infinite number as a name into its program
+            return None
+        except jinja2.UndefinedError as e:
+            return None if NO_FUNCTION.match(str(e)) else ("error", "UndefinedError: %s" % e)
         except Exception as e:
             return "error", "%s: %s" % (type(e).__name__, e)
         finally:
