@@ -568,9 +568,12 @@ insert_row(Store *store, StoreTable *table)
 
 	if (store_is_plain(table))
 	{
+		IndexSet	indexes = index_find(store, table, slot);
+
 		store_check_row(store, table, slot);
+		index_form_keys(store, table, slot, indexes);
 		simple_table_tuple_insert(table->relation, slot);
-		index_add_row(store, table, slot);
+		index_add_row(store, table, slot, indexes, false);
 		return;
 	}
 	store_open_indexes(store, table);
@@ -611,6 +614,8 @@ note_change(Store *store, StoreTable *table, TupleTableSlot *old, TupleTableSlot
 void
 store_write_insert(Store *store, StoreTable *table)
 {
+	bool		limited;
+
 	prepare_write(store, table);
 	if (TTS_EMPTY(table->insert_slot))
 	{
@@ -618,10 +623,11 @@ store_write_insert(Store *store, StoreTable *table)
 		ExecStoreVirtualTuple(table->insert_slot);
 	}
 	note_change(store, table, NULL, table->insert_slot);
+	limited = table == &store->tables[REL_QUEUE] &&
+		!slot_attisnull(table->insert_slot, QUEUE_COL_LIMITS);
 	insert_row(store, table);
 	ResetPerTupleExprContext(store->estate);
-	if (table == &store->tables[REL_QUEUE] &&
-		!slot_attisnull(table->insert_slot, QUEUE_COL_LIMITS))
+	if (limited)
 		limit_task_written(store, NULL, table->insert_slot, store->slots_taken);
 }
 
@@ -705,19 +711,42 @@ store_write_new(Store *store, StoreTable *table, StoreRelation unique)
 	return inserted;
 }
 
-/* Replaces the row in "old" by the one in "new". */
-void
-store_write_update(Store *store, StoreTable *table, TupleTableSlot *old,
-				   TupleTableSlot *new)
+/*
+ * Replaces a row of a table that needs nothing but constraints and indexes, as the
+ * executor does.
+ */
+static void
+update_plain(Store *store, StoreTable *table, TupleTableSlot *old, TupleTableSlot *new)
+{
+	IndexSet	indexes;
+#if PG_VERSION_NUM >= 160000
+	TU_UpdateIndexes changed;
+#else
+	bool		changed;
+#endif
+
+	CheckCmdReplicaIdentity(table->relation, CMD_UPDATE);
+	store_check_row(store, table, new);
+	indexes = index_find(store, table, new);
+	index_form_keys(store, table, new, indexes);
+	simple_table_tuple_update(table->relation, &old->tts_tid, new, InvalidSnapshot, &changed);
+#if PG_VERSION_NUM >= 160000
+	if (changed == TU_Summarizing)
+		index_add_summaries(store, table, new);
+	else if (changed == TU_All)
+#else
+	if (changed)
+#endif
+		index_add_row(store, table, new, indexes, true);
+}
+
+/* Replaces the row in "old" as the executor does, with all its triggers. */
+static void
+update_row(Store *store, StoreTable *table, TupleTableSlot *old, TupleTableSlot *new)
 {
 	EPQState	epq;
 
-	note_change(store, table, old, new);
-	prepare_write(store, table);
-	if (store_is_plain(table))
-		index_open_for_row(store, table, new);
-	else
-		store_open_indexes(store, table);
+	store_open_indexes(store, table);
 	EvalPlanQualInit(&epq, store->estate, NULL, NIL, -1
 #if PG_VERSION_NUM >= 160000
 					 ,NIL
@@ -728,6 +757,19 @@ store_write_update(Store *store, StoreTable *table, TupleTableSlot *old,
 	else
 		ExecSimpleRelationUpdate(table->result_rel, store->estate, &epq, old, new);
 	EvalPlanQualEnd(&epq);
+}
+
+/* Replaces the row in "old" by the one in "new". */
+void
+store_write_update(Store *store, StoreTable *table, TupleTableSlot *old,
+				   TupleTableSlot *new)
+{
+	note_change(store, table, old, new);
+	prepare_write(store, table);
+	if (store_is_plain(table))
+		update_plain(store, table, old, new);
+	else
+		update_row(store, table, old, new);
 	ResetPerTupleExprContext(store->estate);
 	if (table == &store->tables[REL_QUEUE] && !slot_attisnull(new, QUEUE_COL_LIMITS))
 		limit_task_written(store, old, new, 0);

@@ -36,8 +36,11 @@ typedef struct StoreTable
 	List	   *defaults;		/* ColumnDefault * of columns that users have added */
 	bool		indexed;		/* its indexes are known: */
 	Oid		   *index_oids;
+	struct Predicate **predicates;	/* of each index, or NULL (store/predicate.c) */
+	struct IndexKeys *keys;		/* of the row that is written (store/index.c) */
 	bool		simple_indexes; /* none checks anything later */
 	TupleTableSlot **batch;		/* rows that are kept back (store/deferred.c) */
+	uint64	   *batch_indexes;	/* that they belong into */
 	int			nbatch;
 } StoreTable;
 
