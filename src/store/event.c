@@ -16,6 +16,7 @@
 #include "utils/timestamp.h"
 
 #include "store/deferred.h"
+#include "store/leaf.h"
 #include "store/queue_row.h"
 #include "store/table.h"
 
@@ -88,6 +89,46 @@ store_insert_event(Store *store, const Event *event)
 }
 
 /*
+ * Fetches the newest event from where the index has its entry, as far as that is known.
+ * Returns false when the index is to be scanned.
+ */
+static bool
+recall_last_event(Store *store, StoreTable *table, int64 execution_id, Snapshot snapshot)
+{
+	LeafEntry	entry;
+
+	deferred_write(store, REL_EVENT);
+	return leaf_read_last(store_open_index(store, REL_EVENT_PKEY), execution_id, &entry) &&
+		store_fetch_entry(table, entry.tid, snapshot) &&
+		DatumGetInt64(slot_column(table->scan_slot, EVENT_COL_EXECUTION_ID)) == execution_id &&
+		DatumGetInt64(slot_column(table->scan_slot, EVENT_COL_EVENT_ID)) == entry.id;
+}
+
+/* Fetches the event with the largest id from "since" on, backwards. */
+static bool
+scan_last_event(Store *store, StoreTable *table, int64 execution_id, int64 since,
+				Snapshot snapshot)
+{
+	ScanKeyData keys[2];
+	StoreScan	scan;
+	bool		found;
+
+	store_key_int64(&keys[0], 1, execution_id);
+	ScanKeyInit(&keys[1], 2, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum(since));
+	store_scan_open(&scan, store, table, REL_EVENT_PKEY, snapshot, since > 0 ? 2 : 1,
+					BackwardScanDirection);
+	index_rescan(scan.scan, keys, since > 0 ? 2 : 1, NULL, 0);
+	found = store_scan_next(&scan);
+	if (found)
+	{
+		leaf_note(scan.scan, execution_id);
+		ExecMaterializeSlot(scan.slot);
+	}
+	store_scan_close(&scan);
+	return found;
+}
+
+/*
  * Fetches the newest event that a snapshot sees; returns false when there is none.
  * An index scan reads all entries of a page that match its keys.  A key on an
  * event that is known to exist leaves few of them.
@@ -96,14 +137,10 @@ static bool
 fetch_last_event(Store *store, int64 execution_id, int64 since, Snapshot snapshot)
 {
 	StoreTable *table = store_event_table(store, execution_id);
-	ScanKeyData keys[2];
 
-	store_key_int64(&keys[0], 1, execution_id);
-	ScanKeyInit(&keys[1], 2, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum(since));
-	return (since > 0 && store_fetch_first(store, table, REL_EVENT_PKEY, snapshot, keys, 2,
-										   BackwardScanDirection)) ||
-		store_fetch_first(store, table, REL_EVENT_PKEY, snapshot, keys, 1,
-						  BackwardScanDirection);
+	return recall_last_event(store, table, execution_id, snapshot) ||
+		(since > 0 && scan_last_event(store, table, execution_id, since, snapshot)) ||
+		scan_last_event(store, table, execution_id, 0, snapshot);
 }
 
 /* Finds the newest event of an execution (store/store.h). */

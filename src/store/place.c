@@ -45,11 +45,11 @@ place_note(const StoreTable *table, int64 id, const ItemPointerData *tid)
 }
 
 /*
- * Returns whether a table has a page.  What the storage manager remembers of the size of a
+ * Returns whether a relation has a page.  What the storage manager remembers of the size of a
  * file is forgotten when somebody cuts the file off, which needs a lock that excludes ours.
  */
-static bool
-has_page(Relation relation, BlockNumber block)
+bool
+place_has_page(Relation relation, BlockNumber block)
 {
 	if (relation->rd_smgr != NULL &&
 		relation->rd_smgr->smgr_cached_nblocks[MAIN_FORKNUM] != InvalidBlockNumber &&
@@ -62,14 +62,14 @@ has_page(Relation relation, BlockNumber block)
 bool
 place_exists(const StoreTable *table, const ItemPointerData *tid)
 {
-	return has_page(table->relation, ItemPointerGetBlockNumberNoCheck(tid));
+	return place_has_page(table->relation, ItemPointerGetBlockNumberNoCheck(tid));
 }
 
 /* Returns whether a table has no page at all (store/place.h). */
 bool
 place_none(const StoreTable *table)
 {
-	return !has_page(table->relation, 0);
+	return !place_has_page(table->relation, 0);
 }
 
 /* Fetches a row from where it was seen (store/place.h). */

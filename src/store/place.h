@@ -27,6 +27,9 @@ extern bool place_fetch(StoreTable *table, int64 id);
  */
 extern bool place_exists(const StoreTable *table, const ItemPointerData *tid);
 
+/* Returns whether a relation that is locked has a page. */
+extern bool place_has_page(Relation relation, BlockNumber block);
+
 /*
  * Returns whether a table has no page at all, hence no row: neither of this nor of another
  * transaction that has committed.

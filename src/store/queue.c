@@ -16,6 +16,7 @@
 
 #include "playbook/playbook.h"
 #include "store/deferred.h"
+#include "store/leaf.h"
 #include "store/low_water.h"
 #include "store/pause_row.h"
 #include "store/place.h"
@@ -197,26 +198,79 @@ store_migrate_tasks(Store *store, int64 execution_id, int64 catalog_id, const Js
 	}
 }
 
+/* What is read of an execution's live tasks. */
+typedef struct RunLoad
+{
+	int64		execution_id;
+	const Playbook *playbook;
+	const char *with_action;
+	List	  **runs;
+	int64		first;			/* the smallest queue_id; 0: there is no row */
+} RunLoad;
+
+/* Appends the task in a slot. */
+static void
+load_run(RunLoad *load, TupleTableSlot *slot)
+{
+	Run		   *run = queue_read_run(slot, load->execution_id, load->playbook,
+									 load->with_action);
+
+	if (load->first == 0)
+		load->first = DatumGetInt64(slot_column(slot, QUEUE_COL_QUEUE_ID));
+	if (run != NULL)
+		*load->runs = lappend(*load->runs, run);
+}
+
+/* An execution with more tasks is loaded by a scan of the index. */
+#define FEW_TASKS		16
+
+/*
+ * Appends the live tasks from where the index has their entries, as far as that is known.
+ * Returns false when the index is to be scanned.
+ */
+static bool
+recall_runs(Store *store, RunLoad *load)
+{
+	StoreTable *table = store_table(store, REL_QUEUE);
+	Relation	index = store_open_index(store, REL_QUEUE_RUN_IDX);
+	LeafEntry	entries[FEW_TASKS];
+	Snapshot	snapshot;
+	int			count;
+
+	deferred_write(store, REL_QUEUE);
+	CommandCounterIncrement();
+	/* before the page is read: of what the snapshot shows it has the entries */
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	count = leaf_read_all(index, load->execution_id,
+						  run_low_water_begin(table->relation, load->execution_id),
+						  entries, FEW_TASKS);
+	for (int i = 0; i < count; i++)
+		if (store_fetch_entry(table, entries[i].tid, snapshot))
+			load_run(load, table->scan_slot);
+	UnregisterSnapshot(snapshot);
+	return count >= 0;
+}
+
 /* Appends the live tasks of an execution (Run *) to a list, under its lock. */
 void
 queue_load_runs(Store *store, int64 execution_id, const Playbook *playbook,
 				const char *with_action, List **runs)
 {
+	RunLoad		load = {execution_id, playbook, with_action, runs, 0};
 	QueueScan	scan;
-	int64		first = 0;
 
-	run_scan_open(&scan, store, execution_id, -1);
-	while (queue_scan_next(&scan))
+	if (!recall_runs(store, &load))
 	{
-		Run		   *run = queue_read_run(scan.slot, execution_id, playbook, with_action);
-
-		if (first == 0)
-			first = DatumGetInt64(slot_column(scan.slot, QUEUE_COL_QUEUE_ID));
-		if (run != NULL)
-			*runs = lappend(*runs, run);
+		run_scan_open(&scan, store, execution_id, -1);
+		while (queue_scan_next(&scan))
+		{
+			if (load.first == 0)
+				leaf_note(scan.scan, execution_id);
+			load_run(&load, scan.slot);
+		}
+		queue_scan_close(&scan);
 	}
-	queue_scan_close(&scan);
-	run_low_water_end(execution_id, first);
+	run_low_water_end(execution_id, load.first);
 }
 
 /*

@@ -178,6 +178,12 @@ extern void store_open_indexes(Store *store, StoreTable *table);
 /* Returns an index for scans; it stays open as long as the store. */
 extern Relation store_open_index(Store *store, StoreRelation which);
 
+/*
+ * Fetches a version that an entry of an index leads to, and that a snapshot sees, into the
+ * scan slot; returns false when there is none.
+ */
+extern bool store_fetch_entry(StoreTable *table, ItemPointerData tid, Snapshot snapshot);
+
 /* Fetches the row with a bigint primary key; returns false when there is none. */
 extern bool store_fetch_by_id(Store *store, StoreTable *table, StoreRelation index, int64 id);
 
