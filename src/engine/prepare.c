@@ -231,9 +231,10 @@ find_execution(Store *store, Event *event, Execution *execution, bool *fresh)
 	if (event->type == EVENT_EXECUTION_START)
 	{
 		/* no lock: before this transaction commits, no other one sees the execution */
+		*fresh = event->execution_id == 0 ||
+			!store_get_execution(store, event->execution_id, execution);
 		if (event->execution_id == 0)
 			event->execution_id = new_execution_id();
-		*fresh = !store_get_execution(store, event->execution_id, execution);
 		if (*fresh)
 			execution_resolve(event);
 		return *fresh;
