@@ -73,6 +73,7 @@ write_events(Store *store)
 		index_form_keys(store, table, table->batch[i], table->batch_indexes[i]);
 		index_add_row(store, table, table->batch[i], table->batch_indexes[i], false);
 	}
+	event_note_stored(table, table->batch[n - 1]);
 	for (int i = 0; i < n; i++)
 		ExecClearTuple(table->batch[i]);
 	ResetPerTupleExprContext(store->estate);

@@ -530,7 +530,7 @@ store_get_workload(Store *store, int64 execution_id, JsonbValue *workload)
 	{
 		if (!store_fetch_by_id(store, table, REL_WORKLOAD_PKEY, execution_id))
 			return false;
-		place_note(table, execution_id, &table->scan_slot->tts_tid);
+		place_note(table, execution_id, execution_id, &table->scan_slot->tts_tid);
 	}
 	json_from_jsonb(slot_jsonb(table->scan_slot, WORKLOAD_DATA), workload);
 	return true;
@@ -556,4 +556,5 @@ store_insert_workload(Store *store, int64 execution_id, TimestampTz created_at,
 
 	store_fill_workload(table->insert_slot, execution_id, created_at, data);
 	store_write_insert(store, table);
+	place_note(table, execution_id, execution_id, &table->insert_slot->tts_tid);
 }

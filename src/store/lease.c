@@ -682,8 +682,10 @@ is_wanted(const void *arg, TupleTableSlot *slot)
 static void
 note_place(StoreTable *table)
 {
-	place_note(table, DatumGetInt64(slot_column(table->insert_slot, QUEUE_COL_QUEUE_ID)),
-			   &table->insert_slot->tts_tid);
+	TupleTableSlot *slot = table->insert_slot;
+
+	place_note(table, DatumGetInt64(slot_column(slot, QUEUE_COL_QUEUE_ID)),
+			   DatumGetInt64(slot_column(slot, QUEUE_COL_EXECUTION_ID)), &slot->tts_tid);
 }
 
 /* Writes tasks that were kept back, and come before the row (NULL: all), as leased. */

@@ -25,6 +25,9 @@
 #include "store/run_low_water.h"
 #include "store/table.h"
 
+/* How many rows of the queue this session has changed or removed. */
+uint64		queue_changes = 0;
+
 /* ---------------------------------------------------------------------------
  * For decisions
  * ---------------------------------------------------------------------------
@@ -224,26 +227,48 @@ load_run(RunLoad *load, TupleTableSlot *slot)
 /* An execution with more tasks is loaded by a scan of the index. */
 #define FEW_TASKS		16
 
+/* Returns whether the scan slot has a row that was read under its execution's lock. */
+static bool
+is_locked_task(const Store *store, const StoreTable *table, ItemPointerData tid)
+{
+	TupleTableSlot *slot = table->scan_slot;
+
+	return ItemPointerIsValid(&store->locked_task) &&
+		ItemPointerEquals(unconstify(ItemPointerData *, &store->locked_task), &tid) &&
+		store->locked_command == GetCurrentCommandId(false) &&
+		store->locked_changes == queue_changes &&
+		!TTS_EMPTY(slot) && ItemPointerEquals(&slot->tts_tid, &tid);
+}
+
 /*
  * Appends the live tasks from where the index has their entries, as far as that is known.
- * Returns false when the index is to be scanned.
+ * Returns false when the index is to be scanned.  Mostly there is one entry, of the row
+ * that has just been read: a later version would have another one, or differ from it in
+ * nothing that a run is read from.
  */
 static bool
 recall_runs(Store *store, RunLoad *load)
 {
 	StoreTable *table = store_table(store, REL_QUEUE);
 	Relation	index = store_open_index(store, REL_QUEUE_RUN_IDX);
+	int64		begin = run_low_water_begin(table->relation, load->execution_id);
 	LeafEntry	entries[FEW_TASKS];
 	Snapshot	snapshot;
 	int			count;
 
 	deferred_write(store, REL_QUEUE);
+	count = leaf_read_all(index, load->execution_id, begin, entries, FEW_TASKS);
+	if (count == 1 && is_locked_task(store, table, entries[0].tid))
+	{
+		load_run(load, table->scan_slot);
+		return true;
+	}
+	if (count < 0)
+		return false;
 	CommandCounterIncrement();
 	/* before the page is read: of what the snapshot shows it has the entries */
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	count = leaf_read_all(index, load->execution_id,
-						  run_low_water_begin(table->relation, load->execution_id),
-						  entries, FEW_TASKS);
+	count = leaf_read_all(index, load->execution_id, begin, entries, FEW_TASKS);
 	for (int i = 0; i < count; i++)
 		if (store_fetch_entry(table, entries[i].tid, snapshot))
 			load_run(load, table->scan_slot);
@@ -399,6 +424,7 @@ store_close_task(Store *store, int64 execution_id, Run *run)
 		ready_news_add(table->relation);
 	}
 	tid = place_of(store, run);
+	queue_changes++;
 	/* who hands out slots of limits may have given the row another queue_id */
 	if (table->result_rel->ri_TrigDesc != NULL || run->limited || run->limits != NULL)
 	{
@@ -495,6 +521,26 @@ store_get_task(Store *store, int64 queue_id, QueueRow *row)
 		queue_read_row(scan.slot, row);
 	queue_scan_close(&scan);
 	return found;
+}
+
+/* Returns the execution of a task that was leased lately (store/store.h). */
+int64
+store_recall_execution(Store *store, int64 queue_id)
+{
+	return place_execution(store_table(store, REL_QUEUE), queue_id);
+}
+
+/* Notes that the row in the scan slot was read under the lock (store/store.h). */
+void
+store_note_locked_task(Store *store)
+{
+	TupleTableSlot *slot = store_table(store, REL_QUEUE)->scan_slot;
+
+	if (TTS_EMPTY(slot))
+		return;
+	store->locked_task = slot->tts_tid;
+	store->locked_command = GetCurrentCommandId(false);
+	store->locked_changes = queue_changes;
 }
 
 /*

@@ -241,6 +241,7 @@ store_open(Oid event_leaf)
 	store->deferred_memory = NULL;
 	store->deferred_tasks = NIL;
 	store->slots_taken = 0;
+	ItemPointerSetInvalid(&store->locked_task);
 	store->nest_level = GetCurrentTransactionNestLevel();
 	store->next = in_use;
 	in_use = store;
@@ -603,7 +604,10 @@ note_change(Store *store, StoreTable *table, TupleTableSlot *old, TupleTableSlot
 	if (table != &store->tables[REL_QUEUE])
 		return;
 	if (old != NULL)
+	{
 		low_water_hidden();
+		queue_changes++;
+	}
 	if ((old != NULL && is_ready(old)) || (new != NULL && is_ready(new)))
 		ready_news_add(table->relation);
 	if (new != NULL && !slot_attisnull(new, QUEUE_COL_FAIR_KEY))
