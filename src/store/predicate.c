@@ -294,3 +294,10 @@ predicate_holds(Predicate *predicate, TupleTableSlot *slot, ExprContext *econtex
 {
 	return evaluate(predicate, slot, econtext) == ANSWER_TRUE;
 }
+
+/* Returns whether a condition is false for a row (store/predicate.h). */
+bool
+predicate_fails(Predicate *predicate, TupleTableSlot *slot, ExprContext *econtext)
+{
+	return evaluate(predicate, slot, econtext) == ANSWER_FALSE;
+}

@@ -1,6 +1,6 @@
 /*
  * store/predicate.h
- *		Conditions on the columns of a row: predicates of partial indexes.
+ *		Conditions on the columns of a row: predicates of partial indexes, and CHECKs.
  *
  * The executor evaluates the predicate of each partial index for each row.  Most
  * predicates ask what one column is, such as "status IN ('leased', 'cancelled')", and
@@ -22,5 +22,8 @@ extern Predicate *predicate_compile(List *conditions);
 
 /* Returns whether all conditions are true for the row in a slot. */
 extern bool predicate_holds(Predicate *predicate, TupleTableSlot *slot, ExprContext *econtext);
+
+/* Returns whether one of the conditions is false for the row in a slot: neither true nor null. */
+extern bool predicate_fails(Predicate *predicate, TupleTableSlot *slot, ExprContext *econtext);
 
 #endif							/* NOETL_STORE_PREDICATE_H */

@@ -34,6 +34,7 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
+#include "store/constraint.h"
 #include "store/deferred.h"
 #include "store/fair.h"
 #include "store/index.h"
@@ -460,6 +461,7 @@ describe_table(Store *store, StoreRelation which)
 		update_all_columns(store, which, RelationGetDescr(table->relation)->natts);
 	table->insert_slot = MakeSingleTupleTableSlot(desc, ops);
 	table->scan_slot = MakeSingleTupleTableSlot(desc, ops);
+	table->constraints = constraint_describe(table->relation);
 	table->defaults = find_defaults(table->relation, own_columns(which));
 	table->indexed = false;
 	table->batch = NULL;
@@ -555,8 +557,7 @@ store_is_plain(const StoreTable *table)
 void
 store_check_row(Store *store, StoreTable *table, TupleTableSlot *slot)
 {
-	if (table->relation->rd_att->constr != NULL)
-		ExecConstraints(table->result_rel, slot, store->estate);
+	constraint_check(store, table, slot);
 	if (table->relation->rd_rel->relispartition)
 		ExecPartitionCheck(table->result_rel, slot, store->estate, true);
 }

@@ -33,6 +33,7 @@ typedef struct StoreTable
 	TupleTableSlot *insert_slot;
 	TupleTableSlot *scan_slot;
 	struct StatementTriggers *statement;	/* of users, or NULL (store/statement.c) */
+	struct Constraints *constraints;	/* (store/constraint.c) */
 	List	   *defaults;		/* ColumnDefault * of columns that users have added */
 	bool		indexed;		/* its indexes are known: */
 	Oid		   *index_oids;
