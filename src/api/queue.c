@@ -102,9 +102,9 @@ lease_argument(FunctionCallInfo fcinfo, int argument)
 
 /* LeasedRow: puts the row into the result set. */
 static void
-return_row(void *arg, TupleTableSlot *slot)
+return_row(void *arg, TupleTableSlot *slot, TimestampTz lease_until)
 {
-	wake_timer(DatumGetTimestampTz(slot_column(slot, QUEUE_COL_LEASE_UNTIL)));
+	wake_timer(lease_until);
 	tuplestore_puttupleslot((Tuplestorestate *) arg, slot);
 }
 

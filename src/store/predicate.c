@@ -156,7 +156,8 @@ compile(Expr *condition)
 Predicate *
 predicate_compile(List *conditions)
 {
-	return compile_parts(PREDICATE_AND, conditions);
+	return list_length(conditions) == 1 ? compile((Expr *) linitial(conditions)) :
+		compile_parts(PREDICATE_AND, conditions);
 }
 
 /* ---------------------------------------------------------------------------

@@ -653,7 +653,7 @@ extern void store_revoke_task(Store *store, Run *run);
  */
 
 /* Called with each row that was leased. */
-typedef void (*LeasedRow) (void *arg, TupleTableSlot *slot);
+typedef void (*LeasedRow) (void *arg, TupleTableSlot *slot, TimestampTz lease_until);
 
 typedef struct LeaseRequest
 {

@@ -258,8 +258,10 @@ close_table(StoreTable *table)
 	bool		clean = result_rel->ri_TrigDesc == NULL && table->statement == NULL;
 
 	statement_close(table);
-	ExecClearTuple(table->insert_slot);
-	ExecClearTuple(table->scan_slot);
+	if (!TTS_EMPTY(table->insert_slot))
+		ExecClearTuple(table->insert_slot);
+	if (!TTS_EMPTY(table->scan_slot))
+		ExecClearTuple(table->scan_slot);
 	table->nbatch = 0;
 	for (int i = 0; table->indexed && i < result_rel->ri_NumIndices; i++)
 	{
