@@ -28,7 +28,7 @@
  * version never changes, and whether it is still the newest one is seen by
  * visiting it.  So reading an execution again needs no index scan.
  */
-#define KNOWN_EXECUTIONS	256
+#define KNOWN_EXECUTIONS	1024
 
 typedef struct KnownExecution
 {
