@@ -25,9 +25,6 @@
 #include "store/run_low_water.h"
 #include "store/table.h"
 
-/* How many rows of the queue this session has changed or removed. */
-uint64		queue_changes = 0;
-
 /* ---------------------------------------------------------------------------
  * For decisions
  * ---------------------------------------------------------------------------
@@ -236,7 +233,6 @@ is_locked_task(const Store *store, const StoreTable *table, ItemPointerData tid)
 	return ItemPointerIsValid(&store->locked_task) &&
 		ItemPointerEquals(unconstify(ItemPointerData *, &store->locked_task), &tid) &&
 		store->locked_command == GetCurrentCommandId(false) &&
-		store->locked_changes == queue_changes &&
 		!TTS_EMPTY(slot) && ItemPointerEquals(&slot->tts_tid, &tid);
 }
 
@@ -424,7 +420,6 @@ store_close_task(Store *store, int64 execution_id, Run *run)
 		ready_news_add(table->relation);
 	}
 	tid = place_of(store, run);
-	queue_changes++;
 	/* who hands out slots of limits may have given the row another queue_id */
 	if (table->result_rel->ri_TrigDesc != NULL || run->limited || run->limits != NULL)
 	{
@@ -540,7 +535,6 @@ store_note_locked_task(Store *store)
 		return;
 	store->locked_task = slot->tts_tid;
 	store->locked_command = GetCurrentCommandId(false);
-	store->locked_changes = queue_changes;
 }
 
 /*

@@ -607,10 +607,7 @@ note_change(Store *store, StoreTable *table, TupleTableSlot *old, TupleTableSlot
 	if (table != &store->tables[REL_QUEUE])
 		return;
 	if (old != NULL)
-	{
 		low_water_hidden();
-		queue_changes++;
-	}
 	if ((old != NULL && is_ready(old)) || (new != NULL && is_ready(new)))
 		ready_news_add(table->relation);
 	if (new != NULL && !slot_attisnull(new, QUEUE_COL_FAIR_KEY))

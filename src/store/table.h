@@ -165,8 +165,7 @@ struct Store
 	List	   *deferred_tasks; /* DeferredTask * (store/deferred.c) */
 	int			slots_taken;	/* by the task that is inserted just now */
 	ItemPointerData locked_task;	/* read under its execution's lock (store/queue.c), */
-	CommandId	locked_command; /* by this command, */
-	uint64		locked_changes; /* after so many queue_changes */
+	CommandId	locked_command; /* by this command */
 	Store	   *next;			/* in its list */
 };
 
@@ -208,9 +207,6 @@ extern bool store_get_event_head(Store *store, int64 execution_id, int64 event_i
  * of a user can have deleted it.  id: the row's id, 0: none is known.
  */
 pg_noreturn extern void store_row_missing(StoreRelation which, int64 id);
-
-/* How many rows of the queue this session has changed or removed. */
-extern uint64 queue_changes;
 
 /* ---- execution.c ---- */
 

@@ -85,25 +85,33 @@ SELECT event_type, count(*), count(*) FILTER (WHERE meta ? 'ignored') AS ignored
  WHERE execution_id = :x AND event_type IN ('action_completed', 'step_completed') GROUP BY event_type;
 SELECT complete_all('a'), complete_all('b'), complete_all('c'), complete_all('join');
 SELECT * FROM noetl.verify(:x);
--- A trigger of a user on noetl.event changes the execution, and takes a task away, while
--- another one is completed.
+-- A trigger of a user on noetl.event changes the execution, and takes tasks away, while one
+-- is completed.
 CREATE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE noetl.execution SET priority = 7 WHERE execution_id = new.execution_id;
-    DELETE FROM noetl.queue WHERE execution_id = new.execution_id AND node_name = 'b';
-    RETURN NULL;
+    DELETE FROM noetl.queue WHERE execution_id = new.execution_id AND node_name = TG_ARGV[0];
+    RETURN new;
 END $$;
 SELECT noetl.execute('leaves/fan') AS x \gset
+CREATE TRIGGER meddle BEFORE INSERT ON noetl.event FOR EACH ROW
+    WHEN (new.event_type = 'action_completed') EXECUTE FUNCTION meddle('b');
 SELECT complete_all('split');
-CREATE TRIGGER meddle AFTER INSERT ON noetl.event FOR EACH ROW
-    WHEN (new.event_type = 'action_completed') EXECUTE FUNCTION meddle();
+SELECT node_name, priority FROM noetl.queue WHERE execution_id = :x ORDER BY node_name;
 SELECT complete_all('a');
-DROP TRIGGER meddle ON noetl.event;
-SELECT priority FROM noetl.execution WHERE execution_id = :x;
 SELECT node_name, status FROM noetl.queue WHERE execution_id = :x ORDER BY node_name;
+DROP TRIGGER meddle ON noetl.event;
 SELECT noetl.rebuild(:x) IS NOT NULL AS rebuilt;
 SELECT complete_all('b'), complete_all('c'), complete_all('join');
 SELECT * FROM noetl.verify(:x);
+SELECT noetl.execute('leaves/fan') AS x \gset
+CREATE TRIGGER meddle BEFORE INSERT ON noetl.event FOR EACH ROW
+    WHEN (new.event_type = 'action_completed') EXECUTE FUNCTION meddle('split');
+SELECT complete_all('split');
+SELECT event_type, meta ->> 'ignored' AS ignored FROM noetl.event
+ WHERE execution_id = :x AND event_type IN ('action_completed', 'step_completed');
+DROP TRIGGER meddle ON noetl.event;
+SELECT noetl.cancel(:x);
 -- Conditions of users: a partial index and a CHECK, whose answers depend on the value only,
 -- and a CHECK whose answer changes.
 CREATE INDEX users_idx ON noetl.queue (queue_id) WHERE node_name LIKE 'a%' OR NOT (worker_id IS NULL);
@@ -113,16 +121,18 @@ $$ SELECT NOT EXISTS (SELECT FROM forbidden AS f WHERE f.name = is_allowed.name)
 ALTER TABLE noetl.queue ADD CONSTRAINT users_check CHECK (node_name <> 'b' OR priority < 5),
     ADD CONSTRAINT users_rule CHECK (is_allowed(node_name));
 SELECT noetl.execute('leaves/fan') AS x \gset
+SELECT complete_all('split');
+SELECT node_name, status FROM noetl.queue WHERE execution_id = :x ORDER BY node_name;
 SELECT noetl.execute('leaves/fan', '{}', priority => 5) AS y \gset
 SELECT queue_id AS task FROM noetl.lease('leaves', 1) \gset
 SELECT noetl.complete(:task, '{}', 'leaves');
 SELECT noetl.cancel(:y);
 INSERT INTO forbidden VALUES ('c');
+SELECT noetl.execute('leaves/fan', '{}', priority => 4) AS y \gset
 SELECT queue_id AS task FROM noetl.lease('leaves', 1) \gset
 SELECT noetl.complete(:task, '{}', 'leaves');
 DELETE FROM forbidden;
-SELECT noetl.complete(:task, '{}', 'leaves');
-SELECT node_name, status FROM noetl.queue WHERE execution_id = :x ORDER BY node_name;
+SELECT noetl.cancel(:y);
 SET enable_seqscan = off;
 SELECT count(*) FROM noetl.queue WHERE node_name LIKE 'a%' OR NOT (worker_id IS NULL);
 SELECT count(*) FROM noetl.lease('leaves', 2);
