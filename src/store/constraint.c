@@ -20,17 +20,11 @@ struct Constraints
 	Predicate **checks;
 };
 
-/*
- * Compiles a CHECK; returns NULL when its answer for the same row may change.
- */
+/* Compiles a CHECK. */
 static Predicate *
 compile_check(const ConstrCheck *check)
 {
-	Expr	   *condition = expression_planner((Expr *) stringToNode(check->ccbin));
-
-	if (contain_mutable_functions((Node *) condition))
-		return NULL;
-	return predicate_compile(list_make1(condition));
+	return predicate_compile(list_make1(expression_planner((Expr *) stringToNode(check->ccbin))));
 }
 
 /* Compiles the CHECKs of a table. */
@@ -40,17 +34,11 @@ compile_checks(Constraints *constraints, const TupleConstr *constr)
 	constraints->checks = palloc(sizeof(Predicate *) * Max(constr->num_check, 1));
 	for (int i = 0; i < constr->num_check; i++)
 	{
-		Predicate  *check;
-
 #if PG_VERSION_NUM >= 180000
 		if (!constr->check[i].ccenforced)
 			continue;
 #endif
-		check = compile_check(&constr->check[i]);
-		if (check == NULL)
-			constraints->by_executor = true;
-		else
-			constraints->checks[constraints->nchecks++] = check;
+		constraints->checks[constraints->nchecks++] = compile_check(&constr->check[i]);
 	}
 }
 

@@ -4,7 +4,7 @@
  *
  * The executor evaluates each CHECK for each row.  Like the predicates of indexes, most
  * ask what one column is, and what they have answered they answer again; those that do not
- * depend on the row alone are left to the executor, and so are the errors.
+ * depend on the row alone are asked each time.  Errors are left to the executor.
  */
 #ifndef NOETL_STORE_CONSTRAINT_H
 #define NOETL_STORE_CONSTRAINT_H

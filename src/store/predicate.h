@@ -4,7 +4,7 @@
  *
  * The executor evaluates the predicate of each partial index for each row.  Most
  * predicates ask what one column is, such as "status IN ('leased', 'cancelled')", and
- * few values occur.  A predicate must be immutable, so what it has answered for a value
+ * few values occur.  What a condition without mutable functions has answered for a value,
  * it answers again: the answer is remembered with the value.
  */
 #ifndef NOETL_STORE_PREDICATE_H
@@ -16,7 +16,7 @@ typedef struct Predicate Predicate;
 
 /*
  * Compiles a list of conditions, all of which have to hold, into the current memory
- * context.  None may depend on anything but the row.
+ * context.  What a condition answers that depends on more than the row is not remembered.
  */
 extern Predicate *predicate_compile(List *conditions);
 

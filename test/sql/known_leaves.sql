@@ -165,11 +165,15 @@ $$;
 SELECT same_bytes(document), left(document::text, 40) AS document
   FROM (VALUES ('{}'::jsonb), ('[]'), ('null'), ('1.50'), ('[1, "{{ 2 }}x", -3e400, [], {}]'::jsonb - 1),
                ('{"": 0, "b": {"a": [true, false, null]}, "aa": "x", "B": 12345.678}')) AS v (document);
-SELECT bool_and(same_bytes(jsonb_build_object('head', repeat('h', n % 9), 'many', many, 'list', list)))
-  FROM generate_series(0, 140, 7) AS n,
-       LATERAL (SELECT coalesce(jsonb_object_agg('k' || i * 31 % 101, CASE i % 4 WHEN 0 THEN to_jsonb(i) WHEN 1 THEN '{"deep": [1.5, "x"]}'
-                                                            WHEN 2 THEN to_jsonb(repeat('v', i)) ELSE 'true' END), '{}') AS many
-                  FROM generate_series(1, n) AS i) AS m,
-       LATERAL (SELECT coalesce(jsonb_agg(CASE i % 3 WHEN 0 THEN to_jsonb(i / 7.0) WHEN 1 THEN '["x", {}]' ELSE 'null' END), '[]') AS list
-                  FROM generate_series(1, n) AS i) AS l;
+-- So has what is put together of rendered parts, however many they are.
+SELECT x, bool_and(jsonb_send(rendered) = jsonb_send(built) AND pg_column_size(rendered) = pg_column_size(built)) AS same
+  FROM (VALUES ('7'::jsonb), ('"text"'), ('-1.5'), ('null'), ('{"a": [1.5, "x"], "": {}}')) AS v (x),
+       generate_series(0, 140, 7) AS n,
+       LATERAL (SELECT noetl.render(jsonb_build_object('o', coalesce(jsonb_object_agg('k' || i * 31 % 101, '{{ x }}'::text), '{}'),
+                                                       'list', coalesce(jsonb_agg(CASE WHEN i > 0 THEN '{{ x }}' END), '[]')),
+                                    jsonb_build_object('x', x)) AS rendered,
+                       jsonb_build_object('o', coalesce(jsonb_object_agg('k' || i * 31 % 101, x), '{}'),
+                                          'list', coalesce(jsonb_agg(CASE WHEN i > 0 THEN x END), '[]')) AS built
+                  FROM generate_series(1, n) AS i) AS r
+ GROUP BY x ORDER BY x;
 DROP FUNCTION same_bytes;
