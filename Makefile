@@ -105,7 +105,7 @@ worker-kills:
 SEED ?= random
 fuzz-jinja: COUNT ?= 500000
 fuzz-jinja:
-	@SUITES=diff PROGRAMS=jinja COUNT='$(COUNT)' SEED='$(SEED)' bash $(here)/test/check.sh
+	@PROGRAM_SECONDS=$${PROGRAM_SECONDS:-7200} SUITES=diff PROGRAMS=jinja COUNT='$(COUNT)' SEED='$(SEED)' bash $(here)/test/check.sh
 
 memcheck:
 	@REGRESS='$(REGRESS)' ISOLATION='' bash $(here)/test/memcheck.sh
