@@ -8,6 +8,7 @@
 
 #include <microhttpd.h>
 
+#include "graph.h"
 #include "options.h"
 #include "page.h"
 
@@ -240,7 +241,7 @@ page_graph(Request *request, PQExpBuffer out, const char *of)
 	if (rows == NULL)
 		page_failed(request, out);
 	else
-		html(out, "<div class=\"graph\" tabindex=\"0\">%r</div>\n", db_text(rows, 0, 0));
+		graph_append(out, db_text(rows, 0, 0));
 	PQclear(rows);
 	html(out, "</section>\n");
 }
@@ -252,8 +253,11 @@ page_drawing(Request *request, PQExpBuffer out, const char *content, const char 
 	PGresult   *rows = db_query(request, "SELECT noetl.draw($1, $2::jsonb)", 2, content, states);
 
 	if (rows)
-		html(out, "<section><h2>Graph</h2>\n<div class=\"graph\" tabindex=\"0\">%r</div>\n</section>\n",
-			 db_text(rows, 0, 0));
+	{
+		html(out, "<section><h2>Graph</h2>\n");
+		graph_append(out, db_text(rows, 0, 0));
+		html(out, "</section>\n");
+	}
 	PQclear(rows);
 }
 
