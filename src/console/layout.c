@@ -25,8 +25,8 @@
 #define REMEMBERED		64
 #define MAX_PROCESSES	2
 #define MAX_ANSWER		(512 * 1024)
-/* Seconds: a process that has not even begun by then is given up */
-#define PATIENCE		10
+/* Seconds: a process that has not had its processor time by then is given up */
+#define PATIENCE		30
 /* Seconds after which a question that had no answer is asked again */
 #define ASK_AGAIN		300
 
