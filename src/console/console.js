@@ -4,7 +4,20 @@
 
 const $$ = (selector, root) => [...(root || document).querySelectorAll(selector)];
 
-// Tables are sorted by the heading that is pressed; by data-value where a cell has one.
+// Sorts a table by the column of a heading; by data-value where a cell has one.
+function sort(table, head, down) {
+  const column = [...head.parentNode.children].indexOf(head);
+  const key = (row) => row.children[column].dataset.value || row.children[column].textContent.trim();
+  const rows = [...table.tBodies[0].rows].sort((a, b) => {
+    const x = key(a), y = key(b), number = x !== "" && y !== "" && !isNaN(x) && !isNaN(y);
+    return (number ? x - y : x.localeCompare(y)) * (down ? -1 : 1);
+  });
+  $$("th", table).forEach((other) => other.removeAttribute("aria-sort"));
+  head.setAttribute("aria-sort", down ? "descending" : "ascending");
+  table.tBodies[0].append(...rows);
+}
+
+// Tables are sorted by the heading that is pressed.
 function sortable(root) {
   for (const table of $$("table[data-sort]", root)) {
     $$("thead th", table).forEach((head) => {
@@ -12,20 +25,27 @@ function sortable(root) {
       button.textContent = head.textContent;
       button.type = "button";
       head.replaceChildren(button);
-      button.addEventListener("click", () => {
-        const column = [...head.parentNode.children].indexOf(head);
-        const down = head.getAttribute("aria-sort") === "ascending";
-        const key = (row) => row.children[column].dataset.value || row.children[column].textContent.trim();
-        const rows = [...table.tBodies[0].rows].sort((a, b) => {
-          const x = key(a), y = key(b), number = x !== "" && y !== "" && !isNaN(x) && !isNaN(y);
-          return (number ? x - y : x.localeCompare(y)) * (down ? -1 : 1);
-        });
-        $$("th", table).forEach((other) => other.removeAttribute("aria-sort"));
-        head.setAttribute("aria-sort", down ? "descending" : "ascending");
-        table.tBodies[0].append(...rows);
-      });
+      button.addEventListener("click", () => sort(table, head, head.getAttribute("aria-sort") === "ascending"));
     });
   }
+}
+
+// A table that has come anew is sorted as the one in whose place it is.
+function keepOrder(before, after) {
+  const fresh = $$("table[data-sort]", after);
+  $$("table[data-sort]", before).forEach((table, i) => {
+    const by = $$("thead th", table).findIndex((head) => head.hasAttribute("aria-sort"));
+    const head = by >= 0 && fresh[i] && $$("thead th", fresh[i])[by];
+    if (head) sort(fresh[i], head, $$("thead th", table)[by].getAttribute("aria-sort") === "descending");
+  });
+}
+
+// Copies a text; where the browser has no clipboard, because the page comes without TLS,
+// by choosing the element that has it.
+async function copyText(element) {
+  if (navigator.clipboard) return navigator.clipboard.writeText(element.textContent);
+  getSelection().selectAllChildren(element);
+  document.execCommand("copy");
 }
 
 // A long value gets a field to search in it and a button that copies it.
@@ -35,9 +55,9 @@ function values(root) {
     const copy = document.createElement("button");
     bar.className = "actions";
     copy.type = "button";
-    copy.textContent = "Copy";
+    copy.textContent = pre.closest("[data-cut]") ? "Copy this part" : "Copy";
     copy.addEventListener("click", async () => {
-      await navigator.clipboard.writeText(pre.textContent);
+      await copyText(pre);
       copy.textContent = "Copied";
     });
     bar.append(copy);
@@ -57,9 +77,13 @@ function values(root) {
   }
 }
 
+// When a time has come with the page, or with a part of it.
+const arrived = new WeakMap();
+
 function enhance(root) {
   sortable(root);
   values(root);
+  for (const time of $$("time[data-age]", root)) arrived.set(time, performance.now());
 }
 
 // Takes the marked parts of the page anew; what is unfolded, chosen or being typed stays.
@@ -84,14 +108,28 @@ async function refresh() {
     part.replaceWith(adopted);
     if (place && adopted.querySelector(".graph")) adopted.querySelector(".graph").scrollTo(...place);
     enhance(adopted);
+    keepOrder(part, adopted);
   }
 }
 
-// What is being filled in or chosen is not taken away.
+// What is being filled in or chosen is not taken away; a search that is over is neither.
 addEventListener("input", (event) => {
   const part = event.target.closest("[data-refresh]");
-  if (part) part.dataset.touched = "yes";
+  if (!part) return;
+  if (event.target.matches(".find") && event.target.value === "") delete part.dataset.touched;
+  else part.dataset.touched = "yes";
 });
+
+// "3 s ago" grows older while one looks; counted from what the page said, whatever clock the browser has.
+function ages() {
+  const words = (s) => s < 120 ? `${s} s` : s < 7200 ? `${Math.floor(s / 60)} min` : s < 172800 ? `${Math.floor(s / 3600)} h` : `${Math.floor(s / 86400)} days`;
+  setInterval(() => {
+    for (const time of $$("time[data-age]")) {
+      const age = Math.floor(Number(time.dataset.age) + (performance.now() - arrived.get(time)) / 1000);
+      time.textContent = age < 0 ? `in ${words(-age)}` : `${words(age)} ago`;
+    }
+  }, 5000);
+}
 
 function live() {
   const what = document.body.dataset.live;
@@ -189,3 +227,4 @@ enhance(document);
 live();
 lint();
 keys();
+ages();

@@ -203,7 +203,8 @@ page_time(PQExpBuffer out, const PGresult *rows, int row, int column)
 
 	if (moment == NULL)
 		return;
-	html(out, "<time datetime=\"%s\" title=\"%s\">%r", moment, moment, age < 0 ? "in " : "");
+	html(out, "<time datetime=\"%s\" title=\"%s\" data-age=\"%s\">%r", moment, moment,
+		 db_text(rows, row, column + 1), age < 0 ? "in " : "");
 	page_span(out, (double) (age < 0 ? -age : age));
 	html(out, "%r</time>", age < 0 ? "" : " ago");
 }
@@ -222,8 +223,9 @@ page_value(PQExpBuffer out, const char *caption, const char *value, const char *
 {
 	if (value == NULL && size == NULL)
 		return;
-	html(out, "<details class=\"value\" data-fold=\"%s\"%r><summary>%s <span class=\"note\">%s</span></summary>",
-		 href ? href : caption, open ? " open" : "", caption, size ? size : "");
+	html(out, "<details class=\"value\" data-fold=\"%s\"%r%r><summary>%s <span class=\"note\">%s</span></summary>",
+		 href ? href : caption, open ? " open" : "", size ? " data-cut" : "", caption,
+		 size ? size : "");
 	if (value)
 		html(out, "<pre tabindex=\"0\">%s</pre>", value);
 	if (href)
