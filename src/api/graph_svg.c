@@ -128,11 +128,14 @@ append_edge(StringInfo out, const Graph *graph, int index, double centre)
 	const GraphEdge *edge = &graph->edges[index];
 	const char *label = graph_edge_label(edge);
 
-	appendStringInfo(out, "<path class=\"edge%s%s%s%s\" marker-end=\"url(#arrow)\" data-from=\"%d\""
-					 " data-to=\"%d\" d=\"", edge->kind == GRAPH_EDGE_ERROR ? " on-error" : "", edge->back ? " back" : "",
+	appendStringInfo(out,
+					 "<path class=\"edge%s%s%s%s\" marker-end=\"url(#arrow)\" data-from=\"%d\""
+					 " data-to=\"%d\" d=\"",
+					 edge->kind == GRAPH_EDGE_ERROR ? " on-error" : "", edge->back ? " back" : "",
 					 edge->taken ? " taken" : "",
-					 graph->nodes[edge->to].layer - graph->nodes[edge->from].layer > 3 ?
-					 " long" : "", edge->from, edge->to);
+					 graph->nodes[edge->to].layer - graph->nodes[edge->from].layer > 3 ? " long" :
+																						 "",
+					 edge->from, edge->to);
 	append_edge_path(out, graph, index, centre);
 	appendStringInfoString(out, "\"><title>");
 	html_append(out, graph->nodes[edge->from].step->name);
@@ -168,8 +171,8 @@ append_labels(StringInfo out, const Graph *graph, double centre)
 		from = edge->from;
 		if (label == NULL || ++count > 2)
 			continue;
-		appendStringInfo(out, "<text class=\"label\" data-edge=\"%d\" x=\"%.0f\" y=\"%.0f\">",
-						 i, x1 + Max(-60, Min(60, (x2 - x1) / 4)),
+		appendStringInfo(out, "<text class=\"label\" data-edge=\"%d\" x=\"%.0f\" y=\"%.0f\">", i,
+						 x1 + Max(-60, Min(60, (x2 - x1) / 4)),
 						 node_y(&graph->nodes[edge->from]) + NODE_HEIGHT + 5 + 13 * count);
 		append_cut(out, label, 24);
 		appendStringInfoString(out, "</text>\n");

@@ -145,7 +145,8 @@ read_drawing(const char *svg, Drawing *drawing)
 	for (const char *tag = svg; (tag = next_tag(tag, &kind)) != NULL;)
 		if (strchr(tag, '>') == NULL || !note_tag(drawing, kind, tag))
 			return false;
-	return strstr(svg, " role=\"") && drawing->nsteps > 0 && drawing->width > 0 && drawing->height > 0;
+	return strstr(svg, " role=\"") && drawing->nsteps > 0 && drawing->width > 0 &&
+		drawing->height > 0;
 }
 
 /* Returns Graphviz's answer about a drawing, to be freed, or NULL. */
