@@ -241,8 +241,8 @@ $(SCRIPT): $(SCRIPT_PARTS) $(here)/sql/noetl $(here)/noetl.control
 # What was built for another PostgreSQL or by another compiler is built anew.
 build/for: force
 	@mkdir -p build $(sort $(dir $(OBJS) $(WORKER_OBJS) $(CONSOLE_OBJS)))
-	@echo '$(VERSION) $(pkglibdir) $(CC)' | cmp -s - $@ || \
-		echo '$(VERSION) $(pkglibdir) $(CC)' > $@
+	@echo '$(VERSION) $(pkglibdir) $(CC) $(CONSOLE_GRAPHVIZ)' | cmp -s - $@ || \
+		echo '$(VERSION) $(pkglibdir) $(CC) $(CONSOLE_GRAPHVIZ)' > $@
 $(OBJS) $(WORKER_OBJS) $(CONSOLE_OBJS): build/for
 $(OBJS:.o=.bc): %.bc: %.o
 .PHONY: force
