@@ -69,6 +69,7 @@ typedef struct Compiler
 #define SEES_SAVE		0x08	/* the same, params, results … */
 #define SEES_ITEM		0x10	/* the names inside an item of an iterator */
 #define SEES_SIGNAL		0x20	/* the signal that a wait may accept */
+#define SEES_BROKER		0x40	/* nothing more: the broker renders for itself */
 
 /* The edges of all steps: those of s are targets[first[s]] … targets[first[s + 1] - 1]. */
 typedef struct EdgeList

@@ -84,7 +84,10 @@ playbook_compile_step(Compiler *compiler, int index)
 	if (result == NULL)
 		result = playbook_member(source.merged, "return");
 	if (result != NULL)
+	{
+		compiler->sees |= SEES_BROKER;
 		step->result = playbook_compile_doc(compiler, result);
+	}
 	compiler->sees = SEES_INPUT;
 	step->when = playbook_compile_condition(compiler,
 											yaml_member(source.merged, "when"));
@@ -99,6 +102,9 @@ playbook_compile_step(Compiler *compiler, int index)
 		step->iterator->body = compile_body(compiler, step, source.body);
 		compiler->sees = SEES_INPUT;
 	}
+	if (step->kind == STEP_PLAYBOOK || step->kind == STEP_SQL || step->kind == STEP_SAVE ||
+		step->kind == STEP_WAIT)
+		compiler->sees |= SEES_BROKER;
 	compile_work(compiler, step, &source);
 	if (step->kind == STEP_WAIT)
 		playbook_compile_wait(compiler, step, &source);

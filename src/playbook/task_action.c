@@ -228,6 +228,7 @@ task_action(const JsonbValue *task, const TemplateScope *outer, const JsonbValue
 	}
 	memset(&scope, 0, sizeof(scope));
 	scope.template = *outer;
+	scope.template.left = NULL;
 	scope.template.lookup = input_lookup;
 	scope.template.envelope = input_envelope;
 	scope.template.arg = &scope;

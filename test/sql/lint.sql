@@ -138,3 +138,12 @@ SELECT * FROM pg_temp.check($$
 - {step: f, type: python, code: x, save: [{storage: http, data: {a: 1}}, true, {storage: event}], next: g}
 - {step: g, type: iterator, collection: [1], element: x, limit: ten, chunk: 1.5, concurrency: "{{ town }}", task: {type: python, code: x}}
 $$, E'on: push\nconcurrency: 3\ntriggers: []\n');
+-- What only workers know, where the broker renders.
+SELECT * FROM pg_temp.check($$
+- {step: a, type: noop, when: "{{ env.A }}", next: [{when: "env.B == 1", then: b}, {when: "{{ env is defined }}", then: b}]}
+- {step: b, type: sql, statement: "SELECT :c", params: {c: "{{ env.C }}"}, next: c}
+- {step: c, type: playbook, path: p, args: {d: "{{ env.D }}"}, next: d}
+- {step: d, type: shell, command: "{{ env.E }}", save: {storage: http, url: "{{ env.F }}"}, retry: {retry_when: "{{ env.G }}"}, next: e}
+- {step: e, type: wait, signal: "{{ env.H }}", next: end}
+- {step: end, result: "{{ env.I }}"}
+$$);
