@@ -39,7 +39,8 @@ NOT_JSON = re.compile(r"(<|&lt;|%3c)[\w.]*(generator|method|function|object|clas
 OURS = re.compile(r"to_json|from_json|b64(en|de)code|quote_(literal|ident)")
 # Results that are refused on purpose; see the list of deviations in doc/templates.md.
 REFUSED = re.compile(r"is not supported|is not allowed|not a value|not a JSON value|is not JSON|exceeds noetl|more than \d+ digits|"
-                     r"for -: 'dict_(keys|items)'|nests or recurses|not real|surrogate|NUL|template needs too much")
+                     r"for -: ('\w+' and )?'dict_(keys|items)'|range: integer is too large|range is too large|"
+                     r"nests or recurses|not real|surrogate|NUL|template needs too much")
 
 
 class NotComparable(BaseException):
