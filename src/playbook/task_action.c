@@ -184,7 +184,7 @@ lift_settings(const JsonbValue *task, const JsonbValue *tool, const char *type,
 			JsonbValue	key;
 			JsonbValue	value;
 
-			if (strcmp(step_input_keys[i], "data") == 0 ||
+			if ((kind != SETTING_DATABASE && strcmp(step_input_keys[i], "data") == 0) ||
 				!json_get(task, step_input_keys[i], &layer) || !json_is_object(&layer))
 				continue;
 			it = json_walk(&layer);

@@ -78,7 +78,7 @@ SELECT * FROM pg_temp.check($$
 $$);
 -- Keys of the document that nothing reads.
 SELECT * FROM pg_temp.check($$- {step: a, type: python, code: x}$$, E'setings: {}\nworklaod: {}\nrate_limit: 5\ncase: []\nsecrets: {}\n');
--- Secrets have no names in templates, and data are no connection.
+-- Secrets have no names in templates; a connection may stand under data.
 SELECT * FROM pg_temp.check($$
 - {step: a, type: http, url: x, auth: {type: basic, username: "{{ env.NAME }}", password: "{{ secrets.word }}"}, headers: {k: "{{ keychain.k }} {{ secret.s | default('') }}"}, next: [b, c, d, e, f]}
 - {step: b, type: postgres, command: SELECT 1, data: {n: 1, db_host: localhost, db_password: x}}

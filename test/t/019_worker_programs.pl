@@ -245,6 +245,9 @@ my %sql = (
 	changes => execute_step("tool: python\ncode: |\n  import json\n  json.planted = 1\n"),
 	beside => execute_step("tool: postgres\ncommand: SELECT '{{ query }}' AS n\ndata: {query: cats}\n"),
 	elsewhere => execute_step("tool: postgres\nargs: {$connection}\ncommand: SELECT current_database() AS n\n"),
+	under_data => execute_step("tool: postgres\ndata: {$connection, n: 1}\ncommand: SELECT current_database() || {{ n }} AS n\n"),
+	stronger => execute("- step: start\n  next: [{step: act, data: {db_name: nowhere}}]\n- {step: act, tool: postgres, data: {$connection}, command: SELECT current_database() AS n}\n"),
+	item_data => execute_step("tool: iterator\ncollection: [3]\nelement: x\ntask: {tool: postgres, data: {$connection}, command: \"SELECT current_database() || {{ x }} AS n\"}\n"),
 	handed => execute("- step: start\n  next: [{step: act, data: {$connection}}]\n- {step: act, tool: postgres, command: SELECT 1}\n"),
 	item => execute_step("tool: iterator\ncollection: [3]\nelement: x\ntask: {tool: postgres, args: {$connection, command: \"SELECT current_database() || {{ x }} AS n\"}}\n"),
 	file => execute_step("tool: postgres\nscript: $directory/sql/load.sql\n"),
@@ -271,6 +274,9 @@ like(result_of($sql{own_data}, 'error', 'action_error'), qr/data does not become
 is(result_of($sql{changes}, 'result'), 'null', 'a program that changes something needs no result');
 is(result_of($sql{beside}, $row), 'cats', 'a step with a command has no other');
 is(result_of($sql{elsewhere}, $row), 'template1', 'a connection that a step writes as its input');
+is(result_of($sql{under_data}, $row), 'template11', 'also under data');
+is(result_of($sql{stronger}, $row), 'template1', 'what arrives does not change it');
+is(result_of($sql{item_data}, "result #>> '{data,0,command_0,rows,0,n}'"), 'template13', 'and inside an iterator');
 like(result_of($sql{handed}, 'error', 'action_error'), qr/a connection is not taken from the input/, 'one that arrives as data');
 is(result_of($sql{item}, "result #>> '{data,0,command_0,rows,0,n}'"), 'template13', 'the same inside an iterator');
 is(result_of($sql{file}, "result #>> '{data,command_1,rows,0,raw}'"), '{{ town }}', 'a script is not rendered');
