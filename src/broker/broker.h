@@ -95,6 +95,8 @@ typedef struct ValueSource
 	bool		(*signal_known) (void *arg, const char *id);
 	/* reads the text of a time; false and *error when it is none */
 	bool		(*moment) (void *arg, const char *text, TimestampTz *moment, char **error);
+	/* Run *, all tasks of steps: of many tasks the state has only some at first */
+	List	   *(*tasks) (void *arg);
 	/* executes SaveRequests (broker/save.h); false: nothing is saved */
 	bool		(*save) (void *arg, List *requests, struct SaveError *error);
 	void	   *arg;
@@ -122,6 +124,8 @@ struct BrokerState
 	int			drive;			/* how often it was set going; 1: not redriven */
 	bool		finished;		/* a terminal event has been written */
 	List	   *runs;			/* Run *, one for each live visit of a step */
+	bool		more_tasks;		/* some tasks are not among them (join.c: all_runs()) */
+	List	   *ended_tasks;	/* Run *, with more_tasks: those that ended meanwhile */
 	Run		   *item;			/* the item the event is about, or NULL */
 	ValueSource values;
 	TimestampTz now;			/* of the event decided on: what now() says */

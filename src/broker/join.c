@@ -14,9 +14,52 @@
 
 #include "broker/internal.h"
 
-/* Returns the live run of a visit of a step (0: of its oldest live visit), or NULL. */
-Run *
-live_run(BrokerState *state, int step, int visit)
+/* Returns the run of a list with this row of the queue, or NULL. */
+static Run *
+run_of_task(const List *runs, int64 queue_id)
+{
+	ListCell   *lc;
+
+	foreach(lc, runs)
+		if (((Run *) lfirst(lc))->queue_id == queue_id)
+			return (Run *) lfirst(lc);
+	return NULL;
+}
+
+/*
+ * Completes the list of runs, which at first has only some of many tasks.  The list then is
+ * as if it had been complete from the beginning: tasks that this evaluation has ended
+ * are not in it.
+ */
+void
+all_runs(BrokerState *state)
+{
+	List	   *known = state->runs;
+	List	   *ended = state->ended_tasks;
+	List	   *tasks;
+	ListCell   *lc;
+
+	if (!state->more_tasks)
+		return;
+	state->more_tasks = false;
+	state->runs = NIL;
+	tasks = state->values.tasks(state->values.arg);
+	foreach(lc, tasks)
+	{
+		Run		   *task = (Run *) lfirst(lc);
+		Run		   *run = run_of_task(known, task->queue_id);
+
+		if (run_of_task(ended, task->queue_id) == NULL)
+			state->runs = lappend(state->runs, run != NULL ? run : task);
+	}
+	foreach(lc, known)
+		if (!((Run *) lfirst(lc))->is_task || !((Run *) lfirst(lc))->stored)
+			state->runs = lappend(state->runs, lfirst(lc));
+}
+
+/* Returns the live run of a visit of a step (0: of its oldest live visit) that is known, or NULL. */
+static Run *
+known_run(BrokerState *state, int step, int visit)
 {
 	Run		   *found = NULL;
 	ListCell   *lc;
@@ -30,6 +73,18 @@ live_run(BrokerState *state, int step, int visit)
 			found = run;
 	}
 	return found;
+}
+
+/* Returns the live run of a visit of a step (0: of its oldest live visit), or NULL. */
+Run *
+live_run(BrokerState *state, int step, int visit)
+{
+	Run		   *found = visit == 0 ? NULL : known_run(state, step, visit);
+
+	if (found != NULL)
+		return found;
+	all_runs(state);
+	return known_run(state, step, visit);
 }
 
 /*
@@ -63,6 +118,7 @@ visits_begun(BrokerState *state, const Step *step)
 	int			visits;
 	ListCell   *lc;
 
+	all_runs(state);
 	visits = value->found ? value->visit : is_silent_entry(state->playbook, step) ? 1 : 0;
 	foreach(lc, state->runs)
 	{
@@ -230,12 +286,9 @@ note_dropped(BrokerState *state, const List *departures, Run *source, JsonBuilde
 	json_add(meta, "dropped", &value);
 }
 
-/*
- * Returns whether a run that waits for other branches need not wait any more.  No
- * run that starts at once is left when this is asked.
- */
+/* Returns whether a run that waits has to wait for one of the runs that are known. */
 static bool
-can_start(BrokerState *state, const Run *waiting)
+is_held_up(BrokerState *state, const Run *waiting)
 {
 	const Playbook *playbook = state->playbook;
 	const Step *step = &playbook->steps[waiting->step];
@@ -252,15 +305,31 @@ can_start(BrokerState *state, const Run *waiting)
 		if (step->kind == STEP_END)
 		{
 			if (!waits || at->kind != STEP_END)
-				return false;
+				return true;
 			continue;
 		}
 		if (waits && at->component >= step->component)
 			continue;
 		if (playbook_reaches(playbook, other->step, waiting->step))
-			return false;
+			return true;
 	}
-	return true;
+	return false;
+}
+
+/*
+ * Returns whether a run that waits for other branches need not wait any more.  No
+ * run that starts at once is left when this is asked.  Of many tasks mostly one of the first
+ * shows that it has to wait.
+ */
+static bool
+can_start(BrokerState *state, const Run *waiting)
+{
+	if (is_held_up(state, waiting))
+		return false;
+	if (!state->more_tasks)
+		return true;
+	all_runs(state);
+	return !is_held_up(state, waiting);
 }
 
 /*

@@ -74,6 +74,7 @@ typedef struct Event
 	int			current_index;
 	Jsonb	   *current_item;
 	const char *worker_id;
+	int64		task_id;		/* the row of the queue that it ends; 0: not known */
 	const struct Event *recalled;	/* the event of the log that a repeated decision
 								 * found, or NULL */
 

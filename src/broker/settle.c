@@ -163,6 +163,21 @@ restart_run(BrokerState *state, Run *run)
 	begin_attempt(state, run, &input);
 }
 
+/* Returns whether the execution has a live run. */
+static bool
+any_live(BrokerState *state)
+{
+	ListCell   *lc;
+
+	foreach(lc, state->runs)
+		if (run_is_live((Run *) lfirst(lc)))
+			return true;
+	if (!state->more_tasks)
+		return false;
+	all_runs(state);
+	return any_live(state);
+}
+
 /*
  * Starts what can start, keeps what must wait, and completes the execution when
  * nothing is live any more.  Comes after every change.
@@ -172,7 +187,6 @@ settle(BrokerState *state)
 {
 	Run		   *run;
 	ListCell   *lc;
-	bool		live = false;
 
 	while (!state->finished && (run = next_to_start(state)) != NULL)
 	{
@@ -189,9 +203,8 @@ settle(BrokerState *state)
 		run = (Run *) lfirst(lc);
 		if (run->state == RUN_WAITING && run->changed)
 			decision_add(state, DECIDE_KEEP, run);
-		live = live || run_is_live(run);
 	}
-	if (live)
+	if (any_live(state))
 		return;
 	complete_execution(state, NULL, state->last_event_id);
 	if (!state->finished)

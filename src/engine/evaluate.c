@@ -473,6 +473,20 @@ begin_evaluation(BrokerState *state, ValueContext *values, Store *store,
 	}
 }
 
+/*
+ * Loads the live runs of the execution that is decided on: of many tasks only some, among
+ * them the one that an event is about (task_id; 0: none).  with_action as in RunQuery.
+ */
+static void
+load_runs(BrokerState *state, ValueContext *values, const char *with_action, int64 task_id)
+{
+	RunQuery	query = {with_action, true, task_id};
+
+	values->with_action = with_action;
+	state->runs = store_query_runs(values->store, state->execution_id, state->playbook, &query,
+								   &state->more_tasks);
+}
+
 /* What is decided on: an event, the end of a child, or the time of an open run. */
 typedef struct Occasion
 {
@@ -528,8 +542,7 @@ decide_event(const Occasion *occasion)
 			execution_make_workload(store, &state, event);
 	else
 	{
-		state.runs = store_load_runs(store, event->execution_id, state.playbook,
-									 event->node_name);
+		load_runs(&state, &values, event->node_name, event->task_id);
 		if (event->node_name != NULL && event->item >= 0)
 			state.item = store_load_item(store, event->execution_id, state.playbook,
 										 event->node_name, event->visit, event->item);
@@ -584,7 +597,7 @@ load_migrated(Store *store, BrokerState *state, const Event *event, Migration *m
 	(void) json_get_int(&context, "catalog_id", &catalog_id);
 	(void) json_get_int(&context, "version", &version);
 	migration_init(migration, event, state->playbook, playbook_get(catalog_id));
-	state->runs = store_load_runs(store, event->execution_id, state->playbook, NULL);
+	state->runs = store_load_runs(store, event->execution_id, state->playbook);
 	migrate_runs(migration, state->runs);
 	store_migrate_execution(store, event->execution_id, catalog_id, (int) version);
 	store_migrate_tasks(store, event->execution_id, catalog_id, &migration->map);
@@ -616,8 +629,7 @@ decide_resumed(Store *store, const Event *event, const Execution *execution, Lis
 		state.runs = runs;
 	}
 	else
-		state.runs = store_load_runs(store, event->execution_id, state.playbook,
-									 event->node_name);
+		load_runs(&state, &values, event->node_name, 0);
 	broker_decide(&state, event);
 	(void) write_decisions(store, &state, execution, event);
 	foreach(lc, state.decisions)
@@ -670,7 +682,7 @@ begin_without_event(BrokerState *state, ValueContext *values, Store *store,
 	engine_check_snapshot(store, execution_id);
 	begin_evaluation(state, values, store, execution, false);
 	state->now = state->time + 1;	/* the time of the first event that is emitted */
-	state->runs = store_load_runs(store, execution_id, state->playbook, NULL);
+	load_runs(state, values, NULL, 0);
 	return true;
 }
 

@@ -88,6 +88,7 @@ typedef struct ValueContext
 	int64		execution_id;
 	bool		catching_up;	/* newer events are stored but not decided on */
 	BrokerState *state;			/* of the evaluation */
+	const char *with_action;	/* runs of this step are loaded with their action; or NULL */
 	bool		interrupted;	/* a save has left an event in noetl.pending */
 	List	   *child_ends;		/* ChildEnd * of children that a save has ended */
 	bool		workload_known;

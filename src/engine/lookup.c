@@ -11,6 +11,16 @@
 #include "engine/internal.h"
 #include "engine/save_session.h"
 
+/* ValueSource.tasks */
+static List *
+tasks(void *arg)
+{
+	ValueContext *context = (ValueContext *) arg;
+
+	return store_load_tasks(context->store, context->execution_id, context->state->playbook,
+							context->with_action);
+}
+
 /* ValueSource.step_value */
 static void
 step_value(void *arg, const Step *step, int visit, int64 before, StepValue *value)
@@ -346,6 +356,7 @@ void
 values_init(ValueContext *values, Store *store, BrokerState *state, bool catching_up)
 {
 	static const ValueSource source = {
+		.tasks = tasks,
 		.step_value = step_value,
 		.event_meta = event_meta,
 		.workload = workload,

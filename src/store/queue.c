@@ -24,6 +24,9 @@
 #include "store/run_low_water.h"
 #include "store/table.h"
 
+/* So many tasks of an execution are read where only some are asked for */
+#define SOME_TASKS		8
+
 /* ---------------------------------------------------------------------------
  * For decisions
  * ---------------------------------------------------------------------------
@@ -197,26 +200,56 @@ store_migrate_tasks(Store *store, int64 execution_id, int64 catalog_id, const Js
 	}
 }
 
-/* Appends the live tasks of an execution (Run *) to a list, under its lock. */
-void
+/* Reads one task of an execution as a run; NULL: it is none of its live ones. */
+static Run *
+load_task(Store *store, int64 execution_id, const Playbook *playbook, const RunQuery *query)
+{
+	StoreTable *table = store_table(store, REL_QUEUE);
+	QueueRow	row;
+
+	if (query->task_id == 0 || !store_get_task(store, query->task_id, &row) ||
+		row.execution_id != execution_id || row.item >= 0)
+		return NULL;
+	return queue_read_run(table->scan_slot, execution_id, playbook, query->with_action);
+}
+
+/*
+ * Returns the live tasks of an execution's steps (Run *), under its lock, or some of them.
+ * *more: there are others.
+ */
+List *
 queue_load_runs(Store *store, int64 execution_id, const Playbook *playbook,
-				const char *with_action, List **runs)
+				const RunQuery *query, bool *more)
 {
 	QueueScan	scan;
+	List	   *runs = NIL;
 	int64		first = 0;
+	bool		found = false;
 
+	*more = false;
 	run_scan_open(&scan, store, execution_id, -1);
-	while (queue_scan_next(&scan))
+	while (!*more && queue_scan_next(&scan))
 	{
-		Run		   *run = queue_read_run(scan.slot, execution_id, playbook, with_action);
+		Run		   *run = queue_read_run(scan.slot, execution_id, playbook, query->with_action);
 
 		if (first == 0)
 			first = DatumGetInt64(slot_column(scan.slot, QUEUE_COL_QUEUE_ID));
-		if (run != NULL)
-			*runs = lappend(*runs, run);
+		if (run == NULL)
+			continue;
+		runs = lappend(runs, run);
+		found = found || run->queue_id == query->task_id;
+		*more = query->some && list_length(runs) == SOME_TASKS;
 	}
 	queue_scan_close(&scan);
 	run_low_water_end(execution_id, first);
+	if (*more && !found)
+	{
+		Run		   *run = load_task(store, execution_id, playbook, query);
+
+		if (run != NULL)
+			runs = lappend(runs, run);
+	}
+	return runs;
 }
 
 /*

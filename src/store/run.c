@@ -87,15 +87,14 @@ store_copy_tid(TupleTableSlot *slot)
 
 /* Returns an execution's live runs: those with a task, then those without. */
 List *
-store_load_runs(Store *store, int64 execution_id, const Playbook *playbook,
-				const char *with_action)
+store_query_runs(Store *store, int64 execution_id, const Playbook *playbook,
+				 const RunQuery *query, bool *more)
 {
 	StoreTable *table = store_table(store, REL_RUN);
-	List	   *runs = NIL;
+	List	   *runs = queue_load_runs(store, execution_id, playbook, query, more);
 	StoreScan	scan;
 	ScanKeyData key;
 
-	queue_load_runs(store, execution_id, playbook, with_action, &runs);
 	if (place_none(table))
 		return runs;
 	store_key_int64(&key, 1, execution_id);
@@ -129,6 +128,27 @@ store_load_runs(Store *store, int64 execution_id, const Playbook *playbook,
 	}
 	store_scan_close(&scan);
 	return runs;
+}
+
+/* Returns all of them (store/store.h). */
+List *
+store_load_runs(Store *store, int64 execution_id, const Playbook *playbook)
+{
+	RunQuery	query = {NULL, false, 0};
+	bool		more;
+
+	return store_query_runs(store, execution_id, playbook, &query, &more);
+}
+
+/* Returns the tasks of an execution's steps (store/store.h). */
+List *
+store_load_tasks(Store *store, int64 execution_id, const Playbook *playbook,
+				 const char *with_action)
+{
+	RunQuery	query = {with_action, false, 0};
+	bool		more;
+
+	return queue_load_runs(store, execution_id, playbook, &query, &more);
 }
 
 /*

@@ -313,12 +313,25 @@ extern void store_step_value(Store *store, int64 execution_id, const ValueQuery 
  * ---------------------------------------------------------------------------
  */
 
-/*
- * Returns the live runs of an execution (Run *), under its lock.  Only the run
- * of step with_action (NULL: none) gets its action, which may be large.
- */
-extern List *store_load_runs(Store *store, int64 execution_id,
-							 const Playbook *playbook, const char *with_action);
+/* Which live runs of an execution are asked for. */
+typedef struct RunQuery
+{
+	const char *with_action;	/* runs of this step get their action, which may be
+								 * large; NULL: none */
+	bool		some;			/* of many tasks the first will do, and this one: */
+	int64		task_id;		/* 0: none */
+} RunQuery;
+
+/* Returns the live runs of an execution (Run *), under its lock, without their actions. */
+extern List *store_load_runs(Store *store, int64 execution_id, const Playbook *playbook);
+
+/* Returns those that are asked for.  *more: there are tasks that are not among them. */
+extern List *store_query_runs(Store *store, int64 execution_id, const Playbook *playbook,
+							  const RunQuery *query, bool *more);
+
+/* Returns the tasks of an execution's steps (Run *), under its lock. */
+extern List *store_load_tasks(Store *store, int64 execution_id, const Playbook *playbook,
+							  const char *with_action);
 
 /* Inserts or updates the row of a run that has no task. */
 extern void store_put_run(Store *store, int64 execution_id, Run *run,
