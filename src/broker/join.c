@@ -79,10 +79,11 @@ known_run(BrokerState *state, int step, int visit)
 Run *
 live_run(BrokerState *state, int step, int visit)
 {
-	Run		   *found = visit == 0 ? NULL : known_run(state, step, visit);
+	bool		one = visit != 0 || !state->playbook->steps[step].revisited;
+	Run		   *found = one ? known_run(state, step, visit) : NULL;
 
-	if (found != NULL)
-		return found;
+	if (found != NULL || !state->more_tasks)
+		return found != NULL ? found : known_run(state, step, visit);
 	all_runs(state);
 	return known_run(state, step, visit);
 }
