@@ -200,7 +200,7 @@ COMMENT ON COLUMN noetl.run.context IS 'the input that the run was started with;
 COMMENT ON COLUMN noetl.run.signals IS 'awaiting: the names of the signals, one of which ends the wait';
 COMMENT ON COLUMN noetl.run.signal_key IS 'awaiting: the key under which noetl.send() reaches the wait';
 COMMENT ON COLUMN noetl.run.arrivals IS
-    'the branches that have arrived: [{"from": step, "visit": of that step if it is not the first, "event_id": id, "data": input of the transition, "sees": newest visit of each parallel step that it descends from}]';
+    'the first branches that have arrived, up to eight; the others are in noetl.arrival: [{"from": step, "visit": of that step if it is not the first, "event_id": id, "data": input of the transition, "sees": newest visit of each parallel step that it descends from}]';
 
 CREATE INDEX run_due_idx ON noetl.run (due_at) WHERE due_at IS NOT NULL;
 
@@ -210,7 +210,7 @@ CREATE INDEX run_signal_idx ON noetl.run
     (signal_key, (CASE WHEN cardinality(signals) = 1 THEN signals[1] END))
     WHERE signal_key IS NOT NULL;
 
--- Each branch that arrives at a join rewrites the arrivals of all branches.
+-- Each of the first branches that arrive at a join rewrites the arrivals.
 DO $$
 BEGIN
     ALTER TABLE noetl.run ALTER arrivals SET COMPRESSION lz4;
@@ -218,6 +218,20 @@ EXCEPTION WHEN feature_not_supported THEN
     NULL;
 END
 $$;
+
+-- Further branches have a row each, so that hundreds of them cost the same each.
+CREATE TABLE noetl.arrival (
+    execution_id bigint  NOT NULL,
+    step_name    text    NOT NULL,
+    visit        integer NOT NULL CHECK (visit > 0),
+    number       integer NOT NULL CHECK (number > 0),
+    arrival      jsonb   NOT NULL,
+    PRIMARY KEY (execution_id, step_name, visit, number)
+);
+COMMENT ON TABLE noetl.arrival IS
+    'branches that have arrived at a live step after the eighth; the first are in noetl.run';
+COMMENT ON COLUMN noetl.arrival.number IS 'the place among all branches that have arrived, from 0';
+COMMENT ON COLUMN noetl.arrival.arrival IS 'as the elements of noetl.run.arrivals';
 
 -- An item is inserted when its iterator starts and deleted when the item starts.
 CREATE TABLE noetl.item (

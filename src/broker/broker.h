@@ -97,6 +97,8 @@ typedef struct ValueSource
 	bool		(*moment) (void *arg, const char *text, TimestampTz *moment, char **error);
 	/* Run *, all tasks of steps: of many tasks the state has only some at first */
 	List	   *(*tasks) (void *arg);
+	/* Arrival *, those of a run that its row has no room for */
+	List	   *(*arrivals) (void *arg, const Run *run);
 	/* executes SaveRequests (broker/save.h); false: nothing is saved */
 	bool		(*save) (void *arg, List *requests, struct SaveError *error);
 	void	   *arg;
@@ -124,8 +126,8 @@ struct BrokerState
 	int			drive;			/* how often it was set going; 1: not redriven */
 	bool		finished;		/* a terminal event has been written */
 	List	   *runs;			/* Run *, one for each live visit of a step */
-	bool		more_tasks;		/* some tasks are not among them (join.c: all_runs()) */
-	List	   *ended_tasks;	/* Run *, with more_tasks: those that ended meanwhile */
+	bool		more_tasks;		/* some tasks are not among them (run.h: all_runs()) */
+	List	   *first_tasks;	/* Run *, with more_tasks: the tasks among them at first */
 	Run		   *item;			/* the item the event is about, or NULL */
 	ValueSource values;
 	TimestampTz now;			/* of the event decided on: what now() says */

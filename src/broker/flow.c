@@ -92,8 +92,6 @@ end_run(BrokerState *state, Run *run)
 		decision_add(state, DECIDE_FORGET, run);
 	run->state = RUN_ENDED;
 	state->runs = list_delete_ptr(state->runs, run);
-	if (state->more_tasks && run->is_task && run->stored)
-		state->ended_tasks = lappend(state->ended_tasks, run);
 	if (run->step == state->playbook->end)
 		state->end_run = run;
 }

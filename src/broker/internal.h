@@ -205,9 +205,6 @@ extern void fail_start(BrokerState *state, Run *run, FailureKind kind, const cha
  */
 extern Run *live_run(BrokerState *state, int step, int visit);
 
-/* Completes state->runs, which at first has only some of many tasks. */
-extern void all_runs(BrokerState *state);
-
 /* Returns the newest of the events that released the arrivals of a run. */
 extern int64 released_by(const Run *run);
 

@@ -14,49 +14,6 @@
 
 #include "broker/internal.h"
 
-/* Returns the run of a list with this row of the queue, or NULL. */
-static Run *
-run_of_task(const List *runs, int64 queue_id)
-{
-	ListCell   *lc;
-
-	foreach(lc, runs)
-		if (((Run *) lfirst(lc))->queue_id == queue_id)
-			return (Run *) lfirst(lc);
-	return NULL;
-}
-
-/*
- * Completes the list of runs, which at first has only some of many tasks.  The list then is
- * as if it had been complete from the beginning: tasks that this evaluation has ended
- * are not in it.
- */
-void
-all_runs(BrokerState *state)
-{
-	List	   *known = state->runs;
-	List	   *ended = state->ended_tasks;
-	List	   *tasks;
-	ListCell   *lc;
-
-	if (!state->more_tasks)
-		return;
-	state->more_tasks = false;
-	state->runs = NIL;
-	tasks = state->values.tasks(state->values.arg);
-	foreach(lc, tasks)
-	{
-		Run		   *task = (Run *) lfirst(lc);
-		Run		   *run = run_of_task(known, task->queue_id);
-
-		if (run_of_task(ended, task->queue_id) == NULL)
-			state->runs = lappend(state->runs, run != NULL ? run : task);
-	}
-	foreach(lc, known)
-		if (!((Run *) lfirst(lc))->is_task || !((Run *) lfirst(lc))->stored)
-			state->runs = lappend(state->runs, lfirst(lc));
-}
-
 /* Returns the live run of a visit of a step (0: of its oldest live visit) that is known, or NULL. */
 static Run *
 known_run(BrokerState *state, int step, int visit)

@@ -128,6 +128,7 @@ start_run(BrokerState *state, Run *run)
 	char	   *pass_error;
 	int			since = list_length(state->decisions);
 
+	all_arrivals(state, run);
 	if (step->compensates < 0 &&
 		!state->values.allows_visit(state->values.arg, run->visit, step->max_visits))
 	{
@@ -159,6 +160,7 @@ restart_run(BrokerState *state, Run *run)
 
 	run->restart = false;
 	run->attempts_before = attempts_before(run);
+	all_arrivals(state, run);
 	input_of_arrivals(run->arrivals, &input);
 	begin_attempt(state, run, &input);
 }

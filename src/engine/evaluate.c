@@ -481,10 +481,14 @@ static void
 load_runs(BrokerState *state, ValueContext *values, const char *with_action, int64 task_id)
 {
 	RunQuery	query = {with_action, true, task_id};
+	ListCell   *lc;
 
 	values->with_action = with_action;
 	state->runs = store_query_runs(values->store, state->execution_id, state->playbook, &query,
 								   &state->more_tasks);
+	foreach(lc, state->runs)
+		if (state->more_tasks && ((Run *) lfirst(lc))->is_task)
+			state->first_tasks = lappend(state->first_tasks, lfirst(lc));
 }
 
 /* What is decided on: an event, the end of a child, or the time of an open run. */

@@ -21,6 +21,16 @@ tasks(void *arg)
 							context->with_action);
 }
 
+/* ValueSource.arrivals */
+static List *
+arrivals(void *arg, const Run *run)
+{
+	ValueContext *context = (ValueContext *) arg;
+
+	return store_more_arrivals(context->store, context->execution_id, run,
+							   context->state->playbook);
+}
+
 /* ValueSource.step_value */
 static void
 step_value(void *arg, const Step *step, int visit, int64 before, StepValue *value)
@@ -357,6 +367,7 @@ values_init(ValueContext *values, Store *store, BrokerState *state, bool catchin
 {
 	static const ValueSource source = {
 		.tasks = tasks,
+		.arrivals = arrivals,
 		.step_value = step_value,
 		.event_meta = event_meta,
 		.workload = workload,

@@ -333,6 +333,10 @@ extern List *store_query_runs(Store *store, int64 execution_id, const Playbook *
 extern List *store_load_tasks(Store *store, int64 execution_id, const Playbook *playbook,
 							  const char *with_action);
 
+/* Returns the arrivals (Arrival *) of a run that its row has no room for. */
+extern List *store_more_arrivals(Store *store, int64 execution_id, const Run *run,
+								 const Playbook *playbook);
+
 /* Inserts or updates the row of a run that has no task. */
 extern void store_put_run(Store *store, int64 execution_id, Run *run,
 						  const Playbook *playbook, TimestampTz now);
