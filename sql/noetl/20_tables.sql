@@ -369,7 +369,8 @@ CREATE TABLE noetl.queue (
     paused_by           bigint,
     limits              jsonb,
     fair_key            text,
-    fair_weight         real
+    fair_weight         real,
+    visit               integer
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);
 ALTER SEQUENCE noetl.queue_seq OWNED BY noetl.queue.queue_id;
 COMMENT ON TABLE noetl.queue IS
@@ -391,6 +392,7 @@ COMMENT ON COLUMN noetl.queue.attempts_before IS 'how many attempts were made be
 COMMENT ON COLUMN noetl.queue.limits IS 'the limits that the task needs a slot of, in the order in which it gets them; null: none';
 COMMENT ON COLUMN noetl.queue.fair_key IS 'ready tasks of the same type and priority are handed out in turn, key by key; null: by themselves, one after the other';
 COMMENT ON COLUMN noetl.queue.fair_weight IS 'how many turns the key has in a round; null: 1';
+COMMENT ON COLUMN noetl.queue.visit IS 'of a step that takes one branch of several, or starts for each of them: which visit of the step this is; null: of another step';
 COMMENT ON COLUMN noetl.queue.lease_until IS 'when the lease ends unless it is extended; of a queued row: the deadline of an attempt that has lost its lease';
 
 COMMENT ON COLUMN noetl.queue.paused_by IS 'of a paused row: the execution whose pause, or the pause_id of the rule that, keeps it back';
@@ -399,6 +401,8 @@ CREATE INDEX queue_ready_idx ON noetl.queue (node_type, priority DESC, queue_id)
 CREATE INDEX queue_fair_idx ON noetl.queue (node_type, priority DESC, (pg_catalog."left"(fair_key, 200)), queue_id) WHERE status = 'queued' AND fair_key IS NOT NULL;
 COMMENT ON INDEX noetl.queue_fair_idx IS 'ready tasks that are handed out key by key';
 CREATE INDEX queue_run_idx ON noetl.queue (execution_id, current_index, queue_id);
+CREATE INDEX queue_visit_idx ON noetl.queue (execution_id, node_name, visit DESC) WHERE visit IS NOT NULL;
+COMMENT ON INDEX noetl.queue_visit_idx IS 'the newest live visit of a step, however many there are';
 CREATE INDEX queue_retry_idx ON noetl.queue (available_at, paused_by, queue_id)
     WHERE status = 'retry' OR status = 'paused';
 COMMENT ON INDEX noetl.queue_retry_idx IS 'retries by their time; after them, without a time, paused tasks by their pause';

@@ -97,6 +97,8 @@ typedef struct ValueSource
 	bool		(*moment) (void *arg, const char *text, TimestampTz *moment, char **error);
 	/* Run *, all tasks of steps: of many tasks the state has only some at first */
 	List	   *(*tasks) (void *arg);
+	/* the newest visit of a step, after another one, that has a live task; 0: none has */
+	int			(*newest_visit) (void *arg, const Step *step, int after);
 	/* Arrival *, those of a run that its row has no room for */
 	List	   *(*arrivals) (void *arg, const Run *run);
 	/* executes SaveRequests (broker/save.h); false: nothing is saved */

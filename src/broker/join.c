@@ -76,8 +76,9 @@ visits_begun(BrokerState *state, const Step *step)
 	int			visits;
 	ListCell   *lc;
 
-	all_runs(state);
 	visits = value->found ? value->visit : is_silent_entry(state->playbook, step) ? 1 : 0;
+	if (!step_counts_visits(step))
+		all_runs(state);
 	foreach(lc, state->runs)
 	{
 		const Run  *run = (Run *) lfirst(lc);
@@ -85,6 +86,8 @@ visits_begun(BrokerState *state, const Step *step)
 		if (run->step == step->index)
 			visits = Max(visits, run->visit);
 	}
+	if (state->more_tasks)
+		visits = Max(visits, state->values.newest_visit(state->values.arg, step, visits));
 	return visits;
 }
 

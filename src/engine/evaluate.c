@@ -604,7 +604,7 @@ load_migrated(Store *store, BrokerState *state, const Event *event, Migration *m
 	state->runs = store_load_runs(store, event->execution_id, state->playbook);
 	migrate_runs(migration, state->runs);
 	store_migrate_execution(store, event->execution_id, catalog_id, (int) version);
-	store_migrate_tasks(store, event->execution_id, catalog_id, &migration->map);
+	store_migrate_tasks(store, event->execution_id, migration->to, &migration->map);
 	migrate_signals(store, event->execution_id, migration);
 	foreach(lc, state->runs)
 		if (((Run *) lfirst(lc))->is_task)

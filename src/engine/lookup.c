@@ -21,6 +21,15 @@ tasks(void *arg)
 							context->with_action);
 }
 
+/* ValueSource.newest_visit */
+static int
+newest_visit(void *arg, const Step *step, int after)
+{
+	ValueContext *context = (ValueContext *) arg;
+
+	return store_newest_visit(context->store, context->execution_id, step->name, after);
+}
+
 /* ValueSource.arrivals */
 static List *
 arrivals(void *arg, const Run *run)
@@ -367,6 +376,7 @@ values_init(ValueContext *values, Store *store, BrokerState *state, bool catchin
 {
 	static const ValueSource source = {
 		.tasks = tasks,
+		.newest_visit = newest_visit,
 		.arrivals = arrivals,
 		.step_value = step_value,
 		.event_meta = event_meta,

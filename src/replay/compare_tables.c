@@ -45,7 +45,7 @@ static const int queue_columns[] = {
 	QUEUE_COL_MAX_ATTEMPTS, QUEUE_COL_AVAILABLE_AT, QUEUE_COL_CREATED_AT,
 	QUEUE_COL_PARENT_EXECUTION_ID, QUEUE_COL_PARENT_EVENT_ID, QUEUE_COL_EVENT_ID,
 	QUEUE_COL_TIMEOUT, QUEUE_COL_LOST_LEASES, QUEUE_COL_QUEUE_TIMEOUT, QUEUE_COL_ATTEMPTS_BEFORE,
-	QUEUE_COL_LIMITS, QUEUE_COL_FAIR_KEY, QUEUE_COL_FAIR_WEIGHT, 0
+	QUEUE_COL_LIMITS, QUEUE_COL_FAIR_KEY, QUEUE_COL_FAIR_WEIGHT, QUEUE_COL_VISIT, 0
 };
 
 /* One table in the course of a comparison. */
@@ -508,6 +508,10 @@ fill_task(const Side *side, const Model *model, const ModelRow *row, TupleTableS
 		slot_set_text(slot, QUEUE_COL_STATUS, "retry");
 		slot_set(slot, QUEUE_COL_AVAILABLE_AT, TimestampTzGetDatum(run->available_at));
 	}
+	/* rows of an earlier release have none of the visits, or all of them */
+	if (found != NULL && !step_counts_visits(&model->playbook->steps[run->step]))
+		slot->tts_values[QUEUE_COL_VISIT - 1] =
+			slot_getattr(found, QUEUE_COL_VISIT, &slot->tts_isnull[QUEUE_COL_VISIT - 1]);
 	if (found != NULL)
 	{
 		char	   *status = slot_text(found, QUEUE_COL_STATUS);

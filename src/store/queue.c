@@ -152,21 +152,27 @@ store_abandon_items(Store *store, int64 execution_id, const char *node_name, int
 
 /* Writes another version, and perhaps another name of its step, into the locked row of a task. */
 static void
-migrate_row(Store *store, const QueueRow *row, int64 catalog_id, const JsonbValue *map)
+migrate_row(Store *store, const QueueRow *row, const Playbook *to, const JsonbValue *map)
 {
 	StoreTable *table = store_table(store, REL_QUEUE);
 	TupleTableSlot *new = queue_new_version(table);
 	const char *name = json_get_text(map, row->node_name);
+	int			visit = Max(node_id_visit(row->node_id, row->execution_id, row->node_name), 1);
+	int			step;
 
-	slot_set(new, QUEUE_COL_CATALOG_ID, Int64GetDatum(catalog_id));
+	slot_set(new, QUEUE_COL_CATALOG_ID, Int64GetDatum(to->catalog_id));
 	if (name != NULL)
 	{
 		slot_set_text(new, QUEUE_COL_NODE_ID,
-					  node_id_make(row->execution_id, name,
-								   Max(node_id_visit(row->node_id, row->execution_id,
-													 row->node_name), 1), row->item));
+					  node_id_make(row->execution_id, name, visit, row->item));
 		slot_set_text(new, QUEUE_COL_NODE_NAME, name);
 	}
+	else
+		name = row->node_name;
+	slot_set_null(new, QUEUE_COL_VISIT);
+	step = playbook_find_step(to, name, strlen(name));
+	if (step >= 0 && row->item < 0 && step_counts_visits(&to->steps[step]))
+		slot_set(new, QUEUE_COL_VISIT, Int32GetDatum(visit));
 	queue_write_version(store, table);
 }
 
@@ -175,7 +181,7 @@ migrate_row(Store *store, const QueueRow *row, int64 catalog_id, const JsonbValu
  * read first and then locked one by one.
  */
 void
-store_migrate_tasks(Store *store, int64 execution_id, int64 catalog_id, const JsonbValue *map)
+store_migrate_tasks(Store *store, int64 execution_id, const Playbook *to, const JsonbValue *map)
 {
 	QueueScan	scan;
 	ScanKeyData key;
@@ -196,8 +202,31 @@ store_migrate_tasks(Store *store, int64 execution_id, int64 catalog_id, const Js
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (queue_lock_row(store, ((QueueRow *) lfirst(lc))->queue_id))
-			migrate_row(store, (QueueRow *) lfirst(lc), catalog_id, map);
+			migrate_row(store, (QueueRow *) lfirst(lc), to, map);
 	}
+}
+
+/*
+ * Returns the newest visit of a step, after another one, that has a live task; 0: none has.
+ * Visits that have ended are mostly not newer than "after", so their entries are not read.
+ */
+int
+store_newest_visit(Store *store, int64 execution_id, const char *step_name, int after)
+{
+	QueueScan	scan;
+	ScanKeyData keys[3];
+	int			visit = 0;
+
+	store_key_int64(&keys[0], 1, execution_id);
+	queue_scan_open(&scan, store, REL_QUEUE_VISIT_IDX, keys, 0);
+	store_key_text(&keys[1], 2, scan.index->rd_indcollation[1], step_name);
+	ScanKeyInit(&keys[2], 3, BTGreaterStrategyNumber, F_INT4GT, Int32GetDatum(after));
+	index_rescan(scan.scan, keys, 3, NULL, 0);
+	while (visit == 0 && queue_scan_next(&scan))
+		if (queue_is_live(scan.slot))
+			visit = DatumGetInt32(slot_column(scan.slot, QUEUE_COL_VISIT));
+	queue_scan_close(&scan);
+	return visit;
 }
 
 /* Reads one task of an execution as a run; NULL: it is none of its live ones. */

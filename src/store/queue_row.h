@@ -40,6 +40,8 @@ extern void queue_read_row(TupleTableSlot *slot, QueueRow *row);
  */
 extern Run *queue_read_run(TupleTableSlot *slot, int64 execution_id, const Playbook *playbook,
 						   const char *with_action);
+/* Returns whether a row's status is of a run. */
+extern bool queue_is_live(TupleTableSlot *slot);
 /*
  * Returns the live tasks of an execution's steps (Run *), under its lock, or some of them.
  * *more: there are others.

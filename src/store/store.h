@@ -162,7 +162,7 @@ extern void store_migrate_execution(Store *store, int64 execution_id, int64 cata
  * Writes that version into the tasks of an execution, and other names into those of
  * steps that the map (an object) gives one.
  */
-extern void store_migrate_tasks(Store *store, int64 execution_id, int64 catalog_id,
+extern void store_migrate_tasks(Store *store, int64 execution_id, const Playbook *to,
 								const JsonbValue *map);
 /* Has an execution run without a limit of time from now on. */
 extern void store_end_timeout(Store *store, int64 execution_id);
@@ -553,7 +553,8 @@ typedef enum QueueColumn
 	QUEUE_COL_LIMITS,
 	QUEUE_COL_FAIR_KEY,
 	QUEUE_COL_FAIR_WEIGHT,
-	QUEUE_COLUMNS = QUEUE_COL_FAIR_WEIGHT
+	QUEUE_COL_VISIT,
+	QUEUE_COLUMNS = QUEUE_COL_VISIT
 } QueueColumn;
 
 /* What the callers of queue functions need of a row. */
@@ -620,6 +621,13 @@ extern void store_delete_tasks(Store *store, int64 execution_id);
 
 /* Deletes a row whatever its status; returns false when it is gone. */
 extern bool store_delete_task(Store *store, int64 queue_id);
+
+/*
+ * Returns the newest visit of a step, after another one, that has a live task; 0: none has.
+ * The step counts its visits (step_counts_visits()).
+ */
+extern int	store_newest_visit(Store *store, int64 execution_id, const char *step_name,
+							   int after);
 
 /*
  * Returns the live task of an item of a visit of an iterator (0: of the oldest
