@@ -133,7 +133,7 @@ workflow:
 - {step: act, type: python, code: x, args: {n: "{{ workload.b12 }}"}, next: end}
 - {step: end}
 $$) > 0 AS registered;
-SELECT pg_temp.fan('retried', 12, '{step: meet, join: all, type: playbook, path: many/child, retry: {max_attempts: 2}, next: end}');
+SELECT pg_temp.fan('retried', 12, '{step: meet, join: all, type: playbook, path: many/child, retry: {max_attempts: 2, initial_delay: 0, jitter: false}, next: end}');
 SELECT noetl.execute('many/retried') > 0 AS started;
 SELECT pg_temp.done('many/retried', 'produce'), pg_temp.done('many/retried', '^b');
 SELECT * FROM pg_temp.arrived;
