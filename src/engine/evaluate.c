@@ -499,6 +499,7 @@ typedef struct Occasion
 	const Event *event;
 	bool		newest;			/* no event of the execution is newer */
 	const ChildEnd *child_end;
+	bool		was_pending;	/* so what is pending comes after it */
 	const char *step_name;		/* of the run */
 	int			visit;
 } Occasion;
@@ -667,16 +668,17 @@ evaluate_resumed(Store *store, const Event *event, const Execution *execution, L
 
 /*
  * Fills in the state of an execution that is decided on without an event of its
- * own; takes its lock.  Returns false when the execution is over.
+ * own; takes its lock.  Pending events are decided on first, unless what is decided on was
+ * one of them.  Returns false when the execution is over.
  */
 static bool
 begin_without_event(BrokerState *state, ValueContext *values, Store *store,
-					int64 execution_id, Execution *execution)
+					int64 execution_id, bool was_pending, Execution *execution)
 {
 	engine_lock(execution_id);
 	if (!store_get_execution(store, execution_id, execution) || !execution->running)
 		return false;
-	if (store_any_pending(store, execution_id))
+	if (!was_pending && store_any_pending(store, execution_id))
 	{
 		(void) evaluate_pending(store, execution_id);
 		CommandCounterIncrement();
@@ -702,7 +704,8 @@ decide_child_end(const Occasion *occasion)
 	ValueContext values;
 	int			enqueued = 0;
 
-	if (begin_without_event(&state, &values, store, execution_id, &execution))
+	if (begin_without_event(&state, &values, store, execution_id, occasion->was_pending,
+							&execution))
 	{
 		state.time = Max(state.time, end->time);
 		state.now = state.time + 1;
@@ -723,7 +726,7 @@ would_take(const Occasion *occasion)
 	ValueContext values;
 	bool		taken;
 
-	taken = begin_without_event(&state, &values, store, occasion->event->execution_id,
+	taken = begin_without_event(&state, &values, store, occasion->event->execution_id, false,
 								&execution) &&
 		broker_find_wait(&state, occasion->event) != NULL;
 	store_close(store);
@@ -743,7 +746,7 @@ decide_run_due(const Occasion *occasion)
 	int			step;
 	int			enqueued = 0;
 
-	if (begin_without_event(&state, &values, store, execution_id, &execution))
+	if (begin_without_event(&state, &values, store, execution_id, false, &execution))
 	{
 		step = playbook_find_step(state.playbook, step_name, strlen(step_name));
 		if (step >= 0)
@@ -790,6 +793,17 @@ int
 engine_decide_child_end(int64 execution_id, const ChildEnd *end)
 {
 	Occasion	occasion = {.execution_id = execution_id, .child_end = end};
+
+	return decide_by_own_settings(decide_child_end, &occasion);
+}
+
+/* Does the same where the end of the child was pending. */
+int
+evaluate_pending_child_end(int64 execution_id, const ChildEnd *end)
+{
+	Occasion	occasion = {
+		.execution_id = execution_id, .child_end = end, .was_pending = true
+	};
 
 	return decide_by_own_settings(decide_child_end, &occasion);
 }

@@ -120,6 +120,11 @@ extern int	evaluate_event(Store *store, const Event *event, bool newest);
 extern List *evaluate_resumed(Store *store, const Event *event, const Execution *execution,
 							  List *runs);
 /*
+ * Decides on the end of a child that was pending; the caller holds the execution lock.
+ * Returns the number of tasks that are enqueued.
+ */
+extern int	evaluate_pending_child_end(int64 execution_id, const ChildEnd *end);
+/*
  * Decides on the time of an open run that has come (see broker_run_due).
  * Returns the number of tasks that are enqueued.
  */

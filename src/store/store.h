@@ -109,6 +109,7 @@ typedef struct ExecutionEnd
 	const char *status;
 	Jsonb	   *result;			/* or NULL */
 	const char *error;			/* or NULL */
+	TimestampTz ended_at;
 } ExecutionEnd;
 
 /* Reads an execution; returns false when it has no row. */
@@ -416,15 +417,22 @@ extern int	store_child_attempt(Store *store, int64 execution_id);
  * ---------------------------------------------------------------------------
  */
 
-/* Inserts a pending event; event_id 0 asks for the execution's cancellation. */
+/*
+ * Inserts a pending event.  event_id 0 asks for the execution's cancellation; a negative one
+ * tells of the end of the child with that id, which has ended at created_at.
+ */
 extern void store_insert_pending(Store *store, const Event *event);
 
 /* Returns whether an event is pending. */
 extern bool store_is_pending(Store *store, int64 execution_id, TimestampTz created_at,
 							 int64 event_id);
 
-/* Deletes the oldest pending event of an execution; returns false when there is none. */
-extern bool store_take_pending(Store *store, int64 execution_id, int64 *event_id);
+/*
+ * Deletes the oldest pending event of an execution, and says which it was; returns false
+ * when there is none.
+ */
+extern bool store_take_pending(Store *store, int64 execution_id, int64 *event_id,
+							   TimestampTz *created_at);
 
 /* Finds the next execution after *execution_id that has pending events. */
 extern bool store_next_pending(Store *store, int64 *execution_id);
