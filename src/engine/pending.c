@@ -25,8 +25,7 @@ hear_child(int64 execution_id, int64 child_id, TimestampTz ended_at)
 	Store	   *store = store_open(InvalidOid);
 	ExecutionEnd ended;
 	ChildEnd	end;
-	bool		over = store_get_end(store, child_id, &ended) && ended.ended_at == ended_at &&
-		ended.execution.parent_execution_id == execution_id;
+	bool		over = store_get_end(store, child_id, &ended) && ended.ended_at == ended_at;
 
 	store_close(store);
 	if (!over)
