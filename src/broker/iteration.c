@@ -643,6 +643,7 @@ save_child(Iteration *iteration, const ChildEnd *end, const JsonbValue *envelope
 	Run		   *run = run_make(iteration->run->step, iteration->run->visit, RUN_OPEN);
 	Scope		scope;
 	ItemScope	names;
+	JsonbValue	current;
 	JsonbValue	value;
 	JsonbValue	saved;
 	ItemEnd		item;
@@ -651,8 +652,8 @@ save_child(Iteration *iteration, const ChildEnd *end, const JsonbValue *envelope
 	item.index = run->item = end->item;
 	item.value = envelope;
 	item.child_execution_id = end->execution_id;
-	child_item(state, end, &value);
-	item_scope(iteration, end->item, &value, &names, &scope);
+	child_item(state, end, &current);
+	item_scope(iteration, end->item, &current, &names, &scope);
 	result_value(envelope, &value);
 	scope.result = &value;
 	scope.envelope = envelope;

@@ -14,7 +14,7 @@
 
 #include "broker/internal.h"
 
-/* Returns the live run of a visit of a step (0: of its oldest live visit) that is known, or NULL. */
+/* Returns the live run of a visit of a step (0: of its oldest), if it is known; else NULL. */
 static Run *
 known_run(BrokerState *state, int step, int visit)
 {

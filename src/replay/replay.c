@@ -756,7 +756,8 @@ awaited_children(const Replay *replay)
 
 /*
  * Reports children that are over although the log does not say so: their parent
- * could not be told while its row was missing.  Ends that are pending are none of them.  Returns what to tell it (ChildEnd *).
+ * could not be told while its row was missing.  Ends that are pending are none of them.
+ * Returns what to tell it (ChildEnd *).
  */
 static List *
 unheard_children(Replay *replay)
