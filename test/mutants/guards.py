@@ -8,7 +8,7 @@ leaves the others to decide; removing a call leaves it out.
 import re
 
 CALLS = re.compile(r"lock|wake|check|refuse|require|forget|release|notify|signal|limit|note", re.I)
-NO_CALLS = re.compile(r"^(?:[Uu]nlock|PQ|pthread|LW|Spin|SET_|Background|limit_error|[A-Z].*(?:Release|Free|Exec)|clock|raise_|setrlimit)"
+NO_CALLS = re.compile(r"^(?:[Uu]nlock|PQ|pthread|LW|Spin|SET_|Background|limit_error|(?!LockRelease)[A-Z].*(?:Release|Free|Exec)|clock|raise_|setrlimit)"
                       r"|unlock|_free$|free\b|INTERRUPTS|^(?:if|while|for|switch|return)$")
 
 
@@ -60,7 +60,7 @@ class Source:
         self.first = first
         self.counts = {}
         edits = []
-        for m in re.finditer(r"^\t+(?:else )?if \(|^\t+([A-Za-z_]\w*)\(", self.plain, re.M):
+        for m in re.finditer(r"^\t+(?:else )?if \(|^\t+(?:\(void\) )?([A-Za-z_]\w*)\(", self.plain, re.M):
             start = m.end() - 1
             end = matching(self.plain, start)
             if end is None or re.search(r"^[ \t]*#", self.plain[start:end], re.M):
@@ -69,7 +69,7 @@ class Source:
                 edits.append((start + 1, end - 1, self.condition(start + 1, end - 1)))
             elif (CALLS.search(m.group(1)) and not NO_CALLS.search(m.group(1)) and self.plain[end:end + 1] == ";"
                   and re.search(r"(?:[;{})]|\belse)\s*$|_$", self.plain[:m.start()])):
-                start = m.start(1)
+                start = m.start() + len(m.group()) - len(m.group().lstrip())
                 call = text[start:end]
                 number = self.number(start, f"{' '.join(call.split())} -> left out")
                 edits.append((start, end, f"do {{ if (mutants_guard({number}, 1, 0)) {call}; }} while (0)"))
