@@ -60,4 +60,39 @@ INSERT INTO noetl.event (execution_id, event_type, node_name, node_id, current_i
 SELECT execution_id, 'action_completed', node_name, node_id, 1, '"of the first"' FROM noetl.queue WHERE current_index = 0;
 SELECT current_index FROM noetl.queue WHERE execution_id = newest('guards/two_items');
 SELECT count(noetl.cancel(newest('guards/two_items')));
+
+-- An execution starts once: a second start is an error, and the same one again is none.
+SELECT noetl.execute('guards/failing') AS id \gset
+\set VERBOSITY terse
+INSERT INTO noetl.event (execution_id, event_type, event_id, catalog_id, context)
+SELECT execution_id, event_type, event_id + 1, catalog_id, context FROM noetl.event WHERE execution_id = :id AND event_type = 'execution_start';
+INSERT INTO noetl.event (execution_id, event_type, event_id, catalog_id, context)
+SELECT execution_id, event_type, event_id, catalog_id, context FROM noetl.event WHERE execution_id = :id AND event_type = 'execution_start';
+SELECT count(*) FROM noetl.event WHERE execution_id = :id AND event_type = 'execution_start';
+\set VERBOSITY default
+SELECT noetl.cancel(:id);
+
+-- Whole numbers are saved into columns of integers, also those that have decimals.
+CREATE ROLE regress_guard_saver;
+CREATE TABLE guard_numbers (id int, big bigint);
+ALTER TABLE guard_numbers OWNER TO regress_guard_saver;
+GRANT EXECUTE ON FUNCTION noetl.register, noetl.execute TO regress_guard_saver;
+SET ROLE regress_guard_saver;
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: guards/numbers
+workflow:
+- step: a
+  type: python
+  code: x
+  save: {storage: postgres, table: public.guard_numbers, data: {id: "{{ result.n / 2 }}", big: "{{ result.n }}"}}
+$$) > 0 AS registered;
+SELECT noetl.execute('guards/numbers') > 0 AS started;
+RESET ROLE;
+SELECT * FROM work('{"a": {"n": 4.0}}');
+SELECT event_type, error FROM noetl.event WHERE execution_id = newest('guards/numbers') AND event_type LIKE 'save%' ORDER BY event_id;
+SELECT * FROM guard_numbers;
+DROP OWNED BY regress_guard_saver;
+DROP ROLE regress_guard_saver;
 SELECT v.* FROM noetl.execution x, noetl.verify(x.execution_id) v WHERE path LIKE 'guards/%';
