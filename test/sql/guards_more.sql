@@ -72,6 +72,12 @@ SELECT count(*) FROM noetl.event WHERE execution_id = :id AND event_type = 'exec
 \set VERBOSITY default
 SELECT noetl.cancel(:id);
 
+-- A worker that has no lease says that it saves: that is not taken for another's.
+SELECT noetl.execute('guards/failing') AS id \gset
+INSERT INTO noetl.event (execution_id, event_type, node_name, worker_id) VALUES (:id, 'save_started', 'a', 'w');
+SELECT event_type, worker_id, meta ->> 'ignored' AS ignored FROM noetl.event WHERE execution_id = :id AND event_type LIKE 'save%';
+SELECT noetl.cancel(:id);
+
 -- Whole numbers are saved into columns of integers, also those that have decimals.
 CREATE ROLE regress_guard_saver;
 CREATE TABLE guard_numbers (id int, big bigint);
