@@ -3,6 +3,7 @@
 #
 # What counts are the errors of memory with a function of noetl.so in their stack.  Tests
 # that fail because everything is thirty times slower do not; a server that crashes does.
+# NOETL_PATIENCE is the statement_timeout of tests of bounds.
 # Ends with the line "N errors in noetl.so, N elsewhere".
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
@@ -21,7 +22,7 @@ exec valgrind -q --xml=yes --xml-file=$logs/%p.xml --child-silent-after-fork=no 
 END
 chmod 755 "$logs/postgres"
 
-SERVER_PROGRAM=$logs/postgres PGCTLTIMEOUT=600 SUITE_SECONDS=10000 SUITES=regress bash "$here/check.sh" | tee "$logs/out"
+SERVER_PROGRAM=$logs/postgres PGCTLTIMEOUT=600 SUITE_SECONDS=20000 NOETL_PATIENCE=3600s SUITES=regress bash "$here/check.sh" | tee "$logs/out"
 grep -q '^test .*ok ' "$logs/out" || { complain "no test has run"; exit 1; }
 python3 - "$logs" <<'END'
 import collections, glob, re, sys
