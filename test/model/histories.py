@@ -129,6 +129,8 @@ def random_playbook(rng, path, child, top, undone, orderly=False):
         mode = "all"
     if mode:
         join["join"] = mode
+    if "type" in join and mode != "each":
+        join["args"] = {"seen": "{{ results }}"}        # of all branches, whichever was the last
     if "type" in join and rng.random() < 0.3 and not (orderly and mode == "each"):      # a cycle, which some of the reports take
         join["next"] = [{"when": "{{ (result.ok | default(9)) < 3 }}", "then": ["s00"]}, {"else": ["end"]}]
     document = {"apiVersion": "noetl.io/v1", "kind": "Playbook", "path": path,
