@@ -15,9 +15,10 @@ logs=$(mktemp -d "${TMPDIR:-/tmp}/noetl-memcheck.XXXXXX")
 trap 'rm -rf "$logs"' EXIT
 chmod 1777 "$logs"
 find_pg_config || exit 1
+install -m 644 "$here/memcheck.supp" "$logs/supp"
 cat >"$logs/postgres" <<END
 #!/bin/sh
-exec valgrind -q --xml=yes --xml-file=$logs/%p.xml --child-silent-after-fork=no --leak-check=no \\
+exec valgrind -q --xml=yes --xml-file=$logs/%p.xml --child-silent-after-fork=no --suppressions=$logs/supp --leak-check=no \\
     --undef-value-errors=yes --num-callers=24 --error-limit=no "$("$PG_CONFIG" --bindir)/postgres" "\$@"
 END
 chmod 755 "$logs/postgres"
