@@ -133,8 +133,10 @@ def random_playbook(rng, path, child, top, undone, orderly=False):
         join["args"] = {"seen": "{{ results }}"}        # of all branches, whichever was the last
     if "type" in join and rng.random() < 0.3 and not (orderly and mode == "each"):      # a cycle, which some of the reports take
         join["next"] = [{"when": "{{ (result.ok | default(9)) < 3 }}", "then": ["s00"]}, {"else": ["end"]}]
+    # a child whose result is null has the value of its last step, which is another one in each order
+    result = "{{ [s00 | default(none)] }}" if orderly else "{{ s00 }}"
     document = {"apiVersion": "noetl.io/v1", "kind": "Playbook", "path": path,
-                "workflow": [{"step": "start", "next": heads}, *steps, join, {"step": "end", "result": "{{ s00 }}"}]}
+                "workflow": [{"step": "start", "next": heads}, *steps, join, {"step": "end", "result": result}]}
     if not top and rng.random() < 0.1:
         document["limits"] = [{"name": "runs", "key": "{{ path }}", "concurrency": 2}]
     if rng.random() < 0.1:
