@@ -513,8 +513,12 @@ AS $$
           FROM live AS l
          WHERE noetl.join_awaits(catalog_id, run.step_name, l.step, l.state = 'waiting')
     ), arrived AS (
-        SELECT noetl.some_of(array_agg(DISTINCT a ->> 'from' ORDER BY a ->> 'from')) AS steps
-          FROM jsonb_array_elements(run.arrivals) AS a
+        SELECT noetl.some_of(array_agg(DISTINCT a.branch ->> 'from' ORDER BY a.branch ->> 'from')) AS steps
+          FROM (SELECT jsonb_array_elements(run.arrivals)
+                UNION ALL
+                SELECT more.arrival
+                  FROM noetl.arrival AS more
+                 WHERE (more.execution_id, more.step_name, more.visit) = (run.execution_id, run.step_name, run.visit)) AS a (branch)
     )
     SELECT coalesce('branches that can still arrive: ' || awaited.steps, 'nothing'),
            format('The step waits at a join%s; %s.',

@@ -74,9 +74,9 @@ iterator_item_names(const ItemScope *scope, JsonbValue *names)
 	json_end_object(&builder, names);
 }
 
-/* Returns whether every iterator, or this one's step, has a name. */
-static bool
-is_item_name(const ItemScope *scope, const char *name, int length)
+/* Returns whether a name is one of every item, or of the step (broker/collection.h). */
+bool
+iterator_has_name(const ItemScope *scope, const char *name, int length)
 {
 	return name_is(name, length, "_loop") || name_is(name, length, "index") ||
 		name_is(name, length, "parent") ||
@@ -99,7 +99,7 @@ item_lookup(void *arg, const char *name, int length, JsonbValue *value)
 		*value = *scope->item;
 		return TEMPLATE_VALUE;
 	}
-	if (is_item_name(scope, name, length))
+	if (iterator_has_name(scope, name, length))
 	{
 		iterator_item_names(scope, &names);
 		(void) json_get_n(&names, name, length, value);
@@ -120,7 +120,7 @@ item_envelope(void *arg, const char *name, int length, JsonbValue *value)
 	ItemScope  *scope = (ItemScope *) arg;
 
 	if (scope->outer->envelope == NULL || name_is(name, length, scope->element) ||
-		is_item_name(scope, name, length))
+		iterator_has_name(scope, name, length))
 		return TEMPLATE_UNDEFINED;
 	return scope->outer->envelope(scope->outer->arg, name, length, value);
 }

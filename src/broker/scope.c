@@ -228,11 +228,42 @@ is_own_step(const Scope *scope, const char *name, int length)
 		(name_is(name, length, scope->step->name) || name_is(name, length, "step"));
 }
 
+/* Returns the names that hide others (broker/scope.h). */
+const JsonbValue *
+scope_names(Scope *scope)
+{
+	if (scope->names == NULL && scope->item != NULL)
+	{
+		JsonbValue *names = palloc(sizeof(JsonbValue));
+
+		iterator_item_names(scope->item, names);
+		scope->names = names;
+	}
+	return scope->names;
+}
+
+/* Finds a name that hides others; of an item mostly without building all its names. */
+static bool
+lookup_names(Scope *scope, const char *name, int length, JsonbValue *value)
+{
+	if (scope->names == NULL && scope->item != NULL)
+	{
+		if (name_is(name, length, scope->item->element))
+		{
+			*value = *scope->item->item;
+			return true;
+		}
+		if (!iterator_has_name(scope->item, name, length))
+			return false;
+	}
+	return scope_names(scope) != NULL && json_get_n(scope->names, name, length, value);
+}
+
 /* Finds a name that exists only while a step's own templates are evaluated. */
 static TemplateBinding
 lookup_own(Scope *scope, const char *name, int length, JsonbValue *value)
 {
-	if (scope->names != NULL && json_get_n(scope->names, name, length, value))
+	if (lookup_names(scope, name, length, value))
 		return TEMPLATE_VALUE;
 	if (scope->is_retry)
 	{
