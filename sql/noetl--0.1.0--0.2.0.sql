@@ -1074,7 +1074,8 @@ CREATE FUNCTION noetl.error_fingerprint(error text) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT left(regexp_replace(regexp_replace(regexp_replace(regexp_replace(left(error, 2000),
+    SELECT left(regexp_replace(regexp_replace(regexp_replace(regexp_replace(regexp_replace(left(error, 2000),
+               '; detail: .*', ''),
                '[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}', '<uuid>', 'g'),
                '"[^"]*"|''[^'']*''', '<text>', 'g'),
                '[0-9]+', '<n>', 'g'),
@@ -1082,7 +1083,7 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION noetl.error_fingerprint(text) IS
-    'an error without what differs from case to case: numbers, UUIDs and quoted parts';
+    'an error without what differs from case to case: numbers, UUIDs, quoted parts, and the detail of an SQL error';
 CREATE VIEW noetl.failure WITH (security_barrier) AS
     SELECT x.path, s.step, noetl.error_fingerprint(coalesce(s.error, x.error, '')) AS fingerprint,
            count(*) AS count, min(x.ended_at) AS first, max(x.ended_at) AS last,

@@ -71,10 +71,11 @@ typedef struct ValueSource
 	bool		(*child_item) (void *arg, int64 execution_id, JsonbValue *item);
 	/* the attempt of the iterator that started a child, from 1; 0: none did */
 	int			(*child_attempt) (void *arg, int64 execution_id);
-	/* whether a child execution had begun to compensate before an event */
-	bool		(*child_undone) (void *arg, int64 execution_id, int64 before);
+	/* whether a child execution could not be resumed at the time of an event: it had begun
+	 * to compensate, or had done nothing before its end */
+	bool		(*child_gone) (void *arg, int64 execution_id, int64 before);
 	/* whether one had of the children that the worker of a step has started */
-	bool		(*spawned_undone) (void *arg, int64 execution_id, int64 parent_event_id,
+	bool		(*spawned_gone) (void *arg, int64 execution_id, int64 parent_event_id,
 								   int64 before);
 	int64		(*new_execution_id) (void *arg);
 	/* whether a step may be visited that often, or a child nest that deep */

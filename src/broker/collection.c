@@ -125,11 +125,23 @@ item_envelope(void *arg, const char *name, int length, JsonbValue *value)
 	return scope->outer->envelope(scope->outer->arg, name, length, value);
 }
 
+/* TemplateScope.left: items are data. */
+static TemplateLeft
+item_left(void *arg, const char *name, int length, const char *member, int member_length)
+{
+	ItemScope  *scope = (ItemScope *) arg;
+
+	if (name_is(name, length, scope->element) || is_item_name(scope, name, length))
+		return LEFT_NOTHING;
+	return scope->outer->left(scope->outer->arg, name, length, member, member_length);
+}
+
 /* Fills in the template scope of an item; the caller has filled in the rest. */
 void
 iterator_item_scope(ItemScope *scope)
 {
 	scope->template = *scope->outer;
+	scope->template.left = scope->outer->left != NULL ? item_left : NULL;
 	scope->template.lookup = item_lookup;
 	scope->template.envelope = item_envelope;
 	scope->template.arg = scope;

@@ -687,13 +687,22 @@ enqueue_child_save(Iteration *iteration, const ChildEnd *end, const JsonbValue *
 /*
  * Returns whether a child belongs to the attempt that is under way.  A child that
  * was busy when its attempt failed ends later, and the next attempt may have
- * begun; and whoever starts an execution may name any parent.
+ * begun; and whoever starts an execution may name any parent.  An attempt that goes
+ * on after the end of the execution may have children of the attempt that had failed
+ * before, where only its repetition was still to come.
  */
 static bool
-is_current_item(BrokerState *state, const Run *run, const ChildEnd *end)
+is_current_item(const Iteration *iteration, const ChildEnd *end)
 {
-	return state->values.child_attempt(state->values.arg, end->execution_id) ==
-		run->attempts + 1;
+	const Run  *run = iteration->run;
+	const ValueSource *values = &iteration->state->values;
+
+	if (values->child_attempt(values->arg, end->execution_id) == run->attempts + 1)
+		return true;
+	return iteration->resumed != 0 && end->item >= 0 && end->item < iteration->total &&
+		values->item_states(values->arg, iteration->step->name, run->visit, iteration->since,
+							iteration->resumed, iteration->total)[end->item].child_execution_id ==
+		end->execution_id;
 }
 
 /*
@@ -709,9 +718,9 @@ item_child_ended(BrokerState *state, Run *run, const ChildEnd *end)
 	JsonbValue	value;
 	ItemEnd		item;
 
-	if (!is_current_item(state, run, end))
-		return none;
 	iteration_open(&iteration, state, run);
+	if (!is_current_item(&iteration, end))
+		return none;
 	child_result(state, run, body, end, &value);
 	if (end->completed && body->saves != NULL)
 		return save_child(&iteration, end, &value);

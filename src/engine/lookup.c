@@ -235,31 +235,31 @@ child_attempt(void *arg, int64 execution_id)
 	return attempt;
 }
 
-/* ValueSource.child_undone */
+/* ValueSource.child_gone */
 static bool
-child_undone(void *arg, int64 execution_id, int64 before)
+child_gone(void *arg, int64 execution_id, int64 before)
 {
 	Store	   *store = store_open(InvalidOid);
-	bool		undone = store_has_compensated(store, execution_id, before);
+	bool		gone = store_cannot_resume(store, execution_id, before);
 
 	store_close(store);
-	return undone;
+	return gone;
 }
 
-/* ValueSource.spawned_undone */
+/* ValueSource.spawned_gone */
 static bool
-spawned_undone(void *arg, int64 execution_id, int64 parent_event_id, int64 before)
+spawned_gone(void *arg, int64 execution_id, int64 parent_event_id, int64 before)
 {
 	Store	   *store = store_open(InvalidOid);
 	List	   *children = store_unfinished_children(store, execution_id, parent_event_id);
-	bool		undone = false;
+	bool		gone = false;
 	ListCell   *lc;
 
 	foreach(lc, children)
-		undone = undone ||
-			store_has_compensated(store, ((Execution *) lfirst(lc))->execution_id, before);
+		gone = gone ||
+			store_cannot_resume(store, ((Execution *) lfirst(lc))->execution_id, before);
 	store_close(store);
-	return undone;
+	return gone;
 }
 
 /* ValueSource.new_execution_id */
@@ -366,8 +366,8 @@ engine_set_constant_lookups(ValueSource *source)
 {
 	source->child_item = child_item;
 	source->child_attempt = child_attempt;
-	source->child_undone = child_undone;
-	source->spawned_undone = spawned_undone;
+	source->child_gone = child_gone;
+	source->spawned_gone = spawned_gone;
 }
 
 /* Prepares *values for an evaluation. */

@@ -282,8 +282,11 @@ extern List *store_logged_signals(Store *store, int64 execution_id, TimestampTz 
  */
 extern List *store_completions(Store *store, int64 execution_id, const Playbook *playbook,
 							   TimestampTz until);
-/* Returns whether an execution had begun to compensate before an event (of any log). */
-extern bool store_has_compensated(Store *store, int64 execution_id, int64 before);
+/*
+ * Returns whether an execution could not be resumed at the time of an event (of any
+ * log): it had begun to compensate, or had ended before it did anything.
+ */
+extern bool store_cannot_resume(Store *store, int64 execution_id, int64 before);
 
 /* Merges members into the meta of a stored event. */
 extern void store_annotate_event(Store *store, int64 execution_id,
