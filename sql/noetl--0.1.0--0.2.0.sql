@@ -306,6 +306,8 @@ CREATE INDEX message_expires_idx ON noetl.message (expires_at);
 
 COMMENT ON TABLE noetl.pending IS
     'events that wait for their decision, such as those stored while noetl.broker was off; noetl.enqueue_next() decides on them';
+COMMENT ON COLUMN noetl.pending.event_id IS
+    '0: the execution is to be cancelled; negative: the child with that id has ended at created_at, while the execution was busy';
 -- Written by the reaper only, and nearly always empty.
 CREATE TABLE noetl.reaper_failure (
     execution_id bigint      PRIMARY KEY,
