@@ -31,7 +31,32 @@ INSERT INTO guard_orders VALUES (2, NULL);
 SELECT count(*) FROM guard_orders;
 DROP TABLE guard_orders;
 
--- The parameters of a statement fail its save, as any other part of it does.
+-- Who waits for work wakes when the pause of an execution ends by itself.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: guards/paused
+workflow:
+- {step: a, type: guard_paused, code: x}
+$$) > 0 AS registered;
+SELECT noetl.execute('guards/paused') AS id \gset
+SELECT noetl.pause(:id, until => clock_timestamp() + interval '0.5 s');
+SET statement_timeout = '60 s';
+DO $$
+DECLARE
+    due boolean;
+BEGIN
+    WHILE NOT EXISTS (SELECT FROM noetl.lease('w', types => '{guard_paused}')) LOOP
+        COMMIT;
+        CALL noetl.wait_for_work('10 minutes', '{guard_paused}', due);
+    END LOOP;
+END
+$$;
+RESET statement_timeout;
+SELECT status FROM noetl.queue WHERE execution_id = :id;
+SELECT noetl.cancel(:id);
+
+-- Of the parts of a save that cannot be rendered the first one is named: here the parameters.
 SELECT noetl.register($$
 apiVersion: noetl.io/v1
 kind: Playbook
@@ -40,7 +65,7 @@ workflow:
 - step: a
   type: python
   code: x
-  save: {storage: postgres, statement: "SELECT $1", params: ["{{ result.a.b.c }}"]}
+  save: {storage: postgres, statement: "SELECT $1, {{ result.x.y }}", params: ["{{ result.a.b.c }}"]}
 $$) > 0 AS registered;
 SELECT noetl.execute('guards/parameters') > 0 AS started;
 SELECT * FROM work('{"a": {"n": 1}}');
@@ -71,6 +96,12 @@ SELECT execution_id, event_type, event_id, catalog_id, context FROM noetl.event 
 SELECT count(*) FROM noetl.event WHERE execution_id = :id AND event_type = 'execution_start';
 \set VERBOSITY default
 SELECT noetl.cancel(:id);
+
+-- A start may name the playbook by its catalog_id alone.
+INSERT INTO noetl.event (execution_id, event_type, catalog_id)
+SELECT noetl.next_id(), 'execution_start', max(catalog_id) FROM noetl.catalog WHERE path = 'guards/failing';
+SELECT path, status FROM noetl.execution WHERE execution_id = newest('guards/failing');
+SELECT noetl.cancel(newest('guards/failing'));
 
 -- A worker that has no lease says that it saves: that is not taken for another's.
 SELECT noetl.execute('guards/failing') AS id \gset
