@@ -56,6 +56,36 @@ RESET statement_timeout;
 SELECT status FROM noetl.queue WHERE execution_id = :id;
 SELECT noetl.cancel(:id);
 
+-- Who passes by a schedule that has missed many times starts some of them only.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: guards/end
+workflow:
+- {step: end}
+$$) > 0 AS registered;
+SELECT noetl.schedule('guards', 'guards/end', '* * * * *', catch_up => 'all') > now() AS made;
+UPDATE noetl.schedule SET next_at = date_trunc('minute', now()) - interval '120 min' WHERE name = 'guards';
+DO $$
+DECLARE
+    started bigint := 0;
+    before bigint;
+    largest bigint := 0;
+BEGIN
+    FOR i IN 1 .. 600 LOOP
+        before := started;
+        PERFORM noetl.lease('w', types => '{none}');
+        COMMIT;
+        started := (SELECT count(*) FROM noetl.execution WHERE schedule = 'guards');
+        largest := greatest(largest, started - before);
+        EXIT WHEN (SELECT next_at > now() FROM noetl.schedule WHERE name = 'guards');
+        PERFORM pg_sleep(0.1);
+    END LOOP;
+    RAISE NOTICE 'all: %, at most 50 at once: %', started > 120, largest <= 50;
+END
+$$;
+SELECT noetl.unschedule('guards');
+
 -- Of the parts of a save that cannot be rendered the first one is named: here the parameters.
 SELECT noetl.register($$
 apiVersion: noetl.io/v1
