@@ -31,6 +31,40 @@ INSERT INTO guard_orders VALUES (2, NULL);
 SELECT count(*) FROM guard_orders;
 DROP TABLE guard_orders;
 
+-- Why somebody has an execution go on stays in its log.
+SELECT noetl.execute('guards/failing') AS id \gset
+SELECT * FROM work('{"a": {"fail": "no"}}');
+SELECT noetl.redrive(:id, reason => 'there is paper now');
+SELECT meta ->> 'reason' AS reason FROM noetl.event WHERE execution_id = :id AND meta ? 'reason';
+SELECT noetl.cancel(:id);
+
+-- A number of items at once that is too large for an integer is an error.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: guards/too_many
+workload: {n: 4294967297}
+workflow:
+- {step: each, type: iterator, collection: [1, 2], element: n, mode: async, concurrency: "{{ workload.n }}", task: {type: playbook, path: guards/failing}}
+$$) > 0 AS registered;
+SELECT noetl.execute('guards/too_many') > 0 AS started;
+SELECT status, error FROM noetl.execution WHERE execution_id = newest('guards/too_many');
+
+-- A task that is done again after its end has all of its attempts again.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: guards/attempts
+workflow:
+- {step: a, type: python, code: x, retry: {max_attempts: 2, initial_delay: 0, jitter: false}}
+$$) > 0 AS registered;
+SELECT noetl.execute('guards/attempts') AS id \gset
+SELECT * FROM work('{"a": {"fail": "no"}}');
+SELECT noetl.redrive(:id);
+SELECT attempts, max_attempts, attempts_before FROM noetl.queue WHERE execution_id = :id;
+SELECT * FROM work('{"a": {"fail": "no"}}');
+SELECT event_type, meta ->> 'attempt' AS attempt FROM noetl.event WHERE execution_id = :id AND event_type LIKE 'action%' ORDER BY event_id;
+
 -- Who waits for work wakes when the pause of an execution ends by itself.
 SELECT noetl.register($$
 apiVersion: noetl.io/v1
