@@ -31,6 +31,13 @@ INSERT INTO guard_orders VALUES (2, NULL);
 SELECT count(*) FROM guard_orders;
 DROP TABLE guard_orders;
 
+-- A constraint that a user has put on a table of ours holds for what the broker writes.
+ALTER TABLE noetl.queue ADD CONSTRAINT guard CHECK (node_name <> 'a');
+\set VERBOSITY terse
+SELECT noetl.execute('guards/failing');
+\set VERBOSITY default
+ALTER TABLE noetl.queue DROP CONSTRAINT guard;
+
 -- Why somebody has an execution go on stays in its log.
 SELECT noetl.execute('guards/failing') AS id \gset
 SELECT * FROM work('{"a": {"fail": "no"}}');
