@@ -47,6 +47,9 @@ my ($status, $out, $error) = $node->psql('postgres', q{
 	SELECT count(*) FROM pg_locks WHERE locktype = 'advisory';
 }, on_error_stop => 0);
 is($out, '0', 'nor a wait that is cancelled');
+is( sql(q{CALL noetl.wait_for_execution(noetl.execute('wakes/one'), '0.01 s');
+	CALL noetl.wait_for_change('0.01 s');
+	SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'}) =~ s/.*\n//sr, '0', '... of an end or a change');
 
 my $active = q{FROM pg_stat_activity WHERE query LIKE 'CALL noetl.wait_for_work%' AND state = 'active'};
 
