@@ -38,6 +38,42 @@ SELECT noetl.execute('guards/failing');
 \set VERBOSITY default
 ALTER TABLE noetl.queue DROP CONSTRAINT guard;
 
+-- Columns of a partition in another order are an error, not other values.
+CREATE TABLE guard_leaf (LIKE noetl.event INCLUDING DEFAULTS);
+ALTER TABLE guard_leaf DROP COLUMN stack_trace;
+ALTER TABLE guard_leaf ADD COLUMN stack_trace text;
+ALTER TABLE noetl.event ATTACH PARTITION guard_leaf FOR VALUES FROM (1000) TO (2000);
+\set VERBOSITY terse
+INSERT INTO noetl.event (execution_id, event_type, context) VALUES (1500, 'execution_start', '{"path": "guards/failing"}');
+\set VERBOSITY default
+DROP TABLE guard_leaf;
+
+-- What the broker notes about an event leaves what its sender has said.
+SELECT noetl.execute('guards/failing') AS id \gset
+SET noetl.broker = off;
+INSERT INTO noetl.event (execution_id, event_type, node_name, result, meta)
+SELECT :id, 'action_completed', 'a', '1', jsonb_build_object('mine', i) FROM generate_series(1, 2) AS i;
+RESET noetl.broker;
+SELECT noetl.enqueue_next(:id);
+SELECT event_type, meta - 'node_id' AS meta FROM noetl.event WHERE execution_id = :id AND event_type = 'action_completed' ORDER BY event_id;
+
+-- A loop of the old form on a step that no transition gives an input.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: guards/loop
+workload: {xs: [1, 2]}
+workflow:
+- step: each
+  tool: python
+  loop: {in: "{{ workload.xs }}", iterator: x, mode: distributed, concurrency: 2}
+  code: x
+  args: {n: "{{ x }}"}
+$$) > 0 AS registered;
+SELECT noetl.execute('guards/loop') > 0 AS started;
+SELECT current_index, action -> 'data' AS data FROM noetl.queue WHERE execution_id = newest('guards/loop') ORDER BY 1;
+SELECT noetl.cancel(newest('guards/loop'));
+
 -- Why somebody has an execution go on stays in its log.
 SELECT noetl.execute('guards/failing') AS id \gset
 SELECT * FROM work('{"a": {"fail": "no"}}');

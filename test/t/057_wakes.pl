@@ -54,12 +54,12 @@ is( sql(q{CALL noetl.wait_for_execution(noetl.execute('wakes/one'), '0.01 s');
 my $active = q{FROM pg_stat_activity WHERE query LIKE 'CALL noetl.wait_for_work%' AND state = 'active'};
 
 # Lets somebody wait for a type for an hour, while its only task is leased for longer; what
-# makes a task of the type ready must end the wait.  Who waits looks by itself after 30
+# makes a task of the type ready must end the wait; $before is done before.  Who waits looks by itself after 30
 # seconds, so it is woken if the wait ends sooner; on a machine that stands still for so
 # long another try may show it.
 sub woken_by
 {
-	my ($what, $name) = @_;
+	my ($what, $name, $before) = @_;
 	my $woken = 0;
 	for (my $try = 0; $try < 3 && !$woken; $try++)
 	{
@@ -67,6 +67,7 @@ sub woken_by
 			TRUNCATE noetl.queue;
 			SELECT noetl.execute('wakes/one');
 			SELECT noetl.lease('w1', 1, '2 hours')});
+		sql($before) if $before;
 		my $out = '';
 		my $waiter = IPC::Run::start(
 			[ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', q{CALL noetl.wait_for_work('1 hour', '{python}')} ],
@@ -95,6 +96,8 @@ woken_by(q{
 	INSERT INTO noetl.queue (execution_id, catalog_id, node_id, node_name, node_type, action)
 	SELECT execution_id, catalog_id, node_id, node_name, node_type, action FROM noetl.queue;
 	SELECT noetl.lease('w2', 1)}, 'a lease that leaves others behind');
+woken_by(q{SELECT noetl.debounce('wakes/one', 'key', '0.1 s')}, 'a start that is brought forward',
+	q{SELECT noetl.debounce('wakes/one', 'key', '2 hours')});
 
 $node->stop;
 done_testing();
