@@ -108,31 +108,6 @@ SELECT attempts, max_attempts, attempts_before FROM noetl.queue WHERE execution_
 SELECT * FROM work('{"a": {"fail": "no"}}');
 SELECT event_type, meta ->> 'attempt' AS attempt FROM noetl.event WHERE execution_id = :id AND event_type LIKE 'action%' ORDER BY event_id;
 
--- Who waits for work wakes when the pause of an execution ends by itself.
-SELECT noetl.register($$
-apiVersion: noetl.io/v1
-kind: Playbook
-path: guards/paused
-workflow:
-- {step: a, type: guard_paused, code: x}
-$$) > 0 AS registered;
-SELECT noetl.execute('guards/paused') AS id \gset
-SELECT noetl.pause(:id, until => clock_timestamp() + interval '0.5 s');
-SET statement_timeout = '60 s';
-DO $$
-DECLARE
-    due boolean;
-BEGIN
-    WHILE NOT EXISTS (SELECT FROM noetl.lease('w', types => '{guard_paused}')) LOOP
-        COMMIT;
-        CALL noetl.wait_for_work('10 minutes', '{guard_paused}', due);
-    END LOOP;
-END
-$$;
-RESET statement_timeout;
-SELECT status FROM noetl.queue WHERE execution_id = :id;
-SELECT noetl.cancel(:id);
-
 -- Who passes by a schedule that has missed many times starts some of them only.
 SELECT noetl.register($$
 apiVersion: noetl.io/v1

@@ -72,9 +72,9 @@ sub woken_by
 		my $waiter = IPC::Run::start(
 			[ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', q{CALL noetl.wait_for_work('1 hour', '{python}')} ],
 			'>', \$out, '2>', \$out, IPC::Run::timeout(300));
-		wait_for("SELECT EXISTS (SELECT $active AND wait_event = 'Extension')", 60) or die 'nobody sleeps';
+		my $asleep = wait_for("SELECT EXISTS (SELECT $active AND wait_event = 'Extension')", 20);
 		sql($what);
-		my $ended = wait_for("SELECT NOT EXISTS (SELECT $active)", 20);
+		my $ended = $asleep && wait_for("SELECT NOT EXISTS (SELECT $active)", 20);
 		sql("SELECT pg_cancel_backend(pid) $active") unless $ended;
 		$waiter->finish;
 		$woken = $ended && $out eq "t\n";
@@ -98,6 +98,9 @@ woken_by(q{
 	SELECT noetl.lease('w2', 1)}, 'a lease that leaves others behind');
 woken_by(q{SELECT noetl.debounce('wakes/one', 'key', '0.1 s')}, 'a start that is brought forward',
 	q{SELECT noetl.debounce('wakes/one', 'key', '2 hours')});
+woken_by('SELECT 1', 'the end of a pause', q{
+	SELECT noetl.release(queue_id, 'w1') FROM noetl.queue;
+	SELECT noetl.pause(execution_id, until => clock_timestamp() + interval '8 s') FROM noetl.queue});
 
 $node->stop;
 done_testing();
