@@ -10,22 +10,10 @@ use Time::HiRes qw(sleep time);
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
+$node->append_conf('postgresql.conf', 'autovacuum = off');
 $node->start;
 
 sub sql { return $node->safe_psql('postgres', $_[0]); }
-
-# Waits until a query gives true; false after so many seconds.
-sub wait_for
-{
-	my ($query, $seconds) = @_;
-	my $until = time + $seconds;
-	while (time < $until)
-	{
-		return 1 if sql($query) eq 't';
-		sleep 0.05;
-	}
-	return 0;
-}
 
 sql(q{
 	CREATE EXTENSION noetl;
@@ -35,7 +23,17 @@ kind: Playbook
 path: wakes/one
 workflow:
 - {step: a, type: python, code: x}
-')});
+');
+	CREATE PROCEDURE wait_until(seconds int, asleep boolean) LANGUAGE plpgsql AS $$
+	BEGIN
+		FOR i IN 1 .. seconds * 20 LOOP
+			EXIT WHEN asleep = EXISTS (
+				SELECT FROM pg_stat_activity WHERE query LIKE 'CALL noetl.wait_for_work%' AND state = 'active' AND (NOT asleep OR wait_event = 'Extension'));
+			COMMIT;
+			PERFORM pg_sleep(0.05);
+		END LOOP;
+	END
+	$$});
 
 isnt($node->psql('postgres', q{
 	CALL noetl.wait_for_work('1 s', string_to_array(repeat('a,', 64) || 'a', ','))}), 0, 'nobody waits for more than 64 types');
@@ -51,12 +49,11 @@ is( sql(q{CALL noetl.wait_for_execution(noetl.execute('wakes/one'), '0.01 s');
 	CALL noetl.wait_for_change('0.01 s');
 	SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'}) =~ s/.*\n//sr, '0', '... of an end or a change');
 
-my $active = q{FROM pg_stat_activity WHERE query LIKE 'CALL noetl.wait_for_work%' AND state = 'active'};
-
 # Lets somebody wait for a type for an hour, while its only task is leased for longer; what
-# makes a task of the type ready must end the wait; $before is done before.  Who waits looks by itself after 30
-# seconds, so it is woken if the wait ends sooner; on a machine that stands still for so
-# long another try may show it.
+# makes a task of the type ready must end the wait; $before is done before.  Who waits
+# looks by itself after 30 seconds, and when a session begins: so one session does all,
+# and the wait must end in 20.  On a machine that stands still for so long another try may
+# show it.
 sub woken_by
 {
 	my ($what, $name, $before) = @_;
@@ -68,16 +65,19 @@ sub woken_by
 			SELECT noetl.execute('wakes/one');
 			SELECT noetl.lease('w1', 1, '2 hours')});
 		sql($before) if $before;
-		my $out = '';
+		my ($done, $due) = ('', '');
+		my $waker = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres') ], '<', \qq{
+			CALL wait_until(60, true);
+			$what;
+			CALL wait_until(20, false);
+			SELECT 'slept on' WHERE (SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity
+			 WHERE query LIKE 'CALL noetl.wait_for_work%' AND state = 'active') > 0;}, '>', \$done, IPC::Run::timeout(300));
 		my $waiter = IPC::Run::start(
 			[ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', q{CALL noetl.wait_for_work('1 hour', '{python}')} ],
-			'>', \$out, '2>', \$out, IPC::Run::timeout(300));
-		my $asleep = wait_for("SELECT EXISTS (SELECT $active AND wait_event = 'Extension')", 20);
-		sql($what);
-		my $ended = $asleep && wait_for("SELECT NOT EXISTS (SELECT $active)", 20);
-		sql("SELECT pg_cancel_backend(pid) $active") unless $ended;
+			'>', \$due, '2>', \$due, IPC::Run::timeout(300));
+		$waker->finish;
 		$waiter->finish;
-		$woken = $ended && $out eq "t\n";
+		$woken = $due eq "t\n" && $done !~ /slept on/;
 	}
 	ok($woken, "$name wakes who waits for the type");
 }
