@@ -105,7 +105,8 @@ worker-kills:
 
 SEED ?= random
 fuzz-jinja:
-	@SUITES=diff PROGRAMS=jinja COUNT='$(or $(COUNT),500000)' SEED='$(SEED)' bash $(here)/test/check.sh
+	@PROGRAM_SECONDS=$${PROGRAM_SECONDS:-7200} SUITES=diff PROGRAMS=jinja COUNT='$(or $(COUNT),500000)' SEED='$(SEED)' \
+		bash $(here)/test/check.sh
 
 memcheck:
 	@REGRESS='$(REGRESS)' ISOLATION='' bash $(here)/test/memcheck.sh
@@ -243,8 +244,8 @@ $(SCRIPT): $(SCRIPT_PARTS) $(here)/sql/noetl $(here)/noetl.control
 # What was built for another PostgreSQL or by another compiler is built anew.
 build/for: force
 	@mkdir -p build $(sort $(dir $(OBJS) $(WORKER_OBJS) $(CONSOLE_OBJS)))
-	@echo '$(VERSION) $(pkglibdir) $(CC)' | cmp -s - $@ || \
-		echo '$(VERSION) $(pkglibdir) $(CC)' > $@
+	@echo '$(VERSION) $(pkglibdir) $(CC) $(CONSOLE_GRAPHVIZ)' | cmp -s - $@ || \
+		echo '$(VERSION) $(pkglibdir) $(CC) $(CONSOLE_GRAPHVIZ)' > $@
 $(OBJS) $(WORKER_OBJS) $(CONSOLE_OBJS): build/for
 $(OBJS:.o=.bc): %.bc: %.o
 .PHONY: force

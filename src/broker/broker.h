@@ -96,6 +96,12 @@ typedef struct ValueSource
 	bool		(*signal_known) (void *arg, const char *id);
 	/* reads the text of a time; false and *error when it is none */
 	bool		(*moment) (void *arg, const char *text, TimestampTz *moment, char **error);
+	/* Run *, all tasks of steps: of many tasks the state has only some at first */
+	List	   *(*tasks) (void *arg);
+	/* the newest visit of a step, after another one, that has a live task; 0: none has */
+	int			(*newest_visit) (void *arg, const Step *step, int after);
+	/* Arrival *, those of a run that its row has no room for */
+	List	   *(*arrivals) (void *arg, const Run *run);
 	/* executes SaveRequests (broker/save.h); false: nothing is saved */
 	bool		(*save) (void *arg, List *requests, struct SaveError *error);
 	void	   *arg;
@@ -123,6 +129,8 @@ struct BrokerState
 	int			drive;			/* how often it was set going; 1: not redriven */
 	bool		finished;		/* a terminal event has been written */
 	List	   *runs;			/* Run *, one for each live visit of a step */
+	bool		more_tasks;		/* some tasks are not among them (run.h: all_runs()) */
+	List	   *first_tasks;	/* Run *, with more_tasks: the tasks among them at first */
 	Run		   *item;			/* the item the event is about, or NULL */
 	ValueSource values;
 	TimestampTz now;			/* of the event decided on: what now() says */

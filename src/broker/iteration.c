@@ -125,24 +125,21 @@ index_of_start(const Iteration *iteration, int n)
  * ---------------------------------------------------------------------------
  */
 
-/* Fills in the scope of an item's templates. */
+/* Fills in the scope of an item's templates, which refers to *names. */
 static void
 item_scope(const Iteration *iteration, int index, const JsonbValue *item,
-		   JsonbValue *names, Scope *scope)
+		   ItemScope *names, Scope *scope)
 {
-	ItemScope	item_names;
-
-	memset(&item_names, 0, sizeof(item_names));
-	item_names.element = iteration->spec->element;
-	item_names.step = iteration->step->name;
-	item_names.index = index;
-	item_names.count = iteration->total;
-	item_names.item = item;
-	item_names.chunked = iteration->spec->chunk != NULL;
-	iterator_item_names(&item_names, names);
+	memset(names, 0, sizeof(ItemScope));
+	names->element = iteration->spec->element;
+	names->step = iteration->step->name;
+	names->index = index;
+	names->count = iteration->total;
+	names->item = item;
+	names->chunked = iteration->spec->chunk != NULL;
 	scope_init(scope, iteration->state, iteration->step, iteration->run,
 			   iteration->state->now);
-	scope->names = names;
+	scope->item = names;
 	scope->input = iteration->has_input ? &iteration->input : NULL;
 }
 
@@ -277,7 +274,7 @@ iteration_start_item(Iteration *iteration, int index, const JsonbValue *item, It
 {
 	StepKind	kind = iteration->spec->body->kind;
 	Scope		scope;
-	JsonbValue	names;
+	ItemScope	names;
 	char	   *error = NULL;
 
 	end->index = index;
@@ -645,7 +642,8 @@ save_child(Iteration *iteration, const ChildEnd *end, const JsonbValue *envelope
 	BrokerState *state = iteration->state;
 	Run		   *run = run_make(iteration->run->step, iteration->run->visit, RUN_OPEN);
 	Scope		scope;
-	JsonbValue	names;
+	ItemScope	names;
+	JsonbValue	current;
 	JsonbValue	value;
 	JsonbValue	saved;
 	ItemEnd		item;
@@ -654,8 +652,8 @@ save_child(Iteration *iteration, const ChildEnd *end, const JsonbValue *envelope
 	item.index = run->item = end->item;
 	item.value = envelope;
 	item.child_execution_id = end->execution_id;
-	child_item(state, end, &value);
-	item_scope(iteration, end->item, &value, &names, &scope);
+	child_item(state, end, &current);
+	item_scope(iteration, end->item, &current, &names, &scope);
 	result_value(envelope, &value);
 	scope.result = &value;
 	scope.envelope = envelope;
@@ -674,7 +672,7 @@ enqueue_child_save(Iteration *iteration, const ChildEnd *end, const JsonbValue *
 	const Run  *run = iteration->run;
 	Run		   *task = run_make(run->step, run->visit, RUN_QUEUED);
 	Scope		scope;
-	JsonbValue	names;
+	ItemScope	names;
 	JsonbValue	item;
 
 	child_item(state, end, &item);

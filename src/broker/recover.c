@@ -227,6 +227,7 @@ lay_input(BrokerState *state, Run *run, const JsonbValue *input, int64 cause)
 
 	if (input == NULL)
 		return;
+	all_arrivals(state, run);
 	input_of_arrivals(run->arrivals, &below);
 	input_overlay(&below, input, all);
 	run->arrivals = single_arrival(state, run, all, cause);

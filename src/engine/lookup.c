@@ -11,6 +11,35 @@
 #include "engine/internal.h"
 #include "engine/save_session.h"
 
+/* ValueSource.tasks */
+static List *
+tasks(void *arg)
+{
+	ValueContext *context = (ValueContext *) arg;
+
+	return store_load_tasks(context->store, context->execution_id, context->state->playbook,
+							context->with_action);
+}
+
+/* ValueSource.newest_visit */
+static int
+newest_visit(void *arg, const Step *step, int after)
+{
+	ValueContext *context = (ValueContext *) arg;
+
+	return store_newest_visit(context->store, context->execution_id, step->name, after);
+}
+
+/* ValueSource.arrivals */
+static List *
+arrivals(void *arg, const Run *run)
+{
+	ValueContext *context = (ValueContext *) arg;
+
+	return store_more_arrivals(context->store, context->execution_id, run,
+							   context->state->playbook);
+}
+
 /* ValueSource.step_value */
 static void
 step_value(void *arg, const Step *step, int visit, int64 before, StepValue *value)
@@ -346,6 +375,9 @@ void
 values_init(ValueContext *values, Store *store, BrokerState *state, bool catching_up)
 {
 	static const ValueSource source = {
+		.tasks = tasks,
+		.newest_visit = newest_visit,
+		.arrivals = arrivals,
 		.step_value = step_value,
 		.event_meta = event_meta,
 		.workload = workload,

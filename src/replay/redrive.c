@@ -320,7 +320,7 @@ static List *
 held_runs(Store *store, const Execution *execution, int step)
 {
 	List	   *runs = store_load_runs(store, execution->execution_id,
-									   playbook_get(execution->catalog_id), NULL);
+									   playbook_get(execution->catalog_id));
 	List	   *held = NIL;
 	ListCell   *lc;
 
