@@ -131,7 +131,7 @@ item_left(void *arg, const char *name, int length, const char *member, int membe
 {
 	ItemScope  *scope = (ItemScope *) arg;
 
-	if (name_is(name, length, scope->element) || is_item_name(scope, name, length))
+	if (name_is(name, length, scope->element) || iterator_has_name(scope, name, length))
 		return LEFT_NOTHING;
 	return scope->outer->left(scope->outer->arg, name, length, member, member_length);
 }
