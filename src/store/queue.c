@@ -543,6 +543,16 @@ store_delete_tasks(Store *store, int64 execution_id)
 	}
 }
 
+/* Reads a task and locks its row, without waiting (store/store.h). */
+bool
+store_try_task(Store *store, int64 queue_id, QueueRow *row)
+{
+	if (!queue_try_row(store, queue_id))
+		return false;
+	queue_read_row(store_table(store, REL_QUEUE)->scan_slot, row);
+	return true;
+}
+
 /* Deletes a row whatever its status; returns false when it is gone. */
 bool
 store_delete_task(Store *store, int64 queue_id)

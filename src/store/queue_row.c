@@ -255,9 +255,12 @@ store_lock_row(StoreTable *table, ItemPointer tid, Snapshot snapshot, bool skip,
 	return result == TM_Ok;
 }
 
-/* Finds a row and locks its newest version; returns false when it is gone. */
-bool
-queue_lock_row(Store *store, int64 queue_id)
+/*
+ * Finds a row and locks its newest version; returns false when it is gone.  skip: do not
+ * wait for who has locked it; false is returned then, too.
+ */
+static bool
+lock_row(Store *store, int64 queue_id, bool skip)
 {
 	QueueScan	scan;
 	ScanKeyData key;
@@ -270,10 +273,24 @@ queue_lock_row(Store *store, int64 queue_id)
 	if (found)
 	{
 		tid = scan.slot->tts_tid;
-		found = store_lock_row(scan.table, &tid, scan.snapshot, false, NULL);
+		found = store_lock_row(scan.table, &tid, scan.snapshot, skip, NULL);
 	}
 	queue_scan_close(&scan);
 	return found;
+}
+
+/* Finds a row and locks its newest version; returns false when it is gone. */
+bool
+queue_lock_row(Store *store, int64 queue_id)
+{
+	return lock_row(store, queue_id, false);
+}
+
+/* Does the same unless somebody else has locked the row (store/queue_row.h). */
+bool
+queue_try_row(Store *store, int64 queue_id)
+{
+	return lock_row(store, queue_id, true);
 }
 
 /* Locks the newest version of a row that was read at a place (store/queue_row.h). */

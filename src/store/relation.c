@@ -346,6 +346,7 @@ store_use_event_leaf(Relation leaf)
 	if (leaf_indexes.leaf == RelationGetRelid(leaf))
 		return;
 	check_event_leaf(leaf);
+	leaf_indexes.leaf = InvalidOid; /* should the next line raise */
 	find_leaf_indexes(leaf);
 	leaf_indexes.leaf = RelationGetRelid(leaf);
 }
