@@ -136,8 +136,14 @@ my $number = 0;
 my $prepared = 0;
 while (time() < $end)
 {
-	# that a process has ended is only seen when it is asked
-	@clients = grep { eval { $_->pump_nb; 1 } && $_->pumpable } @clients;
+	# that a process has ended is only seen when it is asked; its pipes last until it is finished
+	my @running;
+	for my $client (@clients)
+	{
+		if (eval { $client->pump_nb; 1 } && $client->pumpable) { push @running, $client }
+		else { eval { $client->finish } }
+	}
+	@clients = @running;
 	push @clients, background("worker", "CALL work('w" . $number++ . "', 2)") while @clients < 6;
 	sql('SELECT count(noetl.execute(\'limits/kill\', jsonb_build_object(\'k\', (random() * 2)::int))) FROM generate_series(1, 8)
 	      WHERE (SELECT count(*) FROM noetl.execution WHERE ended_at IS NULL) < 100');
