@@ -103,16 +103,15 @@ worker-kills:
 		PROGRAM_SECONDS=$$(($(MINUTES) * 60 + 900)) bash $(here)/test/check.sh
 
 SEED ?= random
-fuzz-jinja: COUNT ?= 500000
 fuzz-jinja:
-	@SUITES=diff PROGRAMS=jinja COUNT='$(COUNT)' SEED='$(SEED)' bash $(here)/test/check.sh
+	@PROGRAM_SECONDS=$${PROGRAM_SECONDS:-7200} SUITES=diff PROGRAMS=jinja COUNT='$(or $(COUNT),500000)' SEED='$(SEED)' \
+		bash $(here)/test/check.sh
 
 memcheck:
 	@REGRESS='$(REGRESS)' ISOLATION='' bash $(here)/test/memcheck.sh
 
-mutants: COUNT ?= 20
 mutants:
-	@COUNT='$(COUNT)' SEED='$(filter-out random,$(SEED))' FILES='$(FILES)' LIST='$(LIST)' $(here)/test/mutants/run
+	@COUNT='$(or $(COUNT),20)' SEED='$(filter-out random,$(SEED))' FILES='$(FILES)' LIST='$(LIST)' $(here)/test/mutants/run
 
 SEEDS = 50
 KILLS = 5
@@ -241,8 +240,8 @@ $(SCRIPT): $(SCRIPT_PARTS) $(here)/sql/noetl $(here)/noetl.control
 # What was built for another PostgreSQL or by another compiler is built anew.
 build/for: force
 	@mkdir -p build $(sort $(dir $(OBJS) $(WORKER_OBJS) $(CONSOLE_OBJS)))
-	@echo '$(VERSION) $(pkglibdir) $(CC)' | cmp -s - $@ || \
-		echo '$(VERSION) $(pkglibdir) $(CC)' > $@
+	@echo '$(VERSION) $(pkglibdir) $(CC) $(CONSOLE_GRAPHVIZ)' | cmp -s - $@ || \
+		echo '$(VERSION) $(pkglibdir) $(CC) $(CONSOLE_GRAPHVIZ)' > $@
 $(OBJS) $(WORKER_OBJS) $(CONSOLE_OBJS): build/for
 $(OBJS:.o=.bc): %.bc: %.o
 .PHONY: force

@@ -226,13 +226,13 @@ COMMENT ON COLUMN noetl.run.context IS 'the input that the run was started with;
 COMMENT ON COLUMN noetl.run.signals IS 'awaiting: the names of the signals, one of which ends the wait';
 COMMENT ON COLUMN noetl.run.signal_key IS 'awaiting: the key under which noetl.send() reaches the wait';
 COMMENT ON COLUMN noetl.run.arrivals IS
-    'the branches that have arrived: [{"from": step, "visit": of that step if it is not the first, "event_id": id, "data": input of the transition, "sees": newest visit of each parallel step that it descends from}]';
+    'the first branches that have arrived, up to eight; the others are in noetl.arrival: [{"from": step, "visit": of that step if it is not the first, "event_id": id, "data": input of the transition, "sees": newest visit of each parallel step that it descends from}]';
 -- Finds the waits that a message is for: by its name those for one signal, by null
 -- those for several.
 CREATE INDEX run_signal_idx ON noetl.run
     (signal_key, (CASE WHEN cardinality(signals) = 1 THEN signals[1] END))
     WHERE signal_key IS NOT NULL;
--- Each branch that arrives at a join rewrites the arrivals of all branches.
+-- Each of the first branches that arrive at a join rewrites the arrivals.
 DO $$
 BEGIN
     ALTER TABLE noetl.run ALTER arrivals SET COMPRESSION lz4;
@@ -241,6 +241,19 @@ EXCEPTION WHEN feature_not_supported THEN
 END
 $$;
 
+-- Further branches have a row each, so that hundreds of them cost the same each.
+CREATE TABLE noetl.arrival (
+    execution_id bigint  NOT NULL,
+    step_name    text    NOT NULL,
+    visit        integer NOT NULL CHECK (visit > 0),
+    number       integer NOT NULL CHECK (number > 0),
+    arrival      jsonb   NOT NULL,
+    PRIMARY KEY (execution_id, step_name, visit, number)
+);
+COMMENT ON TABLE noetl.arrival IS
+    'branches that have arrived at a live step after the eighth; the first are in noetl.run';
+COMMENT ON COLUMN noetl.arrival.number IS 'the place among all branches that have arrived, from 0';
+COMMENT ON COLUMN noetl.arrival.arrival IS 'as the elements of noetl.run.arrivals';
 -- An item is inserted when its iterator starts and deleted when the item starts.
 CREATE TABLE noetl.item (
     execution_id bigint  NOT NULL,
@@ -339,6 +352,7 @@ ALTER TABLE noetl.queue ADD COLUMN paused_by bigint;
 ALTER TABLE noetl.queue ADD COLUMN limits jsonb;
 ALTER TABLE noetl.queue ADD COLUMN fair_key text;
 ALTER TABLE noetl.queue ADD COLUMN fair_weight real;
+ALTER TABLE noetl.queue ADD COLUMN visit integer;
 
 COMMENT ON TABLE noetl.queue IS
     'tasks that are ready, leased or waiting for a retry; the transaction that records the end of a task deletes its row';
@@ -359,12 +373,15 @@ COMMENT ON COLUMN noetl.queue.attempts_before IS 'how many attempts were made be
 COMMENT ON COLUMN noetl.queue.limits IS 'the limits that the task needs a slot of, in the order in which it gets them; null: none';
 COMMENT ON COLUMN noetl.queue.fair_key IS 'ready tasks of the same type and priority are handed out in turn, key by key; null: by themselves, one after the other';
 COMMENT ON COLUMN noetl.queue.fair_weight IS 'how many turns the key has in a round; null: 1';
+COMMENT ON COLUMN noetl.queue.visit IS 'of a step that takes one branch of several, or starts for each of them: which visit of the step this is; null: of another step';
 COMMENT ON COLUMN noetl.queue.lease_until IS 'when the lease ends unless it is extended; of a queued row: the deadline of an attempt that has lost its lease';
 COMMENT ON COLUMN noetl.queue.paused_by IS 'of a paused row: the execution whose pause, or the pause_id of the rule that, keeps it back';
 DROP INDEX noetl.queue_ready_idx;
 CREATE INDEX queue_ready_idx ON noetl.queue (node_type, priority DESC, queue_id) WHERE status = 'queued' AND fair_key IS NULL;
 CREATE INDEX queue_fair_idx ON noetl.queue (node_type, priority DESC, (pg_catalog."left"(fair_key, 200)), queue_id) WHERE status = 'queued' AND fair_key IS NOT NULL;
 COMMENT ON INDEX noetl.queue_fair_idx IS 'ready tasks that are handed out key by key';
+CREATE INDEX queue_visit_idx ON noetl.queue (execution_id, node_name, visit DESC) WHERE visit IS NOT NULL;
+COMMENT ON INDEX noetl.queue_visit_idx IS 'the newest live visit of a step, however many there are';
 DROP INDEX noetl.queue_retry_idx;
 CREATE INDEX queue_retry_idx ON noetl.queue (available_at, paused_by, queue_id)
     WHERE status = 'retry' OR status = 'paused';
@@ -1055,7 +1072,8 @@ CREATE FUNCTION noetl.error_fingerprint(error text) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT left(regexp_replace(regexp_replace(regexp_replace(regexp_replace(left(error, 2000),
+    SELECT left(regexp_replace(regexp_replace(regexp_replace(regexp_replace(regexp_replace(left(error, 2000),
+               '; detail: .*', ''),
                '[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}', '<uuid>', 'g'),
                '"[^"]*"|''[^'']*''', '<text>', 'g'),
                '[0-9]+', '<n>', 'g'),
@@ -1063,7 +1081,7 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION noetl.error_fingerprint(text) IS
-    'an error without what differs from case to case: numbers, UUIDs and quoted parts';
+    'an error without what differs from case to case: numbers, UUIDs, quoted parts, and the detail of an SQL error';
 CREATE VIEW noetl.failure WITH (security_barrier) AS
     SELECT x.path, s.step, noetl.error_fingerprint(coalesce(s.error, x.error, '')) AS fingerprint,
            count(*) AS count, min(x.ended_at) AS first, max(x.ended_at) AS last,
@@ -1362,8 +1380,12 @@ AS $$
           FROM live AS l
          WHERE noetl.join_awaits(catalog_id, run.step_name, l.step, l.state = 'waiting')
     ), arrived AS (
-        SELECT noetl.some_of(array_agg(DISTINCT a ->> 'from' ORDER BY a ->> 'from')) AS steps
-          FROM jsonb_array_elements(run.arrivals) AS a
+        SELECT noetl.some_of(array_agg(DISTINCT a.branch ->> 'from' ORDER BY a.branch ->> 'from')) AS steps
+          FROM (SELECT jsonb_array_elements(run.arrivals)
+                UNION ALL
+                SELECT more.arrival
+                  FROM noetl.arrival AS more
+                 WHERE (more.execution_id, more.step_name, more.visit) = (run.execution_id, run.step_name, run.visit)) AS a (branch)
     )
     SELECT coalesce('branches that can still arrive: ' || awaited.steps, 'nothing'),
            format('The step waits at a join%s; %s.',
@@ -2520,6 +2542,7 @@ BEGIN
     DELETE FROM noetl.workload AS t USING unnest(gone) AS i WHERE t.execution_id = i;
     DELETE FROM noetl.start_key AS t USING unnest(gone) AS i WHERE t.execution_id = i;
     DELETE FROM noetl.run AS t USING unnest(gone) AS i WHERE t.execution_id = i;
+    DELETE FROM noetl.arrival AS t USING unnest(gone) AS i WHERE t.execution_id = i;
     DELETE FROM noetl.item AS t USING unnest(gone) AS i WHERE t.execution_id = i;
     DELETE FROM noetl.paused AS t USING unnest(gone) AS i WHERE t.execution_id = i;
     DELETE FROM noetl.signal AS t USING unnest(gone) AS i WHERE t.execution_id = i;
@@ -3110,7 +3133,7 @@ BEGIN
         END IF;
     END LOOP;
     GRANT INSERT ON noetl.event TO noetl_client, noetl_worker;
-    GRANT SELECT ON noetl.execution, noetl.start_key, noetl.event, noetl.event_log, noetl.workload, noetl.run, noetl.item,
+    GRANT SELECT ON noetl.execution, noetl.start_key, noetl.event, noetl.event_log, noetl.workload, noetl.run, noetl.arrival, noetl.item,
         noetl.pending, noetl.queue, noetl.workflow, noetl.workbook, noetl.transition TO noetl_client, noetl_reader;
     GRANT SELECT ON noetl.catalog TO noetl_author, noetl_reader;
     GRANT SELECT ON noetl.queue TO noetl_worker;
@@ -3205,6 +3228,7 @@ ALTER TABLE noetl.start_key ENABLE ROW LEVEL SECURITY;
 ALTER TABLE noetl.workload ENABLE ROW LEVEL SECURITY;
 ALTER TABLE noetl.event ENABLE ROW LEVEL SECURITY;
 ALTER TABLE noetl.run ENABLE ROW LEVEL SECURITY;
+ALTER TABLE noetl.arrival ENABLE ROW LEVEL SECURITY;
 ALTER TABLE noetl.item ENABLE ROW LEVEL SECURITY;
 ALTER TABLE noetl.pending ENABLE ROW LEVEL SECURITY;
 ALTER TABLE noetl.queue ENABLE ROW LEVEL SECURITY;
@@ -3214,6 +3238,7 @@ CREATE POLICY members_read ON noetl.workload FOR SELECT USING (noetl.may_read(ex
 CREATE POLICY members_read ON noetl.event FOR SELECT USING (noetl.may_read(execution_id));
 CREATE POLICY clients_insert ON noetl.event FOR INSERT WITH CHECK (true);
 CREATE POLICY members_read ON noetl.run FOR SELECT USING (noetl.may_read(execution_id));
+CREATE POLICY members_read ON noetl.arrival FOR SELECT USING (noetl.may_read(execution_id));
 CREATE POLICY members_read ON noetl.item FOR SELECT USING (noetl.may_read(execution_id));
 CREATE POLICY members_read ON noetl.pending FOR SELECT USING (noetl.may_read(execution_id));
 CREATE POLICY members_read ON noetl.queue FOR SELECT USING (noetl.may_read(execution_id));
@@ -3229,6 +3254,7 @@ SELECT pg_catalog.pg_extension_config_dump('noetl.workload', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.event', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.run', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.retention', '');
+SELECT pg_catalog.pg_extension_config_dump('noetl.arrival', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.item', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.pending', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.family', '');
@@ -3270,6 +3296,18 @@ INSERT INTO noetl.item (execution_id, step_name, visit, item_index, item)
     SELECT i.execution_id, i.step_name, r.visit, i.item_index, i.item
       FROM pg_temp.noetl_item AS i JOIN noetl.run AS r USING (execution_id, step_name);
 DROP TABLE pg_temp.noetl_item;
+
+-- Which steps count their visits only their playbooks tell; tasks of others may have them, too.
+UPDATE noetl.queue AS q SET visit = greatest(noetl.visit_of(q.node_id, q.execution_id, q.node_name), 1)
+ WHERE q.current_index IS NULL;
+
+-- The row of a run has the first branches that have arrived.
+INSERT INTO noetl.arrival (execution_id, step_name, visit, number, arrival)
+    SELECT r.execution_id, r.step_name, r.visit, a.ordinality - 1, a.value
+      FROM noetl.run AS r CROSS JOIN pg_catalog.jsonb_array_elements(r.arrivals) WITH ORDINALITY AS a (value, ordinality)
+     WHERE a.ordinality > 8;
+UPDATE noetl.run SET arrivals = pg_catalog.jsonb_path_query_array(arrivals, '$[0 to 7]')
+ WHERE pg_catalog.jsonb_array_length(arrivals) > 8;
 
 DO LANGUAGE plpgsql $$
 DECLARE

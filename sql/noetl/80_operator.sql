@@ -184,14 +184,15 @@ CREATE FUNCTION noetl.error_fingerprint(error text) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT left(regexp_replace(regexp_replace(regexp_replace(regexp_replace(left(error, 2000),
+    SELECT left(regexp_replace(regexp_replace(regexp_replace(regexp_replace(regexp_replace(left(error, 2000),
+               '; detail: .*', ''),
                '[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}', '<uuid>', 'g'),
                '"[^"]*"|''[^'']*''', '<text>', 'g'),
                '[0-9]+', '<n>', 'g'),
                '\s+', ' ', 'g'), 300)
 $$;
 COMMENT ON FUNCTION noetl.error_fingerprint(text) IS
-    'an error without what differs from case to case: numbers, UUIDs and quoted parts';
+    'an error without what differs from case to case: numbers, UUIDs, quoted parts, and the detail of an SQL error';
 
 CREATE VIEW noetl.failure WITH (security_barrier) AS
     SELECT x.path, s.step, noetl.error_fingerprint(coalesce(s.error, x.error, '')) AS fingerprint,
@@ -493,8 +494,12 @@ AS $$
           FROM live AS l
          WHERE noetl.join_awaits(catalog_id, run.step_name, l.step, l.state = 'waiting')
     ), arrived AS (
-        SELECT noetl.some_of(array_agg(DISTINCT a ->> 'from' ORDER BY a ->> 'from')) AS steps
-          FROM jsonb_array_elements(run.arrivals) AS a
+        SELECT noetl.some_of(array_agg(DISTINCT a.branch ->> 'from' ORDER BY a.branch ->> 'from')) AS steps
+          FROM (SELECT jsonb_array_elements(run.arrivals)
+                UNION ALL
+                SELECT more.arrival
+                  FROM noetl.arrival AS more
+                 WHERE (more.execution_id, more.step_name, more.visit) = (run.execution_id, run.step_name, run.visit)) AS a (branch)
     )
     SELECT coalesce('branches that can still arrive: ' || awaited.steps, 'nothing'),
            format('The step waits at a join%s; %s.',

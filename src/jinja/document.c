@@ -257,6 +257,12 @@ render_string(const TemplateDoc *doc, const TemplateScope *scope,
 		*result = doc->value;
 		return true;
 	}
+	if (scope->needs != NEEDS_NAMES && scope->left != NULL &&
+		template_refers_to_left(doc->template, scope, error))
+	{
+		relocate(doc, error);
+		return false;
+	}
 	if (doc->template->identity[0] > 0)
 	{
 		placed = *scope;

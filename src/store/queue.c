@@ -24,6 +24,9 @@
 #include "store/run_low_water.h"
 #include "store/table.h"
 
+/* So many tasks of an execution are read where only some are asked for */
+#define SOME_TASKS		8
+
 /* ---------------------------------------------------------------------------
  * For decisions
  * ---------------------------------------------------------------------------
@@ -149,21 +152,27 @@ store_abandon_items(Store *store, int64 execution_id, const char *node_name, int
 
 /* Writes another version, and perhaps another name of its step, into the locked row of a task. */
 static void
-migrate_row(Store *store, const QueueRow *row, int64 catalog_id, const JsonbValue *map)
+migrate_row(Store *store, const QueueRow *row, const Playbook *to, const JsonbValue *map)
 {
 	StoreTable *table = store_table(store, REL_QUEUE);
 	TupleTableSlot *new = queue_new_version(table);
 	const char *name = json_get_text(map, row->node_name);
+	int			visit = Max(node_id_visit(row->node_id, row->execution_id, row->node_name), 1);
+	int			step;
 
-	slot_set(new, QUEUE_COL_CATALOG_ID, Int64GetDatum(catalog_id));
+	slot_set(new, QUEUE_COL_CATALOG_ID, Int64GetDatum(to->catalog_id));
 	if (name != NULL)
 	{
 		slot_set_text(new, QUEUE_COL_NODE_ID,
-					  node_id_make(row->execution_id, name,
-								   Max(node_id_visit(row->node_id, row->execution_id,
-													 row->node_name), 1), row->item));
+					  node_id_make(row->execution_id, name, visit, row->item));
 		slot_set_text(new, QUEUE_COL_NODE_NAME, name);
 	}
+	else
+		name = row->node_name;
+	slot_set_null(new, QUEUE_COL_VISIT);
+	step = playbook_find_step(to, name, strlen(name));
+	if (step >= 0 && row->item < 0 && step_counts_visits(&to->steps[step]))
+		slot_set(new, QUEUE_COL_VISIT, Int32GetDatum(visit));
 	queue_write_version(store, table);
 }
 
@@ -172,7 +181,7 @@ migrate_row(Store *store, const QueueRow *row, int64 catalog_id, const JsonbValu
  * read first and then locked one by one.
  */
 void
-store_migrate_tasks(Store *store, int64 execution_id, int64 catalog_id, const JsonbValue *map)
+store_migrate_tasks(Store *store, int64 execution_id, const Playbook *to, const JsonbValue *map)
 {
 	QueueScan	scan;
 	ScanKeyData key;
@@ -193,30 +202,83 @@ store_migrate_tasks(Store *store, int64 execution_id, int64 catalog_id, const Js
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (queue_lock_row(store, ((QueueRow *) lfirst(lc))->queue_id))
-			migrate_row(store, (QueueRow *) lfirst(lc), catalog_id, map);
+			migrate_row(store, (QueueRow *) lfirst(lc), to, map);
 	}
 }
 
-/* Appends the live tasks of an execution (Run *) to a list, under its lock. */
-void
-queue_load_runs(Store *store, int64 execution_id, const Playbook *playbook,
-				const char *with_action, List **runs)
+/*
+ * Returns the newest visit of a step, after another one, that has a live task; 0: none has.
+ * Visits that have ended are mostly not newer than "after", so their entries are not read.
+ */
+int
+store_newest_visit(Store *store, int64 execution_id, const char *step_name, int after)
 {
 	QueueScan	scan;
-	int64		first = 0;
+	ScanKeyData keys[3];
+	int			visit = 0;
 
+	store_key_int64(&keys[0], 1, execution_id);
+	queue_scan_open(&scan, store, REL_QUEUE_VISIT_IDX, keys, 0);
+	store_key_text(&keys[1], 2, scan.index->rd_indcollation[1], step_name);
+	ScanKeyInit(&keys[2], 3, BTGreaterStrategyNumber, F_INT4GT, Int32GetDatum(after));
+	index_rescan(scan.scan, keys, 3, NULL, 0);
+	while (visit == 0 && queue_scan_next(&scan))
+		if (queue_is_live(scan.slot))
+			visit = DatumGetInt32(slot_column(scan.slot, QUEUE_COL_VISIT));
+	queue_scan_close(&scan);
+	return visit;
+}
+
+/* Reads one task of an execution as a run; NULL: it is none of its live ones. */
+static Run *
+load_task(Store *store, int64 execution_id, const Playbook *playbook, const RunQuery *query)
+{
+	StoreTable *table = store_table(store, REL_QUEUE);
+	QueueRow	row;
+
+	if (query->task_id == 0 || !store_get_task(store, query->task_id, &row) ||
+		row.execution_id != execution_id || row.item >= 0)
+		return NULL;
+	return queue_read_run(table->scan_slot, execution_id, playbook, query->with_action);
+}
+
+/*
+ * Returns the live tasks of an execution's steps (Run *), under its lock, or some of them.
+ * *more: there are others.
+ */
+List *
+queue_load_runs(Store *store, int64 execution_id, const Playbook *playbook,
+				const RunQuery *query, bool *more)
+{
+	QueueScan	scan;
+	List	   *runs = NIL;
+	int64		first = 0;
+	bool		found = false;
+
+	*more = false;
 	run_scan_open(&scan, store, execution_id, -1);
-	while (queue_scan_next(&scan))
+	while (!*more && queue_scan_next(&scan))
 	{
-		Run		   *run = queue_read_run(scan.slot, execution_id, playbook, with_action);
+		Run		   *run = queue_read_run(scan.slot, execution_id, playbook, query->with_action);
 
 		if (first == 0)
 			first = DatumGetInt64(slot_column(scan.slot, QUEUE_COL_QUEUE_ID));
-		if (run != NULL)
-			*runs = lappend(*runs, run);
+		if (run == NULL)
+			continue;
+		runs = lappend(runs, run);
+		found = found || run->queue_id == query->task_id;
+		*more = query->some && list_length(runs) == SOME_TASKS;
 	}
 	queue_scan_close(&scan);
 	run_low_water_end(execution_id, first);
+	if (*more && !found)
+	{
+		Run		   *run = load_task(store, execution_id, playbook, query);
+
+		if (run != NULL)
+			runs = lappend(runs, run);
+	}
+	return runs;
 }
 
 /*

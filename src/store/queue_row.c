@@ -176,6 +176,15 @@ load_payload(TupleTableSlot *slot, const Playbook *playbook, Run *run)
 		run->context = slot_jsonb(slot, QUEUE_COL_CONTEXT);
 }
 
+/* Returns whether a row is of a live run, or of one that was (store/queue_row.h). */
+bool
+queue_is_live(TupleTableSlot *slot)
+{
+	RunState	state;
+
+	return run_state(slot_text(slot, QUEUE_COL_STATUS), &state);
+}
+
 /* Returns a live row as a run, or NULL (store/queue_row.h). */
 Run *
 queue_read_run(TupleTableSlot *slot, int64 execution_id, const Playbook *playbook,
@@ -351,6 +360,8 @@ store_fill_task(TupleTableSlot *slot, const BrokerState *state, const Run *run)
 	slot_set(slot, QUEUE_COL_EVENT_ID, Int64GetDatum(run->started_event_id));
 	if (run->item >= 0)
 		slot_set(slot, QUEUE_COL_CURRENT_INDEX, Int32GetDatum(run->item));
+	else if (step_counts_visits(step))
+		slot_set(slot, QUEUE_COL_VISIT, Int32GetDatum(run->visit));
 	if (run->timeout != 0)
 		slot_set(slot, QUEUE_COL_TIMEOUT,
 				 IntervalPGetDatum(timeout_to_interval(run->timeout)));

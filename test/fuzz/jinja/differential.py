@@ -39,7 +39,8 @@ NOT_JSON = re.compile(r"(<|&lt;|%3c)[\w.]*(generator|method|function|object|clas
 OURS = re.compile(r"to_json|from_json|b64(en|de)code|quote_(literal|ident)")
 # Results that are refused on purpose; see the list of deviations in doc/templates.md.
 REFUSED = re.compile(r"is not supported|is not allowed|not a value|not a JSON value|is not JSON|exceeds noetl|more than \d+ digits|"
-                     r"for -: 'dict_(keys|items)'|nests or recurses|not real|surrogate|NUL|template needs too much")
+                     r"for -: ('\w+' and )?'dict_(keys|items)'|range: integer is too large|range is too large|"
+                     r"nests or recurses|not real|surrogate|NUL|template needs too much")
 
 
 class NotComparable(BaseException):
@@ -85,11 +86,17 @@ class OurFunction(jinja2.Undefined):
     __call__ = not_comparable
 
 
+def shows_iterator(value):
+    """Whether the text of a value has that of an iterator in it: <generator object do_items at 0x...>."""
+    return hasattr(value, "__next__") or \
+        isinstance(value, (list, tuple, dict)) and NOT_JSON.search(str(value)) is not None
+
+
 def refuse_iterators_in(join):
     """The operator ~ that does not see the text of an iterator."""
     def wrapper(parts):
         parts = list(parts)
-        if any(hasattr(part, "__next__") for part in parts):
+        if any(shows_iterator(part) for part in parts):
             raise NotComparable
         return join(parts)
     return wrapper
@@ -99,7 +106,7 @@ def refuse_iterators(function):
     """A filter that does not see the text of an iterator: <list_reverseiterator object at 0x...>."""
     @functools.wraps(function)
     def wrapper(*args, **kwargs):
-        if any(hasattr(arg, "__next__") for arg in args):
+        if any(shows_iterator(arg) for arg in args):
             raise NotComparable
         return function(*args, **kwargs)
     return wrapper
