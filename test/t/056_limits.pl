@@ -130,6 +130,9 @@ sub background
 		'<', \'', '>', \$out, '2>', \$err);
 }
 
+# A prepared transaction may hold the lock of a limit: what waits for it is left.
+sub start { return $node->psql('postgres', "SET lock_timeout = '0.5s'; $_[0]"); }
+
 my $end = time() + $seconds;
 my $sampler = background('sampler', "CALL sample($seconds)");
 my $kills = 0;
@@ -146,14 +149,14 @@ while (time() < $end)
 	}
 	@clients = @running;
 	push @clients, background("worker", "CALL work('w" . $number++ . "', 2)") while @clients < 6;
-	sql('SELECT count(noetl.execute(\'limits/kill\', jsonb_build_object(\'k\', (random() * 2)::int))) FROM generate_series(1, 8)
+	start('SELECT count(noetl.execute(\'limits/kill\', jsonb_build_object(\'k\', (random() * 2)::int))) FROM generate_series(1, 8)
 	      WHERE (SELECT count(*) FROM noetl.execution WHERE ended_at IS NULL) < 100');
-	sql('SELECT count(noetl.execute(\'limits/room\', jsonb_build_object(\'k\', (random() * 3)::int))) FROM generate_series(1, 4)
+	start('SELECT count(noetl.execute(\'limits/room\', jsonb_build_object(\'k\', (random() * 3)::int))) FROM generate_series(1, 4)
 	      WHERE (SELECT count(*) FROM noetl.execution WHERE ended_at IS NULL) < 80');
 	# a prepared transaction takes slots and gives some up, and ends in either way a while later
 	if (++$prepared % 10 == 1)
 	{
-		$node->psql('postgres', q{BEGIN; SELECT count(noetl.execute('limits/room', jsonb_build_object('k', (random() * 3)::int))) FROM generate_series(1, 2);
+		start(q{BEGIN; SELECT count(noetl.execute('limits/room', jsonb_build_object('k', (random() * 3)::int))) FROM generate_series(1, 2);
 			SELECT count(noetl.complete(queue_id, NULL, 'p')) FROM noetl.lease('p', 2); PREPARE TRANSACTION 'slots'});
 	}
 	elsif ($prepared % 10 == 5)
