@@ -565,7 +565,8 @@ typedef enum QueueColumn
 	QUEUE_COL_FAIR_KEY,
 	QUEUE_COL_FAIR_WEIGHT,
 	QUEUE_COL_VISIT,
-	QUEUE_COLUMNS = QUEUE_COL_VISIT
+	QUEUE_COL_SLOT_OF,
+	QUEUE_COLUMNS = QUEUE_COL_SLOT_OF
 } QueueColumn;
 
 /* What the callers of queue functions need of a row. */
