@@ -19,6 +19,7 @@
 #   make mutants         remove guards one by one, and see that a test turns red;
 #                        COUNT=20 SEED=1 FILES="src/store/*.c"
 #   make memcheck        run the SQL suite in a server under valgrind
+#   make analyze         gcc's and clang's static analysers over all C sources
 #   make kill-clock      kill servers while things are due, and look what became
 #                        of it; SEEDS=50 SEED=1 KILLS=5 choose how often
 #   make race-approvals  signals race with the waits that they end; RACES=10000
@@ -64,7 +65,7 @@ ISOLATION = $(basename $(notdir $(sort $(wildcard $(here)/test/specs/*.spec))))
 # pg_config.  PGXS stays out of their way: it has a "check" of its own.
 DRIVERS = check prove quickstart quickstart-stop bench bench-instructions stress stress-limits
 DRIVERS += check-versions fuzz-jinja coverage format check-packages check-images dist screenshots
-DRIVERS += mutants memcheck check-browser scale worker-kills kill-clock race-approvals
+DRIVERS += mutants memcheck analyze check-browser scale worker-kills kill-clock race-approvals
 
 ifneq ($(filter $(DRIVERS),$(MAKECMDGOALS)),)
 
@@ -103,16 +104,18 @@ worker-kills:
 		PROGRAM_SECONDS=$$(($(MINUTES) * 60 + 900)) bash $(here)/test/check.sh
 
 SEED ?= random
-fuzz-jinja: COUNT ?= 500000
 fuzz-jinja:
-	@SUITES=diff PROGRAMS=jinja COUNT='$(COUNT)' SEED='$(SEED)' bash $(here)/test/check.sh
+	@PROGRAM_SECONDS=$${PROGRAM_SECONDS:-7200} SUITES=diff PROGRAMS=jinja COUNT='$(or $(COUNT),500000)' SEED='$(SEED)' \
+		bash $(here)/test/check.sh
 
 memcheck:
 	@REGRESS='$(REGRESS)' ISOLATION='' bash $(here)/test/memcheck.sh
 
-mutants: COUNT ?= 20
+analyze:
+	@ANALYZERS='$(ANALYZERS)' FILES='$(FILES)' bash $(here)/test/analyze.sh
+
 mutants:
-	@COUNT='$(COUNT)' SEED='$(filter-out random,$(SEED))' FILES='$(FILES)' LIST='$(LIST)' $(here)/test/mutants/run
+	@COUNT='$(or $(COUNT),20)' SEED='$(filter-out random,$(SEED))' FILES='$(FILES)' LIST='$(LIST)' $(here)/test/mutants/run
 
 SEEDS = 50
 KILLS = 5
@@ -241,8 +244,8 @@ $(SCRIPT): $(SCRIPT_PARTS) $(here)/sql/noetl $(here)/noetl.control
 # What was built for another PostgreSQL or by another compiler is built anew.
 build/for: force
 	@mkdir -p build $(sort $(dir $(OBJS) $(WORKER_OBJS) $(CONSOLE_OBJS)))
-	@echo '$(VERSION) $(pkglibdir) $(CC)' | cmp -s - $@ || \
-		echo '$(VERSION) $(pkglibdir) $(CC)' > $@
+	@echo '$(VERSION) $(pkglibdir) $(CC) $(CONSOLE_GRAPHVIZ)' | cmp -s - $@ || \
+		echo '$(VERSION) $(pkglibdir) $(CC) $(CONSOLE_GRAPHVIZ)' > $@
 $(OBJS) $(WORKER_OBJS) $(CONSOLE_OBJS): build/for
 $(OBJS:.o=.bc): %.bc: %.o
 .PHONY: force

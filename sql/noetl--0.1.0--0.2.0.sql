@@ -226,13 +226,13 @@ COMMENT ON COLUMN noetl.run.context IS 'the input that the run was started with;
 COMMENT ON COLUMN noetl.run.signals IS 'awaiting: the names of the signals, one of which ends the wait';
 COMMENT ON COLUMN noetl.run.signal_key IS 'awaiting: the key under which noetl.send() reaches the wait';
 COMMENT ON COLUMN noetl.run.arrivals IS
-    'the branches that have arrived: [{"from": step, "visit": of that step if it is not the first, "event_id": id, "data": input of the transition, "sees": newest visit of each parallel step that it descends from}]';
+    'the first branches that have arrived, up to eight; the others are in noetl.arrival: [{"from": step, "visit": of that step if it is not the first, "event_id": id, "data": input of the transition, "sees": newest visit of each parallel step that it descends from}]';
 -- Finds the waits that a message is for: by its name those for one signal, by null
 -- those for several.
 CREATE INDEX run_signal_idx ON noetl.run
     (signal_key, (CASE WHEN cardinality(signals) = 1 THEN signals[1] END))
     WHERE signal_key IS NOT NULL;
--- Each branch that arrives at a join rewrites the arrivals of all branches.
+-- Each of the first branches that arrive at a join rewrites the arrivals.
 DO $$
 BEGIN
     ALTER TABLE noetl.run ALTER arrivals SET COMPRESSION lz4;
@@ -241,6 +241,19 @@ EXCEPTION WHEN feature_not_supported THEN
 END
 $$;
 
+-- Further branches have a row each, so that hundreds of them cost the same each.
+CREATE TABLE noetl.arrival (
+    execution_id bigint  NOT NULL,
+    step_name    text    NOT NULL,
+    visit        integer NOT NULL CHECK (visit > 0),
+    number       integer NOT NULL CHECK (number > 0),
+    arrival      jsonb   NOT NULL,
+    PRIMARY KEY (execution_id, step_name, visit, number)
+);
+COMMENT ON TABLE noetl.arrival IS
+    'branches that have arrived at a live step after the eighth; the first are in noetl.run';
+COMMENT ON COLUMN noetl.arrival.number IS 'the place among all branches that have arrived, from 0';
+COMMENT ON COLUMN noetl.arrival.arrival IS 'as the elements of noetl.run.arrivals';
 -- An item is inserted when its iterator starts and deleted when the item starts.
 CREATE TABLE noetl.item (
     execution_id bigint  NOT NULL,
@@ -293,6 +306,8 @@ CREATE INDEX message_expires_idx ON noetl.message (expires_at);
 
 COMMENT ON TABLE noetl.pending IS
     'events that wait for their decision, such as those stored while noetl.broker was off; noetl.enqueue_next() decides on them';
+COMMENT ON COLUMN noetl.pending.event_id IS
+    '0: the execution is to be cancelled; negative: the child with that id has ended at created_at, while the execution was busy';
 -- Written by the reaper only, and nearly always empty.
 CREATE TABLE noetl.reaper_failure (
     execution_id bigint      PRIMARY KEY,
@@ -339,6 +354,8 @@ ALTER TABLE noetl.queue ADD COLUMN paused_by bigint;
 ALTER TABLE noetl.queue ADD COLUMN limits jsonb;
 ALTER TABLE noetl.queue ADD COLUMN fair_key text;
 ALTER TABLE noetl.queue ADD COLUMN fair_weight real;
+ALTER TABLE noetl.queue ADD COLUMN visit integer;
+ALTER TABLE noetl.queue ADD COLUMN slot_of bigint;
 
 COMMENT ON TABLE noetl.queue IS
     'tasks that are ready, leased or waiting for a retry; the transaction that records the end of a task deletes its row';
@@ -357,14 +374,18 @@ COMMENT ON COLUMN noetl.queue.queue_timeout IS 'how long the task may wait for i
 COMMENT ON COLUMN noetl.queue.leased_by IS 'the role that has leased the task: the lease is good for its members only';
 COMMENT ON COLUMN noetl.queue.attempts_before IS 'how many attempts were made before the task was given new ones; max_attempts includes them';
 COMMENT ON COLUMN noetl.queue.limits IS 'the limits that the task needs a slot of, in the order in which it gets them; null: none';
+COMMENT ON COLUMN noetl.queue.slot_of IS 'the queue_id of the task before it in its execution whose slot it has kept; null: the task has slots of its own, or none';
 COMMENT ON COLUMN noetl.queue.fair_key IS 'ready tasks of the same type and priority are handed out in turn, key by key; null: by themselves, one after the other';
 COMMENT ON COLUMN noetl.queue.fair_weight IS 'how many turns the key has in a round; null: 1';
+COMMENT ON COLUMN noetl.queue.visit IS 'of a step that takes one branch of several, or starts for each of them: which visit of the step this is; null: of another step';
 COMMENT ON COLUMN noetl.queue.lease_until IS 'when the lease ends unless it is extended; of a queued row: the deadline of an attempt that has lost its lease';
 COMMENT ON COLUMN noetl.queue.paused_by IS 'of a paused row: the execution whose pause, or the pause_id of the rule that, keeps it back';
 DROP INDEX noetl.queue_ready_idx;
 CREATE INDEX queue_ready_idx ON noetl.queue (node_type, priority DESC, queue_id) WHERE status = 'queued' AND fair_key IS NULL;
 CREATE INDEX queue_fair_idx ON noetl.queue (node_type, priority DESC, (pg_catalog."left"(fair_key, 200)), queue_id) WHERE status = 'queued' AND fair_key IS NOT NULL;
 COMMENT ON INDEX noetl.queue_fair_idx IS 'ready tasks that are handed out key by key';
+CREATE INDEX queue_visit_idx ON noetl.queue (execution_id, node_name, visit DESC) WHERE visit IS NOT NULL;
+COMMENT ON INDEX noetl.queue_visit_idx IS 'the newest live visit of a step, however many there are';
 DROP INDEX noetl.queue_retry_idx;
 CREATE INDEX queue_retry_idx ON noetl.queue (available_at, paused_by, queue_id)
     WHERE status = 'retry' OR status = 'paused';
@@ -385,7 +406,7 @@ CREATE TABLE noetl.slot (
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);
 COMMENT ON TABLE noetl.slot IS
     'slots of limits: those that tasks and executions have, and what waits for one; who waits longest comes first';
-COMMENT ON COLUMN noetl.slot.queue_id IS 'the task; of an execution: its place among those that wait';
+COMMENT ON COLUMN noetl.slot.queue_id IS 'the task that has got it, which may have left it to a later one (queue.slot_of); of an execution: its place among those that wait';
 COMMENT ON COLUMN noetl.slot.ordinal IS 'which of its limits, from 0: they are asked for one after the other';
 COMMENT ON COLUMN noetl.slot.task IS 'false: the execution itself';
 COMMENT ON COLUMN noetl.slot.held IS 'false: it waits';
@@ -1055,7 +1076,8 @@ CREATE FUNCTION noetl.error_fingerprint(error text) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT left(regexp_replace(regexp_replace(regexp_replace(regexp_replace(left(error, 2000),
+    SELECT left(regexp_replace(regexp_replace(regexp_replace(regexp_replace(regexp_replace(left(error, 2000),
+               '; detail: .*', ''),
                '[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}', '<uuid>', 'g'),
                '"[^"]*"|''[^'']*''', '<text>', 'g'),
                '[0-9]+', '<n>', 'g'),
@@ -1063,7 +1085,7 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION noetl.error_fingerprint(text) IS
-    'an error without what differs from case to case: numbers, UUIDs and quoted parts';
+    'an error without what differs from case to case: numbers, UUIDs, quoted parts, and the detail of an SQL error';
 CREATE VIEW noetl.failure WITH (security_barrier) AS
     SELECT x.path, s.step, noetl.error_fingerprint(coalesce(s.error, x.error, '')) AS fingerprint,
            count(*) AS count, min(x.ended_at) AS first, max(x.ended_at) AS last,
@@ -1216,6 +1238,19 @@ CREATE FUNCTION noetl.progress(execution_id bigint)
     LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION noetl.progress(bigint) IS
     'the state of each step that an execution has reached: queued, leased, retry, paused, waiting, open, awaiting, held; completed, failed, skipped, abandoned; with visits, attempts and times';
+-- noetl-worker says what its sessions are called, unless a pooler is between them and it;
+-- of other workers nobody knows whether they keep one.
+CREATE FUNCTION noetl.worker_has_gone(runtime jsonb) RETURNS boolean
+    LANGUAGE sql STABLE PARALLEL RESTRICTED
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT NOT pg_is_in_recovery() AND runtime ->> 'application' IS NOT NULL
+           AND NOT EXISTS (SELECT FROM pg_stat_activity AS a
+                            WHERE a.datname = current_database() AND a.application_name = runtime ->> 'application')
+$$;
+
+COMMENT ON FUNCTION noetl.worker_has_gone(jsonb) IS
+    'whether a worker that keeps its session has none any more; part of noetl.why()';
 -- A cause is a branch of the UNION in noetl.why(); those that need more than a
 -- line have a function of their own.
 CREATE FUNCTION noetl.why_queued(task noetl.queue)
@@ -1225,7 +1260,9 @@ CREATE FUNCTION noetl.why_queued(task noetl.queue)
 AS $$
     WITH asked AS (
         SELECT w.worker_id, a.key AS type, (a.value #>> '{}')::timestamptz AS at,
-               coalesce(w.connected, false) OR (a.value #>> '{}')::timestamptz > clock_timestamp() - interval '5 min' AS alive
+               coalesce(w.connected, false)
+               OR (a.value #>> '{}')::timestamptz > clock_timestamp() - interval '5 min'
+                  AND NOT coalesce(noetl.worker_has_gone(r.runtime), false) AS alive
           FROM noetl.worker AS w
           JOIN noetl.runtime AS r ON r.name = w.worker_id
          CROSS JOIN LATERAL jsonb_each(CASE jsonb_typeof(r.capabilities -> 'types') WHEN 'object'
@@ -1251,6 +1288,10 @@ AS $$
            CASE WHEN (SELECT count(*) FROM last) = 0
                 THEN format('No worker is known to have asked for type "%s". The task has been ready for %s.',
                             task.node_type, noetl.span(clock_timestamp() - task.created_at))
+                WHEN NOT EXISTS (SELECT FROM takers AS t WHERE t.alive)
+                     AND last.at > clock_timestamp() - interval '5 min'
+                THEN format('No worker that takes tasks of type "%s" is connected; worker "%s" was the last, %s ago.',
+                            task.node_type, last.worker_id, noetl.span(clock_timestamp() - last.at))
                 WHEN NOT EXISTS (SELECT FROM takers AS t WHERE t.alive)
                 THEN format('No worker has asked for type "%s" for %s; worker "%s" was the last.', task.node_type,
                             noetl.span(clock_timestamp() - last.at), last.worker_id)
@@ -1362,8 +1403,12 @@ AS $$
           FROM live AS l
          WHERE noetl.join_awaits(catalog_id, run.step_name, l.step, l.state = 'waiting')
     ), arrived AS (
-        SELECT noetl.some_of(array_agg(DISTINCT a ->> 'from' ORDER BY a ->> 'from')) AS steps
-          FROM jsonb_array_elements(run.arrivals) AS a
+        SELECT noetl.some_of(array_agg(DISTINCT a.branch ->> 'from' ORDER BY a.branch ->> 'from')) AS steps
+          FROM (SELECT jsonb_array_elements(run.arrivals)
+                UNION ALL
+                SELECT more.arrival
+                  FROM noetl.arrival AS more
+                 WHERE (more.execution_id, more.step_name, more.visit) = (run.execution_id, run.step_name, run.visit)) AS a (branch)
     )
     SELECT coalesce('branches that can still arrive: ' || awaited.steps, 'nothing'),
            format('The step waits at a join%s; %s.',
@@ -1828,7 +1873,8 @@ REVOKE ALL ON FUNCTION noetl.note_worker(text, text[], jsonb), noetl.announce(te
     noetl.join_awaits(bigint, text, text, boolean), noetl.timeline(bigint), noetl.progress(bigint),
     noetl.timeline_unchecked(bigint), noetl.progress_unchecked(bigint), noetl.why_unchecked(bigint),
     noetl.explain_unchecked(text, text), noetl.report_unchecked(bigint),
-    noetl.why_queued(noetl.queue), noetl.why_blocked(bigint), noetl.why_paused(noetl.queue), noetl.type_paused(text),
+    noetl.why_queued(noetl.queue), noetl.worker_has_gone(jsonb), noetl.why_blocked(bigint),
+    noetl.why_paused(noetl.queue), noetl.type_paused(text),
     noetl.why_waiting(noetl.run, bigint), noetl.why_open(noetl.run),
     noetl.why_awaiting(noetl.run), noetl.why_locked(bigint), noetl.why(bigint), noetl.metrics(), noetl.explain(text, text),
     noetl.report(bigint) FROM PUBLIC;
@@ -2520,6 +2566,7 @@ BEGIN
     DELETE FROM noetl.workload AS t USING unnest(gone) AS i WHERE t.execution_id = i;
     DELETE FROM noetl.start_key AS t USING unnest(gone) AS i WHERE t.execution_id = i;
     DELETE FROM noetl.run AS t USING unnest(gone) AS i WHERE t.execution_id = i;
+    DELETE FROM noetl.arrival AS t USING unnest(gone) AS i WHERE t.execution_id = i;
     DELETE FROM noetl.item AS t USING unnest(gone) AS i WHERE t.execution_id = i;
     DELETE FROM noetl.paused AS t USING unnest(gone) AS i WHERE t.execution_id = i;
     DELETE FROM noetl.signal AS t USING unnest(gone) AS i WHERE t.execution_id = i;
@@ -3110,7 +3157,7 @@ BEGIN
         END IF;
     END LOOP;
     GRANT INSERT ON noetl.event TO noetl_client, noetl_worker;
-    GRANT SELECT ON noetl.execution, noetl.start_key, noetl.event, noetl.event_log, noetl.workload, noetl.run, noetl.item,
+    GRANT SELECT ON noetl.execution, noetl.start_key, noetl.event, noetl.event_log, noetl.workload, noetl.run, noetl.arrival, noetl.item,
         noetl.pending, noetl.queue, noetl.workflow, noetl.workbook, noetl.transition TO noetl_client, noetl_reader;
     GRANT SELECT ON noetl.catalog TO noetl_author, noetl_reader;
     GRANT SELECT ON noetl.queue TO noetl_worker;
@@ -3205,6 +3252,7 @@ ALTER TABLE noetl.start_key ENABLE ROW LEVEL SECURITY;
 ALTER TABLE noetl.workload ENABLE ROW LEVEL SECURITY;
 ALTER TABLE noetl.event ENABLE ROW LEVEL SECURITY;
 ALTER TABLE noetl.run ENABLE ROW LEVEL SECURITY;
+ALTER TABLE noetl.arrival ENABLE ROW LEVEL SECURITY;
 ALTER TABLE noetl.item ENABLE ROW LEVEL SECURITY;
 ALTER TABLE noetl.pending ENABLE ROW LEVEL SECURITY;
 ALTER TABLE noetl.queue ENABLE ROW LEVEL SECURITY;
@@ -3214,6 +3262,7 @@ CREATE POLICY members_read ON noetl.workload FOR SELECT USING (noetl.may_read(ex
 CREATE POLICY members_read ON noetl.event FOR SELECT USING (noetl.may_read(execution_id));
 CREATE POLICY clients_insert ON noetl.event FOR INSERT WITH CHECK (true);
 CREATE POLICY members_read ON noetl.run FOR SELECT USING (noetl.may_read(execution_id));
+CREATE POLICY members_read ON noetl.arrival FOR SELECT USING (noetl.may_read(execution_id));
 CREATE POLICY members_read ON noetl.item FOR SELECT USING (noetl.may_read(execution_id));
 CREATE POLICY members_read ON noetl.pending FOR SELECT USING (noetl.may_read(execution_id));
 CREATE POLICY members_read ON noetl.queue FOR SELECT USING (noetl.may_read(execution_id));
@@ -3229,6 +3278,7 @@ SELECT pg_catalog.pg_extension_config_dump('noetl.workload', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.event', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.run', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.retention', '');
+SELECT pg_catalog.pg_extension_config_dump('noetl.arrival', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.item', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.pending', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.family', '');
@@ -3270,6 +3320,18 @@ INSERT INTO noetl.item (execution_id, step_name, visit, item_index, item)
     SELECT i.execution_id, i.step_name, r.visit, i.item_index, i.item
       FROM pg_temp.noetl_item AS i JOIN noetl.run AS r USING (execution_id, step_name);
 DROP TABLE pg_temp.noetl_item;
+
+-- Which steps count their visits only their playbooks tell; tasks of others may have them, too.
+UPDATE noetl.queue AS q SET visit = greatest(noetl.visit_of(q.node_id, q.execution_id, q.node_name), 1)
+ WHERE q.current_index IS NULL;
+
+-- The row of a run has the first branches that have arrived.
+INSERT INTO noetl.arrival (execution_id, step_name, visit, number, arrival)
+    SELECT r.execution_id, r.step_name, r.visit, a.ordinality - 1, a.value
+      FROM noetl.run AS r CROSS JOIN pg_catalog.jsonb_array_elements(r.arrivals) WITH ORDINALITY AS a (value, ordinality)
+     WHERE a.ordinality > 8;
+UPDATE noetl.run SET arrivals = pg_catalog.jsonb_path_query_array(arrivals, '$[0 to 7]')
+ WHERE pg_catalog.jsonb_array_length(arrivals) > 8;
 
 DO LANGUAGE plpgsql $$
 DECLARE

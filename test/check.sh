@@ -11,6 +11,9 @@
 #              so on name a database that has the extension; PROGRAMS names
 #              some of them
 #
+# STEPS=1 is for programs that run tests one by one: they write lines "SUITE SECONDS
+# NAME..." and "restart" (of the server), and read "== PASSED FAILED" after each.
+#
 # A suite that aborts has failed, and so has a run without any test.
 
 program="make check"
@@ -55,7 +58,7 @@ run_regress()
     [ $# -gt 0 ] || return
     say; say "== $suite"
     make_directory "$work/$suite"
-    ln -s ../expected "$work/$suite/expected"
+    ln -sfn ../expected "$work/$suite/expected"
     for name in "$@"; do
         wanted=$((wanted + 1))
         [ -e "$work/expected/$name.out" ] && continue
@@ -164,9 +167,54 @@ run_programs()
         [ -f "$file" ] && [ -x "$file" ] || continue
         name=$(basename "$file")
         case " ${PROGRAMS:-$name} " in *" $name "*) ;; *) continue ;; esac
-        createdb "diff_$name" && psql -qX -d "diff_$name" -c 'CREATE EXTENSION noetl' || abort
+        dropdb --if-exists --force "diff_$name" 2>/dev/null
+        if ! { createdb "diff_$name" && psql -qX -d "diff_$name" -c 'CREATE EXTENSION noetl'; }; then
+            failed=$((failed + 1))
+            continue
+        fi
         run_tap "diff/$name" env PGDATABASE="diff_$name" COUNT="${COUNT:-}" SEED="${SEED:-}" "$file"
     done
+}
+
+# Runs one suite, of what REGRESS, ISOLATION and PROGRAMS name.
+run_suite()
+{
+    case $1 in
+        style) run_style ;;
+        regress)
+            regress_options='' run_regress regress "$pgxs/src/test/regress/pg_regress" $REGRESS ;;
+        isolation)
+            regress_options=--load-extension=noetl \
+                run_regress isolation "$pgxs/src/test/isolation/pg_isolation_regress" $ISOLATION ;;
+        tap) run_perl_tests ;;
+        diff) run_programs ;;
+        *) abort "there is no suite \"$1\"" ;;
+    esac
+}
+
+# Does what the lines on standard input say.
+run_steps()
+{
+    local suite seconds names
+    say "== ready"
+    while read -r suite seconds names <&3; do
+        passed=0 failed=0
+        if [ "$suite" = restart ]; then
+            # What TAP tests that were cut off have started, too.
+            grep -lzsx "TESTDIR=$work/tap" /proc/[0-9]*/environ | while read -r directory; do
+                directory=${directory%/environ}
+                [ "$(cat "$directory/comm" 2>/dev/null)" = postgres ] || kill -9 "${directory#/proc/}" 2>/dev/null
+            done
+            find "$work" -name postmaster.pid -printf '%h\n' | while read -r directory; do
+                "${as_user[@]}" "$bindir/pg_ctl" -D "$directory" -s -m immediate stop
+            done
+            rm -rf "$work/tap" && start_server "$work" || abort
+        else
+            SUITE_SECONDS=$seconds PROGRAM_SECONDS=$seconds REGRESS=$names ISOLATION=$names PROGRAMS=$names \
+                run_suite "$suite"
+        fi
+        say "== $passed $failed"
+    done 3<&0 </dev/null
 }
 
 trap finish EXIT
@@ -188,7 +236,7 @@ cp -R "$tree/test" "$tree/expected" "$tree/doc" "$tree"/*.md "$tree/LICENSE" "$t
 (cd "$tree" && cp --parents src/*/README.md src/*/*.h "$work/" &&
     for file in src/*.c src/*/*.c; do [ ! -f "${file%.c}.o" ] || echo "${file%.c}.o"; done | xargs cp --parents -t "$work/")
 # The test of the quickstart makes one, as the server user.
-case " $suites " in *" tap "*) copy_tree "$work/source" ;; esac
+case " $suites " in *" tap "*) [ -n "${STEPS:-}" ] || copy_tree "$work/source" ;; esac
 make_directory "$work/home" "$work/tmp"
 [ ${#as_user[@]} -eq 0 ] || chown -R "$server_user" "$work"
 export HOME=$work/home TMPDIR=$work/tmp
@@ -200,18 +248,12 @@ cd "$work" || abort
 create_cluster "$work" "fsync = off" "max_prepared_transactions = 10" || abort
 start_server "$work" || abort
 
+if [ -n "${STEPS:-}" ]; then
+    run_steps
+    exit
+fi
 for suite in $suites; do
-    case $suite in
-        style) run_style ;;
-        regress)
-            regress_options='' run_regress regress "$pgxs/src/test/regress/pg_regress" $REGRESS ;;
-        isolation)
-            regress_options=--load-extension=noetl \
-                run_regress isolation "$pgxs/src/test/isolation/pg_isolation_regress" $ISOLATION ;;
-        tap) run_perl_tests ;;
-        diff) run_programs ;;
-        *) abort "there is no suite \"$suite\"" ;;
-    esac
+    run_suite "$suite"
 done
 
 if grep -E 'PANIC:|TRAP: |terminated by signal' "$work/server.log"; then

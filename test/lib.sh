@@ -174,6 +174,7 @@ missing_packages()
         [ -f /usr/include/microhttpd.h ] || [ -f /usr/local/include/microhttpd.h ] || say libmicrohttpd-dev
     esac
     case " $* " in *" tests "*)
+        [ -f /usr/include/graphviz/gvc.h ] || [ -f /usr/local/include/graphviz/gvc.h ] || say libgraphviz-dev
         perl -MTest::More -e1 2>/dev/null || say perl
         perl -MIPC::Run -e1 2>/dev/null || say libipc-run-perl
         [ -x /usr/sbin/pgbouncer ] || have pgbouncer || say pgbouncer

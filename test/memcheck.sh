@@ -3,6 +3,7 @@
 #
 # What counts are the errors of memory with a function of noetl.so in their stack.  Tests
 # that fail because everything is thirty times slower do not; a server that crashes does.
+# NOETL_PATIENCE is the statement_timeout of tests of bounds.
 # Ends with the line "N errors in noetl.so, N elsewhere".
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
@@ -14,14 +15,15 @@ logs=$(mktemp -d "${TMPDIR:-/tmp}/noetl-memcheck.XXXXXX")
 trap 'rm -rf "$logs"' EXIT
 chmod 1777 "$logs"
 find_pg_config || exit 1
+install -m 644 "$here/memcheck.supp" "$logs/supp"
 cat >"$logs/postgres" <<END
 #!/bin/sh
-exec valgrind -q --xml=yes --xml-file=$logs/%p.xml --child-silent-after-fork=no --leak-check=no \\
+exec valgrind -q --xml=yes --xml-file=$logs/%p.xml --child-silent-after-fork=no --suppressions=$logs/supp --leak-check=no \\
     --undef-value-errors=yes --num-callers=24 --error-limit=no "$("$PG_CONFIG" --bindir)/postgres" "\$@"
 END
 chmod 755 "$logs/postgres"
 
-SERVER_PROGRAM=$logs/postgres PGCTLTIMEOUT=600 SUITE_SECONDS=10000 SUITES=regress bash "$here/check.sh" | tee "$logs/out"
+SERVER_PROGRAM=$logs/postgres PGCTLTIMEOUT=600 SUITE_SECONDS=20000 NOETL_PATIENCE=3600s SUITES=regress bash "$here/check.sh" | tee "$logs/out"
 grep -q '^test .*ok ' "$logs/out" || { complain "no test has run"; exit 1; }
 python3 - "$logs" <<'END'
 import collections, glob, re, sys

@@ -81,7 +81,9 @@ step "the manual page and the unit are there" "$bare" '
     /usr/bin/noetl-worker --version
     test -s /usr/share/man/man1/noetl-console.1.gz
     grep -q "^ExecStart=/usr/bin/noetl-console " /lib/systemd/system/noetl-console.service
-    /usr/bin/noetl-console --version'
+    /usr/bin/noetl-console --version | grep "(graphviz [0-9.]*)"
+    printf "2 1 0 150 44\n0 1 0\n" | /usr/bin/noetl-console --lay-out-graph | grep "^M"
+    ! ldd /usr/lib/postgresql/*/lib/noetl.so | grep -E "libgvc|libcgraph"'
 step "a purge leaves nothing of them" "$bare" '
     export DEBIAN_FRONTEND=noninteractive
     runuser -u postgres -- psql -Xq -d flows -c "DROP EXTENSION noetl"

@@ -7,7 +7,7 @@ program="make prove"
 . "$(dirname "$0")/lib.sh"
 
 part=${PART:-1}
-all="explore recover joins broker kills workers limits races stress templates memory mutants repeat"
+all="explore recover orders joins broker kills workers limits races stress templates arguments memory analyze mutants repeat"
 passed=0 failed=0 log=$(mktemp "${TMPDIR:-/tmp}/noetl-prove.XXXXXX")
 loops=()
 trap 'rm -f "$log"; [ ${#loops[@]} -eq 0 ] || kill "${loops[@]}" 2>/dev/null' EXIT
@@ -34,6 +34,7 @@ for run in ${PROVE:-$all}; do
     case $run in
         explore) prove "$run" NOETL_STEPS=4 NOETL_SHARE="$((4 * part))" $(program_of diff explore) ;;
         recover) prove "$run" COUNT="$(of 5000)" SEED="$RANDOM" $(program_of diff recover) ;;
+        orders) prove "$run" COUNT="$(of 2000)" SEED="$RANDOM" $(program_of diff orders) ;;
         joins) prove "$run" NOETL_PLAYS="$(of 20000)" NOETL_SEED="$RANDOM" $(program_of diff joins) ;;
         broker) prove "$run" NOETL_SECONDS="$(of 1200)" NOETL_SEED="$RANDOM" $(program_of diff broker) ;;
         kills) prove "$run" make kill-clock SEEDS="$(of 300)" SEED="$RANDOM" ;;
@@ -42,6 +43,8 @@ for run in ${PROVE:-$all}; do
         races) prove "$run" make race-approvals RACES="$(of 10000)" ;;
         stress) prove "$run" make stress ;;
         templates) prove "$run" make fuzz-jinja COUNT="$(of 1000000)" ;;
+        arguments) prove "$run" COUNT="$(of 100000)" SEED="$RANDOM" $(program_of diff arguments) ;;
+        analyze) prove "$run" make analyze ;;
         memory) prove "$run" make memcheck ;;
         mutants) prove "$run" make mutants COUNT="$(of 200)" SEED="$RANDOM" ;;
         repeat)

@@ -200,7 +200,7 @@ COMMENT ON COLUMN noetl.run.context IS 'the input that the run was started with;
 COMMENT ON COLUMN noetl.run.signals IS 'awaiting: the names of the signals, one of which ends the wait';
 COMMENT ON COLUMN noetl.run.signal_key IS 'awaiting: the key under which noetl.send() reaches the wait';
 COMMENT ON COLUMN noetl.run.arrivals IS
-    'the branches that have arrived: [{"from": step, "visit": of that step if it is not the first, "event_id": id, "data": input of the transition, "sees": newest visit of each parallel step that it descends from}]';
+    'the first branches that have arrived, up to eight; the others are in noetl.arrival: [{"from": step, "visit": of that step if it is not the first, "event_id": id, "data": input of the transition, "sees": newest visit of each parallel step that it descends from}]';
 
 CREATE INDEX run_due_idx ON noetl.run (due_at) WHERE due_at IS NOT NULL;
 
@@ -210,7 +210,7 @@ CREATE INDEX run_signal_idx ON noetl.run
     (signal_key, (CASE WHEN cardinality(signals) = 1 THEN signals[1] END))
     WHERE signal_key IS NOT NULL;
 
--- Each branch that arrives at a join rewrites the arrivals of all branches.
+-- Each of the first branches that arrive at a join rewrites the arrivals.
 DO $$
 BEGIN
     ALTER TABLE noetl.run ALTER arrivals SET COMPRESSION lz4;
@@ -218,6 +218,20 @@ EXCEPTION WHEN feature_not_supported THEN
     NULL;
 END
 $$;
+
+-- Further branches have a row each, so that hundreds of them cost the same each.
+CREATE TABLE noetl.arrival (
+    execution_id bigint  NOT NULL,
+    step_name    text    NOT NULL,
+    visit        integer NOT NULL CHECK (visit > 0),
+    number       integer NOT NULL CHECK (number > 0),
+    arrival      jsonb   NOT NULL,
+    PRIMARY KEY (execution_id, step_name, visit, number)
+);
+COMMENT ON TABLE noetl.arrival IS
+    'branches that have arrived at a live step after the eighth; the first are in noetl.run';
+COMMENT ON COLUMN noetl.arrival.number IS 'the place among all branches that have arrived, from 0';
+COMMENT ON COLUMN noetl.arrival.arrival IS 'as the elements of noetl.run.arrivals';
 
 -- An item is inserted when its iterator starts and deleted when the item starts.
 CREATE TABLE noetl.item (
@@ -282,6 +296,8 @@ CREATE TABLE noetl.pending (
 );
 COMMENT ON TABLE noetl.pending IS
     'events that wait for their decision, such as those stored while noetl.broker was off; noetl.enqueue_next() decides on them';
+COMMENT ON COLUMN noetl.pending.event_id IS
+    '0: the execution is to be cancelled; negative: the child with that id has ended at created_at, while the execution was busy';
 
 -- Written by the reaper only, and nearly always empty.
 CREATE TABLE noetl.reaper_failure (
@@ -355,7 +371,9 @@ CREATE TABLE noetl.queue (
     paused_by           bigint,
     limits              jsonb,
     fair_key            text,
-    fair_weight         real
+    fair_weight         real,
+    visit               integer,
+    slot_of             bigint
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);
 ALTER SEQUENCE noetl.queue_seq OWNED BY noetl.queue.queue_id;
 COMMENT ON TABLE noetl.queue IS
@@ -375,8 +393,10 @@ COMMENT ON COLUMN noetl.queue.queue_timeout IS 'how long the task may wait for i
 COMMENT ON COLUMN noetl.queue.leased_by IS 'the role that has leased the task: the lease is good for its members only';
 COMMENT ON COLUMN noetl.queue.attempts_before IS 'how many attempts were made before the task was given new ones; max_attempts includes them';
 COMMENT ON COLUMN noetl.queue.limits IS 'the limits that the task needs a slot of, in the order in which it gets them; null: none';
+COMMENT ON COLUMN noetl.queue.slot_of IS 'the queue_id of the task before it in its execution whose slot it has kept; null: the task has slots of its own, or none';
 COMMENT ON COLUMN noetl.queue.fair_key IS 'ready tasks of the same type and priority are handed out in turn, key by key; null: by themselves, one after the other';
 COMMENT ON COLUMN noetl.queue.fair_weight IS 'how many turns the key has in a round; null: 1';
+COMMENT ON COLUMN noetl.queue.visit IS 'of a step that takes one branch of several, or starts for each of them: which visit of the step this is; null: of another step';
 COMMENT ON COLUMN noetl.queue.lease_until IS 'when the lease ends unless it is extended; of a queued row: the deadline of an attempt that has lost its lease';
 
 COMMENT ON COLUMN noetl.queue.paused_by IS 'of a paused row: the execution whose pause, or the pause_id of the rule that, keeps it back';
@@ -385,6 +405,8 @@ CREATE INDEX queue_ready_idx ON noetl.queue (node_type, priority DESC, queue_id)
 CREATE INDEX queue_fair_idx ON noetl.queue (node_type, priority DESC, (pg_catalog."left"(fair_key, 200)), queue_id) WHERE status = 'queued' AND fair_key IS NOT NULL;
 COMMENT ON INDEX noetl.queue_fair_idx IS 'ready tasks that are handed out key by key';
 CREATE INDEX queue_run_idx ON noetl.queue (execution_id, current_index, queue_id);
+CREATE INDEX queue_visit_idx ON noetl.queue (execution_id, node_name, visit DESC) WHERE visit IS NOT NULL;
+COMMENT ON INDEX noetl.queue_visit_idx IS 'the newest live visit of a step, however many there are';
 CREATE INDEX queue_retry_idx ON noetl.queue (available_at, paused_by, queue_id)
     WHERE status = 'retry' OR status = 'paused';
 COMMENT ON INDEX noetl.queue_retry_idx IS 'retries by their time; after them, without a time, paused tasks by their pause';
@@ -407,7 +429,7 @@ CREATE TABLE noetl.slot (
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);
 COMMENT ON TABLE noetl.slot IS
     'slots of limits: those that tasks and executions have, and what waits for one; who waits longest comes first';
-COMMENT ON COLUMN noetl.slot.queue_id IS 'the task; of an execution: its place among those that wait';
+COMMENT ON COLUMN noetl.slot.queue_id IS 'the task that has got it, which may have left it to a later one (queue.slot_of); of an execution: its place among those that wait';
 COMMENT ON COLUMN noetl.slot.ordinal IS 'which of its limits, from 0: they are asked for one after the other';
 COMMENT ON COLUMN noetl.slot.task IS 'false: the execution itself';
 COMMENT ON COLUMN noetl.slot.held IS 'false: it waits';

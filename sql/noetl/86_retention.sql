@@ -357,6 +357,7 @@ BEGIN
     DELETE FROM noetl.workload AS t USING unnest(gone) AS i WHERE t.execution_id = i;
     DELETE FROM noetl.start_key AS t USING unnest(gone) AS i WHERE t.execution_id = i;
     DELETE FROM noetl.run AS t USING unnest(gone) AS i WHERE t.execution_id = i;
+    DELETE FROM noetl.arrival AS t USING unnest(gone) AS i WHERE t.execution_id = i;
     DELETE FROM noetl.item AS t USING unnest(gone) AS i WHERE t.execution_id = i;
     DELETE FROM noetl.paused AS t USING unnest(gone) AS i WHERE t.execution_id = i;
     DELETE FROM noetl.signal AS t USING unnest(gone) AS i WHERE t.execution_id = i;

@@ -28,7 +28,7 @@ BEGIN
         END IF;
     END LOOP;
     GRANT INSERT ON noetl.event TO noetl_client, noetl_worker;
-    GRANT SELECT ON noetl.execution, noetl.start_key, noetl.event, noetl.event_log, noetl.workload, noetl.run, noetl.item,
+    GRANT SELECT ON noetl.execution, noetl.start_key, noetl.event, noetl.event_log, noetl.workload, noetl.run, noetl.arrival, noetl.item,
         noetl.pending, noetl.queue, noetl.workflow, noetl.workbook, noetl.transition TO noetl_client, noetl_reader;
     GRANT SELECT ON noetl.catalog TO noetl_author, noetl_reader;
     GRANT SELECT ON noetl.queue TO noetl_worker;
@@ -123,6 +123,7 @@ ALTER TABLE noetl.start_key ENABLE ROW LEVEL SECURITY;
 ALTER TABLE noetl.workload ENABLE ROW LEVEL SECURITY;
 ALTER TABLE noetl.event ENABLE ROW LEVEL SECURITY;
 ALTER TABLE noetl.run ENABLE ROW LEVEL SECURITY;
+ALTER TABLE noetl.arrival ENABLE ROW LEVEL SECURITY;
 ALTER TABLE noetl.item ENABLE ROW LEVEL SECURITY;
 ALTER TABLE noetl.pending ENABLE ROW LEVEL SECURITY;
 ALTER TABLE noetl.queue ENABLE ROW LEVEL SECURITY;
@@ -132,6 +133,7 @@ CREATE POLICY members_read ON noetl.workload FOR SELECT USING (noetl.may_read(ex
 CREATE POLICY members_read ON noetl.event FOR SELECT USING (noetl.may_read(execution_id));
 CREATE POLICY clients_insert ON noetl.event FOR INSERT WITH CHECK (true);
 CREATE POLICY members_read ON noetl.run FOR SELECT USING (noetl.may_read(execution_id));
+CREATE POLICY members_read ON noetl.arrival FOR SELECT USING (noetl.may_read(execution_id));
 CREATE POLICY members_read ON noetl.item FOR SELECT USING (noetl.may_read(execution_id));
 CREATE POLICY members_read ON noetl.pending FOR SELECT USING (noetl.may_read(execution_id));
 CREATE POLICY members_read ON noetl.queue FOR SELECT USING (noetl.may_read(execution_id));
@@ -148,6 +150,7 @@ SELECT pg_catalog.pg_extension_config_dump('noetl.workload', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.event', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.run', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.retention', '');
+SELECT pg_catalog.pg_extension_config_dump('noetl.arrival', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.item', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.pending', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.family', '');

@@ -105,6 +105,18 @@ INSERT INTO noetl.item (execution_id, step_name, visit, item_index, item)
       FROM pg_temp.noetl_item AS i JOIN noetl.run AS r USING (execution_id, step_name);
 DROP TABLE pg_temp.noetl_item;
 
+-- Which steps count their visits only their playbooks tell; tasks of others may have them, too.
+UPDATE noetl.queue AS q SET visit = greatest(noetl.visit_of(q.node_id, q.execution_id, q.node_name), 1)
+ WHERE q.current_index IS NULL;
+
+-- The row of a run has the first branches that have arrived.
+INSERT INTO noetl.arrival (execution_id, step_name, visit, number, arrival)
+    SELECT r.execution_id, r.step_name, r.visit, a.ordinality - 1, a.value
+      FROM noetl.run AS r CROSS JOIN pg_catalog.jsonb_array_elements(r.arrivals) WITH ORDINALITY AS a (value, ordinality)
+     WHERE a.ordinality > 8;
+UPDATE noetl.run SET arrivals = pg_catalog.jsonb_path_query_array(arrivals, '$[0 to 7]')
+ WHERE pg_catalog.jsonb_array_length(arrivals) > 8;
+
 -- section: after
 DO LANGUAGE plpgsql $$
 DECLARE

@@ -13,7 +13,7 @@
 /* Wider layers are broken into rows of this many steps. */
 #define GRAPH_ROW_WIDTH		6
 /* Graphs with more steps are not drawn. */
-#define GRAPH_MAX_DRAWN		1000
+#define GRAPH_MAX_DRAWN		5000
 
 typedef enum GraphEdgeKind
 {

@@ -2,6 +2,10 @@
  * api/graph_svg.c
  *		A graph with its layout as an SVG element, for an HTML page.  Colours come
  *		from the classes of the page's style sheet.
+ *
+ * Each step, edge and label is a line that begins with its tag, and its tag has its
+ * number (data-step), the numbers of the steps that it connects (data-from, data-to),
+ * or that of its edge (data-edge): who has another layout moves them by these.
  */
 #include "common/common.h"
 
@@ -124,11 +128,14 @@ append_edge(StringInfo out, const Graph *graph, int index, double centre)
 	const GraphEdge *edge = &graph->edges[index];
 	const char *label = graph_edge_label(edge);
 
-	appendStringInfo(out, "<path class=\"edge%s%s%s%s\" marker-end=\"url(#arrow)\" d=\"",
+	appendStringInfo(out,
+					 "<path class=\"edge%s%s%s%s\" marker-end=\"url(#arrow)\" data-from=\"%d\""
+					 " data-to=\"%d\" d=\"",
 					 edge->kind == GRAPH_EDGE_ERROR ? " on-error" : "", edge->back ? " back" : "",
 					 edge->taken ? " taken" : "",
-					 graph->nodes[edge->to].layer - graph->nodes[edge->from].layer > 3 ?
-					 " long" : "");
+					 graph->nodes[edge->to].layer - graph->nodes[edge->from].layer > 3 ? " long" :
+																						 "",
+					 edge->from, edge->to);
 	append_edge_path(out, graph, index, centre);
 	appendStringInfoString(out, "\"><title>");
 	html_append(out, graph->nodes[edge->from].step->name);
@@ -164,7 +171,7 @@ append_labels(StringInfo out, const Graph *graph, double centre)
 		from = edge->from;
 		if (label == NULL || ++count > 2)
 			continue;
-		appendStringInfo(out, "<text class=\"label\" x=\"%.0f\" y=\"%.0f\">",
+		appendStringInfo(out, "<text class=\"label\" data-edge=\"%d\" x=\"%.0f\" y=\"%.0f\">", i,
 						 x1 + Max(-60, Min(60, (x2 - x1) / 4)),
 						 node_y(&graph->nodes[edge->from]) + NODE_HEIGHT + 5 + 13 * count);
 		append_cut(out, label, 24);
@@ -176,17 +183,16 @@ append_labels(StringInfo out, const Graph *graph, double centre)
 static void
 append_node(StringInfo out, const GraphNode *node, double centre)
 {
-	double		x = node_x(node, centre);
-	double		y = node_y(node);
-
 	appendStringInfoString(out, "<g class=\"node s-");
 	for (const char *p = node->state ? node->state : "none"; *p && *p != ','; p++)
 		appendStringInfoChar(out, *p);
-	appendStringInfo(out, "\"><rect x=\"%.0f\" y=\"%.0f\" width=\"%d\" height=\"%d\" rx=\"6\"/>",
-					 x - NODE_WIDTH / 2.0, y, NODE_WIDTH, NODE_HEIGHT);
-	appendStringInfo(out, "<text class=\"name\" x=\"%.0f\" y=\"%.0f\">", x, y + 18);
+	appendStringInfo(out, "\" data-step=\"%d\" transform=\"translate(%.0f %.0f)\">"
+					 "<rect x=\"%d\" y=\"0\" width=\"%d\" height=\"%d\" rx=\"6\"/>",
+					 node->step->index, node_x(node, centre), node_y(node),
+					 -NODE_WIDTH / 2, NODE_WIDTH, NODE_HEIGHT);
+	appendStringInfoString(out, "<text class=\"name\" x=\"0\" y=\"18\">");
 	append_cut(out, node->step->name, 18);
-	appendStringInfo(out, "</text><text class=\"kind\" x=\"%.0f\" y=\"%.0f\">", x, y + 34);
+	appendStringInfoString(out, "</text><text class=\"kind\" x=\"0\" y=\"34\">");
 	append_cut(out, node->state ? node->state : graph_kind_name(node->step), 14);
 	if (node->visits > 1)
 		appendStringInfo(out, " \xc3\x97%d", node->visits);
@@ -230,7 +236,8 @@ graph_append_svg(StringInfo out, const Graph *graph)
 	appendStringInfo(out, "<svg viewBox=\"0 0 %.0f %.0f\" width=\"%.0f\" height=\"%.0f\" role=\"img\""
 					 " aria-label=\"graph of the playbook\">\n"
 					 "<defs><marker id=\"arrow\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\""
-					 " markerWidth=\"7\" markerHeight=\"7\" orient=\"auto\">"
+					 " markerWidth=\"8\" markerHeight=\"8\" markerUnits=\"userSpaceOnUse\""
+					 " orient=\"auto\">"
 					 "<path class=\"tip\" d=\"M0 0L8 4L0 8z\"/></marker></defs>\n",
 					 width, height, width, height);
 	for (int i = 0; i < graph->nedges; i++)

@@ -358,8 +358,7 @@ noetl_migrate(PG_FUNCTION_ARGS)
 	report.migration.from = playbook_get(execution.catalog_id);
 	report.migration.to = playbook_get(catalog_id);
 	json_from_jsonb(map, &report.migration.map);
-	examine(&report, store_load_runs(store, execution.execution_id, report.migration.from,
-									 NULL));
+	examine(&report, store_load_runs(store, execution.execution_id, report.migration.from));
 	if (report.errors == 0 && !PG_ARGISNULL(3) && !PG_GETARG_BOOL(3))
 	{
 		engine_migrate(store, &execution, catalog_id, report.version, map);

@@ -39,7 +39,7 @@ skippable(RunState state)
 static const Run *
 find_run(Store *store, const Execution *execution, const Playbook *playbook, int step, bool *busy)
 {
-	List	   *runs = store_load_runs(store, execution->execution_id, playbook, NULL);
+	List	   *runs = store_load_runs(store, execution->execution_id, playbook);
 	const Run  *best = NULL;
 	ListCell   *lc;
 

@@ -41,11 +41,18 @@ work_is_due(const Waiter *waiter, TimestampTz *until)
 	bool		ready;
 	bool		timed;
 	bool		more;
+	int64		next = PG_INT64_MIN;
 
 	(void) engine_reap(0, false, &more);
 	store = store_open(InvalidOid);
 	ready = store_any_ready(store, waiter->ntypes, waiter->types);
 	timed = !ready && store_next_timer(store, DT_NOBEGIN, &timer);
+	if (!ready && noetl_broker && store_next_pending(store, &next))
+	{
+		/* its execution is busy */
+		timed = true;
+		timer = now;
+	}
 	store_close(store);
 	*until = more ? now : waiter->deadline;
 	if (timed && !more)

@@ -234,7 +234,7 @@ add_raw_roots(const Step *task, Scope *scope, const List *more, JsonBuilder *bui
 		json_add(builder, "_steps", &value);
 	add_list(builder, "_undefined", &notes.missing);
 	add_list(builder, "_left_context", &notes.places);
-	if (scope->names != NULL)
+	if (scope_names(scope) != NULL)
 		json_add_members(builder, scope->names);
 }
 
@@ -331,7 +331,7 @@ prepare_action(BrokerState *state, Run *run, const Step *task, Scope *scope,
 		left = left_in_action(task, scope, &value, &places);
 	run->context = NULL;
 	if (rendered && (task->nraw_roots > 0 || json_is_array(&places) ||
-					 (task->saves != NULL && scope->names != NULL)))
+					 (task->saves != NULL && scope_names(scope) != NULL)))
 	{
 		json_begin_object(&builder);
 		add_raw_roots(task, scope, left, &builder);

@@ -330,6 +330,7 @@ end_attempt(BrokerState *state, Run *run, AttemptEnd end)
 	while (end.event != NULL)
 	{
 		end = end_one_attempt(state, run, &end);
-		run = live_run(state, run->step, run->visit);
+		if (end.event != NULL)
+			run = live_run(state, run->step, run->visit);
 	}
 }

@@ -71,10 +71,11 @@ typedef struct ValueSource
 	bool		(*child_item) (void *arg, int64 execution_id, JsonbValue *item);
 	/* the attempt of the iterator that started a child, from 1; 0: none did */
 	int			(*child_attempt) (void *arg, int64 execution_id);
-	/* whether a child execution had begun to compensate before an event */
-	bool		(*child_undone) (void *arg, int64 execution_id, int64 before);
+	/* whether a child execution could not be resumed at the time of an event: it had begun
+	 * to compensate, or had done nothing before its end */
+	bool		(*child_gone) (void *arg, int64 execution_id, int64 before);
 	/* whether one had of the children that the worker of a step has started */
-	bool		(*spawned_undone) (void *arg, int64 execution_id, int64 parent_event_id,
+	bool		(*spawned_gone) (void *arg, int64 execution_id, int64 parent_event_id,
 								   int64 before);
 	int64		(*new_execution_id) (void *arg);
 	/* whether a step may be visited that often, or a child nest that deep */
@@ -95,6 +96,12 @@ typedef struct ValueSource
 	bool		(*signal_known) (void *arg, const char *id);
 	/* reads the text of a time; false and *error when it is none */
 	bool		(*moment) (void *arg, const char *text, TimestampTz *moment, char **error);
+	/* Run *, all tasks of steps: of many tasks the state has only some at first */
+	List	   *(*tasks) (void *arg);
+	/* the newest visit of a step, after another one, that has a live task; 0: none has */
+	int			(*newest_visit) (void *arg, const Step *step, int after);
+	/* Arrival *, those of a run that its row has no room for */
+	List	   *(*arrivals) (void *arg, const Run *run);
 	/* executes SaveRequests (broker/save.h); false: nothing is saved */
 	bool		(*save) (void *arg, List *requests, struct SaveError *error);
 	void	   *arg;
@@ -122,6 +129,8 @@ struct BrokerState
 	int			drive;			/* how often it was set going; 1: not redriven */
 	bool		finished;		/* a terminal event has been written */
 	List	   *runs;			/* Run *, one for each live visit of a step */
+	bool		more_tasks;		/* some tasks are not among them (run.h: all_runs()) */
+	List	   *first_tasks;	/* Run *, with more_tasks: the tasks among them at first */
 	Run		   *item;			/* the item the event is about, or NULL */
 	ValueSource values;
 	TimestampTz now;			/* of the event decided on: what now() says */

@@ -74,9 +74,9 @@ iterator_item_names(const ItemScope *scope, JsonbValue *names)
 	json_end_object(&builder, names);
 }
 
-/* Returns whether every iterator, or this one's step, has a name. */
-static bool
-is_item_name(const ItemScope *scope, const char *name, int length)
+/* Returns whether a name is one of every item, or of the step (broker/collection.h). */
+bool
+iterator_has_name(const ItemScope *scope, const char *name, int length)
 {
 	return name_is(name, length, "_loop") || name_is(name, length, "index") ||
 		name_is(name, length, "parent") ||
@@ -99,7 +99,7 @@ item_lookup(void *arg, const char *name, int length, JsonbValue *value)
 		*value = *scope->item;
 		return TEMPLATE_VALUE;
 	}
-	if (is_item_name(scope, name, length))
+	if (iterator_has_name(scope, name, length))
 	{
 		iterator_item_names(scope, &names);
 		(void) json_get_n(&names, name, length, value);
@@ -120,9 +120,20 @@ item_envelope(void *arg, const char *name, int length, JsonbValue *value)
 	ItemScope  *scope = (ItemScope *) arg;
 
 	if (scope->outer->envelope == NULL || name_is(name, length, scope->element) ||
-		is_item_name(scope, name, length))
+		iterator_has_name(scope, name, length))
 		return TEMPLATE_UNDEFINED;
 	return scope->outer->envelope(scope->outer->arg, name, length, value);
+}
+
+/* TemplateScope.left: items are data. */
+static TemplateLeft
+item_left(void *arg, const char *name, int length, const char *member, int member_length)
+{
+	ItemScope  *scope = (ItemScope *) arg;
+
+	if (name_is(name, length, scope->element) || iterator_has_name(scope, name, length))
+		return LEFT_NOTHING;
+	return scope->outer->left(scope->outer->arg, name, length, member, member_length);
 }
 
 /* Fills in the template scope of an item; the caller has filled in the rest. */
@@ -130,6 +141,7 @@ void
 iterator_item_scope(ItemScope *scope)
 {
 	scope->template = *scope->outer;
+	scope->template.left = scope->outer->left != NULL ? item_left : NULL;
 	scope->template.lookup = item_lookup;
 	scope->template.envelope = item_envelope;
 	scope->template.arg = scope;
@@ -465,7 +477,9 @@ find_keys(const IteratorQuery *query, const TemplateScope *outer,
 		CHECK_FOR_INTERRUPTS();
 		scope.index = i;
 		scope.item = &items->values[i];
-		rendered = template_render(query->order_by->key, &scope.template, &key, error);
+		rendered = (query->order_by->members ||
+					!template_lacks_name(query->order_by->key, &scope.template, error)) &&
+			template_render(query->order_by->key, &scope.template, &key, error);
 		MemoryContextSwitchTo(old);
 		if (!rendered)
 			return blame_item(error, "order_by", i);

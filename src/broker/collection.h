@@ -65,6 +65,9 @@ typedef struct ItemScope
  */
 extern void iterator_item_names(const ItemScope *scope, JsonbValue *names);
 
+/* Returns whether a name is one of those but <element>. */
+extern bool iterator_has_name(const ItemScope *scope, const char *name, int length);
+
 /* Fills in "template"; the caller has filled in the rest. */
 extern void iterator_item_scope(ItemScope *scope);
 

@@ -68,7 +68,10 @@ note_completion(BrokerState *state, const Run *run, const Completion *completion
 	state->completions = lappend(state->completions, done);
 }
 
-/* Returns whether compensations of the execution are being done. */
+/*
+ * Returns whether compensations of the execution are being done.  Nothing else is live
+ * then, so one run that is known tells it.
+ */
 bool
 compensating(const BrokerState *state)
 {
@@ -122,6 +125,7 @@ stop_all(BrokerState *state)
 {
 	ListCell   *lc;
 
+	all_runs(state);
 	foreach(lc, state->runs)
 	{
 		Run		   *run = (Run *) lfirst(lc);

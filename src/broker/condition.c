@@ -20,7 +20,9 @@ condition_evaluate(const Condition *condition, const TemplateScope *scope,
 		return true;
 	}
 	memset(error, 0, sizeof(SourceError));
-	if (template_truth(condition->template, scope, result, error))
+	if ((scope->left == NULL ||
+		 !template_refers_to_left(condition->template, scope, error)) &&
+		template_truth(condition->template, scope, result, error))
 		return true;
 	if (condition->line > 0 && error->line > 0)
 	{

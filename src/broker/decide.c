@@ -140,6 +140,7 @@ find_visit(BrokerState *state, const Step *step, const Event *event)
 
 	if (event->visit > 0 || event->worker_id == NULL || !step->revisited)
 		return live_run(state, step->index, event->visit);
+	all_runs(state);
 	foreach(lc, state->runs)
 	{
 		Run		   *run = (Run *) lfirst(lc);
@@ -318,7 +319,10 @@ broker_run_due(BrokerState *state, int step, int visit)
 	settle(state);
 }
 
-/* Returns the open run that a child was started for; NULL: it is over. */
+/*
+ * Returns the open run that a child was started for; NULL: it is over.  Open runs are no
+ * tasks, and all of them are known.
+ */
 static Run *
 find_parent_run(BrokerState *state, const ChildEnd *end)
 {

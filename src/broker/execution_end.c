@@ -31,6 +31,7 @@ end_execution(BrokerState *state, const char *status, const char *error,
 	ListCell   *lc;
 	bool		stopped = strcmp(status, "COMPLETED") != 0;
 
+	all_runs(state);
 	foreach(lc, state->runs)
 	{
 		Run		   *run = (Run *) lfirst(lc);

@@ -125,24 +125,21 @@ index_of_start(const Iteration *iteration, int n)
  * ---------------------------------------------------------------------------
  */
 
-/* Fills in the scope of an item's templates. */
+/* Fills in the scope of an item's templates, which refers to *names. */
 static void
 item_scope(const Iteration *iteration, int index, const JsonbValue *item,
-		   JsonbValue *names, Scope *scope)
+		   ItemScope *names, Scope *scope)
 {
-	ItemScope	item_names;
-
-	memset(&item_names, 0, sizeof(item_names));
-	item_names.element = iteration->spec->element;
-	item_names.step = iteration->step->name;
-	item_names.index = index;
-	item_names.count = iteration->total;
-	item_names.item = item;
-	item_names.chunked = iteration->spec->chunk != NULL;
-	iterator_item_names(&item_names, names);
+	memset(names, 0, sizeof(ItemScope));
+	names->element = iteration->spec->element;
+	names->step = iteration->step->name;
+	names->index = index;
+	names->count = iteration->total;
+	names->item = item;
+	names->chunked = iteration->spec->chunk != NULL;
 	scope_init(scope, iteration->state, iteration->step, iteration->run,
 			   iteration->state->now);
-	scope->names = names;
+	scope->item = names;
 	scope->input = iteration->has_input ? &iteration->input : NULL;
 }
 
@@ -277,7 +274,7 @@ iteration_start_item(Iteration *iteration, int index, const JsonbValue *item, It
 {
 	StepKind	kind = iteration->spec->body->kind;
 	Scope		scope;
-	JsonbValue	names;
+	ItemScope	names;
 	char	   *error = NULL;
 
 	end->index = index;
@@ -645,7 +642,8 @@ save_child(Iteration *iteration, const ChildEnd *end, const JsonbValue *envelope
 	BrokerState *state = iteration->state;
 	Run		   *run = run_make(iteration->run->step, iteration->run->visit, RUN_OPEN);
 	Scope		scope;
-	JsonbValue	names;
+	ItemScope	names;
+	JsonbValue	current;
 	JsonbValue	value;
 	JsonbValue	saved;
 	ItemEnd		item;
@@ -654,8 +652,8 @@ save_child(Iteration *iteration, const ChildEnd *end, const JsonbValue *envelope
 	item.index = run->item = end->item;
 	item.value = envelope;
 	item.child_execution_id = end->execution_id;
-	child_item(state, end, &value);
-	item_scope(iteration, end->item, &value, &names, &scope);
+	child_item(state, end, &current);
+	item_scope(iteration, end->item, &current, &names, &scope);
 	result_value(envelope, &value);
 	scope.result = &value;
 	scope.envelope = envelope;
@@ -674,7 +672,7 @@ enqueue_child_save(Iteration *iteration, const ChildEnd *end, const JsonbValue *
 	const Run  *run = iteration->run;
 	Run		   *task = run_make(run->step, run->visit, RUN_QUEUED);
 	Scope		scope;
-	JsonbValue	names;
+	ItemScope	names;
 	JsonbValue	item;
 
 	child_item(state, end, &item);
@@ -689,13 +687,22 @@ enqueue_child_save(Iteration *iteration, const ChildEnd *end, const JsonbValue *
 /*
  * Returns whether a child belongs to the attempt that is under way.  A child that
  * was busy when its attempt failed ends later, and the next attempt may have
- * begun; and whoever starts an execution may name any parent.
+ * begun; and whoever starts an execution may name any parent.  An attempt that goes
+ * on after the end of the execution may have children of the attempt that had failed
+ * before, where only its repetition was still to come.
  */
 static bool
-is_current_item(BrokerState *state, const Run *run, const ChildEnd *end)
+is_current_item(const Iteration *iteration, const ChildEnd *end)
 {
-	return state->values.child_attempt(state->values.arg, end->execution_id) ==
-		run->attempts + 1;
+	const Run  *run = iteration->run;
+	const ValueSource *values = &iteration->state->values;
+
+	if (values->child_attempt(values->arg, end->execution_id) == run->attempts + 1)
+		return true;
+	return iteration->resumed != 0 && end->item >= 0 && end->item < iteration->total &&
+		values->item_states(values->arg, iteration->step->name, run->visit, iteration->since,
+							iteration->resumed, iteration->total)[end->item].child_execution_id ==
+		end->execution_id;
 }
 
 /*
@@ -711,9 +718,9 @@ item_child_ended(BrokerState *state, Run *run, const ChildEnd *end)
 	JsonbValue	value;
 	ItemEnd		item;
 
-	if (!is_current_item(state, run, end))
-		return none;
 	iteration_open(&iteration, state, run);
+	if (!is_current_item(&iteration, end))
+		return none;
 	child_result(state, run, body, end, &value);
 	if (end->completed && body->saves != NULL)
 		return save_child(&iteration, end, &value);

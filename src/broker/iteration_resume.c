@@ -85,14 +85,14 @@ divide_items(Iteration *iteration, const IteratorItems *items, int *first)
 	return nfirst;
 }
 
-/* Returns whether an item has a child that can be resumed: one that has not compensated. */
+/* Returns whether an item has a child that can be resumed. */
 static bool
 has_resumable_child(const Iteration *iteration, int index, int64 cause)
 {
 	const ValueSource *values = &iteration->state->values;
 	int64		child = iteration->states[index].child_execution_id;
 
-	return child != 0 && !values->child_undone(values->arg, child, cause);
+	return child != 0 && !values->child_gone(values->arg, child, cause);
 }
 
 /* Decides that the child of an item, which has not completed, is resumed. */

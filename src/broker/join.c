@@ -14,9 +14,9 @@
 
 #include "broker/internal.h"
 
-/* Returns the live run of a visit of a step (0: of its oldest live visit), or NULL. */
-Run *
-live_run(BrokerState *state, int step, int visit)
+/* Returns the live run of a visit of a step (0: of its oldest), if it is known; else NULL. */
+static Run *
+known_run(BrokerState *state, int step, int visit)
 {
 	Run		   *found = NULL;
 	ListCell   *lc;
@@ -30,6 +30,19 @@ live_run(BrokerState *state, int step, int visit)
 			found = run;
 	}
 	return found;
+}
+
+/* Returns the live run of a visit of a step (0: of its oldest live visit), or NULL. */
+Run *
+live_run(BrokerState *state, int step, int visit)
+{
+	bool		one = visit != 0 || !state->playbook->steps[step].revisited;
+	Run		   *found = one ? known_run(state, step, visit) : NULL;
+
+	if (found != NULL || !state->more_tasks)
+		return found != NULL ? found : known_run(state, step, visit);
+	all_runs(state);
+	return known_run(state, step, visit);
 }
 
 /*
@@ -64,6 +77,8 @@ visits_begun(BrokerState *state, const Step *step)
 	ListCell   *lc;
 
 	visits = value->found ? value->visit : is_silent_entry(state->playbook, step) ? 1 : 0;
+	if (!step_counts_visits(step))
+		all_runs(state);
 	foreach(lc, state->runs)
 	{
 		const Run  *run = (Run *) lfirst(lc);
@@ -71,6 +86,8 @@ visits_begun(BrokerState *state, const Step *step)
 		if (run->step == step->index)
 			visits = Max(visits, run->visit);
 	}
+	if (state->more_tasks)
+		visits = Max(visits, state->values.newest_visit(state->values.arg, step, visits));
 	return visits;
 }
 
@@ -230,12 +247,9 @@ note_dropped(BrokerState *state, const List *departures, Run *source, JsonBuilde
 	json_add(meta, "dropped", &value);
 }
 
-/*
- * Returns whether a run that waits for other branches need not wait any more.  No
- * run that starts at once is left when this is asked.
- */
+/* Returns whether a run that waits has to wait for one of the runs that are known. */
 static bool
-can_start(BrokerState *state, const Run *waiting)
+is_held_up(BrokerState *state, const Run *waiting)
 {
 	const Playbook *playbook = state->playbook;
 	const Step *step = &playbook->steps[waiting->step];
@@ -252,15 +266,31 @@ can_start(BrokerState *state, const Run *waiting)
 		if (step->kind == STEP_END)
 		{
 			if (!waits || at->kind != STEP_END)
-				return false;
+				return true;
 			continue;
 		}
 		if (waits && at->component >= step->component)
 			continue;
 		if (playbook_reaches(playbook, other->step, waiting->step))
-			return false;
+			return true;
 	}
-	return true;
+	return false;
+}
+
+/*
+ * Returns whether a run that waits for other branches need not wait any more.  No
+ * run that starts at once is left when this is asked.  Of many tasks mostly one of the first
+ * shows that it has to wait.
+ */
+static bool
+can_start(BrokerState *state, const Run *waiting)
+{
+	if (is_held_up(state, waiting))
+		return false;
+	if (!state->more_tasks)
+		return true;
+	all_runs(state);
+	return !is_held_up(state, waiting);
 }
 
 /*

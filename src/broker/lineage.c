@@ -50,6 +50,7 @@ lineage_of(BrokerState *state, Run *run)
 		run->lineage = read_started(state, run->started_event_id);
 		return run->lineage;
 	}
+	all_arrivals(state, run);
 	lineage = palloc0(sizeof(int) * playbook->ntracked);
 	foreach(lc, run->arrivals)
 		merge(playbook, lineage, ((Arrival *) lfirst(lc))->lineage);

@@ -74,6 +74,7 @@ typedef struct Event
 	int			current_index;
 	Jsonb	   *current_item;
 	const char *worker_id;
+	int64		task_id;		/* the row of the queue that it ends; 0: not known */
 	const struct Event *recalled;	/* the event of the log that a repeated decision
 								 * found, or NULL */
 
@@ -175,6 +176,8 @@ typedef struct Run
 	bool		failed;			/* of a stopped run: it had failed */
 	bool		rewritten;		/* its arrivals replace those that are stored */
 	List	   *arrivals;		/* Arrival *, RUN_WAITING */
+	int			stored_arrivals;	/* so many of them are stored */
+	bool		more_arrivals;	/* and others behind these (run.h: all_arrivals()) */
 
 	const int  *lineage;		/* the visits it descends from; NULL: not read yet */
 	Jsonb	   *compensates;	/* what it compensates (broker/compensate.c); NULL: its
@@ -207,6 +210,8 @@ typedef struct Run
 	double		fair_weight;
 	Jsonb	   *limits;			/* as limits_render() renders them; NULL: none */
 	bool		limited;		/* its row has limits */
+	int64		slot_of;		/* the task whose slot it has kept; 0: none, or its own */
+	Jsonb	   *one_limit;		/* of a row that has its slot, if it has one limit only */
 
 	void	   *handle;			/* where the row is; only its reader knows more */
 } Run;

@@ -227,6 +227,7 @@ lay_input(BrokerState *state, Run *run, const JsonbValue *input, int64 cause)
 
 	if (input == NULL)
 		return;
+	all_arrivals(state, run);
 	input_of_arrivals(run->arrivals, &below);
 	input_overlay(&below, input, all);
 	run->arrivals = single_arrival(state, run, all, cause);
@@ -254,23 +255,23 @@ redrive_child(BrokerState *state, Run *run, int64 execution_id)
 	decision_add(state, DECIDE_REDRIVE_CHILD, run)->child = child;
 }
 
-/* Returns the child of a run at rest that can be resumed; 0: none, or it has compensated. */
+/* Returns the child of a run at rest that can be resumed; 0: there is none. */
 static int64
 resumable_child(BrokerState *state, const Run *run, int64 cause)
 {
 	int64		child = context_int(run, "child_execution_id");
 
-	return child == 0 || state->values.child_undone(state->values.arg, child, cause) ? 0 : child;
+	return child == 0 || state->values.child_gone(state->values.arg, child, cause) ? 0 : child;
 }
 
 /*
  * Returns whether a run at rest, whose task is done, can go on waiting for what its
- * worker has started: none of the children has compensated.
+ * worker has started: all children that are not done can be resumed.
  */
 static bool
 can_await_spawned(BrokerState *state, const Run *run, int64 cause)
 {
-	return !state->values.spawned_undone(state->values.arg, state->execution_id,
+	return !state->values.spawned_gone(state->values.arg, state->execution_id,
 										 run->started_event_id, cause);
 }
 
@@ -316,8 +317,9 @@ resume_save(BrokerState *state, Run *run, const JsonbValue *envelope)
 
 /*
  * Gives a run at rest new attempts, which settle() begins.  What its children or its
- * items have completed stays, unless it begins anew.  A child that has compensated is
- * replaced by another one; if a worker had started it, by another attempt of the task.
+ * items have completed stays, unless it begins anew.  A child that has compensated,
+ * or had not begun, is replaced by another one; if a worker had started it, by another
+ * attempt of the task.
  * input: is laid over that of a run that begins anew, or NULL.
  */
 static void

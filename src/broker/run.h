@@ -19,4 +19,10 @@ extern bool run_is_live(const Run *run);
  */
 extern TimestampTz run_due_at(const Run *run);
 
+/* Completes state->runs, which at first has only some of many tasks. */
+extern void all_runs(BrokerState *state);
+
+/* Completes the arrivals of a run, of which at first it has only some of many. */
+extern void all_arrivals(BrokerState *state, Run *run);
+
 #endif							/* NOETL_BROKER_RUN_H */

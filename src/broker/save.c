@@ -78,7 +78,7 @@ find_mode(const SaveSpec *spec, Scope *scope, SaveMode *mode, char **error)
 bool
 render_statement(const SaveSpec *spec, Scope *scope, SaveRequest *request, char **error)
 {
-	const JsonbValue *outer = scope->names;
+	const JsonbValue *outer = scope_names(scope);
 	JsonbValue	names;
 	JsonBuilder builder;
 	bool		rendered;

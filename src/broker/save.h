@@ -35,7 +35,7 @@ typedef struct SaveRequest
 
 typedef struct SaveError
 {
-	const char *message;
+	const char *message;		/* with all that is known of the cause */
 	const char *sqlstate;		/* these four may be NULL */
 	const char *primary;		/* the message as PostgreSQL words it */
 	const char *detail;

@@ -228,11 +228,42 @@ is_own_step(const Scope *scope, const char *name, int length)
 		(name_is(name, length, scope->step->name) || name_is(name, length, "step"));
 }
 
+/* Returns the names that hide others (broker/scope.h). */
+const JsonbValue *
+scope_names(Scope *scope)
+{
+	if (scope->names == NULL && scope->item != NULL)
+	{
+		JsonbValue *names = palloc(sizeof(JsonbValue));
+
+		iterator_item_names(scope->item, names);
+		scope->names = names;
+	}
+	return scope->names;
+}
+
+/* Finds a name that hides others; of an item mostly without building all its names. */
+static bool
+lookup_names(Scope *scope, const char *name, int length, JsonbValue *value)
+{
+	if (scope->names == NULL && scope->item != NULL)
+	{
+		if (name_is(name, length, scope->item->element))
+		{
+			*value = *scope->item->item;
+			return true;
+		}
+		if (!iterator_has_name(scope->item, name, length))
+			return false;
+	}
+	return scope_names(scope) != NULL && json_get_n(scope->names, name, length, value);
+}
+
 /* Finds a name that exists only while a step's own templates are evaluated. */
 static TemplateBinding
 lookup_own(Scope *scope, const char *name, int length, JsonbValue *value)
 {
-	if (scope->names != NULL && json_get_n(scope->names, name, length, value))
+	if (lookup_names(scope, name, length, value))
 		return TEMPLATE_VALUE;
 	if (scope->is_retry)
 	{
@@ -492,6 +523,28 @@ see_compensated(Scope *scope)
 	scope->envelope = &value->envelope;
 }
 
+/* TemplateScope.left: of the names of workers, the workload and its keys. */
+static TemplateLeft
+scope_left(void *arg, const char *name, int length, const char *member, int member_length)
+{
+	Scope	   *scope = arg;
+	TemplateNeeds needs = scope->template.needs;
+	TemplateBinding binding;
+	JsonbValue	value;
+
+	scope->template.needs = NEEDS_NAMES;
+	binding = scope_lookup(scope, name, length, &value);
+	scope->template.needs = needs;
+	if (binding != TEMPLATE_LATER)
+		return LEFT_NOTHING;
+	if (word_in(name, length, playbook_worker_names))
+		return LEFT_NAME;
+	if (member != NULL && scope_name_is_workload(name, length) &&
+		!workload_key_is_left(scope, pnstrdup(member, member_length), member_length))
+		return LEFT_NOTHING;
+	return LEFT_VALUE;
+}
+
 /* Begins a scope for templates of a step; the caller adds what only it knows. */
 void
 scope_init(Scope *scope, BrokerState *state, const Step *step, Run *run,
@@ -507,6 +560,8 @@ scope_init(Scope *scope, BrokerState *state, const Step *step, Run *run,
 	scope->template.now = now;
 	scope->template.identify = scope_identify;
 	scope->template.identify_arg = scope;
+	if (state->playbook->uses_worker_names)
+		scope->template.left = scope_left;
 	if (step != NULL && step->compensates >= 0 && run != NULL)
 		see_compensated(scope);
 }

@@ -5,6 +5,7 @@
 #ifndef NOETL_BROKER_SCOPE_H
 #define NOETL_BROKER_SCOPE_H
 
+#include "broker/collection.h"
 #include "broker/model.h"
 #include "playbook/playbook.h"
 
@@ -17,7 +18,10 @@ typedef struct Scope
 	Run		   *run;			/* of that step, which sees what it descends from; or
 								 * NULL */
 
-	const JsonbValue *names;	/* names inside an item of an iterator, or NULL */
+	const JsonbValue *names;	/* names that hide others, as those inside an item of
+								 * an iterator, or NULL */
+	const ItemScope *item;		/* an item whose names "names" gets when somebody asks
+								 * for all of them (scope_names()), or NULL */
 	const JsonbValue *result;	/* the step's value, or NULL */
 	const JsonbValue *envelope; /* "this" */
 	const JsonbValue *input;	/* data, input, args */
@@ -46,6 +50,9 @@ name_is(const char *name, int length, const char *word)
 /* Begins a scope for templates of a step; the caller adds what only it knows. */
 extern void scope_init(Scope *scope, BrokerState *state, const Step *step,
 					   Run *run, TimestampTz now);
+
+/* Returns the names that hide others, of which there may be those of an item; NULL: none. */
+extern const JsonbValue *scope_names(Scope *scope);
 
 /*
  * Returns the value of the newest visit of a step that has ended, whoever descends

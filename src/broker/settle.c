@@ -128,6 +128,7 @@ start_run(BrokerState *state, Run *run)
 	char	   *pass_error;
 	int			since = list_length(state->decisions);
 
+	all_arrivals(state, run);
 	if (step->compensates < 0 &&
 		!state->values.allows_visit(state->values.arg, run->visit, step->max_visits))
 	{
@@ -159,8 +160,24 @@ restart_run(BrokerState *state, Run *run)
 
 	run->restart = false;
 	run->attempts_before = attempts_before(run);
+	all_arrivals(state, run);
 	input_of_arrivals(run->arrivals, &input);
 	begin_attempt(state, run, &input);
+}
+
+/* Returns whether the execution has a live run. */
+static bool
+any_live(BrokerState *state)
+{
+	ListCell   *lc;
+
+	foreach(lc, state->runs)
+		if (run_is_live((Run *) lfirst(lc)))
+			return true;
+	if (!state->more_tasks)
+		return false;
+	all_runs(state);
+	return any_live(state);
 }
 
 /*
@@ -172,7 +189,6 @@ settle(BrokerState *state)
 {
 	Run		   *run;
 	ListCell   *lc;
-	bool		live = false;
 
 	while (!state->finished && (run = next_to_start(state)) != NULL)
 	{
@@ -189,9 +205,8 @@ settle(BrokerState *state)
 		run = (Run *) lfirst(lc);
 		if (run->state == RUN_WAITING && run->changed)
 			decision_add(state, DECIDE_KEEP, run);
-		live = live || run_is_live(run);
 	}
-	if (live)
+	if (any_live(state))
 		return;
 	complete_execution(state, NULL, state->last_event_id);
 	if (!state->finished)

@@ -108,15 +108,6 @@ describe_error(const SaveError *error, const char *text)
 	return json_to_jsonb(&value);
 }
 
-/* Returns the text of an error, with its SQLSTATE unless it is a timeout. */
-static const char *
-error_text(const SaveError *error)
-{
-	if (error->timed_out || error->sqlstate == NULL)
-		return error->message;
-	return psprintf("%s (SQLSTATE %s)", error->message, error->sqlstate);
-}
-
 /* Executes the statement and emits what became of it; returns that event. */
 static Event *
 execute_statement(BrokerState *state, const Attempt *attempt, SaveRequest *request,
@@ -133,7 +124,7 @@ execute_statement(BrokerState *state, const Attempt *attempt, SaveRequest *reque
 		event->result = describe_rows(request);
 	else
 	{
-		event->error = error_text(&error);
+		event->error = error.message;
 		event->result = describe_error(&error, event->error);
 		if (error.timed_out)
 			event->reaped = REAPED_TIMEOUT;

@@ -50,9 +50,19 @@ already_taken(const List *departures, int step)
 	return false;
 }
 
+/* Returns whether what a step does is done without a worker. */
+static bool
+has_no_worker(const Step *step)
+{
+	if (step->kind == STEP_ITERATOR)
+		step = step->iterator->body;
+	return step->kind == STEP_PLAYBOOK || step->kind == STEP_SQL ||
+		step->kind == STEP_SAVE || step->kind == STEP_WAIT;
+}
+
 /*
  * Renders the input of a target; strings that only the worker can render stay as
- * written, as in a step.
+ * written, as in a step, if there is a worker.
  */
 static bool
 render_input(const Target *target, Scope *scope, JsonbValue *input,
@@ -60,7 +70,8 @@ render_input(const Target *target, Scope *scope, JsonbValue *input,
 {
 	bool		rendered;
 
-	scope->template.needs = NEEDS_NAMES;
+	scope->template.needs = target->step >= 0 &&
+		has_no_worker(&scope->state->playbook->steps[target->step]) ? NEEDS_VALUES : NEEDS_NAMES;
 	rendered = input_render(&target->input, scope, NULL, NULL, input, error);
 	scope->template.needs = NEEDS_NOTHING;
 	return rendered;

@@ -4,7 +4,23 @@
 
 const $$ = (selector, root) => [...(root || document).querySelectorAll(selector)];
 
-// Tables are sorted by the heading that is pressed; by data-value where a cell has one.
+// Compares numbers, of which ids have more digits than a number of JavaScript, or texts.
+function compare(x, y) {
+  if (x === "" || y === "" || isNaN(x) || isNaN(y)) return x.localeCompare(y);
+  return /^\d+$/.test(x + y) ? Number(BigInt(x) - BigInt(y)) : x - y;
+}
+
+// Sorts a table by the column of a heading; by data-value where a cell has one.
+function sort(table, head, down) {
+  const column = [...head.parentNode.children].indexOf(head);
+  const key = (row) => row.children[column].dataset.value || row.children[column].textContent.trim();
+  const rows = [...table.tBodies[0].rows].sort((a, b) => compare(key(a), key(b)) * (down ? -1 : 1));
+  $$("th", table).forEach((other) => other.removeAttribute("aria-sort"));
+  head.setAttribute("aria-sort", down ? "descending" : "ascending");
+  table.tBodies[0].append(...rows);
+}
+
+// Tables are sorted by the heading that is pressed.
 function sortable(root) {
   for (const table of $$("table[data-sort]", root)) {
     $$("thead th", table).forEach((head) => {
@@ -12,20 +28,27 @@ function sortable(root) {
       button.textContent = head.textContent;
       button.type = "button";
       head.replaceChildren(button);
-      button.addEventListener("click", () => {
-        const column = [...head.parentNode.children].indexOf(head);
-        const down = head.getAttribute("aria-sort") === "ascending";
-        const key = (row) => row.children[column].dataset.value || row.children[column].textContent.trim();
-        const rows = [...table.tBodies[0].rows].sort((a, b) => {
-          const x = key(a), y = key(b), number = x !== "" && y !== "" && !isNaN(x) && !isNaN(y);
-          return (number ? x - y : x.localeCompare(y)) * (down ? -1 : 1);
-        });
-        $$("th", table).forEach((other) => other.removeAttribute("aria-sort"));
-        head.setAttribute("aria-sort", down ? "descending" : "ascending");
-        table.tBodies[0].append(...rows);
-      });
+      button.addEventListener("click", () => sort(table, head, head.getAttribute("aria-sort") === "ascending"));
     });
   }
+}
+
+// A table that has come anew is sorted as the one in whose place it is.
+function keepOrder(before, after) {
+  const fresh = $$("table[data-sort]", after);
+  $$("table[data-sort]", before).forEach((table, i) => {
+    const by = $$("thead th", table).findIndex((head) => head.hasAttribute("aria-sort"));
+    const head = by >= 0 && fresh[i] && $$("thead th", fresh[i])[by];
+    if (head) sort(fresh[i], head, $$("thead th", table)[by].getAttribute("aria-sort") === "descending");
+  });
+}
+
+// Copies a text; where the browser has no clipboard, because the page comes without TLS,
+// by choosing the element that has it.
+async function copyText(element) {
+  if (navigator.clipboard) return navigator.clipboard.writeText(element.textContent);
+  getSelection().selectAllChildren(element);
+  document.execCommand("copy");
 }
 
 // A long value gets a field to search in it and a button that copies it.
@@ -35,9 +58,9 @@ function values(root) {
     const copy = document.createElement("button");
     bar.className = "actions";
     copy.type = "button";
-    copy.textContent = "Copy";
+    copy.textContent = pre.closest("[data-cut]") ? "Copy this part" : "Copy";
     copy.addEventListener("click", async () => {
-      await navigator.clipboard.writeText(pre.textContent);
+      await copyText(pre);
       copy.textContent = "Copied";
     });
     bar.append(copy);
@@ -57,21 +80,46 @@ function values(root) {
   }
 }
 
+// When a time has come with the page, or with a part of it.
+const arrived = new WeakMap();
+
 function enhance(root) {
   sortable(root);
   values(root);
+  for (const time of $$("time[data-age]", root)) arrived.set(time, performance.now());
 }
 
-// Takes the marked parts of the page anew; what is unfolded, chosen or being typed stays.
+// Whether somebody fills in, chooses or selects something in a part of the page.
+function inUse(part) {
+  const chosen = getSelection();
+  return part.dataset.touched || (part.contains(document.activeElement) && document.activeElement.matches("input, textarea, select")) ||
+    (!chosen.isCollapsed && part.contains(chosen.anchorNode));
+}
+
+// Gives the focus to what is in the place of the element that had it.
+function keepFocus(before, after) {
+  const had = document.activeElement;
+  if (!before.contains(had)) return () => {};
+  const name = (e) => [e.className, e.getAttribute("href"), e.closest("[data-fold]")?.dataset.fold, e.tagName === "BUTTON" && e.textContent].join();
+  return () => $$(had.tagName, after).find((e) => name(e) === name(had))?.focus({ preventScroll: true });
+}
+
+// Takes the marked parts of the page anew; what is unfolded or has the focus stays so.  Returns
+// whether a part that is in use has to wait.
 async function refresh() {
-  if (document.hidden) return;
+  if (document.hidden) return false;
   const response = await fetch(location.href, { headers: { "X-Noetl-Refresh": "1" } });
-  if (response.status === 401) return location.reload();
-  if (!response.ok) return;
+  if (response.status === 401) location.reload();
+  if (!response.ok) return false;
+  let waits = false;
   const page = new DOMParser().parseFromString(await response.text(), "text/html");
   for (const part of $$("[data-refresh]")) {
     const fresh = page.querySelector(`[data-refresh="${part.dataset.refresh}"]`);
-    if (!fresh || part.dataset.touched || part.contains(document.activeElement)) continue;
+    if (!fresh) continue;
+    if (inUse(part)) {
+      waits = true;
+      continue;
+    }
     const open = new Set($$("details[open]", part).map((d) => d.dataset.fold));
     const shut = new Set($$("details:not([open])", part).map((d) => d.dataset.fold));
     const adopted = document.adoptNode(fresh);
@@ -81,23 +129,40 @@ async function refresh() {
     }
     const graph = part.querySelector(".graph");
     const place = graph && [graph.scrollLeft, graph.scrollTop];
+    const focus = keepFocus(part, adopted);
     part.replaceWith(adopted);
     if (place && adopted.querySelector(".graph")) adopted.querySelector(".graph").scrollTo(...place);
     enhance(adopted);
+    keepOrder(part, adopted);
+    focus();
   }
+  return waits;
 }
 
-// What is being filled in or chosen is not taken away.
+// What is being filled in or chosen is not taken away; a search that is over is neither.
 addEventListener("input", (event) => {
   const part = event.target.closest("[data-refresh]");
-  if (part) part.dataset.touched = "yes";
+  if (!part) return;
+  if (event.target.matches(".find") && event.target.value === "") delete part.dataset.touched;
+  else part.dataset.touched = "yes";
 });
+
+// "3 s ago" grows older while one looks; counted from what the page said, whatever clock the browser has.
+function ages() {
+  const words = (s) => s < 120 ? `${s} s` : s < 7200 ? `${Math.floor(s / 60)} min` : s < 172800 ? `${Math.floor(s / 3600)} h` : `${Math.floor(s / 86400)} days`;
+  setInterval(() => {
+    for (const time of $$("time[data-age]")) {
+      const age = Math.floor(Number(time.dataset.age) + (performance.now() - arrived.get(time)) / 1000);
+      time.textContent = age < 0 ? `in ${words(-age)}` : `${words(age)} ago`;
+    }
+  }, 5000);
+}
 
 function live() {
   const what = document.body.dataset.live;
   if (what === undefined || !window.EventSource) return;
   const say = document.getElementById("live");
-  let stream = null, changed = false, following = false, rest = 300;
+  let stream = null, changed = false, following = false, waits = false, rest = 300;
   // A page that takes long to make is made anew less often.
   async function follow() {
     following = true;
@@ -105,7 +170,7 @@ function live() {
       await new Promise((done) => setTimeout(done, rest));
       changed = false;
       const begun = performance.now();
-      await refresh().catch(() => {});
+      waits = await refresh().catch(() => false);
       rest = Math.max(300, 10 * (performance.now() - begun));
     }
     following = false;
@@ -126,6 +191,15 @@ function live() {
       if (!following) follow();
     };
   }
+  // A part that was in use is taken anew when it is no longer.
+  function catchUp() {
+    if (!waits || $$("[data-refresh]").every(inUse)) return;
+    waits = false;
+    changed = true;
+    if (!following) follow();
+  }
+  addEventListener("focusout", () => setTimeout(catchUp));
+  document.addEventListener("selectionchange", () => { if (getSelection().isCollapsed) catchUp(); });
   document.addEventListener("visibilitychange", listen);
   addEventListener("pagehide", stop);
   addEventListener("pageshow", (event) => { if (event.persisted) listen(); });
@@ -189,3 +263,4 @@ enhance(document);
 live();
 lint();
 keys();
+ages();

@@ -50,6 +50,17 @@ append_term(PQExpBuffer out, const char *term, const char *value)
 		html(out, "<dt>%s</dt><dd>%s</dd>", term, value);
 }
 
+/* Appends a line with a moment, whose two columns begin at that one; nothing for null. */
+static void
+append_moment(PQExpBuffer out, const char *term, const PGresult *rows, int column)
+{
+	if (db_value(rows, 0, column) == NULL)
+		return;
+	html(out, "<dt>%s</dt><dd>", term);
+	page_time(out, rows, 0, column);
+	html(out, " <span class=\"note\">%s</span></dd>", db_text(rows, 0, column));
+}
+
 /* Appends what the row of the execution says. */
 static void
 append_summary(PQExpBuffer out, const PGresult *rows)
@@ -58,23 +69,16 @@ append_summary(PQExpBuffer out, const PGresult *rows)
 		 "<dt>playbook</dt><dd><a href=\"/playbook?path=%u&amp;version=%u\">%s</a>, version %s</dd>",
 		 db_text(rows, 0, 0), db_text(rows, 0, 1), db_text(rows, 0, 2), db_text(rows, 0, 1),
 		 db_text(rows, 0, 2));
-	html(out, "<dt>started</dt><dd>");
-	page_time(out, rows, 0, 4);
-	html(out, " <span class=\"note\">%s, by %s</span></dd>", db_text(rows, 0, 4),
-		 db_text(rows, 0, 8));
-	if (db_value(rows, 0, 6))
-	{
-		html(out, "<dt>ended</dt><dd>");
-		page_time(out, rows, 0, 6);
-		html(out, " <span class=\"note\">%s</span></dd>", db_text(rows, 0, 6));
-	}
+	append_moment(out, "started", rows, 4);
+	append_term(out, "by", db_value(rows, 0, 8));
+	append_moment(out, "ended", rows, 6);
 	append_term(out, db_value(rows, 0, 6) ? "took" : "age", db_value(rows, 0, 11));
 	if (db_value(rows, 0, 9))
 		html(out, "<dt>parent</dt><dd><a href=\"/execution/%s\">%s</a></dd>", db_text(rows, 0, 9),
 			 db_text(rows, 0, 9));
 	append_term(out, "labels", db_value(rows, 0, 12));
-	append_term(out, "scheduled for", db_value(rows, 0, 13));
-	append_term(out, "deadline", db_value(rows, 0, 14));
+	append_moment(out, "scheduled for", rows, 15);
+	append_moment(out, "deadline", rows, 17);
 	html(out, "</dl>\n");
 	if (db_value(rows, 0, 10))
 		html(out, "<div class=\"alert bad\"><pre>%s</pre></div>\n", db_text(rows, 0, 10));
@@ -160,37 +164,60 @@ append_timeline(Request *request, PQExpBuffer out, const char *id)
 	html(out, "</section>\n");
 }
 
-static const char children_query[] =
-	"SELECT x.execution_id, x.path, x.status, x.current_index, " MOMENT("x.started_at")
-	" FROM noetl.execution AS x WHERE x.parent_execution_id = $1::bigint"
-	" ORDER BY x.execution_id LIMIT 101";
+/* So many descendants are shown, of each execution so many children, so deep. */
+#define DESCENDANTS		"200"
+#define CHILDREN		"100"
+#define GENERATIONS		"8"
 
-/* Appends the executions that this one has started. */
+/* What the executions below one are, each after its parent; the LIMIT ends the search. */
+static const char children_query[] =
+	"WITH RECURSIVE t AS ((SELECT x.execution_id, 1 AS depth, ARRAY[x.execution_id] AS place"
+	" FROM noetl.execution AS x WHERE x.parent_execution_id = $1::bigint"
+	" ORDER BY x.execution_id LIMIT " CHILDREN ")"
+	" UNION ALL SELECT c.execution_id, t.depth + 1, t.place || c.execution_id FROM t"
+	" CROSS JOIN LATERAL (SELECT x.execution_id FROM noetl.execution AS x"
+	" WHERE x.parent_execution_id = t.execution_id ORDER BY x.execution_id LIMIT " CHILDREN ") AS c"
+	" WHERE t.depth < " GENERATIONS ")"
+	" SELECT x.execution_id, x.path, x.status, x.current_index, " MOMENT("x.started_at") ", f.depth"
+	" FROM (SELECT * FROM t LIMIT " DESCENDANTS ") AS f"
+	" JOIN noetl.execution AS x USING (execution_id) ORDER BY f.place";
+
+/* Appends the executions that this one and its children have started, as a tree. */
 static void
 append_children(Request *request, PQExpBuffer out, const char *id)
 {
 	PGresult   *rows = db_query(request, children_query, 1, id);
+	int			depth = 0;
 
-	if (rows && PQntuples(rows) > 0)
+	if (rows == NULL || PQntuples(rows) == 0)
 	{
-		html(out, "<section><h2>Children</h2>\n<ul class=\"tree\">\n");
-		for (int i = 0; i < PQntuples(rows) && i < 100; i++)
-		{
-			html(out, "<li>");
-			page_tag(out, db_text(rows, i, 2));
-			html(out, " <a href=\"/execution/%s\">%s</a> %s", db_text(rows, i, 0),
-				 db_text(rows, i, 0), db_text(rows, i, 1));
-			if (db_value(rows, i, 3))
-				html(out, "[%s]", db_text(rows, i, 3));
-			html(out, " ");
-			page_time(out, rows, i, 4);
-			html(out, "</li>\n");
-		}
-		html(out,
-			 PQntuples(rows) > 100 ?
-				 "</ul><p class=\"note\">Only the first 100 are shown.</p></section>\n" :
-				 "</ul></section>\n");
+		PQclear(rows);
+		return;
 	}
+	html(out, "<section><h2>Children</h2>\n");
+	for (int i = 0; i < PQntuples(rows); i++)
+	{
+		int			here = atoi(db_text(rows, i, 6));
+
+		if (here <= depth)
+			html(out, "</li>");
+		for (; depth > here; depth--)
+			html(out, "</ul></li>");
+		for (; depth < here; depth++)
+			html(out, "<ul class=\"tree\">\n");
+		html(out, "<li>");
+		page_tag(out, db_text(rows, i, 2));
+		html(out, " <a href=\"/execution/%s\">%s</a> %s", db_text(rows, i, 0), db_text(rows, i, 0),
+			 db_text(rows, i, 1));
+		if (db_value(rows, i, 3))
+			html(out, "[%s]", db_text(rows, i, 3));
+		html(out, " ");
+		page_time(out, rows, i, 4);
+	}
+	for (; depth > 0; depth--)
+		html(out, "</li></ul>\n");
+	html(out, "<p class=\"note\">At most " DESCENDANTS ", " CHILDREN " of each, " GENERATIONS
+		 " generations.</p></section>\n");
 	PQclear(rows);
 }
 
@@ -337,7 +364,8 @@ static const char execution_query[] =
 	MOMENT("x.ended_at") ", x.started_by, x.parent_execution_id, left(x.error, " SHOWN "),"
 	" noetl.span(coalesce(x.ended_at, clock_timestamp()) - x.started_at),"
 	" (SELECT string_agg(l.key || '=' || l.value, ', ') FROM jsonb_each_text(x.labels) AS l),"
-	" x.run_at, x.deadline, " LIVE_MARK("x") ", x.paused IS NOT NULL FROM noetl.execution AS x WHERE x.execution_id = $1::bigint";
+	" " LIVE_MARK("x") ", x.paused IS NOT NULL, " MOMENT("x.run_at") ", " MOMENT("x.deadline")
+	" FROM noetl.execution AS x WHERE x.execution_id = $1::bigint";
 
 /* GET /execution/ID, and /execution/ID/value/EVENT/NAME */
 void
@@ -365,14 +393,14 @@ execution_page(Request *request, Reply *reply)
 		return;
 	}
 	status = db_text(rows, 0, 3);
-	snprintf(request->mark, sizeof(request->mark), "%s", db_text(rows, 0, 15));
+	snprintf(request->mark, sizeof(request->mark), "%s", db_text(rows, 0, 13));
 	page_begin(request, reply, db_text(rows, 0, 1), id);
 	html(&reply->body, "<div data-refresh=\"head\"><h1>%s ", db_text(rows, 0, 1));
 	page_tag(&reply->body, status);
 	html(&reply->body, "</h1>\n");
 	append_summary(&reply->body, rows);
 	html(&reply->body, "</div>\n");
-	append_actions(request, &reply->body, id, status, db_true(rows, 0, 16));
+	append_actions(request, &reply->body, id, status, db_true(rows, 0, 14));
 	html(&reply->body, "<div data-refresh=\"rest\">\n");
 	if (strcmp(status, "RUNNING") == 0 || strcmp(status, "SCHEDULED") == 0)
 		append_why(request, &reply->body, id);

@@ -309,17 +309,18 @@ executions_page(Request *request, Reply *reply)
 typedef struct Bulk
 {
 	const char *name;
+	Can			can;
 	const char *statuses;		/* a condition */
 	const char *call;
 	const char *title;
 } Bulk;
 
 static const Bulk bulks[] = {
-	{"cancel", "x.status IN ('RUNNING', 'SCHEDULED')",
+	{"cancel", CAN_CANCEL, "x.status IN ('RUNNING', 'SCHEDULED')",
 	"SELECT noetl.cancel(execution_id => $1::bigint, reason => $2)", "Cancel executions"},
-	{"redrive", "x.status IN ('FAILED', 'CANCELLED')",
+	{"redrive", CAN_REDRIVE, "x.status IN ('FAILED', 'CANCELLED')",
 	"SELECT noetl.redrive(execution_id => $1::bigint, reason => $2)", "Redrive executions"},
-	{"retry", "x.status = 'RUNNING'",
+	{"retry", CAN_RETRY, "x.status = 'RUNNING'",
 	"SELECT noetl.retry(execution_id => $1::bigint, reason => $2)", "Retry held steps"},
 };
 
@@ -381,6 +382,11 @@ bulk_page(Request *request, Reply *reply)
 	if (bulk == NULL)
 	{
 		page_error(request, reply, MHD_HTTP_NOT_FOUND, "There is no such action");
+		return;
+	}
+	if (!(page_can(request) & 1u << bulk->can))
+	{
+		page_error(request, reply, MHD_HTTP_FORBIDDEN, "This is not for your role, or not here");
 		return;
 	}
 	read_filter(request, &filter);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "layout.h"
 #include "options.h"
 #include "server.h"
 #include "session.h"
@@ -19,6 +20,10 @@ main(int argc, char **argv)
 	struct timespec second = {1, 0};
 	int			port;
 
+#ifdef HAVE_GRAPHVIZ
+	if (argc == 2 && strcmp(argv[1], LAYOUT_ARGUMENT) == 0)
+		return layout_answer();
+#endif
 	read_options(argc, argv);
 	/* threads inherit the mask: only this one takes the signals */
 	sigemptyset(&signals);

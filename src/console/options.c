@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "layout.h"
 #include "options.h"
 
 Options		options = {
@@ -149,6 +150,18 @@ static const struct option longs[] = {
 	{NULL, 0, NULL, 0},
 };
 
+/* Prints the version, and that of Graphviz where it is built in, and ends the program. */
+static void
+print_version(void)
+{
+#ifdef HAVE_GRAPHVIZ
+	printf("noetl-console " NOETL_VERSION " (graphviz %s)\n", layout_version());
+#else
+	puts("noetl-console " NOETL_VERSION);
+#endif
+	exit(0);
+}
+
 /* Takes one option. */
 static void
 take(int c)
@@ -189,8 +202,8 @@ take(int c)
 			options.max_connections = number("max-connections", optarg, 10, 100000);
 			break;
 		case 'V':
-			puts("noetl-console " NOETL_VERSION);
-			exit(0);
+			print_version();
+			break;
 		case 'h':
 			fputs(help_text, stdout);
 			exit(0);

@@ -87,7 +87,9 @@ append_throughput(PQExpBuffer out, const PGresult *rows)
 			 i * 20, 105 - height, height, i * 20, 105 - failed, failed, db_text(rows, i, 0),
 			 db_text(rows, i, 1), db_text(rows, i, 2));
 	}
-	html(out, "</svg>\n<p class=\"note\">24 hours, the newest at the right; the lower, darker part failed.</p></section>\n");
+	html(
+		out,
+		"</svg>\n<p class=\"note\">24 hours, the newest at the right; the lower part of a bar failed.</p></section>\n");
 }
 
 /* The tasks of running executions, for a role that sees few of these. */

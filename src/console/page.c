@@ -8,6 +8,7 @@
 
 #include <microhttpd.h>
 
+#include "graph.h"
 #include "options.h"
 #include "page.h"
 
@@ -202,7 +203,8 @@ page_time(PQExpBuffer out, const PGresult *rows, int row, int column)
 
 	if (moment == NULL)
 		return;
-	html(out, "<time datetime=\"%s\" title=\"%s\">%r", moment, moment, age < 0 ? "in " : "");
+	html(out, "<time datetime=\"%s\" title=\"%s\" data-age=\"%s\">%r", moment, moment,
+		 db_text(rows, row, column + 1), age < 0 ? "in " : "");
 	page_span(out, (double) (age < 0 ? -age : age));
 	html(out, "%r</time>", age < 0 ? "" : " ago");
 }
@@ -221,8 +223,9 @@ page_value(PQExpBuffer out, const char *caption, const char *value, const char *
 {
 	if (value == NULL && size == NULL)
 		return;
-	html(out, "<details class=\"value\" data-fold=\"%s\"%r><summary>%s <span class=\"note\">%s</span></summary>",
-		 href ? href : caption, open ? " open" : "", caption, size ? size : "");
+	html(out, "<details class=\"value\" data-fold=\"%s\"%r%r><summary>%s <span class=\"note\">%s</span></summary>",
+		 href ? href : caption, open ? " open" : "", size ? " data-cut" : "", caption,
+		 size ? size : "");
 	if (value)
 		html(out, "<pre tabindex=\"0\">%s</pre>", value);
 	if (href)
@@ -240,7 +243,7 @@ page_graph(Request *request, PQExpBuffer out, const char *of)
 	if (rows == NULL)
 		page_failed(request, out);
 	else
-		html(out, "<div class=\"graph\" tabindex=\"0\">%r</div>\n", db_text(rows, 0, 0));
+		graph_append(out, db_text(rows, 0, 0));
 	PQclear(rows);
 	html(out, "</section>\n");
 }
@@ -252,8 +255,11 @@ page_drawing(Request *request, PQExpBuffer out, const char *content, const char 
 	PGresult   *rows = db_query(request, "SELECT noetl.draw($1, $2::jsonb)", 2, content, states);
 
 	if (rows)
-		html(out, "<section><h2>Graph</h2>\n<div class=\"graph\" tabindex=\"0\">%r</div>\n</section>\n",
-			 db_text(rows, 0, 0));
+	{
+		html(out, "<section><h2>Graph</h2>\n");
+		graph_append(out, db_text(rows, 0, 0));
+		html(out, "</section>\n");
+	}
 	PQclear(rows);
 }
 

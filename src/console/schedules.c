@@ -42,8 +42,32 @@ append_remove(Request *request, PQExpBuffer out, const char *name)
 }
 
 static const char schedules_query[] =
-	"SELECT s.name, s.path, s.cron, s.time_zone, s.enabled, s.next_at"
+	"SELECT s.name, s.path, s.cron, s.time_zone, s.enabled, " MOMENT("s.next_at") ", "
+	MOMENT("s.last_at") ", s.last_execution_id, left(s.error, 500)"
 	" FROM noetl.schedule AS s ORDER BY s.name LIMIT 500";
+
+/* Appends one schedule: when it starts next, what it has started, and what is wrong. */
+static void
+append_schedule(Request *request, PQExpBuffer out, const PGresult *rows, int i, bool may_remove)
+{
+	html(out, "<tr><td>%s", db_text(rows, i, 0));
+	if (db_value(rows, i, 10))
+		html(out, "<br><span class=\"note error-line\">%s</span>", db_text(rows, i, 10));
+	html(out, "</td><td><a href=\"/playbook?path=%u\">%s</a></td><td><code>%s</code> <span class=\"note\">%s"
+		 "</span></td><td data-value=\"%s\">", db_text(rows, i, 1), db_text(rows, i, 1),
+		 db_text(rows, i, 2), db_text(rows, i, 3), db_text(rows, i, 6));
+	page_time(out, rows, i, 5);
+	html(out, "</td><td data-value=\"%s\">", db_text(rows, i, 8));
+	if (db_value(rows, i, 9))
+		html(out, "<a href=\"/execution/%s\">%s</a> ", db_text(rows, i, 9), db_text(rows, i, 9));
+	page_time(out, rows, i, 7);
+	html(out, "</td><td>");
+	page_tag(out, db_true(rows, i, 4) ? "scheduled" : "off");
+	html(out, "</td><td>");
+	if (may_remove)
+		append_remove(request, out, db_text(rows, i, 0));
+	html(out, "</td></tr>\n");
+}
 
 /* Appends the schedules. */
 static void
@@ -60,21 +84,9 @@ append_schedules(Request *request, PQExpBuffer out, unsigned can)
 		html(
 			out,
 			"<div class=\"scroll\"><table data-sort><thead><tr><th>Name</th><th>Playbook</th><th>When</th><th>Next</th>"
-			"<th>State</th><td></td></tr></thead><tbody>\n");
+			"<th>Last</th><th>State</th><td></td></tr></thead><tbody>\n");
 		for (int i = 0; i < PQntuples(rows); i++)
-		{
-			html(
-				out,
-				"<tr><td>%s</td><td><a href=\"/playbook?path=%u\">%s</a></td><td><code>%s</code> <span class=\"note\">%s"
-				"</span></td><td>%s</td><td>",
-				db_text(rows, i, 0), db_text(rows, i, 1), db_text(rows, i, 1), db_text(rows, i, 2),
-				db_text(rows, i, 3), db_text(rows, i, 5));
-			page_tag(out, db_true(rows, i, 4) ? "scheduled" : "off");
-			html(out, "</td><td>");
-			if (can & 1u << CAN_UNSCHEDULE)
-				append_remove(request, out, db_text(rows, i, 0));
-			html(out, "</td></tr>\n");
-		}
+			append_schedule(request, out, rows, i, can & 1u << CAN_UNSCHEDULE);
 		html(out, "</tbody></table></div>\n");
 	}
 	PQclear(rows);

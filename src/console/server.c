@@ -379,8 +379,8 @@ read_headers(Job *job, const char *url, const char *method)
 												   "X-Noetl-Refresh") != NULL;
 	request->path = xstrdup(url);
 	request->cookie = xstrdup(MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Cookie"));
-	job->limit = request_cookie(request, "noetl_session", token, sizeof(token)) ?
-		LARGE_BODY : SMALL_BODY;
+	job->limit = request_cookie(request, "noetl_session", token, sizeof(token)) &&
+		session_exists(token) ? LARGE_BODY : SMALL_BODY;
 	return 0;
 }
 

@@ -250,6 +250,25 @@ too_many_failures(int more)
 }
 
 /*
+ * Writes why a login failed to the log, not to who tries, on one line: who tries has
+ * chosen the name in it.
+ */
+static void
+log_failure(const char *message)
+{
+	PQExpBufferData line;
+
+	initPQExpBuffer(&line);
+	for (const char *p = message; *p; p++)
+		if ((unsigned char) *p >= ' ' && *p != 0x7f)
+			appendPQExpBufferChar(&line, *p);
+		else if (p[1] != '\0')
+			appendPQExpBufferStr(&line, " | ");
+	fprintf(stderr, "noetl-console: %s\n", PQExpBufferDataBroken(line) ? "" : line.data);
+	termPQExpBuffer(&line);
+}
+
+/*
  * Connects as a role, or returns NULL.  Neither a password file nor the environment
  * takes the place of the password that was typed.  A server that has gone without a
  * word is given up within half a minute, unless the connection string says otherwise.
@@ -266,8 +285,7 @@ connect_as(const char *role, const char *password)
 
 	if (PQstatus(conn) == CONNECTION_OK)
 		return conn;
-	/* the reason goes to the log, not to who tries */
-	fprintf(stderr, "noetl-console: %s", PQerrorMessage(conn));
+	log_failure(PQerrorMessage(conn));
 	PQfinish(conn);
 	return NULL;
 }

@@ -3,9 +3,10 @@
  *		Child executions: they are started, adopted and cancelled, and their
  *		parents are told of their end.
  *
- * A transaction takes the lock of a child before the lock of its parent.  Where a
- * parent has to lock a child it does not wait: the request to cancel a child that
- * is busy goes to noetl.pending.
+ * A transaction takes the lock of a child before the lock of its parent.  Neither waits for
+ * the other.  The request to cancel a child that is busy goes to noetl.pending, and so does
+ * the end of a child whose parent is busy: thousands of children would else commit one after
+ * the other.  Who holds the lock next decides on what is there.
  */
 #include "common/common.h"
 
@@ -277,9 +278,31 @@ parent_is_over(const Execution *execution)
 }
 
 /*
+ * Leaves the end of an execution in noetl.pending, as another session holds the parent's
+ * lock.  Who decides on the parent next finds it, or somebody idle does.
+ */
+static void
+leave_end(const Execution *execution)
+{
+	Store	   *store = store_open(InvalidOid);
+	ExecutionEnd ended;
+	Event		event;
+
+	if (!store_get_end(store, execution->execution_id, &ended))
+		elog(ERROR, "execution " INT64_FORMAT " is not over", execution->execution_id);
+	memset(&event, 0, sizeof(event));
+	event.execution_id = execution->parent_execution_id;
+	event.event_id = -execution->execution_id;
+	event.created_at = ended.ended_at;
+	store_insert_pending(store, &event);
+	store_close(store);
+	wake_for_timer(GetCurrentTimestamp());
+}
+
+/*
  * Tells the parent of an execution that the execution is over.  A parent whose
- * decisions this session is writing is told when they are written.  Returns the
- * number of tasks that are enqueued.
+ * decisions this session is writing is told when they are written; one that is busy learns
+ * of it later.  Returns the number of tasks that are enqueued.
  */
 int
 child_tell_parent(const Execution *execution, const Decision *end, TimestampTz time)
@@ -289,6 +312,11 @@ child_tell_parent(const Execution *execution, const Decision *end, TimestampTz t
 
 	if (frame == NULL && parent_is_over(execution))
 		return 0;
+	if (frame == NULL && !execution_trylock(execution->parent_execution_id))
+	{
+		leave_end(execution);
+		return 0;
+	}
 	engine_describe_end(execution, end->status, end->result, end->error, time, &child_end);
 	if (frame != NULL)
 	{

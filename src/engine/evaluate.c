@@ -473,6 +473,24 @@ begin_evaluation(BrokerState *state, ValueContext *values, Store *store,
 	}
 }
 
+/*
+ * Loads the live runs of the execution that is decided on: of many tasks only some, among
+ * them the one that an event is about (task_id; 0: none).  with_action as in RunQuery.
+ */
+static void
+load_runs(BrokerState *state, ValueContext *values, const char *with_action, int64 task_id)
+{
+	RunQuery	query = {with_action, true, task_id};
+	ListCell   *lc;
+
+	values->with_action = with_action;
+	state->runs = store_query_runs(values->store, state->execution_id, state->playbook, &query,
+								   &state->more_tasks);
+	foreach(lc, state->runs)
+		if (state->more_tasks && ((Run *) lfirst(lc))->is_task)
+			state->first_tasks = lappend(state->first_tasks, lfirst(lc));
+}
+
 /* What is decided on: an event, the end of a child, or the time of an open run. */
 typedef struct Occasion
 {
@@ -481,6 +499,7 @@ typedef struct Occasion
 	const Event *event;
 	bool		newest;			/* no event of the execution is newer */
 	const ChildEnd *child_end;
+	bool		was_pending;	/* so what is pending comes after it */
 	const char *step_name;		/* of the run */
 	int			visit;
 } Occasion;
@@ -529,8 +548,7 @@ decide_event(const Occasion *occasion)
 			execution_make_workload(store, &state, event);
 	else
 	{
-		state.runs = store_load_runs(store, event->execution_id, state.playbook,
-									 event->node_name);
+		load_runs(&state, &values, event->node_name, event->task_id);
 		if (event->node_name != NULL && event->item >= 0)
 			state.item = store_load_item(store, event->execution_id, state.playbook,
 										 event->node_name, event->visit, event->item);
@@ -585,10 +603,10 @@ load_migrated(Store *store, BrokerState *state, const Event *event, Migration *m
 	(void) json_get_int(&context, "catalog_id", &catalog_id);
 	(void) json_get_int(&context, "version", &version);
 	migration_init(migration, event, state->playbook, playbook_get(catalog_id));
-	state->runs = store_load_runs(store, event->execution_id, state->playbook, NULL);
+	state->runs = store_load_runs(store, event->execution_id, state->playbook);
 	migrate_runs(migration, state->runs);
 	store_migrate_execution(store, event->execution_id, catalog_id, (int) version);
-	store_migrate_tasks(store, event->execution_id, catalog_id, &migration->map);
+	store_migrate_tasks(store, event->execution_id, migration->to, &migration->map);
 	migrate_signals(store, event->execution_id, migration);
 	foreach(lc, state->runs)
 		if (((Run *) lfirst(lc))->is_task)
@@ -617,8 +635,7 @@ decide_resumed(Store *store, const Event *event, const Execution *execution, Lis
 		state.runs = runs;
 	}
 	else
-		state.runs = store_load_runs(store, event->execution_id, state.playbook,
-									 event->node_name);
+		load_runs(&state, &values, event->node_name, 0);
 	broker_decide(&state, event);
 	(void) write_decisions(store, &state, execution, event);
 	foreach(lc, state.decisions)
@@ -652,16 +669,17 @@ evaluate_resumed(Store *store, const Event *event, const Execution *execution, L
 
 /*
  * Fills in the state of an execution that is decided on without an event of its
- * own; takes its lock.  Returns false when the execution is over.
+ * own; takes its lock.  Pending events are decided on first, unless what is decided on was
+ * one of them.  Returns false when the execution is over.
  */
 static bool
 begin_without_event(BrokerState *state, ValueContext *values, Store *store,
-					int64 execution_id, Execution *execution)
+					int64 execution_id, bool was_pending, Execution *execution)
 {
 	engine_lock(execution_id);
 	if (!store_get_execution(store, execution_id, execution) || !execution->running)
 		return false;
-	if (store_any_pending(store, execution_id))
+	if (!was_pending && store_any_pending(store, execution_id))
 	{
 		(void) evaluate_pending(store, execution_id);
 		CommandCounterIncrement();
@@ -671,7 +689,7 @@ begin_without_event(BrokerState *state, ValueContext *values, Store *store,
 	engine_check_snapshot(store, execution_id);
 	begin_evaluation(state, values, store, execution, false);
 	state->now = state->time + 1;	/* the time of the first event that is emitted */
-	state->runs = store_load_runs(store, execution_id, state->playbook, NULL);
+	load_runs(state, values, NULL, 0);
 	return true;
 }
 
@@ -687,7 +705,8 @@ decide_child_end(const Occasion *occasion)
 	ValueContext values;
 	int			enqueued = 0;
 
-	if (begin_without_event(&state, &values, store, execution_id, &execution))
+	if (begin_without_event(&state, &values, store, execution_id, occasion->was_pending,
+							&execution))
 	{
 		state.time = Max(state.time, end->time);
 		state.now = state.time + 1;
@@ -708,7 +727,7 @@ would_take(const Occasion *occasion)
 	ValueContext values;
 	bool		taken;
 
-	taken = begin_without_event(&state, &values, store, occasion->event->execution_id,
+	taken = begin_without_event(&state, &values, store, occasion->event->execution_id, false,
 								&execution) &&
 		broker_find_wait(&state, occasion->event) != NULL;
 	store_close(store);
@@ -728,7 +747,7 @@ decide_run_due(const Occasion *occasion)
 	int			step;
 	int			enqueued = 0;
 
-	if (begin_without_event(&state, &values, store, execution_id, &execution))
+	if (begin_without_event(&state, &values, store, execution_id, false, &execution))
 	{
 		step = playbook_find_step(state.playbook, step_name, strlen(step_name));
 		if (step >= 0)
@@ -775,6 +794,17 @@ int
 engine_decide_child_end(int64 execution_id, const ChildEnd *end)
 {
 	Occasion	occasion = {.execution_id = execution_id, .child_end = end};
+
+	return decide_by_own_settings(decide_child_end, &occasion);
+}
+
+/* Does the same where the end of the child was pending. */
+int
+evaluate_pending_child_end(int64 execution_id, const ChildEnd *end)
+{
+	Occasion	occasion = {
+		.execution_id = execution_id, .child_end = end, .was_pending = true
+	};
 
 	return decide_by_own_settings(decide_child_end, &occasion);
 }

@@ -88,6 +88,7 @@ typedef struct ValueContext
 	int64		execution_id;
 	bool		catching_up;	/* newer events are stored but not decided on */
 	BrokerState *state;			/* of the evaluation */
+	const char *with_action;	/* runs of this step are loaded with their action; or NULL */
 	bool		interrupted;	/* a save has left an event in noetl.pending */
 	List	   *child_ends;		/* ChildEnd * of children that a save has ended */
 	bool		workload_known;
@@ -118,6 +119,11 @@ extern int	evaluate_event(Store *store, const Event *event, bool newest);
  */
 extern List *evaluate_resumed(Store *store, const Event *event, const Execution *execution,
 							  List *runs);
+/*
+ * Decides on the end of a child that was pending; the caller holds the execution lock.
+ * Returns the number of tasks that are enqueued.
+ */
+extern int	evaluate_pending_child_end(int64 execution_id, const ChildEnd *end);
 /*
  * Decides on the time of an open run that has come (see broker_run_due).
  * Returns the number of tasks that are enqueued.

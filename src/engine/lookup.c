@@ -11,6 +11,35 @@
 #include "engine/internal.h"
 #include "engine/save_session.h"
 
+/* ValueSource.tasks */
+static List *
+tasks(void *arg)
+{
+	ValueContext *context = (ValueContext *) arg;
+
+	return store_load_tasks(context->store, context->execution_id, context->state->playbook,
+							context->with_action);
+}
+
+/* ValueSource.newest_visit */
+static int
+newest_visit(void *arg, const Step *step, int after)
+{
+	ValueContext *context = (ValueContext *) arg;
+
+	return store_newest_visit(context->store, context->execution_id, step->name, after);
+}
+
+/* ValueSource.arrivals */
+static List *
+arrivals(void *arg, const Run *run)
+{
+	ValueContext *context = (ValueContext *) arg;
+
+	return store_more_arrivals(context->store, context->execution_id, run,
+							   context->state->playbook);
+}
+
 /* ValueSource.step_value */
 static void
 step_value(void *arg, const Step *step, int visit, int64 before, StepValue *value)
@@ -206,31 +235,31 @@ child_attempt(void *arg, int64 execution_id)
 	return attempt;
 }
 
-/* ValueSource.child_undone */
+/* ValueSource.child_gone */
 static bool
-child_undone(void *arg, int64 execution_id, int64 before)
+child_gone(void *arg, int64 execution_id, int64 before)
 {
 	Store	   *store = store_open(InvalidOid);
-	bool		undone = store_has_compensated(store, execution_id, before);
+	bool		gone = store_cannot_resume(store, execution_id, before);
 
 	store_close(store);
-	return undone;
+	return gone;
 }
 
-/* ValueSource.spawned_undone */
+/* ValueSource.spawned_gone */
 static bool
-spawned_undone(void *arg, int64 execution_id, int64 parent_event_id, int64 before)
+spawned_gone(void *arg, int64 execution_id, int64 parent_event_id, int64 before)
 {
 	Store	   *store = store_open(InvalidOid);
 	List	   *children = store_unfinished_children(store, execution_id, parent_event_id);
-	bool		undone = false;
+	bool		gone = false;
 	ListCell   *lc;
 
 	foreach(lc, children)
-		undone = undone ||
-			store_has_compensated(store, ((Execution *) lfirst(lc))->execution_id, before);
+		gone = gone ||
+			store_cannot_resume(store, ((Execution *) lfirst(lc))->execution_id, before);
 	store_close(store);
-	return undone;
+	return gone;
 }
 
 /* ValueSource.new_execution_id */
@@ -337,8 +366,8 @@ engine_set_constant_lookups(ValueSource *source)
 {
 	source->child_item = child_item;
 	source->child_attempt = child_attempt;
-	source->child_undone = child_undone;
-	source->spawned_undone = spawned_undone;
+	source->child_gone = child_gone;
+	source->spawned_gone = spawned_gone;
 }
 
 /* Prepares *values for an evaluation. */
@@ -346,6 +375,9 @@ void
 values_init(ValueContext *values, Store *store, BrokerState *state, bool catching_up)
 {
 	static const ValueSource source = {
+		.tasks = tasks,
+		.newest_visit = newest_visit,
+		.arrivals = arrivals,
 		.step_value = step_value,
 		.event_meta = event_meta,
 		.workload = workload,

@@ -4,7 +4,8 @@
  *
  * An event waits when noetl.broker was off while it was stored, or when it was
  * stored while the decisions on another event of its execution were being
- * written.
+ * written.  What others ask of an execution whose lock they did not get waits there, too:
+ * that it is cancelled, or learns of the end of a child.
  */
 #include "common/common.h"
 
@@ -13,6 +14,26 @@
 #include "utils/memutils.h"
 
 #include "engine/internal.h"
+
+/*
+ * Decides on the end of a child that the child has left here.  A child that has been set
+ * going again since then tells of its end once more.
+ */
+static int
+hear_child(int64 execution_id, int64 child_id, TimestampTz ended_at)
+{
+	Store	   *store = store_open(InvalidOid);
+	ExecutionEnd ended;
+	ChildEnd	end;
+	bool		over = store_get_end(store, child_id, &ended) && ended.ended_at == ended_at;
+
+	store_close(store);
+	if (!over)
+		return 0;
+	engine_describe_end(&ended.execution, ended.status, ended.result, ended.error, ended_at,
+						&end);
+	return evaluate_pending_child_end(execution_id, &end);
+}
 
 /* Decides on the pending events of one execution, oldest first. */
 int
@@ -23,15 +44,18 @@ evaluate_pending(Store *store, int64 execution_id)
 												 ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(memory);
 	int64		event_id;
+	TimestampTz created_at;
 	int			enqueued = 0;
 
-	while (store_take_pending(store, execution_id, &event_id))
+	while (store_take_pending(store, execution_id, &event_id, &created_at))
 	{
 		Event		event;
 
 		CHECK_FOR_INTERRUPTS();
 		if (event_id == 0)
 			child_cancel(execution_id);
+		else if (event_id < 0)
+			enqueued += hear_child(execution_id, -event_id, created_at);
 		else if (store_get_event(store, execution_id, event_id, &event))
 			enqueued += evaluate_event(store, &event, false);
 		CommandCounterIncrement();

@@ -693,20 +693,33 @@ execute_requests(List *requests, SaveError *error)
 }
 
 /*
- * Returns the text of an error; a name that was not found may lack its schema, and
- * the text says so.
+ * Returns the text of an error with all that says its cause, worded as noetl-worker words
+ * errors of its statements; a name that was not found may lack its schema, and the text
+ * says so.
  */
 static const char *
-error_text(const ErrorData *data, const SaveRequest *request)
+error_text(const ErrorData *data, const SaveRequest *request, int position)
 {
+	StringInfoData text;
+
+	initStringInfo(&text);
+	appendStringInfoString(&text, data->message);
 	if (request->mode == SAVE_STATEMENT &&
 		(data->sqlerrcode == ERRCODE_UNDEFINED_TABLE ||
 		 data->sqlerrcode == ERRCODE_UNDEFINED_FUNCTION))
-		return psprintf("%s (write the schema before names that are not in pg_catalog)",
-						data->message);
-	if (data->sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE && data->hint != NULL)
-		return psprintf("%s (%s)", data->message, data->hint);
-	return pstrdup(data->message);
+		appendStringInfoString(&text, " (write the schema before names that are not in pg_catalog)");
+	appendStringInfo(&text, " (SQLSTATE %s", unpack_sql_state(data->sqlerrcode));
+	if (position > 0)
+		appendStringInfo(&text, ", at character %d", position);
+	appendStringInfoChar(&text, ')');
+	if (data->detail != NULL)
+		appendStringInfo(&text, "; detail: %s", data->detail);
+	if (data->hint != NULL)
+		appendStringInfo(&text, "; hint: %s", data->hint);
+	else if (request->mode == SAVE_STATEMENT && data->sqlerrcode == ERRCODE_SYNTAX_ERROR &&
+			 strstr(data->message, "\":\"") != NULL)
+		appendStringInfoString(&text, "; hint: Each :name needs a member of that name in params.");
+	return text.data;
 }
 
 /*
@@ -737,16 +750,16 @@ describe_error(const ErrorData *data, const SaveRequest *request, int64 timeout,
 {
 	error->sqlstate = pstrdup(unpack_sql_state(data->sqlerrcode));
 	error->primary = pstrdup(data->message);
+	error->position = error_position(data, request);
 	error->timed_out = timeout > 0;
 	if (error->timed_out)
 		error->message = timeout_error(timeout);
 	else
-		error->message = error_text(data, request);
+		error->message = error_text(data, request, error->position);
 	if (data->detail != NULL)
 		error->detail = pstrdup(data->detail);
 	if (data->hint != NULL)
 		error->hint = pstrdup(data->hint);
-	error->position = error_position(data, request);
 }
 
 /* Returns whether an error ends the transaction, so that a save must not handle it. */

@@ -147,6 +147,21 @@ forget_setting(const struct config_generic *setting)
 		change(setting->name, NULL, ERROR);
 }
 
+/*
+ * Cuts "name=value" of the catalog after the name, and returns the value; NULL: there is
+ * none.  ParseLongOption() does that in memory that nobody frees at an error.
+ */
+static char *
+split_setting(char *text)
+{
+	char	   *value = strchr(text, '=');
+
+	if (value == NULL)
+		return NULL;
+	*value = '\0';
+	return value + 1;
+}
+
 /* What ALTER DATABASE or ALTER ROLE ... SET says, in one row of the catalog. */
 static void
 apply_row(Relation relation, HeapTuple tuple)
@@ -163,10 +178,9 @@ apply_row(Relation relation, HeapTuple tuple)
 					  &texts, NULL, &count);
 	for (int i = 0; i < count; i++)
 	{
-		char	   *name;
-		char	   *value;
+		char	   *name = TextDatumGetCString(texts[i]);
+		char	   *value = split_setting(name);
 
-		ParseLongOption(TextDatumGetCString(texts[i]), &name, &value);
 		/* what is wrong does not keep anybody from connecting, either */
 		if (value != NULL && !is_kept(name, GetConfigOptionFlags(name, true)))
 			change(name, value, DEBUG1);
@@ -208,10 +222,9 @@ row_value(Relation relation, HeapTuple tuple, const char *wanted)
 					  &texts, NULL, &count);
 	for (int i = 0; i < count; i++)
 	{
-		char	   *name;
-		char	   *value;
+		char	   *name = TextDatumGetCString(texts[i]);
+		char	   *value = split_setting(name);
 
-		ParseLongOption(TextDatumGetCString(texts[i]), &name, &value);
 		if (value != NULL && pg_strcasecmp(name, wanted) == 0)
 			found = value;
 	}

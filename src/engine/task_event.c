@@ -46,6 +46,7 @@ engine_ingest_task_event(Store *store, const QueueRow *row, EventType type,
 	event.has_index = row->item >= 0;
 	event.current_index = row->item;
 	event.worker_id = row->worker_id;
+	event.task_id = row->queue_id;
 	event.result = result;
 	event.error = error;
 	event.meta = flag != NULL && strcmp(flag, REAPED_LEASE) == 0 ? lost_meta(store, row) :

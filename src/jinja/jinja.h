@@ -52,6 +52,14 @@ typedef enum TemplateNeeds
 	NEEDS_VALUES				/* so is a name that only the worker knows */
 } TemplateNeeds;
 
+/* What a name, or a member of its value, has that only a worker can render. */
+typedef enum TemplateLeft
+{
+	LEFT_NOTHING,
+	LEFT_NAME,					/* the name itself is one of the worker's */
+	LEFT_VALUE					/* the value has templates with such names */
+} TemplateLeft;
+
 typedef struct TemplateScope
 {
 	TemplateLookup lookup;		/* returns values, scalars or jbvBinary, that
@@ -72,6 +80,12 @@ typedef struct TemplateScope
 	void	   *identify_arg;
 	int			line;			/* of the template in its document, for uuid(); set */
 	int			column;			/* while a document is rendered */
+	/*
+	 * Says what a name (member: NULL), or a member of its value, has that only a worker
+	 * can render: an error where the broker renders it; NULL: nothing has.
+	 */
+	TemplateLeft (*left) (void *arg, const char *name, int length, const char *member,
+						  int member_length);
 	bool		refuse_missing; /* a lone expression that yields a member which
 								 * does not exist is an error */
 } TemplateScope;
@@ -99,6 +113,20 @@ extern bool template_has_source(const Template *template, const char *text, int 
 
 /* Returns whether the text contains a template tag: "{{", "{%" or "{#". */
 extern bool template_has_tags(const char *text, int length);
+
+/*
+ * Returns whether a template refers to what only a worker can render, as its scope says;
+ * then *error tells what.
+ */
+extern bool template_refers_to_left(const Template *template, const TemplateScope *scope,
+									SourceError *error);
+
+/*
+ * Returns whether a template needs a name that nobody has in its scope; then *error
+ * tells which.
+ */
+extern bool template_lacks_name(const Template *template, const TemplateScope *scope,
+								SourceError *error);
 
 /*
  * Sets *names to the free names of a template, each once, in order of

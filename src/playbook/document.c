@@ -357,7 +357,7 @@ playbook_compile_condition(Compiler *compiler, const YamlNode *node)
 		playbook_source_issue(compiler, node, template_fault(condition->template));
 	else
 	{
-		playbook_note_names(compiler, node, condition->template, 0);
+		playbook_note_names(compiler, node, condition->template, SEES_BROKER);
 		playbook_mention(compiler, condition->template);
 	}
 	return condition;

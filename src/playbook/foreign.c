@@ -7,6 +7,9 @@
 
 #include "playbook/internal.h"
 
+#define SCHEDULE_HINT "Call noetl.schedule(name, path, cron), or start the playbook from cron with noetl.execute()."
+#define TRIGGER_HINT "Call noetl.schedule() or noetl.on_change(), or start the playbook with noetl.execute()."
+
 typedef struct ForeignKey
 {
 	const char *key;
@@ -20,11 +23,11 @@ static const ForeignKey body_keys[] = {
 	{"vars", "Put constants into workload, and values of a step into its result."},
 	{"keychain", "Name the credential where it is used: auth: name."},
 	{"policy", "Write retry, timeout and on_error on the step itself."},
-	{"schedule", "Start the playbook from cron or pg_cron with noetl.execute()."},
-	{"cron", "Start the playbook from cron or pg_cron with noetl.execute()."},
+	{"schedule", SCHEDULE_HINT},
+	{"cron", SCHEDULE_HINT},
 	{"delay", "Add a step before it: {step: pause, type: wait, for: 5}; retry has initial_delay."},
 	{"wait", "Add a step before it: {step: pause, type: wait, for: 5}; retry has initial_delay."},
-	{"rate_limit", "Use an iterator with concurrency, or retry with initial_delay."},
+	{"rate_limit", "Write limits: [{name: …, rate: {limit: 100, per: minute}}]."},
 	{"depends_on", "Name what follows, not what comes before: next on the other step; join: all waits."},
 	{"dependencies", "Name what follows, not what comes before: next on the other step; join: all waits."},
 	{"needs", "Name what follows, not what comes before: next on the other step; join: all waits."},
@@ -66,9 +69,9 @@ static const ForeignKey head_keys[] = {
 	{"params", "Write them under workload, with their defaults."},
 	{"spec", "Write what templates refer to under workload."},
 	{"outputs", "Write result: on the step end."},
-	{"schedule", "Start the playbook from cron or pg_cron with noetl.execute()."},
-	{"schedules", "Start the playbook from cron or pg_cron with noetl.execute()."},
-	{"triggers", "Start the playbook from cron, or insert an execution_start event."},
+	{"schedule", SCHEDULE_HINT},
+	{"schedules", SCHEDULE_HINT},
+	{"triggers", TRIGGER_HINT},
 	{"policy", "Write retry, timeout and on_error on the steps."},
 	{"executor", "Workers take the tasks that they can do; tell them with --types."},
 	{"jobs", "List the steps under workflow."},
@@ -79,12 +82,44 @@ static const ForeignKey head_keys[] = {
 	{"secrets", "Name the credential where it is used: auth: name."},
 	{"credentials", "Name the credential where it is used: auth: name."},
 	{"env", "Write values under workload; env of a shell task sets variables."},
-	{"on", "Start the playbook from cron, or insert an execution_start event."},
-	{"cron", "Start the playbook from cron or pg_cron with noetl.execute()."},
+	{"on", TRIGGER_HINT},
+	{"true", TRIGGER_HINT},		/* what YAML 1.1 makes of "on" */
+	{"concurrency", "Write limits: [{name: …, concurrency: 5}]."},
+	{"cron", SCHEDULE_HINT},
 	{"retry", "Write retry on the steps."},
 	{"on_error", "Write on_error on the steps."},
 	{"delay", "Write retry with initial_delay on the steps."},
-	{"rate_limit", "Use an iterator with concurrency, or retry with initial_delay."},
+	{"rate_limit", "Write limits: [{name: …, rate: {limit: 100, per: minute}}]."},
+	{NULL, NULL}
+};
+
+/* Keys of a transition. */
+static const ForeignKey target_foreign_keys[] = {
+	{"set", "Write data: it is the input of the step that follows."},
+	{"if", "Write when: \"{{ … }}\"."},
+	{"unless", "Write when: \"{{ not … }}\"."},
+	{"delay", "Add a step before it: {step: pause, type: wait, for: 5}."},
+	{"on", "next follows success, on_error a failure: write when: \"{{ … }}\" for other conditions."},
+	{"true", "next follows success, on_error a failure: write when: \"{{ … }}\" for other conditions."},
+	{"next", "Write step: name, or then: [names]."},
+	{"goto", "Write step: name."},
+	{"target", "Write step: name."},
+	{"params", "Write data: it is the input of the step that follows."},
+	{NULL, NULL}
+};
+
+/* Keys of a loop. */
+static const ForeignKey loop_foreign_keys[] = {
+	{"spec", "Write mode and concurrency beside the collection."},
+	{"max_in_flight", "Write concurrency."},
+	{"max_concurrency", "Write concurrency."},
+	{"parallel", "Write mode: async."},
+	{"batch", "Write chunk."},
+	{"batch_size", "Write chunk."},
+	{"continue_on_error", "Write on_error: continue."},
+	{"items", "Write in, or collection."},
+	{"item", "Write iterator, or element."},
+	{"as", "Write iterator, or element."},
 	{NULL, NULL}
 };
 
@@ -99,7 +134,8 @@ warn(Compiler *compiler, const YamlNode *map, const ForeignKey *known)
 		for (const ForeignKey *foreign = known; foreign->key != NULL; foreign++)
 			if (strcmp(key->string, foreign->key) == 0)
 				playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING, key, foreign->hint,
-							   "the key \"%s\" has no effect", key->string);
+							   "the key \"%s\" has no effect",
+						   strcmp(key->string, "true") == 0 ? "on" : key->string);
 	}
 }
 
@@ -118,26 +154,42 @@ playbook_type_is_ours(const char *type)
 	return type_is_control(type) || key_in(type, types);
 }
 
+/* Returns whether a table has a key. */
+static bool
+is_in(const char *key, const ForeignKey *known)
+{
+	for (const ForeignKey *foreign = known; foreign->key != NULL; foreign++)
+		if (strcmp(key, foreign->key) == 0)
+			return true;
+	return false;
+}
+
 /* Returns whether a key of a step of a type means something elsewhere and nothing here. */
 bool
 playbook_key_is_foreign(const char *key, const char *type)
 {
-	if (!playbook_type_is_ours(type))
-		return false;
-	for (const ForeignKey *foreign = body_keys; foreign->key != NULL; foreign++)
-		if (strcmp(key, foreign->key) == 0)
-			return true;
-	return false;
+	return playbook_type_is_ours(type) && is_in(key, body_keys);
 }
 
 /* Returns whether a key of a document means something elsewhere and nothing here. */
 bool
 playbook_key_is_foreign_head(const char *key)
 {
-	for (const ForeignKey *foreign = head_keys; foreign->key != NULL; foreign++)
-		if (strcmp(key, foreign->key) == 0)
-			return true;
-	return false;
+	return is_in(key, head_keys);
+}
+
+/* Returns whether a key of a transition means something elsewhere and nothing here. */
+bool
+playbook_key_is_foreign_target(const char *key)
+{
+	return is_in(key, target_foreign_keys);
+}
+
+/* Returns whether a key of a loop means something elsewhere and nothing here. */
+bool
+playbook_key_is_foreign_loop(const char *key)
+{
+	return is_in(key, loop_foreign_keys);
 }
 
 /* Warns of keys of a step that mean something elsewhere. */
@@ -154,11 +206,27 @@ playbook_lint_foreign_document(Compiler *compiler, const YamlNode *root)
 	warn(compiler, root, head_keys);
 }
 
+/* Warns of keys of a transition or a target that mean something elsewhere. */
+void
+playbook_lint_foreign_target(Compiler *compiler, const YamlNode *map)
+{
+	warn(compiler, map, target_foreign_keys);
+}
+
+/* Warns of keys of a loop that mean something elsewhere. */
+void
+playbook_lint_foreign_loop(Compiler *compiler, const YamlNode *loop)
+{
+	warn(compiler, loop, loop_foreign_keys);
+}
+
 /* Returns whether text behind the beginning of a tag is what only Go's templates have. */
 static bool
 is_go(const char *text)
 {
-	static const char *const words[] = {"range", "with", "template", "include", "define", "block"};
+	static const char *const words[] = {
+		"range", "with", "template", "include", "define", "block", "printf", "default", "toYaml"
+	};
 
 	if (text[0] == '.' || text[0] == '$' || strncmp(text, "if ", 3) == 0)
 		return true;

@@ -16,6 +16,7 @@
  *		foreign.c		keys of other engines
  *		tests.c			warnings of what is doubtful in tests
  *		lint.c			warnings of what is legal but looks wrong
+ *		lint_work.c		warnings of work that cannot be done as it is written
  *		document.c		templates: documents and conditions
  *		issue.c			the list of issues
  *		keys.c, node.c	keys of maps, and YAML nodes
@@ -68,6 +69,7 @@ typedef struct Compiler
 #define SEES_SAVE		0x08	/* the same, params, results … */
 #define SEES_ITEM		0x10	/* the names inside an item of an iterator */
 #define SEES_SIGNAL		0x20	/* the signal that a wait may accept */
+#define SEES_BROKER		0x40	/* nothing more: the broker renders for itself */
 
 /* The edges of all steps: those of s are targets[first[s]] … targets[first[s + 1] - 1]. */
 typedef struct EdgeList
@@ -214,6 +216,10 @@ extern bool playbook_type_is_ours(const char *type);
 extern bool playbook_key_is_foreign(const char *key, const char *type);
 extern void playbook_lint_foreign_step(Compiler *compiler, const YamlNode *step);
 extern void playbook_lint_foreign_document(Compiler *compiler, const YamlNode *root);
+extern void playbook_lint_foreign_target(Compiler *compiler, const YamlNode *map);
+extern bool playbook_key_is_foreign_target(const char *key);
+extern void playbook_lint_foreign_loop(Compiler *compiler, const YamlNode *loop);
+extern bool playbook_key_is_foreign_loop(const char *key);
 /* Returns what to write instead of a template of Go; NULL: the text has none. */
 extern char *playbook_go_template_hint(const char *text);
 
@@ -225,9 +231,17 @@ extern void playbook_lint_task(Compiler *compiler, const YamlNode *task);
 extern void playbook_lint_task_keys(Compiler *compiler, const YamlNode *task);
 extern char *playbook_target_hint(const YamlNode *map);
 extern void playbook_lint_target(Compiler *compiler, const YamlNode *map);
+extern void playbook_lint_arcs(Compiler *compiler, const YamlNode *next);
 extern void playbook_lint_graph(Compiler *compiler);
 extern void playbook_lint_closed(Compiler *compiler, const YamlNode *map,
 								 const char *const *known, char *hint);
+
+/* lint_work.c */
+extern void playbook_lint_work(Compiler *compiler, const YamlNode *map, const YamlNode *at,
+							   const char *type);
+extern void playbook_lint_idle_work(Compiler *compiler, const YamlNode *step, const char *type);
+extern void playbook_lint_code(Compiler *compiler, const YamlNode *map, const char *type);
+extern void playbook_lint_map_keys(Compiler *compiler, const YamlNode *node);
 
 /* tests.c */
 extern void playbook_lint_tests(Compiler *compiler);

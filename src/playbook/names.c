@@ -109,6 +109,19 @@ playbook_key_sees(const char *key)
 	return 0;
 }
 
+/* Warns of a name that only a worker has, in a template that the broker renders for itself. */
+static void
+warn_of_worker_name(Compiler *compiler, const YamlNode *scalar, const TemplateNameInfo *info)
+{
+	SourceError warning = {0};
+
+	warning.message = psprintf("only a worker knows the name \"%s\"", info->name);
+	warning.hint = "The broker renders this template itself: use the name in the task of a worker, and its result here.";
+	warning.line = info->line;
+	warning.column = info->column;
+	playbook_source_warning(compiler, scalar, &warning);
+}
+
 /* Notes the names of a template that may be unknown. */
 void
 playbook_note_names(Compiler *compiler, const YamlNode *scalar, const Template *template,
@@ -126,6 +139,9 @@ playbook_note_names(Compiler *compiler, const YamlNode *scalar, const Template *
 
 		if (info.free && key_in(info.name, playbook_worker_names))
 			compiler->playbook->uses_worker_names = true;
+		if (info.free && !info.optional && strcmp(info.name, "env") == 0 &&
+			((compiler->sees | sees) & SEES_BROKER))
+			warn_of_worker_name(compiler, scalar, &info);
 		if (!info.free || is_common(compiler, info.name))
 			continue;
 		use = palloc(sizeof(NameUse));

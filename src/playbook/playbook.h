@@ -275,6 +275,16 @@ typedef struct Step
 								 * from run to run (Playbook.tracked), or -1 */
 } Step;
 
+/*
+ * Returns whether tasks of a step have their visit in the queue: several visits may be
+ * live beside each other, or branches come after one has begun.
+ */
+static inline bool
+step_counts_visits(const Step *step)
+{
+	return step->parallel || step->join == JOIN_ANY;
+}
+
 /* A task of the workbook, whether or not a step uses it. */
 typedef struct TaskOutline
 {

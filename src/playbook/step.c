@@ -39,8 +39,6 @@ static void add_tool_keys(Compiler *compiler, ActionBuilder *builder,
 						  const YamlNode *map);
 static void lift_settings(Compiler *compiler, ActionBuilder *builder,
 						  const char *type, const YamlNode *merged);
-static void warn_of_connection(Compiler *compiler, const ActionBuilder *builder,
-							   const char *type, const YamlNode *merged);
 static void add_constant(ActionBuilder *builder, const char *key,
 						 const char *text);
 static TemplateDoc *compile_saved_data(Compiler *compiler,
@@ -84,7 +82,10 @@ playbook_compile_step(Compiler *compiler, int index)
 	if (result == NULL)
 		result = playbook_member(source.merged, "return");
 	if (result != NULL)
+	{
+		compiler->sees |= SEES_BROKER;
 		step->result = playbook_compile_doc(compiler, result);
+	}
 	compiler->sees = SEES_INPUT;
 	step->when = playbook_compile_condition(compiler,
 											yaml_member(source.merged, "when"));
@@ -99,6 +100,9 @@ playbook_compile_step(Compiler *compiler, int index)
 		step->iterator->body = compile_body(compiler, step, source.body);
 		compiler->sees = SEES_INPUT;
 	}
+	if (step->kind == STEP_PLAYBOOK || step->kind == STEP_SQL || step->kind == STEP_SAVE ||
+		step->kind == STEP_WAIT)
+		compiler->sees |= SEES_BROKER;
 	compile_work(compiler, step, &source);
 	if (step->kind == STEP_WAIT)
 		playbook_compile_wait(compiler, step, &source);
@@ -420,7 +424,6 @@ compile_action(Compiler *compiler, Step *step, const StepSource *source,
 	add_tool_keys(compiler, builder, tool);
 	add_tool_keys(compiler, builder, task_tool);
 	lift_settings(compiler, builder, step->type, merged);
-	warn_of_connection(compiler, builder, step->type, merged);
 	if (strcmp(step->type, "iterator") == 0 && step->on_error == ON_ERROR_CONTINUE)
 		add_constant(builder, "on_error", "continue");
 	/* its input is laid over that of each item; an explicit task has its own */
@@ -514,7 +517,9 @@ has_setting(const ActionBuilder *builder, const char *type, SqlSetting kind)
 /*
  * Appends settings of an SQL task that are written as members of the step's input, of
  * each kind that the action does not have.  Only what the playbook itself spells out
- * counts, and not under "data": data never becomes a command or a connection.
+ * counts: what a caller or a transition gives never becomes a command or a connection.
+ * Under "data" only a connection counts, as commands and credentials have names there
+ * that data has, too.
  */
 static void
 lift_settings(Compiler *compiler, ActionBuilder *builder, const char *type,
@@ -528,7 +533,8 @@ lift_settings(Compiler *compiler, ActionBuilder *builder, const char *type,
 			continue;
 		for (int i = STEP_INPUT_KEYS - 1; i >= 0; i--)
 		{
-			const YamlNode *layer = strcmp(step_input_keys[i], "data") == 0 ? NULL :
+			const YamlNode *layer = kind != SETTING_DATABASE &&
+				strcmp(step_input_keys[i], "data") == 0 ? NULL :
 				playbook_member(merged, step_input_keys[i]);
 
 			for (int m = 0; layer != NULL && layer->kind == YN_MAP && m < layer->count; m++)
@@ -537,35 +543,6 @@ lift_settings(Compiler *compiler, ActionBuilder *builder, const char *type,
 					add_member(compiler, builder, &layer->pairs[m],
 							   compile_member(compiler, type, &layer->pairs[m]));
 		}
-	}
-}
-
-/*
- * Warns of a member of the data of an SQL task that would be its connection or its
- * database elsewhere: the worker refuses the task.
- */
-static void
-warn_of_connection(Compiler *compiler, const ActionBuilder *builder, const char *type,
-				   const YamlNode *merged)
-{
-	const YamlNode *data = playbook_member(merged, "data");
-	bool		duckdb = strcmp(type, "duckdb") == 0;
-
-	if (data == NULL || data->kind != YN_MAP || has_setting(builder, type, SETTING_DATABASE) ||
-		(!duckdb && has_setting(builder, type, SETTING_CREDENTIAL)))
-		return;
-	for (int i = 0; i < data->count; i++)
-	{
-		const YamlNode *key = data->pairs[i].key;
-
-		if (key_sql_setting(key->string, type) != SETTING_DATABASE)
-			continue;
-		playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING, key, duckdb ?
-					   "Write database beside the type." :
-					   "Write auth: name beside the type; a worker takes the credential from NOETL_AUTH_NAME.",
-					   "the %s of a task is not taken from its data",
-					   duckdb ? "database" : "connection");
-		return;
 	}
 }
 

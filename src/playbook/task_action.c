@@ -184,7 +184,7 @@ lift_settings(const JsonbValue *task, const JsonbValue *tool, const char *type,
 			JsonbValue	key;
 			JsonbValue	value;
 
-			if (strcmp(step_input_keys[i], "data") == 0 ||
+			if ((kind != SETTING_DATABASE && strcmp(step_input_keys[i], "data") == 0) ||
 				!json_get(task, step_input_keys[i], &layer) || !json_is_object(&layer))
 				continue;
 			it = json_walk(&layer);
@@ -228,6 +228,7 @@ task_action(const JsonbValue *task, const TemplateScope *outer, const JsonbValue
 	}
 	memset(&scope, 0, sizeof(scope));
 	scope.template = *outer;
+	scope.template.left = NULL;
 	scope.template.lookup = input_lookup;
 	scope.template.envelope = input_envelope;
 	scope.template.arg = &scope;

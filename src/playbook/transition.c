@@ -39,6 +39,7 @@ playbook_compile_next(Compiler *compiler, const YamlNode *node,
 	{
 		const YamlNode *spec = playbook_member(node, "spec");
 
+		playbook_lint_arcs(compiler, node);
 		if (playbook_member(spec, "mode") != NULL)
 			mode = playbook_member(spec, "mode");
 		entries = playbook_member(node, "arcs");

@@ -42,6 +42,10 @@ check_time(Compiler *compiler, const YamlNode *span, const YamlNode *until)
 		yaml_to_json(span, &value);
 		if (!wait_span_parse(&value, &us, &error))
 			wait_error(compiler, span, "Write seconds or an interval: 30, 1.5, \"2 days\".", error);
+		else if (us == 0 && playbook_scalar_text(span)[0] == '-')
+			playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING, span,
+						   "Write how long it is from the start of the wait, or until: a time.",
+						   "the wait is over at once: its time span is negative");
 	}
 	error = NULL;
 	if (until != NULL && is_constant(until))

@@ -37,6 +37,7 @@ static const int run_columns[] = {
 	RUN_DUE_AT, RUN_CONTEXT, RUN_SIGNALS, RUN_SIGNAL_KEY, 0
 };
 static const int signal_columns[] = {SIGNAL_NAME, SIGNAL_ID, SIGNAL_TAKEN, 0};
+static const int arrival_columns[] = {ARRIVAL_ARRIVAL, 0};
 static const int item_columns[] = {ITEM_ITEM, 0};
 static const int queue_columns[] = {
 	QUEUE_COL_CATALOG_ID, QUEUE_COL_NODE_ID, QUEUE_COL_NODE_TYPE, QUEUE_COL_ACTION,
@@ -44,7 +45,7 @@ static const int queue_columns[] = {
 	QUEUE_COL_MAX_ATTEMPTS, QUEUE_COL_AVAILABLE_AT, QUEUE_COL_CREATED_AT,
 	QUEUE_COL_PARENT_EXECUTION_ID, QUEUE_COL_PARENT_EVENT_ID, QUEUE_COL_EVENT_ID,
 	QUEUE_COL_TIMEOUT, QUEUE_COL_LOST_LEASES, QUEUE_COL_QUEUE_TIMEOUT, QUEUE_COL_ATTEMPTS_BEFORE,
-	QUEUE_COL_LIMITS, QUEUE_COL_FAIR_KEY, QUEUE_COL_FAIR_WEIGHT, 0
+	QUEUE_COL_LIMITS, QUEUE_COL_FAIR_KEY, QUEUE_COL_FAIR_WEIGHT, QUEUE_COL_VISIT, 0
 };
 
 /* One table in the course of a comparison. */
@@ -325,6 +326,72 @@ compare_runs(Store *store, Model *model, Comparison *comparison)
 }
 
 /* ---------------------------------------------------------------------------
+ * arrival
+ * ---------------------------------------------------------------------------
+ */
+
+/* Returns the key of an arrival. */
+static const char *
+arrival_key(const char *step_name, int visit, int number)
+{
+	return psprintf("%s, branch %d", visit_key(step_name, visit, -1), number);
+}
+
+/* Reports expected arrivals, up to a number, that are not there. */
+static void
+arrivals_missing(const Side *side, const Model *model, ModelRow *row, int until)
+{
+	for (; row->next_arrival < Min(until, list_length(row->run.arrivals)); row->next_arrival++)
+	{
+		store_fill_arrival(side->rows.expected, model->execution.execution_id, &row->run,
+						   row->next_arrival, list_nth(row->run.arrivals, row->next_arrival),
+						   model->playbook);
+		row_missing(side, arrival_key(model->playbook->steps[row->key.step].name,
+									  row->key.visit, row->next_arrival));
+	}
+}
+
+/* Compares the row of an arrival that was found; rows come in the order of their number. */
+static void
+compare_arrival(const Side *side, const Model *model)
+{
+	char	   *name = slot_text(side->rows.found, ARRIVAL_STEP_NAME);
+	int			visit = DatumGetInt32(slot_column(side->rows.found, ARRIVAL_VISIT));
+	int			number = DatumGetInt32(slot_column(side->rows.found, ARRIVAL_NUMBER));
+	int			step = playbook_find_step(model->playbook, name, strlen(name));
+	ModelRow   *row = step < 0 ? NULL : model_find_run(model, step, visit);
+
+	if (row == NULL || number < row->next_arrival || number >= list_length(row->run.arrivals))
+	{
+		row_extra(side, arrival_key(name, visit, number));
+		return;
+	}
+	arrivals_missing(side, model, row, number);
+	store_fill_arrival(side->rows.expected, model->execution.execution_id, &row->run, number,
+					   list_nth(row->run.arrivals, number), model->playbook);
+	compare_row(side, arrival_key(name, visit, number));
+	row->next_arrival = number + 1;
+}
+
+/* Compares the rows of noetl.arrival. */
+static void
+compare_arrivals(Store *store, Model *model, Comparison *comparison)
+{
+	Side		side;
+	ListCell   *lc;
+
+	side_open(&side, store, REL_ARRIVAL, "arrival", arrival_columns, comparison);
+	foreach(lc, model->runs)
+		((ModelRow *) lfirst(lc))->next_arrival = ROW_ARRIVALS;
+	store_rows_scan(&side.rows, REL_ARRIVAL_PKEY, model->execution.execution_id);
+	while (store_rows_next(&side.rows))
+		compare_arrival(&side, model);
+	store_rows_end_scan(&side.rows);
+	foreach(lc, model->runs)
+		arrivals_missing(&side, model, (ModelRow *) lfirst(lc), PG_INT32_MAX);
+}
+
+/* ---------------------------------------------------------------------------
  * item
  * ---------------------------------------------------------------------------
  */
@@ -441,6 +508,10 @@ fill_task(const Side *side, const Model *model, const ModelRow *row, TupleTableS
 		slot_set_text(slot, QUEUE_COL_STATUS, "retry");
 		slot_set(slot, QUEUE_COL_AVAILABLE_AT, TimestampTzGetDatum(run->available_at));
 	}
+	/* rows of an earlier release have none of the visits, or all of them */
+	if (found != NULL && !step_counts_visits(&model->playbook->steps[run->step]))
+		slot->tts_values[QUEUE_COL_VISIT - 1] =
+			slot_getattr(found, QUEUE_COL_VISIT, &slot->tts_isnull[QUEUE_COL_VISIT - 1]);
 	if (found != NULL)
 	{
 		char	   *status = slot_text(found, QUEUE_COL_STATUS);
@@ -715,6 +786,7 @@ compare_tables(Store *store, Model *model, Comparison *comparison)
 	compare_start_key(model, comparison);
 	compare_pause(model, comparison);
 	compare_runs(store, model, comparison);
+	compare_arrivals(store, model, comparison);
 	compare_items(store, model, comparison);
 	compare_queue(store, model, comparison);
 	compare_slots(store, model, comparison);

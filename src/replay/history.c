@@ -438,15 +438,6 @@ recall_error(const Event *event, SaveError *error)
 	error->hint = json_get_text(&result, "hint");
 	if (json_get_int(&result, "position", &position))
 		error->position = (int) position;
-	/* the core adds the SQLSTATE to the message again */
-	if (error->sqlstate != NULL && !error->timed_out && error->message != NULL)
-	{
-		const char *suffix = psprintf(" (SQLSTATE %s)", error->sqlstate);
-		int			length = strlen(error->message) - strlen(suffix);
-
-		if (length >= 0 && strcmp(error->message + length, suffix) == 0)
-			error->message = pnstrdup(error->message, length);
-	}
 }
 
 /* Finds what the statement of a step returned, by the event that ended its attempt. */

@@ -205,10 +205,11 @@ redrive_one(Recovery *recovery, int64 execution_id)
 		if (((Run *) lfirst(lc))->state == RUN_HELD)
 			recovery->steps++;
 	children = engine_redrive(store, &execution, runs, signals, &request);
-	store_close(store);
 	recovery->redriven = lappend(recovery->redriven, palloc(sizeof(int64)));
 	*(int64 *) llast(recovery->redriven) = execution_id;
 	redrive_children(recovery, execution_id, children);
+	/* not before: slots of limits are for children that go on, then for new ones */
+	store_close(store);
 }
 
 /*
@@ -319,7 +320,7 @@ static List *
 held_runs(Store *store, const Execution *execution, int step)
 {
 	List	   *runs = store_load_runs(store, execution->execution_id,
-									   playbook_get(execution->catalog_id), NULL);
+									   playbook_get(execution->catalog_id));
 	List	   *held = NIL;
 	ListCell   *lc;
 
@@ -358,8 +359,8 @@ retry_held(Recovery *recovery, int64 execution_id, int step)
 		children = engine_resume_step(store, &execution,
 									  &playbook_get(execution.catalog_id)->steps[run->step],
 									  run->visit, &recovery->request);
-		store_close(store);
 		redrive_children(recovery, execution_id, children);
+		store_close(store);
 		count++;
 	}
 	return count;

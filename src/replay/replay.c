@@ -756,7 +756,8 @@ awaited_children(const Replay *replay)
 
 /*
  * Reports children that are over although the log does not say so: their parent
- * could not be told while its row was missing.  Returns what to tell it (ChildEnd *).
+ * could not be told while its row was missing.  Ends that are pending are none of them.
+ * Returns what to tell it (ChildEnd *).
  */
 static List *
 unheard_children(Replay *replay)
@@ -775,7 +776,9 @@ unheard_children(Replay *replay)
 		JsonBuilder builder;
 		JsonbValue	value;
 
-		if (row->settled || !store_get_end(replay->store, child->execution_id, &ended))
+		if (row->settled || !store_get_end(replay->store, child->execution_id, &ended) ||
+			store_is_pending(replay->store, replay->execution_id, ended.ended_at,
+							 -child->execution_id))
 			continue;
 		row->settled = is_spawned(replay, child);
 		engine_describe_end(&ended.execution, ended.status, ended.result, ended.error, 0, end);

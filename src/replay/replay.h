@@ -40,6 +40,7 @@ typedef struct ModelRow
 	int			first_item;		/* index of the first in the list */
 	int		   *indexes;		/* of all in the list; NULL: they follow each other */
 	int			next_item;		/* place in the list of the first that still waits */
+	int			next_arrival;	/* the first of noetl.arrival that was not compared */
 	int			end_item;		/* the number of items in the list */
 } ModelRow;
 

@@ -327,16 +327,16 @@ past_child_attempt(void *arg, int64 execution_id)
 	return child == NULL ? 0 : child->start.attempt;
 }
 
-/* ValueSource.child_undone: nothing is resumed in a simulation. */
+/* ValueSource.child_gone: nothing is resumed in a simulation. */
 static bool
-past_child_undone(void *arg, int64 execution_id, int64 before)
+past_child_gone(void *arg, int64 execution_id, int64 before)
 {
 	return false;
 }
 
-/* ValueSource.spawned_undone: nor has a simulated worker started children. */
+/* ValueSource.spawned_gone: nor has a simulated worker started children. */
 static bool
-past_spawned_undone(void *arg, int64 execution_id, int64 parent_event_id, int64 before)
+past_spawned_gone(void *arg, int64 execution_id, int64 parent_event_id, int64 before)
 {
 	return false;
 }
@@ -437,8 +437,8 @@ past_answers(SimExecution *execution, ValueSource *source)
 		.has_children = past_has_children,
 		.child_item = past_child_item,
 		.child_attempt = past_child_attempt,
-		.child_undone = past_child_undone,
-		.spawned_undone = past_spawned_undone,
+		.child_gone = past_child_gone,
+		.spawned_gone = past_spawned_gone,
 		.new_execution_id = past_new_execution_id,
 		.allows_visit = past_allows_visit,
 		.allows_depth = past_allows_depth,

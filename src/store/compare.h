@@ -9,6 +9,9 @@
 #include "store/store.h"
 #include "utils/snapshot.h"
 
+/* So many arrivals have room in the row of a run; the others are rows of noetl.arrival. */
+#define ROW_ARRIVALS	8
+
 /* A table in the course of a comparison. */
 typedef struct StoreRows
 {
@@ -63,6 +66,8 @@ extern void store_fill_workload(TupleTableSlot *slot, int64 execution_id,
 								TimestampTz created_at, const Jsonb *data);
 extern void store_fill_run(TupleTableSlot *slot, int64 execution_id, const Run *run,
 						   const Playbook *playbook, TimestampTz created_at);
+extern void store_fill_arrival(TupleTableSlot *slot, int64 execution_id, const Run *run,
+							   int number, const Arrival *arrival, const Playbook *playbook);
 extern void store_fill_item(TupleTableSlot *slot, int64 execution_id, const char *step_name,
 							int visit, int index, JsonbValue *item);
 extern void store_fill_signal(TupleTableSlot *slot, int64 execution_id, const SignalRow *row);

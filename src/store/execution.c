@@ -403,6 +403,7 @@ store_get_end(Store *store, int64 execution_id, ExecutionEnd *end)
 	end->status = slot_text(slot, EXECUTION_STATUS);
 	end->result = slot_jsonb(slot, EXECUTION_RESULT);
 	end->error = slot_text(slot, EXECUTION_ERROR);
+	end->ended_at = DatumGetTimestampTz(slot_column(slot, EXECUTION_ENDED_AT));
 	return true;
 }
 

@@ -193,19 +193,50 @@ store_completions(Store *store, int64 execution_id, const Playbook *playbook, Ti
 	return list;
 }
 
-/* Returns whether an execution had begun to compensate before an event (of any log). */
+/* Returns whether an event can be in the log of an execution that has done nothing. */
+static bool
+says_nothing_done(const Event *event)
+{
+	switch (event->type)
+	{
+		case EVENT_EXECUTION_START:
+		case EVENT_EXECUTION_RESCHEDULED:
+		case EVENT_EXECUTION_DUE:
+		case EVENT_EXECUTION_PAUSED:
+		case EVENT_EXECUTION_RESUMED:
+		case EVENT_EXECUTION_FAILED:
+		case EVENT_EXECUTION_CANCELLED:
+			return true;
+		default:
+			return event->ignored;
+	}
+}
+
+/*
+ * Returns whether an execution could not be resumed at the time of an event (of any
+ * log): it had begun to compensate, or it had ended before it did anything, because it
+ * could not start or was cancelled while it waited for its beginning.
+ */
 bool
-store_has_compensated(Store *store, int64 execution_id, int64 before)
+store_cannot_resume(Store *store, int64 execution_id, int64 before)
 {
 	LogScan		log;
 	Event		event;
-	bool		found = false;
+	bool		compensated = false;
+	bool		any = false;
+	bool		idle = true;
 
 	log_scan_open(&log, store, execution_id, BackwardScanDirection);
-	while (!found && log_scan_next(&log, &event))
-		found = event.type == EVENT_EXECUTION_COMPENSATING && event.event_id < before;
+	while (!compensated && log_scan_next(&log, &event))
+	{
+		if (event.event_id >= before)
+			continue;
+		any = true;
+		compensated = event.type == EVENT_EXECUTION_COMPENSATING;
+		idle = idle && says_nothing_done(&event);
+	}
 	log_scan_close(&log);
-	return found;
+	return compensated || (any && idle);
 }
 
 /* Returns whether a list has a signal with the id of another, if that has one. */

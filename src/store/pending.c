@@ -63,12 +63,9 @@ fetch_pending(Store *store, int64 execution_id)
 		store_fetch_by_id(store, store_table(store, REL_PENDING), REL_PENDING_PKEY, execution_id);
 }
 
-/*
- * Deletes the oldest pending event of an execution; returns false when there is
- * none.
- */
+/* Deletes the oldest pending event of an execution (store/store.h). */
 bool
-store_take_pending(Store *store, int64 execution_id, int64 *event_id)
+store_take_pending(Store *store, int64 execution_id, int64 *event_id, TimestampTz *created_at)
 {
 	StoreTable *table = store_table(store, REL_PENDING);
 
@@ -76,6 +73,7 @@ store_take_pending(Store *store, int64 execution_id, int64 *event_id)
 	if (!fetch_pending(store, execution_id))
 		return false;
 	*event_id = DatumGetInt64(slot_column(table->scan_slot, PENDING_EVENT_ID));
+	*created_at = DatumGetTimestampTz(slot_column(table->scan_slot, PENDING_CREATED_AT));
 	store_write_delete(store, table, table->scan_slot);
 	return true;
 }

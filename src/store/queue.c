@@ -25,6 +25,9 @@
 #include "store/run_low_water.h"
 #include "store/table.h"
 
+/* So many tasks of an execution are read where only some are asked for */
+#define SOME_TASKS		8
+
 /* ---------------------------------------------------------------------------
  * For decisions
  * ---------------------------------------------------------------------------
@@ -150,21 +153,27 @@ store_abandon_items(Store *store, int64 execution_id, const char *node_name, int
 
 /* Writes another version, and perhaps another name of its step, into the locked row of a task. */
 static void
-migrate_row(Store *store, const QueueRow *row, int64 catalog_id, const JsonbValue *map)
+migrate_row(Store *store, const QueueRow *row, const Playbook *to, const JsonbValue *map)
 {
 	StoreTable *table = store_table(store, REL_QUEUE);
 	TupleTableSlot *new = queue_new_version(table);
 	const char *name = json_get_text(map, row->node_name);
+	int			visit = Max(node_id_visit(row->node_id, row->execution_id, row->node_name), 1);
+	int			step;
 
-	slot_set(new, QUEUE_COL_CATALOG_ID, Int64GetDatum(catalog_id));
+	slot_set(new, QUEUE_COL_CATALOG_ID, Int64GetDatum(to->catalog_id));
 	if (name != NULL)
 	{
 		slot_set_text(new, QUEUE_COL_NODE_ID,
-					  node_id_make(row->execution_id, name,
-								   Max(node_id_visit(row->node_id, row->execution_id,
-													 row->node_name), 1), row->item));
+					  node_id_make(row->execution_id, name, visit, row->item));
 		slot_set_text(new, QUEUE_COL_NODE_NAME, name);
 	}
+	else
+		name = row->node_name;
+	slot_set_null(new, QUEUE_COL_VISIT);
+	step = playbook_find_step(to, name, strlen(name));
+	if (step >= 0 && row->item < 0 && step_counts_visits(&to->steps[step]))
+		slot_set(new, QUEUE_COL_VISIT, Int32GetDatum(visit));
 	queue_write_version(store, table);
 }
 
@@ -173,7 +182,7 @@ migrate_row(Store *store, const QueueRow *row, int64 catalog_id, const JsonbValu
  * read first and then locked one by one.
  */
 void
-store_migrate_tasks(Store *store, int64 execution_id, int64 catalog_id, const JsonbValue *map)
+store_migrate_tasks(Store *store, int64 execution_id, const Playbook *to, const JsonbValue *map)
 {
 	QueueScan	scan;
 	ScanKeyData key;
@@ -194,8 +203,44 @@ store_migrate_tasks(Store *store, int64 execution_id, int64 catalog_id, const Js
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (queue_lock_row(store, ((QueueRow *) lfirst(lc))->queue_id))
-			migrate_row(store, (QueueRow *) lfirst(lc), catalog_id, map);
+			migrate_row(store, (QueueRow *) lfirst(lc), to, map);
 	}
+}
+
+/*
+ * Returns the newest visit of a step, after another one, that has a live task; 0: none has.
+ * Visits that have ended are mostly not newer than "after", so their entries are not read.
+ */
+int
+store_newest_visit(Store *store, int64 execution_id, const char *step_name, int after)
+{
+	QueueScan	scan;
+	ScanKeyData keys[3];
+	int			visit = 0;
+
+	store_key_int64(&keys[0], 1, execution_id);
+	queue_scan_open(&scan, store, REL_QUEUE_VISIT_IDX, keys, 0);
+	store_key_text(&keys[1], 2, scan.index->rd_indcollation[1], step_name);
+	ScanKeyInit(&keys[2], 3, BTGreaterStrategyNumber, F_INT4GT, Int32GetDatum(after));
+	index_rescan(scan.scan, keys, 3, NULL, 0);
+	while (visit == 0 && queue_scan_next(&scan))
+		if (queue_is_live(scan.slot))
+			visit = DatumGetInt32(slot_column(scan.slot, QUEUE_COL_VISIT));
+	queue_scan_close(&scan);
+	return visit;
+}
+
+/* Reads one task of an execution as a run; NULL: it is none of its live ones. */
+static Run *
+load_task(Store *store, int64 execution_id, const Playbook *playbook, const RunQuery *query)
+{
+	StoreTable *table = store_table(store, REL_QUEUE);
+	QueueRow	row;
+
+	if (query->task_id == 0 || !store_get_task(store, query->task_id, &row) ||
+		row.execution_id != execution_id || row.item >= 0)
+		return NULL;
+	return queue_read_run(table->scan_slot, execution_id, playbook, query->with_action);
 }
 
 /* What is read of an execution's live tasks. */
@@ -203,9 +248,10 @@ typedef struct RunLoad
 {
 	int64		execution_id;
 	const Playbook *playbook;
-	const char *with_action;
-	List	  **runs;
+	const RunQuery *query;
+	List	   *runs;
 	int64		first;			/* the smallest queue_id; 0: there is no row */
+	bool		found;			/* the task that is asked for */
 } RunLoad;
 
 /* Appends the task in a slot. */
@@ -213,12 +259,14 @@ static void
 load_run(RunLoad *load, TupleTableSlot *slot)
 {
 	Run		   *run = queue_read_run(slot, load->execution_id, load->playbook,
-									 load->with_action);
+									 load->query->with_action);
 
 	if (load->first == 0)
 		load->first = DatumGetInt64(slot_column(slot, QUEUE_COL_QUEUE_ID));
-	if (run != NULL)
-		*load->runs = lappend(*load->runs, run);
+	if (run == NULL)
+		return;
+	load->runs = lappend(load->runs, run);
+	load->found = load->found || run->queue_id == load->query->task_id;
 }
 
 /* An execution with more tasks is loaded by a scan of the index. */
@@ -272,26 +320,39 @@ recall_runs(Store *store, RunLoad *load)
 	return count >= 0;
 }
 
-/* Appends the live tasks of an execution (Run *) to a list, under its lock. */
-void
+/*
+ * Returns the live tasks of an execution's steps (Run *), under its lock, or some of them.
+ * *more: there are others.
+ */
+List *
 queue_load_runs(Store *store, int64 execution_id, const Playbook *playbook,
-				const char *with_action, List **runs)
+				const RunQuery *query, bool *more)
 {
-	RunLoad		load = {execution_id, playbook, with_action, runs, 0};
+	RunLoad		load = {execution_id, playbook, query, NIL, 0, false};
 	QueueScan	scan;
 
+	*more = false;
 	if (!recall_runs(store, &load))
 	{
 		run_scan_open(&scan, store, execution_id, -1);
-		while (queue_scan_next(&scan))
+		while (!*more && queue_scan_next(&scan))
 		{
 			if (load.first == 0)
 				leaf_note(scan.scan, execution_id);
 			load_run(&load, scan.slot);
+			*more = query->some && list_length(load.runs) == SOME_TASKS;
 		}
 		queue_scan_close(&scan);
 	}
 	run_low_water_end(execution_id, load.first);
+	if (*more && !load.found)
+	{
+		Run		   *run = load_task(store, execution_id, playbook, query);
+
+		if (run != NULL)
+			load.runs = lappend(load.runs, run);
+	}
+	return load.runs;
 }
 
 /*
@@ -330,8 +391,15 @@ store_find_task(Store *store, int64 execution_id, const TaskQuery *query, QueueR
 
 /* Takes the slots that a task needs; it is ready if it has all of them, else blocked. */
 static bool
-take_slots(Store *store, TupleTableSlot *slot, const Run *run)
+take_slots(Store *store, TupleTableSlot *slot, Run *run)
 {
+	if (limit_keep(store, DatumGetInt64(slot->tts_values[QUEUE_COL_EXECUTION_ID - 1]),
+				   run->limits, &run->slot_of))
+	{
+		slot_set(slot, QUEUE_COL_SLOT_OF, Int64GetDatum(run->slot_of));
+		slot_set_text(slot, QUEUE_COL_STATUS, "queued");
+		return true;
+	}
 	store->slots_taken = limit_take(store, run->queue_id,
 									DatumGetInt64(slot->tts_values[QUEUE_COL_EXECUTION_ID - 1]),
 									run->limits);
@@ -393,6 +461,25 @@ lock_run(Store *store, Run *run)
 }
 
 /*
+ * Deletes the row of a task that has one limit and its slot, if it is still as it was read;
+ * the slot is left to the task that follows.
+ */
+static bool
+close_limited(Store *store, int64 execution_id, const Run *run, ItemPointer tid)
+{
+	TM_FailureData failure;
+
+	if (run->one_limit == NULL ||
+		table_tuple_delete(store_table(store, REL_QUEUE)->relation, tid,
+						   GetCurrentCommandId(true), SnapshotAny, InvalidSnapshot, true,
+						   &failure, false) != TM_Ok)
+		return false;
+	run_low_water_closed(execution_id, run->queue_id);
+	limit_leave(execution_id, run->slot_of != 0 ? run->slot_of : run->queue_id, run->one_limit);
+	return true;
+}
+
+/*
  * Deletes the row of a task that has ended.  When the table has no triggers, the
  * row is deleted without being locked first; if its worker has extended the lease
  * meanwhile, the newer version is deleted.
@@ -408,7 +495,7 @@ store_close_task(Store *store, int64 execution_id, Run *run)
 	if (run->handle == NULL && deferred_drop_task(store, run->queue_id))
 	{
 		if (run->limits != NULL)
-			limit_free(store, run->queue_id);
+			limit_free(store, run->slot_of != 0 ? run->slot_of : run->queue_id);
 		return;
 	}
 	if (!run->stored)
@@ -421,12 +508,15 @@ store_close_task(Store *store, int64 execution_id, Run *run)
 	}
 	tid = place_of(store, run);
 	/* who hands out slots of limits may have given the row another queue_id */
-	if (table->result_rel->ri_TrigDesc != NULL || run->limited || run->limits != NULL)
+	if (table->result_rel->ri_TrigDesc != NULL || run->limits != NULL ||
+		(run->limited && !close_limited(store, execution_id, run, &tid)))
 	{
 		table = lock_run(store, run);
 		store_write_delete(store, table, table->scan_slot);
 		return;
 	}
+	if (run->limited)
+		return;
 	do
 	{
 		result = table_tuple_delete(table->relation, &tid, GetCurrentCommandId(true),
@@ -455,6 +545,8 @@ store_retry_task(Store *store, Run *run)
 	queue_make_ready(new);
 	slot_set(new, QUEUE_COL_ATTEMPTS, Int32GetDatum(run->attempts));
 	slot_set(new, QUEUE_COL_LOST_LEASES, Int32GetDatum(run->lost));
+	run->one_limit = NULL;
+	run->slot_of = 0;
 	if (run->state == RUN_RETRY)
 	{
 		slot_set_text(new, QUEUE_COL_STATUS, "retry");
@@ -573,6 +665,16 @@ store_delete_tasks(Store *store, int64 execution_id)
 		if (queue_lock_place(store, *(ItemPointer) lfirst(lc)))
 			store_write_delete(store, table, table->scan_slot);
 	}
+}
+
+/* Reads a task and locks its row, without waiting (store/store.h). */
+bool
+store_try_task(Store *store, int64 queue_id, QueueRow *row)
+{
+	if (!queue_try_row(store, queue_id))
+		return false;
+	queue_read_row(store_table(store, REL_QUEUE)->scan_slot, row);
+	return true;
 }
 
 /* Deletes a row whatever its status; returns false when it is gone. */

@@ -40,9 +40,14 @@ extern void queue_read_row(TupleTableSlot *slot, QueueRow *row);
  */
 extern Run *queue_read_run(TupleTableSlot *slot, int64 execution_id, const Playbook *playbook,
 						   const char *with_action);
-/* Appends the live tasks of an execution (Run *) to a list, under its lock. */
-extern void queue_load_runs(Store *store, int64 execution_id, const Playbook *playbook,
-							const char *with_action, List **runs);
+/* Returns whether a row's status is of a run. */
+extern bool queue_is_live(TupleTableSlot *slot);
+/*
+ * Returns the live tasks of an execution's steps (Run *), under its lock, or some of them.
+ * *more: there are others.
+ */
+extern List *queue_load_runs(Store *store, int64 execution_id, const Playbook *playbook,
+							 const RunQuery *query, bool *more);
 /* Returns the timeout of a row in microseconds; 0: none. */
 extern int64 queue_read_timeout(TupleTableSlot *slot);
 /*
@@ -58,6 +63,12 @@ extern ItemPointer queue_copy_tid(TupleTableSlot *slot);
  * returns false when it is gone.
  */
 extern bool queue_lock_row(Store *store, int64 queue_id);
+
+/*
+ * The same without waiting: returns false also when somebody else has locked the row, or
+ * has written it just now.
+ */
+extern bool queue_try_row(Store *store, int64 queue_id);
 
 /*
  * Does the same with a row that was read at a place in this statement, whatever its

@@ -24,17 +24,18 @@
 
 /* NULL: an index of noetl.event, which each partition has under a name of its own. */
 static const char *const relation_names[REL_COUNT] = {
-	"execution", "workload", "event", "run", "item", "pending", "schedule", "queue",
+	"execution", "workload", "event", "run", "arrival", "item", "pending", "schedule", "queue",
 	"signal", "message", "limit_pace", "start_key", "slot", "limit_rule",
 	"execution_pkey", "execution_parent_idx", "execution_deadline_idx",
 	"execution_run_at_idx",
 	"workload_pkey", NULL, NULL,
-	"run_pkey", "run_due_idx", "run_signal_idx", "item_pkey", "pending_pkey",
+	"run_pkey", "run_due_idx", "run_signal_idx", "arrival_pkey", "item_pkey", "pending_pkey",
 	"schedule_next_idx", "schedule_queued_idx",
-	"queue_pkey", "queue_ready_idx", "queue_fair_idx", "queue_run_idx", "queue_retry_idx",
-	"queue_lease_idx",
+	"queue_pkey", "queue_ready_idx", "queue_fair_idx", "queue_run_idx", "queue_visit_idx",
+	"queue_retry_idx", "queue_lease_idx",
 	"signal_pkey", "signal_kept_idx", "signal_id_idx",
 	"message_kept_idx", "message_id_idx", "message_expires_idx",
+	"limit_pace_pkey",
 	"limit_pace_due_idx",
 	"start_key_pkey",
 	"slot_pkey", "slot_held_idx", "slot_waiting_idx", "slot_execution_idx", "limit_rule_pkey",
@@ -346,6 +347,7 @@ store_use_event_leaf(Relation leaf)
 	if (leaf_indexes.leaf == RelationGetRelid(leaf))
 		return;
 	check_event_leaf(leaf);
+	leaf_indexes.leaf = InvalidOid; /* should the next line raise */
 	find_leaf_indexes(leaf);
 	leaf_indexes.leaf = RelationGetRelid(leaf);
 }

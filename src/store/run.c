@@ -13,67 +13,10 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "store/arrival.h"
 #include "store/place.h"
 #include "store/queue_row.h"
 #include "store/table.h"
-
-/* Returns arrivals as noetl.run.arrivals stores them. */
-static Jsonb *
-write_arrivals(const List *arrivals, const Playbook *playbook)
-{
-	JsonBuilder list;
-	JsonbValue	value;
-	ListCell   *lc;
-
-	json_begin_array(&list);
-	foreach(lc, arrivals)
-	{
-		const Arrival *arrival = (Arrival *) lfirst(lc);
-		JsonBuilder entry;
-
-		json_begin_object(&entry);
-		if (arrival->from >= 0)
-			json_add_text(&entry, "from", playbook->steps[arrival->from].name);
-		if (arrival->visit > 1)
-			json_add_int(&entry, "visit", arrival->visit);
-		json_add_int(&entry, "event_id", arrival->event_id);
-		if (arrival->has_data)
-			json_add(&entry, "data", &arrival->data);
-		lineage_write(playbook, arrival->lineage, &entry);
-		json_end_object(&entry, &value);
-		json_push(&list, &value);
-	}
-	json_end_array(&list, &value);
-	return json_to_jsonb(&value);
-}
-
-/* Returns stored arrivals (Arrival *). */
-static List *
-read_arrivals(const Jsonb *stored, const Playbook *playbook)
-{
-	List	   *arrivals = NIL;
-	JsonbValue	list;
-	int			n;
-
-	json_from_jsonb(stored, &list);
-	n = json_is_array(&list) ? JsonContainerSize(list.val.binary.data) : 0;
-	for (int i = 0; i < n; i++)
-	{
-		JsonbValue *entry = getIthJsonbValueFromContainer(list.val.binary.data, i);
-		Arrival    *arrival = palloc0(sizeof(Arrival));
-		char	   *from = json_get_text(entry, "from");
-		int64		visit;
-
-		arrival->visit = json_get_int(entry, "visit", &visit) ? (int) visit : 1;
-		arrival->from = from == NULL ? -1 :
-			playbook_find_step(playbook, from, strlen(from));
-		json_get_int(entry, "event_id", &arrival->event_id);
-		arrival->has_data = json_get(entry, "data", &arrival->data);
-		arrival->lineage = lineage_read(playbook, entry);
-		arrivals = lappend(arrivals, arrival);
-	}
-	return arrivals;
-}
 
 /* Where a stored row is, for later deletion. */
 static ItemPointer
@@ -85,17 +28,35 @@ store_copy_tid(TupleTableSlot *slot)
 	return tid;
 }
 
+/* Reads the arrivals of runs that their rows have no room for. */
+static void
+complete_arrivals(Store *store, int64 execution_id, const List *runs, const Playbook *playbook)
+{
+	ListCell   *lc;
+
+	foreach(lc, runs)
+	{
+		Run		   *run = (Run *) lfirst(lc);
+
+		if (!run->more_arrivals)
+			continue;
+		run->arrivals = list_concat(run->arrivals,
+									store_more_arrivals(store, execution_id, run, playbook));
+		run->stored_arrivals = list_length(run->arrivals);
+		run->more_arrivals = false;
+	}
+}
+
 /* Returns an execution's live runs: those with a task, then those without. */
 List *
-store_load_runs(Store *store, int64 execution_id, const Playbook *playbook,
-				const char *with_action)
+store_query_runs(Store *store, int64 execution_id, const Playbook *playbook,
+				 const RunQuery *query, bool *more)
 {
 	StoreTable *table;
-	List	   *runs = NIL;
+	List	   *runs = queue_load_runs(store, execution_id, playbook, query, more);
 	StoreScan	scan;
 	ScanKeyData key;
 
-	queue_load_runs(store, execution_id, playbook, with_action, &runs);
 	if (place_few_pages(REL_RUN, 0))
 		return runs;
 	table = store_table(store, REL_RUN);
@@ -124,12 +85,37 @@ store_load_runs(Store *store, int64 execution_id, const Playbook *playbook,
 			run->deadline = DatumGetTimestampTz(slot_column(scan.slot, RUN_DUE_AT));
 		run->context = slot_jsonb(scan.slot, RUN_CONTEXT);
 		run->stored = true;
-		run->arrivals = read_arrivals(slot_jsonb(scan.slot, RUN_ARRIVALS), playbook);
+		run->arrivals = arrivals_read(slot_jsonb(scan.slot, RUN_ARRIVALS), playbook);
+		run->stored_arrivals = list_length(run->arrivals);
+		run->more_arrivals = run->stored_arrivals >= ROW_ARRIVALS;
 		run->handle = store_copy_tid(scan.slot);
 		runs = lappend(runs, run);
 	}
 	store_scan_close(&scan);
+	if (!query->some)
+		complete_arrivals(store, execution_id, runs, playbook);
 	return runs;
+}
+
+/* Returns all of them (store/store.h). */
+List *
+store_load_runs(Store *store, int64 execution_id, const Playbook *playbook)
+{
+	RunQuery	query = {NULL, false, 0};
+	bool		more;
+
+	return store_query_runs(store, execution_id, playbook, &query, &more);
+}
+
+/* Returns the tasks of an execution's steps (store/store.h). */
+List *
+store_load_tasks(Store *store, int64 execution_id, const Playbook *playbook,
+				 const char *with_action)
+{
+	RunQuery	query = {with_action, false, 0};
+	bool		more;
+
+	return queue_load_runs(store, execution_id, playbook, &query, &more);
 }
 
 /*
@@ -177,7 +163,7 @@ fill_signals(TupleTableSlot *slot, const Run *run)
 static void
 fill_state(TupleTableSlot *slot, const Run *run, const Playbook *playbook)
 {
-	slot_set_jsonb(slot, RUN_ARRIVALS, write_arrivals(run->arrivals, playbook));
+	slot_set_jsonb(slot, RUN_ARRIVALS, arrivals_write(run->arrivals, playbook));
 	slot_set_text(slot, RUN_STATE, run->state == RUN_WAITING ? "waiting" :
 				  run->state == RUN_OPEN ? "open" :
 				  run->state == RUN_HELD ? "held" :
@@ -205,6 +191,17 @@ store_fill_run(TupleTableSlot *slot, int64 execution_id, const Run *run,
 	fill_state(slot, run, playbook);
 }
 
+/*
+ * Returns whether the row of a run stays as it is: the run waits, and the row has no room
+ * for the branches that have arrived.
+ */
+static bool
+is_unchanged(const Run *run)
+{
+	return run->stored && !run->rewritten && run->state == RUN_WAITING &&
+		run->stored_arrivals >= ROW_ARRIVALS;
+}
+
 /* Inserts the row of a run, or updates it where it was loaded from. */
 void
 store_put_run(Store *store, int64 execution_id, Run *run,
@@ -212,7 +209,13 @@ store_put_run(Store *store, int64 execution_id, Run *run,
 {
 	StoreTable *table = store_table(store, REL_RUN);
 	TupleTableSlot *slot = table->insert_slot;
+	bool		unchanged = is_unchanged(run);
 
+	if (run->stored && run->rewritten && run->stored_arrivals >= ROW_ARRIVALS)
+		arrivals_delete(store, execution_id, playbook->steps[run->step].name, run->visit);
+	arrivals_add(store, execution_id, run, playbook);
+	if (unchanged)
+		return;
 	if (run->stored)
 	{
 		CommandCounterIncrement();
@@ -240,6 +243,10 @@ store_delete_run(Store *store, Run *run)
 
 	CommandCounterIncrement();
 	store_fetch_by_tid(table, run->handle);
+	if (run->stored_arrivals >= ROW_ARRIVALS)
+		arrivals_delete(store, DatumGetInt64(slot_column(table->scan_slot, RUN_EXECUTION_ID)),
+						slot_text(table->scan_slot, RUN_STEP_NAME),
+						DatumGetInt32(slot_column(table->scan_slot, RUN_VISIT)));
 	store_write_delete(store, table, table->scan_slot);
 	run->stored = false;
 }

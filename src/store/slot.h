@@ -46,6 +46,13 @@ enum
 };
 enum
 {
+	ARRIVAL_EXECUTION_ID = 1, ARRIVAL_STEP_NAME, ARRIVAL_VISIT, ARRIVAL_NUMBER,
+	ARRIVAL_ARRIVAL,
+	ARRIVAL_COLUMNS = ARRIVAL_ARRIVAL
+};
+
+enum
+{
 	ITEM_EXECUTION_ID = 1, ITEM_STEP_NAME, ITEM_VISIT, ITEM_INDEX, ITEM_ITEM,
 	ITEM_COLUMNS = ITEM_ITEM
 };
@@ -66,7 +73,7 @@ enum
 /* Columns of noetl.limit_rule that are read without SPI */
 enum
 {
-	LIMIT_RULE_CONCURRENCY = 2, LIMIT_RULE_RATE
+	LIMIT_RULE_CONCURRENCY = 2, LIMIT_RULE_RATE, LIMIT_RULE_PER, LIMIT_RULE_BURST
 };
 
 /* Columns of noetl.limit_pace that are read without SPI */

@@ -109,6 +109,7 @@ typedef struct ExecutionEnd
 	const char *status;
 	Jsonb	   *result;			/* or NULL */
 	const char *error;			/* or NULL */
+	TimestampTz ended_at;
 } ExecutionEnd;
 
 /* Reads an execution; returns false when it has no row. */
@@ -162,7 +163,7 @@ extern void store_migrate_execution(Store *store, int64 execution_id, int64 cata
  * Writes that version into the tasks of an execution, and other names into those of
  * steps that the map (an object) gives one.
  */
-extern void store_migrate_tasks(Store *store, int64 execution_id, int64 catalog_id,
+extern void store_migrate_tasks(Store *store, int64 execution_id, const Playbook *to,
 								const JsonbValue *map);
 /* Has an execution run without a limit of time from now on. */
 extern void store_end_timeout(Store *store, int64 execution_id);
@@ -281,8 +282,11 @@ extern List *store_logged_signals(Store *store, int64 execution_id, TimestampTz 
  */
 extern List *store_completions(Store *store, int64 execution_id, const Playbook *playbook,
 							   TimestampTz until);
-/* Returns whether an execution had begun to compensate before an event (of any log). */
-extern bool store_has_compensated(Store *store, int64 execution_id, int64 before);
+/*
+ * Returns whether an execution could not be resumed at the time of an event (of any
+ * log): it had begun to compensate, or had ended before it did anything.
+ */
+extern bool store_cannot_resume(Store *store, int64 execution_id, int64 before);
 
 /* Merges members into the meta of a stored event. */
 extern void store_annotate_event(Store *store, int64 execution_id,
@@ -313,12 +317,29 @@ extern void store_step_value(Store *store, int64 execution_id, const ValueQuery 
  * ---------------------------------------------------------------------------
  */
 
-/*
- * Returns the live runs of an execution (Run *), under its lock.  Only the run
- * of step with_action (NULL: none) gets its action, which may be large.
- */
-extern List *store_load_runs(Store *store, int64 execution_id,
-							 const Playbook *playbook, const char *with_action);
+/* Which live runs of an execution are asked for. */
+typedef struct RunQuery
+{
+	const char *with_action;	/* runs of this step get their action, which may be
+								 * large; NULL: none */
+	bool		some;			/* of many tasks the first will do, and this one: */
+	int64		task_id;		/* 0: none */
+} RunQuery;
+
+/* Returns the live runs of an execution (Run *), under its lock, without their actions. */
+extern List *store_load_runs(Store *store, int64 execution_id, const Playbook *playbook);
+
+/* Returns those that are asked for.  *more: there are tasks that are not among them. */
+extern List *store_query_runs(Store *store, int64 execution_id, const Playbook *playbook,
+							  const RunQuery *query, bool *more);
+
+/* Returns the tasks of an execution's steps (Run *), under its lock. */
+extern List *store_load_tasks(Store *store, int64 execution_id, const Playbook *playbook,
+							  const char *with_action);
+
+/* Returns the arrivals (Arrival *) of a run that its row has no room for. */
+extern List *store_more_arrivals(Store *store, int64 execution_id, const Run *run,
+								 const Playbook *playbook);
 
 /* Inserts or updates the row of a run that has no task. */
 extern void store_put_run(Store *store, int64 execution_id, Run *run,
@@ -399,15 +420,22 @@ extern int	store_child_attempt(Store *store, int64 execution_id);
  * ---------------------------------------------------------------------------
  */
 
-/* Inserts a pending event; event_id 0 asks for the execution's cancellation. */
+/*
+ * Inserts a pending event.  event_id 0 asks for the execution's cancellation; a negative one
+ * tells of the end of the child with that id, which has ended at created_at.
+ */
 extern void store_insert_pending(Store *store, const Event *event);
 
 /* Returns whether an event is pending. */
 extern bool store_is_pending(Store *store, int64 execution_id, TimestampTz created_at,
 							 int64 event_id);
 
-/* Deletes the oldest pending event of an execution; returns false when there is none. */
-extern bool store_take_pending(Store *store, int64 execution_id, int64 *event_id);
+/*
+ * Deletes the oldest pending event of an execution, and says which it was; returns false
+ * when there is none.
+ */
+extern bool store_take_pending(Store *store, int64 execution_id, int64 *event_id,
+							   TimestampTz *created_at);
 
 /* Finds the next execution after *execution_id that has pending events. */
 extern bool store_next_pending(Store *store, int64 *execution_id);
@@ -536,7 +564,9 @@ typedef enum QueueColumn
 	QUEUE_COL_LIMITS,
 	QUEUE_COL_FAIR_KEY,
 	QUEUE_COL_FAIR_WEIGHT,
-	QUEUE_COLUMNS = QUEUE_COL_FAIR_WEIGHT
+	QUEUE_COL_VISIT,
+	QUEUE_COL_SLOT_OF,
+	QUEUE_COLUMNS = QUEUE_COL_SLOT_OF
 } QueueColumn;
 
 /* What the callers of queue functions need of a row. */
@@ -581,6 +611,12 @@ extern List *store_worker_items(Store *store, const QueueRow *row);
 /* Reads a task; returns false when it has no row. */
 extern bool store_get_task(Store *store, int64 queue_id, QueueRow *row);
 
+/*
+ * Reads a task and locks its row; returns false when it has no row, and when somebody
+ * else, who may be about to extend its lease, has locked the row.
+ */
+extern bool store_try_task(Store *store, int64 queue_id, QueueRow *row);
+
 /* Which task of an execution is meant. */
 typedef struct TaskQuery
 {
@@ -616,6 +652,13 @@ extern void store_delete_tasks(Store *store, int64 execution_id);
 
 /* Deletes a row whatever its status; returns false when it is gone. */
 extern bool store_delete_task(Store *store, int64 queue_id);
+
+/*
+ * Returns the newest visit of a step, after another one, that has a live task; 0: none has.
+ * The step counts its visits (step_counts_visits()).
+ */
+extern int	store_newest_visit(Store *store, int64 execution_id, const char *step_name,
+							   int after);
 
 /*
  * Returns the live task of an item of a visit of an iterator (0: of the oldest

@@ -241,19 +241,31 @@ value_iterate(Budget *budget, const Value *value)
 	value_fail("'%s' object is not iterable", value_type(value));
 }
 
+/*
+ * Returns an iterator over the characters of a string from its end.  Those of HTML are HTML:
+ * Python's reversed() takes them by their places, and Markup.__getitem__() marks them; its
+ * iter() does not.
+ */
+static Iterator *
+iterate_text_backward(Budget *budget, const Value *value)
+{
+	Value		list = value_collect(budget, value);
+
+	for (int i = 0; i < seq_count(&list); i++)
+		seq_items(&list)[i].flags |= value->flags & VF_MARKUP;
+	return iter_array_backward(seq_count(&list), seq_items(&list));
+}
+
 /* Returns Python's reversed(), or NULL where Python raises TypeError. */
 Iterator *
 iter_backward(Budget *budget, const Value *value)
 {
-	Value		list;
-
 	switch ((ValueKind) value->kind)
 	{
 		case VAL_UNDEFINED:
 			return iter_array(0, NULL);
 		case VAL_STRING:
-			list = value_collect(budget, value);
-			return iter_array_backward(seq_count(&list), seq_items(&list));
+			return iterate_text_backward(budget, value);
 		case VAL_LIST:
 		case VAL_TUPLE:
 			return iter_array_backward(value->u.list->count, seq_items(value));

@@ -4,6 +4,7 @@
  *		for each task.
  */
 #define _GNU_SOURCE
+#include <string.h>
 #include <unistd.h>
 
 #include "linelog.h"
@@ -11,6 +12,20 @@
 #include "progress.h"
 
 #define MAX_LOG_BYTES (1024 * 1024)	/* of one task's output */
+
+/* Keeps the beginning of a line, unless it is blank. */
+static void
+keep_last(LineLog *log)
+{
+	size_t		blank = 0;
+
+	while (blank < log->len && strchr(" \t\r", log->line[blank]) != NULL)
+		blank++;
+	if (blank == log->len)
+		return;
+	log->last_len = log->len < sizeof(log->last) ? log->len : sizeof(log->last);
+	memcpy(log->last, log->line, log->last_len);
+}
 
 /* Logs the lines that a text ends; the rest waits for its end. */
 void
@@ -24,6 +39,7 @@ linelog_add(LineLog *log, Task *task, const char *text, size_t len)
 		{
 			log_task(task, LOG_NORMAL, "| %.*s", (int) log->len, log->line);
 			progress_logged(task, log->line, log->len);
+			keep_last(log);
 			log->len = 0;
 		}
 		if (++log->total > MAX_LOG_BYTES)

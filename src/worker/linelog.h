@@ -13,6 +13,8 @@ typedef struct LineLog
 	char		line[2000];
 	size_t		len;
 	size_t		total;
+	char		last[500];		/* the beginning of the last line that is not blank */
+	size_t		last_len;
 } LineLog;
 
 extern void linelog_add(LineLog *log, Task *task, const char *text, size_t len);

@@ -315,9 +315,12 @@ read_answer(const StringBuf *answer, Outcome *out, bool *recycle)
 	return out->kind;
 }
 
-/* Makes the end of the child during a task, or a broken channel, its failure. */
+/*
+ * Makes the end of the child during a task, with what it said last, or a broken channel,
+ * its failure.
+ */
 static OutcomeKind
-lost_python(Interpreter *python, Outcome *out)
+lost_python(Task *task, Interpreter *python, Outcome *out)
 {
 	Child	   *child = &python->child;
 
@@ -331,7 +334,12 @@ lost_python(Interpreter *python, Outcome *out)
 	}
 	if (child->pid != 0)
 		return outcome_fail(out, "the task broke the channel between the python process and the worker");
-	return outcome_fail(out, "the python process %s", child_fate(child));
+	finish_output(task, python);
+	sb_printf(&out->error, "the python process %s", child_fate(child));
+	if (python->err_log.last_len > 0)
+		outcome_quote(out, ": ", python->err_log.last, python->err_log.last_len, QUOTE_END);
+	out->kind = OUTCOME_FAILED;
+	return out->kind;
 }
 
 /* Executes one task in the interpreter of its playbook. */
@@ -351,12 +359,13 @@ python_execute(Task *task, Outcome *out)
 							   options.python);
 	if (python->playbook == NULL)
 		bind_python(python, playbook);
+	python->err_log.last_len = 0;
 	write_request(task, &x.request);
 	kind = exchange(task, python, &x, 0);
 	if (kind == OUTCOME_DONE)
 		kind = read_answer(&x.answer, out, &recycle);
 	else if (kind == OUTCOME_FAILED)
-		kind = lost_python(python, out);
+		kind = lost_python(task, python, out);
 	finish_output(task, python);
 	python->used_at = monotonic_now();
 	if (recycle || python->child.out < 0 || python->child.err < 0)

@@ -274,6 +274,9 @@ def missing_result(code):
         elif isinstance(node, ast.Assign):
             if not all(isinstance(target, (ast.Name, ast.Tuple)) for target in node.targets):
                 return None
+        elif isinstance(node, ast.If) and any(
+                isinstance(name, ast.Name) and name.id == "__name__" for name in ast.walk(node.test)):
+            continue        # a task is no program that is started as __main__
         elif not (isinstance(node, (ast.ClassDef, ast.Import, ast.ImportFrom, ast.Pass)) or
                   isinstance(node, ast.Expr) and isinstance(node.value, (ast.Constant, ast.Name))):
             return None
@@ -410,6 +413,11 @@ async def awaited(value):
     return await value
 
 
+async def collected(values):
+    """Makes a list of what an asynchronous generator yields."""
+    return [value async for value in values]
+
+
 def call(main, data, context):
     """Calls main, and awaits it when it is asynchronous."""
     args, kwargs = bind(main, data, context)
@@ -417,6 +425,9 @@ def call(main, data, context):
     if hasattr(value, "__await__"):
         import asyncio
         value = asyncio.run(awaited(value))
+    elif hasattr(value, "__aiter__"):
+        import asyncio
+        value = asyncio.run(collected(value))
     return value
 
 

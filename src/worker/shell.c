@@ -27,6 +27,8 @@ typedef struct ShellOutput
 	StringBuf	err;
 	LineLog		out_log;
 	LineLog		err_log;
+	size_t		out_before;		/* what earlier commands of the task have written */
+	size_t		err_before;
 } ShellOutput;
 
 /* Tells whether what a task prints goes to the log, and not only into its result. */
@@ -145,7 +147,10 @@ write_result(Outcome *out, const ShellOutput *output, const char *error, int exi
 	sb_printf(json, ",\"exit_code\":%d}}", exit_code);
 }
 
-/* Makes the exit of a command, with what it said last, the failure of the task. */
+/*
+ * Makes the exit of a command, with what it said last on stderr or else on stdout, the
+ * failure of the task.
+ */
 static void
 fail_command(Outcome *out, const ShellOutput *output, const Child *child,
 			 int index, bool single)
@@ -157,8 +162,13 @@ fail_command(Outcome *out, const ShellOutput *output, const Child *child,
 		sb_printf(&out->error, "command %s", child_fate(child));
 	else
 		sb_printf(&out->error, "command %d %s", index + 1, child_fate(child));
-	if (output->err.len > 0)
-		outcome_quote(out, ": ", output->err.data, output->err.len, QUOTE_END);
+	/* many programs say on stdout what is wrong */
+	if (output->err.len > output->err_before)
+		outcome_quote(out, ": ", output->err.data + output->err_before,
+					  output->err.len - output->err_before, QUOTE_END);
+	else if (output->out.len > output->out_before)
+		outcome_quote(out, ": ", output->out.data + output->out_before,
+					  output->out.len - output->out_before, QUOTE_END);
 	write_result(out, output, out->error.data, exit_code);
 }
 
@@ -180,6 +190,9 @@ run_commands(Task *task, const char *key, ShellOutput *output, Outcome *out)
 		const char *const argv[] = {"/bin/sh", "-c", text, NULL};
 		ChildSpec	spec = {.argv = argv,.env = env,.cwd = cwd};
 		Child		child = CHILD_INIT;
+
+		output->out_before = output->out.len;
+		output->err_before = output->err.len;
 
 		if (text == NULL)
 			kind = outcome_fail(out, "command %d is not a text", i + 1);

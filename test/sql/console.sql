@@ -6,7 +6,7 @@ SET noetl.broker = on;
 
 -- The lines that say something of a graph.
 CREATE FUNCTION lines_of(svg text) RETURNS SETOF text LANGUAGE sql AS $$
-    SELECT regexp_replace(line, ' (marker-end|d|x|y|width|height|rx)="[^"]*"', '', 'g')
+    SELECT regexp_replace(line, ' (marker-end|transform|d|x|y|width|height|rx)="[^"]*"', '', 'g')
       FROM regexp_split_to_table(svg, E'\n') AS line WHERE line ~ '^<(path|g|text) '
 $$;
 

@@ -53,6 +53,7 @@ SELECT noetl.explain(NULL) IS NULL, noetl.report(NULL) IS NULL;
 SELECT noetl.cancel(:e);
 -- Failures of one kind are one line, whatever numbers and names they tell of.
 SELECT noetl.error_fingerprint('row 17 of "orders" (c0ffee00-1234-5678-9abc-def012345678) is ''locked'' by  42');
+SELECT noetl.error_fingerprint('save failed: new row violates check constraint "c" (SQLSTATE 23514); detail: Failing row contains (1, alice).');
 SELECT noetl.register($$
 apiVersion: noetl.io/v1
 kind: Playbook

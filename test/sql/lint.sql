@@ -78,7 +78,7 @@ SELECT * FROM pg_temp.check($$
 $$);
 -- Keys of the document that nothing reads.
 SELECT * FROM pg_temp.check($$- {step: a, type: python, code: x}$$, E'setings: {}\nworklaod: {}\nrate_limit: 5\ncase: []\nsecrets: {}\n');
--- Secrets have no names in templates, and data are no connection.
+-- Secrets have no names in templates; a connection may stand under data.
 SELECT * FROM pg_temp.check($$
 - {step: a, type: http, url: x, auth: {type: basic, username: "{{ env.NAME }}", password: "{{ secrets.word }}"}, headers: {k: "{{ keychain.k }} {{ secret.s | default('') }}"}, next: [b, c, d, e, f]}
 - {step: b, type: postgres, command: SELECT 1, data: {n: 1, db_host: localhost, db_password: x}}
@@ -105,3 +105,45 @@ SELECT noetl.register(E'apiVersion: noetl.io/v1\nkind: Playbook\npath: lint/case
 SELECT noetl.execute('lint/case') AS x \gset
 SELECT step FROM work('{"a": 1}');
 SELECT * FROM story('lint/case');
+-- Keys that only tasks of a type have, and tasks that do not say what they do.
+SELECT * FROM pg_temp.check($$
+- {step: a, type: http, ulr: "http://x", next: b}
+- {step: b, type: python, scrpt: x, next: c}
+- {step: c, type: postgres, sqls: "SELECT 1", ath: x, next: d}
+- {step: d, type: duckdb, args: {query: "SELECT 1"}, databse: x, next: e}
+- {step: e, type: playbook, path: p, retrun_step: x, vesion: 3, next: named}
+- {step: named, type: workbook, tsk: other, next: f}
+- {step: f, type: shell, script: x, next: g}
+- {step: g, type: noop, code: x, next: h}
+- {step: h, type: router, url: x, next: i}
+- {step: i, type: "{{ town }}", code: x, next: j}
+- {step: j, type: wait, for: -5, next: k}
+- {step: k, type: wait, for: "-2 minutes", result: 1, next: l}
+- {step: l, type: python, code: x, result: "{{ l }}"}
+$$, E'metadata: {nam: x}\nworkbook: [{name: named, type: python, code: x}]\n');
+-- Program text and keys of maps are not rendered; braces of a program's own are left alone.
+SELECT * FROM pg_temp.check($$
+- {step: a, type: python, code: "def main(): return '{{ workload.town }}'", next: b}
+- {step: b, type: postgres, code: "SELECT '{{town}}'", next: c}
+- {step: c, type: python, args: {"{{ town }}": 1, deep: [{"a{{ b }}": 1}]}, code: "f'{{x}} {{{y}}} {{ x }}'", next: d}
+- {step: d, type: my_own_type, code: "{{ workload.town }}"}
+$$);
+-- Transitions, loops and saves with keys that nobody reads.
+SELECT * FROM pg_temp.check($$
+- {step: a, type: python, code: x, next: [{if: "{{ town }}", step: b}, {step: b, weight: 3, on: error, name: main way}]}
+- {step: b, type: python, code: x, next: {spec: {mode: exclusive, policy: x}, arcs: [{step: c, set: {a: 1}}], arc: []}}
+- {step: c, type: python, code: x, args: {t: "{{ t }}"}, loop: {in: "{{ towns }}", iterator: t, batch_size: 3, max_concurrency: 2, spec: {}, whre: x, colour: red}, next: d}
+- {step: d, type: python, code: x, save: {table: t, data: {a: 1}}, next: e}
+- {step: e, type: python, code: x, save: {storage: postgres, table: t, data: {a: 1}, on_conflict: a, schema: s}, next: f}
+- {step: f, type: python, code: x, save: [{storage: http, data: {a: 1}}, true, {storage: event}], next: g}
+- {step: g, type: iterator, collection: [1], element: x, limit: ten, chunk: 1.5, concurrency: "{{ town }}", task: {type: python, code: x}}
+$$, E'on: push\nconcurrency: 3\ntriggers: []\n');
+-- What only workers know, where the broker renders.
+SELECT * FROM pg_temp.check($$
+- {step: a, type: noop, when: "{{ env.A }}", next: [{when: "env.B == 1", then: b}, {when: "{{ env is defined }}", then: b}]}
+- {step: b, type: sql, statement: "SELECT :c", params: {c: "{{ env.C }}"}, next: c}
+- {step: c, type: playbook, path: p, args: {d: "{{ env.D }}"}, next: d}
+- {step: d, type: shell, command: "{{ env.E }}", save: {storage: http, url: "{{ env.F }}"}, retry: {retry_when: "{{ env.G }}"}, next: e}
+- {step: e, type: wait, signal: "{{ env.H }}", next: end}
+- {step: end, result: "{{ env.I }}"}
+$$);

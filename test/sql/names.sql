@@ -347,5 +347,51 @@ workflow:
 $$) > 0 AS registered;
 SELECT noetl.execute('names/env_child') AS x \gset
 SELECT error FROM noetl.execution WHERE execution_id = :x;
+-- Neither can it where a default of the workload or a transition has such a name: the text with its braces goes nowhere.
+-- Other keys of that workload are known.
+CREATE FUNCTION left_to(step text) RETURNS TABLE (status text, error text, result jsonb) LANGUAGE plpgsql AS $f$
+DECLARE x bigint;
+BEGIN
+    PERFORM noetl.register(E'apiVersion: noetl.io/v1\nkind: Playbook\npath: names/env_left\n'
+        'workload: {host: "{{ env.HOST }}", deep: {host: "{{ env.HOST }}"}, n: 3}\nworkflow:\n' || step);
+    x := noetl.execute('names/env_left');
+    RETURN QUERY SELECT e.status::text, e.error, CASE e.status WHEN 'COMPLETED' THEN noetl.status(x) -> 'result' END FROM noetl.execution e WHERE e.execution_id = x;
+    PERFORM FROM noetl.verify(x);
+    IF FOUND THEN RAISE 'verify finds something'; END IF;
+END $f$;
+SELECT * FROM left_to($$
+- {step: a, next: [{when: "{{ workload.host == 'h' }}", then: end}]}
+$$);
+SELECT * FROM left_to($$
+- {step: a, type: noop, next: [{when: "host == 'h'", then: end}]}
+$$);
+SELECT * FROM left_to($$
+- {step: a, type: noop, when: "{{ workload['deep'].host }}", next: end}
+$$);
+SELECT * FROM left_to($$
+- {step: a, next: [{when: "{{ workload.n == 3 and env is defined }}", then: b}, {else: end}]}
+- {step: b, next: end}
+- {step: end, result: "{{ work.n }}"}
+$$);
+SELECT * FROM left_to($$
+- {step: end, result: {host: "{{ context.deep.host }}"}}
+$$);
+SELECT * FROM left_to($$
+- {step: a, type: playbook, path: names/child, args: {user: "{{ workload }}"}}
+$$);
+SELECT * FROM left_to($$
+- {step: a, next: {step: b, data: {h: "{{ deep.host }}"}}}
+- {step: b, type: wait, signal: "{{ h }}"}
+$$);
+SELECT * FROM left_to($$
+- {step: a, type: save, save: {storage: postgres, statement: "SELECT :h::text, '{{ host }}'", params: {h: 1}}}
+$$);
+SELECT * FROM left_to($$
+- {step: a, type: iterator, mode: distributed, collection: [1], element: host, where: "{{ host == workload.host }}", task: {type: sql, statement: "SELECT 1"}}
+$$);
+SELECT * FROM left_to($$
+- {step: a, type: iterator, mode: distributed, collection: [1], element: host, where: "{{ host == workload.n }}", task: {type: sql, statement: "SELECT 1"}, next: end}
+- {step: end, result: "{{ a }}"}
+$$);
 -- .results of a list of values.
 SELECT noetl.render('["{{ each.results }}", "{{ each.data }}", "{{ each.results | length }}", "{{ one.results }}"]'::jsonb, '{"each": [1, 2], "one": {"a": 1}}', true);

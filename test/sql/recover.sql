@@ -301,6 +301,8 @@ SELECT status, count(*) FROM noetl.execution WHERE path = 'recover/bulk' GROUP B
 SELECT count(*) FROM noetl.redrive_all('recover/bulk', '%no hay%');
 SELECT count(*) FROM noetl.redrive_all('recover/bulk', '%no hay%', labels => '{"farm": "1"}');
 SELECT count(*) FROM noetl.redrive_all('recover/bulk', since => now() + interval '1 min');
+SELECT * FROM noetl.redrive_all('recover/bulk', labels => '"farm"');
+SELECT * FROM noetl.cancel_all('recover/bulk', max => -1);
 SELECT count(*) FROM noetl.redrive_all('recover/bulk', '%no hay%', max => 3, dry_run => false);
 SELECT status, count(*) FROM noetl.execution WHERE path = 'recover/bulk' GROUP BY 1 ORDER BY 1;
 SELECT count(*) FROM noetl.redrive_all('recover/bulk', '%no hay%', dry_run => false);
@@ -499,6 +501,81 @@ SELECT noetl.redrive(:x, '{"by": 2}');
 SELECT status, result FROM noetl.execution WHERE execution_id = :x;
 SELECT event, node, note FROM story('recover/sql');
 SELECT * FROM noetl.verify(:x);
+
+-- A child that had not begun when its parent ended cannot be resumed: another one takes its
+-- place, and waits for a slot behind those that go on.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: recover/queued
+limits: [{name: recover_slow, concurrency: 2}]
+workflow:
+- {step: start, next: labour}
+- {step: labour, type: http, url: x, next: end}
+- {step: end, result: "{{ workload.n }}"}
+$$) > 0, noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: recover/crowd
+workflow:
+- {step: start, next: all}
+- {step: all, type: iterator, element: e, collection: [1, 2, 3], mode: async, task: {type: playbook, path: recover/queued, args: {n: "{{ e }}"}}, next: end}
+- {step: end, result: "{{ all.data }}"}
+$$) > 0 AS registered;
+SELECT noetl.execute('recover/crowd') AS x \gset
+SELECT status, count(*) FROM noetl.execution WHERE parent_execution_id = :x GROUP BY 1 ORDER BY 1;
+SELECT noetl.cancel(:x);
+SELECT status, count(*) FROM noetl.execution WHERE parent_execution_id = :x GROUP BY 1 ORDER BY 1;
+SELECT noetl.redrive(:x);
+SELECT status, count(*) FROM noetl.execution WHERE parent_execution_id = :x GROUP BY 1 ORDER BY 1;
+SELECT recover_wrong('recover/crowd') AS wrong;
+SELECT step, wrong FROM recover_work('{}', 2);
+SELECT noetl.enqueue_next() > 0 AS begun;
+SELECT step, wrong FROM recover_work();
+SELECT status, result FROM noetl.execution WHERE execution_id = :x;
+SELECT recover_wrong('recover/crowd') AS wrong;
+-- An iterator that was to be repeated goes on with the child of the attempt that failed.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: recover/again
+workflow:
+- {step: start, next: all}
+- {step: all, type: iterator, element: e, collection: [1], retry: {max_attempts: 2, initial_delay: 60}, task: {type: playbook, path: recover/queued, args: {n: "{{ e }}"}}, next: end}
+- {step: end, result: "{{ all.data }}"}
+$$) > 0 AS registered;
+SELECT noetl.execute('recover/again') AS x \gset
+SELECT step, wrong FROM recover_work('{"labour": {"fail": "no"}}');
+SELECT step_name, state FROM noetl.run WHERE execution_id = :x AND state <> 'waiting';
+SELECT noetl.cancel(:x);
+SELECT noetl.redrive(:x);
+SELECT step, wrong FROM recover_work();
+SELECT status, result FROM noetl.execution WHERE execution_id = :x;
+SELECT recover_wrong('recover/again') AS wrong;
+-- One that could not start is started anew, with what was wrong put right.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: recover/part
+workload: {share: "{{ 12 // (by | default(0)) }}"}
+workflow:
+- {step: end, result: "{{ workload.share }}"}
+$$) > 0, noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: recover/whole
+workflow:
+- {step: start, next: part}
+- {step: part, type: playbook, path: recover/part, next: end}
+- {step: end, result: "{{ part }}"}
+$$) > 0 AS registered;
+SELECT noetl.execute('recover/whole') AS x \gset
+SELECT status, error FROM noetl.execution WHERE execution_id = :x;
+SELECT noetl.redrive(:x);
+SELECT status FROM noetl.execution WHERE execution_id = :x;
+SELECT noetl.redrive(:x, '{"by": 3}');
+SELECT status, result FROM noetl.execution WHERE execution_id = :x;
+SELECT recover_wrong('recover/whole') AS wrong;
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA noetl FROM recover_owner;
 DROP FUNCTION recover_work, recover_wrong, recover_live;
 SELECT count(*) AS tasks_left FROM noetl.queue;

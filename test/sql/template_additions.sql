@@ -194,7 +194,9 @@ SELECT noetl.render_left(action, context, '{"env": {}}') FROM noetl.queue WHERE 
 SELECT noetl.cancel(:x) AS cancelled;
 
 -- Bounds: what the server's own functions do is bounded, too.
-SET statement_timeout = '20s';
+-- A server that is watched instruction by instruction needs more.
+\set patience `echo ${NOETL_PATIENCE:-20s}`
+SET statement_timeout = :'patience';
 SET noetl.template_max_memory = '20MB';
 SET noetl.template_max_output = '1MB';
 SELECT t || '  =>  ' || left(pg_temp.try(t), 90) FROM unnest(ARRAY[

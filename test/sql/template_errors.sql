@@ -50,3 +50,5 @@ SELECT pg_temp.problem(t) FROM unnest(ARRAY['{{ ["a\nb".splitlines(2), "a\nb".sp
   '{{ "".splitlines("a") }}', '{{ "".splitlines(1.0) }}', '{{ "".splitlines(10**10) }}']) AS t;
 -- What is cut off marked up text is escaped, too, as in the method strip().
 SELECT noetl.render(t, '{}') FROM unnest(ARRAY['{{ ("3"|e)|trim("\"") }}', '{{ ("3"|safe).strip("\"") }}', '{{ "3"|trim("\"") }}']) AS t;
+-- The last character of marked up text is marked up, as Markup[-1] is; the first of iter() is not.
+SELECT noetl.render('{{ "x<"|safe|last|e }} {{ "<x"|safe|first|e }}', '{}');

@@ -97,7 +97,9 @@ SELECT pg_temp.problem(item)
   ]) WITH ORDINALITY AS list (item, n) ORDER BY n;
 
 -- Limits: answered at once, whatever the text
-SET statement_timeout = '20s';
+-- A server that is watched instruction by instruction needs more.
+\set patience `echo ${NOETL_PATIENCE:-20s}`
+SET statement_timeout = :'patience';
 SELECT pg_temp.problem(item)
   FROM unnest(ARRAY[
     repeat('[', 100000), repeat('{a: ', 100000), repeat('- ', 100000),

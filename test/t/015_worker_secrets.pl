@@ -128,6 +128,7 @@ my %job = (
 	own_password => execute_step("${insert}auth: {$far, db_password: of-the-playbook}\n"),
 	far => execute_step("${insert}auth: far\n"),
 	input => execute_step("${insert}data: {$far}\n"),
+	arrives => execute("- step: start\n  next: [{step: act, data: {$far}}]\n- {step: act, tool: postgres, command: INSERT INTO here VALUES (1)}\n"),
 	no_host => execute_step("${insert}auth: {db_name: postgres}\n"),
 	passfile => execute_step("${insert}auth: {dsn: 'host=127.0.0.1 port=$thief_port passfile=/etc/passwd'}\n"),
 	service => execute_step("${insert}auth: {dsn: 'service=prod host=127.0.0.1'}\n"),
@@ -140,10 +141,10 @@ my %job = (
 drain();
 delete $ENV{PGPASSWORD};
 my $user = getpwuid($<);
-is(join('', sort split /^/, slurp_file($thief)), join('', sort "far/\n", "named/\n", "named/of-the-playbook\n", "uri/\n", "$user/\n"),
+is(join('', sort split /^/, slurp_file($thief)), join('', sort "far/\n", "named/\n", "named/\n", "named/of-the-playbook\n", "uri/\n", "$user/\n"),
 	'no password of the worker reaches a host that a playbook or a credential names');
 is(sql('SELECT count(*) FROM here'), '0', 'nothing is done in the broker\'s database instead');
-like(result_of($job{input}, 'error', 'action_error'), qr/^a connection is not taken from the input of a task/, 'no connection from data');
+like(result_of($job{arrives}, 'error', 'action_error'), qr/^a connection is not taken from the input of a task/, 'no connection from data that arrives');
 like(result_of($job{no_host}, 'error', 'action_error'), qr/names no host/, 'a connection of a playbook names its host');
 like(result_of($job{passfile}, 'error', 'action_error'), qr/must not set passfile/, 'and no file of the worker');
 like(result_of($job{service}, 'error', 'action_error'), qr/must not set service/, 'and no service');

@@ -137,6 +137,8 @@ EOT
 	leaves => execute_step(program("import sys\nsys.exit(0)\n")),
 	run => execute_step(program("import os\ndef run():\n    return 1\n")),
 	nothing => execute_step(program("x = 1\n")),
+	started => execute_step(program("def go():\n    return 1\nif __name__ == '__main__':\n    result = go()\n")),
+	yields => execute_step(program("async def main():\n    yield 1\n    yield 2\n")),
 	nul => execute_step(program("result = {'a': ['x\\0y']}\n")),
 	missing => execute_step(program("def main(a, context):\n    return a\n", "args: {b: 1}\n")));
 
@@ -157,6 +159,8 @@ command: |
 EOT
 	long => execute_step("tool: shell\ncommand: \"i=0; while [ \$i -lt 300 ]; do echo line \$i >&2; i=\$((i+1)); done; exit 1\"\n"),
 	quiet => execute_step("tool: shell\ncommand: exit 4\n"),
+	stdout => execute_step("tool: shell\ncommands: [echo all is well, 'echo the cause; exit 5']\n"),
+	dies => execute_step(program("import os, sys\ndef main():\n    print('no memory', file=sys.stderr)\n    print(' ', file=sys.stderr, flush=True)\n    os._exit(3)\n")),
 	nuls => execute_step("tool: shell\ncommand: printf 'a\\0b'\n"),
 	http => execute_step("tool: http\nmethod: put\nurl: $base/town?q=1\npayload: x\n"),
 	refused => execute_step("tool: http\nurl: http://user:secret\@127.0.0.1:1/none\n"),
@@ -190,6 +194,9 @@ is(result_of($form{leaves}, 'result'), 'null', 'or exits');
 my $no_result = 'RuntimeError: the program gives no result: ';
 is(result_of($form{run}, 'error', 'action_error'), $no_result . 'nothing calls its function run(); a function that is to be called is named main',
 	'a function that nobody calls');
+is(result_of($form{started}, 'error', 'action_error'), $no_result . 'nothing calls its function go(); a function that is to be called is named main',
+	'a program that wants to be started as __main__');
+is(result_of($form{yields}, 'result'), '[1, 2]', 'an asynchronous generator');
 is(result_of($form{nothing}, 'error', 'action_error'), $no_result . 'it has no function main, assigns no variable result and returns nothing',
 	'a program that gives nothing');
 is(result_of($form{nul}, 'error', 'action_error'), 'ValueError: the result has a text with a NUL character, which cannot be stored', 'NUL in a result');
@@ -203,6 +210,8 @@ is(result_of($fails{shell}, 'error', 'action_error'), "command exited with code 
 like(result_of($fails{long}, 'error', 'action_error'), qr/^command exited with code 1: …\S* .*line 299$/s, 'of much of it');
 cmp_ok(length result_of($fails{long}, 'error', 'action_error'), '<', 500, 'not all');
 is(result_of($fails{quiet}, 'error', 'action_error'), 'command exited with code 4', 'nothing, if there is none');
+is(result_of($fails{stdout}, 'error', 'action_error'), 'command 2 exited with code 5: the cause', 'what the command wrote to stdout, if it wrote nothing else');
+is(result_of($fails{dies}, 'error', 'action_error'), 'the python process exited with code 3: no memory', 'python: the last line of an interpreter that dies');
 like(result_of($fails{nuls}, 'error', 'action_error'), qr/^the output has a NUL character/, 'NUL in the output of a command');
 like(result_of($fails{http}, 'error', 'action_error'), qr/^HTTP 409 Conflict: PUT \Q$base\E\/town\?q=1: the town\xc3\xa9 is full x+…$/,
 	'http: method, URL and the beginning of the body');
@@ -236,6 +245,9 @@ my %sql = (
 	changes => execute_step("tool: python\ncode: |\n  import json\n  json.planted = 1\n"),
 	beside => execute_step("tool: postgres\ncommand: SELECT '{{ query }}' AS n\ndata: {query: cats}\n"),
 	elsewhere => execute_step("tool: postgres\nargs: {$connection}\ncommand: SELECT current_database() AS n\n"),
+	under_data => execute_step("tool: postgres\ndata: {$connection, n: 1}\ncommand: SELECT current_database() || {{ n }} AS n\n"),
+	stronger => execute("- step: start\n  next: [{step: act, data: {db_name: nowhere}}]\n- {step: act, tool: postgres, data: {$connection}, command: SELECT current_database() AS n}\n"),
+	item_data => execute_step("tool: iterator\ncollection: [3]\nelement: x\ntask: {tool: postgres, data: {$connection}, command: \"SELECT current_database() || {{ x }} AS n\"}\n"),
 	handed => execute("- step: start\n  next: [{step: act, data: {$connection}}]\n- {step: act, tool: postgres, command: SELECT 1}\n"),
 	item => execute_step("tool: iterator\ncollection: [3]\nelement: x\ntask: {tool: postgres, args: {$connection, command: \"SELECT current_database() || {{ x }} AS n\"}}\n"),
 	file => execute_step("tool: postgres\nscript: $directory/sql/load.sql\n"),
@@ -262,6 +274,9 @@ like(result_of($sql{own_data}, 'error', 'action_error'), qr/data does not become
 is(result_of($sql{changes}, 'result'), 'null', 'a program that changes something needs no result');
 is(result_of($sql{beside}, $row), 'cats', 'a step with a command has no other');
 is(result_of($sql{elsewhere}, $row), 'template1', 'a connection that a step writes as its input');
+is(result_of($sql{under_data}, $row), 'template11', 'also under data');
+is(result_of($sql{stronger}, $row), 'template1', 'what arrives does not change it');
+is(result_of($sql{item_data}, "result #>> '{data,0,command_0,rows,0,n}'"), 'template13', 'and inside an iterator');
 like(result_of($sql{handed}, 'error', 'action_error'), qr/a connection is not taken from the input/, 'one that arrives as data');
 is(result_of($sql{item}, "result #>> '{data,0,command_0,rows,0,n}'"), 'template13', 'the same inside an iterator');
 is(result_of($sql{file}, "result #>> '{data,command_1,rows,0,raw}'"), '{{ town }}', 'a script is not rendered');

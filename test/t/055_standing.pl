@@ -309,56 +309,6 @@ is( sql(q{
 	SELECT count(*) FROM (SELECT execution_id FROM noetl.execution ORDER BY execution_id DESC LIMIT 200) AS x, noetl.verify(execution_id)}),
 	0, '... and the logs agree');
 
-# --- Waiters ---
-
-isnt($node->psql('postgres', q{
-	CALL noetl.wait_for_work('1 s', string_to_array(repeat('a,', 64) || 'a', ','))}), 0, 'nobody waits for more than 64 types');
-is( sql(q{CALL noetl.wait_for_work('0.01 s', string_to_array(repeat('a,', 63) || 'a', ','));
-	SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'}), "f\n0", 'no lock outlives the wait');
-my ($status, $out, $error) = $node->psql('postgres', q{
-	TRUNCATE noetl.queue;
-	SET statement_timeout = '200 ms';
-	CALL noetl.wait_for_work('10 s', '{a,b}');
-	SELECT count(*) FROM pg_locks WHERE locktype = 'advisory';
-}, on_error_stop => 0);
-is($out, '0', 'nor a wait that is cancelled');
-
-# Who waits for a type is woken by what makes a task of the type ready.
-sub woken_by
-{
-	my ($what, $name) = @_;
-	sql(q{
-		TRUNCATE noetl.queue;
-		SELECT noetl.execute('standing/one');
-		SELECT noetl.lease('w1');
-	});
-	my $began = time;
-	my $out = '';
-	my $waiter = IPC::Run::start(
-		[ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c',
-			q{CALL noetl.wait_for_work('20 s', '{python}')} ], '>', \$out);
-	my $until = time + 10;
-	sleep 0.1 until time > $until || sql(q{SELECT count(*) > 0 FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ShareLock'}) eq 't';
-	sleep 0.3;
-	sql($what);
-	$waiter->finish;
-	is($out, "t\n", "$name wakes who waits for the type");
-	cmp_ok(time - $began, '<', 10, '... at once');
-}
-woken_by(q{SELECT noetl.release(queue_id, 'w1') FROM noetl.queue}, 'release');
-woken_by(q{
-	UPDATE noetl.queue SET lease_until = now() - interval '1 s', max_attempts = 3;
-	SELECT noetl.enqueue_next()}, 'the reaper');
-woken_by(q{
-	DELETE FROM noetl.queue;
-	SELECT noetl.rebuild(execution_id) FROM noetl.execution WHERE status = 'RUNNING'
-	 ORDER BY started_at DESC LIMIT 1}, 'rebuild');
-woken_by(q{
-	UPDATE noetl.queue SET status = 'queued', worker_id = NULL, lease_until = NULL;
-	INSERT INTO noetl.queue (execution_id, catalog_id, node_id, node_name, node_type, action)
-	SELECT execution_id, catalog_id, node_id, node_name, node_type, action FROM noetl.queue;
-	SELECT noetl.lease('w2', 1)}, 'a lease that leaves others behind');
-
 # --- The clock goes back ---
 
 # As if ids had been given up to tomorrow.

@@ -128,7 +128,7 @@ like(join('', <$rebound>), qr/^HTTP\/1.1 421/, 'a name that somebody has pointed
 my $page = get($ann, "/execution/$id")->{content};
 like($page, qr/action="\/execution\/$id\/cancel"/, 'cancel is offered');
 unlike($page, qr/action="\/execution\/$id\/redrive"/, 'redrive is not, while it runs');
-like($page, qr/<svg viewBox.*>act<\/text>/s, 'the graph is drawn');
+like($page, qr/<svg [^>]*viewBox.*>act<\/text>/s, 'the graph is drawn');
 my $answer = post($ann, "/execution/$id/cancel", [ csrf => $ann->{csrf}, reason => 'no <b>need</b>' ]);
 is($answer->{status}, 303, 'cancel is done');
 is(status_of($id), 'CANCELLED', 'the execution is cancelled');
@@ -222,6 +222,10 @@ is(sql('SELECT count(*) FROM noetl.execution'), $before, 'and cannot');
 like(get($eve, '/playbook?path=order')->{content}, qr/permission denied for function execute/, 'the database says why');
 my $nobody = login($console, 'nobody_special', 'nobody pw');
 like(get($nobody, '/')->{content}, qr/Your role may not see this/, 'a role without rights sees nothing');
+$page = get($nobody, '/approvals')->{content};
+like($page, qr/Your role may not see this/, 'what waits neither');
+unlike($page, qr/Nothing waits/, '... and is not told that nothing does');
+unlike(get($nobody, '/playbooks')->{content}, qr/action="\/start"/, '... nor offered to start what it does not see');
 
 # Hostile names and values
 my $yaml = $order;
@@ -288,6 +292,23 @@ post($ann, '/bulk', [ csrf => $ann->{csrf}, action => 'cancel', reason => 'r', i
 is(status_of($one) . status_of($two), 'CANCELLEDCANCELLED', 'the form does it');
 like(get($ann, '/executions')->{content}, qr/cancel: 2 done, 0 refused/, 'and says how many');
 
+# Pages of the approvals
+sql("SET ROLE ann; SELECT count(noetl.execute('order')) FROM generate_series(1, 110)");
+my $waiting = sql("SELECT count(*) FROM noetl.waiting AS w JOIN noetl.execution AS x USING (execution_id) WHERE x.started_by = 'ann'::regrole");
+my %waits;
+$next = '/approvals';
+$pages = 0;
+while ($next && $pages++ < 10)
+{
+	$page = get($ann, $next)->{content};
+	$waits{$1}++ while $page =~ /<article class="card"><h2><a href="\/execution\/(\d+)"/g;
+	($next) = $page =~ /rel="next" href="([^"]+)"/;
+	$next =~ s/&amp;/&/g if $next;
+}
+is(scalar(keys %waits), $waiting, 'the pages of the approvals have all waits');
+is(scalar(grep { $_ > 1 } values %waits), 0, 'each once');
+is($pages, 3, 'fifty a page');
+
 # Live updates
 my $listener = raw_socket($console, "GET /live?execution=$anns HTTP/1.1\r\nHost: localhost\r\nCookie: noetl_session=$ann->{cookies}{noetl_session}\r\n\r\n");
 my $heard = '';
@@ -342,14 +363,14 @@ foreach my $browser ($first, $two_tabs)
 }
 is(get($first, '/')->{headers}{location}, '/login', 'which ends the session before');
 is(get($two_tabs, '/')->{status}, 200, 'and begins another');
-my $short = start_console('--idle-timeout', 2, '--max-sessions', 2);
+my $short = start_console('--idle-timeout', 12, '--max-sessions', 2);
 my $idle = login($short, 'ann', 'ann pw');
 is(get($idle, '/')->{status}, 200, 'a session begins');
 my $second = login($short, 'ann', 'ann pw');
 is(login($short, 'ann', 'ann pw')->{answer}{status}, 503, 'sessions are bounded');
-foreach (1 .. 4)
+foreach (1 .. 14)
 {
-	sleep 0.9;
+	sleep 1;
 	close(raw_socket($short, "GET /live HTTP/1.1\r\nHost: localhost\r\nCookie: noetl_session=$idle->{cookies}{noetl_session}\r\n\r\n"));
 }
 is(get($idle, '/')->{headers}{location}, '/login', 'and end when nobody does anything, though a page listens');
@@ -371,8 +392,6 @@ ok(!IPC::Run::run([ 'noetl-console', '--listen', '0.0.0.0:0', '--trust-role', 'a
 # Many idle connections, and slow ones
 my $crowd = start_console('--max-connections', 1200);
 my $visitor = login($crowd, 'ann', 'ann pw');
-my $slow = raw_socket($crowd, 'GET / HTTP/1.1');
-my $slow_since = time;
 my ($report, $children);
 pipe($report, $children);
 # two processes, because each may have a thousand files only
@@ -388,10 +407,18 @@ my @crowds = map {
 	$pid
 } 1 .. 2;
 is(<$report> + <$report>, 1000, 'a thousand connect and say nothing, or half a request');
-my $at = time;
 is(get($visitor, '/')->{status}, 200, 'pages come all the same');
-cmp_ok(time - $at, '<', 30, 'at once');
-my $until = time + 30;
+kill('KILL', @crowds);
+waitpid($_, 0) foreach @crowds;
+
+# Slow browsers: the one where more than half of the connections are in use, the other where there is room
+my $tight = start_console('--max-connections', 10);
+my $listens = login($tight, 'ann', 'ann pw');
+my @listening = map { raw_socket($tight, "GET /live HTTP/1.1\r\nHost: localhost\r\nCookie: noetl_session=$listens->{cookies}{noetl_session}\r\n\r\n") } 1 .. 6;
+like(scalar(<$_>), qr/ 200 /, 'a page listens') foreach @listening;
+my $slow = raw_socket($tight, 'GET / HTTP/1.1');
+my $alone = raw_socket($console, 'GET / HTTP/1.1');
+my $until = time + 60;
 my $closed = 0;
 while (!$closed && time < $until)
 {
@@ -402,9 +429,10 @@ while (!$closed && time < $until)
 	$closed = select($bits, undef, undef, 1) && !sysread($slow, my $nothing, 1);
 }
 ok($closed, 'who sends a byte now and then is cut off');
-cmp_ok(time - $slow_since, '<', 15, 'sooner than when there is room');
-kill('KILL', @crowds);
-waitpid($_, 0) foreach @crowds;
+my $ended = '';
+vec($ended, fileno($alone), 1) = 1;
+ok(!select($ended, undef, undef, 0), 'sooner than where there is room');
+close($_) foreach @listening;
 
 # A session of the database that does not answer
 my $hung = start_console('--max-connections', 10);
@@ -414,7 +442,7 @@ my $watched = raw_socket($hung, "GET /live HTTP/1.1\r\nHost: localhost\r\nCookie
 like(scalar(<$watched>), qr/ 200 /, 'a page listens while its session is about to hang');
 kill('STOP', $hung_pid);
 my @half = map { raw_socket($hung, 'GET / HTTP/1.1') } 1 .. 7;
-$until = time + 15;
+$until = time + 60;
 $closed = 0;
 while (!$closed && time < $until)
 {

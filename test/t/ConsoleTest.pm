@@ -42,7 +42,8 @@ sub sql
 	return $node->safe_psql('postgres', $query);
 }
 
-# Starts a console; returns {base, harness}.
+# Starts a console; returns {base, port, harness, cookies, log}: log returns what it has
+# written to stderr.
 sub start_console
 {
 	my (@options) = @_;
@@ -52,7 +53,7 @@ sub start_console
 		\$in, '>', \$out, '2>', \$err, IPC::Run::timeout(300));
 	$harness->pump until $out =~ m{http://\S+:(\d+)/\n};
 	push @started, $harness;
-	return { base => "http://127.0.0.1:$1", port => $1, harness => $harness, cookies => {} };
+	return { base => "http://127.0.0.1:$1", port => $1, harness => $harness, cookies => {}, log => sub { return $err } };
 }
 
 # Another browser at the same console.

@@ -1,0 +1,106 @@
+# Who waits for work is woken by what makes a task ready, and nothing of the wait outlives
+# it.
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+my $node = PostgreSQL::Test::Cluster->new('main');
+$node->init;
+$node->append_conf('postgresql.conf', 'autovacuum = off');
+$node->start;
+
+sub sql { return $node->safe_psql('postgres', $_[0]); }
+
+sql(q{
+	CREATE EXTENSION noetl;
+	SELECT noetl.register('
+apiVersion: noetl.io/v1
+kind: Playbook
+path: wakes/one
+workflow:
+- {step: a, type: python, code: x}
+');
+	CREATE PROCEDURE wait_until(seconds int, asleep boolean) LANGUAGE plpgsql AS $$
+	BEGIN
+		FOR i IN 1 .. seconds * 20 LOOP
+			EXIT WHEN asleep = EXISTS (
+				SELECT FROM pg_stat_activity WHERE query LIKE 'CALL noetl.wait_for_work%' AND state = 'active' AND (NOT asleep OR wait_event = 'Extension'));
+			COMMIT;
+			PERFORM pg_sleep(0.05);
+		END LOOP;
+	END
+	$$});
+
+isnt($node->psql('postgres', q{
+	CALL noetl.wait_for_work('1 s', string_to_array(repeat('a,', 64) || 'a', ','))}), 0, 'nobody waits for more than 64 types');
+is( sql(q{CALL noetl.wait_for_work('0.01 s', string_to_array(repeat('a,', 63) || 'a', ','));
+	SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'}), "f\n0", 'no lock outlives the wait');
+my ($status, $out, $error) = $node->psql('postgres', q{
+	SET statement_timeout = '200 ms';
+	CALL noetl.wait_for_work('1 hour', '{a,b}');
+	SELECT count(*) FROM pg_locks WHERE locktype = 'advisory';
+}, on_error_stop => 0);
+is($out, '0', 'nor a wait that is cancelled');
+is( sql(q{CALL noetl.wait_for_execution(noetl.execute('wakes/one'), '0.01 s');
+	CALL noetl.wait_for_change('0.01 s');
+	SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'}) =~ s/.*\n//sr, '0', '... of an end or a change');
+
+# Lets somebody wait for a type for an hour, while its only task is leased for longer; what
+# makes a task of the type ready must end the wait; $before is done before.  Who waits
+# looks by itself after 30 seconds, and when a session begins: so one session does all,
+# and the wait must end in 20.  On a machine that stands still for so long another try may
+# show it.
+sub woken_by
+{
+	my ($what, $name, $before) = @_;
+	my $woken = 0;
+	for (my $try = 0; $try < 3 && !$woken; $try++)
+	{
+		sql(q{
+			TRUNCATE noetl.queue;
+			SELECT noetl.execute('wakes/one');
+			SELECT noetl.lease('w1', 1, '2 hours')});
+		sql($before) if $before;
+		my ($done, $due) = ('', '');
+		my $waker = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres') ], '<', \qq{
+			CALL wait_until(60, true);
+			$what;
+			CALL wait_until(20, false);
+			SELECT 'slept on' WHERE (SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity
+			 WHERE query LIKE 'CALL noetl.wait_for_work%' AND state = 'active') > 0;}, '>', \$done, IPC::Run::timeout(300));
+		my $waiter = IPC::Run::start(
+			[ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', q{CALL noetl.wait_for_work('1 hour', '{python}')} ],
+			'>', \$due, '2>', \$due, IPC::Run::timeout(300));
+		$waker->finish;
+		$waiter->finish;
+		$woken = $due eq "t\n" && $done !~ /slept on/;
+	}
+	ok($woken, "$name wakes who waits for the type");
+}
+
+woken_by(q{SELECT noetl.execute('wakes/one')}, 'a start');
+woken_by(q{SELECT noetl.release(queue_id, 'w1') FROM noetl.queue}, 'release');
+woken_by(q{
+	UPDATE noetl.queue SET lease_until = now() - interval '1 s', max_attempts = 3;
+	SELECT noetl.enqueue_next()}, 'the reaper');
+woken_by(q{
+	DELETE FROM noetl.queue;
+	SELECT noetl.rebuild(execution_id) FROM noetl.execution WHERE status = 'RUNNING'
+	 ORDER BY started_at DESC LIMIT 1}, 'rebuild');
+woken_by(q{
+	UPDATE noetl.queue SET status = 'queued', worker_id = NULL, lease_until = NULL;
+	INSERT INTO noetl.queue (execution_id, catalog_id, node_id, node_name, node_type, action)
+	SELECT execution_id, catalog_id, node_id, node_name, node_type, action FROM noetl.queue;
+	SELECT noetl.lease('w2', 1)}, 'a lease that leaves others behind');
+woken_by(q{SELECT noetl.debounce('wakes/one', 'key', '0.1 s')}, 'a start that is brought forward',
+	q{SELECT noetl.debounce('wakes/one', 'key', '2 hours')});
+woken_by('SELECT 1', 'the end of a pause', q{
+	SELECT noetl.release(queue_id, 'w1') FROM noetl.queue;
+	SELECT noetl.pause(execution_id, until => clock_timestamp() + interval '8 s') FROM noetl.queue});
+
+$node->stop;
+done_testing();
