@@ -31,7 +31,8 @@ SELECT event_type, node_name, count(*) FROM noetl.event JOIN noetl.execution AS 
 SELECT count(*) AS differences FROM noetl.execution AS x, noetl.verify(x.execution_id) WHERE x.path = 'leaves/fan';
 -- Time never stands still in an execution.
 SELECT count(*) AS standing_still
-  FROM (SELECT created_at <= lag(created_at) OVER log AS still FROM noetl.event
+  FROM (SELECT e.created_at <= lag(e.created_at) OVER log AS still
+          FROM noetl.event AS e JOIN noetl.execution AS x USING (execution_id) WHERE x.path = 'leaves/fan'
         WINDOW log AS (PARTITION BY execution_id ORDER BY event_id)) AS t WHERE still;
 -- One execution with more live tasks than are read from a page, in a queue that was vacuumed.
 SELECT noetl.register('
@@ -153,6 +154,7 @@ SELECT noetl.cancel(:x);
 -- Workers report what was cancelled.
 SELECT count(*) FILTER (WHERE noetl.complete(queue_id, '{}', 'leaves')) AS completed FROM noetl.queue;
 SELECT count(*) AS left FROM noetl.queue;
+UPDATE noetl.execution SET priority = 0 WHERE path = 'leaves/fan' AND priority IN (7, 9);
 DROP FUNCTION complete_all, lease_again, meddle, later;
 -- JSON that is rendered has the very bytes that the server writes.
 CREATE FUNCTION same_bytes(document jsonb) RETURNS boolean LANGUAGE sql AS $$
