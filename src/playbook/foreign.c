@@ -224,7 +224,9 @@ playbook_lint_foreign_loop(Compiler *compiler, const YamlNode *loop)
 static bool
 is_go(const char *text)
 {
-	static const char *const words[] = {"range", "with", "template", "include", "define", "block", "printf", "default", "toYaml"};
+	static const char *const words[] = {
+		"range", "with", "template", "include", "define", "block", "printf", "default", "toYaml"
+	};
 
 	if (text[0] == '.' || text[0] == '$' || strncmp(text, "if ", 3) == 0)
 		return true;

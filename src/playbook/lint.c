@@ -320,7 +320,8 @@ lint_retry(Compiler *compiler, const YamlNode *retry)
 	lint_number(compiler, playbook_member(retry, "initial_delay"), "initial_delay", 0, false, true);
 	lint_number(compiler, playbook_member(retry, "retry_delay"), "retry_delay", 0, false, true);
 	lint_number(compiler, playbook_member(retry, "max_delay"), "max_delay", 0, false, true);
-	lint_number(compiler, playbook_member(retry, "backoff_multiplier"), "backoff_multiplier", 0, false, true);
+	lint_number(compiler, playbook_member(retry, "backoff_multiplier"), "backoff_multiplier", 0,
+				false, true);
 }
 
 /*

@@ -170,7 +170,7 @@ workflow:
 $$) > 0 AS registered;
 SELECT noetl.execute('children/later') > 0 AS started;
 SELECT step FROM work('{"calc": {"fail": "once"}}', 1);
-SELECT state, attempts, due_at > now() AS later FROM noetl.run;
+SELECT state, attempts, due_at > (SELECT max(created_at) FROM noetl.event) AS later FROM noetl.run;
 SELECT pg_sleep(0.1);
 SELECT noetl.enqueue_next() AS enqueued;
 SELECT step FROM work('{"calc": {"y": 3}}');

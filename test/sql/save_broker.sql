@@ -407,7 +407,7 @@ RESET ROLE;
 DROP OWNED BY regress_noetl_starter;
 DROP ROLE regress_noetl_starter;
 SELECT step FROM work();
-SELECT event, regexp_replace(note, 'oid was \d+', 'oid was …') AS note FROM saves('saved/who');
+SELECT event, regexp_replace(note, 'oid was \d+', 'oid was N') AS note FROM saves('saved/who');
 DROP OWNED BY regress_noetl_worker;
 DROP ROLE regress_noetl_worker;
 
