@@ -220,6 +220,21 @@ unknown_name(const Template *template, int number, bool worker, SourceError *err
 }
 
 /*
+ * Returns whether a template needs a name that nobody has in its scope; then *error
+ * tells which.
+ */
+bool
+template_lacks_name(const Template *template, const TemplateScope *scope, SourceError *error)
+{
+	int			unknown = 0;
+
+	if (find_renderer(template, scope, &unknown) != RENDERER_NOBODY)
+		return false;
+	unknown_name(template, unknown, false, error);
+	return true;
+}
+
+/*
  * Turns the position of an error inside a string into one in the file around
  * it.
  */

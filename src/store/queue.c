@@ -317,8 +317,15 @@ store_find_task(Store *store, int64 execution_id, const TaskQuery *query, QueueR
 
 /* Takes the slots that a task needs; it is ready if it has all of them, else blocked. */
 static bool
-take_slots(Store *store, TupleTableSlot *slot, const Run *run)
+take_slots(Store *store, TupleTableSlot *slot, Run *run)
 {
+	if (limit_keep(store, DatumGetInt64(slot->tts_values[QUEUE_COL_EXECUTION_ID - 1]),
+				   run->limits, &run->slot_of))
+	{
+		slot_set(slot, QUEUE_COL_SLOT_OF, Int64GetDatum(run->slot_of));
+		slot_set_text(slot, QUEUE_COL_STATUS, "queued");
+		return true;
+	}
 	store->slots_taken = limit_take(store, run->queue_id,
 									DatumGetInt64(slot->tts_values[QUEUE_COL_EXECUTION_ID - 1]),
 									run->limits);
@@ -380,6 +387,25 @@ lock_run(Store *store, Run *run)
 }
 
 /*
+ * Deletes the row of a task that has one limit and its slot, if it is still as it was read;
+ * the slot is left to the task that follows.
+ */
+static bool
+close_limited(Store *store, int64 execution_id, const Run *run, ItemPointer tid)
+{
+	TM_FailureData failure;
+
+	if (run->one_limit == NULL ||
+		table_tuple_delete(store_table(store, REL_QUEUE)->relation, tid,
+						   GetCurrentCommandId(true), SnapshotAny, InvalidSnapshot, true,
+						   &failure, false) != TM_Ok)
+		return false;
+	run_low_water_closed(execution_id, run->queue_id);
+	limit_leave(execution_id, run->slot_of != 0 ? run->slot_of : run->queue_id, run->one_limit);
+	return true;
+}
+
+/*
  * Deletes the row of a task that has ended.  When the table has no triggers, the
  * row is deleted without being locked first; if its worker has extended the lease
  * meanwhile, the newer version is deleted.
@@ -395,7 +421,7 @@ store_close_task(Store *store, int64 execution_id, Run *run)
 	if (run->handle == NULL && deferred_drop_task(store, run->queue_id))
 	{
 		if (run->limits != NULL)
-			limit_free(store, run->queue_id);
+			limit_free(store, run->slot_of != 0 ? run->slot_of : run->queue_id);
 		return;
 	}
 	if (!run->stored)
@@ -408,12 +434,15 @@ store_close_task(Store *store, int64 execution_id, Run *run)
 	}
 	tid = place_of(store, run);
 	/* who hands out slots of limits may have given the row another queue_id */
-	if (table->result_rel->ri_TrigDesc != NULL || run->limited || run->limits != NULL)
+	if (table->result_rel->ri_TrigDesc != NULL || run->limits != NULL ||
+		(run->limited && !close_limited(store, execution_id, run, &tid)))
 	{
 		table = lock_run(store, run);
 		store_write_delete(store, table, table->scan_slot);
 		return;
 	}
+	if (run->limited)
+		return;
 	do
 	{
 		result = table_tuple_delete(table->relation, &tid, GetCurrentCommandId(true),
@@ -442,6 +471,8 @@ store_retry_task(Store *store, Run *run)
 	queue_make_ready(new);
 	slot_set(new, QUEUE_COL_ATTEMPTS, Int32GetDatum(run->attempts));
 	slot_set(new, QUEUE_COL_LOST_LEASES, Int32GetDatum(run->lost));
+	run->one_limit = NULL;
+	run->slot_of = 0;
 	if (run->state == RUN_RETRY)
 	{
 		slot_set_text(new, QUEUE_COL_STATUS, "retry");
@@ -541,6 +572,16 @@ store_delete_tasks(Store *store, int64 execution_id)
 		if (queue_lock_place(store, *(ItemPointer) lfirst(lc)))
 			store_write_delete(store, table, table->scan_slot);
 	}
+}
+
+/* Reads a task and locks its row, without waiting (store/store.h). */
+bool
+store_try_task(Store *store, int64 queue_id, QueueRow *row)
+{
+	if (!queue_try_row(store, queue_id))
+		return false;
+	queue_read_row(store_table(store, REL_QUEUE)->scan_slot, row);
+	return true;
 }
 
 /* Deletes a row whatever its status; returns false when it is gone. */

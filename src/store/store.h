@@ -565,7 +565,8 @@ typedef enum QueueColumn
 	QUEUE_COL_FAIR_KEY,
 	QUEUE_COL_FAIR_WEIGHT,
 	QUEUE_COL_VISIT,
-	QUEUE_COLUMNS = QUEUE_COL_VISIT
+	QUEUE_COL_SLOT_OF,
+	QUEUE_COLUMNS = QUEUE_COL_SLOT_OF
 } QueueColumn;
 
 /* What the callers of queue functions need of a row. */
@@ -609,6 +610,12 @@ extern List *store_worker_items(Store *store, const QueueRow *row);
 
 /* Reads a task; returns false when it has no row. */
 extern bool store_get_task(Store *store, int64 queue_id, QueueRow *row);
+
+/*
+ * Reads a task and locks its row; returns false when it has no row, and when somebody
+ * else, who may be about to extend its lease, has locked the row.
+ */
+extern bool store_try_task(Store *store, int64 queue_id, QueueRow *row);
 
 /* Which task of an execution is meant. */
 typedef struct TaskQuery

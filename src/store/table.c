@@ -120,6 +120,7 @@ subtransaction_ends(SubXactEvent event, SubTransactionId id,
 {
 	if (event == SUBXACT_EVENT_ABORT_SUB)
 		drop_failed(GetCurrentTransactionNestLevel());
+	limit_end_subtransaction(event);
 }
 
 /* Registers the callbacks, once per backend. */
@@ -755,5 +756,5 @@ store_write_delete(Store *store, StoreTable *table, TupleTableSlot *old)
 	EvalPlanQualEnd(&epq);
 	ResetPerTupleExprContext(store->estate);
 	if (table == &store->tables[REL_QUEUE] && !slot_attisnull(old, QUEUE_COL_LIMITS))
-		limit_free(store, DatumGetInt64(slot_column(old, QUEUE_COL_QUEUE_ID)));
+		limit_free(store, limit_slot_id(old));
 }

@@ -29,8 +29,10 @@ metadata: {path: ' || path || '}
 ' || head || '
 workflow:
 ' || string_agg(format('- {step: s%s, tool: python, code: x, args: {n: "{{ workload.n }}"}, %s next: [{step: %s}]}',
-                       i, step, CASE WHEN i < 150 THEN 's' || i + 1 ELSE 'end' END), E'\n' ORDER BY i) || E'\n- {step: end}')
+                       i, replace(step, '@', (i % 2)::text), CASE WHEN i < 150 THEN 's' || i + 1 ELSE 'end' END), E'\n' ORDER BY i) || E'\n- {step: end}')
   FROM (VALUES ('linear', '', ''), ('limited', '', 'limits: {name: l, key: "{{ execution_id }}", concurrency: 10},'),
+               ('alternating', '', 'limits: {name: l@, key: "{{ execution_id }}", concurrency: 10},'),
+               ('rate', '', 'limits: {name: r, rate: {limit: 1000000, per: second, burst: 1000}},'),
                ('fair', 'fairness: {key: "{{ execution_id }}"}', '')) AS variant (path, head, step),
        generate_series(1, 150) AS i
  GROUP BY path, head \g /dev/null
@@ -84,7 +86,7 @@ say "$(printf '%-44s %10s %10s' 'instructions a call' median mean) ($("$bindir/p
 count noetl_complete_and_lease \
     "SELECT count(*) FROM noetl.queue q, noetl.complete_and_lease(q.queue_id, '{\"ok\": true}', '@') WHERE q.worker_id = '@';" \
     "SELECT noetl.execute('linear'); SELECT count(*) FROM noetl.lease('@');" "complete_and_lease, linear"
-for variant in limited fair; do
+for variant in limited alternating rate fair; do
     begin_anew
     count noetl_complete_and_lease \
         "SELECT count(*) FROM noetl.queue q, noetl.complete_and_lease(q.queue_id, '{\"ok\": true}', '@') WHERE q.worker_id = '@';" \

@@ -222,6 +222,10 @@ is(sql('SELECT count(*) FROM noetl.execution'), $before, 'and cannot');
 like(get($eve, '/playbook?path=order')->{content}, qr/permission denied for function execute/, 'the database says why');
 my $nobody = login($console, 'nobody_special', 'nobody pw');
 like(get($nobody, '/')->{content}, qr/Your role may not see this/, 'a role without rights sees nothing');
+$page = get($nobody, '/approvals')->{content};
+like($page, qr/Your role may not see this/, 'what waits neither');
+unlike($page, qr/Nothing waits/, '... and is not told that nothing does');
+unlike(get($nobody, '/playbooks')->{content}, qr/action="\/start"/, '... nor offered to start what it does not see');
 
 # Hostile names and values
 my $yaml = $order;
