@@ -109,6 +109,7 @@ queue_read_wait(TupleTableSlot *slot)
 void
 queue_read_row(TupleTableSlot *slot, QueueRow *row)
 {
+	slot_getallattrs(slot);
 	row->queue_id = DatumGetInt64(slot_column(slot, QUEUE_COL_QUEUE_ID));
 	row->execution_id = DatumGetInt64(slot_column(slot, QUEUE_COL_EXECUTION_ID));
 	row->node_id = slot_text(slot, QUEUE_COL_NODE_ID);

@@ -122,7 +122,8 @@ slot_jsonb(TupleTableSlot *slot, int attribute)
 static inline void
 slot_begin(TupleTableSlot *slot)
 {
-	ExecClearTuple(slot);
+	if (!TTS_EMPTY(slot))
+		ExecClearTuple(slot);
 	memset(slot->tts_isnull, true, slot->tts_tupleDescriptor->natts);
 }
 
