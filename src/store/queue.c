@@ -214,15 +214,15 @@ store_migrate_tasks(Store *store, int64 execution_id, const Playbook *to, const 
 int
 store_newest_visit(Store *store, int64 execution_id, const char *step_name, int after)
 {
+	Relation	index = store_open_index(store, REL_QUEUE_VISIT_IDX);
 	QueueScan	scan;
 	ScanKeyData keys[3];
 	int			visit = 0;
 
 	store_key_int64(&keys[0], 1, execution_id);
-	queue_scan_open(&scan, store, REL_QUEUE_VISIT_IDX, keys, 0);
-	store_key_text(&keys[1], 2, scan.index->rd_indcollation[1], step_name);
+	store_key_text(&keys[1], 2, index->rd_indcollation[1], step_name);
 	ScanKeyInit(&keys[2], 3, BTGreaterStrategyNumber, F_INT4GT, Int32GetDatum(after));
-	index_rescan(scan.scan, keys, 3, NULL, 0);
+	queue_scan_open(&scan, store, REL_QUEUE_VISIT_IDX, keys, 3);
 	while (visit == 0 && queue_scan_next(&scan))
 		if (queue_is_live(scan.slot))
 			visit = DatumGetInt32(slot_column(scan.slot, QUEUE_COL_VISIT));

@@ -434,10 +434,25 @@ vec($ended, fileno($alone), 1) = 1;
 ok(!select($ended, undef, undef, 0), 'sooner than where there is room');
 close($_) foreach @listening;
 
+# Two sessions whose database does not answer, with all the requests that may wait for it
+my $newest = "SELECT pid FROM pg_stat_activity WHERE application_name = 'noetl-console' ORDER BY backend_start DESC LIMIT 1";
+my (@stopped, @waiting_pages);
+foreach (1 .. 2)
+{
+	my $stuck = login($console, 'ann', 'ann pw');
+	push @stopped, sql($newest);
+	kill('STOP', $stopped[-1]);
+	push @waiting_pages, map { raw_socket($console, "GET /schedules HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nCookie: noetl_session=$stuck->{cookies}{noetl_session}\r\n\r\n") } 1 .. 6;
+}
+sleep 1;
+is(get($ann, '/schedules')->{status}, 200, 'who waits for the database holds up no other session');
+kill('CONT', @stopped);
+is(scalar(grep { scalar(<$_>) =~ / 200 / } @waiting_pages), 12, 'and has the pages when it answers');
+
 # A session of the database that does not answer
 my $hung = start_console('--max-connections', 10);
 my $watcher = login($hung, 'ann', 'ann pw');
-my $hung_pid = sql("SELECT pid FROM pg_stat_activity WHERE application_name = 'noetl-console' ORDER BY backend_start DESC LIMIT 1");
+my $hung_pid = sql($newest);
 my $watched = raw_socket($hung, "GET /live HTTP/1.1\r\nHost: localhost\r\nCookie: noetl_session=$watcher->{cookies}{noetl_session}\r\n\r\n");
 like(scalar(<$watched>), qr/ 200 /, 'a page listens while its session is about to hang');
 kill('STOP', $hung_pid);
