@@ -17,7 +17,7 @@
 #   make prove           all that is random or long, in the numbers that are promised;
 #                        PROVE="recover kills" selects, PART=20 takes a twentieth
 #   make mutants         remove guards one by one, and see that a test turns red;
-#                        COUNT=20 SEED=1 FILES="src/store/*.c"
+#                        COUNT=20 SEED=1 FILES="src/store/*.c" TESTS="regress tap/05*"
 #   make memcheck        run the SQL suite in a server under valgrind
 #   make kill-clock      kill servers while things are due, and look what became
 #                        of it; SEEDS=50 SEED=1 KILLS=5 choose how often
@@ -111,7 +111,8 @@ memcheck:
 	@REGRESS='$(REGRESS)' ISOLATION='' bash $(here)/test/memcheck.sh
 
 mutants:
-	@COUNT='$(or $(COUNT),20)' SEED='$(filter-out random,$(SEED))' FILES='$(FILES)' LIST='$(LIST)' $(here)/test/mutants/run
+	@COUNT='$(or $(COUNT),20)' SEED='$(filter-out random,$(SEED))' FILES='$(FILES)' LIST='$(LIST)' TESTS='$(TESTS)' \
+		NAME='$(NAME)' AGAIN='$(AGAIN)' TRIED='$(TRIED)' MOST_SECONDS='$(MOST_SECONDS)' $(here)/test/mutants/run
 
 SEEDS = 50
 KILLS = 5
