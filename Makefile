@@ -19,6 +19,7 @@
 #   make mutants         remove guards one by one, and see that a test turns red;
 #                        COUNT=20 SEED=1 FILES="src/store/*.c" TESTS="regress tap/05*"
 #   make memcheck        run the SQL suite in a server under valgrind
+#   make analyze         gcc's and clang's static analysers over all C sources
 #   make kill-clock      kill servers while things are due, and look what became
 #                        of it; SEEDS=50 SEED=1 KILLS=5 choose how often
 #   make race-approvals  signals race with the waits that they end; RACES=10000
@@ -64,7 +65,7 @@ ISOLATION = $(basename $(notdir $(sort $(wildcard $(here)/test/specs/*.spec))))
 # pg_config.  PGXS stays out of their way: it has a "check" of its own.
 DRIVERS = check prove quickstart quickstart-stop bench bench-instructions stress stress-limits
 DRIVERS += check-versions fuzz-jinja coverage format check-packages check-images dist screenshots
-DRIVERS += mutants memcheck check-browser scale worker-kills kill-clock race-approvals
+DRIVERS += mutants memcheck analyze check-browser scale worker-kills kill-clock race-approvals
 
 ifneq ($(filter $(DRIVERS),$(MAKECMDGOALS)),)
 
@@ -109,6 +110,9 @@ fuzz-jinja:
 
 memcheck:
 	@REGRESS='$(REGRESS)' ISOLATION='' bash $(here)/test/memcheck.sh
+
+analyze:
+	@ANALYZERS='$(ANALYZERS)' FILES='$(FILES)' bash $(here)/test/analyze.sh
 
 mutants:
 	@COUNT='$(or $(COUNT),20)' SEED='$(filter-out random,$(SEED))' FILES='$(FILES)' LIST='$(LIST)' TESTS='$(TESTS)' \

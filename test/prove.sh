@@ -7,7 +7,7 @@ program="make prove"
 . "$(dirname "$0")/lib.sh"
 
 part=${PART:-1}
-all="explore recover orders joins broker kills workers limits races stress templates memory mutants repeat"
+all="explore recover orders joins broker kills workers limits races stress templates arguments memory analyze mutants repeat"
 passed=0 failed=0 log=$(mktemp "${TMPDIR:-/tmp}/noetl-prove.XXXXXX")
 loops=()
 trap 'rm -f "$log"; [ ${#loops[@]} -eq 0 ] || kill "${loops[@]}" 2>/dev/null' EXIT
@@ -43,6 +43,8 @@ for run in ${PROVE:-$all}; do
         races) prove "$run" make race-approvals RACES="$(of 10000)" ;;
         stress) prove "$run" make stress ;;
         templates) prove "$run" make fuzz-jinja COUNT="$(of 1000000)" ;;
+        arguments) prove "$run" COUNT="$(of 100000)" SEED="$RANDOM" $(program_of diff arguments) ;;
+        analyze) prove "$run" make analyze ;;
         memory) prove "$run" make memcheck ;;
         mutants) prove "$run" make mutants COUNT="$(of 200)" SEED="$RANDOM" ;;
         repeat)

@@ -97,7 +97,8 @@ queue_timeout_error(const QueueRow *row)
 /*
  * Takes back a lease that has expired, or ends an attempt, or a wait for the first
  * lease, that has exceeded its timeout.  Returns whether the task is ready for another
- * worker.
+ * worker.  The row is locked before the lease is looked at: a heartbeat that has not
+ * committed yet may have extended it.
  */
 static bool
 reap_lease(Store *store, const QueueRow *due)
@@ -108,7 +109,7 @@ reap_lease(Store *store, const QueueRow *due)
 	TimestampTz now = GetCurrentTimestamp();
 
 	if (!lock_family(store, due->execution_id, &execution) ||
-		!store_get_task(store, due->queue_id, &row) ||
+		!store_try_task(store, due->queue_id, &row) ||
 		row.lease_until == 0 || row.lease_until > now)
 		return false;
 	if (!execution.running || strcmp(row.status, "cancelled") == 0)

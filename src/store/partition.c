@@ -10,8 +10,8 @@
 #include "common/common.h"
 
 #include "access/genam.h"
+#include "access/relation.h"
 #include "access/stratnum.h"
-#include "access/table.h"
 #include "access/tableam.h"
 #include "catalog/heap.h"
 #include "catalog/pg_opfamily.h"
@@ -93,8 +93,12 @@ add_check(Relation leaf, const char *name, Expr *expr)
 void
 store_exclude_range(Oid partition, int64 since, int64 until, const char *name)
 {
-	Relation	leaf = table_open(partition, AccessExclusiveLock);
+	Relation	leaf = try_relation_open(partition, AccessExclusiveLock);
 
+	if (leaf == NULL || leaf->rd_rel->relkind != RELKIND_RELATION)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("relation %u is not a partition of noetl.event", partition)));
 	if (!superuser() && GetUserId() != leaf->rd_rel->relowner)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -111,5 +115,5 @@ store_exclude_range(Oid partition, int64 since, int64 until, const char *name)
 			  makeBoolExpr(OR_EXPR,
 						   list_make2(compare_id(BTLessStrategyNumber, since),
 									  compare_id(BTGreaterEqualStrategyNumber, until)), -1));
-	table_close(leaf, NoLock);
+	relation_close(leaf, NoLock);
 }

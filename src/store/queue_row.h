@@ -65,6 +65,12 @@ extern ItemPointer queue_copy_tid(TupleTableSlot *slot);
 extern bool queue_lock_row(Store *store, int64 queue_id);
 
 /*
+ * The same without waiting: returns false also when somebody else has locked the row, or
+ * has written it just now.
+ */
+extern bool queue_try_row(Store *store, int64 queue_id);
+
+/*
  * Does the same with a row that was read at a place in this statement, whatever its
  * queue_id is now.
  */

@@ -39,7 +39,7 @@ class Stage:
     def play(self, case, play_class=None):
         """Plays it to the end; how many checks there were, and the failure or None."""
         self.count += 1
-        self.session.run("RESET noetl.on_error; TRUNCATE recover_trouble")
+        self.session.run("RESET noetl.on_error; TRUNCATE recover_trouble; SELECT noetl.unset_limit('runs')")
         one = (play_class or self.play_class)(case, f"recover/{self.count}", self.session)
         try:
             one.play()

@@ -32,10 +32,10 @@ SELECT * FROM pg_temp.tasks();
 SELECT * FROM pg_temp.slots();
 SELECT * FROM pg_temp.wrong();
 -- A worker gets no more than may be under way.
-SELECT node_name, status FROM noetl.lease('w1', 10);
+SELECT node_name, status FROM noetl.lease('w1', 10, '1 hour');
 SELECT * FROM noetl.lease('w2', 10);
 -- Who waits is told why.
-SELECT w.step, w.state, w.waits_for, w.detail FROM noetl.execution e, noetl.why(e.execution_id) w
+SELECT w.step, w.state, w.waits_for, w.detail FROM (SELECT * FROM noetl.execution WHERE path LIKE 'limits/%' OFFSET 0) AS e, noetl.why(e.execution_id) w
  WHERE w.waits_for = 'limit' ORDER BY e.execution_id;
 SELECT type, path, priority, ready, blocked, leased FROM noetl.backlog;
 -- The end of a task hands its slot to who waits longest, in the same commit.
@@ -46,7 +46,7 @@ SELECT rank() OVER (ORDER BY execution_id), status FROM noetl.queue ORDER BY exe
 SELECT noetl.release(queue_id, 'w1') FROM noetl.queue WHERE status = 'leased' ORDER BY queue_id LIMIT 1;
 SELECT rank() OVER (ORDER BY execution_id), status FROM noetl.queue ORDER BY execution_id;
 SELECT * FROM pg_temp.slots();
-SELECT count(*) FROM noetl.lease('w1', 10);
+SELECT count(*) FROM noetl.lease('w1', 10, '1 hour');
 UPDATE noetl.queue SET lease_until = now() - interval '1 s' WHERE status = 'leased' AND queue_id =
     (SELECT min(queue_id) FROM noetl.queue WHERE status = 'leased');
 SELECT noetl.enqueue_next() >= 0 AS reaped;

@@ -301,6 +301,8 @@ SELECT status, count(*) FROM noetl.execution WHERE path = 'recover/bulk' GROUP B
 SELECT count(*) FROM noetl.redrive_all('recover/bulk', '%no hay%');
 SELECT count(*) FROM noetl.redrive_all('recover/bulk', '%no hay%', labels => '{"farm": "1"}');
 SELECT count(*) FROM noetl.redrive_all('recover/bulk', since => now() + interval '1 min');
+SELECT * FROM noetl.redrive_all('recover/bulk', labels => '"farm"');
+SELECT * FROM noetl.cancel_all('recover/bulk', max => -1);
 SELECT count(*) FROM noetl.redrive_all('recover/bulk', '%no hay%', max => 3, dry_run => false);
 SELECT status, count(*) FROM noetl.execution WHERE path = 'recover/bulk' GROUP BY 1 ORDER BY 1;
 SELECT count(*) FROM noetl.redrive_all('recover/bulk', '%no hay%', dry_run => false);
@@ -532,6 +534,24 @@ SELECT noetl.enqueue_next() > 0 AS begun;
 SELECT step, wrong FROM recover_work();
 SELECT status, result FROM noetl.execution WHERE execution_id = :x;
 SELECT recover_wrong('recover/crowd') AS wrong;
+-- An iterator that was to be repeated goes on with the child of the attempt that failed.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: recover/again
+workflow:
+- {step: start, next: all}
+- {step: all, type: iterator, element: e, collection: [1], retry: {max_attempts: 2, initial_delay: 60}, task: {type: playbook, path: recover/queued, args: {n: "{{ e }}"}}, next: end}
+- {step: end, result: "{{ all.data }}"}
+$$) > 0 AS registered;
+SELECT noetl.execute('recover/again') AS x \gset
+SELECT step, wrong FROM recover_work('{"labour": {"fail": "no"}}');
+SELECT step_name, state FROM noetl.run WHERE execution_id = :x AND state <> 'waiting';
+SELECT noetl.cancel(:x);
+SELECT noetl.redrive(:x);
+SELECT step, wrong FROM recover_work();
+SELECT status, result FROM noetl.execution WHERE execution_id = :x;
+SELECT recover_wrong('recover/again') AS wrong;
 -- One that could not start is started anew, with what was wrong put right.
 SELECT noetl.register($$
 apiVersion: noetl.io/v1

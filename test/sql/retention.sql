@@ -171,7 +171,14 @@ SELECT * FROM maintained() WHERE action <> 'made';
 
 -- A partition that somebody else has made may lack what the broker needs.
 CREATE TABLE bare PARTITION OF noetl.event FOR VALUES FROM (1000) TO (2000);
+BEGIN;
+SELECT noetl.execute('retention/short') > 0 AS started;
+SAVEPOINT here;
 INSERT INTO noetl.event (execution_id, event_type, context) VALUES (1000, 'execution_start', '{"path": "retention/short"}');
+ROLLBACK TO here;
+-- The others are as good as before.
+SELECT noetl.execute('retention/short') > 0 AS started;
+ROLLBACK;
 DROP TABLE bare;
 
 -- In another kind of transaction it could not see what others have begun.
