@@ -17,7 +17,7 @@
 #   make prove           all that is random or long, in the numbers that are promised;
 #                        PROVE="recover kills" selects, PART=20 takes a twentieth
 #   make mutants         remove guards one by one, and see that a test turns red;
-#                        COUNT=20 SEED=1 FILES="src/store/*.c"
+#                        COUNT=20 SEED=1 FILES="src/store/*.c" TESTS="regress tap/05*"
 #   make memcheck        run the SQL suite in a server under valgrind
 #   make analyze         gcc's and clang's static analysers over all C sources
 #   make kill-clock      kill servers while things are due, and look what became
@@ -115,7 +115,8 @@ analyze:
 	@ANALYZERS='$(ANALYZERS)' FILES='$(FILES)' bash $(here)/test/analyze.sh
 
 mutants:
-	@COUNT='$(or $(COUNT),20)' SEED='$(filter-out random,$(SEED))' FILES='$(FILES)' LIST='$(LIST)' $(here)/test/mutants/run
+	@COUNT='$(or $(COUNT),20)' SEED='$(filter-out random,$(SEED))' FILES='$(FILES)' LIST='$(LIST)' TESTS='$(TESTS)' \
+		NAME='$(NAME)' AGAIN='$(AGAIN)' TRIED='$(TRIED)' MOST_SECONDS='$(MOST_SECONDS)' $(here)/test/mutants/run
 
 SEEDS = 50
 KILLS = 5
